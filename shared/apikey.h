@@ -1,0 +1,32 @@
+/*
+ * apikey.h - the text of API keys: esk_<keyid>_<secret><checksum>.
+ *
+ * keyid is 10 and secret 32 characters of lowercase base32; the checksum is 6
+ * more, from a CRC of what goes before, so that a mistyped or truncated key is
+ * told from a wrong one without a look-up and leak scanners can be sure.
+ */
+
+#ifndef ES_APIKEY_H
+#define ES_APIKEY_H
+
+#include "base.h"
+
+#define ES_KEYID_LEN    10
+#define ES_APIKEY_LEN   (4 + ES_KEYID_LEN + 1 + 32 + 6)
+#define ES_DIGEST_LEN   32
+
+typedef struct {
+    char     id[ES_KEYID_LEN + 1];
+    uint8_t  digest[ES_DIGEST_LEN];    /* SHA-256 of the whole text */
+} es_apikey_t;
+
+/* A new random key: its text (NUL-terminated), and what is stored of it. */
+es_rc_t es_apikey_create(char text[ES_APIKEY_LEN + 1], es_apikey_t *key);
+
+/* ES_INVALID unless well-formed with a right checksum; then id and digest. */
+es_rc_t es_apikey_parse(es_str_t text, es_apikey_t *key);
+
+/* Compares digests in constant time. */
+bool es_apikey_equal(const uint8_t *a, const uint8_t *b);
+
+#endif /* ES_APIKEY_H */

@@ -1,0 +1,142 @@
+/*
+ * delivery.h - what the dispatcher remembers: a cursor and a small set of
+ * exceptions per endpoint and feed, attempts, dead letters.
+ *
+ * Only the dispatcher writes (one process, by a lock on the environment's
+ * `owner` file); others read.  A writer collects changes and commits them
+ * together; see es_delivery_commit().
+ */
+
+#ifndef ES_DELIVERY_H
+#define ES_DELIVERY_H
+
+#include "cursor.h"
+
+#define ES_INFLIGHT_MAX  256
+
+/* Everything up to `sequence` is delivered, dead, does not match, or is in
+   `pending` (in flight when this was written) or has a retry record. */
+typedef struct {
+    uint32_t  endpoint;
+    uint32_t  feed;
+    char      epoch[ES_EPOCH_MAX + 1];
+    uint64_t  sequence;
+    uint64_t  matched;         /* last sequence that matched: prevcursor */
+    unsigned  npending;
+    uint64_t  pending[ES_INFLIGHT_MAX];
+} es_progress_t;
+
+typedef struct {
+    uint32_t  endpoint;
+    uint32_t  feed;
+    uint64_t  sequence;
+    uint32_t  attempts;        /* made so far */
+    int32_t   status;          /* last HTTP status; 0: none */
+    int64_t   next_ms;         /* wall clock of the next attempt */
+    int64_t   first_ms;        /* of the first attempt */
+    uint64_t  prevcursor;      /* sequence sent as prevcursor */
+} es_retry_t;
+
+/* Why an attempt failed, as a stable word in the log. */
+typedef enum {
+    ES_ATTEMPT_OK = 0,
+    ES_ATTEMPT_STATUS,         /* an answer that is not 2xx */
+    ES_ATTEMPT_REDIRECT,
+    ES_ATTEMPT_DNS,
+    ES_ATTEMPT_CONNECT,
+    ES_ATTEMPT_ADDRESS,        /* address not allowed */
+    ES_ATTEMPT_TLS,
+    ES_ATTEMPT_TIMEOUT,
+    ES_ATTEMPT_RESET,          /* connection lost */
+    ES_ATTEMPT_PROTOCOL,       /* not HTTP, headers too large */
+    ES_ATTEMPT_INTERNAL
+} es_attempt_class_t;
+
+const char *es_attempt_class_name(es_attempt_class_t c);
+
+typedef struct {
+    uint32_t  endpoint;
+    uint32_t  feed;
+    uint64_t  sequence;
+    int64_t   time_ms;         /* when it was sent */
+    uint32_t  latency_us;
+    uint32_t  attempt;         /* from 1 */
+    int32_t   status;
+    uint8_t   klass;           /* es_attempt_class_t */
+    uint8_t   reused;          /* connection reused */
+    uint16_t  body_len;
+    char      body[256];       /* first bytes of the response */
+} es_attempt_t;
+
+typedef struct {
+    uint32_t  endpoint;
+    uint32_t  feed;
+    uint64_t  sequence;
+    int64_t   time_ms;
+    uint32_t  attempts;
+    int32_t   status;
+    uint8_t   klass;
+} es_dead_t;
+
+/* A mark that stops an endpoint until its registry revision changes. */
+typedef struct {
+    uint32_t  endpoint;
+    uint64_t  revision;        /* of the registry record that it stops */
+    int64_t   time_ms;
+    char      reason[64];      /* NUL-terminated, e.g. "410 Gone" */
+} es_stop_t;
+
+/* ---- writing: a change set, built on one thread, committed on any ---- */
+
+typedef struct es_changes  es_changes_t;
+
+es_changes_t *es_changes_create(void);
+void es_changes_destroy(es_changes_t *changes);
+void es_changes_clear(es_changes_t *changes);
+bool es_changes_empty(const es_changes_t *changes);
+
+/* Each appends one change; ES_NOMEM.  A later one for the same key wins. */
+es_rc_t es_changes_progress(es_changes_t *c, const es_progress_t *progress);
+es_rc_t es_changes_retry(es_changes_t *c, const es_retry_t *retry);
+es_rc_t es_changes_retry_done(es_changes_t *c, uint32_t endpoint,
+    uint32_t feed, uint64_t sequence);
+es_rc_t es_changes_attempt(es_changes_t *c, const es_attempt_t *attempt);
+es_rc_t es_changes_dead(es_changes_t *c, const es_dead_t *dead);
+es_rc_t es_changes_dead_done(es_changes_t *c, uint32_t endpoint,
+    uint32_t feed, uint64_t sequence);
+es_rc_t es_changes_stop(es_changes_t *c, const es_stop_t *stop);
+es_rc_t es_changes_heartbeat(es_changes_t *c, int64_t now_ms);
+/* Forgets everything of an endpoint that was removed. */
+es_rc_t es_changes_forget(es_changes_t *c, uint32_t endpoint);
+
+/* One durable commit.  Blocks for the disk: call it from a helper thread.
+   On failure nothing was written and the set is as it was. */
+es_rc_t es_delivery_commit(es_store_t *store, es_changes_t *changes);
+
+/* Drops attempts older than `before_ms`, at most `max` of them. */
+es_rc_t es_delivery_expire(es_store_t *store, int64_t before_ms, unsigned max);
+
+/* Takes the dispatcher's lock; ES_EXISTS: another dispatcher has it. */
+es_rc_t es_delivery_own(es_store_t *store);
+
+/* ---- reading: calls back for each record in key order until it returns
+   anything but ES_OK, which is then returned.  endpoint 0: all. ---- */
+
+typedef es_rc_t (*es_progress_fn)(void *ctx, const es_progress_t *progress);
+typedef es_rc_t (*es_retry_fn)(void *ctx, const es_retry_t *retry);
+typedef es_rc_t (*es_attempt_fn)(void *ctx, const es_attempt_t *attempt);
+typedef es_rc_t (*es_dead_fn)(void *ctx, const es_dead_t *dead);
+typedef es_rc_t (*es_stop_fn)(void *ctx, const es_stop_t *stop);
+
+es_rc_t es_delivery_each_progress(es_store_t *store, uint32_t endpoint,
+    es_progress_fn fn, void *ctx);
+es_rc_t es_delivery_each_retry(es_store_t *store, uint32_t endpoint,
+    es_retry_fn fn, void *ctx);
+es_rc_t es_delivery_each_attempt(es_store_t *store, uint32_t endpoint,
+    es_attempt_fn fn, void *ctx);
+es_rc_t es_delivery_each_dead(es_store_t *store, uint32_t endpoint,
+    es_dead_fn fn, void *ctx);
+es_rc_t es_delivery_each_stop(es_store_t *store, es_stop_fn fn, void *ctx);
+es_rc_t es_delivery_heartbeat(es_store_t *store, int64_t *ms);
+
+#endif /* ES_DELIVERY_H */

@@ -1,0 +1,74 @@
+/*
+ * feed.h - feeds: names, numbers, epochs and heads.
+ *
+ * A feed's record lives in the log environment, because its head moves in the
+ * same transaction as its events.
+ */
+
+#ifndef ES_FEED_H
+#define ES_FEED_H
+
+#include "cursor.h"
+#include "txn.h"
+
+typedef struct {
+    char      name[ES_FEED_MAX + 1];
+    char      epoch[ES_EPOCH_MAX + 1];
+    uint32_t  number;             /* never reused */
+    uint32_t  page_size;          /* events in an aligned page */
+    uint64_t  oldest;             /* first sequence kept; last + 1 if empty */
+    uint64_t  last;               /* last sequence; 0 if none ever */
+    uint64_t  bytes;              /* of the events kept, as JSON */
+    int64_t   created_ms;
+    int64_t   last_ms;            /* time of the last commit */
+    uint64_t  retain_count;       /* 0: no limit */
+    uint64_t  retain_bytes;       /* 0: no limit */
+    int64_t   retain_ms;          /* 0: no limit */
+} es_feed_t;
+
+/* What can be chosen at creation and changed later; 0 is "no limit". */
+typedef struct {
+    uint64_t  retain_count;
+    uint64_t  retain_bytes;
+    int64_t   retain_ms;
+} es_feed_options_t;
+
+/* Reads in the scope of a read transaction.  ES_NOT_FOUND. */
+es_rc_t es_feed_get(es_txn_t *txn, es_str_t name, es_feed_t *feed);
+
+/* Feeds in name order: start with an empty `name`, then pass the last one.
+   ES_NOT_FOUND after the last. */
+es_rc_t es_feed_next(es_txn_t *txn, es_str_t name, es_feed_t *feed);
+
+/* Each of these is one durable transaction of its own; needs
+   ES_STORE_PUBLISH. */
+
+es_rc_t es_feed_create(es_store_t *store, es_str_t name,
+    const es_feed_options_t *options, es_feed_t *feed);
+es_rc_t es_feed_change(es_store_t *store, es_str_t name,
+    const es_feed_options_t *options);
+
+/* Removes the feed and all its events.  A feed of the same name created later
+   has another epoch. */
+es_rc_t es_feed_remove(es_store_t *store, es_str_t name);
+
+/* Starts a new incarnation: no events, sequence 1 next, a new epoch. */
+es_rc_t es_feed_reset(es_store_t *store, es_str_t name, es_feed_t *feed);
+
+/*
+ * Drops events before `oldest` (never the future: at most last + 1), in
+ * slices of bounded transactions.  Cursors before oldest - 1 then expire.
+ */
+es_rc_t es_feed_trim(es_store_t *store, es_str_t name, uint64_t oldest);
+
+/* The first sequence that the feed's retention keeps at `now_ms`. */
+es_rc_t es_feed_retained(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
+    uint64_t *oldest);
+
+/*
+ * Judges a cursor against the feed: ES_OK, ES_RESET (other epoch), ES_AHEAD,
+ * or ES_EXPIRED when events after it are no longer kept.
+ */
+es_rc_t es_feed_check(const es_feed_t *feed, const es_cursor_t *cursor);
+
+#endif /* ES_FEED_H */

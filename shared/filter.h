@@ -1,0 +1,45 @@
+/*
+ * filter.h - which events a consumer is sent: by type and by subject.
+ */
+
+#ifndef ES_FILTER_H
+#define ES_FILTER_H
+
+#include "base.h"
+
+#define ES_FILTER_TYPES_MAX  32
+#define ES_ATTR_MAX          1024    /* bytes of one attribute's value */
+
+typedef struct {
+    es_str_t  name;        /* without the ".*" */
+    bool      prefix;      /* "order.*": every type that begins "order." */
+} es_type_pattern_t;
+
+typedef struct {
+    unsigned           ntypes;     /* 0: every type */
+    es_type_pattern_t  types[ES_FILTER_TYPES_MAX];
+    bool               by_subject;
+    es_str_t           subject;    /* as in JSON text, that is escaped */
+} es_filter_t;
+
+/*
+ * Parses a comma list of types ("order.created,price.*"; "*" alone is all).
+ * `filter` keeps pointers into `text`.  ES_INVALID with a problem for an
+ * empty or malformed item, or more than ES_FILTER_TYPES_MAX.
+ */
+es_rc_t es_filter_types(es_filter_t *filter, es_str_t text,
+    es_problem_t *problem);
+
+/* Sets the subject; `scratch` holds its escaped form (6 bytes a byte). */
+es_rc_t es_filter_subject(es_filter_t *filter, es_str_t subject,
+    es_buf_t *scratch, es_problem_t *problem);
+
+static inline bool
+es_filter_is_all(const es_filter_t *filter)
+{
+    return filter == NULL || (filter->ntypes == 0 && !filter->by_subject);
+}
+
+bool es_filter_type_matches(const es_filter_t *filter, es_str_t type);
+
+#endif /* ES_FILTER_H */

@@ -1,0 +1,143 @@
+/*
+ * registry.h - partners, keys and webhook endpoints.
+ *
+ * Written by operators (eventsyncctl), a few times a day; read by every
+ * worker and the dispatcher as one immutable picture in memory, loaded anew
+ * when es_registry_version() moves.  Each record is a JSON object in the
+ * registry environment, keyed by kind and name; unknown members are kept.
+ */
+
+#ifndef ES_REGISTRY_H
+#define ES_REGISTRY_H
+
+#include "apikey.h"
+#include "filter.h"
+#include "gcra.h"
+
+#define ES_SCOPE_READ      0x01
+#define ES_SCOPE_PUBLISH   0x02
+#define ES_SCOPE_MANAGE    0x04
+#define ES_SCOPE_ADMIN     0x08
+
+/* Policies that are limited per partner; the index of its word. */
+typedef enum {
+    ES_POLICY_POLL = 0,
+    ES_POLICY_PUBLISH,
+    ES_POLICY_BACKFILL,
+    ES_POLICY_WAIT,
+    ES_POLICIES
+} es_policy_t;
+
+#define ES_PATTERNS_MAX  64
+
+/* Feed names, or prefixes that end in '*'. */
+typedef struct {
+    size_t     n;
+    es_str_t  *list;
+} es_patterns_t;
+
+typedef struct {
+    es_str_t       name;             /* as a feed's name */
+    uint32_t       number;           /* small, dense, never reused: its slot */
+    bool           disabled;
+    es_patterns_t  feeds;            /* what it may read */
+    es_patterns_t  publish;          /* what it may publish to */
+    bool           limited[ES_POLICIES];    /* false: the location's default */
+    es_rate_t      limits[ES_POLICIES];
+} es_partner_t;
+
+typedef struct {
+    char                 id[ES_KEYID_LEN + 1];
+    uint8_t              digest[ES_DIGEST_LEN];
+    const es_partner_t  *partner;
+    unsigned             scopes;      /* ES_SCOPE_... */
+    es_patterns_t        feeds;       /* narrows; none: all the partner's */
+    int64_t              expires_ms;  /* 0: never */
+    int64_t              revoked_ms;  /* 0: not */
+} es_key_t;
+
+typedef enum {
+    ES_ORDER_FIFO = 0,
+    ES_ORDER_NONE
+} es_ordering_t;
+
+#define ES_SECRETS_MAX    4
+#define ES_SCHEDULE_MAX   32
+
+typedef struct {
+    es_str_t             name;            /* "ep_" and 16 base32 characters */
+    uint32_t             number;          /* dense, never reused */
+    uint64_t             revision;        /* moves with each change */
+    const es_partner_t  *partner;
+    es_str_t             url;             /* NUL-terminated as well */
+    es_patterns_t        feeds;
+    es_filter_t          filter;
+    es_ordering_t        ordering;
+    bool                 paused;
+    bool                 from_oldest;     /* start: oldest, else latest */
+    unsigned             nsecrets;
+    es_str_t             secrets[ES_SECRETS_MAX];
+    unsigned             in_flight;       /* cap, `none` mode; 1..256 */
+    uint32_t             connect_timeout_ms;
+    uint32_t             timeout_ms;
+    unsigned             nschedule;
+    uint32_t             schedule_ms[ES_SCHEDULE_MAX];  /* delay before each
+                                                           attempt; [0] is 0 */
+} es_endpoint_t;
+
+/* The default schedule of the contract: ten attempts over 75 h 35 m. */
+extern const uint32_t es_schedule_default_ms[10];
+
+typedef struct es_registry  es_registry_t;
+
+uint64_t es_registry_version(es_store_t *store);
+
+/* Loads everything in one read; free with es_registry_free(). */
+es_rc_t es_registry_load(es_store_t *store, es_registry_t **registry);
+void es_registry_free(es_registry_t *registry);
+
+/* Version of the picture itself. */
+uint64_t es_registry_loaded_version(const es_registry_t *registry);
+
+/* Look-ups; NULL when there is none.  Pointers live as long as the picture. */
+const es_key_t *es_registry_key(const es_registry_t *registry, const char *id);
+const es_partner_t *es_registry_partner(const es_registry_t *registry,
+    es_str_t name);
+const es_endpoint_t *es_registry_endpoint(const es_registry_t *registry,
+    es_str_t name);
+const es_endpoint_t *es_registry_endpoints(const es_registry_t *registry,
+    size_t *n);
+
+bool es_patterns_match(const es_patterns_t *patterns, es_str_t feed);
+
+/* True when the key (not expired, not revoked, partner enabled) has the scope
+   on the feed: the key's scopes and feeds, and the partner's. */
+bool es_key_allows(const es_key_t *key, unsigned scope, es_str_t feed);
+bool es_key_valid(const es_key_t *key, int64_t now_ms);
+
+/*
+ * Writing: one durable transaction each; needs ES_STORE_ADMIN.  `json` is the
+ * whole object as documented in docs/registry.md; what is missing takes its
+ * default; `number`, `revision` and `created` are given by the library.  On
+ * change, members in `json` replace those stored, null removes.
+ * ES_INVALID with a problem whose pointer names the member.
+ */
+typedef enum { ES_KIND_PARTNER, ES_KIND_KEY, ES_KIND_ENDPOINT } es_kind_t;
+
+es_rc_t es_registry_create(es_store_t *store, es_kind_t kind, es_str_t name,
+    const char *json, es_problem_t *problem);
+es_rc_t es_registry_change(es_store_t *store, es_kind_t kind, es_str_t name,
+    const char *json, es_problem_t *problem);
+es_rc_t es_registry_remove(es_store_t *store, es_kind_t kind, es_str_t name,
+    es_problem_t *problem);
+
+/* The stored object's text, appended to `out`.  ES_NOT_FOUND. */
+es_rc_t es_registry_get(es_store_t *store, es_kind_t kind, es_str_t name,
+    es_buf_t *out);
+
+/* Names in order: start with an empty `name`; ES_NOT_FOUND after the last.
+   `next` is NUL-terminated, at most 63 bytes. */
+es_rc_t es_registry_next(es_store_t *store, es_kind_t kind, es_str_t name,
+    char next[64]);
+
+#endif /* ES_REGISTRY_H */

@@ -1,0 +1,43 @@
+/*
+ * signature.h - Standard Webhooks 1.0.0 signatures.
+ */
+
+#ifndef ES_SIGNATURE_H
+#define ES_SIGNATURE_H
+
+#include "base.h"
+
+#define ES_SECRET_BYTES_MIN  24
+#define ES_SECRET_BYTES_MAX  64
+#define ES_SECRET_TEXT_MAX   128     /* "whsec_..." or "whsk_...", with NUL */
+#define ES_SIGNATURE_MAX     100     /* "v1a," and 64 bytes in base64, NUL */
+
+/* A signing key in decoded form, made once per secret. */
+typedef struct es_signer  es_signer_t;
+
+/*
+ * Parses `whsec_` (HMAC-SHA256, signs v1) or `whsk_` (ed25519, signs v1a).
+ * ES_INVALID for anything else or a wrong length.
+ */
+es_rc_t es_signer_create(es_str_t secret, es_signer_t **signer);
+void es_signer_destroy(es_signer_t *signer);
+
+/*
+ * Signs `id.timestamp.body`, where the body is given in parts.  Writes the
+ * whole token ("v1,..."), NUL-terminated.  Not to be shared among threads.
+ */
+es_rc_t es_sign(es_signer_t *signer, es_str_t id, int64_t timestamp_s,
+    const es_str_t *body, size_t nbody, char out[ES_SIGNATURE_MAX]);
+
+/*
+ * Verifies a `webhook-signature` header (tokens separated by one space): true
+ * when any token of the signer's kind matches.  Constant-time per token; does
+ * not judge the timestamp's age.
+ */
+bool es_signature_verify(es_signer_t *signer, es_str_t header, es_str_t id,
+    es_str_t timestamp, es_str_t body);
+
+/* A new random `whsec_` secret of 32 bytes. */
+es_rc_t es_secret_create(char out[ES_SECRET_TEXT_MAX]);
+
+#endif /* ES_SIGNATURE_H */

@@ -1,0 +1,31 @@
+/*
+ * verify.h - walks a store and proves its invariants.
+ */
+
+#ifndef ES_VERIFY_H
+#define ES_VERIFY_H
+
+#include "feed.h"
+
+typedef struct {
+    uint64_t  feeds;
+    uint64_t  events;
+    uint64_t  chunks;
+    uint64_t  faults;
+} es_verify_t;
+
+/* Called with one sentence for each fault found. */
+typedef void (*es_verify_fn)(void *ctx, const char *text);
+
+/*
+ * Proves for every feed: sequences dense from oldest to last; each record's
+ * and each event's hash; times never backwards; the events' own `sequence`,
+ * `cursor` and `prevcursor` text; every event found by (source, id) and by
+ * type, and no index entry without its event.  Needs ES_STORE_PUBLISH for the
+ * id index.  Reads in bounded slices; safe beside live traffic.  ES_OK when
+ * there is no fault, ES_CORRUPT otherwise.
+ */
+es_rc_t es_verify(es_store_t *store, es_verify_fn fn, void *ctx,
+    es_verify_t *totals);
+
+#endif /* ES_VERIFY_H */
