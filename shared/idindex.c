@@ -1,0 +1,403 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cursor.h"
+#include "idindex.h"
+
+#define ES_IDS_MAGIC       UINT64_C(0x3173646973797365)    /* "esysids1" */
+#define ES_IDS_FIRST_BITS  16
+#define ES_IDS_SEQ_BITS    40
+#define ES_IDS_MODE        0660
+#define ES_IDS_BOOT_LEN    40
+
+/* The control file: one page, mapped by every writer. */
+typedef struct {
+    uint64_t  magic;
+    uint64_t  identity;
+    char      boot[ES_IDS_BOOT_LEN];
+    uint64_t  published;       /* last log transaction wholly indexed */
+    uint64_t  generation;      /* moves when the tables are cleared */
+    uint32_t  ntables;
+    uint32_t  pad;
+    uint64_t  used;            /* slots taken in the last table */
+} es_ids_control_t;
+
+struct es_ids {
+    char              *dir;
+    int                fd;
+    es_ids_control_t  *control;
+    uint64_t           generation;
+    unsigned           mapped;
+    uint64_t          *tables[ES_IDS_TABLES_MAX];
+};
+
+static es_rc_t es_ids_map_control(es_ids_t *ids);
+static es_rc_t es_ids_map_table(es_ids_t *ids, unsigned i, bool create);
+static void es_ids_unmap_tables(es_ids_t *ids);
+static es_rc_t es_ids_boot(char *boot);
+
+
+static inline uint64_t
+es_ids_capacity(unsigned table)
+{
+    return UINT64_C(1) << (ES_IDS_FIRST_BITS + table);
+}
+
+
+static inline uint64_t
+es_ids_slot(uint64_t hash, uint64_t sequence)
+{
+    return (hash >> ES_IDS_SEQ_BITS << ES_IDS_SEQ_BITS) | sequence;
+}
+
+
+es_rc_t
+es_ids_open(const char *dir, uint64_t identity, uint64_t published,
+    es_ids_t **out, bool *trusted)
+{
+    char       boot[ES_IDS_BOOT_LEN];
+    es_rc_t    rc;
+    es_ids_t  *ids;
+
+    rc = es_ids_boot(boot);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (mkdir(dir, 0770) != 0 && errno != EEXIST) {
+        return ES_IO;
+    }
+
+    ids = calloc(1, sizeof(es_ids_t));
+    if (ids == NULL) {
+        return ES_NOMEM;
+    }
+
+    ids->fd = -1;
+    ids->dir = strdup(dir);
+    rc = ids->dir ? es_ids_map_control(ids) : ES_NOMEM;
+    if (rc != ES_OK) {
+        es_ids_close(ids);
+        return rc;
+    }
+
+    *trusted = ids->control->magic == ES_IDS_MAGIC
+               && ids->control->identity == identity
+               && memcmp(ids->control->boot, boot, sizeof(boot)) == 0
+               && ids->control->published >= published
+               && ids->control->ntables <= ES_IDS_TABLES_MAX;
+
+    if (*trusted) {
+        rc = es_ids_refresh(ids);
+        *trusted = rc == ES_OK;
+    }
+
+    if (!*trusted) {
+        rc = es_ids_clear(ids);
+        ids->control->identity = identity;
+        memcpy(ids->control->boot, boot, sizeof(boot));
+        ids->control->magic = ES_IDS_MAGIC;
+    }
+
+    if (rc != ES_OK) {
+        es_ids_close(ids);
+        return rc;
+    }
+
+    *out = ids;
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_ids_map_control(es_ids_t *ids)
+{
+    char         path[4096];
+    struct stat  sb;
+
+    (void) snprintf(path, sizeof(path), "%s/control", ids->dir);
+
+    ids->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, ES_IDS_MODE);
+    if (ids->fd == -1 || fstat(ids->fd, &sb) != 0) {
+        return ES_IO;
+    }
+
+    if (sb.st_size < (off_t) sizeof(es_ids_control_t)) {
+        (void) fchmod(ids->fd, ES_IDS_MODE);
+
+        errno = posix_fallocate(ids->fd, 0, 4096);
+        if (errno != 0) {
+            return errno == ENOSPC ? ES_FULL : ES_IO;
+        }
+    }
+
+    ids->control = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
+                        ids->fd, 0);
+    if (ids->control == MAP_FAILED) {
+        ids->control = NULL;
+        return ES_IO;
+    }
+
+    return ES_OK;
+}
+
+
+/* After a power loss the page cache is gone, and with it unsynced slots; a
+   boot that is not this one means that the files cannot be trusted. */
+
+static es_rc_t
+es_ids_boot(char *boot)
+{
+    int      fd;
+    ssize_t  n;
+
+    memset(boot, 0, ES_IDS_BOOT_LEN);
+
+    fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (fd == -1) {
+        return ES_IO;
+    }
+
+    n = read(fd, boot, ES_IDS_BOOT_LEN - 1);
+    (void) close(fd);
+
+    return n > 0 ? ES_OK : ES_IO;
+}
+
+
+void
+es_ids_close(es_ids_t *ids)
+{
+    if (ids == NULL) {
+        return;
+    }
+
+    es_ids_unmap_tables(ids);
+
+    if (ids->control != NULL) {
+        (void) munmap(ids->control, 4096);
+    }
+
+    if (ids->fd != -1) {
+        (void) close(ids->fd);
+    }
+
+    free(ids->dir);
+    free(ids);
+}
+
+
+static void
+es_ids_unmap_tables(es_ids_t *ids)
+{
+    while (ids->mapped > 0) {
+        ids->mapped--;
+        (void) munmap(ids->tables[ids->mapped],
+                      es_ids_capacity(ids->mapped) * sizeof(uint64_t));
+    }
+}
+
+
+es_rc_t
+es_ids_refresh(es_ids_t *ids)
+{
+    es_rc_t  rc;
+
+    if (ids->generation != ids->control->generation) {
+        es_ids_unmap_tables(ids);
+        ids->generation = ids->control->generation;
+    }
+
+    while (ids->mapped < ids->control->ntables) {
+        rc = es_ids_map_table(ids, ids->mapped, false);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_ids_clear(es_ids_t *ids)
+{
+    char      path[4096];
+    unsigned  i;
+
+    es_ids_unmap_tables(ids);
+
+    for (i = 0; i < ES_IDS_TABLES_MAX; i++) {
+        (void) snprintf(path, sizeof(path), "%s/%u", ids->dir, i);
+
+        if (unlink(path) != 0 && errno != ENOENT) {
+            return ES_IO;
+        }
+    }
+
+    ids->control->ntables = 0;
+    ids->control->used = 0;
+    ids->control->published = 0;
+    ids->generation = ++ids->control->generation;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_ids_map_table(es_ids_t *ids, unsigned i, bool create)
+{
+    int          fd;
+    char         path[4096];
+    void        *p;
+    size_t       size;
+    es_rc_t      rc;
+    struct stat  sb;
+
+    size = es_ids_capacity(i) * sizeof(uint64_t);
+    (void) snprintf(path, sizeof(path), "%s/%u", ids->dir, i);
+
+    fd = open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_TRUNC : 0),
+              ES_IDS_MODE);
+    if (fd == -1) {
+        return errno == ENOSPC ? ES_FULL : ES_IO;
+    }
+
+    /* Blocks are allocated here: a store into a hole of a full disk would be
+       a SIGBUS later. */
+
+    rc = ES_OK;
+
+    if (create) {
+        (void) fchmod(fd, ES_IDS_MODE);
+
+        errno = posix_fallocate(fd, 0, (off_t) size);
+        if (errno != 0) {
+            rc = errno == ENOSPC ? ES_FULL : ES_IO;
+        }
+
+    } else if (fstat(fd, &sb) != 0 || sb.st_size != (off_t) size) {
+        rc = ES_CORRUPT;
+    }
+
+    if (rc == ES_OK) {
+        p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (p == MAP_FAILED) {
+            rc = ES_IO;
+        } else {
+            ids->tables[i] = p;
+            ids->mapped = i + 1;
+        }
+    }
+
+    (void) close(fd);
+
+    return rc;
+}
+
+
+void
+es_ids_find(const es_ids_t *ids, uint64_t hash, es_ids_iter_t *iter)
+{
+    iter->hash = hash;
+    iter->table = (int) ids->mapped - 1;
+    iter->slot = iter->table >= 0
+                 ? hash & (es_ids_capacity((unsigned) iter->table) - 1) : 0;
+}
+
+
+bool
+es_ids_next(const es_ids_t *ids, es_ids_iter_t *iter, uint64_t *sequence)
+{
+    uint64_t         mask, slot;
+    const uint64_t  *table;
+
+    while (iter->table >= 0) {
+        table = ids->tables[iter->table];
+        mask = es_ids_capacity((unsigned) iter->table) - 1;
+
+        for ( ;; ) {
+            slot = table[iter->slot];
+            if (slot == 0) {
+                break;
+            }
+
+            iter->slot = (iter->slot + 1) & mask;
+
+            if (slot >> ES_IDS_SEQ_BITS == iter->hash >> ES_IDS_SEQ_BITS) {
+                *sequence = slot & ES_SEQUENCE_MAX;
+                return true;
+            }
+        }
+
+        iter->table--;
+        if (iter->table >= 0) {
+            iter->slot = iter->hash
+                         & (es_ids_capacity((unsigned) iter->table) - 1);
+        }
+    }
+
+    return false;
+}
+
+
+void
+es_ids_prefetch(const es_ids_t *ids, uint64_t hash)
+{
+    unsigned  i;
+
+    for (i = 0; i < ids->mapped; i++) {
+        __builtin_prefetch(&ids->tables[i][hash & (es_ids_capacity(i) - 1)]);
+    }
+}
+
+
+es_rc_t
+es_ids_insert(es_ids_t *ids, uint64_t hash, uint64_t sequence)
+{
+    es_rc_t    rc;
+    uint64_t   capacity, i, *table;
+
+    capacity = ids->mapped ? es_ids_capacity(ids->mapped - 1) : 0;
+
+    if (ids->control->used >= capacity / 4 * 3) {
+        if (ids->mapped == ES_IDS_TABLES_MAX) {
+            return ES_FULL;
+        }
+
+        rc = es_ids_map_table(ids, ids->mapped, true);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        ids->control->used = 0;
+        ids->control->ntables = ids->mapped;
+        capacity = es_ids_capacity(ids->mapped - 1);
+    }
+
+    table = ids->tables[ids->mapped - 1];
+
+    for (i = hash & (capacity - 1); table[i] != 0; i = (i + 1) & (capacity - 1))
+    {
+        if (table[i] == es_ids_slot(hash, sequence)) {
+            return ES_OK;
+        }
+    }
+
+    table[i] = es_ids_slot(hash, sequence);
+    ids->control->used++;
+
+    return ES_OK;
+}
+
+
+void
+es_ids_mark(es_ids_t *ids, uint64_t published)
+{
+    ids->control->published = published;
+}

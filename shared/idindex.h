@@ -1,0 +1,61 @@
+/*
+ * idindex.h - finds an event by (source, id), so that it is stored once.
+ *
+ * A B-tree over hashes would dirty a page of its own for every event and
+ * write it at each commit; at ten million events that costs several times the
+ * log itself.  This index is derived data instead: memory-mapped files of
+ * hash slots beside the log, never synced by a commit, rebuilt from the log
+ * when they cannot be trusted (another boot, another store, behind the log).
+ *
+ * A slot is 24 bits of the hash and a 40-bit sequence: a hint.  Who finds one
+ * compares the event itself, so slots left by an aborted transaction or an
+ * expired event do no harm.  What must hold is only that every committed event
+ * has its slot: they are written before the commit.
+ *
+ * Tables double in size and are never rehashed: a look-up probes each (eight
+ * at ten million events).  Everything here needs the log's writer lock.
+ */
+
+#ifndef ES_IDINDEX_H
+#define ES_IDINDEX_H
+
+#include "base.h"
+
+#define ES_IDS_TABLES_MAX  32
+
+typedef struct es_ids  es_ids_t;
+
+typedef struct {
+    uint64_t  hash;
+    int       table;
+    uint64_t  slot;
+} es_ids_iter_t;
+
+/*
+ * Maps the index in `dir` (made if missing).  `*trusted` is false when it has
+ * to be filled anew: it is then empty.
+ */
+es_rc_t es_ids_open(const char *dir, uint64_t identity, uint64_t published,
+    es_ids_t **ids, bool *trusted);
+void es_ids_close(es_ids_t *ids);
+
+/* Adopts tables that another process has added; at each transaction's start. */
+es_rc_t es_ids_refresh(es_ids_t *ids);
+
+/* Forgets everything; to be filled anew. */
+es_rc_t es_ids_clear(es_ids_t *ids);
+
+/* Candidates for a hash: sequences, one a call, until false. */
+void es_ids_find(const es_ids_t *ids, uint64_t hash, es_ids_iter_t *iter);
+bool es_ids_next(const es_ids_t *ids, es_ids_iter_t *iter, uint64_t *sequence);
+
+/* Brings a hash's slots into the cache. */
+void es_ids_prefetch(const es_ids_t *ids, uint64_t hash);
+
+/* ES_FULL with errno ENOSPC when a new table finds no room. */
+es_rc_t es_ids_insert(es_ids_t *ids, uint64_t hash, uint64_t sequence);
+
+/* Declares that every event up to this publishing transaction has its slot. */
+void es_ids_mark(es_ids_t *ids, uint64_t published);
+
+#endif /* ES_IDINDEX_H */

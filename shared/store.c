@@ -1,0 +1,465 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store.h"
+#include "wake.h"
+
+#define ES_STORE_VERSION   1
+#define ES_STORE_MAP       (UINT64_C(1) << 30)
+#define ES_STORE_MAP_MAX   (UINT64_C(1) << 40)
+#define ES_STORE_DIR_MODE  0770
+#define ES_STORE_MODE      0660
+
+typedef struct {
+    unsigned  version;
+    uint64_t  identity;
+    uint64_t  map_initial;
+    uint64_t  map_max;
+} es_format_t;
+
+static const es_env_db_t  es_log_dbs[] = {
+    { "feeds", 0 },
+    { "events", 0 },
+    { "types", 0 },
+    { "bytype", MDB_DUPSORT | MDB_DUPFIXED },
+    { "meta", 0 },
+    { NULL, 0 }
+};
+
+static const es_env_db_t  es_registry_dbs[] = {
+    { "objects", 0 },
+    { "meta", 0 },
+    { NULL, 0 }
+};
+
+static const es_env_db_t  es_delivery_dbs[] = {
+    { "progress", 0 },
+    { "retries", 0 },
+    { "attempts", 0 },
+    { "dead", 0 },
+    { "stops", 0 },
+    { "meta", 0 },
+    { NULL, 0 }
+};
+
+static es_rc_t es_format_read(const char *path, es_format_t *format,
+    es_problem_t *problem);
+static es_rc_t es_format_write(const char *path, const es_format_t *format);
+static es_rc_t es_store_open_env(const char *path, const char *name,
+    const es_env_db_t *dbs, const es_format_t *format, bool writable,
+    bool create, es_env_t **env, es_problem_t *problem);
+
+
+es_rc_t
+es_store_create(const char *path, es_problem_t *problem)
+{
+    int          fd;
+    char         file[4096];
+    es_rc_t      rc;
+    unsigned     i;
+    es_env_t    *env;
+    es_format_t  format;
+
+    static const struct {
+        const char         *name;
+        const es_env_db_t  *dbs;
+    } envs[] = {
+        { "log", es_log_dbs },
+        { "registry", es_registry_dbs },
+        { "delivery", es_delivery_dbs },
+    };
+
+    (void) snprintf(file, sizeof(file), "%s/format", path);
+
+    if (access(file, F_OK) == 0) {
+        return es_problem_set(problem, ES_EXISTS, -1, NULL,
+                              "\"%s\" is an eventsync store already", path);
+    }
+
+    if (mkdir(path, ES_STORE_DIR_MODE) != 0 && errno != EEXIST) {
+        return es_problem_set(problem, ES_IO, -1, NULL,
+                              "cannot make \"%s\": %s", path, strerror(errno));
+    }
+
+    format.version = ES_STORE_VERSION;
+    format.map_initial = ES_STORE_MAP;
+    format.map_max = ES_STORE_MAP_MAX;
+
+    if (getrandom(&format.identity, sizeof(format.identity), 0)
+        != sizeof(format.identity))
+    {
+        return es_problem_set(problem, ES_IO, -1, NULL, "no random bytes");
+    }
+
+    for (i = 0; i < sizeof(envs) / sizeof(envs[0]); i++) {
+        rc = es_store_open_env(path, envs[i].name, envs[i].dbs, &format, true,
+                               true, &env, problem);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        es_env_close(env);
+    }
+
+    (void) snprintf(file, sizeof(file), "%s/bell", path);
+    fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, ES_STORE_MODE);
+    if (fd == -1) {
+        return es_problem_set(problem, ES_IO, -1, NULL,
+                              "cannot make \"%s\": %s", file, strerror(errno));
+    }
+
+    (void) fchmod(fd, ES_STORE_MODE);
+    (void) close(fd);
+
+    /* Written last: a store without its format file is not a store. */
+
+    rc = es_format_write(path, &format);
+    if (rc != ES_OK) {
+        return es_problem_set(problem, rc, -1, NULL,
+                              "cannot write \"%s/format\": %s", path,
+                              strerror(errno));
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_format_write(const char *path, const es_format_t *format)
+{
+    char   file[4096];
+    FILE  *f;
+
+    (void) snprintf(file, sizeof(file), "%s/format", path);
+
+    f = fopen(file, "wxe");
+    if (f == NULL) {
+        return ES_IO;
+    }
+
+    (void) fprintf(f, "eventsync-store %u\nidentity %016" PRIx64
+                   "\nmap_initial %" PRIu64 "\nmap_max %" PRIu64 "\n",
+                   format->version, format->identity, format->map_initial,
+                   format->map_max);
+
+    if (fflush(f) != 0 || fsync(fileno(f)) != 0) {
+        (void) fclose(f);
+        return ES_IO;
+    }
+
+    return fclose(f) == 0 ? ES_OK : ES_IO;
+}
+
+
+static es_rc_t
+es_format_read(const char *path, es_format_t *format, es_problem_t *problem)
+{
+    int    n;
+    char   file[4096];
+    FILE  *f;
+
+    (void) snprintf(file, sizeof(file), "%s/format", path);
+
+    f = fopen(file, "re");
+    if (f == NULL) {
+        if (errno != ENOENT && errno != ENOTDIR) {
+            return es_problem_set(problem, ES_IO, -1, NULL,
+                                  "cannot open \"%s\": %s", file,
+                                  strerror(errno));
+        }
+
+        return es_problem_set(problem, ES_NOT_FOUND, -1, NULL,
+                              "\"%s\" is not an eventsync store (no file "
+                              "\"format\" in it)", path);
+    }
+
+    n = fscanf(f, "eventsync-store %u identity %" SCNx64 " map_initial %" SCNu64
+               " map_max %" SCNu64, &format->version, &format->identity,
+               &format->map_initial, &format->map_max);
+    (void) fclose(f);
+
+    if (n < 1) {
+        return es_problem_set(problem, ES_FORMAT, -1, NULL,
+                              "\"%s\" is not an eventsync format file", file);
+    }
+
+    if (format->version != ES_STORE_VERSION) {
+        return es_problem_set(problem, ES_FORMAT, -1, NULL,
+                              "\"%s\" is a store of version %u, this program "
+                              "reads version %u", path, format->version,
+                              ES_STORE_VERSION);
+    }
+
+    if (n != 4) {
+        return es_problem_set(problem, ES_FORMAT, -1, NULL,
+                              "\"%s\" is damaged", file);
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_store_probe(const char *path, es_problem_t *problem)
+{
+    es_format_t  format;
+
+    return es_format_read(path, &format, problem);
+}
+
+
+static es_rc_t
+es_store_open_env(const char *path, const char *name, const es_env_db_t *dbs,
+    const es_format_t *format, bool writable, bool create, es_env_t **env,
+    es_problem_t *problem)
+{
+    char              dir[4096], file[4096];
+    es_rc_t           rc;
+    es_env_options_t  options;
+
+    (void) snprintf(dir, sizeof(dir), "%s/%s", path, name);
+
+    if (create && mkdir(dir, ES_STORE_DIR_MODE) != 0 && errno != EEXIST) {
+        return es_problem_set(problem, ES_IO, -1, NULL,
+                              "cannot make \"%s\": %s", dir, strerror(errno));
+    }
+
+    if (snprintf(file, sizeof(file), "%s/data.mdb", dir) >= (int) sizeof(file)
+        || (!create && access(file, F_OK) != 0))
+    {
+        return es_problem_set(problem, ES_FORMAT, -1, NULL,
+                              "\"%s\" of the store is missing", file);
+    }
+
+    options.dir = dir;
+    options.writable = writable;
+    options.create = create;
+    options.map_initial = format->map_initial;
+    options.map_max = format->map_max;
+    options.dbs = dbs;
+
+    rc = es_env_open(&options, env);
+    if (rc != ES_OK) {
+        return es_problem_set(problem, rc, -1, NULL, "cannot open \"%s\": %s",
+                              dir, rc == ES_IO ? strerror(errno)
+                                               : es_strerror(rc));
+    }
+
+    if (create) {
+        (void) chmod(file, ES_STORE_MODE);
+        (void) snprintf(file, sizeof(file), "%s/%s/lock.mdb", path, name);
+        (void) chmod(file, ES_STORE_MODE);
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_store_open(const char *path, unsigned flags, es_store_t **out,
+    es_problem_t *problem)
+{
+    char         file[4096];
+    es_rc_t      rc;
+    es_store_t  *store;
+    es_format_t  format;
+
+    rc = es_format_read(path, &format, problem);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    store = calloc(1, sizeof(es_store_t));
+    if (store == NULL) {
+        return es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
+    }
+
+    store->bell = -1;
+    store->flags = flags;
+    store->identity = format.identity;
+    (void) pthread_mutex_init(&store->txns_lock, NULL);
+
+    store->path = strdup(path);
+    if (store->path == NULL) {
+        rc = es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
+        goto failed;
+    }
+
+    rc = es_store_open_env(path, "log", es_log_dbs, &format,
+                           flags & ES_STORE_PUBLISH, false, &store->log,
+                           problem);
+    if (rc != ES_OK) {
+        goto failed;
+    }
+
+    rc = es_store_open_env(path, "registry", es_registry_dbs, &format,
+                           flags & ES_STORE_ADMIN, false, &store->registry,
+                           problem);
+    if (rc != ES_OK) {
+        goto failed;
+    }
+
+    if (flags & (ES_STORE_DELIVER | ES_STORE_DELIVERY_READ)) {
+        rc = es_store_open_env(path, "delivery", es_delivery_dbs, &format,
+                               flags & ES_STORE_DELIVER, false,
+                               &store->delivery, problem);
+        if (rc != ES_OK) {
+            goto failed;
+        }
+    }
+
+    if (flags & (ES_STORE_PUBLISH | ES_STORE_ADMIN | ES_STORE_DELIVER)) {
+        (void) snprintf(file, sizeof(file), "%s/bell", path);
+
+        store->bell = open(file, O_WRONLY | O_CLOEXEC);
+        if (store->bell == -1) {
+            rc = es_problem_set(problem, ES_IO, -1, NULL,
+                                "cannot open \"%s\": %s", file,
+                                strerror(errno));
+            goto failed;
+        }
+    }
+
+    *out = store;
+    return ES_OK;
+
+failed:
+
+    es_store_close(store);
+    return rc;
+}
+
+
+void
+es_store_close(es_store_t *store)
+{
+    es_txn_t  *txn;
+
+    if (store == NULL) {
+        return;
+    }
+
+    while (store->txns != NULL) {
+        txn = store->txns;
+        store->txns = txn->next;
+
+        if (txn->events != NULL) {
+            mdb_cursor_close(txn->events);
+        }
+
+        mdb_txn_abort(txn->mdb);
+        free(txn);
+    }
+
+    es_ids_close(store->ids);
+    es_env_close(store->delivery);
+    es_env_close(store->registry);
+    es_env_close(store->log);
+
+    if (store->bell != -1) {
+        (void) close(store->bell);
+    }
+
+    (void) pthread_mutex_destroy(&store->txns_lock);
+    free(store->path);
+    free(store);
+}
+
+
+const char *
+es_store_path(const es_store_t *store)
+{
+    return store->path;
+}
+
+
+uint64_t
+es_store_version(es_store_t *store)
+{
+    return es_env_version(store->log);
+}
+
+
+int
+es_store_reap_readers(es_store_t *store)
+{
+    return es_env_reap(store->log) + es_env_reap(store->registry)
+           + (store->delivery ? es_env_reap(store->delivery) : 0);
+}
+
+
+es_rc_t
+es_txn_begin(es_store_t *store, es_txn_t **out)
+{
+    es_rc_t    rc;
+    es_txn_t  *txn;
+
+    (void) pthread_mutex_lock(&store->txns_lock);
+
+    txn = store->txns;
+    if (txn != NULL) {
+        store->txns = txn->next;
+    }
+
+    (void) pthread_mutex_unlock(&store->txns_lock);
+
+    if (txn != NULL) {
+        rc = es_env_read_renew(store->log, txn->mdb);
+        if (rc == ES_OK) {
+            *out = txn;
+            return ES_OK;
+        }
+
+        mdb_cursor_close(txn->events);
+        mdb_txn_abort(txn->mdb);
+        free(txn);
+        return rc;
+    }
+
+    txn = calloc(1, sizeof(es_txn_t));
+    if (txn == NULL) {
+        return ES_NOMEM;
+    }
+
+    txn->store = store;
+
+    rc = es_env_read_begin(store->log, &txn->mdb);
+    if (rc != ES_OK) {
+        free(txn);
+        return rc;
+    }
+
+    rc = es_env_rc(mdb_cursor_open(txn->mdb,
+                                   es_env_dbi(store->log, ES_LOG_EVENTS),
+                                   &txn->events));
+    if (rc != ES_OK) {
+        es_env_read_end(store->log, txn->mdb);
+        free(txn);
+        return rc;
+    }
+
+    *out = txn;
+    return ES_OK;
+}
+
+
+void
+es_txn_end(es_txn_t *txn)
+{
+    es_store_t  *store;
+
+    store = txn->store;
+
+    es_env_read_park(store->log, txn->mdb);
+
+    (void) pthread_mutex_lock(&store->txns_lock);
+    txn->next = store->txns;
+    store->txns = txn;
+    (void) pthread_mutex_unlock(&store->txns_lock);
+}

@@ -1,0 +1,73 @@
+/*
+ * store.h - inside of a store: its environments and databases.
+ *
+ * For the library's own files.  The store directory:
+ *
+ *     format       text: what this is, its version, its identity, map sizes
+ *     bell         touched after each commit, see wake.h
+ *     log/         LMDB: feeds, events, types; written by publishers
+ *     ids/         the (source, id) index, derived from the log, idindex.h
+ *     registry/    LMDB: partners, keys, endpoints; written by operators
+ *     delivery/    LMDB: written by the dispatcher only
+ */
+
+#ifndef ES_STORE_H
+#define ES_STORE_H
+
+#include <pthread.h>
+
+#include "env.h"
+#include "idindex.h"
+#include "txn.h"
+
+/* Databases of log/ */
+#define ES_LOG_FEEDS       0    /* name -> es_feed_record_t */
+#define ES_LOG_EVENTS      1    /* feed, last sequence -> chunk */
+#define ES_LOG_TYPES       2    /* type -> number */
+#define ES_LOG_BYTYPE      3    /* feed, type number -> chunk's last sequence */
+#define ES_LOG_META        4    /* counters */
+
+/* Databases of registry/ */
+#define ES_REGISTRY_OBJECTS  0
+#define ES_REGISTRY_META     1
+
+/* Databases of delivery/ */
+#define ES_DELIVERY_PROGRESS  0
+#define ES_DELIVERY_RETRIES   1
+#define ES_DELIVERY_ATTEMPTS  2
+#define ES_DELIVERY_DEAD      3
+#define ES_DELIVERY_STOPS     4
+#define ES_DELIVERY_META      5
+
+#define ES_TYPE_CACHE  64
+
+typedef struct {
+    uint64_t  hash;
+    uint32_t  number;          /* 0: free */
+} es_type_slot_t;
+
+struct es_store {
+    char             *path;
+    unsigned          flags;
+    uint64_t          identity;        /* random, from the format file */
+    es_env_t         *log;
+    es_env_t         *registry;
+    es_env_t         *delivery;        /* NULL unless asked for */
+    int               bell;            /* -1 when not writable */
+
+    pthread_mutex_t   txns_lock;
+    es_txn_t         *txns;            /* parked read transactions */
+
+    /* Used with the log's writer lock held. */
+    es_ids_t         *ids;
+    es_type_slot_t    types[ES_TYPE_CACHE];
+};
+
+struct es_txn {
+    MDB_txn     *mdb;
+    MDB_cursor  *events;
+    es_store_t  *store;
+    es_txn_t    *next;
+};
+
+#endif /* ES_STORE_H */

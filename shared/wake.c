@@ -1,0 +1,57 @@
+#include <errno.h>
+#include <stdio.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "store.h"
+#include "wake.h"
+
+
+es_rc_t
+es_wake_open(es_store_t *store, int *out)
+{
+    int   fd;
+    char  path[4096];
+
+    (void) snprintf(path, sizeof(path), "%s/bell", store->path);
+
+    fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (fd == -1) {
+        return ES_IO;
+    }
+
+    if (inotify_add_watch(fd, path, IN_MODIFY) == -1) {
+        (void) close(fd);
+        return ES_IO;
+    }
+
+    *out = fd;
+    return ES_OK;
+}
+
+
+void
+es_wake_drain(int fd)
+{
+    char     buf[4096];
+    ssize_t  n;
+
+    do {
+        n = read(fd, buf, sizeof(buf));
+    } while (n > 0 || (n == -1 && errno == EINTR));
+}
+
+
+void
+es_wake_ring(es_store_t *store)
+{
+    ssize_t  n;
+
+    /* The commit stands whether or not it is heard: readers also look from a
+       slow timer. */
+
+    if (store->bell != -1) {
+        n = pwrite(store->bell, "!", 1, 0);
+        (void) n;
+    }
+}
