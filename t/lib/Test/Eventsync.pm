@@ -1,0 +1,837 @@
+package Test::Eventsync;
+
+# Harness for eventsync's tests, in the manner of nginx-tests: a throw-away
+# directory, free ports, nginx with the module, the dispatcher, webhook
+# receivers; and a check at the end that nothing complained in a log.
+#
+#     my $t = Test::Eventsync->new(workers => 2);
+#
+#     $t->store_init;
+#     $t->feed('orders');
+#     my $key = $t->partner_key('acme', feeds => 'orders');
+#
+#     $t->write_file_expand('nginx.conf', <<'CONF');
+#     events { }
+#     http { server { listen 127.0.0.1:%%PORT_0%%; ... %%STORE%% ... } }
+#     CONF
+#
+#     $t->run_nginx;
+#     is($t->http(GET => '/v1/feeds', { authorization => "Bearer $key" })
+#         ->{status}, 200, 'feeds are listed');
+#     done_testing();
+#
+# What a configuration leaves out is added on its first line (load_module,
+# daemon, pid, error_log, user, worker_processes) and after "http {" (access
+# log, temporary paths), so that line numbers in messages stay true.
+#
+# Environment: BUILD (./build), TEST_NGINX_BINARY ($BUILD/nginx or the
+# installed one), TEST_ES_KEEP=1 keeps the directory, TEST_ES_CATLOG=1 prints
+# the logs at the end.
+
+use warnings;
+use strict;
+
+use Cwd qw(abs_path);
+use Fcntl qw(:flock);
+use File::Basename qw(dirname);
+use File::Path qw(remove_tree);
+use File::Temp qw(tempdir);
+use IO::Select;
+use IO::Socket::INET;
+use JSON::PP;
+use POSIX ();
+use Scalar::Util qw(weaken);
+use Socket qw(SOL_SOCKET SO_LINGER);
+use Test::More ();
+use Time::HiRes qw(sleep time);
+
+use Test::Eventsync::Process;
+use Test::Eventsync::Receiver;
+
+use parent 'Exporter';
+our @EXPORT_OK = qw(wait_for);
+
+our $ROOT = abs_path(dirname(__FILE__) . '/../../..');
+our @LIVE;
+our $FAILED = 0;
+my %PORT_LOCKS;
+
+# Lines in logs that fail a test.
+our @BAD = (qr/\[(?:alert|emerg)\]/, qr/Sanitizer/, qr/runtime error:/,
+    qr/exited on signal/, qr/Assertion .* failed/);
+
+$SIG{PIPE} = 'IGNORE';
+$SIG{$_} //= sub { exit 130 } for qw(INT TERM HUP);
+
+###############################################################################
+# construction, files, ports
+
+# Options: workers (1), keep, prefix ('/v1').
+sub new {
+    my ($class, %opts) = @_;
+
+    my $self = bless {
+        workers => 1,
+        prefix  => '/v1',
+        keep    => $ENV{TEST_ES_KEEP},
+        %opts,
+        owner   => $$,
+        ports   => [],
+        procs   => [],
+        allowed => [],
+        checked => {},
+        nevent  => 0,
+    }, $class;
+
+    $self->{testdir} = tempdir('eventsync-test-XXXXXXXX', TMPDIR => 1);
+    chmod 0755, $self->{testdir};
+    $self->{build} = abs_path($ENV{BUILD} || "$ROOT/build")
+        or die "no build directory; run make first\n";
+
+    push @LIVE, $self;
+    weaken($LIVE[-1]);
+
+    return $self;
+}
+
+sub testdir { $_[0]{testdir} }
+sub store   { $_[0]{store} // "$_[0]{testdir}/store" }
+sub build   { $_[0]{build} }
+
+# The n-th free port; the same number each time.
+sub port {
+    my ($self, $n) = @_;
+    return $self->{ports}[$n // 0] //= free_port();
+}
+
+# A port below the ephemeral range, kept from other tests by a bound UDP
+# socket of the same number for as long as this process lives.
+sub free_port {
+    for (1 .. 1000) {
+        my $port = 10000 + int(rand(20000));
+        next if $PORT_LOCKS{$port};
+
+        my $lock = IO::Socket::INET->new(Proto => 'udp',
+            LocalAddr => '127.0.0.1', LocalPort => $port) or next;
+        my $probe = IO::Socket::INET->new(Proto => 'tcp', Listen => 1,
+            LocalAddr => '127.0.0.1', LocalPort => $port, ReuseAddr => 1)
+            or next;
+        close $probe;
+
+        $PORT_LOCKS{$port} = $lock;
+        return $port;
+    }
+    die "no free port\n";
+}
+
+sub expand {
+    my ($self, $text) = @_;
+
+    $text =~ s/%%TESTDIR%%/$self->testdir/ge;
+    $text =~ s/%%STORE%%/$self->store/ge;
+    $text =~ s/%%BUILD%%/$self->build/ge;
+    $text =~ s/%%PORT_(\d+)%%/$self->port($1)/ge;
+    return $text;
+}
+
+sub write_file {
+    my ($self, $name, $text) = @_;
+
+    open my $fh, '>:raw', "$self->{testdir}/$name"
+        or die "cannot write $name: $!\n";
+    print $fh $text;
+    close $fh or die "cannot write $name: $!\n";
+    return "$self->{testdir}/$name";
+}
+
+sub write_file_expand {
+    my ($self, $name, $text) = @_;
+
+    $text = $self->complete_conf($text) if $name =~ /nginx.*\.conf$/;
+    return $self->write_file($name, $self->expand($text));
+}
+
+sub read_file {
+    my ($self, $name) = @_;
+
+    $name = "$self->{testdir}/$name" unless $name =~ m{^/};
+    open my $fh, '<:raw', $name or return '';
+    local $/;
+    return <$fh> // '';
+}
+
+# Adds what a test's nginx.conf need not say, without moving its lines.
+sub complete_conf {
+    my ($self, $conf, %opts) = @_;
+
+    my $log = $opts{log} // 'error.log';
+    my @main;
+    my $has = sub { $conf =~ /^\s*$_[0]\s/m };
+
+    push @main, "load_module $self->{build}/ngx_http_eventsync_module.so;"
+        unless $conf =~ /^\s*load_module\s.*eventsync/m;
+    push @main, 'daemon off;' unless $has->('daemon');
+    push @main, 'user root;' if $> == 0 && !$has->('user');
+    push @main, 'pid %%TESTDIR%%/nginx.pid;' unless $has->('pid');
+    push @main, "worker_processes $self->{workers};"
+        unless $has->('worker_processes');
+    push @main, "error_log %%TESTDIR%%/$log info;"
+        unless $conf =~ /^error_log\s/m;
+
+    my @http = ('access_log off;',
+        map { "${_}_temp_path %%TESTDIR%%/tmp_$_;" }
+        qw(client_body proxy fastcgi uwsgi scgi));
+    shift @http if $has->('access_log');
+    $conf =~ s/^(\s*http\s*\{)/$1 @http/m;
+
+    return "@main $conf";
+}
+
+# A complete server with every location, for tests that are not about the
+# configuration.  Options: main, http, server, location (extra lines each).
+sub default_conf {
+    my ($self, %opts) = @_;
+    my %x = map { $_ => $opts{$_} // '' } qw(main http server location);
+
+    return $self->write_file_expand('nginx.conf', <<"CONF");
+
+$x{main}
+events {
+    worker_connections 1024;
+}
+
+http {
+    $x{http}
+    eventsync_store %%STORE%%;
+
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        $x{server}
+
+        location /v1/ {
+            eventsync_feeds on;
+            eventsync_poll on;
+            eventsync_publish on;
+            $x{location}
+        }
+    }
+}
+CONF
+}
+
+###############################################################################
+# the store, by eventsyncctl
+
+# Runs eventsyncctl; a leading { stdin => text } is its input.
+# Returns (exit, out, err); exit is 128 + n when a signal killed it.
+sub ctl {
+    my ($self, @args) = @_;
+
+    my $proc = $self->ctl_start(@args);
+    my $rc = $proc->wait(60);
+    if (!defined $rc) {
+        $proc->stop('KILL');
+        die "eventsyncctl @args: did not end in 60 s\n";
+    }
+    $self->forget($proc);
+
+    my @result = ($rc, $proc->stdout, $proc->stderr);
+    unlink $proc->{out}, $proc->{err} unless $result[2] =~ /Sanitizer/;
+    return @result;
+}
+
+# The same, but it must succeed; returns its output.
+sub ctl_ok {
+    my ($self, @args) = @_;
+
+    my ($rc, $out, $err) = $self->ctl(@args);
+    return $out if $rc == 0;
+    shift @args if ref $args[0];
+    die "eventsyncctl @args: exit $rc\n$err$out\n";
+}
+
+# In the background (listen, tail); returns the process.
+sub ctl_start {
+    my ($self, @args) = @_;
+
+    my $opts = ref $args[0] ? shift @args : {};
+    return $self->start("ctl", $opts,
+        "$self->{build}/eventsyncctl", '--store', $self->store, @args);
+}
+
+sub store_init {
+    my ($self) = @_;
+    $self->ctl_ok('init');
+    return $self;
+}
+
+# Options become --name=value: retain_count => 10 is --retain-count=10.
+sub feed {
+    my ($self, $name, %opts) = @_;
+    $self->ctl_ok('feed', 'create', $name, flags(%opts));
+    return $self;
+}
+
+# Makes the partner unless it is there, and a key of it: returns its text.
+# Options: feeds, publish (lists or comma text) of the partner; scopes,
+# key_feeds, expires of the key; others go to the partner as flags.
+sub partner_key {
+    my ($self, $partner, %opts) = @_;
+
+    my @key = flags(
+        scopes => delete $opts{scopes} // 'read,publish',
+        (map { exists $opts{"key_$_"} ? ($_ => delete $opts{"key_$_"}) : () }
+            qw(feeds expires)));
+    if (!$self->{partners}{$partner}++) {
+        $self->ctl_ok('partner', 'create', $partner, flags(%opts));
+    }
+    my $out = $self->ctl_ok('key', 'create', $partner, @key);
+    $out =~ /(esk_[a-z2-7]+_[a-z2-7]+)/ or die "no key in: $out\n";
+    return $1;
+}
+
+# Makes an endpoint; returns its name, or in list context (name, secret).
+# Options: url, feeds, types, subject, ordering, schedule ... as flags.
+sub endpoint {
+    my ($self, $partner, %opts) = @_;
+
+    my $out = $self->ctl_ok('endpoint', 'create', $partner, flags(%opts));
+    my ($name) = $out =~ /(ep_[a-z2-7]{16})/ or die "no name in: $out\n";
+    my ($secret) = $out =~ m{(wh(?:sec|sk)_[A-Za-z0-9+/=]+)};
+    return wantarray ? ($name, $secret // $opts{secret}) : $name;
+}
+
+sub flags {
+    my (%opts) = @_;
+    my @flags;
+
+    for my $name (sort keys %opts) {
+        my $value = $opts{$name};
+        next if !defined $value;
+        (my $flag = $name) =~ tr/_/-/;
+        $value = join ',', @$value if ref $value;
+        push @flags, "--$flag=$value";
+    }
+    return @flags;
+}
+
+# Walks the store; true when every invariant holds, otherwise notes why not.
+sub verify {
+    my ($self) = @_;
+    my ($rc, $out, $err) = $self->ctl('verify');
+    Test::More::diag("verify: exit $rc\n$out$err") if $rc;
+    return $rc == 0;
+}
+
+###############################################################################
+# processes
+
+# Starts a command; output goes to files in the test's directory.
+sub start {
+    my ($self, $name, $opts, @cmd) = @_;
+
+    my $proc = Test::Eventsync::Process->start(
+        name => $name, dir => $self->{testdir}, cmd => \@cmd,
+        env => { $self->sanitizer_env, %{ $opts->{env} // {} } },
+        stdin => $opts->{stdin});
+    push @{ $self->{procs} }, $proc;
+    return $proc;
+}
+
+sub forget {
+    my ($self, $proc) = @_;
+    @{ $self->{procs} } = grep { $_ != $proc } @{ $self->{procs} };
+}
+
+# Reports of the sanitizers go to files of their own, whoever has stderr.
+# Leaks are for the unit tests: nginx frees its cycles by exiting.
+sub sanitizer_env {
+    my ($self) = @_;
+    my $log = "log_path=$self->{testdir}/sanitizer";
+    return (
+        ASAN_OPTIONS => join(':', $ENV{ASAN_OPTIONS} || 'detect_leaks=0', $log),
+        UBSAN_OPTIONS => join(':', 'print_stacktrace=1', $log),
+    );
+}
+
+sub nginx_binary {
+    my ($self) = @_;
+    return $ENV{TEST_NGINX_BINARY} if $ENV{TEST_NGINX_BINARY};
+    return -x "$self->{build}/nginx" ? "$self->{build}/nginx"
+        : '/usr/sbin/nginx';
+}
+
+# Starts nginx on nginx.conf and waits until its ports answer.
+sub run_nginx {
+    my ($self, %opts) = @_;
+
+    die "nginx runs already\n" if $self->{nginx} && $self->{nginx}->running;
+    my $proc = $self->{nginx} = $self->start('nginx', \%opts,
+        $self->nginx_binary, '-p', "$self->{testdir}/", '-c',
+        "$self->{testdir}/nginx.conf", '-e', "$self->{testdir}/startup.log");
+
+    my @ports = $self->read_file('nginx.conf')
+        =~ /listen\s+127\.0\.0\.1:(\d+)/g;
+    wait_for(sub {
+        die "nginx did not start:\n" . $proc->stderr
+            . $self->read_file('startup.log') . $self->read_file('error.log')
+            unless $proc->running;
+        return !grep { !port_open($_) } @ports;
+    }, 20) or die "nginx does not listen on @ports\n";
+
+    return $self;
+}
+
+# `nginx -t` of a configuration: returns (exit, what it said).
+sub check_conf {
+    my ($self, $conf) = @_;
+
+    $self->write_file('check.conf',
+        $self->expand($self->complete_conf($conf, log => 'check.log')));
+    unlink "$self->{testdir}/check.log";
+    my $proc = $self->start('check', {}, $self->nginx_binary, '-t', '-p',
+        "$self->{testdir}/", '-c', "$self->{testdir}/check.conf", '-e',
+        'stderr');
+    my $rc = $proc->wait(20) // $proc->stop('KILL');
+    $self->forget($proc);
+    return ($rc, $proc->stdout . $proc->stderr . $self->read_file('check.log'));
+}
+
+sub nginx_pid { $_[0]{nginx}->pid }
+
+# Pids of the workers that are not shutting down.
+sub workers {
+    my ($self) = @_;
+    my $master = $self->nginx_pid;
+
+    return grep { (cmdline($_) // '') =~ /worker process$/ } children($master);
+}
+
+# Pids of all of the master's children, old workers included.
+sub children {
+    my ($parent) = @_;
+    my @pids;
+
+    for my $stat (glob '/proc/[0-9]*/stat') {
+        open my $fh, '<', $stat or next;
+        my $line = <$fh> // '';
+        push @pids, $1 if $line =~ /^(\d+) \(.*\) \S (\d+) / && $2 == $parent;
+    }
+    return sort { $a <=> $b } @pids;
+}
+
+sub cmdline {
+    my ($pid) = @_;
+    open my $fh, '<', "/proc/$pid/cmdline" or return;
+    local $/;
+    my $line = <$fh> // '';
+    $line =~ tr/\0/ /;
+    $line =~ s/ +$//;
+    return $line;
+}
+
+# Sends HUP and waits until a new generation of workers serves.
+sub reload {
+    my ($self, $timeout) = @_;
+
+    my %old = map { $_ => 1 } $self->workers;
+    kill HUP => $self->nginx_pid;
+    return wait_for(sub {
+        my @now = $self->workers;
+        return @now && !grep { $old{$_} } @now;
+    }, $timeout // 20);
+}
+
+# Stops nginx gracefully (QUIT) or as told; returns its exit status.
+sub stop_nginx {
+    my ($self, $signal) = @_;
+    my $proc = delete $self->{nginx} or return;
+
+    # A master killed hard leaves its workers behind.
+    my @workers = children($proc->pid);
+    my $rc = $proc->stop($signal // 'QUIT');
+    $self->forget($proc);
+    for my $pid (@workers) {
+        kill KILL => $pid if (cmdline($pid) // '') =~ /^nginx: worker/;
+    }
+    $self->scan_process($proc);
+    return $rc;
+}
+
+# Webhooks to receivers on this machine need plain http and loopback allowed.
+our @DISPATCHER_OPTS = ('--allow-http', '--allow=127.0.0.0/8');
+
+sub run_dispatcher {
+    my ($self, @opts) = @_;
+    my $opts = ref $opts[0] ? shift @opts : {};
+
+    die "a dispatcher runs already\n"
+        if $self->{dispatcher} && $self->{dispatcher}->running;
+    $self->{dispatcher} = $self->start('dispatcher', $opts,
+        "$self->{build}/eventsync-dispatcher", '--store', $self->store,
+        @DISPATCHER_OPTS, @opts);
+    return $self->{dispatcher};
+}
+
+sub stop_dispatcher {
+    my ($self, $signal) = @_;
+    my $proc = delete $self->{dispatcher} or return;
+
+    my $rc = $proc->stop($signal // 'TERM');
+    $self->forget($proc);
+    $self->scan_process($proc);
+    return $rc;
+}
+
+# A webhook receiver; see Test::Eventsync::Receiver.
+sub receiver {
+    my ($self, $answer, %opts) = @_;
+
+    my $recv = Test::Eventsync::Receiver->start(answer => $answer,
+        dir => $self->{testdir}, port => $opts{port} // free_port());
+    push @{ $self->{receivers} }, $recv;
+    return $recv;
+}
+
+# Polls a condition every few milliseconds; its value, or nothing in time.
+sub wait_for {
+    shift if ref $_[0] && ref $_[0] ne 'CODE';
+    my ($condition, $timeout) = @_;
+    my $end = time() + ($timeout // 10);
+
+    while (1) {
+        my $value = $condition->();
+        return $value if $value;
+        return if time() > $end;
+        sleep 0.01;
+    }
+}
+
+sub port_open {
+    my ($port) = @_;
+    return IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port,
+        Timeout => 1) ? 1 : 0;
+}
+
+###############################################################################
+# HTTP
+
+# A connected socket (to port 0 of the test unless told).
+sub socket {
+    my ($self, $port) = @_;
+    return IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+        PeerPort => $port // $self->port(0), Timeout => 5)
+        || die "cannot connect: $!\n";
+}
+
+# Closes so that the peer sees a reset.
+sub reset_socket {
+    my ($self, $sock) = @_;
+    setsockopt $sock, SOL_SOCKET, SO_LINGER, pack('ii', 1, 0);
+    close $sock;
+}
+
+# One request; the answer as { status, headers, body, head, seconds }, header
+# names in lower case, repeated ones joined by ", ".  Options: port, timeout
+# (30), socket (kept open: keep-alive).  Status 0: no answer.
+sub http {
+    my ($self, @request) = @_;
+    return $self->http_end($self->http_start(@request));
+}
+
+# The same in two halves, for several requests at once.
+sub http_start {
+    my ($self, $method, $path, $headers, $body, %opts) = @_;
+
+    my $sock = $opts{socket} // $self->socket($opts{port});
+    my @headers = ref $headers eq 'ARRAY' ? @$headers : %{ $headers // {} };
+    my $text = "$method $path HTTP/1.1\r\n";
+    my %seen;
+
+    while (my ($name, $value) = splice @headers, 0, 2) {
+        $seen{ lc $name } = 1;
+        $text .= "$name: $value\r\n" if defined $value;
+    }
+    $text .= "Host: localhost\r\n" unless $seen{host};
+    $text .= "Connection: close\r\n" unless $opts{socket} || $seen{connection};
+    $text .= 'Content-Length: ' . length($body) . "\r\n"
+        if defined $body && !$seen{'content-length'}
+        && !$seen{'transfer-encoding'};
+
+    my $call = { sock => $sock, method => $method, began => time(),
+        timeout => $opts{timeout} // 30, buf => '' };
+    $self->send_all($sock, "$text\r\n" . ($body // ''), $call->{timeout});
+    return $call;
+}
+
+sub http_end {
+    my ($self, $call) = @_;
+    my $end = $call->{began} + $call->{timeout};
+    my $answer = { status => 0, headers => {}, body => '', head => '' };
+    my ($head, %headers);
+
+    do {
+        $head = read_until($call, "\r\n\r\n", $end) // return $answer;
+        $answer->{head} = $head;
+    } while ($head =~ m{^HTTP/1\.[01] 1\d\d});
+
+    return $answer unless $head =~ m{^HTTP/1\.[01] (\d\d\d)};
+    my $status = $1;
+    for my $line (split /\r\n/, $head) {
+        next unless $line =~ /^([^:\s]+):\s*(.*?)\s*$/;
+        my $name = lc $1;
+        $headers{$name} = exists $headers{$name} ? "$headers{$name}, $2" : $2;
+    }
+    $answer->{headers} = \%headers;
+
+    my $body = '';
+    if ($call->{method} eq 'HEAD' || $status == 204 || $status == 304) {
+        # none
+
+    } elsif (($headers{'transfer-encoding'} // '') =~ /chunked/i) {
+        while (1) {
+            my $size = read_until($call, "\r\n", $end) // return $answer;
+            my $n = hex((split /;/, $size)[0]);
+            my $chunk = read_bytes($call, $n + 2, $end) // return $answer;
+            last if $n == 0;
+            $body .= substr $chunk, 0, $n;
+        }
+
+    } elsif (defined $headers{'content-length'}) {
+        $body = read_bytes($call, $headers{'content-length'}, $end)
+            // return $answer;
+
+    } else {
+        1 while fill($call, $end);
+        $body = $call->{buf};
+    }
+
+    @$answer{qw(status body seconds)}
+        = ($status, $body, time() - $call->{began});
+    return $answer;
+}
+
+sub fill {
+    my ($call, $end) = @_;
+    my $left = $end - time();
+    return 0 if $left <= 0;
+    return 0 unless IO::Select->new($call->{sock})->can_read($left);
+    return sysread $call->{sock}, $call->{buf}, 65536, length $call->{buf};
+}
+
+sub read_until {
+    my ($call, $mark, $end) = @_;
+    my $at;
+    until (($at = index $call->{buf}, $mark) >= 0) {
+        fill($call, $end) or return;
+    }
+    my $text = substr $call->{buf}, 0, $at + length $mark, '';
+    return substr $text, 0, $at;
+}
+
+sub read_bytes {
+    my ($call, $n, $end) = @_;
+    while (length $call->{buf} < $n) {
+        fill($call, $end) or return;
+    }
+    return substr $call->{buf}, 0, $n, '';
+}
+
+sub send_all {
+    my ($self, $sock, $text, $timeout) = @_;
+    my $end = time() + ($timeout // 10);
+
+    while (length $text) {
+        IO::Select->new($sock)->can_write($end - time()) or return 0;
+        my $n = syswrite $sock, $text, 65536;
+        return 0 unless defined $n;
+        substr $text, 0, $n, '';
+    }
+    return 1;
+}
+
+# Reads what there is until the peer closes, or for so many seconds.
+sub read_all {
+    my ($self, $sock, $seconds) = @_;
+    my $call = { sock => $sock, buf => '' };
+    my $end = time() + ($seconds // 5);
+    1 while fill($call, $end);
+    return $call->{buf};
+}
+
+# GET, and the body decoded; undef unless 200 with JSON.
+sub json_get {
+    my ($self, $path, $key, %opts) = @_;
+
+    my $answer = $self->http(GET => $path, auth($key, $opts{headers}), undef,
+        %opts);
+    return unless $answer->{status} == 200;
+    return json($answer->{body});
+}
+
+sub auth {
+    my ($key, $more) = @_;
+    return { ($key ? (authorization => "Bearer $key") : ()), %{ $more // {} } };
+}
+
+sub json {
+    my ($text) = @_;
+    return eval { JSON::PP->new->utf8->allow_nonref->decode($text) };
+}
+
+# JSON of an event; attributes as given, others with plain values.  `data`
+# may be a structure, or a scalar reference to exact JSON text.
+sub event {
+    my ($self, %attrs) = @_;
+
+    my %event = (specversion => '1.0', source => '/test', type => 'test.event',
+        id => sprintf('ev-%d-%06d', $$, ++$self->{nevent}), %attrs);
+    my $data = exists $event{data} ? delete $event{data} : undef;
+    my $coder = JSON::PP->new->utf8->canonical->allow_nonref;
+    my $text = $coder->encode(\%event);
+
+    return $text unless defined $data;
+    $data = ref $data eq 'SCALAR' ? $$data : $coder->encode($data);
+    $text =~ s/\}\z/,"data":$data}/;
+    return $text;
+}
+
+# The key of a partner that may read and publish everything.
+sub master_key {
+    my ($self) = @_;
+    return $self->{master_key} //= $self->partner_key('tester',
+        feeds => '*', publish => '*', scopes => 'read,publish');
+}
+
+# Publishes events (JSON texts or attribute hashes) over HTTP as NDJSON, by
+# the key given in { key => ... } or one that may do all.  Returns the answer
+# with the decoded body in `json`.
+sub publish {
+    my ($self, $feed, @events) = @_;
+    my $opts = @events && ref $events[0] eq 'HASH' && exists $events[0]{key}
+        ? shift @events : {};
+
+    my $body = join '', map {
+        (ref $_ ? $self->event(%$_) : $_) . "\n" } @events;
+    my $answer = $self->http(POST => "$self->{prefix}/feeds/$feed/events",
+        { authorization => 'Bearer ' . ($opts->{key} // $self->master_key),
+          'content-type' => 'application/x-ndjson' }, $body);
+    $answer->{json} = json($answer->{body});
+    return $answer;
+}
+
+# Polls once; the decoded body.  Parameters as a list: after => ..., limit => .
+sub poll {
+    my ($self, $feed, %params) = @_;
+
+    my $key = delete $params{key} // $self->master_key;
+    my $query = join '&', map { "$_=" . escape($params{$_}) }
+        grep { defined $params{$_} } sort keys %params;
+    return $self->json_get("$self->{prefix}/feeds/$feed/events?$query", $key,
+        timeout => 30 + ($params{wait} // 0));
+}
+
+# Every event of a feed from a cursor (or the oldest) to the present end.
+sub poll_all {
+    my ($self, $feed, %params) = @_;
+    my @events;
+
+    $params{from} = 'oldest' unless defined $params{after};
+    while (1) {
+        my $page = $self->poll($feed, limit => 1000, %params)
+            or die "poll of $feed failed\n";
+        push @events, @{ $page->{events} };
+        delete $params{from};
+        $params{after} = $page->{next};
+        return wantarray ? (\@events, $page->{next}) : \@events
+            unless $page->{has_more};
+    }
+}
+
+sub escape {
+    my ($text) = @_;
+    $text =~ s/([^A-Za-z0-9._~:*,\/-])/sprintf '%%%02X', ord $1/ge;
+    return $text;
+}
+
+###############################################################################
+# the end: stop everything, look into the logs
+
+# Lines that match are expected and do not fail the test.
+sub allow_errors {
+    my ($self, @patterns) = @_;
+    push @{ $self->{allowed} }, @patterns;
+}
+
+sub scan {
+    my ($self, $name, $text) = @_;
+    my @found;
+
+    for my $line (split /\n/, $text) {
+        next unless grep { $line =~ $_ } @BAD;
+        next if grep { $line =~ $_ } @{ $self->{allowed} };
+        push @found, "$name: $line";
+        last if @found >= 10;
+    }
+    push @{ $self->{faults} }, @found;
+}
+
+sub scan_process {
+    my ($self, $proc) = @_;
+    return if $self->{checked}{$proc->{err}}++;
+    $self->scan($proc->{name}, $proc->stderr);
+}
+
+# Stops everything; returns the faults found in the logs.
+sub stop {
+    my ($self) = @_;
+
+    return @{ $self->{faults} // [] } if $self->{stopped}++;
+    $self->stop_dispatcher;
+    $self->stop_nginx('TERM');
+    for my $proc (splice @{ $self->{procs} }) {
+        $proc->stop('TERM');
+        $self->scan_process($proc);
+    }
+    $_->stop for @{ $self->{receivers} // [] };
+    $self->scan('error.log', $self->read_file('error.log'));
+    for my $file (glob "$self->{testdir}/sanitizer.*") {
+        my $text = $self->read_file($file);
+        push @{ $self->{faults} }, "sanitizer: $text" if length $text;
+    }
+    return @{ $self->{faults} // [] };
+}
+
+sub finish {
+    my ($self) = @_;
+
+    return 0 if $$ != $self->{owner} || $self->{finished}++;
+    my @faults = $self->stop;
+    Test::More::diag("in a log: $_") for @faults;
+    if ($ENV{TEST_ES_CATLOG}) {
+        Test::More::diag("$_:\n" . $self->read_file($_))
+            for glob "$self->{testdir}/*.log $self->{testdir}/*.err";
+    }
+    if ($self->{keep}) {
+        Test::More::diag("kept $self->{testdir}");
+    } else {
+        remove_tree($self->{testdir}, { safe => 0, error => \my $ignored });
+    }
+    return scalar @faults;
+}
+
+sub DESTROY {
+    my ($self) = @_;
+    local ($?, $@, $!);
+    $FAILED += $self->finish;
+}
+
+END {
+    my $status = $?;
+    for my $test (grep { defined } @LIVE) {
+        $FAILED += $test->finish;
+    }
+    $? = $status || ($FAILED ? 1 : 0);
+}
+
+1;
