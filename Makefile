@@ -1,12 +1,14 @@
 # eventsync: library, dispatcher, command line, nginx module.
 #
-#   make            everything, against the nginx installed with nginx-dev
-#   make demo       install what is missing, build, start it all and show it
-#   make test       install what is missing, build, run every test
-#   make check      run the tests on what is built
-#   make check-asan the same under AddressSanitizer and UBSan
-#   make lint       clang-tidy and cppcheck
-#   make install    DESTDIR and PREFIX as usual
+#   make             everything, against the nginx installed with nginx-dev
+#   make demo        install what is missing, build, start it all and show it
+#   make test        install what is missing, build, run every test
+#   make check       run the tests on what is built; TESTS=t/poll.t for one
+#   make check-long  the same with many more rounds of kill -9
+#   make check-asan  the same, all of it under AddressSanitizer and UBSan
+#   make bench-deps  what bench/run needs: its programs, wrk, nchan
+#   make lint        clang-tidy and cppcheck
+#   make install     DESTDIR and PREFIX as usual
 
 BUILD   ?= build
 PREFIX  ?= /usr
@@ -35,7 +37,25 @@ LIB    = $(BUILD)/libeventsync.a
 UNITS  = $(patsubst t/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 BENCHES = $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 
-.PHONY: all lib tools units bench module demo deps test check check-asan check-long lint install clean
+BINDIR  = $(DESTDIR)$(PREFIX)/bin
+SBINDIR = $(DESTDIR)$(PREFIX)/sbin
+LIBDIR  = $(DESTDIR)$(PREFIX)/lib
+MODDIR  = $(DESTDIR)$(PREFIX)/lib/nginx/modules
+INCDIR  = $(DESTDIR)$(PREFIX)/include
+
+TESTS            ?= t/
+PARALLEL          = -j$(shell nproc)
+VERIFIER_VERSION  = 1.0.0
+
+ASAN = BUILD=build-asan OPT="-O1 -g -fno-omit-frame-pointer" \
+       SANITIZE="-fsanitize=address,undefined" NGINX_SRC=/usr/share/nginx/src
+
+LINT_SRC    = $(LIB_SRC) $(DISPATCHER_SRC) $(CTL_SRC) $(BENCH_SRC)
+LINT_FLAGS  = -std=gnu11 -D_GNU_SOURCE -Ishared
+MODULE_SRC := $(wildcard ngx_module/*.c)
+
+.PHONY: all lib tools units bench module demo deps test check check-asan \
+        check-long bench-deps verifier lint install clean
 
 all: tools units module
 
@@ -79,15 +99,56 @@ deps:
 	sh ./install-deps.sh
 
 demo: deps
-	$(MAKE) tools module
-	perl t/demo.pl
+	$(MAKE) $(PARALLEL) tools module
+	BUILD=$(abspath $(BUILD)) perl t/demo.pl
 
 test: deps
-	$(MAKE) all
+	$(MAKE) $(PARALLEL) all verifier
 	$(MAKE) check
 
 check:
-	prove -It/lib t/
+	BUILD=$(abspath $(BUILD)) prove --timer -It/lib $(TESTS)
+
+check-long:
+	ES_CRASH_ROUNDS=200 $(MAKE) check
+
+# nginx itself is built with the sanitizers too, so that the module runs in a
+# process that has them from the start.
+check-asan: deps
+	$(MAKE) $(PARALLEL) $(ASAN) all verifier
+	$(MAKE) $(ASAN) check
+
+bench-deps:
+	sh ./install-deps.sh bench
+	$(MAKE) $(PARALLEL) tools module bench
+
+# The tests' independent judge of our signatures, from npm.
+verifier: $(BUILD)/node_modules/standardwebhooks/package.json
+
+$(BUILD)/node_modules/standardwebhooks/package.json:
+	@mkdir -p $(BUILD)
+	npm install --prefix $(BUILD) --no-save --no-audit --no-fund \
+	    standardwebhooks@$(VERIFIER_VERSION)
+
+lint:
+	sh ./install-deps.sh lint
+	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr \
+	    --enable=warning,performance,portability \
+	    --suppressions-list=.cppcheck -Ishared $(LINT_SRC) $(MODULE_SRC)
+	clang-tidy --quiet --warnings-as-errors='*' $(LINT_SRC) -- $(LINT_FLAGS)
+	clang-tidy --quiet --warnings-as-errors='*' $(MODULE_SRC) -- \
+	    $(LINT_FLAGS) $(shell NGINX_INCLUDES=1 BUILD=$(abspath $(BUILD)) \
+	        sh ngx_module/build.sh)
+
+install: tools module
+	install -d $(BINDIR) $(SBINDIR) $(LIBDIR)/pkgconfig $(MODDIR) $(INCDIR)
+	install -m 755 $(BUILD)/eventsyncctl $(BINDIR)/
+	install -m 755 $(BUILD)/eventsync-dispatcher $(SBINDIR)/
+	install -m 644 $(BUILD)/ngx_http_eventsync_module.so $(MODDIR)/
+	install -m 644 $(LIB) $(LIBDIR)/
+	install -m 644 shared/eventsync.h $(INCDIR)/
+	sed 's|@PREFIX@|$(PREFIX)|' shared/eventsync.pc.in \
+	    > $(LIBDIR)/pkgconfig/eventsync.pc
 
 clean:
 	rm -rf $(BUILD)

@@ -1,0 +1,76 @@
+#!/bin/sh
+# Installs what eventsync is built, run and tested with on Debian 12: only
+# the packages that are missing, and nothing else.
+#
+#   install-deps.sh           build, run, test
+#   install-deps.sh bench     and what bench/run compares with
+#   install-deps.sh lint      and what make lint runs
+#
+# Uses sudo unless root.  Prints one line when there is nothing to do.
+
+set -eu
+
+packages="build-essential pkg-config perl curl ca-certificates
+    nginx nginx-dev liblmdb-dev libcurl4-openssl-dev libssl-dev libxxhash-dev
+    libev-dev libmicrohttpd-dev libjansson-dev faketime"
+
+for group in "$@"; do
+    case $group in
+    bench) packages="$packages wrk libnginx-mod-nchan" ;;
+    lint)  packages="$packages clang-tidy cppcheck" ;;
+    *)     echo "install-deps.sh: unknown group \"$group\"" >&2; exit 2 ;;
+    esac
+done
+
+# Any Node.js will do for the test with the independent verifier.
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+    packages="$packages nodejs npm"
+fi
+
+missing=
+for package in $packages; do
+    status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) \
+        || status=
+    [ "$status" = installed ] || missing="$missing $package"
+done
+
+if [ -z "$missing" ]; then
+    echo "install-deps: everything is installed"
+    exit 0
+fi
+
+if ! command -v apt-get >/dev/null; then
+    echo "install-deps: this is not Debian; needed:$missing" >&2
+    exit 1
+fi
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    as_root=sudo
+fi
+
+# The nginx package would start a server on port 80.  A policy of "no" while
+# it is installed keeps it from that; an existing policy is left alone.
+policy=/usr/sbin/policy-rc.d
+made_policy=
+cleanup() {
+    [ -z "$made_policy" ] || $as_root rm -f "$policy"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM HUP
+
+case " $missing " in
+*" nginx "*)
+    if [ ! -e "$policy" ]; then
+        made_policy=yes
+        printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+        $as_root chmod 755 "$policy"
+    fi
+    ;;
+esac
+
+echo "install-deps: installing$missing"
+$as_root apt-get update -q
+# shellcheck disable=SC2086
+$as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -q --no-install-recommends $missing
