@@ -23,17 +23,22 @@ typedef struct {
     bool            escaped;   /* string: has a backslash */
 } es_json_value_t;
 
+#define ES_JSON_DEPTH  64
+
 typedef struct {
     const char  *pos;
     const char  *end;
     const char  *start;
     const char  *error;        /* a phrase, after a failure */
+    unsigned     depth;        /* brackets entered, see es_json_enter() */
 } es_json_t;
 
 void es_json_init(es_json_t *json, const char *text, size_t len);
 
 /* Scans one whole value, nested ones included, at the position. */
 es_rc_t es_json_value(es_json_t *json, es_json_value_t *value);
+
+/* On failure of any of these `pos` is where and `error` is why. */
 
 /* ES_INVALID if anything but white space is left. */
 es_rc_t es_json_end(es_json_t *json);
@@ -48,10 +53,23 @@ es_rc_t es_json_member(es_json_t *json, bool first, es_json_value_t *name,
     es_json_value_t *value);
 es_rc_t es_json_item(es_json_t *json, bool first, es_json_value_t *value);
 
+/* The byte after the decoded inside of a string value, written to `out`,
+   which has room for value->text.len bytes. */
+char *es_json_decode(const es_json_value_t *value, char *out);
+
 /* Appends a string value decoded (without quotes) to `out`. */
 es_rc_t es_json_unescape(const es_json_value_t *value, es_buf_t *out);
 
-/* Appends `text` (UTF-8) as the inside of a JSON string, least escapes. */
+/* Writes `text`, known to be UTF-8, as the inside of a JSON string with the
+   least escapes; `out` has room for six bytes a byte.  Returns the end. */
+char *es_json_encode(es_str_t text, char *out);
+
+/* The same, appended, and judged: ES_INVALID unless it is UTF-8. */
 es_rc_t es_json_escape(es_str_t text, es_buf_t *out);
+
+/* Length of the valid UTF-8 sequence at `p`, 0 if there is none. */
+size_t es_utf8_len(const char *p, const char *end);
+
+bool es_utf8_ok(es_str_t text);
 
 #endif /* ES_JSON_H */

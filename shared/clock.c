@@ -1,0 +1,303 @@
+/*
+ * clock.c - the clocks, and RFC 3339.
+ */
+
+#include "clock.h"
+
+#include <time.h>
+
+#define ES_DAY_S  INT64_C(86400)
+
+int64_t
+es_clock_ms(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+
+    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+int64_t
+es_clock_mono_us(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/*
+ * Days since 1970-01-01 of a proleptic Gregorian date, by counting years that
+ * begin in March so that the leap day comes last.
+ */
+static int64_t
+es_days(int64_t year, unsigned month, unsigned day)
+{
+    int64_t   era;
+    unsigned  yoe, doy, doe;
+
+    if (month <= 2) {
+        year--;
+    }
+
+    era = (year >= 0 ? year : year - 399) / 400;
+    yoe = (unsigned) (year - era * 400);
+    doy = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
+
+    return era * 146097 + (int64_t) doe - 719468;
+}
+
+/* The inverse of es_days(). */
+static void
+es_date(int64_t days, int64_t *year, unsigned *month, unsigned *day)
+{
+    int64_t   era;
+    unsigned  doe, yoe, doy, mp;
+
+    days += 719468;
+
+    era = (days >= 0 ? days : days - 146096) / 146097;
+    doe = (unsigned) (days - era * 146097);
+    yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    mp = (5 * doy + 2) / 153;
+
+    *day = doy - (153 * mp + 2) / 5 + 1;
+    *month = mp < 10 ? mp + 3 : mp - 9;
+    *year = (int64_t) yoe + era * 400 + (*month <= 2);
+}
+
+static char *
+es_digits_print(char *p, unsigned n, unsigned width)
+{
+    unsigned  i;
+
+    for (i = width; i > 0; i--) {
+        p[i - 1] = (char) ('0' + n % 10);
+        n /= 10;
+    }
+
+    return p + width;
+}
+
+void
+es_time_print(int64_t ms, char *out)
+{
+    char      *p;
+    int64_t    days, rest, year;
+    unsigned   month, day, s;
+
+    days = ms / (ES_DAY_S * 1000);
+    rest = ms % (ES_DAY_S * 1000);
+
+    if (rest < 0) {
+        rest += ES_DAY_S * 1000;
+        days--;
+    }
+
+    es_date(days, &year, &month, &day);
+    s = (unsigned) (rest / 1000);
+
+    p = es_digits_print(out, (unsigned) year, 4);
+    *p++ = '-';
+    p = es_digits_print(p, month, 2);
+    *p++ = '-';
+    p = es_digits_print(p, day, 2);
+    *p++ = 'T';
+    p = es_digits_print(p, s / 3600, 2);
+    *p++ = ':';
+    p = es_digits_print(p, s / 60 % 60, 2);
+    *p++ = ':';
+    p = es_digits_print(p, s % 60, 2);
+    *p++ = '.';
+    p = es_digits_print(p, (unsigned) (rest % 1000), 3);
+    *p = 'Z';
+}
+
+/* Reads `width` digits at `*p` and moves it; false if they are not there. */
+static bool
+es_digits_parse(const char **p, const char *end, unsigned width, unsigned *n)
+{
+    unsigned  i;
+
+    if ((size_t) (end - *p) < width) {
+        return false;
+    }
+
+    *n = 0;
+
+    for (i = 0; i < width; i++) {
+        if ((*p)[i] < '0' || (*p)[i] > '9') {
+            return false;
+        }
+        *n = *n * 10 + (unsigned) ((*p)[i] - '0');
+    }
+
+    *p += width;
+
+    return true;
+}
+
+static bool
+es_char_parse(const char **p, const char *end, char c)
+{
+    if (*p == end || **p != c) {
+        return false;
+    }
+
+    (*p)++;
+
+    return true;
+}
+
+static bool
+es_date_parse(const char **p, const char *end, int64_t *days)
+{
+    unsigned  year, month, day, max;
+
+    static const unsigned char  month_days[12] =
+        { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+
+    if (!es_digits_parse(p, end, 4, &year)
+        || !es_char_parse(p, end, '-')
+        || !es_digits_parse(p, end, 2, &month)
+        || !es_char_parse(p, end, '-')
+        || !es_digits_parse(p, end, 2, &day)
+        || month < 1 || month > 12 || day < 1)
+    {
+        return false;
+    }
+
+    max = month_days[month - 1];
+
+    if (month == 2
+        && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0))
+    {
+        max = 29;
+    }
+
+    if (day > max) {
+        return false;
+    }
+
+    *days = es_days((int64_t) year, month, day);
+
+    return true;
+}
+
+/* The fraction of a second after a '.', cut to milliseconds. */
+static bool
+es_fraction_parse(const char **p, const char *end, unsigned *ms)
+{
+    unsigned  weight;
+
+    weight = 100;
+    *ms = 0;
+
+    if (*p == end || **p < '0' || **p > '9') {
+        return false;
+    }
+
+    while (*p < end && **p >= '0' && **p <= '9') {
+        *ms += (unsigned) (**p - '0') * weight;
+        weight /= 10;
+        (*p)++;
+    }
+
+    return true;
+}
+
+static bool
+es_clock_parse(const char **p, const char *end, int64_t *ms)
+{
+    unsigned  h, m, s, fraction;
+
+    fraction = 0;
+
+    if (!es_digits_parse(p, end, 2, &h)
+        || !es_char_parse(p, end, ':')
+        || !es_digits_parse(p, end, 2, &m)
+        || !es_char_parse(p, end, ':')
+        || !es_digits_parse(p, end, 2, &s)
+        || h > 23 || m > 59 || s > 60)
+    {
+        return false;
+    }
+
+    if (es_char_parse(p, end, '.') && !es_fraction_parse(p, end, &fraction)) {
+        return false;
+    }
+
+    if (s == 60) {
+        s = 59;
+        fraction = 999;
+    }
+
+    *ms = (int64_t) (h * 3600 + m * 60 + s) * 1000 + fraction;
+
+    return true;
+}
+
+static bool
+es_offset_parse(const char **p, const char *end, int64_t *ms)
+{
+    int       sign;
+    unsigned  h, m;
+
+    if (es_char_parse(p, end, 'Z') || es_char_parse(p, end, 'z')) {
+        *ms = 0;
+        return true;
+    }
+
+    if (es_char_parse(p, end, '+')) {
+        sign = 1;
+
+    } else if (es_char_parse(p, end, '-')) {
+        sign = -1;
+
+    } else {
+        return false;
+    }
+
+    if (!es_digits_parse(p, end, 2, &h)
+        || !es_char_parse(p, end, ':')
+        || !es_digits_parse(p, end, 2, &m)
+        || h > 23 || m > 59)
+    {
+        return false;
+    }
+
+    *ms = sign * (int64_t) (h * 60 + m) * 60000;
+
+    return true;
+}
+
+es_rc_t
+es_time_parse(es_str_t text, int64_t *ms)
+{
+    int64_t      days, clock, offset;
+    const char  *p, *end;
+
+    if (text.len == 0) {
+        return ES_INVALID;
+    }
+
+    p = text.data;
+    end = p + text.len;
+
+    if (!es_date_parse(&p, end, &days)
+        || !(es_char_parse(&p, end, 'T') || es_char_parse(&p, end, 't'))
+        || !es_clock_parse(&p, end, &clock)
+        || !es_offset_parse(&p, end, &offset)
+        || p != end)
+    {
+        return ES_INVALID;
+    }
+
+    *ms = days * ES_DAY_S * 1000 + clock - offset;
+
+    return ES_OK;
+}
