@@ -412,6 +412,7 @@ es_txn_begin(es_store_t *store, es_txn_t **out)
     if (txn != NULL) {
         rc = es_env_read_renew(store->log, txn->mdb);
         if (rc == ES_OK) {
+            (void) mdb_cursor_renew(txn->mdb, txn->events);
             *out = txn;
             return ES_OK;
         }

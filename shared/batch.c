@@ -1,0 +1,260 @@
+#include <stdlib.h>
+
+#include "batch.h"
+#include "clock.h"
+#include "json.h"
+
+#define ES_EVENT_MAX  262144
+#define ES_COUNT_MAX  10000
+
+
+es_batch_t *
+es_batch_create(es_str_t feed, const es_limits_t *limits)
+{
+    es_batch_t  *batch;
+
+    batch = calloc(1, sizeof(es_batch_t));
+    if (batch == NULL) {
+        return NULL;
+    }
+
+    /* An impossible name stays empty and is found to be no feed. */
+
+    if (feed.len <= ES_FEED_MAX) {
+        memcpy(batch->feed, feed.data, feed.len);
+    }
+
+    if (limits != NULL) {
+        batch->limits = *limits;
+    }
+
+    if (batch->limits.event_max == 0) {
+        batch->limits.event_max = ES_EVENT_MAX;
+    }
+
+    if (batch->limits.count_max == 0) {
+        batch->limits.count_max = ES_COUNT_MAX;
+    }
+
+    batch->compose.feed = es_str(batch->feed);
+    batch->compose.event_max = batch->limits.event_max;
+    batch->compose.now_ms = es_clock_ms();
+    batch->rc = ES_OK;
+    batch->problem.index = -1;
+
+    return batch;
+}
+
+
+void
+es_batch_destroy(es_batch_t *batch)
+{
+    if (batch == NULL) {
+        return;
+    }
+
+    es_buf_free(&batch->arena);
+    free(batch->drafts);
+    free(batch->results);
+    free(batch);
+}
+
+
+/* Makes room for one more draft and refuses one too many. */
+
+static es_rc_t
+es_batch_room(es_batch_t *batch, es_problem_t *problem)
+{
+    size_t       cap;
+    es_draft_t  *drafts;
+
+    if (batch->n == batch->limits.count_max) {
+        return es_problem_set(problem, ES_TOO_LARGE, (int) batch->n, NULL,
+                              "more than %u events in one batch",
+                              batch->limits.count_max);
+    }
+
+    if (batch->n == batch->cap) {
+        cap = batch->cap ? batch->cap * 2 : 8;
+
+        drafts = realloc(batch->drafts, cap * sizeof(es_draft_t));
+        if (drafts == NULL) {
+            return es_problem_set(problem, ES_NOMEM, -1, NULL,
+                                  "out of memory");
+        }
+
+        batch->drafts = drafts;
+        batch->cap = cap;
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_batch_add(es_batch_t *batch, const char *json, size_t len,
+    es_problem_t *problem)
+{
+    es_rc_t  rc;
+
+    rc = es_batch_room(batch, problem);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_draft_json(&batch->compose, json, len, (int) batch->n,
+                       &batch->arena, &batch->drafts[batch->n], problem);
+    if (rc == ES_OK) {
+        batch->n++;
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_batch_add_array(es_batch_t *batch, const char *text, size_t len,
+    es_problem_t *problem)
+{
+    bool             first;
+    es_rc_t          rc;
+    es_json_t        json;
+    es_json_value_t  value;
+
+    es_json_init(&json, text, len);
+
+    rc = es_json_enter(&json, '[');
+
+    for (first = true; rc == ES_OK; first = false) {
+        rc = es_json_item(&json, first, &value);
+        if (rc != ES_OK) {
+            break;
+        }
+
+        rc = es_batch_add(batch, value.text.data, value.text.len, problem);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    if (rc == ES_NOT_FOUND) {
+        rc = es_json_end(&json);
+    }
+
+    if (rc != ES_OK) {
+        return es_problem_set(problem, rc, (int) batch->n, NULL,
+                              "not a JSON array of events: %s at byte %zu",
+                              json.error ? json.error : "unexpected text",
+                              (size_t) (json.pos - json.start));
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_batch_add_ndjson(es_batch_t *batch, const char *text, size_t len,
+    es_problem_t *problem)
+{
+    size_t       n;
+    es_rc_t      rc;
+    const char  *p, *end, *line;
+
+    end = text + len;
+
+    for (line = text; line < end; line += n + 1) {
+        p = memchr(line, '\n', (size_t) (end - line));
+        n = (size_t) ((p ? p : end) - line);
+
+        if (n == 0 || (n == 1 && line[0] == '\r')) {
+            continue;
+        }
+
+        rc = es_batch_add(batch, line, n, problem);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_batch_add_binary(es_batch_t *batch, const es_attr_t *attrs, size_t nattrs,
+    es_str_t content_type, const char *data, size_t len, es_problem_t *problem)
+{
+    es_rc_t  rc;
+
+    rc = es_batch_room(batch, problem);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_draft_binary(&batch->compose, attrs, nattrs, content_type, data,
+                         len, &batch->arena, &batch->drafts[batch->n],
+                         problem);
+    if (rc == ES_OK) {
+        batch->n++;
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_batch_seal(es_batch_t *batch)
+{
+    size_t       i;
+    es_draft_t  *draft;
+
+    if (batch->sealed) {
+        return ES_OK;
+    }
+
+    batch->results = calloc(batch->n ? batch->n : 1, sizeof(es_result_t));
+    if (batch->results == NULL) {
+        return ES_NOMEM;
+    }
+
+    for (i = 0; i < batch->n; i++) {
+        draft = &batch->drafts[i];
+        draft->head.data = batch->arena.data + (uintptr_t) draft->head.data;
+        draft->tail.data = batch->arena.data + (uintptr_t) draft->tail.data;
+
+        batch->results[i].id.data = draft->head.data + draft->id_off;
+        batch->results[i].id.len = draft->id_len;
+    }
+
+    batch->sealed = true;
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_batch_rc(const es_batch_t *batch)
+{
+    return batch->rc;
+}
+
+
+const es_problem_t *
+es_batch_problem(const es_batch_t *batch)
+{
+    return &batch->problem;
+}
+
+
+size_t
+es_batch_count(const es_batch_t *batch)
+{
+    return batch->n;
+}
+
+
+const es_result_t *
+es_batch_result(const es_batch_t *batch, size_t i)
+{
+    return &batch->results[i];
+}

@@ -1,0 +1,138 @@
+/*
+ * chunk.h - keys and values of the event log: the one place that knows them.
+ *
+ * Events are stored in chunks: what one commit appended to one feed, cut at
+ * ES_CHUNK_COUNT events, ES_CHUNK_BYTES and each multiple of the feed's page
+ * size, so that an aligned page is always a run of whole chunks.  A chunk is
+ * one LMDB value under (feed, last sequence):
+ *
+ *     es_chunk_head_t | es_entry_t * count | event,event,...,event
+ *
+ * Integers are little-endian and unaligned; keys are big-endian, so that a
+ * feed's chunks are contiguous and in order.  The events are the text that
+ * every channel sends, already joined by ','.
+ */
+
+#ifndef ES_CHUNK_H
+#define ES_CHUNK_H
+
+#include "event.h"
+#include "feed.h"
+#include "store.h"
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the store's values are little-endian"
+#endif
+
+#define ES_CHUNK_COUNT  100
+#define ES_CHUNK_BYTES  32768
+
+#define ES_ID_OFFSET    (sizeof("{\"specversion\":\"1.0\",\"id\":\"") - 1)
+
+typedef struct __attribute__((packed)) {
+    uint64_t  hash;            /* XXH3 of all that follows, seeded by the key */
+    uint64_t  first;           /* sequence of the first event */
+    uint32_t  count;
+    uint32_t  body;            /* offset of the first event */
+    int64_t   time_ms;         /* of the commit */
+} es_chunk_head_t;
+
+typedef struct __attribute__((packed)) {
+    uint64_t  hash;            /* XXH3 of the event's text */
+    uint32_t  end;             /* offset in the body where the event ends */
+    uint32_t  type;            /* number of its type */
+    uint32_t  subject_hash;    /* 0: no subject */
+    uint32_t  mid;             /* offset in the event of ,"sequence": */
+    uint16_t  ident_len;       /* length up to the end of source */
+    uint16_t  id_len;
+    uint16_t  type_off;
+    uint16_t  type_len;
+    uint16_t  subject_off;
+    uint16_t  subject_len;
+    uint16_t  time_off;        /* of a time added at publish; 0: producer's */
+} es_entry_t;
+
+/* A feed as stored in the `feeds` database. */
+typedef struct __attribute__((packed)) {
+    uint32_t  number;
+    uint32_t  page_size;
+    uint64_t  oldest;
+    uint64_t  last;
+    uint64_t  bytes;
+    int64_t   created_ms;
+    int64_t   last_ms;
+    uint64_t  retain_count;
+    uint64_t  retain_bytes;
+    int64_t   retain_ms;
+    char      epoch[ES_EPOCH_MAX + 1];
+} es_feed_record_t;
+
+#define ES_EVENT_KEY_LEN   12
+#define ES_BYTYPE_KEY_LEN   8
+
+/* A chunk in the map or in memory, bounds checked. */
+typedef struct {
+    const es_chunk_head_t  *head;
+    const es_entry_t       *entries;
+    const char             *body;
+    size_t                  size;      /* of the whole value */
+    uint64_t                last;
+} es_chunk_t;
+
+void es_event_key(uint32_t feed, uint64_t last, uint8_t key[ES_EVENT_KEY_LEN]);
+uint64_t es_event_key_last(const uint8_t *key);
+uint32_t es_event_key_feed(const uint8_t *key);
+void es_bytype_key(uint32_t feed, uint32_t type,
+    uint8_t key[ES_BYTYPE_KEY_LEN]);
+void es_be64(uint64_t v, uint8_t out[8]);
+uint64_t es_be64_get(const uint8_t *p);
+
+/* Seeded by the key, so that a record under a wrong key does not match. */
+uint64_t es_chunk_hash(uint32_t feed, uint64_t last, const void *value,
+    size_t size);
+uint64_t es_event_hash(const char *text, size_t len);
+uint32_t es_subject_hash(es_str_t subject);
+
+/* Identity of (source, id) in a feed for the id index. */
+uint64_t es_ident_hash(const es_store_t *store, uint32_t feed,
+    const char *head, size_t ident_len);
+
+/* Checks the chunk's shape; with `whole` also its hash.  ES_CORRUPT. */
+es_rc_t es_chunk_decode(uint32_t feed, const uint8_t *key, const MDB_val *value,
+    bool whole, es_chunk_t *chunk);
+
+/* Text of the i-th event; ES_CORRUPT when it leaves the body. */
+es_rc_t es_chunk_text(const es_chunk_t *chunk, uint32_t i, es_str_t *text);
+
+/* The first chunk that holds a sequence >= `sequence`, by `cursor`;
+   ES_NOT_FOUND when the feed has none. */
+es_rc_t es_chunk_seek(MDB_cursor *cursor, uint32_t feed, uint64_t sequence,
+    bool whole, es_chunk_t *chunk);
+
+/* The one after it. */
+es_rc_t es_chunk_next(MDB_cursor *cursor, uint32_t feed, bool whole,
+    es_chunk_t *chunk);
+
+/* What is printed between head and tail; `mid_len` tells its length first. */
+size_t es_mid_len(const char *epoch, uint64_t sequence);
+char *es_mid_print(const char *epoch, uint64_t sequence, char *out);
+
+/* Where the cursor's and prevcursor's values are, from the mid's offset. */
+size_t es_mid_cursor(void);
+
+void es_feed_decode(es_str_t name, const es_feed_record_t *record,
+    es_feed_t *feed);
+void es_feed_encode(const es_feed_t *feed, es_feed_record_t *record);
+
+/* In a write or read transaction of the log. */
+es_rc_t es_feed_load(es_store_t *store, MDB_txn *txn, es_str_t name,
+    es_feed_t *feed);
+es_rc_t es_feed_save(es_store_t *store, MDB_txn *txn, const es_feed_t *feed);
+
+/* Counters in the log's `meta`: 0 when never written. */
+es_rc_t es_meta_get(es_store_t *store, MDB_txn *txn, const char *name,
+    uint64_t *value);
+es_rc_t es_meta_put(es_store_t *store, MDB_txn *txn, const char *name,
+    uint64_t value);
+
+#endif /* ES_CHUNK_H */

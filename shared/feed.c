@@ -1,0 +1,546 @@
+#include <stdio.h>
+
+#include "chunk.h"
+#include "clock.h"
+#include "wake.h"
+
+#define ES_FEED_PAGE        100
+#define ES_TRIM_CHUNKS       64    /* of one transaction */
+
+typedef struct {
+    es_store_t               *store;
+    es_str_t                  name;
+    const es_feed_options_t  *options;
+    es_feed_t                 feed;
+    uint64_t                  oldest;
+    bool                      done;
+} es_feed_update_t;
+
+static es_rc_t es_feed_trim_slice(MDB_txn *txn, void *ctx);
+
+
+void
+es_feed_decode(es_str_t name, const es_feed_record_t *record, es_feed_t *feed)
+{
+    memset(feed, 0, sizeof(es_feed_t));
+    memcpy(feed->name, name.data, name.len);
+    memcpy(feed->epoch, record->epoch, ES_EPOCH_MAX);
+
+    feed->number = record->number;
+    feed->page_size = record->page_size;
+    feed->oldest = record->oldest;
+    feed->last = record->last;
+    feed->bytes = record->bytes;
+    feed->created_ms = record->created_ms;
+    feed->last_ms = record->last_ms;
+    feed->retain_count = record->retain_count;
+    feed->retain_bytes = record->retain_bytes;
+    feed->retain_ms = record->retain_ms;
+}
+
+
+void
+es_feed_encode(const es_feed_t *feed, es_feed_record_t *record)
+{
+    memset(record, 0, sizeof(es_feed_record_t));
+    memcpy(record->epoch, feed->epoch, ES_EPOCH_MAX);
+
+    record->number = feed->number;
+    record->page_size = feed->page_size;
+    record->oldest = feed->oldest;
+    record->last = feed->last;
+    record->bytes = feed->bytes;
+    record->created_ms = feed->created_ms;
+    record->last_ms = feed->last_ms;
+    record->retain_count = feed->retain_count;
+    record->retain_bytes = feed->retain_bytes;
+    record->retain_ms = feed->retain_ms;
+}
+
+
+es_rc_t
+es_feed_load(es_store_t *store, MDB_txn *txn, es_str_t name, es_feed_t *feed)
+{
+    int      rc;
+    MDB_val  key, val;
+
+    if (name.len == 0 || name.len > ES_FEED_MAX) {
+        return ES_NOT_FOUND;
+    }
+
+    key.mv_data = (void *) (uintptr_t) name.data;
+    key.mv_size = name.len;
+
+    rc = mdb_get(txn, es_env_dbi(store->log, ES_LOG_FEEDS), &key, &val);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    if (val.mv_size != sizeof(es_feed_record_t)) {
+        return ES_CORRUPT;
+    }
+
+    es_feed_decode(name, val.mv_data, feed);
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_feed_save(es_store_t *store, MDB_txn *txn, const es_feed_t *feed)
+{
+    MDB_val           key, val;
+    es_feed_record_t  record;
+
+    es_feed_encode(feed, &record);
+
+    key.mv_data = (void *) (uintptr_t) feed->name;
+    key.mv_size = strlen(feed->name);
+    val.mv_data = &record;
+    val.mv_size = sizeof(record);
+
+    return es_env_rc(mdb_put(txn, es_env_dbi(store->log, ES_LOG_FEEDS), &key,
+                             &val, 0));
+}
+
+
+es_rc_t
+es_feed_get(es_txn_t *txn, es_str_t name, es_feed_t *feed)
+{
+    return es_feed_load(txn->store, txn->mdb, name, feed);
+}
+
+
+es_rc_t
+es_feed_next(es_txn_t *txn, es_str_t name, es_feed_t *feed)
+{
+    int          rc;
+    char         after[ES_FEED_MAX + 2];
+    MDB_val      key, val;
+    es_rc_t      result;
+    es_str_t     found;
+    MDB_cursor  *cursor;
+
+    if (name.len > ES_FEED_MAX) {
+        return ES_INVALID;
+    }
+
+    rc = mdb_cursor_open(txn->mdb, es_env_dbi(txn->store->log, ES_LOG_FEEDS),
+                         &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    if (name.len == 0) {
+        rc = mdb_cursor_get(cursor, &key, &val, MDB_FIRST);
+
+    } else {
+        /* The name followed by NUL is the least key after it. */
+
+        memcpy(after, name.data, name.len);
+        after[name.len] = '\0';
+        key.mv_data = after;
+        key.mv_size = name.len + 1;
+        rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
+    }
+
+    result = es_env_rc(rc);
+
+    if (result == ES_OK) {
+        found.data = key.mv_data;
+        found.len = key.mv_size;
+
+        if (val.mv_size != sizeof(es_feed_record_t)
+            || found.len > ES_FEED_MAX)
+        {
+            result = ES_CORRUPT;
+        } else {
+            es_feed_decode(found, val.mv_data, feed);
+        }
+    }
+
+    mdb_cursor_close(cursor);
+
+    return result;
+}
+
+
+es_rc_t
+es_feed_check(const es_feed_t *feed, const es_cursor_t *cursor)
+{
+    if (strcmp(cursor->epoch, feed->epoch) != 0) {
+        return ES_RESET;
+    }
+
+    if (cursor->sequence > feed->last) {
+        return ES_AHEAD;
+    }
+
+    if (cursor->sequence + 1 < feed->oldest) {
+        return ES_EXPIRED;
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_feed_create_txn(MDB_txn *txn, void *ctx)
+{
+    es_rc_t            rc;
+    uint64_t           number;
+    es_feed_t         *feed;
+    es_feed_update_t  *u = ctx;
+
+    rc = es_feed_load(u->store, txn, u->name, &u->feed);
+    if (rc != ES_NOT_FOUND) {
+        return rc == ES_OK ? ES_EXISTS : rc;
+    }
+
+    rc = es_meta_get(u->store, txn, "feeds", &number);
+    if (rc == ES_OK) {
+        rc = es_meta_put(u->store, txn, "feeds", ++number);
+    }
+
+    feed = &u->feed;
+    memset(feed, 0, sizeof(es_feed_t));
+
+    if (rc == ES_OK) {
+        rc = es_epoch_create(feed->epoch);
+    }
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    memcpy(feed->name, u->name.data, u->name.len);
+    feed->number = (uint32_t) number;
+    feed->page_size = ES_FEED_PAGE;
+    feed->oldest = 1;
+    feed->created_ms = es_clock_ms();
+
+    if (u->options != NULL) {
+        feed->retain_count = u->options->retain_count;
+        feed->retain_bytes = u->options->retain_bytes;
+        feed->retain_ms = u->options->retain_ms;
+    }
+
+    return es_feed_save(u->store, txn, feed);
+}
+
+
+static es_rc_t
+es_feed_change_txn(MDB_txn *txn, void *ctx)
+{
+    es_rc_t            rc;
+    es_feed_update_t  *u = ctx;
+
+    rc = es_feed_load(u->store, txn, u->name, &u->feed);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    u->feed.retain_count = u->options->retain_count;
+    u->feed.retain_bytes = u->options->retain_bytes;
+    u->feed.retain_ms = u->options->retain_ms;
+
+    return es_feed_save(u->store, txn, &u->feed);
+}
+
+
+static es_rc_t
+es_feed_run(es_store_t *store, es_env_fn fn, es_feed_update_t *u)
+{
+    es_rc_t  rc;
+
+    if (!(store->flags & ES_STORE_PUBLISH)) {
+        return ES_DENIED;
+    }
+
+    u->store = store;
+
+    rc = es_env_update(store->log, fn, u);
+    if (rc == ES_OK) {
+        es_wake_ring(store);
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_feed_create(es_store_t *store, es_str_t name,
+    const es_feed_options_t *options, es_feed_t *feed)
+{
+    es_rc_t           rc;
+    es_feed_update_t  u = { 0 };
+
+    if (!es_feed_name_ok(name)) {
+        return ES_INVALID;
+    }
+
+    u.name = name;
+    u.options = options;
+
+    rc = es_feed_run(store, es_feed_create_txn, &u);
+    if (rc == ES_OK && feed != NULL) {
+        *feed = u.feed;
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_feed_change(es_store_t *store, es_str_t name,
+    const es_feed_options_t *options)
+{
+    es_feed_update_t  u = { 0 };
+
+    u.name = name;
+    u.options = options;
+
+    return es_feed_run(store, es_feed_change_txn, &u);
+}
+
+
+es_rc_t
+es_feed_trim(es_store_t *store, es_str_t name, uint64_t oldest)
+{
+    es_rc_t           rc;
+    es_feed_update_t  u = { 0 };
+
+    u.name = name;
+    u.oldest = oldest;
+
+    do {
+        rc = es_feed_run(store, es_feed_trim_slice, &u);
+    } while (rc == ES_OK && !u.done);
+
+    return rc;
+}
+
+
+/* Removes a chunk's entries of the type index. */
+
+static es_rc_t
+es_feed_untype(es_store_t *store, MDB_txn *txn, uint32_t feed,
+    const es_chunk_t *chunk)
+{
+    int       rc;
+    uint8_t   key[ES_BYTYPE_KEY_LEN], last[8];
+    MDB_val   k, v;
+    uint32_t  i;
+
+    es_be64(chunk->last, last);
+
+    for (i = 0; i < chunk->head->count; i++) {
+        es_bytype_key(feed, chunk->entries[i].type, key);
+        k.mv_data = key;
+        k.mv_size = sizeof(key);
+        v.mv_data = last;
+        v.mv_size = sizeof(last);
+
+        rc = mdb_del(txn, es_env_dbi(store->log, ES_LOG_BYTYPE), &k, &v);
+        if (rc != 0 && rc != MDB_NOTFOUND) {
+            return es_env_rc(rc);
+        }
+    }
+
+    return ES_OK;
+}
+
+
+/* The bytes of the chunk's events before sequence `oldest`. */
+
+static uint64_t
+es_feed_bytes_before(const es_chunk_t *chunk, uint64_t from, uint64_t oldest)
+{
+    uint32_t  i;
+    uint64_t  bytes, sequence;
+    es_str_t  text;
+
+    bytes = 0;
+
+    for (i = 0; i < chunk->head->count; i++) {
+        sequence = chunk->head->first + i;
+
+        if (sequence >= from && sequence < oldest
+            && es_chunk_text(chunk, i, &text) == ES_OK)
+        {
+            bytes += text.len;
+        }
+    }
+
+    return bytes;
+}
+
+
+static es_rc_t
+es_feed_trim_slice(MDB_txn *txn, void *ctx)
+{
+    es_rc_t            rc;
+    uint64_t           target, bytes;
+    unsigned           n;
+    es_chunk_t         chunk;
+    MDB_cursor        *cursor;
+    es_feed_update_t  *u = ctx;
+
+    u->done = true;
+
+    rc = es_feed_load(u->store, txn, u->name, &u->feed);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    target = u->oldest < u->feed.last + 1 ? u->oldest : u->feed.last + 1;
+    if (target <= u->feed.oldest) {
+        return ES_OK;
+    }
+
+    rc = es_env_rc(mdb_cursor_open(txn,
+                                   es_env_dbi(u->store->log, ES_LOG_EVENTS),
+                                   &cursor));
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    for (n = 0; u->feed.oldest < target; n++) {
+        if (n == ES_TRIM_CHUNKS) {
+            u->done = false;
+            break;
+        }
+
+        rc = es_chunk_seek(cursor, u->feed.number, u->feed.oldest, false,
+                           &chunk);
+        if (rc != ES_OK) {
+            rc = rc == ES_NOT_FOUND ? ES_CORRUPT : rc;
+            break;
+        }
+
+        bytes = es_feed_bytes_before(&chunk, u->feed.oldest, target);
+        u->feed.bytes -= bytes < u->feed.bytes ? bytes : u->feed.bytes;
+
+        if (chunk.last >= target) {
+            u->feed.oldest = target;
+            break;
+        }
+
+        u->feed.oldest = chunk.last + 1;
+
+        rc = es_feed_untype(u->store, txn, u->feed.number, &chunk);
+        if (rc == ES_OK) {
+            rc = es_env_rc(mdb_cursor_del(cursor, 0));
+        }
+
+        if (rc != ES_OK) {
+            break;
+        }
+    }
+
+    mdb_cursor_close(cursor);
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    return es_feed_save(u->store, txn, &u->feed);
+}
+
+
+static es_rc_t
+es_feed_remove_txn(MDB_txn *txn, void *ctx)
+{
+    es_rc_t            rc;
+    MDB_val            key;
+    es_feed_update_t  *u = ctx;
+
+    rc = es_feed_load(u->store, txn, u->name, &u->feed);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (u->feed.oldest <= u->feed.last) {
+        return ES_BUSY;
+    }
+
+    key.mv_data = u->feed.name;
+    key.mv_size = strlen(u->feed.name);
+
+    return es_env_rc(mdb_del(txn, es_env_dbi(u->store->log, ES_LOG_FEEDS),
+                             &key, NULL));
+}
+
+
+static es_rc_t
+es_feed_reset_txn(MDB_txn *txn, void *ctx)
+{
+    es_rc_t            rc;
+    es_feed_update_t  *u = ctx;
+
+    rc = es_feed_load(u->store, txn, u->name, &u->feed);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (u->feed.oldest <= u->feed.last) {
+        return ES_BUSY;
+    }
+
+    rc = es_epoch_create(u->feed.epoch);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    u->feed.oldest = 1;
+    u->feed.last = 0;
+    u->feed.bytes = 0;
+
+    return es_feed_save(u->store, txn, &u->feed);
+}
+
+
+/* Empties the feed in slices and then runs `fn`; a publish in between gives
+   ES_BUSY there and another round here. */
+
+static es_rc_t
+es_feed_empty_and(es_store_t *store, es_str_t name, es_env_fn fn,
+    es_feed_update_t *u)
+{
+    es_rc_t  rc;
+
+    u->name = name;
+
+    do {
+        rc = es_feed_trim(store, name, UINT64_MAX);
+        if (rc == ES_OK) {
+            rc = es_feed_run(store, fn, u);
+        }
+    } while (rc == ES_BUSY);
+
+    return rc;
+}
+
+
+es_rc_t
+es_feed_remove(es_store_t *store, es_str_t name)
+{
+    es_feed_update_t  u = { 0 };
+
+    return es_feed_empty_and(store, name, es_feed_remove_txn, &u);
+}
+
+
+es_rc_t
+es_feed_reset(es_store_t *store, es_str_t name, es_feed_t *feed)
+{
+    es_rc_t           rc;
+    es_feed_update_t  u = { 0 };
+
+    rc = es_feed_empty_and(store, name, es_feed_reset_txn, &u);
+    if (rc == ES_OK && feed != NULL) {
+        *feed = u.feed;
+    }
+
+    return rc;
+}

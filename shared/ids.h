@@ -1,0 +1,20 @@
+/*
+ * ids.h - the id index as part of a store: opened and, if need be, filled
+ * from the log.  Needs the log's writer lock.
+ */
+
+#ifndef ES_IDS_H
+#define ES_IDS_H
+
+#include "store.h"
+
+#define ES_META_PUBLISHED  "published"    /* last publishing transaction */
+#define ES_META_TYPES      "types"        /* last event type's number */
+
+/* After it, store->ids finds every committed event. */
+es_rc_t es_ids_ready(es_store_t *store, MDB_txn *txn);
+
+/* ES_OK when the index has a slot for this event; ES_NOT_FOUND. */
+es_rc_t es_ids_check(es_store_t *store, uint64_t hash, uint64_t sequence);
+
+#endif /* ES_IDS_H */
