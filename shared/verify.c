@@ -1,0 +1,419 @@
+/*
+ * Works in slices, each in a write transaction that writes nothing: under the
+ * writer lock log and id index stand still, and a slice is short enough for
+ * publishers not to notice.
+ */
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "chunk.h"
+#include "ids.h"
+#include "verify.h"
+
+#define ES_VERIFY_CHUNKS   32
+#define ES_VERIFY_ENTRIES  1024
+
+typedef struct {
+    es_store_t    *store;
+    MDB_txn       *txn;
+    es_verify_fn   fn;
+    void          *fn_ctx;
+    es_verify_t   *totals;
+    char           name[ES_FEED_MAX + 1];
+    es_feed_t      feed;
+    char           epoch[ES_EPOCH_MAX + 1];
+    uint64_t       position;       /* verified up to here */
+    int64_t        time_ms;        /* of the chunk before */
+    uint8_t        type_key[ES_BYTYPE_KEY_LEN];
+    uint8_t        type_value[8];
+    bool           done;
+} es_verify_ctx_t;
+
+static void es_verify_fault(es_verify_ctx_t *v, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+
+static void
+es_verify_fault(es_verify_ctx_t *v, const char *fmt, ...)
+{
+    int      n;
+    char     text[512];
+    va_list  args;
+
+    n = snprintf(text, sizeof(text), "feed %s: ", v->name);
+
+    va_start(args, fmt);
+    (void) vsnprintf(text + n, sizeof(text) - (size_t) n, fmt, args);
+    va_end(args);
+
+    v->totals->faults++;
+    v->fn(v->fn_ctx, text);
+}
+
+
+/* The text must say of itself what the key says. */
+
+static void
+es_verify_text(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
+    es_str_t text)
+{
+    char               mid[256], *end;
+    size_t             len;
+    uint64_t           sequence;
+    const es_entry_t  *entry;
+
+    entry = &chunk->entries[i];
+    sequence = chunk->head->first + i;
+
+    if (es_event_hash(text.data, text.len) != entry->hash) {
+        es_verify_fault(v, "event %llu does not match its hash",
+                        (unsigned long long) sequence);
+        return;
+    }
+
+    end = es_mid_print(v->feed.epoch, sequence, mid);
+    len = (size_t) (end - mid);
+
+    if (entry->mid + len > text.len
+        || memcmp(text.data + entry->mid, mid, len) != 0)
+    {
+        es_verify_fault(v, "event %llu states another sequence, cursor or "
+                        "prevcursor", (unsigned long long) sequence);
+    }
+
+    if (text.data[text.len - 1] != '}') {
+        es_verify_fault(v, "event %llu is cut short",
+                        (unsigned long long) sequence);
+    }
+}
+
+
+static void
+es_verify_indexes(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
+    es_str_t text, MDB_cursor *bytype)
+{
+    uint8_t            key[ES_BYTYPE_KEY_LEN], value[8];
+    MDB_val            k, d;
+    uint64_t           sequence, hash;
+    const es_entry_t  *entry;
+
+    entry = &chunk->entries[i];
+    sequence = chunk->head->first + i;
+
+    hash = es_ident_hash(v->store, v->feed.number, text.data,
+                         entry->ident_len);
+
+    if (es_ids_check(v->store, hash, sequence) != ES_OK) {
+        es_verify_fault(v, "event %llu is not in the id index",
+                        (unsigned long long) sequence);
+    }
+
+    es_bytype_key(v->feed.number, entry->type, key);
+    es_be64(chunk->last, value);
+    k.mv_data = key;
+    k.mv_size = sizeof(key);
+    d.mv_data = value;
+    d.mv_size = sizeof(value);
+
+    if (mdb_cursor_get(bytype, &k, &d, MDB_GET_BOTH) != 0) {
+        es_verify_fault(v, "event %llu is not in the type index",
+                        (unsigned long long) sequence);
+    }
+}
+
+
+static void
+es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk, MDB_cursor *bytype)
+{
+    es_str_t  text;
+    uint32_t  i;
+
+    if (es_chunk_hash(v->feed.number, chunk->last, chunk->head, chunk->size)
+        != chunk->head->hash)
+    {
+        es_verify_fault(v, "record of events %llu to %llu does not match its "
+                        "hash", (unsigned long long) chunk->head->first,
+                        (unsigned long long) chunk->last);
+    }
+
+    if (chunk->head->time_ms < v->time_ms) {
+        es_verify_fault(v, "time runs backwards at event %llu",
+                        (unsigned long long) chunk->head->first);
+    }
+
+    v->time_ms = chunk->head->time_ms;
+    v->totals->chunks++;
+
+    for (i = 0; i < chunk->head->count; i++) {
+        v->totals->events++;
+
+        if (es_chunk_text(chunk, i, &text) != ES_OK) {
+            es_verify_fault(v, "event %llu lies outside of its record",
+                            (unsigned long long) (chunk->head->first + i));
+            continue;
+        }
+
+        es_verify_text(v, chunk, i, text);
+        es_verify_indexes(v, chunk, i, text, bytype);
+    }
+}
+
+
+static es_rc_t
+es_verify_events(es_verify_ctx_t *v, MDB_cursor *events, MDB_cursor *bytype)
+{
+    es_rc_t     rc;
+    unsigned    n;
+    es_chunk_t  chunk;
+
+    for (n = 0; n < ES_VERIFY_CHUNKS && v->position < v->feed.last; n++) {
+
+        rc = es_chunk_seek(events, v->feed.number, v->position + 1, false,
+                           &chunk);
+
+        if (rc == ES_CORRUPT) {
+            es_verify_fault(v, "the record of event %llu is damaged",
+                            (unsigned long long) v->position + 1);
+            v->done = true;
+            return ES_OK;
+        }
+
+        if (rc != ES_OK && rc != ES_NOT_FOUND) {
+            return rc;
+        }
+
+        /* The oldest chunk may begin before the oldest event kept. */
+
+        if (rc == ES_NOT_FOUND
+            || (chunk.head->first > v->position + 1)
+            || (chunk.head->first <= v->position
+                && v->position + 1 != v->feed.oldest))
+        {
+            es_verify_fault(v, "the sequence is broken after %llu",
+                            (unsigned long long) v->position);
+
+            if (rc == ES_NOT_FOUND) {
+                v->done = true;
+                return ES_OK;
+            }
+        }
+
+        es_verify_chunk(v, &chunk, bytype);
+        v->position = chunk.last;
+    }
+
+    if (v->position > v->feed.last) {
+        es_verify_fault(v, "the head says %llu but there is an event %llu",
+                        (unsigned long long) v->feed.last,
+                        (unsigned long long) v->position);
+    }
+
+    v->done = v->position >= v->feed.last;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_verify_feed_slice(MDB_txn *txn, void *ctx)
+{
+    es_rc_t           rc;
+    MDB_cursor       *events, *bytype;
+    es_verify_ctx_t  *v = ctx;
+
+    v->txn = txn;
+
+    rc = es_ids_ready(v->store, txn);
+    if (rc == ES_OK) {
+        rc = es_feed_load(v->store, txn, es_str(v->name), &v->feed);
+    }
+
+    if (rc == ES_NOT_FOUND) {
+        v->done = true;
+        return ES_OK;
+    }
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (strcmp(v->epoch, v->feed.epoch) != 0) {
+        memcpy(v->epoch, v->feed.epoch, sizeof(v->epoch));
+        v->position = 0;
+        v->time_ms = 0;
+    }
+
+    if (v->position + 1 < v->feed.oldest) {
+        v->position = v->feed.oldest - 1;
+    }
+
+    rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(v->store->log,
+                                                   ES_LOG_EVENTS), &events));
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(v->store->log,
+                                                   ES_LOG_BYTYPE), &bytype));
+    if (rc == ES_OK) {
+        rc = es_verify_events(v, events, bytype);
+        mdb_cursor_close(bytype);
+    }
+
+    mdb_cursor_close(events);
+
+    return rc;
+}
+
+
+/* An entry of the type index must have its chunk, with an event of the type. */
+
+static void
+es_verify_entry(es_verify_ctx_t *v, MDB_cursor *events, const uint8_t *key,
+    const uint8_t *value)
+{
+    uint32_t    i, feed, type;
+    uint64_t    last;
+    es_chunk_t  chunk;
+
+    feed = es_event_key_feed(key);
+    type = es_event_key_feed(key + 4);
+    last = es_be64_get(value);
+
+    if (es_chunk_seek(events, feed, last, false, &chunk) == ES_OK
+        && chunk.last == last)
+    {
+        for (i = 0; i < chunk.head->count; i++) {
+            if (chunk.entries[i].type == type) {
+                return;
+            }
+        }
+    }
+
+    (void) snprintf(v->name, sizeof(v->name), "number %u", feed);
+    es_verify_fault(v, "the type index has an entry without an event at %llu",
+                    (unsigned long long) last);
+}
+
+
+static es_rc_t
+es_verify_types_slice(MDB_txn *txn, void *ctx)
+{
+    int               rc;
+    MDB_val           k, d;
+    unsigned          n;
+    MDB_cursor       *events, *bytype;
+    es_verify_ctx_t  *v = ctx;
+
+    rc = mdb_cursor_open(txn, es_env_dbi(v->store->log, ES_LOG_EVENTS),
+                         &events);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    rc = mdb_cursor_open(txn, es_env_dbi(v->store->log, ES_LOG_BYTYPE),
+                         &bytype);
+    if (rc != 0) {
+        mdb_cursor_close(events);
+        return es_env_rc(rc);
+    }
+
+    /* On from the entry after the last one seen, which may be gone. */
+
+    k.mv_data = v->type_key;
+    k.mv_size = sizeof(v->type_key);
+    d.mv_data = v->type_value;
+    d.mv_size = sizeof(v->type_value);
+
+    rc = mdb_cursor_get(bytype, &k, &d, MDB_GET_BOTH_RANGE);
+    if (rc == MDB_NOTFOUND) {
+        k.mv_data = v->type_key;
+        k.mv_size = sizeof(v->type_key);
+        rc = mdb_cursor_get(bytype, &k, &d, MDB_SET_RANGE);
+
+        if (rc == 0 && memcmp(k.mv_data, v->type_key, k.mv_size) == 0) {
+            rc = mdb_cursor_get(bytype, &k, &d, MDB_NEXT_NODUP);
+        }
+    }
+
+    for (n = 0; rc == 0 && n < ES_VERIFY_ENTRIES; n++) {
+        if (k.mv_size != ES_BYTYPE_KEY_LEN || d.mv_size != 8) {
+            rc = MDB_CORRUPTED;
+            break;
+        }
+
+        es_verify_entry(v, events, k.mv_data, d.mv_data);
+
+        memcpy(v->type_key, k.mv_data, sizeof(v->type_key));
+        es_be64(es_be64_get(d.mv_data) + 1, v->type_value);
+
+        rc = mdb_cursor_get(bytype, &k, &d, MDB_NEXT);
+    }
+
+    v->done = rc == MDB_NOTFOUND;
+
+    mdb_cursor_close(bytype);
+    mdb_cursor_close(events);
+
+    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+es_rc_t
+es_verify(es_store_t *store, es_verify_fn fn, void *ctx, es_verify_t *totals)
+{
+    es_rc_t          rc;
+    es_txn_t        *txn;
+    es_feed_t        feed;
+    es_verify_ctx_t  v = { 0 };
+
+    if (!(store->flags & ES_STORE_PUBLISH)) {
+        return ES_DENIED;
+    }
+
+    memset(totals, 0, sizeof(es_verify_t));
+    v.store = store;
+    v.fn = fn;
+    v.fn_ctx = ctx;
+    v.totals = totals;
+
+    for ( ;; ) {
+        rc = es_txn_begin(store, &txn);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        rc = es_feed_next(txn, es_str(v.name), &feed);
+        es_txn_end(txn);
+
+        if (rc == ES_NOT_FOUND) {
+            break;
+        }
+
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        memcpy(v.name, feed.name, sizeof(v.name));
+        memset(v.epoch, 0, sizeof(v.epoch));
+        totals->feeds++;
+
+        for (v.done = false; rc == ES_OK && !v.done; /* void */ ) {
+            rc = es_env_update(store->log, es_verify_feed_slice, &v);
+        }
+
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    for (v.done = false; rc != ES_OK || !v.done; /* void */ ) {
+        rc = es_env_update(store->log, es_verify_types_slice, &v);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    return totals->faults ? ES_CORRUPT : ES_OK;
+}
