@@ -1,0 +1,88 @@
+/*
+ * grow - fills a feed by the library, a thousand events to a commit, as a
+ * producer of a long history would have.
+ *
+ *   grow --store D --feed F --events N [--batch 1000] [--size 120]
+ *        [--subjects 1000] [--prefix grow]
+ *
+ * Ten types, so many subjects; `size` is the length of the data's text.
+ */
+
+#include "bench.h"
+#include "eventsync.h"
+
+static es_batch_t *
+make_batch(const char *feed, const char *prefix, const char *payload,
+    unsigned long first, unsigned long n, unsigned long subjects)
+{
+    int            len;
+    char           json[4096];
+    es_str_t       name = { feed, strlen(feed) };
+    es_batch_t    *batch;
+    es_problem_t   problem;
+    unsigned long  i;
+
+    batch = es_batch_create(name, NULL);
+    if (batch == NULL) {
+        bench_die("out of memory");
+    }
+    for (i = first; i < first + n; i++) {
+        len = snprintf(json, sizeof(json), "{\"specversion\":\"1.0\","
+                       "\"id\":\"%s-%lu\",\"source\":\"/bench\","
+                       "\"type\":\"bench.type%lu\",\"subject\":\"item/%lu\","
+                       "\"data\":{\"n\":%lu,\"text\":\"%s\"}}",
+                       prefix, i, i % 10, i % subjects, i, payload);
+        if (es_batch_add(batch, json, (size_t) len, &problem) != ES_OK) {
+            bench_die("%s: %s", problem.pointer, problem.detail);
+        }
+    }
+    return batch;
+}
+
+int
+main(int argc, char **argv)
+{
+    char           *payload;
+    uint64_t        began, ns;
+    es_store_t     *store;
+    es_batch_t     *batch;
+    const char     *feed, *prefix;
+    es_problem_t    problem;
+    unsigned long   i, n, events, size, per_batch, subjects;
+
+    feed = bench_arg(argc, argv, "--feed", NULL);
+    prefix = bench_arg(argc, argv, "--prefix", "grow");
+    events = (unsigned long) bench_arg_n(argc, argv, "--events", NULL);
+    per_batch = (unsigned long) bench_arg_n(argc, argv, "--batch", "1000");
+    size = (unsigned long) bench_arg_n(argc, argv, "--size", "120");
+    subjects = (unsigned long) bench_arg_n(argc, argv, "--subjects", "1000");
+    if (size > 3000 || per_batch == 0 || subjects == 0) {
+        bench_die("--size is at most 3000, --batch and --subjects at least 1");
+    }
+    payload = bench_alloc(1, size + 1);
+    memset(payload, 'x', size);
+
+    if (es_store_open(bench_arg(argc, argv, "--store", NULL),
+                      ES_STORE_PUBLISH, &store, &problem) != ES_OK)
+    {
+        bench_die("%s", problem.detail);
+    }
+
+    began = bench_now_ns();
+    for (i = 0; i < events; i += n) {
+        n = events - i < per_batch ? events - i : per_batch;
+        batch = make_batch(feed, prefix, payload, i, n, subjects);
+        es_publish(store, &batch, 1);
+        if (es_batch_rc(batch) != ES_OK) {
+            bench_die("publish: %s", es_strerror(es_batch_rc(batch)));
+        }
+        es_batch_destroy(batch);
+    }
+
+    ns = bench_now_ns() - began;
+    printf("{\"events\":%lu,\"seconds\":%.3f,\"rate\":%.1f}\n", events,
+           (double) ns / 1e9, (double) events * 1e9 / (double) ns);
+    es_store_close(store);
+    free(payload);
+    return 0;
+}
