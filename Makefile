@@ -43,7 +43,7 @@ LIBDIR  = $(DESTDIR)$(PREFIX)/lib
 MODDIR  = $(DESTDIR)$(PREFIX)/lib/nginx/modules
 INCDIR  = $(DESTDIR)$(PREFIX)/include
 
-TESTS            ?= t/
+TESTS            ?= t/ $(UNITS)
 PARALLEL          = -j$(shell nproc)
 VERIFIER_VERSION  = 1.0.0
 
@@ -130,15 +130,16 @@ $(BUILD)/node_modules/standardwebhooks/package.json:
 	npm install --prefix $(BUILD) --no-save --no-audit --no-fund \
 	    standardwebhooks@$(VERIFIER_VERSION)
 
-lint:
+lint: module
 	sh ./install-deps.sh lint
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr \
 	    --enable=warning,performance,portability \
 	    --suppressions-list=.cppcheck -Ishared $(LINT_SRC) $(MODULE_SRC)
 	clang-tidy --quiet --warnings-as-errors='*' $(LINT_SRC) -- $(LINT_FLAGS)
 	clang-tidy --quiet --warnings-as-errors='*' $(MODULE_SRC) -- \
-	    $(LINT_FLAGS) $(shell NGINX_INCLUDES=1 BUILD=$(abspath $(BUILD)) \
-	        sh ngx_module/build.sh)
+	    $(LINT_FLAGS) $(addprefix -isystem $(BUILD)/nginx-src/,src/core \
+	    src/event src/event/modules src/os/unix src/http src/http/modules \
+	    src/http/v2 objs)
 
 install: tools module
 	install -d $(BINDIR) $(SBINDIR) $(LIBDIR)/pkgconfig $(MODDIR) $(INCDIR)

@@ -338,6 +338,20 @@ sub start {
     return $proc;
 }
 
+# Runs a sub in a process of its own; what it prints is its stdout, and it
+# should end when $t->told_to_end.
+sub background {
+    my ($self, $name, $code) = @_;
+
+    my $proc = Test::Eventsync::Process->start(name => $name,
+        dir => $self->{testdir}, cmd => $code);
+    push @{ $self->{procs} }, $proc;
+    return $proc;
+}
+
+sub tell_to_end { $_[0]->write_file('end', '') }
+sub told_to_end { -e "$_[0]{testdir}/end" }
+
 sub forget {
     my ($self, $proc) = @_;
     @{ $self->{procs} } = grep { $_ != $proc } @{ $self->{procs} };

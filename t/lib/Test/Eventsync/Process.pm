@@ -5,12 +5,14 @@ package Test::Eventsync::Process;
 use warnings;
 use strict;
 
+use IO::Handle;
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
 my $counter = 0;
 
-# name, dir, cmd (list), env (hash), stdin (text).
+# name, dir, cmd (a list, or a sub that runs in the child), env (hash), stdin
+# (text).
 sub start {
     my ($class, %opts) = @_;
 
@@ -35,12 +37,22 @@ sub start {
         open STDIN, '<', defined $opts{stdin} ? "$base.in" : '/dev/null';
         open STDOUT, '>>', $self->{out};
         open STDERR, '>>', $self->{err};
+        $self->run_sub($opts{cmd}) if ref $opts{cmd} eq 'CODE';
         { no warnings; exec { $opts{cmd}[0] } @{ $opts{cmd} }; }
         syswrite STDERR, "$opts{cmd}[0]: $!\n";
         POSIX::_exit(127);
     }
     $self->{pid} = $pid;
     return $self;
+}
+
+sub run_sub {
+    my ($self, $code) = @_;
+    STDOUT->autoflush(1);
+    $SIG{PIPE} = 'IGNORE';
+    my $ok = eval { $code->(); 1 };
+    syswrite STDERR, $@ unless $ok;
+    POSIX::_exit($ok ? 0 : 1);
 }
 
 sub pid { $_[0]{pid} }
