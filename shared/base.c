@@ -45,6 +45,7 @@ es_buf_reserve(es_buf_t *buf, size_t size)
     return ES_OK;
 }
 
+
 es_rc_t
 es_buf_append(es_buf_t *buf, const void *data, size_t len)
 {
@@ -62,11 +63,13 @@ es_buf_append(es_buf_t *buf, const void *data, size_t len)
     return ES_OK;
 }
 
+
 es_rc_t
 es_buf_str(es_buf_t *buf, es_str_t str)
 {
     return es_buf_append(buf, str.data, str.len);
 }
+
 
 es_rc_t
 es_buf_printf(es_buf_t *buf, const char *fmt, ...)
@@ -91,12 +94,14 @@ es_buf_printf(es_buf_t *buf, const char *fmt, ...)
     return ES_OK;
 }
 
+
 void
 es_buf_free(es_buf_t *buf)
 {
     free(buf->data);
     memset(buf, 0, sizeof(es_buf_t));
 }
+
 
 /*
  * A cut in the middle of a UTF-8 sequence would make the problem document
@@ -129,6 +134,7 @@ es_trim_utf8(char *text, size_t size)
     }
 }
 
+
 es_rc_t
 es_problem_set(es_problem_t *problem, es_rc_t rc, int index,
     const char *pointer, const char *fmt, ...)
@@ -153,6 +159,7 @@ es_problem_set(es_problem_t *problem, es_rc_t rc, int index,
 
     return rc;
 }
+
 
 const char *
 es_strerror(es_rc_t rc)

@@ -18,6 +18,7 @@ es_clock_ms(void)
     return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+
 int64_t
 es_clock_mono_us(void)
 {
@@ -27,6 +28,7 @@ es_clock_mono_us(void)
 
     return (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
+
 
 /*
  * Days since 1970-01-01 of a proleptic Gregorian date, by counting years that
@@ -50,6 +52,7 @@ es_days(int64_t year, unsigned month, unsigned day)
     return era * 146097 + (int64_t) doe - 719468;
 }
 
+
 /* The inverse of es_days(). */
 static void
 es_date(int64_t days, int64_t *year, unsigned *month, unsigned *day)
@@ -70,6 +73,7 @@ es_date(int64_t days, int64_t *year, unsigned *month, unsigned *day)
     *year = (int64_t) yoe + era * 400 + (*month <= 2);
 }
 
+
 static char *
 es_digits_print(char *p, unsigned n, unsigned width)
 {
@@ -82,6 +86,7 @@ es_digits_print(char *p, unsigned n, unsigned width)
 
     return p + width;
 }
+
 
 void
 es_time_print(int64_t ms, char *out)
@@ -117,6 +122,7 @@ es_time_print(int64_t ms, char *out)
     *p = 'Z';
 }
 
+
 /* Reads `width` digits at `*p` and moves it; false if they are not there. */
 static bool
 es_digits_parse(const char **p, const char *end, unsigned width, unsigned *n)
@@ -141,6 +147,7 @@ es_digits_parse(const char **p, const char *end, unsigned width, unsigned *n)
     return true;
 }
 
+
 static bool
 es_char_parse(const char **p, const char *end, char c)
 {
@@ -152,6 +159,7 @@ es_char_parse(const char **p, const char *end, char c)
 
     return true;
 }
+
 
 static bool
 es_date_parse(const char **p, const char *end, int64_t *days)
@@ -188,6 +196,7 @@ es_date_parse(const char **p, const char *end, int64_t *days)
     return true;
 }
 
+
 /* The fraction of a second after a '.', cut to milliseconds. */
 static bool
 es_fraction_parse(const char **p, const char *end, unsigned *ms)
@@ -209,6 +218,7 @@ es_fraction_parse(const char **p, const char *end, unsigned *ms)
 
     return true;
 }
+
 
 static bool
 es_clock_parse(const char **p, const char *end, int64_t *ms)
@@ -240,6 +250,7 @@ es_clock_parse(const char **p, const char *end, int64_t *ms)
 
     return true;
 }
+
 
 static bool
 es_offset_parse(const char **p, const char *end, int64_t *ms)
@@ -274,6 +285,7 @@ es_offset_parse(const char **p, const char *end, int64_t *ms)
 
     return true;
 }
+
 
 es_rc_t
 es_time_parse(es_str_t text, int64_t *ms)

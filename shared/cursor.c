@@ -52,6 +52,7 @@ es_cursor_parse(es_str_t text, es_cursor_t *cursor)
     return ES_OK;
 }
 
+
 size_t
 es_cursor_print(const char *epoch, uint64_t sequence, char *out)
 {
@@ -76,6 +77,7 @@ es_cursor_print(const char *epoch, uint64_t sequence, char *out)
     return n;
 }
 
+
 es_rc_t
 es_epoch_create(char *out)
 {
@@ -87,6 +89,7 @@ es_epoch_create(char *out)
 
     return ES_OK;
 }
+
 
 bool
 es_feed_name_ok(es_str_t name)

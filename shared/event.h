@@ -7,8 +7,9 @@
  * closing brace.  What stands between is printed at commit.
  *
  * Limits: id is 1..128 bytes of visible ASCII without '.', '"' and '\' (it is
- * sent as the webhook-id header and signed as "id.timestamp.body"); other
- * attributes are at most ES_ATTR_MAX bytes; at most 20 extensions, names
+ * sent as the webhook-id header and signed as "id.timestamp.body"); a type has
+ * no '"', '\', ',' or '*' (types are listed in filters); other attributes are
+ * at most ES_ATTR_MAX bytes; at most 20 extensions, names
  * [a-z0-9]{1,20}; the names feed, sequence, sequencetype, cursor and
  * prevcursor are the log's own and refused.
  */

@@ -45,6 +45,7 @@ es_filter_item(es_type_pattern_t *pattern, es_str_t item,
     return ES_OK;
 }
 
+
 es_rc_t
 es_filter_types(es_filter_t *filter, es_str_t text, es_problem_t *problem)
 {
@@ -94,6 +95,7 @@ es_filter_types(es_filter_t *filter, es_str_t text, es_problem_t *problem)
     return ES_OK;
 }
 
+
 es_rc_t
 es_filter_subject(es_filter_t *filter, es_str_t subject, es_buf_t *scratch,
     es_problem_t *problem)
@@ -126,6 +128,7 @@ es_filter_subject(es_filter_t *filter, es_str_t subject, es_buf_t *scratch,
 
     return ES_OK;
 }
+
 
 bool
 es_filter_type_matches(const es_filter_t *filter, es_str_t type)

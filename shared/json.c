@@ -28,6 +28,7 @@ es_special(uint64_t w)
             | ((w - ES_ONES * 0x20) & ~w) | w) & ES_HIGHS;
 }
 
+
 static inline es_rc_t
 es_json_fail(es_json_t *json, const char *pos, const char *error)
 {
@@ -36,6 +37,7 @@ es_json_fail(es_json_t *json, const char *pos, const char *error)
 
     return ES_INVALID;
 }
+
 
 static inline const char *
 es_json_space(const char *p, const char *end)
@@ -47,6 +49,7 @@ es_json_space(const char *p, const char *end)
     return p;
 }
 
+
 void
 es_json_init(es_json_t *json, const char *text, size_t len)
 {
@@ -56,6 +59,7 @@ es_json_init(es_json_t *json, const char *text, size_t len)
     json->error = NULL;
     json->depth = 0;
 }
+
 
 size_t
 es_utf8_len(const char *p, const char *end)
@@ -96,6 +100,7 @@ es_utf8_len(const char *p, const char *end)
     return n;
 }
 
+
 bool
 es_utf8_ok(es_str_t text)
 {
@@ -115,6 +120,7 @@ es_utf8_ok(es_str_t text)
 
     return true;
 }
+
 
 /* The value of four hexadecimal digits, or -1. */
 static int
@@ -145,6 +151,7 @@ es_hex4(const char *p, const char *end)
 
     return v;
 }
+
 
 /* Passes over the escape whose backslash is at `p`; NULL with an error. */
 static const char *
@@ -193,6 +200,7 @@ es_json_escaped(es_json_t *json, const char *p)
     return NULL;
 }
 
+
 /* The next byte at or after `p` that means something in a string. */
 static inline const char *
 es_json_plain(const char *p, const char *end)
@@ -224,6 +232,7 @@ es_json_plain(const char *p, const char *end)
 
     return p;
 }
+
 
 /* Scans a string whose opening quote is at the position. */
 static es_rc_t
@@ -270,6 +279,7 @@ es_json_string(es_json_t *json, bool *escaped)
     }
 }
 
+
 static inline const char *
 es_json_digits(const char *p, const char *end)
 {
@@ -279,6 +289,7 @@ es_json_digits(const char *p, const char *end)
 
     return p;
 }
+
 
 static es_rc_t
 es_json_number(es_json_t *json)
@@ -322,6 +333,7 @@ es_json_number(es_json_t *json)
     return ES_OK;
 }
 
+
 static es_rc_t
 es_json_word(es_json_t *json, const char *word, size_t len)
 {
@@ -335,6 +347,7 @@ es_json_word(es_json_t *json, const char *word, size_t len)
 
     return ES_OK;
 }
+
 
 /* Scans a value that has no brackets; the position is at its first byte. */
 static es_rc_t
@@ -366,6 +379,7 @@ es_json_scalar(es_json_t *json, es_json_value_t *value)
         return es_json_fail(json, json->pos, "a value was expected");
     }
 }
+
 
 /* Scans a member's name and its colon. */
 static es_rc_t
@@ -402,6 +416,7 @@ es_json_name(es_json_t *json, es_json_value_t *name)
 
     return ES_OK;
 }
+
 
 /*
  * Goes from an opening bracket to the byte after the one that closes it.
@@ -480,6 +495,7 @@ es_json_nested(es_json_t *json)
     }
 }
 
+
 es_rc_t
 es_json_value(es_json_t *json, es_json_value_t *value)
 {
@@ -513,6 +529,7 @@ es_json_value(es_json_t *json, es_json_value_t *value)
     return ES_OK;
 }
 
+
 es_rc_t
 es_json_end(es_json_t *json)
 {
@@ -524,6 +541,7 @@ es_json_end(es_json_t *json)
 
     return ES_OK;
 }
+
 
 es_rc_t
 es_json_enter(es_json_t *json, char bracket)
@@ -545,6 +563,7 @@ es_json_enter(es_json_t *json, char bracket)
 
     return ES_OK;
 }
+
 
 /* ES_OK at the start of the next element, ES_NOT_FOUND at the end. */
 static es_rc_t
@@ -582,6 +601,7 @@ es_json_next(es_json_t *json, bool first, char close)
     return ES_OK;
 }
 
+
 es_rc_t
 es_json_member(es_json_t *json, bool first, es_json_value_t *name,
     es_json_value_t *value)
@@ -600,6 +620,7 @@ es_json_member(es_json_t *json, bool first, es_json_value_t *name,
 
     return es_json_value(json, value);
 }
+
 
 es_rc_t
 es_json_item(es_json_t *json, bool first, es_json_value_t *value)

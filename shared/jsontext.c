@@ -32,6 +32,7 @@ es_utf8_print(unsigned c, char *out)
     return out;
 }
 
+
 /* Four hexadecimal digits that the scanner has seen to be such. */
 static unsigned
 es_hex4_value(const char *p)
@@ -47,6 +48,7 @@ es_hex4_value(const char *p)
 
     return v;
 }
+
 
 /* Decodes the \u escape at `*p`, with its pair if it is a surrogate. */
 static char *
@@ -64,6 +66,7 @@ es_json_decode_u(const char **p, char *out)
 
     return es_utf8_print(c, out);
 }
+
 
 char *
 es_json_decode(const es_json_value_t *value, char *out)
@@ -114,6 +117,7 @@ es_json_decode(const es_json_value_t *value, char *out)
     return out;
 }
 
+
 es_rc_t
 es_json_unescape(const es_json_value_t *value, es_buf_t *out)
 {
@@ -130,6 +134,7 @@ es_json_unescape(const es_json_value_t *value, es_buf_t *out)
 
     return ES_OK;
 }
+
 
 char *
 es_json_encode(es_str_t text, char *out)
@@ -169,6 +174,7 @@ es_json_encode(es_str_t text, char *out)
 
     return out;
 }
+
 
 es_rc_t
 es_json_escape(es_str_t text, es_buf_t *out)

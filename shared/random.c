@@ -32,6 +32,7 @@ es_random(void *out, size_t len)
     return ES_OK;
 }
 
+
 es_rc_t
 es_random_base32(char *out, size_t len)
 {
@@ -48,11 +49,13 @@ es_random_base32(char *out, size_t len)
     return ES_OK;
 }
 
+
 char
 es_base32_char(unsigned value)
 {
     return "abcdefghijklmnopqrstuvwxyz234567"[value & 31];
 }
+
 
 int
 es_base32_value(char c)

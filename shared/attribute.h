@@ -1,0 +1,53 @@
+/*
+ * attribute.h - CloudEvents' context attributes: names and what values may be.
+ */
+
+#ifndef ES_ATTRIBUTE_H
+#define ES_ATTRIBUTE_H
+
+#include "base.h"
+
+/* In the order in which they are composed. */
+typedef enum {
+    ES_ATTR_SPECVERSION = 0,
+    ES_ATTR_ID,
+    ES_ATTR_SOURCE,
+    ES_ATTR_TYPE,
+    ES_ATTR_TIME,
+    ES_ATTR_SUBJECT,
+    ES_ATTR_DATASCHEMA,
+    ES_ATTR_DATACONTENTTYPE,
+    ES_ATTRS,
+    ES_ATTR_EXTENSION = ES_ATTRS
+} es_attr_kind_t;
+
+#define ES_ID_MAX         128
+#define ES_EXTENSIONS_MAX  20
+#define ES_EXTENSION_NAME_MAX  20
+
+es_str_t es_attr_name(es_attr_kind_t kind);
+
+/* ES_ATTR_EXTENSION for a name that is none of CloudEvents' own. */
+es_attr_kind_t es_attr_find(es_str_t name);
+
+/* Why a value (decoded, UTF-8) is not right, as the end of a sentence that
+   begins "the attribute NAME "; NULL if it is.  `rc` says which outcome. */
+const char *es_attr_fault(es_attr_kind_t kind, es_str_t value, es_rc_t *rc);
+
+/* The same for an extension's name, and for a literal as its value; always
+   ES_INVALID. */
+const char *es_extension_fault(es_str_t name);
+const char *es_literal_fault(es_str_t text);
+
+/* What binary-mode data of a content type becomes. */
+typedef enum {
+    ES_MEDIA_JSON,
+    ES_MEDIA_TEXT,
+    ES_MEDIA_OTHER
+} es_media_t;
+
+es_media_t es_media(es_str_t content_type);
+
+bool es_base64_ok(es_str_t text);
+
+#endif /* ES_ATTRIBUTE_H */
