@@ -41,6 +41,7 @@ typedef struct {
     MDB_cursor   *events;
     es_append_t  *appends;
     int64_t       now_ms;
+    char          time[ES_TIME_LEN];    /* the same as text */
     uint64_t      ntypes;      /* numbers given before this commit */
     bool          appended;
 } es_commit_t;
@@ -120,6 +121,7 @@ es_commit_txn(MDB_txn *txn, void *ctx)
 
     c->txn = txn;
     c->now_ms = es_clock_ms();
+    es_time_print(c->now_ms, c->time);
 
     c->appended = false;
 
@@ -530,7 +532,7 @@ es_chunk_event(es_commit_t *c, const es_append_t *append, size_t i,
 
     if (draft->time_off != 0) {
         /* The time of the commit, rather than of parsing. */
-        es_time_print(c->now_ms, p + draft->time_off);
+        memcpy(p + draft->time_off, c->time, ES_TIME_LEN);
     }
 
     p += draft->head.len;
