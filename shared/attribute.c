@@ -79,18 +79,41 @@ es_attr_name(es_attr_kind_t kind)
 }
 
 
+/* Their lengths tell most names apart without a comparison. */
+
 es_attr_kind_t
 es_attr_find(es_str_t name)
 {
-    unsigned  i;
+    es_attr_kind_t  kind;
 
-    for (i = 0; i < ES_ATTRS; i++) {
-        if (es_str_eq(es_attr_names[i], name)) {
-            return (es_attr_kind_t) i;
-        }
+    switch (name.len) {
+    case 2:
+        kind = ES_ATTR_ID;
+        break;
+    case 4:
+        kind = name.data[1] == 'y' ? ES_ATTR_TYPE : ES_ATTR_TIME;
+        break;
+    case 6:
+        kind = ES_ATTR_SOURCE;
+        break;
+    case 7:
+        kind = ES_ATTR_SUBJECT;
+        break;
+    case 10:
+        kind = ES_ATTR_DATASCHEMA;
+        break;
+    case 11:
+        kind = ES_ATTR_SPECVERSION;
+        break;
+    case 15:
+        kind = ES_ATTR_DATACONTENTTYPE;
+        break;
+    default:
+        return ES_ATTR_EXTENSION;
     }
 
-    return ES_ATTR_EXTENSION;
+    return memcmp(es_attr_names[kind].data, name.data, name.len) == 0
+           ? kind : ES_ATTR_EXTENSION;
 }
 
 
