@@ -20,7 +20,8 @@ typedef struct {
 typedef struct {
     bool      admitted;
     uint64_t  remaining;       /* units left now */
-    uint64_t  retry_after_us;  /* until the same cost would be admitted */
+    uint64_t  retry_after_us;  /* until the same cost would be admitted;
+                                  UINT64_MAX: never, it is over the burst */
     uint64_t  reset_us;        /* until the bucket is full again */
 } es_gcra_t;
 

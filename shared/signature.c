@@ -1,0 +1,470 @@
+/*
+ * signature.c - webhook signatures by OpenSSL.
+ */
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <stdlib.h>
+
+#include "attribute.h"
+#include "random.h"
+#include "signature.h"
+
+#define ES_HMAC_LEN         32
+#define ES_ED25519_LEN      64
+#define ES_ED25519_SEED     32
+#define ES_SECRET_NEW_LEN   32
+
+/* Exactly one of the two is set. */
+struct es_signer {
+    EVP_MAC_CTX  *mac;         /* keyed once, begun anew for each signature */
+    EVP_PKEY     *pkey;
+};
+
+
+/*
+ * Decodes strict base64 into `out`, which has room for ES_SECRET_BYTES_MAX
+ * and what a last block may add.
+ */
+
+static es_rc_t
+es_secret_decode(es_str_t text, unsigned char *out, size_t *len)
+{
+    int     n;
+    size_t  pad;
+
+    if (text.len == 0 || text.len > (ES_SECRET_BYTES_MAX + 2) / 3 * 4
+        || !es_base64_ok(text))
+    {
+        return ES_INVALID;
+    }
+
+    for (pad = 0; pad < 2 && text.data[text.len - 1 - pad] == '='; pad++) {
+        /* void */
+    }
+
+    n = EVP_DecodeBlock(out, (const unsigned char *) text.data,
+                        (int) text.len);
+    if (n < 0) {
+        return ES_INVALID;
+    }
+
+    *len = (size_t) n - pad;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_signer_hmac(es_signer_t *signer, const unsigned char *key, size_t len)
+{
+    EVP_MAC     *mac;
+    OSSL_PARAM   params[2];
+
+    if (len < ES_SECRET_BYTES_MIN || len > ES_SECRET_BYTES_MAX) {
+        return ES_INVALID;
+    }
+
+    mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    if (mac == NULL) {
+        return ES_NOMEM;
+    }
+
+    signer->mac = EVP_MAC_CTX_new(mac);
+    EVP_MAC_free(mac);
+
+    if (signer->mac == NULL) {
+        return ES_NOMEM;
+    }
+
+    params[0] = OSSL_PARAM_construct_utf8_string("digest", (char *) "SHA256",
+                                                 0);
+    params[1] = OSSL_PARAM_construct_end();
+
+    return EVP_MAC_init(signer->mac, key, len, params) == 1
+           ? ES_OK : ES_NOMEM;
+}
+
+
+/* The second half must be the public key of the first, or receivers would be
+   told a key that verifies nothing. */
+
+static es_rc_t
+es_signer_ed25519(es_signer_t *signer, const unsigned char *key, size_t len)
+{
+    size_t         n;
+    unsigned char  public_key[ES_ED25519_SEED];
+
+    if (len != ES_ED25519_LEN) {
+        return ES_INVALID;
+    }
+
+    signer->pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, key,
+                                                ES_ED25519_SEED);
+    if (signer->pkey == NULL) {
+        return ES_NOMEM;
+    }
+
+    n = sizeof(public_key);
+
+    if (EVP_PKEY_get_raw_public_key(signer->pkey, public_key, &n) != 1
+        || n != ES_ED25519_SEED
+        || memcmp(public_key, key + ES_ED25519_SEED, n) != 0)
+    {
+        return ES_INVALID;
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_signer_create(es_str_t secret, es_signer_t **signer)
+{
+    bool            hmac;
+    size_t          len;
+    es_rc_t         rc;
+    es_signer_t    *s;
+    unsigned char   key[ES_SECRET_BYTES_MAX + 4];
+
+    if (secret.len > 6 && memcmp(secret.data, "whsec_", 6) == 0) {
+        hmac = true;
+        secret.data += 6;
+        secret.len -= 6;
+
+    } else if (secret.len > 5 && memcmp(secret.data, "whsk_", 5) == 0) {
+        hmac = false;
+        secret.data += 5;
+        secret.len -= 5;
+
+    } else {
+        return ES_INVALID;
+    }
+
+    if (es_secret_decode(secret, key, &len) != ES_OK) {
+        return ES_INVALID;
+    }
+
+    s = calloc(1, sizeof(es_signer_t));
+    if (s == NULL) {
+        rc = ES_NOMEM;
+        goto done;
+    }
+
+    rc = hmac ? es_signer_hmac(s, key, len) : es_signer_ed25519(s, key, len);
+
+    if (rc != ES_OK) {
+        es_signer_destroy(s);
+        goto done;
+    }
+
+    *signer = s;
+
+done:
+
+    OPENSSL_cleanse(key, sizeof(key));
+
+    return rc;
+}
+
+
+void
+es_signer_destroy(es_signer_t *signer)
+{
+    if (signer == NULL) {
+        return;
+    }
+
+    EVP_MAC_CTX_free(signer->mac);
+    EVP_PKEY_free(signer->pkey);
+    free(signer);
+}
+
+
+/* HMAC over id "." timestamp "." body. */
+
+static es_rc_t
+es_hmac(es_signer_t *signer, es_str_t id, es_str_t timestamp,
+    const es_str_t *body, size_t nbody, unsigned char out[ES_HMAC_LEN])
+{
+    size_t  i, n;
+
+    /* No key: the context begins anew with the one that it has. */
+
+    if (EVP_MAC_init(signer->mac, NULL, 0, NULL) != 1
+        || EVP_MAC_update(signer->mac, (const unsigned char *) id.data,
+                          id.len) != 1
+        || EVP_MAC_update(signer->mac, (const unsigned char *) ".", 1) != 1
+        || EVP_MAC_update(signer->mac, (const unsigned char *) timestamp.data,
+                          timestamp.len) != 1
+        || EVP_MAC_update(signer->mac, (const unsigned char *) ".", 1) != 1)
+    {
+        return ES_NOMEM;
+    }
+
+    for (i = 0; i < nbody; i++) {
+        if (EVP_MAC_update(signer->mac, (const unsigned char *) body[i].data,
+                           body[i].len) != 1)
+        {
+            return ES_NOMEM;
+        }
+    }
+
+    return EVP_MAC_final(signer->mac, out, &n, ES_HMAC_LEN) == 1
+           ? ES_OK : ES_NOMEM;
+}
+
+
+/* ed25519 takes its message in one piece. */
+
+static es_rc_t
+es_message(es_buf_t *message, es_str_t id, es_str_t timestamp,
+    const es_str_t *body, size_t nbody)
+{
+    size_t  i;
+
+    if (es_buf_str(message, id) != ES_OK
+        || es_buf_append(message, ".", 1) != ES_OK
+        || es_buf_str(message, timestamp) != ES_OK
+        || es_buf_append(message, ".", 1) != ES_OK)
+    {
+        return ES_NOMEM;
+    }
+
+    for (i = 0; i < nbody; i++) {
+        if (es_buf_str(message, body[i]) != ES_OK) {
+            return ES_NOMEM;
+        }
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_ed25519_sign(es_signer_t *signer, const es_buf_t *message,
+    unsigned char out[ES_ED25519_LEN])
+{
+    size_t       n;
+    es_rc_t      rc;
+    EVP_MD_CTX  *ctx;
+
+    ctx = EVP_MD_CTX_new();
+    if (ctx == NULL) {
+        return ES_NOMEM;
+    }
+
+    n = ES_ED25519_LEN;
+
+    rc = EVP_DigestSignInit(ctx, NULL, NULL, NULL, signer->pkey) == 1
+         && EVP_DigestSign(ctx, out, &n, (const unsigned char *) message->data,
+                           message->len) == 1
+         ? ES_OK : ES_NOMEM;
+
+    EVP_MD_CTX_free(ctx);
+
+    return rc;
+}
+
+
+static bool
+es_ed25519_verify(es_signer_t *signer, const es_buf_t *message,
+    const unsigned char signature[ES_ED25519_LEN])
+{
+    bool         ok;
+    EVP_MD_CTX  *ctx;
+
+    ctx = EVP_MD_CTX_new();
+    if (ctx == NULL) {
+        return false;
+    }
+
+    ok = EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, signer->pkey) == 1
+         && EVP_DigestVerify(ctx, signature, ES_ED25519_LEN,
+                             (const unsigned char *) message->data,
+                             message->len) == 1;
+
+    EVP_MD_CTX_free(ctx);
+
+    return ok;
+}
+
+
+static es_str_t
+es_timestamp_print(int64_t timestamp, char out[24])
+{
+    char      *p;
+    uint64_t   n;
+
+    n = timestamp < 0 ? (uint64_t) -timestamp : (uint64_t) timestamp;
+    p = out + 24;
+
+    do {
+        *--p = (char) ('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+
+    if (timestamp < 0) {
+        *--p = '-';
+    }
+
+    return (es_str_t) { p, (size_t) (out + 24 - p) };
+}
+
+
+es_rc_t
+es_sign(es_signer_t *signer, es_str_t id, int64_t timestamp_s,
+    const es_str_t *body, size_t nbody, char out[ES_SIGNATURE_MAX])
+{
+    char           digits[24];
+    es_rc_t        rc;
+    es_buf_t       message;
+    es_str_t       timestamp;
+    unsigned char  raw[ES_ED25519_LEN];
+
+    timestamp = es_timestamp_print(timestamp_s, digits);
+
+    if (signer->mac != NULL) {
+        rc = es_hmac(signer, id, timestamp, body, nbody, raw);
+        if (rc == ES_OK) {
+            memcpy(out, "v1,", 3);
+            (void) EVP_EncodeBlock((unsigned char *) out + 3, raw,
+                                   ES_HMAC_LEN);
+        }
+
+        return rc;
+    }
+
+    memset(&message, 0, sizeof(message));
+
+    rc = es_message(&message, id, timestamp, body, nbody);
+    if (rc == ES_OK) {
+        rc = es_ed25519_sign(signer, &message, raw);
+    }
+
+    if (rc == ES_OK) {
+        memcpy(out, "v1a,", 4);
+        (void) EVP_EncodeBlock((unsigned char *) out + 4, raw,
+                               ES_ED25519_LEN);
+    }
+
+    es_buf_free(&message);
+
+    return rc;
+}
+
+
+/* The next token of the header, cut off its front. */
+
+static es_str_t
+es_signature_token(es_str_t *header)
+{
+    es_str_t     token;
+    const char  *space;
+
+    token = *header;
+    space = memchr(header->data, ' ', header->len);
+
+    if (space == NULL) {
+        *header = es_null_str;
+        return token;
+    }
+
+    token.len = (size_t) (space - header->data);
+    header->data = space + 1;
+    header->len -= token.len + 1;
+
+    return token;
+}
+
+
+static bool
+es_hmac_verify(es_signer_t *signer, es_str_t header, es_str_t id,
+    es_str_t timestamp, es_str_t body)
+{
+    bool           ok;
+    char           expected[ES_SIGNATURE_MAX];
+    size_t         len;
+    es_str_t       token;
+    unsigned char  raw[ES_HMAC_LEN];
+
+    if (es_hmac(signer, id, timestamp, &body, 1, raw) != ES_OK) {
+        return false;
+    }
+
+    memcpy(expected, "v1,", 3);
+    len = 3 + (size_t) EVP_EncodeBlock((unsigned char *) expected + 3, raw,
+                                       ES_HMAC_LEN);
+    ok = false;
+
+    while (header.len > 0) {
+        token = es_signature_token(&header);
+
+        if (token.len == len && CRYPTO_memcmp(token.data, expected, len) == 0)
+        {
+            ok = true;
+        }
+    }
+
+    return ok;
+}
+
+
+bool
+es_signature_verify(es_signer_t *signer, es_str_t header, es_str_t id,
+    es_str_t timestamp, es_str_t body)
+{
+    bool           ok;
+    size_t         len;
+    es_buf_t       message;
+    es_str_t       token;
+    unsigned char  raw[ES_SECRET_BYTES_MAX + 4];
+
+    if (signer->mac != NULL) {
+        return es_hmac_verify(signer, header, id, timestamp, body);
+    }
+
+    ok = false;
+    memset(&message, 0, sizeof(message));
+
+    if (es_message(&message, id, timestamp, &body, 1) != ES_OK) {
+        header = es_null_str;
+    }
+
+    while (header.len > 0 && !ok) {
+        token = es_signature_token(&header);
+
+        if (token.len <= 4 || memcmp(token.data, "v1a,", 4) != 0) {
+            continue;
+        }
+
+        token.data += 4;
+        token.len -= 4;
+
+        ok = es_secret_decode(token, raw, &len) == ES_OK
+             && len == ES_ED25519_LEN
+             && es_ed25519_verify(signer, &message, raw);
+    }
+
+    es_buf_free(&message);
+
+    return ok;
+}
+
+
+es_rc_t
+es_secret_create(char out[ES_SECRET_TEXT_MAX])
+{
+    unsigned char  raw[ES_SECRET_NEW_LEN];
+
+    if (es_random(raw, sizeof(raw)) != ES_OK) {
+        return ES_IO;
+    }
+
+    memcpy(out, "whsec_", 6);
+    (void) EVP_EncodeBlock((unsigned char *) out + 6, raw, sizeof(raw));
+    OPENSSL_cleanse(raw, sizeof(raw));
+
+    return ES_OK;
+}
