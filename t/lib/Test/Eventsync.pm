@@ -816,6 +816,13 @@ sub stop {
     return @{ $self->{faults} // [] };
 }
 
+# Leaves everything running; returns the pids that a later stop must end.
+sub detach {
+    my ($self) = @_;
+    $self->{finished} = 1;
+    return map { $_->pid } grep { $_->running } @{ $self->{procs} };
+}
+
 sub finish {
     my ($self) = @_;
 

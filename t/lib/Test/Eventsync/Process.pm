@@ -32,6 +32,8 @@ sub start {
 
     my $pid = fork() // die "fork: $!\n";
     if ($pid == 0) {
+        # A session of its own: a terminal's signals are for the test.
+        POSIX::setsid();
         @ENV{ keys %{ $opts{env} } } = values %{ $opts{env} };
         $SIG{$_} = 'DEFAULT' for qw(INT TERM HUP PIPE);
         open STDIN, '<', defined $opts{stdin} ? "$base.in" : '/dev/null';
