@@ -161,6 +161,35 @@ es_problem_set(es_problem_t *problem, es_rc_t rc, int index,
 }
 
 
+void
+es_pointer_add(char *pointer, size_t size, es_str_t name)
+{
+    char    c;
+    size_t  i, n;
+
+    n = strlen(pointer);
+
+    if (n + 1 < size) {
+        pointer[n++] = '/';
+    }
+
+    for (i = 0; i < name.len && n + 2 < size; i++) {
+        c = name.data[i];
+
+        if (c == '~' || c == '/') {
+            pointer[n++] = '~';
+            pointer[n++] = c == '~' ? '0' : '1';
+
+        } else if (c != '\0') {
+            pointer[n++] = c;
+        }
+    }
+
+    pointer[n] = '\0';
+    es_trim_utf8(pointer, n + 1);
+}
+
+
 const char *
 es_strerror(es_rc_t rc)
 {

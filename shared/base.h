@@ -54,4 +54,8 @@ es_rc_t es_problem_set(es_problem_t *problem, es_rc_t rc, int index,
     const char *pointer, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 
+/* Appends '/' and a name, escaped, to the JSON Pointer in `pointer`, which has
+   `size` bytes and is cut where it is full. */
+void es_pointer_add(char *pointer, size_t size, es_str_t name);
+
 #endif /* ES_BASE_H */

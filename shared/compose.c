@@ -38,30 +38,10 @@ es_rc_t
 es_attr_problem(es_event_parts_t *parts, es_rc_t rc, es_str_t name,
     const char *why)
 {
-    char    pointer[128];
-    size_t  i, n;
+    char  pointer[128];
 
-    n = 0;
-    pointer[n++] = '/';
-
-    for (i = 0; i < name.len && n < sizeof(pointer) - 2; i++) {
-        switch (name.data[i]) {
-        case '~':
-            pointer[n++] = '~';
-            pointer[n++] = '0';
-            break;
-        case '/':
-            pointer[n++] = '~';
-            pointer[n++] = '1';
-            break;
-        case '\0':
-            break;
-        default:
-            pointer[n++] = name.data[i];
-        }
-    }
-
-    pointer[n] = '\0';
+    pointer[0] = '\0';
+    es_pointer_add(pointer, sizeof(pointer), name);
 
     return es_problem_set(parts->problem, rc, parts->index, pointer,
                           "the attribute %s %s",

@@ -4,7 +4,9 @@
  * Written by operators (eventsyncctl), a few times a day; read by every
  * worker and the dispatcher as one immutable picture in memory, loaded anew
  * when es_registry_version() moves.  Each record is a JSON object in the
- * registry environment, keyed by kind and name; unknown members are kept.
+ * registry environment, keyed by kind and name; docs/registry.md has its
+ * members.  Members that are not known are refused when written (they are
+ * mostly misspelt) and passed over when read (a newer version wrote them).
  */
 
 #ifndef ES_REGISTRY_H
@@ -92,7 +94,8 @@ typedef struct es_registry  es_registry_t;
 
 uint64_t es_registry_version(es_store_t *store);
 
-/* Loads everything in one read; free with es_registry_free(). */
+/* Loads everything in one read; free with es_registry_free().  ES_CORRUPT: a
+   record cannot be read; a picture loaded before stays good. */
 es_rc_t es_registry_load(es_store_t *store, es_registry_t **registry);
 void es_registry_free(es_registry_t *registry);
 
@@ -110,17 +113,27 @@ const es_endpoint_t *es_registry_endpoints(const es_registry_t *registry,
 
 bool es_patterns_match(const es_patterns_t *patterns, es_str_t feed);
 
-/* True when the key (not expired, not revoked, partner enabled) has the scope
-   on the feed: the key's scopes and feeds, and the partner's. */
+/* True when the key has the scope on the feed: the key's scopes and feeds, and
+   the partner's (`publish` for ES_SCOPE_PUBLISH, `feeds` for the others). */
 bool es_key_allows(const es_key_t *key, unsigned scope, es_str_t feed);
+
+/* True when it is not expired, not revoked, and its partner is not disabled. */
 bool es_key_valid(const es_key_t *key, int64_t now_ms);
+
+/* True when the endpoint is sent the feed's events: it asks for the feed, and
+   its partner may read it and is not disabled.  (`paused` is not judged.) */
+bool es_endpoint_allows(const es_endpoint_t *endpoint, es_str_t feed);
 
 /*
  * Writing: one durable transaction each; needs ES_STORE_ADMIN.  `json` is the
  * whole object as documented in docs/registry.md; what is missing takes its
  * default; `number`, `revision` and `created` are given by the library.  On
- * change, members in `json` replace those stored, null removes.
- * ES_INVALID with a problem whose pointer names the member.
+ * change, members in `json` replace those stored, null removes.  `revision`
+ * begins at 1 and moves with each change, an empty one too.
+ *
+ * ES_DENIED: the store is not open with ES_STORE_ADMIN.  ES_INVALID with a
+ * problem whose pointer names the member.  ES_EXISTS, ES_NOT_FOUND.
+ * ES_CONFLICT: a partner that still has keys or endpoints is not removed.
  */
 typedef enum { ES_KIND_PARTNER, ES_KIND_KEY, ES_KIND_ENDPOINT } es_kind_t;
 

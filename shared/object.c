@@ -1,0 +1,166 @@
+/*
+ * object.c - registry records as stored, found by kind and name.
+ */
+
+#include "cursor.h"
+#include "object.h"
+
+
+const char *
+es_kind_name(es_kind_t kind)
+{
+    switch (kind) {
+    case ES_KIND_PARTNER:
+        return "partner";
+    case ES_KIND_KEY:
+        return "key";
+    default:
+        return "endpoint";
+    }
+}
+
+
+bool
+es_object_name_ok(es_kind_t kind, es_str_t name)
+{
+    size_t  i;
+
+    if (kind != ES_KIND_KEY) {
+        return es_feed_name_ok(name);
+    }
+
+    for (i = 0; i < name.len; i++) {
+        if (!((name.data[i] >= 'a' && name.data[i] <= 'z')
+              || (name.data[i] >= '2' && name.data[i] <= '7')))
+        {
+            return false;
+        }
+    }
+
+    return name.len == ES_KEYID_LEN;
+}
+
+
+MDB_val
+es_object_key(es_kind_t kind, es_str_t name, char buf[ES_OBJECT_KEY_MAX])
+{
+    MDB_val  key;
+
+    buf[0] = es_kind_name(kind)[0];
+    key.mv_data = buf;
+    key.mv_size = 1;
+
+    if (name.len > 0 && name.len <= ES_FEED_MAX) {
+        memcpy(buf + 1, name.data, name.len);
+        key.mv_size += name.len;
+    }
+
+    return key;
+}
+
+
+es_rc_t
+es_object_text(es_store_t *store, MDB_txn *txn, es_kind_t kind, es_str_t name,
+    MDB_val *text)
+{
+    char     buf[ES_OBJECT_KEY_MAX];
+    MDB_val  key;
+
+    key = es_object_key(kind, name, buf);
+
+    return es_env_rc(mdb_get(txn, es_env_dbi(store->registry,
+                                             ES_REGISTRY_OBJECTS),
+                             &key, text));
+}
+
+
+es_rc_t
+es_registry_get(es_store_t *store, es_kind_t kind, es_str_t name,
+    es_buf_t *out)
+{
+    es_rc_t   rc;
+    MDB_txn  *txn;
+    MDB_val   text;
+
+    if (!es_object_name_ok(kind, name)) {
+        return ES_NOT_FOUND;
+    }
+
+    rc = es_env_read_begin(store->registry, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_object_text(store, txn, kind, name, &text);
+    if (rc == ES_OK) {
+        rc = es_buf_append(out, text.mv_data, text.mv_size);
+    }
+
+    es_env_read_end(store->registry, txn);
+
+    return rc;
+}
+
+
+/* The first key after `name` in the transaction. */
+
+static es_rc_t
+es_next_name(es_store_t *store, MDB_txn *txn, es_kind_t kind, es_str_t name,
+    char next[64])
+{
+    int          rc;
+    char         buf[ES_OBJECT_KEY_MAX], letter;
+    MDB_val      from, key, data;
+    MDB_cursor  *cursor;
+
+    rc = mdb_cursor_open(txn, es_env_dbi(store->registry,
+                                         ES_REGISTRY_OBJECTS), &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    letter = es_kind_name(kind)[0];
+    from = es_object_key(kind, name, buf);
+    key = from;
+
+    rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+
+    if (rc == 0 && name.len > 0 && key.mv_size == from.mv_size
+        && memcmp(key.mv_data, buf, key.mv_size) == 0)
+    {
+        rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
+    }
+
+    if (rc == 0 && *(const char *) key.mv_data != letter) {
+        rc = MDB_NOTFOUND;
+    }
+
+    if (rc == 0) {
+        memcpy(next, (const char *) key.mv_data + 1, key.mv_size - 1);
+        next[key.mv_size - 1] = '\0';
+    }
+
+    mdb_cursor_close(cursor);
+
+    return es_env_rc(rc);
+}
+
+
+es_rc_t
+es_registry_next(es_store_t *store, es_kind_t kind, es_str_t name,
+    char next[64])
+{
+    es_rc_t   rc;
+    MDB_txn  *txn;
+
+    rc = es_env_read_begin(store->registry, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_next_name(store, txn, kind, name, next);
+
+    es_env_read_end(store->registry, txn);
+
+    return rc;
+}

@@ -1,0 +1,592 @@
+/*
+ * record.c - members of registry records, each decoded by its type.
+ */
+
+#include <stdio.h>
+
+#include "json.h"
+#include "member.h"
+#include "record.h"
+#include "signature.h"
+#include "values.h"
+
+#define ES_IN_FLIGHT_DEFAULT  32
+#define ES_IN_FLIGHT_MAX      256
+#define ES_CONNECT_TIMEOUT_MS (10 * 1000)
+#define ES_TIMEOUT_MS         (30 * 1000)
+#define ES_TIMEOUT_MIN_MS     10
+#define ES_TIMEOUT_MAX_MS     (10 * 60 * 1000)
+#define ES_BURST_MAX          INT64_C(1000000000000)
+
+const uint32_t  es_schedule_default_ms[10] = {
+    0,
+    5 * 1000,
+    5 * 60 * 1000,
+    30 * 60 * 1000,
+    2 * 3600 * 1000,
+    5 * 3600 * 1000,
+    10 * 3600 * 1000,
+    14 * 3600 * 1000,
+    20 * 3600 * 1000,
+    24 * 3600 * 1000
+};
+
+static const char  *const  es_partner_members[] = {
+    "feeds", "publish", "limits", "disabled", NULL
+};
+
+static const char  *const  es_key_members[] = {
+    "partner", "digest", "scopes", "feeds", "expires", "revoked", NULL
+};
+
+static const char  *const  es_endpoint_members[] = {
+    "partner", "url", "feeds", "types", "subject", "ordering", "secrets",
+    "paused", "start", "in_flight", "connect_timeout", "timeout", "schedule",
+    NULL
+};
+
+static const char  *const  es_library_members[] = {
+    "number", "revision", "created", NULL
+};
+
+static const es_word_t  es_policies[] = {
+    { "poll", ES_POLICY_POLL },
+    { "publish", ES_POLICY_PUBLISH },
+    { "backfill", ES_POLICY_BACKFILL },
+    { "wait", ES_POLICY_WAIT },
+    { NULL, 0 }
+};
+
+static const es_word_t  es_scopes[] = {
+    { "read", ES_SCOPE_READ },
+    { "publish", ES_SCOPE_PUBLISH },
+    { "manage", ES_SCOPE_MANAGE },
+    { "admin", ES_SCOPE_ADMIN },
+    { NULL, 0 }
+};
+
+static const es_word_t  es_orderings[] = {
+    { "fifo", ES_ORDER_FIFO },
+    { "none", ES_ORDER_NONE },
+    { NULL, 0 }
+};
+
+static const es_word_t  es_starts[] = {
+    { "latest", false },
+    { "oldest", true },
+    { NULL, 0 }
+};
+
+
+static bool
+es_listed(const char *const *list, const char *name)
+{
+    for ( ; *list != NULL; list++) {
+        if (strcmp(*list, name) == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+es_rc_t
+es_record_members(es_kind_t kind, json_t *object, es_problem_t *problem)
+{
+    char                pointer[128];
+    json_t             *value;
+    const char         *name;
+    const char *const  *known;
+
+    known = kind == ES_KIND_PARTNER ? es_partner_members
+            : kind == ES_KIND_KEY ? es_key_members : es_endpoint_members;
+
+    json_object_foreach(object, name, value) {
+        if (es_listed(known, name)) {
+            continue;
+        }
+
+        pointer[0] = '\0';
+        es_pointer_add(pointer, sizeof(pointer), es_str(name));
+
+        return es_problem_set(problem, ES_INVALID, -1, pointer,
+                              es_listed(es_library_members, name)
+                              ? "this member is given by the library"
+                              : "there is no such member");
+    }
+
+    return ES_OK;
+}
+
+
+/* ---- partner ---- */
+
+
+static es_rc_t
+es_limit_decode(es_record_t *r, const char *policy, json_t *limit,
+    es_rate_t *out)
+{
+    char         pointer[ES_POINTER_MAX];
+    json_t      *value;
+    json_int_t   burst;
+    const char  *name;
+
+    (void) snprintf(pointer, sizeof(pointer), "/limits/%s", policy);
+
+    if (!json_is_object(limit)) {
+        return es_fault(r, pointer, "must be an object");
+    }
+
+    json_object_foreach(limit, name, value) {
+        if (strcmp(name, "rate") != 0 && strcmp(name, "burst") != 0) {
+            es_pointer_add(pointer, sizeof(pointer), es_str(name));
+            return es_fault(r, pointer, "is no member of a limit");
+        }
+    }
+
+    value = json_object_get(limit, "rate");
+
+    if (!json_is_string(value) || es_rate_parse(es_text(value), out) != ES_OK)
+    {
+        (void) snprintf(pointer, sizeof(pointer), "/limits/%s/rate", policy);
+        return es_fault(r, pointer, "must be a rate such as \"60r/m\"");
+    }
+
+    value = json_object_get(limit, "burst");
+    burst = value == NULL ? 1 : json_integer_value(value);
+
+    if (burst < 1 || burst > ES_BURST_MAX) {
+        (void) snprintf(pointer, sizeof(pointer), "/limits/%s/burst", policy);
+        return es_fault(r, pointer, "must be a whole number from 1");
+    }
+
+    out->burst = (uint64_t) burst;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_take_limits(es_record_t *r, es_partner_t *out)
+{
+    char         pointer[ES_POINTER_MAX];
+    json_t      *limits, *value;
+    es_rc_t      rc;
+    unsigned     policy;
+    const char  *name;
+
+    limits = json_object_get(r->object, "limits");
+    if (limits == NULL) {
+        return ES_OK;
+    }
+
+    if (!json_is_object(limits)) {
+        return es_fault(r, "/limits", "must be an object");
+    }
+
+    json_object_foreach(limits, name, value) {
+        for (policy = 0; policy < ES_POLICIES; policy++) {
+            if (strcmp(es_policies[policy].word, name) == 0) {
+                break;
+            }
+        }
+
+        if (policy == ES_POLICIES) {
+            (void) strcpy(pointer, "/limits");
+            es_pointer_add(pointer, sizeof(pointer), es_str(name));
+            return es_fault(r, pointer, "is no policy that can be limited");
+        }
+
+        rc = es_limit_decode(r, name, value, &out->limits[policy]);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        out->limited[policy] = true;
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_partner_decode(json_t *object, es_pool_t *pool, es_partner_t *out,
+    es_problem_t *problem)
+{
+    es_rc_t      rc;
+    es_record_t  r = { object, pool, problem };
+
+    out->number = (uint32_t) json_integer_value(
+                                 json_object_get(object, "number"));
+
+    if ((rc = es_take_patterns(&r, "/feeds", 0, &out->feeds)) != ES_OK
+        || (rc = es_take_patterns(&r, "/publish", 0, &out->publish)) != ES_OK
+        || (rc = es_take_bool(&r, "/disabled", &out->disabled)) != ES_OK)
+    {
+        return rc;
+    }
+
+    return es_take_limits(&r, out);
+}
+
+
+/* ---- key ---- */
+
+
+static es_rc_t
+es_take_digest(es_record_t *r, uint8_t out[ES_DIGEST_LEN])
+{
+    char      c;
+    size_t    i;
+    es_rc_t   rc;
+    unsigned  v;
+    es_str_t  text;
+
+    rc = es_take_str(r, "/digest", true, &text);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (text.len != ES_DIGEST_LEN * 2) {
+        return es_fault(r, "/digest", "must have 64 hexadecimal digits");
+    }
+
+    for (i = 0; i < text.len; i++) {
+        c = text.data[i];
+
+        if (c >= '0' && c <= '9') {
+            v = (unsigned) (c - '0');
+
+        } else if (c >= 'a' && c <= 'f') {
+            v = (unsigned) (c - 'a' + 10);
+
+        } else {
+            return es_fault(r, "/digest",
+                            "must have 64 hexadecimal digits in lower case");
+        }
+
+        out[i / 2] = (uint8_t) (out[i / 2] << 4 | v);
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_take_scopes(es_record_t *r, unsigned *out)
+{
+    char      item[ES_POINTER_MAX];
+    json_t   *array, *value;
+    size_t    i;
+    es_rc_t   rc;
+    unsigned  scope;
+
+    rc = es_take_array(r, "/scopes", 1, 4, &array);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    json_array_foreach(array, i, value) {
+        rc = es_word(r, es_item_pointer("/scopes", i, item), value, es_scopes,
+                     &scope);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        *out |= scope;
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_key_decode(json_t *object, es_pool_t *pool, es_key_t *out,
+    es_str_t *partner, es_problem_t *problem)
+{
+    es_rc_t      rc;
+    es_record_t  r = { object, pool, problem };
+
+    if ((rc = es_take_str(&r, "/partner", true, partner)) != ES_OK
+        || (rc = es_take_digest(&r, out->digest)) != ES_OK
+        || (rc = es_take_scopes(&r, &out->scopes)) != ES_OK
+        || (rc = es_take_patterns(&r, "/feeds", 0, &out->feeds)) != ES_OK
+        || (rc = es_take_time(&r, "/expires", &out->expires_ms)) != ES_OK)
+    {
+        return rc;
+    }
+
+    return es_take_time(&r, "/revoked", &out->revoked_ms);
+}
+
+
+/* ---- endpoint ---- */
+
+
+/* Types are parsed as the comma list of a poll, so that both mean the same. */
+
+static es_rc_t
+es_take_types(es_record_t *r, es_filter_t *filter)
+{
+    char        item[ES_POINTER_MAX];
+    char       *p;
+    json_t     *array, *value;
+    size_t      i, len;
+    es_rc_t     rc;
+    es_str_t    list;
+
+    rc = es_take_array(r, "/types", 0, ES_FILTER_TYPES_MAX, &array);
+    if (rc != ES_OK || array == NULL || json_array_size(array) == 0) {
+        return rc;
+    }
+
+    len = 0;
+
+    json_array_foreach(array, i, value) {
+        if (!json_is_string(value)
+            || memchr(json_string_value(value), ',',
+                      json_string_length(value)) != NULL)
+        {
+            return es_fault(r, es_item_pointer("/types", i, item),
+                            "must be a type, or \"order.*\" for every type "
+                            "that begins so");
+        }
+
+        len += json_string_length(value) + 1;
+    }
+
+    p = es_pool_alloc(r->pool, len);
+    if (p == NULL) {
+        return es_nomem(r);
+    }
+
+    list.data = p;
+
+    json_array_foreach(array, i, value) {
+        memcpy(p, json_string_value(value), json_string_length(value));
+        p += json_string_length(value);
+        *p++ = ',';
+    }
+
+    list.len = (size_t) (p - list.data) - 1;
+
+    if (es_filter_types(filter, list, r->problem) != ES_OK) {
+        return es_fault(r, "/types", "has a type that is empty or malformed");
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_take_subject(es_record_t *r, es_filter_t *filter)
+{
+    char      *p;
+    es_rc_t    rc;
+    es_str_t   subject;
+
+    subject = es_null_str;
+
+    rc = es_take_str(r, "/subject", false, &subject);
+    if (rc != ES_OK || subject.data == NULL) {
+        return rc;
+    }
+
+    if (subject.len > ES_ATTR_MAX) {
+        return es_fault(r, "/subject", "may have at most 1024 bytes");
+    }
+
+    p = es_pool_alloc(r->pool, subject.len * 6);
+    if (p == NULL) {
+        return es_nomem(r);
+    }
+
+    filter->by_subject = true;
+    filter->subject.data = p;
+    filter->subject.len = (size_t) (es_json_encode(subject, p) - p);
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_take_secrets(es_record_t *r, es_endpoint_t *out)
+{
+    char      item[ES_POINTER_MAX];
+    json_t   *array, *value;
+    size_t    i;
+    es_rc_t   rc;
+
+    rc = es_take_array(r, "/secrets", 1, ES_SECRETS_MAX, &array);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    json_array_foreach(array, i, value) {
+        if (!json_is_string(value)) {
+            return es_fault(r, es_item_pointer("/secrets", i, item),
+                            "must be a string");
+        }
+
+        out->secrets[i] = es_pool_str(r->pool, es_text(value));
+        if (out->secrets[i].data == NULL) {
+            return es_nomem(r);
+        }
+    }
+
+    out->nsecrets = (unsigned) json_array_size(array);
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_take_schedule(es_record_t *r, es_endpoint_t *out)
+{
+    char      item[ES_POINTER_MAX];
+    json_t   *array, *value;
+    size_t    i;
+    es_rc_t   rc;
+
+    rc = es_take_array(r, "/schedule", 0, ES_SCHEDULE_MAX, &array);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (array == NULL) {
+        memcpy(out->schedule_ms, es_schedule_default_ms,
+               sizeof(es_schedule_default_ms));
+        out->nschedule = sizeof(es_schedule_default_ms) / sizeof(uint32_t);
+        return ES_OK;
+    }
+
+    out->nschedule = (unsigned) json_array_size(array);
+
+    json_array_foreach(array, i, value) {
+        rc = es_duration(r, es_item_pointer("/schedule", i, item), value, 0,
+                         UINT32_MAX, &out->schedule_ms[i]);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    if (out->nschedule == 0 || out->schedule_ms[0] != 0) {
+        return es_fault(r, "/schedule", "must begin with \"0\"");
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_take_in_flight(es_record_t *r, unsigned *out)
+{
+    json_t      *value;
+    json_int_t   n;
+
+    value = json_object_get(r->object, "in_flight");
+    if (value == NULL) {
+        return ES_OK;
+    }
+
+    n = json_integer_value(value);
+
+    if (n < 1 || n > ES_IN_FLIGHT_MAX) {
+        return es_fault(r, "/in_flight", "must be a whole number from 1 to "
+                        "256");
+    }
+
+    *out = (unsigned) n;
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_endpoint_decode(json_t *object, es_pool_t *pool, es_endpoint_t *out,
+    es_str_t *partner, es_problem_t *problem)
+{
+    es_rc_t      rc;
+    unsigned     ordering, start;
+    es_record_t  r = { object, pool, problem };
+
+    ordering = ES_ORDER_FIFO;
+    start = false;
+    out->in_flight = ES_IN_FLIGHT_DEFAULT;
+    out->connect_timeout_ms = ES_CONNECT_TIMEOUT_MS;
+    out->timeout_ms = ES_TIMEOUT_MS;
+
+    out->number = (uint32_t) json_integer_value(
+                                 json_object_get(object, "number"));
+    out->revision = (uint64_t) json_integer_value(
+                                   json_object_get(object, "revision"));
+
+    if ((rc = es_take_str(&r, "/partner", true, partner)) != ES_OK
+        || (rc = es_take_str(&r, "/url", true, &out->url)) != ES_OK
+        || (rc = es_take_patterns(&r, "/feeds", 1, &out->feeds)) != ES_OK
+        || (rc = es_take_types(&r, &out->filter)) != ES_OK
+        || (rc = es_take_subject(&r, &out->filter)) != ES_OK
+        || (rc = es_take_word(&r, "/ordering", es_orderings, &ordering))
+           != ES_OK
+        || (rc = es_take_secrets(&r, out)) != ES_OK
+        || (rc = es_take_bool(&r, "/paused", &out->paused)) != ES_OK
+        || (rc = es_take_word(&r, "/start", es_starts, &start)) != ES_OK
+        || (rc = es_take_in_flight(&r, &out->in_flight)) != ES_OK
+        || (rc = es_take_duration(&r, "/connect_timeout", ES_TIMEOUT_MIN_MS,
+                                  ES_TIMEOUT_MAX_MS,
+                                  &out->connect_timeout_ms)) != ES_OK
+        || (rc = es_take_duration(&r, "/timeout", ES_TIMEOUT_MIN_MS,
+                                  ES_TIMEOUT_MAX_MS, &out->timeout_ms))
+           != ES_OK)
+    {
+        return rc;
+    }
+
+    out->ordering = (es_ordering_t) ordering;
+    out->from_oldest = start;
+
+    return es_take_schedule(&r, out);
+}
+
+
+es_rc_t
+es_endpoint_judge(const es_endpoint_t *endpoint, es_problem_t *problem)
+{
+    bool          hmac;
+    char          pointer[ES_POINTER_MAX];
+    es_rc_t       rc;
+    unsigned      i;
+    const char   *fault;
+    es_signer_t  *signer;
+
+    fault = es_url_fault(endpoint->url);
+    if (fault != NULL) {
+        return es_problem_set(problem, ES_INVALID, -1, "/url", "url %s",
+                              fault);
+    }
+
+    hmac = false;
+
+    for (i = 0; i < endpoint->nsecrets; i++) {
+        rc = es_signer_create(endpoint->secrets[i], &signer);
+        if (rc != ES_OK) {
+            return es_problem_set(problem, rc, -1,
+                                  es_item_pointer("/secrets", i, pointer),
+                                  "a secret is \"whsec_\" and 24 to 64 bytes "
+                                  "in base64, or \"whsk_\" and an ed25519 key "
+                                  "pair");
+        }
+
+        es_signer_destroy(signer);
+        hmac |= memcmp(endpoint->secrets[i].data, "whsec_", 6) == 0;
+    }
+
+    if (!hmac) {
+        return es_problem_set(problem, ES_INVALID, -1, "/secrets",
+                              "one of the secrets must be a \"whsec_\": "
+                              "receivers verify v1 signatures");
+    }
+
+    return ES_OK;
+}

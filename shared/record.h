@@ -1,0 +1,37 @@
+/*
+ * record.h - registry records: JSON objects into typed structs.
+ *
+ * The one place that knows the members of docs/registry.md.  The same code
+ * judges what operators write and reads what is stored.
+ */
+
+#ifndef ES_RECORD_H
+#define ES_RECORD_H
+
+#include <jansson.h>
+
+#include "pool.h"
+#include "registry.h"
+
+/* ES_INVALID with a pointer to a member that the kind does not have, or that
+   is given by the library. */
+es_rc_t es_record_members(es_kind_t kind, json_t *object,
+    es_problem_t *problem);
+
+/*
+ * Fill `out` (zeroed) from an object; texts are copied to the pool.  A key's
+ * and an endpoint's partner is left to the caller, by its name.  ES_INVALID
+ * with a problem, ES_NOMEM.
+ */
+es_rc_t es_partner_decode(json_t *object, es_pool_t *pool, es_partner_t *out,
+    es_problem_t *problem);
+es_rc_t es_key_decode(json_t *object, es_pool_t *pool, es_key_t *out,
+    es_str_t *partner, es_problem_t *problem);
+es_rc_t es_endpoint_decode(json_t *object, es_pool_t *pool,
+    es_endpoint_t *out, es_str_t *partner, es_problem_t *problem);
+
+/* What is judged only when it is written: URL and secrets. */
+es_rc_t es_endpoint_judge(const es_endpoint_t *endpoint,
+    es_problem_t *problem);
+
+#endif /* ES_RECORD_H */

@@ -1,0 +1,563 @@
+/*
+ * registry.c - registry records written, each in a transaction of its own.
+ *
+ * Database `meta`: "partner" and "endpoint" -> the last number given, as 8
+ * bytes big-endian.
+ */
+
+#include <stdlib.h>
+
+#include "chunk.h"
+#include "clock.h"
+#include "object.h"
+#include "record.h"
+#include "wake.h"
+
+typedef enum { ES_OP_CREATE, ES_OP_CHANGE, ES_OP_REMOVE } es_op_t;
+
+/* One write; the transaction's function may run more than once. */
+typedef struct {
+    es_store_t    *store;
+    es_op_t        op;
+    es_kind_t      kind;
+    es_str_t       name;
+    json_t        *input;      /* NULL to remove */
+    es_problem_t  *problem;
+} es_write_t;
+
+
+/* ES_CORRUPT: what was stored was valid, and is not now. */
+
+static es_rc_t
+es_object_get(es_write_t *w, MDB_txn *txn, es_kind_t kind, es_str_t name,
+    json_t **object)
+{
+    es_rc_t  rc;
+    MDB_val  text;
+
+    rc = es_object_text(w->store, txn, kind, name, &text);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    *object = json_loadb(text.mv_data, text.mv_size, 0, NULL);
+
+    return *object != NULL ? ES_OK : ES_CORRUPT;
+}
+
+
+static es_rc_t
+es_object_put(es_write_t *w, MDB_txn *txn, json_t *object)
+{
+    char      buf[ES_OBJECT_KEY_MAX];
+    char     *text;
+    es_rc_t   rc;
+    MDB_val   key, data;
+
+    text = json_dumps(object, JSON_COMPACT);
+    if (text == NULL) {
+        return ES_NOMEM;
+    }
+
+    key = es_object_key(w->kind, w->name, buf);
+    data.mv_data = text;
+    data.mv_size = strlen(text);
+
+    rc = es_env_rc(mdb_put(txn, es_env_dbi(w->store->registry,
+                                           ES_REGISTRY_OBJECTS),
+                           &key, &data, 0));
+    free(text);
+
+    return rc;
+}
+
+
+/* The next number of the kind, from 1. */
+
+static es_rc_t
+es_number_next(es_write_t *w, MDB_txn *txn, uint64_t *number)
+{
+    MDB_dbi   dbi;
+    MDB_val   key, data;
+    es_rc_t   rc;
+    uint8_t   bytes[8];
+
+    dbi = es_env_dbi(w->store->registry, ES_REGISTRY_META);
+    key.mv_data = (void *) (uintptr_t) es_kind_name(w->kind);
+    key.mv_size = strlen(es_kind_name(w->kind));
+
+    rc = es_env_rc(mdb_get(txn, dbi, &key, &data));
+
+    if (rc != ES_OK && rc != ES_NOT_FOUND) {
+        return rc;
+    }
+
+    if (rc == ES_OK && data.mv_size != sizeof(bytes)) {
+        return ES_CORRUPT;
+    }
+
+    *number = (rc == ES_OK ? es_be64_get(data.mv_data) : 0) + 1;
+
+    es_be64(*number, bytes);
+    data.mv_data = bytes;
+    data.mv_size = sizeof(bytes);
+
+    return es_env_rc(mdb_put(txn, dbi, &key, &data, 0));
+}
+
+
+/* Members of the input replace those of the object; null removes. */
+
+static es_rc_t
+es_object_merge(json_t *object, json_t *input)
+{
+    json_t      *value;
+    const char  *name;
+
+    json_object_foreach(input, name, value) {
+        if (json_is_null(value)) {
+            (void) json_object_del(object, name);
+
+        } else if (json_object_set(object, name, value) != 0) {
+            return ES_NOMEM;
+        }
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_partner_exists(es_write_t *w, MDB_txn *txn, es_str_t name)
+{
+    es_rc_t  rc;
+    MDB_val  text;
+
+    rc = name.len <= ES_FEED_MAX
+         ? es_object_text(w->store, txn, ES_KIND_PARTNER, name, &text)
+         : ES_NOT_FOUND;
+
+    if (rc == ES_NOT_FOUND) {
+        return es_problem_set(w->problem, ES_INVALID, -1, "/partner",
+                              "there is no partner \"%.*s\"", (int) name.len,
+                              name.data);
+    }
+
+    return rc;
+}
+
+
+/* Decodes the object as readers will, and judges what it refers to. */
+
+static es_rc_t
+es_object_judge(es_write_t *w, MDB_txn *txn, json_t *object)
+{
+    es_rc_t        rc;
+    es_key_t       key;
+    es_pool_t      pool;
+    es_str_t       partner;
+    es_partner_t   record;
+    es_endpoint_t  endpoint;
+
+    memset(&pool, 0, sizeof(pool));
+
+    switch (w->kind) {
+
+    case ES_KIND_PARTNER:
+        memset(&record, 0, sizeof(record));
+        rc = es_partner_decode(object, &pool, &record, w->problem);
+        break;
+
+    case ES_KIND_KEY:
+        memset(&key, 0, sizeof(key));
+        rc = es_key_decode(object, &pool, &key, &partner, w->problem);
+        if (rc == ES_OK) {
+            rc = es_partner_exists(w, txn, partner);
+        }
+        break;
+
+    default:
+        memset(&endpoint, 0, sizeof(endpoint));
+        rc = es_endpoint_decode(object, &pool, &endpoint, &partner,
+                                w->problem);
+        if (rc == ES_OK) {
+            rc = es_endpoint_judge(&endpoint, w->problem);
+        }
+        if (rc == ES_OK) {
+            rc = es_partner_exists(w, txn, partner);
+        }
+    }
+
+    es_pool_free(&pool);
+
+    return rc;
+}
+
+
+/* Whom a record belongs to and what a key is cannot change. */
+
+static es_rc_t
+es_object_fixed(es_write_t *w, json_t *object)
+{
+    char          pointer[32];
+    json_t       *value;
+    unsigned      i;
+
+    static const char  *const  fixed[] = { "partner", "digest" };
+
+    for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+        value = json_object_get(w->input, fixed[i]);
+
+        if (value != NULL
+            && !json_equal(value, json_object_get(object, fixed[i])))
+        {
+            pointer[0] = '\0';
+            es_pointer_add(pointer, sizeof(pointer), es_str(fixed[i]));
+
+            return es_problem_set(w->problem, ES_INVALID, -1, pointer,
+                                  "%s cannot be changed", fixed[i]);
+        }
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_object_stamp(es_write_t *w, MDB_txn *txn, json_t *object)
+{
+    char      now[ES_TIME_LEN];
+    es_rc_t   rc;
+    uint64_t  number;
+
+    if (w->kind != ES_KIND_KEY) {
+        rc = es_number_next(w, txn, &number);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        if (json_object_set_new(object, "number",
+                                json_integer((json_int_t) number)) != 0)
+        {
+            return ES_NOMEM;
+        }
+    }
+
+    es_time_print(es_clock_ms(), now);
+
+    return json_object_set_new(object, "revision", json_integer(1)) == 0
+           && json_object_set_new(object, "created",
+                                  json_stringn(now, sizeof(now))) == 0
+           ? ES_OK : ES_NOMEM;
+}
+
+
+static es_rc_t
+es_write_create(es_write_t *w, MDB_txn *txn)
+{
+    json_t   *object;
+    es_rc_t   rc;
+    MDB_val   text;
+
+    rc = es_object_text(w->store, txn, w->kind, w->name, &text);
+
+    if (rc == ES_OK) {
+        return es_problem_set(w->problem, ES_EXISTS, -1, NULL,
+                              "the %s \"%.*s\" exists already",
+                              es_kind_name(w->kind), (int) w->name.len,
+                              w->name.data);
+    }
+
+    if (rc != ES_NOT_FOUND) {
+        return rc;
+    }
+
+    object = json_object();
+    if (object == NULL) {
+        return ES_NOMEM;
+    }
+
+    rc = es_object_merge(object, w->input);
+
+    if (rc == ES_OK) {
+        rc = es_object_judge(w, txn, object);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_object_stamp(w, txn, object);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_object_put(w, txn, object);
+    }
+
+    json_decref(object);
+
+    return rc;
+}
+
+
+static es_rc_t
+es_write_change(es_write_t *w, MDB_txn *txn)
+{
+    json_t      *object;
+    es_rc_t      rc;
+    json_int_t   revision;
+
+    rc = es_object_get(w, txn, w->kind, w->name, &object);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_object_fixed(w, object);
+
+    if (rc == ES_OK) {
+        rc = es_object_merge(object, w->input);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_object_judge(w, txn, object);
+    }
+
+    revision = json_integer_value(json_object_get(object, "revision"));
+
+    if (rc == ES_OK
+        && json_object_set_new(object, "revision",
+                               json_integer(revision + 1)) != 0)
+    {
+        rc = ES_NOMEM;
+    }
+
+    if (rc == ES_OK) {
+        rc = es_object_put(w, txn, object);
+    }
+
+    json_decref(object);
+
+    return rc;
+}
+
+
+/* Fails with a problem if a record of the kind belongs to the partner. */
+
+static es_rc_t
+es_partner_unused(es_write_t *w, MDB_txn *txn, es_kind_t kind)
+{
+    int          rc;
+    char         letter;
+    json_t      *object;
+    MDB_val      key, data;
+    es_rc_t      result;
+    es_str_t     owner;
+    MDB_cursor  *cursor;
+
+    rc = mdb_cursor_open(txn, es_env_dbi(w->store->registry,
+                                         ES_REGISTRY_OBJECTS), &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    letter = es_kind_name(kind)[0];
+    key.mv_data = &letter;
+    key.mv_size = 1;
+    result = ES_OK;
+
+    for (rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+         rc == 0 && *(const char *) key.mv_data == letter;
+         rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT))
+    {
+        object = json_loadb(data.mv_data, data.mv_size, 0, NULL);
+        owner = es_str(json_string_value(json_object_get(object, "partner")));
+
+        if (es_str_eq(owner, w->name)) {
+            result = es_problem_set(w->problem, ES_CONFLICT, -1, NULL,
+                                    "the partner \"%.*s\" still has the %s "
+                                    "\"%.*s\"", (int) w->name.len,
+                                    w->name.data, es_kind_name(kind),
+                                    (int) key.mv_size - 1,
+                                    (const char *) key.mv_data + 1);
+        }
+
+        json_decref(object);
+
+        if (result != ES_OK) {
+            break;
+        }
+    }
+
+    mdb_cursor_close(cursor);
+
+    return rc != 0 && rc != MDB_NOTFOUND ? es_env_rc(rc) : result;
+}
+
+
+static es_rc_t
+es_write_remove(es_write_t *w, MDB_txn *txn)
+{
+    char     buf[ES_OBJECT_KEY_MAX];
+    es_rc_t  rc;
+    MDB_val  key;
+
+    if (w->kind == ES_KIND_PARTNER) {
+        rc = es_partner_unused(w, txn, ES_KIND_KEY);
+
+        if (rc == ES_OK) {
+            rc = es_partner_unused(w, txn, ES_KIND_ENDPOINT);
+        }
+
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    key = es_object_key(w->kind, w->name, buf);
+
+    return es_env_rc(mdb_del(txn, es_env_dbi(w->store->registry,
+                                             ES_REGISTRY_OBJECTS),
+                             &key, NULL));
+}
+
+
+static es_rc_t
+es_write_run(MDB_txn *txn, void *ctx)
+{
+    es_write_t  *w;
+
+    w = ctx;
+
+    switch (w->op) {
+    case ES_OP_CREATE:
+        return es_write_create(w, txn);
+    case ES_OP_CHANGE:
+        return es_write_change(w, txn);
+    default:
+        return es_write_remove(w, txn);
+    }
+}
+
+
+static es_rc_t
+es_input_parse(es_kind_t kind, const char *text, json_t **input,
+    es_problem_t *problem)
+{
+    es_rc_t       rc;
+    json_error_t  error;
+
+    *input = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+
+    if (*input == NULL) {
+        return es_problem_set(problem, ES_INVALID, -1, NULL,
+                              "not valid JSON at byte %d: %s", error.position,
+                              error.text);
+    }
+
+    if (!json_is_object(*input)) {
+        rc = es_problem_set(problem, ES_INVALID, -1, NULL,
+                            "a record is a JSON object");
+    } else {
+        rc = es_record_members(kind, *input, problem);
+    }
+
+    if (rc != ES_OK) {
+        json_decref(*input);
+        *input = NULL;
+    }
+
+    return rc;
+}
+
+
+/* Runs one write, and sees to it that every failure has its words. */
+
+static es_rc_t
+es_write(es_write_t *w, const char *json)
+{
+    es_rc_t  rc;
+
+    if (!(w->store->flags & ES_STORE_ADMIN)) {
+        return es_problem_set(w->problem, ES_DENIED, -1, NULL,
+                              "the store is not open for changes to the "
+                              "registry");
+    }
+
+    if (!es_object_name_ok(w->kind, w->name)) {
+        return es_problem_set(w->problem,
+                              w->op == ES_OP_CREATE ? ES_INVALID
+                                                    : ES_NOT_FOUND,
+                              -1, NULL, w->kind == ES_KIND_KEY
+                              ? "\"%.*s\" is not a key's id"
+                              : "\"%.*s\" is not a name: 1 to 63 of a-z, "
+                                "0-9, '-' and '_', not first '-' or '_'",
+                              (int) w->name.len, w->name.data);
+    }
+
+    if (w->op != ES_OP_REMOVE) {
+        rc = es_input_parse(w->kind, json, &w->input, w->problem);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    /* Not among the outcomes of what follows, to see if it set a problem. */
+
+    w->problem->rc = ES_OK;
+
+    rc = es_env_update(w->store->registry, es_write_run, w);
+
+    json_decref(w->input);
+
+    if (rc == ES_OK) {
+        es_wake_ring(w->store);
+        return ES_OK;
+    }
+
+    if (rc == w->problem->rc) {
+        return rc;
+    }
+
+    if (rc == ES_NOT_FOUND) {
+        return es_problem_set(w->problem, rc, -1, NULL,
+                              "there is no %s \"%.*s\"",
+                              es_kind_name(w->kind), (int) w->name.len,
+                              w->name.data);
+    }
+
+    return es_problem_set(w->problem, rc, -1, NULL, "cannot write to the "
+                          "registry: %s", es_strerror(rc));
+}
+
+
+es_rc_t
+es_registry_create(es_store_t *store, es_kind_t kind, es_str_t name,
+    const char *json, es_problem_t *problem)
+{
+    es_problem_t  ignored;
+    es_write_t    w = { store, ES_OP_CREATE, kind, name, NULL,
+                        problem ? problem : &ignored };
+
+    return es_write(&w, json);
+}
+
+
+es_rc_t
+es_registry_change(es_store_t *store, es_kind_t kind, es_str_t name,
+    const char *json, es_problem_t *problem)
+{
+    es_problem_t  ignored;
+    es_write_t    w = { store, ES_OP_CHANGE, kind, name, NULL,
+                        problem ? problem : &ignored };
+
+    return es_write(&w, json);
+}
+
+
+es_rc_t
+es_registry_remove(es_store_t *store, es_kind_t kind, es_str_t name,
+    es_problem_t *problem)
+{
+    es_problem_t  ignored;
+    es_write_t    w = { store, ES_OP_REMOVE, kind, name, NULL,
+                        problem ? problem : &ignored };
+
+    return es_write(&w, NULL);
+}
