@@ -81,6 +81,7 @@ sub new {
         allowed => [],
         checked => {},
         nevent  => 0,
+        at_end  => [],
     }, $class;
 
     $self->{testdir} = tempdir('eventsync-test-XXXXXXXX', TMPDIR => 1);
@@ -796,6 +797,12 @@ sub scan_process {
     $self->scan($proc->{name}, $proc->stderr);
 }
 
+# What else is to be undone, after all processes have ended.
+sub at_end {
+    my ($self, $code) = @_;
+    push @{ $self->{at_end} }, $code;
+}
+
 # Stops everything; returns the faults found in the logs.
 sub stop {
     my ($self) = @_;
@@ -808,6 +815,7 @@ sub stop {
         $self->scan_process($proc);
     }
     $_->stop for @{ $self->{receivers} // [] };
+    $_->() for splice @{ $self->{at_end} };
     $self->scan('error.log', $self->read_file('error.log'));
     for my $file (glob "$self->{testdir}/sanitizer.*") {
         my $text = $self->read_file($file);
