@@ -1,0 +1,81 @@
+#!/bin/sh
+
+# Builds ngx_http_eventsync_module.so into $BUILD (default: build).
+#
+#   against the installed nginx-dev:   sh ngx_module/build.sh
+#   against plain sources:             NGINX_SRC=dir sh ngx_module/build.sh
+#                                      (builds $BUILD/nginx as well)
+#
+# SANITIZE, such as "-fsanitize=address,undefined", is given to the compiler
+# and the linker.
+
+set -e
+
+repo=$(cd "$(dirname "$0")/.." && pwd)
+build=${BUILD:-$repo/build}
+dev=/usr/share/nginx/src
+jobs=$(getconf _NPROCESSORS_ONLN)
+cc_opt="-O2 -g -fPIC $SANITIZE"
+
+mkdir -p "$build"
+build=$(cd "$build" && pwd)
+
+if [ -z "$NGINX_SRC" ] && [ ! -f "$dev/conf_flags" ]; then
+    echo "$0: no nginx sources: install nginx-dev or set NGINX_SRC" >&2
+    exit 1
+fi
+
+src=${NGINX_SRC:-$dev}
+tree=$build/nginx-src
+
+# Debian's source directory is not to be written to; a copy is kept, and made
+# anew only when it is of another origin.
+
+if [ "$(cat "$tree/.origin" 2>/dev/null)" != "$src" ]; then
+    rm -rf "$tree"
+    mkdir -p "$tree"
+    cp -rL "$src/." "$tree"
+    echo "$src" > "$tree/.origin"
+fi
+
+cd "$tree"
+
+# Configure again only when the list of files or the options have changed.
+
+want="$src|$SANITIZE|$(cat "$repo/config")|$(ls "$repo"/ngx_module/*.c \
+    "$repo"/shared/*.[ch])"
+
+if [ "$(cat .configured 2>/dev/null)" != "$want" ] || [ ! -f objs/Makefile ]
+then
+    rm -f .configured
+
+    if [ -n "$NGINX_SRC" ]; then
+        configure=configure
+        [ -f configure ] || configure=auto/configure
+
+        ./$configure --with-compat --with-threads --with-debug \
+            --with-http_v2_module --with-http_ssl_module \
+            --with-http_stub_status_module \
+            --with-cc-opt="$cc_opt" --with-ld-opt="$SANITIZE" \
+            --add-dynamic-module="$repo" > configure.log \
+            || { cat configure.log >&2; exit 1; }
+    else
+        bash -c '. ./conf_flags && exec ./configure "${NGX_CONF_FLAGS[@]}" \
+            --with-cc-opt="$1" --with-ld-opt="$2" --add-dynamic-module="$3"' \
+            configure "$cc_opt" "$SANITIZE" "$repo" > configure.log \
+            || { cat configure.log >&2; exit 1; }
+    fi
+
+    echo "$want" > .configured
+fi
+
+if [ -n "$NGINX_SRC" ]; then
+    make -s -f objs/Makefile -j "$jobs" binary
+    cp objs/nginx "$build/nginx"
+fi
+
+make -s -f objs/Makefile -j "$jobs" modules
+
+cp objs/ngx_http_eventsync_module.so "$build/ngx_http_eventsync_module.so.new"
+mv "$build/ngx_http_eventsync_module.so.new" \
+    "$build/ngx_http_eventsync_module.so"

@@ -1,0 +1,392 @@
+
+/*
+ * What the files of the module offer each other.
+ *
+ * A request goes through its steps in this order, one file each, handing on
+ * one context: args, auth, limit, poll (and wait), publish (and commit) or
+ * feeds, send.  A step returns NGX_OK or, after ngx_http_eventsync_fail(),
+ * NGX_DECLINED; the context then has the problem, and only the step's caller
+ * sends it.
+ */
+
+
+#ifndef _NGX_HTTP_EVENTSYNC_H_INCLUDED_
+#define _NGX_HTTP_EVENTSYNC_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+#include <ngx_thread_pool.h>
+
+#include "reader.h"
+#include "registry.h"
+
+
+#define NGX_HTTP_EVENTSYNC_AUTH_OFF       0
+#define NGX_HTTP_EVENTSYNC_AUTH_KEY       1
+
+#define NGX_HTTP_EVENTSYNC_HEADERS_OFF    0
+#define NGX_HTTP_EVENTSYNC_HEADERS_DRAFT  1
+#define NGX_HTTP_EVENTSYNC_HEADERS_LEGACY 2
+
+#define NGX_HTTP_EVENTSYNC_PARTNER_LEN    64
+#define NGX_HTTP_EVENTSYNC_KEYS           256
+#define NGX_HTTP_EVENTSYNC_TICK           100
+#define NGX_HTTP_EVENTSYNC_TASK_TIME      60000
+
+/* the name of a feed as the reader's and the publisher's argument */
+#define ngx_http_eventsync_str(s)                                             \
+    ((es_str_t) { (const char *) (s)->data, (s)->len })
+
+
+typedef enum {
+    NGX_HTTP_EVENTSYNC_ROUTE_NONE = 0,
+    NGX_HTTP_EVENTSYNC_ROUTE_FEEDS,       /* {prefix}/feeds */
+    NGX_HTTP_EVENTSYNC_ROUTE_FEED,        /* {prefix}/feeds/{feed} */
+    NGX_HTTP_EVENTSYNC_ROUTE_EVENTS       /* {prefix}/feeds/{feed}/events */
+} ngx_http_eventsync_route_e;
+
+
+typedef enum {
+    NGX_HTTP_EVENTSYNC_JSON = 0,
+    NGX_HTTP_EVENTSYNC_BATCH,
+    NGX_HTTP_EVENTSYNC_NDJSON
+} ngx_http_eventsync_format_e;
+
+
+/* the contract's errors; their words are in ngx_http_eventsync_problem.c */
+
+typedef enum {
+    NGX_HTTP_EVENTSYNC_INVALID_PARAMETER = 0,
+    NGX_HTTP_EVENTSYNC_INVALID_CURSOR,
+    NGX_HTTP_EVENTSYNC_CURSOR_AHEAD,
+    NGX_HTTP_EVENTSYNC_INVALID_EVENT,
+    NGX_HTTP_EVENTSYNC_UNAUTHORIZED,
+    NGX_HTTP_EVENTSYNC_FORBIDDEN,
+    NGX_HTTP_EVENTSYNC_NOT_FOUND,
+    NGX_HTTP_EVENTSYNC_METHOD_NOT_ALLOWED,
+    NGX_HTTP_EVENTSYNC_CONFLICT,
+    NGX_HTTP_EVENTSYNC_CURSOR_EXPIRED,
+    NGX_HTTP_EVENTSYNC_FEED_RESET,
+    NGX_HTTP_EVENTSYNC_TOO_LARGE,
+    NGX_HTTP_EVENTSYNC_UNSUPPORTED_TYPE,
+    NGX_HTTP_EVENTSYNC_QUOTA_EXCEEDED,
+    NGX_HTTP_EVENTSYNC_INTERNAL,
+    NGX_HTTP_EVENTSYNC_UNAVAILABLE,
+    NGX_HTTP_EVENTSYNC_STORE_FULL
+} ngx_http_eventsync_problem_e;
+
+
+typedef struct {
+    ngx_http_eventsync_problem_e      type;
+    ngx_str_t                         detail;
+    ngx_str_t                         members;    /* JSON, begins with ',' */
+    ngx_str_t                         allow;
+    ngx_str_t                         challenge;
+    time_t                            retry_after;
+} ngx_http_eventsync_problem_t;
+
+
+/* the limiter's words of one partner, in shared memory */
+
+typedef struct {
+    _Atomic uint64_t                  tat[ES_POLICIES];
+} ngx_http_eventsync_slot_t;
+
+
+typedef struct {
+    ngx_slab_pool_t                  *shpool;
+    ngx_http_eventsync_slot_t        *slots;
+    ngx_uint_t                        nslots;
+} ngx_http_eventsync_zone_t;
+
+
+/* a composed page that several answers share, freed with the last of them */
+
+typedef struct {
+    ngx_uint_t                        refs;
+    uint64_t                          first;
+    uint64_t                          last;
+    ngx_uint_t                        has_more;   /* unsigned  has_more:1 */
+    size_t                            next_len;
+    u_char                            next[ES_CURSOR_MAX];
+    size_t                            len;
+    u_char                            data[];
+} ngx_http_eventsync_shared_t;
+
+
+/* everything that such a page depends on */
+
+typedef struct {
+    char                              epoch[ES_EPOCH_MAX + 1];
+    uint64_t                          number;
+    uint64_t                          oldest;
+    uint64_t                          latest;
+    uint64_t                          after;
+    uint64_t                          limit;
+    uint64_t                          format;
+    uint64_t                          filter;     /* its hash, or 0 */
+} ngx_http_eventsync_page_key_t;
+
+
+/* text of a key that was well-formed; says nothing of its being valid */
+
+typedef struct {
+    u_char                            text[ES_APIKEY_LEN];
+    es_apikey_t                       key;
+} ngx_http_eventsync_seen_key_t;
+
+
+/* what one worker has of a store: made after fork */
+
+typedef struct {
+    void                             *data;       /* the ..._store_t */
+    ngx_connection_t                 *bell;
+    es_store_t                       *es;         /* NULL: not open */
+    ngx_int_t                         ident;      /* after 3 pointers, as in
+                                                     ngx_connection_t */
+    es_registry_t                    *registry;
+    uint64_t                          version;    /* last commit seen */
+
+    ngx_queue_t                       waiters;
+    ngx_event_t                       tick;
+    ngx_event_t                       reopen;
+
+    ngx_queue_t                       publishes;  /* for the next commit */
+    ngx_queue_t                       committing; /* in the one that runs */
+    ngx_thread_task_t                *commit;
+
+    es_page_t                         page;
+    ngx_http_eventsync_page_key_t     shared_key;
+    ngx_http_eventsync_shared_t      *shared;
+
+    ngx_http_eventsync_seen_key_t     keys[NGX_HTTP_EVENTSYNC_KEYS];
+} ngx_http_eventsync_worker_t;
+
+
+typedef struct {
+    ngx_str_t                         path;       /* NUL-terminated */
+    ngx_shm_zone_t                   *zone;
+    ngx_http_eventsync_worker_t      *worker;
+    ngx_uint_t                        publish;    /* unsigned  publish:1 */
+} ngx_http_eventsync_store_t;
+
+
+typedef struct {
+    ngx_array_t                       stores;     /* ..._store_t * */
+} ngx_http_eventsync_main_conf_t;
+
+
+typedef struct {
+    ngx_http_eventsync_store_t       *store;
+} ngx_http_eventsync_srv_conf_t;
+
+
+typedef struct {
+    ngx_http_eventsync_store_t       *store;
+
+    ngx_flag_t                        poll;
+    ngx_flag_t                        publish;
+    ngx_flag_t                        feeds;
+
+    ngx_uint_t                        auth;
+    ngx_uint_t                        ratelimit_headers;
+
+    ngx_uint_t                        limited[ES_POLICIES];
+    es_rate_t                         limits[ES_POLICIES];
+
+    ngx_uint_t                        poll_limit;
+    ngx_uint_t                        poll_limit_max;
+    ngx_msec_t                        poll_wait_max;
+
+    size_t                            max_event;
+    ngx_thread_pool_t                *thread_pool;
+} ngx_http_eventsync_loc_conf_t;
+
+
+typedef struct {
+    es_policy_t                       policy;
+    uint64_t                          cost;
+} ngx_http_eventsync_charge_t;
+
+
+typedef struct ngx_http_eventsync_ctx_s  ngx_http_eventsync_ctx_t;
+
+
+typedef struct {
+    ngx_http_eventsync_ctx_t         *ctx;
+    ngx_uint_t                        has_after;  /* unsigned  :1 */
+    ngx_uint_t                        has_from;   /* unsigned  :1 */
+    es_cursor_t                       after;
+    ngx_str_t                         from;
+    ngx_uint_t                        limit;
+    ngx_msec_t                        wait;
+    es_filter_t                      *filter;     /* NULL: none */
+    es_buf_t                          scratch;    /* the filter's */
+
+    ngx_http_eventsync_page_key_t     key;
+    char                              after_text[ES_CURSOR_MAX];
+    uint64_t                          scan;       /* looked up to here */
+
+    ngx_queue_t                       queue;
+    ngx_event_t                       timer;
+    ngx_uint_t                        parked;     /* unsigned  :1 */
+} ngx_http_eventsync_poll_t;
+
+
+typedef enum {
+    NGX_HTTP_EVENTSYNC_STRUCTURED = 0,
+    NGX_HTTP_EVENTSYNC_ARRAY,
+    NGX_HTTP_EVENTSYNC_LINES,
+    NGX_HTTP_EVENTSYNC_BINARY
+} ngx_http_eventsync_mode_e;
+
+
+typedef struct {
+    ngx_http_eventsync_ctx_t         *ctx;
+    ngx_http_eventsync_mode_e         mode;
+    es_attr_t                        *attrs;      /* of binary mode */
+    size_t                            nattrs;
+    es_batch_t                       *batch;
+    es_rc_t                           rc;
+    es_problem_t                      problem;
+    ngx_queue_t                       queue;
+    ngx_uint_t                        parsed;     /* unsigned  :1 */
+    ngx_uint_t                        committed;  /* unsigned  :1 */
+} ngx_http_eventsync_publish_t;
+
+
+struct ngx_http_eventsync_ctx_s {
+    ngx_http_request_t               *request;
+    ngx_http_eventsync_loc_conf_t    *conf;
+    ngx_http_eventsync_worker_t      *worker;
+    ngx_int_t                         ident;      /* after 3 pointers, as in
+                                                     ngx_connection_t */
+    ngx_http_eventsync_route_e        route;
+    ngx_str_t                         feed;
+
+    es_apikey_t                       key;        /* id "": none */
+    uint32_t                          partner;    /* its number; 0: none */
+    ngx_str_t                         partner_name;
+    u_char                            name[NGX_HTTP_EVENTSYNC_PARTNER_LEN];
+    es_rate_t                         limits[ES_POLICIES];
+
+    ngx_uint_t                        charged;    /* unsigned  charged:1 */
+    es_policy_t                       policy;     /* that charged least left */
+    es_gcra_t                         gcra;
+
+    uint64_t                          first;      /* of the events moved */
+    uint64_t                          last;
+
+    ngx_http_eventsync_format_e       format;
+    ngx_str_t                         etag;
+    u_char                            etag_text[18];
+    ngx_str_t                         next;
+    u_char                            next_text[ES_CURSOR_MAX];
+    ngx_uint_t                        has_more;   /* unsigned  has_more:1 */
+    ngx_buf_t                        *out;
+
+    ngx_http_eventsync_problem_t     *problem;
+    ngx_http_eventsync_poll_t        *poll;
+    ngx_http_eventsync_publish_t     *publish;
+};
+
+
+/* one query parameter that is known; the rest are refused */
+
+typedef struct {
+    ngx_str_t                         name;
+    ngx_str_t                         value;
+    ngx_uint_t                        set;        /* unsigned  set:1 */
+    ngx_uint_t                        plus;       /* '+' is not a space */
+} ngx_http_eventsync_arg_t;
+
+
+/* _request: the content handler, variables */
+
+ngx_int_t ngx_http_eventsync_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_eventsync_add_variables(ngx_conf_t *cf);
+
+/* _args: the layout of URLs, the query */
+
+ngx_http_eventsync_route_e ngx_http_eventsync_route(ngx_str_t *uri,
+    ngx_str_t *feed);
+ngx_int_t ngx_http_eventsync_query(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *args, ngx_uint_t n);
+ngx_int_t ngx_http_eventsync_poll_args(ngx_http_eventsync_ctx_t *ctx);
+
+/* _auth: who asks, and may they */
+
+ngx_int_t ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx,
+    unsigned scope);
+ngx_uint_t ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx,
+    es_str_t feed);
+
+/* _limit: rates, in shared memory */
+
+ngx_int_t ngx_http_eventsync_limit(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_charge_t *charges, ngx_uint_t n);
+ngx_int_t ngx_http_eventsync_limit_headers(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_init_zone(ngx_shm_zone_t *shm_zone, void *data);
+
+/* _poll, _wait, _publish, _parse, _commit, _feeds */
+
+ngx_int_t ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx,
+    es_txn_t *txn, ngx_uint_t last);
+ngx_int_t ngx_http_eventsync_wait(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_tick(ngx_event_t *ev);
+void ngx_http_eventsync_wake(ngx_http_eventsync_worker_t *w, ngx_uint_t all);
+ngx_int_t ngx_http_eventsync_publish(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_parse(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_publish_unblock(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_commit_init(ngx_http_eventsync_worker_t *w,
+    ngx_cycle_t *cycle);
+ngx_int_t ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_commit_free(ngx_http_eventsync_worker_t *w);
+ngx_int_t ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx);
+
+/* _compose: a page's bytes */
+
+void ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx,
+    const es_feed_t *feed);
+ngx_int_t ngx_http_eventsync_compose(ngx_http_eventsync_ctx_t *ctx,
+    const es_feed_t *feed, const es_page_t *page);
+ngx_int_t ngx_http_eventsync_compose_shared(ngx_http_eventsync_ctx_t *ctx,
+    const es_feed_t *feed, const es_page_t *page);
+ngx_uint_t ngx_http_eventsync_shared_find(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_shared_release(ngx_http_eventsync_shared_t *shared);
+
+/* _send */
+
+ngx_int_t ngx_http_eventsync_header(ngx_http_request_t *r, ngx_str_t *key,
+    ngx_str_t *value);
+ngx_int_t ngx_http_eventsync_send(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, ngx_buf_t *b);
+ngx_int_t ngx_http_eventsync_send_page(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_send_not_modified(ngx_http_eventsync_ctx_t *ctx);
+ngx_uint_t ngx_http_eventsync_etag_matches(ngx_http_eventsync_ctx_t *ctx);
+
+/* _problem: always NGX_DECLINED; the detail is printed by ngx_sprintf() */
+
+ngx_int_t ngx_cdecl ngx_http_eventsync_fail(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_problem_e type, const char *fmt, ...);
+ngx_int_t ngx_http_eventsync_fail_store(ngx_http_eventsync_ctx_t *ctx,
+    es_rc_t rc);
+ngx_int_t ngx_cdecl ngx_http_eventsync_members(ngx_http_eventsync_ctx_t *ctx,
+    size_t size, const char *fmt, ...);
+ngx_int_t ngx_http_eventsync_send_problem(ngx_http_eventsync_ctx_t *ctx);
+
+/* _process: the store in a worker */
+
+ngx_int_t ngx_http_eventsync_init_process(ngx_cycle_t *cycle);
+void ngx_http_eventsync_exit_process(ngx_cycle_t *cycle);
+
+
+extern ngx_module_t  ngx_http_eventsync_module;
+
+
+#endif /* _NGX_HTTP_EVENTSYNC_H_INCLUDED_ */

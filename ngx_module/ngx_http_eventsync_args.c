@@ -1,0 +1,400 @@
+
+/*
+ * The layout of URLs and the query: untrusted text to typed values.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+#define NGX_HTTP_EVENTSYNC_QUOTED  64    /* of the request in a detail */
+
+
+static ngx_int_t ngx_http_eventsync_query_arg(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *args, ngx_uint_t n, ngx_str_t *name,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_eventsync_decode(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *name, ngx_str_t *value, ngx_uint_t plus);
+static ngx_int_t ngx_http_eventsync_poll_position(
+    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_arg_t *after,
+    ngx_http_eventsync_arg_t *from);
+static ngx_int_t ngx_http_eventsync_poll_numbers(
+    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_arg_t *limit,
+    ngx_http_eventsync_arg_t *wait);
+static ngx_int_t ngx_http_eventsync_poll_filter(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *types, ngx_http_eventsync_arg_t *subject);
+static void ngx_http_eventsync_poll_cleanup(void *data);
+
+
+/*
+ * The layout is known from the end of the URI; what stands before "/feeds" is
+ * of the operator's choosing.
+ */
+
+ngx_http_eventsync_route_e
+ngx_http_eventsync_route(ngx_str_t *uri, ngx_str_t *feed)
+{
+    u_char      *p, *last;
+    ngx_str_t    segment[3];
+    ngx_uint_t   i;
+
+    last = uri->data + uri->len;
+
+    for (i = 0; i < 3; i++) {
+
+        for (p = last; p > uri->data && p[-1] != '/'; p--) { /* void */ }
+
+        segment[i].data = p;
+        segment[i].len = last - p;
+
+        last = (p > uri->data) ? p - 1 : p;
+    }
+
+#define ngx_http_eventsync_is(s, text)                                        \
+    ((s).len == sizeof(text) - 1                                              \
+     && ngx_memcmp((s).data, text, sizeof(text) - 1) == 0)
+
+    if (ngx_http_eventsync_is(segment[0], "events")
+        && ngx_http_eventsync_is(segment[2], "feeds"))
+    {
+        *feed = segment[1];
+        return NGX_HTTP_EVENTSYNC_ROUTE_EVENTS;
+    }
+
+    if (ngx_http_eventsync_is(segment[1], "feeds")) {
+        *feed = segment[0];
+        return NGX_HTTP_EVENTSYNC_ROUTE_FEED;
+    }
+
+    if (ngx_http_eventsync_is(segment[0], "feeds")) {
+        ngx_str_null(feed);
+        return NGX_HTTP_EVENTSYNC_ROUTE_FEEDS;
+    }
+
+    return NGX_HTTP_EVENTSYNC_ROUTE_NONE;
+}
+
+
+ngx_int_t
+ngx_http_eventsync_query(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *args, ngx_uint_t n)
+{
+    u_char     *p, *last, *end, *equals;
+    ngx_str_t   name, value;
+
+    p = ctx->request->args.data;
+    last = p + ctx->request->args.len;
+
+    while (p < last) {
+
+        end = ngx_strlchr(p, last, '&');
+        if (end == NULL) {
+            end = last;
+        }
+
+        if (end == p) {
+            p++;
+            continue;
+        }
+
+        equals = ngx_strlchr(p, end, '=');
+
+        name.data = p;
+        name.len = (equals ? equals : end) - p;
+        value.data = equals ? equals + 1 : end;
+        value.len = end - value.data;
+
+        if (ngx_http_eventsync_query_arg(ctx, args, n, &name, &value)
+            != NGX_OK)
+        {
+            return NGX_DECLINED;
+        }
+
+        p = end + 1;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_query_arg(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *args, ngx_uint_t n, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < n; i++) {
+
+        if (args[i].name.len != name->len
+            || ngx_memcmp(args[i].name.data, name->data, name->len) != 0)
+        {
+            continue;
+        }
+
+        if (args[i].set) {
+            return ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameter \"%V\" is repeated.", name);
+        }
+
+        args[i].set = 1;
+        args[i].value = *value;
+
+        return ngx_http_eventsync_decode(ctx, name, &args[i].value,
+                                         args[i].plus);
+    }
+
+    name->len = ngx_min(name->len, NGX_HTTP_EVENTSYNC_QUOTED);
+
+    return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                   "Parameter \"%V\" is unknown.", name);
+}
+
+
+/* percent-encoding, and '+' for a space as forms have it */
+
+static ngx_int_t
+ngx_http_eventsync_decode(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *name,
+    ngx_str_t *value, ngx_uint_t plus)
+{
+    u_char     *p, *last, *out;
+    ngx_int_t   byte;
+
+    p = value->data;
+    last = p + value->len;
+
+    if (ngx_strlchr(p, last, '%') == NULL
+        && ngx_strlchr(p, last, '+') == NULL)
+    {
+        return NGX_OK;
+    }
+
+    out = ngx_pnalloc(ctx->request->pool, value->len);
+    if (out == NULL) {
+        return NGX_DECLINED;
+    }
+
+    value->data = out;
+
+    while (p < last) {
+
+        if (*p != '%') {
+            *out++ = (*p == '+' && !plus) ? ' ' : *p;
+            p++;
+            continue;
+        }
+
+        byte = (last - p >= 3) ? ngx_hextoi(p + 1, 2) : NGX_ERROR;
+
+        if (byte == NGX_ERROR) {
+            return ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameter \"%V\" has a malformed "
+                                     "percent-encoding.", name);
+        }
+
+        *out++ = (u_char) byte;
+        p += 3;
+    }
+
+    value->len = out - value->data;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_eventsync_poll_args(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_arg_t  *after, *from, *limit, *wait, *types, *subject;
+    ngx_http_eventsync_arg_t   args[] = {
+        { ngx_string("after"), ngx_null_string, 0, 0 },
+        { ngx_string("limit"), ngx_null_string, 0, 0 },
+        { ngx_string("wait"), ngx_null_string, 0, 0 },
+        { ngx_string("types"), ngx_null_string, 0, 0 },
+        { ngx_string("subject"), ngx_null_string, 0, 0 },
+        { ngx_string("from"), ngx_null_string, 0, 1 },
+    };
+
+    after = &args[0];
+    limit = &args[1];
+    wait = &args[2];
+    types = &args[3];
+    subject = &args[4];
+    from = &args[5];
+
+    if (ngx_http_eventsync_query(ctx, args, 6) != NGX_OK
+        || ngx_http_eventsync_poll_position(ctx, after, from) != NGX_OK
+        || ngx_http_eventsync_poll_numbers(ctx, limit, wait) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (!types->set && !subject->set) {
+        return NGX_OK;
+    }
+
+    return ngx_http_eventsync_poll_filter(ctx, types, subject);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_poll_position(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *after, ngx_http_eventsync_arg_t *from)
+{
+    ngx_http_eventsync_poll_t  *poll;
+
+    poll = ctx->poll;
+
+    if (after->set && from->set) {
+        return ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameters \"after\" and \"from\" "
+                                     "exclude each other.");
+    }
+
+    if (after->set) {
+        poll->has_after = 1;
+
+        if (es_cursor_parse(ngx_http_eventsync_str(&after->value),
+                            &poll->after)
+            != ES_OK)
+        {
+            after->value.len = ngx_min(after->value.len,
+                                       NGX_HTTP_EVENTSYNC_QUOTED);
+
+            return ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_CURSOR,
+                                     "Parameter \"after\" is not a cursor: "
+                                     "\"%V\".", &after->value);
+        }
+    }
+
+    /* the time is judged where it is used, in the scope of a feed */
+
+    poll->has_from = from->set;
+    poll->from = from->value;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_poll_numbers(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *limit, ngx_http_eventsync_arg_t *wait)
+{
+    ngx_int_t                       n;
+    ngx_uint_t                      max;
+    ngx_http_eventsync_poll_t      *poll;
+    ngx_http_eventsync_loc_conf_t  *conf;
+
+    poll = ctx->poll;
+    conf = ctx->conf;
+
+    poll->limit = conf->poll_limit;
+
+    if (limit->set) {
+        n = ngx_atoi(limit->value.data, limit->value.len);
+
+        if (n < 1 || (ngx_uint_t) n > conf->poll_limit_max) {
+            (void) ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameter \"limit\" is to be 1 to %ui.",
+                                     conf->poll_limit_max);
+            return ngx_http_eventsync_members(ctx, 64,
+                                     ",\"parameter\":\"limit\","
+                                     "\"maximum\":%ui", conf->poll_limit_max);
+        }
+
+        poll->limit = n;
+    }
+
+    if (wait->set) {
+        n = ngx_atoi(wait->value.data, wait->value.len);
+        max = conf->poll_wait_max / 1000;
+
+        if (n < 0 || (ngx_uint_t) n > max) {
+            (void) ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameter \"wait\" is to be 0 to %ui "
+                                     "seconds.", max);
+            return ngx_http_eventsync_members(ctx, 64,
+                                     ",\"parameter\":\"wait\","
+                                     "\"maximum\":%ui", max);
+        }
+
+        poll->wait = (ngx_msec_t) n * 1000;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_poll_filter(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *types, ngx_http_eventsync_arg_t *subject)
+{
+    es_rc_t                     rc, types_rc;
+    es_problem_t                problem;
+    ngx_pool_cleanup_t         *cln;
+    ngx_http_eventsync_poll_t  *poll;
+
+    poll = ctx->poll;
+
+    poll->filter = ngx_pcalloc(ctx->request->pool, sizeof(es_filter_t));
+    if (poll->filter == NULL) {
+        return NGX_DECLINED;
+    }
+
+    cln = ngx_pool_cleanup_add(ctx->request->pool, 0);
+    if (cln == NULL) {
+        return NGX_DECLINED;
+    }
+
+    cln->handler = ngx_http_eventsync_poll_cleanup;
+    cln->data = poll;
+
+    types_rc = ES_OK;
+    rc = ES_OK;
+
+    if (types->set) {
+        types_rc = es_filter_types(poll->filter,
+                                   ngx_http_eventsync_str(&types->value),
+                                   &problem);
+        rc = types_rc;
+    }
+
+    if (rc == ES_OK && subject->set) {
+        rc = es_filter_subject(poll->filter,
+                               ngx_http_eventsync_str(&subject->value),
+                               &poll->scratch, &problem);
+    }
+
+    if (rc == ES_INVALID || rc == ES_TOO_LARGE) {
+        return ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameter \"%V\": %s.",
+                                     types_rc != ES_OK ? &types->name : &subject->name,
+                                     problem.detail);
+    }
+
+    if (rc != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, rc);
+    }
+
+    if (es_filter_is_all(poll->filter)) {
+        poll->filter = NULL;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_eventsync_poll_cleanup(void *data)
+{
+    ngx_http_eventsync_poll_t  *poll = data;
+
+    es_buf_free(&poll->scratch);
+}

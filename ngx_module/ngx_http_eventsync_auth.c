@@ -1,0 +1,283 @@
+
+/*
+ * Who asks, and what may be done: API keys against the registry's picture.
+ *
+ * Pointers into the picture live until the next look at its version, so what
+ * a request needs later is copied into its context here.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+#define NGX_HTTP_EVENTSYNC_CHALLENGE  "Bearer realm=\"eventsync\""
+
+
+static ngx_int_t ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_credential(ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_parse_key(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *text);
+static const es_key_t *ngx_http_eventsync_find_key(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_unauthorized(
+    ngx_http_eventsync_ctx_t *ctx, ngx_uint_t given, char *detail);
+
+
+/* May be called again for the same request: keys are revoked meanwhile. */
+
+ngx_int_t
+ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_uint_t           i;
+    const es_key_t      *key;
+    const es_partner_t  *partner;
+
+    ngx_memcpy(ctx->limits, ctx->conf->limits, sizeof(ctx->limits));
+
+    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_eventsync_registry(ctx) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (ctx->key.id[0] == '\0'
+        && ngx_http_eventsync_credential(ctx) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    key = ngx_http_eventsync_find_key(ctx);
+
+    if (key == NULL) {
+        return ngx_http_eventsync_unauthorized(ctx, 1, "The key is unknown, "
+                                               "expired or revoked.");
+    }
+
+    partner = key->partner;
+
+    ctx->partner = partner->number;
+    ctx->partner_name.len = ngx_min(partner->name.len, sizeof(ctx->name));
+    ctx->partner_name.data = ctx->name;
+    ngx_memcpy(ctx->name, partner->name.data, ctx->partner_name.len);
+
+    for (i = 0; i < ES_POLICIES; i++) {
+        if (partner->limited[i]) {
+            ctx->limits[i] = partner->limits[i];
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * 404 hides what is not granted; 403 is for a feed that the key may know by
+ * another scope.
+ */
+
+ngx_int_t
+ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
+{
+    es_str_t         feed;
+    const es_key_t  *key;
+
+    feed = ngx_http_eventsync_str(&ctx->feed);
+
+    if (!es_feed_name_ok(feed)) {
+        return ngx_http_eventsync_fail_store(ctx, ES_NOT_FOUND);
+    }
+
+    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF) {
+        return NGX_OK;
+    }
+
+    key = ngx_http_eventsync_find_key(ctx);
+
+    if (key && es_key_allows(key, scope, feed)) {
+        return NGX_OK;
+    }
+
+    if (key && (es_key_allows(key, ES_SCOPE_READ, feed)
+                || es_key_allows(key, ES_SCOPE_PUBLISH, feed)))
+    {
+        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
+                                       "The key lacks the scope \"%s\" on "
+                                       "this feed.",
+                                       (scope == ES_SCOPE_PUBLISH) ? "publish"
+                                                                   : "read");
+    }
+
+    return ngx_http_eventsync_fail_store(ctx, ES_NOT_FOUND);
+}
+
+
+ngx_uint_t
+ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx, es_str_t feed)
+{
+    const es_key_t  *key;
+
+    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF) {
+        return 1;
+    }
+
+    key = ngx_http_eventsync_find_key(ctx);
+
+    return key && es_key_allows(key, ES_SCOPE_READ, feed);
+}
+
+
+/* the picture, loaded anew when an operator has changed something */
+
+static ngx_int_t
+ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx)
+{
+    es_rc_t                       rc;
+    es_registry_t                *registry;
+    ngx_http_eventsync_worker_t  *w;
+
+    w = ctx->worker;
+
+    if (w->registry
+        && es_registry_loaded_version(w->registry)
+           == es_registry_version(w->es))
+    {
+        return NGX_OK;
+    }
+
+    rc = es_registry_load(w->es, &registry);
+
+    if (rc != ES_OK) {
+
+        /* an old picture could admit a key that is revoked */
+
+        return ngx_http_eventsync_fail_store(ctx, rc == ES_NOT_FOUND ? ES_BUSY
+                                                                     : rc);
+    }
+
+    es_registry_free(w->registry);
+    w->registry = registry;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_credential(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_str_t         text;
+    ngx_table_elt_t  *h;
+
+    h = ctx->request->headers_in.authorization;
+
+    if (h == NULL) {
+        return ngx_http_eventsync_unauthorized(ctx, 0,
+                               "The request has no Authorization header.");
+    }
+
+    text = h->value;
+
+    if (text.len < 7
+        || ngx_strncasecmp(text.data, (u_char *) "Bearer ", 7) != 0)
+    {
+        return ngx_http_eventsync_unauthorized(ctx, 0,
+                               "The Authorization scheme is not Bearer.");
+    }
+
+    text.data += 7;
+    text.len -= 7;
+
+    while (text.len && *text.data == ' ') {
+        text.data++;
+        text.len--;
+    }
+
+    return ngx_http_eventsync_parse_key(ctx, &text);
+}
+
+
+/*
+ * Parsing costs a SHA-256, so what came lately is remembered by its text.  An
+ * entry says only that the text was well-formed: the registry is asked each
+ * time.
+ */
+
+static ngx_int_t
+ngx_http_eventsync_parse_key(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
+{
+    ngx_uint_t                      hash;
+    ngx_http_eventsync_seen_key_t  *seen;
+
+    if (text->len != ES_APIKEY_LEN) {
+        goto malformed;
+    }
+
+    hash = ngx_crc32_short(text->data + 4, ES_KEYID_LEN);
+    seen = &ctx->worker->keys[hash % NGX_HTTP_EVENTSYNC_KEYS];
+
+    if (ngx_memcmp(seen->text, text->data, ES_APIKEY_LEN) == 0) {
+        ctx->key = seen->key;
+        return NGX_OK;
+    }
+
+    if (es_apikey_parse(ngx_http_eventsync_str(text), &ctx->key) != ES_OK) {
+        ctx->key.id[0] = '\0';
+        goto malformed;
+    }
+
+    ngx_memcpy(seen->text, text->data, ES_APIKEY_LEN);
+    seen->key = ctx->key;
+
+    return NGX_OK;
+
+malformed:
+
+    return ngx_http_eventsync_unauthorized(ctx, 1, "The key is malformed.");
+}
+
+
+static const es_key_t *
+ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx)
+{
+    int64_t          now;
+    ngx_time_t      *tp;
+    const es_key_t  *key;
+
+    key = es_registry_key(ctx->worker->registry, ctx->key.id);
+
+    if (key == NULL || !es_apikey_equal(key->digest, ctx->key.digest)) {
+        return NULL;
+    }
+
+    tp = ngx_timeofday();
+    now = (int64_t) tp->sec * 1000 + tp->msec;
+
+    return es_key_valid(key, now) ? key : NULL;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_unauthorized(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t given, char *detail)
+{
+    ngx_str_t  *challenge;
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_UNAUTHORIZED, "%s",
+                                   detail);
+
+    if (ctx->problem == NULL) {
+        return NGX_DECLINED;
+    }
+
+    challenge = &ctx->problem->challenge;
+
+    if (given) {
+        ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE
+                               ", error=\"invalid_token\"");
+    } else {
+        ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE);
+    }
+
+    return NGX_DECLINED;
+}

@@ -1,0 +1,241 @@
+
+/*
+ * Group commit: one commit at a time for each worker and store, on the thread
+ * pool.  What comes while it runs waits in a queue, all of which goes into the
+ * next one; so a commit costs its fsync once, however many requests it serves.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+typedef struct {
+    es_store_t                       *es;
+    es_batch_t                      **batches;
+    size_t                            n;
+    size_t                            cap;
+} ngx_http_eventsync_group_t;
+
+
+static ngx_int_t ngx_http_eventsync_commit_start(
+    ngx_http_eventsync_worker_t *w);
+static ngx_int_t ngx_http_eventsync_commit_room(
+    ngx_http_eventsync_group_t *group, ngx_queue_t *queue);
+static void ngx_http_eventsync_commit_thread(void *data, ngx_log_t *log);
+static void ngx_http_eventsync_commit_event(ngx_event_t *ev);
+static void ngx_http_eventsync_commit_done(ngx_queue_t *queue, es_rc_t rc);
+
+
+ngx_int_t
+ngx_http_eventsync_commit_init(ngx_http_eventsync_worker_t *w,
+    ngx_cycle_t *cycle)
+{
+    ngx_thread_task_t  *task;
+
+    ngx_queue_init(&w->publishes);
+    ngx_queue_init(&w->committing);
+
+    task = ngx_thread_task_alloc(cycle->pool,
+                                 sizeof(ngx_http_eventsync_group_t));
+    if (task == NULL) {
+        return NGX_ERROR;
+    }
+
+    task->handler = ngx_http_eventsync_commit_thread;
+    task->event.handler = ngx_http_eventsync_commit_event;
+    task->event.data = w;
+    task->event.log = cycle->log;
+
+    w->commit = task;
+
+    return NGX_OK;
+}
+
+
+/* the batch joins the next commit; NGX_DECLINED: it did not */
+
+ngx_int_t
+ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_worker_t  *w;
+
+    w = ctx->worker;
+
+    ngx_queue_insert_tail(&w->publishes, &ctx->publish->queue);
+
+    if (ngx_queue_empty(&w->committing)
+        && ngx_http_eventsync_commit_start(w) != NGX_OK)
+    {
+        ngx_queue_remove(&ctx->publish->queue);
+
+        return ngx_http_eventsync_fail_store(ctx, ES_BUSY);
+    }
+
+    ctx->request->main->blocked++;
+    ctx->request->aio = 1;
+
+    return NGX_OK;
+}
+
+
+/* commits all that is queued */
+
+static ngx_int_t
+ngx_http_eventsync_commit_start(ngx_http_eventsync_worker_t *w)
+{
+    ngx_queue_t                   *q;
+    ngx_thread_pool_t             *tp;
+    ngx_http_eventsync_group_t    *group;
+    ngx_http_eventsync_publish_t  *publish;
+
+    group = w->commit->ctx;
+
+    if (ngx_http_eventsync_commit_room(group, &w->publishes) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    tp = NULL;
+    group->es = w->es;
+    group->n = 0;
+
+    for (q = ngx_queue_head(&w->publishes);
+         q != ngx_queue_sentinel(&w->publishes);
+         q = ngx_queue_next(q))
+    {
+        publish = ngx_queue_data(q, ngx_http_eventsync_publish_t, queue);
+        group->batches[group->n++] = publish->batch;
+        tp = publish->ctx->conf->thread_pool;
+    }
+
+    if (ngx_thread_task_post(tp, w->commit) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* the timer keeps a worker that is to exit until the task is done */
+
+    ngx_add_timer(&w->commit->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
+
+    ngx_queue_add(&w->committing, &w->publishes);
+    ngx_queue_init(&w->publishes);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_commit_room(ngx_http_eventsync_group_t *group,
+    ngx_queue_t *queue)
+{
+    size_t         n;
+    es_batch_t   **batches;
+    ngx_queue_t   *q;
+
+    n = 0;
+
+    for (q = ngx_queue_head(queue);
+         q != ngx_queue_sentinel(queue);
+         q = ngx_queue_next(q))
+    {
+        n++;
+    }
+
+    if (n <= group->cap) {
+        return NGX_OK;
+    }
+
+    n = ngx_max(n, group->cap * 2);
+
+    batches = realloc(group->batches, n * sizeof(es_batch_t *));
+    if (batches == NULL) {
+        return NGX_ERROR;
+    }
+
+    group->batches = batches;
+    group->cap = n;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_eventsync_commit_thread(void *data, ngx_log_t *log)
+{
+    ngx_http_eventsync_group_t  *group = data;
+
+    es_publish(group->es, group->batches, group->n);
+}
+
+
+static void
+ngx_http_eventsync_commit_event(ngx_event_t *ev)
+{
+    ngx_http_eventsync_worker_t  *w = ev->data;
+
+    ngx_queue_t  done, failed;
+
+    if (ev->timedout) {
+        ev->timedout = 0;
+
+        ngx_log_error(NGX_LOG_WARN, ev->log, 0,
+                      "eventsync commit takes more than %M ms",
+                      (ngx_msec_t) NGX_HTTP_EVENTSYNC_TASK_TIME);
+
+        ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_TASK_TIME);
+        return;
+    }
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
+    ngx_queue_init(&done);
+    ngx_queue_add(&done, &w->committing);
+    ngx_queue_init(&w->committing);
+
+    /* the disk has work again before anybody is answered */
+
+    if (!ngx_queue_empty(&w->publishes)
+        && ngx_http_eventsync_commit_start(w) != NGX_OK)
+    {
+        ngx_queue_init(&failed);
+        ngx_queue_add(&failed, &w->publishes);
+        ngx_queue_init(&w->publishes);
+
+        ngx_http_eventsync_commit_done(&failed, ES_BUSY);
+    }
+
+    ngx_http_eventsync_commit_done(&done, ES_OK);
+}
+
+
+static void
+ngx_http_eventsync_commit_done(ngx_queue_t *queue, es_rc_t rc)
+{
+    ngx_queue_t                   *q;
+    ngx_http_eventsync_publish_t  *publish;
+
+    while (!ngx_queue_empty(queue)) {
+        q = ngx_queue_head(queue);
+        ngx_queue_remove(q);
+
+        publish = ngx_queue_data(q, ngx_http_eventsync_publish_t, queue);
+
+        publish->rc = rc;
+        publish->committed = 1;
+
+        ngx_http_eventsync_publish_unblock(publish->ctx);
+    }
+}
+
+
+void
+ngx_http_eventsync_commit_free(ngx_http_eventsync_worker_t *w)
+{
+    ngx_http_eventsync_group_t  *group;
+
+    if (w->commit) {
+        group = w->commit->ctx;
+        free(group->batches);
+        group->batches = NULL;
+    }
+}

@@ -1,0 +1,295 @@
+
+/*
+ * A page's bytes: exactly as many as the answer has, written once.
+ *
+ * Those who waited for the same commit with the same cursor get the same
+ * bytes: composed for the first of them and shared by the others.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+#include <xxhash.h>
+
+
+#define NGX_HTTP_EVENTSYNC_FRAME                                              \
+    (sizeof("{\"events\":[],\"next\":\"\",\"has_more\":false,"                \
+            "\"oldest\":\"\",\"latest\":\"\"}") - 1 + 3 * ES_CURSOR_MAX)
+
+#define ngx_http_eventsync_copy(p, text)                                      \
+    ngx_cpymem(p, text, sizeof(text) - 1)
+
+
+static void ngx_http_eventsync_result(ngx_http_eventsync_ctx_t *ctx,
+    const es_feed_t *feed, const es_page_t *page);
+static u_char *ngx_http_eventsync_write(ngx_http_eventsync_ctx_t *ctx,
+    const es_feed_t *feed, const es_page_t *page, u_char *p);
+static u_char *ngx_http_eventsync_write_lines(const es_page_t *page,
+    u_char *p);
+static uint64_t ngx_http_eventsync_filter_hash(const es_filter_t *filter);
+static ngx_int_t ngx_http_eventsync_shared_use(ngx_http_eventsync_ctx_t *ctx);
+static void ngx_http_eventsync_shared_cleanup(void *data);
+
+
+/* a hash of all that the answer depends on, before anything is read */
+
+void
+ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed)
+{
+    ngx_http_eventsync_page_key_t  *key;
+
+    key = &ctx->poll->key;
+
+    ngx_memcpy(key->epoch, feed->epoch, sizeof(key->epoch));
+    key->number = feed->number;
+    key->oldest = feed->oldest;
+    key->latest = feed->last;
+    key->limit = ctx->poll->limit;
+    key->format = ctx->format;
+
+    if (ctx->poll->filter && key->filter == 0) {
+        key->filter = ngx_http_eventsync_filter_hash(ctx->poll->filter);
+    }
+
+    ctx->etag.data = ctx->etag_text;
+    ctx->etag.len = ngx_sprintf(ctx->etag_text, "\"%016xL\"",
+                                (uint64_t) XXH3_64bits(key, sizeof(*key)))
+                    - ctx->etag_text;
+}
+
+
+static uint64_t
+ngx_http_eventsync_filter_hash(const es_filter_t *filter)
+{
+    unsigned  i;
+    uint64_t  hash;
+
+    hash = 1;
+
+    for (i = 0; i < filter->ntypes; i++) {
+        hash = XXH3_64bits_withSeed(filter->types[i].name.data,
+                                    filter->types[i].name.len,
+                                    hash + filter->types[i].prefix);
+    }
+
+    if (filter->by_subject) {
+        hash = XXH3_64bits_withSeed(filter->subject.data, filter->subject.len,
+                                    ~hash);
+    }
+
+    return hash ? hash : 1;
+}
+
+
+ngx_int_t
+ngx_http_eventsync_compose(ngx_http_eventsync_ctx_t *ctx,
+    const es_feed_t *feed, const es_page_t *page)
+{
+    ngx_buf_t  *b;
+
+    ngx_http_eventsync_result(ctx, feed, page);
+
+    b = ngx_create_temp_buf(ctx->request->pool,
+                            NGX_HTTP_EVENTSYNC_FRAME + page->bytes);
+    if (b == NULL) {
+        return NGX_DECLINED;
+    }
+
+    b->last = ngx_http_eventsync_write(ctx, feed, page, b->pos);
+    ctx->out = b;
+
+    return NGX_OK;
+}
+
+
+/*
+ * `next` after events is the last event's cursor: the next event's prevcursor
+ * is then the cursor that the client holds.  It is the position looked up to
+ * when there are none or more may follow.
+ */
+
+static void
+ngx_http_eventsync_result(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
+    const es_page_t *page)
+{
+    uint64_t  next;
+
+    next = (page->count == 0 || page->has_more) ? page->next : page->last;
+
+    ctx->has_more = page->has_more;
+    ctx->first = page->count ? page->first : 0;
+    ctx->last = page->count ? page->last : 0;
+    ctx->next.data = ctx->next_text;
+    ctx->next.len = es_cursor_print(feed->epoch, next,
+                                    (char *) ctx->next_text);
+}
+
+
+static u_char *
+ngx_http_eventsync_write(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
+    const es_page_t *page, u_char *p)
+{
+    switch (ctx->format) {
+
+    case NGX_HTTP_EVENTSYNC_NDJSON:
+        return ngx_http_eventsync_write_lines(page, p);
+
+    case NGX_HTTP_EVENTSYNC_BATCH:
+        *p++ = '[';
+        p = (u_char *) es_page_copy(page, (char *) p);
+        *p++ = ']';
+        return p;
+
+    default: /* NGX_HTTP_EVENTSYNC_JSON */
+        break;
+    }
+
+    p = ngx_http_eventsync_copy(p, "{\"events\":[");
+    p = (u_char *) es_page_copy(page, (char *) p);
+    p = ngx_http_eventsync_copy(p, "],\"next\":\"");
+    p = ngx_cpymem(p, ctx->next.data, ctx->next.len);
+
+    if (page->has_more) {
+        p = ngx_http_eventsync_copy(p, "\",\"has_more\":true,\"oldest\":\"");
+    } else {
+        p = ngx_http_eventsync_copy(p, "\",\"has_more\":false,\"oldest\":\"");
+    }
+
+    p += es_cursor_print(feed->epoch, feed->oldest - 1, (char *) p);
+    p = ngx_http_eventsync_copy(p, "\",\"latest\":\"");
+    p += es_cursor_print(feed->epoch, feed->last, (char *) p);
+    p = ngx_http_eventsync_copy(p, "\"}");
+
+    return p;
+}
+
+
+static u_char *
+ngx_http_eventsync_write_lines(const es_page_t *page, u_char *p)
+{
+    u_char    *start;
+    unsigned   i;
+
+    if (page->count == 0) {
+        return p;
+    }
+
+    start = p;
+    p = (u_char *) es_page_copy(page, (char *) p);
+
+    for (i = 0; i + 1 < page->count; i++) {
+        start[page->ends[i]] = LF;
+    }
+
+    *p++ = LF;
+
+    return p;
+}
+
+
+ngx_int_t
+ngx_http_eventsync_compose_shared(ngx_http_eventsync_ctx_t *ctx,
+    const es_feed_t *feed, const es_page_t *page)
+{
+    ngx_http_eventsync_shared_t  *shared;
+    ngx_http_eventsync_worker_t  *w;
+
+    w = ctx->worker;
+
+    shared = ngx_alloc(sizeof(ngx_http_eventsync_shared_t)
+                       + NGX_HTTP_EVENTSYNC_FRAME + page->bytes,
+                       ctx->request->connection->log);
+    if (shared == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_eventsync_result(ctx, feed, page);
+
+    shared->refs = 1;
+    shared->first = ctx->first;
+    shared->last = ctx->last;
+    shared->has_more = ctx->has_more;
+    shared->next_len = ctx->next.len;
+    ngx_memcpy(shared->next, ctx->next.data, ctx->next.len);
+    shared->len = ngx_http_eventsync_write(ctx, feed, page, shared->data)
+                  - shared->data;
+
+    ngx_http_eventsync_shared_release(w->shared);
+
+    w->shared = shared;
+    w->shared_key = ctx->poll->key;
+
+    return ngx_http_eventsync_shared_use(ctx);
+}
+
+
+ngx_uint_t
+ngx_http_eventsync_shared_find(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_worker_t  *w;
+
+    w = ctx->worker;
+
+    return w->shared
+           && ngx_memcmp(&w->shared_key, &ctx->poll->key,
+                         sizeof(w->shared_key))
+              == 0
+           && ngx_http_eventsync_shared_use(ctx) == NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_shared_use(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_buf_t                    *b;
+    ngx_pool_cleanup_t           *cln;
+    ngx_http_eventsync_shared_t  *shared;
+
+    shared = ctx->worker->shared;
+
+    b = ngx_calloc_buf(ctx->request->pool);
+    if (b == NULL) {
+        return NGX_DECLINED;
+    }
+
+    cln = ngx_pool_cleanup_add(ctx->request->pool, 0);
+    if (cln == NULL) {
+        return NGX_DECLINED;
+    }
+
+    cln->handler = ngx_http_eventsync_shared_cleanup;
+    cln->data = shared;
+    shared->refs++;
+
+    b->memory = 1;
+    b->pos = shared->data;
+    b->last = shared->data + shared->len;
+    b->start = b->pos;
+    b->end = b->last;
+
+    ctx->out = b;
+    ctx->first = shared->first;
+    ctx->last = shared->last;
+    ctx->has_more = shared->has_more;
+    ctx->next.data = ctx->next_text;
+    ctx->next.len = shared->next_len;
+    ngx_memcpy(ctx->next_text, shared->next, shared->next_len);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_eventsync_shared_cleanup(void *data)
+{
+    ngx_http_eventsync_shared_release(data);
+}
+
+
+void
+ngx_http_eventsync_shared_release(ngx_http_eventsync_shared_t *shared)
+{
+    if (shared && --shared->refs == 0) {
+        ngx_free(shared);
+    }
+}

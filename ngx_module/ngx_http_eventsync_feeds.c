@@ -1,0 +1,206 @@
+
+/*
+ * Feeds: what the caller may read.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+static ngx_int_t ngx_http_eventsync_feeds_write(ngx_http_eventsync_ctx_t *ctx,
+    es_txn_t *txn, es_buf_t *out);
+static es_rc_t ngx_http_eventsync_feeds_list(ngx_http_eventsync_ctx_t *ctx,
+    es_txn_t *txn, es_buf_t *out);
+static es_rc_t ngx_http_eventsync_feed_object(const es_feed_t *feed,
+    es_buf_t *out);
+static es_rc_t ngx_http_eventsync_feed_limit(const char *name, uint64_t value,
+    es_buf_t *out);
+
+
+static ngx_str_t  ngx_http_eventsync_feeds_type =
+    ngx_string("application/json");
+static ngx_str_t  ngx_http_eventsync_feeds_cache_control =
+    ngx_string("Cache-Control");
+static ngx_str_t  ngx_http_eventsync_feeds_no_store = ngx_string("no-store");
+
+
+ngx_int_t
+ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx)
+{
+    es_rc_t              es;
+    es_buf_t             out;
+    es_txn_t            *txn;
+    ngx_int_t            rc;
+    ngx_buf_t           *b;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK
+        || ngx_http_eventsync_authenticate(ctx) != NGX_OK)
+    {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    if (ctx->route == NGX_HTTP_EVENTSYNC_ROUTE_FEED
+        && ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK)
+    {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    es = es_txn_begin(ctx->worker->es, &txn);
+    if (es != ES_OK) {
+        (void) ngx_http_eventsync_fail_store(ctx, es);
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    b = NULL;
+    ngx_memzero(&out, sizeof(es_buf_t));
+
+    rc = ngx_http_eventsync_feeds_write(ctx, txn, &out);
+
+    es_txn_end(txn);
+
+    if (rc == NGX_OK) {
+        b = ngx_create_temp_buf(r->pool, out.len);
+    }
+
+    if (b) {
+        b->last = ngx_cpymem(b->last, out.data, out.len);
+    }
+
+    es_buf_free(&out);
+
+    if (rc != NGX_OK) {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    if (b == NULL
+        || ngx_http_eventsync_header(r,
+                                     &ngx_http_eventsync_feeds_cache_control,
+                                     &ngx_http_eventsync_feeds_no_store)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_eventsync_send(r, NGX_HTTP_OK,
+                                   &ngx_http_eventsync_feeds_type, b);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_feeds_write(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
+    es_buf_t *out)
+{
+    es_rc_t    es;
+    es_feed_t  feed;
+
+    if (ctx->route == NGX_HTTP_EVENTSYNC_ROUTE_FEEDS) {
+        es = ngx_http_eventsync_feeds_list(ctx, txn, out);
+
+    } else {
+        es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &feed);
+
+        if (es == ES_OK) {
+            es = ngx_http_eventsync_feed_object(&feed, out);
+        }
+    }
+
+    return (es == ES_OK) ? NGX_OK : ngx_http_eventsync_fail_store(ctx, es);
+}
+
+
+static es_rc_t
+ngx_http_eventsync_feeds_list(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
+    es_buf_t *out)
+{
+    es_rc_t      es;
+    es_str_t     name;
+    es_feed_t    feed;
+    const char  *comma;
+
+    comma = "";
+    feed.name[0] = '\0';
+
+    es = es_buf_printf(out, "{\"feeds\":[");
+
+    while (es == ES_OK) {
+        es = es_feed_next(txn, es_str(feed.name), &feed);
+
+        if (es == ES_NOT_FOUND) {
+            return es_buf_printf(out, "]}");
+        }
+
+        if (es != ES_OK) {
+            break;
+        }
+
+        name = es_str(feed.name);
+
+        if (!ngx_http_eventsync_may_read(ctx, name)) {
+            continue;
+        }
+
+        es = es_buf_printf(out, "%s", comma);
+        comma = ",";
+
+        if (es == ES_OK) {
+            es = ngx_http_eventsync_feed_object(&feed, out);
+        }
+    }
+
+    return es;
+}
+
+
+static es_rc_t
+ngx_http_eventsync_feed_object(const es_feed_t *feed, es_buf_t *out)
+{
+    char     oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
+    es_rc_t  es;
+
+    (void) es_cursor_print(feed->epoch, feed->oldest - 1, oldest);
+    (void) es_cursor_print(feed->epoch, feed->last, latest);
+
+    es = es_buf_printf(out, "{\"name\":\"%s\",\"epoch\":\"%s\","
+                       "\"oldest\":\"%s\",\"latest\":\"%s\","
+                       "\"page_size\":%u,\"retention\":{",
+                       feed->name, feed->epoch, oldest, latest,
+                       feed->page_size);
+
+    if (es == ES_OK) {
+        es = ngx_http_eventsync_feed_limit("\"count\":", feed->retain_count,
+                                           out);
+    }
+
+    if (es == ES_OK) {
+        es = ngx_http_eventsync_feed_limit(",\"bytes\":", feed->retain_bytes,
+                                           out);
+    }
+
+    if (es == ES_OK) {
+        es = ngx_http_eventsync_feed_limit(",\"seconds\":",
+                                           feed->retain_ms / 1000, out);
+    }
+
+    return (es == ES_OK) ? es_buf_printf(out, "}}") : es;
+}
+
+
+/* zero is "no limit", which JSON says by null */
+
+static es_rc_t
+ngx_http_eventsync_feed_limit(const char *name, uint64_t value, es_buf_t *out)
+{
+    if (value == 0) {
+        return es_buf_printf(out, "%snull", name);
+    }
+
+    return es_buf_printf(out, "%s%llu", name, (unsigned long long) value);
+}

@@ -1,0 +1,690 @@
+
+/*
+ * The module: directives and configuration.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+#define NGX_HTTP_EVENTSYNC_ZONE_SIZE  (1024 * 1024)
+
+
+static void *ngx_http_eventsync_create_main_conf(ngx_conf_t *cf);
+static void *ngx_http_eventsync_create_srv_conf(ngx_conf_t *cf);
+static char *ngx_http_eventsync_merge_srv_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static void *ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static char *ngx_http_eventsync_enable(ngx_conf_t *cf,
+    ngx_http_eventsync_loc_conf_t *conf);
+static char *ngx_http_eventsync_too_large_page(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf);
+static char *ngx_http_eventsync_store(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_eventsync_add_store(ngx_conf_t *cf, ngx_str_t *path,
+    size_t size, ngx_http_eventsync_store_t **result);
+static char *ngx_http_eventsync_limit_directive(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static char *ngx_http_eventsync_poll_limit(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_eventsync_thread_pool(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+
+
+static ngx_conf_enum_t  ngx_http_eventsync_auths[] = {
+    { ngx_string("off"), NGX_HTTP_EVENTSYNC_AUTH_OFF },
+    { ngx_string("key"), NGX_HTTP_EVENTSYNC_AUTH_KEY },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_eventsync_ratelimit_headers[] = {
+    { ngx_string("off"), NGX_HTTP_EVENTSYNC_HEADERS_OFF },
+    { ngx_string("draft"), NGX_HTTP_EVENTSYNC_HEADERS_DRAFT },
+    { ngx_string("legacy"), NGX_HTTP_EVENTSYNC_HEADERS_LEGACY },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_command_t  ngx_http_eventsync_commands[] = {
+
+    { ngx_string("eventsync_store"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_TAKE12,
+      ngx_http_eventsync_store,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("eventsync_poll"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t, poll),
+      NULL },
+
+    { ngx_string("eventsync_publish"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t, publish),
+      NULL },
+
+    { ngx_string("eventsync_feeds"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t, feeds),
+      NULL },
+
+    { ngx_string("eventsync_auth"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t, auth),
+      &ngx_http_eventsync_auths },
+
+    { ngx_string("eventsync_limit"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE23,
+      ngx_http_eventsync_limit_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("eventsync_ratelimit_headers"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t, ratelimit_headers),
+      &ngx_http_eventsync_ratelimit_headers },
+
+    { ngx_string("eventsync_poll_limit"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
+      ngx_http_eventsync_poll_limit,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("eventsync_poll_wait_max"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t, poll_wait_max),
+      NULL },
+
+    { ngx_string("eventsync_max_event"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t, max_event),
+      NULL },
+
+    { ngx_string("eventsync_thread_pool"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_eventsync_thread_pool,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_eventsync_module_ctx = {
+    ngx_http_eventsync_add_variables,      /* preconfiguration */
+    NULL,                                  /* postconfiguration */
+
+    ngx_http_eventsync_create_main_conf,   /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    ngx_http_eventsync_create_srv_conf,    /* create server configuration */
+    ngx_http_eventsync_merge_srv_conf,     /* merge server configuration */
+
+    ngx_http_eventsync_create_loc_conf,    /* create location configuration */
+    ngx_http_eventsync_merge_loc_conf      /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_eventsync_module = {
+    NGX_MODULE_V1,
+    &ngx_http_eventsync_module_ctx,        /* module context */
+    ngx_http_eventsync_commands,           /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_http_eventsync_init_process,       /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_eventsync_exit_process,       /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static void *
+ngx_http_eventsync_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_http_eventsync_main_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_eventsync_main_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&conf->stores, cf->pool, 1,
+                       sizeof(ngx_http_eventsync_store_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return conf;
+}
+
+
+static void *
+ngx_http_eventsync_create_srv_conf(ngx_conf_t *cf)
+{
+    ngx_http_eventsync_srv_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_eventsync_srv_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    conf->store = NGX_CONF_UNSET_PTR;
+
+    return conf;
+}
+
+
+static char *
+ngx_http_eventsync_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_eventsync_srv_conf_t *prev = parent;
+    ngx_http_eventsync_srv_conf_t *conf = child;
+
+    ngx_conf_merge_ptr_value(conf->store, prev->store, NULL);
+
+    return NGX_CONF_OK;
+}
+
+
+static void *
+ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_eventsync_loc_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_eventsync_loc_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->store = NULL;
+     *     conf->limited[] = 0;
+     *     conf->limits[] = { 0, 0 };
+     */
+
+    conf->poll = NGX_CONF_UNSET;
+    conf->publish = NGX_CONF_UNSET;
+    conf->feeds = NGX_CONF_UNSET;
+    conf->auth = NGX_CONF_UNSET_UINT;
+    conf->ratelimit_headers = NGX_CONF_UNSET_UINT;
+    conf->poll_limit = NGX_CONF_UNSET_UINT;
+    conf->poll_limit_max = NGX_CONF_UNSET_UINT;
+    conf->poll_wait_max = NGX_CONF_UNSET_MSEC;
+    conf->max_event = NGX_CONF_UNSET_SIZE;
+    conf->thread_pool = NGX_CONF_UNSET_PTR;
+
+    return conf;
+}
+
+
+static char *
+ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_eventsync_loc_conf_t *prev = parent;
+    ngx_http_eventsync_loc_conf_t *conf = child;
+
+    ngx_uint_t  i;
+
+    ngx_conf_merge_value(conf->poll, prev->poll, 0);
+    ngx_conf_merge_value(conf->publish, prev->publish, 0);
+    ngx_conf_merge_value(conf->feeds, prev->feeds, 0);
+
+    ngx_conf_merge_uint_value(conf->auth, prev->auth,
+                              NGX_HTTP_EVENTSYNC_AUTH_KEY);
+    ngx_conf_merge_uint_value(conf->ratelimit_headers,
+                              prev->ratelimit_headers,
+                              NGX_HTTP_EVENTSYNC_HEADERS_DRAFT);
+
+    ngx_conf_merge_uint_value(conf->poll_limit, prev->poll_limit, 100);
+    ngx_conf_merge_uint_value(conf->poll_limit_max, prev->poll_limit_max,
+                              1000);
+    ngx_conf_merge_msec_value(conf->poll_wait_max, prev->poll_wait_max,
+                              60000);
+    ngx_conf_merge_size_value(conf->max_event, prev->max_event, 256 * 1024);
+    ngx_conf_merge_ptr_value(conf->thread_pool, prev->thread_pool, NULL);
+
+    for (i = 0; i < ES_POLICIES; i++) {
+        if (!conf->limited[i]) {
+            conf->limited[i] = prev->limited[i];
+            conf->limits[i] = prev->limits[i];
+        }
+    }
+
+    if (!conf->poll && !conf->publish && !conf->feeds) {
+        return NGX_CONF_OK;
+    }
+
+    return ngx_http_eventsync_enable(cf, conf);
+}
+
+
+static char *
+ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t       *clcf;
+    ngx_http_eventsync_srv_conf_t  *escf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* another module's handler, such as that of a nested proxy_pass */
+
+    if (clcf->handler) {
+        return NGX_CONF_OK;
+    }
+
+    escf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_eventsync_module);
+
+    if (escf->store == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "no \"eventsync_store\" is defined for "
+                      "location \"%V\"", &clcf->name);
+        return NGX_CONF_ERROR;
+    }
+
+    conf->store = escf->store;
+    clcf->handler = ngx_http_eventsync_handler;
+
+    if (!conf->publish) {
+        return NGX_CONF_OK;
+    }
+
+    conf->store->publish = 1;
+
+    if (conf->thread_pool == NULL) {
+        conf->thread_pool = ngx_thread_pool_add(cf, NULL);
+        if (conf->thread_pool == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return ngx_http_eventsync_too_large_page(cf, clcf);
+}
+
+
+/*
+ * client_max_body_size is judged before a location's handler is asked.  So
+ * that its 413 has a problem's body as every other error, it is redirected to
+ * where it came from, unless the configuration says otherwise.
+ */
+
+static char *
+ngx_http_eventsync_too_large_page(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf)
+{
+    ngx_str_t                          uri;
+    ngx_uint_t                         i;
+    ngx_array_t                       *pages;
+    ngx_http_err_page_t               *page, *old;
+    ngx_http_compile_complex_value_t   ccv;
+
+    pages = ngx_array_create(cf->pool, 4, sizeof(ngx_http_err_page_t));
+    if (pages == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (clcf->error_pages) {
+        old = clcf->error_pages->elts;
+
+        for (i = 0; i < clcf->error_pages->nelts; i++) {
+
+            if (old[i].status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
+                return NGX_CONF_OK;
+            }
+
+            page = ngx_array_push(pages);
+            if (page == NULL) {
+                return NGX_CONF_ERROR;
+            }
+
+            *page = old[i];
+        }
+    }
+
+    page = ngx_array_push(pages);
+    if (page == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(page, sizeof(ngx_http_err_page_t));
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ngx_str_set(&uri, "$uri");
+
+    page->status = NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+    page->overwrite = -1;
+
+    ccv.cf = cf;
+    ccv.value = &uri;
+    ccv.complex_value = &page->value;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    clcf->error_pages = pages;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_eventsync_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_eventsync_srv_conf_t *escf = conf;
+
+    es_rc_t        rc;
+    ssize_t        size;
+    ngx_str_t     *value, path, s;
+    es_problem_t   problem;
+
+    if (escf->store != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    path = value[1];
+    size = 0;
+
+    if (cf->args->nelts == 3) {
+
+        if (ngx_strncmp(value[2].data, "zone_size=", 10) != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\"", &value[2]);
+            return NGX_CONF_ERROR;
+        }
+
+        s.data = value[2].data + 10;
+        s.len = value[2].len - 10;
+
+        size = ngx_parse_size(&s);
+
+        if (size == NGX_ERROR) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid zone size \"%V\"", &value[2]);
+            return NGX_CONF_ERROR;
+        }
+
+        if (size < (ssize_t) (8 * ngx_pagesize)) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "zone of \"%V\" is too small", &path);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (ngx_conf_full_name(cf->cycle, &path, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&problem, sizeof(es_problem_t));
+
+    rc = es_store_probe((char *) path.data, &problem);
+
+    if (rc != ES_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "eventsync store \"%V\" cannot be used: %s", &path,
+                           problem.detail[0] ? problem.detail
+                                             : es_strerror(rc));
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_eventsync_add_store(cf, &path, size, &escf->store);
+}
+
+
+/* one for each path: a process may open a store only once */
+
+static char *
+ngx_http_eventsync_add_store(ngx_conf_t *cf, ngx_str_t *path, size_t size,
+    ngx_http_eventsync_store_t **result)
+{
+    u_char                           *p;
+    ngx_str_t                         name;
+    ngx_uint_t                        i;
+    ngx_http_eventsync_zone_t        *zone;
+    ngx_http_eventsync_store_t       *store, **stores;
+    ngx_http_eventsync_main_conf_t   *emcf;
+
+    emcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_eventsync_module);
+
+    stores = emcf->stores.elts;
+
+    for (i = 0; i < emcf->stores.nelts; i++) {
+        store = stores[i];
+
+        if (store->path.len != path->len
+            || ngx_strncmp(store->path.data, path->data, path->len) != 0)
+        {
+            continue;
+        }
+
+        if (size && size != store->zone->shm.size) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "the zone size %uz of \"%V\" conflicts with "
+                               "already declared size %uz",
+                               size, path, store->zone->shm.size);
+            return NGX_CONF_ERROR;
+        }
+
+        *result = store;
+
+        return NGX_CONF_OK;
+    }
+
+    store = ngx_pcalloc(cf->pool, sizeof(ngx_http_eventsync_store_t));
+    zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_eventsync_zone_t));
+    name.len = sizeof("eventsync:") - 1 + path->len;
+    name.data = ngx_pnalloc(cf->pool, name.len);
+
+    if (store == NULL || zone == NULL || name.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    p = ngx_cpymem(name.data, "eventsync:", sizeof("eventsync:") - 1);
+    ngx_memcpy(p, path->data, path->len);
+
+    store->path = *path;
+    store->zone = ngx_shared_memory_add(cf, &name,
+                                        size ? size
+                                             : NGX_HTTP_EVENTSYNC_ZONE_SIZE,
+                                        &ngx_http_eventsync_module);
+    if (store->zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    store->zone->init = ngx_http_eventsync_init_zone;
+    store->zone->data = zone;
+
+    stores = ngx_array_push(&emcf->stores);
+    if (stores == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *stores = store;
+    *result = store;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_eventsync_limit_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_eventsync_loc_conf_t *elcf = conf;
+
+    u_char       *p;
+    ngx_int_t     burst;
+    ngx_str_t    *value;
+    ngx_uint_t    i;
+    es_str_t      text;
+    es_rate_t     rate;
+    es_policy_t   policy;
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "poll") == 0) {
+        policy = ES_POLICY_POLL;
+
+    } else if (ngx_strcmp(value[1].data, "publish") == 0) {
+        policy = ES_POLICY_PUBLISH;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid policy \"%V\", it must be \"poll\" or "
+                           "\"publish\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (elcf->limited[policy]) {
+        return "is duplicate";
+    }
+
+    elcf->limited[policy] = 1;
+
+    if (cf->args->nelts == 3 && ngx_strcmp(value[2].data, "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    ngx_memzero(&rate, sizeof(es_rate_t));
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "rate=", 5) == 0) {
+            text.data = (char *) value[i].data + 5;
+            text.len = value[i].len - 5;
+
+            if (es_rate_parse(text, &rate) != ES_OK) {
+                goto invalid;
+            }
+
+            /* a whole period's worth at once, unless "burst" says else */
+
+            p = ngx_strlchr(value[i].data + 5, value[i].data + value[i].len,
+                            'r');
+
+            if (rate.burst == 0 && p) {
+                rate.burst = ngx_atoi(value[i].data + 5,
+                                      p - value[i].data - 5);
+            }
+
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "burst=", 6) == 0) {
+            burst = ngx_atoi(value[i].data + 6, value[i].len - 6);
+
+            if (burst <= 0) {
+                goto invalid;
+            }
+
+            rate.burst = burst;
+            continue;
+        }
+
+        goto invalid;
+    }
+
+    if (rate.interval_us == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" must have \"rate\" parameter", &value[0]);
+        return NGX_CONF_ERROR;
+    }
+
+    elcf->limits[policy] = rate;
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
+                       &value[i]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_eventsync_poll_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_eventsync_loc_conf_t *elcf = conf;
+
+    ngx_int_t    n;
+    ngx_str_t   *value;
+    ngx_uint_t   i, numbers[2];
+
+    if (elcf->poll_limit != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (i = 0; i < 2; i++) {
+        n = ngx_atoi(value[i + 1].data, value[i + 1].len);
+
+        if (n <= 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid number \"%V\"",
+                               &value[i + 1]);
+            return NGX_CONF_ERROR;
+        }
+
+        numbers[i] = n;
+    }
+
+    if (numbers[0] > numbers[1]) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "default \"%V\" is over the maximum \"%V\"",
+                           &value[1], &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    elcf->poll_limit = numbers[0];
+    elcf->poll_limit_max = numbers[1];
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_eventsync_thread_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_eventsync_loc_conf_t *elcf = conf;
+
+    ngx_str_t  *value;
+
+    if (elcf->thread_pool != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    elcf->thread_pool = ngx_thread_pool_add(cf, &value[1]);
+
+    return elcf->thread_pool ? NGX_CONF_OK : NGX_CONF_ERROR;
+}

@@ -1,0 +1,255 @@
+
+/*
+ * A publish's body to events.  Small ones are parsed in the event loop, large
+ * ones and those in a temporary file on the thread pool.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+/* up to this, parsing takes no longer than handing it to a thread */
+#define NGX_HTTP_EVENTSYNC_INLINE  16384
+
+
+typedef struct {
+    ngx_http_eventsync_publish_t     *publish;
+    ngx_chain_t                      *in;
+    size_t                            size;
+} ngx_http_eventsync_parse_t;
+
+
+static ngx_int_t ngx_http_eventsync_parse_post(
+    ngx_http_eventsync_ctx_t *ctx, size_t size);
+static void ngx_http_eventsync_parse_thread(void *data, ngx_log_t *log);
+static es_rc_t ngx_http_eventsync_gather(ngx_chain_t *in, es_buf_t *body);
+static void ngx_http_eventsync_parse_body(
+    ngx_http_eventsync_publish_t *publish, es_str_t body);
+static void ngx_http_eventsync_parse_event(ngx_event_t *ev);
+
+
+/*
+ * NGX_OK: parsed, the outcome is in the publish; NGX_AGAIN: a thread is at it
+ * and the request will be resumed; NGX_DECLINED.
+ */
+
+ngx_int_t
+ngx_http_eventsync_parse(ngx_http_eventsync_ctx_t *ctx)
+{
+    off_t         size;
+    es_str_t      body;
+    ngx_buf_t    *b;
+    ngx_chain_t  *in, *cl;
+    ngx_uint_t    file;
+
+    in = ctx->request->request_body ? ctx->request->request_body->bufs : NULL;
+
+    size = 0;
+    file = 0;
+
+    for (cl = in; cl; cl = cl->next) {
+        size += ngx_buf_size(cl->buf);
+        file |= !ngx_buf_in_memory(cl->buf);
+    }
+
+    if (size > NGX_HTTP_EVENTSYNC_INLINE
+        || (in && (in->next || (file && size))))
+    {
+        return ngx_http_eventsync_parse_post(ctx, size);
+    }
+
+    body = es_lit("");
+
+    if (in && size) {
+        b = in->buf;
+        body.data = (char *) b->pos;
+        body.len = b->last - b->pos;
+    }
+
+    ngx_http_eventsync_parse_body(ctx->publish, body);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_parse_post(ngx_http_eventsync_ctx_t *ctx, size_t size)
+{
+    ngx_thread_task_t           *task;
+    ngx_http_request_t          *r;
+    ngx_http_eventsync_parse_t  *parse;
+
+    r = ctx->request;
+
+    task = ngx_thread_task_alloc(r->pool, sizeof(ngx_http_eventsync_parse_t));
+    if (task == NULL) {
+        return NGX_DECLINED;
+    }
+
+    parse = task->ctx;
+    parse->publish = ctx->publish;
+    parse->in = r->request_body->bufs;
+    parse->size = size;
+
+    task->handler = ngx_http_eventsync_parse_thread;
+    task->event.handler = ngx_http_eventsync_parse_event;
+    task->event.data = ctx;
+    task->event.log = r->connection->log;
+
+    if (ngx_thread_task_post(ctx->conf->thread_pool, task) != NGX_OK) {
+        return ngx_http_eventsync_fail_store(ctx, ES_BUSY);
+    }
+
+    /* the timer keeps a worker that is to exit until the task is done */
+
+    ngx_add_timer(&task->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
+
+    r->main->blocked++;
+    r->aio = 1;
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_eventsync_parse_thread(void *data, ngx_log_t *log)
+{
+    ngx_http_eventsync_parse_t  *parse = data;
+
+    es_buf_t                       body;
+    ngx_http_eventsync_publish_t  *publish;
+
+    publish = parse->publish;
+
+    ngx_memzero(&body, sizeof(es_buf_t));
+
+    publish->rc = es_buf_reserve(&body, parse->size);
+
+    if (publish->rc == ES_OK) {
+        publish->rc = ngx_http_eventsync_gather(parse->in, &body);
+    }
+
+    if (publish->rc == ES_OK) {
+        ngx_http_eventsync_parse_body(publish,
+                                      (es_str_t) { body.data, body.len });
+    }
+
+    es_buf_free(&body);
+}
+
+
+static es_rc_t
+ngx_http_eventsync_gather(ngx_chain_t *in, es_buf_t *body)
+{
+    off_t       offset;
+    es_rc_t     rc;
+    ssize_t     n;
+    ngx_buf_t  *b;
+
+    for ( /* void */ ; in; in = in->next) {
+        b = in->buf;
+
+        if (ngx_buf_in_memory(b)) {
+            rc = es_buf_append(body, b->pos, b->last - b->pos);
+            if (rc != ES_OK) {
+                return rc;
+            }
+
+            continue;
+        }
+
+        if (!b->in_file) {
+            continue;
+        }
+
+        rc = es_buf_reserve(body, b->file_last - b->file_pos);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        for (offset = b->file_pos; offset < b->file_last; offset += n) {
+
+            n = pread(b->file->fd, body->data + body->len,
+                      b->file_last - offset, offset);
+
+            if (n == -1 && ngx_errno == NGX_EINTR) {
+                n = 0;
+                continue;
+            }
+
+            if (n <= 0) {
+                return ES_IO;
+            }
+
+            body->len += n;
+        }
+    }
+
+    return ES_OK;
+}
+
+
+static void
+ngx_http_eventsync_parse_body(ngx_http_eventsync_publish_t *publish,
+    es_str_t body)
+{
+    ngx_str_t         type;
+    es_problem_t     *problem;
+    ngx_table_elt_t  *h;
+
+    problem = &publish->problem;
+
+    switch (publish->mode) {
+
+    case NGX_HTTP_EVENTSYNC_STRUCTURED:
+        publish->rc = es_batch_add(publish->batch, body.data, body.len,
+                                   problem);
+        break;
+
+    case NGX_HTTP_EVENTSYNC_ARRAY:
+        publish->rc = es_batch_add_array(publish->batch, body.data, body.len,
+                                         problem);
+        break;
+
+    case NGX_HTTP_EVENTSYNC_LINES:
+        publish->rc = es_batch_add_ndjson(publish->batch, body.data, body.len,
+                                          problem);
+        break;
+
+    default: /* NGX_HTTP_EVENTSYNC_BINARY */
+        h = publish->ctx->request->headers_in.content_type;
+
+        ngx_str_null(&type);
+
+        if (h) {
+            type = h->value;
+        }
+
+        publish->rc = es_batch_add_binary(publish->batch, publish->attrs,
+                                          publish->nattrs,
+                                          ngx_http_eventsync_str(&type),
+                                          body.data, body.len, problem);
+        break;
+    }
+}
+
+
+static void
+ngx_http_eventsync_parse_event(ngx_event_t *ev)
+{
+    ngx_http_eventsync_ctx_t  *ctx = ev->data;
+
+    if (ev->timedout) {
+        ev->timedout = 0;
+        ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_TASK_TIME);
+        return;
+    }
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
+    ctx->publish->parsed = 1;
+
+    ngx_http_eventsync_publish_unblock(ctx);
+}

@@ -1,0 +1,410 @@
+
+/*
+ * Poll: one read transaction from the position to the composed page.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+#include "clock.h"
+
+
+/* a page ends early when it would pass this */
+#define NGX_HTTP_EVENTSYNC_PAGE_BYTES  (4 * 1024 * 1024)
+
+
+static void ngx_http_eventsync_poll_format(ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx,
+    es_txn_t *txn);
+static ngx_int_t ngx_http_eventsync_poll_start(ngx_http_eventsync_ctx_t *ctx,
+    es_txn_t *txn, es_feed_t *feed);
+static ngx_int_t ngx_http_eventsync_poll_from(ngx_http_eventsync_ctx_t *ctx,
+    es_txn_t *txn, es_feed_t *feed, uint64_t *after);
+static ngx_int_t ngx_http_eventsync_poll_check(ngx_http_eventsync_ctx_t *ctx,
+    es_feed_t *feed);
+static ngx_int_t ngx_http_eventsync_poll_gone(ngx_http_eventsync_ctx_t *ctx,
+    es_feed_t *feed);
+static ngx_int_t ngx_http_eventsync_poll_page(ngx_http_eventsync_ctx_t *ctx,
+    es_txn_t *txn, es_feed_t *feed, ngx_uint_t last);
+
+
+ngx_int_t
+ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx)
+{
+    es_rc_t              es;
+    es_txn_t            *txn;
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ctx->poll = ngx_pcalloc(r->pool, sizeof(ngx_http_eventsync_poll_t));
+    if (ctx->poll == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->poll->ctx = ctx;
+
+    if (ngx_http_eventsync_poll_args(ctx) != NGX_OK
+        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
+        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK)
+    {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    ngx_http_eventsync_poll_format(ctx);
+
+    es = es_txn_begin(ctx->worker->es, &txn);
+
+    if (es == ES_OK) {
+        rc = ngx_http_eventsync_poll_first(ctx, txn);
+        es_txn_end(txn);
+
+    } else {
+        rc = ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    switch (rc) {
+
+    case NGX_OK:
+        return ngx_http_eventsync_send_page(ctx);
+
+    case NGX_AGAIN:
+        return ngx_http_eventsync_wait(ctx);
+
+    case NGX_HTTP_NOT_MODIFIED:
+        return ngx_http_eventsync_send_not_modified(ctx);
+
+    default: /* NGX_DECLINED */
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+}
+
+
+/* the first format of Accept that is known; q-values are not weighed */
+
+static void
+ngx_http_eventsync_poll_format(ngx_http_eventsync_ctx_t *ctx)
+{
+#if (NGX_HTTP_HEADERS)
+
+    u_char           *json, *batch, *ndjson, *last;
+    ngx_table_elt_t  *h;
+
+    h = ctx->request->headers_in.accept;
+
+    if (h == NULL || h->value.len < sizeof("application/json") - 1) {
+        return;
+    }
+
+    last = h->value.data + h->value.len;
+
+    batch = ngx_strlcasestrn(h->value.data, last,
+                             (u_char *) "application/cloudevents-batch+json",
+                             sizeof("application/cloudevents-batch+json") - 2);
+    ndjson = ngx_strlcasestrn(h->value.data, last,
+                              (u_char *) "application/x-ndjson",
+                              sizeof("application/x-ndjson") - 2);
+
+    if (batch == NULL && ndjson == NULL) {
+        return;
+    }
+
+    json = ngx_strlcasestrn(h->value.data, last,
+                            (u_char *) "application/json",
+                            sizeof("application/json") - 2);
+
+    if (batch && (ndjson == NULL || batch < ndjson)
+        && (json == NULL || batch < json))
+    {
+        ctx->format = NGX_HTTP_EVENTSYNC_BATCH;
+
+    } else if (ndjson && (json == NULL || ndjson < json)) {
+        ctx->format = NGX_HTTP_EVENTSYNC_NDJSON;
+    }
+
+#endif
+}
+
+
+/* from the feed's head to the page, or to the knowledge that it must wait */
+
+static ngx_int_t
+ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
+{
+    es_rc_t                      es;
+    es_feed_t                    feed;
+    ngx_uint_t                   last;
+    ngx_http_request_t          *r;
+    ngx_http_eventsync_charge_t  charge;
+
+    r = ctx->request;
+
+    es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &feed);
+    if (es != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    if (ngx_http_eventsync_poll_start(ctx, txn, &feed) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    last = (ctx->poll->wait == 0 || ngx_exiting || r != r->main);
+
+    /* who waits wants what is new: "unchanged" is no answer to that */
+
+    if (last && ngx_http_eventsync_etag_matches(ctx)) {
+        return NGX_HTTP_NOT_MODIFIED;
+    }
+
+    charge.policy = ES_POLICY_POLL;
+    charge.cost = 1;
+
+    if (ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_eventsync_poll_page(ctx, txn, &feed, last);
+}
+
+
+/* for a request that waits: look once more */
+
+ngx_int_t
+ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
+    ngx_uint_t last)
+{
+    es_rc_t                     es;
+    es_feed_t                   feed;
+    ngx_http_eventsync_poll_t  *poll;
+
+    poll = ctx->poll;
+
+    if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
+        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &feed);
+    if (es != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    if (!last
+        && feed.last == poll->scan
+        && ngx_strcmp(feed.epoch, poll->key.epoch) == 0)
+    {
+        return NGX_AGAIN;
+    }
+
+    ngx_memcpy(poll->after.epoch, poll->key.epoch, sizeof(poll->after.epoch));
+    poll->after.sequence = poll->scan;
+
+    if (ngx_http_eventsync_poll_check(ctx, &feed) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_eventsync_etag(ctx, &feed);
+
+    if (poll->filter == NULL && ngx_http_eventsync_shared_find(ctx)) {
+        return NGX_OK;
+    }
+
+    return ngx_http_eventsync_poll_page(ctx, txn, &feed, last);
+}
+
+
+/* where to begin: `after`, `from`, or the oldest event kept */
+
+static ngx_int_t
+ngx_http_eventsync_poll_start(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
+    es_feed_t *feed)
+{
+    uint64_t                    after;
+    ngx_http_eventsync_poll_t  *poll;
+
+    poll = ctx->poll;
+    after = feed->oldest - 1;
+
+    if (poll->has_after) {
+
+        if (ngx_http_eventsync_poll_check(ctx, feed) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+        after = poll->after.sequence;
+
+    } else if (poll->has_from
+               && ngx_http_eventsync_poll_from(ctx, txn, feed, &after)
+                  != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    poll->scan = after;
+    poll->key.after = after;
+
+    (void) es_cursor_print(feed->epoch, after, poll->after_text);
+
+    ngx_http_eventsync_etag(ctx, feed);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_poll_from(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
+    es_feed_t *feed, uint64_t *after)
+{
+    es_rc_t     es;
+    int64_t     ms;
+    ngx_str_t  *from;
+
+    from = &ctx->poll->from;
+
+    if (from->len == 6 && ngx_memcmp(from->data, "oldest", 6) == 0) {
+        *after = feed->oldest - 1;
+        return NGX_OK;
+    }
+
+    if (from->len == 6 && ngx_memcmp(from->data, "latest", 6) == 0) {
+        *after = feed->last;
+        return NGX_OK;
+    }
+
+    if (es_time_parse(ngx_http_eventsync_str(from), &ms) != ES_OK) {
+        return ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameter \"from\" is neither \"oldest\""
+                                     ", \"latest\" nor an RFC 3339 time.");
+    }
+
+    es = es_feed_seek_time(txn, feed, ms, after);
+    if (es != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_poll_check(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
+{
+    char     latest[ES_CURSOR_MAX];
+    es_rc_t  es;
+
+    es = es_feed_check(feed, &ctx->poll->after);
+
+    switch (es) {
+
+    case ES_OK:
+        return NGX_OK;
+
+    case ES_RESET:
+        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FEED_RESET,
+                                       "The feed was reset since this cursor "
+                                       "was given: begin again.");
+        return ngx_http_eventsync_poll_gone(ctx, feed);
+
+    case ES_EXPIRED:
+        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_CURSOR_EXPIRED,
+                                       "Events after this cursor are no "
+                                       "longer kept.");
+        return ngx_http_eventsync_poll_gone(ctx, feed);
+
+    case ES_AHEAD:
+        (void) es_cursor_print(feed->epoch, feed->last, latest);
+
+        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_CURSOR_AHEAD,
+                                       "The feed has no such event yet.");
+        return ngx_http_eventsync_members(ctx, ES_CURSOR_MAX + 16,
+                                          ",\"latest\":\"%s\"", latest);
+
+    default:
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+}
+
+
+/* what a client needs to go on: nothing here is a secret of the feed's */
+
+static ngx_int_t
+ngx_http_eventsync_poll_gone(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
+{
+    char                 oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
+    u_char              *p, missed[NGX_INT64_LEN + 1];
+    ngx_str_t            uri;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    (void) es_cursor_print(feed->epoch, feed->oldest - 1, oldest);
+    (void) es_cursor_print(feed->epoch, feed->last, latest);
+
+    /* nobody knows how many events another epoch had */
+
+    if (ngx_strcmp(feed->epoch, ctx->poll->after.epoch) == 0) {
+        ngx_sprintf(missed, "%uL%Z",
+                    feed->oldest - 1 - ctx->poll->after.sequence);
+    } else {
+        ngx_sprintf(missed, "null%Z");
+    }
+
+    uri.len = r->uri.len + 2 * ngx_escape_uri(NULL, r->uri.data, r->uri.len,
+                                              NGX_ESCAPE_URI);
+
+    p = ngx_pnalloc(r->pool, uri.len);
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    uri.data = p;
+    (void) ngx_escape_uri(p, r->uri.data, r->uri.len, NGX_ESCAPE_URI);
+
+    return ngx_http_eventsync_members(ctx, uri.len + 3 * ES_CURSOR_MAX + 128,
+                                      ",\"oldest\":\"%s\",\"latest\":\"%s\","
+                                      "\"missed\":%s,"
+                                      "\"restart\":\"%V?after=%s\"",
+                                      oldest, latest, missed, &uri, oldest);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_poll_page(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
+    es_feed_t *feed, ngx_uint_t last)
+{
+    es_rc_t                     es;
+    es_page_t                  *page;
+    ngx_http_eventsync_poll_t  *poll;
+
+    poll = ctx->poll;
+    page = &ctx->worker->page;
+
+    es = es_page_read(txn, feed, poll->scan, es_str(poll->after_text),
+                      poll->limit, NGX_HTTP_EVENTSYNC_PAGE_BYTES,
+                      poll->filter, page);
+    if (es != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    if (page->count == 0) {
+        poll->scan = page->next;
+
+        if (!last && !page->has_more) {
+            return NGX_AGAIN;
+        }
+    }
+
+    if (poll->parked && poll->filter == NULL) {
+        return ngx_http_eventsync_compose_shared(ctx, feed, page);
+    }
+
+    return ngx_http_eventsync_compose(ctx, feed, page);
+}

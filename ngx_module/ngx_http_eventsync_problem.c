@@ -1,0 +1,331 @@
+
+/*
+ * The contract's table of errors: type, title and status stand here once, and
+ * the rest of the module knows them by name.  Bodies are those of RFC 9457.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+#define NGX_HTTP_EVENTSYNC_DETAIL  384
+#define NGX_HTTP_EVENTSYNC_URN     "urn:eventsync:problem:"
+
+
+typedef struct {
+    ngx_uint_t                        status;
+    ngx_str_t                         type;
+    ngx_str_t                         title;
+} ngx_http_eventsync_problem_type_t;
+
+
+static ngx_buf_t *ngx_http_eventsync_problem_body(ngx_http_request_t *r,
+    ngx_http_eventsync_problem_t *problem);
+static ngx_int_t ngx_http_eventsync_problem_headers(ngx_http_request_t *r,
+    ngx_http_eventsync_problem_t *problem);
+
+
+/* in the order of ngx_http_eventsync_problem_e */
+
+static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
+
+    { 400, ngx_string(NGX_HTTP_EVENTSYNC_URN "invalid-parameter"),
+      ngx_string("Invalid request parameter") },
+
+    { 400, ngx_string(NGX_HTTP_EVENTSYNC_URN "invalid-cursor"),
+      ngx_string("Malformed cursor") },
+
+    { 400, ngx_string(NGX_HTTP_EVENTSYNC_URN "cursor-ahead"),
+      ngx_string("Cursor is ahead of the log") },
+
+    { 400, ngx_string(NGX_HTTP_EVENTSYNC_URN "invalid-event"),
+      ngx_string("Invalid event") },
+
+    { 401, ngx_string(NGX_HTTP_EVENTSYNC_URN "unauthorized"),
+      ngx_string("No valid credential") },
+
+    { 403, ngx_string(NGX_HTTP_EVENTSYNC_URN "forbidden"),
+      ngx_string("Out of scope") },
+
+    { 404, ngx_string(NGX_HTTP_EVENTSYNC_URN "not-found"),
+      ngx_string("Not found") },
+
+    { 405, ngx_string(NGX_HTTP_EVENTSYNC_URN "method-not-allowed"),
+      ngx_string("Method not allowed") },
+
+    { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "conflict"),
+      ngx_string("Event exists with other content") },
+
+    { 410, ngx_string(NGX_HTTP_EVENTSYNC_URN "cursor-expired"),
+      ngx_string("Cursor is older than retention") },
+
+    { 410, ngx_string(NGX_HTTP_EVENTSYNC_URN "feed-reset"),
+      ngx_string("Cursor is of another epoch") },
+
+    { 413, ngx_string(NGX_HTTP_EVENTSYNC_URN "too-large"),
+      ngx_string("Too large") },
+
+    { 415, ngx_string(NGX_HTTP_EVENTSYNC_URN "unsupported-media-type"),
+      ngx_string("Unsupported media type") },
+
+    { 429, ngx_string("https://iana.org/assignments/http-problem-types"
+                      "#quota-exceeded"),
+      ngx_string("Request cannot be satisfied as assigned quota has been "
+                 "exceeded") },
+
+    { 500, ngx_string(NGX_HTTP_EVENTSYNC_URN "internal"),
+      ngx_string("Internal error") },
+
+    { 503, ngx_string(NGX_HTTP_EVENTSYNC_URN "unavailable"),
+      ngx_string("Store not available") },
+
+    { 507, ngx_string(NGX_HTTP_EVENTSYNC_URN "store-full"),
+      ngx_string("Store is full") },
+};
+
+
+static ngx_str_t  ngx_http_eventsync_problem_content_type =
+    ngx_string("application/problem+json");
+
+static ngx_str_t  ngx_http_eventsync_cache_control =
+    ngx_string("Cache-Control");
+static ngx_str_t  ngx_http_eventsync_no_store = ngx_string("no-store");
+static ngx_str_t  ngx_http_eventsync_retry_after = ngx_string("Retry-After");
+static ngx_str_t  ngx_http_eventsync_allow = ngx_string("Allow");
+static ngx_str_t  ngx_http_eventsync_www_authenticate =
+    ngx_string("WWW-Authenticate");
+
+
+ngx_int_t ngx_cdecl
+ngx_http_eventsync_fail(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_problem_e type, const char *fmt, ...)
+{
+    u_char                        *p;
+    va_list                        args;
+    ngx_http_eventsync_problem_t  *problem;
+
+    /* without memory there is no problem, and the answer a bare 500 */
+
+    ctx->problem = NULL;
+
+    problem = ngx_pcalloc(ctx->request->pool,
+                          sizeof(ngx_http_eventsync_problem_t));
+    if (problem == NULL) {
+        return NGX_DECLINED;
+    }
+
+    p = ngx_pnalloc(ctx->request->pool, NGX_HTTP_EVENTSYNC_DETAIL);
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    problem->type = type;
+    problem->detail.data = p;
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(p, p + NGX_HTTP_EVENTSYNC_DETAIL, fmt, args);
+    va_end(args);
+
+    problem->detail.len = p - problem->detail.data;
+    ctx->problem = problem;
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_eventsync_fail_store(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc)
+{
+    switch (rc) {
+
+    case ES_NOT_FOUND:
+        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
+                                       "There is no such feed, or it is not "
+                                       "granted to this credential.");
+
+    case ES_FULL:
+        ngx_log_error(NGX_LOG_CRIT, ctx->request->connection->log, 0,
+                      "eventsync store is full");
+
+        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_STORE_FULL,
+                                       "Nothing of this request was stored.");
+
+    case ES_BUSY:
+    case ES_IO:
+        ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log,
+                      (rc == ES_IO) ? ngx_errno : 0,
+                      "eventsync store failed: %s", es_strerror(rc));
+
+        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_UNAVAILABLE,
+                                       "The event store cannot answer now.");
+
+        if (ctx->problem) {
+            ctx->problem->retry_after = 1 + ngx_random() % 3;
+        }
+
+        return NGX_DECLINED;
+
+    default:
+        ngx_log_error(NGX_LOG_CRIT, ctx->request->connection->log, 0,
+                      "eventsync store failed: %s", es_strerror(rc));
+
+        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INTERNAL,
+                                       "The event store failed.");
+    }
+}
+
+
+ngx_int_t ngx_cdecl
+ngx_http_eventsync_members(ngx_http_eventsync_ctx_t *ctx, size_t size,
+    const char *fmt, ...)
+{
+    u_char     *p;
+    va_list     args;
+    ngx_str_t  *members;
+
+    if (ctx->problem == NULL) {
+        return NGX_DECLINED;
+    }
+
+    p = ngx_pnalloc(ctx->request->pool, size);
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    members = &ctx->problem->members;
+    members->data = p;
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(p, p + size, fmt, args);
+    va_end(args);
+
+    members->len = p - members->data;
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_eventsync_send_problem(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_buf_t                     *b;
+    ngx_http_request_t            *r;
+    ngx_http_eventsync_problem_t  *problem;
+
+    r = ctx->request;
+    problem = ctx->problem;
+
+    if (problem == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* what is left of a body must not be taken for the next request */
+
+    if (ngx_http_discard_request_body(r) != NGX_OK) {
+        r->keepalive = 0;
+    }
+
+    b = ngx_http_eventsync_problem_body(r, problem);
+
+    if (b == NULL
+        || ngx_http_eventsync_problem_headers(r, problem) != NGX_OK
+        || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_eventsync_send(r,
+                          ngx_http_eventsync_problems[problem->type].status,
+                          &ngx_http_eventsync_problem_content_type, b);
+}
+
+
+static ngx_buf_t *
+ngx_http_eventsync_problem_body(ngx_http_request_t *r,
+    ngx_http_eventsync_problem_t *problem)
+{
+    u_char                             *p;
+    size_t                              len;
+    ngx_buf_t                          *b;
+    ngx_http_eventsync_problem_type_t  *type;
+
+    type = &ngx_http_eventsync_problems[problem->type];
+
+    /* a detail may quote the request: no byte of it is to be trusted */
+
+    for (p = problem->detail.data;
+         p < problem->detail.data + problem->detail.len;
+         p++)
+    {
+        if (*p >= 0x80) {
+            *p = '?';
+        }
+    }
+
+    len = sizeof("{\"type\":\"\",\"title\":\"\",\"status\":,\"detail\":\"\"}")
+          - 1 + type->type.len + type->title.len + NGX_INT_T_LEN
+          + problem->detail.len
+          + ngx_escape_json(NULL, problem->detail.data, problem->detail.len)
+          + problem->members.len;
+
+    b = ngx_create_temp_buf(r->pool, len);
+    if (b == NULL) {
+        return NULL;
+    }
+
+    b->last = ngx_sprintf(b->last, "{\"type\":\"%V\",\"title\":\"%V\","
+                          "\"status\":%ui,\"detail\":\"",
+                          &type->type, &type->title, type->status);
+    b->last = (u_char *) ngx_escape_json(b->last, problem->detail.data,
+                                         problem->detail.len);
+    b->last = ngx_sprintf(b->last, "\"%V}", &problem->members);
+
+    return b;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_problem_headers(ngx_http_request_t *r,
+    ngx_http_eventsync_problem_t *problem)
+{
+    ngx_str_t  seconds;
+    u_char    *p;
+
+    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_cache_control,
+                                  &ngx_http_eventsync_no_store)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (problem->allow.len
+        && ngx_http_eventsync_header(r, &ngx_http_eventsync_allow,
+                                     &problem->allow)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (problem->challenge.len
+        && ngx_http_eventsync_header(r, &ngx_http_eventsync_www_authenticate,
+                                     &problem->challenge)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (problem->retry_after == 0) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    seconds.data = p;
+    seconds.len = ngx_sprintf(p, "%T", problem->retry_after) - p;
+
+    return ngx_http_eventsync_header(r, &ngx_http_eventsync_retry_after,
+                                     &seconds);
+}

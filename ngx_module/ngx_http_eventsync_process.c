@@ -1,0 +1,245 @@
+
+/*
+ * The store in a worker: opened after fork, watched by the event loop, closed
+ * at exit.  A store that cannot be opened is tried again each second; until
+ * then requests are answered by 503.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+#include "wake.h"
+
+
+#define NGX_HTTP_EVENTSYNC_REOPEN  1000
+
+
+static ngx_int_t ngx_http_eventsync_open(ngx_http_eventsync_store_t *store,
+    ngx_cycle_t *cycle);
+static ngx_int_t ngx_http_eventsync_watch(ngx_http_eventsync_worker_t *w,
+    ngx_cycle_t *cycle);
+static void ngx_http_eventsync_reopen(ngx_event_t *ev);
+static void ngx_http_eventsync_bell(ngx_event_t *rev);
+static void ngx_http_eventsync_close(ngx_http_eventsync_worker_t *w);
+
+
+ngx_int_t
+ngx_http_eventsync_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                        i;
+    ngx_http_eventsync_store_t      **stores, *store;
+    ngx_http_eventsync_worker_t      *w;
+    ngx_http_eventsync_main_conf_t   *emcf;
+
+    /* cache helpers come here as well and serve nobody */
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    emcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_eventsync_module);
+    if (emcf == NULL) {
+        return NGX_OK;
+    }
+
+    stores = emcf->stores.elts;
+
+    for (i = 0; i < emcf->stores.nelts; i++) {
+        store = stores[i];
+
+        w = ngx_pcalloc(cycle->pool, sizeof(ngx_http_eventsync_worker_t));
+        if (w == NULL) {
+            return NGX_ERROR;
+        }
+
+        w->ident = -1;
+
+        ngx_queue_init(&w->waiters);
+
+        w->tick.handler = ngx_http_eventsync_tick;
+        w->tick.data = w;
+        w->tick.log = cycle->log;
+
+        w->reopen.handler = ngx_http_eventsync_reopen;
+        w->reopen.data = w;
+        w->reopen.log = cycle->log;
+        w->reopen.cancelable = 1;
+
+        w->data = store;
+        store->worker = w;
+
+        if (ngx_http_eventsync_commit_init(w, cycle) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_http_eventsync_open(store, cycle) != NGX_OK) {
+            ngx_add_timer(&w->reopen, NGX_HTTP_EVENTSYNC_REOPEN);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_open(ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle)
+{
+    es_rc_t                       rc;
+    es_problem_t                  problem;
+    ngx_http_eventsync_worker_t  *w;
+
+    w = store->worker;
+
+    ngx_memzero(&problem, sizeof(es_problem_t));
+
+    rc = es_store_open((char *) store->path.data,
+                       store->publish ? ES_STORE_PUBLISH : ES_STORE_READ,
+                       &w->es, &problem);
+
+    if (rc != ES_OK) {
+        w->es = NULL;
+
+        ngx_log_error(NGX_LOG_CRIT, cycle->log, 0,
+                      "eventsync store \"%V\" cannot be opened: %s",
+                      &store->path,
+                      problem.detail[0] ? problem.detail : es_strerror(rc));
+        return NGX_ERROR;
+    }
+
+    /* a worker that was killed may have left its slots */
+
+    (void) es_store_reap_readers(w->es);
+
+    w->version = es_store_version(w->es);
+
+    if (ngx_http_eventsync_watch(w, cycle) != NGX_OK) {
+        ngx_http_eventsync_close(w);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_watch(ngx_http_eventsync_worker_t *w, ngx_cycle_t *cycle)
+{
+    int                fd;
+    ngx_connection_t  *c;
+
+    if (es_wake_open(w->es, &fd) != ES_OK) {
+        ngx_log_error(NGX_LOG_CRIT, cycle->log, ngx_errno,
+                      "eventsync cannot watch its bell");
+        return NGX_ERROR;
+    }
+
+    c = ngx_get_connection(fd, cycle->log);
+
+    if (c == NULL) {
+        if (close(fd) == -1) {
+            ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_errno,
+                          "close() of a bell failed");
+        }
+
+        return NGX_ERROR;
+    }
+
+    c->data = w;
+    c->read->handler = ngx_http_eventsync_bell;
+    c->read->log = cycle->log;
+    c->write->log = cycle->log;
+
+    /* as one that is idle it is told when the worker is to exit */
+
+    c->idle = 1;
+
+    if (ngx_add_event(c->read, NGX_READ_EVENT, 0) != NGX_OK) {
+        ngx_close_connection(c);
+        return NGX_ERROR;
+    }
+
+    w->bell = c;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_eventsync_reopen(ngx_event_t *ev)
+{
+    ngx_http_eventsync_worker_t  *w = ev->data;
+
+    if (ngx_http_eventsync_open(w->data, (ngx_cycle_t *) ngx_cycle) != NGX_OK)
+    {
+        ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_REOPEN);
+    }
+}
+
+
+static void
+ngx_http_eventsync_bell(ngx_event_t *rev)
+{
+    ngx_connection_t             *c;
+    ngx_http_eventsync_worker_t  *w;
+
+    c = rev->data;
+    w = c->data;
+
+    if (c->close) {
+        ngx_http_eventsync_wake(w, 1);
+        return;
+    }
+
+    es_wake_drain(c->fd);
+
+    ngx_http_eventsync_wake(w, ngx_exiting);
+}
+
+
+void
+ngx_http_eventsync_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                        i;
+    ngx_http_eventsync_store_t      **stores;
+    ngx_http_eventsync_main_conf_t   *emcf;
+
+    emcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_eventsync_module);
+    if (emcf == NULL) {
+        return;
+    }
+
+    stores = emcf->stores.elts;
+
+    for (i = 0; i < emcf->stores.nelts; i++) {
+        if (stores[i]->worker) {
+            ngx_http_eventsync_commit_free(stores[i]->worker);
+            ngx_http_eventsync_close(stores[i]->worker);
+        }
+    }
+}
+
+
+static void
+ngx_http_eventsync_close(ngx_http_eventsync_worker_t *w)
+{
+    if (w->bell) {
+        ngx_close_connection(w->bell);
+        w->bell = NULL;
+    }
+
+    es_page_free(&w->page);
+
+    ngx_http_eventsync_shared_release(w->shared);
+    w->shared = NULL;
+
+    es_registry_free(w->registry);
+    w->registry = NULL;
+
+    if (w->es) {
+        es_store_close(w->es);
+        w->es = NULL;
+    }
+}

@@ -1,0 +1,529 @@
+
+/*
+ * Publish: from a request to a batch in the next commit, and from its outcome
+ * to the answer.
+ *
+ * While a thread works for it, the request is blocked: it can be terminated
+ * but not freed.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+static ngx_int_t ngx_http_eventsync_publish_mode(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_publish_attrs(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_table_elt_t *ngx_http_eventsync_next_attr(ngx_list_part_t **part,
+    ngx_uint_t *i);
+static ngx_int_t ngx_http_eventsync_publish_batch(
+    ngx_http_eventsync_ctx_t *ctx);
+static void ngx_http_eventsync_publish_body(ngx_http_request_t *r);
+static void ngx_http_eventsync_publish_resume(ngx_http_request_t *r);
+static ngx_int_t ngx_http_eventsync_publish_parsed(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_publish_problem(
+    ngx_http_eventsync_ctx_t *ctx, es_rc_t rc, const es_problem_t *problem);
+static ngx_int_t ngx_http_eventsync_publish_done(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_buf_t *ngx_http_eventsync_publish_results(
+    ngx_http_eventsync_ctx_t *ctx);
+static void ngx_http_eventsync_publish_cleanup(void *data);
+
+
+static ngx_str_t  ngx_http_eventsync_publish_type =
+    ngx_string("application/json");
+static ngx_str_t  ngx_http_eventsync_publish_cache_control =
+    ngx_string("Cache-Control");
+static ngx_str_t  ngx_http_eventsync_publish_no_store =
+    ngx_string("no-store");
+
+
+ngx_int_t
+ngx_http_eventsync_publish(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK
+        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
+        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_PUBLISH) != NGX_OK
+        || ngx_http_eventsync_publish_batch(ctx) != NGX_OK
+        || ngx_http_eventsync_publish_mode(ctx) != NGX_OK)
+    {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    r->request_body_in_single_buf = 1;
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_eventsync_publish_body);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_publish_batch(ngx_http_eventsync_ctx_t *ctx)
+{
+    es_limits_t                    limits;
+    ngx_pool_cleanup_t            *cln;
+    ngx_http_eventsync_publish_t  *publish;
+
+    publish = ngx_pcalloc(ctx->request->pool,
+                          sizeof(ngx_http_eventsync_publish_t));
+    if (publish == NULL) {
+        return NGX_DECLINED;
+    }
+
+    /* of the pool, not of the request: a thread may outlive its finalising */
+
+    cln = ngx_pool_cleanup_add(ctx->request->pool, 0);
+    if (cln == NULL) {
+        return NGX_DECLINED;
+    }
+
+    limits.event_max = ctx->conf->max_event;
+    limits.count_max = 0;
+
+    publish->batch = es_batch_create(ngx_http_eventsync_str(&ctx->feed),
+                                     &limits);
+    if (publish->batch == NULL) {
+        return NGX_DECLINED;
+    }
+
+    cln->handler = ngx_http_eventsync_publish_cleanup;
+    cln->data = publish;
+
+    publish->ctx = ctx;
+    ctx->publish = publish;
+
+    return NGX_OK;
+}
+
+
+/* CloudEvents HTTP binding 1.0.2, section 3: how the mode is told */
+
+static ngx_int_t
+ngx_http_eventsync_publish_mode(ngx_http_eventsync_ctx_t *ctx)
+{
+    u_char                        *p;
+    ngx_str_t                      type;
+    ngx_table_elt_t               *h;
+    ngx_http_eventsync_publish_t  *publish;
+
+    publish = ctx->publish;
+    h = ctx->request->headers_in.content_type;
+
+    ngx_str_null(&type);
+
+    if (h) {
+        type = h->value;
+
+        p = ngx_strlchr(type.data, type.data + type.len, ';');
+        if (p) {
+            type.len = p - type.data;
+        }
+
+        while (type.len && type.data[type.len - 1] == ' ') {
+            type.len--;
+        }
+    }
+
+#define ngx_http_eventsync_type_is(text)                                      \
+    (type.len == sizeof(text) - 1                                             \
+     && ngx_strncasecmp(type.data, (u_char *) text, sizeof(text) - 1) == 0)
+
+    if (ngx_http_eventsync_type_is("application/cloudevents+json")) {
+        publish->mode = NGX_HTTP_EVENTSYNC_STRUCTURED;
+        return NGX_OK;
+    }
+
+    if (ngx_http_eventsync_type_is("application/cloudevents-batch+json")) {
+        publish->mode = NGX_HTTP_EVENTSYNC_ARRAY;
+        return NGX_OK;
+    }
+
+    if (ngx_http_eventsync_publish_attrs(ctx) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (publish->nattrs) {
+        publish->mode = NGX_HTTP_EVENTSYNC_BINARY;
+        return NGX_OK;
+    }
+
+    if (ngx_http_eventsync_type_is("application/x-ndjson")) {
+        publish->mode = NGX_HTTP_EVENTSYNC_LINES;
+        return NGX_OK;
+    }
+
+    if (ngx_http_eventsync_type_is("application/json")) {
+        publish->mode = NGX_HTTP_EVENTSYNC_STRUCTURED;
+        return NGX_OK;
+    }
+
+    return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_UNSUPPORTED_TYPE,
+                                   "Content-Type is to be application/"
+                                   "cloudevents+json, application/cloudevents-"
+                                   "batch+json, application/x-ndjson or "
+                                   "application/json, or attributes are to be "
+                                   "in ce- headers.");
+}
+
+
+/* binary mode: each "ce-" header is an attribute, percent-decoded */
+
+static ngx_int_t
+ngx_http_eventsync_publish_attrs(ngx_http_eventsync_ctx_t *ctx)
+{
+    u_char                        *src, *dst;
+    es_attr_t                     *attr;
+    ngx_uint_t                     i, n;
+    ngx_list_part_t               *part;
+    ngx_table_elt_t               *h;
+    ngx_http_request_t            *r;
+    ngx_http_eventsync_publish_t  *publish;
+
+    r = ctx->request;
+    publish = ctx->publish;
+
+    n = 0;
+    i = 0;
+    part = &r->headers_in.headers.part;
+
+    while (ngx_http_eventsync_next_attr(&part, &i)) {
+        n++;
+    }
+
+    if (n == 0) {
+        return NGX_OK;
+    }
+
+    publish->attrs = ngx_palloc(r->pool, n * sizeof(es_attr_t));
+    if (publish->attrs == NULL) {
+        return NGX_DECLINED;
+    }
+
+    i = 0;
+    part = &r->headers_in.headers.part;
+
+    while ((h = ngx_http_eventsync_next_attr(&part, &i)) != NULL) {
+
+        dst = ngx_pnalloc(r->pool, h->value.len);
+        if (dst == NULL) {
+            return NGX_DECLINED;
+        }
+
+        attr = &publish->attrs[publish->nattrs++];
+
+        attr->name.data = (char *) h->lowcase_key + 3;
+        attr->name.len = h->key.len - 3;
+        attr->value.data = (char *) dst;
+
+        src = h->value.data;
+        ngx_unescape_uri(&dst, &src, h->value.len, 0);
+
+        attr->value.len = (char *) dst - attr->value.data;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_table_elt_t *
+ngx_http_eventsync_next_attr(ngx_list_part_t **part, ngx_uint_t *i)
+{
+    ngx_table_elt_t  *h;
+
+    for ( ;; ) {
+
+        if (*i >= (*part)->nelts) {
+
+            if ((*part)->next == NULL) {
+                return NULL;
+            }
+
+            *part = (*part)->next;
+            *i = 0;
+            continue;
+        }
+
+        h = (ngx_table_elt_t *) (*part)->elts + (*i)++;
+
+        if (h->key.len > 3 && ngx_strncmp(h->lowcase_key, "ce-", 3) == 0) {
+            return h;
+        }
+    }
+}
+
+
+static void
+ngx_http_eventsync_publish_body(ngx_http_request_t *r)
+{
+    ngx_int_t                  rc;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
+
+    r->write_event_handler = ngx_http_eventsync_publish_resume;
+
+    rc = ngx_http_eventsync_parse(ctx);
+
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    rc = (rc == NGX_OK) ? ngx_http_eventsync_publish_parsed(ctx)
+                        : ngx_http_eventsync_send_problem(ctx);
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_finalize_request(r, rc);
+    }
+}
+
+
+/* a task of the request is done: go on with it, or let it end */
+
+void
+ngx_http_eventsync_publish_unblock(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    r->main->blocked--;
+    r->aio = 0;
+
+    /* of a request that was terminated meanwhile this is nginx's finaliser */
+
+    r->write_event_handler(r);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_eventsync_publish_resume(ngx_http_request_t *r)
+{
+    ngx_int_t                      rc;
+    ngx_http_eventsync_ctx_t      *ctx;
+    ngx_http_eventsync_publish_t  *publish;
+
+    if (r->aio) {
+
+        /* the socket became writable: of no interest now */
+
+        return;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
+    publish = ctx->publish;
+
+    if (publish->committed) {
+        r->write_event_handler = ngx_http_request_empty_handler;
+        rc = ngx_http_eventsync_publish_done(ctx);
+
+    } else if (publish->parsed) {
+        publish->parsed = 0;
+        rc = ngx_http_eventsync_publish_parsed(ctx);
+
+    } else {
+        return;
+    }
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_finalize_request(r, rc);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_publish_parsed(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_charge_t    charge;
+    ngx_http_eventsync_publish_t  *publish;
+
+    publish = ctx->publish;
+
+    if (publish->rc != ES_OK) {
+        (void) ngx_http_eventsync_publish_problem(ctx, publish->rc,
+                                                  &publish->problem);
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    charge.policy = ES_POLICY_PUBLISH;
+    charge.cost = es_batch_count(publish->batch);
+
+    if (charge.cost == 0) {
+        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_EVENT,
+                                       "The request has no event.");
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    /* the body may have taken its time: what was granted may be no more */
+
+    if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
+        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_PUBLISH) != NGX_OK
+        || ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK
+        || ngx_http_eventsync_commit(ctx) != NGX_OK)
+    {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_publish_problem(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc,
+    const es_problem_t *problem)
+{
+    u_char                        *p;
+    size_t                         len;
+    ngx_http_eventsync_problem_e   type;
+
+    switch (rc) {
+
+    case ES_INVALID:
+        type = NGX_HTTP_EVENTSYNC_INVALID_EVENT;
+        break;
+
+    case ES_TOO_LARGE:
+        type = NGX_HTTP_EVENTSYNC_TOO_LARGE;
+        break;
+
+    case ES_CONFLICT:
+        type = NGX_HTTP_EVENTSYNC_CONFLICT;
+        break;
+
+    default:
+        return ngx_http_eventsync_fail_store(ctx, rc);
+    }
+
+    (void) ngx_http_eventsync_fail(ctx, type, "%s", problem->detail);
+
+    if (problem->index < 0) {
+        return NGX_DECLINED;
+    }
+
+    /* names of members can be anything: escape the pointer */
+
+    len = ngx_strlen(problem->pointer);
+
+    p = ngx_pnalloc(ctx->request->pool, len * 6 + 1);
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    *(u_char *) ngx_escape_json(p, (u_char *) problem->pointer, len) = '\0';
+
+    return ngx_http_eventsync_members(ctx, len * 6 + 64,
+                                      ",\"index\":%d,\"pointer\":\"%s\"",
+                                      problem->index, p);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_publish_done(ngx_http_eventsync_ctx_t *ctx)
+{
+    es_rc_t                        rc;
+    ngx_buf_t                     *b;
+    ngx_http_eventsync_publish_t  *publish;
+
+    publish = ctx->publish;
+    rc = publish->rc;
+
+    if (rc == ES_OK) {
+        rc = es_batch_rc(publish->batch);
+    }
+
+    if (rc != ES_OK) {
+        (void) ngx_http_eventsync_publish_problem(ctx, rc,
+                                           es_batch_problem(publish->batch));
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    b = ngx_http_eventsync_publish_results(ctx);
+
+    if (b == NULL
+        || ngx_http_eventsync_header(ctx->request,
+                                     &ngx_http_eventsync_publish_cache_control,
+                                     &ngx_http_eventsync_publish_no_store)
+           != NGX_OK
+        || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_eventsync_send(ctx->request, NGX_HTTP_CREATED,
+                                   &ngx_http_eventsync_publish_type, b);
+}
+
+
+static ngx_buf_t *
+ngx_http_eventsync_publish_results(ngx_http_eventsync_ctx_t *ctx)
+{
+    size_t              i, n, len;
+    ngx_buf_t          *b;
+    es_batch_t         *batch;
+    const es_result_t  *result;
+
+    batch = ctx->publish->batch;
+    n = es_batch_count(batch);
+
+    len = sizeof("{\"results\":[]}") - 1;
+
+    for (i = 0; i < n; i++) {
+        len += es_batch_result(batch, i)->id.len + ES_CURSOR_MAX
+               + sizeof("{\"id\":\"\",\"cursor\":\"\",\"duplicate\":false},");
+    }
+
+    b = ngx_create_temp_buf(ctx->request->pool, len);
+    if (b == NULL) {
+        return NULL;
+    }
+
+    b->last = ngx_cpymem(b->last, "{\"results\":[", 12);
+
+    for (i = 0; i < n; i++) {
+        result = es_batch_result(batch, i);
+
+        /* an id has no byte to escape, see event.h */
+
+        b->last = ngx_sprintf(b->last, "%s{\"id\":\"%*s\",\"cursor\":\"%s\","
+                              "\"duplicate\":%s}",
+                              i ? "," : "",
+                              result->id.len, result->id.data, result->cursor,
+                              result->duplicate ? "true" : "false");
+
+        if (i == 0 || result->sequence < ctx->first) {
+            ctx->first = result->sequence;
+        }
+
+        ctx->last = ngx_max(ctx->last, result->sequence);
+    }
+
+    b->last = ngx_cpymem(b->last, "]}", 2);
+
+    return b;
+}
+
+
+static void
+ngx_http_eventsync_publish_cleanup(void *data)
+{
+    ngx_http_eventsync_publish_t  *publish = data;
+
+    es_batch_destroy(publish->batch);
+}

@@ -1,0 +1,251 @@
+
+/*
+ * Answers: headers and one buffer.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+static ngx_int_t ngx_http_eventsync_page_headers(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_next_headers(
+    ngx_http_eventsync_ctx_t *ctx);
+
+
+/* in the order of ngx_http_eventsync_format_e */
+
+static ngx_str_t  ngx_http_eventsync_page_types[] = {
+    ngx_string("application/json"),
+    ngx_string("application/cloudevents-batch+json"),
+    ngx_string("application/x-ndjson")
+};
+
+static ngx_str_t  ngx_http_eventsync_page_cache_control =
+    ngx_string("Cache-Control");
+static ngx_str_t  ngx_http_eventsync_private =
+    ngx_string("private, no-cache");
+static ngx_str_t  ngx_http_eventsync_vary = ngx_string("Vary");
+static ngx_str_t  ngx_http_eventsync_accept = ngx_string("Accept");
+static ngx_str_t  ngx_http_eventsync_etag_name = ngx_string("ETag");
+static ngx_str_t  ngx_http_eventsync_link = ngx_string("Link");
+static ngx_str_t  ngx_http_eventsync_next = ngx_string("Eventsync-Next");
+static ngx_str_t  ngx_http_eventsync_more = ngx_string("Eventsync-Has-More");
+static ngx_str_t  ngx_http_eventsync_true = ngx_string("true");
+static ngx_str_t  ngx_http_eventsync_false = ngx_string("false");
+
+
+ngx_int_t
+ngx_http_eventsync_header(ngx_http_request_t *r, ngx_str_t *key,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+    h->key = *key;
+    h->value = *value;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_eventsync_send(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, ngx_buf_t *b)
+{
+    ngx_int_t    rc;
+    ngx_chain_t  out;
+
+    r->headers_out.status = status;
+    r->headers_out.content_type = *type;
+    r->headers_out.content_type_len = type->len;
+    r->headers_out.content_length_n = b->last - b->pos;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b->last_buf = (r == r->main) ? 1 : 0;
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+ngx_int_t
+ngx_http_eventsync_send_page(ngx_http_eventsync_ctx_t *ctx)
+{
+    if (ngx_http_eventsync_page_headers(ctx) != NGX_OK
+        || ngx_http_eventsync_next_headers(ctx) != NGX_OK
+        || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_eventsync_send(ctx->request, NGX_HTTP_OK,
+                                   &ngx_http_eventsync_page_types[ctx->format],
+                                   ctx->out);
+}
+
+
+ngx_int_t
+ngx_http_eventsync_send_not_modified(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (ngx_http_eventsync_page_headers(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
+    r->headers_out.content_length_n = -1;
+    r->header_only = 1;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_send_special(r, NGX_HTTP_LAST);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_page_headers(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_table_elt_t     *h;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+    h->key = ngx_http_eventsync_etag_name;
+    h->value = ctx->etag;
+
+    r->headers_out.etag = h;
+
+    /* the condition was judged before the quota; not once more after it */
+
+    r->disable_not_modified = 1;
+
+    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_page_cache_control,
+                                  &ngx_http_eventsync_private)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_eventsync_header(r, &ngx_http_eventsync_vary,
+                                     &ngx_http_eventsync_accept);
+}
+
+
+/* formats without a place for `next` have it in headers */
+
+static ngx_int_t
+ngx_http_eventsync_next_headers(ngx_http_eventsync_ctx_t *ctx)
+{
+    u_char              *p;
+    ngx_str_t            link;
+    ngx_http_request_t  *r;
+
+    if (ctx->format == NGX_HTTP_EVENTSYNC_JSON) {
+        return NGX_OK;
+    }
+
+    r = ctx->request;
+
+    link.len = sizeof("<?after=>; rel=\"next\"") - 1 + ctx->next.len;
+
+    p = ngx_pnalloc(r->pool, link.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    link.data = p;
+    ngx_sprintf(p, "<?after=%V>; rel=\"next\"", &ctx->next);
+
+    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_link, &link)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_next, &ctx->next)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_eventsync_header(r, &ngx_http_eventsync_more,
+                                     ctx->has_more ? &ngx_http_eventsync_true
+                                                 : &ngx_http_eventsync_false);
+}
+
+
+/* If-None-Match: weak comparison, RFC 9110, section 13.1.2 */
+
+ngx_uint_t
+ngx_http_eventsync_etag_matches(ngx_http_eventsync_ctx_t *ctx)
+{
+    u_char           *p, *last;
+    ngx_table_elt_t  *h;
+
+    h = ctx->request->headers_in.if_none_match;
+
+    if (h == NULL) {
+        return 0;
+    }
+
+    p = h->value.data;
+    last = p + h->value.len;
+
+    if (h->value.len == 1 && *p == '*') {
+        return 1;
+    }
+
+    while (p < last) {
+
+        if (last - p > 2 && p[0] == 'W' && p[1] == '/') {
+            p += 2;
+        }
+
+        if ((size_t) (last - p) >= ctx->etag.len
+            && ngx_memcmp(p, ctx->etag.data, ctx->etag.len) == 0)
+        {
+            return 1;
+        }
+
+        /* entity tags have no comma that we would have made */
+
+        while (p < last && *p != ',') { p++; }
+        while (p < last && (*p == ',' || *p == ' ' || *p == '\t')) { p++; }
+    }
+
+    return 0;
+}
