@@ -13,6 +13,7 @@
 #define ES_IDS_FIRST_BITS  16
 #define ES_IDS_SEQ_BITS    40
 #define ES_IDS_MODE        0660
+#define ES_IDS_DIR_MODE    0770
 #define ES_IDS_BOOT_LEN    40
 
 /* The control file: one page, mapped by every writer. */
@@ -69,7 +70,12 @@ es_ids_open(const char *dir, uint64_t identity, uint64_t published,
         return rc;
     }
 
-    if (mkdir(dir, 0770) != 0 && errno != EEXIST) {
+    /* The mode is a promise to other users of the group, whatever the umask. */
+
+    if (mkdir(dir, ES_IDS_DIR_MODE) == 0) {
+        (void) chmod(dir, ES_IDS_DIR_MODE);
+
+    } else if (errno != EEXIST) {
         return ES_IO;
     }
 

@@ -51,6 +51,7 @@ static const es_env_db_t  es_delivery_dbs[] = {
 static es_rc_t es_format_read(const char *path, es_format_t *format,
     es_problem_t *problem);
 static es_rc_t es_format_write(const char *path, const es_format_t *format);
+static es_rc_t es_store_mkdir(const char *dir, es_problem_t *problem);
 static es_rc_t es_store_open_env(const char *path, const char *name,
     const es_env_db_t *dbs, const es_format_t *format, bool writable,
     bool create, es_env_t **env, es_problem_t *problem);
@@ -82,9 +83,9 @@ es_store_create(const char *path, es_problem_t *problem)
                               "\"%s\" is an eventsync store already", path);
     }
 
-    if (mkdir(path, ES_STORE_DIR_MODE) != 0 && errno != EEXIST) {
-        return es_problem_set(problem, ES_IO, -1, NULL,
-                              "cannot make \"%s\": %s", path, strerror(errno));
+    rc = es_store_mkdir(path, problem);
+    if (rc != ES_OK) {
+        return rc;
     }
 
     format.version = ES_STORE_VERSION;
@@ -124,6 +125,23 @@ es_store_create(const char *path, es_problem_t *problem)
         return es_problem_set(problem, rc, -1, NULL,
                               "cannot write \"%s/format\": %s", path,
                               strerror(errno));
+    }
+
+    return ES_OK;
+}
+
+
+/* The mode is a promise to the group, whatever the umask. */
+
+static es_rc_t
+es_store_mkdir(const char *dir, es_problem_t *problem)
+{
+    if (mkdir(dir, ES_STORE_DIR_MODE) == 0) {
+        (void) chmod(dir, ES_STORE_DIR_MODE);
+
+    } else if (errno != EEXIST) {
+        return es_problem_set(problem, ES_IO, -1, NULL,
+                              "cannot make \"%s\": %s", dir, strerror(errno));
     }
 
     return ES_OK;
@@ -225,9 +243,11 @@ es_store_open_env(const char *path, const char *name, const es_env_db_t *dbs,
 
     (void) snprintf(dir, sizeof(dir), "%s/%s", path, name);
 
-    if (create && mkdir(dir, ES_STORE_DIR_MODE) != 0 && errno != EEXIST) {
-        return es_problem_set(problem, ES_IO, -1, NULL,
-                              "cannot make \"%s\": %s", dir, strerror(errno));
+    if (create) {
+        rc = es_store_mkdir(dir, problem);
+        if (rc != ES_OK) {
+            return rc;
+        }
     }
 
     if (snprintf(file, sizeof(file), "%s/data.mdb", dir) >= (int) sizeof(file)
