@@ -47,8 +47,10 @@ TESTS            ?= t/ $(UNITS)
 PARALLEL          = -j$(shell nproc)
 VERIFIER_VERSION  = 1.0.0
 
-ASAN = BUILD=build-asan OPT="-O1 -g -fno-omit-frame-pointer" \
-       SANITIZE="-fsanitize=address,undefined" NGINX_SRC=/usr/share/nginx/src
+ASAN_BUILD        = build-asan
+ASAN = BUILD=$(ASAN_BUILD) OPT="-O1 -g -fno-omit-frame-pointer" \
+       SANITIZE="-fsanitize=address,undefined" \
+       NGINX_SRC=$(abspath $(ASAN_BUILD))/nginx-plain
 
 LINT_SRC    = $(LIB_SRC) $(DISPATCHER_SRC) $(CTL_SRC) $(BENCH_SRC)
 LINT_FLAGS  = -std=gnu11 -D_GNU_SOURCE -Ishared
@@ -93,7 +95,8 @@ $(BUILD)/%.o: %.c
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 module: $(LIB)
-	BUILD=$(abspath $(BUILD)) SANITIZE="$(SANITIZE)" sh ngx_module/build.sh
+	BUILD=$(abspath $(BUILD)) SANITIZE="$(SANITIZE)" \
+	    NGINX_SRC="$(NGINX_SRC)" sh ngx_module/build.sh
 
 deps:
 	sh ./install-deps.sh
@@ -112,9 +115,10 @@ check:
 check-long:
 	ES_CRASH_ROUNDS=200 $(MAKE) check
 
-# nginx itself is built with the sanitizers too, so that the module runs in a
-# process that has them from the start.
+# nginx itself is built with the sanitizers too, from plain sources, so that
+# the module runs in a process that has them from the start.
 check-asan: deps
+	sh t/nginx-source.sh $(abspath $(ASAN_BUILD))/nginx-plain
 	$(MAKE) $(PARALLEL) $(ASAN) all verifier
 	$(MAKE) $(ASAN) check
 
