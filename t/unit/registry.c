@@ -1,0 +1,502 @@
+/* Partners, keys and endpoints: written, read, loaded. */
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include "registry.h"
+#include "tap.h"
+#include "txn.h"
+
+#define SECRET  "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+#define DIGEST  "00112233445566778899aabbccddeeff" \
+                "00112233445566778899aabbccddeeff"
+#define KEY     "\"partner\":\"acme\",\"digest\":\"" DIGEST "\""
+#define HOOK    "\"partner\":\"acme\",\"url\":\"https://a.example/x\"," \
+                "\"feeds\":[\"orders-acme\"],\"secrets\":[\"" SECRET "\"]"
+
+static char           dir[] = "/tmp/eventsync-registry-XXXXXX";
+static es_store_t    *store;
+static es_problem_t   problem;
+
+
+static es_rc_t
+create(es_kind_t kind, const char *name, const char *json)
+{
+    memset(&problem, 0, sizeof(problem));
+
+    return es_registry_create(store, kind, es_str(name), json, &problem);
+}
+
+
+static es_rc_t
+change(es_kind_t kind, const char *name, const char *json)
+{
+    memset(&problem, 0, sizeof(problem));
+
+    return es_registry_change(store, kind, es_str(name), json, &problem);
+}
+
+
+static es_rc_t
+discard(es_kind_t kind, const char *name)
+{
+    memset(&problem, 0, sizeof(problem));
+
+    return es_registry_remove(store, kind, es_str(name), &problem);
+}
+
+
+static void
+good(es_rc_t rc, const char *name)
+{
+    if (!ok(rc == ES_OK, "%s", name)) {
+        printf("# %s: %s\n", problem.pointer, problem.detail);
+    }
+}
+
+
+static void
+bad(es_rc_t rc, es_rc_t expected, const char *pointer, const char *name)
+{
+    is_int(rc, expected, name);
+    is_str(es_str(problem.pointer), pointer, "the pointer says where");
+    ok(problem.rc == expected && problem.detail[0] != '\0', "the detail: %s",
+       problem.detail);
+}
+
+
+/* A wrong member of an otherwise right record is refused at its place. */
+
+static void
+wrong(es_kind_t kind, const char *rest, const char *member,
+    const char *pointer)
+{
+    char  json[2000];
+
+    (void) snprintf(json, sizeof(json), "{%s%s%s}", rest,
+                    rest[0] ? "," : "", member);
+    bad(create(kind, kind == ES_KIND_KEY ? "bbbbbbbbbb" : "wrong", json),
+        ES_INVALID, pointer, member);
+}
+
+
+static void
+contains(es_kind_t kind, const char *name, const char *text, bool expected)
+{
+    es_buf_t  buf = { NULL, 0, 0 };
+
+    (void) es_registry_get(store, kind, es_str(name), &buf);
+    (void) es_buf_append(&buf, "", 1);
+    ok(buf.data != NULL && (strstr(buf.data, text) != NULL) == expected,
+       "%s has %s%s", name, expected ? "" : "no ", text);
+    es_buf_free(&buf);
+}
+
+
+static void
+test_partner(void)
+{
+    uint64_t  version;
+
+    version = es_registry_version(store);
+    good(create(ES_KIND_PARTNER, "acme",
+                "{\"feeds\":[\"orders-*\",\"prices\"],"
+                "\"publish\":[\"orders-acme\"],\"limits\":{\"poll\":"
+                "{\"rate\":\"60r/m\",\"burst\":10},\"wait\":"
+                "{\"rate\":\"1r/s\"}}}"), "a partner is created");
+    ok(es_registry_version(store) != version, "the version moves");
+    good(create(ES_KIND_PARTNER, "other", "{\"feeds\":null}"), "and another");
+    contains(ES_KIND_PARTNER, "acme", "\"number\":1,\"revision\":1,", true);
+    contains(ES_KIND_PARTNER, "acme", "\"created\":\"20", true);
+    contains(ES_KIND_PARTNER, "other", "\"number\":2,", true);
+    contains(ES_KIND_PARTNER, "other", "feeds", false);
+
+    bad(create(ES_KIND_PARTNER, "acme", "{}"), ES_EXISTS, "", "not twice");
+    bad(create(ES_KIND_PARTNER, "A", "{}"), ES_INVALID, "", "a wrong name");
+    bad(create(ES_KIND_PARTNER, "", "{}"), ES_INVALID, "", "no name");
+    bad(create(ES_KIND_PARTNER, "x", "{"), ES_INVALID, "", "not JSON");
+    bad(create(ES_KIND_PARTNER, "x", "[]"), ES_INVALID, "", "no object");
+    bad(create(ES_KIND_PARTNER, "x", "{\"feeds\":[],\"feeds\":[]}"),
+        ES_INVALID, "", "a member twice");
+
+    wrong(ES_KIND_PARTNER, "", "\"fedes\":[]", "/fedes");
+    wrong(ES_KIND_PARTNER, "", "\"a/b\":1", "/a~1b");
+    wrong(ES_KIND_PARTNER, "", "\"number\":1", "/number");
+    wrong(ES_KIND_PARTNER, "", "\"revision\":1", "/revision");
+    wrong(ES_KIND_PARTNER, "", "\"feeds\":\"x\"", "/feeds");
+    wrong(ES_KIND_PARTNER, "", "\"feeds\":[\"a\",\"B\"]", "/feeds/1");
+    wrong(ES_KIND_PARTNER, "", "\"publish\":[1]", "/publish/0");
+    wrong(ES_KIND_PARTNER, "", "\"disabled\":1", "/disabled");
+    wrong(ES_KIND_PARTNER, "", "\"limits\":[]", "/limits");
+    wrong(ES_KIND_PARTNER, "", "\"limits\":{\"x\":{}}", "/limits/x");
+    wrong(ES_KIND_PARTNER, "", "\"limits\":{\"poll\":1}", "/limits/poll");
+    wrong(ES_KIND_PARTNER, "", "\"limits\":{\"poll\":{}}",
+          "/limits/poll/rate");
+    wrong(ES_KIND_PARTNER, "", "\"limits\":{\"poll\":{\"rate\":\"x\"}}",
+          "/limits/poll/rate");
+    wrong(ES_KIND_PARTNER, "",
+          "\"limits\":{\"poll\":{\"rate\":\"1r/s\",\"burst\":0}}",
+          "/limits/poll/burst");
+    wrong(ES_KIND_PARTNER, "",
+          "\"limits\":{\"poll\":{\"rate\":\"1r/s\",\"brst\":1}}",
+          "/limits/poll/brst");
+}
+
+
+static void
+test_key(void)
+{
+    good(create(ES_KIND_KEY, "aaaaaaaaaa",
+                "{" KEY ",\"scopes\":[\"read\",\"publish\"],"
+                "\"feeds\":[\"orders-acme\"],"
+                "\"expires\":\"2030-01-01T00:00:00Z\"}"), "a key is created");
+    good(create(ES_KIND_KEY, "cccccccccc", "{" KEY ",\"scopes\":[\"read\"]}"),
+         "and another");
+
+    bad(create(ES_KIND_KEY, "short", "{" KEY ",\"scopes\":[\"read\"]}"),
+        ES_INVALID, "", "a name that is no key's id");
+    bad(create(ES_KIND_KEY, "bbbbbbbbbb", "{\"partner\":\"nobody\","
+               "\"digest\":\"" DIGEST "\",\"scopes\":[\"read\"]}"),
+        ES_INVALID, "/partner", "a partner that is not there");
+    wrong(ES_KIND_KEY, "\"digest\":\"" DIGEST "\"", "\"scopes\":[\"read\"]",
+          "/partner");
+    wrong(ES_KIND_KEY, "\"partner\":\"acme\"", "\"scopes\":[\"read\"]",
+          "/digest");
+    wrong(ES_KIND_KEY, "\"partner\":\"acme\"", "\"digest\":\"00\"", "/digest");
+    wrong(ES_KIND_KEY, "\"partner\":\"acme\"", "\"digest\":\""
+          "00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff\"",
+          "/digest");
+    wrong(ES_KIND_KEY, KEY, "\"scopes\":[]", "/scopes");
+    wrong(ES_KIND_KEY, KEY, "\"scopes\":[\"write\"]", "/scopes/0");
+    wrong(ES_KIND_KEY, KEY ",\"scopes\":[\"read\"]", "\"expires\":\"soon\"",
+          "/expires");
+    wrong(ES_KIND_KEY, KEY ",\"scopes\":[\"read\"]", "\"revoked\":1",
+          "/revoked");
+    wrong(ES_KIND_KEY, KEY ",\"scopes\":[\"read\"]", "\"url\":\"x\"", "/url");
+}
+
+
+static void
+test_endpoint(void)
+{
+    good(create(ES_KIND_ENDPOINT, "ep_b",
+                "{" HOOK ",\"types\":[\"order.*\",\"x\"],"
+                "\"subject\":\"a\\\"b\",\"ordering\":\"none\",\"paused\":true,"
+                "\"start\":\"oldest\",\"in_flight\":256,"
+                "\"connect_timeout\":\"2s\",\"timeout\":\"500ms\","
+                "\"schedule\":[\"0\",\"1s\",\"1h30m\"]}"),
+         "an endpoint is created");
+    good(create(ES_KIND_ENDPOINT, "ep_a", "{" HOOK "}"), "and a plain one");
+
+    wrong(ES_KIND_ENDPOINT, "\"partner\":\"acme\"", "\"feeds\":[\"a\"]",
+          "/url");
+    wrong(ES_KIND_ENDPOINT, "\"partner\":\"acme\"",
+          "\"url\":\"https://a.example/\"", "/feeds");
+    wrong(ES_KIND_ENDPOINT, "\"partner\":\"acme\",\"feeds\":[\"a\"]",
+          "\"url\":\"https://a.example/\"", "/secrets");
+    wrong(ES_KIND_ENDPOINT, "\"partner\":\"acme\",\"feeds\":[\"a\"],"
+          "\"secrets\":[\"" SECRET "\"]", "\"url\":\"https://u@a.example/\"",
+          "/url");
+    wrong(ES_KIND_ENDPOINT, "\"partner\":\"nobody\",\"feeds\":[\"a\"],"
+          "\"secrets\":[\"" SECRET "\"]", "\"url\":\"https://a.example/\"",
+          "/partner");
+    wrong(ES_KIND_ENDPOINT, "\"partner\":\"acme\",\"feeds\":[\"a\"],"
+          "\"url\":\"https://a.example/\"", "\"secrets\":[\"whsec_x\"]",
+          "/secrets/0");
+    wrong(ES_KIND_ENDPOINT, "\"partner\":\"acme\",\"feeds\":[\"a\"],"
+          "\"url\":\"https://a.example/\"", "\"secrets\":[\"whsk_6Xb/dCcHpPea"
+          "21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMi"
+          "cMFs6Kvg==\"]", "/secrets");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"types\":[\"a,b\"]", "/types/0");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"types\":[\"a*\"]", "/types");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"types\":[\"\"]", "/types");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"subject\":\"\"", "/subject");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"ordering\":\"key\"", "/ordering");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"paused\":\"no\"", "/paused");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"start\":\"now\"", "/start");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"in_flight\":0", "/in_flight");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"in_flight\":257", "/in_flight");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"in_flight\":\"8\"", "/in_flight");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"timeout\":30", "/timeout");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"timeout\":\"0\"", "/timeout");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"timeout\":\"1h\"", "/timeout");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"connect_timeout\":\"x\"",
+          "/connect_timeout");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"schedule\":[]", "/schedule");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"schedule\":[\"5s\"]", "/schedule");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"schedule\":[\"0\",\"x\"]", "/schedule/1");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"created\":\"x\"", "/created");
+}
+
+
+static void
+check_endpoints(const es_registry_t *registry)
+{
+    size_t                n;
+    const es_endpoint_t  *e, *plain;
+
+    e = es_registry_endpoints(registry, &n);
+    is_int((int64_t) n, 2, "the endpoints are listed");
+    is_str(e[0].name, "ep_a", "in the order of their names");
+
+    plain = es_registry_endpoint(registry, es_lit("ep_a"));
+    e = es_registry_endpoint(registry, es_lit("ep_b"));
+    ok(es_registry_endpoint(registry, es_lit("ep_")) == NULL,
+       "an endpoint that is not there is not found");
+
+    if (!ok(plain != NULL && e != NULL, "those that are, are found")) {
+        return;
+    }
+
+    is_str(plain->url, "https://a.example/x", "a URL");
+    is_int(plain->url.data[plain->url.len], 0, "with a NUL after it");
+    is_str(plain->secrets[0], SECRET, "a secret");
+    is_int(plain->secrets[0].data[plain->secrets[0].len], 0, "with a NUL too");
+    ok(plain->ordering == ES_ORDER_FIFO && !plain->paused
+       && !plain->from_oldest && plain->in_flight == 32
+       && plain->connect_timeout_ms == 10000 && plain->timeout_ms == 30000
+       && es_filter_is_all(&plain->filter), "the defaults");
+    ok(plain->nschedule == 10
+       && plain->schedule_ms[9] == 24 * 3600 * 1000
+       && plain->schedule_ms[0] == 0, "the default schedule");
+    ok(plain->number == 2 && e->number == 1, "the numbers");
+    is_str(plain->partner->name, "acme", "the partner");
+
+    ok(e->ordering == ES_ORDER_NONE && e->paused && e->from_oldest
+       && e->in_flight == 256 && e->connect_timeout_ms == 2000
+       && e->timeout_ms == 500, "what was chosen");
+    ok(e->nschedule == 3 && e->schedule_ms[2] == 5400000, "the schedule");
+    ok(e->filter.ntypes == 2
+       && es_filter_type_matches(&e->filter, es_lit("order.x"))
+       && es_filter_type_matches(&e->filter, es_lit("x"))
+       && !es_filter_type_matches(&e->filter, es_lit("y")), "the types");
+    is_str(e->filter.subject, "a\\\"b", "the subject as in JSON text");
+    ok(es_endpoint_allows(e, es_lit("orders-acme")), "its feed is allowed");
+    ok(!es_endpoint_allows(e, es_lit("prices")), "no other is");
+}
+
+
+static void
+check_keys(const es_registry_t *registry)
+{
+    const es_key_t      *key, *plain;
+    const es_partner_t  *acme;
+
+    acme = es_registry_partner(registry, es_lit("acme"));
+    ok(acme != NULL && acme->number == 1 && !acme->disabled
+       && acme->limited[ES_POLICY_POLL]
+       && acme->limits[ES_POLICY_POLL].interval_us == 1000000
+       && acme->limits[ES_POLICY_POLL].burst == 10
+       && acme->limited[ES_POLICY_WAIT]
+       && acme->limits[ES_POLICY_WAIT].burst == 1
+       && !acme->limited[ES_POLICY_PUBLISH], "a partner with its limits");
+    ok(es_registry_partner(registry, es_lit("acm")) == NULL
+       && es_registry_partner(registry, es_lit("acmee")) == NULL,
+       "no other partner is found");
+
+    key = es_registry_key(registry, "aaaaaaaaaa");
+    plain = es_registry_key(registry, "cccccccccc");
+    ok(es_registry_key(registry, "bbbbbbbbbb") == NULL,
+       "a key that is not there is not found");
+
+    if (!ok(key != NULL && plain != NULL, "those that are, are found")) {
+        return;
+    }
+
+    ok(key->partner == acme && key->digest[0] == 0 && key->digest[1] == 0x11
+       && key->digest[31] == 0xff, "with partner and digest");
+    ok(es_key_allows(key, ES_SCOPE_READ, es_lit("orders-acme")),
+       "a key allows what it and its partner may");
+    ok(es_key_allows(key, ES_SCOPE_PUBLISH, es_lit("orders-acme")),
+       "and publish");
+    ok(es_key_allows(key, ES_SCOPE_READ | ES_SCOPE_PUBLISH,
+                     es_lit("orders-acme")), "and both");
+    ok(!es_key_allows(key, ES_SCOPE_READ, es_lit("orders-x")),
+       "not what only the partner may");
+    ok(!es_key_allows(key, ES_SCOPE_MANAGE, es_lit("orders-acme")),
+       "not another scope");
+    ok(es_key_allows(plain, ES_SCOPE_READ, es_lit("orders-x"))
+       && es_key_allows(plain, ES_SCOPE_READ, es_lit("prices")),
+       "a key without feeds may all of its partner's");
+    ok(!es_key_allows(plain, ES_SCOPE_READ, es_lit("pricess")),
+       "and no more");
+    ok(!es_key_allows(plain, ES_SCOPE_PUBLISH, es_lit("orders-acme")),
+       "nor publish without the scope");
+    ok(es_key_valid(plain, 1) && es_key_valid(key, INT64_C(1893455999999))
+       && !es_key_valid(key, INT64_C(1893456000000)), "a key expires");
+}
+
+
+static void
+test_load(void)
+{
+    es_registry_t  *registry;
+
+    is_int(es_registry_load(store, &registry), ES_OK, "all is loaded");
+    ok(es_registry_loaded_version(registry) == es_registry_version(store),
+       "as of the version");
+    check_endpoints(registry);
+    check_keys(registry);
+    es_registry_free(registry);
+}
+
+
+static void
+test_change(void)
+{
+    es_registry_t         *registry;
+    const es_key_t        *key;
+    const es_endpoint_t   *e;
+
+    good(change(ES_KIND_ENDPOINT, "ep_b", "{\"paused\":false,\"types\":null}"),
+         "an endpoint is changed");
+    contains(ES_KIND_ENDPOINT, "ep_b", "\"paused\":false", true);
+    contains(ES_KIND_ENDPOINT, "ep_b", "types", false);
+    contains(ES_KIND_ENDPOINT, "ep_b", "\"number\":1,\"revision\":2,", true);
+    good(change(ES_KIND_ENDPOINT, "ep_b", "{}"), "or only its revision");
+    contains(ES_KIND_ENDPOINT, "ep_b", "\"revision\":3,", true);
+
+    bad(change(ES_KIND_ENDPOINT, "ep_b", "{\"url\":null}"), ES_INVALID, "/url",
+        "what is required stays");
+    bad(change(ES_KIND_ENDPOINT, "ep_b", "{\"partner\":\"other\"}"),
+        ES_INVALID, "/partner", "the partner does not change");
+    bad(change(ES_KIND_ENDPOINT, "ep_b", "{\"paused\":1}"), ES_INVALID,
+        "/paused", "a wrong value");
+    bad(change(ES_KIND_ENDPOINT, "ep_b", "{\"pausd\":true}"), ES_INVALID,
+        "/pausd", "a wrong name");
+    bad(change(ES_KIND_ENDPOINT, "ep_c", "{}"), ES_NOT_FOUND, "",
+        "an endpoint that is not there");
+    contains(ES_KIND_ENDPOINT, "ep_b", "\"revision\":3,", true);
+    bad(change(ES_KIND_KEY, "aaaaaaaaaa", "{\"digest\":\"00\"}"), ES_INVALID,
+        "/digest", "a key's digest does not change");
+
+    good(change(ES_KIND_KEY, "aaaaaaaaaa",
+                "{\"revoked\":\"2026-01-01T00:00:00Z\"}"), "a key is revoked");
+    good(change(ES_KIND_PARTNER, "acme", "{\"disabled\":true}"),
+         "a partner is disabled");
+
+    (void) es_registry_load(store, &registry);
+    key = es_registry_key(registry, "aaaaaaaaaa");
+    ok(key != NULL && key->revoked_ms == INT64_C(1767225600000),
+       "and that is loaded");
+    ok(key != NULL && !es_key_valid(key, 0)
+       && !es_key_allows(key, ES_SCOPE_READ, es_lit("orders-acme")),
+       "a disabled partner's key is worth nothing");
+    e = es_registry_endpoint(registry, es_lit("ep_b"));
+    ok(e != NULL && e->revision == 3 && e->filter.ntypes == 0 && !e->paused,
+       "the endpoint's change too");
+    ok(e != NULL && !es_endpoint_allows(e, es_lit("orders-acme")),
+       "and it is sent nothing");
+    es_registry_free(registry);
+}
+
+
+static void
+test_names(void)
+{
+    char  name[64];
+
+    is_int(es_registry_next(store, ES_KIND_ENDPOINT, es_null_str, name), ES_OK,
+           "names are listed");
+    is_str(es_str(name), "ep_a", "the first");
+    is_int(es_registry_next(store, ES_KIND_ENDPOINT, es_lit("ep_a"), name),
+           ES_OK, "and the next");
+    is_str(es_str(name), "ep_b", "in order");
+    is_int(es_registry_next(store, ES_KIND_ENDPOINT, es_lit("ep_b"), name),
+           ES_NOT_FOUND, "until the last");
+    is_int(es_registry_next(store, ES_KIND_ENDPOINT, es_lit("ep_aa"), name),
+           ES_OK, "also from a name that is gone");
+    is_str(es_str(name), "ep_b", "to the one after it");
+    is_int(es_registry_next(store, ES_KIND_PARTNER, es_lit("other"), name),
+           ES_NOT_FOUND, "kinds end where they end");
+}
+
+
+static void
+test_remove(void)
+{
+    es_buf_t  buf = { NULL, 0, 0 };
+
+    bad(discard(ES_KIND_PARTNER, "acme"), ES_CONFLICT, "",
+        "a partner with keys stays");
+    good(discard(ES_KIND_KEY, "aaaaaaaaaa"), "a key is removed");
+    good(discard(ES_KIND_KEY, "cccccccccc"), "and the other");
+    bad(discard(ES_KIND_KEY, "cccccccccc"), ES_NOT_FOUND, "", "not twice");
+    bad(discard(ES_KIND_PARTNER, "acme"), ES_CONFLICT, "",
+        "a partner with endpoints stays");
+    good(discard(ES_KIND_ENDPOINT, "ep_a"), "an endpoint is removed");
+    good(discard(ES_KIND_ENDPOINT, "ep_b"), "and the other");
+    good(discard(ES_KIND_PARTNER, "acme"), "a partner is removed");
+    is_int(es_registry_get(store, ES_KIND_PARTNER, es_lit("acme"), &buf),
+           ES_NOT_FOUND, "and is gone");
+    good(create(ES_KIND_PARTNER, "acme", "{}"), "one of its name can come");
+    contains(ES_KIND_PARTNER, "acme", "\"number\":3,", true);
+}
+
+
+static void
+clean(const char *path)
+{
+    char            file[600];
+    DIR            *d;
+    struct dirent  *entry;
+
+    d = opendir(path);
+
+    while (d != NULL && (entry = readdir(d)) != NULL) {
+        if (entry->d_name[0] == '.') {
+            continue;
+        }
+
+        (void) snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
+        if (unlink(file) != 0) {
+            clean(file);
+        }
+    }
+
+    if (d != NULL) {
+        (void) closedir(d);
+    }
+
+    (void) rmdir(path);
+}
+
+
+int
+main(void)
+{
+    es_registry_t  *registry;
+
+    if (mkdtemp(dir) == NULL
+        || es_store_create(dir, &problem) != ES_OK
+        || es_store_open(dir, ES_STORE_ADMIN, &store, &problem) != ES_OK)
+    {
+        printf("Bail out! %s\n", problem.detail);
+        return 1;
+    }
+
+    is_int(es_registry_load(store, &registry), ES_OK,
+           "an empty registry is loaded");
+    ok(es_registry_key(registry, "aaaaaaaaaa") == NULL, "with nothing in it");
+    es_registry_free(registry);
+
+    test_partner();
+    test_key();
+    test_endpoint();
+    test_load();
+    test_change();
+    test_names();
+    test_remove();
+
+    es_store_close(store);
+
+    if (es_store_open(dir, ES_STORE_READ, &store, &problem) == ES_OK) {
+        bad(create(ES_KIND_PARTNER, "x", "{}"), ES_DENIED, "",
+            "a store not open for it is not written");
+        es_store_close(store);
+    }
+
+    clean(dir);
+
+    return done();
+}
