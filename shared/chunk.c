@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include "chunk.h"
+#include "hash.h"
 
 #define ES_MID_SEQUENCE  ",\"sequence\":\""
 #define ES_MID_CURSOR    "\",\"cursor\":\""
@@ -75,9 +76,9 @@ es_bytype_key(uint32_t feed, uint32_t type, uint8_t key[ES_BYTYPE_KEY_LEN])
 uint64_t
 es_chunk_hash(uint32_t feed, uint64_t last, const void *value, size_t size)
 {
-    return XXH3_64bits_withSeed((const char *) value + sizeof(uint64_t),
-                                size - sizeof(uint64_t),
-                                ((uint64_t) feed << 40) ^ last);
+    return es_hash_long((const char *) value + sizeof(uint64_t),
+                        size - sizeof(uint64_t),
+                        ((uint64_t) feed << 40) ^ last);
 }
 
 

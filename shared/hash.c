@@ -1,0 +1,14 @@
+#include <xxhash.h>
+
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h>
+#endif
+
+#include "hash.h"
+
+
+uint64_t
+es_hash_long(const void *data, size_t len, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(data, len, seed);
+}
