@@ -417,10 +417,32 @@ test_syntax(void)
 }
 
 
+/* An event with an extension of so many escaped characters. */
+
+static es_rc_t
+add_escapes(unsigned n)
+{
+    es_rc_t   rc;
+    es_buf_t  json = { NULL, 0, 0 };
+
+    (void) es_buf_printf(&json, "{%s,\"x\":\"", HEAD);
+
+    while (n-- > 0) {
+        (void) es_buf_append(&json, "\\u0041", 6);
+    }
+
+    (void) es_buf_append(&json, "\"}", 2);
+    rc = add(json.data, json.len);
+    es_buf_free(&json);
+
+    return rc;
+}
+
+
 static void
 test_sizes(void)
 {
-    char      json[20000], id[140], tail[3000];
+    char      json[2000], id[140], tail[3000];
     size_t    size;
 
     memset(id, 'a', sizeof(id));
@@ -442,17 +464,9 @@ test_sizes(void)
     is_problem(add(json, strlen(json)), ES_TOO_LARGE, "/subject",
                "a subject of 1025");
 
-    memset(json, 0, sizeof(json));
-    (void) strcpy(json, "{" HEAD ",\"x\":\"");
-    for (size = 0; size < 1024; size++) {
-        (void) strcat(json, "\\u0041");
-    }
-    (void) strcat(json, "\"}");
-    is_int(add(json, strlen(json)), ES_OK,
-           "1024 escapes are 1024 bytes");
-    json[strlen(json) - 2] = '\0';
-    (void) strcat(json, "\\u0041\"}");
-    is_problem(add(json, strlen(json)), ES_TOO_LARGE, "/x", "1025 are not");
+    is_int(add_escapes(1024), ES_OK, "1024 escapes are 1024 bytes");
+    is_problem(add_escapes(1025), ES_TOO_LARGE, "/x", "1025 are not");
+    is_problem(add_escapes(9999), ES_TOO_LARGE, "/x", "nor very many");
 
     (void) strcpy(json, "{" HEAD "," TIME ",\"data\":\"0123456789\"}");
     is_int(add(json, strlen(json)), ES_OK, "an event");

@@ -42,7 +42,7 @@ shown(const char *text)
     size_t       i;
     static char  line[80];
 
-    for (i = 0; text[i] != '\0' && i < sizeof(line) - 1; i++) {
+    for (i = 0; i < sizeof(line) - 1 && text[i] != '\0'; i++) {
         line[i] = text[i] >= 0x20 && text[i] < 0x7f && text[i] != '#'
                   ? text[i] : '?';
     }
