@@ -24,6 +24,7 @@ typedef struct {
     uint64_t  matched;         /* last sequence that matched: prevcursor */
     unsigned  npending;
     uint64_t  pending[ES_INFLIGHT_MAX];
+    uint64_t  pending_prev[ES_INFLIGHT_MAX];    /* sent as prevcursor */
 } es_progress_t;
 
 typedef struct {
@@ -108,6 +109,9 @@ es_rc_t es_changes_stop(es_changes_t *c, const es_stop_t *stop);
 es_rc_t es_changes_heartbeat(es_changes_t *c, int64_t now_ms);
 /* Forgets everything of an endpoint that was removed. */
 es_rc_t es_changes_forget(es_changes_t *c, uint32_t endpoint);
+/* Forgets progress and retries on a feed that it is no longer sent. */
+es_rc_t es_changes_forget_feed(es_changes_t *c, uint32_t endpoint,
+    uint32_t feed);
 
 /* One durable commit.  Blocks for the disk: call it from a helper thread.
    On failure nothing was written and the set is as it was. */

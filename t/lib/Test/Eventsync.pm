@@ -481,7 +481,7 @@ sub stop_nginx {
 }
 
 # Webhooks to receivers on this machine need plain http and loopback allowed.
-our @DISPATCHER_OPTS = ('--allow-http', '--allow=127.0.0.0/8');
+our @DISPATCHER_OPTS = ('--allow-http', '--allow-address=127.0.0.0/8');
 
 sub run_dispatcher {
     my ($self, @opts) = @_;

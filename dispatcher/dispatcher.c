@@ -1,0 +1,372 @@
+/*
+ * dispatcher.c - start, ticks, stop.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "dispatcher.h"
+
+#define ES_GRACE_S  30
+
+static const int  es_signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP };
+
+
+static void
+es_dispatcher_end(es_dispatcher_t *d)
+{
+    ev_break(d->loop.ev, EVBREAK_ALL);
+}
+
+
+static void
+es_on_look_timer(struct ev_loop *ev, ev_timer *w, int revents)
+{
+    (void) ev;
+    (void) w;
+    (void) revents;
+}
+
+
+static void
+es_on_wake(struct ev_loop *ev, ev_io *w, int revents)
+{
+    es_dispatcher_t  *d;
+
+    (void) ev;
+    (void) revents;
+
+    d = w->data;
+    es_wake_drain(d->wake_fd);
+    d->look = true;
+}
+
+
+static void
+es_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
+{
+    es_dispatcher_t  *d;
+
+    (void) ev;
+    (void) revents;
+
+    d = w->data;
+
+    /* A writer killed before it rang is noticed here. */
+
+    d->look = true;
+
+    es_recorder_retry(d);
+    es_targets_tick(d);
+    es_lanes_due(d);
+
+    if (!d->halted) {
+        es_record(d, es_changes_heartbeat(d->recorder.filling, d->alive_ms));
+    }
+}
+
+
+static void
+es_on_tock(struct ev_loop *ev, ev_timer *w, int revents)
+{
+    es_dispatcher_t  *d;
+
+    (void) revents;
+
+    d = w->data;
+
+    if (d->nwaiting == 0) {
+        ev_timer_stop(ev, w);
+        return;
+    }
+
+    es_lanes_due(d);
+}
+
+
+static void
+es_on_grace(struct ev_loop *ev, ev_timer *w, int revents)
+{
+    es_dispatcher_t  *d;
+
+    (void) ev;
+    (void) revents;
+
+    d = w->data;
+    es_log_line(ES_LOG_WARN, "%u deliveries have not ended in %d s; they are "
+                "sent again by the next start", d->in_flight, ES_GRACE_S);
+    es_dispatcher_end(d);
+}
+
+
+static void
+es_on_signal(struct ev_loop *ev, ev_signal *w, int revents)
+{
+    es_dispatcher_t  *d;
+
+    (void) revents;
+
+    d = w->data;
+
+    if (w->signum == SIGHUP) {
+        d->look = true;
+        return;
+    }
+
+    if (d->stopping) {
+        es_log_line(ES_LOG_WARN, "signal %d again: ending at once, %u "
+                    "deliveries in flight", w->signum, d->in_flight);
+        _exit(1);
+    }
+
+    es_log_line(ES_LOG_INFO, "signal %d: stopping, %u deliveries in flight",
+                w->signum, d->in_flight);
+    d->stopping = true;
+
+    ev_timer_set(&d->grace, ES_GRACE_S, 0);
+    ev_timer_start(ev, &d->grace);
+}
+
+
+/* After all of a turn's work: ends the loop when nothing is in flight. */
+
+static void
+es_on_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
+{
+    es_dispatcher_t  *d;
+
+    (void) ev;
+    (void) revents;
+
+    d = w->data;
+
+    if (d->stopping && d->in_flight == 0) {
+        es_dispatcher_end(d);
+    }
+}
+
+
+static void
+es_dispatcher_watch(es_dispatcher_t *d)
+{
+    size_t           i;
+    struct ev_loop  *ev;
+
+    ev = d->loop.ev;
+
+    ev_init(&d->look_timer, es_on_look_timer);
+    ev_init(&d->grace, es_on_grace);
+    d->grace.data = d;
+
+    ev_timer_init(&d->tick, es_on_tick, 1, 1);
+    d->tick.data = d;
+    ev_timer_start(ev, &d->tick);
+
+    ev_timer_init(&d->tock, es_on_tock, 0, 0.1);
+    d->tock.data = d;
+
+    ev_prepare_init(&d->ending, es_on_prepare);
+    d->ending.data = d;
+    ev_set_priority(&d->ending, EV_MINPRI);
+    ev_prepare_start(ev, &d->ending);
+
+    for (i = 0; i < sizeof(es_signals) / sizeof(es_signals[0]); i++) {
+        ev_signal_init(&d->signals[i], es_on_signal, es_signals[i]);
+        d->signals[i].data = d;
+        ev_signal_start(ev, &d->signals[i]);
+    }
+
+    ev_io_init(&d->wake, es_on_wake, d->wake_fd, EV_READ);
+    d->wake.data = d;
+    ev_io_start(ev, &d->wake);
+}
+
+
+/* Connections, and some for the store, the resolver, names. */
+
+static void
+es_dispatcher_files(es_dispatcher_t *d)
+{
+    rlim_t         need;
+    struct rlimit  limit;
+
+    need = d->options.max_connections + 256;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need) {
+        return;
+    }
+
+    limit.rlim_cur = limit.rlim_max < need ? limit.rlim_max : need;
+    (void) setrlimit(RLIMIT_NOFILE, &limit);
+
+    if (limit.rlim_cur < need) {
+        d->options.max_connections = limit.rlim_cur > 512
+                                     ? (unsigned) limit.rlim_cur - 256
+                                     : (unsigned) limit.rlim_cur / 2;
+        es_log_line(ES_LOG_WARN, "the limit of open files, %llu, allows %u "
+                    "connections", (unsigned long long) limit.rlim_cur,
+                    d->options.max_connections);
+    }
+}
+
+
+static es_rc_t
+es_dispatcher_open(es_dispatcher_t *d)
+{
+    es_rc_t       rc;
+    es_problem_t  problem;
+
+    rc = es_store_open(d->options.store, ES_STORE_DELIVER | ES_STORE_PUBLISH,
+                       &d->store, &problem);
+    if (rc != ES_OK) {
+        es_log_line(ES_LOG_ERROR, "cannot open the store: %s",
+                    problem.detail);
+        return rc;
+    }
+
+    rc = es_delivery_own(d->store);
+
+    if (rc == ES_EXISTS) {
+        es_log_line(ES_LOG_ERROR, "another dispatcher runs on the store "
+                    "\"%s\"", d->options.store);
+
+    } else if (rc != ES_OK) {
+        es_log_line(ES_LOG_ERROR, "cannot lock the store \"%s\": %s",
+                    d->options.store, strerror(errno));
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_pid_write(const char *path)
+{
+    FILE  *f;
+
+    f = fopen(path, "we");
+
+    if (f == NULL
+        || fprintf(f, "%ld\n", (long) getpid()) < 0
+        || fclose(f) != 0)
+    {
+        es_log_line(ES_LOG_ERROR, "cannot write \"%s\": %s", path,
+                    strerror(errno));
+        return ES_IO;
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_dispatcher_start(es_dispatcher_t *d)
+{
+    es_rc_t  rc;
+
+    rc = es_dispatcher_open(d);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (d->options.pid_file != NULL) {
+        rc = es_pid_write(d->options.pid_file);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    es_dispatcher_files(d);
+
+    d->wake_fd = -1;
+
+    rc = es_loop_init(d);
+
+    if (rc == ES_OK) {
+        rc = es_wake_open(d->store, &d->wake_fd);
+    }
+
+    if (rc == ES_OK) {
+        es_dispatcher_watch(d);
+        rc = es_recorder_start(d);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_targets_load(d);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_janitor_start(d);
+    }
+
+    if (rc != ES_OK) {
+        es_log_line(ES_LOG_ERROR, "cannot start: %s", es_strerror(rc));
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_dispatcher_stop(es_dispatcher_t *d)
+{
+    es_rc_t  rc;
+
+    es_janitor_finish(d);
+
+    rc = es_recorder_finish(d);
+    if (rc != ES_OK) {
+        es_log_line(ES_LOG_ERROR, "cannot write delivery state: %s; what was "
+                    "delivered last is sent again by the next start",
+                    es_strerror(rc));
+    }
+
+    es_targets_done(d);
+    es_loop_done(d);
+
+    if (d->wake_fd != -1) {
+        (void) close(d->wake_fd);
+    }
+
+    if (d->options.pid_file != NULL) {
+        (void) unlink(d->options.pid_file);
+    }
+
+    es_store_close(d->store);
+
+    return rc;
+}
+
+
+es_rc_t
+es_dispatcher_run(es_dispatcher_t *d)
+{
+    es_rc_t  rc;
+
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        es_log_line(ES_LOG_ERROR, "libcurl cannot start");
+        return ES_NOMEM;
+    }
+
+    rc = es_dispatcher_start(d);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    es_log_line(ES_LOG_INFO, "eventsync-dispatcher %s on \"%s\"", ES_VERSION,
+                d->options.store);
+
+    (void) ev_run(d->loop.ev, 0);
+
+    rc = es_dispatcher_stop(d);
+
+    if (rc == ES_OK) {
+        es_log_line(ES_LOG_INFO, "stopped");
+    }
+
+    curl_global_cleanup();
+
+    return rc;
+}

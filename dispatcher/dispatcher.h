@@ -1,0 +1,332 @@
+/*
+ * dispatcher.h - the process that tails the log and sends webhooks.
+ *
+ * The natural way of a delivery, one file each:
+ *
+ *     target.c   which endpoints there are, and what feeds they are sent
+ *     lane.c     select: what an endpoint is sent next of a feed
+ *     send.c     one attempt: body, signature, headers, libcurl
+ *     judge.c    its outcome: success, retry, dead letter, stop
+ *     recorder.c what of all that goes to disk, committed by a helper thread
+ *
+ * Everything runs on the loop's thread but es_delivery_commit() (recorder.c)
+ * and retention (janitor.c).  Nothing waits for the disk or a receiver.
+ */
+
+#ifndef ES_DISPATCHER_H
+#define ES_DISPATCHER_H
+
+#include <curl/curl.h>
+#include <ev.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "clock.h"
+#include "delivery.h"
+#include "reader.h"
+#include "registry.h"
+#include "signature.h"
+#include "wake.h"
+
+#include "egress.h"
+#include "item.h"
+#include "log.h"
+#include "saved.h"
+
+#ifndef ES_VERSION
+#define ES_VERSION  "0.1.0"
+#endif
+
+#define ES_BODY_FIRST     256      /* bytes of a response that are recorded */
+#define ES_BODY_READ      65536    /* bytes of a response that are read */
+#define ES_HEADERS_READ   65536    /* bytes of its headers, status lines too */
+#define ES_RETRIES_MAX    1000     /* per endpoint; no fresh events beyond */
+#define ES_RETRY_AFTER_MAX_MS  (24 * 3600 * 1000)
+
+typedef struct es_dispatcher  es_dispatcher_t;
+typedef struct es_source      es_source_t;
+typedef struct es_target      es_target_t;
+typedef struct es_lane        es_lane_t;
+typedef struct es_send        es_send_t;
+
+typedef struct {
+    const char  *store;
+    const char  *ca_file;
+    const char  *pid_file;
+    bool         allow_http;
+    es_egress_t  egress;
+    unsigned     max_connections;
+    uint32_t     commit_ms;
+    uint32_t     attempts_ms;      /* how long attempts are kept */
+} es_options_t;
+
+/* A feed, and who is sent it. */
+struct es_source {
+    es_feed_t             feed;
+    uint64_t              round;       /* of the read that `feed` is from */
+    uint64_t              seen;        /* look that found it last */
+    char                  header[sizeof("eventsync-feed: ") + ES_FEED_MAX];
+    TAILQ_HEAD(, es_lane) lanes;
+};
+
+/* One feed of one endpoint: what has its own order and its own progress. */
+struct es_lane {
+    es_target_t          *target;
+    es_source_t          *source;
+    TAILQ_ENTRY(es_lane)  in_source;
+    TAILQ_ENTRY(es_lane)  in_target;
+    TAILQ_ENTRY(es_lane)  in_ready;
+    TAILQ_ENTRY(es_lane)  in_dirty;
+    TAILQ_HEAD(, es_send) sends;       /* in flight */
+    char                  epoch[ES_EPOCH_MAX + 1];
+    uint64_t              position;    /* taken from the log up to here */
+    uint64_t              matched;     /* last one that matched */
+    es_item_t            *waiting;     /* not in flight: retries, and what was
+                                          in flight when the last run ended */
+    size_t                nwaiting;
+    size_t                waiting_cap;
+    size_t                npending;    /* of them, those without a record */
+    int64_t               due_ms;      /* the least next_ms of `waiting` */
+    int64_t               stuck_ms;    /* damaged record: not before */
+    bool                  ready;
+    bool                  dirty;
+    bool                  moved;       /* position only, since last commit */
+};
+
+/* An endpoint. */
+struct es_target {
+    uint32_t               number;
+    const es_endpoint_t   *conf;       /* of the present picture */
+    uint64_t               revision;   /* that the rest was made from */
+    uint64_t               seen;       /* sync that found it last */
+    char                   name[ES_FEED_MAX + 1];
+    es_signer_t           *signers[ES_SECRETS_MAX];
+    unsigned               nsigners;
+    bool                   stopped;
+    uint64_t               stopped_revision;
+    bool                   full;       /* a lane found no room in flight */
+    unsigned               in_flight;
+    unsigned               retrying;   /* of them, those that failed before */
+    unsigned               retries;    /* retry records of all lanes */
+    double                 window;     /* in flight at most, adapting */
+    int64_t                throttled_us;   /* monotonic: none before */
+    int64_t                used_us;    /* monotonic: last send */
+    unsigned               failures;   /* in a row */
+    TAILQ_HEAD(, es_lane)  lanes;
+    TAILQ_HEAD(, es_send)  idle;       /* made and not in flight */
+};
+
+/* Header lines of a request, in the order of the list. */
+enum {
+    ES_HEAD_TYPE = 0,
+    ES_HEAD_AGENT,
+    ES_HEAD_EXPECT,
+    ES_HEAD_ID,
+    ES_HEAD_TIMESTAMP,
+    ES_HEAD_SIGNATURE,
+    ES_HEAD_ATTEMPT,
+    ES_HEAD_FEED,
+    ES_HEAD_TRACE,             /* linked only when the event has one */
+    ES_HEADS
+};
+
+/* One attempt in flight, and its reused memory. */
+struct es_send {
+    es_dispatcher_t       *d;
+    es_target_t           *target;
+    es_lane_t             *lane;
+    TAILQ_ENTRY(es_send)   link;       /* in the lane's, or the idle list */
+    CURL                  *easy;
+    uint64_t               revision;   /* of the endpoint, that it is set to */
+    es_item_t              item;
+    es_buf_t               body;
+    bool                   retry;      /* counted in target->retrying */
+    int64_t                sent_ms;
+    int64_t                sent_us;    /* monotonic */
+
+    /* The answer so far. */
+    bool                   refused;    /* an address that is not allowed */
+    bool                   overflow;   /* headers over their limit */
+    size_t                 header_bytes;
+    size_t                 read_bytes;
+    unsigned               first_len;
+    char                   first[ES_BODY_FIRST];
+    char                   retry_after[64];
+
+    struct curl_slist      heads[ES_HEADS];
+    char                   id[160];
+    char                   timestamp[48];
+    char                   signature[32 + ES_SECRETS_MAX * ES_SIGNATURE_MAX];
+    char                   attempt[48];
+    char                   trace[80];
+};
+
+/* What became of an attempt. */
+typedef struct {
+    es_attempt_class_t  klass;
+    int32_t             status;
+    bool                success;
+    bool                gone;          /* 410 */
+    bool                throttle;      /* 429, 502, 504 */
+    int64_t             retry_after_ms;    /* -1: none */
+} es_outcome_t;
+
+/* One watched descriptor. */
+typedef struct {
+    ev_io  io;
+    int    wanted;             /* what libcurl asks for; 0: nothing */
+    bool   ours;               /* closed by es_loop_close() only */
+} es_watch_t;
+
+typedef struct {
+    struct ev_loop  *ev;
+    CURLM           *multi;
+    es_watch_t     **watches;  /* by descriptor */
+    size_t           nwatches;
+    bool             kick;     /* libcurl wants to run at once */
+    ev_timer         timer;    /* libcurl's */
+    ev_prepare       prepare;
+    ev_idle          idle;     /* runs while there is work left */
+} es_loop_t;
+
+typedef struct {
+    pthread_t        thread;
+    pthread_mutex_t  lock;
+    pthread_cond_t   cond;
+    bool             started;
+    bool             handed;       /* `committing` is the thread's */
+    bool             quit;
+    es_rc_t          rc;           /* of the last commit */
+    int              error;        /* its errno */
+
+    /* The loop's. */
+    es_changes_t    *filling;
+    es_changes_t    *committing;
+    bool             busy;
+    bool             due;          /* commit again as soon as it can be */
+    bool             failed;       /* `committing` waits to be tried again */
+    uint64_t         commits;
+    ev_async         done;
+    ev_timer         timer;
+    TAILQ_HEAD(, es_lane)  dirty;
+} es_recorder_t;
+
+typedef struct {
+    pthread_t        thread;
+    pthread_mutex_t  lock;
+    pthread_cond_t   cond;
+    bool             started;
+    bool             quit;
+} es_janitor_t;
+
+struct es_dispatcher {
+    es_options_t           options;
+    es_store_t            *store;
+    es_loop_t              loop;
+    es_recorder_t          recorder;
+    es_janitor_t           janitor;
+
+    es_registry_t         *registry;
+    uint64_t               registry_version;   /* that was looked at */
+    es_saved_t             saved;      /* until it is taken over */
+    int64_t                alive_ms;   /* wall clock of the last look at both */
+    bool                   look;       /* the bell rang */
+    uint64_t               looks;
+    uint64_t               syncs;
+    uint64_t               rounds;     /* of reading */
+
+    es_target_t          **targets;    /* by number */
+    size_t                 ntargets;
+    es_source_t          **sources;    /* by number */
+    size_t                 nsources;
+    TAILQ_HEAD(, es_lane)  ready;
+
+    unsigned               in_flight;
+    size_t                 nwaiting;   /* items of all lanes */
+    bool                   halted;     /* the recorder cannot write */
+    bool                   stopping;
+
+    int                    wake_fd;
+    ev_io                  wake;
+    int64_t                look_us;    /* monotonic: no look before */
+    ev_timer               look_timer;
+    ev_timer               tick;       /* each second */
+    ev_timer               tock;       /* ten a second, while items wait */
+    ev_timer               grace;
+    ev_prepare             ending;
+    ev_signal              signals[4];
+};
+
+/* loop.c - libcurl's multi-socket interface on libev. */
+es_rc_t es_loop_init(es_dispatcher_t *d);
+void es_loop_done(es_dispatcher_t *d);
+/* Callbacks for easy handles: opens what egress allows; closes. */
+curl_socket_t es_loop_open(void *ctx, curlsocktype purpose,
+    struct curl_sockaddr *addr);
+int es_loop_close(void *ctx, curl_socket_t fd);
+
+/* target.c */
+es_rc_t es_targets_load(es_dispatcher_t *d);
+void es_targets_done(es_dispatcher_t *d);
+/* Takes in changes of the registry and of the log. */
+void es_targets_look(es_dispatcher_t *d);
+void es_target_stop(es_dispatcher_t *d, es_target_t *target,
+    const char *reason);
+void es_targets_tick(es_dispatcher_t *d);
+
+/* lane.c */
+es_lane_t *es_lane_create(es_dispatcher_t *d, es_target_t *target,
+    es_source_t *source);
+void es_lane_destroy(es_dispatcher_t *d, es_lane_t *lane);
+/* Compares with the feed as it is: another epoch, events no longer kept. */
+void es_lane_check(es_dispatcher_t *d, es_lane_t *lane);
+void es_lane_restart(es_dispatcher_t *d, es_lane_t *lane, uint64_t position);
+void es_lane_wait(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item);
+void es_lane_wake(es_dispatcher_t *d, es_lane_t *lane);
+void es_lane_dirty(es_dispatcher_t *d, es_lane_t *lane);
+/* Wakes lanes with items that have become due. */
+void es_lanes_due(es_dispatcher_t *d);
+/* Sends whatever can be; true when more could be done at once. */
+bool es_lanes_pump(es_dispatcher_t *d);
+
+/* send.c */
+es_send_t *es_send_get(es_dispatcher_t *d, es_target_t *target);
+/* Signs and hands to libcurl; `event` dies with its transaction. */
+es_rc_t es_send_start(es_send_t *send, es_lane_t *lane, const es_item_t *item,
+    const es_event_t *event);
+/* Takes it from libcurl and from its lane; keeps it for the next one. */
+void es_send_end(es_send_t *send);
+void es_send_destroy(es_send_t *send);
+
+/* judge.c */
+void es_judge(es_send_t *send, CURLcode result);
+
+/* schedule.c */
+int64_t es_schedule_delay(const es_endpoint_t *endpoint, es_str_t id,
+    uint32_t attempts);
+int64_t es_retry_after_ms(const char *value, int64_t now_ms);
+
+/* recorder.c */
+es_rc_t es_recorder_start(es_dispatcher_t *d);
+/* There is something to commit within the interval. */
+void es_recorder_touch(es_dispatcher_t *d);
+void es_recorder_retry(es_dispatcher_t *d);
+/* Commits all that there is, and ends the thread. */
+es_rc_t es_recorder_finish(es_dispatcher_t *d);
+
+/* The set that takes changes now; never fails but by ending the process, as
+   memory that cannot be had must not lose what was done. */
+void es_record(es_dispatcher_t *d, es_rc_t rc);
+
+/* janitor.c - retention, readers of dead processes. */
+es_rc_t es_janitor_start(es_dispatcher_t *d);
+void es_janitor_finish(es_dispatcher_t *d);
+
+/* dispatcher.c - start, ticks, stop. */
+es_rc_t es_dispatcher_run(es_dispatcher_t *d);
+
+/* options.c - exits when it has to. */
+void es_options_parse(int argc, char **argv, es_options_t *options);
+
+#endif /* ES_DISPATCHER_H */

@@ -1,0 +1,20 @@
+/*
+ * item.h - an event between being taken from the log and being done with.
+ */
+
+#ifndef ES_ITEM_H
+#define ES_ITEM_H
+
+#include "base.h"
+
+typedef struct {
+    uint64_t  sequence;
+    uint64_t  prev;            /* sequence sent as prevcursor */
+    int64_t   next_ms;         /* wall clock of the next attempt */
+    int64_t   first_ms;        /* of the first attempt; 0: none yet */
+    uint32_t  attempts;        /* made so far */
+    int32_t   status;          /* of the last one */
+    bool      recorded;        /* has a retry record; else it is pending */
+} es_item_t;
+
+#endif /* ES_ITEM_H */

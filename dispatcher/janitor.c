@@ -1,0 +1,177 @@
+/*
+ * janitor.c - what has to be done now and then, in a thread of its own: it
+ * waits for the disk and for other writers.
+ *
+ * Retention of the feeds, retention of attempts, and the reader slots of
+ * processes that died, which would keep pages of the log from being used
+ * again.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "dispatcher.h"
+
+#define ES_JANITOR_S       2
+#define ES_EXPIRE_MAX      10000   /* attempts in one commit */
+#define ES_REAP_ROUNDS     5
+
+static void *es_janitor_main(void *ctx);
+
+
+es_rc_t
+es_janitor_start(es_dispatcher_t *d)
+{
+    es_janitor_t  *janitor;
+
+    janitor = &d->janitor;
+
+    (void) pthread_mutex_init(&janitor->lock, NULL);
+    (void) pthread_cond_init(&janitor->cond, NULL);
+
+    if (pthread_create(&janitor->thread, NULL, es_janitor_main, d) != 0) {
+        return ES_IO;
+    }
+
+    janitor->started = true;
+
+    return ES_OK;
+}
+
+
+void
+es_janitor_finish(es_dispatcher_t *d)
+{
+    es_janitor_t  *janitor;
+
+    janitor = &d->janitor;
+
+    if (!janitor->started) {
+        return;
+    }
+
+    (void) pthread_mutex_lock(&janitor->lock);
+    janitor->quit = true;
+    (void) pthread_cond_signal(&janitor->cond);
+    (void) pthread_mutex_unlock(&janitor->lock);
+
+    (void) pthread_join(janitor->thread, NULL);
+    janitor->started = false;
+}
+
+
+/* The next feed after `name` that keeps more than it should. */
+
+static es_rc_t
+es_janitor_next(es_store_t *store, char *name, uint64_t *oldest)
+{
+    es_rc_t    rc, judged;
+    es_txn_t  *txn;
+    es_feed_t  feed;
+
+    rc = es_txn_begin(store, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    while ((rc = es_feed_next(txn, es_str(name), &feed)) == ES_OK) {
+        memcpy(name, feed.name, sizeof(feed.name));
+
+        if (feed.retain_count == 0
+            && feed.retain_bytes == 0
+            && feed.retain_ms == 0)
+        {
+            continue;
+        }
+
+        judged = es_feed_retained(txn, &feed, es_clock_ms(), oldest);
+
+        if (judged != ES_OK) {
+            es_log_line(ES_LOG_ERROR, "cannot apply retention to feed \"%s\": "
+                        "%s", name, es_strerror(judged));
+
+        } else if (*oldest > feed.oldest) {
+            break;
+        }
+    }
+
+    es_txn_end(txn);
+
+    return rc;
+}
+
+
+static void
+es_janitor_trim(es_dispatcher_t *d)
+{
+    char      name[ES_FEED_MAX + 1];
+    es_rc_t   rc;
+    uint64_t  oldest;
+
+    name[0] = '\0';
+
+    while (es_janitor_next(d->store, name, &oldest) == ES_OK) {
+        rc = es_feed_trim(d->store, es_str(name), oldest);
+
+        if (rc != ES_OK && rc != ES_NOT_FOUND) {
+            es_log_line(ES_LOG_ERROR, "cannot apply retention to feed \"%s\": "
+                        "%s", name, es_strerror(rc));
+        }
+    }
+}
+
+
+static void *
+es_janitor_main(void *ctx)
+{
+    int               dead;
+    es_rc_t           rc;
+    unsigned          round;
+    struct timespec   until;
+    es_janitor_t     *janitor;
+    es_dispatcher_t  *d;
+
+    d = ctx;
+    janitor = &d->janitor;
+
+    (void) pthread_mutex_lock(&janitor->lock);
+
+    for (round = 0; !janitor->quit; round++) {
+        (void) pthread_mutex_unlock(&janitor->lock);
+
+        es_janitor_trim(d);
+
+        rc = es_delivery_expire(d->store,
+                                es_clock_ms() - d->options.attempts_ms,
+                                ES_EXPIRE_MAX);
+        if (rc != ES_OK) {
+            es_log_line(ES_LOG_ERROR, "cannot expire attempts: %s",
+                        es_strerror(rc));
+        }
+
+        if (round % ES_REAP_ROUNDS == 0) {
+            dead = es_store_reap_readers(d->store);
+            if (dead > 0) {
+                es_log_line(ES_LOG_INFO, "freed %d reader slots of processes "
+                            "that died", dead);
+            }
+        }
+
+        (void) pthread_mutex_lock(&janitor->lock);
+
+        (void) clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += ES_JANITOR_S;
+
+        while (!janitor->quit
+               && pthread_cond_timedwait(&janitor->cond, &janitor->lock,
+                                         &until) != ETIMEDOUT)
+        {
+            /* void */
+        }
+    }
+
+    (void) pthread_mutex_unlock(&janitor->lock);
+
+    return NULL;
+}

@@ -1,0 +1,336 @@
+/*
+ * judge.c - what an attempt's outcome means for the event and the endpoint.
+ *
+ *     2xx                    delivered; the answer's body matters no more
+ *     410                    the endpoint is stopped until it is changed; the
+ *                            event waits with it
+ *     anything else          tried again by the schedule; 429 and 503 may ask
+ *                            for longer by Retry-After; 429, 502 and 504 also
+ *                            lower how many are in flight
+ *     the schedule's end     a dead letter; the next event goes on
+ */
+
+#include <stdio.h>
+
+#include "dispatcher.h"
+
+#define ES_THROTTLE_MS  1000
+
+
+static es_attempt_class_t
+es_judge_class(const es_send_t *send, CURLcode result)
+{
+    switch (result) {
+
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return ES_ATTEMPT_DNS;
+
+    case CURLE_COULDNT_CONNECT:
+        return send->refused ? ES_ATTEMPT_ADDRESS : ES_ATTEMPT_CONNECT;
+
+    case CURLE_UNSUPPORTED_PROTOCOL:
+
+        /* Also what an answer that is not HTTP/1 comes to. */
+
+        return !send->d->options.allow_http
+               && strncmp(send->target->conf->url.data, "http:", 5) == 0
+               ? ES_ATTEMPT_ADDRESS : ES_ATTEMPT_PROTOCOL;
+
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_SHUTDOWN_FAILED:
+    case CURLE_USE_SSL_FAILED:
+        return ES_ATTEMPT_TLS;
+
+    case CURLE_OPERATION_TIMEDOUT:
+        return ES_ATTEMPT_TIMEOUT;
+
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_PARTIAL_FILE:
+        return ES_ATTEMPT_RESET;
+
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_WRITE_ERROR:
+    case CURLE_BAD_CONTENT_ENCODING:
+        return ES_ATTEMPT_PROTOCOL;
+
+    default:
+        return ES_ATTEMPT_INTERNAL;
+    }
+}
+
+
+/* A final status that has come counts, whatever became of the body. */
+
+static void
+es_judge_outcome(const es_send_t *send, CURLcode result, es_outcome_t *o)
+{
+    long  status;
+
+    memset(o, 0, sizeof(es_outcome_t));
+    o->retry_after_ms = -1;
+
+    status = 0;
+    (void) curl_easy_getinfo(send->easy, CURLINFO_RESPONSE_CODE, &status);
+
+    if (status < 200 || status > 999 || send->overflow) {
+        o->klass = send->overflow ? ES_ATTEMPT_PROTOCOL
+                   : result == CURLE_OK ? ES_ATTEMPT_PROTOCOL
+                                        : es_judge_class(send, result);
+        return;
+    }
+
+    o->status = (int32_t) status;
+
+    if (status < 300) {
+        o->success = true;
+        return;
+    }
+
+    o->klass = status < 400 ? ES_ATTEMPT_REDIRECT : ES_ATTEMPT_STATUS;
+    o->gone = status == 410;
+    o->throttle = status == 429 || status == 502 || status == 504;
+
+    if ((status == 429 || status == 503) && send->retry_after[0] != '\0') {
+        o->retry_after_ms = es_retry_after_ms(send->retry_after,
+                                              es_clock_ms());
+    }
+}
+
+
+static void
+es_judge_attempt(es_send_t *send, const es_outcome_t *o)
+{
+    long              connects;
+    int64_t           latency_us;
+    es_attempt_t      attempt;
+    es_dispatcher_t  *d;
+
+    d = send->d;
+    connects = 0;
+    (void) curl_easy_getinfo(send->easy, CURLINFO_NUM_CONNECTS, &connects);
+    latency_us = es_clock_mono_us() - send->sent_us;
+
+    attempt.endpoint = send->target->number;
+    attempt.feed = send->lane->source->feed.number;
+    attempt.sequence = send->item.sequence;
+    attempt.time_ms = send->sent_ms;
+    attempt.latency_us = latency_us < UINT32_MAX ? (uint32_t) latency_us
+                                                 : UINT32_MAX;
+    attempt.attempt = send->item.attempts + 1;
+    attempt.status = o->status;
+    attempt.klass = (uint8_t) o->klass;
+    attempt.reused = connects == 0 && o->status != 0;
+    attempt.body_len = (uint16_t) send->first_len;
+    memcpy(attempt.body, send->first, send->first_len);
+
+    es_record(d, es_changes_attempt(d->recorder.filling, &attempt));
+}
+
+
+/* The event needs no record of its own any more. */
+
+static void
+es_judge_done(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
+{
+    if (item->recorded) {
+        lane->target->retries--;
+        es_record(d, es_changes_retry_done(d->recorder.filling,
+                                           lane->target->number,
+                                           lane->source->feed.number,
+                                           item->sequence));
+    }
+}
+
+
+static void
+es_judge_retry(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
+    int64_t next_ms)
+{
+    es_retry_t  retry;
+
+    if (!item->recorded) {
+        item->recorded = true;
+        lane->target->retries++;
+    }
+
+    item->next_ms = next_ms;
+
+    retry.endpoint = lane->target->number;
+    retry.feed = lane->source->feed.number;
+    retry.sequence = item->sequence;
+    retry.attempts = item->attempts;
+    retry.status = item->status;
+    retry.next_ms = next_ms;
+    retry.first_ms = item->first_ms;
+    retry.prevcursor = item->prev;
+
+    es_record(d, es_changes_retry(d->recorder.filling, &retry));
+    es_lane_wait(d, lane, item);
+}
+
+
+static void
+es_judge_dead(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item,
+    const es_outcome_t *o)
+{
+    es_dead_t  dead;
+
+    es_judge_done(d, lane, item);
+
+    dead.endpoint = lane->target->number;
+    dead.feed = lane->source->feed.number;
+    dead.sequence = item->sequence;
+    dead.time_ms = es_clock_ms();
+    dead.attempts = item->attempts;
+    dead.status = item->status;
+    dead.klass = (uint8_t) o->klass;
+
+    es_record(d, es_changes_dead(d->recorder.filling, &dead));
+
+    es_log_line(ES_LOG_WARN, "endpoint %s: event %s-%llu of feed \"%s\" is a "
+                "dead letter after %u attempts, the last: %s, status %d",
+                lane->target->name, lane->epoch,
+                (unsigned long long) item->sequence, lane->source->feed.name,
+                item->attempts, es_attempt_class_name(o->klass), o->status);
+}
+
+
+/* Half as many in flight, and a pause; each success then adds a little. */
+
+static void
+es_judge_throttle(es_target_t *target, const es_outcome_t *o)
+{
+    int64_t  until_us, pause_ms;
+
+    if (!o->throttle && o->retry_after_ms < 0) {
+        return;
+    }
+
+    target->window = target->window > 2 ? target->window / 2 : 1;
+
+    pause_ms = o->retry_after_ms > ES_THROTTLE_MS ? o->retry_after_ms
+                                                  : ES_THROTTLE_MS;
+    until_us = es_clock_mono_us() + pause_ms * 1000;
+
+    if (until_us > target->throttled_us) {
+        target->throttled_us = until_us;
+    }
+}
+
+
+static void
+es_judge_success(es_target_t *target)
+{
+    if (target->window < target->conf->in_flight) {
+        target->window += 1 / target->window;
+    }
+
+    if (target->failures > 0) {
+        es_log_line(ES_LOG_INFO, "endpoint %s: delivered again, after %u "
+                    "failed attempts", target->name, target->failures);
+        target->failures = 0;
+    }
+}
+
+
+static void
+es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
+    es_str_t id, const es_outcome_t *o)
+{
+    char          reason[64];
+    int64_t       delay_ms, now_ms;
+    es_target_t  *target;
+
+    target = lane->target;
+    now_ms = es_clock_ms();
+
+    es_log_line(target->failures++ == 0 ? ES_LOG_INFO : ES_LOG_DEBUG,
+                "endpoint %s: attempt %u of event %s-%llu of feed \"%s\" "
+                "failed: %s, status %d", target->name, item->attempts,
+                lane->epoch, (unsigned long long) item->sequence,
+                lane->source->feed.name, es_attempt_class_name(o->klass),
+                o->status);
+
+    if (o->gone) {
+
+        /* At least one attempt is left for when it is changed. */
+
+        if (item->attempts >= target->conf->nschedule) {
+            item->attempts = target->conf->nschedule - 1;
+        }
+
+        es_judge_retry(d, lane, item, now_ms);
+        (void) snprintf(reason, sizeof(reason), "410 Gone");
+        es_target_stop(d, target, reason);
+        return;
+    }
+
+    es_judge_throttle(target, o);
+
+    delay_ms = es_schedule_delay(target->conf, id, item->attempts);
+
+    if (delay_ms < 0) {
+        es_judge_dead(d, lane, item, o);
+        return;
+    }
+
+    if (o->retry_after_ms > delay_ms) {
+        delay_ms = o->retry_after_ms;
+    }
+
+    es_judge_retry(d, lane, item, now_ms + delay_ms);
+}
+
+
+void
+es_judge(es_send_t *send, CURLcode result)
+{
+    es_str_t          id;
+    es_lane_t        *lane, *other;
+    es_item_t         item;
+    es_target_t      *target;
+    es_outcome_t      outcome;
+    es_dispatcher_t  *d;
+
+    d = send->d;
+    lane = send->lane;
+    target = send->target;
+
+    es_judge_outcome(send, result, &outcome);
+    es_judge_attempt(send, &outcome);
+
+    item = send->item;
+    item.attempts++;
+    item.status = outcome.status;
+    item.first_ms = item.first_ms ? item.first_ms : send->sent_ms;
+
+    if (outcome.success) {
+        es_judge_success(target);
+        es_judge_done(d, lane, &item);
+
+    } else {
+        id = es_str(send->id + sizeof("webhook-id: ") - 1);
+        es_judge_failure(d, lane, &item, id, &outcome);
+    }
+
+    es_send_end(send);
+    es_lane_dirty(d, lane);
+    es_lane_wake(d, lane);
+
+    if (target->full) {
+        target->full = false;
+
+        TAILQ_FOREACH(other, &target->lanes, in_target) {
+            es_lane_wake(d, other);
+        }
+    }
+}

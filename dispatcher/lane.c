@@ -1,0 +1,557 @@
+/*
+ * lane.c - select: what an endpoint is sent next of a feed.
+ *
+ * A lane has taken the log up to `position`.  What it took and is not done
+ * with is either in flight or waiting: a retry, which has a record of its own
+ * on disk, or something that was in flight when the last run ended, which is
+ * listed with the progress as pending until it has an outcome.
+ *
+ * Ready lanes queue, and each has one turn at a time, so that no endpoint
+ * keeps another one waiting.
+ */
+
+#include "dispatcher.h"
+
+#define ES_PUMP_TURNS   512        /* before the loop looks at sockets again */
+#define ES_STUCK_MS     60000
+
+static void es_lane_forget(es_dispatcher_t *d, es_lane_t *lane);
+
+
+es_lane_t *
+es_lane_create(es_dispatcher_t *d, es_target_t *target, es_source_t *source)
+{
+    es_lane_t  *lane;
+
+    lane = calloc(1, sizeof(es_lane_t));
+    if (lane == NULL) {
+        es_record(d, ES_NOMEM);
+        abort();
+    }
+
+    lane->target = target;
+    lane->source = source;
+    memcpy(lane->epoch, source->feed.epoch, sizeof(lane->epoch));
+    lane->due_ms = INT64_MAX;
+    TAILQ_INIT(&lane->sends);
+    TAILQ_INSERT_TAIL(&source->lanes, lane, in_source);
+    TAILQ_INSERT_TAIL(&target->lanes, lane, in_target);
+
+    return lane;
+}
+
+
+void
+es_lane_destroy(es_dispatcher_t *d, es_lane_t *lane)
+{
+    es_lane_forget(d, lane);
+
+    if (lane->ready) {
+        TAILQ_REMOVE(&d->ready, lane, in_ready);
+    }
+
+    if (lane->dirty) {
+        TAILQ_REMOVE(&d->recorder.dirty, lane, in_dirty);
+    }
+
+    TAILQ_REMOVE(&lane->source->lanes, lane, in_source);
+    TAILQ_REMOVE(&lane->target->lanes, lane, in_target);
+    free(lane->waiting);
+    free(lane);
+}
+
+
+/* Drops what is in flight or waiting. */
+
+static void
+es_lane_forget(es_dispatcher_t *d, es_lane_t *lane)
+{
+    size_t      i;
+    es_send_t  *send;
+
+    while ((send = TAILQ_FIRST(&lane->sends)) != NULL) {
+        if (send->item.recorded) {
+            lane->target->retries--;
+        }
+
+        es_send_end(send);
+    }
+
+    for (i = 0; i < lane->nwaiting; i++) {
+        if (lane->waiting[i].recorded) {
+            lane->target->retries--;
+        }
+    }
+
+    d->nwaiting -= lane->nwaiting;
+    lane->nwaiting = 0;
+    lane->npending = 0;
+    lane->due_ms = INT64_MAX;
+}
+
+
+void
+es_lane_restart(es_dispatcher_t *d, es_lane_t *lane, uint64_t position)
+{
+    es_lane_forget(d, lane);
+    es_record(d, es_changes_forget_feed(d->recorder.filling,
+                                        lane->target->number,
+                                        lane->source->feed.number));
+
+    memcpy(lane->epoch, lane->source->feed.epoch, sizeof(lane->epoch));
+    lane->position = position;
+    lane->matched = position;
+    es_lane_dirty(d, lane);
+}
+
+
+void
+es_lane_check(es_dispatcher_t *d, es_lane_t *lane)
+{
+    const es_feed_t  *feed;
+
+    feed = &lane->source->feed;
+
+    if (strcmp(lane->epoch, feed->epoch) != 0) {
+        es_log_line(ES_LOG_WARN, "feed \"%s\" was reset: endpoint %s goes on "
+                    "from the beginning of epoch %s; it had come to %s-%llu, "
+                    "with %zu events not delivered", feed->name,
+                    lane->target->name, feed->epoch, lane->epoch,
+                    (unsigned long long) lane->position, lane->nwaiting);
+        es_lane_restart(d, lane, feed->oldest - 1);
+        return;
+    }
+
+    if (lane->position + 1 < feed->oldest) {
+        es_log_line(ES_LOG_WARN, "retention of feed \"%s\" has overtaken "
+                    "endpoint %s: %llu events after %s-%llu are not kept and "
+                    "not delivered", feed->name, lane->target->name,
+                    (unsigned long long) (feed->oldest - 1 - lane->position),
+                    lane->epoch, (unsigned long long) lane->position);
+        lane->position = feed->oldest - 1;
+        lane->matched = lane->position;
+        es_lane_dirty(d, lane);
+    }
+}
+
+
+void
+es_lane_wait(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
+{
+    size_t      cap;
+    es_item_t  *waiting;
+
+    if (lane->nwaiting == lane->waiting_cap) {
+        cap = lane->waiting_cap ? lane->waiting_cap * 2 : 4;
+
+        waiting = realloc(lane->waiting, cap * sizeof(es_item_t));
+        if (waiting == NULL) {
+            es_record(d, ES_NOMEM);
+            return;
+        }
+
+        lane->waiting = waiting;
+        lane->waiting_cap = cap;
+    }
+
+    lane->waiting[lane->nwaiting++] = *item;
+    lane->npending += !item->recorded;
+    d->nwaiting++;
+
+    if (item->next_ms < lane->due_ms) {
+        lane->due_ms = item->next_ms;
+    }
+
+    if (!ev_is_active(&d->tock)) {
+        ev_timer_again(d->loop.ev, &d->tock);
+    }
+}
+
+
+static void
+es_lane_unwait(es_dispatcher_t *d, es_lane_t *lane, size_t i)
+{
+    lane->npending -= !lane->waiting[i].recorded;
+    lane->waiting[i] = lane->waiting[--lane->nwaiting];
+    d->nwaiting--;
+
+    lane->due_ms = INT64_MAX;
+
+    for (i = 0; i < lane->nwaiting; i++) {
+        if (lane->waiting[i].next_ms < lane->due_ms) {
+            lane->due_ms = lane->waiting[i].next_ms;
+        }
+    }
+}
+
+
+void
+es_lane_wake(es_dispatcher_t *d, es_lane_t *lane)
+{
+    if (!lane->ready) {
+        lane->ready = true;
+        TAILQ_INSERT_TAIL(&d->ready, lane, in_ready);
+    }
+}
+
+
+void
+es_lane_dirty(es_dispatcher_t *d, es_lane_t *lane)
+{
+    if (!lane->dirty) {
+        lane->dirty = true;
+        TAILQ_INSERT_TAIL(&d->recorder.dirty, lane, in_dirty);
+    }
+
+    es_recorder_touch(d);
+}
+
+
+/* A time further away than any delay was written by a clock that has since
+   been set back. */
+
+static bool
+es_due(int64_t next_ms, int64_t now_ms)
+{
+    return next_ms <= now_ms
+           || (next_ms != INT64_MAX
+               && next_ms - now_ms > (int64_t) UINT32_MAX * 2);
+}
+
+
+void
+es_lanes_due(es_dispatcher_t *d)
+{
+    size_t        i;
+    int64_t       now_ms, now_us;
+    es_lane_t    *lane;
+    es_target_t  *target;
+
+    now_ms = es_clock_ms();
+    now_us = es_clock_mono_us();
+
+    for (i = 0; i < d->ntargets; i++) {
+        target = d->targets[i];
+
+        if (target == NULL || target->throttled_us > now_us) {
+            continue;
+        }
+
+        TAILQ_FOREACH(lane, &target->lanes, in_target) {
+            if (target->throttled_us != 0
+                || (lane->nwaiting > 0 && es_due(lane->due_ms, now_ms))
+                || (lane->stuck_ms != 0 && es_due(lane->stuck_ms, now_ms)))
+            {
+                es_lane_wake(d, lane);
+            }
+        }
+
+        target->throttled_us = 0;
+    }
+}
+
+
+/* The one to be sent next of those waiting: in `fifo` the first in sequence,
+   otherwise the first that was due. */
+
+static size_t
+es_lane_first(const es_lane_t *lane, bool fifo)
+{
+    size_t            i, first;
+    const es_item_t  *a, *b;
+
+    first = 0;
+
+    for (i = 1; i < lane->nwaiting; i++) {
+        a = &lane->waiting[i];
+        b = &lane->waiting[first];
+
+        if ((fifo || a->next_ms == b->next_ms) ? a->sequence < b->sequence
+                                               : a->next_ms < b->next_ms)
+        {
+            first = i;
+        }
+    }
+
+    return first;
+}
+
+
+static bool
+es_target_open(const es_dispatcher_t *d, const es_target_t *target)
+{
+    return !d->halted
+           && !d->stopping
+           && !target->stopped
+           && !target->conf->paused
+           && target->nsigners > 0
+           && !target->conf->partner->disabled
+           && target->throttled_us == 0;
+}
+
+
+static void
+es_lane_stuck(es_lane_t *lane, uint64_t sequence, es_rc_t rc)
+{
+    lane->stuck_ms = es_clock_ms() + ES_STUCK_MS;
+
+    es_log_line(ES_LOG_ERROR, "cannot read event %s-%llu of feed \"%s\" for "
+                "endpoint %s: %s; trying again in %d s", lane->epoch,
+                (unsigned long long) sequence, lane->source->feed.name,
+                lane->target->name, es_strerror(rc), ES_STUCK_MS / 1000);
+}
+
+
+/* An event that retention has taken before its retry. */
+
+static void
+es_lane_lost(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
+{
+    es_dead_t  dead;
+
+    es_log_line(ES_LOG_WARN, "retention of feed \"%s\" has taken event "
+                "%s-%llu before endpoint %s had it, after %u attempts",
+                lane->source->feed.name, lane->epoch,
+                (unsigned long long) item->sequence, lane->target->name,
+                item->attempts);
+
+    dead.endpoint = lane->target->number;
+    dead.feed = lane->source->feed.number;
+    dead.sequence = item->sequence;
+    dead.time_ms = es_clock_ms();
+    dead.attempts = item->attempts;
+    dead.status = item->status;
+    dead.klass = ES_ATTEMPT_INTERNAL;
+    es_record(d, es_changes_dead(d->recorder.filling, &dead));
+
+    if (item->recorded) {
+        lane->target->retries--;
+        es_record(d, es_changes_retry_done(d->recorder.filling, dead.endpoint,
+                                           dead.feed, item->sequence));
+    }
+
+    es_lane_dirty(d, lane);
+}
+
+
+/* True when the lane's turn did something, so that it may have another. */
+
+static bool
+es_lane_again(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, size_t i)
+{
+    es_rc_t     rc;
+    es_item_t   item;
+    es_send_t  *send;
+    es_event_t  event;
+
+    item = lane->waiting[i];
+
+    rc = es_event_get(txn, &lane->source->feed, item.sequence, &event);
+
+    if (rc == ES_NOT_FOUND) {
+        es_lane_unwait(d, lane, i);
+        es_lane_lost(d, lane, &item);
+        return true;
+    }
+
+    if (rc != ES_OK) {
+        es_lane_stuck(lane, item.sequence, rc);
+        return false;
+    }
+
+    send = es_send_get(d, lane->target);
+
+    rc = send ? es_send_start(send, lane, &item, &event) : ES_NOMEM;
+    if (rc != ES_OK) {
+        es_lane_stuck(lane, item.sequence, rc);
+        return false;
+    }
+
+    es_lane_unwait(d, lane, i);
+
+    return true;
+}
+
+
+static bool
+es_lane_fresh(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
+{
+    es_rc_t              rc;
+    uint64_t             scanned;
+    es_item_t            item;
+    es_send_t           *send;
+    es_event_t           event;
+    const es_filter_t   *filter;
+
+    if (lane->position >= lane->source->feed.last) {
+        return false;
+    }
+
+    filter = &lane->target->conf->filter;
+
+    rc = es_event_next(txn, &lane->source->feed, lane->position, filter,
+                       &event, &scanned);
+
+    if (rc == ES_NOT_FOUND) {
+        lane->position = scanned;
+        lane->moved = true;
+        return true;
+    }
+
+    if (rc != ES_OK) {
+        es_lane_stuck(lane, scanned, rc);
+        return false;
+    }
+
+    memset(&item, 0, sizeof(item));
+    item.sequence = event.sequence;
+    item.prev = es_filter_is_all(filter) ? event.sequence - 1 : lane->matched;
+
+    send = es_send_get(d, lane->target);
+
+    rc = send ? es_send_start(send, lane, &item, &event) : ES_NOMEM;
+    if (rc != ES_OK) {
+        es_lane_stuck(lane, event.sequence, rc);
+        return false;
+    }
+
+    lane->position = event.sequence;
+    lane->matched = event.sequence;
+
+    return true;
+}
+
+
+/* The feed as this read sees it; false when it is gone, which the next look
+   at the log takes in. */
+
+static bool
+es_source_refresh(es_dispatcher_t *d, es_txn_t *txn, es_source_t *source)
+{
+    es_feed_t  feed;
+
+    if (source->round == d->rounds) {
+        return true;
+    }
+
+    if (es_feed_get(txn, es_str(source->feed.name), &feed) != ES_OK
+        || feed.number != source->feed.number)
+    {
+        return false;
+    }
+
+    source->feed = feed;
+    source->round = d->rounds;
+
+    return true;
+}
+
+
+/* Failed events have half of the places, or all when nothing else is there:
+   many that fail must not hold back those that would not. */
+
+static bool
+es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
+{
+    bool          fifo, due, fresh;
+    int64_t       now_ms;
+    size_t        i;
+    es_target_t  *target;
+
+    target = lane->target;
+    fifo = target->conf->ordering == ES_ORDER_FIFO;
+
+    if (!es_target_open(d, target)) {
+        return false;
+    }
+
+    if (fifo ? !TAILQ_EMPTY(&lane->sends)
+             : target->in_flight >= (unsigned) target->window)
+    {
+        target->full = !fifo;
+        return false;
+    }
+
+    if (!es_source_refresh(d, txn, lane->source)) {
+        return false;
+    }
+
+    es_lane_check(d, lane);
+
+    now_ms = lane->nwaiting > 0 || lane->stuck_ms != 0 ? es_clock_ms() : 0;
+
+    if (lane->stuck_ms != 0) {
+        if (!es_due(lane->stuck_ms, now_ms)) {
+            return false;
+        }
+
+        lane->stuck_ms = 0;
+    }
+
+    if (fifo) {
+        if (lane->nwaiting == 0) {
+            return es_lane_fresh(d, txn, lane);
+        }
+
+        i = es_lane_first(lane, true);
+        return es_due(lane->waiting[i].next_ms, now_ms)
+               && es_lane_again(d, txn, lane, i);
+    }
+
+    due = lane->nwaiting > 0 && es_due(lane->due_ms, now_ms);
+    fresh = lane->npending == 0
+            && target->retries < ES_RETRIES_MAX
+            && lane->position < lane->source->feed.last;
+
+    if (due && (!fresh || target->retrying < 1 + target->window / 2)) {
+        return es_lane_again(d, txn, lane, es_lane_first(lane, false));
+    }
+
+    return fresh && es_lane_fresh(d, txn, lane);
+}
+
+
+bool
+es_lanes_pump(es_dispatcher_t *d)
+{
+    int         turns;
+    es_rc_t     rc;
+    es_txn_t   *txn;
+    es_lane_t  *lane;
+
+    if (TAILQ_EMPTY(&d->ready)
+        || d->stopping
+        || d->halted
+        || d->in_flight >= d->options.max_connections)
+    {
+        return false;
+    }
+
+    rc = es_txn_begin(d->store, &txn);
+    if (rc != ES_OK) {
+        es_log_line(ES_LOG_ERROR, "cannot read the log: %s", es_strerror(rc));
+        return false;
+    }
+
+    d->rounds++;
+
+    for (turns = 0; turns < ES_PUMP_TURNS; turns++) {
+        lane = TAILQ_FIRST(&d->ready);
+
+        if (lane == NULL || d->in_flight >= d->options.max_connections) {
+            break;
+        }
+
+        TAILQ_REMOVE(&d->ready, lane, in_ready);
+        lane->ready = false;
+
+        if (es_lane_turn(d, txn, lane)) {
+            es_lane_wake(d, lane);
+        }
+    }
+
+    es_txn_end(txn);
+
+    return !TAILQ_EMPTY(&d->ready)
+           && d->in_flight < d->options.max_connections;
+}

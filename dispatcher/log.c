@@ -1,0 +1,59 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+
+static const char  *es_log_names[] = { "error", "warn", "info", "debug" };
+
+/* Set once, before there are threads. */
+static es_log_level_t  es_log_level = ES_LOG_INFO;
+
+
+int
+es_log_set(const char *name)
+{
+    unsigned  i;
+
+    for (i = 0; i < sizeof(es_log_names) / sizeof(es_log_names[0]); i++) {
+        if (strcmp(name, es_log_names[i]) == 0) {
+            es_log_level = (es_log_level_t) i;
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* One write a line, so that lines of threads do not mix. */
+
+void
+es_log_line(es_log_level_t level, const char *fmt, ...)
+{
+    int      n, m;
+    char     line[1024];
+    va_list  args;
+    ssize_t  written;
+
+    if (level > es_log_level) {
+        return;
+    }
+
+    es_time_print(es_clock_ms(), line);
+    n = ES_TIME_LEN;
+    n += snprintf(line + n, sizeof(line) - (size_t) n, " %s: ",
+                  es_log_names[level]);
+
+    va_start(args, fmt);
+    m = vsnprintf(line + n, sizeof(line) - (size_t) n - 1, fmt, args);
+    va_end(args);
+
+    n += m < (int) sizeof(line) - n - 1 ? m : (int) sizeof(line) - n - 2;
+    line[n++] = '\n';
+
+    written = write(STDERR_FILENO, line, (size_t) n);
+    (void) written;
+}

@@ -1,0 +1,359 @@
+/*
+ * loop.c - libcurl's multi-socket interface on libev.
+ *
+ * A kept connection goes from "wanted" to "not wanted" and back with each
+ * request.  Telling the kernel each time would cost two system calls a
+ * delivery, so a descriptor of ours stays watched until it closes, or becomes
+ * readable while nobody wants it.  Descriptors that are libcurl's own (the
+ * resolver's) are closed without a word, and are not watched any longer than
+ * asked for.
+ */
+
+#include <unistd.h>
+
+#include "dispatcher.h"
+
+#define ES_LOOP_TURNS  64
+
+static int es_loop_on_socket(CURL *easy, curl_socket_t fd, int what,
+    void *ctx, void *unused);
+static int es_loop_on_timer(CURLM *multi, long ms, void *ctx);
+static void es_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents);
+static void es_loop_timer(struct ev_loop *ev, ev_timer *w, int revents);
+
+
+static void
+es_loop_idle(struct ev_loop *ev, ev_idle *w, int revents)
+{
+    (void) ev;
+    (void) w;
+    (void) revents;
+}
+
+
+es_rc_t
+es_loop_init(es_dispatcher_t *d)
+{
+    es_loop_t  *loop;
+
+    loop = &d->loop;
+
+    loop->ev = ev_loop_new(EVFLAG_AUTO);
+    loop->multi = curl_multi_init();
+
+    if (loop->ev == NULL || loop->multi == NULL) {
+        return ES_NOMEM;
+    }
+
+    ev_prepare_init(&loop->prepare, es_loop_prepare);
+    loop->prepare.data = d;
+    ev_prepare_start(loop->ev, &loop->prepare);
+
+    ev_idle_init(&loop->idle, es_loop_idle);
+    ev_init(&loop->timer, es_loop_timer);
+    loop->timer.data = d;
+
+    (void) curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION,
+                             es_loop_on_socket);
+    (void) curl_multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, d);
+    (void) curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION,
+                             es_loop_on_timer);
+    (void) curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, d);
+    (void) curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS,
+                             (long) d->options.max_connections);
+    (void) curl_multi_setopt(loop->multi, CURLMOPT_PIPELINING,
+                             (long) CURLPIPE_NOTHING);
+
+    return ES_OK;
+}
+
+
+/* After the last easy handle: closing connections still calls back. */
+
+void
+es_loop_done(es_dispatcher_t *d)
+{
+    size_t      i;
+    es_loop_t  *loop;
+
+    loop = &d->loop;
+
+    if (loop->multi != NULL) {
+        (void) curl_multi_cleanup(loop->multi);
+    }
+
+    for (i = 0; i < loop->nwatches; i++) {
+        if (loop->watches[i] != NULL) {
+            ev_io_stop(loop->ev, &loop->watches[i]->io);
+            free(loop->watches[i]);
+        }
+    }
+
+    free(loop->watches);
+
+    if (loop->ev != NULL) {
+        ev_loop_destroy(loop->ev);
+    }
+}
+
+
+static void
+es_loop_on_io(struct ev_loop *ev, ev_io *io, int revents)
+{
+    int               running;
+    es_watch_t       *watch;
+    es_dispatcher_t  *d;
+
+    d = io->data;
+    watch = (es_watch_t *) io;
+
+    /* An idle connection that its other end closes: libcurl finds out when it
+       next looks at it. */
+
+    if (watch->wanted == 0) {
+        ev_io_stop(ev, io);
+        return;
+    }
+
+    (void) curl_multi_socket_action(d->loop.multi, io->fd,
+                      ((revents & EV_READ) ? CURL_CSELECT_IN : 0)
+                      | ((revents & EV_WRITE) ? CURL_CSELECT_OUT : 0)
+                      | ((revents & EV_ERROR) ? CURL_CSELECT_ERR : 0),
+                      &running);
+}
+
+
+static es_watch_t *
+es_loop_watch(es_dispatcher_t *d, int fd)
+{
+    size_t         n;
+    es_loop_t     *loop;
+    es_watch_t   **watches;
+
+    loop = &d->loop;
+
+    if ((size_t) fd >= loop->nwatches) {
+        n = (size_t) fd + 64;
+
+        watches = realloc(loop->watches, n * sizeof(es_watch_t *));
+        if (watches == NULL) {
+            return NULL;
+        }
+
+        memset(watches + loop->nwatches, 0,
+               (n - loop->nwatches) * sizeof(es_watch_t *));
+        loop->watches = watches;
+        loop->nwatches = n;
+    }
+
+    if (loop->watches[fd] == NULL) {
+        loop->watches[fd] = calloc(1, sizeof(es_watch_t));
+        if (loop->watches[fd] == NULL) {
+            return NULL;
+        }
+
+        ev_io_init(&loop->watches[fd]->io, es_loop_on_io, fd, EV_READ);
+        loop->watches[fd]->io.data = d;
+    }
+
+    return loop->watches[fd];
+}
+
+
+static int
+es_loop_on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx,
+    void *unused)
+{
+    int               events;
+    es_watch_t       *watch;
+    es_dispatcher_t  *d;
+
+    (void) easy;
+    (void) unused;
+
+    d = ctx;
+
+    watch = es_loop_watch(d, fd);
+    if (watch == NULL) {
+        return -1;
+    }
+
+    events = what == CURL_POLL_REMOVE
+             ? 0 : ((what & CURL_POLL_IN) ? EV_READ : 0)
+                   | ((what & CURL_POLL_OUT) ? EV_WRITE : 0);
+    watch->wanted = events;
+
+    if (events == 0) {
+        if (!watch->ours || (watch->io.events & EV_WRITE)) {
+            ev_io_stop(d->loop.ev, &watch->io);
+        }
+
+        return 0;
+    }
+
+    if (ev_is_active(&watch->io)) {
+        if ((watch->io.events & (EV_READ | EV_WRITE)) == events) {
+            return 0;
+        }
+
+        ev_io_stop(d->loop.ev, &watch->io);
+    }
+
+    ev_io_set(&watch->io, fd, events);
+    ev_io_start(d->loop.ev, &watch->io);
+
+    return 0;
+}
+
+
+curl_socket_t
+es_loop_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
+{
+    int               fd;
+    es_send_t        *send;
+    es_watch_t       *watch;
+    es_dispatcher_t  *d;
+
+    send = ctx;
+    d = send->d;
+
+    if (purpose != CURLSOCKTYPE_IPCXN
+        || !es_egress_allows(&d->options.egress, &addr->addr))
+    {
+        send->refused = true;
+        return CURL_SOCKET_BAD;
+    }
+
+    fd = socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
+    if (fd == -1) {
+        return CURL_SOCKET_BAD;
+    }
+
+    watch = es_loop_watch(d, fd);
+    if (watch == NULL) {
+        (void) close(fd);
+        return CURL_SOCKET_BAD;
+    }
+
+    ev_io_stop(d->loop.ev, &watch->io);
+    watch->wanted = 0;
+    watch->ours = true;
+
+    return fd;
+}
+
+
+int
+es_loop_close(void *ctx, curl_socket_t fd)
+{
+    es_watch_t       *watch;
+    es_dispatcher_t  *d;
+
+    d = ctx;
+
+    if ((size_t) fd < d->loop.nwatches && d->loop.watches[fd] != NULL) {
+        watch = d->loop.watches[fd];
+        ev_io_stop(d->loop.ev, &watch->io);
+        watch->wanted = 0;
+        watch->ours = false;
+    }
+
+    return close(fd);
+}
+
+
+static int
+es_loop_on_timer(CURLM *multi, long ms, void *ctx)
+{
+    es_loop_t        *loop;
+    es_dispatcher_t  *d;
+
+    (void) multi;
+
+    d = ctx;
+    loop = &d->loop;
+    loop->kick = ms == 0;
+
+    if (ms <= 0) {
+        ev_timer_stop(loop->ev, &loop->timer);
+        return 0;
+    }
+
+    loop->timer.repeat = (double) ms / 1000;
+    ev_timer_again(loop->ev, &loop->timer);
+
+    return 0;
+}
+
+
+static void
+es_loop_timer(struct ev_loop *ev, ev_timer *w, int revents)
+{
+    es_dispatcher_t  *d;
+
+    (void) revents;
+
+    d = w->data;
+    ev_timer_stop(ev, w);
+    d->loop.kick = true;
+}
+
+
+static void
+es_loop_reap(es_dispatcher_t *d)
+{
+    int         left;
+    char       *private;
+    CURLMsg    *msg;
+
+    while ((msg = curl_multi_info_read(d->loop.multi, &left)) != NULL) {
+        if (msg->msg == CURLMSG_DONE) {
+            private = NULL;
+            (void) curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE,
+                                     &private);
+            es_judge((es_send_t *) (void *) private, msg->data.result);
+        }
+    }
+}
+
+
+/*
+ * All of the work, before each wait: what is done is judged, what can be sent
+ * is handed to libcurl, and libcurl runs, until there is nothing left.
+ */
+
+static void
+es_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
+{
+    int               n, running;
+    bool              more;
+    es_dispatcher_t  *d;
+
+    (void) revents;
+
+    d = w->data;
+    more = false;
+
+    for (n = 0; n < ES_LOOP_TURNS; n++) {
+        es_targets_look(d);
+        es_loop_reap(d);
+        more = es_lanes_pump(d);
+
+        if (!d->loop.kick) {
+            break;
+        }
+
+        d->loop.kick = false;
+        (void) curl_multi_socket_action(d->loop.multi, CURL_SOCKET_TIMEOUT, 0,
+                                        &running);
+    }
+
+    /* An idle watcher keeps the loop from waiting. */
+
+    if (more || n == ES_LOOP_TURNS) {
+        ev_idle_start(ev, &d->loop.idle);
+
+    } else {
+        ev_idle_stop(ev, &d->loop.idle);
+    }
+}

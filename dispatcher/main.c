@@ -1,0 +1,25 @@
+#include <signal.h>
+
+#include "dispatcher.h"
+
+
+int
+main(int argc, char **argv)
+{
+    es_rc_t           rc;
+    es_dispatcher_t  *d;
+
+    d = calloc(1, sizeof(es_dispatcher_t));
+    if (d == NULL) {
+        return 1;
+    }
+
+    es_options_parse(argc, argv, &d->options);
+
+    (void) signal(SIGPIPE, SIG_IGN);
+
+    rc = es_dispatcher_run(d);
+    free(d);
+
+    return rc == ES_OK ? 0 : 1;
+}

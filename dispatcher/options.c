@@ -1,0 +1,212 @@
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+
+#include "dispatcher.h"
+#include "values.h"
+
+#define ES_CONNECTIONS      2048
+#define ES_CONNECTIONS_MAX  65536
+#define ES_COMMIT_MS        2
+#define ES_COMMIT_MAX_MS    1000
+#define ES_ATTEMPTS_MS      (7 * 24 * 3600 * 1000)
+
+enum {
+    ES_OPT_STORE = 256,
+    ES_OPT_ALLOW_HTTP,
+    ES_OPT_ALLOW_ADDRESS,
+    ES_OPT_CA_FILE,
+    ES_OPT_MAX_CONNECTIONS,
+    ES_OPT_COMMIT_INTERVAL,
+    ES_OPT_ATTEMPT_RETENTION,
+    ES_OPT_PID_FILE,
+    ES_OPT_LOG_LEVEL,
+    ES_OPT_VERSION,
+    ES_OPT_HELP
+};
+
+static const struct option  es_long_options[] = {
+    { "store", required_argument, NULL, ES_OPT_STORE },
+    { "allow-http", no_argument, NULL, ES_OPT_ALLOW_HTTP },
+    { "allow-address", required_argument, NULL, ES_OPT_ALLOW_ADDRESS },
+    { "ca-file", required_argument, NULL, ES_OPT_CA_FILE },
+    { "max-connections", required_argument, NULL, ES_OPT_MAX_CONNECTIONS },
+    { "commit-interval", required_argument, NULL, ES_OPT_COMMIT_INTERVAL },
+    { "attempt-retention", required_argument, NULL, ES_OPT_ATTEMPT_RETENTION },
+    { "pid-file", required_argument, NULL, ES_OPT_PID_FILE },
+    { "log-level", required_argument, NULL, ES_OPT_LOG_LEVEL },
+    { "version", no_argument, NULL, ES_OPT_VERSION },
+    { "help", no_argument, NULL, ES_OPT_HELP },
+    { NULL, 0, NULL, 0 }
+};
+
+static const char  es_help[] =
+    "Usage: eventsync-dispatcher --store=PATH [OPTION]...\n"
+    "Sends the events of a store to the webhook endpoints in its registry.\n"
+    "\n"
+    "  --store=PATH              directory of the store; required\n"
+    "  --allow-http              allow http:// endpoints, not only https://\n"
+    "  --allow-address=CIDR      allow addresses that are not public;\n"
+    "                            may be given several times\n"
+    "  --ca-file=PATH            trusted certificates, PEM; default: the\n"
+    "                            system's\n"
+    "  --max-connections=N       requests in flight at once, of all endpoints\n"
+    "                            (2048)\n"
+    "  --commit-interval=TIME    how long deliveries are collected for one\n"
+    "                            commit (2ms)\n"
+    "  --attempt-retention=TIME  how long attempts are kept (7d)\n"
+    "  --pid-file=PATH           write the process id there\n"
+    "  --log-level=LEVEL         error, warn, info (default) or debug\n"
+    "  --version                 print the version\n"
+    "  --help                    print this text\n";
+
+
+static void es_usage(const char *fmt, const char *value)
+    __attribute__((noreturn, format(printf, 1, 0)));
+
+static void
+es_usage(const char *fmt, const char *value)
+{
+    (void) fprintf(stderr, "eventsync-dispatcher: ");
+    (void) fprintf(stderr, fmt, value);
+    (void) fprintf(stderr, "\n");
+    exit(2);
+}
+
+
+static unsigned
+es_option_number(const char *fmt, const char *text, unsigned max)
+{
+    char           *end;
+    unsigned long   n;
+
+    errno = 0;
+    n = strtoul(text, &end, 10);
+
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0
+        || n < 1 || n > max)
+    {
+        es_usage(fmt, text);
+    }
+
+    return (unsigned) n;
+}
+
+
+static uint32_t
+es_option_duration(const char *fmt, const char *text, uint32_t min_ms,
+    uint32_t max_ms)
+{
+    uint32_t  ms;
+
+    if (es_duration_parse(es_str(text), &ms) != ES_OK
+        || ms < min_ms || ms > max_ms)
+    {
+        es_usage(fmt, text);
+    }
+
+    return ms;
+}
+
+
+static void
+es_option(es_options_t *o, int option, char **argv)
+{
+    switch (option) {
+
+    case ES_OPT_STORE:
+        o->store = optarg;
+        break;
+
+    case ES_OPT_ALLOW_HTTP:
+        o->allow_http = true;
+        break;
+
+    case ES_OPT_ALLOW_ADDRESS:
+        if (o->egress.n == ES_EGRESS_MAX) {
+            es_usage("too many of --allow-address at \"%s\"", optarg);
+        }
+
+        if (!es_prefix_parse(optarg, &o->egress.allowed[o->egress.n++])) {
+            es_usage("--allow-address is an address or address/bits, not "
+                     "\"%s\"", optarg);
+        }
+        break;
+
+    case ES_OPT_CA_FILE:
+        o->ca_file = optarg;
+        break;
+
+    case ES_OPT_MAX_CONNECTIONS:
+        o->max_connections = es_option_number("--max-connections is a number "
+                                              "from 1 to 65536, not \"%s\"",
+                                              optarg, ES_CONNECTIONS_MAX);
+        break;
+
+    case ES_OPT_COMMIT_INTERVAL:
+        o->commit_ms = es_option_duration("--commit-interval is a time up to "
+                                          "1s, like \"2ms\", not \"%s\"",
+                                          optarg, 0, ES_COMMIT_MAX_MS);
+        break;
+
+    case ES_OPT_ATTEMPT_RETENTION:
+        o->attempts_ms = es_option_duration("--attempt-retention is a time "
+                                            "from 1s to 30d, like \"7d\", not "
+                                            "\"%s\"", optarg, 1000,
+                                            UINT32_MAX);
+        break;
+
+    case ES_OPT_PID_FILE:
+        o->pid_file = optarg;
+        break;
+
+    case ES_OPT_LOG_LEVEL:
+        if (!es_log_set(optarg)) {
+            es_usage("--log-level is error, warn, info or debug, not \"%s\"",
+                     optarg);
+        }
+        break;
+
+    case ES_OPT_VERSION:
+        (void) printf("eventsync-dispatcher %s\n", ES_VERSION);
+        exit(0);
+
+    case ES_OPT_HELP:
+        (void) fputs(es_help, stdout);
+        exit(0);
+
+    case ':':
+        es_usage("\"%s\" needs a value", argv[optind - 1]);
+
+    default:
+        es_usage("unknown option \"%s\"; see --help", argv[optind - 1]);
+    }
+}
+
+
+void
+es_options_parse(int argc, char **argv, es_options_t *o)
+{
+    int  option;
+
+    memset(o, 0, sizeof(es_options_t));
+    o->max_connections = ES_CONNECTIONS;
+    o->commit_ms = ES_COMMIT_MS;
+    o->attempts_ms = ES_ATTEMPTS_MS;
+
+    opterr = 0;
+
+    while ((option = getopt_long(argc, argv, ":", es_long_options, NULL))
+           != -1)
+    {
+        es_option(o, option, argv);
+    }
+
+    if (optind < argc) {
+        es_usage("\"%s\" is not an option; see --help", argv[optind]);
+    }
+
+    if (o->store == NULL) {
+        es_usage("%s is required; see --help", "--store=PATH");
+    }
+}

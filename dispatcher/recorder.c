@@ -1,0 +1,350 @@
+/*
+ * recorder.c - what was done goes to disk, many deliveries in one commit.
+ *
+ * Two sets of changes: the loop fills one while the helper thread commits the
+ * other.  A set is handed over when the interval has passed since its first
+ * change and the thread is free.  Lanes whose progress has moved are listed,
+ * and written once, as they are at that moment: attempts, retries and progress
+ * of one moment are one commit.
+ *
+ * A commit that fails changes nothing.  The set is kept and tried again each
+ * second; meanwhile nothing new is sent, so that what is not on disk stays
+ * bounded by what was in flight.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "dispatcher.h"
+
+static void es_recorder_done(struct ev_loop *ev, ev_async *w, int revents);
+static void es_recorder_due(struct ev_loop *ev, ev_timer *w, int revents);
+static void *es_recorder_main(void *ctx);
+
+
+void
+es_record(es_dispatcher_t *d, es_rc_t rc)
+{
+    if (rc == ES_OK) {
+        es_recorder_touch(d);
+        return;
+    }
+
+    /* What is on disk is right; going on without it would not be. */
+
+    es_log_line(ES_LOG_ERROR, "cannot record what was delivered: %s; ending, "
+                "to go on from the last commit after a restart",
+                es_strerror(rc));
+    _exit(1);
+}
+
+
+es_rc_t
+es_recorder_start(es_dispatcher_t *d)
+{
+    es_recorder_t  *recorder;
+
+    recorder = &d->recorder;
+
+    TAILQ_INIT(&recorder->dirty);
+    (void) pthread_mutex_init(&recorder->lock, NULL);
+    (void) pthread_cond_init(&recorder->cond, NULL);
+
+    recorder->filling = es_changes_create();
+    recorder->committing = es_changes_create();
+
+    if (recorder->filling == NULL || recorder->committing == NULL) {
+        return ES_NOMEM;
+    }
+
+    ev_async_init(&recorder->done, es_recorder_done);
+    recorder->done.data = d;
+    ev_async_start(d->loop.ev, &recorder->done);
+
+    ev_init(&recorder->timer, es_recorder_due);
+    recorder->timer.data = d;
+
+    if (pthread_create(&recorder->thread, NULL, es_recorder_main, d) != 0) {
+        return ES_IO;
+    }
+
+    recorder->started = true;
+
+    return ES_OK;
+}
+
+
+static void *
+es_recorder_main(void *ctx)
+{
+    es_rc_t           rc;
+    es_dispatcher_t  *d;
+    es_recorder_t    *recorder;
+
+    d = ctx;
+    recorder = &d->recorder;
+
+    (void) pthread_mutex_lock(&recorder->lock);
+
+    for ( ;; ) {
+        while (!recorder->handed && !recorder->quit) {
+            (void) pthread_cond_wait(&recorder->cond, &recorder->lock);
+        }
+
+        if (!recorder->handed) {
+            break;
+        }
+
+        (void) pthread_mutex_unlock(&recorder->lock);
+        rc = es_delivery_commit(d->store, recorder->committing);
+        (void) pthread_mutex_lock(&recorder->lock);
+
+        recorder->rc = rc;
+        recorder->error = errno;
+        recorder->handed = false;
+        ev_async_send(d->loop.ev, &recorder->done);
+    }
+
+    (void) pthread_mutex_unlock(&recorder->lock);
+
+    return NULL;
+}
+
+
+/* What the lane has taken and not finished, as the next start must see it. */
+
+static es_rc_t
+es_recorder_progress(es_changes_t *changes, const es_lane_t *lane)
+{
+    size_t              i;
+    const es_send_t    *send;
+    static es_progress_t  progress;    /* big, and only the loop's */
+
+    progress.endpoint = lane->target->number;
+    progress.feed = lane->source->feed.number;
+    memcpy(progress.epoch, lane->epoch, sizeof(progress.epoch));
+    progress.sequence = lane->position;
+    progress.matched = lane->matched;
+    progress.npending = 0;
+
+    TAILQ_FOREACH(send, &lane->sends, link) {
+        if (!send->item.recorded) {
+            progress.pending[progress.npending] = send->item.sequence;
+            progress.pending_prev[progress.npending++] = send->item.prev;
+        }
+    }
+
+    for (i = 0; lane->npending > 0 && i < lane->nwaiting; i++) {
+        if (!lane->waiting[i].recorded) {
+            progress.pending[progress.npending] = lane->waiting[i].sequence;
+            progress.pending_prev[progress.npending++]
+                = lane->waiting[i].prev;
+        }
+    }
+
+    return es_changes_progress(changes, &progress);
+}
+
+
+static void
+es_recorder_gather(es_dispatcher_t *d)
+{
+    es_lane_t      *lane;
+    es_recorder_t  *recorder;
+
+    recorder = &d->recorder;
+
+    while ((lane = TAILQ_FIRST(&recorder->dirty)) != NULL) {
+        TAILQ_REMOVE(&recorder->dirty, lane, in_dirty);
+        lane->dirty = false;
+        lane->moved = false;
+        es_record(d, es_recorder_progress(recorder->filling, lane));
+    }
+
+    ev_timer_stop(d->loop.ev, &recorder->timer);
+    recorder->due = false;
+}
+
+
+static void
+es_recorder_submit(es_dispatcher_t *d)
+{
+    es_changes_t   *changes;
+    es_recorder_t  *recorder;
+
+    recorder = &d->recorder;
+
+    es_recorder_gather(d);
+
+    if (es_changes_empty(recorder->filling)) {
+        return;
+    }
+
+    changes = recorder->filling;
+    recorder->filling = recorder->committing;
+    recorder->committing = changes;
+    recorder->busy = true;
+
+    (void) pthread_mutex_lock(&recorder->lock);
+    recorder->handed = true;
+    (void) pthread_cond_signal(&recorder->cond);
+    (void) pthread_mutex_unlock(&recorder->lock);
+}
+
+
+void
+es_recorder_touch(es_dispatcher_t *d)
+{
+    es_recorder_t  *recorder;
+
+    recorder = &d->recorder;
+
+    if (recorder->due || ev_is_active(&recorder->timer)) {
+        return;
+    }
+
+    ev_timer_set(&recorder->timer, d->options.commit_ms / 1000.0, 0);
+    ev_timer_start(d->loop.ev, &recorder->timer);
+}
+
+
+static void
+es_recorder_due(struct ev_loop *ev, ev_timer *w, int revents)
+{
+    es_dispatcher_t  *d;
+
+    (void) ev;
+    (void) revents;
+
+    d = w->data;
+
+    if (d->recorder.busy) {
+        d->recorder.due = true;
+        return;
+    }
+
+    es_recorder_submit(d);
+}
+
+
+static void
+es_recorder_failed(es_dispatcher_t *d, es_rc_t rc, int error)
+{
+    if (!d->recorder.failed) {
+        es_log_line(ES_LOG_ERROR, "cannot write delivery state: %s%s%s; "
+                    "nothing new is sent until it can be written",
+                    es_strerror(rc), error ? ", " : "",
+                    error ? strerror(error) : "");
+    }
+
+    d->recorder.failed = true;
+    d->halted = true;
+}
+
+
+static void
+es_recorder_done(struct ev_loop *ev, ev_async *w, int revents)
+{
+    int               error;
+    bool              handed;
+    es_rc_t           rc;
+    es_dispatcher_t  *d;
+    es_recorder_t    *recorder;
+
+    (void) ev;
+    (void) revents;
+
+    d = w->data;
+    recorder = &d->recorder;
+
+    (void) pthread_mutex_lock(&recorder->lock);
+    rc = recorder->rc;
+    error = recorder->error;
+    handed = recorder->handed;
+    (void) pthread_mutex_unlock(&recorder->lock);
+
+    if (handed || !recorder->busy) {
+        return;
+    }
+
+    if (rc != ES_OK) {
+        es_recorder_failed(d, rc, error);
+        return;
+    }
+
+    recorder->busy = false;
+    recorder->commits++;
+
+    if (recorder->failed) {
+        es_log_line(ES_LOG_WARN, "delivery state can be written again");
+        recorder->failed = false;
+        d->halted = false;
+    }
+
+    if (recorder->due) {
+        es_recorder_submit(d);
+    }
+}
+
+
+/* Hands the set that failed to the thread again. */
+
+void
+es_recorder_retry(es_dispatcher_t *d)
+{
+    es_recorder_t  *recorder;
+
+    recorder = &d->recorder;
+
+    if (!recorder->failed) {
+        return;
+    }
+
+    (void) pthread_mutex_lock(&recorder->lock);
+
+    if (!recorder->handed) {
+        recorder->handed = true;
+        (void) pthread_cond_signal(&recorder->cond);
+    }
+
+    (void) pthread_mutex_unlock(&recorder->lock);
+}
+
+
+/* The loop has ended: from here on this is the only thread that writes. */
+
+es_rc_t
+es_recorder_finish(es_dispatcher_t *d)
+{
+    es_rc_t         rc;
+    es_recorder_t  *recorder;
+
+    recorder = &d->recorder;
+
+    if (!recorder->started) {
+        return ES_OK;
+    }
+
+    (void) pthread_mutex_lock(&recorder->lock);
+    recorder->quit = true;
+    (void) pthread_cond_signal(&recorder->cond);
+    (void) pthread_mutex_unlock(&recorder->lock);
+
+    (void) pthread_join(recorder->thread, NULL);
+    recorder->started = false;
+
+    /* Empty when its commit succeeded. */
+
+    rc = es_delivery_commit(d->store, recorder->committing);
+
+    if (rc == ES_OK) {
+        es_recorder_gather(d);
+        rc = es_delivery_commit(d->store, recorder->filling);
+    }
+
+    es_changes_destroy(recorder->committing);
+    es_changes_destroy(recorder->filling);
+
+    return rc;
+}

@@ -1,0 +1,216 @@
+#include <stdlib.h>
+
+#include "saved.h"
+
+
+static void *
+es_saved_room(void *list, size_t n, size_t *cap, size_t size)
+{
+    void    *room;
+    size_t   more;
+
+    if (n < *cap) {
+        return list;
+    }
+
+    more = *cap ? *cap * 2 : 16;
+
+    room = realloc(list, more * size);
+    if (room != NULL) {
+        *cap = more;
+    }
+
+    return room;
+}
+
+
+static es_rc_t
+es_saved_item(es_saved_lane_t *lane, const es_item_t *item)
+{
+    es_item_t  *items;
+
+    items = es_saved_room(lane->items, lane->nitems, &lane->cap,
+                          sizeof(es_item_t));
+    if (items == NULL) {
+        return ES_NOMEM;
+    }
+
+    lane->items = items;
+    lane->items[lane->nitems++] = *item;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_saved_progress(void *ctx, const es_progress_t *progress)
+{
+    es_rc_t           rc;
+    unsigned          i;
+    es_item_t         item;
+    es_saved_t       *saved;
+    es_saved_lane_t  *lane;
+
+    saved = ctx;
+
+    lane = es_saved_room(saved->lanes, saved->nlanes, &saved->lanes_cap,
+                         sizeof(es_saved_lane_t));
+    if (lane == NULL) {
+        return ES_NOMEM;
+    }
+
+    saved->lanes = lane;
+    lane = &saved->lanes[saved->nlanes++];
+
+    memset(lane, 0, sizeof(es_saved_lane_t));
+    lane->endpoint = progress->endpoint;
+    lane->feed = progress->feed;
+    memcpy(lane->epoch, progress->epoch, sizeof(lane->epoch));
+    lane->sequence = progress->sequence;
+    lane->matched = progress->matched;
+
+    rc = ES_OK;
+    memset(&item, 0, sizeof(item));
+
+    for (i = 0; rc == ES_OK && i < progress->npending; i++) {
+        item.sequence = progress->pending[i];
+        item.prev = progress->pending_prev[i];
+        rc = es_saved_item(lane, &item);
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_saved_retry(void *ctx, const es_retry_t *retry)
+{
+    es_item_t         item;
+    es_saved_lane_t  *lane;
+
+    lane = es_saved_lane(ctx, retry->endpoint, retry->feed);
+    if (lane == NULL) {
+        return ES_OK;
+    }
+
+    item.sequence = retry->sequence;
+    item.prev = retry->prevcursor;
+    item.next_ms = retry->next_ms;
+    item.first_ms = retry->first_ms;
+    item.attempts = retry->attempts;
+    item.status = retry->status;
+    item.recorded = true;
+
+    return es_saved_item(lane, &item);
+}
+
+
+static es_rc_t
+es_saved_stopped(void *ctx, const es_stop_t *stop)
+{
+    es_saved_t       *saved;
+    es_saved_stop_t  *stops;
+
+    saved = ctx;
+
+    stops = es_saved_room(saved->stops, saved->nstops, &saved->stops_cap,
+                          sizeof(es_saved_stop_t));
+    if (stops == NULL) {
+        return ES_NOMEM;
+    }
+
+    saved->stops = stops;
+    stops[saved->nstops].endpoint = stop->endpoint;
+    stops[saved->nstops++].revision = stop->revision;
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_saved_load(es_store_t *store, es_saved_t *saved)
+{
+    es_rc_t  rc;
+
+    memset(saved, 0, sizeof(es_saved_t));
+
+    rc = es_delivery_each_progress(store, 0, es_saved_progress, saved);
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_retry(store, 0, es_saved_retry, saved);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_stop(store, es_saved_stopped, saved);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_heartbeat(store, &saved->alive_ms);
+        rc = rc == ES_NOT_FOUND ? ES_OK : rc;
+    }
+
+    return rc;
+}
+
+
+void
+es_saved_free(es_saved_t *saved)
+{
+    size_t  i;
+
+    for (i = 0; i < saved->nlanes; i++) {
+        free(saved->lanes[i].items);
+    }
+
+    free(saved->lanes);
+    free(saved->stops);
+    memset(saved, 0, sizeof(es_saved_t));
+}
+
+
+static int
+es_saved_order(const void *key, const void *lane)
+{
+    const es_saved_lane_t  *a, *b;
+
+    a = key;
+    b = lane;
+
+    if (a->endpoint != b->endpoint) {
+        return a->endpoint < b->endpoint ? -1 : 1;
+    }
+
+    return a->feed < b->feed ? -1 : a->feed > b->feed;
+}
+
+
+es_saved_lane_t *
+es_saved_lane(es_saved_t *saved, uint32_t endpoint, uint32_t feed)
+{
+    es_saved_lane_t  key;
+
+    if (saved->nlanes == 0) {
+        return NULL;
+    }
+
+    key.endpoint = endpoint;
+    key.feed = feed;
+
+    return bsearch(&key, saved->lanes, saved->nlanes, sizeof(es_saved_lane_t),
+                   es_saved_order);
+}
+
+
+uint64_t
+es_saved_stop(const es_saved_t *saved, uint32_t endpoint)
+{
+    size_t  i;
+
+    for (i = 0; i < saved->nstops; i++) {
+        if (saved->stops[i].endpoint == endpoint) {
+            return saved->stops[i].revision;
+        }
+    }
+
+    return 0;
+}

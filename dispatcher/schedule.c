@@ -1,0 +1,93 @@
+/*
+ * schedule.c - when an event is tried again.
+ */
+
+#include <openssl/evp.h>
+#include <stdio.h>
+
+#include "dispatcher.h"
+
+#define ES_JITTER  0.2
+
+
+/*
+ * A number in [0, 1) that is the same for the same event, endpoint and
+ * attempt, wherever and whenever it is drawn: the first 53 bits of
+ * SHA-256("id.endpoint.attempt").
+ */
+
+static double
+es_schedule_draw(es_str_t id, es_str_t endpoint, uint32_t attempt)
+{
+    int            n;
+    char           text[ES_ATTR_MAX];
+    uint64_t       bits;
+    unsigned char  digest[EVP_MAX_MD_SIZE];
+
+    n = snprintf(text, sizeof(text), "%.*s.%.*s.%u", (int) id.len, id.data,
+                 (int) endpoint.len, endpoint.data, attempt);
+
+    if (n >= (int) sizeof(text)
+        || EVP_Digest(text, (size_t) n, digest, NULL, EVP_sha256(), NULL) != 1)
+    {
+        return 0.5;
+    }
+
+    memcpy(&bits, digest, sizeof(bits));
+
+    return (double) (__builtin_bswap64(bits) >> 11) / (double) (1ULL << 53);
+}
+
+
+/* Delay before the next attempt when `attempts` were made; -1: no more. */
+
+int64_t
+es_schedule_delay(const es_endpoint_t *endpoint, es_str_t id,
+    uint32_t attempts)
+{
+    double  delay;
+
+    if (attempts >= endpoint->nschedule) {
+        return -1;
+    }
+
+    delay = endpoint->schedule_ms[attempts];
+    delay *= 1 - ES_JITTER
+             + 2 * ES_JITTER * es_schedule_draw(id, endpoint->name,
+                                                attempts + 1);
+
+    return (int64_t) delay;
+}
+
+
+/* Seconds or an HTTP date; -1 when it is neither, never over the bound. */
+
+int64_t
+es_retry_after_ms(const char *value, int64_t now_ms)
+{
+    char     *end;
+    time_t    date;
+    int64_t   ms;
+
+    if (value[0] >= '0' && value[0] <= '9') {
+        ms = strtoll(value, &end, 10);
+
+        if (*end != '\0') {
+            return -1;
+        }
+
+        ms = ms < ES_RETRY_AFTER_MAX_MS / 1000 ? ms * 1000
+                                               : ES_RETRY_AFTER_MAX_MS;
+
+    } else {
+        date = curl_getdate(value, NULL);
+        if (date == -1) {
+            return -1;
+        }
+
+        ms = (int64_t) date * 1000 - now_ms;
+        ms = ms > 0 ? ms : 0;
+    }
+
+    return ms < ES_RETRY_AFTER_MAX_MS ? ms : ES_RETRY_AFTER_MAX_MS;
+}

@@ -1,0 +1,432 @@
+/*
+ * send.c - one attempt: body, signature, headers, libcurl.
+ *
+ * A send is made once for an endpoint and used again: its handle keeps what
+ * does not change, its list of headers is built in its own memory.
+ */
+
+#include <stdio.h>
+#include <strings.h>
+
+#include "dispatcher.h"
+
+#define ES_TRACEPARENT      "\"traceparent\":\""
+#define ES_TRACEPARENT_LEN  55
+#define ES_BODY_KEEP        65536  /* bigger buffers are not kept */
+#define ES_BUFFER           4096   /* libcurl's, for reading */
+#define ES_CONN_IDLE_S      60L
+#define ES_CONN_LIFE_S      600L
+
+static size_t es_send_on_body(char *data, size_t size, size_t n, void *ctx);
+static size_t es_send_on_header(char *data, size_t size, size_t n, void *ctx);
+
+
+static void
+es_send_heads(es_send_t *send)
+{
+    int  i;
+
+    static const char  type[] = "Content-Type: application/cloudevents+json";
+    static const char  agent[] = "User-Agent: eventsync/" ES_VERSION;
+    static const char  expect[] = "Expect:";
+
+    send->heads[ES_HEAD_TYPE].data = (char *) (uintptr_t) type;
+    send->heads[ES_HEAD_AGENT].data = (char *) (uintptr_t) agent;
+    send->heads[ES_HEAD_EXPECT].data = (char *) (uintptr_t) expect;
+    send->heads[ES_HEAD_ID].data = send->id;
+    send->heads[ES_HEAD_TIMESTAMP].data = send->timestamp;
+    send->heads[ES_HEAD_SIGNATURE].data = send->signature;
+    send->heads[ES_HEAD_ATTEMPT].data = send->attempt;
+    send->heads[ES_HEAD_TRACE].data = send->trace;
+
+    for (i = 0; i + 1 < ES_HEADS; i++) {
+        send->heads[i].next = &send->heads[i + 1];
+    }
+}
+
+
+static es_rc_t
+es_send_setup(es_send_t *send)
+{
+    bool                   ok;
+    CURL                  *easy;
+    const es_options_t    *options;
+    const es_endpoint_t   *conf;
+
+    easy = send->easy;
+    options = &send->d->options;
+    conf = send->target->conf;
+    send->revision = send->target->revision;
+
+#define es_set(option, value)                                                 \
+    (curl_easy_setopt(easy, (option), (value)) == CURLE_OK)
+
+    ok = es_set(CURLOPT_URL, conf->url.data)
+         && es_set(CURLOPT_PRIVATE, send)
+         && es_set(CURLOPT_NOSIGNAL, 1L)
+         && es_set(CURLOPT_PROXY, "")
+         && es_set(CURLOPT_FOLLOWLOCATION, 0L)
+         && es_set(CURLOPT_PROTOCOLS_STR,
+                   options->allow_http ? "http,https" : "https")
+         && es_set(CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1)
+         && es_set(CURLOPT_CONNECTTIMEOUT_MS, (long) conf->connect_timeout_ms)
+         && es_set(CURLOPT_TIMEOUT_MS, (long) conf->timeout_ms)
+         && es_set(CURLOPT_BUFFERSIZE, (long) ES_BUFFER)
+         && es_set(CURLOPT_MAXAGE_CONN, ES_CONN_IDLE_S)
+         && es_set(CURLOPT_MAXLIFETIME_CONN, ES_CONN_LIFE_S)
+         && es_set(CURLOPT_POST, 1L)
+         && es_set(CURLOPT_HTTPHEADER, send->heads)
+         && es_set(CURLOPT_WRITEFUNCTION, es_send_on_body)
+         && es_set(CURLOPT_WRITEDATA, send)
+         && es_set(CURLOPT_HEADERFUNCTION, es_send_on_header)
+         && es_set(CURLOPT_HEADERDATA, send)
+         && es_set(CURLOPT_OPENSOCKETFUNCTION, es_loop_open)
+         && es_set(CURLOPT_OPENSOCKETDATA, send)
+         && es_set(CURLOPT_CLOSESOCKETFUNCTION, es_loop_close)
+         && es_set(CURLOPT_CLOSESOCKETDATA, send->d)
+         && (options->ca_file == NULL
+             || es_set(CURLOPT_CAINFO, options->ca_file));
+
+#undef es_set
+
+    return ok ? ES_OK : ES_NOMEM;
+}
+
+
+es_send_t *
+es_send_get(es_dispatcher_t *d, es_target_t *target)
+{
+    es_send_t  *send;
+
+    send = TAILQ_FIRST(&target->idle);
+    if (send != NULL) {
+        return send;
+    }
+
+    send = calloc(1, sizeof(es_send_t));
+    if (send == NULL) {
+        return NULL;
+    }
+
+    send->d = d;
+    send->target = target;
+    send->easy = curl_easy_init();
+
+    es_send_heads(send);
+
+    if (send->easy == NULL || es_send_setup(send) != ES_OK) {
+        curl_easy_cleanup(send->easy);
+        free(send);
+        return NULL;
+    }
+
+    TAILQ_INSERT_HEAD(&target->idle, send, link);
+
+    return send;
+}
+
+
+void
+es_send_destroy(es_send_t *send)
+{
+    TAILQ_REMOVE(&send->target->idle, send, link);
+    curl_easy_cleanup(send->easy);
+    es_buf_free(&send->body);
+    free(send);
+}
+
+
+static char *
+es_put(char *p, const char *data, size_t len)
+{
+    memcpy(p, data, len);
+
+    return p + len;
+}
+
+#define es_put_lit(p, text)  es_put((p), (text), sizeof(text) - 1)
+
+
+static char *
+es_put_number(char *p, uint64_t n)
+{
+    char  digits[20], *q;
+
+    q = digits + sizeof(digits);
+
+    do {
+        *--q = (char) ('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+
+    return es_put(p, q, (size_t) (digits + sizeof(digits) - q));
+}
+
+
+/* The value of a traceparent extension that is one; goes into a header as it
+   is. */
+
+static bool
+es_send_trace(es_send_t *send, es_str_t text)
+{
+    int          i;
+    char        *p;
+    const char  *value, *end;
+
+    value = memmem(text.data, text.len, ES_TRACEPARENT,
+                   sizeof(ES_TRACEPARENT) - 1);
+    if (value == NULL) {
+        return false;
+    }
+
+    value += sizeof(ES_TRACEPARENT) - 1;
+    end = text.data + text.len;
+
+    if (end - value <= ES_TRACEPARENT_LEN
+        || value[ES_TRACEPARENT_LEN] != '"')
+    {
+        return false;
+    }
+
+    for (i = 0; i < ES_TRACEPARENT_LEN; i++) {
+        if (!((value[i] >= '0' && value[i] <= '9')
+              || (value[i] >= 'a' && value[i] <= 'f')
+              || value[i] == '-'))
+        {
+            return false;
+        }
+    }
+
+    p = es_put_lit(send->trace, "traceparent: ");
+    p = es_put(p, value, ES_TRACEPARENT_LEN);
+    *p = '\0';
+
+    return true;
+}
+
+
+/* The event as it is, or with another prevcursor where a filter skipped. */
+
+static es_rc_t
+es_send_body(es_send_t *send, const es_lane_t *lane, const es_event_t *event)
+{
+    char      *p, prev[ES_CURSOR_MAX];
+    size_t     len;
+    es_buf_t  *body;
+
+    body = &send->body;
+    body->len = 0;
+
+    if (send->item.prev + 1 == event->sequence) {
+        return es_buf_str(body, event->json);
+    }
+
+    len = es_cursor_print(lane->epoch, send->item.prev, prev);
+
+    if (es_buf_reserve(body, event->before.len + len + event->after.len)
+        != ES_OK)
+    {
+        return ES_NOMEM;
+    }
+
+    p = es_put(body->data, event->before.data, event->before.len);
+    p = es_put(p, prev, len);
+    p = es_put(p, event->after.data, event->after.len);
+    body->len = (size_t) (p - body->data);
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_send_sign(es_send_t *send, es_str_t id, int64_t now_s)
+{
+    char      *p;
+    es_rc_t    rc;
+    es_str_t   body;
+    unsigned   i;
+
+    body.data = send->body.data;
+    body.len = send->body.len;
+
+    p = es_put_lit(send->signature, "webhook-signature: ");
+
+    for (i = 0; i < send->target->nsigners; i++) {
+        if (i > 0) {
+            *p++ = ' ';
+        }
+
+        rc = es_sign(send->target->signers[i], id, now_s, &body, 1, p);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        p += strlen(p);
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_send_start(es_send_t *send, es_lane_t *lane, const es_item_t *item,
+    const es_event_t *event)
+{
+    char             *p;
+    es_rc_t           rc;
+    es_target_t      *target;
+    es_dispatcher_t  *d;
+
+    d = send->d;
+    target = send->target;
+    send->item = *item;
+
+    rc = es_send_body(send, lane, event);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    send->sent_ms = es_clock_ms();
+    send->sent_us = es_clock_mono_us();
+    target->used_us = send->sent_us;
+
+    rc = es_send_sign(send, event->id, send->sent_ms / 1000);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    p = es_put_lit(send->id, "webhook-id: ");
+    p = es_put(p, event->id.data, event->id.len);
+    *p = '\0';
+
+    p = es_put_lit(send->timestamp, "webhook-timestamp: ");
+    p = es_put_number(p, (uint64_t) (send->sent_ms / 1000));
+    *p = '\0';
+
+    p = es_put_lit(send->attempt, "eventsync-attempt: ");
+    p = es_put_number(p, item->attempts + 1);
+    *p = '\0';
+
+    send->heads[ES_HEAD_FEED].data = lane->source->header;
+    send->heads[ES_HEAD_FEED].next = es_send_trace(send, event->before)
+                                     ? &send->heads[ES_HEAD_TRACE] : NULL;
+
+    send->refused = false;
+    send->overflow = false;
+    send->header_bytes = 0;
+    send->read_bytes = 0;
+    send->first_len = 0;
+    send->retry_after[0] = '\0';
+
+    if (curl_easy_setopt(send->easy, CURLOPT_POSTFIELDS, send->body.data)
+            != CURLE_OK
+        || curl_easy_setopt(send->easy, CURLOPT_POSTFIELDSIZE,
+                            (long) send->body.len) != CURLE_OK
+        || curl_multi_add_handle(d->loop.multi, send->easy) != CURLM_OK)
+    {
+        return ES_NOMEM;
+    }
+
+    send->lane = lane;
+    send->retry = item->attempts > 0;
+
+    TAILQ_REMOVE(&target->idle, send, link);
+    TAILQ_INSERT_TAIL(&lane->sends, send, link);
+
+    target->in_flight++;
+    target->retrying += send->retry;
+    d->in_flight++;
+
+    return ES_OK;
+}
+
+
+void
+es_send_end(es_send_t *send)
+{
+    es_target_t  *target;
+
+    target = send->target;
+
+    (void) curl_multi_remove_handle(send->d->loop.multi, send->easy);
+
+    TAILQ_REMOVE(&send->lane->sends, send, link);
+    TAILQ_INSERT_HEAD(&target->idle, send, link);
+
+    target->in_flight--;
+    target->retrying -= send->retry;
+    send->d->in_flight--;
+    send->lane = NULL;
+
+    if (send->body.cap > ES_BODY_KEEP) {
+        es_buf_free(&send->body);
+    }
+
+    if (send->revision != target->revision) {
+        es_send_destroy(send);
+    }
+}
+
+
+static size_t
+es_send_on_body(char *data, size_t size, size_t n, void *ctx)
+{
+    size_t      room;
+    es_send_t  *send;
+
+    send = ctx;
+    n *= size;
+
+    room = sizeof(send->first) - send->first_len;
+    room = n < room ? n : room;
+    memcpy(send->first + send->first_len, data, room);
+    send->first_len += (unsigned) room;
+
+    send->read_bytes += n;
+
+    return send->read_bytes > ES_BODY_READ ? 0 : n;
+}
+
+
+static size_t
+es_send_on_header(char *data, size_t size, size_t n, void *ctx)
+{
+    size_t      len;
+    es_send_t  *send;
+
+    send = ctx;
+    n *= size;
+
+    send->header_bytes += n;
+
+    if (send->header_bytes > ES_HEADERS_READ) {
+        send->overflow = true;
+        return 0;
+    }
+
+    if (n < sizeof("retry-after:") - 1
+        || (data[0] | 0x20) != 'r'
+        || strncasecmp(data, "retry-after:", sizeof("retry-after:") - 1) != 0)
+    {
+        return n;
+    }
+
+    data += sizeof("retry-after:") - 1;
+    len = n - (sizeof("retry-after:") - 1);
+
+    while (len > 0 && (*data == ' ' || *data == '\t')) {
+        data++;
+        len--;
+    }
+
+    while (len > 0 && (unsigned char) data[len - 1] <= ' ') {
+        len--;
+    }
+
+    if (len < sizeof(send->retry_after)) {
+        memcpy(send->retry_after, data, len);
+        send->retry_after[len] = '\0';
+    }
+
+    return n;
+}

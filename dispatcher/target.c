@@ -1,0 +1,670 @@
+/*
+ * target.c - which endpoints there are, and what feeds they are sent.
+ *
+ * Two things change while we run: the registry (endpoints, partners) and the
+ * log (new feeds, new events, feeds removed or reset).  The bell rings for
+ * both; a look takes in what is different.  A lane exists for each feed that
+ * an endpoint asks for and its partner may read.
+ */
+
+#include <stdio.h>
+
+#include "dispatcher.h"
+
+#define ES_IDLE_US  30000000
+
+static void es_targets_sync(es_dispatcher_t *d, es_txn_t *txn);
+static es_rc_t es_registry_look(es_dispatcher_t *d, es_txn_t *txn);
+static es_rc_t es_sources_look(es_dispatcher_t *d, es_txn_t *txn);
+static void es_lane_begin(es_dispatcher_t *d, es_txn_t *txn,
+    es_target_t *target, es_source_t *source);
+
+
+static void *
+es_slot(void *list, size_t *n, uint32_t number)
+{
+    void   **slots;
+    size_t   more;
+
+    if (number < *n) {
+        return list;
+    }
+
+    more = (size_t) number + 16;
+
+    slots = realloc(list, more * sizeof(void *));
+    if (slots == NULL) {
+        return NULL;
+    }
+
+    memset(slots + *n, 0, (more - *n) * sizeof(void *));
+    *n = more;
+
+    return slots;
+}
+
+
+es_rc_t
+es_targets_load(es_dispatcher_t *d)
+{
+    size_t             i;
+    es_rc_t            rc;
+    es_saved_lane_t   *lane;
+
+    TAILQ_INIT(&d->ready);
+
+    rc = es_saved_load(d->store, &d->saved);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    d->alive_ms = d->saved.alive_ms;
+    d->look = true;
+    es_targets_look(d);
+
+    if (d->registry == NULL) {
+        return ES_CORRUPT;
+    }
+
+    /* What nobody has taken belongs to endpoints and feeds that are gone. */
+
+    for (i = 0; i < d->saved.nlanes; i++) {
+        lane = &d->saved.lanes[i];
+
+        if (lane->taken) {
+            continue;
+        }
+
+        if (lane->endpoint >= d->ntargets
+            || d->targets[lane->endpoint] == NULL)
+        {
+            es_record(d, es_changes_forget(d->recorder.filling,
+                                           lane->endpoint));
+
+        } else {
+            es_record(d, es_changes_forget_feed(d->recorder.filling,
+                                                lane->endpoint, lane->feed));
+        }
+    }
+
+    es_saved_free(&d->saved);
+
+    return ES_OK;
+}
+
+
+static void
+es_target_signers(es_target_t *target)
+{
+    es_rc_t               rc;
+    unsigned              i;
+    const es_endpoint_t  *conf;
+
+    conf = target->conf;
+
+    for (i = 0; i < target->nsigners; i++) {
+        es_signer_destroy(target->signers[i]);
+    }
+
+    target->nsigners = 0;
+
+    for (i = 0; i < conf->nsecrets; i++) {
+        rc = es_signer_create(conf->secrets[i],
+                              &target->signers[target->nsigners]);
+        if (rc == ES_OK) {
+            target->nsigners++;
+
+        } else {
+            es_log_line(ES_LOG_ERROR, "endpoint %s: secret %u cannot be used: "
+                        "%s", target->name, i + 1, es_strerror(rc));
+        }
+    }
+
+    if (target->nsigners == 0) {
+        es_log_line(ES_LOG_ERROR, "endpoint %s has no secret to sign with: "
+                    "nothing is sent", target->name);
+    }
+}
+
+
+static void
+es_target_idle_free(es_target_t *target)
+{
+    es_send_t  *send;
+
+    while ((send = TAILQ_FIRST(&target->idle)) != NULL) {
+        es_send_destroy(send);
+    }
+}
+
+
+static es_target_t *
+es_target_create(es_dispatcher_t *d, const es_endpoint_t *conf)
+{
+    void         *slots;
+    es_target_t  *target;
+
+    slots = es_slot(d->targets, &d->ntargets, conf->number);
+    target = calloc(1, sizeof(es_target_t));
+
+    if (slots == NULL || target == NULL) {
+        es_record(d, ES_NOMEM);
+        abort();
+    }
+
+    d->targets = slots;
+    d->targets[conf->number] = target;
+
+    target->number = conf->number;
+    (void) snprintf(target->name, sizeof(target->name), "%.*s",
+                    (int) conf->name.len, conf->name.data);
+    target->stopped_revision = es_saved_stop(&d->saved, conf->number);
+    TAILQ_INIT(&target->lanes);
+    TAILQ_INIT(&target->idle);
+
+    return target;
+}
+
+
+static void
+es_target_destroy(es_dispatcher_t *d, es_target_t *target)
+{
+    unsigned    i;
+    es_lane_t  *lane;
+
+    while ((lane = TAILQ_FIRST(&target->lanes)) != NULL) {
+        es_lane_destroy(d, lane);
+    }
+
+    es_target_idle_free(target);
+
+    for (i = 0; i < target->nsigners; i++) {
+        es_signer_destroy(target->signers[i]);
+    }
+
+    d->targets[target->number] = NULL;
+    free(target);
+}
+
+
+/* Takes over a changed record.  Whoever changed it wants to see what comes of
+   it: nothing waits for its old time. */
+
+static void
+es_target_change(es_target_t *target)
+{
+    size_t      i;
+    es_lane_t  *lane;
+
+    target->revision = target->conf->revision;
+    target->stopped = target->stopped_revision == target->revision;
+    target->window = target->conf->in_flight;
+    target->throttled_us = 0;
+
+    es_target_idle_free(target);
+    es_target_signers(target);
+
+    TAILQ_FOREACH(lane, &target->lanes, in_target) {
+        for (i = 0; i < lane->nwaiting; i++) {
+            lane->waiting[i].next_ms = 0;
+            lane->due_ms = 0;
+        }
+    }
+}
+
+
+/* What es_endpoint_allows() says, but for a disabled partner, whose endpoints
+   keep their places. */
+
+static bool
+es_target_wants(const es_target_t *target, const es_source_t *source)
+{
+    es_str_t  feed;
+
+    feed = es_str(source->feed.name);
+
+    return es_patterns_match(&target->conf->feeds, feed)
+           && es_patterns_match(&target->conf->partner->feeds, feed);
+}
+
+
+static es_lane_t *
+es_target_lane(const es_target_t *target, const es_source_t *source)
+{
+    es_lane_t  *lane;
+
+    TAILQ_FOREACH(lane, &target->lanes, in_target) {
+        if (lane->source == source) {
+            return lane;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* Makes, keeps or drops the lane of an endpoint and a feed. */
+
+static void
+es_target_join(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
+    es_source_t *source)
+{
+    bool        wants;
+    es_lane_t  *lane;
+
+    wants = es_target_wants(target, source);
+    lane = es_target_lane(target, source);
+
+    if (wants && lane == NULL) {
+        es_lane_begin(d, txn, target, source);
+
+    } else if (!wants && lane != NULL) {
+        es_lane_destroy(d, lane);
+        es_record(d, es_changes_forget_feed(d->recorder.filling,
+                                            target->number,
+                                            source->feed.number));
+
+    } else if (lane != NULL) {
+        es_lane_wake(d, lane);
+    }
+}
+
+
+/*
+ * Where an endpoint starts: at the oldest event, or after those committed
+ * before it was made.  It may be sent a feed for the first time long after,
+ * because the feed is new, or its list of feeds was changed: then what was
+ * there when we last looked, and it was not to be sent, is not sent.
+ */
+
+static es_rc_t
+es_lane_start(es_dispatcher_t *d, es_txn_t *txn, const es_target_t *target,
+    const es_source_t *source, uint64_t *position)
+{
+    int64_t  from_ms;
+
+    if (target->conf->from_oldest) {
+        *position = source->feed.oldest - 1;
+        return ES_OK;
+    }
+
+    from_ms = target->conf->created_ms;
+    from_ms = d->alive_ms > from_ms ? d->alive_ms : from_ms;
+
+    return es_feed_seek_time(txn, &source->feed, from_ms, position);
+}
+
+
+static void
+es_lane_begin(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
+    es_source_t *source)
+{
+    size_t            i;
+    es_rc_t           rc;
+    uint64_t          position;
+    es_lane_t        *lane;
+    es_saved_lane_t  *saved;
+
+    saved = es_saved_lane(&d->saved, target->number, source->feed.number);
+
+    if (saved == NULL || saved->taken) {
+        rc = es_lane_start(d, txn, target, source, &position);
+        if (rc != ES_OK) {
+            es_log_line(ES_LOG_ERROR, "cannot read feed \"%s\" for endpoint "
+                        "%s: %s", source->feed.name, target->name,
+                        es_strerror(rc));
+            return;
+        }
+
+        lane = es_lane_create(d, target, source);
+        lane->position = position;
+        lane->matched = position;
+        es_lane_dirty(d, lane);
+        es_lane_wake(d, lane);
+        return;
+    }
+
+    saved->taken = true;
+    lane = es_lane_create(d, target, source);
+    memcpy(lane->epoch, saved->epoch, sizeof(lane->epoch));
+    lane->position = saved->sequence;
+    lane->matched = saved->matched;
+
+    for (i = 0; i < saved->nitems; i++) {
+        target->retries += saved->items[i].recorded;
+        es_lane_wait(d, lane, &saved->items[i]);
+    }
+
+    es_lane_check(d, lane);
+    es_lane_wake(d, lane);
+}
+
+
+static void
+es_targets_sync(es_dispatcher_t *d, es_txn_t *txn)
+{
+    size_t                i, j, n;
+    es_target_t          *target;
+    const es_endpoint_t  *conf;
+
+    d->syncs++;
+    conf = es_registry_endpoints(d->registry, &n);
+
+    for (i = 0; i < n; i++) {
+        target = conf[i].number < d->ntargets ? d->targets[conf[i].number]
+                                              : NULL;
+        if (target == NULL) {
+            target = es_target_create(d, &conf[i]);
+        }
+
+        target->conf = &conf[i];
+        target->seen = d->syncs;
+
+        if (target->revision != conf[i].revision) {
+            es_target_change(target);
+        }
+
+        for (j = 0; j < d->nsources; j++) {
+            if (d->sources[j] != NULL) {
+                es_target_join(d, txn, target, d->sources[j]);
+            }
+        }
+    }
+
+    for (i = 0; i < d->ntargets; i++) {
+        target = d->targets[i];
+
+        if (target != NULL && target->seen != d->syncs) {
+            es_record(d, es_changes_forget(d->recorder.filling,
+                                           target->number));
+            es_target_destroy(d, target);
+        }
+    }
+}
+
+
+static es_rc_t
+es_registry_look(es_dispatcher_t *d, es_txn_t *txn)
+{
+    es_rc_t         rc;
+    uint64_t        version;
+    es_registry_t  *registry, *old;
+
+    version = es_registry_version(d->store);
+
+    if (d->registry != NULL && version == d->registry_version) {
+        return ES_OK;
+    }
+
+    rc = es_registry_load(d->store, &registry);
+    if (rc != ES_OK) {
+        if (version != d->registry_version) {
+            es_log_line(ES_LOG_ERROR, "cannot load the registry: %s; going "
+                        "on with what was loaded before", es_strerror(rc));
+        }
+
+        d->registry_version = version;
+        return rc;
+    }
+
+    old = d->registry;
+    d->registry = registry;
+    d->registry_version = es_registry_loaded_version(registry);
+
+    es_targets_sync(d, txn);
+    es_registry_free(old);
+
+    return ES_OK;
+}
+
+
+static es_source_t *
+es_source_create(es_dispatcher_t *d, es_txn_t *txn, const es_feed_t *feed)
+{
+    void         *slots;
+    size_t        i;
+    es_source_t  *source;
+
+    slots = es_slot(d->sources, &d->nsources, feed->number);
+    source = calloc(1, sizeof(es_source_t));
+
+    if (slots == NULL || source == NULL) {
+        es_record(d, ES_NOMEM);
+        abort();
+    }
+
+    d->sources = slots;
+    d->sources[feed->number] = source;
+
+    source->feed = *feed;
+    TAILQ_INIT(&source->lanes);
+    (void) snprintf(source->header, sizeof(source->header),
+                    "eventsync-feed: %s", feed->name);
+
+    for (i = 0; i < d->ntargets; i++) {
+        if (d->targets[i] != NULL) {
+            es_target_join(d, txn, d->targets[i], source);
+        }
+    }
+
+    return source;
+}
+
+
+static void
+es_source_destroy(es_dispatcher_t *d, es_source_t *source)
+{
+    es_lane_t  *lane;
+
+    while ((lane = TAILQ_FIRST(&source->lanes)) != NULL) {
+        es_record(d, es_changes_forget_feed(d->recorder.filling,
+                                            lane->target->number,
+                                            source->feed.number));
+        es_lane_destroy(d, lane);
+    }
+
+    d->sources[source->feed.number] = NULL;
+    free(source);
+}
+
+
+static void
+es_source_look(es_dispatcher_t *d, es_txn_t *txn, const es_feed_t *feed)
+{
+    es_lane_t    *lane;
+    es_source_t  *source;
+
+    source = feed->number < d->nsources ? d->sources[feed->number] : NULL;
+
+    if (source == NULL) {
+        source = es_source_create(d, txn, feed);
+    }
+
+    source->seen = d->looks;
+    source->feed = *feed;
+
+    TAILQ_FOREACH(lane, &source->lanes, in_source) {
+        es_lane_check(d, lane);
+
+        if (lane->position < feed->last) {
+            es_lane_wake(d, lane);
+        }
+    }
+}
+
+
+static es_rc_t
+es_sources_look(es_dispatcher_t *d, es_txn_t *txn)
+{
+    size_t     i;
+    es_rc_t    rc;
+    es_str_t   name;
+    es_feed_t  feed;
+
+    d->looks++;
+    name = es_null_str;
+
+    while ((rc = es_feed_next(txn, name, &feed)) == ES_OK) {
+        es_source_look(d, txn, &feed);
+        name = es_str(feed.name);
+    }
+
+    if (rc != ES_NOT_FOUND) {
+        return rc;
+    }
+
+    for (i = 0; i < d->nsources; i++) {
+        if (d->sources[i] != NULL && d->sources[i]->seen != d->looks) {
+            es_source_destroy(d, d->sources[i]);
+        }
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_look(es_dispatcher_t *d)
+{
+    es_rc_t    rc, log_rc;
+    int64_t    now_ms;
+    es_txn_t  *txn;
+
+    now_ms = es_clock_ms();
+
+    /* The registry first and by itself: a damaged log must not keep an
+       endpoint from being changed. */
+
+    rc = es_txn_begin(d->store, &txn);
+    if (rc != ES_OK) {
+        es_log_line(ES_LOG_ERROR, "cannot read the log: %s", es_strerror(rc));
+        return rc;
+    }
+
+    rc = es_registry_look(d, txn);
+    log_rc = es_sources_look(d, txn);
+
+    es_txn_end(txn);
+
+    if (log_rc != ES_OK) {
+        es_log_line(ES_LOG_ERROR, "cannot read the feeds: %s",
+                    es_strerror(log_rc));
+        return log_rc;
+    }
+
+    if (rc == ES_OK) {
+        d->alive_ms = now_ms;
+    }
+
+    return rc;
+}
+
+
+/* Looks as often as the bell rings, but for a fifth of the time at most. */
+
+void
+es_targets_look(es_dispatcher_t *d)
+{
+    int64_t  began_us, ended_us;
+
+    if (!d->look) {
+        return;
+    }
+
+    began_us = es_clock_mono_us();
+
+    if (began_us < d->look_us) {
+        if (!ev_is_active(&d->look_timer)) {
+            ev_timer_set(&d->look_timer,
+                         (double) (d->look_us - began_us) / 1000000, 0);
+            ev_timer_start(d->loop.ev, &d->look_timer);
+        }
+
+        return;
+    }
+
+    d->look = false;
+
+    (void) es_look(d);
+
+    ended_us = es_clock_mono_us();
+    d->look_us = ended_us + 4 * (ended_us - began_us);
+}
+
+
+void
+es_target_stop(es_dispatcher_t *d, es_target_t *target, const char *reason)
+{
+    es_stop_t  stop;
+
+    if (target->stopped) {
+        return;
+    }
+
+    target->stopped = true;
+    target->stopped_revision = target->revision;
+
+    memset(&stop, 0, sizeof(stop));
+    stop.endpoint = target->number;
+    stop.revision = target->revision;
+    stop.time_ms = es_clock_ms();
+    (void) snprintf(stop.reason, sizeof(stop.reason), "%s", reason);
+    es_record(d, es_changes_stop(d->recorder.filling, &stop));
+
+    es_log_line(ES_LOG_WARN, "endpoint %s is stopped until it is changed: %s",
+                target->name, reason);
+}
+
+
+/* Each second: handles that have not been used go, and progress over events
+   that did not match is written. */
+
+void
+es_targets_tick(es_dispatcher_t *d)
+{
+    size_t        i;
+    int64_t       now_us;
+    es_lane_t    *lane;
+    es_target_t  *target;
+
+    now_us = es_clock_mono_us();
+
+    for (i = 0; i < d->ntargets; i++) {
+        target = d->targets[i];
+
+        if (target == NULL) {
+            continue;
+        }
+
+        if (target->in_flight == 0 && now_us - target->used_us > ES_IDLE_US) {
+            es_target_idle_free(target);
+        }
+
+        TAILQ_FOREACH(lane, &target->lanes, in_target) {
+            if (lane->moved) {
+                es_lane_dirty(d, lane);
+            }
+        }
+    }
+}
+
+
+void
+es_targets_done(es_dispatcher_t *d)
+{
+    size_t  i;
+
+    for (i = 0; i < d->ntargets; i++) {
+        if (d->targets[i] != NULL) {
+            es_target_destroy(d, d->targets[i]);
+        }
+    }
+
+    for (i = 0; i < d->nsources; i++) {
+        free(d->sources[i]);
+    }
+
+    free(d->targets);
+    free(d->sources);
+    es_registry_free(d->registry);
+}

@@ -1,0 +1,438 @@
+/*
+ * changes.c - a set of changes to delivery state, and its commit.
+ */
+
+#include <stdlib.h>
+
+#include "delivery_keys.h"
+
+typedef enum {
+    ES_CHANGE_PUT,
+    ES_CHANGE_DELETE,
+    ES_CHANGE_DELETE_PREFIX
+} es_change_op_t;
+
+/* A change is encoded when it is made, so that the commit only puts. */
+typedef struct {
+    uint8_t   op;
+    uint8_t   db;
+    uint16_t  key_len;
+    uint32_t  value_len;
+} es_change_t;
+
+struct es_changes {
+    es_buf_t  buf;
+};
+
+typedef struct {
+    es_store_t          *store;
+    const es_changes_t  *changes;
+} es_commit_t;
+
+
+es_changes_t *
+es_changes_create(void)
+{
+    return calloc(1, sizeof(es_changes_t));
+}
+
+
+void
+es_changes_destroy(es_changes_t *changes)
+{
+    if (changes != NULL) {
+        es_buf_free(&changes->buf);
+        free(changes);
+    }
+}
+
+
+void
+es_changes_clear(es_changes_t *changes)
+{
+    changes->buf.len = 0;
+}
+
+
+bool
+es_changes_empty(const es_changes_t *changes)
+{
+    return changes->buf.len == 0;
+}
+
+
+/* Room for a change; returns where its value goes, or NULL. */
+
+static char *
+es_change(es_changes_t *c, es_change_op_t op, unsigned db, const void *key,
+    size_t key_len, size_t value_len)
+{
+    char         *p;
+    es_change_t   change;
+
+    if (es_buf_reserve(&c->buf, sizeof(change) + key_len + value_len)
+        != ES_OK)
+    {
+        return NULL;
+    }
+
+    change.op = (uint8_t) op;
+    change.db = (uint8_t) db;
+    change.key_len = (uint16_t) key_len;
+    change.value_len = (uint32_t) value_len;
+
+    p = c->buf.data + c->buf.len;
+    memcpy(p, &change, sizeof(change));
+    memcpy(p + sizeof(change), key, key_len);
+    c->buf.len += sizeof(change) + key_len + value_len;
+
+    return p + sizeof(change) + key_len;
+}
+
+
+static es_rc_t
+es_change_put(es_changes_t *c, unsigned db, const es_dkey_t *key,
+    const void *value, size_t value_len)
+{
+    char  *p;
+
+    p = es_change(c, ES_CHANGE_PUT, db, key->data, key->len, value_len);
+    if (p == NULL) {
+        return ES_NOMEM;
+    }
+
+    memcpy(p, value, value_len);
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_change_delete(es_changes_t *c, es_change_op_t op, unsigned db,
+    const es_dkey_t *key)
+{
+    return es_change(c, op, db, key->data, key->len, 0) ? ES_OK : ES_NOMEM;
+}
+
+
+es_rc_t
+es_changes_progress(es_changes_t *c, const es_progress_t *progress)
+{
+    char                 *p;
+    size_t                size;
+    unsigned              i;
+    es_dkey_t             key;
+    es_pending_value_t    pending;
+    es_progress_value_t   value;
+
+    if (progress->npending > ES_INFLIGHT_MAX) {
+        return ES_INVALID;
+    }
+
+    key = es_lane_key(progress->endpoint, progress->feed);
+    size = sizeof(value) + progress->npending * sizeof(pending);
+
+    p = es_change(c, ES_CHANGE_PUT, ES_DELIVERY_PROGRESS, key.data, key.len,
+                  size);
+    if (p == NULL) {
+        return ES_NOMEM;
+    }
+
+    memcpy(value.epoch, progress->epoch, sizeof(value.epoch));
+    value.sequence = progress->sequence;
+    value.matched = progress->matched;
+    memcpy(p, &value, sizeof(value));
+    p += sizeof(value);
+
+    for (i = 0; i < progress->npending; i++) {
+        pending.sequence = progress->pending[i];
+        pending.prevcursor = progress->pending_prev[i];
+        memcpy(p, &pending, sizeof(pending));
+        p += sizeof(pending);
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_changes_retry(es_changes_t *c, const es_retry_t *retry)
+{
+    es_dkey_t         key;
+    es_retry_value_t  value;
+
+    key = es_record_key(retry->endpoint, retry->feed, retry->sequence);
+
+    value.next_ms = retry->next_ms;
+    value.first_ms = retry->first_ms;
+    value.prevcursor = retry->prevcursor;
+    value.attempts = retry->attempts;
+    value.status = retry->status;
+
+    return es_change_put(c, ES_DELIVERY_RETRIES, &key, &value, sizeof(value));
+}
+
+
+es_rc_t
+es_changes_retry_done(es_changes_t *c, uint32_t endpoint, uint32_t feed,
+    uint64_t sequence)
+{
+    es_dkey_t  key;
+
+    key = es_record_key(endpoint, feed, sequence);
+
+    return es_change_delete(c, ES_CHANGE_DELETE, ES_DELIVERY_RETRIES, &key);
+}
+
+
+es_rc_t
+es_changes_attempt(es_changes_t *c, const es_attempt_t *attempt)
+{
+    char                *p;
+    es_dkey_t            key;
+    es_attempt_value_t   value;
+
+    if (attempt->body_len > sizeof(attempt->body)) {
+        return ES_INVALID;
+    }
+
+    key = es_endpoint_key(attempt->endpoint);
+    es_key64(&key, (uint64_t) attempt->time_ms);
+    es_key32(&key, attempt->feed);
+    es_key64(&key, attempt->sequence);
+    es_key32(&key, attempt->attempt);
+
+    p = es_change(c, ES_CHANGE_PUT, ES_DELIVERY_ATTEMPTS, key.data, key.len,
+                  sizeof(value) + attempt->body_len);
+    if (p == NULL) {
+        return ES_NOMEM;
+    }
+
+    value.latency_us = attempt->latency_us;
+    value.status = attempt->status;
+    value.klass = attempt->klass;
+    value.reused = attempt->reused;
+    memcpy(p, &value, sizeof(value));
+    memcpy(p + sizeof(value), attempt->body, attempt->body_len);
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_changes_dead(es_changes_t *c, const es_dead_t *dead)
+{
+    es_dkey_t        key;
+    es_dead_value_t  value;
+
+    key = es_record_key(dead->endpoint, dead->feed, dead->sequence);
+
+    value.time_ms = dead->time_ms;
+    value.attempts = dead->attempts;
+    value.status = dead->status;
+    value.klass = dead->klass;
+
+    return es_change_put(c, ES_DELIVERY_DEAD, &key, &value, sizeof(value));
+}
+
+
+es_rc_t
+es_changes_dead_done(es_changes_t *c, uint32_t endpoint, uint32_t feed,
+    uint64_t sequence)
+{
+    es_dkey_t  key;
+
+    key = es_record_key(endpoint, feed, sequence);
+
+    return es_change_delete(c, ES_CHANGE_DELETE, ES_DELIVERY_DEAD, &key);
+}
+
+
+es_rc_t
+es_changes_stop(es_changes_t *c, const es_stop_t *stop)
+{
+    es_dkey_t        key;
+    es_stop_value_t  value;
+
+    key = es_endpoint_key(stop->endpoint);
+
+    value.revision = stop->revision;
+    value.time_ms = stop->time_ms;
+    memcpy(value.reason, stop->reason, sizeof(value.reason));
+
+    return es_change_put(c, ES_DELIVERY_STOPS, &key, &value, sizeof(value));
+}
+
+
+es_rc_t
+es_changes_heartbeat(es_changes_t *c, int64_t now_ms)
+{
+    char  *p;
+
+    p = es_change(c, ES_CHANGE_PUT, ES_DELIVERY_META, ES_HEARTBEAT,
+                  sizeof(ES_HEARTBEAT) - 1, sizeof(now_ms));
+    if (p == NULL) {
+        return ES_NOMEM;
+    }
+
+    memcpy(p, &now_ms, sizeof(now_ms));
+
+    return ES_OK;
+}
+
+
+/* Attempts are left: they are many, and expire by themselves. */
+
+es_rc_t
+es_changes_forget(es_changes_t *c, uint32_t endpoint)
+{
+    es_rc_t    rc;
+    unsigned   i;
+    es_dkey_t  key;
+
+    static const unsigned  dbs[] = {
+        ES_DELIVERY_PROGRESS, ES_DELIVERY_RETRIES, ES_DELIVERY_DEAD,
+        ES_DELIVERY_STOPS
+    };
+
+    rc = ES_OK;
+    key = es_endpoint_key(endpoint);
+
+    for (i = 0; rc == ES_OK && i < sizeof(dbs) / sizeof(dbs[0]); i++) {
+        rc = es_change_delete(c, ES_CHANGE_DELETE_PREFIX, dbs[i], &key);
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_changes_forget_feed(es_changes_t *c, uint32_t endpoint, uint32_t feed)
+{
+    es_rc_t    rc;
+    es_dkey_t  key;
+
+    key = es_lane_key(endpoint, feed);
+
+    rc = es_change_delete(c, ES_CHANGE_DELETE_PREFIX, ES_DELIVERY_PROGRESS,
+                          &key);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    return es_change_delete(c, ES_CHANGE_DELETE_PREFIX, ES_DELIVERY_RETRIES,
+                            &key);
+}
+
+
+static es_rc_t
+es_delete_prefix(MDB_txn *txn, MDB_dbi dbi, const MDB_val *prefix)
+{
+    int          rc;
+    MDB_val      key, value;
+    MDB_cursor  *cursor;
+
+    rc = mdb_cursor_open(txn, dbi, &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    key = *prefix;
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+
+    while (rc == 0
+           && key.mv_size >= prefix->mv_size
+           && memcmp(key.mv_data, prefix->mv_data, prefix->mv_size) == 0)
+    {
+        rc = mdb_cursor_del(cursor, 0);
+        if (rc == 0) {
+            key = *prefix;
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+        }
+    }
+
+    mdb_cursor_close(cursor);
+
+    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+static es_rc_t
+es_commit_change(es_store_t *store, MDB_txn *txn, const es_change_t *change,
+    MDB_val *key, MDB_val *value)
+{
+    int      rc;
+    MDB_dbi  dbi;
+
+    dbi = es_env_dbi(store->delivery, change->db);
+
+    switch (change->op) {
+
+    case ES_CHANGE_PUT:
+        return es_env_rc(mdb_put(txn, dbi, key, value, 0));
+
+    case ES_CHANGE_DELETE:
+        rc = mdb_del(txn, dbi, key, NULL);
+        return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+
+    default:
+        return es_delete_prefix(txn, dbi, key);
+    }
+}
+
+
+static es_rc_t
+es_commit_run(MDB_txn *txn, void *ctx)
+{
+    size_t               at;
+    MDB_val              key, value;
+    es_rc_t              rc;
+    es_change_t          change;
+    const es_buf_t      *buf;
+    const es_commit_t   *commit;
+
+    commit = ctx;
+    buf = &commit->changes->buf;
+
+    for (at = 0; at < buf->len; /* void */ ) {
+        memcpy(&change, buf->data + at, sizeof(change));
+        at += sizeof(change);
+
+        key.mv_data = buf->data + at;
+        key.mv_size = change.key_len;
+        at += change.key_len;
+
+        value.mv_data = buf->data + at;
+        value.mv_size = change.value_len;
+        at += change.value_len;
+
+        rc = es_commit_change(commit->store, txn, &change, &key, &value);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_delivery_commit(es_store_t *store, es_changes_t *changes)
+{
+    es_rc_t      rc;
+    es_commit_t  commit;
+
+    if (es_changes_empty(changes)) {
+        return ES_OK;
+    }
+
+    commit.store = store;
+    commit.changes = changes;
+
+    rc = es_env_update(store->delivery, es_commit_run, &commit);
+    if (rc == ES_OK) {
+        es_changes_clear(changes);
+    }
+
+    return rc;
+}

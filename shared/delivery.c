@@ -1,0 +1,505 @@
+/*
+ * delivery.c - reads delivery state, expires attempts, takes the lock.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "delivery_keys.h"
+
+typedef struct {
+    es_store_t  *store;
+    int64_t      before_ms;
+    unsigned     max;
+} es_expire_t;
+
+/* One decoded record; which member is told by the database that is walked. */
+typedef union {
+    es_progress_t  progress;
+    es_retry_t     retry;
+    es_attempt_t   attempt;
+    es_dead_t      dead;
+    es_stop_t      stop;
+} es_record_t;
+
+typedef es_rc_t (*es_decode_fn)(const MDB_val *key, const MDB_val *value,
+    es_record_t *record);
+typedef es_rc_t (*es_visit_fn)(void *ctx, const es_record_t *record);
+
+typedef struct {
+    union {
+        es_progress_fn  progress;
+        es_retry_fn     retry;
+        es_attempt_fn   attempt;
+        es_dead_fn      dead;
+        es_stop_fn      stop;
+    } fn;
+    void  *ctx;
+} es_visitor_t;
+
+
+const char *
+es_attempt_class_name(es_attempt_class_t c)
+{
+    static const char  *names[] = {
+        "ok", "status", "redirect", "dns", "connect", "address", "tls",
+        "timeout", "reset", "protocol", "internal"
+    };
+
+    if ((size_t) c >= sizeof(names) / sizeof(names[0])) {
+        return "internal";
+    }
+
+    return names[c];
+}
+
+
+static es_rc_t
+es_expire_run(MDB_txn *txn, void *ctx)
+{
+    int           rc;
+    MDB_val       key, value;
+    unsigned      left;
+    uint32_t      endpoint;
+    es_dkey_t     next;
+    MDB_cursor   *cursor;
+    es_expire_t  *expire;
+
+    expire = ctx;
+    left = expire->max;
+
+    rc = mdb_cursor_open(txn, es_env_dbi(expire->store->delivery,
+                                         ES_DELIVERY_ATTEMPTS), &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+
+    while (rc == 0 && left > 0) {
+        if (key.mv_size != ES_ATTEMPT_LEN) {
+            rc = MDB_CORRUPTED;
+            break;
+        }
+
+        endpoint = es_key32_get(&key, 0);
+
+        if ((int64_t) es_key64_get(&key, 4) < expire->before_ms) {
+            next.len = key.mv_size;
+            memcpy(next.data, key.mv_data, key.mv_size);
+            left--;
+
+            rc = mdb_cursor_del(cursor, 0);
+            if (rc != 0) {
+                break;
+            }
+
+        } else {
+            if (endpoint == UINT32_MAX) {
+                break;
+            }
+
+            next = es_endpoint_key(endpoint + 1);
+        }
+
+        key.mv_data = next.data;
+        key.mv_size = next.len;
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    }
+
+    mdb_cursor_close(cursor);
+
+    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+es_rc_t
+es_delivery_expire(es_store_t *store, int64_t before_ms, unsigned max)
+{
+    es_expire_t  expire;
+
+    expire.store = store;
+    expire.before_ms = before_ms;
+    expire.max = max;
+
+    return es_env_update(store->delivery, es_expire_run, &expire);
+}
+
+
+/* The descriptor stays open: the lock ends with the process. */
+
+es_rc_t
+es_delivery_own(es_store_t *store)
+{
+    int   fd;
+    char  path[4096];
+
+    (void) snprintf(path, sizeof(path), "%s/delivery/owner", store->path);
+
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    if (fd == -1) {
+        return ES_IO;
+    }
+
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        return ES_OK;
+    }
+
+    (void) close(fd);
+
+    return errno == EWOULDBLOCK ? ES_EXISTS : ES_IO;
+}
+
+
+/* Walks a database from an endpoint's first record, or all of it. */
+
+static es_rc_t
+es_walk_records(es_store_t *store, unsigned db, uint32_t endpoint,
+    es_decode_fn decode, es_visit_fn visit, void *ctx)
+{
+    int           rc;
+    es_rc_t       result;
+    MDB_txn      *txn;
+    MDB_val       key, value;
+    es_dkey_t     start;
+    MDB_cursor   *cursor;
+    es_record_t   record;
+
+    result = es_env_read_begin(store->delivery, &txn);
+    if (result != ES_OK) {
+        return result;
+    }
+
+    rc = mdb_cursor_open(txn, es_env_dbi(store->delivery, db), &cursor);
+    if (rc != 0) {
+        es_env_read_end(store->delivery, txn);
+        return es_env_rc(rc);
+    }
+
+    start = es_endpoint_key(endpoint);
+    key.mv_data = start.data;
+    key.mv_size = start.len;
+
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+
+    while (rc == 0 && result == ES_OK) {
+        if (key.mv_size < start.len) {
+            result = ES_CORRUPT;
+            break;
+        }
+
+        if (endpoint != 0 && es_key32_get(&key, 0) != endpoint) {
+            break;
+        }
+
+        result = decode(&key, &value, &record);
+        if (result == ES_OK) {
+            result = visit(ctx, &record);
+        }
+
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+    }
+
+    mdb_cursor_close(cursor);
+    es_env_read_end(store->delivery, txn);
+
+    if (result != ES_OK) {
+        return result;
+    }
+
+    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+static es_rc_t
+es_decode_progress(const MDB_val *key, const MDB_val *value,
+    es_record_t *record)
+{
+    size_t                size;
+    unsigned              i;
+    const char           *p;
+    es_progress_t        *progress;
+    es_pending_value_t    pending;
+    es_progress_value_t   v;
+
+    if (key->mv_size != ES_LANE_LEN || value->mv_size < sizeof(v)) {
+        return ES_CORRUPT;
+    }
+
+    size = value->mv_size - sizeof(v);
+    if (size % sizeof(pending) != 0
+        || size / sizeof(pending) > ES_INFLIGHT_MAX)
+    {
+        return ES_CORRUPT;
+    }
+
+    p = value->mv_data;
+    memcpy(&v, p, sizeof(v));
+    p += sizeof(v);
+
+    progress = &record->progress;
+    progress->endpoint = es_key32_get(key, 0);
+    progress->feed = es_key32_get(key, 4);
+    memcpy(progress->epoch, v.epoch, sizeof(v.epoch));
+    progress->epoch[ES_EPOCH_MAX] = '\0';
+    progress->sequence = v.sequence;
+    progress->matched = v.matched;
+    progress->npending = (unsigned) (size / sizeof(pending));
+
+    for (i = 0; i < progress->npending; i++) {
+        memcpy(&pending, p, sizeof(pending));
+        p += sizeof(pending);
+        progress->pending[i] = pending.sequence;
+        progress->pending_prev[i] = pending.prevcursor;
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_decode_retry(const MDB_val *key, const MDB_val *value, es_record_t *record)
+{
+    es_retry_t        *retry;
+    es_retry_value_t   v;
+
+    if (key->mv_size != ES_RECORD_LEN || value->mv_size != sizeof(v)) {
+        return ES_CORRUPT;
+    }
+
+    memcpy(&v, value->mv_data, sizeof(v));
+
+    retry = &record->retry;
+    retry->endpoint = es_key32_get(key, 0);
+    retry->feed = es_key32_get(key, 4);
+    retry->sequence = es_key64_get(key, 8);
+    retry->attempts = v.attempts;
+    retry->status = v.status;
+    retry->next_ms = v.next_ms;
+    retry->first_ms = v.first_ms;
+    retry->prevcursor = v.prevcursor;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_decode_attempt(const MDB_val *key, const MDB_val *value,
+    es_record_t *record)
+{
+    size_t               size;
+    es_attempt_t        *attempt;
+    es_attempt_value_t   v;
+
+    attempt = &record->attempt;
+
+    if (key->mv_size != ES_ATTEMPT_LEN
+        || value->mv_size < sizeof(v)
+        || value->mv_size - sizeof(v) > sizeof(attempt->body))
+    {
+        return ES_CORRUPT;
+    }
+
+    size = value->mv_size - sizeof(v);
+    memcpy(&v, value->mv_data, sizeof(v));
+
+    attempt->endpoint = es_key32_get(key, 0);
+    attempt->time_ms = (int64_t) es_key64_get(key, 4);
+    attempt->feed = es_key32_get(key, 12);
+    attempt->sequence = es_key64_get(key, 16);
+    attempt->attempt = es_key32_get(key, 24);
+    attempt->latency_us = v.latency_us;
+    attempt->status = v.status;
+    attempt->klass = v.klass;
+    attempt->reused = v.reused;
+    attempt->body_len = (uint16_t) size;
+    memcpy(attempt->body, (const char *) value->mv_data + sizeof(v), size);
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_decode_dead(const MDB_val *key, const MDB_val *value, es_record_t *record)
+{
+    es_dead_t        *dead;
+    es_dead_value_t   v;
+
+    if (key->mv_size != ES_RECORD_LEN || value->mv_size != sizeof(v)) {
+        return ES_CORRUPT;
+    }
+
+    memcpy(&v, value->mv_data, sizeof(v));
+
+    dead = &record->dead;
+    dead->endpoint = es_key32_get(key, 0);
+    dead->feed = es_key32_get(key, 4);
+    dead->sequence = es_key64_get(key, 8);
+    dead->time_ms = v.time_ms;
+    dead->attempts = v.attempts;
+    dead->status = v.status;
+    dead->klass = v.klass;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_decode_stop(const MDB_val *key, const MDB_val *value, es_record_t *record)
+{
+    es_stop_t        *stop;
+    es_stop_value_t   v;
+
+    if (key->mv_size != sizeof(uint32_t) || value->mv_size != sizeof(v)) {
+        return ES_CORRUPT;
+    }
+
+    memcpy(&v, value->mv_data, sizeof(v));
+
+    stop = &record->stop;
+    stop->endpoint = es_key32_get(key, 0);
+    stop->revision = v.revision;
+    stop->time_ms = v.time_ms;
+    memcpy(stop->reason, v.reason, sizeof(v.reason));
+    stop->reason[sizeof(stop->reason) - 1] = '\0';
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_visit_progress(void *ctx, const es_record_t *record)
+{
+    const es_visitor_t  *visitor = ctx;
+
+    return visitor->fn.progress(visitor->ctx, &record->progress);
+}
+
+
+static es_rc_t
+es_visit_retry(void *ctx, const es_record_t *record)
+{
+    const es_visitor_t  *visitor = ctx;
+
+    return visitor->fn.retry(visitor->ctx, &record->retry);
+}
+
+
+static es_rc_t
+es_visit_attempt(void *ctx, const es_record_t *record)
+{
+    const es_visitor_t  *visitor = ctx;
+
+    return visitor->fn.attempt(visitor->ctx, &record->attempt);
+}
+
+
+static es_rc_t
+es_visit_dead(void *ctx, const es_record_t *record)
+{
+    const es_visitor_t  *visitor = ctx;
+
+    return visitor->fn.dead(visitor->ctx, &record->dead);
+}
+
+
+static es_rc_t
+es_visit_stop(void *ctx, const es_record_t *record)
+{
+    const es_visitor_t  *visitor = ctx;
+
+    return visitor->fn.stop(visitor->ctx, &record->stop);
+}
+
+
+es_rc_t
+es_delivery_each_progress(es_store_t *store, uint32_t endpoint,
+    es_progress_fn fn, void *ctx)
+{
+    es_visitor_t  visitor = { .fn.progress = fn, .ctx = ctx };
+
+    return es_walk_records(store, ES_DELIVERY_PROGRESS, endpoint,
+                           es_decode_progress, es_visit_progress, &visitor);
+}
+
+
+es_rc_t
+es_delivery_each_retry(es_store_t *store, uint32_t endpoint, es_retry_fn fn,
+    void *ctx)
+{
+    es_visitor_t  visitor = { .fn.retry = fn, .ctx = ctx };
+
+    return es_walk_records(store, ES_DELIVERY_RETRIES, endpoint,
+                           es_decode_retry, es_visit_retry, &visitor);
+}
+
+
+es_rc_t
+es_delivery_each_attempt(es_store_t *store, uint32_t endpoint,
+    es_attempt_fn fn, void *ctx)
+{
+    es_visitor_t  visitor = { .fn.attempt = fn, .ctx = ctx };
+
+    return es_walk_records(store, ES_DELIVERY_ATTEMPTS, endpoint,
+                           es_decode_attempt, es_visit_attempt, &visitor);
+}
+
+
+es_rc_t
+es_delivery_each_dead(es_store_t *store, uint32_t endpoint, es_dead_fn fn,
+    void *ctx)
+{
+    es_visitor_t  visitor = { .fn.dead = fn, .ctx = ctx };
+
+    return es_walk_records(store, ES_DELIVERY_DEAD, endpoint, es_decode_dead,
+                           es_visit_dead, &visitor);
+}
+
+
+es_rc_t
+es_delivery_each_stop(es_store_t *store, es_stop_fn fn, void *ctx)
+{
+    es_visitor_t  visitor = { .fn.stop = fn, .ctx = ctx };
+
+    return es_walk_records(store, ES_DELIVERY_STOPS, 0, es_decode_stop,
+                           es_visit_stop, &visitor);
+}
+
+
+es_rc_t
+es_delivery_heartbeat(es_store_t *store, int64_t *ms)
+{
+    int       rc;
+    MDB_txn  *txn;
+    MDB_val   key, value;
+    es_rc_t   result;
+
+    result = es_env_read_begin(store->delivery, &txn);
+    if (result != ES_OK) {
+        return result;
+    }
+
+    key.mv_data = (void *) (uintptr_t) ES_HEARTBEAT;
+    key.mv_size = sizeof(ES_HEARTBEAT) - 1;
+
+    rc = mdb_get(txn, es_env_dbi(store->delivery, ES_DELIVERY_META), &key,
+                 &value);
+    result = es_env_rc(rc);
+
+    if (rc == 0 && value.mv_size != sizeof(*ms)) {
+        result = ES_CORRUPT;
+    }
+
+    if (result == ES_OK) {
+        memcpy(ms, value.mv_data, sizeof(*ms));
+    }
+
+    es_env_read_end(store->delivery, txn);
+
+    return result;
+}

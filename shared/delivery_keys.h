@@ -1,0 +1,149 @@
+/*
+ * delivery_keys.h - keys and values of delivery/: the one place that knows them.
+ *
+ * Keys are big-endian, so that what belongs to an endpoint is contiguous and
+ * in order; values are little-endian structs without padding.
+ *
+ *     progress   endpoint, feed                            es_progress_value_t,
+ *                                                          es_pending_value_t*
+ *     retries    endpoint, feed, sequence                  es_retry_value_t
+ *     attempts   endpoint, time, feed, sequence, attempt   es_attempt_value_t,
+ *                                                          first bytes of body
+ *     dead       endpoint, feed, sequence                  es_dead_value_t
+ *     stops      endpoint                                  es_stop_value_t
+ *     meta       "heartbeat"                               milliseconds
+ */
+
+#ifndef ES_DELIVERY_KEYS_H
+#define ES_DELIVERY_KEYS_H
+
+#include "delivery.h"
+#include "store.h"
+
+#define ES_HEARTBEAT    "heartbeat"
+#define ES_KEY_MAX      28
+#define ES_LANE_LEN     8
+#define ES_RECORD_LEN   16
+#define ES_ATTEMPT_LEN  28
+
+typedef struct __attribute__((packed)) {
+    char      epoch[ES_EPOCH_MAX + 1];
+    uint64_t  sequence;
+    uint64_t  matched;
+} es_progress_value_t;
+
+typedef struct __attribute__((packed)) {
+    uint64_t  sequence;
+    uint64_t  prevcursor;
+} es_pending_value_t;
+
+typedef struct __attribute__((packed)) {
+    int64_t   next_ms;
+    int64_t   first_ms;
+    uint64_t  prevcursor;
+    uint32_t  attempts;
+    int32_t   status;
+} es_retry_value_t;
+
+typedef struct __attribute__((packed)) {
+    uint32_t  latency_us;
+    int32_t   status;
+    uint8_t   klass;
+    uint8_t   reused;
+} es_attempt_value_t;
+
+typedef struct __attribute__((packed)) {
+    int64_t   time_ms;
+    uint32_t  attempts;
+    int32_t   status;
+    uint8_t   klass;
+} es_dead_value_t;
+
+typedef struct __attribute__((packed)) {
+    uint64_t  revision;
+    int64_t   time_ms;
+    char      reason[64];
+} es_stop_value_t;
+
+typedef struct {
+    uint8_t  data[ES_KEY_MAX];
+    size_t   len;
+} es_dkey_t;
+
+
+static inline void
+es_key32(es_dkey_t *key, uint32_t v)
+{
+    v = __builtin_bswap32(v);
+    memcpy(key->data + key->len, &v, sizeof(v));
+    key->len += sizeof(v);
+}
+
+
+static inline void
+es_key64(es_dkey_t *key, uint64_t v)
+{
+    v = __builtin_bswap64(v);
+    memcpy(key->data + key->len, &v, sizeof(v));
+    key->len += sizeof(v);
+}
+
+
+static inline uint32_t
+es_key32_get(const MDB_val *key, size_t at)
+{
+    uint32_t  v;
+
+    memcpy(&v, (const char *) key->mv_data + at, sizeof(v));
+
+    return __builtin_bswap32(v);
+}
+
+
+static inline uint64_t
+es_key64_get(const MDB_val *key, size_t at)
+{
+    uint64_t  v;
+
+    memcpy(&v, (const char *) key->mv_data + at, sizeof(v));
+
+    return __builtin_bswap64(v);
+}
+
+
+static inline es_dkey_t
+es_endpoint_key(uint32_t endpoint)
+{
+    es_dkey_t  key;
+
+    key.len = 0;
+    es_key32(&key, endpoint);
+
+    return key;
+}
+
+
+static inline es_dkey_t
+es_lane_key(uint32_t endpoint, uint32_t feed)
+{
+    es_dkey_t  key;
+
+    key = es_endpoint_key(endpoint);
+    es_key32(&key, feed);
+
+    return key;
+}
+
+
+static inline es_dkey_t
+es_record_key(uint32_t endpoint, uint32_t feed, uint64_t sequence)
+{
+    es_dkey_t  key;
+
+    key = es_lane_key(endpoint, feed);
+    es_key64(&key, sequence);
+
+    return key;
+}
+
+#endif /* ES_DELIVERY_KEYS_H */
