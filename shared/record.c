@@ -538,7 +538,8 @@ es_endpoint_decode(json_t *object, es_pool_t *pool, es_endpoint_t *out,
                                   &out->connect_timeout_ms)) != ES_OK
         || (rc = es_take_duration(&r, "/timeout", ES_TIMEOUT_MIN_MS,
                                   ES_TIMEOUT_MAX_MS, &out->timeout_ms))
-           != ES_OK)
+           != ES_OK
+        || (rc = es_take_time(&r, "/created", &out->created_ms)) != ES_OK)
     {
         return rc;
     }

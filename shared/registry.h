@@ -70,6 +70,7 @@ typedef struct {
     es_str_t             name;            /* "ep_" and 16 base32 characters */
     uint32_t             number;          /* dense, never reused */
     uint64_t             revision;        /* moves with each change */
+    int64_t              created_ms;
     const es_partner_t  *partner;
     es_str_t             url;             /* NUL-terminated as well */
     es_patterns_t        feeds;
@@ -97,6 +98,11 @@ uint64_t es_registry_version(es_store_t *store);
 /* Loads everything in one read; free with es_registry_free().  ES_CORRUPT: a
    record cannot be read; a picture loaded before stays good. */
 es_rc_t es_registry_load(es_store_t *store, es_registry_t **registry);
+
+/* The same without endpoints, for who only admits requests: ten thousand
+   endpoints take tens of milliseconds to load. */
+es_rc_t es_registry_load_access(es_store_t *store, es_registry_t **registry);
+
 void es_registry_free(es_registry_t *registry);
 
 /* Version of the picture itself. */
