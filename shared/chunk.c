@@ -105,10 +105,18 @@ es_subject_hash(es_str_t subject)
 
 
 uint64_t
-es_ident_hash(const es_store_t *store, uint32_t feed, const char *head,
-    size_t ident_len)
+es_ident_hash(const es_store_t *store, const char *head, size_t ident_len)
 {
-    return XXH3_64bits_withSeed(head, ident_len, store->identity + feed);
+    return XXH3_64bits_withSeed(head, ident_len, store->identity);
+}
+
+
+uint64_t
+es_ident_in(uint64_t ident, uint32_t feed)
+{
+    /* An odd multiplier: one to one, and every feed's bits go everywhere. */
+
+    return (ident ^ feed) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 

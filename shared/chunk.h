@@ -93,9 +93,10 @@ uint64_t es_chunk_hash(uint32_t feed, uint64_t last, const void *value,
 uint64_t es_event_hash(const char *text, size_t len);
 uint32_t es_subject_hash(es_str_t subject);
 
-/* Identity of (source, id) in a feed for the id index. */
-uint64_t es_ident_hash(const es_store_t *store, uint32_t feed,
-    const char *head, size_t ident_len);
+/* Identity of (source, id), and of that in a feed, for the id index. */
+uint64_t es_ident_hash(const es_store_t *store, const char *head,
+    size_t ident_len);
+uint64_t es_ident_in(uint64_t ident, uint32_t feed);
 
 /* Checks the chunk's shape; with `whole` also its hash.  ES_CORRUPT. */
 es_rc_t es_chunk_decode(uint32_t feed, const uint8_t *key, const MDB_val *value,

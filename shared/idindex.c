@@ -9,8 +9,9 @@
 #include "cursor.h"
 #include "idindex.h"
 
-#define ES_IDS_MAGIC       UINT64_C(0x3173646973797365)    /* "esysids1" */
+#define ES_IDS_MAGIC       UINT64_C(0x3273646973797365)    /* "esysids2" */
 #define ES_IDS_FIRST_BITS  16
+#define ES_IDS_GROWTH_BITS  2    /* each table has four times the slots */
 #define ES_IDS_SEQ_BITS    40
 #define ES_IDS_MODE        0660
 #define ES_IDS_DIR_MODE    0770
@@ -46,7 +47,7 @@ static es_rc_t es_ids_boot(char *boot);
 static inline uint64_t
 es_ids_capacity(unsigned table)
 {
-    return UINT64_C(1) << (ES_IDS_FIRST_BITS + table);
+    return UINT64_C(1) << (ES_IDS_FIRST_BITS + ES_IDS_GROWTH_BITS * table);
 }
 
 
@@ -371,7 +372,9 @@ es_ids_insert(es_ids_t *ids, uint64_t hash, uint64_t sequence)
 
     capacity = ids->mapped ? es_ids_capacity(ids->mapped - 1) : 0;
 
-    if (ids->control->used >= capacity / 4 * 3) {
+    /* Half full at most: a look-up in vain probes two or three slots. */
+
+    if (ids->control->used >= capacity / 2) {
         if (ids->mapped == ES_IDS_TABLES_MAX) {
             return ES_FULL;
         }

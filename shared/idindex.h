@@ -12,8 +12,9 @@
  * expired event do no harm.  What must hold is only that every committed event
  * has its slot: they are written before the commit.
  *
- * Tables double in size and are never rehashed: a look-up probes each (eight
- * at ten million events).  Everything here needs the log's writer lock.
+ * Each table has four times the slots of the one before, and none is ever
+ * rehashed: a look-up probes each (five at ten million events).  Everything
+ * here needs the log's writer lock.
  */
 
 #ifndef ES_IDINDEX_H
@@ -21,7 +22,7 @@
 
 #include "base.h"
 
-#define ES_IDS_TABLES_MAX  32
+#define ES_IDS_TABLES_MAX  12
 
 typedef struct es_ids  es_ids_t;
 

@@ -74,8 +74,9 @@ es_ids_fill(es_store_t *store, MDB_txn *txn)
             rc = es_chunk_text(&chunk, i, &text);
             if (rc == ES_OK) {
                 rc = es_ids_insert(store->ids,
-                                   es_ident_hash(store, feed, text.data,
-                                                 chunk.entries[i].ident_len),
+                                   es_ident_in(es_ident_hash(store, text.data,
+                                                   chunk.entries[i].ident_len),
+                                               feed),
                                    chunk.head->first + i);
             }
         }

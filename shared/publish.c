@@ -21,6 +21,8 @@
 #include "ids.h"
 #include "wake.h"
 
+#define ES_PREFETCH  8         /* look-ups ahead, to hide memory's latency */
+
 /* A feed that this commit appends to. */
 typedef struct es_append  es_append_t;
 
@@ -58,14 +60,23 @@ static es_rc_t es_commit_write(es_commit_t *c, es_append_t *append);
 void
 es_publish(es_store_t *store, es_batch_t **batches, size_t n)
 {
-    size_t       i;
+    size_t       i, j;
     es_rc_t      rc;
+    es_draft_t  *draft;
     es_commit_t  c = { 0 };
 
     rc = store->flags & ES_STORE_PUBLISH ? ES_OK : ES_DENIED;
 
+    /* All that needs no lock comes before it. */
+
     for (i = 0; rc == ES_OK && i < n; i++) {
         rc = es_batch_seal(batches[i]);
+
+        for (j = 0; rc == ES_OK && j < batches[i]->n; j++) {
+            draft = &batches[i]->drafts[j];
+            draft->ident = es_ident_hash(store, draft->head.data,
+                                         draft->ident_len);
+        }
     }
 
     if (rc == ES_OK) {
@@ -231,6 +242,7 @@ es_commit_batch(es_commit_t *c, es_batch_t *batch)
 {
     size_t             i, saved;
     es_rc_t            rc;
+    uint32_t           feed;
     uint64_t           hash, sequence;
     es_append_t       *append;
     es_result_t       *result;
@@ -247,20 +259,18 @@ es_commit_batch(es_commit_t *c, es_batch_t *batch)
         return rc;
     }
 
-    for (i = 0; batch->n > 1 && i < batch->n; i++) {
-        draft = &batch->drafts[i];
-        es_ids_prefetch(c->store->ids,
-                        es_ident_hash(c->store, append->feed.number,
-                                      draft->head.data, draft->ident_len));
-    }
-
     saved = append->n;
+    feed = append->feed.number;
 
     for (i = 0; i < batch->n; i++) {
         draft = &batch->drafts[i];
         result = &batch->results[i];
-        hash = es_ident_hash(c->store, append->feed.number, draft->head.data,
-                             draft->ident_len);
+        hash = es_ident_in(draft->ident, feed);
+
+        if (i + ES_PREFETCH < batch->n) {
+            es_ids_prefetch(c->store->ids,
+                            es_ident_in(draft[ES_PREFETCH].ident, feed));
+        }
 
         rc = es_commit_find(c, append, draft, hash, &sequence);
 

@@ -101,8 +101,8 @@ es_verify_indexes(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
     entry = &chunk->entries[i];
     sequence = chunk->head->first + i;
 
-    hash = es_ident_hash(v->store, v->feed.number, text.data,
-                         entry->ident_len);
+    hash = es_ident_in(es_ident_hash(v->store, text.data, entry->ident_len),
+                       v->feed.number);
 
     if (es_ids_check(v->store, hash, sequence) != ES_OK) {
         es_verify_fault(v, "event %llu is not in the id index",
