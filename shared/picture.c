@@ -192,7 +192,7 @@ es_load_room(es_registry_t *registry, MDB_cursor *cursor, char letter,
 /* Partners first: the others point to them. */
 
 static es_rc_t
-es_load_all(es_registry_t *registry, MDB_cursor *cursor)
+es_load_access(es_registry_t *registry, MDB_cursor *cursor)
 {
     void     *room;
     es_rc_t   rc;
@@ -213,6 +213,22 @@ es_load_all(es_registry_t *registry, MDB_cursor *cursor)
 
     registry->keys = room;
 
+    rc = es_load_each(registry, cursor, 'p', registry->npartners,
+                      es_load_partner);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    return es_load_each(registry, cursor, 'k', registry->nkeys, es_load_key);
+}
+
+
+static es_rc_t
+es_load_endpoints(es_registry_t *registry, MDB_cursor *cursor)
+{
+    void     *room;
+    es_rc_t   rc;
+
     rc = es_load_room(registry, cursor, 'e', sizeof(es_endpoint_t),
                       &registry->nendpoints, &room);
     if (rc != ES_OK) {
@@ -221,25 +237,13 @@ es_load_all(es_registry_t *registry, MDB_cursor *cursor)
 
     registry->endpoints = room;
 
-    rc = es_load_each(registry, cursor, 'p', registry->npartners,
-                      es_load_partner);
-
-    if (rc == ES_OK) {
-        rc = es_load_each(registry, cursor, 'k', registry->nkeys,
-                          es_load_key);
-    }
-
-    if (rc == ES_OK) {
-        rc = es_load_each(registry, cursor, 'e', registry->nendpoints,
-                          es_load_endpoint);
-    }
-
-    return rc;
+    return es_load_each(registry, cursor, 'e', registry->nendpoints,
+                        es_load_endpoint);
 }
 
 
-es_rc_t
-es_registry_load(es_store_t *store, es_registry_t **out)
+static es_rc_t
+es_load(es_store_t *store, bool endpoints, es_registry_t **out)
 {
     es_rc_t         rc;
     MDB_txn        *txn;
@@ -263,7 +267,12 @@ es_registry_load(es_store_t *store, es_registry_t **out)
                                                    ES_REGISTRY_OBJECTS),
                                    &cursor));
     if (rc == ES_OK) {
-        rc = es_load_all(registry, cursor);
+        rc = es_load_access(registry, cursor);
+
+        if (rc == ES_OK && endpoints) {
+            rc = es_load_endpoints(registry, cursor);
+        }
+
         mdb_cursor_close(cursor);
     }
 
@@ -277,6 +286,20 @@ es_registry_load(es_store_t *store, es_registry_t **out)
     *out = registry;
 
     return ES_OK;
+}
+
+
+es_rc_t
+es_registry_load(es_store_t *store, es_registry_t **registry)
+{
+    return es_load(store, true, registry);
+}
+
+
+es_rc_t
+es_registry_load_access(es_store_t *store, es_registry_t **registry)
+{
+    return es_load(store, false, registry);
 }
 
 
@@ -349,6 +372,10 @@ es_registry_partner(const es_registry_t *registry, es_str_t name)
 const es_endpoint_t *
 es_registry_endpoint(const es_registry_t *registry, es_str_t name)
 {
+    if (registry->nendpoints == 0) {
+        return NULL;
+    }
+
     return bsearch(&name, registry->endpoints, registry->nendpoints,
                    sizeof(es_endpoint_t), es_endpoint_order);
 }

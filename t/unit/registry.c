@@ -340,6 +340,13 @@ test_load(void)
     check_endpoints(registry);
     check_keys(registry);
     es_registry_free(registry);
+
+    is_int(es_registry_load_access(store, &registry), ES_OK,
+           "partners and keys are loaded alone");
+    check_keys(registry);
+    ok(es_registry_endpoint(registry, es_lit("ep_a")) == NULL,
+       "without endpoints");
+    es_registry_free(registry);
 }
 
 
