@@ -39,15 +39,16 @@ scan(const char *text, size_t len, es_json_value_t *value)
 static const char *
 shown(const char *text)
 {
-    size_t       i;
-    static char  line[80];
+    char         *p;
+    static char   line[80];
 
-    for (i = 0; i < sizeof(line) - 1 && text[i] != '\0'; i++) {
-        line[i] = text[i] >= 0x20 && text[i] < 0x7f && text[i] != '#'
-                  ? text[i] : '?';
+    (void) snprintf(line, sizeof(line), "%s", text);
+
+    for (p = line; *p != '\0'; p++) {
+        if (*p < 0x20 || *p >= 0x7f || *p == '#') {
+            *p = '?';
+        }
     }
-
-    line[i] = '\0';
 
     return line;
 }
