@@ -33,6 +33,7 @@
 
 #define NGX_HTTP_EVENTSYNC_PARTNER_LEN    64
 #define NGX_HTTP_EVENTSYNC_KEYS           256
+#define NGX_HTTP_EVENTSYNC_MEMO           32
 #define NGX_HTTP_EVENTSYNC_TICK           100
 #define NGX_HTTP_EVENTSYNC_TASK_TIME      60000
 
@@ -131,6 +132,12 @@ typedef struct {
 } ngx_http_eventsync_page_key_t;
 
 
+typedef struct {
+    ngx_http_eventsync_page_key_t     key;
+    ngx_http_eventsync_shared_t      *page;       /* NULL: none */
+} ngx_http_eventsync_memo_t;
+
+
 /* text of a key that was well-formed; says nothing of its being valid */
 
 typedef struct {
@@ -159,8 +166,7 @@ typedef struct {
     ngx_thread_task_t                *commit;
 
     es_page_t                         page;
-    ngx_http_eventsync_page_key_t     shared_key;
-    ngx_http_eventsync_shared_t      *shared;
+    ngx_http_eventsync_memo_t         memo[NGX_HTTP_EVENTSYNC_MEMO];
 
     ngx_http_eventsync_seen_key_t     keys[NGX_HTTP_EVENTSYNC_KEYS];
 } ngx_http_eventsync_worker_t;
@@ -227,6 +233,7 @@ typedef struct {
     es_buf_t                          scratch;    /* the filter's */
 
     ngx_http_eventsync_page_key_t     key;
+    uint64_t                          hash;       /* of `key` */
     char                              after_text[ES_CURSOR_MAX];
     uint64_t                          scan;       /* looked up to here */
 
@@ -355,10 +362,8 @@ void ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed);
 ngx_int_t ngx_http_eventsync_compose(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page);
-ngx_int_t ngx_http_eventsync_compose_shared(ngx_http_eventsync_ctx_t *ctx,
-    const es_feed_t *feed, const es_page_t *page);
-ngx_uint_t ngx_http_eventsync_shared_find(ngx_http_eventsync_ctx_t *ctx);
-void ngx_http_eventsync_shared_release(ngx_http_eventsync_shared_t *shared);
+ngx_uint_t ngx_http_eventsync_memo_find(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_memo_free(ngx_http_eventsync_worker_t *w);
 
 /* _send */
 

@@ -1,9 +1,10 @@
 
 /*
- * A page's bytes: exactly as many as the answer has, written once.
+ * A page's bytes, written once.
  *
- * Those who waited for the same commit with the same cursor get the same
- * bytes: composed for the first of them and shared by the others.
+ * They are a function of what their ETag is made of, so the last few pages are
+ * remembered by it: those who wait for the same commit, or follow the head of
+ * the same feed, share the bytes that were composed for the first of them.
  */
 
 
@@ -16,6 +17,9 @@
     (sizeof("{\"events\":[],\"next\":\"\",\"has_more\":false,"                \
             "\"oldest\":\"\",\"latest\":\"\"}") - 1 + 3 * ES_CURSOR_MAX)
 
+/* with their number, bounds what a worker remembers: 2 MB */
+#define NGX_HTTP_EVENTSYNC_MEMO_BYTES  65536
+
 #define ngx_http_eventsync_copy(p, text)                                      \
     ngx_cpymem(p, text, sizeof(text) - 1)
 
@@ -27,8 +31,13 @@ static u_char *ngx_http_eventsync_write(ngx_http_eventsync_ctx_t *ctx,
 static u_char *ngx_http_eventsync_write_lines(const es_page_t *page,
     u_char *p);
 static uint64_t ngx_http_eventsync_filter_hash(const es_filter_t *filter);
-static ngx_int_t ngx_http_eventsync_shared_use(ngx_http_eventsync_ctx_t *ctx);
-static void ngx_http_eventsync_shared_cleanup(void *data);
+static ngx_int_t ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
+    const es_feed_t *feed, const es_page_t *page);
+static ngx_http_eventsync_memo_t *ngx_http_eventsync_memo(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_memo_use(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_shared_t *shared);
+static void ngx_http_eventsync_release(void *data);
 
 
 /* a hash of all that the answer depends on, before anything is read */
@@ -51,9 +60,11 @@ ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed)
         key->filter = ngx_http_eventsync_filter_hash(ctx->poll->filter);
     }
 
+    ctx->poll->hash = XXH3_64bits(key, sizeof(*key));
+
     ctx->etag.data = ctx->etag_text;
     ctx->etag.len = ngx_sprintf(ctx->etag_text, "\"%016xL\"",
-                                (uint64_t) XXH3_64bits(key, sizeof(*key)))
+                                ctx->poll->hash)
                     - ctx->etag_text;
 }
 
@@ -88,6 +99,13 @@ ngx_http_eventsync_compose(ngx_http_eventsync_ctx_t *ctx,
     ngx_buf_t  *b;
 
     ngx_http_eventsync_result(ctx, feed, page);
+
+    if (ctx->poll->filter == NULL
+        && page->count
+        && page->bytes <= NGX_HTTP_EVENTSYNC_MEMO_BYTES)
+    {
+        return ngx_http_eventsync_memo_add(ctx, feed, page);
+    }
 
     b = ngx_create_temp_buf(ctx->request->pool,
                             NGX_HTTP_EVENTSYNC_FRAME + page->bytes);
@@ -187,14 +205,14 @@ ngx_http_eventsync_write_lines(const es_page_t *page, u_char *p)
 }
 
 
-ngx_int_t
-ngx_http_eventsync_compose_shared(ngx_http_eventsync_ctx_t *ctx,
+/* remembers a page that was just composed, and gives it to the request */
+
+static ngx_int_t
+ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page)
 {
+    ngx_http_eventsync_memo_t    *memo;
     ngx_http_eventsync_shared_t  *shared;
-    ngx_http_eventsync_worker_t  *w;
-
-    w = ctx->worker;
 
     shared = ngx_alloc(sizeof(ngx_http_eventsync_shared_t)
                        + NGX_HTTP_EVENTSYNC_FRAME + page->bytes,
@@ -202,8 +220,6 @@ ngx_http_eventsync_compose_shared(ngx_http_eventsync_ctx_t *ctx,
     if (shared == NULL) {
         return NGX_DECLINED;
     }
-
-    ngx_http_eventsync_result(ctx, feed, page);
 
     shared->refs = 1;
     shared->first = ctx->first;
@@ -214,38 +230,49 @@ ngx_http_eventsync_compose_shared(ngx_http_eventsync_ctx_t *ctx,
     shared->len = ngx_http_eventsync_write(ctx, feed, page, shared->data)
                   - shared->data;
 
-    ngx_http_eventsync_shared_release(w->shared);
+    memo = ngx_http_eventsync_memo(ctx);
 
-    w->shared = shared;
-    w->shared_key = ctx->poll->key;
+    ngx_http_eventsync_release(memo->page);
 
-    return ngx_http_eventsync_shared_use(ctx);
+    memo->page = shared;
+    memo->key = ctx->poll->key;
+
+    return ngx_http_eventsync_memo_use(ctx, shared);
 }
 
 
 ngx_uint_t
-ngx_http_eventsync_shared_find(ngx_http_eventsync_ctx_t *ctx)
+ngx_http_eventsync_memo_find(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_http_eventsync_worker_t  *w;
+    ngx_http_eventsync_memo_t  *memo;
 
-    w = ctx->worker;
+    /* of a filter the key has but a hash */
 
-    return w->shared
-           && ngx_memcmp(&w->shared_key, &ctx->poll->key,
-                         sizeof(w->shared_key))
-              == 0
-           && ngx_http_eventsync_shared_use(ctx) == NGX_OK;
+    if (ctx->poll->filter) {
+        return 0;
+    }
+
+    memo = ngx_http_eventsync_memo(ctx);
+
+    return memo->page
+           && ngx_memcmp(&memo->key, &ctx->poll->key, sizeof(memo->key)) == 0
+           && ngx_http_eventsync_memo_use(ctx, memo->page) == NGX_OK;
+}
+
+
+static ngx_http_eventsync_memo_t *
+ngx_http_eventsync_memo(ngx_http_eventsync_ctx_t *ctx)
+{
+    return &ctx->worker->memo[ctx->poll->hash % NGX_HTTP_EVENTSYNC_MEMO];
 }
 
 
 static ngx_int_t
-ngx_http_eventsync_shared_use(ngx_http_eventsync_ctx_t *ctx)
+ngx_http_eventsync_memo_use(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_shared_t *shared)
 {
-    ngx_buf_t                    *b;
-    ngx_pool_cleanup_t           *cln;
-    ngx_http_eventsync_shared_t  *shared;
-
-    shared = ctx->worker->shared;
+    ngx_buf_t           *b;
+    ngx_pool_cleanup_t  *cln;
 
     b = ngx_calloc_buf(ctx->request->pool);
     if (b == NULL) {
@@ -257,7 +284,7 @@ ngx_http_eventsync_shared_use(ngx_http_eventsync_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    cln->handler = ngx_http_eventsync_shared_cleanup;
+    cln->handler = ngx_http_eventsync_release;
     cln->data = shared;
     shared->refs++;
 
@@ -280,16 +307,23 @@ ngx_http_eventsync_shared_use(ngx_http_eventsync_ctx_t *ctx)
 
 
 static void
-ngx_http_eventsync_shared_cleanup(void *data)
+ngx_http_eventsync_release(void *data)
 {
-    ngx_http_eventsync_shared_release(data);
+    ngx_http_eventsync_shared_t  *shared = data;
+
+    if (shared && --shared->refs == 0) {
+        ngx_free(shared);
+    }
 }
 
 
 void
-ngx_http_eventsync_shared_release(ngx_http_eventsync_shared_t *shared)
+ngx_http_eventsync_memo_free(ngx_http_eventsync_worker_t *w)
 {
-    if (shared && --shared->refs == 0) {
-        ngx_free(shared);
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_EVENTSYNC_MEMO; i++) {
+        ngx_http_eventsync_release(w->memo[i].page);
+        w->memo[i].page = NULL;
     }
 }

@@ -539,7 +539,6 @@ ngx_http_eventsync_limit_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_eventsync_loc_conf_t *elcf = conf;
 
-    u_char       *p;
     ngx_int_t     burst;
     ngx_str_t    *value;
     ngx_uint_t    i;
@@ -572,7 +571,8 @@ ngx_http_eventsync_limit_directive(ngx_conf_t *cf, ngx_command_t *cmd,
         return NGX_CONF_OK;
     }
 
-    ngx_memzero(&rate, sizeof(es_rate_t));
+    rate.interval_us = 0;
+    rate.burst = 1;
 
     for (i = 2; i < cf->args->nelts; i++) {
 
@@ -582,16 +582,6 @@ ngx_http_eventsync_limit_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 
             if (es_rate_parse(text, &rate) != ES_OK) {
                 goto invalid;
-            }
-
-            /* a whole period's worth at once, unless "burst" says else */
-
-            p = ngx_strlchr(value[i].data + 5, value[i].data + value[i].len,
-                            'r');
-
-            if (rate.burst == 0 && p) {
-                rate.burst = ngx_atoi(value[i].data + 5,
-                                      p - value[i].data - 5);
             }
 
             continue;

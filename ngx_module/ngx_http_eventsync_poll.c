@@ -212,10 +212,6 @@ ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
 
     ngx_http_eventsync_etag(ctx, &feed);
 
-    if (poll->filter == NULL && ngx_http_eventsync_shared_find(ctx)) {
-        return NGX_OK;
-    }
-
     return ngx_http_eventsync_poll_page(ctx, txn, &feed, last);
 }
 
@@ -387,6 +383,10 @@ ngx_http_eventsync_poll_page(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     poll = ctx->poll;
     page = &ctx->worker->page;
 
+    if (ngx_http_eventsync_memo_find(ctx)) {
+        return NGX_OK;
+    }
+
     es = es_page_read(txn, feed, poll->scan, es_str(poll->after_text),
                       poll->limit, NGX_HTTP_EVENTSYNC_PAGE_BYTES,
                       poll->filter, page);
@@ -400,10 +400,6 @@ ngx_http_eventsync_poll_page(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
         if (!last && !page->has_more) {
             return NGX_AGAIN;
         }
-    }
-
-    if (poll->parked && poll->filter == NULL) {
-        return ngx_http_eventsync_compose_shared(ctx, feed, page);
     }
 
     return ngx_http_eventsync_compose(ctx, feed, page);

@@ -232,8 +232,7 @@ ngx_http_eventsync_close(ngx_http_eventsync_worker_t *w)
 
     es_page_free(&w->page);
 
-    ngx_http_eventsync_shared_release(w->shared);
-    w->shared = NULL;
+    ngx_http_eventsync_memo_free(w);
 
     es_registry_free(w->registry);
     w->registry = NULL;
