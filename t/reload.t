@@ -20,7 +20,7 @@ my $key = $t->master_key;
 
 my $recv = $t->receiver(200);
 $t->endpoint('tester', url => $recv->url, feeds => 'orders',
-    ordering => 'fifo', from => 'oldest');
+    ordering => 'fifo', start => 'oldest');
 
 $t->default_conf;
 $t->run_nginx;
