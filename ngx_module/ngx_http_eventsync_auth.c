@@ -146,7 +146,7 @@ ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx)
         return NGX_OK;
     }
 
-    rc = es_registry_load(w->es, &registry);
+    rc = es_registry_load_access(w->es, &registry);
 
     if (rc != ES_OK) {
 

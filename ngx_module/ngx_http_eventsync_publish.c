@@ -411,11 +411,13 @@ ngx_http_eventsync_publish_problem(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc,
         return ngx_http_eventsync_fail_store(ctx, rc);
     }
 
-    (void) ngx_http_eventsync_fail(ctx, type, "%s", problem->detail);
-
     if (problem->index < 0) {
-        return NGX_DECLINED;
+        return ngx_http_eventsync_fail(ctx, type, "The request: %s.",
+                                       problem->detail);
     }
+
+    (void) ngx_http_eventsync_fail(ctx, type, "Event %d: %s.", problem->index,
+                                   problem->detail);
 
     /* names of members can be anything: escape the pointer */
 
