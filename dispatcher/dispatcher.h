@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "attribute.h"
 #include "clock.h"
 #include "delivery.h"
 #include "reader.h"
@@ -66,7 +67,6 @@ struct es_source {
     es_feed_t             feed;
     uint64_t              round;       /* of the read that `feed` is from */
     uint64_t              seen;        /* look that found it last */
-    char                  header[sizeof("eventsync-feed: ") + ES_FEED_MAX];
     TAILQ_HEAD(, es_lane) lanes;
 };
 
@@ -117,19 +117,9 @@ struct es_target {
     TAILQ_HEAD(, es_send)  idle;       /* made and not in flight */
 };
 
-/* Header lines of a request, in the order of the list. */
-enum {
-    ES_HEAD_TYPE = 0,
-    ES_HEAD_AGENT,
-    ES_HEAD_EXPECT,
-    ES_HEAD_ID,
-    ES_HEAD_TIMESTAMP,
-    ES_HEAD_SIGNATURE,
-    ES_HEAD_ATTEMPT,
-    ES_HEAD_FEED,
-    ES_HEAD_TRACE,             /* linked only when the event has one */
-    ES_HEADS
-};
+/* Room for all header lines of a request. */
+#define ES_HEAD_MAX  (512 + ES_ID_MAX + ES_FEED_MAX                           \
+                      + ES_SECRETS_MAX * ES_SIGNATURE_MAX)
 
 /* One attempt in flight, and its reused memory. */
 struct es_send {
@@ -154,12 +144,9 @@ struct es_send {
     char                   first[ES_BODY_FIRST];
     char                   retry_after[64];
 
-    struct curl_slist      heads[ES_HEADS];
-    char                   id[160];
-    char                   timestamp[48];
-    char                   signature[32 + ES_SECRETS_MAX * ES_SIGNATURE_MAX];
-    char                   attempt[48];
-    char                   trace[80];
+    struct curl_slist      heads[2];
+    char                   id[ES_ID_MAX + 1];
+    char                   head[ES_HEAD_MAX];
 };
 
 /* What became of an attempt. */

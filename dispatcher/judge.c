@@ -294,7 +294,6 @@ es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
 void
 es_judge(es_send_t *send, CURLcode result)
 {
-    es_str_t          id;
     es_lane_t        *lane, *other;
     es_item_t         item;
     es_target_t      *target;
@@ -318,8 +317,7 @@ es_judge(es_send_t *send, CURLcode result)
         es_judge_done(d, lane, &item);
 
     } else {
-        id = es_str(send->id + sizeof("webhook-id: ") - 1);
-        es_judge_failure(d, lane, &item, id, &outcome);
+        es_judge_failure(d, lane, &item, es_str(send->id), &outcome);
     }
 
     es_send_end(send);

@@ -2,7 +2,9 @@
  * send.c - one attempt: body, signature, headers, libcurl.
  *
  * A send is made once for an endpoint and used again: its handle keeps what
- * does not change, its list of headers is built in its own memory.
+ * does not change.  libcurl looks through its whole list of headers a dozen
+ * times for each request, so all of ours are one element of it: lines, with
+ * what separates them, in memory of the send's own.
  */
 
 #include <stdio.h>
@@ -17,32 +19,10 @@
 #define ES_CONN_IDLE_S      60L
 #define ES_CONN_LIFE_S      600L
 
+static const char  es_send_expect[] = "Expect:";
+
 static size_t es_send_on_body(char *data, size_t size, size_t n, void *ctx);
 static size_t es_send_on_header(char *data, size_t size, size_t n, void *ctx);
-
-
-static void
-es_send_heads(es_send_t *send)
-{
-    int  i;
-
-    static const char  type[] = "Content-Type: application/cloudevents+json";
-    static const char  agent[] = "User-Agent: eventsync/" ES_VERSION;
-    static const char  expect[] = "Expect:";
-
-    send->heads[ES_HEAD_TYPE].data = (char *) (uintptr_t) type;
-    send->heads[ES_HEAD_AGENT].data = (char *) (uintptr_t) agent;
-    send->heads[ES_HEAD_EXPECT].data = (char *) (uintptr_t) expect;
-    send->heads[ES_HEAD_ID].data = send->id;
-    send->heads[ES_HEAD_TIMESTAMP].data = send->timestamp;
-    send->heads[ES_HEAD_SIGNATURE].data = send->signature;
-    send->heads[ES_HEAD_ATTEMPT].data = send->attempt;
-    send->heads[ES_HEAD_TRACE].data = send->trace;
-
-    for (i = 0; i + 1 < ES_HEADS; i++) {
-        send->heads[i].next = &send->heads[i + 1];
-    }
-}
 
 
 static es_rc_t
@@ -112,7 +92,9 @@ es_send_get(es_dispatcher_t *d, es_target_t *target)
     send->target = target;
     send->easy = curl_easy_init();
 
-    es_send_heads(send);
+    send->heads[0].data = (char *) (uintptr_t) es_send_expect;
+    send->heads[0].next = &send->heads[1];
+    send->heads[1].data = send->head;
 
     if (send->easy == NULL || es_send_setup(send) != ES_OK) {
         curl_easy_cleanup(send->easy);
@@ -163,45 +145,42 @@ es_put_number(char *p, uint64_t n)
 }
 
 
-/* The value of a traceparent extension that is one; goes into a header as it
-   is. */
+/* The value of a traceparent extension, if it is one: it goes into a header as
+   it is. */
 
-static bool
-es_send_trace(es_send_t *send, es_str_t text)
+static es_str_t
+es_send_trace(es_str_t text)
 {
-    int          i;
-    char        *p;
-    const char  *value, *end;
+    size_t     i;
+    es_str_t   trace;
+    const char *end;
 
-    value = memmem(text.data, text.len, ES_TRACEPARENT,
-                   sizeof(ES_TRACEPARENT) - 1);
-    if (value == NULL) {
-        return false;
+    trace.data = memmem(text.data, text.len, ES_TRACEPARENT,
+                        sizeof(ES_TRACEPARENT) - 1);
+    if (trace.data == NULL) {
+        return es_null_str;
     }
 
-    value += sizeof(ES_TRACEPARENT) - 1;
+    trace.data += sizeof(ES_TRACEPARENT) - 1;
+    trace.len = ES_TRACEPARENT_LEN;
     end = text.data + text.len;
 
-    if (end - value <= ES_TRACEPARENT_LEN
-        || value[ES_TRACEPARENT_LEN] != '"')
+    if (end - trace.data <= ES_TRACEPARENT_LEN
+        || trace.data[trace.len] != '"')
     {
-        return false;
+        return es_null_str;
     }
 
-    for (i = 0; i < ES_TRACEPARENT_LEN; i++) {
-        if (!((value[i] >= '0' && value[i] <= '9')
-              || (value[i] >= 'a' && value[i] <= 'f')
-              || value[i] == '-'))
+    for (i = 0; i < trace.len; i++) {
+        if (!((trace.data[i] >= '0' && trace.data[i] <= '9')
+              || (trace.data[i] >= 'a' && trace.data[i] <= 'f')
+              || trace.data[i] == '-'))
         {
-            return false;
+            return es_null_str;
         }
     }
 
-    p = es_put_lit(send->trace, "traceparent: ");
-    p = es_put(p, value, ES_TRACEPARENT_LEN);
-    *p = '\0';
-
-    return true;
+    return trace;
 }
 
 
@@ -238,10 +217,11 @@ es_send_body(es_send_t *send, const es_lane_t *lane, const es_event_t *event)
 }
 
 
+/* Appends the signatures; moves `p`. */
+
 static es_rc_t
-es_send_sign(es_send_t *send, es_str_t id, int64_t now_s)
+es_send_sign(es_send_t *send, es_str_t id, int64_t now_s, char **p)
 {
-    char      *p;
     es_rc_t    rc;
     es_str_t   body;
     unsigned   i;
@@ -249,20 +229,62 @@ es_send_sign(es_send_t *send, es_str_t id, int64_t now_s)
     body.data = send->body.data;
     body.len = send->body.len;
 
-    p = es_put_lit(send->signature, "webhook-signature: ");
-
     for (i = 0; i < send->target->nsigners; i++) {
         if (i > 0) {
-            *p++ = ' ';
+            *(*p)++ = ' ';
         }
 
-        rc = es_sign(send->target->signers[i], id, now_s, &body, 1, p);
+        rc = es_sign(send->target->signers[i], id, now_s, &body, 1, *p);
         if (rc != ES_OK) {
             return rc;
         }
 
-        p += strlen(p);
+        *p += strlen(*p);
     }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_send_head(es_send_t *send, const es_lane_t *lane, const es_event_t *event)
+{
+    char      *p;
+    es_rc_t    rc;
+    int64_t    now_s;
+    es_str_t   trace;
+
+    now_s = send->sent_ms / 1000;
+
+    p = es_put(send->id, event->id.data, event->id.len);
+    *p = '\0';
+
+    p = es_put_lit(send->head, "Content-Type: application/cloudevents+json"
+                   "\r\nUser-Agent: eventsync/" ES_VERSION
+                   "\r\nwebhook-id: ");
+    p = es_put(p, event->id.data, event->id.len);
+    p = es_put_lit(p, "\r\nwebhook-timestamp: ");
+    p = es_put_number(p, (uint64_t) now_s);
+    p = es_put_lit(p, "\r\nwebhook-signature: ");
+
+    rc = es_send_sign(send, event->id, now_s, &p);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    p = es_put_lit(p, "\r\neventsync-attempt: ");
+    p = es_put_number(p, send->item.attempts + 1);
+    p = es_put_lit(p, "\r\neventsync-feed: ");
+    p = es_put(p, lane->source->feed.name, strlen(lane->source->feed.name));
+
+    trace = es_send_trace(event->before);
+
+    if (trace.len > 0) {
+        p = es_put_lit(p, "\r\ntraceparent: ");
+        p = es_put(p, trace.data, trace.len);
+    }
+
+    *p = '\0';
 
     return ES_OK;
 }
@@ -272,7 +294,6 @@ es_rc_t
 es_send_start(es_send_t *send, es_lane_t *lane, const es_item_t *item,
     const es_event_t *event)
 {
-    char             *p;
     es_rc_t           rc;
     es_target_t      *target;
     es_dispatcher_t  *d;
@@ -290,26 +311,10 @@ es_send_start(es_send_t *send, es_lane_t *lane, const es_item_t *item,
     send->sent_us = es_clock_mono_us();
     target->used_us = send->sent_us;
 
-    rc = es_send_sign(send, event->id, send->sent_ms / 1000);
+    rc = es_send_head(send, lane, event);
     if (rc != ES_OK) {
         return rc;
     }
-
-    p = es_put_lit(send->id, "webhook-id: ");
-    p = es_put(p, event->id.data, event->id.len);
-    *p = '\0';
-
-    p = es_put_lit(send->timestamp, "webhook-timestamp: ");
-    p = es_put_number(p, (uint64_t) (send->sent_ms / 1000));
-    *p = '\0';
-
-    p = es_put_lit(send->attempt, "eventsync-attempt: ");
-    p = es_put_number(p, item->attempts + 1);
-    *p = '\0';
-
-    send->heads[ES_HEAD_FEED].data = lane->source->header;
-    send->heads[ES_HEAD_FEED].next = es_send_trace(send, event->before)
-                                     ? &send->heads[ES_HEAD_TRACE] : NULL;
 
     send->refused = false;
     send->overflow = false;

@@ -438,8 +438,6 @@ es_source_create(es_dispatcher_t *d, es_txn_t *txn, const es_feed_t *feed)
 
     source->feed = *feed;
     TAILQ_INIT(&source->lanes);
-    (void) snprintf(source->header, sizeof(source->header),
-                    "eventsync-feed: %s", feed->name);
 
     for (i = 0; i < d->ntargets; i++) {
         if (d->targets[i] != NULL) {
