@@ -1,0 +1,213 @@
+#include <stdio.h>
+
+#include "object.h"
+#include "random.h"
+#include "signature.h"
+
+#define CTL_ENDPOINT_RANDOM  16
+
+/* Options that go into the record as they are, or as a list. */
+typedef enum { CTL_TEXT, CTL_LIST, CTL_NUMBER } ctl_value_t;
+
+static const struct {
+    const char   *option;
+    const char   *member;
+    ctl_value_t   value;
+} ctl_endpoint_members[] = {
+    { "url", "url", CTL_TEXT },
+    { "feeds", "feeds", CTL_LIST },
+    { "types", "types", CTL_LIST },
+    { "subject", "subject", CTL_TEXT },
+    { "ordering", "ordering", CTL_TEXT },
+    { "secret", "secrets", CTL_LIST },
+    { "start", "start", CTL_TEXT },
+    { "in-flight", "in_flight", CTL_NUMBER },
+    { "connect-timeout", "connect_timeout", CTL_TEXT },
+    { "timeout", "timeout", CTL_TEXT },
+    { "schedule", "schedule", CTL_LIST }
+};
+
+#define CTL_MEMBERS                                                           \
+    (sizeof(ctl_endpoint_members) / sizeof(ctl_endpoint_members[0]))
+
+
+static int
+ctl_endpoint_member(json_t *object, size_t i, const char *text)
+{
+    int          rc;
+    json_t      *value;
+    uint64_t     number;
+    const char  *option;
+
+    option = ctl_endpoint_members[i].option;
+
+    switch (ctl_endpoint_members[i].value) {
+
+    case CTL_LIST:
+        value = ctl_list(text);
+        break;
+
+    case CTL_NUMBER:
+        rc = ctl_number(option, text, 1, 256, &number);
+        if (rc != CTL_OK) {
+            return rc;
+        }
+
+        value = json_integer((json_int_t) number);
+        break;
+
+    default: /* CTL_TEXT */
+        value = json_string(text);
+        break;
+    }
+
+    if (json_object_set_new(object, ctl_endpoint_members[i].member, value)
+        != 0)
+    {
+        return ctl_fail(CTL_USAGE, "\"--%s\" is not UTF-8", option);
+    }
+
+    return CTL_OK;
+}
+
+
+static json_t *
+ctl_endpoint_record(ctl_t *ctl, int *argc, char **argv, int *rc)
+{
+    size_t         i;
+    json_t        *object;
+    const char    *values[CTL_MEMBERS] = { NULL }, *paused = NULL;
+    ctl_option_t   options[CTL_MEMBERS + 2] = { { NULL, false, NULL } };
+
+    for (i = 0; i < CTL_MEMBERS; i++) {
+        options[i].name = ctl_endpoint_members[i].option;
+        options[i].value = &values[i];
+    }
+
+    options[i].name = "paused";
+    options[i].flag = true;
+    options[i].value = &paused;
+
+    *rc = ctl_args(ctl, argc, argv, 1, 1, options);
+    if (*rc != CTL_OK) {
+        return NULL;
+    }
+
+    object = json_object();
+
+    for (i = 0; *rc == CTL_OK && i < CTL_MEMBERS; i++) {
+        if (values[i] != NULL) {
+            *rc = ctl_endpoint_member(object, i, values[i]);
+        }
+    }
+
+    if (paused != NULL) {
+        (void) json_object_set_new(object, "paused", json_true());
+    }
+
+    if (*rc != CTL_OK) {
+        json_decref(object);
+        return NULL;
+    }
+
+    return object;
+}
+
+
+int
+ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
+{
+    int          rc;
+    char         name[3 + CTL_ENDPOINT_RANDOM + 1] = "ep_";
+    char         secret[ES_SECRET_TEXT_MAX] = "";
+    json_t      *object;
+
+    object = ctl_endpoint_record(ctl, &argc, argv, &rc);
+    if (object == NULL) {
+        return rc;
+    }
+
+    if (es_random_base32(name + 3, CTL_ENDPOINT_RANDOM) != ES_OK
+        || es_secret_create(secret) != ES_OK)
+    {
+        json_decref(object);
+        return ctl_fail(CTL_FAILED, "no random bytes");
+    }
+
+    (void) json_object_set_new(object, "partner", json_string(argv[0]));
+
+    if (json_object_get(object, "secrets") == NULL) {
+        (void) json_object_set_new(object, "secrets", ctl_list(secret));
+    } else {
+        secret[0] = '\0';
+    }
+
+    rc = ctl_object_create(ctl, ES_KIND_ENDPOINT, name, object);
+    if (rc == CTL_OK) {
+        (void) printf("%s%s%s\n", name, secret[0] ? " " : "", secret);
+    }
+
+    return rc;
+}
+
+
+int
+ctl_endpoint_change(ctl_t *ctl, int argc, char **argv)
+{
+    int      rc;
+    json_t  *object;
+
+    object = ctl_endpoint_record(ctl, &argc, argv, &rc);
+
+    return object ? ctl_object_change(ctl, ES_KIND_ENDPOINT, argv[0], object)
+                  : rc;
+}
+
+
+static int
+ctl_endpoint_paused(ctl_t *ctl, int argc, char **argv, bool paused)
+{
+    int  rc;
+
+    rc = ctl_args(ctl, &argc, argv, 1, 1, NULL);
+
+    return rc == CTL_OK
+           ? ctl_object_change(ctl, ES_KIND_ENDPOINT, argv[0],
+                               json_pack("{s:b}", "paused", paused))
+           : rc;
+}
+
+
+int
+ctl_endpoint_pause(ctl_t *ctl, int argc, char **argv)
+{
+    return ctl_endpoint_paused(ctl, argc, argv, true);
+}
+
+
+int
+ctl_endpoint_resume(ctl_t *ctl, int argc, char **argv)
+{
+    return ctl_endpoint_paused(ctl, argc, argv, false);
+}
+
+
+int
+ctl_endpoint_list(ctl_t *ctl, int argc, char **argv)
+{
+    return ctl_object_list(ctl, ES_KIND_ENDPOINT, argc, argv);
+}
+
+
+int
+ctl_endpoint_show(ctl_t *ctl, int argc, char **argv)
+{
+    return ctl_object_show(ctl, ES_KIND_ENDPOINT, argc, argv);
+}
+
+
+int
+ctl_endpoint_remove(ctl_t *ctl, int argc, char **argv)
+{
+    return ctl_object_remove(ctl, ES_KIND_ENDPOINT, argc, argv);
+}

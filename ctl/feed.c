@@ -1,0 +1,373 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "ctl.h"
+#include "feed.h"
+#include "values.h"
+
+typedef struct {
+    const char  *count;
+    const char  *bytes;
+    const char  *age;
+} ctl_retention_t;
+
+static int ctl_feed_load(ctl_t *ctl, const char *name, es_feed_t *feed);
+
+
+static int
+ctl_feed_failed(const char *name, es_rc_t rc)
+{
+    if (rc == ES_NOT_FOUND) {
+        return ctl_fail(CTL_FAILED, "no feed \"%s\"", name);
+    }
+
+    if (rc == ES_EXISTS) {
+        return ctl_fail(CTL_FAILED, "feed \"%s\" exists already", name);
+    }
+
+    if (rc == ES_INVALID) {
+        return ctl_fail(CTL_USAGE, "\"%s\" is not a feed's name: 1 to 63 of "
+                        "a-z, 0-9, '-' and '_', beginning with a letter or "
+                        "digit", name);
+    }
+
+    return ctl_fail(CTL_FAILED, "feed \"%s\": %s", name, es_strerror(rc));
+}
+
+
+/* Options that are not given leave what is in `options`. */
+
+static int
+ctl_feed_retention(const ctl_retention_t *text, es_feed_options_t *options)
+{
+    int       rc;
+    uint32_t  ms;
+
+    if (text->count != NULL) {
+        rc = ctl_number("retain-count", text->count, 0, ES_SEQUENCE_MAX,
+                        &options->retain_count);
+        if (rc != CTL_OK) {
+            return rc;
+        }
+    }
+
+    if (text->bytes != NULL) {
+        rc = ctl_number("retain-bytes", text->bytes, 0, UINT64_C(1) << 50,
+                        &options->retain_bytes);
+        if (rc != CTL_OK) {
+            return rc;
+        }
+    }
+
+    if (text->age != NULL) {
+        if (es_duration_parse(es_str(text->age), &ms) != ES_OK) {
+            return ctl_fail(CTL_USAGE, "\"--retain-age=%s\" is not a duration "
+                            "of at most 30 days", text->age);
+        }
+
+        options->retain_ms = ms;
+    }
+
+    return CTL_OK;
+}
+
+
+static int
+ctl_feed_args(ctl_t *ctl, int *argc, char **argv, ctl_retention_t *text)
+{
+    const ctl_option_t  options[] = {
+        { "retain-count", false, &text->count },
+        { "retain-bytes", false, &text->bytes },
+        { "retain-age", false, &text->age },
+        { NULL, false, NULL }
+    };
+
+    return ctl_args(ctl, argc, argv, 1, 1, options);
+}
+
+
+static int
+ctl_feed_name(ctl_t *ctl, int *argc, char **argv, unsigned flags)
+{
+    int  rc;
+
+    rc = ctl_args(ctl, argc, argv, 1, 1, NULL);
+
+    return rc == CTL_OK ? ctl_open(ctl, flags) : rc;
+}
+
+
+int
+ctl_feed_create(ctl_t *ctl, int argc, char **argv)
+{
+    int                rc;
+    es_rc_t            es;
+    ctl_retention_t    text = { 0 };
+    es_feed_options_t  options = { 0 };
+
+    rc = ctl_feed_args(ctl, &argc, argv, &text);
+
+    if (rc == CTL_OK) {
+        rc = ctl_feed_retention(&text, &options);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_open(ctl, ES_STORE_PUBLISH);
+    }
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    es = es_feed_create(ctl->store, es_str(argv[0]), &options, NULL);
+
+    return es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
+}
+
+
+int
+ctl_feed_change(ctl_t *ctl, int argc, char **argv)
+{
+    int                rc;
+    es_rc_t            es;
+    es_feed_t          feed;
+    ctl_retention_t    text = { 0 };
+    es_feed_options_t  options;
+
+    rc = ctl_feed_args(ctl, &argc, argv, &text);
+
+    if (rc == CTL_OK) {
+        rc = ctl_open(ctl, ES_STORE_PUBLISH);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_feed_load(ctl, argv[0], &feed);
+    }
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    options.retain_count = feed.retain_count;
+    options.retain_bytes = feed.retain_bytes;
+    options.retain_ms = feed.retain_ms;
+
+    rc = ctl_feed_retention(&text, &options);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    es = es_feed_change(ctl->store, es_str(argv[0]), &options);
+
+    return es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
+}
+
+
+static int
+ctl_feed_load(ctl_t *ctl, const char *name, es_feed_t *feed)
+{
+    es_rc_t    es;
+    es_txn_t  *txn;
+
+    es = es_txn_begin(ctl->store, &txn);
+
+    if (es == ES_OK) {
+        es = es_feed_get(txn, es_str(name), feed);
+        es_txn_end(txn);
+    }
+
+    return es == ES_OK ? CTL_OK : ctl_feed_failed(name, es);
+}
+
+
+static json_t *
+ctl_feed_json(const es_feed_t *feed)
+{
+    char  oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX], created[ES_TIME_LEN];
+
+    (void) es_cursor_print(feed->epoch, feed->oldest - 1, oldest);
+    (void) es_cursor_print(feed->epoch, feed->last, latest);
+    es_time_print(feed->created_ms, created);
+
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+                     "name", feed->name, "epoch", feed->epoch,
+                     "oldest", oldest, "latest", latest,
+                     "events", (json_int_t) (feed->last + 1 - feed->oldest),
+                     "bytes", (json_int_t) feed->bytes,
+                     "page_size", (json_int_t) feed->page_size,
+                     "retain_count", (json_int_t) feed->retain_count,
+                     "retain_bytes", (json_int_t) feed->retain_bytes,
+                     "retain_ms", (json_int_t) feed->retain_ms,
+                     "created", json_stringn(created, ES_TIME_LEN));
+}
+
+
+static void
+ctl_feed_print(const es_feed_t *feed)
+{
+    json_t  *json;
+
+    json = ctl_feed_json(feed);
+    (void) json_dumpf(json, stdout, JSON_COMPACT);
+    (void) putchar('\n');
+    json_decref(json);
+}
+
+
+int
+ctl_feed_show(ctl_t *ctl, int argc, char **argv)
+{
+    int        rc;
+    es_feed_t  feed;
+
+    rc = ctl_feed_name(ctl, &argc, argv, 0);
+
+    if (rc == CTL_OK) {
+        rc = ctl_feed_load(ctl, argv[0], &feed);
+    }
+
+    if (rc == CTL_OK) {
+        ctl_feed_print(&feed);
+    }
+
+    return rc;
+}
+
+
+int
+ctl_feed_list(ctl_t *ctl, int argc, char **argv)
+{
+    int          rc;
+    char         latest[ES_CURSOR_MAX];
+    es_rc_t      es;
+    es_txn_t    *txn;
+    es_feed_t    feed = { 0 };
+    const char  *json = NULL;
+
+    const ctl_option_t  options[] = {
+        { "json", true, &json },
+        { NULL, false, NULL }
+    };
+
+    rc = ctl_args(ctl, &argc, argv, 0, 0, options);
+    if (rc == CTL_OK) {
+        rc = ctl_open(ctl, 0);
+    }
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    es = es_txn_begin(ctl->store, &txn);
+    if (es != ES_OK) {
+        return ctl_fail(CTL_FAILED, "%s", es_strerror(es));
+    }
+
+    while ((es = es_feed_next(txn, es_str(feed.name), &feed)) == ES_OK) {
+
+        if (json != NULL) {
+            ctl_feed_print(&feed);
+            continue;
+        }
+
+        (void) es_cursor_print(feed.epoch, feed.last, latest);
+        (void) printf("%-32s %12" PRIu64 " events %14" PRIu64 " bytes  %s\n",
+                      feed.name, feed.last + 1 - feed.oldest, feed.bytes,
+                      latest);
+    }
+
+    es_txn_end(txn);
+
+    return es == ES_NOT_FOUND ? CTL_OK
+                              : ctl_fail(CTL_FAILED, "%s", es_strerror(es));
+}
+
+
+int
+ctl_feed_remove(ctl_t *ctl, int argc, char **argv)
+{
+    int      rc;
+    es_rc_t  es;
+
+    rc = ctl_feed_name(ctl, &argc, argv, ES_STORE_PUBLISH);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    es = es_feed_remove(ctl->store, es_str(argv[0]));
+
+    return es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
+}
+
+
+int
+ctl_feed_reset(ctl_t *ctl, int argc, char **argv)
+{
+    int        rc;
+    es_rc_t    es;
+    es_feed_t  feed;
+
+    rc = ctl_feed_name(ctl, &argc, argv, ES_STORE_PUBLISH);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    es = es_feed_reset(ctl->store, es_str(argv[0]), &feed);
+    if (es != ES_OK) {
+        return ctl_feed_failed(argv[0], es);
+    }
+
+    (void) printf("%s\n", feed.epoch);
+
+    return CTL_OK;
+}
+
+
+int
+ctl_feed_trim(ctl_t *ctl, int argc, char **argv)
+{
+    int          rc;
+    es_rc_t      es;
+    es_feed_t    feed;
+    es_cursor_t  cursor;
+    const char  *before = NULL;
+
+    const ctl_option_t  options[] = {
+        { "before", false, &before },
+        { NULL, false, NULL }
+    };
+
+    rc = ctl_args(ctl, &argc, argv, 1, 1, options);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    if (before == NULL || es_cursor_parse(es_str(before), &cursor) != ES_OK) {
+        return ctl_fail(CTL_USAGE, "\"--before\" needs a cursor");
+    }
+
+    rc = ctl_open(ctl, ES_STORE_PUBLISH);
+    if (rc == CTL_OK) {
+        rc = ctl_feed_load(ctl, argv[0], &feed);
+    }
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    if (strcmp(cursor.epoch, feed.epoch) != 0) {
+        return ctl_fail(CTL_FAILED, "cursor \"%s\" is not of the feed's epoch "
+                        "\"%s\"", before, feed.epoch);
+    }
+
+    if (cursor.sequence > feed.last + 1) {
+        return ctl_fail(CTL_FAILED, "cursor \"%s\" is ahead of the feed",
+                        before);
+    }
+
+    es = es_feed_trim(ctl->store, es_str(argv[0]), cursor.sequence);
+
+    return es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
+}

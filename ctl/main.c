@@ -1,0 +1,211 @@
+/*
+ * eventsyncctl - the operator's and partner engineer's command line.
+ *
+ * The table is the whole of its grammar: a command is one or two words, found
+ * here, and each has its function in the file of its subject.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ctl.h"
+
+#define CTL_VERSION  "0.1.0"
+
+static const ctl_command_t  ctl_commands[] = {
+    { "init", ctl_init, "", "make an empty store" },
+    { "verify", ctl_verify, "", "prove the store's invariants" },
+
+    { "feed create", ctl_feed_create,
+      "NAME [--retain-count=N] [--retain-bytes=N] [--retain-age=7d]",
+      "make a feed" },
+    { "feed list", ctl_feed_list, "[--json]", "list the feeds" },
+    { "feed show", ctl_feed_show, "NAME", "show a feed as JSON" },
+    { "feed change", ctl_feed_change,
+      "NAME [--retain-count=N] [--retain-bytes=N] [--retain-age=7d]",
+      "change a feed's retention; 0 is no limit" },
+    { "feed trim", ctl_feed_trim, "NAME --before=CURSOR",
+      "drop the events before CURSOR's" },
+    { "feed reset", ctl_feed_reset, "NAME",
+      "drop all events and begin a new epoch" },
+    { "feed remove", ctl_feed_remove, "NAME", "remove a feed and its events" },
+
+    { "partner create", ctl_partner_create,
+      "NAME [--feeds=A,B-*] [--publish=A] [--limit-poll=60r/m[,burst=N]] "
+      "[--limit-publish=RATE] [--disabled]", "make a partner" },
+    { "partner list", ctl_partner_list, "[--json]", "list the partners" },
+    { "partner show", ctl_partner_show, "NAME", "show a partner as JSON" },
+    { "partner change", ctl_partner_change,
+      "NAME [options of create] [--enabled]", "change what is named" },
+    { "partner remove", ctl_partner_remove, "NAME", "remove a partner" },
+
+    { "key create", ctl_key_create,
+      "PARTNER --scopes=read,publish [--feeds=A] [--expires=TIME]",
+      "make a key and print it, once" },
+    { "key list", ctl_key_list, "[--json]", "list the keys" },
+    { "key revoke", ctl_key_revoke, "ID", "end a key's validity now" },
+    { "key remove", ctl_key_remove, "ID", "remove a key" },
+
+    { "endpoint create", ctl_endpoint_create,
+      "PARTNER --url=URL --feeds=A [--types=A,B.*] [--subject=S] "
+      "[--ordering=fifo|none] [--secret=whsec_...] [--start=latest|oldest] "
+      "[--in-flight=N] [--connect-timeout=10s] [--timeout=30s] "
+      "[--schedule=0,5s,...] [--paused]",
+      "make a webhook endpoint; prints its name and secret" },
+    { "endpoint list", ctl_endpoint_list, "[--json]", "list the endpoints" },
+    { "endpoint show", ctl_endpoint_show, "NAME", "show an endpoint as JSON" },
+    { "endpoint change", ctl_endpoint_change, "NAME [options of create]",
+      "change what is named; also starts a stopped endpoint" },
+    { "endpoint pause", ctl_endpoint_pause, "NAME", "send nothing for now" },
+    { "endpoint resume", ctl_endpoint_resume, "NAME",
+      "send again, also after a stop" },
+    { "endpoint remove", ctl_endpoint_remove, "NAME", "remove an endpoint" },
+    { "endpoint status", ctl_endpoint_status, "[NAME]",
+      "cursors, retries and stops" },
+    { "endpoint attempts", ctl_endpoint_attempts, "[NAME]",
+      "every attempt on record" },
+    { "endpoint dead", ctl_endpoint_dead, "[NAME]", "dead letters" },
+
+    { "publish", ctl_publish,
+      "FEED [--format=ndjson|json|batch] [--batch=N] [--results] < events",
+      "publish events from standard input" },
+    { "tail", ctl_tail,
+      "FEED [--after=CURSOR | --from=TIME|oldest|latest] [--types=A,B.*] "
+      "[--subject=S] [--limit=N] [--follow]", "print events, one a line" },
+    { "listen", ctl_listen,
+      "--port=N --secret=whsec_... [--poll=URL --key=KEY] [--state=FILE] "
+      "[--address=127.0.0.1]",
+      "receive webhooks, verify them and heal gaps by polling" },
+
+    { NULL, NULL, NULL, NULL }
+};
+
+static int ctl_help(const char *prefix);
+static const ctl_command_t *ctl_lookup(int argc, char **argv, int *words);
+static bool ctl_asks_help(int argc, char **argv);
+
+
+int
+main(int argc, char **argv)
+{
+    int                   rc, words, skip;
+    ctl_t                 ctl = { 0 };
+    const ctl_command_t  *command;
+
+    ctl.store_path = getenv("EVENTSYNC_STORE");
+    words = 0;
+
+    /* --store may stand before the command, too. */
+
+    for (skip = 1; skip < argc && strncmp(argv[skip], "--store", 7) == 0;
+         skip++)
+    {
+        if (argv[skip][7] == '=') {
+            ctl.store_path = argv[skip] + 8;
+
+        } else if (argv[skip][7] == '\0' && skip + 1 < argc) {
+            ctl.store_path = argv[++skip];
+
+        } else {
+            return ctl_fail(CTL_USAGE, "unknown option \"%s\"", argv[skip]);
+        }
+    }
+
+    argc -= skip;
+    argv += skip;
+
+    if (argc > 0 && strcmp(argv[0], "--version") == 0) {
+        (void) printf("eventsyncctl %s\n", CTL_VERSION);
+        return CTL_OK;
+    }
+
+    if (argc > 0 && strcmp(argv[0], "--help") == 0) {
+        return ctl_help("");
+    }
+
+    if (argc == 0) {
+        return ctl_fail(CTL_USAGE, "no command; see --help");
+    }
+
+    command = ctl_lookup(argc, argv, &words);
+
+    if (ctl_asks_help(argc, argv)) {
+        return ctl_help(command ? command->name : argv[0]);
+    }
+
+    if (command == NULL) {
+        return ctl_fail(CTL_USAGE, "unknown command \"%s%s%s\"; see --help",
+                        argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+    }
+
+    rc = command->run(&ctl, argc - words, argv + words);
+
+    es_store_close(ctl.store);
+
+    if (fflush(stdout) != 0 && rc == CTL_OK) {
+        return ctl_fail(CTL_FAILED, "cannot write to standard output");
+    }
+
+    return rc;
+}
+
+
+static bool
+ctl_asks_help(int argc, char **argv)
+{
+    int  i;
+
+    for (i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+static const ctl_command_t *
+ctl_lookup(int argc, char **argv, int *words)
+{
+    char                  name[64];
+    const ctl_command_t  *command;
+
+    for (*words = 1; *words <= 2 && *words <= argc; (*words)++) {
+        (void) snprintf(name, sizeof(name), "%s%s%s", argv[0],
+                        *words == 2 ? " " : "", *words == 2 ? argv[1] : "");
+
+        for (command = ctl_commands; command->name != NULL; command++) {
+            if (strcmp(command->name, name) == 0) {
+                return command;
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
+static int
+ctl_help(const char *prefix)
+{
+    int                   shown;
+    const ctl_command_t  *command;
+
+    shown = 0;
+
+    for (command = ctl_commands; command->name != NULL; command++) {
+        if (strncmp(command->name, prefix, strlen(prefix)) == 0) {
+            (void) printf("eventsyncctl [--store=PATH] %s %s\n    %s\n",
+                          command->name, command->usage, command->about);
+            shown++;
+        }
+    }
+
+    if (shown == 0) {
+        return ctl_fail(CTL_USAGE, "unknown command \"%s\"; see --help",
+                        prefix);
+    }
+
+    return CTL_OK;
+}

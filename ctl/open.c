@@ -1,0 +1,92 @@
+#include <stdio.h>
+
+#include "clock.h"
+#include "ctl.h"
+#include "verify.h"
+
+
+int
+ctl_open(ctl_t *ctl, unsigned flags)
+{
+    es_problem_t  problem;
+
+    if (ctl->store_path == NULL || ctl->store_path[0] == '\0') {
+        return ctl_fail(CTL_USAGE, "no store: say --store=PATH or set "
+                        "EVENTSYNC_STORE");
+    }
+
+    if (es_store_open(ctl->store_path, flags, &ctl->store, &problem) != ES_OK) {
+        return ctl_fail(CTL_FAILED, "%s", problem.detail);
+    }
+
+    return CTL_OK;
+}
+
+
+int
+ctl_init(ctl_t *ctl, int argc, char **argv)
+{
+    int           rc;
+    es_problem_t  problem;
+
+    rc = ctl_args(ctl, &argc, argv, 0, 0, NULL);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    if (ctl->store_path == NULL) {
+        return ctl_fail(CTL_USAGE, "no store: say --store=PATH or set "
+                        "EVENTSYNC_STORE");
+    }
+
+    if (es_store_create(ctl->store_path, &problem) != ES_OK) {
+        return ctl_fail(CTL_FAILED, "%s", problem.detail);
+    }
+
+    return CTL_OK;
+}
+
+
+static void
+ctl_verify_fault(void *ctx, const char *text)
+{
+    (void) ctx;
+    (void) printf("%s\n", text);
+}
+
+
+int
+ctl_verify(ctl_t *ctl, int argc, char **argv)
+{
+    int          rc;
+    es_rc_t      es;
+    es_verify_t  totals;
+
+    rc = ctl_args(ctl, &argc, argv, 0, 0, NULL);
+    if (rc == CTL_OK) {
+        rc = ctl_open(ctl, ES_STORE_PUBLISH);
+    }
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    es = es_verify(ctl->store, ctl_verify_fault, NULL, &totals);
+
+    (void) printf("%llu feeds, %llu events in %llu records, %llu faults\n",
+                  (unsigned long long) totals.feeds,
+                  (unsigned long long) totals.events,
+                  (unsigned long long) totals.chunks,
+                  (unsigned long long) totals.faults);
+
+    if (es == ES_CORRUPT) {
+        return ctl_fail(CTL_FAILED, "the store has %llu faults",
+                        (unsigned long long) totals.faults);
+    }
+
+    if (es != ES_OK) {
+        return ctl_fail(CTL_FAILED, "cannot verify: %s", es_strerror(es));
+    }
+
+    return CTL_OK;
+}

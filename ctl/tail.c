@@ -1,0 +1,262 @@
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "ctl.h"
+#include "reader.h"
+#include "wake.h"
+
+#define CTL_TAIL_EVENTS  1000
+#define CTL_TAIL_BYTES   (4 * 1024 * 1024)
+#define CTL_TAIL_LOOK_MS  1000     /* a bell may be missed, see wake.h */
+
+typedef struct {
+    ctl_t        *ctl;
+    const char   *feed;
+    const char   *after;
+    const char   *from;
+    uint64_t      limit;           /* events still to print; 0: no limit */
+    bool          limited;
+    es_filter_t   filter;
+    es_buf_t      scratch;
+    char          epoch[ES_EPOCH_MAX + 1];
+    uint64_t      position;
+    es_page_t     page;
+} ctl_tail_t;
+
+
+/* Where to begin; the oldest event unless something else is asked for. */
+
+static int
+ctl_tail_start(ctl_tail_t *t, es_txn_t *txn, const es_feed_t *feed)
+{
+    es_rc_t      es;
+    int64_t      ms;
+    es_cursor_t  cursor;
+
+    memcpy(t->epoch, feed->epoch, sizeof(t->epoch));
+    t->position = feed->oldest - 1;
+
+    if (t->after != NULL) {
+        if (es_cursor_parse(es_str(t->after), &cursor) != ES_OK) {
+            return ctl_fail(CTL_USAGE, "\"--after=%s\" is not a cursor",
+                            t->after);
+        }
+
+        es = es_feed_check(feed, &cursor);
+        if (es != ES_OK) {
+            return ctl_fail(CTL_FAILED, "cursor \"%s\": %s", t->after,
+                            es_strerror(es));
+        }
+
+        t->position = cursor.sequence;
+
+    } else if (t->from != NULL && strcmp(t->from, "latest") == 0) {
+        t->position = feed->last;
+
+    } else if (t->from != NULL && strcmp(t->from, "oldest") != 0) {
+        if (es_time_parse(es_str(t->from), &ms) != ES_OK) {
+            return ctl_fail(CTL_USAGE, "\"--from=%s\" is not oldest, latest "
+                            "or an RFC 3339 time", t->from);
+        }
+
+        es = es_feed_seek_time(txn, feed, ms, &t->position);
+        if (es != ES_OK) {
+            return ctl_fail(CTL_FAILED, "feed \"%s\": %s", t->feed,
+                            es_strerror(es));
+        }
+    }
+
+    return CTL_OK;
+}
+
+
+static int
+ctl_tail_print(ctl_tail_t *t)
+{
+    char      *text;
+    unsigned   i;
+
+    if (t->page.count == 0) {
+        return CTL_OK;
+    }
+
+    text = malloc(t->page.bytes + 1);
+    if (text == NULL) {
+        return ctl_fail(CTL_FAILED, "out of memory");
+    }
+
+    *es_page_copy(&t->page, text) = '\n';
+
+    for (i = 0; i + 1 < t->page.count; i++) {
+        text[t->page.ends[i]] = '\n';
+    }
+
+    (void) fwrite(text, 1, t->page.bytes + 1, stdout);
+    free(text);
+
+    return fflush(stdout) == 0
+           ? CTL_OK : ctl_fail(CTL_FAILED, "cannot write to standard output");
+}
+
+
+/* One slice in one transaction; *more when there is another at once. */
+
+static int
+ctl_tail_slice(ctl_tail_t *t, bool first, bool *more)
+{
+    int         rc;
+    char        held[ES_CURSOR_MAX];
+    es_rc_t     es;
+    unsigned    n;
+    es_txn_t   *txn;
+    es_feed_t   feed;
+
+    es = es_txn_begin(t->ctl->store, &txn);
+    if (es != ES_OK) {
+        return ctl_fail(CTL_FAILED, "%s", es_strerror(es));
+    }
+
+    rc = CTL_OK;
+    es = es_feed_get(txn, es_str(t->feed), &feed);
+
+    if (es != ES_OK) {
+        rc = ctl_fail(CTL_FAILED, "feed \"%s\": %s", t->feed, es_strerror(es));
+
+    } else if (first) {
+        rc = ctl_tail_start(t, txn, &feed);
+
+    } else if (strcmp(feed.epoch, t->epoch) != 0) {
+        rc = ctl_fail(CTL_FAILED, "feed \"%s\" was reset", t->feed);
+
+    } else if (t->position + 1 < feed.oldest) {
+        rc = ctl_fail(CTL_FAILED, "events of feed \"%s\" expired before they "
+                      "were read", t->feed);
+    }
+
+    if (rc == CTL_OK) {
+        n = t->limited && t->limit < CTL_TAIL_EVENTS ? (unsigned) t->limit
+                                                     : CTL_TAIL_EVENTS;
+        (void) es_cursor_print(t->epoch, t->position, held);
+
+        es = es_page_read(txn, &feed, t->position, es_str(held), n,
+                          CTL_TAIL_BYTES, &t->filter, &t->page);
+        if (es == ES_OK) {
+            rc = ctl_tail_print(t);
+        } else {
+            rc = ctl_fail(CTL_FAILED, "feed \"%s\": %s", t->feed,
+                          es_strerror(es));
+        }
+    }
+
+    es_txn_end(txn);
+
+    t->position = t->page.next;
+    t->limit -= t->limited ? t->page.count : 0;
+    *more = t->page.has_more && !(t->limited && t->limit == 0);
+
+    return rc;
+}
+
+
+static int
+ctl_tail_run(ctl_tail_t *t, bool follow)
+{
+    int            rc, fd;
+    bool           more;
+    struct pollfd  pfd;
+
+    fd = -1;
+
+    if (follow && es_wake_open(t->ctl->store, &fd) != ES_OK) {
+        return ctl_fail(CTL_FAILED, "cannot watch the store");
+    }
+
+    rc = ctl_tail_slice(t, true, &more);
+
+    while (rc == CTL_OK && (more || follow)
+           && !(t->limited && t->limit == 0))
+    {
+        if (!more) {
+            pfd.fd = fd;
+            pfd.events = POLLIN;
+            (void) poll(&pfd, 1, CTL_TAIL_LOOK_MS);
+            es_wake_drain(fd);
+        }
+
+        rc = ctl_tail_slice(t, false, &more);
+    }
+
+    if (fd != -1) {
+        (void) close(fd);
+    }
+
+    return rc;
+}
+
+
+int
+ctl_tail(ctl_t *ctl, int argc, char **argv)
+{
+    int           rc;
+    const char   *types = NULL, *subject = NULL, *limit = NULL, *follow = NULL;
+    ctl_tail_t    t = { 0 };
+    es_problem_t  problem;
+
+    const ctl_option_t  options[] = {
+        { "after", false, &t.after },
+        { "from", false, &t.from },
+        { "types", false, &types },
+        { "subject", false, &subject },
+        { "limit", false, &limit },
+        { "follow", true, &follow },
+        { NULL, false, NULL }
+    };
+
+    rc = ctl_args(ctl, &argc, argv, 1, 1, options);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    t.ctl = ctl;
+    t.feed = argv[0];
+
+    if (t.after != NULL && t.from != NULL) {
+        return ctl_fail(CTL_USAGE, "\"--after\" and \"--from\" exclude each "
+                        "other");
+    }
+
+    if (limit != NULL) {
+        t.limited = true;
+        rc = ctl_number("limit", limit, 1, UINT32_MAX, &t.limit);
+    }
+
+    if (rc == CTL_OK && types != NULL
+        && es_filter_types(&t.filter, es_str(types), &problem) != ES_OK)
+    {
+        rc = ctl_fail(CTL_USAGE, "\"--types=%s\": %s", types, problem.detail);
+    }
+
+    if (rc == CTL_OK && subject != NULL
+        && es_filter_subject(&t.filter, es_str(subject), &t.scratch, &problem)
+           != ES_OK)
+    {
+        rc = ctl_fail(CTL_USAGE, "\"--subject=%s\": %s", subject,
+                      problem.detail);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_open(ctl, 0);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_tail_run(&t, follow != NULL);
+    }
+
+    es_page_free(&t.page);
+    es_buf_free(&t.scratch);
+
+    return rc;
+}
