@@ -275,6 +275,7 @@ struct ngx_http_eventsync_ctx_s {
     ngx_str_t                         feed;
 
     es_apikey_t                       key;        /* id "": none */
+    const es_key_t                   *grant;      /* of this event, see _auth */
     uint32_t                          partner;    /* its number; 0: none */
     ngx_str_t                         partner_name;
     u_char                            name[NGX_HTTP_EVENTSYNC_PARTNER_LEN];
@@ -367,6 +368,7 @@ void ngx_http_eventsync_memo_free(ngx_http_eventsync_worker_t *w);
 
 /* _send */
 
+u_char *ngx_http_eventsync_number(u_char *p, uint64_t number);
 ngx_int_t ngx_http_eventsync_header(ngx_http_request_t *r, ngx_str_t *key,
     ngx_str_t *value);
 ngx_int_t ngx_http_eventsync_send(ngx_http_request_t *r, ngx_uint_t status,

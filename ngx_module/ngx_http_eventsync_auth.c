@@ -2,8 +2,9 @@
 /*
  * Who asks, and what may be done: API keys against the registry's picture.
  *
- * Pointers into the picture live until the next look at its version, so what
- * a request needs later is copied into its context here.
+ * Pointers into the picture live until the next look at its version, that is
+ * no longer than the handler of one event: ctx->grant is for the steps that
+ * follow at once, and what is needed later is copied.
  */
 
 
@@ -38,6 +39,8 @@ ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx)
         return NGX_OK;
     }
 
+    ctx->grant = NULL;
+
     if (ngx_http_eventsync_registry(ctx) != NGX_OK) {
         return NGX_DECLINED;
     }
@@ -57,6 +60,7 @@ ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx)
 
     partner = key->partner;
 
+    ctx->grant = key;
     ctx->partner = partner->number;
     ctx->partner_name.len = ngx_min(partner->name.len, sizeof(ctx->name));
     ctx->partner_name.data = ctx->name;
@@ -93,14 +97,14 @@ ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
         return NGX_OK;
     }
 
-    key = ngx_http_eventsync_find_key(ctx);
+    key = ctx->grant;
 
-    if (key && es_key_allows(key, scope, feed)) {
+    if (es_key_allows(key, scope, feed)) {
         return NGX_OK;
     }
 
-    if (key && (es_key_allows(key, ES_SCOPE_READ, feed)
-                || es_key_allows(key, ES_SCOPE_PUBLISH, feed)))
+    if (es_key_allows(key, ES_SCOPE_READ, feed)
+        || es_key_allows(key, ES_SCOPE_PUBLISH, feed))
     {
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
                                        "The key lacks the scope \"%s\" on "
@@ -116,15 +120,8 @@ ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
 ngx_uint_t
 ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx, es_str_t feed)
 {
-    const es_key_t  *key;
-
-    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF) {
-        return 1;
-    }
-
-    key = ngx_http_eventsync_find_key(ctx);
-
-    return key && es_key_allows(key, ES_SCOPE_READ, feed);
+    return ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF
+           || es_key_allows(ctx->grant, ES_SCOPE_READ, feed);
 }
 
 

@@ -45,6 +45,7 @@ static void ngx_http_eventsync_release(void *data);
 void
 ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed)
 {
+    u_char                         *p;
     ngx_http_eventsync_page_key_t  *key;
 
     key = &ctx->poll->key;
@@ -62,10 +63,13 @@ ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed)
 
     ctx->poll->hash = XXH3_64bits(key, sizeof(*key));
 
+    p = ctx->etag_text;
+    *p++ = '"';
+    p = ngx_hex_dump(p, (u_char *) &ctx->poll->hash, sizeof(uint64_t));
+    *p++ = '"';
+
     ctx->etag.data = ctx->etag_text;
-    ctx->etag.len = ngx_sprintf(ctx->etag_text, "\"%016xL\"",
-                                ctx->poll->hash)
-                    - ctx->etag_text;
+    ctx->etag.len = p - ctx->etag_text;
 }
 
 

@@ -36,6 +36,8 @@ static ngx_int_t ngx_http_eventsync_rejected(ngx_http_eventsync_ctx_t *ctx,
     uint64_t retry_after_us, ngx_str_t *violated);
 static ngx_int_t ngx_http_eventsync_limit_draft(ngx_http_eventsync_ctx_t *ctx,
     uint64_t seconds);
+static u_char *ngx_http_eventsync_limit_item(u_char *p, ngx_str_t *name,
+    u_char a, uint64_t first, u_char b, uint64_t second);
 static ngx_int_t ngx_http_eventsync_limit_legacy(
     ngx_http_eventsync_ctx_t *ctx, uint64_t seconds);
 static ngx_int_t ngx_http_eventsync_number_header(ngx_http_request_t *r,
@@ -309,12 +311,12 @@ ngx_http_eventsync_limit_draft(ngx_http_eventsync_ctx_t *ctx,
     }
 
     policy.data = p;
-    p = ngx_sprintf(p, "\"%V\";q=%uL;w=%uL", name, rate->burst, window);
+    p = ngx_http_eventsync_limit_item(p, name, 'q', rate->burst, 'w', window);
     policy.len = p - policy.data;
 
     limit.data = p;
-    p = ngx_sprintf(p, "\"%V\";r=%uL;t=%uL", name, ctx->gcra.remaining,
-                    seconds);
+    p = ngx_http_eventsync_limit_item(p, name, 'r', ctx->gcra.remaining,
+                                      't', seconds);
     limit.len = p - limit.data;
 
     if (ngx_http_eventsync_header(r, &ngx_http_eventsync_limit_policy, &policy)
@@ -325,6 +327,27 @@ ngx_http_eventsync_limit_draft(ngx_http_eventsync_ctx_t *ctx,
 
     return ngx_http_eventsync_header(r, &ngx_http_eventsync_limit_name,
                                      &limit);
+}
+
+
+/* "name";a=1;b=2 */
+
+static u_char *
+ngx_http_eventsync_limit_item(u_char *p, ngx_str_t *name, u_char a,
+    uint64_t first, u_char b, uint64_t second)
+{
+    *p++ = '"';
+    p = ngx_cpymem(p, name->data, name->len);
+    *p++ = '"';
+    *p++ = ';';
+    *p++ = a;
+    *p++ = '=';
+    p = ngx_http_eventsync_number(p, first);
+    *p++ = ';';
+    *p++ = b;
+    *p++ = '=';
+
+    return ngx_http_eventsync_number(p, second);
 }
 
 
@@ -365,7 +388,7 @@ ngx_http_eventsync_number_header(ngx_http_request_t *r, ngx_str_t *key,
     }
 
     value.data = p;
-    value.len = ngx_sprintf(p, "%uL", number) - p;
+    value.len = ngx_http_eventsync_number(p, number) - p;
 
     return ngx_http_eventsync_header(r, key, &value);
 }

@@ -35,6 +35,25 @@ static ngx_str_t  ngx_http_eventsync_true = ngx_string("true");
 static ngx_str_t  ngx_http_eventsync_false = ngx_string("false");
 
 
+/* a third of ngx_sprintf()'s time, which tells where each answer has several */
+
+u_char *
+ngx_http_eventsync_number(u_char *p, uint64_t number)
+{
+    u_char   text[NGX_INT64_LEN];
+    u_char  *digit;
+
+    digit = text + NGX_INT64_LEN;
+
+    do {
+        *--digit = (u_char) (number % 10 + '0');
+        number /= 10;
+    } while (number);
+
+    return ngx_cpymem(p, digit, text + NGX_INT64_LEN - digit);
+}
+
+
 ngx_int_t
 ngx_http_eventsync_header(ngx_http_request_t *r, ngx_str_t *key,
     ngx_str_t *value)
