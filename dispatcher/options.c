@@ -7,7 +7,7 @@
 
 #define ES_CONNECTIONS      2048
 #define ES_CONNECTIONS_MAX  65536
-#define ES_COMMIT_MS        2
+#define ES_COMMIT_MS        5
 #define ES_COMMIT_MAX_MS    1000
 #define ES_ATTEMPTS_MS      (7 * 24 * 3600 * 1000)
 
@@ -53,7 +53,7 @@ static const char  es_help[] =
     "  --max-connections=N       requests in flight at once, of all endpoints\n"
     "                            (2048)\n"
     "  --commit-interval=TIME    how long deliveries are collected for one\n"
-    "                            commit (2ms)\n"
+    "                            commit (5ms)\n"
     "  --attempt-retention=TIME  how long attempts are kept (7d)\n"
     "  --pid-file=PATH           write the process id there\n"
     "  --log-level=LEVEL         error, warn, info (default) or debug\n"
@@ -145,7 +145,7 @@ es_option(es_options_t *o, int option, char **argv)
 
     case ES_OPT_COMMIT_INTERVAL:
         o->commit_ms = es_option_duration("--commit-interval is a time up to "
-                                          "1s, like \"2ms\", not \"%s\"",
+                                          "1s, like \"5ms\", not \"%s\"",
                                           optarg, 0, ES_COMMIT_MAX_MS);
         break;
 

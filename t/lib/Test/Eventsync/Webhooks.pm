@@ -1,0 +1,133 @@
+package Test::Eventsync::Webhooks;
+
+# What tests of the dispatcher share: a store with a feed and a partner,
+# events published without HTTP, what is on record, and an independent
+# computation of signatures and delays.
+
+use warnings;
+use strict;
+
+use Digest::SHA qw(hmac_sha256_base64 sha256_hex);
+use MIME::Base64 qw(decode_base64);
+use Time::Local qw(timegm);
+
+use Test::Eventsync;
+
+use parent 'Exporter';
+our @EXPORT = qw(
+    webhook_store put put_types attempts dead status_lines retries
+    signature_ok header_list sequences time_ms delay_ms stored
+);
+
+# A store with the feed "orders" and the partner "acme" that may read all.
+sub webhook_store {
+    my (%opts) = @_;
+
+    my $t = Test::Eventsync->new(%opts);
+    $t->store_init->feed('orders');
+    $t->ctl_ok('partner', 'create', 'acme', '--feeds=*');
+    return $t;
+}
+
+# Publishes n events, or events from hashes; returns their ids.
+sub put {
+    my ($t, $feed, @events) = @_;
+
+    @events = map { {} } 1 .. $events[0] if @events == 1 && !ref $events[0];
+    my @json = map { $t->event(data => { x => 1 }, %$_) } @events;
+    $t->ctl_ok({ stdin => join '', map { "$_\n" } @json }, 'publish', $feed);
+    return map { Test::Eventsync::json($_)->{id} } @json;
+}
+
+sub put_types {
+    my ($t, $feed, @types) = @_;
+    return put($t, $feed, map { { type => $_ } } @types);
+}
+
+# The feed's events as stored, one text each.
+sub stored {
+    my ($t, $feed) = @_;
+    return split /\n/, $t->ctl_ok('tail', $feed);
+}
+
+sub fields {
+    my ($line) = @_;
+    my %fields = $line =~ /(\S+?)=(\S+)/g;
+    return { line => $line, %fields };
+}
+
+# Attempts on record, in order, as hashes of the fields that ctl prints, with
+# `time_ms`.
+sub attempts {
+    my ($t, $endpoint) = @_;
+    return map {
+        my $a = fields($_);
+        $a->{time_ms} = time_ms((split ' ', $_)[0]);
+        $a
+    } split /\n/, $t->ctl_ok('endpoint', 'attempts', $endpoint);
+}
+
+sub dead {
+    my ($t, $endpoint) = @_;
+    return map { fields($_) }
+        split /\n/, $t->ctl_ok('endpoint', 'dead', $endpoint);
+}
+
+sub status_lines {
+    my ($t, $endpoint) = @_;
+    return map { fields($_) }
+        split /\n/, $t->ctl_ok('endpoint', 'status', $endpoint);
+}
+
+sub retries {
+    my ($t, $endpoint) = @_;
+    return grep { $_->{line} =~ /\bretry\b/ } status_lines($t, $endpoint);
+}
+
+# Sequences of requests, in the order in which they came.
+sub sequences {
+    return map { Test::Eventsync::json($_->{body})->{sequence} + 0 } @_;
+}
+
+# True when one of the request's tokens is this secret's.
+sub signature_ok {
+    my ($request, $secret) = @_;
+    my $h = $request->{headers};
+
+    (my $key = $secret) =~ s/^whsec_//;
+    my $mac = hmac_sha256_base64(join('.', $h->{'webhook-id'},
+        $h->{'webhook-timestamp'}, $request->{body}), decode_base64($key));
+    $mac .= '=' while length($mac) % 4;
+    return scalar grep { $_ eq "v1,$mac" }
+        split / /, $h->{'webhook-signature'} // '';
+}
+
+sub header_list {
+    my ($request) = @_;
+    return sort keys %{ $request->{headers} };
+}
+
+sub time_ms {
+    my ($text) = @_;
+    my ($y, $mo, $d, $h, $mi, $s, $ms)
+        = $text =~ /^(\d+)-(\d+)-(\d+)T(\d+):(\d+):(\d+)\.(\d+)Z/
+        or die "not a time: $text\n";
+    return timegm($s, $mi, $h, $d, $mo - 1, $y) * 1000 + $ms;
+}
+
+# The delay before an attempt as documented: +-20 % of the schedule's, by the
+# first 53 bits of SHA-256("id.endpoint.attempt").
+sub delay_ms {
+    my ($id, $endpoint, $attempt, $schedule_ms) = @_;
+
+    my $hex = substr sha256_hex("$id.$endpoint.$attempt"), 0, 16;
+    my $draw = 0;
+    my $weight = 1;
+    for my $bit (split //, substr unpack('B*', pack 'H*', $hex), 0, 53) {
+        $weight /= 2;
+        $draw += $bit * $weight;
+    }
+    return int($schedule_ms * (0.8 + 0.4 * $draw));
+}
+
+1;
