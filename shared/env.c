@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "env.h"
@@ -9,6 +10,7 @@
 #define ES_ENV_READERS    1022
 #define ES_ENV_OPEN_TRIES   50
 #define ES_ENV_MODE       0660
+#define ES_ENV_ROOM      (4 * 1024 * 1024)    /* bytes: less is a full disk */
 
 struct es_env {
     MDB_env           *mdb;
@@ -271,6 +273,27 @@ es_env_read_park(es_env_t *env, MDB_txn *txn)
 }
 
 
+/* LMDB calls a short write EIO, which is what a disk that just got full
+   gives. */
+
+static es_rc_t
+es_env_commit_rc(es_env_t *env, int mdb_rc)
+{
+    mdb_filehandle_t  fd;
+    struct statvfs    fs;
+
+    if (mdb_rc == EIO
+        && mdb_env_get_fd(env->mdb, &fd) == 0
+        && fstatvfs(fd, &fs) == 0
+        && fs.f_bavail * fs.f_frsize < ES_ENV_ROOM)
+    {
+        mdb_rc = ENOSPC;
+    }
+
+    return es_env_rc(mdb_rc);
+}
+
+
 es_rc_t
 es_env_update(es_env_t *env, es_env_fn fn, void *ctx)
 {
@@ -302,7 +325,7 @@ es_env_update(es_env_t *env, es_env_fn fn, void *ctx)
 
         if (result == ES_OK) {
             errno = 0;
-            result = es_env_rc(mdb_txn_commit(txn));
+            result = es_env_commit_rc(env, mdb_txn_commit(txn));
         } else {
             mdb_txn_abort(txn);
         }
