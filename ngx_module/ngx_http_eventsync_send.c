@@ -94,6 +94,14 @@ ngx_http_eventsync_send(ngx_http_request_t *r, ngx_uint_t status,
         return rc;
     }
 
+    if (b->pos == b->last) {
+
+        /* nothing but the end: a buffer of no memory */
+
+        b->temporary = 0;
+        b->memory = 0;
+    }
+
     b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
 

@@ -1,0 +1,186 @@
+#!/usr/bin/perl
+
+# Keys, scopes, feeds; and that what an operator changes is so at once in
+# every worker.
+
+use warnings;
+use strict;
+
+use Test::More;
+use Time::HiRes qw(sleep);
+
+use lib 't/lib';
+use Test::Eventsync qw(wait_for);
+
+my $t = Test::Eventsync->new(workers => 2);
+$t->store_init->feed('prices')->feed('orders-acme')->feed('orders-bolt');
+my $acme = $t->partner_key('acme', feeds => 'prices,orders-acme',
+    publish => 'orders-acme');
+my $reader = $t->partner_key('acme', scopes => 'read');
+my $writer = $t->partner_key('acme', scopes => 'publish');
+my $narrow = $t->partner_key('acme', key_feeds => 'prices');
+my $wild = $t->partner_key('bolt', feeds => 'orders-*');
+my $old = $t->partner_key('acme', key_expires => '2020-01-01T00:00:00Z');
+
+$t->default_conf(server => <<'CONF');
+        location /open/ {
+            eventsync_poll on;
+            eventsync_publish on;
+            eventsync_auth off;
+        }
+CONF
+$t->run_nginx;
+
+my $prices = '/v1/feeds/prices/events';
+my $orders = '/v1/feeds/orders-acme/events';
+my $bolt = '/v1/feeds/orders-bolt/events';
+
+sub get {
+    my ($path, $credential) = @_;
+    return $t->http(GET => $path,
+        { defined $credential ? (authorization => $credential) : () });
+}
+
+sub with { return get($_[0], "Bearer $_[1]") }
+
+sub post {
+    my ($path, $key) = @_;
+    return $t->http(POST => $path, { 'content-type' => 'application/json',
+        $key ? (authorization => "Bearer $key") : () }, $t->event);
+}
+
+sub type {
+    return (Test::Eventsync::json($_[0]{body})->{type} // '')
+        =~ s/^urn:eventsync:problem://r;
+}
+
+###############################################################################
+# credentials
+
+my $answer = get($prices);
+is($answer->{status}, 401, 'no credential');
+is(type($answer), 'unauthorized', 'no credential: type');
+is($answer->{headers}{'www-authenticate'}, 'Bearer realm="eventsync"',
+    'no credential: challenge');
+is($answer->{headers}{'cache-control'}, 'no-store', 'no credential: no-store');
+
+$answer = get($prices, 'Basic YTpi');
+is($answer->{status}, 401, 'another scheme');
+is($answer->{headers}{'www-authenticate'}, 'Bearer realm="eventsync"',
+    'another scheme: challenge');
+
+is(get($prices, 'Bearer ')->{headers}{'www-authenticate'},
+    'Bearer realm="eventsync"', 'an empty key is none');
+
+my $typo = $acme;
+substr($typo, 30, 1) = substr($typo, 30, 1) eq 'a' ? 'b' : 'a';
+my $unknown = do {
+    my $other = Test::Eventsync->new;
+    $other->store_init->partner_key('x', feeds => '*');
+};
+
+my %bad = (mistyped => $typo, truncated => substr($acme, 0, -1),
+    longer => "${acme}a", garbage => 'esk_', expired => $old,
+    'of another store' => $unknown, uppercase => uc $acme);
+for my $name (sort keys %bad) {
+    $answer = with($prices, $bad{$name});
+    is($answer->{status}, 401, "key is $name");
+    is($answer->{headers}{'www-authenticate'},
+        'Bearer realm="eventsync", error="invalid_token"',
+        "key is $name: challenge");
+}
+
+is(with($prices, $acme)->{status}, 200, 'a good key');
+is(get($prices, "bearer   $acme")->{status}, 200, 'case of the scheme, spaces');
+is(with($prices, $typo)->{status}, 401, 'mistyped after the good one');
+
+###############################################################################
+# what is granted
+
+is(with($orders, $acme)->{status}, 200, 'a feed of its own');
+is(with($bolt, $acme)->{status}, 404, 'a feed of somebody else');
+is(with($bolt, $acme)->{body}, with('/v1/feeds/none/events', $acme)->{body},
+    'the same bytes as for a feed that is not there');
+is(with($orders, $wild)->{status}, 200, 'a pattern');
+is(with($prices, $wild)->{status}, 404, 'a pattern that does not match');
+
+is(post($orders, $acme)->{status}, 201, 'publish');
+$answer = post($prices, $acme);
+is($answer->{status}, 403, 'publish to what it may only read');
+is(type($answer), 'forbidden', 'its type');
+is(post($bolt, $acme)->{status}, 404, 'publish to what it may not know');
+is(post($orders, $reader)->{status}, 403, 'scope publish is missing');
+is(post($orders, $wild)->{status}, 403, 'scope, but no feed to publish to');
+is(post($orders)->{status}, 401, 'publish without a key');
+is(with($orders, $writer)->{status}, 403, 'scope read is missing');
+is(post($orders, $writer)->{status}, 201, 'scope publish is enough');
+is(with($prices, $narrow)->{status}, 200, 'narrowed to a feed');
+is(with($orders, $narrow)->{status}, 404, 'narrowed: not another');
+is(post($orders, $narrow)->{status}, 404, 'narrowed: nor to publish');
+
+is(get('/open/feeds/prices/events')->{status}, 200, 'auth is off: poll');
+is(post('/open/feeds/prices/events')->{status}, 201, 'auth is off: publish');
+is(get('/open/feeds/none/events')->{status}, 404, 'auth is off: no feed');
+
+###############################################################################
+# changes
+
+# The same answer from each worker: on many connections, several at a time.
+sub everywhere {
+    my ($path, $key) = @_;
+    my %seen;
+    for my $round (1 .. 4) {
+        my @calls = map { $t->http_start(GET => $path,
+            { authorization => "Bearer $key" }) } 1 .. 8;
+        $seen{ $t->http_end($_)->{status} }++ for @calls;
+    }
+    return join ' ', sort keys %seen;
+}
+
+is(everywhere($prices, $narrow), '200', 'before: all workers');
+$t->ctl_ok('key', 'revoke', substr($narrow, 4, 10));
+is(everywhere($prices, $narrow), '401', 'revoked: all workers at once');
+
+my $fresh = $t->partner_key('acme');
+is(everywhere($prices, $fresh), '200', 'a new key: all workers at once');
+$t->ctl_ok('partner', 'change', 'acme', '--feeds=orders-acme');
+is(everywhere($prices, $fresh), '404', 'a feed taken away');
+$t->ctl_ok('partner', 'change', 'acme', '--feeds=prices,orders-acme');
+is(everywhere($prices, $fresh), '200', 'and given again');
+$t->ctl_ok('partner', 'change', 'acme', '--disabled');
+is(everywhere($prices, $fresh), '401', 'partner disabled');
+$t->ctl_ok('partner', 'change', 'acme', '--enabled');
+is(everywhere($prices, $fresh), '200', 'and enabled');
+
+my $short = $t->partner_key('acme',
+    key_expires => do {
+        my @t = gmtime(time + 2);
+        sprintf '%04d-%02d-%02dT%02d:%02d:%02dZ', $t[5] + 1900, $t[4] + 1,
+            @t[3, 2, 1, 0];
+    });
+is(with($prices, $short)->{status}, 200, 'before it expires');
+ok(wait_for(sub { with($prices, $short)->{status} == 401 }, 5), 'expired');
+
+# A waiting request loses what its key loses.
+my $call = $t->http_start(GET => "$prices?from=latest&wait=30",
+    { authorization => "Bearer $fresh" });
+sleep 0.3;
+$t->ctl_ok('key', 'revoke', substr($fresh, 4, 10));
+$answer = $t->http_end($call);
+is($answer->{status}, 401, 'a waiting request ends when its key is revoked');
+cmp_ok($answer->{seconds}, '<', 3, 'and soon');
+
+# A slow upload is judged again when it is complete.
+my $late = $t->partner_key('acme');
+my $event = $t->event;
+my $sock = $t->socket;
+$t->send_all($sock, "POST $orders HTTP/1.1\r\nHost: localhost\r\n"
+    . "Authorization: Bearer $late\r\nContent-Type: application/json\r\n"
+    . 'Content-Length: ' . length($event) . "\r\nConnection: close\r\n\r\n"
+    . substr($event, 0, 10));
+sleep 0.3;
+$t->ctl_ok('key', 'revoke', substr($late, 4, 10));
+$t->send_all($sock, substr($event, 10));
+like($t->read_all($sock), qr{^HTTP/1\.1 401 }, 'revoked while it uploaded');
+
+done_testing();
