@@ -1,0 +1,192 @@
+#!/usr/bin/perl
+
+# eventsyncctl: every command, and that its mistakes are one clear line.
+
+use warnings;
+use strict;
+
+use JSON::PP;
+use Test::More;
+
+use lib 't/lib';
+use Test::Eventsync qw(wait_for);
+
+my $t = Test::Eventsync->new;
+
+# Runs a command that must fail: its exit status and its only line.
+sub fails {
+    my ($status, $line, $name, @args) = @_;
+    my ($rc, $out, $err) = $t->ctl(@args);
+    is($rc, $status, "$name: exit $status");
+    like($err, qr/\Aeventsyncctl: $line[^\n]*\n\z/, "$name: one line says why");
+}
+
+sub ctl_json { decode_json($t->ctl_ok(@_)) }
+
+###############################################################################
+# calling it
+
+like($t->ctl_ok('--version'), qr/^eventsyncctl \d/, 'version');
+like($t->ctl_ok('--help'), qr/publish FEED.*listen --port/s, 'help');
+like($t->ctl_ok('feed', 'create', '--help'), qr/--retain-age/,
+    'help of a command');
+fails(2, 'no command', 'nothing to do');
+fails(2, 'unknown command "fed create"', 'a misspelt command', 'fed', 'create');
+fails(2, 'unknown option "--nam=x"', 'a misspelt option', 'feed', 'create',
+    'x', '--nam=x');
+fails(2, 'too few arguments', 'no name', 'feed', 'create');
+fails(2, 'unexpected argument "y"', 'one name too many', 'feed', 'create',
+    'x', 'y');
+fails(1, '".*" is not an eventsync store', 'no store', 'feed', 'list');
+
+###############################################################################
+# feeds
+
+$t->store_init;
+fails(1, '".*" is an eventsync store already', 'a store twice', 'init');
+is(($t->ctl('feed', 'create', 'orders', '--retain-count=5'))[0], 0, 'a feed');
+fails(1, 'feed "orders" exists already', 'a feed twice', 'feed', 'create',
+    'orders');
+fails(2, '"Orders" is not a feed\'s name', 'a bad name', 'feed', 'create',
+    'Orders');
+fails(2, '"--retain-count=x" is not a number', 'a bad count', 'feed',
+    'create', 'x', '--retain-count=x');
+fails(2, '"--retain-age=1y" is not a duration', 'a bad age', 'feed', 'create',
+    'x', '--retain-age=1y');
+my $feed = ctl_json('feed', 'show', 'orders');
+is($feed->{retain_count}, 5, 'its retention is as asked');
+is($feed->{page_size}, 100, 'a page has 100 events');
+like($feed->{latest}, qr/^[a-z2-7]{8}-0$/, 'it is empty');
+$t->ctl_ok('feed', 'change', 'orders', '--retain-count=0',
+    '--retain-age=1h30m');
+$feed = ctl_json('feed', 'show', 'orders');
+is("$feed->{retain_count} $feed->{retain_ms}", '0 5400000', 'it is changed');
+fails(1, 'no feed "none"', 'showing no feed', 'feed', 'show', 'none');
+
+###############################################################################
+# publish and tail
+
+sub events { join '', map { $t->event(id => "$_", type => "t." . $_ % 2) . "\n" } @_ }
+
+like($t->ctl_ok({ stdin => events(1 .. 10) }, 'publish', 'orders',
+    '--results'), qr/\A[a-z2-7]+-1 1\n.*-10 10\n\z/s, 'publish');
+like($t->ctl_ok({ stdin => events(10) }, 'publish', 'orders', '--results'),
+    qr/\A[a-z2-7]+-10 10 duplicate\n\z/, 'a repeat is said to be one');
+fails(1, 'line 2: /id: ', 'a bad event',
+    { stdin => events(11) . qq({"specversion":"1.0","source":"/s",)
+    . qq("type":"t"}\n) }, 'publish', 'orders');
+fails(1, 'line 1: .*', 'no JSON', { stdin => "nonsense\n" }, 'publish',
+    'orders');
+fails(1, 'feed "orders": event 1: .*other content', 'a conflict',
+    { stdin => $t->event(id => "1", type => 'other') . "\n" }, 'publish',
+    'orders');
+fails(1, 'feed "none": event 1: no such feed', 'publishing to no feed',
+    { stdin => events(1) }, 'publish', 'none');
+fails(2, '"--format=xml" is not', 'a bad format', 'publish', 'orders',
+    '--format=xml');
+is(($t->ctl({ stdin => '[' . join(',', map { $t->event(id => "$_") } 11, 12)
+    . ']' }, 'publish', 'orders', '--format=batch'))[0], 0, 'a batch');
+is(($t->ctl({ stdin => $t->event(id => "13") }, 'publish', 'orders',
+    '--format=json'))[0], 0, 'one event');
+
+my @all = map { decode_json($_) } split /\n/, $t->ctl_ok('tail', 'orders');
+is_deeply([map { $_->{id} } @all], [1 .. 13], 'tail shows all in order');
+my @odd = map { decode_json($_) } split /\n/,
+    $t->ctl_ok('tail', 'orders', '--types=t.1', "--after=$all[2]{cursor}");
+is_deeply([map { $_->{id} } @odd], [5, 7, 9], 'of one type, after a cursor');
+is($odd[0]{prevcursor}, $all[2]{cursor}, 'chained to the cursor asked with');
+is($odd[1]{prevcursor}, $odd[0]{cursor}, 'and to each other');
+is(scalar(split /\n/, $t->ctl_ok('tail', 'orders', '--limit=4')), 4,
+    'so many and no more');
+is($t->ctl_ok('tail', 'orders', '--from=latest'), '', 'nothing after latest');
+fails(2, '"--after=x" is not a cursor', 'a bad cursor', 'tail', 'orders',
+    '--after=x');
+fails(1, 'cursor "abcdefgh-1": ', 'a cursor of another epoch', 'tail',
+    'orders', '--after=abcdefgh-1');
+fails(2, '"--from=noon" is not', 'a bad time', 'tail', 'orders',
+    '--from=noon');
+
+# From the last cursor, so that it does not matter who is first.
+my $tail = $t->ctl_start('tail', 'orders', "--after=$all[-1]{cursor}",
+    '--follow');
+$t->ctl_ok({ stdin => events(14) }, 'publish', 'orders');
+ok(wait_for(sub { $tail->stdout =~ /"id":"14"/ }, 10), 'tail follows');
+$tail->stop('TERM');
+
+###############################################################################
+# trim, reset, remove
+
+$t->ctl_ok('feed', 'trim', 'orders', "--before=$all[4]{cursor}");
+my ($first) = split /\n/, $t->ctl_ok('tail', 'orders');
+is(decode_json($first)->{id}, 5, 'trimmed');
+fails(1, 'cursor ".*": ', 'an expired cursor', 'tail', 'orders',
+    "--after=$all[0]{cursor}");
+fails(1, 'cursor "abcdefgh-1" is not of the feed', 'trimming another epoch',
+    'feed', 'trim', 'orders', '--before=abcdefgh-1');
+chomp(my $epoch = $t->ctl_ok('feed', 'reset', 'orders'));
+is(ctl_json('feed', 'show', 'orders')->{latest}, "$epoch-0",
+    'a reset begins a new epoch');
+$t->ctl_ok('feed', 'remove', 'orders');
+is($t->ctl_ok('feed', 'list'), '', 'removed');
+
+###############################################################################
+# partners, keys, endpoints
+
+$t->feed('orders');
+$t->ctl_ok('partner', 'create', 'acme', '--feeds=orders,p-*',
+    '--limit-poll=60r/m,burst=10');
+my $partner = ctl_json('partner', 'show', 'acme');
+is_deeply($partner->{feeds}, ['orders', 'p-*'], 'a partner');
+is_deeply($partner->{limits}, { poll => { rate => '60r/m', burst => 10 } },
+    'with limits');
+fails(1, 'partner "acme": ', 'a partner twice', 'partner', 'create', 'acme');
+fails(1, 'partner "b": /limits/poll/rate: ', 'a bad rate', 'partner', 'create',
+    'b', '--limit-poll=fast');
+$t->ctl_ok('partner', 'change', 'acme', '--disabled');
+ok(ctl_json('partner', 'show', 'acme')->{disabled}, 'disabled');
+$t->ctl_ok('partner', 'change', 'acme', '--enabled');
+ok(!ctl_json('partner', 'show', 'acme')->{disabled}, 'and enabled');
+
+chomp(my $key = $t->ctl_ok('key', 'create', 'acme', '--scopes=read'));
+like($key, qr/^esk_[a-z2-7]{10}_[a-z2-7]{38}$/, 'a key is printed once');
+my ($id) = $key =~ /^esk_(.{10})/;
+unlike($t->ctl_ok('key', 'list', '--json'), qr/\Q$key\E/, 'and never again');
+fails(2, '"--scopes" is needed', 'no scopes', 'key', 'create', 'acme');
+fails(1, 'key ".*": /scopes', 'a bad scope', 'key', 'create', 'acme',
+    '--scopes=write');
+fails(1, 'key ".*": /partner', 'a key for nobody', 'key', 'create', 'nobody',
+    '--scopes=read');
+$t->ctl_ok('key', 'revoke', $id);
+like($t->ctl_ok('key', 'list', '--json'), qr/"revoked":"20/, 'revoked');
+
+my ($name, $secret) = $t->endpoint('acme', url => 'https://x.example/h',
+    feeds => 'orders', types => 'a,b.*', schedule => '0,5s', in_flight => 3);
+like("$name $secret", qr{^ep_[a-z2-7]{16} whsec_[A-Za-z0-9+/]{43}=$},
+    'an endpoint and its secret');
+my $endpoint = ctl_json('endpoint', 'show', $name);
+is_deeply([@$endpoint{qw(types schedule in_flight)}], [['a', 'b.*'],
+    ['0', '5s'], 3], 'as asked');
+$t->ctl_ok('endpoint', 'pause', $name);
+ok(ctl_json('endpoint', 'show', $name)->{paused}, 'paused');
+$t->ctl_ok('endpoint', 'resume', $name);
+ok(!ctl_json('endpoint', 'show', $name)->{paused}, 'resumed');
+$t->ctl_ok('endpoint', 'change', $name, '--ordering=none');
+is(ctl_json('endpoint', 'show', $name)->{ordering}, 'none', 'changed');
+is($t->ctl_ok('endpoint', $_, $name), '', "no $_ yet")
+    for qw(status attempts dead);
+fails(1, 'endpoint "ep_.*": /url', 'a bad URL', 'endpoint', 'create', 'acme',
+    '--url=ftp://x', '--feeds=orders');
+fails(1, 'no endpoint "none"', 'no such endpoint', 'endpoint', 'status',
+    'none');
+fails(1, 'partner "acme": ', 'a partner in use stays', 'partner', 'remove',
+    'acme');
+$t->ctl_ok('endpoint', 'remove', $name);
+$t->ctl_ok('key', 'remove', $id);
+$t->ctl_ok('partner', 'remove', 'acme');
+is($t->ctl_ok($_, 'list'), '', "no $_ is left") for qw(partner key endpoint);
+
+fails(2, '"--port" and "--secret" are needed', 'listening nowhere', 'listen');
+fails(2, '"--secret" is not', 'a bad secret', 'listen', '--port=1',
+    '--secret=x');
+
+done_testing();
