@@ -1,0 +1,323 @@
+#!/usr/bin/perl
+
+# Directives: what nginx -t says to mistakes, and how they are inherited.
+
+use warnings;
+use strict;
+
+use Test::More;
+use Time::HiRes qw(sleep);
+
+use lib 't/lib';
+use Test::Eventsync qw(wait_for);
+
+my $t = Test::Eventsync->new;
+$t->store_init->feed('orders');
+
+# A configuration whose fifth line is the one in question.
+sub conf {
+    my ($line, %opts) = @_;
+
+    return <<"CONF";
+@{[ $opts{main} // '' ]}
+events { }
+http {
+    @{[ $opts{http} // 'eventsync_store %%STORE%%;' ]}
+    $line
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        @{[ $opts{server} // '' ]}
+        location /v1/ {
+            eventsync_poll on;
+            @{[ $opts{location} // '' ]}
+        }
+    }
+}
+CONF
+}
+
+sub refused {
+    my ($conf, $message, $name, $line) = @_;
+
+    my ($rc, $out) = $t->check_conf($conf);
+    isnt($rc, 0, "$name: refused");
+    like($out, qr/\[emerg\].*$message/, "$name: says why");
+    like($out, qr/check\.conf:$line\b/, "$name: says where") if $line;
+}
+
+sub accepted {
+    my ($conf, $name) = @_;
+
+    my ($rc, $out) = $t->check_conf($conf);
+    is($rc, 0, $name) or diag($out);
+}
+
+accepted(conf(''), 'the least');
+accepted(conf('', location => 'eventsync_publish on; eventsync_feeds on;'),
+    'all handlers');
+
+###############################################################################
+# eventsync_store
+
+refused(conf('', http => ''), 'no "eventsync_store" is defined for location "/v1/"',
+    'no store');
+refused(conf('', http => 'eventsync_store %%TESTDIR%%/none;'),
+    '"[^"]*/none" cannot be used', 'no such directory', 4);
+mkdir $t->testdir . '/void';
+refused(conf('', http => 'eventsync_store %%TESTDIR%%/void;'),
+    '"[^"]*/void" cannot be used', 'not a store', 4);
+mkdir $t->testdir . '/newer';
+$t->write_file('newer/format', "eventsync 99\n");
+refused(conf('', http => 'eventsync_store %%TESTDIR%%/newer;'),
+    '"[^"]*/newer" cannot be used', 'another version', 4);
+$t->write_file('file', '');
+refused(conf('', http => 'eventsync_store %%TESTDIR%%/file;'),
+    '"[^"]*/file" cannot be used', 'a file', 4);
+refused(conf('eventsync_store %%STORE%%;'),
+    '"eventsync_store" directive is duplicate', 'twice', 5);
+refused(conf('', http => 'eventsync_store;'), 'invalid number of arguments',
+    'without a path', 4);
+refused(conf('', http => 'eventsync_store %%STORE%% size=1m;'),
+    'invalid parameter "size=1m"', 'another parameter', 4);
+refused(conf('', http => 'eventsync_store %%STORE%% zone_size=big;'),
+    'invalid zone size "zone_size=big"', 'a size that is none', 4);
+refused(conf('', http => 'eventsync_store %%STORE%% zone_size=4k;'),
+    'is too small', 'a size that is too small', 4);
+refused(conf('', server => 'eventsync_store %%STORE%% zone_size=2m;'),
+    'conflicts with already declared size', 'another size', 8);
+refused(conf('', location => 'eventsync_store %%STORE%%;'),
+    'is not allowed here', 'in a location', 11);
+
+accepted(conf('', http => 'eventsync_store store;'),
+    'relative to the prefix');
+accepted(conf('', http => '', server => 'eventsync_store %%STORE%%;'),
+    'in a server');
+accepted(conf('', server => 'eventsync_store %%STORE%%;'),
+    'the same one again in a server');
+accepted(conf('', http => 'eventsync_store %%STORE%% zone_size=2m;'),
+    'with a size');
+
+###############################################################################
+# flags and words
+
+for my $name (qw(poll publish feeds)) {
+    refused(conf('', location => "eventsync_$name yes;")
+            =~ s/eventsync_poll on;//r, 'invalid value "yes"',
+        "eventsync_$name yes", 11);
+    refused(conf("eventsync_$name on;"), 'is not allowed here',
+        "eventsync_$name in http", 5);
+}
+refused(conf('eventsync_auth token;'), 'invalid value "token"',
+    'eventsync_auth', 5);
+refused(conf('eventsync_ratelimit_headers on;'), 'invalid value "on"',
+    'eventsync_ratelimit_headers', 5);
+refused(conf("$_ $_;"), 'unknown directive', $_, 5) for 'eventsync_unknown';
+
+###############################################################################
+# eventsync_limit
+
+refused(conf('eventsync_limit wait rate=1r/s;'), 'invalid policy "wait"',
+    'a policy that is none', 5);
+refused(conf("eventsync_limit poll rate=$_;"), "invalid parameter \"rate=$_\"",
+    "rate=$_", 5) for '', '0r/s', '1', '1r', '1r/w', '-1r/s', 'r/s', '1.5r/s';
+refused(conf("eventsync_limit poll rate=1r/s burst=$_;"),
+    "invalid parameter \"burst=$_\"", "burst=$_", 5) for '', '0', '-1', 'x';
+refused(conf('eventsync_limit poll burst=1;'), 'must have "rate" parameter',
+    'no rate', 5);
+refused(conf('eventsync_limit poll rate=1r/s nodelay;'),
+    'invalid parameter "nodelay"', 'another parameter', 5);
+refused(conf('eventsync_limit poll;'), 'invalid number of arguments',
+    'nothing', 5);
+refused(conf('eventsync_limit poll rate=1r/s; eventsync_limit poll off;'),
+    'is duplicate', 'twice', 5);
+accepted(conf('eventsync_limit poll rate=1r/s burst=5;'
+    . ' eventsync_limit publish rate=1000r/h;',
+    location => 'eventsync_limit poll off;'), 'limits');
+
+###############################################################################
+# numbers
+
+refused(conf("eventsync_poll_limit $_;"), 'invalid number', "poll_limit $_", 5)
+    for '0 10', '-1 10', '10 x';
+refused(conf('eventsync_poll_limit 10 5;'),
+    'default "10" is over the maximum "5"', 'poll_limit', 5);
+refused(conf('eventsync_poll_limit 10;'), 'invalid number of arguments',
+    'poll_limit 10', 5);
+refused(conf('eventsync_poll_limit 1 2; eventsync_poll_limit 1 2;'),
+    'is duplicate', 'poll_limit twice', 5);
+refused(conf('eventsync_poll_wait_max long;'), 'invalid value',
+    'poll_wait_max', 5);
+refused(conf('eventsync_max_event big;'), 'invalid value', 'max_event', 5);
+
+###############################################################################
+# thread pools
+
+refused(conf('eventsync_thread_pool none;',
+    location => 'eventsync_publish on;'), 'unknown thread pool "none"',
+    'a pool that is not there', 5);
+refused(conf('eventsync_thread_pool default; eventsync_thread_pool default;'),
+    'is duplicate', 'twice', 5);
+accepted(conf('eventsync_thread_pool mine;', main => 'thread_pool mine threads=1;',
+    location => 'eventsync_publish on;'), 'a pool of its own');
+
+###############################################################################
+# what serves, and what does not
+
+$t->write_file_expand('nginx.conf', <<'CONF');
+events { }
+
+http {
+    eventsync_store %%STORE%%;
+    eventsync_auth off;
+    eventsync_poll_limit 5 6;
+
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+
+        location /v1/ {
+            eventsync_poll on;
+
+            location /v1/nested/ {
+                eventsync_publish on;
+            }
+
+            location /v1/off/ {
+                eventsync_poll off;
+            }
+
+            location /v1/other/ {
+                proxy_pass http://127.0.0.1:%%PORT_0%%/text;
+            }
+
+            location /v1/deeper/ {
+                eventsync_poll_limit 1 2;
+                eventsync_auth key;
+            }
+        }
+
+        location /text {
+            return 200 "text";
+        }
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_1%%;
+        eventsync_poll_limit 3 4;
+
+        location / {
+            eventsync_poll on;
+        }
+    }
+}
+CONF
+$t->run_nginx;
+
+sub get { return $t->http(GET => $_[0], {}, undef, port => $t->port($_[1] // 0)) }
+
+sub maximum {
+    my $doc = Test::Eventsync::json(get("$_[0]?limit=1000", $_[1])->{body});
+    return $doc->{maximum};
+}
+
+my $events = 'feeds/orders/events';
+is(get("/v1/$events")->{status}, 200, 'auth is inherited');
+is(maximum("/v1/$events"), 6, 'a number is inherited');
+is(maximum("/$events", 1), 4, 'from the server');
+is(get("/v1/nested/$events")->{status}, 200, 'poll is inherited');
+is($t->http(POST => "/v1/nested/$events",
+    { 'content-type' => 'application/json' }, $t->event)->{status}, 201,
+    'and publish added');
+is($t->http(POST => "/v1/$events", {}, '')->{status}, 405, 'but there only');
+is(get("/v1/off/$events")->{status}, 404, 'poll is switched off');
+is(get("/v1/other/$events")->{body}, 'text', 'another handler keeps its place');
+is(get("/v1/deeper/$events")->{status}, 401, 'auth is overridden');
+$t->stop_nginx;
+
+###############################################################################
+# defaults, as docs/directives.md has them
+
+my $doc = do {
+    open my $fh, '<', 'docs/directives.md' or die "docs/directives.md: $!\n";
+    local $/;
+    <$fh>;
+};
+my %default = $doc =~ /^\| Default: \| `eventsync_(\w+) ([^`]+);` \|$/mg;
+is_deeply([ sort keys %default ], [qw(auth feeds max_event poll poll_limit
+    poll_wait_max publish ratelimit_headers thread_pool)], 'documented defaults');
+
+my $key = $t->master_key;
+$t->write_file_expand('nginx.conf', <<'CONF');
+events { }
+
+http {
+    eventsync_store %%STORE%%;
+
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+
+        location /default/ {
+            eventsync_poll on;
+            eventsync_publish on;
+            eventsync_limit poll rate=1000r/s burst=1000;
+        }
+
+        location /none/ {
+            eventsync_feeds off;
+        }
+
+        location /none/feeds {
+            return 200 "nothing of ours";
+        }
+    }
+}
+CONF
+$t->run_nginx;
+
+sub with { return $t->http(GET => $_[0], { authorization => "Bearer $key" }) }
+
+my ($limit, $max) = split ' ', $default{poll_limit};
+$t->http(POST => "/default/$events", { authorization => "Bearer $key",
+    'content-type' => 'application/x-ndjson' },
+    join "\n", map { $t->event } 1 .. $limit + 1);
+my $answer = with("/default/$events");
+is(@{ Test::Eventsync::json($answer->{body})->{events} }, $limit,
+    'default of poll_limit');
+ok($answer->{headers}{'ratelimit-policy'}, 'default of ratelimit_headers')
+    if $default{ratelimit_headers} eq 'draft';
+is(get("/default/$events")->{status}, 401, 'default of auth')
+    if $default{auth} eq 'key';
+is(Test::Eventsync::json(with("/default/$events?limit=99999")->{body})
+    ->{maximum}, $max, 'default of its maximum');
+is(Test::Eventsync::json(with("/default/$events?wait=99999")->{body})
+    ->{maximum} . 's', $default{poll_wait_max}, 'default of poll_wait_max');
+my ($size) = $default{max_event} =~ /^(\d+)k$/;
+for my $case ([ 201, $size * 1024 - 1000 ], [ 413, $size * 1024 + 1 ]) {
+    is($t->http(POST => "/default/$events", { authorization => "Bearer $key",
+        'content-type' => 'application/json' },
+        $t->event(data => 'x' x $case->[1]))->{status}, $case->[0],
+        "default of max_event: $case->[0]");
+}
+is(get('/none/feeds')->{body}, 'nothing of ours', 'default of the flags');
+$t->stop_nginx;
+
+###############################################################################
+# a store that goes away between the configuration and its use
+
+rename $t->store, $t->store . '.away';
+mkdir $t->store;
+$t->write_file('store/format', $t->read_file($t->store . '.away/format'));
+$t->run_nginx;
+$answer = with("/default/$events");
+is($answer->{status}, 503, 'a store that cannot be opened');
+is(Test::Eventsync::json($answer->{body})->{type},
+    'urn:eventsync:problem:unavailable', 'its type');
+ok($answer->{headers}{'retry-after'}, 'retry-after');
+like($t->read_file('error.log'),
+    qr/\[crit\].*eventsync store "[^"]*" cannot be opened/, 'log says so');
+unlink $t->store . '/format';
+rename $t->store, $t->store . '.empty';
+rename $t->store . '.away', $t->store;
+ok(wait_for(sub { with("/default/$events")->{status} == 200 }, 5),
+    'it is opened when it is there');
+
+done_testing();
