@@ -276,11 +276,11 @@ es_dispatcher_start(es_dispatcher_t *d)
         if (rc != ES_OK) {
             return rc;
         }
+
+        d->pid_written = true;
     }
 
     es_dispatcher_files(d);
-
-    d->wake_fd = -1;
 
     rc = es_loop_init(d);
 
@@ -309,6 +309,8 @@ es_dispatcher_start(es_dispatcher_t *d)
 }
 
 
+/* Undoes a start, complete or not. */
+
 static es_rc_t
 es_dispatcher_stop(es_dispatcher_t *d)
 {
@@ -330,11 +332,12 @@ es_dispatcher_stop(es_dispatcher_t *d)
         (void) close(d->wake_fd);
     }
 
-    if (d->options.pid_file != NULL) {
+    if (d->pid_written) {
         (void) unlink(d->options.pid_file);
     }
 
     es_store_close(d->store);
+    curl_global_cleanup();
 
     return rc;
 }
@@ -350,8 +353,11 @@ es_dispatcher_run(es_dispatcher_t *d)
         return ES_NOMEM;
     }
 
+    d->wake_fd = -1;
+
     rc = es_dispatcher_start(d);
     if (rc != ES_OK) {
+        (void) es_dispatcher_stop(d);
         return rc;
     }
 
@@ -365,8 +371,6 @@ es_dispatcher_run(es_dispatcher_t *d)
     if (rc == ES_OK) {
         es_log_line(ES_LOG_INFO, "stopped");
     }
-
-    curl_global_cleanup();
 
     return rc;
 }

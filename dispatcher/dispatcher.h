@@ -233,6 +233,7 @@ struct es_dispatcher {
     size_t                 nwaiting;   /* items of all lanes */
     bool                   halted;     /* the recorder cannot write */
     bool                   stopping;
+    bool                   pid_written;
 
     int                    wake_fd;
     ev_io                  wake;

@@ -323,6 +323,8 @@ es_recorder_finish(es_dispatcher_t *d)
     recorder = &d->recorder;
 
     if (!recorder->started) {
+        es_changes_destroy(recorder->committing);
+        es_changes_destroy(recorder->filling);
         return ES_OK;
     }
 

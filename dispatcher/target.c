@@ -88,6 +88,7 @@ es_targets_load(es_dispatcher_t *d)
     }
 
     es_saved_free(&d->saved);
+    es_record(d, es_changes_heartbeat(d->recorder.filling, d->alive_ms));
 
     return ES_OK;
 }
@@ -664,5 +665,6 @@ es_targets_done(es_dispatcher_t *d)
 
     free(d->targets);
     free(d->sources);
+    es_saved_free(&d->saved);
     es_registry_free(d->registry);
 }
