@@ -39,6 +39,12 @@
 #define ES_VERSION  "0.1.0"
 #endif
 
+/* As TAILQ_FOREACH(), which cppcheck does not see through. */
+#define es_each(item, list, link)                                             \
+    for ((item) = TAILQ_FIRST(list);                                          \
+         (item) != NULL;                                                      \
+         (item) = TAILQ_NEXT((item), link))
+
 #define ES_BODY_FIRST     256      /* bytes of a response that are recorded */
 #define ES_BODY_READ      65536    /* bytes of a response that are read */
 #define ES_HEADERS_READ   65536    /* bytes of its headers, status lines too */
@@ -50,6 +56,9 @@ typedef struct es_source      es_source_t;
 typedef struct es_target      es_target_t;
 typedef struct es_lane        es_lane_t;
 typedef struct es_send        es_send_t;
+
+typedef TAILQ_HEAD(es_lane_list, es_lane)  es_lanes_t;
+typedef TAILQ_HEAD(es_send_list, es_send)  es_sends_t;
 
 typedef struct {
     const char  *store;
@@ -67,7 +76,7 @@ struct es_source {
     es_feed_t             feed;
     uint64_t              round;       /* of the read that `feed` is from */
     uint64_t              seen;        /* look that found it last */
-    TAILQ_HEAD(, es_lane) lanes;
+    es_lanes_t            lanes;
 };
 
 /* One feed of one endpoint: what has its own order and its own progress. */
@@ -78,7 +87,7 @@ struct es_lane {
     TAILQ_ENTRY(es_lane)  in_target;
     TAILQ_ENTRY(es_lane)  in_ready;
     TAILQ_ENTRY(es_lane)  in_dirty;
-    TAILQ_HEAD(, es_send) sends;       /* in flight */
+    es_sends_t            sends;       /* in flight */
     char                  epoch[ES_EPOCH_MAX + 1];
     uint64_t              position;    /* taken from the log up to here */
     uint64_t              matched;     /* last one that matched */
@@ -109,12 +118,13 @@ struct es_target {
     unsigned               in_flight;
     unsigned               retrying;   /* of them, those that failed before */
     unsigned               retries;    /* retry records of all lanes */
+    int64_t                longest_ms; /* more than any delay */
     double                 window;     /* in flight at most, adapting */
     int64_t                throttled_us;   /* monotonic: none before */
     int64_t                used_us;    /* monotonic: last send */
     unsigned               failures;   /* in a row */
-    TAILQ_HEAD(, es_lane)  lanes;
-    TAILQ_HEAD(, es_send)  idle;       /* made and not in flight */
+    es_lanes_t             lanes;
+    es_sends_t             idle;       /* made and not in flight */
 };
 
 /* Room for all header lines of a request. */
@@ -196,7 +206,7 @@ typedef struct {
     uint64_t         commits;
     ev_async         done;
     ev_timer         timer;
-    TAILQ_HEAD(, es_lane)  dirty;
+    es_lanes_t       dirty;
 } es_recorder_t;
 
 typedef struct {
@@ -227,7 +237,7 @@ struct es_dispatcher {
     size_t                 ntargets;
     es_source_t          **sources;    /* by number */
     size_t                 nsources;
-    TAILQ_HEAD(, es_lane)  ready;
+    es_lanes_t             ready;
 
     unsigned               in_flight;
     size_t                 nwaiting;   /* items of all lanes */
@@ -294,6 +304,8 @@ void es_judge(es_send_t *send, CURLcode result);
 int64_t es_schedule_delay(const es_endpoint_t *endpoint, es_str_t id,
     uint32_t attempts);
 int64_t es_retry_after_ms(const char *value, int64_t now_ms);
+/* No delay of the endpoint's is longer. */
+int64_t es_schedule_longest(const es_endpoint_t *endpoint);
 
 /* recorder.c */
 es_rc_t es_recorder_start(es_dispatcher_t *d);

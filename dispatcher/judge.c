@@ -327,7 +327,7 @@ es_judge(es_send_t *send, CURLcode result)
     if (target->full) {
         target->full = false;
 
-        TAILQ_FOREACH(other, &target->lanes, in_target) {
+        es_each(other, &target->lanes, in_target) {
             es_lane_wake(d, other);
         }
     }

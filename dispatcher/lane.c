@@ -207,15 +207,13 @@ es_lane_dirty(es_dispatcher_t *d, es_lane_t *lane)
 }
 
 
-/* A time further away than any delay was written by a clock that has since
-   been set back. */
+/* A time further away than any delay was set by a clock that has since been
+   put back. */
 
 static bool
-es_due(int64_t next_ms, int64_t now_ms)
+es_due(const es_lane_t *lane, int64_t next_ms, int64_t now_ms)
 {
-    return next_ms <= now_ms
-           || (next_ms != INT64_MAX
-               && next_ms - now_ms > (int64_t) UINT32_MAX * 2);
+    return next_ms <= now_ms || next_ms - now_ms > lane->target->longest_ms;
 }
 
 
@@ -237,10 +235,10 @@ es_lanes_due(es_dispatcher_t *d)
             continue;
         }
 
-        TAILQ_FOREACH(lane, &target->lanes, in_target) {
+        es_each(lane, &target->lanes, in_target) {
             if (target->throttled_us != 0
-                || (lane->nwaiting > 0 && es_due(lane->due_ms, now_ms))
-                || (lane->stuck_ms != 0 && es_due(lane->stuck_ms, now_ms)))
+                || (lane->nwaiting > 0 && es_due(lane, lane->due_ms, now_ms))
+                || (lane->stuck_ms != 0 && es_due(lane, lane->stuck_ms, now_ms)))
             {
                 es_lane_wake(d, lane);
             }
@@ -481,7 +479,7 @@ es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
     now_ms = lane->nwaiting > 0 || lane->stuck_ms != 0 ? es_clock_ms() : 0;
 
     if (lane->stuck_ms != 0) {
-        if (!es_due(lane->stuck_ms, now_ms)) {
+        if (!es_due(lane, lane->stuck_ms, now_ms)) {
             return false;
         }
 
@@ -494,11 +492,11 @@ es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
         }
 
         i = es_lane_first(lane, true);
-        return es_due(lane->waiting[i].next_ms, now_ms)
+        return es_due(lane, lane->waiting[i].next_ms, now_ms)
                && es_lane_again(d, txn, lane, i);
     }
 
-    due = lane->nwaiting > 0 && es_due(lane->due_ms, now_ms);
+    due = lane->nwaiting > 0 && es_due(lane, lane->due_ms, now_ms);
     fresh = lane->npending == 0
             && target->retries < ES_RETRIES_MAX
             && lane->position < lane->source->feed.last;

@@ -128,7 +128,7 @@ es_recorder_progress(es_changes_t *changes, const es_lane_t *lane)
     progress.matched = lane->matched;
     progress.npending = 0;
 
-    TAILQ_FOREACH(send, &lane->sends, link) {
+    es_each(send, &lane->sends, link) {
         if (!send->item.recorded) {
             progress.pending[progress.npending] = send->item.sequence;
             progress.pending_prev[progress.npending++] = send->item.prev;

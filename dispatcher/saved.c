@@ -193,6 +193,7 @@ es_saved_lane(es_saved_t *saved, uint32_t endpoint, uint32_t feed)
         return NULL;
     }
 
+    memset(&key, 0, sizeof(key));
     key.endpoint = endpoint;
     key.feed = feed;
 

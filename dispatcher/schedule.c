@@ -60,6 +60,23 @@ es_schedule_delay(const es_endpoint_t *endpoint, es_str_t id,
 }
 
 
+int64_t
+es_schedule_longest(const es_endpoint_t *endpoint)
+{
+    int64_t   longest, delay;
+    unsigned  i;
+
+    longest = ES_RETRY_AFTER_MAX_MS;
+
+    for (i = 0; i < endpoint->nschedule; i++) {
+        delay = (int64_t) (endpoint->schedule_ms[i] * (1 + ES_JITTER)) + 1;
+        longest = delay > longest ? delay : longest;
+    }
+
+    return longest;
+}
+
+
 /* Seconds or an HTTP date; -1 when it is neither, never over the bound. */
 
 int64_t

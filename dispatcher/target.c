@@ -199,13 +199,14 @@ es_target_change(es_target_t *target)
 
     target->revision = target->conf->revision;
     target->stopped = target->stopped_revision == target->revision;
+    target->longest_ms = es_schedule_longest(target->conf);
     target->window = target->conf->in_flight;
     target->throttled_us = 0;
 
     es_target_idle_free(target);
     es_target_signers(target);
 
-    TAILQ_FOREACH(lane, &target->lanes, in_target) {
+    es_each(lane, &target->lanes, in_target) {
         for (i = 0; i < lane->nwaiting; i++) {
             lane->waiting[i].next_ms = 0;
             lane->due_ms = 0;
@@ -234,7 +235,7 @@ es_target_lane(const es_target_t *target, const es_source_t *source)
 {
     es_lane_t  *lane;
 
-    TAILQ_FOREACH(lane, &target->lanes, in_target) {
+    es_each(lane, &target->lanes, in_target) {
         if (lane->source == source) {
             return lane;
         }
@@ -482,7 +483,7 @@ es_source_look(es_dispatcher_t *d, es_txn_t *txn, const es_feed_t *feed)
     source->seen = d->looks;
     source->feed = *feed;
 
-    TAILQ_FOREACH(lane, &source->lanes, in_source) {
+    es_each(lane, &source->lanes, in_source) {
         es_lane_check(d, lane);
 
         if (lane->position < feed->last) {
@@ -639,7 +640,7 @@ es_targets_tick(es_dispatcher_t *d)
             es_target_idle_free(target);
         }
 
-        TAILQ_FOREACH(lane, &target->lanes, in_target) {
+        es_each(lane, &target->lanes, in_target) {
             if (lane->moved) {
                 es_lane_dirty(d, lane);
             }
