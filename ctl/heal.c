@@ -1,149 +1,173 @@
-#include <curl/curl.h>
+#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "ctl.h"
 #include "receiver.h"
 
-#define HEAL_ANSWER_MAX   (64 * 1024 * 1024)
-#define HEAL_TIMEOUT_S    30L
+#define HEAL_RESTARTS  3
 
 
-static size_t
-heal_write(char *data, size_t size, size_t n, void *ctx)
+/* Holds a cursor that the server gave; gaps stay within an epoch. */
+
+static int
+ctl_heal_hold(ctl_receiver_t *receiver, const char *feed, const char *text,
+    bool *moved)
 {
-    es_buf_t  *buf = ctx;
+    ctl_held_t   *held;
+    es_cursor_t   cursor;
 
-    if (buf->len + size * n > HEAL_ANSWER_MAX
-        || es_buf_append(buf, data, size * n) != ES_OK)
-    {
-        return 0;
+    if (es_cursor_parse(es_str(text), &cursor) != ES_OK) {
+        return ctl_fail(CTL_FAILED, "feed \"%s\": the poll answered with no "
+                        "cursor to go on from", feed);
     }
 
-    return size * n;
+    held = ctl_held_find(&receiver->helds, feed);
+    *moved = true;
+
+    if (held != NULL && strcmp(held->cursor.epoch, cursor.epoch) == 0) {
+        *moved = cursor.sequence > held->cursor.sequence;
+        held->cursor = cursor;
+
+    } else if (ctl_held_set(&receiver->helds, feed, &cursor) == NULL) {
+        return CTL_FAILED;
+    }
+
+    return ctl_held_save(&receiver->helds);
 }
 
 
-/* One GET with the key; the answer's JSON, or NULL with a line said. */
+/* 410: what was held is no more, and there is no way to those events.  Says so
+   and goes on from the oldest that is kept. */
 
-static json_t *
-heal_get(const receiver_t *receiver, const char *url)
+static int
+ctl_heal_restart(ctl_receiver_t *receiver, const char *feed)
 {
-    char                auth[128];
-    long                status;
-    CURL               *curl;
-    json_t             *json;
-    CURLcode            rc;
-    es_buf_t            buf = { 0 };
-    struct curl_slist  *headers;
+    bool      moved;
+    char      oldest[ES_CURSOR_MAX];
+    uint64_t  missed;
 
-    curl = curl_easy_init();
-    if (curl == NULL) {
-        (void) ctl_fail(CTL_FAILED, "out of memory");
-        return NULL;
-    }
+    (void) ctl_http_member(receiver->http, "oldest", oldest, sizeof(oldest));
 
-    headers = NULL;
-
-    if (receiver->key != NULL) {
-        (void) snprintf(auth, sizeof(auth), "Authorization: Bearer %s",
-                        receiver->key);
-        headers = curl_slist_append(headers, auth);
-    }
-
-    (void) curl_easy_setopt(curl, CURLOPT_URL, url);
-    (void) curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    (void) curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    (void) curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    (void) curl_easy_setopt(curl, CURLOPT_TIMEOUT, HEAL_TIMEOUT_S);
-    (void) curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, heal_write);
-    (void) curl_easy_setopt(curl, CURLOPT_WRITEDATA, &buf);
-
-    rc = curl_easy_perform(curl);
-    status = 0;
-    (void) curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-
-    json = NULL;
-
-    if (rc != CURLE_OK) {
-        (void) ctl_fail(CTL_FAILED, "cannot poll \"%s\": %s", url,
-                        curl_easy_strerror(rc));
-
-    } else if (status != 200) {
-        (void) ctl_fail(CTL_FAILED, "poll of \"%s\" answered %ld: %.*s", url,
-                        status, (int) buf.len, buf.data ? buf.data : "");
-
+    if (ctl_http_count(receiver->http, "missed", &missed)) {
+        (void) printf("lost      %s %" PRIu64 " events expired; goes on from "
+                      "%s\n", feed, missed, oldest);
     } else {
-        json = json_loadb(buf.data, buf.len, 0, NULL);
-        if (json == NULL) {
-            (void) ctl_fail(CTL_FAILED, "poll of \"%s\" did not answer JSON",
-                            url);
-        }
+        (void) printf("lost      %s the feed was reset; goes on from %s\n",
+                      feed, oldest);
     }
 
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(curl);
-    es_buf_free(&buf);
+    return ctl_heal_hold(receiver, feed, oldest, &moved);
+}
 
-    return json;
+
+static int
+ctl_heal_show(ctl_receiver_t *receiver, const char *feed, uint64_t *n)
+{
+    es_str_t     rest, line;
+    const char  *end;
+    ctl_event_t  event;
+
+    rest.data = receiver->http->body.data;
+    rest.len = receiver->http->body.len;
+
+    while (rest.len > 0) {
+        end = memchr(rest.data, '\n', rest.len);
+
+        line.data = rest.data;
+        line.len = end ? (size_t) (end - rest.data) : rest.len;
+        rest.data += line.len + (end != NULL);
+        rest.len -= line.len + (end != NULL);
+
+        if (ctl_event_parse(line, &event) != ES_OK) {
+            return ctl_fail(CTL_FAILED, "feed \"%s\": the poll answered with "
+                            "what is not an event", feed);
+        }
+
+        ctl_event_print("polled", &event);
+        (*n)++;
+    }
+
+    return CTL_OK;
+}
+
+
+/* One page; *more when there is another. */
+
+static int
+ctl_heal_page(ctl_receiver_t *receiver, const char *feed, uint64_t *n,
+    bool *more, bool *restart)
+{
+    int                rc;
+    bool               moved;
+    char               cursor[ES_CURSOR_MAX];
+    ctl_query_t        query = { 0 };
+    const ctl_held_t  *held;
+
+    query.feed = feed;
+    query.types = receiver->types;
+    query.subject = receiver->subject;
+
+    held = ctl_held_find(&receiver->helds, feed);
+
+    if (held != NULL) {
+        (void) es_cursor_print(held->cursor.epoch, held->cursor.sequence,
+                               cursor);
+        query.after = cursor;
+    } else {
+        query.from = "oldest";
+    }
+
+    rc = ctl_http_poll(receiver->http, &query);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    *restart = receiver->http->status == 410;
+    *more = *restart || receiver->http->has_more;
+
+    if (*restart) {
+        return ctl_heal_restart(receiver, feed);
+    }
+
+    if (receiver->http->status != 200) {
+        return ctl_http_refused(receiver->http, feed);
+    }
+
+    rc = ctl_heal_show(receiver, feed, n);
+    if (rc == CTL_OK) {
+        rc = ctl_heal_hold(receiver, feed, receiver->http->next, &moved);
+    }
+
+    if (rc == CTL_OK && *more && !moved) {
+        return ctl_fail(CTL_FAILED, "feed \"%s\": the poll says there is more "
+                        "but does not move on", feed);
+    }
+
+    return rc;
 }
 
 
 int
-receiver_heal(receiver_t *receiver, const char *feed)
+ctl_receiver_heal(ctl_receiver_t *receiver, const char *feed)
 {
-    int               rc;
-    bool              more;
-    char              url[2048], held[ES_CURSOR_MAX];
-    size_t            i, n;
-    json_t           *page, *event;
-    es_cursor_t       next;
-    receiver_held_t  *at;
+    int       rc, restarts;
+    bool      more, restart;
+    uint64_t  n;
 
     n = 0;
+    restarts = 0;
 
     do {
-        at = receiver_find(receiver, feed);
-        (void) es_cursor_print(at->cursor.epoch, at->cursor.sequence, held);
-        (void) snprintf(url, sizeof(url), "%s/feeds/%s/events?after=%s",
-                        receiver->url, feed, held);
+        rc = ctl_heal_page(receiver, feed, &n, &more, &restart);
 
-        page = heal_get(receiver, url);
-        if (page == NULL) {
-            return CTL_FAILED;
+        if (rc == CTL_OK && restart && ++restarts == HEAL_RESTARTS) {
+            rc = ctl_fail(CTL_FAILED, "feed \"%s\": its events expire faster "
+                          "than they can be polled", feed);
         }
-
-        json_array_foreach(json_object_get(page, "events"), i, event) {
-            (void) printf("polled    %s %s %s %s\n", feed,
-                json_string_value(json_object_get(event, "cursor")),
-                json_string_value(json_object_get(event, "type")),
-                json_object_get(event, "subject")
-                ? json_string_value(json_object_get(event, "subject")) : "-");
-            n++;
-        }
-
-        more = json_is_true(json_object_get(page, "has_more"));
-
-        if (es_cursor_parse(es_str(json_string_value(json_object_get(page,
-                                                                     "next"))),
-                            &next)
-            != ES_OK)
-        {
-            json_decref(page);
-            return ctl_fail(CTL_FAILED, "poll of \"%s\" has no next cursor",
-                            url);
-        }
-
-        json_decref(page);
-
-        rc = receiver_hold(receiver, feed, &next);
     } while (rc == CTL_OK && more);
 
     if (n > 0) {
-        (void) printf("healed    %s %zu events by polling\n", feed, n);
+        (void) printf("healed    %s %" PRIu64 " events by polling\n", feed, n);
     }
-
-    (void) fflush(stdout);
 
     return rc;
 }

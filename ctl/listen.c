@@ -1,12 +1,11 @@
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <microhttpd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "clock.h"
-#include "ctl.h"
+#include "random.h"
 #include "receiver.h"
 #include "signature.h"
 
@@ -14,45 +13,83 @@
 #define LISTEN_TOLERANCE_S  300    /* as every Standard Webhooks library */
 
 typedef struct {
-    receiver_t    receiver;
-    es_signer_t  *signer;
-} listen_t;
+    ctl_receiver_t   receiver;
+    ctl_http_t       http;
+    es_signer_t     *signer;
+    unsigned         fail_percent; /* refused on purpose, with `fail_status` */
+    unsigned         fail_status;
+} ctl_listen_t;
+
+/* As they are given, NULL when they are not. */
+typedef struct {
+    const char  *port;
+    const char  *address;
+    const char  *secret;
+    const char  *poll;
+    const char  *key;
+    const char  *feeds;
+    const char  *status;
+    const char  *fail_rate;
+} ctl_listen_options_t;
+
+/* One request while its body comes in. */
+typedef struct {
+    es_buf_t  body;
+    bool      too_large;
+} ctl_listen_request_t;
+
+
+static es_str_t
+ctl_listen_header(struct MHD_Connection *connection, const char *name)
+{
+    return es_str(MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                              name));
+}
+
+
+/* Whole decimal seconds, and not too far from now. */
+
+static bool
+ctl_listen_timely(es_str_t timestamp)
+{
+    char       *end;
+    long long   at;
+
+    if (timestamp.data[0] < '0' || timestamp.data[0] > '9') {
+        return false;
+    }
+
+    at = strtoll(timestamp.data, &end, 10);
+
+    return *end == '\0'
+           && llabs(at - es_clock_ms() / 1000) <= LISTEN_TOLERANCE_S;
+}
+
 
 /* 0 when the signature is right, otherwise the status to answer. */
 
 static unsigned
-listen_judge(const listen_t *l, struct MHD_Connection *connection,
-    const es_buf_t *body)
+ctl_listen_judge(const ctl_listen_t *l, struct MHD_Connection *connection,
+    es_str_t body)
 {
-    char        *end;
-    es_str_t     id, timestamp, signature, text;
-    long long    at;
+    es_str_t  id, timestamp, signature;
 
-    id = es_str(MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-                                            "webhook-id"));
-    timestamp = es_str(MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-                                                   "webhook-timestamp"));
-    signature = es_str(MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-                                                   "webhook-signature"));
+    id = ctl_listen_header(connection, "webhook-id");
+    timestamp = ctl_listen_header(connection, "webhook-timestamp");
+    signature = ctl_listen_header(connection, "webhook-signature");
 
     if (id.len == 0 || timestamp.len == 0 || signature.len == 0) {
         (void) ctl_fail(CTL_FAILED, "a request without webhook headers");
         return MHD_HTTP_BAD_REQUEST;
     }
 
-    at = strtoll(timestamp.data, &end, 10);
-
-    if (*end != '\0' || llabs(at - es_clock_ms() / 1000) > LISTEN_TOLERANCE_S)
-    {
+    if (!ctl_listen_timely(timestamp)) {
         (void) ctl_fail(CTL_FAILED, "webhook %s: timestamp %s is not of now",
                         id.data, timestamp.data);
         return MHD_HTTP_BAD_REQUEST;
     }
 
-    text.data = body->data ? body->data : "";
-    text.len = body->len;
-
-    if (!es_signature_verify(l->signer, signature, id, timestamp, text)) {
+    if (!es_signature_verify(l->signer, signature, id, timestamp, body)) {
         (void) ctl_fail(CTL_FAILED, "webhook %s: the signature is wrong",
                         id.data);
         return MHD_HTTP_UNAUTHORIZED;
@@ -62,46 +99,58 @@ listen_judge(const listen_t *l, struct MHD_Connection *connection,
 }
 
 
+static bool
+ctl_listen_fails(const ctl_listen_t *l)
+{
+    uint32_t  random;
+
+    return l->fail_percent == 100
+           || (l->fail_percent > 0
+               && es_random(&random, sizeof(random)) == ES_OK
+               && random % 100 < l->fail_percent);
+}
+
+
 static unsigned
-listen_take(listen_t *l, struct MHD_Connection *connection,
+ctl_listen_take(ctl_listen_t *l, struct MHD_Connection *connection,
     const es_buf_t *body)
 {
-    int       rc;
-    json_t   *event;
-    unsigned  status;
+    int          rc;
+    es_str_t     text;
+    unsigned     status;
+    ctl_event_t  event;
 
-    status = listen_judge(l, connection, body);
+    text.data = body->data ? body->data : "";
+    text.len = body->len;
+
+    status = ctl_listen_judge(l, connection, text);
     if (status != 0) {
         return status;
     }
 
-    event = json_loadb(body->data, body->len, 0, NULL);
-    if (event == NULL) {
-        (void) ctl_fail(CTL_FAILED, "a signed webhook that is not JSON");
+    if (ctl_event_parse(text, &event) != ES_OK) {
+        (void) ctl_fail(CTL_FAILED, "a signed webhook that is not an event of "
+                        "a feed");
         return MHD_HTTP_BAD_REQUEST;
     }
 
-    rc = receiver_take(&l->receiver, event);
-    json_decref(event);
+    if (ctl_listen_fails(l)) {
+        ctl_event_print("refused", &event);
+        (void) fflush(stdout);
+        return l->fail_status;
+    }
+
+    rc = ctl_receiver_take(&l->receiver, &event);
+    (void) fflush(stdout);
 
     /* What could not be kept now is to be sent again. */
 
-    switch (rc) {
-
-    case CTL_OK:
-        return MHD_HTTP_NO_CONTENT;
-
-    case CTL_USAGE:
-        return MHD_HTTP_BAD_REQUEST;
-
-    default:
-        return MHD_HTTP_SERVICE_UNAVAILABLE;
-    }
+    return rc == CTL_OK ? MHD_HTTP_NO_CONTENT : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
 
 static enum MHD_Result
-listen_answer(struct MHD_Connection *connection, unsigned status)
+ctl_listen_answer(struct MHD_Connection *connection, unsigned status)
 {
     enum MHD_Result       rc;
     struct MHD_Response  *response;
@@ -120,25 +169,27 @@ listen_answer(struct MHD_Connection *connection, unsigned status)
 
 
 static enum MHD_Result
-listen_request(void *ctx, struct MHD_Connection *connection, const char *url,
-    const char *method, const char *version, const char *data, size_t *size,
-    void **request)
+ctl_listen_request(void *ctx, struct MHD_Connection *connection,
+    const char *url, const char *method, const char *version, const char *data,
+    size_t *size, void **context)
 {
-    es_buf_t  *body;
+    ctl_listen_request_t  *request;
 
     (void) url;
     (void) version;
 
-    body = *request;
+    request = *context;
 
-    if (body == NULL) {
-        *request = calloc(1, sizeof(es_buf_t));
-        return *request ? MHD_YES : MHD_NO;
+    if (request == NULL) {
+        *context = calloc(1, sizeof(ctl_listen_request_t));
+        return *context ? MHD_YES : MHD_NO;
     }
 
     if (*size > 0) {
-        if (body->len + *size <= LISTEN_BODY_MAX
-            && es_buf_append(body, data, *size) != ES_OK)
+        request->too_large |= request->body.len + *size > LISTEN_BODY_MAX;
+
+        if (!request->too_large
+            && es_buf_append(&request->body, data, *size) != ES_OK)
         {
             return MHD_NO;
         }
@@ -148,24 +199,31 @@ listen_request(void *ctx, struct MHD_Connection *connection, const char *url,
     }
 
     if (strcmp(method, "POST") != 0) {
-        return listen_answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED);
+        return ctl_listen_answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED);
     }
 
-    return listen_answer(connection, listen_take(ctx, connection, body));
+    if (request->too_large) {
+        return ctl_listen_answer(connection, MHD_HTTP_CONTENT_TOO_LARGE);
+    }
+
+    return ctl_listen_answer(connection,
+                             ctl_listen_take(ctx, connection, &request->body));
 }
 
 
 static void
-listen_done(void *ctx, struct MHD_Connection *connection, void **request,
+ctl_listen_done(void *ctx, struct MHD_Connection *connection, void **context,
     enum MHD_RequestTerminationCode code)
 {
+    ctl_listen_request_t  *request = *context;
+
     (void) ctx;
     (void) connection;
     (void) code;
 
-    if (*request != NULL) {
-        es_buf_free(*request);
-        free(*request);
+    if (request != NULL) {
+        es_buf_free(&request->body);
+        free(request);
     }
 }
 
@@ -173,7 +231,7 @@ listen_done(void *ctx, struct MHD_Connection *connection, void **request,
 /* Serves until SIGTERM or SIGINT. */
 
 static int
-listen_serve(listen_t *l, const char *address, uint16_t port)
+ctl_listen_serve(ctl_listen_t *l, const char *address, uint16_t port)
 {
     int                 caught;
     sigset_t            set;
@@ -196,10 +254,10 @@ listen_serve(listen_t *l, const char *address, uint16_t port)
     (void) sigprocmask(SIG_BLOCK, &set, NULL);
 
     daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD, port,
-                              NULL, NULL, listen_request, l,
+                              NULL, NULL, ctl_listen_request, l,
                               MHD_OPTION_SOCK_ADDR, &sin,
-                              MHD_OPTION_NOTIFY_COMPLETED, listen_done, NULL,
-                              MHD_OPTION_CONNECTION_TIMEOUT, 30U,
+                              MHD_OPTION_NOTIFY_COMPLETED, ctl_listen_done,
+                              NULL, MHD_OPTION_CONNECTION_TIMEOUT, 30U,
                               MHD_OPTION_END);
     if (daemon == NULL) {
         return ctl_fail(CTL_FAILED, "cannot listen on %s:%u", address, port);
@@ -213,40 +271,154 @@ listen_serve(listen_t *l, const char *address, uint16_t port)
 }
 
 
-/* What was missed while it was not running. */
+/* What was missed while it was not running.  That the poll fails now is told
+   and no more: the next webhook shows the gap again. */
+
+static void
+ctl_listen_catch_up(ctl_listen_t *l, const char *feeds)
+{
+    size_t        i;
+    json_t       *list;
+    const char   *name;
+
+    for (i = 0; i < l->receiver.helds.n; i++) {
+        (void) ctl_receiver_heal(&l->receiver, l->receiver.helds.list[i].feed);
+    }
+
+    list = ctl_list(feeds ? feeds : "");
+
+    for (i = 0; i < json_array_size(list); i++) {
+        name = json_string_value(json_array_get(list, i));
+
+        if (ctl_held_find(&l->receiver.helds, name) == NULL) {
+            (void) ctl_receiver_heal(&l->receiver, name);
+        }
+    }
+
+    json_decref(list);
+    (void) fflush(stdout);
+}
+
 
 static int
-listen_catch_up(listen_t *l)
+ctl_listen_polls(ctl_listen_t *l, const ctl_listen_options_t *options)
 {
-    int     rc;
-    size_t  i;
+    int      rc;
+    size_t   i;
+    json_t  *list, *name;
+
+    if (options->poll == NULL) {
+        return options->key || options->feeds || l->receiver.types
+               || l->receiver.subject
+               ? ctl_fail(CTL_USAGE, "\"--key\", \"--feeds\", \"--types\" and "
+                          "\"--subject\" need \"--poll\"")
+               : CTL_OK;
+    }
 
     rc = CTL_OK;
+    list = ctl_list(options->feeds ? options->feeds : "");
 
-    for (i = 0; rc == CTL_OK && l->receiver.url && i < l->receiver.nheld; i++)
-    {
-        rc = receiver_heal(&l->receiver, l->receiver.held[i].feed);
+    json_array_foreach(list, i, name) {
+        if (!es_feed_name_ok(es_str(json_string_value(name)))) {
+            rc = ctl_fail(CTL_USAGE, "\"--feeds\": \"%s\" is not a feed's "
+                          "name", json_string_value(name));
+            break;
+        }
+    }
+
+    json_decref(list);
+
+    if (rc == CTL_OK) {
+        l->receiver.http = &l->http;
+        rc = ctl_http_open(&l->http, "poll", options->poll, options->key);
     }
 
     return rc;
 }
 
 
+static int
+ctl_listen_failures(ctl_listen_t *l, const ctl_listen_options_t *options)
+{
+    int       rc;
+    uint64_t  percent, status;
+
+    rc = CTL_OK;
+    status = MHD_HTTP_SERVICE_UNAVAILABLE;
+    percent = options->status != NULL ? 100 : 0;
+
+    if (options->status != NULL) {
+        rc = ctl_number("status", options->status, 300, 599, &status);
+    }
+
+    if (rc == CTL_OK && options->fail_rate != NULL) {
+        rc = ctl_number("fail-rate", options->fail_rate, 0, 100, &percent);
+    }
+
+    l->fail_status = (unsigned) status;
+    l->fail_percent = (unsigned) percent;
+
+    return rc;
+}
+
+
+static int
+ctl_listen_run(ctl_listen_t *l, const ctl_listen_options_t *options)
+{
+    int       rc;
+    uint64_t  port;
+
+    rc = ctl_number("port", options->port, 1, 65535, &port);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    if (es_signer_create(es_str(options->secret), &l->signer) != ES_OK) {
+        return ctl_fail(CTL_USAGE, "\"--secret\" is not a whsec_ or whsk_ "
+                        "secret");
+    }
+
+    rc = ctl_listen_failures(l, options);
+
+    if (rc == CTL_OK) {
+        rc = ctl_listen_polls(l, options);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_held_load(&l->receiver.helds);
+    }
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    if (l->receiver.http != NULL) {
+        ctl_listen_catch_up(l, options->feeds);
+    }
+
+    return ctl_listen_serve(l, options->address, (uint16_t) port);
+}
+
+
 int
 ctl_listen(ctl_t *ctl, int argc, char **argv)
 {
-    int          rc;
-    listen_t     l = { 0 };
-    uint64_t     number;
-    const char  *port = NULL, *secret = NULL, *address = "127.0.0.1";
+    int                   rc;
+    ctl_listen_t          l = { 0 };
+    ctl_listen_options_t  o = { .address = "127.0.0.1" };
 
     const ctl_option_t  options[] = {
-        { "port", false, &port },
-        { "address", false, &address },
-        { "secret", false, &secret },
-        { "poll", false, &l.receiver.url },
-        { "key", false, &l.receiver.key },
-        { "state", false, &l.receiver.state },
+        { "port", false, &o.port },
+        { "address", false, &o.address },
+        { "secret", false, &o.secret },
+        { "poll", false, &o.poll },
+        { "key", false, &o.key },
+        { "feeds", false, &o.feeds },
+        { "types", false, &l.receiver.types },
+        { "subject", false, &l.receiver.subject },
+        { "state", false, &l.receiver.helds.file },
+        { "status", false, &o.status },
+        { "fail-rate", false, &o.fail_rate },
         { NULL, false, NULL }
     };
 
@@ -255,35 +427,15 @@ ctl_listen(ctl_t *ctl, int argc, char **argv)
         return rc;
     }
 
-    if (port == NULL || secret == NULL) {
+    if (o.port == NULL || o.secret == NULL) {
         return ctl_fail(CTL_USAGE, "\"--port\" and \"--secret\" are needed");
     }
 
-    rc = ctl_number("port", port, 1, 65535, &number);
-    if (rc != CTL_OK) {
-        return rc;
-    }
+    rc = ctl_listen_run(&l, &o);
 
-    if (es_signer_create(es_str(secret), &l.signer) != ES_OK) {
-        return ctl_fail(CTL_USAGE, "\"--secret\" is not a whsec_ or whsk_ "
-                        "secret");
-    }
-
-    (void) curl_global_init(CURL_GLOBAL_DEFAULT);
-
-    rc = receiver_load(&l.receiver);
-
-    if (rc == CTL_OK) {
-        rc = listen_catch_up(&l);
-    }
-
-    if (rc == CTL_OK) {
-        rc = listen_serve(&l, address, (uint16_t) number);
-    }
-
-    receiver_free(&l.receiver);
+    ctl_http_close(&l.http);
+    ctl_held_free(&l.receiver.helds);
     es_signer_destroy(l.signer);
-    curl_global_cleanup();
 
     return rc;
 }

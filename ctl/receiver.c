@@ -1,119 +1,86 @@
-#include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include "ctl.h"
 #include "receiver.h"
 
 
-receiver_held_t *
-receiver_find(receiver_t *receiver, const char *feed)
-{
-    size_t  i;
-
-    for (i = 0; i < receiver->nheld; i++) {
-        if (strcmp(receiver->held[i].feed, feed) == 0) {
-            return &receiver->held[i];
-        }
-    }
-
-    return NULL;
-}
-
+/* Shows the event and holds its cursor.  What is missing before it is a gap:
+   if it still comes, it is late and not a duplicate. */
 
 static int
-receiver_set(receiver_t *receiver, const char *feed, const es_cursor_t *cursor)
+ctl_receiver_hold(ctl_receiver_t *receiver, ctl_held_t *held,
+    const ctl_event_t *event)
 {
-    receiver_held_t  *held;
+    ctl_event_print("webhook", event);
 
-    held = receiver_find(receiver, feed);
-
-    if (held == NULL) {
-        held = realloc(receiver->held,
-                       (receiver->nheld + 1) * sizeof(receiver_held_t));
-        if (held == NULL) {
-            return ctl_fail(CTL_FAILED, "out of memory");
-        }
-
-        receiver->held = held;
-        held = &receiver->held[receiver->nheld++];
-        memset(held, 0, sizeof(receiver_held_t));
-        (void) snprintf(held->feed, sizeof(held->feed), "%s", feed);
+    if (event->prev.sequence > held->cursor.sequence) {
+        ctl_held_gap(held, held->cursor.sequence + 1, event->prev.sequence);
     }
 
-    held->cursor = *cursor;
+    held->cursor = event->cursor;
 
-    return CTL_OK;
+    return ctl_held_save(&receiver->helds);
 }
 
 
-int
-receiver_load(receiver_t *receiver)
-{
-    int          rc, n;
-    char         feed[ES_FEED_MAX + 1], text[ES_CURSOR_MAX];
-    FILE        *f;
-    es_cursor_t  cursor;
+/* From nothing: the webhooks before this one may be still on their way. */
 
-    if (receiver->state == NULL) {
+static int
+ctl_receiver_begin(ctl_receiver_t *receiver, const ctl_event_t *event)
+{
+    ctl_held_t   *held;
+    es_cursor_t   start;
+
+    start = event->cursor;
+    start.sequence = 0;
+
+    held = ctl_held_set(&receiver->helds, event->feed, &start);
+
+    return held ? ctl_receiver_hold(receiver, held, event) : CTL_FAILED;
+}
+
+
+/* Up to the cursor held. */
+
+static int
+ctl_receiver_old(ctl_receiver_t *receiver, ctl_held_t *held,
+    const ctl_event_t *event)
+{
+    if (!ctl_held_fill(held, event->prev.sequence + 1, event->cursor.sequence))
+    {
+        ctl_event_print("duplicate", event);
         return CTL_OK;
     }
 
-    f = fopen(receiver->state, "re");
-    if (f == NULL) {
-        return errno == ENOENT ? CTL_OK
-                               : ctl_fail(CTL_FAILED, "cannot read \"%s\": %s",
-                                          receiver->state, strerror(errno));
-    }
+    ctl_event_print("late", event);
 
-    rc = CTL_OK;
-
-    while (rc == CTL_OK && (n = fscanf(f, "%63s %39s", feed, text)) != EOF) {
-        if (n != 2 || es_cursor_parse(es_str(text), &cursor) != ES_OK) {
-            rc = ctl_fail(CTL_FAILED, "\"%s\" is not a list of feeds and "
-                          "cursors", receiver->state);
-        } else {
-            rc = receiver_set(receiver, feed, &cursor);
-        }
-    }
-
-    (void) fclose(f);
-
-    return rc;
+    return ctl_held_save(&receiver->helds);
 }
 
 
-/* A new file in the place of the old one: never half a state. */
+/* The event is not the next one: what is between is polled. */
 
 static int
-receiver_save(const receiver_t *receiver)
+ctl_receiver_gap(ctl_receiver_t *receiver, const ctl_event_t *event)
 {
-    int     failed;
-    char    path[4096], text[ES_CURSOR_MAX];
-    FILE   *f;
-    size_t  i;
+    int                rc;
+    const ctl_held_t  *held;
 
-    (void) snprintf(path, sizeof(path), "%s.new", receiver->state);
-
-    f = fopen(path, "we");
-    if (f == NULL) {
-        return ctl_fail(CTL_FAILED, "cannot write \"%s\": %s", path,
-                        strerror(errno));
+    rc = ctl_receiver_heal(receiver, event->feed);
+    if (rc != CTL_OK) {
+        return rc;
     }
 
-    for (i = 0; i < receiver->nheld; i++) {
-        (void) es_cursor_print(receiver->held[i].cursor.epoch,
-                               receiver->held[i].cursor.sequence, text);
-        (void) fprintf(f, "%s %s\n", receiver->held[i].feed, text);
+    held = ctl_held_find(&receiver->helds, event->feed);
+
+    if (strcmp(held->cursor.epoch, event->cursor.epoch) != 0) {
+        ctl_event_print("stale", event);
+        return CTL_OK;
     }
 
-    failed = fflush(f) != 0 || fsync(fileno(f)) != 0;
-    failed = fclose(f) != 0 || failed;
-
-    if (failed || rename(path, receiver->state) != 0) {
-        return ctl_fail(CTL_FAILED, "cannot write \"%s\": %s", receiver->state,
-                        strerror(errno));
+    if (held->cursor.sequence < event->cursor.sequence) {
+        return ctl_fail(CTL_FAILED, "feed \"%s\": the poll does not have the "
+                        "event yet", event->feed);
     }
 
     return CTL_OK;
@@ -121,97 +88,38 @@ receiver_save(const receiver_t *receiver)
 
 
 int
-receiver_hold(receiver_t *receiver, const char *feed,
-    const es_cursor_t *cursor)
+ctl_receiver_take(ctl_receiver_t *receiver, const ctl_event_t *event)
 {
-    int  rc;
+    ctl_held_t  *held;
 
-    rc = receiver_set(receiver, feed, cursor);
-
-    return rc == CTL_OK && receiver->state ? receiver_save(receiver) : rc;
-}
-
-
-static bool
-receiver_cursor(const json_t *event, const char *name, es_cursor_t *cursor)
-{
-    return es_cursor_parse(es_str(json_string_value(json_object_get(event,
-                                                                    name))),
-                           cursor)
-           == ES_OK;
-}
-
-
-static void
-receiver_print(const char *how, const json_t *event)
-{
-    const char  *subject;
-
-    subject = json_string_value(json_object_get(event, "subject"));
-
-    (void) printf("%-9s %s %s %s %s\n", how,
-                  json_string_value(json_object_get(event, "feed")),
-                  json_string_value(json_object_get(event, "cursor")),
-                  json_string_value(json_object_get(event, "type")),
-                  subject ? subject : "-");
-    (void) fflush(stdout);
-}
-
-
-int
-receiver_take(receiver_t *receiver, const json_t *event)
-{
-    int               rc;
-    const char       *feed;
-    es_cursor_t       cursor, prev;
-    receiver_held_t  *held;
-
-    feed = json_string_value(json_object_get(event, "feed"));
-
-    if (feed == NULL || strlen(feed) > ES_FEED_MAX
-        || !receiver_cursor(event, "cursor", &cursor)
-        || !receiver_cursor(event, "prevcursor", &prev))
-    {
-        return ctl_fail(CTL_USAGE, "an event without feed, cursor or "
-                        "prevcursor");
+    held = ctl_held_find(&receiver->helds, event->feed);
+    if (held == NULL) {
+        return ctl_receiver_begin(receiver, event);
     }
 
-    held = receiver_find(receiver, feed);
+    if (strcmp(held->cursor.epoch, event->cursor.epoch) != 0) {
+        (void) printf("reset     %s held epoch %s, the event is of %s\n",
+                      event->feed, held->cursor.epoch, event->cursor.epoch);
 
-    if (held != NULL && strcmp(held->cursor.epoch, cursor.epoch) == 0) {
-
-        if (cursor.sequence <= held->cursor.sequence) {
-            receiver_print("duplicate", event);
-            return CTL_OK;
-        }
-
-        if (prev.sequence != held->cursor.sequence && receiver->url != NULL) {
-            (void) printf("gap       %s held %llu, the event follows %llu\n",
-                          feed, (unsigned long long) held->cursor.sequence,
-                          (unsigned long long) prev.sequence);
-
-            rc = receiver_heal(receiver, feed);
-            if (rc != CTL_OK) {
-                return rc;
-            }
-
-            held = receiver_find(receiver, feed);
-
-            return held->cursor.sequence >= cursor.sequence
-                   ? CTL_OK
-                   : ctl_fail(CTL_FAILED, "feed \"%s\": the poll does not have "
-                              "the event yet", feed);
-        }
+        return receiver->http ? ctl_receiver_gap(receiver, event)
+                              : ctl_receiver_begin(receiver, event);
     }
 
-    receiver_print("webhook", event);
+    if (event->cursor.sequence <= held->cursor.sequence) {
+        return ctl_receiver_old(receiver, held, event);
+    }
 
-    return receiver_hold(receiver, feed, &cursor);
-}
+    /* With a filter `prevcursor` may be below: a poll went past the events
+       between, and none of them was for us. */
 
+    if (event->prev.sequence <= held->cursor.sequence) {
+        return ctl_receiver_hold(receiver, held, event);
+    }
 
-void
-receiver_free(receiver_t *receiver)
-{
-    free(receiver->held);
+    (void) printf("gap       %s held %" PRIu64 ", the event follows %" PRIu64
+                  "\n", event->feed, held->cursor.sequence,
+                  event->prev.sequence);
+
+    return receiver->http ? ctl_receiver_gap(receiver, event)
+                          : ctl_receiver_hold(receiver, held, event);
 }

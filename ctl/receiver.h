@@ -8,39 +8,22 @@
 #ifndef CTL_RECEIVER_H
 #define CTL_RECEIVER_H
 
-#include <jansson.h>
-
-#include "cursor.h"
-
-typedef struct {
-    char         feed[ES_FEED_MAX + 1];
-    es_cursor_t  cursor;
-} receiver_held_t;
+#include "incoming.h"
+#include "held.h"
+#include "http.h"
 
 typedef struct {
-    const char       *url;         /* of the API, "http://host/v1"; or NULL */
-    const char       *key;         /* NULL: none */
-    const char       *state;       /* file of the cursors; NULL: memory only */
-    receiver_held_t  *held;
-    size_t            nheld;
-} receiver_t;
+    ctl_helds_t   helds;
+    ctl_http_t   *http;            /* where to poll; NULL: nowhere */
+    const char   *types;           /* the endpoint's filter, for polls */
+    const char   *subject;
+} ctl_receiver_t;
 
-/* Reads the state file; one that does not exist is an empty one. */
-int receiver_load(receiver_t *receiver);
+/* Polls from the cursor held, or from the oldest event, until nothing is
+   left, and shows each event. */
+int ctl_receiver_heal(ctl_receiver_t *receiver, const char *feed);
 
-/* The cursor held of a feed, or NULL. */
-receiver_held_t *receiver_find(receiver_t *receiver, const char *feed);
-
-/* Holds a cursor and, before returning, writes it to disk. */
-int receiver_hold(receiver_t *receiver, const char *feed,
-    const es_cursor_t *cursor);
-
-/* Polls from the cursor held until nothing is left, printing each event. */
-int receiver_heal(receiver_t *receiver, const char *feed);
-
-/* Takes one event: prints it, drops it as a duplicate, or heals a gap. */
-int receiver_take(receiver_t *receiver, const json_t *event);
-
-void receiver_free(receiver_t *receiver);
+/* Takes one event: CTL_OK when it is dealt with for good, on disk too. */
+int ctl_receiver_take(ctl_receiver_t *receiver, const ctl_event_t *event);
 
 #endif /* CTL_RECEIVER_H */

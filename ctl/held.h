@@ -1,0 +1,57 @@
+/*
+ * held.h - the cursors that a receiver holds, and what it has not seen below
+ * them; kept in a file that is replaced as a whole.
+ *
+ * A gap is a run of sequences up to the cursor that did not arrive: they were
+ * there before the first webhook, or there is nowhere to poll them from.  An
+ * event in a gap is late; any other up to the cursor is a duplicate.
+ */
+
+#ifndef CTL_HELD_H
+#define CTL_HELD_H
+
+#include "cursor.h"
+
+#define CTL_GAPS_MAX  32
+
+typedef struct {
+    uint64_t  first;
+    uint64_t  last;
+} ctl_gap_t;
+
+typedef struct {
+    char         feed[ES_FEED_MAX + 1];
+    es_cursor_t  cursor;
+    unsigned     ngaps;
+    ctl_gap_t    gaps[CTL_GAPS_MAX];
+} ctl_held_t;
+
+typedef struct {
+    const char  *file;             /* NULL: memory only */
+    ctl_held_t  *list;
+    size_t       n;
+} ctl_helds_t;
+
+/* Reads the file; one that does not exist is an empty one. */
+int ctl_held_load(ctl_helds_t *helds);
+
+/* Writes the file and returns when it is on disk. */
+int ctl_held_save(const ctl_helds_t *helds);
+
+void ctl_held_free(ctl_helds_t *helds);
+
+/* What is held of a feed, or NULL.  Good until the next one is added. */
+ctl_held_t *ctl_held_find(ctl_helds_t *helds, const char *feed);
+
+/* The same with another cursor and no gaps; added if need be.  NULL with a
+   line said. */
+ctl_held_t *ctl_held_set(ctl_helds_t *helds, const char *feed,
+    const es_cursor_t *cursor);
+
+/* When there are too many gaps the oldest is given up. */
+void ctl_held_gap(ctl_held_t *held, uint64_t first, uint64_t last);
+
+/* Takes first..last out of the gaps; false if none has `last`. */
+bool ctl_held_fill(ctl_held_t *held, uint64_t first, uint64_t last);
+
+#endif /* CTL_HELD_H */

@@ -1,0 +1,56 @@
+/*
+ * http.h - a client of the HTTP interface (docs/http.md): one connection,
+ * kept from request to request.
+ */
+
+#ifndef CTL_HTTP_H
+#define CTL_HTTP_H
+
+#include <curl/curl.h>
+
+#include "ctl.h"
+#include "cursor.h"
+
+#define CTL_HTTP_TIMEOUT_S  30L
+
+typedef struct {
+    CURL      *curl;
+    char      *url;                    /* of the API, without a '/' at its end */
+    char      *auth;                   /* header field, or NULL */
+    long       status;
+    es_buf_t   body;                   /* of the answer, NUL-terminated */
+    char       next[ES_CURSOR_MAX];    /* Eventsync-Next; "" when not there */
+    bool       has_more;               /* Eventsync-Has-More */
+    unsigned   retry_after_s;          /* 0: not said */
+} ctl_http_t;
+
+/* Where to read from; `after` and `from` exclude each other. */
+typedef struct {
+    const char  *feed;
+    const char  *after;
+    const char  *from;
+    const char  *types;
+    const char  *subject;
+    unsigned     wait_s;
+} ctl_query_t;
+
+/* `key` may be NULL: then EVENTSYNC_KEY, if it is set, or none. */
+int ctl_http_open(ctl_http_t *http, const char *option, const char *url,
+    const char *key);
+void ctl_http_close(ctl_http_t *http);
+
+/* Each is CTL_OK when there was an answer, whatever its status. */
+int ctl_http_poll(ctl_http_t *http, const ctl_query_t *query);
+int ctl_http_post(ctl_http_t *http, const char *feed, const char *type,
+    es_str_t body);
+
+/* Says what the problem document says, and returns CTL_FAILED. */
+int ctl_http_refused(const ctl_http_t *http, const char *what);
+
+/* A member of the problem document: copied text, or a number; false if it is
+   not there. */
+bool ctl_http_member(const ctl_http_t *http, const char *name, char *out,
+    size_t size);
+bool ctl_http_count(const ctl_http_t *http, const char *name, uint64_t *out);
+
+#endif /* CTL_HTTP_H */

@@ -1,0 +1,91 @@
+#include <stdio.h>
+
+#include "incoming.h"
+#include "json.h"
+
+typedef enum {
+    CTL_FEED = 0, CTL_CURSOR, CTL_PREVCURSOR, CTL_TYPE, CTL_SUBJECT,
+    CTL_SHOWN
+} ctl_shown_t;
+
+
+/* The member that is wanted, or CTL_SHOWN. */
+
+static ctl_shown_t
+ctl_event_member(es_str_t name)
+{
+    ctl_shown_t  i;
+
+    static const char *const  names[CTL_SHOWN] = {
+        "\"feed\"", "\"cursor\"", "\"prevcursor\"", "\"type\"", "\"subject\""
+    };
+
+    for (i = 0; i < CTL_SHOWN; i++) {
+        if (es_str_eq(name, es_str(names[i]))) {
+            break;
+        }
+    }
+
+    return i;
+}
+
+
+es_rc_t
+ctl_event_parse(es_str_t text, ctl_event_t *event)
+{
+    bool             first;
+    es_rc_t          rc;
+    es_str_t         shown[CTL_SHOWN] = { { NULL, 0 } };
+    es_json_t        json;
+    ctl_shown_t      i;
+    es_json_value_t  name, value;
+
+    es_json_init(&json, text.data, text.len);
+
+    if (es_json_enter(&json, '{') != ES_OK) {
+        return ES_INVALID;
+    }
+
+    for (first = true;
+         (rc = es_json_member(&json, first, &name, &value)) == ES_OK;
+         first = false)
+    {
+        i = ctl_event_member(name.text);
+
+        if (i < CTL_SHOWN && value.type == ES_JSON_STRING) {
+            shown[i].data = value.text.data + 1;
+            shown[i].len = value.text.len - 2;
+        }
+    }
+
+    if (rc != ES_NOT_FOUND || es_json_end(&json) != ES_OK
+        || !es_feed_name_ok(shown[CTL_FEED])
+        || es_cursor_parse(shown[CTL_CURSOR], &event->cursor) != ES_OK
+        || es_cursor_parse(shown[CTL_PREVCURSOR], &event->prev) != ES_OK
+        || event->prev.sequence >= event->cursor.sequence
+        || shown[CTL_TYPE].len == 0)
+    {
+        return ES_INVALID;
+    }
+
+    (void) snprintf(event->feed, sizeof(event->feed), "%.*s",
+                    (int) shown[CTL_FEED].len, shown[CTL_FEED].data);
+    event->type = shown[CTL_TYPE];
+    event->subject = shown[CTL_SUBJECT].len > 0 ? shown[CTL_SUBJECT]
+                                                : es_lit("-");
+
+    return ES_OK;
+}
+
+
+void
+ctl_event_print(const char *how, const ctl_event_t *event)
+{
+    char  cursor[ES_CURSOR_MAX];
+
+    (void) es_cursor_print(event->cursor.epoch, event->cursor.sequence,
+                           cursor);
+    (void) printf("%-9s %s %s %.*s %.*s\n", how, event->feed, cursor,
+                  (int) event->type.len, event->type.data,
+                  (int) event->subject.len, event->subject.data);
+}
