@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "ctl.h"
+#include "json.h"
 
 static const ctl_option_t *ctl_find(const ctl_option_t *options,
     const char *text, size_t len);
@@ -44,6 +45,11 @@ ctl_args(ctl_t *ctl, int *argc, char **argv, int min, int max,
         text = argv[i];
 
         if (strncmp(text, "--", 2) != 0) {
+            if (!es_utf8_ok(es_str(text))) {
+                return ctl_fail(CTL_USAGE, "argument \"%s\" is not UTF-8",
+                                text);
+            }
+
             argv[n++] = text;
             continue;
         }
@@ -78,6 +84,15 @@ ctl_args(ctl_t *ctl, int *argc, char **argv, int min, int max,
 
         } else {
             return ctl_fail(CTL_USAGE, "\"--%s\" needs a value", option->name);
+        }
+
+        /* A path may be any bytes; all else ends up in JSON. */
+
+        if (option->value != &ctl->store_path
+            && !es_utf8_ok(es_str(*option->value)))
+        {
+            return ctl_fail(CTL_USAGE, "\"--%s\" is not UTF-8",
+                            option->name);
         }
     }
 

@@ -40,8 +40,9 @@ typedef struct {
 /* ---- args.c ---- */
 
 /*
- * Takes the options out of argv and leaves `min` to `max` arguments in place;
- * the end of `options` has a NULL name.  CTL_USAGE with a line said.
+ * Takes the options out of argv and leaves `min` to `max` arguments in place,
+ * all of them UTF-8; the end of `options` has a NULL name.  CTL_USAGE with a
+ * line said.
  */
 int ctl_args(ctl_t *ctl, int *argc, char **argv, int min, int max,
     const ctl_option_t *options);
@@ -59,7 +60,7 @@ json_t *ctl_list(const char *text);
 
 /* ---- open.c ---- */
 
-/* Opens the store, once.  CTL_OK, or CTL_FAILED with a line said. */
+/* Opens the store, unless it is open.  CTL_OK, or CTL_FAILED with a line said. */
 int ctl_open(ctl_t *ctl, unsigned flags);
 
 /* ---- the commands, a file for each subject ---- */

@@ -64,7 +64,7 @@ ctl_endpoint_member(json_t *object, size_t i, const char *text)
     if (json_object_set_new(object, ctl_endpoint_members[i].member, value)
         != 0)
     {
-        return ctl_fail(CTL_USAGE, "\"--%s\" is not UTF-8", option);
+        return ctl_fail(CTL_FAILED, "out of memory");
     }
 
     return CTL_OK;

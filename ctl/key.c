@@ -30,6 +30,14 @@ ctl_key_create(ctl_t *ctl, int argc, char **argv)
                         "--scopes=read,publish");
     }
 
+    /* No feeds would mean all of the partner's: hardly what an empty shell
+       variable was meant to say. */
+
+    if (feeds != NULL && feeds[strspn(feeds, ",")] == '\0') {
+        return ctl_fail(CTL_USAGE, "\"--feeds\" names no feed; leave it out "
+                        "for all of the partner's");
+    }
+
     if (es_apikey_create(text, &key) != ES_OK) {
         return ctl_fail(CTL_FAILED, "no random bytes");
     }
@@ -41,7 +49,7 @@ ctl_key_create(ctl_t *ctl, int argc, char **argv)
     object = json_pack("{s:s, s:s, s:o}", "partner", argv[0],
                        "digest", digest, "scopes", ctl_list(scopes));
     if (object == NULL) {
-        return ctl_fail(CTL_USAGE, "partner \"%s\" is not UTF-8", argv[0]);
+        return ctl_fail(CTL_FAILED, "out of memory");
     }
 
     if (feeds != NULL) {

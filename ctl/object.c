@@ -37,8 +37,7 @@ ctl_object_write(ctl_t *ctl, es_kind_t kind, const char *name, json_t *object,
     json_decref(object);
 
     if (text == NULL) {
-        return ctl_fail(CTL_USAGE, "%s \"%s\": a value is not UTF-8",
-                        ctl_kinds[kind], name);
+        return ctl_fail(CTL_FAILED, "out of memory");
     }
 
     rc = ctl_open(ctl, ES_STORE_ADMIN);

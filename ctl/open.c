@@ -10,6 +10,10 @@ ctl_open(ctl_t *ctl, unsigned flags)
 {
     es_problem_t  problem;
 
+    if (ctl->store != NULL) {
+        return CTL_OK;
+    }
+
     if (ctl->store_path == NULL || ctl->store_path[0] == '\0') {
         return ctl_fail(CTL_USAGE, "no store: say --store=PATH or set "
                         "EVENTSYNC_STORE");
@@ -34,7 +38,7 @@ ctl_init(ctl_t *ctl, int argc, char **argv)
         return rc;
     }
 
-    if (ctl->store_path == NULL) {
+    if (ctl->store_path == NULL || ctl->store_path[0] == '\0') {
         return ctl_fail(CTL_USAGE, "no store: say --store=PATH or set "
                         "EVENTSYNC_STORE");
     }

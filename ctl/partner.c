@@ -1,7 +1,7 @@
 #include "object.h"
 
 
-/* "60r/m" or "60r/m,burst=10" */
+/* "60r/m" or "60r/m,burst=10"; "default" is null: the location's again. */
 
 static int
 ctl_partner_limit(json_t *limits, const char *policy, const char *text)
@@ -13,6 +13,11 @@ ctl_partner_limit(json_t *limits, const char *policy, const char *text)
     const char  *option;
 
     if (text == NULL) {
+        return CTL_OK;
+    }
+
+    if (strcmp(text, "default") == 0) {
+        (void) json_object_set_new(limits, policy, json_null());
         return CTL_OK;
     }
 
@@ -66,6 +71,12 @@ ctl_partner_record(ctl_t *ctl, int *argc, char **argv, bool change, int *rc)
         return NULL;
     }
 
+    if (disabled != NULL && enabled != NULL) {
+        *rc = ctl_fail(CTL_USAGE, "\"--disabled\" and \"--enabled\" exclude "
+                       "each other");
+        return NULL;
+    }
+
     object = json_object();
     limits = json_object();
 
@@ -102,29 +113,84 @@ ctl_partner_record(ctl_t *ctl, int *argc, char **argv, bool change, int *rc)
 }
 
 
-int
-ctl_partner_create(ctl_t *ctl, int argc, char **argv)
+/* A change of the record replaces `limits` as a whole, so those that are not
+   named are taken from the one that is there. */
+
+static int
+ctl_partner_limits(ctl_t *ctl, const char *name, json_t *object)
+{
+    int           rc;
+    void         *next;
+    json_t       *stored, *limits, *limit;
+    es_buf_t      buf = { 0 };
+    const char   *policy;
+
+    limits = json_object_get(object, "limits");
+    if (limits == NULL) {
+        return CTL_OK;
+    }
+
+    rc = ctl_open(ctl, ES_STORE_ADMIN);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    /* One that cannot be read is told by the change itself. */
+
+    if (es_registry_get(ctl->store, ES_KIND_PARTNER, es_str(name), &buf)
+        == ES_OK)
+    {
+        stored = json_loadb(buf.data, buf.len, 0, NULL);
+        (void) json_object_update_missing(limits,
+                                          json_object_get(stored, "limits"));
+        json_decref(stored);
+    }
+
+    es_buf_free(&buf);
+
+    json_object_foreach_safe(limits, next, policy, limit) {
+        if (json_is_null(limit)) {
+            (void) json_object_del(limits, policy);
+        }
+    }
+
+    return CTL_OK;
+}
+
+
+static int
+ctl_partner_write(ctl_t *ctl, int argc, char **argv, bool change)
 {
     int      rc;
     json_t  *object;
 
-    object = ctl_partner_record(ctl, &argc, argv, false, &rc);
+    object = ctl_partner_record(ctl, &argc, argv, change, &rc);
+    if (object == NULL) {
+        return rc;
+    }
 
-    return object ? ctl_object_create(ctl, ES_KIND_PARTNER, argv[0], object)
-                  : rc;
+    rc = ctl_partner_limits(ctl, argv[0], object);
+    if (rc != CTL_OK) {
+        json_decref(object);
+        return rc;
+    }
+
+    return change ? ctl_object_change(ctl, ES_KIND_PARTNER, argv[0], object)
+                  : ctl_object_create(ctl, ES_KIND_PARTNER, argv[0], object);
+}
+
+
+int
+ctl_partner_create(ctl_t *ctl, int argc, char **argv)
+{
+    return ctl_partner_write(ctl, argc, argv, false);
 }
 
 
 int
 ctl_partner_change(ctl_t *ctl, int argc, char **argv)
 {
-    int      rc;
-    json_t  *object;
-
-    object = ctl_partner_record(ctl, &argc, argv, true, &rc);
-
-    return object ? ctl_object_change(ctl, ES_KIND_PARTNER, argv[0], object)
-                  : rc;
+    return ctl_partner_write(ctl, argc, argv, true);
 }
 
 
