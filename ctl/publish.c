@@ -1,221 +1,164 @@
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <unistd.h>
 
-#include "ctl.h"
+#include "input.h"
+#include "sink.h"
 
-#define CTL_BATCH  1000
-
-typedef struct {
-    ctl_t        *ctl;
-    const char   *feed;
-    bool          results;
-    uint64_t      line;            /* of the input, for errors */
-    uint64_t      first;           /* line of the batch's first event */
-    uint64_t      size;            /* events of one commit */
-    es_batch_t   *batch;
-} ctl_publish_t;
+#define CTL_PUBLISH_BATCH  1000
 
 
 static int
-ctl_publish_commit(ctl_publish_t *p)
+ctl_publish_input(es_rc_t rc)
 {
-    int                  rc;
-    size_t               i;
-    const es_result_t   *result;
-    const es_problem_t  *problem;
-
-    if (p->batch == NULL || es_batch_count(p->batch) == 0) {
-        return CTL_OK;
-    }
-
-    es_publish(p->ctl->store, &p->batch, 1);
-
-    rc = CTL_OK;
-
-    if (es_batch_rc(p->batch) != ES_OK) {
-        problem = es_batch_problem(p->batch);
-
-        rc = ctl_fail(CTL_FAILED, "feed \"%s\": event %llu: %s", p->feed,
-                      (unsigned long long) p->first
-                      + (problem->index > 0 ? (unsigned) problem->index : 0),
-                      problem->detail);
-    }
-
-    for (i = 0; rc == CTL_OK && p->results && i < es_batch_count(p->batch);
-         i++)
-    {
-        result = es_batch_result(p->batch, i);
-        (void) printf("%s %.*s%s\n", result->cursor, (int) result->id.len,
-                      result->id.data, result->duplicate ? " duplicate" : "");
-    }
-
-    /* Whoever reads the results must be able to count on them. */
-
-    (void) fflush(stdout);
-
-    p->first += es_batch_count(p->batch);
-    es_batch_destroy(p->batch);
-    p->batch = NULL;
-
-    return rc;
+    return ctl_fail(CTL_FAILED, rc == ES_NOMEM ? "out of memory"
+                                               : "cannot read standard input");
 }
 
 
-static int
-ctl_publish_begin(ctl_publish_t *p)
-{
-    if (p->batch == NULL) {
-        p->batch = es_batch_create(es_str(p->feed), NULL);
-    }
-
-    return p->batch ? CTL_OK : ctl_fail(CTL_FAILED, "out of memory");
-}
-
+/* A commit for each `size` lines, or when the next line is not there yet:
+   input without end is published as it comes. */
 
 static int
-ctl_publish_fault(const ctl_publish_t *p, const es_problem_t *problem)
+ctl_publish_lines(ctl_sink_t *sink, ctl_input_t *input, uint64_t size)
 {
-    if (p->line > 0) {
-        return ctl_fail(CTL_FAILED, "line %llu: %s%s%s",
-                        (unsigned long long) p->line, problem->pointer,
-                        problem->pointer[0] ? ": " : "", problem->detail);
-    }
+    int       rc;
+    es_rc_t   es;
+    es_str_t  line;
 
-    return ctl_fail(CTL_FAILED, "event %d: %s%s%s", problem->index + 1,
-                    problem->pointer, problem->pointer[0] ? ": " : "",
-                    problem->detail);
-}
+    while ((es = ctl_input_line(input, &line)) == ES_OK) {
+        sink->line++;
 
+        rc = ctl_sink_add(sink, CTL_NDJSON, line);
 
-/* One commit for each `size` lines: input without end is published as it
-   comes. */
-
-static int
-ctl_publish_lines(ctl_publish_t *p)
-{
-    int           rc;
-    char         *line = NULL;
-    size_t        cap = 0;
-    ssize_t       n;
-    es_problem_t  problem;
-
-    rc = CTL_OK;
-
-    while (rc == CTL_OK && (n = getline(&line, &cap, stdin)) != -1) {
-        p->line++;
-
-        rc = ctl_publish_begin(p);
-        if (rc != CTL_OK) {
-            break;
-        }
-
-        if (es_batch_add_ndjson(p->batch, line, (size_t) n, &problem)
-            != ES_OK)
+        if (rc == CTL_OK
+            && (ctl_sink_full(sink, size) || !ctl_input_ready(input)))
         {
-            rc = ctl_publish_fault(p, &problem);
-            break;
+            rc = ctl_sink_commit(sink, CTL_NDJSON);
         }
 
-        if (es_batch_count(p->batch) == p->size) {
-            rc = ctl_publish_commit(p);
+        if (rc != CTL_OK) {
+            return rc;
         }
     }
 
-    free(line);
-
-    if (rc == CTL_OK && ferror(stdin)) {
-        rc = ctl_fail(CTL_FAILED, "cannot read standard input");
-    }
-
-    return rc == CTL_OK ? ctl_publish_commit(p) : rc;
+    return es == ES_NOT_FOUND ? ctl_sink_commit(sink, CTL_NDJSON)
+                              : ctl_publish_input(es);
 }
 
 
 /* The whole input is one event, or one array of events: one commit. */
 
 static int
-ctl_publish_whole(ctl_publish_t *p, bool array)
+ctl_publish_whole(ctl_sink_t *sink, ctl_input_t *input, ctl_format_t format)
 {
-    int           rc;
-    char          text[65536];
-    size_t        n;
-    es_rc_t       es;
-    es_buf_t      buf = { 0 };
-    es_problem_t  problem;
+    int       rc;
+    es_rc_t   es;
+    es_str_t  text;
 
-    while ((n = fread(text, 1, sizeof(text), stdin)) > 0) {
-        if (es_buf_append(&buf, text, n) != ES_OK) {
-            es_buf_free(&buf);
-            return ctl_fail(CTL_FAILED, "out of memory");
-        }
+    es = ctl_input_all(input, &text);
+    if (es != ES_OK) {
+        return ctl_publish_input(es);
     }
 
-    rc = ferror(stdin) ? ctl_fail(CTL_FAILED, "cannot read standard input")
-                       : ctl_publish_begin(p);
+    rc = ctl_sink_add(sink, format, text);
 
-    if (rc == CTL_OK) {
-        es = array ? es_batch_add_array(p->batch, buf.data, buf.len, &problem)
-                   : es_batch_add(p->batch, buf.data, buf.len, &problem);
-        rc = es == ES_OK ? ctl_publish_commit(p)
-                         : ctl_publish_fault(p, &problem);
-    }
+    return rc == CTL_OK ? ctl_sink_commit(sink, format) : rc;
+}
 
-    es_buf_free(&buf);
+
+static int
+ctl_publish_run(ctl_sink_t *sink, ctl_format_t format, uint64_t size)
+{
+    int          rc;
+    ctl_input_t  input = { .fd = STDIN_FILENO };
+
+    rc = format == CTL_NDJSON ? ctl_publish_lines(sink, &input, size)
+                              : ctl_publish_whole(sink, &input, format);
+    ctl_input_free(&input);
 
     return rc;
+}
+
+
+static int
+ctl_publish_format(const char *text, ctl_format_t *format)
+{
+    if (strcmp(text, "ndjson") == 0) {
+        *format = CTL_NDJSON;
+
+    } else if (strcmp(text, "json") == 0) {
+        *format = CTL_JSON;
+
+    } else if (strcmp(text, "batch") == 0) {
+        *format = CTL_BATCH;
+
+    } else {
+        return ctl_fail(CTL_USAGE, "\"--format=%s\" is not ndjson, json or "
+                        "batch", text);
+    }
+
+    return CTL_OK;
 }
 
 
 int
 ctl_publish(ctl_t *ctl, int argc, char **argv)
 {
-    int            rc;
-    const char    *format = "ndjson", *batch = NULL, *results = NULL;
-    ctl_publish_t  p = { 0 };
+    int           rc;
+    uint64_t      size;
+    const char   *name = NULL, *batch = NULL, *results = NULL, *url = NULL,
+                 *key = NULL;
+    ctl_sink_t    sink = { 0 };
+    ctl_http_t    http = { 0 };
+    ctl_format_t  format;
 
     const ctl_option_t  options[] = {
-        { "format", false, &format },
+        { "format", false, &name },
         { "batch", false, &batch },
         { "results", true, &results },
+        { "url", false, &url },
+        { "key", false, &key },
         { NULL, false, NULL }
     };
 
+    size = CTL_PUBLISH_BATCH;
+    format = CTL_NDJSON;
+
     rc = ctl_args(ctl, &argc, argv, 1, 1, options);
+
+    if (rc == CTL_OK && name != NULL) {
+        rc = ctl_publish_format(name, &format);
+    }
+
+    if (rc == CTL_OK && batch != NULL) {
+        rc = ctl_number("batch", batch, 1, 10000, &size);
+    }
+
     if (rc != CTL_OK) {
         return rc;
     }
 
-    p.ctl = ctl;
-    p.feed = argv[0];
-    p.first = 1;
-    p.size = CTL_BATCH;
-    p.results = results != NULL;
-
-    if (batch != NULL) {
-        rc = ctl_number("batch", batch, 1, 10000, &p.size);
-        if (rc != CTL_OK) {
-            return rc;
-        }
+    if (url == NULL && key != NULL) {
+        return ctl_fail(CTL_USAGE, "\"--key\" needs \"--url\"");
     }
 
-    if (strcmp(format, "ndjson") != 0 && strcmp(format, "json") != 0
-        && strcmp(format, "batch") != 0)
-    {
-        return ctl_fail(CTL_USAGE, "\"--format=%s\" is not ndjson, json or "
-                        "batch", format);
+    if (url != NULL && !es_feed_name_ok(es_str(argv[0]))) {
+        return ctl_fail(CTL_USAGE, "\"%s\" is not a feed's name", argv[0]);
     }
 
-    rc = ctl_open(ctl, ES_STORE_PUBLISH);
-    if (rc != CTL_OK) {
-        return rc;
+    sink.ctl = ctl;
+    sink.feed = argv[0];
+    sink.results = results != NULL;
+    sink.http = url ? &http : NULL;
+
+    rc = url ? ctl_http_open(&http, "url", url, key)
+             : ctl_open(ctl, ES_STORE_PUBLISH);
+
+    if (rc == CTL_OK) {
+        rc = ctl_publish_run(&sink, format, size);
     }
 
-    rc = strcmp(format, "ndjson") == 0
-         ? ctl_publish_lines(&p)
-         : ctl_publish_whole(&p, strcmp(format, "batch") == 0);
-
-    es_batch_destroy(p.batch);
+    ctl_sink_free(&sink);
+    ctl_http_close(&http);
 
     return rc;
 }

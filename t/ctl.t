@@ -6,6 +6,7 @@ use warnings;
 use strict;
 
 use JSON::PP;
+use POSIX ();
 use Test::More;
 
 use lib 't/lib';
@@ -89,7 +90,27 @@ is(($t->ctl({ stdin => '[' . join(',', map { $t->event(id => "$_") } 11, 12)
 is(($t->ctl({ stdin => $t->event(id => "13") }, 'publish', 'orders',
     '--format=json'))[0], 0, 'one event');
 
-my @all = map { decode_json($_) } split /\n/, $t->ctl_ok('tail', 'orders');
+# A producer that writes now and then: nothing waits for a full commit.
+{
+    pipe my $out, my $in;
+    my $pid = fork() // die;
+    if ($pid == 0) {
+        close $in;
+        open STDIN, '<&', $out;
+        exec $t->build . '/eventsyncctl', '--store', $t->store, 'publish',
+            'orders' or POSIX::_exit(1);
+    }
+    close $out;
+    syswrite $in, $t->event(id => 'slow') . "\n";
+    ok(wait_for(sub { $t->ctl_ok('tail', 'orders') =~ /"id":"slow"/ }, 10),
+        'an event is published as it comes');
+    syswrite $in, $t->event(id => 'last');
+    close $in;
+    waitpid $pid, 0;
+    is($?, 0, 'and the last without its line end');
+}
+
+my @all = grep { $_->{id} =~ /\d/ } map { decode_json($_) } split /\n/, $t->ctl_ok('tail', 'orders');
 is_deeply([map { $_->{id} } @all], [1 .. 13], 'tail shows all in order');
 my @odd = map { decode_json($_) } split /\n/,
     $t->ctl_ok('tail', 'orders', '--types=t.1', "--after=$all[2]{cursor}");
@@ -142,6 +163,17 @@ is_deeply($partner->{limits}, { poll => { rate => '60r/m', burst => 10 } },
 fails(1, 'partner "acme": ', 'a partner twice', 'partner', 'create', 'acme');
 fails(1, 'partner "b": /limits/poll/rate: ', 'a bad rate', 'partner', 'create',
     'b', '--limit-poll=fast');
+$t->ctl_ok('partner', 'change', 'acme', '--limit-publish=5r/s');
+is_deeply(ctl_json('partner', 'show', 'acme')->{limits}, { publish => {
+    rate => '5r/s' }, poll => { rate => '60r/m', burst => 10 } },
+    'a change of one limit leaves the others');
+$t->ctl_ok('partner', 'change', 'acme', '--limit-poll=default');
+is_deeply(ctl_json('partner', 'show', 'acme')->{limits}, { publish => {
+    rate => '5r/s' } }, 'and one can be given back');
+fails(2, '"--disabled" and "--enabled" exclude', 'both', 'partner', 'change',
+    'acme', '--disabled', '--enabled');
+fails(2, '"--feeds" is not UTF-8', 'not UTF-8', 'partner', 'change', 'acme',
+    "--feeds=\xff");
 $t->ctl_ok('partner', 'change', 'acme', '--disabled');
 ok(ctl_json('partner', 'show', 'acme')->{disabled}, 'disabled');
 $t->ctl_ok('partner', 'change', 'acme', '--enabled');
@@ -152,6 +184,8 @@ like($key, qr/^esk_[a-z2-7]{10}_[a-z2-7]{38}$/, 'a key is printed once');
 my ($id) = $key =~ /^esk_(.{10})/;
 unlike($t->ctl_ok('key', 'list', '--json'), qr/\Q$key\E/, 'and never again');
 fails(2, '"--scopes" is needed', 'no scopes', 'key', 'create', 'acme');
+fails(2, '"--feeds" names no feed', 'a key that would be for all feeds', 'key',
+    'create', 'acme', '--scopes=read', '--feeds=');
 fails(1, 'key ".*": /scopes', 'a bad scope', 'key', 'create', 'acme',
     '--scopes=write');
 fails(1, 'key ".*": /partner', 'a key for nobody', 'key', 'create', 'nobody',

@@ -1,0 +1,131 @@
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "input.h"
+
+#define INPUT_READ       65536
+#define INPUT_MOMENT_MS  10        /* a commit is worth waiting so long for */
+
+
+/* One read; sets `end` when there is nothing more. */
+
+static es_rc_t
+ctl_input_fill(ctl_input_t *input)
+{
+    es_rc_t  rc;
+    ssize_t  n;
+
+    if (input->start > 0) {
+        input->buf.len -= input->start;
+        memmove(input->buf.data, input->buf.data + input->start,
+                input->buf.len);
+        input->start = 0;
+    }
+
+    rc = es_buf_reserve(&input->buf, INPUT_READ);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    do {
+        n = read(input->fd, input->buf.data + input->buf.len, INPUT_READ);
+    } while (n == -1 && errno == EINTR);
+
+    if (n == -1) {
+        return ES_IO;
+    }
+
+    input->buf.len += (size_t) n;
+    input->end = n == 0;
+
+    return ES_OK;
+}
+
+
+/* Offset of the next '\n' from `start`, looking from `from` on. */
+
+static const char *
+ctl_input_newline(const ctl_input_t *input, size_t from)
+{
+    if (from >= input->buf.len) {
+        return NULL;
+    }
+
+    return memchr(input->buf.data + from, '\n', input->buf.len - from);
+}
+
+
+es_rc_t
+ctl_input_line(ctl_input_t *input, es_str_t *line)
+{
+    size_t       looked;
+    es_rc_t      rc;
+    const char  *end;
+
+    looked = 0;
+
+    while ((end = ctl_input_newline(input, input->start + looked)) == NULL
+           && !input->end)
+    {
+        looked = input->buf.len - input->start;
+
+        rc = ctl_input_fill(input);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    if (end == NULL && input->start == input->buf.len) {
+        return ES_NOT_FOUND;
+    }
+
+    line->data = input->buf.data + input->start;
+    line->len = end ? (size_t) (end - line->data)
+                    : input->buf.len - input->start;
+    input->start += line->len + (end != NULL);
+
+    return ES_OK;
+}
+
+
+bool
+ctl_input_ready(ctl_input_t *input)
+{
+    struct pollfd  pfd;
+
+    if (input->end || ctl_input_newline(input, input->start) != NULL) {
+        return true;
+    }
+
+    pfd.fd = input->fd;
+    pfd.events = POLLIN;
+
+    return poll(&pfd, 1, INPUT_MOMENT_MS) != 0;
+}
+
+
+es_rc_t
+ctl_input_all(ctl_input_t *input, es_str_t *text)
+{
+    es_rc_t  rc;
+
+    while (!input->end) {
+        rc = ctl_input_fill(input);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    text->data = input->buf.data;
+    text->len = input->buf.len;
+
+    return ES_OK;
+}
+
+
+void
+ctl_input_free(ctl_input_t *input)
+{
+    es_buf_free(&input->buf);
+}

@@ -1,0 +1,37 @@
+/*
+ * sink.h - where `publish` puts events: the store itself, or the HTTP
+ * interface.
+ *
+ * Events are collected and committed together; each commit is all or nothing.
+ */
+
+#ifndef CTL_SINK_H
+#define CTL_SINK_H
+
+#include "http.h"
+
+typedef enum { CTL_NDJSON = 0, CTL_JSON, CTL_BATCH } ctl_format_t;
+
+typedef struct {
+    ctl_t         *ctl;
+    ctl_http_t    *http;           /* NULL: to the store */
+    const char    *feed;
+    bool           results;        /* a line for each event */
+    uint64_t       line;           /* of the input, for errors; 0: no lines */
+    uint64_t       before;         /* events committed */
+    uint64_t       count;          /* collected */
+    es_batch_t    *batch;          /* to the store */
+    es_buf_t       text;           /* by HTTP */
+} ctl_sink_t;
+
+/* Adds one line, or the whole input.  The problem is said. */
+int ctl_sink_add(ctl_sink_t *sink, ctl_format_t format, es_str_t text);
+
+/* True when no more should be collected. */
+bool ctl_sink_full(const ctl_sink_t *sink, uint64_t size);
+
+int ctl_sink_commit(ctl_sink_t *sink, ctl_format_t format);
+
+void ctl_sink_free(ctl_sink_t *sink);
+
+#endif /* CTL_SINK_H */
