@@ -6,8 +6,8 @@
 #   against plain sources:             NGINX_SRC=dir sh ngx_module/build.sh
 #                                      (builds $BUILD/nginx as well)
 #
-# SANITIZE, such as "-fsanitize=address,undefined", is given to the compiler
-# and the linker.
+# OPT (default -O2 -g) is given to the compiler; SANITIZE, such as
+# "-fsanitize=address,undefined", to it and to the linker.
 
 set -e
 
@@ -15,7 +15,7 @@ repo=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-$repo/build}
 dev=/usr/share/nginx/src
 jobs=$(getconf _NPROCESSORS_ONLN)
-cc_opt="-O2 -g -fPIC $SANITIZE"
+cc_opt="${OPT:--O2 -g} -fPIC $SANITIZE"
 
 mkdir -p "$build"
 build=$(cd "$build" && pwd)
@@ -42,7 +42,7 @@ cd "$tree"
 
 # Configure again only when the list of files or the options have changed.
 
-want="$src|$SANITIZE|$(cat "$repo/config")|$(ls "$repo"/ngx_module/*.c \
+want="$src|$cc_opt|$(cat "$repo/config")|$(ls "$repo"/ngx_module/*.c \
     "$repo"/shared/*.[ch])"
 
 if [ "$(cat .configured 2>/dev/null)" != "$want" ] || [ ! -f objs/Makefile ]

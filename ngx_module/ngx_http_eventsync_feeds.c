@@ -7,8 +7,8 @@
 #include "ngx_http_eventsync.h"
 
 
-static ngx_int_t ngx_http_eventsync_feeds_write(ngx_http_eventsync_ctx_t *ctx,
-    es_txn_t *txn, es_buf_t *out);
+static es_rc_t ngx_http_eventsync_feeds_write(ngx_http_eventsync_ctx_t *ctx,
+    es_buf_t *out);
 static es_rc_t ngx_http_eventsync_feeds_list(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn, es_buf_t *out);
 static es_rc_t ngx_http_eventsync_feed_object(const es_feed_t *feed,
@@ -29,7 +29,6 @@ ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx)
 {
     es_rc_t              es;
     es_buf_t             out;
-    es_txn_t            *txn;
     ngx_int_t            rc;
     ngx_buf_t           *b;
     ngx_http_request_t  *r;
@@ -53,32 +52,22 @@ ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    es = es_txn_begin(ctx->worker->es, &txn);
+    ngx_memzero(&out, sizeof(es_buf_t));
+
+    es = ngx_http_eventsync_feeds_write(ctx, &out);
+
     if (es != ES_OK) {
+        es_buf_free(&out);
         (void) ngx_http_eventsync_fail_store(ctx, es);
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    b = NULL;
-    ngx_memzero(&out, sizeof(es_buf_t));
-
-    rc = ngx_http_eventsync_feeds_write(ctx, txn, &out);
-
-    es_txn_end(txn);
-
-    if (rc == NGX_OK) {
-        b = ngx_create_temp_buf(r->pool, out.len);
-    }
-
+    b = ngx_create_temp_buf(r->pool, out.len);
     if (b) {
         b->last = ngx_cpymem(b->last, out.data, out.len);
     }
 
     es_buf_free(&out);
-
-    if (rc != NGX_OK) {
-        return ngx_http_eventsync_send_problem(ctx);
-    }
 
     if (b == NULL
         || ngx_http_eventsync_header(r,
@@ -94,12 +83,17 @@ ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-static ngx_int_t
-ngx_http_eventsync_feeds_write(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
-    es_buf_t *out)
+static es_rc_t
+ngx_http_eventsync_feeds_write(ngx_http_eventsync_ctx_t *ctx, es_buf_t *out)
 {
-    es_rc_t    es;
-    es_feed_t  feed;
+    es_rc_t     es;
+    es_txn_t   *txn;
+    es_feed_t   feed;
+
+    es = es_txn_begin(ctx->worker->es, &txn);
+    if (es != ES_OK) {
+        return es;
+    }
 
     if (ctx->route == NGX_HTTP_EVENTSYNC_ROUTE_FEEDS) {
         es = ngx_http_eventsync_feeds_list(ctx, txn, out);
@@ -112,7 +106,9 @@ ngx_http_eventsync_feeds_write(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
         }
     }
 
-    return (es == ES_OK) ? NGX_OK : ngx_http_eventsync_fail_store(ctx, es);
+    es_txn_end(txn);
+
+    return es;
 }
 
 

@@ -138,7 +138,7 @@ ngx_http_eventsync_publish_mode(ngx_http_eventsync_ctx_t *ctx)
 
 #define ngx_http_eventsync_type_is(text)                                      \
     (type.len == sizeof(text) - 1                                             \
-     && ngx_strncasecmp(type.data, (u_char *) text, sizeof(text) - 1) == 0)
+     && ngx_strncasecmp(type.data, (u_char *) (text), sizeof(text) - 1) == 0)
 
     if (ngx_http_eventsync_type_is("application/cloudevents+json")) {
         publish->mode = NGX_HTTP_EVENTSYNC_STRUCTURED;
