@@ -67,14 +67,17 @@ static const ctl_command_t  ctl_commands[] = {
     { "endpoint dead", ctl_endpoint_dead, "[NAME]", "dead letters" },
 
     { "publish", ctl_publish,
-      "FEED [--format=ndjson|json|batch] [--batch=N] [--results] < events",
-      "publish events from standard input" },
+      "FEED [--format=ndjson|json|batch] [--batch=N] [--results] "
+      "[--url=URL [--key=KEY]] < events",
+      "publish events from standard input, to the store or by HTTP" },
     { "tail", ctl_tail,
       "FEED [--after=CURSOR | --from=TIME|oldest|latest] [--types=A,B.*] "
-      "[--subject=S] [--limit=N] [--follow]", "print events, one a line" },
+      "[--subject=S] [--limit=N] [--follow] [--url=URL [--key=KEY]]",
+      "print events, one a line, from the store or by HTTP" },
     { "listen", ctl_listen,
-      "--port=N --secret=whsec_... [--poll=URL --key=KEY] [--state=FILE] "
-      "[--address=127.0.0.1]",
+      "--port=N --secret=whsec_... [--state=FILE] [--address=127.0.0.1] "
+      "[--poll=URL [--key=KEY] [--feeds=A,B] [--types=A,B.*] [--subject=S]] "
+      "[--status=503] [--fail-rate=PERCENT]",
       "receive webhooks, verify them and heal gaps by polling" },
 
     { NULL, NULL, NULL, NULL }

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "ctl.h"
 #include "reader.h"
+#include "tail.h"
 #include "wake.h"
 
 #define CTL_TAIL_EVENTS  1000
@@ -197,21 +198,78 @@ ctl_tail_run(ctl_tail_t *t, bool follow)
 }
 
 
+/* The arguments judged; those of a filter are good for both ways. */
+
+static int
+ctl_tail_options(ctl_tail_t *t, const ctl_query_t *query, const char *limit)
+{
+    es_problem_t  problem;
+
+    if (query->after != NULL && query->from != NULL) {
+        return ctl_fail(CTL_USAGE, "\"--after\" and \"--from\" exclude each "
+                        "other");
+    }
+
+    if (query->types != NULL
+        && es_filter_types(&t->filter, es_str(query->types), &problem)
+           != ES_OK)
+    {
+        return ctl_fail(CTL_USAGE, "\"--types=%s\": %s", query->types,
+                        problem.detail);
+    }
+
+    if (query->subject != NULL
+        && es_filter_subject(&t->filter, es_str(query->subject), &t->scratch,
+                             &problem) != ES_OK)
+    {
+        return ctl_fail(CTL_USAGE, "\"--subject=%s\": %s", query->subject,
+                        problem.detail);
+    }
+
+    t->feed = query->feed;
+    t->after = query->after;
+    t->from = query->from;
+    t->limited = limit != NULL;
+
+    return limit ? ctl_number("limit", limit, 1, UINT32_MAX, &t->limit)
+                 : CTL_OK;
+}
+
+
+static int
+ctl_tail_store(ctl_tail_t *t, bool follow)
+{
+    int  rc;
+
+    rc = ctl_open(t->ctl, 0);
+
+    if (rc == CTL_OK) {
+        rc = ctl_tail_run(t, follow);
+    }
+
+    es_page_free(&t->page);
+
+    return rc;
+}
+
+
 int
 ctl_tail(ctl_t *ctl, int argc, char **argv)
 {
-    int           rc;
-    const char   *types = NULL, *subject = NULL, *limit = NULL, *follow = NULL;
-    ctl_tail_t    t = { 0 };
-    es_problem_t  problem;
+    int               rc;
+    ctl_tail_t        t = { .ctl = ctl };
+    const char       *limit = NULL, *follow = NULL, *url = NULL, *key = NULL;
+    ctl_tail_args_t   args = { 0 };
 
     const ctl_option_t  options[] = {
-        { "after", false, &t.after },
-        { "from", false, &t.from },
-        { "types", false, &types },
-        { "subject", false, &subject },
+        { "after", false, &args.query.after },
+        { "from", false, &args.query.from },
+        { "types", false, &args.query.types },
+        { "subject", false, &args.query.subject },
         { "limit", false, &limit },
         { "follow", true, &follow },
+        { "url", false, &url },
+        { "key", false, &key },
         { NULL, false, NULL }
     };
 
@@ -220,42 +278,23 @@ ctl_tail(ctl_t *ctl, int argc, char **argv)
         return rc;
     }
 
-    t.ctl = ctl;
-    t.feed = argv[0];
-
-    if (t.after != NULL && t.from != NULL) {
-        return ctl_fail(CTL_USAGE, "\"--after\" and \"--from\" exclude each "
-                        "other");
+    if (url == NULL && key != NULL) {
+        return ctl_fail(CTL_USAGE, "\"--key\" needs \"--url\"");
     }
 
-    if (limit != NULL) {
-        t.limited = true;
-        rc = ctl_number("limit", limit, 1, UINT32_MAX, &t.limit);
+    args.query.feed = argv[0];
+    rc = ctl_tail_options(&t, &args.query, limit);
+
+    if (rc == CTL_OK && url == NULL) {
+        rc = ctl_tail_store(&t, follow != NULL);
+
+    } else if (rc == CTL_OK) {
+        args.follow = follow != NULL;
+        args.limited = t.limited;
+        args.limit = t.limit;
+        rc = ctl_tail_http(url, key, &args);
     }
 
-    if (rc == CTL_OK && types != NULL
-        && es_filter_types(&t.filter, es_str(types), &problem) != ES_OK)
-    {
-        rc = ctl_fail(CTL_USAGE, "\"--types=%s\": %s", types, problem.detail);
-    }
-
-    if (rc == CTL_OK && subject != NULL
-        && es_filter_subject(&t.filter, es_str(subject), &t.scratch, &problem)
-           != ES_OK)
-    {
-        rc = ctl_fail(CTL_USAGE, "\"--subject=%s\": %s", subject,
-                      problem.detail);
-    }
-
-    if (rc == CTL_OK) {
-        rc = ctl_open(ctl, 0);
-    }
-
-    if (rc == CTL_OK) {
-        rc = ctl_tail_run(&t, follow != NULL);
-    }
-
-    es_page_free(&t.page);
     es_buf_free(&t.scratch);
 
     return rc;
