@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 
-# The wall clock jumps: retries follow it, and none waits for ever.
+# The wall clock jumps: retries follow it, and none waits for ever.  The last delay is
+# the longest by more than the clock is put back and the jitter of the others.
 
 use warnings;
 use strict;
@@ -23,7 +24,7 @@ my $recv = $t->receiver(sub {
     return $request->{headers}{'eventsync-attempt'} < 4 ? 500 : 200;
 });
 my $name = $t->endpoint('acme', url => $recv->url, feeds => 'orders',
-    start => 'oldest', schedule => '0,2h,20h,20h');
+    start => 'oldest', schedule => '0,2h,20h,30h');
 put($t, 'orders', 1);
 
 sub clock { $t->write_file('clock', "$_[0]\n") }
