@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# The wall clock jumps: retries follow it, and none waits for ever.  The last delay is
-# the longest by more than the clock is put back and the jitter of the others.
+# The wall clock jumps: retries follow it, and none waits for ever.  The last
+# delay is the longest by more than the clock is put back and the jitter.
 
 use warnings;
 use strict;
