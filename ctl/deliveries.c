@@ -1,15 +1,29 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "clock.h"
 #include "ctl.h"
 #include "delivery.h"
 #include "feed.h"
+#include "json.h"
 
 typedef struct {
-    ctl_t          *ctl;
-    es_registry_t  *registry;
-    uint32_t        endpoint;      /* its number; 0: all */
+    uint32_t  number;
+    uint64_t  last;
+    char      epoch[ES_EPOCH_MAX + 1];
+    char      name[ES_FEED_MAX + 1];
+} ctl_delivery_feed_t;
+
+typedef struct {
+    ctl_t                *ctl;
+    es_registry_t        *registry;
+    uint32_t              endpoint;      /* its number; 0: all */
+    ctl_delivery_feed_t  *feeds;
+    size_t                nfeeds;
+    bool                  json;
+    bool                  counting;      /* first of two passes, see limit */
+    uint64_t              skip;          /* records still to pass over */
 } ctl_delivery_t;
 
 
@@ -31,18 +45,89 @@ ctl_delivery_name(const ctl_delivery_t *d, uint32_t number)
 }
 
 
-/* Opens the delivery state, and finds the endpoint if one is named. */
+static const ctl_delivery_feed_t *
+ctl_delivery_feed(const ctl_delivery_t *d, uint32_t number)
+{
+    size_t  i;
+
+    static const ctl_delivery_feed_t  removed = { .name = "(removed)" };
+
+    for (i = 0; i < d->nfeeds; i++) {
+        if (d->feeds[i].number == number) {
+            return &d->feeds[i];
+        }
+    }
+
+    return &removed;
+}
+
+
+static es_rc_t
+ctl_delivery_feeds(ctl_delivery_t *d)
+{
+    es_rc_t               rc;
+    es_txn_t             *txn;
+    es_feed_t             feed = { 0 };
+    ctl_delivery_feed_t  *feeds, *at;
+
+    rc = es_txn_begin(d->ctl->store, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    while ((rc = es_feed_next(txn, es_str(feed.name), &feed)) == ES_OK) {
+        feeds = realloc(d->feeds, (d->nfeeds + 1) * sizeof(*feeds));
+        if (feeds == NULL) {
+            rc = ES_NOMEM;
+            break;
+        }
+
+        d->feeds = feeds;
+        at = &feeds[d->nfeeds++];
+        at->number = feed.number;
+        at->last = feed.last;
+        memcpy(at->epoch, feed.epoch, sizeof(at->epoch));
+        memcpy(at->name, feed.name, sizeof(at->name));
+    }
+
+    es_txn_end(txn);
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
+/* Opens the delivery state, and finds the endpoint if one is named.  `limit`
+   is NULL where it is no option. */
 
 static int
-ctl_delivery_begin(ctl_delivery_t *d, ctl_t *ctl, int argc, char **argv)
+ctl_delivery_begin(ctl_delivery_t *d, ctl_t *ctl, int argc, char **argv,
+    uint64_t *limit)
 {
     int                   rc;
     es_rc_t               es;
+    const char           *json = NULL, *last = NULL;
     const es_endpoint_t  *endpoint;
+
+    const ctl_option_t  options[] = {
+        { "json", true, &json },
+        { limit ? "limit" : NULL, false, &last },
+        { NULL, false, NULL }
+    };
 
     d->ctl = ctl;
 
-    rc = ctl_args(ctl, &argc, argv, 0, 1, NULL);
+    rc = ctl_args(ctl, &argc, argv, 0, 1, options);
+
+    if (rc == CTL_OK && last != NULL) {
+        rc = ctl_number("limit", last, 1, UINT32_MAX, limit);
+    }
+
+    /* Records are in order of time within an endpoint only. */
+
+    if (rc == CTL_OK && last != NULL && argc == 0) {
+        rc = ctl_fail(CTL_USAGE, "\"--limit\" needs an endpoint's name");
+    }
+
     if (rc == CTL_OK) {
         rc = ctl_open(ctl, ES_STORE_DELIVERY_READ);
     }
@@ -51,9 +136,17 @@ ctl_delivery_begin(ctl_delivery_t *d, ctl_t *ctl, int argc, char **argv)
         return rc;
     }
 
+    d->json = json != NULL;
+
     es = es_registry_load(ctl->store, &d->registry);
     if (es != ES_OK) {
         return ctl_fail(CTL_FAILED, "cannot read the registry: %s",
+                        es_strerror(es));
+    }
+
+    es = ctl_delivery_feeds(d);
+    if (es != ES_OK) {
+        return ctl_fail(CTL_FAILED, "cannot read the feeds: %s",
                         es_strerror(es));
     }
 
@@ -76,6 +169,7 @@ static int
 ctl_delivery_end(ctl_delivery_t *d, int rc, es_rc_t es)
 {
     es_registry_free(d->registry);
+    free(d->feeds);
 
     if (rc == CTL_OK && es != ES_OK && es != ES_NOT_FOUND) {
         return ctl_fail(CTL_FAILED, "cannot read the delivery state: %s",
@@ -86,20 +180,106 @@ ctl_delivery_end(ctl_delivery_t *d, int rc, es_rc_t es)
 }
 
 
+/* The last `limit` of the records: they are counted, then passed over. */
+
+static bool
+ctl_delivery_skips(ctl_delivery_t *d)
+{
+    if (d->counting) {
+        d->skip++;
+        return true;
+    }
+
+    if (d->skip > 0) {
+        d->skip--;
+        return true;
+    }
+
+    return false;
+}
+
+
+static void
+ctl_delivery_counted(ctl_delivery_t *d, uint64_t limit)
+{
+    d->counting = false;
+    d->skip = d->skip > limit ? d->skip - limit : 0;
+}
+
+
+/* Prints an object and drops it. */
+
+static es_rc_t
+ctl_delivery_json(json_t *object)
+{
+    if (object == NULL) {
+        return ES_NOMEM;
+    }
+
+    (void) json_dumpf(object, stdout, JSON_COMPACT);
+    (void) putchar('\n');
+    json_decref(object);
+
+    return ES_OK;
+}
+
+
+/* What an endpoint answered is bytes: '?' for each that is not UTF-8. */
+
+static json_t *
+ctl_delivery_body(const es_attempt_t *a)
+{
+    char         text[sizeof(a->body)];
+    size_t       i, n, len;
+    const char  *end;
+
+    len = a->body_len < sizeof(text) ? a->body_len : sizeof(text);
+    memcpy(text, a->body, len);
+    end = text + len;
+
+    for (i = 0; i < len; i += n) {
+        n = es_utf8_len(text + i, end);
+
+        if (n == 0 || text[i] == '\0') {
+            text[i] = '?';
+            n = 1;
+        }
+    }
+
+    return json_stringn(text, len);
+}
+
+
 static es_rc_t
 ctl_print_attempt(void *ctx, const es_attempt_t *a)
 {
-    char             time[ES_TIME_LEN];
+    char             time[ES_TIME_LEN + 1] = "";
+    const char      *name, *feed, *klass;
     ctl_delivery_t  *d = ctx;
 
-    es_time_print(a->time_ms, time);
+    if (ctl_delivery_skips(d)) {
+        return ES_OK;
+    }
 
-    (void) printf("%.*s %s sequence=%" PRIu64 " attempt=%u status=%d class=%s "
-                  "latency_us=%u reused=%u\n", ES_TIME_LEN, time,
-                  ctl_delivery_name(d, a->endpoint), a->sequence, a->attempt,
-                  a->status,
-                  es_attempt_class_name((es_attempt_class_t) a->klass),
-                  a->latency_us, a->reused);
+    es_time_print(a->time_ms, time);
+    name = ctl_delivery_name(d, a->endpoint);
+    feed = ctl_delivery_feed(d, a->feed)->name;
+    klass = es_attempt_class_name((es_attempt_class_t) a->klass);
+
+    if (d->json) {
+        return ctl_delivery_json(json_pack(
+            "{s:s, s:s, s:s, s:I, s:i, s:i, s:s, s:I, s:b, s:o}",
+            "time", time, "endpoint", name, "feed", feed,
+            "sequence", (json_int_t) a->sequence, "attempt", (int) a->attempt,
+            "status", (int) a->status, "class", klass,
+            "latency_us", (json_int_t) a->latency_us, "reused", a->reused != 0,
+            "body", ctl_delivery_body(a)));
+    }
+
+    (void) printf("%s %s feed=%s sequence=%" PRIu64 " attempt=%u status=%d "
+                  "class=%s latency_us=%u reused=%u\n", time, name, feed,
+                  a->sequence, a->attempt, a->status, klass, a->latency_us,
+                  a->reused);
 
     return ES_OK;
 }
@@ -110,12 +290,20 @@ ctl_endpoint_attempts(ctl_t *ctl, int argc, char **argv)
 {
     int             rc;
     es_rc_t         es;
+    uint64_t        limit = 0;
     ctl_delivery_t  d = { 0 };
 
     es = ES_OK;
+    rc = ctl_delivery_begin(&d, ctl, argc, argv, &limit);
 
-    rc = ctl_delivery_begin(&d, ctl, argc, argv);
-    if (rc == CTL_OK) {
+    if (rc == CTL_OK && limit > 0) {
+        d.counting = true;
+        es = es_delivery_each_attempt(ctl->store, d.endpoint,
+                                      ctl_print_attempt, &d);
+        ctl_delivery_counted(&d, limit);
+    }
+
+    if (rc == CTL_OK && es == ES_OK) {
         es = es_delivery_each_attempt(ctl->store, d.endpoint,
                                       ctl_print_attempt, &d);
     }
@@ -127,16 +315,27 @@ ctl_endpoint_attempts(ctl_t *ctl, int argc, char **argv)
 static es_rc_t
 ctl_print_dead(void *ctx, const es_dead_t *dead)
 {
-    char             time[ES_TIME_LEN];
+    char             time[ES_TIME_LEN + 1] = "";
+    const char      *name, *feed, *klass;
     ctl_delivery_t  *d = ctx;
 
     es_time_print(dead->time_ms, time);
+    name = ctl_delivery_name(d, dead->endpoint);
+    feed = ctl_delivery_feed(d, dead->feed)->name;
+    klass = es_attempt_class_name((es_attempt_class_t) dead->klass);
 
-    (void) printf("%.*s %s sequence=%" PRIu64 " attempts=%u status=%d "
-                  "class=%s\n", ES_TIME_LEN, time,
-                  ctl_delivery_name(d, dead->endpoint), dead->sequence,
-                  dead->attempts, dead->status,
-                  es_attempt_class_name((es_attempt_class_t) dead->klass));
+    if (d->json) {
+        return ctl_delivery_json(json_pack(
+            "{s:s, s:s, s:s, s:I, s:i, s:i, s:s}", "time", time,
+            "endpoint", name, "feed", feed,
+            "sequence", (json_int_t) dead->sequence,
+            "attempts", (int) dead->attempts, "status", (int) dead->status,
+            "class", klass));
+    }
+
+    (void) printf("%s %s feed=%s sequence=%" PRIu64 " attempts=%u status=%d "
+                  "class=%s\n", time, name, feed, dead->sequence,
+                  dead->attempts, dead->status, klass);
 
     return ES_OK;
 }
@@ -150,8 +349,8 @@ ctl_endpoint_dead(ctl_t *ctl, int argc, char **argv)
     ctl_delivery_t  d = { 0 };
 
     es = ES_OK;
+    rc = ctl_delivery_begin(&d, ctl, argc, argv, NULL);
 
-    rc = ctl_delivery_begin(&d, ctl, argc, argv);
     if (rc == CTL_OK) {
         es = es_delivery_each_dead(ctl->store, d.endpoint, ctl_print_dead, &d);
     }
@@ -160,16 +359,33 @@ ctl_endpoint_dead(ctl_t *ctl, int argc, char **argv)
 }
 
 
+/* `behind` counts the events after the cursor, those that a filter will pass
+   by too; of another epoch there is nothing to count. */
+
 static es_rc_t
 ctl_print_progress(void *ctx, const es_progress_t *p)
 {
-    char             cursor[ES_CURSOR_MAX];
-    ctl_delivery_t  *d = ctx;
+    char                        cursor[ES_CURSOR_MAX];
+    uint64_t                    behind;
+    const char                 *name;
+    ctl_delivery_t             *d = ctx;
+    const ctl_delivery_feed_t  *feed;
 
     (void) es_cursor_print(p->epoch, p->sequence, cursor);
-    (void) printf("%s feed=%u cursor=%s pending=%u\n",
-                  ctl_delivery_name(d, p->endpoint), p->feed, cursor,
-                  p->npending);
+    name = ctl_delivery_name(d, p->endpoint);
+    feed = ctl_delivery_feed(d, p->feed);
+    behind = strcmp(feed->epoch, p->epoch) == 0 && feed->last > p->sequence
+             ? feed->last - p->sequence : 0;
+
+    if (d->json) {
+        return ctl_delivery_json(json_pack(
+            "{s:s, s:s, s:s, s:s, s:i, s:I}", "kind", "progress",
+            "endpoint", name, "feed", feed->name, "cursor", cursor,
+            "pending", (int) p->npending, "behind", (json_int_t) behind));
+    }
+
+    (void) printf("%s feed=%s cursor=%s pending=%u behind=%" PRIu64 "\n",
+                  name, feed->name, cursor, p->npending, behind);
 
     return ES_OK;
 }
@@ -178,14 +394,26 @@ ctl_print_progress(void *ctx, const es_progress_t *p)
 static es_rc_t
 ctl_print_retry(void *ctx, const es_retry_t *r)
 {
-    char             next[ES_TIME_LEN];
+    char             next[ES_TIME_LEN + 1] = "";
+    const char      *name, *feed;
     ctl_delivery_t  *d = ctx;
 
     es_time_print(r->next_ms, next);
-    (void) printf("%s feed=%u retry sequence=%" PRIu64 " attempts=%u "
-                  "status=%d next=%.*s\n", ctl_delivery_name(d, r->endpoint),
-                  r->feed, r->sequence, r->attempts, r->status, ES_TIME_LEN,
-                  next);
+    name = ctl_delivery_name(d, r->endpoint);
+    feed = ctl_delivery_feed(d, r->feed)->name;
+
+    if (d->json) {
+        return ctl_delivery_json(json_pack(
+            "{s:s, s:s, s:s, s:I, s:i, s:i, s:s}", "kind", "retry",
+            "endpoint", name, "feed", feed,
+            "sequence", (json_int_t) r->sequence,
+            "attempts", (int) r->attempts, "status", (int) r->status,
+            "next", next));
+    }
+
+    (void) printf("%s feed=%s retry sequence=%" PRIu64 " attempts=%u "
+                  "status=%d next=%s\n", name, feed, r->sequence, r->attempts,
+                  r->status, next);
 
     return ES_OK;
 }
@@ -197,19 +425,29 @@ static es_rc_t
 ctl_print_stop(void *ctx, const es_stop_t *stop)
 {
     size_t                i, n;
+    const char           *name;
     ctl_delivery_t       *d = ctx;
     const es_endpoint_t  *endpoints;
 
     endpoints = es_registry_endpoints(d->registry, &n);
 
     for (i = 0; i < n; i++) {
-        if (endpoints[i].number == stop->endpoint
-            && endpoints[i].revision == stop->revision
-            && (d->endpoint == 0 || d->endpoint == stop->endpoint))
+        if (endpoints[i].number != stop->endpoint
+            || endpoints[i].revision != stop->revision
+            || (d->endpoint != 0 && d->endpoint != stop->endpoint))
         {
-            (void) printf("%s stopped: %s\n", endpoints[i].name.data,
-                          stop->reason);
+            continue;
         }
+
+        name = endpoints[i].name.data;
+
+        if (d->json) {
+            return ctl_delivery_json(json_pack("{s:s, s:s, s:s}",
+                                               "kind", "stop", "endpoint",
+                                               name, "reason", stop->reason));
+        }
+
+        (void) printf("%s stopped: %s\n", name, stop->reason);
     }
 
     return ES_OK;
@@ -224,8 +462,7 @@ ctl_endpoint_status(ctl_t *ctl, int argc, char **argv)
     ctl_delivery_t  d = { 0 };
 
     es = ES_OK;
-
-    rc = ctl_delivery_begin(&d, ctl, argc, argv);
+    rc = ctl_delivery_begin(&d, ctl, argc, argv, NULL);
 
     if (rc == CTL_OK) {
         es = es_delivery_each_progress(ctl->store, d.endpoint,

@@ -60,11 +60,12 @@ static const ctl_command_t  ctl_commands[] = {
     { "endpoint resume", ctl_endpoint_resume, "NAME",
       "send again, also after a stop" },
     { "endpoint remove", ctl_endpoint_remove, "NAME", "remove an endpoint" },
-    { "endpoint status", ctl_endpoint_status, "[NAME]",
+    { "endpoint status", ctl_endpoint_status, "[NAME] [--json]",
       "cursors, retries and stops" },
-    { "endpoint attempts", ctl_endpoint_attempts, "[NAME]",
-      "every attempt on record" },
-    { "endpoint dead", ctl_endpoint_dead, "[NAME]", "dead letters" },
+    { "endpoint attempts", ctl_endpoint_attempts,
+      "[NAME [--limit=N]] [--json]",
+      "attempts on record, or the last N of an endpoint" },
+    { "endpoint dead", ctl_endpoint_dead, "[NAME] [--json]", "dead letters" },
 
     { "publish", ctl_publish,
       "FEED [--format=ndjson|json|batch] [--batch=N] [--results] "
