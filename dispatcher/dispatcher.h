@@ -138,6 +138,7 @@ struct es_send {
     es_lane_t             *lane;
     TAILQ_ENTRY(es_send)   link;       /* in the lane's, or the idle list */
     CURL                  *easy;
+    CURLU                 *url;
     uint64_t               revision;   /* of the endpoint, that it is set to */
     es_item_t              item;
     es_buf_t               body;

@@ -34,6 +34,7 @@ es_janitor_start(es_dispatcher_t *d)
         return ES_IO;
     }
 
+    (void) pthread_setname_np(janitor->thread, "es-janitor");
     janitor->started = true;
 
     return ES_OK;

@@ -69,6 +69,7 @@ es_recorder_start(es_dispatcher_t *d)
         return ES_IO;
     }
 
+    (void) pthread_setname_np(recorder->thread, "es-recorder");
     recorder->started = true;
 
     return ES_OK;
