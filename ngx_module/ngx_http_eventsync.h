@@ -3,8 +3,8 @@
  * What the files of the module offer each other.
  *
  * A request goes through its steps in this order, one file each, handing on
- * one context: args, auth, limit, poll (and wait), publish (and commit) or
- * feeds, send.  A step returns NGX_OK or, after ngx_http_eventsync_fail(),
+ * one context: route, args, auth, limit, then what the route says (poll and
+ * wait, publish and commit, feeds ...), send.  A step returns NGX_OK or, after ngx_http_eventsync_fail(),
  * NGX_DECLINED; the context then has the problem, and only the step's caller
  * sends it.
  */
@@ -31,6 +31,7 @@
 #define NGX_HTTP_EVENTSYNC_HEADERS_DRAFT  1
 #define NGX_HTTP_EVENTSYNC_HEADERS_LEGACY 2
 
+#define NGX_HTTP_EVENTSYNC_SEGMENTS       3     /* '*' of a URL's pattern */
 #define NGX_HTTP_EVENTSYNC_PARTNER_LEN    64
 #define NGX_HTTP_EVENTSYNC_KEYS           256
 #define NGX_HTTP_EVENTSYNC_MEMO           32
@@ -42,12 +43,14 @@
     ((es_str_t) { (const char *) (s)->data, (s)->len })
 
 
+/* what a location serves, each switched by a directive of its own */
+
 typedef enum {
-    NGX_HTTP_EVENTSYNC_ROUTE_NONE = 0,
-    NGX_HTTP_EVENTSYNC_ROUTE_FEEDS,       /* {prefix}/feeds */
-    NGX_HTTP_EVENTSYNC_ROUTE_FEED,        /* {prefix}/feeds/{feed} */
-    NGX_HTTP_EVENTSYNC_ROUTE_EVENTS       /* {prefix}/feeds/{feed}/events */
-} ngx_http_eventsync_route_e;
+    NGX_HTTP_EVENTSYNC_POLL = 0,
+    NGX_HTTP_EVENTSYNC_PUBLISH,
+    NGX_HTTP_EVENTSYNC_FEEDS,
+    NGX_HTTP_EVENTSYNC_RESOURCES
+} ngx_http_eventsync_resource_e;
 
 
 typedef enum {
@@ -193,9 +196,7 @@ typedef struct {
 typedef struct {
     ngx_http_eventsync_store_t       *store;
 
-    ngx_flag_t                        poll;
-    ngx_flag_t                        publish;
-    ngx_flag_t                        feeds;
+    ngx_flag_t                        serves[NGX_HTTP_EVENTSYNC_RESOURCES];
 
     ngx_uint_t                        auth;
     ngx_uint_t                        ratelimit_headers;
@@ -271,8 +272,8 @@ struct ngx_http_eventsync_ctx_s {
     ngx_http_eventsync_worker_t      *worker;
     ngx_int_t                         ident;      /* after 3 pointers, as in
                                                      ngx_connection_t */
-    ngx_http_eventsync_route_e        route;
-    ngx_str_t                         feed;
+    ngx_str_t                         segments[NGX_HTTP_EVENTSYNC_SEGMENTS];
+    ngx_str_t                         feed;       /* or empty */
 
     es_apikey_t                       key;        /* id "": none */
     const es_key_t                   *grant;      /* of this event, see _auth */
@@ -317,10 +318,12 @@ typedef struct {
 ngx_int_t ngx_http_eventsync_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_add_variables(ngx_conf_t *cf);
 
-/* _args: the layout of URLs, the query */
+/* _route: the layout of URLs */
 
-ngx_http_eventsync_route_e ngx_http_eventsync_route(ngx_str_t *uri,
-    ngx_str_t *feed);
+ngx_int_t ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx);
+
+/* _args: the query */
+
 ngx_int_t ngx_http_eventsync_query(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_arg_t *args, ngx_uint_t n);
 ngx_int_t ngx_http_eventsync_poll_args(ngx_http_eventsync_ctx_t *ctx);

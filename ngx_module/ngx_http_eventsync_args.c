@@ -1,6 +1,6 @@
 
 /*
- * The layout of URLs and the query: untrusted text to typed values.
+ * The query: untrusted text to typed values.
  */
 
 
@@ -24,55 +24,6 @@ static ngx_int_t ngx_http_eventsync_poll_numbers(
 static ngx_int_t ngx_http_eventsync_poll_filter(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_arg_t *types, ngx_http_eventsync_arg_t *subject);
 static void ngx_http_eventsync_poll_cleanup(void *data);
-
-
-/*
- * The layout is known from the end of the URI; what stands before "/feeds" is
- * of the operator's choosing.
- */
-
-ngx_http_eventsync_route_e
-ngx_http_eventsync_route(ngx_str_t *uri, ngx_str_t *feed)
-{
-    u_char      *p, *last;
-    ngx_str_t    segment[3];
-    ngx_uint_t   i;
-
-    last = uri->data + uri->len;
-
-    for (i = 0; i < 3; i++) {
-
-        for (p = last; p > uri->data && p[-1] != '/'; p--) { /* void */ }
-
-        segment[i].data = p;
-        segment[i].len = last - p;
-
-        last = (p > uri->data) ? p - 1 : p;
-    }
-
-#define ngx_http_eventsync_is(s, text)                                        \
-    ((s).len == sizeof(text) - 1                                              \
-     && ngx_memcmp((s).data, text, sizeof(text) - 1) == 0)
-
-    if (ngx_http_eventsync_is(segment[0], "events")
-        && ngx_http_eventsync_is(segment[2], "feeds"))
-    {
-        *feed = segment[1];
-        return NGX_HTTP_EVENTSYNC_ROUTE_EVENTS;
-    }
-
-    if (ngx_http_eventsync_is(segment[1], "feeds")) {
-        *feed = segment[0];
-        return NGX_HTTP_EVENTSYNC_ROUTE_FEED;
-    }
-
-    if (ngx_http_eventsync_is(segment[0], "feeds")) {
-        ngx_str_null(feed);
-        return NGX_HTTP_EVENTSYNC_ROUTE_FEEDS;
-    }
-
-    return NGX_HTTP_EVENTSYNC_ROUTE_NONE;
-}
 
 
 ngx_int_t

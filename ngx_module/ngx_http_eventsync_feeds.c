@@ -46,7 +46,7 @@ ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    if (ctx->route == NGX_HTTP_EVENTSYNC_ROUTE_FEED
+    if (ctx->feed.data
         && ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK)
     {
         return ngx_http_eventsync_send_problem(ctx);
@@ -95,7 +95,7 @@ ngx_http_eventsync_feeds_write(ngx_http_eventsync_ctx_t *ctx, es_buf_t *out)
         return es;
     }
 
-    if (ctx->route == NGX_HTTP_EVENTSYNC_ROUTE_FEEDS) {
+    if (ctx->feed.data == NULL) {
         es = ngx_http_eventsync_feeds_list(ctx, txn, out);
 
     } else {

@@ -61,21 +61,24 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_eventsync_loc_conf_t, poll),
+      offsetof(ngx_http_eventsync_loc_conf_t,
+               serves[NGX_HTTP_EVENTSYNC_POLL]),
       NULL },
 
     { ngx_string("eventsync_publish"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_eventsync_loc_conf_t, publish),
+      offsetof(ngx_http_eventsync_loc_conf_t,
+               serves[NGX_HTTP_EVENTSYNC_PUBLISH]),
       NULL },
 
     { ngx_string("eventsync_feeds"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_eventsync_loc_conf_t, feeds),
+      offsetof(ngx_http_eventsync_loc_conf_t,
+               serves[NGX_HTTP_EVENTSYNC_FEEDS]),
       NULL },
 
     { ngx_string("eventsync_auth"),
@@ -214,6 +217,7 @@ ngx_http_eventsync_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 static void *
 ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
 {
+    ngx_uint_t                      i;
     ngx_http_eventsync_loc_conf_t  *conf;
 
     conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_eventsync_loc_conf_t));
@@ -229,9 +233,10 @@ ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
      *     conf->limits[] = { 0, 0 };
      */
 
-    conf->poll = NGX_CONF_UNSET;
-    conf->publish = NGX_CONF_UNSET;
-    conf->feeds = NGX_CONF_UNSET;
+    for (i = 0; i < NGX_HTTP_EVENTSYNC_RESOURCES; i++) {
+        conf->serves[i] = NGX_CONF_UNSET;
+    }
+
     conf->auth = NGX_CONF_UNSET_UINT;
     conf->ratelimit_headers = NGX_CONF_UNSET_UINT;
     conf->poll_limit = NGX_CONF_UNSET_UINT;
@@ -250,11 +255,7 @@ ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_eventsync_loc_conf_t *prev = parent;
     ngx_http_eventsync_loc_conf_t *conf = child;
 
-    ngx_uint_t  i;
-
-    ngx_conf_merge_value(conf->poll, prev->poll, 0);
-    ngx_conf_merge_value(conf->publish, prev->publish, 0);
-    ngx_conf_merge_value(conf->feeds, prev->feeds, 0);
+    ngx_uint_t  i, serves;
 
     ngx_conf_merge_uint_value(conf->auth, prev->auth,
                               NGX_HTTP_EVENTSYNC_AUTH_KEY);
@@ -277,11 +278,14 @@ ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         }
     }
 
-    if (!conf->poll && !conf->publish && !conf->feeds) {
-        return NGX_CONF_OK;
+    serves = 0;
+
+    for (i = 0; i < NGX_HTTP_EVENTSYNC_RESOURCES; i++) {
+        ngx_conf_merge_value(conf->serves[i], prev->serves[i], 0);
+        serves |= conf->serves[i];
     }
 
-    return ngx_http_eventsync_enable(cf, conf);
+    return serves ? ngx_http_eventsync_enable(cf, conf) : NGX_CONF_OK;
 }
 
 
@@ -311,7 +315,7 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
     conf->store = escf->store;
     clcf->handler = ngx_http_eventsync_handler;
 
-    if (!conf->publish) {
+    if (!conf->serves[NGX_HTTP_EVENTSYNC_PUBLISH]) {
         return NGX_CONF_OK;
     }
 

@@ -1,22 +1,12 @@
 
 /*
- * A request: which step it is for, and what the log may know of it.
+ * A request: its context, and what the access log may know of it.
  */
 
 
 #include "ngx_http_eventsync.h"
 
 
-typedef ngx_int_t (*ngx_http_eventsync_step_pt)(ngx_http_eventsync_ctx_t *ctx);
-
-
-static ngx_int_t ngx_http_eventsync_dispatch(ngx_http_eventsync_ctx_t *ctx);
-static ngx_int_t ngx_http_eventsync_dispatch_events(
-    ngx_http_eventsync_ctx_t *ctx);
-static ngx_int_t ngx_http_eventsync_run(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_step_pt step);
-static ngx_int_t ngx_http_eventsync_not_allowed(ngx_http_eventsync_ctx_t *ctx,
-    ngx_str_t *allow);
 static ngx_int_t ngx_http_eventsync_name_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_eventsync_sequence_variable(ngx_http_request_t *r,
@@ -76,110 +66,7 @@ ngx_http_eventsync_handler(ngx_http_request_t *r)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    return ngx_http_eventsync_dispatch(ctx);
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_dispatch(ngx_http_eventsync_ctx_t *ctx)
-{
-    ngx_http_request_t             *r;
-    ngx_http_eventsync_loc_conf_t  *elcf;
-
-    static ngx_str_t  read_only = ngx_string("GET, HEAD");
-
-    r = ctx->request;
-    elcf = ctx->conf;
-
-    ctx->route = ngx_http_eventsync_route(&r->uri, &ctx->feed);
-
-    switch (ctx->route) {
-
-    case NGX_HTTP_EVENTSYNC_ROUTE_EVENTS:
-
-        if (elcf->poll || elcf->publish) {
-            return ngx_http_eventsync_dispatch_events(ctx);
-        }
-
-        break;
-
-    case NGX_HTTP_EVENTSYNC_ROUTE_FEEDS:
-    case NGX_HTTP_EVENTSYNC_ROUTE_FEED:
-
-        if (!elcf->feeds) {
-            break;
-        }
-
-        if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-            return ngx_http_eventsync_not_allowed(ctx, &read_only);
-        }
-
-        return ngx_http_eventsync_run(ctx, ngx_http_eventsync_feeds);
-
-    default: /* NGX_HTTP_EVENTSYNC_ROUTE_NONE */
-        break;
-    }
-
-    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
-                                   "There is no such resource.");
-
-    return ngx_http_eventsync_send_problem(ctx);
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_dispatch_events(ngx_http_eventsync_ctx_t *ctx)
-{
-    ngx_http_request_t             *r;
-    ngx_http_eventsync_loc_conf_t  *elcf;
-
-    static ngx_str_t  both = ngx_string("GET, HEAD, POST");
-    static ngx_str_t  poll = ngx_string("GET, HEAD");
-    static ngx_str_t  publish = ngx_string("POST");
-
-    r = ctx->request;
-    elcf = ctx->conf;
-
-    if (elcf->poll && (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return ngx_http_eventsync_run(ctx, ngx_http_eventsync_poll);
-    }
-
-    if (elcf->publish && (r->method & NGX_HTTP_POST) && r == r->main) {
-        return ngx_http_eventsync_run(ctx, ngx_http_eventsync_publish);
-    }
-
-    return ngx_http_eventsync_not_allowed(ctx,
-                                          !elcf->publish ? &poll
-                                          : elcf->poll ? &both : &publish);
-}
-
-
-/* only with a store that is open */
-
-static ngx_int_t
-ngx_http_eventsync_run(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_step_pt step)
-{
-    if (ctx->worker == NULL || ctx->worker->es == NULL) {
-        (void) ngx_http_eventsync_fail_store(ctx, ES_BUSY);
-        return ngx_http_eventsync_send_problem(ctx);
-    }
-
-    return step(ctx);
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_not_allowed(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *allow)
-{
-    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_METHOD_NOT_ALLOWED,
-                                   "Methods allowed here: %V.", allow);
-
-    if (ctx->problem) {
-        ctx->problem->allow = *allow;
-    }
-
-    return ngx_http_eventsync_send_problem(ctx);
+    return ngx_http_eventsync_route(ctx);
 }
 
 

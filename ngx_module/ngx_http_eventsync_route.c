@@ -1,0 +1,221 @@
+
+/*
+ * The layout of URLs: which step serves a request.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+#define NGX_HTTP_EVENTSYNC_READ  (NGX_HTTP_GET|NGX_HTTP_HEAD)
+
+
+typedef ngx_int_t (*ngx_http_eventsync_step_pt)(ngx_http_eventsync_ctx_t *ctx);
+
+
+/* "*" is a segment of the client's choosing, the first one a feed's name if
+   `feed` is set */
+
+typedef struct {
+    ngx_str_t                         pattern;
+    ngx_uint_t                        feed;       /* unsigned  feed:1 */
+    ngx_http_eventsync_resource_e     resource;
+    ngx_uint_t                        methods;
+    ngx_http_eventsync_step_pt        step;
+} ngx_http_eventsync_route_t;
+
+
+static ngx_uint_t ngx_http_eventsync_route_match(ngx_str_t *pattern,
+    ngx_str_t *uri, ngx_str_t *segments);
+static ngx_int_t ngx_http_eventsync_not_allowed(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t methods);
+
+
+/* of two patterns that match, the first: longer ones come before shorter */
+
+static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
+
+    { ngx_string("/feeds/*/events"), 1,
+      NGX_HTTP_EVENTSYNC_POLL, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_poll },
+
+    { ngx_string("/feeds/*/events"), 1,
+      NGX_HTTP_EVENTSYNC_PUBLISH, NGX_HTTP_POST,
+      ngx_http_eventsync_publish },
+
+    { ngx_string("/feeds/*"), 1,
+      NGX_HTTP_EVENTSYNC_FEEDS, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_feeds },
+
+    { ngx_string("/feeds"), 0,
+      NGX_HTTP_EVENTSYNC_FEEDS, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_feeds },
+
+    { ngx_null_string, 0, 0, 0, NULL }
+};
+
+
+ngx_int_t
+ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_str_t                   *pattern;
+    ngx_uint_t                   methods;
+    ngx_http_request_t          *r;
+    ngx_http_eventsync_route_t  *route;
+
+    r = ctx->request;
+    pattern = NULL;
+    methods = 0;
+
+    for (route = ngx_http_eventsync_routes; route->step; route++) {
+
+        if (!ctx->conf->serves[route->resource]) {
+            continue;
+        }
+
+        if (pattern
+            ? (pattern->len != route->pattern.len
+               || ngx_strncmp(pattern->data, route->pattern.data,
+                              pattern->len)
+                  != 0)
+            : !ngx_http_eventsync_route_match(&route->pattern, &r->uri,
+                                              ctx->segments))
+        {
+            continue;
+        }
+
+        pattern = &route->pattern;
+        methods |= route->methods;
+
+        if (route->feed) {
+            ctx->feed = ctx->segments[0];
+        }
+
+        if (!(r->method & route->methods)) {
+            continue;
+        }
+
+        /* a subrequest has the method but not the body of its parent */
+
+        if (r != r->main && !(r->method & NGX_HTTP_EVENTSYNC_READ)) {
+            continue;
+        }
+
+        if (ctx->worker == NULL || ctx->worker->es == NULL) {
+            (void) ngx_http_eventsync_fail_store(ctx, ES_BUSY);
+            return ngx_http_eventsync_send_problem(ctx);
+        }
+
+        return route->step(ctx);
+    }
+
+    if (pattern) {
+        return ngx_http_eventsync_not_allowed(ctx, methods);
+    }
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
+                                   "There is no such resource.");
+
+    return ngx_http_eventsync_send_problem(ctx);
+}
+
+
+/*
+ * From the end of both: what stands before the pattern is of the operator's
+ * choosing.
+ */
+
+static ngx_uint_t
+ngx_http_eventsync_route_match(ngx_str_t *pattern, ngx_str_t *uri,
+    ngx_str_t *segments)
+{
+    u_char      *p, *u, *end;
+    ngx_uint_t   i, n;
+    ngx_str_t    found[NGX_HTTP_EVENTSYNC_SEGMENTS];
+
+    p = pattern->data + pattern->len;
+    u = uri->data + uri->len;
+    n = 0;
+
+    while (p > pattern->data) {
+
+        if (u == uri->data) {
+            return 0;
+        }
+
+        if (p[-1] != '*') {
+
+            if (*--p != *--u) {
+                return 0;
+            }
+
+            continue;
+        }
+
+        for (end = u; u > uri->data && u[-1] != '/'; u--) { /* void */ }
+
+        found[n].data = u;
+        found[n++].len = end - u;
+        p--;
+    }
+
+    for (i = 0; i < n; i++) {
+        segments[i] = found[n - 1 - i];
+    }
+
+    return 1;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_not_allowed(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t methods)
+{
+    u_char      *p;
+    ngx_str_t    allow;
+    ngx_uint_t   i;
+
+    static struct {
+        ngx_uint_t  method;
+        ngx_str_t   name;
+    } names[] = {
+        { NGX_HTTP_GET, ngx_string("GET, ") },
+        { NGX_HTTP_HEAD, ngx_string("HEAD, ") },
+        { NGX_HTTP_POST, ngx_string("POST, ") },
+        { NGX_HTTP_PUT, ngx_string("PUT, ") },
+        { NGX_HTTP_PATCH, ngx_string("PATCH, ") },
+        { NGX_HTTP_DELETE, ngx_string("DELETE, ") }
+    };
+
+    allow.len = 0;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (methods & names[i].method) {
+            allow.len += names[i].name.len;
+        }
+    }
+
+    allow.data = ngx_pnalloc(ctx->request->pool, allow.len);
+    if (allow.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = allow.data;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (methods & names[i].method) {
+            p = ngx_cpymem(p, names[i].name.data, names[i].name.len);
+        }
+    }
+
+    allow.len -= sizeof(", ") - 1;
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_METHOD_NOT_ALLOWED,
+                                   "Methods allowed here: %V.", &allow);
+
+    if (ctx->problem) {
+        ctx->problem->allow = allow;
+    }
+
+    return ngx_http_eventsync_send_problem(ctx);
+}
