@@ -4,9 +4,9 @@
  *
  * A request goes through its steps in this order, one file each, handing on
  * one context: route, args, auth, limit, then what the route says (poll and
- * wait, publish and commit, feeds ...), send.  A step returns NGX_OK or, after ngx_http_eventsync_fail(),
- * NGX_DECLINED; the context then has the problem, and only the step's caller
- * sends it.
+ * wait, publish and commit, feeds ...), send.  A step returns NGX_OK or, after
+ * ngx_http_eventsync_fail(), NGX_DECLINED; the context then has the problem,
+ * and only the step's caller sends it.
  */
 
 
