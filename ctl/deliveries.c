@@ -395,20 +395,29 @@ static es_rc_t
 ctl_print_retry(void *ctx, const es_retry_t *r)
 {
     char             next[ES_TIME_LEN + 1] = "";
-    const char      *name, *feed;
+    const char      *name, *feed, *kind;
     ctl_delivery_t  *d = ctx;
 
+    /* without an attempt it waits for an earlier one of its subject */
+
+    kind = r->attempts > 0 ? "retry" : "held";
     es_time_print(r->next_ms, next);
     name = ctl_delivery_name(d, r->endpoint);
     feed = ctl_delivery_feed(d, r->feed)->name;
 
     if (d->json) {
         return ctl_delivery_json(json_pack(
-            "{s:s, s:s, s:s, s:I, s:i, s:i, s:s}", "kind", "retry",
+            "{s:s, s:s, s:s, s:I, s:i, s:i, s:s*}", "kind", kind,
             "endpoint", name, "feed", feed,
             "sequence", (json_int_t) r->sequence,
             "attempts", (int) r->attempts, "status", (int) r->status,
-            "next", next));
+            "next", r->attempts > 0 ? next : NULL));
+    }
+
+    if (r->attempts == 0) {
+        (void) printf("%s feed=%s held sequence=%" PRIu64 "\n", name, feed,
+                      r->sequence);
+        return ES_OK;
     }
 
     (void) printf("%s feed=%s retry sequence=%" PRIu64 " attempts=%u "

@@ -48,7 +48,7 @@ static const ctl_command_t  ctl_commands[] = {
 
     { "endpoint create", ctl_endpoint_create,
       "PARTNER --url=URL --feeds=A [--types=A,B.*] [--subject=S] "
-      "[--ordering=fifo|none] [--secret=whsec_...] [--start=latest|oldest] "
+      "[--ordering=fifo|key|none] [--secret=whsec_...] [--start=latest|oldest] "
       "[--in-flight=N] [--connect-timeout=10s] [--timeout=30s] "
       "[--schedule=0,5s,...] [--paused]",
       "make a webhook endpoint; prints its name and secret" },

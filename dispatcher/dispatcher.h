@@ -5,6 +5,7 @@
  *
  *     target.c   which endpoints there are, and what feeds they are sent
  *     lane.c     select: what an endpoint is sent next of a feed
+ *     key.c      order per subject
  *     send.c     one attempt: body, signature, headers, libcurl
  *     judge.c    its outcome: success, retry, dead letter, stop
  *     recorder.c what of all that goes to disk, committed by a helper thread
@@ -228,7 +229,7 @@ struct es_dispatcher {
     es_registry_t         *registry;
     uint64_t               registry_version;   /* that was looked at */
     es_saved_t             saved;      /* until it is taken over */
-    int64_t                alive_ms;   /* wall clock of the last look at both */
+    int64_t                alive_ms;   /* wall clock of the last look */
     bool                   look;       /* the bell rang */
     uint64_t               looks;
     uint64_t               syncs;
@@ -288,6 +289,20 @@ void es_lane_dirty(es_dispatcher_t *d, es_lane_t *lane);
 void es_lanes_due(es_dispatcher_t *d);
 /* Sends whatever can be; true when more could be done at once. */
 bool es_lanes_pump(es_dispatcher_t *d);
+
+/* The event waits with a retry record, until `next_ms` or until what holds it
+   is done. */
+void es_lane_retry(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
+    int64_t next_ms);
+
+/* key.c - all do nothing in other modes than `key` */
+/* True when an earlier event of its subject is not done; sets item->key. */
+bool es_key_holds(const es_lane_t *lane, const es_event_t *event,
+    es_item_t *item);
+/* An event of the key is done: the next one may go. */
+void es_key_release(es_lane_t *lane, uint64_t key);
+/* Finds keys and who holds whom, when a lane begins or its mode changed. */
+void es_key_restore(es_txn_t *txn, es_lane_t *lane);
 
 /* send.c */
 es_send_t *es_send_get(es_dispatcher_t *d, es_target_t *target);

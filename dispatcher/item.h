@@ -15,6 +15,8 @@ typedef struct {
     uint32_t  attempts;        /* made so far */
     int32_t   status;          /* of the last one */
     bool      recorded;        /* has a retry record; else it is pending */
+    bool      held;            /* an earlier one of its key is not done */
+    uint64_t  key;             /* of its subject, see key.c; 0: none */
 } es_item_t;
 
 #endif /* ES_ITEM_H */

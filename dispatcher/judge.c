@@ -148,33 +148,8 @@ es_judge_done(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
                                            lane->source->feed.number,
                                            item->sequence));
     }
-}
 
-
-static void
-es_judge_retry(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
-    int64_t next_ms)
-{
-    es_retry_t  retry;
-
-    if (!item->recorded) {
-        item->recorded = true;
-        lane->target->retries++;
-    }
-
-    item->next_ms = next_ms;
-
-    retry.endpoint = lane->target->number;
-    retry.feed = lane->source->feed.number;
-    retry.sequence = item->sequence;
-    retry.attempts = item->attempts;
-    retry.status = item->status;
-    retry.next_ms = next_ms;
-    retry.first_ms = item->first_ms;
-    retry.prevcursor = item->prev;
-
-    es_record(d, es_changes_retry(d->recorder.filling, &retry));
-    es_lane_wait(d, lane, item);
+    es_key_release(lane, item->key);
 }
 
 
@@ -268,7 +243,7 @@ es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
             item->attempts = target->conf->nschedule - 1;
         }
 
-        es_judge_retry(d, lane, item, now_ms);
+        es_lane_retry(d, lane, item, now_ms);
         (void) snprintf(reason, sizeof(reason), "410 Gone");
         es_target_stop(d, target, reason);
         return;
@@ -287,7 +262,7 @@ es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
         delay_ms = o->retry_after_ms;
     }
 
-    es_judge_retry(d, lane, item, now_ms + delay_ms);
+    es_lane_retry(d, lane, item, now_ms + delay_ms);
 }
 
 

@@ -158,7 +158,7 @@ es_lane_wait(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
     lane->npending += !item->recorded;
     d->nwaiting++;
 
-    if (item->next_ms < lane->due_ms) {
+    if (!item->held && item->next_ms < lane->due_ms) {
         lane->due_ms = item->next_ms;
     }
 
@@ -178,10 +178,39 @@ es_lane_unwait(es_dispatcher_t *d, es_lane_t *lane, size_t i)
     lane->due_ms = INT64_MAX;
 
     for (i = 0; i < lane->nwaiting; i++) {
-        if (lane->waiting[i].next_ms < lane->due_ms) {
+        if (!lane->waiting[i].held
+            && lane->waiting[i].next_ms < lane->due_ms)
+        {
             lane->due_ms = lane->waiting[i].next_ms;
         }
     }
+}
+
+
+void
+es_lane_retry(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
+    int64_t next_ms)
+{
+    es_retry_t  retry;
+
+    if (!item->recorded) {
+        item->recorded = true;
+        lane->target->retries++;
+    }
+
+    item->next_ms = next_ms;
+
+    retry.endpoint = lane->target->number;
+    retry.feed = lane->source->feed.number;
+    retry.sequence = item->sequence;
+    retry.attempts = item->attempts;
+    retry.status = item->status;
+    retry.next_ms = next_ms;
+    retry.first_ms = item->first_ms;
+    retry.prevcursor = item->prev;
+
+    es_record(d, es_changes_retry(d->recorder.filling, &retry));
+    es_lane_wait(d, lane, item);
 }
 
 
@@ -213,7 +242,9 @@ es_lane_dirty(es_dispatcher_t *d, es_lane_t *lane)
 static bool
 es_due(const es_lane_t *lane, int64_t next_ms, int64_t now_ms)
 {
-    return next_ms <= now_ms || next_ms - now_ms > lane->target->longest_ms;
+    return next_ms <= now_ms
+           || (next_ms != INT64_MAX
+               && next_ms - now_ms > lane->target->longest_ms);
 }
 
 
@@ -238,7 +269,8 @@ es_lanes_due(es_dispatcher_t *d)
         es_each(lane, &target->lanes, in_target) {
             if (target->throttled_us != 0
                 || (lane->nwaiting > 0 && es_due(lane, lane->due_ms, now_ms))
-                || (lane->stuck_ms != 0 && es_due(lane, lane->stuck_ms, now_ms)))
+                || (lane->stuck_ms != 0
+                    && es_due(lane, lane->stuck_ms, now_ms)))
             {
                 es_lane_wake(d, lane);
             }
@@ -250,23 +282,29 @@ es_lanes_due(es_dispatcher_t *d)
 
 
 /* The one to be sent next of those waiting: in `fifo` the first in sequence,
-   otherwise the first that was due. */
+   otherwise the first that was due and is not held. */
+
+static bool
+es_item_before(const es_item_t *a, const es_item_t *b, bool fifo)
+{
+    if (a->held != b->held) {
+        return b->held;
+    }
+
+    return (fifo || a->next_ms == b->next_ms) ? a->sequence < b->sequence
+                                              : a->next_ms < b->next_ms;
+}
+
 
 static size_t
 es_lane_first(const es_lane_t *lane, bool fifo)
 {
-    size_t            i, first;
-    const es_item_t  *a, *b;
+    size_t  i, first;
 
     first = 0;
 
     for (i = 1; i < lane->nwaiting; i++) {
-        a = &lane->waiting[i];
-        b = &lane->waiting[first];
-
-        if ((fifo || a->next_ms == b->next_ms) ? a->sequence < b->sequence
-                                               : a->next_ms < b->next_ms)
-        {
+        if (es_item_before(&lane->waiting[i], &lane->waiting[first], fifo)) {
             first = i;
         }
     }
@@ -328,6 +366,7 @@ es_lane_lost(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
                                            dead.feed, item->sequence));
     }
 
+    es_key_release(lane, item->key);
     es_lane_dirty(d, lane);
 }
 
@@ -405,12 +444,19 @@ es_lane_fresh(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
     item.sequence = event.sequence;
     item.prev = es_filter_is_all(filter) ? event.sequence - 1 : lane->matched;
 
-    send = es_send_get(d, lane->target);
+    if (es_key_holds(lane, &event, &item)) {
+        item.held = true;
+        es_lane_retry(d, lane, &item, 0);
+        es_lane_dirty(d, lane);
 
-    rc = send ? es_send_start(send, lane, &item, &event) : ES_NOMEM;
-    if (rc != ES_OK) {
-        es_lane_stuck(lane, event.sequence, rc);
-        return false;
+    } else {
+        send = es_send_get(d, lane->target);
+
+        rc = send ? es_send_start(send, lane, &item, &event) : ES_NOMEM;
+        if (rc != ES_OK) {
+            es_lane_stuck(lane, event.sequence, rc);
+            return false;
+        }
     }
 
     lane->position = event.sequence;

@@ -88,6 +88,8 @@ es_saved_retry(void *ctx, const es_retry_t *retry)
     es_item_t         item;
     es_saved_lane_t  *lane;
 
+    memset(&item, 0, sizeof(item));
+
     lane = es_saved_lane(ctx, retry->endpoint, retry->feed);
     if (lane == NULL) {
         return ES_OK;

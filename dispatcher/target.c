@@ -192,7 +192,7 @@ es_target_destroy(es_dispatcher_t *d, es_target_t *target)
    it: nothing waits for its old time. */
 
 static void
-es_target_change(es_target_t *target)
+es_target_change(es_txn_t *txn, es_target_t *target)
 {
     size_t      i;
     es_lane_t  *lane;
@@ -209,8 +209,9 @@ es_target_change(es_target_t *target)
     es_each(lane, &target->lanes, in_target) {
         for (i = 0; i < lane->nwaiting; i++) {
             lane->waiting[i].next_ms = 0;
-            lane->due_ms = 0;
         }
+
+        es_key_restore(txn, lane);
     }
 }
 
@@ -337,6 +338,7 @@ es_lane_begin(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
         es_lane_wait(d, lane, &saved->items[i]);
     }
 
+    es_key_restore(txn, lane);
     es_lane_check(d, lane);
     es_lane_wake(d, lane);
 }
@@ -363,7 +365,7 @@ es_targets_sync(es_dispatcher_t *d, es_txn_t *txn)
         target->seen = d->syncs;
 
         if (target->revision != conf[i].revision) {
-            es_target_change(target);
+            es_target_change(txn, target);
         }
 
         for (j = 0; j < d->nsources; j++) {

@@ -67,6 +67,7 @@ static const es_word_t  es_scopes[] = {
 
 static const es_word_t  es_orderings[] = {
     { "fifo", ES_ORDER_FIFO },
+    { "key", ES_ORDER_KEY },
     { "none", ES_ORDER_NONE },
     { NULL, 0 }
 };

@@ -60,6 +60,7 @@ typedef struct {
 
 typedef enum {
     ES_ORDER_FIFO = 0,
+    ES_ORDER_KEY,
     ES_ORDER_NONE
 } es_ordering_t;
 
@@ -80,7 +81,7 @@ typedef struct {
     bool                 from_oldest;     /* start: oldest, else latest */
     unsigned             nsecrets;
     es_str_t             secrets[ES_SECRETS_MAX];
-    unsigned             in_flight;       /* cap, `none` mode; 1..256 */
+    unsigned             in_flight;       /* cap, but in `fifo`; 1..256 */
     uint32_t             connect_timeout_ms;
     uint32_t             timeout_ms;
     unsigned             nschedule;
