@@ -98,6 +98,10 @@ int ctl_endpoint_status(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_attempts(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_dead(ctl_t *ctl, int argc, char **argv);
 
+int ctl_endpoint_replay(ctl_t *ctl, int argc, char **argv);
+int ctl_endpoint_resend(ctl_t *ctl, int argc, char **argv);
+int ctl_endpoint_redrive(ctl_t *ctl, int argc, char **argv);
+
 int ctl_publish(ctl_t *ctl, int argc, char **argv);
 int ctl_tail(ctl_t *ctl, int argc, char **argv);
 int ctl_listen(ctl_t *ctl, int argc, char **argv);

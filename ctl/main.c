@@ -66,6 +66,13 @@ static const ctl_command_t  ctl_commands[] = {
       "[NAME [--limit=N]] [--json]",
       "attempts on record, or the last N of an endpoint" },
     { "endpoint dead", ctl_endpoint_dead, "[NAME] [--json]", "dead letters" },
+    { "endpoint replay", ctl_endpoint_replay,
+      "NAME FEED --after=CURSOR | --from=TIME|oldest",
+      "send everything since then again" },
+    { "endpoint resend", ctl_endpoint_resend, "NAME FEED CURSOR",
+      "send the event of that cursor again, now" },
+    { "endpoint redrive", ctl_endpoint_redrive, "NAME",
+      "try every dead letter again" },
 
     { "publish", ctl_publish,
       "FEED [--format=ndjson|json|batch] [--batch=N] [--results] "

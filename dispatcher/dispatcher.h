@@ -8,6 +8,7 @@
  *     key.c      order per subject
  *     send.c     one attempt: body, signature, headers, libcurl
  *     judge.c    its outcome: success, retry, dead letter, stop
+ *     request.c  replay, resend, redrive
  *     recorder.c what of all that goes to disk, committed by a helper thread
  *
  * Everything runs on the loop's thread but es_delivery_commit() (recorder.c)
@@ -120,6 +121,9 @@ struct es_target {
     unsigned               retrying;   /* of them, those that failed before */
     unsigned               retries;    /* retry records of all lanes */
     int64_t                longest_ms; /* more than any delay */
+    int64_t                redrive_ms; /* dead letters up to then are tried
+                                          again; 0: none */
+    uint64_t               redrive_commits;    /* not before so many */
     double                 window;     /* in flight at most, adapting */
     int64_t                throttled_us;   /* monotonic: none before */
     int64_t                used_us;    /* monotonic: last send */
@@ -228,6 +232,8 @@ struct es_dispatcher {
 
     es_registry_t         *registry;
     uint64_t               registry_version;   /* that was looked at */
+    uint64_t               requests_version;   /* the same, for requests */
+    uint64_t               taken;      /* the last request */
     es_saved_t             saved;      /* until it is taken over */
     int64_t                alive_ms;   /* wall clock of the last look */
     bool                   look;       /* the bell rang */
@@ -274,6 +280,15 @@ void es_targets_look(es_dispatcher_t *d);
 void es_target_stop(es_dispatcher_t *d, es_target_t *target,
     const char *reason);
 void es_targets_tick(es_dispatcher_t *d);
+/* NULL when the endpoint is not sent the feed. */
+es_lane_t *es_target_lane(const es_target_t *target,
+    const es_source_t *source);
+
+/* request.c */
+/* Takes what has been asked since the last look. */
+void es_requests_look(es_dispatcher_t *d, es_txn_t *txn);
+/* Goes on with the endpoint's dead letters, if that was asked. */
+void es_redrive(es_dispatcher_t *d, es_target_t *target);
 
 /* lane.c */
 es_lane_t *es_lane_create(es_dispatcher_t *d, es_target_t *target,
@@ -283,6 +298,7 @@ void es_lane_destroy(es_dispatcher_t *d, es_lane_t *lane);
 void es_lane_check(es_dispatcher_t *d, es_lane_t *lane);
 void es_lane_restart(es_dispatcher_t *d, es_lane_t *lane, uint64_t position);
 void es_lane_wait(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item);
+void es_lane_unwait(es_dispatcher_t *d, es_lane_t *lane, size_t i);
 void es_lane_wake(es_dispatcher_t *d, es_lane_t *lane);
 void es_lane_dirty(es_dispatcher_t *d, es_lane_t *lane);
 /* Wakes lanes with items that have become due. */

@@ -163,7 +163,9 @@ es_judge_dead(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item,
 
     dead.endpoint = lane->target->number;
     dead.feed = lane->source->feed.number;
+    memcpy(dead.epoch, lane->epoch, sizeof(dead.epoch));
     dead.sequence = item->sequence;
+    dead.prevcursor = item->prev;
     dead.time_ms = es_clock_ms();
     dead.attempts = item->attempts;
     dead.status = item->status;

@@ -168,7 +168,7 @@ es_lane_wait(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
 }
 
 
-static void
+void
 es_lane_unwait(es_dispatcher_t *d, es_lane_t *lane, size_t i)
 {
     lane->npending -= !lane->waiting[i].recorded;
@@ -353,7 +353,9 @@ es_lane_lost(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
 
     dead.endpoint = lane->target->number;
     dead.feed = lane->source->feed.number;
+    memcpy(dead.epoch, lane->epoch, sizeof(dead.epoch));
     dead.sequence = item->sequence;
+    dead.prevcursor = item->prev;
     dead.time_ms = es_clock_ms();
     dead.attempts = item->attempts;
     dead.status = item->status;

@@ -54,6 +54,11 @@ es_targets_load(es_dispatcher_t *d)
     TAILQ_INIT(&d->ready);
 
     rc = es_saved_load(d->store, &d->saved);
+
+    if (rc == ES_OK) {
+        rc = es_delivery_taken(d->store, &d->taken);
+    }
+
     if (rc != ES_OK) {
         return rc;
     }
@@ -160,6 +165,7 @@ es_target_create(es_dispatcher_t *d, const es_endpoint_t *conf)
     (void) snprintf(target->name, sizeof(target->name), "%.*s",
                     (int) conf->name.len, conf->name.data);
     target->stopped_revision = es_saved_stop(&d->saved, conf->number);
+    (void) es_delivery_redrive(d->store, conf->number, &target->redrive_ms);
     TAILQ_INIT(&target->lanes);
     TAILQ_INIT(&target->idle);
 
@@ -231,7 +237,7 @@ es_target_wants(const es_target_t *target, const es_source_t *source)
 }
 
 
-static es_lane_t *
+es_lane_t *
 es_target_lane(const es_target_t *target, const es_source_t *source)
 {
     es_lane_t  *lane;
@@ -546,6 +552,10 @@ es_look(es_dispatcher_t *d)
     rc = es_registry_look(d, txn);
     log_rc = es_sources_look(d, txn);
 
+    if (rc == ES_OK && log_rc == ES_OK) {
+        es_requests_look(d, txn);
+    }
+
     es_txn_end(txn);
 
     if (log_rc != ES_OK) {
@@ -647,6 +657,8 @@ es_targets_tick(es_dispatcher_t *d)
                 es_lane_dirty(d, lane);
             }
         }
+
+        es_redrive(d, target);
     }
 }
 

@@ -227,6 +227,8 @@ es_changes_dead(es_changes_t *c, const es_dead_t *dead)
 
     key = es_record_key(dead->endpoint, dead->feed, dead->sequence);
 
+    memcpy(value.epoch, dead->epoch, sizeof(value.epoch));
+    value.prevcursor = dead->prevcursor;
     value.time_ms = dead->time_ms;
     value.attempts = dead->attempts;
     value.status = dead->status;
@@ -264,20 +266,47 @@ es_changes_stop(es_changes_t *c, const es_stop_t *stop)
 }
 
 
-es_rc_t
-es_changes_heartbeat(es_changes_t *c, int64_t now_ms)
+static es_rc_t
+es_changes_meta(es_changes_t *c, const void *name, size_t len, int64_t number)
 {
     char  *p;
 
-    p = es_change(c, ES_CHANGE_PUT, ES_DELIVERY_META, ES_HEARTBEAT,
-                  sizeof(ES_HEARTBEAT) - 1, sizeof(now_ms));
+    p = es_change(c, ES_CHANGE_PUT, ES_DELIVERY_META, name, len,
+                  sizeof(number));
     if (p == NULL) {
         return ES_NOMEM;
     }
 
-    memcpy(p, &now_ms, sizeof(now_ms));
+    memcpy(p, &number, sizeof(number));
 
     return ES_OK;
+}
+
+
+es_rc_t
+es_changes_heartbeat(es_changes_t *c, int64_t now_ms)
+{
+    return es_changes_meta(c, ES_HEARTBEAT, sizeof(ES_HEARTBEAT) - 1, now_ms);
+}
+
+
+es_rc_t
+es_changes_taken(es_changes_t *c, uint64_t id)
+{
+    return es_changes_meta(c, ES_TAKEN, sizeof(ES_TAKEN) - 1, (int64_t) id);
+}
+
+
+es_rc_t
+es_changes_redrive(es_changes_t *c, uint32_t endpoint, int64_t until_ms)
+{
+    es_dkey_t  key;
+
+    key = es_redrive_key(endpoint);
+
+    return until_ms != 0 ? es_changes_meta(c, key.data, key.len, until_ms)
+                         : es_change_delete(c, ES_CHANGE_DELETE,
+                                            ES_DELIVERY_META, &key);
 }
 
 
@@ -302,7 +331,7 @@ es_changes_forget(es_changes_t *c, uint32_t endpoint)
         rc = es_change_delete(c, ES_CHANGE_DELETE_PREFIX, dbs[i], &key);
     }
 
-    return rc;
+    return rc == ES_OK ? es_changes_redrive(c, endpoint, 0) : rc;
 }
 
 

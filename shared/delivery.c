@@ -340,6 +340,8 @@ es_decode_dead(const MDB_val *key, const MDB_val *value, es_record_t *record)
     dead->endpoint = es_key32_get(key, 0);
     dead->feed = es_key32_get(key, 4);
     dead->sequence = es_key64_get(key, 8);
+    memcpy(dead->epoch, v.epoch, sizeof(dead->epoch));
+    dead->prevcursor = v.prevcursor;
     dead->time_ms = v.time_ms;
     dead->attempts = v.attempts;
     dead->status = v.status;
@@ -471,12 +473,12 @@ es_delivery_each_stop(es_store_t *store, es_stop_fn fn, void *ctx)
 }
 
 
-es_rc_t
-es_delivery_heartbeat(es_store_t *store, int64_t *ms)
+static es_rc_t
+es_delivery_meta(es_store_t *store, MDB_val key, int64_t *number)
 {
     int       rc;
     MDB_txn  *txn;
-    MDB_val   key, value;
+    MDB_val   value;
     es_rc_t   result;
 
     result = es_env_read_begin(store->delivery, &txn);
@@ -484,22 +486,69 @@ es_delivery_heartbeat(es_store_t *store, int64_t *ms)
         return result;
     }
 
-    key.mv_data = (void *) (uintptr_t) ES_HEARTBEAT;
-    key.mv_size = sizeof(ES_HEARTBEAT) - 1;
-
     rc = mdb_get(txn, es_env_dbi(store->delivery, ES_DELIVERY_META), &key,
                  &value);
     result = es_env_rc(rc);
 
-    if (rc == 0 && value.mv_size != sizeof(*ms)) {
+    if (rc == 0 && value.mv_size != sizeof(*number)) {
         result = ES_CORRUPT;
     }
 
     if (result == ES_OK) {
-        memcpy(ms, value.mv_data, sizeof(*ms));
+        memcpy(number, value.mv_data, sizeof(*number));
     }
 
     es_env_read_end(store->delivery, txn);
 
     return result;
+}
+
+
+static es_rc_t
+es_delivery_named(es_store_t *store, const char *name, int64_t *number)
+{
+    MDB_val  key;
+
+    key.mv_data = (void *) (uintptr_t) name;
+    key.mv_size = strlen(name);
+
+    return es_delivery_meta(store, key, number);
+}
+
+
+es_rc_t
+es_delivery_heartbeat(es_store_t *store, int64_t *ms)
+{
+    return es_delivery_named(store, ES_HEARTBEAT, ms);
+}
+
+
+es_rc_t
+es_delivery_taken(es_store_t *store, uint64_t *id)
+{
+    es_rc_t  rc;
+    int64_t  number = 0;
+
+    rc = es_delivery_named(store, ES_TAKEN, &number);
+    *id = (uint64_t) number;
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
+es_rc_t
+es_delivery_redrive(es_store_t *store, uint32_t endpoint, int64_t *until_ms)
+{
+    es_rc_t    rc;
+    MDB_val    key;
+    es_dkey_t  name;
+
+    name = es_redrive_key(endpoint);
+    key.mv_data = name.data;
+    key.mv_size = name.len;
+    *until_ms = 0;
+
+    rc = es_delivery_meta(store, key, until_ms);
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
 }

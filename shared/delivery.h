@@ -72,7 +72,9 @@ typedef struct {
 typedef struct {
     uint32_t  endpoint;
     uint32_t  feed;
+    char      epoch[ES_EPOCH_MAX + 1];
     uint64_t  sequence;
+    uint64_t  prevcursor;      /* sequence sent as prevcursor */
     int64_t   time_ms;
     uint32_t  attempts;
     int32_t   status;
@@ -107,6 +109,11 @@ es_rc_t es_changes_dead_done(es_changes_t *c, uint32_t endpoint,
     uint32_t feed, uint64_t sequence);
 es_rc_t es_changes_stop(es_changes_t *c, const es_stop_t *stop);
 es_rc_t es_changes_heartbeat(es_changes_t *c, int64_t now_ms);
+/* The last request that was taken, see request.h. */
+es_rc_t es_changes_taken(es_changes_t *c, uint64_t id);
+/* Dead letters up to `until_ms` are being tried again; 0: no more. */
+es_rc_t es_changes_redrive(es_changes_t *c, uint32_t endpoint,
+    int64_t until_ms);
 /* Forgets everything of an endpoint that was removed. */
 es_rc_t es_changes_forget(es_changes_t *c, uint32_t endpoint);
 /* Forgets progress and retries on a feed that it is no longer sent. */
@@ -142,5 +149,10 @@ es_rc_t es_delivery_each_dead(es_store_t *store, uint32_t endpoint,
     es_dead_fn fn, void *ctx);
 es_rc_t es_delivery_each_stop(es_store_t *store, es_stop_fn fn, void *ctx);
 es_rc_t es_delivery_heartbeat(es_store_t *store, int64_t *ms);
+
+/* 0 when there is none. */
+es_rc_t es_delivery_taken(es_store_t *store, uint64_t *id);
+es_rc_t es_delivery_redrive(es_store_t *store, uint32_t endpoint,
+    int64_t *until_ms);
 
 #endif /* ES_DELIVERY_H */

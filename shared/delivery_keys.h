@@ -12,6 +12,8 @@
  *     dead       endpoint, feed, sequence                  es_dead_value_t
  *     stops      endpoint                                  es_stop_value_t
  *     meta       "heartbeat"                               milliseconds
+ *                "taken"                                   number of a request
+ *                "redrive", endpoint                       milliseconds
  */
 
 #ifndef ES_DELIVERY_KEYS_H
@@ -21,6 +23,8 @@
 #include "store.h"
 
 #define ES_HEARTBEAT    "heartbeat"
+#define ES_TAKEN        "taken"
+#define ES_REDRIVE      "redrive"
 #define ES_KEY_MAX      28
 #define ES_LANE_LEN     8
 #define ES_RECORD_LEN   16
@@ -53,6 +57,8 @@ typedef struct __attribute__((packed)) {
 } es_attempt_value_t;
 
 typedef struct __attribute__((packed)) {
+    char      epoch[ES_EPOCH_MAX + 1];
+    uint64_t  prevcursor;
     int64_t   time_ms;
     uint32_t  attempts;
     int32_t   status;
@@ -117,6 +123,19 @@ es_endpoint_key(uint32_t endpoint)
     es_dkey_t  key;
 
     key.len = 0;
+    es_key32(&key, endpoint);
+
+    return key;
+}
+
+
+static inline es_dkey_t
+es_redrive_key(uint32_t endpoint)
+{
+    es_dkey_t  key;
+
+    key.len = sizeof(ES_REDRIVE) - 1;
+    memcpy(key.data, ES_REDRIVE, key.len);
     es_key32(&key, endpoint);
 
     return key;

@@ -35,6 +35,7 @@ static const es_env_db_t  es_log_dbs[] = {
 static const es_env_db_t  es_registry_dbs[] = {
     { "objects", 0 },
     { "meta", 0 },
+    { "requests", 0 },
     { NULL, 0 }
 };
 

@@ -30,6 +30,7 @@
 /* Databases of registry/ */
 #define ES_REGISTRY_OBJECTS  0
 #define ES_REGISTRY_META     1
+#define ES_REGISTRY_REQUESTS 2
 
 /* Databases of delivery/ */
 #define ES_DELIVERY_PROGRESS  0

@@ -1,0 +1,314 @@
+/*
+ * request.c - what operators ask: replay, resend, redrive.
+ *
+ * The number of the last request taken goes to disk in the same commit as
+ * what was done for it, so that each is done once.
+ */
+
+#include "dispatcher.h"
+#include "request.h"
+
+#define ES_REDRIVE_MAX  (ES_RETRIES_MAX / 2)
+
+typedef struct {
+    es_dispatcher_t  *d;
+    es_txn_t         *txn;
+    es_target_t      *target;
+    uint32_t          feed;        /* replay: of these only */
+    uint64_t          after;
+    unsigned          taken;
+} es_dead_walk_t;
+
+
+static void
+es_lane_drop(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
+{
+    if (item->recorded) {
+        lane->target->retries--;
+        es_record(d, es_changes_retry_done(d->recorder.filling,
+                                           lane->target->number,
+                                           lane->source->feed.number,
+                                           item->sequence));
+    }
+}
+
+
+/* Dead letters that will be sent again are none any more. */
+
+static es_rc_t
+es_replay_dead(void *ctx, const es_dead_t *dead)
+{
+    es_dead_walk_t  *walk;
+
+    walk = ctx;
+
+    if (dead->feed == walk->feed && dead->sequence > walk->after) {
+        es_record(walk->d, es_changes_dead_done(walk->d->recorder.filling,
+                                                dead->endpoint, dead->feed,
+                                                dead->sequence));
+    }
+
+    return ES_OK;
+}
+
+
+static void
+es_replay(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, uint64_t after)
+{
+    size_t          i;
+    es_rc_t         rc;
+    es_send_t      *send, *next;
+    es_dead_walk_t  walk = { .d = d, .feed = lane->source->feed.number };
+
+    if (after >= lane->position) {
+        return;
+    }
+
+    for (send = TAILQ_FIRST(&lane->sends); send != NULL; send = next) {
+        next = TAILQ_NEXT(send, link);
+
+        if (send->item.sequence > after) {
+            es_lane_drop(d, lane, &send->item);
+            es_send_end(send);
+        }
+    }
+
+    for (i = lane->nwaiting; i-- > 0; ) {
+        if (lane->waiting[i].sequence > after) {
+            es_lane_drop(d, lane, &lane->waiting[i]);
+            es_lane_unwait(d, lane, i);
+        }
+    }
+
+    lane->position = after;
+    lane->matched = after;
+    es_key_restore(txn, lane);
+
+    walk.after = after;
+    rc = es_delivery_each_dead(d->store, lane->target->number,
+                               es_replay_dead, &walk);
+    if (rc != ES_OK) {
+        es_log_line(ES_LOG_ERROR, "cannot read the dead letters of endpoint "
+                    "%s: %s", lane->target->name, es_strerror(rc));
+    }
+
+    es_lane_dirty(d, lane);
+}
+
+
+static bool
+es_lane_has(const es_lane_t *lane, uint64_t sequence)
+{
+    size_t            i;
+    const es_send_t  *send;
+
+    es_each(send, &lane->sends, link) {
+        if (send->item.sequence == sequence) {
+            return true;
+        }
+    }
+
+    for (i = 0; i < lane->nwaiting; i++) {
+        if (lane->waiting[i].sequence == sequence) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* One that waits anyway goes at once; one that is yet to come, comes. */
+
+static void
+es_resend(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
+    uint64_t sequence, uint64_t prev)
+{
+    size_t     i;
+    es_item_t  item;
+
+    es_record(d, es_changes_dead_done(d->recorder.filling,
+                                      lane->target->number,
+                                      lane->source->feed.number, sequence));
+
+    if (sequence <= lane->position && !es_lane_has(lane, sequence)) {
+        memset(&item, 0, sizeof(item));
+        item.sequence = sequence;
+        item.prev = prev;
+        es_lane_retry(d, lane, &item, 0);
+    }
+
+    for (i = 0; i < lane->nwaiting; i++) {
+        if (lane->waiting[i].sequence == sequence) {
+            lane->waiting[i].next_ms = 0;
+        }
+    }
+
+    es_key_restore(txn, lane);
+    es_lane_dirty(d, lane);
+}
+
+
+static es_lane_t *
+es_lane_find(const es_dispatcher_t *d, const es_target_t *target,
+    uint32_t feed)
+{
+    es_source_t  *source;
+
+    source = feed < d->nsources ? d->sources[feed] : NULL;
+
+    return source ? es_target_lane(target, source) : NULL;
+}
+
+
+static void
+es_request_run(es_dispatcher_t *d, es_txn_t *txn, const es_request_t *request)
+{
+    es_lane_t    *lane;
+    es_target_t  *target;
+
+    target = request->endpoint < d->ntargets ? d->targets[request->endpoint]
+                                             : NULL;
+    if (target == NULL) {
+        return;
+    }
+
+    if (request->kind == ES_REQUEST_REDRIVE) {
+        es_log_line(ES_LOG_INFO, "endpoint %s: dead letters are tried again",
+                    target->name);
+        target->redrive_ms = request->time_ms;
+        es_record(d, es_changes_redrive(d->recorder.filling, target->number,
+                                        target->redrive_ms));
+        return;
+    }
+
+    lane = es_lane_find(d, target, request->feed);
+
+    if (lane == NULL || strcmp(lane->epoch, request->epoch) != 0) {
+        es_log_line(ES_LOG_WARN, "endpoint %s: request %llu is of a feed or "
+                    "an epoch that it is not sent", target->name,
+                    (unsigned long long) request->id);
+        return;
+    }
+
+    es_log_line(ES_LOG_INFO, "endpoint %s: %s %s-%llu of feed \"%s\" on "
+                "request", target->name,
+                request->kind == ES_REQUEST_REPLAY ? "goes back to"
+                                                   : "sends again",
+                request->epoch, (unsigned long long) request->sequence,
+                lane->source->feed.name);
+
+    if (request->kind == ES_REQUEST_REPLAY) {
+        es_replay(d, txn, lane, request->sequence);
+
+    } else {
+        es_resend(d, txn, lane, request->sequence, request->sequence - 1);
+    }
+
+    es_lane_wake(d, lane);
+}
+
+
+void
+es_requests_look(es_dispatcher_t *d, es_txn_t *txn)
+{
+    es_rc_t       rc;
+    es_request_t  request;
+
+    if (d->requests_version == d->registry_version) {
+        return;
+    }
+
+    while ((rc = es_request_next(d->store, d->taken, &request)) == ES_OK) {
+        es_request_run(d, txn, &request);
+        d->taken = request.id;
+        es_record(d, es_changes_taken(d->recorder.filling, d->taken));
+        es_recorder_touch(d);
+    }
+
+    if (rc != ES_NOT_FOUND) {
+        es_log_line(ES_LOG_ERROR, "cannot read requests: %s",
+                    es_strerror(rc));
+        return;
+    }
+
+    d->requests_version = d->registry_version;
+}
+
+
+static es_rc_t
+es_redrive_dead(void *ctx, const es_dead_t *dead)
+{
+    es_lane_t        *lane;
+    es_dead_walk_t   *walk;
+    es_dispatcher_t  *d;
+
+    walk = ctx;
+    d = walk->d;
+
+    if (dead->time_ms > walk->target->redrive_ms) {
+        return ES_OK;
+    }
+
+    if (walk->target->retries >= ES_REDRIVE_MAX) {
+        walk->taken++;
+        return ES_EXISTS;
+    }
+
+    lane = es_lane_find(d, walk->target, dead->feed);
+
+    if (lane == NULL || strcmp(lane->epoch, dead->epoch) != 0) {
+
+        /* what it was is gone; the record of it stays */
+
+        return ES_OK;
+    }
+
+    walk->taken++;
+    es_resend(d, walk->txn, lane, dead->sequence, dead->prevcursor);
+    es_lane_wake(d, lane);
+
+    return ES_OK;
+}
+
+
+/* The next of its dead letters, as many as there is room for.  What was taken
+   is on disk two commits later; until then it would be seen again. */
+
+void
+es_redrive(es_dispatcher_t *d, es_target_t *target)
+{
+    es_rc_t         rc;
+    es_dead_walk_t  walk = { .d = d, .target = target };
+
+    if (target->redrive_ms == 0
+        || target->retries >= ES_REDRIVE_MAX
+        || d->recorder.commits < target->redrive_commits)
+    {
+        return;
+    }
+
+    rc = es_txn_begin(d->store, &walk.txn);
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_dead(d->store, target->number, es_redrive_dead,
+                                   &walk);
+        es_txn_end(walk.txn);
+    }
+
+    if (rc != ES_OK && rc != ES_EXISTS) {
+        es_log_line(ES_LOG_ERROR, "cannot read the dead letters of endpoint "
+                    "%s: %s", target->name, es_strerror(rc));
+        return;
+    }
+
+    target->redrive_commits = d->recorder.commits + 2;
+
+    if (walk.taken == 0) {
+        target->redrive_ms = 0;
+        es_record(d, es_changes_redrive(d->recorder.filling, target->number,
+                                        0));
+    }
+
+    es_recorder_touch(d);
+}

@@ -1,0 +1,190 @@
+/*
+ * request.c - requests in the registry: number -> es_request_value_t.
+ */
+
+#include "chunk.h"
+#include "clock.h"
+#include "registry.h"
+#include "request.h"
+#include "wake.h"
+
+typedef struct __attribute__((packed)) {
+    uint8_t   kind;
+    uint32_t  endpoint;
+    uint32_t  feed;
+    char      epoch[ES_EPOCH_MAX + 1];
+    uint64_t  sequence;
+    int64_t   time_ms;
+} es_request_value_t;
+
+typedef struct {
+    es_store_t    *store;
+    es_request_t  *request;
+    uint64_t       taken;
+} es_request_add_t;
+
+
+/* Numbers go on from the last one taken when none is left. */
+
+static es_rc_t
+es_request_number(es_request_add_t *add, MDB_cursor *cursor)
+{
+    int       rc;
+    MDB_val   key, value;
+    uint64_t  last;
+
+    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST)) == 0
+           && es_be64_get(key.mv_data) <= add->taken)
+    {
+        rc = mdb_cursor_del(cursor, 0);
+        if (rc != 0) {
+            break;
+        }
+    }
+
+    last = add->taken;
+
+    if (rc == 0) {
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+        last = rc == 0 ? es_be64_get(key.mv_data) : last;
+    }
+
+    if (rc != 0 && rc != MDB_NOTFOUND) {
+        return es_env_rc(rc);
+    }
+
+    add->request->id = last + 1;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_request_write(MDB_txn *txn, void *ctx)
+{
+    int                  rc;
+    es_rc_t              result;
+    MDB_val              key, data;
+    uint8_t              number[8];
+    MDB_cursor          *cursor;
+    es_request_t        *request;
+    es_request_add_t    *add;
+    es_request_value_t   value;
+
+    add = ctx;
+    request = add->request;
+
+    rc = mdb_cursor_open(txn, es_env_dbi(add->store->registry,
+                                         ES_REGISTRY_REQUESTS), &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    result = es_request_number(add, cursor);
+
+    if (result == ES_OK) {
+        value.kind = (uint8_t) request->kind;
+        value.endpoint = request->endpoint;
+        value.feed = request->feed;
+        memcpy(value.epoch, request->epoch, sizeof(value.epoch));
+        value.sequence = request->sequence;
+        value.time_ms = request->time_ms;
+
+        es_be64(request->id, number);
+        key.mv_data = number;
+        key.mv_size = sizeof(number);
+        data.mv_data = &value;
+        data.mv_size = sizeof(value);
+
+        result = es_env_rc(mdb_cursor_put(cursor, &key, &data, 0));
+    }
+
+    mdb_cursor_close(cursor);
+
+    return result;
+}
+
+
+es_rc_t
+es_request_add(es_store_t *store, es_request_t *request, uint64_t taken)
+{
+    es_rc_t           rc;
+    es_request_add_t  add = { store, request, taken };
+
+    if (!(store->flags & ES_STORE_ADMIN)) {
+        return ES_DENIED;
+    }
+
+    request->time_ms = es_clock_ms();
+
+    rc = es_env_update(store->registry, es_request_write, &add);
+
+    if (rc == ES_OK) {
+        es_wake_ring(store);
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_request_read(MDB_cursor *cursor, uint64_t id, es_request_t *request)
+{
+    int                 rc;
+    MDB_val             key, data;
+    uint8_t             number[8];
+    es_request_value_t  value;
+
+    es_be64(id + 1, number);
+    key.mv_data = number;
+    key.mv_size = sizeof(number);
+
+    rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    if (key.mv_size != sizeof(number) || data.mv_size != sizeof(value)) {
+        return ES_CORRUPT;
+    }
+
+    memcpy(&value, data.mv_data, sizeof(value));
+    request->id = es_be64_get(key.mv_data);
+    request->kind = (es_request_kind_t) value.kind;
+    request->endpoint = value.endpoint;
+    request->feed = value.feed;
+    memcpy(request->epoch, value.epoch, sizeof(request->epoch));
+    request->epoch[ES_EPOCH_MAX] = '\0';
+    request->sequence = value.sequence;
+    request->time_ms = value.time_ms;
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_request_next(es_store_t *store, uint64_t id, es_request_t *request)
+{
+    int          rc;
+    es_rc_t      result;
+    MDB_txn     *txn;
+    MDB_cursor  *cursor;
+
+    result = es_env_read_begin(store->registry, &txn);
+    if (result != ES_OK) {
+        return result;
+    }
+
+    rc = mdb_cursor_open(txn, es_env_dbi(store->registry,
+                                         ES_REGISTRY_REQUESTS), &cursor);
+    result = es_env_rc(rc);
+
+    if (rc == 0) {
+        result = es_request_read(cursor, id, request);
+        mdb_cursor_close(cursor);
+    }
+
+    es_env_read_end(store->registry, txn);
+
+    return result;
+}

@@ -1,0 +1,42 @@
+/*
+ * request.h - what an operator or a partner asks of the dispatcher.
+ *
+ * A request is written to the registry, which rings the bell; the dispatcher
+ * takes each one once, in order, and records the number of the last one
+ * together with what it did.  So a request outlives every process, and asks
+ * nothing of who made it.
+ */
+
+#ifndef ES_REQUEST_H
+#define ES_REQUEST_H
+
+#include "cursor.h"
+
+typedef enum {
+    ES_REQUEST_REPLAY = 1,     /* go back: send all after the sequence again */
+    ES_REQUEST_RESEND,         /* send one event again, and now */
+    ES_REQUEST_REDRIVE         /* try every dead letter again */
+} es_request_kind_t;
+
+typedef struct {
+    uint64_t           id;     /* from 1, given by es_request_add() */
+    es_request_kind_t  kind;
+    uint32_t           endpoint;
+    uint32_t           feed;                       /* not of a redrive */
+    char               epoch[ES_EPOCH_MAX + 1];    /* not of a redrive */
+    uint64_t           sequence;                   /* not of a redrive */
+    int64_t            time_ms;                    /* when it was made */
+} es_request_t;
+
+/*
+ * One durable transaction; sets id and time_ms.  Requests up to `taken`, which
+ * es_delivery_taken() tells, are dropped with it.  ES_DENIED: the store is not
+ * open with ES_STORE_ADMIN.
+ */
+es_rc_t es_request_add(es_store_t *store, es_request_t *request,
+    uint64_t taken);
+
+/* The first request after `id`.  ES_NOT_FOUND. */
+es_rc_t es_request_next(es_store_t *store, uint64_t id, es_request_t *request);
+
+#endif /* ES_REQUEST_H */
