@@ -211,7 +211,7 @@ test_endpoint(void)
     wrong(ES_KIND_ENDPOINT, HOOK, "\"types\":[\"a*\"]", "/types");
     wrong(ES_KIND_ENDPOINT, HOOK, "\"types\":[\"\"]", "/types");
     wrong(ES_KIND_ENDPOINT, HOOK, "\"subject\":\"\"", "/subject");
-    wrong(ES_KIND_ENDPOINT, HOOK, "\"ordering\":\"key\"", "/ordering");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"ordering\":\"lifo\"", "/ordering");
     wrong(ES_KIND_ENDPOINT, HOOK, "\"paused\":\"no\"", "/paused");
     wrong(ES_KIND_ENDPOINT, HOOK, "\"start\":\"now\"", "/start");
     wrong(ES_KIND_ENDPOINT, HOOK, "\"in_flight\":0", "/in_flight");
