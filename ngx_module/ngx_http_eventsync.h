@@ -53,10 +53,13 @@ typedef enum {
 } ngx_http_eventsync_resource_e;
 
 
+/* in the order of preference of a client that has none */
+
 typedef enum {
     NGX_HTTP_EVENTSYNC_JSON = 0,
+    NGX_HTTP_EVENTSYNC_NDJSON,
     NGX_HTTP_EVENTSYNC_BATCH,
-    NGX_HTTP_EVENTSYNC_NDJSON
+    NGX_HTTP_EVENTSYNC_FORMATS
 } ngx_http_eventsync_format_e;
 
 
@@ -71,6 +74,7 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_FORBIDDEN,
     NGX_HTTP_EVENTSYNC_NOT_FOUND,
     NGX_HTTP_EVENTSYNC_METHOD_NOT_ALLOWED,
+    NGX_HTTP_EVENTSYNC_NOT_ACCEPTABLE,
     NGX_HTTP_EVENTSYNC_CONFLICT,
     NGX_HTTP_EVENTSYNC_CURSOR_EXPIRED,
     NGX_HTTP_EVENTSYNC_FEED_RESET,
@@ -210,6 +214,8 @@ typedef struct {
 
     size_t                            max_event;
     ngx_thread_pool_t                *thread_pool;
+
+    ngx_array_t                      *cors;       /* ngx_str_t; NULL: off */
 } ngx_http_eventsync_loc_conf_t;
 
 
@@ -289,7 +295,7 @@ struct ngx_http_eventsync_ctx_s {
     uint64_t                          first;      /* of the events moved */
     uint64_t                          last;
 
-    ngx_http_eventsync_format_e       format;
+    ngx_uint_t                        format;     /* ..._format_e */
     ngx_str_t                         etag;
     u_char                            etag_text[18];
     ngx_str_t                         next;
@@ -317,6 +323,8 @@ typedef struct {
 
 ngx_int_t ngx_http_eventsync_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_add_variables(ngx_conf_t *cf);
+ngx_table_elt_t *ngx_http_eventsync_header_in(ngx_http_request_t *r,
+    ngx_str_t *name, ngx_table_elt_t *after);
 
 /* _route: the layout of URLs */
 
@@ -326,7 +334,24 @@ ngx_int_t ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx);
 
 ngx_int_t ngx_http_eventsync_query(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_arg_t *args, ngx_uint_t n);
+ngx_int_t ngx_http_eventsync_parameter(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *name);
 ngx_int_t ngx_http_eventsync_poll_args(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *cursor, ngx_str_t *query);
+
+/* _accept: which representation */
+
+ngx_int_t ngx_http_eventsync_accept(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *types, ngx_uint_t n, ngx_uint_t *index);
+
+/* _cors: browsers, OPTIONS */
+
+char *ngx_http_eventsync_cors_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_eventsync_cors(ngx_http_request_t *r);
+ngx_int_t ngx_http_eventsync_options(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *methods);
 
 /* _auth: who asks, and may they */
 
@@ -374,6 +399,7 @@ void ngx_http_eventsync_memo_free(ngx_http_eventsync_worker_t *w);
 u_char *ngx_http_eventsync_number(u_char *p, uint64_t number);
 ngx_int_t ngx_http_eventsync_header(ngx_http_request_t *r, ngx_str_t *key,
     ngx_str_t *value);
+ngx_int_t ngx_http_eventsync_send_header(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, ngx_buf_t *b);
 ngx_int_t ngx_http_eventsync_send_page(ngx_http_eventsync_ctx_t *ctx);
@@ -397,6 +423,7 @@ void ngx_http_eventsync_exit_process(ngx_cycle_t *cycle);
 
 
 extern ngx_module_t  ngx_http_eventsync_module;
+extern ngx_str_t     ngx_http_eventsync_page_types[];
 
 
 #endif /* _NGX_HTTP_EVENTSYNC_H_INCLUDED_ */

@@ -10,6 +10,10 @@
 #define NGX_HTTP_EVENTSYNC_QUOTED  64    /* of the request in a detail */
 
 
+static ngx_uint_t ngx_http_eventsync_next_arg(ngx_str_t *rest,
+    ngx_str_t *name, ngx_str_t *value);
+static u_char *ngx_http_eventsync_escape_arg(u_char *p, u_char *src,
+    u_char *last);
 static ngx_int_t ngx_http_eventsync_query_arg(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_arg_t *args, ngx_uint_t n, ngx_str_t *name,
     ngx_str_t *value);
@@ -30,41 +34,122 @@ ngx_int_t
 ngx_http_eventsync_query(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_arg_t *args, ngx_uint_t n)
 {
-    u_char     *p, *last, *end, *equals;
-    ngx_str_t   name, value;
+    ngx_str_t  rest, name, value;
 
-    p = ctx->request->args.data;
-    last = p + ctx->request->args.len;
+    rest = ctx->request->args;
 
-    while (p < last) {
-
-        end = ngx_strlchr(p, last, '&');
-        if (end == NULL) {
-            end = last;
-        }
-
-        if (end == p) {
-            p++;
-            continue;
-        }
-
-        equals = ngx_strlchr(p, end, '=');
-
-        name.data = p;
-        name.len = (equals ? equals : end) - p;
-        value.data = equals ? equals + 1 : end;
-        value.len = end - value.data;
+    while (ngx_http_eventsync_next_arg(&rest, &name, &value)) {
 
         if (ngx_http_eventsync_query_arg(ctx, args, n, &name, &value)
             != NGX_OK)
         {
             return NGX_DECLINED;
         }
-
-        p = end + 1;
     }
 
     return NGX_OK;
+}
+
+
+/* takes the first parameter, empty ones passed over, from the rest */
+
+static ngx_uint_t
+ngx_http_eventsync_next_arg(ngx_str_t *rest, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    u_char  *p, *last, *end, *equals;
+
+    p = rest->data;
+    last = p + rest->len;
+
+    while (p < last && *p == '&') {
+        p++;
+    }
+
+    if (p == last) {
+        return 0;
+    }
+
+    end = ngx_strlchr(p, last, '&');
+    if (end == NULL) {
+        end = last;
+    }
+
+    equals = ngx_strlchr(p, end, '=');
+
+    name->data = p;
+    name->len = (equals ? equals : end) - p;
+    value->data = equals ? equals + 1 : end;
+    value->len = end - value->data;
+
+    rest->data = end;
+    rest->len = last - end;
+
+    return 1;
+}
+
+
+/*
+ * The same query from another cursor, in characters that need no escape in a
+ * header or in JSON.
+ */
+
+ngx_int_t
+ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *cursor, ngx_str_t *query)
+{
+    u_char     *p;
+    ngx_str_t   rest, name, value;
+
+    rest = ctx->request->args;
+
+    p = ngx_pnalloc(ctx->request->pool,
+                    sizeof("after=") - 1 + cursor->len + 1 + 3 * rest.len);
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    query->data = p;
+    p = ngx_sprintf(p, "after=%V", cursor);
+
+    while (ngx_http_eventsync_next_arg(&rest, &name, &value)) {
+
+        if ((name.len == 5 && ngx_memcmp(name.data, "after", 5) == 0)
+            || (name.len == 4 && ngx_memcmp(name.data, "from", 4) == 0))
+        {
+            continue;
+        }
+
+        *p++ = '&';
+        p = ngx_http_eventsync_escape_arg(p, name.data,
+                                          value.data + value.len);
+    }
+
+    query->len = p - query->data;
+
+    return NGX_OK;
+}
+
+
+/* what is encoded stays as it is */
+
+static u_char *
+ngx_http_eventsync_escape_arg(u_char *p, u_char *src, u_char *last)
+{
+    for ( /* void */ ; src < last; src++) {
+
+        if ((*src >= '0' && *src <= '9') || (*src >= 'A' && *src <= 'Z')
+            || (*src >= 'a' && *src <= 'z')
+            || (*src && ngx_strchr("-._~!$'()*+,;=:@/?%", *src)))
+        {
+            *p++ = *src;
+
+        } else {
+            p = ngx_sprintf(p, "%%%02Xi", (ngx_int_t) *src);
+        }
+    }
+
+    return p;
 }
 
 
@@ -84,9 +169,10 @@ ngx_http_eventsync_query_arg(ngx_http_eventsync_ctx_t *ctx,
         }
 
         if (args[i].set) {
-            return ngx_http_eventsync_fail(ctx,
+            (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
                                      "Parameter \"%V\" is repeated.", name);
+            return ngx_http_eventsync_parameter(ctx, name);
         }
 
         args[i].set = 1;
@@ -98,8 +184,35 @@ ngx_http_eventsync_query_arg(ngx_http_eventsync_ctx_t *ctx,
 
     name->len = ngx_min(name->len, NGX_HTTP_EVENTSYNC_QUOTED);
 
-    return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
                                    "Parameter \"%V\" is unknown.", name);
+
+    return ngx_http_eventsync_parameter(ctx, name);
+}
+
+
+/* which one it was, for programs; any byte may be in a name */
+
+ngx_int_t
+ngx_http_eventsync_parameter(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *name)
+{
+    u_char      text[NGX_HTTP_EVENTSYNC_QUOTED];
+    u_char      escaped[6 * NGX_HTTP_EVENTSYNC_QUOTED];
+    size_t      len;
+    ngx_str_t   value;
+    ngx_uint_t  i;
+
+    len = ngx_min(name->len, NGX_HTTP_EVENTSYNC_QUOTED);
+
+    for (i = 0; i < len; i++) {
+        text[i] = (name->data[i] < 0x80) ? name->data[i] : '?';
+    }
+
+    value.data = escaped;
+    value.len = (u_char *) ngx_escape_json(escaped, text, len) - escaped;
+
+    return ngx_http_eventsync_members(ctx, sizeof(escaped) + 32,
+                                      ",\"parameter\":\"%V\"", &value);
 }
 
 
@@ -139,10 +252,11 @@ ngx_http_eventsync_decode(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *name,
         byte = (last - p >= 3) ? ngx_hextoi(p + 1, 2) : NGX_ERROR;
 
         if (byte == NGX_ERROR) {
-            return ngx_http_eventsync_fail(ctx,
+            (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
                                      "Parameter \"%V\" has a malformed "
                                      "percent-encoding.", name);
+            return ngx_http_eventsync_parameter(ctx, name);
         }
 
         *out++ = (u_char) byte;
@@ -199,10 +313,11 @@ ngx_http_eventsync_poll_position(ngx_http_eventsync_ctx_t *ctx,
     poll = ctx->poll;
 
     if (after->set && from->set) {
-        return ngx_http_eventsync_fail(ctx,
+        (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
                                      "Parameters \"after\" and \"from\" "
                                      "exclude each other.");
+        return ngx_http_eventsync_parameter(ctx, &from->name);
     }
 
     if (after->set) {
@@ -287,6 +402,7 @@ ngx_http_eventsync_poll_filter(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_arg_t *types, ngx_http_eventsync_arg_t *subject)
 {
     es_rc_t                     rc, types_rc;
+    ngx_str_t                  *name;
     es_problem_t                problem;
     ngx_pool_cleanup_t         *cln;
     ngx_http_eventsync_poll_t  *poll;
@@ -323,11 +439,13 @@ ngx_http_eventsync_poll_filter(ngx_http_eventsync_ctx_t *ctx,
     }
 
     if (rc == ES_INVALID || rc == ES_TOO_LARGE) {
-        return ngx_http_eventsync_fail(ctx,
+        name = (types_rc != ES_OK) ? &types->name : &subject->name;
+
+        (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"%V\": %s.",
-                                     types_rc != ES_OK ? &types->name : &subject->name,
+                                     "Parameter \"%V\": %s.", name,
                                      problem.detail);
+        return ngx_http_eventsync_parameter(ctx, name);
     }
 
     if (rc != ES_OK) {

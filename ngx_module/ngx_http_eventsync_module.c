@@ -123,6 +123,13 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
       offsetof(ngx_http_eventsync_loc_conf_t, max_event),
       NULL },
 
+    { ngx_string("eventsync_cors"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_eventsync_cors_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("eventsync_thread_pool"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_eventsync_thread_pool,
@@ -244,6 +251,7 @@ ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
     conf->poll_wait_max = NGX_CONF_UNSET_MSEC;
     conf->max_event = NGX_CONF_UNSET_SIZE;
     conf->thread_pool = NGX_CONF_UNSET_PTR;
+    conf->cors = NGX_CONF_UNSET_PTR;
 
     return conf;
 }
@@ -270,6 +278,7 @@ ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               60000);
     ngx_conf_merge_size_value(conf->max_event, prev->max_event, 256 * 1024);
     ngx_conf_merge_ptr_value(conf->thread_pool, prev->thread_pool, NULL);
+    ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
 
     for (i = 0; i < ES_POLICIES; i++) {
         if (!conf->limited[i]) {

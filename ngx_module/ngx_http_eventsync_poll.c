@@ -13,7 +13,6 @@
 #define NGX_HTTP_EVENTSYNC_PAGE_BYTES  (4 * 1024 * 1024)
 
 
-static void ngx_http_eventsync_poll_format(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn);
 static ngx_int_t ngx_http_eventsync_poll_start(ngx_http_eventsync_ctx_t *ctx,
@@ -52,12 +51,13 @@ ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx)
 
     if (ngx_http_eventsync_poll_args(ctx) != NGX_OK
         || ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK)
+        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK
+        || ngx_http_eventsync_accept(ctx, ngx_http_eventsync_page_types,
+                                     NGX_HTTP_EVENTSYNC_FORMATS, &ctx->format)
+           != NGX_OK)
     {
         return ngx_http_eventsync_send_problem(ctx);
     }
-
-    ngx_http_eventsync_poll_format(ctx);
 
     es = es_txn_begin(ctx->worker->es, &txn);
 
@@ -83,52 +83,6 @@ ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx)
     default: /* NGX_DECLINED */
         return ngx_http_eventsync_send_problem(ctx);
     }
-}
-
-
-/* the first format of Accept that is known; q-values are not weighed */
-
-static void
-ngx_http_eventsync_poll_format(ngx_http_eventsync_ctx_t *ctx)
-{
-#if (NGX_HTTP_HEADERS)
-
-    u_char           *json, *batch, *ndjson, *last;
-    ngx_table_elt_t  *h;
-
-    h = ctx->request->headers_in.accept;
-
-    if (h == NULL || h->value.len < sizeof("application/json") - 1) {
-        return;
-    }
-
-    last = h->value.data + h->value.len;
-
-    batch = ngx_strlcasestrn(h->value.data, last,
-                             (u_char *) "application/cloudevents-batch+json",
-                             sizeof("application/cloudevents-batch+json") - 2);
-    ndjson = ngx_strlcasestrn(h->value.data, last,
-                              (u_char *) "application/x-ndjson",
-                              sizeof("application/x-ndjson") - 2);
-
-    if (batch == NULL && ndjson == NULL) {
-        return;
-    }
-
-    json = ngx_strlcasestrn(h->value.data, last,
-                            (u_char *) "application/json",
-                            sizeof("application/json") - 2);
-
-    if (batch && (ndjson == NULL || batch < ndjson)
-        && (json == NULL || batch < json))
-    {
-        ctx->format = NGX_HTTP_EVENTSYNC_BATCH;
-
-    } else if (ndjson && (json == NULL || ndjson < json)) {
-        ctx->format = NGX_HTTP_EVENTSYNC_NDJSON;
-    }
-
-#endif
 }
 
 
@@ -260,7 +214,7 @@ ngx_http_eventsync_poll_from(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
 {
     es_rc_t     es;
     int64_t     ms;
-    ngx_str_t  *from;
+    ngx_str_t  *from, name = ngx_string("from");
 
     from = &ctx->poll->from;
 
@@ -275,10 +229,11 @@ ngx_http_eventsync_poll_from(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     }
 
     if (es_time_parse(ngx_http_eventsync_str(from), &ms) != ES_OK) {
-        return ngx_http_eventsync_fail(ctx,
+        (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
                                      "Parameter \"from\" is neither \"oldest\""
                                      ", \"latest\" nor an RFC 3339 time.");
+        return ngx_http_eventsync_parameter(ctx, &name);
     }
 
     es = es_feed_seek_time(txn, feed, ms, after);
@@ -336,7 +291,7 @@ ngx_http_eventsync_poll_gone(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
 {
     char                 oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
     u_char              *p, missed[NGX_INT64_LEN + 1];
-    ngx_str_t            uri;
+    ngx_str_t            uri, query, cursor;
     ngx_http_request_t  *r;
 
     r = ctx->request;
@@ -364,11 +319,18 @@ ngx_http_eventsync_poll_gone(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
     uri.data = p;
     (void) ngx_escape_uri(p, r->uri.data, r->uri.len, NGX_ESCAPE_URI);
 
-    return ngx_http_eventsync_members(ctx, uri.len + 3 * ES_CURSOR_MAX + 128,
+    cursor.data = (u_char *) oldest;
+    cursor.len = ngx_strlen(oldest);
+
+    if (ngx_http_eventsync_query_after(ctx, &cursor, &query) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_eventsync_members(ctx, uri.len + query.len
+                                      + 2 * ES_CURSOR_MAX + 128,
                                       ",\"oldest\":\"%s\",\"latest\":\"%s\","
-                                      "\"missed\":%s,"
-                                      "\"restart\":\"%V?after=%s\"",
-                                      oldest, latest, missed, &uri, oldest);
+                                      "\"missed\":%s,\"restart\":\"%V?%V\"",
+                                      oldest, latest, missed, &uri, &query);
 }
 
 

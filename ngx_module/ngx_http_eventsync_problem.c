@@ -53,6 +53,9 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
     { 405, ngx_string(NGX_HTTP_EVENTSYNC_URN "method-not-allowed"),
       ngx_string("Method not allowed") },
 
+    { 406, ngx_string(NGX_HTTP_EVENTSYNC_URN "not-acceptable"),
+      ngx_string("No representation is acceptable") },
+
     { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "conflict"),
       ngx_string("Event exists with other content") },
 

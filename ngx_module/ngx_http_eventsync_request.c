@@ -145,3 +145,36 @@ ngx_http_eventsync_sequence_variable(ngx_http_request_t *r,
 
     return NGX_OK;
 }
+
+
+/* the next header of the request by its name in lower case, or NULL */
+
+ngx_table_elt_t *
+ngx_http_eventsync_header_in(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_table_elt_t *after)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (after) {
+                after = (after == &h[i]) ? NULL : after;
+                continue;
+            }
+
+            if (h[i].key.len == name->len
+                && ngx_memcmp(h[i].lowcase_key, name->data, name->len) == 0)
+            {
+                return &h[i];
+            }
+        }
+    }
+
+    return NULL;
+}

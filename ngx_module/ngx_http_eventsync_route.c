@@ -27,8 +27,8 @@ typedef struct {
 
 static ngx_uint_t ngx_http_eventsync_route_match(ngx_str_t *pattern,
     ngx_str_t *uri, ngx_str_t *segments);
-static ngx_int_t ngx_http_eventsync_not_allowed(ngx_http_eventsync_ctx_t *ctx,
-    ngx_uint_t methods);
+static ngx_int_t ngx_http_eventsync_other_method(
+    ngx_http_eventsync_ctx_t *ctx, ngx_uint_t methods);
 
 
 /* of two patterns that match, the first: longer ones come before shorter */
@@ -110,7 +110,8 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
     }
 
     if (pattern) {
-        return ngx_http_eventsync_not_allowed(ctx, methods);
+        return ngx_http_eventsync_other_method(ctx,
+                                               methods|NGX_HTTP_OPTIONS);
     }
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
@@ -167,8 +168,10 @@ ngx_http_eventsync_route_match(ngx_str_t *pattern, ngx_str_t *uri,
 }
 
 
+/* OPTIONS, or one that is not served */
+
 static ngx_int_t
-ngx_http_eventsync_not_allowed(ngx_http_eventsync_ctx_t *ctx,
+ngx_http_eventsync_other_method(ngx_http_eventsync_ctx_t *ctx,
     ngx_uint_t methods)
 {
     u_char      *p;
@@ -184,7 +187,8 @@ ngx_http_eventsync_not_allowed(ngx_http_eventsync_ctx_t *ctx,
         { NGX_HTTP_POST, ngx_string("POST, ") },
         { NGX_HTTP_PUT, ngx_string("PUT, ") },
         { NGX_HTTP_PATCH, ngx_string("PATCH, ") },
-        { NGX_HTTP_DELETE, ngx_string("DELETE, ") }
+        { NGX_HTTP_DELETE, ngx_string("DELETE, ") },
+        { NGX_HTTP_OPTIONS, ngx_string("OPTIONS, ") }
     };
 
     allow.len = 0;
@@ -209,6 +213,10 @@ ngx_http_eventsync_not_allowed(ngx_http_eventsync_ctx_t *ctx,
     }
 
     allow.len -= sizeof(", ") - 1;
+
+    if (ctx->request->method == NGX_HTTP_OPTIONS) {
+        return ngx_http_eventsync_options(ctx, &allow);
+    }
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_METHOD_NOT_ALLOWED,
                                    "Methods allowed here: %V.", &allow);

@@ -15,10 +15,10 @@ static ngx_int_t ngx_http_eventsync_next_headers(
 
 /* in the order of ngx_http_eventsync_format_e */
 
-static ngx_str_t  ngx_http_eventsync_page_types[] = {
+ngx_str_t  ngx_http_eventsync_page_types[] = {
     ngx_string("application/json"),
-    ngx_string("application/cloudevents-batch+json"),
-    ngx_string("application/x-ndjson")
+    ngx_string("application/x-ndjson"),
+    ngx_string("application/cloudevents-batch+json")
 };
 
 static ngx_str_t  ngx_http_eventsync_page_cache_control =
@@ -26,7 +26,7 @@ static ngx_str_t  ngx_http_eventsync_page_cache_control =
 static ngx_str_t  ngx_http_eventsync_private =
     ngx_string("private, no-cache");
 static ngx_str_t  ngx_http_eventsync_vary = ngx_string("Vary");
-static ngx_str_t  ngx_http_eventsync_accept = ngx_string("Accept");
+static ngx_str_t  ngx_http_eventsync_by_accept = ngx_string("Accept");
 static ngx_str_t  ngx_http_eventsync_etag_name = ngx_string("ETag");
 static ngx_str_t  ngx_http_eventsync_link = ngx_string("Link");
 static ngx_str_t  ngx_http_eventsync_next = ngx_string("Eventsync-Next");
@@ -77,6 +77,17 @@ ngx_http_eventsync_header(ngx_http_request_t *r, ngx_str_t *key,
 
 
 ngx_int_t
+ngx_http_eventsync_send_header(ngx_http_request_t *r)
+{
+    if (ngx_http_eventsync_cors(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_send_header(r);
+}
+
+
+ngx_int_t
 ngx_http_eventsync_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, ngx_buf_t *b)
 {
@@ -88,7 +99,7 @@ ngx_http_eventsync_send(ngx_http_request_t *r, ngx_uint_t status,
     r->headers_out.content_type_len = type->len;
     r->headers_out.content_length_n = b->last - b->pos;
 
-    rc = ngx_http_send_header(r);
+    rc = ngx_http_eventsync_send_header(r);
 
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         return rc;
@@ -144,7 +155,7 @@ ngx_http_eventsync_send_not_modified(ngx_http_eventsync_ctx_t *ctx)
     r->headers_out.content_length_n = -1;
     r->header_only = 1;
 
-    rc = ngx_http_send_header(r);
+    rc = ngx_http_eventsync_send_header(r);
 
     if (rc == NGX_ERROR || rc > NGX_OK) {
         return rc;
@@ -188,7 +199,7 @@ ngx_http_eventsync_page_headers(ngx_http_eventsync_ctx_t *ctx)
     }
 
     return ngx_http_eventsync_header(r, &ngx_http_eventsync_vary,
-                                     &ngx_http_eventsync_accept);
+                                     &ngx_http_eventsync_by_accept);
 }
 
 
@@ -198,7 +209,7 @@ static ngx_int_t
 ngx_http_eventsync_next_headers(ngx_http_eventsync_ctx_t *ctx)
 {
     u_char              *p;
-    ngx_str_t            link;
+    ngx_str_t            link, query;
     ngx_http_request_t  *r;
 
     if (ctx->format == NGX_HTTP_EVENTSYNC_JSON) {
@@ -207,15 +218,17 @@ ngx_http_eventsync_next_headers(ngx_http_eventsync_ctx_t *ctx)
 
     r = ctx->request;
 
-    link.len = sizeof("<?after=>; rel=\"next\"") - 1 + ctx->next.len;
+    if (ngx_http_eventsync_query_after(ctx, &ctx->next, &query) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
-    p = ngx_pnalloc(r->pool, link.len);
+    p = ngx_pnalloc(r->pool, sizeof("<?>; rel=\"next\"") - 1 + query.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     link.data = p;
-    ngx_sprintf(p, "<?after=%V>; rel=\"next\"", &ctx->next);
+    link.len = ngx_sprintf(p, "<?%V>; rel=\"next\"", &query) - p;
 
     if (ngx_http_eventsync_header(r, &ngx_http_eventsync_link, &link)
         != NGX_OK)

@@ -98,6 +98,27 @@ accepted(conf('', http => 'eventsync_store %%STORE%% zone_size=2m;'),
     'with a size');
 
 ###############################################################################
+# eventsync_cors
+
+accepted(conf("eventsync_cors $_;"), "eventsync_cors $_") for 'off', '*',
+    'https://a.example', 'https://a.example http://localhost:3000',
+    'http://127.0.0.1', 'http://[::1]:8080', 'chrome-extension://abc';
+accepted(conf('eventsync_cors *;', server => 'eventsync_cors off;',
+    location => 'eventsync_cors https://a.example;'), 'cors at every level');
+
+for my $origin ('https://A.example', 'HTTPS://a.example', 'a.example', 'null',
+    'https://', 'https://a.example/', 'https://a.example:', 'https://a:x',
+    'https://a.example:123456', 'https://*.example', '://a', 'http://[::1',
+    'https://a.example *', '* https://a.example', 'off https://a.example')
+{
+    my $named = $origin =~ /^https:\S+ \*/ ? '*' : (split / /, $origin)[0];
+    refused(conf("eventsync_cors $origin;"), 'invalid origin "' . quotemeta($named) . '"',
+        "eventsync_cors $origin", 5);
+}
+refused(conf('eventsync_cors *; eventsync_cors off;'),
+    '"eventsync_cors" directive is duplicate', 'cors twice', 5);
+
+###############################################################################
 # flags and words
 
 for my $name (qw(poll publish feeds)) {
@@ -242,7 +263,7 @@ my $doc = do {
     <$fh>;
 };
 my %default = $doc =~ /^\| Default: \| `eventsync_(\w+) ([^`]+);` \|$/mg;
-is_deeply([ sort keys %default ], [qw(auth feeds max_event poll poll_limit
+is_deeply([ sort keys %default ], [qw(auth cors feeds max_event poll poll_limit
     poll_wait_max publish ratelimit_headers thread_pool)], 'documented defaults');
 
 my $key = $t->master_key;

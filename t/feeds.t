@@ -84,7 +84,7 @@ is(get('/v1/feeds/drop', $acme)->{status}, 403, 'publish only');
 
 $answer = $t->http(POST => '/v1/feeds', { authorization => "Bearer $acme" });
 is($answer->{status}, 405, 'method');
-is($answer->{headers}{allow}, 'GET, HEAD', 'allowed');
+is($answer->{headers}{allow}, 'GET, HEAD, OPTIONS', 'allowed');
 $answer = $t->http(HEAD => '/v1/feeds', { authorization => "Bearer $acme" });
 is("$answer->{status} $answer->{headers}{'content-length'}",
     '200 ' . length get('/v1/feeds', $acme)->{body}, 'head');

@@ -1,0 +1,111 @@
+
+/*
+ * What the client would like to have, of what there is: Accept.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+#include "accept.h"
+
+
+static ngx_int_t ngx_http_eventsync_accept_value(ngx_http_request_t *r,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_eventsync_not_acceptable(
+    ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types, ngx_uint_t n);
+
+
+/* sets `*index` to that of the type preferred of at most eight */
+
+ngx_int_t
+ngx_http_eventsync_accept(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types,
+    ngx_uint_t n, ngx_uint_t *index)
+{
+    int         preferred;
+    es_str_t    offers[ES_ACCEPT_OFFERS_MAX];
+    ngx_str_t   value;
+    ngx_uint_t  i;
+
+    if (ngx_http_eventsync_accept_value(ctx->request, &value) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < n; i++) {
+        offers[i] = ngx_http_eventsync_str(&types[i]);
+    }
+
+    preferred = es_accept(ngx_http_eventsync_str(&value), offers, (int) n);
+
+    if (preferred < 0) {
+        return ngx_http_eventsync_not_acceptable(ctx, types, n);
+    }
+
+    *index = preferred;
+
+    return NGX_OK;
+}
+
+
+/* several fields are one list, RFC 9110, section 5.3 */
+
+static ngx_int_t
+ngx_http_eventsync_accept_value(ngx_http_request_t *r, ngx_str_t *value)
+{
+    u_char           *p;
+    ngx_str_t         name = ngx_string("accept");
+    ngx_str_t         joined;
+    ngx_table_elt_t  *h;
+
+    h = ngx_http_eventsync_header_in(r, &name, NULL);
+
+    if (h == NULL) {
+        ngx_str_null(value);
+        return NGX_OK;
+    }
+
+    *value = h->value;
+
+    while ((h = ngx_http_eventsync_header_in(r, &name, h)) != NULL) {
+
+        joined.len = value->len + 1 + h->value.len;
+        joined.data = ngx_pnalloc(r->pool, joined.len);
+        if (joined.data == NULL) {
+            return NGX_DECLINED;
+        }
+
+        p = ngx_cpymem(joined.data, value->data, value->len);
+        *p++ = ',';
+        ngx_memcpy(p, h->value.data, h->value.len);
+
+        *value = joined;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_not_acceptable(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *types, ngx_uint_t n)
+{
+    u_char      *p, *last, names[256];
+    ngx_str_t    available;
+    ngx_uint_t   i;
+
+    p = names;
+    last = names + sizeof(names);
+
+    for (i = 0; i < n; i++) {
+        p = ngx_slprintf(p, last, "%s\"%V\"", i ? "," : "", &types[i]);
+    }
+
+    available.data = names;
+    available.len = p - names;
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_ACCEPTABLE,
+                                   "Nothing that \"Accept\" names is "
+                                   "available here.");
+
+    return ngx_http_eventsync_members(ctx, sizeof(names) + 32,
+                                      ",\"available\":[%V]", &available);
+}

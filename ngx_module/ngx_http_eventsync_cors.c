@@ -1,0 +1,342 @@
+
+/*
+ * What browsers ask before they let a page of another origin have an answer
+ * (CORS, in the Fetch standard), and OPTIONS, by which they ask.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+static char *ngx_http_eventsync_cors_check(ngx_conf_t *cf, ngx_str_t *origin);
+static u_char *ngx_http_eventsync_cors_span(u_char *p, u_char *last,
+    char *others);
+static ngx_uint_t ngx_http_eventsync_cors_any(ngx_array_t *origins);
+static ngx_str_t *ngx_http_eventsync_cors_allowed(ngx_http_request_t *r,
+    ngx_array_t *origins);
+static ngx_int_t ngx_http_eventsync_preflight(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *methods);
+
+
+static ngx_str_t  ngx_http_eventsync_cors_true = ngx_string("true");
+static ngx_str_t  ngx_http_eventsync_cors_origin = ngx_string("Origin");
+static ngx_str_t  ngx_http_eventsync_cors_vary = ngx_string("Vary");
+static ngx_str_t  ngx_http_eventsync_allow = ngx_string("Allow");
+
+static ngx_str_t  ngx_http_eventsync_allow_origin =
+    ngx_string("Access-Control-Allow-Origin");
+static ngx_str_t  ngx_http_eventsync_allow_credentials =
+    ngx_string("Access-Control-Allow-Credentials");
+static ngx_str_t  ngx_http_eventsync_allow_methods =
+    ngx_string("Access-Control-Allow-Methods");
+static ngx_str_t  ngx_http_eventsync_allow_headers =
+    ngx_string("Access-Control-Allow-Headers");
+static ngx_str_t  ngx_http_eventsync_max_age =
+    ngx_string("Access-Control-Max-Age");
+static ngx_str_t  ngx_http_eventsync_expose_headers =
+    ngx_string("Access-Control-Expose-Headers");
+
+/* what the module reads, but for those that a page may always send */
+
+static ngx_str_t  ngx_http_eventsync_request_headers =
+    ngx_string("Authorization, Content-Type, If-None-Match, Last-Event-ID, "
+               "traceparent, tracestate, ce-specversion, ce-id, ce-source, "
+               "ce-type, ce-subject, ce-time, ce-dataschema");
+
+/* what it sends, but for those that a page may always see */
+
+static ngx_str_t  ngx_http_eventsync_response_headers =
+    ngx_string("Allow, Deprecation, ETag, Eventsync-Has-More, Eventsync-Next, "
+               "Link, RateLimit, RateLimit-Policy, Retry-After, Sunset, "
+               "WWW-Authenticate, X-RateLimit-Limit, X-RateLimit-Remaining, "
+               "X-RateLimit-Reset");
+
+/* the most that Chromium keeps */
+
+static ngx_str_t  ngx_http_eventsync_two_hours = ngx_string("7200");
+
+
+char *
+ngx_http_eventsync_cors_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_eventsync_loc_conf_t *elcf = conf;
+
+    ngx_str_t   *value, *origin;
+    ngx_uint_t   i;
+
+    if (elcf->cors != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        elcf->cors = NULL;
+        return NGX_CONF_OK;
+    }
+
+    elcf->cors = ngx_array_create(cf->pool, cf->args->nelts - 1,
+                                  sizeof(ngx_str_t));
+    if (elcf->cors == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (cf->args->nelts != 2 || ngx_strcmp(value[i].data, "*") != 0) {
+
+            if (ngx_http_eventsync_cors_check(cf, &value[i]) != NGX_CONF_OK) {
+                return NGX_CONF_ERROR;
+            }
+        }
+
+        origin = ngx_array_push(elcf->cors);
+        if (origin == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *origin = value[i];
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * As browsers write it (RFC 6454, section 6.2): lower case, no path.  One that
+ * is written otherwise would never be equal to what is sent.
+ */
+
+static char *
+ngx_http_eventsync_cors_check(ngx_conf_t *cf, ngx_str_t *origin)
+{
+    u_char      *p, *last, *host;
+    ngx_uint_t   n;
+
+    p = origin->data;
+    last = p + origin->len;
+
+    p = ngx_http_eventsync_cors_span(p, last, "+-.");
+
+    if (p == origin->data || last - p < 4 || ngx_strncmp(p, "://", 3) != 0) {
+        goto invalid;
+    }
+
+    host = p + 3;
+
+    if (*host == '[') {
+        p = ngx_http_eventsync_cors_span(host + 1, last, ":.");
+
+        if (p == last || *p++ != ']') {
+            goto invalid;
+        }
+
+    } else {
+        p = ngx_http_eventsync_cors_span(host, last, "-._");
+    }
+
+    if (p == host) {
+        goto invalid;
+    }
+
+    if (p < last && *p == ':') {
+        n = last - ++p;
+
+        if (n < 1 || n > 5 || ngx_atoi(p, n) < 1) {
+            goto invalid;
+        }
+
+        p = last;
+    }
+
+    if (p == last) {
+        return NGX_CONF_OK;
+    }
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid origin \"%V\", it must be \"scheme://host\" or "
+                       "\"scheme://host:port\" in lower case, or \"*\" alone",
+                       origin);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static u_char *
+ngx_http_eventsync_cors_span(u_char *p, u_char *last, char *others)
+{
+    while (p < last
+           && ((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9')
+               || (*p && ngx_strchr(others, *p))))
+    {
+        p++;
+    }
+
+    return p;
+}
+
+
+static ngx_uint_t
+ngx_http_eventsync_cors_any(ngx_array_t *origins)
+{
+    ngx_str_t  *origin;
+
+    origin = origins->elts;
+
+    return origins->nelts == 1 && origin->len == 1 && *origin->data == '*';
+}
+
+
+/* on every answer that may be read by a page of an origin that is allowed */
+
+ngx_int_t
+ngx_http_eventsync_cors(ngx_http_request_t *r)
+{
+    ngx_str_t                      *origin;
+    ngx_uint_t                      any;
+    ngx_http_eventsync_loc_conf_t  *elcf;
+
+    elcf = ngx_http_get_module_loc_conf(r, ngx_http_eventsync_module);
+
+    if (elcf->cors == NULL || r != r->main) {
+        return NGX_OK;
+    }
+
+    any = ngx_http_eventsync_cors_any(elcf->cors);
+
+    /* a cache must not give the answer of one origin to another */
+
+    if (!any
+        && ngx_http_eventsync_header(r, &ngx_http_eventsync_cors_vary,
+                                     &ngx_http_eventsync_cors_origin)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    origin = ngx_http_eventsync_cors_allowed(r, elcf->cors);
+
+    if (origin == NULL) {
+        return NGX_OK;
+    }
+
+    if (!any
+        && ngx_http_eventsync_header(r, &ngx_http_eventsync_allow_credentials,
+                                     &ngx_http_eventsync_cors_true)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_allow_origin, origin)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (r->method == NGX_HTTP_OPTIONS) {
+        return NGX_OK;
+    }
+
+    return ngx_http_eventsync_header(r, &ngx_http_eventsync_expose_headers,
+                                     &ngx_http_eventsync_response_headers);
+}
+
+
+static ngx_str_t *
+ngx_http_eventsync_cors_allowed(ngx_http_request_t *r, ngx_array_t *origins)
+{
+    ngx_str_t         name = ngx_string("origin");
+    ngx_str_t        *origin;
+    ngx_uint_t        i;
+    ngx_table_elt_t  *h;
+
+    origin = origins->elts;
+
+    if (ngx_http_eventsync_cors_any(origins)) {
+        return origin;
+    }
+
+    h = ngx_http_eventsync_header_in(r, &name, NULL);
+
+    if (h == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; i < origins->nelts; i++) {
+        if (origin[i].len == h->value.len
+            && ngx_memcmp(origin[i].data, h->value.data, h->value.len) == 0)
+        {
+            return &origin[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* what may be done with a resource is no secret: it takes no credential */
+
+ngx_int_t
+ngx_http_eventsync_options(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *methods)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_allow, methods)
+        != NGX_OK
+        || ngx_http_eventsync_preflight(ctx, methods) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = NGX_HTTP_NO_CONTENT;
+    r->headers_out.content_length_n = -1;
+    r->header_only = 1;
+
+    return ngx_http_eventsync_send_header(r);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_preflight(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *methods)
+{
+    ngx_str_t            name = ngx_string("access-control-request-method");
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (ctx->conf->cors == NULL
+        || ngx_http_eventsync_header_in(r, &name, NULL) == NULL
+        || ngx_http_eventsync_cors_allowed(r, ctx->conf->cors) == NULL)
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_allow_methods,
+                                  methods)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_allow_headers,
+                                  &ngx_http_eventsync_request_headers)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_eventsync_header(r, &ngx_http_eventsync_max_age,
+                                     &ngx_http_eventsync_two_hours);
+}

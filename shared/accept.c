@@ -1,0 +1,219 @@
+/*
+ * accept.c - content negotiation.
+ */
+
+#include <strings.h>
+
+#include "accept.h"
+
+/* How exactly a range names a type; the more exact has the word. */
+enum {
+    ES_RANGE_NONE = 0,
+    ES_RANGE_ALL,              /* any type, any subtype */
+    ES_RANGE_TYPE,             /* any subtype */
+    ES_RANGE_EXACT
+};
+
+#define ES_WEIGHT_MAX  1000
+
+typedef struct {
+    es_str_t  range;           /* type/subtype */
+    int       weight;          /* in thousandths */
+} es_accept_item_t;
+
+
+static es_str_t
+es_trim(es_str_t text)
+{
+    while (text.len > 0 && (*text.data == ' ' || *text.data == '\t')) {
+        text.data++;
+        text.len--;
+    }
+
+    while (text.len > 0
+           && (text.data[text.len - 1] == ' '
+               || text.data[text.len - 1] == '\t'))
+    {
+        text.len--;
+    }
+
+    return text;
+}
+
+
+/* Takes what stands before the next `mark` that is in no quoted string. */
+static es_str_t
+es_take(es_str_t *text, char mark)
+{
+    bool      quoted;
+    size_t    i;
+    es_str_t  item;
+
+    quoted = false;
+
+    for (i = 0; i < text->len && (quoted || text->data[i] != mark); i++) {
+
+        if (text->data[i] == '"') {
+            quoted = !quoted;
+
+        } else if (quoted && text->data[i] == '\\' && i + 1 < text->len) {
+            i++;
+        }
+    }
+
+    item = (es_str_t) { text->data, i };
+
+    if (i < text->len) {
+        i++;
+    }
+
+    text->data += i;
+    text->len -= i;
+
+    return es_trim(item);
+}
+
+
+/* 0, 0.5, 1, 1.000: at most three digits after the point.  -1: malformed. */
+static int
+es_weight(es_str_t text)
+{
+    int     weight, unit;
+    size_t  i;
+
+    if (text.len == 0 || text.len > 5
+        || (text.data[0] != '0' && text.data[0] != '1')
+        || (text.len > 1 && text.data[1] != '.'))
+    {
+        return -1;
+    }
+
+    weight = (text.data[0] - '0') * ES_WEIGHT_MAX;
+    unit = ES_WEIGHT_MAX / 10;
+
+    for (i = 2; i < text.len; i++, unit /= 10) {
+
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return -1;
+        }
+
+        weight += (text.data[i] - '0') * unit;
+    }
+
+    return weight <= ES_WEIGHT_MAX ? weight : -1;
+}
+
+
+static bool
+es_accept_item(es_str_t text, es_accept_item_t *item)
+{
+    es_str_t  parameter;
+
+    item->range = es_take(&text, ';');
+    item->weight = ES_WEIGHT_MAX;
+
+    while (text.len > 0) {
+        parameter = es_take(&text, ';');
+
+        if (parameter.len >= 2
+            && (parameter.data[0] == 'q' || parameter.data[0] == 'Q')
+            && parameter.data[1] == '=')
+        {
+            parameter.data += 2;
+            parameter.len -= 2;
+
+            item->weight = es_weight(parameter);
+            break;
+        }
+    }
+
+    return item->weight >= 0;
+}
+
+
+static int
+es_range_matches(es_str_t range, es_str_t offer)
+{
+    size_t       type;
+    const char  *slash;
+
+    if (range.len == 3 && memcmp(range.data, "*/*", 3) == 0) {
+        return ES_RANGE_ALL;
+    }
+
+    if (range.len == offer.len
+        && strncasecmp(range.data, offer.data, offer.len) == 0)
+    {
+        return ES_RANGE_EXACT;
+    }
+
+    slash = memchr(offer.data, '/', offer.len);
+    type = slash ? (size_t) (slash - offer.data) + 1 : 0;
+
+    if (type > 0 && range.len == type + 1 && range.data[type] == '*'
+        && strncasecmp(range.data, offer.data, type) == 0)
+    {
+        return ES_RANGE_TYPE;
+    }
+
+    return ES_RANGE_NONE;
+}
+
+
+int
+es_accept(es_str_t value, const es_str_t *offers, int n)
+{
+    int               i, best, exact[ES_ACCEPT_OFFERS_MAX];
+    int               match, weight[ES_ACCEPT_OFFERS_MAX];
+    bool              empty;
+    es_str_t          text;
+    es_accept_item_t  item;
+
+    memset(exact, 0, sizeof(exact));
+    memset(weight, 0, sizeof(weight));
+    empty = true;
+
+    while (value.len > 0) {
+        text = es_take(&value, ',');
+
+        if (text.len == 0) {
+            continue;
+        }
+
+        empty = false;
+
+        if (!es_accept_item(text, &item)) {
+            continue;
+        }
+
+        for (i = 0; i < n; i++) {
+            match = es_range_matches(item.range, offers[i]);
+
+            if (match > exact[i]
+                || (match != ES_RANGE_NONE && match == exact[i]
+                    && item.weight > weight[i]))
+            {
+                exact[i] = match;
+                weight[i] = item.weight;
+            }
+        }
+    }
+
+    if (empty) {
+        return n > 0 ? 0 : -1;
+    }
+
+    best = -1;
+
+    for (i = 0; i < n; i++) {
+
+        if (weight[i] > 0
+            && (best < 0 || weight[i] > weight[best]
+                || (weight[i] == weight[best] && exact[i] > exact[best])))
+        {
+            best = i;
+        }
+    }
+
+    return best;
+}

@@ -1,0 +1,66 @@
+/* What a client prefers. */
+
+#include "accept.h"
+#include "tap.h"
+
+static const es_str_t  offers[] = {
+    { "application/json", 16 },
+    { "application/x-ndjson", 20 },
+    { "text/event-stream", 17 },
+};
+
+
+static void
+prefers(const char *value, int index)
+{
+    is_int(es_accept(es_str(value), offers, 3), index, value);
+}
+
+
+int
+main(void)
+{
+    prefers("", 0);
+    prefers(" , ,\t,", 0);
+    prefers("*/*", 0);
+    prefers("application/*", 0);
+    prefers("text/*", 2);
+    prefers("text/html", -1);
+    prefers("application/x-ndjson", 1);
+    prefers("APPLICATION/X-NDJSON", 1);
+    prefers("application/json, application/x-ndjson", 0);
+    prefers("application/x-ndjson,application/json", 0);
+    prefers("application/x-ndjson, */*", 1);
+    prefers("text/html, */*;q=0.1", 0);
+
+    prefers("application/json;q=0.5, application/x-ndjson;q=0.6", 1);
+    prefers("application/json;q=0.5, application/x-ndjson ; Q=0.501", 1);
+    prefers("application/json;q=0", -1);
+    prefers("*/*, application/json;q=0", 1);
+    prefers("application/json;q=0, */*;q=0.001", 1);
+    prefers("*/*;q=0", -1);
+    prefers("application/*;q=0.2, */*;q=0.9", 2);
+    prefers("application/json;q=0.2, application/json", 0);
+    prefers("text/event-stream;q=1.000, application/json;q=0.999", 2);
+
+    prefers("application/json;charset=utf-8", 0);
+    prefers("application/x-ndjson;a=\"b,;q=0\\\",\";q=0.3", 1);
+    prefers("application/x-ndjson;q=0.3;ext=1, application/json;q=0.2", 1);
+
+    prefers("application/json;q=2", -1);
+    prefers("application/json;q=1.001", -1);
+    prefers("application/json;q=0.1234", -1);
+    prefers("application/json;q=", -1);
+    prefers("application/json;q=x, text/event-stream", 2);
+    prefers("application/jso", -1);
+    prefers("application/", -1);
+    prefers("*", -1);
+    prefers("*/json", -1);
+    prefers("\"", -1);
+    prefers("application/json;\"\\", 0);
+    prefers(";", -1);
+
+    is_int(es_accept(es_str("*/*"), offers, 0), -1, "nothing is offered");
+
+    return done();
+}
