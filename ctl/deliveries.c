@@ -463,6 +463,30 @@ ctl_print_stop(void *ctx, const es_stop_t *stop)
 }
 
 
+static es_rc_t
+ctl_print_circuit(void *ctx, const es_circuit_t *c)
+{
+    char             since[ES_TIME_LEN + 1] = "", next[ES_TIME_LEN + 1] = "";
+    const char      *name;
+    ctl_delivery_t  *d = ctx;
+
+    es_time_print(c->since_ms, since);
+    es_time_print(c->next_ms, next);
+    name = ctl_delivery_name(d, c->endpoint);
+
+    if (d->json) {
+        return ctl_delivery_json(json_pack(
+            "{s:s, s:s, s:i, s:s, s:s}", "kind", "circuit", "endpoint", name,
+            "failures", (int) c->failures, "since", since, "next", next));
+    }
+
+    (void) printf("%s circuit open: failures=%u since=%s next=%s\n", name,
+                  c->failures, since, next);
+
+    return ES_OK;
+}
+
+
 int
 ctl_endpoint_status(ctl_t *ctl, int argc, char **argv)
 {
@@ -481,6 +505,11 @@ ctl_endpoint_status(ctl_t *ctl, int argc, char **argv)
     if (rc == CTL_OK && es == ES_OK) {
         es = es_delivery_each_retry(ctl->store, d.endpoint, ctl_print_retry,
                                     &d);
+    }
+
+    if (rc == CTL_OK && es == ES_OK) {
+        es = es_delivery_each_circuit(ctl->store, d.endpoint,
+                                      ctl_print_circuit, &d);
     }
 
     if (rc == CTL_OK && es == ES_OK) {

@@ -8,6 +8,7 @@
  *     key.c      order per subject
  *     send.c     one attempt: body, signature, headers, libcurl
  *     judge.c    its outcome: success, retry, dead letter, stop
+ *     health.c   what it says of the endpoint: window, doubt, circuit
  *     request.c  replay, resend, redrive
  *     recorder.c what of all that goes to disk, committed by a helper thread
  *
@@ -89,6 +90,7 @@ struct es_lane {
     TAILQ_ENTRY(es_lane)  in_target;
     TAILQ_ENTRY(es_lane)  in_ready;
     TAILQ_ENTRY(es_lane)  in_dirty;
+    TAILQ_ENTRY(es_lane)  in_crowd;
     es_sends_t            sends;       /* in flight */
     char                  epoch[ES_EPOCH_MAX + 1];
     uint64_t              position;    /* taken from the log up to here */
@@ -102,6 +104,7 @@ struct es_lane {
     int64_t               stuck_ms;    /* damaged record: not before */
     bool                  ready;
     bool                  dirty;
+    bool                  crowded;     /* waits for a place, see health.c */
     bool                  moved;       /* position only, since last commit */
 };
 
@@ -128,6 +131,11 @@ struct es_target {
     int64_t                throttled_us;   /* monotonic: none before */
     int64_t                used_us;    /* monotonic: last send */
     unsigned               failures;   /* in a row */
+    bool                   doubted;    /* its last attempt had no answer */
+    uint32_t               broken;     /* no answer or 5xx, in a row */
+    int64_t                broken_us;  /* monotonic: the first of them */
+    int64_t                broken_ms;
+    uint32_t               trips;      /* circuit open: probes that failed + 1 */
     es_lanes_t             lanes;
     es_sends_t             idle;       /* made and not in flight */
 };
@@ -148,6 +156,7 @@ struct es_send {
     es_item_t              item;
     es_buf_t               body;
     bool                   retry;      /* counted in target->retrying */
+    bool                   doubted;    /* counted in d->doubted */
     int64_t                sent_ms;
     int64_t                sent_us;    /* monotonic */
 
@@ -246,8 +255,10 @@ struct es_dispatcher {
     es_source_t          **sources;    /* by number */
     size_t                 nsources;
     es_lanes_t             ready;
+    es_lanes_t             crowd;      /* of doubted endpoints, no place free */
 
     unsigned               in_flight;
+    unsigned               doubted;    /* of them, to doubted endpoints */
     size_t                 nwaiting;   /* items of all lanes */
     bool                   halted;     /* the recorder cannot write */
     bool                   stopping;
@@ -331,6 +342,19 @@ void es_send_destroy(es_send_t *send);
 
 /* judge.c */
 void es_judge(es_send_t *send, CURLcode result);
+
+/* health.c */
+/* False when the endpoint is doubted and may not be sent one more now; the
+   lane is then woken when it may. */
+bool es_health_room(es_dispatcher_t *d, es_target_t *target, es_lane_t *lane);
+void es_health_begin(es_send_t *send);
+void es_health_end(es_send_t *send);
+/* The lane waits for no place any more. */
+void es_health_leave(es_dispatcher_t *d, es_lane_t *lane);
+void es_health_load(es_dispatcher_t *d, es_target_t *target);
+void es_health_success(es_dispatcher_t *d, es_target_t *target);
+void es_health_failure(es_dispatcher_t *d, es_target_t *target,
+    const es_send_t *send, const es_outcome_t *o);
 
 /* schedule.c */
 int64_t es_schedule_delay(const es_endpoint_t *endpoint, es_str_t id,

@@ -5,16 +5,14 @@
  *     410                    the endpoint is stopped until it is changed; the
  *                            event waits with it
  *     anything else          tried again by the schedule; 429 and 503 may ask
- *                            for longer by Retry-After; 429, 502 and 504 also
- *                            lower how many are in flight
+ *                            for longer by Retry-After; see health.c for what
+ *                            the endpoint may be sent meanwhile
  *     the schedule's end     a dead letter; the next event goes on
  */
 
 #include <stdio.h>
 
 #include "dispatcher.h"
-
-#define ES_THROTTLE_MS  1000
 
 
 static es_attempt_class_t
@@ -181,44 +179,6 @@ es_judge_dead(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item,
 }
 
 
-/* Half as many in flight, and a pause; each success then adds a little. */
-
-static void
-es_judge_throttle(es_target_t *target, const es_outcome_t *o)
-{
-    int64_t  until_us, pause_ms;
-
-    if (!o->throttle && o->retry_after_ms < 0) {
-        return;
-    }
-
-    target->window = target->window > 2 ? target->window / 2 : 1;
-
-    pause_ms = o->retry_after_ms > ES_THROTTLE_MS ? o->retry_after_ms
-                                                  : ES_THROTTLE_MS;
-    until_us = es_clock_mono_us() + pause_ms * 1000;
-
-    if (until_us > target->throttled_us) {
-        target->throttled_us = until_us;
-    }
-}
-
-
-static void
-es_judge_success(es_target_t *target)
-{
-    if (target->window < target->conf->in_flight) {
-        target->window += 1 / target->window;
-    }
-
-    if (target->failures > 0) {
-        es_log_line(ES_LOG_INFO, "endpoint %s: delivered again, after %u "
-                    "failed attempts", target->name, target->failures);
-        target->failures = 0;
-    }
-}
-
-
 static void
 es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
     es_str_t id, const es_outcome_t *o)
@@ -250,8 +210,6 @@ es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
         es_target_stop(d, target, reason);
         return;
     }
-
-    es_judge_throttle(target, o);
 
     delay_ms = es_schedule_delay(target->conf, id, item->attempts);
 
@@ -290,10 +248,11 @@ es_judge(es_send_t *send, CURLcode result)
     item.first_ms = item.first_ms ? item.first_ms : send->sent_ms;
 
     if (outcome.success) {
-        es_judge_success(target);
+        es_health_success(d, target);
         es_judge_done(d, lane, &item);
 
     } else {
+        es_health_failure(d, target, send, &outcome);
         es_judge_failure(d, lane, &item, es_str(send->id), &outcome);
     }
 

@@ -54,6 +54,8 @@ es_lane_destroy(es_dispatcher_t *d, es_lane_t *lane)
         TAILQ_REMOVE(&d->recorder.dirty, lane, in_dirty);
     }
 
+    es_health_leave(d, lane);
+
     TAILQ_REMOVE(&lane->source->lanes, lane, in_source);
     TAILQ_REMOVE(&lane->target->lanes, lane, in_target);
     free(lane->waiting);
@@ -515,6 +517,10 @@ es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
              : target->in_flight >= (unsigned) target->window)
     {
         target->full = !fifo;
+        return false;
+    }
+
+    if (!es_health_room(d, target, lane)) {
         return false;
     }
 

@@ -373,6 +373,7 @@ es_send_start(es_send_t *send, es_lane_t *lane, const es_item_t *item,
     target->in_flight++;
     target->retrying += send->retry;
     d->in_flight++;
+    es_health_begin(send);
 
     return ES_OK;
 }
@@ -394,6 +395,7 @@ es_send_end(es_send_t *send)
     target->retrying -= send->retry;
     send->d->in_flight--;
     send->lane = NULL;
+    es_health_end(send);
 
     if (send->body.cap > ES_BODY_KEEP) {
         es_buf_free(&send->body);

@@ -52,6 +52,7 @@ es_targets_load(es_dispatcher_t *d)
     es_saved_lane_t   *lane;
 
     TAILQ_INIT(&d->ready);
+    TAILQ_INIT(&d->crowd);
 
     rc = es_saved_load(d->store, &d->saved);
 
@@ -166,6 +167,7 @@ es_target_create(es_dispatcher_t *d, const es_endpoint_t *conf)
                     (int) conf->name.len, conf->name.data);
     target->stopped_revision = es_saved_stop(&d->saved, conf->number);
     (void) es_delivery_redrive(d->store, conf->number, &target->redrive_ms);
+    es_health_load(d, target);
     TAILQ_INIT(&target->lanes);
     TAILQ_INIT(&target->idle);
 
@@ -203,11 +205,14 @@ es_target_change(es_txn_t *txn, es_target_t *target)
     size_t      i;
     es_lane_t  *lane;
 
+    if (target->revision != 0) {
+        target->throttled_us = 0;
+    }
+
     target->revision = target->conf->revision;
     target->stopped = target->stopped_revision == target->revision;
     target->longest_ms = es_schedule_longest(target->conf);
     target->window = target->conf->in_flight;
-    target->throttled_us = 0;
 
     es_target_idle_free(target);
     es_target_signers(target);

@@ -266,6 +266,35 @@ es_changes_stop(es_changes_t *c, const es_stop_t *stop)
 }
 
 
+es_rc_t
+es_changes_circuit(es_changes_t *c, const es_circuit_t *circuit)
+{
+    es_dkey_t           key;
+    es_circuit_value_t  value;
+
+    key = es_endpoint_key(circuit->endpoint);
+
+    value.trips = circuit->trips;
+    value.failures = circuit->failures;
+    value.since_ms = circuit->since_ms;
+    value.next_ms = circuit->next_ms;
+
+    return es_change_put(c, ES_DELIVERY_CIRCUITS, &key, &value,
+                         sizeof(value));
+}
+
+
+es_rc_t
+es_changes_circuit_closed(es_changes_t *c, uint32_t endpoint)
+{
+    es_dkey_t  key;
+
+    key = es_endpoint_key(endpoint);
+
+    return es_change_delete(c, ES_CHANGE_DELETE, ES_DELIVERY_CIRCUITS, &key);
+}
+
+
 static es_rc_t
 es_changes_meta(es_changes_t *c, const void *name, size_t len, int64_t number)
 {
@@ -321,7 +350,7 @@ es_changes_forget(es_changes_t *c, uint32_t endpoint)
 
     static const unsigned  dbs[] = {
         ES_DELIVERY_PROGRESS, ES_DELIVERY_RETRIES, ES_DELIVERY_DEAD,
-        ES_DELIVERY_STOPS
+        ES_DELIVERY_STOPS, ES_DELIVERY_CIRCUITS
     };
 
     rc = ES_OK;

@@ -25,6 +25,7 @@ typedef union {
     es_attempt_t   attempt;
     es_dead_t      dead;
     es_stop_t      stop;
+    es_circuit_t   circuit;
 } es_record_t;
 
 typedef es_rc_t (*es_decode_fn)(const MDB_val *key, const MDB_val *value,
@@ -38,6 +39,7 @@ typedef struct {
         es_attempt_fn   attempt;
         es_dead_fn      dead;
         es_stop_fn      stop;
+        es_circuit_fn   circuit;
     } fn;
     void  *ctx;
 } es_visitor_t;
@@ -375,6 +377,30 @@ es_decode_stop(const MDB_val *key, const MDB_val *value, es_record_t *record)
 
 
 static es_rc_t
+es_decode_circuit(const MDB_val *key, const MDB_val *value,
+    es_record_t *record)
+{
+    es_circuit_t        *circuit;
+    es_circuit_value_t   v;
+
+    if (key->mv_size != sizeof(uint32_t) || value->mv_size != sizeof(v)) {
+        return ES_CORRUPT;
+    }
+
+    memcpy(&v, value->mv_data, sizeof(v));
+
+    circuit = &record->circuit;
+    circuit->endpoint = es_key32_get(key, 0);
+    circuit->trips = v.trips;
+    circuit->failures = v.failures;
+    circuit->since_ms = v.since_ms;
+    circuit->next_ms = v.next_ms;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
 es_visit_progress(void *ctx, const es_record_t *record)
 {
     const es_visitor_t  *visitor = ctx;
@@ -416,6 +442,15 @@ es_visit_stop(void *ctx, const es_record_t *record)
     const es_visitor_t  *visitor = ctx;
 
     return visitor->fn.stop(visitor->ctx, &record->stop);
+}
+
+
+static es_rc_t
+es_visit_circuit(void *ctx, const es_record_t *record)
+{
+    const es_visitor_t  *visitor = ctx;
+
+    return visitor->fn.circuit(visitor->ctx, &record->circuit);
 }
 
 
@@ -470,6 +505,40 @@ es_delivery_each_stop(es_store_t *store, es_stop_fn fn, void *ctx)
 
     return es_walk_records(store, ES_DELIVERY_STOPS, 0, es_decode_stop,
                            es_visit_stop, &visitor);
+}
+
+
+es_rc_t
+es_delivery_each_circuit(es_store_t *store, uint32_t endpoint,
+    es_circuit_fn fn, void *ctx)
+{
+    es_visitor_t  visitor = { .fn.circuit = fn, .ctx = ctx };
+
+    return es_walk_records(store, ES_DELIVERY_CIRCUITS, endpoint,
+                           es_decode_circuit, es_visit_circuit, &visitor);
+}
+
+
+static es_rc_t
+es_circuit_take(void *ctx, const es_circuit_t *circuit)
+{
+    *(es_circuit_t *) ctx = *circuit;
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_delivery_circuit(es_store_t *store, uint32_t endpoint,
+    es_circuit_t *circuit)
+{
+    es_rc_t  rc;
+
+    circuit->trips = 0;
+
+    rc = es_delivery_each_circuit(store, endpoint, es_circuit_take, circuit);
+
+    return rc == ES_OK && circuit->trips == 0 ? ES_NOT_FOUND : rc;
 }
 
 

@@ -89,6 +89,16 @@ typedef struct {
     char      reason[64];      /* NUL-terminated, e.g. "410 Gone" */
 } es_stop_t;
 
+/* An endpoint that is sent nothing but probes; there is a record only as long
+   as that is so. */
+typedef struct {
+    uint32_t  endpoint;
+    uint32_t  trips;           /* probes that failed, and the first time */
+    uint32_t  failures;        /* in a row */
+    int64_t   since_ms;        /* first of them */
+    int64_t   next_ms;         /* next probe */
+} es_circuit_t;
+
 /* ---- writing: a change set, built on one thread, committed on any ---- */
 
 typedef struct es_changes  es_changes_t;
@@ -108,6 +118,8 @@ es_rc_t es_changes_dead(es_changes_t *c, const es_dead_t *dead);
 es_rc_t es_changes_dead_done(es_changes_t *c, uint32_t endpoint,
     uint32_t feed, uint64_t sequence);
 es_rc_t es_changes_stop(es_changes_t *c, const es_stop_t *stop);
+es_rc_t es_changes_circuit(es_changes_t *c, const es_circuit_t *circuit);
+es_rc_t es_changes_circuit_closed(es_changes_t *c, uint32_t endpoint);
 es_rc_t es_changes_heartbeat(es_changes_t *c, int64_t now_ms);
 /* The last request that was taken, see request.h. */
 es_rc_t es_changes_taken(es_changes_t *c, uint64_t id);
@@ -138,6 +150,7 @@ typedef es_rc_t (*es_retry_fn)(void *ctx, const es_retry_t *retry);
 typedef es_rc_t (*es_attempt_fn)(void *ctx, const es_attempt_t *attempt);
 typedef es_rc_t (*es_dead_fn)(void *ctx, const es_dead_t *dead);
 typedef es_rc_t (*es_stop_fn)(void *ctx, const es_stop_t *stop);
+typedef es_rc_t (*es_circuit_fn)(void *ctx, const es_circuit_t *circuit);
 
 es_rc_t es_delivery_each_progress(es_store_t *store, uint32_t endpoint,
     es_progress_fn fn, void *ctx);
@@ -148,6 +161,11 @@ es_rc_t es_delivery_each_attempt(es_store_t *store, uint32_t endpoint,
 es_rc_t es_delivery_each_dead(es_store_t *store, uint32_t endpoint,
     es_dead_fn fn, void *ctx);
 es_rc_t es_delivery_each_stop(es_store_t *store, es_stop_fn fn, void *ctx);
+es_rc_t es_delivery_each_circuit(es_store_t *store, uint32_t endpoint,
+    es_circuit_fn fn, void *ctx);
+/* ES_NOT_FOUND: it is closed. */
+es_rc_t es_delivery_circuit(es_store_t *store, uint32_t endpoint,
+    es_circuit_t *circuit);
 es_rc_t es_delivery_heartbeat(es_store_t *store, int64_t *ms);
 
 /* 0 when there is none. */

@@ -11,6 +11,7 @@
  *                                                          first bytes of body
  *     dead       endpoint, feed, sequence                  es_dead_value_t
  *     stops      endpoint                                  es_stop_value_t
+ *     circuits   endpoint                                  es_circuit_value_t
  *     meta       "heartbeat"                               milliseconds
  *                "taken"                                   number of a request
  *                "redrive", endpoint                       milliseconds
@@ -70,6 +71,13 @@ typedef struct __attribute__((packed)) {
     int64_t   time_ms;
     char      reason[64];
 } es_stop_value_t;
+
+typedef struct __attribute__((packed)) {
+    uint32_t  trips;
+    uint32_t  failures;
+    int64_t   since_ms;
+    int64_t   next_ms;
+} es_circuit_value_t;
 
 typedef struct {
     uint8_t  data[ES_KEY_MAX];

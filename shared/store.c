@@ -46,6 +46,7 @@ static const es_env_db_t  es_delivery_dbs[] = {
     { "dead", 0 },
     { "stops", 0 },
     { "meta", 0 },
+    { "circuits", 0 },
     { NULL, 0 }
 };
 

@@ -39,6 +39,7 @@
 #define ES_DELIVERY_DEAD      3
 #define ES_DELIVERY_STOPS     4
 #define ES_DELIVERY_META      5
+#define ES_DELIVERY_CIRCUITS  6
 
 #define ES_TYPE_CACHE  64
 

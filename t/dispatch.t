@@ -117,6 +117,7 @@ is((all_got())[1]{body}, $expected, 'the rest is as stored');
 
 $t->ctl_ok('feed', 'create', 'old-one');
 put($t, 'old-one', 3);
+sleep 2;                        # it looks at the log each second at least
 $t->ctl_ok('endpoint', 'change', $all, '--feeds=new-*,old-*', '--types=*');
 ok(wait_for(sub {
     put($t, 'old-one', 1);

@@ -1,0 +1,224 @@
+/*
+ * health.c - how much an endpoint is trusted with.
+ *
+ *     window    how many it may have in flight: halved when it throttles or
+ *               does not answer, and each success adds a little
+ *     doubt     until its first answer, and after an attempt without one, it
+ *               has one request in flight; and all such endpoints together
+ *               have half of the places, so that those which never answer
+ *               leave the other half to those which do
+ *     circuit   opens after ES_TRIP_FAILURES in a row without an answer or
+ *               with 5xx, if they took ES_TRIP_MS: nothing is sent but one
+ *               probe, at ever longer intervals, until one succeeds
+ */
+
+#include "dispatcher.h"
+
+#define ES_THROTTLE_MS    1000
+#define ES_TRIP_FAILURES  5
+#define ES_TRIP_MS        10000
+#define ES_PROBE_MS       5000
+#define ES_PROBE_MAX_MS   300000
+
+
+static void
+es_health_pause(es_target_t *target, int64_t pause_ms)
+{
+    int64_t  until_us;
+
+    until_us = es_clock_mono_us() + pause_ms * 1000;
+
+    if (until_us > target->throttled_us) {
+        target->throttled_us = until_us;
+    }
+}
+
+
+bool
+es_health_room(es_dispatcher_t *d, es_target_t *target, es_lane_t *lane)
+{
+    if (!target->doubted && target->trips == 0) {
+        return true;
+    }
+
+    if (target->in_flight > 0) {
+        target->full = true;
+        return false;
+    }
+
+    if (d->doubted < (d->options.max_connections + 1) / 2) {
+        return true;
+    }
+
+    if (!lane->crowded) {
+        lane->crowded = true;
+        TAILQ_INSERT_TAIL(&d->crowd, lane, in_crowd);
+    }
+
+    return false;
+}
+
+
+void
+es_health_begin(es_send_t *send)
+{
+    send->doubted = send->target->doubted || send->target->trips > 0;
+    send->d->doubted += send->doubted;
+}
+
+
+void
+es_health_end(es_send_t *send)
+{
+    es_lane_t        *lane;
+    es_dispatcher_t  *d;
+
+    if (!send->doubted) {
+        return;
+    }
+
+    d = send->d;
+    d->doubted--;
+    send->doubted = false;
+
+    lane = TAILQ_FIRST(&d->crowd);
+
+    if (lane != NULL) {
+        es_health_leave(d, lane);
+        es_lane_wake(d, lane);
+    }
+}
+
+
+void
+es_health_leave(es_dispatcher_t *d, es_lane_t *lane)
+{
+    if (lane->crowded) {
+        lane->crowded = false;
+        TAILQ_REMOVE(&d->crowd, lane, in_crowd);
+    }
+}
+
+
+void
+es_health_load(es_dispatcher_t *d, es_target_t *target)
+{
+    int64_t       wait_ms;
+    es_circuit_t  circuit;
+
+    target->doubted = true;
+
+    if (es_delivery_circuit(d->store, target->number, &circuit) != ES_OK) {
+        return;
+    }
+
+    target->trips = circuit.trips;
+    target->broken = circuit.failures;
+    target->broken_ms = circuit.since_ms;
+
+    wait_ms = circuit.next_ms - es_clock_ms();
+    wait_ms = wait_ms > ES_PROBE_MAX_MS ? ES_PROBE_MAX_MS : wait_ms;
+    es_health_pause(target, wait_ms > 0 ? wait_ms : 0);
+}
+
+
+/* Opens it, or keeps it open for twice as long as before. */
+
+static void
+es_circuit_open(es_dispatcher_t *d, es_target_t *target)
+{
+    int64_t       pause_ms;
+    es_circuit_t  circuit;
+
+    pause_ms = target->trips < 7 ? (int64_t) ES_PROBE_MS << target->trips
+                                 : ES_PROBE_MAX_MS;
+    pause_ms = pause_ms < ES_PROBE_MAX_MS ? pause_ms : ES_PROBE_MAX_MS;
+
+    es_log_line(target->trips == 0 ? ES_LOG_WARN : ES_LOG_DEBUG,
+                "endpoint %s: circuit open after %u failures, next probe in "
+                "%lld s", target->name, target->broken,
+                (long long) (pause_ms / 1000));
+
+    target->trips++;
+    es_health_pause(target, pause_ms);
+
+    circuit.endpoint = target->number;
+    circuit.trips = target->trips;
+    circuit.failures = target->broken;
+    circuit.since_ms = target->broken_ms;
+    circuit.next_ms = es_clock_ms() + pause_ms;
+    es_record(d, es_changes_circuit(d->recorder.filling, &circuit));
+}
+
+
+static void
+es_circuit_close(es_dispatcher_t *d, es_target_t *target)
+{
+    target->broken = 0;
+
+    if (target->trips > 0) {
+        target->trips = 0;
+        es_log_line(ES_LOG_INFO, "endpoint %s: circuit closed",
+                    target->name);
+        es_record(d, es_changes_circuit_closed(d->recorder.filling,
+                                               target->number));
+    }
+}
+
+
+void
+es_health_success(es_dispatcher_t *d, es_target_t *target)
+{
+    target->doubted = false;
+    es_circuit_close(d, target);
+
+    if (target->window < target->conf->in_flight) {
+        target->window += 1 / target->window;
+    }
+
+    if (target->failures > 0) {
+        es_log_line(ES_LOG_INFO, "endpoint %s: delivered again, after %u "
+                    "failed attempts", target->name, target->failures);
+        target->failures = 0;
+    }
+}
+
+
+void
+es_health_failure(es_dispatcher_t *d, es_target_t *target,
+    const es_send_t *send, const es_outcome_t *o)
+{
+    bool  silent;
+
+    silent = o->status == 0;
+    target->doubted = silent;
+
+    if (silent || o->throttle || o->retry_after_ms >= 0) {
+        target->window = target->window > 2 ? target->window / 2 : 1;
+    }
+
+    if (o->throttle || o->retry_after_ms >= 0) {
+        es_health_pause(target, o->retry_after_ms > ES_THROTTLE_MS
+                                ? o->retry_after_ms : ES_THROTTLE_MS);
+    }
+
+    if (!silent && o->status < 500) {
+        es_circuit_close(d, target);
+        return;
+    }
+
+    if (target->broken++ == 0) {
+        target->broken_us = send->sent_us;
+        target->broken_ms = send->sent_ms;
+    }
+
+    /* what was in flight when it opened was no probe */
+
+    if (target->trips > 0
+        ? send->doubted
+        : target->broken >= ES_TRIP_FAILURES
+          && es_clock_mono_us() - target->broken_us >= ES_TRIP_MS * 1000)
+    {
+        es_circuit_open(d, target);
+    }
+}
