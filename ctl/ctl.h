@@ -92,6 +92,7 @@ int ctl_endpoint_list(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_show(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_change(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_remove(ctl_t *ctl, int argc, char **argv);
+int ctl_endpoint_rotate(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_pause(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_resume(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_status(ctl_t *ctl, int argc, char **argv);

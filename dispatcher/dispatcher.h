@@ -7,6 +7,7 @@
  *     lane.c     select: what an endpoint is sent next of a feed
  *     key.c      order per subject
  *     send.c     one attempt: body, signature, headers, libcurl
+ *     answer.c   what is read of the answer
  *     judge.c    its outcome: success, retry, dead letter, stop
  *     health.c   what it says of the endpoint: window, doubt, circuit
  *     request.c  replay, resend, redrive
@@ -116,6 +117,7 @@ struct es_target {
     uint64_t               seen;       /* sync that found it last */
     char                   name[ES_FEED_MAX + 1];
     es_signer_t           *signers[ES_SECRETS_MAX];
+    int64_t                signer_expires_ms[ES_SECRETS_MAX];
     unsigned               nsigners;
     bool                   stopped;
     uint64_t               stopped_revision;
@@ -135,7 +137,7 @@ struct es_target {
     uint32_t               broken;     /* no answer or 5xx, in a row */
     int64_t                broken_us;  /* monotonic: the first of them */
     int64_t                broken_ms;
-    uint32_t               trips;      /* circuit open: probes that failed + 1 */
+    uint32_t               trips;      /* circuit open: failed probes + 1 */
     es_lanes_t             lanes;
     es_sends_t             idle;       /* made and not in flight */
 };
@@ -168,6 +170,8 @@ struct es_send {
     unsigned               first_len;
     char                   first[ES_BODY_FIRST];
     char                   retry_after[64];
+    bool                   disable;    /* webhook-delivery: disable */
+    bool                   abort;      /* webhook-delivery: abort */
 
     struct curl_slist      heads[2];
     char                   id[ES_ID_MAX + 1];
@@ -179,7 +183,9 @@ typedef struct {
     es_attempt_class_t  klass;
     int32_t             status;
     bool                success;
-    bool                gone;          /* 410 */
+    const char         *stop;          /* why the endpoint wants no more, or
+                                          NULL: 410, disable */
+    bool                abort;         /* it wants no more of this event */
     bool                throttle;      /* 429, 502, 504 */
     int64_t             retry_after_ms;    /* -1: none */
 } es_outcome_t;
@@ -339,6 +345,10 @@ es_rc_t es_send_start(es_send_t *send, es_lane_t *lane, const es_item_t *item,
 /* Takes it from libcurl and from its lane; keeps it for the next one. */
 void es_send_end(es_send_t *send);
 void es_send_destroy(es_send_t *send);
+
+/* answer.c - libcurl's callbacks; `ctx` is the es_send_t. */
+size_t es_answer_header(char *data, size_t size, size_t n, void *ctx);
+size_t es_answer_body(char *data, size_t size, size_t n, void *ctx);
 
 /* judge.c */
 void es_judge(es_send_t *send, CURLcode result);

@@ -2,15 +2,15 @@
  * judge.c - what an attempt's outcome means for the event and the endpoint.
  *
  *     2xx                    delivered; the answer's body matters no more
- *     410                    the endpoint is stopped until it is changed; the
- *                            event waits with it
+ *     410, disable           the endpoint is stopped until it is changed; an
+ *                            event that it did not take waits with it
+ *     abort                  a dead letter at once
  *     anything else          tried again by the schedule; 429 and 503 may ask
  *                            for longer by Retry-After; see health.c for what
  *                            the endpoint may be sent meanwhile
  *     the schedule's end     a dead letter; the next event goes on
  */
 
-#include <stdio.h>
 
 #include "dispatcher.h"
 
@@ -87,6 +87,9 @@ es_judge_outcome(const es_send_t *send, CURLcode result, es_outcome_t *o)
     }
 
     o->status = (int32_t) status;
+    o->stop = status == 410 ? "410 Gone"
+              : send->disable ? "webhook-delivery: disable" : NULL;
+    o->abort = send->abort;
 
     if (status < 300) {
         o->success = true;
@@ -94,7 +97,6 @@ es_judge_outcome(const es_send_t *send, CURLcode result, es_outcome_t *o)
     }
 
     o->klass = status < 400 ? ES_ATTEMPT_REDIRECT : ES_ATTEMPT_STATUS;
-    o->gone = status == 410;
     o->throttle = status == 429 || status == 502 || status == 504;
 
     if ((status == 429 || status == 503) && send->retry_after[0] != '\0') {
@@ -183,7 +185,6 @@ static void
 es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
     es_str_t id, const es_outcome_t *o)
 {
-    char          reason[64];
     int64_t       delay_ms, now_ms;
     es_target_t  *target;
 
@@ -197,7 +198,7 @@ es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
                 lane->source->feed.name, es_attempt_class_name(o->klass),
                 o->status);
 
-    if (o->gone) {
+    if (o->stop != NULL) {
 
         /* At least one attempt is left for when it is changed. */
 
@@ -206,12 +207,11 @@ es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
         }
 
         es_lane_retry(d, lane, item, now_ms);
-        (void) snprintf(reason, sizeof(reason), "410 Gone");
-        es_target_stop(d, target, reason);
         return;
     }
 
-    delay_ms = es_schedule_delay(target->conf, id, item->attempts);
+    delay_ms = o->abort ? -1 : es_schedule_delay(target->conf, id,
+                                                 item->attempts);
 
     if (delay_ms < 0) {
         es_judge_dead(d, lane, item, o);
@@ -254,6 +254,10 @@ es_judge(es_send_t *send, CURLcode result)
     } else {
         es_health_failure(d, target, send, &outcome);
         es_judge_failure(d, lane, &item, es_str(send->id), &outcome);
+    }
+
+    if (outcome.stop != NULL) {
+        es_target_stop(d, target, outcome.stop);
     }
 
     es_send_end(send);

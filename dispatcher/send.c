@@ -22,8 +22,6 @@
 
 static const char  es_send_expect[] = "Expect:";
 
-static size_t es_send_on_body(char *data, size_t size, size_t n, void *ctx);
-static size_t es_send_on_header(char *data, size_t size, size_t n, void *ctx);
 
 
 /* Parsed once: libcurl would parse the text again for each request, which is a
@@ -82,9 +80,9 @@ es_send_setup(es_send_t *send)
          && es_set(CURLOPT_MAXLIFETIME_CONN, ES_CONN_LIFE_S)
          && es_set(CURLOPT_POST, 1L)
          && es_set(CURLOPT_HTTPHEADER, send->heads)
-         && es_set(CURLOPT_WRITEFUNCTION, es_send_on_body)
+         && es_set(CURLOPT_WRITEFUNCTION, es_answer_body)
          && es_set(CURLOPT_WRITEDATA, send)
-         && es_set(CURLOPT_HEADERFUNCTION, es_send_on_header)
+         && es_set(CURLOPT_HEADERFUNCTION, es_answer_header)
          && es_set(CURLOPT_HEADERDATA, send)
          && es_set(CURLOPT_OPENSOCKETFUNCTION, es_loop_open)
          && es_set(CURLOPT_OPENSOCKETDATA, send)
@@ -249,15 +247,25 @@ es_send_body(es_send_t *send, const es_lane_t *lane, const es_event_t *event)
 static es_rc_t
 es_send_sign(es_send_t *send, es_str_t id, int64_t now_s, char **p)
 {
+    char      *first;
     es_rc_t    rc;
+    int64_t    expires_ms;
     es_str_t   body;
     unsigned   i;
 
     body.data = send->body.data;
     body.len = send->body.len;
 
+    first = *p;
+
     for (i = 0; i < send->target->nsigners; i++) {
-        if (i > 0) {
+        expires_ms = send->target->signer_expires_ms[i];
+
+        if (expires_ms != 0 && expires_ms <= send->sent_ms) {
+            continue;
+        }
+
+        if (*p != first) {
             *(*p)++ = ' ';
         }
 
@@ -354,6 +362,8 @@ es_send_start(es_send_t *send, es_lane_t *lane, const es_item_t *item,
     send->read_bytes = 0;
     send->first_len = 0;
     send->retry_after[0] = '\0';
+    send->disable = false;
+    send->abort = false;
 
     if (curl_easy_setopt(send->easy, CURLOPT_POSTFIELDS, send->body.data)
             != CURLE_OK
@@ -404,68 +414,4 @@ es_send_end(es_send_t *send)
     if (send->revision != target->revision) {
         es_send_destroy(send);
     }
-}
-
-
-static size_t
-es_send_on_body(char *data, size_t size, size_t n, void *ctx)
-{
-    size_t      room;
-    es_send_t  *send;
-
-    send = ctx;
-    n *= size;
-
-    room = sizeof(send->first) - send->first_len;
-    room = n < room ? n : room;
-    memcpy(send->first + send->first_len, data, room);
-    send->first_len += (unsigned) room;
-
-    send->read_bytes += n;
-
-    return send->read_bytes > ES_BODY_READ ? 0 : n;
-}
-
-
-static size_t
-es_send_on_header(char *data, size_t size, size_t n, void *ctx)
-{
-    size_t      len;
-    es_send_t  *send;
-
-    send = ctx;
-    n *= size;
-
-    send->header_bytes += n;
-
-    if (send->header_bytes > ES_HEADERS_READ) {
-        send->overflow = true;
-        return 0;
-    }
-
-    if (n < sizeof("retry-after:") - 1
-        || (data[0] | 0x20) != 'r'
-        || strncasecmp(data, "retry-after:", sizeof("retry-after:") - 1) != 0)
-    {
-        return n;
-    }
-
-    data += sizeof("retry-after:") - 1;
-    len = n - (sizeof("retry-after:") - 1);
-
-    while (len > 0 && (*data == ' ' || *data == '\t')) {
-        data++;
-        len--;
-    }
-
-    while (len > 0 && (unsigned char) data[len - 1] <= ' ') {
-        len--;
-    }
-
-    if (len < sizeof(send->retry_after)) {
-        memcpy(send->retry_after, data, len);
-        send->retry_after[len] = '\0';
-    }
-
-    return n;
 }

@@ -119,7 +119,8 @@ es_target_signers(es_target_t *target)
         rc = es_signer_create(conf->secrets[i],
                               &target->signers[target->nsigners]);
         if (rc == ES_OK) {
-            target->nsigners++;
+            target->signer_expires_ms[target->nsigners++]
+                = conf->secret_expires_ms[i];
 
         } else {
             es_log_line(ES_LOG_ERROR, "endpoint %s: secret %u cannot be used: "

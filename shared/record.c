@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "clock.h"
 #include "json.h"
 #include "member.h"
 #include "record.h"
@@ -411,6 +412,39 @@ es_take_subject(es_record_t *r, es_filter_t *filter)
 }
 
 
+/* A string, or {"secret":...,"expires":...} of one that is being replaced. */
+
+static es_rc_t
+es_take_secret(es_record_t *r, const char *pointer, json_t *value,
+    es_str_t *secret, int64_t *expires_ms)
+{
+    json_t  *text, *expires;
+
+    text = value;
+    *expires_ms = 0;
+
+    if (json_is_object(value)) {
+        text = json_object_get(value, "secret");
+        expires = json_object_get(value, "expires");
+
+        if (json_object_size(value) != 2
+            || es_time_parse(es_text(expires), expires_ms) != ES_OK)
+        {
+            return es_fault(r, pointer, "must be a string, or an object of "
+                            "\"secret\" and \"expires\", an RFC 3339 time");
+        }
+    }
+
+    if (!json_is_string(text)) {
+        return es_fault(r, pointer, "must be a string");
+    }
+
+    *secret = es_pool_str(r->pool, es_text(text));
+
+    return secret->data ? ES_OK : es_nomem(r);
+}
+
+
 static es_rc_t
 es_take_secrets(es_record_t *r, es_endpoint_t *out)
 {
@@ -425,14 +459,10 @@ es_take_secrets(es_record_t *r, es_endpoint_t *out)
     }
 
     json_array_foreach(array, i, value) {
-        if (!json_is_string(value)) {
-            return es_fault(r, es_item_pointer("/secrets", i, item),
-                            "must be a string");
-        }
-
-        out->secrets[i] = es_pool_str(r->pool, es_text(value));
-        if (out->secrets[i].data == NULL) {
-            return es_nomem(r);
+        rc = es_take_secret(r, es_item_pointer("/secrets", i, item), value,
+                            &out->secrets[i], &out->secret_expires_ms[i]);
+        if (rc != ES_OK) {
+            return rc;
         }
     }
 
@@ -581,12 +611,13 @@ es_endpoint_judge(const es_endpoint_t *endpoint, es_problem_t *problem)
         }
 
         es_signer_destroy(signer);
-        hmac |= memcmp(endpoint->secrets[i].data, "whsec_", 6) == 0;
+        hmac |= endpoint->secret_expires_ms[i] == 0
+                && memcmp(endpoint->secrets[i].data, "whsec_", 6) == 0;
     }
 
     if (!hmac) {
         return es_problem_set(problem, ES_INVALID, -1, "/secrets",
-                              "one of the secrets must be a \"whsec_\": "
+                              "a \"whsec_\" secret that does not expire is needed: "
                               "receivers verify v1 signatures");
     }
 

@@ -81,6 +81,7 @@ typedef struct {
     bool                 from_oldest;     /* start: oldest, else latest */
     unsigned             nsecrets;
     es_str_t             secrets[ES_SECRETS_MAX];
+    int64_t              secret_expires_ms[ES_SECRETS_MAX];  /* 0: never */
     unsigned             in_flight;       /* cap, but in `fifo`; 1..256 */
     uint32_t             connect_timeout_ms;
     uint32_t             timeout_ms;

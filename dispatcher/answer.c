@@ -1,0 +1,105 @@
+/*
+ * answer.c - what is read of a receiver's answer: headers that mean
+ * something, and the first bytes of its body.
+ */
+
+#include "dispatcher.h"
+
+
+size_t
+es_answer_body(char *data, size_t size, size_t n, void *ctx)
+{
+    size_t      room;
+    es_send_t  *send;
+
+    send = ctx;
+    n *= size;
+
+    room = sizeof(send->first) - send->first_len;
+    room = n < room ? n : room;
+    memcpy(send->first + send->first_len, data, room);
+    send->first_len += (unsigned) room;
+
+    send->read_bytes += n;
+
+    return send->read_bytes > ES_BODY_READ ? 0 : n;
+}
+
+
+/* The value of a header line if it is of this name, without the blanks around
+   it; a longer one than `out` has room for is none. */
+
+static bool
+es_answer_value(const char *line, size_t n, es_str_t name, char *out,
+    size_t size)
+{
+    if (n <= name.len
+        || line[name.len] != ':'
+        || strncasecmp(line, name.data, name.len) != 0)
+    {
+        return false;
+    }
+
+    line += name.len + 1;
+    n -= name.len + 1;
+
+    while (n > 0 && (*line == ' ' || *line == '\t')) {
+        line++;
+        n--;
+    }
+
+    while (n > 0 && (unsigned char) line[n - 1] <= ' ') {
+        n--;
+    }
+
+    if (n >= size) {
+        return false;
+    }
+
+    memcpy(out, line, n);
+    out[n] = '\0';
+
+    return true;
+}
+
+
+size_t
+es_answer_header(char *data, size_t size, size_t n, void *ctx)
+{
+    char        value[16];
+    es_send_t  *send;
+
+    send = ctx;
+    n *= size;
+
+    send->header_bytes += n;
+
+    if (send->header_bytes > ES_HEADERS_READ) {
+        send->overflow = true;
+        return 0;
+    }
+
+    if (n == 0) {
+        return n;
+    }
+
+    switch (data[0] | 0x20) {
+
+    case 'r':
+        (void) es_answer_value(data, n, es_str("retry-after"),
+                               send->retry_after, sizeof(send->retry_after));
+        break;
+
+    case 'w':
+        if (es_answer_value(data, n, es_str("webhook-delivery"), value,
+                            sizeof(value)))
+        {
+            send->disable |= strcasecmp(value, "disable") == 0;
+            send->abort |= strcasecmp(value, "abort") == 0;
+        }
+
+        break;
+    }
+
+    return n;
+}
