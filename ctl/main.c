@@ -32,7 +32,8 @@ static const ctl_command_t  ctl_commands[] = {
 
     { "partner create", ctl_partner_create,
       "NAME [--feeds=A,B-*] [--publish=A] [--limit-poll=60r/m[,burst=N]] "
-      "[--limit-publish=RATE] [--disabled]", "make a partner" },
+      "[--limit-publish=RATE] [--limit-backfill=100m/h[,burst=SIZE]] "
+      "[--limit-waits=N] [--disabled]", "make a partner" },
     { "partner list", ctl_partner_list, "[--json]", "list the partners" },
     { "partner show", ctl_partner_show, "NAME", "show a partner as JSON" },
     { "partner change", ctl_partner_change,

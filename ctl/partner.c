@@ -1,7 +1,8 @@
 #include "object.h"
 
 
-/* "60r/m" or "60r/m,burst=10"; "default" is null: the location's again. */
+/* "60r/m" or "60r/m,burst=10", "100m/h,burst=10m" of bytes, a number of what
+   is under way; "default" is null: the location's again. */
 
 static int
 ctl_partner_limit(json_t *limits, const char *policy, const char *text)
@@ -21,6 +22,17 @@ ctl_partner_limit(json_t *limits, const char *policy, const char *text)
         return CTL_OK;
     }
 
+    if (strcmp(policy, "waits") == 0) {
+        rc = ctl_number("limit-waits", text, 1, 1000000000, &burst);
+        if (rc == CTL_OK) {
+            (void) json_object_set_new(limits, policy,
+                                       json_pack("{s:I}", "max",
+                                                 (json_int_t) burst));
+        }
+
+        return rc;
+    }
+
     n = strcspn(text, ",");
     limit = json_pack("{s:o}", "rate", json_stringn(text, n));
     (void) json_object_set_new(limits, policy, limit);
@@ -36,13 +48,15 @@ ctl_partner_limit(json_t *limits, const char *policy, const char *text)
                         policy, text);
     }
 
-    rc = ctl_number("burst", option + 6, 1, 1000000000, &burst);
-    if (rc == CTL_OK) {
-        (void) json_object_set_new(limit, "burst",
-                                   json_integer((json_int_t) burst));
+    if (es_size_parse(es_str(option + 6), &burst) != ES_OK) {
+        return ctl_fail(CTL_USAGE, "\"%s\" is not a number from 1, or a size",
+                        option);
     }
 
-    return rc;
+    (void) json_object_set_new(limit, "burst",
+                               json_integer((json_int_t) burst));
+
+    return CTL_OK;
 }
 
 
@@ -51,15 +65,18 @@ ctl_partner_limit(json_t *limits, const char *policy, const char *text)
 static json_t *
 ctl_partner_record(ctl_t *ctl, int *argc, char **argv, bool change, int *rc)
 {
+    unsigned     i;
     json_t      *object, *limits;
-    const char  *feeds = NULL, *publish = NULL, *poll = NULL, *rate = NULL,
-                *disabled = NULL, *enabled = NULL;
+    const char  *feeds = NULL, *publish = NULL, *disabled = NULL,
+                *enabled = NULL, *limit[ES_POLICIES] = { NULL };
 
     const ctl_option_t  options[] = {
         { "feeds", false, &feeds },
         { "publish", false, &publish },
-        { "limit-poll", false, &poll },
-        { "limit-publish", false, &rate },
+        { "limit-poll", false, &limit[ES_POLICY_POLL] },
+        { "limit-publish", false, &limit[ES_POLICY_PUBLISH] },
+        { "limit-backfill", false, &limit[ES_POLICY_BACKFILL] },
+        { "limit-waits", false, &limit[ES_POLICY_WAITS] },
         { "disabled", true, &disabled },
         { change ? "enabled" : "disabled", true,
           change ? &enabled : &disabled },
@@ -93,9 +110,10 @@ ctl_partner_record(ctl_t *ctl, int *argc, char **argv, bool change, int *rc)
                                    json_boolean(disabled != NULL));
     }
 
-    *rc = ctl_partner_limit(limits, "poll", poll);
-    if (*rc == CTL_OK) {
-        *rc = ctl_partner_limit(limits, "publish", rate);
+    for (i = 0; i < ES_POLICIES && *rc == CTL_OK; i++) {
+        *rc = ctl_partner_limit(limits,
+                                es_policy_name((es_policy_t) i).data,
+                                limit[i]);
     }
 
     if (json_object_size(limits) > 0) {

@@ -23,13 +23,11 @@
 #include "reader.h"
 #include "registry.h"
 
+#include "ngx_http_eventsync_limit.h"
+
 
 #define NGX_HTTP_EVENTSYNC_AUTH_OFF       0
 #define NGX_HTTP_EVENTSYNC_AUTH_KEY       1
-
-#define NGX_HTTP_EVENTSYNC_HEADERS_OFF    0
-#define NGX_HTTP_EVENTSYNC_HEADERS_DRAFT  1
-#define NGX_HTTP_EVENTSYNC_HEADERS_LEGACY 2
 
 #define NGX_HTTP_EVENTSYNC_SEGMENTS       3     /* '*' of a URL's pattern */
 #define NGX_HTTP_EVENTSYNC_PARTNER_LEN    64
@@ -95,20 +93,6 @@ typedef struct {
     ngx_str_t                         challenge;
     time_t                            retry_after;
 } ngx_http_eventsync_problem_t;
-
-
-/* the limiter's words of one partner, in shared memory */
-
-typedef struct {
-    _Atomic uint64_t                  tat[ES_POLICIES];
-} ngx_http_eventsync_slot_t;
-
-
-typedef struct {
-    ngx_slab_pool_t                  *shpool;
-    ngx_http_eventsync_slot_t        *slots;
-    ngx_uint_t                        nslots;
-} ngx_http_eventsync_zone_t;
 
 
 /* a composed page that several answers share, freed with the last of them */
@@ -203,10 +187,7 @@ typedef struct {
     ngx_flag_t                        serves[NGX_HTTP_EVENTSYNC_RESOURCES];
 
     ngx_uint_t                        auth;
-    ngx_uint_t                        ratelimit_headers;
-
-    ngx_uint_t                        limited[ES_POLICIES];
-    es_rate_t                         limits[ES_POLICIES];
+    ngx_http_eventsync_limit_conf_t   limit;
 
     ngx_uint_t                        poll_limit;
     ngx_uint_t                        poll_limit_max;
@@ -217,15 +198,6 @@ typedef struct {
 
     ngx_array_t                      *cors;       /* ngx_str_t; NULL: off */
 } ngx_http_eventsync_loc_conf_t;
-
-
-typedef struct {
-    es_policy_t                       policy;
-    uint64_t                          cost;
-} ngx_http_eventsync_charge_t;
-
-
-typedef struct ngx_http_eventsync_ctx_s  ngx_http_eventsync_ctx_t;
 
 
 typedef struct {
@@ -286,11 +258,7 @@ struct ngx_http_eventsync_ctx_s {
     uint32_t                          partner;    /* its number; 0: none */
     ngx_str_t                         partner_name;
     u_char                            name[NGX_HTTP_EVENTSYNC_PARTNER_LEN];
-    es_rate_t                         limits[ES_POLICIES];
-
-    ngx_uint_t                        charged;    /* unsigned  charged:1 */
-    es_policy_t                       policy;     /* that charged least left */
-    es_gcra_t                         gcra;
+    ngx_http_eventsync_limited_t      limit;
 
     uint64_t                          first;      /* of the events moved */
     uint64_t                          last;
@@ -360,13 +328,6 @@ ngx_int_t ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx,
     unsigned scope);
 ngx_uint_t ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx,
     es_str_t feed);
-
-/* _limit: rates, in shared memory */
-
-ngx_int_t ngx_http_eventsync_limit(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_charge_t *charges, ngx_uint_t n);
-ngx_int_t ngx_http_eventsync_limit_headers(ngx_http_eventsync_ctx_t *ctx);
-ngx_int_t ngx_http_eventsync_init_zone(ngx_shm_zone_t *shm_zone, void *data);
 
 /* _poll, _wait, _publish, _parse, _commit, _feeds */
 

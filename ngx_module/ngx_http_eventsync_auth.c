@@ -33,7 +33,8 @@ ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx)
     const es_key_t      *key;
     const es_partner_t  *partner;
 
-    ngx_memcpy(ctx->limits, ctx->conf->limits, sizeof(ctx->limits));
+    ngx_memcpy(ctx->limit.rates, ctx->conf->limit.rates,
+               sizeof(ctx->limit.rates));
 
     if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF) {
         return NGX_OK;
@@ -46,7 +47,8 @@ ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx)
     }
 
     if (ctx->key.id[0] == '\0'
-        && ngx_http_eventsync_credential(ctx) != NGX_OK)
+        && (ngx_http_eventsync_limit_address(ctx) != NGX_OK
+            || ngx_http_eventsync_credential(ctx) != NGX_OK))
     {
         return NGX_DECLINED;
     }
@@ -68,7 +70,7 @@ ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx)
 
     for (i = 0; i < ES_POLICIES; i++) {
         if (partner->limited[i]) {
-            ctx->limits[i] = partner->limits[i];
+            ctx->limit.rates[i] = partner->limits[i];
         }
     }
 
@@ -259,6 +261,12 @@ ngx_http_eventsync_unauthorized(ngx_http_eventsync_ctx_t *ctx,
     ngx_uint_t given, char *detail)
 {
     ngx_str_t  *challenge;
+
+    /* a key that was good and is revoked while its request waits is no guess */
+
+    if (ctx->partner == 0) {
+        ngx_http_eventsync_limit_failed(ctx);
+    }
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_UNAUTHORIZED, "%s",
                                    detail);

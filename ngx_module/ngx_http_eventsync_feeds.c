@@ -27,11 +27,12 @@ static ngx_str_t  ngx_http_eventsync_feeds_no_store = ngx_string("no-store");
 ngx_int_t
 ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx)
 {
-    es_rc_t              es;
-    es_buf_t             out;
-    ngx_int_t            rc;
-    ngx_buf_t           *b;
-    ngx_http_request_t  *r;
+    es_rc_t                      es;
+    es_buf_t                     out;
+    ngx_int_t                    rc;
+    ngx_buf_t                   *b;
+    ngx_http_request_t          *r;
+    ngx_http_eventsync_charge_t  charge;
 
     r = ctx->request;
 
@@ -49,6 +50,13 @@ ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx)
     if (ctx->feed.data
         && ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK)
     {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    charge.policy = ES_POLICY_POLL;
+    charge.cost = 1;
+
+    if (ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK) {
         return ngx_http_eventsync_send_problem(ctx);
     }
 
@@ -73,7 +81,8 @@ ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx)
         || ngx_http_eventsync_header(r,
                                      &ngx_http_eventsync_feeds_cache_control,
                                      &ngx_http_eventsync_feeds_no_store)
-           != NGX_OK)
+           != NGX_OK
+        || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

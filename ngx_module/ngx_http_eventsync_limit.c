@@ -1,8 +1,9 @@
 
 /*
- * Rates: one word for each partner and policy in shared memory, indexed by the
- * partner's number.  Nothing is allocated and nothing is locked; the zone
- * lives on through a reload.
+ * Limits: rates of a partner by one word for each policy in shared memory,
+ * indexed by the partner's number; what it has under way, by a gauge; and
+ * rates of client addresses, by a table of fixed size.  Nothing is allocated,
+ * and only the gauge is locked; all of it lives on through a reload.
  */
 
 
@@ -11,239 +12,631 @@
 #include "clock.h"
 
 
+/* a stream looks again at its rate after so many ms */
+#define NGX_HTTP_EVENTSYNC_LIMIT_DELAY  1000
+
+#define ngx_http_eventsync_now_ns()  ((uint64_t) es_clock_mono_us() * 1000)
+#define ngx_http_eventsync_zone(ctx)                                          \
+    ((ngx_http_eventsync_zone_t *) (ctx)->conf->store->zone->data)
+
+
 typedef struct {
-    ngx_http_eventsync_slot_t         *slot;
-    uint64_t                           now;
+    ngx_http_eventsync_zone_t        *zone;
+    ngx_http_eventsync_slot_t        *slot;
+    uint64_t                          address;
+    uint64_t                          now;
+    ngx_uint_t                        n;
+    ngx_http_eventsync_charge_t       charges[ES_POLICIES_ALL];
 } ngx_http_eventsync_meter_t;
 
 
-typedef es_gcra_t (*ngx_http_eventsync_judge_pt)(_Atomic uint64_t *tat,
-    es_rate_t rate, uint64_t now_us, uint64_t cost);
-
-
-static ngx_int_t ngx_http_eventsync_ask(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_meter_t *meter, ngx_http_eventsync_charge_t *charges,
-    ngx_uint_t n, ngx_http_eventsync_judge_pt judge);
-static es_gcra_t ngx_http_eventsync_peek(_Atomic uint64_t *tat,
-    es_rate_t rate, uint64_t now, uint64_t cost);
-static ngx_int_t ngx_http_eventsync_meter(ngx_http_eventsync_ctx_t *ctx,
+static ngx_int_t ngx_http_eventsync_limit_collect(
+    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_charge_t *charges,
+    ngx_uint_t n, ngx_http_eventsync_meter_t *meter);
+static ngx_int_t ngx_http_eventsync_limit_check(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_meter_t *meter);
-static void ngx_http_eventsync_note(ngx_http_eventsync_ctx_t *ctx,
-    es_policy_t policy, es_gcra_t *gcra);
-static ngx_int_t ngx_http_eventsync_over_burst(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_charge_t *charge);
-static ngx_int_t ngx_http_eventsync_rejected(ngx_http_eventsync_ctx_t *ctx,
-    uint64_t retry_after_us, ngx_str_t *violated);
-static ngx_int_t ngx_http_eventsync_limit_draft(ngx_http_eventsync_ctx_t *ctx,
-    uint64_t seconds);
-static u_char *ngx_http_eventsync_limit_item(u_char *p, ngx_str_t *name,
-    u_char a, uint64_t first, u_char b, uint64_t second);
-static ngx_int_t ngx_http_eventsync_limit_legacy(
-    ngx_http_eventsync_ctx_t *ctx, uint64_t seconds);
-static ngx_int_t ngx_http_eventsync_number_header(ngx_http_request_t *r,
-    ngx_str_t *key, uint64_t number);
+static ngx_int_t ngx_http_eventsync_limit_take(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_meter_t *meter);
+static es_gcra_t ngx_http_eventsync_limit_judge(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_meter_t *meter, ngx_http_eventsync_charge_t *charge,
+    ngx_uint_t take);
+static void ngx_http_eventsync_limit_undo(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_meter_t *meter, ngx_uint_t n);
+static void ngx_http_eventsync_limit_note(ngx_http_eventsync_ctx_t *ctx,
+    es_policy_t policy, es_gcra_t *result);
+static ngx_int_t ngx_http_eventsync_limit_enter(ngx_http_eventsync_ctx_t *ctx);
+static void ngx_http_eventsync_limit_cleanup(void *data);
+static uint64_t ngx_http_eventsync_limit_address_key(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_limit_no_room(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_limit_over_burst(
+    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_charge_t *charge);
+static ngx_int_t ngx_http_eventsync_limit_refuse(
+    ngx_http_eventsync_ctx_t *ctx);
+static u_char *ngx_http_eventsync_limit_count(ngx_http_eventsync_ctx_t *ctx,
+    u_char *p, u_char *last);
 
-
-/* in the order of es_policy_t */
-
-static ngx_str_t  ngx_http_eventsync_policies[] = {
-    ngx_string("poll"),
-    ngx_string("publish"),
-    ngx_string("backfill"),
-    ngx_string("wait")
-};
-
-static ngx_str_t  ngx_http_eventsync_limit_policy =
-    ngx_string("RateLimit-Policy");
-static ngx_str_t  ngx_http_eventsync_limit_name = ngx_string("RateLimit");
-static ngx_str_t  ngx_http_eventsync_x_limit =
-    ngx_string("X-RateLimit-Limit");
-static ngx_str_t  ngx_http_eventsync_x_remaining =
-    ngx_string("X-RateLimit-Remaining");
-static ngx_str_t  ngx_http_eventsync_x_reset =
-    ngx_string("X-RateLimit-Reset");
-
-
-/* all policies are asked before any is charged */
 
 ngx_int_t
 ngx_http_eventsync_limit(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_charge_t *charges, ngx_uint_t n)
 {
-    es_rate_t                   *rate;
-    ngx_uint_t                   i, limited;
-    ngx_http_eventsync_meter_t   meter;
+    ngx_int_t                   rc;
+    ngx_http_eventsync_meter_t  meter;
 
-    limited = 0;
+    if (ctx->limit.status == NGX_HTTP_EVENTSYNC_LIMIT_REJECTED_DRY_RUN) {
 
-    for (i = 0; i < n; i++) {
-        rate = &ctx->limits[charges[i].policy];
+        /* by its address: it would not have come here */
 
-        if (rate->interval_us == 0) {
-            continue;
-        }
-
-        if (charges[i].cost > rate->burst) {
-            return ngx_http_eventsync_over_burst(ctx, &charges[i]);
-        }
-
-        limited++;
-    }
-
-    if (limited == 0) {
         return NGX_OK;
     }
 
-    if (ngx_http_eventsync_meter(ctx, &meter) != NGX_OK) {
-        return NGX_DECLINED;
+    rc = ngx_http_eventsync_limit_collect(ctx, charges, n, &meter);
+
+    if (rc != NGX_OK || meter.n == 0) {
+        return rc;
     }
 
-    if (limited > 1
-        && ngx_http_eventsync_ask(ctx, &meter, charges, n, ngx_http_eventsync_peek)
-           != NGX_OK)
-    {
-        return NGX_DECLINED;
-    }
+    /* all are asked before any is charged; one alone can be charged at once */
 
-    return ngx_http_eventsync_ask(ctx, &meter, charges, n, es_gcra_take);
-}
+    if (meter.n > 1 || meter.charges[0].policy == ES_POLICY_WAITS) {
+        rc = ngx_http_eventsync_limit_check(ctx, &meter);
 
-
-static ngx_int_t
-ngx_http_eventsync_ask(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_meter_t *meter, ngx_http_eventsync_charge_t *charges,
-    ngx_uint_t n, ngx_http_eventsync_judge_pt judge)
-{
-    u_char       *p, names[64];
-    uint64_t      retry_after;
-    es_gcra_t     gcra;
-    ngx_str_t     violated;
-    ngx_uint_t    i;
-    es_policy_t   policy;
-
-    p = names;
-    retry_after = 0;
-
-    for (i = 0; i < n; i++) {
-        policy = charges[i].policy;
-
-        if (ctx->limits[policy].interval_us == 0) {
-            continue;
-        }
-
-        gcra = judge(&meter->slot->tat[policy], ctx->limits[policy],
-                     meter->now, charges[i].cost);
-
-        ngx_http_eventsync_note(ctx, policy, &gcra);
-
-        if (!gcra.admitted) {
-            p = ngx_slprintf(p, names + sizeof(names), "%s\"%V\"",
-                             (p == names) ? "" : ",",
-                             &ngx_http_eventsync_policies[policy]);
-
-            retry_after = ngx_max(retry_after, gcra.retry_after_us);
+        if (rc != NGX_OK) {
+            return (rc == NGX_BUSY) ? ngx_http_eventsync_limit_refuse(ctx)
+                                    : rc;
         }
     }
 
-    if (p == names) {
-        return NGX_OK;
+    if (ngx_http_eventsync_limit_take(ctx, &meter) != NGX_OK) {
+        return ngx_http_eventsync_limit_refuse(ctx);
     }
 
-    violated.data = names;
-    violated.len = p - names;
-
-    return ngx_http_eventsync_rejected(ctx, retry_after, &violated);
-}
-
-
-static es_gcra_t
-ngx_http_eventsync_peek(_Atomic uint64_t *tat, es_rate_t rate, uint64_t now,
-    uint64_t cost)
-{
-    return es_gcra_peek(tat, rate, now, cost);
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_meter(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_meter_t *meter)
-{
-    ngx_http_eventsync_zone_t  *zone;
-
-    zone = ctx->conf->store->zone->data;
-
-    if (ctx->partner >= zone->nslots) {
-
-        /* sharing a word would let one partner use up another's quota */
-
-        ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
-                      "eventsync zone of \"%V\" has no room for partner "
-                      "\"%V\" with number %uD: enlarge \"zone_size\"",
-                      &ctx->conf->store->path, &ctx->partner_name,
-                      ctx->partner);
-
-        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_UNAVAILABLE,
-                                       "The limiter has no room.");
-        if (ctx->problem) {
-            ctx->problem->retry_after = 60;
-        }
-
-        return NGX_DECLINED;
-    }
-
-    meter->slot = &zone->slots[ctx->partner];
-    meter->now = (uint64_t) es_clock_mono_us();
+    ctx->limit.status = NGX_HTTP_EVENTSYNC_LIMIT_PASSED;
 
     return NGX_OK;
 }
 
 
-/* headers tell of the policy that has the least left */
+/* the policies that have a limit, and where their meters are */
+
+static ngx_int_t
+ngx_http_eventsync_limit_collect(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_charge_t *charges, ngx_uint_t n,
+    ngx_http_eventsync_meter_t *meter)
+{
+    es_rate_t   *rate;
+    ngx_uint_t   i;
+
+    meter->n = 0;
+    meter->slot = NULL;
+    meter->address = 0;
+
+    for (i = 0; i < n; i++) {
+        rate = &ctx->limit.rates[charges[i].policy];
+
+        if (rate->burst == 0) {
+            continue;
+        }
+
+        if (charges[i].cost > rate->burst) {
+            meter->n = 0;
+            return ngx_http_eventsync_limit_over_burst(ctx, &charges[i]);
+        }
+
+        meter->charges[meter->n++] = charges[i];
+    }
+
+    meter->zone = ngx_http_eventsync_zone(ctx);
+
+    if (meter->n) {
+
+        if (ctx->partner >= meter->zone->nslots) {
+            meter->n = 0;
+            return ngx_http_eventsync_limit_no_room(ctx);
+        }
+
+        meter->slot = &meter->zone->slots[ctx->partner];
+    }
+
+    /* who needs no credential is known by address only */
+
+    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF
+        && ctx->limit.rates[ES_POLICY_ADDRESS].burst)
+    {
+        meter->address = ngx_http_eventsync_limit_address_key(ctx);
+        meter->charges[meter->n].policy = ES_POLICY_ADDRESS;
+        meter->charges[meter->n++].cost = 1;
+    }
+
+    if (meter->n) {
+        meter->now = ngx_http_eventsync_now_ns();
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * What is under way is not only asked but counted, as that can be taken back
+ * without a trace.  NGX_BUSY: at least one refuses.
+ */
+
+static ngx_int_t
+ngx_http_eventsync_limit_check(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_meter_t *meter)
+{
+    ngx_int_t                     rc;
+    es_gcra_t                     result;
+    ngx_uint_t                    i;
+    ngx_http_eventsync_charge_t  *charge;
+
+    for (i = 0; i < meter->n; i++) {
+        charge = &meter->charges[i];
+
+        if (charge->policy == ES_POLICY_WAITS) {
+            rc = ngx_http_eventsync_limit_enter(ctx);
+
+            if (rc == NGX_DECLINED) {
+                return rc;
+            }
+
+            continue;
+        }
+
+        result = ngx_http_eventsync_limit_judge(ctx, meter, charge, 0);
+        ngx_http_eventsync_limit_note(ctx, charge->policy, &result);
+    }
+
+    if (ctx->limit.refused) {
+        ngx_http_eventsync_limit_undo(ctx, meter, 0);
+        return NGX_BUSY;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_limit_take(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_meter_t *meter)
+{
+    es_gcra_t                     result;
+    ngx_uint_t                    i;
+    ngx_http_eventsync_charge_t  *charge;
+
+    for (i = 0; i < meter->n; i++) {
+        charge = &meter->charges[i];
+
+        if (charge->policy == ES_POLICY_WAITS) {
+            continue;
+        }
+
+        result = ngx_http_eventsync_limit_judge(ctx, meter, charge, 1);
+        ngx_http_eventsync_limit_note(ctx, charge->policy, &result);
+
+        if (!result.admitted) {
+
+            /* another worker took the last of it since the check */
+
+            ngx_http_eventsync_limit_undo(ctx, meter, i);
+            return NGX_BUSY;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static es_gcra_t
+ngx_http_eventsync_limit_judge(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_meter_t *meter, ngx_http_eventsync_charge_t *charge,
+    ngx_uint_t take)
+{
+    es_rate_t         *rate;
+    _Atomic uint64_t  *tat;
+
+    rate = &ctx->limit.rates[charge->policy];
+
+    if (charge->policy == ES_POLICY_ADDRESS) {
+        return take ? es_meters_take(meter->zone->addresses, meter->address,
+                                     rate, meter->now, charge->cost)
+                    : es_meters_peek(meter->zone->addresses, meter->address,
+                                     rate, meter->now, charge->cost);
+    }
+
+    tat = &meter->slot->tat[charge->policy];
+
+    if (charge->policy == ES_POLICY_BACKFILL) {
+        return es_gcra_spend(tat, rate, meter->now, take ? charge->cost : 0);
+    }
+
+    return take ? es_gcra_take(tat, rate, meter->now, charge->cost)
+                : es_gcra_peek(tat, rate, meter->now, charge->cost);
+}
+
+
+/* gives back the first `n` of the charges; who did not refuse tells what is
+   left without this request */
 
 static void
-ngx_http_eventsync_note(ngx_http_eventsync_ctx_t *ctx, es_policy_t policy,
-    es_gcra_t *gcra)
+ngx_http_eventsync_limit_undo(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_meter_t *meter, ngx_uint_t n)
 {
-    if (!ctx->charged
-        || policy == ctx->policy
-        || gcra->remaining < ctx->gcra.remaining)
-    {
-        ctx->charged = 1;
-        ctx->policy = policy;
-        ctx->gcra = *gcra;
+    es_rate_t                    *rate;
+    es_gcra_t                     result;
+    ngx_uint_t                    i;
+    ngx_http_eventsync_charge_t  *charge;
+
+    if (ctx->limit.waits) {
+        ngx_http_eventsync_limit_leave(ctx);
+        ctx->limit.results[ES_POLICY_WAITS].remaining++;
     }
+
+    for (i = 0; i < meter->n; i++) {
+        charge = &meter->charges[i];
+        rate = &ctx->limit.rates[charge->policy];
+
+        if (charge->policy == ES_POLICY_WAITS) {
+            continue;
+        }
+
+        if (i < n && charge->policy == ES_POLICY_ADDRESS) {
+            es_meters_refund(meter->zone->addresses, meter->address, rate,
+                             charge->cost);
+
+        } else if (i < n) {
+            es_gcra_refund(&meter->slot->tat[charge->policy], rate,
+                           charge->cost);
+        }
+
+        if (!(ctx->limit.refused >> charge->policy & 1)) {
+            charge->cost = 0;
+            result = ngx_http_eventsync_limit_judge(ctx, meter, charge, 0);
+            ngx_http_eventsync_limit_note(ctx, charge->policy, &result);
+        }
+    }
+}
+
+
+static void
+ngx_http_eventsync_limit_note(ngx_http_eventsync_ctx_t *ctx,
+    es_policy_t policy, es_gcra_t *result)
+{
+    ctx->limit.results[policy] = *result;
+    ctx->limit.asked |= (ngx_uint_t) 1 << policy;
+
+    if (!result->admitted) {
+        ctx->limit.refused |= (ngx_uint_t) 1 << policy;
+    }
+}
+
+
+ngx_int_t
+ngx_http_eventsync_limit_least(ngx_http_eventsync_ctx_t *ctx,
+    es_policy_t *policy)
+{
+    ngx_uint_t  i, of;
+
+    of = ctx->limit.refused ? ctx->limit.refused : ctx->limit.asked;
+
+    if (of == 0) {
+        return NGX_DECLINED;
+    }
+
+    *policy = ES_POLICIES_ALL;
+
+    for (i = 0; i < ES_POLICIES_ALL; i++) {
+
+        if ((of & (ngx_uint_t) 1 << i)
+            && (*policy == ES_POLICIES_ALL
+                || ctx->limit.results[i].remaining
+                   < ctx->limit.results[*policy].remaining))
+        {
+            *policy = i;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* one more under way; NGX_BUSY when it may not be, which is noted */
+
+static ngx_int_t
+ngx_http_eventsync_limit_enter(ngx_http_eventsync_ctx_t *ctx)
+{
+    es_rc_t                     rc;
+    uint64_t                    max, count;
+    es_gcra_t                   result;
+    ngx_http_cleanup_t         *cln;
+    ngx_http_eventsync_zone_t  *zone;
+
+    if (!ctx->limit.cleanup) {
+        cln = ngx_http_cleanup_add(ctx->request, 0);
+        if (cln == NULL) {
+            return NGX_DECLINED;
+        }
+
+        cln->handler = ngx_http_eventsync_limit_cleanup;
+        cln->data = ctx;
+        ctx->limit.cleanup = 1;
+    }
+
+    zone = ngx_http_eventsync_zone(ctx);
+    max = ctx->limit.rates[ES_POLICY_WAITS].burst;
+
+    rc = es_gauge_enter(zone->waits, ngx_process_slot, ctx->partner, max);
+
+    if (rc == ES_NOMEM) {
+        return ngx_http_eventsync_limit_no_room(ctx);
+    }
+
+    count = es_gauge_count(zone->waits, ctx->partner);
+
+    ctx->limit.waits = (rc == ES_OK);
+
+    /* when one of them will end is not known */
+
+    result.admitted = (rc == ES_OK);
+    result.remaining = (count < max) ? max - count : 0;
+    result.retry_after_ns = result.admitted ? 0 : ES_SECOND_NS;
+    result.reset_ns = 0;
+
+    ngx_http_eventsync_limit_note(ctx, ES_POLICY_WAITS, &result);
+
+    return result.admitted ? NGX_OK : NGX_BUSY;
+}
+
+
+void
+ngx_http_eventsync_limit_leave(ngx_http_eventsync_ctx_t *ctx)
+{
+    if (!ctx->limit.waits) {
+        return;
+    }
+
+    ctx->limit.waits = 0;
+
+    es_gauge_leave(ngx_http_eventsync_zone(ctx)->waits, ngx_process_slot,
+                   ctx->partner);
+}
+
+
+static void
+ngx_http_eventsync_limit_cleanup(void *data)
+{
+    ngx_http_eventsync_limit_leave(data);
+}
+
+
+ngx_int_t
+ngx_http_eventsync_limit_bytes(ngx_http_eventsync_ctx_t *ctx, size_t n,
+    ngx_msec_t *delay)
+{
+    uint64_t                            ms;
+    es_gcra_t                           result;
+    es_rate_t                          *rate;
+    ngx_uint_t                          dry_run;
+    ngx_http_eventsync_zone_t          *zone;
+    ngx_http_eventsync_limit_status_e   status;
+
+    *delay = 0;
+
+    rate = &ctx->limit.rates[ES_POLICY_BACKFILL];
+    zone = ngx_http_eventsync_zone(ctx);
+
+    if (rate->burst == 0 || ctx->partner >= zone->nslots) {
+        return NGX_OK;
+    }
+
+    result = es_gcra_spend(&zone->slots[ctx->partner].tat[ES_POLICY_BACKFILL],
+                           rate, ngx_http_eventsync_now_ns(), n);
+
+    if (result.admitted) {
+        return NGX_OK;
+    }
+
+    dry_run = ctx->conf->limit.dry_run;
+    status = dry_run ? NGX_HTTP_EVENTSYNC_LIMIT_DELAYED_DRY_RUN
+                     : NGX_HTTP_EVENTSYNC_LIMIT_DELAYED;
+
+    if (ctx->limit.status != status) {
+        ctx->limit.status = status;
+
+        if (dry_run) {
+            zone->refusals->dry_run[ES_POLICY_BACKFILL]++;
+        }
+
+        ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
+                      "eventsync slows partner \"%V\" by \"backfill\"%s",
+                      &ctx->partner_name, dry_run ? ", dry run" : "");
+    }
+
+    if (dry_run) {
+        return NGX_OK;
+    }
+
+    ms = (result.retry_after_ns + 999999) / 1000000;
+
+    *delay = (ngx_msec_t) ngx_min(ms, NGX_HTTP_EVENTSYNC_LIMIT_DELAY);
+
+    return NGX_AGAIN;
+}
+
+
+ngx_int_t
+ngx_http_eventsync_limit_address(ngx_http_eventsync_ctx_t *ctx)
+{
+    es_rate_t  *rate;
+    es_gcra_t   result;
+
+    rate = &ctx->limit.rates[ES_POLICY_ADDRESS];
+
+    if (rate->burst == 0) {
+        return NGX_OK;
+    }
+
+    result = es_meters_peek(ngx_http_eventsync_zone(ctx)->addresses,
+                            ngx_http_eventsync_limit_address_key(ctx), rate,
+                            ngx_http_eventsync_now_ns(), 1);
+
+    if (result.admitted) {
+        return NGX_OK;
+    }
+
+    ngx_http_eventsync_limit_note(ctx, ES_POLICY_ADDRESS, &result);
+
+    return ngx_http_eventsync_limit_refuse(ctx);
+}
+
+
+void
+ngx_http_eventsync_limit_failed(ngx_http_eventsync_ctx_t *ctx)
+{
+    es_rate_t  *rate;
+
+    rate = &ctx->limit.rates[ES_POLICY_ADDRESS];
+
+    if (rate->burst) {
+        (void) es_meters_take(ngx_http_eventsync_zone(ctx)->addresses,
+                              ngx_http_eventsync_limit_address_key(ctx), rate,
+                              ngx_http_eventsync_now_ns(), 1);
+    }
+}
+
+
+/* an IPv6 network of 64 bits is one client: it has all of its addresses */
+
+static uint64_t
+ngx_http_eventsync_limit_address_key(ngx_http_eventsync_ctx_t *ctx)
+{
+    void                 *data;
+    size_t                len;
+    struct sockaddr      *sockaddr;
+#if (NGX_HAVE_INET6)
+    struct in6_addr      *in6;
+#endif
+
+    data = NULL;
+    len = 0;
+    sockaddr = ctx->request->connection->sockaddr;
+
+    switch (sockaddr->sa_family) {
+
+    case AF_INET:
+        data = &((struct sockaddr_in *) sockaddr)->sin_addr;
+        len = 4;
+        break;
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        in6 = &((struct sockaddr_in6 *) sockaddr)->sin6_addr;
+
+        if (IN6_IS_ADDR_V4MAPPED(in6)) {
+            data = &in6->s6_addr[12];
+            len = 4;
+
+        } else {
+            data = in6;
+            len = 8;
+        }
+
+        break;
+#endif
+
+    default: /* all of AF_UNIX are one */
+        break;
+    }
+
+    return es_meters_key(ngx_http_eventsync_zone(ctx)->addresses, data, len);
+}
+
+
+/* sharing a word would let one partner use up another's quota */
+
+static ngx_int_t
+ngx_http_eventsync_limit_no_room(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                  "eventsync zone of \"%V\" has no room for partner "
+                  "\"%V\" with number %uD: enlarge \"zone_size\"",
+                  &ctx->conf->store->path, &ctx->partner_name, ctx->partner);
+
+    if (ctx->conf->limit.dry_run) {
+        return NGX_OK;
+    }
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_UNAVAILABLE,
+                                   "The limiter has no room.");
+    if (ctx->problem) {
+        ctx->problem->retry_after = 60;
+    }
+
+    return NGX_DECLINED;
 }
 
 
 /* no waiting would ever admit it, so it is not a 429 */
 
 static ngx_int_t
-ngx_http_eventsync_over_burst(ngx_http_eventsync_ctx_t *ctx,
+ngx_http_eventsync_limit_over_burst(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_charge_t *charge)
 {
+    u_char    names[64];
+    uint64_t  burst;
+
+    burst = ctx->limit.rates[charge->policy].burst;
+    ctx->limit.refused |= (ngx_uint_t) 1 << charge->policy;
+
+    (void) ngx_http_eventsync_limit_count(ctx, names, names + sizeof(names));
+
+    if (ctx->conf->limit.dry_run) {
+        return NGX_OK;
+    }
+
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_LARGE,
                                    "%uL events at once are over the quota's "
-                                   "burst of %uL.", charge->cost,
-                                   ctx->limits[charge->policy].burst);
+                                   "burst of %uL.", charge->cost, burst);
 
-    return ngx_http_eventsync_members(ctx, 64, ",\"maximum\":%uL",
-                                      ctx->limits[charge->policy].burst);
+    return ngx_http_eventsync_members(ctx, 64, ",\"maximum\":%uL", burst);
 }
 
 
-static ngx_int_t
-ngx_http_eventsync_rejected(ngx_http_eventsync_ctx_t *ctx,
-    uint64_t retry_after_us, ngx_str_t *violated)
-{
-    time_t  seconds;
+/* by the policies that are noted as refusing */
 
-    ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
-                  "eventsync limits partner \"%V\" by %V", &ctx->partner_name,
-                  violated);
+static ngx_int_t
+ngx_http_eventsync_limit_refuse(ngx_http_eventsync_ctx_t *ctx)
+{
+    time_t       seconds;
+    u_char      *last, names[64];
+    uint64_t     retry_after;
+    ngx_uint_t   i;
+
+    last = ngx_http_eventsync_limit_count(ctx, names, names + sizeof(names));
+
+    if (ctx->conf->limit.dry_run) {
+        return NGX_OK;
+    }
+
+    retry_after = 0;
+
+    for (i = 0; i < ES_POLICIES_ALL; i++) {
+
+        if (ctx->limit.refused & (ngx_uint_t) 1 << i) {
+            retry_after = ngx_max(retry_after,
+                                  ctx->limit.results[i].retry_after_ns);
+        }
+    }
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_QUOTA_EXCEEDED,
-                                   "The quota of this credential's partner is "
-                                   "used up for now.");
+                                   (ctx->limit.refused
+                                    & (1 << ES_POLICY_ADDRESS))
+                                   ? "The quota of this client's address is "
+                                     "used up for now."
+                                   : "The quota of this credential's partner "
+                                     "is used up for now.");
 
     if (ctx->problem == NULL) {
         return NGX_DECLINED;
@@ -251,176 +644,51 @@ ngx_http_eventsync_rejected(ngx_http_eventsync_ctx_t *ctx,
 
     /* rounded up, and spread so that clients do not come back at once */
 
-    seconds = (time_t) ((retry_after_us + 999999) / 1000000);
+    seconds = (time_t) (retry_after / ES_SECOND_NS
+                        + (retry_after % ES_SECOND_NS ? 1 : 0));
     seconds += ngx_random() % (seconds / 8 + 2);
 
     ctx->problem->retry_after = ngx_max(seconds, 1);
 
-    return ngx_http_eventsync_members(ctx, 128, ",\"violated-policies\":[%V]",
-                                      violated);
+    return ngx_http_eventsync_members(ctx, 128, ",\"violated-policies\":[%*s]",
+                                      (size_t) (last - names), names);
 }
 
 
-ngx_int_t
-ngx_http_eventsync_limit_headers(ngx_http_eventsync_ctx_t *ctx)
-{
-    uint64_t  us, seconds;
-
-    if (!ctx->charged) {
-        return NGX_OK;
-    }
-
-    us = ctx->gcra.admitted ? ctx->gcra.reset_us : ctx->gcra.retry_after_us;
-    seconds = (us + 999999) / 1000000;
-
-    switch (ctx->conf->ratelimit_headers) {
-
-    case NGX_HTTP_EVENTSYNC_HEADERS_DRAFT:
-        return ngx_http_eventsync_limit_draft(ctx, seconds);
-
-    case NGX_HTTP_EVENTSYNC_HEADERS_LEGACY:
-        return ngx_http_eventsync_limit_legacy(ctx, seconds);
-
-    default: /* NGX_HTTP_EVENTSYNC_HEADERS_OFF */
-        return NGX_OK;
-    }
-}
-
-
-/* draft-ietf-httpapi-ratelimit-headers-11 */
-
-static ngx_int_t
-ngx_http_eventsync_limit_draft(ngx_http_eventsync_ctx_t *ctx,
-    uint64_t seconds)
-{
-    u_char              *p;
-    uint64_t             window;
-    es_rate_t           *rate;
-    ngx_str_t            policy, limit, *name;
-    ngx_http_request_t  *r;
-
-    r = ctx->request;
-    rate = &ctx->limits[ctx->policy];
-    name = &ngx_http_eventsync_policies[ctx->policy];
-    window = (rate->interval_us * rate->burst + 999999) / 1000000;
-
-    p = ngx_pnalloc(r->pool, 2 * (name->len + sizeof("\"\";q=;w=")
-                                  + 2 * NGX_INT64_LEN));
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    policy.data = p;
-    p = ngx_http_eventsync_limit_item(p, name, 'q', rate->burst, 'w', window);
-    policy.len = p - policy.data;
-
-    limit.data = p;
-    p = ngx_http_eventsync_limit_item(p, name, 'r', ctx->gcra.remaining,
-                                      't', seconds);
-    limit.len = p - limit.data;
-
-    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_limit_policy, &policy)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_eventsync_header(r, &ngx_http_eventsync_limit_name,
-                                     &limit);
-}
-
-
-/* "name";a=1;b=2 */
+/* one refusal more, or what would be one; its policies, as JSON strings */
 
 static u_char *
-ngx_http_eventsync_limit_item(u_char *p, ngx_str_t *name, u_char a,
-    uint64_t first, u_char b, uint64_t second)
+ngx_http_eventsync_limit_count(ngx_http_eventsync_ctx_t *ctx, u_char *p,
+    u_char *last)
 {
-    *p++ = '"';
-    p = ngx_cpymem(p, name->data, name->len);
-    *p++ = '"';
-    *p++ = ';';
-    *p++ = a;
-    *p++ = '=';
-    p = ngx_http_eventsync_number(p, first);
-    *p++ = ';';
-    *p++ = b;
-    *p++ = '=';
+    u_char                         *names;
+    ngx_uint_t                      i, dry_run;
+    _Atomic uint64_t               *counts;
+    ngx_http_eventsync_refusals_t  *refusals;
 
-    return ngx_http_eventsync_number(p, second);
-}
+    names = p;
+    dry_run = ctx->conf->limit.dry_run;
+    refusals = ngx_http_eventsync_zone(ctx)->refusals;
+    counts = dry_run ? refusals->dry_run : refusals->refused;
 
+    for (i = 0; i < ES_POLICIES_ALL; i++) {
 
-static ngx_int_t
-ngx_http_eventsync_limit_legacy(ngx_http_eventsync_ctx_t *ctx,
-    uint64_t seconds)
-{
-    ngx_http_request_t  *r;
-
-    r = ctx->request;
-
-    if (ngx_http_eventsync_number_header(r, &ngx_http_eventsync_x_limit,
-                                         ctx->limits[ctx->policy].burst)
-        != NGX_OK
-        || ngx_http_eventsync_number_header(r,
-                                            &ngx_http_eventsync_x_remaining,
-                                            ctx->gcra.remaining)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
+        if (ctx->limit.refused & (ngx_uint_t) 1 << i) {
+            p = ngx_slprintf(p, last, "%s\"%s\"", (p == names) ? "" : ",",
+                             es_policy_name(i).data);
+            counts[i]++;
+        }
     }
 
-    return ngx_http_eventsync_number_header(r, &ngx_http_eventsync_x_reset,
-                                            seconds);
-}
+    ctx->limit.status = dry_run ? NGX_HTTP_EVENTSYNC_LIMIT_REJECTED_DRY_RUN
+                                : NGX_HTTP_EVENTSYNC_LIMIT_REJECTED;
 
+    ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
+                  "eventsync limits %s \"%V\" by %*s%s",
+                  ctx->partner_name.len ? "partner" : "client",
+                  ctx->partner_name.len ? &ctx->partner_name
+                                  : &ctx->request->connection->addr_text,
+                  (size_t) (p - names), names, dry_run ? ", dry run" : "");
 
-static ngx_int_t
-ngx_http_eventsync_number_header(ngx_http_request_t *r, ngx_str_t *key,
-    uint64_t number)
-{
-    u_char     *p;
-    ngx_str_t   value;
-
-    p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    value.data = p;
-    value.len = ngx_http_eventsync_number(p, number) - p;
-
-    return ngx_http_eventsync_header(r, key, &value);
-}
-
-
-ngx_int_t
-ngx_http_eventsync_init_zone(ngx_shm_zone_t *shm_zone, void *data)
-{
-    ngx_http_eventsync_zone_t  *ozone = data;
-
-    size_t                      size;
-    ngx_http_eventsync_zone_t  *zone;
-
-    zone = shm_zone->data;
-
-    if (ozone) {
-        *zone = *ozone;
-        return NGX_OK;
-    }
-
-    zone->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
-
-    /* the whole zone is one array: nothing is ever freed in it */
-
-    size = zone->shpool->pfree * ngx_pagesize;
-
-    zone->slots = ngx_slab_calloc(zone->shpool, size);
-    if (zone->slots == NULL) {
-        return NGX_ERROR;
-    }
-
-    zone->nslots = size / sizeof(ngx_http_eventsync_slot_t);
-
-    return NGX_OK;
+    return p;
 }

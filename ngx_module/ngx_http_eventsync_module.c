@@ -25,8 +25,6 @@ static char *ngx_http_eventsync_store(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_eventsync_add_store(ngx_conf_t *cf, ngx_str_t *path,
     size_t size, ngx_http_eventsync_store_t **result);
-static char *ngx_http_eventsync_limit_directive(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
 static char *ngx_http_eventsync_poll_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_eventsync_thread_pool(ngx_conf_t *cf,
@@ -36,14 +34,6 @@ static char *ngx_http_eventsync_thread_pool(ngx_conf_t *cf,
 static ngx_conf_enum_t  ngx_http_eventsync_auths[] = {
     { ngx_string("off"), NGX_HTTP_EVENTSYNC_AUTH_OFF },
     { ngx_string("key"), NGX_HTTP_EVENTSYNC_AUTH_KEY },
-    { ngx_null_string, 0 }
-};
-
-
-static ngx_conf_enum_t  ngx_http_eventsync_ratelimit_headers[] = {
-    { ngx_string("off"), NGX_HTTP_EVENTSYNC_HEADERS_OFF },
-    { ngx_string("draft"), NGX_HTTP_EVENTSYNC_HEADERS_DRAFT },
-    { ngx_string("legacy"), NGX_HTTP_EVENTSYNC_HEADERS_LEGACY },
     { ngx_null_string, 0 }
 };
 
@@ -99,8 +89,15 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_enum_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_eventsync_loc_conf_t, ratelimit_headers),
-      &ngx_http_eventsync_ratelimit_headers },
+      offsetof(ngx_http_eventsync_loc_conf_t, limit.headers),
+      &ngx_http_eventsync_limit_header_forms },
+
+    { ngx_string("eventsync_limit_dry_run"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t, limit.dry_run),
+      NULL },
 
     { ngx_string("eventsync_poll_limit"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
@@ -236,16 +233,15 @@ ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     conf->store = NULL;
-     *     conf->limited[] = 0;
-     *     conf->limits[] = { 0, 0 };
      */
 
     for (i = 0; i < NGX_HTTP_EVENTSYNC_RESOURCES; i++) {
         conf->serves[i] = NGX_CONF_UNSET;
     }
 
+    ngx_http_eventsync_limit_create_conf(&conf->limit);
+
     conf->auth = NGX_CONF_UNSET_UINT;
-    conf->ratelimit_headers = NGX_CONF_UNSET_UINT;
     conf->poll_limit = NGX_CONF_UNSET_UINT;
     conf->poll_limit_max = NGX_CONF_UNSET_UINT;
     conf->poll_wait_max = NGX_CONF_UNSET_MSEC;
@@ -267,9 +263,6 @@ ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_uint_value(conf->auth, prev->auth,
                               NGX_HTTP_EVENTSYNC_AUTH_KEY);
-    ngx_conf_merge_uint_value(conf->ratelimit_headers,
-                              prev->ratelimit_headers,
-                              NGX_HTTP_EVENTSYNC_HEADERS_DRAFT);
 
     ngx_conf_merge_uint_value(conf->poll_limit, prev->poll_limit, 100);
     ngx_conf_merge_uint_value(conf->poll_limit_max, prev->poll_limit_max,
@@ -280,12 +273,7 @@ ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->thread_pool, prev->thread_pool, NULL);
     ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
 
-    for (i = 0; i < ES_POLICIES; i++) {
-        if (!conf->limited[i]) {
-            conf->limited[i] = prev->limited[i];
-            conf->limits[i] = prev->limits[i];
-        }
-    }
+    ngx_http_eventsync_limit_merge_conf(&conf->limit, &prev->limit);
 
     serves = 0;
 
@@ -543,93 +531,6 @@ ngx_http_eventsync_add_store(ngx_conf_t *cf, ngx_str_t *path, size_t size,
     *result = store;
 
     return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_eventsync_limit_directive(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
-{
-    ngx_http_eventsync_loc_conf_t *elcf = conf;
-
-    ngx_int_t     burst;
-    ngx_str_t    *value;
-    ngx_uint_t    i;
-    es_str_t      text;
-    es_rate_t     rate;
-    es_policy_t   policy;
-
-    value = cf->args->elts;
-
-    if (ngx_strcmp(value[1].data, "poll") == 0) {
-        policy = ES_POLICY_POLL;
-
-    } else if (ngx_strcmp(value[1].data, "publish") == 0) {
-        policy = ES_POLICY_PUBLISH;
-
-    } else {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid policy \"%V\", it must be \"poll\" or "
-                           "\"publish\"", &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    if (elcf->limited[policy]) {
-        return "is duplicate";
-    }
-
-    elcf->limited[policy] = 1;
-
-    if (cf->args->nelts == 3 && ngx_strcmp(value[2].data, "off") == 0) {
-        return NGX_CONF_OK;
-    }
-
-    rate.interval_us = 0;
-    rate.burst = 1;
-
-    for (i = 2; i < cf->args->nelts; i++) {
-
-        if (ngx_strncmp(value[i].data, "rate=", 5) == 0) {
-            text.data = (char *) value[i].data + 5;
-            text.len = value[i].len - 5;
-
-            if (es_rate_parse(text, &rate) != ES_OK) {
-                goto invalid;
-            }
-
-            continue;
-        }
-
-        if (ngx_strncmp(value[i].data, "burst=", 6) == 0) {
-            burst = ngx_atoi(value[i].data + 6, value[i].len - 6);
-
-            if (burst <= 0) {
-                goto invalid;
-            }
-
-            rate.burst = burst;
-            continue;
-        }
-
-        goto invalid;
-    }
-
-    if (rate.interval_us == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" must have \"rate\" parameter", &value[0]);
-        return NGX_CONF_ERROR;
-    }
-
-    elcf->limits[policy] = rate;
-
-    return NGX_CONF_OK;
-
-invalid:
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
-                       &value[i]);
-
-    return NGX_CONF_ERROR;
 }
 
 

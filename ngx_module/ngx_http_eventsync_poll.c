@@ -69,13 +69,16 @@ ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx)
         rc = ngx_http_eventsync_fail_store(ctx, es);
     }
 
+    if (rc == NGX_AGAIN) {
+        return ngx_http_eventsync_wait(ctx);
+    }
+
+    ngx_http_eventsync_limit_leave(ctx);
+
     switch (rc) {
 
     case NGX_OK:
         return ngx_http_eventsync_send_page(ctx);
-
-    case NGX_AGAIN:
-        return ngx_http_eventsync_wait(ctx);
 
     case NGX_HTTP_NOT_MODIFIED:
         return ngx_http_eventsync_send_not_modified(ctx);
@@ -95,7 +98,7 @@ ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
     es_feed_t                    feed;
     ngx_uint_t                   last;
     ngx_http_request_t          *r;
-    ngx_http_eventsync_charge_t  charge;
+    ngx_http_eventsync_charge_t  charges[2];
 
     r = ctx->request;
 
@@ -116,10 +119,12 @@ ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
         return NGX_HTTP_NOT_MODIFIED;
     }
 
-    charge.policy = ES_POLICY_POLL;
-    charge.cost = 1;
+    charges[0].policy = ES_POLICY_POLL;
+    charges[0].cost = 1;
+    charges[1].policy = ES_POLICY_WAITS;
+    charges[1].cost = 1;
 
-    if (ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK) {
+    if (ngx_http_eventsync_limit(ctx, charges, last ? 1 : 2) != NGX_OK) {
         return NGX_DECLINED;
     }
 

@@ -70,6 +70,8 @@ ngx_http_eventsync_init_process(ngx_cycle_t *cycle)
         w->data = store;
         store->worker = w;
 
+        ngx_http_eventsync_limit_start(store->zone);
+
         if (ngx_http_eventsync_commit_init(w, cycle) != NGX_OK) {
             return NGX_ERROR;
         }

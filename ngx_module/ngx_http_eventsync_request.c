@@ -85,7 +85,7 @@ ngx_http_eventsync_add_variables(ngx_conf_t *cf)
         var->data = v->data;
     }
 
-    return NGX_OK;
+    return ngx_http_eventsync_limit_variables(cf);
 }
 
 

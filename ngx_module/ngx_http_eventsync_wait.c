@@ -199,6 +199,8 @@ ngx_http_eventsync_answer(ngx_http_eventsync_ctx_t *ctx)
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, c->log, 0,
                    "eventsync wait ends: \"%V?%V\"", &r->uri, &r->args);
 
+    ngx_http_eventsync_limit_leave(ctx);
+
     rc = ctx->out ? ngx_http_eventsync_send_page(ctx)
                   : ngx_http_eventsync_send_problem(ctx);
 

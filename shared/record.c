@@ -17,7 +17,7 @@
 #define ES_TIMEOUT_MS         (30 * 1000)
 #define ES_TIMEOUT_MIN_MS     10
 #define ES_TIMEOUT_MAX_MS     (10 * 60 * 1000)
-#define ES_BURST_MAX          INT64_C(1000000000000)
+#define ES_BURST_MAX          INT64_C(1000000000000000)
 
 const uint32_t  es_schedule_default_ms[10] = {
     0,
@@ -48,14 +48,6 @@ static const char  *const  es_endpoint_members[] = {
 
 static const char  *const  es_library_members[] = {
     "number", "revision", "created", NULL
-};
-
-static const es_word_t  es_policies[] = {
-    { "poll", ES_POLICY_POLL },
-    { "publish", ES_POLICY_PUBLISH },
-    { "backfill", ES_POLICY_BACKFILL },
-    { "wait", ES_POLICY_WAIT },
-    { NULL, 0 }
 };
 
 static const es_word_t  es_scopes[] = {
@@ -125,58 +117,105 @@ es_record_members(es_kind_t kind, json_t *object, es_problem_t *problem)
 /* ---- partner ---- */
 
 
+/* A whole number from 1. */
+
 static es_rc_t
-es_limit_decode(es_record_t *r, const char *policy, json_t *limit,
+es_limit_number(es_record_t *r, es_str_t policy, json_t *limit,
+    const char *name, uint64_t *out)
+{
+    char         pointer[ES_POINTER_MAX];
+    json_t      *value;
+    json_int_t   number;
+
+    value = json_object_get(limit, name);
+    number = json_integer_value(value);
+
+    if (number < 1 || number > ES_BURST_MAX) {
+        (void) snprintf(pointer, sizeof(pointer), "/limits/%s/%s",
+                        policy.data, name);
+        return es_fault(r, pointer, "must be a whole number from 1");
+    }
+
+    *out = (uint64_t) number;
+
+    return ES_OK;
+}
+
+
+/* {"rate", "burst"}, or of what is under way {"max"}. */
+
+static es_rc_t
+es_limit_decode(es_record_t *r, es_policy_t policy, json_t *limit,
     es_rate_t *out)
 {
     char         pointer[ES_POINTER_MAX];
     json_t      *value;
-    json_int_t   burst;
+    es_rc_t      rc;
+    es_str_t     word;
+    uint64_t     burst;
     const char  *name;
 
-    (void) snprintf(pointer, sizeof(pointer), "/limits/%s", policy);
+    static const char  *const  rate[] = { "rate", "burst", NULL };
+    static const char  *const  gauge[] = { "max", NULL };
+
+    word = es_policy_name(policy);
+    (void) snprintf(pointer, sizeof(pointer), "/limits/%s", word.data);
 
     if (!json_is_object(limit)) {
         return es_fault(r, pointer, "must be an object");
     }
 
     json_object_foreach(limit, name, value) {
-        if (strcmp(name, "rate") != 0 && strcmp(name, "burst") != 0) {
+        if (!es_listed(policy == ES_POLICY_WAITS ? gauge : rate, name)) {
             es_pointer_add(pointer, sizeof(pointer), es_str(name));
-            return es_fault(r, pointer, "is no member of a limit");
+            return es_fault(r, pointer, "is no member of this limit");
+        }
+    }
+
+    if (policy == ES_POLICY_WAITS) {
+        return es_limit_number(r, word, limit, "max", &out->burst);
+    }
+
+    burst = 0;
+
+    if (json_object_get(limit, "burst") != NULL) {
+        rc = es_limit_number(r, word, limit, "burst", &burst);
+        if (rc != ES_OK) {
+            return rc;
         }
     }
 
     value = json_object_get(limit, "rate");
 
-    if (!json_is_string(value) || es_rate_parse(es_text(value), out) != ES_OK)
-    {
-        (void) snprintf(pointer, sizeof(pointer), "/limits/%s/rate", policy);
-        return es_fault(r, pointer, "must be a rate such as \"60r/m\"");
+    rc = json_is_string(value)
+         ? es_limit_set(policy, es_text(value), burst, out) : ES_INVALID;
+
+    switch (rc) {
+
+    case ES_OK:
+        return ES_OK;
+
+    case ES_TOO_LARGE:
+        es_pointer_add(pointer, sizeof(pointer), es_lit("burst"));
+        return es_fault(r, pointer, "is more than a century of the rate");
+
+    default:
+        es_pointer_add(pointer, sizeof(pointer), es_lit("rate"));
+        return es_fault(r, pointer, policy == ES_POLICY_BACKFILL
+                        ? "must be a rate of bytes such as \"100m/h\""
+                        : "must be a rate such as \"60r/m\"");
     }
-
-    value = json_object_get(limit, "burst");
-    burst = value == NULL ? 1 : json_integer_value(value);
-
-    if (burst < 1 || burst > ES_BURST_MAX) {
-        (void) snprintf(pointer, sizeof(pointer), "/limits/%s/burst", policy);
-        return es_fault(r, pointer, "must be a whole number from 1");
-    }
-
-    out->burst = (uint64_t) burst;
-
-    return ES_OK;
 }
 
 
 static es_rc_t
 es_take_limits(es_record_t *r, es_partner_t *out)
 {
-    char         pointer[ES_POINTER_MAX];
-    json_t      *limits, *value;
-    es_rc_t      rc;
-    unsigned     policy;
-    const char  *name;
+    char          pointer[ES_POINTER_MAX];
+    json_t       *limits, *value;
+    es_rc_t       rc;
+    const char   *name;
+    es_policy_t   policy;
 
     limits = json_object_get(r->object, "limits");
     if (limits == NULL) {
@@ -188,19 +227,15 @@ es_take_limits(es_record_t *r, es_partner_t *out)
     }
 
     json_object_foreach(limits, name, value) {
-        for (policy = 0; policy < ES_POLICIES; policy++) {
-            if (strcmp(es_policies[policy].word, name) == 0) {
-                break;
-            }
-        }
-
-        if (policy == ES_POLICIES) {
+        if (es_policy_find(es_str(name), &policy) != ES_OK
+            || policy >= ES_POLICIES)
+        {
             (void) strcpy(pointer, "/limits");
             es_pointer_add(pointer, sizeof(pointer), es_str(name));
             return es_fault(r, pointer, "is no policy that can be limited");
         }
 
-        rc = es_limit_decode(r, name, value, &out->limits[policy]);
+        rc = es_limit_decode(r, policy, value, &out->limits[policy]);
         if (rc != ES_OK) {
             return rc;
         }

@@ -14,21 +14,12 @@
 
 #include "apikey.h"
 #include "filter.h"
-#include "gcra.h"
+#include "limit.h"
 
 #define ES_SCOPE_READ      0x01
 #define ES_SCOPE_PUBLISH   0x02
 #define ES_SCOPE_MANAGE    0x04
 #define ES_SCOPE_ADMIN     0x08
-
-/* Policies that are limited per partner; the index of its word. */
-typedef enum {
-    ES_POLICY_POLL = 0,
-    ES_POLICY_PUBLISH,
-    ES_POLICY_BACKFILL,
-    ES_POLICY_WAIT,
-    ES_POLICIES
-} es_policy_t;
 
 #define ES_PATTERNS_MAX  64
 

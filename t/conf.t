@@ -151,6 +151,26 @@ refused(conf('eventsync_limit poll;'), 'invalid number of arguments',
     'nothing', 5);
 refused(conf('eventsync_limit poll rate=1r/s; eventsync_limit poll off;'),
     'is duplicate', 'twice', 5);
+refused(conf("eventsync_limit waits $_;"), "invalid parameter \"$_\"",
+    "waits $_", 5) for 'max=0', 'max=', 'max=-1', 'max=x', 'rate=1r/s', 'burst=1';
+refused(conf("eventsync_limit backfill rate=$_;"),
+    "invalid parameter \"rate=$_\"", "backfill rate=$_", 5)
+    for '1r/s', '10m', '0/s', '1t/s', '10mb/s';
+refused(conf('eventsync_limit backfill rate=1m/s burst=1x;'),
+    'invalid parameter "burst=1x"', 'backfill burst', 5);
+refused(conf('eventsync_limit poll rate=1r/d burst=40000;'),
+    'is more than a century of the rate "1r/d"', 'a burst never earned', 5);
+refused(conf("eventsync_limit poll rate=1r/s $_;"), "invalid parameter \"$_\"",
+    "poll $_", 5) for 'rate=2r/s', 'max=1';
+refused(conf('eventsync_limit address;'), 'invalid number of arguments',
+    'address', 5);
+refused(conf('eventsync_limit_dry_run maybe;'), 'invalid value "maybe"',
+    'dry run', 5);
+accepted(conf('eventsync_limit backfill rate=100m/h burst=10m;'
+    . ' eventsync_limit waits max=10; eventsync_limit address rate=1r/s burst=9;'
+    . ' eventsync_limit_dry_run on;', location => 'eventsync_limit waits off;'
+    . ' eventsync_limit backfill rate=9000/s; eventsync_limit_dry_run off;'),
+    'limits of every policy');
 accepted(conf('eventsync_limit poll rate=1r/s burst=5;'
     . ' eventsync_limit publish rate=1000r/h;',
     location => 'eventsync_limit poll off;'), 'limits');
@@ -263,8 +283,8 @@ my $doc = do {
     <$fh>;
 };
 my %default = $doc =~ /^\| Default: \| `eventsync_(\w+) ([^`]+);` \|$/mg;
-is_deeply([ sort keys %default ], [qw(auth cors feeds max_event poll poll_limit
-    poll_wait_max publish ratelimit_headers thread_pool)], 'documented defaults');
+is_deeply([ sort keys %default ], [qw(auth cors feeds limit_dry_run max_event
+    poll poll_limit poll_wait_max publish ratelimit_headers thread_pool)], 'documented defaults');
 
 my $key = $t->master_key;
 $t->write_file_expand('nginx.conf', <<'CONF');

@@ -170,6 +170,15 @@ is_deeply(ctl_json('partner', 'show', 'acme')->{limits}, { publish => {
 $t->ctl_ok('partner', 'change', 'acme', '--limit-poll=default');
 is_deeply(ctl_json('partner', 'show', 'acme')->{limits}, { publish => {
     rate => '5r/s' } }, 'and one can be given back');
+$t->ctl_ok('partner', 'change', 'acme', '--limit-publish=default',
+    '--limit-backfill=100m/h,burst=10m', '--limit-waits=5');
+is_deeply(ctl_json('partner', 'show', 'acme')->{limits}, { backfill => {
+    rate => '100m/h', burst => 10 * 1024 * 1024 }, waits => { max => 5 } },
+    'limits of bytes and of what is under way');
+fails(2, '"burst=x" is not a number', 'a bad burst', 'partner', 'change',
+    'acme', '--limit-poll=1r/s,burst=x');
+fails(2, '"--limit-waits=0" is not', 'no waits', 'partner', 'change', 'acme',
+    '--limit-waits=0');
 fails(2, '"--disabled" and "--enabled" exclude', 'both', 'partner', 'change',
     'acme', '--disabled', '--enabled');
 fails(2, '"--feeds" is not UTF-8', 'not UTF-8', 'partner', 'change', 'acme',

@@ -102,8 +102,9 @@ test_partner(void)
     good(create(ES_KIND_PARTNER, "acme",
                 "{\"feeds\":[\"orders-*\",\"prices\"],"
                 "\"publish\":[\"orders-acme\"],\"limits\":{\"poll\":"
-                "{\"rate\":\"60r/m\",\"burst\":10},\"wait\":"
-                "{\"rate\":\"1r/s\"}}}"), "a partner is created");
+                "{\"rate\":\"60r/m\",\"burst\":10},\"waits\":"
+                "{\"max\":3},\"backfill\":{\"rate\":\"1m/h\"}}}"),
+       "a partner is created");
     ok(es_registry_version(store) != version, "the version moves");
     good(create(ES_KIND_PARTNER, "other", "{\"feeds\":null}"), "and another");
     contains(ES_KIND_PARTNER, "acme", "\"number\":1,\"revision\":1,", true);
@@ -140,6 +141,18 @@ test_partner(void)
     wrong(ES_KIND_PARTNER, "",
           "\"limits\":{\"poll\":{\"rate\":\"1r/s\",\"brst\":1}}",
           "/limits/poll/brst");
+    wrong(ES_KIND_PARTNER, "",
+          "\"limits\":{\"poll\":{\"rate\":\"1r/d\",\"burst\":99999}}",
+          "/limits/poll/burst");
+    wrong(ES_KIND_PARTNER, "", "\"limits\":{\"address\":{}}",
+          "/limits/address");
+    wrong(ES_KIND_PARTNER, "", "\"limits\":{\"waits\":{\"max\":0}}",
+          "/limits/waits/max");
+    wrong(ES_KIND_PARTNER, "", "\"limits\":{\"waits\":{\"rate\":\"1r/s\"}}",
+          "/limits/waits/rate");
+    wrong(ES_KIND_PARTNER, "",
+          "\"limits\":{\"backfill\":{\"rate\":\"1r/s\"}}",
+          "/limits/backfill/rate");
 }
 
 
@@ -286,10 +299,14 @@ check_keys(const es_registry_t *registry)
     acme = es_registry_partner(registry, es_lit("acme"));
     ok(acme != NULL && acme->number == 1 && !acme->disabled
        && acme->limited[ES_POLICY_POLL]
-       && acme->limits[ES_POLICY_POLL].interval_us == 1000000
+       && acme->limits[ES_POLICY_POLL].units == 60
+       && acme->limits[ES_POLICY_POLL].period_ns == 60 * ES_SECOND_NS
        && acme->limits[ES_POLICY_POLL].burst == 10
-       && acme->limited[ES_POLICY_WAIT]
-       && acme->limits[ES_POLICY_WAIT].burst == 1
+       && acme->limited[ES_POLICY_WAITS]
+       && acme->limits[ES_POLICY_WAITS].burst == 3
+       && acme->limited[ES_POLICY_BACKFILL]
+       && acme->limits[ES_POLICY_BACKFILL].units == 1024 * 1024
+       && acme->limits[ES_POLICY_BACKFILL].burst == 1024 * 1024
        && !acme->limited[ES_POLICY_PUBLISH], "a partner with its limits");
     ok(es_registry_partner(registry, es_lit("acm")) == NULL
        && es_registry_partner(registry, es_lit("acmee")) == NULL,
