@@ -16,11 +16,16 @@ use Test::Eventsync qw(wait_for);
 my $t = Test::Eventsync->new(workers => 2);
 $t->store_init->feed('orders');
 
+# nginx from plain sources has no realip module.
+my $realip = `@{[ $t->nginx_binary ]} -V 2>&1` =~ /http_realip_module/;
+
 my %key = map { $_ => $t->partner_key($_, feeds => '*', publish => '*') }
     qw(acme bolt dry hot log);
 
 # reuseport: connections are spread over both workers, not taken by the first
-$t->write_file_expand('nginx.conf', <<'CONF');
+my $set_real_ip = $realip
+    ? 'set_real_ip_from 127.0.0.1; real_ip_header X-Client;' : '';
+$t->write_file_expand('nginx.conf', <<'CONF' =~ s/%%REALIP%%/$set_real_ip/r);
 events { }
 
 http {
@@ -33,6 +38,7 @@ http {
 
     server {
         listen 127.0.0.1:%%PORT_0%% reuseport;
+        %%REALIP%%
         add_header X-Pid $pid always;
 
         location / {
@@ -249,6 +255,20 @@ is(refused_by(knock('acme')), '429,address', 'it lives on');
 like($t->read_file('error.log'),
     qr/\[info\].* eventsync limits client "127\.0\.0\.1" by "address",/,
     'log says so');
+
+SKIP: {
+    skip 'no realip module', 6 unless $realip;
+    my $as = sub { $t->http(GET => "/gate$events", { %{ auth($_[0]) },
+        'x-client' => $_[1] })->{status} };
+
+    is($as->('esk_none', "2001:db8:0:1::$_"), 401, "a network's address $_")
+        for 1 .. 3;
+    is($as->('acme', '2001:db8:0:1:ffff::4'), 429, 'all of a /64 are one');
+    is($as->('acme', '2001:db8:0:2::4'), 200, 'the next network is another');
+    $as->('esk_none', '127.0.0.9') for 1 .. 3;
+    is($as->('acme', '::ffff:127.0.0.9'), 429,
+        'an IPv4 address is the same in IPv6');
+}
 
 my $there = '127.0.0.3';
 $answer = get('/open', undef, socket => from($there));

@@ -193,10 +193,11 @@ sub complete_conf {
 }
 
 # A complete server with every location, for tests that are not about the
-# configuration.  Options: main, http, server, location (extra lines each).
+# configuration.  Options: main, http, server, location (extra lines each),
+# listen (its parameters).
 sub default_conf {
     my ($self, %opts) = @_;
-    my %x = map { $_ => $opts{$_} // '' } qw(main http server location);
+    my %x = map { $_ => $opts{$_} // '' } qw(main http listen server location);
 
     return $self->write_file_expand('nginx.conf', <<"CONF");
 
@@ -210,7 +211,7 @@ http {
     eventsync_store %%STORE%%;
 
     server {
-        listen 127.0.0.1:%%PORT_0%%;
+        listen 127.0.0.1:%%PORT_0%% $x{listen};
         $x{server}
 
         location /v1/ {
