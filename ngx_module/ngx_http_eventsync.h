@@ -34,6 +34,7 @@
 #define NGX_HTTP_EVENTSYNC_KEYS           256
 #define NGX_HTTP_EVENTSYNC_MEMO           32
 #define NGX_HTTP_EVENTSYNC_TICK           100
+#define NGX_HTTP_EVENTSYNC_QUOTED         64    /* of a request in a detail */
 #define NGX_HTTP_EVENTSYNC_TASK_TIME      60000
 
 /* the name of a feed as the reader's and the publisher's argument */
@@ -57,6 +58,7 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_JSON = 0,
     NGX_HTTP_EVENTSYNC_NDJSON,
     NGX_HTTP_EVENTSYNC_BATCH,
+    NGX_HTTP_EVENTSYNC_SSE,
     NGX_HTTP_EVENTSYNC_FORMATS
 } ngx_http_eventsync_format_e;
 
@@ -197,6 +199,10 @@ typedef struct {
     ngx_thread_pool_t                *thread_pool;
 
     ngx_array_t                      *cors;       /* ngx_str_t; NULL: off */
+
+    ngx_flag_t                        sse;
+    ngx_msec_t                        sse_max_time;
+    ngx_msec_t                        sse_heartbeat;
 } ngx_http_eventsync_loc_conf_t;
 
 
@@ -204,6 +210,8 @@ typedef struct {
     ngx_http_eventsync_ctx_t         *ctx;
     ngx_uint_t                        has_after;  /* unsigned  :1 */
     ngx_uint_t                        has_from;   /* unsigned  :1 */
+    ngx_uint_t                        has_limit;  /* unsigned  :1 */
+    ngx_uint_t                        has_wait;   /* unsigned  :1 */
     es_cursor_t                       after;
     ngx_str_t                         from;
     ngx_uint_t                        limit;
@@ -220,6 +228,26 @@ typedef struct {
     ngx_event_t                       timer;
     ngx_uint_t                        parked;     /* unsigned  :1 */
 } ngx_http_eventsync_poll_t;
+
+
+/* why a stream of Server-Sent Events is parked */
+
+typedef enum {
+    NGX_HTTP_EVENTSYNC_IDLE = 0,         /* nothing to send */
+    NGX_HTTP_EVENTSYNC_BLOCKED,          /* the socket takes no more */
+    NGX_HTTP_EVENTSYNC_POSTED            /* others have their turn */
+} ngx_http_eventsync_state_e;
+
+
+typedef struct {
+    ngx_http_eventsync_state_e        state;
+    ngx_msec_t                        ends;
+    uint64_t                          held;       /* by the client, as
+                                                     poll->after_text */
+    es_buf_t                          text;       /* one slice, or empty */
+    ngx_buf_t                        *buf;
+    ngx_uint_t                        given;      /* to the output filter */
+} ngx_http_eventsync_stream_t;
 
 
 typedef enum {
@@ -273,6 +301,7 @@ struct ngx_http_eventsync_ctx_s {
 
     ngx_http_eventsync_problem_t     *problem;
     ngx_http_eventsync_poll_t        *poll;
+    ngx_http_eventsync_stream_t      *stream;
     ngx_http_eventsync_publish_t     *publish;
 };
 
@@ -335,6 +364,9 @@ ngx_int_t ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn, ngx_uint_t last);
 ngx_int_t ngx_http_eventsync_wait(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_hold(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_park(ngx_http_eventsync_ctx_t *ctx, ngx_msec_t time);
+void ngx_http_eventsync_unpark(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_tick(ngx_event_t *ev);
 void ngx_http_eventsync_wake(ngx_http_eventsync_worker_t *w, ngx_uint_t all);
 ngx_int_t ngx_http_eventsync_publish(ngx_http_eventsync_ctx_t *ctx);
@@ -345,6 +377,15 @@ ngx_int_t ngx_http_eventsync_commit_init(ngx_http_eventsync_worker_t *w,
 ngx_int_t ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_commit_free(ngx_http_eventsync_worker_t *w);
 ngx_int_t ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx);
+
+/* _stream: Server-Sent Events */
+
+ngx_int_t ngx_http_eventsync_stream_args(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_stream(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_stream_again(ngx_http_eventsync_ctx_t *ctx,
+    es_txn_t *txn, ngx_uint_t all);
+void ngx_http_eventsync_stream_run(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_stream_timeout(ngx_http_eventsync_ctx_t *ctx);
 
 /* _compose: a page's bytes */
 
@@ -363,6 +404,7 @@ ngx_int_t ngx_http_eventsync_header(ngx_http_request_t *r, ngx_str_t *key,
 ngx_int_t ngx_http_eventsync_send_header(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, ngx_buf_t *b);
+ngx_int_t ngx_http_eventsync_block(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_send_page(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_send_not_modified(ngx_http_eventsync_ctx_t *ctx);
 ngx_uint_t ngx_http_eventsync_etag_matches(ngx_http_eventsync_ctx_t *ctx);

@@ -7,9 +7,6 @@
 #include "ngx_http_eventsync.h"
 
 
-#define NGX_HTTP_EVENTSYNC_QUOTED  64    /* of the request in a detail */
-
-
 static ngx_uint_t ngx_http_eventsync_next_arg(ngx_str_t *rest,
     ngx_str_t *name, ngx_str_t *value);
 static u_char *ngx_http_eventsync_escape_arg(u_char *p, u_char *src,
@@ -359,6 +356,8 @@ ngx_http_eventsync_poll_numbers(ngx_http_eventsync_ctx_t *ctx,
     conf = ctx->conf;
 
     poll->limit = conf->poll_limit;
+    poll->has_limit = limit->set;
+    poll->has_wait = wait->set;
 
     if (limit->set) {
         n = ngx_atoi(limit->value.data, limit->value.len);

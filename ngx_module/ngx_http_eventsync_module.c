@@ -31,10 +31,19 @@ static char *ngx_http_eventsync_thread_pool(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 
 
+static char *ngx_http_eventsync_positive(ngx_conf_t *cf, void *post,
+    void *data);
+
+
 static ngx_conf_enum_t  ngx_http_eventsync_auths[] = {
     { ngx_string("off"), NGX_HTTP_EVENTSYNC_AUTH_OFF },
     { ngx_string("key"), NGX_HTTP_EVENTSYNC_AUTH_KEY },
     { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_post_t  ngx_http_eventsync_positive_post = {
+    ngx_http_eventsync_positive
 };
 
 
@@ -126,6 +135,27 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
+
+    { ngx_string("eventsync_sse"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t, sse),
+      NULL },
+
+    { ngx_string("eventsync_sse_max_time"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t, sse_max_time),
+      &ngx_http_eventsync_positive_post },
+
+    { ngx_string("eventsync_sse_heartbeat"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t, sse_heartbeat),
+      &ngx_http_eventsync_positive_post },
 
     { ngx_string("eventsync_thread_pool"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
@@ -248,6 +278,9 @@ ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
     conf->max_event = NGX_CONF_UNSET_SIZE;
     conf->thread_pool = NGX_CONF_UNSET_PTR;
     conf->cors = NGX_CONF_UNSET_PTR;
+    conf->sse = NGX_CONF_UNSET;
+    conf->sse_max_time = NGX_CONF_UNSET_MSEC;
+    conf->sse_heartbeat = NGX_CONF_UNSET_MSEC;
 
     return conf;
 }
@@ -272,6 +305,10 @@ ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_size_value(conf->max_event, prev->max_event, 256 * 1024);
     ngx_conf_merge_ptr_value(conf->thread_pool, prev->thread_pool, NULL);
     ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
+
+    ngx_conf_merge_value(conf->sse, prev->sse, 0);
+    ngx_conf_merge_msec_value(conf->sse_max_time, prev->sse_max_time, 300000);
+    ngx_conf_merge_msec_value(conf->sse_heartbeat, prev->sse_heartbeat, 15000);
 
     ngx_http_eventsync_limit_merge_conf(&conf->limit, &prev->limit);
 
@@ -572,6 +609,15 @@ ngx_http_eventsync_poll_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     elcf->poll_limit_max = numbers[1];
 
     return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_eventsync_positive(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_msec_t *ms = data;
+
+    return *ms ? NGX_CONF_OK : "must be longer than 0";
 }
 
 

@@ -13,6 +13,7 @@
 #define NGX_HTTP_EVENTSYNC_PAGE_BYTES  (4 * 1024 * 1024)
 
 
+static ngx_uint_t ngx_http_eventsync_formats(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn);
 static ngx_int_t ngx_http_eventsync_poll_start(ngx_http_eventsync_ctx_t *ctx,
@@ -53,8 +54,11 @@ ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx)
         || ngx_http_eventsync_authenticate(ctx) != NGX_OK
         || ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK
         || ngx_http_eventsync_accept(ctx, ngx_http_eventsync_page_types,
-                                     NGX_HTTP_EVENTSYNC_FORMATS, &ctx->format)
-           != NGX_OK)
+                                     ngx_http_eventsync_formats(ctx),
+                                     &ctx->format)
+           != NGX_OK
+        || (ctx->format == NGX_HTTP_EVENTSYNC_SSE
+            && ngx_http_eventsync_stream_args(ctx) != NGX_OK))
     {
         return ngx_http_eventsync_send_problem(ctx);
     }
@@ -70,7 +74,8 @@ ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx)
     }
 
     if (rc == NGX_AGAIN) {
-        return ngx_http_eventsync_wait(ctx);
+        return (ctx->format == NGX_HTTP_EVENTSYNC_SSE)
+               ? ngx_http_eventsync_stream(ctx) : ngx_http_eventsync_wait(ctx);
     }
 
     ngx_http_eventsync_limit_leave(ctx);
@@ -86,6 +91,14 @@ ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx)
     default: /* NGX_DECLINED */
         return ngx_http_eventsync_send_problem(ctx);
     }
+}
+
+
+static ngx_uint_t
+ngx_http_eventsync_formats(ngx_http_eventsync_ctx_t *ctx)
+{
+    return (ctx->conf->sse && ctx->request == ctx->request->main)
+           ? NGX_HTTP_EVENTSYNC_FORMATS : NGX_HTTP_EVENTSYNC_SSE;
 }
 
 
@@ -111,7 +124,8 @@ ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
         return NGX_DECLINED;
     }
 
-    last = (ctx->poll->wait == 0 || ngx_exiting || r != r->main);
+    last = (ctx->format != NGX_HTTP_EVENTSYNC_SSE
+            && (ctx->poll->wait == 0 || ngx_exiting || r != r->main));
 
     /* who waits wants what is new: "unchanged" is no answer to that */
 
@@ -126,6 +140,10 @@ ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
 
     if (ngx_http_eventsync_limit(ctx, charges, last ? 1 : 2) != NGX_OK) {
         return NGX_DECLINED;
+    }
+
+    if (ctx->format == NGX_HTTP_EVENTSYNC_SSE) {
+        return NGX_AGAIN;
     }
 
     return ngx_http_eventsync_poll_page(ctx, txn, &feed, last);

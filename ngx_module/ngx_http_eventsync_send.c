@@ -18,7 +18,8 @@ static ngx_int_t ngx_http_eventsync_next_headers(
 ngx_str_t  ngx_http_eventsync_page_types[] = {
     ngx_string("application/json"),
     ngx_string("application/x-ndjson"),
-    ngx_string("application/cloudevents-batch+json")
+    ngx_string("application/cloudevents-batch+json"),
+    ngx_string("text/event-stream")
 };
 
 static ngx_str_t  ngx_http_eventsync_page_cache_control =
@@ -120,6 +121,27 @@ ngx_http_eventsync_send(ngx_http_request_t *r, ngx_uint_t status,
     out.next = NULL;
 
     return ngx_http_output_filter(r, &out);
+}
+
+
+/* until the socket takes more, but for no longer than send_timeout */
+
+ngx_int_t
+ngx_http_eventsync_block(ngx_http_request_t *r)
+{
+    ngx_event_t               *wev;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    wev = r->connection->write;
+
+    /* a delay of limit_rate has the timer for itself */
+
+    if (!wev->delayed) {
+        ngx_add_timer(wev, clcf->send_timeout);
+    }
+
+    return ngx_handle_write_event(wev, clcf->send_lowat);
 }
 
 

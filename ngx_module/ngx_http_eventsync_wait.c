@@ -11,7 +11,6 @@
 #include "ngx_http_eventsync.h"
 
 
-static void ngx_http_eventsync_unpark(ngx_http_eventsync_ctx_t *ctx);
 static void ngx_http_eventsync_answer(ngx_http_eventsync_ctx_t *ctx);
 static void ngx_http_eventsync_timeout(ngx_event_t *ev);
 static void ngx_http_eventsync_wait_cleanup(void *data);
@@ -20,28 +19,39 @@ static void ngx_http_eventsync_wait_cleanup(void *data);
 ngx_int_t
 ngx_http_eventsync_wait(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_http_cleanup_t           *cln;
-    ngx_http_request_t           *r;
-    ngx_http_eventsync_poll_t    *poll;
-    ngx_http_eventsync_worker_t  *w;
-
-    r = ctx->request;
-    w = ctx->worker;
-    poll = ctx->poll;
-
-    cln = ngx_http_cleanup_add(r, 0);
-    if (cln == NULL) {
+    if (ngx_http_eventsync_hold(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    /* see a client that leaves, as limit_req does */
+    ngx_http_eventsync_park(ctx, ctx->poll->wait);
+
+    return NGX_DONE;
+}
+
+
+/* keeps a request that is to be parked, and sees its client leave */
+
+ngx_int_t
+ngx_http_eventsync_hold(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_cleanup_t  *cln;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* as limit_req does */
 
     if (r->connection->read->ready) {
         ngx_post_event(r->connection->read, &ngx_posted_events);
 
     } else {
         if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            return NGX_ERROR;
         }
     }
 
@@ -51,10 +61,25 @@ ngx_http_eventsync_wait(ngx_http_eventsync_ctx_t *ctx)
     cln->handler = ngx_http_eventsync_wait_cleanup;
     cln->data = ctx;
 
+    r->main->count++;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_eventsync_park(ngx_http_eventsync_ctx_t *ctx, ngx_msec_t time)
+{
+    ngx_http_eventsync_poll_t    *poll;
+    ngx_http_eventsync_worker_t  *w;
+
+    w = ctx->worker;
+    poll = ctx->poll;
+
     poll->timer.handler = ngx_http_eventsync_timeout;
     poll->timer.data = ctx;
-    poll->timer.log = r->connection->log;
-    ngx_add_timer(&poll->timer, poll->wait);
+    poll->timer.log = ctx->request->connection->log;
+    ngx_add_timer(&poll->timer, time);
 
     poll->parked = 1;
     ngx_queue_insert_tail(&w->waiters, &poll->queue);
@@ -62,10 +87,6 @@ ngx_http_eventsync_wait(ngx_http_eventsync_ctx_t *ctx)
     if (!w->tick.timer_set) {
         ngx_add_timer(&w->tick, NGX_HTTP_EVENTSYNC_TICK);
     }
-
-    r->main->count++;
-
-    return NGX_DONE;
 }
 
 
@@ -113,7 +134,8 @@ ngx_http_eventsync_wake(ngx_http_eventsync_worker_t *w, ngx_uint_t all)
         poll = ngx_queue_data(q, ngx_http_eventsync_poll_t, queue);
         ctx = poll->ctx;
 
-        rc = ngx_http_eventsync_poll_again(ctx, txn, all);
+        rc = ctx->stream ? ngx_http_eventsync_stream_again(ctx, txn, all)
+                         : ngx_http_eventsync_poll_again(ctx, txn, all);
 
         if (rc == NGX_AGAIN) {
             continue;
@@ -166,8 +188,21 @@ ngx_http_eventsync_timeout(ngx_event_t *ev)
 {
     ngx_http_eventsync_ctx_t  *ctx = ev->data;
 
-    es_rc_t    es;
-    es_txn_t  *txn;
+    es_rc_t              es;
+    es_txn_t            *txn;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    if (ctx->stream) {
+        r = ctx->request;
+        c = r->connection;
+
+        ngx_http_set_log_request(c->log, r);
+        ngx_http_eventsync_unpark(ctx);
+        ngx_http_eventsync_stream_timeout(ctx);
+        ngx_http_run_posted_requests(c);
+        return;
+    }
 
     es = es_txn_begin(ctx->worker->es, &txn);
 
@@ -199,6 +234,12 @@ ngx_http_eventsync_answer(ngx_http_eventsync_ctx_t *ctx)
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, c->log, 0,
                    "eventsync wait ends: \"%V?%V\"", &r->uri, &r->args);
 
+    if (ctx->stream) {
+        ngx_http_eventsync_stream_run(ctx);
+        ngx_http_run_posted_requests(c);
+        return;
+    }
+
     ngx_http_eventsync_limit_leave(ctx);
 
     rc = ctx->out ? ngx_http_eventsync_send_page(ctx)
@@ -209,7 +250,7 @@ ngx_http_eventsync_answer(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-static void
+void
 ngx_http_eventsync_unpark(ngx_http_eventsync_ctx_t *ctx)
 {
     if (!ctx->poll->parked) {

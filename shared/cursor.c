@@ -78,6 +78,32 @@ es_cursor_print(const char *epoch, uint64_t sequence, char *out)
 }
 
 
+es_str_t
+es_cursor_of(es_str_t event)
+{
+    const char  *p, *end, *last;
+
+    static const char  name[] = "\"cursor\":\"";
+
+    /* within a string the quotes would have backslashes */
+
+    p = memmem(event.data, event.len, name, sizeof(name) - 1);
+    if (p == NULL) {
+        return es_null_str;
+    }
+
+    p += sizeof(name) - 1;
+    last = event.data + event.len;
+    end = memchr(p, '"', (size_t) (last - p));
+
+    if (end == NULL || end - p >= ES_CURSOR_MAX) {
+        return es_null_str;
+    }
+
+    return (es_str_t) { p, (size_t) (end - p) };
+}
+
+
 es_rc_t
 es_epoch_create(char *out)
 {

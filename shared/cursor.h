@@ -24,6 +24,10 @@ es_rc_t es_cursor_parse(es_str_t text, es_cursor_t *cursor);
 /* Returns the length; `out` has ES_CURSOR_MAX bytes and is NUL-terminated. */
 size_t es_cursor_print(const char *epoch, uint64_t sequence, char *out);
 
+/* The value of an event's "cursor", without quotes.  `event` is text that the
+   log composed: its first "cursor" is the attribute. */
+es_str_t es_cursor_of(es_str_t event);
+
 /* A new random epoch: 8 lowercase base32 characters, NUL-terminated. */
 es_rc_t es_epoch_create(char *out);
 

@@ -119,6 +119,19 @@ refused(conf('eventsync_cors *; eventsync_cors off;'),
     '"eventsync_cors" directive is duplicate', 'cors twice', 5);
 
 ###############################################################################
+# eventsync_sse
+
+accepted(conf('eventsync_sse on;', server => 'eventsync_sse_max_time 1h;',
+    location => 'eventsync_sse_heartbeat 500ms;'), 'sse at every level');
+refused(conf('eventsync_sse yes;'), 'invalid value "yes"', 'sse yes', 5);
+for my $name (qw(sse_max_time sse_heartbeat)) {
+    refused(conf("eventsync_$name soon;"), 'invalid value', "$name soon", 5);
+    refused(conf("eventsync_$name 0;"), 'must be longer than 0', "$name 0", 5);
+    refused(conf("eventsync_$name 1s; eventsync_$name 2s;"), 'is duplicate',
+        "$name twice", 5);
+}
+
+###############################################################################
 # flags and words
 
 for my $name (qw(poll publish feeds)) {
@@ -284,7 +297,8 @@ my $doc = do {
 };
 my %default = $doc =~ /^\| Default: \| `eventsync_(\w+) ([^`]+);` \|$/mg;
 is_deeply([ sort keys %default ], [qw(auth cors feeds limit_dry_run max_event
-    poll poll_limit poll_wait_max publish ratelimit_headers thread_pool)], 'documented defaults');
+    poll poll_limit poll_wait_max publish ratelimit_headers sse sse_heartbeat
+    sse_max_time thread_pool)], 'documented defaults');
 
 my $key = $t->master_key;
 $t->write_file_expand('nginx.conf', <<'CONF');

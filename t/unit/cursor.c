@@ -90,5 +90,14 @@ main(void)
     ok(es_feed_name_ok((es_str_t) { name, 63 }), "has up to 63 bytes");
     ok(!es_feed_name_ok((es_str_t) { name, 64 }), "and not 64");
 
+    is_int((int64_t) es_cursor_of(es_lit("{\"id\":\"1\"}")).len, 0,
+           "an event without a cursor");
+    is_int((int64_t) es_cursor_of(es_lit("{\"cursor\":\"a-1")).len, 0,
+           "one that is cut");
+    is_str(es_cursor_of(es_lit("{\"subject\":\"\\\"cursor\\\":\\\"x\\\"\","
+                               "\"cursor\":\"a-1\",\"prevcursor\":\"a-0\","
+                               "\"data\":{\"cursor\":\"y\"}}")), "a-1",
+           "an event's cursor is the attribute");
+
     return done();
 }

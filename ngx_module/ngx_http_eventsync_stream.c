@@ -1,0 +1,650 @@
+
+/*
+ * Server-Sent Events: the events resource as a stream that a browser's
+ * EventSource reads, with the cursor as the id to reconnect with.
+ *
+ * A stream is idle, waits for its socket, or waits for its turn.  In all of
+ * them it is parked among the long polls: idle it is woken by commits, and
+ * its timer is the heartbeat; otherwise the timer is the end of its life.  It
+ * holds one slice of text, read in a transaction of its own when the socket
+ * has taken the slice before, and nothing while it is idle.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+#define NGX_HTTP_EVENTSYNC_SLICE_EVENTS  64
+#define NGX_HTTP_EVENTSYNC_SLICE_BYTES   32768
+#define NGX_HTTP_EVENTSYNC_FRAME                                              \
+    (sizeof("id: \ndata: \n\n") - 1 + ES_CURSOR_MAX)
+
+/* what a socket has left to take its slice when the worker is to exit */
+#define NGX_HTTP_EVENTSYNC_LINGER        2000
+
+
+static ngx_int_t ngx_http_eventsync_stream_id(ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_stream_headers(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_stream_begin(
+    ngx_http_eventsync_ctx_t *ctx);
+static void ngx_http_eventsync_stream_write(ngx_http_request_t *r);
+static ngx_int_t ngx_http_eventsync_stream_output(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_stream_fill(ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx,
+    es_txn_t *txn);
+static ngx_int_t ngx_http_eventsync_stream_feed(ngx_http_eventsync_ctx_t *ctx,
+    es_txn_t *txn, es_feed_t *feed);
+static ngx_int_t ngx_http_eventsync_stream_frame(ngx_http_eventsync_ctx_t *ctx,
+    const es_page_t *page);
+static ngx_int_t ngx_http_eventsync_stream_text(ngx_http_eventsync_ctx_t *ctx,
+    const char *fmt, ...);
+static void ngx_http_eventsync_stream_park(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_state_e state);
+static ngx_msec_int_t ngx_http_eventsync_stream_left(
+    ngx_http_eventsync_ctx_t *ctx);
+static void ngx_http_eventsync_stream_cleanup(void *data);
+
+
+static ngx_str_t  ngx_http_eventsync_stream_cache_control =
+    ngx_string("Cache-Control");
+static ngx_str_t  ngx_http_eventsync_stream_no_store = ngx_string("no-store");
+static ngx_str_t  ngx_http_eventsync_stream_vary = ngx_string("Vary");
+static ngx_str_t  ngx_http_eventsync_stream_accept = ngx_string("Accept");
+static ngx_str_t  ngx_http_eventsync_accel_buffering =
+    ngx_string("X-Accel-Buffering");
+static ngx_str_t  ngx_http_eventsync_no = ngx_string("no");
+
+
+/* what the query says of a page is not for a stream, and where it begins is
+   overruled by the id that an EventSource repeats */
+
+ngx_int_t
+ngx_http_eventsync_stream_args(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_str_t                  *name;
+    ngx_http_eventsync_poll_t  *poll;
+
+    static ngx_str_t  limit = ngx_string("limit");
+    static ngx_str_t  wait = ngx_string("wait");
+
+    poll = ctx->poll;
+    name = poll->has_limit ? &limit : poll->has_wait ? &wait : NULL;
+
+    if (name) {
+        (void) ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameter \"%V\" is not for "
+                                     "text/event-stream.", name);
+        return ngx_http_eventsync_parameter(ctx, name);
+    }
+
+    return ngx_http_eventsync_stream_id(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_stream_id(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_str_t                   value, name = ngx_string("last-event-id");
+    ngx_table_elt_t            *h;
+    ngx_http_eventsync_poll_t  *poll;
+
+    h = ngx_http_eventsync_header_in(ctx->request, &name, NULL);
+
+    if (h == NULL || h->value.len == 0) {
+        return NGX_OK;
+    }
+
+    poll = ctx->poll;
+    poll->has_after = 1;
+    poll->has_from = 0;
+
+    if (es_cursor_parse(ngx_http_eventsync_str(&h->value), &poll->after)
+        == ES_OK)
+    {
+        return NGX_OK;
+    }
+
+    value = h->value;
+    value.len = ngx_min(value.len, NGX_HTTP_EVENTSYNC_QUOTED);
+
+    return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_CURSOR,
+                                   "Header \"Last-Event-ID\" is not a cursor: "
+                                   "\"%V\".", &value);
+}
+
+
+/* the position is known to be honest: from here on it is 200 */
+
+ngx_int_t
+ngx_http_eventsync_stream(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (ngx_http_eventsync_stream_headers(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (r->method == NGX_HTTP_HEAD) {
+        ngx_http_eventsync_limit_leave(ctx);
+    }
+
+    rc = ngx_http_eventsync_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    if (ngx_http_eventsync_stream_begin(ctx) != NGX_OK
+        || ngx_http_eventsync_hold(ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_eventsync_stream_run(ctx);
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_stream_headers(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_str_t           *type;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    type = &ngx_http_eventsync_page_types[NGX_HTTP_EVENTSYNC_SSE];
+
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_type = *type;
+    r->headers_out.content_type_len = type->len;
+    r->headers_out.content_length_n = -1;
+
+    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_stream_cache_control,
+                                  &ngx_http_eventsync_stream_no_store)
+        != NGX_OK
+        || ngx_http_eventsync_header(r, &ngx_http_eventsync_stream_vary,
+                                     &ngx_http_eventsync_stream_accept)
+           != NGX_OK
+        || ngx_http_eventsync_header(r, &ngx_http_eventsync_accel_buffering,
+                                     &ngx_http_eventsync_no)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_eventsync_limit_headers(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_stream_begin(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_pool_cleanup_t           *cln;
+    ngx_http_request_t           *r;
+    ngx_http_eventsync_stream_t  *stream;
+
+    r = ctx->request;
+
+    stream = ngx_pcalloc(r->pool, sizeof(ngx_http_eventsync_stream_t));
+    if (stream == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* of the pool: until then the text may be in an output queue */
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_eventsync_stream_cleanup;
+    cln->data = stream;
+
+    stream->buf = ngx_calloc_buf(r->pool);
+    if (stream->buf == NULL) {
+        return NGX_ERROR;
+    }
+
+    stream->buf->tag = (ngx_buf_tag_t) &ngx_http_eventsync_module;
+    stream->ends = ngx_current_msec + ctx->conf->sse_max_time;
+    stream->held = ctx->poll->scan;
+
+    ctx->stream = stream;
+
+    /* those that a reload closes together come back one by one */
+
+    return ngx_http_eventsync_stream_text(ctx, "retry: %d\n\n",
+                                          (int) (500 + ngx_random() % 2000));
+}
+
+
+/*
+ * Goes on as far as the socket takes it, one slice in a turn.  May end the
+ * request.
+ */
+
+void
+ngx_http_eventsync_stream_run(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    rc = ngx_http_eventsync_stream_output(ctx);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_eventsync_stream_fill(ctx);
+
+        if (rc == NGX_OK) {
+            rc = ngx_http_eventsync_stream_output(ctx);
+
+            if (rc == NGX_OK) {
+                ngx_http_eventsync_stream_park(ctx,
+                                               NGX_HTTP_EVENTSYNC_POSTED);
+                ngx_post_event(r->connection->write,
+                               &ngx_posted_next_events);
+                return;
+            }
+        }
+    }
+
+    switch (rc) {
+
+    case NGX_AGAIN:
+        ngx_http_eventsync_stream_park(ctx, NGX_HTTP_EVENTSYNC_BLOCKED);
+
+        if (ngx_http_eventsync_block(r) == NGX_OK) {
+            return;
+        }
+
+        break;
+
+    case NGX_BUSY:
+        ngx_http_eventsync_stream_park(ctx, NGX_HTTP_EVENTSYNC_IDLE);
+        return;
+
+    case NGX_DONE:
+        ngx_http_eventsync_limit_leave(ctx);
+
+        rc = ngx_http_send_special(r, NGX_HTTP_LAST);
+        ngx_http_finalize_request(r, rc);
+        return;
+
+    default:
+        break;
+    }
+
+    ngx_http_finalize_request(r, NGX_ERROR);
+}
+
+
+static void
+ngx_http_eventsync_stream_write(ngx_http_request_t *r)
+{
+    ngx_connection_t          *c;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    c = r->connection;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
+
+    ngx_http_eventsync_unpark(ctx);
+
+    if (c->write->timedout) {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "client timed out");
+        c->timedout = 1;
+        ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
+        return;
+    }
+
+    ngx_http_eventsync_stream_run(ctx);
+}
+
+
+/* of a stream that is parked: its heartbeat, or the end of its life */
+
+void
+ngx_http_eventsync_stream_timeout(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t                     rc;
+    ngx_http_eventsync_poll_t    *poll;
+    ngx_http_eventsync_stream_t  *stream;
+
+    poll = ctx->poll;
+    stream = ctx->stream;
+
+    if (stream->state == NGX_HTTP_EVENTSYNC_BLOCKED) {
+
+        /* cut within a slice: what is unfinished its reader passes over */
+
+        ngx_http_finalize_request(ctx->request, NGX_HTTP_REQUEST_TIME_OUT);
+        return;
+    }
+
+    if (stream->state == NGX_HTTP_EVENTSYNC_IDLE
+        && ngx_http_eventsync_stream_left(ctx) > 0)
+    {
+        if (stream->held != poll->scan) {
+
+            /* an id alone is no event; it tells what a filter passed by */
+
+            (void) es_cursor_print(poll->key.epoch, poll->scan,
+                                   poll->after_text);
+            stream->held = poll->scan;
+
+            rc = ngx_http_eventsync_stream_text(ctx, "id: %s\n\n",
+                                                poll->after_text);
+
+        } else {
+            rc = ngx_http_eventsync_stream_text(ctx, ":\n\n");
+        }
+
+        if (rc != NGX_OK) {
+            ngx_http_finalize_request(ctx->request, NGX_ERROR);
+            return;
+        }
+    }
+
+    ngx_http_eventsync_stream_run(ctx);
+}
+
+
+/* NGX_OK: it has something to do, NGX_AGAIN: it is left where it is */
+
+ngx_int_t
+ngx_http_eventsync_stream_again(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
+    ngx_uint_t all)
+{
+    es_feed_t                     feed;
+    ngx_http_eventsync_stream_t  *stream;
+
+    stream = ctx->stream;
+
+    if (stream->state != NGX_HTTP_EVENTSYNC_IDLE) {
+
+        if (all
+            && ngx_http_eventsync_stream_left(ctx)
+               > NGX_HTTP_EVENTSYNC_LINGER)
+        {
+            stream->ends = ngx_current_msec + NGX_HTTP_EVENTSYNC_LINGER;
+            ngx_add_timer(&ctx->poll->timer, NGX_HTTP_EVENTSYNC_LINGER);
+        }
+
+        return NGX_AGAIN;
+    }
+
+    return (!all
+            && ngx_http_eventsync_stream_feed(ctx, txn, &feed) == NGX_OK
+            && feed.last == ctx->poll->scan)
+           ? NGX_AGAIN : NGX_OK;
+}
+
+
+/* NGX_AGAIN: the socket has not taken all yet */
+
+static ngx_int_t
+ngx_http_eventsync_stream_output(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t                     rc;
+    ngx_buf_t                    *b;
+    ngx_chain_t                   out, *in;
+    ngx_connection_t             *c;
+    ngx_http_request_t           *r;
+    ngx_http_eventsync_stream_t  *stream;
+
+    r = ctx->request;
+    c = r->connection;
+    stream = ctx->stream;
+    b = stream->buf;
+    in = NULL;
+
+    if (stream->text.len == 0) {
+        return NGX_OK;
+    }
+
+    if (!stream->given) {
+        stream->given = 1;
+
+        b->pos = (u_char *) stream->text.data;
+        b->last = b->pos + stream->text.len;
+        b->start = b->pos;
+        b->end = b->last;
+        b->memory = 1;
+        b->flush = 1;
+
+        out.buf = b;
+        out.next = NULL;
+        in = &out;
+    }
+
+    rc = ngx_http_output_filter(r, in);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (r->buffered || r->postponed || c->buffered || b->pos != b->last) {
+        return NGX_AGAIN;
+    }
+
+    if (c->write->timer_set && !c->write->delayed) {
+        ngx_del_timer(c->write);
+    }
+
+    stream->given = 0;
+    es_buf_free(&stream->text);
+
+    return NGX_OK;
+}
+
+
+/*
+ * NGX_OK: there is text, or more to look through, NGX_BUSY: nothing now,
+ * NGX_DONE: it is to end.  Why it ends the reader is told when it comes back.
+ */
+
+static ngx_int_t
+ngx_http_eventsync_stream_fill(ngx_http_eventsync_ctx_t *ctx)
+{
+    es_rc_t    es;
+    es_txn_t  *txn;
+    ngx_int_t  rc;
+
+    if (ngx_exiting || ngx_http_eventsync_stream_left(ctx) <= 0) {
+        return NGX_DONE;
+    }
+
+    es = es_txn_begin(ctx->worker->es, &txn);
+
+    if (es != ES_OK) {
+        (void) ngx_http_eventsync_fail_store(ctx, es);
+        return NGX_DONE;
+    }
+
+    rc = ngx_http_eventsync_stream_read(ctx, txn);
+
+    es_txn_end(txn);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
+{
+    es_rc_t                     es;
+    es_feed_t                   feed;
+    es_page_t                  *page;
+    ngx_http_eventsync_poll_t  *poll;
+
+    poll = ctx->poll;
+    page = &ctx->worker->page;
+
+    if (ngx_http_eventsync_stream_feed(ctx, txn, &feed) != NGX_OK) {
+        return NGX_DONE;
+    }
+
+    if (feed.last == poll->scan) {
+        return NGX_BUSY;
+    }
+
+    es = es_page_read(txn, &feed, poll->scan, es_str(poll->after_text),
+                      NGX_HTTP_EVENTSYNC_SLICE_EVENTS,
+                      NGX_HTTP_EVENTSYNC_SLICE_BYTES, poll->filter, page);
+    if (es != ES_OK) {
+        (void) ngx_http_eventsync_fail_store(ctx, es);
+        return NGX_DONE;
+    }
+
+    poll->scan = page->next;
+
+    if (page->count) {
+        return ngx_http_eventsync_stream_frame(ctx, page);
+    }
+
+    return page->has_more ? NGX_OK : NGX_BUSY;
+}
+
+
+/* may it still be read, and from there? */
+
+static ngx_int_t
+ngx_http_eventsync_stream_feed(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
+    es_feed_t *feed)
+{
+    es_cursor_t  cursor;
+
+    if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
+        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_memcpy(cursor.epoch, ctx->poll->key.epoch, sizeof(cursor.epoch));
+    cursor.sequence = ctx->poll->scan;
+
+    return (es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), feed)
+            == ES_OK
+            && es_feed_check(feed, &cursor) == ES_OK)
+           ? NGX_OK : NGX_DECLINED;
+}
+
+
+/*
+ * Copies the events to the end of the slice and from there to their places,
+ * each in its frame: room for the frames is what stays between the two.
+ */
+
+static ngx_int_t
+ngx_http_eventsync_stream_frame(ngx_http_eventsync_ctx_t *ctx,
+    const es_page_t *page)
+{
+    char                         *src, *out;
+    size_t                        frames;
+    es_str_t                      event, cursor;
+    unsigned                      i;
+    ngx_http_eventsync_stream_t  *stream;
+
+    stream = ctx->stream;
+    frames = page->count * NGX_HTTP_EVENTSYNC_FRAME;
+
+    if (es_buf_reserve(&stream->text, frames + page->bytes) != ES_OK) {
+        return NGX_ERROR;
+    }
+
+    out = stream->text.data;
+    src = out + frames;
+
+    (void) es_page_copy(page, src);
+
+    for (i = 0; i < page->count; i++) {
+        event.data = i ? src + page->ends[i - 1] + 1 : src;
+        event.len = (size_t) (src + page->ends[i] - event.data);
+
+        cursor = es_cursor_of(event);
+
+        if (i + 1 == page->count) {
+            ngx_memcpy(ctx->poll->after_text, cursor.data, cursor.len);
+            ctx->poll->after_text[cursor.len] = '\0';
+        }
+
+        out = (char *) ngx_cpymem(out, "id: ", 4);
+        out = (char *) ngx_cpymem(out, cursor.data, cursor.len);
+        out = (char *) ngx_cpymem(out, "\ndata: ", 7);
+        out = (char *) ngx_movemem(out, event.data, event.len);
+        out = (char *) ngx_cpymem(out, "\n\n", 2);
+    }
+
+    stream->text.len = out - stream->text.data;
+    stream->held = page->last;
+
+    ctx->first = ctx->first ? ctx->first : page->first;
+    ctx->last = page->last;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_stream_text(ngx_http_eventsync_ctx_t *ctx, const char *fmt,
+    ...)
+{
+    char     text[ES_CURSOR_MAX + 32];
+    u_char  *last;
+    va_list  args;
+
+    va_start(args, fmt);
+    last = ngx_vslprintf((u_char *) text, (u_char *) text + sizeof(text), fmt,
+                         args);
+    va_end(args);
+
+    return (es_buf_append(&ctx->stream->text, text, (char *) last - text)
+            == ES_OK)
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_http_eventsync_stream_park(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_state_e state)
+{
+    ngx_msec_int_t  ms;
+
+    ctx->stream->state = state;
+
+    ms = ngx_max(ngx_http_eventsync_stream_left(ctx), 1);
+
+    if (state == NGX_HTTP_EVENTSYNC_IDLE) {
+        ctx->request->write_event_handler = ngx_http_request_empty_handler;
+        ms = ngx_min(ms, (ngx_msec_int_t) ctx->conf->sse_heartbeat);
+
+    } else {
+        ctx->request->write_event_handler = ngx_http_eventsync_stream_write;
+    }
+
+    ngx_http_eventsync_park(ctx, ms);
+}
+
+
+static ngx_msec_int_t
+ngx_http_eventsync_stream_left(ngx_http_eventsync_ctx_t *ctx)
+{
+    return (ngx_msec_int_t) (ctx->stream->ends - ngx_current_msec);
+}
+
+
+static void
+ngx_http_eventsync_stream_cleanup(void *data)
+{
+    ngx_http_eventsync_stream_t  *stream = data;
+
+    es_buf_free(&stream->text);
+}
