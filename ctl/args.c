@@ -10,8 +10,8 @@ static const ctl_option_t *ctl_find(const ctl_option_t *options,
     const char *text, size_t len);
 
 
-int
-ctl_fail(int status, const char *fmt, ...)
+void
+ctl_complain(const char *fmt, ...)
 {
     va_list  args;
 
@@ -22,8 +22,6 @@ ctl_fail(int status, const char *fmt, ...)
     va_end(args);
 
     (void) fputc('\n', stderr);
-
-    return status;
 }
 
 

@@ -159,8 +159,8 @@ ctl_request_place(ctl_t *ctl, const char *name, const char *cursor,
         request->feed = feed.number;
         memcpy(request->epoch, feed.epoch, sizeof(request->epoch));
 
-        rc = cursor ? ctl_request_cursor(&feed, cursor, request)
-                    : ctl_request_from(txn, &feed, from, request);
+        rc = from ? ctl_request_from(txn, &feed, from, request)
+                  : ctl_request_cursor(&feed, cursor, request);
     } else {
         rc = ctl_fail(CTL_FAILED, "cannot read feed \"%s\": %s", name,
                       es_strerror(es));
