@@ -35,6 +35,7 @@ obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 LIB    = $(BUILD)/libeventsync.a
 UNITS  = $(patsubst t/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
+FAULT  = $(BUILD)/fault.so
 BENCHES = $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 
 BINDIR  = $(DESTDIR)$(PREFIX)/bin
@@ -63,7 +64,7 @@ all: tools units module
 
 lib: $(LIB)
 tools: $(BUILD)/eventsync-dispatcher $(BUILD)/eventsyncctl
-units: $(UNITS)
+units: $(UNITS) $(FAULT)
 bench: $(BENCHES)
 
 $(LIB): $(call obj,$(LIB_SRC))
@@ -79,6 +80,11 @@ $(BUILD)/eventsyncctl: $(call obj,$(CTL_SRC)) $(LIB)
 $(BUILD)/unit/%: $(BUILD)/t/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+# Preloaded, so without the sanitizers, which must come first.
+$(FAULT): t/fault.c
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -fPIC -shared $(OPT) $(WARN) -o $@ $<
 
 $(BUILD)/bench/%: $(BUILD)/bench_obj/%.o $(LIB)
 	@mkdir -p $(@D)

@@ -4,7 +4,7 @@
  *
  * Retention of the feeds, retention of attempts, and the reader slots of
  * processes that died, which would keep pages of the log from being used
- * again.
+ * again; and the store itself, when a commit that failed has left it unusable.
  */
 
 #include <errno.h>
@@ -123,6 +123,26 @@ es_janitor_trim(es_dispatcher_t *d)
 }
 
 
+/* The next write would do the same, but one of these may never come. */
+
+static void
+es_janitor_recover(es_dispatcher_t *d)
+{
+    es_rc_t  rc;
+
+    if (!es_store_lost(d->store)) {
+        return;
+    }
+
+    rc = es_store_recover(d->store);
+
+    if (rc != ES_OK) {
+        es_log_line(ES_LOG_ERROR, "cannot open the store again after a commit "
+                    "that failed: %s", es_strerror(rc));
+    }
+}
+
+
 static void *
 es_janitor_main(void *ctx)
 {
@@ -141,6 +161,7 @@ es_janitor_main(void *ctx)
     for (round = 0; !janitor->quit; round++) {
         (void) pthread_mutex_unlock(&janitor->lock);
 
+        es_janitor_recover(d);
         es_janitor_trim(d);
 
         rc = es_delivery_expire(d->store,

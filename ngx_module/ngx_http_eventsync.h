@@ -36,6 +36,7 @@
 #define NGX_HTTP_EVENTSYNC_TICK           100
 #define NGX_HTTP_EVENTSYNC_QUOTED         64    /* of a request in a detail */
 #define NGX_HTTP_EVENTSYNC_TASK_TIME      60000
+#define NGX_HTTP_EVENTSYNC_REOPEN         1000
 
 /* the name of a feed as the reader's and the publisher's argument */
 #define ngx_http_eventsync_str(s)                                             \
@@ -157,11 +158,14 @@ typedef struct {
     ngx_queue_t                       publishes;  /* for the next commit */
     ngx_queue_t                       committing; /* in the one that runs */
     ngx_thread_task_t                *commit;
+    ngx_thread_pool_t                *thread_pool; /* of the last commit */
 
     es_page_t                         page;
     ngx_http_eventsync_memo_t         memo[NGX_HTTP_EVENTSYNC_MEMO];
 
     ngx_http_eventsync_seen_key_t     keys[NGX_HTTP_EVENTSYNC_KEYS];
+
+    unsigned                          writing:1;  /* a commit runs */
 } ngx_http_eventsync_worker_t;
 
 
@@ -375,6 +379,7 @@ void ngx_http_eventsync_publish_unblock(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_commit_init(ngx_http_eventsync_worker_t *w,
     ngx_cycle_t *cycle);
 ngx_int_t ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_commit_recover(ngx_http_eventsync_worker_t *w);
 void ngx_http_eventsync_commit_free(ngx_http_eventsync_worker_t *w);
 ngx_int_t ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx);
 

@@ -3,6 +3,9 @@
  * Group commit: one commit at a time for each worker and store, on the thread
  * pool.  What comes while it runs waits in a queue, all of which goes into the
  * next one; so a commit costs its fsync once, however many requests it serves.
+ *
+ * A store that a failed commit has left unusable is opened anew by the next
+ * commit.  When none comes, an empty one is made each second.
  */
 
 
@@ -21,6 +24,7 @@ static ngx_int_t ngx_http_eventsync_commit_start(
     ngx_http_eventsync_worker_t *w);
 static ngx_int_t ngx_http_eventsync_commit_room(
     ngx_http_eventsync_group_t *group, ngx_queue_t *queue);
+static void ngx_http_eventsync_commit_move(ngx_queue_t *to, ngx_queue_t *from);
 static void ngx_http_eventsync_commit_thread(void *data, ngx_log_t *log);
 static void ngx_http_eventsync_commit_event(ngx_event_t *ev);
 static void ngx_http_eventsync_commit_done(ngx_queue_t *queue, es_rc_t rc);
@@ -63,9 +67,7 @@ ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx)
 
     ngx_queue_insert_tail(&w->publishes, &ctx->publish->queue);
 
-    if (ngx_queue_empty(&w->committing)
-        && ngx_http_eventsync_commit_start(w) != NGX_OK)
-    {
+    if (!w->writing && ngx_http_eventsync_commit_start(w) != NGX_OK) {
         ngx_queue_remove(&ctx->publish->queue);
 
         return ngx_http_eventsync_fail_store(ctx, ES_BUSY);
@@ -78,13 +80,12 @@ ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* commits all that is queued */
+/* commits all that is queued, on the pool of the last that is */
 
 static ngx_int_t
 ngx_http_eventsync_commit_start(ngx_http_eventsync_worker_t *w)
 {
     ngx_queue_t                   *q;
-    ngx_thread_pool_t             *tp;
     ngx_http_eventsync_group_t    *group;
     ngx_http_eventsync_publish_t  *publish;
 
@@ -94,7 +95,6 @@ ngx_http_eventsync_commit_start(ngx_http_eventsync_worker_t *w)
         return NGX_ERROR;
     }
 
-    tp = NULL;
     group->es = w->es;
     group->n = 0;
 
@@ -104,10 +104,10 @@ ngx_http_eventsync_commit_start(ngx_http_eventsync_worker_t *w)
     {
         publish = ngx_queue_data(q, ngx_http_eventsync_publish_t, queue);
         group->batches[group->n++] = publish->batch;
-        tp = publish->ctx->conf->thread_pool;
+        w->thread_pool = publish->ctx->conf->thread_pool;
     }
 
-    if (ngx_thread_task_post(tp, w->commit) != NGX_OK) {
+    if (ngx_thread_task_post(w->thread_pool, w->commit) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -115,10 +115,32 @@ ngx_http_eventsync_commit_start(ngx_http_eventsync_worker_t *w)
 
     ngx_add_timer(&w->commit->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
 
-    ngx_queue_add(&w->committing, &w->publishes);
-    ngx_queue_init(&w->publishes);
+    w->writing = 1;
+
+    ngx_http_eventsync_commit_move(&w->committing, &w->publishes);
 
     return NGX_OK;
+}
+
+
+/* only a commit loses a store, so there has been one that knows its pool */
+
+void
+ngx_http_eventsync_commit_recover(ngx_http_eventsync_worker_t *w)
+{
+    if (!w->writing && ngx_http_eventsync_commit_start(w) != NGX_OK) {
+        ngx_add_timer(&w->reopen, NGX_HTTP_EVENTSYNC_REOPEN);
+    }
+}
+
+
+static void
+ngx_http_eventsync_commit_move(ngx_queue_t *to, ngx_queue_t *from)
+{
+    if (!ngx_queue_empty(from)) {
+        ngx_queue_add(to, from);
+        ngx_queue_init(from);
+    }
 }
 
 
@@ -162,7 +184,12 @@ ngx_http_eventsync_commit_thread(void *data, ngx_log_t *log)
 {
     ngx_http_eventsync_group_t  *group = data;
 
-    es_publish(group->es, group->batches, group->n);
+    if (group->n) {
+        es_publish(group->es, group->batches, group->n);
+
+    } else {
+        (void) es_store_recover(group->es);
+    }
 }
 
 
@@ -188,9 +215,18 @@ ngx_http_eventsync_commit_event(ngx_event_t *ev)
         ngx_del_timer(ev);
     }
 
+    w->writing = 0;
+
     ngx_queue_init(&done);
-    ngx_queue_add(&done, &w->committing);
-    ngx_queue_init(&w->committing);
+    ngx_http_eventsync_commit_move(&done, &w->committing);
+
+    if (es_store_lost(w->es) && !w->reopen.timer_set) {
+        ngx_log_error(NGX_LOG_CRIT, ev->log, 0,
+                      "eventsync store cannot be opened again after a commit "
+                      "that failed");
+
+        ngx_add_timer(&w->reopen, NGX_HTTP_EVENTSYNC_REOPEN);
+    }
 
     /* the disk has work again before anybody is answered */
 
@@ -198,8 +234,7 @@ ngx_http_eventsync_commit_event(ngx_event_t *ev)
         && ngx_http_eventsync_commit_start(w) != NGX_OK)
     {
         ngx_queue_init(&failed);
-        ngx_queue_add(&failed, &w->publishes);
-        ngx_queue_init(&w->publishes);
+        ngx_http_eventsync_commit_move(&failed, &w->publishes);
 
         ngx_http_eventsync_commit_done(&failed, ES_BUSY);
     }

@@ -1,17 +1,14 @@
 
 /*
  * The store in a worker: opened after fork, watched by the event loop, closed
- * at exit.  A store that cannot be opened is tried again each second; until
- * then requests are answered by 503.
+ * at exit.  A store that cannot be opened, or not again after a commit that
+ * failed, is tried each second; until then requests are answered by 503.
  */
 
 
 #include "ngx_http_eventsync.h"
 
 #include "wake.h"
-
-
-#define NGX_HTTP_EVENTSYNC_REOPEN  1000
 
 
 static ngx_int_t ngx_http_eventsync_open(ngx_http_eventsync_store_t *store,
@@ -172,6 +169,14 @@ static void
 ngx_http_eventsync_reopen(ngx_event_t *ev)
 {
     ngx_http_eventsync_worker_t  *w = ev->data;
+
+    if (w->es) {
+        if (es_store_lost(w->es)) {
+            ngx_http_eventsync_commit_recover(w);
+        }
+
+        return;
+    }
 
     if (ngx_http_eventsync_open(w->data, (ngx_cycle_t *) ngx_cycle) != NGX_OK)
     {

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -13,14 +14,19 @@
 #define ES_ENV_ROOM      (4 * 1024 * 1024)    /* bytes: less is a full disk */
 
 struct es_env {
-    MDB_env           *mdb;
-    MDB_dbi            dbis[ES_ENV_DBS_MAX];
-    uint64_t           map_max;
-    /* Shared by whoever has a transaction open; exclusive to remap. */
-    pthread_rwlock_t   map_lock;
+    MDB_env            *mdb;           /* NULL: lost and not open */
+    MDB_dbi             dbis[ES_ENV_DBS_MAX];
+    es_env_options_t    options;       /* `dir` is a copy */
+    /* Shared by whoever has a transaction open; exclusive to remap and to
+       open anew. */
+    pthread_rwlock_t    lock;
+    atomic_bool         lost;
+    _Atomic uint64_t    version;       /* last seen */
 };
 
-static es_rc_t es_env_open_dbs(es_env_t *env, const es_env_options_t *options);
+static es_rc_t es_env_connect(es_env_t *env, bool create);
+static es_rc_t es_env_open_dbs(es_env_t *env, bool create);
+static es_rc_t es_env_settle(es_env_t *env);
 static es_rc_t es_env_remap(es_env_t *env, uint64_t size);
 static es_rc_t es_env_grow(es_env_t *env);
 
@@ -50,6 +56,7 @@ es_env_rc(int mdb_rc)
 
     case MDB_READERS_FULL:
     case MDB_MAP_RESIZED:
+    case MDB_PANIC:
     case EAGAIN:
         return ES_BUSY;
 
@@ -75,20 +82,41 @@ es_env_rc(int mdb_rc)
 es_rc_t
 es_env_open(const es_env_options_t *options, es_env_t **out)
 {
-    int        rc;
-    unsigned   flags, tries;
+    es_rc_t    rc;
     es_env_t  *env;
-    es_rc_t    result;
 
     env = calloc(1, sizeof(es_env_t));
     if (env == NULL) {
         return ES_NOMEM;
     }
 
-    env->map_max = options->map_max;
-    (void) pthread_rwlock_init(&env->map_lock, NULL);
+    env->options = *options;
+    (void) pthread_rwlock_init(&env->lock, NULL);
 
-    flags = MDB_NOTLS | (options->writable || options->create ? 0 : MDB_RDONLY);
+    env->options.dir = strdup(options->dir);
+    rc = env->options.dir ? es_env_connect(env, options->create) : ES_NOMEM;
+
+    if (rc != ES_OK) {
+        es_env_close(env);
+        return rc;
+    }
+
+    *out = env;
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_env_connect(es_env_t *env, bool create)
+{
+    int                      rc;
+    es_rc_t                  result;
+    unsigned                 flags, tries;
+    const es_env_options_t  *options;
+
+    options = &env->options;
+
+    flags = MDB_NOTLS | (options->writable || create ? 0 : MDB_RDONLY);
 
     /* An open can fail when another process opens or closes at that very
        moment; a failed environment cannot be opened again. */
@@ -121,41 +149,37 @@ es_env_open(const es_env_options_t *options, es_env_t **out)
         if ((rc != EAGAIN && rc != EBUSY && rc != EINVAL)
             || tries == ES_ENV_OPEN_TRIES)
         {
-            result = es_env_rc(rc);
-            goto failed;
+            return es_env_rc(rc);
         }
 
         usleep(2000);
     }
 
-    result = es_env_open_dbs(env, options);
+    result = es_env_open_dbs(env, create);
     if (result != ES_OK) {
-        goto failed;
+        mdb_env_close(env->mdb);
+        env->mdb = NULL;
     }
 
-    *out = env;
-    return ES_OK;
-
-failed:
-
-    es_env_close(env);
     return result;
 }
 
 
 static es_rc_t
-es_env_open_dbs(es_env_t *env, const es_env_options_t *options)
+es_env_open_dbs(es_env_t *env, bool create)
 {
-    int        rc;
-    unsigned   i;
-    MDB_txn   *txn;
+    int                 rc;
+    unsigned            i, flags;
+    MDB_txn            *txn;
+    const es_env_db_t  *db;
 
-    rc = mdb_txn_begin(env->mdb, NULL, options->create ? 0 : MDB_RDONLY, &txn);
+    flags = create ? 0 : MDB_RDONLY;
+
+    rc = mdb_txn_begin(env->mdb, NULL, flags, &txn);
     if (rc == MDB_MAP_RESIZED) {
         rc = mdb_env_set_mapsize(env->mdb, 0);
         if (rc == 0) {
-            rc = mdb_txn_begin(env->mdb, NULL,
-                               options->create ? 0 : MDB_RDONLY, &txn);
+            rc = mdb_txn_begin(env->mdb, NULL, flags, &txn);
         }
     }
 
@@ -163,10 +187,10 @@ es_env_open_dbs(es_env_t *env, const es_env_options_t *options)
         return es_env_rc(rc);
     }
 
-    for (i = 0; options->dbs[i].name != NULL; i++) {
-        rc = mdb_dbi_open(txn, options->dbs[i].name,
-                          options->dbs[i].flags
-                          | (options->create ? MDB_CREATE : 0),
+    for (i = 0; env->options.dbs[i].name != NULL; i++) {
+        db = &env->options.dbs[i];
+
+        rc = mdb_dbi_open(txn, db->name, db->flags | (create ? MDB_CREATE : 0),
                           &env->dbis[i]);
         if (rc != 0) {
             mdb_txn_abort(txn);
@@ -189,8 +213,102 @@ es_env_close(es_env_t *env)
         mdb_env_close(env->mdb);
     }
 
-    (void) pthread_rwlock_destroy(&env->map_lock);
+    (void) pthread_rwlock_destroy(&env->lock);
+    free((char *) env->options.dir);
     free(env);
+}
+
+
+bool
+es_env_lost(es_env_t *env)
+{
+    return atomic_load(&env->lost);
+}
+
+
+es_rc_t
+es_env_recover(es_env_t *env)
+{
+    es_rc_t  rc;
+
+    if (!es_env_lost(env)) {
+        return ES_OK;
+    }
+
+    rc = ES_OK;
+
+    (void) pthread_rwlock_wrlock(&env->lock);
+
+    if (es_env_lost(env)) {
+        if (env->mdb != NULL) {
+            if (env->options.drop != NULL) {
+                env->options.drop(env->options.drop_ctx);
+            }
+
+            mdb_env_close(env->mdb);
+            env->mdb = NULL;
+        }
+
+        rc = es_env_connect(env, false);
+        if (rc == ES_OK && env->options.writable) {
+            rc = es_env_settle(env);
+        }
+
+        if (rc == ES_OK) {
+            atomic_store(&env->lost, false);
+        }
+    }
+
+    (void) pthread_rwlock_unlock(&env->lock);
+
+    return rc;
+}
+
+
+/*
+ * After the failed write of a meta page LMDB writes the old one back, unsynced:
+ * the disk may have the new one, which leads to pages that the next commit
+ * writes over.  A power loss just then would find a broken tree.  So both are
+ * written as they are, under the writer's lock, and synced, before anything
+ * else is.  (Written, and not synced only: a sync that failed before has
+ * marked pages as clean that are not.)
+ */
+
+static es_rc_t
+es_env_settle(es_env_t *env)
+{
+    int               rc;
+    char             *pages;
+    size_t            size;
+    MDB_txn          *txn;
+    MDB_stat          stat;
+    mdb_filehandle_t  fd;
+
+    rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    (void) mdb_env_stat(env->mdb, &stat);
+    (void) mdb_env_get_fd(env->mdb, &fd);
+
+    size = 2 * (size_t) stat.ms_psize;
+
+    pages = malloc(size);
+    if (pages == NULL) {
+        rc = ENOMEM;
+
+    } else if (pread(fd, pages, size, 0) != (ssize_t) size
+               || pwrite(fd, pages, size, 0) != (ssize_t) size
+               || fdatasync(fd) == -1)
+    {
+        rc = EIO;
+    }
+
+    free(pages);
+    mdb_txn_abort(txn);
+
+    return es_env_rc(rc);
 }
 
 
@@ -201,31 +319,78 @@ es_env_dbi(const es_env_t *env, unsigned i)
 }
 
 
+MDB_env *
+es_env_handle(es_env_t *env)
+{
+    return env->mdb;
+}
+
+
+/* Who comes while the environment is opened anew is not made to wait. */
+
+es_rc_t
+es_env_enter(es_env_t *env)
+{
+    if (pthread_rwlock_tryrdlock(&env->lock) != 0) {
+        if (es_env_lost(env)) {
+            return ES_BUSY;
+        }
+
+        (void) pthread_rwlock_rdlock(&env->lock);
+    }
+
+    if (es_env_lost(env)) {
+        (void) pthread_rwlock_unlock(&env->lock);
+        return ES_BUSY;
+    }
+
+    return ES_OK;
+}
+
+
+void
+es_env_leave(es_env_t *env)
+{
+    (void) pthread_rwlock_unlock(&env->lock);
+}
+
+
+bool
+es_env_again(es_env_t *env, int mdb_rc, es_rc_t *rc)
+{
+    if (mdb_rc == MDB_PANIC) {
+        atomic_store(&env->lost, true);
+    }
+
+    es_env_leave(env);
+
+    *rc = mdb_rc == MDB_MAP_RESIZED ? es_env_remap(env, 0)
+                                    : es_env_rc(mdb_rc);
+
+    return *rc == ES_OK;
+}
+
+
 es_rc_t
 es_env_read_begin(es_env_t *env, MDB_txn **txn)
 {
-    int      rc;
-    es_rc_t  result;
+    int      mdb_rc;
+    es_rc_t  rc;
 
-    for ( ;; ) {
-        (void) pthread_rwlock_rdlock(&env->map_lock);
+    do {
+        rc = es_env_enter(env);
+        if (rc != ES_OK) {
+            return rc;
+        }
 
-        rc = mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, txn);
-        if (rc == 0) {
+        mdb_rc = mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, txn);
+        if (mdb_rc == 0) {
             return ES_OK;
         }
 
-        (void) pthread_rwlock_unlock(&env->map_lock);
+    } while (es_env_again(env, mdb_rc, &rc));
 
-        if (rc != MDB_MAP_RESIZED) {
-            return es_env_rc(rc);
-        }
-
-        result = es_env_remap(env, 0);
-        if (result != ES_OK) {
-            return result;
-        }
-    }
+    return rc;
 }
 
 
@@ -233,43 +398,7 @@ void
 es_env_read_end(es_env_t *env, MDB_txn *txn)
 {
     mdb_txn_abort(txn);
-    (void) pthread_rwlock_unlock(&env->map_lock);
-}
-
-
-es_rc_t
-es_env_read_renew(es_env_t *env, MDB_txn *txn)
-{
-    int      rc;
-    es_rc_t  result;
-
-    for ( ;; ) {
-        (void) pthread_rwlock_rdlock(&env->map_lock);
-
-        rc = mdb_txn_renew(txn);
-        if (rc == 0) {
-            return ES_OK;
-        }
-
-        (void) pthread_rwlock_unlock(&env->map_lock);
-
-        if (rc != MDB_MAP_RESIZED) {
-            return es_env_rc(rc);
-        }
-
-        result = es_env_remap(env, 0);
-        if (result != ES_OK) {
-            return result;
-        }
-    }
-}
-
-
-void
-es_env_read_park(es_env_t *env, MDB_txn *txn)
-{
-    mdb_txn_reset(txn);
-    (void) pthread_rwlock_unlock(&env->map_lock);
+    es_env_leave(env);
 }
 
 
@@ -294,73 +423,131 @@ es_env_commit_rc(es_env_t *env, int mdb_rc)
 }
 
 
-es_rc_t
-es_env_update(es_env_t *env, es_env_fn fn, void *ctx)
+/* Has the commit that just failed left the handle usable? */
+
+static void
+es_env_probe(es_env_t *env)
 {
     int       rc;
+    MDB_txn  *txn;
+
+    rc = mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn);
+
+    if (rc == 0) {
+        mdb_txn_abort(txn);
+
+    } else if (rc == MDB_PANIC) {
+        atomic_store(&env->lost, true);
+    }
+}
+
+
+/* One run of `fn`.  With `*again` it is to be run once more. */
+
+static es_rc_t
+es_env_update_once(es_env_t *env, es_env_fn fn, void *ctx, bool *again)
+{
+    int       rc, err;
     es_rc_t   result;
     MDB_txn  *txn;
 
-    for ( ;; ) {
-        (void) pthread_rwlock_rdlock(&env->map_lock);
+    *again = false;
 
-        rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
-        if (rc != 0) {
-            (void) pthread_rwlock_unlock(&env->map_lock);
-
-            if (rc != MDB_MAP_RESIZED) {
-                return es_env_rc(rc);
-            }
-
-            result = es_env_remap(env, 0);
-            if (result != ES_OK) {
-                return result;
-            }
-
-            continue;
-        }
-
-        errno = 0;
-        result = fn(txn, ctx);
-
-        if (result == ES_OK) {
-            errno = 0;
-            result = es_env_commit_rc(env, mdb_txn_commit(txn));
-        } else {
-            mdb_txn_abort(txn);
-        }
-
-        (void) pthread_rwlock_unlock(&env->map_lock);
-
-        /* ES_FULL with an errno is the disk; without, the map. */
-
-        if (result != ES_FULL || errno != 0) {
-            return result;
-        }
-
-        result = es_env_grow(env);
-        if (result != ES_OK) {
-            return result;
-        }
+    result = es_env_enter(env);
+    if (result != ES_OK) {
+        *again = true;
+        return result;
     }
+
+    rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
+    if (rc != 0) {
+        *again = es_env_again(env, rc, &result) || rc == MDB_PANIC;
+        return result;
+    }
+
+    errno = 0;
+    result = fn(txn, ctx);
+
+    if (result == ES_OK) {
+        errno = 0;
+        result = es_env_commit_rc(env, mdb_txn_commit(txn));
+
+        if (result != ES_OK) {
+            err = errno;
+            es_env_probe(env);
+            errno = err;
+        }
+
+    } else {
+        mdb_txn_abort(txn);
+    }
+
+    err = errno;
+    es_env_leave(env);
+
+    /* ES_FULL with an errno is the disk; without, the map. */
+
+    if (result == ES_FULL && err == 0) {
+        result = es_env_grow(env);
+        *again = result == ES_OK;
+    }
+
+    return result;
+}
+
+
+es_rc_t
+es_env_update(es_env_t *env, es_env_fn fn, void *ctx)
+{
+    int      err;
+    bool     again;
+    es_rc_t  rc;
+
+    do {
+        rc = es_env_recover(env);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        rc = es_env_update_once(env, fn, ctx, &again);
+
+    } while (again);
+
+    /* Readers should not have to wait for the next writer. */
+
+    err = errno;
+    (void) es_env_recover(env);
+    errno = err;
+
+    return rc;
 }
 
 
 static es_rc_t
 es_env_grow(es_env_t *env)
 {
-    uint64_t     size;
+    es_rc_t      rc;
+    uint64_t     size, max;
     MDB_envinfo  info;
 
-    (void) mdb_env_info(env->mdb, &info);
+    rc = es_env_enter(env);
+    if (rc != ES_OK) {
+        return rc;
+    }
 
-    if (info.me_mapsize >= env->map_max) {
+    (void) mdb_env_info(env->mdb, &info);
+    es_env_leave(env);
+
+    max = env->options.map_max;
+
+    if (info.me_mapsize >= max) {
+        errno = 0;
         return ES_FULL;
     }
 
     size = info.me_mapsize * 2;
 
-    return es_env_remap(env, size < env->map_max ? size : env->map_max);
+    return es_env_remap(env, size < max ? size : max);
 }
 
 
@@ -371,22 +558,30 @@ es_env_remap(es_env_t *env, uint64_t size)
 {
     int  rc;
 
-    (void) pthread_rwlock_wrlock(&env->map_lock);
-    rc = mdb_env_set_mapsize(env->mdb, size);
-    (void) pthread_rwlock_unlock(&env->map_lock);
+    (void) pthread_rwlock_wrlock(&env->lock);
+    rc = env->mdb ? mdb_env_set_mapsize(env->mdb, size) : MDB_PANIC;
+    (void) pthread_rwlock_unlock(&env->lock);
 
     return es_env_rc(rc);
 }
 
 
 uint64_t
-es_env_version(const es_env_t *env)
+es_env_version(es_env_t *env)
 {
     MDB_envinfo  info;
 
-    (void) mdb_env_info(env->mdb, &info);
+    if (pthread_rwlock_tryrdlock(&env->lock) == 0) {
+        if (env->mdb != NULL) {
+            (void) mdb_env_info(env->mdb, &info);
+            atomic_store_explicit(&env->version, info.me_last_txnid,
+                                  memory_order_relaxed);
+        }
 
-    return info.me_last_txnid;
+        (void) pthread_rwlock_unlock(&env->lock);
+    }
+
+    return atomic_load_explicit(&env->version, memory_order_relaxed);
 }
 
 
@@ -395,8 +590,13 @@ es_env_reap(es_env_t *env)
 {
     int  dead;
 
+    if (es_env_enter(env) != ES_OK) {
+        return 0;
+    }
+
     dead = 0;
     (void) mdb_reader_check(env->mdb, &dead);
+    es_env_leave(env);
 
     return dead;
 }

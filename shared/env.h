@@ -6,6 +6,12 @@
  * es_env_update() doubles it when it is full, and every begin adapts to
  * growth by another process; both wait until this process has no transaction
  * open, which is why transactions must be short and never nested in a thread.
+ *
+ * A commit whose meta page cannot be written leaves LMDB's handle unusable,
+ * and what is on disk unknown.  The environment is then lost: reads answer
+ * ES_BUSY at once, and whoever writes next, or calls es_env_recover(), opens
+ * it anew.  Nothing is written before both meta pages are on disk as every
+ * process sees them.
  */
 
 #ifndef ES_ENV_H
@@ -30,7 +36,12 @@ typedef struct {
     bool                create;        /* make the files and databases */
     uint64_t            map_initial;   /* bytes */
     uint64_t            map_max;       /* bytes; ES_FULL beyond */
-    const es_env_db_t  *dbs;           /* ends with a NULL name */
+    const es_env_db_t  *dbs;           /* ends with a NULL name; stays */
+
+    /* Before a lost environment is closed: ends what is kept of it, such as
+       reset transactions.  No transaction is open then.  May be NULL. */
+    void              (*drop)(void *ctx);
+    void               *drop_ctx;
 } es_env_options_t;
 
 es_rc_t es_env_open(const es_env_options_t *options, es_env_t **env);
@@ -39,26 +50,44 @@ void es_env_close(es_env_t *env);
 /* Handle of the i-th database of the options. */
 MDB_dbi es_env_dbi(const es_env_t *env, unsigned i);
 
-/* A new or renewed read transaction.  ES_BUSY: no reader slot is free. */
+/* A read transaction.  ES_BUSY: no reader slot is free, or it is lost. */
 es_rc_t es_env_read_begin(es_env_t *env, MDB_txn **txn);
 void es_env_read_end(es_env_t *env, MDB_txn *txn);
 
-/* Renews a transaction that es_env_read_park() has reset. */
-es_rc_t es_env_read_renew(es_env_t *env, MDB_txn *txn);
-void es_env_read_park(es_env_t *env, MDB_txn *txn);
+/*
+ * The same in parts, for who keeps transactions to renew them.  Between
+ * es_env_enter() and es_env_leave() the environment is open and its map stays
+ * where it is.  When a begin or renewal failed, es_env_again() takes the place
+ * of es_env_leave(): true means to try all of it again.
+ */
+es_rc_t es_env_enter(es_env_t *env);
+void es_env_leave(es_env_t *env);
+MDB_env *es_env_handle(es_env_t *env);
+bool es_env_again(es_env_t *env, int mdb_rc, es_rc_t *rc);
 
 /*
  * Runs `fn` in a write transaction and commits it durably.  When the map is
  * full it is grown and `fn` runs again from the start, so `fn` must be
  * repeatable.  Whatever but ES_OK `fn` returns aborts and is returned.
- * Blocks for the writer lock and the disk.
+ * Blocks for the writer lock and the disk.  After ES_IO the outcome is not
+ * known: the transaction may have happened, wholly or not at all.
  */
 typedef es_rc_t (*es_env_fn)(MDB_txn *txn, void *ctx);
 
 es_rc_t es_env_update(es_env_t *env, es_env_fn fn, void *ctx);
 
+/* A commit has made the environment unusable; a memory read. */
+bool es_env_lost(es_env_t *env);
+
+/*
+ * Opens a lost environment anew; does nothing with one that is not.  Waits
+ * for this process's transactions and for the disk.  Whatever but ES_OK: still
+ * lost, to be tried again.
+ */
+es_rc_t es_env_recover(es_env_t *env);
+
 /* Number of the last commit; a memory read. */
-uint64_t es_env_version(const es_env_t *env);
+uint64_t es_env_version(es_env_t *env);
 
 /* Frees reader slots of dead processes; returns how many. */
 int es_env_reap(es_env_t *env);

@@ -56,7 +56,8 @@ static es_rc_t es_format_write(const char *path, const es_format_t *format);
 static es_rc_t es_store_mkdir(const char *dir, es_problem_t *problem);
 static es_rc_t es_store_open_env(const char *path, const char *name,
     const es_env_db_t *dbs, const es_format_t *format, bool writable,
-    bool create, es_env_t **env, es_problem_t *problem);
+    bool create, es_store_t *store, es_env_t **env, es_problem_t *problem);
+static void es_store_drop(void *ctx);
 
 
 es_rc_t
@@ -102,7 +103,7 @@ es_store_create(const char *path, es_problem_t *problem)
 
     for (i = 0; i < sizeof(envs) / sizeof(envs[0]); i++) {
         rc = es_store_open_env(path, envs[i].name, envs[i].dbs, &format, true,
-                               true, &env, problem);
+                               true, NULL, &env, problem);
         if (rc != ES_OK) {
             return rc;
         }
@@ -236,8 +237,8 @@ es_store_probe(const char *path, es_problem_t *problem)
 
 static es_rc_t
 es_store_open_env(const char *path, const char *name, const es_env_db_t *dbs,
-    const es_format_t *format, bool writable, bool create, es_env_t **env,
-    es_problem_t *problem)
+    const es_format_t *format, bool writable, bool create, es_store_t *store,
+    es_env_t **env, es_problem_t *problem)
 {
     char              dir[4096], file[4096];
     es_rc_t           rc;
@@ -265,6 +266,8 @@ es_store_open_env(const char *path, const char *name, const es_env_db_t *dbs,
     options.map_initial = format->map_initial;
     options.map_max = format->map_max;
     options.dbs = dbs;
+    options.drop = store ? es_store_drop : NULL;
+    options.drop_ctx = store;
 
     rc = es_env_open(&options, env);
     if (rc != ES_OK) {
@@ -314,22 +317,22 @@ es_store_open(const char *path, unsigned flags, es_store_t **out,
     }
 
     rc = es_store_open_env(path, "log", es_log_dbs, &format,
-                           flags & ES_STORE_PUBLISH, false, &store->log,
-                           problem);
+                           flags & ES_STORE_PUBLISH, false, store,
+                           &store->log, problem);
     if (rc != ES_OK) {
         goto failed;
     }
 
     rc = es_store_open_env(path, "registry", es_registry_dbs, &format,
-                           flags & ES_STORE_ADMIN, false, &store->registry,
-                           problem);
+                           flags & ES_STORE_ADMIN, false, NULL,
+                           &store->registry, problem);
     if (rc != ES_OK) {
         goto failed;
     }
 
     if (flags & (ES_STORE_DELIVER | ES_STORE_DELIVERY_READ)) {
         rc = es_store_open_env(path, "delivery", es_delivery_dbs, &format,
-                               flags & ES_STORE_DELIVER, false,
+                               flags & ES_STORE_DELIVER, false, NULL,
                                &store->delivery, problem);
         if (rc != ES_OK) {
             goto failed;
@@ -358,26 +361,46 @@ failed:
 }
 
 
-void
-es_store_close(es_store_t *store)
+static void
+es_txn_free(es_txn_t *txn)
 {
-    es_txn_t  *txn;
-
-    if (store == NULL) {
-        return;
+    if (txn->events != NULL) {
+        mdb_cursor_close(txn->events);
     }
+
+    if (txn->mdb != NULL) {
+        mdb_txn_abort(txn->mdb);
+    }
+
+    free(txn);
+}
+
+
+/* Transactions are kept for the log alone. */
+
+static void
+es_store_drop(void *ctx)
+{
+    es_txn_t    *txn;
+    es_store_t  *store = ctx;
 
     while (store->txns != NULL) {
         txn = store->txns;
         store->txns = txn->next;
 
-        if (txn->events != NULL) {
-            mdb_cursor_close(txn->events);
-        }
-
-        mdb_txn_abort(txn->mdb);
-        free(txn);
+        es_txn_free(txn);
     }
+}
+
+
+void
+es_store_close(es_store_t *store)
+{
+    if (store == NULL) {
+        return;
+    }
+
+    es_store_drop(store);
 
     es_ids_close(store->ids);
     es_env_close(store->delivery);
@@ -408,6 +431,33 @@ es_store_version(es_store_t *store)
 }
 
 
+bool
+es_store_lost(es_store_t *store)
+{
+    return es_env_lost(store->log) || es_env_lost(store->registry)
+           || (store->delivery && es_env_lost(store->delivery));
+}
+
+
+es_rc_t
+es_store_recover(es_store_t *store)
+{
+    es_rc_t  rc;
+
+    rc = es_env_recover(store->log);
+
+    if (rc == ES_OK) {
+        rc = es_env_recover(store->registry);
+    }
+
+    if (rc == ES_OK && store->delivery != NULL) {
+        rc = es_env_recover(store->delivery);
+    }
+
+    return rc;
+}
+
+
 int
 es_store_reap_readers(es_store_t *store)
 {
@@ -416,10 +466,12 @@ es_store_reap_readers(es_store_t *store)
 }
 
 
-es_rc_t
-es_txn_begin(es_store_t *store, es_txn_t **out)
+/* One that is kept, renewed, or a new one; in the environment. */
+
+static int
+es_txn_take(es_store_t *store, es_txn_t **out)
 {
-    es_rc_t    rc;
+    int        rc;
     es_txn_t  *txn;
 
     (void) pthread_mutex_lock(&store->txns_lock);
@@ -432,43 +484,58 @@ es_txn_begin(es_store_t *store, es_txn_t **out)
     (void) pthread_mutex_unlock(&store->txns_lock);
 
     if (txn != NULL) {
-        rc = es_env_read_renew(store->log, txn->mdb);
-        if (rc == ES_OK) {
-            (void) mdb_cursor_renew(txn->mdb, txn->events);
-            *out = txn;
-            return ES_OK;
+        rc = mdb_txn_renew(txn->mdb);
+        if (rc == 0) {
+            rc = mdb_cursor_renew(txn->mdb, txn->events);
         }
 
-        mdb_cursor_close(txn->events);
-        mdb_txn_abort(txn->mdb);
-        free(txn);
-        return rc;
+    } else {
+        txn = calloc(1, sizeof(es_txn_t));
+        if (txn == NULL) {
+            return ENOMEM;
+        }
+
+        txn->store = store;
+
+        rc = mdb_txn_begin(es_env_handle(store->log), NULL, MDB_RDONLY,
+                           &txn->mdb);
+        if (rc == 0) {
+            rc = mdb_cursor_open(txn->mdb,
+                                 es_env_dbi(store->log, ES_LOG_EVENTS),
+                                 &txn->events);
+        }
     }
 
-    txn = calloc(1, sizeof(es_txn_t));
-    if (txn == NULL) {
-        return ES_NOMEM;
-    }
-
-    txn->store = store;
-
-    rc = es_env_read_begin(store->log, &txn->mdb);
-    if (rc != ES_OK) {
-        free(txn);
-        return rc;
-    }
-
-    rc = es_env_rc(mdb_cursor_open(txn->mdb,
-                                   es_env_dbi(store->log, ES_LOG_EVENTS),
-                                   &txn->events));
-    if (rc != ES_OK) {
-        es_env_read_end(store->log, txn->mdb);
-        free(txn);
+    if (rc != 0) {
+        es_txn_free(txn);
         return rc;
     }
 
     *out = txn;
-    return ES_OK;
+    return 0;
+}
+
+
+es_rc_t
+es_txn_begin(es_store_t *store, es_txn_t **out)
+{
+    int      mdb_rc;
+    es_rc_t  rc;
+
+    do {
+        rc = es_env_enter(store->log);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        mdb_rc = es_txn_take(store, out);
+        if (mdb_rc == 0) {
+            return ES_OK;
+        }
+
+    } while (es_env_again(store->log, mdb_rc, &rc));
+
+    return rc;
 }
 
 
@@ -479,10 +546,12 @@ es_txn_end(es_txn_t *txn)
 
     store = txn->store;
 
-    es_env_read_park(store->log, txn->mdb);
+    mdb_txn_reset(txn->mdb);
 
     (void) pthread_mutex_lock(&store->txns_lock);
     txn->next = store->txns;
     store->txns = txn;
     (void) pthread_mutex_unlock(&store->txns_lock);
+
+    es_env_leave(store->log);
 }

@@ -16,13 +16,23 @@ typedef struct es_txn  es_txn_t;
 
 /*
  * Begins a read of the event log.  Cheap (a renewed transaction).  Adapts to
- * a map that another process has grown.  ES_BUSY: reader table full.
+ * a map that another process has grown.  ES_BUSY: reader table full, or the
+ * log is lost.
  */
 es_rc_t es_txn_begin(es_store_t *store, es_txn_t **txn);
 void es_txn_end(es_txn_t *txn);
 
 /* Number of the last commit seen in shared memory; a plain memory read. */
 uint64_t es_store_version(es_store_t *store);
+
+/*
+ * A commit failed in such a way that LMDB's handle can no longer be used
+ * (env.h).  Reads answer ES_BUSY until the next publish, or this recovery,
+ * has opened the store anew; it waits for the disk.  Whatever but ES_OK: still
+ * lost, to be tried again.  es_store_lost() is a memory read.
+ */
+bool es_store_lost(es_store_t *store);
+es_rc_t es_store_recover(es_store_t *store);
 
 /* Frees reader slots of dead processes; returns how many. */
 int es_store_reap_readers(es_store_t *store);

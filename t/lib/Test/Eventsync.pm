@@ -365,12 +365,13 @@ sub forget {
 
 # Reports of the sanitizers go to files of their own, whoever has stderr.
 # nginx frees by exiting, and repeats some globals in each module: neither
-# leaks nor those are looked for there.
+# leaks nor those are looked for there.  What is preloaded comes before them.
 sub sanitizer_env {
     my ($self, $name) = @_;
     my $nginx = $name =~ /^(?:nginx|check)$/;
     return (
         ASAN_OPTIONS => join(':', "log_path=$self->{testdir}/sanitizer",
+            'verify_asan_link_order=0',
             $nginx ? ('detect_leaks=0', 'detect_odr_violation=0') : (),
             $ENV{ASAN_OPTIONS} // ()),
         UBSAN_OPTIONS => 'print_stacktrace=1',

@@ -1,0 +1,98 @@
+/*
+ * fault.c - a disk that fails on demand, for what LD_PRELOADs it and for unit
+ * tests that include it.
+ *
+ * While the file named by the environment's ES_FAULT exists, each of its words
+ * fails some calls with EIO on files whose path holds the word after it:
+ *
+ *     meta WORD    pwrite() through an O_DSYNC descriptor, by which LMDB
+ *                  writes the page that makes a commit stand
+ *     start WORD   pwrite() to the first byte, by which both such pages are
+ *                  written again
+ *     sync WORD    fdatasync()
+ */
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef ssize_t (*fault_pwrite_t)(int, const void *, size_t, off_t);
+typedef int (*fault_sync_t)(int);
+
+
+static bool
+fault_wanted(const char *what, int fd)
+{
+    bool         wanted;
+    char         link[64], path[4096], kind[16], word[256];
+    FILE        *f;
+    ssize_t      n;
+    const char  *name;
+
+    name = getenv("ES_FAULT");
+    if (name == NULL) {
+        return false;
+    }
+
+    f = fopen(name, "re");
+    if (f == NULL) {
+        return false;
+    }
+
+    (void) snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    n = readlink(link, path, sizeof(path) - 1);
+    path[n > 0 ? n : 0] = '\0';
+
+    wanted = false;
+
+    while (!wanted && fscanf(f, "%15s %255s", kind, word) == 2) {
+        wanted = strcmp(kind, what) == 0 && strstr(path, word) != NULL;
+    }
+
+    (void) fclose(f);
+
+    return wanted;
+}
+
+
+ssize_t
+pwrite(int fd, const void *buf, size_t size, off_t offset)
+{
+    static fault_pwrite_t  next;
+
+    if (((fcntl(fd, F_GETFL) & O_DSYNC) && fault_wanted("meta", fd))
+        || (offset == 0 && fault_wanted("start", fd)))
+    {
+        errno = EIO;
+        return -1;
+    }
+
+    if (next == NULL) {
+        next = (fault_pwrite_t) dlsym(RTLD_NEXT, "pwrite");
+    }
+
+    return next(fd, buf, size, offset);
+}
+
+
+int
+fdatasync(int fd)
+{
+    static fault_sync_t  next;
+
+    if (fault_wanted("sync", fd)) {
+        errno = EIO;
+        return -1;
+    }
+
+    if (next == NULL) {
+        next = (fault_sync_t) dlsym(RTLD_NEXT, "fdatasync");
+    }
+
+    return next(fd);
+}
