@@ -29,6 +29,7 @@ LIB_SRC        := $(wildcard shared/*.c)
 DISPATCHER_SRC := $(wildcard dispatcher/*.c)
 CTL_SRC        := $(wildcard ctl/*.c)
 UNIT_SRC       := $(wildcard t/unit/*.c)
+HELPER_SRC     := $(wildcard t/helper/*.c)
 BENCH_SRC      := $(wildcard bench/*.c)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -36,6 +37,7 @@ obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB    = $(BUILD)/libeventsync.a
 UNITS  = $(patsubst t/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 FAULT  = $(BUILD)/fault.so
+HELPERS = $(patsubst t/helper/%.c,$(BUILD)/helper/%,$(HELPER_SRC))
 BENCHES = $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 
 BINDIR  = $(DESTDIR)$(PREFIX)/bin
@@ -64,7 +66,7 @@ all: tools units module
 
 lib: $(LIB)
 tools: $(BUILD)/eventsync-dispatcher $(BUILD)/eventsyncctl
-units: $(UNITS) $(FAULT)
+units: $(UNITS) $(FAULT) $(HELPERS)
 bench: $(BENCHES)
 
 $(LIB): $(call obj,$(LIB_SRC))
@@ -85,6 +87,10 @@ $(BUILD)/unit/%: $(BUILD)/t/unit/%.o $(LIB)
 $(FAULT): t/fault.c
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -fPIC -shared $(OPT) $(WARN) -o $@ $<
+
+$(BUILD)/helper/%: $(BUILD)/t/helper/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
 
 $(BUILD)/bench/%: $(BUILD)/bench_obj/%.o $(LIB)
 	@mkdir -p $(@D)

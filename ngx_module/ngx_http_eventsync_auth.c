@@ -20,6 +20,8 @@ static ngx_int_t ngx_http_eventsync_parse_key(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *text);
 static const es_key_t *ngx_http_eventsync_find_key(
     ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_forbidden(ngx_http_eventsync_ctx_t *ctx,
+    unsigned scope);
 static ngx_int_t ngx_http_eventsync_unauthorized(
     ngx_http_eventsync_ctx_t *ctx, ngx_uint_t given, char *detail);
 
@@ -108,14 +110,40 @@ ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
     if (es_key_allows(key, ES_SCOPE_READ, feed)
         || es_key_allows(key, ES_SCOPE_PUBLISH, feed))
     {
-        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
-                                       "The key lacks the scope \"%s\" on "
-                                       "this feed.",
-                                       (scope == ES_SCOPE_PUBLISH) ? "publish"
-                                                                   : "read");
+        return ngx_http_eventsync_forbidden(ctx, scope);
     }
 
     return ngx_http_eventsync_fail_store(ctx, ES_NOT_FOUND);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_forbidden(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
+{
+    ngx_str_t  *challenge;
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
+                                   "The key lacks the scope \"%s\" on this "
+                                   "feed.",
+                                   (scope == ES_SCOPE_PUBLISH) ? "publish"
+                                                               : "read");
+    if (ctx->problem == NULL) {
+        return NGX_DECLINED;
+    }
+
+    challenge = &ctx->problem->challenge;
+
+    if (scope == ES_SCOPE_PUBLISH) {
+        ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE
+                               ", error=\"insufficient_scope\""
+                               ", scope=\"publish\"");
+    } else {
+        ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE
+                               ", error=\"insufficient_scope\""
+                               ", scope=\"read\"");
+    }
+
+    return NGX_DECLINED;
 }
 
 

@@ -413,7 +413,7 @@ ngx_http_eventsync_too_large_page(ngx_conf_t *cf,
     ngx_memzero(page, sizeof(ngx_http_err_page_t));
     ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
 
-    ngx_str_set(&uri, "$uri");
+    ngx_str_set(&uri, "$eventsync_too_large");
 
     page->status = NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
     page->overwrite = -1;

@@ -11,6 +11,8 @@ static ngx_int_t ngx_http_eventsync_name_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_eventsync_sequence_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_eventsync_too_large_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 
 
 static ngx_http_variable_t  ngx_http_eventsync_vars[] = {
@@ -31,6 +33,12 @@ static ngx_http_variable_t  ngx_http_eventsync_vars[] = {
     { ngx_string("eventsync_last"), NULL,
       ngx_http_eventsync_sequence_variable,
       offsetof(ngx_http_eventsync_ctx_t, last),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    /* for the module itself, see ngx_http_eventsync_too_large_page() */
+
+    { ngx_string("eventsync_too_large"), NULL,
+      ngx_http_eventsync_too_large_variable, 0,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
       ngx_http_null_variable
@@ -142,6 +150,28 @@ ngx_http_eventsync_sequence_variable(ngx_http_request_t *r,
     v->no_cacheable = 0;
     v->not_found = 0;
     v->data = p;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Where a body that is too large is redirected to.  Over HTTP/2 nginx does not
+ * note that the body is discarded already, would judge its length once more,
+ * and give up.
+ */
+
+static ngx_int_t
+ngx_http_eventsync_too_large_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    r->discard_body = 1;
+
+    v->len = r->uri.len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = r->uri.data;
 
     return NGX_OK;
 }

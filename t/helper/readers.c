@@ -1,0 +1,41 @@
+/*
+ * readers.c - takes every slot of a store's reader table, says how many it
+ * had, and keeps them until it is killed.
+ */
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "store.h"
+#include "txn.h"
+
+
+int
+main(int argc, char **argv)
+{
+    unsigned       n;
+    es_rc_t        rc;
+    es_txn_t      *txn;
+    es_store_t    *store;
+    es_problem_t   problem;
+
+    if (argc != 2
+        || es_store_open(argv[1], ES_STORE_READ, &store, &problem) != ES_OK)
+    {
+        fprintf(stderr, "usage: readers store\n");
+        return 2;
+    }
+
+    n = 0;
+
+    while ((rc = es_txn_begin(store, &txn)) == ES_OK) {
+        n++;
+    }
+
+    printf("%s after %u\n", rc == ES_BUSY ? "full" : es_strerror(rc), n);
+    fflush(stdout);
+
+    for ( ;; ) {
+        pause();
+    }
+}
