@@ -6,21 +6,13 @@
 #include "ctl.h"
 #include "delivery.h"
 #include "feed.h"
-#include "json.h"
-
-typedef struct {
-    uint32_t  number;
-    uint64_t  last;
-    char      epoch[ES_EPOCH_MAX + 1];
-    char      name[ES_FEED_MAX + 1];
-} ctl_delivery_feed_t;
+#include "report.h"
 
 typedef struct {
     ctl_t                *ctl;
     es_registry_t        *registry;
     uint32_t              endpoint;      /* its number; 0: all */
-    ctl_delivery_feed_t  *feeds;
-    size_t                nfeeds;
+    es_report_feeds_t     feeds;
     bool                  json;
     bool                  counting;      /* first of two passes, see limit */
     uint64_t              skip;          /* records still to pass over */
@@ -42,57 +34,6 @@ ctl_delivery_name(const ctl_delivery_t *d, uint32_t number)
     }
 
     return "(removed)";
-}
-
-
-static const ctl_delivery_feed_t *
-ctl_delivery_feed(const ctl_delivery_t *d, uint32_t number)
-{
-    size_t  i;
-
-    static const ctl_delivery_feed_t  removed = { .name = "(removed)" };
-
-    for (i = 0; i < d->nfeeds; i++) {
-        if (d->feeds[i].number == number) {
-            return &d->feeds[i];
-        }
-    }
-
-    return &removed;
-}
-
-
-static es_rc_t
-ctl_delivery_feeds(ctl_delivery_t *d)
-{
-    es_rc_t               rc;
-    es_txn_t             *txn;
-    es_feed_t             feed = { 0 };
-    ctl_delivery_feed_t  *feeds, *at;
-
-    rc = es_txn_begin(d->ctl->store, &txn);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    while ((rc = es_feed_next(txn, es_str(feed.name), &feed)) == ES_OK) {
-        feeds = realloc(d->feeds, (d->nfeeds + 1) * sizeof(*feeds));
-        if (feeds == NULL) {
-            rc = ES_NOMEM;
-            break;
-        }
-
-        d->feeds = feeds;
-        at = &feeds[d->nfeeds++];
-        at->number = feed.number;
-        at->last = feed.last;
-        memcpy(at->epoch, feed.epoch, sizeof(at->epoch));
-        memcpy(at->name, feed.name, sizeof(at->name));
-    }
-
-    es_txn_end(txn);
-
-    return rc == ES_NOT_FOUND ? ES_OK : rc;
 }
 
 
@@ -144,7 +85,7 @@ ctl_delivery_begin(ctl_delivery_t *d, ctl_t *ctl, int argc, char **argv,
                         es_strerror(es));
     }
 
-    es = ctl_delivery_feeds(d);
+    es = es_report_feeds_load(ctl->store, &d->feeds);
     if (es != ES_OK) {
         return ctl_fail(CTL_FAILED, "cannot read the feeds: %s",
                         es_strerror(es));
@@ -169,7 +110,7 @@ static int
 ctl_delivery_end(ctl_delivery_t *d, int rc, es_rc_t es)
 {
     es_registry_free(d->registry);
-    free(d->feeds);
+    es_report_feeds_free(&d->feeds);
 
     if (rc == CTL_OK && es != ES_OK && es != ES_NOT_FOUND) {
         return ctl_fail(CTL_FAILED, "cannot read the delivery state: %s",
@@ -207,46 +148,29 @@ ctl_delivery_counted(ctl_delivery_t *d, uint64_t limit)
 }
 
 
-/* Prints an object and drops it. */
+/* Prints a report with the endpoint's name before it, and drops it. */
 
 static es_rc_t
-ctl_delivery_json(json_t *object)
+ctl_delivery_json(const char *endpoint, json_t *report)
 {
-    if (object == NULL) {
+    json_t  *object;
+
+    object = json_pack("{s:s}", "endpoint", endpoint);
+
+    if (object == NULL || report == NULL
+        || json_object_update(object, report) != 0)
+    {
+        json_decref(object);
+        json_decref(report);
         return ES_NOMEM;
     }
 
     (void) json_dumpf(object, stdout, JSON_COMPACT);
     (void) putchar('\n');
     json_decref(object);
+    json_decref(report);
 
     return ES_OK;
-}
-
-
-/* What an endpoint answered is bytes: '?' for each that is not UTF-8. */
-
-static json_t *
-ctl_delivery_body(const es_attempt_t *a)
-{
-    char         text[sizeof(a->body)];
-    size_t       i, n, len;
-    const char  *end;
-
-    len = a->body_len < sizeof(text) ? a->body_len : sizeof(text);
-    memcpy(text, a->body, len);
-    end = text + len;
-
-    for (i = 0; i < len; i += n) {
-        n = es_utf8_len(text + i, end);
-
-        if (n == 0 || text[i] == '\0') {
-            text[i] = '?';
-            n = 1;
-        }
-    }
-
-    return json_stringn(text, len);
 }
 
 
@@ -263,17 +187,11 @@ ctl_print_attempt(void *ctx, const es_attempt_t *a)
 
     es_time_print(a->time_ms, time);
     name = ctl_delivery_name(d, a->endpoint);
-    feed = ctl_delivery_feed(d, a->feed)->name;
+    feed = es_report_feed(&d->feeds, a->feed)->name;
     klass = es_attempt_class_name((es_attempt_class_t) a->klass);
 
     if (d->json) {
-        return ctl_delivery_json(json_pack(
-            "{s:s, s:s, s:s, s:I, s:i, s:i, s:s, s:I, s:b, s:o}",
-            "time", time, "endpoint", name, "feed", feed,
-            "sequence", (json_int_t) a->sequence, "attempt", (int) a->attempt,
-            "status", (int) a->status, "class", klass,
-            "latency_us", (json_int_t) a->latency_us, "reused", a->reused != 0,
-            "body", ctl_delivery_body(a)));
+        return ctl_delivery_json(name, es_report_attempt(&d->feeds, a));
     }
 
     (void) printf("%s %s feed=%s sequence=%" PRIu64 " attempt=%u status=%d "
@@ -321,16 +239,11 @@ ctl_print_dead(void *ctx, const es_dead_t *dead)
 
     es_time_print(dead->time_ms, time);
     name = ctl_delivery_name(d, dead->endpoint);
-    feed = ctl_delivery_feed(d, dead->feed)->name;
+    feed = es_report_feed(&d->feeds, dead->feed)->name;
     klass = es_attempt_class_name((es_attempt_class_t) dead->klass);
 
     if (d->json) {
-        return ctl_delivery_json(json_pack(
-            "{s:s, s:s, s:s, s:I, s:i, s:i, s:s}", "time", time,
-            "endpoint", name, "feed", feed,
-            "sequence", (json_int_t) dead->sequence,
-            "attempts", (int) dead->attempts, "status", (int) dead->status,
-            "class", klass));
+        return ctl_delivery_json(name, es_report_dead(&d->feeds, dead));
     }
 
     (void) printf("%s %s feed=%s sequence=%" PRIu64 " attempts=%u status=%d "
@@ -369,19 +282,15 @@ ctl_print_progress(void *ctx, const es_progress_t *p)
     uint64_t                    behind;
     const char                 *name;
     ctl_delivery_t             *d = ctx;
-    const ctl_delivery_feed_t  *feed;
+    const es_feed_t  *feed;
 
     (void) es_cursor_print(p->epoch, p->sequence, cursor);
     name = ctl_delivery_name(d, p->endpoint);
-    feed = ctl_delivery_feed(d, p->feed);
-    behind = strcmp(feed->epoch, p->epoch) == 0 && feed->last > p->sequence
-             ? feed->last - p->sequence : 0;
+    feed = es_report_feed(&d->feeds, p->feed);
+    behind = es_report_behind(feed, p);
 
     if (d->json) {
-        return ctl_delivery_json(json_pack(
-            "{s:s, s:s, s:s, s:s, s:i, s:I}", "kind", "progress",
-            "endpoint", name, "feed", feed->name, "cursor", cursor,
-            "pending", (int) p->npending, "behind", (json_int_t) behind));
+        return ctl_delivery_json(name, es_report_progress(&d->feeds, p));
     }
 
     (void) printf("%s feed=%s cursor=%s pending=%u behind=%" PRIu64 "\n",
@@ -395,23 +304,15 @@ static es_rc_t
 ctl_print_retry(void *ctx, const es_retry_t *r)
 {
     char             next[ES_TIME_LEN + 1] = "";
-    const char      *name, *feed, *kind;
+    const char      *name, *feed;
     ctl_delivery_t  *d = ctx;
 
-    /* without an attempt it waits for an earlier one of its subject */
-
-    kind = r->attempts > 0 ? "retry" : "held";
     es_time_print(r->next_ms, next);
     name = ctl_delivery_name(d, r->endpoint);
-    feed = ctl_delivery_feed(d, r->feed)->name;
+    feed = es_report_feed(&d->feeds, r->feed)->name;
 
     if (d->json) {
-        return ctl_delivery_json(json_pack(
-            "{s:s, s:s, s:s, s:I, s:i, s:i, s:s*}", "kind", kind,
-            "endpoint", name, "feed", feed,
-            "sequence", (json_int_t) r->sequence,
-            "attempts", (int) r->attempts, "status", (int) r->status,
-            "next", r->attempts > 0 ? next : NULL));
+        return ctl_delivery_json(name, es_report_retry(&d->feeds, r));
     }
 
     if (r->attempts == 0) {
@@ -451,9 +352,8 @@ ctl_print_stop(void *ctx, const es_stop_t *stop)
         name = endpoints[i].name.data;
 
         if (d->json) {
-            return ctl_delivery_json(json_pack("{s:s, s:s, s:s}",
-                                               "kind", "stop", "endpoint",
-                                               name, "reason", stop->reason));
+            return ctl_delivery_json(name, json_pack(
+                "{s:s, s:s}", "kind", "stop", "reason", stop->reason));
         }
 
         (void) printf("%s stopped: %s\n", name, stop->reason);
@@ -475,9 +375,7 @@ ctl_print_circuit(void *ctx, const es_circuit_t *c)
     name = ctl_delivery_name(d, c->endpoint);
 
     if (d->json) {
-        return ctl_delivery_json(json_pack(
-            "{s:s, s:s, s:i, s:s, s:s}", "kind", "circuit", "endpoint", name,
-            "failures", (int) c->failures, "since", since, "next", next));
+        return ctl_delivery_json(name, es_report_circuit(c));
     }
 
     (void) printf("%s circuit open: failures=%u since=%s next=%s\n", name,

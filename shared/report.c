@@ -1,0 +1,192 @@
+/*
+ * report.c - delivery state as JSON.
+ */
+
+#include <stdlib.h>
+
+#include "clock.h"
+#include "json.h"
+#include "report.h"
+
+
+es_rc_t
+es_report_feeds_load(es_store_t *store, es_report_feeds_t *feeds)
+{
+    es_rc_t     rc;
+    es_str_t    name;
+    es_txn_t   *txn;
+    es_feed_t   feed, *more;
+
+    memset(feeds, 0, sizeof(*feeds));
+    name = es_null_str;
+
+    rc = es_txn_begin(store, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    while ((rc = es_feed_next(txn, name, &feed)) == ES_OK) {
+        more = realloc(feeds->feeds, (feeds->n + 1) * sizeof(es_feed_t));
+        if (more == NULL) {
+            rc = ES_NOMEM;
+            break;
+        }
+
+        feeds->feeds = more;
+        feeds->feeds[feeds->n++] = feed;
+        name = es_str(feed.name);
+    }
+
+    es_txn_end(txn);
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
+void
+es_report_feeds_free(es_report_feeds_t *feeds)
+{
+    free(feeds->feeds);
+    memset(feeds, 0, sizeof(*feeds));
+}
+
+
+const es_feed_t *
+es_report_feed(const es_report_feeds_t *feeds, uint32_t number)
+{
+    size_t  i;
+
+    static const es_feed_t  removed = { .name = "(removed)" };
+
+    for (i = 0; i < feeds->n; i++) {
+        if (feeds->feeds[i].number == number) {
+            return &feeds->feeds[i];
+        }
+    }
+
+    return &removed;
+}
+
+
+static const char *
+es_report_time(int64_t ms, char text[ES_TIME_LEN + 1])
+{
+    es_time_print(ms, text);
+    text[ES_TIME_LEN] = '\0';
+
+    return text;
+}
+
+
+/* What an endpoint answered is bytes: '?' for each that is not UTF-8. */
+
+static json_t *
+es_report_body(const es_attempt_t *a)
+{
+    char         text[sizeof(a->body)];
+    size_t       i, n, len;
+    const char  *end;
+
+    len = a->body_len < sizeof(text) ? a->body_len : sizeof(text);
+    memcpy(text, a->body, len);
+    end = text + len;
+
+    for (i = 0; i < len; i += n) {
+        n = es_utf8_len(text + i, end);
+
+        if (n == 0 || text[i] == '\0') {
+            text[i] = '?';
+            n = 1;
+        }
+    }
+
+    return json_stringn(text, len);
+}
+
+
+json_t *
+es_report_attempt(const es_report_feeds_t *feeds, const es_attempt_t *a)
+{
+    char  time[ES_TIME_LEN + 1];
+
+    return json_pack("{s:s, s:s, s:I, s:i, s:i, s:s, s:I, s:b, s:o}",
+                     "time", es_report_time(a->time_ms, time),
+                     "feed", es_report_feed(feeds, a->feed)->name,
+                     "sequence", (json_int_t) a->sequence,
+                     "attempt", (int) a->attempt, "status", (int) a->status,
+                     "class",
+                     es_attempt_class_name((es_attempt_class_t) a->klass),
+                     "latency_us", (json_int_t) a->latency_us,
+                     "reused", a->reused != 0, "body", es_report_body(a));
+}
+
+
+json_t *
+es_report_dead(const es_report_feeds_t *feeds, const es_dead_t *dead)
+{
+    char  time[ES_TIME_LEN + 1], cursor[ES_CURSOR_MAX];
+
+    (void) es_cursor_print(dead->epoch, dead->sequence, cursor);
+
+    return json_pack("{s:s, s:s, s:I, s:s, s:i, s:i, s:s}",
+                     "time", es_report_time(dead->time_ms, time),
+                     "feed", es_report_feed(feeds, dead->feed)->name,
+                     "sequence", (json_int_t) dead->sequence,
+                     "cursor", cursor, "attempts", (int) dead->attempts,
+                     "status", (int) dead->status, "class",
+                     es_attempt_class_name((es_attempt_class_t) dead->klass));
+}
+
+
+uint64_t
+es_report_behind(const es_feed_t *feed, const es_progress_t *progress)
+{
+    return strcmp(feed->epoch, progress->epoch) == 0
+           && feed->last > progress->sequence
+           ? feed->last - progress->sequence : 0;
+}
+
+
+json_t *
+es_report_progress(const es_report_feeds_t *feeds, const es_progress_t *p)
+{
+    char              cursor[ES_CURSOR_MAX];
+    const es_feed_t  *feed;
+
+    feed = es_report_feed(feeds, p->feed);
+    (void) es_cursor_print(p->epoch, p->sequence, cursor);
+
+    return json_pack("{s:s, s:s, s:s, s:i, s:I}", "kind", "progress",
+                     "feed", feed->name, "cursor", cursor,
+                     "pending", (int) p->npending,
+                     "behind", (json_int_t) es_report_behind(feed, p));
+}
+
+
+/* Without an attempt it waits for an earlier one of its subject. */
+
+json_t *
+es_report_retry(const es_report_feeds_t *feeds, const es_retry_t *r)
+{
+    char  next[ES_TIME_LEN + 1];
+
+    return json_pack("{s:s, s:s, s:I, s:i, s:i, s:s*}",
+                     "kind", r->attempts > 0 ? "retry" : "held",
+                     "feed", es_report_feed(feeds, r->feed)->name,
+                     "sequence", (json_int_t) r->sequence,
+                     "attempts", (int) r->attempts, "status", (int) r->status,
+                     "next", r->attempts > 0 ? es_report_time(r->next_ms, next)
+                                             : NULL);
+}
+
+
+json_t *
+es_report_circuit(const es_circuit_t *c)
+{
+    char  since[ES_TIME_LEN + 1], next[ES_TIME_LEN + 1];
+
+    return json_pack("{s:s, s:i, s:s, s:s}", "kind", "circuit",
+                     "failures", (int) c->failures,
+                     "since", es_report_time(c->since_ms, since),
+                     "next", es_report_time(c->next_ms, next));
+}
