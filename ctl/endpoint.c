@@ -1,10 +1,8 @@
 #include <stdio.h>
 
+#include "manage.h"
 #include "object.h"
-#include "random.h"
-#include "signature.h"
 
-#define CTL_ENDPOINT_RANDOM  16
 
 /* Options that go into the record as they are, or as a list. */
 typedef enum { CTL_TEXT, CTL_LIST, CTL_NUMBER } ctl_value_t;
@@ -118,7 +116,7 @@ int
 ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
 {
     int          rc;
-    char         name[3 + CTL_ENDPOINT_RANDOM + 1] = "ep_";
+    char         name[ES_ENDPOINT_NAME_MAX];
     char         secret[ES_SECRET_TEXT_MAX] = "";
     json_t      *object;
 
@@ -127,7 +125,7 @@ ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
         return rc;
     }
 
-    if (es_random_base32(name + 3, CTL_ENDPOINT_RANDOM) != ES_OK
+    if (es_endpoint_name(name) != ES_OK
         || es_secret_create(secret) != ES_OK)
     {
         json_decref(object);

@@ -5,9 +5,7 @@
 #include "clock.h"
 #include "ctl.h"
 #include "delivery.h"
-#include "feed.h"
-#include "reader.h"
-#include "request.h"
+#include "manage.h"
 
 #define CTL_TAKEN_US  5000000
 #define CTL_LOOK_US   20000
@@ -87,88 +85,21 @@ ctl_request_add(ctl_t *ctl, es_request_t *request)
 }
 
 
-static int
-ctl_request_cursor(const es_feed_t *feed, const char *text,
-    es_request_t *request)
-{
-    es_rc_t      es;
-    es_cursor_t  cursor;
-
-    if (es_cursor_parse(es_str(text), &cursor) != ES_OK) {
-        return ctl_fail(CTL_USAGE, "\"%s\" is not a cursor", text);
-    }
-
-    es = es_feed_check(feed, &cursor);
-
-    if (es != ES_OK) {
-        return ctl_fail(CTL_FAILED, "cursor \"%s\" of feed \"%s\": %s", text,
-                        feed->name, es_strerror(es));
-    }
-
-    request->sequence = cursor.sequence;
-
-    return CTL_OK;
-}
-
-
-static int
-ctl_request_from(es_txn_t *txn, const es_feed_t *feed, const char *from,
-    es_request_t *request)
-{
-    es_rc_t  es;
-    int64_t  ms;
-
-    if (strcmp(from, "oldest") == 0) {
-        request->sequence = feed->oldest - 1;
-        return CTL_OK;
-    }
-
-    if (es_time_parse(es_str(from), &ms) != ES_OK) {
-        return ctl_fail(CTL_USAGE, "\"--from=%s\" is not oldest or an RFC "
-                        "3339 time", from);
-    }
-
-    es = es_feed_seek_time(txn, feed, ms, &request->sequence);
-
-    return es == ES_OK ? CTL_OK
-                       : ctl_fail(CTL_FAILED, "cannot read feed \"%s\": %s",
-                                  feed->name, es_strerror(es));
-}
-
-
 /* Where in the feed: by a cursor, or by `from`. */
 
 static int
-ctl_request_place(ctl_t *ctl, const char *name, const char *cursor,
+ctl_request_place(ctl_t *ctl, const char *feed, const char *cursor,
     const char *from, es_request_t *request)
 {
-    int        rc;
-    es_rc_t    es;
-    es_txn_t  *txn;
-    es_feed_t  feed;
+    es_rc_t       es;
+    es_problem_t  problem = { 0 };
 
-    es = es_txn_begin(ctl->store, &txn);
-    if (es != ES_OK) {
-        return ctl_fail(CTL_FAILED, "cannot read the log: %s",
-                        es_strerror(es));
-    }
+    es = es_request_place(ctl->store, es_str(feed), cursor, from, request,
+                          &problem);
 
-    es = es_feed_get(txn, es_str(name), &feed);
-
-    if (es == ES_OK) {
-        request->feed = feed.number;
-        memcpy(request->epoch, feed.epoch, sizeof(request->epoch));
-
-        rc = from ? ctl_request_from(txn, &feed, from, request)
-                  : ctl_request_cursor(&feed, cursor, request);
-    } else {
-        rc = ctl_fail(CTL_FAILED, "cannot read feed \"%s\": %s", name,
-                      es_strerror(es));
-    }
-
-    es_txn_end(txn);
-
-    return rc;
+    return es == ES_OK ? CTL_OK
+                       : ctl_fail(CTL_FAILED, "%s", problem.detail[0]
+                                  ? problem.detail : es_strerror(es));
 }
 
 

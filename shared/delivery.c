@@ -158,17 +158,39 @@ es_delivery_own(es_store_t *store)
 }
 
 
+/* At the endpoint's first record, or its last. */
+
+static int
+es_walk_begin(MDB_cursor *cursor, uint32_t endpoint, bool back, MDB_val *key,
+    MDB_val *value)
+{
+    int        rc;
+    es_dkey_t  start;
+
+    start = es_endpoint_key(back ? endpoint + 1 : endpoint);
+    key->mv_data = start.data;
+    key->mv_size = start.len;
+
+    rc = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
+
+    if (back) {
+        rc = mdb_cursor_get(cursor, key, value, rc == 0 ? MDB_PREV : MDB_LAST);
+    }
+
+    return rc;
+}
+
+
 /* Walks a database from an endpoint's first record, or all of it. */
 
 static es_rc_t
-es_walk_records(es_store_t *store, unsigned db, uint32_t endpoint,
+es_walk(es_store_t *store, unsigned db, uint32_t endpoint, bool back,
     es_decode_fn decode, es_visit_fn visit, void *ctx)
 {
     int           rc;
     es_rc_t       result;
     MDB_txn      *txn;
     MDB_val       key, value;
-    es_dkey_t     start;
     MDB_cursor   *cursor;
     es_record_t   record;
 
@@ -183,14 +205,10 @@ es_walk_records(es_store_t *store, unsigned db, uint32_t endpoint,
         return es_env_rc(rc);
     }
 
-    start = es_endpoint_key(endpoint);
-    key.mv_data = start.data;
-    key.mv_size = start.len;
-
-    rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    rc = es_walk_begin(cursor, endpoint, back, &key, &value);
 
     while (rc == 0 && result == ES_OK) {
-        if (key.mv_size < start.len) {
+        if (key.mv_size < sizeof(endpoint)) {
             result = ES_CORRUPT;
             break;
         }
@@ -204,7 +222,7 @@ es_walk_records(es_store_t *store, unsigned db, uint32_t endpoint,
             result = visit(ctx, &record);
         }
 
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+        rc = mdb_cursor_get(cursor, &key, &value, back ? MDB_PREV : MDB_NEXT);
     }
 
     mdb_cursor_close(cursor);
@@ -215,6 +233,14 @@ es_walk_records(es_store_t *store, unsigned db, uint32_t endpoint,
     }
 
     return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+static es_rc_t
+es_walk_records(es_store_t *store, unsigned db, uint32_t endpoint,
+    es_decode_fn decode, es_visit_fn visit, void *ctx)
+{
+    return es_walk(store, db, endpoint, false, decode, visit, ctx);
 }
 
 
@@ -484,6 +510,17 @@ es_delivery_each_attempt(es_store_t *store, uint32_t endpoint,
 
     return es_walk_records(store, ES_DELIVERY_ATTEMPTS, endpoint,
                            es_decode_attempt, es_visit_attempt, &visitor);
+}
+
+
+es_rc_t
+es_delivery_last_attempts(es_store_t *store, uint32_t endpoint,
+    es_attempt_fn fn, void *ctx)
+{
+    es_visitor_t  visitor = { .fn.attempt = fn, .ctx = ctx };
+
+    return es_walk(store, ES_DELIVERY_ATTEMPTS, endpoint, true,
+                   es_decode_attempt, es_visit_attempt, &visitor);
 }
 
 

@@ -158,6 +158,9 @@ es_rc_t es_delivery_each_retry(es_store_t *store, uint32_t endpoint,
     es_retry_fn fn, void *ctx);
 es_rc_t es_delivery_each_attempt(es_store_t *store, uint32_t endpoint,
     es_attempt_fn fn, void *ctx);
+/* The endpoint's, from the newest on. */
+es_rc_t es_delivery_last_attempts(es_store_t *store, uint32_t endpoint,
+    es_attempt_fn fn, void *ctx);
 es_rc_t es_delivery_each_dead(es_store_t *store, uint32_t endpoint,
     es_dead_fn fn, void *ctx);
 es_rc_t es_delivery_each_stop(es_store_t *store, es_stop_fn fn, void *ctx);

@@ -93,7 +93,7 @@ is_deeply($record->{secrets}, ['whsec_' . 'A' x 43 . '='],
 
 for (['"--overlap=x" is not a time', $name, '--overlap=x'],
     ['"--overlap=31d" is not a time', $name, '--overlap=31d'],
-    ['"--secret" is not a whsec_', $name, '--secret=x'],
+    ['a secret is "whsec_"', $name, '--secret=x'],
     ['there is no endpoint "ep_x"', 'ep_x'])
 {
     my ($error, @args) = @$_;

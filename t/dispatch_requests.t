@@ -141,12 +141,12 @@ is_deeply([sequences(came($n))], [20, 21], 'starts when it is resumed');
 for (['there is no endpoint "ep_x"', 'redrive', 'ep_x'],
     ['one of "--after" and "--from" is needed', 'replay', $name, 'orders'],
     ['"x" is not a cursor', 'resend', $name, 'orders', 'x'],
-    ['cannot read feed "none"', 'replay', $name, 'none', '--from=oldest'],
+    ['there is no feed "none"', 'replay', $name, 'none', '--from=oldest'],
     ['cursor "a-1" of feed "orders"', 'resend', $name, 'orders', 'a-1'],
     ["cursor \"$epoch-99\"", 'replay', $name, 'orders', "--after=$epoch-99"],
     ["\"$epoch-0\" is before the first event", 'resend', $name, 'orders',
         "$epoch-0"],
-    ['"--from=x" is not oldest or an RFC 3339 time', 'replay', $name,
+    ['"x" is not oldest or an RFC 3339 time', 'replay', $name,
         'orders', '--from=x'])
 {
     my ($error, @args) = @$_;

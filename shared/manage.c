@@ -1,0 +1,601 @@
+/*
+ * manage.c - a partner's own endpoints.
+ *
+ * A partner sees its own and no others; nobody is shown a secret but in the
+ * answer that made it.
+ */
+
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "delivery.h"
+#include "manage.h"
+#include "object.h"
+#include "report.h"
+#include "values.h"
+
+typedef struct {
+    es_store_t         *store;
+    const es_manage_t  *manage;
+    es_problem_t       *problem;
+    json_t             *body;          /* NULL: none */
+    json_t             *answer;
+    char               *name;
+    uint32_t            number;
+    uint64_t            revision;
+    es_report_feeds_t   feeds;
+    json_t             *list;
+    unsigned            room;
+} es_managing_t;
+
+typedef es_rc_t (*es_manage_fn)(es_managing_t *m);
+
+
+static es_rc_t
+es_manage_invalid(es_managing_t *m, const char *pointer, const char *detail)
+{
+    return es_problem_set(m->problem, ES_INVALID, -1, pointer, "%s", detail);
+}
+
+
+/* The endpoint's object if it is the partner's, or NULL. */
+
+static json_t *
+es_manage_load(es_managing_t *m, es_str_t name)
+{
+    json_t    *object;
+    es_str_t   owner;
+    es_buf_t   text = { 0 };
+
+    if (es_registry_get(m->store, ES_KIND_ENDPOINT, name, &text) != ES_OK) {
+        return NULL;
+    }
+
+    object = json_loadb(text.data, text.len, 0, NULL);
+    es_buf_free(&text);
+    owner = es_str(json_string_value(json_object_get(object, "partner")));
+
+    if (!es_str_eq(owner, m->manage->partner)) {
+        json_decref(object);
+        return NULL;
+    }
+
+    return object;
+}
+
+
+static json_t *
+es_view_secret(json_t *secret)
+{
+    json_t      *view, *expires;
+    const char  *text;
+
+    text = json_string_value(json_is_object(secret)
+                             ? json_object_get(secret, "secret") : secret);
+    expires = json_object_get(secret, "expires");
+
+    view = json_pack("{s:s}", "kind",
+                     text && strncmp(text, "whsk_", 5) == 0 ? "v1a" : "v1");
+    if (expires != NULL) {
+        (void) json_object_set(view, "expires", expires);
+    }
+
+    return view;
+}
+
+
+/* What the partner sees of it; takes the object. */
+
+static json_t *
+es_view(const char *name, json_t *object)
+{
+    size_t   i;
+    json_t  *view, *secrets, *secret;
+
+    view = json_pack("{s:s}", "name", name);
+    secrets = json_array();
+
+    json_array_foreach(json_object_get(object, "secrets"), i, secret) {
+        (void) json_array_append_new(secrets, es_view_secret(secret));
+    }
+
+    (void) json_object_del(object, "partner");
+    (void) json_object_del(object, "number");
+    (void) json_object_set_new(object, "secrets", secrets);
+    (void) json_object_update(view, object);
+    json_decref(object);
+
+    return view;
+}
+
+
+static es_rc_t
+es_manage_list(es_managing_t *m)
+{
+    char     name[64] = "", next[64];
+    es_rc_t  rc;
+    json_t  *object, *list;
+
+    list = json_array();
+
+    while ((rc = es_registry_next(m->store, ES_KIND_ENDPOINT, es_str(name),
+                                  next)) == ES_OK)
+    {
+        memcpy(name, next, sizeof(name));
+        object = es_manage_load(m, es_str(name));
+
+        if (object != NULL) {
+            (void) json_array_append_new(list, es_view(name, object));
+        }
+    }
+
+    m->answer = json_pack("{s:o}", "endpoints", list);
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
+static es_rc_t
+es_manage_show(es_managing_t *m)
+{
+    json_t  *object;
+
+    object = es_manage_load(m, m->manage->endpoint);
+    if (object == NULL) {
+        return ES_NOT_FOUND;
+    }
+
+    m->answer = es_view(m->name, object);
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_manage_change_to(es_managing_t *m, json_t *change)
+{
+    char     *text;
+    es_rc_t   rc;
+
+    text = json_dumps(change, JSON_COMPACT);
+
+    rc = text ? es_registry_change(m->store, ES_KIND_ENDPOINT,
+                                   m->manage->endpoint, text, m->problem)
+              : ES_NOMEM;
+    free(text);
+
+    return rc == ES_OK ? es_manage_show(m) : rc;
+}
+
+
+static es_rc_t
+es_manage_change(es_managing_t *m)
+{
+    if (m->body == NULL) {
+        return es_manage_invalid(m, NULL, "a JSON object of what to change is "
+                                 "needed");
+    }
+
+    return es_manage_change_to(m, m->body);
+}
+
+
+static es_rc_t
+es_manage_paused(es_managing_t *m)
+{
+    es_rc_t   rc;
+    json_t   *change;
+
+    change = json_pack("{s:b}", "paused", m->manage->op == ES_MANAGE_PAUSE);
+    rc = es_manage_change_to(m, change);
+    json_decref(change);
+
+    return rc;
+}
+
+
+static es_rc_t
+es_manage_create(es_managing_t *m)
+{
+    char      secret[ES_SECRET_TEXT_MAX] = "", *text;
+    es_rc_t   rc;
+
+    if (m->body == NULL) {
+        return es_manage_invalid(m, NULL, "a JSON object with \"url\" and "
+                                 "\"feeds\" is needed");
+    }
+
+    if (json_object_get(m->body, "partner") != NULL) {
+        return es_manage_invalid(m, "/partner", "is who asks");
+    }
+
+    rc = es_endpoint_name(m->name);
+
+    if (rc == ES_OK && json_object_get(m->body, "secrets") == NULL) {
+        rc = es_secret_create(secret);
+        (void) json_object_set_new(m->body, "secrets",
+                                   json_pack("[s]", secret));
+    }
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    (void) json_object_set_new(m->body, "partner",
+                               json_stringn(m->manage->partner.data,
+                                            m->manage->partner.len));
+    text = json_dumps(m->body, JSON_COMPACT);
+
+    rc = text ? es_registry_create(m->store, ES_KIND_ENDPOINT,
+                                   es_str(m->name), text, m->problem)
+              : ES_NOMEM;
+    free(text);
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    m->answer = es_view(m->name, es_manage_load(m, es_str(m->name)));
+
+    if (secret[0] != '\0') {
+        (void) json_object_set_new(m->answer, "secret", json_string(secret));
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_manage_remove(es_managing_t *m)
+{
+    m->answer = json_object();
+
+    return es_registry_remove(m->store, ES_KIND_ENDPOINT, m->manage->endpoint,
+                              m->problem);
+}
+
+
+static es_rc_t
+es_manage_rotate(es_managing_t *m)
+{
+    char         secret[ES_SECRET_TEXT_MAX] = "";
+    es_rc_t      rc;
+    uint32_t     overlap_ms = ES_OVERLAP_MS;
+    const char  *overlap = NULL, *given = NULL;
+
+    if (m->body != NULL
+        && json_unpack(m->body, "{s?:s, s?:s !}", "overlap", &overlap,
+                       "secret", &given) != 0)
+    {
+        return es_manage_invalid(m, NULL, "may have \"overlap\" and "
+                                 "\"secret\", both strings");
+    }
+
+    if (overlap != NULL
+        && (es_duration_parse(es_str(overlap), &overlap_ms) != ES_OK
+            || overlap_ms > ES_OVERLAP_MAX_MS))
+    {
+        return es_manage_invalid(m, "/overlap", "is not a time of at most "
+                                 "30d");
+    }
+
+    if (given != NULL) {
+        if (strlen(given) >= sizeof(secret)) {
+            return es_manage_invalid(m, "/secret", "is too long");
+        }
+
+        memcpy(secret, given, strlen(given) + 1);
+    }
+
+    rc = es_endpoint_rotate(m->store, m->manage->endpoint, secret, overlap_ms,
+                            m->problem);
+
+    if (rc == ES_OK) {
+        rc = es_manage_show(m);
+    }
+
+    if (rc == ES_OK && given == NULL) {
+        (void) json_object_set_new(m->answer, "secret", json_string(secret));
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_manage_append(es_managing_t *m, json_t *report)
+{
+    if (report == NULL || json_array_append_new(m->list, report) != 0) {
+        return ES_NOMEM;
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_on_progress(void *ctx, const es_progress_t *progress)
+{
+    es_managing_t  *m = ctx;
+
+    return es_manage_append(m, es_report_progress(&m->feeds, progress));
+}
+
+
+static es_rc_t
+es_on_retry(void *ctx, const es_retry_t *retry)
+{
+    es_managing_t  *m = ctx;
+
+    return es_manage_append(m, es_report_retry(&m->feeds, retry));
+}
+
+
+static es_rc_t
+es_on_circuit(void *ctx, const es_circuit_t *circuit)
+{
+    es_managing_t  *m = ctx;
+
+    return es_manage_append(m, es_report_circuit(circuit));
+}
+
+
+static es_rc_t
+es_on_stop(void *ctx, const es_stop_t *stop)
+{
+    es_managing_t  *m = ctx;
+
+    if (stop->endpoint != m->number || stop->revision != m->revision) {
+        return ES_OK;
+    }
+
+    (void) json_object_set_new(m->answer, "stopped",
+                               json_string(stop->reason));
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_manage_status(es_managing_t *m)
+{
+    es_rc_t  rc;
+
+    m->list = json_array();
+    m->answer = json_pack("{s:s, s:o}", "name", m->name, "deliveries",
+                          m->list);
+
+    rc = es_delivery_each_progress(m->store, m->number, es_on_progress, m);
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_retry(m->store, m->number, es_on_retry, m);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_circuit(m->store, m->number, es_on_circuit, m);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_stop(m->store, es_on_stop, m);
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_on_attempt(void *ctx, const es_attempt_t *attempt)
+{
+    es_managing_t  *m = ctx;
+
+    if (m->room-- == 0) {
+        return ES_EXISTS;
+    }
+
+    return es_manage_append(m, es_report_attempt(&m->feeds, attempt));
+}
+
+
+static es_rc_t
+es_on_dead(void *ctx, const es_dead_t *dead)
+{
+    es_managing_t  *m = ctx;
+
+    if (m->room-- == 0) {
+        return ES_EXISTS;
+    }
+
+    return es_manage_append(m, es_report_dead(&m->feeds, dead));
+}
+
+
+/* Attempts from the newest on, dead letters from the oldest. */
+
+static es_rc_t
+es_manage_records(es_managing_t *m)
+{
+    bool     attempts;
+    es_rc_t  rc;
+
+    attempts = m->manage->op == ES_MANAGE_ATTEMPTS;
+    m->room = m->manage->limit;
+    m->list = json_array();
+    m->answer = json_pack("{s:o}", attempts ? "attempts" : "dead_letters",
+                          m->list);
+
+    rc = attempts ? es_delivery_last_attempts(m->store, m->number,
+                                              es_on_attempt, m)
+                  : es_delivery_each_dead(m->store, m->number, es_on_dead, m);
+
+    (void) json_object_set_new(m->answer, "has_more",
+                               json_boolean(rc == ES_EXISTS));
+
+    return rc == ES_EXISTS ? ES_OK : rc;
+}
+
+
+/* Others' feeds are not to be told from those that do not exist. */
+
+static bool
+es_manage_sends(es_managing_t *m, const char *feed)
+{
+    bool                  sends;
+    es_registry_t        *registry;
+    const es_endpoint_t  *endpoint;
+
+    if (es_registry_load(m->store, &registry) != ES_OK) {
+        return false;
+    }
+
+    endpoint = es_registry_endpoint(registry, es_str(m->name));
+    sends = endpoint != NULL && es_endpoint_allows(endpoint, es_str(feed));
+    es_registry_free(registry);
+
+    return sends;
+}
+
+
+static es_rc_t
+es_manage_place(es_managing_t *m, es_request_t *request)
+{
+    bool         replay;
+    const char  *feed = NULL, *cursor = NULL, *from = NULL;
+
+    replay = request->kind == ES_REQUEST_REPLAY;
+
+    if (m->body == NULL
+        || json_unpack(m->body, "{s:s, s?:s, s?:s !}", "feed", &feed,
+                       replay ? "after" : "cursor", &cursor, "from",
+                       &from) != 0
+        || (cursor == NULL) == (from == NULL)
+        || (!replay && cursor == NULL))
+    {
+        return es_manage_invalid(m, NULL, replay
+                                 ? "\"feed\", and \"after\" or \"from\", are "
+                                   "needed"
+                                 : "\"feed\" and \"cursor\" are needed");
+    }
+
+    if (!es_manage_sends(m, feed)) {
+        return es_manage_invalid(m, "/feed", "is not one that the endpoint is "
+                                 "sent");
+    }
+
+    return es_request_place(m->store, es_str(feed), cursor, from, request,
+                            m->problem);
+}
+
+
+static es_rc_t
+es_manage_request(es_managing_t *m)
+{
+    es_rc_t       rc;
+    uint64_t      taken;
+    es_request_t  request = { .endpoint = m->number };
+
+    request.kind = m->manage->op == ES_MANAGE_REPLAY ? ES_REQUEST_REPLAY
+                   : m->manage->op == ES_MANAGE_RESEND ? ES_REQUEST_RESEND
+                                                       : ES_REQUEST_REDRIVE;
+
+    rc = request.kind == ES_REQUEST_REDRIVE ? ES_OK
+                                            : es_manage_place(m, &request);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (request.kind == ES_REQUEST_RESEND && request.sequence == 0) {
+        return es_manage_invalid(m, "/cursor", "is before the first event");
+    }
+
+    rc = es_delivery_taken(m->store, &taken);
+
+    if (rc == ES_OK) {
+        rc = es_request_add(m->store, &request, taken);
+    }
+
+    m->answer = json_pack("{s:I}", "request", (json_int_t) request.id);
+
+    return rc;
+}
+
+
+static const es_manage_fn  es_manage_ops[] = {
+    es_manage_list, es_manage_create, es_manage_show, es_manage_change,
+    es_manage_remove, es_manage_paused, es_manage_paused, es_manage_rotate,
+    es_manage_status, es_manage_records, es_manage_records,
+    es_manage_request, es_manage_request, es_manage_request
+};
+
+
+static es_rc_t
+es_manage_begin(es_managing_t *m)
+{
+    json_t       *object;
+    json_error_t  error;
+
+    if (m->manage->body.len > 0) {
+        m->body = json_loadb(m->manage->body.data, m->manage->body.len,
+                             JSON_REJECT_DUPLICATES, &error);
+
+        if (!json_is_object(m->body)) {
+            return es_problem_set(m->problem, ES_INVALID, -1, NULL, "the body "
+                                  "is not a JSON object%s%s",
+                                  m->body ? "" : ": ",
+                                  m->body ? "" : error.text);
+        }
+    }
+
+    if (m->manage->op == ES_MANAGE_LIST || m->manage->op == ES_MANAGE_CREATE)
+    {
+        return ES_OK;
+    }
+
+    object = es_manage_load(m, m->manage->endpoint);
+    if (object == NULL) {
+        return ES_NOT_FOUND;
+    }
+
+    memcpy(m->name, m->manage->endpoint.data, m->manage->endpoint.len);
+    m->name[m->manage->endpoint.len] = '\0';
+    m->number = (uint32_t) json_integer_value(json_object_get(object,
+                                                              "number"));
+    m->revision = (uint64_t) json_integer_value(json_object_get(object,
+                                                                "revision"));
+    json_decref(object);
+
+    return es_report_feeds_load(m->store, &m->feeds);
+}
+
+
+es_rc_t
+es_manage(es_store_t *store, const es_manage_t *manage, es_buf_t *out,
+    char name[ES_ENDPOINT_NAME_MAX], es_problem_t *problem)
+{
+    char           *text;
+    es_rc_t         rc;
+    es_managing_t   m = { .store = store, .manage = manage,
+                          .problem = problem, .name = name };
+
+    if (manage->endpoint.len >= ES_ENDPOINT_NAME_MAX) {
+        return ES_NOT_FOUND;
+    }
+
+    rc = es_manage_begin(&m);
+
+    if (rc == ES_OK) {
+        rc = es_manage_ops[manage->op](&m);
+    }
+
+    if (rc == ES_OK) {
+        text = m.answer ? json_dumps(m.answer, JSON_COMPACT) : NULL;
+        rc = text ? es_buf_str(out, es_str(text)) : ES_NOMEM;
+        free(text);
+    }
+
+    es_report_feeds_free(&m.feeds);
+    json_decref(m.answer);
+    json_decref(m.body);
+
+    return rc;
+}

@@ -1,0 +1,73 @@
+/*
+ * manage.h - a partner's own endpoints: what the HTTP API does, and the parts
+ * of it that the command line shares.
+ *
+ * Every function blocks for the registry's lock and disk: call it on a thread
+ * that may.  The store is open with ES_STORE_ADMIN and ES_STORE_DELIVERY_READ.
+ */
+
+#ifndef ES_MANAGE_H
+#define ES_MANAGE_H
+
+#include "registry.h"
+#include "request.h"
+#include "signature.h"
+
+#define ES_ENDPOINT_NAME_MAX  20           /* "ep_", 16 characters, NUL */
+#define ES_OVERLAP_MS         (24 * 3600 * 1000)
+#define ES_OVERLAP_MAX_MS     (30LL * 24 * 3600 * 1000)
+
+typedef enum {
+    ES_MANAGE_LIST = 0,
+    ES_MANAGE_CREATE,
+    ES_MANAGE_SHOW,
+    ES_MANAGE_CHANGE,
+    ES_MANAGE_REMOVE,
+    ES_MANAGE_PAUSE,
+    ES_MANAGE_RESUME,
+    ES_MANAGE_ROTATE,
+    ES_MANAGE_STATUS,
+    ES_MANAGE_ATTEMPTS,
+    ES_MANAGE_DEAD,
+    ES_MANAGE_REPLAY,
+    ES_MANAGE_RESEND,
+    ES_MANAGE_REDRIVE
+} es_manage_op_t;
+
+typedef struct {
+    es_manage_op_t  op;
+    es_str_t        partner;   /* whose endpoints these are */
+    es_str_t        endpoint;  /* not of LIST and CREATE */
+    es_str_t        body;      /* JSON; may be empty where nothing is needed */
+    unsigned        limit;     /* of ATTEMPTS and DEAD: at most so many */
+} es_manage_t;
+
+/*
+ * Does it and appends the answer, a JSON object, to `out`; CREATE sets
+ * `name`.  ES_NOT_FOUND: the partner has no such endpoint.  ES_INVALID with a
+ * problem that says what of the body is wrong, ES_CONFLICT, and what the
+ * registry says.
+ */
+es_rc_t es_manage(es_store_t *store, const es_manage_t *manage, es_buf_t *out,
+    char name[ES_ENDPOINT_NAME_MAX], es_problem_t *problem);
+
+/* A new endpoint's name.  ES_IO: no random bytes. */
+es_rc_t es_endpoint_name(char name[ES_ENDPOINT_NAME_MAX]);
+
+/*
+ * Gives the endpoint a new secret (`secret`, or a random one if that is empty;
+ * it receives what it is), and lets those before it expire after the overlap.
+ * ES_CONFLICT: too many are still in use.
+ */
+es_rc_t es_endpoint_rotate(es_store_t *store, es_str_t name,
+    char secret[ES_SECRET_TEXT_MAX], int64_t overlap_ms,
+    es_problem_t *problem);
+
+/*
+ * Where in a feed a request begins: at a cursor, or (`cursor` NULL) `from`
+ * "oldest" or an RFC 3339 time.  Fills feed, epoch and sequence.
+ */
+es_rc_t es_request_place(es_store_t *store, es_str_t feed, const char *cursor,
+    const char *from, es_request_t *request, es_problem_t *problem);
+
+#endif /* ES_MANAGE_H */
