@@ -21,6 +21,7 @@
 #include <ngx_thread_pool.h>
 
 #include "reader.h"
+#include "manage.h"
 #include "registry.h"
 
 #include "ngx_http_eventsync_limit.h"
@@ -49,6 +50,7 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_POLL = 0,
     NGX_HTTP_EVENTSYNC_PUBLISH,
     NGX_HTTP_EVENTSYNC_FEEDS,
+    NGX_HTTP_EVENTSYNC_ENDPOINTS,
     NGX_HTTP_EVENTSYNC_RESOURCES
 } ngx_http_eventsync_resource_e;
 
@@ -71,12 +73,14 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_INVALID_CURSOR,
     NGX_HTTP_EVENTSYNC_CURSOR_AHEAD,
     NGX_HTTP_EVENTSYNC_INVALID_EVENT,
+    NGX_HTTP_EVENTSYNC_INVALID_BODY,
     NGX_HTTP_EVENTSYNC_UNAUTHORIZED,
     NGX_HTTP_EVENTSYNC_FORBIDDEN,
     NGX_HTTP_EVENTSYNC_NOT_FOUND,
     NGX_HTTP_EVENTSYNC_METHOD_NOT_ALLOWED,
     NGX_HTTP_EVENTSYNC_NOT_ACCEPTABLE,
     NGX_HTTP_EVENTSYNC_CONFLICT,
+    NGX_HTTP_EVENTSYNC_IN_USE,
     NGX_HTTP_EVENTSYNC_CURSOR_EXPIRED,
     NGX_HTTP_EVENTSYNC_FEED_RESET,
     NGX_HTTP_EVENTSYNC_TOO_LARGE,
@@ -174,6 +178,7 @@ typedef struct {
     ngx_shm_zone_t                   *zone;
     ngx_http_eventsync_worker_t      *worker;
     ngx_uint_t                        publish;    /* unsigned  publish:1 */
+    ngx_uint_t                        manage;     /* unsigned  manage:1 */
 } ngx_http_eventsync_store_t;
 
 
@@ -307,6 +312,8 @@ struct ngx_http_eventsync_ctx_s {
     ngx_http_eventsync_poll_t        *poll;
     ngx_http_eventsync_stream_t      *stream;
     ngx_http_eventsync_publish_t     *publish;
+    void                             *manage;
+    ngx_uint_t                        data;       /* of the route */
 };
 
 
@@ -382,6 +389,7 @@ ngx_int_t ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_commit_recover(ngx_http_eventsync_worker_t *w);
 void ngx_http_eventsync_commit_free(ngx_http_eventsync_worker_t *w);
 ngx_int_t ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx);
 
 /* _stream: Server-Sent Events */
 

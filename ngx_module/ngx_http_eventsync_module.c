@@ -80,6 +80,14 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
                serves[NGX_HTTP_EVENTSYNC_FEEDS]),
       NULL },
 
+    { ngx_string("eventsync_endpoints"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t,
+               serves[NGX_HTTP_EVENTSYNC_ENDPOINTS]),
+      NULL },
+
     { ngx_string("eventsync_auth"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_enum_slot,
@@ -349,11 +357,14 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
     conf->store = escf->store;
     clcf->handler = ngx_http_eventsync_handler;
 
-    if (!conf->serves[NGX_HTTP_EVENTSYNC_PUBLISH]) {
+    if (!conf->serves[NGX_HTTP_EVENTSYNC_PUBLISH]
+        && !conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS])
+    {
         return NGX_CONF_OK;
     }
 
-    conf->store->publish = 1;
+    conf->store->publish |= conf->serves[NGX_HTTP_EVENTSYNC_PUBLISH];
+    conf->store->manage |= conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS];
 
     if (conf->thread_pool == NULL) {
         conf->thread_pool = ngx_thread_pool_add(cf, NULL);

@@ -41,6 +41,9 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
     { 400, ngx_string(NGX_HTTP_EVENTSYNC_URN "invalid-event"),
       ngx_string("Invalid event") },
 
+    { 400, ngx_string(NGX_HTTP_EVENTSYNC_URN "invalid-body"),
+      ngx_string("Invalid request body") },
+
     { 401, ngx_string(NGX_HTTP_EVENTSYNC_URN "unauthorized"),
       ngx_string("No valid credential") },
 
@@ -58,6 +61,9 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
 
     { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "conflict"),
       ngx_string("Event exists with other content") },
+
+    { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "in-use"),
+      ngx_string("What is there is still in use") },
 
     { 410, ngx_string(NGX_HTTP_EVENTSYNC_URN "cursor-expired"),
       ngx_string("Cursor is older than retention") },

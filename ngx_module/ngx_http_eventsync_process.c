@@ -94,7 +94,9 @@ ngx_http_eventsync_open(ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle)
     ngx_memzero(&problem, sizeof(es_problem_t));
 
     rc = es_store_open((char *) store->path.data,
-                       store->publish ? ES_STORE_PUBLISH : ES_STORE_READ,
+                       (store->publish ? ES_STORE_PUBLISH : ES_STORE_READ)
+                       | (store->manage
+                          ? ES_STORE_ADMIN | ES_STORE_DELIVERY_READ : 0),
                        &w->es, &problem);
 
     if (rc != ES_OK) {

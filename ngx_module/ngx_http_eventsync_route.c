@@ -22,6 +22,7 @@ typedef struct {
     ngx_http_eventsync_resource_e     resource;
     ngx_uint_t                        methods;
     ngx_http_eventsync_step_pt        step;
+    ngx_uint_t                        data;       /* for the step */
 } ngx_http_eventsync_route_t;
 
 
@@ -37,21 +38,77 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
 
     { ngx_string("/feeds/*/events"), 1,
       NGX_HTTP_EVENTSYNC_POLL, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_poll },
+      ngx_http_eventsync_poll, 0 },
 
     { ngx_string("/feeds/*/events"), 1,
       NGX_HTTP_EVENTSYNC_PUBLISH, NGX_HTTP_POST,
-      ngx_http_eventsync_publish },
+      ngx_http_eventsync_publish, 0 },
 
     { ngx_string("/feeds/*"), 1,
       NGX_HTTP_EVENTSYNC_FEEDS, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_feeds },
+      ngx_http_eventsync_feeds, 0 },
 
     { ngx_string("/feeds"), 0,
       NGX_HTTP_EVENTSYNC_FEEDS, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_feeds },
+      ngx_http_eventsync_feeds, 0 },
 
-    { ngx_null_string, 0, 0, 0, NULL }
+    { ngx_string("/endpoints/*/attempts"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_manage, ES_MANAGE_ATTEMPTS },
+
+    { ngx_string("/endpoints/*/dead-letters"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_manage, ES_MANAGE_DEAD },
+
+    { ngx_string("/endpoints/*/status"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_manage, ES_MANAGE_STATUS },
+
+    { ngx_string("/endpoints/*/pause"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
+      ngx_http_eventsync_manage, ES_MANAGE_PAUSE },
+
+    { ngx_string("/endpoints/*/resume"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
+      ngx_http_eventsync_manage, ES_MANAGE_RESUME },
+
+    { ngx_string("/endpoints/*/rotate"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
+      ngx_http_eventsync_manage, ES_MANAGE_ROTATE },
+
+    { ngx_string("/endpoints/*/replay"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
+      ngx_http_eventsync_manage, ES_MANAGE_REPLAY },
+
+    { ngx_string("/endpoints/*/resend"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
+      ngx_http_eventsync_manage, ES_MANAGE_RESEND },
+
+    { ngx_string("/endpoints/*/redrive"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
+      ngx_http_eventsync_manage, ES_MANAGE_REDRIVE },
+
+    { ngx_string("/endpoints/*"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_manage, ES_MANAGE_SHOW },
+
+    { ngx_string("/endpoints/*"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_PATCH,
+      ngx_http_eventsync_manage, ES_MANAGE_CHANGE },
+
+    { ngx_string("/endpoints/*"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_DELETE,
+      ngx_http_eventsync_manage, ES_MANAGE_REMOVE },
+
+    { ngx_string("/endpoints"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_manage, ES_MANAGE_LIST },
+
+    { ngx_string("/endpoints"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
+      ngx_http_eventsync_manage, ES_MANAGE_CREATE },
+
+    { ngx_null_string, 0, 0, 0, NULL, 0 }
 };
 
 
@@ -105,6 +162,8 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
             (void) ngx_http_eventsync_fail_store(ctx, ES_BUSY);
             return ngx_http_eventsync_send_problem(ctx);
         }
+
+        ctx->data = route->data;
 
         return route->step(ctx);
     }

@@ -1,0 +1,490 @@
+
+/*
+ * Endpoints: what a partner does with its own.  The registry is written and
+ * delivery state read on the thread pool.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+#define NGX_HTTP_EVENTSYNC_RECORDS      100
+#define NGX_HTTP_EVENTSYNC_RECORDS_MAX  1000
+
+
+typedef struct {
+    ngx_http_eventsync_ctx_t         *ctx;
+    es_store_t                       *es;
+    es_manage_t                       manage;
+    es_rc_t                           rc;
+    es_buf_t                          out;
+    es_problem_t                      problem;
+    char                              name[ES_ENDPOINT_NAME_MAX];
+    ngx_uint_t                        done;       /* unsigned  done:1 */
+} ngx_http_eventsync_managing_t;
+
+
+static ngx_int_t ngx_http_eventsync_manage_authorize(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_manage_args(ngx_http_eventsync_ctx_t *ctx,
+    es_manage_t *manage);
+static void ngx_http_eventsync_manage_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_eventsync_manage_start(
+    ngx_http_eventsync_managing_t *m);
+static ngx_int_t ngx_http_eventsync_manage_text(
+    ngx_http_eventsync_managing_t *m);
+static ngx_int_t ngx_http_eventsync_manage_post(
+    ngx_http_eventsync_managing_t *m);
+static void ngx_http_eventsync_manage_thread(void *data, ngx_log_t *log);
+static void ngx_http_eventsync_manage_event(ngx_event_t *ev);
+static void ngx_http_eventsync_manage_resume(ngx_http_request_t *r);
+static ngx_int_t ngx_http_eventsync_manage_answer(
+    ngx_http_eventsync_managing_t *m);
+static ngx_int_t ngx_http_eventsync_manage_location(
+    ngx_http_eventsync_managing_t *m);
+static ngx_int_t ngx_http_eventsync_manage_fail(
+    ngx_http_eventsync_managing_t *m);
+static void ngx_http_eventsync_manage_cleanup(void *data);
+
+
+static ngx_str_t  ngx_http_eventsync_manage_type =
+    ngx_string("application/json");
+static ngx_str_t  ngx_http_eventsync_manage_cache_control =
+    ngx_string("Cache-Control");
+static ngx_str_t  ngx_http_eventsync_manage_no_store = ngx_string("no-store");
+
+
+ngx_int_t
+ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t                       rc;
+    ngx_http_request_t             *r;
+    ngx_pool_cleanup_t             *cln;
+    ngx_http_eventsync_charge_t     charge;
+    ngx_http_eventsync_managing_t  *m;
+
+    r = ctx->request;
+
+    m = ngx_pcalloc(r->pool, sizeof(ngx_http_eventsync_managing_t));
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+
+    if (m == NULL || cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cln->handler = ngx_http_eventsync_manage_cleanup;
+    cln->data = m;
+
+    m->ctx = ctx;
+    m->es = ctx->worker->es;
+    m->manage.op = ctx->data;
+    m->manage.endpoint = ngx_http_eventsync_str(&ctx->segments[0]);
+    ctx->manage = m;
+
+    charge.policy = ES_POLICY_POLL;
+    charge.cost = 1;
+
+    if (ngx_http_eventsync_manage_args(ctx, &m->manage) != NGX_OK
+        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
+        || ngx_http_eventsync_manage_authorize(ctx) != NGX_OK
+        || ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK)
+    {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    m->manage.partner = ngx_http_eventsync_str(&ctx->partner_name);
+
+    r->request_body_in_single_buf = 1;
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_eventsync_manage_body);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_manage_authorize(ngx_http_eventsync_ctx_t *ctx)
+{
+    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF) {
+        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
+                                       "Endpoints are a partner's, and "
+                                       "without authentication there is "
+                                       "none.");
+    }
+
+    if (!(ctx->grant->scopes & ES_SCOPE_MANAGE)) {
+        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
+                                       "The key lacks the scope \"manage\".");
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_manage_args(ngx_http_eventsync_ctx_t *ctx,
+    es_manage_t *manage)
+{
+    ngx_int_t                 n;
+    ngx_uint_t                records;
+    ngx_http_eventsync_arg_t  limit;
+
+    records = manage->op == ES_MANAGE_ATTEMPTS || manage->op == ES_MANAGE_DEAD;
+    manage->limit = NGX_HTTP_EVENTSYNC_RECORDS;
+
+    ngx_memzero(&limit, sizeof(ngx_http_eventsync_arg_t));
+    ngx_str_set(&limit.name, "limit");
+
+    if (ngx_http_eventsync_query(ctx, &limit, records ? 1 : 0) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (!limit.set) {
+        return NGX_OK;
+    }
+
+    n = ngx_atoi(limit.value.data, limit.value.len);
+
+    if (n < 1 || n > NGX_HTTP_EVENTSYNC_RECORDS_MAX) {
+        (void) ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameter \"limit\" is to be a number "
+                                     "from 1 to %d.",
+                                     NGX_HTTP_EVENTSYNC_RECORDS_MAX);
+        return ngx_http_eventsync_parameter(ctx, &limit.name);
+    }
+
+    manage->limit = n;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_eventsync_manage_body(ngx_http_request_t *r)
+{
+    ngx_int_t                       rc;
+    ngx_http_eventsync_ctx_t       *ctx;
+    ngx_http_eventsync_managing_t  *m;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
+    m = ctx->manage;
+
+    r->write_event_handler = ngx_http_eventsync_manage_resume;
+
+    rc = ngx_http_eventsync_manage_start(m);
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_eventsync_send_problem(ctx);
+    }
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_finalize_request(r, rc);
+    }
+}
+
+
+/* the body may have taken its time: what was granted may be no more */
+
+static ngx_int_t
+ngx_http_eventsync_manage_start(ngx_http_eventsync_managing_t *m)
+{
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = m->ctx;
+
+    if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
+        || ngx_http_eventsync_manage_authorize(ctx) != NGX_OK
+        || ngx_http_eventsync_manage_text(m) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_eventsync_manage_post(m);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_manage_text(ngx_http_eventsync_managing_t *m)
+{
+    ngx_buf_t                 *b;
+    ngx_str_t                  type;
+    ngx_http_request_t        *r;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = m->ctx;
+    r = ctx->request;
+
+    if (r->request_body == NULL
+        || r->request_body->bufs == NULL
+        || ngx_buf_size(r->request_body->bufs->buf) == 0)
+    {
+        return NGX_OK;
+    }
+
+    ngx_str_null(&type);
+
+    if (r->headers_in.content_type) {
+        type = r->headers_in.content_type->value;
+    }
+
+    if (type.len < sizeof("application/json") - 1
+        || ngx_strncasecmp(type.data, (u_char *) "application/json",
+                           sizeof("application/json") - 1)
+           != 0)
+    {
+        return ngx_http_eventsync_fail(ctx,
+                                       NGX_HTTP_EVENTSYNC_UNSUPPORTED_TYPE,
+                                       "Content-Type is to be "
+                                       "application/json.");
+    }
+
+    b = r->request_body->bufs->buf;
+
+    if (!ngx_buf_in_memory(b)) {
+        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_LARGE,
+                                       "The request's body is larger than "
+                                       "any endpoint.");
+    }
+
+    m->manage.body.data = (char *) b->pos;
+    m->manage.body.len = b->last - b->pos;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_manage_post(ngx_http_eventsync_managing_t *m)
+{
+    ngx_thread_task_t         *task;
+    ngx_http_request_t        *r;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = m->ctx;
+    r = ctx->request;
+
+    task = ngx_thread_task_alloc(r->pool, 0);
+    if (task == NULL) {
+        return NGX_DECLINED;
+    }
+
+    task->ctx = m;
+    task->handler = ngx_http_eventsync_manage_thread;
+    task->event.handler = ngx_http_eventsync_manage_event;
+    task->event.data = m;
+    task->event.log = r->connection->log;
+
+    if (ngx_thread_task_post(ctx->conf->thread_pool, task) != NGX_OK) {
+        return ngx_http_eventsync_fail_store(ctx, ES_BUSY);
+    }
+
+    /* the timer keeps a worker that is to exit until the task is done */
+
+    ngx_add_timer(&task->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
+
+    r->main->blocked++;
+    r->aio = 1;
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_eventsync_manage_thread(void *data, ngx_log_t *log)
+{
+    ngx_http_eventsync_managing_t  *m = data;
+
+    m->rc = es_manage(m->es, &m->manage, &m->out, m->name, &m->problem);
+}
+
+
+static void
+ngx_http_eventsync_manage_event(ngx_event_t *ev)
+{
+    ngx_http_eventsync_managing_t  *m = ev->data;
+
+    if (ev->timedout) {
+        ev->timedout = 0;
+        ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_TASK_TIME);
+        return;
+    }
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
+    m->done = 1;
+
+    ngx_http_eventsync_publish_unblock(m->ctx);
+}
+
+
+static void
+ngx_http_eventsync_manage_resume(ngx_http_request_t *r)
+{
+    ngx_http_eventsync_ctx_t       *ctx;
+    ngx_http_eventsync_managing_t  *m;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
+    m = ctx->manage;
+
+    if (r->aio || !m->done) {
+        return;
+    }
+
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    ngx_http_finalize_request(r, ngx_http_eventsync_manage_answer(m));
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_manage_answer(ngx_http_eventsync_managing_t *m)
+{
+    ngx_buf_t           *b;
+    ngx_uint_t           status;
+    ngx_http_request_t  *r;
+
+    r = m->ctx->request;
+
+    if (m->rc != ES_OK) {
+        (void) ngx_http_eventsync_manage_fail(m);
+        return ngx_http_eventsync_send_problem(m->ctx);
+    }
+
+    switch (m->manage.op) {
+
+    case ES_MANAGE_CREATE:
+        status = NGX_HTTP_CREATED;
+
+        if (ngx_http_eventsync_manage_location(m) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        break;
+
+    case ES_MANAGE_REPLAY:
+    case ES_MANAGE_RESEND:
+    case ES_MANAGE_REDRIVE:
+        status = NGX_HTTP_ACCEPTED;
+        break;
+
+    default:
+        status = NGX_HTTP_OK;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+
+    if (b == NULL
+        || ngx_http_eventsync_header(r,
+                                     &ngx_http_eventsync_manage_cache_control,
+                                     &ngx_http_eventsync_manage_no_store)
+           != NGX_OK
+        || ngx_http_eventsync_limit_headers(m->ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (m->manage.op == ES_MANAGE_REMOVE) {
+        r->headers_out.status = NGX_HTTP_NO_CONTENT;
+        r->header_only = 1;
+
+        return ngx_http_send_header(r);
+    }
+
+    /* lives as long as the pool, see the cleanup */
+
+    b->pos = (u_char *) m->out.data;
+    b->last = b->pos + m->out.len;
+    b->memory = 1;
+
+    return ngx_http_eventsync_send(r, status, &ngx_http_eventsync_manage_type,
+                                   b);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_manage_location(ngx_http_eventsync_managing_t *m)
+{
+    u_char              *p;
+    size_t               len;
+    ngx_str_t            value;
+    ngx_http_request_t  *r;
+
+    static ngx_str_t  location = ngx_string("Location");
+
+    r = m->ctx->request;
+    len = ngx_strlen(m->name);
+
+    value.len = r->uri.len + 1 + len;
+    value.data = ngx_pnalloc(r->pool, value.len);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(value.data, r->uri.data, r->uri.len);
+    *p++ = '/';
+    ngx_memcpy(p, m->name, len);
+
+    return ngx_http_eventsync_header(r, &location, &value);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
+{
+    u_char                        *p;
+    size_t                         len;
+    ngx_http_eventsync_ctx_t      *ctx;
+    ngx_http_eventsync_problem_e   type;
+
+    ctx = m->ctx;
+
+    switch (m->rc) {
+
+    case ES_INVALID:
+        type = NGX_HTTP_EVENTSYNC_INVALID_BODY;
+        break;
+
+    case ES_CONFLICT:
+        type = NGX_HTTP_EVENTSYNC_IN_USE;
+        break;
+
+    case ES_NOT_FOUND:
+        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
+                                       "There is no such endpoint.");
+
+    default:
+        return ngx_http_eventsync_fail_store(ctx, m->rc);
+    }
+
+    (void) ngx_http_eventsync_fail(ctx, type, "The request: %s.",
+                                   m->problem.detail);
+
+    len = ngx_strlen(m->problem.pointer);
+
+    p = ngx_pnalloc(ctx->request->pool, len * 6 + 1);
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    *(u_char *) ngx_escape_json(p, (u_char *) m->problem.pointer, len) = '\0';
+
+    return len ? ngx_http_eventsync_members(ctx, len * 6 + 64,
+                                            ",\"pointer\":\"%s\"", p)
+               : NGX_DECLINED;
+}
+
+
+static void
+ngx_http_eventsync_manage_cleanup(void *data)
+{
+    ngx_http_eventsync_managing_t  *m = data;
+
+    es_buf_free(&m->out);
+}

@@ -1,0 +1,218 @@
+#!/usr/bin/perl
+
+# A partner's own endpoints, managed by HTTP.
+
+use warnings;
+use strict;
+
+use JSON::PP;
+use Test::More;
+
+use lib 't/lib';
+use Test::Eventsync qw(wait_for);
+use Test::Eventsync::Webhooks;
+
+my $t = webhook_store(workers => 2);
+$t->feed('secret-feed');
+$t->{partners}{acme} = 1;
+$t->ctl_ok('partner', 'change', 'acme', '--feeds=orders');
+my $key = $t->partner_key('acme', scopes => 'read,manage');
+my $reader = $t->partner_key('acme', scopes => 'read');
+my $theirs = $t->partner_key('other', feeds => '*', scopes => 'manage');
+$t->default_conf(location => <<'CONF');
+eventsync_endpoints on;
+            eventsync_ratelimit_headers off;
+CONF
+$t->run_nginx;
+my $broken = $t->testdir . '/broken';
+my $recv = $t->receiver(sub {
+    return -e $broken ? 500 : 200;
+});
+put($t, 'orders', 5);
+my ($epoch) = (stored($t, 'orders'))[0] =~ /"cursor":"(\w+)-1"/;
+$t->run_dispatcher;
+
+# Method, path below /v1/endpoints, object or text; with `as` another key.
+sub ask {
+    my ($method, $path, $body, %opts) = @_;
+    my $as = exists $opts{as} ? $opts{as} : $key;
+    my %headers = $as ? (authorization => "Bearer $as") : ();
+
+    $body = JSON::PP->new->encode($body) if ref $body;
+    $headers{'content-type'} = $opts{type} // 'application/json'
+        if defined $body;
+    my $r = $t->http($method => "/v1/endpoints$path", \%headers, $body // ());
+    $r->{json} = eval { Test::Eventsync::json($r->{body}) } if $r->{body};
+    return $r;
+}
+
+sub refused {
+    my ($r, $status, $type, $detail, $what) = @_;
+    is($r->{status}, $status, $what);
+    like($r->{json}{type}, qr/:\Q$type\E$/, "... $type");
+    like($r->{json}{detail}, qr/\Q$detail\E/, '... with the reason');
+    is($r->{headers}{'cache-control'}, 'no-store', '... not stored');
+}
+
+###############################################################################
+# create, list, show, change, remove
+
+is_deeply(ask(GET => '')->{json}, { endpoints => [] }, 'none at first');
+my $r = ask(POST => '', { url => $recv->url('/a'), feeds => ['orders'],
+    start => 'oldest', schedule => ['0', '10ms'], ordering => 'none' });
+is($r->{status}, 201, 'create');
+my $name = $r->{json}{name};
+like($name, qr/^ep_[a-z2-7]{16}$/, 'gives a name');
+like($r->{json}{secret}, qr/^whsec_/, 'and, once, the secret');
+is($r->{headers}{location}, "/v1/endpoints/$name", 'and where it is');
+is($r->{headers}{'cache-control'}, 'no-store', 'which nobody stores');
+my $secret = $r->{json}{secret};
+ok($recv->wait_for(5), 'the dispatcher sends at once');
+ok(signature_ok(($recv->requests)[0], $secret), 'signed with it');
+
+$r = ask(GET => "/$name");
+is($r->{status}, 200, 'show');
+is($r->{json}{url}, $recv->url('/a'), 'as it was made');
+is_deeply($r->{json}{secrets}, [{ kind => 'v1' }], 'without secrets');
+unlike($r->{body}, qr/whsec_|partner/, 'at all');
+is(scalar @{ ask(GET => '')->{json}{endpoints} }, 1, 'in the list');
+is(ask(HEAD => "/$name")->{status}, 200, 'HEAD');
+
+$r = ask(PATCH => "/$name", { in_flight => 7, types => ['a.*'] });
+is($r->{status}, 200, 'change');
+is_deeply([@{ $r->{json} }{qw(in_flight types url)}],
+    [7, ['a.*'], $recv->url('/a')], 'what is given, and no more');
+is(ask(PATCH => "/$name", { types => undef })->{json}{types}, undef,
+    'null takes away');
+
+is(ask(POST => "/$name/pause")->{json}{paused}, JSON::PP::true(), 'pause');
+put($t, 'orders', 1);
+is(ask(POST => "/$name/resume")->{json}{paused}, JSON::PP::false(), 'resume');
+ok($recv->wait_for(6), 'nothing is lost');
+
+$r = ask(POST => "/$name/rotate", { overlap => '1h' });
+is($r->{status}, 200, 'rotate');
+isnt($r->{json}{secret}, $secret, 'a new secret');
+is_deeply([map { exists $_->{expires} ? 1 : 0 } @{ $r->{json}{secrets} }],
+    [0, 1], 'the old one expires');
+put($t, 'orders', 1);
+ok($recv->wait_for(7), 'the next');
+my ($last) = reverse $recv->requests;
+ok(signature_ok($last, $_), 'both sign') for $secret, $r->{json}{secret};
+
+###############################################################################
+# what became of deliveries
+
+ok(wait_for(sub {
+    @{ ask(GET => "/$name/attempts")->{json}{attempts} } == 7
+}), 'attempts');
+$r = ask(GET => "/$name/attempts?limit=2")->{json};
+is_deeply([map { $_->{sequence} } @{ $r->{attempts} }], [7, 6],
+    'the newest first');
+ok($r->{has_more}, 'there are more');
+ok(!ask(GET => "/$name/attempts?limit=7")->{json}{has_more}, 'or not');
+is($r->{attempts}[0]{status}, 200, 'with the status');
+
+$r = ask(GET => "/$name/status")->{json};
+is($r->{name}, $name, 'status');
+my ($progress) = grep { $_->{kind} eq 'progress' } @{ $r->{deliveries} };
+is_deeply([@{$progress}{qw(feed cursor behind)}],
+    ['orders', "$epoch-7", 0], 'says where it is');
+
+my $n = $recv->count;
+$r = ask(POST => "/$name/replay", { feed => 'orders', after => "$epoch-4" });
+is($r->{status}, 202, 'replay');
+like($r->{body}, qr/^\{"request":\d+\}$/, 'is a request');
+ok($recv->wait_for($n + 3), 'that is taken');
+is(ask(POST => "/$name/replay", { feed => 'orders', from => 'oldest' })
+    ->{status}, 202, 'from the oldest');
+ok($recv->wait_for($n + 10), 'as well');
+is(ask(POST => "/$name/resend", { feed => 'orders', cursor => "$epoch-2" })
+    ->{status}, 202, 'resend');
+ok($recv->wait_for($n + 11), 'one');
+
+$t->write_file('broken', '');
+put($t, 'orders', 2);
+ok(wait_for(sub {
+    @{ ask(GET => "/$name/dead-letters")->{json}{dead_letters} } == 2
+}), 'dead letters');
+$r = ask(GET => "/$name/dead-letters?limit=1")->{json};
+is_deeply([$r->{dead_letters}[0]{cursor}, $r->{has_more}],
+    ["$epoch-8", JSON::PP::true()], 'from the oldest on');
+unlink $broken;
+is(ask(POST => "/$name/redrive")->{status}, 202, 'redrive');
+ok(wait_for(sub {
+    !@{ ask(GET => "/$name/dead-letters")->{json}{dead_letters} }
+}, 15), 'leaves none');
+
+###############################################################################
+# others
+
+refused(ask(GET => "/$name", undef, as => $theirs), 404, 'not-found',
+    'There is no such endpoint.', "another partner's");
+is(ask(GET => "/$name", undef, as => $theirs)->{body},
+    ask(GET => '/ep_none')->{body}, 'is told from none by nothing');
+is_deeply(ask(GET => '', undef, as => $theirs)->{json}, { endpoints => [] },
+    'nor in their list');
+is(ask($_->[0] => "/$name$_->[1]", {}, as => $theirs)->{status}, 404,
+    "nor can it be changed: @$_")
+    for [PATCH => ''], [DELETE => ''], [POST => '/rotate'],
+        [POST => '/pause'], [POST => '/redrive'];
+refused(ask(GET => '', undef, as => $reader), 403, 'forbidden',
+    'The key lacks the scope "manage"', 'without the scope');
+refused(ask(GET => '', undef, as => undef), 401, 'unauthorized', '',
+    'without a key');
+
+###############################################################################
+# what is wrong
+
+refused(ask(POST => '', $_->[0]), 400, 'invalid-body', $_->[1],
+    "create: $_->[1]")
+    for [{ feeds => ['orders'] }, 'url'], [{ url => 'x', feeds => ['*'] },
+        'url is not a URI'],
+        [{ url => 'https://e.org/', feeds => ['*'], partner => 'x' },
+        'is who asks'], ['[]', 'not a JSON object'], ['{', 'not a JSON'],
+        [{ url => 'https://e.org/', feeds => ['*'], colour => 'red' },
+        'there is no such member'];
+is(ask(POST => '', { url => 'https://e.org/', feeds => ['*'],
+    colour => 1 })->{json}{pointer}, '/colour', 'with a pointer');
+refused(ask(POST => ''), 400, 'invalid-body', 'is needed', 'nothing');
+refused(ask(PATCH => "/$name", { number => 1 }), 400, 'invalid-body',
+    'is given by the library', 'what the library gives');
+refused(ask(POST => '', '{}', type => 'text/plain'), 415,
+    'unsupported-media-type', 'application/json', 'another type');
+refused(ask(POST => '', '{"url":"' . 'x' x 200000 . '"}'), 413, 'too-large',
+    'larger than any endpoint', 'too large');
+refused(ask(POST => "/$name/rotate", { overlap => 'x' }), 400,
+    'invalid-body', 'is not a time', 'a bad overlap');
+refused(ask(POST => "/$name/rotate", { x => 'x' }), 400, 'invalid-body',
+    'may have', 'an unknown member');
+refused(ask(POST => "/$name/replay", { feed => 'none', from => 'oldest' }),
+    400, 'invalid-body', 'is not one that the endpoint is sent',
+    'replay of no feed');
+refused(ask(POST => "/$name/replay", { feed => 'secret-feed',
+    from => 'oldest' }), 400, 'invalid-body',
+    'is not one that the endpoint is sent', 'or of one it is not sent');
+refused(ask(POST => "/$name/replay", { feed => 'orders',
+    after => "$epoch-99" }), 400, 'invalid-body', "$epoch-99", 'ahead');
+refused(ask(POST => "/$name/resend", { feed => 'orders' }), 400,
+    'invalid-body', 'are needed', 'resend of nothing');
+refused(ask(GET => "/$name/attempts?limit=0"), 400, 'invalid-parameter',
+    'from 1 to 1000', 'a bad limit');
+refused(ask(GET => "/$name?limit=1"), 400, 'invalid-parameter', 'limit',
+    'a parameter that is none');
+for (1 .. 3) {
+    $r = ask(POST => "/$name/rotate");
+}
+refused($r, 409, 'in-use', '4 secrets', 'too many secrets');
+$r = ask(PUT => "/$name", {});
+refused($r, 405, 'method-not-allowed', '', 'a method that is none');
+is($r->{headers}{allow}, 'GET, HEAD, PATCH, DELETE, OPTIONS', 'Allow');
+
+$r = ask(DELETE => "/$name");
+is($r->{status}, 204, 'remove');
+is($r->{body} // '', '', 'without a body');
+is(ask(GET => "/$name")->{status}, 404, 'and gone');
+is($t->stop_dispatcher, 0, 'the dispatcher stops cleanly');
+
+done_testing();
