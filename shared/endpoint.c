@@ -203,8 +203,8 @@ es_request_place(es_store_t *store, es_str_t name, const char *cursor,
         request->feed = feed.number;
         memcpy(request->epoch, feed.epoch, sizeof(request->epoch));
 
-        rc = cursor ? es_place_cursor(&feed, cursor, request, problem)
-                    : es_place_from(txn, &feed, from, request, problem);
+        rc = from ? es_place_from(txn, &feed, from, request, problem)
+                  : es_place_cursor(&feed, cursor, request, problem);
 
     } else if (rc == ES_NOT_FOUND) {
         rc = es_problem_set(problem, ES_INVALID, -1, NULL, "there is no feed "
