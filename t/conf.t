@@ -296,7 +296,7 @@ my $doc = do {
     <$fh>;
 };
 my %default = $doc =~ /^\| Default: \| `eventsync_(\w+) ([^`]+);` \|$/mg;
-is_deeply([ sort keys %default ], [qw(auth cors feeds limit_dry_run max_event
+is_deeply([ sort keys %default ], [qw(auth cors endpoints feeds limit_dry_run max_event
     poll poll_limit poll_wait_max publish ratelimit_headers sse sse_heartbeat
     sse_max_time thread_pool)], 'documented defaults');
 
