@@ -21,7 +21,8 @@ WARN     = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototyp
            -Wpointer-arith -Wwrite-strings
 ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=default $(OPT) $(WARN) $(SANITIZE) -Ishared $(CFLAGS)
 
-LIB_LIBS        = -llmdb -lxxhash -ljansson -lcrypto -lpthread
+LIB_LIBS        = -llmdb -lxxhash -ljansson -lcrypto -lz -lzstd -lbrotlienc \
+                  -lpthread
 DISPATCHER_LIBS = -lcurl -lev
 CTL_LIBS        = -lcurl -lmicrohttpd
 

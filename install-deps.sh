@@ -12,7 +12,8 @@ set -eu
 
 packages="build-essential pkg-config perl curl ca-certificates
     nginx nginx-dev liblmdb-dev libcurl4-openssl-dev libssl-dev libxxhash-dev
-    libev-dev libmicrohttpd-dev libjansson-dev faketime"
+    libev-dev libmicrohttpd-dev libjansson-dev zlib1g-dev libzstd-dev
+    libbrotli-dev faketime"
 
 for group in "$@"; do
     case $group in

@@ -30,6 +30,9 @@
 #define NGX_HTTP_EVENTSYNC_AUTH_OFF       0
 #define NGX_HTTP_EVENTSYNC_AUTH_KEY       1
 
+#define NGX_HTTP_EVENTSYNC_CACHE_PRIVATE  0
+#define NGX_HTTP_EVENTSYNC_CACHE_SHARED   1
+
 #define NGX_HTTP_EVENTSYNC_SEGMENTS       3     /* '*' of a URL's pattern */
 #define NGX_HTTP_EVENTSYNC_PARTNER_LEN    64
 #define NGX_HTTP_EVENTSYNC_KEYS           256
@@ -51,6 +54,8 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_PUBLISH,
     NGX_HTTP_EVENTSYNC_FEEDS,
     NGX_HTTP_EVENTSYNC_ENDPOINTS,
+    NGX_HTTP_EVENTSYNC_PAGES,
+    NGX_HTTP_EVENTSYNC_AUTHORIZE,
     NGX_HTTP_EVENTSYNC_RESOURCES
 } ngx_http_eventsync_resource_e;
 
@@ -144,6 +149,11 @@ typedef struct {
 } ngx_http_eventsync_seen_key_t;
 
 
+typedef struct ngx_http_eventsync_pages_s  ngx_http_eventsync_pages_t;
+typedef struct ngx_http_eventsync_leaf_request_s
+    ngx_http_eventsync_leaf_request_t;
+
+
 /* what one worker has of a store: made after fork */
 
 typedef struct {
@@ -166,6 +176,7 @@ typedef struct {
 
     es_page_t                         page;
     ngx_http_eventsync_memo_t         memo[NGX_HTTP_EVENTSYNC_MEMO];
+    ngx_http_eventsync_pages_t       *pages;      /* NULL: not served */
 
     ngx_http_eventsync_seen_key_t     keys[NGX_HTTP_EVENTSYNC_KEYS];
 
@@ -179,6 +190,8 @@ typedef struct {
     ngx_http_eventsync_worker_t      *worker;
     ngx_uint_t                        publish;    /* unsigned  publish:1 */
     ngx_uint_t                        manage;     /* unsigned  manage:1 */
+    size_t                            pages_size;
+    ngx_thread_pool_t                *pages_pool; /* NULL: not served */
 } ngx_http_eventsync_store_t;
 
 
@@ -206,6 +219,8 @@ typedef struct {
 
     size_t                            max_event;
     ngx_thread_pool_t                *thread_pool;
+
+    ngx_uint_t                        cache;
 
     ngx_array_t                      *cors;       /* ngx_str_t; NULL: off */
 
@@ -314,6 +329,8 @@ struct ngx_http_eventsync_ctx_s {
     ngx_http_eventsync_publish_t     *publish;
     void                             *manage;
     ngx_uint_t                        data;       /* of the route */
+    ngx_http_eventsync_leaf_request_t
+                                     *leaf;
 };
 
 
@@ -374,6 +391,8 @@ ngx_uint_t ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn, ngx_uint_t last);
+ngx_int_t ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx,
+    const es_feed_t *feed, const es_cursor_t *held, ngx_str_t *path);
 ngx_int_t ngx_http_eventsync_wait(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_hold(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_park(ngx_http_eventsync_ctx_t *ctx, ngx_msec_t time);
@@ -390,6 +409,16 @@ void ngx_http_eventsync_commit_recover(ngx_http_eventsync_worker_t *w);
 void ngx_http_eventsync_commit_free(ngx_http_eventsync_worker_t *w);
 ngx_int_t ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_may_authorize(ngx_http_eventsync_ctx_t *ctx);
+
+/* _pages, _leaf, _leaf_send, _encode: see ngx_http_eventsync_pages.h */
+
+ngx_int_t ngx_http_eventsync_pages(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_pages_init(ngx_http_eventsync_worker_t *w,
+    ngx_cycle_t *cycle);
+void ngx_http_eventsync_pages_open(ngx_http_eventsync_worker_t *w,
+    ngx_cycle_t *cycle);
+void ngx_http_eventsync_pages_close(ngx_http_eventsync_worker_t *w);
 
 /* _stream: Server-Sent Events */
 

@@ -1,16 +1,17 @@
 
 /*
- * What the client would like to have, of what there is: Accept.
+ * What the client would like to have, of what there is: Accept and
+ * Accept-Encoding.
  */
 
 
-#include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_pages.h"
 
 #include "accept.h"
 
 
 static ngx_int_t ngx_http_eventsync_accept_value(ngx_http_request_t *r,
-    ngx_str_t *value);
+    ngx_str_t *name, ngx_str_t *value);
 static ngx_int_t ngx_http_eventsync_not_acceptable(
     ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types, ngx_uint_t n);
 
@@ -23,10 +24,12 @@ ngx_http_eventsync_accept(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types,
 {
     int         preferred;
     es_str_t    offers[ES_ACCEPT_OFFERS_MAX];
-    ngx_str_t   value;
+    ngx_str_t   value, name = ngx_string("accept");
     ngx_uint_t  i;
 
-    if (ngx_http_eventsync_accept_value(ctx->request, &value) != NGX_OK) {
+    if (ngx_http_eventsync_accept_value(ctx->request, &name, &value)
+        != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 
@@ -49,14 +52,14 @@ ngx_http_eventsync_accept(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types,
 /* several fields are one list, RFC 9110, section 5.3 */
 
 static ngx_int_t
-ngx_http_eventsync_accept_value(ngx_http_request_t *r, ngx_str_t *value)
+ngx_http_eventsync_accept_value(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value)
 {
     u_char           *p;
-    ngx_str_t         name = ngx_string("accept");
     ngx_str_t         joined;
     ngx_table_elt_t  *h;
 
-    h = ngx_http_eventsync_header_in(r, &name, NULL);
+    h = ngx_http_eventsync_header_in(r, name, NULL);
 
     if (h == NULL) {
         ngx_str_null(value);
@@ -65,7 +68,7 @@ ngx_http_eventsync_accept_value(ngx_http_request_t *r, ngx_str_t *value)
 
     *value = h->value;
 
-    while ((h = ngx_http_eventsync_header_in(r, &name, h)) != NULL) {
+    while ((h = ngx_http_eventsync_header_in(r, name, h)) != NULL) {
 
         joined.len = value->len + 1 + h->value.len;
         joined.data = ngx_pnalloc(r->pool, joined.len);
@@ -105,6 +108,68 @@ ngx_http_eventsync_not_acceptable(ngx_http_eventsync_ctx_t *ctx,
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_ACCEPTABLE,
                                    "Nothing that \"Accept\" names is "
                                    "available here.");
+
+    return ngx_http_eventsync_members(ctx, sizeof(names) + 32,
+                                      ",\"available\":[%V]", &available);
+}
+
+
+/* `plain`: identity would do as well */
+
+ngx_int_t
+ngx_http_eventsync_accept_encoding(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t *encoding, ngx_uint_t *plain)
+{
+    int         preferred;
+    es_str_t    text;
+    ngx_str_t   value, name = ngx_string("accept-encoding");
+
+    if (ngx_http_eventsync_accept_value(ctx->request, &name, &value)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    text = ngx_http_eventsync_str(&value);
+
+    preferred = es_accept_encoding(text, es_encoding_names, ES_ENCODINGS);
+
+    if (preferred < 0) {
+        return ngx_http_eventsync_encoding_not_acceptable(ctx, 0);
+    }
+
+    *encoding = preferred;
+    *plain = (preferred == ES_ENCODING_IDENTITY
+              || es_accept_encoding(text,
+                                    &es_encoding_names[ES_ENCODING_IDENTITY],
+                                    1)
+                 == 0);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_eventsync_encoding_not_acceptable(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t plain)
+{
+    u_char      *p, names[64];
+    ngx_str_t    available;
+    ngx_uint_t   i;
+
+    p = names;
+
+    for (i = plain ? ES_ENCODING_IDENTITY : 0; i < ES_ENCODINGS; i++) {
+        p = ngx_sprintf(p, "%s\"%s\"", (p == names) ? "" : ",",
+                        es_encoding_names[i].data);
+    }
+
+    available.data = names;
+    available.len = p - names;
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_ACCEPTABLE,
+                                   "Nothing that \"Accept-Encoding\" allows "
+                                   "is available here.");
 
     return ngx_http_eventsync_members(ctx, sizeof(names) + 32,
                                       ",\"available\":[%V]", &available);

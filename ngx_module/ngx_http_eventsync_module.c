@@ -7,7 +7,17 @@
 #include "ngx_http_eventsync.h"
 
 
-#define NGX_HTTP_EVENTSYNC_ZONE_SIZE  (1024 * 1024)
+#define NGX_HTTP_EVENTSYNC_ZONE_SIZE   (1024 * 1024)
+#define NGX_HTTP_EVENTSYNC_PAGES_SIZE  (256 * 1024 * 1024)
+#define NGX_HTTP_EVENTSYNC_PAGES_MIN   (1024 * 1024)
+
+
+/* parameters of a store; 0: not given */
+
+typedef struct {
+    ssize_t                           zone;
+    ssize_t                           pages;
+} ngx_http_eventsync_sizes_t;
 
 
 static void *ngx_http_eventsync_create_main_conf(ngx_conf_t *cf);
@@ -23,8 +33,12 @@ static char *ngx_http_eventsync_too_large_page(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_eventsync_store(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_eventsync_size(ngx_conf_t *cf, ngx_str_t *value,
+    char *name, ssize_t min, ngx_str_t *path, ssize_t *size);
 static char *ngx_http_eventsync_add_store(ngx_conf_t *cf, ngx_str_t *path,
-    size_t size, ngx_http_eventsync_store_t **result);
+    ngx_http_eventsync_sizes_t *sizes, ngx_http_eventsync_store_t **result);
+static ngx_int_t ngx_http_eventsync_same_size(ngx_conf_t *cf, char *name,
+    ngx_str_t *path, size_t size, size_t old);
 static char *ngx_http_eventsync_poll_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_eventsync_thread_pool(ngx_conf_t *cf,
@@ -47,10 +61,17 @@ static ngx_conf_post_t  ngx_http_eventsync_positive_post = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_eventsync_caches[] = {
+    { ngx_string("private"), NGX_HTTP_EVENTSYNC_CACHE_PRIVATE },
+    { ngx_string("shared"), NGX_HTTP_EVENTSYNC_CACHE_SHARED },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_command_t  ngx_http_eventsync_commands[] = {
 
     { ngx_string("eventsync_store"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_TAKE12,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_TAKE123,
       ngx_http_eventsync_store,
       NGX_HTTP_SRV_CONF_OFFSET,
       0,
@@ -87,6 +108,29 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
       offsetof(ngx_http_eventsync_loc_conf_t,
                serves[NGX_HTTP_EVENTSYNC_ENDPOINTS]),
       NULL },
+
+    { ngx_string("eventsync_pages"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t,
+               serves[NGX_HTTP_EVENTSYNC_PAGES]),
+      NULL },
+
+    { ngx_string("eventsync_authorize"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t,
+               serves[NGX_HTTP_EVENTSYNC_AUTHORIZE]),
+      NULL },
+
+    { ngx_string("eventsync_cache"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t, cache),
+      &ngx_http_eventsync_caches },
 
     { ngx_string("eventsync_auth"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
@@ -285,6 +329,7 @@ ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
     conf->poll_wait_max = NGX_CONF_UNSET_MSEC;
     conf->max_event = NGX_CONF_UNSET_SIZE;
     conf->thread_pool = NGX_CONF_UNSET_PTR;
+    conf->cache = NGX_CONF_UNSET_UINT;
     conf->cors = NGX_CONF_UNSET_PTR;
     conf->sse = NGX_CONF_UNSET;
     conf->sse_max_time = NGX_CONF_UNSET_MSEC;
@@ -312,6 +357,8 @@ ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               60000);
     ngx_conf_merge_size_value(conf->max_event, prev->max_event, 256 * 1024);
     ngx_conf_merge_ptr_value(conf->thread_pool, prev->thread_pool, NULL);
+    ngx_conf_merge_uint_value(conf->cache, prev->cache,
+                              NGX_HTTP_EVENTSYNC_CACHE_PRIVATE);
     ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
 
     ngx_conf_merge_value(conf->sse, prev->sse, 0);
@@ -358,7 +405,8 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
     clcf->handler = ngx_http_eventsync_handler;
 
     if (!conf->serves[NGX_HTTP_EVENTSYNC_PUBLISH]
-        && !conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS])
+        && !conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS]
+        && !conf->serves[NGX_HTTP_EVENTSYNC_PAGES])
     {
         return NGX_CONF_OK;
     }
@@ -371,6 +419,14 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
         if (conf->thread_pool == NULL) {
             return NGX_CONF_ERROR;
         }
+    }
+
+    /* pages are made for the whole store: the first pool serves them all */
+
+    if (conf->serves[NGX_HTTP_EVENTSYNC_PAGES]
+        && conf->store->pages_pool == NULL)
+    {
+        conf->store->pages_pool = conf->thread_pool;
     }
 
     return ngx_http_eventsync_too_large_page(cf, clcf);
@@ -448,10 +504,12 @@ ngx_http_eventsync_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_eventsync_srv_conf_t *escf = conf;
 
-    es_rc_t        rc;
-    ssize_t        size;
-    ngx_str_t     *value, path, s;
-    es_problem_t   problem;
+    char                        *rv;
+    es_rc_t                      rc;
+    ngx_str_t                   *value, path;
+    ngx_uint_t                   i;
+    es_problem_t                 problem;
+    ngx_http_eventsync_sizes_t   sizes;
 
     if (escf->store != NGX_CONF_UNSET_PTR) {
         return "is duplicate";
@@ -459,31 +517,29 @@ ngx_http_eventsync_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
     path = value[1];
-    size = 0;
 
-    if (cf->args->nelts == 3) {
+    ngx_memzero(&sizes, sizeof(ngx_http_eventsync_sizes_t));
 
-        if (ngx_strncmp(value[2].data, "zone_size=", 10) != 0) {
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "zone_size=", 10) == 0) {
+            rv = ngx_http_eventsync_size(cf, &value[i], "zone",
+                                         8 * ngx_pagesize, &path,
+                                         &sizes.zone);
+
+        } else if (ngx_strncmp(value[i].data, "pages_size=", 11) == 0) {
+            rv = ngx_http_eventsync_size(cf, &value[i], "pages",
+                                         NGX_HTTP_EVENTSYNC_PAGES_MIN, &path,
+                                         &sizes.pages);
+
+        } else {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\"", &value[2]);
+                               "invalid parameter \"%V\"", &value[i]);
             return NGX_CONF_ERROR;
         }
 
-        s.data = value[2].data + 10;
-        s.len = value[2].len - 10;
-
-        size = ngx_parse_size(&s);
-
-        if (size == NGX_ERROR) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid zone size \"%V\"", &value[2]);
-            return NGX_CONF_ERROR;
-        }
-
-        if (size < (ssize_t) (8 * ngx_pagesize)) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "zone of \"%V\" is too small", &path);
-            return NGX_CONF_ERROR;
+        if (rv != NGX_CONF_OK) {
+            return rv;
         }
     }
 
@@ -503,15 +559,61 @@ ngx_http_eventsync_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_eventsync_add_store(cf, &path, size, &escf->store);
+    return ngx_http_eventsync_add_store(cf, &path, &sizes, &escf->store);
+}
+
+
+/* NAME_size=SIZE */
+
+static char *
+ngx_http_eventsync_size(ngx_conf_t *cf, ngx_str_t *value, char *name,
+    ssize_t min, ngx_str_t *path, ssize_t *size)
+{
+    ngx_str_t  s;
+
+    s = *value;
+    s.data += ngx_strlen(name) + sizeof("_size=") - 1;
+    s.len -= ngx_strlen(name) + sizeof("_size=") - 1;
+
+    *size = ngx_parse_size(&s);
+
+    if (*size == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid %s size \"%V\"",
+                           name, value);
+        return NGX_CONF_ERROR;
+    }
+
+    if (*size < min) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s of \"%V\" is too small",
+                           name, path);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_same_size(ngx_conf_t *cf, char *name, ngx_str_t *path,
+    size_t size, size_t old)
+{
+    if (size == 0 || size == old) {
+        return NGX_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "the %s size %uz of \"%V\" conflicts with already "
+                       "declared size %uz", name, size, path, old);
+
+    return NGX_DECLINED;
 }
 
 
 /* one for each path: a process may open a store only once */
 
 static char *
-ngx_http_eventsync_add_store(ngx_conf_t *cf, ngx_str_t *path, size_t size,
-    ngx_http_eventsync_store_t **result)
+ngx_http_eventsync_add_store(ngx_conf_t *cf, ngx_str_t *path,
+    ngx_http_eventsync_sizes_t *sizes, ngx_http_eventsync_store_t **result)
 {
     u_char                           *p;
     ngx_str_t                         name;
@@ -533,11 +635,13 @@ ngx_http_eventsync_add_store(ngx_conf_t *cf, ngx_str_t *path, size_t size,
             continue;
         }
 
-        if (size && size != store->zone->shm.size) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "the zone size %uz of \"%V\" conflicts with "
-                               "already declared size %uz",
-                               size, path, store->zone->shm.size);
+        if (ngx_http_eventsync_same_size(cf, "zone", path, sizes->zone,
+                                         store->zone->shm.size)
+            != NGX_OK
+            || ngx_http_eventsync_same_size(cf, "pages", path, sizes->pages,
+                                            store->pages_size)
+               != NGX_OK)
+        {
             return NGX_CONF_ERROR;
         }
 
@@ -559,9 +663,12 @@ ngx_http_eventsync_add_store(ngx_conf_t *cf, ngx_str_t *path, size_t size,
     ngx_memcpy(p, path->data, path->len);
 
     store->path = *path;
+    store->pages_size = sizes->pages ? (size_t) sizes->pages
+                                     : NGX_HTTP_EVENTSYNC_PAGES_SIZE;
     store->zone = ngx_shared_memory_add(cf, &name,
-                                        size ? size
-                                             : NGX_HTTP_EVENTSYNC_ZONE_SIZE,
+                                        sizes->zone
+                                        ? (size_t) sizes->zone
+                                        : NGX_HTTP_EVENTSYNC_ZONE_SIZE,
                                         &ngx_http_eventsync_module);
     if (store->zone == NULL) {
         return NGX_CONF_ERROR;

@@ -22,8 +22,6 @@ static ngx_int_t ngx_http_eventsync_poll_from(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn, es_feed_t *feed, uint64_t *after);
 static ngx_int_t ngx_http_eventsync_poll_check(ngx_http_eventsync_ctx_t *ctx,
     es_feed_t *feed);
-static ngx_int_t ngx_http_eventsync_poll_gone(ngx_http_eventsync_ctx_t *ctx,
-    es_feed_t *feed);
 static ngx_int_t ngx_http_eventsync_poll_page(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn, es_feed_t *feed, ngx_uint_t last);
 
@@ -285,13 +283,15 @@ ngx_http_eventsync_poll_check(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
         (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FEED_RESET,
                                        "The feed was reset since this cursor "
                                        "was given: begin again.");
-        return ngx_http_eventsync_poll_gone(ctx, feed);
+        return ngx_http_eventsync_gone(ctx, feed, &ctx->poll->after,
+                                       &ctx->request->uri);
 
     case ES_EXPIRED:
         (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_CURSOR_EXPIRED,
                                        "Events after this cursor are no "
                                        "longer kept.");
-        return ngx_http_eventsync_poll_gone(ctx, feed);
+        return ngx_http_eventsync_gone(ctx, feed, &ctx->poll->after,
+                                       &ctx->request->uri);
 
     case ES_AHEAD:
         (void) es_cursor_print(feed->epoch, feed->last, latest);
@@ -307,40 +307,38 @@ ngx_http_eventsync_poll_check(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
 }
 
 
-/* what a client needs to go on: nothing here is a secret of the feed's */
+/* what a client needs to go on at `path`: nothing here is a secret of the feed's */
 
-static ngx_int_t
-ngx_http_eventsync_poll_gone(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
+ngx_int_t
+ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
+    const es_cursor_t *held, ngx_str_t *path)
 {
     char                 oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
     u_char              *p, missed[NGX_INT64_LEN + 1];
     ngx_str_t            uri, query, cursor;
-    ngx_http_request_t  *r;
-
-    r = ctx->request;
 
     (void) es_cursor_print(feed->epoch, feed->oldest - 1, oldest);
     (void) es_cursor_print(feed->epoch, feed->last, latest);
 
     /* nobody knows how many events another epoch had */
 
-    if (ngx_strcmp(feed->epoch, ctx->poll->after.epoch) == 0) {
+    if (ngx_strcmp(feed->epoch, held->epoch) == 0) {
         ngx_sprintf(missed, "%uL%Z",
-                    feed->oldest - 1 - ctx->poll->after.sequence);
+                    feed->oldest - 1 - held->sequence);
     } else {
         ngx_sprintf(missed, "null%Z");
     }
 
-    uri.len = r->uri.len + 2 * ngx_escape_uri(NULL, r->uri.data, r->uri.len,
-                                              NGX_ESCAPE_URI);
+    uri.len = path->len + 2 * ngx_escape_uri(NULL, path->data, path->len,
+                                             NGX_ESCAPE_URI);
 
-    p = ngx_pnalloc(r->pool, uri.len);
+    p = ngx_pnalloc(ctx->request->pool, uri.len);
     if (p == NULL) {
         return NGX_DECLINED;
     }
 
     uri.data = p;
-    (void) ngx_escape_uri(p, r->uri.data, r->uri.len, NGX_ESCAPE_URI);
+    (void) ngx_escape_uri(p, path->data, path->len, NGX_ESCAPE_URI);
 
     cursor.data = (u_char *) oldest;
     cursor.len = ngx_strlen(oldest);

@@ -69,7 +69,9 @@ ngx_http_eventsync_init_process(ngx_cycle_t *cycle)
 
         ngx_http_eventsync_limit_start(store->zone);
 
-        if (ngx_http_eventsync_commit_init(w, cycle) != NGX_OK) {
+        if (ngx_http_eventsync_commit_init(w, cycle) != NGX_OK
+            || ngx_http_eventsync_pages_init(w, cycle) != NGX_OK)
+        {
             return NGX_ERROR;
         }
 
@@ -119,6 +121,8 @@ ngx_http_eventsync_open(ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle)
         ngx_http_eventsync_close(w);
         return NGX_ERROR;
     }
+
+    ngx_http_eventsync_pages_open(w, cycle);
 
     return NGX_OK;
 }
@@ -242,6 +246,7 @@ ngx_http_eventsync_close(ngx_http_eventsync_worker_t *w)
     es_page_free(&w->page);
 
     ngx_http_eventsync_memo_free(w);
+    ngx_http_eventsync_pages_close(w);
 
     es_registry_free(w->registry);
     w->registry = NULL;

@@ -44,6 +44,14 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
       NGX_HTTP_EVENTSYNC_PUBLISH, NGX_HTTP_POST,
       ngx_http_eventsync_publish, 0 },
 
+    { ngx_string("/feeds/*/pages/*/*"), 1,
+      NGX_HTTP_EVENTSYNC_PAGES, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_pages, 0 },
+
+    { ngx_string("/feeds/*/authorize"), 1,
+      NGX_HTTP_EVENTSYNC_AUTHORIZE, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_may_authorize, 0 },
+
     { ngx_string("/feeds/*"), 1,
       NGX_HTTP_EVENTSYNC_FEEDS, NGX_HTTP_EVENTSYNC_READ,
       ngx_http_eventsync_feeds, 0 },

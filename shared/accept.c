@@ -160,18 +160,25 @@ es_range_matches(es_str_t range, es_str_t offer)
 }
 
 
-int
-es_accept(es_str_t value, const es_str_t *offers, int n)
+typedef int (*es_accept_match)(es_str_t range, es_str_t offer);
+
+typedef struct {
+    int   weight[ES_ACCEPT_OFFERS_MAX];
+    int   exact[ES_ACCEPT_OFFERS_MAX];     /* how it is named */
+    bool  empty;
+} es_accept_t;
+
+
+static void
+es_accept_weigh(es_str_t value, const es_str_t *offers, int n,
+    es_accept_match matches, es_accept_t *accept)
 {
-    int               i, best, exact[ES_ACCEPT_OFFERS_MAX];
-    int               match, weight[ES_ACCEPT_OFFERS_MAX];
-    bool              empty;
+    int               i, match;
     es_str_t          text;
     es_accept_item_t  item;
 
-    memset(exact, 0, sizeof(exact));
-    memset(weight, 0, sizeof(weight));
-    empty = true;
+    memset(accept, 0, sizeof(es_accept_t));
+    accept->empty = true;
 
     while (value.len > 0) {
         text = es_take(&value, ',');
@@ -180,40 +187,98 @@ es_accept(es_str_t value, const es_str_t *offers, int n)
             continue;
         }
 
-        empty = false;
+        accept->empty = false;
 
         if (!es_accept_item(text, &item)) {
             continue;
         }
 
         for (i = 0; i < n; i++) {
-            match = es_range_matches(item.range, offers[i]);
+            match = matches(item.range, offers[i]);
 
-            if (match > exact[i]
-                || (match != ES_RANGE_NONE && match == exact[i]
-                    && item.weight > weight[i]))
+            if (match > accept->exact[i]
+                || (match != ES_RANGE_NONE && match == accept->exact[i]
+                    && item.weight > accept->weight[i]))
             {
-                exact[i] = match;
-                weight[i] = item.weight;
+                accept->exact[i] = match;
+                accept->weight[i] = item.weight;
             }
         }
     }
+}
 
-    if (empty) {
-        return n > 0 ? 0 : -1;
-    }
+
+static int
+es_accept_best(const es_accept_t *accept, int n)
+{
+    int  i, best;
 
     best = -1;
 
     for (i = 0; i < n; i++) {
 
-        if (weight[i] > 0
-            && (best < 0 || weight[i] > weight[best]
-                || (weight[i] == weight[best] && exact[i] > exact[best])))
+        if (accept->weight[i] > 0
+            && (best < 0 || accept->weight[i] > accept->weight[best]
+                || (accept->weight[i] == accept->weight[best]
+                    && accept->exact[i] > accept->exact[best])))
         {
             best = i;
         }
     }
 
     return best;
+}
+
+
+int
+es_accept(es_str_t value, const es_str_t *offers, int n)
+{
+    es_accept_t  accept;
+
+    es_accept_weigh(value, offers, n, es_range_matches, &accept);
+
+    if (accept.empty) {
+        return n > 0 ? 0 : -1;
+    }
+
+    return es_accept_best(&accept, n);
+}
+
+
+/* "x-gzip" is another name of gzip, RFC 9110, section 8.4.1.3. */
+static int
+es_coding_matches(es_str_t range, es_str_t offer)
+{
+    if (range.len == 1 && range.data[0] == '*') {
+        return ES_RANGE_ALL;
+    }
+
+    if (range.len == 6 && strncasecmp(range.data, "x-gzip", 6) == 0) {
+        range.data += 2;
+        range.len -= 2;
+    }
+
+    return range.len == offer.len
+           && strncasecmp(range.data, offer.data, offer.len) == 0
+           ? ES_RANGE_EXACT : ES_RANGE_NONE;
+}
+
+
+int
+es_accept_encoding(es_str_t value, const es_str_t *offers, int n)
+{
+    int          best, identity;
+    es_accept_t  accept;
+
+    identity = n - 1;
+
+    es_accept_weigh(value, offers, n, es_coding_matches, &accept);
+
+    best = es_accept_best(&accept, n);
+
+    if (best >= 0) {
+        return best;
+    }
+
+    return accept.exact[identity] == ES_RANGE_NONE ? identity : -1;
 }

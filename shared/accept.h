@@ -1,5 +1,5 @@
 /*
- * accept.h - which representation a client prefers (RFC 9110, section 12.5.1).
+ * accept.h - which representation a client prefers (RFC 9110, section 12.5).
  */
 
 #ifndef ES_ACCEPT_H
@@ -19,5 +19,14 @@
  * An empty list accepts everything; -1: nothing that is offered.
  */
 int es_accept(es_str_t value, const es_str_t *offers, int n);
+
+/*
+ * The same for content codings (section 12.5.3), of which the last of `offers`
+ * is "identity".  It is acceptable unless it is excluded, but is preferred to
+ * another that is acceptable only when it is named with a greater weight.
+ *
+ * An empty list accepts identity alone; -1: nothing that is offered.
+ */
+int es_accept_encoding(es_str_t value, const es_str_t *offers, int n);
 
 #endif /* ES_ACCEPT_H */

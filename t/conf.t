@@ -94,6 +94,15 @@ accepted(conf('', http => '', server => 'eventsync_store %%STORE%%;'),
     'in a server');
 accepted(conf('', server => 'eventsync_store %%STORE%%;'),
     'the same one again in a server');
+refused(conf('', http => 'eventsync_store %%STORE%% pages_size=big;'),
+    'invalid pages size "pages_size=big"', 'a size of pages that is none', 4);
+refused(conf('', http => 'eventsync_store %%STORE%% pages_size=1023k;'),
+    'pages of "[^"]*" is too small', 'a size of pages that is too small', 4);
+refused(conf('', server => 'eventsync_store %%STORE%% pages_size=2m;'),
+    'the pages size 2097152 of "[^"]*" conflicts with already declared size '
+    . '268435456', 'another size of pages, and its default', 8);
+accepted(conf('', http => 'eventsync_store %%STORE%% pages_size=1m'
+    . ' zone_size=2m;', location => 'eventsync_pages on;'), 'with both sizes');
 accepted(conf('', http => 'eventsync_store %%STORE%% zone_size=2m;'),
     'with a size');
 
@@ -134,7 +143,7 @@ for my $name (qw(sse_max_time sse_heartbeat)) {
 ###############################################################################
 # flags and words
 
-for my $name (qw(poll publish feeds)) {
+for my $name (qw(poll publish feeds pages authorize)) {
     refused(conf('', location => "eventsync_$name yes;")
             =~ s/eventsync_poll on;//r, 'invalid value "yes"',
         "eventsync_$name yes", 11);
@@ -143,6 +152,10 @@ for my $name (qw(poll publish feeds)) {
 }
 refused(conf('eventsync_auth token;'), 'invalid value "token"',
     'eventsync_auth', 5);
+refused(conf('eventsync_cache public;'), 'invalid value "public"',
+    'eventsync_cache', 5);
+refused(conf('eventsync_cache shared; eventsync_cache shared;'),
+    'is duplicate', 'eventsync_cache twice', 5);
 refused(conf('eventsync_ratelimit_headers on;'), 'invalid value "on"',
     'eventsync_ratelimit_headers', 5);
 refused(conf("$_ $_;"), 'unknown directive', $_, 5) for 'eventsync_unknown';
@@ -209,6 +222,9 @@ refused(conf('eventsync_max_event big;'), 'invalid value', 'max_event', 5);
 refused(conf('eventsync_thread_pool none;',
     location => 'eventsync_publish on;'), 'unknown thread pool "none"',
     'a pool that is not there', 5);
+refused(conf('eventsync_thread_pool none;',
+    location => 'eventsync_pages on;'), 'unknown thread pool "none"',
+    'nor for pages', 5);
 refused(conf('eventsync_thread_pool default; eventsync_thread_pool default;'),
     'is duplicate', 'twice', 5);
 accepted(conf('eventsync_thread_pool mine;', main => 'thread_pool mine threads=1;',
@@ -296,9 +312,10 @@ my $doc = do {
     <$fh>;
 };
 my %default = $doc =~ /^\| Default: \| `eventsync_(\w+) ([^`]+);` \|$/mg;
-is_deeply([ sort keys %default ], [qw(auth cors endpoints feeds limit_dry_run max_event
-    poll poll_limit poll_wait_max publish ratelimit_headers sse sse_heartbeat
-    sse_max_time thread_pool)], 'documented defaults');
+is_deeply([ sort keys %default ], [qw(auth authorize cache cors endpoints
+    feeds limit_dry_run max_event pages poll poll_limit poll_wait_max publish
+    ratelimit_headers sse sse_heartbeat sse_max_time thread_pool)],
+    'documented defaults');
 
 my $key = $t->master_key;
 $t->write_file_expand('nginx.conf', <<'CONF');

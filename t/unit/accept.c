@@ -17,9 +17,62 @@ prefers(const char *value, int index)
 }
 
 
+static const es_str_t  codings[] = {
+    { "br", 2 },
+    { "gzip", 4 },
+    { "identity", 8 },
+};
+
+
+static void
+coding(const char *value, int index)
+{
+    is_int(es_accept_encoding(es_str(value), codings, 3), index, value);
+}
+
+
+static void
+test_codings(void)
+{
+    enum { BR, GZIP, IDENTITY };
+
+    coding("", IDENTITY);
+    coding(" , ", IDENTITY);
+    coding("gzip", GZIP);
+    coding("x-gzip", GZIP);
+    coding("GZIP;Q=0.1", GZIP);
+    coding("x-gzi", IDENTITY);
+    coding("gzip, br", BR);
+    coding("gzip;q=1.0, br;q=0.9", GZIP);
+    coding("gzip, deflate, br, zstd", BR);
+    coding("deflate", IDENTITY);
+    coding("deflate, identity", IDENTITY);
+    coding("identity", IDENTITY);
+    coding("identity;q=0.5, gzip;q=0.2", IDENTITY);
+    coding("identity;q=0.5, gzip;q=0.7", GZIP);
+    coding("identity, gzip", GZIP);
+    coding("*", BR);
+    coding("*;q=0.5, gzip;q=0.5", GZIP);
+    coding("*, br;q=0", GZIP);
+    coding("*;q=0", -1);
+    coding("*;q=0, identity;q=0.001", IDENTITY);
+    coding("*;q=0, gzip", GZIP);
+    coding("identity;q=0", -1);
+    coding("identity;q=0, deflate", -1);
+    coding("identity;q=0, *;q=0", -1);
+    coding("identity;q=0, *", BR);
+    coding("gzip;q=0", IDENTITY);
+    coding("gzip;q=2, br;q=x", IDENTITY);
+    coding("br;q=0.001;x=y, gzip;q=0.0", BR);
+    coding("gzip;q=0, gzip;q=0.3", GZIP);
+}
+
+
 int
 main(void)
 {
+    test_codings();
+
     prefers("", 0);
     prefers(" , ,\t,", 0);
     prefers("*/*", 0);

@@ -1,0 +1,610 @@
+
+/*
+ * Pages that are made by a thread: encoded ones that are not kept yet, and
+ * large ones.  One task at a time for each worker and store, so that the
+ * thread pool stays free for commits; what comes while it runs waits for the
+ * next one, and all requests for the same page wait for the same job.
+ */
+
+
+#include "ngx_http_eventsync_pages.h"
+
+
+#define NGX_HTTP_EVENTSYNC_PRUNE_TIME  5000
+
+
+typedef struct {
+    es_store_t                       *es;
+    es_pages_t                       *kept;
+    ngx_uint_t                        prune;      /* unsigned  prune:1 */
+    es_rc_t                           rc;         /* of keeping, pruning */
+    ngx_err_t                         err;
+    ngx_uint_t                        n;
+    ngx_http_eventsync_leaf_job_t    *jobs[NGX_HTTP_EVENTSYNC_LEAF_GROUP];
+} ngx_http_eventsync_encode_t;
+
+
+static ngx_http_eventsync_leaf_job_t *ngx_http_eventsync_encode_find(
+    ngx_queue_t *queue, const ngx_http_eventsync_leaf_key_t *key);
+static ngx_http_eventsync_leaf_job_t *ngx_http_eventsync_encode_job(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_encode_start(
+    ngx_http_eventsync_worker_t *w, ngx_uint_t prune);
+static void ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log);
+static ngx_http_eventsync_leaf_t *ngx_http_eventsync_encode_plain(
+    es_store_t *es, ngx_http_eventsync_leaf_job_t *job, es_pages_item_t *item,
+    ngx_log_t *log);
+static es_rc_t ngx_http_eventsync_encode_read(es_txn_t *txn,
+    ngx_http_eventsync_leaf_job_t *job, es_page_t *page);
+static void ngx_http_eventsync_encode_leaf(ngx_http_eventsync_leaf_job_t *job,
+    es_pages_item_t *item, ngx_log_t *log);
+static void ngx_http_eventsync_encode_event(ngx_event_t *ev);
+static void ngx_http_eventsync_encode_done(ngx_http_eventsync_worker_t *w,
+    ngx_queue_t *jobs, es_rc_t rc);
+static void ngx_http_eventsync_encode_unblock(ngx_http_eventsync_ctx_t *ctx);
+static void ngx_http_eventsync_encode_resume(ngx_http_request_t *r);
+static void ngx_http_eventsync_encode_prune(ngx_event_t *ev);
+
+
+/* the request waits for its page; NGX_DECLINED: it cannot */
+
+ngx_int_t
+ngx_http_eventsync_encode(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_request_t                  *r;
+    ngx_http_eventsync_pages_t          *pages;
+    ngx_http_eventsync_leaf_job_t       *job;
+    ngx_http_eventsync_leaf_request_t   *lr;
+
+    r = ctx->request;
+    lr = ctx->leaf;
+    pages = ctx->worker->pages;
+
+    job = ngx_http_eventsync_encode_find(&pages->running, &lr->key);
+
+    if (job == NULL) {
+        job = ngx_http_eventsync_encode_find(&pages->jobs, &lr->key);
+    }
+
+    if (job == NULL) {
+        job = ngx_http_eventsync_encode_job(ctx);
+        if (job == NULL) {
+            return NGX_DECLINED;
+        }
+
+        ngx_queue_insert_tail(&pages->jobs, &job->queue);
+
+        if (!pages->busy
+            && ngx_http_eventsync_encode_start(ctx->worker, 0) != NGX_OK)
+        {
+            ngx_queue_remove(&job->queue);
+            ngx_free(job);
+
+            return ngx_http_eventsync_fail_store(ctx, ES_BUSY);
+        }
+    }
+
+    ngx_queue_insert_tail(&job->waiters, &lr->queue);
+
+    r->write_event_handler = ngx_http_eventsync_encode_resume;
+
+    r->main->blocked++;
+    r->aio = 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_http_eventsync_leaf_job_t *
+ngx_http_eventsync_encode_find(ngx_queue_t *queue,
+    const ngx_http_eventsync_leaf_key_t *key)
+{
+    ngx_queue_t                    *q;
+    ngx_http_eventsync_leaf_job_t  *job;
+
+    for (q = ngx_queue_head(queue);
+         q != ngx_queue_sentinel(queue);
+         q = ngx_queue_next(q))
+    {
+        job = ngx_queue_data(q, ngx_http_eventsync_leaf_job_t, queue);
+
+        if (ngx_memcmp(&job->key, key, sizeof(*key)) == 0) {
+            return job;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_http_eventsync_leaf_job_t *
+ngx_http_eventsync_encode_job(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_leaf_job_t  *job;
+
+    job = ngx_calloc(sizeof(ngx_http_eventsync_leaf_job_t),
+                     ctx->request->connection->log);
+    if (job == NULL) {
+        return NULL;
+    }
+
+    job->key = ctx->leaf->key;
+    job->feed.len = ngx_min(ctx->feed.len, ES_FEED_MAX);
+    job->feed.data = job->name;
+    ngx_memcpy(job->name, ctx->feed.data, job->feed.len);
+
+    ngx_queue_init(&job->waiters);
+
+    return job;
+}
+
+
+/* takes what waits, up to a group, to a thread */
+
+static ngx_int_t
+ngx_http_eventsync_encode_start(ngx_http_eventsync_worker_t *w,
+    ngx_uint_t prune)
+{
+    ngx_queue_t                  *q;
+    ngx_http_eventsync_pages_t   *pages;
+    ngx_http_eventsync_store_t   *store;
+    ngx_http_eventsync_encode_t  *task;
+
+    pages = w->pages;
+    store = w->data;
+    task = pages->task->ctx;
+
+    task->es = w->es;
+    task->kept = pages->kept;
+    task->prune = prune;
+    task->rc = ES_OK;
+    task->n = 0;
+
+    while (!ngx_queue_empty(&pages->jobs)
+           && task->n < NGX_HTTP_EVENTSYNC_LEAF_GROUP)
+    {
+        q = ngx_queue_head(&pages->jobs);
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&pages->running, q);
+
+        task->jobs[task->n++] = ngx_queue_data(q,
+                                       ngx_http_eventsync_leaf_job_t, queue);
+    }
+
+    if (ngx_thread_task_post(store->pages_pool, pages->task) != NGX_OK) {
+
+        /* back to the front, in order */
+
+        while (task->n) {
+            q = &task->jobs[--task->n]->queue;
+            ngx_queue_remove(q);
+            ngx_queue_insert_head(&pages->jobs, q);
+        }
+
+        return NGX_ERROR;
+    }
+
+    /* the timer keeps a worker that is to exit until the task is done */
+
+    ngx_add_timer(&pages->task->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
+
+    pages->busy = 1;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log)
+{
+    ngx_http_eventsync_encode_t  *task = data;
+
+    ngx_uint_t                      i, n;
+    es_pages_item_t                 items[NGX_HTTP_EVENTSYNC_LEAF_GROUP];
+    ngx_http_eventsync_leaf_t      *plain[NGX_HTTP_EVENTSYNC_LEAF_GROUP];
+    ngx_http_eventsync_leaf_job_t  *job, *jobs[NGX_HTTP_EVENTSYNC_LEAF_GROUP];
+
+    n = 0;
+
+    for (i = 0; i < task->n; i++) {
+        job = task->jobs[i];
+
+        plain[n] = ngx_http_eventsync_encode_plain(task->es, job, &items[n],
+                                                   log);
+
+        if (plain[n] == NULL) {
+            continue;
+        }
+
+        if (job->key.encoding == ES_ENCODING_IDENTITY) {
+            job->leaf = plain[n];
+            continue;
+        }
+
+        jobs[n++] = job;
+    }
+
+    if (n) {
+        task->rc = es_pages_make(task->kept, items, n);
+        task->err = ngx_errno;
+    }
+
+    for (i = 0; i < n; i++) {
+        ngx_http_eventsync_encode_leaf(jobs[i], &items[i], log);
+        es_buf_free(&items[i].out);
+        ngx_free(plain[i]);
+    }
+
+    if (task->prune && task->kept && task->rc == ES_OK) {
+        task->rc = es_pages_prune(task->kept, task->es);
+        task->err = ngx_errno;
+    }
+}
+
+
+/* the page without encoding, and what it is to be encoded by */
+
+static ngx_http_eventsync_leaf_t *
+ngx_http_eventsync_encode_plain(es_store_t *es,
+    ngx_http_eventsync_leaf_job_t *job, es_pages_item_t *item, ngx_log_t *log)
+{
+    es_txn_t                       *txn;
+    es_page_t                       page;
+    ngx_http_eventsync_leaf_t      *plain;
+    ngx_http_eventsync_leaf_key_t   key;
+
+    plain = NULL;
+    ngx_memzero(&page, sizeof(es_page_t));
+
+    job->rc = es_txn_begin(es, &txn);
+
+    if (job->rc != ES_OK) {
+        return NULL;
+    }
+
+    job->rc = ngx_http_eventsync_encode_read(txn, job, &page);
+
+    if (job->rc == ES_OK) {
+        key = job->key;
+        key.encoding = ES_ENCODING_IDENTITY;
+
+        plain = ngx_http_eventsync_leaf_compose(&key, &job->head, &page,
+                                                job->time_ms, log);
+        job->rc = plain ? ES_OK : ES_NOMEM;
+    }
+
+    if (plain) {
+        ngx_memzero(item, sizeof(es_pages_item_t));
+        ngx_http_eventsync_leaf_pages_key(&job->key, &page, &item->key);
+        item->in.data = (char *) plain->data;
+        item->in.len = plain->len;
+    }
+
+    es_txn_end(txn);
+    es_page_free(&page);
+
+    return plain;
+}
+
+
+/* as it was asked for, or not at all: the feed may have moved on */
+
+static es_rc_t
+ngx_http_eventsync_encode_read(es_txn_t *txn,
+    ngx_http_eventsync_leaf_job_t *job, es_page_t *page)
+{
+    es_rc_t      rc;
+    uint64_t     first;
+    es_event_t   event;
+    es_feed_t   *feed;
+
+    feed = &job->head;
+
+    rc = es_feed_get(txn, ngx_http_eventsync_str(&job->feed), feed);
+
+    if (rc != ES_OK) {
+        return rc == ES_NOT_FOUND ? ES_EXPIRED : rc;
+    }
+
+    first = (job->key.page - 1) * feed->page_size + 1;
+
+    if (feed->number != job->key.feed
+        || ngx_strcmp(feed->epoch, job->key.epoch) != 0
+        || feed->oldest > first
+        || feed->last < job->key.last)
+    {
+        return ES_EXPIRED;
+    }
+
+    rc = es_event_get(txn, feed, first, &event);
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    job->time_ms = event.time_ms;
+
+    return es_page_read(txn, feed, first - 1, es_null_str,
+                        job->key.last - first + 1, NGX_MAX_SIZE_T_VALUE, NULL,
+                        page);
+}
+
+
+static void
+ngx_http_eventsync_encode_leaf(ngx_http_eventsync_leaf_job_t *job,
+    es_pages_item_t *item, ngx_log_t *log)
+{
+    es_str_t  bytes;
+
+    job->rc = item->rc;
+
+    if (job->rc != ES_OK) {
+        return;
+    }
+
+    bytes.data = item->out.data;
+    bytes.len = item->out.len;
+
+    job->leaf = ngx_http_eventsync_leaf_encoded(&job->key, &job->head,
+                                                job->time_ms, bytes, log);
+    if (job->leaf == NULL) {
+        job->rc = ES_NOMEM;
+    }
+}
+
+
+static void
+ngx_http_eventsync_encode_event(ngx_event_t *ev)
+{
+    ngx_http_eventsync_worker_t  *w = ev->data;
+
+    ngx_queue_t                   done, failed;
+    ngx_http_eventsync_pages_t   *pages;
+    ngx_http_eventsync_encode_t  *task;
+
+    if (ev->timedout) {
+        ev->timedout = 0;
+        ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_TASK_TIME);
+        return;
+    }
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
+    pages = w->pages;
+    task = pages->task->ctx;
+
+    if (task->rc != ES_OK) {
+        ngx_log_error(NGX_LOG_WARN, ev->log,
+                      (task->rc == ES_IO) ? task->err : 0,
+                      "eventsync cannot keep encoded pages: %s",
+                      es_strerror(task->rc));
+    }
+
+    pages->busy = 0;
+
+    ngx_queue_init(&done);
+    ngx_queue_init(&failed);
+
+    if (!ngx_queue_empty(&pages->running)) {
+        ngx_queue_add(&done, &pages->running);
+        ngx_queue_init(&pages->running);
+    }
+
+    if (!ngx_queue_empty(&pages->jobs)
+        && ngx_http_eventsync_encode_start(w, 0) != NGX_OK)
+    {
+        ngx_queue_add(&failed, &pages->jobs);
+        ngx_queue_init(&pages->jobs);
+    }
+
+    ngx_http_eventsync_encode_done(w, &failed, ES_BUSY);
+    ngx_http_eventsync_encode_done(w, &done, ES_OK);
+}
+
+
+/* answers everybody; `rc` other than ES_OK: nothing was made */
+
+static void
+ngx_http_eventsync_encode_done(ngx_http_eventsync_worker_t *w,
+    ngx_queue_t *jobs, es_rc_t rc)
+{
+    ngx_queue_t                        *q;
+    ngx_http_eventsync_leaf_job_t      *job;
+    ngx_http_eventsync_leaf_request_t  *lr;
+
+    while (!ngx_queue_empty(jobs)) {
+        q = ngx_queue_head(jobs);
+        ngx_queue_remove(q);
+
+        job = ngx_queue_data(q, ngx_http_eventsync_leaf_job_t, queue);
+
+        if (rc != ES_OK) {
+            job->rc = rc;
+        }
+
+        if (job->leaf) {
+            ngx_http_eventsync_leaf_remember(w->pages, job->leaf);
+        }
+
+        while (!ngx_queue_empty(&job->waiters)) {
+            q = ngx_queue_head(&job->waiters);
+            ngx_queue_remove(q);
+
+            lr = ngx_queue_data(q, ngx_http_eventsync_leaf_request_t, queue);
+
+            lr->rc = job->rc;
+            lr->leaf = job->leaf;
+
+            if (lr->leaf) {
+                lr->leaf->refs++;
+            }
+
+            ngx_http_eventsync_encode_unblock(lr->ctx);
+        }
+
+        ngx_http_eventsync_leaf_release(job->leaf);
+        ngx_free(job);
+    }
+}
+
+
+static void
+ngx_http_eventsync_encode_unblock(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    r->main->blocked--;
+    r->aio = 0;
+
+    /* of a request that was terminated meanwhile this is nginx's finaliser */
+
+    r->write_event_handler(r);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_eventsync_encode_resume(ngx_http_request_t *r)
+{
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    if (r->aio) {
+
+        /* the socket became writable: of no interest now */
+
+        return;
+    }
+
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
+
+    ngx_http_finalize_request(r, ngx_http_eventsync_pages_resume(ctx));
+}
+
+
+/* what retention has trimmed is not kept for long, whoever asks for what */
+
+static void
+ngx_http_eventsync_encode_prune(ngx_event_t *ev)
+{
+    ngx_http_eventsync_worker_t  *w = ev->data;
+
+    uint64_t                     version;
+    ngx_http_eventsync_pages_t  *pages;
+
+    pages = w->pages;
+
+    if (w->es && pages->kept && !pages->busy && !ngx_exiting) {
+        version = es_store_version(w->es);
+
+        if (version != pages->pruned
+            && ngx_http_eventsync_encode_start(w, 1) == NGX_OK)
+        {
+            pages->pruned = version;
+        }
+    }
+
+    ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_PRUNE_TIME);
+}
+
+
+/* memory; the environment is opened with the store */
+
+ngx_int_t
+ngx_http_eventsync_pages_init(ngx_http_eventsync_worker_t *w,
+    ngx_cycle_t *cycle)
+{
+    ngx_thread_task_t           *task;
+    ngx_http_eventsync_store_t  *store;
+    ngx_http_eventsync_pages_t  *pages;
+
+    store = w->data;
+
+    if (store->pages_pool == NULL) {
+        return NGX_OK;
+    }
+
+    pages = ngx_pcalloc(cycle->pool, sizeof(ngx_http_eventsync_pages_t));
+    if (pages == NULL) {
+        return NGX_ERROR;
+    }
+
+    task = ngx_thread_task_alloc(cycle->pool,
+                                 sizeof(ngx_http_eventsync_encode_t));
+    if (task == NULL) {
+        return NGX_ERROR;
+    }
+
+    task->handler = ngx_http_eventsync_encode_thread;
+    task->event.handler = ngx_http_eventsync_encode_event;
+    task->event.data = w;
+    task->event.log = cycle->log;
+
+    pages->task = task;
+
+    ngx_queue_init(&pages->leaves);
+    ngx_queue_init(&pages->jobs);
+    ngx_queue_init(&pages->running);
+
+    pages->prune.handler = ngx_http_eventsync_encode_prune;
+    pages->prune.data = w;
+    pages->prune.log = cycle->log;
+    pages->prune.cancelable = 1;
+
+    w->pages = pages;
+
+    ngx_add_timer(&pages->prune, NGX_HTTP_EVENTSYNC_PRUNE_TIME);
+
+    return NGX_OK;
+}
+
+
+/* pages are served without what is kept of them, only slower */
+
+void
+ngx_http_eventsync_pages_open(ngx_http_eventsync_worker_t *w,
+    ngx_cycle_t *cycle)
+{
+    es_problem_t                 problem;
+    ngx_http_eventsync_store_t  *store;
+
+    if (w->pages == NULL) {
+        return;
+    }
+
+    store = w->data;
+
+    if (es_pages_open(w->es, store->pages_size, &w->pages->kept, &problem)
+        != ES_OK)
+    {
+        w->pages->kept = NULL;
+
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "eventsync cannot keep encoded pages of \"%V\": %s",
+                      &store->path, problem.detail);
+    }
+}
+
+
+void
+ngx_http_eventsync_pages_close(ngx_http_eventsync_worker_t *w)
+{
+    if (w->pages == NULL) {
+        return;
+    }
+
+    ngx_http_eventsync_leaf_free_all(w->pages);
+
+    es_pages_close(w->pages->kept);
+    w->pages->kept = NULL;
+}

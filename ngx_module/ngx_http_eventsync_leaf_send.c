@@ -1,0 +1,244 @@
+
+/*
+ * Answers with a page: what could be printed before is, and the body is the
+ * leaf's own memory.
+ */
+
+
+#include "ngx_http_eventsync_pages.h"
+
+
+static ngx_int_t ngx_http_eventsync_leaf_headers(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_leaf_cache_headers(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_table_elt_t *ngx_http_eventsync_leaf_header(ngx_http_request_t *r,
+    ngx_str_t *key, ngx_str_t *value);
+static ngx_int_t ngx_http_eventsync_leaf_encoding(ngx_http_request_t *r,
+    ngx_http_eventsync_leaf_t *leaf);
+
+
+/* in the order of es_encoding_t */
+
+static ngx_str_t  ngx_http_eventsync_leaf_encodings[] = {
+    ngx_string("br"),
+    ngx_string("zstd"),
+    ngx_string("gzip"),
+    ngx_string("identity")
+};
+
+static ngx_str_t  ngx_http_eventsync_leaf_type =
+    ngx_string("application/json");
+
+static ngx_str_t  ngx_http_eventsync_leaf_etag = ngx_string("ETag");
+static ngx_str_t  ngx_http_eventsync_leaf_link = ngx_string("Link");
+static ngx_str_t  ngx_http_eventsync_leaf_vary = ngx_string("Vary");
+static ngx_str_t  ngx_http_eventsync_leaf_accept_encoding =
+    ngx_string("Accept-Encoding");
+static ngx_str_t  ngx_http_eventsync_leaf_content_encoding =
+    ngx_string("Content-Encoding");
+static ngx_str_t  ngx_http_eventsync_leaf_cache_control =
+    ngx_string("Cache-Control");
+static ngx_str_t  ngx_http_eventsync_leaf_no_cache =
+    ngx_string("private, no-cache");
+static ngx_str_t  ngx_http_eventsync_leaf_cdn =
+    ngx_string("CDN-Cache-Control");
+static ngx_str_t  ngx_http_eventsync_leaf_accel =
+    ngx_string("X-Accel-Expires");
+static ngx_str_t  ngx_http_eventsync_leaf_surrogate =
+    ngx_string("Surrogate-Key");
+
+
+/* 200 or 304; the request holds a reference to the leaf */
+
+ngx_int_t
+ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status)
+{
+    ngx_int_t                   rc;
+    ngx_buf_t                  *b;
+    ngx_http_request_t         *r;
+    ngx_http_eventsync_leaf_t  *leaf;
+
+    r = ctx->request;
+    leaf = ctx->leaf->leaf;
+
+    if (ngx_http_eventsync_leaf_headers(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* the condition was judged before the quota; not once more after it */
+
+    r->disable_not_modified = 1;
+
+    if (status == NGX_HTTP_NOT_MODIFIED) {
+        r->headers_out.status = status;
+        r->headers_out.content_length_n = -1;
+        r->header_only = 1;
+
+        rc = ngx_http_eventsync_send_header(r);
+
+        if (rc == NGX_ERROR || rc > NGX_OK) {
+            return rc;
+        }
+
+        return ngx_http_send_special(r, NGX_HTTP_LAST);
+    }
+
+    if (ngx_http_eventsync_leaf_encoding(r, leaf) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* of what never changes, parts can be put together */
+
+    r->allow_ranges = leaf->full;
+
+    if (leaf->key.last >= leaf->first) {
+        ctx->first = leaf->first;
+        ctx->last = leaf->key.last;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->memory = 1;
+    b->pos = leaf->data;
+    b->last = leaf->data + leaf->len;
+    b->start = b->pos;
+    b->end = b->last;
+
+    return ngx_http_eventsync_send(r, status, &ngx_http_eventsync_leaf_type,
+                                   b);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_leaf_headers(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_request_t         *r;
+    ngx_http_eventsync_leaf_t  *leaf;
+
+    r = ctx->request;
+    leaf = ctx->leaf->leaf;
+
+    r->headers_out.etag = ngx_http_eventsync_leaf_header(r,
+                                                &ngx_http_eventsync_leaf_etag,
+                                                &leaf->etag);
+
+    if (r->headers_out.etag == NULL
+        || ngx_http_eventsync_leaf_header(r, &ngx_http_eventsync_leaf_vary,
+                                     &ngx_http_eventsync_leaf_accept_encoding)
+           == NULL
+        || ngx_http_eventsync_leaf_header(r, &ngx_http_eventsync_leaf_link,
+                                          &leaf->link)
+           == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    if (leaf->full) {
+        return ngx_http_eventsync_leaf_cache_headers(ctx);
+    }
+
+    if (ngx_http_eventsync_leaf_header(r,
+                                       &ngx_http_eventsync_leaf_cache_control,
+                                       &ngx_http_eventsync_leaf_no_cache)
+        == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_eventsync_limit_headers(ctx);
+}
+
+
+/*
+ * Nothing that depends on who asks: whoever stores the page gives it to others
+ * as it is.  nginx before 1.23 obeys the first of X-Accel-Expires and
+ * Cache-Control.
+ */
+
+static ngx_int_t
+ngx_http_eventsync_leaf_cache_headers(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_request_t                 *r;
+    ngx_http_eventsync_leaf_t          *leaf;
+    ngx_http_eventsync_leaf_request_t  *lr;
+
+    r = ctx->request;
+    lr = ctx->leaf;
+    leaf = lr->leaf;
+
+    ngx_http_eventsync_leaf_age(leaf, lr->retain_ms, lr->bounded);
+
+    if (ctx->conf->cache == NGX_HTTP_EVENTSYNC_CACHE_SHARED
+        && (ngx_http_eventsync_leaf_header(r, &ngx_http_eventsync_leaf_accel,
+                                           &leaf->expires)
+            == NULL
+            || ngx_http_eventsync_leaf_header(r, &ngx_http_eventsync_leaf_cdn,
+                                              &leaf->cdn)
+               == NULL
+            || ngx_http_eventsync_leaf_header(r,
+                                         &ngx_http_eventsync_leaf_surrogate,
+                                         &leaf->surrogate)
+               == NULL))
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_eventsync_leaf_header(r,
+                                       &ngx_http_eventsync_leaf_cache_control,
+                                       &leaf->control)
+        == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* and nginx's own filters are not to encode or decode it: the ETag is strong */
+
+static ngx_int_t
+ngx_http_eventsync_leaf_encoding(ngx_http_request_t *r,
+    ngx_http_eventsync_leaf_t *leaf)
+{
+#if (NGX_HTTP_GZIP)
+    r->gzip_tested = 1;
+    r->gzip_ok = (leaf->key.encoding == ES_ENCODING_GZIP);
+#endif
+
+    if (leaf->key.encoding == ES_ENCODING_IDENTITY) {
+        return NGX_OK;
+    }
+
+    r->headers_out.content_encoding = ngx_http_eventsync_leaf_header(r,
+                         &ngx_http_eventsync_leaf_content_encoding,
+                         &ngx_http_eventsync_leaf_encodings[leaf->key.encoding]);
+
+    return r->headers_out.content_encoding ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_table_elt_t *
+ngx_http_eventsync_leaf_header(ngx_http_request_t *r, ngx_str_t *key,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NULL;
+    }
+
+    h->hash = 1;
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+    h->key = *key;
+    h->value = *value;
+
+    return h;
+}

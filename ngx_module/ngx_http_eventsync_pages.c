@@ -1,0 +1,522 @@
+
+/*
+ * Pages: a feed in runs of its page size, each of which never changes once it
+ * is full.
+ */
+
+
+#include "ngx_http_eventsync_pages.h"
+
+
+/* to be read and copied by the event loop itself */
+#define NGX_HTTP_EVENTSYNC_PAGES_INLINE  (512 * 1024)
+
+
+static ngx_int_t ngx_http_eventsync_pages_args(ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_pages_malformed(
+    ngx_http_eventsync_ctx_t *ctx, char *parameter, char *detail);
+static ngx_int_t ngx_http_eventsync_pages_answer(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_pages_head(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_head_t **head);
+static ngx_int_t ngx_http_eventsync_pages_judge(ngx_http_eventsync_ctx_t *ctx,
+    es_feed_t *feed);
+static ngx_int_t ngx_http_eventsync_pages_gone(ngx_http_eventsync_ctx_t *ctx,
+    es_feed_t *feed, uint64_t after);
+static ngx_int_t ngx_http_eventsync_pages_begin(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_pages_read(ngx_http_eventsync_ctx_t *ctx,
+    es_txn_t *txn, es_feed_t *feed);
+static ngx_int_t ngx_http_eventsync_pages_kept(ngx_http_eventsync_ctx_t *ctx,
+    es_feed_t *feed, const es_page_t *page, int64_t time_ms);
+static ngx_int_t ngx_http_eventsync_pages_charge(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_pages_send(ngx_http_eventsync_ctx_t *ctx);
+
+
+ngx_int_t
+ngx_http_eventsync_pages(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ctx->leaf = ngx_pcalloc(r->pool,
+                            sizeof(ngx_http_eventsync_leaf_request_t));
+    if (ctx->leaf == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->leaf->ctx = ctx;
+
+    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK
+        || ngx_http_eventsync_pages_args(ctx) != NGX_OK
+        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
+        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK)
+    {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    return ngx_http_eventsync_pages_answer(ctx);
+}
+
+
+/* what the URL names: an epoch, and a page's number or "head" */
+
+static ngx_int_t
+ngx_http_eventsync_pages_args(ngx_http_eventsync_ctx_t *ctx)
+{
+    u_char                             *p, *last;
+    size_t                              len;
+    uint64_t                            n;
+    ngx_str_t                          *epoch, *page;
+    ngx_http_eventsync_leaf_request_t  *lr;
+
+    lr = ctx->leaf;
+    epoch = &ctx->segments[1];
+    page = &ctx->segments[2];
+
+    len = epoch->len;
+
+    for (p = epoch->data; p < epoch->data + epoch->len; p++) {
+        if (!((*p >= 'a' && *p <= 'z') || (*p >= '2' && *p <= '7'))) {
+            len = 0;
+            break;
+        }
+    }
+
+    if (len == 0 || len > ES_EPOCH_MAX) {
+        return ngx_http_eventsync_pages_malformed(ctx, "epoch",
+                                                  "The URL has no epoch where "
+                                                  "it is to be.");
+    }
+
+    ngx_memcpy(lr->key.epoch, epoch->data, len);
+
+    if (page->len == 4 && ngx_memcmp(page->data, "head", 4) == 0) {
+        lr->head = 1;
+        return NGX_OK;
+    }
+
+    n = 0;
+    p = page->data;
+    last = p + page->len;
+
+    if (p == last || *p == '0') {
+        goto malformed;
+    }
+
+    for ( /* void */ ; p < last; p++) {
+
+        if (*p < '0' || *p > '9') {
+            goto malformed;
+        }
+
+        /* beyond every sequence: a page that there will never be */
+
+        if (n <= ES_SEQUENCE_MAX) {
+            n = n * 10 + (*p - '0');
+        }
+    }
+
+    lr->asked = n;
+
+    return NGX_OK;
+
+malformed:
+
+    return ngx_http_eventsync_pages_malformed(ctx, "page",
+                                              "A page is a number from 1, or "
+                                              "\"head\".");
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_pages_malformed(ngx_http_eventsync_ctx_t *ctx,
+    char *parameter, char *detail)
+{
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                   "%s", detail);
+
+    return ngx_http_eventsync_members(ctx, 64, ",\"parameter\":\"%s\"",
+                                      parameter);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_pages_answer(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t                           rc;
+    ngx_http_eventsync_head_t          *head;
+    ngx_http_eventsync_leaf_request_t  *lr;
+
+    lr = ctx->leaf;
+
+    if (ngx_http_eventsync_pages_head(ctx, &head) != NGX_OK
+        || ngx_http_eventsync_accept_encoding(ctx, &lr->encoding, &lr->plain)
+           != NGX_OK
+        || ngx_http_eventsync_pages_judge(ctx, &head->feed) != NGX_OK)
+    {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    lr->leaf = ngx_http_eventsync_leaf_find(ctx->worker->pages, &lr->key);
+
+    rc = lr->leaf ? NGX_OK : ngx_http_eventsync_pages_begin(ctx);
+
+    if (rc == NGX_OK) {
+        return ngx_http_eventsync_pages_send(ctx);
+    }
+
+    /* work for a thread is charged before it is done */
+
+    if (rc == NGX_AGAIN
+        && ngx_http_eventsync_pages_charge(ctx) == NGX_OK
+        && ngx_http_eventsync_encode(ctx) == NGX_OK)
+    {
+        ctx->request->main->count++;
+        return NGX_DONE;
+    }
+
+    return ngx_http_eventsync_send_problem(ctx);
+}
+
+
+/* a thread is done with it */
+
+ngx_int_t
+ngx_http_eventsync_pages_resume(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_head_t          *head;
+    ngx_http_eventsync_leaf_request_t  *lr;
+
+    lr = ctx->leaf;
+
+    if (lr->leaf) {
+        return ngx_http_eventsync_pages_send(ctx);
+    }
+
+    if (lr->rc != ES_EXPIRED) {
+        (void) ngx_http_eventsync_fail_store(ctx, lr->rc);
+
+    } else if (ngx_http_eventsync_pages_head(ctx, &head) == NGX_OK
+               && ngx_http_eventsync_pages_judge(ctx, &head->feed) == NGX_OK)
+    {
+        (void) ngx_http_eventsync_fail_store(ctx, ES_BUSY);
+    }
+
+    return ngx_http_eventsync_send_problem(ctx);
+}
+
+
+/* of the feed's head it is enough to read once for each commit */
+
+static ngx_int_t
+ngx_http_eventsync_pages_head(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_head_t **result)
+{
+    es_rc_t                     es;
+    uint64_t                    version;
+    es_txn_t                   *txn;
+    ngx_uint_t                  hash;
+    ngx_http_eventsync_head_t  *head;
+
+    hash = ngx_crc32_short(ctx->feed.data, ctx->feed.len);
+    head = &ctx->worker->pages->heads[hash % NGX_HTTP_EVENTSYNC_LEAF_HEADS];
+
+    *result = head;
+
+    version = es_store_version(ctx->worker->es);
+
+    if (head->version == version
+        && ngx_strncmp(head->feed.name, ctx->feed.data, ctx->feed.len) == 0
+        && head->feed.name[ctx->feed.len] == '\0')
+    {
+        return NGX_OK;
+    }
+
+    head->version = 0;
+
+    es = es_txn_begin(ctx->worker->es, &txn);
+
+    if (es == ES_OK) {
+        es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &head->feed);
+        es_txn_end(txn);
+    }
+
+    if (es != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    head->version = version;
+
+    return NGX_OK;
+}
+
+
+/* is there such a page, and which events has it */
+
+static ngx_int_t
+ngx_http_eventsync_pages_judge(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
+{
+    uint64_t                            current, page;
+    ngx_http_eventsync_leaf_key_t      *key;
+    ngx_http_eventsync_leaf_request_t  *lr;
+
+    lr = ctx->leaf;
+    key = &lr->key;
+
+    if (ngx_strcmp(key->epoch, feed->epoch) != 0) {
+        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FEED_RESET,
+                                       "The feed was reset since this page "
+                                       "was there: begin again.");
+        return ngx_http_eventsync_pages_gone(ctx, feed, 0);
+    }
+
+    current = feed->last / feed->page_size + 1;
+    page = lr->head ? current : lr->asked;
+
+    if (page > current) {
+        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
+                                       "The feed has no such page yet.");
+    }
+
+    lr->first = (page - 1) * feed->page_size + 1;
+
+    if (lr->first < feed->oldest) {
+        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_CURSOR_EXPIRED,
+                                       "Events of this page are no longer "
+                                       "kept.");
+        return ngx_http_eventsync_pages_gone(ctx, feed, lr->first - 1);
+    }
+
+    lr->full = (page < current);
+    lr->retain_ms = feed->retain_ms;
+    lr->bounded = (feed->retain_count || feed->retain_bytes);
+
+    if (!lr->full && !lr->plain) {
+        return ngx_http_eventsync_encoding_not_acceptable(ctx, 1);
+    }
+
+    key->page = page;
+    key->last = lr->full ? page * feed->page_size : feed->last;
+    key->feed = feed->number;
+    key->encoding = lr->full ? lr->encoding : ES_ENCODING_IDENTITY;
+
+    return NGX_OK;
+}
+
+
+/* the rest of what was there can be polled */
+
+static ngx_int_t
+ngx_http_eventsync_pages_gone(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed,
+    uint64_t after)
+{
+    size_t        len;
+    u_char       *p;
+    ngx_str_t     path;
+    es_cursor_t   held;
+
+    len = ctx->segments[1].data - (sizeof("/pages/") - 1)
+          - ctx->request->uri.data;
+
+    p = ngx_pnalloc(ctx->request->pool, len + sizeof("/events") - 1);
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    path.data = p;
+    p = ngx_cpymem(p, ctx->request->uri.data, len);
+    p = ngx_cpymem(p, "/events", sizeof("/events") - 1);
+    path.len = p - path.data;
+
+    ngx_memcpy(held.epoch, ctx->leaf->key.epoch, sizeof(held.epoch));
+    held.sequence = after;
+
+    return ngx_http_eventsync_gone(ctx, feed, &held, &path);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_pages_begin(ngx_http_eventsync_ctx_t *ctx)
+{
+    es_rc_t     es;
+    es_txn_t   *txn;
+    es_feed_t   feed;
+    ngx_int_t   rc;
+
+    es = es_txn_begin(ctx->worker->es, &txn);
+
+    if (es != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &feed);
+
+    if (es != ES_OK) {
+        rc = ngx_http_eventsync_fail_store(ctx, es);
+
+    } else {
+
+        /* again: what was looked at may have been another commit's */
+
+        rc = ngx_http_eventsync_pages_judge(ctx, &feed);
+
+        if (rc == NGX_OK) {
+            rc = ngx_http_eventsync_pages_read(ctx, txn, &feed);
+        }
+    }
+
+    es_txn_end(txn);
+
+    return rc;
+}
+
+
+/* NGX_AGAIN: a thread must make it */
+
+static ngx_int_t
+ngx_http_eventsync_pages_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
+    es_feed_t *feed)
+{
+    es_rc_t                             es;
+    es_page_t                          *page;
+    es_event_t                          event;
+    ngx_http_eventsync_leaf_request_t  *lr;
+
+    lr = ctx->leaf;
+    page = &ctx->worker->page;
+    event.time_ms = 0;
+
+    es = es_page_read(txn, feed, lr->first - 1, es_null_str, feed->page_size,
+                      NGX_HTTP_EVENTSYNC_PAGES_INLINE, NULL, page);
+
+    if (es == ES_OK && page->count) {
+        es = es_event_get(txn, feed, lr->first, &event);
+    }
+
+    if (es != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    if (page->count < lr->key.last + 1 - lr->first) {
+        return NGX_AGAIN;
+    }
+
+    if (lr->key.encoding != ES_ENCODING_IDENTITY) {
+        return ngx_http_eventsync_pages_kept(ctx, feed, page, event.time_ms);
+    }
+
+    lr->leaf = ngx_http_eventsync_leaf_compose(&lr->key, feed, page,
+                                               event.time_ms,
+                                               ctx->request->connection->log);
+    if (lr->leaf == NULL) {
+        return ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
+    }
+
+    ngx_http_eventsync_leaf_remember(ctx->worker->pages, lr->leaf);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_pages_kept(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed,
+    const es_page_t *page, int64_t time_ms)
+{
+    es_rc_t                             es;
+    es_str_t                            bytes;
+    es_buf_t                            out;
+    es_pages_key_t                      key;
+    ngx_http_eventsync_pages_t         *pages;
+    ngx_http_eventsync_leaf_request_t  *lr;
+
+    lr = ctx->leaf;
+    pages = ctx->worker->pages;
+
+    if (pages->kept == NULL) {
+        return NGX_AGAIN;
+    }
+
+    ngx_memzero(&out, sizeof(es_buf_t));
+    ngx_http_eventsync_leaf_pages_key(&lr->key, page, &key);
+
+    es = es_pages_get(pages->kept, &key, &out);
+
+    if (es == ES_OK) {
+        bytes.data = out.data;
+        bytes.len = out.len;
+
+        lr->leaf = ngx_http_eventsync_leaf_encoded(&lr->key, feed, time_ms,
+                                               bytes,
+                                               ctx->request->connection->log);
+    }
+
+    es_buf_free(&out);
+
+    if (lr->leaf == NULL) {
+        return NGX_AGAIN;
+    }
+
+    ngx_http_eventsync_leaf_remember(pages, lr->leaf);
+
+    return NGX_OK;
+}
+
+
+/* once for each request */
+
+static ngx_int_t
+ngx_http_eventsync_pages_charge(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_charge_t  charge;
+
+    if (ctx->leaf->charged) {
+        return NGX_OK;
+    }
+
+    ctx->leaf->charged = 1;
+
+    charge.policy = ES_POLICY_POLL;
+    charge.cost = 1;
+
+    return ngx_http_eventsync_limit(ctx, &charge, 1);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_pages_send(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_pool_cleanup_t                 *cln;
+    ngx_http_eventsync_leaf_request_t  *lr;
+
+    lr = ctx->leaf;
+
+    cln = ngx_pool_cleanup_add(ctx->request->pool, 0);
+    if (cln == NULL) {
+        ngx_http_eventsync_leaf_release(lr->leaf);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cln->handler = ngx_http_eventsync_leaf_release;
+    cln->data = lr->leaf;
+
+    ctx->etag = lr->leaf->etag;
+
+    if (ngx_http_eventsync_etag_matches(ctx)) {
+        return ngx_http_eventsync_leaf_send(ctx, NGX_HTTP_NOT_MODIFIED);
+    }
+
+    if (ngx_http_eventsync_pages_charge(ctx) != NGX_OK) {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    return ngx_http_eventsync_leaf_send(ctx, NGX_HTTP_OK);
+}

@@ -1,0 +1,177 @@
+
+/*
+ * Immutable pages: what their files share.
+ *
+ * A leaf is one page in one encoding as it goes out, with its headers.  It is
+ * made by the event loop or by a thread, belongs to the event loop from then
+ * on, and is freed with its last reference: the memo's or an answer's.
+ */
+
+
+#ifndef _NGX_HTTP_EVENTSYNC_PAGES_H_INCLUDED_
+#define _NGX_HTTP_EVENTSYNC_PAGES_H_INCLUDED_
+
+
+#include "ngx_http_eventsync.h"
+
+#include "pages.h"
+
+
+#define NGX_HTTP_EVENTSYNC_LEAF_BUCKETS  1024
+#define NGX_HTTP_EVENTSYNC_LEAF_HEADS    64
+#define NGX_HTTP_EVENTSYNC_LEAF_TEXT     512
+#define NGX_HTTP_EVENTSYNC_LEAF_GROUP    8     /* in one task */
+
+
+/* everything that its bytes depend on, without padding */
+
+typedef struct {
+    uint64_t                          page;
+    uint64_t                          last;       /* sequence of the last */
+    uint32_t                          feed;       /* number */
+    uint32_t                          encoding;   /* es_encoding_t */
+    char                              epoch[ES_EPOCH_MAX + 1];
+} ngx_http_eventsync_leaf_key_t;
+
+
+typedef struct ngx_http_eventsync_leaf_s  ngx_http_eventsync_leaf_t;
+
+struct ngx_http_eventsync_leaf_s {
+    ngx_http_eventsync_leaf_key_t     key;
+    ngx_uint_t                        refs;
+    ngx_queue_t                       queue;      /* by use */
+    ngx_http_eventsync_leaf_t        *next;       /* of its bucket */
+
+    uint64_t                          first;      /* sequence */
+    int64_t                           time_ms;    /* its commit's */
+    ngx_uint_t                        full;       /* unsigned  full:1 */
+
+    ngx_str_t                         etag;
+    ngx_str_t                         link;
+    ngx_str_t                         surrogate;
+
+    /* as of this second, and of this retention */
+    time_t                            aged;
+    int64_t                           retain_ms;
+    ngx_uint_t                        bounded;    /* unsigned  bounded:1 */
+    ngx_str_t                         control;
+    ngx_str_t                         cdn;
+    ngx_str_t                         expires;
+
+    u_char                           *text;       /* where more is printed */
+    u_char                            texts[NGX_HTTP_EVENTSYNC_LEAF_TEXT];
+
+    size_t                            len;
+    u_char                            data[];
+};
+
+
+typedef struct {
+    uint64_t                          version;    /* of the log */
+    es_feed_t                         feed;
+} ngx_http_eventsync_head_t;
+
+
+/* a leaf that a thread makes, for everybody who waits for it */
+
+typedef struct {
+    ngx_http_eventsync_leaf_key_t     key;
+    ngx_str_t                         feed;       /* in `name` */
+    u_char                            name[ES_FEED_MAX];
+    ngx_queue_t                       queue;
+    ngx_queue_t                       waiters;
+
+    /* by the thread */
+    es_rc_t                           rc;         /* ES_EXPIRED: not as it was
+                                                     asked for any more */
+    es_feed_t                         head;
+    int64_t                           time_ms;
+    ngx_http_eventsync_leaf_t        *leaf;
+} ngx_http_eventsync_leaf_job_t;
+
+
+/* what a worker has of a store's pages */
+
+struct ngx_http_eventsync_pages_s {
+    es_pages_t                       *kept;       /* NULL: none is kept */
+
+    ngx_http_eventsync_leaf_t        *buckets[NGX_HTTP_EVENTSYNC_LEAF_BUCKETS];
+    ngx_queue_t                       leaves;
+    size_t                            bytes;
+
+    ngx_http_eventsync_head_t         heads[NGX_HTTP_EVENTSYNC_LEAF_HEADS];
+
+    ngx_queue_t                       jobs;       /* for the next task */
+    ngx_queue_t                       running;
+    ngx_thread_task_t                *task;
+    ngx_uint_t                        busy;       /* unsigned  busy:1 */
+    ngx_event_t                       prune;
+    uint64_t                          pruned;     /* version of the log */
+};
+
+
+/* a request's */
+
+struct ngx_http_eventsync_leaf_request_s {
+    ngx_http_eventsync_ctx_t         *ctx;
+    ngx_uint_t                        head;       /* unsigned  head:1 */
+    uint64_t                          asked;      /* page, unless head */
+    ngx_uint_t                        encoding;   /* es_encoding_t */
+    ngx_uint_t                        plain;      /* identity will do */
+
+    ngx_http_eventsync_leaf_key_t     key;
+    uint64_t                          first;
+    ngx_uint_t                        full;       /* unsigned  full:1 */
+    int64_t                           retain_ms;
+    ngx_uint_t                        bounded;    /* unsigned  bounded:1 */
+
+    ngx_queue_t                       queue;
+    es_rc_t                           rc;
+    ngx_http_eventsync_leaf_t        *leaf;       /* a reference */
+    ngx_uint_t                        charged;    /* unsigned  charged:1 */
+};
+
+
+/* _pages */
+
+ngx_int_t ngx_http_eventsync_pages_resume(ngx_http_eventsync_ctx_t *ctx);
+
+/* _leaf: created by any thread, the rest is the event loop's */
+
+ngx_http_eventsync_leaf_t *ngx_http_eventsync_leaf_compose(
+    const ngx_http_eventsync_leaf_key_t *key, const es_feed_t *feed,
+    const es_page_t *page, int64_t time_ms, ngx_log_t *log);
+ngx_http_eventsync_leaf_t *ngx_http_eventsync_leaf_encoded(
+    const ngx_http_eventsync_leaf_key_t *key, const es_feed_t *feed,
+    int64_t time_ms, es_str_t bytes, ngx_log_t *log);
+void ngx_http_eventsync_leaf_age(ngx_http_eventsync_leaf_t *leaf,
+    int64_t retain_ms, ngx_uint_t bounded);
+ngx_http_eventsync_leaf_t *ngx_http_eventsync_leaf_find(
+    ngx_http_eventsync_pages_t *pages,
+    const ngx_http_eventsync_leaf_key_t *key);
+void ngx_http_eventsync_leaf_remember(ngx_http_eventsync_pages_t *pages,
+    ngx_http_eventsync_leaf_t *leaf);
+void ngx_http_eventsync_leaf_release(void *data);
+void ngx_http_eventsync_leaf_free_all(ngx_http_eventsync_pages_t *pages);
+void ngx_http_eventsync_leaf_pages_key(
+    const ngx_http_eventsync_leaf_key_t *key, const es_page_t *page,
+    es_pages_key_t *out);
+
+/* _leaf_send */
+
+ngx_int_t ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t status);
+
+/* _accept */
+
+ngx_int_t ngx_http_eventsync_accept_encoding(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t *encoding, ngx_uint_t *plain);
+ngx_int_t ngx_http_eventsync_encoding_not_acceptable(
+    ngx_http_eventsync_ctx_t *ctx, ngx_uint_t plain);
+
+/* _encode */
+
+ngx_int_t ngx_http_eventsync_encode(ngx_http_eventsync_ctx_t *ctx);
+
+
+#endif /* _NGX_HTTP_EVENTSYNC_PAGES_H_INCLUDED_ */
