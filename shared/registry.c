@@ -228,7 +228,7 @@ es_object_stamp(es_write_t *w, MDB_txn *txn, json_t *object)
 {
     char      now[ES_TIME_LEN];
     es_rc_t   rc;
-    uint64_t  number;
+    uint64_t  number = 0;
 
     if (w->kind != ES_KIND_KEY) {
         rc = es_number_next(w, txn, &number);
