@@ -283,7 +283,7 @@ ngx_http_eventsync_publish_body(ngx_http_request_t *r)
     rc = (rc == NGX_OK) ? ngx_http_eventsync_publish_parsed(ctx)
                         : ngx_http_eventsync_send_problem(ctx);
 
-    if (rc != NGX_AGAIN) {
+    if (rc != NGX_DONE) {
         ngx_http_finalize_request(r, rc);
     }
 }
@@ -342,11 +342,13 @@ ngx_http_eventsync_publish_resume(ngx_http_request_t *r)
         return;
     }
 
-    if (rc != NGX_AGAIN) {
+    if (rc != NGX_DONE) {
         ngx_http_finalize_request(r, rc);
     }
 }
 
+
+/* NGX_DONE: it is in a queue; NGX_AGAIN is of an answer that is being sent */
 
 static ngx_int_t
 ngx_http_eventsync_publish_parsed(ngx_http_eventsync_ctx_t *ctx)
@@ -381,7 +383,7 @@ ngx_http_eventsync_publish_parsed(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    return NGX_AGAIN;
+    return NGX_DONE;
 }
 
 

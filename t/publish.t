@@ -30,6 +30,7 @@ http {
 
     server {
         listen 127.0.0.1:%%PORT_0%%;
+        listen 127.0.0.1:%%PORT_1%% sndbuf=8k;
 
         location /v1/ {
             eventsync_poll on;
@@ -377,6 +378,14 @@ sub many {
 ok($t->reload, 'reload while committing');
 is_deeply([ map { $t->http_end($_)->{status} } @calls ], [ (201) x 6 ],
     'all are answered');
+
+# An answer that the socket does not take at once.
+$large = $t->http_end($t->http_start(POST => '/v1/feeds/big/events',
+    { authorization => "Bearer $key", 'content-type' => $type{lines} },
+    many('large'), port => $t->port(1)));
+is($large->{status}, 201, 'an answer larger than the socket takes at once');
+is(scalar @{ Test::Eventsync::json($large->{body})->{results} }, 2000,
+    'is whole');
 
 $t->stop_nginx;
 ok($t->verify, 'the store is right');
