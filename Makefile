@@ -4,9 +4,10 @@
 #   make demo        install what is missing, build, start it all and show it
 #   make test        install what is missing, build, run every test
 #   make check       run the tests on what is built; TESTS=t/poll.t for one
-#   make check-long  the same with many more rounds of kill -9
+#   make check-long  the same with many more rounds of kill -9 and of fuzzing
 #   make check-asan  the same, all of it under AddressSanitizer and UBSan
 #   make bench-deps  what bench/run needs: its programs, wrk, nchan
+#   make fuzz        fuzz the parsers, FUZZ_TIME=60 seconds each, with clang
 #   make lint        clang-tidy and cppcheck
 #   make install     DESTDIR and PREFIX as usual
 
@@ -31,6 +32,7 @@ DISPATCHER_SRC := $(wildcard dispatcher/*.c)
 CTL_SRC        := $(wildcard ctl/*.c)
 UNIT_SRC       := $(wildcard t/unit/*.c)
 HELPER_SRC     := $(wildcard t/helper/*.c)
+FUZZ_SRC       := $(filter-out t/fuzz/replay.c,$(wildcard t/fuzz/*.c))
 BENCH_SRC      := $(wildcard bench/*.c)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -38,6 +40,7 @@ obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB    = $(BUILD)/libeventsync.a
 UNITS  = $(patsubst t/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 FAULT  = $(BUILD)/fault.so
+FUZZ    = $(patsubst t/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
 HELPERS = $(patsubst t/helper/%.c,$(BUILD)/helper/%,$(HELPER_SRC))
 BENCHES = $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 
@@ -56,18 +59,24 @@ ASAN = BUILD=$(ASAN_BUILD) OPT="-O1 -g -fno-omit-frame-pointer" \
        SANITIZE="-fsanitize=address,undefined" \
        NGINX_SRC=$(abspath $(ASAN_BUILD))/nginx-plain
 
+FUZZ_BUILD        = build-fuzz
+FUZZ_TIME        ?= 60
+FUZZ_SANITIZE     = address,undefined
+FUZZERS           = $(patsubst t/fuzz/%.c,$(FUZZ_BUILD)/%,$(FUZZ_SRC))
+FUZZ_LIB          = $(patsubst %.c,$(FUZZ_BUILD)/%.o,$(LIB_SRC))
+
 LINT_SRC    = $(LIB_SRC) $(DISPATCHER_SRC) $(CTL_SRC) $(BENCH_SRC)
 LINT_FLAGS  = -std=gnu11 -D_GNU_SOURCE -Ishared
 MODULE_SRC := $(wildcard ngx_module/*.c)
 
 .PHONY: all lib tools units bench module demo deps test check check-asan \
-        check-long bench-deps verifier lint install clean
+        check-long fuzz fuzz-deps bench-deps verifier lint install clean
 
 all: tools units module
 
 lib: $(LIB)
 tools: $(BUILD)/eventsync-dispatcher $(BUILD)/eventsyncctl
-units: $(UNITS) $(FAULT) $(HELPERS)
+units: $(UNITS) $(FAULT) $(HELPERS) $(FUZZ)
 bench: $(BENCHES)
 
 $(LIB): $(call obj,$(LIB_SRC))
@@ -88,6 +97,10 @@ $(BUILD)/unit/%: $(BUILD)/t/unit/%.o $(LIB)
 $(FAULT): t/fault.c
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -fPIC -shared $(OPT) $(WARN) -o $@ $<
+
+$(BUILD)/fuzz/%: $(BUILD)/t/fuzz/%.o $(BUILD)/t/fuzz/replay.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
 
 $(BUILD)/helper/%: $(BUILD)/t/helper/%.o $(LIB)
 	@mkdir -p $(@D)
@@ -126,7 +139,7 @@ check:
 	BUILD=$(abspath $(BUILD)) prove --timer -It/lib $(TESTS)
 
 check-long:
-	ES_CRASH_ROUNDS=200 $(MAKE) check
+	ES_CRASH_ROUNDS=200 ES_FUZZ_ROUNDS=100000 $(MAKE) check
 
 # nginx itself is built with the sanitizers too, from plain sources, so that
 # the module runs in a process that has them from the start.
@@ -134,6 +147,34 @@ check-asan: deps
 	sh t/nginx-source.sh $(abspath $(ASAN_BUILD))/nginx-plain
 	$(MAKE) $(PARALLEL) $(ASAN) all verifier
 	$(MAKE) $(ASAN) check
+
+# Each target for FUZZ_TIME seconds, from the corpus that is kept; a new input
+# that finds something is left in $(FUZZ_BUILD).  For good findings, copy it
+# to t/fuzz/corpus/.
+fuzz: fuzz-deps
+	$(MAKE) $(PARALLEL) $(FUZZERS)
+	set -e; for target in $(FUZZERS); do \
+	    name=$$(basename $$target); mkdir -p $$target.corpus; \
+	    echo "== $$name"; \
+	    $$target -max_total_time=$(FUZZ_TIME) -max_len=8192 -timeout=10 \
+	        -print_final_stats=1 -verbosity=0 \
+	        -artifact_prefix=$(FUZZ_BUILD)/$$name- \
+	        $$target.corpus t/fuzz/corpus/$$name; \
+	done
+
+fuzz-deps:
+	sh ./install-deps.sh fuzz
+
+$(FUZZERS): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/t/fuzz/%.o $(FUZZ_LIB)
+	clang -fsanitize=fuzzer,$(FUZZ_SANITIZE) -o $@ $^ $(LIB_LIBS)
+
+$(FUZZ_BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	clang -std=gnu11 -D_GNU_SOURCE -O1 -g -Ishared -MMD -MP \
+	    -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE) \
+	    -fno-sanitize-recover=undefined -c -o $@ $<
+
+-include $(shell find $(FUZZ_BUILD) -name '*.d' 2>/dev/null)
 
 bench-deps:
 	sh ./install-deps.sh bench

@@ -5,6 +5,7 @@
 #   install-deps.sh           build, run, test
 #   install-deps.sh bench     and what bench/run compares with
 #   install-deps.sh lint      and what make lint runs
+#   install-deps.sh fuzz      and what make fuzz builds with
 #
 # Uses sudo unless root.  Prints one line when there is nothing to do.
 
@@ -19,6 +20,7 @@ for group in "$@"; do
     case $group in
     bench) packages="$packages wrk libnginx-mod-nchan" ;;
     lint)  packages="$packages clang-tidy cppcheck" ;;
+    fuzz)  packages="$packages clang libclang-rt-14-dev" ;;
     *)     echo "install-deps.sh: unknown group \"$group\"" >&2; exit 2 ;;
     esac
 done

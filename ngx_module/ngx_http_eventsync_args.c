@@ -6,9 +6,9 @@
 
 #include "ngx_http_eventsync.h"
 
+#include "query.h"
 
-static ngx_uint_t ngx_http_eventsync_next_arg(ngx_str_t *rest,
-    ngx_str_t *name, ngx_str_t *value);
+
 static u_char *ngx_http_eventsync_escape_arg(u_char *p, u_char *src,
     u_char *last);
 static ngx_int_t ngx_http_eventsync_query_arg(ngx_http_eventsync_ctx_t *ctx,
@@ -31,11 +31,17 @@ ngx_int_t
 ngx_http_eventsync_query(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_arg_t *args, ngx_uint_t n)
 {
-    ngx_str_t  rest, name, value;
+    es_str_t   rest, name_text, value_text;
+    ngx_str_t  name, value;
 
-    rest = ctx->request->args;
+    rest = ngx_http_eventsync_str(&ctx->request->args);
 
-    while (ngx_http_eventsync_next_arg(&rest, &name, &value)) {
+    while (es_query_next(&rest, &name_text, &value_text)) {
+
+        name.data = (u_char *) name_text.data;
+        name.len = name_text.len;
+        value.data = (u_char *) value_text.data;
+        value.len = value_text.len;
 
         if (ngx_http_eventsync_query_arg(ctx, args, n, &name, &value)
             != NGX_OK)
@@ -48,44 +54,6 @@ ngx_http_eventsync_query(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* takes the first parameter, empty ones passed over, from the rest */
-
-static ngx_uint_t
-ngx_http_eventsync_next_arg(ngx_str_t *rest, ngx_str_t *name,
-    ngx_str_t *value)
-{
-    u_char  *p, *last, *end, *equals;
-
-    p = rest->data;
-    last = p + rest->len;
-
-    while (p < last && *p == '&') {
-        p++;
-    }
-
-    if (p == last) {
-        return 0;
-    }
-
-    end = ngx_strlchr(p, last, '&');
-    if (end == NULL) {
-        end = last;
-    }
-
-    equals = ngx_strlchr(p, end, '=');
-
-    name->data = p;
-    name->len = (equals ? equals : end) - p;
-    value->data = equals ? equals + 1 : end;
-    value->len = end - value->data;
-
-    rest->data = end;
-    rest->len = last - end;
-
-    return 1;
-}
-
-
 /*
  * The same query from another cursor, in characters that need no escape in a
  * header or in JSON.
@@ -95,10 +63,10 @@ ngx_int_t
 ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *cursor, ngx_str_t *query)
 {
-    u_char     *p;
-    ngx_str_t   rest, name, value;
+    u_char    *p;
+    es_str_t   rest, name, value;
 
-    rest = ctx->request->args;
+    rest = ngx_http_eventsync_str(&ctx->request->args);
 
     p = ngx_pnalloc(ctx->request->pool,
                     sizeof("after=") - 1 + cursor->len + 1 + 3 * rest.len);
@@ -109,7 +77,7 @@ ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
     query->data = p;
     p = ngx_sprintf(p, "after=%V", cursor);
 
-    while (ngx_http_eventsync_next_arg(&rest, &name, &value)) {
+    while (es_query_next(&rest, &name, &value)) {
 
         if ((name.len == 5 && ngx_memcmp(name.data, "after", 5) == 0)
             || (name.len == 4 && ngx_memcmp(name.data, "from", 4) == 0))
@@ -118,8 +86,8 @@ ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
         }
 
         *p++ = '&';
-        p = ngx_http_eventsync_escape_arg(p, name.data,
-                                          value.data + value.len);
+        p = ngx_http_eventsync_escape_arg(p, (u_char *) name.data,
+                                          (u_char *) value.data + value.len);
     }
 
     query->len = p - query->data;
@@ -219,48 +187,32 @@ static ngx_int_t
 ngx_http_eventsync_decode(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *name,
     ngx_str_t *value, ngx_uint_t plus)
 {
-    u_char     *p, *last, *out;
-    ngx_int_t   byte;
+    char      *out, *end;
+    es_str_t   text;
 
-    p = value->data;
-    last = p + value->len;
+    text = ngx_http_eventsync_str(value);
 
-    if (ngx_strlchr(p, last, '%') == NULL
-        && ngx_strlchr(p, last, '+') == NULL)
-    {
+    if (!es_query_encoded(text)) {
         return NGX_OK;
     }
 
-    out = ngx_pnalloc(ctx->request->pool, value->len);
+    out = ngx_pnalloc(ctx->request->pool, text.len);
     if (out == NULL) {
         return NGX_DECLINED;
     }
 
-    value->data = out;
+    end = es_query_decode(text, plus, out);
 
-    while (p < last) {
-
-        if (*p != '%') {
-            *out++ = (*p == '+' && !plus) ? ' ' : *p;
-            p++;
-            continue;
-        }
-
-        byte = (last - p >= 3) ? ngx_hextoi(p + 1, 2) : NGX_ERROR;
-
-        if (byte == NGX_ERROR) {
-            (void) ngx_http_eventsync_fail(ctx,
+    if (end == NULL) {
+        (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
                                      "Parameter \"%V\" has a malformed "
                                      "percent-encoding.", name);
-            return ngx_http_eventsync_parameter(ctx, name);
-        }
-
-        *out++ = (u_char) byte;
-        p += 3;
+        return ngx_http_eventsync_parameter(ctx, name);
     }
 
-    value->len = out - value->data;
+    value->data = (u_char *) out;
+    value->len = end - out;
 
     return NGX_OK;
 }

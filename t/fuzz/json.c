@@ -1,0 +1,117 @@
+/* The scanner, against jansson: what one takes the other takes as well. */
+
+#include <jansson.h>
+
+#include "fuzz.h"
+#include "json.h"
+
+
+static void
+walk(es_json_value_t *container)
+{
+    bool             object, first;
+    char             *text;
+    es_rc_t           rc;
+    es_json_t         json;
+    es_json_value_t   name, value;
+
+    object = container->type == ES_JSON_OBJECT;
+
+    es_json_init(&json, container->text.data, container->text.len);
+    must(es_json_enter(&json, object ? '{' : '[') == ES_OK);
+
+    for (first = true; ; first = false) {
+        rc = object ? es_json_member(&json, first, &name, &value)
+                    : es_json_item(&json, first, &value);
+        if (rc == ES_NOT_FOUND) {
+            break;
+        }
+
+        must(rc == ES_OK);
+        must(value.text.data >= container->text.data
+             && value.text.data + value.text.len
+                < container->text.data + container->text.len);
+
+        if (object) {
+            text = malloc(name.text.len);
+            must(text != NULL);
+            must((size_t) (es_json_decode(&name, text) - text)
+                 <= name.text.len);
+            free(text);
+        }
+    }
+
+    must(es_json_end(&json) == ES_OK);
+}
+
+
+/* What a string decodes to is UTF-8, and is the same when encoded anew. */
+static void
+round_trip(es_json_value_t *value)
+{
+    es_buf_t         text, again, once;
+    es_json_t        json;
+    es_json_value_t  copy;
+
+    memset(&text, 0, sizeof(text));
+    memset(&again, 0, sizeof(again));
+    memset(&once, 0, sizeof(once));
+
+    must(es_json_unescape(value, &text) == ES_OK);
+    must(es_utf8_ok((es_str_t) { text.data, text.len }));
+
+    must(es_buf_str(&again, es_lit("\"")) == ES_OK);
+    must(es_json_escape((es_str_t) { text.data, text.len }, &again) == ES_OK);
+    must(es_buf_str(&again, es_lit("\"")) == ES_OK);
+
+    es_json_init(&json, again.data, again.len);
+    must(es_json_value(&json, &copy) == ES_OK && es_json_end(&json) == ES_OK);
+    must(es_json_unescape(&copy, &once) == ES_OK);
+    must(es_str_eq((es_str_t) { text.data, text.len },
+                   (es_str_t) { once.data, once.len }));
+
+    es_buf_free(&text);
+    es_buf_free(&again);
+    es_buf_free(&once);
+}
+
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    bool              ours;
+    json_t           *theirs;
+    es_json_t         json;
+    json_error_t      error;
+    es_json_value_t   value;
+
+    es_json_init(&json, (const char *) data, size);
+
+    ours = es_json_value(&json, &value) == ES_OK
+           && es_json_end(&json) == ES_OK;
+
+    must(ours || json.error != NULL);
+    must(json.pos >= json.start && json.pos <= json.end);
+
+    theirs = json_loadb((const char *) data, size,
+                        JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+
+    if (ours && theirs == NULL) {
+        must(json_error_code(&error) == json_error_numeric_overflow);
+    }
+
+    if (!ours && theirs != NULL) {
+        must(strstr(json.error, "deep") != NULL);
+    }
+
+    json_decref(theirs);
+
+    if (ours && value.type >= ES_JSON_ARRAY) {
+        walk(&value);
+
+    } else if (ours && value.type == ES_JSON_STRING) {
+        round_trip(&value);
+    }
+
+    return 0;
+}
