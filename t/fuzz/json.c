@@ -100,7 +100,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         must(json_error_code(&error) == json_error_numeric_overflow);
     }
 
-    if (!ours && theirs != NULL) {
+    /* jansson takes a zero byte for the end */
+
+    if (!ours && theirs != NULL && memchr(data, '\0', size) == NULL) {
         must(strstr(json.error, "deep") != NULL);
     }
 
