@@ -114,15 +114,16 @@ ngx_http_eventsync_not_acceptable(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* `plain`: identity would do as well */
+/* an es_encoding_t, of those from `first` on */
 
 ngx_int_t
 ngx_http_eventsync_accept_encoding(ngx_http_eventsync_ctx_t *ctx,
-    ngx_uint_t *encoding, ngx_uint_t *plain)
+    es_encoding_t first, ngx_uint_t *encoding)
 {
     int         preferred;
-    es_str_t    text;
-    ngx_str_t   value, name = ngx_string("accept-encoding");
+    u_char     *p, names[64];
+    ngx_str_t   value, available, name = ngx_string("accept-encoding");
+    ngx_uint_t  i;
 
     if (ngx_http_eventsync_accept_value(ctx->request, &name, &value)
         != NGX_OK)
@@ -130,36 +131,18 @@ ngx_http_eventsync_accept_encoding(ngx_http_eventsync_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
-    text = ngx_http_eventsync_str(&value);
+    preferred = es_accept_encoding(ngx_http_eventsync_str(&value),
+                                   &es_encoding_names[first],
+                                   ES_ENCODINGS - first);
 
-    preferred = es_accept_encoding(text, es_encoding_names, ES_ENCODINGS);
-
-    if (preferred < 0) {
-        return ngx_http_eventsync_encoding_not_acceptable(ctx, 0);
+    if (preferred >= 0) {
+        *encoding = first + preferred;
+        return NGX_OK;
     }
-
-    *encoding = preferred;
-    *plain = (preferred == ES_ENCODING_IDENTITY
-              || es_accept_encoding(text,
-                                    &es_encoding_names[ES_ENCODING_IDENTITY],
-                                    1)
-                 == 0);
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_eventsync_encoding_not_acceptable(ngx_http_eventsync_ctx_t *ctx,
-    ngx_uint_t plain)
-{
-    u_char      *p, names[64];
-    ngx_str_t    available;
-    ngx_uint_t   i;
 
     p = names;
 
-    for (i = plain ? ES_ENCODING_IDENTITY : 0; i < ES_ENCODINGS; i++) {
+    for (i = first; i < ES_ENCODINGS; i++) {
         p = ngx_sprintf(p, "%s\"%s\"", (p == names) ? "" : ",",
                         es_encoding_names[i].data);
     }

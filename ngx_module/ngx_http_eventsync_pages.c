@@ -159,8 +159,7 @@ ngx_http_eventsync_pages_answer(ngx_http_eventsync_ctx_t *ctx)
     lr = ctx->leaf;
 
     if (ngx_http_eventsync_pages_head(ctx, &head) != NGX_OK
-        || ngx_http_eventsync_accept_encoding(ctx, &lr->encoding, &lr->plain)
-           != NGX_OK
+        || ngx_http_eventsync_accept_encoding(ctx, 0, &lr->encoding) != NGX_OK
         || ngx_http_eventsync_pages_judge(ctx, &head->feed) != NGX_OK)
     {
         return ngx_http_eventsync_send_problem(ctx);
@@ -266,6 +265,7 @@ static ngx_int_t
 ngx_http_eventsync_pages_judge(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
 {
     uint64_t                            current, page;
+    ngx_uint_t                          encoding;
     ngx_http_eventsync_leaf_key_t      *key;
     ngx_http_eventsync_leaf_request_t  *lr;
 
@@ -300,16 +300,21 @@ ngx_http_eventsync_pages_judge(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
     lr->retain_ms = feed->retain_ms;
     lr->bounded = (feed->retain_count || feed->retain_bytes);
 
-    if (!lr->full && !lr->plain) {
-        return ngx_http_eventsync_encoding_not_acceptable(ctx, 1);
-    }
-
     key->page = page;
     key->last = lr->full ? page * feed->page_size : feed->last;
     key->feed = feed->number;
-    key->encoding = lr->full ? lr->encoding : ES_ENCODING_IDENTITY;
+    key->encoding = lr->encoding;
 
-    return NGX_OK;
+    if (lr->full || key->encoding == ES_ENCODING_IDENTITY) {
+        return NGX_OK;
+    }
+
+    /* what is to change soon is not worth encoding */
+
+    key->encoding = ES_ENCODING_IDENTITY;
+
+    return ngx_http_eventsync_accept_encoding(ctx, ES_ENCODING_IDENTITY,
+                                              &encoding);
 }
 
 

@@ -117,7 +117,6 @@ struct ngx_http_eventsync_leaf_request_s {
     ngx_uint_t                        head;       /* unsigned  head:1 */
     uint64_t                          asked;      /* page, unless head */
     ngx_uint_t                        encoding;   /* es_encoding_t */
-    ngx_uint_t                        plain;      /* identity will do */
 
     ngx_http_eventsync_leaf_key_t     key;
     uint64_t                          first;
@@ -165,9 +164,7 @@ ngx_int_t ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx,
 /* _accept */
 
 ngx_int_t ngx_http_eventsync_accept_encoding(ngx_http_eventsync_ctx_t *ctx,
-    ngx_uint_t *encoding, ngx_uint_t *plain);
-ngx_int_t ngx_http_eventsync_encoding_not_acceptable(
-    ngx_http_eventsync_ctx_t *ctx, ngx_uint_t plain);
+    es_encoding_t first, ngx_uint_t *encoding);
 
 /* _encode */
 
