@@ -410,7 +410,7 @@ static void
 ngx_http_eventsync_encode_done(ngx_http_eventsync_worker_t *w,
     ngx_queue_t *jobs, es_rc_t rc)
 {
-    ngx_queue_t                        *q;
+    ngx_queue_t                        *q, *next;
     ngx_http_eventsync_leaf_job_t      *job;
     ngx_http_eventsync_leaf_request_t  *lr;
 
@@ -428,9 +428,11 @@ ngx_http_eventsync_encode_done(ngx_http_eventsync_worker_t *w,
             ngx_http_eventsync_leaf_remember(w->pages, job->leaf);
         }
 
-        while (!ngx_queue_empty(&job->waiters)) {
-            q = ngx_queue_head(&job->waiters);
-            ngx_queue_remove(q);
+        for (q = ngx_queue_head(&job->waiters);
+             q != ngx_queue_sentinel(&job->waiters);
+             q = next)
+        {
+            next = ngx_queue_next(q);
 
             lr = ngx_queue_data(q, ngx_http_eventsync_leaf_request_t, queue);
 

@@ -40,7 +40,7 @@ static ngx_http_eventsync_leaf_t **ngx_http_eventsync_leaf_bucket(
     ngx_http_eventsync_pages_t *pages,
     const ngx_http_eventsync_leaf_key_t *key);
 static void ngx_http_eventsync_leaf_forget(ngx_http_eventsync_pages_t *pages,
-    ngx_http_eventsync_leaf_t *leaf);
+    ngx_http_eventsync_leaf_t **link);
 
 
 /*
@@ -290,13 +290,16 @@ ngx_http_eventsync_leaf_find(ngx_http_eventsync_pages_t *pages,
 }
 
 
+/* of a page, whatever it has got so far */
+
 static ngx_http_eventsync_leaf_t **
 ngx_http_eventsync_leaf_bucket(ngx_http_eventsync_pages_t *pages,
     const ngx_http_eventsync_leaf_key_t *key)
 {
     uint64_t  hash;
 
-    hash = XXH3_64bits(key, sizeof(*key));
+    hash = XXH3_64bits_withSeed(&key->page, sizeof(key->page),
+                                ((uint64_t) key->feed << 8) + key->encoding);
 
     return &pages->buckets[hash % NGX_HTTP_EVENTSYNC_LEAF_BUCKETS];
 }
@@ -306,49 +309,63 @@ void
 ngx_http_eventsync_leaf_remember(ngx_http_eventsync_pages_t *pages,
     ngx_http_eventsync_leaf_t *leaf)
 {
-    ngx_queue_t                 *q;
-    ngx_http_eventsync_leaf_t  **bucket, *old;
+    ngx_queue_t                 *q, *prev;
+    ngx_http_eventsync_leaf_t  **bucket, **old;
 
     if (leaf->len > NGX_HTTP_EVENTSYNC_LEAF_MAX) {
         return;
     }
 
-    while (pages->bytes + leaf->len > NGX_HTTP_EVENTSYNC_LEAF_BYTES) {
-        q = ngx_queue_last(&pages->leaves);
-        old = ngx_queue_data(q, ngx_http_eventsync_leaf_t, queue);
-        ngx_http_eventsync_leaf_forget(pages, old);
-    }
-
     bucket = ngx_http_eventsync_leaf_bucket(pages, &leaf->key);
+
     leaf->next = *bucket;
     *bucket = leaf;
-
-    /* the next event will make one that is not full useless */
-
-    if (leaf->full) {
-        ngx_queue_insert_head(&pages->leaves, &leaf->queue);
-    } else {
-        ngx_queue_insert_tail(&pages->leaves, &leaf->queue);
-    }
+    ngx_queue_insert_head(&pages->leaves, &leaf->queue);
 
     leaf->refs++;
     pages->bytes += sizeof(ngx_http_eventsync_leaf_t) + leaf->len;
+
+    /* what the page was before has no use any more */
+
+    for (old = &leaf->next; *old; old = &(*old)->next) {
+
+        if ((*old)->key.page == leaf->key.page
+            && (*old)->key.feed == leaf->key.feed
+            && (*old)->key.encoding == leaf->key.encoding)
+        {
+            ngx_http_eventsync_leaf_forget(pages, old);
+            break;
+        }
+    }
+
+    for (q = ngx_queue_last(&pages->leaves);
+         q != ngx_queue_sentinel(&pages->leaves)
+         && pages->bytes > NGX_HTTP_EVENTSYNC_LEAF_BYTES;
+         q = prev)
+    {
+        prev = ngx_queue_prev(q);
+        leaf = ngx_queue_data(q, ngx_http_eventsync_leaf_t, queue);
+
+        old = ngx_http_eventsync_leaf_bucket(pages, &leaf->key);
+
+        while (*old != leaf) {
+            old = &(*old)->next;
+        }
+
+        ngx_http_eventsync_leaf_forget(pages, old);
+    }
 }
 
 
 static void
 ngx_http_eventsync_leaf_forget(ngx_http_eventsync_pages_t *pages,
-    ngx_http_eventsync_leaf_t *leaf)
+    ngx_http_eventsync_leaf_t **link)
 {
-    ngx_http_eventsync_leaf_t  **p;
+    ngx_http_eventsync_leaf_t  *leaf;
 
-    p = ngx_http_eventsync_leaf_bucket(pages, &leaf->key);
+    leaf = *link;
+    *link = leaf->next;
 
-    while (*p != leaf) {
-        p = &(*p)->next;
-    }
-
-    *p = leaf->next;
     ngx_queue_remove(&leaf->queue);
     pages->bytes -= sizeof(ngx_http_eventsync_leaf_t) + leaf->len;
 
@@ -359,13 +376,21 @@ ngx_http_eventsync_leaf_forget(ngx_http_eventsync_pages_t *pages,
 void
 ngx_http_eventsync_leaf_free_all(ngx_http_eventsync_pages_t *pages)
 {
-    ngx_queue_t  *q;
+    ngx_queue_t  *q, *next;
 
-    while (!ngx_queue_empty(&pages->leaves)) {
-        q = ngx_queue_head(&pages->leaves);
-        ngx_http_eventsync_leaf_forget(pages,
+    for (q = ngx_queue_head(&pages->leaves);
+         q != ngx_queue_sentinel(&pages->leaves);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+
+        ngx_http_eventsync_leaf_release(
                         ngx_queue_data(q, ngx_http_eventsync_leaf_t, queue));
     }
+
+    ngx_queue_init(&pages->leaves);
+    ngx_memzero(pages->buckets, sizeof(pages->buckets));
+    pages->bytes = 0;
 }
 
 

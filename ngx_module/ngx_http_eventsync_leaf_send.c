@@ -199,12 +199,14 @@ ngx_http_eventsync_leaf_cache_headers(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* and nginx's own filters are not to encode or decode it: the ETag is strong */
+/* nginx's own filters are not to encode or decode it: the ETag is strong */
 
 static ngx_int_t
 ngx_http_eventsync_leaf_encoding(ngx_http_request_t *r,
     ngx_http_eventsync_leaf_t *leaf)
 {
+    ngx_str_t  *name;
+
 #if (NGX_HTTP_GZIP)
     r->gzip_tested = 1;
     r->gzip_ok = (leaf->key.encoding == ES_ENCODING_GZIP);
@@ -214,9 +216,11 @@ ngx_http_eventsync_leaf_encoding(ngx_http_request_t *r,
         return NGX_OK;
     }
 
+    name = &ngx_http_eventsync_leaf_encodings[leaf->key.encoding];
+
     r->headers_out.content_encoding = ngx_http_eventsync_leaf_header(r,
-                         &ngx_http_eventsync_leaf_content_encoding,
-                         &ngx_http_eventsync_leaf_encodings[leaf->key.encoding]);
+                                    &ngx_http_eventsync_leaf_content_encoding,
+                                    name);
 
     return r->headers_out.content_encoding ? NGX_OK : NGX_ERROR;
 }

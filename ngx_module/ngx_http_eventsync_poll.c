@@ -307,7 +307,7 @@ ngx_http_eventsync_poll_check(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
 }
 
 
-/* what a client needs to go on at `path`: nothing here is a secret of the feed's */
+/* what a client needs to go on at `path`: no secret of the feed's */
 
 ngx_int_t
 ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,

@@ -24,7 +24,7 @@
 #define ES_PAGES_META   2    /* "state" -> es_pages_state_t */
 
 typedef struct __attribute__((packed)) {
-    uint64_t  hash;            /* XXH3 of all that follows, seeded by the key */
+    uint64_t  hash;            /* XXH3 of what follows, seeded by the key */
     uint64_t  source;
     uint64_t  order;
 } es_pages_head_t;
@@ -79,7 +79,7 @@ es_pages_open(es_store_t *store, uint64_t size, es_pages_t **out,
     if (snprintf(dir, sizeof(dir), "%s/pages", store->path)
         >= (int) sizeof(dir) - 16)
     {
-        return es_problem_set(problem, ES_IO, -1, NULL, "the path is too long");
+        return es_problem_set(problem, ES_IO, -1, NULL, "too long a path");
     }
 
     if (mkdir(dir, ES_PAGES_DIR_MODE) == 0) {
@@ -579,6 +579,7 @@ es_pages_stale(const es_pages_prune_t *prune, const uint8_t *key)
     const uint8_t    *epoch;
     es_pages_feed_t  *feed;
 
+    memset(&number, 0, sizeof(number));
     number.number = es_event_key_feed(key);
     epoch = key + 4;
 

@@ -16,8 +16,9 @@ use Test::Eventsync qw(wait_for);
 
 my $t = Test::Eventsync->new(workers => 2);
 $t->store_init->feed('orders')->feed('empty')->feed('aged', retain_age => '1h')
-    ->feed('counted', retain_count => 1000)->feed('big')->feed('other');
-my $key = $t->partner_key('tester', feeds => 'orders,empty,aged,counted,big',
+    ->feed('counted', retain_count => 1000)->feed('big')->feed('many')
+    ->feed('other');
+my $key = $t->partner_key('tester', feeds => 'orders,empty,aged,counted,big,many',
     publish => '*', scopes => 'read,publish');
 my $reader = $t->partner_key('reader', feeds => 'orders');
 my $slow = $t->partner_key('slow', feeds => '*');
@@ -423,6 +424,18 @@ $t->publish('big', map { { id => "b$_", data => { n => $_, text => $large } } }
     101 .. 110);
 $answer = get("/v1/feeds/big/pages/$big/head");
 is(scalar @{ json($answer)->{events} }, 10, 'a large head');
+
+# More than a worker remembers, twice and backwards.
+my $middle = 'y' x 4500;
+$t->publish('many', map { { id => "m$_", data => { n => $_, text => $middle } } }
+    $_ .. $_ + 199) for map { 1 + 200 * $_ } 0 .. 19;
+my $many = $t->json_get('/v1/feeds/many', $key)->{epoch};
+my @all = map { get("/v1/feeds/many/pages/$many/$_")->{body} } 1 .. 40;
+ok(length join('', @all) > 17_000_000, 'many pages');
+is_deeply([ map { $_->{id} } map { @{ Test::Eventsync::json($_)->{events} } }
+    @all ], [ map { "m$_" } 1 .. 4000 ], 'each with its events');
+is_deeply([ map { get("/v1/feeds/many/pages/$many/$_")->{body} }
+    reverse 1 .. 40 ], [ reverse @all ], 'and the same again');
 
 ###############################################################################
 # every worker, a restart, without what was kept
