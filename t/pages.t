@@ -415,7 +415,7 @@ $t->publish('big', map { { id => "b$_", data => { n => $_, text => $large } } }
     $_ .. $_ + 49) for 1, 51;
 my $big = $t->json_get('/v1/feeds/big', $key)->{epoch};
 $answer = get("/v1/feeds/big/pages/$big/1");
-is(scalar @{ json($answer)->{events} }, 100, 'a page of 10 MB');
+is(scalar(() = $answer->{body} =~ /"id":"b\d+"/g), 100, 'a page of 10 MB');
 is(decoded("/v1/feeds/big/pages/$big/1", $_), $answer->{body}, "large, $_")
     for qw(gzip zstd br);
 is(get("/v1/feeds/big/pages/$big/1", 'if-none-match' =>
@@ -432,8 +432,8 @@ $t->publish('many', map { { id => "m$_", data => { n => $_, text => $middle } } 
 my $many = $t->json_get('/v1/feeds/many', $key)->{epoch};
 my @all = map { get("/v1/feeds/many/pages/$many/$_")->{body} } 1 .. 40;
 ok(length join('', @all) > 17_000_000, 'many pages');
-is_deeply([ map { $_->{id} } map { @{ Test::Eventsync::json($_)->{events} } }
-    @all ], [ map { "m$_" } 1 .. 4000 ], 'each with its events');
+is_deeply([ join('', @all) =~ /"id":"(m\d+)"/g ], [ map { "m$_" } 1 .. 4000 ],
+    'each with its events');
 is_deeply([ map { get("/v1/feeds/many/pages/$many/$_")->{body} }
     reverse 1 .. 40 ], [ reverse @all ], 'and the same again');
 
