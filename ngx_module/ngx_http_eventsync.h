@@ -20,6 +20,8 @@
 #include <ngx_http.h>
 #include <ngx_thread_pool.h>
 
+#include <openssl/evp.h>
+
 #include "reader.h"
 #include "manage.h"
 #include "registry.h"
@@ -56,6 +58,7 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_ENDPOINTS,
     NGX_HTTP_EVENTSYNC_PAGES,
     NGX_HTTP_EVENTSYNC_AUTHORIZE,
+    NGX_HTTP_EVENTSYNC_BACKFILL,
     NGX_HTTP_EVENTSYNC_RESOURCES
 } ngx_http_eventsync_resource_e;
 
@@ -168,6 +171,7 @@ typedef struct {
     ngx_queue_t                       waiters;
     ngx_event_t                       tick;
     ngx_event_t                       reopen;
+    ngx_msec_t                        exiting;    /* since then */
 
     ngx_queue_t                       publishes;  /* for the next commit */
     ngx_queue_t                       committing; /* in the one that runs */
@@ -236,8 +240,10 @@ typedef struct {
     ngx_uint_t                        has_from;   /* unsigned  :1 */
     ngx_uint_t                        has_limit;  /* unsigned  :1 */
     ngx_uint_t                        has_wait;   /* unsigned  :1 */
+    ngx_uint_t                        has_to;     /* unsigned  :1 */
     es_cursor_t                       after;
     ngx_str_t                         from;
+    ngx_str_t                         to;
     ngx_uint_t                        limit;
     ngx_msec_t                        wait;
     es_filter_t                      *filter;     /* NULL: none */
@@ -272,6 +278,32 @@ typedef struct {
     ngx_buf_t                        *buf;
     ngx_uint_t                        given;      /* to the output filter */
 } ngx_http_eventsync_stream_t;
+
+
+/* a stream of the events in (after, to] */
+
+typedef struct {
+    uint64_t                          after;
+    uint64_t                          to;
+    es_cursor_t                       position;   /* all up to it is read */
+    size_t                            offset;     /* read of the next event */
+    uint64_t                          sent;       /* the same, as charged */
+    size_t                            sent_offset;
+    char                              prev[ES_CURSOR_MAX];
+
+    uint64_t                          count;
+    uint64_t                          bytes;
+    uint64_t                          first;
+    uint64_t                          last;
+    EVP_MD_CTX                       *digest;
+
+    ngx_buf_t                        *buf;
+
+    unsigned                          ready:1;    /* a slice, not charged */
+    unsigned                          slowed:1;   /* it waits for the quota */
+    unsigned                          closed:1;   /* it is the last one */
+    unsigned                          failed:1;   /* and an error */
+} ngx_http_eventsync_backfill_t;
 
 
 typedef enum {
@@ -331,6 +363,7 @@ struct ngx_http_eventsync_ctx_s {
     ngx_uint_t                        data;       /* of the route */
     ngx_http_eventsync_leaf_request_t
                                      *leaf;
+    ngx_http_eventsync_backfill_t    *backfill;
 };
 
 
@@ -362,8 +395,21 @@ ngx_int_t ngx_http_eventsync_query(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t ngx_http_eventsync_parameter(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *name);
 ngx_int_t ngx_http_eventsync_poll_args(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_range_args(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t filter);
 ngx_int_t ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *cursor, ngx_str_t *query);
+
+/* _position: where in the feed, and what is wrong with a cursor */
+
+ngx_int_t ngx_http_eventsync_begin(ngx_http_eventsync_ctx_t *ctx,
+    es_txn_t *txn, const es_feed_t *feed, ngx_uint_t cursors, uint64_t *after);
+ngx_int_t ngx_http_eventsync_range(ngx_http_eventsync_ctx_t *ctx,
+    es_txn_t *txn, const es_feed_t *feed, uint64_t *after, uint64_t *to);
+ngx_int_t ngx_http_eventsync_check(ngx_http_eventsync_ctx_t *ctx,
+    const es_feed_t *feed, const es_cursor_t *cursor);
+ngx_int_t ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx,
+    const es_feed_t *feed, const es_cursor_t *held, ngx_str_t *path);
 
 /* _accept: which representation */
 
@@ -386,13 +432,11 @@ ngx_int_t ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx,
 ngx_uint_t ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx,
     es_str_t feed);
 
-/* _poll, _wait, _publish, _parse, _commit, _feeds */
+/* _poll, _wait, _publish, _parse, _commit, _feeds, _backfill */
 
 ngx_int_t ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn, ngx_uint_t last);
-ngx_int_t ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx,
-    const es_feed_t *feed, const es_cursor_t *held, ngx_str_t *path);
 ngx_int_t ngx_http_eventsync_wait(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_hold(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_park(ngx_http_eventsync_ctx_t *ctx, ngx_msec_t time);
@@ -428,6 +472,7 @@ ngx_int_t ngx_http_eventsync_stream_again(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn, ngx_uint_t all);
 void ngx_http_eventsync_stream_run(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_stream_timeout(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_backfill(ngx_http_eventsync_ctx_t *ctx);
 
 /* _compose: a page's bytes */
 
@@ -435,6 +480,7 @@ void ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed);
 ngx_int_t ngx_http_eventsync_compose(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page);
+u_char *ngx_http_eventsync_write_lines(const es_page_t *page, u_char *p);
 ngx_uint_t ngx_http_eventsync_memo_find(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_memo_free(ngx_http_eventsync_worker_t *w);
 
@@ -459,6 +505,8 @@ ngx_int_t ngx_http_eventsync_fail_store(ngx_http_eventsync_ctx_t *ctx,
     es_rc_t rc);
 ngx_int_t ngx_cdecl ngx_http_eventsync_members(ngx_http_eventsync_ctx_t *ctx,
     size_t size, const char *fmt, ...);
+ngx_buf_t *ngx_http_eventsync_problem_body(ngx_http_request_t *r,
+    ngx_http_eventsync_problem_t *problem);
 ngx_int_t ngx_http_eventsync_send_problem(ngx_http_eventsync_ctx_t *ctx);
 
 /* _process: the store in a worker */

@@ -55,8 +55,8 @@ ngx_http_eventsync_query(ngx_http_eventsync_ctx_t *ctx,
 
 
 /*
- * The same query from another cursor, in characters that need no escape in a
- * header or in JSON.
+ * The same query from another cursor, and to the end, in characters that need
+ * no escape in a header or in JSON.
  */
 
 ngx_int_t
@@ -80,7 +80,8 @@ ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
     while (es_query_next(&rest, &name, &value)) {
 
         if ((name.len == 5 && ngx_memcmp(name.data, "after", 5) == 0)
-            || (name.len == 4 && ngx_memcmp(name.data, "from", 4) == 0))
+            || (name.len == 4 && ngx_memcmp(name.data, "from", 4) == 0)
+            || (name.len == 2 && ngx_memcmp(name.data, "to", 2) == 0))
         {
             continue;
         }
@@ -244,6 +245,44 @@ ngx_http_eventsync_poll_args(ngx_http_eventsync_ctx_t *ctx)
     {
         return NGX_DECLINED;
     }
+
+    if (!types->set && !subject->set) {
+        return NGX_OK;
+    }
+
+    return ngx_http_eventsync_poll_filter(ctx, types, subject);
+}
+
+
+/* a range of events; with `filter`, of those that match */
+
+ngx_int_t
+ngx_http_eventsync_range_args(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t filter)
+{
+    ngx_http_eventsync_arg_t  *after, *from, *to, *types, *subject;
+    ngx_http_eventsync_arg_t   args[] = {
+        { ngx_string("after"), ngx_null_string, 0, 0 },
+        { ngx_string("from"), ngx_null_string, 0, 1 },
+        { ngx_string("to"), ngx_null_string, 0, 1 },
+        { ngx_string("types"), ngx_null_string, 0, 0 },
+        { ngx_string("subject"), ngx_null_string, 0, 0 },
+    };
+
+    after = &args[0];
+    from = &args[1];
+    to = &args[2];
+    types = &args[3];
+    subject = &args[4];
+
+    if (ngx_http_eventsync_query(ctx, args, filter ? 5 : 3) != NGX_OK
+        || ngx_http_eventsync_poll_position(ctx, after, from) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    ctx->poll->has_to = to->set;
+    ctx->poll->to = to->value;
 
     if (!types->set && !subject->set) {
         return NGX_OK;

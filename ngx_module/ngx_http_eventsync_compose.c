@@ -28,8 +28,6 @@ static void ngx_http_eventsync_result(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page);
 static u_char *ngx_http_eventsync_write(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page, u_char *p);
-static u_char *ngx_http_eventsync_write_lines(const es_page_t *page,
-    u_char *p);
 static uint64_t ngx_http_eventsync_filter_hash(const es_filter_t *filter);
 static ngx_int_t ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page);
@@ -186,7 +184,7 @@ ngx_http_eventsync_write(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
 }
 
 
-static u_char *
+u_char *
 ngx_http_eventsync_write_lines(const es_page_t *page, u_char *p)
 {
     u_char    *start;

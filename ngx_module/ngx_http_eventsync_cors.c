@@ -46,8 +46,10 @@ static ngx_str_t  ngx_http_eventsync_request_headers =
 /* what it sends, but for those that a page may always see */
 
 static ngx_str_t  ngx_http_eventsync_response_headers =
-    ngx_string("Allow, Deprecation, ETag, Eventsync-Has-More, Eventsync-Next, "
-               "Link, RateLimit, RateLimit-Policy, Retry-After, Sunset, "
+    ngx_string("Allow, Deprecation, ETag, Eventsync-Bytes, Eventsync-Events, "
+               "Eventsync-Events-Max, Eventsync-From, Eventsync-Has-More, "
+               "Eventsync-Next, Eventsync-To, Link, RateLimit, "
+               "RateLimit-Policy, Retry-After, Sunset, "
                "WWW-Authenticate, X-RateLimit-Limit, X-RateLimit-Remaining, "
                "X-RateLimit-Reset");
 

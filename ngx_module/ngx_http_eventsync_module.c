@@ -101,6 +101,14 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
                serves[NGX_HTTP_EVENTSYNC_FEEDS]),
       NULL },
 
+    { ngx_string("eventsync_backfill"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t,
+               serves[NGX_HTTP_EVENTSYNC_BACKFILL]),
+      NULL },
+
     { ngx_string("eventsync_endpoints"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,

@@ -6,8 +6,6 @@
 
 #include "ngx_http_eventsync.h"
 
-#include "clock.h"
-
 
 /* a page ends early when it would pass this */
 #define NGX_HTTP_EVENTSYNC_PAGE_BYTES  (4 * 1024 * 1024)
@@ -18,10 +16,6 @@ static ngx_int_t ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn);
 static ngx_int_t ngx_http_eventsync_poll_start(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn, es_feed_t *feed);
-static ngx_int_t ngx_http_eventsync_poll_from(ngx_http_eventsync_ctx_t *ctx,
-    es_txn_t *txn, es_feed_t *feed, uint64_t *after);
-static ngx_int_t ngx_http_eventsync_poll_check(ngx_http_eventsync_ctx_t *ctx,
-    es_feed_t *feed);
 static ngx_int_t ngx_http_eventsync_poll_page(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn, es_feed_t *feed, ngx_uint_t last);
 
@@ -181,7 +175,7 @@ ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     ngx_memcpy(poll->after.epoch, poll->key.epoch, sizeof(poll->after.epoch));
     poll->after.sequence = poll->scan;
 
-    if (ngx_http_eventsync_poll_check(ctx, &feed) != NGX_OK) {
+    if (ngx_http_eventsync_check(ctx, &feed, &poll->after) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -201,20 +195,8 @@ ngx_http_eventsync_poll_start(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     ngx_http_eventsync_poll_t  *poll;
 
     poll = ctx->poll;
-    after = feed->oldest - 1;
 
-    if (poll->has_after) {
-
-        if (ngx_http_eventsync_poll_check(ctx, feed) != NGX_OK) {
-            return NGX_DECLINED;
-        }
-
-        after = poll->after.sequence;
-
-    } else if (poll->has_from
-               && ngx_http_eventsync_poll_from(ctx, txn, feed, &after)
-                  != NGX_OK)
-    {
+    if (ngx_http_eventsync_begin(ctx, txn, feed, 0, &after) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -226,132 +208,6 @@ ngx_http_eventsync_poll_start(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     ngx_http_eventsync_etag(ctx, feed);
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_poll_from(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
-    es_feed_t *feed, uint64_t *after)
-{
-    es_rc_t     es;
-    int64_t     ms;
-    ngx_str_t  *from, name = ngx_string("from");
-
-    from = &ctx->poll->from;
-
-    if (from->len == 6 && ngx_memcmp(from->data, "oldest", 6) == 0) {
-        *after = feed->oldest - 1;
-        return NGX_OK;
-    }
-
-    if (from->len == 6 && ngx_memcmp(from->data, "latest", 6) == 0) {
-        *after = feed->last;
-        return NGX_OK;
-    }
-
-    if (es_time_parse(ngx_http_eventsync_str(from), &ms) != ES_OK) {
-        (void) ngx_http_eventsync_fail(ctx,
-                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"from\" is neither \"oldest\""
-                                     ", \"latest\" nor an RFC 3339 time.");
-        return ngx_http_eventsync_parameter(ctx, &name);
-    }
-
-    es = es_feed_seek_time(txn, feed, ms, after);
-    if (es != ES_OK) {
-        return ngx_http_eventsync_fail_store(ctx, es);
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_poll_check(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
-{
-    char     latest[ES_CURSOR_MAX];
-    es_rc_t  es;
-
-    es = es_feed_check(feed, &ctx->poll->after);
-
-    switch (es) {
-
-    case ES_OK:
-        return NGX_OK;
-
-    case ES_RESET:
-        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FEED_RESET,
-                                       "The feed was reset since this cursor "
-                                       "was given: begin again.");
-        return ngx_http_eventsync_gone(ctx, feed, &ctx->poll->after,
-                                       &ctx->request->uri);
-
-    case ES_EXPIRED:
-        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_CURSOR_EXPIRED,
-                                       "Events after this cursor are no "
-                                       "longer kept.");
-        return ngx_http_eventsync_gone(ctx, feed, &ctx->poll->after,
-                                       &ctx->request->uri);
-
-    case ES_AHEAD:
-        (void) es_cursor_print(feed->epoch, feed->last, latest);
-
-        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_CURSOR_AHEAD,
-                                       "The feed has no such event yet.");
-        return ngx_http_eventsync_members(ctx, ES_CURSOR_MAX + 16,
-                                          ",\"latest\":\"%s\"", latest);
-
-    default:
-        return ngx_http_eventsync_fail_store(ctx, es);
-    }
-}
-
-
-/* what a client needs to go on at `path`: no secret of the feed's */
-
-ngx_int_t
-ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
-    const es_cursor_t *held, ngx_str_t *path)
-{
-    char                 oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
-    u_char              *p, missed[NGX_INT64_LEN + 1];
-    ngx_str_t            uri, query, cursor;
-
-    (void) es_cursor_print(feed->epoch, feed->oldest - 1, oldest);
-    (void) es_cursor_print(feed->epoch, feed->last, latest);
-
-    /* nobody knows how many events another epoch had */
-
-    if (ngx_strcmp(feed->epoch, held->epoch) == 0) {
-        ngx_sprintf(missed, "%uL%Z",
-                    feed->oldest - 1 - held->sequence);
-    } else {
-        ngx_sprintf(missed, "null%Z");
-    }
-
-    uri.len = path->len + 2 * ngx_escape_uri(NULL, path->data, path->len,
-                                             NGX_ESCAPE_URI);
-
-    p = ngx_pnalloc(ctx->request->pool, uri.len);
-    if (p == NULL) {
-        return NGX_DECLINED;
-    }
-
-    uri.data = p;
-    (void) ngx_escape_uri(p, path->data, path->len, NGX_ESCAPE_URI);
-
-    cursor.data = (u_char *) oldest;
-    cursor.len = ngx_strlen(oldest);
-
-    if (ngx_http_eventsync_query_after(ctx, &cursor, &query) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    return ngx_http_eventsync_members(ctx, uri.len + query.len
-                                      + 2 * ES_CURSOR_MAX + 128,
-                                      ",\"oldest\":\"%s\",\"latest\":\"%s\","
-                                      "\"missed\":%s,\"restart\":\"%V?%V\"",
-                                      oldest, latest, missed, &uri, &query);
 }
 
 

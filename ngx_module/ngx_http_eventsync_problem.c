@@ -19,8 +19,6 @@ typedef struct {
 } ngx_http_eventsync_problem_type_t;
 
 
-static ngx_buf_t *ngx_http_eventsync_problem_body(ngx_http_request_t *r,
-    ngx_http_eventsync_problem_t *problem);
 static ngx_int_t ngx_http_eventsync_problem_headers(ngx_http_request_t *r,
     ngx_http_eventsync_problem_t *problem);
 
@@ -249,7 +247,7 @@ ngx_http_eventsync_send_problem(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-static ngx_buf_t *
+ngx_buf_t *
 ngx_http_eventsync_problem_body(ngx_http_request_t *r,
     ngx_http_eventsync_problem_t *problem)
 {

@@ -201,6 +201,7 @@ ngx_http_eventsync_bell(ngx_event_t *rev)
     w = c->data;
 
     if (c->close) {
+        w->exiting = ngx_current_msec;
         ngx_http_eventsync_wake(w, 1);
         return;
     }

@@ -52,6 +52,10 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
       NGX_HTTP_EVENTSYNC_AUTHORIZE, NGX_HTTP_EVENTSYNC_READ,
       ngx_http_eventsync_may_authorize, 0 },
 
+    { ngx_string("/feeds/*/backfill"), 1,
+      NGX_HTTP_EVENTSYNC_BACKFILL, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_backfill, 0 },
+
     { ngx_string("/feeds/*"), 1,
       NGX_HTTP_EVENTSYNC_FEEDS, NGX_HTTP_EVENTSYNC_READ,
       ngx_http_eventsync_feeds, 0 },

@@ -110,6 +110,10 @@ es_page_read(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
         return ES_OK;
     }
 
+    if (limit > feed->last - after) {
+        limit = (unsigned) (feed->last - after);
+    }
+
     if (es_filter_is_all(filter)) {
         return es_page_plain(txn, feed, after, limit, bytes_max, page);
     }
@@ -449,6 +453,11 @@ es_walk_chunk(es_walk_t *walk)
         walk->position = walk->chunk.head->first - 1;
     }
 
+    if (walk->position >= walk->feed->last) {
+        walk->position = walk->feed->last;
+        return ES_NOT_FOUND;
+    }
+
     walk->open = true;
 
     return ES_OK;
@@ -501,7 +510,9 @@ es_walk_next(es_walk_t *walk, uint32_t *index, es_str_t *text)
     uint32_t  i;
 
     for ( ;; ) {
-        if (!walk->open || walk->position >= walk->chunk.last) {
+        if (!walk->open || walk->position >= walk->chunk.last
+            || walk->position >= walk->feed->last)
+        {
             if (walk->skipped >= ES_WALK_EVENTS) {
                 return ES_NOT_FOUND;
             }
@@ -514,7 +525,11 @@ es_walk_next(es_walk_t *walk, uint32_t *index, es_str_t *text)
 
         i = (uint32_t) (walk->position + 1 - walk->chunk.head->first);
 
-        for ( /* void */ ; i < walk->chunk.head->count; i++) {
+        for ( /* void */ ;
+             i < walk->chunk.head->count
+                 && walk->position < walk->feed->last;
+             i++)
+        {
             rc = es_chunk_text(&walk->chunk, i, text);
             if (rc != ES_OK) {
                 return rc;

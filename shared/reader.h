@@ -49,6 +49,9 @@ typedef struct {
  * work is bounded: after examining some ten thousand events that do not match
  * the page ends early with has_more set.
  *
+ * Nothing after feed->last is given: a caller that wants the events up to an
+ * earlier one lowers it in its copy of the feed.
+ *
  * The cursor must have passed es_feed_check().  ES_CORRUPT: a record does not
  * match its hash; nothing of it is given.
  */

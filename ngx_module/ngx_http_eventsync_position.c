@@ -1,0 +1,227 @@
+
+/*
+ * Positions: what the query names by a cursor, a time or a word, judged
+ * against the feed, and the errors that tell a client where to go on.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+#include "clock.h"
+
+
+static ngx_int_t ngx_http_eventsync_position(ngx_http_eventsync_ctx_t *ctx,
+    es_txn_t *txn, const es_feed_t *feed, ngx_str_t *name, ngx_str_t *text,
+    ngx_uint_t cursors, uint64_t *after);
+static ngx_uint_t ngx_http_eventsync_word(ngx_str_t *text, const char *word);
+
+
+/*
+ * Where to begin: `after`, `from`, or the oldest event kept.  With `cursors`,
+ * `from` may be one too.
+ */
+
+ngx_int_t
+ngx_http_eventsync_begin(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
+    const es_feed_t *feed, ngx_uint_t cursors, uint64_t *after)
+{
+    ngx_str_t                   name = ngx_string("from");
+    ngx_http_eventsync_poll_t  *poll;
+
+    poll = ctx->poll;
+
+    if (poll->has_after) {
+        *after = poll->after.sequence;
+        return ngx_http_eventsync_check(ctx, feed, &poll->after);
+    }
+
+    if (poll->has_from) {
+        return ngx_http_eventsync_position(ctx, txn, feed, &name, &poll->from,
+                                           cursors, after);
+    }
+
+    *after = feed->oldest - 1;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The events of (after, to]: a time is the end of what was committed before
+ * it, and by default the range ends where the feed does now.
+ */
+
+ngx_int_t
+ngx_http_eventsync_range(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
+    const es_feed_t *feed, uint64_t *after, uint64_t *to)
+{
+    ngx_str_t                   name = ngx_string("to");
+    ngx_http_eventsync_poll_t  *poll;
+
+    poll = ctx->poll;
+    *to = feed->last;
+
+    if (ngx_http_eventsync_begin(ctx, txn, feed, 1, after) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (poll->has_to
+        && ngx_http_eventsync_position(ctx, txn, feed, &name, &poll->to, 1, to)
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (*to < *after) {
+        (void) ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameter \"to\" is before the "
+                                     "beginning.");
+        return ngx_http_eventsync_parameter(ctx, &name);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_position(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
+    const es_feed_t *feed, ngx_str_t *name, ngx_str_t *text,
+    ngx_uint_t cursors, uint64_t *after)
+{
+    es_rc_t      es;
+    int64_t      ms;
+    es_cursor_t  cursor;
+
+    if (ngx_http_eventsync_word(text, "oldest")) {
+        *after = feed->oldest - 1;
+        return NGX_OK;
+    }
+
+    if (ngx_http_eventsync_word(text, "latest")) {
+        *after = feed->last;
+        return NGX_OK;
+    }
+
+    if (cursors
+        && es_cursor_parse(ngx_http_eventsync_str(text), &cursor) == ES_OK)
+    {
+        *after = cursor.sequence;
+        return ngx_http_eventsync_check(ctx, feed, &cursor);
+    }
+
+    if (es_time_parse(ngx_http_eventsync_str(text), &ms) != ES_OK) {
+        (void) ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameter \"%V\" is neither \"oldest\""
+                                     ", \"latest\"%s nor an RFC 3339 time.",
+                                     name, cursors ? ", a cursor" : "");
+        return ngx_http_eventsync_parameter(ctx, name);
+    }
+
+    es = es_feed_seek_time(txn, feed, ms, after);
+    if (es != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_eventsync_word(ngx_str_t *text, const char *word)
+{
+    return text->len == ngx_strlen(word)
+           && ngx_memcmp(text->data, word, text->len) == 0;
+}
+
+
+/* an expired, foreign or future cursor is never taken for another */
+
+ngx_int_t
+ngx_http_eventsync_check(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
+    const es_cursor_t *cursor)
+{
+    char     latest[ES_CURSOR_MAX];
+    es_rc_t  es;
+
+    es = es_feed_check(feed, cursor);
+
+    switch (es) {
+
+    case ES_OK:
+        return NGX_OK;
+
+    case ES_RESET:
+        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FEED_RESET,
+                                       "The feed was reset since this cursor "
+                                       "was given: begin again.");
+        return ngx_http_eventsync_gone(ctx, feed, cursor,
+                                       &ctx->request->uri);
+
+    case ES_EXPIRED:
+        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_CURSOR_EXPIRED,
+                                       "Events after this cursor are no "
+                                       "longer kept.");
+        return ngx_http_eventsync_gone(ctx, feed, cursor,
+                                       &ctx->request->uri);
+
+    case ES_AHEAD:
+        (void) es_cursor_print(feed->epoch, feed->last, latest);
+
+        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_CURSOR_AHEAD,
+                                       "The feed has no such event yet.");
+        return ngx_http_eventsync_members(ctx, ES_CURSOR_MAX + 16,
+                                          ",\"latest\":\"%s\"", latest);
+
+    default:
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+}
+
+
+/* what a client needs to go on at `path`: no secret of the feed's */
+
+ngx_int_t
+ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
+    const es_cursor_t *held, ngx_str_t *path)
+{
+    char        oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
+    u_char     *p, missed[NGX_INT64_LEN + 1];
+    ngx_str_t   uri, query, cursor;
+
+    (void) es_cursor_print(feed->epoch, feed->oldest - 1, oldest);
+    (void) es_cursor_print(feed->epoch, feed->last, latest);
+
+    /* nobody knows how many events another epoch had */
+
+    if (ngx_strcmp(feed->epoch, held->epoch) == 0) {
+        ngx_sprintf(missed, "%uL%Z", feed->oldest - 1 - held->sequence);
+    } else {
+        ngx_sprintf(missed, "null%Z");
+    }
+
+    uri.len = path->len + 2 * ngx_escape_uri(NULL, path->data, path->len,
+                                             NGX_ESCAPE_URI);
+
+    p = ngx_pnalloc(ctx->request->pool, uri.len);
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    uri.data = p;
+    (void) ngx_escape_uri(p, path->data, path->len, NGX_ESCAPE_URI);
+
+    cursor.data = (u_char *) oldest;
+    cursor.len = ngx_strlen(oldest);
+
+    if (ngx_http_eventsync_query_after(ctx, &cursor, &query) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_eventsync_members(ctx, uri.len + query.len
+                                      + 2 * ES_CURSOR_MAX + 128,
+                                      ",\"oldest\":\"%s\",\"latest\":\"%s\","
+                                      "\"missed\":%s,\"restart\":\"%V?%V\"",
+                                      oldest, latest, missed, &uri, &query);
+}
