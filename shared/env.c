@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -6,12 +7,17 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "env.h"
 
 #define ES_ENV_READERS    1022
 #define ES_ENV_OPEN_TRIES   50
 #define ES_ENV_MODE       0660
 #define ES_ENV_ROOM      (4 * 1024 * 1024)    /* bytes: less is a full disk */
+
+#define ES_ENV_AGAIN_US  10000    /* who wrote just now and would again ... */
+#define ES_ENV_YIELD_US  10000    /* ... lets others go first, so long */
+#define ES_ENV_LOOK_US   100
 
 struct es_env {
     MDB_env            *mdb;           /* NULL: lost and not open */
@@ -22,6 +28,8 @@ struct es_env {
     pthread_rwlock_t    lock;
     atomic_bool         lost;
     _Atomic uint64_t    version;       /* last seen */
+    int                 queue;         /* the directory, see es_env_queue() */
+    _Atomic int64_t     wrote_us;      /* last commit, monotonic */
 };
 
 static es_rc_t es_env_connect(es_env_t *env, bool create);
@@ -91,6 +99,7 @@ es_env_open(const es_env_options_t *options, es_env_t **out)
     }
 
     env->options = *options;
+    env->queue = -1;
     (void) pthread_rwlock_init(&env->lock, NULL);
 
     env->options.dir = strdup(options->dir);
@@ -100,6 +109,10 @@ es_env_open(const es_env_options_t *options, es_env_t **out)
         es_env_close(env);
         return rc;
     }
+
+    /* Without it writing works too, and is less fair. */
+
+    env->queue = open(options->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     *out = env;
     return ES_OK;
@@ -211,6 +224,10 @@ es_env_close(es_env_t *env)
 
     if (env->mdb != NULL) {
         mdb_env_close(env->mdb);
+    }
+
+    if (env->queue != -1) {
+        (void) close(env->queue);
     }
 
     (void) pthread_rwlock_destroy(&env->lock);
@@ -442,6 +459,64 @@ es_env_probe(es_env_t *env)
 }
 
 
+/*
+ * LMDB's writer lock goes to who asks first when it is let go, which is the
+ * process that has just let it go and wants it again: one that writes in a
+ * loop keeps all others from writing, for as long as it likes when cores are
+ * busy.  So who waits for the lock says so, by a shared lock on a byte of the
+ * environment's directory (its thread's number: a process may have several
+ * that wait), which nothing else locks and which dies with its process; and
+ * who has written just now lets those go first.  It looks and does not wait
+ * for them without bound: they may be stopped.
+ */
+
+static void
+es_env_queue(const es_env_t *env, short type)
+{
+    struct flock  lock = { 0 };
+
+    if (env->queue != -1) {
+        lock.l_type = type;
+        lock.l_whence = SEEK_SET;
+        lock.l_start = gettid();
+        lock.l_len = 1;
+
+        (void) fcntl(env->queue, F_OFD_SETLK, &lock);
+    }
+}
+
+
+static bool
+es_env_others_wait(const es_env_t *env)
+{
+    struct flock  lock = { 0 };
+
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+
+    return env->queue != -1
+           && fcntl(env->queue, F_OFD_GETLK, &lock) == 0
+           && lock.l_type != F_UNLCK;
+}
+
+
+static void
+es_env_give_way(es_env_t *env)
+{
+    int  us;
+
+    if (es_clock_mono_us() - atomic_load(&env->wrote_us) > ES_ENV_AGAIN_US) {
+        return;
+    }
+
+    for (us = 0; us < ES_ENV_YIELD_US && es_env_others_wait(env);
+         us += ES_ENV_LOOK_US)
+    {
+        (void) usleep(ES_ENV_LOOK_US);
+    }
+}
+
+
 /* One run of `fn`.  With `*again` it is to be run once more. */
 
 static es_rc_t
@@ -453,13 +528,18 @@ es_env_update_once(es_env_t *env, es_env_fn fn, void *ctx, bool *again)
 
     *again = false;
 
+    es_env_give_way(env);
+
     result = es_env_enter(env);
     if (result != ES_OK) {
         *again = true;
         return result;
     }
 
+    es_env_queue(env, F_RDLCK);
     rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
+    es_env_queue(env, F_UNLCK);
+
     if (rc != 0) {
         *again = es_env_again(env, rc, &result) || rc == MDB_PANIC;
         return result;
@@ -471,6 +551,7 @@ es_env_update_once(es_env_t *env, es_env_fn fn, void *ctx, bool *again)
     if (result == ES_OK) {
         errno = 0;
         result = es_env_commit_rc(env, mdb_txn_commit(txn));
+        atomic_store(&env->wrote_us, es_clock_mono_us());
 
         if (result != ES_OK) {
             err = errno;
