@@ -198,12 +198,13 @@ sub complete_conf {
 sub default_conf {
     my ($self, %opts) = @_;
     my %x = map { $_ => $opts{$_} // '' } qw(main http listen server location);
+    $x{connections} = $opts{connections} // 1024;
 
     return $self->write_file_expand('nginx.conf', <<"CONF");
 
 $x{main}
 events {
-    worker_connections 1024;
+    worker_connections $x{connections};
 }
 
 http {
