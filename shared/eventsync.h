@@ -154,6 +154,8 @@ es_rc_t es_batch_add_binary(es_batch_t *batch, const es_attr_t *attrs,
  * Publishes batches in one durable commit.  Each batch is all or nothing, and
  * has its own outcome, es_batch_rc(): ES_OK, ES_NOT_FOUND (no such feed),
  * ES_CONFLICT (es_batch_problem() has the index), or the commit's failure.
+ * After ES_IO it is not known whether the events are stored: publish the same
+ * again, with the same ids.  The store is opened anew by itself if need be.
  * Blocks for the writer lock and the disk: not for an event loop's thread.
  */
 void es_publish(es_store_t *store, es_batch_t **batches, size_t n);
