@@ -35,6 +35,8 @@ typedef struct __attribute__((packed)) {
     uint32_t  count;
     uint32_t  body;            /* offset of the first event */
     int64_t   time_ms;         /* of the commit */
+    uint64_t  total;           /* bytes of the epoch's events before these */
+    uint8_t   digest[ES_CHAIN_LEN];    /* D(first - 1), see digest.h */
 } es_chunk_head_t;
 
 typedef struct __attribute__((packed)) {
@@ -50,6 +52,9 @@ typedef struct __attribute__((packed)) {
     uint16_t  subject_off;
     uint16_t  subject_len;
     uint16_t  time_off;        /* of a time added at publish; 0: producer's */
+    uint64_t  subject_nth;     /* these three: see subject.h; 0: no subject */
+    uint64_t  subject_prev;    /* the event before of the subject; 0: none */
+    uint64_t  subject_jump;    /* one further back; 0: none */
 } es_entry_t;
 
 /* A feed as stored in the `feeds` database. */
@@ -59,11 +64,13 @@ typedef struct __attribute__((packed)) {
     uint64_t  oldest;
     uint64_t  last;
     uint64_t  bytes;
+    uint64_t  total;
     int64_t   created_ms;
     int64_t   last_ms;
     uint64_t  retain_count;
     uint64_t  retain_bytes;
     int64_t   retain_ms;
+    uint8_t   digest[ES_CHAIN_LEN];
     char      epoch[ES_EPOCH_MAX + 1];
 } es_feed_record_t;
 

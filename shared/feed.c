@@ -2,6 +2,7 @@
 
 #include "chunk.h"
 #include "clock.h"
+#include "subject.h"
 #include "wake.h"
 
 #define ES_FEED_PAGE        100
@@ -31,6 +32,8 @@ es_feed_decode(es_str_t name, const es_feed_record_t *record, es_feed_t *feed)
     feed->oldest = record->oldest;
     feed->last = record->last;
     feed->bytes = record->bytes;
+    feed->total = record->total;
+    memcpy(feed->digest, record->digest, ES_CHAIN_LEN);
     feed->created_ms = record->created_ms;
     feed->last_ms = record->last_ms;
     feed->retain_count = record->retain_count;
@@ -50,6 +53,8 @@ es_feed_encode(const es_feed_t *feed, es_feed_record_t *record)
     record->oldest = feed->oldest;
     record->last = feed->last;
     record->bytes = feed->bytes;
+    record->total = feed->total;
+    memcpy(record->digest, feed->digest, ES_CHAIN_LEN);
     record->created_ms = feed->created_ms;
     record->last_ms = feed->last_ms;
     record->retain_count = feed->retain_count;
@@ -430,6 +435,10 @@ es_feed_trim_slice(MDB_txn *txn, void *ctx)
 
         rc = es_feed_untype(u->store, txn, u->feed.number, &chunk);
         if (rc == ES_OK) {
+            rc = es_subject_drop(u->store, txn, u->feed.number, &chunk);
+        }
+
+        if (rc == ES_OK) {
             rc = es_env_rc(mdb_cursor_del(cursor, 0));
         }
 
@@ -495,6 +504,8 @@ es_feed_reset_txn(MDB_txn *txn, void *ctx)
     u->feed.oldest = 1;
     u->feed.last = 0;
     u->feed.bytes = 0;
+    u->feed.total = 0;
+    memset(u->feed.digest, 0, ES_CHAIN_LEN);
 
     return es_feed_save(u->store, txn, &u->feed);
 }

@@ -9,6 +9,7 @@
 #define ES_FEED_H
 
 #include "cursor.h"
+#include "digest.h"
 #include "txn.h"
 
 typedef struct {
@@ -19,6 +20,8 @@ typedef struct {
     uint64_t  oldest;             /* first sequence kept; last + 1 if empty */
     uint64_t  last;               /* last sequence; 0 if none ever */
     uint64_t  bytes;              /* of the events kept, as JSON */
+    uint64_t  total;              /* of all the epoch's events */
+    uint8_t   digest[ES_CHAIN_LEN];   /* D(last), see digest.h */
     int64_t   created_ms;
     int64_t   last_ms;            /* time of the last commit */
     uint64_t  retain_count;       /* 0: no limit */

@@ -19,6 +19,7 @@
 #include "chunk.h"
 #include "clock.h"
 #include "ids.h"
+#include "touched.h"
 #include "wake.h"
 
 #define ES_PREFETCH  8         /* look-ups ahead, to hide memory's latency */
@@ -46,6 +47,8 @@ typedef struct {
     char          time[ES_TIME_LEN];    /* the same as text */
     uint64_t      ntypes;      /* numbers given before this commit */
     bool          appended;
+    es_touched_t  touched;     /* subjects of the feed that is written */
+    es_entry_t    entries[ES_CHUNK_COUNT];     /* of the chunk, their links */
 } es_commit_t;
 
 static es_rc_t es_commit_txn(MDB_txn *txn, void *ctx);
@@ -117,6 +120,8 @@ es_commit_free(es_commit_t *c)
         mdb_cursor_close(c->events);
         c->events = NULL;
     }
+
+    es_touched_free(&c->touched);
 }
 
 
@@ -528,7 +533,7 @@ es_chunk_plan(const es_append_t *append, size_t i, size_t *size)
 /* Writes one event's text and entry; returns the end of the text. */
 
 static char *
-es_chunk_event(es_commit_t *c, const es_append_t *append, size_t i,
+es_chunk_event(es_commit_t *c, es_append_t *append, size_t i,
     es_entry_t *entry, char *body, char *p)
 {
     char              *start;
@@ -565,7 +570,40 @@ es_chunk_event(es_commit_t *c, const es_append_t *append, size_t i,
     entry->subject_len = (uint16_t) draft->subject_len;
     entry->time_off = (uint16_t) draft->time_off;
 
+    es_digest_chain(append->feed.digest, start, (size_t) (p - start));
+
     return p;
+}
+
+
+static es_rc_t
+es_chunk_subject(es_commit_t *c, const es_append_t *append, size_t i,
+    es_entry_t *entry)
+{
+    es_rc_t            rc;
+    es_str_t           text;
+    es_subject_t      *subject;
+    const es_draft_t  *draft;
+
+    draft = append->drafts[i];
+    text.data = draft->head.data + draft->subject_off;
+    text.len = draft->subject_len;
+
+    entry->subject_nth = 0;
+    entry->subject_prev = 0;
+    entry->subject_jump = 0;
+
+    if (text.len == 0) {
+        return ES_OK;
+    }
+
+    rc = es_touched_get(&c->touched, c->store, c->txn, append->feed.number,
+                        text, &subject);
+    if (rc == ES_OK) {
+        es_subject_add(subject, append->first + i, entry);
+    }
+
+    return rc;
 }
 
 
@@ -630,6 +668,11 @@ es_chunk_write(es_commit_t *c, es_append_t *append, size_t i, size_t n,
         type.len = append->drafts[i + j]->type_len;
 
         result = es_commit_type(c, type, &types[j]);
+
+        if (result == ES_OK) {
+            result = es_chunk_subject(c, append, i + j, &c->entries[j]);
+        }
+
         if (result != ES_OK) {
             return result;
         }
@@ -649,6 +692,8 @@ es_chunk_write(es_commit_t *c, es_append_t *append, size_t i, size_t n,
     head = v.mv_data;
     entries = (es_entry_t *) (head + 1);
     body = (char *) (entries + n);
+    memcpy(head->digest, append->feed.digest, ES_CHAIN_LEN);
+    memcpy(entries, c->entries, n * sizeof(es_entry_t));
 
     for (j = 0, p = body; j < n; j++) {
         if (j > 0) {
@@ -659,7 +704,9 @@ es_chunk_write(es_commit_t *c, es_append_t *append, size_t i, size_t n,
         entries[j].type = types[j];
     }
 
+    head->total = append->feed.total;
     append->feed.bytes += (uint64_t) (p - body) - (n - 1);
+    append->feed.total += (uint64_t) (p - body) - (n - 1);
 
     head->first = append->first + i;
     head->count = (uint32_t) n;
@@ -697,6 +744,11 @@ es_commit_write(es_commit_t *c, es_append_t *append)
     }
 
     append->feed.last = append->first + append->n - 1;
+
+    rc = es_touched_flush(&c->touched, c->store, c->txn, append->feed.number);
+    if (rc != ES_OK) {
+        return rc;
+    }
 
     return es_feed_save(c->store, c->txn, &append->feed);
 }

@@ -10,7 +10,7 @@
 #include "store.h"
 #include "wake.h"
 
-#define ES_STORE_VERSION   1
+#define ES_STORE_VERSION   2
 #define ES_STORE_MAP       (UINT64_C(1) << 30)
 #define ES_STORE_MAP_MAX   (UINT64_C(1) << 40)
 #define ES_STORE_DIR_MODE  0770
@@ -29,6 +29,7 @@ static const es_env_db_t  es_log_dbs[] = {
     { "types", 0 },
     { "bytype", MDB_DUPSORT | MDB_DUPFIXED },
     { "meta", 0 },
+    { "subjects", 0 },
     { NULL, 0 }
 };
 

@@ -26,6 +26,7 @@
 #define ES_LOG_TYPES       2    /* type -> number */
 #define ES_LOG_BYTYPE      3    /* feed, type number -> chunk's last sequence */
 #define ES_LOG_META        4    /* counters */
+#define ES_LOG_SUBJECTS    5    /* feed, subject -> its latest, subject.h */
 
 /* Databases of registry/ */
 #define ES_REGISTRY_OBJECTS  0

@@ -9,6 +9,7 @@
 
 #include "chunk.h"
 #include "ids.h"
+#include "subject.h"
 #include "verify.h"
 
 #define ES_VERIFY_CHUNKS   32
@@ -25,6 +26,10 @@ typedef struct {
     char           epoch[ES_EPOCH_MAX + 1];
     uint64_t       position;       /* verified up to here */
     int64_t        time_ms;        /* of the chunk before */
+    uint64_t       total;          /* what the next chunk must begin with */
+    uint8_t        digest[ES_CHAIN_LEN];
+    uint8_t        subject_key[ES_SUBJECT_KEY_MAX];
+    size_t         subject_key_len;
     uint8_t        type_key[ES_BYTYPE_KEY_LEN];
     uint8_t        type_value[8];
     bool           done;
@@ -123,8 +128,123 @@ es_verify_indexes(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
 }
 
 
+/* A link leads to an event of the subject with a lower number: the one before,
+   or any. */
+
 static void
-es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk, MDB_cursor *bytype)
+es_verify_link(es_verify_ctx_t *v, MDB_cursor *events, uint64_t sequence,
+    const es_entry_t *entry, es_str_t subject, uint64_t to)
+{
+    uint32_t           i;
+    es_str_t           text, other;
+    es_chunk_t         chunk;
+    const es_entry_t  *linked;
+
+    if (to < v->feed.oldest) {
+        return;
+    }
+
+    if (to < sequence
+        && es_chunk_seek(events, v->feed.number, to, false, &chunk) == ES_OK
+        && chunk.head->first <= to)
+    {
+        i = (uint32_t) (to - chunk.head->first);
+        linked = &chunk.entries[i];
+
+        if (es_chunk_text(&chunk, i, &text) == ES_OK) {
+            other.data = text.data + linked->subject_off;
+            other.len = linked->subject_len;
+
+            if (es_str_eq(other, subject)
+                && (to == entry->subject_prev
+                    ? linked->subject_nth + 1 == entry->subject_nth
+                    : linked->subject_nth < entry->subject_nth))
+            {
+                return;
+            }
+        }
+    }
+
+    es_verify_fault(v, "event %llu has a wrong link to %llu of its subject",
+                    (unsigned long long) sequence, (unsigned long long) to);
+}
+
+
+static void
+es_verify_subject(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
+    es_str_t text, MDB_cursor *events)
+{
+    es_str_t           part;
+    uint64_t           sequence;
+    es_subject_t       subject;
+    const es_entry_t  *entry;
+
+    entry = &chunk->entries[i];
+    sequence = chunk->head->first + i;
+    part.data = text.data + entry->subject_off;
+    part.len = entry->subject_len;
+
+    if (part.len == 0) {
+        return;
+    }
+
+    if (es_subject_load(v->store, v->txn, v->feed.number, part, &subject)
+        != ES_OK || subject.roots[0].sequence < sequence)
+    {
+        es_verify_fault(v, "event %llu is not in the subject index",
+                        (unsigned long long) sequence);
+    }
+
+    es_verify_link(v, events, sequence, entry, part, entry->subject_prev);
+
+    if (entry->subject_jump != entry->subject_prev) {
+        es_verify_link(v, events, sequence, entry, part,
+                       entry->subject_jump);
+    }
+}
+
+
+/* The chain and the count of bytes go on from the chunk before. */
+
+static void
+es_verify_chain(es_verify_ctx_t *v, const es_chunk_t *chunk)
+{
+    uint32_t  i;
+    es_str_t  text;
+
+    if (chunk->head->first <= v->feed.oldest) {
+        v->total = chunk->head->total;
+        memcpy(v->digest, chunk->head->digest, ES_CHAIN_LEN);
+    }
+
+    if (chunk->head->total != v->total
+        || memcmp(chunk->head->digest, v->digest, ES_CHAIN_LEN) != 0)
+    {
+        es_verify_fault(v, "the digest is broken before event %llu",
+                        (unsigned long long) chunk->head->first);
+        v->total = chunk->head->total;
+        memcpy(v->digest, chunk->head->digest, ES_CHAIN_LEN);
+    }
+
+    for (i = 0; i < chunk->head->count; i++) {
+        if (es_chunk_text(chunk, i, &text) == ES_OK) {
+            v->total += text.len;
+            es_digest_chain(v->digest, text.data, text.len);
+        }
+    }
+
+    if (chunk->last == v->feed.last
+        && (v->feed.total != v->total
+            || memcmp(v->feed.digest, v->digest, ES_CHAIN_LEN) != 0))
+    {
+        es_verify_fault(v, "the head's digest is not that of its events");
+    }
+}
+
+
+static void
+es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk,
+    MDB_cursor *bytype, MDB_cursor *links)
 {
     es_str_t  text;
     uint32_t  i;
@@ -156,12 +276,16 @@ es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk, MDB_cursor *bytype)
 
         es_verify_text(v, chunk, i, text);
         es_verify_indexes(v, chunk, i, text, bytype);
+        es_verify_subject(v, chunk, i, text, links);
     }
+
+    es_verify_chain(v, chunk);
 }
 
 
 static es_rc_t
-es_verify_events(es_verify_ctx_t *v, MDB_cursor *events, MDB_cursor *bytype)
+es_verify_events(es_verify_ctx_t *v, MDB_cursor *events, MDB_cursor *bytype,
+    MDB_cursor *links)
 {
     es_rc_t     rc;
     unsigned    n;
@@ -199,7 +323,7 @@ es_verify_events(es_verify_ctx_t *v, MDB_cursor *events, MDB_cursor *bytype)
             }
         }
 
-        es_verify_chunk(v, &chunk, bytype);
+        es_verify_chunk(v, &chunk, bytype, links);
         v->position = chunk.last;
     }
 
@@ -219,7 +343,7 @@ static es_rc_t
 es_verify_feed_slice(MDB_txn *txn, void *ctx)
 {
     es_rc_t           rc;
-    MDB_cursor       *events, *bytype;
+    MDB_cursor       *events, *bytype, *links;
     es_verify_ctx_t  *v = ctx;
 
     v->txn = txn;
@@ -257,7 +381,14 @@ es_verify_feed_slice(MDB_txn *txn, void *ctx)
     rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(v->store->log,
                                                    ES_LOG_BYTYPE), &bytype));
     if (rc == ES_OK) {
-        rc = es_verify_events(v, events, bytype);
+        rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(v->store->log,
+                                                       ES_LOG_EVENTS),
+                                       &links));
+        if (rc == ES_OK) {
+            rc = es_verify_events(v, events, bytype, links);
+            mdb_cursor_close(links);
+        }
+
         mdb_cursor_close(bytype);
     }
 
@@ -360,6 +491,120 @@ es_verify_types_slice(MDB_txn *txn, void *ctx)
 }
 
 
+/* A subject's record must have its event, which says the same number. */
+
+static void
+es_verify_head(es_verify_ctx_t *v, MDB_cursor *events, const MDB_val *key,
+    const MDB_val *value)
+{
+    size_t             len;
+    uint8_t            expected[ES_SUBJECT_KEY_MAX];
+    uint32_t           feed, i;
+    es_str_t           text, part;
+    es_chunk_t         chunk;
+    es_subject_t       subject;
+    const es_entry_t  *entry;
+
+    feed = es_event_key_feed(key->mv_data);
+
+    if (es_subject_decode(value, &subject) == ES_OK
+        && es_chunk_seek(events, feed, subject.roots[0].sequence, false,
+                         &chunk) == ES_OK
+        && chunk.head->first <= subject.roots[0].sequence)
+    {
+        i = (uint32_t) (subject.roots[0].sequence - chunk.head->first);
+        entry = &chunk.entries[i];
+
+        if (es_chunk_text(&chunk, i, &text) == ES_OK) {
+            part.data = text.data + entry->subject_off;
+            part.len = entry->subject_len;
+            len = es_subject_key(feed, part, expected);
+
+            if (entry->subject_nth == subject.nth
+                && len == key->mv_size
+                && memcmp(expected, key->mv_data, len) == 0)
+            {
+                return;
+            }
+        }
+    }
+
+    (void) snprintf(v->name, sizeof(v->name), "number %u", feed);
+    es_verify_fault(v, "the subject index has an entry without an event");
+}
+
+
+static es_rc_t
+es_verify_subjects_slice(MDB_txn *txn, void *ctx)
+{
+    int               rc;
+    MDB_val           key, value;
+    unsigned          n;
+    MDB_cursor       *events, *subjects;
+    es_verify_ctx_t  *v = ctx;
+
+    rc = mdb_cursor_open(txn, es_env_dbi(v->store->log, ES_LOG_EVENTS),
+                         &events);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    rc = mdb_cursor_open(txn, es_env_dbi(v->store->log, ES_LOG_SUBJECTS),
+                         &subjects);
+    if (rc != 0) {
+        mdb_cursor_close(events);
+        return es_env_rc(rc);
+    }
+
+    key.mv_data = v->subject_key;
+    key.mv_size = v->subject_key_len;
+
+    rc = mdb_cursor_get(subjects, &key, &value,
+                        v->subject_key_len ? MDB_SET_RANGE : MDB_FIRST);
+
+    for (n = 0; rc == 0 && n < ES_VERIFY_ENTRIES; n++) {
+        if (key.mv_size < sizeof(uint32_t)
+            || key.mv_size >= sizeof(v->subject_key))
+        {
+            rc = MDB_CORRUPTED;
+            break;
+        }
+
+        es_verify_head(v, events, &key, &value);
+
+        /* on from what would come directly after this key */
+
+        memcpy(v->subject_key, key.mv_data, key.mv_size);
+        v->subject_key[key.mv_size] = 0;
+        v->subject_key_len = key.mv_size + 1;
+
+        rc = mdb_cursor_get(subjects, &key, &value, MDB_NEXT);
+    }
+
+    v->done = rc == MDB_NOTFOUND;
+
+    mdb_cursor_close(subjects);
+    mdb_cursor_close(events);
+
+    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+static es_rc_t
+es_verify_slices(es_verify_ctx_t *v, es_env_fn fn)
+{
+    es_rc_t  rc;
+
+    rc = ES_OK;
+
+    for (v->done = false; rc == ES_OK && !v->done; /* void */ ) {
+        rc = es_env_update(v->store->log, fn, v);
+    }
+
+    return rc;
+}
+
+
 es_rc_t
 es_verify(es_store_t *store, es_verify_fn fn, void *ctx, es_verify_t *totals)
 {
@@ -399,20 +644,20 @@ es_verify(es_store_t *store, es_verify_fn fn, void *ctx, es_verify_t *totals)
         memset(v.epoch, 0, sizeof(v.epoch));
         totals->feeds++;
 
-        for (v.done = false; rc == ES_OK && !v.done; /* void */ ) {
-            rc = es_env_update(store->log, es_verify_feed_slice, &v);
-        }
-
+        rc = es_verify_slices(&v, es_verify_feed_slice);
         if (rc != ES_OK) {
             return rc;
         }
     }
 
-    for (v.done = false; rc != ES_OK || !v.done; /* void */ ) {
-        rc = es_env_update(store->log, es_verify_types_slice, &v);
-        if (rc != ES_OK) {
-            return rc;
-        }
+    rc = es_verify_slices(&v, es_verify_types_slice);
+
+    if (rc == ES_OK) {
+        rc = es_verify_slices(&v, es_verify_subjects_slice);
+    }
+
+    if (rc != ES_OK) {
+        return rc;
     }
 
     return totals->faults ? ES_CORRUPT : ES_OK;

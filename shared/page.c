@@ -1,0 +1,301 @@
+#include <stdlib.h>
+
+#include "walk.h"
+
+static es_rc_t es_page_plain(es_txn_t *txn, const es_feed_t *feed,
+    uint64_t after, unsigned limit, size_t bytes_max, es_page_t *page);
+static es_rc_t es_page_filtered(es_txn_t *txn, const es_feed_t *feed,
+    uint64_t after, es_str_t after_text, unsigned limit, size_t bytes_max,
+    const es_filter_t *filter, es_page_t *page);
+
+
+void
+es_page_clear(es_page_t *page, uint64_t after)
+{
+    page->nslices = 0;
+    page->bytes = 0;
+    page->count = 0;
+    page->first = 0;
+    page->last = 0;
+    page->next = after;
+    page->has_more = false;
+}
+
+
+es_rc_t
+es_page_slice(es_page_t *page, const char *data, size_t len)
+{
+    size_t     cap;
+    es_str_t  *slices;
+
+    if (page->nslices == page->slices_cap) {
+        cap = page->slices_cap ? page->slices_cap * 2 : 32;
+
+        slices = realloc(page->slices, cap * sizeof(es_str_t));
+        if (slices == NULL) {
+            return ES_NOMEM;
+        }
+
+        page->slices = slices;
+        page->slices_cap = cap;
+    }
+
+    page->slices[page->nslices].data = data;
+    page->slices[page->nslices].len = len;
+    page->nslices++;
+    page->bytes += len;
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_page_ends(es_page_t *page, unsigned count)
+{
+    size_t   cap;
+    size_t  *ends;
+
+    if (count <= page->ends_cap) {
+        return ES_OK;
+    }
+
+    cap = page->ends_cap ? page->ends_cap * 2 : 128;
+    cap = cap < count ? count : cap;
+
+    ends = realloc(page->ends, cap * sizeof(size_t));
+    if (ends == NULL) {
+        return ES_NOMEM;
+    }
+
+    page->ends = ends;
+    page->ends_cap = cap;
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_page_read(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
+    es_str_t after_text, unsigned limit, size_t bytes_max,
+    const es_filter_t *filter, es_page_t *page)
+{
+    es_page_clear(page, after);
+    page->has_more = after < feed->last;
+
+    if (after >= feed->last || limit == 0) {
+        return ES_OK;
+    }
+
+    if (limit > feed->last - after) {
+        limit = (unsigned) (feed->last - after);
+    }
+
+    if (es_filter_is_all(filter)) {
+        return es_page_plain(txn, feed, after, limit, bytes_max, page);
+    }
+
+    return es_page_filtered(txn, feed, after, after_text, limit, bytes_max,
+                            filter, page);
+}
+
+
+/* Takes events [i, n) of a chunk as one slice. */
+
+static es_rc_t
+es_page_run(es_page_t *page, const es_chunk_t *chunk, uint32_t i, uint32_t n)
+{
+    size_t    base, start;
+    es_rc_t   rc;
+    uint32_t  j;
+
+    if (page->count > 0) {
+        rc = es_page_slice(page, ",", 1);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    rc = es_page_ends(page, page->count + (n - i));
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    start = i == 0 ? 0 : chunk->entries[i - 1].end + 1;
+    base = page->bytes;
+
+    for (j = i; j < n; j++) {
+        page->ends[page->count++] = base + chunk->entries[j].end - start;
+    }
+
+    return es_page_slice(page, chunk->body + start,
+                         chunk->entries[n - 1].end - start);
+}
+
+
+/* Whole runs of chunks; the chunk's hash has covered the entries. */
+
+static es_rc_t
+es_page_plain(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
+    unsigned limit, size_t bytes_max, es_page_t *page)
+{
+    size_t      start;
+    es_rc_t     rc;
+    uint32_t    i, n;
+    es_chunk_t  chunk;
+
+    page->first = after + 1;
+
+    rc = es_chunk_seek(txn->events, feed->number, after + 1, true, &chunk);
+
+    while (rc == ES_OK) {
+        if (chunk.head->first > page->next + 1) {
+            return ES_CORRUPT;
+        }
+
+        i = (uint32_t) (page->next + 1 - chunk.head->first);
+        start = i == 0 ? 0 : chunk.entries[i - 1].end + 1;
+
+        for (n = i; n < chunk.head->count; n++) {
+            if (page->count + (n - i) == limit
+                || (page->count + (n - i) > 0
+                    && page->bytes + 1 + chunk.entries[n].end - start
+                       > bytes_max))
+            {
+                break;
+            }
+        }
+
+        if (n > i) {
+            rc = es_page_run(page, &chunk, i, n);
+            if (rc != ES_OK) {
+                return rc;
+            }
+
+            page->next = chunk.head->first + n - 1;
+        }
+
+        if (n < chunk.head->count || page->count == limit
+            || page->next == feed->last)
+        {
+            break;
+        }
+
+        rc = es_chunk_next(txn->events, feed->number, true, &chunk);
+    }
+
+    if (rc != ES_OK) {
+        return rc == ES_NOT_FOUND ? ES_CORRUPT : rc;
+    }
+
+    page->last = page->next;
+    page->has_more = page->next < feed->last;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_page_event(es_page_t *page, const es_event_t *event, es_str_t prev)
+{
+    es_rc_t  rc;
+
+    rc = es_page_ends(page, page->count + 1);
+
+    if (rc == ES_OK && page->count > 0) {
+        rc = es_page_slice(page, ",", 1);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_page_slice(page, event->before.data, event->before.len);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_page_slice(page, prev.data, prev.len);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_page_slice(page, event->after.data, event->after.len);
+    }
+
+    if (rc == ES_OK) {
+        page->ends[page->count++] = page->bytes;
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_page_filtered(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
+    es_str_t after_text, unsigned limit, size_t bytes_max,
+    const es_filter_t *filter, es_page_t *page)
+{
+    es_rc_t     rc;
+    uint32_t    i;
+    es_str_t    text, prev;
+    es_walk_t   walk;
+    es_event_t  event;
+
+    prev = after_text;
+
+    rc = es_walk_open(&walk, txn, feed, after, filter, limit);
+
+    while (rc == ES_OK && page->count < limit) {
+        rc = es_walk_next(&walk, &i, &text);
+
+        if (rc == ES_NOT_FOUND) {
+            page->next = walk.position;
+            break;
+        }
+
+        if (rc == ES_OK) {
+            rc = es_event_parts(feed, &walk.chunk, i, text, &event);
+        }
+
+        if (rc == ES_OK && page->count > 0
+            && page->bytes + text.len + ES_CURSOR_MAX > bytes_max)
+        {
+            break;
+        }
+
+        if (rc == ES_OK) {
+            rc = es_page_event(page, &event, prev);
+        }
+
+        if (rc == ES_OK) {
+            prev = event.cursor;
+            page->first = page->count == 1 ? event.sequence : page->first;
+            page->last = event.sequence;
+            page->next = event.sequence;
+        }
+    }
+
+    es_walk_close(&walk);
+
+    page->has_more = page->next < feed->last;
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
+char *
+es_page_copy(const es_page_t *page, char *out)
+{
+    size_t  i;
+
+    for (i = 0; i < page->nslices; i++) {
+        memcpy(out, page->slices[i].data, page->slices[i].len);
+        out += page->slices[i].len;
+    }
+
+    return out;
+}
+
+
+void
+es_page_free(es_page_t *page)
+{
+    free(page->slices);
+    free(page->ends);
+    memset(page, 0, sizeof(es_page_t));
+}

@@ -1,0 +1,117 @@
+#include "chunk.h"
+#include "range.h"
+
+
+static es_rc_t
+es_range_seek(es_txn_t *txn, const es_feed_t *feed, uint64_t sequence,
+    es_chunk_t *chunk)
+{
+    es_rc_t  rc;
+
+    if (sequence + 1 < feed->oldest || sequence > feed->last) {
+        return ES_INVALID;
+    }
+
+    rc = es_chunk_seek(txn->events, feed->number, sequence + 1, true, chunk);
+
+    if (rc == ES_OK && chunk->head->first > sequence + 1) {
+        return ES_CORRUPT;
+    }
+
+    return rc;
+}
+
+
+/* Bytes of the epoch's events up to the sequence.  Behind the last event there
+   is no chunk. */
+
+static es_rc_t
+es_range_total(es_txn_t *txn, const es_feed_t *feed, uint64_t sequence,
+    uint64_t *total)
+{
+    es_rc_t     rc;
+    uint32_t    n;
+    es_chunk_t  chunk;
+
+    rc = es_range_seek(txn, feed, sequence, &chunk);
+
+    if (rc == ES_NOT_FOUND) {
+        *total = feed->total;
+        return ES_OK;
+    }
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    n = (uint32_t) (sequence + 1 - chunk.head->first);
+    *total = chunk.head->total;
+
+    /* commas do not count */
+
+    if (n > 0) {
+        *total += chunk.entries[n - 1].end - (n - 1);
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_range_bytes(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
+    uint64_t to, uint64_t *bytes)
+{
+    es_rc_t   rc;
+    uint64_t  from, until;
+
+    if (after > to) {
+        return ES_INVALID;
+    }
+
+    rc = es_range_total(txn, feed, after, &from);
+
+    if (rc == ES_OK) {
+        rc = es_range_total(txn, feed, to, &until);
+    }
+
+    if (rc == ES_OK) {
+        *bytes = until - from;
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_range_digest(es_txn_t *txn, const es_feed_t *feed, uint64_t sequence,
+    uint8_t digest[ES_CHAIN_LEN])
+{
+    es_rc_t     rc;
+    uint32_t    i;
+    es_str_t    text;
+    es_chunk_t  chunk;
+
+    rc = es_range_seek(txn, feed, sequence, &chunk);
+
+    if (rc == ES_NOT_FOUND) {
+        memcpy(digest, feed->digest, ES_CHAIN_LEN);
+        return ES_OK;
+    }
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    memcpy(digest, chunk.head->digest, ES_CHAIN_LEN);
+
+    for (i = 0; chunk.head->first + i <= sequence; i++) {
+        rc = es_chunk_text(&chunk, i, &text);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        es_digest_chain(digest, text.data, text.len);
+    }
+
+    return ES_OK;
+}

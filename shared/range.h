@@ -1,0 +1,24 @@
+/*
+ * range.h - what is known of a range of events without reading it.
+ *
+ * Each is a B-tree look-up and the work of at most one chunk, however long
+ * the range is.  Sequences are from feed->oldest - 1 to feed->last; ES_INVALID
+ * for others.
+ */
+
+#ifndef ES_RANGE_H
+#define ES_RANGE_H
+
+#include "digest.h"
+#include "feed.h"
+
+/* Bytes of the events in (after, to], without what separates them. */
+es_rc_t es_range_bytes(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
+    uint64_t to, uint64_t *bytes);
+
+/* D(sequence), see digest.h: folding it over the events of (sequence, to]
+   gives D(to). */
+es_rc_t es_range_digest(es_txn_t *txn, const es_feed_t *feed,
+    uint64_t sequence, uint8_t digest[ES_CHAIN_LEN]);
+
+#endif /* ES_RANGE_H */

@@ -1,0 +1,148 @@
+#include <errno.h>
+
+#include "snapshot.h"
+#include "subject.h"
+#include "walk.h"
+
+
+/* The cursor at the first subject after `after`. */
+
+static int
+es_snapshot_seek(MDB_cursor *cursor, const es_feed_t *feed, es_str_t after,
+    MDB_val *key, MDB_val *value)
+{
+    int      rc;
+    size_t   len;
+    uint8_t  from[ES_SUBJECT_KEY_MAX];
+
+    len = es_subject_key(feed->number, es_null_str, from);
+
+    if (after.len > sizeof(from) - len) {
+        return EINVAL;
+    }
+
+    if (after.len > 0) {
+        memcpy(from + len, after.data, after.len);
+    }
+
+    key->mv_data = from;
+    key->mv_size = len + after.len;
+
+    rc = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
+
+    if (rc == 0 && after.len > 0
+        && key->mv_size == len + after.len
+        && memcmp(key->mv_data, from, key->mv_size) == 0)
+    {
+        rc = mdb_cursor_get(cursor, key, value, MDB_NEXT);
+    }
+
+    return rc;
+}
+
+
+static bool
+es_snapshot_of(const es_feed_t *feed, const MDB_val *key)
+{
+    size_t   len;
+    uint8_t  prefix[ES_SUBJECT_KEY_MAX];
+
+    len = es_subject_key(feed->number, es_null_str, prefix);
+
+    return key->mv_size > len && memcmp(key->mv_data, prefix, len) == 0;
+}
+
+
+/* Adds the subject's event, if it had one by then.  ES_FULL: no room. */
+
+static es_rc_t
+es_snapshot_add(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
+    const MDB_val *value, size_t bytes_max, es_page_t *page)
+{
+    es_rc_t       rc;
+    uint64_t      sequence;
+    es_event_t    event;
+    es_subject_t  subject;
+
+    rc = es_subject_decode(value, &subject);
+
+    if (rc == ES_OK) {
+        rc = es_subject_at(txn, feed, &subject, at, &sequence);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_event_get(txn, feed, sequence, &event);
+    }
+
+    if (rc != ES_OK) {
+        return rc == ES_NOT_FOUND ? ES_OK : rc;
+    }
+
+    if (page->count > 0 && page->bytes + 1 + event.json.len > bytes_max) {
+        return ES_FULL;
+    }
+
+    rc = es_page_ends(page, page->count + 1);
+
+    if (rc == ES_OK && page->count > 0) {
+        rc = es_page_slice(page, ",", 1);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_page_slice(page, event.json.data, event.json.len);
+        page->ends[page->count++] = page->bytes;
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_snapshot_page(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
+    es_str_t after, unsigned limit, size_t bytes_max, es_page_t *page,
+    es_str_t *last)
+{
+    int          rc;
+    MDB_val      key, value;
+    es_rc_t      result;
+    unsigned     looks;
+    MDB_cursor  *cursor;
+
+    es_page_clear(page, at);
+    *last = after;
+
+    rc = mdb_cursor_open(txn->mdb, es_env_dbi(txn->store->log,
+                                              ES_LOG_SUBJECTS), &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    result = ES_OK;
+    rc = es_snapshot_seek(cursor, feed, after, &key, &value);
+
+    for (looks = 0; rc == 0 && es_snapshot_of(feed, &key); looks++) {
+        if (page->count == limit || looks == ES_SNAPSHOT_LOOKS) {
+            page->has_more = true;
+            break;
+        }
+
+        result = es_snapshot_add(txn, feed, at, &value, bytes_max, page);
+        if (result != ES_OK) {
+            page->has_more = result == ES_FULL;
+            break;
+        }
+
+        last->data = (char *) key.mv_data + sizeof(feed->number);
+        last->len = key.mv_size - sizeof(feed->number);
+
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+    }
+
+    mdb_cursor_close(cursor);
+
+    if (rc != 0 && rc != MDB_NOTFOUND) {
+        return rc == EINVAL ? ES_INVALID : es_env_rc(rc);
+    }
+
+    return result == ES_FULL ? ES_OK : result;
+}

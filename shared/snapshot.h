@@ -1,0 +1,30 @@
+/*
+ * snapshot.h - the latest event of each subject, as of one sequence.
+ *
+ * Pages are in the order of subjects' bytes.  However much is published
+ * between two pages, together they are the state at `at`: of a subject that
+ * has moved on, the event that was the latest then is given, and new subjects
+ * are passed by.  Events without a subject are not part of it, nor are those
+ * that retention has taken.
+ */
+
+#ifndef ES_SNAPSHOT_H
+#define ES_SNAPSHOT_H
+
+#include "reader.h"
+
+/*
+ * Fills `page` (see reader.h; has_more: there are further pages) with the
+ * subjects after `after`, which is empty at first and then what `*last` was
+ * set to: opaque bytes, which die with the transaction.  ES_INVALID: no page
+ * gave this `after`.
+ * Looks at ES_SNAPSHOT_LOOKS subjects at most, so that a page may have fewer
+ * than `limit` events, or none.  Slices are the events as stored.
+ */
+#define ES_SNAPSHOT_LOOKS  2000
+
+es_rc_t es_snapshot_page(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
+    es_str_t after, unsigned limit, size_t bytes_max, es_page_t *page,
+    es_str_t *last);
+
+#endif /* ES_SNAPSHOT_H */

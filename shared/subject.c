@@ -1,0 +1,345 @@
+#include <xxhash.h>
+
+#include "subject.h"
+
+#define ES_SUBJECT_HEAD  440       /* of a long subject, before its hash */
+
+
+size_t
+es_subject_key(uint32_t feed, es_str_t subject,
+    uint8_t key[ES_SUBJECT_KEY_MAX])
+{
+    size_t                  len;
+    uint8_t                 event_key[ES_EVENT_KEY_LEN];
+    XXH128_canonical_t      hash;
+
+    es_event_key(feed, 0, event_key);
+    memcpy(key, event_key, sizeof(feed));
+    len = sizeof(feed);
+
+    if (subject.len <= ES_SUBJECT_HEAD) {
+        memcpy(key + len, subject.data, subject.len);
+        return len + subject.len;
+    }
+
+    /* JSON text has no NUL: no short subject is the same. */
+
+    XXH128_canonicalFromHash(&hash, XXH3_128bits(subject.data, subject.len));
+    memcpy(key + len, subject.data, ES_SUBJECT_HEAD);
+    len += ES_SUBJECT_HEAD;
+    key[len++] = '\0';
+    memcpy(key + len, &hash, sizeof(hash));
+
+    return len + sizeof(hash);
+}
+
+
+es_rc_t
+es_subject_decode(const MDB_val *value, es_subject_t *subject)
+{
+    size_t  size;
+
+    size = value->mv_size - sizeof(subject->nth);
+
+    if (value->mv_size < sizeof(subject->nth) + sizeof(es_root_t)
+        || size % sizeof(es_root_t) != 0
+        || size > sizeof(subject->roots))
+    {
+        return ES_CORRUPT;
+    }
+
+    memcpy(&subject->nth, value->mv_data, sizeof(subject->nth));
+    memcpy(subject->roots, (char *) value->mv_data + sizeof(subject->nth),
+           size);
+    subject->n = (unsigned) (size / sizeof(es_root_t));
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_subject_load(es_store_t *store, MDB_txn *txn, uint32_t feed, es_str_t text,
+    es_subject_t *subject)
+{
+    int      rc;
+    uint8_t  bytes[ES_SUBJECT_KEY_MAX];
+    MDB_val  key, value;
+
+    subject->nth = 0;
+    subject->n = 0;
+
+    key.mv_size = es_subject_key(feed, text, bytes);
+    key.mv_data = bytes;
+
+    rc = mdb_get(txn, es_env_dbi(store->log, ES_LOG_SUBJECTS), &key, &value);
+
+    return rc == 0 ? es_subject_decode(&value, subject) : es_env_rc(rc);
+}
+
+
+es_rc_t
+es_subject_save(es_store_t *store, MDB_txn *txn, uint32_t feed, es_str_t text,
+    const es_subject_t *subject)
+{
+    int      rc;
+    char    *p;
+    size_t   size;
+    uint8_t  bytes[ES_SUBJECT_KEY_MAX];
+    MDB_val  key, value;
+
+    size = subject->n * sizeof(es_root_t);
+
+    key.mv_size = es_subject_key(feed, text, bytes);
+    key.mv_data = bytes;
+    value.mv_data = NULL;
+    value.mv_size = sizeof(subject->nth) + size;
+
+    rc = mdb_put(txn, es_env_dbi(store->log, ES_LOG_SUBJECTS), &key, &value,
+                 MDB_RESERVE);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    p = value.mv_data;
+    memcpy(p, &subject->nth, sizeof(subject->nth));
+    memcpy(p + sizeof(subject->nth), subject->roots, size);
+
+    return ES_OK;
+}
+
+
+/*
+ * Trees of a skew-binary number: when the two latest have the same size, the
+ * event becomes the root of both, otherwise a tree of its own.  Its jump leads
+ * to the root after its tree.
+ */
+
+void
+es_subject_add(es_subject_t *subject, uint64_t sequence, es_entry_t *entry)
+{
+    uint64_t    size;
+    unsigned    gone;
+    es_root_t  *roots;
+
+    roots = subject->roots;
+    size = 1;
+    gone = 0;
+
+    entry->subject_prev = subject->n > 0 ? roots[0].sequence : 0;
+
+    if (subject->n >= 2 && roots[0].size == roots[1].size) {
+        size += roots[0].size + roots[1].size;
+        gone = 2;
+    }
+
+    entry->subject_jump = subject->n > gone ? roots[gone].sequence : 0;
+    entry->subject_nth = ++subject->nth;
+
+    memmove(roots + 1, roots + gone, (subject->n - gone) * sizeof(es_root_t));
+    subject->n += 1 - gone;
+    roots[0].sequence = sequence;
+    roots[0].size = size;
+}
+
+
+es_rc_t
+es_subject_drop(es_store_t *store, MDB_txn *txn, uint32_t feed,
+    const es_chunk_t *chunk)
+{
+    int           rc;
+    es_rc_t       result;
+    uint8_t       bytes[ES_SUBJECT_KEY_MAX];
+    MDB_val       key;
+    uint32_t      i;
+    es_str_t      text, part;
+    es_subject_t  subject;
+
+    for (i = 0; i < chunk->head->count; i++) {
+        if (chunk->entries[i].subject_len == 0
+            || es_chunk_text(chunk, i, &text) != ES_OK)
+        {
+            continue;
+        }
+
+        part.data = text.data + chunk->entries[i].subject_off;
+        part.len = chunk->entries[i].subject_len;
+
+        result = es_subject_load(store, txn, feed, part, &subject);
+
+        if (result == ES_NOT_FOUND
+            || (result == ES_OK
+                && subject.roots[0].sequence != chunk->head->first + i))
+        {
+            continue;
+        }
+
+        if (result != ES_OK) {
+            return result;
+        }
+
+        key.mv_size = es_subject_key(feed, part, bytes);
+        key.mv_data = bytes;
+
+        rc = mdb_del(txn, es_env_dbi(store->log, ES_LOG_SUBJECTS), &key, NULL);
+        if (rc != 0) {
+            return es_env_rc(rc);
+        }
+    }
+
+    return ES_OK;
+}
+
+
+/* The links of the event; ES_CORRUPT when it is not one of the feed's. */
+
+static es_rc_t
+es_subject_links(es_txn_t *txn, const es_feed_t *feed, uint64_t sequence,
+    es_entry_t *links)
+{
+    es_rc_t     rc;
+    es_chunk_t  chunk;
+
+    rc = es_chunk_seek(txn->events, feed->number, sequence, false, &chunk);
+
+    if (rc == ES_NOT_FOUND
+        || (rc == ES_OK && chunk.head->first > sequence))
+    {
+        return ES_CORRUPT;
+    }
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    *links = chunk.entries[sequence - chunk.head->first];
+
+    /* A loop of damaged links would have no end. */
+
+    return links->subject_prev < sequence
+           && links->subject_jump <= links->subject_prev
+           ? ES_OK : ES_CORRUPT;
+}
+
+
+/* From an event after `after`, which is kept, back to the first such one. */
+
+static es_rc_t
+es_subject_back(es_txn_t *txn, const es_feed_t *feed, uint64_t *sequence,
+    uint64_t after, es_entry_t *links)
+{
+    es_rc_t  rc;
+
+    while ((rc = es_subject_links(txn, feed, *sequence, links)) == ES_OK) {
+        if (links->subject_jump > after) {
+            *sequence = links->subject_jump;
+
+        } else if (links->subject_prev > after) {
+            *sequence = links->subject_prev;
+
+        } else {
+            return ES_OK;
+        }
+    }
+
+    return rc;
+}
+
+
+/* The subject's event with this number, at or before `sequence`. */
+
+static es_rc_t
+es_subject_nth(es_txn_t *txn, const es_feed_t *feed, uint64_t *sequence,
+    uint64_t nth, uint64_t after)
+{
+    es_rc_t     rc;
+    es_entry_t  links, jump;
+
+    rc = es_subject_links(txn, feed, *sequence, &links);
+
+    while (rc == ES_OK && links.subject_nth > nth) {
+        if (links.subject_jump > after) {
+            rc = es_subject_links(txn, feed, links.subject_jump, &jump);
+
+            if (rc == ES_OK && jump.subject_nth >= nth) {
+                *sequence = links.subject_jump;
+                links = jump;
+                continue;
+            }
+        }
+
+        if (rc == ES_OK) {
+            *sequence = links.subject_prev;
+            rc = *sequence > after
+                 ? es_subject_links(txn, feed, *sequence, &links)
+                 : ES_CORRUPT;
+        }
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_subject_find(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
+    uint64_t after, uint64_t *sequences, unsigned max, unsigned *n)
+{
+    es_rc_t       rc;
+    uint64_t      first, last;
+    unsigned      i;
+    es_entry_t    links;
+    es_subject_t  subject;
+
+    *n = 0;
+    after = after + 1 < feed->oldest ? feed->oldest - 1 : after;
+
+    rc = es_subject_load(txn->store, txn->mdb, feed->number, text, &subject);
+    if (rc != ES_OK || subject.roots[0].sequence <= after) {
+        return rc == ES_NOT_FOUND ? ES_OK : rc;
+    }
+
+    first = subject.roots[0].sequence;
+    last = first;
+
+    rc = es_subject_back(txn, feed, &first, after, &links);
+
+    if (rc == ES_OK && links.subject_nth + max - 1 < subject.nth) {
+        rc = es_subject_nth(txn, feed, &last, links.subject_nth + max - 1,
+                            after);
+        *n = max;
+
+    } else if (rc == ES_OK) {
+        *n = (unsigned) (subject.nth - links.subject_nth + 1);
+    }
+
+    for (i = *n; rc == ES_OK && i > 0; i--) {
+        sequences[i - 1] = last;
+
+        rc = last > after ? es_subject_links(txn, feed, last, &links)
+                          : ES_CORRUPT;
+        last = links.subject_prev;
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_subject_at(es_txn_t *txn, const es_feed_t *feed,
+    const es_subject_t *subject, uint64_t at, uint64_t *sequence)
+{
+    es_rc_t     rc;
+    es_entry_t  links;
+
+    *sequence = subject->roots[0].sequence;
+
+    if (*sequence > at) {
+        rc = es_subject_back(txn, feed, sequence, at, &links);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        *sequence = links.subject_prev;
+    }
+
+    return *sequence >= feed->oldest ? ES_OK : ES_NOT_FOUND;
+}

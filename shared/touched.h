@@ -1,0 +1,36 @@
+/*
+ * touched.h - the subjects that one commit adds events to, so that each is
+ * read and written once.
+ */
+
+#ifndef ES_TOUCHED_H
+#define ES_TOUCHED_H
+
+#include "subject.h"
+
+typedef struct es_touched_node  es_touched_node_t;
+
+/* Zeroed is empty. */
+typedef struct {
+    es_touched_node_t  *nodes;
+    size_t              n;
+    size_t              cap;
+    uint32_t           *table;     /* index + 1 of a node; 0: free */
+    size_t              mask;
+} es_touched_t;
+
+/*
+ * The subject's record, read at its first use; the pointer is good until the
+ * next call.  `text` must last until the table is cleared.
+ */
+es_rc_t es_touched_get(es_touched_t *touched, es_store_t *store, MDB_txn *txn,
+    uint32_t feed, es_str_t text, es_subject_t **subject);
+
+/* Writes them all, in the order of their keys, and clears the table. */
+es_rc_t es_touched_flush(es_touched_t *touched, es_store_t *store,
+    MDB_txn *txn, uint32_t feed);
+
+void es_touched_clear(es_touched_t *touched);
+void es_touched_free(es_touched_t *touched);
+
+#endif /* ES_TOUCHED_H */

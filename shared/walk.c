@@ -1,0 +1,468 @@
+#include <stdlib.h>
+
+#include "subject.h"
+#include "walk.h"
+
+
+static es_rc_t
+es_walk_add_type(es_walk_t *walk, uint32_t number)
+{
+    size_t           i;
+    es_walk_type_t  *types;
+
+    for (i = 0; i < walk->ntypes; i++) {
+        if (walk->types[i].number == number) {
+            return ES_OK;
+        }
+    }
+
+    /* So many types that following each would cost more than reading on. */
+
+    if (walk->ntypes == ES_WALK_TYPES_MAX) {
+        walk->all_types = true;
+        return ES_OK;
+    }
+
+    types = realloc(walk->types, (walk->ntypes + 1) * sizeof(es_walk_type_t));
+    if (types == NULL) {
+        return ES_NOMEM;
+    }
+
+    walk->types = types;
+    memset(&types[walk->ntypes], 0, sizeof(es_walk_type_t));
+    types[walk->ntypes++].number = number;
+
+    return ES_OK;
+}
+
+
+/* Numbers of the types that a pattern means. */
+
+static es_rc_t
+es_walk_pattern(es_walk_t *walk, const es_type_pattern_t *pattern)
+{
+    int          rc;
+    MDB_val      key, val;
+    es_rc_t      result;
+    uint32_t     number;
+    MDB_cursor  *cursor;
+
+    rc = mdb_cursor_open(walk->txn->mdb,
+                         es_env_dbi(walk->txn->store->log, ES_LOG_TYPES),
+                         &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    key.mv_data = (void *) (uintptr_t) pattern->name.data;
+    key.mv_size = pattern->name.len;
+
+    if (key.mv_size == 0) {
+        rc = mdb_cursor_get(cursor, &key, &val, MDB_FIRST);
+    } else {
+        rc = mdb_cursor_get(cursor, &key, &val,
+                            pattern->prefix ? MDB_SET_RANGE : MDB_SET);
+    }
+
+    result = ES_OK;
+
+    while (rc == 0
+           && result == ES_OK
+           && val.mv_size == sizeof(number)
+           && key.mv_size >= pattern->name.len
+           && memcmp(key.mv_data, pattern->name.data, pattern->name.len) == 0)
+    {
+        memcpy(&number, val.mv_data, sizeof(number));
+        result = es_walk_add_type(walk, number);
+
+        if (!pattern->prefix || walk->all_types) {
+            break;
+        }
+
+        rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
+    }
+
+    mdb_cursor_close(cursor);
+
+    if (rc != 0 && rc != MDB_NOTFOUND) {
+        return es_env_rc(rc);
+    }
+
+    return result;
+}
+
+
+/* Moves a type's cursor to its first chunk that ends at or after `from`. */
+
+static es_rc_t
+es_walk_seek_type(es_walk_t *walk, es_walk_type_t *type, uint64_t from)
+{
+    int      rc;
+    uint8_t  key[ES_BYTYPE_KEY_LEN], value[8];
+    MDB_val  k, v;
+
+    if (type->cursor == NULL) {
+        rc = mdb_cursor_open(walk->txn->mdb,
+                             es_env_dbi(walk->txn->store->log, ES_LOG_BYTYPE),
+                             &type->cursor);
+        if (rc != 0) {
+            return es_env_rc(rc);
+        }
+    }
+
+    es_bytype_key(walk->feed->number, type->number, key);
+    es_be64(from, value);
+    k.mv_data = key;
+    k.mv_size = sizeof(key);
+    v.mv_data = value;
+    v.mv_size = sizeof(value);
+
+    rc = mdb_cursor_get(type->cursor, &k, &v, MDB_GET_BOTH_RANGE);
+    if (rc == MDB_NOTFOUND) {
+        type->chunk = 0;
+        return ES_OK;
+    }
+
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    if (v.mv_size != sizeof(value)) {
+        return ES_CORRUPT;
+    }
+
+    type->chunk = es_be64_get(v.mv_data);
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_walk_open(es_walk_t *walk, es_txn_t *txn, const es_feed_t *feed,
+    uint64_t after, const es_filter_t *filter, unsigned limit)
+{
+    size_t    i;
+    es_rc_t   rc;
+    unsigned  n;
+
+    memset(walk, 0, sizeof(es_walk_t));
+    walk->txn = txn;
+    walk->feed = feed;
+    walk->filter = filter;
+    walk->limit = limit;
+    walk->position = after;
+    walk->all_types = filter == NULL || filter->ntypes == 0;
+
+    if (filter != NULL && filter->by_subject) {
+        walk->subject_hash = es_subject_hash(filter->subject);
+    }
+
+    for (n = 0; !walk->all_types && n < filter->ntypes; n++) {
+        rc = es_walk_pattern(walk, &filter->types[n]);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    if (filter != NULL && filter->by_subject) {
+        return ES_OK;
+    }
+
+    for (i = 0; !walk->all_types && i < walk->ntypes; i++) {
+        rc = es_walk_seek_type(walk, &walk->types[i], after + 1);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    return ES_OK;
+}
+
+
+void
+es_walk_close(es_walk_t *walk)
+{
+    size_t  i;
+
+    for (i = 0; i < walk->ntypes; i++) {
+        if (walk->types[i].cursor != NULL) {
+            mdb_cursor_close(walk->types[i].cursor);
+        }
+    }
+
+    free(walk->types);
+}
+
+
+/* Opens the chunk that holds the next event that may match. */
+
+static es_rc_t
+es_walk_chunk(es_walk_t *walk)
+{
+    size_t           i;
+    es_rc_t          rc;
+    uint64_t         from;
+    es_walk_type_t  *type;
+
+    if (walk->position >= walk->feed->last) {
+        return ES_NOT_FOUND;
+    }
+
+    from = walk->position + 1;
+
+    if (!walk->all_types) {
+        from = 0;
+
+        for (i = 0; i < walk->ntypes; i++) {
+            type = &walk->types[i];
+
+            if (type->chunk != 0 && type->chunk <= walk->position) {
+                rc = es_walk_seek_type(walk, type, walk->position + 1);
+                if (rc != ES_OK) {
+                    return rc;
+                }
+            }
+
+            if (type->chunk != 0 && (from == 0 || type->chunk < from)) {
+                from = type->chunk;
+            }
+        }
+
+        if (from == 0) {
+            walk->position = walk->feed->last;
+            return ES_NOT_FOUND;
+        }
+    }
+
+    rc = es_chunk_seek(walk->txn->events, walk->feed->number, from,
+                       walk->whole, &walk->chunk);
+    if (rc != ES_OK) {
+        return rc == ES_NOT_FOUND ? ES_CORRUPT : rc;
+    }
+
+    if (walk->chunk.head->first > walk->position + 1) {
+        walk->position = walk->chunk.head->first - 1;
+    }
+
+    if (walk->position >= walk->feed->last) {
+        walk->position = walk->feed->last;
+        return ES_NOT_FOUND;
+    }
+
+    walk->open = true;
+
+    return ES_OK;
+}
+
+
+static bool
+es_walk_matches(const es_walk_t *walk, const es_entry_t *entry, es_str_t text)
+{
+    size_t    i;
+    es_str_t  part;
+
+    if (!walk->all_types) {
+        for (i = 0; walk->types[i].number != entry->type; i++) {
+            if (i + 1 == walk->ntypes) {
+                return false;
+            }
+        }
+
+    } else if (walk->filter != NULL && walk->filter->ntypes != 0) {
+        part.data = text.data + entry->type_off;
+        part.len = entry->type_len;
+
+        if (!es_filter_type_matches(walk->filter, part)) {
+            return false;
+        }
+    }
+
+    if (walk->filter == NULL || !walk->filter->by_subject) {
+        return true;
+    }
+
+    part.data = text.data + entry->subject_off;
+    part.len = entry->subject_len;
+
+    return entry->subject_hash == walk->subject_hash
+           && es_str_eq(part, walk->filter->subject);
+}
+
+
+static es_rc_t
+es_walk_text(es_walk_t *walk, uint32_t i, es_str_t *text)
+{
+    es_rc_t  rc;
+
+    rc = es_chunk_text(&walk->chunk, i, text);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    walk->position = walk->chunk.head->first + i;
+
+    if (!es_walk_matches(walk, &walk->chunk.entries[i], *text)) {
+        walk->skipped++;
+        return ES_NOT_FOUND;
+    }
+
+    return walk->whole || es_event_hash(text->data, text->len)
+                          == walk->chunk.entries[i].hash
+           ? ES_OK : ES_CORRUPT;
+}
+
+
+/* The next event of the subject, in its chunk. */
+
+static es_rc_t
+es_walk_subject(es_walk_t *walk, uint32_t *index)
+{
+    es_rc_t   rc;
+    unsigned  max;
+    uint64_t  sequence;
+
+    if (walk->taken == walk->nfound) {
+        max = walk->limit < ES_WALK_SUBJECTS ? walk->limit : ES_WALK_SUBJECTS;
+        walk->taken = 0;
+
+        rc = es_subject_find(walk->txn, walk->feed, walk->filter->subject,
+                             walk->position, walk->found, max, &walk->nfound);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+    }
+
+    if (walk->nfound == 0 || walk->found[walk->taken] > walk->feed->last) {
+        walk->position = walk->feed->last;
+        return ES_NOT_FOUND;
+    }
+
+    sequence = walk->found[walk->taken++];
+
+    if (!walk->open || sequence > walk->chunk.last) {
+        rc = es_chunk_seek(walk->txn->events, walk->feed->number, sequence,
+                           walk->whole, &walk->chunk);
+
+        if (rc == ES_NOT_FOUND
+            || (rc == ES_OK && walk->chunk.head->first > sequence))
+        {
+            return ES_CORRUPT;
+        }
+
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        walk->open = true;
+    }
+
+    *index = (uint32_t) (sequence - walk->chunk.head->first);
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_walk_next_subject(es_walk_t *walk, uint32_t *index, es_str_t *text)
+{
+    es_rc_t  rc;
+
+    do {
+        if (walk->skipped >= ES_WALK_EVENTS) {
+            return ES_NOT_FOUND;
+        }
+
+        rc = es_walk_subject(walk, index);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        rc = es_walk_text(walk, *index, text);
+
+    } while (rc == ES_NOT_FOUND);
+
+    return rc;
+}
+
+
+es_rc_t
+es_walk_next(es_walk_t *walk, uint32_t *index, es_str_t *text)
+{
+    es_rc_t   rc;
+    uint32_t  i;
+
+    if (walk->filter != NULL && walk->filter->by_subject) {
+        return es_walk_next_subject(walk, index, text);
+    }
+
+    for ( ;; ) {
+        if (!walk->open || walk->position >= walk->chunk.last
+            || walk->position >= walk->feed->last)
+        {
+            if (walk->skipped >= ES_WALK_EVENTS) {
+                return ES_NOT_FOUND;
+            }
+
+            rc = es_walk_chunk(walk);
+            if (rc != ES_OK) {
+                return rc;
+            }
+        }
+
+        i = (uint32_t) (walk->position + 1 - walk->chunk.head->first);
+
+        for ( /* void */ ;
+             i < walk->chunk.head->count
+                 && walk->position < walk->feed->last;
+             i++)
+        {
+            rc = es_walk_text(walk, i, text);
+
+            if (rc != ES_NOT_FOUND) {
+                *index = i;
+                return rc;
+            }
+        }
+    }
+}
+
+
+es_rc_t
+es_event_parts(const es_feed_t *feed, const es_chunk_t *chunk, uint32_t i,
+    es_str_t text, es_event_t *event)
+{
+    char               cursor[ES_CURSOR_MAX];
+    size_t             len, prev;
+    const es_entry_t  *entry;
+
+    entry = &chunk->entries[i];
+
+    event->json = text;
+    event->sequence = chunk->head->first + i;
+    event->time_ms = chunk->head->time_ms;
+
+    len = entry->mid + es_mid_len(feed->epoch, event->sequence);
+    if (len > text.len) {
+        return ES_CORRUPT;
+    }
+
+    event->cursor.data = text.data + entry->mid + es_mid_cursor();
+    event->cursor.len = es_cursor_print(feed->epoch, event->sequence, cursor);
+
+    prev = es_cursor_print(feed->epoch, event->sequence - 1, cursor);
+
+    event->before.data = text.data;
+    event->before.len = len - 1 - prev;
+    event->after.data = text.data + len - 1;
+    event->after.len = text.len - (len - 1);
+
+    event->id.data = text.data + ES_ID_OFFSET;
+    event->id.len = entry->id_len;
+    event->type.data = text.data + entry->type_off;
+    event->type.len = entry->type_len;
+    event->subject.data = text.data + entry->subject_off;
+    event->subject.len = entry->subject_len;
+
+    return ES_OK;
+}
