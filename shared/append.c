@@ -1,0 +1,328 @@
+/*
+ * append.c - what a feed was assigned becomes chunks, with the type index and
+ * the subjects' chains.
+ */
+
+#include "commit.h"
+#include "ids.h"
+
+
+/* The number of an event type, given at its first use. */
+
+static es_rc_t
+es_commit_type(es_commit_t *c, es_str_t type, uint32_t *number)
+{
+    int              rc;
+    es_rc_t          result;
+    MDB_val          key, val;
+    uint64_t         hash, next;
+    es_type_slot_t  *slot;
+
+    hash = es_event_hash(type.data, type.len);
+    slot = &c->store->types[hash % ES_TYPE_CACHE];
+
+    if (slot->hash == hash && slot->number != 0) {
+        *number = slot->number;
+        return ES_OK;
+    }
+
+    key.mv_data = (void *) (uintptr_t) type.data;
+    key.mv_size = type.len;
+
+    rc = mdb_get(c->txn, es_env_dbi(c->store->log, ES_LOG_TYPES), &key, &val);
+
+    if (rc == 0 && val.mv_size == sizeof(*number)) {
+        memcpy(number, val.mv_data, sizeof(*number));
+
+    } else if (rc == MDB_NOTFOUND) {
+        result = es_meta_get(c->store, c->txn, ES_META_TYPES, &next);
+        if (result == ES_OK) {
+            result = es_meta_put(c->store, c->txn, ES_META_TYPES, ++next);
+        }
+
+        if (result != ES_OK) {
+            return result;
+        }
+
+        *number = (uint32_t) next;
+        val.mv_data = number;
+        val.mv_size = sizeof(*number);
+
+        rc = mdb_put(c->txn, es_env_dbi(c->store->log, ES_LOG_TYPES), &key,
+                     &val, 0);
+        if (rc != 0) {
+            return es_env_rc(rc);
+        }
+
+    } else {
+        return rc == 0 ? ES_CORRUPT : es_env_rc(rc);
+    }
+
+    /* A number given in this transaction may be lost with it. */
+
+    if (*number <= c->ntypes) {
+        slot->hash = hash;
+        slot->number = *number;
+    }
+
+    return ES_OK;
+}
+
+
+/* How many of the drafts from `i` on go into one chunk, and its size. */
+
+static size_t
+es_chunk_plan(const es_append_t *append, size_t i, size_t *size)
+{
+    size_t             n, body, len;
+    uint64_t           sequence;
+    const es_draft_t  *draft;
+
+    body = 0;
+
+    for (n = 0; i + n < append->n && n < ES_CHUNK_COUNT; n++) {
+        sequence = append->first + i + n;
+        draft = append->drafts[i + n];
+
+        if (n > 0 && (sequence - 1) % append->feed.page_size == 0) {
+            break;
+        }
+
+        len = draft->head.len + es_mid_len(append->feed.epoch, sequence)
+              + draft->tail.len + 1;
+
+        if (n > 0 && body + len > ES_CHUNK_BYTES) {
+            break;
+        }
+
+        body += len;
+    }
+
+    *size = sizeof(es_chunk_head_t) + n * sizeof(es_entry_t) + body - 1;
+
+    return n;
+}
+
+
+/* Writes one event's text and entry; returns the end of the text. */
+
+static char *
+es_chunk_event(es_commit_t *c, es_append_t *append, size_t i,
+    es_entry_t *entry, char *body, char *p)
+{
+    char              *start;
+    es_str_t           subject;
+    const es_draft_t  *draft;
+
+    draft = append->drafts[i];
+    start = p;
+
+    memcpy(p, draft->head.data, draft->head.len);
+
+    if (draft->time_off != 0) {
+        /* The time of the commit, rather than of parsing. */
+        memcpy(p + draft->time_off, c->time, ES_TIME_LEN);
+    }
+
+    p += draft->head.len;
+    p = es_mid_print(append->feed.epoch, append->first + i, p);
+    memcpy(p, draft->tail.data, draft->tail.len);
+    p += draft->tail.len;
+
+    subject.data = draft->head.data + draft->subject_off;
+    subject.len = draft->subject_len;
+
+    entry->hash = es_event_hash(start, (size_t) (p - start));
+    entry->end = (uint32_t) (p - body);
+    entry->subject_hash = es_subject_hash(subject);
+    entry->mid = (uint32_t) draft->head.len;
+    entry->ident_len = (uint16_t) draft->ident_len;
+    entry->id_len = (uint16_t) draft->id_len;
+    entry->type_off = (uint16_t) draft->type_off;
+    entry->type_len = (uint16_t) draft->type_len;
+    entry->subject_off = (uint16_t) draft->subject_off;
+    entry->subject_len = (uint16_t) draft->subject_len;
+    entry->time_off = (uint16_t) draft->time_off;
+
+    es_digest_chain(append->feed.digest, start, (size_t) (p - start));
+
+    return p;
+}
+
+
+static es_rc_t
+es_chunk_subject(es_commit_t *c, const es_append_t *append, size_t i,
+    es_entry_t *entry)
+{
+    es_rc_t            rc;
+    es_str_t           text;
+    es_subject_t      *subject;
+    const es_draft_t  *draft;
+
+    draft = append->drafts[i];
+    text.data = draft->head.data + draft->subject_off;
+    text.len = draft->subject_len;
+
+    entry->subject_nth = 0;
+    entry->subject_prev = 0;
+    entry->subject_jump = 0;
+
+    if (text.len == 0) {
+        return ES_OK;
+    }
+
+    rc = es_touched_get(&c->touched, c->store, c->txn, append->feed.number,
+                        text, &subject);
+    if (rc == ES_OK) {
+        es_subject_add(subject, append->first + i, entry);
+    }
+
+    return rc;
+}
+
+
+/* Enters a chunk in the type index: once for each type in it. */
+
+static es_rc_t
+es_chunk_index(es_commit_t *c, uint32_t feed, uint64_t last,
+    const uint32_t *types, size_t n)
+{
+    int       rc;
+    size_t    i, j;
+    uint8_t   key[ES_BYTYPE_KEY_LEN], value[8];
+    MDB_val   k, v;
+
+    es_be64(last, value);
+
+    for (i = 0; i < n; i++) {
+        for (j = 0; j < i && types[j] != types[i]; j++) { /* void */ }
+
+        if (j < i) {
+            continue;
+        }
+
+        es_bytype_key(feed, types[i], key);
+        k.mv_data = key;
+        k.mv_size = sizeof(key);
+        v.mv_data = value;
+        v.mv_size = sizeof(value);
+
+        rc = mdb_put(c->txn, es_env_dbi(c->store->log, ES_LOG_BYTYPE), &k, &v,
+                     MDB_APPENDDUP);
+        if (rc != 0) {
+            return es_env_rc(rc);
+        }
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_chunk_write(es_commit_t *c, es_append_t *append, size_t i, size_t n,
+    size_t size)
+{
+    int               rc;
+    char             *body, *p;
+    size_t            j;
+    uint8_t           key[ES_EVENT_KEY_LEN];
+    MDB_val           k, v;
+    es_rc_t           result;
+    uint32_t          types[ES_CHUNK_COUNT];
+    uint64_t          last;
+    es_str_t          type;
+    es_entry_t       *entries;
+    es_chunk_head_t  *head;
+
+    last = append->first + i + n - 1;
+
+    for (j = 0; j < n; j++) {
+        type.data = append->drafts[i + j]->head.data
+                    + append->drafts[i + j]->type_off;
+        type.len = append->drafts[i + j]->type_len;
+
+        result = es_commit_type(c, type, &types[j]);
+
+        if (result == ES_OK) {
+            result = es_chunk_subject(c, append, i + j, &c->entries[j]);
+        }
+
+        if (result != ES_OK) {
+            return result;
+        }
+    }
+
+    es_event_key(append->feed.number, last, key);
+    k.mv_data = key;
+    k.mv_size = sizeof(key);
+    v.mv_data = NULL;
+    v.mv_size = size;
+
+    rc = mdb_cursor_put(c->events, &k, &v, MDB_RESERVE | MDB_NOOVERWRITE);
+    if (rc != 0) {
+        return rc == MDB_KEYEXIST ? ES_CORRUPT : es_env_rc(rc);
+    }
+
+    head = v.mv_data;
+    entries = (es_entry_t *) (head + 1);
+    body = (char *) (entries + n);
+    memcpy(head->digest, append->feed.digest, ES_CHAIN_LEN);
+    memcpy(entries, c->entries, n * sizeof(es_entry_t));
+
+    for (j = 0, p = body; j < n; j++) {
+        if (j > 0) {
+            *p++ = ',';
+        }
+
+        p = es_chunk_event(c, append, i + j, &entries[j], body, p);
+        entries[j].type = types[j];
+    }
+
+    head->total = append->feed.total;
+    append->feed.bytes += (uint64_t) (p - body) - (n - 1);
+    append->feed.total += (uint64_t) (p - body) - (n - 1);
+
+    head->first = append->first + i;
+    head->count = (uint32_t) n;
+    head->body = (uint32_t) (body - (char *) head);
+    head->time_ms = append->feed.last_ms;
+    head->hash = es_chunk_hash(append->feed.number, last, head, size);
+
+    return es_chunk_index(c, append->feed.number, last, types, n);
+}
+
+
+es_rc_t
+es_commit_write(es_commit_t *c, es_append_t *append)
+{
+    size_t   i, n, size;
+    es_rc_t  rc;
+
+    if (append->n == 0) {
+        return ES_OK;
+    }
+
+    c->appended = true;
+
+    if (c->now_ms > append->feed.last_ms) {
+        append->feed.last_ms = c->now_ms;
+    }
+
+    for (i = 0; i < append->n; i += n) {
+        n = es_chunk_plan(append, i, &size);
+
+        rc = es_chunk_write(c, append, i, n, size);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    append->feed.last = append->first + append->n - 1;
+
+    rc = es_touched_flush(&c->touched, c->store, c->txn, append->feed.number);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    return es_feed_save(c->store, c->txn, &append->feed);
+}
