@@ -17,7 +17,8 @@
 es_rc_t
 es_endpoint_name(char name[ES_ENDPOINT_NAME_MAX])
 {
-    memcpy(name, "ep_", 4);
+    memcpy(name, "ep_", 3);
+    name[3 + ES_ENDPOINT_RANDOM] = '\0';
 
     return es_random_base32(name + 3, ES_ENDPOINT_RANDOM);
 }
