@@ -22,6 +22,7 @@
 
 #include <openssl/evp.h>
 
+#include "range.h"
 #include "reader.h"
 #include "manage.h"
 #include "registry.h"
@@ -34,6 +35,9 @@
 
 #define NGX_HTTP_EVENTSYNC_CACHE_PRIVATE  0
 #define NGX_HTTP_EVENTSYNC_CACHE_SHARED   1
+
+/* see digest.h */
+#define NGX_HTTP_EVENTSYNC_CHAIN          "sha256-chain"
 
 #define NGX_HTTP_EVENTSYNC_SEGMENTS       3     /* '*' of a URL's pattern */
 #define NGX_HTTP_EVENTSYNC_PARTNER_LEN    64
@@ -59,6 +63,7 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_PAGES,
     NGX_HTTP_EVENTSYNC_AUTHORIZE,
     NGX_HTTP_EVENTSYNC_BACKFILL,
+    NGX_HTTP_EVENTSYNC_SNAPSHOT,
     NGX_HTTP_EVENTSYNC_RESOURCES
 } ngx_http_eventsync_resource_e;
 
@@ -227,6 +232,7 @@ typedef struct {
     ngx_uint_t                        cache;
 
     ngx_array_t                      *cors;       /* ngx_str_t; NULL: off */
+    ngx_array_t                      *tombstones; /* es_str_t; NULL: off */
 
     ngx_flag_t                        sse;
     ngx_msec_t                        sse_max_time;
@@ -241,6 +247,7 @@ typedef struct {
     ngx_uint_t                        has_limit;  /* unsigned  :1 */
     ngx_uint_t                        has_wait;   /* unsigned  :1 */
     ngx_uint_t                        has_to;     /* unsigned  :1 */
+    ngx_uint_t                        has_page;   /* unsigned  :1 */
     es_cursor_t                       after;
     ngx_str_t                         from;
     ngx_str_t                         to;
@@ -280,6 +287,8 @@ typedef struct {
 } ngx_http_eventsync_stream_t;
 
 
+#define NGX_HTTP_EVENTSYNC_SLICE          65536
+
 /* a stream of the events in (after, to] */
 
 typedef struct {
@@ -295,7 +304,10 @@ typedef struct {
     uint64_t                          bytes;
     uint64_t                          first;
     uint64_t                          last;
-    EVP_MD_CTX                       *digest;
+    uint64_t                          total;      /* bytes of the range */
+    uint8_t                           chain_from[ES_CHAIN_LEN];
+    uint8_t                           chain[ES_CHAIN_LEN];
+    EVP_MD_CTX                       *digest;     /* with a filter */
 
     ngx_buf_t                        *buf;
 
@@ -400,6 +412,9 @@ ngx_int_t ngx_http_eventsync_range_args(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *cursor, ngx_str_t *query);
 
+ngx_int_t ngx_http_eventsync_snapshot_args(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *page, ngx_uint_t *tombstones);
+
 /* _position: where in the feed, and what is wrong with a cursor */
 
 ngx_int_t ngx_http_eventsync_begin(ngx_http_eventsync_ctx_t *ctx,
@@ -473,6 +488,20 @@ ngx_int_t ngx_http_eventsync_stream_again(ngx_http_eventsync_ctx_t *ctx,
 void ngx_http_eventsync_stream_run(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_stream_timeout(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_backfill(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_manifest(ngx_http_eventsync_ctx_t *ctx);
+
+/* _slice: what a backfill sends next */
+
+ngx_int_t ngx_http_eventsync_slice(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_slice_may_read(ngx_http_eventsync_ctx_t *ctx);
+ngx_uint_t ngx_http_eventsync_slice_drained(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_slice_fail(ngx_http_eventsync_ctx_t *ctx);
+
+/* _snapshot */
+
+char *ngx_http_eventsync_tombstones_directive(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_eventsync_snapshot(ngx_http_eventsync_ctx_t *ctx);
 
 /* _compose: a page's bytes */
 
@@ -517,6 +546,7 @@ void ngx_http_eventsync_exit_process(ngx_cycle_t *cycle);
 
 extern ngx_module_t  ngx_http_eventsync_module;
 extern ngx_str_t     ngx_http_eventsync_page_types[];
+extern ngx_array_t   ngx_http_eventsync_tombstones;
 
 
 #endif /* _NGX_HTTP_EVENTSYNC_H_INCLUDED_ */

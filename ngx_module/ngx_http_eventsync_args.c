@@ -55,38 +55,52 @@ ngx_http_eventsync_query(ngx_http_eventsync_ctx_t *ctx,
 
 
 /*
- * The same query from another cursor, and to the end, in characters that need
- * no escape in a header or in JSON.
+ * The same query from another cursor, or without any, and to the end, in
+ * characters that need no escape in a header or in JSON.
  */
 
 ngx_int_t
 ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *cursor, ngx_str_t *query)
 {
-    u_char    *p;
-    es_str_t   rest, name, value;
+    u_char      *p;
+    es_str_t     rest, name, value;
+    ngx_uint_t   i;
+
+    static es_str_t  places[] = {
+        { "after", 5 }, { "from", 4 }, { "to", 2 }, { "page", 4 }
+    };
 
     rest = ngx_http_eventsync_str(&ctx->request->args);
 
     p = ngx_pnalloc(ctx->request->pool,
-                    sizeof("after=") - 1 + cursor->len + 1 + 3 * rest.len);
+                    sizeof("after=&") - 1 + ES_CURSOR_MAX + 3 * rest.len);
     if (p == NULL) {
         return NGX_DECLINED;
     }
 
     query->data = p;
-    p = ngx_sprintf(p, "after=%V", cursor);
+
+    if (cursor) {
+        p = ngx_sprintf(p, "after=%V", cursor);
+    }
 
     while (es_query_next(&rest, &name, &value)) {
 
-        if ((name.len == 5 && ngx_memcmp(name.data, "after", 5) == 0)
-            || (name.len == 4 && ngx_memcmp(name.data, "from", 4) == 0)
-            || (name.len == 2 && ngx_memcmp(name.data, "to", 2) == 0))
-        {
+        for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+            if (es_str_eq(name, places[i])) {
+                break;
+            }
+        }
+
+        if (i < sizeof(places) / sizeof(places[0])) {
             continue;
         }
 
-        *p++ = '&';
+        if (p != query->data) {
+            *p++ = '&';
+        }
+
         p = ngx_http_eventsync_escape_arg(p, (u_char *) name.data,
                                           (u_char *) value.data + value.len);
     }
@@ -289,6 +303,46 @@ ngx_http_eventsync_range_args(ngx_http_eventsync_ctx_t *ctx,
     }
 
     return ngx_http_eventsync_poll_filter(ctx, types, subject);
+}
+
+
+ngx_int_t
+ngx_http_eventsync_snapshot_args(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *page, ngx_uint_t *tombstones)
+{
+    ngx_http_eventsync_arg_t  *value, wait;
+    ngx_http_eventsync_arg_t   args[] = {
+        { ngx_string("limit"), ngx_null_string, 0, 0 },
+        { ngx_string("page"), ngx_null_string, 0, 0 },
+        { ngx_string("tombstones"), ngx_null_string, 0, 0 },
+    };
+
+    ngx_memzero(&wait, sizeof(ngx_http_eventsync_arg_t));
+
+    if (ngx_http_eventsync_query(ctx, args, 3) != NGX_OK
+        || ngx_http_eventsync_poll_numbers(ctx, &args[0], &wait) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    ctx->poll->has_page = args[1].set;
+    *page = args[1].value;
+    value = &args[2];
+
+    if (value->set
+        && (value->value.len != 1
+            || (value->value.data[0] != '0' && value->value.data[0] != '1')))
+    {
+        (void) ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameter \"tombstones\" is to be 0 or "
+                                     "1.");
+        return ngx_http_eventsync_parameter(ctx, &value->name);
+    }
+
+    *tombstones = (value->set && value->value.data[0] == '1');
+
+    return NGX_OK;
 }
 
 

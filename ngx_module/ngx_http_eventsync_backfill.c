@@ -16,27 +16,15 @@
 #include "ngx_http_eventsync.h"
 
 
-#define NGX_HTTP_EVENTSYNC_SLICE        65536
-
-/* what the closing line needs at most */
-#define NGX_HTTP_EVENTSYNC_CLOSING      1024
-
-#define NGX_HTTP_EVENTSYNC_SLICE_BYTES                                        \
-    (NGX_HTTP_EVENTSYNC_SLICE - NGX_HTTP_EVENTSYNC_CLOSING)
-
-/* more events than a slice has room for */
-#define NGX_HTTP_EVENTSYNC_SLICE_LIMIT  4096
-
 /* slices until it is others' turn; those of a filter cost more to find */
 #define NGX_HTTP_EVENTSYNC_TURN         4
-
-/* milliseconds that streams go on when their worker is to exit */
-#define NGX_HTTP_EVENTSYNC_DRAIN        30000
 
 
 static ngx_int_t ngx_http_eventsync_backfill_start(
     ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn);
 static ngx_int_t ngx_http_eventsync_backfill_headers(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_backfill_prepare(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_backfill_number(ngx_http_request_t *r,
     ngx_str_t *key, uint64_t number);
@@ -46,22 +34,6 @@ static void ngx_http_eventsync_backfill_write(ngx_http_request_t *r);
 static ngx_int_t ngx_http_eventsync_backfill_run(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_backfill_charge(
-    ngx_http_eventsync_ctx_t *ctx);
-static ngx_int_t ngx_http_eventsync_backfill_may_read(
-    ngx_http_eventsync_ctx_t *ctx);
-static ngx_int_t ngx_http_eventsync_backfill_slice(
-    ngx_http_eventsync_ctx_t *ctx);
-static ngx_uint_t ngx_http_eventsync_backfill_drained(
-    ngx_http_eventsync_ctx_t *ctx);
-static ngx_int_t ngx_http_eventsync_backfill_read(
-    ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn);
-static ngx_int_t ngx_http_eventsync_backfill_copy(
-    ngx_http_eventsync_ctx_t *ctx, const es_page_t *page);
-static u_char *ngx_http_eventsync_backfill_part(const es_page_t *page,
-    size_t offset, size_t size, u_char *p);
-static ngx_int_t ngx_http_eventsync_backfill_close(
-    ngx_http_eventsync_ctx_t *ctx, ngx_uint_t complete);
-static ngx_int_t ngx_http_eventsync_backfill_fail(
     ngx_http_eventsync_ctx_t *ctx);
 static void ngx_http_eventsync_backfill_cleanup(void *data);
 
@@ -73,6 +45,7 @@ static ngx_str_t  ngx_http_eventsync_backfill_no_store =
 static ngx_str_t  ngx_http_eventsync_from = ngx_string("Eventsync-From");
 static ngx_str_t  ngx_http_eventsync_to = ngx_string("Eventsync-To");
 static ngx_str_t  ngx_http_eventsync_events = ngx_string("Eventsync-Events");
+static ngx_str_t  ngx_http_eventsync_bytes = ngx_string("Eventsync-Bytes");
 static ngx_str_t  ngx_http_eventsync_events_max =
     ngx_string("Eventsync-Events-Max");
 
@@ -126,7 +99,10 @@ ngx_http_eventsync_backfill(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    if (ngx_http_eventsync_backfill_headers(ctx) != NGX_OK) {
+    if (ngx_http_eventsync_backfill_headers(ctx) != NGX_OK
+        || (r->method != NGX_HTTP_HEAD
+            && ngx_http_eventsync_backfill_prepare(ctx) != NGX_OK))
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -178,6 +154,24 @@ ngx_http_eventsync_backfill_start(ngx_http_eventsync_ctx_t *ctx,
     bf->sent = bf->after;
     (void) es_cursor_print(feed.epoch, bf->after, bf->prev);
 
+    if (ctx->poll->filter == NULL) {
+        es = es_range_bytes(txn, &feed, bf->after, bf->to, &bf->total);
+
+        if (es == ES_OK) {
+            es = es_range_digest(txn, &feed, bf->after, bf->chain_from);
+        }
+
+        if (es == ES_OK) {
+            es = es_range_digest(txn, &feed, bf->to, bf->chain);
+        }
+
+        if (es != ES_OK) {
+            return ngx_http_eventsync_fail_store(ctx, es);
+        }
+
+        bf->total += bf->to - bf->after;    /* the ends of lines */
+    }
+
     charges[0].policy = ES_POLICY_POLL;
     charges[0].cost = 1;
     charges[1].policy = ES_POLICY_BACKFILL;
@@ -196,9 +190,7 @@ ngx_http_eventsync_backfill_start(ngx_http_eventsync_ctx_t *ctx,
 static ngx_int_t
 ngx_http_eventsync_backfill_headers(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_buf_t                      *b;
     ngx_str_t                      *type;
-    ngx_pool_cleanup_t             *cln;
     ngx_http_request_t             *r;
     ngx_http_eventsync_backfill_t  *bf;
 
@@ -226,12 +218,41 @@ ngx_http_eventsync_backfill_headers(ngx_http_eventsync_ctx_t *ctx)
                                  : &ngx_http_eventsync_events,
                bf->to - bf->after)
            != NGX_OK
+        || (ctx->poll->filter == NULL
+            && ngx_http_eventsync_backfill_number(r,
+                   &ngx_http_eventsync_bytes, bf->total)
+               != NGX_OK)
         || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (r->method == NGX_HTTP_HEAD) {
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_backfill_prepare(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_buf_t                      *b;
+    ngx_pool_cleanup_t             *cln;
+    ngx_http_request_t             *r;
+    ngx_http_eventsync_backfill_t  *bf;
+
+    r = ctx->request;
+    bf = ctx->backfill;
+
+    b = ngx_create_temp_buf(r->pool, NGX_HTTP_EVENTSYNC_SLICE);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->flush = 1;
+    bf->buf = b;
+
+    /* of all events the store has the digest */
+
+    if (ctx->poll->filter == NULL) {
         return NGX_OK;
     }
 
@@ -250,14 +271,6 @@ ngx_http_eventsync_backfill_headers(ngx_http_eventsync_ctx_t *ctx)
     {
         return NGX_ERROR;
     }
-
-    b = ngx_create_temp_buf(r->pool, NGX_HTTP_EVENTSYNC_SLICE);
-    if (b == NULL) {
-        return NGX_ERROR;
-    }
-
-    b->flush = 1;
-    bf->buf = b;
 
     return NGX_OK;
 }
@@ -361,7 +374,7 @@ ngx_http_eventsync_backfill_run(ngx_http_eventsync_ctx_t *ctx)
                 break;
             }
 
-            if (ngx_http_eventsync_backfill_slice(ctx) != NGX_OK) {
+            if (ngx_http_eventsync_slice(ctx) != NGX_OK) {
                 return NGX_ERROR;
             }
 
@@ -426,16 +439,16 @@ ngx_http_eventsync_backfill_charge(ngx_http_eventsync_ctx_t *ctx)
 
     /* the rate that is in force, and whether the key still is, see _slice */
 
-    if (bf->slowed && ngx_http_eventsync_backfill_may_read(ctx) != NGX_OK) {
+    if (bf->slowed && ngx_http_eventsync_slice_may_read(ctx) != NGX_OK) {
         bf->buf->last = bf->buf->pos;
 
-        if (ngx_http_eventsync_backfill_fail(ctx) != NGX_OK) {
+        if (ngx_http_eventsync_slice_fail(ctx) != NGX_OK) {
             return NGX_ERROR;
         }
     }
 
     if (!bf->failed
-        && !ngx_http_eventsync_backfill_drained(ctx)
+        && !ngx_http_eventsync_slice_drained(ctx)
         && ngx_http_eventsync_limit_bytes(ctx, bf->buf->last - bf->buf->pos,
                                           &delay)
            == NGX_AGAIN)
@@ -457,317 +470,6 @@ ngx_http_eventsync_backfill_charge(ngx_http_eventsync_ctx_t *ctx)
     if (bf->closed) {
         ngx_http_eventsync_limit_leave(ctx);
     }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_backfill_may_read(ngx_http_eventsync_ctx_t *ctx)
-{
-    if (ngx_http_eventsync_authenticate(ctx) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    return ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ);
-}
-
-
-/* fills the buffer; it stays empty when nothing matched */
-
-static ngx_int_t
-ngx_http_eventsync_backfill_slice(ngx_http_eventsync_ctx_t *ctx)
-{
-    es_rc_t                         es;
-    es_txn_t                       *txn;
-    ngx_int_t                       rc;
-    ngx_http_eventsync_backfill_t  *bf;
-
-    bf = ctx->backfill;
-
-    bf->buf->pos = bf->buf->start;
-    bf->buf->last = bf->buf->start;
-    bf->ready = 1;
-
-    if (bf->offset == 0 && ngx_http_eventsync_backfill_drained(ctx)) {
-        return ngx_http_eventsync_backfill_close(ctx, 0);
-    }
-
-    if (bf->position.sequence == bf->to) {
-        return ngx_http_eventsync_backfill_close(ctx, 1);
-    }
-
-    rc = ngx_http_eventsync_backfill_may_read(ctx);
-
-    if (rc == NGX_OK) {
-        es = es_txn_begin(ctx->worker->es, &txn);
-
-        if (es == ES_OK) {
-            rc = ngx_http_eventsync_backfill_read(ctx, txn);
-            es_txn_end(txn);
-
-        } else {
-            rc = ngx_http_eventsync_fail_store(ctx, es);
-        }
-    }
-
-    if (rc != NGX_OK) {
-        return ngx_http_eventsync_backfill_fail(ctx);
-    }
-
-    if (EVP_DigestUpdate(bf->digest, bf->buf->pos,
-                         bf->buf->last - bf->buf->pos)
-        != 1)
-    {
-        return NGX_ERROR;
-    }
-
-    bf->bytes += bf->buf->last - bf->buf->pos;
-
-    if (bf->position.sequence == bf->to) {
-        return ngx_http_eventsync_backfill_close(ctx, 1);
-    }
-
-    return NGX_OK;
-}
-
-
-/* a worker that is to exit gives its streams some time, but not for ever */
-
-static ngx_uint_t
-ngx_http_eventsync_backfill_drained(ngx_http_eventsync_ctx_t *ctx)
-{
-    ngx_msec_t                     drain;
-    ngx_core_conf_t               *ccf;
-    ngx_http_eventsync_worker_t   *w;
-
-    w = ctx->worker;
-
-    if (!ngx_exiting) {
-        return 0;
-    }
-
-    ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_cycle->conf_ctx,
-                                           ngx_core_module);
-
-    /* nginx closes what is still open after this one */
-
-    drain = ccf->shutdown_timeout
-            ? ngx_min(ccf->shutdown_timeout / 2, NGX_HTTP_EVENTSYNC_DRAIN)
-            : NGX_HTTP_EVENTSYNC_DRAIN;
-
-    return (ngx_msec_int_t) (ngx_current_msec - w->exiting - drain) >= 0;
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_backfill_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
-{
-    es_rc_t                         es;
-    es_feed_t                       feed;
-    es_page_t                      *page;
-    ngx_http_eventsync_backfill_t  *bf;
-
-    bf = ctx->backfill;
-    page = &ctx->worker->page;
-
-    es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &feed);
-    if (es != ES_OK) {
-        return ngx_http_eventsync_fail_store(ctx, es);
-    }
-
-    if (ngx_http_eventsync_check(ctx, &feed, &bf->position) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    /* what came since the beginning is not of this range */
-
-    feed.last = bf->to;
-
-    es = es_page_read(txn, &feed, bf->position.sequence, es_str(bf->prev),
-                      NGX_HTTP_EVENTSYNC_SLICE_LIMIT,
-                      NGX_HTTP_EVENTSYNC_SLICE_BYTES - 1, ctx->poll->filter,
-                      page);
-    if (es != ES_OK) {
-        return ngx_http_eventsync_fail_store(ctx, es);
-    }
-
-    if (page->count) {
-        return ngx_http_eventsync_backfill_copy(ctx, page);
-    }
-
-    bf->position.sequence = page->next;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_backfill_copy(ngx_http_eventsync_ctx_t *ctx,
-    const es_page_t *page)
-{
-    size_t                          size;
-    ngx_buf_t                      *b;
-    ngx_http_eventsync_backfill_t  *bf;
-
-    bf = ctx->backfill;
-    b = bf->buf;
-
-    if (page->bytes < NGX_HTTP_EVENTSYNC_SLICE_BYTES) {
-        b->last = ngx_http_eventsync_write_lines(page, b->pos);
-
-    } else {
-
-        /* one event alone is over the limit of bytes */
-
-        size = ngx_min(page->bytes - bf->offset,
-                       NGX_HTTP_EVENTSYNC_SLICE_BYTES - 1);
-
-        b->last = ngx_http_eventsync_backfill_part(page, bf->offset, size,
-                                                   b->pos);
-        bf->offset += size;
-
-        if (bf->offset < page->bytes) {
-            return NGX_OK;
-        }
-
-        *b->last++ = LF;
-        bf->offset = 0;
-    }
-
-    if (bf->count == 0) {
-        bf->first = page->first;
-        ctx->first = page->first;
-    }
-
-    bf->count += page->count;
-    bf->last = page->last;
-    ctx->last = page->last;
-
-    bf->position.sequence = page->next;
-    (void) es_cursor_print(bf->position.epoch, page->last, bf->prev);
-
-    return NGX_OK;
-}
-
-
-static u_char *
-ngx_http_eventsync_backfill_part(const es_page_t *page, size_t offset,
-    size_t size, u_char *p)
-{
-    size_t  i, n;
-
-    for (i = 0; size; i++) {
-
-        if (offset >= page->slices[i].len) {
-            offset -= page->slices[i].len;
-            continue;
-        }
-
-        n = ngx_min(page->slices[i].len - offset, size);
-
-        p = ngx_cpymem(p, page->slices[i].data + offset, n);
-
-        size -= n;
-        offset = 0;
-    }
-
-    return p;
-}
-
-
-/* the manifest: after it, nothing */
-
-static ngx_int_t
-ngx_http_eventsync_backfill_close(ngx_http_eventsync_ctx_t *ctx,
-    ngx_uint_t complete)
-{
-    char                            from[ES_CURSOR_MAX], to[ES_CURSOR_MAX];
-    char                            next[ES_CURSOR_MAX];
-    u_char                         *p, digest[EVP_MAX_MD_SIZE];
-    ngx_buf_t                      *b;
-    ngx_http_eventsync_backfill_t  *bf;
-
-    bf = ctx->backfill;
-    b = bf->buf;
-
-    if (EVP_DigestFinal_ex(bf->digest, digest, NULL) != 1) {
-        return NGX_ERROR;
-    }
-
-    (void) es_cursor_print(bf->position.epoch, bf->after, from);
-    (void) es_cursor_print(bf->position.epoch, bf->to, to);
-    (void) es_cursor_print(bf->position.epoch, bf->position.sequence, next);
-
-    p = ngx_sprintf(b->last, "{\"manifest\":{\"complete\":%s,\"from\":\"%s\","
-                    "\"to\":\"%s\",\"count\":%uL,\"bytes\":%uL,",
-                    complete ? "true" : "false", from, to, bf->count,
-                    bf->bytes);
-
-    if (bf->count) {
-        (void) es_cursor_print(bf->position.epoch, bf->first, from);
-        (void) es_cursor_print(bf->position.epoch, bf->last, to);
-
-        p = ngx_sprintf(p, "\"first\":\"%s\",\"last\":\"%s\",", from, to);
-
-    } else {
-        p = ngx_sprintf(p, "\"first\":null,\"last\":null,");
-    }
-
-    p = ngx_sprintf(p, "\"next\":\"%s\",\"algorithm\":\"sha256\","
-                    "\"digest\":\"", next);
-    p = ngx_hex_dump(p, digest, 32);
-    b->last = ngx_cpymem(p, "\"}}\n", 4);
-
-    b->last_buf = (ctx->request == ctx->request->main) ? 1 : 0;
-    b->last_in_chain = 1;
-    bf->closed = 1;
-
-    return NGX_OK;
-}
-
-
-/*
- * The answer has begun: a problem is its last line.  In the midst of a line
- * there is no place for one, and the stream is cut.
- */
-
-static ngx_int_t
-ngx_http_eventsync_backfill_fail(ngx_http_eventsync_ctx_t *ctx)
-{
-    char                            next[ES_CURSOR_MAX];
-    size_t                          len;
-    ngx_buf_t                      *b, *body;
-    ngx_http_eventsync_backfill_t  *bf;
-
-    bf = ctx->backfill;
-    b = bf->buf;
-
-    if (bf->sent_offset || ctx->problem == NULL) {
-        return NGX_ERROR;
-    }
-
-    body = ngx_http_eventsync_problem_body(ctx->request, ctx->problem);
-
-    if (body == NULL) {
-        return NGX_ERROR;
-    }
-
-    len = body->last - body->pos;
-
-    if (len > NGX_HTTP_EVENTSYNC_SLICE_BYTES) {
-        return NGX_ERROR;
-    }
-
-    (void) es_cursor_print(bf->position.epoch, bf->sent, next);
-
-    b->last = ngx_sprintf(b->last, "{\"error\":%*s,\"next\":\"%s\"}\n", len,
-                          body->pos, next);
-
-    b->last_buf = (ctx->request == ctx->request->main) ? 1 : 0;
-    b->last_in_chain = 1;
-    bf->closed = 1;
-    bf->failed = 1;
 
     return NGX_OK;
 }

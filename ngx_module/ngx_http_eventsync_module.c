@@ -109,6 +109,21 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
                serves[NGX_HTTP_EVENTSYNC_BACKFILL]),
       NULL },
 
+    { ngx_string("eventsync_snapshot"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t,
+               serves[NGX_HTTP_EVENTSYNC_SNAPSHOT]),
+      NULL },
+
+    { ngx_string("eventsync_tombstones"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_eventsync_tombstones_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("eventsync_endpoints"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
@@ -339,6 +354,7 @@ ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
     conf->thread_pool = NGX_CONF_UNSET_PTR;
     conf->cache = NGX_CONF_UNSET_UINT;
     conf->cors = NGX_CONF_UNSET_PTR;
+    conf->tombstones = NGX_CONF_UNSET_PTR;
     conf->sse = NGX_CONF_UNSET;
     conf->sse_max_time = NGX_CONF_UNSET_MSEC;
     conf->sse_heartbeat = NGX_CONF_UNSET_MSEC;
@@ -368,6 +384,8 @@ ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->cache, prev->cache,
                               NGX_HTTP_EVENTSYNC_CACHE_PRIVATE);
     ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
+    ngx_conf_merge_ptr_value(conf->tombstones, prev->tombstones,
+                             &ngx_http_eventsync_tombstones);
 
     ngx_conf_merge_value(conf->sse, prev->sse, 0);
     ngx_conf_merge_msec_value(conf->sse_max_time, prev->sse_max_time, 300000);

@@ -215,13 +215,21 @@ ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
     cursor.data = (u_char *) oldest;
     cursor.len = ngx_strlen(oldest);
 
-    if (ngx_http_eventsync_query_after(ctx, &cursor, &query) != NGX_OK) {
+    /* a snapshot begins with no cursor, but gives one */
+
+    if (ngx_http_eventsync_query_after(ctx,
+                           (ctx->poll && ctx->poll->has_page) ? NULL : &cursor,
+                           &query)
+        != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 
     return ngx_http_eventsync_members(ctx, uri.len + query.len
                                       + 2 * ES_CURSOR_MAX + 128,
                                       ",\"oldest\":\"%s\",\"latest\":\"%s\","
-                                      "\"missed\":%s,\"restart\":\"%V?%V\"",
-                                      oldest, latest, missed, &uri, &query);
+                                      "\"missed\":%s,"
+                                      "\"restart\":\"%V%s%V\"",
+                                      oldest, latest, missed, &uri,
+                                      query.len ? "?" : "", &query);
 }

@@ -56,6 +56,14 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
       NGX_HTTP_EVENTSYNC_BACKFILL, NGX_HTTP_EVENTSYNC_READ,
       ngx_http_eventsync_backfill, 0 },
 
+    { ngx_string("/feeds/*/manifest"), 1,
+      NGX_HTTP_EVENTSYNC_BACKFILL, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_manifest, 0 },
+
+    { ngx_string("/feeds/*/snapshot"), 1,
+      NGX_HTTP_EVENTSYNC_SNAPSHOT, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_snapshot, 0 },
+
     { ngx_string("/feeds/*"), 1,
       NGX_HTTP_EVENTSYNC_FEEDS, NGX_HTTP_EVENTSYNC_READ,
       ngx_http_eventsync_feeds, 0 },

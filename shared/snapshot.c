@@ -53,11 +53,35 @@ es_snapshot_of(const es_feed_t *feed, const MDB_val *key)
 }
 
 
+static bool
+es_snapshot_without(es_str_t type, const es_str_t *without, size_t nwithout)
+{
+    size_t    i;
+    es_str_t  end;
+
+    for (i = 0; i < nwithout; i++) {
+        if (without[i].len > type.len) {
+            continue;
+        }
+
+        end.data = type.data + type.len - without[i].len;
+        end.len = without[i].len;
+
+        if (es_str_eq(end, without[i])) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
 /* Adds the subject's event, if it had one by then.  ES_FULL: no room. */
 
 static es_rc_t
 es_snapshot_add(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
-    const MDB_val *value, size_t bytes_max, es_page_t *page)
+    const MDB_val *value, const es_str_t *without, size_t nwithout,
+    size_t bytes_max, es_page_t *page)
 {
     es_rc_t       rc;
     uint64_t      sequence;
@@ -76,6 +100,10 @@ es_snapshot_add(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
 
     if (rc != ES_OK) {
         return rc == ES_NOT_FOUND ? ES_OK : rc;
+    }
+
+    if (es_snapshot_without(event.type, without, nwithout)) {
+        return ES_OK;
     }
 
     if (page->count > 0 && page->bytes + 1 + event.json.len > bytes_max) {
@@ -99,8 +127,8 @@ es_snapshot_add(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
 
 es_rc_t
 es_snapshot_page(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
-    es_str_t after, unsigned limit, size_t bytes_max, es_page_t *page,
-    es_str_t *last)
+    es_str_t after, const es_str_t *without, size_t nwithout, unsigned limit,
+    size_t bytes_max, es_page_t *page, es_str_t *last)
 {
     int          rc;
     MDB_val      key, value;
@@ -126,7 +154,8 @@ es_snapshot_page(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
             break;
         }
 
-        result = es_snapshot_add(txn, feed, at, &value, bytes_max, page);
+        result = es_snapshot_add(txn, feed, at, &value, without, nwithout,
+                                 bytes_max, page);
         if (result != ES_OK) {
             page->has_more = result == ES_FULL;
             break;

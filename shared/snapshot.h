@@ -18,13 +18,15 @@
  * subjects after `after`, which is empty at first and then what `*last` was
  * set to: opaque bytes, which die with the transaction.  ES_INVALID: no page
  * gave this `after`.
+ * Subjects whose event has a type that ends in one of `nwithout` suffixes are
+ * passed by: those are deletions.
  * Looks at ES_SNAPSHOT_LOOKS subjects at most, so that a page may have fewer
  * than `limit` events, or none.  Slices are the events as stored.
  */
 #define ES_SNAPSHOT_LOOKS  2000
 
 es_rc_t es_snapshot_page(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
-    es_str_t after, unsigned limit, size_t bytes_max, es_page_t *page,
-    es_str_t *last);
+    es_str_t after, const es_str_t *without, size_t nwithout, unsigned limit,
+    size_t bytes_max, es_page_t *page, es_str_t *last);
 
 #endif /* ES_SNAPSHOT_H */

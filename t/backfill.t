@@ -6,7 +6,7 @@
 use warnings;
 use strict;
 
-use Digest::SHA qw(sha256_hex);
+use Digest::SHA qw(sha256 sha256_hex);
 use IO::Select;
 use Socket qw(SOL_SOCKET SO_RCVBUF);
 use Test::More;
@@ -140,6 +140,14 @@ sub problem {
     return $doc;
 }
 
+# The chain over event lines, from D(n) in hexadecimal.
+sub fold {
+    my ($digest, @lines) = @_;
+    $digest = pack 'H*', $digest;
+    $digest = sha256($digest . sha256(s/\n\z//r)) for @lines;
+    return unpack 'H*', $digest;
+}
+
 sub cursors { map { /"cursor":"([^"]+)"/ } @_ }
 sub sequences { map { /"cursor":"[^"]+-(\d+)"/ } @_ }
 
@@ -161,12 +169,14 @@ sub sequences { map { /"cursor":"[^"]+-(\d+)"/ } @_ }
     is_deeply([sequences(@$lines)], [1 .. 3000], 'in order, none left out');
 
     my $m = $closing->{manifest};
+    my $bytes = length join '', @$lines;
+    is($h{'eventsync-bytes'}, $bytes, 'and how many bytes');
     is_deeply({ %$m, digest => 0 }, { complete => JSON::PP::true,
         from => "$epoch-0", to => "$epoch-3000", next => "$epoch-3000",
         first => "$epoch-1", last => "$epoch-3000", count => 3000,
-        bytes => length join('', @$lines), algorithm => 'sha256',
-        digest => 0 }, 'the closing manifest');
-    is($m->{digest}, sha256_hex(join '', @$lines), 'its digest');
+        bytes => $bytes, algorithm => 'sha256-chain',
+        digest_from => '0' x 64, digest => 0 }, 'the closing manifest');
+    is($m->{digest}, fold($m->{digest_from}, @$lines), 'its digest');
 
     my $page = $t->http(GET => '/v1/feeds/orders/events?limit=1000',
         { authorization => "Bearer $key",
@@ -192,7 +202,10 @@ for my $case (
     is_deeply([sequences(@$lines)], [$first .. $last], $query);
     is($answer->{headers}{'eventsync-events'}, $last - $first + 1,
         "$query: count");
-    is($closing->{manifest}{next}, "$epoch-$last", "$query: next");
+    my $m = $closing->{manifest};
+    is($m->{next}, "$epoch-$last", "$query: next");
+    is($m->{digest}, fold($m->{digest_from}, @$lines), "$query: digest");
+    is($m->{bytes}, $answer->{headers}{'eventsync-bytes'}, "$query: bytes");
 }
 
 for my $query ("after=$epoch-5&to=$epoch-5", 'from=latest', 'to=oldest',
@@ -242,8 +255,10 @@ for my $query ("after=$epoch-5&to=$epoch-5", 'from=latest', 'to=oldest',
         'prevcursor is the event before in this stream, over slices too');
     is($closing->{manifest}{next}, "$epoch-3000", 'next is the range\'s end');
     is($closing->{manifest}{last}, "$epoch-2999", 'last is an event\'s');
+    is($closing->{manifest}{algorithm}, 'sha256', 'the digest is another');
     is($closing->{manifest}{digest}, sha256_hex(join '', @$lines),
-        'the digest is of what was sent');
+        'of what was sent');
+    is($answer->{headers}{'eventsync-bytes'}, undef, 'nor are the bytes');
 
     is_deeply([sequences(lines('orders', 'types=rare.*'))], [500, 1500, 2500],
         'by a prefix');
@@ -286,8 +301,8 @@ for my $query ('', 'types=test.even') {
     my ($answer, $lines, $closing) = backfill('large/backfill');
     is_deeply([map { length((/"x":"(z*)"/)[0] // '') } @$lines], \@sizes,
         'large events are whole');
-    is($closing->{manifest}{digest}, sha256_hex(join '', @$lines),
-        'and digested');
+    is($closing->{manifest}{digest},
+        fold($closing->{manifest}{digest_from}, @$lines), 'and digested');
     my @filtered = lines('large', 'types=test.*');
     is(join('', @filtered), join('', @$lines), 'the same by a filter');
 }
@@ -602,8 +617,11 @@ for my $commit (1 .. 10) {
         last if !$got || $all =~ /\r\n0\r\n\r\n\z/;
         sleep 0.05;
     }
-    my @lines = grep { /^\{/ } split /\n/, $all =~ s/\r\n[0-9a-f]+\r\n//gr;
-    my $m = Test::Eventsync::json($lines[-1] =~ s/\r.*//sr)->{manifest};
+    $all =~ s/^.*?\r\n\r\n[0-9a-f]+\r\n//s;
+    $all =~ s/\r\n0\r\n.*\z//s;
+    my @lines = split /^/, $all =~ s/\r\n[0-9a-f]+\r\n//gr;
+    my $m = Test::Eventsync::json(pop @lines)->{manifest};
+    is($m->{digest}, fold($m->{digest_from}, @lines), 'with the digest so far');
     is($m->{complete}, JSON::PP::false, 'the old worker says: incomplete');
     my ($feed_epoch) = $m->{from} =~ /^(.*)-/;
     is($m->{next}, "$feed_epoch-" . ($m->{first} =~ s/.*-//r - 1 + $m->{count}),
@@ -611,6 +629,7 @@ for my $commit (1 .. 10) {
     my ($answer, $rest, $closing)
         = backfill("long/backfill?after=$m->{next}&to=$m->{to}");
     is($closing->{manifest}{complete}, JSON::PP::true, 'which one can');
+    is($closing->{manifest}{digest_from}, $m->{digest}, 'with the same chain');
     is($closing->{manifest}{count} + $m->{count},
         ($m->{to} =~ s/.*-//r) - ($m->{from} =~ s/.*-//r),
         'and has every event');

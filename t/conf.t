@@ -314,7 +314,8 @@ my $doc = do {
 my %default = $doc =~ /^\| Default: \| `eventsync_(\w+) ([^`]+);` \|$/mg;
 is_deeply([ sort keys %default ], [qw(auth authorize backfill cache cors endpoints
     feeds limit_dry_run max_event pages poll poll_limit poll_wait_max publish
-    ratelimit_headers sse sse_heartbeat sse_max_time thread_pool)],
+    ratelimit_headers snapshot sse sse_heartbeat sse_max_time thread_pool
+    tombstones)],
     'documented defaults');
 
 my $key = $t->master_key;

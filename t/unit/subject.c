@@ -185,7 +185,8 @@ snapshot_agrees(es_txn_t *txn, const es_feed_t *feed, uint64_t at)
     good = true;
 
     do {
-        good = es_snapshot_page(txn, feed, at, after, 7, 1 << 20, &page, &to)
+        good = es_snapshot_page(txn, feed, at, after, NULL, 0, 7, 1 << 20,
+                                &page, &to)
                == ES_OK;
 
         copy = malloc(page.bytes + 1);

@@ -1,0 +1,186 @@
+
+/*
+ * Manifest: count, bytes and digest of a range, so that who holds its events
+ * can prove that none is missing and none is changed.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+#define NGX_HTTP_EVENTSYNC_MANIFEST                                           \
+    (sizeof("{\"feed\":\"\",\"epoch\":\"\",\"from\":\"\",\"to\":\"\","        \
+            "\"count\":,\"bytes\":,\"algorithm\":\"\",\"digest_from\":\"\","  \
+            "\"digest\":\"\"}") - 1                                           \
+     + ES_FEED_MAX + ES_EPOCH_MAX + 2 * ES_CURSOR_MAX + 2 * NGX_INT64_LEN     \
+     + sizeof(NGX_HTTP_EVENTSYNC_CHAIN) + 4 * ES_CHAIN_LEN)
+
+
+typedef struct {
+    es_feed_t                         feed;
+    uint64_t                          after;
+    uint64_t                          to;
+    uint64_t                          bytes;
+    uint8_t                           digest_from[ES_CHAIN_LEN];
+    uint8_t                           digest[ES_CHAIN_LEN];
+} ngx_http_eventsync_manifest_t;
+
+
+static ngx_int_t ngx_http_eventsync_manifest_read(
+    ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
+    ngx_http_eventsync_manifest_t *m);
+static ngx_buf_t *ngx_http_eventsync_manifest_write(ngx_http_request_t *r,
+    ngx_http_eventsync_manifest_t *m);
+
+
+static ngx_str_t  ngx_http_eventsync_cache_control =
+    ngx_string("Cache-Control");
+static ngx_str_t  ngx_http_eventsync_no_store = ngx_string("no-store");
+
+
+ngx_int_t
+ngx_http_eventsync_manifest(ngx_http_eventsync_ctx_t *ctx)
+{
+    es_rc_t                         es;
+    es_txn_t                       *txn;
+    ngx_buf_t                      *b;
+    ngx_int_t                       rc;
+    ngx_uint_t                      format;
+    ngx_http_request_t             *r;
+    ngx_http_eventsync_manifest_t   m;
+
+    r = ctx->request;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ctx->poll = ngx_pcalloc(r->pool, sizeof(ngx_http_eventsync_poll_t));
+    if (ctx->poll == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_eventsync_range_args(ctx, 0) != NGX_OK
+        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
+        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK
+        || ngx_http_eventsync_accept(ctx,
+               &ngx_http_eventsync_page_types[NGX_HTTP_EVENTSYNC_JSON], 1,
+               &format)
+           != NGX_OK)
+    {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    es = es_txn_begin(ctx->worker->es, &txn);
+
+    if (es == ES_OK) {
+        rc = ngx_http_eventsync_manifest_read(ctx, txn, &m);
+        es_txn_end(txn);
+
+    } else {
+        rc = ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    if (rc != NGX_OK) {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    b = ngx_http_eventsync_manifest_write(r, &m);
+
+    if (b == NULL
+        || ngx_http_eventsync_header(r, &ngx_http_eventsync_cache_control,
+                                     &ngx_http_eventsync_no_store)
+           != NGX_OK
+        || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_eventsync_send(r, NGX_HTTP_OK,
+               &ngx_http_eventsync_page_types[NGX_HTTP_EVENTSYNC_JSON], b);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_manifest_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
+    ngx_http_eventsync_manifest_t *m)
+{
+    es_rc_t                      es;
+    ngx_http_eventsync_charge_t  charge;
+
+    es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &m->feed);
+    if (es != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    if (ngx_http_eventsync_range(ctx, txn, &m->feed, &m->after, &m->to)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    charge.policy = ES_POLICY_POLL;
+    charge.cost = 1;
+
+    if (ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    es = es_range_bytes(txn, &m->feed, m->after, m->to, &m->bytes);
+
+    if (es == ES_OK) {
+        es = es_range_digest(txn, &m->feed, m->after, m->digest_from);
+    }
+
+    if (es == ES_OK) {
+        es = es_range_digest(txn, &m->feed, m->to, m->digest);
+    }
+
+    if (es != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    if (m->to > m->after) {
+        ctx->first = m->after + 1;
+        ctx->last = m->to;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_buf_t *
+ngx_http_eventsync_manifest_write(ngx_http_request_t *r,
+    ngx_http_eventsync_manifest_t *m)
+{
+    char        from[ES_CURSOR_MAX], to[ES_CURSOR_MAX];
+    uint64_t    count;
+    ngx_buf_t  *b;
+
+    b = ngx_create_temp_buf(r->pool, NGX_HTTP_EVENTSYNC_MANIFEST);
+    if (b == NULL) {
+        return NULL;
+    }
+
+    (void) es_cursor_print(m->feed.epoch, m->after, from);
+    (void) es_cursor_print(m->feed.epoch, m->to, to);
+
+    count = m->to - m->after;
+
+    /* a line for each: as many bytes as a backfill's lines have */
+
+    b->last = ngx_sprintf(b->last, "{\"feed\":\"%s\",\"epoch\":\"%s\","
+                          "\"from\":\"%s\",\"to\":\"%s\",\"count\":%uL,"
+                          "\"bytes\":%uL,\"algorithm\":\""
+                          NGX_HTTP_EVENTSYNC_CHAIN "\",\"digest_from\":\"",
+                          m->feed.name, m->feed.epoch, from, to, count,
+                          m->bytes + count);
+
+    b->last = ngx_hex_dump(b->last, m->digest_from, ES_CHAIN_LEN);
+    b->last = ngx_cpymem(b->last, "\",\"digest\":\"", 12);
+    b->last = ngx_hex_dump(b->last, m->digest, ES_CHAIN_LEN);
+    b->last = ngx_cpymem(b->last, "\"}", 2);
+
+    return b;
+}

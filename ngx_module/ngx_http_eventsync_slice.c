@@ -1,0 +1,399 @@
+
+/*
+ * Slices of a backfill: what its buffer is filled with, event lines in one
+ * read transaction, and the line that ends it.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+/* what the closing line needs at most */
+#define NGX_HTTP_EVENTSYNC_CLOSING      1024
+
+#define NGX_HTTP_EVENTSYNC_SLICE_BYTES                                        \
+    (NGX_HTTP_EVENTSYNC_SLICE - NGX_HTTP_EVENTSYNC_CLOSING)
+
+/* more events than a slice has room for */
+#define NGX_HTTP_EVENTSYNC_SLICE_LIMIT  4096
+
+/* milliseconds that streams go on when their worker is to exit */
+#define NGX_HTTP_EVENTSYNC_DRAIN        30000
+
+
+static ngx_int_t ngx_http_eventsync_slice_read(
+    ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn);
+static ngx_int_t ngx_http_eventsync_slice_copy(
+    ngx_http_eventsync_ctx_t *ctx, const es_page_t *page);
+static u_char *ngx_http_eventsync_slice_part(const es_page_t *page,
+    size_t offset, size_t size, u_char *p);
+static ngx_int_t ngx_http_eventsync_slice_stop(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_slice_close(
+    ngx_http_eventsync_ctx_t *ctx, ngx_uint_t complete);
+
+
+/* fills the buffer; it stays empty when nothing matched */
+
+ngx_int_t
+ngx_http_eventsync_slice(ngx_http_eventsync_ctx_t *ctx)
+{
+    es_rc_t                         es;
+    es_txn_t                       *txn;
+    ngx_int_t                       rc;
+    ngx_http_eventsync_backfill_t  *bf;
+
+    bf = ctx->backfill;
+
+    bf->buf->pos = bf->buf->start;
+    bf->buf->last = bf->buf->start;
+    bf->ready = 1;
+
+    if (bf->offset == 0 && ngx_http_eventsync_slice_drained(ctx)) {
+        return ngx_http_eventsync_slice_stop(ctx);
+    }
+
+    if (bf->position.sequence == bf->to) {
+        return ngx_http_eventsync_slice_close(ctx, 1);
+    }
+
+    rc = ngx_http_eventsync_slice_may_read(ctx);
+
+    if (rc == NGX_OK) {
+        es = es_txn_begin(ctx->worker->es, &txn);
+
+        if (es == ES_OK) {
+            rc = ngx_http_eventsync_slice_read(ctx, txn);
+            es_txn_end(txn);
+
+        } else {
+            rc = ngx_http_eventsync_fail_store(ctx, es);
+        }
+    }
+
+    if (rc != NGX_OK) {
+        return ngx_http_eventsync_slice_fail(ctx);
+    }
+
+    if (bf->digest
+        && EVP_DigestUpdate(bf->digest, bf->buf->pos,
+                            bf->buf->last - bf->buf->pos)
+           != 1)
+    {
+        return NGX_ERROR;
+    }
+
+    bf->bytes += bf->buf->last - bf->buf->pos;
+
+    if (bf->position.sequence == bf->to) {
+        return ngx_http_eventsync_slice_close(ctx, 1);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_eventsync_slice_may_read(ngx_http_eventsync_ctx_t *ctx)
+{
+    if (ngx_http_eventsync_authenticate(ctx) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ);
+}
+
+
+/* a worker that is to exit gives its streams some time, but not for ever */
+
+ngx_uint_t
+ngx_http_eventsync_slice_drained(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_msec_t                     drain;
+    ngx_core_conf_t               *ccf;
+    ngx_http_eventsync_worker_t   *w;
+
+    w = ctx->worker;
+
+    if (!ngx_exiting) {
+        return 0;
+    }
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_cycle->conf_ctx,
+                                           ngx_core_module);
+
+    /* nginx closes what is still open after this one */
+
+    drain = ccf->shutdown_timeout
+            ? ngx_min(ccf->shutdown_timeout / 2, NGX_HTTP_EVENTSYNC_DRAIN)
+            : NGX_HTTP_EVENTSYNC_DRAIN;
+
+    return (ngx_msec_int_t) (ngx_current_msec - w->exiting - drain) >= 0;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_slice_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
+{
+    es_rc_t                         es;
+    es_feed_t                       feed;
+    es_page_t                      *page;
+    ngx_http_eventsync_backfill_t  *bf;
+
+    bf = ctx->backfill;
+    page = &ctx->worker->page;
+
+    es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &feed);
+    if (es != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    if (ngx_http_eventsync_check(ctx, &feed, &bf->position) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    /* what came since the beginning is not of this range */
+
+    feed.last = bf->to;
+
+    es = es_page_read(txn, &feed, bf->position.sequence, es_str(bf->prev),
+                      NGX_HTTP_EVENTSYNC_SLICE_LIMIT,
+                      NGX_HTTP_EVENTSYNC_SLICE_BYTES - 1, ctx->poll->filter,
+                      page);
+    if (es != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    if (page->count) {
+        return ngx_http_eventsync_slice_copy(ctx, page);
+    }
+
+    bf->position.sequence = page->next;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_slice_copy(ngx_http_eventsync_ctx_t *ctx,
+    const es_page_t *page)
+{
+    size_t                          size;
+    ngx_buf_t                      *b;
+    ngx_http_eventsync_backfill_t  *bf;
+
+    bf = ctx->backfill;
+    b = bf->buf;
+
+    if (page->bytes < NGX_HTTP_EVENTSYNC_SLICE_BYTES) {
+        b->last = ngx_http_eventsync_write_lines(page, b->pos);
+
+    } else {
+
+        /* one event alone is over the limit of bytes */
+
+        size = ngx_min(page->bytes - bf->offset,
+                       NGX_HTTP_EVENTSYNC_SLICE_BYTES - 1);
+
+        b->last = ngx_http_eventsync_slice_part(page, bf->offset, size,
+                                                   b->pos);
+        bf->offset += size;
+
+        if (bf->offset < page->bytes) {
+            return NGX_OK;
+        }
+
+        *b->last++ = LF;
+        bf->offset = 0;
+    }
+
+    if (bf->count == 0) {
+        bf->first = page->first;
+        ctx->first = page->first;
+    }
+
+    bf->count += page->count;
+    bf->last = page->last;
+    ctx->last = page->last;
+
+    bf->position.sequence = page->next;
+    (void) es_cursor_print(bf->position.epoch, page->last, bf->prev);
+
+    return NGX_OK;
+}
+
+
+static u_char *
+ngx_http_eventsync_slice_part(const es_page_t *page, size_t offset,
+    size_t size, u_char *p)
+{
+    size_t  i, n;
+
+    for (i = 0; size; i++) {
+
+        if (offset >= page->slices[i].len) {
+            offset -= page->slices[i].len;
+            continue;
+        }
+
+        n = ngx_min(page->slices[i].len - offset, size);
+
+        p = ngx_cpymem(p, page->slices[i].data + offset, n);
+
+        size -= n;
+        offset = 0;
+    }
+
+    return p;
+}
+
+
+/* the end before the end: the chain is told up to here */
+
+static ngx_int_t
+ngx_http_eventsync_slice_stop(ngx_http_eventsync_ctx_t *ctx)
+{
+    es_rc_t                         es;
+    es_txn_t                       *txn;
+    es_feed_t                       feed;
+    ngx_int_t                       rc;
+    ngx_http_eventsync_backfill_t  *bf;
+
+    bf = ctx->backfill;
+
+    if (ctx->poll->filter) {
+        return ngx_http_eventsync_slice_close(ctx, 0);
+    }
+
+    rc = NGX_OK;
+    es = es_txn_begin(ctx->worker->es, &txn);
+
+    if (es == ES_OK) {
+        es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &feed);
+
+        if (es == ES_OK) {
+            rc = ngx_http_eventsync_check(ctx, &feed, &bf->position);
+        }
+
+        if (es == ES_OK && rc == NGX_OK) {
+            es = es_range_digest(txn, &feed, bf->position.sequence,
+                                 bf->chain);
+        }
+
+        es_txn_end(txn);
+    }
+
+    if (es != ES_OK) {
+        rc = ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    return (rc == NGX_OK) ? ngx_http_eventsync_slice_close(ctx, 0)
+                          : ngx_http_eventsync_slice_fail(ctx);
+}
+
+
+/* the manifest: after it, nothing */
+
+static ngx_int_t
+ngx_http_eventsync_slice_close(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t complete)
+{
+    char                            from[ES_CURSOR_MAX], to[ES_CURSOR_MAX];
+    char                            next[ES_CURSOR_MAX];
+    u_char                         *p;
+    ngx_buf_t                      *b;
+    ngx_http_eventsync_backfill_t  *bf;
+
+    bf = ctx->backfill;
+    b = bf->buf;
+
+    if (bf->digest && EVP_DigestFinal_ex(bf->digest, bf->chain, NULL) != 1) {
+        return NGX_ERROR;
+    }
+
+    (void) es_cursor_print(bf->position.epoch, bf->after, from);
+    (void) es_cursor_print(bf->position.epoch, bf->to, to);
+    (void) es_cursor_print(bf->position.epoch, bf->position.sequence, next);
+
+    p = ngx_sprintf(b->last, "{\"manifest\":{\"complete\":%s,\"from\":\"%s\","
+                    "\"to\":\"%s\",\"next\":\"%s\",\"count\":%uL,"
+                    "\"bytes\":%uL,",
+                    complete ? "true" : "false", from, to, next, bf->count,
+                    bf->bytes);
+
+    if (bf->count) {
+        (void) es_cursor_print(bf->position.epoch, bf->first, from);
+        (void) es_cursor_print(bf->position.epoch, bf->last, to);
+
+        p = ngx_sprintf(p, "\"first\":\"%s\",\"last\":\"%s\",", from, to);
+
+    } else {
+        p = ngx_sprintf(p, "\"first\":null,\"last\":null,");
+    }
+
+    if (bf->digest) {
+        p = ngx_sprintf(p, "\"algorithm\":\"sha256\",");
+
+    } else {
+        p = ngx_sprintf(p, "\"algorithm\":\"" NGX_HTTP_EVENTSYNC_CHAIN "\","
+                        "\"digest_from\":\"");
+        p = ngx_hex_dump(p, bf->chain_from, ES_CHAIN_LEN);
+        p = ngx_sprintf(p, "\",");
+    }
+
+    p = ngx_sprintf(p, "\"digest\":\"");
+    p = ngx_hex_dump(p, bf->chain, ES_CHAIN_LEN);
+    b->last = ngx_cpymem(p, "\"}}\n", 4);
+
+    b->last_buf = (ctx->request == ctx->request->main) ? 1 : 0;
+    b->last_in_chain = 1;
+    bf->closed = 1;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The answer has begun: a problem is its last line.  In the midst of a line
+ * there is no place for one, and the stream is cut.
+ */
+
+ngx_int_t
+ngx_http_eventsync_slice_fail(ngx_http_eventsync_ctx_t *ctx)
+{
+    char                            next[ES_CURSOR_MAX];
+    size_t                          len;
+    ngx_buf_t                      *b, *body;
+    ngx_http_eventsync_backfill_t  *bf;
+
+    bf = ctx->backfill;
+    b = bf->buf;
+
+    if (bf->sent_offset || ctx->problem == NULL) {
+        return NGX_ERROR;
+    }
+
+    body = ngx_http_eventsync_problem_body(ctx->request, ctx->problem);
+
+    if (body == NULL) {
+        return NGX_ERROR;
+    }
+
+    len = body->last - body->pos;
+
+    if (len > NGX_HTTP_EVENTSYNC_SLICE_BYTES) {
+        return NGX_ERROR;
+    }
+
+    (void) es_cursor_print(bf->position.epoch, bf->sent, next);
+
+    b->last = ngx_sprintf(b->last, "{\"error\":%*s,\"next\":\"%s\"}\n", len,
+                          body->pos, next);
+
+    b->last_buf = (ctx->request == ctx->request->main) ? 1 : 0;
+    b->last_in_chain = 1;
+    bf->closed = 1;
+    bf->failed = 1;
+
+    return NGX_OK;
+}
