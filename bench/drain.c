@@ -218,5 +218,8 @@ main(int argc, char **argv)
            (unsigned long long) drain.bytes,
            (double) (bench_now_ns() - began) / 1e9);
 
+    free(fds);
+    free(drain.buf);
+    free(drain.text);
     return 0;
 }

@@ -72,6 +72,8 @@ ngx_http_eventsync_manifest(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
+    ngx_memzero(&m, sizeof(ngx_http_eventsync_manifest_t));
+
     es = es_txn_begin(ctx->worker->es, &txn);
 
     if (es == ES_OK) {
