@@ -23,6 +23,8 @@
 
 static ngx_int_t ngx_http_eventsync_slice_read(
     ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn);
+static unsigned ngx_http_eventsync_slice_limit(
+    ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed);
 static ngx_int_t ngx_http_eventsync_slice_copy(
     ngx_http_eventsync_ctx_t *ctx, const es_page_t *page);
 static u_char *ngx_http_eventsync_slice_part(const es_page_t *page,
@@ -157,7 +159,7 @@ ngx_http_eventsync_slice_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
     feed.last = bf->to;
 
     es = es_page_read(txn, &feed, bf->position.sequence, es_str(bf->prev),
-                      NGX_HTTP_EVENTSYNC_SLICE_LIMIT,
+                      ngx_http_eventsync_slice_limit(ctx, &feed),
                       NGX_HTTP_EVENTSYNC_SLICE_BYTES - 1, ctx->poll->filter,
                       page);
     if (es != ES_OK) {
@@ -171,6 +173,35 @@ ngx_http_eventsync_slice_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
     bf->position.sequence = page->next;
 
     return NGX_OK;
+}
+
+
+/*
+ * The store checks the hash of whole chunks, which end with pages at the
+ * latest: one that two slices share is checked twice.  So a slice ends with a
+ * page when, by the events so far, one ends within it.
+ */
+
+static unsigned
+ngx_http_eventsync_slice_limit(ngx_http_eventsync_ctx_t *ctx,
+    const es_feed_t *feed)
+{
+    uint64_t                        fit, end;
+    ngx_http_eventsync_backfill_t  *bf;
+
+    bf = ctx->backfill;
+
+    if (ctx->poll->filter || bf->count == 0) {
+        return NGX_HTTP_EVENTSYNC_SLICE_LIMIT;
+    }
+
+    fit = NGX_HTTP_EVENTSYNC_SLICE_BYTES / (bf->bytes / bf->count + 1);
+    end = bf->position.sequence + fit;
+    end -= end % feed->page_size;
+
+    return (end > bf->position.sequence)
+           ? (unsigned) (end - bf->position.sequence)
+           : NGX_HTTP_EVENTSYNC_SLICE_LIMIT;
 }
 
 
