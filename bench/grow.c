@@ -3,9 +3,9 @@
  * producer of a long history would have.
  *
  *   grow --store D --feed F --events N [--batch 1000] [--size 120]
- *        [--subjects 1000] [--prefix grow]
+ *        [--types 10] [--subjects 1000] [--prefix grow]
  *
- * Ten types, so many subjects; `size` is the length of the data's text.
+ * So many types and subjects in turn; `size` is the length of the data's text.
  */
 
 #include "bench.h"
@@ -13,7 +13,8 @@
 
 static es_batch_t *
 make_batch(const char *feed, const char *prefix, const char *payload,
-    unsigned long first, unsigned long n, unsigned long subjects)
+    unsigned long first, unsigned long n, unsigned long types,
+    unsigned long subjects)
 {
     int            len;
     char           json[4096];
@@ -31,7 +32,7 @@ make_batch(const char *feed, const char *prefix, const char *payload,
                        "\"id\":\"%s-%lu\",\"source\":\"/bench\","
                        "\"type\":\"bench.type%lu\",\"subject\":\"item/%lu\","
                        "\"data\":{\"n\":%lu,\"text\":\"%s\"}}",
-                       prefix, i, i % 10, i % subjects, i, payload);
+                       prefix, i, i % types, i % subjects, i, payload);
         if (es_batch_add(batch, json, (size_t) len, &problem) != ES_OK) {
             bench_die("%s: %s", problem.pointer, problem.detail);
         }
@@ -48,16 +49,17 @@ main(int argc, char **argv)
     es_batch_t     *batch;
     const char     *feed, *prefix;
     es_problem_t    problem;
-    unsigned long   i, n, events, size, per_batch, subjects;
+    unsigned long   i, n, events, size, per_batch, types, subjects;
 
     feed = bench_arg(argc, argv, "--feed", NULL);
     prefix = bench_arg(argc, argv, "--prefix", "grow");
     events = (unsigned long) bench_arg_n(argc, argv, "--events", NULL);
     per_batch = (unsigned long) bench_arg_n(argc, argv, "--batch", "1000");
     size = (unsigned long) bench_arg_n(argc, argv, "--size", "120");
+    types = (unsigned long) bench_arg_n(argc, argv, "--types", "10");
     subjects = (unsigned long) bench_arg_n(argc, argv, "--subjects", "1000");
-    if (size > 3000 || per_batch == 0 || subjects == 0) {
-        bench_die("--size is at most 3000, --batch and --subjects at least 1");
+    if (size > 3000 || per_batch == 0 || types == 0 || subjects == 0) {
+        bench_die("--size is at most 3000, the others at least 1");
     }
     payload = bench_alloc(1, size + 1);
     memset(payload, 'x', size);
@@ -71,7 +73,7 @@ main(int argc, char **argv)
     began = bench_now_ns();
     for (i = 0; i < events; i += n) {
         n = events - i < per_batch ? events - i : per_batch;
-        batch = make_batch(feed, prefix, payload, i, n, subjects);
+        batch = make_batch(feed, prefix, payload, i, n, types, subjects);
         es_publish(store, &batch, 1);
         if (es_batch_rc(batch) != ES_OK) {
             bench_die("publish: %s", es_strerror(es_batch_rc(batch)));
