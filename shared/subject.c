@@ -2,6 +2,9 @@
 
 #include "subject.h"
 
+#define es_found_entry(found)                                                 \
+    (&(found)->chunk.entries[(found)->sequence - (found)->chunk.head->first])
+
 #define ES_SUBJECT_HEAD  440       /* of a long subject, before its hash */
 
 
@@ -190,19 +193,19 @@ es_subject_drop(es_store_t *store, MDB_txn *txn, uint32_t feed,
 }
 
 
-/* The links of the event; ES_CORRUPT when it is not one of the feed's. */
+/* The event's chunk; ES_CORRUPT when it is not one of the feed's. */
 
 static es_rc_t
-es_subject_links(es_txn_t *txn, const es_feed_t *feed, uint64_t sequence,
-    es_entry_t *links)
+es_subject_chunk(es_txn_t *txn, const es_feed_t *feed, es_found_t *found)
 {
-    es_rc_t     rc;
-    es_chunk_t  chunk;
+    es_rc_t            rc;
+    const es_entry_t  *links;
 
-    rc = es_chunk_seek(txn->events, feed->number, sequence, false, &chunk);
+    rc = es_chunk_seek(txn->events, feed->number, found->sequence, false,
+                       &found->chunk);
 
     if (rc == ES_NOT_FOUND
-        || (rc == ES_OK && chunk.head->first > sequence))
+        || (rc == ES_OK && found->chunk.head->first > found->sequence))
     {
         return ES_CORRUPT;
     }
@@ -211,11 +214,11 @@ es_subject_links(es_txn_t *txn, const es_feed_t *feed, uint64_t sequence,
         return rc;
     }
 
-    *links = chunk.entries[sequence - chunk.head->first];
-
     /* A loop of damaged links would have no end. */
 
-    return links->subject_prev < sequence
+    links = es_found_entry(found);
+
+    return links->subject_prev < found->sequence
            && links->subject_jump <= links->subject_prev
            ? ES_OK : ES_CORRUPT;
 }
@@ -224,17 +227,20 @@ es_subject_links(es_txn_t *txn, const es_feed_t *feed, uint64_t sequence,
 /* From an event after `after`, which is kept, back to the first such one. */
 
 static es_rc_t
-es_subject_back(es_txn_t *txn, const es_feed_t *feed, uint64_t *sequence,
-    uint64_t after, es_entry_t *links)
+es_subject_back(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
+    uint64_t after)
 {
-    es_rc_t  rc;
+    es_rc_t            rc;
+    const es_entry_t  *links;
 
-    while ((rc = es_subject_links(txn, feed, *sequence, links)) == ES_OK) {
+    while ((rc = es_subject_chunk(txn, feed, found)) == ES_OK) {
+        links = es_found_entry(found);
+
         if (links->subject_jump > after) {
-            *sequence = links->subject_jump;
+            found->sequence = links->subject_jump;
 
         } else if (links->subject_prev > after) {
-            *sequence = links->subject_prev;
+            found->sequence = links->subject_prev;
 
         } else {
             return ES_OK;
@@ -245,33 +251,36 @@ es_subject_back(es_txn_t *txn, const es_feed_t *feed, uint64_t *sequence,
 }
 
 
-/* The subject's event with this number, at or before `sequence`. */
+/* From an event back to the subject's event of this number, which is after
+   `after`. */
 
 static es_rc_t
-es_subject_nth(es_txn_t *txn, const es_feed_t *feed, uint64_t *sequence,
+es_subject_nth(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
     uint64_t nth, uint64_t after)
 {
-    es_rc_t     rc;
-    es_entry_t  links, jump;
+    es_rc_t            rc;
+    es_found_t         jump;
+    const es_entry_t  *links;
 
-    rc = es_subject_links(txn, feed, *sequence, &links);
+    rc = es_subject_chunk(txn, feed, found);
 
-    while (rc == ES_OK && links.subject_nth > nth) {
-        if (links.subject_jump > after) {
-            rc = es_subject_links(txn, feed, links.subject_jump, &jump);
+    while (rc == ES_OK && es_found_entry(found)->subject_nth > nth) {
+        links = es_found_entry(found);
+        jump.sequence = links->subject_jump;
 
-            if (rc == ES_OK && jump.subject_nth >= nth) {
-                *sequence = links.subject_jump;
-                links = jump;
+        if (jump.sequence > after) {
+            rc = es_subject_chunk(txn, feed, &jump);
+
+            if (rc == ES_OK && es_found_entry(&jump)->subject_nth >= nth) {
+                *found = jump;
                 continue;
             }
         }
 
         if (rc == ES_OK) {
-            *sequence = links.subject_prev;
-            rc = *sequence > after
-                 ? es_subject_links(txn, feed, *sequence, &links)
-                 : ES_CORRUPT;
+            found->sequence = links->subject_prev;
+            rc = found->sequence > after ? es_subject_chunk(txn, feed, found)
+                                         : ES_CORRUPT;
         }
     }
 
@@ -279,14 +288,44 @@ es_subject_nth(es_txn_t *txn, const es_feed_t *feed, uint64_t *sequence,
 }
 
 
+/* Found from the last one back, each with its place in the chunk. */
+
+static es_rc_t
+es_subject_list(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
+    unsigned n, uint64_t after)
+{
+    es_rc_t   rc;
+    unsigned  i;
+
+    for (i = n - 1; i > 0; i--) {
+        found[i - 1].sequence = es_found_entry(&found[i])->subject_prev;
+
+        if (found[i - 1].sequence <= after) {
+            return ES_CORRUPT;
+        }
+
+        if (found[i - 1].sequence >= found[i].chunk.head->first) {
+            found[i - 1].chunk = found[i].chunk;
+            continue;
+        }
+
+        rc = es_subject_chunk(txn, feed, &found[i - 1]);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    return ES_OK;
+}
+
+
 es_rc_t
 es_subject_find(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
-    uint64_t after, uint64_t *sequences, unsigned max, unsigned *n)
+    uint64_t after, es_found_t *found, unsigned max, unsigned *n)
 {
     es_rc_t       rc;
-    uint64_t      first, last;
-    unsigned      i;
-    es_entry_t    links;
+    uint64_t      nth;
+    es_found_t    first, *last;
     es_subject_t  subject;
 
     *n = 0;
@@ -297,29 +336,22 @@ es_subject_find(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
         return rc == ES_NOT_FOUND ? ES_OK : rc;
     }
 
-    first = subject.roots[0].sequence;
-    last = first;
+    first.sequence = subject.roots[0].sequence;
 
-    rc = es_subject_back(txn, feed, &first, after, &links);
-
-    if (rc == ES_OK && links.subject_nth + max - 1 < subject.nth) {
-        rc = es_subject_nth(txn, feed, &last, links.subject_nth + max - 1,
-                            after);
-        *n = max;
-
-    } else if (rc == ES_OK) {
-        *n = (unsigned) (subject.nth - links.subject_nth + 1);
+    rc = es_subject_back(txn, feed, &first, after);
+    if (rc != ES_OK) {
+        return rc;
     }
 
-    for (i = *n; rc == ES_OK && i > 0; i--) {
-        sequences[i - 1] = last;
+    nth = es_found_entry(&first)->subject_nth;
+    *n = subject.nth - nth < max ? (unsigned) (subject.nth - nth) + 1 : max;
 
-        rc = last > after ? es_subject_links(txn, feed, last, &links)
-                          : ES_CORRUPT;
-        last = links.subject_prev;
-    }
+    last = &found[*n - 1];
+    last->sequence = subject.roots[0].sequence;
 
-    return rc;
+    rc = es_subject_nth(txn, feed, last, nth + *n - 1, after);
+
+    return rc == ES_OK ? es_subject_list(txn, feed, found, *n, after) : rc;
 }
 
 
@@ -328,17 +360,19 @@ es_subject_at(es_txn_t *txn, const es_feed_t *feed,
     const es_subject_t *subject, uint64_t at, uint64_t *sequence)
 {
     es_rc_t     rc;
-    es_entry_t  links;
+    es_found_t  found;
 
     *sequence = subject->roots[0].sequence;
 
     if (*sequence > at) {
-        rc = es_subject_back(txn, feed, sequence, at, &links);
+        found.sequence = *sequence;
+
+        rc = es_subject_back(txn, feed, &found, at);
         if (rc != ES_OK) {
             return rc;
         }
 
-        *sequence = links.subject_prev;
+        *sequence = es_found_entry(&found)->subject_prev;
     }
 
     return *sequence >= feed->oldest ? ES_OK : ES_NOT_FOUND;

@@ -54,12 +54,15 @@ void es_subject_add(es_subject_t *subject, uint64_t sequence,
 es_rc_t es_subject_drop(es_store_t *store, MDB_txn *txn, uint32_t feed,
     const es_chunk_t *chunk);
 
-/*
- * Sequences of the subject's events after `after`, the first `max` of them in
- * order.
- */
+/* An event and the chunk that it is in; dies with the transaction. */
+typedef struct {
+    uint64_t    sequence;
+    es_chunk_t  chunk;
+} es_found_t;
+
+/* The subject's events after `after`, the first `max` of them in order. */
 es_rc_t es_subject_find(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
-    uint64_t after, uint64_t *sequences, unsigned max, unsigned *n);
+    uint64_t after, es_found_t *found, unsigned max, unsigned *n);
 
 /* The subject's last event up to `at`.  ES_NOT_FOUND: none that is kept. */
 es_rc_t es_subject_at(es_txn_t *txn, const es_feed_t *feed,

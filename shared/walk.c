@@ -1,6 +1,5 @@
 #include <stdlib.h>
 
-#include "subject.h"
 #include "walk.h"
 
 
@@ -92,6 +91,25 @@ es_walk_pattern(es_walk_t *walk, const es_type_pattern_t *pattern)
 }
 
 
+static es_rc_t
+es_walk_type_at(es_walk_type_t *type, int mdb_rc, const MDB_val *value)
+{
+    type->chunk = 0;
+
+    if (mdb_rc != 0) {
+        return mdb_rc == MDB_NOTFOUND ? ES_OK : es_env_rc(mdb_rc);
+    }
+
+    if (value->mv_size != sizeof(type->chunk)) {
+        return ES_CORRUPT;
+    }
+
+    type->chunk = es_be64_get(value->mv_data);
+
+    return ES_OK;
+}
+
+
 /* Moves a type's cursor to its first chunk that ends at or after `from`. */
 
 static es_rc_t
@@ -118,22 +136,29 @@ es_walk_seek_type(es_walk_t *walk, es_walk_type_t *type, uint64_t from)
     v.mv_size = sizeof(value);
 
     rc = mdb_cursor_get(type->cursor, &k, &v, MDB_GET_BOTH_RANGE);
-    if (rc == MDB_NOTFOUND) {
-        type->chunk = 0;
-        return ES_OK;
+
+    return es_walk_type_at(type, rc, &v);
+}
+
+
+/* Moves it on past `position`: to the next one, mostly. */
+
+static es_rc_t
+es_walk_next_type(es_walk_t *walk, es_walk_type_t *type)
+{
+    int      rc;
+    es_rc_t  result;
+    MDB_val  k, v;
+
+    rc = mdb_cursor_get(type->cursor, &k, &v, MDB_NEXT_DUP);
+
+    result = es_walk_type_at(type, rc, &v);
+
+    if (result != ES_OK || type->chunk == 0 || type->chunk > walk->position) {
+        return result;
     }
 
-    if (rc != 0) {
-        return es_env_rc(rc);
-    }
-
-    if (v.mv_size != sizeof(value)) {
-        return ES_CORRUPT;
-    }
-
-    type->chunk = es_be64_get(v.mv_data);
-
-    return ES_OK;
+    return es_walk_seek_type(walk, type, walk->position + 1);
 }
 
 
@@ -217,7 +242,7 @@ es_walk_chunk(es_walk_t *walk)
             type = &walk->types[i];
 
             if (type->chunk != 0 && type->chunk <= walk->position) {
-                rc = es_walk_seek_type(walk, type, walk->position + 1);
+                rc = es_walk_next_type(walk, type);
                 if (rc != ES_OK) {
                     return rc;
                 }
@@ -256,19 +281,26 @@ es_walk_chunk(es_walk_t *walk)
 
 
 static bool
+es_walk_type_is(const es_walk_t *walk, const es_entry_t *entry)
+{
+    size_t  i;
+
+    for (i = 0; i < walk->ntypes; i++) {
+        if (walk->types[i].number == entry->type) {
+            return true;
+        }
+    }
+
+    return walk->all_types;
+}
+
+
+static bool
 es_walk_matches(const es_walk_t *walk, const es_entry_t *entry, es_str_t text)
 {
-    size_t    i;
     es_str_t  part;
 
-    if (!walk->all_types) {
-        for (i = 0; walk->types[i].number != entry->type; i++) {
-            if (i + 1 == walk->ntypes) {
-                return false;
-            }
-        }
-
-    } else if (walk->filter != NULL && walk->filter->ntypes != 0) {
+    if (walk->all_types && walk->filter != NULL && walk->filter->ntypes != 0) {
         part.data = text.data + entry->type_off;
         part.len = entry->type_len;
 
@@ -292,22 +324,28 @@ es_walk_matches(const es_walk_t *walk, const es_entry_t *entry, es_str_t text)
 static es_rc_t
 es_walk_text(es_walk_t *walk, uint32_t i, es_str_t *text)
 {
-    es_rc_t  rc;
+    es_rc_t            rc;
+    const es_entry_t  *entry;
+
+    entry = &walk->chunk.entries[i];
+    walk->position = walk->chunk.head->first + i;
+
+    if (!es_walk_type_is(walk, entry)) {
+        walk->skipped++;
+        return ES_NOT_FOUND;
+    }
 
     rc = es_chunk_text(&walk->chunk, i, text);
     if (rc != ES_OK) {
         return rc;
     }
 
-    walk->position = walk->chunk.head->first + i;
-
-    if (!es_walk_matches(walk, &walk->chunk.entries[i], *text)) {
+    if (!es_walk_matches(walk, entry, *text)) {
         walk->skipped++;
         return ES_NOT_FOUND;
     }
 
-    return walk->whole || es_event_hash(text->data, text->len)
-                          == walk->chunk.entries[i].hash
+    return walk->whole || es_event_hash(text->data, text->len) == entry->hash
            ? ES_OK : ES_CORRUPT;
 }
 
@@ -317,9 +355,9 @@ es_walk_text(es_walk_t *walk, uint32_t i, es_str_t *text)
 static es_rc_t
 es_walk_subject(es_walk_t *walk, uint32_t *index)
 {
-    es_rc_t   rc;
-    unsigned  max;
-    uint64_t  sequence;
+    es_rc_t            rc;
+    unsigned           max;
+    const es_found_t  *found;
 
     if (walk->taken == walk->nfound) {
         max = walk->limit < ES_WALK_SUBJECTS ? walk->limit : ES_WALK_SUBJECTS;
@@ -333,31 +371,16 @@ es_walk_subject(es_walk_t *walk, uint32_t *index)
 
     }
 
-    if (walk->nfound == 0 || walk->found[walk->taken] > walk->feed->last) {
+    found = &walk->found[walk->taken];
+
+    if (walk->nfound == 0 || found->sequence > walk->feed->last) {
         walk->position = walk->feed->last;
         return ES_NOT_FOUND;
     }
 
-    sequence = walk->found[walk->taken++];
-
-    if (!walk->open || sequence > walk->chunk.last) {
-        rc = es_chunk_seek(walk->txn->events, walk->feed->number, sequence,
-                           walk->whole, &walk->chunk);
-
-        if (rc == ES_NOT_FOUND
-            || (rc == ES_OK && walk->chunk.head->first > sequence))
-        {
-            return ES_CORRUPT;
-        }
-
-        if (rc != ES_OK) {
-            return rc;
-        }
-
-        walk->open = true;
-    }
-
-    *index = (uint32_t) (sequence - walk->chunk.head->first);
+    walk->taken++;
+    walk->chunk = found->chunk;
+    *index = (uint32_t) (found->sequence - walk->chunk.head->first);
 
     return ES_OK;
 }

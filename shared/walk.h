@@ -11,6 +11,7 @@
 
 #include "chunk.h"
 #include "reader.h"
+#include "subject.h"
 
 #define ES_WALK_EVENTS     20000  /* looked at in vain before a page ends */
 #define ES_WALK_SUBJECTS   100    /* of a subject's events, found at once */
@@ -37,7 +38,7 @@ typedef struct {
     size_t              ntypes;
     es_walk_type_t     *types;
     bool                all_types;
-    uint64_t            found[ES_WALK_SUBJECTS];   /* of the subject */
+    es_found_t          found[ES_WALK_SUBJECTS];   /* of the subject */
     unsigned            nfound;
     unsigned            taken;
 } es_walk_t;
