@@ -98,7 +98,8 @@ es_chunk_plan(const es_append_t *append, size_t i, size_t *size)
         body += len;
     }
 
-    *size = sizeof(es_chunk_head_t) + n * sizeof(es_entry_t) + body - 1;
+    *size = sizeof(es_chunk_head_t)
+            + n * (sizeof(uint32_t) + sizeof(es_entry_t)) + body - 1;
 
     return n;
 }
@@ -264,7 +265,8 @@ es_chunk_write(es_commit_t *c, es_append_t *append, size_t i, size_t n,
     }
 
     head = v.mv_data;
-    entries = (es_entry_t *) (head + 1);
+    memcpy(head + 1, types, n * sizeof(uint32_t));
+    entries = (es_entry_t *) ((char *) (head + 1) + n * sizeof(uint32_t));
     body = (char *) (entries + n);
     memcpy(head->digest, append->feed.digest, ES_CHAIN_LEN);
     memcpy(entries, c->entries, n * sizeof(es_entry_t));
@@ -275,7 +277,6 @@ es_chunk_write(es_commit_t *c, es_append_t *append, size_t i, size_t n,
         }
 
         p = es_chunk_event(c, append, i + j, &entries[j], body, p);
-        entries[j].type = types[j];
     }
 
     head->total = append->feed.total;

@@ -10,6 +10,7 @@
 #define ES_MID_CURSOR    "\",\"cursor\":\""
 #define ES_MID_PREV      "\",\"prevcursor\":\""
 #define ES_SEQUENCE_LEN  20
+#define ES_HASH_SHORT    240      /* bytes: longer input uses wide vectors */
 
 
 void
@@ -85,7 +86,8 @@ es_chunk_hash(uint32_t feed, uint64_t last, const void *value, size_t size)
 uint64_t
 es_event_hash(const char *text, size_t len)
 {
-    return XXH3_64bits(text, len);
+    return len > ES_HASH_SHORT ? es_hash_long(text, len, 0)
+                               : XXH3_64bits(text, len);
 }
 
 
@@ -133,20 +135,23 @@ es_chunk_decode(uint32_t feed, const uint8_t *key, const MDB_val *value,
     head = value->mv_data;
 
     chunk->head = head;
-    chunk->entries = (const es_entry_t *) (head + 1);
     chunk->size = value->mv_size;
     chunk->last = es_event_key_last(key);
 
     if (head->count == 0
         || head->count > ES_CHUNK_COUNT
         || head->body != sizeof(es_chunk_head_t)
-                         + head->count * sizeof(es_entry_t)
+                         + head->count
+                           * (sizeof(uint32_t) + sizeof(es_entry_t))
         || head->body >= value->mv_size
         || head->first + head->count - 1 != chunk->last)
     {
         return ES_CORRUPT;
     }
 
+    chunk->types = (const uint8_t *) (head + 1);
+    chunk->entries = (const es_entry_t *) (chunk->types
+                                           + head->count * sizeof(uint32_t));
     chunk->body = (const char *) value->mv_data + head->body;
 
     if (whole

@@ -6,7 +6,11 @@
  * size, so that an aligned page is always a run of whole chunks.  A chunk is
  * one LMDB value under (feed, last sequence):
  *
- *     es_chunk_head_t | es_entry_t * count | event,event,...,event
+ *     es_chunk_head_t | uint32_t * count | es_entry_t * count |
+ *     event,event,...,event
+ *
+ * The numbers are the events' types, apart from the entries so that a reader
+ * of one type looks at a few cache lines.
  *
  * Integers are little-endian and unaligned; keys are big-endian, so that a
  * feed's chunks are contiguous and in order.  The events are the text that
@@ -42,7 +46,6 @@ typedef struct __attribute__((packed)) {
 typedef struct __attribute__((packed)) {
     uint64_t  hash;            /* XXH3 of the event's text */
     uint32_t  end;             /* offset in the body where the event ends */
-    uint32_t  type;            /* number of its type */
     uint32_t  subject_hash;    /* 0: no subject */
     uint32_t  mid;             /* offset in the event of ,"sequence": */
     uint16_t  ident_len;       /* length up to the end of source */
@@ -80,6 +83,7 @@ typedef struct __attribute__((packed)) {
 /* A chunk in the map or in memory, bounds checked. */
 typedef struct {
     const es_chunk_head_t  *head;
+    const uint8_t          *types;     /* see es_chunk_type() */
     const es_entry_t       *entries;
     const char             *body;
     size_t                  size;      /* of the whole value */
@@ -108,6 +112,17 @@ uint64_t es_ident_in(uint64_t ident, uint32_t feed);
 /* Checks the chunk's shape; with `whole` also its hash.  ES_CORRUPT. */
 es_rc_t es_chunk_decode(uint32_t feed, const uint8_t *key, const MDB_val *value,
     bool whole, es_chunk_t *chunk);
+
+/* Number of the i-th event's type. */
+static inline uint32_t
+es_chunk_type(const es_chunk_t *chunk, uint32_t i)
+{
+    uint32_t  type;
+
+    memcpy(&type, chunk->types + i * sizeof(type), sizeof(type));
+
+    return type;
+}
 
 /* Text of the i-th event; ES_CORRUPT when it leaves the body. */
 es_rc_t es_chunk_text(const es_chunk_t *chunk, uint32_t i, es_str_t *text);

@@ -340,7 +340,7 @@ es_feed_untype(es_store_t *store, MDB_txn *txn, uint32_t feed,
     es_be64(chunk->last, last);
 
     for (i = 0; i < chunk->head->count; i++) {
-        es_bytype_key(feed, chunk->entries[i].type, key);
+        es_bytype_key(feed, es_chunk_type(chunk, i), key);
         k.mv_data = key;
         k.mv_size = sizeof(key);
         v.mv_data = last;

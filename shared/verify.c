@@ -114,7 +114,7 @@ es_verify_indexes(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
                         (unsigned long long) sequence);
     }
 
-    es_bytype_key(v->feed.number, entry->type, key);
+    es_bytype_key(v->feed.number, es_chunk_type(chunk, i), key);
     es_be64(chunk->last, value);
     k.mv_data = key;
     k.mv_size = sizeof(key);
@@ -416,7 +416,7 @@ es_verify_entry(es_verify_ctx_t *v, MDB_cursor *events, const uint8_t *key,
         && chunk.last == last)
     {
         for (i = 0; i < chunk.head->count; i++) {
-            if (chunk.entries[i].type == type) {
+            if (es_chunk_type(&chunk, i) == type) {
                 return;
             }
         }

@@ -280,18 +280,48 @@ es_walk_chunk(es_walk_t *walk)
 }
 
 
-static bool
-es_walk_type_is(const es_walk_t *walk, const es_entry_t *entry)
-{
-    size_t  i;
+/* The next event from the i-th on, before the n-th, that is of a wanted type;
+   n if none is. */
 
-    for (i = 0; i < walk->ntypes; i++) {
-        if (walk->types[i].number == entry->type) {
-            return true;
+static uint32_t
+es_walk_skip(const es_walk_t *walk, uint32_t i, uint32_t n)
+{
+    size_t    j;
+    uint32_t  type;
+
+    if (walk->all_types) {
+        return i;
+    }
+
+    for ( /* void */ ; i < n; i++) {
+        type = es_chunk_type(&walk->chunk, i);
+
+        for (j = 0; j < walk->ntypes; j++) {
+            if (walk->types[j].number == type) {
+                return i;
+            }
         }
     }
 
-    return walk->all_types;
+    return n;
+}
+
+
+/* The same, and all that was passed by counts as looked at. */
+
+static uint32_t
+es_walk_pass(es_walk_t *walk, uint32_t i, uint32_t n)
+{
+    uint32_t  to;
+
+    to = es_walk_skip(walk, i, n);
+
+    if (to > i) {
+        walk->skipped += to - i;
+        walk->position = walk->chunk.head->first + to - 1;
+    }
+
+    return to;
 }
 
 
@@ -330,17 +360,14 @@ es_walk_text(es_walk_t *walk, uint32_t i, es_str_t *text)
     entry = &walk->chunk.entries[i];
     walk->position = walk->chunk.head->first + i;
 
-    if (!es_walk_type_is(walk, entry)) {
-        walk->skipped++;
-        return ES_NOT_FOUND;
-    }
-
     rc = es_chunk_text(&walk->chunk, i, text);
     if (rc != ES_OK) {
         return rc;
     }
 
-    if (!es_walk_matches(walk, entry, *text)) {
+    if (es_walk_skip(walk, i, i + 1) != i
+        || !es_walk_matches(walk, entry, *text))
+    {
         walk->skipped++;
         return ES_NOT_FOUND;
     }
@@ -413,7 +440,7 @@ es_rc_t
 es_walk_next(es_walk_t *walk, uint32_t *index, es_str_t *text)
 {
     es_rc_t   rc;
-    uint32_t  i;
+    uint32_t  i, n;
 
     if (walk->filter != NULL && walk->filter->by_subject) {
         return es_walk_next_subject(walk, index, text);
@@ -434,18 +461,21 @@ es_walk_next(es_walk_t *walk, uint32_t *index, es_str_t *text)
         }
 
         i = (uint32_t) (walk->position + 1 - walk->chunk.head->first);
+        n = walk->chunk.head->count;
 
-        for ( /* void */ ;
-             i < walk->chunk.head->count
-                 && walk->position < walk->feed->last;
-             i++)
-        {
+        if (walk->chunk.last > walk->feed->last) {
+            n -= (uint32_t) (walk->chunk.last - walk->feed->last);
+        }
+
+        while ((i = es_walk_pass(walk, i, n)) < n) {
             rc = es_walk_text(walk, i, text);
 
             if (rc != ES_NOT_FOUND) {
                 *index = i;
                 return rc;
             }
+
+            i++;
         }
     }
 }
