@@ -156,8 +156,19 @@ es_problem_set(es_problem_t *problem, es_rc_t rc, int index,
     (void) vsnprintf(problem->detail, sizeof(problem->detail), fmt, args);
     va_end(args);
     es_trim_utf8(problem->detail, sizeof(problem->detail));
+    problem->keyword[0] = '\0';
 
     return rc;
+}
+
+
+es_rc_t
+es_problem_keyword(es_problem_t *problem, const char *keyword)
+{
+    (void) snprintf(problem->keyword, sizeof(problem->keyword), "%s", keyword);
+    es_trim_utf8(problem->keyword, sizeof(problem->keyword));
+
+    return problem->rc;
 }
 
 
@@ -226,6 +237,8 @@ es_strerror(es_rc_t rc)
         return "input/output error";
     case ES_NOMEM:
         return "out of memory";
+    case ES_MISMATCH:
+        return "not allowed by the schema";
     }
 
     return "unknown outcome";

@@ -54,6 +54,9 @@ es_rc_t es_problem_set(es_problem_t *problem, es_rc_t rc, int index,
     const char *pointer, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 
+/* Names the keyword of a schema as well; is the problem's outcome. */
+es_rc_t es_problem_keyword(es_problem_t *problem, const char *keyword);
+
 /* Appends '/' and a name, escaped, to the JSON Pointer in `pointer`, which has
    `size` bytes and is cut where it is full. */
 void es_pointer_add(char *pointer, size_t size, es_str_t name);

@@ -57,7 +57,8 @@ typedef enum {
     ES_CORRUPT,         /* a record does not match its hash */
     ES_FORMAT,          /* not an eventsync store, or of another version */
     ES_IO,              /* the operating system refused; errno has why */
-    ES_NOMEM
+    ES_NOMEM,
+    ES_MISMATCH         /* an event that its schema does not allow */
 } es_rc_t;
 
 /* Text that is not owned and not NUL-terminated. */
@@ -72,6 +73,7 @@ typedef struct {
     int       index;           /* event in the batch, from 0; -1: none */
     char      pointer[128];    /* JSON Pointer (RFC 6901), may be "" */
     char      detail[256];     /* one sentence, NUL-terminated */
+    char      keyword[24];     /* of a JSON Schema, NUL-terminated, or "" */
 } es_problem_t;
 
 typedef struct es_store  es_store_t;
