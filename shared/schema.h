@@ -58,4 +58,12 @@ void es_schema_free(es_schema_t *schema);
 es_rc_t es_schema_judge(const es_schema_t *schema, es_str_t text,
     const char *root, es_problem_t *problem);
 
+/*
+ * Whether `next` accepts all that `previous` accepts, as far as the documents
+ * tell by their structure; docs/catalogue.md has the rules.  ES_CONFLICT with
+ * a problem whose pointer is into `next`.
+ */
+es_rc_t es_schema_compatible(const es_schema_t *previous,
+    const es_schema_t *next, es_problem_t *problem);
+
 #endif /* ES_SCHEMA_H */

@@ -9,42 +9,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "schema_node.h"
+#include "schema_judge.h"
 
 #define ES_JUDGE_DEPTH    8192
 #define ES_REGEX_WORK     100          /* steps that a match stands for */
 #define ES_SHOWN_VALUE    80           /* bytes of a keyword's value shown */
 
-/* Where in the instance, up to its root: a name, or with none an index. */
-typedef struct es_place  es_place_t;
-
-struct es_place {
-    const es_place_t  *above;
-    const char        *name;
-    size_t             index;
-};
-
-struct es_judge {
-    es_problem_t      *problem;
-    const char        *root;
-    const es_place_t  *place;
-    int64_t            work;           /* steps left */
-    unsigned           depth;
-    unsigned           quiet;          /* failures are not told */
-    es_rc_t            rc;             /* ES_OK, or why it cannot be judged */
-    es_regex_room_t    room;
-};
-
 typedef bool (*es_judge_fn)(es_judge_t *j, const es_check_t *check,
     json_t *instance);
 
-static bool es_judge_node(es_judge_t *j, const es_node_t *node,
-    const es_check_t *by, json_t *instance);
 
-
-/* False when there is no work left, or something failed. */
-
-static bool
+bool
 es_judge_work(es_judge_t *j, size_t steps)
 {
     j->work -= (int64_t) steps;
@@ -82,7 +57,7 @@ es_place_print(const es_judge_t *j, const es_place_t *place, char *pointer,
 
 /* Always false.  `name` is a member that is missing or too many, or NULL. */
 
-static bool
+bool
 es_judge_fail(es_judge_t *j, const es_check_t *by, const char *name)
 {
     char   pointer[sizeof(j->problem->pointer)];
@@ -124,14 +99,14 @@ es_judge_fail(es_judge_t *j, const es_check_t *by, const char *name)
 }
 
 
-static bool
+bool
 es_judge_says(es_judge_t *j, const es_check_t *check, bool holds)
 {
     return holds || es_judge_fail(j, check, NULL);
 }
 
 
-static bool
+bool
 es_judge_at(es_judge_t *j, const es_node_t *node, const es_check_t *by,
     json_t *instance, const char *name, size_t index)
 {
@@ -146,7 +121,7 @@ es_judge_at(es_judge_t *j, const es_node_t *node, const es_check_t *by,
 }
 
 
-static bool
+bool
 es_judge_quietly(es_judge_t *j, const es_node_t *node, json_t *instance)
 {
     bool  holds;
@@ -159,7 +134,7 @@ es_judge_quietly(es_judge_t *j, const es_node_t *node, json_t *instance)
 }
 
 
-static bool
+bool
 es_judge_regex(es_judge_t *j, const es_regex_t *regex, es_str_t text)
 {
     es_rc_t  rc;
@@ -178,9 +153,7 @@ es_judge_regex(es_judge_t *j, const es_regex_t *regex, es_str_t text)
 }
 
 
-/* What comparing with a value may cost at most. */
-
-static size_t
+size_t
 es_value_work(const json_t *value)
 {
     size_t       i, work;
@@ -320,374 +293,6 @@ es_judge_pattern(es_judge_t *j, const es_check_t *check, json_t *instance)
 }
 
 
-/* ---- arrays ---- */
-
-
-static bool
-es_judge_nitems(es_judge_t *j, const es_check_t *check, json_t *instance)
-{
-    size_t  n;
-
-    n = json_array_size(instance);
-
-    return !json_is_array(instance)
-           || es_judge_says(j, check, check->kw == ES_KW_MAX_ITEMS
-                                      ? n <= check->count
-                                      : n >= check->count);
-}
-
-
-typedef struct {
-    uint64_t   hash;
-    json_t    *value;
-} es_hashed_t;
-
-
-static int
-es_hashed_order(const void *one, const void *two)
-{
-    const es_hashed_t  *a = one, *b = two;
-
-    return (a->hash > b->hash) - (a->hash < b->hash);
-}
-
-
-/* By hashes: only values that share one are compared. */
-
-static bool
-es_judge_unique(es_judge_t *j, const es_check_t *check, json_t *instance)
-{
-    bool          unique;
-    size_t        i, k, n;
-    es_hashed_t  *items;
-
-    n = json_array_size(instance);
-
-    if (n < 2 || json_is_false(check->value)) {
-        return true;
-    }
-
-    if (!es_judge_work(j, 4 * es_value_work(instance))) {
-        return false;
-    }
-
-    items = malloc(n * sizeof(es_hashed_t));
-    if (items == NULL) {
-        j->rc = ES_NOMEM;
-        return false;
-    }
-
-    for (i = 0; i < n; i++) {
-        items[i].value = json_array_get(instance, i);
-        items[i].hash = es_value_hash(items[i].value);
-    }
-
-    qsort(items, n, sizeof(es_hashed_t), es_hashed_order);
-
-    unique = true;
-
-    for (i = 0; i < n && unique; i++) {
-        for (k = i + 1; k < n && items[k].hash == items[i].hash; k++) {
-            if (!es_judge_work(j, es_value_work(items[k].value))
-                || es_value_equal(items[i].value, items[k].value))
-            {
-                unique = false;
-                break;
-            }
-        }
-    }
-
-    free(items);
-
-    return es_judge_says(j, check, unique);
-}
-
-
-static bool
-es_judge_prefix(es_judge_t *j, const es_check_t *check, json_t *instance)
-{
-    size_t   i;
-    json_t  *item;
-
-    json_array_foreach(instance, i, item) {
-        if (i == check->n) {
-            break;
-        }
-
-        if (!es_judge_at(j, check->nodes[i], check, item, NULL, i)) {
-            return false;
-        }
-    }
-
-    return true;
-}
-
-
-static bool
-es_judge_items(es_judge_t *j, const es_check_t *check, json_t *instance)
-{
-    size_t  i, n;
-
-    n = json_array_size(instance);
-
-    for (i = check->count; i < n; i++) {
-        if (!es_judge_at(j, check->nodes[0], check,
-                         json_array_get(instance, i), NULL, i))
-        {
-            return false;
-        }
-    }
-
-    return true;
-}
-
-
-static bool
-es_judge_contains(es_judge_t *j, const es_check_t *check, json_t *instance)
-{
-    size_t    i;
-    json_t   *item;
-    uint64_t  found;
-
-    if (!json_is_array(instance)) {
-        return true;
-    }
-
-    found = 0;
-
-    json_array_foreach(instance, i, item) {
-        found += es_judge_quietly(j, check->nodes[0], item);
-
-        if (j->rc != ES_OK) {
-            return false;
-        }
-
-        if (check->most == UINT64_MAX ? found >= check->count
-                                      : found > check->most)
-        {
-            break;
-        }
-    }
-
-    return es_judge_says(j, check, found >= check->count
-                                   && found <= check->most);
-}
-
-
-/* ---- objects ---- */
-
-
-static bool
-es_judge_nmembers(es_judge_t *j, const es_check_t *check, json_t *instance)
-{
-    size_t  n;
-
-    n = json_object_size(instance);
-
-    return !json_is_object(instance)
-           || es_judge_says(j, check, check->kw == ES_KW_MAX_PROPERTIES
-                                      ? n <= check->count
-                                      : n >= check->count);
-}
-
-
-static bool
-es_judge_has(es_judge_t *j, const es_check_t *check, const json_t *names,
-    const json_t *instance)
-{
-    size_t        i;
-    const json_t  *name;
-
-    json_array_foreach(names, i, name) {
-        if (!es_judge_work(j, 1)) {
-            return false;
-        }
-
-        if (json_object_get(instance, json_string_value(name)) == NULL) {
-            return es_judge_fail(j, check, json_string_value(name));
-        }
-    }
-
-    return true;
-}
-
-
-static bool
-es_judge_required(es_judge_t *j, const es_check_t *check, json_t *instance)
-{
-    return !json_is_object(instance)
-           || es_judge_has(j, check, check->value, instance);
-}
-
-
-static bool
-es_judge_properties(es_judge_t *j, const es_check_t *check, json_t *instance)
-{
-    size_t              i;
-    json_t             *value;
-    const es_member_t  *member;
-
-    for (i = 0; json_is_object(instance) && i < check->n; i++) {
-        member = &check->members[i];
-        value = json_object_get(instance, member->name.data);
-
-        if (!es_judge_work(j, 1)) {
-            return false;
-        }
-
-        if (value != NULL
-            && !es_judge_at(j, member->node, check, value, member->name.data,
-                            0))
-        {
-            return false;
-        }
-    }
-
-    return true;
-}
-
-
-static bool
-es_judge_patterns(es_judge_t *j, const es_check_t *check, json_t *instance)
-{
-    size_t       i;
-    json_t      *value;
-    const char  *name;
-
-    json_object_foreach(instance, name, value) {
-        for (i = 0; i < check->n; i++) {
-            if (es_judge_regex(j, check->members[i].regex, es_str(name))
-                && !es_judge_at(j, check->members[i].node, check, value, name,
-                                0))
-            {
-                return false;
-            }
-
-            if (j->rc != ES_OK) {
-                return false;
-            }
-        }
-    }
-
-    return true;
-}
-
-
-static bool
-es_judge_is_named(es_judge_t *j, const es_check_t *check, const char *name)
-{
-    size_t             i;
-    const es_check_t  *patterns;
-
-    if (check->properties != NULL
-        && json_object_get(check->properties->value, name) != NULL)
-    {
-        return true;
-    }
-
-    patterns = check->patterns;
-
-    for (i = 0; patterns != NULL && i < patterns->n; i++) {
-        if (es_judge_regex(j, patterns->members[i].regex, es_str(name))) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-
-static bool
-es_judge_additional(es_judge_t *j, const es_check_t *check, json_t *instance)
-{
-    json_t      *value;
-    const char  *name;
-
-    json_object_foreach(instance, name, value) {
-        if (!es_judge_work(j, 1)) {
-            return false;
-        }
-
-        if (!es_judge_is_named(j, check, name)
-            && !es_judge_at(j, check->nodes[0], check, value, name, 0))
-        {
-            return false;
-        }
-    }
-
-    return true;
-}
-
-
-static bool
-es_judge_names(es_judge_t *j, const es_check_t *check, json_t *instance)
-{
-    bool         holds;
-    json_t      *value, *text;
-    const char  *name;
-
-    json_object_foreach(instance, name, value) {
-        text = json_string(name);
-        if (text == NULL) {
-            j->rc = ES_NOMEM;
-            return false;
-        }
-
-        holds = es_judge_at(j, check->nodes[0], check, text, name, 0);
-        json_decref(text);
-
-        if (!holds) {
-            return false;
-        }
-    }
-
-    return true;
-}
-
-
-static bool
-es_judge_dependent(es_judge_t *j, const es_check_t *check, json_t *instance)
-{
-    json_t      *names;
-    const char  *name;
-
-    if (!json_is_object(instance)) {
-        return true;
-    }
-
-    json_object_foreach(check->value, name, names) {
-        if (!es_judge_work(j, 1)) {
-            return false;
-        }
-
-        if (json_object_get(instance, name) != NULL
-            && !es_judge_has(j, check, names, instance))
-        {
-            return false;
-        }
-    }
-
-    return true;
-}
-
-
-static bool
-es_judge_dependents(es_judge_t *j, const es_check_t *check, json_t *instance)
-{
-    size_t  i;
-
-    for (i = 0; i < check->n; i++) {
-        if (json_object_get(instance, check->members[i].name.data) != NULL
-            && !es_judge_node(j, check->members[i].node, check, instance))
-        {
-            return false;
-        }
-    }
-
-    return true;
-}
-
-
 /* ---- schemas at the same place ---- */
 
 
@@ -793,9 +398,7 @@ static const es_judge_fn  es_judges[ES_KW_CHECKS] = {
 };
 
 
-/* `by` is the keyword that applies the node; NULL at the top. */
-
-static bool
+bool
 es_judge_node(es_judge_t *j, const es_node_t *node, const es_check_t *by,
     json_t *instance)
 {
@@ -832,7 +435,7 @@ es_judge_node(es_judge_t *j, const es_node_t *node, const es_check_t *by,
 
 es_rc_t
 es_schema_judge_json(const es_node_t *node, json_t *instance,
-    const char *root, es_problem_t *problem)
+    const char *root, int64_t *work, es_problem_t *problem)
 {
     bool          holds;
     es_judge_t    j = { 0 };
@@ -841,12 +444,13 @@ es_schema_judge_json(const es_node_t *node, json_t *instance,
     j.problem = problem ? problem : &ignored;
     j.problem->rc = ES_OK;
     j.root = root;
-    j.work = ES_SCHEMA_WORK_MAX;
+    j.work = *work;
     j.rc = ES_OK;
 
     holds = es_judge_node(&j, node, NULL, instance);
 
     es_regex_room_free(&j.room);
+    *work = j.work;
 
     switch (j.rc) {
 
@@ -869,6 +473,7 @@ es_schema_judge(const es_schema_t *schema, es_str_t text, const char *root,
 {
     json_t        *instance;
     es_rc_t        rc;
+    int64_t        work;
     json_error_t   error;
 
     const size_t  flags = JSON_DECODE_ANY | JSON_ALLOW_NUL
@@ -893,7 +498,8 @@ es_schema_judge(const es_schema_t *schema, es_str_t text, const char *root,
                               "no schema can judge it: %s", error.text);
     }
 
-    rc = es_schema_judge_json(schema->root, instance, root, problem);
+    work = ES_SCHEMA_WORK_MAX;
+    rc = es_schema_judge_json(schema->root, instance, root, &work, problem);
     json_decref(instance);
 
     return rc;

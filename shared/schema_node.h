@@ -76,7 +76,8 @@ typedef enum {
 struct es_check {
     es_kw_t              kw;
     json_t              *value;          /* as written */
-    const es_check_t    *properties;     /* of additionalProperties: siblings */
+    const es_check_t    *properties;     /* siblings of
+                                            additionalProperties */
     const es_check_t    *patterns;
     unsigned             types;
     uint64_t             count;          /* of lengths; prefixItems' of items;
@@ -113,9 +114,10 @@ const char *es_keyword_name(es_kw_t kw);
 /* The node's check of a keyword; NULL when it has none. */
 const es_check_t *es_node_find(const es_node_t *node, es_kw_t kw);
 
-/* schema_judge.c: an instance that is decoded already. */
+/* schema_judge.c: an instance that is decoded already; takes its steps from
+   `work`. */
 es_rc_t es_schema_judge_json(const es_node_t *node, json_t *instance,
-    const char *root, es_problem_t *problem);
+    const char *root, int64_t *work, es_problem_t *problem);
 
 /* schema_value.c */
 

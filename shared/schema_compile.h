@@ -1,0 +1,65 @@
+/*
+ * schema_compile.h - inside of the compiler: schema.c walks the document,
+ * schema_keyword.c knows what each keyword may be.
+ */
+
+#ifndef ES_SCHEMA_COMPILE_H
+#define ES_SCHEMA_COMPILE_H
+
+#include "schema_node.h"
+
+struct es_regex_list {
+    es_regex_t       *regex;
+    es_regex_list_t  *next;
+};
+
+/* A $ref that waits for its target. */
+typedef struct es_pending  es_pending_t;
+
+struct es_pending {
+    es_node_t      *node;
+    es_check_t     *check;
+    es_pending_t   *next;
+};
+
+typedef struct {
+    es_schema_t    *schema;
+    es_problem_t   *problem;
+    json_t         *index;         /* path -> a number in `nodes` */
+    json_t         *anchors;       /* name -> the same */
+    es_node_t     **nodes;
+    size_t          n;
+    size_t          cap;
+    es_pending_t   *pending;
+    es_buf_t        path;          /* NUL-terminated */
+    unsigned        nest;
+    const char     *keyword;       /* that is compiled, or "" */
+} es_compile_t;
+
+/* Whatever but ES_OK has set the problem. */
+
+/* With the path and the keyword that are being compiled. */
+es_rc_t es_compile_fail(es_compile_t *c, es_rc_t rc, const char *why);
+es_rc_t es_compile_nomem(es_compile_t *c);
+
+/* The path goes one name down; es_path_back() takes it to `len` again. */
+es_rc_t es_path_down(es_compile_t *c, const char *name);
+void es_path_back(es_compile_t *c, size_t len);
+
+/* The schema at the path, or one name below it; a node that is there already
+   is found again. */
+es_rc_t es_compile_node(es_compile_t *c, json_t *json, es_node_t **node);
+es_rc_t es_compile_below(es_compile_t *c, const char *name, json_t *json,
+    es_node_t **node);
+
+/*
+ * Keywords have numbers below es_keyword_count(), those of es_kw_t first; the
+ * rest leave no check.  es_keyword_find() is the count for what is none.
+ */
+size_t es_keyword_count(void);
+size_t es_keyword_find(const char *name);
+const char *es_keyword_text(size_t i);
+es_rc_t es_keyword_compile(es_compile_t *c, es_node_t *node, size_t i,
+    json_t *value, es_check_t *check);
+
+#endif /* ES_SCHEMA_COMPILE_H */

@@ -1,0 +1,96 @@
+/*
+ * JSON Schema: a schema up to the first line break, then an instance, then
+ * perhaps another schema.
+ */
+
+#include "fuzz.h"
+#include "schema.h"
+
+
+static es_str_t
+line(es_str_t *rest)
+{
+    es_str_t     text;
+    const char  *end;
+
+    text = *rest;
+    end = text.len ? memchr(text.data, '\n', text.len) : NULL;
+
+    if (end == NULL) {
+        rest->len = 0;
+        return text;
+    }
+
+    text.len = (size_t) (end - text.data);
+    rest->data = end + 1;
+    rest->len -= text.len + 1;
+
+    return text;
+}
+
+
+static es_schema_t *
+compile(es_str_t text)
+{
+    es_rc_t        rc;
+    es_schema_t   *schema;
+    es_problem_t   problem;
+
+    rc = es_schema_compile(text, &schema, &problem);
+    if (rc == ES_OK) {
+        return schema;
+    }
+
+    must(rc == ES_INVALID || rc == ES_TOO_LARGE);
+    must_explain(&problem, rc);
+
+    return NULL;
+}
+
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    es_rc_t        old, new;
+    es_str_t       rest, instance;
+    es_schema_t   *schema, *other;
+    es_problem_t   problem;
+
+    rest.data = size ? (const char *) data : "";
+    rest.len = size;
+
+    schema = compile(line(&rest));
+    if (schema == NULL) {
+        return 0;
+    }
+
+    instance = line(&rest);
+
+    old = es_schema_judge(schema, instance, "/data", &problem);
+    if (old != ES_OK) {
+        must(old == ES_MISMATCH);
+        must_explain(&problem, old);
+        must(strncmp(problem.pointer, "/data", 5) == 0);
+    }
+
+    other = compile(rest);
+
+    if (other != NULL) {
+        new = es_schema_judge(other, instance, "", NULL);
+
+        if (es_schema_compatible(schema, other, &problem) != ES_OK) {
+            must_explain(&problem, ES_CONFLICT);
+        } else {
+            /* But for names that are new in an open object. */
+            must(old != ES_OK || new == ES_OK
+                 || memmem(rest.data, rest.len, "properties", 10) != NULL
+                 || memmem(rest.data, rest.len, "\\u", 2) != NULL);
+        }
+
+        es_schema_free(other);
+    }
+
+    es_schema_free(schema);
+
+    return 0;
+}
