@@ -24,6 +24,7 @@
 
 #include "range.h"
 #include "reader.h"
+#include "batch.h"
 #include "manage.h"
 #include "registry.h"
 
@@ -44,6 +45,7 @@
 #define NGX_HTTP_EVENTSYNC_KEYS           256
 #define NGX_HTTP_EVENTSYNC_MEMO           32
 #define NGX_HTTP_EVENTSYNC_TICK           100
+#define NGX_HTTP_EVENTSYNC_BATCHES        8
 #define NGX_HTTP_EVENTSYNC_QUOTED         64    /* of a request in a detail */
 #define NGX_HTTP_EVENTSYNC_TASK_TIME      60000
 #define NGX_HTTP_EVENTSYNC_REOPEN         1000
@@ -181,6 +183,8 @@ typedef struct {
     ngx_queue_t                       publishes;  /* for the next commit */
     ngx_queue_t                       committing; /* in the one that runs */
     ngx_thread_task_t                *commit;
+    es_batch_t                       *batches[NGX_HTTP_EVENTSYNC_BATCHES];
+    ngx_uint_t                        nbatches;   /* that are not in use */
     ngx_thread_pool_t                *thread_pool; /* of the last commit */
 
     es_page_t                         page;

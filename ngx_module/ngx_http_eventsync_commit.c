@@ -273,4 +273,8 @@ ngx_http_eventsync_commit_free(ngx_http_eventsync_worker_t *w)
         free(group->batches);
         group->batches = NULL;
     }
+
+    while (w->nbatches) {
+        es_batch_destroy(w->batches[--w->nbatches]);
+    }
 }

@@ -11,6 +11,9 @@
 #include "ngx_http_eventsync.h"
 
 
+#define NGX_HTTP_EVENTSYNC_BATCH_KEPT  (1024 * 1024)
+
+
 static ngx_int_t ngx_http_eventsync_publish_mode(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_publish_attrs(
@@ -74,6 +77,7 @@ ngx_http_eventsync_publish_batch(ngx_http_eventsync_ctx_t *ctx)
 {
     es_limits_t                    limits;
     ngx_pool_cleanup_t            *cln;
+    ngx_http_eventsync_worker_t   *w;
     ngx_http_eventsync_publish_t  *publish;
 
     publish = ngx_pcalloc(ctx->request->pool,
@@ -92,10 +96,19 @@ ngx_http_eventsync_publish_batch(ngx_http_eventsync_ctx_t *ctx)
     limits.event_max = ctx->conf->max_event;
     limits.count_max = 0;
 
-    publish->batch = es_batch_create(ngx_http_eventsync_str(&ctx->feed),
-                                     &limits);
-    if (publish->batch == NULL) {
-        return NGX_DECLINED;
+    w = ctx->worker;
+
+    if (w->nbatches) {
+        publish->batch = w->batches[--w->nbatches];
+        es_batch_reset(publish->batch, ngx_http_eventsync_str(&ctx->feed),
+                       &limits);
+
+    } else {
+        publish->batch = es_batch_create(ngx_http_eventsync_str(&ctx->feed),
+                                         &limits);
+        if (publish->batch == NULL) {
+            return NGX_DECLINED;
+        }
     }
 
     cln->handler = ngx_http_eventsync_publish_cleanup;
@@ -528,6 +541,19 @@ static void
 ngx_http_eventsync_publish_cleanup(void *data)
 {
     ngx_http_eventsync_publish_t  *publish = data;
+
+    ngx_http_eventsync_worker_t  *w;
+
+    w = publish->ctx->worker;
+
+    /* fresh memory is cleared page by page, which costs more than parsing */
+
+    if (w->nbatches < NGX_HTTP_EVENTSYNC_BATCHES
+        && es_batch_kept(publish->batch) <= NGX_HTTP_EVENTSYNC_BATCH_KEPT)
+    {
+        w->batches[w->nbatches++] = publish->batch;
+        return;
+    }
 
     es_batch_destroy(publish->batch);
 }

@@ -14,9 +14,29 @@ es_batch_create(es_str_t feed, const es_limits_t *limits)
     es_batch_t  *batch;
 
     batch = calloc(1, sizeof(es_batch_t));
-    if (batch == NULL) {
-        return NULL;
+
+    if (batch != NULL) {
+        es_batch_reset(batch, feed, limits);
     }
+
+    return batch;
+}
+
+
+void
+es_batch_reset(es_batch_t *batch, es_str_t feed, const es_limits_t *limits)
+{
+    es_batch_t  kept;
+
+    kept = *batch;
+    memset(batch, 0, sizeof(es_batch_t));
+
+    batch->arena = kept.arena;
+    batch->arena.len = 0;
+    batch->drafts = kept.drafts;
+    batch->cap = kept.cap;
+    batch->results = kept.results;
+    batch->results_cap = kept.results_cap;
 
     /* An impossible name stays empty and is found to be no feed. */
 
@@ -41,8 +61,14 @@ es_batch_create(es_str_t feed, const es_limits_t *limits)
     batch->compose.now_ms = es_clock_ms();
     batch->rc = ES_OK;
     batch->problem.index = -1;
+}
 
-    return batch;
+
+size_t
+es_batch_kept(const es_batch_t *batch)
+{
+    return batch->arena.cap + batch->cap * sizeof(es_draft_t)
+           + batch->results_cap * sizeof(es_result_t);
 }
 
 
@@ -205,17 +231,26 @@ es_batch_add_binary(es_batch_t *batch, const es_attr_t *attrs, size_t nattrs,
 es_rc_t
 es_batch_seal(es_batch_t *batch)
 {
-    size_t       i;
-    es_draft_t  *draft;
+    size_t        i;
+    es_draft_t   *draft;
+    es_result_t  *results;
 
     if (batch->sealed) {
         return ES_OK;
     }
 
-    batch->results = calloc(batch->n ? batch->n : 1, sizeof(es_result_t));
-    if (batch->results == NULL) {
-        return ES_NOMEM;
+    if (batch->n > batch->results_cap || batch->results == NULL) {
+        results = realloc(batch->results,
+                          (batch->n ? batch->n : 1) * sizeof(es_result_t));
+        if (results == NULL) {
+            return ES_NOMEM;
+        }
+
+        batch->results = results;
+        batch->results_cap = batch->n ? batch->n : 1;
     }
+
+    memset(batch->results, 0, batch->n * sizeof(es_result_t));
 
     for (i = 0; i < batch->n; i++) {
         draft = &batch->drafts[i];

@@ -14,6 +14,7 @@ struct es_batch {
     es_buf_t       arena;          /* text of all drafts */
     es_draft_t    *drafts;         /* head and tail: offsets until sealed */
     es_result_t   *results;
+    size_t         results_cap;
     size_t         n;
     size_t         cap;
     bool           sealed;
@@ -23,5 +24,12 @@ struct es_batch {
 
 /* Turns the drafts' offsets into pointers; nothing can be added after. */
 es_rc_t es_batch_seal(es_batch_t *batch);
+
+/* A batch as es_batch_create() makes it, of the memory that it has. */
+void es_batch_reset(es_batch_t *batch, es_str_t feed,
+    const es_limits_t *limits);
+
+/* Bytes of the memory that a batch keeps for its next use. */
+size_t es_batch_kept(const es_batch_t *batch);
 
 #endif /* ES_BATCH_H */
