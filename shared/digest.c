@@ -11,14 +11,9 @@ void
 es_digest_chain(uint8_t chain[ES_CHAIN_LEN], const char *text, size_t len)
 {
     SHA256_CTX  sha;
-    uint8_t     event[ES_CHAIN_LEN];
-
-    (void) SHA256_Init(&sha);
-    (void) SHA256_Update(&sha, text, len);
-    (void) SHA256_Final(event, &sha);
 
     (void) SHA256_Init(&sha);
     (void) SHA256_Update(&sha, chain, ES_CHAIN_LEN);
-    (void) SHA256_Update(&sha, event, ES_CHAIN_LEN);
+    (void) SHA256_Update(&sha, text, len);
     (void) SHA256_Final(chain, &sha);
 }

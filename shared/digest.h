@@ -2,7 +2,7 @@
  * digest.h - the chain by which a reader proves that it has every event.
  *
  *     D(0) = 32 zero bytes, at the beginning of an epoch
- *     D(n) = SHA-256(D(n-1) || SHA-256(text of event n))
+ *     D(n) = SHA-256(D(n-1) || text of event n)
  *
  * where the text is the event as every channel sends it without a filter.
  */

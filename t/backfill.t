@@ -144,7 +144,7 @@ sub problem {
 sub fold {
     my ($digest, @lines) = @_;
     $digest = pack 'H*', $digest;
-    $digest = sha256($digest . sha256(s/\n\z//r)) for @lines;
+    $digest = sha256($digest . s/\n\z//r) for @lines;
     return unpack 'H*', $digest;
 }
 

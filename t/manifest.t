@@ -62,7 +62,7 @@ my ($epoch) = $text[0] =~ /"cursor":"([^-]+)-/;
 
 # D(0) .. D(n)
 my @chain = ("\0" x 32);
-push @chain, sha256($chain[-1] . sha256($_)) for @text;
+push @chain, sha256($chain[-1] . $_) for @text;
 my @hex = map { unpack 'H*', $_ } @chain;
 
 sub get {
