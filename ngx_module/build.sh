@@ -40,9 +40,15 @@ fi
 
 cd "$tree"
 
+# What the tests' configurations use, of what Debian's nginx has.
+
+options="--with-compat --with-threads --with-debug --with-http_v2_module
+    --with-http_ssl_module --with-http_stub_status_module
+    --with-http_gunzip_module --with-http_auth_request_module"
+
 # Configure again only when the list of files or the options have changed.
 
-want="$src|$cc_opt|$(cat "$repo/config")|$(ls "$repo"/ngx_module/*.c \
+want="$src|$options|$cc_opt|$(cat "$repo/config")|$(ls "$repo"/ngx_module/*.c \
     "$repo"/shared/*.[ch])"
 
 if [ "$(cat .configured 2>/dev/null)" != "$want" ] || [ ! -f objs/Makefile ]
@@ -53,12 +59,10 @@ then
         configure=configure
         [ -f configure ] || configure=auto/configure
 
-        ./$configure --with-compat --with-threads --with-debug \
-            --with-http_v2_module --with-http_ssl_module \
-            --with-http_stub_status_module \
-            --with-cc-opt="$cc_opt" --with-ld-opt="$SANITIZE" \
-            --add-dynamic-module="$repo" > configure.log \
-            || { cat configure.log >&2; exit 1; }
+        # shellcheck disable=SC2086
+        ./$configure $options --with-cc-opt="$cc_opt" \
+            --with-ld-opt="$SANITIZE" --add-dynamic-module="$repo" \
+            > configure.log || { cat configure.log >&2; exit 1; }
     else
         bash -c '. ./conf_flags && exec ./configure "${NGX_CONF_FLAGS[@]}" \
             --with-cc-opt="$1" --with-ld-opt="$2" --add-dynamic-module="$3"' \

@@ -15,8 +15,8 @@ use Test::Eventsync::Webhooks;
 
 my ($lib) = glob '/usr/lib/*/faketime/libfaketimeMT.so.1';
 plan skip_all => 'needs faketime' unless $lib;
-plan skip_all => 'not under a sanitizer' if -e Test::Eventsync->new->build
-    . '/nginx';
+plan skip_all => 'not under a sanitizer'
+    if Test::Eventsync->new->sanitized;
 
 my $t = webhook_store();
 my $recv = $t->receiver(sub {

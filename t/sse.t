@@ -371,7 +371,11 @@ for my $round (1 .. 30) {
     $t->publish('orders', map { { id => "st$round-$_", data => $pad } } 1 .. 20);
 }
 $reader->events(600);
-cmp_ok(memory() - $before, '<', 50 * 128, 'a stuck reader holds one slice');
+SKIP: {
+    skip 'a sanitizer keeps what is freed', 1 if $t->sanitized;
+    cmp_ok(memory() - $before, '<', 50 * 128,
+        'a stuck reader holds one slice');
+}
 cmp_ok((-s $t->store . '/log/data.mdb') - $size, '<', 8 << 20,
     'and pins no pages');
 close $_ for @stuck;

@@ -101,6 +101,13 @@ sub testdir { $_[0]{testdir} }
 sub store   { $_[0]{store} // "$_[0]{testdir}/store" }
 sub build   { $_[0]{build} }
 
+# Built with AddressSanitizer: nothing else can be preloaded first, and freed
+# memory is kept.
+sub sanitized {
+    my ($self) = @_;
+    return `ldd $self->{build}/eventsyncctl` =~ /libasan/;
+}
+
 # The n-th free port; the same number each time.
 sub port {
     my ($self, $n) = @_;
