@@ -291,7 +291,7 @@ typedef struct {
 } ngx_http_eventsync_stream_t;
 
 
-#define NGX_HTTP_EVENTSYNC_SLICE          65536
+#define NGX_HTTP_EVENTSYNC_SLICE          131072
 
 /* a stream of the events in (after, to] */
 

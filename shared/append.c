@@ -185,20 +185,16 @@ es_chunk_subject(es_commit_t *c, const es_append_t *append, size_t i,
 /* Enters a chunk in the type index: once for each type in it. */
 
 static es_rc_t
-es_chunk_index(es_commit_t *c, uint32_t feed, uint64_t last,
-    const uint32_t *types, size_t n)
+es_chunk_index(es_commit_t *c, uint32_t feed, uint64_t first,
+    const uint32_t *types, uint32_t n)
 {
     int       rc;
-    size_t    i, j;
-    uint8_t   key[ES_BYTYPE_KEY_LEN], value[8];
+    uint8_t   key[ES_BYTYPE_KEY_LEN], value[ES_BYTYPE_VALUE_LEN];
     MDB_val   k, v;
-
-    es_be64(last, value);
+    uint32_t  i;
 
     for (i = 0; i < n; i++) {
-        for (j = 0; j < i && types[j] != types[i]; j++) { /* void */ }
-
-        if (j < i) {
+        if (!es_bytype_value(types, n, i, first, value)) {
             continue;
         }
 
@@ -289,7 +285,8 @@ es_chunk_write(es_commit_t *c, es_append_t *append, size_t i, size_t n,
     head->time_ms = append->feed.last_ms;
     head->hash = es_chunk_hash(append->feed.number, last, head, size);
 
-    return es_chunk_index(c, append->feed.number, last, types, n);
+    return es_chunk_index(c, append->feed.number, head->first, types,
+                          (uint32_t) n);
 }
 
 

@@ -10,6 +10,8 @@
 #define ES_MID_CURSOR    "\",\"cursor\":\""
 #define ES_MID_PREV      "\",\"prevcursor\":\""
 #define ES_SEQUENCE_LEN  20
+#define ES_CACHE_LINE      64
+#define ES_CHUNK_PREFETCH  512     /* bytes; the processor sees the rest come */
 #define ES_HASH_SHORT    240      /* bytes: longer input uses wide vectors */
 
 
@@ -66,11 +68,101 @@ es_event_key_feed(const uint8_t *key)
 }
 
 
+/* The order of bytes, which LMDB has for any keys; half of a look-up's time is
+   comparing. */
+
+int
+es_event_key_order(const MDB_val *a, const MDB_val *b)
+{
+    int              rc;
+    size_t           len;
+    uint64_t         x, y;
+    const uint8_t   *p, *q;
+
+    p = a->mv_data;
+    q = b->mv_data;
+
+    if (a->mv_size == ES_EVENT_KEY_LEN && b->mv_size == ES_EVENT_KEY_LEN) {
+        memcpy(&x, p, sizeof(x));
+        memcpy(&y, q, sizeof(y));
+
+        if (x == y) {
+            memcpy((uint8_t *) &x + 4, p + sizeof(x), 4);
+            memcpy((uint8_t *) &y + 4, q + sizeof(y), 4);
+        }
+
+        x = __builtin_bswap64(x);
+        y = __builtin_bswap64(y);
+
+        return (x > y) - (x < y);
+    }
+
+    len = a->mv_size < b->mv_size ? a->mv_size : b->mv_size;
+    rc = memcmp(p, q, len);
+
+    return rc ? rc : (a->mv_size > b->mv_size) - (a->mv_size < b->mv_size);
+}
+
+
 void
 es_bytype_key(uint32_t feed, uint32_t type, uint8_t key[ES_BYTYPE_KEY_LEN])
 {
     es_be32(feed, key);
     es_be32(type, key + 4);
+}
+
+
+static uint32_t
+es_type_at(const void *types, uint32_t i)
+{
+    uint32_t  type;
+
+    memcpy(&type, (const char *) types + i * sizeof(type), sizeof(type));
+
+    return type;
+}
+
+
+bool
+es_bytype_value(const void *types, uint32_t n, uint32_t i, uint64_t first,
+    uint8_t value[ES_BYTYPE_VALUE_LEN])
+{
+    uint32_t  j, type;
+
+    type = es_type_at(types, i);
+
+    for (j = 0; j < i; j++) {
+        if (es_type_at(types, j) == type) {
+            return false;
+        }
+    }
+
+    for (j = i + 1; j < n && es_type_at(types, j) != type; j++) { /* void */ }
+
+    es_be64((first + i) << 1 | (j < n), value);
+
+    return true;
+}
+
+
+void
+es_bytype_from(uint64_t sequence, uint8_t value[ES_BYTYPE_VALUE_LEN])
+{
+    es_be64(sequence << 1, value);
+}
+
+
+uint64_t
+es_bytype_sequence(const uint8_t *value)
+{
+    return es_be64_get(value) >> 1;
+}
+
+
+bool
+es_bytype_more(const uint8_t *value)
+{
+    return es_be64_get(value) & 1;
 }
 
 
@@ -165,6 +257,52 @@ es_chunk_decode(uint32_t feed, const uint8_t *key, const MDB_val *value,
 }
 
 
+static void
+es_prefetch(const char *from, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i += ES_CACHE_LINE) {
+        __builtin_prefetch(from + i);
+    }
+}
+
+
+void
+es_chunk_prefetch_entry(const MDB_val *key, const MDB_val *value,
+    uint64_t sequence)
+{
+    size_t    entries;
+    uint64_t  index;
+
+    __builtin_prefetch(value->mv_data);
+
+    /* Were it a full chunk: in a smaller one entries are near the head. */
+
+    index = ES_CHUNK_COUNT - 1
+            - (es_event_key_last(key->mv_data) - sequence) % ES_CHUNK_COUNT;
+    entries = sizeof(es_chunk_head_t) + ES_CHUNK_COUNT * sizeof(uint32_t);
+
+    es_prefetch((const char *) value->mv_data + entries
+                + index * sizeof(es_entry_t), ES_CACHE_LINE + 1);
+}
+
+
+void
+es_chunk_prefetch_text(const es_chunk_t *chunk, uint64_t sequence)
+{
+    size_t    start, len;
+    uint32_t  i;
+
+    i = (uint32_t) (sequence - chunk->head->first);
+    start = i == 0 ? 0 : chunk->entries[i - 1].end + 1;
+    len = chunk->entries[i].end - start;
+
+    es_prefetch(chunk->body + start,
+                len < ES_CHUNK_PREFETCH ? len : ES_CHUNK_PREFETCH);
+}
+
+
 es_rc_t
 es_chunk_text(const es_chunk_t *chunk, uint32_t i, es_str_t *text)
 {
@@ -195,26 +333,35 @@ es_chunk_text(const es_chunk_t *chunk, uint32_t i, es_str_t *text)
 
 static es_rc_t
 es_chunk_at(MDB_cursor *cursor, MDB_cursor_op op, uint32_t feed, MDB_val *key,
-    bool whole, es_chunk_t *chunk)
+    MDB_val *value)
 {
     int      rc;
     uint8_t  prefix[4];
-    MDB_val  value;
 
-    rc = mdb_cursor_get(cursor, key, &value, op);
+    rc = mdb_cursor_get(cursor, key, value, op);
     if (rc != 0) {
         return es_env_rc(rc);
     }
 
     es_be32(feed, prefix);
 
-    if (key->mv_size != ES_EVENT_KEY_LEN
-        || memcmp(key->mv_data, prefix, sizeof(prefix)) != 0)
-    {
-        return ES_NOT_FOUND;
-    }
+    return key->mv_size == ES_EVENT_KEY_LEN
+           && memcmp(key->mv_data, prefix, sizeof(prefix)) == 0
+           ? ES_OK : ES_NOT_FOUND;
+}
 
-    return es_chunk_decode(feed, key->mv_data, &value, whole, chunk);
+
+es_rc_t
+es_chunk_find(MDB_cursor *cursor, uint32_t feed, uint64_t sequence,
+    MDB_val *key, MDB_val *value)
+{
+    uint8_t  text[ES_EVENT_KEY_LEN];
+
+    es_event_key(feed, sequence, text);
+    key->mv_data = text;
+    key->mv_size = sizeof(text);
+
+    return es_chunk_at(cursor, MDB_SET_RANGE, feed, key, value);
 }
 
 
@@ -222,23 +369,28 @@ es_rc_t
 es_chunk_seek(MDB_cursor *cursor, uint32_t feed, uint64_t sequence, bool whole,
     es_chunk_t *chunk)
 {
-    uint8_t  text[ES_EVENT_KEY_LEN];
-    MDB_val  key;
+    es_rc_t  rc;
+    MDB_val  key, value;
 
-    es_event_key(feed, sequence, text);
-    key.mv_data = text;
-    key.mv_size = sizeof(text);
+    rc = es_chunk_find(cursor, feed, sequence, &key, &value);
 
-    return es_chunk_at(cursor, MDB_SET_RANGE, feed, &key, whole, chunk);
+    return rc == ES_OK ? es_chunk_decode(feed, key.mv_data, &value, whole,
+                                         chunk)
+                       : rc;
 }
 
 
 es_rc_t
 es_chunk_next(MDB_cursor *cursor, uint32_t feed, bool whole, es_chunk_t *chunk)
 {
-    MDB_val  key;
+    es_rc_t  rc;
+    MDB_val  key, value;
 
-    return es_chunk_at(cursor, MDB_NEXT, feed, &key, whole, chunk);
+    rc = es_chunk_at(cursor, MDB_NEXT, feed, &key, &value);
+
+    return rc == ES_OK ? es_chunk_decode(feed, key.mv_data, &value, whole,
+                                         chunk)
+                       : rc;
 }
 
 
@@ -256,12 +408,18 @@ es_digits(uint64_t v)
 
 
 size_t
+es_cursor_len(const char *epoch, uint64_t sequence)
+{
+    return strlen(epoch) + 1 + es_digits(sequence);
+}
+
+
+size_t
 es_mid_len(const char *epoch, uint64_t sequence)
 {
     return sizeof(ES_MID_SEQUENCE) - 1 + ES_SEQUENCE_LEN
-           + sizeof(ES_MID_CURSOR) - 1 + sizeof(ES_MID_PREV) - 1 + 1
-           + 2 * (strlen(epoch) + 1)
-           + es_digits(sequence) + es_digits(sequence - 1);
+           + sizeof(ES_MID_CURSOR) - 1 + es_cursor_len(epoch, sequence)
+           + sizeof(ES_MID_PREV) - 1 + es_cursor_len(epoch, sequence - 1) + 1;
 }
 
 

@@ -78,7 +78,9 @@ typedef struct __attribute__((packed)) {
 } es_feed_record_t;
 
 #define ES_EVENT_KEY_LEN   12
-#define ES_BYTYPE_KEY_LEN   8
+
+#define ES_BYTYPE_KEY_LEN    8
+#define ES_BYTYPE_VALUE_LEN  8
 
 /* A chunk in the map or in memory, bounds checked. */
 typedef struct {
@@ -93,8 +95,20 @@ typedef struct {
 void es_event_key(uint32_t feed, uint64_t last, uint8_t key[ES_EVENT_KEY_LEN]);
 uint64_t es_event_key_last(const uint8_t *key);
 uint32_t es_event_key_feed(const uint8_t *key);
+int es_event_key_order(const MDB_val *a, const MDB_val *b);
 void es_bytype_key(uint32_t feed, uint32_t type,
     uint8_t key[ES_BYTYPE_KEY_LEN]);
+
+/*
+ * What the type index has of a chunk for a type: the type's first event in it,
+ * and whether there are more.  False when the i-th of the chunk's `n` types is
+ * not the first of its type, which has no entry then.
+ */
+bool es_bytype_value(const void *types, uint32_t n, uint32_t i,
+    uint64_t first, uint8_t value[ES_BYTYPE_VALUE_LEN]);
+uint64_t es_bytype_sequence(const uint8_t *value);
+bool es_bytype_more(const uint8_t *value);
+void es_bytype_from(uint64_t sequence, uint8_t value[ES_BYTYPE_VALUE_LEN]);
 void es_be64(uint64_t v, uint8_t out[8]);
 uint64_t es_be64_get(const uint8_t *p);
 
@@ -124,11 +138,26 @@ es_chunk_type(const es_chunk_t *chunk, uint32_t i)
     return type;
 }
 
+/*
+ * Begin to fetch from memory an event's entry, of a chunk that es_chunk_find()
+ * found, and its text.  Whoever reads events of many chunks does it for some
+ * of them before the first is needed: each is several cache misses, and those
+ * of several chunks are waited for at once.
+ */
+void es_chunk_prefetch_entry(const MDB_val *key, const MDB_val *value,
+    uint64_t sequence);
+void es_chunk_prefetch_text(const es_chunk_t *chunk, uint64_t sequence);
+
 /* Text of the i-th event; ES_CORRUPT when it leaves the body. */
 es_rc_t es_chunk_text(const es_chunk_t *chunk, uint32_t i, es_str_t *text);
 
-/* The first chunk that holds a sequence >= `sequence`, by `cursor`;
-   ES_NOT_FOUND when the feed has none. */
+/* The first chunk that holds a sequence >= `sequence`, by `cursor`, neither
+   read nor checked yet: key and value as in the map.  ES_NOT_FOUND when the
+   feed has none. */
+es_rc_t es_chunk_find(MDB_cursor *cursor, uint32_t feed, uint64_t sequence,
+    MDB_val *key, MDB_val *value);
+
+/* The same, decoded. */
 es_rc_t es_chunk_seek(MDB_cursor *cursor, uint32_t feed, uint64_t sequence,
     bool whole, es_chunk_t *chunk);
 
@@ -138,6 +167,7 @@ es_rc_t es_chunk_next(MDB_cursor *cursor, uint32_t feed, bool whole,
 
 /* What is printed between head and tail; `mid_len` tells its length first. */
 size_t es_mid_len(const char *epoch, uint64_t sequence);
+size_t es_cursor_len(const char *epoch, uint64_t sequence);
 char *es_mid_print(const char *epoch, uint64_t sequence, char *out);
 
 /* Where the cursor's and prevcursor's values are, from the mid's offset. */

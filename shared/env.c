@@ -205,6 +205,11 @@ es_env_open_dbs(es_env_t *env, bool create)
 
         rc = mdb_dbi_open(txn, db->name, db->flags | (create ? MDB_CREATE : 0),
                           &env->dbis[i]);
+
+        if (rc == 0 && db->order != NULL) {
+            rc = mdb_set_compare(txn, env->dbis[i], db->order);
+        }
+
         if (rc != 0) {
             mdb_txn_abort(txn);
             return rc == MDB_NOTFOUND ? ES_FORMAT : es_env_rc(rc);

@@ -26,8 +26,9 @@
 typedef struct es_env  es_env_t;
 
 typedef struct {
-    const char  *name;
-    unsigned     flags;        /* MDB_DUPSORT ... */
+    const char    *name;
+    unsigned       flags;      /* MDB_DUPSORT ... */
+    MDB_cmp_func  *order;      /* as memcmp() would, but faster; or NULL */
 } es_env_db_t;
 
 typedef struct {

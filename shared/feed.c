@@ -333,18 +333,22 @@ es_feed_untype(es_store_t *store, MDB_txn *txn, uint32_t feed,
     const es_chunk_t *chunk)
 {
     int       rc;
-    uint8_t   key[ES_BYTYPE_KEY_LEN], last[8];
+    uint8_t   key[ES_BYTYPE_KEY_LEN], value[ES_BYTYPE_VALUE_LEN];
     MDB_val   k, v;
     uint32_t  i;
 
-    es_be64(chunk->last, last);
-
     for (i = 0; i < chunk->head->count; i++) {
+        if (!es_bytype_value(chunk->types, chunk->head->count, i,
+                             chunk->head->first, value))
+        {
+            continue;
+        }
+
         es_bytype_key(feed, es_chunk_type(chunk, i), key);
         k.mv_data = key;
         k.mv_size = sizeof(key);
-        v.mv_data = last;
-        v.mv_size = sizeof(last);
+        v.mv_data = value;
+        v.mv_size = sizeof(value);
 
         rc = mdb_del(txn, es_env_dbi(store->log, ES_LOG_BYTYPE), &k, &v);
         if (rc != 0 && rc != MDB_NOTFOUND) {

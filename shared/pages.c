@@ -60,10 +60,10 @@ typedef struct {
 } es_pages_prune_t;
 
 static const es_env_db_t  es_pages_dbs[] = {
-    { "pages", 0 },
-    { "order", 0 },
-    { "meta", 0 },
-    { NULL, 0 }
+    { "pages", 0, NULL },
+    { "order", 0, NULL },
+    { "meta", 0, NULL },
+    { NULL, 0, NULL }
 };
 
 

@@ -7,10 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "chunk.h"
 #include "store.h"
 #include "wake.h"
 
-#define ES_STORE_VERSION   2
+#define ES_STORE_VERSION   3
 #define ES_STORE_MAP       (UINT64_C(1) << 30)
 #define ES_STORE_MAP_MAX   (UINT64_C(1) << 40)
 #define ES_STORE_DIR_MODE  0770
@@ -24,31 +25,31 @@ typedef struct {
 } es_format_t;
 
 static const es_env_db_t  es_log_dbs[] = {
-    { "feeds", 0 },
-    { "events", 0 },
-    { "types", 0 },
-    { "bytype", MDB_DUPSORT | MDB_DUPFIXED },
-    { "meta", 0 },
-    { "subjects", 0 },
-    { NULL, 0 }
+    { "feeds", 0, NULL },
+    { "events", 0, es_event_key_order },
+    { "types", 0, NULL },
+    { "bytype", MDB_DUPSORT | MDB_DUPFIXED, NULL },
+    { "meta", 0, NULL },
+    { "subjects", 0, NULL },
+    { NULL, 0, NULL }
 };
 
 static const es_env_db_t  es_registry_dbs[] = {
-    { "objects", 0 },
-    { "meta", 0 },
-    { "requests", 0 },
-    { NULL, 0 }
+    { "objects", 0, NULL },
+    { "meta", 0, NULL },
+    { "requests", 0, NULL },
+    { NULL, 0, NULL }
 };
 
 static const es_env_db_t  es_delivery_dbs[] = {
-    { "progress", 0 },
-    { "retries", 0 },
-    { "attempts", 0 },
-    { "dead", 0 },
-    { "stops", 0 },
-    { "meta", 0 },
-    { "circuits", 0 },
-    { NULL, 0 }
+    { "progress", 0, NULL },
+    { "retries", 0, NULL },
+    { "attempts", 0, NULL },
+    { "dead", 0, NULL },
+    { "stops", 0, NULL },
+    { "meta", 0, NULL },
+    { "circuits", 0, NULL },
+    { NULL, 0, NULL }
 };
 
 static es_rc_t es_format_read(const char *path, es_format_t *format,

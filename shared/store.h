@@ -24,7 +24,7 @@
 #define ES_LOG_FEEDS       0    /* name -> es_feed_record_t */
 #define ES_LOG_EVENTS      1    /* feed, last sequence -> chunk */
 #define ES_LOG_TYPES       2    /* type -> number */
-#define ES_LOG_BYTYPE      3    /* feed, type number -> chunk's last sequence */
+#define ES_LOG_BYTYPE      3    /* feed, type -> first event in a chunk */
 #define ES_LOG_META        4    /* counters */
 #define ES_LOG_SUBJECTS    5    /* feed, subject -> its latest, subject.h */
 

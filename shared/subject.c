@@ -5,6 +5,7 @@
 #define es_found_entry(found)                                                 \
     (&(found)->chunk.entries[(found)->sequence - (found)->chunk.head->first])
 
+#define ES_SUBJECT_WAY   128       /* steps: twice the logarithm of events */
 #define ES_SUBJECT_HEAD  440       /* of a long subject, before its hash */
 
 
@@ -199,10 +200,18 @@ static es_rc_t
 es_subject_chunk(es_txn_t *txn, const es_feed_t *feed, es_found_t *found)
 {
     es_rc_t            rc;
+    MDB_val            key, value;
     const es_entry_t  *links;
 
-    rc = es_chunk_seek(txn->events, feed->number, found->sequence, false,
-                       &found->chunk);
+    rc = es_chunk_find(txn->events, feed->number, found->sequence, &key,
+                       &value);
+
+    if (rc == ES_OK) {
+        es_chunk_prefetch_entry(&key, &value, found->sequence);
+
+        rc = es_chunk_decode(feed->number, key.mv_data, &value, false,
+                             &found->chunk);
+    }
 
     if (rc == ES_NOT_FOUND
         || (rc == ES_OK && found->chunk.head->first > found->sequence))
@@ -224,17 +233,28 @@ es_subject_chunk(es_txn_t *txn, const es_feed_t *feed, es_found_t *found)
 }
 
 
-/* From an event after `after`, which is kept, back to the first such one. */
+/*
+ * From an event after `after`, which is kept, back to the first such one.
+ * `late` becomes the last one on the way whose number is beyond that one's by
+ * `ahead` at least: that first one's successors are found from there.
+ */
 
 static es_rc_t
 es_subject_back(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
-    uint64_t after)
+    uint64_t after, uint64_t ahead, es_found_t *late)
 {
     es_rc_t            rc;
+    uint64_t           nth;
+    unsigned           n;
+    es_found_t         way[ES_SUBJECT_WAY];
     const es_entry_t  *links;
+
+    n = 0;
 
     while ((rc = es_subject_chunk(txn, feed, found)) == ES_OK) {
         links = es_found_entry(found);
+
+        way[n < ES_SUBJECT_WAY ? n++ : ES_SUBJECT_WAY - 1] = *found;
 
         if (links->subject_jump > after) {
             found->sequence = links->subject_jump;
@@ -243,11 +263,23 @@ es_subject_back(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
             found->sequence = links->subject_prev;
 
         } else {
-            return ES_OK;
+            break;
         }
     }
 
-    return rc;
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    nth = es_found_entry(found)->subject_nth + ahead;
+
+    while (n > 1 && es_found_entry(&way[n - 1])->subject_nth < nth) {
+        n--;
+    }
+
+    *late = way[n - 1];
+
+    return ES_OK;
 }
 
 
@@ -313,6 +345,8 @@ es_subject_list(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
         if (rc != ES_OK) {
             return rc;
         }
+
+        es_chunk_prefetch_text(&found[i - 1].chunk, found[i - 1].sequence);
     }
 
     return ES_OK;
@@ -325,7 +359,7 @@ es_subject_find(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
 {
     es_rc_t       rc;
     uint64_t      nth;
-    es_found_t    first, *last;
+    es_found_t    first, *last, late;
     es_subject_t  subject;
 
     *n = 0;
@@ -338,7 +372,7 @@ es_subject_find(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
 
     first.sequence = subject.roots[0].sequence;
 
-    rc = es_subject_back(txn, feed, &first, after);
+    rc = es_subject_back(txn, feed, &first, after, max - 1, &late);
     if (rc != ES_OK) {
         return rc;
     }
@@ -347,7 +381,7 @@ es_subject_find(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
     *n = subject.nth - nth < max ? (unsigned) (subject.nth - nth) + 1 : max;
 
     last = &found[*n - 1];
-    last->sequence = subject.roots[0].sequence;
+    last->sequence = late.sequence;
 
     rc = es_subject_nth(txn, feed, last, nth + *n - 1, after);
 
@@ -360,14 +394,14 @@ es_subject_at(es_txn_t *txn, const es_feed_t *feed,
     const es_subject_t *subject, uint64_t at, uint64_t *sequence)
 {
     es_rc_t     rc;
-    es_found_t  found;
+    es_found_t  found, late;
 
     *sequence = subject->roots[0].sequence;
 
     if (*sequence > at) {
         found.sequence = *sequence;
 
-        rc = es_subject_back(txn, feed, &found, at);
+        rc = es_subject_back(txn, feed, &found, at, 0, &late);
         if (rc != ES_OK) {
             return rc;
         }

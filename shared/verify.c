@@ -98,7 +98,7 @@ static void
 es_verify_indexes(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
     es_str_t text, MDB_cursor *bytype)
 {
-    uint8_t            key[ES_BYTYPE_KEY_LEN], value[8];
+    uint8_t            key[ES_BYTYPE_KEY_LEN], value[ES_BYTYPE_VALUE_LEN];
     MDB_val            k, d;
     uint64_t           sequence, hash;
     const es_entry_t  *entry;
@@ -114,8 +114,13 @@ es_verify_indexes(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
                         (unsigned long long) sequence);
     }
 
+    if (!es_bytype_value(chunk->types, chunk->head->count, i,
+                         chunk->head->first, value))
+    {
+        return;
+    }
+
     es_bytype_key(v->feed.number, es_chunk_type(chunk, i), key);
-    es_be64(chunk->last, value);
     k.mv_data = key;
     k.mv_size = sizeof(key);
     d.mv_data = value;
@@ -398,33 +403,37 @@ es_verify_feed_slice(MDB_txn *txn, void *ctx)
 }
 
 
-/* An entry of the type index must have its chunk, with an event of the type. */
+/* An entry of the type index must have its chunk, and say what is in it. */
 
 static void
 es_verify_entry(es_verify_ctx_t *v, MDB_cursor *events, const uint8_t *key,
     const uint8_t *value)
 {
-    uint32_t    i, feed, type;
-    uint64_t    last;
+    uint8_t     right[ES_BYTYPE_VALUE_LEN];
+    uint32_t    i, feed;
+    uint64_t    sequence;
     es_chunk_t  chunk;
 
     feed = es_event_key_feed(key);
-    type = es_event_key_feed(key + 4);
-    last = es_be64_get(value);
+    sequence = es_bytype_sequence(value);
 
-    if (es_chunk_seek(events, feed, last, false, &chunk) == ES_OK
-        && chunk.last == last)
+    if (es_chunk_seek(events, feed, sequence, false, &chunk) == ES_OK
+        && chunk.head->first <= sequence)
     {
-        for (i = 0; i < chunk.head->count; i++) {
-            if (es_chunk_type(&chunk, i) == type) {
-                return;
-            }
+        i = (uint32_t) (sequence - chunk.head->first);
+
+        if (es_chunk_type(&chunk, i) == es_event_key_feed(key + 4)
+            && es_bytype_value(chunk.types, chunk.head->count, i,
+                               chunk.head->first, right)
+            && memcmp(value, right, sizeof(right)) == 0)
+        {
+            return;
         }
     }
 
     (void) snprintf(v->name, sizeof(v->name), "number %u", feed);
     es_verify_fault(v, "the type index has an entry without an event at %llu",
-                    (unsigned long long) last);
+                    (unsigned long long) sequence);
 }
 
 
@@ -469,7 +478,7 @@ es_verify_types_slice(MDB_txn *txn, void *ctx)
     }
 
     for (n = 0; rc == 0 && n < ES_VERIFY_ENTRIES; n++) {
-        if (k.mv_size != ES_BYTYPE_KEY_LEN || d.mv_size != 8) {
+        if (k.mv_size != ES_BYTYPE_KEY_LEN || d.mv_size != ES_BYTYPE_VALUE_LEN) {
             rc = MDB_CORRUPTED;
             break;
         }

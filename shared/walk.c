@@ -94,29 +94,31 @@ es_walk_pattern(es_walk_t *walk, const es_type_pattern_t *pattern)
 static es_rc_t
 es_walk_type_at(es_walk_type_t *type, int mdb_rc, const MDB_val *value)
 {
-    type->chunk = 0;
+    type->first = 0;
 
     if (mdb_rc != 0) {
         return mdb_rc == MDB_NOTFOUND ? ES_OK : es_env_rc(mdb_rc);
     }
 
-    if (value->mv_size != sizeof(type->chunk)) {
+    if (value->mv_size != ES_BYTYPE_VALUE_LEN) {
         return ES_CORRUPT;
     }
 
-    type->chunk = es_be64_get(value->mv_data);
+    type->first = es_bytype_sequence(value->mv_data);
+    type->more = es_bytype_more(value->mv_data);
 
     return ES_OK;
 }
 
 
-/* Moves a type's cursor to its first chunk that ends at or after `from`. */
+/* Moves a type's cursor to its first chunk at or after the one that begins
+   with `from`. */
 
 static es_rc_t
 es_walk_seek_type(es_walk_t *walk, es_walk_type_t *type, uint64_t from)
 {
     int      rc;
-    uint8_t  key[ES_BYTYPE_KEY_LEN], value[8];
+    uint8_t  key[ES_BYTYPE_KEY_LEN], value[ES_BYTYPE_VALUE_LEN];
     MDB_val  k, v;
 
     if (type->cursor == NULL) {
@@ -129,7 +131,7 @@ es_walk_seek_type(es_walk_t *walk, es_walk_type_t *type, uint64_t from)
     }
 
     es_bytype_key(walk->feed->number, type->number, key);
-    es_be64(from, value);
+    es_bytype_from(from, value);
     k.mv_data = key;
     k.mv_size = sizeof(key);
     v.mv_data = value;
@@ -141,20 +143,30 @@ es_walk_seek_type(es_walk_t *walk, es_walk_type_t *type, uint64_t from)
 }
 
 
-/* Moves it on past `position`: to the next one, mostly. */
+/* Moves it on by one. */
 
 static es_rc_t
-es_walk_next_type(es_walk_t *walk, es_walk_type_t *type)
+es_walk_step_type(es_walk_type_t *type)
 {
     int      rc;
-    es_rc_t  result;
     MDB_val  k, v;
 
     rc = mdb_cursor_get(type->cursor, &k, &v, MDB_NEXT_DUP);
 
-    result = es_walk_type_at(type, rc, &v);
+    return es_walk_type_at(type, rc, &v);
+}
 
-    if (result != ES_OK || type->chunk == 0 || type->chunk > walk->position) {
+
+/* Moves it on past `position`, where a chunk ends: to the next one, mostly. */
+
+static es_rc_t
+es_walk_next_type(es_walk_t *walk, es_walk_type_t *type)
+{
+    es_rc_t  result;
+
+    result = es_walk_step_type(type);
+
+    if (result != ES_OK || type->first == 0 || type->first > walk->position) {
         return result;
     }
 
@@ -162,11 +174,37 @@ es_walk_next_type(es_walk_t *walk, es_walk_type_t *type)
 }
 
 
+/* Where the types' first chunks are: one has its first event of a type before
+   `after`, perhaps, and others after it. */
+
+static es_rc_t
+es_walk_seek_types(es_walk_t *walk, uint64_t after)
+{
+    size_t      i;
+    es_rc_t     rc;
+    uint64_t    from;
+    es_chunk_t  chunk;
+
+    rc = es_chunk_seek(walk->txn->events, walk->feed->number, after + 1,
+                       false, &chunk);
+    from = rc == ES_OK ? chunk.head->first : after + 1;
+
+    if (rc == ES_NOT_FOUND) {
+        rc = ES_OK;
+    }
+
+    for (i = 0; rc == ES_OK && i < walk->ntypes; i++) {
+        rc = es_walk_seek_type(walk, &walk->types[i], from);
+    }
+
+    return rc;
+}
+
+
 es_rc_t
 es_walk_open(es_walk_t *walk, es_txn_t *txn, const es_feed_t *feed,
     uint64_t after, const es_filter_t *filter, unsigned limit)
 {
-    size_t    i;
     es_rc_t   rc;
     unsigned  n;
 
@@ -189,18 +227,11 @@ es_walk_open(es_walk_t *walk, es_txn_t *txn, const es_feed_t *feed,
         }
     }
 
-    if (filter != NULL && filter->by_subject) {
+    if (walk->all_types || filter->by_subject) {
         return ES_OK;
     }
 
-    for (i = 0; !walk->all_types && i < walk->ntypes; i++) {
-        rc = es_walk_seek_type(walk, &walk->types[i], after + 1);
-        if (rc != ES_OK) {
-            return rc;
-        }
-    }
-
-    return ES_OK;
+    return es_walk_seek_types(walk, after);
 }
 
 
@@ -219,15 +250,144 @@ es_walk_close(es_walk_t *walk)
 }
 
 
+/* The first event of the next chunk that may match, by the types' index; 0:
+   none. */
+
+static es_rc_t
+es_walk_least(es_walk_t *walk, uint64_t *least)
+{
+    size_t           i;
+    es_rc_t          rc;
+    es_walk_type_t  *type;
+
+    *least = 0;
+
+    for (i = 0; i < walk->ntypes; i++) {
+        type = &walk->types[i];
+
+        if (type->first != 0 && walk->open && type->first <= walk->position) {
+            rc = es_walk_next_type(walk, type);
+            if (rc != ES_OK) {
+                return rc;
+            }
+        }
+
+        if (type->first != 0 && (*least == 0 || type->first < *least)) {
+            *least = type->first;
+        }
+    }
+
+    return ES_OK;
+}
+
+
+/*
+ * The next chunks of the only type.  They are far from each other: what each
+ * is looked at for is fetched for all of them before it is looked at.
+ */
+
+static es_rc_t
+es_walk_ahead(es_walk_t *walk)
+{
+    es_rc_t           rc;
+    MDB_val           keys[ES_WALK_AHEAD], values[ES_WALK_AHEAD];
+    unsigned          i, n, max;
+    es_walk_type_t   *type;
+    es_walk_ahead_t  *ahead;
+
+    type = &walk->types[0];
+    ahead = walk->ahead;
+    max = walk->limit < ES_WALK_AHEAD ? walk->limit : ES_WALK_AHEAD;
+
+    for (n = 0; n < max && type->first != 0; n++) {
+        ahead[n].first = type->first;
+        ahead[n].more = type->more;
+
+        rc = es_chunk_find(walk->txn->events, walk->feed->number, type->first,
+                           &keys[n], &values[n]);
+
+        if (rc == ES_OK) {
+            es_chunk_prefetch_entry(&keys[n], &values[n], type->first);
+            rc = es_walk_step_type(type);
+        }
+
+        if (rc != ES_OK) {
+            return rc == ES_NOT_FOUND ? ES_CORRUPT : rc;
+        }
+    }
+
+    for (i = 0; i < n; i++) {
+        rc = es_chunk_decode(walk->feed->number, keys[i].mv_data, &values[i],
+                             walk->whole, &ahead[i].chunk);
+
+        if (rc == ES_OK && ahead[i].chunk.head->first > ahead[i].first) {
+            rc = ES_CORRUPT;
+        }
+
+        if (rc == ES_OK) {
+            es_chunk_prefetch_text(&ahead[i].chunk, ahead[i].first);
+            continue;
+        }
+
+        if (i == 0) {
+            return rc;
+        }
+
+        /* it is told when it is reached */
+
+        rc = es_walk_seek_type(walk, type, ahead[i].first);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        n = i;
+    }
+
+    walk->nahead = n;
+    walk->ahead_taken = 0;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_walk_take(es_walk_t *walk, uint64_t from)
+{
+    es_rc_t                 rc;
+    const es_walk_ahead_t  *ahead;
+
+    if (walk->all_types || walk->ntypes != 1) {
+        rc = es_chunk_seek(walk->txn->events, walk->feed->number, from,
+                           walk->whole, &walk->chunk);
+        return rc == ES_NOT_FOUND ? ES_CORRUPT : rc;
+    }
+
+    if (walk->ahead_taken == walk->nahead) {
+        rc = es_walk_ahead(walk);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    ahead = &walk->ahead[walk->ahead_taken++];
+    walk->chunk = ahead->chunk;
+    walk->only = ahead->more ? 0 : ahead->first;
+
+    if (ahead->first > walk->position + 1) {
+        walk->position = ahead->first - 1;
+    }
+
+    return ES_OK;
+}
+
+
 /* Opens the chunk that holds the next event that may match. */
 
 static es_rc_t
 es_walk_chunk(es_walk_t *walk)
 {
-    size_t           i;
-    es_rc_t          rc;
-    uint64_t         from;
-    es_walk_type_t  *type;
+    es_rc_t   rc;
+    uint64_t  from;
 
     if (walk->position >= walk->feed->last) {
         return ES_NOT_FOUND;
@@ -235,22 +395,10 @@ es_walk_chunk(es_walk_t *walk)
 
     from = walk->position + 1;
 
-    if (!walk->all_types) {
-        from = 0;
-
-        for (i = 0; i < walk->ntypes; i++) {
-            type = &walk->types[i];
-
-            if (type->chunk != 0 && type->chunk <= walk->position) {
-                rc = es_walk_next_type(walk, type);
-                if (rc != ES_OK) {
-                    return rc;
-                }
-            }
-
-            if (type->chunk != 0 && (from == 0 || type->chunk < from)) {
-                from = type->chunk;
-            }
+    if (!walk->all_types && walk->ahead_taken == walk->nahead) {
+        rc = es_walk_least(walk, &from);
+        if (rc != ES_OK) {
+            return rc;
         }
 
         if (from == 0) {
@@ -259,10 +407,9 @@ es_walk_chunk(es_walk_t *walk)
         }
     }
 
-    rc = es_chunk_seek(walk->txn->events, walk->feed->number, from,
-                       walk->whole, &walk->chunk);
+    rc = es_walk_take(walk, from);
     if (rc != ES_OK) {
-        return rc == ES_NOT_FOUND ? ES_CORRUPT : rc;
+        return rc;
     }
 
     if (walk->chunk.head->first > walk->position + 1) {
@@ -448,7 +595,8 @@ es_walk_next(es_walk_t *walk, uint32_t *index, es_str_t *text)
 
     for ( ;; ) {
         if (!walk->open || walk->position >= walk->chunk.last
-            || walk->position >= walk->feed->last)
+            || walk->position >= walk->feed->last
+            || (walk->only != 0 && walk->position >= walk->only))
         {
             if (walk->skipped >= ES_WALK_EVENTS) {
                 return ES_NOT_FOUND;
@@ -485,7 +633,6 @@ es_rc_t
 es_event_parts(const es_feed_t *feed, const es_chunk_t *chunk, uint32_t i,
     es_str_t text, es_event_t *event)
 {
-    char               cursor[ES_CURSOR_MAX];
     size_t             len, prev;
     const es_entry_t  *entry;
 
@@ -501,9 +648,9 @@ es_event_parts(const es_feed_t *feed, const es_chunk_t *chunk, uint32_t i,
     }
 
     event->cursor.data = text.data + entry->mid + es_mid_cursor();
-    event->cursor.len = es_cursor_print(feed->epoch, event->sequence, cursor);
+    event->cursor.len = es_cursor_len(feed->epoch, event->sequence);
 
-    prev = es_cursor_print(feed->epoch, event->sequence - 1, cursor);
+    prev = es_cursor_len(feed->epoch, event->sequence - 1);
 
     event->before.data = text.data;
     event->before.len = len - 1 - prev;

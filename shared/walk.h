@@ -16,13 +16,22 @@
 #define ES_WALK_EVENTS     20000  /* looked at in vain before a page ends */
 #define ES_WALK_SUBJECTS   100    /* of a subject's events, found at once */
 #define ES_WALK_TYPES_MAX  256
+#define ES_WALK_AHEAD      16     /* of a type's chunks, fetched at once */
 
 /* One type's chunks, in order: a cursor on its entries in the type index. */
 typedef struct {
     MDB_cursor  *cursor;
     uint32_t     number;
-    uint64_t     chunk;        /* last sequence of its next chunk; 0: none */
+    uint64_t     first;        /* its first event in its next chunk; 0: none */
+    bool         more;         /* it has others there */
 } es_walk_type_t;
+
+/* A chunk that was looked up before it is needed. */
+typedef struct {
+    es_chunk_t  chunk;
+    uint64_t    first;         /* as of es_walk_type_t */
+    bool        more;
+} es_walk_ahead_t;
 
 typedef struct {
     es_txn_t           *txn;
@@ -41,6 +50,11 @@ typedef struct {
     es_found_t          found[ES_WALK_SUBJECTS];   /* of the subject */
     unsigned            nfound;
     unsigned            taken;
+    es_walk_ahead_t     ahead[ES_WALK_AHEAD];      /* of the only type */
+    unsigned            nahead;
+    unsigned            ahead_taken;
+    uint64_t            only;          /* event of the types in `chunk`; 0:
+                                          there may be others */
 } es_walk_t;
 
 /* Close it also after a failure. */

@@ -33,12 +33,12 @@ sub refused {
     is(slurp($format), $text, "$name: and changes nothing");
 }
 
-(my $newer = $good) =~ s/store 2/store 3/;
-refused($newer, '".*" is a store of version 3, this program reads version 2',
+(my $newer = $good) =~ s/store 3/store 4/;
+refused($newer, '".*" is a store of version 4, this program reads version 3',
     'another version');
 refused("something else\n", '".*format" is not an eventsync format file',
     'a foreign file');
-refused("eventsync-store 2\n", '".*" is damaged', 'half a format file');
+refused("eventsync-store 3\n", '".*" is damaged', 'half a format file');
 spew($format, $good);
 
 rename $t->store . '/log/data.mdb', $t->store . '/log/kept';
