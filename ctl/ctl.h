@@ -78,6 +78,11 @@ int ctl_feed_remove(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_reset(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_trim(ctl_t *ctl, int argc, char **argv);
 
+int ctl_type_register(ctl_t *ctl, int argc, char **argv);
+int ctl_type_list(ctl_t *ctl, int argc, char **argv);
+int ctl_type_show(ctl_t *ctl, int argc, char **argv);
+int ctl_type_deprecate(ctl_t *ctl, int argc, char **argv);
+
 int ctl_partner_create(ctl_t *ctl, int argc, char **argv);
 int ctl_partner_list(ctl_t *ctl, int argc, char **argv);
 int ctl_partner_show(ctl_t *ctl, int argc, char **argv);

@@ -5,12 +5,14 @@
 #include "clock.h"
 #include "ctl.h"
 #include "feed.h"
+#include "object.h"
 #include "values.h"
 
 typedef struct {
     const char  *count;
     const char  *bytes;
     const char  *age;
+    const char  *schema;           /* kept in the registry */
 } ctl_retention_t;
 
 static int ctl_feed_load(ctl_t *ctl, const char *name, es_feed_t *feed);
@@ -81,10 +83,53 @@ ctl_feed_args(ctl_t *ctl, int *argc, char **argv, ctl_retention_t *text)
         { "retain-count", false, &text->count },
         { "retain-bytes", false, &text->bytes },
         { "retain-age", false, &text->age },
+        { "schema", false, &text->schema },
         { NULL, false, NULL }
     };
 
     return ctl_args(ctl, argc, argv, 1, 1, options);
+}
+
+
+/* Opens for what is to be written. */
+
+static int
+ctl_feed_open(ctl_t *ctl, const ctl_retention_t *text)
+{
+    if (text->schema != NULL && strcmp(text->schema, "off") != 0
+        && strcmp(text->schema, "warn") != 0
+        && strcmp(text->schema, "enforce") != 0)
+    {
+        return ctl_fail(CTL_USAGE, "\"--schema=%s\" is not off, warn or "
+                        "enforce", text->schema);
+    }
+
+    return ctl_open(ctl, ES_STORE_PUBLISH
+                         | (text->schema ? ES_STORE_ADMIN : 0));
+}
+
+
+/* The rule of a feed's name is the registry's. */
+
+static int
+ctl_feed_rule(ctl_t *ctl, const char *name, const ctl_retention_t *text)
+{
+    es_buf_t  buf = { 0 };
+    json_t   *object;
+    es_rc_t   es;
+
+    if (text->schema == NULL) {
+        return CTL_OK;
+    }
+
+    es = es_registry_get(ctl->store, ES_KIND_FEED, es_str(name), &buf);
+    es_buf_free(&buf);
+
+    object = json_pack("{s:s}", "schema", text->schema);
+
+    return es == ES_NOT_FOUND
+           ? ctl_object_create(ctl, ES_KIND_FEED, name, object)
+           : ctl_object_change(ctl, ES_KIND_FEED, name, object);
 }
 
 
@@ -114,7 +159,7 @@ ctl_feed_create(ctl_t *ctl, int argc, char **argv)
     }
 
     if (rc == CTL_OK) {
-        rc = ctl_open(ctl, ES_STORE_PUBLISH);
+        rc = ctl_feed_open(ctl, &text);
     }
 
     if (rc != CTL_OK) {
@@ -123,7 +168,8 @@ ctl_feed_create(ctl_t *ctl, int argc, char **argv)
 
     es = es_feed_create(ctl->store, es_str(argv[0]), &options, NULL);
 
-    return es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
+    return es == ES_OK ? ctl_feed_rule(ctl, argv[0], &text)
+                       : ctl_feed_failed(argv[0], es);
 }
 
 
@@ -139,7 +185,7 @@ ctl_feed_change(ctl_t *ctl, int argc, char **argv)
     rc = ctl_feed_args(ctl, &argc, argv, &text);
 
     if (rc == CTL_OK) {
-        rc = ctl_open(ctl, ES_STORE_PUBLISH);
+        rc = ctl_feed_open(ctl, &text);
     }
 
     if (rc == CTL_OK) {
@@ -161,7 +207,8 @@ ctl_feed_change(ctl_t *ctl, int argc, char **argv)
 
     es = es_feed_change(ctl->store, es_str(argv[0]), &options);
 
-    return es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
+    return es == ES_OK ? ctl_feed_rule(ctl, argv[0], &text)
+                       : ctl_feed_failed(argv[0], es);
 }
 
 
@@ -183,15 +230,17 @@ ctl_feed_load(ctl_t *ctl, const char *name, es_feed_t *feed)
 
 
 static json_t *
-ctl_feed_json(const es_feed_t *feed)
+ctl_feed_json(ctl_t *ctl, const es_feed_t *feed)
 {
-    char  oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX], created[ES_TIME_LEN];
+    char      oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX], created[ES_TIME_LEN];
+    json_t   *json, *rule;
+    es_buf_t  buf = { 0 };
 
     (void) es_cursor_print(feed->epoch, feed->oldest - 1, oldest);
     (void) es_cursor_print(feed->epoch, feed->last, latest);
     es_time_print(feed->created_ms, created);
 
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+    json = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
                      "name", feed->name, "epoch", feed->epoch,
                      "oldest", oldest, "latest", latest,
                      "events", (json_int_t) (feed->last + 1 - feed->oldest),
@@ -201,15 +250,33 @@ ctl_feed_json(const es_feed_t *feed)
                      "retain_bytes", (json_int_t) feed->retain_bytes,
                      "retain_ms", (json_int_t) feed->retain_ms,
                      "created", json_stringn(created, ES_TIME_LEN));
+
+    (void) json_object_set_new(json, "schema", json_string("off"));
+
+    if (es_registry_get(ctl->store, ES_KIND_FEED, es_str(feed->name), &buf)
+        == ES_OK)
+    {
+        rule = json_loadb(buf.data, buf.len, 0, NULL);
+        if (json_object_get(rule, "schema") != NULL) {
+            (void) json_object_set(json, "schema",
+                                   json_object_get(rule, "schema"));
+        }
+
+        json_decref(rule);
+    }
+
+    es_buf_free(&buf);
+
+    return json;
 }
 
 
 static void
-ctl_feed_print(const es_feed_t *feed)
+ctl_feed_print(ctl_t *ctl, const es_feed_t *feed)
 {
     json_t  *json;
 
-    json = ctl_feed_json(feed);
+    json = ctl_feed_json(ctl, feed);
     (void) json_dumpf(json, stdout, JSON_COMPACT);
     (void) putchar('\n');
     json_decref(json);
@@ -229,7 +296,7 @@ ctl_feed_show(ctl_t *ctl, int argc, char **argv)
     }
 
     if (rc == CTL_OK) {
-        ctl_feed_print(&feed);
+        ctl_feed_print(ctl, &feed);
     }
 
     return rc;
@@ -268,7 +335,7 @@ ctl_feed_list(ctl_t *ctl, int argc, char **argv)
     while ((es = es_feed_next(txn, es_str(feed.name), &feed)) == ES_OK) {
 
         if (json != NULL) {
-            ctl_feed_print(&feed);
+            ctl_feed_print(ctl, &feed);
             continue;
         }
 
@@ -291,14 +358,22 @@ ctl_feed_remove(ctl_t *ctl, int argc, char **argv)
     int      rc;
     es_rc_t  es;
 
-    rc = ctl_feed_name(ctl, &argc, argv, ES_STORE_PUBLISH);
+    rc = ctl_feed_name(ctl, &argc, argv, ES_STORE_PUBLISH | ES_STORE_ADMIN);
     if (rc != CTL_OK) {
         return rc;
     }
 
     es = es_feed_remove(ctl->store, es_str(argv[0]));
+    if (es != ES_OK) {
+        return ctl_feed_failed(argv[0], es);
+    }
 
-    return es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
+    /* What was ruled of it is not for the next one of that name. */
+
+    es = es_registry_remove(ctl->store, ES_KIND_FEED, es_str(argv[0]), NULL);
+
+    return es == ES_OK || es == ES_NOT_FOUND ? CTL_OK
+                                             : ctl_feed_failed(argv[0], es);
 }
 
 

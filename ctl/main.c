@@ -17,18 +17,31 @@ static const ctl_command_t  ctl_commands[] = {
     { "verify", ctl_verify, "", "prove the store's invariants" },
 
     { "feed create", ctl_feed_create,
-      "NAME [--retain-count=N] [--retain-bytes=N] [--retain-age=7d]",
+      "NAME [--retain-count=N] [--retain-bytes=N] [--retain-age=7d] "
+      "[--schema=off|warn|enforce]",
       "make a feed" },
     { "feed list", ctl_feed_list, "[--json]", "list the feeds" },
     { "feed show", ctl_feed_show, "NAME", "show a feed as JSON" },
     { "feed change", ctl_feed_change,
-      "NAME [--retain-count=N] [--retain-bytes=N] [--retain-age=7d]",
-      "change a feed's retention; 0 is no limit" },
+      "NAME [--retain-count=N] [--retain-bytes=N] [--retain-age=7d] "
+      "[--schema=off|warn|enforce]",
+      "change a feed's retention, where 0 is no limit, and what becomes of "
+      "events that their schema does not allow" },
     { "feed trim", ctl_feed_trim, "NAME --before=CURSOR",
       "drop the events before CURSOR's" },
     { "feed reset", ctl_feed_reset, "NAME",
       "drop all events and begin a new epoch" },
     { "feed remove", ctl_feed_remove, "NAME", "remove a feed and its events" },
+
+    { "type register", ctl_type_register,
+      "TYPE VERSION [--description=TEXT] < schema",
+      "publish a version of an event type, for ever" },
+    { "type list", ctl_type_list, "[--json]", "list the event catalogue" },
+    { "type show", ctl_type_show, "TYPE [VERSION]",
+      "show a type as JSON, or the schema of a version" },
+    { "type deprecate", ctl_type_deprecate,
+      "TYPE VERSION [--from=TIME] [--sunset=TIME] | --cancel",
+      "say since when a version is deprecated, and when it ends" },
 
     { "partner create", ctl_partner_create,
       "NAME [--feeds=A,B-*] [--publish=A] [--limit-poll=60r/m[,burst=N]] "

@@ -3,7 +3,8 @@
 
 #include "object.h"
 
-static const char *const  ctl_kinds[] = { "partner", "key", "endpoint" };
+static const char *const  ctl_kinds[] = { "partner", "key", "endpoint",
+                                          "feed" };
 
 
 static int
@@ -79,10 +80,11 @@ ctl_object_print(ctl_t *ctl, es_kind_t kind, const char *name, bool as_json)
     es_rc_t   es;
     es_buf_t  buf = { 0 };
 
-    const char  *column, *shown[3][3] = {
+    const char  *column, *shown[4][3] = {
         { "feeds", "publish", "disabled" },
         { "partner", "scopes", "revoked" },
-        { "partner", "url", "feeds" }
+        { "partner", "url", "feeds" },
+        { "schema", "revision", "created" }
     };
 
     es = es_registry_get(ctl->store, kind, es_str(name), &buf);

@@ -113,17 +113,30 @@ ctl_sink_full(const ctl_sink_t *sink, uint64_t size)
 
 
 static void
-ctl_sink_print(const char *cursor, es_str_t id, bool duplicate)
+ctl_sink_print(const char *cursor, es_str_t id, bool duplicate, bool warning)
 {
-    (void) printf("%s %.*s%s\n", cursor, (int) id.len, id.data,
-                  duplicate ? " duplicate" : "");
+    (void) printf("%s %.*s%s%s\n", cursor, (int) id.len, id.data,
+                  duplicate ? " duplicate" : "", warning ? " warning" : "");
+}
+
+
+/* One line for the first of a commit's: its index, and how many there are. */
+
+static void
+ctl_sink_warn(const ctl_sink_t *sink, size_t index, size_t count,
+    const char *pointer, const char *detail)
+{
+    ctl_complain("warning: feed \"%s\": event %" PRIu64 ": %s: %s (%zu of "
+                 "these %" PRIu64 " events)", sink->feed,
+                 sink->before + index + 1, pointer, detail, count,
+                 sink->count);
 }
 
 
 static int
 ctl_sink_commit_store(ctl_sink_t *sink)
 {
-    size_t               i;
+    size_t               i, warned;
     const es_result_t   *result;
     const es_problem_t  *problem;
 
@@ -132,15 +145,29 @@ ctl_sink_commit_store(ctl_sink_t *sink)
     if (es_batch_rc(sink->batch) != ES_OK) {
         problem = es_batch_problem(sink->batch);
 
-        return ctl_fail(CTL_FAILED, "feed \"%s\": event %" PRIu64 ": %s",
+        return ctl_fail(CTL_FAILED, "feed \"%s\": event %" PRIu64 ": %s%s%s",
                         sink->feed, sink->before + 1
                         + (problem->index > 0 ? (unsigned) problem->index : 0),
+                        problem->rc == ES_MISMATCH ? problem->pointer : "",
+                        problem->rc == ES_MISMATCH ? ": " : "",
                         problem->detail);
     }
 
-    for (i = 0; sink->results && i < es_batch_count(sink->batch); i++) {
+    warned = es_batch_warnings(sink->batch);
+
+    for (i = 0; i < es_batch_count(sink->batch); i++) {
         result = es_batch_result(sink->batch, i);
-        ctl_sink_print(result->cursor, result->id, result->duplicate);
+
+        if (result->warning != NULL && warned > 0) {
+            ctl_sink_warn(sink, i, warned, result->warning->pointer,
+                          result->warning->detail);
+            warned = 0;
+        }
+
+        if (sink->results) {
+            ctl_sink_print(result->cursor, result->id, result->duplicate,
+                           result->warning != NULL);
+        }
     }
 
     sink->before += es_batch_count(sink->batch);
@@ -172,13 +199,16 @@ static int
 ctl_sink_results(ctl_sink_t *sink)
 {
     int          rc, duplicate;
-    size_t       i, n;
-    json_t      *answer, *results, *result;
+    size_t       i, n, first, warned;
+    json_t      *answer, *results, *result, *warning, *said;
     const char  *id, *cursor;
 
     answer = json_loadb(sink->http->body.data, sink->http->body.len, 0, NULL);
     results = json_object_get(answer, "results");
     rc = CTL_OK;
+    first = 0;
+    warned = 0;
+    said = NULL;
 
     json_array_foreach(results, i, result) {
         if (json_unpack(result, "{s:s%, s:s, s:b}", "id", &id, &n, "cursor",
@@ -188,14 +218,28 @@ ctl_sink_results(ctl_sink_t *sink)
             break;
         }
 
+        warning = json_object_get(result, "warning");
+
+        if (warning != NULL && warned++ == 0) {
+            first = i;
+            said = warning;
+        }
+
         if (sink->results) {
-            ctl_sink_print(cursor, (es_str_t) { id, n }, duplicate != 0);
+            ctl_sink_print(cursor, (es_str_t) { id, n }, duplicate != 0,
+                           warning != NULL);
         }
     }
 
     if (rc != CTL_OK || json_array_size(results) == 0) {
         rc = ctl_fail(CTL_FAILED, "\"%s\" does not answer as eventsync does",
                       sink->http->url);
+    }
+
+    if (rc == CTL_OK && warned > 0) {
+        ctl_sink_warn(sink, first, warned,
+                      json_string_value(json_object_get(said, "pointer")),
+                      json_string_value(json_object_get(said, "detail")));
     }
 
     sink->before += json_array_size(results);

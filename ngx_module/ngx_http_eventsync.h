@@ -66,6 +66,7 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_AUTHORIZE,
     NGX_HTTP_EVENTSYNC_BACKFILL,
     NGX_HTTP_EVENTSYNC_SNAPSHOT,
+    NGX_HTTP_EVENTSYNC_CATALOGUE,
     NGX_HTTP_EVENTSYNC_RESOURCES
 } ngx_http_eventsync_resource_e;
 
@@ -100,6 +101,7 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_FEED_RESET,
     NGX_HTTP_EVENTSYNC_TOO_LARGE,
     NGX_HTTP_EVENTSYNC_UNSUPPORTED_TYPE,
+    NGX_HTTP_EVENTSYNC_MISMATCH,
     NGX_HTTP_EVENTSYNC_QUOTA_EXCEEDED,
     NGX_HTTP_EVENTSYNC_INTERNAL,
     NGX_HTTP_EVENTSYNC_UNAVAILABLE,
@@ -362,6 +364,7 @@ struct ngx_http_eventsync_ctx_s {
 
     uint64_t                          first;      /* of the events moved */
     uint64_t                          last;
+    uint64_t                          warnings;   /* events that have one */
 
     ngx_uint_t                        format;     /* ..._format_e */
     ngx_str_t                         etag;
@@ -376,6 +379,7 @@ struct ngx_http_eventsync_ctx_s {
     ngx_http_eventsync_stream_t      *stream;
     ngx_http_eventsync_publish_t     *publish;
     void                             *manage;
+    void                             *catalogue;
     ngx_uint_t                        data;       /* of the route */
     ngx_http_eventsync_leaf_request_t
                                      *leaf;
@@ -451,7 +455,7 @@ ngx_int_t ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx,
 ngx_uint_t ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx,
     es_str_t feed);
 
-/* _poll, _wait, _publish, _parse, _commit, _feeds, _backfill */
+/* _poll, _wait, _publish, _parse, _commit, _feeds, _backfill, _catalogue */
 
 ngx_int_t ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx,
@@ -472,6 +476,7 @@ void ngx_http_eventsync_commit_recover(ngx_http_eventsync_worker_t *w);
 void ngx_http_eventsync_commit_free(ngx_http_eventsync_worker_t *w);
 ngx_int_t ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_may_authorize(ngx_http_eventsync_ctx_t *ctx);
 
 /* _pages, _leaf, _leaf_send, _encode: see ngx_http_eventsync_pages.h */

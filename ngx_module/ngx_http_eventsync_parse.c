@@ -1,7 +1,8 @@
 
 /*
- * A publish's body to events.  Small ones are parsed in the event loop, large
- * ones and those in a temporary file on the thread pool.
+ * A publish's body to events.  Small ones are parsed in the event loop; large
+ * ones, those in a temporary file and those of a feed whose events are judged
+ * by their schemas on the thread pool.
  */
 
 
@@ -36,11 +37,19 @@ static void ngx_http_eventsync_parse_event(ngx_event_t *ev);
 ngx_int_t
 ngx_http_eventsync_parse(ngx_http_eventsync_ctx_t *ctx)
 {
-    off_t         size;
-    es_str_t      body;
-    ngx_buf_t    *b;
-    ngx_chain_t  *in, *cl;
-    ngx_uint_t    file;
+    off_t            size;
+    es_rc_t          rc;
+    es_str_t         body;
+    ngx_buf_t       *b;
+    ngx_chain_t     *in, *cl;
+    ngx_uint_t       file;
+    es_feed_rule_t   rule;
+
+    rc = es_registry_rule(ctx->worker->es, ngx_http_eventsync_str(&ctx->feed),
+                          &rule);
+    if (rc != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, rc);
+    }
 
     in = ctx->request->request_body ? ctx->request->request_body->bufs : NULL;
 
@@ -53,6 +62,7 @@ ngx_http_eventsync_parse(ngx_http_eventsync_ctx_t *ctx)
     }
 
     if (size > NGX_HTTP_EVENTSYNC_INLINE
+        || (rule.schema != ES_SCHEMA_OFF && size)
         || (in && (in->next || (file && size))))
     {
         return ngx_http_eventsync_parse_post(ctx, size);
@@ -132,6 +142,13 @@ ngx_http_eventsync_parse_thread(void *data, ngx_log_t *log)
     if (publish->rc == ES_OK) {
         ngx_http_eventsync_parse_body(publish,
                                       (es_str_t) { body.data, body.len });
+    }
+
+    /* here already, because commits are made one at a time */
+
+    if (publish->rc == ES_OK) {
+        publish->rc = es_batch_judge(publish->ctx->worker->es, publish->batch,
+                                     &publish->problem);
     }
 
     es_buf_free(&body);

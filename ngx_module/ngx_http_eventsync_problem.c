@@ -75,6 +75,9 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
     { 415, ngx_string(NGX_HTTP_EVENTSYNC_URN "unsupported-media-type"),
       ngx_string("Unsupported media type") },
 
+    { 422, ngx_string(NGX_HTTP_EVENTSYNC_URN "schema-mismatch"),
+      ngx_string("Event is not as its schema says") },
+
     { 429, ngx_string("https://iana.org/assignments/http-problem-types"
                       "#quota-exceeded"),
       ngx_string("Request cannot be satisfied as assigned quota has been "

@@ -32,6 +32,10 @@ static ngx_int_t ngx_http_eventsync_publish_done(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_buf_t *ngx_http_eventsync_publish_results(
     ngx_http_eventsync_ctx_t *ctx);
+static u_char *ngx_http_eventsync_publish_warning(u_char *p,
+    const es_problem_t *warning);
+static void ngx_http_eventsync_publish_log(ngx_http_eventsync_ctx_t *ctx,
+    size_t i);
 static void ngx_http_eventsync_publish_cleanup(void *data);
 
 
@@ -422,6 +426,10 @@ ngx_http_eventsync_publish_problem(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc,
         type = NGX_HTTP_EVENTSYNC_CONFLICT;
         break;
 
+    case ES_MISMATCH:
+        type = NGX_HTTP_EVENTSYNC_MISMATCH;
+        break;
+
     default:
         return ngx_http_eventsync_fail_store(ctx, rc);
     }
@@ -444,6 +452,14 @@ ngx_http_eventsync_publish_problem(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc,
     }
 
     *(u_char *) ngx_escape_json(p, (u_char *) problem->pointer, len) = '\0';
+
+    if (problem->keyword[0]) {
+        return ngx_http_eventsync_members(ctx, len * 6 + 128,
+                                          ",\"index\":%d,\"pointer\":\"%s\","
+                                          "\"keyword\":\"%s\"",
+                                          problem->index, p,
+                                          problem->keyword);
+    }
 
     return ngx_http_eventsync_members(ctx, len * 6 + 64,
                                       ",\"index\":%d,\"pointer\":\"%s\"",
@@ -502,8 +518,16 @@ ngx_http_eventsync_publish_results(ngx_http_eventsync_ctx_t *ctx)
     len = sizeof("{\"results\":[]}") - 1;
 
     for (i = 0; i < n; i++) {
-        len += es_batch_result(batch, i)->id.len + ES_CURSOR_MAX
+        result = es_batch_result(batch, i);
+
+        len += result->id.len + ES_CURSOR_MAX
                + sizeof("{\"id\":\"\",\"cursor\":\"\",\"duplicate\":false},");
+
+        if (result->warning) {
+            len += sizeof(",\"warning\":{\"pointer\":\"\",\"detail\":\"\"}")
+                   + 6 * (ngx_strlen(result->warning->pointer)
+                          + ngx_strlen(result->warning->detail));
+        }
     }
 
     b = ngx_create_temp_buf(ctx->request->pool, len);
@@ -519,10 +543,21 @@ ngx_http_eventsync_publish_results(ngx_http_eventsync_ctx_t *ctx)
         /* an id has no byte to escape, see event.h */
 
         b->last = ngx_sprintf(b->last, "%s{\"id\":\"%*s\",\"cursor\":\"%s\","
-                              "\"duplicate\":%s}",
+                              "\"duplicate\":%s",
                               i ? "," : "",
                               result->id.len, result->id.data, result->cursor,
                               result->duplicate ? "true" : "false");
+
+        if (result->warning) {
+            b->last = ngx_http_eventsync_publish_warning(b->last,
+                                                         result->warning);
+
+            if (ctx->warnings++ == 0) {
+                ngx_http_eventsync_publish_log(ctx, i);
+            }
+        }
+
+        *b->last++ = '}';
 
         if (i == 0 || result->sequence < ctx->first) {
             ctx->first = result->sequence;
@@ -534,6 +569,37 @@ ngx_http_eventsync_publish_results(ngx_http_eventsync_ctx_t *ctx)
     b->last = ngx_cpymem(b->last, "]}", 2);
 
     return b;
+}
+
+
+static u_char *
+ngx_http_eventsync_publish_warning(u_char *p, const es_problem_t *warning)
+{
+    p = ngx_cpymem(p, ",\"warning\":{\"pointer\":\"", 23);
+    p = (u_char *) ngx_escape_json(p, (u_char *) warning->pointer,
+                                   ngx_strlen(warning->pointer));
+    p = ngx_cpymem(p, "\",\"detail\":\"", 12);
+    p = (u_char *) ngx_escape_json(p, (u_char *) warning->detail,
+                                   ngx_strlen(warning->detail));
+
+    return ngx_cpymem(p, "\"}", 2);
+}
+
+
+static void
+ngx_http_eventsync_publish_log(ngx_http_eventsync_ctx_t *ctx, size_t i)
+{
+    es_batch_t          *batch;
+    const es_problem_t  *warning;
+
+    batch = ctx->publish->batch;
+    warning = es_batch_result(batch, i)->warning;
+
+    ngx_log_error(NGX_LOG_WARN, ctx->request->connection->log, 0,
+                  "eventsync: %uz of %uz events are not as their schemas say; "
+                  "event %uz, \"%s\": %s", es_batch_warnings(batch),
+                  es_batch_count(batch), i, warning->pointer,
+                  warning->detail);
 }
 
 

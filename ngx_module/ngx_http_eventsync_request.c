@@ -35,6 +35,11 @@ static ngx_http_variable_t  ngx_http_eventsync_vars[] = {
       offsetof(ngx_http_eventsync_ctx_t, last),
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
+    { ngx_string("eventsync_warnings"), NULL,
+      ngx_http_eventsync_sequence_variable,
+      offsetof(ngx_http_eventsync_ctx_t, warnings),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
     /* for the module itself, see ngx_http_eventsync_too_large_page() */
 
     { ngx_string("eventsync_too_large"), NULL,

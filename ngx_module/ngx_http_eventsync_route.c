@@ -72,6 +72,18 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
       NGX_HTTP_EVENTSYNC_FEEDS, NGX_HTTP_EVENTSYNC_READ,
       ngx_http_eventsync_feeds, 0 },
 
+    { ngx_string("/event-types/*/*"), 0,
+      NGX_HTTP_EVENTSYNC_CATALOGUE, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_catalogue, 2 },
+
+    { ngx_string("/event-types/*"), 0,
+      NGX_HTTP_EVENTSYNC_CATALOGUE, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_catalogue, 1 },
+
+    { ngx_string("/event-types"), 0,
+      NGX_HTTP_EVENTSYNC_CATALOGUE, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_catalogue, 0 },
+
     { ngx_string("/endpoints/*/attempts"), 0,
       NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_READ,
       ngx_http_eventsync_manage, ES_MANAGE_ATTEMPTS },

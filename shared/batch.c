@@ -80,6 +80,7 @@ es_batch_destroy(es_batch_t *batch)
     }
 
     es_buf_free(&batch->arena);
+    es_pool_free(&batch->warnings);
     free(batch->drafts);
     free(batch->results);
     free(batch);
@@ -278,6 +279,13 @@ const es_problem_t *
 es_batch_problem(const es_batch_t *batch)
 {
     return &batch->problem;
+}
+
+
+size_t
+es_batch_warnings(const es_batch_t *batch)
+{
+    return batch->nwarnings;
 }
 
 

@@ -6,6 +6,7 @@
 #define ES_BATCH_H
 
 #include "event.h"
+#include "pool.h"
 
 struct es_batch {
     char           feed[ES_FEED_MAX + 1];
@@ -18,6 +19,10 @@ struct es_batch {
     size_t         n;
     size_t         cap;
     bool           sealed;
+    bool           judged;
+    bool           refused;        /* with `rc` and `problem`: not to commit */
+    size_t         nwarnings;
+    es_pool_t      warnings;
     es_rc_t        rc;
     es_problem_t   problem;
 };

@@ -349,12 +349,20 @@ es_compose_head(es_event_parts_t *parts, es_draft_t *draft)
         return parts->problem->rc;
     }
 
-    for (i = ES_ATTR_DATASCHEMA; i <= ES_ATTR_DATACONTENTTYPE; i++) {
-        if (parts->attrs[i].form != ES_FIELD_NONE
-            && es_put_attr(parts, (es_attr_kind_t) i, &off, &len) != ES_OK)
-        {
-            return parts->problem->rc;
-        }
+    draft->schema_off = 0;
+    draft->schema_len = 0;
+
+    if (parts->attrs[ES_ATTR_DATASCHEMA].form != ES_FIELD_NONE
+        && es_put_attr(parts, ES_ATTR_DATASCHEMA, &draft->schema_off,
+                       &draft->schema_len) != ES_OK)
+    {
+        return parts->problem->rc;
+    }
+
+    if (parts->attrs[ES_ATTR_DATACONTENTTYPE].form != ES_FIELD_NONE
+        && es_put_attr(parts, ES_ATTR_DATACONTENTTYPE, &off, &len) != ES_OK)
+    {
+        return parts->problem->rc;
     }
 
     for (i = 0; i < parts->nextensions; i++) {

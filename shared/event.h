@@ -27,6 +27,7 @@ typedef struct {
     uint32_t  id_off, id_len;
     uint32_t  type_off, type_len;
     uint32_t  subject_off, subject_len;    /* 0, 0: none */
+    uint32_t  schema_off, schema_len;      /* dataschema; 0, 0: none */
     uint64_t  ident;           /* hash of (source, id), set at publish */
     uint32_t  time_off;        /* value's offset in head; 0 if the producer
                                   gave the time, else it was added here */

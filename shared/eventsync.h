@@ -112,6 +112,10 @@ typedef struct {
     uint64_t  sequence;
     int       duplicate;       /* 1: stored before; `sequence` is the first */
     char      cursor[ES_CURSOR_MAX];    /* NUL-terminated */
+
+    /* Why its schema does not allow it, where the feed only warns; NULL:
+       nothing is wrong.  Lives as long as the batch. */
+    const es_problem_t  *warning;
 } es_result_t;
 
 /* NULL: out of memory.  `feed` and `limits` are copied. */
@@ -153,9 +157,20 @@ es_rc_t es_batch_add_binary(es_batch_t *batch, const es_attr_t *attrs,
     es_problem_t *problem);
 
 /*
+ * Judges the batch's events by the event catalogue, if its feed asks for that
+ * (docs/catalogue.md); nothing can be added to the batch after.  ES_MISMATCH:
+ * an event is refused, the problem says which and why.  es_publish() does this
+ * itself with a batch that was not judged; who has several threads may do it
+ * beforehand, side by side.  Takes up to some tenths of a second an event.
+ */
+es_rc_t es_batch_judge(es_store_t *store, es_batch_t *batch,
+    es_problem_t *problem);
+
+/*
  * Publishes batches in one durable commit.  Each batch is all or nothing, and
  * has its own outcome, es_batch_rc(): ES_OK, ES_NOT_FOUND (no such feed),
- * ES_CONFLICT (es_batch_problem() has the index), or the commit's failure.
+ * ES_CONFLICT and ES_MISMATCH (es_batch_problem() has the index), or the
+ * commit's failure.
  * After ES_IO it is not known whether the events are stored: publish the same
  * again, with the same ids.  The store is opened anew by itself if need be.
  * Blocks for the writer lock and the disk: not for an event loop's thread.
@@ -164,6 +179,9 @@ void es_publish(es_store_t *store, es_batch_t **batches, size_t n);
 
 es_rc_t es_batch_rc(const es_batch_t *batch);
 const es_problem_t *es_batch_problem(const es_batch_t *batch);
+/* How many of its results have a warning. */
+size_t es_batch_warnings(const es_batch_t *batch);
+
 size_t es_batch_count(const es_batch_t *batch);
 const es_result_t *es_batch_result(const es_batch_t *batch, size_t i);
 

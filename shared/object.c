@@ -14,6 +14,8 @@ es_kind_name(es_kind_t kind)
         return "partner";
     case ES_KIND_KEY:
         return "key";
+    case ES_KIND_FEED:
+        return "feed";
     default:
         return "endpoint";
     }

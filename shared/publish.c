@@ -45,6 +45,10 @@ es_publish(es_store_t *store, es_batch_t **batches, size_t n)
     for (i = 0; rc == ES_OK && i < n; i++) {
         rc = es_batch_seal(batches[i]);
 
+        if (rc == ES_OK && !batches[i]->judged) {
+            (void) es_batch_judge(store, batches[i], NULL);
+        }
+
         for (j = 0; rc == ES_OK && j < batches[i]->n; j++) {
             draft = &batches[i]->drafts[j];
             draft->ident = es_ident_hash(store, draft->head.data,
@@ -123,6 +127,10 @@ es_commit_txn(MDB_txn *txn, void *ctx)
     }
 
     for (i = 0; rc == ES_OK && i < c->nbatches; i++) {
+        if (c->batches[i]->refused) {      /* has its outcome */
+            continue;
+        }
+
         c->batches[i]->rc = ES_OK;
         rc = es_commit_batch(c, c->batches[i]);
     }

@@ -46,6 +46,8 @@ static const char  *const  es_endpoint_members[] = {
     NULL
 };
 
+static const char  *const  es_feed_members[] = { "schema", NULL };
+
 static const char  *const  es_library_members[] = {
     "number", "revision", "created", NULL
 };
@@ -62,6 +64,13 @@ static const es_word_t  es_orderings[] = {
     { "fifo", ES_ORDER_FIFO },
     { "key", ES_ORDER_KEY },
     { "none", ES_ORDER_NONE },
+    { NULL, 0 }
+};
+
+static const es_word_t  es_schema_modes[] = {
+    { "off", ES_SCHEMA_OFF },
+    { "warn", ES_SCHEMA_WARN },
+    { "enforce", ES_SCHEMA_ENFORCE },
     { NULL, 0 }
 };
 
@@ -94,7 +103,8 @@ es_record_members(es_kind_t kind, json_t *object, es_problem_t *problem)
     const char *const  *known;
 
     known = kind == ES_KIND_PARTNER ? es_partner_members
-            : kind == ES_KIND_KEY ? es_key_members : es_endpoint_members;
+            : kind == ES_KIND_KEY ? es_key_members
+            : kind == ES_KIND_FEED ? es_feed_members : es_endpoint_members;
 
     json_object_foreach(object, name, value) {
         if (es_listed(known, name)) {
@@ -355,6 +365,26 @@ es_key_decode(json_t *object, es_pool_t *pool, es_key_t *out,
     }
 
     return es_take_time(&r, "/revoked", &out->revoked_ms);
+}
+
+
+/* ---- feed ---- */
+
+
+es_rc_t
+es_feed_rule_decode(json_t *object, es_pool_t *pool, es_feed_rule_t *out,
+    es_problem_t *problem)
+{
+    es_rc_t      rc;
+    unsigned     mode;
+    es_record_t  r = { object, pool, problem };
+
+    mode = ES_SCHEMA_OFF;
+
+    rc = es_take_word(&r, "/schema", es_schema_modes, &mode);
+    out->schema = (es_schema_mode_t) mode;
+
+    return rc;
 }
 
 

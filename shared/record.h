@@ -30,6 +30,9 @@ es_rc_t es_key_decode(json_t *object, es_pool_t *pool, es_key_t *out,
 es_rc_t es_endpoint_decode(json_t *object, es_pool_t *pool,
     es_endpoint_t *out, es_str_t *partner, es_problem_t *problem);
 
+es_rc_t es_feed_rule_decode(json_t *object, es_pool_t *pool,
+    es_feed_rule_t *out, es_problem_t *problem);
+
 /* What is judged only when it is written: URL and secrets. */
 es_rc_t es_endpoint_judge(const es_endpoint_t *endpoint,
     es_problem_t *problem);

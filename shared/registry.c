@@ -158,6 +158,7 @@ es_object_judge(es_write_t *w, MDB_txn *txn, json_t *object)
     es_str_t       partner;
     es_partner_t   record;
     es_endpoint_t  endpoint;
+    es_feed_rule_t  rule;
 
     memset(&pool, 0, sizeof(pool));
 
@@ -174,6 +175,11 @@ es_object_judge(es_write_t *w, MDB_txn *txn, json_t *object)
         if (rc == ES_OK) {
             rc = es_partner_exists(w, txn, partner);
         }
+        break;
+
+    case ES_KIND_FEED:
+        memset(&rule, 0, sizeof(rule));
+        rc = es_feed_rule_decode(object, &pool, &rule, w->problem);
         break;
 
     default:
@@ -230,7 +236,7 @@ es_object_stamp(es_write_t *w, MDB_txn *txn, json_t *object)
     es_rc_t   rc;
     uint64_t  number = 0;
 
-    if (w->kind != ES_KIND_KEY) {
+    if (w->kind == ES_KIND_PARTNER || w->kind == ES_KIND_ENDPOINT) {
         rc = es_number_next(w, txn, &number);
         if (rc != ES_OK) {
             return rc;

@@ -1,5 +1,5 @@
 /*
- * registry.h - partners, keys and webhook endpoints.
+ * registry.h - partners, keys, webhook endpoints, and rules of feeds.
  *
  * Written by operators (eventsyncctl), a few times a day; read by every
  * worker and the dispatcher as one immutable picture in memory, loaded anew
@@ -48,6 +48,18 @@ typedef struct {
     int64_t              expires_ms;  /* 0: never */
     int64_t              revoked_ms;  /* 0: not */
 } es_key_t;
+
+/* What becomes of an event that its schema does not allow. */
+typedef enum {
+    ES_SCHEMA_OFF = 0,         /* nobody looks */
+    ES_SCHEMA_WARN,            /* it is stored, and the producer told */
+    ES_SCHEMA_ENFORCE          /* it is refused */
+} es_schema_mode_t;
+
+/* What is ruled of a feed by its name, whether it is there or not. */
+typedef struct {
+    es_schema_mode_t  schema;
+} es_feed_rule_t;
 
 typedef enum {
     ES_ORDER_FIFO = 0,
@@ -134,7 +146,9 @@ bool es_endpoint_allows(const es_endpoint_t *endpoint, es_str_t feed);
  * problem whose pointer names the member.  ES_EXISTS, ES_NOT_FOUND.
  * ES_CONFLICT: a partner that still has keys or endpoints is not removed.
  */
-typedef enum { ES_KIND_PARTNER, ES_KIND_KEY, ES_KIND_ENDPOINT } es_kind_t;
+typedef enum {
+    ES_KIND_PARTNER, ES_KIND_KEY, ES_KIND_ENDPOINT, ES_KIND_FEED
+} es_kind_t;
 
 es_rc_t es_registry_create(es_store_t *store, es_kind_t kind, es_str_t name,
     const char *json, es_problem_t *problem);
@@ -146,6 +160,11 @@ es_rc_t es_registry_remove(es_store_t *store, es_kind_t kind, es_str_t name,
 /* The stored object's text, appended to `out`.  ES_NOT_FOUND. */
 es_rc_t es_registry_get(es_store_t *store, es_kind_t kind, es_str_t name,
     es_buf_t *out);
+
+/* What is ruled of a feed, read from the registry as it is now: some
+   microseconds.  Without a record it is the default. */
+es_rc_t es_registry_rule(es_store_t *store, es_str_t feed,
+    es_feed_rule_t *rule);
 
 /* Names in order: start with an empty `name`; ES_NOT_FOUND after the last.
    `next` is NUL-terminated, at most 63 bytes. */

@@ -313,7 +313,9 @@ es_store_open(const char *path, unsigned flags, es_store_t **out,
     (void) pthread_mutex_init(&store->txns_lock, NULL);
 
     store->path = strdup(path);
-    if (store->path == NULL) {
+    store->conform = es_conform_create();
+
+    if (store->path == NULL || store->conform == NULL) {
         rc = es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
         goto failed;
     }
@@ -404,6 +406,7 @@ es_store_close(es_store_t *store)
 
     es_store_drop(store);
 
+    es_conform_destroy(store->conform);
     es_ids_close(store->ids);
     es_env_close(store->delivery);
     es_env_close(store->registry);

@@ -7,7 +7,8 @@
  *     bell         touched after each commit, see wake.h
  *     log/         LMDB: feeds, events, types; written by publishers
  *     ids/         the (source, id) index, derived from the log, idindex.h
- *     registry/    LMDB: partners, keys, endpoints; written by operators
+ *     registry/    LMDB: partners, keys, endpoints, event types; written by
+ *                  operators
  *     delivery/    LMDB: written by the dispatcher only
  */
 
@@ -49,6 +50,8 @@ typedef struct {
     uint32_t  number;          /* 0: free */
 } es_type_slot_t;
 
+typedef struct es_conform  es_conform_t;
+
 struct es_store {
     char             *path;
     unsigned          flags;
@@ -58,6 +61,8 @@ struct es_store {
     es_env_t         *delivery;        /* NULL unless asked for */
     int               bell;            /* -1 when not writable */
 
+    es_conform_t     *conform;         /* schemas compiled, conform.c */
+
     pthread_mutex_t   txns_lock;
     es_txn_t         *txns;            /* parked read transactions */
 
@@ -65,6 +70,10 @@ struct es_store {
     es_ids_t         *ids;
     es_type_slot_t    types[ES_TYPE_CACHE];
 };
+
+/* conform.c.  NULL: out of memory. */
+es_conform_t *es_conform_create(void);
+void es_conform_destroy(es_conform_t *conform);
 
 struct es_txn {
     MDB_txn     *mdb;

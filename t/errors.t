@@ -14,6 +14,8 @@ use Test::Eventsync qw(wait_for);
 my $t = Test::Eventsync->new;
 $t->store_init;
 $t->feed($_) for 'orders', 'secret', 'log', 'trimmed', 'busy';
+$t->feed('judged', schema => 'enforce');
+$t->ctl_ok({ stdin => '{"maximum":1}' }, qw(type register one 1.0.0));
 my $key = $t->master_key;
 my $acme = $t->partner_key('acme', feeds => 'orders', publish => 'log',
     scopes => 'read,publish');
@@ -97,6 +99,7 @@ my %title = (
     'feed-reset'             => 'Cursor is of another epoch',
     'too-large'              => 'Too large',
     'unsupported-media-type' => 'Unsupported media type',
+    'schema-mismatch'        => 'Event is not as its schema says',
     'quota-exceeded'         => 'Request cannot be satisfied as assigned quota'
         . ' has been exceeded',
     'unavailable'            => 'Store not available',
@@ -279,7 +282,7 @@ for my $query ('', '&limit=2&types=a,b*c' =~ s/,b\*c/,b.*/r, '&subject=%22%3E') 
 }
 
 ###############################################################################
-# 413, 415, 429
+# 413, 415, 422, 429
 
 my $big = $event->(id => 'big', data => 'x' x 5000);
 row(413, 'too-large', publish($events, $big),
@@ -293,6 +296,12 @@ row(413, 'too-large', publish('/quota/feeds/orders/events',
 
 row(415, 'unsupported-media-type', publish($events, $event->(),
     'content-type' => $_)) for 'text/plain', '', 'application/jsonx';
+
+row(422, 'schema-mismatch', publish('/v1/feeds/judged/events',
+    $event->(type => 'two')), members => { index => 0, pointer => '/type' });
+row(422, 'schema-mismatch', publish('/v1/feeds/judged/events',
+    $event->(type => 'one', data => 2)),
+    members => { index => 0, pointer => '/data', keyword => 'maximum' });
 
 row(429, 'quota-exceeded', [ GET => '/quota/feeds/orders/events', $acme ],
     members => { 'violated-policies' => ['poll'] },

@@ -1,0 +1,261 @@
+#include <stdio.h>
+#include <unistd.h>
+
+#include "catalogue.h"
+#include "clock.h"
+#include "ctl.h"
+#include "input.h"
+
+#define CTL_TYPES_PAGE  100
+
+
+static int
+ctl_type_failed(const char *type, const char *version, es_rc_t rc,
+    const es_problem_t *problem)
+{
+    return ctl_fail(CTL_FAILED, "type \"%s\"%s%s: %s%s%s", type,
+                    version ? " " : "", version ? version : "",
+                    problem ? problem->pointer : "",
+                    problem && problem->pointer[0] ? ": " : "",
+                    problem ? problem->detail : es_strerror(rc));
+}
+
+
+int
+ctl_type_register(ctl_t *ctl, int argc, char **argv)
+{
+    int           rc;
+    es_rc_t       es;
+    es_str_t      text;
+    const char   *description = "";
+    ctl_input_t   input = { .fd = STDIN_FILENO };
+    es_problem_t  problem = { 0 };
+
+    const ctl_option_t  options[] = {
+        { "description", false, &description },
+        { NULL, false, NULL }
+    };
+
+    rc = ctl_args(ctl, &argc, argv, 2, 2, options);
+    if (rc == CTL_OK) {
+        rc = ctl_open(ctl, ES_STORE_ADMIN);
+    }
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    es = ctl_input_all(&input, &text);
+
+    if (es != ES_OK) {
+        rc = ctl_fail(CTL_FAILED, "cannot read standard input: %s",
+                      es_strerror(es));
+
+    } else {
+        es = es_catalogue_register(ctl->store, es_str(argv[0]),
+                                   es_str(argv[1]), text, es_str(description),
+                                   &problem);
+        if (es != ES_OK) {
+            rc = ctl_type_failed(argv[0], argv[1], es, &problem);
+        }
+    }
+
+    ctl_input_free(&input);
+
+    return rc;
+}
+
+
+static void
+ctl_type_print(const json_t *type)
+{
+    size_t       i, j;
+    json_t      *version;
+    const char  *value;
+
+    static const char  *const  dates[] = { "deprecated", "sunset" };
+
+    json_array_foreach(json_object_get(type, "versions"), i, version) {
+        (void) printf("%-40s %-10s %s",
+                      json_string_value(json_object_get(type, "type")),
+                      json_string_value(json_object_get(version, "version")),
+                      json_string_value(json_object_get(version, "created")));
+
+        for (j = 0; j < 2; j++) {
+            value = json_string_value(json_object_get(version, dates[j]));
+
+            if (value != NULL) {
+                (void) printf(" %s=%s", dates[j], value);
+            }
+        }
+
+        (void) putchar('\n');
+    }
+}
+
+
+static int
+ctl_type_page(ctl_t *ctl, char after[ES_TYPE_NAME_MAX + 1], bool as_json,
+    bool *more)
+{
+    size_t       i;
+    json_t      *page, *type;
+    es_rc_t      es;
+    es_buf_t     out = { 0 };
+    const char  *next;
+
+    es = es_catalogue_list(ctl->store, es_str(after), CTL_TYPES_PAGE, &out);
+    page = es == ES_OK ? json_loadb(out.data, out.len, 0, NULL) : NULL;
+    es_buf_free(&out);
+
+    if (page == NULL) {
+        return ctl_fail(CTL_FAILED, "the catalogue: %s",
+                        es_strerror(es != ES_OK ? es : ES_NOMEM));
+    }
+
+    json_array_foreach(json_object_get(page, "types"), i, type) {
+        if (as_json) {
+            (void) json_dumpf(type, stdout, JSON_COMPACT);
+            (void) putchar('\n');
+        } else {
+            ctl_type_print(type);
+        }
+    }
+
+    next = json_string_value(json_object_get(page, "next"));
+    *more = next != NULL;
+    (void) snprintf(after, ES_TYPE_NAME_MAX + 1, "%s", next ? next : "");
+
+    json_decref(page);
+
+    return CTL_OK;
+}
+
+
+int
+ctl_type_list(ctl_t *ctl, int argc, char **argv)
+{
+    int          rc;
+    char         after[ES_TYPE_NAME_MAX + 1] = "";
+    bool         more;
+    const char  *json = NULL;
+
+    const ctl_option_t  options[] = {
+        { "json", true, &json },
+        { NULL, false, NULL }
+    };
+
+    rc = ctl_args(ctl, &argc, argv, 0, 0, options);
+    if (rc == CTL_OK) {
+        rc = ctl_open(ctl, 0);
+    }
+
+    for (more = true; rc == CTL_OK && more; /* void */ ) {
+        rc = ctl_type_page(ctl, after, json != NULL, &more);
+    }
+
+    return rc;
+}
+
+
+/* A type as JSON, or a version's document as it was registered. */
+
+int
+ctl_type_show(ctl_t *ctl, int argc, char **argv)
+{
+    int            rc;
+    es_rc_t        es;
+    es_buf_t       out = { 0 };
+    es_lifetime_t  lifetime;
+
+    rc = ctl_args(ctl, &argc, argv, 1, 2, NULL);
+    if (rc == CTL_OK) {
+        rc = ctl_open(ctl, 0);
+    }
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    es = argc == 2
+         ? es_catalogue_get(ctl->store, es_str(argv[0]), es_str(argv[1]), &out,
+                            &lifetime)
+         : es_catalogue_type(ctl->store, es_str(argv[0]), &out);
+
+    if (es == ES_OK) {
+        (void) fwrite(out.data, 1, out.len, stdout);
+
+        if (argc == 1) {
+            (void) putchar('\n');
+        }
+
+    } else {
+        rc = ctl_type_failed(argv[0], argc == 2 ? argv[1] : NULL, es, NULL);
+    }
+
+    es_buf_free(&out);
+
+    return rc;
+}
+
+
+static int
+ctl_type_time(const char *option, const char *text, int64_t *ms)
+{
+    if (text != NULL && es_time_parse(es_str(text), ms) != ES_OK) {
+        return ctl_fail(CTL_USAGE, "\"--%s=%s\" is not an RFC 3339 time",
+                        option, text);
+    }
+
+    return CTL_OK;
+}
+
+
+int
+ctl_type_deprecate(ctl_t *ctl, int argc, char **argv)
+{
+    int             rc;
+    es_rc_t         es;
+    const char     *from = NULL, *sunset = NULL, *cancel = NULL;
+    es_problem_t    problem = { 0 };
+    es_lifetime_t   lifetime = { 0 };
+
+    const ctl_option_t  options[] = {
+        { "from", false, &from },
+        { "sunset", false, &sunset },
+        { "cancel", true, &cancel },
+        { NULL, false, NULL }
+    };
+
+    rc = ctl_args(ctl, &argc, argv, 2, 2, options);
+
+    if (rc == CTL_OK && cancel != NULL && (from != NULL || sunset != NULL)) {
+        rc = ctl_fail(CTL_USAGE, "\"--cancel\" goes with no other option");
+    }
+
+    if (cancel == NULL) {
+        lifetime.deprecated_ms = es_clock_ms();
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_type_time("from", from, &lifetime.deprecated_ms);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_type_time("sunset", sunset, &lifetime.sunset_ms);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_open(ctl, ES_STORE_ADMIN);
+    }
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    es = es_catalogue_change(ctl->store, es_str(argv[0]), es_str(argv[1]),
+                             &lifetime, &problem);
+
+    return es == ES_OK ? CTL_OK
+                       : ctl_type_failed(argv[0], argv[1], es, &problem);
+}

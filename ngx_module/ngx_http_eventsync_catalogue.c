@@ -1,0 +1,471 @@
+
+/*
+ * The event catalogue: which types there are, and the schema of each version.
+ * It is read on the thread pool, because a list can be long.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+#include "catalogue.h"
+#include "hash.h"
+
+
+#define NGX_HTTP_EVENTSYNC_TYPES      100
+#define NGX_HTTP_EVENTSYNC_TYPES_MAX  1000
+
+
+typedef struct {
+    ngx_http_eventsync_ctx_t         *ctx;
+    es_store_t                       *es;
+    es_str_t                          type;
+    es_str_t                          version;
+    es_str_t                          after;      /* of the list */
+    ngx_uint_t                        limit;
+    es_rc_t                           rc;
+    es_buf_t                          out;
+    es_lifetime_t                     lifetime;   /* of a version */
+    ngx_uint_t                        done;       /* unsigned  done:1 */
+} ngx_http_eventsync_catalogue_t;
+
+
+static ngx_int_t ngx_http_eventsync_catalogue_args(
+    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_catalogue_t *cat);
+static ngx_int_t ngx_http_eventsync_catalogue_post(
+    ngx_http_eventsync_catalogue_t *cat);
+static void ngx_http_eventsync_catalogue_thread(void *data, ngx_log_t *log);
+static void ngx_http_eventsync_catalogue_event(ngx_event_t *ev);
+static void ngx_http_eventsync_catalogue_resume(ngx_http_request_t *r);
+static ngx_int_t ngx_http_eventsync_catalogue_answer(
+    ngx_http_eventsync_catalogue_t *cat);
+static ngx_int_t ngx_http_eventsync_catalogue_fail(
+    ngx_http_eventsync_catalogue_t *cat);
+static ngx_int_t ngx_http_eventsync_catalogue_headers(
+    ngx_http_eventsync_catalogue_t *cat);
+static ngx_int_t ngx_http_eventsync_catalogue_dates(
+    ngx_http_eventsync_catalogue_t *cat);
+static void ngx_http_eventsync_catalogue_etag(
+    ngx_http_eventsync_catalogue_t *cat);
+static void ngx_http_eventsync_catalogue_cleanup(void *data);
+
+
+static ngx_str_t  ngx_http_eventsync_catalogue_json =
+    ngx_string("application/json");
+static ngx_str_t  ngx_http_eventsync_catalogue_schema =
+    ngx_string("application/schema+json");
+
+static ngx_str_t  ngx_http_eventsync_catalogue_cache_control =
+    ngx_string("Cache-Control");
+static ngx_str_t  ngx_http_eventsync_catalogue_no_cache =
+    ngx_string("private, no-cache");
+static ngx_str_t  ngx_http_eventsync_catalogue_immutable =
+    ngx_string("private, max-age=31536000, immutable");
+
+static ngx_str_t  ngx_http_eventsync_catalogue_etag_name = ngx_string("ETag");
+static ngx_str_t  ngx_http_eventsync_catalogue_deprecation =
+    ngx_string("Deprecation");
+static ngx_str_t  ngx_http_eventsync_catalogue_sunset = ngx_string("Sunset");
+
+
+/* the route's data is how many names it has: a type, and a version of it */
+
+ngx_int_t
+ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t                        rc;
+    ngx_http_request_t              *r;
+    ngx_pool_cleanup_t              *cln;
+    ngx_http_eventsync_catalogue_t  *cat;
+
+    r = ctx->request;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    cat = ngx_pcalloc(r->pool, sizeof(ngx_http_eventsync_catalogue_t));
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+
+    if (cat == NULL || cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cln->handler = ngx_http_eventsync_catalogue_cleanup;
+    cln->data = cat;
+
+    cat->ctx = ctx;
+    cat->es = ctx->worker->es;
+
+    if (ctx->data > 0) {
+        cat->type = ngx_http_eventsync_str(&ctx->segments[0]);
+    }
+
+    if (ctx->data > 1) {
+        cat->version = ngx_http_eventsync_str(&ctx->segments[1]);
+    }
+
+    ctx->catalogue = cat;
+
+    if (ngx_http_eventsync_catalogue_args(ctx, cat) != NGX_OK
+        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
+        || ngx_http_eventsync_catalogue_post(cat) != NGX_OK)
+    {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    r->write_event_handler = ngx_http_eventsync_catalogue_resume;
+    r->main->count++;
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_catalogue_args(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_catalogue_t *cat)
+{
+    ngx_int_t                  n;
+    ngx_http_eventsync_arg_t  *after, *limit;
+    ngx_http_eventsync_arg_t   args[] = {
+        { ngx_string("after"), ngx_null_string, 0, 0 },
+        { ngx_string("limit"), ngx_null_string, 0, 0 }
+    };
+
+    after = &args[0];
+    limit = &args[1];
+
+    if (ngx_http_eventsync_query(ctx, args, ctx->data ? 0 : 2) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    cat->limit = NGX_HTTP_EVENTSYNC_TYPES;
+
+    if (limit->set) {
+        n = ngx_atoi(limit->value.data, limit->value.len);
+
+        if (n < 1 || n > NGX_HTTP_EVENTSYNC_TYPES_MAX) {
+            (void) ngx_http_eventsync_fail(ctx,
+                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                      "Parameter \"limit\" is to be 1 to %d.",
+                                      NGX_HTTP_EVENTSYNC_TYPES_MAX);
+            return ngx_http_eventsync_members(ctx, 64,
+                                      ",\"parameter\":\"limit\","
+                                      "\"maximum\":%d",
+                                      NGX_HTTP_EVENTSYNC_TYPES_MAX);
+        }
+
+        cat->limit = n;
+    }
+
+    if (after->set) {
+        cat->after = ngx_http_eventsync_str(&after->value);
+
+        if (!es_type_name_ok(cat->after)) {
+            (void) ngx_http_eventsync_fail(ctx,
+                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                      "Parameter \"after\" is not the name of "
+                                      "an event type.");
+            return ngx_http_eventsync_parameter(ctx, &after->name);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_catalogue_post(ngx_http_eventsync_catalogue_t *cat)
+{
+    ngx_thread_task_t         *task;
+    ngx_http_request_t        *r;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = cat->ctx;
+    r = ctx->request;
+
+    task = ngx_thread_task_alloc(r->pool, 0);
+    if (task == NULL) {
+        return NGX_DECLINED;
+    }
+
+    task->ctx = cat;
+    task->handler = ngx_http_eventsync_catalogue_thread;
+    task->event.handler = ngx_http_eventsync_catalogue_event;
+    task->event.data = cat;
+    task->event.log = r->connection->log;
+
+    if (ngx_thread_task_post(ctx->conf->thread_pool, task) != NGX_OK) {
+        return ngx_http_eventsync_fail_store(ctx, ES_BUSY);
+    }
+
+    /* the timer keeps a worker that is to exit until the task is done */
+
+    ngx_add_timer(&task->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
+
+    r->main->blocked++;
+    r->aio = 1;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_eventsync_catalogue_thread(void *data, ngx_log_t *log)
+{
+    ngx_http_eventsync_catalogue_t  *cat = data;
+
+    if (cat->version.data) {
+        cat->rc = es_catalogue_get(cat->es, cat->type, cat->version, &cat->out,
+                                   &cat->lifetime);
+
+    } else if (cat->type.data) {
+        cat->rc = es_catalogue_type(cat->es, cat->type, &cat->out);
+
+    } else {
+        cat->rc = es_catalogue_list(cat->es, cat->after, cat->limit,
+                                    &cat->out);
+    }
+}
+
+
+static void
+ngx_http_eventsync_catalogue_event(ngx_event_t *ev)
+{
+    ngx_http_eventsync_catalogue_t  *cat = ev->data;
+
+    if (ev->timedout) {
+        ev->timedout = 0;
+        ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_TASK_TIME);
+        return;
+    }
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
+    cat->done = 1;
+
+    ngx_http_eventsync_publish_unblock(cat->ctx);
+}
+
+
+static void
+ngx_http_eventsync_catalogue_resume(ngx_http_request_t *r)
+{
+    ngx_http_eventsync_ctx_t        *ctx;
+    ngx_http_eventsync_catalogue_t  *cat;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
+    cat = ctx->catalogue;
+
+    if (r->aio || !cat->done) {
+        return;
+    }
+
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    ngx_http_finalize_request(r, ngx_http_eventsync_catalogue_answer(cat));
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_catalogue_answer(ngx_http_eventsync_catalogue_t *cat)
+{
+    ngx_int_t                     rc;
+    ngx_buf_t                    *b;
+    ngx_http_request_t           *r;
+    ngx_http_eventsync_ctx_t     *ctx;
+    ngx_http_eventsync_charge_t   charge;
+
+    ctx = cat->ctx;
+    r = ctx->request;
+
+    /* what was granted may be no more */
+
+    if (ngx_http_eventsync_authenticate(ctx) != NGX_OK) {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    if (cat->rc == ES_OK) {
+        ngx_http_eventsync_catalogue_etag(cat);
+
+        if (ngx_http_eventsync_etag_matches(ctx)) {
+
+            if (ngx_http_eventsync_catalogue_headers(cat) != NGX_OK) {
+                return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            }
+
+            r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
+            r->headers_out.content_length_n = -1;
+            r->header_only = 1;
+
+            rc = ngx_http_eventsync_send_header(r);
+
+            return (rc == NGX_ERROR || rc > NGX_OK)
+                   ? rc : ngx_http_send_special(r, NGX_HTTP_LAST);
+        }
+    }
+
+    charge.policy = ES_POLICY_POLL;
+    charge.cost = 1;
+
+    if (ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK
+        || ngx_http_eventsync_catalogue_fail(cat) != NGX_OK)
+    {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    b = ngx_calloc_buf(r->pool);
+
+    if (b == NULL
+        || ngx_http_eventsync_catalogue_headers(cat) != NGX_OK
+        || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* lives as long as the pool, see the cleanup */
+
+    b->pos = (u_char *) cat->out.data;
+    b->last = b->pos + cat->out.len;
+    b->memory = 1;
+
+    return ngx_http_eventsync_send(r, NGX_HTTP_OK,
+                                   cat->version.data
+                                   ? &ngx_http_eventsync_catalogue_schema
+                                   : &ngx_http_eventsync_catalogue_json, b);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_catalogue_fail(ngx_http_eventsync_catalogue_t *cat)
+{
+    switch (cat->rc) {
+
+    case ES_OK:
+        return NGX_OK;
+
+    case ES_NOT_FOUND:
+        return ngx_http_eventsync_fail(cat->ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
+                                       cat->version.data
+                                       ? "There is no such version of an "
+                                         "event type."
+                                       : "There is no such event type.");
+
+    default:
+        return ngx_http_eventsync_fail_store(cat->ctx, cat->rc);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_catalogue_headers(ngx_http_eventsync_catalogue_t *cat)
+{
+    ngx_table_elt_t     *h;
+    ngx_http_request_t  *r;
+
+    r = cat->ctx->request;
+
+    if (ngx_http_eventsync_header(r,
+                                &ngx_http_eventsync_catalogue_cache_control,
+                                cat->version.data
+                                ? &ngx_http_eventsync_catalogue_immutable
+                                : &ngx_http_eventsync_catalogue_no_cache)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+    h->key = ngx_http_eventsync_catalogue_etag_name;
+    h->value = cat->ctx->etag;
+
+    r->headers_out.etag = h;
+
+    /* the condition was judged before the quota; not once more after it */
+
+    r->disable_not_modified = 1;
+
+    return ngx_http_eventsync_catalogue_dates(cat);
+}
+
+
+/* RFC 9745: a date of structured fields; RFC 8594: an HTTP-date */
+
+static ngx_int_t
+ngx_http_eventsync_catalogue_dates(ngx_http_eventsync_catalogue_t *cat)
+{
+    u_char              *p;
+    ngx_str_t            value;
+    ngx_http_request_t  *r;
+
+    r = cat->ctx->request;
+
+    if (cat->lifetime.deprecated_ms) {
+        p = ngx_pnalloc(r->pool, NGX_INT64_LEN + 1);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        value.data = p;
+        value.len = ngx_sprintf(p, "@%L", cat->lifetime.deprecated_ms / 1000)
+                    - p;
+
+        if (ngx_http_eventsync_header(r,
+                                  &ngx_http_eventsync_catalogue_deprecation,
+                                  &value)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (cat->lifetime.sunset_ms == 0) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, sizeof("Mon, 28 Sep 1970 06:00:00 GMT") - 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    value.len = ngx_http_time(p, cat->lifetime.sunset_ms / 1000) - p;
+
+    return ngx_http_eventsync_header(r, &ngx_http_eventsync_catalogue_sunset,
+                                     &value);
+}
+
+
+static void
+ngx_http_eventsync_catalogue_etag(ngx_http_eventsync_catalogue_t *cat)
+{
+    u_char                    *p;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = cat->ctx;
+    p = ctx->etag_text;
+
+    ctx->etag.data = p;
+    ctx->etag.len = ngx_sprintf(p, "\"%016xL\"",
+                                es_hash_long(cat->out.data, cat->out.len, 0))
+                    - p;
+}
+
+
+static void
+ngx_http_eventsync_catalogue_cleanup(void *data)
+{
+    ngx_http_eventsync_catalogue_t  *cat = data;
+
+    es_buf_free(&cat->out);
+}

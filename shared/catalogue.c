@@ -1,0 +1,331 @@
+/*
+ * catalogue.c - event types are registered, and their dates set.
+ */
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "catalogue_keys.h"
+#include "clock.h"
+#include "json.h"
+#include "wake.h"
+
+#define ES_DESCRIPTION_MAX  1024
+
+/* One write; the transaction's function may run more than once. */
+typedef struct {
+    es_store_t           *store;
+    es_str_t              type;
+    es_version_t          version;
+    char                  text[ES_VERSION_TEXT_MAX];     /* of the version */
+    es_str_t              document;
+    es_schema_t          *schema;
+    es_str_t              description;
+    const es_lifetime_t  *lifetime;
+    es_problem_t         *problem;
+} es_publication_t;
+
+
+/* What the version before in the same major accepted is to be accepted. */
+
+static es_rc_t
+es_register_compatible(es_publication_t *p, MDB_txn *txn,
+    const es_version_t *before)
+{
+    char           text[ES_VERSION_TEXT_MAX], why[256];
+    es_rc_t        rc;
+    es_str_t       document;
+    es_schema_t   *schema;
+
+    es_version_print(before, text);
+
+    if (es_version_order(&p->version, before) < 0) {
+        return es_problem_set(p->problem, ES_CONFLICT, -1, NULL,
+                              "version %s is there already, and the versions "
+                              "of a major go up", text);
+    }
+
+    if (p->version.major == 0) {
+        return ES_OK;
+    }
+
+    rc = es_type_get(p->store, txn, 's', p->type, es_str(text), &document);
+
+    if (rc != ES_OK
+        || es_schema_compile(document, &schema, NULL) != ES_OK)
+    {
+        return ES_CORRUPT;
+    }
+
+    rc = es_schema_compatible(schema, p->schema, p->problem);
+    es_schema_free(schema);
+
+    if (rc == ES_CONFLICT) {
+        memcpy(why, p->problem->detail, sizeof(why));
+        (void) snprintf(p->problem->detail, sizeof(p->problem->detail),
+                        "breaks what version %s accepts: %.200s", text, why);
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_register_record(es_publication_t *p, MDB_txn *txn)
+{
+    char     now[ES_TIME_LEN], *text;
+    json_t  *record;
+    es_rc_t  rc;
+
+    es_time_print(es_clock_ms(), now);
+
+    record = json_pack("{s:s%, s:s%}", "description",
+                       p->description.len ? p->description.data : "",
+                       p->description.len, "created", now,
+                       (size_t) ES_TIME_LEN);
+    text = record ? json_dumps(record, JSON_COMPACT) : NULL;
+    json_decref(record);
+
+    if (text == NULL) {
+        return ES_NOMEM;
+    }
+
+    rc = es_type_put(p->store, txn, 't', p->type, es_str(p->text),
+                     es_str(text));
+    free(text);
+
+    return rc;
+}
+
+
+static es_rc_t
+es_register_txn(MDB_txn *txn, void *ctx)
+{
+    es_rc_t            rc;
+    es_str_t           record;
+    es_highest_t       highest = { 0 };
+    es_publication_t  *p = ctx;
+
+    rc = es_type_get(p->store, txn, 't', p->type, es_str(p->text), &record);
+
+    if (rc == ES_OK) {
+        return es_problem_set(p->problem, ES_EXISTS, -1, NULL,
+                              "the version %s is there already, and never "
+                              "changes", p->text);
+    }
+
+    highest.major = p->version.major;
+
+    if (rc == ES_NOT_FOUND) {
+        rc = es_versions_each(p->store, txn, p->type, es_version_highest,
+                              &highest);
+    }
+
+    if (rc != ES_OK && rc != ES_NOT_FOUND) {
+        return rc;
+    }
+
+    if (highest.count >= ES_VERSIONS_MAX) {
+        return es_problem_set(p->problem, ES_TOO_LARGE, -1, NULL,
+                              "the type has %d versions already",
+                              ES_VERSIONS_MAX);
+    }
+
+    rc = highest.found ? es_register_compatible(p, txn, &highest.version)
+                       : ES_OK;
+
+    if (rc == ES_OK) {
+        rc = es_type_put(p->store, txn, 's', p->type, es_str(p->text),
+                         p->document);
+    }
+
+    return rc == ES_OK ? es_register_record(p, txn) : rc;
+}
+
+
+/* Runs one write, and sees to it that every failure has its words. */
+
+static es_rc_t
+es_catalogue_write(es_publication_t *p, es_env_fn fn)
+{
+    es_rc_t  rc;
+
+    if (!(p->store->flags & ES_STORE_ADMIN)) {
+        return es_problem_set(p->problem, ES_DENIED, -1, NULL,
+                              "the store is not open for changes to the "
+                              "registry");
+    }
+
+    p->problem->rc = ES_OK;
+
+    rc = es_env_update(p->store->registry, fn, p);
+
+    if (rc == ES_OK) {
+        es_wake_ring(p->store);
+        return ES_OK;
+    }
+
+    if (rc == p->problem->rc) {
+        return rc;
+    }
+
+    return es_problem_set(p->problem, rc, -1, NULL, "cannot write to the "
+                          "registry: %s", es_strerror(rc));
+}
+
+
+static es_rc_t
+es_catalogue_names(es_publication_t *p, es_str_t version)
+{
+    if (!es_type_name_ok(p->type)) {
+        return es_problem_set(p->problem, ES_INVALID, -1, NULL,
+                              "a type in the catalogue is 1 to 200 of A-Z, "
+                              "a-z, 0-9, '.', '_' and '-', first a letter or "
+                              "digit");
+    }
+
+    if (es_version_parse(version, &p->version) != ES_OK) {
+        return es_problem_set(p->problem, ES_INVALID, -1, NULL,
+                              "a version is MAJOR.MINOR.PATCH, such as "
+                              "\"1.0.0\"");
+    }
+
+    es_version_print(&p->version, p->text);
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_catalogue_register(es_store_t *store, es_str_t type, es_str_t version,
+    es_str_t schema, es_str_t description, es_problem_t *problem)
+{
+    es_rc_t            rc;
+    es_problem_t       ignored;
+    es_publication_t   p = { 0 };
+
+    p.store = store;
+    p.type = type;
+    p.document = schema;
+    p.description = description;
+    p.problem = problem ? problem : &ignored;
+
+    rc = es_catalogue_names(&p, version);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (description.len > ES_DESCRIPTION_MAX || !es_utf8_ok(description)) {
+        return es_problem_set(p.problem, ES_INVALID, -1, NULL,
+                              "a description is UTF-8 of at most %d bytes",
+                              ES_DESCRIPTION_MAX);
+    }
+
+    rc = es_schema_compile(schema, &p.schema, p.problem);
+
+    if (rc == ES_OK) {
+        rc = es_catalogue_write(&p, es_register_txn);
+        es_schema_free(p.schema);
+    }
+
+    return rc;
+}
+
+
+/* ---- how long it lives ---- */
+
+
+static int
+es_record_time(json_t *record, const char *name, int64_t ms)
+{
+    char  text[ES_TIME_LEN];
+
+    if (ms == 0) {
+        (void) json_object_del(record, name);
+        return 0;
+    }
+
+    es_time_print(ms, text);
+
+    return json_object_set_new(record, name,
+                               json_stringn(text, sizeof(text)));
+}
+
+
+static es_rc_t
+es_change_txn(MDB_txn *txn, void *ctx)
+{
+    char              *text;
+    json_t            *record;
+    es_rc_t            rc;
+    es_str_t           stored;
+    es_publication_t  *p = ctx;
+
+    rc = es_type_get(p->store, txn, 't', p->type, es_str(p->text), &stored);
+
+    if (rc == ES_NOT_FOUND) {
+        return es_problem_set(p->problem, rc, -1, NULL,
+                              "there is no such version");
+    }
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    record = json_loadb(stored.data, stored.len, 0, NULL);
+    if (!json_is_object(record)) {
+        json_decref(record);
+        return ES_CORRUPT;
+    }
+
+    text = NULL;
+
+    if (es_record_time(record, "deprecated", p->lifetime->deprecated_ms) == 0
+        && es_record_time(record, "sunset", p->lifetime->sunset_ms) == 0)
+    {
+        text = json_dumps(record, JSON_COMPACT);
+    }
+
+    json_decref(record);
+
+    if (text == NULL) {
+        return ES_NOMEM;
+    }
+
+    rc = es_type_put(p->store, txn, 't', p->type, es_str(p->text),
+                     es_str(text));
+    free(text);
+
+    return rc;
+}
+
+
+es_rc_t
+es_catalogue_change(es_store_t *store, es_str_t type, es_str_t version,
+    const es_lifetime_t *lifetime, es_problem_t *problem)
+{
+    es_rc_t            rc;
+    es_problem_t       ignored;
+    es_publication_t   p = { 0 };
+
+    p.store = store;
+    p.type = type;
+    p.lifetime = lifetime;
+    p.problem = problem ? problem : &ignored;
+
+    rc = es_catalogue_names(&p, version);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (lifetime->sunset_ms != 0
+        && lifetime->sunset_ms < lifetime->deprecated_ms)
+    {
+        return es_problem_set(p.problem, ES_INVALID, -1, NULL,
+                              "a version does not end before it is "
+                              "deprecated");
+    }
+
+    return es_catalogue_write(&p, es_change_txn);
+}
