@@ -232,7 +232,8 @@ ctl_feed_load(ctl_t *ctl, const char *name, es_feed_t *feed)
 static json_t *
 ctl_feed_json(ctl_t *ctl, const es_feed_t *feed)
 {
-    char      oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX], created[ES_TIME_LEN];
+    char      oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
+    char      created[ES_TIME_LEN];
     json_t   *json, *rule;
     es_buf_t  buf = { 0 };
 

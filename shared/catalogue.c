@@ -202,7 +202,7 @@ es_catalogue_register(es_store_t *store, es_str_t type, es_str_t version,
     es_str_t schema, es_str_t description, es_problem_t *problem)
 {
     es_rc_t            rc;
-    es_problem_t       ignored;
+    es_problem_t       ignored = { 0 };
     es_publication_t   p = { 0 };
 
     p.store = store;
@@ -306,7 +306,7 @@ es_catalogue_change(es_store_t *store, es_str_t type, es_str_t version,
     const es_lifetime_t *lifetime, es_problem_t *problem)
 {
     es_rc_t            rc;
-    es_problem_t       ignored;
+    es_problem_t       ignored = { 0 };
     es_publication_t   p = { 0 };
 
     p.store = store;

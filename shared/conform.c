@@ -465,7 +465,7 @@ es_conform_batch(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
     size_t            i;
     es_rc_t           rc;
     es_judging_t      j = { 0 };
-    es_feed_rule_t    rule;
+    es_feed_rule_t    rule = { ES_SCHEMA_OFF };
 
     rc = es_batch_seal(batch);
 

@@ -179,17 +179,18 @@ es_compile_checks(es_compile_t *c, es_node_t *node)
 }
 
 
-/* A new node at the path, entered in the index. */
+/* A new node at the path, entered in the index; NULL with a problem. */
 
-static es_rc_t
-es_compile_enter(es_compile_t *c, json_t *json, es_node_t **out)
+static es_node_t *
+es_compile_enter(es_compile_t *c, json_t *json)
 {
     size_t       cap;
     es_str_t     path;
     es_node_t   *node, **nodes;
 
     if (c->n == ES_SCHEMA_NODES_MAX) {
-        return es_compile_fail(c, ES_TOO_LARGE, "is one schema too many");
+        (void) es_compile_fail(c, ES_TOO_LARGE, "is one schema too many");
+        return NULL;
     }
 
     if (c->n == c->cap) {
@@ -197,7 +198,8 @@ es_compile_enter(es_compile_t *c, json_t *json, es_node_t **out)
 
         nodes = realloc(c->nodes, cap * sizeof(es_node_t *));
         if (nodes == NULL) {
-            return es_compile_nomem(c);
+            (void) es_compile_nomem(c);
+            return NULL;
         }
 
         c->nodes = nodes;
@@ -212,22 +214,23 @@ es_compile_enter(es_compile_t *c, json_t *json, es_node_t **out)
         || json_object_set_new(c->index, path.data,
                                json_integer((json_int_t) c->n)) != 0)
     {
-        return es_compile_nomem(c);
+        (void) es_compile_nomem(c);
+        return NULL;
     }
 
     node->path = path.data;
     node->json = json;
     c->nodes[c->n++] = node;
-    *out = node;
 
-    return ES_OK;
+    return node;
 }
 
 
 es_rc_t
 es_compile_node(es_compile_t *c, json_t *json, es_node_t **out)
 {
-    es_rc_t       rc;
+    es_rc_t        rc;
+    es_node_t     *node;
     const json_t  *number;
 
     /* `then` is compiled with its `if` and met again. */
@@ -247,18 +250,20 @@ es_compile_node(es_compile_t *c, json_t *json, es_node_t **out)
         return es_compile_fail(c, ES_TOO_LARGE, "is nested too deeply");
     }
 
-    rc = es_compile_enter(c, json, out);
-    if (rc != ES_OK) {
-        return rc;
+    node = es_compile_enter(c, json);
+    if (node == NULL) {
+        return c->problem->rc;
     }
 
+    *out = node;
+
     if (json_is_boolean(json)) {
-        (*out)->never = json_is_false(json);
+        node->never = json_is_false(json);
         return ES_OK;
     }
 
     c->nest++;
-    rc = es_compile_checks(c, *out);
+    rc = es_compile_checks(c, node);
     c->nest--;
 
     return rc;
@@ -411,7 +416,7 @@ es_compile_document(es_compile_t *c)
 {
     size_t      i;
     es_rc_t     rc;
-    es_node_t  *root;
+    es_node_t  *root = NULL;
 
     if (es_buf_reserve(&c->path, 64) != ES_OK || c->index == NULL
         || c->anchors == NULL)
@@ -441,7 +446,7 @@ es_schema_compile(es_str_t text, es_schema_t **out, es_problem_t *problem)
 {
     es_rc_t        rc;
     json_error_t   error;
-    es_problem_t   ignored;
+    es_problem_t   ignored = { 0 };
     es_compile_t   c = { 0 };
 
     c.problem = problem ? problem : &ignored;

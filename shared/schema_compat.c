@@ -2,8 +2,8 @@
  * schema_compat.c - whether one schema accepts all that another one does.
  *
  * The old schema is a conjunction of checks: its own, its $ref's, those of
- * each of its allOf, and what all of its anyOf have in common.  The new one accepts
- * all of it if each of its checks is implied by one of those.  What is not
+ * each of its allOf, and what all of its anyOf have in common.  The new one
+ * accepts all of it if each of its checks is implied by one of those.  What is not
  * shown so is not compatible: false may mean "cannot tell", true never does,
  * but for the one exception of es_member_open(), in schema_compat_object.c.
  *
@@ -585,7 +585,7 @@ es_schema_compatible(const es_schema_t *previous, const es_schema_t *next,
     es_problem_t *problem)
 {
     es_compat_t   c = { 0 };
-    es_problem_t  ignored;
+    es_problem_t  ignored = { 0 };
 
     c.problem = problem ? problem : &ignored;
     c.problem->rc = ES_OK;

@@ -439,7 +439,7 @@ es_schema_judge_json(const es_node_t *node, json_t *instance,
 {
     bool          holds;
     es_judge_t    j = { 0 };
-    es_problem_t  ignored;
+    es_problem_t  ignored = { 0 };
 
     j.problem = problem ? problem : &ignored;
     j.problem->rc = ES_OK;

@@ -170,8 +170,8 @@ es_value_multiple(const json_t *a, const json_t *b)
     x = es_decimal(a);
     y = es_decimal(b);
 
-    if (x.mantissa == 0) {
-        return true;
+    if (x.mantissa == 0 || y.mantissa == 0) {
+        return x.mantissa == 0;
     }
 
     shift = x.exponent - y.exponent;
