@@ -34,6 +34,7 @@ ctl_args(ctl_t *ctl, int *argc, char **argv, int min, int max,
     const ctl_option_t  *option;
     const ctl_option_t   store[] = {
         { "store", false, &ctl->store_path },
+        { "key-file", false, &ctl->key_file },
         { NULL, false, NULL }
     };
 
@@ -87,6 +88,7 @@ ctl_args(ctl_t *ctl, int *argc, char **argv, int min, int max,
         /* A path may be any bytes; all else ends up in JSON. */
 
         if (option->value != &ctl->store_path
+            && option->value != &ctl->key_file
             && !es_utf8_ok(es_str(*option->value)))
         {
             return ctl_fail(CTL_USAGE, "\"--%s\" is not UTF-8",

@@ -20,6 +20,7 @@
 
 typedef struct {
     const char  *store_path;       /* --store or EVENTSYNC_STORE */
+    const char  *key_file;         /* --key-file or EVENTSYNC_KEY_FILE */
     es_store_t  *store;
 } ctl_t;
 
@@ -69,6 +70,7 @@ int ctl_open(ctl_t *ctl, unsigned flags);
 
 int ctl_init(ctl_t *ctl, int argc, char **argv);
 int ctl_verify(ctl_t *ctl, int argc, char **argv);
+int ctl_store_rekey(ctl_t *ctl, int argc, char **argv);
 
 int ctl_feed_create(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_list(ctl_t *ctl, int argc, char **argv);

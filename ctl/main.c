@@ -15,6 +15,8 @@
 static const ctl_command_t  ctl_commands[] = {
     { "init", ctl_init, "", "make an empty store" },
     { "verify", ctl_verify, "", "prove the store's invariants" },
+    { "store rekey", ctl_store_rekey, "--key-file=PATH",
+      "encrypt all secrets under the first key of the file" },
 
     { "feed create", ctl_feed_create,
       "NAME [--retain-count=N] [--retain-bytes=N] [--retain-age=7d] "
@@ -121,6 +123,7 @@ main(int argc, char **argv)
     const ctl_command_t  *command;
 
     ctl.store_path = getenv("EVENTSYNC_STORE");
+    ctl.key_file = getenv("EVENTSYNC_KEY_FILE");
     words = 0;
 
     /* --store may stand before the command, too. */
@@ -224,7 +227,7 @@ ctl_help(const char *prefix)
 
     for (command = ctl_commands; command->name != NULL; command++) {
         if (strncmp(command->name, prefix, strlen(prefix)) == 0) {
-            (void) printf("eventsyncctl [--store=PATH] %s %s\n    %s\n",
+            (void) printf("eventsyncctl [--store=PATH] [--key-file=PATH] %s %s\n    %s\n",
                           command->name, command->usage, command->about);
             shown++;
         }

@@ -5,6 +5,32 @@
 #include "verify.h"
 
 
+/* Keys are needed by who writes or proves secrets, so a command that has a key
+   file uses it, and one that has not is told by the library when it matters. */
+
+static int
+ctl_open_keys(ctl_t *ctl)
+{
+    es_problem_t   problem;
+    es_keyring_t  *ring;
+
+    if (ctl->key_file == NULL || ctl->key_file[0] == '\0') {
+        return CTL_OK;
+    }
+
+    if (es_keyring_load(ctl->key_file, &ring, &problem) != ES_OK) {
+        return ctl_fail(CTL_FAILED, "%s", problem.detail);
+    }
+
+    if (es_registry_keys(ctl->store, ring, &problem) != ES_OK) {
+        es_keyring_free(ring);
+        return ctl_fail(CTL_FAILED, "%s", problem.detail);
+    }
+
+    return CTL_OK;
+}
+
+
 int
 ctl_open(ctl_t *ctl, unsigned flags)
 {
@@ -23,7 +49,7 @@ ctl_open(ctl_t *ctl, unsigned flags)
         return ctl_fail(CTL_FAILED, "%s", problem.detail);
     }
 
-    return CTL_OK;
+    return ctl_open_keys(ctl);
 }
 
 

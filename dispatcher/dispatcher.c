@@ -226,6 +226,11 @@ es_dispatcher_open(es_dispatcher_t *d)
         return rc;
     }
 
+    rc = es_keys_open(d);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
     rc = es_delivery_own(d->store);
 
     if (rc == ES_EXISTS) {

@@ -4,6 +4,7 @@
  * The natural way of a delivery, one file each:
  *
  *     target.c   which endpoints there are, and what feeds they are sent
+ *     keys.c     the keys of its secrets
  *     lane.c     select: what an endpoint is sent next of a feed
  *     key.c      order per subject
  *     send.c     one attempt: body, signature, headers, libcurl
@@ -67,6 +68,7 @@ typedef TAILQ_HEAD(es_send_list, es_send)  es_sends_t;
 typedef struct {
     const char  *store;
     const char  *ca_file;
+    const char  *key_file;
     const char  *pid_file;
     bool         allow_http;
     es_egress_t  egress;
@@ -119,6 +121,7 @@ struct es_target {
     es_signer_t           *signers[ES_SECRETS_MAX];
     int64_t                signer_expires_ms[ES_SECRETS_MAX];
     unsigned               nsigners;
+    bool                   locked;     /* secrets that cannot be decrypted */
     bool                   stopped;
     uint64_t               stopped_revision;
     bool                   full;       /* a lane found no room in flight */
@@ -288,6 +291,12 @@ void es_loop_done(es_dispatcher_t *d);
 curl_socket_t es_loop_open(void *ctx, curlsocktype purpose,
     struct curl_sockaddr *addr);
 int es_loop_close(void *ctx, curl_socket_t fd);
+
+/* keys.c - a store whose secrets need other keys than there are is not
+   opened; es_keys_load() is es_registry_load(), with the key file read again
+   if a secret needs it. */
+es_rc_t es_keys_open(es_dispatcher_t *d);
+es_rc_t es_keys_load(es_dispatcher_t *d, es_registry_t **registry);
 
 /* target.c */
 es_rc_t es_targets_load(es_dispatcher_t *d);

@@ -16,6 +16,7 @@ enum {
     ES_OPT_ALLOW_HTTP,
     ES_OPT_ALLOW_ADDRESS,
     ES_OPT_CA_FILE,
+    ES_OPT_KEY_FILE,
     ES_OPT_MAX_CONNECTIONS,
     ES_OPT_COMMIT_INTERVAL,
     ES_OPT_ATTEMPT_RETENTION,
@@ -30,6 +31,7 @@ static const struct option  es_long_options[] = {
     { "allow-http", no_argument, NULL, ES_OPT_ALLOW_HTTP },
     { "allow-address", required_argument, NULL, ES_OPT_ALLOW_ADDRESS },
     { "ca-file", required_argument, NULL, ES_OPT_CA_FILE },
+    { "key-file", required_argument, NULL, ES_OPT_KEY_FILE },
     { "max-connections", required_argument, NULL, ES_OPT_MAX_CONNECTIONS },
     { "commit-interval", required_argument, NULL, ES_OPT_COMMIT_INTERVAL },
     { "attempt-retention", required_argument, NULL, ES_OPT_ATTEMPT_RETENTION },
@@ -50,6 +52,7 @@ static const char  es_help[] =
     "                            may be given several times\n"
     "  --ca-file=PATH            trusted certificates, PEM; default: the\n"
     "                            system's\n"
+    "  --key-file=PATH           keys of the store's encrypted secrets\n"
     "  --max-connections=N       requests in flight at once, of all endpoints\n"
     "                            (2048)\n"
     "  --commit-interval=TIME    how long deliveries are collected for one\n"
@@ -135,6 +138,10 @@ es_option(es_options_t *o, int option, char **argv)
 
     case ES_OPT_CA_FILE:
         o->ca_file = optarg;
+        break;
+
+    case ES_OPT_KEY_FILE:
+        o->key_file = optarg;
         break;
 
     case ES_OPT_MAX_CONNECTIONS:

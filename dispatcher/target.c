@@ -114,6 +114,13 @@ es_target_signers(es_target_t *target)
     }
 
     target->nsigners = 0;
+    target->locked = conf->locked;
+
+    if (conf->locked) {
+        es_log_line(ES_LOG_ERROR, "endpoint %s: a secret cannot be decrypted: "
+                    "nothing is sent", target->name);
+        return;
+    }
 
     for (i = 0; i < conf->nsecrets; i++) {
         rc = es_signer_create(conf->secrets[i],
@@ -376,7 +383,9 @@ es_targets_sync(es_dispatcher_t *d, es_txn_t *txn)
         target->conf = &conf[i];
         target->seen = d->syncs;
 
-        if (target->revision != conf[i].revision) {
+        if (target->revision != conf[i].revision
+            || target->locked != conf[i].locked)
+        {
             es_target_change(txn, target);
         }
 
@@ -412,7 +421,7 @@ es_registry_look(es_dispatcher_t *d, es_txn_t *txn)
         return ES_OK;
     }
 
-    rc = es_registry_load(d->store, &registry);
+    rc = es_keys_load(d, &registry);
     if (rc != ES_OK) {
         if (version != d->registry_version) {
             es_log_line(ES_LOG_ERROR, "cannot load the registry: %s; going "

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 
 #include "record.h"
+#include "secrets.h"
 #include "store.h"
 
 struct es_registry {
     uint64_t        version;
+    es_keyring_t   *ring;                  /* the store's, while loading */
     es_pool_t       pool;
     size_t          npartners;
     es_partner_t   *partners;
@@ -95,6 +97,9 @@ es_load_endpoint(es_registry_t *registry, size_t i, es_str_t name,
     if (endpoint->name.data == NULL) {
         return ES_NOMEM;
     }
+
+    endpoint->locked = es_secrets_open(registry->ring, ES_KIND_ENDPOINT, name,
+                                       object) != ES_OK;
 
     rc = es_endpoint_decode(object, &registry->pool, endpoint, &partner, NULL);
     if (rc != ES_OK) {
@@ -262,6 +267,7 @@ es_load(es_store_t *store, bool endpoints, es_registry_t **out)
     }
 
     registry->version = mdb_txn_id(txn);
+    registry->ring = store->ring;
 
     rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(store->registry,
                                                    ES_REGISTRY_OBJECTS),

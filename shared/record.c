@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "json.h"
 #include "member.h"
+#include "keyring.h"
 #include "record.h"
 #include "signature.h"
 #include "values.h"
@@ -650,9 +651,10 @@ es_endpoint_decode(json_t *object, es_pool_t *pool, es_endpoint_t *out,
 es_rc_t
 es_endpoint_judge(const es_endpoint_t *endpoint, es_problem_t *problem)
 {
-    bool          hmac;
+    bool          hmac, forever;
     char          pointer[ES_POINTER_MAX];
     es_rc_t       rc;
+    es_str_t      secret;
     unsigned      i;
     const char   *fault;
     es_signer_t  *signer;
@@ -666,7 +668,15 @@ es_endpoint_judge(const es_endpoint_t *endpoint, es_problem_t *problem)
     hmac = false;
 
     for (i = 0; i < endpoint->nsecrets; i++) {
-        rc = es_signer_create(endpoint->secrets[i], &signer);
+        secret = endpoint->secrets[i];
+        forever = endpoint->secret_expires_ms[i] == 0;
+
+        if (es_sealed(secret)) {
+            hmac |= forever && es_sealed_public(secret).len == 0;
+            continue;
+        }
+
+        rc = es_signer_create(secret, &signer);
         if (rc != ES_OK) {
             return es_problem_set(problem, rc, -1,
                                   es_item_pointer("/secrets", i, pointer),
@@ -676,8 +686,7 @@ es_endpoint_judge(const es_endpoint_t *endpoint, es_problem_t *problem)
         }
 
         es_signer_destroy(signer);
-        hmac |= endpoint->secret_expires_ms[i] == 0
-                && memcmp(endpoint->secrets[i].data, "whsec_", 6) == 0;
+        hmac |= forever && memcmp(secret.data, "whsec_", 6) == 0;
     }
 
     if (!hmac) {

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "object.h"
 #include "record.h"
+#include "secrets.h"
 #include "wake.h"
 
 typedef enum { ES_OP_CREATE, ES_OP_CHANGE, ES_OP_REMOVE } es_op_t;
@@ -53,6 +54,11 @@ es_object_put(es_write_t *w, MDB_txn *txn, json_t *object)
     char     *text;
     es_rc_t   rc;
     MDB_val   key, data;
+
+    rc = es_secrets_put(w->store, txn, w->kind, w->name, object);
+    if (rc != ES_OK) {
+        return rc;
+    }
 
     text = json_dumps(object, JSON_COMPACT);
     if (text == NULL) {
@@ -106,19 +112,34 @@ es_number_next(es_write_t *w, MDB_txn *txn, uint64_t *number)
 }
 
 
-/* Members of the input replace those of the object; null removes. */
+/* Members of the input replace those of the object; null removes.  They are
+   copied: what is sealed later must not be in the input of a second run. */
 
 static es_rc_t
-es_object_merge(json_t *object, json_t *input)
+es_object_merge(es_write_t *w, MDB_txn *txn, json_t *object)
 {
+    es_rc_t      rc;
     json_t      *value;
     const char  *name;
 
-    json_object_foreach(input, name, value) {
+    if (!es_secrets_known(w->kind, w->input, object)) {
+        return es_problem_set(w->problem, ES_INVALID, -1, NULL, "a sealed "
+                              "secret is not one of the %s's own",
+                              es_kind_name(w->kind));
+    }
+
+    rc = es_secrets_admit(w->store, txn, w->kind, w->input, w->problem);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    json_object_foreach(w->input, name, value) {
         if (json_is_null(value)) {
             (void) json_object_del(object, name);
 
-        } else if (json_object_set(object, name, value) != 0) {
+        } else if (json_object_set_new(object, name, json_deep_copy(value))
+                   != 0)
+        {
             return ES_NOMEM;
         }
     }
@@ -283,7 +304,7 @@ es_write_create(es_write_t *w, MDB_txn *txn)
         return ES_NOMEM;
     }
 
-    rc = es_object_merge(object, w->input);
+    rc = es_object_merge(w, txn, object);
 
     if (rc == ES_OK) {
         rc = es_object_judge(w, txn, object);
@@ -318,7 +339,7 @@ es_write_change(es_write_t *w, MDB_txn *txn)
     rc = es_object_fixed(w, object);
 
     if (rc == ES_OK) {
-        rc = es_object_merge(object, w->input);
+        rc = es_object_merge(w, txn, object);
     }
 
     if (rc == ES_OK) {

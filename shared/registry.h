@@ -14,6 +14,7 @@
 
 #include "apikey.h"
 #include "filter.h"
+#include "keyring.h"
 #include "limit.h"
 
 #define ES_SCOPE_READ      0x01
@@ -85,6 +86,8 @@ typedef struct {
     unsigned             nsecrets;
     es_str_t             secrets[ES_SECRETS_MAX];
     int64_t              secret_expires_ms[ES_SECRETS_MAX];  /* 0: never */
+    bool                 locked;          /* a secret could not be opened: it
+                                             is not to be used at all */
     unsigned             in_flight;       /* cap, but in `fifo`; 1..256 */
     uint32_t             connect_timeout_ms;
     uint32_t             timeout_ms;
@@ -99,6 +102,22 @@ extern const uint32_t es_schedule_default_ms[10];
 typedef struct es_registry  es_registry_t;
 
 uint64_t es_registry_version(es_store_t *store);
+
+/*
+ * Gives the store the keys that its secrets are encrypted with, and takes
+ * them over; those it had before are freed.  Without keys, secrets are stored
+ * as they are.  ES_DENIED, and nothing is taken over: the store's secrets are
+ * encrypted and `ring` is NULL or has not the key that they were last
+ * encrypted with.  Not while another thread uses the store.
+ */
+es_rc_t es_registry_keys(es_store_t *store, es_keyring_t *ring,
+    es_problem_t *problem);
+
+/* Encrypts every secret under the first of the store's keys, in one
+   transaction; `changed` is how many were under another or none.  ES_DENIED,
+   ES_CORRUPT and others with a problem: nothing was changed. */
+es_rc_t es_registry_rekey(es_store_t *store, unsigned *changed,
+    es_problem_t *problem);
 
 /* Loads everything in one read; free with es_registry_free().  ES_CORRUPT: a
    record cannot be read; a picture loaded before stays good. */

@@ -453,6 +453,33 @@ es_signature_verify(es_signer_t *signer, es_str_t header, es_str_t id,
 }
 
 
+bool
+es_secret_public_bytes(es_str_t secret, unsigned char out[ES_ED25519_PUBLIC])
+{
+    bool           ok;
+    size_t         len = 0;
+    unsigned char  key[ES_SECRET_BYTES_MAX + 4];
+
+    if (secret.len <= 5 || memcmp(secret.data, "whsk_", 5) != 0) {
+        return false;
+    }
+
+    secret.data += 5;
+    secret.len -= 5;
+
+    ok = es_secret_decode(secret, key, &len) == ES_OK
+         && len == ES_ED25519_LEN;
+
+    if (ok) {
+        memcpy(out, key + ES_ED25519_SEED, ES_ED25519_PUBLIC);
+    }
+
+    OPENSSL_cleanse(key, sizeof(key));
+
+    return ok;
+}
+
+
 es_rc_t
 es_secret_create(char out[ES_SECRET_TEXT_MAX])
 {

@@ -10,6 +10,7 @@
 #define ES_SECRET_BYTES_MIN  24
 #define ES_SECRET_BYTES_MAX  64
 #define ES_SECRET_TEXT_MAX   128     /* "whsec_..." or "whsk_...", with NUL */
+#define ES_ED25519_PUBLIC    32
 #define ES_SIGNATURE_MAX     100     /* "v1a," and 64 bytes in base64, NUL */
 
 /* A signing key in decoded form, made once per secret. */
@@ -36,6 +37,10 @@ es_rc_t es_sign(es_signer_t *signer, es_str_t id, int64_t timestamp_s,
  */
 bool es_signature_verify(es_signer_t *signer, es_str_t header, es_str_t id,
     es_str_t timestamp, es_str_t body);
+
+/* The public half of a `whsk_` secret.  False for any other text. */
+bool es_secret_public_bytes(es_str_t secret,
+    unsigned char out[ES_ED25519_PUBLIC]);
 
 /* A new random `whsec_` secret of 32 bytes. */
 es_rc_t es_secret_create(char out[ES_SECRET_TEXT_MAX]);

@@ -411,6 +411,7 @@ es_store_close(es_store_t *store)
     es_env_close(store->delivery);
     es_env_close(store->registry);
     es_env_close(store->log);
+    es_keyring_free(store->ring);
 
     if (store->bell != -1) {
         (void) close(store->bell);

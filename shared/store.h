@@ -19,6 +19,7 @@
 
 #include "env.h"
 #include "idindex.h"
+#include "keyring.h"
 #include "txn.h"
 
 /* Databases of log/ */
@@ -59,6 +60,7 @@ struct es_store {
     es_env_t         *log;
     es_env_t         *registry;
     es_env_t         *delivery;        /* NULL unless asked for */
+    es_keyring_t     *ring;            /* NULL: no keys */
     int               bell;            /* -1 when not writable */
 
     es_conform_t     *conform;         /* schemas compiled, conform.c */

@@ -9,6 +9,7 @@
 
 #include "chunk.h"
 #include "ids.h"
+#include "secrets.h"
 #include "subject.h"
 #include "verify.h"
 
@@ -614,6 +615,18 @@ es_verify_slices(es_verify_ctx_t *v, es_env_fn fn)
 }
 
 
+static void
+es_verify_secret_fault(void *ctx, es_str_t name, const char *text)
+{
+    char              line[256];
+    es_verify_ctx_t  *v = ctx;
+
+    (void) snprintf(line, sizeof(line), "endpoint %.*s: %s", (int) name.len,
+                    name.data, text);
+    v->fn(v->fn_ctx, line);
+}
+
+
 es_rc_t
 es_verify(es_store_t *store, es_verify_fn fn, void *ctx, es_verify_t *totals)
 {
@@ -663,6 +676,11 @@ es_verify(es_store_t *store, es_verify_fn fn, void *ctx, es_verify_t *totals)
 
     if (rc == ES_OK) {
         rc = es_verify_slices(&v, es_verify_subjects_slice);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_verify_secrets(store, es_verify_secret_fault, &v,
+                               &totals->faults);
     }
 
     if (rc != ES_OK) {

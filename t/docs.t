@@ -64,7 +64,7 @@ sub options {
     my ($ctl, $dispatcher) = map { scalar `$_ --help` }
         map { $t->build . "/$_" } qw(eventsyncctl eventsync-dispatcher);
 
-    my %commands = map { /^eventsyncctl \[\S+\] ((?:[a-z]+ ?){1,2})/
+    my %commands = map { /^eventsyncctl (?:\[\S+\] )+((?:[a-z]+ ?){1,2})/
         ? ($1 =~ s/ $//r => 1) : () } split /\n/, $ctl;
     cmp_ok(scalar keys %commands, '>', 20, 'eventsyncctl tells its commands');
     my @silent = grep {

@@ -1,0 +1,35 @@
+#include <stdio.h>
+
+#include "ctl.h"
+
+
+int
+ctl_store_rekey(ctl_t *ctl, int argc, char **argv)
+{
+    int           rc;
+    unsigned      changed;
+    es_problem_t  problem = { 0 };
+
+    rc = ctl_args(ctl, &argc, argv, 0, 0, NULL);
+
+    if (rc == CTL_OK && ctl->key_file == NULL) {
+        rc = ctl_fail(CTL_USAGE, "no key file: say --key-file=PATH or set "
+                      "EVENTSYNC_KEY_FILE");
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_open(ctl, ES_STORE_ADMIN);
+    }
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    if (es_registry_rekey(ctl->store, &changed, &problem) != ES_OK) {
+        return ctl_fail(CTL_FAILED, "%s", problem.detail);
+    }
+
+    (void) printf("%u secrets encrypted\n", changed);
+
+    return CTL_OK;
+}

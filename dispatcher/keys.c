@@ -1,0 +1,93 @@
+/*
+ * keys.c - the keys that the endpoints' secrets are encrypted with.
+ */
+
+#include "dispatcher.h"
+
+
+/* Reads the key file, if there is one, and gives the store its keys. */
+
+static es_rc_t
+es_keys_read(es_dispatcher_t *d, es_problem_t *problem)
+{
+    es_rc_t        rc;
+    es_keyring_t  *ring = NULL;
+
+    if (d->options.key_file != NULL) {
+        rc = es_keyring_load(d->options.key_file, &ring, problem);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    rc = es_registry_keys(d->store, ring, problem);
+    if (rc != ES_OK) {
+        es_keyring_free(ring);
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_keys_open(es_dispatcher_t *d)
+{
+    es_rc_t       rc;
+    es_problem_t  problem;
+
+    rc = es_keys_read(d, &problem);
+
+    if (rc != ES_OK) {
+        es_log_line(ES_LOG_ERROR, "%s", problem.detail);
+
+    } else if (d->options.key_file == NULL) {
+        es_log_line(ES_LOG_WARN, "no --key-file: the endpoints' secrets are "
+                    "stored in plain text");
+    }
+
+    return rc;
+}
+
+
+static bool
+es_keys_missing(const es_registry_t *registry)
+{
+    size_t                i, n;
+    const es_endpoint_t  *endpoints;
+
+    endpoints = es_registry_endpoints(registry, &n);
+
+    for (i = 0; i < n; i++) {
+        if (endpoints[i].locked) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* A key may have come into the file since it was read, and a secret with it:
+   then it is read again, once for each picture. */
+
+es_rc_t
+es_keys_load(es_dispatcher_t *d, es_registry_t **registry)
+{
+    es_rc_t       rc;
+    es_problem_t  problem;
+
+    rc = es_registry_load(d->store, registry);
+
+    if (rc != ES_OK || !es_keys_missing(*registry)) {
+        return rc;
+    }
+
+    if (es_keys_read(d, &problem) != ES_OK) {
+        es_log_line(ES_LOG_ERROR, "%s", problem.detail);
+        return ES_OK;
+    }
+
+    es_registry_free(*registry);
+
+    return es_registry_load(d->store, registry);
+}

@@ -1,0 +1,398 @@
+/*
+ * rekey.c - the keys of a store's secrets: given, marked, changed.
+ *
+ * Database `meta` of the registry: "sealed" -> the id of the key that sealed
+ * last.
+ */
+
+#include <stdlib.h>
+
+#include "secrets.h"
+#include "wake.h"
+
+typedef struct {
+    es_store_t    *store;
+    unsigned       changed;
+    es_problem_t  *problem;
+} es_rekey_t;
+
+
+static MDB_val
+es_mark_key(void)
+{
+    static const char  name[] = "sealed";
+
+    return (MDB_val) { sizeof(name) - 1, (void *) (uintptr_t) name };
+}
+
+
+/* ES_NOT_FOUND: no secret was ever sealed. */
+
+static es_rc_t
+es_mark_get(es_store_t *store, MDB_txn *txn, es_str_t *kid)
+{
+    es_rc_t  rc;
+    MDB_val  key, data;
+
+    key = es_mark_key();
+    rc = es_env_rc(mdb_get(txn, es_env_dbi(store->registry, ES_REGISTRY_META),
+                           &key, &data));
+
+    if (rc == ES_OK) {
+        *kid = (es_str_t) { data.mv_data, data.mv_size };
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_mark_put(es_store_t *store, MDB_txn *txn)
+{
+    es_str_t     kid;
+    MDB_val      key, data;
+    const char  *current;
+
+    current = es_keyring_current(store->ring);
+
+    if (es_mark_get(store, txn, &kid) == ES_OK
+        && es_str_eq(kid, es_str(current)))
+    {
+        return ES_OK;
+    }
+
+    key = es_mark_key();
+    data.mv_data = (void *) (uintptr_t) current;
+    data.mv_size = ES_KID_LEN;
+
+    return es_env_rc(mdb_put(txn, es_env_dbi(store->registry,
+                                             ES_REGISTRY_META),
+                             &key, &data, 0));
+}
+
+
+/* Whether who has these keys may go on with a store. */
+
+static es_rc_t
+es_mark_judge(es_store_t *store, MDB_txn *txn, const es_keyring_t *ring,
+    es_problem_t *problem)
+{
+    es_rc_t   rc;
+    es_str_t  kid;
+
+    rc = es_mark_get(store, txn, &kid);
+
+    if (rc == ES_NOT_FOUND) {
+        return ES_OK;
+    }
+
+    if (rc != ES_OK) {
+        return es_problem_set(problem, rc, -1, NULL, "cannot read the "
+                              "registry: %s", es_strerror(rc));
+    }
+
+    if (ring == NULL) {
+        return es_problem_set(problem, ES_DENIED, -1, NULL, "the secrets of "
+                              "the store are encrypted under the key %.*s: "
+                              "a key file is needed", (int) kid.len, kid.data);
+    }
+
+    if (!es_keyring_has(ring, kid)) {
+        return es_problem_set(problem, ES_DENIED, -1, NULL, "the secrets of "
+                              "the store are encrypted under the key %.*s, "
+                              "which the key file has not", (int) kid.len,
+                              kid.data);
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_secrets_admit(es_store_t *store, MDB_txn *txn, es_kind_t kind,
+    json_t *input, es_problem_t *problem)
+{
+    if (es_secrets_count(kind, input, false) == 0) {
+        return ES_OK;
+    }
+
+    return es_mark_judge(store, txn, store->ring, problem);
+}
+
+
+es_rc_t
+es_secrets_put(es_store_t *store, MDB_txn *txn, es_kind_t kind, es_str_t name,
+    json_t *object)
+{
+    es_rc_t  rc;
+
+    if (store->ring == NULL || es_secrets_count(kind, object, false) == 0) {
+        return ES_OK;
+    }
+
+    rc = es_secrets_seal(store->ring, kind, name, object);
+
+    return rc == ES_OK ? es_mark_put(store, txn) : rc;
+}
+
+
+es_rc_t
+es_registry_keys(es_store_t *store, es_keyring_t *ring, es_problem_t *problem)
+{
+    es_rc_t   rc;
+    MDB_txn  *txn;
+
+    rc = es_env_read_begin(store->registry, &txn);
+    if (rc != ES_OK) {
+        return es_problem_set(problem, rc, -1, NULL, "cannot read the "
+                              "registry: %s", es_strerror(rc));
+    }
+
+    rc = es_mark_judge(store, txn, ring, problem);
+    es_env_read_end(store->registry, txn);
+
+    if (rc == ES_OK) {
+        es_keyring_free(store->ring);
+        store->ring = ring;
+    }
+
+    return rc;
+}
+
+
+/* Seals anew what is not under the present key; leaves alone what is. */
+
+static es_rc_t
+es_rekey_object(es_rekey_t *r, MDB_txn *txn, es_kind_t kind, es_str_t name,
+    json_t *object)
+{
+    es_rc_t   rc;
+    unsigned  n;
+
+    n = es_secrets_stale(r->store->ring, kind, object);
+    if (n == 0) {
+        return ES_NOT_FOUND;
+    }
+
+    rc = es_secrets_open(r->store->ring, kind, name, object);
+    if (rc != ES_OK) {
+        return es_problem_set(r->problem, ES_CORRUPT, -1, NULL, "a secret of "
+                              "the %s \"%.*s\" cannot be opened: %s",
+                              es_kind_name(kind), (int) name.len, name.data,
+                              rc == ES_NOT_FOUND ? "the key file has not its "
+                                                   "key"
+                                                 : es_strerror(rc));
+    }
+
+    r->changed += n;
+
+    return es_secrets_put(r->store, txn, kind, name, object);
+}
+
+
+/* What else is kept beside the records is none, see catalogue.c. */
+
+static bool
+es_rekey_kind(const MDB_val *key, es_kind_t *kind)
+{
+    size_t  i;
+
+    static const es_kind_t  kinds[] = {
+        ES_KIND_PARTNER, ES_KIND_KEY, ES_KIND_ENDPOINT
+    };
+
+    for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (es_kind_name(kinds[i])[0] == *(const char *) key->mv_data) {
+            *kind = kinds[i];
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+static es_rc_t
+es_rekey_record(es_rekey_t *r, MDB_txn *txn, MDB_cursor *cursor, MDB_val *key,
+    const MDB_val *data)
+{
+    char       *text;
+    json_t     *object;
+    es_rc_t     rc;
+    MDB_val     value;
+    es_str_t    name;
+    es_kind_t   kind;
+
+    if (!es_rekey_kind(key, &kind)) {
+        return ES_OK;
+    }
+
+    name.data = (const char *) key->mv_data + 1;
+    name.len = key->mv_size - 1;
+
+    object = json_loadb(data->mv_data, data->mv_size, 0, NULL);
+    if (object == NULL) {
+        return ES_CORRUPT;
+    }
+
+    rc = es_rekey_object(r, txn, kind, name, object);
+
+    if (rc == ES_OK) {
+        text = json_dumps(object, JSON_COMPACT);
+        value.mv_data = text;
+        value.mv_size = text ? strlen(text) : 0;
+
+        rc = text ? es_env_rc(mdb_cursor_put(cursor, key, &value,
+                                             MDB_CURRENT)) : ES_NOMEM;
+        free(text);
+    }
+
+    json_decref(object);
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
+static es_rc_t
+es_rekey_run(MDB_txn *txn, void *ctx)
+{
+    int          rc;
+    es_rc_t      result;
+    MDB_val      key, data;
+    MDB_cursor  *cursor;
+    es_rekey_t  *r = ctx;
+
+    r->changed = 0;
+
+    result = es_mark_judge(r->store, txn, r->store->ring, r->problem);
+
+    if (result == ES_OK) {
+        result = es_env_rc(mdb_cursor_open(txn, es_env_dbi(r->store->registry,
+                                                      ES_REGISTRY_OBJECTS),
+                                           &cursor));
+    }
+
+    if (result != ES_OK) {
+        return result;
+    }
+
+    for (rc = mdb_cursor_get(cursor, &key, &data, MDB_FIRST);
+         rc == 0 && result == ES_OK;
+         rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT))
+    {
+        result = es_rekey_record(r, txn, cursor, &key, &data);
+    }
+
+    mdb_cursor_close(cursor);
+
+    if (result == ES_OK && rc != MDB_NOTFOUND) {
+        result = es_env_rc(rc);
+    }
+
+    return result == ES_OK ? es_mark_put(r->store, txn) : result;
+}
+
+
+es_rc_t
+es_registry_rekey(es_store_t *store, unsigned *changed,
+    es_problem_t *problem)
+{
+    es_rc_t     rc;
+    es_rekey_t  r = { .store = store, .problem = problem };
+
+    *changed = 0;
+
+    if (!(store->flags & ES_STORE_ADMIN) || store->ring == NULL) {
+        return es_problem_set(problem, ES_DENIED, -1, NULL,
+                              "a key file is needed");
+    }
+
+    problem->rc = ES_OK;
+
+    rc = es_env_update(store->registry, es_rekey_run, &r);
+
+    if (rc == ES_OK) {
+        *changed = r.changed;
+        es_wake_ring(store);
+        return ES_OK;
+    }
+
+    return rc == problem->rc ? rc
+           : es_problem_set(problem, rc, -1, NULL, "cannot write to the "
+                            "registry: %s", es_strerror(rc));
+}
+
+
+/* Proves one record, see es_verify_secrets(). */
+
+static unsigned
+es_verify_record(es_store_t *store, es_str_t name, const es_buf_t *text,
+    es_secrets_fault_fn fn, void *ctx)
+{
+    json_t    *object;
+    es_rc_t    rc;
+    unsigned   faults;
+
+    object = json_loadb(text->data, text->len, 0, NULL);
+    faults = 0;
+
+    if (es_secrets_count(ES_KIND_ENDPOINT, object, false) > 0) {
+        fn(ctx, name, "a secret is stored in plain text: use \"store "
+           "rekey\"");
+        faults++;
+    }
+
+    if (store->ring != NULL) {
+        rc = es_secrets_open(store->ring, ES_KIND_ENDPOINT, name, object);
+
+        if (rc != ES_OK) {
+            fn(ctx, name, rc == ES_NOT_FOUND
+               ? "a secret is encrypted under a key that the key file has not"
+               : "a secret is damaged, or that of another endpoint");
+            faults++;
+        }
+    }
+
+    json_decref(object);
+
+    return faults;
+}
+
+
+es_rc_t
+es_verify_secrets(es_store_t *store, es_secrets_fault_fn fn, void *ctx,
+    uint64_t *faults)
+{
+    char      name[64] = "", next[64];
+    bool      marked;
+    es_rc_t   rc;
+    MDB_txn  *txn;
+    es_str_t  kid;
+    es_buf_t  text = { 0 };
+
+    rc = es_env_read_begin(store->registry, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    marked = es_mark_get(store, txn, &kid) == ES_OK;
+    es_env_read_end(store->registry, txn);
+
+    while (marked
+           && (rc = es_registry_next(store, ES_KIND_ENDPOINT, es_str(name),
+                                     next)) == ES_OK)
+    {
+        memcpy(name, next, sizeof(name));
+        text.len = 0;
+
+        if (es_registry_get(store, ES_KIND_ENDPOINT, es_str(name), &text)
+            == ES_OK)
+        {
+            *faults += es_verify_record(store, es_str(name), &text, fn, ctx);
+        }
+    }
+
+    es_buf_free(&text);
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
