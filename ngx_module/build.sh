@@ -73,6 +73,11 @@ then
     echo "$want" > .configured
 fi
 
+# when it has changed since
+
+sh "$repo/ngx_module/openapi.sh" "$repo/docs/openapi.json" \
+    objs/ngx_http_eventsync_openapi.inc
+
 if [ -n "$NGINX_SRC" ]; then
     make -s -f objs/Makefile -j "$jobs" binary
     cp objs/nginx "$build/nginx"

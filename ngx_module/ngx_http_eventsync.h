@@ -67,6 +67,7 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_BACKFILL,
     NGX_HTTP_EVENTSYNC_SNAPSHOT,
     NGX_HTTP_EVENTSYNC_CATALOGUE,
+    NGX_HTTP_EVENTSYNC_OPENAPI,
     NGX_HTTP_EVENTSYNC_RESOURCES
 } ngx_http_eventsync_resource_e;
 
@@ -403,6 +404,8 @@ ngx_int_t ngx_http_eventsync_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_add_variables(ngx_conf_t *cf);
 ngx_table_elt_t *ngx_http_eventsync_header_in(ngx_http_request_t *r,
     ngx_str_t *name, ngx_table_elt_t *after);
+ngx_int_t ngx_http_eventsync_small_body(ngx_http_request_t *r,
+    es_str_t *body);
 
 /* _route: the layout of URLs */
 
@@ -452,6 +455,7 @@ ngx_int_t ngx_http_eventsync_options(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx,
     unsigned scope);
+ngx_int_t ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx);
 ngx_uint_t ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx,
     es_str_t feed);
 
@@ -511,6 +515,10 @@ ngx_int_t ngx_http_eventsync_slice_fail(ngx_http_eventsync_ctx_t *ctx);
 char *ngx_http_eventsync_tombstones_directive(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_eventsync_snapshot(ngx_http_eventsync_ctx_t *ctx);
+
+/* _openapi */
+
+ngx_int_t ngx_http_eventsync_openapi(ngx_http_eventsync_ctx_t *ctx);
 
 /* _compose: a page's bytes */
 

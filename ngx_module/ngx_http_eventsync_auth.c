@@ -22,6 +22,8 @@ static const es_key_t *ngx_http_eventsync_find_key(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_forbidden(ngx_http_eventsync_ctx_t *ctx,
     unsigned scope);
+static ngx_int_t ngx_http_eventsync_challenge(ngx_http_eventsync_ctx_t *ctx,
+    unsigned scope);
 static ngx_int_t ngx_http_eventsync_unauthorized(
     ngx_http_eventsync_ctx_t *ctx, ngx_uint_t given, char *detail);
 
@@ -117,27 +119,70 @@ ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
 }
 
 
+/* for a partner's own things, which are of no feed */
+
+ngx_int_t
+ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx)
+{
+    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF) {
+        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
+                                       "Endpoints are a partner's, and "
+                                       "without authentication there is "
+                                       "none.");
+    }
+
+    if (ctx->grant->scopes & ES_SCOPE_MANAGE) {
+        return NGX_OK;
+    }
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
+                                   "The key lacks the scope \"manage\".");
+
+    return ngx_http_eventsync_challenge(ctx, ES_SCOPE_MANAGE);
+}
+
+
 static ngx_int_t
 ngx_http_eventsync_forbidden(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
 {
-    ngx_str_t  *challenge;
-
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
                                    "The key lacks the scope \"%s\" on this "
                                    "feed.",
                                    (scope == ES_SCOPE_PUBLISH) ? "publish"
                                                                : "read");
+
+    return ngx_http_eventsync_challenge(ctx, scope);
+}
+
+
+/* what the key would have to have (RFC 6750, section 3) */
+
+static ngx_int_t
+ngx_http_eventsync_challenge(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
+{
+    ngx_str_t  *challenge;
+
     if (ctx->problem == NULL) {
         return NGX_DECLINED;
     }
 
     challenge = &ctx->problem->challenge;
 
-    if (scope == ES_SCOPE_PUBLISH) {
+    switch (scope) {
+
+    case ES_SCOPE_PUBLISH:
         ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE
                                ", error=\"insufficient_scope\""
                                ", scope=\"publish\"");
-    } else {
+        break;
+
+    case ES_SCOPE_MANAGE:
+        ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE
+                               ", error=\"insufficient_scope\""
+                               ", scope=\"manage\"");
+        break;
+
+    default: /* ES_SCOPE_READ */
         ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE
                                ", error=\"insufficient_scope\""
                                ", scope=\"read\"");

@@ -24,8 +24,6 @@ typedef struct {
 } ngx_http_eventsync_managing_t;
 
 
-static ngx_int_t ngx_http_eventsync_manage_authorize(
-    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_manage_args(ngx_http_eventsync_ctx_t *ctx,
     es_manage_t *manage);
 static void ngx_http_eventsync_manage_body(ngx_http_request_t *r);
@@ -86,7 +84,7 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
 
     if (ngx_http_eventsync_manage_args(ctx, &m->manage) != NGX_OK
         || ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_manage_authorize(ctx) != NGX_OK
+        || ngx_http_eventsync_authorize_manage(ctx) != NGX_OK
         || ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK)
     {
         return ngx_http_eventsync_send_problem(ctx);
@@ -103,25 +101,6 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
     }
 
     return NGX_DONE;
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_manage_authorize(ngx_http_eventsync_ctx_t *ctx)
-{
-    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF) {
-        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
-                                       "Endpoints are a partner's, and "
-                                       "without authentication there is "
-                                       "none.");
-    }
-
-    if (!(ctx->grant->scopes & ES_SCOPE_MANAGE)) {
-        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
-                                       "The key lacks the scope \"manage\".");
-    }
-
-    return NGX_OK;
 }
 
 
@@ -198,7 +177,7 @@ ngx_http_eventsync_manage_start(ngx_http_eventsync_managing_t *m)
     ctx = m->ctx;
 
     if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_manage_authorize(ctx) != NGX_OK
+        || ngx_http_eventsync_authorize_manage(ctx) != NGX_OK
         || ngx_http_eventsync_manage_text(m) != NGX_OK)
     {
         return NGX_DECLINED;
@@ -211,7 +190,7 @@ ngx_http_eventsync_manage_start(ngx_http_eventsync_managing_t *m)
 static ngx_int_t
 ngx_http_eventsync_manage_text(ngx_http_eventsync_managing_t *m)
 {
-    ngx_buf_t                 *b;
+    ngx_int_t                  rc;
     ngx_str_t                  type;
     ngx_http_request_t        *r;
     ngx_http_eventsync_ctx_t  *ctx;
@@ -219,10 +198,9 @@ ngx_http_eventsync_manage_text(ngx_http_eventsync_managing_t *m)
     ctx = m->ctx;
     r = ctx->request;
 
-    if (r->request_body == NULL
-        || r->request_body->bufs == NULL
-        || ngx_buf_size(r->request_body->bufs->buf) == 0)
-    {
+    rc = ngx_http_eventsync_small_body(r, &m->manage.body);
+
+    if (rc == NGX_OK && m->manage.body.len == 0) {
         return NGX_OK;
     }
 
@@ -243,18 +221,14 @@ ngx_http_eventsync_manage_text(ngx_http_eventsync_managing_t *m)
                                        "application/json.");
     }
 
-    b = r->request_body->bufs->buf;
-
-    if (!ngx_buf_in_memory(b)) {
+    if (rc == NGX_DECLINED) {
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_LARGE,
                                        "The request's body is larger than "
                                        "any endpoint.");
     }
 
-    m->manage.body.data = (char *) b->pos;
-    m->manage.body.len = b->last - b->pos;
-
-    return NGX_OK;
+    return (rc == NGX_OK) ? NGX_OK
+                          : ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
 }
 
 
@@ -394,7 +368,7 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_managing_t *m)
         r->headers_out.status = NGX_HTTP_NO_CONTENT;
         r->header_only = 1;
 
-        return ngx_http_send_header(r);
+        return ngx_http_eventsync_send_header(r);
     }
 
     /* lives as long as the pool, see the cleanup */

@@ -213,3 +213,52 @@ ngx_http_eventsync_header_in(ngx_http_request_t *r, ngx_str_t *name,
 
     return NULL;
 }
+
+
+/*
+ * A body that is small, in one piece: what came with the header and what came
+ * after it are two.  NGX_DECLINED: it was too large to be kept in memory.
+ */
+
+ngx_int_t
+ngx_http_eventsync_small_body(ngx_http_request_t *r, es_str_t *body)
+{
+    u_char       *p;
+    ngx_chain_t  *in, *cl;
+
+    in = r->request_body ? r->request_body->bufs : NULL;
+
+    body->data = "";
+    body->len = 0;
+
+    for (cl = in; cl; cl = cl->next) {
+
+        if (cl->buf->in_file) {
+            return NGX_DECLINED;
+        }
+
+        body->len += ngx_buf_size(cl->buf);
+    }
+
+    if (body->len == 0) {
+        return NGX_OK;
+    }
+
+    if (in->next == NULL) {
+        body->data = (char *) in->buf->pos;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, body->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    body->data = (char *) p;
+
+    for (cl = in; cl; cl = cl->next) {
+        p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
+    }
+
+    return NGX_OK;
+}

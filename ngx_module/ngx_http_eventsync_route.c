@@ -140,6 +140,10 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
       NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
       ngx_http_eventsync_manage, ES_MANAGE_CREATE },
 
+    { ngx_string("/openapi.json"), 0,
+      NGX_HTTP_EVENTSYNC_OPENAPI, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_openapi, 0 },
+
     { ngx_null_string, 0, 0, 0, NULL, 0 }
 };
 

@@ -143,7 +143,7 @@ for my $name (qw(sse_max_time sse_heartbeat)) {
 ###############################################################################
 # flags and words
 
-for my $name (qw(poll publish feeds pages authorize)) {
+for my $name (qw(poll publish feeds pages authorize openapi)) {
     refused(conf('', location => "eventsync_$name yes;")
             =~ s/eventsync_poll on;//r, 'invalid value "yes"',
         "eventsync_$name yes", 11);
@@ -313,7 +313,7 @@ my $doc = do {
 };
 my %default = $doc =~ /^\| Default: \| `eventsync_(\w+) ([^`]+);` \|$/mg;
 is_deeply([ sort keys %default ], [qw(auth authorize backfill cache catalogue cors endpoints
-    feeds limit_dry_run max_event pages poll poll_limit poll_wait_max publish
+    feeds limit_dry_run max_event openapi pages poll poll_limit poll_wait_max publish
     ratelimit_headers snapshot sse sse_heartbeat sse_max_time thread_pool
     tombstones)],
     'documented defaults');

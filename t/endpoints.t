@@ -160,6 +160,8 @@ is(ask($_->[0] => "/$name$_->[1]", {}, as => $theirs)->{status}, 404,
         [POST => '/pause'], [POST => '/redrive'];
 refused(ask(GET => '', undef, as => $reader), 403, 'forbidden',
     'The key lacks the scope "manage"', 'without the scope');
+like(ask(GET => '', undef, as => $reader)->{headers}{'www-authenticate'},
+    qr/error="insufficient_scope", scope="manage"$/, '... and which it is');
 refused(ask(GET => '', undef, as => undef), 401, 'unauthorized', '',
     'without a key');
 

@@ -1,0 +1,107 @@
+
+/*
+ * OpenAPI: the description of what the module serves, docs/openapi.json as it
+ * was when the module was built.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+#include <xxhash.h>
+
+
+/* made by openapi.sh in nginx's build directory, see `config` */
+
+static u_char  ngx_http_eventsync_openapi_json[] = {
+#include <ngx_http_eventsync_openapi.inc>
+};
+
+
+static ngx_int_t ngx_http_eventsync_openapi_headers(
+    ngx_http_eventsync_ctx_t *ctx);
+
+
+static ngx_str_t  ngx_http_eventsync_openapi_type =
+    ngx_string("application/json");
+static ngx_str_t  ngx_http_eventsync_openapi_cache_control =
+    ngx_string("Cache-Control");
+static ngx_str_t  ngx_http_eventsync_openapi_public =
+    ngx_string("public, max-age=3600");
+
+
+/* the same for all: it takes no credential and is not charged */
+
+ngx_int_t
+ngx_http_eventsync_openapi(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_buf_t           *b;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK) {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    b = ngx_calloc_buf(r->pool);
+
+    if (b == NULL || ngx_http_eventsync_openapi_headers(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->memory = 1;
+    b->pos = ngx_http_eventsync_openapi_json;
+    b->last = b->pos + sizeof(ngx_http_eventsync_openapi_json);
+
+    /* conditions are judged by nginx, as those of a file are */
+
+    return ngx_http_eventsync_send(r, NGX_HTTP_OK,
+                                   &ngx_http_eventsync_openapi_type, b);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_openapi_headers(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_table_elt_t     *h;
+    ngx_http_request_t  *r;
+
+    static uint64_t  hash;
+
+    r = ctx->request;
+
+    if (hash == 0) {
+        hash = XXH3_64bits(ngx_http_eventsync_openapi_json,
+                           sizeof(ngx_http_eventsync_openapi_json));
+    }
+
+    ctx->etag.data = ctx->etag_text;
+    ctx->etag.len = sizeof(ctx->etag_text);
+
+    ctx->etag_text[0] = '"';
+    *ngx_hex_dump(ctx->etag_text + 1, (u_char *) &hash, sizeof(hash)) = '"';
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+    ngx_str_set(&h->key, "ETag");
+    h->value = ctx->etag;
+
+    r->headers_out.etag = h;
+
+    return ngx_http_eventsync_header(r,
+                                     &ngx_http_eventsync_openapi_cache_control,
+                                     &ngx_http_eventsync_openapi_public);
+}
