@@ -206,6 +206,7 @@ typedef struct {
     ngx_http_eventsync_worker_t      *worker;
     ngx_uint_t                        publish;    /* unsigned  publish:1 */
     ngx_uint_t                        manage;     /* unsigned  manage:1 */
+    es_keyring_t                     *keys;       /* of secrets; or NULL */
     size_t                            pages_size;
     ngx_thread_pool_t                *pages_pool; /* NULL: not served */
 } ngx_http_eventsync_store_t;
@@ -218,6 +219,7 @@ typedef struct {
 
 typedef struct {
     ngx_http_eventsync_store_t       *store;
+    es_keyring_t                     *keys;
 } ngx_http_eventsync_srv_conf_t;
 
 
@@ -441,6 +443,16 @@ ngx_int_t ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx,
 
 ngx_int_t ngx_http_eventsync_accept(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *types, ngx_uint_t n, ngx_uint_t *index);
+
+/* _keys: secrets at rest */
+
+char *ngx_http_eventsync_keys_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_eventsync_keys_use(ngx_conf_t *cf,
+    ngx_http_eventsync_store_t *store, es_keyring_t *keys);
+void ngx_http_eventsync_keys_open(ngx_http_eventsync_store_t *store,
+    ngx_log_t *log);
+
 
 /* _cors: browsers, OPTIONS */
 

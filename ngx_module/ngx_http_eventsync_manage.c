@@ -433,6 +433,11 @@ ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
                                        "There is no such endpoint.");
 
+    case ES_DENIED:
+        ngx_log_error(NGX_LOG_CRIT, ctx->request->connection->log, 0,
+                      "eventsync: %s", m->problem.detail);
+        /* fall through */
+
     default:
         return ngx_http_eventsync_fail_store(ctx, m->rc);
     }

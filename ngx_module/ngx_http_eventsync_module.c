@@ -77,6 +77,13 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
       0,
       NULL },
 
+    { ngx_string("eventsync_key_file"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_http_eventsync_keys_directive,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("eventsync_poll"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
@@ -322,6 +329,7 @@ ngx_http_eventsync_create_srv_conf(ngx_conf_t *cf)
     }
 
     conf->store = NGX_CONF_UNSET_PTR;
+    conf->keys = NGX_CONF_UNSET_PTR;
 
     return conf;
 }
@@ -334,6 +342,7 @@ ngx_http_eventsync_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_eventsync_srv_conf_t *conf = child;
 
     ngx_conf_merge_ptr_value(conf->store, prev->store, NULL);
+    ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
 
     return NGX_CONF_OK;
 }
@@ -452,6 +461,13 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
         && !conf->serves[NGX_HTTP_EVENTSYNC_PAGES])
     {
         return NGX_CONF_OK;
+    }
+
+    if (conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS]
+        && ngx_http_eventsync_keys_use(cf, escf->store, escf->keys)
+           != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
     }
 
     conf->store->publish |= conf->serves[NGX_HTTP_EVENTSYNC_PUBLISH];

@@ -123,6 +123,7 @@ ngx_http_eventsync_open(ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle)
     }
 
     ngx_http_eventsync_pages_open(w, cycle);
+    ngx_http_eventsync_keys_open(store, cycle->log);
 
     return NGX_OK;
 }

@@ -266,6 +266,27 @@ es_keyring_free(es_keyring_t *ring)
 }
 
 
+es_keyring_t *
+es_keyring_copy(const es_keyring_t *ring)
+{
+    es_keyring_t  *copy;
+
+    copy = malloc(sizeof(es_keyring_t));
+    if (copy != NULL) {
+        *copy = *ring;
+    }
+
+    return copy;
+}
+
+
+bool
+es_keyring_equal(const es_keyring_t *a, const es_keyring_t *b)
+{
+    return CRYPTO_memcmp(a, b, sizeof(es_keyring_t)) == 0;
+}
+
+
 const char *
 es_keyring_current(const es_keyring_t *ring)
 {

@@ -28,6 +28,12 @@ es_rc_t es_keyring_load(const char *path, es_keyring_t **ring,
     es_problem_t *problem);
 void es_keyring_free(es_keyring_t *ring);
 
+/* NULL: out of memory. */
+es_keyring_t *es_keyring_copy(const es_keyring_t *ring);
+
+/* Whether two have the same keys in the same order. */
+bool es_keyring_equal(const es_keyring_t *a, const es_keyring_t *b);
+
 /* The id of the key that encrypts; NUL-terminated, lives as the keyring. */
 const char *es_keyring_current(const es_keyring_t *ring);
 bool es_keyring_has(const es_keyring_t *ring, es_str_t kid);

@@ -1,0 +1,128 @@
+
+/*
+ * The keys that secrets at rest are encrypted with: read with the
+ * configuration, by the master, so that workers need no right to the file.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+static void ngx_http_eventsync_keys_free(void *data);
+
+
+char *
+ngx_http_eventsync_keys_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_eventsync_srv_conf_t *escf = conf;
+
+    ngx_str_t           *value, path;
+    es_problem_t         problem;
+    ngx_pool_cleanup_t  *cln;
+
+    if (escf->keys != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    path = value[1];
+
+    if (ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&problem, sizeof(es_problem_t));
+
+    if (es_keyring_load((char *) path.data, &escf->keys, &problem) != ES_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", problem.detail);
+        return NGX_CONF_ERROR;
+    }
+
+    cln->handler = ngx_http_eventsync_keys_free;
+    cln->data = escf->keys;
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_eventsync_keys_free(void *data)
+{
+    es_keyring_free(data);
+}
+
+
+/* gives the keys to a store whose secrets the server's workers write */
+
+char *
+ngx_http_eventsync_keys_use(ngx_conf_t *cf, ngx_http_eventsync_store_t *store,
+    es_keyring_t *keys)
+{
+    if (store->manage && store->keys != keys
+        && !(store->keys && keys && es_keyring_equal(store->keys, keys)))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"eventsync_key_file\" of store \"%V\" differs "
+                           "from that of another server", &store->path);
+        return NGX_CONF_ERROR;
+    }
+
+    store->keys = keys;
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * in a worker that has opened the store: without the right keys it goes on,
+ * and nothing that has a secret can be written
+ */
+
+void
+ngx_http_eventsync_keys_open(ngx_http_eventsync_store_t *store, ngx_log_t *log)
+{
+    es_rc_t        rc;
+    es_keyring_t  *keys;
+    es_problem_t   problem;
+
+    if (!store->manage) {
+        return;
+    }
+
+    keys = NULL;
+
+    if (store->keys) {
+        keys = es_keyring_copy(store->keys);
+
+        if (keys == NULL) {
+            ngx_log_error(NGX_LOG_ALERT, log, 0,
+                          "eventsync: no memory for keys");
+            return;
+        }
+    }
+
+    ngx_memzero(&problem, sizeof(es_problem_t));
+
+    rc = es_registry_keys(store->worker->es, keys, &problem);
+
+    if (rc != ES_OK) {
+        es_keyring_free(keys);
+
+        ngx_log_error(NGX_LOG_CRIT, log, 0,
+                      "eventsync store \"%V\": %s; endpoints cannot be "
+                      "created, nor their secrets changed", &store->path,
+                      problem.detail);
+
+    } else if (keys == NULL) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "eventsync store \"%V\": no \"eventsync_key_file\": "
+                      "secrets of endpoints are stored in plain text",
+                      &store->path);
+    }
+}
