@@ -11,18 +11,22 @@ static const struct {
     const char   *option;
     const char   *member;
     ctl_value_t   value;
+    uint64_t      max;         /* of a number */
 } ctl_endpoint_members[] = {
-    { "url", "url", CTL_TEXT },
-    { "feeds", "feeds", CTL_LIST },
-    { "types", "types", CTL_LIST },
-    { "subject", "subject", CTL_TEXT },
-    { "ordering", "ordering", CTL_TEXT },
-    { "secret", "secrets", CTL_LIST },
-    { "start", "start", CTL_TEXT },
-    { "in-flight", "in_flight", CTL_NUMBER },
-    { "connect-timeout", "connect_timeout", CTL_TEXT },
-    { "timeout", "timeout", CTL_TEXT },
-    { "schedule", "schedule", CTL_LIST }
+    { "url", "url", CTL_TEXT, 0 },
+    { "feeds", "feeds", CTL_LIST, 0 },
+    { "types", "types", CTL_LIST, 0 },
+    { "subject", "subject", CTL_TEXT, 0 },
+    { "ordering", "ordering", CTL_TEXT, 0 },
+    { "secret", "secrets", CTL_LIST, 0 },
+    { "start", "start", CTL_TEXT, 0 },
+    { "in-flight", "in_flight", CTL_NUMBER, 256 },
+    { "connect-timeout", "connect_timeout", CTL_TEXT, 0 },
+    { "timeout", "timeout", CTL_TEXT, 0 },
+    { "schedule", "schedule", CTL_LIST, 0 },
+    { "disable-after", "disable_after", CTL_TEXT, 0 },
+    { "rate", "rate", CTL_TEXT, 0 },
+    { "burst", "burst", CTL_NUMBER, 1000000 }
 };
 
 #define CTL_MEMBERS                                                           \
@@ -46,7 +50,8 @@ ctl_endpoint_member(json_t *object, size_t i, const char *text)
         break;
 
     case CTL_NUMBER:
-        rc = ctl_number(option, text, 1, 256, &number);
+        rc = ctl_number(option, text, 1, ctl_endpoint_members[i].max,
+                        &number);
         if (rc != CTL_OK) {
             return rc;
         }

@@ -48,7 +48,8 @@ static const ctl_command_t  ctl_commands[] = {
     { "partner create", ctl_partner_create,
       "NAME [--feeds=A,B-*] [--publish=A] [--limit-poll=60r/m[,burst=N]] "
       "[--limit-publish=RATE] [--limit-backfill=100m/h[,burst=SIZE]] "
-      "[--limit-waits=N] [--disabled]", "make a partner" },
+      "[--limit-waits=N] [--operations=FEED] [--disabled]",
+      "make a partner" },
     { "partner list", ctl_partner_list, "[--json]", "list the partners" },
     { "partner show", ctl_partner_show, "NAME", "show a partner as JSON" },
     { "partner change", ctl_partner_change,
@@ -66,7 +67,8 @@ static const ctl_command_t  ctl_commands[] = {
       "PARTNER --url=URL --feeds=A [--types=A,B.*] [--subject=S] "
       "[--ordering=fifo|key|none] [--secret=whsec_...] [--start=latest|oldest] "
       "[--in-flight=N] [--connect-timeout=10s] [--timeout=30s] "
-      "[--schedule=0,5s,...] [--paused]",
+      "[--schedule=0,5s,...] [--disable-after=5d] [--rate=10r/s] [--burst=N] "
+      "[--paused]",
       "make a webhook endpoint; prints its name and secret" },
     { "endpoint list", ctl_endpoint_list, "[--json]", "list the endpoints" },
     { "endpoint show", ctl_endpoint_show, "NAME", "show an endpoint as JSON" },

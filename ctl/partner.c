@@ -68,7 +68,8 @@ ctl_partner_record(ctl_t *ctl, int *argc, char **argv, bool change, int *rc)
     unsigned     i;
     json_t      *object, *limits;
     const char  *feeds = NULL, *publish = NULL, *disabled = NULL,
-                *enabled = NULL, *limit[ES_POLICIES] = { NULL };
+                *enabled = NULL, *operations = NULL,
+                *limit[ES_POLICIES] = { NULL };
 
     const ctl_option_t  options[] = {
         { "feeds", false, &feeds },
@@ -77,6 +78,7 @@ ctl_partner_record(ctl_t *ctl, int *argc, char **argv, bool change, int *rc)
         { "limit-publish", false, &limit[ES_POLICY_PUBLISH] },
         { "limit-backfill", false, &limit[ES_POLICY_BACKFILL] },
         { "limit-waits", false, &limit[ES_POLICY_WAITS] },
+        { "operations", false, &operations },
         { "disabled", true, &disabled },
         { change ? "enabled" : "disabled", true,
           change ? &enabled : &disabled },
@@ -103,6 +105,12 @@ ctl_partner_record(ctl_t *ctl, int *argc, char **argv, bool change, int *rc)
 
     if (publish != NULL) {
         (void) json_object_set_new(object, "publish", ctl_list(publish));
+    }
+
+    if (operations != NULL) {
+        (void) json_object_set_new(object, "operations",
+                                   operations[0] != '\0'
+                                   ? json_string(operations) : json_null());
     }
 
     if (disabled != NULL || enabled != NULL) {

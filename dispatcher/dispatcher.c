@@ -299,6 +299,10 @@ es_dispatcher_start(es_dispatcher_t *d)
     }
 
     if (rc == ES_OK) {
+        rc = es_notifier_start(d);
+    }
+
+    if (rc == ES_OK) {
         rc = es_targets_load(d);
     }
 
@@ -330,6 +334,7 @@ es_dispatcher_stop(es_dispatcher_t *d)
                     es_strerror(rc));
     }
 
+    es_notifier_finish(d);
     es_targets_done(d);
     es_loop_done(d);
 

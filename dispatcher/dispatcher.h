@@ -11,11 +11,13 @@
  *     answer.c   what is read of the answer
  *     judge.c    its outcome: success, retry, dead letter, stop
  *     health.c   what it says of the endpoint: window, doubt, circuit
+ *     policy.c   it only fails: announced, and in the end disabled
+ *     notice.c   operational events, published by a thread
  *     request.c  replay, resend, redrive
  *     recorder.c what of all that goes to disk, committed by a helper thread
  *
- * Everything runs on the loop's thread but es_delivery_commit() (recorder.c)
- * and retention (janitor.c).  Nothing waits for the disk or a receiver.
+ * Everything runs on the loop's thread but es_delivery_commit() (recorder.c),
+ * retention (janitor.c) and es_publish() (notice.c).  Nothing waits for the disk or a receiver.
  */
 
 #ifndef ES_DISPATCHER_H
@@ -23,13 +25,16 @@
 
 #include <curl/curl.h>
 #include <ev.h>
+#include <jansson.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
 #include "attribute.h"
 #include "clock.h"
 #include "delivery.h"
+#include "notice.h"
 #include "reader.h"
 #include "registry.h"
 #include "signature.h"
@@ -141,6 +146,8 @@ struct es_target {
     int64_t                broken_us;  /* monotonic: the first of them */
     int64_t                broken_ms;
     uint32_t               trips;      /* circuit open: failed probes + 1 */
+    es_failing_t           failing;    /* since_ms 0: it does not */
+    char                   over[64];   /* why it is disabled */
     es_lanes_t             lanes;
     es_sends_t             idle;       /* made and not in flight */
 };
@@ -224,6 +231,8 @@ typedef struct {
     /* The loop's. */
     es_changes_t    *filling;
     es_changes_t    *committing;
+    bool             notices;      /* `filling` has operational events */
+    bool             noticed;      /* so has `committing` */
     bool             busy;
     bool             due;          /* commit again as soon as it can be */
     bool             failed;       /* `committing` waits to be tried again */
@@ -241,12 +250,28 @@ typedef struct {
     bool             quit;
 } es_janitor_t;
 
+typedef struct {
+    pthread_t         thread;
+    pthread_mutex_t   lock;
+    pthread_cond_t    cond;
+    bool              started;
+    bool              told;        /* look into the outbox */
+    bool              quit;
+    _Atomic uint64_t  last;        /* place in the outbox that was given */
+
+    /* The thread's. */
+    es_changes_t     *changes;
+    uint64_t          after;       /* place up to which it has read */
+    bool              failed;      /* and it was said */
+} es_notifier_t;
+
 struct es_dispatcher {
     es_options_t           options;
     es_store_t            *store;
     es_loop_t              loop;
     es_recorder_t          recorder;
     es_janitor_t           janitor;
+    es_notifier_t          notifier;
 
     es_registry_t         *registry;
     uint64_t               registry_version;   /* that was looked at */
@@ -374,6 +399,41 @@ void es_health_load(es_dispatcher_t *d, es_target_t *target);
 void es_health_success(es_dispatcher_t *d, es_target_t *target);
 void es_health_failure(es_dispatcher_t *d, es_target_t *target,
     const es_send_t *send, const es_outcome_t *o);
+
+/* policy.c */
+void es_policy_load(es_dispatcher_t *d, es_target_t *target);
+/* Its record has changed. */
+void es_policy_change(es_dispatcher_t *d, es_target_t *target);
+void es_policy_success(es_dispatcher_t *d, es_target_t *target);
+void es_policy_failure(es_dispatcher_t *d, es_target_t *target,
+    const es_send_t *send);
+/* Why it is to be stopped now, after a failure; or NULL. */
+const char *es_policy_over(es_target_t *target);
+void es_policy_circuit(es_dispatcher_t *d, es_target_t *target,
+    int64_t next_ms);
+void es_policy_tick(es_dispatcher_t *d, es_target_t *target, int64_t now_ms);
+void es_policy_stopped(es_dispatcher_t *d, es_target_t *target,
+    const char *reason);
+
+/* notice.c */
+es_rc_t es_notifier_start(es_dispatcher_t *d);
+/* There are operational events in the outbox. */
+void es_notifier_tell(es_dispatcher_t *d);
+/* Publishes what there is, and ends the thread. */
+void es_notifier_finish(es_dispatcher_t *d);
+/* The lane's feed is the one that the partner's operational events go to. */
+bool es_notice_own(const es_lane_t *lane);
+/* Each records an operational event; a time of 0 is left out. */
+void es_notice_disabled(es_dispatcher_t *d, const es_target_t *target,
+    const char *reason);
+void es_notice_failing(es_dispatcher_t *d, const es_target_t *target,
+    const char *reason, int64_t next_ms, int64_t disable_ms);
+void es_notice_recovered(es_dispatcher_t *d, const es_target_t *target);
+/* `id` is the event's, or NULL. */
+void es_notice_exhausted(es_dispatcher_t *d, const es_lane_t *lane,
+    const es_dead_t *dead, const char *id, const char *reason);
+/* NULL for 0. */
+const char *es_notice_time(int64_t ms, char text[ES_TIME_LEN + 1]);
 
 /* schedule.c */
 int64_t es_schedule_delay(const es_endpoint_t *endpoint, es_str_t id,

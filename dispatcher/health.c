@@ -134,6 +134,10 @@ es_circuit_open(es_dispatcher_t *d, es_target_t *target)
                                  : ES_PROBE_MAX_MS;
     pause_ms = pause_ms < ES_PROBE_MAX_MS ? pause_ms : ES_PROBE_MAX_MS;
 
+    circuit.next_ms = es_clock_ms() + pause_ms;
+
+    es_policy_circuit(d, target, circuit.next_ms);
+
     es_log_line(target->trips == 0 ? ES_LOG_WARN : ES_LOG_DEBUG,
                 "endpoint %s: circuit open after %u failures, next probe in "
                 "%lld s", target->name, target->broken,
@@ -146,7 +150,6 @@ es_circuit_open(es_dispatcher_t *d, es_target_t *target)
     circuit.trips = target->trips;
     circuit.failures = target->broken;
     circuit.since_ms = target->broken_ms;
-    circuit.next_ms = es_clock_ms() + pause_ms;
     es_record(d, es_changes_circuit(d->recorder.filling, &circuit));
 }
 
@@ -171,6 +174,7 @@ es_health_success(es_dispatcher_t *d, es_target_t *target)
 {
     target->doubted = false;
     es_circuit_close(d, target);
+    es_policy_success(d, target);
 
     if (target->window < target->conf->in_flight) {
         target->window += 1 / target->window;
@@ -192,6 +196,7 @@ es_health_failure(es_dispatcher_t *d, es_target_t *target,
 
     silent = o->status == 0;
     target->doubted = silent;
+    es_policy_failure(d, target, send);
 
     if (silent || o->throttle || o->retry_after_ms >= 0) {
         target->window = target->window > 2 ? target->window / 2 : 1;

@@ -155,7 +155,7 @@ es_judge_done(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
 
 static void
 es_judge_dead(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item,
-    const es_outcome_t *o)
+    es_str_t id, const es_outcome_t *o)
 {
     es_dead_t  dead;
 
@@ -172,6 +172,9 @@ es_judge_dead(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item,
     dead.klass = (uint8_t) o->klass;
 
     es_record(d, es_changes_dead(d->recorder.filling, &dead));
+    es_notice_exhausted(d, lane, &dead, id.data,
+                        o->abort ? "webhook-delivery: abort"
+                                 : "the schedule has ended");
 
     es_log_line(ES_LOG_WARN, "endpoint %s: event %s-%llu of feed \"%s\" is a "
                 "dead letter after %u attempts, the last: %s, status %d",
@@ -214,7 +217,7 @@ es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
                                                  item->attempts);
 
     if (delay_ms < 0) {
-        es_judge_dead(d, lane, item, o);
+        es_judge_dead(d, lane, item, id, o);
         return;
     }
 
@@ -253,6 +256,11 @@ es_judge(es_send_t *send, CURLcode result)
 
     } else {
         es_health_failure(d, target, send, &outcome);
+
+        if (outcome.stop == NULL) {
+            outcome.stop = es_policy_over(target);
+        }
+
         es_judge_failure(d, lane, &item, es_str(send->id), &outcome);
     }
 

@@ -185,6 +185,8 @@ es_recorder_submit(es_dispatcher_t *d)
     changes = recorder->filling;
     recorder->filling = recorder->committing;
     recorder->committing = changes;
+    recorder->noticed = recorder->notices;
+    recorder->notices = false;
     recorder->busy = true;
 
     (void) pthread_mutex_lock(&recorder->lock);
@@ -276,6 +278,10 @@ es_recorder_done(struct ev_loop *ev, ev_async *w, int revents)
 
     recorder->busy = false;
     recorder->commits++;
+
+    if (recorder->noticed) {
+        es_notifier_tell(d);
+    }
 
     if (recorder->failed) {
         es_log_line(ES_LOG_WARN, "delivery state can be written again");

@@ -176,6 +176,7 @@ es_target_create(es_dispatcher_t *d, const es_endpoint_t *conf)
     target->stopped_revision = es_saved_stop(&d->saved, conf->number);
     (void) es_delivery_redrive(d->store, conf->number, &target->redrive_ms);
     es_health_load(d, target);
+    es_policy_load(d, target);
     TAILQ_INIT(&target->lanes);
     TAILQ_INIT(&target->idle);
 
@@ -208,7 +209,7 @@ es_target_destroy(es_dispatcher_t *d, es_target_t *target)
    it: nothing waits for its old time. */
 
 static void
-es_target_change(es_txn_t *txn, es_target_t *target)
+es_target_change(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
 {
     size_t      i;
     es_lane_t  *lane;
@@ -222,6 +223,7 @@ es_target_change(es_txn_t *txn, es_target_t *target)
     target->longest_ms = es_schedule_longest(target->conf);
     target->window = target->conf->in_flight;
 
+    es_policy_change(d, target);
     es_target_idle_free(target);
     es_target_signers(target);
 
@@ -386,7 +388,7 @@ es_targets_sync(es_dispatcher_t *d, es_txn_t *txn)
         if (target->revision != conf[i].revision
             || target->locked != conf[i].locked)
         {
-            es_target_change(txn, target);
+            es_target_change(d, txn, target);
         }
 
         for (j = 0; j < d->nsources; j++) {
@@ -637,6 +639,7 @@ es_target_stop(es_dispatcher_t *d, es_target_t *target, const char *reason)
     stop.time_ms = es_clock_ms();
     (void) snprintf(stop.reason, sizeof(stop.reason), "%s", reason);
     es_record(d, es_changes_stop(d->recorder.filling, &stop));
+    es_policy_stopped(d, target, reason);
 
     es_log_line(ES_LOG_WARN, "endpoint %s is stopped until it is changed: %s",
                 target->name, reason);
@@ -650,10 +653,11 @@ void
 es_targets_tick(es_dispatcher_t *d)
 {
     size_t        i;
-    int64_t       now_us;
+    int64_t       now_ms, now_us;
     es_lane_t    *lane;
     es_target_t  *target;
 
+    now_ms = es_clock_ms();
     now_us = es_clock_mono_us();
 
     for (i = 0; i < d->ntargets; i++) {
@@ -662,6 +666,8 @@ es_targets_tick(es_dispatcher_t *d)
         if (target == NULL) {
             continue;
         }
+
+        es_policy_tick(d, target, now_ms);
 
         if (target->in_flight == 0 && now_us - target->used_us > ES_IDLE_US) {
             es_target_idle_free(target);

@@ -289,6 +289,13 @@ es_batch_warnings(const es_batch_t *batch)
 }
 
 
+const char *
+es_batch_feed(const es_batch_t *batch)
+{
+    return batch->feed;
+}
+
+
 size_t
 es_batch_count(const es_batch_t *batch)
 {

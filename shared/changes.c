@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "delivery_keys.h"
+#include "notice.h"
 
 typedef enum {
     ES_CHANGE_PUT,
@@ -295,6 +296,23 @@ es_changes_circuit_closed(es_changes_t *c, uint32_t endpoint)
 }
 
 
+es_rc_t
+es_changes_meta_put(es_changes_t *c, const es_dkey_t *key, const void *value,
+    size_t len)
+{
+    return es_change_put(c, ES_DELIVERY_META, key, value, len);
+}
+
+
+es_rc_t
+es_changes_meta_delete(es_changes_t *c, const es_dkey_t *key, bool prefix)
+{
+    return es_change_delete(c, prefix ? ES_CHANGE_DELETE_PREFIX
+                                      : ES_CHANGE_DELETE,
+                            ES_DELIVERY_META, key);
+}
+
+
 static es_rc_t
 es_changes_meta(es_changes_t *c, const void *name, size_t len, int64_t number)
 {
@@ -360,6 +378,10 @@ es_changes_forget(es_changes_t *c, uint32_t endpoint)
         rc = es_change_delete(c, ES_CHANGE_DELETE_PREFIX, dbs[i], &key);
     }
 
+    if (rc == ES_OK) {
+        rc = es_changes_announced_done(c, endpoint, 0);
+    }
+
     return rc == ES_OK ? es_changes_redrive(c, endpoint, 0) : rc;
 }
 
@@ -378,8 +400,10 @@ es_changes_forget_feed(es_changes_t *c, uint32_t endpoint, uint32_t feed)
         return rc;
     }
 
-    return es_change_delete(c, ES_CHANGE_DELETE_PREFIX, ES_DELIVERY_RETRIES,
-                            &key);
+    rc = es_change_delete(c, ES_CHANGE_DELETE_PREFIX, ES_DELIVERY_RETRIES,
+                          &key);
+
+    return rc == ES_OK ? es_changes_announced_done(c, endpoint, feed) : rc;
 }
 
 

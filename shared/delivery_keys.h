@@ -15,6 +15,7 @@
  *     meta       "heartbeat"                               milliseconds
  *                "taken"                                   number of a request
  *                "redrive", endpoint                       milliseconds
+ *                and those of notice.c
  */
 
 #ifndef ES_DELIVERY_KEYS_H
@@ -172,5 +173,11 @@ es_record_key(uint32_t endpoint, uint32_t feed, uint64_t sequence)
 
     return key;
 }
+
+/* Changes of `meta` by key, see delivery.h; `prefix`: all that begins so. */
+es_rc_t es_changes_meta_put(es_changes_t *c, const es_dkey_t *key,
+    const void *value, size_t len);
+es_rc_t es_changes_meta_delete(es_changes_t *c, const es_dkey_t *key,
+    bool prefix);
 
 #endif /* ES_DELIVERY_KEYS_H */

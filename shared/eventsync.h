@@ -182,6 +182,8 @@ const es_problem_t *es_batch_problem(const es_batch_t *batch);
 /* How many of its results have a warning. */
 size_t es_batch_warnings(const es_batch_t *batch);
 
+/* Of the feed, NUL-terminated. */
+const char *es_batch_feed(const es_batch_t *batch);
 size_t es_batch_count(const es_batch_t *batch);
 const es_result_t *es_batch_result(const es_batch_t *batch, size_t i);
 

@@ -34,7 +34,7 @@ const uint32_t  es_schedule_default_ms[10] = {
 };
 
 static const char  *const  es_partner_members[] = {
-    "feeds", "publish", "limits", "disabled", NULL
+    "feeds", "publish", "limits", "disabled", "operations", NULL
 };
 
 static const char  *const  es_key_members[] = {
@@ -44,7 +44,7 @@ static const char  *const  es_key_members[] = {
 static const char  *const  es_endpoint_members[] = {
     "partner", "url", "feeds", "types", "subject", "ordering", "secrets",
     "paused", "start", "in_flight", "connect_timeout", "timeout", "schedule",
-    NULL
+    "disable_after", "rate", "burst", NULL
 };
 
 static const char  *const  es_feed_members[] = { "schema", NULL };
@@ -270,7 +270,8 @@ es_partner_decode(json_t *object, es_pool_t *pool, es_partner_t *out,
 
     if ((rc = es_take_patterns(&r, "/feeds", 0, &out->feeds)) != ES_OK
         || (rc = es_take_patterns(&r, "/publish", 0, &out->publish)) != ES_OK
-        || (rc = es_take_bool(&r, "/disabled", &out->disabled)) != ES_OK)
+        || (rc = es_take_bool(&r, "/disabled", &out->disabled)) != ES_OK
+        || (rc = es_take_operations(&r, out)) != ES_OK)
     {
         return rc;
     }
@@ -636,6 +637,7 @@ es_endpoint_decode(json_t *object, es_pool_t *pool, es_endpoint_t *out,
         || (rc = es_take_duration(&r, "/timeout", ES_TIMEOUT_MIN_MS,
                                   ES_TIMEOUT_MAX_MS, &out->timeout_ms))
            != ES_OK
+        || (rc = es_take_policy(&r, out)) != ES_OK
         || (rc = es_take_time(&r, "/created", &out->created_ms)) != ES_OK)
     {
         return rc;

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "member.h"
 #include "pool.h"
 #include "registry.h"
 
@@ -32,6 +33,10 @@ es_rc_t es_endpoint_decode(json_t *object, es_pool_t *pool,
 
 es_rc_t es_feed_rule_decode(json_t *object, es_pool_t *pool,
     es_feed_rule_t *out, es_problem_t *problem);
+
+/* Members that govern deliveries: policy.c. */
+es_rc_t es_take_operations(es_record_t *r, es_partner_t *out);
+es_rc_t es_take_policy(es_record_t *r, es_endpoint_t *out);
 
 /* What is judged only when it is written: URL and secrets. */
 es_rc_t es_endpoint_judge(const es_endpoint_t *endpoint,

@@ -168,6 +168,35 @@ es_partner_exists(es_write_t *w, MDB_txn *txn, es_str_t name)
 }
 
 
+/* The feed that a record's `operations` names. */
+
+static es_rc_t
+es_operations_exist(es_write_t *w, es_str_t name)
+{
+    es_rc_t    rc;
+    es_txn_t  *txn;
+    es_feed_t  feed;
+
+    if (name.data == NULL || json_object_get(w->input, "operations") == NULL) {
+        return ES_OK;
+    }
+
+    rc = es_txn_begin(w->store, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_feed_get(txn, name, &feed);
+    es_txn_end(txn);
+
+    return rc == ES_NOT_FOUND
+           ? es_problem_set(w->problem, ES_INVALID, -1, "/operations",
+                            "there is no feed \"%.*s\"", (int) name.len,
+                            name.data)
+           : rc;
+}
+
+
 /* Decodes the object as readers will, and judges what it refers to. */
 
 static es_rc_t
@@ -188,6 +217,9 @@ es_object_judge(es_write_t *w, MDB_txn *txn, json_t *object)
     case ES_KIND_PARTNER:
         memset(&record, 0, sizeof(record));
         rc = es_partner_decode(object, &pool, &record, w->problem);
+        if (rc == ES_OK) {
+            rc = es_operations_exist(w, record.operations);
+        }
         break;
 
     case ES_KIND_KEY:

@@ -38,6 +38,8 @@ typedef struct {
     es_patterns_t  publish;          /* what it may publish to */
     bool           limited[ES_POLICIES];    /* false: the location's default */
     es_rate_t      limits[ES_POLICIES];
+    es_str_t       operations;       /* feed of its operational events; none:
+                                        data is NULL */
 } es_partner_t;
 
 typedef struct {
@@ -94,6 +96,8 @@ typedef struct {
     unsigned             nschedule;
     uint32_t             schedule_ms[ES_SCHEDULE_MAX];  /* delay before each
                                                            attempt; [0] is 0 */
+    uint32_t             disable_after_ms;    /* of only failing; 0: never */
+    es_rate_t            rate;            /* of attempts; units 0: no limit */
 } es_endpoint_t;
 
 /* The default schedule of the contract: ten attempts over 75 h 35 m. */

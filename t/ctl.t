@@ -203,12 +203,21 @@ $t->ctl_ok('key', 'revoke', $id);
 like($t->ctl_ok('key', 'list', '--json'), qr/"revoked":"20/, 'revoked');
 
 my ($name, $secret) = $t->endpoint('acme', url => 'https://x.example/h',
-    feeds => 'orders', types => 'a,b.*', schedule => '0,5s', in_flight => 3);
+    feeds => 'orders', types => 'a,b.*', schedule => '0,5s', in_flight => 3,
+    disable_after => '2d', rate => '10r/s', burst => 20);
 like("$name $secret", qr{^ep_[a-z2-7]{16} whsec_[A-Za-z0-9+/]{43}=$},
     'an endpoint and its secret');
 my $endpoint = ctl_json('endpoint', 'show', $name);
 is_deeply([@$endpoint{qw(types schedule in_flight)}], [['a', 'b.*'],
     ['0', '5s'], 3], 'as asked');
+is_deeply([@$endpoint{qw(disable_after rate burst)}], ['2d', '10r/s', 20],
+    'with its policy');
+fails(1, 'endpoint ".*": /rate: rate must be a rate', 'a bad rate', 'endpoint', 'change',
+    $name, '--rate=fast');
+fails(1, 'endpoint ".*": /disable_after', 'a bad time', 'endpoint', 'change', $name,
+    '--disable-after=10ms');
+fails(2, '"--burst=0" is not', 'a bad burst', 'endpoint', 'change', $name,
+    '--burst=0');
 $t->ctl_ok('endpoint', 'pause', $name);
 ok(ctl_json('endpoint', 'show', $name)->{paused}, 'paused');
 $t->ctl_ok('endpoint', 'resume', $name);

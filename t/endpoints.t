@@ -178,6 +178,12 @@ refused(ask(POST => '', $_->[0]), 400, 'invalid-body', $_->[1],
         'there is no such member'];
 is(ask(POST => '', { url => 'https://e.org/', feeds => ['*'],
     colour => 1 })->{json}{pointer}, '/colour', 'with a pointer');
+is_deeply([@{ ask(PATCH => "/$name", { rate => '10r/s', burst => 3,
+    disable_after => '1d' })->{json} }{qw(rate burst disable_after)}],
+    ['10r/s', 3, '1d'], 'deliveries are governed by the partner');
+is(ask(PATCH => "/$name", { $_->[0] => $_->[1] })->{json}{pointer},
+    "/$_->[0]", "a wrong $_->[0]")
+    for ['rate', 'x'], ['burst', 0], ['disable_after', '1ms'];
 refused(ask(POST => ''), 400, 'invalid-body', 'is needed', 'nothing');
 refused(ask(PATCH => "/$name", { number => 1 }), 400, 'invalid-body',
     'is given by the library', 'what the library gives');

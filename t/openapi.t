@@ -457,7 +457,8 @@ sub endpoints {
 
     my $made = ask(201, POST => $list, @as, body => { url => $recv->url, feeds => ['orders'],
         types => [ 'test.*' ], ordering => 'none', start => 'oldest', in_flight => 4,
-        connect_timeout => '1s', timeout => '20s', schedule => ['0'], paused => JSON::PP::true });
+        connect_timeout => '1s', timeout => '20s', disable_after => '2d', rate => '9r/s',
+        burst => 2, schedule => ['0'], paused => JSON::PP::true });
     $name = $made->{json}{name};
     my $path = "$list/$name";
     is($made->{headers}{location}, "/v1$path", 'where it is');

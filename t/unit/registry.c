@@ -128,6 +128,9 @@ test_partner(void)
     wrong(ES_KIND_PARTNER, "", "\"feeds\":[\"a\",\"B\"]", "/feeds/1");
     wrong(ES_KIND_PARTNER, "", "\"publish\":[1]", "/publish/0");
     wrong(ES_KIND_PARTNER, "", "\"disabled\":1", "/disabled");
+    wrong(ES_KIND_PARTNER, "", "\"operations\":1", "/operations");
+    wrong(ES_KIND_PARTNER, "", "\"operations\":\"A\"", "/operations");
+    wrong(ES_KIND_PARTNER, "", "\"operations\":\"none\"", "/operations");
     wrong(ES_KIND_PARTNER, "", "\"limits\":[]", "/limits");
     wrong(ES_KIND_PARTNER, "", "\"limits\":{\"x\":{}}", "/limits/x");
     wrong(ES_KIND_PARTNER, "", "\"limits\":{\"poll\":1}", "/limits/poll");
@@ -197,7 +200,8 @@ test_endpoint(void)
                 "\"subject\":\"a\\\"b\",\"ordering\":\"none\",\"paused\":true,"
                 "\"start\":\"oldest\",\"in_flight\":256,"
                 "\"connect_timeout\":\"2s\",\"timeout\":\"500ms\","
-                "\"schedule\":[\"0\",\"1s\",\"1h30m\"]}"),
+                "\"schedule\":[\"0\",\"1s\",\"1h30m\"],"
+                "\"disable_after\":\"0\",\"rate\":\"90r/m\",\"burst\":5}"),
          "an endpoint is created");
     good(create(ES_KIND_ENDPOINT, "ep_a", "{" HOOK "}"), "and a plain one");
 
@@ -239,6 +243,17 @@ test_endpoint(void)
     wrong(ES_KIND_ENDPOINT, HOOK, "\"schedule\":[\"5s\"]", "/schedule");
     wrong(ES_KIND_ENDPOINT, HOOK, "\"schedule\":[\"0\",\"x\"]", "/schedule/1");
     wrong(ES_KIND_ENDPOINT, HOOK, "\"created\":\"x\"", "/created");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"disable_after\":\"999ms\"",
+          "/disable_after");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"disable_after\":5", "/disable_after");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"rate\":\"10\"", "/rate");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"rate\":10", "/rate");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"burst\":2", "/burst");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"rate\":\"1r/s\",\"burst\":0", "/burst");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"rate\":\"1r/s\",\"burst\":1000001",
+          "/burst");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"rate\":\"1r/d\",\"burst\":1000000",
+          "/burst");
 }
 
 
@@ -269,6 +284,8 @@ check_endpoints(const es_registry_t *registry)
     ok(plain->ordering == ES_ORDER_FIFO && !plain->paused
        && !plain->from_oldest && plain->in_flight == 32
        && plain->connect_timeout_ms == 10000 && plain->timeout_ms == 30000
+       && plain->disable_after_ms == 5 * 24 * 3600 * 1000
+       && plain->rate.units == 0
        && es_filter_is_all(&plain->filter), "the defaults");
     ok(plain->nschedule == 10
        && plain->schedule_ms[9] == 24 * 3600 * 1000
@@ -278,7 +295,9 @@ check_endpoints(const es_registry_t *registry)
 
     ok(e->ordering == ES_ORDER_NONE && e->paused && e->from_oldest
        && e->in_flight == 256 && e->connect_timeout_ms == 2000
-       && e->timeout_ms == 500, "what was chosen");
+       && e->timeout_ms == 500 && e->disable_after_ms == 0
+       && e->rate.units == 90 && e->rate.period_ns == 60 * ES_SECOND_NS
+       && e->rate.burst == 5, "what was chosen");
     ok(e->nschedule == 3 && e->schedule_ms[2] == 5400000, "the schedule");
     ok(e->filter.ntypes == 2
        && es_filter_type_matches(&e->filter, es_lit("order.x"))

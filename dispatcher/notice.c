@@ -1,0 +1,487 @@
+/*
+ * notice.c - operational events: what they say, and how they get into the log.
+ *
+ * The loop composes an event with its cause and records both in one commit; a
+ * thread of its own publishes what is in the outbox to the feed that the
+ * partner's record names, and takes it out.  What cannot be published now,
+ * because the log cannot be written, is tried again each second.
+ *
+ * What is sent of such a feed makes no events about itself: see policy.c, and
+ * es_notice_exhausted().
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dispatcher.h"
+
+#define ES_NOTICES_MAX     100     /* in one commit */
+#define ES_NOTICE_ID_MAX   192
+#define ES_NOTICE_RETRY_S  1
+
+typedef struct {
+    size_t       n;
+    uint64_t     numbers[ES_NOTICES_MAX];
+    es_batch_t  *batches[ES_NOTICES_MAX];
+} es_posting_t;
+
+static void *es_notifier_main(void *ctx);
+
+
+bool
+es_notice_own(const es_lane_t *lane)
+{
+    return es_str_eq(lane->target->conf->partner->operations,
+                     es_str(lane->source->feed.name));
+}
+
+
+const char *
+es_notice_time(int64_t ms, char text[ES_TIME_LEN + 1])
+{
+    if (ms == 0) {
+        return NULL;
+    }
+
+    es_time_print(ms, text);
+    text[ES_TIME_LEN] = '\0';
+
+    return text;
+}
+
+
+/* The event as JSON; `data` is taken.  NULL: out of memory. */
+
+static char *
+es_notice_compose(const char *type, const char *endpoint, int64_t now_ms,
+    const char *id, json_t *data)
+{
+    char    *text, time[ES_TIME_LEN + 1];
+    json_t  *event;
+
+    event = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}",
+                      "specversion", "1.0", "id", id,
+                      "source", "/eventsync", "type", type,
+                      "time", es_notice_time(now_ms, time),
+                      "subject", endpoint,
+                      "datacontenttype", "application/json", "data", data);
+
+    text = event != NULL ? json_dumps(event, JSON_COMPACT) : NULL;
+    json_decref(event);
+
+    return text;
+}
+
+
+/* Records the event with its cause, in the set that takes changes now. */
+
+static void
+es_notice_add(es_dispatcher_t *d, const es_target_t *target, const char *type,
+    const char *suffix, json_t *data)
+{
+    char       id[ES_NOTICE_ID_MAX], *text;
+    int64_t    now_ms;
+    uint64_t   number;
+
+    now_ms = es_clock_ms();
+
+    (void) snprintf(id, sizeof(id), "%.*s-%s-%s-%lld",
+                    (int) strcspn(type, "."), type, target->name, suffix,
+                    (long long) now_ms);
+
+    text = es_notice_compose(type, target->name, now_ms, id, data);
+    number = atomic_fetch_add(&d->notifier.last, 1) + 1;
+
+    es_record(d, text == NULL
+                 ? ES_NOMEM
+                 : es_changes_notice(d->recorder.filling, number,
+                                     target->conf->partner->operations,
+                                     es_str(text)));
+    free(text);
+
+    d->recorder.notices = true;
+}
+
+
+static bool
+es_notice_wanted(const es_target_t *target)
+{
+    return target->conf->partner->operations.data != NULL;
+}
+
+
+void
+es_notice_disabled(es_dispatcher_t *d, const es_target_t *target,
+    const char *reason)
+{
+    char  since[ES_TIME_LEN + 1];
+
+    if (es_notice_wanted(target)) {
+        es_notice_add(d, target, "endpoint.disabled", "disabled",
+                      json_pack("{s:s, s:s, s:s*, s:I}",
+                                "endpoint", target->name, "reason", reason,
+                                "since",
+                                es_notice_time(target->failing.since_ms,
+                                               since),
+                                "attempts",
+                                (json_int_t) target->failing.failures));
+    }
+}
+
+
+void
+es_notice_failing(es_dispatcher_t *d, const es_target_t *target,
+    const char *reason, int64_t next_ms, int64_t disable_ms)
+{
+    char  since[ES_TIME_LEN + 1], next[ES_TIME_LEN + 1];
+    char  disable[ES_TIME_LEN + 1];
+
+    if (es_notice_wanted(target)) {
+        es_notice_add(d, target, "endpoint.failing", "failing",
+                      json_pack("{s:s, s:s, s:s*, s:I, s:s*, s:s*}",
+                                "endpoint", target->name, "reason", reason,
+                                "since",
+                                es_notice_time(target->failing.since_ms,
+                                               since),
+                                "attempts",
+                                (json_int_t) target->failing.failures,
+                                "next", es_notice_time(next_ms, next),
+                                "disable_at",
+                                es_notice_time(disable_ms, disable)));
+    }
+}
+
+
+void
+es_notice_recovered(es_dispatcher_t *d, const es_target_t *target)
+{
+    char  since[ES_TIME_LEN + 1];
+
+    if (es_notice_wanted(target)) {
+        es_notice_add(d, target, "endpoint.recovered", "recovered",
+                      json_pack("{s:s, s:s*, s:I}", "endpoint", target->name,
+                                "since",
+                                es_notice_time(target->failing.since_ms,
+                                               since),
+                                "attempts",
+                                (json_int_t) target->failing.failures));
+    }
+}
+
+
+void
+es_notice_exhausted(es_dispatcher_t *d, const es_lane_t *lane,
+    const es_dead_t *dead, const char *id, const char *reason)
+{
+    char  cursor[ES_CURSOR_MAX], suffix[ES_CURSOR_MAX + ES_FEED_MAX + 2];
+
+    if (!es_notice_wanted(lane->target) || es_notice_own(lane)) {
+        return;
+    }
+
+    (void) es_cursor_print(dead->epoch, dead->sequence, cursor);
+    (void) snprintf(suffix, sizeof(suffix), "%s-%s", lane->source->feed.name,
+                    cursor);
+
+    es_notice_add(d, lane->target, "message.exhausted", suffix,
+                  json_pack("{s:s, s:s, s:s, s:s*, s:s, s:I, s:s, s:i}",
+                            "endpoint", lane->target->name,
+                            "feed", lane->source->feed.name,
+                            "cursor", cursor, "id", id, "reason", reason,
+                            "attempts", (json_int_t) dead->attempts,
+                            "class", es_attempt_class_name(
+                                         (es_attempt_class_t) dead->klass),
+                            "status", (int) dead->status));
+}
+
+
+/* ---- the thread ---- */
+
+
+es_rc_t
+es_notifier_start(es_dispatcher_t *d)
+{
+    es_rc_t         rc;
+    uint64_t        last;
+    es_notifier_t  *notifier;
+
+    notifier = &d->notifier;
+
+    rc = es_delivery_noticed(d->store, &last);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    atomic_store(&notifier->last, last);
+    (void) pthread_mutex_init(&notifier->lock, NULL);
+    (void) pthread_cond_init(&notifier->cond, NULL);
+    notifier->told = true;
+
+    notifier->changes = es_changes_create();
+    if (notifier->changes == NULL) {
+        return ES_NOMEM;
+    }
+
+    if (pthread_create(&notifier->thread, NULL, es_notifier_main, d) != 0) {
+        return ES_IO;
+    }
+
+    (void) pthread_setname_np(notifier->thread, "es-notifier");
+    notifier->started = true;
+
+    return ES_OK;
+}
+
+
+void
+es_notifier_tell(es_dispatcher_t *d)
+{
+    es_notifier_t  *notifier;
+
+    notifier = &d->notifier;
+
+    (void) pthread_mutex_lock(&notifier->lock);
+    notifier->told = true;
+    (void) pthread_cond_signal(&notifier->cond);
+    (void) pthread_mutex_unlock(&notifier->lock);
+}
+
+
+void
+es_notifier_finish(es_dispatcher_t *d)
+{
+    es_notifier_t  *notifier;
+
+    notifier = &d->notifier;
+
+    if (notifier->started) {
+        (void) pthread_mutex_lock(&notifier->lock);
+        notifier->quit = true;
+        (void) pthread_cond_signal(&notifier->cond);
+        (void) pthread_mutex_unlock(&notifier->lock);
+
+        (void) pthread_join(notifier->thread, NULL);
+        notifier->started = false;
+    }
+
+    es_changes_destroy(notifier->changes);
+    notifier->changes = NULL;
+}
+
+
+/* As es_record(), for the thread's own set. */
+
+static void
+es_notifier_record(es_rc_t rc)
+{
+    if (rc != ES_OK) {
+        es_log_line(ES_LOG_ERROR, "cannot record what was announced: %s; "
+                    "ending, to go on from the last commit after a restart",
+                    es_strerror(rc));
+        _exit(1);
+    }
+}
+
+
+/* What has been at fault stays so, and must not keep others back. */
+
+static void
+es_notice_drop(es_dispatcher_t *d, uint64_t number, const char *feed,
+    const char *why)
+{
+    es_log_line(ES_LOG_ERROR, "an operational event for feed \"%s\" is "
+                "dropped: %s", feed, why);
+    es_notifier_record(es_changes_notice_done(d->notifier.changes, number));
+}
+
+
+static es_rc_t
+es_posting_gather(es_dispatcher_t *d, es_posting_t *posting)
+{
+    es_rc_t        rc;
+    es_buf_t       feed = { 0 }, event = { 0 };
+    uint64_t       number;
+    es_batch_t    *batch;
+    es_problem_t   problem;
+
+    posting->n = 0;
+    number = d->notifier.after;
+
+    while (posting->n < ES_NOTICES_MAX
+           && (rc = es_delivery_notice(d->store, &number, &feed, &event))
+              == ES_OK)
+    {
+        batch = es_batch_create((es_str_t) { feed.data, feed.len }, NULL);
+        if (batch == NULL) {
+            rc = ES_NOMEM;
+            break;
+        }
+
+        if (es_batch_add(batch, event.data, event.len, &problem) == ES_OK) {
+            posting->numbers[posting->n] = number;
+            posting->batches[posting->n++] = batch;
+
+        } else {
+            es_batch_destroy(batch);
+            (void) es_buf_append(&feed, "", 1);
+            es_notice_drop(d, number, feed.data, problem.detail);
+        }
+
+        d->notifier.after = number;
+    }
+
+    es_buf_free(&feed);
+    es_buf_free(&event);
+
+    return posting->n > 0 || rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
+/* True when all that was published or dropped need not be tried again. */
+
+static bool
+es_posting_judge(es_dispatcher_t *d, es_posting_t *posting)
+{
+    bool         done;
+    size_t       i;
+    es_rc_t      rc;
+    const char  *feed;
+
+    done = true;
+
+    for (i = 0; i < posting->n; i++) {
+        rc = es_batch_rc(posting->batches[i]);
+        feed = es_batch_feed(posting->batches[i]);
+
+        switch (rc) {
+
+        case ES_OK:
+            es_notifier_record(es_changes_notice_done(d->notifier.changes,
+                                                      posting->numbers[i]));
+            break;
+
+        case ES_NOT_FOUND:
+        case ES_CONFLICT:
+        case ES_INVALID:
+        case ES_TOO_LARGE:
+        case ES_MISMATCH:
+            es_notice_drop(d, posting->numbers[i], feed,
+                           es_batch_problem(posting->batches[i])->detail);
+            break;
+
+        default:
+            if (!d->notifier.failed) {
+                es_log_line(ES_LOG_ERROR, "cannot publish operational events "
+                            "to feed \"%s\": %s; trying again each %d s",
+                            feed, es_strerror(rc), ES_NOTICE_RETRY_S);
+            }
+
+            d->notifier.failed = true;
+            done = false;
+        }
+
+        es_batch_destroy(posting->batches[i]);
+    }
+
+    return done;
+}
+
+
+/* Publishes all that is in the outbox; false when some of it is to be tried
+   again. */
+
+static bool
+es_notifier_post(es_dispatcher_t *d)
+{
+    bool          done;
+    es_rc_t       rc;
+    es_posting_t  posting;
+
+    d->notifier.after = 0;
+    done = true;
+
+    do {
+        rc = es_posting_gather(d, &posting);
+
+        if (rc == ES_OK && posting.n > 0) {
+            es_publish(d->store, posting.batches, posting.n);
+            done = es_posting_judge(d, &posting);
+        }
+
+        if (rc == ES_OK) {
+            rc = es_delivery_commit(d->store, d->notifier.changes);
+        }
+
+    } while (rc == ES_OK && done && posting.n > 0);
+
+    if (rc != ES_OK && !d->notifier.failed) {
+        d->notifier.failed = true;
+        es_log_line(ES_LOG_ERROR, "cannot take operational events from their "
+                    "outbox: %s; trying again each %d s", es_strerror(rc),
+                    ES_NOTICE_RETRY_S);
+    }
+
+    done = done && rc == ES_OK;
+
+    if (done && d->notifier.failed) {
+        d->notifier.failed = false;
+        es_log_line(ES_LOG_WARN, "operational events can be published again");
+    }
+
+    return done;
+}
+
+
+static void
+es_notifier_wait(es_notifier_t *notifier, bool done)
+{
+    int              rc;
+    struct timespec  until;
+
+    (void) clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ES_NOTICE_RETRY_S;
+    rc = 0;
+
+    while (!notifier->quit && !notifier->told && rc == 0) {
+        if (done) {
+            (void) pthread_cond_wait(&notifier->cond, &notifier->lock);
+
+        } else {
+            rc = pthread_cond_timedwait(&notifier->cond, &notifier->lock,
+                                        &until);
+        }
+    }
+
+    notifier->told = false;
+}
+
+
+static void *
+es_notifier_main(void *ctx)
+{
+    bool              done, last;
+    es_notifier_t    *notifier;
+    es_dispatcher_t  *d;
+
+    d = ctx;
+    notifier = &d->notifier;
+    done = true;
+
+    (void) pthread_mutex_lock(&notifier->lock);
+
+    do {
+        es_notifier_wait(notifier, done);
+        last = notifier->quit;
+
+        (void) pthread_mutex_unlock(&notifier->lock);
+        done = es_notifier_post(d);
+        (void) pthread_mutex_lock(&notifier->lock);
+
+    } while (!last);
+
+    (void) pthread_mutex_unlock(&notifier->lock);
+
+    return NULL;
+}

@@ -1,0 +1,67 @@
+/*
+ * notice.h - operational events on their way to the log, and what has been
+ * announced of an endpoint.
+ *
+ * An operational event is composed with its cause and recorded in the same
+ * commit, in an outbox; the dispatcher publishes it after that commit and
+ * then takes it out.  Killed in between, it publishes the same text again,
+ * which the log knows by its id: neither lost nor doubled.
+ */
+
+#ifndef ES_NOTICE_H
+#define ES_NOTICE_H
+
+#include "delivery.h"
+
+/* What has been announced of an endpoint that fails, in this order. */
+typedef enum {
+    ES_FAILING_QUIET = 0,
+    ES_FAILING_CIRCUIT,        /* its circuit has opened */
+    ES_FAILING_HALF,           /* half of `disable_after` has passed */
+    ES_FAILING_DAY,            /* a day of it is left */
+    ES_FAILING_DISABLED
+} es_failing_level_t;
+
+/* An endpoint that has failed and not succeeded since; there is a record only
+   as long as that is so. */
+typedef struct {
+    uint32_t  endpoint;
+    uint64_t  revision;        /* of its registry record */
+    int64_t   since_ms;        /* first failure; 0: none since a change */
+    uint32_t  failures;        /* since then */
+    uint8_t   level;           /* es_failing_level_t */
+    uint8_t   loud;            /* not only of operational events */
+} es_failing_t;
+
+/* Writing; see delivery.h.  `number` is the event's place in the outbox. */
+es_rc_t es_changes_notice(es_changes_t *c, uint64_t number, es_str_t feed,
+    es_str_t event);
+es_rc_t es_changes_notice_done(es_changes_t *c, uint64_t number);
+es_rc_t es_changes_failing(es_changes_t *c, const es_failing_t *failing);
+es_rc_t es_changes_failing_done(es_changes_t *c, uint32_t endpoint);
+es_rc_t es_changes_near(es_changes_t *c, uint32_t endpoint, uint32_t feed,
+    bool near);
+
+/* Forgets what was announced; of one feed, or with 0 of all. */
+es_rc_t es_changes_announced_done(es_changes_t *c, uint32_t endpoint,
+    uint32_t feed);
+
+/*
+ * The first event in the outbox after `*number`, which becomes its place;
+ * `feed` and `event` are replaced.  ES_NOT_FOUND after the last.
+ */
+es_rc_t es_delivery_notice(es_store_t *store, uint64_t *number,
+    es_buf_t *feed, es_buf_t *event);
+
+/* The last place in the outbox that is taken; 0: it is empty. */
+es_rc_t es_delivery_noticed(es_store_t *store, uint64_t *number);
+
+/* ES_NOT_FOUND: it does not fail. */
+es_rc_t es_delivery_failing(es_store_t *store, uint32_t endpoint,
+    es_failing_t *failing);
+
+/* Whether it was announced that retention is near. */
+es_rc_t es_delivery_near(es_store_t *store, uint32_t endpoint, uint32_t feed,
+    bool *near);
+
+#endif /* ES_NOTICE_H */

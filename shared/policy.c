@@ -1,0 +1,88 @@
+/*
+ * policy.c - members of partners and endpoints that say how deliveries are
+ * governed: the feed of operational events, disabling, rate.
+ */
+
+#include "cursor.h"
+#include "member.h"
+#include "record.h"
+
+#define ES_DISABLE_AFTER_MS      (5 * 24 * 3600 * 1000)
+#define ES_DISABLE_AFTER_MIN_MS  1000
+#define ES_BURST_MAX             1000000
+
+
+es_rc_t
+es_take_operations(es_record_t *r, es_partner_t *out)
+{
+    es_rc_t  rc;
+
+    rc = es_take_str(r, "/operations", false, &out->operations);
+
+    if (rc == ES_OK
+        && out->operations.data != NULL
+        && !es_feed_name_ok(out->operations))
+    {
+        rc = es_fault(r, "/operations", "must be the name of a feed");
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_take_rate(es_record_t *r, es_endpoint_t *out)
+{
+    json_t      *rate, *burst;
+    json_int_t   n;
+
+    rate = json_object_get(r->object, "rate");
+    burst = json_object_get(r->object, "burst");
+
+    if (rate == NULL) {
+        return burst == NULL ? ES_OK
+                             : es_fault(r, "/burst", "is nothing without "
+                                        "\"rate\"");
+    }
+
+    n = burst != NULL ? json_integer_value(burst) : 1;
+
+    if (n < 1 || n > ES_BURST_MAX) {
+        return es_fault(r, "/burst", "must be a whole number from 1 to "
+                        "1000000");
+    }
+
+    if (es_rate_parse(es_text(rate), false, &out->rate) != ES_OK) {
+        return es_fault(r, "/rate", "must be a rate such as \"10r/s\"");
+    }
+
+    out->rate.burst = (uint64_t) n;
+
+    return es_rate_ok(&out->rate)
+           ? ES_OK : es_fault(r, "/burst", "is more than a century of the "
+                              "rate");
+}
+
+
+es_rc_t
+es_take_policy(es_record_t *r, es_endpoint_t *out)
+{
+    es_rc_t  rc;
+
+    out->disable_after_ms = ES_DISABLE_AFTER_MS;
+
+    rc = es_take_duration(r, "/disable_after", 0, UINT32_MAX,
+                          &out->disable_after_ms);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (out->disable_after_ms != 0
+        && out->disable_after_ms < ES_DISABLE_AFTER_MIN_MS)
+    {
+        return es_fault(r, "/disable_after", "must be \"0\", for never, or "
+                        "a time from 1s");
+    }
+
+    return es_take_rate(r, out);
+}
