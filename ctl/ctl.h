@@ -102,6 +102,7 @@ int ctl_endpoint_show(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_change(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_remove(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_rotate(ctl_t *ctl, int argc, char **argv);
+int ctl_endpoint_keys(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_pause(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_resume(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_status(ctl_t *ctl, int argc, char **argv);

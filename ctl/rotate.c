@@ -3,6 +3,7 @@
 
 #include "ctl.h"
 #include "manage.h"
+#include "public_key.h"
 #include "values.h"
 
 
@@ -10,15 +11,16 @@ int
 ctl_endpoint_rotate(ctl_t *ctl, int argc, char **argv)
 {
     int           rc;
-    char          made[ES_SECRET_TEXT_MAX] = "";
+    char          made[ES_SECRET_TEXT_MAX] = "", whpk[ES_PUBLIC_TEXT_MAX];
     es_rc_t       es;
     uint32_t      overlap_ms = ES_OVERLAP_MS;
-    const char   *overlap = NULL, *secret = NULL;
+    const char   *overlap = NULL, *secret = NULL, *kind = NULL;
     es_problem_t  problem = { 0 };
 
     const ctl_option_t  options[] = {
         { "overlap", false, &overlap },
         { "secret", false, &secret },
+        { "kind", false, &kind },
         { NULL, false, NULL }
     };
 
@@ -33,6 +35,17 @@ ctl_endpoint_rotate(ctl_t *ctl, int argc, char **argv)
     {
         return ctl_fail(CTL_USAGE, "\"--overlap=%s\" is not a time of at most "
                         "30d", overlap);
+    }
+
+    if (secret != NULL && kind != NULL) {
+        return ctl_fail(CTL_USAGE, "\"--secret\" has its own kind: \"--kind\" "
+                        "is not needed");
+    }
+
+    if (secret == NULL
+        && es_endpoint_secret(kind ? kind : "v1", made, &problem) != ES_OK)
+    {
+        return ctl_fail(CTL_USAGE, "\"--kind\" %s", problem.detail);
     }
 
     if (secret != NULL && strlen(secret) >= sizeof(made)) {
@@ -56,8 +69,39 @@ ctl_endpoint_rotate(ctl_t *ctl, int argc, char **argv)
     }
 
     if (secret == NULL) {
-        (void) printf("%s\n", made);
+        (void) printf("%s\n", es_secret_public(es_str(made), whpk) ? whpk
+                                                                   : made);
     }
+
+    return CTL_OK;
+}
+
+
+int
+ctl_endpoint_keys(ctl_t *ctl, int argc, char **argv)
+{
+    int       rc;
+    json_t   *keys;
+    es_rc_t   es;
+
+    rc = ctl_args(ctl, &argc, argv, 1, 1, NULL);
+    if (rc == CTL_OK) {
+        rc = ctl_open(ctl, 0);
+    }
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    es = es_endpoint_keys(ctl->store, es_str(argv[0]), &keys);
+    if (es != ES_OK) {
+        return ctl_fail(CTL_FAILED, "endpoint \"%s\": %s", argv[0],
+                        es_strerror(es));
+    }
+
+    (void) json_dumpf(keys, stdout, JSON_COMPACT);
+    (void) putchar('\n');
+    json_decref(keys);
 
     return CTL_OK;
 }

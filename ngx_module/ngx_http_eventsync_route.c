@@ -96,6 +96,10 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
       NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_READ,
       ngx_http_eventsync_manage, ES_MANAGE_STATUS },
 
+    { ngx_string("/endpoints/*/keys"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_manage, ES_MANAGE_KEYS },
+
     { ngx_string("/endpoints/*/pause"), 0,
       NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
       ngx_http_eventsync_manage, ES_MANAGE_PAUSE },

@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "manage.h"
+#include "public_key.h"
 #include "random.h"
 #include "reader.h"
 
@@ -24,10 +25,10 @@ es_endpoint_name(char name[ES_ENDPOINT_NAME_MAX])
 }
 
 
-/* What an old secret becomes: it expires, unless it did or will sooner. */
+/* What an old secret becomes: it expires, unless it will sooner. */
 
 static json_t *
-es_rotate_old(json_t *old, int64_t now_ms, int64_t until_ms)
+es_rotate_old(json_t *old, int64_t until_ms)
 {
     char         expires[ES_TIME_LEN + 1] = "";
     int64_t      ms;
@@ -39,12 +40,8 @@ es_rotate_old(json_t *old, int64_t now_ms, int64_t until_ms)
         secret = json_string_value(json_object_get(old, "secret"));
         text = json_string_value(json_object_get(old, "expires"));
 
-        if (es_time_parse(es_str(text), &ms) == ES_OK) {
-            if (ms <= now_ms) {
-                return NULL;
-            }
-
-            until_ms = ms < until_ms ? ms : until_ms;
+        if (es_time_parse(es_str(text), &ms) == ES_OK && ms < until_ms) {
+            until_ms = ms;
         }
     }
 
@@ -54,25 +51,120 @@ es_rotate_old(json_t *old, int64_t now_ms, int64_t until_ms)
 }
 
 
+static bool
+es_rotate_expired(json_t *secret, int64_t now_ms)
+{
+    int64_t      ms;
+    const char  *text;
+
+    text = json_string_value(json_object_get(secret, "expires"));
+
+    return text != NULL && es_time_parse(es_str(text), &ms) == ES_OK
+           && ms <= now_ms;
+}
+
+
+static bool
+es_rotate_pair(json_t *secret)
+{
+    char     whpk[ES_PUBLIC_TEXT_MAX];
+    json_t  *text;
+
+    text = json_is_object(secret) ? json_object_get(secret, "secret") : secret;
+
+    return es_secret_public(es_str(json_string_value(text)), whpk);
+}
+
+
+/* A secret replaces those of its kind.  v1 comes first: there are receivers
+   that look no further. */
+
 static json_t *
 es_rotate_secrets(const json_t *old, const char *secret, int64_t overlap_ms)
 {
+    bool      pair;
     size_t    i;
-    json_t   *list, *entry;
+    json_t   *list, *entry, *item;
     int64_t   now_ms;
 
     now_ms = es_clock_ms();
-    list = json_pack("[s]", secret);
+    list = json_array();
+    entry = json_string(secret);
+    pair = es_rotate_pair(entry);
 
-    for (i = 0; overlap_ms > 0 && i < json_array_size(old); i++) {
-        entry = es_rotate_old(json_array_get(old, i), now_ms,
-                              now_ms + overlap_ms);
-        if (entry != NULL) {
-            (void) json_array_append_new(list, entry);
+    if (!pair) {
+        (void) json_array_append(list, entry);
+    }
+
+    for (i = 0; i < json_array_size(old); i++) {
+        item = json_array_get(old, i);
+
+        if (es_rotate_expired(item, now_ms)) {
+            continue;
+        }
+
+        if (es_rotate_pair(item) != pair) {
+            (void) json_array_append(list, item);
+
+        } else if (overlap_ms > 0) {
+            (void) json_array_append_new(list,
+                                         es_rotate_old(item,
+                                                       now_ms + overlap_ms));
         }
     }
 
+    if (pair) {
+        (void) json_array_append(list, entry);
+    }
+
+    json_decref(entry);
+
     return list;
+}
+
+
+es_rc_t
+es_endpoint_secret(const char *kind, char secret[ES_SECRET_TEXT_MAX],
+    es_problem_t *problem)
+{
+    es_rc_t  rc;
+
+    if (strcmp(kind, "v1") == 0) {
+        rc = es_secret_create(secret);
+
+    } else if (strcmp(kind, "v1a") == 0) {
+        rc = es_secret_create_pair(secret);
+
+    } else {
+        return es_problem_set(problem, ES_INVALID, -1, "/kind",
+                              "is not \"v1\" or \"v1a\"");
+    }
+
+    return rc == ES_OK ? rc
+           : es_problem_set(problem, rc, -1, NULL, "cannot make a secret: %s",
+                            es_strerror(rc));
+}
+
+
+es_rc_t
+es_endpoint_keys(es_store_t *store, es_str_t name, json_t **keys)
+{
+    json_t    *object;
+    es_rc_t    rc;
+    es_buf_t   text = { 0 };
+
+    rc = es_registry_get(store, ES_KIND_ENDPOINT, name, &text);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    object = json_loadb(text.data, text.len, 0, NULL);
+    *keys = es_public_keys(object, es_clock_ms());
+
+    json_decref(object);
+    es_buf_free(&text);
+
+    return *keys != NULL ? ES_OK : ES_NOMEM;
 }
 
 

@@ -12,6 +12,7 @@
 #include "delivery.h"
 #include "manage.h"
 #include "object.h"
+#include "public_key.h"
 #include "report.h"
 #include "values.h"
 
@@ -68,6 +69,8 @@ es_manage_load(es_managing_t *m, es_str_t name)
 static json_t *
 es_view_secret(json_t *secret)
 {
+    bool         pair;
+    char         whpk[ES_PUBLIC_TEXT_MAX];
     json_t      *view, *expires;
     const char  *text;
 
@@ -75,8 +78,13 @@ es_view_secret(json_t *secret)
                              ? json_object_get(secret, "secret") : secret);
     expires = json_object_get(secret, "expires");
 
-    view = json_pack("{s:s}", "kind",
-                     text && strncmp(text, "whsk_", 5) == 0 ? "v1a" : "v1");
+    pair = es_secret_public(es_str(text), whpk);
+    view = json_pack("{s:s}", "kind", pair ? "v1a" : "v1");
+
+    if (pair) {
+        (void) json_object_set_new(view, "public_key", json_string(whpk));
+    }
+
     if (expires != NULL) {
         (void) json_object_set(view, "expires", expires);
     }
@@ -262,14 +270,18 @@ es_manage_rotate(es_managing_t *m)
     char         secret[ES_SECRET_TEXT_MAX] = "";
     es_rc_t      rc;
     uint32_t     overlap_ms = ES_OVERLAP_MS;
-    const char  *overlap = NULL, *given = NULL;
+    const char  *overlap = NULL, *given = NULL, *kind = "v1";
 
     if (m->body != NULL
-        && json_unpack(m->body, "{s?:s, s?:s !}", "overlap", &overlap,
-                       "secret", &given) != 0)
+        && json_unpack(m->body, "{s?:s, s?:s, s?:s !}", "overlap", &overlap,
+                       "secret", &given, "kind", &kind) != 0)
     {
-        return es_manage_invalid(m, NULL, "may have \"overlap\" and "
-                                 "\"secret\", both strings");
+        return es_manage_invalid(m, NULL, "may have \"overlap\", and "
+                                 "\"secret\" or \"kind\", all strings");
+    }
+
+    if (given != NULL && json_object_get(m->body, "kind") != NULL) {
+        return es_manage_invalid(m, "/kind", "is that of the secret");
     }
 
     if (overlap != NULL
@@ -286,6 +298,12 @@ es_manage_rotate(es_managing_t *m)
         }
 
         memcpy(secret, given, strlen(given) + 1);
+
+    } else {
+        rc = es_endpoint_secret(kind, secret, m->problem);
+        if (rc != ES_OK) {
+            return rc;
+        }
     }
 
     rc = es_endpoint_rotate(m->store, m->manage->endpoint, secret, overlap_ms,
@@ -295,11 +313,20 @@ es_manage_rotate(es_managing_t *m)
         rc = es_manage_show(m);
     }
 
-    if (rc == ES_OK && given == NULL) {
+    /* the private half of a pair is nobody's business */
+
+    if (rc == ES_OK && given == NULL && strcmp(kind, "v1") == 0) {
         (void) json_object_set_new(m->answer, "secret", json_string(secret));
     }
 
     return rc;
+}
+
+
+static es_rc_t
+es_manage_keys(es_managing_t *m)
+{
+    return es_endpoint_keys(m->store, m->manage->endpoint, &m->answer);
 }
 
 
@@ -524,7 +551,7 @@ static const es_manage_fn  es_manage_ops[] = {
     es_manage_list, es_manage_create, es_manage_show, es_manage_change,
     es_manage_remove, es_manage_paused, es_manage_paused, es_manage_rotate,
     es_manage_status, es_manage_records, es_manage_records,
-    es_manage_request, es_manage_request, es_manage_request
+    es_manage_request, es_manage_request, es_manage_request, es_manage_keys
 };
 
 

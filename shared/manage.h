@@ -9,6 +9,8 @@
 #ifndef ES_MANAGE_H
 #define ES_MANAGE_H
 
+#include <jansson.h>
+
 #include "registry.h"
 #include "request.h"
 #include "signature.h"
@@ -31,7 +33,8 @@ typedef enum {
     ES_MANAGE_DEAD,
     ES_MANAGE_REPLAY,
     ES_MANAGE_RESEND,
-    ES_MANAGE_REDRIVE
+    ES_MANAGE_REDRIVE,
+    ES_MANAGE_KEYS
 } es_manage_op_t;
 
 typedef struct {
@@ -54,9 +57,16 @@ es_rc_t es_manage(es_store_t *store, const es_manage_t *manage, es_buf_t *out,
 /* A new endpoint's name.  ES_IO: no random bytes. */
 es_rc_t es_endpoint_name(char name[ES_ENDPOINT_NAME_MAX]);
 
+/* A new secret of a kind: "v1" or "v1a".  ES_INVALID for another. */
+es_rc_t es_endpoint_secret(const char *kind, char secret[ES_SECRET_TEXT_MAX],
+    es_problem_t *problem);
+
+/* The JWK Set of its v1a keys, see public_key.h; a new reference. */
+es_rc_t es_endpoint_keys(es_store_t *store, es_str_t name, json_t **keys);
+
 /*
- * Gives the endpoint a new secret (`secret`, or a random one if that is empty;
- * it receives what it is), and lets those before it expire after the overlap.
+ * Gives the endpoint a new secret (`secret`, or a random v1 if that is empty;
+ * it receives what it is), and lets those of its kind expire after the overlap.
  * ES_CONFLICT: too many are still in use.
  */
 es_rc_t es_endpoint_rotate(es_store_t *store, es_str_t name,

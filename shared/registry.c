@@ -55,7 +55,12 @@ es_object_put(es_write_t *w, MDB_txn *txn, json_t *object)
     es_rc_t   rc;
     MDB_val   key, data;
 
-    rc = es_secrets_put(w->store, txn, w->kind, w->name, object);
+    rc = es_secrets_admit(w->store, txn, w->kind, w->input, w->problem);
+
+    if (rc == ES_OK) {
+        rc = es_secrets_put(w->store, txn, w->kind, w->name, object);
+    }
+
     if (rc != ES_OK) {
         return rc;
     }
@@ -116,9 +121,8 @@ es_number_next(es_write_t *w, MDB_txn *txn, uint64_t *number)
    copied: what is sealed later must not be in the input of a second run. */
 
 static es_rc_t
-es_object_merge(es_write_t *w, MDB_txn *txn, json_t *object)
+es_object_merge(es_write_t *w, json_t *object)
 {
-    es_rc_t      rc;
     json_t      *value;
     const char  *name;
 
@@ -126,11 +130,6 @@ es_object_merge(es_write_t *w, MDB_txn *txn, json_t *object)
         return es_problem_set(w->problem, ES_INVALID, -1, NULL, "a sealed "
                               "secret is not one of the %s's own",
                               es_kind_name(w->kind));
-    }
-
-    rc = es_secrets_admit(w->store, txn, w->kind, w->input, w->problem);
-    if (rc != ES_OK) {
-        return rc;
     }
 
     json_object_foreach(w->input, name, value) {
@@ -336,7 +335,7 @@ es_write_create(es_write_t *w, MDB_txn *txn)
         return ES_NOMEM;
     }
 
-    rc = es_object_merge(w, txn, object);
+    rc = es_object_merge(w, object);
 
     if (rc == ES_OK) {
         rc = es_object_judge(w, txn, object);
@@ -371,7 +370,7 @@ es_write_change(es_write_t *w, MDB_txn *txn)
     rc = es_object_fixed(w, object);
 
     if (rc == ES_OK) {
-        rc = es_object_merge(w, txn, object);
+        rc = es_object_merge(w, object);
     }
 
     if (rc == ES_OK) {

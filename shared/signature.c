@@ -495,3 +495,33 @@ es_secret_create(char out[ES_SECRET_TEXT_MAX])
 
     return ES_OK;
 }
+
+
+es_rc_t
+es_secret_create_pair(char out[ES_SECRET_TEXT_MAX])
+{
+    size_t          seed_len, public_len;
+    es_rc_t         rc;
+    EVP_PKEY       *pkey;
+    unsigned char   raw[ES_ED25519_LEN];
+
+    pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    seed_len = ES_ED25519_SEED;
+    public_len = ES_ED25519_PUBLIC;
+
+    rc = pkey != NULL
+         && EVP_PKEY_get_raw_private_key(pkey, raw, &seed_len) == 1
+         && EVP_PKEY_get_raw_public_key(pkey, raw + ES_ED25519_SEED,
+                                        &public_len) == 1
+         ? ES_OK : ES_IO;
+
+    if (rc == ES_OK) {
+        memcpy(out, "whsk_", 5);
+        (void) EVP_EncodeBlock((unsigned char *) out + 5, raw, sizeof(raw));
+    }
+
+    OPENSSL_cleanse(raw, sizeof(raw));
+    EVP_PKEY_free(pkey);
+
+    return rc;
+}

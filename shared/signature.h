@@ -45,4 +45,7 @@ bool es_secret_public_bytes(es_str_t secret,
 /* A new random `whsec_` secret of 32 bytes. */
 es_rc_t es_secret_create(char out[ES_SECRET_TEXT_MAX]);
 
+/* A new random `whsk_` secret: an ed25519 key pair.  ES_NOMEM, ES_IO. */
+es_rc_t es_secret_create_pair(char out[ES_SECRET_TEXT_MAX]);
+
 #endif /* ES_SIGNATURE_H */

@@ -467,7 +467,10 @@ sub endpoints {
     ask(200, PATCH => $path, @as, body => { types => undef, in_flight => 2 });
     ask(200, POST => "$path/pause", @as);
     ask(200, POST => "$path/rotate", @as);
-    ask(200, POST => "$path/rotate", @as, body => { overlap => '1h' });
+    ask(200, POST => "$path/rotate", @as, body => { overlap => '0' });
+    ask(200, POST => "$path/rotate", @as, body => { kind => 'v1a' });
+    ask(200, POST => "$path/rotate", @as, body => { kind => 'v1a', overlap => '1h' });
+    ask(200, GET => "$path/keys", @as);
     ask(200, POST => "$path/resume", @as);
 
     $t->run_dispatcher;
