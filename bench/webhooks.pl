@@ -1,0 +1,326 @@
+# The benchmarks of webhooks, for bench/run.
+
+use warnings;
+use strict;
+
+use IO::Socket::INET;
+use Time::HiRes qw(sleep time);
+
+our ($t, $build, $rounds, $seconds, %opt);
+my $looks = 0;                  # requests of ours to the sink
+
+# An nginx of its own that takes webhooks and counts them.
+sub sink {
+    $t->write_file_expand('nginx.conf', <<'CONF');
+worker_cpu_affinity 01;
+events { worker_connections 1024; }
+http {
+    keepalive_requests 1000000000;
+    keepalive_timeout 600s;
+    server {
+        listen 127.0.0.1:%%PORT_1%%;
+        location / { return 204; }
+    }
+    server {
+        listen 127.0.0.1:%%PORT_2%%;
+        location / { stub_status; }
+    }
+}
+CONF
+    $t->run_nginx;
+    return 'http://127.0.0.1:' . $t->port(1) . '/hook';
+}
+
+# Webhooks that the sink has taken so far.
+sub taken {
+    $looks++;
+    my $status = $t->http(GET => '/', {}, undef, port => $t->port(2));
+    $status->{body} =~ /requests\n\s*\d+ \d+ (\d+)/ or die "no stub_status\n";
+    return $1 - $looks;
+}
+
+# Deliveries per second of one run over `total`, the first twentieth (start,
+# connections) left out.
+sub delivery_rate {
+    my ($total, %opts) = @_;
+    my $base = taken();
+    my ($began, $at);
+
+    $t->run_dispatcher(@{ $opts{options} // [] });
+    $opts{after}->() if $opts{after};
+    until ($at) {
+        my $n = taken() - $base;
+        die "the dispatcher ended\n" unless $t->{dispatcher}->running;
+        ($began, $at) = (time(), $n) if $n >= $total / 20;
+        sleep 0.005;
+    }
+    while (1) {
+        my $n = taken() - $base;
+        my $now = time();
+        if ($n >= $total) {
+            print '  dispatcher: ', memory($t->{dispatcher}->pid), "\n";
+            stop(%opts);
+            die "$n deliveries instead of $total\n"
+                if !$opts{more} && taken() - $base != $total;
+            return ($total - $at) / ($now - $began);
+        }
+        die "$n of $total delivered in 300 s\n" if $now - $began > 300;
+        sleep 0.005;
+    }
+}
+
+# Not to the end of what never ends: `hard`.
+sub stop {
+    my (%opts) = @_;
+    my $rc = $t->stop_dispatcher($opts{hard} ? 'KILL' : 'TERM');
+
+    die "the dispatcher failed\n" if $rc != 0 && !$opts{hard};
+}
+
+# Every attempt must be on record.
+sub check_recorded {
+    my ($endpoint, $total) = @_;
+    my $out = $t->ctl_ok('endpoint', 'attempts', $endpoint);
+    my $n = () = $out =~ /\n/g;
+    die "$n attempts on record instead of $total\n" if $n < $total;
+}
+
+sub deliver {
+    my ($what, $endpoints, $ordering, $target) = @_;
+    my $total = $opt{events} || ($opt{quick} ? 20000 : 200000);
+    my $events = int($total / $endpoints);
+    $total = $events * $endpoints;
+
+    my $url = sink();
+    $t->store_init->feed('bench');
+    program($build, 'grow', '--store', $t->store, '--feed', 'bench',
+        '--events', $events, '--size', 80);
+    $t->partner_key('bench', feeds => '*');
+
+    my $ours = sub {
+        my @names = map { scalar $t->endpoint('bench', url => "$url/$_",
+            feeds => 'bench', ordering => $ordering, start => 'oldest',
+            $ordering eq 'none' ? (in_flight => 32) : ()) } 1 .. $endpoints;
+        my $rate = delivery_rate($total);
+        check_recorded($names[0], $events);
+        $t->ctl_ok('endpoint', 'remove', $_) for @names;
+        return $rate;
+    };
+    my $bare = sub {
+        my $result = program($build, 'curl_loop', '--url', $url,
+            '--in-flight', 32, '--size', 300, '--seconds', $seconds,
+            '--loop', 'poll');
+        taken();
+        return $result->{rate};
+    };
+
+    my $v = alternate($rounds, ours => $ours, bare => $bare);
+    table('deliveries/s', ["$endpoints endpoints, $ordering", $v->{ours}],
+        ['bare libcurl, 32 in flight', $v->{bare}]);
+    verdict($what, ratio($v->{ours}, $v->{bare}), $target);
+}
+
+sub dispatch { deliver('dispatch', 1, 'none', '>= 0.8') }
+sub dispatch_fifo { deliver('dispatch-fifo', 32, 'fifo', '>= 0.7') }
+
+sub endpoints {
+    my ($n, $url, @opts) = @_;
+    program($build, 'endpoints', '--store', $t->store, '--partner', 'bench',
+        '--feed', 'bench', '--n', $n, '--url', $url, @opts);
+}
+
+sub no_endpoints {
+    for my $name ($t->ctl_ok('endpoint', 'list') =~ /^(ep_\w+)/mg) {
+        $t->ctl_ok('endpoint', 'remove', $name);
+    }
+}
+
+sub prepare {
+    my ($events) = @_;
+    $t->store_init->feed('bench');
+    program($build, 'grow', '--store', $t->store, '--feed', 'bench',
+        '--events', $events, '--size', 80) if $events;
+    $t->partner_key('bench', feeds => '*');
+}
+
+# A port that takes connections, as long as its backlog has room, and never
+# answers.
+sub black_hole {
+    return IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1000)
+        // die "cannot listen: $!\n";
+}
+
+# A hundred endpoints that answer, beside nine hundred that never do, and
+# alone: how fast a backlog goes out, and how long events take.
+sub isolation {
+    my ($good, $bad) = $opt{quick} ? (20, 180) : (100, 900);
+    my $events = $opt{quick} ? 200 : 1000;
+    my $hole = black_hole();
+    my $dark = 'http://127.0.0.1:' . $hole->sockport;
+    my $url = sink();
+    my (%p50, %p99);
+
+    prepare($events);
+    my $side = sub {
+        my ($beside) = @_;
+        return sub {
+            endpoints($bad, $dark, '--start', 'oldest') if $beside;
+            endpoints($good, $url, '--start', 'oldest');
+            my $rate = delivery_rate($good * $events, hard => $beside);
+            no_endpoints();
+            return $rate;
+        };
+    };
+    my $v = alternate($rounds, alone => $side->(0), beside => $side->(1));
+    table('deliveries/s', ["$good endpoints, alone", $v->{alone}],
+        ["beside $bad that never answer", $v->{beside}]);
+
+    my $delay = sub {
+        my ($name, $beside) = @_;
+        return sub {
+            endpoints($bad, $dark) if $beside;
+            my $r = measured($good, $opt{quick} ? 10 : 20, hard => $beside);
+            push @{ $p50{$name} }, $r->{p50_us};
+            push @{ $p99{$name} }, $r->{p99_us};
+            return $r->{p99_us};
+        };
+    };
+    alternate($rounds, alone => $delay->('alone', 0),
+        beside => $delay->('beside', 1));
+    table('us from publish to receiver',
+        map { my $n = $_; map { [ "$_->[0], $n", $_->[1]{$n} ] }
+            ['p50', \%p50], ['p99', \%p99] } qw(alone beside));
+
+    verdict('isolation (p99)', ratio($p99{beside}, $p99{alone}), '<= 2');
+    verdict('isolation', ratio($v->{beside}, $v->{alone}), '>= 0.9');
+}
+
+# Publishes at an even rate to so many endpoints, which are made for it.
+sub measured {
+    my ($receivers, $rate, %opts) = @_;
+    my $port = $t->free_port;
+
+    endpoints($receivers, "http://127.0.0.1:$port");
+    $t->run_dispatcher;
+    sleep 1;
+    my $r = program($build, 'latency', '--store', $t->store, '--feed', 'bench',
+        '--port', $port, '--rate', $rate, '--seconds', $seconds,
+        '--receivers', $receivers);
+    $r->{memory} = memory($t->{dispatcher}->pid);
+    stop(%opts);
+    no_endpoints();
+    return $r;
+}
+
+sub latency {
+    my $rate = 1000;
+    my (@p50, @p99, @max);
+
+    prepare(0);
+    for my $round (1 .. $rounds) {
+        my $r = measured(1, $rate);
+        printf "  round %d  %.0f events/s published\n", $round, $r->{rate};
+        die "only $r->{rate} events/s could be published\n"
+            if $r->{rate} < 0.95 * $rate && !$opt{quick};
+        push @p50, $r->{p50_us};
+        push @p99, $r->{p99_us};
+        push @max, $r->{max_us};
+    }
+    table('us from publish to receiver', ['p50', \@p50], ['p99', \@p99],
+        ['longest', \@max]);
+    printf "latency: p50 %.0f us, p99 %.0f us at %d events/s (no target)\n",
+        median(@p50), median(@p99), $rate;
+}
+
+# All of a feed once more to an endpoint that has had it.
+sub replay {
+    my $total = $opt{events} || ($opt{quick} ? 20_000 : 1_000_000);
+    my $url = sink();
+
+    prepare($total);
+    my $name = $t->endpoint('bench', url => "$url/1", feeds => 'bench',
+        ordering => 'none', in_flight => 32, start => 'latest');
+    my $v = alternate($rounds,
+        ours => sub { delivery_rate($total, after => sub {
+            $t->ctl_ok('endpoint', 'replay', $name, 'bench',
+                '--from=oldest') }) },
+        bare => sub {
+            my $result = program($build, 'curl_loop', '--url', $url,
+                '--in-flight', 32, '--size', 300, '--seconds', $seconds,
+                '--loop', 'poll');
+            taken();
+            return $result->{rate};
+        });
+    table('deliveries/s', ["$total events replayed", $v->{ours}],
+        ['bare libcurl, 32 in flight', $v->{bare}]);
+    verdict('replay', ratio($v->{ours}, $v->{bare}), '>= 0.8');
+}
+
+# One event to ten thousand endpoints; what so many cost when nothing happens.
+sub fanout {
+    my $n = $opt{quick} ? 500 : 10_000;
+    my $url = sink();
+    my (@ready, @rates);
+
+    prepare(0);
+    endpoints($n, $url);
+    for my $round (1 .. $rounds) {
+        my $began = time();
+        $t->run_dispatcher;
+        my $log = $t->{dispatcher};
+        Test::Eventsync::wait_for(sub { $log->stderr =~ /eventsync-dispatcher \S+ on / }, 60)
+            or die "the dispatcher does not start\n";
+        push @ready, time() - $began;
+        sleep 1;
+        my $idle = memory($t->{dispatcher}->pid);
+
+        my $base = taken();
+        $began = time();
+        program($build, 'grow', '--store', $t->store, '--feed', 'bench',
+            '--events', 1, '--size', 80, '--prefix', "fan$round");
+        until (taken() - $base >= $n) {
+            die "not delivered in 300 s\n" if time() - $began > 300;
+            sleep 0.005;
+        }
+        push @rates, $n / (time() - $began);
+        printf "  round %d  ready after %.2f s, %s idle, %s after\n", $round,
+            $ready[-1], $idle, memory($t->{dispatcher}->pid);
+        stop();
+    }
+    table('deliveries/s', ["one event to $n endpoints", \@rates]);
+    table('s until it is ready', ["$n endpoints", \@ready]);
+    printf "fanout: %.0f deliveries/s (no target)\n", median(@rates);
+}
+
+# The same number of deliveries with a long backlog behind them, and a short.
+sub backlog {
+    my $small = 10_000;
+    my $large = $opt{events} || ($opt{quick} ? 100_000 : 10_000_000);
+    my $url = sink();
+    my %tests;
+
+    for my $n ($small, $large) {
+        local $t->{store} = $t->testdir . "/store-$n";
+        local $t->{partners} = {};
+        prepare($n);
+    }
+    my $side = sub {
+        my ($n) = @_;
+        return sub {
+            local $t->{store} = $t->testdir . "/store-$n";
+            my $name = $t->endpoint('bench', url => "$url/1",
+                feeds => 'bench', ordering => 'none', in_flight => 32,
+                start => 'oldest');
+            my $rate = delivery_rate($small, more => 1);
+            $t->ctl_ok('endpoint', 'remove', $name);
+            return $rate;
+        };
+    };
+    my $v = alternate($rounds, small => $side->($small),
+        large => $side->($large));
+    table('deliveries/s', ["the first $small of $small", $v->{small}],
+        ["the first $small of $large", $v->{large}]);
+    verdict('backlog', ratio($v->{large}, $v->{small}), '>= 0.9');
+}
+
+1;
