@@ -186,15 +186,16 @@ es_chunk_subject(es_commit_t *c, const es_append_t *append, size_t i,
 
 static es_rc_t
 es_chunk_index(es_commit_t *c, uint32_t feed, uint64_t first,
-    const uint32_t *types, uint32_t n)
+    const uint32_t *types, size_t n)
 {
     int       rc;
+    size_t    i;
     uint8_t   key[ES_BYTYPE_KEY_LEN], value[ES_BYTYPE_VALUE_LEN];
     MDB_val   k, v;
-    uint32_t  i;
 
     for (i = 0; i < n; i++) {
-        if (!es_bytype_value(types, n, i, first, value)) {
+        if (!es_bytype_value(types, (uint32_t) n, (uint32_t) i, first, value))
+        {
             continue;
         }
 
@@ -238,6 +239,7 @@ es_chunk_write(es_commit_t *c, es_append_t *append, size_t i, size_t n,
                     + append->drafts[i + j]->type_off;
         type.len = append->drafts[i + j]->type_len;
 
+        types[j] = 0;
         result = es_commit_type(c, type, &types[j]);
 
         if (result == ES_OK) {
@@ -286,7 +288,7 @@ es_chunk_write(es_commit_t *c, es_append_t *append, size_t i, size_t n,
     head->hash = es_chunk_hash(append->feed.number, last, head, size);
 
     return es_chunk_index(c, append->feed.number, head->first, types,
-                          (uint32_t) n);
+                          n);
 }
 
 

@@ -71,6 +71,7 @@ es_subject_load(es_store_t *store, MDB_txn *txn, uint32_t feed, es_str_t text,
 
     subject->nth = 0;
     subject->n = 0;
+    subject->roots[0].sequence = 0;
 
     key.mv_size = es_subject_key(feed, text, bytes);
     key.mv_data = bytes;
