@@ -113,6 +113,11 @@ int ctl_endpoint_replay(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_resend(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_redrive(ctl_t *ctl, int argc, char **argv);
 
+int ctl_checkpoint_list(ctl_t *ctl, int argc, char **argv);
+int ctl_checkpoint_show(ctl_t *ctl, int argc, char **argv);
+int ctl_checkpoint_set(ctl_t *ctl, int argc, char **argv);
+int ctl_checkpoint_remove(ctl_t *ctl, int argc, char **argv);
+
 int ctl_publish(ctl_t *ctl, int argc, char **argv);
 int ctl_tail(ctl_t *ctl, int argc, char **argv);
 int ctl_listen(ctl_t *ctl, int argc, char **argv);

@@ -359,7 +359,8 @@ ctl_feed_remove(ctl_t *ctl, int argc, char **argv)
     int      rc;
     es_rc_t  es;
 
-    rc = ctl_feed_name(ctl, &argc, argv, ES_STORE_PUBLISH | ES_STORE_ADMIN);
+    rc = ctl_feed_name(ctl, &argc, argv, ES_STORE_PUBLISH | ES_STORE_ADMIN
+                                         | ES_STORE_CHECKPOINT);
     if (rc != CTL_OK) {
         return rc;
     }

@@ -97,6 +97,16 @@ static const ctl_command_t  ctl_commands[] = {
     { "endpoint redrive", ctl_endpoint_redrive, "NAME",
       "try every dead letter again" },
 
+    { "checkpoint list", ctl_checkpoint_list,
+      "[--feed=NAME] [--partner=NAME] [--json]",
+      "how far consumers have come, by their own word" },
+    { "checkpoint show", ctl_checkpoint_show, "PARTNER FEED CONSUMER",
+      "one of them, as JSON" },
+    { "checkpoint set", ctl_checkpoint_set,
+      "PARTNER FEED CONSUMER CURSOR [--rewind]", "move or make one" },
+    { "checkpoint remove", ctl_checkpoint_remove, "PARTNER FEED CONSUMER",
+      "forget one" },
+
     { "publish", ctl_publish,
       "FEED [--format=ndjson|json|batch] [--batch=N] [--results] "
       "[--url=URL [--key=KEY]] < events",

@@ -177,7 +177,8 @@ ctl_object_remove(ctl_t *ctl, es_kind_t kind, int argc, char **argv)
 
     rc = ctl_args(ctl, &argc, argv, 1, 1, NULL);
     if (rc == CTL_OK) {
-        rc = ctl_open(ctl, ES_STORE_ADMIN);
+        rc = ctl_open(ctl, ES_STORE_ADMIN
+                      | (kind == ES_KIND_PARTNER ? ES_STORE_CHECKPOINT : 0));
     }
 
     if (rc != CTL_OK) {

@@ -94,7 +94,7 @@ ctl_verify(ctl_t *ctl, int argc, char **argv)
 
     rc = ctl_args(ctl, &argc, argv, 0, 0, NULL);
     if (rc == CTL_OK) {
-        rc = ctl_open(ctl, ES_STORE_PUBLISH);
+        rc = ctl_open(ctl, ES_STORE_PUBLISH | ES_STORE_CHECKPOINT);
     }
 
     if (rc != CTL_OK) {

@@ -25,6 +25,7 @@
 #include "range.h"
 #include "reader.h"
 #include "batch.h"
+#include "checkpoint.h"
 #include "manage.h"
 #include "registry.h"
 
@@ -68,6 +69,7 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_SNAPSHOT,
     NGX_HTTP_EVENTSYNC_CATALOGUE,
     NGX_HTTP_EVENTSYNC_OPENAPI,
+    NGX_HTTP_EVENTSYNC_CHECKPOINTS,
     NGX_HTTP_EVENTSYNC_RESOURCES
 } ngx_http_eventsync_resource_e;
 
@@ -98,8 +100,11 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_NOT_ACCEPTABLE,
     NGX_HTTP_EVENTSYNC_CONFLICT,
     NGX_HTTP_EVENTSYNC_IN_USE,
+    NGX_HTTP_EVENTSYNC_CHECKPOINT_BEHIND,
+    NGX_HTTP_EVENTSYNC_TOO_MANY,
     NGX_HTTP_EVENTSYNC_CURSOR_EXPIRED,
     NGX_HTTP_EVENTSYNC_FEED_RESET,
+    NGX_HTTP_EVENTSYNC_PRECONDITION_FAILED,
     NGX_HTTP_EVENTSYNC_TOO_LARGE,
     NGX_HTTP_EVENTSYNC_UNSUPPORTED_TYPE,
     NGX_HTTP_EVENTSYNC_MISMATCH,
@@ -190,6 +195,10 @@ typedef struct {
     ngx_uint_t                        nbatches;   /* that are not in use */
     ngx_thread_pool_t                *thread_pool; /* of the last commit */
 
+    ngx_queue_t                       checkpoints; /* for the next task */
+    ngx_queue_t                       keeping;     /* in the one that runs */
+    ngx_thread_task_t                *keep;
+
     es_page_t                         page;
     ngx_http_eventsync_memo_t         memo[NGX_HTTP_EVENTSYNC_MEMO];
     ngx_http_eventsync_pages_t       *pages;      /* NULL: not served */
@@ -197,6 +206,7 @@ typedef struct {
     ngx_http_eventsync_seen_key_t     keys[NGX_HTTP_EVENTSYNC_KEYS];
 
     unsigned                          writing:1;  /* a commit runs */
+    unsigned                          keeps:1;    /* a task of checkpoints */
 } ngx_http_eventsync_worker_t;
 
 
@@ -207,6 +217,7 @@ typedef struct {
     ngx_uint_t                        publish;    /* unsigned  publish:1 */
     ngx_uint_t                        manage;     /* unsigned  manage:1 */
     es_keyring_t                     *keys;       /* of secrets; or NULL */
+    ngx_uint_t                        checkpoint; /* unsigned  :1 */
     size_t                            pages_size;
     ngx_thread_pool_t                *pages_pool; /* NULL: not served */
 } ngx_http_eventsync_store_t;
@@ -349,6 +360,14 @@ typedef struct {
 } ngx_http_eventsync_publish_t;
 
 
+typedef struct {
+    ngx_http_eventsync_ctx_t         *ctx;
+    es_checkpoint_job_t               job;
+    ngx_queue_t                       queue;
+    ngx_uint_t                        done;       /* unsigned  done:1 */
+} ngx_http_eventsync_checkpoint_t;
+
+
 struct ngx_http_eventsync_ctx_s {
     ngx_http_request_t               *request;
     ngx_http_eventsync_loc_conf_t    *conf;
@@ -383,6 +402,7 @@ struct ngx_http_eventsync_ctx_s {
     ngx_http_eventsync_publish_t     *publish;
     void                             *manage;
     void                             *catalogue;
+    ngx_http_eventsync_checkpoint_t  *checkpoint;
     ngx_uint_t                        data;       /* of the route */
     ngx_http_eventsync_leaf_request_t
                                      *leaf;
@@ -492,8 +512,18 @@ void ngx_http_eventsync_commit_recover(ngx_http_eventsync_worker_t *w);
 void ngx_http_eventsync_commit_free(ngx_http_eventsync_worker_t *w);
 ngx_int_t ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_json_body(ngx_http_eventsync_ctx_t *ctx,
+    es_str_t *body);
 ngx_int_t ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_may_authorize(ngx_http_eventsync_ctx_t *ctx);
+
+/* _checkpoint, _keep: what consumers acknowledge */
+
+ngx_int_t ngx_http_eventsync_checkpoint(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_keep_init(ngx_http_eventsync_worker_t *w,
+    ngx_cycle_t *cycle);
+ngx_int_t ngx_http_eventsync_keep(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_keep_free(ngx_http_eventsync_worker_t *w);
 
 /* _pages, _leaf, _leaf_send, _encode: see ngx_http_eventsync_pages.h */
 

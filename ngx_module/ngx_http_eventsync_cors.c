@@ -39,9 +39,10 @@ static ngx_str_t  ngx_http_eventsync_expose_headers =
 /* what the module reads, but for those that a page may always send */
 
 static ngx_str_t  ngx_http_eventsync_request_headers =
-    ngx_string("Authorization, Content-Type, If-None-Match, Last-Event-ID, "
-               "traceparent, tracestate, ce-specversion, ce-id, ce-source, "
-               "ce-type, ce-subject, ce-time, ce-dataschema");
+    ngx_string("Authorization, Content-Type, If-Match, If-None-Match, "
+               "Last-Event-ID, traceparent, tracestate, ce-specversion, "
+               "ce-id, ce-source, ce-type, ce-subject, ce-time, "
+               "ce-dataschema");
 
 /* what it sends, but for those that a page may always see */
 

@@ -29,8 +29,6 @@ static ngx_int_t ngx_http_eventsync_manage_args(ngx_http_eventsync_ctx_t *ctx,
 static void ngx_http_eventsync_manage_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_eventsync_manage_start(
     ngx_http_eventsync_managing_t *m);
-static ngx_int_t ngx_http_eventsync_manage_text(
-    ngx_http_eventsync_managing_t *m);
 static ngx_int_t ngx_http_eventsync_manage_post(
     ngx_http_eventsync_managing_t *m);
 static void ngx_http_eventsync_manage_thread(void *data, ngx_log_t *log);
@@ -178,7 +176,7 @@ ngx_http_eventsync_manage_start(ngx_http_eventsync_managing_t *m)
 
     if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
         || ngx_http_eventsync_authorize_manage(ctx) != NGX_OK
-        || ngx_http_eventsync_manage_text(m) != NGX_OK)
+        || ngx_http_eventsync_json_body(ctx, &m->manage.body) != NGX_OK)
     {
         return NGX_DECLINED;
     }
@@ -187,20 +185,20 @@ ngx_http_eventsync_manage_start(ngx_http_eventsync_managing_t *m)
 }
 
 
-static ngx_int_t
-ngx_http_eventsync_manage_text(ngx_http_eventsync_managing_t *m)
-{
-    ngx_int_t                  rc;
-    ngx_str_t                  type;
-    ngx_http_request_t        *r;
-    ngx_http_eventsync_ctx_t  *ctx;
+/* empty when there is none; NGX_DECLINED: the context has the problem */
 
-    ctx = m->ctx;
+ngx_int_t
+ngx_http_eventsync_json_body(ngx_http_eventsync_ctx_t *ctx, es_str_t *body)
+{
+    ngx_int_t            rc;
+    ngx_str_t            type;
+    ngx_http_request_t  *r;
+
     r = ctx->request;
 
-    rc = ngx_http_eventsync_small_body(r, &m->manage.body);
+    rc = ngx_http_eventsync_small_body(r, body);
 
-    if (rc == NGX_OK && m->manage.body.len == 0) {
+    if (rc == NGX_OK && body->len == 0) {
         return NGX_OK;
     }
 
@@ -224,7 +222,7 @@ ngx_http_eventsync_manage_text(ngx_http_eventsync_managing_t *m)
     if (rc == NGX_DECLINED) {
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_LARGE,
                                        "The request's body is larger than "
-                                       "any endpoint.");
+                                       "any that could be valid.");
     }
 
     return (rc == NGX_OK) ? NGX_OK

@@ -139,6 +139,14 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
                serves[NGX_HTTP_EVENTSYNC_CATALOGUE]),
       NULL },
 
+    { ngx_string("eventsync_checkpoints"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t,
+               serves[NGX_HTTP_EVENTSYNC_CHECKPOINTS]),
+      NULL },
+
     { ngx_string("eventsync_endpoints"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
@@ -458,6 +466,7 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
     if (!conf->serves[NGX_HTTP_EVENTSYNC_PUBLISH]
         && !conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS]
         && !conf->serves[NGX_HTTP_EVENTSYNC_CATALOGUE]
+        && !conf->serves[NGX_HTTP_EVENTSYNC_CHECKPOINTS]
         && !conf->serves[NGX_HTTP_EVENTSYNC_PAGES])
     {
         return NGX_CONF_OK;
@@ -472,6 +481,7 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
 
     conf->store->publish |= conf->serves[NGX_HTTP_EVENTSYNC_PUBLISH];
     conf->store->manage |= conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS];
+    conf->store->checkpoint |= conf->serves[NGX_HTTP_EVENTSYNC_CHECKPOINTS];
 
     if (conf->thread_pool == NULL) {
         conf->thread_pool = ngx_thread_pool_add(cf, NULL);

@@ -63,11 +63,20 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
     { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "in-use"),
       ngx_string("What is there is still in use") },
 
+    { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "checkpoint-behind"),
+      ngx_string("Checkpoint would go back") },
+
+    { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "too-many"),
+      ngx_string("There are as many as there may be") },
+
     { 410, ngx_string(NGX_HTTP_EVENTSYNC_URN "cursor-expired"),
       ngx_string("Cursor is older than retention") },
 
     { 410, ngx_string(NGX_HTTP_EVENTSYNC_URN "feed-reset"),
       ngx_string("Cursor is of another epoch") },
+
+    { 412, ngx_string(NGX_HTTP_EVENTSYNC_URN "precondition-failed"),
+      ngx_string("Precondition failed") },
 
     { 413, ngx_string(NGX_HTTP_EVENTSYNC_URN "too-large"),
       ngx_string("Too large") },

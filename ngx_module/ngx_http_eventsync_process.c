@@ -70,6 +70,7 @@ ngx_http_eventsync_init_process(ngx_cycle_t *cycle)
         ngx_http_eventsync_limit_start(store->zone);
 
         if (ngx_http_eventsync_commit_init(w, cycle) != NGX_OK
+            || ngx_http_eventsync_keep_init(w, cycle) != NGX_OK
             || ngx_http_eventsync_pages_init(w, cycle) != NGX_OK)
         {
             return NGX_ERROR;
@@ -98,7 +99,8 @@ ngx_http_eventsync_open(ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle)
     rc = es_store_open((char *) store->path.data,
                        (store->publish ? ES_STORE_PUBLISH : ES_STORE_READ)
                        | (store->manage
-                          ? ES_STORE_ADMIN | ES_STORE_DELIVERY_READ : 0),
+                          ? ES_STORE_ADMIN | ES_STORE_DELIVERY_READ : 0)
+                       | (store->checkpoint ? ES_STORE_CHECKPOINT : 0),
                        &w->es, &problem);
 
     if (rc != ES_OK) {
@@ -231,6 +233,7 @@ ngx_http_eventsync_exit_process(ngx_cycle_t *cycle)
     for (i = 0; i < emcf->stores.nelts; i++) {
         if (stores[i]->worker) {
             ngx_http_eventsync_commit_free(stores[i]->worker);
+            ngx_http_eventsync_keep_free(stores[i]->worker);
             ngx_http_eventsync_close(stores[i]->worker);
         }
     }

@@ -64,6 +64,22 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
       NGX_HTTP_EVENTSYNC_SNAPSHOT, NGX_HTTP_EVENTSYNC_READ,
       ngx_http_eventsync_snapshot, 0 },
 
+    { ngx_string("/feeds/*/checkpoints/*"), 1,
+      NGX_HTTP_EVENTSYNC_CHECKPOINTS, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_checkpoint, ES_CHECKPOINT_GET },
+
+    { ngx_string("/feeds/*/checkpoints/*"), 1,
+      NGX_HTTP_EVENTSYNC_CHECKPOINTS, NGX_HTTP_PUT,
+      ngx_http_eventsync_checkpoint, ES_CHECKPOINT_PUT },
+
+    { ngx_string("/feeds/*/checkpoints/*"), 1,
+      NGX_HTTP_EVENTSYNC_CHECKPOINTS, NGX_HTTP_DELETE,
+      ngx_http_eventsync_checkpoint, ES_CHECKPOINT_REMOVE },
+
+    { ngx_string("/feeds/*/checkpoints"), 1,
+      NGX_HTTP_EVENTSYNC_CHECKPOINTS, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_checkpoint, ES_CHECKPOINT_LIST },
+
     { ngx_string("/feeds/*"), 1,
       NGX_HTTP_EVENTSYNC_FEEDS, NGX_HTTP_EVENTSYNC_READ,
       ngx_http_eventsync_feeds, 0 },

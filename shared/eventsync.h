@@ -89,6 +89,7 @@ typedef struct es_batch  es_batch_t;
 #define ES_STORE_ADMIN    2    /* registry writable */
 #define ES_STORE_DELIVER  4    /* delivery state writable: the dispatcher */
 #define ES_STORE_DELIVERY_READ  8    /* delivery state readable */
+#define ES_STORE_CHECKPOINT  16    /* consumers' checkpoints writable */
 
 /*
  * Opens an existing store.  ES_NOT_FOUND: no such directory; ES_FORMAT: not

@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "checkpoint.h"
 #include "chunk.h"
 #include "clock.h"
 #include "subject.h"
@@ -540,9 +541,18 @@ es_feed_empty_and(es_store_t *store, es_str_t name, es_env_fn fn,
 es_rc_t
 es_feed_remove(es_store_t *store, es_str_t name)
 {
+    es_rc_t           rc;
     es_feed_update_t  u = { 0 };
 
-    return es_feed_empty_and(store, name, es_feed_remove_txn, &u);
+    rc = es_feed_empty_and(store, name, es_feed_remove_txn, &u);
+
+    /* what a failure leaves of them goes with the next feed */
+
+    if (rc == ES_OK && (store->flags & ES_STORE_CHECKPOINT)) {
+        (void) es_checkpoint_prune(store);
+    }
+
+    return rc;
 }
 
 

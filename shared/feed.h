@@ -51,8 +51,8 @@ es_rc_t es_feed_create(es_store_t *store, es_str_t name,
 es_rc_t es_feed_change(es_store_t *store, es_str_t name,
     const es_feed_options_t *options);
 
-/* Removes the feed and all its events.  A feed of the same name created later
-   has another epoch. */
+/* Removes the feed, all its events, and with ES_STORE_CHECKPOINT its
+   checkpoints.  A feed of the same name created later has another epoch. */
 es_rc_t es_feed_remove(es_store_t *store, es_str_t name);
 
 /* Starts a new incarnation: no events, sequence 1 next, a new epoch. */

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "checkpoint.h"
 #include "chunk.h"
 #include "clock.h"
 #include "object.h"
@@ -613,9 +614,18 @@ es_rc_t
 es_registry_remove(es_store_t *store, es_kind_t kind, es_str_t name,
     es_problem_t *problem)
 {
+    es_rc_t       rc;
     es_problem_t  ignored;
     es_write_t    w = { store, ES_OP_REMOVE, kind, name, NULL,
                         problem ? problem : &ignored };
 
-    return es_write(&w, NULL);
+    rc = es_write(&w, NULL);
+
+    if (rc == ES_OK && kind == ES_KIND_PARTNER
+        && (store->flags & ES_STORE_CHECKPOINT))
+    {
+        (void) es_checkpoint_prune(store);
+    }
+
+    return rc;
 }

@@ -52,6 +52,12 @@ static const es_env_db_t  es_delivery_dbs[] = {
     { NULL, 0, NULL }
 };
 
+static const es_env_db_t  es_checkpoints_dbs[] = {
+    { "checkpoints", 0, NULL },
+    { "meta", 0, NULL },
+    { NULL, 0, NULL }
+};
+
 static es_rc_t es_format_read(const char *path, es_format_t *format,
     es_problem_t *problem);
 static es_rc_t es_format_write(const char *path, const es_format_t *format);
@@ -59,6 +65,8 @@ static es_rc_t es_store_mkdir(const char *dir, es_problem_t *problem);
 static es_rc_t es_store_open_env(const char *path, const char *name,
     const es_env_db_t *dbs, const es_format_t *format, bool writable,
     bool create, es_store_t *store, es_env_t **env, es_problem_t *problem);
+static es_rc_t es_store_open_checkpoints(es_store_t *store,
+    const es_format_t *format, es_problem_t *problem);
 static void es_store_drop(void *ctx);
 
 
@@ -79,6 +87,7 @@ es_store_create(const char *path, es_problem_t *problem)
         { "log", es_log_dbs },
         { "registry", es_registry_dbs },
         { "delivery", es_delivery_dbs },
+        { "checkpoints", es_checkpoints_dbs },
     };
 
     (void) snprintf(file, sizeof(file), "%s/format", path);
@@ -343,6 +352,13 @@ es_store_open(const char *path, unsigned flags, es_store_t **out,
         }
     }
 
+    if (flags & ES_STORE_CHECKPOINT) {
+        rc = es_store_open_checkpoints(store, &format, problem);
+        if (rc != ES_OK) {
+            goto failed;
+        }
+    }
+
     if (flags & (ES_STORE_PUBLISH | ES_STORE_ADMIN | ES_STORE_DELIVER)) {
         (void) snprintf(file, sizeof(file), "%s/bell", path);
 
@@ -362,6 +378,52 @@ failed:
 
     es_store_close(store);
     return rc;
+}
+
+
+/* A store may be older than its checkpoints; who makes them is not always who
+   writes them. */
+
+static es_rc_t
+es_store_open_checkpoints(es_store_t *store, const es_format_t *format,
+    es_problem_t *problem)
+{
+    char          file[4096];
+    es_rc_t       rc;
+    unsigned      i;
+    struct stat   st;
+
+    static const char  *const files[] = { "", "/data.mdb", "/lock.mdb" };
+
+    rc = es_store_open_env(store->path, "checkpoints", es_checkpoints_dbs,
+                           format, true, false, NULL, &store->checkpoints,
+                           problem);
+    if (rc != ES_FORMAT) {
+        return rc;
+    }
+
+    rc = es_store_open_env(store->path, "checkpoints", es_checkpoints_dbs,
+                           format, true, true, NULL, &store->checkpoints,
+                           problem);
+
+    (void) snprintf(file, sizeof(file), "%s/log", store->path);
+
+    if (rc != ES_OK || geteuid() != 0 || stat(file, &st) == -1) {
+        return rc;
+    }
+
+    for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        (void) snprintf(file, sizeof(file), "%s/checkpoints%s", store->path,
+                        files[i]);
+
+        if (chown(file, st.st_uid, st.st_gid) == -1) {
+            return es_problem_set(problem, ES_IO, -1, NULL,
+                                  "cannot give \"%s\" away: %s", file,
+                                  strerror(errno));
+        }
+    }
+
+    return ES_OK;
 }
 
 
@@ -408,6 +470,7 @@ es_store_close(es_store_t *store)
 
     es_conform_destroy(store->conform);
     es_ids_close(store->ids);
+    es_env_close(store->checkpoints);
     es_env_close(store->delivery);
     es_env_close(store->registry);
     es_env_close(store->log);
@@ -441,7 +504,8 @@ bool
 es_store_lost(es_store_t *store)
 {
     return es_env_lost(store->log) || es_env_lost(store->registry)
-           || (store->delivery && es_env_lost(store->delivery));
+           || (store->delivery && es_env_lost(store->delivery))
+           || (store->checkpoints && es_env_lost(store->checkpoints));
 }
 
 
@@ -460,6 +524,10 @@ es_store_recover(es_store_t *store)
         rc = es_env_recover(store->delivery);
     }
 
+    if (rc == ES_OK && store->checkpoints != NULL) {
+        rc = es_env_recover(store->checkpoints);
+    }
+
     return rc;
 }
 
@@ -468,7 +536,8 @@ int
 es_store_reap_readers(es_store_t *store)
 {
     return es_env_reap(store->log) + es_env_reap(store->registry)
-           + (store->delivery ? es_env_reap(store->delivery) : 0);
+           + (store->delivery ? es_env_reap(store->delivery) : 0)
+           + (store->checkpoints ? es_env_reap(store->checkpoints) : 0);
 }
 
 

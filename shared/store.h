@@ -10,6 +10,7 @@
  *     registry/    LMDB: partners, keys, endpoints, event types; written by
  *                  operators
  *     delivery/    LMDB: written by the dispatcher only
+ *     checkpoints/ LMDB: consumers' cursors, written by workers
  */
 
 #ifndef ES_STORE_H
@@ -44,6 +45,10 @@
 #define ES_DELIVERY_META      5
 #define ES_DELIVERY_CIRCUITS  6
 
+/* Databases of checkpoints/ */
+#define ES_CHECKPOINTS_CHECKPOINTS  0
+#define ES_CHECKPOINTS_META         1
+
 #define ES_TYPE_CACHE  64
 
 typedef struct {
@@ -59,7 +64,8 @@ struct es_store {
     uint64_t          identity;        /* random, from the format file */
     es_env_t         *log;
     es_env_t         *registry;
-    es_env_t         *delivery;        /* NULL unless asked for */
+    es_env_t         *delivery;        /* these two NULL unless asked for */
+    es_env_t         *checkpoints;
     es_keyring_t     *ring;            /* NULL: no keys */
     int               bell;            /* -1 when not writable */
 

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "checkpoint.h"
 #include "chunk.h"
 #include "ids.h"
 #include "secrets.h"
@@ -681,6 +682,10 @@ es_verify(es_store_t *store, es_verify_fn fn, void *ctx, es_verify_t *totals)
     if (rc == ES_OK) {
         rc = es_verify_secrets(store, es_verify_secret_fault, &v,
                                &totals->faults);
+    }
+
+    if (rc == ES_OK && (store->flags & ES_STORE_CHECKPOINT)) {
+        rc = es_checkpoint_verify(store, fn, ctx, totals);
     }
 
     if (rc != ES_OK) {

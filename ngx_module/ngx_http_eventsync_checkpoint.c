@@ -1,0 +1,478 @@
+
+/*
+ * Checkpoints: what a partner's consumers say they have.  They are read and
+ * written on the thread pool, see _keep.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+#define NGX_HTTP_EVENTSYNC_CONSUMERS  100    /* of a partner, on a feed */
+
+
+static ngx_int_t ngx_http_eventsync_checkpoint_authorize(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_checkpoint_charge(
+    ngx_http_eventsync_ctx_t *ctx);
+static void ngx_http_eventsync_checkpoint_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_eventsync_checkpoint_start(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_checkpoint_parse(
+    ngx_http_eventsync_ctx_t *ctx);
+static void ngx_http_eventsync_checkpoint_resume(ngx_http_request_t *r);
+static ngx_int_t ngx_http_eventsync_checkpoint_answer(
+    ngx_http_eventsync_checkpoint_t *c);
+static ngx_int_t ngx_http_eventsync_checkpoint_headers(
+    ngx_http_eventsync_checkpoint_t *c);
+static ngx_int_t ngx_http_eventsync_checkpoint_not_modified(
+    ngx_http_eventsync_checkpoint_t *c);
+static ngx_int_t ngx_http_eventsync_checkpoint_fail(
+    ngx_http_eventsync_checkpoint_t *c);
+static ngx_int_t ngx_http_eventsync_checkpoint_conflict(
+    ngx_http_eventsync_checkpoint_t *c);
+static ngx_int_t ngx_http_eventsync_checkpoint_gone(
+    ngx_http_eventsync_checkpoint_t *c);
+static void ngx_http_eventsync_checkpoint_cleanup(void *data);
+
+
+static ngx_str_t  ngx_http_eventsync_checkpoint_type =
+    ngx_string("application/json");
+static ngx_str_t  ngx_http_eventsync_checkpoint_cache_control =
+    ngx_string("Cache-Control");
+static ngx_str_t  ngx_http_eventsync_checkpoint_private =
+    ngx_string("private, no-cache");
+static ngx_str_t  ngx_http_eventsync_checkpoint_no_store =
+    ngx_string("no-store");
+static ngx_str_t  ngx_http_eventsync_checkpoint_etag = ngx_string("ETag");
+
+
+/* the route's data is what to do */
+
+ngx_int_t
+ngx_http_eventsync_checkpoint(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t                         rc;
+    ngx_http_request_t               *r;
+    ngx_pool_cleanup_t               *cln;
+    ngx_http_eventsync_checkpoint_t  *c;
+
+    r = ctx->request;
+
+    c = ngx_pcalloc(r->pool, sizeof(ngx_http_eventsync_checkpoint_t));
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+
+    if (c == NULL || cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cln->handler = ngx_http_eventsync_checkpoint_cleanup;
+    cln->data = c;
+
+    c->ctx = ctx;
+    c->job.op = ctx->data;
+    c->job.max = NGX_HTTP_EVENTSYNC_CONSUMERS;
+    c->job.feed = ngx_http_eventsync_str(&ctx->feed);
+
+    if (c->job.op != ES_CHECKPOINT_LIST) {
+        c->job.consumer = ngx_http_eventsync_str(&ctx->segments[1]);
+    }
+
+    ctx->checkpoint = c;
+
+    /* one that may turn out to be a 304 is charged when it does not */
+
+    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK
+        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
+        || ngx_http_eventsync_checkpoint_authorize(ctx) != NGX_OK
+        || (c->job.op != ES_CHECKPOINT_GET
+            && ngx_http_eventsync_checkpoint_charge(ctx) != NGX_OK))
+    {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    c->job.partner = ctx->partner;
+
+    r->request_body_in_single_buf = 1;
+
+    rc = ngx_http_read_client_request_body(r,
+                                          ngx_http_eventsync_checkpoint_body);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_checkpoint_authorize(ngx_http_eventsync_ctx_t *ctx)
+{
+    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF) {
+        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
+                                       "Checkpoints are a partner's, and "
+                                       "without authentication there is "
+                                       "none.");
+    }
+
+    return ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_checkpoint_charge(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_charge_t  charge;
+
+    charge.policy = ES_POLICY_POLL;
+    charge.cost = 1;
+
+    return ngx_http_eventsync_limit(ctx, &charge, 1);
+}
+
+
+static void
+ngx_http_eventsync_checkpoint_body(ngx_http_request_t *r)
+{
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
+
+    r->write_event_handler = ngx_http_eventsync_checkpoint_resume;
+
+    if (ngx_http_eventsync_checkpoint_start(ctx) != NGX_OK) {
+        ngx_http_finalize_request(r, ngx_http_eventsync_send_problem(ctx));
+    }
+}
+
+
+/* the body may have taken its time: what was granted may be no more */
+
+static ngx_int_t
+ngx_http_eventsync_checkpoint_start(ngx_http_eventsync_ctx_t *ctx)
+{
+    if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
+        || ngx_http_eventsync_checkpoint_authorize(ctx) != NGX_OK
+        || ngx_http_eventsync_checkpoint_parse(ctx) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_eventsync_keep(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_checkpoint_parse(ngx_http_eventsync_ctx_t *ctx)
+{
+    es_rc_t                 rc;
+    es_str_t                body;
+    es_problem_t            problem;
+    es_checkpoint_job_t    *job;
+    ngx_http_headers_in_t  *in;
+
+    job = &ctx->checkpoint->job;
+    in = &ctx->request->headers_in;
+
+    if (job->op != ES_CHECKPOINT_PUT && job->op != ES_CHECKPOINT_REMOVE) {
+        return NGX_OK;
+    }
+
+    if (in->if_match) {
+        job->if_match = ngx_http_eventsync_str(&in->if_match->value);
+    }
+
+    if (in->if_none_match) {
+        job->if_none_match = ngx_http_eventsync_str(&in->if_none_match->value);
+    }
+
+    if (job->op == ES_CHECKPOINT_REMOVE) {
+        return NGX_OK;
+    }
+
+    ngx_memzero(&body, sizeof(es_str_t));
+    ngx_memzero(&problem, sizeof(es_problem_t));
+
+    if (ngx_http_eventsync_json_body(ctx, &body) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    rc = es_checkpoint_body(body, job, &problem);
+
+    if (rc == ES_OK) {
+        return NGX_OK;
+    }
+
+    if (rc != ES_INVALID) {
+        return ngx_http_eventsync_fail_store(ctx, rc);
+    }
+
+    if (problem.pointer[0]) {
+        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_CURSOR,
+                                       "\"cursor\" of the body: %s.",
+                                       problem.detail);
+    }
+
+    return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_BODY,
+                                   "The body: %s.", problem.detail);
+}
+
+
+static void
+ngx_http_eventsync_checkpoint_resume(ngx_http_request_t *r)
+{
+    ngx_http_eventsync_ctx_t         *ctx;
+    ngx_http_eventsync_checkpoint_t  *c;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
+    c = ctx->checkpoint;
+
+    if (r->aio || !c->done) {
+        return;
+    }
+
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    ngx_http_finalize_request(r, ngx_http_eventsync_checkpoint_answer(c));
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_checkpoint_answer(ngx_http_eventsync_checkpoint_t *c)
+{
+    ngx_buf_t                 *b;
+    ngx_http_request_t        *r;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = c->ctx;
+    r = ctx->request;
+
+    ctx->etag.data = (u_char *) c->job.etag;
+    ctx->etag.len = ES_CHECKPOINT_ETAG_LEN;
+
+    if (c->job.op == ES_CHECKPOINT_GET) {
+
+        if (c->job.rc == ES_OK && ngx_http_eventsync_etag_matches(ctx)) {
+            return ngx_http_eventsync_checkpoint_not_modified(c);
+        }
+
+        if (ngx_http_eventsync_checkpoint_charge(ctx) != NGX_OK) {
+            return ngx_http_eventsync_send_problem(ctx);
+        }
+    }
+
+    if (c->job.rc != ES_OK) {
+        (void) ngx_http_eventsync_checkpoint_fail(c);
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    b = ngx_calloc_buf(r->pool);
+
+    if (b == NULL
+        || ngx_http_eventsync_checkpoint_headers(c) != NGX_OK
+        || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (c->job.op == ES_CHECKPOINT_REMOVE) {
+        r->headers_out.status = NGX_HTTP_NO_CONTENT;
+        r->header_only = 1;
+
+        return ngx_http_eventsync_send_header(r);
+    }
+
+    /* lives as long as the pool, see the cleanup */
+
+    b->pos = (u_char *) c->job.out.data;
+    b->last = b->pos + c->job.out.len;
+    b->memory = 1;
+
+    return ngx_http_eventsync_send(r, c->job.created ? NGX_HTTP_CREATED
+                                                     : NGX_HTTP_OK,
+                                   &ngx_http_eventsync_checkpoint_type, b);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_checkpoint_headers(ngx_http_eventsync_checkpoint_t *c)
+{
+    ngx_uint_t           get;
+    ngx_table_elt_t     *h;
+    ngx_http_request_t  *r;
+
+    r = c->ctx->request;
+    get = (c->job.op == ES_CHECKPOINT_GET);
+
+    /* conditions were judged with the record, not once more after it */
+
+    r->disable_not_modified = 1;
+
+    if (ngx_http_eventsync_header(r,
+                                  &ngx_http_eventsync_checkpoint_cache_control,
+                                  get ? &ngx_http_eventsync_checkpoint_private
+                                      : &ngx_http_eventsync_checkpoint_no_store)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (!get && c->job.op != ES_CHECKPOINT_PUT) {
+        return NGX_OK;
+    }
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+    h->key = ngx_http_eventsync_checkpoint_etag;
+    h->value = c->ctx->etag;
+
+    r->headers_out.etag = h;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_checkpoint_not_modified(ngx_http_eventsync_checkpoint_t *c)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = c->ctx->request;
+
+    if (ngx_http_eventsync_checkpoint_headers(c) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
+    r->headers_out.content_length_n = -1;
+    r->header_only = 1;
+
+    rc = ngx_http_eventsync_send_header(r);
+
+    return (rc == NGX_ERROR || rc > NGX_OK)
+           ? rc : ngx_http_send_special(r, NGX_HTTP_LAST);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_checkpoint_fail(ngx_http_eventsync_checkpoint_t *c)
+{
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = c->ctx;
+
+    switch (c->job.rc) {
+
+    case ES_NOT_FOUND:
+
+        if (c->job.found.number == 0) {
+            return ngx_http_eventsync_fail_store(ctx, ES_NOT_FOUND);
+        }
+
+        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
+                                       "There is no such checkpoint.");
+
+    case ES_INVALID:
+        return ngx_http_eventsync_fail(ctx,
+                                       NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                       "A consumer's name is 1 to %d of a-z, "
+                                       "0-9, \"-\" and \"_\", and begins with "
+                                       "a letter or digit.", ES_FEED_MAX);
+
+    case ES_CONFLICT:
+        return ngx_http_eventsync_checkpoint_conflict(c);
+
+    case ES_AHEAD:
+        return ngx_http_eventsync_check(ctx, &c->job.found, &c->job.cursor);
+
+    case ES_EXPIRED:
+    case ES_RESET:
+        return ngx_http_eventsync_checkpoint_gone(c);
+
+    default:
+        return ngx_http_eventsync_fail_store(ctx, c->job.rc);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_checkpoint_conflict(ngx_http_eventsync_checkpoint_t *c)
+{
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = c->ctx;
+
+    switch (c->job.conflict) {
+
+    case ES_CHECKPOINT_MANY:
+        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_MANY,
+                                       "There are %d checkpoints on this feed "
+                                       "already.",
+                                       NGX_HTTP_EVENTSYNC_CONSUMERS);
+
+    case ES_CHECKPOINT_BEHIND:
+        (void) ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_CHECKPOINT_BEHIND,
+                                     "The checkpoint is further already; it "
+                                     "goes back only with \"rewind\".");
+        break;
+
+    default:
+        (void) ngx_http_eventsync_fail(ctx,
+                                    NGX_HTTP_EVENTSYNC_PRECONDITION_FAILED,
+                                    "The checkpoint is not as the condition "
+                                    "says.");
+    }
+
+    return c->job.current[0]
+           ? ngx_http_eventsync_members(ctx, ES_CURSOR_MAX + 16,
+                                        ",\"current\":\"%s\"", c->job.current)
+           : NGX_DECLINED;
+}
+
+
+/* who is too late goes on by polling */
+
+static ngx_int_t
+ngx_http_eventsync_checkpoint_gone(ngx_http_eventsync_checkpoint_t *c)
+{
+    u_char                    *p;
+    ngx_str_t                  path;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = c->ctx;
+
+    (void) ngx_http_eventsync_check(ctx, &c->job.found, &c->job.cursor);
+
+    path.len = ctx->feed.data + ctx->feed.len - ctx->request->uri.data;
+
+    p = ngx_pnalloc(ctx->request->pool, path.len + sizeof("/events") - 1);
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    path.data = p;
+    p = ngx_cpymem(p, ctx->request->uri.data, path.len);
+    ngx_memcpy(p, "/events", sizeof("/events") - 1);
+    path.len += sizeof("/events") - 1;
+
+    return ngx_http_eventsync_gone(ctx, &c->job.found, &c->job.cursor, &path);
+}
+
+
+static void
+ngx_http_eventsync_checkpoint_cleanup(void *data)
+{
+    ngx_http_eventsync_checkpoint_t  *c = data;
+
+    es_buf_free(&c->job.out);
+}

@@ -1,0 +1,27 @@
+/*
+ * checkpoint_record.h - inside of checkpoints/: keys and values.
+ */
+
+#ifndef ES_CHECKPOINT_RECORD_H
+#define ES_CHECKPOINT_RECORD_H
+
+#include "checkpoint.h"
+#include "chunk.h"
+
+#define ES_CHECKPOINT_PREFIX   8       /* feed and partner number */
+#define ES_CHECKPOINT_KEY_MAX  (ES_CHECKPOINT_PREFIX + ES_FEED_MAX)
+
+/* Under feed number, partner number (big-endian) and consumer. */
+typedef struct __attribute__((packed)) {
+    uint64_t  hash;            /* XXH3 of what follows, seeded by the key */
+    uint64_t  revision;        /* moves with each write of any record */
+    uint64_t  sequence;
+    int64_t   updated_ms;
+    char      epoch[ES_EPOCH_MAX + 1];
+} es_checkpoint_record_t;
+
+/* Copies the record out of the map.  ES_CORRUPT. */
+es_rc_t es_checkpoint_decode(const MDB_val *key, const MDB_val *value,
+    es_checkpoint_record_t *record);
+
+#endif /* ES_CHECKPOINT_RECORD_H */
