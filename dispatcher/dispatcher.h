@@ -10,7 +10,9 @@
  *     send.c     one attempt: body, signature, headers, libcurl
  *     answer.c   what is read of the answer
  *     judge.c    its outcome: success, retry, dead letter, stop
- *     health.c   what it says of the endpoint: window, doubt, circuit
+ *     health.c   what it says of the endpoint: doubt, circuit
+ *     window.c   how many it is sent at a time
+ *     rate.c     how many it is sent in a time
  *     policy.c   it only fails: announced, and in the end disabled
  *     notice.c   operational events, published by a thread
  *     request.c  replay, resend, redrive
@@ -116,8 +118,18 @@ struct es_lane {
     bool                  moved;       /* position only, since last commit */
 };
 
+/* How fast an endpoint answers, see window.c. */
+typedef struct {
+    int64_t   best_us;         /* 0: not known */
+    int64_t   best_at_us;      /* monotonic: since when it is looked for */
+    int64_t   sum_us;          /* of this round */
+    unsigned  n;
+    unsigned  skip;            /* answers that do not count */
+} es_latency_t;
+
 /* An endpoint. */
 struct es_target {
+    es_dispatcher_t       *d;
     uint32_t               number;
     const es_endpoint_t   *conf;       /* of the present picture */
     uint64_t               revision;   /* that the rest was made from */
@@ -137,7 +149,11 @@ struct es_target {
     int64_t                redrive_ms; /* dead letters up to then are tried
                                           again; 0: none */
     uint64_t               redrive_commits;    /* not before so many */
+    unsigned               failed;     /* that wait for another attempt */
     double                 window;     /* in flight at most, adapting */
+    es_latency_t           latency;
+    _Atomic uint64_t       bucket;     /* of its rate, as gcra.h has it */
+    ev_timer               earned;     /* the next attempt of its rate */
     int64_t                throttled_us;   /* monotonic: none before */
     int64_t                used_us;    /* monotonic: last send */
     unsigned               failures;   /* in a row */
@@ -148,7 +164,7 @@ struct es_target {
     uint32_t               trips;      /* circuit open: failed probes + 1 */
     es_failing_t           failing;    /* since_ms 0: it does not */
     char                   over[64];   /* why it is disabled */
-    es_lanes_t             lanes;
+    es_lanes_t             lanes;      /* who was sent last comes last */
     es_sends_t             idle;       /* made and not in flight */
 };
 
@@ -396,9 +412,22 @@ void es_health_end(es_send_t *send);
 /* The lane waits for no place any more. */
 void es_health_leave(es_dispatcher_t *d, es_lane_t *lane);
 void es_health_load(es_dispatcher_t *d, es_target_t *target);
-void es_health_success(es_dispatcher_t *d, es_target_t *target);
+void es_health_success(es_dispatcher_t *d, es_target_t *target,
+    const es_send_t *send);
 void es_health_failure(es_dispatcher_t *d, es_target_t *target,
     const es_send_t *send, const es_outcome_t *o);
+
+/* window.c */
+void es_window_reset(es_target_t *target);
+void es_window_success(es_target_t *target, const es_send_t *send);
+void es_window_halve(es_target_t *target);
+
+/* rate.c */
+void es_rate_reset(es_target_t *target);
+void es_rate_done(es_target_t *target);
+/* False when it has been sent all that it may; its lanes are woken later. */
+bool es_rate_room(es_target_t *target);
+void es_rate_charge(es_target_t *target);
 
 /* policy.c */
 void es_policy_load(es_dispatcher_t *d, es_target_t *target);

@@ -1,8 +1,6 @@
 /*
  * health.c - how much an endpoint is trusted with.
  *
- *     window    how many it may have in flight: halved when it throttles or
- *               does not answer, and each success adds a little
  *     doubt     until its first answer, and after an attempt without one, it
  *               has one request in flight; and all such endpoints together
  *               have half of the places, so that those which never answer
@@ -170,15 +168,13 @@ es_circuit_close(es_dispatcher_t *d, es_target_t *target)
 
 
 void
-es_health_success(es_dispatcher_t *d, es_target_t *target)
+es_health_success(es_dispatcher_t *d, es_target_t *target,
+    const es_send_t *send)
 {
     target->doubted = false;
     es_circuit_close(d, target);
     es_policy_success(d, target);
-
-    if (target->window < target->conf->in_flight) {
-        target->window += 1 / target->window;
-    }
+    es_window_success(target, send);
 
     if (target->failures > 0) {
         es_log_line(ES_LOG_INFO, "endpoint %s: delivered again, after %u "
@@ -199,7 +195,7 @@ es_health_failure(es_dispatcher_t *d, es_target_t *target,
     es_policy_failure(d, target, send);
 
     if (silent || o->throttle || o->retry_after_ms >= 0) {
-        target->window = target->window > 2 ? target->window / 2 : 1;
+        es_window_halve(target);
     }
 
     if (o->throttle || o->retry_after_ms >= 0) {

@@ -232,7 +232,7 @@ es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
 void
 es_judge(es_send_t *send, CURLcode result)
 {
-    es_lane_t        *lane, *other;
+    es_lane_t        *lane;
     es_item_t         item;
     es_target_t      *target;
     es_outcome_t      outcome;
@@ -251,7 +251,7 @@ es_judge(es_send_t *send, CURLcode result)
     item.first_ms = item.first_ms ? item.first_ms : send->sent_ms;
 
     if (outcome.success) {
-        es_health_success(d, target);
+        es_health_success(d, target, send);
         es_judge_done(d, lane, &item);
 
     } else {
@@ -270,13 +270,17 @@ es_judge(es_send_t *send, CURLcode result)
 
     es_send_end(send);
     es_lane_dirty(d, lane);
-    es_lane_wake(d, lane);
 
-    if (target->full) {
-        target->full = false;
+    if (!target->full) {
+        es_lane_wake(d, lane);
+        return;
+    }
 
-        es_each(other, &target->lanes, in_target) {
-            es_lane_wake(d, other);
-        }
+    /* who was sent last comes last */
+
+    target->full = false;
+
+    es_each(lane, &target->lanes, in_target) {
+        es_lane_wake(d, lane);
     }
 }

@@ -14,6 +14,7 @@
 
 #define ES_PUMP_TURNS   512        /* before the loop looks at sockets again */
 #define ES_STUCK_MS     60000
+#define ES_KEPT_FROM    4          /* places, to keep one of them */
 
 static void es_lane_forget(es_dispatcher_t *d, es_lane_t *lane);
 
@@ -83,6 +84,8 @@ es_lane_forget(es_dispatcher_t *d, es_lane_t *lane)
         if (lane->waiting[i].recorded) {
             lane->target->retries--;
         }
+
+        lane->target->failed -= lane->waiting[i].attempts > 0;
     }
 
     d->nwaiting -= lane->nwaiting;
@@ -158,6 +161,7 @@ es_lane_wait(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
 
     lane->waiting[lane->nwaiting++] = *item;
     lane->npending += !item->recorded;
+    lane->target->failed += item->attempts > 0;
     d->nwaiting++;
 
     if (!item->held && item->next_ms < lane->due_ms) {
@@ -174,6 +178,7 @@ void
 es_lane_unwait(es_dispatcher_t *d, es_lane_t *lane, size_t i)
 {
     lane->npending -= !lane->waiting[i].recorded;
+    lane->target->failed -= lane->waiting[i].attempts > 0;
     lane->waiting[i] = lane->waiting[--lane->nwaiting];
     d->nwaiting--;
 
@@ -496,6 +501,26 @@ es_source_refresh(es_dispatcher_t *d, es_txn_t *txn, es_source_t *source)
 }
 
 
+/* As long as events wait for another attempt, an eighth of the places is kept
+   for them, so that one that is due need not wait for a slow answer. */
+
+static bool
+es_fresh_room(const es_target_t *target)
+{
+    unsigned  window, kept;
+
+    window = (unsigned) target->window;
+
+    if (target->failed == 0 || window < ES_KEPT_FROM) {
+        return true;
+    }
+
+    kept = window / 8 > 0 ? window / 8 : 1;
+
+    return target->in_flight - target->retrying < window - kept;
+}
+
+
 /* Failed events have half of the places, or all when nothing else is there:
    many that fail must not hold back those that would not. */
 
@@ -521,7 +546,7 @@ es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
         return false;
     }
 
-    if (!es_health_room(d, target, lane)) {
+    if (!es_health_room(d, target, lane) || !es_rate_room(target)) {
         return false;
     }
 
@@ -558,6 +583,11 @@ es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
 
     if (due && (!fresh || target->retrying < 1 + target->window / 2)) {
         return es_lane_again(d, txn, lane, es_lane_first(lane, false));
+    }
+
+    if (fresh && !es_fresh_room(target)) {
+        target->full = true;
+        return false;
     }
 
     return fresh && es_lane_fresh(d, txn, lane);

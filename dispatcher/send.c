@@ -380,6 +380,10 @@ es_send_start(es_send_t *send, es_lane_t *lane, const es_item_t *item,
     TAILQ_REMOVE(&target->idle, send, link);
     TAILQ_INSERT_TAIL(&lane->sends, send, link);
 
+    TAILQ_REMOVE(&target->lanes, lane, in_target);
+    TAILQ_INSERT_TAIL(&target->lanes, lane, in_target);
+    es_rate_charge(target);
+
     target->in_flight++;
     target->retrying += send->retry;
     d->in_flight++;

@@ -170,6 +170,7 @@ es_target_create(es_dispatcher_t *d, const es_endpoint_t *conf)
     d->targets = slots;
     d->targets[conf->number] = target;
 
+    target->d = d;
     target->number = conf->number;
     (void) snprintf(target->name, sizeof(target->name), "%.*s",
                     (int) conf->name.len, conf->name.data);
@@ -194,6 +195,7 @@ es_target_destroy(es_dispatcher_t *d, es_target_t *target)
         es_lane_destroy(d, lane);
     }
 
+    es_rate_done(target);
     es_target_idle_free(target);
 
     for (i = 0; i < target->nsigners; i++) {
@@ -221,7 +223,8 @@ es_target_change(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
     target->revision = target->conf->revision;
     target->stopped = target->stopped_revision == target->revision;
     target->longest_ms = es_schedule_longest(target->conf);
-    target->window = target->conf->in_flight;
+    es_window_reset(target);
+    es_rate_reset(target);
 
     es_policy_change(d, target);
     es_target_idle_free(target);

@@ -1,0 +1,83 @@
+/*
+ * rate.c - attempts that an endpoint is sent in a time.
+ *
+ * One bucket for all of an endpoint's lanes, full at start and after a change
+ * of its record.  A lane that finds it empty is woken by a timer.
+ */
+
+#include "dispatcher.h"
+
+
+static uint64_t
+es_rate_now(void)
+{
+    return (uint64_t) es_clock_mono_us() * 1000;
+}
+
+
+static void
+es_rate_due(struct ev_loop *ev, ev_timer *w, int revents)
+{
+    es_lane_t    *lane;
+    es_target_t  *target;
+
+    (void) ev;
+    (void) revents;
+
+    target = w->data;
+
+    es_each(lane, &target->lanes, in_target) {
+        es_lane_wake(target->d, lane);
+    }
+}
+
+
+void
+es_rate_reset(es_target_t *target)
+{
+    target->bucket = 0;
+    ev_timer_stop(target->d->loop.ev, &target->earned);
+    ev_init(&target->earned, es_rate_due);
+    target->earned.data = target;
+}
+
+
+void
+es_rate_done(es_target_t *target)
+{
+    ev_timer_stop(target->d->loop.ev, &target->earned);
+}
+
+
+bool
+es_rate_room(es_target_t *target)
+{
+    es_gcra_t         state;
+    const es_rate_t  *rate;
+
+    rate = &target->conf->rate;
+
+    if (rate->units == 0) {
+        return true;
+    }
+
+    state = es_gcra_peek(&target->bucket, rate, es_rate_now(), 1);
+
+    if (!state.admitted && !ev_is_active(&target->earned)) {
+        ev_timer_set(&target->earned,
+                     (double) state.retry_after_ns / ES_SECOND_NS, 0);
+        ev_timer_start(target->d->loop.ev, &target->earned);
+    }
+
+    return state.admitted;
+}
+
+
+void
+es_rate_charge(es_target_t *target)
+{
+    if (target->conf->rate.units != 0) {
+        (void) es_gcra_take(&target->bucket, &target->conf->rate,
+                            es_rate_now(), 1);
+    }
+}

@@ -1,0 +1,140 @@
+/*
+ * window.c - how many an endpoint may have in flight: as many as it answers
+ * without delay, and never more than its `in_flight`.
+ *
+ * Each success that comes about as fast as the endpoint has ever been adds a
+ * little.  A round of answers that took much longer than that takes away what
+ * they took too long, at most half: they waited for each other.  Throttling
+ * and silence take half at once.
+ *
+ * What it has ever been is forgotten after a while: if it is slower now, the
+ * window is halved to see whether it is slow with fewer, too.
+ */
+
+#include "dispatcher.h"
+
+#define ES_WINDOW_SLACK_US   50000
+#define ES_WINDOW_ROUND      4         /* answers at least */
+#define ES_WINDOW_FORGET_US  30000000
+
+
+static void
+es_window_scale(es_target_t *target, double factor)
+{
+    target->window *= factor < 0.5 ? 0.5 : factor;
+
+    if (target->window < 1) {
+        target->window = 1;
+    }
+}
+
+
+void
+es_window_reset(es_target_t *target)
+{
+    target->window = target->conf->in_flight;
+    memset(&target->latency, 0, sizeof(target->latency));
+}
+
+
+void
+es_window_halve(es_target_t *target)
+{
+    es_window_scale(target, 0.5);
+}
+
+
+/* What an answer may take that does not wait for others. */
+
+static double
+es_window_limit(const es_latency_t *latency)
+{
+    return 2.0 * (double) latency->best_us + ES_WINDOW_SLACK_US;
+}
+
+
+static void
+es_window_round(es_target_t *target, int64_t now_us)
+{
+    double         mean, limit;
+    es_latency_t  *latency;
+
+    latency = &target->latency;
+    mean = (double) latency->sum_us / latency->n;
+    limit = es_window_limit(latency);
+
+    if (mean > limit) {
+        es_window_scale(target, limit / mean);
+    }
+
+    if (now_us - latency->best_at_us > ES_WINDOW_FORGET_US) {
+
+        if (mean > (double) latency->best_us + ES_WINDOW_SLACK_US) {
+            es_window_scale(target, 0.5);
+        }
+
+        /* what is in flight now was sent beside more */
+
+        latency->skip = target->in_flight;
+        latency->best_us = 0;
+    }
+
+    latency->sum_us = 0;
+    latency->n = 0;
+}
+
+
+/* Time between the request and the answer's first byte. */
+
+static int64_t
+es_window_took(const es_send_t *send)
+{
+    curl_off_t  sent, answered;
+
+    sent = 0;
+    answered = 0;
+    (void) curl_easy_getinfo(send->easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
+    (void) curl_easy_getinfo(send->easy, CURLINFO_STARTTRANSFER_TIME_T,
+                             &answered);
+
+    return answered > sent ? answered - sent : 1;
+}
+
+
+void
+es_window_success(es_target_t *target, const es_send_t *send)
+{
+    int64_t        took_us, now_us;
+    es_latency_t  *latency;
+
+    latency = &target->latency;
+
+    if (latency->skip > 0) {
+        latency->skip--;
+        return;
+    }
+
+    took_us = es_window_took(send);
+    now_us = es_clock_mono_us();
+
+    if (latency->best_us == 0) {
+        latency->best_at_us = now_us;
+        latency->best_us = took_us;
+
+    } else if (took_us < latency->best_us) {
+        latency->best_us = took_us;
+    }
+
+    if ((double) took_us <= es_window_limit(latency)
+        && target->window < target->conf->in_flight)
+    {
+        target->window += 1 / target->window;
+    }
+
+    latency->sum_us += took_us;
+    latency->n++;
+
+    if (latency->n >= ES_WINDOW_ROUND && latency->n >= target->window) {
+        es_window_round(target, now_us);
+    }
+}
