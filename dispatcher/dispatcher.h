@@ -82,6 +82,7 @@ typedef struct {
     unsigned     max_connections;
     uint32_t     commit_ms;
     uint32_t     attempts_ms;      /* how long attempts are kept */
+    uint32_t     dead_ms;          /* and dead letters */
 } es_options_t;
 
 /* A feed, and who is sent it. */

@@ -2,8 +2,8 @@
  * janitor.c - what has to be done now and then, in a thread of its own: it
  * waits for the disk and for other writers.
  *
- * Retention of the feeds, retention of attempts, and the reader slots of
- * processes that died, which would keep pages of the log from being used
+ * Retention of the feeds, of attempts and of dead letters, and the reader slots
+ * of processes that died, which would keep pages of the log from being used
  * again; and the store itself, when a commit that failed has left it unusable.
  */
 
@@ -15,6 +15,7 @@
 
 #define ES_JANITOR_S       2
 #define ES_EXPIRE_MAX      10000   /* attempts in one commit */
+#define ES_EXPIRE_DEAD_MAX 5000    /* dead letters looked at in one */
 #define ES_REAP_ROUNDS     5
 
 static void *es_janitor_main(void *ctx);
@@ -143,14 +144,37 @@ es_janitor_recover(es_dispatcher_t *d)
 }
 
 
+static void
+es_janitor_expire(es_dispatcher_t *d, es_dead_place_t *place)
+{
+    es_rc_t  rc;
+    int64_t  now_ms;
+
+    now_ms = es_clock_ms();
+
+    rc = es_delivery_expire(d->store, now_ms - d->options.attempts_ms,
+                            ES_EXPIRE_MAX);
+
+    if (rc == ES_OK) {
+        rc = es_delivery_expire_dead(d->store, now_ms - d->options.dead_ms,
+                                     ES_EXPIRE_DEAD_MAX, place);
+    }
+
+    if (rc != ES_OK) {
+        es_log_line(ES_LOG_ERROR, "cannot expire attempts and dead letters: "
+                    "%s", es_strerror(rc));
+    }
+}
+
+
 static void *
 es_janitor_main(void *ctx)
 {
     int               dead;
-    es_rc_t           rc;
     unsigned          round;
     struct timespec   until;
     es_janitor_t     *janitor;
+    es_dead_place_t   place = { 0 };
     es_dispatcher_t  *d;
 
     d = ctx;
@@ -163,14 +187,7 @@ es_janitor_main(void *ctx)
 
         es_janitor_recover(d);
         es_janitor_trim(d);
-
-        rc = es_delivery_expire(d->store,
-                                es_clock_ms() - d->options.attempts_ms,
-                                ES_EXPIRE_MAX);
-        if (rc != ES_OK) {
-            es_log_line(ES_LOG_ERROR, "cannot expire attempts: %s",
-                        es_strerror(rc));
-        }
+        es_janitor_expire(d, &place);
 
         if (round % ES_REAP_ROUNDS == 0) {
             dead = es_store_reap_readers(d->store);

@@ -10,6 +10,7 @@
 #define ES_COMMIT_MS        5
 #define ES_COMMIT_MAX_MS    1000
 #define ES_ATTEMPTS_MS      (7 * 24 * 3600 * 1000)
+#define ES_DEAD_MS          (UINT32_C(30) * 24 * 3600 * 1000)
 
 enum {
     ES_OPT_STORE = 256,
@@ -20,6 +21,7 @@ enum {
     ES_OPT_MAX_CONNECTIONS,
     ES_OPT_COMMIT_INTERVAL,
     ES_OPT_ATTEMPT_RETENTION,
+    ES_OPT_DEAD_RETENTION,
     ES_OPT_PID_FILE,
     ES_OPT_LOG_LEVEL,
     ES_OPT_VERSION,
@@ -35,6 +37,7 @@ static const struct option  es_long_options[] = {
     { "max-connections", required_argument, NULL, ES_OPT_MAX_CONNECTIONS },
     { "commit-interval", required_argument, NULL, ES_OPT_COMMIT_INTERVAL },
     { "attempt-retention", required_argument, NULL, ES_OPT_ATTEMPT_RETENTION },
+    { "dead-retention", required_argument, NULL, ES_OPT_DEAD_RETENTION },
     { "pid-file", required_argument, NULL, ES_OPT_PID_FILE },
     { "log-level", required_argument, NULL, ES_OPT_LOG_LEVEL },
     { "version", no_argument, NULL, ES_OPT_VERSION },
@@ -58,6 +61,7 @@ static const char  es_help[] =
     "  --commit-interval=TIME    how long deliveries are collected for one\n"
     "                            commit (5ms)\n"
     "  --attempt-retention=TIME  how long attempts are kept (7d)\n"
+    "  --dead-retention=TIME     how long dead letters are kept (30d)\n"
     "  --pid-file=PATH           write the process id there\n"
     "  --log-level=LEVEL         error, warn, info (default) or debug\n"
     "  --version                 print the version\n"
@@ -163,6 +167,12 @@ es_option(es_options_t *o, int option, char **argv)
                                             UINT32_MAX);
         break;
 
+    case ES_OPT_DEAD_RETENTION:
+        o->dead_ms = es_option_duration("--dead-retention is a time from 1s "
+                                        "to 30d, like \"30d\", not \"%s\"",
+                                        optarg, 1000, UINT32_MAX);
+        break;
+
     case ES_OPT_PID_FILE:
         o->pid_file = optarg;
         break;
@@ -200,6 +210,7 @@ es_options_parse(int argc, char **argv, es_options_t *o)
     o->max_connections = ES_CONNECTIONS;
     o->commit_ms = ES_COMMIT_MS;
     o->attempts_ms = ES_ATTEMPTS_MS;
+    o->dead_ms = ES_DEAD_MS;
 
     opterr = 0;
 

@@ -12,12 +12,6 @@
 
 #include "delivery_keys.h"
 
-typedef struct {
-    es_store_t  *store;
-    int64_t      before_ms;
-    unsigned     max;
-} es_expire_t;
-
 /* One decoded record; which member is told by the database that is walked. */
 typedef union {
     es_progress_t  progress;
@@ -58,78 +52,6 @@ es_attempt_class_name(es_attempt_class_t c)
     }
 
     return names[c];
-}
-
-
-static es_rc_t
-es_expire_run(MDB_txn *txn, void *ctx)
-{
-    int           rc;
-    MDB_val       key, value;
-    unsigned      left;
-    uint32_t      endpoint;
-    es_dkey_t     next;
-    MDB_cursor   *cursor;
-    es_expire_t  *expire;
-
-    expire = ctx;
-    left = expire->max;
-
-    rc = mdb_cursor_open(txn, es_env_dbi(expire->store->delivery,
-                                         ES_DELIVERY_ATTEMPTS), &cursor);
-    if (rc != 0) {
-        return es_env_rc(rc);
-    }
-
-    rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-
-    while (rc == 0 && left > 0) {
-        if (key.mv_size != ES_ATTEMPT_LEN) {
-            rc = MDB_CORRUPTED;
-            break;
-        }
-
-        endpoint = es_key32_get(&key, 0);
-
-        if ((int64_t) es_key64_get(&key, 4) < expire->before_ms) {
-            next.len = key.mv_size;
-            memcpy(next.data, key.mv_data, key.mv_size);
-            left--;
-
-            rc = mdb_cursor_del(cursor, 0);
-            if (rc != 0) {
-                break;
-            }
-
-        } else {
-            if (endpoint == UINT32_MAX) {
-                break;
-            }
-
-            next = es_endpoint_key(endpoint + 1);
-        }
-
-        key.mv_data = next.data;
-        key.mv_size = next.len;
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-    }
-
-    mdb_cursor_close(cursor);
-
-    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
-}
-
-
-es_rc_t
-es_delivery_expire(es_store_t *store, int64_t before_ms, unsigned max)
-{
-    es_expire_t  expire;
-
-    expire.store = store;
-    expire.before_ms = before_ms;
-    expire.max = max;
-
-    return es_env_update(store->delivery, es_expire_run, &expire);
 }
 
 

@@ -139,6 +139,18 @@ es_rc_t es_delivery_commit(es_store_t *store, es_changes_t *changes);
 /* Drops attempts older than `before_ms`, at most `max` of them. */
 es_rc_t es_delivery_expire(es_store_t *store, int64_t before_ms, unsigned max);
 
+/* Where going through the dead letters goes on; zeroed: at the first. */
+typedef struct {
+    uint32_t  endpoint;
+    uint32_t  feed;
+    uint64_t  sequence;
+} es_dead_place_t;
+
+/* Looks at `max` dead letters from `place` on, which moves, and after the last
+   is the first again; drops those older than `before_ms`. */
+es_rc_t es_delivery_expire_dead(es_store_t *store, int64_t before_ms,
+    unsigned max, es_dead_place_t *place);
+
 /* Takes the dispatcher's lock; ES_EXISTS: another dispatcher has it. */
 es_rc_t es_delivery_own(es_store_t *store);
 

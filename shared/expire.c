@@ -1,0 +1,174 @@
+/*
+ * expire.c - attempts and dead letters that nobody is to see any more.
+ */
+
+#include "delivery_keys.h"
+
+typedef struct {
+    es_store_t  *store;
+    int64_t      before_ms;
+    unsigned     max;
+} es_expire_t;
+
+typedef struct {
+    es_store_t       *store;
+    int64_t           before_ms;
+    unsigned          max;
+    es_dead_place_t  *place;
+    es_dead_place_t   next;
+} es_expire_dead_t;
+
+
+static es_rc_t
+es_expire_run(MDB_txn *txn, void *ctx)
+{
+    int           rc;
+    MDB_val       key, value;
+    unsigned      left;
+    uint32_t      endpoint;
+    es_dkey_t     next;
+    MDB_cursor   *cursor;
+    es_expire_t  *expire;
+
+    expire = ctx;
+    left = expire->max;
+
+    rc = mdb_cursor_open(txn, es_env_dbi(expire->store->delivery,
+                                         ES_DELIVERY_ATTEMPTS), &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+
+    while (rc == 0 && left > 0) {
+        if (key.mv_size != ES_ATTEMPT_LEN) {
+            rc = MDB_CORRUPTED;
+            break;
+        }
+
+        endpoint = es_key32_get(&key, 0);
+
+        if ((int64_t) es_key64_get(&key, 4) < expire->before_ms) {
+            next.len = key.mv_size;
+            memcpy(next.data, key.mv_data, key.mv_size);
+            left--;
+
+            rc = mdb_cursor_del(cursor, 0);
+            if (rc != 0) {
+                break;
+            }
+
+        } else {
+            if (endpoint == UINT32_MAX) {
+                break;
+            }
+
+            next = es_endpoint_key(endpoint + 1);
+        }
+
+        key.mv_data = next.data;
+        key.mv_size = next.len;
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    }
+
+    mdb_cursor_close(cursor);
+
+    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+es_rc_t
+es_delivery_expire(es_store_t *store, int64_t before_ms, unsigned max)
+{
+    es_expire_t  expire;
+
+    expire.store = store;
+    expire.before_ms = before_ms;
+    expire.max = max;
+
+    return es_env_update(store->delivery, es_expire_run, &expire);
+}
+
+
+/* Dead letters are not in the order of time: they are gone through by and by,
+   as they are few, or were when somebody still looked. */
+
+static es_rc_t
+es_expire_dead_run(MDB_txn *txn, void *ctx)
+{
+    int                rc;
+    MDB_val            key, value;
+    unsigned           left;
+    es_dkey_t          from;
+    MDB_cursor        *cursor;
+    es_dead_value_t    dead;
+    es_expire_dead_t  *expire;
+
+    expire = ctx;
+    from = es_record_key(expire->place->endpoint, expire->place->feed,
+                         expire->place->sequence);
+
+    rc = mdb_cursor_open(txn, es_env_dbi(expire->store->delivery,
+                                         ES_DELIVERY_DEAD), &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    key.mv_data = from.data;
+    key.mv_size = from.len;
+    memset(&expire->next, 0, sizeof(expire->next));
+
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+
+    for (left = expire->max; rc == 0; left--) {
+
+        if (key.mv_size != ES_RECORD_LEN || value.mv_size != sizeof(dead)) {
+            rc = MDB_CORRUPTED;
+            break;
+        }
+
+        if (left == 0) {
+            expire->next.endpoint = es_key32_get(&key, 0);
+            expire->next.feed = es_key32_get(&key, 4);
+            expire->next.sequence = es_key64_get(&key, 8);
+            break;
+        }
+
+        memcpy(&dead, value.mv_data, sizeof(dead));
+
+        if (dead.time_ms < expire->before_ms) {
+            rc = mdb_cursor_del(cursor, 0);
+        }
+
+        if (rc == 0) {
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+        }
+    }
+
+    mdb_cursor_close(cursor);
+
+    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+es_rc_t
+es_delivery_expire_dead(es_store_t *store, int64_t before_ms, unsigned max,
+    es_dead_place_t *place)
+{
+    es_rc_t           rc;
+    es_expire_dead_t  expire;
+
+    expire.store = store;
+    expire.before_ms = before_ms;
+    expire.max = max;
+    expire.place = place;
+
+    rc = es_env_update(store->delivery, es_expire_dead_run, &expire);
+
+    if (rc == ES_OK) {
+        *place = expire.next;
+    }
+
+    return rc;
+}
