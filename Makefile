@@ -39,7 +39,7 @@ obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 LIB    = $(BUILD)/libeventsync.a
 UNITS  = $(patsubst t/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
-FAULT  = $(BUILD)/fault.so
+PRELOAD = $(BUILD)/fault.so $(BUILD)/kill.so
 FUZZ    = $(patsubst t/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
 HELPERS = $(patsubst t/helper/%.c,$(BUILD)/helper/%,$(HELPER_SRC))
 BENCHES = $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
@@ -76,7 +76,7 @@ all: tools units module
 
 lib: $(LIB)
 tools: $(BUILD)/eventsync-dispatcher $(BUILD)/eventsyncctl
-units: $(UNITS) $(FAULT) $(HELPERS) $(FUZZ)
+units: $(UNITS) $(PRELOAD) $(HELPERS) $(FUZZ)
 bench: $(BENCHES)
 
 $(LIB): $(call obj,$(LIB_SRC))
@@ -94,7 +94,7 @@ $(BUILD)/unit/%: $(BUILD)/t/unit/%.o $(LIB)
 	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
 
 # Preloaded, so without the sanitizers, which must come first.
-$(FAULT): t/fault.c
+$(PRELOAD): $(BUILD)/%.so: t/%.c
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -fPIC -shared $(OPT) $(WARN) -o $@ $<
 
