@@ -48,6 +48,9 @@ es_send_url(es_send_t *send, const char *url)
 }
 
 
+/* With QUICK_EXIT the end of an attempt leaves a name's look-up to its thread:
+   otherwise the loop would wait for a resolver that does not answer. */
+
 static es_rc_t
 es_send_setup(es_send_t *send)
 {
@@ -67,6 +70,7 @@ es_send_setup(es_send_t *send)
     ok = es_send_url(send, conf->url.data)
          && es_set(CURLOPT_PRIVATE, send)
          && es_set(CURLOPT_NOSIGNAL, 1L)
+         && es_set(CURLOPT_QUICK_EXIT, 1L)
          && es_set(CURLOPT_PROXY, "")
          && es_set(CURLOPT_NOPROXY, "*")
          && es_set(CURLOPT_FOLLOWLOCATION, 0L)
