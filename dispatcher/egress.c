@@ -5,13 +5,15 @@
 
 #include "egress.h"
 
-/* Not public: IANA's special-purpose registries, multicast, reserved. */
+/* Not public: IANA's special-purpose registries, multicast, reserved; and what
+   a cloud answers its hosts at although it is none of these. */
 
 static const es_prefix_t  es_forbidden_v4[] = {
     { AF_INET, { 0 }, 8 },                     /* this network */
     { AF_INET, { 10 }, 8 },                    /* private */
     { AF_INET, { 100, 64 }, 10 },              /* carrier-grade NAT */
     { AF_INET, { 127 }, 8 },                   /* loopback */
+    { AF_INET, { 168, 63, 129, 16 }, 32 },     /* Azure's own, to its hosts */
     { AF_INET, { 169, 254 }, 16 },             /* link-local, cloud metadata */
     { AF_INET, { 172, 16 }, 12 },              /* private */
     { AF_INET, { 192, 0, 0 }, 24 },            /* protocol assignments */
