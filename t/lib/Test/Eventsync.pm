@@ -519,7 +519,7 @@ sub receiver {
     my ($self, $answer, %opts) = @_;
 
     my $recv = Test::Eventsync::Receiver->start(answer => $answer,
-        dir => $self->{testdir}, port => $opts{port} // free_port());
+        dir => $self->{testdir}, port => free_port(), %opts);
     push @{ $self->{receivers} }, $recv;
     return $recv;
 }

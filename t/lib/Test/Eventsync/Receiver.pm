@@ -27,12 +27,12 @@ use POSIX ();
 use Socket qw(SOL_SOCKET SO_LINGER);
 use Time::HiRes qw(sleep time);
 
-# answer, dir, port.
+# answer, dir, port, addr (127.0.0.1).
 sub start {
     my ($class, %opts) = @_;
 
-    my $self = bless { %opts, owner => $$,
-        log => "$opts{dir}/receiver-$opts{port}.log" }, $class;
+    my $self = bless { addr => '127.0.0.1', %opts, owner => $$ }, $class;
+    $self->{log} = "$opts{dir}/receiver-$self->{addr}-$opts{port}.log";
     open my $fh, '>', $self->{log} or die "$self->{log}: $!\n";
     $self->resume;
     return $self;
@@ -40,7 +40,7 @@ sub start {
 
 sub port { $_[0]{port} }
 sub pid  { $_[0]{pid} }
-sub url  { "http://127.0.0.1:$_[0]{port}" . ($_[1] // '/hook') }
+sub url  { "http://$_[0]{addr}:$_[0]{port}" . ($_[1] // '/hook') }
 
 # Starts (again) on the same port, optionally with another answer.
 sub resume {
@@ -48,7 +48,7 @@ sub resume {
 
     return $self if $self->{pid};
     $self->{answer} = $answer if defined $answer;
-    my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
+    my $listen = IO::Socket::INET->new(LocalAddr => $self->{addr},
         LocalPort => $self->{port}, Listen => 512, ReuseAddr => 1)
         or die "port $self->{port}: $!\n";
 

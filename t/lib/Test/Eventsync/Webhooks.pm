@@ -16,7 +16,7 @@ use Test::Eventsync;
 use parent 'Exporter';
 our @EXPORT = qw(
     webhook_store put put_types attempts dead status_lines retries
-    signature_ok header_list sequences time_ms delay_ms stored
+    signature_ok header_list sequences time_ms delay_ms stored outcomes
 );
 
 # A store with the feed "orders" and the partner "acme" that may read all.
@@ -65,6 +65,32 @@ sub attempts {
         $a->{time_ms} = time_ms((split ' ', $_)[0]);
         $a
     } split /\n/, $t->ctl_ok('endpoint', 'attempts', $endpoint);
+}
+
+# What comes of sending one event to each of the URLs, by a dispatcher with
+# these options: hash of "class status" by URL.  A failure is a dead letter at
+# once; the endpoints are removed.
+sub outcomes {
+    my ($t, $urls, @options) = @_;
+
+    my %names = map {
+        scalar($t->endpoint('acme', url => $_, feeds => 'orders',
+            start => 'oldest', schedule => '0', connect_timeout => '2s')) => $_
+    } @$urls;
+    local @Test::Eventsync::DISPATCHER_OPTS;
+    $t->run_dispatcher(@options);
+
+    my %got;
+    Test::Eventsync::wait_for(sub {
+        %got = map { /^\S+ (\S+) .* status=(\d+) class=(\S+)/ && $names{$1}
+            ? ($names{$1} => "$3 $2") : () }
+            split /\n/, $t->ctl_ok('endpoint', 'attempts');
+        return keys %got == @$urls;
+    }, 30);
+    my $rc = $t->stop_dispatcher;
+    die "the dispatcher ends with $rc\n" if $rc != 0;
+    $t->ctl_ok('endpoint', 'remove', $_) for keys %names;
+    return \%got;
 }
 
 sub dead {
