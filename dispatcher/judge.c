@@ -242,6 +242,10 @@ es_judge(es_send_t *send, CURLcode result)
     lane = send->lane;
     target = send->target;
 
+    /* what libcurl's own limit of a line comes to */
+
+    send->overflow |= result == CURLE_OUT_OF_MEMORY;
+
     es_judge_outcome(send, result, &outcome);
     es_judge_attempt(send, &outcome);
 
