@@ -126,6 +126,10 @@ my @beside = map { url($_) } qw(1.0.0.0 9.255.255.255 11.0.0.0 100.63.255.255
 $got = outcomes($t, \@beside, '--allow-http');
 is($got->{$_}, 'connect 0', "$_ is not refused") for @beside;
 
+my $azure = url('168.63.129.16');
+is(outcomes($t, [$azure], '--allow-http')->{$azure}, 'address 0',
+    'what a cloud answers at is refused, though it is no special range');
+
 ###############################################################################
 # a resolver that does not answer holds up nobody else
 
