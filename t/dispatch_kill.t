@@ -173,7 +173,7 @@ sub one_round {
     my @came = map { seen($_) } $recv->requests;
     my @again = grep { $recorded{ key($_) } } @came[$before .. $#came];
     push @faults, map { 'sent again though on record: ' . key($_) } @again;
-    push @faults, outcomes(@came), disorder(@came), records(@came);
+    push @faults, unfinished(@came), disorder(@came), records(@came);
     return @faults;
 }
 
@@ -196,7 +196,7 @@ sub recorded {
 }
 
 # Each event of each endpoint was taken or is a dead letter, as it should be.
-sub outcomes {
+sub unfinished {
     my (@came) = @_;
     my (%taken, @faults);
 
