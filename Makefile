@@ -52,7 +52,8 @@ INCDIR  = $(DESTDIR)$(PREFIX)/include
 
 TESTS            ?= t/ $(UNITS)
 PARALLEL          = -j$(shell nproc)
-VERIFIER_VERSION  = 1.0.0
+# The last svix whose verifier is its own and not standardwebhooks.
+VERIFIERS         = standardwebhooks@1.0.0 svix@1.76.1
 
 ASAN_BUILD        = build-asan
 ASAN = BUILD=$(ASAN_BUILD) OPT="-O1 -g -fno-omit-frame-pointer" \
@@ -180,14 +181,14 @@ bench-deps:
 	sh ./install-deps.sh bench
 	$(MAKE) $(PARALLEL) tools module bench
 
-# The tests' independent judge of our signatures, from npm; where npm's
-# registry cannot be reached, its test is skipped and says so.
-verifier: $(BUILD)/node_modules/standardwebhooks/package.json
+# The tests' independent judges of our signatures, from npm; where npm's
+# registry cannot be reached, their tests are skipped and say so.
+verifier: $(BUILD)/node_modules/svix/package.json
 
-$(BUILD)/node_modules/standardwebhooks/package.json:
+$(BUILD)/node_modules/svix/package.json:
 	@mkdir -p $(BUILD)
 	-timeout 120 npm install --prefix $(BUILD) --no-save --no-audit \
-	    --no-fund standardwebhooks@$(VERIFIER_VERSION)
+	    --no-fund $(VERIFIERS)
 
 lint: module
 	sh ./install-deps.sh lint

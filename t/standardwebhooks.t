@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
-# Verifiers that nobody here wrote: the npm package `standardwebhooks` accepts
-# what the dispatcher signs, and `eventsyncctl listen` what the package signs.
+# Verifiers that nobody here wrote: the npm packages `standardwebhooks` and
+# `svix` accept what the dispatcher signs, and `eventsyncctl listen` what they
+# sign.
 
 use warnings;
 use strict;
@@ -18,8 +19,10 @@ my $t = Test::Eventsync->new;
 my $node = 't/node';
 $ENV{NODE_PATH} = $t->build . '/node_modules';
 
+my @packages = grep { -d "$ENV{NODE_PATH}/$_" } qw(standardwebhooks svix);
 plan skip_all => 'needs node and its packages: make test installs them'
-    if !-d "$ENV{NODE_PATH}/standardwebhooks";
+    if !@packages;
+diag('without svix: npm could not be reached') if @packages < 2;
 
 $t->store_init->feed('orders');
 my $key = $t->partner_key('acme', feeds => 'orders', publish => 'orders');
@@ -43,21 +46,29 @@ $t->run_dispatcher('--allow-http', '--allow-address=127.0.0.0/8');
 my @got = $recv->wait_for(scalar @data);
 is(scalar @got, scalar @data, 'each is sent');
 
-my $json = JSON::PP->new->ascii;
-$t->write_file('requests', join '', map { $json->encode({
-    secret => $secret, headers => $_->{headers},
-    body => do { my $b = $_->{body}; utf8::decode($b); $b }
-}) . "\n" } @got);
-my @said = split /\n/, run("node $node/verify.js <" . $t->testdir
-    . '/requests');
-is_deeply(\@said, [('verified') x @data], 'standardwebhooks verifies each');
+# Another one, of a rotation: two secrets and a key pair sign.
+chomp(my $new = $t->ctl_ok('endpoint', 'rotate', $name));
+$t->ctl_ok('endpoint', 'rotate', $name, '--kind=v1a');
+($rc, undef, $err) = $t->ctl({ stdin => '{"specversion":"1.0","id":"last",'
+    . '"source":"/s","type":"t"}' }, 'publish', 'orders');
+is($rc, 0, 'one more, after a rotation') or diag($err);
+@got = $recv->wait_for(@data + 1);
+my $last = $got[-1];
+is(join(' ', $last->{headers}{'webhook-signature'} =~ /(v1a?),/g),
+    'v1 v1 v1a', 'is signed by the new secret, the old one and the pair');
 
-my ($bad) = map { { %$_ } } @got;
-$bad->{body} =~ s/ascii/ASCII/;
-$t->write_file('requests', $json->encode({ secret => $secret,
-    headers => $bad->{headers}, body => $bad->{body} }) . "\n");
-like(run("node $node/verify.js <" . $t->testdir . '/requests'), qr/^refused/,
-    'and would refuse a changed one');
+for my $package (@packages) {
+    is_deeply([verified($package, $secret, @got)],
+        [('verified') x (@data + 1)], "$package verifies each");
+    is_deeply([verified($package, $new, $last)], ['verified'],
+        '... and the last by the new secret');
+    my ($bad) = map { { %$_ } } @got;
+    $bad->{body} =~ s/ascii/ASCII/;
+    like((verified($package, $secret, $bad))[0], qr/^refused/,
+        '... and would refuse a changed one');
+    like((verified($package, $new, $got[0]))[0], qr/^refused/,
+        '... or one of before by the new secret');
+}
 $t->stop_dispatcher;
 
 ###############################################################################
@@ -72,12 +83,13 @@ my $body = '{"specversion":"1.0","id":"n1","source":"/n","type":"t",'
     . '"subject":"by-npm","feed":"orders","sequence":"00000000000000000001",'
     . '"cursor":"abcd-1","prevcursor":"abcd-0","data":1}';
 
-is(post($now, sign($now, $body), $body), 204,
-    'listen takes what the package signed');
+is(post($now, sign($_, $now, $body), $body), 204,
+    "listen takes what $_ signed") for @packages;
 ok(wait_for(sub { $listen->stdout =~ /^webhook\s+orders abcd-1 t by-npm$/m },
     10), 'and shows it');
-is(post($now, sign($now, $body), "$body "), 401, 'but not another body');
-is(post($now - 1000, sign($now - 1000, $body), $body), 400,
+is(post($now, sign($packages[0], $now, $body), "$body "), 401,
+    'but not another body');
+is(post($now - 1000, sign($packages[0], $now - 1000, $body), $body), 400,
     'nor an old timestamp');
 is($listen->stop('TERM'), 0, 'it ends cleanly');
 
@@ -91,9 +103,22 @@ sub run {
     return $out;
 }
 
+# What a package says to each request.
+sub verified {
+    my ($package, $with, @requests) = @_;
+    my $json = JSON::PP->new->ascii;
+    $t->write_file('requests', join '', map { $json->encode({
+        secret => $with, headers => $_->{headers},
+        body => do { my $b = $_->{body}; utf8::decode($b); $b }
+    }) . "\n" } @requests);
+    return split /\n/, run("node $node/verify.js $package <" . $t->testdir
+        . '/requests');
+}
+
 sub sign {
-    my ($at, $text) = @_;
-    chomp(my $signature = run("node $node/sign.js $secret msg_1 $at '$text'"));
+    my ($package, $at, $text) = @_;
+    chomp(my $signature
+        = run("node $node/sign.js $package $secret msg_1 $at '$text'"));
     return $signature;
 }
 

@@ -1,8 +1,9 @@
-// Verifies requests with the standardwebhooks package: one JSON object a line
-// on standard input, {"secret", "headers", "body"}; one word a line out.
+// Verifies requests: verify.js PACKAGE, standardwebhooks or svix; one JSON
+// object a line on standard input, {"secret", "headers", "body"}; one word a
+// line out.
 'use strict';
 
-const { Webhook } = require('standardwebhooks');
+const { Webhook } = require(process.argv[2]);
 const lines = require('readline').createInterface({ input: process.stdin });
 
 lines.on('line', (line) => {
