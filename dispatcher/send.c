@@ -369,7 +369,13 @@ es_send_start(es_send_t *send, es_lane_t *lane, const es_item_t *item,
     send->disable = false;
     send->abort = false;
 
-    if (curl_easy_setopt(send->easy, CURLOPT_POSTFIELDS, send->body.data)
+    /* On a kept connection that ends without a byte libcurl sends again by
+       itself, on the next such one: once that is what the receiver does, one
+       attempt would be many. */
+
+    if (curl_easy_setopt(send->easy, CURLOPT_FRESH_CONNECT,
+                         (long) target->doubted) != CURLE_OK
+        || curl_easy_setopt(send->easy, CURLOPT_POSTFIELDS, send->body.data)
             != CURLE_OK
         || curl_easy_setopt(send->easy, CURLOPT_POSTFIELDSIZE,
                             (long) send->body.len) != CURLE_OK
