@@ -15,6 +15,7 @@
  *     rate.c     how many it is sent in a time
  *     policy.c   it only fails: announced, and in the end disabled
  *     notice.c   operational events, published by a thread
+ *     near.c     whom retention will overtake, judged by that thread
  *     request.c  replay, resend, redrive
  *     recorder.c what of all that goes to disk, committed by a helper thread
  *
@@ -36,6 +37,7 @@
 #include "attribute.h"
 #include "clock.h"
 #include "delivery.h"
+#include "lag.h"
 #include "notice.h"
 #include "reader.h"
 #include "registry.h"
@@ -278,6 +280,8 @@ typedef struct {
 
     /* The thread's. */
     es_changes_t     *changes;
+    es_registry_t    *registry;
+    int64_t           near_us;     /* monotonic: no look before */
     uint64_t          after;       /* place up to which it has read */
     bool              failed;      /* and it was said */
 } es_notifier_t;
@@ -462,8 +466,14 @@ void es_notice_recovered(es_dispatcher_t *d, const es_target_t *target);
 /* `id` is the event's, or NULL. */
 void es_notice_exhausted(es_dispatcher_t *d, const es_lane_t *lane,
     const es_dead_t *dead, const char *id, const char *reason);
+/* The same, in the set of the notifier's thread. */
+es_rc_t es_notice_near(es_dispatcher_t *d, const es_endpoint_t *endpoint,
+    const char *feed, const es_cursor_t *done, const es_lag_t *lag);
 /* NULL for 0. */
 const char *es_notice_time(int64_t ms, char text[ES_TIME_LEN + 1]);
+
+/* near.c - the notifier's thread */
+void es_near_check(es_dispatcher_t *d);
 
 /* schedule.c */
 int64_t es_schedule_delay(const es_endpoint_t *endpoint, es_str_t id,

@@ -19,7 +19,7 @@
 
 #define ES_NOTICES_MAX     100     /* in one commit */
 #define ES_NOTICE_ID_MAX   192
-#define ES_NOTICE_RETRY_S  1
+#define ES_NOTICE_S  1
 
 typedef struct {
     size_t       n;
@@ -75,32 +75,47 @@ es_notice_compose(const char *type, const char *endpoint, int64_t now_ms,
 }
 
 
+/* Puts the event into the outbox with the other changes of the set. */
+
+static es_rc_t
+es_notice_put(es_dispatcher_t *d, es_changes_t *changes,
+    const es_endpoint_t *endpoint, const char *type, const char *suffix,
+    json_t *data)
+{
+    char       id[ES_NOTICE_ID_MAX], name[ES_FEED_MAX + 1], *text;
+    es_rc_t    rc;
+    int64_t    now_ms;
+    uint64_t   number;
+
+    now_ms = es_clock_ms();
+
+    (void) snprintf(name, sizeof(name), "%.*s", (int) endpoint->name.len,
+                    endpoint->name.data);
+    (void) snprintf(id, sizeof(id), "%.*s-%s-%s-%lld",
+                    (int) strcspn(type, "."), type, name, suffix,
+                    (long long) now_ms);
+
+    text = es_notice_compose(type, name, now_ms, id, data);
+    number = atomic_fetch_add(&d->notifier.last, 1) + 1;
+
+    rc = text == NULL
+         ? ES_NOMEM : es_changes_notice(changes, number,
+                                        endpoint->partner->operations,
+                                        es_str(text));
+    free(text);
+
+    return rc;
+}
+
+
 /* Records the event with its cause, in the set that takes changes now. */
 
 static void
 es_notice_add(es_dispatcher_t *d, const es_target_t *target, const char *type,
     const char *suffix, json_t *data)
 {
-    char       id[ES_NOTICE_ID_MAX], *text;
-    int64_t    now_ms;
-    uint64_t   number;
-
-    now_ms = es_clock_ms();
-
-    (void) snprintf(id, sizeof(id), "%.*s-%s-%s-%lld",
-                    (int) strcspn(type, "."), type, target->name, suffix,
-                    (long long) now_ms);
-
-    text = es_notice_compose(type, target->name, now_ms, id, data);
-    number = atomic_fetch_add(&d->notifier.last, 1) + 1;
-
-    es_record(d, text == NULL
-                 ? ES_NOMEM
-                 : es_changes_notice(d->recorder.filling, number,
-                                     target->conf->partner->operations,
-                                     es_str(text)));
-    free(text);
-
+    es_record(d, es_notice_put(d, d->recorder.filling, target->conf, type,
+                               suffix, data));
     d->recorder.notices = true;
 }
 
@@ -197,6 +212,28 @@ es_notice_exhausted(es_dispatcher_t *d, const es_lane_t *lane,
 }
 
 
+es_rc_t
+es_notice_near(es_dispatcher_t *d, const es_endpoint_t *endpoint,
+    const char *feed, const es_cursor_t *done, const es_lag_t *lag)
+{
+    char  cursor[ES_CURSOR_MAX], suffix[ES_FEED_MAX + 8];
+    char  expires[ES_TIME_LEN + 1];
+
+    (void) es_cursor_print(done->epoch, done->sequence, cursor);
+    (void) snprintf(suffix, sizeof(suffix), "near-%s", feed);
+
+    return es_notice_put(d, d->notifier.changes, endpoint, "retention.near",
+                         suffix,
+                         json_pack("{s:s%, s:s, s:s, s:I, s:s*}",
+                                   "endpoint", endpoint->name.data,
+                                   endpoint->name.len, "feed", feed,
+                                   "cursor", cursor,
+                                   "behind", (json_int_t) lag->events,
+                                   "expires",
+                                   es_notice_time(lag->expires_ms, expires)));
+}
+
+
 /* ---- the thread ---- */
 
 
@@ -268,6 +305,8 @@ es_notifier_finish(es_dispatcher_t *d)
 
     es_changes_destroy(notifier->changes);
     notifier->changes = NULL;
+    es_registry_free(notifier->registry);
+    notifier->registry = NULL;
 }
 
 
@@ -375,7 +414,7 @@ es_posting_judge(es_dispatcher_t *d, es_posting_t *posting)
             if (!d->notifier.failed) {
                 es_log_line(ES_LOG_ERROR, "cannot publish operational events "
                             "to feed \"%s\": %s; trying again each %d s",
-                            feed, es_strerror(rc), ES_NOTICE_RETRY_S);
+                            feed, es_strerror(rc), ES_NOTICE_S);
             }
 
             d->notifier.failed = true;
@@ -389,10 +428,10 @@ es_posting_judge(es_dispatcher_t *d, es_posting_t *posting)
 }
 
 
-/* Publishes all that is in the outbox; false when some of it is to be tried
-   again. */
+/* Publishes all that is in the outbox; what cannot be is tried again by the
+   next round. */
 
-static bool
+static void
 es_notifier_post(es_dispatcher_t *d)
 {
     bool          done;
@@ -420,7 +459,7 @@ es_notifier_post(es_dispatcher_t *d)
         d->notifier.failed = true;
         es_log_line(ES_LOG_ERROR, "cannot take operational events from their "
                     "outbox: %s; trying again each %d s", es_strerror(rc),
-                    ES_NOTICE_RETRY_S);
+                    ES_NOTICE_S);
     }
 
     done = done && rc == ES_OK;
@@ -429,29 +468,21 @@ es_notifier_post(es_dispatcher_t *d)
         d->notifier.failed = false;
         es_log_line(ES_LOG_WARN, "operational events can be published again");
     }
-
-    return done;
 }
 
 
 static void
-es_notifier_wait(es_notifier_t *notifier, bool done)
+es_notifier_wait(es_notifier_t *notifier)
 {
     int              rc;
     struct timespec  until;
 
     (void) clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ES_NOTICE_RETRY_S;
+    until.tv_sec += ES_NOTICE_S;
     rc = 0;
 
     while (!notifier->quit && !notifier->told && rc == 0) {
-        if (done) {
-            (void) pthread_cond_wait(&notifier->cond, &notifier->lock);
-
-        } else {
-            rc = pthread_cond_timedwait(&notifier->cond, &notifier->lock,
-                                        &until);
-        }
+        rc = pthread_cond_timedwait(&notifier->cond, &notifier->lock, &until);
     }
 
     notifier->told = false;
@@ -461,22 +492,22 @@ es_notifier_wait(es_notifier_t *notifier, bool done)
 static void *
 es_notifier_main(void *ctx)
 {
-    bool              done, last;
+    bool              last;
     es_notifier_t    *notifier;
     es_dispatcher_t  *d;
 
     d = ctx;
     notifier = &d->notifier;
-    done = true;
 
     (void) pthread_mutex_lock(&notifier->lock);
 
     do {
-        es_notifier_wait(notifier, done);
+        es_notifier_wait(notifier);
         last = notifier->quit;
 
         (void) pthread_mutex_unlock(&notifier->lock);
-        done = es_notifier_post(d);
+        es_near_check(d);
+        es_notifier_post(d);
         (void) pthread_mutex_lock(&notifier->lock);
 
     } while (!last);

@@ -1,0 +1,338 @@
+/*
+ * near.c - endpoints whose next event retention will soon take.
+ *
+ * Judged by the notifier's thread from what is on disk, so that the loop need
+ * not look at lanes which do nothing: those of paused and stopped endpoints
+ * are the ones that retention overtakes.  It is told once, and again only
+ * after the lane has been in the newer half of what the feed keeps.
+ */
+
+#include "dispatcher.h"
+#include "report.h"
+
+#define ES_NEAR_US      1000000    /* between looks at least */
+#define ES_NEAR_SHARE   20         /* of the time is spent on them at most */
+
+/* What a lane has still to deliver begins after `done`. */
+typedef struct {
+    uint32_t     endpoint;
+    es_cursor_t  done;
+    uint32_t     feed;
+} es_near_lane_t;
+
+typedef struct {
+    es_dispatcher_t       *d;
+    const es_endpoint_t  **endpoints;      /* by number, those that are told */
+    size_t                 nendpoints;
+    es_report_feeds_t      feeds;
+    es_buf_t               lanes;
+    es_near_lane_t        *lane;           /* whose retries are walked */
+} es_near_t;
+
+
+/* The thread's own picture of the registry. */
+
+static es_rc_t
+es_near_registry(es_dispatcher_t *d)
+{
+    es_rc_t         rc;
+    es_notifier_t  *notifier;
+    es_registry_t  *registry;
+
+    notifier = &d->notifier;
+
+    if (notifier->registry != NULL
+        && es_registry_loaded_version(notifier->registry)
+           == es_registry_version(d->store))
+    {
+        return ES_OK;
+    }
+
+    rc = es_registry_load(d->store, &registry);
+
+    if (rc == ES_OK) {
+        es_registry_free(notifier->registry);
+        notifier->registry = registry;
+    }
+
+    return rc;
+}
+
+
+/* Those whose partners have a feed to be told by. */
+
+static es_rc_t
+es_near_endpoints(es_near_t *near)
+{
+    size_t                i, n, max;
+    const es_endpoint_t  *endpoints;
+
+    endpoints = es_registry_endpoints(near->d->notifier.registry, &n);
+    max = 0;
+
+    for (i = 0; i < n; i++) {
+        if (endpoints[i].partner->operations.data != NULL
+            && endpoints[i].number >= max)
+        {
+            max = (size_t) endpoints[i].number + 1;
+        }
+    }
+
+    if (max == 0) {
+        return ES_NOT_FOUND;
+    }
+
+    near->nendpoints = max;
+    near->endpoints = calloc(max, sizeof(es_endpoint_t *));
+
+    if (near->endpoints == NULL) {
+        return ES_NOMEM;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (endpoints[i].partner->operations.data != NULL) {
+            near->endpoints[endpoints[i].number] = &endpoints[i];
+        }
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_near_progress(void *ctx, const es_progress_t *progress)
+{
+    unsigned          i;
+    es_near_t        *near;
+    es_near_lane_t    lane;
+    const es_feed_t  *feed;
+
+    near = ctx;
+
+    if (progress->endpoint >= near->nendpoints
+        || near->endpoints[progress->endpoint] == NULL)
+    {
+        return ES_OK;
+    }
+
+    /* an event about the feed of such events would only be the next in it */
+
+    feed = es_report_feed(&near->feeds, progress->feed);
+
+    if ((feed->retain_count == 0
+         && feed->retain_bytes == 0
+         && feed->retain_ms == 0)
+        || es_str_eq(near->endpoints[progress->endpoint]->partner->operations,
+                     es_str(feed->name)))
+    {
+        return ES_OK;
+    }
+
+    memset(&lane, 0, sizeof(lane));
+    lane.endpoint = progress->endpoint;
+    lane.feed = progress->feed;
+    memcpy(lane.done.epoch, progress->epoch, sizeof(lane.done.epoch));
+    lane.done.sequence = progress->sequence;
+
+    for (i = 0; i < progress->npending; i++) {
+        if (progress->pending[i] <= lane.done.sequence) {
+            lane.done.sequence = progress->pending[i] - 1;
+        }
+    }
+
+    return es_buf_append(&near->lanes, &lane, sizeof(lane));
+}
+
+
+/* The first retry of the lane's feed is its oldest. */
+
+static es_rc_t
+es_near_retry(void *ctx, const es_retry_t *retry)
+{
+    es_near_t  *near;
+
+    near = ctx;
+
+    if (retry->feed < near->lane->feed) {
+        return ES_OK;
+    }
+
+    if (retry->feed == near->lane->feed
+        && retry->sequence <= near->lane->done.sequence)
+    {
+        near->lane->done.sequence = retry->sequence - 1;
+    }
+
+    return ES_EXISTS;
+}
+
+
+static es_rc_t
+es_near_lag(es_dispatcher_t *d, const es_near_lane_t *lane, es_feed_t *feed,
+    es_lag_t *lag)
+{
+    es_rc_t    rc;
+    es_txn_t  *txn;
+
+    rc = es_txn_begin(d->store, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_feed_get(txn, es_str(feed->name), feed);
+
+    if (rc == ES_OK && feed->number != lane->feed) {
+        rc = ES_NOT_FOUND;
+    }
+
+    if (rc == ES_OK) {
+        rc = es_lag_read(txn, feed, &lane->done, es_clock_ms(), lag);
+    }
+
+    es_txn_end(txn);
+
+    return rc;
+}
+
+
+static es_rc_t
+es_near_judge(es_near_t *near, const es_near_lane_t *lane)
+{
+    bool                  told;
+    es_rc_t               rc;
+    es_lag_t              lag;
+    es_feed_t             feed;
+    es_changes_t         *changes;
+    const es_endpoint_t  *endpoint;
+
+    endpoint = near->endpoints[lane->endpoint];
+    changes = near->d->notifier.changes;
+    feed = *es_report_feed(&near->feeds, lane->feed);
+
+    rc = es_near_lag(near->d, lane, &feed, &lag);
+
+    if (rc == ES_NOT_FOUND || (rc == ES_OK && (lag.state == ES_RESET
+                                               || lag.state == ES_AHEAD)))
+    {
+        return ES_OK;
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_near(near->d->store, lane->endpoint, lane->feed,
+                              &told);
+    }
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (!told && lag.warning) {
+        rc = es_notice_near(near->d, endpoint, feed.name, &lane->done, &lag);
+
+        return rc == ES_OK ? es_changes_near(changes, lane->endpoint,
+                                             lane->feed, true) : rc;
+    }
+
+    if (told && !lag.warning && lag.events <= (feed.last - feed.oldest) / 2) {
+        return es_changes_near(changes, lane->endpoint, lane->feed, false);
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_near_lanes(es_near_t *near)
+{
+    size_t            i, n;
+    es_rc_t           rc;
+    es_near_lane_t   *lanes;
+
+    rc = es_delivery_each_progress(near->d->store, 0, es_near_progress, near);
+
+    lanes = (es_near_lane_t *) (void *) near->lanes.data;
+    n = near->lanes.len / sizeof(es_near_lane_t);
+
+    for (i = 0; rc == ES_OK && i < n; i++) {
+        near->lane = &lanes[i];
+
+        rc = es_delivery_each_retry(near->d->store, lanes[i].endpoint,
+                                    es_near_retry, near);
+
+        if (rc == ES_OK || rc == ES_EXISTS) {
+            rc = es_near_judge(near, &lanes[i]);
+        }
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_near_look(es_dispatcher_t *d)
+{
+    es_rc_t    rc;
+    es_near_t  near;
+
+    memset(&near, 0, sizeof(near));
+    near.d = d;
+
+    rc = es_near_registry(d);
+
+    if (rc == ES_OK) {
+        rc = es_near_endpoints(&near);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_report_feeds_load(d->store, &near.feeds);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_near_lanes(&near);
+    }
+
+    es_report_feeds_free(&near.feeds);
+    es_buf_free(&near.lanes);
+    free(near.endpoints);
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
+void
+es_near_check(es_dispatcher_t *d)
+{
+    es_rc_t         rc;
+    int64_t         began_us, took_us;
+    es_notifier_t  *notifier;
+
+    notifier = &d->notifier;
+    began_us = es_clock_mono_us();
+
+    if (began_us < notifier->near_us) {
+        return;
+    }
+
+    rc = es_near_look(d);
+
+    if (rc == ES_OK) {
+        rc = es_delivery_commit(d->store, notifier->changes);
+    }
+
+    if (rc != ES_OK) {
+
+        /* the next look finds the same */
+
+        es_changes_clear(notifier->changes);
+
+        es_log_line(ES_LOG_DEBUG, "cannot look for endpoints that retention "
+                    "will overtake: %s", es_strerror(rc));
+    }
+
+    took_us = es_clock_mono_us() - began_us;
+    notifier->near_us = began_us + took_us * ES_NEAR_SHARE;
+
+    if (notifier->near_us < began_us + ES_NEAR_US) {
+        notifier->near_us = began_us + ES_NEAR_US;
+    }
+}
