@@ -5,7 +5,7 @@
 
 
 /* Options that go into the record as they are, or as a list. */
-typedef enum { CTL_TEXT, CTL_LIST, CTL_NUMBER } ctl_value_t;
+typedef enum { CTL_TEXT, CTL_LIST, CTL_NUMBER, CTL_OBJECT } ctl_value_t;
 
 static const struct {
     const char   *option;
@@ -26,7 +26,8 @@ static const struct {
     { "schedule", "schedule", CTL_LIST, 0 },
     { "disable-after", "disable_after", CTL_TEXT, 0 },
     { "rate", "rate", CTL_TEXT, 0 },
-    { "burst", "burst", CTL_NUMBER, 1000000 }
+    { "burst", "burst", CTL_NUMBER, 1000000 },
+    { "headers", "headers", CTL_OBJECT, 0 }
 };
 
 #define CTL_MEMBERS                                                           \
@@ -57,6 +58,14 @@ ctl_endpoint_member(json_t *object, size_t i, const char *text)
         }
 
         value = json_integer((json_int_t) number);
+        break;
+
+    case CTL_OBJECT:
+        value = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+        if (value == NULL) {
+            return ctl_fail(CTL_USAGE, "\"--%s\" is not a JSON object",
+                            option);
+        }
         break;
 
     default: /* CTL_TEXT */

@@ -171,7 +171,7 @@ struct es_target {
     es_sends_t             idle;       /* made and not in flight */
 };
 
-/* Room for all header lines of a request. */
+/* Room for all header lines of a request but those of the endpoint. */
 #define ES_HEAD_MAX  (512 + ES_ID_MAX + ES_FEED_MAX                           \
                       + ES_SECRETS_MAX * ES_SIGNATURE_MAX)
 
@@ -204,7 +204,7 @@ struct es_send {
 
     struct curl_slist      heads[2];
     char                   id[ES_ID_MAX + 1];
-    char                   head[ES_HEAD_MAX];
+    char                   head[];     /* ES_HEAD_MAX, and its own headers */
 };
 
 /* What became of an attempt. */

@@ -111,7 +111,8 @@ es_send_get(es_dispatcher_t *d, es_target_t *target)
         return send;
     }
 
-    send = calloc(1, sizeof(es_send_t));
+    send = calloc(1, sizeof(es_send_t) + ES_HEAD_MAX
+                     + target->conf->headers.len);
     if (send == NULL) {
         return NULL;
     }
@@ -291,7 +292,7 @@ es_send_head(es_send_t *send, const es_lane_t *lane, const es_event_t *event)
     char      *p;
     es_rc_t    rc;
     int64_t    now_s;
-    es_str_t   trace;
+    es_str_t   own, trace;
 
     now_s = send->sent_ms / 1000;
 
@@ -321,6 +322,12 @@ es_send_head(es_send_t *send, const es_lane_t *lane, const es_event_t *event)
     if (trace.len > 0) {
         p = es_put_lit(p, "\r\ntraceparent: ");
         p = es_put(p, trace.data, trace.len);
+    }
+
+    own = send->target->conf->headers;
+
+    if (own.len > 0) {
+        p = es_put(p, own.data, own.len);
     }
 
     *p = '\0';

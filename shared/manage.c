@@ -93,6 +93,24 @@ es_view_secret(json_t *secret)
 }
 
 
+/* Values of header fields are as secret as secrets are. */
+
+static json_t *
+es_view_names(json_t *headers)
+{
+    json_t      *list, *value;
+    const char  *name;
+
+    list = json_array();
+
+    json_object_foreach(headers, name, value) {
+        (void) json_array_append_new(list, json_string(name));
+    }
+
+    return list;
+}
+
+
 /* What the partner sees of it; takes the object. */
 
 static json_t *
@@ -106,6 +124,12 @@ es_view(const char *name, json_t *object)
 
     json_array_foreach(json_object_get(object, "secrets"), i, secret) {
         (void) json_array_append_new(secrets, es_view_secret(secret));
+    }
+
+    if (json_object_get(object, "headers") != NULL) {
+        (void) json_object_set_new(object, "headers",
+                             es_view_names(json_object_get(object,
+                                                           "headers")));
     }
 
     (void) json_object_del(object, "partner");

@@ -38,6 +38,9 @@ es_rc_t es_feed_rule_decode(json_t *object, es_pool_t *pool,
 es_rc_t es_take_operations(es_record_t *r, es_partner_t *out);
 es_rc_t es_take_policy(es_record_t *r, es_endpoint_t *out);
 
+/* headers.c */
+es_rc_t es_take_headers(es_record_t *r, es_endpoint_t *out);
+
 /* What is judged only when it is written: URL and secrets. */
 es_rc_t es_endpoint_judge(const es_endpoint_t *endpoint,
     es_problem_t *problem);

@@ -98,6 +98,8 @@ typedef struct {
                                                            attempt; [0] is 0 */
     uint32_t             disable_after_ms;    /* of only failing; 0: never */
     es_rate_t            rate;            /* of attempts; units 0: no limit */
+    es_str_t             headers;         /* of its own, as sent: each line
+                                             begins with CR LF; may be none */
 } es_endpoint_t;
 
 /* The default schedule of the contract: ten attempts over 75 h 35 m. */

@@ -12,7 +12,8 @@
 
 /*
  * A secret is a string at `member`, or, where that is an array, each of its
- * elements; and where one of those is an object, the string at `inner` in it.
+ * elements; and where one of those is an object, the string at `inner` in it,
+ * or, without `inner`, each of its members.
  */
 typedef struct {
     es_kind_t    kind;
@@ -21,7 +22,8 @@ typedef struct {
 } es_secret_field_t;
 
 static const es_secret_field_t  es_secret_fields[] = {
-    { ES_KIND_ENDPOINT, "secrets", "secret" }
+    { ES_KIND_ENDPOINT, "secrets", "secret" },
+    { ES_KIND_ENDPOINT, "headers", NULL }
 };
 
 typedef struct {
@@ -43,6 +45,21 @@ static es_rc_t
 es_secrets_at(es_secrets_ctx_t *ctx, const es_secret_field_t *field,
     json_t *value, es_secret_fn fn)
 {
+    json_t      *item;
+    es_rc_t      rc;
+    const char  *name;
+
+    if (json_is_object(value) && field->inner == NULL) {
+        json_object_foreach(value, name, item) {
+            rc = json_is_string(item) ? fn(ctx, field, item) : ES_OK;
+            if (rc != ES_OK) {
+                return rc;
+            }
+        }
+
+        return ES_OK;
+    }
+
     if (json_is_object(value)) {
         value = json_object_get(value, field->inner);
     }

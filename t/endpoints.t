@@ -184,6 +184,12 @@ is_deeply([@{ ask(PATCH => "/$name", { rate => '10r/s', burst => 3,
 is(ask(PATCH => "/$name", { $_->[0] => $_->[1] })->{json}{pointer},
     "/$_->[0]", "a wrong $_->[0]")
     for ['rate', 'x'], ['burst', 0], ['disable_after', '1ms'];
+is_deeply(ask(PATCH => "/$name", { headers => { 'x-key' => 'k' } })
+    ->{json}{headers}, ['x-key'], 'of its header fields only names are shown');
+is(ask(PATCH => "/$name", { headers => { Host => 'x' } })->{json}{pointer},
+    '/headers/Host', 'a header field that is not to be set');
+is(ask(PATCH => "/$name", { headers => undef })->{json}{headers}, undef,
+    'none any more');
 refused(ask(POST => ''), 400, 'invalid-body', 'is needed', 'nothing');
 refused(ask(PATCH => "/$name", { number => 1 }), 400, 'invalid-body',
     'is given by the library', 'what the library gives');

@@ -492,13 +492,14 @@ sub endpoints {
     my $made = ask(201, POST => $list, @as, body => { url => $recv->url, feeds => ['orders'],
         types => [ 'test.*' ], ordering => 'none', start => 'oldest', in_flight => 4,
         connect_timeout => '1s', timeout => '20s', disable_after => '2d', rate => '9r/s',
-        burst => 2, schedule => ['0'], paused => JSON::PP::true });
+        burst => 2, headers => { 'x-a' => '1' }, schedule => ['0'], paused => JSON::PP::true });
     $name = $made->{json}{name};
     my $path = "$list/$name";
     is($made->{headers}{location}, "/v1$path", 'where it is');
     ask(200, GET => $list, @as);
     ask(200, GET => $path, @as);
-    ask(200, PATCH => $path, @as, body => { types => undef, in_flight => 2 });
+    ask(200, PATCH => $path, @as, body => { types => undef, headers => undef,
+        in_flight => 2 });
     ask(200, POST => "$path/pause", @as);
     ask(200, POST => "$path/rotate", @as);
     ask(200, POST => "$path/rotate", @as, body => { overlap => '0' });

@@ -71,7 +71,7 @@ static void
 wrong(es_kind_t kind, const char *rest, const char *member,
     const char *pointer)
 {
-    char  json[2000];
+    char  json[8000];
 
     (void) snprintf(json, sizeof(json), "{%s%s%s}", rest,
                     rest[0] ? "," : "", member);
@@ -201,7 +201,8 @@ test_endpoint(void)
                 "\"start\":\"oldest\",\"in_flight\":256,"
                 "\"connect_timeout\":\"2s\",\"timeout\":\"500ms\","
                 "\"schedule\":[\"0\",\"1s\",\"1h30m\"],"
-                "\"disable_after\":\"0\",\"rate\":\"90r/m\",\"burst\":5}"),
+                "\"disable_after\":\"0\",\"rate\":\"90r/m\",\"burst\":5,"
+                "\"headers\":{\"X-A\":\"1 \\t2\",\"b\":\"~\"}}"),
          "an endpoint is created");
     good(create(ES_KIND_ENDPOINT, "ep_a", "{" HOOK "}"), "and a plain one");
 
@@ -258,6 +259,54 @@ test_endpoint(void)
 
 
 static void
+test_headers(void)
+{
+    char         text[6000], pointer[64];
+    size_t       i;
+
+    static const char *const  names[] = {
+        "", "a b", "a:", "a\\r\\n", "\\u00e9", "accept", "Accept-Encoding",
+        "CONNECTION", "content-length", "Content-Type", "Eventsync-Attempt",
+        "expect", "Forwarded", "Host", "http2-settings", "keep-alive",
+        "proxy-authorization", "TE", "traceparent", "tracestate", "trailer",
+        "Transfer-Encoding", "upgrade", "User-Agent", "via", "webhook-id",
+        "Webhook-Extra", "x-forwarded-for"
+    };
+
+    static const char *const  values[] = {
+        "\"\"", "\" a\"", "\"a \"", "\"\\ta\"", "\"a\\r\\nb: c\"",
+        "\"a\\nb\"", "\"\\u0001\"", "\"\\u007f\"", "\"\\u00e9\"", "1", "{}",
+        "[\"a\"]", "null"
+    };
+
+    for (i = 0; i < sizeof(names) / sizeof(char *); i++) {
+        (void) snprintf(text, sizeof(text), "\"headers\":{\"%s\":\"x\"}",
+                        names[i]);
+        (void) snprintf(pointer, sizeof(pointer), "/headers/%s",
+                        i == 3 ? "a\r\n" : i == 4 ? "\303\251" : names[i]);
+        wrong(ES_KIND_ENDPOINT, HOOK, text, pointer);
+    }
+
+    for (i = 0; i < sizeof(values) / sizeof(char *); i++) {
+        (void) snprintf(text, sizeof(text), "\"headers\":{\"x-a\":%s}",
+                        values[i]);
+        wrong(ES_KIND_ENDPOINT, HOOK, text, "/headers/x-a");
+    }
+
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"headers\":[]", "/headers");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"headers\":{\"x-a\":\"1\","
+          "\"X-A\":\"1\"}", "/headers/x-a");
+
+    (void) snprintf(text, sizeof(text), "\"headers\":{\"x-a\":\"%*d\"}",
+                    4094, 1);
+    for (i = 0; text[i] != '\0'; i++) {
+        text[i] = text[i] == ' ' ? '0' : text[i];
+    }
+    wrong(ES_KIND_ENDPOINT, HOOK, text, "/headers");
+}
+
+
+static void
 check_endpoints(const es_registry_t *registry)
 {
     size_t                n;
@@ -298,6 +347,8 @@ check_endpoints(const es_registry_t *registry)
        && e->timeout_ms == 500 && e->disable_after_ms == 0
        && e->rate.units == 90 && e->rate.period_ns == 60 * ES_SECOND_NS
        && e->rate.burst == 5, "what was chosen");
+    is_str(e->headers, "\r\nX-A: 1 \t2\r\nb: ~", "its headers, as sent");
+    ok(plain->headers.len == 0, "or none");
     ok(e->nschedule == 3 && e->schedule_ms[2] == 5400000, "the schedule");
     ok(e->filter.ntypes == 2
        && es_filter_type_matches(&e->filter, es_lit("order.x"))
@@ -528,6 +579,7 @@ main(void)
     test_partner();
     test_key();
     test_endpoint();
+    test_headers();
     test_load();
     test_change();
     test_names();
