@@ -68,7 +68,8 @@ static const ctl_command_t  ctl_commands[] = {
       "[--ordering=fifo|key|none] [--secret=whsec_...] [--start=latest|oldest] "
       "[--in-flight=N] [--connect-timeout=10s] [--timeout=30s] "
       "[--schedule=0,5s,...] [--disable-after=5d] [--rate=10r/s] [--burst=N] "
-      "[--headers=JSON] "
+      "[--headers=JSON] [--client-cert=FILE] [--client-key=FILE] "
+      "[--ca-file=FILE] "
       "[--paused]",
       "make a webhook endpoint; prints its name and secret" },
     { "endpoint list", ctl_endpoint_list, "[--json]", "list the endpoints" },

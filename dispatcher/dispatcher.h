@@ -70,13 +70,16 @@ typedef struct es_source      es_source_t;
 typedef struct es_target      es_target_t;
 typedef struct es_lane        es_lane_t;
 typedef struct es_send        es_send_t;
+typedef struct es_channel     es_channel_t;
 
 typedef TAILQ_HEAD(es_lane_list, es_lane)  es_lanes_t;
 typedef TAILQ_HEAD(es_send_list, es_send)  es_sends_t;
+typedef TAILQ_HEAD(es_channel_list, es_channel)  es_channels_t;
 
 typedef struct {
     const char  *store;
     const char  *ca_file;
+    const char  *tls_dir;          /* files that endpoints name */
     const char  *key_file;
     const char  *pid_file;
     bool         allow_http;
@@ -169,6 +172,7 @@ struct es_target {
     char                   over[64];   /* why it is disabled */
     es_lanes_t             lanes;      /* who was sent last comes last */
     es_sends_t             idle;       /* made and not in flight */
+    es_channel_t          *channel;    /* of its own, while it has sends */
 };
 
 /* Room for all header lines of a request but those of the endpoint. */
@@ -181,6 +185,7 @@ struct es_send {
     es_target_t           *target;
     es_lane_t             *lane;
     TAILQ_ENTRY(es_send)   link;       /* in the lane's, or the idle list */
+    es_channel_t          *channel;
     CURL                  *easy;
     CURLU                 *url;
     uint64_t               revision;   /* of the endpoint, that it is set to */
@@ -221,18 +226,30 @@ typedef struct {
 
 /* One watched descriptor. */
 typedef struct {
-    ev_io  io;
-    int    wanted;             /* what libcurl asks for; 0: nothing */
-    bool   ours;               /* closed by es_loop_close() only */
+    ev_io         io;
+    es_channel_t *channel;     /* that waits for it */
+    int           wanted;            /* what libcurl asks for; 0: nothing */
+    bool          ours;        /* closed by es_loop_close() only */
 } es_watch_t;
+
+/* Requests that may share connections: those of an endpoint that has a client
+   certificate or a trust of its own, and those of all that have none.  What
+   libcurl compares before it uses a connection again is not relied upon. */
+struct es_channel {
+    es_dispatcher_t           *d;
+    TAILQ_ENTRY(es_channel)    link;
+    CURLM                     *multi;
+    unsigned                   sends;  /* made, in flight or not */
+    bool                       kick;   /* libcurl wants to run at once */
+    ev_timer                   timer;  /* libcurl's */
+};
 
 typedef struct {
     struct ev_loop  *ev;
-    CURLM           *multi;
+    es_channels_t    channels;
+    es_channel_t    *shared;   /* by endpoints without own files */
     es_watch_t     **watches;  /* by descriptor */
     size_t           nwatches;
-    bool             kick;     /* libcurl wants to run at once */
-    ev_timer         timer;    /* libcurl's */
     ev_prepare       prepare;
     ev_idle          idle;     /* runs while there is work left */
 } es_loop_t;
@@ -333,6 +350,10 @@ struct es_dispatcher {
 /* loop.c - libcurl's multi-socket interface on libev. */
 es_rc_t es_loop_init(es_dispatcher_t *d);
 void es_loop_done(es_dispatcher_t *d);
+/* The channel that the target's requests go by, for one more send. */
+es_channel_t *es_channel_take(es_dispatcher_t *d, es_target_t *target);
+/* The send is no more: a channel without any ends soon. */
+void es_channel_leave(es_send_t *send);
 /* Callbacks for easy handles: opens what egress allows; closes. */
 curl_socket_t es_loop_open(void *ctx, curlsocktype purpose,
     struct curl_sockaddr *addr);

@@ -15,11 +15,9 @@
 
 #define ES_LOOP_TURNS  64
 
-static int es_loop_on_socket(CURL *easy, curl_socket_t fd, int what,
-    void *ctx, void *unused);
-static int es_loop_on_timer(CURLM *multi, long ms, void *ctx);
+static es_channel_t *es_channel_create(es_dispatcher_t *d);
+static void es_channel_destroy(es_dispatcher_t *d, es_channel_t *channel);
 static void es_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents);
-static void es_loop_timer(struct ev_loop *ev, ev_timer *w, int revents);
 
 
 static void
@@ -39,30 +37,24 @@ es_loop_init(es_dispatcher_t *d)
     loop = &d->loop;
 
     loop->ev = ev_loop_new(EVFLAG_AUTO);
-    loop->multi = curl_multi_init();
+    TAILQ_INIT(&loop->channels);
 
-    if (loop->ev == NULL || loop->multi == NULL) {
+    if (loop->ev == NULL) {
         return ES_NOMEM;
     }
+
+    loop->shared = es_channel_create(d);
+    if (loop->shared == NULL) {
+        return ES_NOMEM;
+    }
+
+    loop->shared->sends = 1;
 
     ev_prepare_init(&loop->prepare, es_loop_prepare);
     loop->prepare.data = d;
     ev_prepare_start(loop->ev, &loop->prepare);
 
     ev_idle_init(&loop->idle, es_loop_idle);
-    ev_init(&loop->timer, es_loop_timer);
-    loop->timer.data = d;
-
-    (void) curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION,
-                             es_loop_on_socket);
-    (void) curl_multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, d);
-    (void) curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION,
-                             es_loop_on_timer);
-    (void) curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, d);
-    (void) curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS,
-                             (long) d->options.max_connections);
-    (void) curl_multi_setopt(loop->multi, CURLMOPT_PIPELINING,
-                             (long) CURLPIPE_NOTHING);
 
     return ES_OK;
 }
@@ -73,13 +65,14 @@ es_loop_init(es_dispatcher_t *d)
 void
 es_loop_done(es_dispatcher_t *d)
 {
-    size_t      i;
-    es_loop_t  *loop;
+    size_t         i;
+    es_loop_t     *loop;
+    es_channel_t  *channel;
 
     loop = &d->loop;
 
-    if (loop->multi != NULL) {
-        (void) curl_multi_cleanup(loop->multi);
+    while ((channel = TAILQ_FIRST(&loop->channels)) != NULL) {
+        es_channel_destroy(d, channel);
     }
 
     for (i = 0; i < loop->nwatches; i++) {
@@ -102,9 +95,7 @@ es_loop_on_io(struct ev_loop *ev, ev_io *io, int revents)
 {
     int               running;
     es_watch_t       *watch;
-    es_dispatcher_t  *d;
 
-    d = io->data;
     watch = (es_watch_t *) io;
 
     /* An idle connection that its other end closes: libcurl finds out when it
@@ -115,7 +106,7 @@ es_loop_on_io(struct ev_loop *ev, ev_io *io, int revents)
         return;
     }
 
-    (void) curl_multi_socket_action(d->loop.multi, io->fd,
+    (void) curl_multi_socket_action(watch->channel->multi, io->fd,
                       ((revents & EV_READ) ? CURL_CSELECT_IN : 0)
                       | ((revents & EV_WRITE) ? CURL_CSELECT_OUT : 0)
                       | ((revents & EV_ERROR) ? CURL_CSELECT_ERR : 0),
@@ -166,12 +157,14 @@ es_loop_on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx,
 {
     int               events;
     es_watch_t       *watch;
+    es_channel_t     *channel;
     es_dispatcher_t  *d;
 
     (void) easy;
     (void) unused;
 
-    d = ctx;
+    channel = ctx;
+    d = channel->d;
 
     watch = es_loop_watch(d, fd);
     if (watch == NULL) {
@@ -182,6 +175,7 @@ es_loop_on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx,
              ? 0 : ((what & CURL_POLL_IN) ? EV_READ : 0)
                    | ((what & CURL_POLL_OUT) ? EV_WRITE : 0);
     watch->wanted = events;
+    watch->channel = channel;
 
     if (events == 0) {
         if (!watch->ours || (watch->io.events & EV_WRITE)) {
@@ -265,22 +259,20 @@ es_loop_close(void *ctx, curl_socket_t fd)
 static int
 es_loop_on_timer(CURLM *multi, long ms, void *ctx)
 {
-    es_loop_t        *loop;
-    es_dispatcher_t  *d;
+    es_channel_t  *channel;
 
     (void) multi;
 
-    d = ctx;
-    loop = &d->loop;
-    loop->kick = ms == 0;
+    channel = ctx;
+    channel->kick = ms == 0;
 
     if (ms <= 0) {
-        ev_timer_stop(loop->ev, &loop->timer);
+        ev_timer_stop(channel->d->loop.ev, &channel->timer);
         return 0;
     }
 
-    loop->timer.repeat = (double) ms / 1000;
-    ev_timer_again(loop->ev, &loop->timer);
+    channel->timer.repeat = (double) ms / 1000;
+    ev_timer_again(channel->d->loop.ev, &channel->timer);
 
     return 0;
 }
@@ -289,24 +281,106 @@ es_loop_on_timer(CURLM *multi, long ms, void *ctx)
 static void
 es_loop_timer(struct ev_loop *ev, ev_timer *w, int revents)
 {
-    es_dispatcher_t  *d;
+    es_channel_t  *channel;
 
     (void) revents;
 
-    d = w->data;
+    channel = w->data;
     ev_timer_stop(ev, w);
-    d->loop.kick = true;
+    channel->kick = true;
+}
+
+
+static es_channel_t *
+es_channel_create(es_dispatcher_t *d)
+{
+    es_channel_t  *channel;
+
+    channel = calloc(1, sizeof(es_channel_t));
+    if (channel == NULL) {
+        return NULL;
+    }
+
+    channel->d = d;
+    channel->multi = curl_multi_init();
+
+    if (channel->multi == NULL) {
+        free(channel);
+        return NULL;
+    }
+
+    ev_init(&channel->timer, es_loop_timer);
+    channel->timer.data = channel;
+
+    (void) curl_multi_setopt(channel->multi, CURLMOPT_SOCKETFUNCTION,
+                             es_loop_on_socket);
+    (void) curl_multi_setopt(channel->multi, CURLMOPT_SOCKETDATA, channel);
+    (void) curl_multi_setopt(channel->multi, CURLMOPT_TIMERFUNCTION,
+                             es_loop_on_timer);
+    (void) curl_multi_setopt(channel->multi, CURLMOPT_TIMERDATA, channel);
+    (void) curl_multi_setopt(channel->multi, CURLMOPT_MAXCONNECTS,
+                             (long) d->options.max_connections);
+    (void) curl_multi_setopt(channel->multi, CURLMOPT_PIPELINING,
+                             (long) CURLPIPE_NOTHING);
+
+    TAILQ_INSERT_TAIL(&d->loop.channels, channel, link);
+
+    return channel;
 }
 
 
 static void
-es_loop_reap(es_dispatcher_t *d)
+es_channel_destroy(es_dispatcher_t *d, es_channel_t *channel)
 {
-    int         left;
-    char       *private;
-    CURLMsg    *msg;
+    TAILQ_REMOVE(&d->loop.channels, channel, link);
+    ev_timer_stop(d->loop.ev, &channel->timer);
+    (void) curl_multi_cleanup(channel->multi);
+    free(channel);
+}
 
-    while ((msg = curl_multi_info_read(d->loop.multi, &left)) != NULL) {
+
+es_channel_t *
+es_channel_take(es_dispatcher_t *d, es_target_t *target)
+{
+    es_channel_t  *channel;
+
+    channel = d->loop.shared;
+
+    if (target->conf->client_cert.len > 0 || target->conf->ca_file.len > 0) {
+        if (target->channel == NULL) {
+            target->channel = es_channel_create(d);
+        }
+
+        channel = target->channel;
+    }
+
+    if (channel != NULL) {
+        channel->sends++;
+    }
+
+    return channel;
+}
+
+
+void
+es_channel_leave(es_send_t *send)
+{
+    if (--send->channel->sends == 0
+        && send->target->channel == send->channel)
+    {
+        send->target->channel = NULL;
+    }
+}
+
+
+static void
+es_channel_reap(es_channel_t *channel)
+{
+    int       left;
+    char     *private;
+    CURLMsg  *msg;
+
+    while ((msg = curl_multi_info_read(channel->multi, &left)) != NULL) {
         if (msg->msg == CURLMSG_DONE) {
             private = NULL;
             (void) curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE,
@@ -314,6 +388,48 @@ es_loop_reap(es_dispatcher_t *d)
             es_judge((es_send_t *) (void *) private, msg->data.result);
         }
     }
+}
+
+
+/* Not by who leaves it: libcurl may be at work in it. */
+
+static void
+es_loop_reap(es_dispatcher_t *d)
+{
+    es_channel_t  *channel, *next;
+
+    for (channel = TAILQ_FIRST(&d->loop.channels); channel; channel = next) {
+        es_channel_reap(channel);
+        next = TAILQ_NEXT(channel, link);
+
+        if (channel->sends == 0) {
+            es_channel_destroy(d, channel);
+        }
+    }
+}
+
+
+/* True when libcurl had something to do at once. */
+
+static bool
+es_loop_kick(es_dispatcher_t *d)
+{
+    int            running;
+    bool           kicked;
+    es_channel_t  *channel;
+
+    kicked = false;
+
+    es_each(channel, &d->loop.channels, link) {
+        if (channel->kick) {
+            channel->kick = false;
+            kicked = true;
+            (void) curl_multi_socket_action(channel->multi,
+                                            CURL_SOCKET_TIMEOUT, 0, &running);
+        }
+    }
+
+    return kicked;
 }
 
 
@@ -325,7 +441,7 @@ es_loop_reap(es_dispatcher_t *d)
 static void
 es_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
 {
-    int               n, running;
+    int               n;
     bool              more;
     es_dispatcher_t  *d;
 
@@ -339,13 +455,9 @@ es_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
         es_loop_reap(d);
         more = es_lanes_pump(d);
 
-        if (!d->loop.kick) {
+        if (!es_loop_kick(d)) {
             break;
         }
-
-        d->loop.kick = false;
-        (void) curl_multi_socket_action(d->loop.multi, CURL_SOCKET_TIMEOUT, 0,
-                                        &running);
     }
 
     /* An idle watcher keeps the loop from waiting. */

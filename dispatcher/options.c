@@ -5,6 +5,7 @@
 #include "dispatcher.h"
 #include "values.h"
 
+#define ES_TLS_DIR          "/etc/eventsync/tls"
 #define ES_CONNECTIONS      2048
 #define ES_CONNECTIONS_MAX  65536
 #define ES_COMMIT_MS        5
@@ -17,6 +18,7 @@ enum {
     ES_OPT_ALLOW_HTTP,
     ES_OPT_ALLOW_ADDRESS,
     ES_OPT_CA_FILE,
+    ES_OPT_TLS_DIR,
     ES_OPT_KEY_FILE,
     ES_OPT_MAX_CONNECTIONS,
     ES_OPT_COMMIT_INTERVAL,
@@ -33,6 +35,7 @@ static const struct option  es_long_options[] = {
     { "allow-http", no_argument, NULL, ES_OPT_ALLOW_HTTP },
     { "allow-address", required_argument, NULL, ES_OPT_ALLOW_ADDRESS },
     { "ca-file", required_argument, NULL, ES_OPT_CA_FILE },
+    { "tls-dir", required_argument, NULL, ES_OPT_TLS_DIR },
     { "key-file", required_argument, NULL, ES_OPT_KEY_FILE },
     { "max-connections", required_argument, NULL, ES_OPT_MAX_CONNECTIONS },
     { "commit-interval", required_argument, NULL, ES_OPT_COMMIT_INTERVAL },
@@ -55,6 +58,9 @@ static const char  es_help[] =
     "                            may be given several times\n"
     "  --ca-file=PATH            trusted certificates, PEM; default: the\n"
     "                            system's\n"
+    "  --tls-dir=PATH            where the files are that endpoints name as\n"
+    "                            client_cert, client_key and ca_file\n"
+    "                            (/etc/eventsync/tls)\n"
     "  --key-file=PATH           keys of the store's encrypted secrets\n"
     "  --max-connections=N       requests in flight at once, of all endpoints\n"
     "                            (2048)\n"
@@ -144,6 +150,10 @@ es_option(es_options_t *o, int option, char **argv)
         o->ca_file = optarg;
         break;
 
+    case ES_OPT_TLS_DIR:
+        o->tls_dir = optarg;
+        break;
+
     case ES_OPT_KEY_FILE:
         o->key_file = optarg;
         break;
@@ -207,6 +217,7 @@ es_options_parse(int argc, char **argv, es_options_t *o)
     int  option;
 
     memset(o, 0, sizeof(es_options_t));
+    o->tls_dir = ES_TLS_DIR;
     o->max_connections = ES_CONNECTIONS;
     o->commit_ms = ES_COMMIT_MS;
     o->attempts_ms = ES_ATTEMPTS_MS;

@@ -7,6 +7,7 @@
  * what separates them, in memory of the send's own.
  */
 
+#include <limits.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -45,6 +46,47 @@ es_send_url(es_send_t *send, const char *url)
     return curl_url_set(send->url, CURLUPART_URL, url, 0) != CURLUE_OK
            || curl_easy_setopt(send->easy, CURLOPT_CURLU, send->url)
               == CURLE_OK;
+}
+
+
+static bool
+es_send_file(es_send_t *send, CURLoption option, es_str_t name)
+{
+    char  path[PATH_MAX];
+
+    if (name.len == 0) {
+        return true;
+    }
+
+    return snprintf(path, sizeof(path), "%s/%s", send->d->options.tls_dir,
+                    name.data) < (int) sizeof(path)
+           && curl_easy_setopt(send->easy, option, path) == CURLE_OK;
+}
+
+
+/* What is missing or not good fails the attempts: nothing goes out by another
+   identity. */
+
+static bool
+es_send_identity(es_send_t *send)
+{
+    const char           *ca_file;
+    const es_endpoint_t  *conf;
+
+    conf = send->target->conf;
+    ca_file = send->d->options.ca_file;
+
+    if (ca_file != NULL
+        && curl_easy_setopt(send->easy, CURLOPT_CAINFO, ca_file) != CURLE_OK)
+    {
+        return false;
+    }
+
+    return es_send_file(send, CURLOPT_CAINFO, conf->ca_file)
+           && es_send_file(send, CURLOPT_SSLCERT, conf->client_cert)
+           && es_send_file(send, CURLOPT_SSLKEY,
+                           conf->client_key.len > 0 ? conf->client_key
+                                                    : conf->client_cert);
 }
 
 
@@ -92,8 +134,7 @@ es_send_setup(es_send_t *send)
          && es_set(CURLOPT_OPENSOCKETDATA, send)
          && es_set(CURLOPT_CLOSESOCKETFUNCTION, es_loop_close)
          && es_set(CURLOPT_CLOSESOCKETDATA, send->d)
-         && (options->ca_file == NULL
-             || es_set(CURLOPT_CAINFO, options->ca_file));
+         && es_send_identity(send);
 
 #undef es_set
 
@@ -124,7 +165,15 @@ es_send_get(es_dispatcher_t *d, es_target_t *target)
     send->heads[0].data = send->head;
     send->heads[1].data = (char *) (uintptr_t) es_send_expect;
 
-    if (send->easy == NULL || es_send_setup(send) != ES_OK) {
+    send->channel = es_channel_take(d, target);
+
+    if (send->easy == NULL || send->channel == NULL
+        || es_send_setup(send) != ES_OK)
+    {
+        if (send->channel != NULL) {
+            es_channel_leave(send);
+        }
+
         curl_easy_cleanup(send->easy);
         curl_url_cleanup(send->url);
         free(send);
@@ -141,6 +190,7 @@ void
 es_send_destroy(es_send_t *send)
 {
     TAILQ_REMOVE(&send->target->idle, send, link);
+    es_channel_leave(send);
     curl_easy_cleanup(send->easy);
     curl_url_cleanup(send->url);
     es_buf_free(&send->body);
@@ -386,7 +436,7 @@ es_send_start(es_send_t *send, es_lane_t *lane, const es_item_t *item,
             != CURLE_OK
         || curl_easy_setopt(send->easy, CURLOPT_POSTFIELDSIZE,
                             (long) send->body.len) != CURLE_OK
-        || curl_multi_add_handle(d->loop.multi, send->easy) != CURLM_OK)
+        || curl_multi_add_handle(send->channel->multi, send->easy) != CURLM_OK)
     {
         return ES_NOMEM;
     }
@@ -417,7 +467,7 @@ es_send_end(es_send_t *send)
 
     target = send->target;
 
-    (void) curl_multi_remove_handle(send->d->loop.multi, send->easy);
+    (void) curl_multi_remove_handle(send->channel->multi, send->easy);
 
     TAILQ_REMOVE(&send->lane->sends, send, link);
     TAILQ_INSERT_HEAD(&target->idle, send, link);

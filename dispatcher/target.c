@@ -228,6 +228,7 @@ es_target_change(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
 
     es_policy_change(d, target);
     es_target_idle_free(target);
+    target->channel = NULL;
     es_target_signers(target);
 
     es_each(lane, &target->lanes, in_target) {

@@ -6,6 +6,7 @@
  */
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "clock.h"
@@ -93,6 +94,31 @@ es_view_secret(json_t *secret)
 }
 
 
+/* Members that reach into the operator's files: not a partner's to see or to
+   set. */
+
+static const char  *const  es_operators[] = {
+    "client_cert", "client_key", "ca_file"
+};
+
+
+static es_rc_t
+es_manage_owner(es_managing_t *m)
+{
+    size_t  i;
+    char    pointer[32];
+
+    for (i = 0; i < sizeof(es_operators) / sizeof(char *); i++) {
+        if (json_object_get(m->body, es_operators[i]) != NULL) {
+            (void) snprintf(pointer, sizeof(pointer), "/%s", es_operators[i]);
+            return es_manage_invalid(m, pointer, "is for the operator to set");
+        }
+    }
+
+    return ES_OK;
+}
+
+
 /* Values of header fields are as secret as secrets are. */
 
 static json_t *
@@ -134,6 +160,11 @@ es_view(const char *name, json_t *object)
 
     (void) json_object_del(object, "partner");
     (void) json_object_del(object, "number");
+
+    for (i = 0; i < sizeof(es_operators) / sizeof(char *); i++) {
+        (void) json_object_del(object, es_operators[i]);
+    }
+
     (void) json_object_set_new(object, "secrets", secrets);
     (void) json_object_update(view, object);
     json_decref(object);
@@ -204,12 +235,16 @@ es_manage_change_to(es_managing_t *m, json_t *change)
 static es_rc_t
 es_manage_change(es_managing_t *m)
 {
+    es_rc_t  rc;
+
     if (m->body == NULL) {
         return es_manage_invalid(m, NULL, "a JSON object of what to change is "
                                  "needed");
     }
 
-    return es_manage_change_to(m, m->body);
+    rc = es_manage_owner(m);
+
+    return rc == ES_OK ? es_manage_change_to(m, m->body) : rc;
 }
 
 
@@ -242,7 +277,11 @@ es_manage_create(es_managing_t *m)
         return es_manage_invalid(m, "/partner", "is who asks");
     }
 
-    rc = es_endpoint_name(m->name);
+    rc = es_manage_owner(m);
+
+    if (rc == ES_OK) {
+        rc = es_endpoint_name(m->name);
+    }
 
     if (rc == ES_OK && json_object_get(m->body, "secrets") == NULL) {
         rc = es_secret_create(secret);

@@ -44,7 +44,8 @@ static const char  *const  es_key_members[] = {
 static const char  *const  es_endpoint_members[] = {
     "partner", "url", "feeds", "types", "subject", "ordering", "secrets",
     "paused", "start", "in_flight", "connect_timeout", "timeout", "schedule",
-    "disable_after", "rate", "burst", "headers", NULL
+    "disable_after", "rate", "burst", "headers", "client_cert",
+    "client_key", "ca_file", NULL
 };
 
 static const char  *const  es_feed_members[] = { "schema", NULL };
@@ -639,6 +640,7 @@ es_endpoint_decode(json_t *object, es_pool_t *pool, es_endpoint_t *out,
            != ES_OK
         || (rc = es_take_policy(&r, out)) != ES_OK
         || (rc = es_take_headers(&r, out)) != ES_OK
+        || (rc = es_take_identity(&r, out)) != ES_OK
         || (rc = es_take_time(&r, "/created", &out->created_ms)) != ES_OK)
     {
         return rc;

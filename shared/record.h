@@ -41,6 +41,9 @@ es_rc_t es_take_policy(es_record_t *r, es_endpoint_t *out);
 /* headers.c */
 es_rc_t es_take_headers(es_record_t *r, es_endpoint_t *out);
 
+/* identity.c */
+es_rc_t es_take_identity(es_record_t *r, es_endpoint_t *out);
+
 /* What is judged only when it is written: URL and secrets. */
 es_rc_t es_endpoint_judge(const es_endpoint_t *endpoint,
     es_problem_t *problem);

@@ -100,6 +100,9 @@ typedef struct {
     es_rate_t            rate;            /* of attempts; units 0: no limit */
     es_str_t             headers;         /* of its own, as sent: each line
                                              begins with CR LF; may be none */
+    es_str_t             client_cert;     /* names of files; may be none */
+    es_str_t             client_key;
+    es_str_t             ca_file;
 } es_endpoint_t;
 
 /* The default schedule of the contract: ten attempts over 75 h 35 m. */

@@ -188,6 +188,15 @@ is_deeply(ask(PATCH => "/$name", { headers => { 'x-key' => 'k' } })
     ->{json}{headers}, ['x-key'], 'of its header fields only names are shown');
 is(ask(PATCH => "/$name", { headers => { Host => 'x' } })->{json}{pointer},
     '/headers/Host', 'a header field that is not to be set');
+is(ask(PATCH => "/$name", { $_ => 'x.pem' })->{json}{pointer}, "/$_",
+    "$_ is not a partner's to set")
+    for qw(client_cert client_key ca_file);
+refused(ask(POST => '', { url => 'https://e.org/', feeds => ['*'],
+    client_cert => 'x.pem' }), 400, 'invalid-body', 'for the operator',
+    'nor to begin with');
+$t->ctl_ok('endpoint', 'change', $name, '--client-cert=x.pem');
+is(ask(GET => "/$name")->{json}{client_cert}, undef, 'nor to see');
+$t->ctl_ok('endpoint', 'change', $name, '--client-cert=');
 is(ask(PATCH => "/$name", { headers => undef })->{json}{headers}, undef,
     'none any more');
 refused(ask(POST => ''), 400, 'invalid-body', 'is needed', 'nothing');

@@ -1,0 +1,66 @@
+/*
+ * identity.c - files that an endpoint's connections are made with: its client
+ * certificate, that one's key, and whom to trust.
+ *
+ * Names only: the dispatcher's operator says where the files are, and nobody
+ * leads out of there.
+ */
+
+#include "record.h"
+
+#define ES_FILE_NAME_MAX  128
+
+
+static bool
+es_file_name_ok(es_str_t name)
+{
+    char    c;
+    size_t  i;
+
+    for (i = 0; i < name.len; i++) {
+        c = name.data[i];
+
+        if (!((c >= '0' && c <= '9')
+              || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
+              || c == '_' || c == '-' || (c == '.' && i > 0)))
+        {
+            return false;
+        }
+    }
+
+    return name.len > 0 && name.len <= ES_FILE_NAME_MAX;
+}
+
+
+static es_rc_t
+es_take_file(es_record_t *r, const char *pointer, es_str_t *out)
+{
+    es_rc_t  rc;
+
+    rc = es_take_str(r, pointer, false, out);
+
+    if (rc == ES_OK && out->data != NULL && !es_file_name_ok(*out)) {
+        rc = es_fault(r, pointer, "must be the name of a file: letters, "
+                      "digits, '-', '_' and '.', not first");
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_take_identity(es_record_t *r, es_endpoint_t *out)
+{
+    es_rc_t  rc;
+
+    if ((rc = es_take_file(r, "/client_cert", &out->client_cert)) != ES_OK
+        || (rc = es_take_file(r, "/client_key", &out->client_key)) != ES_OK
+        || (rc = es_take_file(r, "/ca_file", &out->ca_file)) != ES_OK)
+    {
+        return rc;
+    }
+
+    return out->client_key.len > 0 && out->client_cert.len == 0
+           ? es_fault(r, "/client_key", "is nothing without \"client_cert\"")
+           : ES_OK;
+}
