@@ -30,7 +30,8 @@ static const struct {
     { "headers", "headers", CTL_OBJECT, 0 },
     { "client-cert", "client_cert", CTL_TEXT, 0 },
     { "client-key", "client_key", CTL_TEXT, 0 },
-    { "ca-file", "ca_file", CTL_TEXT, 0 }
+    { "ca-file", "ca_file", CTL_TEXT, 0 },
+    { "ack", "ack", CTL_TEXT, 0 }
 };
 
 #define CTL_MEMBERS                                                           \

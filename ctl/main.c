@@ -70,7 +70,7 @@ static const ctl_command_t  ctl_commands[] = {
       "[--schedule=0,5s,...] [--disable-after=5d] [--rate=10r/s] [--burst=N] "
       "[--headers=JSON] [--client-cert=FILE] [--client-key=FILE] "
       "[--ca-file=FILE] "
-      "[--paused]",
+      "[--ack=CONSUMER] [--paused]",
       "make a webhook endpoint; prints its name and secret" },
     { "endpoint list", ctl_endpoint_list, "[--json]", "list the endpoints" },
     { "endpoint show", ctl_endpoint_show, "NAME", "show an endpoint as JSON" },

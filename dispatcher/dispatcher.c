@@ -59,6 +59,7 @@ es_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
     d->look = true;
 
     es_recorder_retry(d);
+    es_ack_tick(d);
     es_targets_tick(d);
     es_lanes_due(d);
 
@@ -218,7 +219,8 @@ es_dispatcher_open(es_dispatcher_t *d)
     es_rc_t       rc;
     es_problem_t  problem;
 
-    rc = es_store_open(d->options.store, ES_STORE_DELIVER | ES_STORE_PUBLISH,
+    rc = es_store_open(d->options.store, ES_STORE_DELIVER | ES_STORE_PUBLISH
+                                         | ES_STORE_CHECKPOINT,
                        &d->store, &problem);
     if (rc != ES_OK) {
         es_log_line(ES_LOG_ERROR, "cannot open the store: %s",

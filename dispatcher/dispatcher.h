@@ -17,6 +17,7 @@
  *     notice.c   operational events, published by a thread
  *     near.c     whom retention will overtake, judged by that thread
  *     request.c  replay, resend, redrive
+ *     ack.c      what consumers have acknowledged by polling
  *     recorder.c what of all that goes to disk, committed by a helper thread
  *
  * Everything runs on the loop's thread but es_delivery_commit() (recorder.c),
@@ -111,6 +112,7 @@ struct es_lane {
     char                  epoch[ES_EPOCH_MAX + 1];
     uint64_t              position;    /* taken from the log up to here */
     uint64_t              matched;     /* last one that matched */
+    uint64_t              acked;       /* by a checkpoint, see ack.c */
     es_item_t            *waiting;     /* not in flight: retries, and what was
                                           in flight when the last run ended */
     size_t                nwaiting;
@@ -342,6 +344,12 @@ struct es_dispatcher {
     ev_timer               look_timer;
     ev_timer               tick;       /* each second */
     ev_timer               tock;       /* ten a second, while items wait */
+    ev_timer               ack_timer;  /* while a look at checkpoints goes
+                                          on, with targets from ack_next */
+    size_t                 ack_next;
+    uint64_t               ack_version;     /* that were looked at */
+    uint64_t               ack_registry_version;
+    int64_t                ack_since_ms;    /* of the first look; 0: all */
     ev_timer               grace;
     ev_prepare             ending;
     ev_signal              signals[4];
@@ -403,6 +411,13 @@ bool es_lanes_pump(es_dispatcher_t *d);
    is done. */
 void es_lane_retry(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
     int64_t next_ms);
+
+/* The event needs no record of its own any more, and holds no other. */
+void es_lane_done(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item);
+
+/* ack.c - after the targets are loaded; each second. */
+void es_ack_init(es_dispatcher_t *d);
+void es_ack_tick(es_dispatcher_t *d);
 
 /* key.c - all do nothing in other modes than `key` */
 /* True when an earlier event of its subject is not done; sets item->key. */

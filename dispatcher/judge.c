@@ -136,30 +136,13 @@ es_judge_attempt(es_send_t *send, const es_outcome_t *o)
 }
 
 
-/* The event needs no record of its own any more. */
-
-static void
-es_judge_done(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
-{
-    if (item->recorded) {
-        lane->target->retries--;
-        es_record(d, es_changes_retry_done(d->recorder.filling,
-                                           lane->target->number,
-                                           lane->source->feed.number,
-                                           item->sequence));
-    }
-
-    es_key_release(lane, item->key);
-}
-
-
 static void
 es_judge_dead(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item,
     es_str_t id, const es_outcome_t *o)
 {
     es_dead_t  dead;
 
-    es_judge_done(d, lane, item);
+    es_lane_done(d, lane, item);
 
     dead.endpoint = lane->target->number;
     dead.feed = lane->source->feed.number;
@@ -200,6 +183,11 @@ es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
                 lane->epoch, (unsigned long long) item->sequence,
                 lane->source->feed.name, es_attempt_class_name(o->klass),
                 o->status);
+
+    if (item->acked) {
+        es_lane_done(d, lane, item);
+        return;
+    }
 
     if (o->stop != NULL) {
 
@@ -256,7 +244,7 @@ es_judge(es_send_t *send, CURLcode result)
 
     if (outcome.success) {
         es_health_success(d, target, send);
-        es_judge_done(d, lane, &item);
+        es_lane_done(d, lane, &item);
 
     } else {
         es_health_failure(d, target, send, &outcome);

@@ -106,6 +106,7 @@ es_lane_restart(es_dispatcher_t *d, es_lane_t *lane, uint64_t position)
     memcpy(lane->epoch, lane->source->feed.epoch, sizeof(lane->epoch));
     lane->position = position;
     lane->matched = position;
+    lane->acked = 0;
     es_lane_dirty(d, lane);
 }
 
@@ -218,6 +219,25 @@ es_lane_retry(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
 
     es_record(d, es_changes_retry(d->recorder.filling, &retry));
     es_lane_wait(d, lane, item);
+}
+
+
+void
+es_lane_done(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
+{
+    if (item->recorded) {
+        lane->target->retries--;
+        es_record(d, es_changes_retry_done(d->recorder.filling,
+                                           lane->target->number,
+                                           lane->source->feed.number,
+                                           item->sequence));
+    }
+
+    /* who is held itself holds nobody */
+
+    if (!item->held) {
+        es_key_release(lane, item->key);
+    }
 }
 
 
@@ -370,13 +390,7 @@ es_lane_lost(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
     es_record(d, es_changes_dead(d->recorder.filling, &dead));
     es_notice_exhausted(d, lane, &dead, NULL, "retention has taken the event");
 
-    if (item->recorded) {
-        lane->target->retries--;
-        es_record(d, es_changes_retry_done(d->recorder.filling, dead.endpoint,
-                                           dead.feed, item->sequence));
-    }
-
-    es_key_release(lane, item->key);
+    es_lane_done(d, lane, item);
     es_lane_dirty(d, lane);
 }
 

@@ -65,6 +65,7 @@ es_targets_load(es_dispatcher_t *d)
     }
 
     d->alive_ms = d->saved.alive_ms;
+    es_ack_init(d);
     d->look = true;
     es_targets_look(d);
 

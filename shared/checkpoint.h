@@ -82,6 +82,22 @@ es_rc_t es_checkpoint_body(es_str_t body, es_checkpoint_job_t *job,
  */
 void es_checkpoints(es_store_t *store, es_checkpoint_job_t **jobs, size_t n);
 
+/* Moves with each change of any checkpoint; a memory read. */
+uint64_t es_checkpoint_version(es_store_t *store);
+
+typedef struct {
+    uint32_t     feed;         /* its number */
+    uint32_t     partner;      /* the same */
+    es_str_t     pattern;      /* a consumer, or a prefix that ends in '*' */
+    const char  *epoch;        /* cursors of others are passed over */
+    int64_t      since_ms;     /* and those moved before */
+} es_checkpoint_query_t;
+
+/* How far the furthest of these consumers has come; 0: none has.  A read of
+   its own, of microseconds for each of them. */
+es_rc_t es_checkpoint_reached(es_store_t *store,
+    const es_checkpoint_query_t *q, uint64_t *sequence);
+
 /*
  * Removes those of feeds and partners that are no more; their numbers are
  * never given again, so nobody could see them meanwhile.  Part of removing a

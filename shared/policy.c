@@ -1,11 +1,12 @@
 /*
  * policy.c - members of partners and endpoints that say how deliveries are
- * governed: the feed of operational events, disabling, rate.
+ * governed: the feed of operational events, disabling, rate, acknowledgement.
  */
 
 #include "cursor.h"
 #include "member.h"
 #include "record.h"
+#include "values.h"
 
 #define ES_DISABLE_AFTER_MS      (5 * 24 * 3600 * 1000)
 #define ES_DISABLE_AFTER_MIN_MS  1000
@@ -64,6 +65,22 @@ es_take_rate(es_record_t *r, es_endpoint_t *out)
 }
 
 
+static es_rc_t
+es_take_ack(es_record_t *r, es_endpoint_t *out)
+{
+    es_rc_t  rc;
+
+    rc = es_take_str(r, "/ack", false, &out->ack);
+
+    if (rc == ES_OK && out->ack.data != NULL && !es_pattern_ok(out->ack)) {
+        rc = es_fault(r, "/ack", "must be the name of a consumer, or a prefix "
+                      "of one that ends in \"*\"");
+    }
+
+    return rc;
+}
+
+
 es_rc_t
 es_take_policy(es_record_t *r, es_endpoint_t *out)
 {
@@ -84,5 +101,7 @@ es_take_policy(es_record_t *r, es_endpoint_t *out)
                         "a time from 1s");
     }
 
-    return es_take_rate(r, out);
+    rc = es_take_ack(r, out);
+
+    return rc == ES_OK ? es_take_rate(r, out) : rc;
 }

@@ -45,7 +45,7 @@ static const char  *const  es_endpoint_members[] = {
     "partner", "url", "feeds", "types", "subject", "ordering", "secrets",
     "paused", "start", "in_flight", "connect_timeout", "timeout", "schedule",
     "disable_after", "rate", "burst", "headers", "client_cert",
-    "client_key", "ca_file", NULL
+    "client_key", "ca_file", "ack", NULL
 };
 
 static const char  *const  es_feed_members[] = { "schema", NULL };

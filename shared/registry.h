@@ -98,6 +98,8 @@ typedef struct {
                                                            attempt; [0] is 0 */
     uint32_t             disable_after_ms;    /* of only failing; 0: never */
     es_rate_t            rate;            /* of attempts; units 0: no limit */
+    es_str_t             ack;             /* consumers whose checkpoints take
+                                             away what waits; none: NULL */
     es_str_t             headers;         /* of its own, as sent: each line
                                              begins with CR LF; may be none */
     es_str_t             client_cert;     /* names of files; may be none */

@@ -183,7 +183,8 @@ is_deeply([@{ ask(PATCH => "/$name", { rate => '10r/s', burst => 3,
     ['10r/s', 3, '1d'], 'deliveries are governed by the partner');
 is(ask(PATCH => "/$name", { $_->[0] => $_->[1] })->{json}{pointer},
     "/$_->[0]", "a wrong $_->[0]")
-    for ['rate', 'x'], ['burst', 0], ['disable_after', '1ms'];
+    for ['rate', 'x'], ['burst', 0], ['disable_after', '1ms'], ['ack', 'A'];
+is(ask(PATCH => "/$name", { ack => '*' })->{json}{ack}, '*', 'as is what is acknowledged');
 is_deeply(ask(PATCH => "/$name", { headers => { 'x-key' => 'k' } })
     ->{json}{headers}, ['x-key'], 'of its header fields only names are shown');
 is(ask(PATCH => "/$name", { headers => { Host => 'x' } })->{json}{pointer},

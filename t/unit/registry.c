@@ -202,7 +202,8 @@ test_endpoint(void)
                 "\"connect_timeout\":\"2s\",\"timeout\":\"500ms\","
                 "\"schedule\":[\"0\",\"1s\",\"1h30m\"],"
                 "\"disable_after\":\"0\",\"rate\":\"90r/m\",\"burst\":5,"
-                "\"headers\":{\"X-A\":\"1 \\t2\",\"b\":\"~\"}}"),
+                "\"headers\":{\"X-A\":\"1 \\t2\",\"b\":\"~\"},"
+                "\"ack\":\"billing-*\"}"),
          "an endpoint is created");
     good(create(ES_KIND_ENDPOINT, "ep_a", "{" HOOK "}"), "and a plain one");
 
@@ -247,6 +248,9 @@ test_endpoint(void)
     wrong(ES_KIND_ENDPOINT, HOOK, "\"disable_after\":\"999ms\"",
           "/disable_after");
     wrong(ES_KIND_ENDPOINT, HOOK, "\"disable_after\":5", "/disable_after");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"ack\":true", "/ack");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"ack\":\"\"", "/ack");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"ack\":\"a*b\"", "/ack");
     wrong(ES_KIND_ENDPOINT, HOOK, "\"rate\":\"10\"", "/rate");
     wrong(ES_KIND_ENDPOINT, HOOK, "\"rate\":10", "/rate");
     wrong(ES_KIND_ENDPOINT, HOOK, "\"burst\":2", "/burst");
@@ -334,7 +338,7 @@ check_endpoints(const es_registry_t *registry)
        && !plain->from_oldest && plain->in_flight == 32
        && plain->connect_timeout_ms == 10000 && plain->timeout_ms == 30000
        && plain->disable_after_ms == 5 * 24 * 3600 * 1000
-       && plain->rate.units == 0
+       && plain->rate.units == 0 && plain->ack.data == NULL
        && es_filter_is_all(&plain->filter), "the defaults");
     ok(plain->nschedule == 10
        && plain->schedule_ms[9] == 24 * 3600 * 1000
@@ -354,6 +358,7 @@ check_endpoints(const es_registry_t *registry)
        && es_filter_type_matches(&e->filter, es_lit("order.x"))
        && es_filter_type_matches(&e->filter, es_lit("x"))
        && !es_filter_type_matches(&e->filter, es_lit("y")), "the types");
+    is_str(e->ack, "billing-*", "whose checkpoints count");
     is_str(e->filter.subject, "a\\\"b", "the subject as in JSON text");
     ok(es_endpoint_allows(e, es_lit("orders-acme")), "its feed is allowed");
     ok(!es_endpoint_allows(e, es_lit("prices")), "no other is");

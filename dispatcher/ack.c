@@ -1,0 +1,203 @@
+/*
+ * ack.c - what a consumer of the partner's has acknowledged is not sent.
+ *
+ * An endpoint with `ack` follows checkpoints of its partner: when one moves,
+ * what waits up to it or is yet to come is passed over, and what is in flight
+ * is not tried again.  Only a move counts, so that a replay of what was
+ * acknowledged before is sent all the same.
+ */
+
+#include "dispatcher.h"
+
+#include "checkpoint.h"
+
+#define ES_ACK_SLICE_US  100
+#define ES_ACK_LANES     8         /* between looks at the clock */
+#define ES_ACK_SLACK_MS  5000
+
+
+static void
+es_ack_pass(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence)
+{
+    size_t      i, waited;
+    es_item_t   item;
+    uint64_t    fresh;
+    es_send_t  *send;
+
+    waited = 0;
+
+    es_each(send, &lane->sends, link) {
+        if (send->item.sequence <= sequence) {
+            send->item.acked = true;
+        }
+    }
+
+    /* one that is released may move, so each time from the end */
+
+    for (i = lane->nwaiting; i-- > 0; ) {
+        item = lane->waiting[i];
+
+        if (item.sequence <= sequence) {
+            es_lane_unwait(d, lane, i);
+            es_lane_done(d, lane, &item);
+            waited++;
+        }
+    }
+
+    fresh = sequence > lane->position ? sequence - lane->position : 0;
+
+    if (fresh > 0) {
+        lane->position = sequence;
+        lane->matched = sequence;
+        lane->stuck_ms = 0;
+    }
+
+    if (fresh == 0 && waited == 0) {
+        return;
+    }
+
+    es_log_line(ES_LOG_INFO, "endpoint %s: a checkpoint acknowledges feed "
+                "\"%s\" up to %s-%llu: %zu events that waited and %llu that "
+                "were to come are passed over", lane->target->name,
+                lane->source->feed.name, lane->epoch,
+                (unsigned long long) sequence, waited,
+                (unsigned long long) fresh);
+
+    es_lane_dirty(d, lane);
+    es_lane_wake(d, lane);
+}
+
+
+/* At first only what was acknowledged since the last run: what it saw has been
+   taken in, and may be replayed. */
+
+static void
+es_ack_lane(es_dispatcher_t *d, es_lane_t *lane)
+{
+    es_rc_t                rc;
+    uint64_t               all, moved;
+    es_checkpoint_query_t  q;
+
+    memset(&q, 0, sizeof(q));
+    q.feed = lane->source->feed.number;
+    q.partner = lane->target->conf->partner->number;
+    q.pattern = lane->target->conf->ack;
+    q.epoch = lane->epoch;
+
+    rc = es_checkpoint_reached(d->store, &q, &all);
+    moved = all;
+
+    if (rc == ES_OK && lane->acked == 0 && d->ack_since_ms != 0) {
+        q.since_ms = d->ack_since_ms;
+        rc = es_checkpoint_reached(d->store, &q, &moved);
+    }
+
+    if (rc != ES_OK) {
+        es_log_line(ES_LOG_ERROR, "cannot read the checkpoints of endpoint "
+                    "%s: %s", lane->target->name, es_strerror(rc));
+        d->ack_version = 0;
+        return;
+    }
+
+    if (moved > lane->acked) {
+        es_ack_pass(d, lane, moved);
+    }
+
+    lane->acked = all > lane->acked ? all : lane->acked;
+}
+
+
+static void
+es_ack_target(es_dispatcher_t *d, es_target_t *target, unsigned *lanes)
+{
+    es_lane_t  *lane;
+
+    if (target == NULL || target->conf->ack.data == NULL) {
+        return;
+    }
+
+    es_each(lane, &target->lanes, in_target) {
+        es_ack_lane(d, lane);
+        (*lanes)++;
+    }
+}
+
+
+/* In slices: there may be thousands of endpoints. */
+
+static void
+es_ack_run(es_dispatcher_t *d)
+{
+    unsigned  lanes, looked;
+    int64_t   end_us;
+
+    end_us = es_clock_mono_us() + ES_ACK_SLICE_US;
+    looked = 0;
+
+    while (d->ack_next < d->ntargets) {
+        lanes = looked / ES_ACK_LANES;
+        es_ack_target(d, d->targets[d->ack_next++], &looked);
+
+        if (looked / ES_ACK_LANES != lanes && es_clock_mono_us() > end_us) {
+            break;
+        }
+    }
+
+    if (d->ack_next < d->ntargets) {
+        ev_timer_again(d->loop.ev, &d->ack_timer);
+        return;
+    }
+
+    ev_timer_stop(d->loop.ev, &d->ack_timer);
+    d->ack_since_ms = 0;
+}
+
+
+static void
+es_on_ack(struct ev_loop *ev, ev_timer *w, int revents)
+{
+    (void) ev;
+    (void) revents;
+
+    es_ack_run(w->data);
+}
+
+
+void
+es_ack_init(es_dispatcher_t *d)
+{
+    /* one heartbeat of the last run may be missing */
+
+    d->ack_since_ms = d->alive_ms > ES_ACK_SLACK_MS
+                      ? d->alive_ms - ES_ACK_SLACK_MS : 0;
+    d->ack_version = 0;
+
+    ev_timer_init(&d->ack_timer, es_on_ack, 0, 0.001);
+    d->ack_timer.data = d;
+}
+
+
+/* Each second. */
+
+void
+es_ack_tick(es_dispatcher_t *d)
+{
+    uint64_t  version;
+
+    if (ev_is_active(&d->ack_timer)) {
+        return;
+    }
+
+    version = es_checkpoint_version(d->store) + 1;
+
+    if (version == d->ack_version
+        && d->registry_version == d->ack_registry_version)
+    {
+        return;
+    }
+
+    d->ack_version = version;
+    d->ack_registry_version = d->registry_version;
+    d->ack_next = 0;
+    es_ack_run(d);
+}
