@@ -112,6 +112,8 @@ int ctl_endpoint_dead(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_replay(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_resend(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_redrive(ctl_t *ctl, int argc, char **argv);
+int ctl_endpoint_test(ctl_t *ctl, int argc, char **argv);
+int ctl_endpoint_simulate(ctl_t *ctl, int argc, char **argv);
 
 int ctl_checkpoint_list(ctl_t *ctl, int argc, char **argv);
 int ctl_checkpoint_show(ctl_t *ctl, int argc, char **argv);

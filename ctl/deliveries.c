@@ -194,10 +194,22 @@ ctl_print_attempt(void *ctx, const es_attempt_t *a)
         return ctl_delivery_json(name, es_report_attempt(&d->feeds, a));
     }
 
-    (void) printf("%s %s feed=%s sequence=%" PRIu64 " attempt=%u status=%d "
-                  "class=%s latency_us=%u reused=%u\n", time, name, feed,
-                  a->sequence, a->attempt, a->status, klass, a->latency_us,
-                  a->reused);
+    if (a->flags & ES_ATTEMPT_TEST) {
+        (void) printf("%s %s request=%" PRIu64, time, name, a->sequence);
+
+    } else {
+        (void) printf("%s %s feed=%s sequence=%" PRIu64, time, name, feed,
+                      a->sequence);
+    }
+
+    (void) printf(" attempt=%u status=%d class=%s latency_us=%u reused=%u"
+                  "%s%s%s\n", a->attempt, a->status, klass, a->latency_us,
+                  (a->flags & ES_ATTEMPT_REUSED) != 0,
+                  a->flags & (ES_ATTEMPT_TEST | ES_ATTEMPT_NUDGE)
+                  ? " kind=" : "",
+                  a->flags & (ES_ATTEMPT_TEST | ES_ATTEMPT_NUDGE)
+                  ? es_report_kind(a) : "",
+                  a->flags & ES_ATTEMPT_SIMULATED_FLAG ? " simulated" : "");
 
     return ES_OK;
 }

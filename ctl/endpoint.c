@@ -4,8 +4,11 @@
 #include "object.h"
 
 
-/* Options that go into the record as they are, or as a list. */
-typedef enum { CTL_TEXT, CTL_LIST, CTL_NUMBER, CTL_OBJECT } ctl_value_t;
+/* Options that go into the record as they are, or as a list; without a value
+   they take the member away. */
+typedef enum {
+    CTL_TEXT, CTL_LIST, CTL_NUMBER, CTL_OBJECT, CTL_NOTHING
+} ctl_value_t;
 
 static const struct {
     const char   *option;
@@ -31,7 +34,11 @@ static const struct {
     { "client-cert", "client_cert", CTL_TEXT, 0 },
     { "client-key", "client_key", CTL_TEXT, 0 },
     { "ca-file", "ca_file", CTL_TEXT, 0 },
-    { "ack", "ack", CTL_TEXT, 0 }
+    { "ack", "ack", CTL_TEXT, 0 },
+    { "body", "body", CTL_TEXT, 0 },
+    { "batch", "batch", CTL_NUMBER, ES_BATCH_MAX },
+    { "batch-wait", "batch_wait", CTL_TEXT, 0 },
+    { "nudge", "nudge", CTL_NUMBER, 1000000000 }
 };
 
 #define CTL_MEMBERS                                                           \
@@ -48,7 +55,11 @@ ctl_endpoint_member(json_t *object, size_t i, const char *text)
 
     option = ctl_endpoint_members[i].option;
 
-    switch (ctl_endpoint_members[i].value) {
+    switch (text[0] != '\0' ? ctl_endpoint_members[i].value : CTL_NOTHING) {
+
+    case CTL_NOTHING:
+        value = json_null();
+        break;
 
     case CTL_LIST:
         value = ctl_list(text);

@@ -69,8 +69,8 @@ static const ctl_command_t  ctl_commands[] = {
       "[--in-flight=N] [--connect-timeout=10s] [--timeout=30s] "
       "[--schedule=0,5s,...] [--disable-after=5d] [--rate=10r/s] [--burst=N] "
       "[--headers=JSON] [--client-cert=FILE] [--client-key=FILE] "
-      "[--ca-file=FILE] "
-      "[--ack=CONSUMER] [--paused]",
+      "[--ca-file=FILE] [--ack=CONSUMER] [--body=whole|thin] [--batch=N] "
+      "[--batch-wait=1s] [--nudge=N] [--paused]",
       "make a webhook endpoint; prints its name and secret" },
     { "endpoint list", ctl_endpoint_list, "[--json]", "list the endpoints" },
     { "endpoint show", ctl_endpoint_show, "NAME", "show an endpoint as JSON" },
@@ -98,6 +98,12 @@ static const ctl_command_t  ctl_commands[] = {
       "send the event of that cursor again, now" },
     { "endpoint redrive", ctl_endpoint_redrive, "NAME",
       "try every dead letter again" },
+    { "endpoint test", ctl_endpoint_test, "NAME [--type=T] [--data=JSON]",
+      "send a test event, and show what becomes of it" },
+    { "endpoint simulate", ctl_endpoint_simulate,
+      "NAME --failure=status|delay|reset|truncate|tls|duplicate|reorder|drop|"
+      "none [--status=503] [--delay=5s] [--percent=100] [--for=10m]",
+      "let deliveries fail for a time" },
 
     { "checkpoint list", ctl_checkpoint_list,
       "[--feed=NAME] [--partner=NAME] [--json]",

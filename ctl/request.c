@@ -48,7 +48,7 @@ ctl_request_endpoint(ctl_t *ctl, const char *name, es_request_t *request)
 /* Hands the request over, and waits a moment for the dispatcher. */
 
 static int
-ctl_request_add(ctl_t *ctl, es_request_t *request)
+ctl_request_add(ctl_t *ctl, es_request_t *request, bool *done)
 {
     es_rc_t   es;
     int64_t   until_us;
@@ -72,6 +72,7 @@ ctl_request_add(ctl_t *ctl, es_request_t *request)
             && taken >= request->id)
         {
             (void) puts("taken");
+            *done = true;
             return CTL_OK;
         }
 
@@ -80,6 +81,7 @@ ctl_request_add(ctl_t *ctl, es_request_t *request)
     } while (es_clock_mono_us() < until_us);
 
     (void) puts("waiting for the dispatcher");
+    *done = false;
 
     return CTL_OK;
 }
@@ -107,6 +109,7 @@ int
 ctl_endpoint_replay(ctl_t *ctl, int argc, char **argv)
 {
     int           rc;
+    bool          done;
     const char   *after = NULL, *from = NULL;
     es_request_t  request = { .kind = ES_REQUEST_REPLAY };
 
@@ -131,7 +134,7 @@ ctl_endpoint_replay(ctl_t *ctl, int argc, char **argv)
         rc = ctl_request_place(ctl, argv[1], after, from, &request);
     }
 
-    return rc == CTL_OK ? ctl_request_add(ctl, &request) : rc;
+    return rc == CTL_OK ? ctl_request_add(ctl, &request, &done) : rc;
 }
 
 
@@ -139,6 +142,7 @@ int
 ctl_endpoint_resend(ctl_t *ctl, int argc, char **argv)
 {
     int           rc;
+    bool          done;
     es_request_t  request = { .kind = ES_REQUEST_RESEND };
 
     rc = ctl_args(ctl, &argc, argv, 3, 3, NULL);
@@ -156,7 +160,7 @@ ctl_endpoint_resend(ctl_t *ctl, int argc, char **argv)
                       argv[2]);
     }
 
-    return rc == CTL_OK ? ctl_request_add(ctl, &request) : rc;
+    return rc == CTL_OK ? ctl_request_add(ctl, &request, &done) : rc;
 }
 
 
@@ -164,6 +168,7 @@ int
 ctl_endpoint_redrive(ctl_t *ctl, int argc, char **argv)
 {
     int           rc;
+    bool          done;
     es_request_t  request = { .kind = ES_REQUEST_REDRIVE };
 
     rc = ctl_args(ctl, &argc, argv, 1, 1, NULL);
@@ -172,5 +177,116 @@ ctl_endpoint_redrive(ctl_t *ctl, int argc, char **argv)
         rc = ctl_request_endpoint(ctl, argv[0], &request);
     }
 
-    return rc == CTL_OK ? ctl_request_add(ctl, &request) : rc;
+    return rc == CTL_OK ? ctl_request_add(ctl, &request, &done) : rc;
+}
+
+
+typedef struct {
+    uint64_t      request;
+    bool          found;
+    es_attempt_t  attempt;
+} ctl_test_t;
+
+
+static es_rc_t
+ctl_test_attempt(void *ctx, const es_attempt_t *attempt)
+{
+    ctl_test_t  *test = ctx;
+
+    if (!(attempt->flags & ES_ATTEMPT_TEST)
+        || attempt->sequence != test->request)
+    {
+        return ES_OK;
+    }
+
+    test->found = true;
+    test->attempt = *attempt;
+
+    return ES_EXISTS;
+}
+
+
+/* What became of it, as soon as that is on record. */
+
+static int
+ctl_test_outcome(ctl_t *ctl, const es_request_t *request)
+{
+    int64_t     until_us;
+    es_rc_t     es;
+    ctl_test_t  test = { .request = request->id };
+
+    until_us = es_clock_mono_us() + CTL_TAKEN_US;
+
+    do {
+        es = es_delivery_last_attempts(ctl->store, request->endpoint,
+                                       ctl_test_attempt, &test);
+        if (test.found) {
+            (void) printf("status=%d class=%s latency_us=%u\n",
+                          test.attempt.status,
+                          es_attempt_class_name((es_attempt_class_t)
+                                                test.attempt.klass),
+                          test.attempt.latency_us);
+            return test.attempt.klass == ES_ATTEMPT_OK ? CTL_OK : CTL_FAILED;
+        }
+
+        if (es != ES_OK && es != ES_NOT_FOUND) {
+            return ctl_fail(CTL_FAILED, "cannot read the attempts: %s",
+                            es_strerror(es));
+        }
+
+        (void) usleep(CTL_LOOK_US);
+
+    } while (es_clock_mono_us() < until_us);
+
+    (void) puts("no answer yet");
+
+    return CTL_OK;
+}
+
+
+int
+ctl_endpoint_test(ctl_t *ctl, int argc, char **argv)
+{
+    int           rc;
+    bool          done = false;
+    char          id[ES_TEST_ID_MAX];
+    json_t       *data = NULL;
+    es_rc_t       es;
+    const char   *type = NULL, *text = NULL;
+    es_request_t  request = { .kind = ES_REQUEST_TEST };
+    es_problem_t  problem = { 0 };
+
+    const ctl_option_t  options[] = {
+        { "type", false, &type },
+        { "data", false, &text },
+        { NULL, false, NULL }
+    };
+
+    rc = ctl_args(ctl, &argc, argv, 1, 1, options);
+
+    if (rc == CTL_OK && text != NULL) {
+        data = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES,
+                          NULL);
+        rc = data ? CTL_OK : ctl_fail(CTL_USAGE, "\"--data\" is not JSON");
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_request_endpoint(ctl, argv[0], &request);
+    }
+
+    if (rc == CTL_OK) {
+        es = es_request_test(&request, argv[0], type, data, id, &problem);
+        rc = es == ES_OK ? CTL_OK
+                         : ctl_fail(CTL_FAILED, "%s: %s", problem.pointer,
+                                    problem.detail);
+    }
+
+    json_decref(data);
+
+    if (rc == CTL_OK) {
+        (void) printf("%s\n", id);
+        rc = ctl_request_add(ctl, &request, &done);
+    }
+
+    return rc == CTL_OK && done ? ctl_test_outcome(ctl, &request) : rc;
 }

@@ -16,8 +16,9 @@
 #define ES_ACK_SLACK_MS  5000
 
 
-static void
-es_ack_pass(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence)
+void
+es_lane_pass(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence,
+    const char *why)
 {
     size_t      i, waited;
     es_item_t   item;
@@ -27,8 +28,8 @@ es_ack_pass(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence)
     waited = 0;
 
     es_each(send, &lane->sends, link) {
-        if (send->item.sequence <= sequence) {
-            send->item.acked = true;
+        for (i = 0; i < send->nitems; i++) {
+            send->items[i].acked |= send->items[i].sequence <= sequence;
         }
     }
 
@@ -50,17 +51,18 @@ es_ack_pass(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence)
         lane->position = sequence;
         lane->matched = sequence;
         lane->stuck_ms = 0;
+        es_fresh_leave(d, lane);
+        es_nudge_reset(lane);
     }
 
     if (fresh == 0 && waited == 0) {
         return;
     }
 
-    es_log_line(ES_LOG_INFO, "endpoint %s: a checkpoint acknowledges feed "
-                "\"%s\" up to %s-%llu: %zu events that waited and %llu that "
-                "were to come are passed over", lane->target->name,
-                lane->source->feed.name, lane->epoch,
-                (unsigned long long) sequence, waited,
+    es_log_line(ES_LOG_INFO, "endpoint %s: %s feed \"%s\" up to %s-%llu: %zu "
+                "events that waited and %llu that were to come are passed "
+                "over", lane->target->name, why, lane->source->feed.name,
+                lane->epoch, (unsigned long long) sequence, waited,
                 (unsigned long long) fresh);
 
     es_lane_dirty(d, lane);
@@ -100,7 +102,7 @@ es_ack_lane(es_dispatcher_t *d, es_lane_t *lane)
     }
 
     if (moved > lane->acked) {
-        es_ack_pass(d, lane, moved);
+        es_lane_pass(d, lane, moved, "a checkpoint acknowledges");
     }
 
     lane->acked = all > lane->acked ? all : lane->acked;

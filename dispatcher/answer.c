@@ -79,6 +79,10 @@ es_answer_header(char *data, size_t size, size_t n, void *ctx)
         return 0;
     }
 
+    if (send->simulate == ES_SIMULATE_RESET) {
+        return 0;
+    }
+
     if (n == 0) {
         return n;
     }

@@ -78,7 +78,7 @@ es_on_tock(struct ev_loop *ev, ev_timer *w, int revents)
 
     d = w->data;
 
-    if (d->nwaiting == 0) {
+    if (d->nwaiting == 0 && d->nlingering == 0) {
         ev_timer_stop(ev, w);
         return;
     }

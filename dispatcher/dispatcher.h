@@ -6,8 +6,10 @@
  *     target.c   which endpoints there are, and what feeds they are sent
  *     keys.c     the keys of its secrets
  *     lane.c     select: what an endpoint is sent next of a feed
+ *     fresh.c    the next of the log, one event or a batch
  *     key.c      order per subject
- *     send.c     one attempt: body, signature, headers, libcurl
+ *     message.c  what a request carries: events, signatures, header fields
+ *     send.c     one attempt: libcurl's handle, and its place
  *     answer.c   what is read of the answer
  *     judge.c    its outcome: success, retry, dead letter, stop
  *     health.c   what it says of the endpoint: doubt, circuit
@@ -18,6 +20,9 @@
  *     near.c     whom retention will overtake, judged by that thread
  *     request.c  replay, resend, redrive
  *     ack.c      what consumers have acknowledged by polling
+ *     nudge.c    too much to be sent: one event that says "poll from here"
+ *     test.c     test events
+ *     simulate.c failures that were asked for
  *     recorder.c what of all that goes to disk, committed by a helper thread
  *
  * Everything runs on the loop's thread but es_delivery_commit() (recorder.c),
@@ -42,6 +47,7 @@
 #include "notice.h"
 #include "reader.h"
 #include "registry.h"
+#include "request.h"
 #include "signature.h"
 #include "wake.h"
 
@@ -119,7 +125,12 @@ struct es_lane {
     size_t                waiting_cap;
     size_t                npending;    /* of them, those without a record */
     int64_t               due_ms;      /* the least next_ms of `waiting` */
-    int64_t               stuck_ms;    /* damaged record: not before */
+    int64_t               stuck_ms;    /* nothing is sent before; 0: now */
+    int64_t               linger_ms;   /* a batch may fill until then; or 0 */
+    uint64_t              ahead;       /* matches are counted up to here, */
+    uint64_t              nahead;      /* from `position` on: see nudge.c */
+    unsigned              nudges;      /* attempts of one */
+    uint64_t              swapped;     /* stands back, see simulate.c; or 0 */
     bool                  ready;
     bool                  dirty;
     bool                  crowded;     /* waits for a place, see health.c */
@@ -173,6 +184,7 @@ struct es_target {
     es_failing_t           failing;    /* since_ms 0: it does not */
     char                   over[64];   /* why it is disabled */
     es_lanes_t             lanes;      /* who was sent last comes last */
+    es_sends_t             others;     /* in flight, of no lane */
     es_sends_t             idle;       /* made and not in flight */
     es_channel_t          *channel;    /* of its own, while it has sends */
 };
@@ -181,18 +193,36 @@ struct es_target {
 #define ES_HEAD_MAX  (512 + ES_ID_MAX + ES_FEED_MAX                           \
                       + ES_SECRETS_MAX * ES_SIGNATURE_MAX)
 
+typedef enum {
+    ES_SEND_EVENTS = 0,
+    ES_SEND_NUDGE,
+    ES_SEND_TEST
+} es_send_kind_t;
+
+#define ES_TRACEPARENT_LEN  55
+
 /* One attempt in flight, and its reused memory. */
 struct es_send {
     es_dispatcher_t       *d;
     es_target_t           *target;
     es_lane_t             *lane;
-    TAILQ_ENTRY(es_send)   link;       /* in the lane's, or the idle list */
+    TAILQ_ENTRY(es_send)   link;       /* in one of the lane's lists, or of
+                                          the target's */
     es_channel_t          *channel;
     CURL                  *easy;
     CURLU                 *url;
     uint64_t               revision;   /* of the endpoint, that it is set to */
-    es_item_t              item;
+    es_send_kind_t         kind;
+    es_item_t             *items;      /* what it carries, in order; other */
+    unsigned               nitems;     /* kinds have none */
+    uint64_t               upto;       /* nudge: last event that it is for;
+                                          test: number of the request */
+    uint32_t               attempt;    /* from 1 */
     es_buf_t               body;
+    es_buf_t               ids;        /* of the events, a NUL after each */
+    char                   trace[ES_TRACEPARENT_LEN + 1];
+    es_failure_t           simulate;   /* NONE: it is meant well */
+    size_t                 truncated;  /* of the body, what was sent */
     bool                   retry;      /* counted in target->retrying */
     bool                   doubted;    /* counted in d->doubted */
     int64_t                sent_ms;
@@ -210,7 +240,6 @@ struct es_send {
     bool                   abort;      /* webhook-delivery: abort */
 
     struct curl_slist      heads[2];
-    char                   id[ES_ID_MAX + 1];
     char                   head[];     /* ES_HEAD_MAX, and its own headers */
 };
 
@@ -334,6 +363,7 @@ struct es_dispatcher {
     unsigned               in_flight;
     unsigned               doubted;    /* of them, to doubted endpoints */
     size_t                 nwaiting;   /* items of all lanes */
+    size_t                 nlingering; /* lanes with a batch that fills */
     bool                   halted;     /* the recorder cannot write */
     bool                   stopping;
     bool                   pid_written;
@@ -406,6 +436,13 @@ void es_lane_dirty(es_dispatcher_t *d, es_lane_t *lane);
 void es_lanes_due(es_dispatcher_t *d);
 /* Sends whatever can be; true when more could be done at once. */
 bool es_lanes_pump(es_dispatcher_t *d);
+/* What cannot be sent now is looked at again after a while. */
+void es_lane_stuck(es_lane_t *lane, uint64_t sequence, es_rc_t rc);
+
+/* fresh.c - true when something was done, so that there may be more. */
+bool es_lane_fresh(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane);
+/* The lane waits for no batch to fill any more. */
+void es_fresh_leave(es_dispatcher_t *d, es_lane_t *lane);
 
 /* The event waits with a retry record, until `next_ms` or until what holds it
    is done. */
@@ -418,6 +455,36 @@ void es_lane_done(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item);
 /* ack.c - after the targets are loaded; each second. */
 void es_ack_init(es_dispatcher_t *d);
 void es_ack_tick(es_dispatcher_t *d);
+/* What waits up to `sequence` or is yet to come needs not be sent, and what is
+   in flight not again; `why` is for the log. */
+void es_lane_pass(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence,
+    const char *why);
+
+/* nudge.c */
+/* True when the lane's turn is its own; `again`: it may have another. */
+bool es_nudge_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
+    bool *again);
+void es_nudge_judge(es_send_t *send, const es_outcome_t *o);
+/* The lane has moved back. */
+void es_nudge_reset(es_lane_t *lane);
+
+/* simulate.c - all do nothing unless a failure was asked for */
+/* True when a new event is not to be sent now. */
+bool es_simulate_fresh(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
+    es_str_t id);
+/* True when one that stands back lets the next event of the log pass. */
+bool es_simulate_swap(es_lane_t *lane);
+/* Spoils the request that is about to be sent. */
+CURLcode es_simulate_begin(es_send_t *send);
+void es_simulate_outcome(const es_send_t *send, es_outcome_t *o);
+/* The event was delivered; what it was is done. */
+void es_simulate_done(es_dispatcher_t *d, es_lane_t *lane,
+    const es_send_t *send, const es_item_t *item);
+
+/* test.c */
+void es_test_send(es_dispatcher_t *d, es_target_t *target,
+    const es_request_t *request);
+void es_test_judge(es_send_t *send, const es_outcome_t *o);
 
 /* key.c - all do nothing in other modes than `key` */
 /* True when an earlier event of its subject is not done; sets item->key. */
@@ -428,11 +495,23 @@ void es_key_release(es_lane_t *lane, uint64_t key);
 /* Finds keys and who holds whom, when a lane begins or its mode changed. */
 void es_key_restore(es_txn_t *txn, es_lane_t *lane);
 
+/* message.c */
+void es_message_begin(es_send_t *send);
+/* One event more of the log, at most as many as the endpoint's batch has;
+   `event` dies with its transaction. */
+es_rc_t es_message_add(es_send_t *send, const es_lane_t *lane,
+    const es_item_t *item, const es_event_t *event);
+/* An event that is not in the log, alone. */
+es_rc_t es_message_own(es_send_t *send, es_send_kind_t kind, es_str_t id,
+    es_str_t event);
+/* Signs and writes header fields, for the time in send->sent_ms. */
+es_rc_t es_message_end(es_send_t *send, const es_lane_t *lane);
+
 /* send.c */
+/* One that is idle: it is taken by es_send_start() only. */
 es_send_t *es_send_get(es_dispatcher_t *d, es_target_t *target);
-/* Signs and hands to libcurl; `event` dies with its transaction. */
-es_rc_t es_send_start(es_send_t *send, es_lane_t *lane, const es_item_t *item,
-    const es_event_t *event);
+/* Hands its message to libcurl; a test has no lane. */
+es_rc_t es_send_start(es_send_t *send, es_lane_t *lane);
 /* Takes it from libcurl and from its lane; keeps it for the next one. */
 void es_send_end(es_send_t *send);
 void es_send_destroy(es_send_t *send);
@@ -443,6 +522,9 @@ size_t es_answer_body(char *data, size_t size, size_t n, void *ctx);
 
 /* judge.c */
 void es_judge(es_send_t *send, CURLcode result);
+/* Records the attempt of an event, or of what has no place in the log. */
+void es_judge_attempt(es_send_t *send, uint64_t sequence, uint32_t attempt,
+    const es_outcome_t *o);
 
 /* health.c */
 /* False when the endpoint is doubted and may not be sent one more now; the
@@ -512,6 +594,8 @@ const char *es_notice_time(int64_t ms, char text[ES_TIME_LEN + 1]);
 void es_near_check(es_dispatcher_t *d);
 
 /* schedule.c */
+/* The number in [0, 1) that jitter is made of. */
+double es_schedule_draw(es_str_t id, es_str_t endpoint, uint32_t attempt);
 int64_t es_schedule_delay(const es_endpoint_t *endpoint, es_str_t id,
     uint32_t attempts);
 int64_t es_retry_after_ms(const char *value, int64_t now_ms);

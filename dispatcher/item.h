@@ -16,6 +16,7 @@ typedef struct {
     int32_t   status;          /* of the last one */
     bool      recorded;        /* has a retry record; else it is pending */
     bool      held;            /* an earlier one of its key is not done */
+    bool      repeated;        /* sent again for no reason: simulate.c */
     bool      acked;           /* in flight: not to be tried again */
     uint64_t  key;             /* of its subject, see key.c; 0: none */
 } es_item_t;

@@ -43,6 +43,7 @@ es_judge_class(const es_send_t *send, CURLcode result)
     case CURLE_SSL_INVALIDCERTSTATUS:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_SHUTDOWN_FAILED:
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
     case CURLE_USE_SSL_FAILED:
         return ES_ATTEMPT_TLS;
 
@@ -106,8 +107,9 @@ es_judge_outcome(const es_send_t *send, CURLcode result, es_outcome_t *o)
 }
 
 
-static void
-es_judge_attempt(es_send_t *send, const es_outcome_t *o)
+void
+es_judge_attempt(es_send_t *send, uint64_t sequence, uint32_t number,
+    const es_outcome_t *o)
 {
     long              connects;
     int64_t           latency_us;
@@ -120,15 +122,19 @@ es_judge_attempt(es_send_t *send, const es_outcome_t *o)
     latency_us = es_clock_mono_us() - send->sent_us;
 
     attempt.endpoint = send->target->number;
-    attempt.feed = send->lane->source->feed.number;
-    attempt.sequence = send->item.sequence;
+    attempt.feed = send->lane != NULL ? send->lane->source->feed.number : 0;
+    attempt.sequence = sequence;
     attempt.time_ms = send->sent_ms;
     attempt.latency_us = latency_us < UINT32_MAX ? (uint32_t) latency_us
                                                  : UINT32_MAX;
-    attempt.attempt = send->item.attempts + 1;
+    attempt.attempt = number;
     attempt.status = o->status;
     attempt.klass = (uint8_t) o->klass;
-    attempt.reused = connects == 0 && o->status != 0;
+    attempt.flags = connects == 0 && o->status != 0 ? ES_ATTEMPT_REUSED : 0;
+    attempt.flags |= send->kind == ES_SEND_TEST ? ES_ATTEMPT_TEST
+                     : send->kind == ES_SEND_NUDGE ? ES_ATTEMPT_NUDGE : 0;
+    attempt.flags |= send->simulate != ES_SIMULATE_NONE
+                     ? ES_ATTEMPT_SIMULATED_FLAG : 0;
     attempt.body_len = (uint16_t) send->first_len;
     memcpy(attempt.body, send->first, send->first_len);
 
@@ -217,11 +223,59 @@ es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
 }
 
 
+/* The same for all that it carried: what fails with others is tried again
+   alone, so that none makes others fail for long. */
+
+static void
+es_judge_events(es_send_t *send, es_outcome_t *o)
+{
+    char             *id;
+    unsigned          i;
+    es_lane_t        *lane;
+    es_item_t        *item;
+    es_dispatcher_t  *d;
+
+    d = send->d;
+    lane = send->lane;
+    id = send->ids.data;
+
+    for (i = 0; i < send->nitems; i++) {
+        item = &send->items[i];
+        item->attempts++;
+        item->status = o->status;
+        item->first_ms = item->first_ms ? item->first_ms : send->sent_ms;
+        es_judge_attempt(send, item->sequence, item->attempts, o);
+    }
+
+    if (o->success) {
+        es_health_success(d, lane->target, send);
+
+    } else {
+        es_health_failure(d, lane->target, send, o);
+
+        if (o->stop == NULL && send->simulate == ES_SIMULATE_NONE) {
+            o->stop = es_policy_over(lane->target);
+        }
+    }
+
+    for (i = 0; i < send->nitems; i++) {
+        if (o->success) {
+            es_lane_done(d, lane, &send->items[i]);
+            es_simulate_done(d, lane, send, &send->items[i]);
+
+        } else {
+            es_judge_failure(d, lane, &send->items[i], es_str(id), o);
+        }
+
+        id += strlen(id) + 1;
+    }
+}
+
+
 void
 es_judge(es_send_t *send, CURLcode result)
 {
     es_lane_t        *lane;
-    es_item_t         item;
     es_target_t      *target;
     es_outcome_t      outcome;
     es_dispatcher_t  *d;
@@ -235,35 +289,34 @@ es_judge(es_send_t *send, CURLcode result)
     send->overflow |= result == CURLE_OUT_OF_MEMORY;
 
     es_judge_outcome(send, result, &outcome);
-    es_judge_attempt(send, &outcome);
+    es_simulate_outcome(send, &outcome);
 
-    item = send->item;
-    item.attempts++;
-    item.status = outcome.status;
-    item.first_ms = item.first_ms ? item.first_ms : send->sent_ms;
+    switch (send->kind) {
 
-    if (outcome.success) {
-        es_health_success(d, target, send);
-        es_lane_done(d, lane, &item);
+    case ES_SEND_EVENTS:
+        es_judge_events(send, &outcome);
+        break;
 
-    } else {
-        es_health_failure(d, target, send, &outcome);
+    case ES_SEND_NUDGE:
+        es_nudge_judge(send, &outcome);
+        break;
 
-        if (outcome.stop == NULL) {
-            outcome.stop = es_policy_over(target);
-        }
-
-        es_judge_failure(d, lane, &item, es_str(send->id), &outcome);
+    case ES_SEND_TEST:
+        es_test_judge(send, &outcome);
+        break;
     }
 
-    if (outcome.stop != NULL) {
+    if (outcome.stop != NULL && send->kind != ES_SEND_TEST) {
         es_target_stop(d, target, outcome.stop);
     }
 
     es_send_end(send);
-    es_lane_dirty(d, lane);
 
-    if (!target->full) {
+    if (lane != NULL) {
+        es_lane_dirty(d, lane);
+    }
+
+    if (lane != NULL && !target->full) {
         es_lane_wake(d, lane);
         return;
     }

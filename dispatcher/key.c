@@ -28,11 +28,28 @@ es_key_of(const es_event_t *event)
 }
 
 
+static bool
+es_key_in_flight(const es_lane_t *lane, uint64_t key)
+{
+    unsigned          i;
+    const es_send_t  *send;
+
+    es_each(send, &lane->sends, link) {
+        for (i = 0; i < send->nitems; i++) {
+            if (send->items[i].key == key) {
+                return true;
+            }
+        }
+    }
+
+    return false;
+}
+
+
 bool
 es_key_holds(const es_lane_t *lane, const es_event_t *event, es_item_t *item)
 {
-    size_t            i;
-    const es_send_t  *send;
+    size_t  i;
 
     if (lane->target->conf->ordering != ES_ORDER_KEY) {
         return false;
@@ -44,10 +61,8 @@ es_key_holds(const es_lane_t *lane, const es_event_t *event, es_item_t *item)
         return false;
     }
 
-    es_each(send, &lane->sends, link) {
-        if (send->item.key == item->key) {
-            return true;
-        }
+    if (es_key_in_flight(lane, item->key)) {
+        return true;
     }
 
     for (i = 0; i < lane->nwaiting; i++) {
@@ -118,21 +133,6 @@ es_key_order(const void *a, const void *b)
 }
 
 
-static bool
-es_key_in_flight(const es_lane_t *lane, uint64_t key)
-{
-    const es_send_t  *send;
-
-    es_each(send, &lane->sends, link) {
-        if (send->item.key == key) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-
 void
 es_key_restore(es_txn_t *txn, es_lane_t *lane)
 {
@@ -141,7 +141,10 @@ es_key_restore(es_txn_t *txn, es_lane_t *lane)
     es_send_t  *send;
 
     es_each(send, &lane->sends, link) {
-        send->item.key = es_key_read(txn, lane, send->item.sequence);
+        for (i = 0; i < send->nitems; i++) {
+            item = &send->items[i];
+            item->key = es_key_read(txn, lane, item->sequence);
+        }
     }
 
     for (i = 0; i < lane->nwaiting; i++) {

@@ -73,8 +73,8 @@ es_lane_forget(es_dispatcher_t *d, es_lane_t *lane)
     es_send_t  *send;
 
     while ((send = TAILQ_FIRST(&lane->sends)) != NULL) {
-        if (send->item.recorded) {
-            lane->target->retries--;
+        for (i = 0; i < send->nitems; i++) {
+            lane->target->retries -= send->items[i].recorded;
         }
 
         es_send_end(send);
@@ -92,6 +92,8 @@ es_lane_forget(es_dispatcher_t *d, es_lane_t *lane)
     lane->nwaiting = 0;
     lane->npending = 0;
     lane->due_ms = INT64_MAX;
+    es_fresh_leave(d, lane);
+    es_nudge_reset(lane);
 }
 
 
@@ -297,7 +299,8 @@ es_lanes_due(es_dispatcher_t *d)
             if (target->throttled_us != 0
                 || (lane->nwaiting > 0 && es_due(lane, lane->due_ms, now_ms))
                 || (lane->stuck_ms != 0
-                    && es_due(lane, lane->stuck_ms, now_ms)))
+                    && es_due(lane, lane->stuck_ms, now_ms))
+                || (lane->linger_ms != 0 && lane->linger_ms <= now_ms))
             {
                 es_lane_wake(d, lane);
             }
@@ -353,7 +356,7 @@ es_target_open(const es_dispatcher_t *d, const es_target_t *target)
 }
 
 
-static void
+void
 es_lane_stuck(es_lane_t *lane, uint64_t sequence, es_rc_t rc)
 {
     lane->stuck_ms = es_clock_ms() + ES_STUCK_MS;
@@ -422,69 +425,19 @@ es_lane_again(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, size_t i)
 
     send = es_send_get(d, lane->target);
 
-    rc = send ? es_send_start(send, lane, &item, &event) : ES_NOMEM;
+    if (send != NULL) {
+        es_message_begin(send);
+        rc = es_message_add(send, lane, &item, &event);
+    }
+
+    rc = send == NULL ? ES_NOMEM : rc == ES_OK ? es_send_start(send, lane)
+                                               : rc;
     if (rc != ES_OK) {
         es_lane_stuck(lane, item.sequence, rc);
         return false;
     }
 
     es_lane_unwait(d, lane, i);
-
-    return true;
-}
-
-
-static bool
-es_lane_fresh(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
-{
-    es_rc_t              rc;
-    uint64_t             scanned;
-    es_item_t            item;
-    es_send_t           *send;
-    es_event_t           event;
-    const es_filter_t   *filter;
-
-    if (lane->position >= lane->source->feed.last) {
-        return false;
-    }
-
-    filter = &lane->target->conf->filter;
-
-    rc = es_event_next(txn, &lane->source->feed, lane->position, filter,
-                       &event, &scanned);
-
-    if (rc == ES_NOT_FOUND) {
-        lane->position = scanned;
-        lane->moved = true;
-        return true;
-    }
-
-    if (rc != ES_OK) {
-        es_lane_stuck(lane, scanned, rc);
-        return false;
-    }
-
-    memset(&item, 0, sizeof(item));
-    item.sequence = event.sequence;
-    item.prev = es_filter_is_all(filter) ? event.sequence - 1 : lane->matched;
-
-    if (es_key_holds(lane, &event, &item)) {
-        item.held = true;
-        es_lane_retry(d, lane, &item, 0);
-        es_lane_dirty(d, lane);
-
-    } else {
-        send = es_send_get(d, lane->target);
-
-        rc = send ? es_send_start(send, lane, &item, &event) : ES_NOMEM;
-        if (rc != ES_OK) {
-            es_lane_stuck(lane, event.sequence, rc);
-            return false;
-        }
-    }
-
-    lane->position = event.sequence;
-    lane->matched = event.sequence;
 
     return true;
 }
@@ -541,7 +494,7 @@ es_fresh_room(const es_target_t *target)
 static bool
 es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
 {
-    bool          fifo, due, fresh;
+    bool          fifo, due, fresh, again;
     int64_t       now_ms;
     size_t        i;
     es_target_t  *target;
@@ -580,8 +533,16 @@ es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
         lane->stuck_ms = 0;
     }
 
+    if (target->conf->nudge > 0 && es_nudge_turn(d, txn, lane, &again)) {
+        return again;
+    }
+
     if (fifo) {
         if (lane->nwaiting == 0) {
+            return es_lane_fresh(d, txn, lane);
+        }
+
+        if (es_simulate_swap(lane)) {
             return es_lane_fresh(d, txn, lane);
         }
 

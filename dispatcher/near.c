@@ -171,6 +171,7 @@ static es_rc_t
 es_near_lag(es_dispatcher_t *d, const es_near_lane_t *lane, es_feed_t *feed,
     es_lag_t *lag)
 {
+    char       name[ES_FEED_MAX + 1];
     es_rc_t    rc;
     es_txn_t  *txn;
 
@@ -179,7 +180,8 @@ es_near_lag(es_dispatcher_t *d, const es_near_lane_t *lane, es_feed_t *feed,
         return rc;
     }
 
-    rc = es_feed_get(txn, es_str(feed->name), feed);
+    memcpy(name, feed->name, sizeof(name));
+    rc = es_feed_get(txn, es_str(name), feed);
 
     if (rc == ES_OK && feed->number != lane->feed) {
         rc = ES_NOT_FOUND;

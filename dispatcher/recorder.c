@@ -113,12 +113,25 @@ es_recorder_main(void *ctx)
 }
 
 
+static void
+es_recorder_pending(es_progress_t *progress, const es_item_t *items, size_t n)
+{
+    size_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (!items[i].recorded) {
+            progress->pending[progress->npending] = items[i].sequence;
+            progress->pending_prev[progress->npending++] = items[i].prev;
+        }
+    }
+}
+
+
 /* What the lane has taken and not finished, as the next start must see it. */
 
 static es_rc_t
 es_recorder_progress(es_changes_t *changes, const es_lane_t *lane)
 {
-    size_t              i;
     const es_send_t    *send;
     static es_progress_t  progress;    /* big, and only the loop's */
 
@@ -130,18 +143,11 @@ es_recorder_progress(es_changes_t *changes, const es_lane_t *lane)
     progress.npending = 0;
 
     es_each(send, &lane->sends, link) {
-        if (!send->item.recorded) {
-            progress.pending[progress.npending] = send->item.sequence;
-            progress.pending_prev[progress.npending++] = send->item.prev;
-        }
+        es_recorder_pending(&progress, send->items, send->nitems);
     }
 
-    for (i = 0; lane->npending > 0 && i < lane->nwaiting; i++) {
-        if (!lane->waiting[i].recorded) {
-            progress.pending[progress.npending] = lane->waiting[i].sequence;
-            progress.pending_prev[progress.npending++]
-                = lane->waiting[i].prev;
-        }
+    if (lane->npending > 0) {
+        es_recorder_pending(&progress, lane->waiting, lane->nwaiting);
     }
 
     return es_changes_progress(changes, &progress);

@@ -52,6 +52,35 @@ es_replay_dead(void *ctx, const es_dead_t *dead)
 }
 
 
+static bool
+es_replay_ends(const es_send_t *send, uint64_t after)
+{
+    return send->kind == ES_SEND_NUDGE
+           || send->items[send->nitems - 1].sequence > after;
+}
+
+
+/* Of a batch, those before stay: they are tried again with what is left. */
+
+static void
+es_replay_end(es_dispatcher_t *d, es_lane_t *lane, es_send_t *send,
+    uint64_t after)
+{
+    unsigned  i;
+
+    for (i = 0; i < send->nitems; i++) {
+        if (send->items[i].sequence > after) {
+            es_lane_drop(d, lane, &send->items[i]);
+
+        } else {
+            es_lane_wait(d, lane, &send->items[i]);
+        }
+    }
+
+    es_send_end(send);
+}
+
+
 static void
 es_replay(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, uint64_t after)
 {
@@ -67,9 +96,8 @@ es_replay(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, uint64_t after)
     for (send = TAILQ_FIRST(&lane->sends); send != NULL; send = next) {
         next = TAILQ_NEXT(send, link);
 
-        if (send->item.sequence > after) {
-            es_lane_drop(d, lane, &send->item);
-            es_send_end(send);
+        if (es_replay_ends(send, after)) {
+            es_replay_end(d, lane, send, after);
         }
     }
 
@@ -82,6 +110,8 @@ es_replay(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, uint64_t after)
 
     lane->position = after;
     lane->matched = after;
+    es_fresh_leave(d, lane);
+    es_nudge_reset(lane);
     es_key_restore(txn, lane);
 
     walk.after = after;
@@ -103,8 +133,10 @@ es_lane_has(const es_lane_t *lane, uint64_t sequence)
     const es_send_t  *send;
 
     es_each(send, &lane->sends, link) {
-        if (send->item.sequence == sequence) {
-            return true;
+        for (i = 0; i < send->nitems; i++) {
+            if (send->items[i].sequence == sequence) {
+                return true;
+            }
         }
     }
 
@@ -179,6 +211,11 @@ es_request_run(es_dispatcher_t *d, es_txn_t *txn, const es_request_t *request)
         target->redrive_ms = request->time_ms;
         es_record(d, es_changes_redrive(d->recorder.filling, target->number,
                                         target->redrive_ms));
+        return;
+    }
+
+    if (request->kind == ES_REQUEST_TEST) {
+        es_test_send(d, target, request);
         return;
     }
 

@@ -16,7 +16,7 @@
  * SHA-256("id.endpoint.attempt").
  */
 
-static double
+double
 es_schedule_draw(es_str_t id, es_str_t endpoint, uint32_t attempt)
 {
     int            n;

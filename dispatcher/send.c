@@ -1,20 +1,15 @@
 /*
- * send.c - one attempt: body, signature, headers, libcurl.
+ * send.c - one attempt: libcurl's handle, and its place among the others.
  *
  * A send is made once for an endpoint and used again: its handle keeps what
- * does not change.  libcurl looks through its whole list of headers a dozen
- * times for each request, so all of ours are one element of it: lines, with
- * what separates them, in memory of the send's own.
+ * does not change.
  */
 
 #include <limits.h>
 #include <stdio.h>
-#include <strings.h>
 
 #include "dispatcher.h"
 
-#define ES_TRACEPARENT      "\"traceparent\":\""
-#define ES_TRACEPARENT_LEN  55
 #define ES_BODY_KEEP        65536  /* bigger buffers are not kept */
 #define ES_BODY_ASKED       500000
 #define ES_BUFFER           4096   /* libcurl's, for reading */
@@ -22,7 +17,6 @@
 #define ES_CONN_LIFE_S      600L
 
 static const char  es_send_expect[] = "Expect:";
-
 
 
 /* Parsed once: libcurl would parse the text again for each request, which is a
@@ -160,6 +154,7 @@ es_send_get(es_dispatcher_t *d, es_target_t *target)
 
     send->d = d;
     send->target = target;
+    send->items = calloc(target->conf->batch, sizeof(es_item_t));
     send->easy = curl_easy_init();
 
     send->heads[0].data = send->head;
@@ -167,7 +162,9 @@ es_send_get(es_dispatcher_t *d, es_target_t *target)
 
     send->channel = es_channel_take(d, target);
 
-    if (send->easy == NULL || send->channel == NULL
+    if (send->items == NULL
+        || send->easy == NULL
+        || send->channel == NULL
         || es_send_setup(send) != ES_OK)
     {
         if (send->channel != NULL) {
@@ -176,6 +173,7 @@ es_send_get(es_dispatcher_t *d, es_target_t *target)
 
         curl_easy_cleanup(send->easy);
         curl_url_cleanup(send->url);
+        free(send->items);
         free(send);
         return NULL;
     }
@@ -194,201 +192,14 @@ es_send_destroy(es_send_t *send)
     curl_easy_cleanup(send->easy);
     curl_url_cleanup(send->url);
     es_buf_free(&send->body);
+    es_buf_free(&send->ids);
+    free(send->items);
     free(send);
 }
 
 
-static char *
-es_put(char *p, const char *data, size_t len)
-{
-    memcpy(p, data, len);
-
-    return p + len;
-}
-
-#define es_put_lit(p, text)  es_put((p), (text), sizeof(text) - 1)
-
-
-static char *
-es_put_number(char *p, uint64_t n)
-{
-    char  digits[20], *q;
-
-    q = digits + sizeof(digits);
-
-    do {
-        *--q = (char) ('0' + n % 10);
-        n /= 10;
-    } while (n > 0);
-
-    return es_put(p, q, (size_t) (digits + sizeof(digits) - q));
-}
-
-
-/* The value of a traceparent extension, if it is one: it goes into a header as
-   it is. */
-
-static es_str_t
-es_send_trace(es_str_t text)
-{
-    size_t     i;
-    es_str_t   trace;
-    const char *end;
-
-    trace.data = memmem(text.data, text.len, ES_TRACEPARENT,
-                        sizeof(ES_TRACEPARENT) - 1);
-    if (trace.data == NULL) {
-        return es_null_str;
-    }
-
-    trace.data += sizeof(ES_TRACEPARENT) - 1;
-    trace.len = ES_TRACEPARENT_LEN;
-    end = text.data + text.len;
-
-    if (end - trace.data <= ES_TRACEPARENT_LEN
-        || trace.data[trace.len] != '"')
-    {
-        return es_null_str;
-    }
-
-    for (i = 0; i < trace.len; i++) {
-        if (!((trace.data[i] >= '0' && trace.data[i] <= '9')
-              || (trace.data[i] >= 'a' && trace.data[i] <= 'f')
-              || trace.data[i] == '-'))
-        {
-            return es_null_str;
-        }
-    }
-
-    return trace;
-}
-
-
-/* The event as it is, or with another prevcursor where a filter skipped. */
-
-static es_rc_t
-es_send_body(es_send_t *send, const es_lane_t *lane, const es_event_t *event)
-{
-    char      *p, prev[ES_CURSOR_MAX];
-    size_t     len;
-    es_buf_t  *body;
-
-    body = &send->body;
-    body->len = 0;
-
-    if (send->item.prev + 1 == event->sequence) {
-        return es_buf_str(body, event->json);
-    }
-
-    len = es_cursor_print(lane->epoch, send->item.prev, prev);
-
-    if (es_buf_reserve(body, event->before.len + len + event->after.len)
-        != ES_OK)
-    {
-        return ES_NOMEM;
-    }
-
-    p = es_put(body->data, event->before.data, event->before.len);
-    p = es_put(p, prev, len);
-    p = es_put(p, event->after.data, event->after.len);
-    body->len = (size_t) (p - body->data);
-
-    return ES_OK;
-}
-
-
-/* Appends the signatures; moves `p`. */
-
-static es_rc_t
-es_send_sign(es_send_t *send, es_str_t id, int64_t now_s, char **p)
-{
-    char      *first;
-    es_rc_t    rc;
-    int64_t    expires_ms;
-    es_str_t   body;
-    unsigned   i;
-
-    body.data = send->body.data;
-    body.len = send->body.len;
-
-    first = *p;
-
-    for (i = 0; i < send->target->nsigners; i++) {
-        expires_ms = send->target->signer_expires_ms[i];
-
-        if (expires_ms != 0 && expires_ms <= send->sent_ms) {
-            continue;
-        }
-
-        if (*p != first) {
-            *(*p)++ = ' ';
-        }
-
-        rc = es_sign(send->target->signers[i], id, now_s, &body, 1, *p);
-        if (rc != ES_OK) {
-            return rc;
-        }
-
-        *p += strlen(*p);
-    }
-
-    return ES_OK;
-}
-
-
-static es_rc_t
-es_send_head(es_send_t *send, const es_lane_t *lane, const es_event_t *event)
-{
-    char      *p;
-    es_rc_t    rc;
-    int64_t    now_s;
-    es_str_t   own, trace;
-
-    now_s = send->sent_ms / 1000;
-
-    p = es_put(send->id, event->id.data, event->id.len);
-    *p = '\0';
-
-    p = es_put_lit(send->head, "Content-Type: application/cloudevents+json"
-                   "\r\nUser-Agent: eventsync/" ES_VERSION
-                   "\r\nwebhook-id: ");
-    p = es_put(p, event->id.data, event->id.len);
-    p = es_put_lit(p, "\r\nwebhook-timestamp: ");
-    p = es_put_number(p, (uint64_t) now_s);
-    p = es_put_lit(p, "\r\nwebhook-signature: ");
-
-    rc = es_send_sign(send, event->id, now_s, &p);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    p = es_put_lit(p, "\r\neventsync-attempt: ");
-    p = es_put_number(p, send->item.attempts + 1);
-    p = es_put_lit(p, "\r\neventsync-feed: ");
-    p = es_put(p, lane->source->feed.name, strlen(lane->source->feed.name));
-
-    trace = es_send_trace(event->before);
-
-    if (trace.len > 0) {
-        p = es_put_lit(p, "\r\ntraceparent: ");
-        p = es_put(p, trace.data, trace.len);
-    }
-
-    own = send->target->conf->headers;
-
-    if (own.len > 0) {
-        p = es_put(p, own.data, own.len);
-    }
-
-    *p = '\0';
-
-    return ES_OK;
-}
-
-
 es_rc_t
-es_send_start(es_send_t *send, es_lane_t *lane, const es_item_t *item,
-    const es_event_t *event)
+es_send_start(es_send_t *send, es_lane_t *lane)
 {
     es_rc_t           rc;
     es_target_t      *target;
@@ -396,18 +207,12 @@ es_send_start(es_send_t *send, es_lane_t *lane, const es_item_t *item,
 
     d = send->d;
     target = send->target;
-    send->item = *item;
-
-    rc = es_send_body(send, lane, event);
-    if (rc != ES_OK) {
-        return rc;
-    }
 
     send->sent_ms = es_clock_ms();
     send->sent_us = es_clock_mono_us();
     target->used_us = send->sent_us;
 
-    rc = es_send_head(send, lane, event);
+    rc = es_message_end(send, lane);
     if (rc != ES_OK) {
         return rc;
     }
@@ -436,19 +241,26 @@ es_send_start(es_send_t *send, es_lane_t *lane, const es_item_t *item,
             != CURLE_OK
         || curl_easy_setopt(send->easy, CURLOPT_POSTFIELDSIZE,
                             (long) send->body.len) != CURLE_OK
+        || es_simulate_begin(send) != CURLE_OK
         || curl_multi_add_handle(send->channel->multi, send->easy) != CURLM_OK)
     {
         return ES_NOMEM;
     }
 
     send->lane = lane;
-    send->retry = item->attempts > 0;
+    send->retry = send->nitems > 0 && send->items[0].attempts > 0;
 
     TAILQ_REMOVE(&target->idle, send, link);
-    TAILQ_INSERT_TAIL(&lane->sends, send, link);
 
-    TAILQ_REMOVE(&target->lanes, lane, in_target);
-    TAILQ_INSERT_TAIL(&target->lanes, lane, in_target);
+    if (lane != NULL) {
+        TAILQ_INSERT_TAIL(&lane->sends, send, link);
+        TAILQ_REMOVE(&target->lanes, lane, in_target);
+        TAILQ_INSERT_TAIL(&target->lanes, lane, in_target);
+
+    } else {
+        TAILQ_INSERT_TAIL(&target->others, send, link);
+    }
+
     es_rate_charge(target);
 
     target->in_flight++;
@@ -469,7 +281,8 @@ es_send_end(es_send_t *send)
 
     (void) curl_multi_remove_handle(send->channel->multi, send->easy);
 
-    TAILQ_REMOVE(&send->lane->sends, send, link);
+    TAILQ_REMOVE(send->lane != NULL ? &send->lane->sends : &target->others,
+                 send, link);
     TAILQ_INSERT_HEAD(&target->idle, send, link);
 
     target->in_flight--;

@@ -180,6 +180,7 @@ es_target_create(es_dispatcher_t *d, const es_endpoint_t *conf)
     es_health_load(d, target);
     es_policy_load(d, target);
     TAILQ_INIT(&target->lanes);
+    TAILQ_INIT(&target->others);
     TAILQ_INIT(&target->idle);
 
     return target;
@@ -191,9 +192,14 @@ es_target_destroy(es_dispatcher_t *d, es_target_t *target)
 {
     unsigned    i;
     es_lane_t  *lane;
+    es_send_t  *send;
 
     while ((lane = TAILQ_FIRST(&target->lanes)) != NULL) {
         es_lane_destroy(d, lane);
+    }
+
+    while ((send = TAILQ_FIRST(&target->others)) != NULL) {
+        es_send_end(send);
     }
 
     es_rate_done(target);
@@ -236,6 +242,10 @@ es_target_change(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
         for (i = 0; i < lane->nwaiting; i++) {
             lane->waiting[i].next_ms = 0;
         }
+
+        lane->stuck_ms = 0;
+        es_fresh_leave(d, lane);
+        es_nudge_reset(lane);
 
         es_key_restore(txn, lane);
     }

@@ -343,6 +343,7 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_managing_t *m)
     case ES_MANAGE_REPLAY:
     case ES_MANAGE_RESEND:
     case ES_MANAGE_REDRIVE:
+    case ES_MANAGE_TEST:
         status = NGX_HTTP_ACCEPTED;
         break;
 

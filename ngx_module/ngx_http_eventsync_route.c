@@ -140,6 +140,14 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
       NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
       ngx_http_eventsync_manage, ES_MANAGE_REDRIVE },
 
+    { ngx_string("/endpoints/*/test"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
+      ngx_http_eventsync_manage, ES_MANAGE_TEST },
+
+    { ngx_string("/endpoints/*/simulate"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
+      ngx_http_eventsync_manage, ES_MANAGE_SIMULATE },
+
     { ngx_string("/endpoints/*"), 0,
       NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_READ,
       ngx_http_eventsync_manage, ES_MANAGE_SHOW },

@@ -212,7 +212,7 @@ es_changes_attempt(es_changes_t *c, const es_attempt_t *attempt)
     value.latency_us = attempt->latency_us;
     value.status = attempt->status;
     value.klass = attempt->klass;
-    value.reused = attempt->reused;
+    value.flags = attempt->flags;
     memcpy(p, &value, sizeof(value));
     memcpy(p + sizeof(value), attempt->body, attempt->body_len);
 

@@ -44,7 +44,7 @@ es_attempt_class_name(es_attempt_class_t c)
 {
     static const char  *names[] = {
         "ok", "status", "redirect", "dns", "connect", "address", "tls",
-        "timeout", "reset", "protocol", "internal"
+        "timeout", "reset", "protocol", "internal", "simulated"
     };
 
     if ((size_t) c >= sizeof(names) / sizeof(names[0])) {
@@ -266,7 +266,7 @@ es_decode_attempt(const MDB_val *key, const MDB_val *value,
     attempt->latency_us = v.latency_us;
     attempt->status = v.status;
     attempt->klass = v.klass;
-    attempt->reused = v.reused;
+    attempt->flags = v.flags;
     attempt->body_len = (uint16_t) size;
     memcpy(attempt->body, (const char *) value->mv_data + sizeof(v), size);
 

@@ -50,10 +50,17 @@ typedef enum {
     ES_ATTEMPT_TIMEOUT,
     ES_ATTEMPT_RESET,          /* connection lost */
     ES_ATTEMPT_PROTOCOL,       /* not HTTP, headers too large */
-    ES_ATTEMPT_INTERNAL
+    ES_ATTEMPT_INTERNAL,
+    ES_ATTEMPT_SIMULATED       /* by nothing but a wish, see simulate.h */
 } es_attempt_class_t;
 
 const char *es_attempt_class_name(es_attempt_class_t c);
+
+#define ES_ATTEMPT_REUSED  0x01    /* of a connection */
+#define ES_ATTEMPT_TEST    0x02    /* of no event: `sequence` is the number of
+                                      the request for it, `feed` is 0 */
+#define ES_ATTEMPT_SIMULATED_FLAG  0x08    /* of a failure that was asked for */
+#define ES_ATTEMPT_NUDGE   0x04    /* of "poll from here", up to `sequence` */
 
 typedef struct {
     uint32_t  endpoint;
@@ -64,7 +71,7 @@ typedef struct {
     uint32_t  attempt;         /* from 1 */
     int32_t   status;
     uint8_t   klass;           /* es_attempt_class_t */
-    uint8_t   reused;          /* connection reused */
+    uint8_t   flags;           /* ES_ATTEMPT_... */
     uint16_t  body_len;
     char      body[256];       /* first bytes of the response */
 } es_attempt_t;

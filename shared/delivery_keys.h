@@ -55,7 +55,7 @@ typedef struct __attribute__((packed)) {
     uint32_t  latency_us;
     int32_t   status;
     uint8_t   klass;
-    uint8_t   reused;
+    uint8_t   flags;           /* ES_ATTEMPT_... */
 } es_attempt_value_t;
 
 typedef struct __attribute__((packed)) {

@@ -10,31 +10,16 @@
 #include <stdlib.h>
 
 #include "clock.h"
-#include "delivery.h"
-#include "manage.h"
+#include "managing.h"
 #include "object.h"
 #include "public_key.h"
-#include "report.h"
+#include "simulate.h"
 #include "values.h"
-
-typedef struct {
-    es_store_t         *store;
-    const es_manage_t  *manage;
-    es_problem_t       *problem;
-    json_t             *body;          /* NULL: none */
-    json_t             *answer;
-    char               *name;
-    uint32_t            number;
-    uint64_t            revision;
-    es_report_feeds_t   feeds;
-    json_t             *list;
-    unsigned            room;
-} es_managing_t;
 
 typedef es_rc_t (*es_manage_fn)(es_managing_t *m);
 
 
-static es_rc_t
+es_rc_t
 es_manage_invalid(es_managing_t *m, const char *pointer, const char *detail)
 {
     return es_problem_set(m->problem, ES_INVALID, -1, pointer, "%s", detail);
@@ -160,6 +145,7 @@ es_view(const char *name, json_t *object)
 
     (void) json_object_del(object, "partner");
     (void) json_object_del(object, "number");
+    es_simulate_prune(object, es_clock_ms());
 
     for (i = 0; i < sizeof(es_operators) / sizeof(char *); i++) {
         (void) json_object_del(object, es_operators[i]);
@@ -387,226 +373,21 @@ es_manage_rotate(es_managing_t *m)
 
 
 static es_rc_t
+es_manage_simulate(es_managing_t *m)
+{
+    es_rc_t  rc;
+
+    rc = es_endpoint_simulate(m->store, m->manage->endpoint, m->body,
+                              m->problem);
+
+    return rc == ES_OK ? es_manage_show(m) : rc;
+}
+
+
+static es_rc_t
 es_manage_keys(es_managing_t *m)
 {
     return es_endpoint_keys(m->store, m->manage->endpoint, &m->answer);
-}
-
-
-static es_rc_t
-es_manage_append(es_managing_t *m, json_t *report)
-{
-    if (report == NULL || json_array_append_new(m->list, report) != 0) {
-        return ES_NOMEM;
-    }
-
-    return ES_OK;
-}
-
-
-static es_rc_t
-es_on_progress(void *ctx, const es_progress_t *progress)
-{
-    es_managing_t  *m = ctx;
-
-    return es_manage_append(m, es_report_progress(&m->feeds, progress));
-}
-
-
-static es_rc_t
-es_on_retry(void *ctx, const es_retry_t *retry)
-{
-    es_managing_t  *m = ctx;
-
-    return es_manage_append(m, es_report_retry(&m->feeds, retry));
-}
-
-
-static es_rc_t
-es_on_circuit(void *ctx, const es_circuit_t *circuit)
-{
-    es_managing_t  *m = ctx;
-
-    return es_manage_append(m, es_report_circuit(circuit));
-}
-
-
-static es_rc_t
-es_on_stop(void *ctx, const es_stop_t *stop)
-{
-    es_managing_t  *m = ctx;
-
-    if (stop->endpoint != m->number || stop->revision != m->revision) {
-        return ES_OK;
-    }
-
-    (void) json_object_set_new(m->answer, "stopped",
-                               json_string(stop->reason));
-
-    return ES_OK;
-}
-
-
-static es_rc_t
-es_manage_status(es_managing_t *m)
-{
-    es_rc_t  rc;
-
-    m->list = json_array();
-    m->answer = json_pack("{s:s, s:o}", "name", m->name, "deliveries",
-                          m->list);
-
-    rc = es_delivery_each_progress(m->store, m->number, es_on_progress, m);
-
-    if (rc == ES_OK) {
-        rc = es_delivery_each_retry(m->store, m->number, es_on_retry, m);
-    }
-
-    if (rc == ES_OK) {
-        rc = es_delivery_each_circuit(m->store, m->number, es_on_circuit, m);
-    }
-
-    if (rc == ES_OK) {
-        rc = es_delivery_each_stop(m->store, es_on_stop, m);
-    }
-
-    return rc;
-}
-
-
-static es_rc_t
-es_on_attempt(void *ctx, const es_attempt_t *attempt)
-{
-    es_managing_t  *m = ctx;
-
-    if (m->room-- == 0) {
-        return ES_EXISTS;
-    }
-
-    return es_manage_append(m, es_report_attempt(&m->feeds, attempt));
-}
-
-
-static es_rc_t
-es_on_dead(void *ctx, const es_dead_t *dead)
-{
-    es_managing_t  *m = ctx;
-
-    if (m->room-- == 0) {
-        return ES_EXISTS;
-    }
-
-    return es_manage_append(m, es_report_dead(&m->feeds, dead));
-}
-
-
-/* Attempts from the newest on, dead letters from the oldest. */
-
-static es_rc_t
-es_manage_records(es_managing_t *m)
-{
-    bool     attempts;
-    es_rc_t  rc;
-
-    attempts = m->manage->op == ES_MANAGE_ATTEMPTS;
-    m->room = m->manage->limit;
-    m->list = json_array();
-    m->answer = json_pack("{s:o}", attempts ? "attempts" : "dead_letters",
-                          m->list);
-
-    rc = attempts ? es_delivery_last_attempts(m->store, m->number,
-                                              es_on_attempt, m)
-                  : es_delivery_each_dead(m->store, m->number, es_on_dead, m);
-
-    (void) json_object_set_new(m->answer, "has_more",
-                               json_boolean(rc == ES_EXISTS));
-
-    return rc == ES_EXISTS ? ES_OK : rc;
-}
-
-
-/* Others' feeds are not to be told from those that do not exist. */
-
-static bool
-es_manage_sends(es_managing_t *m, const char *feed)
-{
-    bool                  sends;
-    es_registry_t        *registry;
-    const es_endpoint_t  *endpoint;
-
-    if (es_registry_load(m->store, &registry) != ES_OK) {
-        return false;
-    }
-
-    endpoint = es_registry_endpoint(registry, es_str(m->name));
-    sends = endpoint != NULL && es_endpoint_allows(endpoint, es_str(feed));
-    es_registry_free(registry);
-
-    return sends;
-}
-
-
-static es_rc_t
-es_manage_place(es_managing_t *m, es_request_t *request)
-{
-    bool         replay;
-    const char  *feed = NULL, *cursor = NULL, *from = NULL;
-
-    replay = request->kind == ES_REQUEST_REPLAY;
-
-    if (m->body == NULL
-        || json_unpack(m->body, "{s:s, s?:s, s?:s !}", "feed", &feed,
-                       replay ? "after" : "cursor", &cursor, "from",
-                       &from) != 0
-        || (cursor == NULL) == (from == NULL)
-        || (!replay && cursor == NULL))
-    {
-        return es_manage_invalid(m, NULL, replay
-                                 ? "\"feed\", and \"after\" or \"from\", are "
-                                   "needed"
-                                 : "\"feed\" and \"cursor\" are needed");
-    }
-
-    if (!es_manage_sends(m, feed)) {
-        return es_manage_invalid(m, "/feed", "is not one that the endpoint is "
-                                 "sent");
-    }
-
-    return es_request_place(m->store, es_str(feed), cursor, from, request,
-                            m->problem);
-}
-
-
-static es_rc_t
-es_manage_request(es_managing_t *m)
-{
-    es_rc_t       rc;
-    uint64_t      taken;
-    es_request_t  request = { .endpoint = m->number };
-
-    request.kind = m->manage->op == ES_MANAGE_REPLAY ? ES_REQUEST_REPLAY
-                   : m->manage->op == ES_MANAGE_RESEND ? ES_REQUEST_RESEND
-                                                       : ES_REQUEST_REDRIVE;
-
-    rc = request.kind == ES_REQUEST_REDRIVE ? ES_OK
-                                            : es_manage_place(m, &request);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    if (request.kind == ES_REQUEST_RESEND && request.sequence == 0) {
-        return es_manage_invalid(m, "/cursor", "is before the first event");
-    }
-
-    rc = es_delivery_taken(m->store, &taken);
-
-    if (rc == ES_OK) {
-        rc = es_request_add(m->store, &request, taken);
-    }
-
-    m->answer = json_pack("{s:I}", "request", (json_int_t) request.id);
-
-    return rc;
 }
 
 
@@ -614,7 +395,8 @@ static const es_manage_fn  es_manage_ops[] = {
     es_manage_list, es_manage_create, es_manage_show, es_manage_change,
     es_manage_remove, es_manage_paused, es_manage_paused, es_manage_rotate,
     es_manage_status, es_manage_records, es_manage_records,
-    es_manage_request, es_manage_request, es_manage_request, es_manage_keys
+    es_manage_request, es_manage_request, es_manage_request, es_manage_keys,
+    es_manage_test, es_manage_simulate
 };
 
 

@@ -34,7 +34,9 @@ typedef enum {
     ES_MANAGE_REPLAY,
     ES_MANAGE_RESEND,
     ES_MANAGE_REDRIVE,
-    ES_MANAGE_KEYS
+    ES_MANAGE_KEYS,
+    ES_MANAGE_TEST,
+    ES_MANAGE_SIMULATE
 } es_manage_op_t;
 
 typedef struct {
@@ -79,5 +81,16 @@ es_rc_t es_endpoint_rotate(es_store_t *store, es_str_t name,
  */
 es_rc_t es_request_place(es_store_t *store, es_str_t feed, const char *cursor,
     const char *from, es_request_t *request, es_problem_t *problem);
+
+#define ES_TEST_ID_MAX  24             /* "test-", 16 characters, NUL */
+
+/*
+ * Makes the request for a test event: `type` (NULL: "eventsync.test") and
+ * `data` (NULL: the endpoint's name; borrowed).  `id` is the event's.
+ * ES_INVALID: a type that is none, or data of more than some 8000 bytes.
+ */
+es_rc_t es_request_test(es_request_t *request, const char *endpoint,
+    const char *type, json_t *data, char id[ES_TEST_ID_MAX],
+    es_problem_t *problem);
 
 #endif /* ES_MANAGE_H */

@@ -52,6 +52,32 @@ es_take_bool(es_record_t *r, const char *pointer, bool *out)
 
 
 es_rc_t
+es_take_number(es_record_t *r, const char *pointer, unsigned min,
+    unsigned max, unsigned *out)
+{
+    json_t      *value;
+    json_int_t   n;
+
+    value = json_object_get(r->object, pointer + 1);
+    if (value == NULL) {
+        return ES_OK;
+    }
+
+    n = json_integer_value(value);
+
+    if (!json_is_integer(value) || n < min || n > max) {
+        return es_problem_set(r->problem, ES_INVALID, -1, pointer,
+                              "%s must be a whole number from %u to %u",
+                              pointer + 1, min, max);
+    }
+
+    *out = (unsigned) n;
+
+    return ES_OK;
+}
+
+
+es_rc_t
 es_take_str(es_record_t *r, const char *pointer, bool required, es_str_t *out)
 {
     json_t  *value;

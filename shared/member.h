@@ -50,6 +50,8 @@ es_rc_t es_take_str(es_record_t *r, const char *pointer, bool required,
     es_str_t *out);
 es_rc_t es_take_word(es_record_t *r, const char *pointer,
     const es_word_t *words, unsigned *out);
+es_rc_t es_take_number(es_record_t *r, const char *pointer, unsigned min,
+    unsigned max, unsigned *out);
 es_rc_t es_take_time(es_record_t *r, const char *pointer, int64_t *out);
 es_rc_t es_take_duration(es_record_t *r, const char *pointer, uint32_t min_ms,
     uint32_t max_ms, uint32_t *out);

@@ -12,26 +12,7 @@
 #include "signature.h"
 #include "values.h"
 
-#define ES_IN_FLIGHT_DEFAULT  32
-#define ES_IN_FLIGHT_MAX      256
-#define ES_CONNECT_TIMEOUT_MS (10 * 1000)
-#define ES_TIMEOUT_MS         (30 * 1000)
-#define ES_TIMEOUT_MIN_MS     10
-#define ES_TIMEOUT_MAX_MS     (10 * 60 * 1000)
 #define ES_BURST_MAX          INT64_C(1000000000000000)
-
-const uint32_t  es_schedule_default_ms[10] = {
-    0,
-    5 * 1000,
-    5 * 60 * 1000,
-    30 * 60 * 1000,
-    2 * 3600 * 1000,
-    5 * 3600 * 1000,
-    10 * 3600 * 1000,
-    14 * 3600 * 1000,
-    20 * 3600 * 1000,
-    24 * 3600 * 1000
-};
 
 static const char  *const  es_partner_members[] = {
     "feeds", "publish", "limits", "disabled", "operations", NULL
@@ -45,7 +26,8 @@ static const char  *const  es_endpoint_members[] = {
     "partner", "url", "feeds", "types", "subject", "ordering", "secrets",
     "paused", "start", "in_flight", "connect_timeout", "timeout", "schedule",
     "disable_after", "rate", "burst", "headers", "client_cert",
-    "client_key", "ca_file", "ack", NULL
+    "client_key", "ca_file", "ack", "body", "batch",
+    "batch_wait", "nudge", "simulate", NULL
 };
 
 static const char  *const  es_feed_members[] = { "schema", NULL };
@@ -59,13 +41,6 @@ static const es_word_t  es_scopes[] = {
     { "publish", ES_SCOPE_PUBLISH },
     { "manage", ES_SCOPE_MANAGE },
     { "admin", ES_SCOPE_ADMIN },
-    { NULL, 0 }
-};
-
-static const es_word_t  es_orderings[] = {
-    { "fifo", ES_ORDER_FIFO },
-    { "key", ES_ORDER_KEY },
-    { "none", ES_ORDER_NONE },
     { NULL, 0 }
 };
 
@@ -540,82 +515,15 @@ es_take_secrets(es_record_t *r, es_endpoint_t *out)
 }
 
 
-static es_rc_t
-es_take_schedule(es_record_t *r, es_endpoint_t *out)
-{
-    char      item[ES_POINTER_MAX];
-    json_t   *array, *value;
-    size_t    i;
-    es_rc_t   rc;
-
-    rc = es_take_array(r, "/schedule", 0, ES_SCHEDULE_MAX, &array);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    if (array == NULL) {
-        memcpy(out->schedule_ms, es_schedule_default_ms,
-               sizeof(es_schedule_default_ms));
-        out->nschedule = sizeof(es_schedule_default_ms) / sizeof(uint32_t);
-        return ES_OK;
-    }
-
-    out->nschedule = (unsigned) json_array_size(array);
-
-    json_array_foreach(array, i, value) {
-        rc = es_duration(r, es_item_pointer("/schedule", i, item), value, 0,
-                         UINT32_MAX, &out->schedule_ms[i]);
-        if (rc != ES_OK) {
-            return rc;
-        }
-    }
-
-    if (out->nschedule == 0 || out->schedule_ms[0] != 0) {
-        return es_fault(r, "/schedule", "must begin with \"0\"");
-    }
-
-    return ES_OK;
-}
-
-
-static es_rc_t
-es_take_in_flight(es_record_t *r, unsigned *out)
-{
-    json_t      *value;
-    json_int_t   n;
-
-    value = json_object_get(r->object, "in_flight");
-    if (value == NULL) {
-        return ES_OK;
-    }
-
-    n = json_integer_value(value);
-
-    if (n < 1 || n > ES_IN_FLIGHT_MAX) {
-        return es_fault(r, "/in_flight", "must be a whole number from 1 to "
-                        "256");
-    }
-
-    *out = (unsigned) n;
-
-    return ES_OK;
-}
-
-
 es_rc_t
 es_endpoint_decode(json_t *object, es_pool_t *pool, es_endpoint_t *out,
     es_str_t *partner, es_problem_t *problem)
 {
     es_rc_t      rc;
-    unsigned     ordering, start;
+    unsigned     start;
     es_record_t  r = { object, pool, problem };
 
-    ordering = ES_ORDER_FIFO;
     start = false;
-    out->in_flight = ES_IN_FLIGHT_DEFAULT;
-    out->connect_timeout_ms = ES_CONNECT_TIMEOUT_MS;
-    out->timeout_ms = ES_TIMEOUT_MS;
-
     out->number = (uint32_t) json_integer_value(
                                  json_object_get(object, "number"));
     out->revision = (uint64_t) json_integer_value(
@@ -626,30 +534,25 @@ es_endpoint_decode(json_t *object, es_pool_t *pool, es_endpoint_t *out,
         || (rc = es_take_patterns(&r, "/feeds", 1, &out->feeds)) != ES_OK
         || (rc = es_take_types(&r, &out->filter)) != ES_OK
         || (rc = es_take_subject(&r, &out->filter)) != ES_OK
-        || (rc = es_take_word(&r, "/ordering", es_orderings, &ordering))
-           != ES_OK
         || (rc = es_take_secrets(&r, out)) != ES_OK
         || (rc = es_take_bool(&r, "/paused", &out->paused)) != ES_OK
         || (rc = es_take_word(&r, "/start", es_starts, &start)) != ES_OK
-        || (rc = es_take_in_flight(&r, &out->in_flight)) != ES_OK
-        || (rc = es_take_duration(&r, "/connect_timeout", ES_TIMEOUT_MIN_MS,
-                                  ES_TIMEOUT_MAX_MS,
-                                  &out->connect_timeout_ms)) != ES_OK
-        || (rc = es_take_duration(&r, "/timeout", ES_TIMEOUT_MIN_MS,
-                                  ES_TIMEOUT_MAX_MS, &out->timeout_ms))
-           != ES_OK
-        || (rc = es_take_policy(&r, out)) != ES_OK
-        || (rc = es_take_headers(&r, out)) != ES_OK
-        || (rc = es_take_identity(&r, out)) != ES_OK
         || (rc = es_take_time(&r, "/created", &out->created_ms)) != ES_OK)
     {
         return rc;
     }
 
-    out->ordering = (es_ordering_t) ordering;
     out->from_oldest = start;
 
-    return es_take_schedule(&r, out);
+    if ((rc = es_take_sending(&r, out)) != ES_OK
+        || (rc = es_take_policy(&r, out)) != ES_OK
+        || (rc = es_take_headers(&r, out)) != ES_OK
+        || (rc = es_take_simulate(&r, out)) != ES_OK)
+    {
+        return rc;
+    }
+
+    return es_take_identity(&r, out);
 }
 
 

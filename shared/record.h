@@ -41,8 +41,14 @@ es_rc_t es_take_policy(es_record_t *r, es_endpoint_t *out);
 /* headers.c */
 es_rc_t es_take_headers(es_record_t *r, es_endpoint_t *out);
 
+/* simulate.c */
+es_rc_t es_take_simulate(es_record_t *r, es_endpoint_t *out);
+
 /* identity.c */
 es_rc_t es_take_identity(es_record_t *r, es_endpoint_t *out);
+
+/* sending.c */
+es_rc_t es_take_sending(es_record_t *r, es_endpoint_t *out);
 
 /* What is judged only when it is written: URL and secrets. */
 es_rc_t es_endpoint_judge(const es_endpoint_t *endpoint,

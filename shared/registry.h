@@ -72,6 +72,28 @@ typedef enum {
 
 #define ES_SECRETS_MAX    4
 #define ES_SCHEDULE_MAX   32
+#define ES_BATCH_MAX      100
+
+/* What an endpoint is tried with, see simulate.h. */
+typedef enum {
+    ES_SIMULATE_NONE = 0,
+    ES_SIMULATE_STATUS_CODE,   /* any answer counts as this status */
+    ES_SIMULATE_DELAY,         /* the first attempt is made later */
+    ES_SIMULATE_RESET,         /* the connection is cut before the answer */
+    ES_SIMULATE_TRUNCATE,      /* and in the middle of the body */
+    ES_SIMULATE_TLS,           /* its certificate is not accepted */
+    ES_SIMULATE_DUPLICATE,     /* what was delivered is sent again */
+    ES_SIMULATE_REORDER,       /* after the event behind it */
+    ES_SIMULATE_DROP           /* never sent */
+} es_failure_t;
+
+typedef struct {
+    es_failure_t  failure;
+    unsigned      status;
+    unsigned      percent;         /* of the attempts */
+    uint32_t      delay_ms;
+    int64_t       until_ms;        /* wall clock; not after */
+} es_simulation_t;
 
 typedef struct {
     es_str_t             name;            /* "ep_" and 16 base32 characters */
@@ -100,6 +122,14 @@ typedef struct {
     es_rate_t            rate;            /* of attempts; units 0: no limit */
     es_str_t             ack;             /* consumers whose checkpoints take
                                              away what waits; none: NULL */
+    bool                 thin;            /* events without their data */
+    unsigned             batch;           /* events in a request at most; 1:
+                                             no batches */
+    uint32_t             batch_wait_ms;   /* how long one may fill */
+    unsigned             nudge;           /* with more events behind than
+                                             that, one that says so is sent
+                                             instead; 0: never */
+    es_simulation_t      simulate;
     es_str_t             headers;         /* of its own, as sent: each line
                                              begins with CR LF; may be none */
     es_str_t             client_cert;     /* names of files; may be none */

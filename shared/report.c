@@ -104,20 +104,42 @@ es_report_body(const es_attempt_t *a)
 }
 
 
+const char *
+es_report_kind(const es_attempt_t *a)
+{
+    return a->flags & ES_ATTEMPT_TEST ? "test"
+           : a->flags & ES_ATTEMPT_NUDGE ? "nudge" : "event";
+}
+
+
 json_t *
 es_report_attempt(const es_report_feeds_t *feeds, const es_attempt_t *a)
 {
-    char  time[ES_TIME_LEN + 1];
+    char         time[ES_TIME_LEN + 1];
+    bool         test;
+    json_t      *report;
+    const char  *feed;
 
-    return json_pack("{s:s, s:s, s:I, s:i, s:i, s:s, s:I, s:b, s:o}",
-                     "time", es_report_time(a->time_ms, time),
-                     "feed", es_report_feed(feeds, a->feed)->name,
-                     "sequence", (json_int_t) a->sequence,
-                     "attempt", (int) a->attempt, "status", (int) a->status,
-                     "class",
-                     es_attempt_class_name((es_attempt_class_t) a->klass),
-                     "latency_us", (json_int_t) a->latency_us,
-                     "reused", a->reused != 0, "body", es_report_body(a));
+    test = (a->flags & ES_ATTEMPT_TEST) != 0;
+    feed = test ? NULL : es_report_feed(feeds, a->feed)->name;
+
+    report = json_pack("{s:s, s:s, s:s*, s:I, s:i, s:i, s:s, s:I, s:b, s:o}",
+                       "time", es_report_time(a->time_ms, time),
+                       "kind", es_report_kind(a), "feed", feed,
+                       test ? "request" : "sequence",
+                       (json_int_t) a->sequence,
+                       "attempt", (int) a->attempt, "status", (int) a->status,
+                       "class",
+                       es_attempt_class_name((es_attempt_class_t) a->klass),
+                       "latency_us", (json_int_t) a->latency_us,
+                       "reused", (a->flags & ES_ATTEMPT_REUSED) != 0,
+                       "body", es_report_body(a));
+
+    if (a->flags & ES_ATTEMPT_SIMULATED_FLAG) {
+        (void) json_object_set_new(report, "simulated", json_true());
+    }
+
+    return report;
 }
 
 

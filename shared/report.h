@@ -26,6 +26,9 @@ void es_report_feeds_free(es_report_feeds_t *feeds);
 const es_feed_t *es_report_feed(const es_report_feeds_t *feeds,
     uint32_t number);
 
+/* What was sent: "event", "test" or "nudge". */
+const char *es_report_kind(const es_attempt_t *attempt);
+
 json_t *es_report_attempt(const es_report_feeds_t *feeds,
     const es_attempt_t *attempt);
 json_t *es_report_dead(const es_report_feeds_t *feeds, const es_dead_t *dead);

@@ -1,5 +1,6 @@
 /*
- * request.c - requests in the registry: number -> es_request_value_t.
+ * request.c - requests in the registry: number -> es_request_value_t, and of
+ * a test its event.
  */
 
 #include "chunk.h"
@@ -93,10 +94,16 @@ es_request_write(MDB_txn *txn, void *ctx)
         es_be64(request->id, number);
         key.mv_data = number;
         key.mv_size = sizeof(number);
-        data.mv_data = &value;
-        data.mv_size = sizeof(value);
+        data.mv_size = sizeof(value) + request->event_len;
+        data.mv_data = NULL;
 
-        result = es_env_rc(mdb_cursor_put(cursor, &key, &data, 0));
+        result = es_env_rc(mdb_cursor_put(cursor, &key, &data, MDB_RESERVE));
+    }
+
+    if (result == ES_OK) {
+        memcpy(data.mv_data, &value, sizeof(value));
+        memcpy((char *) data.mv_data + sizeof(value), request->event,
+               request->event_len);
     }
 
     mdb_cursor_close(cursor);
@@ -144,7 +151,10 @@ es_request_read(MDB_cursor *cursor, uint64_t id, es_request_t *request)
         return es_env_rc(rc);
     }
 
-    if (key.mv_size != sizeof(number) || data.mv_size != sizeof(value)) {
+    if (key.mv_size != sizeof(number)
+        || data.mv_size < sizeof(value)
+        || data.mv_size - sizeof(value) > ES_REQUEST_EVENT_MAX)
+    {
         return ES_CORRUPT;
     }
 
@@ -157,6 +167,10 @@ es_request_read(MDB_cursor *cursor, uint64_t id, es_request_t *request)
     request->epoch[ES_EPOCH_MAX] = '\0';
     request->sequence = value.sequence;
     request->time_ms = value.time_ms;
+    request->event_len = data.mv_size - sizeof(value);
+    memcpy(request->event, (const char *) data.mv_data + sizeof(value),
+           request->event_len);
+    request->event[request->event_len] = '\0';
 
     return ES_OK;
 }

@@ -15,17 +15,22 @@
 typedef enum {
     ES_REQUEST_REPLAY = 1,     /* go back: send all after the sequence again */
     ES_REQUEST_RESEND,         /* send one event again, and now */
-    ES_REQUEST_REDRIVE         /* try every dead letter again */
+    ES_REQUEST_REDRIVE,        /* try every dead letter again */
+    ES_REQUEST_TEST            /* send an event that is of no feed, once */
 } es_request_kind_t;
+
+#define ES_REQUEST_EVENT_MAX  8192
 
 typedef struct {
     uint64_t           id;     /* from 1, given by es_request_add() */
     es_request_kind_t  kind;
     uint32_t           endpoint;
-    uint32_t           feed;                       /* not of a redrive */
-    char               epoch[ES_EPOCH_MAX + 1];    /* not of a redrive */
-    uint64_t           sequence;                   /* not of a redrive */
-    int64_t            time_ms;                    /* when it was made */
+    uint32_t           feed;       /* these: of a replay and a resend */
+    char               epoch[ES_EPOCH_MAX + 1];
+    uint64_t           sequence;
+    int64_t            time_ms;    /* when it was made */
+    size_t             event_len;  /* test: JSON, NUL-terminated as well */
+    char               event[ES_REQUEST_EVENT_MAX + 1];
 } es_request_t;
 
 /*

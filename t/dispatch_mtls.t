@@ -105,7 +105,7 @@ is((seen('acme'))[-1][2], 'CN=other', 'it is another certificate');
 for my $bad (['--client-cert=../acme.pem', '/client_cert: '],
     ['--client-cert=.pem', '/client_cert: '],
     ['--ca-file=/etc/ca.pem', '/ca_file: '],
-    ['--client-key=', '/client_key: '],
+    ['--client-key=a/b', '/client_key: '],
     ['--ca-file=' . 'a' x 129, '/ca_file: '])
 {
     my ($rc, undef, $err) = $t->ctl('endpoint', 'change', $names{acme},

@@ -88,7 +88,9 @@ sub same_as_code {
         { map { $_ => [ sort @{ $code{$_} } ] } keys %code }, 'types of problems');
 
     my ($members) = slurp('shared/record.c') =~ /es_endpoint_members\[\] = \{(.*?)NULL/s;
-    my @members = sort grep { $_ ne 'partner' } $members =~ /"(\w+)"/g;
+    my ($operators) = slurp('shared/manage.c') =~ /es_operators\[\] = \{(.*?)\}/s;
+    my %not = map { $_ => 1 } 'partner', $operators =~ /"(\w+)"/g;
+    my @members = sort grep { !$not{$_} } $members =~ /"(\w+)"/g;
     is_deeply([ sort keys %{ $schemas->{$_}{properties} } ], \@members,
         "members of $_") for qw(NewEndpoint EndpointChange);
 
@@ -527,6 +529,22 @@ sub endpoints {
     unlink $broken;
     ask(202, POST => "$path/resend", @as, body => { feed => 'orders', cursor => "$epoch-1" });
     ask(202, POST => "$path/redrive", @as);
+    ask(202, POST => "$path/test", @as, body => { type => 't', data => [1] });
+    ask(202, POST => "$path/test", @as);
+    ask(200, PATCH => $path, @as, body => { batch => 2, batch_wait => '1s', body => 'thin',
+        nudge => 1000, ordering => 'none', ack => 'a', simulate => { failure => 'drop',
+        until => '2099-01-01T00:00:00Z' } });
+    ask(200, POST => "$path/simulate", @as, body => { failure => 'status', status => 500,
+        percent => 1, delay => '1s', for => '1m' });
+    ok(wait_for(sub {
+        my $r = $t->http(GET => "/v1$path/attempts", { authorization => "Bearer $manager" });
+        return grep { $_->{kind} eq 'test' }
+            @{ Test::Eventsync::json($r->{body})->{attempts} };
+    }, 30), 'a test on record');
+    ask(200, GET => "$path/attempts", @as);
+    ask(200, POST => "$path/simulate", @as, body => { failure => 'none' });
+    ask(400, POST => "$path/simulate", @as, body => { failure => 'x' });
+    ask(400, POST => "$path/test", @as, body => { x => 1 });
     is($t->stop_dispatcher, 0, 'the dispatcher stops');
 
     ask(400, PATCH => $path, @as, body => { colour => 'red' });

@@ -32,7 +32,7 @@ sub endpoint {
 sub came { my ($path) = @_; grep { $_->{path} eq "/$path" } $recv->requests }
 sub told {
     my ($endpoint, $feed) = @_;
-    return grep { $_->{subject} eq $endpoint
+    return grep { ($_->{subject} // '') eq $endpoint
         && $_->{type} eq 'retention.near' }
         map { Test::Eventsync::json($_) } stored($t, $feed // 'ops');
 }
@@ -85,12 +85,13 @@ ok(wait_for(sub {
 ###############################################################################
 # by age, and the feed of these events itself
 
-$t->feed('aged', retain_age => '10s');
-my $aged = endpoint('acme', 'aged', feeds => 'aged', paused => undef);
+$t->feed('aged', retain_age => '15s');
+my $aged = endpoint('acme', 'aged', feeds => 'aged');
+$t->ctl_ok('endpoint', 'pause', $aged);
 put($t, 'aged', 1);
 $t->ctl_ok('endpoint', 'pause', $own);
 put($t, 'tight', 2);
-ok(wait_for(sub { told($aged) }, 30), 'an event that becomes too old');
+ok(wait_for(sub { told($aged) }, 60), 'an event that becomes too old');
 ($event) = told($aged);
 like($event->{data}{expires}, qr/^\d{4}-\S+Z$/, 'is told with its end');
 is(scalar told($own, 'tight'), 0, 'nothing is told of the feed it is told on');

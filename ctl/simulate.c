@@ -1,0 +1,80 @@
+#include <stdio.h>
+
+#include "ctl.h"
+#include "simulate.h"
+
+
+static int
+ctl_simulate_number(json_t *body, const char *name, const char *text)
+{
+    int       rc;
+    uint64_t  n;
+
+    if (text == NULL) {
+        return CTL_OK;
+    }
+
+    rc = ctl_number(name, text, 0, 1000, &n);
+
+    if (rc == CTL_OK) {
+        (void) json_object_set_new(body, name, json_integer((json_int_t) n));
+    }
+
+    return rc;
+}
+
+
+int
+ctl_endpoint_simulate(ctl_t *ctl, int argc, char **argv)
+{
+    int           rc;
+    json_t       *body;
+    es_rc_t       es;
+    const char   *failure = NULL, *status = NULL, *percent = NULL;
+    const char   *delay = NULL, *term = NULL;
+    es_problem_t  problem = { 0 };
+
+    const ctl_option_t  options[] = {
+        { "failure", false, &failure },
+        { "status", false, &status },
+        { "percent", false, &percent },
+        { "delay", false, &delay },
+        { "for", false, &term },
+        { NULL, false, NULL }
+    };
+
+    rc = ctl_args(ctl, &argc, argv, 1, 1, options);
+
+    if (rc == CTL_OK && failure == NULL) {
+        rc = ctl_fail(CTL_USAGE, "\"--failure\" is needed");
+    }
+
+    body = json_pack("{s:s*, s:s*, s:s*}", "failure", failure, "delay", delay,
+                     "for", term);
+
+    if (rc == CTL_OK) {
+        rc = ctl_simulate_number(body, "status", status);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_simulate_number(body, "percent", percent);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_open(ctl, ES_STORE_ADMIN);
+    }
+
+    if (rc == CTL_OK) {
+        es = es_endpoint_simulate(ctl->store, es_str(argv[0]), body,
+                                  &problem);
+        rc = es == ES_OK ? CTL_OK
+             : es == ES_NOT_FOUND
+               ? ctl_fail(CTL_FAILED, "there is no endpoint \"%s\"", argv[0])
+               : ctl_fail(CTL_FAILED, "%s%s%s", problem.pointer,
+                          problem.pointer[0] ? ": " : "", problem.detail);
+    }
+
+    json_decref(body);
+
+    return rc;
+}

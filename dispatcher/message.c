@@ -1,0 +1,335 @@
+/*
+ * message.c - what a request carries: events, signatures, header fields.
+ *
+ * libcurl looks through its whole list of headers a dozen times for each
+ * request, so all of ours are one element of it: lines, with what separates
+ * them, in memory of the send's own.
+ */
+
+#include <openssl/evp.h>
+#include <stdio.h>
+
+#include "dispatcher.h"
+
+#define ES_TRACEPARENT  "\"traceparent\":\""
+#define ES_BATCH_ID     "batch-"
+#define ES_BATCH_BYTES  16         /* of a digest, in its id */
+
+
+void
+es_message_begin(es_send_t *send)
+{
+    send->kind = ES_SEND_EVENTS;
+    send->nitems = 0;
+    send->attempt = 1;
+    send->body.len = 0;
+    send->ids.len = 0;
+    send->trace[0] = '\0';
+}
+
+
+static char *
+es_put(char *p, const char *data, size_t len)
+{
+    memcpy(p, data, len);
+
+    return p + len;
+}
+
+#define es_put_lit(p, text)  es_put((p), (text), sizeof(text) - 1)
+
+
+static char *
+es_put_number(char *p, uint64_t n)
+{
+    char  digits[20], *q;
+
+    q = digits + sizeof(digits);
+
+    do {
+        *--q = (char) ('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+
+    return es_put(p, q, (size_t) (digits + sizeof(digits) - q));
+}
+
+
+/* The value of a traceparent extension, if it is one: it goes into a header as
+   it is. */
+
+static void
+es_message_trace(es_send_t *send, es_str_t text)
+{
+    char         c;
+    size_t       i;
+    const char  *trace, *end;
+
+    end = text.data + text.len;
+    trace = memmem(text.data, text.len, ES_TRACEPARENT,
+                   sizeof(ES_TRACEPARENT) - 1);
+    if (trace == NULL) {
+        return;
+    }
+
+    trace += sizeof(ES_TRACEPARENT) - 1;
+
+    if (end - trace <= ES_TRACEPARENT_LEN
+        || trace[ES_TRACEPARENT_LEN] != '"')
+    {
+        return;
+    }
+
+    for (i = 0; i < ES_TRACEPARENT_LEN; i++) {
+        c = trace[i];
+
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-')) {
+            return;
+        }
+    }
+
+    memcpy(send->trace, trace, ES_TRACEPARENT_LEN);
+    send->trace[ES_TRACEPARENT_LEN] = '\0';
+}
+
+
+static es_rc_t
+es_message_id(es_send_t *send, es_str_t id)
+{
+    es_rc_t  rc;
+
+    rc = es_buf_str(&send->ids, id);
+
+    return rc == ES_OK ? es_buf_append(&send->ids, "", 1) : rc;
+}
+
+
+/* The event as it is, or with another prevcursor where a filter skipped, or
+   without what comes after its attributes: the data is stored last. */
+
+static es_rc_t
+es_message_event(es_send_t *send, const es_lane_t *lane,
+    const es_item_t *item, const es_event_t *event)
+{
+    char       *p, prev[ES_CURSOR_MAX];
+    bool        thin;
+    size_t      len;
+    es_buf_t   *body;
+    es_str_t    after;
+
+    body = &send->body;
+    thin = send->target->conf->thin;
+
+    if (item->prev + 1 == event->sequence && !thin) {
+        return es_buf_str(body, event->json);
+    }
+
+    len = es_cursor_print(lane->epoch, item->prev, prev);
+    after = thin ? es_str("\"}") : event->after;
+
+    if (es_buf_reserve(body, event->before.len + len + after.len) != ES_OK) {
+        return ES_NOMEM;
+    }
+
+    p = es_put(body->data + body->len, event->before.data, event->before.len);
+    p = es_put(p, prev, len);
+    p = es_put(p, after.data, after.len);
+    body->len = (size_t) (p - body->data);
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_message_add(es_send_t *send, const es_lane_t *lane, const es_item_t *item,
+    const es_event_t *event)
+{
+    bool     batch;
+    es_rc_t  rc;
+
+    batch = send->target->conf->batch > 1;
+    rc = ES_OK;
+
+    if (batch) {
+        rc = es_buf_append(&send->body, send->nitems > 0 ? "," : "[", 1);
+
+    } else {
+        es_message_trace(send, event->before);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_message_event(send, lane, item, event);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_message_id(send, event->id);
+    }
+
+    if (rc == ES_OK && send->nitems == 0) {
+        send->attempt = item->attempts + 1;
+    }
+
+    if (rc == ES_OK) {
+        send->items[send->nitems++] = *item;
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_message_own(es_send_t *send, es_send_kind_t kind, es_str_t id,
+    es_str_t event)
+{
+    es_rc_t  rc;
+
+    send->kind = kind;
+
+    rc = send->target->conf->batch > 1 ? es_buf_append(&send->body, "[", 1)
+                                       : ES_OK;
+
+    if (rc == ES_OK) {
+        rc = es_buf_str(&send->body, event);
+    }
+
+    return rc == ES_OK ? es_message_id(send, id) : rc;
+}
+
+
+/* Of several events, what none of them alone has, and no other list of them:
+   a receiver may drop what it has seen by this id. */
+
+static es_str_t
+es_message_name(const es_send_t *send, char out[ES_ID_MAX + 1])
+{
+    size_t         i;
+    es_str_t       id;
+    unsigned char  digest[EVP_MAX_MD_SIZE];
+
+    if (send->nitems <= 1) {
+        return (es_str_t) { send->ids.data, send->ids.len - 1 };
+    }
+
+    if (EVP_Digest(send->ids.data, send->ids.len, digest, NULL, EVP_sha256(),
+                   NULL) != 1)
+    {
+        return es_null_str;
+    }
+
+    memcpy(out, ES_BATCH_ID, sizeof(ES_BATCH_ID));
+
+    for (i = 0; i < ES_BATCH_BYTES; i++) {
+        (void) snprintf(out + sizeof(ES_BATCH_ID) - 1 + 2 * i, 3, "%02x",
+                        digest[i]);
+    }
+
+    id = es_str(out);
+
+    return id;
+}
+
+
+/* Appends the signatures; moves `p`. */
+
+static es_rc_t
+es_message_sign(es_send_t *send, es_str_t id, int64_t now_s, char **p)
+{
+    char      *first;
+    es_rc_t    rc;
+    int64_t    expires_ms;
+    es_str_t   body;
+    unsigned   i;
+
+    body.data = send->body.data;
+    body.len = send->body.len;
+
+    first = *p;
+
+    for (i = 0; i < send->target->nsigners; i++) {
+        expires_ms = send->target->signer_expires_ms[i];
+
+        if (expires_ms != 0 && expires_ms <= send->sent_ms) {
+            continue;
+        }
+
+        if (*p != first) {
+            *(*p)++ = ' ';
+        }
+
+        rc = es_sign(send->target->signers[i], id, now_s, &body, 1, *p);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        *p += strlen(*p);
+    }
+
+    return ES_OK;
+}
+
+
+/* What is of the event, not of the request. */
+
+static char *
+es_message_about(const es_send_t *send, const es_lane_t *lane, char *p)
+{
+    p = es_put_lit(p, "\r\neventsync-attempt: ");
+    p = es_put_number(p, send->attempt);
+
+    if (lane != NULL) {
+        p = es_put_lit(p, "\r\neventsync-feed: ");
+        p = es_put(p, lane->source->feed.name,
+                   strlen(lane->source->feed.name));
+    }
+
+    if (send->trace[0] != '\0') {
+        p = es_put_lit(p, "\r\ntraceparent: ");
+        p = es_put(p, send->trace, ES_TRACEPARENT_LEN);
+    }
+
+    return p;
+}
+
+
+es_rc_t
+es_message_end(es_send_t *send, const es_lane_t *lane)
+{
+    char      *p, name[ES_ID_MAX + 1];
+    bool       batch;
+    es_rc_t    rc;
+    es_str_t   id, own;
+
+    batch = send->target->conf->batch > 1;
+    own = send->target->conf->headers;
+
+    if (batch && es_buf_append(&send->body, "]", 1) != ES_OK) {
+        return ES_NOMEM;
+    }
+
+    id = es_message_name(send, name);
+
+    p = es_put_lit(send->head, "Content-Type: application/cloudevents");
+    p = batch ? es_put_lit(p, "-batch+json") : es_put_lit(p, "+json");
+    p = es_put_lit(p, "\r\nUser-Agent: eventsync/" ES_VERSION
+                   "\r\nwebhook-id: ");
+    p = es_put(p, id.data, id.len);
+    p = es_put_lit(p, "\r\nwebhook-timestamp: ");
+    p = es_put_number(p, (uint64_t) send->sent_ms / 1000);
+    p = es_put_lit(p, "\r\nwebhook-signature: ");
+
+    rc = id.len > 0 ? es_message_sign(send, id, send->sent_ms / 1000, &p)
+                    : ES_NOMEM;
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    p = es_message_about(send, lane, p);
+
+    if (own.len > 0) {
+        p = es_put(p, own.data, own.len);
+    }
+
+    *p = '\0';
+
+    return ES_OK;
+}

@@ -1,0 +1,232 @@
+/*
+ * nudge.c - too much to be sent: one event that says "poll from here".
+ *
+ * An endpoint with `nudge` that has more events behind than that, after an
+ * outage or a pause, is sent one instead of them, with the cursor to poll
+ * from; when it takes that, they are passed over.  Nothing is given up: as
+ * long as it does not, they stay where they are.
+ */
+
+#include "dispatcher.h"
+
+#define ES_NUDGE_TURN    256       /* events counted in a turn */
+#define ES_NUDGE_MIN_MS  5000
+
+
+void
+es_nudge_reset(es_lane_t *lane)
+{
+    lane->ahead = 0;
+    lane->nahead = 0;
+    lane->nudges = 0;
+}
+
+
+/* True when it is known how many match after the position, or that they are
+   more than are sent. */
+
+static bool
+es_nudge_counted(es_txn_t *txn, es_lane_t *lane)
+{
+    unsigned              i;
+    uint64_t              scanned;
+    es_event_t            event;
+    const es_feed_t      *feed;
+    const es_endpoint_t  *conf;
+
+    feed = &lane->source->feed;
+    conf = lane->target->conf;
+
+    if (es_filter_is_all(&conf->filter)) {
+        lane->nahead = feed->last - lane->position;
+        return true;
+    }
+
+    if (lane->ahead < lane->position) {
+        lane->ahead = lane->position;
+        lane->nahead = 0;
+    }
+
+    for (i = 0; i < ES_NUDGE_TURN; i++) {
+        if (lane->ahead >= feed->last || lane->nahead > conf->nudge) {
+            return true;
+        }
+
+        switch (es_event_next(txn, feed, lane->ahead, &conf->filter, &event,
+                              &scanned))
+        {
+
+        case ES_OK:
+            lane->ahead = event.sequence;
+            lane->nahead++;
+            break;
+
+        case ES_NOT_FOUND:
+            lane->ahead = scanned;
+            return lane->ahead >= feed->last;
+
+        default:
+
+            /* who takes it to send it will say so */
+
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* The cursor before the first of those that were not delivered. */
+
+static uint64_t
+es_nudge_after(const es_lane_t *lane)
+{
+    size_t    i;
+    uint64_t  first, after;
+
+    first = UINT64_MAX;
+    after = lane->matched;
+
+    for (i = 0; i < lane->nwaiting; i++) {
+        if (lane->waiting[i].sequence < first) {
+            first = lane->waiting[i].sequence;
+            after = lane->waiting[i].prev;
+        }
+    }
+
+    return after;
+}
+
+
+static es_rc_t
+es_nudge_compose(const es_lane_t *lane, es_send_t *send, es_str_t id,
+    const char *after)
+{
+    char      *text, latest[ES_CURSOR_MAX], time[ES_TIME_LEN + 1];
+    json_t    *event;
+    es_rc_t    rc;
+    json_int_t n;
+
+    (void) es_cursor_print(lane->epoch, lane->source->feed.last, latest);
+    n = (json_int_t) (lane->nahead + lane->nwaiting);
+
+    event = json_pack("{s:s, s:s%, s:s, s:s, s:s, s:s, s:s,"
+                      "s:{s:s, s:s, s:s, s:I}}",
+                      "specversion", "1.0", "id", id.data, id.len,
+                      "source", "/eventsync", "type", "feed.poll",
+                      "subject", lane->source->feed.name,
+                      "time", es_notice_time(es_clock_ms(), time),
+                      "datacontenttype", "application/json",
+                      "data", "feed", lane->source->feed.name,
+                      "after", after, "latest", latest, "events", n);
+
+    text = event ? json_dumps(event, JSON_COMPACT) : NULL;
+    json_decref(event);
+
+    rc = text ? es_message_own(send, ES_SEND_NUDGE, id, es_str(text))
+              : ES_NOMEM;
+    free(text);
+
+    return rc;
+}
+
+
+static void
+es_nudge_send(es_dispatcher_t *d, es_lane_t *lane)
+{
+    int         n;
+    char        id[ES_ID_MAX + 1], after[ES_CURSOR_MAX];
+    es_rc_t     rc;
+    es_send_t  *send;
+
+    send = es_send_get(d, lane->target);
+    rc = ES_NOMEM;
+
+    if (send != NULL) {
+        (void) es_cursor_print(lane->epoch, es_nudge_after(lane), after);
+        n = snprintf(id, sizeof(id), "nudge-%s-%s", lane->target->name,
+                     after);
+
+        es_message_begin(send);
+        rc = es_nudge_compose(lane, send, (es_str_t) { id, (size_t) n },
+                              after);
+    }
+
+    if (rc == ES_OK) {
+        send->upto = lane->source->feed.last;
+        send->attempt = lane->nudges + 1;
+        rc = es_send_start(send, lane);
+    }
+
+    if (rc != ES_OK) {
+        es_lane_stuck(lane, lane->position, rc);
+    }
+}
+
+
+bool
+es_nudge_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, bool *again)
+{
+    *again = false;
+
+    if (!TAILQ_EMPTY(&lane->sends)) {
+
+        /* what is in flight ends first */
+
+        return TAILQ_FIRST(&lane->sends)->kind == ES_SEND_NUDGE
+               || lane->nudges > 0;
+    }
+
+    if (!es_nudge_counted(txn, lane)) {
+        *again = true;
+        return true;
+    }
+
+    if (lane->nahead + lane->nwaiting <= lane->target->conf->nudge) {
+        lane->nudges = 0;
+        return false;
+    }
+
+    es_nudge_send(d, lane);
+
+    return true;
+}
+
+
+void
+es_nudge_judge(es_send_t *send, const es_outcome_t *o)
+{
+    int64_t           delay_ms;
+    es_str_t          id;
+    unsigned          n;
+    es_lane_t        *lane;
+    es_target_t      *target;
+    es_dispatcher_t  *d;
+
+    d = send->d;
+    lane = send->lane;
+    target = send->target;
+
+    es_judge_attempt(send, send->upto, send->attempt, o);
+
+    if (o->success) {
+        lane->nudges = 0;
+        es_health_success(d, target, send);
+        es_lane_pass(d, lane, send->upto, "it was told to poll");
+        return;
+    }
+
+    es_health_failure(d, target, send, o);
+    lane->nudges++;
+
+    n = target->conf->nschedule - 1;
+    n = lane->nudges < n ? lane->nudges : n;
+    id = es_str(send->ids.data);
+
+    delay_ms = es_schedule_delay(target->conf, id, n);
+    delay_ms = delay_ms > o->retry_after_ms ? delay_ms : o->retry_after_ms;
+    delay_ms = delay_ms > ES_NUDGE_MIN_MS ? delay_ms : ES_NUDGE_MIN_MS;
+
+    lane->stuck_ms = es_clock_ms() + delay_ms;
+}

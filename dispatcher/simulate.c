@@ -1,0 +1,240 @@
+/*
+ * simulate.c - failures that somebody asked for, to see what becomes of them.
+ *
+ * Which attempts fail is drawn from the event's id and the attempt as their
+ * jitter is, so that it can be foretold.  Before an event is sent the first
+ * time it can be dropped, delayed or passed by the next; while it is sent the
+ * request can be spoilt; afterwards its answer can be taken for another, or
+ * the event be sent again.
+ */
+
+#include "dispatcher.h"
+
+#define ES_REORDER_MS  2000        /* as long as no other event comes */
+
+/* The key of a certificate that nobody has. */
+static const char  es_simulate_pin[] =
+    "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+
+static es_failure_t
+es_simulate_pick(const es_endpoint_t *conf, es_str_t id, uint32_t attempt)
+{
+    const es_simulation_t  *s;
+
+    s = &conf->simulate;
+
+    if (s->failure == ES_SIMULATE_NONE
+        || s->until_ms <= es_clock_ms()
+        || es_schedule_draw(id, conf->name, attempt) * 100
+           >= (double) s->percent)
+    {
+        return ES_SIMULATE_NONE;
+    }
+
+    return s->failure;
+}
+
+
+static void
+es_simulate_drop(es_dispatcher_t *d, const es_lane_t *lane,
+    const es_item_t *item)
+{
+    es_attempt_t  attempt;
+
+    memset(&attempt, 0, sizeof(attempt));
+    attempt.endpoint = lane->target->number;
+    attempt.feed = lane->source->feed.number;
+    attempt.sequence = item->sequence;
+    attempt.time_ms = es_clock_ms();
+    attempt.attempt = 1;
+    attempt.klass = ES_ATTEMPT_SIMULATED;
+    attempt.flags = ES_ATTEMPT_SIMULATED_FLAG;
+
+    es_record(d, es_changes_attempt(d->recorder.filling, &attempt));
+}
+
+
+/* The event that stood back follows the one that passes it. */
+
+static void
+es_simulate_release(es_lane_t *lane)
+{
+    size_t  i;
+
+    for (i = 0; i < lane->nwaiting; i++) {
+        if (lane->waiting[i].sequence == lane->swapped) {
+            lane->waiting[i].next_ms = 0;
+            lane->due_ms = 0;
+        }
+    }
+
+    lane->swapped = 0;
+}
+
+
+bool
+es_simulate_fresh(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
+    es_str_t id)
+{
+    int64_t               now_ms;
+    const es_endpoint_t  *conf;
+
+    conf = lane->target->conf;
+    now_ms = es_clock_ms();
+
+    switch (es_simulate_pick(conf, id, 1)) {
+
+    case ES_SIMULATE_DROP:
+        es_simulate_drop(d, lane, item);
+        return true;
+
+    case ES_SIMULATE_DELAY:
+        es_lane_retry(d, lane, item, now_ms + conf->simulate.delay_ms);
+        return true;
+
+    case ES_SIMULATE_REORDER:
+
+        if (lane->swapped != 0) {
+            es_simulate_release(lane);
+            return false;
+        }
+
+        lane->swapped = item->sequence;
+        es_lane_retry(d, lane, item, now_ms + ES_REORDER_MS);
+        return true;
+
+    default:
+        return false;
+    }
+}
+
+
+bool
+es_simulate_swap(es_lane_t *lane)
+{
+    if (lane->nwaiting == 0) {
+        lane->swapped = 0;
+    }
+
+    return lane->swapped != 0 && lane->position < lane->source->feed.last;
+}
+
+
+/* Half of the body, and then nothing more. */
+
+static size_t
+es_simulate_read(char *out, size_t size, size_t n, void *ctx)
+{
+    size_t      len;
+    es_send_t  *send;
+
+    send = ctx;
+    len = send->body.len / 2 - send->truncated;
+
+    if (len == 0) {
+        return CURL_READFUNC_ABORT;
+    }
+
+    len = len < size * n ? len : size * n;
+    memcpy(out, send->body.data + send->truncated, len);
+    send->truncated += len;
+
+    return len;
+}
+
+
+static CURLcode
+es_simulate_set(es_send_t *send)
+{
+    CURLcode  rc;
+
+    rc = curl_easy_setopt(send->easy, CURLOPT_PINNEDPUBLICKEY,
+                          send->simulate == ES_SIMULATE_TLS ? es_simulate_pin
+                                                            : NULL);
+    if (rc == CURLE_OK && send->simulate == ES_SIMULATE_TLS) {
+        rc = curl_easy_setopt(send->easy, CURLOPT_FRESH_CONNECT, 1L);
+    }
+
+    if (rc == CURLE_OK && send->simulate == ES_SIMULATE_TRUNCATE) {
+        send->truncated = 0;
+
+        (void) curl_easy_setopt(send->easy, CURLOPT_READFUNCTION,
+                                es_simulate_read);
+        (void) curl_easy_setopt(send->easy, CURLOPT_READDATA, send);
+        rc = curl_easy_setopt(send->easy, CURLOPT_POSTFIELDS, NULL);
+    }
+
+    return rc;
+}
+
+
+CURLcode
+es_simulate_begin(es_send_t *send)
+{
+    es_failure_t  was;
+
+    was = send->simulate;
+    send->simulate = ES_SIMULATE_NONE;
+
+    if (send->kind == ES_SEND_EVENTS && !send->items[0].repeated) {
+        send->simulate = es_simulate_pick(send->target->conf,
+                                          es_str(send->ids.data),
+                                          send->attempt);
+    }
+
+    return was == ES_SIMULATE_NONE && send->simulate == ES_SIMULATE_NONE
+           ? CURLE_OK : es_simulate_set(send);
+}
+
+
+void
+es_simulate_outcome(const es_send_t *send, es_outcome_t *o)
+{
+    int32_t  status;
+
+    switch (send->simulate) {
+
+    case ES_SIMULATE_STATUS_CODE:
+        if (o->status == 0) {
+            return;
+        }
+
+        status = (int32_t) send->target->conf->simulate.status;
+        memset(o, 0, sizeof(es_outcome_t));
+        o->status = status;
+        o->klass = status < 400 ? ES_ATTEMPT_REDIRECT : ES_ATTEMPT_STATUS;
+        o->throttle = status == 429 || status == 502 || status == 504;
+        o->retry_after_ms = -1;
+        return;
+
+    case ES_SIMULATE_RESET:
+    case ES_SIMULATE_TRUNCATE:
+        memset(o, 0, sizeof(es_outcome_t));
+        o->klass = ES_ATTEMPT_RESET;
+        o->retry_after_ms = -1;
+        return;
+
+    default:
+        return;
+    }
+}
+
+
+void
+es_simulate_done(es_dispatcher_t *d, es_lane_t *lane, const es_send_t *send,
+    const es_item_t *item)
+{
+    es_item_t  again;
+
+    if (send->simulate != ES_SIMULATE_DUPLICATE) {
+        return;
+    }
+
+    memset(&again, 0, sizeof(again));
+    again.sequence = item->sequence;
+    again.prev = item->prev;
+    again.key = item->key;
+    again.repeated = true;
+    es_lane_retry(d, lane, &again, 0);
+}

@@ -1,0 +1,137 @@
+/*
+ * manage_report.c - what a partner is shown of deliveries to its endpoints.
+ */
+
+#include "managing.h"
+
+
+static es_rc_t
+es_manage_append(es_managing_t *m, json_t *report)
+{
+    if (report == NULL || json_array_append_new(m->list, report) != 0) {
+        return ES_NOMEM;
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_on_progress(void *ctx, const es_progress_t *progress)
+{
+    es_managing_t  *m = ctx;
+
+    return es_manage_append(m, es_report_progress(&m->feeds, progress));
+}
+
+
+static es_rc_t
+es_on_retry(void *ctx, const es_retry_t *retry)
+{
+    es_managing_t  *m = ctx;
+
+    return es_manage_append(m, es_report_retry(&m->feeds, retry));
+}
+
+
+static es_rc_t
+es_on_circuit(void *ctx, const es_circuit_t *circuit)
+{
+    es_managing_t  *m = ctx;
+
+    return es_manage_append(m, es_report_circuit(circuit));
+}
+
+
+static es_rc_t
+es_on_stop(void *ctx, const es_stop_t *stop)
+{
+    es_managing_t  *m = ctx;
+
+    if (stop->endpoint != m->number || stop->revision != m->revision) {
+        return ES_OK;
+    }
+
+    (void) json_object_set_new(m->answer, "stopped",
+                               json_string(stop->reason));
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_manage_status(es_managing_t *m)
+{
+    es_rc_t  rc;
+
+    m->list = json_array();
+    m->answer = json_pack("{s:s, s:o}", "name", m->name, "deliveries",
+                          m->list);
+
+    rc = es_delivery_each_progress(m->store, m->number, es_on_progress, m);
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_retry(m->store, m->number, es_on_retry, m);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_circuit(m->store, m->number, es_on_circuit, m);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_stop(m->store, es_on_stop, m);
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_on_attempt(void *ctx, const es_attempt_t *attempt)
+{
+    es_managing_t  *m = ctx;
+
+    if (m->room-- == 0) {
+        return ES_EXISTS;
+    }
+
+    return es_manage_append(m, es_report_attempt(&m->feeds, attempt));
+}
+
+
+static es_rc_t
+es_on_dead(void *ctx, const es_dead_t *dead)
+{
+    es_managing_t  *m = ctx;
+
+    if (m->room-- == 0) {
+        return ES_EXISTS;
+    }
+
+    return es_manage_append(m, es_report_dead(&m->feeds, dead));
+}
+
+
+/* Attempts from the newest on, dead letters from the oldest. */
+
+es_rc_t
+es_manage_records(es_managing_t *m)
+{
+    bool     attempts;
+    es_rc_t  rc;
+
+    attempts = m->manage->op == ES_MANAGE_ATTEMPTS;
+    m->room = m->manage->limit;
+    m->list = json_array();
+    m->answer = json_pack("{s:o}", attempts ? "attempts" : "dead_letters",
+                          m->list);
+
+    rc = attempts ? es_delivery_last_attempts(m->store, m->number,
+                                              es_on_attempt, m)
+                  : es_delivery_each_dead(m->store, m->number, es_on_dead, m);
+
+    (void) json_object_set_new(m->answer, "has_more",
+                               json_boolean(rc == ES_EXISTS));
+
+    return rc == ES_EXISTS ? ES_OK : rc;
+}

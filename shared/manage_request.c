@@ -1,0 +1,126 @@
+/*
+ * manage_request.c - what a partner asks the dispatcher to do.
+ */
+
+#include "managing.h"
+
+
+/* Others' feeds are not to be told from those that do not exist. */
+
+static bool
+es_manage_sends(es_managing_t *m, const char *feed)
+{
+    bool                  sends;
+    es_registry_t        *registry;
+    const es_endpoint_t  *endpoint;
+
+    if (es_registry_load(m->store, &registry) != ES_OK) {
+        return false;
+    }
+
+    endpoint = es_registry_endpoint(registry, es_str(m->name));
+    sends = endpoint != NULL && es_endpoint_allows(endpoint, es_str(feed));
+    es_registry_free(registry);
+
+    return sends;
+}
+
+
+static es_rc_t
+es_manage_place(es_managing_t *m, es_request_t *request)
+{
+    bool         replay;
+    const char  *feed = NULL, *cursor = NULL, *from = NULL;
+
+    replay = request->kind == ES_REQUEST_REPLAY;
+
+    if (m->body == NULL
+        || json_unpack(m->body, "{s:s, s?:s, s?:s !}", "feed", &feed,
+                       replay ? "after" : "cursor", &cursor, "from",
+                       &from) != 0
+        || (cursor == NULL) == (from == NULL)
+        || (!replay && cursor == NULL))
+    {
+        return es_manage_invalid(m, NULL, replay
+                                 ? "\"feed\", and \"after\" or \"from\", are "
+                                   "needed"
+                                 : "\"feed\" and \"cursor\" are needed");
+    }
+
+    if (!es_manage_sends(m, feed)) {
+        return es_manage_invalid(m, "/feed", "is not one that the endpoint is "
+                                 "sent");
+    }
+
+    return es_request_place(m->store, es_str(feed), cursor, from, request,
+                            m->problem);
+}
+
+
+static es_rc_t
+es_manage_add(es_managing_t *m, es_request_t *request)
+{
+    es_rc_t   rc;
+    uint64_t  taken;
+
+    rc = es_delivery_taken(m->store, &taken);
+
+    return rc == ES_OK ? es_request_add(m->store, request, taken) : rc;
+}
+
+
+es_rc_t
+es_manage_request(es_managing_t *m)
+{
+    es_rc_t       rc;
+    es_request_t  request = { .endpoint = m->number };
+
+    request.kind = m->manage->op == ES_MANAGE_REPLAY ? ES_REQUEST_REPLAY
+                   : m->manage->op == ES_MANAGE_RESEND ? ES_REQUEST_RESEND
+                                                       : ES_REQUEST_REDRIVE;
+
+    rc = request.kind == ES_REQUEST_REDRIVE ? ES_OK
+                                            : es_manage_place(m, &request);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (request.kind == ES_REQUEST_RESEND && request.sequence == 0) {
+        return es_manage_invalid(m, "/cursor", "is before the first event");
+    }
+
+    rc = es_manage_add(m, &request);
+    m->answer = json_pack("{s:I}", "request", (json_int_t) request.id);
+
+    return rc;
+}
+
+
+es_rc_t
+es_manage_test(es_managing_t *m)
+{
+    char          id[ES_TEST_ID_MAX];
+    json_t       *data = NULL;
+    es_rc_t       rc;
+    const char   *type = NULL;
+    es_request_t  request = { .endpoint = m->number };
+
+    if (m->body != NULL
+        && json_unpack(m->body, "{s?:s, s?:o !}", "type", &type, "data",
+                       &data) != 0)
+    {
+        return es_manage_invalid(m, NULL, "may have \"type\", a string, and "
+                                 "\"data\"");
+    }
+
+    rc = es_request_test(&request, m->name, type, data, id, m->problem);
+
+    if (rc == ES_OK) {
+        rc = es_manage_add(m, &request);
+    }
+
+    m->answer = json_pack("{s:I, s:s}", "request", (json_int_t) request.id,
+                          "id", id);
+
+    return rc;
+}

@@ -1,0 +1,173 @@
+#!/usr/bin/perl
+
+# What a request carries: events without their data, and several at once.
+
+use warnings;
+use strict;
+
+use Digest::SHA qw(sha256_hex);
+use Test::More;
+
+use lib 't/lib';
+use Test::Eventsync qw(wait_for);
+use Test::Eventsync::Webhooks;
+
+my $t = webhook_store();
+$t->feed($_) for qw(bulk big slow);
+my $broken = $t->testdir . '/broken';
+my $recv = $t->receiver(sub {
+    my ($request) = @_;
+    return 200 if !-e $broken;
+    return $request->{body} =~ /"poison"/ ? 400 : 200;
+});
+
+sub endpoint {
+    my ($path, %opts) = @_;
+    my ($name, $secret) = $t->endpoint('acme', url => $recv->url($path),
+        feeds => 'bulk', start => 'oldest', %opts);
+    return wantarray ? ($name, $secret) : $name;
+}
+sub came { my ($path) = @_; grep { $_->{path} eq $path } $recv->requests }
+sub events { map { my $e = Test::Eventsync::json($_->{body});
+    ref $e eq 'ARRAY' ? @$e : $e } @_ }
+sub ids { map { $_->{id} } events(@_) }
+
+###############################################################################
+# thin
+
+my ($thin, $secret) = endpoint('/thin', body => 'thin');
+my $thin_some = endpoint('/some', body => 'thin', types => 'b');
+my @ids = put($t, 'bulk', { type => 'a' }, { type => 'b', subject => 's' },
+    { type => 'a' }, { type => 'b' });
+$t->run_dispatcher;
+ok(wait_for(sub { came('/thin') == 4 && came('/some') == 2 }),
+    'thin events come');
+my @whole = map { Test::Eventsync::json($_) } stored($t, 'bulk');
+for my $e (@whole) {
+    ok(exists $e->{data}, 'an event has data');
+    delete $e->{data};
+}
+is_deeply([events(came('/thin'))], \@whole, 'thin ones have all but that');
+is(scalar(grep { !signature_ok($_, $secret) } came('/thin')), 0,
+    'what is signed is what is sent');
+is((came('/thin'))[0]{headers}{'content-type'},
+    'application/cloudevents+json', 'and is one event');
+my @some = events(came('/some'));
+is($some[1]{prevcursor}, $some[0]{cursor}, 'with a filter prevcursor is right');
+ok(!exists $some[1]{data}, 'and they are thin too');
+$t->ctl_ok('endpoint', 'remove', $_) for $thin, $thin_some;
+
+###############################################################################
+# batches
+
+is($t->stop_dispatcher, 0, 'stop');
+push @ids, put($t, 'bulk', 21);
+my ($batch, $key) = endpoint('/batch', batch => 10);
+my $none = endpoint('/none', batch => 4, ordering => 'none', body => 'thin');
+my $some = endpoint('/types', batch => 10, types => 'b');
+my $one = endpoint('/one', batch => 1);
+$t->run_dispatcher;
+ok(wait_for(sub { ids(came('/batch')) >= 25 && ids(came('/none')) >= 25
+    && came('/one') == 25 && came('/types') == 1 }), 'all comes in batches');
+is_deeply([ids(came('/batch'))], \@ids, 'in order and once');
+is_deeply([map { scalar events($_) } came('/batch')], [10, 10, 5],
+    'as many as it says, and the rest');
+is_deeply([sort(ids(came('/none')))], [sort @ids], 'once without an order');
+is(scalar(grep { events($_) > 4 } came('/none')), 0, 'none has more than it says');
+my ($first, undef, $last) = came('/batch');
+is($first->{headers}{'content-type'}, 'application/cloudevents-batch+json',
+    'the type of a batch');
+is(scalar(grep { !signature_ok($_, $key) } came('/batch')), 0,
+    'it is signed as a whole');
+is($first->{headers}{'webhook-id'},
+    'batch-' . substr(sha256_hex(join '', map { "$_\0" } @ids[0 .. 9]), 0, 32),
+    'its id is made of those of its events');
+is($first->{headers}{'eventsync-attempt'}, 1, 'the attempt');
+like((came('/one'))[0]{body}, qr/^\{/, 'a batch of one is none');
+is_deeply([map { "$_->{sequence}/$_->{attempt}/$_->{class}" }
+    attempts($t, $batch)], [map { "$_/1/ok" } 1 .. 25],
+    'each event has its attempt on record');
+my ($two) = map { [events($_)] } came('/types');
+is($two->[1]{prevcursor}, $two->[0]{cursor},
+    'with a filter prevcursor is right within a batch');
+put($t, 'bulk', { id => 'lonely' });
+ok(wait_for(sub { came('/batch') == 4 }), 'one alone');
+is((came('/batch'))[3]{headers}{'webhook-id'}, 'lonely', 'has its own id');
+like((came('/batch'))[3]{body}, qr/^\[\{.*\}\]$/, 'in a batch all the same');
+$t->ctl_ok('endpoint', 'remove', $_) for $batch, $none, $some, $one;
+
+###############################################################################
+# what fails in a batch is tried again alone
+
+$t->write_file('broken', '');
+my $poisoned = endpoint('/poisoned', batch => 5, ordering => 'none',
+    schedule => '0,10ms,20ms', start => 'latest');
+my $fifo = endpoint('/fifo', batch => 5, schedule => '0,10ms,20ms',
+    start => 'latest');
+ok(wait_for(sub { 2 == grep { $_->{behind} eq '0' }
+    map { status_lines($t, $_) } $poisoned, $fifo }), 'two endpoints');
+my @more = put($t, 'bulk', {}, {}, { data => 'poison' }, {}, {});
+ok(wait_for(sub { dead($t, $poisoned) == 1 && dead($t, $fifo) == 1 }),
+    'the one that fails is a dead letter');
+ok(wait_for(sub { !retries($t, $poisoned) && !retries($t, $fifo) }),
+    'nothing else waits');
+for my $path ('/poisoned', '/fifo') {
+    my @bad = grep { $_->{body} =~ /"poison"/ } came($path);
+    is(scalar(grep { events($_) > 1 } grep { $_->{headers}{'eventsync-attempt'} > 1 }
+        came($path)), 0, "$path: retries are alone");
+    my %taken = map { $_ => 1 } ids(grep { $_->{body} !~ /"poison"/ }
+        came($path));
+    is_deeply([sort keys %taken], [sort @more[0, 1, 3, 4]],
+        'and the others are delivered');
+}
+unlink $broken;
+$t->ctl_ok('endpoint', 'remove', $_) for $poisoned, $fifo;
+
+###############################################################################
+# how large, and how long it may fill
+
+my $big = endpoint('/big', feeds => 'big', batch => 100);
+is($t->stop_dispatcher, 0, 'stop');
+put($t, 'big', map { { data => 'x' x 200_000 } } 1 .. 7);
+my $slow = endpoint('/slow', feeds => 'slow', batch => 3, batch_wait => '1s');
+put($t, 'slow', 2);
+$t->run_dispatcher;
+ok(wait_for(sub { events(came('/big')) == 7 }), 'large events');
+is(scalar(grep { length $_->{body} > 1024 * 1024 } came('/big')), 0,
+    'are in batches of at most 1 MB');
+cmp_ok(scalar(came('/big')), '>', 1, 'so more than one');
+ok(wait_for(sub { came('/slow') == 1 }), 'a batch that may fill');
+my ($wait) = map { $_->{time_ms} } attempts($t, $slow);
+my ($at) = map { time_ms($_->{time}) } events(came('/slow'));
+cmp_ok($wait, '>=', $at + 1000, 'is sent when its time has come');
+is(scalar events(came('/slow')), 2, 'with what there is');
+$t->ctl_ok('endpoint', 'change', $slow, '--batch-wait=1m');
+put($t, 'slow', 2);
+put($t, 'slow', 1);
+ok(wait_for(sub { came('/slow') == 2 }), 'a full one');
+is(scalar events((came('/slow'))[1]), 3, 'does not wait');
+
+# A replay in the middle of what was a batch.
+my ($cursor) = map { $_->{cursor} } (events(came('/slow')))[1];
+$t->ctl_ok('endpoint', 'change', $slow, '--batch-wait=');
+$t->ctl_ok('endpoint', 'replay', $slow, 'slow', "--after=$cursor");
+ok(wait_for(sub { came('/slow') == 3 }), 'a replay');
+is_deeply([ids((came('/slow'))[2])], [ids((came('/slow'))[1])],
+    'comes as a batch');
+
+is($t->stop_dispatcher, 0, 'stop');
+ok($t->verify, 'verify');
+
+###############################################################################
+
+for my $bad (['--batch=0', 'from 1 to 100'], ['--batch=101', 'from 1 to 100'],
+    ['--body=x', '/body: '], ['--batch-wait=61s', '/batch_wait: '],
+    ['--ordering=key', '/batch: '], ['--batch=', '/batch_wait: '])
+{
+    $t->ctl_ok('endpoint', 'change', $slow, '--batch-wait=1s');
+    my ($rc, undef, $err) = $t->ctl('endpoint', 'change', $slow, $bad->[0]);
+    isnt($rc, 0, "$bad->[0] is refused");
+    like($err, qr/\Q$bad->[1]\E/, 'and it says why');
+}
+
+done_testing();
