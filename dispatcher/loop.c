@@ -67,11 +67,12 @@ es_loop_done(es_dispatcher_t *d)
 {
     size_t         i;
     es_loop_t     *loop;
-    es_channel_t  *channel;
+    es_channel_t  *channel, *next;
 
     loop = &d->loop;
 
-    while ((channel = TAILQ_FIRST(&loop->channels)) != NULL) {
+    for (channel = TAILQ_FIRST(&loop->channels); channel; channel = next) {
+        next = TAILQ_NEXT(channel, link);
         es_channel_destroy(d, channel);
     }
 

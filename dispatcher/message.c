@@ -308,6 +308,10 @@ es_message_end(es_send_t *send, const es_lane_t *lane)
 
     id = es_message_name(send, name);
 
+    if (id.len == 0) {
+        return ES_NOMEM;
+    }
+
     p = es_put_lit(send->head, "Content-Type: application/cloudevents");
     p = batch ? es_put_lit(p, "-batch+json") : es_put_lit(p, "+json");
     p = es_put_lit(p, "\r\nUser-Agent: eventsync/" ES_VERSION
@@ -317,8 +321,7 @@ es_message_end(es_send_t *send, const es_lane_t *lane)
     p = es_put_number(p, (uint64_t) send->sent_ms / 1000);
     p = es_put_lit(p, "\r\nwebhook-signature: ");
 
-    rc = id.len > 0 ? es_message_sign(send, id, send->sent_ms / 1000, &p)
-                    : ES_NOMEM;
+    rc = es_message_sign(send, id, send->sent_ms / 1000, &p);
     if (rc != ES_OK) {
         return rc;
     }
