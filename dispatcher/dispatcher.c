@@ -289,6 +289,11 @@ es_dispatcher_start(es_dispatcher_t *d)
 
     es_dispatcher_files(d);
 
+    rc = es_proxy_init(d);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
     rc = es_loop_init(d);
 
     if (rc == ES_OK) {
@@ -339,6 +344,7 @@ es_dispatcher_stop(es_dispatcher_t *d)
     es_notifier_finish(d);
     es_targets_done(d);
     es_loop_done(d);
+    es_proxy_done(d);
 
     if (d->wake_fd != -1) {
         (void) close(d->wake_fd);

@@ -10,6 +10,7 @@
  *     key.c      order per subject
  *     message.c  what a request carries: events, signatures, header fields
  *     send.c     one attempt: libcurl's handle, and its place
+ *     proxy.c    by which all goes out, if there is one
  *     answer.c   what is read of the answer
  *     judge.c    its outcome: success, retry, dead letter, stop
  *     health.c   what it says of the endpoint: doubt, circuit
@@ -89,6 +90,8 @@ typedef struct {
     const char  *tls_dir;          /* files that endpoints name */
     const char  *key_file;
     const char  *pid_file;
+    const char  *proxy;            /* URL, or NULL: none */
+    const char  *proxy_auth_file;
     bool         allow_http;
     es_egress_t  egress;
     unsigned     max_connections;
@@ -221,6 +224,7 @@ struct es_send {
     es_buf_t               body;
     es_buf_t               ids;        /* of the events, a NUL after each */
     char                   trace[ES_TRACEPARENT_LEN + 1];
+    bool                   proxied;
     es_failure_t           simulate;   /* NONE: it is meant well */
     size_t                 truncated;  /* of the body, what was sent */
     bool                   retry;      /* counted in target->retrying */
@@ -285,6 +289,15 @@ typedef struct {
     ev_idle          idle;     /* runs while there is work left */
 } es_loop_t;
 
+/* See proxy.c; all zero without one. */
+typedef struct {
+    char     *user;            /* from its file, or NULL */
+    char     *password;
+    int64_t   pause_ms;        /* 0: it works */
+    int64_t   until_us;        /* monotonic: nothing is sent before */
+    ev_timer  timer;           /* then the loop looks again */
+} es_proxy_t;
+
 typedef struct {
     pthread_t        thread;
     pthread_mutex_t  lock;
@@ -338,6 +351,7 @@ struct es_dispatcher {
     es_options_t           options;
     es_store_t            *store;
     es_loop_t              loop;
+    es_proxy_t             proxy;
     es_recorder_t          recorder;
     es_janitor_t           janitor;
     es_notifier_t          notifier;
@@ -515,6 +529,24 @@ es_rc_t es_send_start(es_send_t *send, es_lane_t *lane);
 /* Takes it from libcurl and from its lane; keeps it for the next one. */
 void es_send_end(es_send_t *send);
 void es_send_destroy(es_send_t *send);
+
+/* proxy.c */
+/* Whether it is the URL of a proxy. */
+bool es_proxy_ok(const char *text);
+/* Reads the credentials; says what is wrong. */
+es_rc_t es_proxy_init(es_dispatcher_t *d);
+void es_proxy_done(es_dispatcher_t *d);
+/* Sets a handle that has its URL to the proxy, or to none at all. */
+bool es_proxy_set(es_send_t *send);
+/* What an attempt without an answer is: `klass`, but for what the proxy says
+   of it or is the cause of. */
+es_attempt_class_t es_proxy_class(const es_send_t *send, CURLcode result,
+    es_attempt_class_t klass);
+/* True while it does not work and is not to be tried. */
+bool es_proxy_holds(es_dispatcher_t *d);
+/* What the outcome says of the proxy. */
+void es_proxy_judge(es_dispatcher_t *d, const es_send_t *send,
+    CURLcode result, const es_outcome_t *o);
 
 /* answer.c - libcurl's callbacks; `ctx` is the es_send_t. */
 size_t es_answer_header(char *data, size_t size, size_t n, void *ctx);

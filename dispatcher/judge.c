@@ -83,7 +83,8 @@ es_judge_outcome(const es_send_t *send, CURLcode result, es_outcome_t *o)
     if (status < 200 || status > 999 || send->overflow) {
         o->klass = send->overflow ? ES_ATTEMPT_PROTOCOL
                    : result == CURLE_OK ? ES_ATTEMPT_PROTOCOL
-                                        : es_judge_class(send, result);
+                                        : es_proxy_class(send, result,
+                                              es_judge_class(send, result));
         return;
     }
 
@@ -223,6 +224,28 @@ es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
 }
 
 
+/* It was the proxy: it waits for that, and nothing has happened. */
+
+static void
+es_judge_again(es_send_t *send, const es_outcome_t *o)
+{
+    unsigned     i;
+    es_item_t   *item;
+
+    for (i = 0; i < send->nitems; i++) {
+        item = &send->items[i];
+        es_judge_attempt(send, item->sequence, item->attempts + 1, o);
+
+        if (item->acked) {
+            es_lane_done(send->d, send->lane, item);
+
+        } else {
+            es_lane_retry(send->d, send->lane, item, es_clock_ms());
+        }
+    }
+}
+
+
 /* The same for all that it carried: what fails with others is tried again
    alone, so that none makes others fail for long. */
 
@@ -290,11 +313,16 @@ es_judge(es_send_t *send, CURLcode result)
 
     es_judge_outcome(send, result, &outcome);
     es_simulate_outcome(send, &outcome);
+    es_proxy_judge(d, send, result, &outcome);
 
     switch (send->kind) {
 
     case ES_SEND_EVENTS:
-        es_judge_events(send, &outcome);
+        if (outcome.klass == ES_ATTEMPT_PROXY) {
+            es_judge_again(send, &outcome);
+        } else {
+            es_judge_events(send, &outcome);
+        }
         break;
 
     case ES_SEND_NUDGE:

@@ -580,6 +580,7 @@ es_lanes_pump(es_dispatcher_t *d)
     if (TAILQ_EMPTY(&d->ready)
         || d->stopping
         || d->halted
+        || es_proxy_holds(d)
         || d->in_flight >= d->options.max_connections)
     {
         return false;

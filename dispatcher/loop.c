@@ -213,7 +213,8 @@ es_loop_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
     d = send->d;
 
     if (purpose != CURLSOCKTYPE_IPCXN
-        || !es_egress_allows(&d->options.egress, &addr->addr))
+        || (!send->proxied
+            && !es_egress_allows(&d->options.egress, &addr->addr)))
     {
         send->refused = true;
         return CURL_SOCKET_BAD;

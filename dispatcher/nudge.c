@@ -217,6 +217,10 @@ es_nudge_judge(es_send_t *send, const es_outcome_t *o)
         return;
     }
 
+    if (o->klass == ES_ATTEMPT_PROXY) {
+        return;
+    }
+
     es_health_failure(d, target, send, o);
     lane->nudges++;
 

@@ -20,6 +20,8 @@ enum {
     ES_OPT_CA_FILE,
     ES_OPT_TLS_DIR,
     ES_OPT_KEY_FILE,
+    ES_OPT_PROXY,
+    ES_OPT_PROXY_AUTH_FILE,
     ES_OPT_MAX_CONNECTIONS,
     ES_OPT_COMMIT_INTERVAL,
     ES_OPT_ATTEMPT_RETENTION,
@@ -37,6 +39,8 @@ static const struct option  es_long_options[] = {
     { "ca-file", required_argument, NULL, ES_OPT_CA_FILE },
     { "tls-dir", required_argument, NULL, ES_OPT_TLS_DIR },
     { "key-file", required_argument, NULL, ES_OPT_KEY_FILE },
+    { "proxy", required_argument, NULL, ES_OPT_PROXY },
+    { "proxy-auth-file", required_argument, NULL, ES_OPT_PROXY_AUTH_FILE },
     { "max-connections", required_argument, NULL, ES_OPT_MAX_CONNECTIONS },
     { "commit-interval", required_argument, NULL, ES_OPT_COMMIT_INTERVAL },
     { "attempt-retention", required_argument, NULL, ES_OPT_ATTEMPT_RETENTION },
@@ -62,6 +66,9 @@ static const char  es_help[] =
     "                            client_cert, client_key and ca_file\n"
     "                            (/etc/eventsync/tls)\n"
     "  --key-file=PATH           keys of the store's encrypted secrets\n"
+    "  --proxy=URL               send by this proxy, http://HOST:PORT or\n"
+    "                            https://HOST:PORT\n"
+    "  --proxy-auth-file=PATH    its user:password, in one line\n"
     "  --max-connections=N       requests in flight at once, of all endpoints\n"
     "                            (2048)\n"
     "  --commit-interval=TIME    how long deliveries are collected for one\n"
@@ -158,6 +165,22 @@ es_option(es_options_t *o, int option, char **argv)
         o->key_file = optarg;
         break;
 
+    case ES_OPT_PROXY:
+
+        /* not shown when it is wrong: it may have a password */
+
+        if (!es_proxy_ok(optarg)) {
+            es_usage("--proxy is the URL of a proxy with its port and without "
+                     "a path, like \"%s\"", "http://proxy.example:3128");
+        }
+
+        o->proxy = optarg;
+        break;
+
+    case ES_OPT_PROXY_AUTH_FILE:
+        o->proxy_auth_file = optarg;
+        break;
+
     case ES_OPT_MAX_CONNECTIONS:
         o->max_connections = es_option_number("--max-connections is a number "
                                               "from 1 to 65536, not \"%s\"",
@@ -237,5 +260,9 @@ es_options_parse(int argc, char **argv, es_options_t *o)
 
     if (o->store == NULL) {
         es_usage("%s is required; see --help", "--store=PATH");
+    }
+
+    if (o->proxy == NULL && o->proxy_auth_file != NULL) {
+        es_usage("%s is nothing without --proxy", "--proxy-auth-file");
     }
 }

@@ -51,7 +51,8 @@ typedef enum {
     ES_ATTEMPT_RESET,          /* connection lost */
     ES_ATTEMPT_PROTOCOL,       /* not HTTP, headers too large */
     ES_ATTEMPT_INTERNAL,
-    ES_ATTEMPT_SIMULATED       /* by nothing but a wish, see simulate.h */
+    ES_ATTEMPT_SIMULATED,      /* by nothing but a wish, see simulate.h */
+    ES_ATTEMPT_PROXY           /* the operator's, no attempt of the event */
 } es_attempt_class_t;
 
 const char *es_attempt_class_name(es_attempt_class_t c);
