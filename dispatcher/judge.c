@@ -54,11 +54,13 @@ es_judge_class(const es_send_t *send, CURLcode result)
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_PARTIAL_FILE:
+    case CURLE_HTTP2_STREAM:
         return ES_ATTEMPT_RESET;
 
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_WRITE_ERROR:
     case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_HTTP2:
         return ES_ATTEMPT_PROTOCOL;
 
     default:

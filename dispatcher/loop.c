@@ -9,11 +9,14 @@
  * asked for.
  */
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include "dispatcher.h"
 
 #define ES_LOOP_TURNS  64
+#define ES_UNACKED_MS  30000       /* of data, until a connection is lost */
 
 static es_channel_t *es_channel_create(es_dispatcher_t *d);
 static void es_channel_destroy(es_dispatcher_t *d, es_channel_t *channel);
@@ -205,6 +208,7 @@ curl_socket_t
 es_loop_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
 {
     int               fd;
+    unsigned          unacked_ms;
     es_send_t        *send;
     es_watch_t       *watch;
     es_dispatcher_t  *d;
@@ -224,6 +228,13 @@ es_loop_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
     if (fd == -1) {
         return CURL_SOCKET_BAD;
     }
+
+    /* An attempt over HTTP/2 that ends in time leaves its connection to the
+       next ones, also when nobody is there any more. */
+
+    unacked_ms = ES_UNACKED_MS;
+    (void) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms,
+                      sizeof(unacked_ms));
 
     watch = es_loop_watch(d, fd);
     if (watch == NULL) {
@@ -323,7 +334,7 @@ es_channel_create(es_dispatcher_t *d)
     (void) curl_multi_setopt(channel->multi, CURLMOPT_MAXCONNECTS,
                              (long) d->options.max_connections);
     (void) curl_multi_setopt(channel->multi, CURLMOPT_PIPELINING,
-                             (long) CURLPIPE_NOTHING);
+                             (long) CURLPIPE_MULTIPLEX);
 
     TAILQ_INSERT_TAIL(&d->loop.channels, channel, link);
 

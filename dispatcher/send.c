@@ -84,6 +84,19 @@ es_send_identity(es_send_t *send)
 }
 
 
+/* HTTP/2 where a receiver offers it by ALPN.  An endpoint has one request in
+   flight until its first answer, so that the others find its connection; none
+   waits for one that is being made (CURLOPT_PIPEWAIT): who waits so has no
+   timeout, and is woken by what happens to connections of other hosts. */
+
+static long
+es_send_version(const es_send_t *send)
+{
+    return strncasecmp(send->target->conf->url.data, "https:", 6) == 0
+           ? (long) CURL_HTTP_VERSION_2TLS : (long) CURL_HTTP_VERSION_1_1;
+}
+
+
 /* With QUICK_EXIT the end of an attempt leaves a name's look-up to its thread:
    otherwise the loop would wait for a resolver that does not answer. */
 
@@ -111,7 +124,7 @@ es_send_setup(es_send_t *send)
          && es_set(CURLOPT_FOLLOWLOCATION, 0L)
          && es_set(CURLOPT_PROTOCOLS_STR,
                    options->allow_http ? "http,https" : "https")
-         && es_set(CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1)
+         && es_set(CURLOPT_HTTP_VERSION, es_send_version(send))
          && es_set(CURLOPT_CONNECTTIMEOUT_MS, (long) conf->connect_timeout_ms)
          && es_set(CURLOPT_TIMEOUT_MS, (long) conf->timeout_ms)
          && es_set(CURLOPT_BUFFERSIZE, (long) ES_BUFFER)
