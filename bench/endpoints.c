@@ -3,6 +3,7 @@
  *
  *   endpoints --store D --partner P --feed F --n N --url U
  *             [--ordering fifo] [--in-flight 8] [--start latest]
+ *             [--timeout 30s]
  *
  * The i-th is sent to U/i.
  */
@@ -38,13 +39,15 @@ main(int argc, char **argv)
         (void) snprintf(json, sizeof(json), "{\"partner\":\"%s\","
                         "\"url\":\"%s/%ld\",\"feeds\":[\"%s\"],"
                         "\"ordering\":\"%s\",\"in_flight\":%ld,"
-                        "\"start\":\"%s\",\"secrets\":[\"%s\"]}",
+                        "\"start\":\"%s\",\"timeout\":\"%s\","
+                        "\"secrets\":[\"%s\"]}",
                         bench_arg(argc, argv, "--partner", NULL),
                         bench_arg(argc, argv, "--url", NULL), i,
                         bench_arg(argc, argv, "--feed", NULL),
                         bench_arg(argc, argv, "--ordering", "fifo"),
                         bench_arg_n(argc, argv, "--in-flight", "8"),
-                        bench_arg(argc, argv, "--start", "latest"), secret);
+                        bench_arg(argc, argv, "--start", "latest"),
+                        bench_arg(argc, argv, "--timeout", "30s"), secret);
 
         if (es_registry_create(store, ES_KIND_ENDPOINT, es_str(name), json,
                                &problem) != ES_OK)

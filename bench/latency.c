@@ -2,13 +2,14 @@
  * latency - how long after it is published an event is at its receivers.
  *
  *   latency --store D --feed F --port P [--rate 1000] [--seconds 10]
- *           [--receivers 1]
+ *           [--receivers 1] [--warm 0]
  *
  * Four threads publish single events at an even rate by the library; the
  * program is their receiver too, on the port, and answers 204 at once.  Each delivery
  * is stamped when its request has arrived whole; time runs from just before
  * es_publish(), so the commit is part of it.  Every event has to arrive so
- * many times as there are receivers.
+ * many times as there are receivers; what is published in the first
+ * `warm` seconds, while connections are made, does not count.
  */
 
 #include "bench.h"
@@ -42,7 +43,9 @@ typedef struct {
     int         listener;
     uint32_t   *samples;           /* microseconds */
     uint64_t    nsamples;
+    uint64_t    taken;
     uint64_t    expected;
+    uint64_t    from_ns;           /* samples of events published after */
 } receiver_t;
 
 static const char  answer[] = "HTTP/1.1 204 No Content\r\n\r\n";
@@ -193,20 +196,24 @@ static void
 take(receiver_t *r, peer_t *peer)
 {
     size_t       len;
-    uint64_t     now;
+    uint64_t     now, at;
     const char  *sent;
 
     while ((len = request_len(peer)) > 0) {
         now = bench_now_ns();
         sent = strstr(peer->request, "\"sent\":");
 
-        if (sent == NULL || r->nsamples == r->expected) {
+        if (sent == NULL || r->taken == r->expected) {
             bench_die("not a delivery that was expected: %.400s",
                       peer->request);
         }
 
-        r->samples[r->nsamples++]
-            = (uint32_t) ((now - strtoull(sent + 7, NULL, 10)) / 1000);
+        r->taken++;
+        at = strtoull(sent + 7, NULL, 10);
+
+        if (at >= r->from_ns) {
+            r->samples[r->nsamples++] = (uint32_t) ((now - at) / 1000);
+        }
 
         if (send(peer->fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL)
             != sizeof(answer) - 1)
@@ -253,7 +260,7 @@ receive_all(receiver_t *r)
 
     heard = bench_now_ns();
 
-    while (r->nsamples < r->expected) {
+    while (r->taken < r->expected) {
         n = epoll_wait(r->epoll, events, 512, 1000);
 
         if (n > 0) {
@@ -261,7 +268,7 @@ receive_all(receiver_t *r)
 
         } else if (bench_now_ns() - heard > PATIENCE_NS) {
             bench_die("%llu of %llu deliveries came",
-                      (unsigned long long) r->nsamples,
+                      (unsigned long long) r->taken,
                       (unsigned long long) r->expected);
         }
 
@@ -293,6 +300,9 @@ main(int argc, char **argv)
 
     r.expected = p.total
                  * (uint64_t) bench_arg_n(argc, argv, "--receivers", "1");
+    r.from_ns = bench_now_ns()
+                + (uint64_t) bench_arg_n(argc, argv, "--warm", "0")
+                  * 1000000000;
     r.samples = bench_alloc(r.expected, sizeof(uint32_t));
 
     if (es_store_open(bench_arg(argc, argv, "--store", NULL),

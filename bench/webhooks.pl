@@ -13,7 +13,8 @@ my $looks = 0;                  # requests of ours to the sink
 sub sink {
     $t->write_file_expand('nginx.conf', <<'CONF');
 worker_cpu_affinity 01;
-events { worker_connections 1024; }
+worker_rlimit_nofile 16384;
+events { worker_connections 12000; }
 http {
     keepalive_requests 1000000000;
     keepalive_timeout 600s;
@@ -164,7 +165,8 @@ sub isolation {
     my $side = sub {
         my ($beside) = @_;
         return sub {
-            endpoints($bad, $dark, '--start', 'oldest') if $beside;
+            endpoints($bad, $dark, '--start', 'oldest', '--timeout', '1s')
+                if $beside;
             endpoints($good, $url, '--start', 'oldest');
             my $rate = delivery_rate($good * $events, hard => $beside);
             no_endpoints();
@@ -178,8 +180,9 @@ sub isolation {
     my $delay = sub {
         my ($name, $beside) = @_;
         return sub {
-            endpoints($bad, $dark) if $beside;
-            my $r = measured($good, $opt{quick} ? 10 : 20, hard => $beside);
+            endpoints($bad, $dark, '--timeout', '1s') if $beside;
+            my $r = measured($good, $opt{quick} ? 10 : 20, hard => $beside,
+                warm => 1);
             push @{ $p50{$name} }, $r->{p50_us};
             push @{ $p99{$name} }, $r->{p99_us};
             return $r->{p99_us};
@@ -204,8 +207,9 @@ sub measured {
     $t->run_dispatcher;
     sleep 1;
     my $r = program($build, 'latency', '--store', $t->store, '--feed', 'bench',
-        '--port', $port, '--rate', $rate, '--seconds', $seconds,
-        '--receivers', $receivers);
+        '--port', $port, '--rate', $rate, '--seconds',
+        $seconds + ($opts{warm} // 0),
+        '--receivers', $receivers, '--warm', $opts{warm} // 0);
     $r->{memory} = memory($t->{dispatcher}->pid);
     stop(%opts);
     no_endpoints();

@@ -185,7 +185,8 @@ es_dispatcher_watch(es_dispatcher_t *d)
 }
 
 
-/* Connections, and some for the store, the resolver, names. */
+/* Connections in use and as many kept, and some for the store, the resolver,
+   names. */
 
 static void
 es_dispatcher_files(es_dispatcher_t *d)
@@ -193,7 +194,7 @@ es_dispatcher_files(es_dispatcher_t *d)
     rlim_t         need;
     struct rlimit  limit;
 
-    need = d->options.max_connections + 256;
+    need = (rlim_t) d->options.max_connections * 2 + 256;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need) {
         return;
@@ -204,8 +205,8 @@ es_dispatcher_files(es_dispatcher_t *d)
 
     if (limit.rlim_cur < need) {
         d->options.max_connections = limit.rlim_cur > 512
-                                     ? (unsigned) limit.rlim_cur - 256
-                                     : (unsigned) limit.rlim_cur / 2;
+                                     ? ((unsigned) limit.rlim_cur - 256) / 2
+                                     : (unsigned) limit.rlim_cur / 4;
         es_log_line(ES_LOG_WARN, "the limit of open files, %llu, allows %u "
                     "connections", (unsigned long long) limit.rlim_cur,
                     d->options.max_connections);

@@ -134,7 +134,7 @@ struct es_lane {
     uint64_t              nahead;      /* from `position` on: see nudge.c */
     unsigned              nudges;      /* attempts of one */
     uint64_t              swapped;     /* stands back, see simulate.c; or 0 */
-    bool                  ready;
+    es_lanes_t           *ready;       /* the list that it is in, or NULL */
     bool                  dirty;
     bool                  crowded;     /* waits for a place, see health.c */
     bool                  moved;       /* position only, since last commit */
@@ -268,21 +268,28 @@ typedef struct {
 } es_watch_t;
 
 /* Requests that may share connections: those of an endpoint that has a client
-   certificate or a trust of its own, and those of all that have none.  What
-   libcurl compares before it uses a connection again is not relied upon. */
+   certificate or a trust of its own, as what libcurl compares before it uses a
+   connection again is not relied upon; and those of a share of all others, as
+   libcurl goes through all connections of a host to find one. */
 struct es_channel {
     es_dispatcher_t           *d;
     TAILQ_ENTRY(es_channel)    link;
+    TAILQ_ENTRY(es_channel)    in_busy;
     CURLM                     *multi;
     unsigned                   sends;  /* made, in flight or not */
     bool                       kick;   /* libcurl wants to run at once */
+    bool                       busy;   /* it has run, or wants to */
     ev_timer                   timer;  /* libcurl's */
 };
+
+#define ES_SHARES  64
 
 typedef struct {
     struct ev_loop  *ev;
     es_channels_t    channels;
-    es_channel_t    *shared;   /* by endpoints without own files */
+    es_channels_t    busy;
+    es_channel_t    *shares[ES_SHARES];    /* made when they are needed */
+    unsigned         sockets;  /* open: in use or kept */
     es_watch_t     **watches;  /* by descriptor */
     size_t           nwatches;
     ev_prepare       prepare;
@@ -338,6 +345,7 @@ typedef struct {
     bool              told;        /* look into the outbox */
     bool              quit;
     _Atomic uint64_t  last;        /* place in the outbox that was given */
+    _Atomic bool      wanted;      /* there are partners to tell */
 
     /* The thread's. */
     es_changes_t     *changes;
@@ -372,8 +380,12 @@ struct es_dispatcher {
     es_source_t          **sources;    /* by number */
     size_t                 nsources;
     es_lanes_t             ready;
+    es_lanes_t             later;      /* ready, of doubted endpoints */
+    int                    nlater;     /* of them, turns since the loop has
+                                          looked at sockets */
     es_lanes_t             crowd;      /* of doubted endpoints, no place free */
 
+    unsigned               nsends;     /* made, in flight or idle */
     unsigned               in_flight;
     unsigned               doubted;    /* of them, to doubted endpoints */
     size_t                 nwaiting;   /* items of all lanes */

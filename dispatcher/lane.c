@@ -13,6 +13,7 @@
 #include "dispatcher.h"
 
 #define ES_PUMP_TURNS   512        /* before the loop looks at sockets again */
+#define ES_LATER_TURNS  16         /* the same, of doubted endpoints */
 #define ES_STUCK_MS     60000
 #define ES_KEPT_FROM    4          /* places, to keep one of them */
 
@@ -47,8 +48,8 @@ es_lane_destroy(es_dispatcher_t *d, es_lane_t *lane)
 {
     es_lane_forget(d, lane);
 
-    if (lane->ready) {
-        TAILQ_REMOVE(&d->ready, lane, in_ready);
+    if (lane->ready != NULL) {
+        TAILQ_REMOVE(lane->ready, lane, in_ready);
     }
 
     if (lane->dirty) {
@@ -246,9 +247,9 @@ es_lane_done(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
 void
 es_lane_wake(es_dispatcher_t *d, es_lane_t *lane)
 {
-    if (!lane->ready) {
-        lane->ready = true;
-        TAILQ_INSERT_TAIL(&d->ready, lane, in_ready);
+    if (lane->ready == NULL) {
+        lane->ready = lane->target->doubted ? &d->later : &d->ready;
+        TAILQ_INSERT_TAIL(lane->ready, lane, in_ready);
     }
 }
 
@@ -569,6 +570,41 @@ es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
 }
 
 
+/* The next one to have its turn.  Who is doubted comes last, and not often: it
+   takes a new connection each time, and may never answer. */
+
+static es_lane_t *
+es_lanes_next(es_dispatcher_t *d)
+{
+    es_lane_t  *lane;
+
+    lane = TAILQ_FIRST(&d->ready);
+
+    if (lane == NULL && d->nlater < ES_LATER_TURNS) {
+        lane = TAILQ_FIRST(&d->later);
+        d->nlater++;
+    }
+
+    if (lane != NULL) {
+        TAILQ_REMOVE(lane->ready, lane, in_ready);
+        lane->ready = NULL;
+    }
+
+    return lane;
+}
+
+
+static bool
+es_lanes_idle(const es_dispatcher_t *d)
+{
+    return (TAILQ_EMPTY(&d->ready) && TAILQ_EMPTY(&d->later))
+           || d->stopping
+           || d->halted
+           || es_proxy_holds(d)
+           || d->in_flight >= d->options.max_connections;
+}
+
+
 bool
 es_lanes_pump(es_dispatcher_t *d)
 {
@@ -577,12 +613,7 @@ es_lanes_pump(es_dispatcher_t *d)
     es_txn_t   *txn;
     es_lane_t  *lane;
 
-    if (TAILQ_EMPTY(&d->ready)
-        || d->stopping
-        || d->halted
-        || es_proxy_holds(d)
-        || d->in_flight >= d->options.max_connections)
-    {
+    if (es_lanes_idle(d)) {
         return false;
     }
 
@@ -594,15 +625,15 @@ es_lanes_pump(es_dispatcher_t *d)
 
     d->rounds++;
 
-    for (turns = 0; turns < ES_PUMP_TURNS; turns++) {
-        lane = TAILQ_FIRST(&d->ready);
+    for (turns = 0;
+         turns < ES_PUMP_TURNS && d->in_flight < d->options.max_connections;
+         turns++)
+    {
+        lane = es_lanes_next(d);
 
-        if (lane == NULL || d->in_flight >= d->options.max_connections) {
+        if (lane == NULL) {
             break;
         }
-
-        TAILQ_REMOVE(&d->ready, lane, in_ready);
-        lane->ready = false;
 
         if (es_lane_turn(d, txn, lane)) {
             es_lane_wake(d, lane);
@@ -611,6 +642,5 @@ es_lanes_pump(es_dispatcher_t *d)
 
     es_txn_end(txn);
 
-    return !TAILQ_EMPTY(&d->ready)
-           && d->in_flight < d->options.max_connections;
+    return !es_lanes_idle(d);
 }

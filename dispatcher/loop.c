@@ -18,7 +18,6 @@
 #define ES_LOOP_TURNS  64
 #define ES_UNACKED_MS  30000       /* of data, until a connection is lost */
 
-static es_channel_t *es_channel_create(es_dispatcher_t *d);
 static void es_channel_destroy(es_dispatcher_t *d, es_channel_t *channel);
 static void es_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents);
 
@@ -41,17 +40,11 @@ es_loop_init(es_dispatcher_t *d)
 
     loop->ev = ev_loop_new(EVFLAG_AUTO);
     TAILQ_INIT(&loop->channels);
+    TAILQ_INIT(&loop->busy);
 
     if (loop->ev == NULL) {
         return ES_NOMEM;
     }
-
-    loop->shared = es_channel_create(d);
-    if (loop->shared == NULL) {
-        return ES_NOMEM;
-    }
-
-    loop->shared->sends = 1;
 
     ev_prepare_init(&loop->prepare, es_loop_prepare);
     loop->prepare.data = d;
@@ -95,6 +88,16 @@ es_loop_done(es_dispatcher_t *d)
 
 
 static void
+es_channel_busy(es_channel_t *channel)
+{
+    if (!channel->busy) {
+        channel->busy = true;
+        TAILQ_INSERT_TAIL(&channel->d->loop.busy, channel, in_busy);
+    }
+}
+
+
+static void
 es_loop_on_io(struct ev_loop *ev, ev_io *io, int revents)
 {
     int               running;
@@ -109,6 +112,8 @@ es_loop_on_io(struct ev_loop *ev, ev_io *io, int revents)
         ev_io_stop(ev, io);
         return;
     }
+
+    es_channel_busy(watch->channel);
 
     (void) curl_multi_socket_action(watch->channel->multi, io->fd,
                       ((revents & EV_READ) ? CURL_CSELECT_IN : 0)
@@ -245,6 +250,7 @@ es_loop_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
     ev_io_stop(d->loop.ev, &watch->io);
     watch->wanted = 0;
     watch->ours = true;
+    d->loop.sockets++;
 
     return fd;
 }
@@ -262,6 +268,7 @@ es_loop_close(void *ctx, curl_socket_t fd)
         watch = d->loop.watches[fd];
         ev_io_stop(d->loop.ev, &watch->io);
         watch->wanted = 0;
+        d->loop.sockets -= watch->ours;
         watch->ours = false;
     }
 
@@ -278,6 +285,10 @@ es_loop_on_timer(CURLM *multi, long ms, void *ctx)
 
     channel = ctx;
     channel->kick = ms == 0;
+
+    if (channel->kick) {
+        es_channel_busy(channel);
+    }
 
     if (ms <= 0) {
         ev_timer_stop(channel->d->loop.ev, &channel->timer);
@@ -301,6 +312,7 @@ es_loop_timer(struct ev_loop *ev, ev_timer *w, int revents)
     channel = w->data;
     ev_timer_stop(ev, w);
     channel->kick = true;
+    es_channel_busy(channel);
 }
 
 
@@ -346,6 +358,11 @@ static void
 es_channel_destroy(es_dispatcher_t *d, es_channel_t *channel)
 {
     TAILQ_REMOVE(&d->loop.channels, channel, link);
+
+    if (channel->busy) {
+        TAILQ_REMOVE(&d->loop.busy, channel, in_busy);
+    }
+
     ev_timer_stop(d->loop.ev, &channel->timer);
     (void) curl_multi_cleanup(channel->multi);
     free(channel);
@@ -355,34 +372,43 @@ es_channel_destroy(es_dispatcher_t *d, es_channel_t *channel)
 es_channel_t *
 es_channel_take(es_dispatcher_t *d, es_target_t *target)
 {
-    es_channel_t  *channel;
+    bool            own;
+    es_channel_t  **channel;
 
-    channel = d->loop.shared;
+    own = target->conf->client_cert.len > 0 || target->conf->ca_file.len > 0;
+    channel = own ? &target->channel
+                  : &d->loop.shares[target->number % ES_SHARES];
 
-    if (target->conf->client_cert.len > 0 || target->conf->ca_file.len > 0) {
-        if (target->channel == NULL) {
-            target->channel = es_channel_create(d);
+    if (*channel == NULL) {
+        *channel = es_channel_create(d);
+
+        if (*channel == NULL) {
+            return NULL;
         }
 
-        channel = target->channel;
+        /* what is shared stays, for the connections that it keeps */
+
+        (*channel)->sends = !own;
     }
 
-    if (channel != NULL) {
-        channel->sends++;
-    }
+    (*channel)->sends++;
 
-    return channel;
+    return *channel;
 }
 
 
 void
 es_channel_leave(es_send_t *send)
 {
-    if (--send->channel->sends == 0
-        && send->target->channel == send->channel)
-    {
+    if (--send->channel->sends > 0) {
+        return;
+    }
+
+    if (send->target->channel == send->channel) {
         send->target->channel = NULL;
     }
+
+    es_channel_busy(send->channel);
 }
 
 
@@ -404,19 +430,23 @@ es_channel_reap(es_channel_t *channel)
 }
 
 
-/* Not by who leaves it: libcurl may be at work in it. */
-
 static void
 es_loop_reap(es_dispatcher_t *d)
 {
     es_channel_t  *channel, *next;
 
-    for (channel = TAILQ_FIRST(&d->loop.channels); channel; channel = next) {
+    for (channel = TAILQ_FIRST(&d->loop.busy); channel; channel = next) {
         es_channel_reap(channel);
-        next = TAILQ_NEXT(channel, link);
+        next = TAILQ_NEXT(channel, in_busy);
+
+        /* not by who leaves it: libcurl may be at work in it */
 
         if (channel->sends == 0) {
             es_channel_destroy(d, channel);
+
+        } else if (!channel->kick) {
+            channel->busy = false;
+            TAILQ_REMOVE(&d->loop.busy, channel, in_busy);
         }
     }
 }
@@ -433,7 +463,7 @@ es_loop_kick(es_dispatcher_t *d)
 
     kicked = false;
 
-    es_each(channel, &d->loop.channels, link) {
+    es_each(channel, &d->loop.busy, in_busy) {
         if (channel->kick) {
             channel->kick = false;
             kicked = true;
@@ -461,6 +491,7 @@ es_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
     (void) revents;
 
     d = w->data;
+    d->nlater = 0;
     more = false;
 
     for (n = 0; n < ES_LOOP_TURNS; n++) {

@@ -311,7 +311,7 @@ es_near_check(es_dispatcher_t *d)
     notifier = &d->notifier;
     began_us = es_clock_mono_us();
 
-    if (began_us < notifier->near_us) {
+    if (began_us < notifier->near_us || !atomic_load(&notifier->wanted)) {
         return;
     }
 

@@ -191,6 +191,7 @@ es_send_get(es_dispatcher_t *d, es_target_t *target)
     }
 
     TAILQ_INSERT_HEAD(&target->idle, send, link);
+    d->nsends++;
 
     return send;
 }
@@ -199,6 +200,10 @@ es_send_get(es_dispatcher_t *d, es_target_t *target)
 void
 es_send_destroy(es_send_t *send)
 {
+    es_dispatcher_t  *d;
+
+    d = send->d;
+
     TAILQ_REMOVE(&send->target->idle, send, link);
     es_channel_leave(send);
     curl_easy_cleanup(send->easy);
@@ -207,6 +212,7 @@ es_send_destroy(es_send_t *send)
     es_buf_free(&send->ids);
     free(send->items);
     free(send);
+    d->nsends--;
 }
 
 
@@ -249,6 +255,10 @@ es_send_start(es_send_t *send, es_lane_t *lane)
 
     if (curl_easy_setopt(send->easy, CURLOPT_FRESH_CONNECT,
                          (long) target->doubted) != CURLE_OK
+        || curl_easy_setopt(send->easy, CURLOPT_FORBID_REUSE,
+                            (long) (d->loop.sockets
+                                    >= d->options.max_connections))
+           != CURLE_OK
         || curl_easy_setopt(send->easy, CURLOPT_POSTFIELDS, send->body.data)
             != CURLE_OK
         || curl_easy_setopt(send->easy, CURLOPT_POSTFIELDSIZE,
@@ -307,7 +317,9 @@ es_send_end(es_send_t *send)
         es_buf_free(&send->body);
     }
 
-    if (send->revision != target->revision) {
+    if (send->revision != target->revision
+        || send->d->nsends > send->d->options.max_connections)
+    {
         es_send_destroy(send);
     }
 }

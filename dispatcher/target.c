@@ -52,6 +52,7 @@ es_targets_load(es_dispatcher_t *d)
     es_saved_lane_t   *lane;
 
     TAILQ_INIT(&d->ready);
+    TAILQ_INIT(&d->later);
     TAILQ_INIT(&d->crowd);
 
     rc = es_saved_load(d->store, &d->saved);
@@ -383,11 +384,13 @@ es_lane_begin(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
 static void
 es_targets_sync(es_dispatcher_t *d, es_txn_t *txn)
 {
+    bool                  wanted;
     size_t                i, j, n;
     es_target_t          *target;
     const es_endpoint_t  *conf;
 
     d->syncs++;
+    wanted = false;
     conf = es_registry_endpoints(d->registry, &n);
 
     for (i = 0; i < n; i++) {
@@ -399,6 +402,7 @@ es_targets_sync(es_dispatcher_t *d, es_txn_t *txn)
 
         target->conf = &conf[i];
         target->seen = d->syncs;
+        wanted |= conf[i].partner->operations.data != NULL;
 
         if (target->revision != conf[i].revision
             || target->locked != conf[i].locked)
@@ -412,6 +416,8 @@ es_targets_sync(es_dispatcher_t *d, es_txn_t *txn)
             }
         }
     }
+
+    atomic_store(&d->notifier.wanted, wanted);
 
     for (i = 0; i < d->ntargets; i++) {
         target = d->targets[i];
