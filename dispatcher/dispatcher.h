@@ -555,7 +555,7 @@ bool es_proxy_set(es_send_t *send);
 es_attempt_class_t es_proxy_class(const es_send_t *send, CURLcode result,
     es_attempt_class_t klass);
 /* True while it does not work and is not to be tried. */
-bool es_proxy_holds(es_dispatcher_t *d);
+bool es_proxy_holds(const es_dispatcher_t *d);
 /* What the outcome says of the proxy. */
 void es_proxy_judge(es_dispatcher_t *d, const es_send_t *send,
     CURLcode result, const es_outcome_t *o);

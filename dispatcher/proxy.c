@@ -297,7 +297,7 @@ es_proxy_class(const es_send_t *send, CURLcode result,
 
 
 bool
-es_proxy_holds(es_dispatcher_t *d)
+es_proxy_holds(const es_dispatcher_t *d)
 {
     return d->proxy.pause_ms != 0 && es_clock_mono_us() < d->proxy.until_us;
 }
