@@ -123,5 +123,6 @@ int ctl_checkpoint_remove(ctl_t *ctl, int argc, char **argv);
 int ctl_publish(ctl_t *ctl, int argc, char **argv);
 int ctl_tail(ctl_t *ctl, int argc, char **argv);
 int ctl_listen(ctl_t *ctl, int argc, char **argv);
+int ctl_verify_integration(ctl_t *ctl, int argc, char **argv);
 
 #endif /* CTL_H */

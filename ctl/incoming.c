@@ -5,7 +5,7 @@
 
 typedef enum {
     CTL_FEED = 0, CTL_CURSOR, CTL_PREVCURSOR, CTL_TYPE, CTL_SUBJECT,
-    CTL_SHOWN
+    CTL_SOURCE, CTL_SEQUENCE, CTL_SHOWN
 } ctl_shown_t;
 
 
@@ -17,7 +17,8 @@ ctl_event_member(es_str_t name)
     ctl_shown_t  i;
 
     static const char *const  names[CTL_SHOWN] = {
-        "\"feed\"", "\"cursor\"", "\"prevcursor\"", "\"type\"", "\"subject\""
+        "\"feed\"", "\"cursor\"", "\"prevcursor\"", "\"type\"", "\"subject\"",
+        "\"source\"", "\"sequence\""
     };
 
     for (i = 0; i < CTL_SHOWN; i++) {
@@ -30,12 +31,13 @@ ctl_event_member(es_str_t name)
 }
 
 
-es_rc_t
-ctl_event_parse(es_str_t text, ctl_event_t *event)
+/* The text of each member that is wanted and there. */
+
+static es_rc_t
+ctl_event_members(es_str_t text, es_str_t shown[CTL_SHOWN])
 {
     bool             first;
     es_rc_t          rc;
-    es_str_t         shown[CTL_SHOWN] = { { NULL, 0 } };
     es_json_t        json;
     ctl_shown_t      i;
     es_json_value_t  name, value;
@@ -58,7 +60,16 @@ ctl_event_parse(es_str_t text, ctl_event_t *event)
         }
     }
 
-    if (rc != ES_NOT_FOUND || es_json_end(&json) != ES_OK
+    return rc == ES_NOT_FOUND ? es_json_end(&json) : ES_INVALID;
+}
+
+
+es_rc_t
+ctl_event_parse(es_str_t text, ctl_event_t *event)
+{
+    es_str_t  shown[CTL_SHOWN] = { { NULL, 0 } };
+
+    if (ctl_event_members(text, shown) != ES_OK
         || !es_feed_name_ok(shown[CTL_FEED])
         || es_cursor_parse(shown[CTL_CURSOR], &event->cursor) != ES_OK
         || es_cursor_parse(shown[CTL_PREVCURSOR], &event->prev) != ES_OK
@@ -75,6 +86,19 @@ ctl_event_parse(es_str_t text, ctl_event_t *event)
                                                 : es_lit("-");
 
     return ES_OK;
+}
+
+
+bool
+ctl_event_is_test(es_str_t text)
+{
+    es_str_t  shown[CTL_SHOWN] = { { NULL, 0 } };
+
+    return ctl_event_members(text, shown) == ES_OK
+           && es_str_eq(shown[CTL_SOURCE], es_lit("/eventsync"))
+           && shown[CTL_TYPE].len > 0
+           && shown[CTL_SEQUENCE].len == 0
+           && shown[CTL_CURSOR].len == 0;
 }
 
 

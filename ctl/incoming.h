@@ -22,6 +22,10 @@ typedef struct {
 /* ES_INVALID unless it is an event of a feed; pointers are into `text`. */
 es_rc_t ctl_event_parse(es_str_t text, ctl_event_t *event);
 
+/* An event of eventsync itself and of no feed: nothing is to be done with it
+   but to take it. */
+bool ctl_event_is_test(es_str_t text);
+
 /* One line on standard output. */
 void ctl_event_print(const char *how, const ctl_event_t *event);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "json.h"
 #include "random.h"
 #include "receiver.h"
 #include "signature.h"
@@ -111,21 +112,16 @@ ctl_listen_fails(const ctl_listen_t *l)
 }
 
 
+/* The status to answer for one event.  With `fails` it is not processed. */
+
 static unsigned
-ctl_listen_take(ctl_listen_t *l, struct MHD_Connection *connection,
-    const es_buf_t *body)
+ctl_listen_event(ctl_listen_t *l, es_str_t text, bool fails)
 {
-    int          rc;
-    es_str_t     text;
-    unsigned     status;
     ctl_event_t  event;
 
-    text.data = body->data ? body->data : "";
-    text.len = body->len;
-
-    status = ctl_listen_judge(l, connection, text);
-    if (status != 0) {
-        return status;
+    if (ctl_event_is_test(text)) {
+        (void) printf("%s\n", fails ? "refused   a test event" : "test");
+        return fails ? l->fail_status : MHD_HTTP_NO_CONTENT;
     }
 
     if (ctl_event_parse(text, &event) != ES_OK) {
@@ -134,18 +130,69 @@ ctl_listen_take(ctl_listen_t *l, struct MHD_Connection *connection,
         return MHD_HTTP_BAD_REQUEST;
     }
 
-    if (ctl_listen_fails(l)) {
+    if (fails) {
         ctl_event_print("refused", &event);
-        (void) fflush(stdout);
         return l->fail_status;
     }
 
-    rc = ctl_receiver_take(&l->receiver, &event);
-    (void) fflush(stdout);
-
     /* What could not be kept now is to be sent again. */
 
-    return rc == CTL_OK ? MHD_HTTP_NO_CONTENT : MHD_HTTP_SERVICE_UNAVAILABLE;
+    return ctl_receiver_take(&l->receiver, &event) == CTL_OK
+           ? MHD_HTTP_NO_CONTENT : MHD_HTTP_SERVICE_UNAVAILABLE;
+}
+
+
+/* A batch, in its order up to the first that is not taken: those before it are
+   duplicates when it comes again. */
+
+static unsigned
+ctl_listen_batch(ctl_listen_t *l, es_str_t text, bool fails)
+{
+    bool             first;
+    es_rc_t          rc;
+    unsigned         status;
+    es_json_t        json;
+    es_json_value_t  value;
+
+    es_json_init(&json, text.data, text.len);
+
+    if (es_json_enter(&json, '[') != ES_OK) {
+        return ctl_listen_event(l, text, fails);
+    }
+
+    status = MHD_HTTP_BAD_REQUEST;
+
+    for (first = true; (rc = es_json_item(&json, first, &value)) == ES_OK;
+         first = false)
+    {
+        status = ctl_listen_event(l, value.text, fails);
+        if (status != MHD_HTTP_NO_CONTENT) {
+            return status;
+        }
+    }
+
+    return rc == ES_NOT_FOUND ? status : MHD_HTTP_BAD_REQUEST;
+}
+
+
+static unsigned
+ctl_listen_take(ctl_listen_t *l, struct MHD_Connection *connection,
+    const es_buf_t *body)
+{
+    es_str_t  text;
+    unsigned  status;
+
+    text.data = body->data ? body->data : "";
+    text.len = body->len;
+
+    status = ctl_listen_judge(l, connection, text);
+
+    if (status == 0) {
+        status = ctl_listen_batch(l, text, ctl_listen_fails(l));
+        (void) fflush(stdout);
+    }
+
+    return status;
 }
 
 

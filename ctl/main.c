@@ -128,6 +128,11 @@ static const ctl_command_t  ctl_commands[] = {
       "[--poll=URL [--key=KEY] [--feeds=A,B] [--types=A,B.*] [--subject=S]] "
       "[--status=503] [--fail-rate=PERCENT]",
       "receive webhooks, verify them and heal gaps by polling" },
+    { "verify-integration", ctl_verify_integration,
+      "ENDPOINT | --url=URL --secret=whsec_... [--timeout=10s] [--thin] "
+      "[--batch] [--json]",
+      "drive a receiver through signed requests, good and bad, and judge "
+      "its answers" },
 
     { NULL, NULL, NULL, NULL }
 };
