@@ -59,8 +59,10 @@ ctl_heal_restart(ctl_receiver_t *receiver, const char *feed)
 }
 
 
+/* Each line of the page into the journal, or when they are there, shown. */
+
 static int
-ctl_heal_show(ctl_receiver_t *receiver, const char *feed, uint64_t *n)
+ctl_heal_lines(ctl_receiver_t *receiver, const char *feed, uint64_t *n)
 {
     es_str_t     rest, line;
     const char  *end;
@@ -82,11 +84,39 @@ ctl_heal_show(ctl_receiver_t *receiver, const char *feed, uint64_t *n)
                             "what is not an event", feed);
         }
 
-        ctl_event_print("polled", &event);
-        (*n)++;
+        if (n != NULL) {
+            ctl_event_print("polled", &event);
+            (*n)++;
+
+        } else if (ctl_journal_add(&receiver->journal, "polled", &event)
+                   != CTL_OK)
+        {
+            return CTL_FAILED;
+        }
     }
 
     return CTL_OK;
+}
+
+
+/* All of a page is read before any of it is processed, so that none is
+   processed twice when the page is polled again. */
+
+static int
+ctl_heal_process(ctl_receiver_t *receiver, const char *feed, uint64_t *n)
+{
+    int  rc;
+
+    rc = ctl_heal_lines(receiver, feed, NULL);
+
+    if (rc != CTL_OK) {
+        receiver->journal.pending.len = 0;
+        return rc;
+    }
+
+    rc = ctl_journal_sync(&receiver->journal);
+
+    return rc == CTL_OK ? ctl_heal_lines(receiver, feed, n) : rc;
 }
 
 
@@ -98,6 +128,8 @@ ctl_heal_page(ctl_receiver_t *receiver, const char *feed, uint64_t *n,
 {
     int                rc;
     bool               moved;
+    uint64_t           before;
+    ctl_held_t        *holds;
     char               cursor[ES_CURSOR_MAX];
     ctl_query_t        query = { 0 };
     const ctl_held_t  *held;
@@ -132,9 +164,17 @@ ctl_heal_page(ctl_receiver_t *receiver, const char *feed, uint64_t *n,
         return ctl_http_refused(receiver->http, feed);
     }
 
-    rc = ctl_heal_show(receiver, feed, n);
+    before = *n;
+
+    rc = ctl_heal_process(receiver, feed, n);
     if (rc == CTL_OK) {
         rc = ctl_heal_hold(receiver, feed, receiver->http->next, &moved);
+        holds = ctl_held_find(&receiver->helds, feed);
+    }
+
+    if (rc == CTL_OK && holds != NULL) {
+        holds->processed += *n - before;
+        holds->healed += *n - before;
     }
 
     if (rc == CTL_OK && *more && !moved) {

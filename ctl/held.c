@@ -71,6 +71,22 @@ ctl_held_gap(ctl_held_t *held, uint64_t first, uint64_t last)
 
 
 bool
+ctl_held_lacks(const ctl_held_t *held, uint64_t sequence)
+{
+    unsigned  i;
+
+    for (i = 0; i < held->ngaps; i++) {
+        if (sequence >= held->gaps[i].first && sequence <= held->gaps[i].last)
+        {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+bool
 ctl_held_fill(ctl_held_t *held, uint64_t first, uint64_t last)
 {
     unsigned   i;
@@ -189,7 +205,7 @@ ctl_held_load(ctl_helds_t *helds)
 
 /* A name is on disk when its directory is. */
 
-static bool
+bool
 ctl_held_sync_directory(const char *file)
 {
     int    fd;

@@ -22,6 +22,10 @@ typedef struct {
 typedef struct {
     char         feed[ES_FEED_MAX + 1];
     es_cursor_t  cursor;
+    uint64_t     processed;        /* since the start, polled ones too */
+    uint64_t     healed;           /* of them, by polling */
+    uint64_t     late;             /* of them, after one that is behind them */
+    uint64_t     duplicates;
     unsigned     ngaps;
     ctl_gap_t    gaps[CTL_GAPS_MAX];
 } ctl_held_t;
@@ -38,6 +42,9 @@ int ctl_held_load(ctl_helds_t *helds);
 /* Writes the file and returns when it is on disk. */
 int ctl_held_save(const ctl_helds_t *helds);
 
+/* Returns when the file's name is on disk. */
+bool ctl_held_sync_directory(const char *file);
+
 void ctl_held_free(ctl_helds_t *helds);
 
 /* What is held of a feed, or NULL.  Good until the next one is added. */
@@ -50,6 +57,9 @@ ctl_held_t *ctl_held_set(ctl_helds_t *helds, const char *feed,
 
 /* When there are too many gaps the oldest is given up. */
 void ctl_held_gap(ctl_held_t *held, uint64_t first, uint64_t last);
+
+/* Whether the sequence is in a gap. */
+bool ctl_held_lacks(const ctl_held_t *held, uint64_t sequence);
 
 /* Takes first..last out of the gaps; false if none has `last`. */
 bool ctl_held_fill(ctl_held_t *held, uint64_t first, uint64_t last);

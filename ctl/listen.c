@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <microhttpd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +20,8 @@ typedef struct {
     es_signer_t     *signer;
     unsigned         fail_percent; /* refused on purpose, with `fail_status` */
     unsigned         fail_status;
+    uint64_t         unsigned_n;   /* requests with headers or signatures that
+                                      are not right */
 } ctl_listen_t;
 
 /* As they are given, NULL when they are not. */
@@ -187,6 +190,8 @@ ctl_listen_take(ctl_listen_t *l, struct MHD_Connection *connection,
 
     status = ctl_listen_judge(l, connection, text);
 
+    l->unsigned_n += status != 0;
+
     if (status == 0) {
         status = ctl_listen_batch(l, text, ctl_listen_fails(l));
         (void) fflush(stdout);
@@ -318,6 +323,27 @@ ctl_listen_serve(ctl_listen_t *l, const char *address, uint16_t port)
 }
 
 
+/* Since the start.  Whose feed an unsigned event is, is not known. */
+
+static void
+ctl_listen_report(const ctl_listen_t *l)
+{
+    size_t             i;
+    const ctl_held_t  *held;
+
+    for (i = 0; i < l->receiver.helds.n; i++) {
+        held = &l->receiver.helds.list[i];
+
+        (void) printf("report    %s processed=%" PRIu64 " duplicates=%" PRIu64
+                      " healed=%" PRIu64 " late=%" PRIu64 "\n", held->feed,
+                      held->processed, held->duplicates, held->healed,
+                      held->late);
+    }
+
+    (void) printf("report    refused=%" PRIu64 "\n", l->unsigned_n);
+}
+
+
 /* What was missed while it was not running.  That the poll fails now is told
    and no more: the next webhook shows the gap again. */
 
@@ -432,7 +458,9 @@ ctl_listen_run(ctl_listen_t *l, const ctl_listen_options_t *options)
     }
 
     if (rc == CTL_OK) {
-        rc = ctl_held_load(&l->receiver.helds);
+        rc = l->receiver.journal.file
+             ? ctl_journal_open(&l->receiver.journal, &l->receiver.helds)
+             : ctl_held_load(&l->receiver.helds);
     }
 
     if (rc != CTL_OK) {
@@ -443,7 +471,13 @@ ctl_listen_run(ctl_listen_t *l, const ctl_listen_options_t *options)
         ctl_listen_catch_up(l, options->feeds);
     }
 
-    return ctl_listen_serve(l, options->address, (uint16_t) port);
+    rc = ctl_listen_serve(l, options->address, (uint16_t) port);
+
+    if (rc == CTL_OK) {
+        ctl_listen_report(l);
+    }
+
+    return rc;
 }
 
 
@@ -464,6 +498,7 @@ ctl_listen(ctl_t *ctl, int argc, char **argv)
         { "types", false, &l.receiver.types },
         { "subject", false, &l.receiver.subject },
         { "state", false, &l.receiver.helds.file },
+        { "log", false, &l.receiver.journal.file },
         { "status", false, &o.status },
         { "fail-rate", false, &o.fail_rate },
         { NULL, false, NULL }
@@ -478,9 +513,15 @@ ctl_listen(ctl_t *ctl, int argc, char **argv)
         return ctl_fail(CTL_USAGE, "\"--port\" and \"--secret\" are needed");
     }
 
+    if (l.receiver.journal.file != NULL && l.receiver.helds.file != NULL) {
+        return ctl_fail(CTL_USAGE, "\"--log\" and \"--state\" exclude each "
+                        "other: the log has the state");
+    }
+
     rc = ctl_listen_run(&l, &o);
 
     ctl_http_close(&l.http);
+    ctl_journal_close(&l.receiver.journal);
     ctl_held_free(&l.receiver.helds);
     es_signer_destroy(l.signer);
 

@@ -124,7 +124,8 @@ static const ctl_command_t  ctl_commands[] = {
       "[--subject=S] [--limit=N] [--follow] [--url=URL [--key=KEY]]",
       "print events, one a line, from the store or by HTTP" },
     { "listen", ctl_listen,
-      "--port=N --secret=whsec_... [--state=FILE] [--address=127.0.0.1] "
+      "--port=N --secret=whsec_... [--log=FILE | --state=FILE] "
+      "[--address=127.0.0.1] "
       "[--poll=URL [--key=KEY] [--feeds=A,B] [--types=A,B.*] [--subject=S]] "
       "[--status=503] [--fail-rate=PERCENT]",
       "receive webhooks, verify them and heal gaps by polling" },

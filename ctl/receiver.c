@@ -11,7 +11,14 @@ static int
 ctl_receiver_hold(ctl_receiver_t *receiver, ctl_held_t *held,
     const ctl_event_t *event)
 {
+    if (ctl_journal_add(&receiver->journal, "webhook", event) != CTL_OK
+        || ctl_journal_sync(&receiver->journal) != CTL_OK)
+    {
+        return CTL_FAILED;
+    }
+
     ctl_event_print("webhook", event);
+    held->processed++;
 
     if (event->prev.sequence > held->cursor.sequence) {
         ctl_held_gap(held, held->cursor.sequence + 1, event->prev.sequence);
@@ -46,13 +53,23 @@ static int
 ctl_receiver_old(ctl_receiver_t *receiver, ctl_held_t *held,
     const ctl_event_t *event)
 {
-    if (!ctl_held_fill(held, event->prev.sequence + 1, event->cursor.sequence))
-    {
+    if (!ctl_held_lacks(held, event->cursor.sequence)) {
         ctl_event_print("duplicate", event);
+        held->duplicates++;
         return CTL_OK;
     }
 
+    if (ctl_journal_add(&receiver->journal, "late", event) != CTL_OK
+        || ctl_journal_sync(&receiver->journal) != CTL_OK)
+    {
+        return CTL_FAILED;
+    }
+
+    (void) ctl_held_fill(held, event->prev.sequence + 1,
+                         event->cursor.sequence);
     ctl_event_print("late", event);
+    held->processed++;
+    held->late++;
 
     return ctl_held_save(&receiver->helds);
 }

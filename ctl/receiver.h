@@ -11,12 +11,14 @@
 #include "incoming.h"
 #include "held.h"
 #include "http.h"
+#include "journal.h"
 
 typedef struct {
-    ctl_helds_t   helds;
-    ctl_http_t   *http;            /* where to poll; NULL: nowhere */
-    const char   *types;           /* the endpoint's filter, for polls */
-    const char   *subject;
+    ctl_helds_t    helds;
+    ctl_journal_t  journal;
+    ctl_http_t    *http;           /* where to poll; NULL: nowhere */
+    const char    *types;          /* the endpoint's filter, for polls */
+    const char    *subject;
 } ctl_receiver_t;
 
 /* Polls from the cursor held, or from the oldest event, until nothing is
