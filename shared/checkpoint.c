@@ -549,6 +549,7 @@ es_checkpoint_job(es_checkpoint_ctx_t *c, es_checkpoint_job_t *job)
     job->current[0] = '\0';
     job->out.len = 0;
     memset(&job->found, 0, sizeof(job->found));
+    memset(&record, 0, sizeof(record));
 
     rc = es_feed_get(c->log, job->feed, &job->found);
     if (rc != ES_OK) {
