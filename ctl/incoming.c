@@ -5,7 +5,7 @@
 
 typedef enum {
     CTL_FEED = 0, CTL_CURSOR, CTL_PREVCURSOR, CTL_TYPE, CTL_SUBJECT,
-    CTL_SOURCE, CTL_SEQUENCE, CTL_SHOWN
+    CTL_SOURCE, CTL_SEQUENCE, CTL_ID, CTL_SHOWN
 } ctl_shown_t;
 
 
@@ -18,7 +18,7 @@ ctl_event_member(es_str_t name)
 
     static const char *const  names[CTL_SHOWN] = {
         "\"feed\"", "\"cursor\"", "\"prevcursor\"", "\"type\"", "\"subject\"",
-        "\"source\"", "\"sequence\""
+        "\"source\"", "\"sequence\"", "\"id\""
     };
 
     for (i = 0; i < CTL_SHOWN; i++) {
@@ -96,6 +96,8 @@ ctl_event_is_test(es_str_t text)
 
     return ctl_event_members(text, shown) == ES_OK
            && es_str_eq(shown[CTL_SOURCE], es_lit("/eventsync"))
+           && shown[CTL_ID].len > 5
+           && memcmp(shown[CTL_ID].data, "test-", 5) == 0
            && shown[CTL_TYPE].len > 0
            && shown[CTL_SEQUENCE].len == 0
            && shown[CTL_CURSOR].len == 0;

@@ -22,7 +22,7 @@ typedef struct {
 /* ES_INVALID unless it is an event of a feed; pointers are into `text`. */
 es_rc_t ctl_event_parse(es_str_t text, ctl_event_t *event);
 
-/* An event of eventsync itself and of no feed: nothing is to be done with it
+/* A test event, which is of no feed (a nudge is none either): nothing is to be done with it
    but to take it. */
 bool ctl_event_is_test(es_str_t text);
 
