@@ -104,6 +104,27 @@ ctl_event_is_test(es_str_t text)
 }
 
 
+bool
+ctl_event_is_nudge(es_str_t text, char feed[ES_FEED_MAX + 1])
+{
+    es_str_t  shown[CTL_SHOWN] = { { NULL, 0 } };
+
+    if (ctl_event_members(text, shown) != ES_OK
+        || !es_str_eq(shown[CTL_SOURCE], es_lit("/eventsync"))
+        || !es_str_eq(shown[CTL_TYPE], es_lit("feed.poll"))
+        || shown[CTL_SEQUENCE].len > 0
+        || !es_feed_name_ok(shown[CTL_SUBJECT]))
+    {
+        return false;
+    }
+
+    (void) snprintf(feed, ES_FEED_MAX + 1, "%.*s",
+                    (int) shown[CTL_SUBJECT].len, shown[CTL_SUBJECT].data);
+
+    return true;
+}
+
+
 void
 ctl_event_print(const char *how, const ctl_event_t *event)
 {

@@ -22,9 +22,12 @@ typedef struct {
 /* ES_INVALID unless it is an event of a feed; pointers are into `text`. */
 es_rc_t ctl_event_parse(es_str_t text, ctl_event_t *event);
 
-/* A test event, which is of no feed (a nudge is none either): nothing is to be done with it
-   but to take it. */
+/* A test event, which is of no feed: nothing is to be done with it but to take
+   it. */
 bool ctl_event_is_test(es_str_t text);
+
+/* A nudge, which says that a feed is to be polled. */
+bool ctl_event_is_nudge(es_str_t text, char feed[ES_FEED_MAX + 1]);
 
 /* One line on standard output. */
 void ctl_event_print(const char *how, const ctl_event_t *event);

@@ -115,12 +115,40 @@ ctl_listen_fails(const ctl_listen_t *l)
 }
 
 
+/* Taken when all that it stands for was polled. */
+
+static unsigned
+ctl_listen_nudge(ctl_listen_t *l, const char *feed)
+{
+    (void) printf("nudge     %s\n", feed);
+
+    if (l->receiver.http == NULL) {
+        (void) ctl_fail(CTL_FAILED, "feed \"%s\": a nudge, and no \"--poll\" "
+                        "to poll from", feed);
+        return MHD_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    return ctl_receiver_heal(&l->receiver, feed) == CTL_OK
+           ? MHD_HTTP_NO_CONTENT : MHD_HTTP_SERVICE_UNAVAILABLE;
+}
+
+
 /* The status to answer for one event.  With `fails` it is not processed. */
 
 static unsigned
 ctl_listen_event(ctl_listen_t *l, es_str_t text, bool fails)
 {
+    char         feed[ES_FEED_MAX + 1];
     ctl_event_t  event;
+
+    if (ctl_event_is_nudge(text, feed)) {
+        if (!fails) {
+            return ctl_listen_nudge(l, feed);
+        }
+
+        (void) printf("refused   a nudge\n");
+        return l->fail_status;
+    }
 
     if (ctl_event_is_test(text)) {
         (void) printf("%s\n", fails ? "refused   a test event" : "test");

@@ -82,8 +82,8 @@ is(processed(), $before, 'what was processed is not processed again');
 is(hook(made($_)), 204, "new: $_") for 7, 9, 6;
 is(processed(), "$before late:7 webhook:9 late:6", 'but what was not');
 is(hook('{"specversion":"1.0","id":"nudge-1","source":"/eventsync",'
-    . '"type":"feed.poll","subject":"orders","data":{}}'), 400,
-    'a nudge is not taken for a test: what it stands for is not processed');
+    . '"type":"feed.poll","subject":"orders","data":{}}'), 503,
+    'a nudge is not taken where what it stands for cannot be polled');
 is(hook(made(10), 'whsec_' . 'A' x 32), 401, 'a wrong signature');
 is($listen->stop('TERM'), 0, 'it ends');
 is_deeply(report(), ['orders processed=3 duplicates=6 healed=0 late=2',
@@ -121,6 +121,11 @@ start(@poll);
 is(hook($events[$_]), 204, 'repeated') for 149 .. 152;
 is(processed(), join(' ', 'webhook:1', map { "polled:$_" } 2 .. 153),
     'it goes on from its log');
+@events = put(3);
+is(hook('{"specversion":"1.0","id":"nudge-1","source":"/eventsync",'
+    . '"type":"feed.poll","subject":"orders","data":{}}'), 204, 'a nudge');
+is(processed(), join(' ', 'webhook:1', map { "polled:$_" } 2 .. 156),
+    'is taken when everything is polled');
 $listen->stop('KILL');
 
 ###############################################################################
