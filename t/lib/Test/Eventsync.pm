@@ -87,6 +87,9 @@ sub new {
     }, $class;
 
     $self->{testdir} = tempdir('eventsync-test-XXXXXXXX', TMPDIR => 1);
+
+    # where an nginx that is not Debian's has its access log by default
+    mkdir "$self->{testdir}/logs";
     chmod 0755, $self->{testdir};
     $self->{build} = abs_path($ENV{BUILD} || "$ROOT/build")
         or die "no build directory; run make first\n";
