@@ -178,7 +178,7 @@ static es_rc_t
 ctl_print_attempt(void *ctx, const es_attempt_t *a)
 {
     char             time[ES_TIME_LEN + 1] = "";
-    const char      *name, *feed, *klass;
+    const char      *name, *feed, *kind, *klass;
     ctl_delivery_t  *d = ctx;
 
     if (ctl_delivery_skips(d)) {
@@ -197,18 +197,21 @@ ctl_print_attempt(void *ctx, const es_attempt_t *a)
     if (a->flags & ES_ATTEMPT_TEST) {
         (void) printf("%s %s request=%" PRIu64, time, name, a->sequence);
 
+    } else if (a->flags & ES_ATTEMPT_FETCH) {
+        (void) printf("%s %s", time, name);
+
     } else {
         (void) printf("%s %s feed=%s sequence=%" PRIu64, time, name, feed,
                       a->sequence);
     }
 
+    kind = a->flags & (ES_ATTEMPT_TEST | ES_ATTEMPT_NUDGE | ES_ATTEMPT_FETCH)
+           ? es_report_kind(a) : "";
+
     (void) printf(" attempt=%u status=%d class=%s latency_us=%u reused=%u"
                   "%s%s%s\n", a->attempt, a->status, klass, a->latency_us,
                   (a->flags & ES_ATTEMPT_REUSED) != 0,
-                  a->flags & (ES_ATTEMPT_TEST | ES_ATTEMPT_NUDGE)
-                  ? " kind=" : "",
-                  a->flags & (ES_ATTEMPT_TEST | ES_ATTEMPT_NUDGE)
-                  ? es_report_kind(a) : "",
+                  kind[0] != '\0' ? " kind=" : "", kind,
                   a->flags & ES_ATTEMPT_SIMULATED_FLAG ? " simulated" : "");
 
     return ES_OK;

@@ -31,6 +31,7 @@ static const struct {
     { "rate", "rate", CTL_TEXT, 0 },
     { "burst", "burst", CTL_NUMBER, 1000000 },
     { "headers", "headers", CTL_OBJECT, 0 },
+    { "oauth", "oauth", CTL_OBJECT, 0 },
     { "client-cert", "client_cert", CTL_TEXT, 0 },
     { "client-key", "client_key", CTL_TEXT, 0 },
     { "ca-file", "ca_file", CTL_TEXT, 0 },

@@ -68,7 +68,7 @@ static const ctl_command_t  ctl_commands[] = {
       "[--ordering=fifo|key|none] [--secret=whsec_...] [--start=latest|oldest] "
       "[--in-flight=N] [--connect-timeout=10s] [--timeout=30s] "
       "[--schedule=0,5s,...] [--disable-after=5d] [--rate=10r/s] [--burst=N] "
-      "[--headers=JSON] [--client-cert=FILE] [--client-key=FILE] "
+      "[--headers=JSON] [--oauth=JSON] [--client-cert=FILE] [--client-key=FILE] "
       "[--ca-file=FILE] [--ack=CONSUMER] [--body=whole|thin] [--batch=N] "
       "[--batch-wait=1s] [--nudge=N] [--paused]",
       "make a webhook endpoint; prints its name and secret" },

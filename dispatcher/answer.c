@@ -22,6 +22,13 @@ es_answer_body(char *data, size_t size, size_t n, void *ctx)
 
     send->read_bytes += n;
 
+    if (send->kind == ES_SEND_TOKEN
+        && send->read_bytes <= ES_BODY_READ
+        && es_buf_append(&send->ids, data, n) != ES_OK)
+    {
+        return 0;
+    }
+
     return send->read_bytes > ES_BODY_READ ? 0 : n;
 }
 

@@ -11,6 +11,7 @@
  *     message.c  what a request carries: events, signatures, header fields
  *     send.c     one attempt: libcurl's handle, and its place
  *     proxy.c    by which all goes out, if there is one
+ *     token.c    access tokens that it needs
  *     answer.c   what is read of the answer
  *     judge.c    its outcome: success, retry, dead letter, stop
  *     health.c   what it says of the endpoint: doubt, circuit
@@ -149,6 +150,17 @@ typedef struct {
     unsigned  skip;            /* answers that do not count */
 } es_latency_t;
 
+/* See token.c; all zero without one. */
+typedef struct {
+    es_buf_t  line;            /* the header line, with its NUL; or empty */
+    int64_t   refresh_us;      /* monotonic */
+    int64_t   ends_us;
+    int64_t   until_us;        /* none is asked for before */
+    bool      fetching;
+    unsigned  failures;        /* in a row */
+    ev_timer  timer;           /* at until_us */
+} es_token_t;
+
 /* An endpoint. */
 struct es_target {
     es_dispatcher_t       *d;
@@ -189,6 +201,8 @@ struct es_target {
     es_lanes_t             lanes;      /* who was sent last comes last */
     es_sends_t             others;     /* in flight, of no lane */
     es_sends_t             idle;       /* made and not in flight */
+    es_sends_t             held;       /* tests that wait for a token */
+    es_token_t             token;
     es_channel_t          *channel;    /* of its own, while it has sends */
 };
 
@@ -199,7 +213,8 @@ struct es_target {
 typedef enum {
     ES_SEND_EVENTS = 0,
     ES_SEND_NUDGE,
-    ES_SEND_TEST
+    ES_SEND_TEST,
+    ES_SEND_TOKEN
 } es_send_kind_t;
 
 #define ES_TRACEPARENT_LEN  55
@@ -222,7 +237,9 @@ struct es_send {
                                           test: number of the request */
     uint32_t               attempt;    /* from 1 */
     es_buf_t               body;
-    es_buf_t               ids;        /* of the events, a NUL after each */
+    es_buf_t               ids;        /* of the events, a NUL after each;
+                                          token: the answer */
+    es_buf_t               auth;       /* its own, of target->token */
     char                   trace[ES_TRACEPARENT_LEN + 1];
     bool                   proxied;
     es_failure_t           simulate;   /* NONE: it is meant well */
@@ -243,7 +260,7 @@ struct es_send {
     bool                   disable;    /* webhook-delivery: disable */
     bool                   abort;      /* webhook-delivery: abort */
 
-    struct curl_slist      heads[2];
+    struct curl_slist      heads[3];
     char                   head[];     /* ES_HEAD_MAX, and its own headers */
 };
 
@@ -536,11 +553,27 @@ es_rc_t es_message_end(es_send_t *send, const es_lane_t *lane);
 /* send.c */
 /* One that is idle: it is taken by es_send_start() only. */
 es_send_t *es_send_get(es_dispatcher_t *d, es_target_t *target);
+/* A new one, for this URL. */
+es_send_t *es_send_create(es_dispatcher_t *d, es_target_t *target,
+    const char *url);
 /* Hands its message to libcurl; a test has no lane. */
 es_rc_t es_send_start(es_send_t *send, es_lane_t *lane);
 /* Takes it from libcurl and from its lane; keeps it for the next one. */
 void es_send_end(es_send_t *send);
 void es_send_destroy(es_send_t *send);
+
+/* token.c - all do nothing for endpoints without `oauth` */
+/* The record has changed, or is the first. */
+void es_token_reset(es_target_t *target);
+void es_token_done(es_target_t *target);
+/* False when there is none that can be used: one is got, and the lanes and
+   tests that wait are woken. */
+bool es_token_ready(es_dispatcher_t *d, es_target_t *target);
+/* Gives the send the line with it. */
+es_rc_t es_token_put(es_send_t *send);
+void es_token_judge(es_send_t *send, es_outcome_t *o);
+/* The receiver does not take the one that was sent. */
+void es_token_refused(const es_send_t *send);
 
 /* proxy.c */
 /* Whether it is the URL of a proxy. */
@@ -606,7 +639,7 @@ void es_policy_failure(es_dispatcher_t *d, es_target_t *target,
 /* Why it is to be stopped now, after a failure; or NULL. */
 const char *es_policy_over(es_target_t *target);
 void es_policy_circuit(es_dispatcher_t *d, es_target_t *target,
-    int64_t next_ms);
+    const char *reason, int64_t next_ms);
 void es_policy_tick(es_dispatcher_t *d, es_target_t *target, int64_t now_ms);
 void es_policy_stopped(es_dispatcher_t *d, es_target_t *target,
     const char *reason);

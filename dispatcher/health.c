@@ -134,7 +134,7 @@ es_circuit_open(es_dispatcher_t *d, es_target_t *target)
 
     circuit.next_ms = es_clock_ms() + pause_ms;
 
-    es_policy_circuit(d, target, circuit.next_ms);
+    es_policy_circuit(d, target, "circuit open", circuit.next_ms);
 
     es_log_line(target->trips == 0 ? ES_LOG_WARN : ES_LOG_DEBUG,
                 "endpoint %s: circuit open after %u failures, next probe in "

@@ -135,7 +135,8 @@ es_judge_attempt(es_send_t *send, uint64_t sequence, uint32_t number,
     attempt.klass = (uint8_t) o->klass;
     attempt.flags = connects == 0 && o->status != 0 ? ES_ATTEMPT_REUSED : 0;
     attempt.flags |= send->kind == ES_SEND_TEST ? ES_ATTEMPT_TEST
-                     : send->kind == ES_SEND_NUDGE ? ES_ATTEMPT_NUDGE : 0;
+                     : send->kind == ES_SEND_NUDGE ? ES_ATTEMPT_NUDGE
+                     : send->kind == ES_SEND_TOKEN ? ES_ATTEMPT_FETCH : 0;
     attempt.flags |= send->simulate != ES_SIMULATE_NONE
                      ? ES_ATTEMPT_SIMULATED_FLAG : 0;
     attempt.body_len = (uint16_t) send->first_len;
@@ -317,6 +318,10 @@ es_judge(es_send_t *send, CURLcode result)
     es_simulate_outcome(send, &outcome);
     es_proxy_judge(d, send, result, &outcome);
 
+    if (outcome.status == 401) {
+        es_token_refused(send);
+    }
+
     switch (send->kind) {
 
     case ES_SEND_EVENTS:
@@ -333,6 +338,10 @@ es_judge(es_send_t *send, CURLcode result)
 
     case ES_SEND_TEST:
         es_test_judge(send, &outcome);
+        break;
+
+    case ES_SEND_TOKEN:
+        es_token_judge(send, &outcome);
         break;
     }
 

@@ -514,7 +514,10 @@ es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
         return false;
     }
 
-    if (!es_health_room(d, target, lane) || !es_rate_room(target)) {
+    if (!es_health_room(d, target, lane)
+        || !es_rate_room(target)
+        || !es_token_ready(d, target))
+    {
         return false;
     }
 

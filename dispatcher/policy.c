@@ -104,7 +104,7 @@ es_policy_failure(es_dispatcher_t *d, es_target_t *target,
     }
 
     failing->failures++;
-    failing->loud |= !es_notice_own(send->lane);
+    failing->loud |= send->lane == NULL || !es_notice_own(send->lane);
 
     es_policy_record(d, target);
 }
@@ -157,10 +157,10 @@ es_policy_announce(es_dispatcher_t *d, es_target_t *target,
 
 
 void
-es_policy_circuit(es_dispatcher_t *d, es_target_t *target, int64_t next_ms)
+es_policy_circuit(es_dispatcher_t *d, es_target_t *target, const char *reason,
+    int64_t next_ms)
 {
-    es_policy_announce(d, target, ES_FAILING_CIRCUIT, "circuit open",
-                       next_ms);
+    es_policy_announce(d, target, ES_FAILING_CIRCUIT, reason, next_ms);
 }
 
 

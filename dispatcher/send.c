@@ -90,9 +90,9 @@ es_send_identity(es_send_t *send)
    timeout, and is woken by what happens to connections of other hosts. */
 
 static long
-es_send_version(const es_send_t *send)
+es_send_version(const char *url)
 {
-    return strncasecmp(send->target->conf->url.data, "https:", 6) == 0
+    return strncasecmp(url, "https:", 6) == 0
            ? (long) CURL_HTTP_VERSION_2TLS : (long) CURL_HTTP_VERSION_1_1;
 }
 
@@ -101,7 +101,7 @@ es_send_version(const es_send_t *send)
    otherwise the loop would wait for a resolver that does not answer. */
 
 static es_rc_t
-es_send_setup(es_send_t *send)
+es_send_setup(es_send_t *send, const char *url)
 {
     bool                   ok;
     CURL                  *easy;
@@ -116,7 +116,7 @@ es_send_setup(es_send_t *send)
 #define es_set(option, value)                                                 \
     (curl_easy_setopt(easy, (option), (value)) == CURLE_OK)
 
-    ok = es_send_url(send, conf->url.data)
+    ok = es_send_url(send, url)
          && es_set(CURLOPT_PRIVATE, send)
          && es_set(CURLOPT_NOSIGNAL, 1L)
          && es_set(CURLOPT_QUICK_EXIT, 1L)
@@ -124,7 +124,7 @@ es_send_setup(es_send_t *send)
          && es_set(CURLOPT_FOLLOWLOCATION, 0L)
          && es_set(CURLOPT_PROTOCOLS_STR,
                    options->allow_http ? "http,https" : "https")
-         && es_set(CURLOPT_HTTP_VERSION, es_send_version(send))
+         && es_set(CURLOPT_HTTP_VERSION, es_send_version(url))
          && es_set(CURLOPT_CONNECTTIMEOUT_MS, (long) conf->connect_timeout_ms)
          && es_set(CURLOPT_TIMEOUT_MS, (long) conf->timeout_ms)
          && es_set(CURLOPT_BUFFERSIZE, (long) ES_BUFFER)
@@ -154,9 +154,16 @@ es_send_get(es_dispatcher_t *d, es_target_t *target)
     es_send_t  *send;
 
     send = TAILQ_FIRST(&target->idle);
-    if (send != NULL) {
-        return send;
-    }
+
+    return send != NULL ? send
+                        : es_send_create(d, target, target->conf->url.data);
+}
+
+
+es_send_t *
+es_send_create(es_dispatcher_t *d, es_target_t *target, const char *url)
+{
+    es_send_t  *send;
 
     send = calloc(1, sizeof(es_send_t) + ES_HEAD_MAX
                      + target->conf->headers.len);
@@ -170,14 +177,14 @@ es_send_get(es_dispatcher_t *d, es_target_t *target)
     send->easy = curl_easy_init();
 
     send->heads[0].data = send->head;
-    send->heads[1].data = (char *) (uintptr_t) es_send_expect;
+    send->heads[2].data = (char *) (uintptr_t) es_send_expect;
 
     send->channel = es_channel_take(d, target);
 
     if (send->items == NULL
         || send->easy == NULL
         || send->channel == NULL
-        || es_send_setup(send) != ES_OK)
+        || es_send_setup(send, url) != ES_OK)
     {
         if (send->channel != NULL) {
             es_channel_leave(send);
@@ -210,6 +217,7 @@ es_send_destroy(es_send_t *send)
     curl_url_cleanup(send->url);
     es_buf_free(&send->body);
     es_buf_free(&send->ids);
+    es_buf_free(&send->auth);
     free(send->items);
     free(send);
     d->nsends--;
@@ -219,9 +227,10 @@ es_send_destroy(es_send_t *send)
 es_rc_t
 es_send_start(es_send_t *send, es_lane_t *lane)
 {
-    es_rc_t           rc;
-    es_target_t      *target;
-    es_dispatcher_t  *d;
+    es_rc_t             rc;
+    es_target_t        *target;
+    es_dispatcher_t    *d;
+    struct curl_slist  *next;
 
     d = send->d;
     target = send->target;
@@ -230,15 +239,27 @@ es_send_start(es_send_t *send, es_lane_t *lane)
     send->sent_us = es_clock_mono_us();
     target->used_us = send->sent_us;
 
-    rc = es_message_end(send, lane);
+    rc = send->kind == ES_SEND_TOKEN ? ES_OK : es_message_end(send, lane);
+
+    if (rc == ES_OK) {
+        rc = es_token_put(send);
+    }
+
     if (rc != ES_OK) {
         return rc;
     }
 
     /* libcurl asks before it sends a megabyte; there is nothing to ask. */
 
-    send->heads[0].next = send->body.len > ES_BODY_ASKED ? &send->heads[1]
-                                                         : NULL;
+    next = send->body.len > ES_BODY_ASKED ? &send->heads[2] : NULL;
+
+    if (send->auth.len > 0) {
+        send->heads[1].data = send->auth.data;
+        send->heads[1].next = next;
+        next = &send->heads[1];
+    }
+
+    send->heads[0].next = next;
 
     send->refused = false;
     send->overflow = false;
@@ -283,7 +304,9 @@ es_send_start(es_send_t *send, es_lane_t *lane)
         TAILQ_INSERT_TAIL(&target->others, send, link);
     }
 
-    es_rate_charge(target);
+    if (send->kind != ES_SEND_TOKEN) {
+        es_rate_charge(target);
+    }
 
     target->in_flight++;
     target->retrying += send->retry;

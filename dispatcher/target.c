@@ -155,6 +155,20 @@ es_target_idle_free(es_target_t *target)
 }
 
 
+/* Tests that were not sent: of another record, or of none. */
+
+static void
+es_target_held_free(es_target_t *target)
+{
+    es_send_t  *send;
+
+    while ((send = TAILQ_FIRST(&target->held)) != NULL) {
+        TAILQ_REMOVE(&target->held, send, link);
+        TAILQ_INSERT_HEAD(&target->idle, send, link);
+    }
+}
+
+
 static es_target_t *
 es_target_create(es_dispatcher_t *d, const es_endpoint_t *conf)
 {
@@ -183,6 +197,7 @@ es_target_create(es_dispatcher_t *d, const es_endpoint_t *conf)
     TAILQ_INIT(&target->lanes);
     TAILQ_INIT(&target->others);
     TAILQ_INIT(&target->idle);
+    TAILQ_INIT(&target->held);
 
     return target;
 }
@@ -204,6 +219,8 @@ es_target_destroy(es_dispatcher_t *d, es_target_t *target)
     }
 
     es_rate_done(target);
+    es_token_done(target);
+    es_target_held_free(target);
     es_target_idle_free(target);
 
     for (i = 0; i < target->nsigners; i++) {
@@ -233,8 +250,10 @@ es_target_change(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
     target->longest_ms = es_schedule_longest(target->conf);
     es_window_reset(target);
     es_rate_reset(target);
+    es_token_reset(target);
 
     es_policy_change(d, target);
+    es_target_held_free(target);
     es_target_idle_free(target);
     target->channel = NULL;
     es_target_signers(target);

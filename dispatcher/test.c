@@ -30,7 +30,14 @@ es_test_send(es_dispatcher_t *d, es_target_t *target,
 
     if (rc == ES_OK) {
         send->upto = request->id;
-        rc = es_send_start(send, NULL);
+
+        if (es_token_ready(d, target)) {
+            rc = es_send_start(send, NULL);
+
+        } else {
+            TAILQ_REMOVE(&target->idle, send, link);
+            TAILQ_INSERT_TAIL(&target->held, send, link);
+        }
     }
 
     if (rc != ES_OK) {

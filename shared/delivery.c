@@ -45,7 +45,7 @@ es_attempt_class_name(es_attempt_class_t c)
     static const char  *names[] = {
         "ok", "status", "redirect", "dns", "connect", "address", "tls",
         "timeout", "reset", "protocol", "internal", "simulated",
-        "proxy"
+        "proxy", "token"
     };
 
     if ((size_t) c >= sizeof(names) / sizeof(names[0])) {

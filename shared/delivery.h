@@ -52,7 +52,8 @@ typedef enum {
     ES_ATTEMPT_PROTOCOL,       /* not HTTP, headers too large */
     ES_ATTEMPT_INTERNAL,
     ES_ATTEMPT_SIMULATED,      /* by nothing but a wish, see simulate.h */
-    ES_ATTEMPT_PROXY           /* the operator's, no attempt of the event */
+    ES_ATTEMPT_PROXY,          /* the operator's, no attempt of the event */
+    ES_ATTEMPT_TOKEN           /* no access token could be got */
 } es_attempt_class_t;
 
 const char *es_attempt_class_name(es_attempt_class_t c);
@@ -62,6 +63,8 @@ const char *es_attempt_class_name(es_attempt_class_t c);
                                       the request for it, `feed` is 0 */
 #define ES_ATTEMPT_SIMULATED_FLAG  0x08    /* of a failure that was asked for */
 #define ES_ATTEMPT_NUDGE   0x04    /* of "poll from here", up to `sequence` */
+#define ES_ATTEMPT_FETCH   0x10    /* of an access token; `sequence` and
+                                      `feed` are 0 */
 
 typedef struct {
     uint32_t  endpoint;

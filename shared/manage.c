@@ -143,6 +143,7 @@ es_view(const char *name, json_t *object)
                                                            "headers")));
     }
 
+    (void) json_object_del(json_object_get(object, "oauth"), "client_secret");
     (void) json_object_del(object, "partner");
     (void) json_object_del(object, "number");
     es_simulate_prune(object, es_clock_ms());

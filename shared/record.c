@@ -25,7 +25,7 @@ static const char  *const  es_key_members[] = {
 static const char  *const  es_endpoint_members[] = {
     "partner", "url", "feeds", "types", "subject", "ordering", "secrets",
     "paused", "start", "in_flight", "connect_timeout", "timeout", "schedule",
-    "disable_after", "rate", "burst", "headers", "client_cert",
+    "disable_after", "rate", "burst", "headers", "oauth", "client_cert",
     "client_key", "ca_file", "ack", "body", "batch",
     "batch_wait", "nudge", "simulate", NULL
 };
@@ -547,6 +547,7 @@ es_endpoint_decode(json_t *object, es_pool_t *pool, es_endpoint_t *out,
     if ((rc = es_take_sending(&r, out)) != ES_OK
         || (rc = es_take_policy(&r, out)) != ES_OK
         || (rc = es_take_headers(&r, out)) != ES_OK
+        || (rc = es_take_oauth(&r, out)) != ES_OK
         || (rc = es_take_simulate(&r, out)) != ES_OK)
     {
         return rc;
@@ -571,6 +572,13 @@ es_endpoint_judge(const es_endpoint_t *endpoint, es_problem_t *problem)
     if (fault != NULL) {
         return es_problem_set(problem, ES_INVALID, -1, "/url", "url %s",
                               fault);
+    }
+
+    fault = endpoint->oauth.token_url.data != NULL
+            ? es_url_fault(endpoint->oauth.token_url) : NULL;
+    if (fault != NULL) {
+        return es_problem_set(problem, ES_INVALID, -1, "/oauth/token_url",
+                              "token_url %s", fault);
     }
 
     hmac = false;

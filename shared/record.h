@@ -41,6 +41,9 @@ es_rc_t es_take_policy(es_record_t *r, es_endpoint_t *out);
 /* headers.c */
 es_rc_t es_take_headers(es_record_t *r, es_endpoint_t *out);
 
+/* oauth.c */
+es_rc_t es_take_oauth(es_record_t *r, es_endpoint_t *out);
+
 /* simulate.c */
 es_rc_t es_take_simulate(es_record_t *r, es_endpoint_t *out);
 

@@ -95,6 +95,15 @@ typedef struct {
     int64_t       until_ms;        /* wall clock; not after */
 } es_simulation_t;
 
+/* Client credentials of OAuth 2.0. */
+typedef struct {
+    es_str_t  token_url;           /* NUL-terminated; none: data is NULL */
+    es_str_t  client_id;
+    es_str_t  client_secret;
+    es_str_t  scope;
+    es_str_t  audience;
+} es_oauth_t;
+
 typedef struct {
     es_str_t             name;            /* "ep_" and 16 base32 characters */
     uint32_t             number;          /* dense, never reused */
@@ -132,6 +141,7 @@ typedef struct {
     es_simulation_t      simulate;
     es_str_t             headers;         /* of its own, as sent: each line
                                              begins with CR LF; may be none */
+    es_oauth_t           oauth;
     es_str_t             client_cert;     /* names of files; may be none */
     es_str_t             client_key;
     es_str_t             ca_file;

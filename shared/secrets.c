@@ -23,7 +23,8 @@ typedef struct {
 
 static const es_secret_field_t  es_secret_fields[] = {
     { ES_KIND_ENDPOINT, "secrets", "secret" },
-    { ES_KIND_ENDPOINT, "headers", NULL }
+    { ES_KIND_ENDPOINT, "headers", NULL },
+    { ES_KIND_ENDPOINT, "oauth", "client_secret" }
 };
 
 typedef struct {

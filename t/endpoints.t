@@ -189,6 +189,28 @@ is_deeply(ask(PATCH => "/$name", { headers => { 'x-key' => 'k' } })
     ->{json}{headers}, ['x-key'], 'of its header fields only names are shown');
 is(ask(PATCH => "/$name", { headers => { Host => 'x' } })->{json}{pointer},
     '/headers/Host', 'a header field that is not to be set');
+my %oauth = (token_url => 'https://e.org/token', client_id => 'me');
+is_deeply(ask(PATCH => "/$name", { headers => undef,
+    oauth => { %oauth, client_secret => 'hush', scope => 'a b' } })
+    ->{json}{oauth}, { %oauth, scope => 'a b' },
+    'client credentials are shown without the secret');
+is_deeply(ask(GET => "/$name")->{json}{oauth}, { %oauth, scope => 'a b' },
+    'also later');
+is(ask(PATCH => "/$name", { oauth => $_->[1] })->{json}{pointer}, $_->[0],
+    "bad client credentials: $_->[0]")
+    for ['/oauth/client_secret', \%oauth], ['/oauth', 'x'],
+        ['/oauth', { %oauth, client_secret => 'x', more => 1 }],
+        ['/oauth/client_id', { %oauth, client_secret => 'x',
+            client_id => '' }],
+        ['/oauth/scope', { %oauth, client_secret => 'x', scope => "a\n" }],
+        ['/oauth/audience', { %oauth, client_secret => 'x',
+            audience => 'a' x 1025 }],
+        ['/oauth/token_url', { %oauth, client_secret => 'x',
+            token_url => 'ftp://x/' }];
+is(ask(PATCH => "/$name", { headers => { Authorization => 'x' } })
+    ->{json}{pointer}, '/oauth', 'nor with such a header field');
+is(ask(PATCH => "/$name", { oauth => undef })->{json}{oauth}, undef,
+    'without them again');
 is(ask(PATCH => "/$name", { $_ => 'x.pem' })->{json}{pointer}, "/$_",
     "$_ is not a partner's to set")
     for qw(client_cert client_key ca_file);
