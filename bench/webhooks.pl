@@ -127,7 +127,8 @@ sub dispatch_fifo { deliver('dispatch-fifo', 32, 'fifo', '>= 0.7') }
 sub endpoints {
     my ($n, $url, @opts) = @_;
     program($build, 'endpoints', '--store', $t->store, '--partner', 'bench',
-        '--feed', 'bench', '--n', $n, '--url', $url, @opts);
+        '--n', $n, '--url', $url, (grep { $_ eq '--feed' } @opts) ? ()
+        : ('--feed', 'bench'), @opts);
 }
 
 sub no_endpoints {
@@ -294,6 +295,36 @@ sub fanout {
     table('deliveries/s', ["one event to $n endpoints", \@rates]);
     table('s until it is ready', ["$n endpoints", \@ready]);
     printf "fanout: %.0f deliveries/s (no target)\n", median(@rates);
+}
+
+# The same deliveries to a few endpoints among thousands of others, and alone.
+sub crowd {
+    my $others = $opt{quick} ? 500 : 10_000;
+    my $events = $opt{quick} ? 500 : 5000;
+    my $url = sink();
+
+    for my $n (0, $others) {
+        local $t->{store} = $t->testdir . "/store-$n";
+        local $t->{partners} = {};
+        prepare($events);
+        $t->feed('quiet');
+        endpoints(32, $url, '--start', 'oldest', '--feed', 'bench');
+        endpoints($n, $url, '--feed', 'quiet') if $n;
+    }
+    my $side = sub {
+        my ($n) = @_;
+        return sub {
+            local $t->{store} = $t->testdir . "/store-$n";
+            my $rate = delivery_rate(32 * $events);
+            $t->ctl_ok(qw(endpoint replay), $_, 'bench', '--from=oldest')
+                for $t->ctl_ok(qw(endpoint status)) =~ /^(ep_\w+) feed=bench/mg;
+            return $rate;
+        };
+    };
+    my $v = alternate($rounds, alone => $side->(0), among => $side->($others));
+    table('deliveries/s', ['32 endpoints, fifo', $v->{alone}],
+        ["the same among $others others", $v->{among}]);
+    verdict('crowd', ratio($v->{among}, $v->{alone}), '>= 0.9');
 }
 
 # The same number of deliveries with a long backlog behind them, and a short.
