@@ -21,6 +21,10 @@ es_subject_key(uint32_t feed, es_str_t subject,
     memcpy(key, event_key, sizeof(feed));
     len = sizeof(feed);
 
+    if (subject.len == 0) {
+        return len;
+    }
+
     if (subject.len <= ES_SUBJECT_HEAD) {
         memcpy(key + len, subject.data, subject.len);
         return len + subject.len;
