@@ -464,6 +464,11 @@ ngx_int_t ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t ngx_http_eventsync_accept(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *types, ngx_uint_t n, ngx_uint_t *index);
 
+/* _store: where the events are */
+
+char *ngx_http_eventsync_store_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 /* _keys: secrets at rest */
 
 char *ngx_http_eventsync_keys_directive(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -472,7 +477,6 @@ char *ngx_http_eventsync_keys_use(ngx_conf_t *cf,
     ngx_http_eventsync_store_t *store, es_keyring_t *keys);
 void ngx_http_eventsync_keys_open(ngx_http_eventsync_store_t *store,
     ngx_log_t *log);
-
 
 /* _cors: browsers, OPTIONS */
 
