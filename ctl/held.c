@@ -52,28 +52,63 @@ ctl_held_set(ctl_helds_t *helds, const char *feed, const es_cursor_t *cursor)
 }
 
 
-void
+int
+ctl_held_room(ctl_held_t *held)
+{
+    size_t      cap;
+    ctl_gap_t  *gaps;
+
+    if (held->ngaps < held->gaps_cap) {
+        return CTL_OK;
+    }
+
+    cap = held->gaps_cap ? 2 * held->gaps_cap : 8;
+
+    gaps = realloc(held->gaps, cap * sizeof(ctl_gap_t));
+    if (gaps == NULL) {
+        return ctl_fail(CTL_FAILED, "out of memory");
+    }
+
+    held->gaps = gaps;
+    held->gaps_cap = cap;
+
+    return CTL_OK;
+}
+
+
+/* There is room for one more, see ctl_held_room(). */
+
+static void
+ctl_held_add(ctl_held_t *held, uint64_t first, uint64_t last)
+{
+    if (first <= last) {
+        held->gaps[held->ngaps].first = first;
+        held->gaps[held->ngaps++].last = last;
+    }
+}
+
+
+int
 ctl_held_gap(ctl_held_t *held, uint64_t first, uint64_t last)
 {
     if (first > last) {
-        return;
+        return CTL_OK;
     }
 
-    if (held->ngaps == CTL_GAPS_MAX) {
-        memmove(&held->gaps[0], &held->gaps[1],
-                (CTL_GAPS_MAX - 1) * sizeof(ctl_gap_t));
-        held->ngaps--;
+    if (ctl_held_room(held) != CTL_OK) {
+        return CTL_FAILED;
     }
 
-    held->gaps[held->ngaps].first = first;
-    held->gaps[held->ngaps++].last = last;
+    ctl_held_add(held, first, last);
+
+    return CTL_OK;
 }
 
 
 bool
 ctl_held_lacks(const ctl_held_t *held, uint64_t sequence)
 {
-    unsigned  i;
+    size_t  i;
 
     for (i = 0; i < held->ngaps; i++) {
         if (sequence >= held->gaps[i].first && sequence <= held->gaps[i].last)
@@ -89,7 +124,7 @@ ctl_held_lacks(const ctl_held_t *held, uint64_t sequence)
 bool
 ctl_held_fill(ctl_held_t *held, uint64_t first, uint64_t last)
 {
-    unsigned   i;
+    size_t     i;
     ctl_gap_t  gap;
 
     for (i = 0; i < held->ngaps; i++) {
@@ -109,10 +144,10 @@ ctl_held_fill(ctl_held_t *held, uint64_t first, uint64_t last)
             (held->ngaps - i) * sizeof(ctl_gap_t));
 
     if (first > gap.first) {
-        ctl_held_gap(held, gap.first, first - 1);
+        ctl_held_add(held, gap.first, first - 1);
     }
 
-    ctl_held_gap(held, last + 1, gap.last);
+    ctl_held_add(held, last + 1, gap.last);
 
     return true;
 }
@@ -159,7 +194,9 @@ ctl_held_line(ctl_helds_t *helds, char *line)
             return CTL_FAILED;
         }
 
-        ctl_held_gap(held, first, last);
+        if (ctl_held_gap(held, first, last) != CTL_OK) {
+            return CTL_FAILED;
+        }
     }
 
     return CTL_OK;
@@ -234,8 +271,7 @@ static bool
 ctl_held_write(const ctl_helds_t *helds, FILE *f)
 {
     char               text[ES_CURSOR_MAX];
-    size_t             i;
-    unsigned           j;
+    size_t             i, j;
     const ctl_held_t  *held;
 
     for (i = 0; i < helds->n; i++) {
@@ -294,5 +330,11 @@ ctl_held_save(const ctl_helds_t *helds)
 void
 ctl_held_free(ctl_helds_t *helds)
 {
+    size_t  i;
+
+    for (i = 0; i < helds->n; i++) {
+        free(helds->list[i].gaps);
+    }
+
     free(helds->list);
 }

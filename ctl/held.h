@@ -12,8 +12,6 @@
 
 #include "cursor.h"
 
-#define CTL_GAPS_MAX  32
-
 typedef struct {
     uint64_t  first;
     uint64_t  last;
@@ -26,8 +24,9 @@ typedef struct {
     uint64_t     healed;           /* of them, by polling */
     uint64_t     late;             /* of them, after one that is behind them */
     uint64_t     duplicates;
-    unsigned     ngaps;
-    ctl_gap_t    gaps[CTL_GAPS_MAX];
+    size_t       ngaps;
+    size_t       gaps_cap;
+    ctl_gap_t   *gaps;
 } ctl_held_t;
 
 typedef struct {
@@ -55,13 +54,18 @@ ctl_held_t *ctl_held_find(ctl_helds_t *helds, const char *feed);
 ctl_held_t *ctl_held_set(ctl_helds_t *helds, const char *feed,
     const es_cursor_t *cursor);
 
-/* When there are too many gaps the oldest is given up. */
-void ctl_held_gap(ctl_held_t *held, uint64_t first, uint64_t last);
+/* Adds a gap, if it is one.  CTL_FAILED with a line said: no memory. */
+int ctl_held_gap(ctl_held_t *held, uint64_t first, uint64_t last);
+
+/* Room for one more gap: who has it can add or fill one without failing.
+   CTL_FAILED with a line said. */
+int ctl_held_room(ctl_held_t *held);
 
 /* Whether the sequence is in a gap. */
 bool ctl_held_lacks(const ctl_held_t *held, uint64_t sequence);
 
-/* Takes first..last out of the gaps; false if none has `last`. */
+/* Takes first..last out of the gaps; false if none has `last`.  What is left of
+   one may be two: needs ctl_held_room(). */
 bool ctl_held_fill(ctl_held_t *held, uint64_t first, uint64_t last);
 
 #endif /* CTL_HELD_H */

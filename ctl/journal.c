@@ -42,13 +42,17 @@ ctl_journal_apply(ctl_helds_t *helds, const char *how, const char *feed,
         }
     }
 
+    if (ctl_held_room(held) != CTL_OK) {
+        return CTL_FAILED;
+    }
+
     if (strcmp(how, "late") == 0) {
         (void) ctl_held_fill(held, prev->sequence + 1, cursor->sequence);
         return CTL_OK;
     }
 
     if (strcmp(how, "webhook") == 0) {
-        ctl_held_gap(held, held->cursor.sequence + 1, prev->sequence);
+        (void) ctl_held_gap(held, held->cursor.sequence + 1, prev->sequence);
     }
 
     held->cursor = *cursor;

@@ -11,7 +11,8 @@ static int
 ctl_receiver_hold(ctl_receiver_t *receiver, ctl_held_t *held,
     const ctl_event_t *event)
 {
-    if (ctl_journal_add(&receiver->journal, "webhook", event) != CTL_OK
+    if (ctl_held_room(held) != CTL_OK
+        || ctl_journal_add(&receiver->journal, "webhook", event) != CTL_OK
         || ctl_journal_sync(&receiver->journal) != CTL_OK)
     {
         return CTL_FAILED;
@@ -20,10 +21,7 @@ ctl_receiver_hold(ctl_receiver_t *receiver, ctl_held_t *held,
     ctl_event_print("webhook", event);
     held->processed++;
 
-    if (event->prev.sequence > held->cursor.sequence) {
-        ctl_held_gap(held, held->cursor.sequence + 1, event->prev.sequence);
-    }
-
+    (void) ctl_held_gap(held, held->cursor.sequence + 1, event->prev.sequence);
     held->cursor = event->cursor;
 
     return ctl_held_save(&receiver->helds);
@@ -59,7 +57,8 @@ ctl_receiver_old(ctl_receiver_t *receiver, ctl_held_t *held,
         return CTL_OK;
     }
 
-    if (ctl_journal_add(&receiver->journal, "late", event) != CTL_OK
+    if (ctl_held_room(held) != CTL_OK
+        || ctl_journal_add(&receiver->journal, "late", event) != CTL_OK
         || ctl_journal_sync(&receiver->journal) != CTL_OK)
     {
         return CTL_FAILED;

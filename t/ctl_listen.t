@@ -114,6 +114,14 @@ is(hook(made(2, 1, 'wxyz')), 204, 'but the right one');
 $listen->stop('TERM');
 unlink $state;
 
+start("--state=$state");
+hook(made(2 * $_)) for 1 .. 50;
+hook(made(2 * $_ - 1)) for 1 .. 50;
+is(said('webhook', 'gap'), join(' ', map { 'late:' . (2 * $_ - 1) } 1 .. 50),
+    'however many are missing, none that comes late is a duplicate');
+$listen->stop('TERM');
+unlink $state;
+
 ###############################################################################
 # healing
 
