@@ -114,12 +114,16 @@ sub cores {
     return $n;
 }
 
-# Resident memory of a process in MB, its own and that of mapped files apart.
-sub memory {
+# Resident memory of a process in MB: its own, and that of mapped files.
+sub resident {
     my ($pid) = @_;
     my %kb = slurp("/proc/$pid/status") =~ /^Rss(Anon|File|Shmem):\s+(\d+)/mg;
-    return sprintf '%.1f MB own, %.1f MB of mapped files',
-        (($kb{Anon} // 0) + ($kb{Shmem} // 0)) / 1024, ($kb{File} // 0) / 1024;
+    return ((($kb{Anon} // 0) + ($kb{Shmem} // 0)) / 1024,
+        ($kb{File} // 0) / 1024);
+}
+
+sub memory {
+    return sprintf '%.1f MB own, %.1f MB of mapped files', resident(@_);
 }
 
 sub slurp {
