@@ -181,6 +181,7 @@ typedef struct {
     ngx_int_t                         ident;      /* after 3 pointers, as in
                                                      ngx_connection_t */
     es_registry_t                    *registry;
+    ngx_uint_t                        pictures;   /* so many were loaded */
     uint64_t                          version;    /* last commit seen */
 
     ngx_queue_t                       waiters;
@@ -488,6 +489,7 @@ ngx_int_t ngx_http_eventsync_options(ngx_http_eventsync_ctx_t *ctx,
 
 /* _auth: who asks, and may they */
 
+es_rc_t ngx_http_eventsync_access(ngx_http_eventsync_worker_t *w);
 ngx_int_t ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx,
     unsigned scope);

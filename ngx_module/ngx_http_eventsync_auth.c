@@ -200,38 +200,48 @@ ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx, es_str_t feed)
 }
 
 
-/* the picture, loaded anew when an operator has changed something */
-
 static ngx_int_t
 ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx)
 {
-    es_rc_t                       rc;
-    es_registry_t                *registry;
-    ngx_http_eventsync_worker_t  *w;
+    es_rc_t  rc;
 
-    w = ctx->worker;
+    rc = ngx_http_eventsync_access(ctx->worker);
+
+    if (rc == ES_OK) {
+        return NGX_OK;
+    }
+
+    /* an old picture could admit a key that is revoked */
+
+    return ngx_http_eventsync_fail_store(ctx, rc == ES_NOT_FOUND ? ES_BUSY
+                                                                 : rc);
+}
+
+
+/* the picture, loaded anew when an operator has changed something of it */
+
+es_rc_t
+ngx_http_eventsync_access(ngx_http_eventsync_worker_t *w)
+{
+    es_rc_t         rc;
+    es_registry_t  *old;
 
     if (w->registry
         && es_registry_loaded_version(w->registry)
            == es_registry_version(w->es))
     {
-        return NGX_OK;
+        return ES_OK;
     }
 
-    rc = es_registry_load_access(w->es, &registry);
+    old = w->registry;
 
-    if (rc != ES_OK) {
+    rc = es_registry_renew_access(w->es, &w->registry);
 
-        /* an old picture could admit a key that is revoked */
-
-        return ngx_http_eventsync_fail_store(ctx, rc == ES_NOT_FOUND ? ES_BUSY
-                                                                     : rc);
+    if (w->registry != old) {
+        w->pictures++;
     }
 
-    es_registry_free(w->registry);
-    w->registry = registry;
-
-    return NGX_OK;
+    return rc;
 }
 
 

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "access.h"
 #include "catalogue_keys.h"
 
 
@@ -152,13 +153,16 @@ es_type_put(es_store_t *store, MDB_txn *txn, char letter, es_str_t type,
     es_str_t version, es_str_t value)
 {
     char     buf[ES_TYPE_KEY_MAX];
+    es_rc_t  rc;
     MDB_val  key, data;
 
     key = es_type_key(letter, type, version, buf);
     data.mv_data = (void *) (uintptr_t) value.data;
     data.mv_size = value.len;
 
-    return es_env_rc(mdb_put(txn, es_type_dbi(store), &key, &data, 0));
+    rc = es_env_rc(mdb_put(txn, es_type_dbi(store), &key, &data, 0));
+
+    return rc == ES_OK ? es_access_keep(store, txn) : rc;
 }
 
 

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "access.h"
 #include "record.h"
 #include "secrets.h"
 #include "store.h"
@@ -306,6 +307,44 @@ es_rc_t
 es_registry_load_access(es_store_t *store, es_registry_t **registry)
 {
     return es_load(store, false, registry);
+}
+
+
+es_rc_t
+es_registry_renew_access(es_store_t *store, es_registry_t **registry)
+{
+    bool            kept;
+    es_rc_t         rc;
+    MDB_txn        *txn;
+    uint64_t        version;
+    es_registry_t  *fresh;
+
+    if (*registry != NULL) {
+        rc = es_env_read_begin(store->registry, &txn);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        version = mdb_txn_id(txn);
+        kept = version == (*registry)->version
+               || es_access_kept(store, txn, (*registry)->version);
+
+        es_env_read_end(store->registry, txn);
+
+        if (kept) {
+            (*registry)->version = version;
+            return ES_OK;
+        }
+    }
+
+    rc = es_load(store, false, &fresh);
+
+    if (rc == ES_OK) {
+        es_registry_free(*registry);
+        *registry = fresh;
+    }
+
+    return rc;
 }
 
 

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "access.h"
 #include "checkpoint.h"
 #include "chunk.h"
 #include "clock.h"
@@ -480,18 +481,29 @@ es_write_remove(es_write_t *w, MDB_txn *txn)
 static es_rc_t
 es_write_run(MDB_txn *txn, void *ctx)
 {
+    es_rc_t      rc;
     es_write_t  *w;
 
     w = ctx;
 
     switch (w->op) {
     case ES_OP_CREATE:
-        return es_write_create(w, txn);
+        rc = es_write_create(w, txn);
+        break;
     case ES_OP_CHANGE:
-        return es_write_change(w, txn);
+        rc = es_write_change(w, txn);
+        break;
     default:
-        return es_write_remove(w, txn);
+        rc = es_write_remove(w, txn);
     }
+
+    if (rc == ES_OK
+        && (w->kind == ES_KIND_ENDPOINT || w->kind == ES_KIND_FEED))
+    {
+        rc = es_access_keep(w->store, txn);
+    }
+
+    return rc;
 }
 
 

@@ -178,6 +178,14 @@ es_rc_t es_registry_load(es_store_t *store, es_registry_t **registry);
    endpoints take tens of milliseconds to load. */
 es_rc_t es_registry_load_access(es_store_t *store, es_registry_t **registry);
 
+/*
+ * Brings such a picture, or NULL, up to date.  When partners and keys are as
+ * they were it stays where it is, as do all pointers into it, and only its
+ * version moves; otherwise another takes its place and it is freed.  Whatever
+ * but ES_OK: nothing has changed.
+ */
+es_rc_t es_registry_renew_access(es_store_t *store, es_registry_t **registry);
+
 void es_registry_free(es_registry_t *registry);
 
 /* Version of the picture itself. */

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "access.h"
 #include "secrets.h"
 #include "wake.h"
 
@@ -289,7 +290,11 @@ es_rekey_run(MDB_txn *txn, void *ctx)
         result = es_env_rc(rc);
     }
 
-    return result == ES_OK ? es_mark_put(r->store, txn) : result;
+    if (result == ES_OK) {
+        result = es_mark_put(r->store, txn);
+    }
+
+    return result == ES_OK ? es_access_keep(r->store, txn) : result;
 }
 
 

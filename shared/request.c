@@ -3,6 +3,7 @@
  * a test its event.
  */
 
+#include "access.h"
 #include "chunk.h"
 #include "clock.h"
 #include "registry.h"
@@ -108,7 +109,7 @@ es_request_write(MDB_txn *txn, void *ctx)
 
     mdb_cursor_close(cursor);
 
-    return result;
+    return result == ES_OK ? es_access_keep(add->store, txn) : result;
 }
 
 
