@@ -14,7 +14,8 @@
 #include "dispatcher.h"
 
 #define ES_JANITOR_S       2
-#define ES_EXPIRE_MAX      10000   /* attempts in one commit */
+#define ES_EXPIRE_MAX      5000    /* attempts in one commit */
+#define ES_EXPIRE_PAUSE_NS 2000000 /* between such commits */
 #define ES_EXPIRE_DEAD_MAX 5000    /* dead letters looked at in one */
 #define ES_REAP_ROUNDS     5
 
@@ -144,16 +145,42 @@ es_janitor_recover(es_dispatcher_t *d)
 }
 
 
+static bool
+es_janitor_quits(es_janitor_t *janitor)
+{
+    bool  quit;
+
+    (void) pthread_mutex_lock(&janitor->lock);
+    quit = janitor->quit;
+    (void) pthread_mutex_unlock(&janitor->lock);
+
+    return quit;
+}
+
+
+/* Attempts go as fast as they come: in commits that keep the recorder waiting
+   for a moment only, which has its turn between them. */
+
 static void
 es_janitor_expire(es_dispatcher_t *d, es_dead_place_t *place)
 {
+    bool     more;
     es_rc_t  rc;
     int64_t  now_ms;
 
+    static const struct timespec  pause = { .tv_nsec = ES_EXPIRE_PAUSE_NS };
+
     now_ms = es_clock_ms();
 
-    rc = es_delivery_expire(d->store, now_ms - d->options.attempts_ms,
-                            ES_EXPIRE_MAX);
+    do {
+        rc = es_delivery_expire(d->store, now_ms - d->options.attempts_ms,
+                                ES_EXPIRE_MAX, &more);
+
+        if (more) {
+            (void) nanosleep(&pause, NULL);
+        }
+
+    } while (more && !es_janitor_quits(&d->janitor));
 
     if (rc == ES_OK) {
         rc = es_delivery_expire_dead(d->store, now_ms - d->options.dead_ms,

@@ -147,8 +147,10 @@ es_rc_t es_changes_forget_feed(es_changes_t *c, uint32_t endpoint,
    On failure nothing was written and the set is as it was. */
 es_rc_t es_delivery_commit(es_store_t *store, es_changes_t *changes);
 
-/* Drops attempts older than `before_ms`, at most `max` of them. */
-es_rc_t es_delivery_expire(es_store_t *store, int64_t before_ms, unsigned max);
+/* Drops attempts older than `before_ms`, at most `max` of them; `more`: that
+   many were dropped, there may be others. */
+es_rc_t es_delivery_expire(es_store_t *store, int64_t before_ms, unsigned max,
+    bool *more);
 
 /* Where going through the dead letters goes on; zeroed: at the first. */
 typedef struct {

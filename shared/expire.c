@@ -8,6 +8,7 @@ typedef struct {
     es_store_t  *store;
     int64_t      before_ms;
     unsigned     max;
+    bool         more;
 } es_expire_t;
 
 typedef struct {
@@ -73,21 +74,28 @@ es_expire_run(MDB_txn *txn, void *ctx)
     }
 
     mdb_cursor_close(cursor);
+    expire->more = left == 0;
 
     return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
 }
 
 
 es_rc_t
-es_delivery_expire(es_store_t *store, int64_t before_ms, unsigned max)
+es_delivery_expire(es_store_t *store, int64_t before_ms, unsigned max,
+    bool *more)
 {
+    es_rc_t      rc;
     es_expire_t  expire;
 
     expire.store = store;
     expire.before_ms = before_ms;
     expire.max = max;
+    expire.more = false;
 
-    return es_env_update(store->delivery, es_expire_run, &expire);
+    rc = es_env_update(store->delivery, es_expire_run, &expire);
+    *more = rc == ES_OK && expire.more;
+
+    return rc;
 }
 
 
