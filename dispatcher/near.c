@@ -42,13 +42,12 @@ es_near_registry(es_dispatcher_t *d)
     notifier = &d->notifier;
 
     if (notifier->registry != NULL
-        && es_registry_loaded_version(notifier->registry)
-           == es_registry_version(d->store))
+        && es_registry_kept(d->store, notifier->registry))
     {
         return ES_OK;
     }
 
-    rc = es_registry_load(d->store, &registry);
+    rc = es_registry_load_closed(d->store, &registry);
 
     if (rc == ES_OK) {
         es_registry_free(notifier->registry);

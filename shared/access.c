@@ -1,19 +1,28 @@
 #include "access.h"
 #include "chunk.h"
 
-static const char  es_access_name[] = "access";
+static MDB_val
+es_access_key(bool endpoints)
+{
+    MDB_val  key;
+
+    key.mv_data = (void *) (uintptr_t) (endpoints ? "endpoints" : "access");
+    key.mv_size = strlen(key.mv_data);
+
+    return key;
+}
 
 
 /* ES_NOT_FOUND: nothing was ever said. */
 
 static es_rc_t
-es_access_get(es_store_t *store, MDB_txn *txn, uint64_t *from, uint64_t *to)
+es_access_get(es_store_t *store, MDB_txn *txn, bool endpoints, uint64_t *from,
+    uint64_t *to)
 {
     es_rc_t  rc;
     MDB_val  key, data;
 
-    key.mv_data = (void *) (uintptr_t) es_access_name;
-    key.mv_size = sizeof(es_access_name) - 1;
+    key = es_access_key(endpoints);
 
     rc = es_env_rc(mdb_get(txn, es_env_dbi(store->registry, ES_REGISTRY_META),
                            &key, &data));
@@ -32,8 +41,8 @@ es_access_get(es_store_t *store, MDB_txn *txn, uint64_t *from, uint64_t *to)
 }
 
 
-es_rc_t
-es_access_keep(es_store_t *store, MDB_txn *txn)
+static es_rc_t
+es_access_say(es_store_t *store, MDB_txn *txn, bool endpoints)
 {
     uint8_t   bytes[16];
     es_rc_t   rc;
@@ -41,7 +50,7 @@ es_access_keep(es_store_t *store, MDB_txn *txn)
     uint64_t  from, to, now;
 
     now = mdb_txn_id(txn);
-    rc = es_access_get(store, txn, &from, &to);
+    rc = es_access_get(store, txn, endpoints, &from, &to);
 
     if (rc == ES_OK && to == now) {
         return ES_OK;
@@ -60,8 +69,7 @@ es_access_keep(es_store_t *store, MDB_txn *txn)
     es_be64(from, bytes);
     es_be64(now, bytes + 8);
 
-    key.mv_data = (void *) (uintptr_t) es_access_name;
-    key.mv_size = sizeof(es_access_name) - 1;
+    key = es_access_key(endpoints);
     data.mv_data = bytes;
     data.mv_size = sizeof(bytes);
 
@@ -71,11 +79,23 @@ es_access_keep(es_store_t *store, MDB_txn *txn)
 }
 
 
+es_rc_t
+es_access_keep(es_store_t *store, MDB_txn *txn, bool endpoints)
+{
+    es_rc_t  rc;
+
+    rc = es_access_say(store, txn, false);
+
+    return rc == ES_OK && endpoints ? es_access_say(store, txn, true) : rc;
+}
+
+
 bool
-es_access_kept(es_store_t *store, MDB_txn *txn, uint64_t version)
+es_access_kept(es_store_t *store, MDB_txn *txn, uint64_t version,
+    bool endpoints)
 {
     uint64_t  from, to;
 
-    return es_access_get(store, txn, &from, &to) == ES_OK
+    return es_access_get(store, txn, endpoints, &from, &to) == ES_OK
            && from <= version && version <= to && to == mdb_txn_id(txn);
 }

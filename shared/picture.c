@@ -7,13 +7,17 @@
 #include <stdlib.h>
 
 #include "access.h"
+#include "chunk.h"
 #include "record.h"
 #include "secrets.h"
 #include "store.h"
 
 struct es_registry {
     uint64_t        version;
-    es_keyring_t   *ring;                  /* the store's, while loading */
+    uint64_t        requests;              /* the last one's number; or 0 */
+    bool            full;                  /* with endpoints */
+    const es_keyring_t
+                   *ring;                  /* while loading; or NULL */
     es_pool_t       pool;
     size_t          npartners;
     es_partner_t   *partners;
@@ -39,6 +43,13 @@ uint64_t
 es_registry_loaded_version(const es_registry_t *registry)
 {
     return registry->version;
+}
+
+
+uint64_t
+es_registry_loaded_requests(const es_registry_t *registry)
+{
+    return registry->requests;
 }
 
 
@@ -249,7 +260,35 @@ es_load_endpoints(es_registry_t *registry, MDB_cursor *cursor)
 
 
 static es_rc_t
-es_load(es_store_t *store, bool endpoints, es_registry_t **out)
+es_load_requests(es_store_t *store, MDB_txn *txn, uint64_t *last)
+{
+    int          rc;
+    MDB_val      key, data;
+    MDB_cursor  *cursor;
+
+    *last = 0;
+
+    rc = mdb_cursor_open(txn, es_env_dbi(store->registry,
+                                         ES_REGISTRY_REQUESTS), &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    rc = mdb_cursor_get(cursor, &key, &data, MDB_LAST);
+
+    if (rc == 0) {
+        *last = key.mv_size == 8 ? es_be64_get(key.mv_data) : 0;
+    }
+
+    mdb_cursor_close(cursor);
+
+    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+static es_rc_t
+es_load(es_store_t *store, const es_keyring_t *ring, bool endpoints,
+    es_registry_t **out)
 {
     es_rc_t         rc;
     MDB_txn        *txn;
@@ -268,7 +307,8 @@ es_load(es_store_t *store, bool endpoints, es_registry_t **out)
     }
 
     registry->version = mdb_txn_id(txn);
-    registry->ring = store->ring;
+    registry->ring = ring;
+    registry->full = endpoints;
 
     rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(store->registry,
                                                    ES_REGISTRY_OBJECTS),
@@ -281,6 +321,10 @@ es_load(es_store_t *store, bool endpoints, es_registry_t **out)
         }
 
         mdb_cursor_close(cursor);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_load_requests(store, txn, &registry->requests);
     }
 
     es_env_read_end(store->registry, txn);
@@ -299,45 +343,62 @@ es_load(es_store_t *store, bool endpoints, es_registry_t **out)
 es_rc_t
 es_registry_load(es_store_t *store, es_registry_t **registry)
 {
-    return es_load(store, true, registry);
+    return es_load(store, store->ring, true, registry);
+}
+
+
+es_rc_t
+es_registry_load_closed(es_store_t *store, es_registry_t **registry)
+{
+    return es_load(store, NULL, true, registry);
 }
 
 
 es_rc_t
 es_registry_load_access(es_store_t *store, es_registry_t **registry)
 {
-    return es_load(store, false, registry);
+    return es_load(store, NULL, false, registry);
+}
+
+
+bool
+es_registry_kept(es_store_t *store, es_registry_t *registry)
+{
+    bool      kept;
+    MDB_txn  *txn;
+    uint64_t  version, requests;
+
+    if (es_env_read_begin(store->registry, &txn) != ES_OK) {
+        return false;
+    }
+
+    version = mdb_txn_id(txn);
+    kept = (version == registry->version
+            || es_access_kept(store, txn, registry->version, registry->full))
+           && es_load_requests(store, txn, &requests) == ES_OK;
+
+    es_env_read_end(store->registry, txn);
+
+    if (kept) {
+        registry->version = version;
+        registry->requests = requests;
+    }
+
+    return kept;
 }
 
 
 es_rc_t
 es_registry_renew_access(es_store_t *store, es_registry_t **registry)
 {
-    bool            kept;
     es_rc_t         rc;
-    MDB_txn        *txn;
-    uint64_t        version;
     es_registry_t  *fresh;
 
-    if (*registry != NULL) {
-        rc = es_env_read_begin(store->registry, &txn);
-        if (rc != ES_OK) {
-            return rc;
-        }
-
-        version = mdb_txn_id(txn);
-        kept = version == (*registry)->version
-               || es_access_kept(store, txn, (*registry)->version);
-
-        es_env_read_end(store->registry, txn);
-
-        if (kept) {
-            (*registry)->version = version;
-            return ES_OK;
-        }
+    if (*registry != NULL && es_registry_kept(store, *registry)) {
+        return ES_OK;
     }
 
-    rc = es_load(store, false, &fresh);
+    rc = es_load(store, NULL, false, &fresh);
 
     if (rc == ES_OK) {
         es_registry_free(*registry);

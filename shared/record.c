@@ -243,6 +243,8 @@ es_partner_decode(json_t *object, es_pool_t *pool, es_partner_t *out,
 
     out->number = (uint32_t) json_integer_value(
                                  json_object_get(object, "number"));
+    out->revision = (uint64_t) json_integer_value(
+                                   json_object_get(object, "revision"));
 
     if ((rc = es_take_patterns(&r, "/feeds", 0, &out->feeds)) != ES_OK
         || (rc = es_take_patterns(&r, "/publish", 0, &out->publish)) != ES_OK

@@ -500,7 +500,7 @@ es_write_run(MDB_txn *txn, void *ctx)
     if (rc == ES_OK
         && (w->kind == ES_KIND_ENDPOINT || w->kind == ES_KIND_FEED))
     {
-        rc = es_access_keep(w->store, txn);
+        rc = es_access_keep(w->store, txn, w->kind == ES_KIND_FEED);
     }
 
     return rc;

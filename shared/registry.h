@@ -33,6 +33,7 @@ typedef struct {
 typedef struct {
     es_str_t       name;             /* as a feed's name */
     uint32_t       number;           /* small, dense, never reused: its slot */
+    uint64_t       revision;         /* moves with each change */
     bool           disabled;
     es_patterns_t  feeds;            /* what it may read */
     es_patterns_t  publish;          /* what it may publish to */
@@ -174,6 +175,10 @@ es_rc_t es_registry_rekey(es_store_t *store, unsigned *changed,
    record cannot be read; a picture loaded before stays good. */
 es_rc_t es_registry_load(es_store_t *store, es_registry_t **registry);
 
+/* The same with no secret opened, for who sends nothing.  Unlike the other two
+   it needs no keys, and may run while another thread changes them. */
+es_rc_t es_registry_load_closed(es_store_t *store, es_registry_t **registry);
+
 /* The same without endpoints, for who only admits requests: ten thousand
    endpoints take tens of milliseconds to load. */
 es_rc_t es_registry_load_access(es_store_t *store, es_registry_t **registry);
@@ -188,8 +193,14 @@ es_rc_t es_registry_renew_access(es_store_t *store, es_registry_t **registry);
 
 void es_registry_free(es_registry_t *registry);
 
-/* Version of the picture itself. */
+/* Version of the picture itself, and the number of the last request (see
+   request.h) that was there then; 0: none. */
 uint64_t es_registry_loaded_version(const es_registry_t *registry);
+uint64_t es_registry_loaded_requests(const es_registry_t *registry);
+
+/* True when everything that the picture holds is still as it was: then it is
+   one of the present, and its version moves.  False: load another. */
+bool es_registry_kept(es_store_t *store, es_registry_t *registry);
 
 /* Look-ups; NULL when there is none.  Pointers live as long as the picture. */
 const es_key_t *es_registry_key(const es_registry_t *registry, const char *id);

@@ -294,7 +294,7 @@ es_rekey_run(MDB_txn *txn, void *ctx)
         result = es_mark_put(r->store, txn);
     }
 
-    return result == ES_OK ? es_access_keep(r->store, txn) : result;
+    return result == ES_OK ? es_access_keep(r->store, txn, false) : result;
 }
 
 

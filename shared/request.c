@@ -109,7 +109,7 @@ es_request_write(MDB_txn *txn, void *ctx)
 
     mdb_cursor_close(cursor);
 
-    return result == ES_OK ? es_access_keep(add->store, txn) : result;
+    return result == ES_OK ? es_access_keep(add->store, txn, true) : result;
 }
 
 

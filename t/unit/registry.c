@@ -605,6 +605,46 @@ test_renew(void)
 }
 
 
+/* A picture with endpoints stays when nothing of it was written. */
+
+static void
+test_kept(void)
+{
+    es_request_t    request;
+    es_registry_t  *registry;
+
+    is_int(es_registry_load(store, &registry), ES_OK, "a picture is loaded");
+    is_int((long) es_registry_loaded_requests(registry), 1,
+           "with the last request's number");
+    ok(es_registry_kept(store, registry), "it is kept");
+
+    memset(&request, 0, sizeof(request));
+    is_int(es_request_add(store, &request, 0), ES_OK, "something is asked");
+    good(change(ES_KIND_FEED, "orders", "{\"schema\":\"off\"}"),
+         "a feed is ruled of");
+    ok(es_registry_loaded_version(registry) != es_registry_version(store),
+       "it is not of that version");
+    ok(es_registry_kept(store, registry), "but kept");
+    ok(es_registry_loaded_version(registry) == es_registry_version(store),
+       "then it is");
+    is_int((long) es_registry_loaded_requests(registry), 2,
+           "and has the request");
+
+    good(change(ES_KIND_ENDPOINT, "ep_b", "{}"), "an endpoint is changed");
+    is_int(es_request_add(store, &request, 0), ES_OK, "something is asked");
+    ok(!es_registry_kept(store, registry), "that is not overlooked");
+    is_int((long) es_registry_loaded_requests(registry), 2,
+           "what was asked since is not its");
+    es_registry_free(registry);
+
+    is_int(es_registry_load(store, &registry), ES_OK, "another is loaded");
+    good(change(ES_KIND_PARTNER, "acme", "{\"disabled\":true}"),
+         "a partner is changed");
+    ok(!es_registry_kept(store, registry), "neither is that");
+    es_registry_free(registry);
+}
+
+
 static void
 test_names(void)
 {
@@ -701,6 +741,7 @@ main(void)
     test_load();
     test_change();
     test_renew();
+    test_kept();
     test_names();
     test_remove();
 
