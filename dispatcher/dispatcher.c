@@ -220,6 +220,8 @@ es_dispatcher_open(es_dispatcher_t *d)
     es_rc_t       rc;
     es_problem_t  problem;
 
+    es_schedule_init(d);
+
     rc = es_store_open(d->options.store, ES_STORE_DELIVER | ES_STORE_PUBLISH
                                          | ES_STORE_CHECKPOINT,
                        &d->store, &problem);

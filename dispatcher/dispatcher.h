@@ -3,6 +3,7 @@
  *
  * The natural way of a delivery, one file each:
  *
+ *     look.c     what others have changed: registry, feeds, events
  *     target.c   which endpoints there are, and what feeds they are sent
  *     keys.c     the keys of its secrets
  *     lane.c     select: what an endpoint is sent next of a feed
@@ -167,6 +168,7 @@ struct es_target {
     uint32_t               number;
     const es_endpoint_t   *conf;       /* of the present picture */
     uint64_t               revision;   /* that the rest was made from */
+    uint64_t               partner_revision;
     uint64_t               seen;       /* sync that found it last */
     char                   name[ES_FEED_MAX + 1];
     es_signer_t           *signers[ES_SECRETS_MAX];
@@ -383,11 +385,12 @@ struct es_dispatcher {
 
     es_registry_t         *registry;
     uint64_t               registry_version;   /* that was looked at */
-    uint64_t               requests_version;   /* the same, for requests */
     uint64_t               taken;      /* the last request */
     es_saved_t             saved;      /* until it is taken over */
     int64_t                alive_ms;   /* wall clock of the last look */
+    int64_t                booted_ms;  /* wall clock of it, see schedule.c */
     bool                   look;       /* the bell rang */
+    bool                   unjoined;   /* a lane could not be begun */
     uint64_t               looks;
     uint64_t               syncs;
     uint64_t               rounds;     /* of reading */
@@ -446,11 +449,22 @@ int es_loop_close(void *ctx, curl_socket_t fd);
 es_rc_t es_keys_open(es_dispatcher_t *d);
 es_rc_t es_keys_load(es_dispatcher_t *d, es_registry_t **registry);
 
-/* target.c */
+/* look.c */
+/* What the last run left; ES_CORRUPT and others: it cannot go on from there. */
 es_rc_t es_targets_load(es_dispatcher_t *d);
-void es_targets_done(es_dispatcher_t *d);
 /* Takes in changes of the registry and of the log. */
 void es_targets_look(es_dispatcher_t *d);
+
+/* target.c */
+/* Room for a number in a list by number; NULL: out of memory. */
+void *es_slot(void *list, size_t *n, uint32_t number);
+/* Takes over the present picture: of endpoints that are new or changed, or of
+   `all`, which feeds they are sent. */
+void es_targets_sync(es_dispatcher_t *d, es_txn_t *txn, bool all);
+/* Makes, keeps or drops the lane of an endpoint and a feed. */
+void es_target_join(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
+    es_source_t *source);
+void es_targets_done(es_dispatcher_t *d);
 void es_target_stop(es_dispatcher_t *d, es_target_t *target,
     const char *reason);
 void es_targets_tick(es_dispatcher_t *d);
@@ -507,7 +521,7 @@ void es_lane_pass(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence,
 /* True when the lane's turn is its own; `again`: it may have another. */
 bool es_nudge_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
     bool *again);
-void es_nudge_judge(es_send_t *send, const es_outcome_t *o);
+void es_nudge_judge(es_send_t *send, es_outcome_t *o);
 /* The lane has moved back. */
 void es_nudge_reset(es_lane_t *lane);
 
@@ -671,6 +685,13 @@ const char *es_notice_time(int64_t ms, char text[ES_TIME_LEN + 1]);
 void es_near_check(es_dispatcher_t *d);
 
 /* schedule.c */
+/*
+ * The clock of what is to be done later: the wall clock as it was at start,
+ * and what has passed since.  So nothing waits longer, or is done earlier,
+ * because somebody has set the wall clock; the next start takes the new one.
+ */
+void es_schedule_init(es_dispatcher_t *d);
+int64_t es_schedule_ms(const es_dispatcher_t *d);
 /* The number in [0, 1) that jitter is made of. */
 double es_schedule_draw(es_str_t id, es_str_t endpoint, uint32_t attempt);
 int64_t es_schedule_delay(const es_endpoint_t *endpoint, es_str_t id,

@@ -114,7 +114,7 @@ es_health_load(es_dispatcher_t *d, es_target_t *target)
     target->broken = circuit.failures;
     target->broken_ms = circuit.since_ms;
 
-    wait_ms = circuit.next_ms - es_clock_ms();
+    wait_ms = circuit.next_ms - es_schedule_ms(d);
     wait_ms = wait_ms > ES_PROBE_MAX_MS ? ES_PROBE_MAX_MS : wait_ms;
     es_health_pause(target, wait_ms > 0 ? wait_ms : 0);
 }
@@ -132,7 +132,7 @@ es_circuit_open(es_dispatcher_t *d, es_target_t *target)
                                  : ES_PROBE_MAX_MS;
     pause_ms = pause_ms < ES_PROBE_MAX_MS ? pause_ms : ES_PROBE_MAX_MS;
 
-    circuit.next_ms = es_clock_ms() + pause_ms;
+    circuit.next_ms = es_schedule_ms(d) + pause_ms;
 
     es_policy_circuit(d, target, "circuit open", circuit.next_ms);
 

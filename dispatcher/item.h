@@ -10,7 +10,7 @@
 typedef struct {
     uint64_t  sequence;
     uint64_t  prev;            /* sequence sent as prevcursor */
-    int64_t   next_ms;         /* wall clock of the next attempt */
+    int64_t   next_ms;         /* of the next attempt, by es_schedule_ms() */
     int64_t   first_ms;        /* of the first attempt; 0: none yet */
     uint32_t  attempts;        /* made so far */
     int32_t   status;          /* of the last one */

@@ -185,7 +185,7 @@ es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
     es_target_t  *target;
 
     target = lane->target;
-    now_ms = es_clock_ms();
+    now_ms = es_schedule_ms(d);
 
     es_log_line(target->failures++ == 0 ? ES_LOG_INFO : ES_LOG_DEBUG,
                 "endpoint %s: attempt %u of event %s-%llu of feed \"%s\" "
@@ -243,7 +243,8 @@ es_judge_again(es_send_t *send, const es_outcome_t *o)
             es_lane_done(send->d, send->lane, item);
 
         } else {
-            es_lane_retry(send->d, send->lane, item, es_clock_ms());
+            es_lane_retry(send->d, send->lane, item,
+                          es_schedule_ms(send->d));
         }
     }
 }

@@ -266,8 +266,8 @@ es_lane_dirty(es_dispatcher_t *d, es_lane_t *lane)
 }
 
 
-/* A time further away than any delay was set by a clock that has since been
-   put back. */
+/* A time further away than any delay is of an earlier run, whose clock has
+   since been put back. */
 
 static bool
 es_due(const es_lane_t *lane, int64_t next_ms, int64_t now_ms)
@@ -282,11 +282,12 @@ void
 es_lanes_due(es_dispatcher_t *d)
 {
     size_t        i;
-    int64_t       now_ms, now_us;
+    int64_t       now_ms, wall_ms, now_us;
     es_lane_t    *lane;
     es_target_t  *target;
 
-    now_ms = es_clock_ms();
+    now_ms = es_schedule_ms(d);
+    wall_ms = d->nlingering > 0 ? es_clock_ms() : 0;
     now_us = es_clock_mono_us();
 
     for (i = 0; i < d->ntargets; i++) {
@@ -301,7 +302,7 @@ es_lanes_due(es_dispatcher_t *d)
                 || (lane->nwaiting > 0 && es_due(lane, lane->due_ms, now_ms))
                 || (lane->stuck_ms != 0
                     && es_due(lane, lane->stuck_ms, now_ms))
-                || (lane->linger_ms != 0 && lane->linger_ms <= now_ms))
+                || (lane->linger_ms != 0 && lane->linger_ms <= wall_ms))
             {
                 es_lane_wake(d, lane);
             }
@@ -360,7 +361,7 @@ es_target_open(const es_dispatcher_t *d, const es_target_t *target)
 void
 es_lane_stuck(es_lane_t *lane, uint64_t sequence, es_rc_t rc)
 {
-    lane->stuck_ms = es_clock_ms() + ES_STUCK_MS;
+    lane->stuck_ms = es_schedule_ms(lane->target->d) + ES_STUCK_MS;
 
     es_log_line(ES_LOG_ERROR, "cannot read event %s-%llu of feed \"%s\" for "
                 "endpoint %s: %s; trying again in %d s", lane->epoch,
@@ -527,7 +528,7 @@ es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
 
     es_lane_check(d, lane);
 
-    now_ms = lane->nwaiting > 0 || lane->stuck_ms != 0 ? es_clock_ms() : 0;
+    now_ms = lane->nwaiting > 0 || lane->stuck_ms != 0 ? es_schedule_ms(d) : 0;
 
     if (lane->stuck_ms != 0) {
         if (!es_due(lane, lane->stuck_ms, now_ms)) {

@@ -195,7 +195,7 @@ es_nudge_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, bool *again)
 
 
 void
-es_nudge_judge(es_send_t *send, const es_outcome_t *o)
+es_nudge_judge(es_send_t *send, es_outcome_t *o)
 {
     int64_t           delay_ms;
     es_str_t          id;
@@ -222,6 +222,7 @@ es_nudge_judge(es_send_t *send, const es_outcome_t *o)
     }
 
     es_health_failure(d, target, send, o);
+    o->stop = o->stop != NULL ? o->stop : es_policy_over(target);
     lane->nudges++;
 
     n = target->conf->nschedule - 1;
@@ -232,5 +233,5 @@ es_nudge_judge(es_send_t *send, const es_outcome_t *o)
     delay_ms = delay_ms > o->retry_after_ms ? delay_ms : o->retry_after_ms;
     delay_ms = delay_ms > ES_NUDGE_MIN_MS ? delay_ms : ES_NUDGE_MIN_MS;
 
-    lane->stuck_ms = es_clock_ms() + delay_ms;
+    lane->stuck_ms = es_schedule_ms(d) + delay_ms;
 }

@@ -202,6 +202,8 @@ es_request_run(es_dispatcher_t *d, es_txn_t *txn, const es_request_t *request)
     target = request->endpoint < d->ntargets ? d->targets[request->endpoint]
                                              : NULL;
     if (target == NULL) {
+        es_log_line(ES_LOG_WARN, "request %llu is of an endpoint that is gone",
+                    (unsigned long long) request->id);
         return;
     }
 
@@ -246,30 +248,33 @@ es_request_run(es_dispatcher_t *d, es_txn_t *txn, const es_request_t *request)
 }
 
 
+/* Those that were there when the picture was loaded: a later one may be of an
+   endpoint that is not in it, or of a secret. */
+
 void
 es_requests_look(es_dispatcher_t *d, es_txn_t *txn)
 {
     es_rc_t       rc;
+    uint64_t      last;
     es_request_t  request;
 
-    if (d->requests_version == d->registry_version) {
-        return;
-    }
+    rc = ES_OK;
+    last = es_registry_loaded_requests(d->registry);
 
-    while ((rc = es_request_next(d->store, d->taken, &request)) == ES_OK) {
+    while (d->taken < last
+           && (rc = es_request_next(d->store, d->taken, &request)) == ES_OK
+           && request.id <= last)
+    {
         es_request_run(d, txn, &request);
         d->taken = request.id;
         es_record(d, es_changes_taken(d->recorder.filling, d->taken));
         es_recorder_touch(d);
     }
 
-    if (rc != ES_NOT_FOUND) {
+    if (rc != ES_OK && rc != ES_NOT_FOUND) {
         es_log_line(ES_LOG_ERROR, "cannot read requests: %s",
                     es_strerror(rc));
-        return;
     }
-
-    d->requests_version = d->registry_version;
 }
 
 

@@ -39,6 +39,20 @@ es_schedule_draw(es_str_t id, es_str_t endpoint, uint32_t attempt)
 }
 
 
+void
+es_schedule_init(es_dispatcher_t *d)
+{
+    d->booted_ms = es_clock_ms() - es_clock_boot_ms();
+}
+
+
+int64_t
+es_schedule_ms(const es_dispatcher_t *d)
+{
+    return d->booted_ms + es_clock_boot_ms();
+}
+
+
 /* Delay before the next attempt when `attempts` were made; -1: no more. */
 
 int64_t

@@ -81,7 +81,7 @@ es_simulate_fresh(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
     const es_endpoint_t  *conf;
 
     conf = lane->target->conf;
-    now_ms = es_clock_ms();
+    now_ms = es_schedule_ms(d);
 
     switch (es_simulate_pick(conf, id, 1)) {
 

@@ -1,10 +1,8 @@
 /*
  * target.c - which endpoints there are, and what feeds they are sent.
  *
- * Two things change while we run: the registry (endpoints, partners) and the
- * log (new feeds, new events, feeds removed or reset).  The bell rings for
- * both; a look takes in what is different.  A lane exists for each feed that
- * an endpoint asks for and its partner may read.
+ * A lane exists for each feed that an endpoint asks for and its partner may
+ * read.
  */
 
 #include <stdio.h>
@@ -13,14 +11,11 @@
 
 #define ES_IDLE_US  30000000
 
-static void es_targets_sync(es_dispatcher_t *d, es_txn_t *txn);
-static es_rc_t es_registry_look(es_dispatcher_t *d, es_txn_t *txn);
-static es_rc_t es_sources_look(es_dispatcher_t *d, es_txn_t *txn);
 static void es_lane_begin(es_dispatcher_t *d, es_txn_t *txn,
     es_target_t *target, es_source_t *source);
 
 
-static void *
+void *
 es_slot(void *list, size_t *n, uint32_t number)
 {
     void   **slots;
@@ -41,64 +36,6 @@ es_slot(void *list, size_t *n, uint32_t number)
     *n = more;
 
     return slots;
-}
-
-
-es_rc_t
-es_targets_load(es_dispatcher_t *d)
-{
-    size_t             i;
-    es_rc_t            rc;
-    es_saved_lane_t   *lane;
-
-    TAILQ_INIT(&d->ready);
-    TAILQ_INIT(&d->later);
-    TAILQ_INIT(&d->crowd);
-
-    rc = es_saved_load(d->store, &d->saved);
-
-    if (rc == ES_OK) {
-        rc = es_delivery_taken(d->store, &d->taken);
-    }
-
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    d->alive_ms = d->saved.alive_ms;
-    es_ack_init(d);
-    d->look = true;
-    es_targets_look(d);
-
-    if (d->registry == NULL) {
-        return ES_CORRUPT;
-    }
-
-    /* What nobody has taken belongs to endpoints and feeds that are gone. */
-
-    for (i = 0; i < d->saved.nlanes; i++) {
-        lane = &d->saved.lanes[i];
-
-        if (lane->taken) {
-            continue;
-        }
-
-        if (lane->endpoint >= d->ntargets
-            || d->targets[lane->endpoint] == NULL)
-        {
-            es_record(d, es_changes_forget(d->recorder.filling,
-                                           lane->endpoint));
-
-        } else {
-            es_record(d, es_changes_forget_feed(d->recorder.filling,
-                                                lane->endpoint, lane->feed));
-        }
-    }
-
-    es_saved_free(&d->saved);
-    es_record(d, es_changes_heartbeat(d->recorder.filling, d->alive_ms));
-
-    return ES_OK;
 }
 
 
@@ -302,9 +239,7 @@ es_target_lane(const es_target_t *target, const es_source_t *source)
 }
 
 
-/* Makes, keeps or drops the lane of an endpoint and a feed. */
-
-static void
+void
 es_target_join(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
     es_source_t *source)
 {
@@ -372,6 +307,7 @@ es_lane_begin(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
             es_log_line(ES_LOG_ERROR, "cannot read feed \"%s\" for endpoint "
                         "%s: %s", source->feed.name, target->name,
                         es_strerror(rc));
+            d->unjoined = true;
             return;
         }
 
@@ -400,11 +336,38 @@ es_lane_begin(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
 }
 
 
-static void
-es_targets_sync(es_dispatcher_t *d, es_txn_t *txn)
+/* As the record was when the endpoint was last joined to its feeds, and its
+   partner's. */
+
+static bool
+es_target_joined(const es_target_t *target)
 {
-    bool                  wanted;
-    size_t                i, j, n;
+    return target->revision == target->conf->revision
+           && target->partner_revision == target->conf->partner->revision
+           && target->locked == target->conf->locked;
+}
+
+
+static void
+es_target_joins(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
+{
+    size_t  i;
+
+    target->partner_revision = target->conf->partner->revision;
+
+    for (i = 0; i < d->nsources; i++) {
+        if (d->sources[i] != NULL) {
+            es_target_join(d, txn, target, d->sources[i]);
+        }
+    }
+}
+
+
+void
+es_targets_sync(es_dispatcher_t *d, es_txn_t *txn, bool all)
+{
+    bool                  joined, wanted;
+    size_t                i, n;
     es_target_t          *target;
     const es_endpoint_t  *conf;
 
@@ -422,6 +385,7 @@ es_targets_sync(es_dispatcher_t *d, es_txn_t *txn)
         target->conf = &conf[i];
         target->seen = d->syncs;
         wanted |= conf[i].partner->operations.data != NULL;
+        joined = es_target_joined(target);
 
         if (target->revision != conf[i].revision
             || target->locked != conf[i].locked)
@@ -429,10 +393,8 @@ es_targets_sync(es_dispatcher_t *d, es_txn_t *txn)
             es_target_change(d, txn, target);
         }
 
-        for (j = 0; j < d->nsources; j++) {
-            if (d->sources[j] != NULL) {
-                es_target_join(d, txn, target, d->sources[j]);
-            }
+        if (all || !joined) {
+            es_target_joins(d, txn, target);
         }
     }
 
@@ -447,217 +409,6 @@ es_targets_sync(es_dispatcher_t *d, es_txn_t *txn)
             es_target_destroy(d, target);
         }
     }
-}
-
-
-static es_rc_t
-es_registry_look(es_dispatcher_t *d, es_txn_t *txn)
-{
-    es_rc_t         rc;
-    uint64_t        version;
-    es_registry_t  *registry, *old;
-
-    version = es_registry_version(d->store);
-
-    if (d->registry != NULL && version == d->registry_version) {
-        return ES_OK;
-    }
-
-    rc = es_keys_load(d, &registry);
-    if (rc != ES_OK) {
-        if (version != d->registry_version) {
-            es_log_line(ES_LOG_ERROR, "cannot load the registry: %s; going "
-                        "on with what was loaded before", es_strerror(rc));
-        }
-
-        d->registry_version = version;
-        return rc;
-    }
-
-    old = d->registry;
-    d->registry = registry;
-    d->registry_version = es_registry_loaded_version(registry);
-
-    es_targets_sync(d, txn);
-    es_registry_free(old);
-
-    return ES_OK;
-}
-
-
-static es_source_t *
-es_source_create(es_dispatcher_t *d, es_txn_t *txn, const es_feed_t *feed)
-{
-    void         *slots;
-    size_t        i;
-    es_source_t  *source;
-
-    slots = es_slot(d->sources, &d->nsources, feed->number);
-    source = calloc(1, sizeof(es_source_t));
-
-    if (slots == NULL || source == NULL) {
-        es_record(d, ES_NOMEM);
-        abort();
-    }
-
-    d->sources = slots;
-    d->sources[feed->number] = source;
-
-    source->feed = *feed;
-    TAILQ_INIT(&source->lanes);
-
-    for (i = 0; i < d->ntargets; i++) {
-        if (d->targets[i] != NULL) {
-            es_target_join(d, txn, d->targets[i], source);
-        }
-    }
-
-    return source;
-}
-
-
-static void
-es_source_destroy(es_dispatcher_t *d, es_source_t *source)
-{
-    es_lane_t  *lane;
-
-    while ((lane = TAILQ_FIRST(&source->lanes)) != NULL) {
-        es_record(d, es_changes_forget_feed(d->recorder.filling,
-                                            lane->target->number,
-                                            source->feed.number));
-        es_lane_destroy(d, lane);
-    }
-
-    d->sources[source->feed.number] = NULL;
-    free(source);
-}
-
-
-static void
-es_source_look(es_dispatcher_t *d, es_txn_t *txn, const es_feed_t *feed)
-{
-    es_lane_t    *lane;
-    es_source_t  *source;
-
-    source = feed->number < d->nsources ? d->sources[feed->number] : NULL;
-
-    if (source == NULL) {
-        source = es_source_create(d, txn, feed);
-    }
-
-    source->seen = d->looks;
-    source->feed = *feed;
-
-    es_each(lane, &source->lanes, in_source) {
-        es_lane_check(d, lane);
-
-        if (lane->position < feed->last) {
-            es_lane_wake(d, lane);
-        }
-    }
-}
-
-
-static es_rc_t
-es_sources_look(es_dispatcher_t *d, es_txn_t *txn)
-{
-    size_t     i;
-    es_rc_t    rc;
-    es_str_t   name;
-    es_feed_t  feed;
-
-    d->looks++;
-    name = es_null_str;
-
-    while ((rc = es_feed_next(txn, name, &feed)) == ES_OK) {
-        es_source_look(d, txn, &feed);
-        name = es_str(feed.name);
-    }
-
-    if (rc != ES_NOT_FOUND) {
-        return rc;
-    }
-
-    for (i = 0; i < d->nsources; i++) {
-        if (d->sources[i] != NULL && d->sources[i]->seen != d->looks) {
-            es_source_destroy(d, d->sources[i]);
-        }
-    }
-
-    return ES_OK;
-}
-
-
-static es_rc_t
-es_look(es_dispatcher_t *d)
-{
-    es_rc_t    rc, log_rc;
-    int64_t    now_ms;
-    es_txn_t  *txn;
-
-    now_ms = es_clock_ms();
-
-    /* The registry first and by itself: a damaged log must not keep an
-       endpoint from being changed. */
-
-    rc = es_txn_begin(d->store, &txn);
-    if (rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "cannot read the log: %s", es_strerror(rc));
-        return rc;
-    }
-
-    rc = es_registry_look(d, txn);
-    log_rc = es_sources_look(d, txn);
-
-    if (rc == ES_OK && log_rc == ES_OK) {
-        es_requests_look(d, txn);
-    }
-
-    es_txn_end(txn);
-
-    if (log_rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "cannot read the feeds: %s",
-                    es_strerror(log_rc));
-        return log_rc;
-    }
-
-    if (rc == ES_OK) {
-        d->alive_ms = now_ms;
-    }
-
-    return rc;
-}
-
-
-/* Looks as often as the bell rings, but for a fifth of the time at most. */
-
-void
-es_targets_look(es_dispatcher_t *d)
-{
-    int64_t  began_us, ended_us;
-
-    if (!d->look) {
-        return;
-    }
-
-    began_us = es_clock_mono_us();
-
-    if (began_us < d->look_us) {
-        if (!ev_is_active(&d->look_timer)) {
-            ev_timer_set(&d->look_timer,
-                         (double) (d->look_us - began_us) / 1000000, 0);
-            ev_timer_start(d->loop.ev, &d->look_timer);
-        }
-
-        return;
-    }
-
-    d->look = false;
-
-    (void) es_look(d);
-
-    ended_us = es_clock_mono_us();
-    d->look_us = ended_us + 4 * (ended_us - began_us);
 }
 
 
@@ -697,7 +448,7 @@ es_targets_tick(es_dispatcher_t *d)
     es_lane_t    *lane;
     es_target_t  *target;
 
-    now_ms = es_clock_ms();
+    now_ms = es_schedule_ms(d);
     now_us = es_clock_mono_us();
 
     for (i = 0; i < d->ntargets; i++) {

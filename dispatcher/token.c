@@ -326,7 +326,7 @@ es_token_failed(es_send_t *send, es_outcome_t *o)
 
     if (pause_ms >= ES_TOKEN_SAY_MS) {
         es_policy_circuit(send->d, target, "no access token",
-                          es_clock_ms() + pause_ms);
+                          es_schedule_ms(send->d) + pause_ms);
     }
 }
 

@@ -30,6 +30,17 @@ es_clock_mono_us(void)
 }
 
 
+int64_t
+es_clock_boot_ms(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_BOOTTIME, &ts);
+
+    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+
 /*
  * Days since 1970-01-01 of a proleptic Gregorian date, by counting years that
  * begin in March so that the leap day comes last.

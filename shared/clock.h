@@ -15,6 +15,10 @@ int64_t es_clock_ms(void);
 /* Monotonic clock in microseconds, for latencies and timers. */
 int64_t es_clock_mono_us(void);
 
+/* Milliseconds since boot, the time in which the machine slept included: what
+   has passed, however the wall clock was set meanwhile. */
+int64_t es_clock_boot_ms(void);
+
 /* Prints RFC 3339 with milliseconds, ES_TIME_LEN bytes, no NUL. */
 void es_time_print(int64_t ms, char *out);
 

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
-# The wall clock jumps: retries follow it, and none waits for ever.  The last
-# delay is the longest by more than the clock is put back and the jitter.
+# The wall clock is set while retries wait: none waits longer for that, or is
+# made earlier, and nobody's endpoint is disabled by it.  After a start they
+# follow the clock as it then is.
 
 use warnings;
 use strict;
@@ -21,40 +22,56 @@ plan skip_all => 'not under a sanitizer'
 my $t = webhook_store();
 my $recv = $t->receiver(sub {
     my ($request) = @_;
-    return $request->{headers}{'eventsync-attempt'} < 4 ? 500 : 200;
+    return $request->{headers}{'eventsync-attempt'} < 5 ? 500 : 200;
 });
 my $name = $t->endpoint('acme', url => $recv->url, feeds => 'orders',
-    start => 'oldest', schedule => '0,2h,20h,30h');
+    start => 'oldest', schedule => '0,3s,3s,2h,30h', disable_after => '1h');
 put($t, 'orders', 1);
 
 sub clock { $t->write_file('clock', "$_[0]\n") }
 
+sub run {
+    $t->run_dispatcher({ env => { LD_PRELOAD => $lib, FAKETIME_NO_CACHE => 1,
+        FAKETIME_TIMESTAMP_FILE => $t->testdir . '/clock',
+        FAKETIME_DONT_FAKE_MONOTONIC => 1 } });
+}
+
+sub waits {
+    my ($attempts) = @_;
+    return wait_for(sub {
+        my ($retry) = retries($t, $name);
+        return $retry && $retry->{attempts} == $attempts;
+    });
+}
+
 clock('+0');
-$t->run_dispatcher({ env => { LD_PRELOAD => $lib, FAKETIME_NO_CACHE => 1,
-    FAKETIME_TIMESTAMP_FILE => $t->testdir . '/clock',
-    FAKETIME_DONT_FAKE_MONOTONIC => 1 } });
-ok(wait_for(sub { retries($t, $name) }), 'a retry in two hours');
-sleep 0.3;
-is($recv->count, 1, 'waits');
-
-clock('+3h');
-ok($recv->wait_for(2), 'until the clock says so');
-ok(wait_for(sub {
-    my ($retry) = retries($t, $name);
-    return $retry && $retry->{attempts} == 2;
-}), 'the next one in twenty');
-
+run();
+ok(waits(1), 'a retry in three seconds');
 clock('-1h');
-sleep 1.5;
-is($recv->count, 2, 'a clock that is put back a little makes it wait');
-
-clock('-30d');
-ok($recv->wait_for(3), 'but not for longer than any delay');
+ok($recv->wait_for(2, 30), 'comes, though the clock was put back an hour');
 my @stamps = map { $_->{headers}{'webhook-timestamp'} } $recv->requests;
-cmp_ok($stamps[2], '<', $stamps[0], 'with the time as it then is');
+cmp_ok($stamps[1], '<', $stamps[0], 'with the time as it then is');
 
-clock('+2d');
-ok($recv->wait_for(4), 'and then goes on');
+ok(waits(2), 'the next one');
+clock('+3h');
+ok($recv->wait_for(3, 30), 'comes, though it was put forward');
+ok(waits(3), 'and fails');
+unlike($t->ctl_ok('endpoint', 'status', $name), qr/stopped/,
+    'that many hours are not those of which it may fail one');
+sleep 1.5;
+is($recv->count, 3, 'a retry in two hours is not due by that either');
+
+is($t->stop_dispatcher, 0, 'the dispatcher stops cleanly');
+$t->ctl_ok('endpoint', 'change', $name, '--disable-after=0');
+clock('-30d');
+run();
+ok($recv->wait_for(4), 'after a start none waits for longer than any delay');
+ok(waits(4), 'one in thirty hours');
+is($t->stop_dispatcher, 0, 'the dispatcher stops cleanly');
+
+clock('+3d');
+run();
+ok($recv->wait_for(5), 'is made by a start after that');
 is($t->stop_dispatcher, 0, 'the dispatcher stops cleanly');
 
 done_testing();

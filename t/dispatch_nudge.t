@@ -117,6 +117,20 @@ $t->ctl_ok('endpoint', 'replay', $some, 'orders', '--from=oldest');
 ok(wait_for(sub { nudges('/some') == 2 }), 'a replay is told to poll, too');
 is((nudges('/some'))[1]{data}{after}, "$epoch-0", 'from its start');
 
+###############################################################################
+# it counts as a failure
+
+my $over = endpoint('/over', nudge => 3, disable_after => '1s',
+    schedule => '0,1s');
+$t->ctl_ok('endpoint', 'pause', $over);
+put($t, 'orders', 5);
+$t->write_file('broken', '');
+$t->ctl_ok('endpoint', 'resume', $over);
+ok(wait_for(sub { $t->ctl_ok('endpoint', 'status', $over) =~ /stopped/ }, 40),
+    'an endpoint that only fails, with nudges alone, is disabled');
+is_deeply([grep { $_->{line} !~ /kind=nudge/ } attempts($t, $over)], [],
+    'nothing else was sent');
+
 is($t->stop_dispatcher, 0, 'stop');
 ok($t->verify, 'verify');
 
