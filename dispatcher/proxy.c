@@ -18,6 +18,9 @@
 #define ES_PROXY_MIN_MS    1000
 #define ES_PROXY_MAX_MS    30000
 
+/* an attempt that had less time says nothing of the proxy */
+#define ES_PROXY_PATIENCE_US  5000000
+
 
 /* "http://host:port", with "user:password@" or not. */
 
@@ -201,7 +204,8 @@ es_proxy_set(es_send_t *send)
                || (es_set(CURLOPT_PROXYUSERNAME, proxy->user)
                    && es_set(CURLOPT_PROXYPASSWORD, proxy->password)))
            && (options->ca_file == NULL
-               || es_set(CURLOPT_PROXY_CAINFO, options->ca_file));
+               || (es_set(CURLOPT_PROXY_CAINFO, options->ca_file)
+                   && es_set(CURLOPT_PROXY_CAPATH, NULL)));
 
 #undef es_set
 }
@@ -286,9 +290,12 @@ es_proxy_class(const es_send_t *send, CURLcode result,
 
     case ES_ATTEMPT_TIMEOUT:
 
-        /* a tunnel that takes long may be the receiver's fault */
+        /* a tunnel that takes long may be the receiver's fault, and so short a
+           time is the endpoint's own */
 
-        return port == 0 ? ES_ATTEMPT_PROXY : klass;
+        return port == 0
+               && es_clock_mono_us() - send->sent_us >= ES_PROXY_PATIENCE_US
+               ? ES_ATTEMPT_PROXY : klass;
 
     default:
         return klass;

@@ -76,6 +76,14 @@ es_send_identity(es_send_t *send)
         return false;
     }
 
+    /* libcurl would trust the system's directory as well */
+
+    if ((ca_file != NULL || conf->ca_file.len > 0)
+        && curl_easy_setopt(send->easy, CURLOPT_CAPATH, NULL) != CURLE_OK)
+    {
+        return false;
+    }
+
     return es_send_file(send, CURLOPT_CAINFO, conf->ca_file)
            && es_send_file(send, CURLOPT_SSLCERT, conf->client_cert)
            && es_send_file(send, CURLOPT_SSLKEY,

@@ -12,6 +12,13 @@ use lib 't/lib';
 use Test::Eventsync qw(wait_for);
 use Test::Eventsync::Webhooks;
 
+# For certificates that the system trusts, a view of its own of the files.
+my $private = $ENV{ES_NAMESPACE};
+if (!$private && $> == 0 && system('unshare -m true 2>/dev/null') == 0) {
+    $ENV{ES_NAMESPACE} = 1;
+    exec 'unshare', '-m', $^X, $0 or die "unshare: $!\n";
+}
+
 my $t = webhook_store();
 my $dir = $t->testdir;
 
@@ -94,6 +101,37 @@ for my $path (qw(nofile wrongkey noca badca)) {
     is(seen($path), 0, 'and nothing has come');
 }
 
+###############################################################################
+# the system's certificates
+
+SKIP: {
+skip 'needs root and a namespace of its own', 6 unless $private;
+
+mkdir "$dir/trusted";
+$t->write_file('trusted/server.pem', $t->read_file('server.pem'));
+$t->write_file('trusted/ca-certificates.crt', $t->read_file('acme.pem'));
+is(system('openssl', 'rehash', "$dir/trusted"), 0, 'a trusted directory');
+is(system('mount', '--bind', "$dir/trusted", '/etc/ssl/certs'), 0,
+    'is the system\'s');
+$t->stop_dispatcher;
+endpoint('system');
+endpoint('pinned', ca_file => 'other.pem');
+$t->run_dispatcher("--tls-dir=$dir");
+ok(wait_for(sub { seen('system') >= $n }, 30),
+    'by default its directory is trusted');
+ok(wait_for(sub { attempts($t, $names{pinned}) >= $n }, 30),
+    'an endpoint with a ca_file of its own');
+is(seen('pinned'), 0, 'trusts no other');
+$t->stop_dispatcher;
+endpoint('only');
+$t->run_dispatcher("--tls-dir=$dir", "--ca-file=$dir/other.pem");
+ok(wait_for(sub { attempts($t, $names{only}) >= $n }, 30),
+    'nor does the dispatcher with --ca-file');
+is(seen('only'), 0, 'nothing has come');
+}
+
+$t->stop_dispatcher;
+$t->run_dispatcher("--tls-dir=$dir", "--ca-file=$dir/server.pem");
 $t->ctl_ok('endpoint', 'change', $names{acme}, '--client-cert=other.pem',
     '--client-key=other.key');
 put($t, 'orders', 1);

@@ -5,6 +5,7 @@
 use warnings;
 use strict;
 
+use IO::Socket::INET;
 use Test::More;
 
 use lib 't/lib';
@@ -136,6 +137,24 @@ $t->run_dispatcher('--allow-http', '--proxy=http://u:p%3aq@127.0.0.1:'
     . $proxy->port);
 ok(wait_for(sub { $late->() == $many + 2 }, 30), 'so it does by its URL');
 $t->stop_dispatcher;
+
+# A port whose backlog is full: no connection to it is ever made.
+my $full = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1);
+my @filling = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+    PeerPort => $full->sockport, Blocking => 0) } 1 .. 4;
+my $hasty = $t->endpoint('acme', url => 'http://late.test/hasty',
+    feeds => 'orders', schedule => '0,1h', connect_timeout => '50ms');
+my $lines = () = attempts($t, $name);
+put($t, 'orders', 1);
+$proc = $t->run_dispatcher('--allow-http',
+    '--proxy=http://127.0.0.1:' . $full->sockport);
+ok(wait_for(sub { attempts($t, $hasty) }, 30),
+    'an attempt that had no time for the proxy');
+is((attempts($t, $hasty))[0]{class}, 'timeout', 'is the endpoint\'s own');
+unlike($proc->stderr, qr/the proxy does not work/, 'and says nothing of it');
+$t->stop_dispatcher('KILL');
+$t->ctl_ok(qw(endpoint remove), $hasty);
+undef $_ for $full, @filling;
 
 for my $case (['https://127.0.0.1:' . $t->port(0), 'a certificate'],
     ['http://no-such-proxy.invalid:3128', 'a name'],
