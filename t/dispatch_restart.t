@@ -182,4 +182,25 @@ ok(wait_for(sub { my @kept = stored($t, 'short'); @kept == 10 }, 20),
 
 is($t->stop_dispatcher('INT'), 0, 'SIGINT is a graceful stop');
 
+# Feeds are read in the order of their names: "orders" comes after this one.
+my @before = status_lines($t, $fifo);
+ok(@before, 'there is a place to lose');
+$t->feed('damaged');
+is(system($t->build . '/helper/damage', $t->store . '/log', 'feeds',
+    'damaged'), 0, 'a feed that cannot be read');
+my $refuses = $t->run_dispatcher;
+is($refuses->wait(20), 1, 'keeps the dispatcher from starting');
+like($refuses->stderr, qr/cannot start: /, 'and it says so');
+$t->stop_dispatcher;
+$t->allow_errors(qr/cannot read the feeds|cannot start/);
+is(scalar(lanes_kept($t)), scalar(@before),
+    'rather than to take those behind it for gone');
+
 done_testing();
+
+# Places that are kept, read as bytes: no command reads them from such a store.
+sub lanes_kept {
+    my ($t) = @_;
+    my $out = `\Q${\$t->build}\E/helper/records \Q${\$t->store}\E/delivery progress`;
+    return split /\n/, $out;
+}

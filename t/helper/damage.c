@@ -1,0 +1,43 @@
+/*
+ * damage - puts one byte in the place of a record, as nothing of ours would.
+ *
+ *   damage DIRECTORY DATABASE KEY
+ */
+
+#include <lmdb.h>
+#include <stdio.h>
+#include <string.h>
+
+int
+main(int argc, char **argv)
+{
+    int       rc;
+    MDB_dbi   dbi;
+    MDB_env  *env;
+    MDB_txn  *txn;
+    MDB_val   key, value = { 1, (char []) { "x" } };
+
+    if (argc != 4) {
+        return 2;
+    }
+
+    key.mv_data = argv[3];
+    key.mv_size = strlen(argv[3]);
+
+    if ((rc = mdb_env_create(&env)) != 0
+        || (rc = mdb_env_set_maxdbs(env, 16)) != 0
+        || (rc = mdb_env_set_mapsize(env, 1 << 30)) != 0
+        || (rc = mdb_env_open(env, argv[1], 0, 0660)) != 0
+        || (rc = mdb_txn_begin(env, NULL, 0, &txn)) != 0
+        || (rc = mdb_dbi_open(txn, argv[2], 0, &dbi)) != 0
+        || (rc = mdb_put(txn, dbi, &key, &value, 0)) != 0
+        || (rc = mdb_txn_commit(txn)) != 0)
+    {
+        fprintf(stderr, "damage: %s\n", mdb_strerror(rc));
+        return 1;
+    }
+
+    mdb_env_close(env);
+
+    return 0;
+}
