@@ -264,13 +264,16 @@ static ngx_int_t
 ngx_http_eventsync_token_client(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_arg_t *form)
 {
-    ngx_str_t   id, secret;
-    ngx_int_t   rc;
+    ngx_str_t  id, secret;
+
+    ngx_str_null(&id);
+    ngx_str_null(&secret);
 
     if (ctx->request->headers_in.authorization) {
-        rc = ngx_http_eventsync_token_basic(ctx, form, &id, &secret);
 
-        if (rc != NGX_OK) {
+        if (ngx_http_eventsync_token_basic(ctx, form, &id, &secret)
+            != NGX_OK)
+        {
             return NGX_DECLINED;
         }
 

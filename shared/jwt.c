@@ -157,31 +157,15 @@ es_jwt_split(es_str_t text, es_jwt_parts_t *parts)
 }
 
 
-/*
- * Strict base64url (RFC 7515, appendix C) into `out`, which has ES_JWT_MAX
- * bytes: what would not be written so again is none, so that a token has one
- * text.
- */
+/* Base64url (RFC 7515, appendix C) into `out`, which has ES_JWT_MAX bytes.
+   libjose is strict: what it would not write so is none. */
 
 static bool
 es_jwt_decode(es_str_t text, char *out, size_t *len)
 {
-    char    again[ES_JWT_MAX];
-    size_t  n;
-
-    if (text.len == 0 || text.len > ES_JWT_MAX) {
-        return false;
-    }
-
     *len = jose_b64_dec_buf(text.data, text.len, out, ES_JWT_MAX);
 
-    if (*len == SIZE_MAX || *len == 0) {
-        return false;
-    }
-
-    n = jose_b64_enc_buf(out, *len, again, sizeof(again));
-
-    return n == text.len && memcmp(again, text.data, n) == 0;
+    return *len != SIZE_MAX && *len > 0;
 }
 
 

@@ -148,7 +148,7 @@ es_scope_parse(es_str_t text, es_pool_t *pool, es_scope_t *scope)
 {
     es_rc_t  rc;
 
-    rc = es_scope_read(text, pool, scope, NULL);
+    rc = text.len ? es_scope_read(text, pool, scope, NULL) : ES_INVALID;
 
     return rc == ES_OK && scope->scopes == 0 ? ES_INVALID : rc;
 }
