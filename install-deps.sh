@@ -14,7 +14,7 @@ set -eu
 packages="build-essential pkg-config perl curl ca-certificates
     nginx nginx-dev liblmdb-dev libcurl4-openssl-dev libssl-dev libxxhash-dev
     libev-dev libmicrohttpd-dev libjansson-dev zlib1g-dev libzstd-dev
-    libbrotli-dev libpcre2-dev faketime
+    libbrotli-dev libpcre2-dev libjose-dev faketime
     json-schema-test-suite libtest-json-schema-acceptance-perl"
 
 for group in "$@"; do

@@ -26,6 +26,7 @@
 #include "reader.h"
 #include "batch.h"
 #include "checkpoint.h"
+#include "jwt.h"
 #include "manage.h"
 #include "registry.h"
 
@@ -44,6 +45,7 @@
 #define NGX_HTTP_EVENTSYNC_SEGMENTS       3     /* '*' of a URL's pattern */
 #define NGX_HTTP_EVENTSYNC_PARTNER_LEN    64
 #define NGX_HTTP_EVENTSYNC_KEYS           256
+#define NGX_HTTP_EVENTSYNC_TOKENS         256
 #define NGX_HTTP_EVENTSYNC_MEMO           32
 #define NGX_HTTP_EVENTSYNC_TICK           100
 #define NGX_HTTP_EVENTSYNC_BATCHES        8
@@ -70,6 +72,7 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_CATALOGUE,
     NGX_HTTP_EVENTSYNC_OPENAPI,
     NGX_HTTP_EVENTSYNC_CHECKPOINTS,
+    NGX_HTTP_EVENTSYNC_TOKEN,
     NGX_HTTP_EVENTSYNC_RESOURCES
 } ngx_http_eventsync_resource_e;
 
@@ -121,6 +124,8 @@ typedef struct {
     ngx_str_t                         members;    /* JSON, begins with ',' */
     ngx_str_t                         allow;
     ngx_str_t                         challenge;
+    ngx_str_t                         oauth;      /* the error of RFC 6749 that
+                                                     it is; or empty */
     time_t                            retry_after;
 } ngx_http_eventsync_problem_t;
 
@@ -167,6 +172,17 @@ typedef struct {
 } ngx_http_eventsync_seen_key_t;
 
 
+/* one that was verified; says nothing of its being valid now */
+
+typedef struct {
+    ngx_uint_t                        refs;
+    es_jwt_keys_t                    *keys;       /* by these */
+    es_jwt_t                          jwt;
+    size_t                            len;
+    u_char                            text[];
+} ngx_http_eventsync_token_t;
+
+
 typedef struct ngx_http_eventsync_pages_s  ngx_http_eventsync_pages_t;
 typedef struct ngx_http_eventsync_leaf_request_s
     ngx_http_eventsync_leaf_request_t;
@@ -205,6 +221,7 @@ typedef struct {
     ngx_http_eventsync_pages_t       *pages;      /* NULL: not served */
 
     ngx_http_eventsync_seen_key_t     keys[NGX_HTTP_EVENTSYNC_KEYS];
+    ngx_http_eventsync_token_t       *tokens[NGX_HTTP_EVENTSYNC_TOKENS];
 
     unsigned                          writing:1;  /* a commit runs */
     unsigned                          keeps:1;    /* a task of checkpoints */
@@ -232,6 +249,7 @@ typedef struct {
 typedef struct {
     ngx_http_eventsync_store_t       *store;
     es_keyring_t                     *keys;
+    es_jwt_keys_t                    *token_keys;
 } ngx_http_eventsync_srv_conf_t;
 
 
@@ -242,6 +260,11 @@ typedef struct {
 
     ngx_uint_t                        auth;
     ngx_http_eventsync_limit_conf_t   limit;
+
+    es_jwt_keys_t                    *token_keys; /* NULL: no tokens */
+    time_t                            token_lifetime;
+    u_char                           *token_file; /* where it is on */
+    ngx_uint_t                        token_line;
 
     ngx_uint_t                        poll_limit;
     ngx_uint_t                        poll_limit_max;
@@ -379,7 +402,9 @@ struct ngx_http_eventsync_ctx_s {
     ngx_str_t                         feed;       /* or empty */
 
     es_apikey_t                       key;        /* id "": none */
+    ngx_http_eventsync_token_t       *token;      /* NULL: the key itself */
     const es_key_t                   *grant;      /* of this event, see _auth */
+    int64_t                           expires_ms; /* of it; 0: never */
     uint32_t                          partner;    /* its number; 0: none */
     ngx_str_t                         partner_name;
     u_char                            name[NGX_HTTP_EVENTSYNC_PARTNER_LEN];
@@ -490,12 +515,38 @@ ngx_int_t ngx_http_eventsync_options(ngx_http_eventsync_ctx_t *ctx,
 /* _auth: who asks, and may they */
 
 es_rc_t ngx_http_eventsync_access(ngx_http_eventsync_worker_t *w);
+int64_t ngx_http_eventsync_now_ms(void);
 ngx_int_t ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_admit_address(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_authenticate_client(
+    ngx_http_eventsync_ctx_t *ctx, ngx_str_t *id, ngx_str_t *secret);
+ngx_int_t ngx_http_eventsync_unauthorized(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t given, char *detail);
+ngx_msec_t ngx_http_eventsync_until(ngx_http_eventsync_ctx_t *ctx,
+    ngx_msec_t time);
 ngx_int_t ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx,
     unsigned scope);
 ngx_int_t ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx);
 ngx_uint_t ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx,
     es_str_t feed);
+
+/* _bearer: access tokens as a credential */
+
+ngx_int_t ngx_http_eventsync_bearer(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *text);
+void ngx_http_eventsync_tokens_free(ngx_http_eventsync_worker_t *w);
+
+/* _token, _token_conf: a key in, an access token out */
+
+ngx_int_t ngx_http_eventsync_token(ngx_http_eventsync_ctx_t *ctx);
+char *ngx_http_eventsync_token_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_eventsync_token_keys_directive(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_eventsync_token_lifetime(ngx_conf_t *cf, void *post,
+    void *data);
+char *ngx_http_eventsync_token_use_keys(ngx_conf_t *cf,
+    ngx_http_eventsync_loc_conf_t *conf, es_jwt_keys_t *keys);
 
 /* _poll, _wait, _publish, _parse, _commit, _feeds, _backfill, _catalogue */
 

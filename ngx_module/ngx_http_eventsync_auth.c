@@ -1,6 +1,7 @@
 
 /*
- * Who asks, and what may be done: API keys against the registry's picture.
+ * Who asks, and what may be done: API keys, and the access tokens that they
+ * were exchanged for, against the registry's picture.
  *
  * Pointers into the picture live until the next look at its version, that is
  * no longer than the handler of one event: ctx->grant is for the steps that
@@ -14,18 +15,27 @@
 #define NGX_HTTP_EVENTSYNC_CHALLENGE  "Bearer realm=\"eventsync\""
 
 
+/* a clock that timers go by may be behind the one that tells the time */
+#define NGX_HTTP_EVENTSYNC_CLOCKS  10
+
+
 static ngx_int_t ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_credential(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_parse_key(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *text);
+static ngx_int_t ngx_http_eventsync_parse_token(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *text);
+static ngx_int_t ngx_http_eventsync_admit(ngx_http_eventsync_ctx_t *ctx);
 static const es_key_t *ngx_http_eventsync_find_key(
     ngx_http_eventsync_ctx_t *ctx);
+static int64_t ngx_http_eventsync_expires(ngx_http_eventsync_ctx_t *ctx,
+    const es_key_t *key);
+static ngx_uint_t ngx_http_eventsync_allows(ngx_http_eventsync_ctx_t *ctx,
+    unsigned scope, es_str_t feed);
 static ngx_int_t ngx_http_eventsync_forbidden(ngx_http_eventsync_ctx_t *ctx,
     unsigned scope);
 static ngx_int_t ngx_http_eventsync_challenge(ngx_http_eventsync_ctx_t *ctx,
     unsigned scope);
-static ngx_int_t ngx_http_eventsync_unauthorized(
-    ngx_http_eventsync_ctx_t *ctx, ngx_uint_t given, char *detail);
 
 
 /* May be called again for the same request: keys are revoked meanwhile. */
@@ -33,10 +43,6 @@ static ngx_int_t ngx_http_eventsync_unauthorized(
 ngx_int_t
 ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_uint_t           i;
-    const es_key_t      *key;
-    const es_partner_t  *partner;
-
     ngx_memcpy(ctx->limit.rates, ctx->conf->limit.rates,
                sizeof(ctx->limit.rates));
 
@@ -57,16 +63,66 @@ ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
+    return ngx_http_eventsync_admit(ctx);
+}
+
+
+/* for who asks for a token, whose credential comes otherwise: the first before
+   it is looked at */
+
+ngx_int_t
+ngx_http_eventsync_admit_address(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_memcpy(ctx->limit.rates, ctx->conf->limit.rates,
+               sizeof(ctx->limit.rates));
+
+    return ngx_http_eventsync_limit_address(ctx);
+}
+
+
+ngx_int_t
+ngx_http_eventsync_authenticate_client(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *id, ngx_str_t *secret)
+{
+    if (ngx_http_eventsync_registry(ctx) != NGX_OK
+        || ngx_http_eventsync_parse_key(ctx, secret) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (id->len != ES_KEYID_LEN
+        || ngx_memcmp(id->data, ctx->key.id, ES_KEYID_LEN) != 0)
+    {
+        return ngx_http_eventsync_unauthorized(ctx, 1, "The client is not the "
+                                               "one that the key is of.");
+    }
+
+    return ngx_http_eventsync_admit(ctx);
+}
+
+
+/* the key, by itself or by a token, as it is now */
+
+static ngx_int_t
+ngx_http_eventsync_admit(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_uint_t           i;
+    const es_key_t      *key;
+    const es_partner_t  *partner;
+
     key = ngx_http_eventsync_find_key(ctx);
 
     if (key == NULL) {
-        return ngx_http_eventsync_unauthorized(ctx, 1, "The key is unknown, "
-                                               "expired or revoked.");
+        return ngx_http_eventsync_unauthorized(ctx, 1, ctx->token
+                                  ? "The token, or the key that it was given "
+                                    "for, is expired or revoked."
+                                  : "The key is unknown, expired or revoked.");
     }
 
     partner = key->partner;
 
     ctx->grant = key;
+    ctx->expires_ms = ngx_http_eventsync_expires(ctx, key);
     ctx->partner = partner->number;
     ctx->partner_name.len = ngx_min(partner->name.len, sizeof(ctx->name));
     ctx->partner_name.data = ctx->name;
@@ -90,8 +146,7 @@ ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx)
 ngx_int_t
 ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
 {
-    es_str_t         feed;
-    const es_key_t  *key;
+    es_str_t  feed;
 
     feed = ngx_http_eventsync_str(&ctx->feed);
 
@@ -103,14 +158,12 @@ ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
         return NGX_OK;
     }
 
-    key = ctx->grant;
-
-    if (es_key_allows(key, scope, feed)) {
+    if (ngx_http_eventsync_allows(ctx, scope, feed)) {
         return NGX_OK;
     }
 
-    if (es_key_allows(key, ES_SCOPE_READ, feed)
-        || es_key_allows(key, ES_SCOPE_PUBLISH, feed))
+    if (ngx_http_eventsync_allows(ctx, ES_SCOPE_READ, feed)
+        || ngx_http_eventsync_allows(ctx, ES_SCOPE_PUBLISH, feed))
     {
         return ngx_http_eventsync_forbidden(ctx, scope);
     }
@@ -131,12 +184,16 @@ ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx)
                                        "none.");
     }
 
-    if (ctx->grant->scopes & ES_SCOPE_MANAGE) {
+    if ((ctx->grant->scopes & ES_SCOPE_MANAGE)
+        && (ctx->token == NULL
+            || (ctx->token->jwt.scope.scopes & ES_SCOPE_MANAGE)))
+    {
         return NGX_OK;
     }
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
-                                   "The key lacks the scope \"manage\".");
+                                   "The %s lacks the scope \"manage\".",
+                                   ctx->token ? "token" : "key");
 
     return ngx_http_eventsync_challenge(ctx, ES_SCOPE_MANAGE);
 }
@@ -146,8 +203,8 @@ static ngx_int_t
 ngx_http_eventsync_forbidden(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
 {
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
-                                   "The key lacks the scope \"%s\" on this "
-                                   "feed.",
+                                   "The %s lacks the scope \"%s\" on this "
+                                   "feed.", ctx->token ? "token" : "key",
                                    (scope == ES_SCOPE_PUBLISH) ? "publish"
                                                                : "read");
 
@@ -196,7 +253,19 @@ ngx_uint_t
 ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx, es_str_t feed)
 {
     return ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF
-           || es_key_allows(ctx->grant, ES_SCOPE_READ, feed);
+           || ngx_http_eventsync_allows(ctx, ES_SCOPE_READ, feed);
+}
+
+
+/* what the key may now, and the token's scope does not leave out */
+
+static ngx_uint_t
+ngx_http_eventsync_allows(ngx_http_eventsync_ctx_t *ctx, unsigned scope,
+    es_str_t feed)
+{
+    return es_key_allows(ctx->grant, scope, feed)
+           && (ctx->token == NULL
+               || es_scope_allows(&ctx->token->jwt.scope, scope, feed));
 }
 
 
@@ -275,7 +344,29 @@ ngx_http_eventsync_credential(ngx_http_eventsync_ctx_t *ctx)
         text.len--;
     }
 
-    return ngx_http_eventsync_parse_key(ctx, &text);
+    /* no key has a dot, and no token is without */
+
+    return ngx_strlchr(text.data, text.data + text.len, '.')
+           ? ngx_http_eventsync_parse_token(ctx, &text)
+           : ngx_http_eventsync_parse_key(ctx, &text);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_parse_token(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
+{
+    switch (ngx_http_eventsync_bearer(ctx, text)) {
+
+    case NGX_OK:
+        return NGX_OK;
+
+    case NGX_DECLINED:
+        return ngx_http_eventsync_unauthorized(ctx, 1, "The token is not one "
+                                               "that is given here.");
+
+    default: /* NGX_ERROR */
+        return ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
+    }
 }
 
 
@@ -323,31 +414,88 @@ static const es_key_t *
 ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx)
 {
     int64_t          now;
-    ngx_time_t      *tp;
     const es_key_t  *key;
 
     key = es_registry_key(ctx->worker->registry, ctx->key.id);
 
-    if (key == NULL || !es_apikey_equal(key->digest, ctx->key.digest)) {
+    if (key == NULL) {
         return NULL;
     }
 
-    tp = ngx_timeofday();
-    now = (int64_t) tp->sec * 1000 + tp->msec;
+    now = ngx_http_eventsync_now_ms();
+
+    if (ctx->token ? es_jwt_expired(&ctx->token->jwt, now)
+                   : !es_apikey_equal(key->digest, ctx->key.digest))
+    {
+        return NULL;
+    }
 
     return es_key_valid(key, now) ? key : NULL;
 }
 
 
-static ngx_int_t
+int64_t
+ngx_http_eventsync_now_ms(void)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (int64_t) tp->sec * 1000 + tp->msec;
+}
+
+
+/* when the first of what it needs ends */
+
+static int64_t
+ngx_http_eventsync_expires(ngx_http_eventsync_ctx_t *ctx, const es_key_t *key)
+{
+    int64_t  expires;
+
+    expires = key->expires_ms;
+
+    if (key->revoked_ms && (expires == 0 || key->revoked_ms < expires)) {
+        expires = key->revoked_ms;
+    }
+
+    if (ctx->token
+        && (expires == 0 || ctx->token->jwt.expires_s * 1000 < expires))
+    {
+        expires = ctx->token->jwt.expires_s * 1000;
+    }
+
+    return expires;
+}
+
+
+/* for who waits: no longer than the credential is good for */
+
+ngx_msec_t
+ngx_http_eventsync_until(ngx_http_eventsync_ctx_t *ctx, ngx_msec_t time)
+{
+    int64_t  left;
+
+    if (ctx->expires_ms == 0) {
+        return time;
+    }
+
+    left = ctx->expires_ms - ngx_http_eventsync_now_ms();
+    left = ngx_max(left, 0) + NGX_HTTP_EVENTSYNC_CLOCKS;
+
+    return (ngx_msec_t) ngx_min(left, (int64_t) time);
+}
+
+
+ngx_int_t
 ngx_http_eventsync_unauthorized(ngx_http_eventsync_ctx_t *ctx,
     ngx_uint_t given, char *detail)
 {
     ngx_str_t  *challenge;
 
-    /* a key that was good and is revoked while its request waits is no guess */
+    /* a key that was good and is revoked while its request waits is no guess,
+       nor is a token that we have signed */
 
-    if (ctx->partner == 0) {
+    if (ctx->partner == 0 && ctx->token == NULL) {
         ngx_http_eventsync_limit_failed(ctx);
     }
 

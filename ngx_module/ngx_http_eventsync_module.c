@@ -40,6 +40,11 @@ static ngx_conf_post_t  ngx_http_eventsync_positive_post = {
 };
 
 
+static ngx_conf_post_t  ngx_http_eventsync_token_lifetime_post = {
+    ngx_http_eventsync_token_lifetime
+};
+
+
 static ngx_conf_enum_t  ngx_http_eventsync_caches[] = {
     { ngx_string("private"), NGX_HTTP_EVENTSYNC_CACHE_PRIVATE },
     { ngx_string("shared"), NGX_HTTP_EVENTSYNC_CACHE_SHARED },
@@ -61,6 +66,28 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
       ngx_http_eventsync_keys_directive,
       NGX_HTTP_SRV_CONF_OFFSET,
       0,
+      NULL },
+
+    { ngx_string("eventsync_token_keys"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_http_eventsync_token_keys_directive,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("eventsync_token_lifetime"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_sec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t, token_lifetime),
+      &ngx_http_eventsync_token_lifetime_post },
+
+    { ngx_string("eventsync_token"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_http_eventsync_token_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t,
+               serves[NGX_HTTP_EVENTSYNC_TOKEN]),
       NULL },
 
     { ngx_string("eventsync_poll"),
@@ -317,6 +344,7 @@ ngx_http_eventsync_create_srv_conf(ngx_conf_t *cf)
 
     conf->store = NGX_CONF_UNSET_PTR;
     conf->keys = NGX_CONF_UNSET_PTR;
+    conf->token_keys = NGX_CONF_UNSET_PTR;
 
     return conf;
 }
@@ -330,6 +358,7 @@ ngx_http_eventsync_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_ptr_value(conf->store, prev->store, NULL);
     ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
+    ngx_conf_merge_ptr_value(conf->token_keys, prev->token_keys, NULL);
 
     return NGX_CONF_OK;
 }
@@ -350,6 +379,9 @@ ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     conf->store = NULL;
+     *     conf->token_keys = NULL;
+     *     conf->token_file = NULL;
+     *     conf->token_line = 0;
      */
 
     for (i = 0; i < NGX_HTTP_EVENTSYNC_RESOURCES; i++) {
@@ -359,6 +391,7 @@ ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
     ngx_http_eventsync_limit_create_conf(&conf->limit);
 
     conf->auth = NGX_CONF_UNSET_UINT;
+    conf->token_lifetime = NGX_CONF_UNSET;
     conf->poll_limit = NGX_CONF_UNSET_UINT;
     conf->poll_limit_max = NGX_CONF_UNSET_UINT;
     conf->poll_wait_max = NGX_CONF_UNSET_MSEC;
@@ -385,6 +418,13 @@ ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_uint_value(conf->auth, prev->auth,
                               NGX_HTTP_EVENTSYNC_AUTH_KEY);
+
+    ngx_conf_merge_sec_value(conf->token_lifetime, prev->token_lifetime, 900);
+
+    if (conf->token_file == NULL) {
+        conf->token_file = prev->token_file;
+        conf->token_line = prev->token_line;
+    }
 
     ngx_conf_merge_uint_value(conf->poll_limit, prev->poll_limit, 100);
     ngx_conf_merge_uint_value(conf->poll_limit_max, prev->poll_limit_max,
@@ -442,13 +482,20 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
     conf->store = escf->store;
     clcf->handler = ngx_http_eventsync_handler;
 
+    if (ngx_http_eventsync_token_use_keys(cf, conf, escf->token_keys)
+        != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     if (!conf->serves[NGX_HTTP_EVENTSYNC_PUBLISH]
         && !conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS]
         && !conf->serves[NGX_HTTP_EVENTSYNC_CATALOGUE]
         && !conf->serves[NGX_HTTP_EVENTSYNC_CHECKPOINTS]
         && !conf->serves[NGX_HTTP_EVENTSYNC_PAGES])
     {
-        return NGX_CONF_OK;
+        return conf->serves[NGX_HTTP_EVENTSYNC_TOKEN]
+               ? ngx_http_eventsync_too_large_page(cf, clcf) : NGX_CONF_OK;
     }
 
     if (conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS]

@@ -19,6 +19,8 @@ typedef struct {
 } ngx_http_eventsync_problem_type_t;
 
 
+static ngx_buf_t *ngx_http_eventsync_oauth_body(ngx_http_request_t *r,
+    ngx_http_eventsync_problem_t *problem);
 static ngx_int_t ngx_http_eventsync_problem_headers(ngx_http_request_t *r,
     ngx_http_eventsync_problem_t *problem);
 
@@ -105,6 +107,9 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
 
 static ngx_str_t  ngx_http_eventsync_problem_content_type =
     ngx_string("application/problem+json");
+
+static ngx_str_t  ngx_http_eventsync_oauth_content_type =
+    ngx_string("application/json");
 
 static ngx_str_t  ngx_http_eventsync_cache_control =
     ngx_string("Cache-Control");
@@ -244,7 +249,8 @@ ngx_http_eventsync_send_problem(ngx_http_eventsync_ctx_t *ctx)
         r->keepalive = 0;
     }
 
-    b = ngx_http_eventsync_problem_body(r, problem);
+    b = problem->oauth.len ? ngx_http_eventsync_oauth_body(r, problem)
+                           : ngx_http_eventsync_problem_body(r, problem);
 
     if (b == NULL
         || ngx_http_eventsync_problem_headers(r, problem) != NGX_OK
@@ -255,7 +261,46 @@ ngx_http_eventsync_send_problem(ngx_http_eventsync_ctx_t *ctx)
 
     return ngx_http_eventsync_send(r,
                           ngx_http_eventsync_problems[problem->type].status,
-                          &ngx_http_eventsync_problem_content_type, b);
+                          problem->oauth.len
+                          ? &ngx_http_eventsync_oauth_content_type
+                          : &ngx_http_eventsync_problem_content_type, b);
+}
+
+
+/* RFC 6749, section 5.2, which has its own characters for a description */
+
+static ngx_buf_t *
+ngx_http_eventsync_oauth_body(ngx_http_request_t *r,
+    ngx_http_eventsync_problem_t *problem)
+{
+    u_char     *p;
+    ngx_buf_t  *b;
+
+    b = ngx_create_temp_buf(r->pool,
+                            sizeof("{\"error\":\"\","
+                                   "\"error_description\":\"\"}") - 1
+                            + problem->oauth.len + problem->detail.len);
+    if (b == NULL) {
+        return NULL;
+    }
+
+    for (p = problem->detail.data;
+         p < problem->detail.data + problem->detail.len;
+         p++)
+    {
+        if (*p == '"') {
+            *p = '\'';
+
+        } else if (*p < ' ' || *p > '~' || *p == '\\') {
+            *p = '?';
+        }
+    }
+
+    b->last = ngx_sprintf(b->last, "{\"error\":\"%V\","
+                          "\"error_description\":\"%V\"}",
+                          &problem->oauth, &problem->detail);
+
+    return b;
 }
 
 

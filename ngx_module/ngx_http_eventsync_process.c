@@ -251,6 +251,7 @@ ngx_http_eventsync_close(ngx_http_eventsync_worker_t *w)
     es_page_free(&w->page);
 
     ngx_http_eventsync_memo_free(w);
+    ngx_http_eventsync_tokens_free(w);
     ngx_http_eventsync_pages_close(w);
 
     es_registry_free(w->registry);

@@ -168,6 +168,10 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
       NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
       ngx_http_eventsync_manage, ES_MANAGE_CREATE },
 
+    { ngx_string("/token"), 0,
+      NGX_HTTP_EVENTSYNC_TOKEN, NGX_HTTP_POST,
+      ngx_http_eventsync_token, 0 },
+
     { ngx_string("/openapi.json"), 0,
       NGX_HTTP_EVENTSYNC_OPENAPI, NGX_HTTP_EVENTSYNC_READ,
       ngx_http_eventsync_openapi, 0 },

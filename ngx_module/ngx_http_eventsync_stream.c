@@ -625,6 +625,7 @@ ngx_http_eventsync_stream_park(ngx_http_eventsync_ctx_t *ctx,
     if (state == NGX_HTTP_EVENTSYNC_IDLE) {
         ctx->request->write_event_handler = ngx_http_request_empty_handler;
         ms = ngx_min(ms, (ngx_msec_int_t) ctx->conf->sse_heartbeat);
+        ms = ngx_http_eventsync_until(ctx, ms);
 
     } else {
         ctx->request->write_event_handler = ngx_http_eventsync_stream_write;

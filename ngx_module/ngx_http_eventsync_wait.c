@@ -23,7 +23,8 @@ ngx_http_eventsync_wait(ngx_http_eventsync_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_eventsync_park(ctx, ctx->poll->wait);
+    ngx_http_eventsync_park(ctx,
+                            ngx_http_eventsync_until(ctx, ctx->poll->wait));
 
     return NGX_DONE;
 }

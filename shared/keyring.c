@@ -2,16 +2,13 @@
  * keyring.c - AES-256-GCM by OpenSSL, under the keys of a file.
  */
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "attribute.h"
+#include "keyfile.h"
 #include "keyring.h"
 #include "random.h"
 
@@ -22,7 +19,6 @@
 #define ES_SEALED_PREFIX   "sealed:"
 #define ES_SEALED_PARTS    5
 #define ES_KEY_FILE_MAX    4096
-#define ES_KEY_FILE_MODE   0640
 
 typedef struct {
     char           kid[ES_KID_LEN + 1];
@@ -173,56 +169,6 @@ es_keyring_parse(es_keyring_t *ring, es_str_t text, const char *path,
 }
 
 
-/* Reads what the file has, one byte more than it may have at most. */
-
-static es_rc_t
-es_keyring_read(const char *path, unsigned char *data, size_t *len,
-    es_problem_t *problem)
-{
-    int          fd;
-    es_rc_t      rc;
-    ssize_t      n;
-    struct stat  st;
-
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-    if (fd == -1 || fstat(fd, &st) == -1) {
-        rc = es_problem_set(problem, ES_IO, -1, NULL,
-                            "key file \"%s\" cannot be opened: %s", path,
-                            strerror(errno));
-        goto done;
-    }
-
-    if (!S_ISREG(st.st_mode) || (st.st_mode & 07777 & ~ES_KEY_FILE_MODE)) {
-        rc = es_problem_set(problem, ES_DENIED, -1, NULL, "key file \"%s\" "
-                            "has to be a file of mode 0600 or 0640, not "
-                            "%04o", path, (unsigned) st.st_mode & 07777);
-        goto done;
-    }
-
-    n = read(fd, data, ES_KEY_FILE_MAX);
-
-    if (n <= 0 || n == ES_KEY_FILE_MAX) {
-        rc = es_problem_set(problem, n < 0 ? ES_IO : ES_INVALID, -1, NULL,
-                            "key file \"%s\" %s", path,
-                            n < 0 ? "cannot be read"
-                                  : n == 0 ? "has no key" : "is too large");
-        goto done;
-    }
-
-    *len = (size_t) n;
-    rc = ES_OK;
-
-done:
-
-    if (fd != -1) {
-        (void) close(fd);
-    }
-
-    return rc;
-}
-
-
 es_rc_t
 es_keyring_load(const char *path, es_keyring_t **out, es_problem_t *problem)
 {
@@ -236,7 +182,7 @@ es_keyring_load(const char *path, es_keyring_t **out, es_problem_t *problem)
         return es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
     }
 
-    rc = es_keyring_read(path, data, &len, problem);
+    rc = es_key_file_read(path, data, sizeof(data), &len, problem);
 
     if (rc == ES_OK) {
         rc = es_keyring_parse(ring, (es_str_t) { (char *) data, len }, path,

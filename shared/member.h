@@ -28,6 +28,9 @@ typedef struct {
     unsigned     value;
 } es_word_t;
 
+/* Those of keys and tokens: scope.c. */
+extern const es_word_t  es_scope_words[];
+
 /* Set a problem and return its outcome. */
 es_rc_t es_fault(es_record_t *r, const char *pointer, const char *why);
 es_rc_t es_nomem(es_record_t *r);

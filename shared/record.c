@@ -36,14 +36,6 @@ static const char  *const  es_library_members[] = {
     "number", "revision", "created", NULL
 };
 
-static const es_word_t  es_scopes[] = {
-    { "read", ES_SCOPE_READ },
-    { "publish", ES_SCOPE_PUBLISH },
-    { "manage", ES_SCOPE_MANAGE },
-    { "admin", ES_SCOPE_ADMIN },
-    { NULL, 0 }
-};
-
 static const es_word_t  es_schema_modes[] = {
     { "off", ES_SCHEMA_OFF },
     { "warn", ES_SCHEMA_WARN },
@@ -315,8 +307,8 @@ es_take_scopes(es_record_t *r, unsigned *out)
     }
 
     json_array_foreach(array, i, value) {
-        rc = es_word(r, es_item_pointer("/scopes", i, item), value, es_scopes,
-                     &scope);
+        rc = es_word(r, es_item_pointer("/scopes", i, item), value,
+                     es_scope_words, &scope);
         if (rc != ES_OK) {
             return rc;
         }

@@ -128,6 +128,66 @@ refused(conf('eventsync_cors *; eventsync_cors off;'),
     '"eventsync_cors" directive is duplicate', 'cors twice', 5);
 
 ###############################################################################
+# eventsync_token, eventsync_token_keys, eventsync_token_lifetime
+
+my $jwk = '"kid":"a","alg":"HS256","kty":"oct","k":"' . 'A' x 43 . '"';
+for my $file ([ good => "{\"keys\":[{$jwk}]}" ], [ text => 'keys' ],
+    [ none => '{"keys":[]}' ], [ twice => "{\"keys\":[{$jwk},{$jwk}]}" ],
+    [ algorithm => '{"keys":[{"kid":"b","kty":"oct","alg":"none"}]}' ],
+    [ short => '{"keys":[{' . substr($jwk, 0, -2) . '"}]}' ],
+    [ open => "{\"keys\":[{$jwk}]}" ])
+{
+    $t->write_file("tokens-$file->[0]", $file->[1]);
+    chmod $file->[0] eq 'open' ? 0644 : 0640, $t->testdir . "/tokens-$file->[0]";
+}
+my $keys = 'eventsync_token_keys tokens-good;';
+
+accepted(conf($keys), 'keys of tokens, and nobody who gives any');
+accepted(conf($keys, location => 'eventsync_token on;'), 'and who does');
+accepted(conf('', server => $keys, location => 'eventsync_token on;'),
+    'keys in the server');
+accepted(conf($keys, server => $keys, location => 'eventsync_token on;'),
+    'keys at both levels');
+accepted(conf("$keys eventsync_token_lifetime $_;"), "a lifetime of $_")
+    for '1s', '1d', '90';
+accepted(conf('eventsync_token_lifetime 1m;', server => 'eventsync_token_lifetime 2m;',
+    location => 'eventsync_token_lifetime 3m;'), 'a lifetime at every level');
+
+refused(conf('', location => 'eventsync_token on;'),
+    'no "eventsync_token_keys" is defined for "eventsync_token on" in \S+check\.conf:11\b',
+    'tokens without keys');
+refused(conf('', location => 'location /v1/a/ { eventsync_token on; }'),
+    'for "eventsync_token on" in \S+check\.conf:11\b', 'in a location of it');
+accepted(conf('', location => 'eventsync_token off;'), 'keys are not needed for that');
+refused(conf('eventsync_token on;'), 'is not allowed here', 'tokens for all', 5);
+refused(conf($keys, location => 'eventsync_token yes;'), 'invalid value "yes"',
+    'tokens, yes', 11);
+refused(conf($keys, location => 'eventsync_token on; eventsync_token on;'),
+    'is duplicate', 'tokens twice', 11);
+refused(conf('', location => $keys), 'is not allowed here', 'keys in a location', 11);
+refused(conf("$keys $keys"), '"eventsync_token_keys" directive is duplicate',
+    'keys twice', 5);
+refused(conf('eventsync_token_keys;'), 'invalid number of arguments',
+    'keys without a path', 5);
+
+my %keys = (missing => 'cannot be opened: No such file',
+    open => 'has to be a file of mode 0600 or 0640, not 0644',
+    text => 'is not JSON: line 1, column 4', none => 'is not a JWK Set with a key',
+    twice => ', key "a": another key has this "kid"',
+    algorithm => ', key "b": "alg" is to be HS256, ES256 or RS256',
+    short => ', key "a": "k" is to be 32 bytes or more in base64url');
+refused(conf("eventsync_token_keys tokens-$_;"), "\"\\S+tokens-$_\" ?$keys{$_}",
+    "keys: $_", 5) for sort keys %keys;
+
+for my $value (qw(0 0s 25h 2d 86401)) {
+    refused(conf("eventsync_token_lifetime $value;"),
+        "invalid lifetime \"$value\", it must be from 1s to 1d", "a lifetime of $value", 5);
+}
+refused(conf('eventsync_token_lifetime soon;'), 'invalid value', 'a lifetime, soon', 5);
+refused(conf('eventsync_token_lifetime 1m; eventsync_token_lifetime 1m;'), 'is duplicate',
+    'a lifetime twice', 5);
+
+###############################################################################
 # eventsync_sse
 
 accepted(conf('eventsync_sse on;', server => 'eventsync_sse_max_time 1h;',
@@ -316,7 +376,7 @@ is_deeply([ sort keys %default ], [qw(auth authorize backfill cache catalogue
     checkpoints cors endpoints feeds limit_dry_run max_event openapi pages poll
     poll_limit poll_wait_max publish
     ratelimit_headers snapshot sse sse_heartbeat sse_max_time thread_pool
-    tombstones)],
+    token token_lifetime tombstones)],
     'documented defaults');
 
 my $key = $t->master_key;

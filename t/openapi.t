@@ -31,6 +31,7 @@ reading();
 ranges();
 pages();
 publishing();
+tokens();
 catalogue();
 checkpoints();
 endpoints();
@@ -98,7 +99,7 @@ sub same_as_code {
         =~ /ngx_http_eventsync_response_headers =(.*?);/s;
     my %exposed = map { $_ => 1 } join('', $exposed =~ /"([^"]*)"/g) =~ /[\w-]+/g;
     is_deeply([ grep { !$exposed{$_} && !/^(?:Cache-Control|Vary|Content-.*|CDN-.*
-        |X-Accel-.*|Surrogate-Key)$/x } sort keys %{ $api->doc->{components}{headers} } ],
+        |X-Accel-.*|Surrogate-Key|Pragma)$/x } sort keys %{ $api->doc->{components}{headers} } ],
         [], 'pages of other origins may see all headers that tell them something');
 }
 
@@ -152,7 +153,7 @@ sub store_of {
 
 sub prepare {
     my $all = join ' ', map { "eventsync_$_ on;" } qw(poll publish feeds pages authorize
-        backfill snapshot catalogue checkpoints endpoints openapi sse);
+        backfill snapshot catalogue checkpoints endpoints openapi sse token);
 
     $t->store_init;
     $t->feed($_) for qw(orders paged trimmed secret);
@@ -184,10 +185,15 @@ sub prepare {
             scopes => 'read,publish,manage');
     });
 
+    $t->write_file('keys', $coder->encode({ keys => [ { kty => 'oct', alg => 'HS256',
+        kid => 'one', k => 'A' x 43 } ] }));
+    chmod 0600, $t->testdir . '/keys';
+
     $t->write_file_expand('nginx.conf', <<"CONF");
 events { }
 http {
     client_max_body_size 64k;
+    eventsync_token_keys keys;
     eventsync_cache shared;
     eventsync_sse_max_time 1s;
 
@@ -262,7 +268,8 @@ sub ask {
     is($answer->{status}, $status, "$what: $status") or diag($answer->{body});
     $answer->{json} = Test::Eventsync::json($answer->{body});
     is_deeply([ $api->judge($answer, $method, $target, \%headers) ], [], "$what: as declared");
-    $type_seen{ $answer->{json}{type} }++ if $status >= 400 && ref $answer->{json} eq 'HASH';
+    $type_seen{ $answer->{json}{type} // $answer->{json}{error} }++
+        if $status >= 400 && ref $answer->{json} eq 'HASH';
     takes($method, $target, \%headers, $body) if defined $body && $status < 300;
     return $answer;
 }
@@ -281,7 +288,8 @@ sub takes {
 
 sub types_unseen {
     my $schemas = $api->doc->{components}{schemas};
-    return grep { !$type_seen{$_} } sort map { @{ $_->{properties}{type}{enum} } }
+    return grep { !$type_seen{$_} } sort @{ $schemas->{TokenError}{properties}{error}{enum} },
+        map { @{ $_->{properties}{type}{enum} } }
         @{$schemas}{ grep { /^Problem/ } keys %$schemas };
 }
 
@@ -420,6 +428,26 @@ sub publishing {
     ask(400, POST => $events, body => { %$event, id => '' });
     ask(409, POST => $events, body => { %$event, data => [2] });
     ask(413, POST => $events, body => { %$event, id => 'p3', data => 'x' x 5000 });
+}
+
+# By both ways of saying who asks, of which the form's is no header.
+sub form_of {
+    my ($with, $more) = @_;
+    return (key => undef, body => 'grant_type=client_credentials&client_id='
+        . substr($with, 4, 10) . "&client_secret=$with" . ($more // ''),
+        headers => { 'content-type' => 'application/x-www-form-urlencoded' });
+}
+
+sub tokens {
+    my $answer = ask(200, POST => '/token', form_of($key, '&scope=read+feed:orders'));
+    is_deeply([ $api->validate($api->doc->{components}{schemas}{TokenRequest},
+        { grant_type => 'client_credentials', scope => 'read', client_id => 'x',
+        client_secret => 'x' }) ], [], 'and as it may be asked');
+    ask(200, GET => '/feeds/orders/events', key => $answer->{json}{access_token});
+    ask(400, POST => '/token', form_of($key, '&scope=admin'));
+    ask(400, POST => '/token', form_of($key, '&scope=read&scope=read'));
+    ask(400, POST => '/token', form_of($key, ''), body => 'grant_type=x&client_id='
+        . substr($key, 4, 10) . "&client_secret=$key");
 }
 
 # A type that has a page of its own, and versions with and without dates.
@@ -663,7 +691,8 @@ sub full {
 sub broken {
     for my $case ([ 500, 1 ], [ 503, 2 ]) {
         my ($status, $port) = @$case;
-        ask($status, $_->{method} => path_of($_), port => $port)
+        ask($status, $_->{method} => path_of($_),
+            $_->{id} eq 'createToken' ? form_of($key) : (), port => $port)
             for grep { $_->{responses}{$status} } $api->operations;
     }
 }

@@ -1,0 +1,146 @@
+
+/*
+ * Access tokens as a credential.  Verifying one costs a signature check, so
+ * those that came lately are remembered by their whole text, and shared by the
+ * requests that have them.  That says only who signed what: whether the token
+ * has expired, and what its key may, is asked each time, see _auth.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+static ngx_http_eventsync_token_t *ngx_http_eventsync_token_verify(
+    ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text, ngx_int_t *rc);
+static ngx_int_t ngx_http_eventsync_token_use(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_token_t *token);
+static void ngx_http_eventsync_token_unref(ngx_http_eventsync_token_t *token);
+static void ngx_http_eventsync_token_cleanup(void *data);
+
+
+/* NGX_DECLINED: none that was signed here for this store; NGX_ERROR: no
+   memory */
+
+ngx_int_t
+ngx_http_eventsync_bearer(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
+{
+    ngx_int_t                     rc;
+    ngx_uint_t                    hash;
+    ngx_http_eventsync_token_t   *token, **seen;
+
+    if (ctx->conf->token_keys == NULL || text->len > ES_JWT_MAX) {
+        return NGX_DECLINED;
+    }
+
+    /* servers of one store may have different keys */
+
+    hash = ngx_crc32_long(text->data, text->len);
+    seen = &ctx->worker->tokens[hash % NGX_HTTP_EVENTSYNC_TOKENS];
+    token = *seen;
+
+    if (token
+        && token->keys == ctx->conf->token_keys
+        && token->len == text->len
+        && ngx_memcmp(token->text, text->data, text->len) == 0)
+    {
+        return ngx_http_eventsync_token_use(ctx, token);
+    }
+
+    token = ngx_http_eventsync_token_verify(ctx, text, &rc);
+    if (token == NULL) {
+        return rc;
+    }
+
+    ngx_http_eventsync_token_unref(*seen);
+    *seen = token;
+
+    return ngx_http_eventsync_token_use(ctx, token);
+}
+
+
+static ngx_http_eventsync_token_t *
+ngx_http_eventsync_token_verify(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text,
+    ngx_int_t *rc)
+{
+    es_rc_t                      es;
+    ngx_http_eventsync_token_t  *token;
+
+    token = ngx_alloc(sizeof(ngx_http_eventsync_token_t) + text->len,
+                      ctx->request->connection->log);
+    if (token == NULL) {
+        *rc = NGX_ERROR;
+        return NULL;
+    }
+
+    es = es_jwt_verify(ctx->conf->token_keys,
+                       es_store_identity(ctx->worker->es),
+                       ngx_http_eventsync_str(text),
+                       ngx_http_eventsync_now_ms(), &token->jwt);
+
+    if (es != ES_OK) {
+        ngx_free(token);
+        *rc = (es == ES_INVALID) ? NGX_DECLINED : NGX_ERROR;
+        return NULL;
+    }
+
+    token->refs = 1;
+    token->keys = ctx->conf->token_keys;
+    token->len = text->len;
+    ngx_memcpy(token->text, text->data, text->len);
+
+    return token;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_token_use(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_token_t *token)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(ctx->request->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_eventsync_token_cleanup;
+    cln->data = token;
+
+    token->refs++;
+
+    ctx->token = token;
+    ngx_memcpy(ctx->key.id, token->jwt.client, sizeof(ctx->key.id));
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_eventsync_token_cleanup(void *data)
+{
+    ngx_http_eventsync_token_unref(data);
+}
+
+
+static void
+ngx_http_eventsync_token_unref(ngx_http_eventsync_token_t *token)
+{
+    if (token == NULL || --token->refs) {
+        return;
+    }
+
+    es_jwt_free(&token->jwt);
+    ngx_free(token);
+}
+
+
+void
+ngx_http_eventsync_tokens_free(ngx_http_eventsync_worker_t *w)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_EVENTSYNC_TOKENS; i++) {
+        ngx_http_eventsync_token_unref(w->tokens[i]);
+        w->tokens[i] = NULL;
+    }
+}

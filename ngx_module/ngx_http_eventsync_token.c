@@ -1,0 +1,515 @@
+
+/*
+ * Token: a key in, an access token out (OAuth 2.0 client credentials, RFC
+ * 6749, section 4.4).  What that RFC has an error for is told in its way, all
+ * else by problems as everywhere.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+#include "query.h"
+
+
+/* parameters of the form, in the order of the array */
+
+typedef enum {
+    NGX_HTTP_EVENTSYNC_GRANT_TYPE = 0,
+    NGX_HTTP_EVENTSYNC_SCOPE,
+    NGX_HTTP_EVENTSYNC_CLIENT_ID,
+    NGX_HTTP_EVENTSYNC_CLIENT_SECRET,
+    NGX_HTTP_EVENTSYNC_FORM
+} ngx_http_eventsync_form_e;
+
+
+static void ngx_http_eventsync_token_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_eventsync_token_answer(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_token_text(ngx_http_eventsync_ctx_t *ctx,
+    es_str_t *body);
+static ngx_int_t ngx_http_eventsync_token_form(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *form);
+static ngx_int_t ngx_http_eventsync_token_arg(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *form, es_str_t *name, es_str_t *value);
+static ngx_int_t ngx_http_eventsync_token_decode(
+    ngx_http_eventsync_ctx_t *ctx, es_str_t *text, ngx_str_t *value);
+static ngx_int_t ngx_http_eventsync_token_client(
+    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_arg_t *form);
+static ngx_int_t ngx_http_eventsync_token_basic(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *form, ngx_str_t *id, ngx_str_t *secret);
+static ngx_int_t ngx_http_eventsync_token_unknown(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_token_grant(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *form, es_jwt_t *jwt);
+static ngx_int_t ngx_http_eventsync_token_sign(ngx_http_eventsync_ctx_t *ctx,
+    es_jwt_t *jwt, es_buf_t *out);
+static ngx_int_t ngx_http_eventsync_token_send(ngx_http_eventsync_ctx_t *ctx,
+    es_buf_t *out);
+static ngx_int_t ngx_http_eventsync_token_fail(ngx_http_eventsync_ctx_t *ctx,
+    char *error, char *detail);
+
+
+static ngx_str_t  ngx_http_eventsync_token_type =
+    ngx_string("application/json");
+static ngx_str_t  ngx_http_eventsync_token_cache_control =
+    ngx_string("Cache-Control");
+static ngx_str_t  ngx_http_eventsync_token_no_store = ngx_string("no-store");
+static ngx_str_t  ngx_http_eventsync_token_pragma = ngx_string("Pragma");
+static ngx_str_t  ngx_http_eventsync_token_no_cache = ngx_string("no-cache");
+
+
+ngx_int_t
+ngx_http_eventsync_token(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK
+        || ngx_http_eventsync_admit_address(ctx) != NGX_OK)
+    {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    r->request_body_in_single_buf = 1;
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_eventsync_token_body);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_eventsync_token_body(ngx_http_request_t *r)
+{
+    ngx_int_t                  rc;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
+
+    rc = ngx_http_eventsync_token_answer(ctx);
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_eventsync_send_problem(ctx);
+    }
+
+    ngx_http_finalize_request(r, rc);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_token_answer(ngx_http_eventsync_ctx_t *ctx)
+{
+    es_jwt_t                     jwt;
+    es_buf_t                     out;
+    ngx_int_t                    rc;
+    ngx_http_eventsync_arg_t     form[NGX_HTTP_EVENTSYNC_FORM];
+    ngx_http_eventsync_charge_t  charge;
+
+    ngx_memzero(form, sizeof(form));
+    ngx_memzero(&jwt, sizeof(es_jwt_t));
+    ngx_memzero(&out, sizeof(es_buf_t));
+
+    ngx_str_set(&form[NGX_HTTP_EVENTSYNC_GRANT_TYPE].name, "grant_type");
+    ngx_str_set(&form[NGX_HTTP_EVENTSYNC_SCOPE].name, "scope");
+    ngx_str_set(&form[NGX_HTTP_EVENTSYNC_CLIENT_ID].name, "client_id");
+    ngx_str_set(&form[NGX_HTTP_EVENTSYNC_CLIENT_SECRET].name,
+                "client_secret");
+
+    charge.policy = ES_POLICY_POLL;
+    charge.cost = 1;
+
+    rc = NGX_DECLINED;
+
+    if (ngx_http_eventsync_token_form(ctx, form) == NGX_OK
+        && ngx_http_eventsync_token_client(ctx, form) == NGX_OK
+        && ngx_http_eventsync_token_grant(ctx, form, &jwt) == NGX_OK
+        && ngx_http_eventsync_limit(ctx, &charge, 1) == NGX_OK
+        && ngx_http_eventsync_token_sign(ctx, &jwt, &out) == NGX_OK)
+    {
+        rc = ngx_http_eventsync_token_send(ctx, &out);
+    }
+
+    es_jwt_free(&jwt);
+    es_buf_free(&out);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_token_text(ngx_http_eventsync_ctx_t *ctx, es_str_t *body)
+{
+    ngx_int_t            rc;
+    ngx_str_t            type;
+    ngx_http_request_t  *r;
+
+    static ngx_str_t  form = ngx_string("application/x-www-form-urlencoded");
+
+    r = ctx->request;
+
+    rc = ngx_http_eventsync_small_body(r, body);
+
+    if (rc == NGX_OK && body->len == 0) {
+        return NGX_OK;
+    }
+
+    ngx_str_null(&type);
+
+    if (r->headers_in.content_type) {
+        type = r->headers_in.content_type->value;
+    }
+
+    if (type.len < form.len
+        || ngx_strncasecmp(type.data, form.data, form.len) != 0
+        || (type.len > form.len
+            && type.data[form.len] != ';' && type.data[form.len] != ' '))
+    {
+        return ngx_http_eventsync_fail(ctx,
+                                       NGX_HTTP_EVENTSYNC_UNSUPPORTED_TYPE,
+                                       "Content-Type is to be %V.", &form);
+    }
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_LARGE,
+                                       "The request's body is larger than "
+                                       "any that could be valid.");
+    }
+
+    return (rc == NGX_OK) ? NGX_OK
+                          : ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
+}
+
+
+/* other parameters are passed over, as section 3.2 has it */
+
+static ngx_int_t
+ngx_http_eventsync_token_form(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *form)
+{
+    es_str_t    rest, name, value;
+    ngx_uint_t  i;
+
+    if (ngx_http_eventsync_token_text(ctx, &rest) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    while (es_query_next(&rest, &name, &value)) {
+
+        for (i = 0; i < NGX_HTTP_EVENTSYNC_FORM; i++) {
+
+            if (es_str_eq(name, ngx_http_eventsync_str(&form[i].name))
+                && ngx_http_eventsync_token_arg(ctx, &form[i], &name, &value)
+                   != NGX_OK)
+            {
+                return NGX_DECLINED;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_token_arg(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *arg, es_str_t *name, es_str_t *value)
+{
+    if (arg->set) {
+        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_BODY,
+                                       "Parameter \"%V\" is there twice.",
+                                       &arg->name);
+        return ngx_http_eventsync_token_fail(ctx, "invalid_request", NULL);
+    }
+
+    arg->set = 1;
+
+    return ngx_http_eventsync_token_decode(ctx, value, &arg->value);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_token_decode(ngx_http_eventsync_ctx_t *ctx, es_str_t *text,
+    ngx_str_t *value)
+{
+    char  *last;
+
+    value->data = ngx_pnalloc(ctx->request->pool, text->len + 1);
+    if (value->data == NULL) {
+        return ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
+    }
+
+    last = es_query_decode(*text, 0, (char *) value->data);
+
+    if (last == NULL) {
+        return ngx_http_eventsync_token_fail(ctx, "invalid_request",
+                                             "A parameter is not encoded as "
+                                             "forms are.");
+    }
+
+    value->len = last - (char *) value->data;
+
+    return NGX_OK;
+}
+
+
+/* by one of the two ways of section 2.3.1 */
+
+static ngx_int_t
+ngx_http_eventsync_token_client(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *form)
+{
+    ngx_str_t  id, secret;
+
+    ngx_str_null(&id);
+    ngx_str_null(&secret);
+
+    if (ctx->request->headers_in.authorization) {
+
+        if (ngx_http_eventsync_token_basic(ctx, form, &id, &secret)
+            != NGX_OK)
+        {
+            return NGX_DECLINED;
+        }
+
+    } else {
+        id = form[NGX_HTTP_EVENTSYNC_CLIENT_ID].value;
+        secret = form[NGX_HTTP_EVENTSYNC_CLIENT_SECRET].value;
+
+        if (id.len == 0 || secret.len == 0) {
+            (void) ngx_http_eventsync_unauthorized(ctx, 0,
+                               "The client has not said who it is: by Basic, "
+                               "or by client_id and client_secret.");
+            return ngx_http_eventsync_token_unknown(ctx);
+        }
+    }
+
+    if (ngx_http_eventsync_authenticate_client(ctx, &id, &secret) != NGX_OK) {
+        return ngx_http_eventsync_token_unknown(ctx);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_token_basic(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *form, ngx_str_t *id, ngx_str_t *secret)
+{
+    es_str_t                    user, passwd;
+    ngx_int_t                   rc;
+    ngx_http_request_t         *r;
+    ngx_http_eventsync_arg_t   *other;
+
+    r = ctx->request;
+
+    rc = ngx_http_auth_basic_user(r);
+
+    if (rc == NGX_ERROR) {
+        return ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
+    }
+
+    if (rc == NGX_DECLINED) {
+        (void) ngx_http_eventsync_unauthorized(ctx, 0,
+                               "The Authorization header is not one of "
+                               "Basic.");
+        return ngx_http_eventsync_token_unknown(ctx);
+    }
+
+    user = ngx_http_eventsync_str(&r->headers_in.user);
+    passwd = ngx_http_eventsync_str(&r->headers_in.passwd);
+
+    if (ngx_http_eventsync_token_decode(ctx, &user, id) != NGX_OK
+        || ngx_http_eventsync_token_decode(ctx, &passwd, secret) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    /* some clients say the id in both places, which is no second way */
+
+    other = &form[NGX_HTTP_EVENTSYNC_CLIENT_ID];
+
+    if (form[NGX_HTTP_EVENTSYNC_CLIENT_SECRET].value.len
+        || (other->value.len
+            && (other->value.len != id->len
+                || ngx_memcmp(other->value.data, id->data, id->len) != 0)))
+    {
+        return ngx_http_eventsync_token_fail(ctx, "invalid_request",
+                                             "The client authenticates in "
+                                             "two ways.");
+    }
+
+    return NGX_OK;
+}
+
+
+/* the problem of a credential, as this RFC has it; others stay as they are */
+
+static ngx_int_t
+ngx_http_eventsync_token_unknown(ngx_http_eventsync_ctx_t *ctx)
+{
+    if (ctx->problem
+        && ctx->problem->type == NGX_HTTP_EVENTSYNC_UNAUTHORIZED)
+    {
+        ngx_str_set(&ctx->problem->oauth, "invalid_client");
+        ngx_str_set(&ctx->problem->challenge, "Basic realm=\"eventsync\"");
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* what the token is to say */
+
+static ngx_int_t
+ngx_http_eventsync_token_grant(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *form, es_jwt_t *jwt)
+{
+    es_rc_t        es;
+    ngx_str_t     *grant;
+    es_problem_t   problem;
+
+    grant = &form[NGX_HTTP_EVENTSYNC_GRANT_TYPE].value;
+
+    if (grant->len == 0) {
+        return ngx_http_eventsync_token_fail(ctx, "invalid_request",
+                                             "Parameter \"grant_type\" is "
+                                             "missing.");
+    }
+
+    if (grant->len != sizeof("client_credentials") - 1
+        || ngx_strncmp(grant->data, "client_credentials", grant->len) != 0)
+    {
+        return ngx_http_eventsync_token_fail(ctx, "unsupported_grant_type",
+                                             "Parameter \"grant_type\" is to "
+                                             "be client_credentials.");
+    }
+
+    ngx_memzero(&problem, sizeof(es_problem_t));
+
+    es = es_scope_ask(ngx_http_eventsync_str(
+                                     &form[NGX_HTTP_EVENTSYNC_SCOPE].value),
+                      ctx->grant, &jwt->pool, &jwt->scope, &problem);
+
+    if (es == ES_INVALID) {
+        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_BODY,
+                                       "Scope: %s.", problem.detail);
+        return ngx_http_eventsync_token_fail(ctx, "invalid_scope", NULL);
+    }
+
+    if (es != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    ngx_memcpy(jwt->client, ctx->key.id, sizeof(jwt->client));
+    jwt->partner = ctx->grant->partner->name;
+    jwt->issued_s = ngx_time();
+    jwt->expires_s = jwt->issued_s + ctx->conf->token_lifetime;
+
+    if (ctx->expires_ms) {
+        jwt->expires_s = ngx_min(jwt->expires_s, ctx->expires_ms / 1000);
+    }
+
+    if (jwt->expires_s <= jwt->issued_s) {
+        (void) ngx_http_eventsync_unauthorized(ctx, 1,
+                               "The key expires within a second.");
+        return ngx_http_eventsync_token_unknown(ctx);
+    }
+
+    return NGX_OK;
+}
+
+
+/* the answer, in JSON: nothing of it needs an escape */
+
+static ngx_int_t
+ngx_http_eventsync_token_sign(ngx_http_eventsync_ctx_t *ctx, es_jwt_t *jwt,
+    es_buf_t *out)
+{
+    es_rc_t  es;
+
+    es = es_buf_printf(out, "{\"access_token\":\"");
+
+    if (es == ES_OK) {
+        es = es_jwt_sign(ctx->conf->token_keys,
+                         es_store_identity(ctx->worker->es), jwt, out);
+    }
+
+    if (es == ES_TOO_LARGE) {
+        return ngx_http_eventsync_token_fail(ctx, "invalid_scope",
+                                             "Scope: the token would be "
+                                             "larger than any that is taken "
+                                             "back.");
+    }
+
+    if (es == ES_OK) {
+        es = es_buf_printf(out, "\",\"token_type\":\"Bearer\","
+                           "\"expires_in\":%lld,\"scope\":\"",
+                           (long long) (jwt->expires_s - jwt->issued_s));
+    }
+
+    if (es == ES_OK) {
+        es = es_scope_print(&jwt->scope, out);
+    }
+
+    if (es == ES_OK) {
+        es = es_buf_printf(out, "\"}");
+    }
+
+    return (es == ES_OK) ? NGX_OK : ngx_http_eventsync_fail_store(ctx, es);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_token_send(ngx_http_eventsync_ctx_t *ctx, es_buf_t *out)
+{
+    ngx_buf_t           *b;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    b = ngx_create_temp_buf(r->pool, out->len);
+
+    if (b == NULL
+        || ngx_http_eventsync_header(r,
+                                     &ngx_http_eventsync_token_cache_control,
+                                     &ngx_http_eventsync_token_no_store)
+           != NGX_OK
+        || ngx_http_eventsync_header(r, &ngx_http_eventsync_token_pragma,
+                                     &ngx_http_eventsync_token_no_cache)
+           != NGX_OK
+        || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->last = ngx_cpymem(b->last, out->data, out->len);
+
+    return ngx_http_eventsync_send(r, NGX_HTTP_OK,
+                                   &ngx_http_eventsync_token_type, b);
+}
+
+
+/* an error of section 5.2; without a detail, of the problem that is there */
+
+static ngx_int_t
+ngx_http_eventsync_token_fail(ngx_http_eventsync_ctx_t *ctx, char *error,
+    char *detail)
+{
+    if (detail) {
+        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_BODY,
+                                       "%s", detail);
+    }
+
+    if (ctx->problem) {
+        ctx->problem->oauth.data = (u_char *) error;
+        ctx->problem->oauth.len = ngx_strlen(error);
+    }
+
+    return NGX_DECLINED;
+}

@@ -1,0 +1,117 @@
+
+/*
+ * Access tokens in the configuration.  The keys that sign them are read with
+ * it, by the master, so that workers need no right to the file.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+static void ngx_http_eventsync_token_keys_free(void *data);
+
+
+char *
+ngx_http_eventsync_token_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_eventsync_loc_conf_t *elcf = conf;
+
+    /* what is wrong with it is known later, and said of this place */
+
+    elcf->token_file = cf->conf_file->file.name.data;
+    elcf->token_line = cf->conf_file->line;
+
+    return ngx_conf_set_flag_slot(cf, cmd, conf);
+}
+
+
+char *
+ngx_http_eventsync_token_keys_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_eventsync_srv_conf_t *escf = conf;
+
+    ngx_str_t           *value, path;
+    es_problem_t         problem;
+    ngx_pool_cleanup_t  *cln;
+
+    if (escf->token_keys != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    path = value[1];
+
+    if (ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&problem, sizeof(es_problem_t));
+
+    if (es_jwt_keys_load((char *) path.data, &escf->token_keys, &problem)
+        != ES_OK)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", problem.detail);
+        return NGX_CONF_ERROR;
+    }
+
+    cln->handler = ngx_http_eventsync_token_keys_free;
+    cln->data = escf->token_keys;
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_eventsync_token_keys_free(void *data)
+{
+    es_jwt_keys_free(data);
+}
+
+
+char *
+ngx_http_eventsync_token_lifetime(ngx_conf_t *cf, void *post, void *data)
+{
+    time_t *seconds = data;
+
+    ngx_str_t  *value;
+
+    if (*seconds >= 1 && *seconds <= ES_JWT_LIFETIME_MAX_S) {
+        return NGX_CONF_OK;
+    }
+
+    value = cf->args->elts;
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid lifetime \"%V\", it must be from 1s to 1d",
+                       &value[1]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+/* of a location that is complete: who verifies tokens, and who signs them */
+
+char *
+ngx_http_eventsync_token_use_keys(ngx_conf_t *cf,
+    ngx_http_eventsync_loc_conf_t *conf, es_jwt_keys_t *keys)
+{
+    conf->token_keys = keys;
+
+    if (!conf->serves[NGX_HTTP_EVENTSYNC_TOKEN] || keys) {
+        return NGX_CONF_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "no \"eventsync_token_keys\" is defined for "
+                  "\"eventsync_token on\" in %s:%ui",
+                  conf->token_file, conf->token_line);
+
+    return NGX_CONF_ERROR;
+}

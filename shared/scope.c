@@ -1,0 +1,285 @@
+/*
+ * scope.c - scopes of access tokens.
+ */
+
+#include "member.h"
+#include "scope.h"
+#include "values.h"
+
+#define ES_SCOPE_OF_FEEDS  (ES_SCOPE_READ | ES_SCOPE_PUBLISH)
+#define ES_SCOPE_FEED      "feed:"
+#define ES_SCOPE_FEED_LEN  (sizeof(ES_SCOPE_FEED) - 1)
+#define ES_SCOPE_QUOTED    80
+
+const es_word_t  es_scope_words[] = {
+    { "read", ES_SCOPE_READ },
+    { "publish", ES_SCOPE_PUBLISH },
+    { "manage", ES_SCOPE_MANAGE },
+    { "admin", ES_SCOPE_ADMIN },
+    { NULL, 0 }
+};
+
+
+/* Quotes the word, as much of it as can be told. */
+
+static es_rc_t
+es_scope_fault(es_problem_t *problem, es_str_t word, const char *why)
+{
+    size_t  len;
+
+    len = word.len < ES_SCOPE_QUOTED ? word.len : ES_SCOPE_QUOTED;
+
+    return es_problem_set(problem, ES_INVALID, -1, NULL,
+                          "the word \"%.*s\" %s", (int) len, word.data, why);
+}
+
+
+static bool
+es_scope_feed_word(es_str_t word, es_str_t *pattern)
+{
+    if (word.len <= ES_SCOPE_FEED_LEN
+        || memcmp(word.data, ES_SCOPE_FEED, ES_SCOPE_FEED_LEN) != 0)
+    {
+        return false;
+    }
+
+    pattern->data = word.data + ES_SCOPE_FEED_LEN;
+    pattern->len = word.len - ES_SCOPE_FEED_LEN;
+
+    return es_pattern_ok(*pattern);
+}
+
+
+static es_rc_t
+es_scope_add_feed(es_scope_t *scope, es_str_t word, es_str_t pattern,
+    es_pool_t *pool, es_problem_t *problem)
+{
+    size_t  i;
+
+    for (i = 0; i < scope->feeds.n; i++) {
+        if (es_str_eq(scope->feeds.list[i], pattern)) {
+            return ES_OK;
+        }
+    }
+
+    if (i == ES_PATTERNS_MAX) {
+        return es_scope_fault(problem, word, "is one feed too many");
+    }
+
+    pattern = es_pool_str(pool, pattern);
+    if (pattern.data == NULL) {
+        return es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
+    }
+
+    scope->feeds.list[scope->feeds.n++] = pattern;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_scope_add(es_scope_t *scope, es_str_t word, es_pool_t *pool,
+    es_problem_t *problem)
+{
+    es_str_t          pattern;
+    const es_word_t  *w;
+
+    for (w = es_scope_words; w->word != NULL; w++) {
+        if (es_str_eq(word, es_str(w->word))) {
+            scope->scopes |= w->value;
+            return ES_OK;
+        }
+    }
+
+    if (es_scope_feed_word(word, &pattern)) {
+        return es_scope_add_feed(scope, word, pattern, pool, problem);
+    }
+
+    return es_scope_fault(problem, word, "is no scope");
+}
+
+
+/* One blank between two words, as RFC 6749 has it. */
+
+static es_rc_t
+es_scope_read(es_str_t text, es_pool_t *pool, es_scope_t *scope,
+    es_problem_t *problem)
+{
+    es_rc_t      rc;
+    es_str_t     word;
+    const char  *p, *last, *end;
+
+    memset(scope, 0, sizeof(es_scope_t));
+
+    scope->feeds.list = es_pool_alloc(pool,
+                                      ES_PATTERNS_MAX * sizeof(es_str_t));
+    if (scope->feeds.list == NULL) {
+        return es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
+    }
+
+    last = text.data + text.len;
+
+    for (p = text.data; p <= last; p = end + 1) {
+        end = p < last ? memchr(p, ' ', (size_t) (last - p)) : NULL;
+        end = end ? end : last;
+
+        word.data = p;
+        word.len = (size_t) (end - p);
+
+        rc = es_scope_add(scope, word, pool, problem);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    if (scope->feeds.n > 0 && (scope->scopes & ~(unsigned) ES_SCOPE_OF_FEEDS))
+    {
+        return es_problem_set(problem, ES_INVALID, -1, NULL, "\"manage\" and "
+                              "\"admin\" are of no feed, and not together "
+                              "with \"feed:\"");
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_scope_parse(es_str_t text, es_pool_t *pool, es_scope_t *scope)
+{
+    es_rc_t  rc;
+
+    rc = text.len ? es_scope_read(text, pool, scope, NULL) : ES_INVALID;
+
+    return rc == ES_OK && scope->scopes == 0 ? ES_INVALID : rc;
+}
+
+
+/* Whether all that the pattern can match is matched by one of these. */
+
+static bool
+es_scope_covered(const es_patterns_t *patterns, es_str_t pattern)
+{
+    size_t    i;
+    es_str_t  p;
+
+    for (i = 0; i < patterns->n; i++) {
+        p = patterns->list[i];
+
+        if (es_str_eq(p, pattern)
+            || (p.data[p.len - 1] == '*' && pattern.len >= p.len - 1
+                && memcmp(p.data, pattern.data, p.len - 1) == 0))
+        {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* What it has not could be asked for, but never used: who asks is mistaken. */
+
+static es_rc_t
+es_scope_check(const es_scope_t *scope, const es_key_t *key,
+    es_problem_t *problem)
+{
+    char              text[sizeof(ES_SCOPE_FEED) + ES_FEED_MAX + 1];
+    size_t            i;
+    es_str_t          word, p;
+    const es_word_t  *w;
+
+    for (w = es_scope_words; w->word != NULL; w++) {
+        if (scope->scopes & ~key->scopes & w->value) {
+            return es_scope_fault(problem, es_str(w->word),
+                                  "is not granted to the key");
+        }
+    }
+
+    for (i = 0; i < scope->feeds.n; i++) {
+        p = scope->feeds.list[i];
+
+        if ((key->feeds.n == 0 || es_scope_covered(&key->feeds, p))
+            && (es_scope_covered(&key->partner->feeds, p)
+                || es_scope_covered(&key->partner->publish, p)))
+        {
+            continue;
+        }
+
+        memcpy(text, ES_SCOPE_FEED, ES_SCOPE_FEED_LEN);
+        memcpy(text + ES_SCOPE_FEED_LEN, p.data, p.len);
+        word = (es_str_t) { text, ES_SCOPE_FEED_LEN + p.len };
+
+        return es_scope_fault(problem, word, "is not granted to the key");
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_scope_ask(es_str_t text, const es_key_t *key, es_pool_t *pool,
+    es_scope_t *scope, es_problem_t *problem)
+{
+    es_rc_t  rc;
+
+    if (text.len == 0) {
+        memset(scope, 0, sizeof(es_scope_t));
+        scope->scopes = key->scopes;
+        return ES_OK;
+    }
+
+    rc = es_scope_read(text, pool, scope, problem);
+
+    if (rc == ES_OK) {
+        rc = es_scope_check(scope, key, problem);
+    }
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (scope->scopes == 0) {
+        scope->scopes = key->scopes & ES_SCOPE_OF_FEEDS;
+    }
+
+    return scope->scopes
+           ? ES_OK
+           : es_problem_set(problem, ES_INVALID, -1, NULL, "the key has no "
+                            "scope that is of feeds");
+}
+
+
+es_rc_t
+es_scope_print(const es_scope_t *scope, es_buf_t *out)
+{
+    size_t            i;
+    es_rc_t           rc;
+    const char       *blank;
+    const es_word_t  *w;
+
+    blank = "";
+    rc = ES_OK;
+
+    for (w = es_scope_words; w->word != NULL && rc == ES_OK; w++) {
+        if (scope->scopes & w->value) {
+            rc = es_buf_printf(out, "%s%s", blank, w->word);
+            blank = " ";
+        }
+    }
+
+    for (i = 0; i < scope->feeds.n && rc == ES_OK; i++) {
+        rc = es_buf_printf(out, "%s" ES_SCOPE_FEED "%s", blank,
+                           scope->feeds.list[i].data);
+        blank = " ";
+    }
+
+    return rc;
+}
+
+
+bool
+es_scope_allows(const es_scope_t *scope, unsigned scopes, es_str_t feed)
+{
+    return (scope->scopes & scopes) == scopes
+           && (scope->feeds.n == 0 || es_patterns_match(&scope->feeds, feed));
+}
