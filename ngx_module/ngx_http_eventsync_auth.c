@@ -14,7 +14,6 @@
 #define NGX_HTTP_EVENTSYNC_CHALLENGE  "Bearer realm=\"eventsync\""
 
 
-static ngx_int_t ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_credential(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_parse_key(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *text);
@@ -142,6 +141,24 @@ ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
+/* for what is of all partners */
+
+ngx_int_t
+ngx_http_eventsync_authorize_admin(ngx_http_eventsync_ctx_t *ctx)
+{
+    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF
+        || (ctx->grant->scopes & ES_SCOPE_ADMIN))
+    {
+        return NGX_OK;
+    }
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
+                                   "The key lacks the scope \"admin\".");
+
+    return ngx_http_eventsync_challenge(ctx, ES_SCOPE_ADMIN);
+}
+
+
 static ngx_int_t
 ngx_http_eventsync_forbidden(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
 {
@@ -182,6 +199,12 @@ ngx_http_eventsync_challenge(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
                                ", scope=\"manage\"");
         break;
 
+    case ES_SCOPE_ADMIN:
+        ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE
+                               ", error=\"insufficient_scope\""
+                               ", scope=\"admin\"");
+        break;
+
     default: /* ES_SCOPE_READ */
         ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE
                                ", error=\"insufficient_scope\""
@@ -202,7 +225,7 @@ ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx, es_str_t feed)
 
 /* the picture, loaded anew when an operator has changed something */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx)
 {
     es_rc_t                       rc;
