@@ -34,8 +34,6 @@ typedef struct {
 } ngx_http_eventsync_ready_t;
 
 
-static ngx_int_t ngx_http_eventsync_health_begin(
-    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_health_send(ngx_http_eventsync_ctx_t *ctx,
     ngx_uint_t status, ngx_buf_t *b);
 static ngx_int_t ngx_http_eventsync_ready_post(ngx_http_eventsync_ctx_t *ctx,
@@ -73,9 +71,13 @@ ngx_http_eventsync_healthz(ngx_http_eventsync_ctx_t *ctx)
 
     static ngx_str_t  body = ngx_string("{\"status\":\"ok\"}");
 
-    rc = ngx_http_eventsync_health_begin(ctx);
+    rc = ngx_http_discard_request_body(ctx->request);
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK) {
+        return ngx_http_eventsync_send_problem(ctx);
     }
 
     b = ngx_calloc_buf(ctx->request->pool);
@@ -97,9 +99,13 @@ ngx_http_eventsync_readyz(ngx_http_eventsync_ctx_t *ctx)
     ngx_int_t                    rc;
     ngx_http_eventsync_ready_t  *ready;
 
-    rc = ngx_http_eventsync_health_begin(ctx);
+    rc = ngx_http_discard_request_body(ctx->request);
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK) {
+        return ngx_http_eventsync_send_problem(ctx);
     }
 
     ready = ngx_palloc(ctx->request->pool, sizeof(ngx_http_eventsync_ready_t));
@@ -118,26 +124,6 @@ ngx_http_eventsync_readyz(ngx_http_eventsync_ctx_t *ctx)
     }
 
     return ngx_http_eventsync_ready_answer(ctx, ready);
-}
-
-
-/* what it is sent with NGX_OK is still to be answered */
-
-static ngx_int_t
-ngx_http_eventsync_health_begin(ngx_http_eventsync_ctx_t *ctx)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_http_discard_request_body(ctx->request);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK) {
-        return ngx_http_eventsync_send_problem(ctx);
-    }
-
-    return NGX_OK;
 }
 
 
