@@ -335,9 +335,9 @@ my $doc = do {
 };
 my %default = $doc =~ /^\| Default: \| `eventsync_(\w+) ([^`]+);` \|$/mg;
 is_deeply([ sort keys %default ], [qw(auth authorize backfill cache catalogue
-    checkpoints cors endpoints feeds limit_dry_run max_event openapi pages poll
-    poll_limit poll_wait_max publish
-    ratelimit_headers snapshot sse sse_heartbeat sse_max_time thread_pool
+    checkpoints cors endpoints feeds health limit_dry_run max_event metrics
+    openapi pages poll poll_limit poll_wait_max publish
+    ratelimit_headers ready_dispatcher snapshot sse sse_heartbeat sse_max_time thread_pool
     tombstones)],
     'documented defaults');
 
