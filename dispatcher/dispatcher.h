@@ -52,6 +52,7 @@
 #include "registry.h"
 #include "request.h"
 #include "signature.h"
+#include "tally.h"
 #include "wake.h"
 
 #include "egress.h"
@@ -346,6 +347,8 @@ typedef struct {
     ev_async         done;
     ev_timer         timer;
     es_lanes_t       dirty;
+    es_tally_t       tally;        /* with what is in `filling` */
+    bool             tallied;      /* it has moved since it was written */
 } es_recorder_t;
 
 typedef struct {
@@ -711,6 +714,10 @@ es_rc_t es_recorder_finish(es_dispatcher_t *d);
 /* The set that takes changes now; never fails but by ending the process, as
    memory that cannot be had must not lose what was done. */
 void es_record(es_dispatcher_t *d, es_rc_t rc);
+
+/* What is counted as well, see tally.h. */
+void es_record_attempt(es_dispatcher_t *d, const es_attempt_t *attempt);
+void es_record_dead(es_dispatcher_t *d, const es_dead_t *dead);
 
 /* janitor.c - retention, readers of dead processes. */
 es_rc_t es_janitor_start(es_dispatcher_t *d);

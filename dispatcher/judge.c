@@ -142,7 +142,7 @@ es_judge_attempt(es_send_t *send, uint64_t sequence, uint32_t number,
     attempt.body_len = (uint16_t) send->first_len;
     memcpy(attempt.body, send->first, send->first_len);
 
-    es_record(d, es_changes_attempt(d->recorder.filling, &attempt));
+    es_record_attempt(d, &attempt);
 }
 
 
@@ -164,7 +164,7 @@ es_judge_dead(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item,
     dead.status = item->status;
     dead.klass = (uint8_t) o->klass;
 
-    es_record(d, es_changes_dead(d->recorder.filling, &dead));
+    es_record_dead(d, &dead);
     es_notice_exhausted(d, lane, &dead, id.data,
                         o->abort ? "webhook-delivery: abort"
                                  : "the schedule has ended");

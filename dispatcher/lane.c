@@ -392,7 +392,7 @@ es_lane_lost(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
     dead.attempts = item->attempts;
     dead.status = item->status;
     dead.klass = ES_ATTEMPT_INTERNAL;
-    es_record(d, es_changes_dead(d->recorder.filling, &dead));
+    es_record_dead(d, &dead);
     es_notice_exhausted(d, lane, &dead, NULL, "retention has taken the event");
 
     es_lane_done(d, lane, item);

@@ -40,9 +40,32 @@ es_record(es_dispatcher_t *d, es_rc_t rc)
 }
 
 
+/* An attempt and a dead letter are counted where they are recorded. */
+
+void
+es_record_attempt(es_dispatcher_t *d, const es_attempt_t *attempt)
+{
+    es_tally_attempt(&d->recorder.tally, attempt);
+    d->recorder.tallied = true;
+
+    es_record(d, es_changes_attempt(d->recorder.filling, attempt));
+}
+
+
+void
+es_record_dead(es_dispatcher_t *d, const es_dead_t *dead)
+{
+    d->recorder.tally.dead++;
+    d->recorder.tallied = true;
+
+    es_record(d, es_changes_dead(d->recorder.filling, dead));
+}
+
+
 es_rc_t
 es_recorder_start(es_dispatcher_t *d)
 {
+    es_rc_t         rc;
     es_recorder_t  *recorder;
 
     recorder = &d->recorder;
@@ -56,6 +79,11 @@ es_recorder_start(es_dispatcher_t *d)
 
     if (recorder->filling == NULL || recorder->committing == NULL) {
         return ES_NOMEM;
+    }
+
+    rc = es_delivery_tally(d->store, &recorder->tally);
+    if (rc != ES_OK) {
+        return rc;
     }
 
     ev_async_init(&recorder->done, es_recorder_done);
@@ -167,6 +195,11 @@ es_recorder_gather(es_dispatcher_t *d)
         lane->dirty = false;
         lane->moved = false;
         es_record(d, es_recorder_progress(recorder->filling, lane));
+    }
+
+    if (recorder->tallied) {
+        recorder->tallied = false;
+        es_record(d, es_changes_tally(recorder->filling, &recorder->tally));
     }
 
     ev_timer_stop(d->loop.ev, &recorder->timer);

@@ -51,7 +51,7 @@ es_simulate_drop(es_dispatcher_t *d, const es_lane_t *lane,
     attempt.klass = ES_ATTEMPT_SIMULATED;
     attempt.flags = ES_ATTEMPT_SIMULATED_FLAG;
 
-    es_record(d, es_changes_attempt(d->recorder.filling, &attempt));
+    es_record_attempt(d, &attempt);
 }
 
 

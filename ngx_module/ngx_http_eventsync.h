@@ -39,6 +39,9 @@
 #define NGX_HTTP_EVENTSYNC_CACHE_PRIVATE  0
 #define NGX_HTTP_EVENTSYNC_CACHE_SHARED   1
 
+#define NGX_HTTP_EVENTSYNC_METRICS_ON         1
+#define NGX_HTTP_EVENTSYNC_METRICS_ENDPOINTS  2
+
 /* see digest.h */
 #define NGX_HTTP_EVENTSYNC_CHAIN          "sha256-chain"
 
@@ -73,6 +76,8 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_OPENAPI,
     NGX_HTTP_EVENTSYNC_CHECKPOINTS,
     NGX_HTTP_EVENTSYNC_TOKEN,
+    NGX_HTTP_EVENTSYNC_HEALTH,
+    NGX_HTTP_EVENTSYNC_METRICS,
     NGX_HTTP_EVENTSYNC_RESOURCES
 } ngx_http_eventsync_resource_e;
 
@@ -136,6 +141,7 @@ typedef struct {
     ngx_uint_t                        refs;
     uint64_t                          first;
     uint64_t                          last;
+    uint64_t                          events;
     ngx_uint_t                        has_more;   /* unsigned  has_more:1 */
     size_t                            next_len;
     u_char                            next[ES_CURSOR_MAX];
@@ -184,6 +190,7 @@ typedef struct {
 
 
 typedef struct ngx_http_eventsync_pages_s  ngx_http_eventsync_pages_t;
+typedef struct ngx_http_eventsync_task_s  ngx_http_eventsync_task_t;
 typedef struct ngx_http_eventsync_leaf_request_s
     ngx_http_eventsync_leaf_request_t;
 
@@ -201,6 +208,8 @@ typedef struct {
     uint64_t                          version;    /* last commit seen */
 
     ngx_queue_t                       waiters;
+    uint32_t                          polls;      /* of them, see _count */
+    uint32_t                          streams;
     ngx_event_t                       tick;
     ngx_event_t                       reopen;
     ngx_msec_t                        exiting;    /* since then */
@@ -236,6 +245,7 @@ typedef struct {
     ngx_uint_t                        manage;     /* unsigned  manage:1 */
     es_keyring_t                     *keys;       /* of secrets; or NULL */
     ngx_uint_t                        checkpoint; /* unsigned  :1 */
+    ngx_uint_t                        observe;    /* delivery state is read */
     size_t                            pages_size;
     ngx_thread_pool_t                *pages_pool; /* NULL: not served */
 } ngx_http_eventsync_store_t;
@@ -281,6 +291,8 @@ typedef struct {
     ngx_flag_t                        sse;
     ngx_msec_t                        sse_max_time;
     ngx_msec_t                        sse_heartbeat;
+
+    ngx_msec_t                        ready_dispatcher;   /* 0: not asked */
 } ngx_http_eventsync_loc_conf_t;
 
 
@@ -413,6 +425,11 @@ struct ngx_http_eventsync_ctx_s {
     uint64_t                          first;      /* of the events moved */
     uint64_t                          last;
     uint64_t                          warnings;   /* events that have one */
+    uint64_t                          events;     /* in the answer, unless they
+                                                     were counted as they went,
+                                                     see _count */
+    ngx_uint_t                        resource;   /* ..._resource_e; or
+                                                     RESOURCES: none */
 
     ngx_uint_t                        format;     /* ..._format_e */
     ngx_str_t                         etag;
@@ -428,11 +445,31 @@ struct ngx_http_eventsync_ctx_s {
     ngx_http_eventsync_publish_t     *publish;
     void                             *manage;
     void                             *catalogue;
+    ngx_http_eventsync_task_t        *task;
     ngx_http_eventsync_checkpoint_t  *checkpoint;
     ngx_uint_t                        data;       /* of the route */
     ngx_http_eventsync_leaf_request_t
                                      *leaf;
     ngx_http_eventsync_backfill_t    *backfill;
+};
+
+
+/* what a request without a body has done on the thread pool, see _task */
+
+struct ngx_http_eventsync_task_s {
+    ngx_http_eventsync_ctx_t         *ctx;
+    es_store_t                       *es;
+
+    /* in a thread: it has this object, and nothing of nginx's */
+    void                            (*run)(ngx_http_eventsync_task_t *task);
+
+    /* afterwards, in the event loop; what the request is finalized with */
+    ngx_int_t                       (*answer)(ngx_http_eventsync_task_t *task);
+
+    void                             *data;
+    es_rc_t                           rc;
+    es_buf_t                          out;        /* freed with the request */
+    ngx_uint_t                        done;       /* unsigned  done:1 */
 };
 
 
@@ -527,6 +564,8 @@ ngx_msec_t ngx_http_eventsync_until(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx,
     unsigned scope);
 ngx_int_t ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_authorize_admin(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx);
 ngx_uint_t ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx,
     es_str_t feed);
 
@@ -614,6 +653,32 @@ ngx_int_t ngx_http_eventsync_slice_fail(ngx_http_eventsync_ctx_t *ctx);
 char *ngx_http_eventsync_tombstones_directive(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_eventsync_snapshot(ngx_http_eventsync_ctx_t *ctx);
+
+/* _task: NGX_DONE, or NGX_DECLINED: the context may have a problem */
+
+ngx_http_eventsync_task_t *ngx_http_eventsync_task_create(
+    ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_task_post(ngx_http_eventsync_task_t *task);
+
+/* _count: counters in shared memory, see ngx_http_eventsync_count.h */
+
+ngx_int_t ngx_http_eventsync_count_init(ngx_conf_t *cf);
+size_t ngx_http_eventsync_count_init_zone(ngx_http_eventsync_zone_t *zone,
+    u_char *p, size_t size);
+void ngx_http_eventsync_count_start(ngx_http_eventsync_zone_t *zone);
+void ngx_http_eventsync_count_sent(ngx_http_eventsync_ctx_t *ctx,
+    uint64_t events);
+void ngx_http_eventsync_count_published(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_count_waiting(ngx_http_eventsync_ctx_t *ctx,
+    ngx_int_t change);
+
+/* _health, _metrics: for operators */
+
+char *ngx_http_eventsync_ready_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_eventsync_healthz(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_readyz(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_metrics(ngx_http_eventsync_ctx_t *ctx);
 
 /* _openapi */
 

@@ -19,13 +19,14 @@
 #define NGX_HTTP_EVENTSYNC_CLOCKS  10
 
 
-static ngx_int_t ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_credential(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_parse_key(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *text);
 static ngx_int_t ngx_http_eventsync_parse_token(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *text);
 static ngx_int_t ngx_http_eventsync_admit(ngx_http_eventsync_ctx_t *ctx);
+static ngx_uint_t ngx_http_eventsync_has(ngx_http_eventsync_ctx_t *ctx,
+    unsigned scope);
 static const es_key_t *ngx_http_eventsync_find_key(
     ngx_http_eventsync_ctx_t *ctx);
 static int64_t ngx_http_eventsync_expires(ngx_http_eventsync_ctx_t *ctx,
@@ -172,6 +173,17 @@ ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
 }
 
 
+/* a scope that is of no feed */
+
+static ngx_uint_t
+ngx_http_eventsync_has(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
+{
+    return (ctx->grant->scopes & scope)
+           && (ctx->token == NULL
+               || (ctx->token->jwt.scope.scopes & scope));
+}
+
+
 /* for a partner's own things, which are of no feed */
 
 ngx_int_t
@@ -184,10 +196,7 @@ ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx)
                                        "none.");
     }
 
-    if ((ctx->grant->scopes & ES_SCOPE_MANAGE)
-        && (ctx->token == NULL
-            || (ctx->token->jwt.scope.scopes & ES_SCOPE_MANAGE)))
-    {
+    if (ngx_http_eventsync_has(ctx, ES_SCOPE_MANAGE)) {
         return NGX_OK;
     }
 
@@ -196,6 +205,25 @@ ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx)
                                    ctx->token ? "token" : "key");
 
     return ngx_http_eventsync_challenge(ctx, ES_SCOPE_MANAGE);
+}
+
+
+/* for what is of all partners */
+
+ngx_int_t
+ngx_http_eventsync_authorize_admin(ngx_http_eventsync_ctx_t *ctx)
+{
+    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF
+        || ngx_http_eventsync_has(ctx, ES_SCOPE_ADMIN))
+    {
+        return NGX_OK;
+    }
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
+                                   "The %s lacks the scope \"admin\".",
+                                   ctx->token ? "token" : "key");
+
+    return ngx_http_eventsync_challenge(ctx, ES_SCOPE_ADMIN);
 }
 
 
@@ -239,6 +267,12 @@ ngx_http_eventsync_challenge(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
                                ", scope=\"manage\"");
         break;
 
+    case ES_SCOPE_ADMIN:
+        ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE
+                               ", error=\"insufficient_scope\""
+                               ", scope=\"admin\"");
+        break;
+
     default: /* ES_SCOPE_READ */
         ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE
                                ", error=\"insufficient_scope\""
@@ -269,7 +303,7 @@ ngx_http_eventsync_allows(ngx_http_eventsync_ctx_t *ctx, unsigned scope,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx)
 {
     es_rc_t  rc;

@@ -258,6 +258,10 @@ ngx_http_eventsync_commit_done(ngx_queue_t *queue, es_rc_t rc)
         publish->rc = rc;
         publish->committed = 1;
 
+        if (rc == ES_OK) {
+            ngx_http_eventsync_count_published(publish->ctx);
+        }
+
         ngx_http_eventsync_publish_unblock(publish->ctx);
     }
 }

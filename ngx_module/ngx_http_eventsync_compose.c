@@ -139,6 +139,7 @@ ngx_http_eventsync_result(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
     ctx->has_more = page->has_more;
     ctx->first = page->count ? page->first : 0;
     ctx->last = page->count ? page->last : 0;
+    ctx->events = page->count;
     ctx->next.data = ctx->next_text;
     ctx->next.len = es_cursor_print(feed->epoch, next,
                                     (char *) ctx->next_text);
@@ -226,6 +227,7 @@ ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
     shared->refs = 1;
     shared->first = ctx->first;
     shared->last = ctx->last;
+    shared->events = ctx->events;
     shared->has_more = ctx->has_more;
     shared->next_len = ctx->next.len;
     ngx_memcpy(shared->next, ctx->next.data, ctx->next.len);
@@ -299,6 +301,7 @@ ngx_http_eventsync_memo_use(ngx_http_eventsync_ctx_t *ctx,
     ctx->out = b;
     ctx->first = shared->first;
     ctx->last = shared->last;
+    ctx->events = shared->events;
     ctx->has_more = shared->has_more;
     ctx->next.data = ctx->next_text;
     ctx->next.len = shared->next_len;

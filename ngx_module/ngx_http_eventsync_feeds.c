@@ -7,14 +7,20 @@
 #include "ngx_http_eventsync.h"
 
 
+/* ms: what the rate of a feed's events is measured over */
+#define NGX_HTTP_EVENTSYNC_RATE_TIME  60000
+
+
 static es_rc_t ngx_http_eventsync_feeds_write(ngx_http_eventsync_ctx_t *ctx,
     es_buf_t *out);
 static es_rc_t ngx_http_eventsync_feeds_list(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn, es_buf_t *out);
-static es_rc_t ngx_http_eventsync_feed_object(const es_feed_t *feed,
-    es_buf_t *out);
+static es_rc_t ngx_http_eventsync_feed_object(es_txn_t *txn,
+    const es_feed_t *feed, es_buf_t *out);
 static es_rc_t ngx_http_eventsync_feed_limit(const char *name, uint64_t value,
     es_buf_t *out);
+static es_rc_t ngx_http_eventsync_feed_rate(es_txn_t *txn,
+    const es_feed_t *feed, es_buf_t *out);
 
 
 static ngx_str_t  ngx_http_eventsync_feeds_type =
@@ -111,7 +117,7 @@ ngx_http_eventsync_feeds_write(ngx_http_eventsync_ctx_t *ctx, es_buf_t *out)
         es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &feed);
 
         if (es == ES_OK) {
-            es = ngx_http_eventsync_feed_object(&feed, out);
+            es = ngx_http_eventsync_feed_object(txn, &feed, out);
         }
     }
 
@@ -156,7 +162,7 @@ ngx_http_eventsync_feeds_list(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
         comma = ",";
 
         if (es == ES_OK) {
-            es = ngx_http_eventsync_feed_object(&feed, out);
+            es = ngx_http_eventsync_feed_object(txn, &feed, out);
         }
     }
 
@@ -165,7 +171,8 @@ ngx_http_eventsync_feeds_list(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
 
 
 static es_rc_t
-ngx_http_eventsync_feed_object(const es_feed_t *feed, es_buf_t *out)
+ngx_http_eventsync_feed_object(es_txn_t *txn, const es_feed_t *feed,
+    es_buf_t *out)
 {
     char     oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
     es_rc_t  es;
@@ -194,7 +201,7 @@ ngx_http_eventsync_feed_object(const es_feed_t *feed, es_buf_t *out)
                                            feed->retain_ms / 1000, out);
     }
 
-    return (es == ES_OK) ? es_buf_printf(out, "}}") : es;
+    return (es == ES_OK) ? ngx_http_eventsync_feed_rate(txn, feed, out) : es;
 }
 
 
@@ -208,4 +215,34 @@ ngx_http_eventsync_feed_limit(const char *name, uint64_t value, es_buf_t *out)
     }
 
     return es_buf_printf(out, "%s%llu", name, (unsigned long long) value);
+}
+
+
+/* by commit time, which a search finds: nothing is counted one by one */
+
+static es_rc_t
+ngx_http_eventsync_feed_rate(es_txn_t *txn, const es_feed_t *feed,
+    es_buf_t *out)
+{
+    es_rc_t      es;
+    int64_t      now;
+    uint64_t     n;
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+    now = (int64_t) tp->sec * 1000 + tp->msec;
+
+    es = es_feed_since(txn, feed, now - NGX_HTTP_EVENTSYNC_RATE_TIME, &n);
+    if (es != ES_OK) {
+        return es;
+    }
+
+    /* thousandths of an event in a second, rounded */
+
+    n = (n * 1000 + NGX_HTTP_EVENTSYNC_RATE_TIME / 2000)
+        / (NGX_HTTP_EVENTSYNC_RATE_TIME / 1000);
+
+    return es_buf_printf(out, "},\"event_rate\":%llu.%03llu}",
+                         (unsigned long long) n / 1000,
+                         (unsigned long long) n % 1000);
 }

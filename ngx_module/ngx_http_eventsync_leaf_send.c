@@ -95,6 +95,7 @@ ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status)
     if (leaf->key.last >= leaf->first) {
         ctx->first = leaf->first;
         ctx->last = leaf->key.last;
+        ctx->events = ctx->last - ctx->first + 1;
     }
 
     b = ngx_calloc_buf(r->pool);

@@ -29,6 +29,9 @@
 
 typedef struct ngx_http_eventsync_ctx_s  ngx_http_eventsync_ctx_t;
 
+/* see _count */
+typedef struct ngx_http_eventsync_counters_s  ngx_http_eventsync_counters_t;
+
 
 /* one partner's words, in shared memory */
 
@@ -48,6 +51,9 @@ typedef struct {
 typedef struct {
     ngx_slab_pool_t                  *shpool;
     ngx_http_eventsync_refusals_t    *refusals;
+    ngx_http_eventsync_counters_t    *counters;
+    ngx_uint_t                        ncounters;
+    _Atomic uint64_t                 *waiting;    /* by process slot */
     es_gauge_t                       *waits;      /* by partner */
     es_meters_t                      *addresses;
     ngx_http_eventsync_slot_t        *slots;      /* by partner */

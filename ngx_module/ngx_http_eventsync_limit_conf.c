@@ -248,7 +248,8 @@ ngx_http_eventsync_limit_merge_conf(ngx_http_eventsync_limit_conf_t *conf,
 
 /*
  * All of the zone is taken at once and nothing in it is ever freed: refusals,
- * what is under way, addresses, and the rest are the partners' words.
+ * counters, what is under way, addresses, and the rest are the partners'
+ * words.
  */
 
 ngx_int_t
@@ -284,6 +285,10 @@ ngx_http_eventsync_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     p += ngx_align(sizeof(ngx_http_eventsync_refusals_t), 64);
     size -= ngx_align(sizeof(ngx_http_eventsync_refusals_t), 64);
 
+    part = ngx_http_eventsync_count_init_zone(zone, p, size);
+    p += part;
+    size -= part;
+
     zone->waits = (es_gauge_t *) p;
     es_gauge_init(zone->waits, words);
     p += ngx_align(es_gauge_size(words), 64);
@@ -314,6 +319,7 @@ ngx_http_eventsync_limit_start(ngx_shm_zone_t *shm_zone)
     zone = shm_zone->data;
 
     es_gauge_start(zone->waits, ngx_process_slot);
+    ngx_http_eventsync_count_start(zone);
 }
 
 

@@ -52,6 +52,14 @@ static ngx_conf_enum_t  ngx_http_eventsync_caches[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_eventsync_metrics_levels[] = {
+    { ngx_string("off"), 0 },
+    { ngx_string("on"), NGX_HTTP_EVENTSYNC_METRICS_ON },
+    { ngx_string("endpoints"), NGX_HTTP_EVENTSYNC_METRICS_ENDPOINTS },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_command_t  ngx_http_eventsync_commands[] = {
 
     { ngx_string("eventsync_store"),
@@ -185,6 +193,29 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
                serves[NGX_HTTP_EVENTSYNC_OPENAPI]),
       NULL },
 
+    { ngx_string("eventsync_health"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t,
+               serves[NGX_HTTP_EVENTSYNC_HEALTH]),
+      NULL },
+
+    { ngx_string("eventsync_ready_dispatcher"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_eventsync_ready_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("eventsync_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t,
+               serves[NGX_HTTP_EVENTSYNC_METRICS]),
+      &ngx_http_eventsync_metrics_levels },
+
     { ngx_string("eventsync_cache"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_enum_slot,
@@ -282,7 +313,7 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
 
 static ngx_http_module_t  ngx_http_eventsync_module_ctx = {
     ngx_http_eventsync_add_variables,      /* preconfiguration */
-    NULL,                                  /* postconfiguration */
+    ngx_http_eventsync_count_init,         /* postconfiguration */
 
     ngx_http_eventsync_create_main_conf,   /* create main configuration */
     NULL,                                  /* init main configuration */
@@ -403,6 +434,7 @@ ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
     conf->sse = NGX_CONF_UNSET;
     conf->sse_max_time = NGX_CONF_UNSET_MSEC;
     conf->sse_heartbeat = NGX_CONF_UNSET_MSEC;
+    conf->ready_dispatcher = NGX_CONF_UNSET_MSEC;
 
     return conf;
 }
@@ -442,6 +474,8 @@ ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->sse, prev->sse, 0);
     ngx_conf_merge_msec_value(conf->sse_max_time, prev->sse_max_time, 300000);
     ngx_conf_merge_msec_value(conf->sse_heartbeat, prev->sse_heartbeat, 15000);
+    ngx_conf_merge_msec_value(conf->ready_dispatcher, prev->ready_dispatcher,
+                              30000);
 
     ngx_http_eventsync_limit_merge_conf(&conf->limit, &prev->limit);
 
@@ -492,6 +526,8 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
         && !conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS]
         && !conf->serves[NGX_HTTP_EVENTSYNC_CATALOGUE]
         && !conf->serves[NGX_HTTP_EVENTSYNC_CHECKPOINTS]
+        && !conf->serves[NGX_HTTP_EVENTSYNC_HEALTH]
+        && !conf->serves[NGX_HTTP_EVENTSYNC_METRICS]
         && !conf->serves[NGX_HTTP_EVENTSYNC_PAGES])
     {
         return conf->serves[NGX_HTTP_EVENTSYNC_TOKEN]
@@ -508,6 +544,9 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
     conf->store->publish |= conf->serves[NGX_HTTP_EVENTSYNC_PUBLISH];
     conf->store->manage |= conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS];
     conf->store->checkpoint |= conf->serves[NGX_HTTP_EVENTSYNC_CHECKPOINTS];
+    conf->store->observe |= conf->serves[NGX_HTTP_EVENTSYNC_METRICS]
+                            || (conf->serves[NGX_HTTP_EVENTSYNC_HEALTH]
+                                && conf->ready_dispatcher);
 
     if (conf->thread_pool == NULL) {
         conf->thread_pool = ngx_thread_pool_add(cf, NULL);

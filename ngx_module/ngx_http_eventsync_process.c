@@ -100,6 +100,7 @@ ngx_http_eventsync_open(ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle)
                        (store->publish ? ES_STORE_PUBLISH : ES_STORE_READ)
                        | (store->manage
                           ? ES_STORE_ADMIN | ES_STORE_DELIVERY_READ : 0)
+                       | (store->observe ? ES_STORE_DELIVERY_READ : 0)
                        | (store->checkpoint ? ES_STORE_CHECKPOINT : 0),
                        &w->es, &problem);
 

@@ -67,6 +67,7 @@ ngx_http_eventsync_handler(ngx_http_request_t *r)
     ctx->conf = elcf;
     ctx->ident = -1;
     ctx->worker = elcf->store->worker;
+    ctx->resource = NGX_HTTP_EVENTSYNC_RESOURCES;
 
     ngx_http_set_ctx(r, ctx, ngx_http_eventsync_module);
 

@@ -172,6 +172,18 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
       NGX_HTTP_EVENTSYNC_TOKEN, NGX_HTTP_POST,
       ngx_http_eventsync_token, 0 },
 
+    { ngx_string("/healthz"), 0,
+      NGX_HTTP_EVENTSYNC_HEALTH, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_healthz, 0 },
+
+    { ngx_string("/readyz"), 0,
+      NGX_HTTP_EVENTSYNC_HEALTH, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_readyz, 0 },
+
+    { ngx_string("/metrics"), 0,
+      NGX_HTTP_EVENTSYNC_METRICS, NGX_HTTP_EVENTSYNC_READ,
+      ngx_http_eventsync_metrics, 0 },
+
     { ngx_string("/openapi.json"), 0,
       NGX_HTTP_EVENTSYNC_OPENAPI, NGX_HTTP_EVENTSYNC_READ,
       ngx_http_eventsync_openapi, 0 },
@@ -211,6 +223,7 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
 
         pattern = &route->pattern;
         methods |= route->methods;
+        ctx->resource = route->resource;
 
         if (route->feed) {
             ctx->feed = ctx->segments[0];
@@ -226,7 +239,11 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
             continue;
         }
 
-        if (ctx->worker == NULL || ctx->worker->es == NULL) {
+        /* who asks for our health asks for that, too */
+
+        if (route->resource != NGX_HTTP_EVENTSYNC_HEALTH
+            && (ctx->worker == NULL || ctx->worker->es == NULL))
+        {
             (void) ngx_http_eventsync_fail_store(ctx, ES_BUSY);
             return ngx_http_eventsync_send_problem(ctx);
         }

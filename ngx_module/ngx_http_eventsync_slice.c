@@ -247,6 +247,8 @@ ngx_http_eventsync_slice_copy(ngx_http_eventsync_ctx_t *ctx,
     bf->last = page->last;
     ctx->last = page->last;
 
+    ngx_http_eventsync_count_sent(ctx, page->count);
+
     bf->position.sequence = page->next;
     (void) es_cursor_print(bf->position.epoch, page->last, bf->prev);
 

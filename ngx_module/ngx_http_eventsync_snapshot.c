@@ -339,6 +339,7 @@ ngx_http_eventsync_snapshot_write(ngx_http_eventsync_ctx_t *ctx,
     }
 
     sn->out = b;
+    ctx->events = page->count;
 
     return NGX_OK;
 }

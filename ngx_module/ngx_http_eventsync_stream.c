@@ -589,6 +589,8 @@ ngx_http_eventsync_stream_frame(ngx_http_eventsync_ctx_t *ctx,
     ctx->first = ctx->first ? ctx->first : page->first;
     ctx->last = page->last;
 
+    ngx_http_eventsync_count_sent(ctx, page->count);
+
     return NGX_OK;
 }
 

@@ -84,6 +84,7 @@ ngx_http_eventsync_park(ngx_http_eventsync_ctx_t *ctx, ngx_msec_t time)
 
     poll->parked = 1;
     ngx_queue_insert_tail(&w->waiters, &poll->queue);
+    ngx_http_eventsync_count_waiting(ctx, 1);
 
     if (!w->tick.timer_set) {
         ngx_add_timer(&w->tick, NGX_HTTP_EVENTSYNC_TICK);
@@ -261,6 +262,7 @@ ngx_http_eventsync_unpark(ngx_http_eventsync_ctx_t *ctx)
     ctx->poll->parked = 0;
 
     ngx_queue_remove(&ctx->poll->queue);
+    ngx_http_eventsync_count_waiting(ctx, -1);
 
     if (ctx->poll->timer.timer_set) {
         ngx_del_timer(&ctx->poll->timer);

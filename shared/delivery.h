@@ -53,7 +53,8 @@ typedef enum {
     ES_ATTEMPT_INTERNAL,
     ES_ATTEMPT_SIMULATED,      /* by nothing but a wish, see simulate.h */
     ES_ATTEMPT_PROXY,          /* the operator's, no attempt of the event */
-    ES_ATTEMPT_TOKEN           /* no access token could be got */
+    ES_ATTEMPT_TOKEN,          /* no access token could be got */
+    ES_ATTEMPT_CLASSES
 } es_attempt_class_t;
 
 const char *es_attempt_class_name(es_attempt_class_t c);

@@ -15,6 +15,7 @@
  *     meta       "heartbeat"                               milliseconds
  *                "taken"                                   number of a request
  *                "redrive", endpoint                       milliseconds
+ *                "tally"                                   see tally.c
  *                and those of notice.c
  */
 
@@ -27,6 +28,7 @@
 #define ES_HEARTBEAT    "heartbeat"
 #define ES_TAKEN        "taken"
 #define ES_REDRIVE      "redrive"
+#define ES_TALLY        "tally"
 #define ES_KEY_MAX      28
 #define ES_LANE_LEN     8
 #define ES_RECORD_LEN   16

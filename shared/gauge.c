@@ -151,6 +151,13 @@ es_gauge_dead(const es_gauge_t *gauge, unsigned place)
 }
 
 
+bool
+es_gauge_alive(const es_gauge_t *gauge, unsigned place)
+{
+    return !es_gauge_dead(gauge, place);
+}
+
+
 /* Drops what the dead held of the key, or of every key in its window; true
    if there was anything. */
 

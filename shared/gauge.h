@@ -42,6 +42,9 @@ es_rc_t es_gauge_enter(es_gauge_t *gauge, unsigned place, uint32_t key,
 /* Counts one less; what was never entered is passed over. */
 void es_gauge_leave(es_gauge_t *gauge, unsigned place, uint32_t key);
 
+/* The process that began to count in the place lives. */
+bool es_gauge_alive(const es_gauge_t *gauge, unsigned place);
+
 /* How many of the key are under way. */
 uint64_t es_gauge_count(const es_gauge_t *gauge, uint32_t key);
 

@@ -228,6 +228,13 @@ es_pages_find(es_pages_t *pages, MDB_txn *txn, const es_pages_key_t *key,
 }
 
 
+es_env_t *
+es_pages_env(es_pages_t *pages)
+{
+    return pages->env;
+}
+
+
 es_rc_t
 es_pages_get(es_pages_t *pages, const es_pages_key_t *key, es_buf_t *out)
 {

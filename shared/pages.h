@@ -14,6 +14,7 @@
 #define ES_PAGES_H
 
 #include "encode.h"
+#include "env.h"
 #include "reader.h"
 
 typedef struct es_pages  es_pages_t;
@@ -41,6 +42,9 @@ typedef struct {
 es_rc_t es_pages_open(es_store_t *store, uint64_t size, es_pages_t **out,
     es_problem_t *problem);
 void es_pages_close(es_pages_t *pages);
+
+/* Its environment, for who tells of its size. */
+es_env_t *es_pages_env(es_pages_t *pages);
 
 /* What an entry is made of: a hash of a page's events and its encoder. */
 uint64_t es_pages_source(const es_page_t *page, es_encoding_t encoding);

@@ -77,3 +77,26 @@ es_feed_seek_time(es_txn_t *txn, const es_feed_t *feed, int64_t time_ms,
 
     return ES_OK;
 }
+
+
+es_rc_t
+es_feed_since(es_txn_t *txn, const es_feed_t *feed, int64_t time_ms,
+    uint64_t *count)
+{
+    es_rc_t   rc;
+    uint64_t  after;
+
+    *count = 0;
+
+    if (feed->last_ms < time_ms) {
+        return ES_OK;
+    }
+
+    rc = es_feed_seek_time(txn, feed, time_ms, &after);
+
+    if (rc == ES_OK) {
+        *count = feed->last - after;
+    }
+
+    return rc;
+}

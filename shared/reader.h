@@ -85,4 +85,9 @@ es_rc_t es_event_get(es_txn_t *txn, const es_feed_t *feed, uint64_t sequence,
 es_rc_t es_feed_seek_time(es_txn_t *txn, const es_feed_t *feed,
     int64_t time_ms, uint64_t *after);
 
+/* How many of the events kept were committed at or after `time_ms`: a search,
+   whatever their number, and none in a feed that was quiet since. */
+es_rc_t es_feed_since(es_txn_t *txn, const es_feed_t *feed, int64_t time_ms,
+    uint64_t *count);
+
 #endif /* ES_READER_H */

@@ -319,6 +319,7 @@ es_store_open(const char *path, unsigned flags, es_store_t **out,
     store->bell = -1;
     store->flags = flags;
     store->identity = format.identity;
+    store->map_max = format.map_max;
     (void) pthread_mutex_init(&store->txns_lock, NULL);
 
     store->path = strdup(path);

@@ -62,6 +62,7 @@ struct es_store {
     char             *path;
     unsigned          flags;
     uint64_t          identity;        /* random, from the format file */
+    uint64_t          map_max;         /* from the same; bytes */
     es_env_t         *log;
     es_env_t         *registry;
     es_env_t         *delivery;        /* these two NULL unless asked for */

@@ -107,6 +107,28 @@ accepted(conf('', http => 'eventsync_store %%STORE%% zone_size=2m;'),
     'with a size');
 
 ###############################################################################
+# eventsync_health, eventsync_metrics
+
+accepted(conf("eventsync_ready_dispatcher $_;", location => 'eventsync_health on;'
+    . ' eventsync_metrics endpoints;'), "eventsync_ready_dispatcher $_")
+    for '5s', '1m', '5000ms', 'off';
+refused(conf("eventsync_ready_dispatcher $_;"), "time \"$_\" is shorter than 5 "
+    . 'seconds', "eventsync_ready_dispatcher $_", 5) for '0', '4999ms', '4s';
+refused(conf('eventsync_ready_dispatcher soon;'), 'invalid time "soon"',
+    'a time that is none', 5);
+refused(conf('eventsync_ready_dispatcher 9s; eventsync_ready_dispatcher off;'),
+    '"eventsync_ready_dispatcher" directive is duplicate', 'twice', 5);
+refused(conf('', location => 'eventsync_metrics all;'), 'invalid value "all"',
+    'a level that is none', 11);
+refused(conf('', location => 'eventsync_metrics on; eventsync_metrics off;'),
+    '"eventsync_metrics" directive is duplicate', 'twice', 11);
+refused(conf('', location => 'eventsync_health yes;'),
+    'invalid value "yes" in "eventsync_health" directive, it must be "on" or '
+    . '"off"', 'neither on nor off', 11);
+refused(conf("eventsync_$_ on;"), "\"eventsync_$_\" directive is not allowed here",
+    "eventsync_$_ outside of a location", 5) for qw(health metrics);
+
+###############################################################################
 # eventsync_cors
 
 accepted(conf("eventsync_cors $_;"), "eventsync_cors $_") for 'off', '*',
@@ -373,9 +395,9 @@ my $doc = do {
 };
 my %default = $doc =~ /^\| Default: \| `eventsync_(\w+) ([^`]+);` \|$/mg;
 is_deeply([ sort keys %default ], [qw(auth authorize backfill cache catalogue
-    checkpoints cors endpoints feeds limit_dry_run max_event openapi pages poll
-    poll_limit poll_wait_max publish
-    ratelimit_headers snapshot sse sse_heartbeat sse_max_time thread_pool
+    checkpoints cors endpoints feeds health limit_dry_run max_event metrics
+    openapi pages poll poll_limit poll_wait_max publish
+    ratelimit_headers ready_dispatcher snapshot sse sse_heartbeat sse_max_time thread_pool
     token token_lifetime tombstones)],
     'documented defaults');
 

@@ -30,7 +30,13 @@ my ($endpoint, $secret) = $t->endpoint('acme', feeds => 'orders',
 detail("feed orders, partner acme, endpoint $endpoint");
 
 say_('nginx with the module (two workers), the dispatcher, a receiver');
-$t->default_conf;
+$t->default_conf(server => <<'CONF');
+        location /ops/ {
+            eventsync_health on;
+            eventsync_metrics on;
+            eventsync_auth off;
+        }
+CONF
 $t->run_nginx;
 $t->run_dispatcher;
 start_listener();
@@ -89,6 +95,8 @@ It goes on running.  To try it:
   curl -H "Authorization: Bearer \$KEY" -H 'Content-Type: application/cloudevents+json' \\
     -d '{"specversion":"1.0","id":"mine-1","source":"/me","type":"order.created","data":{"n":9}}' \\
     '$base/feeds/orders/events'
+  curl 'http://127.0.0.1:$port/ops/readyz'
+  curl 'http://127.0.0.1:$port/ops/metrics'
   $ctl endpoint list
   tail -f $listener->{out}      # webhooks as they come
 

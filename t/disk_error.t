@@ -54,7 +54,8 @@ sub put_one {
 sub worker {
     my $t = Test::Eventsync->new;
     $t->store_init->feed('orders');
-    $t->default_conf(main => 'env ES_FAULT;');
+    $t->default_conf(main => 'env ES_FAULT;', location => 'eventsync_health '
+        . 'on; eventsync_ready_dispatcher off;');
     $t->run_nginx(%{ broken($t, 'nginx') });
     is(put_one($t, 'a')->{status}, 201, 'a worker publishes');
     my ($pid) = $t->workers;
@@ -86,9 +87,12 @@ sub worker {
         { authorization => 'Bearer ' . $t->master_key });
     is($poll->{status}, 503, 'a store whose state is not known is not read');
     is(put_one($t, 'c')->{status}, 503, 'nor written');
+    is($t->http(GET => '/v1/readyz')->{status}, 503, 'the worker is not ready');
+    is($t->http(GET => '/v1/healthz')->{status}, 200, 'and healthy');
     heal($t, 'nginx');
     ok(wait_for(sub { $t->poll('orders', from => 'oldest') }, 20),
         'it is opened again without a publish');
+    is($t->http(GET => '/v1/readyz')->{status}, 200, 'and the worker ready');
 
     is(put_one($t, $_)->{status}, 201, 'publishing goes on') for qw(c d);
     my @events = @{ $t->poll_all('orders') };

@@ -62,16 +62,37 @@ ok($feed->{page_size} > 0, 'page size');
 delete @$feed{qw(epoch page_size)};
 is_deeply($feed, { name => 'prices', oldest => "$epoch-0",
     latest => "$epoch-3", retention => { count => 100, bytes => undef,
-    seconds => 7 * 86400 } }, 'what a feed says');
+    seconds => 7 * 86400 }, event_rate => 0.05 }, 'what a feed says');
+like($answer->{body}, qr/,"event_rate":0\.050\}$/, 'its rate in thousandths');
+is($t->json_get('/v1/feeds/orders-acme', $acme)->{event_rate}, 0,
+    'the rate of a feed without events');
+$t->publish('prices', map { {} } 1 .. 50) for 1 .. 3;
+is($t->json_get('/v1/feeds/prices', $acme)->{event_rate}, 2.55,
+    'events of the last minute by its seconds');
 is(Test::Eventsync::json(get('/v1/feeds/orders-acme', $acme)->{body})
     ->{retention}{bytes}, 1000000, 'retention by bytes');
 is_deeply((grep { $_->{name} eq 'prices' } @{ $t->json_get('/v1/feeds', $acme)
     ->{feeds} })[0], $t->json_get('/v1/feeds/prices', $acme),
     'the list says the same');
 
+SKIP: {
+    my ($lib) = glob '/usr/lib/*/faketime/libfaketimeMT.so.1';
+    skip 'needs faketime', 1 unless $lib;
+    skip 'not under a sanitizer', 1 if $t->sanitized;
+
+    $t->ctl_ok({ stdin => $t->event, env => { LD_PRELOAD => $lib,
+        FAKETIME => '-2m' } }, 'publish', 'orders-bolt') for 1 .. 9;
+    $t->publish('orders-bolt', map { {} } 1 .. 3);
+    is($t->json_get('/v1/feeds/orders-bolt', $master)->{event_rate}, 0.05,
+        'what is older is not part of it');
+}
+
 $t->ctl_ok('feed', 'trim', 'prices', "--before=$epoch-3");
 is($t->json_get('/v1/feeds/prices', $acme)->{oldest}, "$epoch-2",
     'oldest after a trim');
+$t->ctl_ok('feed', 'trim', 'prices', "--before=$epoch-154");
+is($t->json_get('/v1/feeds/prices', $acme)->{event_rate}, 0,
+    'a rate is of what is kept');
 
 my $hidden = get('/v1/feeds/orders-bolt', $acme);
 my $none = get('/v1/feeds/none', $acme);

@@ -23,7 +23,7 @@ structure();
 same_as_code();
 judges();
 
-my ($key, $manager, $reader, $writer, $epoch, $old, $name, $recv);
+my ($key, $manager, $reader, $writer, $admin, $epoch, $old, $name, $recv);
 prepare();
 served();
 methods();
@@ -35,6 +35,7 @@ tokens();
 catalogue();
 checkpoints();
 endpoints();
+operating();
 refused();
 full();
 broken();
@@ -153,7 +154,7 @@ sub store_of {
 
 sub prepare {
     my $all = join ' ', map { "eventsync_$_ on;" } qw(poll publish feeds pages authorize
-        backfill snapshot catalogue checkpoints endpoints openapi sse token);
+        backfill snapshot catalogue checkpoints endpoints openapi health metrics sse token);
 
     $t->store_init;
     $t->feed($_) for qw(orders paged trimmed secret);
@@ -161,6 +162,7 @@ sub prepare {
     $manager = $t->partner_key('acme', feeds => 'orders', scopes => 'read,manage');
     $reader = $t->partner_key('acme', scopes => 'read');
     $writer = $t->partner_key('press', publish => 'orders', scopes => 'publish');
+    $admin = $t->partner_key('ops', scopes => 'admin');
 
     # Its registry cannot be read.
     store_of('damaged', sub {
@@ -268,8 +270,9 @@ sub ask {
     is($answer->{status}, $status, "$what: $status") or diag($answer->{body});
     $answer->{json} = Test::Eventsync::json($answer->{body});
     is_deeply([ $api->judge($answer, $method, $target, \%headers) ], [], "$what: as declared");
-    $type_seen{ $answer->{json}{type} // $answer->{json}{error} }++
-        if $status >= 400 && ref $answer->{json} eq 'HASH';
+    my $kind = ref $answer->{json} eq 'HASH'
+        ? $answer->{json}{type} // $answer->{json}{error} : undef;
+    $type_seen{$kind}++ if $status >= 400 && defined $kind;
     takes($method, $target, \%headers, $body) if defined $body && $status < 300;
     return $answer;
 }
@@ -593,13 +596,26 @@ sub dead {
     return Test::Eventsync::json($r->{body});
 }
 
+sub operating {
+    ask(200, GET => '/healthz', key => undef);
+    ask(200, GET => '/healthz', key => undef, port => 2);
+    ask(503, GET => '/readyz', key => undef, port => 1);
+    my $dispatcher = $t->run_dispatcher;
+    ok(wait_for(sub { $dispatcher->stderr =~ /info: eventsync-dispatcher/
+        && $t->http(GET => '/v1/readyz')->{status} == 200 }, 30),
+        'with a dispatcher it is ready');
+    ask(200, GET => '/readyz', key => undef);
+    is($t->stop_dispatcher, 0, 'the dispatcher stops');
+    ask(200, GET => '/metrics', key => $admin);
+}
+
 # Each status that many operations have, wherever it is declared.
 sub refused {
     for my $operation ($api->operations) {
         my ($method, $path) = ($operation->{method}, path_of($operation));
         my ($tag) = @{ $operation->{op}{tags} };
         my $has = sub { $operation->{responses}{ $_[0] } };
-        my @as = (key => $tag eq 'endpoints' ? $manager : $key);
+        my @as = (key => $tag eq 'endpoints' ? $manager : $tag eq 'operate' ? $admin : $key);
         my $authorize = $operation->{id} eq 'authorizeFeed';
 
         ask(400, $method => "$path?nonsense=1", @as);

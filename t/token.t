@@ -107,7 +107,7 @@ sub keys_are {
 
 sub configure {
     my $all = join ' ', map { "eventsync_$_ on;" } qw(poll publish feeds pages
-        authorize backfill snapshot catalogue checkpoints endpoints sse token);
+        authorize backfill snapshot catalogue checkpoints endpoints metrics sse token);
 
     $t->write_file_expand('nginx.conf', <<"CONF");
 events { }
@@ -407,6 +407,10 @@ sub managing {
     is(call(POST => '/v1/endpoints', token($key, scope => 'feed:prices'), $body), 403,
         'nor for a feed');
     is(call(GET => '/v1/feeds/prices/events', $manage), 404, 'who manages does not read');
+
+    my $admin = $t->partner_key('acme', scopes => 'read,admin');
+    is(call(GET => '/v1/metrics', token($admin, scope => 'admin')), 200, 'an operator\'s token');
+    is(call(GET => '/v1/metrics', token($admin, scope => 'read')), 403, 'one for less');
 }
 
 sub soon {

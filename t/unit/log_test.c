@@ -207,6 +207,10 @@ test_reading(es_store_t *store)
        "the beginning of time is the oldest event");
     ok(es_feed_seek_time(txn, &feed, feed.last_ms + 1, &after) == ES_OK
        && after == feed.last, "the future is the head");
+    ok(es_feed_since(txn, &feed, 0, &after) == ES_OK
+       && after == feed.last + 1 - feed.oldest
+       && es_feed_since(txn, &feed, feed.last_ms + 1, &after) == ES_OK
+       && after == 0, "events since a time are counted");
     ok(es_feed_seek_time(txn, &feed, feed.last_ms, &after) == ES_OK
        && after < feed.last, "the last commit's time is before the head");
     es_txn_end(txn);

@@ -1,0 +1,67 @@
+
+/*
+ * Counters of requests and events, in the store's shared memory.
+ *
+ * Each worker has a block of its own, so that two workers do not write to one
+ * cache line; where there are more workers than blocks they share, which costs
+ * time and no count.  What is under way is a word for each process slot, and
+ * counts as long as its process lives.
+ */
+
+
+#ifndef _NGX_HTTP_EVENTSYNC_COUNT_H_INCLUDED_
+#define _NGX_HTTP_EVENTSYNC_COUNT_H_INCLUDED_
+
+
+#include "ngx_http_eventsync.h"
+
+
+/* what was asked for, or nothing that there is */
+#define NGX_HTTP_EVENTSYNC_COUNTED  (NGX_HTTP_EVENTSYNC_RESOURCES + 1)
+
+#define NGX_HTTP_EVENTSYNC_LINE     64
+
+
+/* of a status; the first is of requests that were not answered */
+
+typedef enum {
+    NGX_HTTP_EVENTSYNC_NONE = 0,
+    NGX_HTTP_EVENTSYNC_2XX,
+    NGX_HTTP_EVENTSYNC_3XX,
+    NGX_HTTP_EVENTSYNC_4XX,
+    NGX_HTTP_EVENTSYNC_5XX,
+    NGX_HTTP_EVENTSYNC_CODES
+} ngx_http_eventsync_code_e;
+
+
+struct ngx_http_eventsync_counters_s {
+    _Alignas(NGX_HTTP_EVENTSYNC_LINE)
+    _Atomic uint64_t                  requests[NGX_HTTP_EVENTSYNC_COUNTED]
+                                              [NGX_HTTP_EVENTSYNC_CODES];
+    _Atomic uint64_t                  bytes[NGX_HTTP_EVENTSYNC_COUNTED];
+    _Atomic uint64_t                  events[NGX_HTTP_EVENTSYNC_COUNTED];
+    _Atomic uint64_t                  published;
+    _Atomic uint64_t                  duplicates;
+};
+
+
+/* the sums of all workers */
+
+typedef struct {
+    uint64_t                          requests[NGX_HTTP_EVENTSYNC_COUNTED]
+                                              [NGX_HTTP_EVENTSYNC_CODES];
+    uint64_t                          bytes[NGX_HTTP_EVENTSYNC_COUNTED];
+    uint64_t                          events[NGX_HTTP_EVENTSYNC_COUNTED];
+    uint64_t                          published;
+    uint64_t                          duplicates;
+    uint64_t                          polls;      /* that wait now */
+    uint64_t                          streams;
+} ngx_http_eventsync_totals_t;
+
+
+/* May be called by any thread. */
+void ngx_http_eventsync_count_totals(ngx_http_eventsync_zone_t *zone,
+    ngx_http_eventsync_totals_t *totals);
+
+
+#endif /* _NGX_HTTP_EVENTSYNC_COUNT_H_INCLUDED_ */

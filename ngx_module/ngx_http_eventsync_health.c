@@ -1,0 +1,314 @@
+
+/*
+ * Health: that the worker serves, and that what it needs does.
+ *
+ * Nobody is asked for a credential, so nothing is told but words.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+#include "clock.h"
+#include "delivery.h"
+
+
+/* ms: the dispatcher says each second that it lives, and may be busy */
+#define NGX_HTTP_EVENTSYNC_READY_MIN  5000
+
+
+/* outcomes of a check */
+
+typedef enum {
+    NGX_HTTP_EVENTSYNC_READY = 0,
+    NGX_HTTP_EVENTSYNC_FAILED,           /* it cannot be read */
+    NGX_HTTP_EVENTSYNC_LATE,             /* a dispatcher's */
+    NGX_HTTP_EVENTSYNC_NEVER,
+    NGX_HTTP_EVENTSYNC_UNKNOWN           /* nobody could ask */
+} ngx_http_eventsync_outcome_e;
+
+
+typedef struct {
+    ngx_http_eventsync_outcome_e      store;
+    ngx_http_eventsync_outcome_e      dispatcher;
+    ngx_msec_t                        limit;      /* 0: not asked */
+} ngx_http_eventsync_ready_t;
+
+
+static ngx_int_t ngx_http_eventsync_health_send(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t status, ngx_buf_t *b);
+static ngx_int_t ngx_http_eventsync_ready_post(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_ready_t *ready);
+static void ngx_http_eventsync_ready_run(ngx_http_eventsync_task_t *task);
+static ngx_http_eventsync_outcome_e ngx_http_eventsync_ready_store(
+    es_store_t *es);
+static ngx_http_eventsync_outcome_e ngx_http_eventsync_ready_dispatcher(
+    es_store_t *es, ngx_msec_t limit);
+static ngx_int_t ngx_http_eventsync_ready_done(
+    ngx_http_eventsync_task_t *task);
+static ngx_int_t ngx_http_eventsync_ready_answer(
+    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_ready_t *ready);
+
+
+/* in the order of ngx_http_eventsync_outcome_e */
+
+static char  *ngx_http_eventsync_outcomes[] = {
+    "ok", "failed", "late", "never", "unknown"
+};
+
+
+static ngx_str_t  ngx_http_eventsync_health_type =
+    ngx_string("application/json");
+static ngx_str_t  ngx_http_eventsync_health_cache_control =
+    ngx_string("Cache-Control");
+static ngx_str_t  ngx_http_eventsync_health_no_store = ngx_string("no-store");
+
+
+ngx_int_t
+ngx_http_eventsync_healthz(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t   rc;
+    ngx_buf_t  *b;
+
+    static ngx_str_t  body = ngx_string("{\"status\":\"ok\"}");
+
+    rc = ngx_http_discard_request_body(ctx->request);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK) {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    b = ngx_calloc_buf(ctx->request->pool);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->memory = 1;
+    b->pos = body.data;
+    b->last = body.data + body.len;
+
+    return ngx_http_eventsync_health_send(ctx, NGX_HTTP_OK, b);
+}
+
+
+ngx_int_t
+ngx_http_eventsync_readyz(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t                    rc;
+    ngx_http_eventsync_ready_t  *ready;
+
+    rc = ngx_http_discard_request_body(ctx->request);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK) {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    ready = ngx_palloc(ctx->request->pool, sizeof(ngx_http_eventsync_ready_t));
+    if (ready == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ready->store = NGX_HTTP_EVENTSYNC_FAILED;
+    ready->dispatcher = NGX_HTTP_EVENTSYNC_UNKNOWN;
+    ready->limit = ctx->conf->ready_dispatcher;
+
+    if (ctx->worker && ctx->worker->es
+        && ngx_http_eventsync_ready_post(ctx, ready) == NGX_DONE)
+    {
+        return NGX_DONE;
+    }
+
+    return ngx_http_eventsync_ready_answer(ctx, ready);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_health_send(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t status, ngx_buf_t *b)
+{
+    if (ngx_http_eventsync_header(ctx->request,
+                                  &ngx_http_eventsync_health_cache_control,
+                                  &ngx_http_eventsync_health_no_store)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_eventsync_send(ctx->request, status,
+                                   &ngx_http_eventsync_health_type, b);
+}
+
+
+/*
+ * The registry is read as every request does it, here and only when it has
+ * changed; the rest may have to wait for a lock and is read in a thread.
+ */
+
+static ngx_int_t
+ngx_http_eventsync_ready_post(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_ready_t *ready)
+{
+    ngx_http_eventsync_task_t  *task;
+
+    if (ngx_http_eventsync_registry(ctx) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    task = ngx_http_eventsync_task_create(ctx);
+    if (task == NULL) {
+        return NGX_DECLINED;
+    }
+
+    task->run = ngx_http_eventsync_ready_run;
+    task->answer = ngx_http_eventsync_ready_done;
+    task->data = ready;
+
+    return ngx_http_eventsync_task_post(task);
+}
+
+
+static void
+ngx_http_eventsync_ready_run(ngx_http_eventsync_task_t *task)
+{
+    ngx_http_eventsync_ready_t  *ready;
+
+    ready = task->data;
+
+    ready->store = ngx_http_eventsync_ready_store(task->es);
+
+    if (ready->limit) {
+        ready->dispatcher = ngx_http_eventsync_ready_dispatcher(task->es,
+                                                                ready->limit);
+    }
+}
+
+
+static ngx_http_eventsync_outcome_e
+ngx_http_eventsync_ready_store(es_store_t *es)
+{
+    es_rc_t     rc;
+    es_txn_t   *txn;
+    es_feed_t   feed;
+
+    rc = es_txn_begin(es, &txn);
+
+    if (rc == ES_OK) {
+        rc = es_feed_next(txn, es_null_str, &feed);
+        es_txn_end(txn);
+    }
+
+    return (rc == ES_OK || rc == ES_NOT_FOUND) ? NGX_HTTP_EVENTSYNC_READY
+                                               : NGX_HTTP_EVENTSYNC_FAILED;
+}
+
+
+/* a heartbeat of the future is of a clock that was put back since, and tells
+   as little as an old one */
+
+static ngx_http_eventsync_outcome_e
+ngx_http_eventsync_ready_dispatcher(es_store_t *es, ngx_msec_t limit)
+{
+    int64_t  age, heartbeat;
+
+    switch (es_delivery_heartbeat(es, &heartbeat)) {
+
+    case ES_OK:
+        age = es_clock_ms() - heartbeat;
+
+        return (age < (int64_t) limit && age > -(int64_t) limit)
+               ? NGX_HTTP_EVENTSYNC_READY : NGX_HTTP_EVENTSYNC_LATE;
+
+    case ES_NOT_FOUND:
+        return NGX_HTTP_EVENTSYNC_NEVER;
+
+    default:
+        return NGX_HTTP_EVENTSYNC_FAILED;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_ready_done(ngx_http_eventsync_task_t *task)
+{
+    return ngx_http_eventsync_ready_answer(task->ctx, task->data);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_ready_answer(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_ready_t *ready)
+{
+    ngx_buf_t   *b;
+    ngx_uint_t   ok;
+
+    ok = (ready->store == NGX_HTTP_EVENTSYNC_READY
+          && (ready->limit == 0
+              || ready->dispatcher == NGX_HTTP_EVENTSYNC_READY));
+
+    b = ngx_create_temp_buf(ctx->request->pool, 128);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->last = ngx_sprintf(b->last, "{\"status\":\"%s\",\"checks\":"
+                          "{\"store\":\"%s\"",
+                          ok ? "ok" : "unavailable",
+                          ngx_http_eventsync_outcomes[ready->store]);
+
+    if (ready->limit) {
+        b->last = ngx_sprintf(b->last, ",\"dispatcher\":\"%s\"",
+                              ngx_http_eventsync_outcomes[ready->dispatcher]);
+    }
+
+    b->last = ngx_cpymem(b->last, "}}", 2);
+
+    return ngx_http_eventsync_health_send(ctx,
+                                          ok ? NGX_HTTP_OK
+                                          : NGX_HTTP_SERVICE_UNAVAILABLE, b);
+}
+
+
+char *
+ngx_http_eventsync_ready_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_eventsync_loc_conf_t *elcf = conf;
+
+    ngx_int_t   ms;
+    ngx_str_t  *value;
+
+    if (elcf->ready_dispatcher != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        elcf->ready_dispatcher = 0;
+        return NGX_CONF_OK;
+    }
+
+    ms = ngx_parse_time(&value[1], 0);
+
+    if (ms == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid time \"%V\"",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ms < NGX_HTTP_EVENTSYNC_READY_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "time \"%V\" is shorter than "
+                           "%d seconds", &value[1],
+                           NGX_HTTP_EVENTSYNC_READY_MIN / 1000);
+        return NGX_CONF_ERROR;
+    }
+
+    elcf->ready_dispatcher = ms;
+
+    return NGX_CONF_OK;
+}

@@ -1,0 +1,291 @@
+
+/*
+ * Metrics, in Prometheus' text format: what the workers have counted, then
+ * what the store tells.
+ */
+
+
+#include "ngx_http_eventsync_count.h"
+#include "ngx_http_eventsync_pages.h"
+
+#include "clock.h"
+#include "metrics.h"
+
+
+typedef struct {
+    ngx_http_eventsync_zone_t        *zone;
+    es_metrics_t                      store;
+} ngx_http_eventsync_metrics_t;
+
+
+static void ngx_http_eventsync_metrics_run(ngx_http_eventsync_task_t *task);
+static void ngx_http_eventsync_metrics_requests(
+    ngx_http_eventsync_totals_t *totals, es_exposition_t *e);
+static void ngx_http_eventsync_metrics_events(
+    ngx_http_eventsync_totals_t *totals, es_exposition_t *e);
+static void ngx_http_eventsync_metrics_waiting(
+    ngx_http_eventsync_totals_t *totals, es_exposition_t *e);
+static void ngx_http_eventsync_metrics_each(es_exposition_t *e, char *name,
+    char *help, uint64_t *values);
+static void ngx_http_eventsync_metrics_limits(
+    ngx_http_eventsync_refusals_t *refusals, es_exposition_t *e);
+static void ngx_http_eventsync_metrics_policies(es_exposition_t *e,
+    char *name, char *help, _Atomic uint64_t *values);
+static ngx_int_t ngx_http_eventsync_metrics_answer(
+    ngx_http_eventsync_task_t *task);
+
+
+/* as the directives are called; what is none of them is "other" */
+
+static char  *ngx_http_eventsync_resources[NGX_HTTP_EVENTSYNC_COUNTED] = {
+    [NGX_HTTP_EVENTSYNC_POLL] = "poll",
+    [NGX_HTTP_EVENTSYNC_PUBLISH] = "publish",
+    [NGX_HTTP_EVENTSYNC_FEEDS] = "feeds",
+    [NGX_HTTP_EVENTSYNC_ENDPOINTS] = "endpoints",
+    [NGX_HTTP_EVENTSYNC_PAGES] = "pages",
+    [NGX_HTTP_EVENTSYNC_AUTHORIZE] = "authorize",
+    [NGX_HTTP_EVENTSYNC_BACKFILL] = "backfill",
+    [NGX_HTTP_EVENTSYNC_SNAPSHOT] = "snapshot",
+    [NGX_HTTP_EVENTSYNC_CATALOGUE] = "catalogue",
+    [NGX_HTTP_EVENTSYNC_OPENAPI] = "openapi",
+    [NGX_HTTP_EVENTSYNC_CHECKPOINTS] = "checkpoints",
+    [NGX_HTTP_EVENTSYNC_HEALTH] = "health",
+    [NGX_HTTP_EVENTSYNC_METRICS] = "metrics",
+    [NGX_HTTP_EVENTSYNC_RESOURCES] = "other"
+};
+
+
+/* in the order of ngx_http_eventsync_code_e */
+
+static char  *ngx_http_eventsync_codes[NGX_HTTP_EVENTSYNC_CODES] = {
+    "none", "2xx", "3xx", "4xx", "5xx"
+};
+
+
+static ngx_str_t  ngx_http_eventsync_metrics_type =
+    ngx_string(ES_EXPOSITION_TYPE);
+static ngx_str_t  ngx_http_eventsync_metrics_cache_control =
+    ngx_string("Cache-Control");
+static ngx_str_t  ngx_http_eventsync_metrics_no_store = ngx_string("no-store");
+
+
+ngx_int_t
+ngx_http_eventsync_metrics(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t                      rc;
+    ngx_http_request_t            *r;
+    ngx_http_eventsync_task_t     *task;
+    ngx_http_eventsync_metrics_t  *m;
+
+    r = ctx->request;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK
+        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
+        || ngx_http_eventsync_authorize_admin(ctx) != NGX_OK)
+    {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    task = ngx_http_eventsync_task_create(ctx);
+    m = ngx_pcalloc(r->pool, sizeof(ngx_http_eventsync_metrics_t));
+
+    if (task == NULL || m == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    m->zone = ctx->conf->store->zone->data;
+    m->store.store = task->es;
+    m->store.pages = ctx->worker->pages ? ctx->worker->pages->kept : NULL;
+    m->store.endpoints = (ctx->conf->serves[NGX_HTTP_EVENTSYNC_METRICS]
+                          == NGX_HTTP_EVENTSYNC_METRICS_ENDPOINTS);
+
+    task->run = ngx_http_eventsync_metrics_run;
+    task->answer = ngx_http_eventsync_metrics_answer;
+    task->data = m;
+
+    rc = ngx_http_eventsync_task_post(task);
+
+    return (rc == NGX_DECLINED) ? ngx_http_eventsync_send_problem(ctx) : rc;
+}
+
+
+static void
+ngx_http_eventsync_metrics_run(ngx_http_eventsync_task_t *task)
+{
+    es_exposition_t                e;
+    ngx_http_eventsync_totals_t    totals;
+    ngx_http_eventsync_metrics_t  *m;
+
+    m = task->data;
+    m->store.now_ms = es_clock_ms();
+
+    e.out = &task->out;
+    e.name = NULL;
+    e.rc = ES_OK;
+
+    ngx_http_eventsync_count_totals(m->zone, &totals);
+
+    ngx_http_eventsync_metrics_requests(&totals, &e);
+    ngx_http_eventsync_metrics_events(&totals, &e);
+    ngx_http_eventsync_metrics_waiting(&totals, &e);
+    ngx_http_eventsync_metrics_limits(m->zone->refusals, &e);
+
+    task->rc = es_metrics_store(&m->store, &e);
+
+    if (task->rc == ES_OK) {
+        task->rc = es_metrics_delivery(&m->store, &e);
+    }
+}
+
+
+static void
+ngx_http_eventsync_metrics_requests(ngx_http_eventsync_totals_t *totals,
+    es_exposition_t *e)
+{
+    ngx_uint_t  i, k;
+    es_label_t  labels[2];
+
+    es_metric_family(e, "eventsync_http_requests_total", "counter",
+                     "Requests that have ended, by what they asked for and "
+                     "the class of their status.");
+
+    labels[0].name = "resource";
+    labels[1].name = "code";
+
+    for (i = 0; i < NGX_HTTP_EVENTSYNC_COUNTED; i++) {
+        labels[0].value = es_str(ngx_http_eventsync_resources[i]);
+
+        for (k = 0; k < NGX_HTTP_EVENTSYNC_CODES; k++) {
+            labels[1].value = es_str(ngx_http_eventsync_codes[k]);
+            es_metric(e, "", labels, 2, totals->requests[i][k]);
+        }
+    }
+
+    ngx_http_eventsync_metrics_each(e, "eventsync_http_sent_bytes_total",
+                                    "Bytes sent to clients by requests that "
+                                    "have ended.", totals->bytes);
+}
+
+
+static void
+ngx_http_eventsync_metrics_events(ngx_http_eventsync_totals_t *totals,
+    es_exposition_t *e)
+{
+    ngx_http_eventsync_metrics_each(e, "eventsync_events_sent_total",
+                                    "Events in answers.", totals->events);
+
+    es_metric_counter(e, "eventsync_events_published_total", "Events that "
+                      "were stored by requests.", totals->published);
+    es_metric_counter(e, "eventsync_events_duplicate_total", "Events of "
+                      "requests that had been stored before.",
+                      totals->duplicates);
+}
+
+
+static void
+ngx_http_eventsync_metrics_waiting(ngx_http_eventsync_totals_t *totals,
+    es_exposition_t *e)
+{
+    es_label_t  label;
+
+    es_metric_family(e, "eventsync_http_waiting_requests", "gauge",
+                     "Long polls and streams of Server-Sent Events that wait "
+                     "now.");
+
+    label.name = "kind";
+    label.value = es_str("poll");
+    es_metric(e, "", &label, 1, totals->polls);
+
+    label.value = es_str("stream");
+    es_metric(e, "", &label, 1, totals->streams);
+}
+
+
+static void
+ngx_http_eventsync_metrics_each(es_exposition_t *e, char *name, char *help,
+    uint64_t *values)
+{
+    ngx_uint_t  i;
+    es_label_t  label;
+
+    es_metric_family(e, name, "counter", help);
+    label.name = "resource";
+
+    for (i = 0; i < NGX_HTTP_EVENTSYNC_COUNTED; i++) {
+        label.value = es_str(ngx_http_eventsync_resources[i]);
+        es_metric(e, "", &label, 1, values[i]);
+    }
+}
+
+
+static void
+ngx_http_eventsync_metrics_limits(ngx_http_eventsync_refusals_t *refusals,
+    es_exposition_t *e)
+{
+    ngx_http_eventsync_metrics_policies(e, "eventsync_limit_refused_total",
+                                        "Requests that a policy has refused.",
+                                        refusals->refused);
+    ngx_http_eventsync_metrics_policies(e, "eventsync_limit_dry_run_total",
+                                        "Requests that a policy would have "
+                                        "refused or slowed, but for the dry "
+                                        "run.", refusals->dry_run);
+}
+
+
+static void
+ngx_http_eventsync_metrics_policies(es_exposition_t *e, char *name, char *help,
+    _Atomic uint64_t *values)
+{
+    ngx_uint_t  i;
+    es_label_t  label;
+
+    es_metric_family(e, name, "counter", help);
+    label.name = "policy";
+
+    for (i = 0; i < ES_POLICIES_ALL; i++) {
+        label.value = es_policy_name(i);
+        es_metric(e, "", &label, 1, values[i]);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_metrics_answer(ngx_http_eventsync_task_t *task)
+{
+    ngx_buf_t                 *b;
+    ngx_http_request_t        *r;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = task->ctx;
+    r = ctx->request;
+
+    if (task->rc != ES_OK) {
+        (void) ngx_http_eventsync_fail_store(ctx, task->rc);
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    b = ngx_calloc_buf(r->pool);
+
+    if (b == NULL
+        || ngx_http_eventsync_header(r,
+                                    &ngx_http_eventsync_metrics_cache_control,
+                                    &ngx_http_eventsync_metrics_no_store)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* lives as long as the pool, see _task */
+
+    b->pos = (u_char *) task->out.data;
+    b->last = b->pos + task->out.len;
+    b->memory = 1;
+
+    return ngx_http_eventsync_send(r, NGX_HTTP_OK,
+                                   &ngx_http_eventsync_metrics_type, b);
+}

@@ -1,0 +1,136 @@
+
+/*
+ * A request without a body that is done on the thread pool, because it reads
+ * what may be long or may have to wait.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+static void ngx_http_eventsync_task_thread(void *data, ngx_log_t *log);
+static void ngx_http_eventsync_task_event(ngx_event_t *ev);
+static void ngx_http_eventsync_task_resume(ngx_http_request_t *r);
+static void ngx_http_eventsync_task_cleanup(void *data);
+
+
+ngx_http_eventsync_task_t *
+ngx_http_eventsync_task_create(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_pool_cleanup_t         *cln;
+    ngx_http_eventsync_task_t  *task;
+
+    task = ngx_pcalloc(ctx->request->pool, sizeof(ngx_http_eventsync_task_t));
+    cln = ngx_pool_cleanup_add(ctx->request->pool, 0);
+
+    if (task == NULL || cln == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_http_eventsync_task_cleanup;
+    cln->data = task;
+
+    task->ctx = ctx;
+    task->es = ctx->worker->es;
+
+    ctx->task = task;
+
+    return task;
+}
+
+
+ngx_int_t
+ngx_http_eventsync_task_post(ngx_http_eventsync_task_t *task)
+{
+    ngx_thread_task_t         *t;
+    ngx_http_request_t        *r;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = task->ctx;
+    r = ctx->request;
+
+    t = ngx_thread_task_alloc(r->pool, 0);
+    if (t == NULL) {
+        return NGX_DECLINED;
+    }
+
+    t->ctx = task;
+    t->handler = ngx_http_eventsync_task_thread;
+    t->event.handler = ngx_http_eventsync_task_event;
+    t->event.data = task;
+    t->event.log = r->connection->log;
+
+    if (ngx_thread_task_post(ctx->conf->thread_pool, t) != NGX_OK) {
+        return ngx_http_eventsync_fail_store(ctx, ES_BUSY);
+    }
+
+    /* the timer keeps a worker that is to exit until the task is done */
+
+    ngx_add_timer(&t->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
+
+    r->main->blocked++;
+    r->aio = 1;
+
+    r->write_event_handler = ngx_http_eventsync_task_resume;
+    r->main->count++;
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_eventsync_task_thread(void *data, ngx_log_t *log)
+{
+    ngx_http_eventsync_task_t  *task = data;
+
+    task->run(task);
+}
+
+
+static void
+ngx_http_eventsync_task_event(ngx_event_t *ev)
+{
+    ngx_http_eventsync_task_t  *task = ev->data;
+
+    if (ev->timedout) {
+        ev->timedout = 0;
+        ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_TASK_TIME);
+        return;
+    }
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
+    task->done = 1;
+
+    ngx_http_eventsync_publish_unblock(task->ctx);
+}
+
+
+static void
+ngx_http_eventsync_task_resume(ngx_http_request_t *r)
+{
+    ngx_http_eventsync_ctx_t   *ctx;
+    ngx_http_eventsync_task_t  *task;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
+    task = ctx->task;
+
+    if (r->aio || !task->done) {
+        return;
+    }
+
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    ngx_http_finalize_request(r, task->answer(task));
+}
+
+
+static void
+ngx_http_eventsync_task_cleanup(void *data)
+{
+    ngx_http_eventsync_task_t  *task = data;
+
+    es_buf_free(&task->out);
+}

@@ -1,0 +1,255 @@
+/*
+ * metrics.c - feeds, environments and the disk.
+ */
+
+#include <sys/statvfs.h>
+
+#include "metrics.h"
+#include "report.h"
+#include "store.h"
+
+#define ES_METRICS_ENVS  5
+
+/* What is told of one environment. */
+typedef struct {
+    es_str_t  name;
+    uint64_t  map;             /* bytes */
+    uint64_t  used;
+    uint64_t  readers;
+    uint64_t  readers_max;
+} es_metrics_env_t;
+
+typedef enum {
+    ES_FEED_EVENTS,
+    ES_FEED_BYTES,
+    ES_FEED_OLDEST,
+    ES_FEED_LATEST,
+    ES_FEED_AGE
+} es_feed_metric_t;
+
+
+/* The oldest is the next one where there are no events. */
+
+static void
+es_metrics_feed(const es_metrics_t *m, es_exposition_t *e,
+    const es_feed_t *feed, es_feed_metric_t metric)
+{
+    es_label_t  label = { "feed", es_str(feed->name) };
+
+    switch (metric) {
+
+    case ES_FEED_EVENTS:
+        es_metric(e, "", &label, 1, feed->last + 1 - feed->oldest);
+        break;
+
+    case ES_FEED_BYTES:
+        es_metric(e, "", &label, 1, feed->bytes);
+        break;
+
+    case ES_FEED_OLDEST:
+        es_metric(e, "", &label, 1, feed->oldest);
+        break;
+
+    case ES_FEED_LATEST:
+        es_metric(e, "", &label, 1, feed->last);
+        break;
+
+    case ES_FEED_AGE:
+
+        if (feed->last > 0) {
+            es_metric_ms(e, "", &label, 1,
+                         m->now_ms > feed->last_ms
+                         ? (uint64_t) (m->now_ms - feed->last_ms) : 0);
+        }
+
+        break;
+    }
+}
+
+
+static es_rc_t
+es_metrics_feeds(const es_metrics_t *m, es_exposition_t *e)
+{
+    size_t             i, k;
+    es_rc_t            rc;
+    es_report_feeds_t  feeds;
+
+    static const struct {
+        const char  *name;
+        const char  *help;
+    } families[] = {
+        { "eventsync_feed_events", "Events that are kept." },
+        { "eventsync_feed_bytes", "Bytes of the events that are kept." },
+        { "eventsync_feed_oldest_sequence", "Sequence of the oldest event "
+          "that is kept, or the next one." },
+        { "eventsync_feed_latest_sequence", "Sequence of the last event; 0: "
+          "none in this epoch." },
+        { "eventsync_feed_last_event_age_seconds", "Time since the last "
+          "commit of events." }
+    };
+
+    rc = es_report_feeds_load(m->store, &feeds);
+
+    if (rc == ES_OK) {
+        for (i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+            es_metric_family(e, families[i].name, "gauge", families[i].help);
+
+            for (k = 0; k < feeds.n; k++) {
+                es_metrics_feed(m, e, &feeds.feeds[k], (es_feed_metric_t) i);
+            }
+        }
+    }
+
+    es_report_feeds_free(&feeds);
+
+    return rc;
+}
+
+
+/* LMDB lists its readers as text: a line each, that begins with blanks and
+   the process id, below a heading that does not. */
+
+static int
+es_metrics_reader(const char *line, void *ctx)
+{
+    uint64_t  *readers = ctx;
+
+    line += strspn(line, " ");
+    *readers += *line >= '0' && *line <= '9';
+
+    return 0;
+}
+
+
+static es_rc_t
+es_metrics_env(es_env_t *env, es_metrics_env_t *stat)
+{
+    es_rc_t       rc;
+    MDB_env      *mdb;
+    MDB_stat      main;
+    MDB_envinfo   info;
+
+    rc = es_env_enter(env);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    mdb = es_env_handle(env);
+    (void) mdb_env_info(mdb, &info);
+    (void) mdb_env_stat(mdb, &main);
+
+    stat->map = info.me_mapsize;
+    stat->used = (uint64_t) (info.me_last_pgno + 1) * main.ms_psize;
+    stat->readers_max = info.me_maxreaders;
+    stat->readers = 0;
+    (void) mdb_reader_list(mdb, es_metrics_reader, &stat->readers);
+
+    es_env_leave(env);
+
+    return ES_OK;
+}
+
+
+static void
+es_metrics_envs_family(es_exposition_t *e, const es_metrics_env_t *envs,
+    size_t n, size_t member, const char *name, const char *help)
+{
+    size_t      i;
+    uint64_t    value;
+    es_label_t  label;
+
+    es_metric_family(e, name, "gauge", help);
+
+    for (i = 0; i < n; i++) {
+        label.name = "environment";
+        label.value = envs[i].name;
+        memcpy(&value, (const char *) &envs[i] + member, sizeof(value));
+
+        es_metric(e, "", &label, 1, value);
+    }
+}
+
+
+/* Those that this process has open. */
+
+static es_rc_t
+es_metrics_envs(const es_metrics_t *m, es_exposition_t *e)
+{
+    size_t            i, n;
+    es_rc_t           rc;
+    es_metrics_env_t  envs[ES_METRICS_ENVS];
+
+    const struct {
+        const char  *name;
+        es_env_t    *env;
+    } all[ES_METRICS_ENVS] = {
+        { "log", m->store->log },
+        { "registry", m->store->registry },
+        { "delivery", m->store->delivery },
+        { "checkpoints", m->store->checkpoints },
+        { "pages", m->pages ? es_pages_env(m->pages) : NULL }
+    };
+
+    n = 0;
+
+    for (i = 0; i < ES_METRICS_ENVS; i++) {
+        if (all[i].env == NULL) {
+            continue;
+        }
+
+        envs[n].name = es_str(all[i].name);
+
+        rc = es_metrics_env(all[i].env, &envs[n++]);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    es_metrics_envs_family(e, envs, n, offsetof(es_metrics_env_t, map),
+                           "eventsync_store_map_bytes",
+                           "Size of the memory map; it grows when it is full, "
+                           "up to eventsync_store_map_limit_bytes.");
+    es_metrics_envs_family(e, envs, n, offsetof(es_metrics_env_t, used),
+                           "eventsync_store_used_bytes",
+                           "Bytes of the map that have ever been used; what "
+                           "is freed is used again.");
+    es_metrics_envs_family(e, envs, n, offsetof(es_metrics_env_t, readers),
+                           "eventsync_store_readers",
+                           "Slots of the reader table that are taken.");
+    es_metrics_envs_family(e, envs, n,
+                           offsetof(es_metrics_env_t, readers_max),
+                           "eventsync_store_readers_max",
+                           "Slots of the reader table.");
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_metrics_store(const es_metrics_t *m, es_exposition_t *e)
+{
+    es_rc_t         rc;
+    struct statvfs  fs;
+
+    rc = es_metrics_feeds(m, e);
+
+    if (rc == ES_OK) {
+        rc = es_metrics_envs(m, e);
+    }
+
+    if (rc == ES_OK) {
+        es_metric_gauge(e, "eventsync_store_map_limit_bytes",
+                        "What each map may grow to (map_max of the store's "
+                        "format file).", m->store->map_max);
+
+        if (statvfs(m->store->path, &fs) == 0) {
+            es_metric_gauge(e, "eventsync_store_disk_free_bytes",
+                            "Room on the store's disk.",
+                            (uint64_t) fs.f_bavail * fs.f_frsize);
+        }
+    }
+
+    e->rc = e->rc == ES_OK ? rc : e->rc;
+
+    return e->rc;
+}

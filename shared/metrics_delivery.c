@@ -1,0 +1,473 @@
+/*
+ * metrics_delivery.c - endpoints, what waits for them, attempts.
+ *
+ * Totals of retries and dead letters are what the database says of its size.
+ * What is told of each endpoint takes a look at each of them; where there are
+ * too many for that, it is left out.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "delivery_keys.h"
+#include "metrics.h"
+#include "registry.h"
+#include "report.h"
+#include "tally.h"
+
+#define ES_METRICS_RECORDS  100000    /* that are looked at one by one */
+
+typedef enum {
+    ES_STATE_ACTIVE,
+    ES_STATE_FAILING,
+    ES_STATE_STOPPED,
+    ES_STATE_PAUSED,
+    ES_STATE_DISABLED,
+    ES_STATES
+} es_state_t;
+
+static const char  *const  es_state_names[ES_STATES] = {
+    "active", "failing", "stopped", "paused", "disabled"
+};
+
+typedef struct {
+    const es_endpoint_t  *endpoint;    /* NULL: there is none */
+    bool                  stopped;
+    bool                  open;        /* its circuit */
+    uint64_t              backlog;
+    uint64_t              retries;
+    uint64_t              dead;
+} es_watched_t;
+
+typedef struct {
+    const es_metrics_t   *m;
+    es_registry_t        *registry;
+    es_report_feeds_t     feeds;
+    size_t                n;           /* of the list */
+    es_watched_t         *list;        /* by the endpoint's number */
+    uint64_t              backlog;
+    uint64_t              retries;
+    uint64_t              dead;
+    bool                  listed;      /* the list has the last two */
+    es_tally_t            tally;
+} es_watch_t;
+
+typedef enum {
+    ES_WATCH_STATE,
+    ES_WATCH_BACKLOG,
+    ES_WATCH_RETRIES,
+    ES_WATCH_DEAD
+} es_watch_metric_t;
+
+
+static es_watched_t *
+es_watched(es_watch_t *w, uint32_t number)
+{
+    return number < w->n && w->list[number].endpoint != NULL
+           ? &w->list[number] : NULL;
+}
+
+
+static es_rc_t
+es_watch_endpoints(es_watch_t *w)
+{
+    size_t                i, n;
+    es_rc_t               rc;
+    const es_endpoint_t  *endpoints;
+
+    rc = es_registry_load(w->m->store, &w->registry);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    endpoints = es_registry_endpoints(w->registry, &n);
+
+    for (i = 0; i < n; i++) {
+        if (endpoints[i].number >= w->n) {
+            w->n = endpoints[i].number + 1;
+        }
+    }
+
+    w->list = calloc(w->n + 1, sizeof(es_watched_t));
+    if (w->list == NULL) {
+        return ES_NOMEM;
+    }
+
+    for (i = 0; i < n; i++) {
+        w->list[endpoints[i].number].endpoint = &endpoints[i];
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_watch_stop(void *ctx, const es_stop_t *stop)
+{
+    es_watched_t  *watched;
+
+    watched = es_watched(ctx, stop->endpoint);
+
+    if (watched != NULL && watched->endpoint->revision == stop->revision) {
+        watched->stopped = true;
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_watch_circuit(void *ctx, const es_circuit_t *circuit)
+{
+    es_watched_t  *watched;
+
+    watched = es_watched(ctx, circuit->endpoint);
+
+    if (watched != NULL) {
+        watched->open = true;
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_watch_progress(void *ctx, const es_progress_t *progress)
+{
+    uint64_t       behind;
+    es_watch_t    *w = ctx;
+    es_watched_t  *watched;
+
+    watched = es_watched(w, progress->endpoint);
+
+    if (watched != NULL) {
+        behind = es_report_behind(es_report_feed(&w->feeds, progress->feed),
+                                  progress);
+        watched->backlog += behind;
+        w->backlog += behind;
+    }
+
+    return ES_OK;
+}
+
+
+/* Counts a database's records of each endpoint. */
+
+static es_rc_t
+es_watch_count(es_watch_t *w, MDB_txn *txn, unsigned db)
+{
+    int            rc;
+    MDB_val        key, value;
+    MDB_cursor    *cursor;
+    es_watched_t  *watched;
+
+    rc = mdb_cursor_open(txn, es_env_dbi(w->m->store->delivery, db), &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        watched = key.mv_size == ES_RECORD_LEN
+                  ? es_watched(w, es_key32_get(&key, 0)) : NULL;
+
+        if (watched != NULL) {
+            watched->retries += db == ES_DELIVERY_RETRIES;
+            watched->dead += db == ES_DELIVERY_DEAD;
+        }
+    }
+
+    mdb_cursor_close(cursor);
+
+    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+static es_rc_t
+es_watch_records(es_watch_t *w)
+{
+    es_rc_t    rc;
+    MDB_txn   *txn;
+    MDB_stat   retries, dead;
+    es_env_t  *env;
+
+    env = w->m->store->delivery;
+
+    rc = es_env_read_begin(env, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_env_rc(mdb_stat(txn, es_env_dbi(env, ES_DELIVERY_RETRIES),
+                            &retries));
+    if (rc == ES_OK) {
+        rc = es_env_rc(mdb_stat(txn, es_env_dbi(env, ES_DELIVERY_DEAD),
+                                &dead));
+    }
+
+    if (rc == ES_OK) {
+        w->retries = retries.ms_entries;
+        w->dead = dead.ms_entries;
+        w->listed = w->m->endpoints
+                    && w->retries + w->dead <= ES_METRICS_RECORDS;
+    }
+
+    if (rc == ES_OK && w->listed) {
+        rc = es_watch_count(w, txn, ES_DELIVERY_RETRIES);
+    }
+
+    if (rc == ES_OK && w->listed) {
+        rc = es_watch_count(w, txn, ES_DELIVERY_DEAD);
+    }
+
+    es_env_read_end(env, txn);
+
+    return rc;
+}
+
+
+/* The feeds' heads before the progress: who keeps up has no backlog then,
+   however much is committed between the two reads. */
+
+static es_rc_t
+es_watch_load(es_watch_t *w)
+{
+    es_rc_t      rc;
+    es_store_t  *store;
+
+    store = w->m->store;
+
+    rc = es_watch_endpoints(w);
+
+    if (rc == ES_OK) {
+        rc = es_report_feeds_load(store, &w->feeds);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_stop(store, es_watch_stop, w);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_circuit(store, 0, es_watch_circuit, w);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_progress(store, 0, es_watch_progress, w);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_watch_records(w);
+    }
+
+    return rc == ES_OK ? es_delivery_tally(store, &w->tally) : rc;
+}
+
+
+/* What keeps it from being sent, the most lasting first. */
+
+static es_state_t
+es_watched_state(const es_watched_t *watched)
+{
+    return watched->endpoint->partner->disabled ? ES_STATE_DISABLED
+           : watched->endpoint->paused ? ES_STATE_PAUSED
+           : watched->stopped ? ES_STATE_STOPPED
+           : watched->open ? ES_STATE_FAILING : ES_STATE_ACTIVE;
+}
+
+
+static void
+es_metrics_states(const es_watch_t *w, es_exposition_t *e)
+{
+    size_t      i;
+    uint64_t    counts[ES_STATES] = { 0 };
+    es_label_t  label;
+
+    for (i = 0; i < w->n; i++) {
+        if (w->list[i].endpoint != NULL) {
+            counts[es_watched_state(&w->list[i])]++;
+        }
+    }
+
+    es_metric_family(e, "eventsync_endpoints", "gauge", "Endpoints by state; "
+                     "failing: the circuit is open.");
+    label.name = "state";
+
+    for (i = 0; i < ES_STATES; i++) {
+        label.value = es_str(es_state_names[i]);
+        es_metric(e, "", &label, 1, counts[i]);
+    }
+}
+
+
+static void
+es_metrics_attempts(const es_watch_t *w, es_exposition_t *e)
+{
+    char               bound[24];
+    unsigned           i;
+    uint64_t           total;
+    es_label_t         label;
+    const es_tally_t  *tally;
+
+    tally = &w->tally;
+
+    es_metric_family(e, "eventsync_delivery_attempts_total", "counter",
+                     "Attempts on record, by class.");
+    label.name = "class";
+
+    for (i = 0; i < ES_ATTEMPT_CLASSES; i++) {
+        label.value = es_str(es_attempt_class_name((es_attempt_class_t) i));
+        es_metric(e, "", &label, 1, tally->attempts[i]);
+    }
+
+    es_metric_family(e, "eventsync_delivery_attempt_duration_seconds",
+                     "histogram", "From sending an attempt to its outcome.");
+    label.name = "le";
+    total = 0;
+
+    for (i = 0; i < ES_TALLY_BUCKETS; i++) {
+        total += tally->within[i];
+
+        (void) snprintf(bound, sizeof(bound), "%g",
+                        es_tally_bounds_ms[i] / 1000.0);
+        label.value = es_str(bound);
+        es_metric(e, "_bucket", &label, 1, total);
+    }
+
+    total += tally->within[ES_TALLY_BUCKETS];
+    label.value = es_lit("+Inf");
+    es_metric(e, "_bucket", &label, 1, total);
+    es_metric_us(e, "_sum", NULL, 0, tally->duration_us);
+    es_metric(e, "_count", NULL, 0, total);
+
+    es_metric_counter(e, "eventsync_delivery_exhausted_total",
+                      "Events that became dead letters.", tally->dead);
+}
+
+
+/* Of a dispatcher that has never run there is none. */
+
+static es_rc_t
+es_metrics_heartbeat(const es_metrics_t *m, es_exposition_t *e)
+{
+    es_rc_t  rc;
+    int64_t  ms;
+
+    rc = es_delivery_heartbeat(m->store, &ms);
+
+    if (rc == ES_OK) {
+        es_metric_family(e, "eventsync_dispatcher_heartbeat_age_seconds",
+                         "gauge", "Time since the dispatcher last looked at "
+                         "log and registry and could record it.");
+        es_metric_ms(e, "", NULL, 0,
+                     m->now_ms > ms ? (uint64_t) (m->now_ms - ms) : 0);
+    }
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
+static void
+es_metrics_endpoint(es_exposition_t *e, const es_watched_t *watched,
+    es_watch_metric_t metric)
+{
+    es_label_t  labels[3];
+
+    labels[0].name = "endpoint";
+    labels[0].value = watched->endpoint->name;
+    labels[1].name = "partner";
+    labels[1].value = watched->endpoint->partner->name;
+
+    switch (metric) {
+
+    case ES_WATCH_STATE:
+        labels[2].name = "state";
+        labels[2].value = es_str(es_state_names[es_watched_state(watched)]);
+        es_metric(e, "", labels, 3, 1);
+        break;
+
+    case ES_WATCH_BACKLOG:
+        es_metric(e, "", labels, 2, watched->backlog);
+        break;
+
+    case ES_WATCH_RETRIES:
+        es_metric(e, "", labels, 2, watched->retries);
+        break;
+
+    case ES_WATCH_DEAD:
+        es_metric(e, "", labels, 2, watched->dead);
+        break;
+    }
+}
+
+
+static void
+es_metrics_endpoints(const es_watch_t *w, es_exposition_t *e)
+{
+    size_t    i;
+    unsigned  k, n;
+
+    static const struct {
+        const char  *name;
+        const char  *help;
+    } families[] = {
+        { "eventsync_endpoint_state", "1, of the state that the endpoint is "
+          "in." },
+        { "eventsync_endpoint_backlog_events", "Events after the endpoint's "
+          "cursors." },
+        { "eventsync_endpoint_retries", "Events of the endpoint that wait for "
+          "an attempt." },
+        { "eventsync_endpoint_dead_letters", "Dead letters of the endpoint." }
+    };
+
+    n = w->listed ? ES_WATCH_DEAD + 1 : ES_WATCH_RETRIES;
+
+    for (k = 0; k < n; k++) {
+        es_metric_family(e, families[k].name, "gauge", families[k].help);
+
+        for (i = 0; i < w->n; i++) {
+            if (w->list[i].endpoint != NULL) {
+                es_metrics_endpoint(e, &w->list[i], (es_watch_metric_t) k);
+            }
+        }
+    }
+}
+
+
+es_rc_t
+es_metrics_delivery(const es_metrics_t *m, es_exposition_t *e)
+{
+    es_rc_t     rc;
+    es_watch_t  w = { .m = m };
+
+    rc = es_watch_load(&w);
+
+    if (rc == ES_OK) {
+        rc = es_metrics_heartbeat(m, e);
+    }
+
+    if (rc == ES_OK) {
+        es_metrics_states(&w, e);
+
+        es_metric_gauge(e, "eventsync_delivery_backlog_events", "Events after "
+                        "the endpoints' cursors, whether a filter takes them "
+                        "or not.", w.backlog);
+        es_metric_gauge(e, "eventsync_delivery_retries", "Events that wait "
+                        "for another attempt, or for an earlier one of their "
+                        "subject.", w.retries);
+        es_metric_gauge(e, "eventsync_delivery_dead_letters", "Dead letters "
+                        "that are kept.", w.dead);
+
+        es_metrics_attempts(&w, e);
+
+        if (m->endpoints) {
+            es_metrics_endpoints(&w, e);
+        }
+    }
+
+    free(w.list);
+    es_report_feeds_free(&w.feeds);
+    es_registry_free(w.registry);
+
+    e->rc = e->rc == ES_OK ? rc : e->rc;
+
+    return e->rc;
+}

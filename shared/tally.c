@@ -1,0 +1,155 @@
+/*
+ * tally.c - counting attempts, and the record of it.
+ */
+
+#include "delivery_keys.h"
+#include "tally.h"
+
+/* The record: this, then a number for each class and each duration. */
+typedef struct __attribute__((packed)) {
+    uint32_t  classes;
+    uint32_t  durations;
+    uint64_t  dead;
+    uint64_t  duration_us;
+} es_tally_value_t;
+
+#define ES_TALLY_DURATIONS  (ES_TALLY_BUCKETS + 1)
+
+const uint32_t  es_tally_bounds_ms[ES_TALLY_BUCKETS] = {
+    5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000
+};
+
+
+void
+es_tally_attempt(es_tally_t *tally, const es_attempt_t *attempt)
+{
+    unsigned  i;
+
+    if (attempt->klass < ES_ATTEMPT_CLASSES) {
+        tally->attempts[attempt->klass]++;
+    }
+
+    /* It was not sent: that took no time. */
+
+    if (attempt->klass == ES_ATTEMPT_SIMULATED) {
+        return;
+    }
+
+    for (i = 0; i < ES_TALLY_BUCKETS; i++) {
+        if (attempt->latency_us <= es_tally_bounds_ms[i] * 1000) {
+            break;
+        }
+    }
+
+    tally->within[i]++;
+    tally->duration_us += attempt->latency_us;
+}
+
+
+static es_dkey_t
+es_tally_key(void)
+{
+    es_dkey_t  key;
+
+    key.len = sizeof(ES_TALLY) - 1;
+    memcpy(key.data, ES_TALLY, key.len);
+
+    return key;
+}
+
+
+es_rc_t
+es_changes_tally(es_changes_t *c, const es_tally_t *tally)
+{
+    char              *p;
+    es_dkey_t          key;
+    es_tally_value_t   value;
+
+    char  record[sizeof(value) + sizeof(tally->attempts)
+                 + sizeof(tally->within)];
+
+    key = es_tally_key();
+
+    value.classes = ES_ATTEMPT_CLASSES;
+    value.durations = ES_TALLY_DURATIONS;
+    value.dead = tally->dead;
+    value.duration_us = tally->duration_us;
+
+    p = record;
+    memcpy(p, &value, sizeof(value));
+    p += sizeof(value);
+    memcpy(p, tally->attempts, sizeof(tally->attempts));
+    p += sizeof(tally->attempts);
+    memcpy(p, tally->within, sizeof(tally->within));
+
+    return es_changes_meta_put(c, &key, record, sizeof(record));
+}
+
+
+static es_rc_t
+es_tally_decode(const MDB_val *record, es_tally_t *tally)
+{
+    size_t             classes;
+    const char        *p;
+    es_tally_value_t   value;
+
+    if (record->mv_size < sizeof(value)) {
+        return ES_CORRUPT;
+    }
+
+    p = record->mv_data;
+    memcpy(&value, p, sizeof(value));
+    p += sizeof(value);
+
+    if (record->mv_size != sizeof(value)
+                           + ((uint64_t) value.classes + value.durations)
+                             * sizeof(uint64_t))
+    {
+        return ES_CORRUPT;
+    }
+
+    classes = value.classes < ES_ATTEMPT_CLASSES ? value.classes
+                                                 : ES_ATTEMPT_CLASSES;
+
+    tally->dead = value.dead;
+    memcpy(tally->attempts, p, classes * sizeof(uint64_t));
+
+    if (value.durations == ES_TALLY_DURATIONS) {
+        p += value.classes * sizeof(uint64_t);
+        memcpy(tally->within, p, sizeof(tally->within));
+        tally->duration_us = value.duration_us;
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_delivery_tally(es_store_t *store, es_tally_t *tally)
+{
+    int         rc;
+    MDB_txn    *txn;
+    MDB_val     key, value;
+    es_rc_t     result;
+    es_dkey_t   name;
+
+    memset(tally, 0, sizeof(*tally));
+
+    result = es_env_read_begin(store->delivery, &txn);
+    if (result != ES_OK) {
+        return result;
+    }
+
+    name = es_tally_key();
+    key.mv_data = name.data;
+    key.mv_size = name.len;
+
+    rc = mdb_get(txn, es_env_dbi(store->delivery, ES_DELIVERY_META), &key,
+                 &value);
+
+    result = rc == 0 ? es_tally_decode(&value, tally) : es_env_rc(rc);
+
+    es_env_read_end(store->delivery, txn);
+
+    return result == ES_NOT_FOUND ? ES_OK : result;
+}

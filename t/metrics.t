@@ -1,0 +1,356 @@
+#!/usr/bin/perl
+
+# Metrics: who may read them, that their form is right, and that they say what
+# has happened, through reloads, restarts and deaths.
+
+use warnings;
+use strict;
+
+use Test::More;
+
+use lib 't/lib';
+use Test::Eventsync qw(wait_for);
+use Test::Eventsync::Metrics;
+use Test::Eventsync::Webhooks;
+
+my $t = webhook_store(workers => 2);
+$t->feed('prices');
+my $key = $t->master_key;
+my $admin = $t->partner_key('ops', scopes => 'admin');
+my $recv = $t->receiver(sub {
+    my ($request) = @_;
+    return $request->{path} eq '/never' ? 500 : $request->{path} eq '/gone' ? 410 : 200;
+});
+
+my $all = join ' ', map { "eventsync_$_ on;" } qw(poll publish feeds pages authorize
+    backfill snapshot catalogue checkpoints endpoints openapi health sse);
+
+$t->write_file_expand('nginx.conf', <<"CONF");
+events { }
+http {
+    eventsync_store %%STORE%%;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location /v1/ { $all }
+        location /limited/ {
+            eventsync_poll on;
+            eventsync_metrics on;
+            eventsync_limit poll rate=1r/d burst=1;
+        }
+        location /dry/ {
+            eventsync_poll on;
+            eventsync_limit poll rate=1r/d burst=1;
+            eventsync_limit_dry_run on;
+        }
+        location /other/ {
+            eventsync_poll on;
+            satisfy any;
+            deny all;
+        }
+        location /ops/ { eventsync_metrics on; eventsync_auth off; }
+        location /each/ { eventsync_metrics endpoints; eventsync_auth off; }
+    }
+}
+CONF
+$t->run_nginx;
+
+sub get {
+    my ($path, $as, %headers) = @_;
+    return $t->http(GET => $path, { $as ? (authorization => "Bearer $as") : (), %headers });
+}
+
+# All series, after a look at their form.
+my $scrapes = 0;
+sub scrape {
+    my $answer = get($_[0] // '/ops/metrics');
+    my ($metrics, @faults) = parse_metrics($answer->{body});
+
+    $scrapes++;
+    die "scrape $scrapes: $answer->{status} @faults\n" if @faults || $answer->{status} != 200;
+    return $metrics;
+}
+
+# One series; it is waited for until it has the value.
+sub series {
+    my ($name, $value, $what) = @_;
+    my $got;
+
+    wait_for(sub { ($got = scrape()->{"eventsync_$name"} // '') eq $value }, 15);
+    is($got, $value, $what // $name);
+}
+
+judge();
+access();
+requests();
+limits();
+waiting();
+feeds();
+deliveries();
+lives();
+
+done_testing();
+
+###############################################################################
+
+# The reader is strict: what it passes over, this test would too.
+sub judge {
+    my $head = "# HELP eventsync_a A.\n# TYPE eventsync_a gauge\n";
+    my %cases = (
+        "${head}eventsync_a 1\n" => 0,
+        "${head}eventsync_a{x=\"\\\\\\\"\\n\"} 1.5\n" => 0,
+        "${head}eventsync_a 1" => 1,
+        "${head}eventsync_a 1\neventsync_a 2\n" => 1,
+        "${head}eventsync_b 1\n" => 1,
+        "${head}eventsync_a{} 1\n" => 1,
+        "${head}eventsync_a{x=\"1\",} 1\n" => 1,
+        "${head}eventsync_a{x=\"1\",x=\"2\"} 1\n" => 1,
+        "${head}eventsync_a{x=\"\\t\"} 1\n" => 1,
+        "${head}eventsync_a -1\n" => 1,
+        "${head}eventsync_a 1\n$head" => 1,
+        "# TYPE eventsync_a gauge\neventsync_a 1\n" => 1,
+        $head =~ s/gauge/counter/r => 1,
+        $head =~ s/gauge/histogram/r => 2,
+    );
+    for my $text (sort keys %cases) {
+        my (undef, @faults) = parse_metrics($text);
+        is(scalar @faults, $cases{$text}, 'reader: ' . $text =~ s/\n/|/gr) or diag(@faults);
+    }
+}
+
+sub access {
+    my $answer = get('/limited/metrics', $admin);
+    is($answer->{status}, 200, 'with the scope admin');
+    is($answer->{headers}{'content-type'}, 'text/plain; version=0.0.4; charset=utf-8', 'type');
+    is($answer->{headers}{'cache-control'}, 'no-store', 'not to be stored');
+    is(get('/limited/metrics', $admin)->{status}, 200, 'free of charge') for 1 .. 3;
+
+    is(get('/limited/metrics')->{status}, 401, 'without a key');
+    $answer = get('/limited/metrics', $key);
+    is($answer->{status}, 403, 'without the scope');
+    is($answer->{headers}{'www-authenticate'}, 'Bearer realm="eventsync", '
+        . 'error="insufficient_scope", scope="admin"', 'which it tells');
+    is(get('/ops/metrics')->{status}, 200, 'where nobody is asked for one');
+    is(get('/v1/metrics', $admin)->{status}, 404, 'where they are on');
+    is(get('/ops/metrics?x=1')->{status}, 400, 'unknown parameter');
+    is($t->http(POST => '/ops/metrics', {}, 'x')->{headers}{allow}, 'GET, HEAD, OPTIONS',
+        'methods');
+    is($t->http(HEAD => '/ops/metrics')->{status}, 200, 'head');
+
+    # Each resource that has a directive is there by its name.
+    my $metrics = scrape();
+    my $directives = $t->read_file("$Test::Eventsync::ROOT/docs/directives.md");
+    for my $name (map { s/^eventsync_//r } $directives =~
+        /^### (\w+)\n(?=(?:(?!^###).)*^Serves `)/msg)
+    {
+        next if $name eq 'sse';
+        ok(exists $metrics->{"eventsync_events_sent_total{resource=\"$name\"}"},
+            "resource $name");
+    }
+    is((grep { /=""/ } keys %$metrics)[0], undef, 'and none has no name');
+}
+
+# What has come since a scrape, of series with a name and a resource.
+sub since {
+    my ($before, $name, $resource) = @_;
+    my $after = scrape();
+    return join ' ', map { /^eventsync_$name\{(?:code="(\w+)",)?resource="$resource"\}$/
+        && $after->{$_} != $before->{$_}
+        ? (defined $1 ? "$1=" : '') . ($after->{$_} - $before->{$_}) : () } sort keys %$after;
+}
+
+sub requests {
+    my $before = scrape();
+    $t->publish('orders', map { { id => "e$_", subject => "s$_" } } 1 .. 4);
+    $t->publish('orders', { id => 'e4', subject => 's4' }, { id => 'e5', subject => 's5' });
+    is($t->publish('orders', { id => 'e5', subject => 'x' })->{status}, 409, 'a conflict');
+    series('events_published_total', 5);
+    series('events_duplicate_total', 1);
+    is(since($before, 'http_requests_total', 'publish'), '2xx=2 4xx=1', 'publishes');
+    is(since($before, 'events_sent_total', 'publish'), '', 'send nothing');
+
+    my $events = '/v1/feeds/orders/events';
+    my $poll = get("$events?limit=2", $key);
+    is(get("$events?limit=2", $key)->{status}, 200, 'the same from memory');
+    is(get("$events?limit=2", $key, 'if-none-match' => $poll->{headers}{etag})->{status}, 304,
+        'a poll for nothing');
+    $t->http(HEAD => $events, { authorization => "Bearer $key" });
+    get("$events?subject=s2", $key);
+    get($events);
+    is(since($before, 'http_requests_total', 'poll'), '2xx=4 3xx=1 4xx=1', 'polls');
+    is(since($before, 'events_sent_total', 'poll'), 5,
+        'events that were sent, not those that were told of');
+    cmp_ok(since($before, 'http_sent_bytes_total', 'poll'), '>', 2 * length $poll->{body},
+        'bytes');
+
+    my ($epoch) = $t->poll('orders')->{next} =~ /^(.*)-/;
+    get("/v1/feeds/orders/$_", $key) for 'snapshot', 'backfill', "backfill?after=$epoch-3",
+        "pages/$epoch/1", 'manifest';
+    is(since($before, 'events_sent_total', 'snapshot'), 5, 'a snapshot');
+    is(since($before, 'events_sent_total', 'backfill'), 7, 'backfills');
+    is(since($before, 'http_requests_total', 'backfill'), '2xx=3', 'and a manifest');
+    is(since($before, 'events_sent_total', 'pages'), 5, 'a page');
+
+    # Counted as they go.
+    $before = scrape();
+    my $stream = $t->http_start(GET => $events, { authorization => "Bearer $key",
+        accept => 'text/event-stream' });
+    ok(wait_for(sub { since($before, 'events_sent_total', 'poll') eq '5' }),
+        'a stream that goes on');
+    is(since($before, 'http_requests_total', 'poll'), '', 'and has not ended');
+    close $stream->{sock};
+    series('http_waiting_requests{kind="stream"}', 0, 'until its reader leaves');
+
+    $before = scrape();
+    get('/v1/nothing', $key);
+    get('/other/feeds/orders/events', $key);
+    is(since($before, 'http_requests_total', 'other'), '4xx=2',
+        'what is no resource, and what another module refuses');
+    my $healths = scrape()->{'eventsync_http_requests_total{code="2xx",resource="health"}'};
+    get('/v1/healthz');
+    series('http_requests_total{code="2xx",resource="health"}', $healths + 1, 'health');
+}
+
+sub limits {
+    get('/limited/feeds/orders/events', $key) for 1 .. 4;
+    series('limit_refused_total{policy="poll"}', 3);
+    get('/dry/feeds/orders/events', $key) for 1 .. 2;
+    series('limit_dry_run_total{policy="poll"}', 2);
+    series('limit_refused_total{policy="poll"}', 3);
+    series('limit_refused_total{policy="address"}', 0);
+}
+
+sub waiting {
+    my $events = '/v1/feeds/orders/events?from=latest';
+    my %as = (authorization => "Bearer $key");
+    my @waiting = map { $t->http_start(GET => "$events&wait=60", \%as) } 1 .. 6;
+    series('http_waiting_requests{kind="poll"}', 6, 'long polls of all workers');
+    $t->publish('orders', { id => 'wake' });
+    $t->http_end($_) for @waiting;
+    series('http_waiting_requests{kind="poll"}', 0, 'they were answered');
+
+    @waiting = (map({ $t->http_start(GET => "$events&wait=60", \%as) } 1 .. 3),
+        map { $t->http_start(GET => $events, { %as, accept => 'text/event-stream' }) } 1 .. 4);
+    series('http_waiting_requests{kind="poll"}', 3, 'long polls');
+    series('http_waiting_requests{kind="stream"}', 4, 'and streams');
+
+    # What a worker held that was killed is not under way.
+    my $before = scrape();
+    my %old = map { $_ => 1 } $t->workers;
+    $t->allow_errors(qr/exited on signal 9/);
+    kill KILL => keys %old;
+    ok(wait_for(sub { 2 == grep { !$old{$_} } $t->workers }), 'workers die');
+    series("http_waiting_requests{kind=\"$_\"}", 0, "and no $_ waits") for qw(poll stream);
+    is(scrape()->{'eventsync_events_published_total'},
+        $before->{'eventsync_events_published_total'}, 'counters go on');
+}
+
+sub feeds {
+    my $metrics = scrape();
+    my $of = sub { scrape()->{"eventsync_feed_$_[0]\{feed=\"$_[1]\"}"} };
+    my $feed = $t->json_get('/v1/feeds/orders', $key);
+    my ($epoch, $latest) = $feed->{latest} =~ /^(.*)-(\d+)$/;
+
+    is($of->(latest_sequence => 'orders'), $latest, 'latest sequence');
+    is($of->(oldest_sequence => 'orders'), 1, 'oldest sequence');
+    is($of->(events => 'orders'), $latest, 'events');
+    my $bytes = $of->(bytes => 'orders');
+    cmp_ok($bytes, '>', 100 * $latest, 'bytes');
+    like($of->(last_event_age_seconds => 'orders'), qr/^\d+\.\d{3}$/, 'age');
+    is($of->(events => 'prices'), 0, 'of a feed without events');
+    is($of->(last_event_age_seconds => 'prices'), undef, 'there is no last one');
+
+    $t->ctl_ok('feed', 'trim', 'orders', "--before=$epoch-3");
+    is($of->(oldest_sequence => 'orders'), 3, 'after a trim');
+    is($of->(events => 'orders'), $latest - 2, 'there are fewer');
+    cmp_ok($of->(bytes => 'orders'), '<', $bytes, 'of fewer bytes');
+
+    for my $env (qw(log registry delivery checkpoints pages)) {
+        my ($map, $used, $readers, $max) = map { $metrics->{"eventsync_store_$_\{environment="
+            . "\"$env\"}"} } qw(map_bytes used_bytes readers readers_max);
+        ok($map >= $used && $used >= 8192 && $max == 1022 && $readers <= $max, "$env")
+            or diag("$map $used $readers $max");
+    }
+    cmp_ok($metrics->{'eventsync_store_readers{environment="log"}'}, '>', 0, 'readers');
+    is($metrics->{eventsync_store_map_limit_bytes}, 1 << 40, 'the limit of a map');
+    cmp_ok($metrics->{eventsync_store_disk_free_bytes}, '>', 0, 'room on the disk');
+}
+
+sub deliveries {
+    is(scrape()->{eventsync_dispatcher_heartbeat_age_seconds}, undef,
+        'without a dispatcher there is no heartbeat');
+
+    my $ok = $t->endpoint('acme', url => $recv->url('/ok'), feeds => 'prices');
+    my $never = $t->endpoint('acme', url => $recv->url('/never'), feeds => 'prices',
+        schedule => '0');
+    my $later = $t->endpoint('acme', url => $recv->url('/never'), feeds => 'prices',
+        schedule => '0,1h');
+    my $gone = $t->endpoint('acme', url => $recv->url('/gone'), feeds => 'prices');
+    my $paused = $t->endpoint('acme', url => $recv->url('/ok'), feeds => 'prices');
+    $t->ctl_ok('endpoint', 'pause', $paused);
+    $t->run_dispatcher;
+    put($t, 'prices', 3);
+
+    # $later and $gone have one attempt each, and the events behind it wait.
+    series('delivery_attempts_total{class="ok"}', 3, 'attempts that succeed');
+    series('delivery_attempts_total{class="status"}', 5, 'and that do not');
+    series('delivery_attempt_duration_seconds_count', 8, 'have durations');
+    series('delivery_exhausted_total', 3, 'events that became dead letters');
+    series('delivery_dead_letters', 3, 'and are');
+    series('delivery_retries', 2, 'events that are tried again, if ever');
+    series('endpoints{state="stopped"}', 1);
+    series('endpoints{state="paused"}', 1);
+    series('endpoints{state="active"}', 3);
+    series('endpoints{state="failing"}', 0);
+    cmp_ok(scrape()->{eventsync_delivery_backlog_events}, '>=', 2, 'events that wait');
+    like(scrape()->{eventsync_dispatcher_heartbeat_age_seconds}, qr/^\d+\.\d{3}$/,
+        'heartbeat');
+
+    my $each = scrape('/each/metrics');
+    my $of = sub { $each->{"eventsync_endpoint_$_[0]\{endpoint=\"$_[1]\",partner=\"acme\""
+        . (defined $_[2] ? ",state=\"$_[2]\"}" : '}')} };
+    is($of->(state => $ok, 'active'), 1, 'each: active');
+    is($of->(state => $gone, 'stopped'), 1, 'each: stopped');
+    is($of->(state => $paused, 'paused'), 1, 'each: paused');
+    is($of->(state => $ok, 'paused'), undef, 'each: one state');
+    is($of->(backlog_events => $ok), 0, 'each: no backlog');
+    is($of->(backlog_events => $later), 2, 'each: a backlog');
+    is($of->(retries => $later), 1, 'each: retries');
+    is($of->(retries => $ok), 0, 'each: none');
+    is($of->(dead_letters => $never), 3, 'each: dead letters');
+    is($of->(dead_letters => $later), 0, 'each: none');
+    is((grep { /endpoint=/ } keys %{ scrape() })[0], undef,
+        'each, where it is asked for');
+}
+
+# Counters go on, however their process ends.
+sub lives {
+    my $sum = sub { $_[0]{eventsync_delivery_attempt_duration_seconds_sum} };
+    my $before = scrape();
+
+    is($t->stop_dispatcher, 0, 'the dispatcher stops');
+    is($sum->(scrape()), $sum->($before), 'and what it has counted is there');
+    $t->run_dispatcher;
+    put($t, 'prices', 2);
+    series('delivery_attempts_total{class="ok"}', 5, 'after a restart they go on');
+    series('delivery_exhausted_total', 5, 'all of them');
+
+    # Whatever was on record when it was killed has been counted.
+    put($t, 'prices', 40);
+    $recv->wait_for(20);
+    $t->stop_dispatcher('KILL');
+    my %class;
+    $class{$_->{class}}++ for map { attempts($t, $_) } $t->ctl_ok('endpoint', 'list')
+        =~ /(ep_\w+)/g;
+    my $after = scrape();
+    is_deeply({ map { /attempts_total\{class="(\w+)"/ && $after->{$_} ? ($1 => $after->{$_})
+        : () } keys %$after }, \%class, 'what is on record is what was counted');
+
+    my $published = scrape()->{eventsync_events_published_total};
+    my $polls = scrape()->{'eventsync_http_requests_total{code="2xx",resource="poll"}'};
+    ok($t->reload, 'nginx is reloaded');
+    series('events_published_total', $published, 'its counters are there');
+    get('/v1/feeds/orders/events', $key);
+    ok(wait_for(sub { scrape()->{'eventsync_http_requests_total{code="2xx",resource="poll"}'}
+        > $polls }), 'and go on');
+    cmp_ok($scrapes, '>', 30, 'all in the right form');
+}

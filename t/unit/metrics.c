@@ -1,0 +1,318 @@
+/* Metrics: the text format, and what is told of endpoints in every state. */
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "feed.h"
+#include "metrics.h"
+#include "registry.h"
+#include "tally.h"
+#include "tap.h"
+
+static char           dir[] = "/tmp/eventsync-metrics-XXXXXX";
+static es_store_t    *store;
+static es_problem_t   problem;
+
+
+static void
+test_format(void)
+{
+    es_buf_t         out = { 0 };
+    es_label_t       labels[2];
+    es_exposition_t  e = { &out, NULL, ES_OK };
+
+    labels[0].name = "a";
+    labels[0].value = es_str("x\\y\"z\n\xc3\xa4");
+    labels[1].name = "b";
+    labels[1].value = es_str("");
+
+    es_metric_family(&e, "m", "histogram", "What it is.");
+    es_metric(&e, "_bucket", labels, 2, UINT64_MAX);
+    es_metric_ms(&e, "", labels + 1, 1, 1005);
+    es_metric_us(&e, "_sum", NULL, 0, 7);
+    es_metric_counter(&e, "n_total", "N.", 0);
+
+    ok(e.rc == ES_OK, "metrics are written");
+    is_str((es_str_t) { out.data, out.len },
+           "# HELP m What it is.\n# TYPE m histogram\n"
+           "m_bucket{a=\"x\\\\y\\\"z\\n\xc3\xa4\",b=\"\"} "
+           "18446744073709551615\n"
+           "m{b=\"\"} 1.005\nm_sum 0.000007\n"
+           "# HELP n_total N.\n# TYPE n_total counter\nn_total 0\n",
+           "as the format wants them");
+
+    e.rc = ES_NOMEM;
+    out.len = 0;
+    es_metric_gauge(&e, "g", "G.", 1);
+    ok(out.len == 0 && e.rc == ES_NOMEM, "nothing follows a failure");
+    es_buf_free(&out);
+}
+
+
+static bool
+make(es_kind_t kind, const char *name, const char *json)
+{
+    return es_registry_create(store, kind, es_str(name), json, &problem)
+           == ES_OK;
+}
+
+
+/* Endpoints 1 to 6, of which the last is of a partner that is disabled. */
+
+static bool
+make_endpoints(void)
+{
+    int   i;
+    char  name[32], json[256];
+
+    if (!make(ES_KIND_PARTNER, "acme", "{\"feeds\":[\"*\"]}")
+        || !make(ES_KIND_PARTNER, "bolt",
+                 "{\"feeds\":[\"*\"],\"disabled\":true}"))
+    {
+        return false;
+    }
+
+    for (i = 1; i <= 6; i++) {
+        (void) snprintf(name, sizeof(name), "ep_aaaaaaaaaaaaaaa%c", 'a' + i);
+        (void) snprintf(json, sizeof(json), "{\"partner\":\"%s\",\"url\":"
+                        "\"https://a.example/\",\"feeds\":[\"*\"],"
+                        "\"secrets\":"
+                        "[\"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"]%s}",
+                        i == 6 ? "bolt" : "acme",
+                        i == 4 ? ",\"paused\":true" : "");
+
+        if (!make(ES_KIND_ENDPOINT, name, json)) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+/* 2 is stopped, the stop of 3 is of an older record, the circuits of 2, 5 and
+   one that is no more are open. */
+
+static es_rc_t
+record(uint32_t retries)
+{
+    es_rc_t        rc;
+    uint32_t       i;
+    es_dead_t      dead = { .endpoint = 5, .feed = 1, .sequence = 1 };
+    es_stop_t      stop = { .endpoint = 2, .revision = 1 };
+    es_retry_t     retry = { .endpoint = 3, .feed = 1 };
+    es_changes_t  *c;
+    es_circuit_t   circuit = { .trips = 1 };
+
+    c = es_changes_create();
+    rc = es_changes_stop(c, &stop);
+    stop.endpoint = 3;
+    stop.revision = 0;
+    rc = rc == ES_OK ? es_changes_stop(c, &stop) : rc;
+
+    for (i = 2; i <= 8; i += 3) {
+        circuit.endpoint = i;
+        rc = rc == ES_OK ? es_changes_circuit(c, &circuit) : rc;
+    }
+
+    rc = rc == ES_OK ? es_changes_dead(c, &dead) : rc;
+    rc = rc == ES_OK ? es_changes_heartbeat(c, 1000) : rc;
+
+    for (i = 0; rc == ES_OK && i < retries; i++) {
+        retry.sequence = i + 1;
+        rc = es_changes_retry(c, &retry);
+    }
+
+    rc = rc == ES_OK ? es_delivery_commit(store, c) : rc;
+    es_changes_destroy(c);
+
+    return rc;
+}
+
+
+/* Four events, of which endpoint 1 has had one, and 3 all; 4 is in an epoch
+   that is gone, and 9 is no endpoint. */
+
+static es_rc_t
+progress(const char *epoch)
+{
+    es_rc_t         rc;
+    size_t          i;
+    es_changes_t   *c;
+    es_progress_t   p = { .feed = 1 };
+
+    static const struct {
+        uint32_t  endpoint;
+        uint64_t  sequence;
+    } all[] = { { 1, 1 }, { 3, 4 }, { 4, 0 }, { 9, 0 } };
+
+    rc = ES_OK;
+    c = es_changes_create();
+
+    for (i = 0; rc == ES_OK && i < sizeof(all) / sizeof(all[0]); i++) {
+        p.endpoint = all[i].endpoint;
+        p.sequence = all[i].sequence;
+        (void) snprintf(p.epoch, sizeof(p.epoch), "%s",
+                        p.endpoint == 4 ? "gone" : epoch);
+        rc = es_changes_progress(c, &p);
+    }
+
+    rc = rc == ES_OK ? es_delivery_commit(store, c) : rc;
+    es_changes_destroy(c);
+
+    return rc;
+}
+
+
+static void
+has(const es_buf_t *out, const char *line)
+{
+    char  text[256];
+
+    (void) snprintf(text, sizeof(text), "\neventsync_%s\n", line);
+
+    ok(memmem(out->data, out->len, text, strlen(text)) != NULL, "%s", line);
+}
+
+
+static void
+has_none(const es_buf_t *out, const char *text)
+{
+    ok(memmem(out->data, out->len, text, strlen(text)) == NULL, "no %s", text);
+}
+
+
+static void
+test_delivery(void)
+{
+    es_buf_t         out = { 0 };
+    es_metrics_t     m = { store, NULL, 3500, true };
+    es_exposition_t  e = { &out, NULL, ES_OK };
+
+    ok(es_metrics_delivery(&m, &e) == ES_OK, "endpoints");
+    has(&out, "endpoints{state=\"active\"} 2");
+    has(&out, "endpoints{state=\"failing\"} 1");
+    has(&out, "endpoints{state=\"stopped\"} 1");
+    has(&out, "endpoints{state=\"paused\"} 1");
+    has(&out, "endpoints{state=\"disabled\"} 1");
+    has(&out, "endpoint_state{endpoint=\"ep_aaaaaaaaaaaaaaac\","
+        "partner=\"acme\",state=\"stopped\"} 1");
+    has(&out, "endpoint_state{endpoint=\"ep_aaaaaaaaaaaaaaad\","
+        "partner=\"acme\",state=\"active\"} 1");
+    has(&out, "endpoint_state{endpoint=\"ep_aaaaaaaaaaaaaaaf\","
+        "partner=\"acme\",state=\"failing\"} 1");
+    has(&out, "delivery_backlog_events 3");
+    has(&out, "endpoint_backlog_events{endpoint=\"ep_aaaaaaaaaaaaaaab\","
+        "partner=\"acme\"} 3");
+    has(&out, "endpoint_backlog_events{endpoint=\"ep_aaaaaaaaaaaaaaae\","
+        "partner=\"acme\"} 0");
+    has(&out, "delivery_retries 5");
+    has(&out, "endpoint_retries{endpoint=\"ep_aaaaaaaaaaaaaaad\","
+        "partner=\"acme\"} 5");
+    has(&out, "delivery_dead_letters 1");
+    has(&out, "endpoint_dead_letters{endpoint=\"ep_aaaaaaaaaaaaaaaf\","
+        "partner=\"acme\"} 1");
+    has(&out, "dispatcher_heartbeat_age_seconds 2.500");
+
+    out.len = 0;
+    m.now_ms = 900;
+    m.endpoints = false;
+    ok(es_metrics_delivery(&m, &e) == ES_OK, "without each");
+    has(&out, "dispatcher_heartbeat_age_seconds 0.000");
+    has_none(&out, "endpoint=");
+
+    ok(record(100001) == ES_OK, "many retries");
+    out.len = 0;
+    m.endpoints = true;
+    ok(es_metrics_delivery(&m, &e) == ES_OK, "are not walked");
+    has(&out, "delivery_retries 100001");
+    has(&out, "endpoint_backlog_events{endpoint=\"ep_aaaaaaaaaaaaaaab\","
+        "partner=\"acme\"} 3");
+    has_none(&out, "endpoint_retries");
+    has_none(&out, "endpoint_dead_letters");
+
+    es_buf_free(&out);
+}
+
+
+static void
+test_store(const es_feed_t *feed)
+{
+    es_buf_t         out = { 0 };
+    es_metrics_t     m = { store, NULL, feed->last_ms + 42, false };
+    es_exposition_t  e = { &out, NULL, ES_OK };
+
+    ok(es_metrics_store(&m, &e) == ES_OK, "feeds");
+    has(&out, "feed_events{feed=\"orders\"} 4");
+    has(&out, "feed_last_event_age_seconds{feed=\"orders\"} 0.042");
+    has(&out, "feed_events{feed=\"empty\"} 0");
+    has(&out, "feed_oldest_sequence{feed=\"empty\"} 1");
+    has_none(&out, "age_seconds{feed=\"empty\"}");
+    has(&out, "store_readers_max{environment=\"delivery\"} 1022");
+    has_none(&out, "environment=\"pages\"");
+    has_none(&out, "environment=\"checkpoints\"");
+
+    es_buf_free(&out);
+}
+
+
+static bool
+publish(void)
+{
+    int          i;
+    bool         stored;
+    char         json[128];
+    es_batch_t  *batch;
+
+    batch = es_batch_create(es_str("orders"), NULL);
+    stored = true;
+
+    for (i = 0; i < 4; i++) {
+        (void) snprintf(json, sizeof(json), "{\"specversion\":\"1.0\",\"id\":"
+                        "\"%d\",\"source\":\"/s\",\"type\":\"t\"}", i);
+        stored = stored && es_batch_add(batch, json, strlen(json), &problem)
+                           == ES_OK;
+    }
+
+    es_publish(store, &batch, 1);
+    stored = stored && es_batch_rc(batch) == ES_OK;
+    es_batch_destroy(batch);
+
+    return stored;
+}
+
+
+int
+main(void)
+{
+    char       command[64];
+    es_txn_t  *txn;
+    es_feed_t  feed, empty;
+
+    test_format();
+
+    if (mkdtemp(dir) == NULL
+        || es_store_create(dir, &problem) != ES_OK
+        || es_store_open(dir, ES_STORE_DELIVER | ES_STORE_ADMIN
+                              | ES_STORE_PUBLISH, &store, &problem) != ES_OK
+        || es_feed_create(store, es_str("orders"), NULL, &feed) != ES_OK
+        || es_feed_create(store, es_str("empty"), NULL, &empty) != ES_OK
+        || !make_endpoints() || !publish()
+        || record(5) != ES_OK || progress(feed.epoch) != ES_OK
+        || es_txn_begin(store, &txn) != ES_OK)
+    {
+        printf("Bail out! %s\n", problem.detail);
+        return 1;
+    }
+
+    (void) es_feed_get(txn, es_str("orders"), &feed);
+    es_txn_end(txn);
+
+    test_store(&feed);
+    test_delivery();
+
+    es_store_close(store);
+    (void) snprintf(command, sizeof(command), "rm -rf %s", dir);
+
+    return system(command) != 0 || done();
+}

@@ -1,0 +1,125 @@
+/* The dispatcher's counters: what is counted, and the record of it. */
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "delivery_keys.h"
+#include "tally.h"
+#include "tap.h"
+
+static char           dir[] = "/tmp/eventsync-tally-XXXXXX";
+static es_store_t    *store;
+static es_changes_t  *changes;
+
+
+static void
+count(es_tally_t *tally, es_attempt_class_t klass, uint32_t us)
+{
+    es_attempt_t  attempt = { .klass = (uint8_t) klass, .latency_us = us };
+
+    es_tally_attempt(tally, &attempt);
+}
+
+
+static void
+test_counts(void)
+{
+    es_tally_t  tally = { 0 };
+
+    count(&tally, ES_ATTEMPT_OK, 0);
+    count(&tally, ES_ATTEMPT_OK, 5000);
+    count(&tally, ES_ATTEMPT_STATUS, 5001);
+    count(&tally, ES_ATTEMPT_TIMEOUT, 30000000);
+    count(&tally, ES_ATTEMPT_TOKEN, UINT32_MAX);
+    count(&tally, ES_ATTEMPT_SIMULATED, 0);
+    count(&tally, ES_ATTEMPT_CLASSES, 1);
+
+    ok(tally.attempts[ES_ATTEMPT_OK] == 2
+       && tally.attempts[ES_ATTEMPT_STATUS] == 1
+       && tally.attempts[ES_ATTEMPT_TIMEOUT] == 1
+       && tally.attempts[ES_ATTEMPT_TOKEN] == 1
+       && tally.attempts[ES_ATTEMPT_SIMULATED] == 1
+       && tally.attempts[ES_ATTEMPT_DNS] == 0, "attempts by class");
+    ok(tally.within[0] == 3 && tally.within[1] == 1
+       && tally.within[ES_TALLY_BUCKETS - 1] == 1
+       && tally.within[ES_TALLY_BUCKETS] == 1,
+       "durations: a bound is part of what is below it");
+    ok(tally.duration_us == 5000 + 5001 + 30000000ull + UINT32_MAX + 1,
+       "their sum");
+}
+
+
+static es_rc_t
+put(const void *record, size_t len)
+{
+    es_rc_t    rc;
+    es_dkey_t  key = { ES_TALLY, sizeof(ES_TALLY) - 1 };
+
+    rc = es_changes_meta_put(changes, &key, record, len);
+
+    return rc == ES_OK ? es_delivery_commit(store, changes) : rc;
+}
+
+
+static void
+test_record(void)
+{
+    size_t      i;
+    es_tally_t  tally, read;
+    struct __attribute__((packed)) {
+        uint32_t  classes, durations;
+        uint64_t  dead, duration_us, numbers[4];
+    } other = { 2, 2, 7, 8, { 1, 2, 3, 4 } };
+
+    memset(&read, 1, sizeof(read));
+    memset(&tally, 0, sizeof(tally));
+    ok(es_delivery_tally(store, &read) == ES_OK
+       && memcmp(&read, &tally, sizeof(read)) == 0, "a new store has none");
+
+    for (i = 0; i < sizeof(tally) / sizeof(uint64_t); i++) {
+        ((uint64_t *) &tally)[i] = i * i + 1;
+    }
+
+    ok(es_changes_tally(changes, &tally) == ES_OK
+       && es_delivery_commit(store, changes) == ES_OK
+       && es_delivery_tally(store, &read) == ES_OK
+       && memcmp(&read, &tally, sizeof(read)) == 0, "what is written is read");
+
+    ok(put(&other, sizeof(other)) == ES_OK
+       && es_delivery_tally(store, &read) == ES_OK, "of another version");
+    ok(read.attempts[0] == 1 && read.attempts[1] == 2 && read.attempts[2] == 0
+       && read.dead == 7, "are the classes that it had");
+    ok(read.within[0] == 0 && read.within[1] == 0 && read.duration_us == 0,
+       "and no durations, if their bounds are others");
+
+    ok(put(&other, sizeof(other) - 8) == ES_OK
+       && es_delivery_tally(store, &read) == ES_CORRUPT, "one that is cut");
+    ok(put(&other, 7) == ES_OK
+       && es_delivery_tally(store, &read) == ES_CORRUPT, "one that is short");
+}
+
+
+int
+main(void)
+{
+    char          command[64];
+    es_problem_t  problem;
+
+    test_counts();
+
+    if (mkdtemp(dir) == NULL
+        || es_store_create(dir, &problem) != ES_OK
+        || es_store_open(dir, ES_STORE_DELIVER, &store, &problem) != ES_OK
+        || (changes = es_changes_create()) == NULL)
+    {
+        return 1;
+    }
+
+    test_record();
+
+    es_changes_destroy(changes);
+    es_store_close(store);
+    (void) snprintf(command, sizeof(command), "rm -rf %s", dir);
+
+    return system(command) != 0 || done();
+}
