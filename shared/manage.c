@@ -357,7 +357,7 @@ es_manage_rotate(es_managing_t *m)
     }
 
     rc = es_endpoint_rotate(m->store, m->manage->endpoint, secret, overlap_ms,
-                            m->problem);
+                            NULL, m->problem);
 
     if (rc == ES_OK) {
         rc = es_manage_show(m);

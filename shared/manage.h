@@ -11,7 +11,7 @@
 
 #include <jansson.h>
 
-#include "registry.h"
+#include "edit.h"
 #include "request.h"
 #include "signature.h"
 
@@ -69,11 +69,11 @@ es_rc_t es_endpoint_keys(es_store_t *store, es_str_t name, json_t **keys);
 /*
  * Gives the endpoint a new secret (`secret`, or a random v1 if that is empty;
  * it receives what it is), and lets those of its kind expire after the overlap.
- * ES_CONFLICT: too many are still in use.
+ * `guard` (NULL: none) may refuse it.  ES_CONFLICT: too many are still in use.
  */
 es_rc_t es_endpoint_rotate(es_store_t *store, es_str_t name,
     char secret[ES_SECRET_TEXT_MAX], int64_t overlap_ms,
-    es_problem_t *problem);
+    const es_edit_t *guard, es_problem_t *problem);
 
 /*
  * Where in a feed a request begins: at a cursor, or (`cursor` NULL) `from`
