@@ -587,6 +587,8 @@ ngx_int_t ngx_http_eventsync_send(ngx_http_request_t *r, ngx_uint_t status,
 ngx_int_t ngx_http_eventsync_block(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_send_page(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_send_not_modified(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_condition(ngx_http_eventsync_ctx_t *ctx,
+    es_condition_t *condition);
 ngx_uint_t ngx_http_eventsync_etag_matches(ngx_http_eventsync_ctx_t *ctx);
 
 /* _problem: always NGX_DECLINED; the detail is printed by ngx_sprintf() */
