@@ -492,6 +492,10 @@ ngx_int_t ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx,
     unsigned scope);
 ngx_int_t ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_narrow(ngx_http_eventsync_ctx_t *ctx,
+    es_narrow_t *narrow);
+ngx_int_t ngx_http_eventsync_beyond(ngx_http_eventsync_ctx_t *ctx,
+    char *detail);
 ngx_uint_t ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx,
     es_str_t feed);
 

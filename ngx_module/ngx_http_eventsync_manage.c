@@ -17,9 +17,8 @@ typedef struct {
     es_store_t                       *es;
     es_manage_t                       manage;
     es_rc_t                           rc;
-    es_buf_t                          out;
+    es_managed_t                      managed;
     es_problem_t                      problem;
-    char                              name[ES_ENDPOINT_NAME_MAX];
     ngx_uint_t                        done;       /* unsigned  done:1 */
 } ngx_http_eventsync_managing_t;
 
@@ -176,6 +175,7 @@ ngx_http_eventsync_manage_start(ngx_http_eventsync_managing_t *m)
 
     if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
         || ngx_http_eventsync_authorize_manage(ctx) != NGX_OK
+        || ngx_http_eventsync_narrow(ctx, &m->manage.narrow) != NGX_OK
         || ngx_http_eventsync_json_body(ctx, &m->manage.body) != NGX_OK)
     {
         return NGX_DECLINED;
@@ -271,7 +271,7 @@ ngx_http_eventsync_manage_thread(void *data, ngx_log_t *log)
 {
     ngx_http_eventsync_managing_t  *m = data;
 
-    m->rc = es_manage(m->es, &m->manage, &m->out, m->name, &m->problem);
+    m->rc = es_manage(m->es, &m->manage, &m->managed, &m->problem);
 }
 
 
@@ -372,8 +372,8 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_managing_t *m)
 
     /* lives as long as the pool, see the cleanup */
 
-    b->pos = (u_char *) m->out.data;
-    b->last = b->pos + m->out.len;
+    b->pos = (u_char *) m->managed.out.data;
+    b->last = b->pos + m->managed.out.len;
     b->memory = 1;
 
     return ngx_http_eventsync_send(r, status, &ngx_http_eventsync_manage_type,
@@ -392,7 +392,7 @@ ngx_http_eventsync_manage_location(ngx_http_eventsync_managing_t *m)
     static ngx_str_t  location = ngx_string("Location");
 
     r = m->ctx->request;
-    len = ngx_strlen(m->name);
+    len = ngx_strlen(m->managed.name);
 
     value.len = r->uri.len + 1 + len;
     value.data = ngx_pnalloc(r->pool, value.len);
@@ -402,7 +402,7 @@ ngx_http_eventsync_manage_location(ngx_http_eventsync_managing_t *m)
 
     p = ngx_cpymem(value.data, r->uri.data, r->uri.len);
     *p++ = '/';
-    ngx_memcpy(p, m->name, len);
+    ngx_memcpy(p, m->managed.name, len);
 
     return ngx_http_eventsync_header(r, &location, &value);
 }
@@ -433,6 +433,11 @@ ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
                                        "There is no such endpoint.");
 
     case ES_DENIED:
+
+        if (m->managed.refusal == ES_REFUSED_FEEDS) {
+            return ngx_http_eventsync_beyond(ctx, m->problem.detail);
+        }
+
         ngx_log_error(NGX_LOG_CRIT, ctx->request->connection->log, 0,
                       "eventsync: %s", m->problem.detail);
         /* fall through */
@@ -464,5 +469,5 @@ ngx_http_eventsync_manage_cleanup(void *data)
 {
     ngx_http_eventsync_managing_t  *m = data;
 
-    es_buf_free(&m->out);
+    es_buf_free(&m->managed.out);
 }

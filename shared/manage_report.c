@@ -1,8 +1,19 @@
 /*
  * manage_report.c - what a partner is shown of deliveries to its endpoints.
+ *
+ * An endpoint may have been sent other feeds before: of those that a key is
+ * narrowed away from it is told nothing.
  */
 
 #include "managing.h"
+
+
+static bool
+es_manage_tells(const es_managing_t *m, uint32_t feed)
+{
+    return es_narrow_covers(&m->manage->narrow,
+                            es_str(es_report_feed(&m->feeds, feed)->name));
+}
 
 
 static es_rc_t
@@ -21,7 +32,9 @@ es_on_progress(void *ctx, const es_progress_t *progress)
 {
     es_managing_t  *m = ctx;
 
-    return es_manage_append(m, es_report_progress(&m->feeds, progress));
+    return es_manage_tells(m, progress->feed)
+           ? es_manage_append(m, es_report_progress(&m->feeds, progress))
+           : ES_OK;
 }
 
 
@@ -30,7 +43,8 @@ es_on_retry(void *ctx, const es_retry_t *retry)
 {
     es_managing_t  *m = ctx;
 
-    return es_manage_append(m, es_report_retry(&m->feeds, retry));
+    return es_manage_tells(m, retry->feed)
+           ? es_manage_append(m, es_report_retry(&m->feeds, retry)) : ES_OK;
 }
 
 
@@ -65,7 +79,7 @@ es_manage_status(es_managing_t *m)
     es_rc_t  rc;
 
     m->list = json_array();
-    m->answer = json_pack("{s:s, s:o}", "name", m->name, "deliveries",
+    m->answer = json_pack("{s:s, s:o}", "name", m->managed->name, "deliveries",
                           m->list);
 
     rc = es_delivery_each_progress(m->store, m->number, es_on_progress, m);
@@ -95,7 +109,11 @@ es_on_attempt(void *ctx, const es_attempt_t *attempt)
         return ES_EXISTS;
     }
 
-    return es_manage_append(m, es_report_attempt(&m->feeds, attempt));
+    /* of no feed are tests, and what tokens were asked for */
+
+    return attempt->feed == 0 || es_manage_tells(m, attempt->feed)
+           ? es_manage_append(m, es_report_attempt(&m->feeds, attempt))
+           : ES_OK;
 }
 
 
@@ -108,7 +126,8 @@ es_on_dead(void *ctx, const es_dead_t *dead)
         return ES_EXISTS;
     }
 
-    return es_manage_append(m, es_report_dead(&m->feeds, dead));
+    return es_manage_tells(m, dead->feed)
+           ? es_manage_append(m, es_report_dead(&m->feeds, dead)) : ES_OK;
 }
 
 

@@ -18,7 +18,7 @@ es_manage_sends(es_managing_t *m, const char *feed)
         return false;
     }
 
-    endpoint = es_registry_endpoint(registry, es_str(m->name));
+    endpoint = es_registry_endpoint(registry, es_str(m->managed->name));
     sends = endpoint != NULL && es_endpoint_allows(endpoint, es_str(feed));
     es_registry_free(registry);
 
@@ -113,7 +113,7 @@ es_manage_test(es_managing_t *m)
                                  "\"data\"");
     }
 
-    rc = es_request_test(&request, m->name, type, data, id, m->problem);
+    rc = es_request_test(&request, m->managed->name, type, data, id, m->problem);
 
     if (rc == ES_OK) {
         rc = es_manage_add(m, &request);

@@ -88,7 +88,7 @@ sub same_as_code {
         { map { $_ => [ sort @{ $code{$_} } ] } keys %code }, 'types of problems');
 
     my ($members) = slurp('shared/record.c') =~ /es_endpoint_members\[\] = \{(.*?)NULL/s;
-    my ($operators) = slurp('shared/manage.c') =~ /es_operators\[\] = \{(.*?)\}/s;
+    my ($operators) = slurp('shared/manage_view.c') =~ /es_operators\[\] = \{(.*?)\}/s;
     my %not = map { $_ => 1 } 'partner', $operators =~ /"(\w+)"/g;
     my @members = sort grep { !$not{$_} } $members =~ /"(\w+)"/g;
     is_deeply([ sort keys %{ $schemas->{$_}{properties} } ], \@members,
