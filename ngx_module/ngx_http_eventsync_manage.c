@@ -23,6 +23,8 @@ typedef struct {
 } ngx_http_eventsync_managing_t;
 
 
+static ngx_int_t ngx_http_eventsync_manage_charge(
+    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_manage_args(ngx_http_eventsync_ctx_t *ctx,
     es_manage_t *manage);
 static void ngx_http_eventsync_manage_body(ngx_http_request_t *r);
@@ -34,6 +36,10 @@ static void ngx_http_eventsync_manage_thread(void *data, ngx_log_t *log);
 static void ngx_http_eventsync_manage_event(ngx_event_t *ev);
 static void ngx_http_eventsync_manage_resume(ngx_http_request_t *r);
 static ngx_int_t ngx_http_eventsync_manage_answer(
+    ngx_http_eventsync_managing_t *m);
+static ngx_int_t ngx_http_eventsync_manage_headers(
+    ngx_http_eventsync_managing_t *m);
+static ngx_int_t ngx_http_eventsync_manage_not_modified(
     ngx_http_eventsync_managing_t *m);
 static ngx_int_t ngx_http_eventsync_manage_location(
     ngx_http_eventsync_managing_t *m);
@@ -47,6 +53,9 @@ static ngx_str_t  ngx_http_eventsync_manage_type =
 static ngx_str_t  ngx_http_eventsync_manage_cache_control =
     ngx_string("Cache-Control");
 static ngx_str_t  ngx_http_eventsync_manage_no_store = ngx_string("no-store");
+static ngx_str_t  ngx_http_eventsync_manage_private =
+    ngx_string("private, no-cache");
+static ngx_str_t  ngx_http_eventsync_manage_etag = ngx_string("ETag");
 
 
 ngx_int_t
@@ -55,7 +64,6 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
     ngx_int_t                       rc;
     ngx_http_request_t             *r;
     ngx_pool_cleanup_t             *cln;
-    ngx_http_eventsync_charge_t     charge;
     ngx_http_eventsync_managing_t  *m;
 
     r = ctx->request;
@@ -76,13 +84,13 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
     m->manage.endpoint = ngx_http_eventsync_str(&ctx->segments[0]);
     ctx->manage = m;
 
-    charge.policy = ES_POLICY_POLL;
-    charge.cost = 1;
+    /* one that may turn out to be a 304 is charged when it does not */
 
     if (ngx_http_eventsync_manage_args(ctx, &m->manage) != NGX_OK
         || ngx_http_eventsync_authenticate(ctx) != NGX_OK
         || ngx_http_eventsync_authorize_manage(ctx) != NGX_OK
-        || ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK)
+        || (m->manage.op != ES_MANAGE_SHOW
+            && ngx_http_eventsync_manage_charge(ctx) != NGX_OK))
     {
         return ngx_http_eventsync_send_problem(ctx);
     }
@@ -98,6 +106,18 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
     }
 
     return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_manage_charge(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_charge_t  charge;
+
+    charge.policy = ES_POLICY_POLL;
+    charge.cost = 1;
+
+    return ngx_http_eventsync_limit(ctx, &charge, 1);
 }
 
 
@@ -179,6 +199,10 @@ ngx_http_eventsync_manage_start(ngx_http_eventsync_managing_t *m)
         || ngx_http_eventsync_json_body(ctx, &m->manage.body) != NGX_OK)
     {
         return NGX_DECLINED;
+    }
+
+    if (m->manage.op == ES_MANAGE_CHANGE || m->manage.op == ES_MANAGE_REMOVE) {
+        ngx_http_eventsync_condition(ctx, &m->manage.condition);
     }
 
     return ngx_http_eventsync_manage_post(m);
@@ -318,15 +342,31 @@ ngx_http_eventsync_manage_resume(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_eventsync_manage_answer(ngx_http_eventsync_managing_t *m)
 {
-    ngx_buf_t           *b;
-    ngx_uint_t           status;
-    ngx_http_request_t  *r;
+    ngx_buf_t                 *b;
+    ngx_uint_t                 status;
+    ngx_http_request_t        *r;
+    ngx_http_eventsync_ctx_t  *ctx;
 
-    r = m->ctx->request;
+    ctx = m->ctx;
+    r = ctx->request;
+
+    ctx->etag.data = (u_char *) m->managed.etag;
+    ctx->etag.len = ngx_strlen(m->managed.etag);
+
+    if (m->manage.op == ES_MANAGE_SHOW) {
+
+        if (m->rc == ES_OK && ngx_http_eventsync_etag_matches(ctx)) {
+            return ngx_http_eventsync_manage_not_modified(m);
+        }
+
+        if (ngx_http_eventsync_manage_charge(ctx) != NGX_OK) {
+            return ngx_http_eventsync_send_problem(ctx);
+        }
+    }
 
     if (m->rc != ES_OK) {
         (void) ngx_http_eventsync_manage_fail(m);
-        return ngx_http_eventsync_send_problem(m->ctx);
+        return ngx_http_eventsync_send_problem(ctx);
     }
 
     switch (m->manage.op) {
@@ -354,11 +394,8 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_managing_t *m)
     b = ngx_calloc_buf(r->pool);
 
     if (b == NULL
-        || ngx_http_eventsync_header(r,
-                                     &ngx_http_eventsync_manage_cache_control,
-                                     &ngx_http_eventsync_manage_no_store)
-           != NGX_OK
-        || ngx_http_eventsync_limit_headers(m->ctx) != NGX_OK)
+        || ngx_http_eventsync_manage_headers(m) != NGX_OK
+        || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -378,6 +415,75 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_managing_t *m)
 
     return ngx_http_eventsync_send(r, status, &ngx_http_eventsync_manage_type,
                                    b);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_manage_headers(ngx_http_eventsync_managing_t *m)
+{
+    ngx_table_elt_t     *h;
+    ngx_http_request_t  *r;
+
+    r = m->ctx->request;
+
+    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_manage_cache_control,
+                                  m->manage.op == ES_MANAGE_SHOW
+                                  ? &ngx_http_eventsync_manage_private
+                                  : &ngx_http_eventsync_manage_no_store)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* conditions were judged with the record, not once more after it */
+
+    r->disable_not_modified = 1;
+
+    if (m->manage.op != ES_MANAGE_SHOW
+        && m->manage.op != ES_MANAGE_CREATE
+        && m->manage.op != ES_MANAGE_CHANGE)
+    {
+        return NGX_OK;
+    }
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+    h->key = ngx_http_eventsync_manage_etag;
+    h->value = m->ctx->etag;
+
+    r->headers_out.etag = h;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_manage_not_modified(ngx_http_eventsync_managing_t *m)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = m->ctx->request;
+
+    if (ngx_http_eventsync_manage_headers(m) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
+    r->headers_out.content_length_n = -1;
+    r->header_only = 1;
+
+    rc = ngx_http_eventsync_send_header(r);
+
+    return (rc == NGX_ERROR || rc > NGX_OK)
+           ? rc : ngx_http_send_special(r, NGX_HTTP_LAST);
 }
 
 
@@ -425,6 +531,14 @@ ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
         break;
 
     case ES_CONFLICT:
+
+        if (m->managed.refusal == ES_REFUSED_UNMET) {
+            return ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_PRECONDITION_FAILED,
+                                     "The endpoint is not as the condition "
+                                     "says.");
+        }
+
         type = NGX_HTTP_EVENTSYNC_IN_USE;
         break;
 

@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 
-# Endpoints that are changed by several at once: no change undoes another.
+# Endpoints that are changed by several at once: no change undoes another, and
+# who asks for that changes only what was not changed meanwhile.
 
 use warnings;
 use strict;
@@ -73,5 +74,63 @@ for my $round (1 .. 12) {
 is($done, 36, 'of rotations at once those succeed that there is room for');
 is($lost, 0, 'and each secret that was given signs');
 is($other, 0, 'the others are told that there are too many');
+
+###############################################################################
+# only if it is as it was
+
+my $r = make();
+my $name = $r->{json}{name};
+like($r->{headers}{etag} // '', qr/^"[^"]+"$/, 'one that is made has an ETag');
+my $etag = ask(GET => "/$name")->{headers}{etag};
+is($r->{headers}{etag}, $etag, 'the same as when it is shown');
+is(ask(HEAD => "/$name")->{headers}{etag}, $etag, 'and asked for');
+
+$r = ask(GET => "/$name", undef, 'If-None-Match' => "\"x\", $etag");
+is($r->{status}, 304, 'who has it is not sent it again');
+is($r->{headers}{etag}, $etag, '... but its ETag');
+is(ask(GET => "/$name", undef, 'If-None-Match' => '"x"')->{status}, 200,
+    'who has another is');
+
+$r = ask(PATCH => "/$name", { in_flight => 2 }, 'If-Match' => $etag);
+is($r->{status}, 200, 'a change of what is known');
+isnt($r->{headers}{etag}, $etag, 'gives another ETag');
+my $next = $r->{headers}{etag};
+is(ask(GET => "/$name")->{headers}{etag}, $next, 'which it is shown with');
+
+for my $match ($etag, 'W/' . $next, '"x"', 'x') {
+    $r = ask(PATCH => "/$name", { in_flight => 3 }, 'If-Match' => $match);
+    is($r->{status}, 412, "no change of another: $match");
+    like($r->{json}{type}, qr/:precondition-failed$/, '... and why');
+    is(ask(DELETE => "/$name", undef, 'If-Match' => $match)->{status}, 412,
+        'nor is it removed');
+}
+is(ask(PATCH => "/$name", {}, 'If-None-Match' => $_)->{status}, 412,
+    "nor if it is not to be as it is: $_") for '*', $next, "W/$next";
+is(ask(GET => "/$name")->{json}{in_flight}, 2, 'nothing has changed');
+is(ask(PATCH => "/$name", {}, 'If-Match' => $_)->{status}, 200,
+    "or with any: $_") for "\"x\", $next", '*';
+is(ask(PATCH => '/ep_none', {}, 'If-Match' => '*')->{status}, 404,
+    'one that is not there is not there');
+
+for (map { "/$_" } qw(pause resume rotate simulate)) {
+    my $before = ask(GET => "/$name")->{headers}{etag};
+    ask(POST => "/$name$_", /simulate/ ? { failure => 'drop' } : undef);
+    isnt(ask(GET => "/$name")->{headers}{etag}, $before, "$_ changes it");
+}
+
+# Of several at once that have seen the same, one is first.
+$etag = ask(GET => "/$name")->{headers}{etag};
+my @answers = map { end($_) } map {
+    start(PATCH => "/$name", { in_flight => $_ }, 'If-Match' => $etag)
+} 11 .. 18;
+is_deeply([sort map { $_->{status} } @answers], [200, (412) x 7],
+    'of changes at once one is made');
+my ($first) = grep { $_->{status} == 200 } @answers;
+is(ask(GET => "/$name")->{json}{in_flight}, $first->{json}{in_flight},
+    'and stays');
+
+$etag = ask(GET => "/$name")->{headers}{etag};
+is(ask(DELETE => "/$name", undef, 'If-Match' => $etag)->{status}, 204,
+    'it is removed as it is known');
 
 done_testing();

@@ -499,9 +499,16 @@ sub endpoints {
     my $path = "$list/$name";
     is($made->{headers}{location}, "/v1$path", 'where it is');
     ask(200, GET => $list, @as);
-    ask(200, GET => $path, @as);
+    my $etag = ask(200, GET => $path, @as)->{headers}{etag};
+    ask(304, GET => $path, @as, headers => { 'If-None-Match' => $etag });
     ask(200, PATCH => $path, @as, body => { types => undef, headers => undef,
-        in_flight => 2 });
+        in_flight => 2 }, headers => { 'If-Match' => $etag });
+    ask(412, PATCH => $path, @as, body => { in_flight => 3 },
+        headers => { 'If-Match' => $etag });
+    ask(412, PATCH => $path, @as, body => {}, headers => { 'If-None-Match' => '*' });
+    ask(412, DELETE => $path, @as, headers => { 'If-Match' => $etag });
+    ask(412, DELETE => $path, @as, headers => { 'If-None-Match' => '*' });
+    ask(200, PATCH => $path, @as, body => {}, headers => { 'If-None-Match' => $etag });
     ask(200, POST => "$path/pause", @as);
     ask(200, POST => "$path/rotate", @as);
     ask(200, POST => "$path/rotate", @as, body => { overlap => '0' });
@@ -555,7 +562,8 @@ sub endpoints {
     my $other = ask(201, POST => $list, @as, body => { url => $recv->url, feeds => ['orders'],
         secrets => [ $made->{json}{secret} ] });
     is($other->{json}{secret}, undef, "one's own secret is not shown");
-    ask(204, DELETE => "$list/$other->{json}{name}", @as);
+    ask(204, DELETE => "$list/$other->{json}{name}", @as, headers => {
+        'If-Match' => $other->{headers}{etag}, 'If-None-Match' => '"x"' });
 }
 
 sub dead {
