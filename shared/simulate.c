@@ -119,6 +119,17 @@ es_take_simulate(es_record_t *r, es_endpoint_t *out)
 }
 
 
+es_rc_t
+es_simulate_judge(const es_simulation_t *simulate, es_problem_t *problem)
+{
+    return simulate->until_ms <= es_clock_ms() + ES_SIMULATE_MAX_MS
+           ? ES_OK
+           : es_problem_set(problem, ES_INVALID, -1,
+                            ES_SIMULATE_POINTER "/until", "simulate/until "
+                            "may be a day from now at most");
+}
+
+
 bool
 es_simulate_ended(json_t *object, int64_t now_ms)
 {

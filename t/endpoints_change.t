@@ -7,6 +7,7 @@ use warnings;
 use strict;
 
 use JSON::PP;
+use POSIX qw(strftime);
 use Test::More;
 
 use lib 't/lib';
@@ -132,5 +133,30 @@ is(ask(GET => "/$name")->{json}{in_flight}, $first->{json}{in_flight},
 $etag = ask(GET => "/$name")->{headers}{etag};
 is(ask(DELETE => "/$name", undef, 'If-Match' => $etag)->{status}, 204,
     'it is removed as it is known');
+
+###############################################################################
+# what is simulated ends
+
+$name = make()->{json}{name};
+sub until_in {
+    my ($seconds) = @_;
+    return strftime('%Y-%m-%dT%H:%M:%SZ', gmtime(time() + $seconds));
+}
+for my $until ('2999-01-01T00:00:00Z', until_in(86400 + 60)) {
+    my %simulate = (simulate => { failure => 'drop', until => $until });
+    for ([PATCH => "/$name", \%simulate], [POST => '', { %simulate,
+        url => 'https://e.org/', feeds => ['orders'] }])
+    {
+        $r = ask(@$_);
+        is($r->{status}, 400, "$_->[0] with an end at $until");
+        is($r->{json}{pointer}, '/simulate/until', '... which is too late');
+    }
+}
+is(ask(PATCH => "/$name", { simulate => { failure => 'drop',
+    until => until_in(86400 - 60) } })->{status}, 200, 'within a day it may');
+is(ask(POST => "/$name/simulate", { failure => 'drop', for => '1d' })
+    ->{status}, 200, 'as may one of a day');
+is(ask(PATCH => "/$name", { in_flight => 2 })->{status}, 200,
+    'and what is simulated is in the way of no change');
 
 done_testing();

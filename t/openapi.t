@@ -8,6 +8,7 @@ use warnings;
 use strict;
 
 use JSON::PP;
+use POSIX qw(strftime);
 use Test::More;
 
 use lib 't/lib';
@@ -540,7 +541,7 @@ sub endpoints {
     ask(202, POST => "$path/test", @as);
     ask(200, PATCH => $path, @as, body => { batch => 2, batch_wait => '1s', body => 'thin',
         nudge => 1000, ordering => 'none', ack => 'a', simulate => { failure => 'drop',
-        until => '2099-01-01T00:00:00Z' } });
+        until => strftime('%Y-%m-%dT%H:%M:%SZ', gmtime(time() + 3600)) } });
     ask(200, POST => "$path/simulate", @as, body => { failure => 'status', status => 500,
         percent => 1, delay => '1s', for => '1m' });
     ok(wait_for(sub {
