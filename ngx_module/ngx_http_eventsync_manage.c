@@ -10,6 +10,7 @@
 
 #define NGX_HTTP_EVENTSYNC_RECORDS      100
 #define NGX_HTTP_EVENTSYNC_RECORDS_MAX  1000
+#define NGX_HTTP_EVENTSYNC_LOOKS        10000    /* at endpoints, for a page */
 
 
 typedef struct {
@@ -27,6 +28,8 @@ static ngx_int_t ngx_http_eventsync_manage_charge(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_manage_args(ngx_http_eventsync_ctx_t *ctx,
     es_manage_t *manage);
+static ngx_int_t ngx_http_eventsync_manage_after(es_manage_t *manage,
+    es_str_t text);
 static void ngx_http_eventsync_manage_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_eventsync_manage_start(
     ngx_http_eventsync_managing_t *m);
@@ -125,38 +128,85 @@ static ngx_int_t
 ngx_http_eventsync_manage_args(ngx_http_eventsync_ctx_t *ctx,
     es_manage_t *manage)
 {
-    ngx_int_t                 n;
-    ngx_uint_t                records;
-    ngx_http_eventsync_arg_t  limit;
+    ngx_int_t                  n;
+    ngx_uint_t                 lists;
+    ngx_http_eventsync_arg_t  *after, *limit;
+    ngx_http_eventsync_arg_t   args[] = {
+        { ngx_string("after"), ngx_null_string, 0, 0 },
+        { ngx_string("limit"), ngx_null_string, 0, 0 }
+    };
 
-    records = manage->op == ES_MANAGE_ATTEMPTS || manage->op == ES_MANAGE_DEAD;
+    after = &args[0];
+    limit = &args[1];
+
+    lists = (manage->op == ES_MANAGE_LIST
+             || manage->op == ES_MANAGE_ATTEMPTS
+             || manage->op == ES_MANAGE_DEAD);
+
     manage->limit = NGX_HTTP_EVENTSYNC_RECORDS;
+    manage->looks = NGX_HTTP_EVENTSYNC_LOOKS;
 
-    ngx_memzero(&limit, sizeof(ngx_http_eventsync_arg_t));
-    ngx_str_set(&limit.name, "limit");
-
-    if (ngx_http_eventsync_query(ctx, &limit, records ? 1 : 0) != NGX_OK) {
+    if (ngx_http_eventsync_query(ctx, args, lists ? 2 : 0) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    if (!limit.set) {
-        return NGX_OK;
-    }
+    if (limit->set) {
+        n = ngx_atoi(limit->value.data, limit->value.len);
 
-    n = ngx_atoi(limit.value.data, limit.value.len);
-
-    if (n < 1 || n > NGX_HTTP_EVENTSYNC_RECORDS_MAX) {
-        (void) ngx_http_eventsync_fail(ctx,
+        if (n < 1 || n > NGX_HTTP_EVENTSYNC_RECORDS_MAX) {
+            (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
                                      "Parameter \"limit\" is to be a number "
                                      "from 1 to %d.",
                                      NGX_HTTP_EVENTSYNC_RECORDS_MAX);
-        return ngx_http_eventsync_parameter(ctx, &limit.name);
+            return ngx_http_eventsync_members(ctx, 64,
+                                     ",\"parameter\":\"limit\","
+                                     "\"maximum\":%d",
+                                     NGX_HTTP_EVENTSYNC_RECORDS_MAX);
+        }
+
+        manage->limit = n;
     }
 
-    manage->limit = n;
+    if (!after->set) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_eventsync_manage_after(manage,
+                                        ngx_http_eventsync_str(&after->value))
+        != NGX_OK)
+    {
+        (void) ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameter \"after\" is not the \"next\" "
+                                     "of a page of this list.");
+        return ngx_http_eventsync_parameter(ctx, &after->name);
+    }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_manage_after(es_manage_t *manage, es_str_t text)
+{
+    manage->has_after = 1;
+
+    switch (manage->op) {
+
+    case ES_MANAGE_ATTEMPTS:
+        return es_attempt_place_parse(text, &manage->attempt_after) == ES_OK
+               ? NGX_OK : NGX_DECLINED;
+
+    case ES_MANAGE_DEAD:
+        return es_dead_place_parse(text, &manage->dead_after) == ES_OK
+               ? NGX_OK : NGX_DECLINED;
+
+    default: /* ES_MANAGE_LIST */
+        manage->after = text;
+
+        return es_feed_name_ok(text) ? NGX_OK : NGX_DECLINED;
+    }
 }
 
 

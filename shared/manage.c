@@ -23,8 +23,8 @@ es_manage_invalid(es_managing_t *m, const char *pointer, const char *detail)
 }
 
 
-/* One pattern covers another as if that were a feed's name: "a-*" has the start
-   of "a-b" and of "a-b*", and a name is no start but of itself. */
+/* One pattern covers another as if that were a feed's name: "a-b" and "a-b*"
+   both begin as "a-*" says, and without a "*" there is only the same. */
 
 bool
 es_narrow_covers(const es_narrow_t *narrow, es_str_t pattern)
@@ -139,32 +139,6 @@ es_manage_etag(es_managing_t *m, json_t *object,
     (void) snprintf(etag, ES_ENDPOINT_ETAG_MAX, "\"%lld%s\"",
                     json_integer_value(json_object_get(object, "revision")),
                     es_simulate_ended(object, m->now_ms) ? "e" : "");
-}
-
-
-static es_rc_t
-es_manage_list(es_managing_t *m)
-{
-    char     name[64] = "", next[64];
-    es_rc_t  rc;
-    json_t  *object, *list;
-
-    list = json_array();
-
-    while ((rc = es_registry_next(m->store, ES_KIND_ENDPOINT, es_str(name),
-                                  next)) == ES_OK)
-    {
-        memcpy(name, next, sizeof(name));
-        object = es_manage_load(m, es_str(name));
-
-        if (object != NULL) {
-            (void) json_array_append_new(list, es_manage_view(m, es_str(name), object));
-        }
-    }
-
-    m->answer = json_pack("{s:o}", "endpoints", list);
-
-    return rc == ES_NOT_FOUND ? ES_OK : rc;
 }
 
 

@@ -13,6 +13,7 @@
 
 #include "condition.h"
 #include "edit.h"
+#include "place.h"
 #include "request.h"
 #include "signature.h"
 
@@ -58,7 +59,17 @@ typedef struct {
     es_str_t        endpoint;  /* not of LIST and CREATE */
     es_str_t        body;      /* JSON; may be empty where nothing is needed */
     es_condition_t  condition; /* of CHANGE and REMOVE */
-    unsigned        limit;     /* of ATTEMPTS and DEAD: at most so many */
+    unsigned        limit;     /* of LIST, ATTEMPTS and DEAD: at most so many;
+                                  records of feeds that the key is narrowed
+                                  away from count, and are left out */
+    unsigned        looks;     /* of LIST: at most so many of whomever are
+                                  looked at */
+
+    /* Behind what a list goes on, if not at its beginning. */
+    bool                has_after;
+    es_str_t            after;         /* of LIST: a name */
+    es_attempt_place_t  attempt_after;
+    es_dead_place_t     dead_after;
 } es_manage_t;
 
 /* Why an outcome is ES_CONFLICT or ES_DENIED. */

@@ -20,7 +20,9 @@ typedef struct {
     uint64_t            revision;
     es_report_feeds_t   feeds;
     json_t             *list;
-    unsigned            room;
+    unsigned            room;          /* left on the page */
+    unsigned            looks;
+    char                next[64];      /* what was looked at last */
 } es_managing_t;
 
 /* Sets a problem and returns its outcome. */
@@ -51,6 +53,9 @@ void es_manage_etag(es_managing_t *m, json_t *object,
 json_t *es_manage_view(es_managing_t *m, es_str_t name, json_t *object);
 /* Refuses members that are the operator's. */
 es_rc_t es_manage_owner(es_managing_t *m);
+
+/* manage_list.c */
+es_rc_t es_manage_list(es_managing_t *m);
 
 /* manage_change.c */
 es_rc_t es_manage_create(es_managing_t *m);

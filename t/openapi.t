@@ -500,6 +500,7 @@ sub endpoints {
     my $path = "$list/$name";
     is($made->{headers}{location}, "/v1$path", 'where it is');
     ask(200, GET => $list, @as);
+    ask(200, GET => "$list?limit=1&after=a", @as);
     my $etag = ask(200, GET => $path, @as)->{headers}{etag};
     ask(304, GET => $path, @as, headers => { 'If-None-Match' => $etag });
     ask(200, PATCH => $path, @as, body => { types => undef, headers => undef,
@@ -520,8 +521,10 @@ sub endpoints {
 
     $t->run_dispatcher;
     ok(wait_for(sub { @{ dead(@as)->{dead_letters} } >= 12 }, 30), 'dead letters');
-    ask(200, GET => "$path/dead-letters?limit=2", @as);
-    ask(200, GET => "$path/attempts?limit=2", @as);
+    for my $records (qw(dead-letters attempts)) {
+        my $next = ask(200, GET => "$path/$records?limit=2", @as)->{json}{next};
+        ask(200, GET => "$path/$records?limit=2&after=$next", @as);
+    }
     ask(200, GET => "$path/status", @as);
     ask(200, PATCH => $path, @as, body => { schedule => [ '0', '1h' ], ordering => 'key' });
     ask(202, POST => "$path/replay", @as, body => { feed => 'orders', from => 'oldest' });
