@@ -218,7 +218,7 @@ ctl_test_outcome(ctl_t *ctl, const es_request_t *request)
     until_us = es_clock_mono_us() + CTL_TAKEN_US;
 
     do {
-        es = es_delivery_last_attempts(ctl->store, request->endpoint,
+        es = es_delivery_last_attempts(ctl->store, request->endpoint, NULL,
                                        ctl_test_attempt, &test);
         if (test.found) {
             (void) printf("status=%d class=%s latency_us=%u\n",

@@ -62,7 +62,7 @@ ctl_endpoint_rotate(ctl_t *ctl, int argc, char **argv)
     }
 
     es = es_endpoint_rotate(ctl->store, es_str(argv[0]), made, overlap_ms,
-                            &problem);
+                            NULL, &problem);
     if (es != ES_OK) {
         return ctl_fail(CTL_FAILED, "%s", problem.detail[0] ? problem.detail
                                                             : es_strerror(es));

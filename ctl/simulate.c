@@ -66,7 +66,7 @@ ctl_endpoint_simulate(ctl_t *ctl, int argc, char **argv)
 
     if (rc == CTL_OK) {
         es = es_endpoint_simulate(ctl->store, es_str(argv[0]), body,
-                                  &problem);
+                                  NULL, &problem);
         rc = es == ES_OK ? CTL_OK
              : es == ES_NOT_FOUND
                ? ctl_fail(CTL_FAILED, "there is no endpoint \"%s\"", argv[0])

@@ -566,6 +566,10 @@ ngx_int_t ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_authorize_admin(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_narrow(ngx_http_eventsync_ctx_t *ctx,
+    es_narrow_t *narrow);
+ngx_int_t ngx_http_eventsync_beyond(ngx_http_eventsync_ctx_t *ctx,
+    char *detail);
 ngx_uint_t ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx,
     es_str_t feed);
 
@@ -705,6 +709,8 @@ ngx_int_t ngx_http_eventsync_send(ngx_http_request_t *r, ngx_uint_t status,
 ngx_int_t ngx_http_eventsync_block(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_send_page(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_send_not_modified(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_condition(ngx_http_eventsync_ctx_t *ctx,
+    es_condition_t *condition);
 ngx_uint_t ngx_http_eventsync_etag_matches(ngx_http_eventsync_ctx_t *ctx);
 
 /* _problem: always NGX_DECLINED; the detail is printed by ngx_sprintf() */

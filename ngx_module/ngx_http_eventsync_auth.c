@@ -33,6 +33,8 @@ static int64_t ngx_http_eventsync_expires(ngx_http_eventsync_ctx_t *ctx,
     const es_key_t *key);
 static ngx_uint_t ngx_http_eventsync_allows(ngx_http_eventsync_ctx_t *ctx,
     unsigned scope, es_str_t feed);
+static ngx_int_t ngx_http_eventsync_narrow_to(ngx_http_eventsync_ctx_t *ctx,
+    es_narrow_t *narrow, const es_patterns_t *feeds);
 static ngx_int_t ngx_http_eventsync_forbidden(ngx_http_eventsync_ctx_t *ctx,
     unsigned scope);
 static ngx_int_t ngx_http_eventsync_challenge(ngx_http_eventsync_ctx_t *ctx,
@@ -224,6 +226,70 @@ ngx_http_eventsync_authorize_admin(ngx_http_eventsync_ctx_t *ctx)
                                    ctx->token ? "token" : "key");
 
     return ngx_http_eventsync_challenge(ctx, ES_SCOPE_ADMIN);
+}
+
+
+/* what of its partner's the credential is for */
+
+ngx_int_t
+ngx_http_eventsync_narrow(ngx_http_eventsync_ctx_t *ctx, es_narrow_t *narrow)
+{
+    narrow->n = 0;
+
+    return ngx_http_eventsync_narrow_to(ctx, narrow, &ctx->grant->feeds);
+}
+
+
+/* copied, because it is needed on a thread; an empty list narrows nothing */
+
+static ngx_int_t
+ngx_http_eventsync_narrow_to(ngx_http_eventsync_ctx_t *ctx,
+    es_narrow_t *narrow, const es_patterns_t *feeds)
+{
+    u_char      *p;
+    size_t       i;
+    es_str_t    *list;
+    ngx_pool_t  *pool;
+
+    if (feeds->n == 0) {
+        return NGX_OK;
+    }
+
+    pool = ctx->request->pool;
+
+    list = ngx_palloc(pool, feeds->n * sizeof(es_str_t));
+
+    if (list == NULL || narrow->n == ES_NARROWS_MAX) {
+        return ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
+    }
+
+    for (i = 0; i < feeds->n; i++) {
+        p = ngx_pnalloc(pool, feeds->list[i].len);
+        if (p == NULL) {
+            return ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
+        }
+
+        ngx_memcpy(p, feeds->list[i].data, feeds->list[i].len);
+        list[i].data = (char *) p;
+        list[i].len = feeds->list[i].len;
+    }
+
+    narrow->lists[narrow->n].n = feeds->n;
+    narrow->lists[narrow->n++].list = list;
+
+    return NGX_OK;
+}
+
+
+/* the scope is there, and not for all that was asked */
+
+ngx_int_t
+ngx_http_eventsync_beyond(ngx_http_eventsync_ctx_t *ctx, char *detail)
+{
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN, "%s.",
+                                   detail);
+
+    return ngx_http_eventsync_challenge(ctx, ES_SCOPE_MANAGE);
 }
 
 

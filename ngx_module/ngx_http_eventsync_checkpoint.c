@@ -166,26 +166,18 @@ ngx_http_eventsync_checkpoint_start(ngx_http_eventsync_ctx_t *ctx)
 static ngx_int_t
 ngx_http_eventsync_checkpoint_parse(ngx_http_eventsync_ctx_t *ctx)
 {
-    es_rc_t                 rc;
-    es_str_t                body;
-    es_problem_t            problem;
-    es_checkpoint_job_t    *job;
-    ngx_http_headers_in_t  *in;
+    es_rc_t               rc;
+    es_str_t              body;
+    es_problem_t          problem;
+    es_checkpoint_job_t  *job;
 
     job = &ctx->checkpoint->job;
-    in = &ctx->request->headers_in;
 
     if (job->op != ES_CHECKPOINT_PUT && job->op != ES_CHECKPOINT_REMOVE) {
         return NGX_OK;
     }
 
-    if (in->if_match) {
-        job->if_match = ngx_http_eventsync_str(&in->if_match->value);
-    }
-
-    if (in->if_none_match) {
-        job->if_none_match = ngx_http_eventsync_str(&in->if_none_match->value);
-    }
+    ngx_http_eventsync_condition(ctx, &job->condition);
 
     if (job->op == ES_CHECKPOINT_REMOVE) {
         return NGX_OK;

@@ -10,6 +10,7 @@
 
 #define NGX_HTTP_EVENTSYNC_RECORDS      100
 #define NGX_HTTP_EVENTSYNC_RECORDS_MAX  1000
+#define NGX_HTTP_EVENTSYNC_LOOKS        10000    /* at endpoints, for a page */
 
 
 typedef struct {
@@ -17,15 +18,18 @@ typedef struct {
     es_store_t                       *es;
     es_manage_t                       manage;
     es_rc_t                           rc;
-    es_buf_t                          out;
+    es_managed_t                      managed;
     es_problem_t                      problem;
-    char                              name[ES_ENDPOINT_NAME_MAX];
     ngx_uint_t                        done;       /* unsigned  done:1 */
 } ngx_http_eventsync_managing_t;
 
 
+static ngx_int_t ngx_http_eventsync_manage_charge(
+    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_manage_args(ngx_http_eventsync_ctx_t *ctx,
     es_manage_t *manage);
+static ngx_int_t ngx_http_eventsync_manage_after(es_manage_t *manage,
+    es_str_t text);
 static void ngx_http_eventsync_manage_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_eventsync_manage_start(
     ngx_http_eventsync_managing_t *m);
@@ -35,6 +39,10 @@ static void ngx_http_eventsync_manage_thread(void *data, ngx_log_t *log);
 static void ngx_http_eventsync_manage_event(ngx_event_t *ev);
 static void ngx_http_eventsync_manage_resume(ngx_http_request_t *r);
 static ngx_int_t ngx_http_eventsync_manage_answer(
+    ngx_http_eventsync_managing_t *m);
+static ngx_int_t ngx_http_eventsync_manage_headers(
+    ngx_http_eventsync_managing_t *m);
+static ngx_int_t ngx_http_eventsync_manage_not_modified(
     ngx_http_eventsync_managing_t *m);
 static ngx_int_t ngx_http_eventsync_manage_location(
     ngx_http_eventsync_managing_t *m);
@@ -48,6 +56,9 @@ static ngx_str_t  ngx_http_eventsync_manage_type =
 static ngx_str_t  ngx_http_eventsync_manage_cache_control =
     ngx_string("Cache-Control");
 static ngx_str_t  ngx_http_eventsync_manage_no_store = ngx_string("no-store");
+static ngx_str_t  ngx_http_eventsync_manage_private =
+    ngx_string("private, no-cache");
+static ngx_str_t  ngx_http_eventsync_manage_etag = ngx_string("ETag");
 
 
 ngx_int_t
@@ -56,7 +67,6 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
     ngx_int_t                       rc;
     ngx_http_request_t             *r;
     ngx_pool_cleanup_t             *cln;
-    ngx_http_eventsync_charge_t     charge;
     ngx_http_eventsync_managing_t  *m;
 
     r = ctx->request;
@@ -77,13 +87,13 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
     m->manage.endpoint = ngx_http_eventsync_str(&ctx->segments[0]);
     ctx->manage = m;
 
-    charge.policy = ES_POLICY_POLL;
-    charge.cost = 1;
+    /* one that may turn out to be a 304 is charged when it does not */
 
     if (ngx_http_eventsync_manage_args(ctx, &m->manage) != NGX_OK
         || ngx_http_eventsync_authenticate(ctx) != NGX_OK
         || ngx_http_eventsync_authorize_manage(ctx) != NGX_OK
-        || ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK)
+        || (m->manage.op != ES_MANAGE_SHOW
+            && ngx_http_eventsync_manage_charge(ctx) != NGX_OK))
     {
         return ngx_http_eventsync_send_problem(ctx);
     }
@@ -103,41 +113,100 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
 
 
 static ngx_int_t
+ngx_http_eventsync_manage_charge(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_charge_t  charge;
+
+    charge.policy = ES_POLICY_POLL;
+    charge.cost = 1;
+
+    return ngx_http_eventsync_limit(ctx, &charge, 1);
+}
+
+
+static ngx_int_t
 ngx_http_eventsync_manage_args(ngx_http_eventsync_ctx_t *ctx,
     es_manage_t *manage)
 {
-    ngx_int_t                 n;
-    ngx_uint_t                records;
-    ngx_http_eventsync_arg_t  limit;
+    ngx_int_t                  n;
+    ngx_uint_t                 lists;
+    ngx_http_eventsync_arg_t  *after, *limit;
+    ngx_http_eventsync_arg_t   args[] = {
+        { ngx_string("after"), ngx_null_string, 0, 0 },
+        { ngx_string("limit"), ngx_null_string, 0, 0 }
+    };
 
-    records = manage->op == ES_MANAGE_ATTEMPTS || manage->op == ES_MANAGE_DEAD;
+    after = &args[0];
+    limit = &args[1];
+
+    lists = (manage->op == ES_MANAGE_LIST
+             || manage->op == ES_MANAGE_ATTEMPTS
+             || manage->op == ES_MANAGE_DEAD);
+
     manage->limit = NGX_HTTP_EVENTSYNC_RECORDS;
+    manage->looks = NGX_HTTP_EVENTSYNC_LOOKS;
 
-    ngx_memzero(&limit, sizeof(ngx_http_eventsync_arg_t));
-    ngx_str_set(&limit.name, "limit");
-
-    if (ngx_http_eventsync_query(ctx, &limit, records ? 1 : 0) != NGX_OK) {
+    if (ngx_http_eventsync_query(ctx, args, lists ? 2 : 0) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    if (!limit.set) {
-        return NGX_OK;
-    }
+    if (limit->set) {
+        n = ngx_atoi(limit->value.data, limit->value.len);
 
-    n = ngx_atoi(limit.value.data, limit.value.len);
-
-    if (n < 1 || n > NGX_HTTP_EVENTSYNC_RECORDS_MAX) {
-        (void) ngx_http_eventsync_fail(ctx,
+        if (n < 1 || n > NGX_HTTP_EVENTSYNC_RECORDS_MAX) {
+            (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
                                      "Parameter \"limit\" is to be a number "
                                      "from 1 to %d.",
                                      NGX_HTTP_EVENTSYNC_RECORDS_MAX);
-        return ngx_http_eventsync_parameter(ctx, &limit.name);
+            return ngx_http_eventsync_members(ctx, 64,
+                                     ",\"parameter\":\"limit\","
+                                     "\"maximum\":%d",
+                                     NGX_HTTP_EVENTSYNC_RECORDS_MAX);
+        }
+
+        manage->limit = n;
     }
 
-    manage->limit = n;
+    if (!after->set) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_eventsync_manage_after(manage,
+                                        ngx_http_eventsync_str(&after->value))
+        != NGX_OK)
+    {
+        (void) ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameter \"after\" is not the \"next\" "
+                                     "of a page of this list.");
+        return ngx_http_eventsync_parameter(ctx, &after->name);
+    }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_manage_after(es_manage_t *manage, es_str_t text)
+{
+    manage->has_after = 1;
+
+    switch (manage->op) {
+
+    case ES_MANAGE_ATTEMPTS:
+        return es_attempt_place_parse(text, &manage->attempt_after) == ES_OK
+               ? NGX_OK : NGX_DECLINED;
+
+    case ES_MANAGE_DEAD:
+        return es_dead_place_parse(text, &manage->dead_after) == ES_OK
+               ? NGX_OK : NGX_DECLINED;
+
+    default: /* ES_MANAGE_LIST */
+        manage->after = text;
+
+        return es_feed_name_ok(text) ? NGX_OK : NGX_DECLINED;
+    }
 }
 
 
@@ -176,9 +245,14 @@ ngx_http_eventsync_manage_start(ngx_http_eventsync_managing_t *m)
 
     if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
         || ngx_http_eventsync_authorize_manage(ctx) != NGX_OK
+        || ngx_http_eventsync_narrow(ctx, &m->manage.narrow) != NGX_OK
         || ngx_http_eventsync_json_body(ctx, &m->manage.body) != NGX_OK)
     {
         return NGX_DECLINED;
+    }
+
+    if (m->manage.op == ES_MANAGE_CHANGE || m->manage.op == ES_MANAGE_REMOVE) {
+        ngx_http_eventsync_condition(ctx, &m->manage.condition);
     }
 
     return ngx_http_eventsync_manage_post(m);
@@ -271,7 +345,7 @@ ngx_http_eventsync_manage_thread(void *data, ngx_log_t *log)
 {
     ngx_http_eventsync_managing_t  *m = data;
 
-    m->rc = es_manage(m->es, &m->manage, &m->out, m->name, &m->problem);
+    m->rc = es_manage(m->es, &m->manage, &m->managed, &m->problem);
 }
 
 
@@ -318,15 +392,31 @@ ngx_http_eventsync_manage_resume(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_eventsync_manage_answer(ngx_http_eventsync_managing_t *m)
 {
-    ngx_buf_t           *b;
-    ngx_uint_t           status;
-    ngx_http_request_t  *r;
+    ngx_buf_t                 *b;
+    ngx_uint_t                 status;
+    ngx_http_request_t        *r;
+    ngx_http_eventsync_ctx_t  *ctx;
 
-    r = m->ctx->request;
+    ctx = m->ctx;
+    r = ctx->request;
+
+    ctx->etag.data = (u_char *) m->managed.etag;
+    ctx->etag.len = ngx_strlen(m->managed.etag);
+
+    if (m->manage.op == ES_MANAGE_SHOW) {
+
+        if (m->rc == ES_OK && ngx_http_eventsync_etag_matches(ctx)) {
+            return ngx_http_eventsync_manage_not_modified(m);
+        }
+
+        if (ngx_http_eventsync_manage_charge(ctx) != NGX_OK) {
+            return ngx_http_eventsync_send_problem(ctx);
+        }
+    }
 
     if (m->rc != ES_OK) {
         (void) ngx_http_eventsync_manage_fail(m);
-        return ngx_http_eventsync_send_problem(m->ctx);
+        return ngx_http_eventsync_send_problem(ctx);
     }
 
     switch (m->manage.op) {
@@ -354,11 +444,8 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_managing_t *m)
     b = ngx_calloc_buf(r->pool);
 
     if (b == NULL
-        || ngx_http_eventsync_header(r,
-                                     &ngx_http_eventsync_manage_cache_control,
-                                     &ngx_http_eventsync_manage_no_store)
-           != NGX_OK
-        || ngx_http_eventsync_limit_headers(m->ctx) != NGX_OK)
+        || ngx_http_eventsync_manage_headers(m) != NGX_OK
+        || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -372,12 +459,81 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_managing_t *m)
 
     /* lives as long as the pool, see the cleanup */
 
-    b->pos = (u_char *) m->out.data;
-    b->last = b->pos + m->out.len;
+    b->pos = (u_char *) m->managed.out.data;
+    b->last = b->pos + m->managed.out.len;
     b->memory = 1;
 
     return ngx_http_eventsync_send(r, status, &ngx_http_eventsync_manage_type,
                                    b);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_manage_headers(ngx_http_eventsync_managing_t *m)
+{
+    ngx_table_elt_t     *h;
+    ngx_http_request_t  *r;
+
+    r = m->ctx->request;
+
+    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_manage_cache_control,
+                                  m->manage.op == ES_MANAGE_SHOW
+                                  ? &ngx_http_eventsync_manage_private
+                                  : &ngx_http_eventsync_manage_no_store)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* conditions were judged with the record, not once more after it */
+
+    r->disable_not_modified = 1;
+
+    if (m->manage.op != ES_MANAGE_SHOW
+        && m->manage.op != ES_MANAGE_CREATE
+        && m->manage.op != ES_MANAGE_CHANGE)
+    {
+        return NGX_OK;
+    }
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+    h->key = ngx_http_eventsync_manage_etag;
+    h->value = m->ctx->etag;
+
+    r->headers_out.etag = h;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_manage_not_modified(ngx_http_eventsync_managing_t *m)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = m->ctx->request;
+
+    if (ngx_http_eventsync_manage_headers(m) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
+    r->headers_out.content_length_n = -1;
+    r->header_only = 1;
+
+    rc = ngx_http_eventsync_send_header(r);
+
+    return (rc == NGX_ERROR || rc > NGX_OK)
+           ? rc : ngx_http_send_special(r, NGX_HTTP_LAST);
 }
 
 
@@ -392,7 +548,7 @@ ngx_http_eventsync_manage_location(ngx_http_eventsync_managing_t *m)
     static ngx_str_t  location = ngx_string("Location");
 
     r = m->ctx->request;
-    len = ngx_strlen(m->name);
+    len = ngx_strlen(m->managed.name);
 
     value.len = r->uri.len + 1 + len;
     value.data = ngx_pnalloc(r->pool, value.len);
@@ -402,7 +558,7 @@ ngx_http_eventsync_manage_location(ngx_http_eventsync_managing_t *m)
 
     p = ngx_cpymem(value.data, r->uri.data, r->uri.len);
     *p++ = '/';
-    ngx_memcpy(p, m->name, len);
+    ngx_memcpy(p, m->managed.name, len);
 
     return ngx_http_eventsync_header(r, &location, &value);
 }
@@ -425,6 +581,14 @@ ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
         break;
 
     case ES_CONFLICT:
+
+        if (m->managed.refusal == ES_REFUSED_UNMET) {
+            return ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_PRECONDITION_FAILED,
+                                     "The endpoint is not as the condition "
+                                     "says.");
+        }
+
         type = NGX_HTTP_EVENTSYNC_IN_USE;
         break;
 
@@ -433,6 +597,11 @@ ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
                                        "There is no such endpoint.");
 
     case ES_DENIED:
+
+        if (m->managed.refusal == ES_REFUSED_FEEDS) {
+            return ngx_http_eventsync_beyond(ctx, m->problem.detail);
+        }
+
         ngx_log_error(NGX_LOG_CRIT, ctx->request->connection->log, 0,
                       "eventsync: %s", m->problem.detail);
         /* fall through */
@@ -464,5 +633,5 @@ ngx_http_eventsync_manage_cleanup(void *data)
 {
     ngx_http_eventsync_managing_t  *m = data;
 
-    es_buf_free(&m->out);
+    es_buf_free(&m->managed.out);
 }

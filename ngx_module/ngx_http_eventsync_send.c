@@ -270,6 +270,27 @@ ngx_http_eventsync_next_headers(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
+/* what a change is conditional on */
+
+void
+ngx_http_eventsync_condition(ngx_http_eventsync_ctx_t *ctx,
+    es_condition_t *condition)
+{
+    ngx_http_headers_in_t  *in;
+
+    in = &ctx->request->headers_in;
+
+    if (in->if_match) {
+        condition->if_match = ngx_http_eventsync_str(&in->if_match->value);
+    }
+
+    if (in->if_none_match) {
+        condition->if_none_match =
+                              ngx_http_eventsync_str(&in->if_none_match->value);
+    }
+}
+
+
 /* If-None-Match: weak comparison, RFC 9110, section 13.1.2 */
 
 ngx_uint_t

@@ -265,70 +265,12 @@ es_checkpoint_etag(uint64_t revision, char etag[ES_CHECKPOINT_ETAG_LEN])
 }
 
 
-/* RFC 9110, section 8.8.3.2; `weak`: a prefix W/ is passed over. */
-
-static bool
-es_checkpoint_listed(es_str_t list, const char *etag, bool weak)
-{
-    const char  *p, *end, *tag;
-
-    p = list.data;
-    end = p + list.len;
-
-    while (p < end) {
-        if (*p == ' ' || *p == '\t' || *p == ',') {
-            p++;
-            continue;
-        }
-
-        tag = p;
-        if (weak && end - tag > 2 && tag[0] == 'W' && tag[1] == '/') {
-            tag += 2;
-        }
-
-        /* tags of ours have no comma */
-
-        while (p < end && *p != ',') {
-            p++;
-        }
-
-        list.data = tag;
-        list.len = (size_t) (p - tag);
-
-        while (list.len > 0 && (list.data[list.len - 1] == ' '
-                                || list.data[list.len - 1] == '\t'))
-        {
-            list.len--;
-        }
-
-        if (list.len == ES_CHECKPOINT_ETAG_LEN
-            && memcmp(list.data, etag, list.len) == 0)
-        {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-
 static bool
 es_checkpoint_met(const es_checkpoint_job_t *job, bool exists)
 {
-    es_str_t  any = es_lit("*");
+    es_str_t  etag = { exists ? job->etag : NULL, ES_CHECKPOINT_ETAG_LEN };
 
-    if (job->if_match.data != NULL
-        && !(exists && (es_str_eq(job->if_match, any)
-                        || es_checkpoint_listed(job->if_match, job->etag,
-                                                false))))
-    {
-        return false;
-    }
-
-    return job->if_none_match.data == NULL
-           || !(exists && (es_str_eq(job->if_none_match, any)
-                           || es_checkpoint_listed(job->if_none_match,
-                                                   job->etag, true)));
+    return es_condition_met(&job->condition, etag);
 }
 
 

@@ -15,6 +15,7 @@
 #ifndef ES_CHECKPOINT_H
 #define ES_CHECKPOINT_H
 
+#include "condition.h"
 #include "cursor.h"
 #include "feed.h"
 #include "verify.h"
@@ -28,7 +29,7 @@ typedef enum {
 
 /* Why a job's outcome is ES_CONFLICT. */
 typedef enum {
-    ES_CHECKPOINT_UNMET = 0,   /* if_match or if_none_match */
+    ES_CHECKPOINT_UNMET = 0,   /* the condition */
     ES_CHECKPOINT_BEHIND,      /* the cursor is before the one stored */
     ES_CHECKPOINT_MANY         /* the partner has `max` consumers there */
 } es_checkpoint_conflict_t;
@@ -46,11 +47,9 @@ typedef struct {
     bool                rewind;
     unsigned            max;           /* consumers; 0: any number */
 
-    /* Fields of HTTP (RFC 9110, section 13.1), of PUT and REMOVE.  NULL: not
-       there.  A PUT of the cursor that is stored has happened already: it
-       succeeds whatever they say, and writes nothing. */
-    es_str_t            if_match;
-    es_str_t            if_none_match;
+    /* Of PUT and REMOVE.  A PUT of the cursor that is stored has happened
+       already: it succeeds whatever this says, and writes nothing. */
+    es_condition_t      condition;
 
     /*
      * ES_OK; ES_NOT_FOUND: no such feed if found.number is 0, else no such

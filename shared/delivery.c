@@ -81,23 +81,31 @@ es_delivery_own(es_store_t *store)
 }
 
 
-/* At the endpoint's first record, or its last. */
+/* At the endpoint's first record, or its last; or at the one behind or before
+   the place where `after` would be. */
 
 static int
-es_walk_begin(MDB_cursor *cursor, uint32_t endpoint, bool back, MDB_val *key,
-    MDB_val *value)
+es_walk_begin(MDB_cursor *cursor, uint32_t endpoint, bool back,
+    const es_dkey_t *after, MDB_val *key, MDB_val *value)
 {
     int        rc;
     es_dkey_t  start;
 
-    start = es_endpoint_key(back ? endpoint + 1 : endpoint);
+    start = after ? *after : es_endpoint_key(back ? endpoint + 1 : endpoint);
     key->mv_data = start.data;
     key->mv_size = start.len;
 
     rc = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
 
     if (back) {
-        rc = mdb_cursor_get(cursor, key, value, rc == 0 ? MDB_PREV : MDB_LAST);
+        return mdb_cursor_get(cursor, key, value, rc == 0 ? MDB_PREV
+                                                          : MDB_LAST);
+    }
+
+    if (rc == 0 && after != NULL && key->mv_size == after->len
+        && memcmp(key->mv_data, after->data, after->len) == 0)
+    {
+        rc = mdb_cursor_get(cursor, key, value, MDB_NEXT);
     }
 
     return rc;
@@ -108,7 +116,7 @@ es_walk_begin(MDB_cursor *cursor, uint32_t endpoint, bool back, MDB_val *key,
 
 static es_rc_t
 es_walk(es_store_t *store, unsigned db, uint32_t endpoint, bool back,
-    es_decode_fn decode, es_visit_fn visit, void *ctx)
+    const es_dkey_t *after, es_decode_fn decode, es_visit_fn visit, void *ctx)
 {
     int           rc;
     es_rc_t       result;
@@ -128,7 +136,7 @@ es_walk(es_store_t *store, unsigned db, uint32_t endpoint, bool back,
         return es_env_rc(rc);
     }
 
-    rc = es_walk_begin(cursor, endpoint, back, &key, &value);
+    rc = es_walk_begin(cursor, endpoint, back, after, &key, &value);
 
     while (rc == 0 && result == ES_OK) {
         if (key.mv_size < sizeof(endpoint)) {
@@ -163,7 +171,7 @@ static es_rc_t
 es_walk_records(es_store_t *store, unsigned db, uint32_t endpoint,
     es_decode_fn decode, es_visit_fn visit, void *ctx)
 {
-    return es_walk(store, db, endpoint, false, decode, visit, ctx);
+    return es_walk(store, db, endpoint, false, NULL, decode, visit, ctx);
 }
 
 
@@ -438,12 +446,18 @@ es_delivery_each_attempt(es_store_t *store, uint32_t endpoint,
 
 es_rc_t
 es_delivery_last_attempts(es_store_t *store, uint32_t endpoint,
-    es_attempt_fn fn, void *ctx)
+    const es_attempt_place_t *after, es_attempt_fn fn, void *ctx)
 {
+    es_dkey_t     key;
     es_visitor_t  visitor = { .fn.attempt = fn, .ctx = ctx };
 
+    if (after != NULL) {
+        key = es_attempt_key(endpoint, after);
+    }
+
     return es_walk(store, ES_DELIVERY_ATTEMPTS, endpoint, true,
-                   es_decode_attempt, es_visit_attempt, &visitor);
+                   after ? &key : NULL, es_decode_attempt, es_visit_attempt,
+                   &visitor);
 }
 
 
@@ -459,12 +473,49 @@ es_delivery_each_dead(es_store_t *store, uint32_t endpoint, es_dead_fn fn,
 
 
 es_rc_t
+es_delivery_dead_after(es_store_t *store, const es_dead_place_t *after,
+    es_dead_fn fn, void *ctx)
+{
+    es_dkey_t     key;
+    es_visitor_t  visitor = { .fn.dead = fn, .ctx = ctx };
+
+    key = es_record_key(after->endpoint, after->feed, after->sequence);
+
+    return es_walk(store, ES_DELIVERY_DEAD, after->endpoint, false, &key,
+                   es_decode_dead, es_visit_dead, &visitor);
+}
+
+
+es_rc_t
 es_delivery_each_stop(es_store_t *store, es_stop_fn fn, void *ctx)
 {
     es_visitor_t  visitor = { .fn.stop = fn, .ctx = ctx };
 
     return es_walk_records(store, ES_DELIVERY_STOPS, 0, es_decode_stop,
                            es_visit_stop, &visitor);
+}
+
+
+static es_rc_t
+es_stop_take(void *ctx, const es_record_t *record)
+{
+    *(es_stop_t *) ctx = record->stop;
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_delivery_stop(es_store_t *store, uint32_t endpoint, es_stop_t *stop)
+{
+    es_rc_t  rc;
+
+    stop->endpoint = 0;
+
+    rc = es_walk_records(store, ES_DELIVERY_STOPS, endpoint, es_decode_stop,
+                         es_stop_take, stop);
+
+    return rc == ES_OK && stop->endpoint == 0 ? ES_NOT_FOUND : rc;
 }
 
 

@@ -153,6 +153,14 @@ es_rc_t es_delivery_commit(es_store_t *store, es_changes_t *changes);
 es_rc_t es_delivery_expire(es_store_t *store, int64_t before_ms, unsigned max,
     bool *more);
 
+/* An attempt's place among those of its endpoint. */
+typedef struct {
+    int64_t   time_ms;
+    uint32_t  feed;
+    uint64_t  sequence;
+    uint32_t  attempt;
+} es_attempt_place_t;
+
 /* Where going through the dead letters goes on; zeroed: at the first. */
 typedef struct {
     uint32_t  endpoint;
@@ -184,12 +192,19 @@ es_rc_t es_delivery_each_retry(es_store_t *store, uint32_t endpoint,
     es_retry_fn fn, void *ctx);
 es_rc_t es_delivery_each_attempt(es_store_t *store, uint32_t endpoint,
     es_attempt_fn fn, void *ctx);
-/* The endpoint's, from the newest on. */
+/* The endpoint's, from the newest on; `after` (NULL: all) is the place of the
+   one that was the last before, which need not be there any more. */
 es_rc_t es_delivery_last_attempts(es_store_t *store, uint32_t endpoint,
-    es_attempt_fn fn, void *ctx);
+    const es_attempt_place_t *after, es_attempt_fn fn, void *ctx);
 es_rc_t es_delivery_each_dead(es_store_t *store, uint32_t endpoint,
     es_dead_fn fn, void *ctx);
+/* Those of the place's endpoint behind it. */
+es_rc_t es_delivery_dead_after(es_store_t *store,
+    const es_dead_place_t *after, es_dead_fn fn, void *ctx);
 es_rc_t es_delivery_each_stop(es_store_t *store, es_stop_fn fn, void *ctx);
+/* ES_NOT_FOUND: there is no mark. */
+es_rc_t es_delivery_stop(es_store_t *store, uint32_t endpoint,
+    es_stop_t *stop);
 es_rc_t es_delivery_each_circuit(es_store_t *store, uint32_t endpoint,
     es_circuit_fn fn, void *ctx);
 /* ES_NOT_FOUND: it is closed. */

@@ -176,6 +176,21 @@ es_record_key(uint32_t endpoint, uint32_t feed, uint64_t sequence)
     return key;
 }
 
+
+static inline es_dkey_t
+es_attempt_key(uint32_t endpoint, const es_attempt_place_t *place)
+{
+    es_dkey_t  key;
+
+    key = es_endpoint_key(endpoint);
+    es_key64(&key, (uint64_t) place->time_ms);
+    es_key32(&key, place->feed);
+    es_key64(&key, place->sequence);
+    es_key32(&key, place->attempt);
+
+    return key;
+}
+
 /* Changes of `meta` by key, see delivery.h; `prefix`: all that begins so. */
 es_rc_t es_changes_meta_put(es_changes_t *c, const es_dkey_t *key,
     const void *value, size_t len);

@@ -4,7 +4,6 @@
  */
 
 #include <jansson.h>
-#include <stdlib.h>
 
 #include "clock.h"
 #include "manage.h"
@@ -168,34 +167,58 @@ es_endpoint_keys(es_store_t *store, es_str_t name, json_t **keys)
 }
 
 
+typedef struct {
+    const char       *secret;
+    int64_t           overlap_ms;
+    es_str_t          name;
+    const es_edit_t  *guard;
+} es_rotation_t;
+
+
+/* The list is made of what is stored when it is written, so that of rotations
+   at once none takes another's secret away. */
+
 static es_rc_t
-es_rotate_write(es_store_t *store, es_str_t name, json_t *list,
+es_rotate_edit(void *ctx, json_t *stored, json_t *change,
     es_problem_t *problem)
 {
-    char     *text;
-    json_t   *change;
-    es_rc_t   rc;
+    json_t         *list;
+    es_rc_t         rc;
+    es_rotation_t  *r = ctx;
 
-    change = json_pack("{s:O}", "secrets", list);
-    text = change ? json_dumps(change, JSON_COMPACT) : NULL;
+    rc = r->guard ? r->guard->fn(r->guard->ctx, stored, change, problem)
+                  : ES_OK;
+    if (rc != ES_OK) {
+        return rc;
+    }
 
-    rc = text ? es_registry_change(store, ES_KIND_ENDPOINT, name, text,
-                                   problem) : ES_NOMEM;
-    json_decref(change);
-    free(text);
+    list = es_rotate_secrets(json_object_get(stored, "secrets"), r->secret,
+                             r->overlap_ms);
 
-    return rc;
+    if (json_array_size(list) > ES_SECRETS_MAX) {
+        json_decref(list);
+
+        return es_problem_set(problem, ES_CONFLICT, -1, NULL, "%d secrets of "
+                              "\"%.*s\" are still in use: wait until one "
+                              "expires, or rotate with a smaller overlap",
+                              ES_SECRETS_MAX, (int) r->name.len,
+                              r->name.data);
+    }
+
+    return json_object_set_new(change, "secrets", list) == 0 ? ES_OK
+                                                             : ES_NOMEM;
 }
 
 
 es_rc_t
 es_endpoint_rotate(es_store_t *store, es_str_t name,
     char secret[ES_SECRET_TEXT_MAX], int64_t overlap_ms,
-    es_problem_t *problem)
+    const es_edit_t *guard, es_problem_t *problem)
 {
-    json_t    *object, *list;
-    es_rc_t    rc;
-    es_buf_t   text = { 0 };
+    json_t         *change;
+    es_rc_t         rc;
+    es_rotation_t   rotation = { secret, overlap_ms, name, guard };
+    es_edit_t       edit = { es_rotate_edit, &rotation };
 
     if (secret[0] == '\0') {
         rc = es_secret_create(secret);
@@ -204,28 +227,11 @@ es_endpoint_rotate(es_store_t *store, es_str_t name,
         }
     }
 
-    rc = es_registry_get(store, ES_KIND_ENDPOINT, name, &text);
-    if (rc != ES_OK) {
-        return es_problem_set(problem, rc, -1, NULL, "there is no endpoint "
-                              "\"%.*s\"", (int) name.len, name.data);
-    }
+    change = json_object();
 
-    object = json_loadb(text.data, text.len, 0, NULL);
-    list = es_rotate_secrets(json_object_get(object, "secrets"), secret,
-                             overlap_ms);
-
-    if (json_array_size(list) > ES_SECRETS_MAX) {
-        rc = es_problem_set(problem, ES_CONFLICT, -1, NULL, "%d secrets of "
-                            "\"%.*s\" are still in use: wait until one "
-                            "expires, or rotate with a smaller overlap",
-                            ES_SECRETS_MAX, (int) name.len, name.data);
-    } else {
-        rc = es_rotate_write(store, name, list, problem);
-    }
-
-    json_decref(object);
-    json_decref(list);
-    es_buf_free(&text);
+    rc = change ? es_registry_edit(store, ES_KIND_ENDPOINT, name, change,
+                                   &edit, problem) : ES_NOMEM;
+    json_decref(change);
 
     return rc;
 }

@@ -11,11 +11,15 @@
 
 #include <jansson.h>
 
-#include "registry.h"
+#include "condition.h"
+#include "edit.h"
+#include "place.h"
 #include "request.h"
 #include "signature.h"
 
 #define ES_ENDPOINT_NAME_MAX  20           /* "ep_", 16 characters, NUL */
+#define ES_ENDPOINT_ETAG_MAX  26
+#define ES_NARROWS_MAX        4
 #define ES_OVERLAP_MS         (24 * 3600 * 1000)
 #define ES_OVERLAP_MAX_MS     (30LL * 24 * 3600 * 1000)
 
@@ -39,22 +43,57 @@ typedef enum {
     ES_MANAGE_SIMULATE
 } es_manage_op_t;
 
+/* Lists of feeds: what is narrowed is of feeds that are in all of them. */
+typedef struct {
+    unsigned       n;
+    es_patterns_t  lists[ES_NARROWS_MAX];
+} es_narrow_t;
+
+/* Whether all that a feed pattern stands for is in each of the lists. */
+bool es_narrow_covers(const es_narrow_t *narrow, es_str_t pattern);
+
 typedef struct {
     es_manage_op_t  op;
     es_str_t        partner;   /* whose endpoints these are */
+    es_narrow_t     narrow;    /* those of other feeds are not there */
     es_str_t        endpoint;  /* not of LIST and CREATE */
     es_str_t        body;      /* JSON; may be empty where nothing is needed */
-    unsigned        limit;     /* of ATTEMPTS and DEAD: at most so many */
+    es_condition_t  condition; /* of CHANGE and REMOVE */
+    unsigned        limit;     /* of LIST, ATTEMPTS and DEAD: at most so many;
+                                  records of feeds that the key is narrowed
+                                  away from count, and are left out */
+    unsigned        looks;     /* of LIST: at most so many of whomever are
+                                  looked at */
+
+    /* Behind what a list goes on, if not at its beginning. */
+    bool                has_after;
+    es_str_t            after;         /* of LIST: a name */
+    es_attempt_place_t  attempt_after;
+    es_dead_place_t     dead_after;
 } es_manage_t;
 
+/* Why an outcome is ES_CONFLICT or ES_DENIED. */
+typedef enum {
+    ES_REFUSED_OTHER = 0,      /* ES_CONFLICT: something is still in use */
+    ES_REFUSED_UNMET,          /* ES_CONFLICT: the condition */
+    ES_REFUSED_FEEDS           /* ES_DENIED: feeds beyond the narrow ones */
+} es_refusal_t;
+
+/* What comes of it; zeroed. */
+typedef struct {
+    es_buf_t      out;         /* a JSON object; free it */
+    char          name[ES_ENDPOINT_NAME_MAX];
+    char          etag[ES_ENDPOINT_ETAG_MAX];  /* of SHOW, CREATE, CHANGE */
+    es_refusal_t  refusal;
+} es_managed_t;
+
 /*
- * Does it and appends the answer, a JSON object, to `out`; CREATE sets
- * `name`.  ES_NOT_FOUND: the partner has no such endpoint.  ES_INVALID with a
- * problem that says what of the body is wrong, ES_CONFLICT, and what the
- * registry says.
+ * ES_NOT_FOUND: the partner has no such endpoint, or none of these feeds.
+ * ES_INVALID with a problem that says what of the body is wrong, ES_CONFLICT,
+ * ES_DENIED, and what the registry says.
  */
-es_rc_t es_manage(es_store_t *store, const es_manage_t *manage, es_buf_t *out,
-    char name[ES_ENDPOINT_NAME_MAX], es_problem_t *problem);
+es_rc_t es_manage(es_store_t *store, const es_manage_t *manage,
+    es_managed_t *managed, es_problem_t *problem);
 
 /* A new endpoint's name.  ES_IO: no random bytes. */
 es_rc_t es_endpoint_name(char name[ES_ENDPOINT_NAME_MAX]);
@@ -69,11 +108,11 @@ es_rc_t es_endpoint_keys(es_store_t *store, es_str_t name, json_t **keys);
 /*
  * Gives the endpoint a new secret (`secret`, or a random v1 if that is empty;
  * it receives what it is), and lets those of its kind expire after the overlap.
- * ES_CONFLICT: too many are still in use.
+ * `guard` (NULL: none) may refuse it.  ES_CONFLICT: too many are still in use.
  */
 es_rc_t es_endpoint_rotate(es_store_t *store, es_str_t name,
     char secret[ES_SECRET_TEXT_MAX], int64_t overlap_ms,
-    es_problem_t *problem);
+    const es_edit_t *guard, es_problem_t *problem);
 
 /*
  * Where in a feed a request begins: at a cursor, or (`cursor` NULL) `from`

@@ -3,6 +3,23 @@
  */
 
 #include "managing.h"
+#include "record.h"
+
+
+/* Only the endpoint and its partner are looked at, however many there are. */
+
+static bool
+es_manage_decode(json_t *object, json_t *owner, es_pool_t *pool,
+    es_endpoint_t *endpoint, es_partner_t *partner)
+{
+    es_str_t  name;
+
+    endpoint->partner = partner;
+
+    return json_is_object(object) && json_is_object(owner)
+           && es_endpoint_decode(object, pool, endpoint, &name, NULL) == ES_OK
+           && es_partner_decode(owner, pool, partner, NULL) == ES_OK;
+}
 
 
 /* Others' feeds are not to be told from those that do not exist. */
@@ -10,17 +27,21 @@
 static bool
 es_manage_sends(es_managing_t *m, const char *feed)
 {
-    bool                  sends;
-    es_registry_t        *registry;
-    const es_endpoint_t  *endpoint;
+    bool           sends;
+    json_t        *object, *owner;
+    es_pool_t      pool = { 0 };
+    es_partner_t   partner = { 0 };
+    es_endpoint_t  endpoint = { 0 };
 
-    if (es_registry_load(m->store, &registry) != ES_OK) {
-        return false;
-    }
+    object = es_manage_load(m, m->manage->endpoint);
+    owner = es_manage_object(m, ES_KIND_PARTNER, m->manage->partner);
 
-    endpoint = es_registry_endpoint(registry, es_str(m->name));
-    sends = endpoint != NULL && es_endpoint_allows(endpoint, es_str(feed));
-    es_registry_free(registry);
+    sends = es_manage_decode(object, owner, &pool, &endpoint, &partner)
+            && es_endpoint_allows(&endpoint, es_str(feed));
+
+    json_decref(object);
+    json_decref(owner);
+    es_pool_free(&pool);
 
     return sends;
 }
@@ -113,7 +134,8 @@ es_manage_test(es_managing_t *m)
                                  "\"data\"");
     }
 
-    rc = es_request_test(&request, m->name, type, data, id, m->problem);
+    rc = es_request_test(&request, m->managed->name, type, data, id,
+                         m->problem);
 
     if (rc == ES_OK) {
         rc = es_manage_add(m, &request);

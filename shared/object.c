@@ -104,47 +104,101 @@ es_registry_get(es_store_t *store, es_kind_t kind, es_str_t name,
 }
 
 
-/* The first key after `name` in the transaction. */
+/* The first record after `name`. */
+
+static int
+es_object_after(MDB_cursor *cursor, es_kind_t kind, es_str_t name,
+    MDB_val *key, MDB_val *data)
+{
+    int      rc;
+    char     buf[ES_OBJECT_KEY_MAX];
+    MDB_val  from;
+
+    from = es_object_key(kind, name, buf);
+    *key = from;
+
+    rc = mdb_cursor_get(cursor, key, data, MDB_SET_RANGE);
+
+    if (rc == 0 && name.len > 0 && key->mv_size == from.mv_size
+        && memcmp(key->mv_data, buf, key->mv_size) == 0)
+    {
+        rc = mdb_cursor_get(cursor, key, data, MDB_NEXT);
+    }
+
+    return rc;
+}
+
 
 static es_rc_t
-es_next_name(es_store_t *store, MDB_txn *txn, es_kind_t kind, es_str_t name,
-    char next[64])
+es_objects_each(MDB_cursor *cursor, es_kind_t kind, es_str_t after,
+    es_object_fn fn, void *ctx)
 {
-    int          rc;
-    char         buf[ES_OBJECT_KEY_MAX], letter;
-    MDB_val      from, key, data;
-    MDB_cursor  *cursor;
-
-    rc = mdb_cursor_open(txn, es_env_dbi(store->registry,
-                                         ES_REGISTRY_OBJECTS), &cursor);
-    if (rc != 0) {
-        return es_env_rc(rc);
-    }
+    int       rc;
+    char      letter;
+    MDB_val   key, data;
+    es_rc_t   result;
+    es_str_t  name, text;
 
     letter = es_kind_name(kind)[0];
-    from = es_object_key(kind, name, buf);
-    key = from;
 
-    rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
-
-    if (rc == 0 && name.len > 0 && key.mv_size == from.mv_size
-        && memcmp(key.mv_data, buf, key.mv_size) == 0)
+    for (rc = es_object_after(cursor, kind, after, &key, &data);
+         rc == 0 && *(const char *) key.mv_data == letter;
+         rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT))
     {
-        rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
+        name.data = (const char *) key.mv_data + 1;
+        name.len = key.mv_size - 1;
+        text.data = data.mv_data;
+        text.len = data.mv_size;
+
+        result = fn(ctx, name, text);
+
+        if (result != ES_OK) {
+            return result;
+        }
     }
 
-    if (rc == 0 && *(const char *) key.mv_data != letter) {
-        rc = MDB_NOTFOUND;
+    return rc == 0 || rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+es_rc_t
+es_registry_each(es_store_t *store, es_kind_t kind, es_str_t after,
+    es_object_fn fn, void *ctx)
+{
+    es_rc_t      rc;
+    MDB_txn     *txn;
+    MDB_cursor  *cursor;
+
+    rc = es_env_read_begin(store->registry, &txn);
+    if (rc != ES_OK) {
+        return rc;
     }
 
-    if (rc == 0) {
-        memcpy(next, (const char *) key.mv_data + 1, key.mv_size - 1);
-        next[key.mv_size - 1] = '\0';
+    rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(store->registry,
+                                                   ES_REGISTRY_OBJECTS),
+                                   &cursor));
+    if (rc == ES_OK) {
+        rc = es_objects_each(cursor, kind, after, fn, ctx);
+        mdb_cursor_close(cursor);
     }
 
-    mdb_cursor_close(cursor);
+    es_env_read_end(store->registry, txn);
 
-    return es_env_rc(rc);
+    return rc;
+}
+
+
+static es_rc_t
+es_name_take(void *ctx, es_str_t name, es_str_t text)
+{
+    char  *next = ctx;
+
+    (void) text;
+
+    memcpy(next, name.data, name.len);
+    next[name.len] = '\0';
+
+    return ES_EXISTS;
 }
 
 
@@ -152,17 +206,9 @@ es_rc_t
 es_registry_next(es_store_t *store, es_kind_t kind, es_str_t name,
     char next[64])
 {
-    es_rc_t   rc;
-    MDB_txn  *txn;
+    es_rc_t  rc;
 
-    rc = es_env_read_begin(store->registry, &txn);
-    if (rc != ES_OK) {
-        return rc;
-    }
+    rc = es_registry_each(store, kind, name, es_name_take, next);
 
-    rc = es_next_name(store, txn, kind, name, next);
-
-    es_env_read_end(store->registry, txn);
-
-    return rc;
+    return rc == ES_OK ? ES_NOT_FOUND : rc == ES_EXISTS ? ES_OK : rc;
 }

@@ -11,6 +11,7 @@
 #include "checkpoint.h"
 #include "chunk.h"
 #include "clock.h"
+#include "edit.h"
 #include "object.h"
 #include "record.h"
 #include "secrets.h"
@@ -26,6 +27,8 @@ typedef struct {
     es_str_t       name;
     json_t        *input;      /* NULL to remove */
     es_problem_t  *problem;
+
+    const es_edit_t  *edit;    /* NULL: none */
 } es_write_t;
 
 
@@ -242,6 +245,9 @@ es_object_judge(es_write_t *w, MDB_txn *txn, json_t *object)
                                 w->problem);
         if (rc == ES_OK) {
             rc = es_endpoint_judge(&endpoint, w->problem);
+        }
+        if (rc == ES_OK && json_object_get(w->input, "simulate") != NULL) {
+            rc = es_simulate_judge(&endpoint.simulate, w->problem);
         }
         if (rc == ES_OK) {
             rc = es_partner_exists(w, txn, partner);
@@ -479,12 +485,40 @@ es_write_remove(es_write_t *w, MDB_txn *txn)
 
 
 static es_rc_t
+es_write_edit(es_write_t *w, MDB_txn *txn)
+{
+    json_t   *object;
+    es_rc_t   rc;
+
+    rc = es_object_get(w, txn, w->kind, w->name, &object);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = w->edit->fn(w->edit->ctx, object, w->input, w->problem);
+
+    if (rc == ES_OK && w->input != NULL) {
+        rc = es_record_members(w->kind, w->input, w->problem);
+    }
+
+    json_decref(object);
+
+    return rc;
+}
+
+
+static es_rc_t
 es_write_run(MDB_txn *txn, void *ctx)
 {
     es_rc_t      rc;
     es_write_t  *w;
 
     w = ctx;
+
+    rc = w->edit ? es_write_edit(w, txn) : ES_OK;
+    if (rc != ES_OK) {
+        return rc;
+    }
 
     switch (w->op) {
     case ES_OP_CREATE:
@@ -538,12 +572,14 @@ es_input_parse(es_kind_t kind, const char *text, json_t **input,
 }
 
 
-/* Runs one write, and sees to it that every failure has its words. */
+/* Runs one write, and sees to it that every failure has its words.  `json` is
+   the input's text, if that is not there yet. */
 
 static es_rc_t
 es_write(es_write_t *w, const char *json)
 {
-    es_rc_t  rc;
+    json_t   *parsed = NULL;
+    es_rc_t   rc;
 
     if (!(w->store->flags & ES_STORE_ADMIN)) {
         return es_problem_set(w->problem, ES_DENIED, -1, NULL,
@@ -562,11 +598,13 @@ es_write(es_write_t *w, const char *json)
                               (int) w->name.len, w->name.data);
     }
 
-    if (w->op != ES_OP_REMOVE) {
-        rc = es_input_parse(w->kind, json, &w->input, w->problem);
+    if (json != NULL) {
+        rc = es_input_parse(w->kind, json, &parsed, w->problem);
         if (rc != ES_OK) {
             return rc;
         }
+
+        w->input = parsed;
     }
 
     /* Not among the outcomes of what follows, to see if it set a problem. */
@@ -575,7 +613,7 @@ es_write(es_write_t *w, const char *json)
 
     rc = es_env_update(w->store->registry, es_write_run, w);
 
-    json_decref(w->input);
+    json_decref(parsed);
 
     if (rc == ES_OK) {
         es_wake_ring(w->store);
@@ -604,7 +642,7 @@ es_registry_create(es_store_t *store, es_kind_t kind, es_str_t name,
 {
     es_problem_t  ignored;
     es_write_t    w = { store, ES_OP_CREATE, kind, name, NULL,
-                        problem ? problem : &ignored };
+                        problem ? problem : &ignored, NULL };
 
     return es_write(&w, json);
 }
@@ -616,9 +654,21 @@ es_registry_change(es_store_t *store, es_kind_t kind, es_str_t name,
 {
     es_problem_t  ignored;
     es_write_t    w = { store, ES_OP_CHANGE, kind, name, NULL,
-                        problem ? problem : &ignored };
+                        problem ? problem : &ignored, NULL };
 
     return es_write(&w, json);
+}
+
+
+es_rc_t
+es_registry_edit(es_store_t *store, es_kind_t kind, es_str_t name,
+    json_t *change, const es_edit_t *edit, es_problem_t *problem)
+{
+    es_problem_t  ignored;
+    es_write_t    w = { store, change ? ES_OP_CHANGE : ES_OP_REMOVE, kind,
+                        name, change, problem ? problem : &ignored, edit };
+
+    return es_write(&w, NULL);
 }
 
 
@@ -629,7 +679,7 @@ es_registry_remove(es_store_t *store, es_kind_t kind, es_str_t name,
     es_rc_t       rc;
     es_problem_t  ignored;
     es_write_t    w = { store, ES_OP_REMOVE, kind, name, NULL,
-                        problem ? problem : &ignored };
+                        problem ? problem : &ignored, NULL };
 
     rc = es_write(&w, NULL);
 

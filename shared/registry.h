@@ -255,6 +255,14 @@ es_rc_t es_registry_get(es_store_t *store, es_kind_t kind, es_str_t name,
 es_rc_t es_registry_rule(es_store_t *store, es_str_t feed,
     es_feed_rule_t *rule);
 
+/* Calls back for each record behind a name (empty: each) in the order of
+   names, in one read, until that returns anything but ES_OK, which is then
+   returned.  The texts are those in the map. */
+typedef es_rc_t (*es_object_fn)(void *ctx, es_str_t name, es_str_t text);
+
+es_rc_t es_registry_each(es_store_t *store, es_kind_t kind, es_str_t after,
+    es_object_fn fn, void *ctx);
+
 /* Names in order: start with an empty `name`; ES_NOT_FOUND after the last.
    `next` is NUL-terminated, at most 63 bytes. */
 es_rc_t es_registry_next(es_store_t *store, es_kind_t kind, es_str_t name,

@@ -5,7 +5,6 @@
 #include "simulate.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "clock.h"
 #include "member.h"
@@ -120,8 +119,19 @@ es_take_simulate(es_record_t *r, es_endpoint_t *out)
 }
 
 
-void
-es_simulate_prune(json_t *object, int64_t now_ms)
+es_rc_t
+es_simulate_judge(const es_simulation_t *simulate, es_problem_t *problem)
+{
+    return simulate->until_ms <= es_clock_ms() + ES_SIMULATE_MAX_MS
+           ? ES_OK
+           : es_problem_set(problem, ES_INVALID, -1,
+                            ES_SIMULATE_POINTER "/until", "simulate/until "
+                            "may be a day from now at most");
+}
+
+
+bool
+es_simulate_ended(json_t *object, int64_t now_ms)
 {
     int64_t      until_ms;
     const char  *until;
@@ -130,10 +140,16 @@ es_simulate_prune(json_t *object, int64_t now_ms)
                                                               "simulate"),
                                               "until"));
 
-    if (until != NULL
-        && es_time_parse(es_str(until), &until_ms) == ES_OK
-        && until_ms <= now_ms)
-    {
+    return until != NULL
+           && es_time_parse(es_str(until), &until_ms) == ES_OK
+           && until_ms <= now_ms;
+}
+
+
+void
+es_simulate_prune(json_t *object, int64_t now_ms)
+{
+    if (es_simulate_ended(object, now_ms)) {
         (void) json_object_del(object, "simulate");
     }
 }
@@ -173,22 +189,19 @@ es_simulate_member(json_t *body, es_problem_t *problem)
 
 static es_rc_t
 es_simulate_write(es_store_t *store, es_str_t name, json_t *member,
-    es_problem_t *problem)
+    const es_edit_t *guard, es_problem_t *problem)
 {
-    char     *text;
     json_t   *change;
     size_t    len;
     es_rc_t   rc;
 
     change = json_pack("{s:o}", "simulate", member);
-    text = change ? json_dumps(change, JSON_COMPACT) : NULL;
 
-    rc = text ? es_registry_change(store, ES_KIND_ENDPOINT, name, text,
-                                   problem)
-              : ES_NOMEM;
+    rc = change ? es_registry_edit(store, ES_KIND_ENDPOINT, name, change,
+                                   guard, problem)
+                : ES_NOMEM;
 
     json_decref(change);
-    free(text);
 
     /* as it stood in what was asked */
 
@@ -207,7 +220,7 @@ es_simulate_write(es_store_t *store, es_str_t name, json_t *member,
 
 es_rc_t
 es_endpoint_simulate(es_store_t *store, es_str_t name, json_t *body,
-    es_problem_t *problem)
+    const es_edit_t *guard, es_problem_t *problem)
 {
     json_t      *member;
     const char  *failure;
@@ -222,6 +235,7 @@ es_endpoint_simulate(es_store_t *store, es_str_t name, json_t *body,
     member = strcmp(failure, "none") == 0 ? json_null()
                                           : es_simulate_member(body, problem);
 
-    return member ? es_simulate_write(store, name, member, problem)
+    return member ? es_simulate_write(store, name, member, guard,
+                                      problem)
                   : ES_INVALID;
 }

@@ -57,7 +57,8 @@ sub refused {
 ###############################################################################
 # create, list, show, change, remove
 
-is_deeply(ask(GET => '')->{json}, { endpoints => [] }, 'none at first');
+is_deeply(ask(GET => '')->{json}, { endpoints => [], next => undef },
+    'none at first');
 my $r = ask(POST => '', { url => $recv->url('/a'), feeds => ['orders'],
     start => 'oldest', schedule => ['0', '10ms'], ordering => 'none' });
 is($r->{status}, 201, 'create');
@@ -152,12 +153,39 @@ refused(ask(GET => "/$name", undef, as => $theirs), 404, 'not-found',
     'There is no such endpoint.', "another partner's");
 is(ask(GET => "/$name", undef, as => $theirs)->{body},
     ask(GET => '/ep_none')->{body}, 'is told from none by nothing');
-is_deeply(ask(GET => '', undef, as => $theirs)->{json}, { endpoints => [] },
-    'nor in their list');
-is(ask($_->[0] => "/$name$_->[1]", {}, as => $theirs)->{status}, 404,
-    "nor can it be changed: @$_")
-    for [PATCH => ''], [DELETE => ''], [POST => '/rotate'],
-        [POST => '/pause'], [POST => '/redrive'];
+is_deeply(ask(GET => '', undef, as => $theirs)->{json},
+    { endpoints => [], next => undef }, 'nor in their list');
+{
+    my $record = $t->ctl_ok('endpoint', 'show', $name);
+    my ($n, $attempts) = ($recv->count, scalar attempts($t, $name));
+
+    # As the owner may ask them, and so for all but who it is.
+    for ([PATCH => '', { paused => JSON::PP::true() }], [DELETE => ''],
+        [POST => '/pause'], [POST => '/resume'], [POST => '/rotate'],
+        [POST => '/redrive'], [POST => '/test'],
+        [POST => '/simulate', { failure => 'drop' }],
+        [POST => '/replay', { feed => 'orders', from => 'oldest' }],
+        [POST => '/resend', { feed => 'orders', cursor => "$epoch-1" }],
+        [GET => '/status'], [GET => '/attempts'], [GET => '/dead-letters'],
+        [GET => '/keys'])
+    {
+        my ($method, $path, @body) = @$_;
+        my ($of, $none) = map {
+            ask($method => "/$_$path", @body ? @body : undef, as => $theirs)
+        } $name, 'ep_none';
+        is($of->{status}, 404, "it is not there for another: $method $path");
+        is($of->{body}, $none->{body}, '... as if there were none');
+    }
+    is($t->ctl_ok('endpoint', 'show', $name), $record, 'nothing has changed');
+
+    # Requests are taken in order: after this one, none of the others is.
+    is(ask(POST => "/$name/resend", { feed => 'orders',
+        cursor => "$epoch-2" })->{status}, 202, 'what the owner asks for');
+    ok($recv->wait_for($n + 1), 'is done');
+    ok(wait_for(sub { attempts($t, $name) == $attempts + 1 }),
+        'and nothing that another asked for');
+    is($recv->count, $n + 1, 'is sent');
+}
 refused(ask(GET => '', undef, as => $reader), 403, 'forbidden',
     'The key lacks the scope "manage"', 'without the scope');
 like(ask(GET => '', undef, as => $reader)->{headers}{'www-authenticate'},

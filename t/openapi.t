@@ -8,6 +8,7 @@ use warnings;
 use strict;
 
 use JSON::PP;
+use POSIX qw(strftime);
 use Test::More;
 
 use lib 't/lib';
@@ -90,7 +91,7 @@ sub same_as_code {
         { map { $_ => [ sort @{ $code{$_} } ] } keys %code }, 'types of problems');
 
     my ($members) = slurp('shared/record.c') =~ /es_endpoint_members\[\] = \{(.*?)NULL/s;
-    my ($operators) = slurp('shared/manage.c') =~ /es_operators\[\] = \{(.*?)\}/s;
+    my ($operators) = slurp('shared/manage_view.c') =~ /es_operators\[\] = \{(.*?)\}/s;
     my %not = map { $_ => 1 } 'partner', $operators =~ /"(\w+)"/g;
     my @members = sort grep { !$not{$_} } $members =~ /"(\w+)"/g;
     is_deeply([ sort keys %{ $schemas->{$_}{properties} } ], \@members,
@@ -530,9 +531,17 @@ sub endpoints {
     my $path = "$list/$name";
     is($made->{headers}{location}, "/v1$path", 'where it is');
     ask(200, GET => $list, @as);
-    ask(200, GET => $path, @as);
+    ask(200, GET => "$list?limit=1&after=a", @as);
+    my $etag = ask(200, GET => $path, @as)->{headers}{etag};
+    ask(304, GET => $path, @as, headers => { 'If-None-Match' => $etag });
     ask(200, PATCH => $path, @as, body => { types => undef, headers => undef,
-        in_flight => 2 });
+        in_flight => 2 }, headers => { 'If-Match' => $etag });
+    ask(412, PATCH => $path, @as, body => { in_flight => 3 },
+        headers => { 'If-Match' => $etag });
+    ask(412, PATCH => $path, @as, body => {}, headers => { 'If-None-Match' => '*' });
+    ask(412, DELETE => $path, @as, headers => { 'If-Match' => $etag });
+    ask(412, DELETE => $path, @as, headers => { 'If-None-Match' => '*' });
+    ask(200, PATCH => $path, @as, body => {}, headers => { 'If-None-Match' => $etag });
     ask(200, POST => "$path/pause", @as);
     ask(200, POST => "$path/rotate", @as);
     ask(200, POST => "$path/rotate", @as, body => { overlap => '0' });
@@ -543,8 +552,10 @@ sub endpoints {
 
     $t->run_dispatcher;
     ok(wait_for(sub { @{ dead(@as)->{dead_letters} } >= 12 }, 30), 'dead letters');
-    ask(200, GET => "$path/dead-letters?limit=2", @as);
-    ask(200, GET => "$path/attempts?limit=2", @as);
+    for my $records (qw(dead-letters attempts)) {
+        my $next = ask(200, GET => "$path/$records?limit=2", @as)->{json}{next};
+        ask(200, GET => "$path/$records?limit=2&after=$next", @as);
+    }
     ask(200, GET => "$path/status", @as);
     ask(200, PATCH => $path, @as, body => { schedule => [ '0', '1h' ], ordering => 'key' });
     ask(202, POST => "$path/replay", @as, body => { feed => 'orders', from => 'oldest' });
@@ -564,7 +575,7 @@ sub endpoints {
     ask(202, POST => "$path/test", @as);
     ask(200, PATCH => $path, @as, body => { batch => 2, batch_wait => '1s', body => 'thin',
         nudge => 1000, ordering => 'none', ack => 'a', simulate => { failure => 'drop',
-        until => '2099-01-01T00:00:00Z' } });
+        until => strftime('%Y-%m-%dT%H:%M:%SZ', gmtime(time() + 3600)) } });
     ask(200, POST => "$path/simulate", @as, body => { failure => 'status', status => 500,
         percent => 1, delay => '1s', for => '1m' });
     ok(wait_for(sub {
@@ -586,7 +597,8 @@ sub endpoints {
     my $other = ask(201, POST => $list, @as, body => { url => $recv->url, feeds => ['orders'],
         secrets => [ $made->{json}{secret} ] });
     is($other->{json}{secret}, undef, "one's own secret is not shown");
-    ask(204, DELETE => "$list/$other->{json}{name}", @as);
+    ask(204, DELETE => "$list/$other->{json}{name}", @as, headers => {
+        'If-Match' => $other->{headers}{etag}, 'If-None-Match' => '"x"' });
 }
 
 sub dead {

@@ -1,0 +1,222 @@
+/*
+ * manage_change.c - what a partner makes of its endpoints.
+ *
+ * What is there already is changed only by es_registry_edit(), which judges it
+ * once more where it is written.
+ */
+
+#include <stdlib.h>
+
+#include "managing.h"
+#include "simulate.h"
+#include "values.h"
+
+
+/* Who may has been judged by what was read; this is what is written over. */
+
+static es_rc_t
+es_manage_guard(void *ctx, json_t *stored, json_t *change,
+    es_problem_t *problem)
+{
+    char            etag[ES_ENDPOINT_ETAG_MAX];
+    es_managing_t  *m = ctx;
+
+    m->managed->refusal = ES_REFUSED_OTHER;
+
+    if (!es_manage_mine(m, stored)) {
+        return ES_NOT_FOUND;
+    }
+
+    es_manage_etag(m, stored, etag);
+
+    if (!es_condition_met(&m->manage->condition, es_str(etag))) {
+        m->managed->refusal = ES_REFUSED_UNMET;
+        return es_problem_set(problem, ES_CONFLICT, -1, NULL, "the endpoint "
+                              "is not as the condition says");
+    }
+
+    return es_manage_feeds(m, change, problem);
+}
+
+
+static es_rc_t
+es_manage_edit(es_managing_t *m, json_t *change)
+{
+    es_edit_t  guard = { es_manage_guard, m };
+
+    return es_registry_edit(m->store, ES_KIND_ENDPOINT, m->manage->endpoint,
+                            change, &guard, m->problem);
+}
+
+
+es_rc_t
+es_manage_change(es_managing_t *m)
+{
+    es_rc_t  rc;
+
+    if (m->body == NULL) {
+        return es_manage_invalid(m, NULL, "a JSON object of what to change is "
+                                 "needed");
+    }
+
+    rc = es_manage_owner(m);
+
+    if (rc == ES_OK) {
+        rc = es_manage_edit(m, m->body);
+    }
+
+    return rc == ES_OK ? es_manage_show(m) : rc;
+}
+
+
+es_rc_t
+es_manage_paused(es_managing_t *m)
+{
+    es_rc_t   rc;
+    json_t   *change;
+
+    change = json_pack("{s:b}", "paused", m->manage->op == ES_MANAGE_PAUSE);
+    rc = es_manage_edit(m, change);
+    json_decref(change);
+
+    return rc == ES_OK ? es_manage_show(m) : rc;
+}
+
+
+es_rc_t
+es_manage_create(es_managing_t *m)
+{
+    char      secret[ES_SECRET_TEXT_MAX] = "", *text;
+    es_rc_t   rc;
+
+    if (m->body == NULL) {
+        return es_manage_invalid(m, NULL, "a JSON object with \"url\" and "
+                                 "\"feeds\" is needed");
+    }
+
+    if (json_object_get(m->body, "partner") != NULL) {
+        return es_manage_invalid(m, "/partner", "is who asks");
+    }
+
+    rc = es_manage_owner(m);
+
+    if (rc == ES_OK) {
+        rc = es_manage_feeds(m, m->body, m->problem);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_endpoint_name(m->managed->name);
+    }
+
+    if (rc == ES_OK && json_object_get(m->body, "secrets") == NULL) {
+        rc = es_secret_create(secret);
+        (void) json_object_set_new(m->body, "secrets",
+                                   json_pack("[s]", secret));
+    }
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    (void) json_object_set_new(m->body, "partner",
+                               json_stringn(m->manage->partner.data,
+                                            m->manage->partner.len));
+    text = json_dumps(m->body, JSON_COMPACT);
+
+    rc = text ? es_registry_create(m->store, ES_KIND_ENDPOINT,
+                                   es_str(m->managed->name), text, m->problem)
+              : ES_NOMEM;
+    free(text);
+
+    if (rc == ES_OK) {
+        rc = es_manage_show(m);
+    }
+
+    if (rc == ES_OK && secret[0] != '\0') {
+        (void) json_object_set_new(m->answer, "secret", json_string(secret));
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_manage_remove(es_managing_t *m)
+{
+    m->answer = json_object();
+
+    return es_manage_edit(m, NULL);
+}
+
+
+es_rc_t
+es_manage_rotate(es_managing_t *m)
+{
+    char         secret[ES_SECRET_TEXT_MAX] = "";
+    es_rc_t      rc;
+    uint32_t     overlap_ms = ES_OVERLAP_MS;
+    es_edit_t    guard = { es_manage_guard, m };
+    const char  *overlap = NULL, *given = NULL, *kind = "v1";
+
+    if (m->body != NULL
+        && json_unpack(m->body, "{s?:s, s?:s, s?:s !}", "overlap", &overlap,
+                       "secret", &given, "kind", &kind) != 0)
+    {
+        return es_manage_invalid(m, NULL, "may have \"overlap\", and "
+                                 "\"secret\" or \"kind\", all strings");
+    }
+
+    if (given != NULL && json_object_get(m->body, "kind") != NULL) {
+        return es_manage_invalid(m, "/kind", "is that of the secret");
+    }
+
+    if (overlap != NULL
+        && (es_duration_parse(es_str(overlap), &overlap_ms) != ES_OK
+            || overlap_ms > ES_OVERLAP_MAX_MS))
+    {
+        return es_manage_invalid(m, "/overlap", "is not a time of at most "
+                                 "30d");
+    }
+
+    if (given != NULL) {
+        if (strlen(given) >= sizeof(secret)) {
+            return es_manage_invalid(m, "/secret", "is too long");
+        }
+
+        memcpy(secret, given, strlen(given) + 1);
+
+    } else {
+        rc = es_endpoint_secret(kind, secret, m->problem);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    rc = es_endpoint_rotate(m->store, m->manage->endpoint, secret, overlap_ms,
+                            &guard, m->problem);
+
+    if (rc == ES_OK) {
+        rc = es_manage_show(m);
+    }
+
+    /* the private half of a pair is nobody's business */
+
+    if (rc == ES_OK && given == NULL && strcmp(kind, "v1") == 0) {
+        (void) json_object_set_new(m->answer, "secret", json_string(secret));
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_manage_simulate(es_managing_t *m)
+{
+    es_rc_t    rc;
+    es_edit_t  guard = { es_manage_guard, m };
+
+    rc = es_endpoint_simulate(m->store, m->manage->endpoint, m->body, &guard,
+                              m->problem);
+
+    return rc == ES_OK ? es_manage_show(m) : rc;
+}

@@ -1,0 +1,105 @@
+/*
+ * manage_list.c - a partner's endpoints by pages.
+ *
+ * Records have no index by partner: a page looks at a bounded number of them,
+ * in one read, and parses only those that name the partner.  Ten thousand of
+ * others take some milliseconds, on a thread.
+ */
+
+#include <stdio.h>
+
+#include "managing.h"
+
+#define ES_OWNER_MAX  (sizeof("\"partner\":\"\"") + ES_FEED_MAX)
+
+typedef struct {
+    es_managing_t  *m;
+    char            owner[ES_OWNER_MAX];   /* as it stands in their texts */
+    size_t          owner_len;
+} es_listing_t;
+
+
+/* Names of others are not to be told: the shortest that is behind all that was
+   looked at, and before what was not. */
+
+static void
+es_list_cut(es_managing_t *m, es_str_t beyond)
+{
+    size_t  n;
+
+    n = 0;
+
+    while (n < beyond.len && m->next[n] == beyond.data[n]) {
+        n++;
+    }
+
+    if (n + 1 < beyond.len) {
+        memcpy(m->next, beyond.data, n + 1);
+        m->next[n + 1] = '\0';
+    }
+}
+
+
+static es_rc_t
+es_on_endpoint(void *ctx, es_str_t name, es_str_t text)
+{
+    json_t         *object;
+    es_listing_t   *listing = ctx;
+    es_managing_t  *m;
+
+    m = listing->m;
+
+    if (m->looks-- == 0) {
+        es_list_cut(m, name);
+        return ES_EXISTS;
+    }
+
+    if (memmem(text.data, text.len, listing->owner, listing->owner_len)
+        != NULL)
+    {
+        object = json_loadb(text.data, text.len, 0, NULL);
+
+        if (!es_manage_mine(m, object)) {
+            json_decref(object);
+
+        } else if (m->room-- == 0) {
+            json_decref(object);
+            return ES_EXISTS;
+
+        } else if (json_array_append_new(m->list,
+                                         es_manage_view(m, name, object))
+                   != 0)
+        {
+            return ES_NOMEM;
+        }
+    }
+
+    (void) snprintf(m->next, sizeof(m->next), "%.*s", (int) name.len,
+                    name.data);
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_manage_list(es_managing_t *m)
+{
+    es_rc_t       rc;
+    es_listing_t  listing = { .m = m };
+
+    listing.owner_len = (size_t) snprintf(listing.owner, ES_OWNER_MAX,
+                                          "\"partner\":\"%.*s\"",
+                                          (int) m->manage->partner.len,
+                                          m->manage->partner.data);
+    m->looks = m->manage->looks;
+    m->room = m->manage->limit;
+    m->list = json_array();
+
+    rc = es_registry_each(m->store, ES_KIND_ENDPOINT, m->manage->after,
+                          es_on_endpoint, &listing);
+
+    m->answer = json_pack("{s:o, s:s?}", "endpoints", m->list, "next",
+                          rc == ES_EXISTS ? m->next : NULL);
+
+    return rc == ES_EXISTS ? ES_OK : rc;
+}

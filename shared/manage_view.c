@@ -1,0 +1,115 @@
+/*
+ * manage_view.c - what a partner sees of its endpoints.
+ */
+
+#include <stdio.h>
+
+#include "managing.h"
+#include "public_key.h"
+#include "simulate.h"
+
+
+/* Members that reach into the operator's files: not a partner's to see or to
+   set. */
+
+static const char  *const  es_operators[] = {
+    "client_cert", "client_key", "ca_file"
+};
+
+
+static json_t *
+es_view_secret(json_t *secret)
+{
+    bool         pair;
+    char         whpk[ES_PUBLIC_TEXT_MAX];
+    json_t      *view, *expires;
+    const char  *text;
+
+    text = json_string_value(json_is_object(secret)
+                             ? json_object_get(secret, "secret") : secret);
+    expires = json_object_get(secret, "expires");
+
+    pair = es_secret_public(es_str(text), whpk);
+    view = json_pack("{s:s}", "kind", pair ? "v1a" : "v1");
+
+    if (pair) {
+        (void) json_object_set_new(view, "public_key", json_string(whpk));
+    }
+
+    if (expires != NULL) {
+        (void) json_object_set(view, "expires", expires);
+    }
+
+    return view;
+}
+
+
+/* Values of header fields are as secret as secrets are. */
+
+static json_t *
+es_view_names(json_t *headers)
+{
+    json_t      *list, *value;
+    const char  *name;
+
+    list = json_array();
+
+    json_object_foreach(headers, name, value) {
+        (void) json_array_append_new(list, json_string(name));
+    }
+
+    return list;
+}
+
+
+json_t *
+es_manage_view(es_managing_t *m, es_str_t name, json_t *object)
+{
+    size_t   i;
+    json_t  *view, *secrets, *secret;
+
+    view = json_pack("{s:s%}", "name", name.data, name.len);
+    secrets = json_array();
+
+    json_array_foreach(json_object_get(object, "secrets"), i, secret) {
+        (void) json_array_append_new(secrets, es_view_secret(secret));
+    }
+
+    if (json_object_get(object, "headers") != NULL) {
+        (void) json_object_set_new(object, "headers",
+                             es_view_names(json_object_get(object,
+                                                           "headers")));
+    }
+
+    (void) json_object_del(json_object_get(object, "oauth"), "client_secret");
+    (void) json_object_del(object, "partner");
+    (void) json_object_del(object, "number");
+    es_simulate_prune(object, m->now_ms);
+
+    for (i = 0; i < sizeof(es_operators) / sizeof(char *); i++) {
+        (void) json_object_del(object, es_operators[i]);
+    }
+
+    (void) json_object_set_new(object, "secrets", secrets);
+    (void) json_object_update(view, object);
+    json_decref(object);
+
+    return view;
+}
+
+
+es_rc_t
+es_manage_owner(es_managing_t *m)
+{
+    size_t  i;
+    char    pointer[32];
+
+    for (i = 0; i < sizeof(es_operators) / sizeof(char *); i++) {
+        if (json_object_get(m->body, es_operators[i]) != NULL) {
+            (void) snprintf(pointer, sizeof(pointer), "/%s", es_operators[i]);
+            return es_manage_invalid(m, pointer, "is for the operator to set");
+        }
+    }
+
+    return ES_OK;
+}
