@@ -54,7 +54,6 @@ static ngx_str_t  ngx_http_eventsync_leaf_surrogate =
 ngx_int_t
 ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status)
 {
-    ngx_int_t                   rc;
     ngx_buf_t                  *b;
     ngx_http_request_t         *r;
     ngx_http_eventsync_leaf_t  *leaf;
@@ -66,22 +65,8 @@ ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    /* the condition was judged before the quota; not once more after it */
-
-    r->disable_not_modified = 1;
-
     if (status == NGX_HTTP_NOT_MODIFIED) {
-        r->headers_out.status = status;
-        r->headers_out.content_length_n = -1;
-        r->header_only = 1;
-
-        rc = ngx_http_eventsync_send_header(r);
-
-        if (rc == NGX_ERROR || rc > NGX_OK) {
-            return rc;
-        }
-
-        return ngx_http_send_special(r, NGX_HTTP_LAST);
+        return ngx_http_eventsync_send_unchanged(r);
     }
 
     if (ngx_http_eventsync_leaf_encoding(r, leaf) != NGX_OK) {
