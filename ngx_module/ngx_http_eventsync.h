@@ -704,6 +704,7 @@ u_char *ngx_http_eventsync_number(u_char *p, uint64_t number);
 ngx_int_t ngx_http_eventsync_header(ngx_http_request_t *r, ngx_str_t *key,
     ngx_str_t *value);
 ngx_int_t ngx_http_eventsync_send_header(ngx_http_request_t *r);
+ngx_int_t ngx_http_eventsync_send_unchanged(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, ngx_buf_t *b);
 ngx_int_t ngx_http_eventsync_block(ngx_http_request_t *r);

@@ -272,7 +272,6 @@ ngx_http_eventsync_catalogue_resume(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_eventsync_catalogue_answer(ngx_http_eventsync_catalogue_t *cat)
 {
-    ngx_int_t                     rc;
     ngx_buf_t                    *b;
     ngx_http_request_t           *r;
     ngx_http_eventsync_ctx_t     *ctx;
@@ -296,14 +295,7 @@ ngx_http_eventsync_catalogue_answer(ngx_http_eventsync_catalogue_t *cat)
                 return NGX_HTTP_INTERNAL_SERVER_ERROR;
             }
 
-            r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
-            r->headers_out.content_length_n = -1;
-            r->header_only = 1;
-
-            rc = ngx_http_eventsync_send_header(r);
-
-            return (rc == NGX_ERROR || rc > NGX_OK)
-                   ? rc : ngx_http_send_special(r, NGX_HTTP_LAST);
+            return ngx_http_eventsync_send_unchanged(r);
         }
     }
 
@@ -390,10 +382,6 @@ ngx_http_eventsync_catalogue_headers(ngx_http_eventsync_catalogue_t *cat)
     h->value = cat->ctx->etag;
 
     r->headers_out.etag = h;
-
-    /* the condition was judged before the quota; not once more after it */
-
-    r->disable_not_modified = 1;
 
     return ngx_http_eventsync_catalogue_dates(cat);
 }

@@ -297,10 +297,6 @@ ngx_http_eventsync_checkpoint_headers(ngx_http_eventsync_checkpoint_t *c)
     r = c->ctx->request;
     get = (c->job.op == ES_CHECKPOINT_GET);
 
-    /* conditions were judged with the record, not once more after it */
-
-    r->disable_not_modified = 1;
-
     if (ngx_http_eventsync_header(r,
                                   &ngx_http_eventsync_checkpoint_cache_control,
                                   get ? &ngx_http_eventsync_checkpoint_private
@@ -335,23 +331,11 @@ ngx_http_eventsync_checkpoint_headers(ngx_http_eventsync_checkpoint_t *c)
 static ngx_int_t
 ngx_http_eventsync_checkpoint_not_modified(ngx_http_eventsync_checkpoint_t *c)
 {
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
-
-    r = c->ctx->request;
-
     if (ngx_http_eventsync_checkpoint_headers(c) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
-    r->headers_out.content_length_n = -1;
-    r->header_only = 1;
-
-    rc = ngx_http_eventsync_send_header(r);
-
-    return (rc == NGX_ERROR || rc > NGX_OK)
-           ? rc : ngx_http_send_special(r, NGX_HTTP_LAST);
+    return ngx_http_eventsync_send_unchanged(c->ctx->request);
 }
 
 

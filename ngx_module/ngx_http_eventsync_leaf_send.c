@@ -16,6 +16,7 @@ static ngx_table_elt_t *ngx_http_eventsync_leaf_header(ngx_http_request_t *r,
     ngx_str_t *key, ngx_str_t *value);
 static ngx_int_t ngx_http_eventsync_leaf_encoding(ngx_http_request_t *r,
     ngx_http_eventsync_leaf_t *leaf);
+static void ngx_http_eventsync_leaf_no_range(ngx_http_request_t *r);
 
 
 /* in the order of es_encoding_t */
@@ -41,6 +42,7 @@ static ngx_str_t  ngx_http_eventsync_leaf_cache_control =
     ngx_string("Cache-Control");
 static ngx_str_t  ngx_http_eventsync_leaf_no_cache =
     ngx_string("private, no-cache");
+static ngx_str_t  ngx_http_eventsync_leaf_no_store = ngx_string("no-store");
 static ngx_str_t  ngx_http_eventsync_leaf_cdn =
     ngx_string("CDN-Cache-Control");
 static ngx_str_t  ngx_http_eventsync_leaf_accel =
@@ -66,22 +68,8 @@ ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    /* the condition was judged before the quota; not once more after it */
-
-    r->disable_not_modified = 1;
-
     if (status == NGX_HTTP_NOT_MODIFIED) {
-        r->headers_out.status = status;
-        r->headers_out.content_length_n = -1;
-        r->header_only = 1;
-
-        rc = ngx_http_eventsync_send_header(r);
-
-        if (rc == NGX_ERROR || rc > NGX_OK) {
-            return rc;
-        }
-
-        return ngx_http_send_special(r, NGX_HTTP_LAST);
+        return ngx_http_eventsync_send_unchanged(r);
     }
 
     if (ngx_http_eventsync_leaf_encoding(r, leaf) != NGX_OK) {
@@ -109,8 +97,52 @@ ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status)
     b->start = b->pos;
     b->end = b->last;
 
-    return ngx_http_eventsync_send(r, status, &ngx_http_eventsync_leaf_type,
-                                   b);
+    rc = ngx_http_eventsync_send(r, status, &ngx_http_eventsync_leaf_type, b);
+
+    if (rc == NGX_HTTP_RANGE_NOT_SATISFIABLE) {
+        ngx_http_eventsync_leaf_no_range(r);
+    }
+
+    return rc;
+}
+
+
+/* nginx has words of its own, to which nothing applies that is of the page */
+
+static void
+ngx_http_eventsync_leaf_no_range(ngx_http_request_t *r)
+{
+    ngx_uint_t        i, n;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    static ngx_str_t  *of_page[] = {
+        &ngx_http_eventsync_leaf_link,
+        &ngx_http_eventsync_leaf_content_encoding,
+        &ngx_http_eventsync_leaf_cdn,
+        &ngx_http_eventsync_leaf_accel,
+        &ngx_http_eventsync_leaf_surrogate
+    };
+
+    r->headers_out.content_encoding = NULL;
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.data == ngx_http_eventsync_leaf_cache_control.data) {
+                h[i].value = ngx_http_eventsync_leaf_no_store;
+                continue;
+            }
+
+            for (n = 0; n < sizeof(of_page) / sizeof(of_page[0]); n++) {
+                if (h[i].key.data == of_page[n]->data) {
+                    h[i].hash = 0;
+                }
+            }
+        }
+    }
 }
 
 

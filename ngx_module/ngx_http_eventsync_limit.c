@@ -431,6 +431,13 @@ ngx_http_eventsync_limit_bytes(ngx_http_eventsync_ctx_t *ctx, size_t n,
         return NGX_OK;
     }
 
+    if (ctx->limit.status == NGX_HTTP_EVENTSYNC_LIMIT_REJECTED_DRY_RUN) {
+
+        /* it would not have begun: it is counted, and costs nothing */
+
+        return NGX_OK;
+    }
+
     result = es_gcra_spend(&zone->slots[ctx->partner].tat[ES_POLICY_BACKFILL],
                            rate, ngx_http_eventsync_now_ns(), n);
 

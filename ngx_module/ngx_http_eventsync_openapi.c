@@ -49,17 +49,22 @@ ngx_http_eventsync_openapi(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    b = ngx_calloc_buf(r->pool);
+    if (ngx_http_eventsync_openapi_headers(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
-    if (b == NULL || ngx_http_eventsync_openapi_headers(ctx) != NGX_OK) {
+    if (ngx_http_eventsync_etag_matches(ctx)) {
+        return ngx_http_eventsync_send_unchanged(r);
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     b->memory = 1;
     b->pos = ngx_http_eventsync_openapi_json;
     b->last = b->pos + sizeof(ngx_http_eventsync_openapi_json);
-
-    /* conditions are judged by nginx, as those of a file are */
 
     return ngx_http_eventsync_send(r, NGX_HTTP_OK,
                                    &ngx_http_eventsync_openapi_type, b);

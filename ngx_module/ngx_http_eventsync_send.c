@@ -84,7 +84,33 @@ ngx_http_eventsync_send_header(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
+    /* who has conditions has judged them; nginx would judge those of others,
+       such as of a stream, and of a change that has been made */
+
+    r->disable_not_modified = 1;
+
     return ngx_http_send_header(r);
+}
+
+
+/* 304, whose header fields are there */
+
+ngx_int_t
+ngx_http_eventsync_send_unchanged(ngx_http_request_t *r)
+{
+    ngx_int_t  rc;
+
+    r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
+    r->headers_out.content_length_n = -1;
+    r->header_only = 1;
+
+    rc = ngx_http_eventsync_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_send_special(r, NGX_HTTP_LAST);
 }
 
 
@@ -164,26 +190,11 @@ ngx_http_eventsync_send_page(ngx_http_eventsync_ctx_t *ctx)
 ngx_int_t
 ngx_http_eventsync_send_not_modified(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
-
-    r = ctx->request;
-
     if (ngx_http_eventsync_page_headers(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
-    r->headers_out.content_length_n = -1;
-    r->header_only = 1;
-
-    rc = ngx_http_eventsync_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK) {
-        return rc;
-    }
-
-    return ngx_http_send_special(r, NGX_HTTP_LAST);
+    return ngx_http_eventsync_send_unchanged(ctx->request);
 }
 
 
@@ -208,10 +219,6 @@ ngx_http_eventsync_page_headers(ngx_http_eventsync_ctx_t *ctx)
     h->value = ctx->etag;
 
     r->headers_out.etag = h;
-
-    /* the condition was judged before the quota; not once more after it */
-
-    r->disable_not_modified = 1;
 
     if (ngx_http_eventsync_header(r, &ngx_http_eventsync_page_cache_control,
                                   &ngx_http_eventsync_private)

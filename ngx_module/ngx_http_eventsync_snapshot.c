@@ -4,41 +4,30 @@
  * moment, and the cursor to tail from.
  *
  * Nothing is kept between two pages: the text that leads to the next one has
- * the moment, how far it went and a check, and the store finds what was the
- * latest then.
+ * the moment and how far it went, and the store finds what was the latest
+ * then.
  */
 
 
 #include "ngx_http_eventsync.h"
 
 #include "snapshot.h"
-
-#include <xxhash.h>
+#include "snapshot_place.h"
 
 
 /* a page ends early when it would pass this */
 #define NGX_HTTP_EVENTSYNC_SNAPSHOT_BYTES  (4 * 1024 * 1024)
 
-/* <cursor>.<position in base64url>.<check> */
-#define NGX_HTTP_EVENTSYNC_POSITION        512
-#define NGX_HTTP_EVENTSYNC_CHECK           (2 * sizeof(uint64_t))
-
 
 typedef struct {
     ngx_uint_t                        tombstones; /* unsigned  :1 */
     ngx_str_t                         token;      /* of the page before */
-    es_cursor_t                       at;
-    ngx_str_t                         position;
-    u_char                            text[NGX_HTTP_EVENTSYNC_POSITION];
+    es_snapshot_place_t               place;
     ngx_buf_t                        *out;
 } ngx_http_eventsync_snapshot_t;
 
 
 static ngx_int_t ngx_http_eventsync_snapshot_token(
-    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_snapshot_t *sn);
-static ngx_uint_t ngx_http_eventsync_snapshot_parse(
-    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_snapshot_t *sn);
-static uint64_t ngx_http_eventsync_snapshot_check(
     ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_snapshot_t *sn);
 static ngx_int_t ngx_http_eventsync_snapshot_read(
     ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
@@ -46,8 +35,6 @@ static ngx_int_t ngx_http_eventsync_snapshot_read(
 static ngx_int_t ngx_http_eventsync_snapshot_write(
     ngx_http_eventsync_ctx_t *ctx, const es_page_t *page, es_str_t last,
     ngx_http_eventsync_snapshot_t *sn);
-static u_char *ngx_http_eventsync_snapshot_next(ngx_http_eventsync_ctx_t *ctx,
-    es_str_t last, ngx_http_eventsync_snapshot_t *sn, u_char *p);
 
 
 static ngx_str_t  ngx_http_eventsync_snapshot_cache_control =
@@ -185,7 +172,10 @@ ngx_http_eventsync_snapshot_token(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t  name = ngx_string("page");
 
     if (!ctx->poll->has_page
-        || ngx_http_eventsync_snapshot_parse(ctx, sn))
+        || es_snapshot_place_parse(ngx_http_eventsync_str(&sn->token),
+                                   ngx_http_eventsync_str(&ctx->feed),
+                                   sn->tombstones, &sn->place)
+           == ES_OK)
     {
         return NGX_OK;
     }
@@ -199,71 +189,12 @@ ngx_http_eventsync_snapshot_token(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-static ngx_uint_t
-ngx_http_eventsync_snapshot_parse(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_snapshot_t *sn)
-{
-    u_char     *first, *second, *last, check[NGX_HTTP_EVENTSYNC_CHECK];
-    uint64_t    hash;
-    ngx_str_t   cursor, encoded;
-
-    last = sn->token.data + sn->token.len;
-
-    first = ngx_strlchr(sn->token.data, last, '.');
-    if (first == NULL) {
-        return 0;
-    }
-
-    second = ngx_strlchr(first + 1, last, '.');
-    if (second == NULL || last - second - 1 != NGX_HTTP_EVENTSYNC_CHECK) {
-        return 0;
-    }
-
-    cursor.data = sn->token.data;
-    cursor.len = first - cursor.data;
-    encoded.data = first + 1;
-    encoded.len = second - encoded.data;
-
-    sn->position.data = sn->text;
-
-    if (es_cursor_parse(ngx_http_eventsync_str(&cursor), &sn->at) != ES_OK
-        || ngx_base64_decoded_length(encoded.len) > sizeof(sn->text)
-        || ngx_decode_base64url(&sn->position, &encoded) != NGX_OK
-        || sn->position.len == 0)
-    {
-        return 0;
-    }
-
-    hash = ngx_http_eventsync_snapshot_check(ctx, sn);
-    (void) ngx_hex_dump(check, (u_char *) &hash, sizeof(hash));
-
-    return ngx_memcmp(check, second + 1, NGX_HTTP_EVENTSYNC_CHECK) == 0;
-}
-
-
-/* against accidents: whoever makes up a position finds but what he may read */
-
-static uint64_t
-ngx_http_eventsync_snapshot_check(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_snapshot_t *sn)
-{
-    uint64_t  hash;
-
-    hash = XXH3_64bits_withSeed(ctx->feed.data, ctx->feed.len,
-                                sn->at.sequence);
-    hash = XXH3_64bits_withSeed(sn->at.epoch, ngx_strlen(sn->at.epoch),
-                                hash + sn->tombstones);
-
-    return XXH3_64bits_withSeed(sn->position.data, sn->position.len, hash);
-}
-
-
 static ngx_int_t
 ngx_http_eventsync_snapshot_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     ngx_http_eventsync_snapshot_t *sn)
 {
     es_rc_t                      es;
-    es_str_t                     last;
+    es_str_t                     position, last;
     es_feed_t                    feed;
     es_page_t                   *page;
     ngx_array_t                 *without;
@@ -277,10 +208,10 @@ ngx_http_eventsync_snapshot_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     }
 
     if (!ctx->poll->has_page) {
-        ngx_memcpy(sn->at.epoch, feed.epoch, sizeof(feed.epoch));
-        sn->at.sequence = feed.last;
+        ngx_memcpy(sn->place.at.epoch, feed.epoch, sizeof(feed.epoch));
+        sn->place.at.sequence = feed.last;
 
-    } else if (ngx_http_eventsync_check(ctx, &feed, &sn->at) != NGX_OK) {
+    } else if (ngx_http_eventsync_check(ctx, &feed, &sn->place.at) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -293,8 +224,10 @@ ngx_http_eventsync_snapshot_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
 
     without = sn->tombstones ? NULL : ctx->conf->tombstones;
 
-    es = es_snapshot_page(txn, &feed, sn->at.sequence,
-                          ngx_http_eventsync_str(&sn->position),
+    position.data = sn->place.position;
+    position.len = sn->place.len;
+
+    es = es_snapshot_page(txn, &feed, sn->place.at.sequence, position,
                           without ? without->elts : NULL,
                           without ? without->nelts : 0, ctx->poll->limit,
                           NGX_HTTP_EVENTSYNC_SNAPSHOT_BYTES, page, &last);
@@ -314,9 +247,8 @@ ngx_http_eventsync_snapshot_write(ngx_http_eventsync_ctx_t *ctx,
     size_t      len;
     ngx_buf_t  *b;
 
-    len = sizeof("{\"events\":[],\"cursor\":\"\",\"next\":\"..\"}") - 1
-          + 2 * ES_CURSOR_MAX + ngx_base64_encoded_length(last.len)
-          + NGX_HTTP_EVENTSYNC_CHECK + page->bytes;
+    len = sizeof("{\"events\":[],\"cursor\":\"\",\"next\":\"\"}") - 1
+          + ES_CURSOR_MAX + ES_SNAPSHOT_PLACE_MAX + page->bytes;
 
     b = ngx_create_temp_buf(ctx->request->pool, len);
     if (b == NULL) {
@@ -326,12 +258,17 @@ ngx_http_eventsync_snapshot_write(ngx_http_eventsync_ctx_t *ctx,
     b->last = ngx_cpymem(b->last, "{\"events\":[", 11);
     b->last = (u_char *) es_page_copy(page, (char *) b->last);
     b->last = ngx_cpymem(b->last, "],\"cursor\":\"", 12);
-    b->last += es_cursor_print(sn->at.epoch, sn->at.sequence,
+    b->last += es_cursor_print(sn->place.at.epoch, sn->place.at.sequence,
                                (char *) b->last);
 
     if (page->has_more) {
+        sn->place.len = last.len;
+        ngx_memmove(sn->place.position, last.data, last.len);
+
         b->last = ngx_cpymem(b->last, "\",\"next\":\"", 10);
-        b->last = ngx_http_eventsync_snapshot_next(ctx, last, sn, b->last);
+        b->last += es_snapshot_place_print(&sn->place,
+                                           ngx_http_eventsync_str(&ctx->feed),
+                                           sn->tombstones, (char *) b->last);
         b->last = ngx_cpymem(b->last, "\"}", 2);
 
     } else {
@@ -342,29 +279,4 @@ ngx_http_eventsync_snapshot_write(ngx_http_eventsync_ctx_t *ctx,
     ctx->events = page->count;
 
     return NGX_OK;
-}
-
-
-static u_char *
-ngx_http_eventsync_snapshot_next(ngx_http_eventsync_ctx_t *ctx, es_str_t last,
-    ngx_http_eventsync_snapshot_t *sn, u_char *p)
-{
-    uint64_t   hash;
-    ngx_str_t  encoded;
-
-    sn->position.data = (u_char *) last.data;
-    sn->position.len = last.len;
-
-    p += es_cursor_print(sn->at.epoch, sn->at.sequence, (char *) p);
-    *p++ = '.';
-
-    encoded.data = p;
-    ngx_encode_base64url(&encoded, &sn->position);
-
-    p += encoded.len;
-    *p++ = '.';
-
-    hash = ngx_http_eventsync_snapshot_check(ctx, sn);
-
-    return ngx_hex_dump(p, (u_char *) &hash, sizeof(hash));
 }

@@ -231,7 +231,7 @@ my @many = map {
             . ' >/dev/null || exit 1; done') ? 1 : 0);
     });
 } 'p', 'q';
-is($_->wait(60), 0, 'hundreds of partners') for @many;
+is($_->wait(300), 0, 'hundreds of partners') for @many;
 my $last = $zoned->partner_key('last', feeds => '*');
 
 $zoned->write_file_expand('nginx.conf', <<'CONF');

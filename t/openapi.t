@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# The OpenAPI document: that it is served, that it is sound, that it and the
-# code say the same, and that all of it is so: each operation, parameter, body,
-# header, status and media type is seen in an answer, and nothing else is.
+# The OpenAPI document in use: that it is served, and that all of it is so: each
+# operation, parameter, body, header, status and media type is seen in an
+# answer, and nothing else is.  t/openapi_document.t reads it beside the code.
 
 use warnings;
 use strict;
@@ -13,16 +13,14 @@ use Test::More;
 
 use lib 't/lib';
 use Test::Eventsync qw(wait_for);
+use Test::Eventsync::Asker;
 use Test::Eventsync::OpenApi;
 
 my $t = Test::Eventsync->new;
 my $text = slurp('docs/openapi.json');
 my $api = Test::Eventsync::OpenApi->new($text);
+my $asker = Test::Eventsync::Asker->new($t, $api);
 my $coder = JSON::PP->new->utf8->canonical->allow_nonref;
-
-structure();
-same_as_code();
-judges();
 
 my ($key, $manager, $reader, $writer, $admin, $epoch, $old, $name, $recv);
 prepare();
@@ -38,13 +36,19 @@ checkpoints();
 endpoints();
 operating();
 refused();
+legacy();
+waiting();
+limited();
 full();
 broken();
 
-# A hundred checkpoints of a feed do not fill a store.
-is(join("\n", grep { $_ ne 'putCheckpoint: status 507' } $api->unseen), '',
+# A hundred checkpoints of a feed do not fill a store; and what breaks, or is
+# changed, between the quota and the answer is not to be had at will.
+my %not = map { $_ => 1 } 'putCheckpoint: status 507';
+is(join("\n", grep { !$not{$_} && !/^(?:InternalError|Unavailable|Mismatch|StoreFull)
+    :\ header\ X?-?RateLimit/x } $api->unseen), '',
     'all that is declared was seen');
-is_deeply([ types_unseen() ], [], 'each type of problem, too');
+types_seen();
 
 done_testing();
 
@@ -55,91 +59,6 @@ sub slurp {
     open my $fh, '<:raw', $name or die "$name: $!\n";
     local $/;
     return <$fh>;
-}
-
-sub structure {
-    is_deeply([ $api->faults ], [], 'the document is sound');
-    is($api->doc->{servers}[0]{url}, '.', 'and relative to where it is');
-}
-
-# From C to the document and back.
-sub same_as_code {
-    my $routes = slurp('ngx_module/ngx_http_eventsync_route.c');
-    my (@code, @doc);
-
-    while ($routes =~ /\{ ngx_string\("([^"]+)"\), [01],\s+\w+, ([\w|]+),/g) {
-        my ($pattern, $methods) = ($1, $2);
-        $methods =~ s/NGX_HTTP_EVENTSYNC_READ/NGX_HTTP_GET/;
-        push @code, map { s/NGX_HTTP_//r . " $pattern" } split /\|/, $methods;
-    }
-    ok(@code > 10, 'routes are found in the code');
-    push @doc, "$_->{method} " . ($_->{path} =~ s/\{\w+\}/*/gr)
-        for $api->operations;
-    is_deeply([ sort @doc ], [ sort @code ], 'operations are the routes');
-
-    my %code;
-    my $problems = slurp('ngx_module/ngx_http_eventsync_problem.c');
-    while ($problems =~ /\{ (\d{3}), ngx_string\((.*?)\),\s+ngx_string/gs) {
-        my ($status, $type) = ($1, $2);
-        $type =~ s/NGX_HTTP_EVENTSYNC_URN/"urn:eventsync:problem:"/;
-        push @{ $code{"Problem$status"} }, join '', $type =~ /"([^"]*)"/g;
-    }
-    ok(%code, 'problems are found in the code');
-    my $schemas = $api->doc->{components}{schemas};
-    is_deeply({ map { $_ => [ sort @{ $schemas->{$_}{properties}{type}{enum} } ] }
-        grep { /^Problem/ } keys %$schemas },
-        { map { $_ => [ sort @{ $code{$_} } ] } keys %code }, 'types of problems');
-
-    my ($members) = slurp('shared/record.c') =~ /es_endpoint_members\[\] = \{(.*?)NULL/s;
-    my ($operators) = slurp('shared/manage_view.c') =~ /es_operators\[\] = \{(.*?)\}/s;
-    my %not = map { $_ => 1 } 'partner', $operators =~ /"(\w+)"/g;
-    my @members = sort grep { !$not{$_} } $members =~ /"(\w+)"/g;
-    is_deeply([ sort keys %{ $schemas->{$_}{properties} } ], \@members,
-        "members of $_") for qw(NewEndpoint EndpointChange);
-
-    my ($exposed) = slurp('ngx_module/ngx_http_eventsync_cors.c')
-        =~ /ngx_http_eventsync_response_headers =(.*?);/s;
-    my %exposed = map { $_ => 1 } join('', $exposed =~ /"([^"]*)"/g) =~ /[\w-]+/g;
-    is_deeply([ grep { !$exposed{$_} && !/^(?:Cache-Control|Vary|Content-.*|CDN-.*
-        |X-Accel-.*|Surrogate-Key|Pragma)$/x } sort keys %{ $api->doc->{components}{headers} } ],
-        [], 'pages of other origins may see all headers that tell them something');
-}
-
-# The judge itself: what it would not notice, this test would not either.
-sub judges {
-    my %string = (type => 'string');
-    my @cases = (
-        [ \%string, '"a"', 0 ], [ \%string, '1', 1 ],
-        [ { type => 'integer' }, '1', 0 ], [ { type => 'integer' }, '"1"', 1 ],
-        [ { type => 'integer' }, '1.5', 1 ], [ { type => 'integer', minimum => 2 }, '1', 1 ],
-        [ { type => [ 'string', 'null' ] }, 'null', 0 ],
-        [ { type => 'boolean' }, 'true', 0 ], [ { type => 'boolean' }, '1', 1 ],
-        [ { const => 1 }, '1', 0 ], [ { const => 1 }, '"1"', 1 ],
-        [ { enum => [ 'a', undef ] }, 'null', 0 ], [ { enum => ['a'] }, '"b"', 1 ],
-        [ { oneOf => [ \%string, { const => 'a' } ] }, '"a"', 1 ],
-        [ { oneOf => [ \%string, { const => 1 } ] }, '1', 0 ],
-        [ { type => 'array', items => \%string }, '["a",1]', 1 ],
-        [ { type => 'array', minItems => 1 }, '[]', 1 ],
-        [ { type => 'object', required => ['a'] }, '{}', 1 ],
-        [ { type => 'object', properties => { a => \%string } }, '{"a":1}', 1 ],
-        [ { type => 'object', properties => { a => \%string } }, '{"b":1}', 1 ],
-        [ { properties => {}, additionalProperties => \%string }, '{"b":1}', 1 ],
-        [ { properties => {}, additionalProperties => \%string }, '{"b":"1"}', 0 ],
-        [ { '$ref' => '#/components/schemas/Cursor' }, '"k3f9-1"', 1 ],
-        [ { '$ref' => '#/components/schemas/Cursor' }, '"k3f7-1"', 0 ],
-    );
-    is(scalar(() = $api->validate($_->[0], $coder->decode($_->[1]))), $_->[2],
-        'judge: ' . $coder->encode($_->[0]) . " of $_->[1]") for @cases;
-    is_deeply([ $api->judge({ status => 418, body => '' }, GET => '/feeds', {}) ],
-        [ 'listFeeds: 418 is not declared: ' ], 'judge: another status');
-    is_deeply([ $api->judge({ status => 204, headers => { 'x-new' => 1 }, body => '' },
-        GET => '/feeds/a/authorize', {}) ],
-        [ 'authorizeFeed: 204: header x-new is not declared' ], 'judge: another header');
-    is_deeply([ $api->judge({ status => 204, headers => { 'content-type' => 'text/css' },
-        body => '' }, GET => '/feeds/a/authorize', {}) ],
-        [ "authorizeFeed: 204: media type 'text/css' is not declared" ],
-        'judge: another media type');
-    $api->{seen} = {};
 }
 
 ###############################################################################
@@ -195,8 +114,8 @@ sub prepare {
     $t->write_file_expand('nginx.conf', <<"CONF");
 events { }
 http {
-    client_max_body_size 64k;
     eventsync_token_keys keys;
+    client_max_body_size 64k;
     eventsync_cache shared;
     eventsync_sse_max_time 1s;
 
@@ -205,12 +124,32 @@ http {
         eventsync_store %%STORE%%;
         location /v1/ {
             $all
-            eventsync_max_event 4k;
+            eventsync_max_event 60k;
             eventsync_limit poll rate=1000r/s burst=1000;
             eventsync_limit publish rate=1000r/s burst=1000;
         }
         location /other/prefix/ { eventsync_openapi on; }
         location /off/ { eventsync_poll on; }
+        location /old/ {
+            $all
+            eventsync_limit poll rate=1000r/s burst=1000;
+            eventsync_limit publish rate=1000r/s burst=1000;
+            eventsync_limit backfill rate=1g/s;
+            eventsync_ratelimit_headers legacy;
+        }
+        location /quota/ {
+            $all
+            eventsync_limit poll rate=1r/d;
+            eventsync_limit publish rate=1r/d;
+        }
+        location /bytes/ {
+            $all
+            eventsync_limit backfill rate=1k/d burst=1k;
+        }
+        location /waits/ {
+            $all
+            eventsync_limit waits max=1;
+        }
         location /draft/ {
             $all
             eventsync_limit address rate=1r/d;
@@ -249,52 +188,45 @@ CONF
     $t->ctl_ok('feed', 'trim', 'trimmed', "--before=$old-5");
 }
 
-my %type_seen;
-
-# A request that is to be answered so, and as the document says.  Options: key
-# (undef: none), headers, body (a structure is encoded), port, prefix.
+# A request that is to be answered so, and as the document says; by the key of
+# whoever may read and publish all, unless another is given.
 sub ask {
     my ($status, $method, $target, %opts) = @_;
-    my $as = exists $opts{key} ? $opts{key} : $key;
-    my %headers = (defined $as ? (authorization => "Bearer $as") : (),
-        %{ $opts{headers} // {} });
-    my $body = $opts{body};
-
-    if (defined $body) {
-        $body = $coder->encode($body) if ref $body;
-        $headers{'content-type'} //= 'application/json';
-    }
-    my $answer = $t->http($method => ($opts{prefix} // '/v1') . $target, \%headers, $body,
-        port => $t->port($opts{port} // 0));
-    my $what = "$method " . substr($target, 0, 60);
-
-    is($answer->{status}, $status, "$what: $status") or diag($answer->{body});
-    $answer->{json} = Test::Eventsync::json($answer->{body});
-    is_deeply([ $api->judge($answer, $method, $target, \%headers) ], [], "$what: as declared");
-    my $kind = ref $answer->{json} eq 'HASH'
-        ? $answer->{json}{type} // $answer->{json}{error} : undef;
-    $type_seen{$kind}++ if $status >= 400 && defined $kind;
-    takes($method, $target, \%headers, $body) if defined $body && $status < 300;
-    return $answer;
+    return $asker->ask($status, $method, $target, key => $key, %opts);
 }
 
-# What is accepted is what the document says may be sent.
-sub takes {
-    my ($method, $target, $headers, $body) = @_;
-    my $type = $headers->{'content-type'};
-    my $schema = $api->operation($method, $target =~ s/\?.*//r)->{body};
-    $schema = ($schema->{$type} // {})->{schema};
-
-    return if !$schema || $type !~ m{^application/(?:\w+[+-])*json$|\+json$};
-    is_deeply([ $api->validate($schema, $coder->decode($body)) ], [],
-        "$method $target: and as it may be asked");
-}
-
-sub types_unseen {
+# Each type of problem, by whom it is to be had: one that is alone with its
+# status by all that declare that, of others by those named.
+sub types_seen {
+    my @cursors = qw(pollEvents backfillEvents getManifest putCheckpoint);
+    my %by = (
+        'invalid-parameter' => [ map { $_->{id} } $api->operations ],
+        'invalid-cursor' => \@cursors,
+        'cursor-ahead' => \@cursors,
+        'invalid-body' => [ qw(putCheckpoint createEndpoint changeEndpoint rotateSecret
+            replayEvents resendEvent sendTestEvent simulateFailure) ],
+        'invalid-event' => ['publishEvents'], conflict => ['publishEvents'],
+        'in-use' => ['rotateSecret'], 'checkpoint-behind' => ['putCheckpoint'],
+        'too-many' => ['putCheckpoint'],
+        'cursor-expired' => [ @cursors, qw(getSnapshot getPage) ],
+        'feed-reset' => [ @cursors, qw(getSnapshot getPage) ],
+    );
     my $schemas = $api->doc->{components}{schemas};
-    return grep { !$type_seen{$_} } sort @{ $schemas->{TokenError}{properties}{error}{enum} },
-        map { @{ $_->{properties}{type}{enum} } }
-        @{$schemas}{ grep { /^Problem/ } keys %$schemas };
+    for my $schema (map { $schemas->{$_} } grep { /^Problem/ } sort keys %$schemas) {
+        my $status = $schema->{properties}{status}{const};
+        for my $name (map { s/.*[:#]//r } @{ $schema->{properties}{type}{enum} }) {
+            my @by = @{ $by{$name} // [ map { $_->{id} }
+                grep { $_->{responses}{$status} } $api->operations ] };
+            @by = grep { $status != 507 || $_ ne 'putCheckpoint' } @by;
+            @by = grep { $status != 401 || $_ ne 'createToken' } @by;
+            is_deeply([ $asker->types($name) ], [ sort @by ],
+                "$name: where it can be") if $status != 405;
+        }
+    }
+    is_deeply([ $asker->types($_) ], ['createToken'], "$_: of a token")
+        for @{ $schemas->{TokenError}{properties}{error}{enum} };
+    is_deeply([ $asker->policies ], [ sort @{ $schemas->{Problem429}{properties}
+        {'violated-policies'}{items}{enum} } ], 'each policy has refused');
 }
 
 # A path of the operation, its parameters filled in.
@@ -347,7 +279,6 @@ sub methods {
         is_deeply([ $api->judge_response('405', $api->doc->{components}{responses}
             {MethodNotAllowed}, $answer) ], [], "$other $path: as declared");
         is($answer->{headers}{allow}, $options->{headers}{allow}, "$other $path: Allow");
-        $type_seen{ Test::Eventsync::json($answer->{body})->{type} }++;
     }
 }
 
@@ -388,7 +319,10 @@ sub ranges {
     ask(200, GET => "$feed/backfill?after=$epoch-2&types=test.event&subject=s3");
     ask(200, GET => "$feed/manifest?$from");
     ask(200, GET => "$feed/manifest?after=$epoch-2");
-    ask(410, GET => "/feeds/trimmed/$_?after=$old-1") for qw(backfill manifest);
+    for my $what (qw(backfill manifest)) {
+        ask(410, GET => "/feeds/trimmed/$what?after=$_") for "$old-1", 'abc-1';
+        ask(400, GET => "$feed/$what?after=$_") for 'x', "$epoch-99";
+    }
 }
 
 sub pages {
@@ -404,11 +338,24 @@ sub pages {
     $coded->{body} = $page->{body};
     is_deeply([ $api->judge($coded, GET => "$path/1", {}) ], [], 'as declared');
     ask(304, GET => "$path/1", headers => { 'If-None-Match' => $page->{headers}{etag} });
+
+    # one that a thread makes first, which is charged
+    $t->feed('large');
+    for my $prefix ('/v1', '/old') {
+        $t->publish('large', { data => 'x' x 50000 }) for 1 .. 12;
+        my ($its) = $t->poll('large')->{next} =~ /^(.*)-/;
+        ask(304, GET => "/feeds/large/pages/$its/head", prefix => $prefix,
+            headers => { 'If-None-Match' => '*' });
+    }
     ask(206, GET => "$path/1", headers => { Range => 'bytes=0-9' });
+    ask(206, GET => "$path/1", headers => { Range => 'bytes=0-9',
+        'Accept-Encoding' => 'gzip' });
     ask(206, GET => "$path/1", headers => { Range => 'bytes=0-9,20-29' });
     ask(416, GET => "$path/1", headers => { Range => 'bytes=99999-' });
     ask(404, GET => "$path/99");
     ask(410, GET => '/feeds/orders/pages/abc/1');
+    ask(410, GET => "/feeds/trimmed/pages/$old/1");
+    ask(410, GET => '/feeds/trimmed/snapshot?page=' . reset_page());
 }
 
 sub publishing {
@@ -431,7 +378,7 @@ sub publishing {
 
     ask(400, POST => $events, body => { %$event, id => '' });
     ask(409, POST => $events, body => { %$event, data => [2] });
-    ask(413, POST => $events, body => { %$event, id => 'p3', data => 'x' x 5000 });
+    ask(413, POST => $events, body => { %$event, id => 'p3', data => 'x' x 63000 });
 }
 
 # By both ways of saying who asks, of which the form's is no header.
@@ -495,6 +442,9 @@ sub checkpoints {
     ask(200, PUT => $path, body => { cursor => "$epoch-2", rewind => JSON::PP::true });
     ask(409, PUT => $path, body => { cursor => "$epoch-1" });
     ask(410, PUT => $path, body => { cursor => 'zzzz-1' });
+    ask(410, PUT => $path =~ s/orders/trimmed/r, body => { cursor => "$old-1" });
+    ask(400, PUT => $path, body => { cursor => $_ }) for 'x', "$epoch-99";
+    ask(400, PUT => $path, body => []);
     ask(412, PUT => $path, body => { cursor => "$epoch-4" }, headers => { 'If-Match' => $etag });
     ask(412, PUT => $path, body => { cursor => "$epoch-4" },
         headers => { 'If-None-Match' => '*' });
@@ -590,7 +540,12 @@ sub endpoints {
     is($t->stop_dispatcher, 0, 'the dispatcher stops');
 
     ask(400, PATCH => $path, @as, body => { colour => 'red' });
-    ask(400, POST => "$path/resend", @as, body => {});
+    ask(400, POST => $list, @as, body => []);
+    ask(400, POST => "$path/rotate", @as, body => { x => 1 });
+    for my $cursor (undef, 'x', "$epoch-99") {
+        ask(400, POST => "$path/resend", @as, body => { feed => 'orders', cursor => $cursor });
+        ask(400, POST => "$path/replay", @as, body => { feed => 'orders', after => $cursor });
+    }
     ask(200, POST => "$path/rotate", @as);
     ask(409, POST => "$path/rotate", @as);
 
@@ -656,6 +611,132 @@ sub refused {
         ask(429, $_->{method} => path_of($_), prefix => $prefix)
             for grep { $_->{responses}{429} } $api->operations;
     }
+}
+
+# By each policy: of a partner's who has used up what it may.
+sub limited {
+    $t->http(GET => '/quota/feeds', { authorization => "Bearer $_" }) for $key, $manager;
+    $t->http(POST => '/quota/feeds/orders/events', { authorization => "Bearer $key",
+        'content-type' => 'application/json' }, $t->event);
+
+    for my $operation (grep { $_->{responses}{429} } $api->operations) {
+        my ($tag) = @{ $operation->{op}{tags} };
+        my @as = (prefix => '/quota', key => $tag eq 'endpoints' ? $manager : $key);
+
+        # what is not charged is refused by address only
+        next if $operation->{id} eq 'authorizeFeed' || $tag eq 'operate';
+        is_deeply(ask(429, $operation->{method} => path_of($operation), @as,
+            $tag eq 'token' ? form_of($key) : $operation->{body} ? (body => $t->event) : ())->{json}{'violated-policies'},
+            [ $tag eq 'publish' ? 'publish' : 'poll' ], "$operation->{id}: by which");
+    }
+
+    my $backfill = '/feeds/orders/backfill';
+    my $slow = $t->partner_key('slow', feeds => '*', scopes => 'read');
+    ask(200, GET => $backfill, key => $slow, prefix => '/bytes');
+    is_deeply(ask(429, GET => $backfill, key => $slow, prefix => '/bytes')
+        ->{json}{'violated-policies'}, ['backfill'], 'a stream leaves nothing for another');
+
+    my $one = $t->partner_key('one', feeds => '*', scopes => 'read');
+    for my $target ('/feeds/orders/events?from=latest&wait=60', $backfill) {
+        my $wait = $t->http_start(GET => '/waits/feeds/orders/events?from=latest&wait=60',
+            { authorization => "Bearer $one" });
+        my $refused;
+        ok(wait_for(sub {
+            my $r = $t->http(GET => '/waits/feeds/orders/events?from=latest&wait=1',
+                { authorization => "Bearer $one" });
+            return $r->{status} == 429;
+        }), 'one waits');
+        is_deeply(ask(429, GET => $target, key => $one, prefix => '/waits')
+            ->{json}{'violated-policies'}, ['waits'], 'and no second one');
+        close $wait->{sock};
+        ok(wait_for(sub { $t->http(GET => '/waits/feeds/orders/events?from=oldest&wait=1',
+            { authorization => "Bearer $one" })->{status} == 200 }), 'until it leaves');
+    }
+}
+
+# What ends a wait, which was charged: errors with fields of limits.
+sub waiting {
+    my $target = '/feeds/orders/events?from=latest&wait=60';
+
+    for my $prefix ('/v1', '/old') {
+        for my $case ([ 401, sub { $t->ctl_ok('key', 'revoke', $_[0]) } ],
+            [ 403, sub { $t->ctl_ok('partner', 'change', $_[1], '--feeds=secret') } ])
+        {
+            my ($status, $end) = @$case;
+            my $who = 'w' . substr($prefix, 1) . $status;
+            my $its = $t->partner_key($who, feeds => 'orders', publish => 'orders',
+                scopes => 'read,publish');
+            my $call = $t->http_start(GET => "$prefix$target",
+                { authorization => "Bearer $its" });
+
+            # answered by the same worker, which has seen what came before
+            $t->json_get('/v1/feeds', $key);
+            $end->($its =~ /^esk_([^_]+)_/, $who);
+            my $answer = $t->http_end($call);
+            is($answer->{status}, $status, "a wait that ends with $status");
+            is_deeply([ $api->judge($answer, GET => $target, {}) ], [], 'as declared');
+        }
+    }
+}
+
+# The fields that were before the draft, in each answer that has the draft's.
+sub legacy {
+    my %by = map { $_->{id} => $_ } $api->operations;
+    my @as = (prefix => '/old');
+    my $do = sub {
+        my ($status, $id, %opts) = @_;
+        my $target = path_of($by{$id}, %{ delete $opts{at} // {} })
+            . (delete $opts{query} // '');
+        return ask($status, $by{$id}{method} => $target, @as, %opts);
+    };
+
+    $do->(200, $_) for qw(listFeeds getFeed pollEvents backfillEvents getManifest getSnapshot
+        listEventTypes getEventType getSchema listCheckpoints);
+    $do->(200, 'getPage', at => { n => 'head' });
+    $do->(200, 'createToken', form_of($key));
+    $do->(201, 'publishEvents', body => $t->event);
+    $do->(409, 'publishEvents', body => { specversion => '1.0', source => '/a', type => 'a',
+        id => 'p1', data => [2] });
+
+    my $cursor = { cursor => "$epoch-3" };
+    $do->(201, 'putCheckpoint', body => $cursor);
+    $do->(200, 'putCheckpoint', body => $cursor);
+    $do->(200, 'getCheckpoint');
+    $do->(400, 'putCheckpoint', body => {});
+    $do->(410, 'putCheckpoint', body => { cursor => 'zzzz-1' });
+    $do->(412, 'putCheckpoint', body => { cursor => "$epoch-4" },
+        headers => { 'If-Match' => '"x"' });
+    $do->(415, 'putCheckpoint', body => '{}', headers => { 'content-type' => 'text/plain' });
+    $do->(204, 'removeCheckpoint');
+    $do->(404, 'getCheckpoint');
+    ask(413, PUT => path_of($by{putCheckpoint}), prefix => $_, body => [ 'x' x 50000 ])
+        for '/v1', '/old';
+
+    push @as, key => $manager;
+    my $url = 'https://a.example/';
+    my $made = $do->(201, 'createEndpoint', body => { url => $url, feeds => ['orders'],
+        paused => JSON::PP::true })->{json}{name};
+    my @at = (at => { name => $made });
+    $do->(200, 'listEndpoints');
+    $do->(200, $_, @at) for qw(showEndpoint pauseEndpoint resumeEndpoint rotateSecret
+        getEndpointStatus getEndpointKeys listAttempts listDeadLetters);
+    $do->(200, 'changeEndpoint', @at, body => { in_flight => 2 });
+    $do->(200, 'simulateFailure', @at, body => { failure => 'none' });
+    $do->(202, 'replayEvents', @at, body => { feed => 'orders', from => 'oldest' });
+    $do->(202, 'resendEvent', @at, body => { feed => 'orders', cursor => "$epoch-1" });
+    $do->(202, $_, @at) for qw(redriveDeadLetters sendTestEvent);
+    $do->(204, 'removeEndpoint', @at);
+}
+
+# A snapshot's page of a feed that is reset.
+sub reset_page {
+    $t->publish('trimmed', map { { id => "r$_", subject => "r$_" } } 1 .. 4);
+    my $page = $t->json_get('/v1/feeds/trimmed/snapshot?limit=1', $key)->{next};
+    $t->ctl_ok('feed', 'reset', 'trimmed');
+    $t->publish('trimmed', map { {} } 1 .. 9);
+    ($old) = $t->poll('trimmed')->{next} =~ /^(.*)-9$/;
+    $t->ctl_ok('feed', 'trim', 'trimmed', "--before=$old-5");
+    return $page;
 }
 
 # A snapshot's page that retention overtakes.

@@ -275,8 +275,15 @@ for my $encoding (sort keys %etags) {
 }
 is(get("$pages/1", range => 'bytes=0-9', 'if-range' => '"x"')->{status}, 200,
     'if-range of another');
-is(get("$pages/1", range => 'bytes=999999999-')->{status}, 416,
-    'a range beyond');
+for my $encoding (qw(identity gzip)) {
+    my $beyond = get("$pages/1", range => 'bytes=999999999-',
+        'accept-encoding' => $encoding);
+    is($beyond->{status}, 416, "a range beyond, $encoding");
+    is($beyond->{headers}{'cache-control'}, 'no-store', 'is not the page');
+    is(join(' ', grep { defined } @{ $beyond->{headers} }{qw(content-encoding
+        link cdn-cache-control x-accel-expires surrogate-key)}), '',
+        'and has nothing of it');
+}
 is(get("$pages/head", range => 'bytes=0-9')->{status}, 200,
     'no ranges of what changes');
 is(get("$pages/head", 'if-none-match' => get("$pages/head")->{headers}{etag})

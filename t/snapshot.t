@@ -219,6 +219,7 @@ my $cut = substr $next, 0, -1;
 my $changed = $next;
 substr $changed, -1, 1, $next =~ /0$/ ? '1' : '0';
 my ($moved) = map { s/^(\w+-)(\d+)/$1 . ($2 - 1)/er } $next;
+my @spelt = map { $next =~ s/\.(.*)\./.$1$_./r } '=', '==', '=x';
 
 for my $case (
     [ 'orders/snapshot?after=x', 400, 'invalid-parameter', 'after' ],
@@ -230,7 +231,7 @@ for my $case (
     [ 'orders/snapshot?tombstones=', 400, 'invalid-parameter', 'tombstones' ],
     (map { [ "orders/snapshot?page=$_", 400, 'invalid-parameter', 'page' ] }
         '', '.', '..', 'x', "$epoch-1", "$epoch-1..", $cut, $changed, $moved,
-        "$next.", ".$next", 'A' x 3000, "$epoch-1." . 'A' x 900 . '.'
+        @spelt, "$next.", ".$next", 'A' x 3000, "$epoch-1." . 'A' x 900 . '.'
         . '0' x 16, "$epoch-1.AAAA." . '0' x 16),
     [ "orders/snapshot?tombstones=1&page=$next", 400, 'invalid-parameter',
         'page' ],

@@ -4,6 +4,7 @@
 #include "apikey.h"
 #include "clock.h"
 #include "cursor.h"
+#include "encode.h"
 #include "fuzz.h"
 #include "limit.h"
 #include "query.h"
@@ -13,6 +14,48 @@ static const es_str_t  offers[] = {
     { "text/event-stream", 17 },
     { "application/x-ndjson", 20 },
 };
+
+
+/* Whatever a weight says, a coding that is refused by its name is not sent,
+   and the field is read alike when it is said twice. */
+
+static void
+encoding(es_str_t text)
+{
+    int   chosen, again;
+    char  *twice;
+
+    chosen = es_accept_encoding(text, es_encoding_names, ES_ENCODINGS);
+    must(chosen >= -1 && chosen < ES_ENCODINGS);
+    must(text.len > 0 || chosen == ES_ENCODING_IDENTITY);
+
+    again = es_accept_encoding(text,
+                               es_encoding_names + ES_ENCODING_IDENTITY, 1);
+    must(again == 0 || again == -1);
+    must(chosen != ES_ENCODING_IDENTITY || again == 0);
+
+    twice = malloc(2 * text.len + 1);
+    must(twice != NULL);
+
+    if (text.len > 0) {
+        memcpy(twice, text.data, text.len);
+        memcpy(twice + text.len + 1, text.data, text.len);
+    }
+
+    twice[text.len] = ',';
+
+    /* a quote that does not end takes the rest with it */
+
+    if (memchr(twice, '"', text.len) == NULL
+        && memchr(twice, '\\', text.len) == NULL)
+    {
+        again = es_accept_encoding((es_str_t) { twice, 2 * text.len + 1 },
+                                   es_encoding_names, ES_ENCODINGS);
+        must(text.len == 0 || again == chosen);
+    }
+
+    free(twice);
+}
 
 
 static void
@@ -43,6 +86,8 @@ parse(es_str_t text)
     must(es_accept(text, offers, 3) >= -1);
     must(es_accept(text, offers, 3) < 3);
     must(es_accept(text, offers, 1) <= 0);
+
+    encoding(text);
 }
 
 

@@ -8,9 +8,14 @@ package Test::Eventsync::OpenApi;
 #     is_deeply([ $api->judge($answer, GET => '/feeds?a=1', \%headers) ], []);
 #     is_deeply([ $api->unseen ], []);
 #
-# Of JSON Schema it knows what validate() names.  An object whose schema has
-# `properties` may have no others, unless `additionalProperties` says so: a
-# client has to take new members, but a test wants to hear of them.
+# What is seen is each declaration: a header of an operation's own answer of
+# that status, and of a shared answer (components/responses) once for all that
+# refer to it.  What is `required` is wanted of every answer.
+#
+# Of JSON Schema it knows the keywords below, and a document that has another
+# has a fault.  An object whose schema has `properties` may have no others,
+# unless `additionalProperties` says so: a client has to take new members, but
+# a test wants to hear of them.
 
 use warnings;
 use strict;
@@ -23,6 +28,11 @@ my $coder = JSON::PP->new->utf8->canonical->allow_nonref;
 # Headers that nginx gives to anything.
 my %NGINX = map { $_ => 1 } qw(server date connection content-length
     content-type transfer-encoding keep-alive accept-ranges last-modified);
+
+# What validate() judges by, and what says nothing of a value.
+my %KEYWORDS = map { $_ => 1 } qw(type const enum oneOf properties required
+    additionalProperties maxProperties items minItems maxItems pattern
+    minLength maxLength minimum maximum x-line), qw(description default);
 
 sub new {
     my ($class, $text) = @_;
@@ -72,9 +82,17 @@ sub path_operations {
             body => $body ? $body->{content} : undef,
             responses => { map { $_ => $self->resolve($op->{responses}{$_}) }
                 keys %{ $op->{responses} } },
+            where => { map { $_ => where($op, $_) } keys %{ $op->{responses} } },
         };
     }
     return @operations;
+}
+
+# Where the answers of a status are declared.
+sub where {
+    my ($op, $status) = @_;
+    my ($shared) = ($op->{responses}{$status}{'$ref'} // '') =~ m{([^/]+)$};
+    return $shared // "$op->{operationId} $status";
 }
 
 sub operation {
@@ -101,6 +119,7 @@ sub faults {
         $refs{$ref}++;
     });
 
+    push @faults, $self->schema_faults;
     my %tags = map { $_->{name} => 1 } @{ $doc->{tags} };
     for my $operation ($self->operations) {
         my $id = $operation->{id} // "$operation->{method} $operation->{path}";
@@ -114,6 +133,38 @@ sub faults {
                 unless $refs{"#/components/$kind/$name"}
                 || $name eq 'MethodNotAllowed';
         }
+    }
+    return @faults;
+}
+
+# Schemas, wherever they are, by what leads to them: keywords that nobody
+# would judge by.
+sub schema_faults {
+    my ($self) = @_;
+    my (@faults, %seen);
+
+    my @schemas = map { [ "schemas/$_" => $self->{doc}{components}{schemas}{$_} ] }
+        sort keys %{ $self->{doc}{components}{schemas} };
+    $self->walk($self->{doc}, sub {
+        my ($node) = @_;
+        push @schemas, [ ($node->{name} // $node->{description} // 'content')
+            => $node->{schema} ] if ref $node->{schema} eq 'HASH';
+    });
+
+    while (my $next = shift @schemas) {
+        my ($at, $schema) = @$next;
+        next if ref $schema ne 'HASH' || $seen{$schema}++;
+        if ($schema->{'$ref'}) {
+            push @faults, "$at: \$ref is not alone" if keys %$schema > 1;
+            next;
+        }
+        push @faults, map { "$at: the judge does not know $_" }
+            grep { !$KEYWORDS{$_} } sort keys %$schema;
+        push @schemas, map { [ "$at/$_" => $schema->{properties}{$_} ] }
+            sort keys %{ $schema->{properties} // {} };
+        push @schemas, map { [ "$at/$_" => $schema->{$_} ] }
+            qw(additionalProperties items x-line);
+        push @schemas, map { [ "$at/oneOf" => $_ ] } @{ $schema->{oneOf} // [] };
     }
     return @faults;
 }
@@ -184,7 +235,8 @@ sub judge {
 
     $self->{seen}{"$id: status $status"}++;
     $self->note_request($operation, $query // '', $headers, $status);
-    return map { "$id: $status: $_" } $self->judge_response($id, $response, $answer);
+    return map { "$id: $status: $_" }
+        $self->judge_response($operation->{where}{$status}, $response, $answer);
 }
 
 sub note_request {
@@ -209,10 +261,13 @@ sub note_request {
 }
 
 sub judge_response {
-    my ($self, $id, $response, $answer) = @_;
+    my ($self, $where, $response, $answer) = @_;
     my %declared = map { lc $_ => $_ } keys %{ $response->{headers} };
     my $content = $response->{content} // {};
-    my @faults;
+    my @faults = map { "has no header $_" }
+        grep { $self->resolve($response->{headers}{$_})->{required}
+            && !defined $answer->{headers}{ lc $_ } }
+        sort keys %{ $response->{headers} };
 
     for my $name (sort keys %{ $answer->{headers} }) {
         next if $NGINX{$name};
@@ -221,7 +276,7 @@ sub judge_response {
             push @faults, "header $name is not declared";
             next;
         }
-        $self->{seen}{"$id: header $header"}++;
+        $self->{seen}{"$where: header $header"}++;
         my $schema = $self->resolve($response->{headers}{$header})->{schema};
         push @faults, map { "header $name: $_" }
             $self->validate($schema, $self->value($schema, $answer->{headers}{$name}));
@@ -233,7 +288,7 @@ sub judge_response {
         return @faults;
     }
     return @faults, "media type '$type' is not declared" unless $content->{$type};
-    $self->{seen}{"$id: media type $type"}++;
+    $self->{seen}{"$where: media type $type"}++;
     return @faults, $self->judge_body($content->{$type}{schema}, $type, $answer->{body});
 }
 
@@ -267,8 +322,9 @@ sub unseen {
         for my $status (keys %{ $operation->{responses} }) {
             my $response = $operation->{responses}{$status};
             $want{"$id: status $status"} = 1;
-            $want{"$id: header $_"} = 1 for keys %{ $response->{headers} // {} };
-            $want{"$id: media type $_"} = 1 for keys %{ $response->{content} // {} };
+            my $where = $operation->{where}{$status};
+            $want{"$where: header $_"} = 1 for keys %{ $response->{headers} // {} };
+            $want{"$where: media type $_"} = 1 for keys %{ $response->{content} // {} };
         }
     }
     return grep { !$self->{seen}{$_} } sort keys %want;
@@ -299,6 +355,9 @@ sub validate {
     return @faults if !ref $schema ? $schema : JSON::PP::is_bool($schema) && $schema;
     return "$at: is not allowed" unless ref $schema eq 'HASH';
 
+    my @unknown = grep { !$KEYWORDS{$_} } sort keys %$schema;
+    die "$at: the judge does not know @unknown\n" if @unknown;
+
     my $type = type_of($value);
     my $text = $coder->encode($value);
 
@@ -323,6 +382,8 @@ sub validate {
             if $schema->{'x-line'};
         push @faults, "$at: '$value' is not as $schema->{pattern}"
             if defined $schema->{pattern} && $value !~ /$schema->{pattern}/;
+        push @faults, "$at: is too short"
+            if defined $schema->{minLength} && length $value < $schema->{minLength};
         push @faults, "$at: is too long"
             if defined $schema->{maxLength} && length $value > $schema->{maxLength};
     }
@@ -341,6 +402,8 @@ sub validate_object {
     my $others = $schema->{additionalProperties} // !$schema->{properties};
     my @faults = map { "$at: has no $_" }
         grep { !exists $value->{$_} } @{ $schema->{required} // [] };
+    push @faults, "$at: has too many"
+        if defined $schema->{maxProperties} && keys %$value > $schema->{maxProperties};
 
     for my $name (sort keys %$value) {
         my $member = $properties->{$name};

@@ -1,0 +1,75 @@
+package Test::Eventsync::Asker;
+
+# Requests whose answers are judged by the OpenAPI document, each two or three
+# tests: that the status is so, that the answer is as declared, and that what
+# was taken is what the document says may be sent.
+#
+#     my $asker = Test::Eventsync::Asker->new($t, $api);
+#     my $answer = $asker->ask(200, GET => '/feeds', key => $key);
+#     is_deeply([ $asker->types('in-use') ], ['rotateSecret']);
+
+use warnings;
+use strict;
+
+use JSON::PP;
+use Test::More;
+
+my $coder = JSON::PP->new->utf8->canonical->allow_nonref;
+
+sub new {
+    my ($class, $t, $api) = @_;
+    return bless { t => $t, api => $api, types => {}, policies => {} }, $class;
+}
+
+# Options: key (undef: none), headers, body (a structure is encoded), port,
+# prefix.
+sub ask {
+    my ($self, $status, $method, $target, %opts) = @_;
+    my ($t, $api) = @{$self}{qw(t api)};
+    my %headers = (defined $opts{key} ? (authorization => "Bearer $opts{key}") : (),
+        %{ $opts{headers} // {} });
+    my $body = $opts{body};
+
+    if (defined $body) {
+        $body = $coder->encode($body) if ref $body;
+        $headers{'content-type'} //= 'application/json';
+    }
+    my $answer = $t->http($method => ($opts{prefix} // '/v1') . $target, \%headers, $body,
+        port => $t->port($opts{port} // 0));
+    my $what = "$method " . substr($target, 0, 60);
+
+    is($answer->{status}, $status, "$what: $status") or diag($answer->{body});
+    $answer->{json} = Test::Eventsync::json($answer->{body});
+    is_deeply([ $api->judge($answer, $method, $target, \%headers) ], [], "$what: as declared");
+    $self->note_problem($api->operation($method, $target =~ s/\?.*//r), $answer->{json})
+        if $status >= 400 && ref $answer->{json} eq 'HASH';
+    $self->takes($method, $target, \%headers, $body) if defined $body && $status < 300;
+    return $answer;
+}
+
+sub note_problem {
+    my ($self, $operation, $problem) = @_;
+    my $type = $problem->{type} // $problem->{error};
+    $self->{types}{ $type =~ s/.*[:#]//r }{ $operation->{id} }++ if $operation && defined $type;
+    $self->{policies}{$_}++ for @{ $problem->{'violated-policies'} // [] };
+}
+
+# The operations that were answered with a type of problem, by its name; and
+# the policies that have refused.
+sub types { return sort keys %{ $_[0]{types}{ $_[1] } // {} } }
+sub policies { return sort keys %{ $_[0]{policies} } }
+
+# What is accepted is what the document says may be sent.
+sub takes {
+    my ($self, $method, $target, $headers, $body) = @_;
+    my $api = $self->{api};
+    my $type = $headers->{'content-type'};
+    my $schema = $api->operation($method, $target =~ s/\?.*//r)->{body};
+    $schema = ($schema->{$type} // {})->{schema};
+
+    return if !$schema || $type !~ m{^application/(?:\w+[+-])*json$|\+json$};
+    is_deeply([ $api->validate($schema, $coder->decode($body)) ], [],
+        "$method $target: and as it may be asked");
+}
+
+1;

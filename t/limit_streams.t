@@ -1,0 +1,163 @@
+#!/usr/bin/perl
+
+# Limits of what is streamed: its bytes keep to their rate, whoever reads as
+# fast as he can; what the log says of it; and a limit that only watches.
+
+use warnings;
+use strict;
+
+use IO::Select;
+use Test::More;
+use Time::HiRes qw(time);
+
+use lib 't/lib';
+use Test::Eventsync qw(wait_for);
+
+use constant SLICE => 128 * 1024;
+
+my $t = Test::Eventsync->new(workers => 2);
+$t->store_init->feed('long')->feed('short');
+my %key = map { $_ => $t->partner_key($_, feeds => '*', scopes => 'read') }
+    qw(one dry small free);
+
+$t->write_file_expand('nginx.conf', <<'CONF');
+events { }
+
+http {
+    eventsync_store %%STORE%%;
+    log_format limit '$uri $status $eventsync_limit_status '
+                     '$eventsync_limit_policy';
+    access_log %%TESTDIR%%/limit.log limit;
+
+    server {
+        listen 127.0.0.1:%%PORT_0%% reuseport;
+        client_max_body_size 16m;
+
+        location / {
+            eventsync_poll on;
+            eventsync_publish on;
+            eventsync_backfill on;
+
+            location /rate/ {
+                eventsync_limit backfill rate=300k/s burst=100k;
+            }
+
+            location /little/ {
+                eventsync_limit backfill rate=1k/d burst=1k;
+            }
+
+            location /dry/ {
+                eventsync_limit_dry_run on;
+                eventsync_limit backfill rate=1k/d burst=1k;
+            }
+        }
+
+        location = /refusals {
+            return 200 "$eventsync_limited_backfill $eventsync_limited_dry_run_backfill";
+        }
+    }
+}
+CONF
+$t->run_nginx;
+
+# What it is as a stream: more than three slices.
+$t->{prefix} = '';
+$t->publish('long', map { { data => { x => 'w' x 900 } } } 1 .. 700);
+$t->publish('short', {});
+
+sub start {
+    my ($place, $who, $feed) = @_;
+    return $t->http_start(GET => "$place/feeds/" . ($feed // 'long')
+        . '/backfill', { authorization => "Bearer $key{$who}" });
+}
+
+my $whole = $t->http_end(start('', 'free'))->{body};
+my $size = length $whole;
+cmp_ok($size, '>', 4 * SLICE, 'a long stream');
+
+sub refusals { return $t->http(GET => '/refusals')->{body} }
+
+sub logged {
+    my ($place) = @_;
+    return join '', $t->read_file('limit.log') =~ m{^(\Q$place\E/.*\n)}mg;
+}
+
+###############################################################################
+# bytes by time
+
+# Reads a stream as it comes: for each time how much had come by then.
+sub read_stream {
+    my ($call) = @_;
+    my ($end, @seen) = (time + 60);
+    my $select = IO::Select->new($call->{sock});
+
+    while (time < $end) {
+        $select->can_read(1) or next;
+        my $n = sysread $call->{sock}, $call->{buf}, 65536,
+            length $call->{buf};
+        last if !$n;
+        push @seen, [ time, length $call->{buf} ];
+    }
+    return @seen;
+}
+
+my ($rate, $burst) = (300 * 1024, 100 * 1024);
+my $began = time;
+my $call = start('/rate', 'one');
+my @seen = read_stream($call);
+my $around = $seen[-1][1] - $size;
+
+# An upper bound, which a machine that is slow only keeps better.
+my @over = grep { $_->[1] - $around > $burst + $rate * ($_->[0] - $began)
+    + SLICE } @seen;
+is(scalar @over, 0, 'never more than burst, what was earned, and a slice')
+    or diag(join "\n", map { sprintf '%.3f s: %d', $_->[0] - $began, $_->[1] }
+        grep { defined } @over[0 .. 4]);
+is($t->http_end($call)->{body}, $whole, 'and whole');
+
+ok(wait_for(sub { logged('/rate') }), 'it is logged');
+is(logged('/rate'), "/rate/feeds/long/backfill 200 DELAYED backfill\n",
+    'as delayed');
+is(refusals(), '0 0', 'which is no refusal');
+
+# One that fits is not delayed.
+is($t->http_end(start('/rate', 'free', 'short'))->{status}, 200, 'a short one');
+ok(wait_for(sub { logged('/rate') =~ m{/short/.* PASSED backfill\n} }),
+    'is not delayed');
+
+###############################################################################
+# refused
+
+my $slow = start('/little', 'small');
+ok(wait_for(sub { $t->read_file('error.log')
+    =~ /slows partner "small" by "backfill",/ }, 20), 'one that has to wait');
+my $answer = $t->http_end(start('/little', 'small'));
+is($answer->{status}, 429, 'leaves nothing for another');
+is_deeply(Test::Eventsync::json($answer->{body})->{'violated-policies'},
+    ['backfill'], 'by that policy');
+is(refusals(), '1 0', 'which is counted');
+close $slow->{sock};
+ok(wait_for(sub { 2 == (() = logged('/little') =~ /\n/g) }, 20), 'both end');
+is(join('', sort split /^/, logged('/little')), <<'LOG',
+/little/feeds/long/backfill 200 DELAYED backfill
+/little/feeds/long/backfill 429 REJECTED backfill
+LOG
+    'each in the log as what it was');
+
+###############################################################################
+# dry run
+
+is($t->http_end(start('/dry', 'dry'))->{body}, $whole,
+    'dry run: a stream is not slowed');
+is(refusals(), '1 1', 'but counted once');
+is($t->http_end(start('/dry', 'dry'))->{body}, $whole, 'nor is one refused');
+is(refusals(), '1 2', 'but counted once, too');
+ok(wait_for(sub { 2 == (() = logged('/dry') =~ /\n/g) }), 'both are logged');
+is(logged('/dry'), <<'LOG', 'as what they would have been');
+/dry/feeds/long/backfill 200 DELAYED_DRY_RUN backfill
+/dry/feeds/long/backfill 200 REJECTED_DRY_RUN backfill
+LOG
+like($t->read_file('error.log'),
+    qr/slows partner "dry" by "backfill", dry run,/, 'in both logs');
+
+done_testing();

@@ -1,0 +1,206 @@
+#!/usr/bin/perl
+
+# The OpenAPI document: that it is sound, that it and the code say the same,
+# and that its judge, whom t/openapi.t asks of each answer, sees what is wrong.
+
+use warnings;
+use strict;
+
+use JSON::PP;
+use Test::More;
+
+use lib 't/lib';
+use Test::Eventsync::OpenApi;
+
+my $api = Test::Eventsync::OpenApi->new(slurp('docs/openapi.json'));
+my $coder = JSON::PP->new->utf8->canonical->allow_nonref;
+
+structure();
+same_as_code();
+same_parameters();
+judges();
+judges_headers();
+judges_documents();
+
+done_testing();
+
+###############################################################################
+
+sub slurp {
+    my ($name) = @_;
+    open my $fh, '<:raw', $name or die "$name: $!\n";
+    local $/;
+    return <$fh>;
+}
+
+sub structure {
+    is_deeply([ $api->faults ], [], 'the document is sound');
+    is($api->doc->{servers}[0]{url}, '.', 'and relative to where it is');
+}
+
+# From C to the document and back.
+sub same_as_code {
+    my $routes = slurp('ngx_module/ngx_http_eventsync_route.c');
+    my (@code, @doc);
+
+    while ($routes =~ /\{ ngx_string\("([^"]+)"\), [01],\s+\w+, ([\w|]+),/g) {
+        my ($pattern, $methods) = ($1, $2);
+        $methods =~ s/NGX_HTTP_EVENTSYNC_READ/NGX_HTTP_GET/;
+        push @code, map { s/NGX_HTTP_//r . " $pattern" } split /\|/, $methods;
+    }
+    ok(@code > 10, 'routes are found in the code');
+    push @doc, "$_->{method} " . ($_->{path} =~ s/\{\w+\}/*/gr)
+        for $api->operations;
+    is_deeply([ sort @doc ], [ sort @code ], 'operations are the routes');
+
+    my %code;
+    my $problems = slurp('ngx_module/ngx_http_eventsync_problem.c');
+    while ($problems =~ /\{ (\d{3}), ngx_string\((.*?)\),\s+ngx_string/gs) {
+        my ($status, $type) = ($1, $2);
+        $type =~ s/NGX_HTTP_EVENTSYNC_URN/"urn:eventsync:problem:"/;
+        push @{ $code{"Problem$status"} }, join '', $type =~ /"([^"]*)"/g;
+    }
+    ok(%code, 'problems are found in the code');
+    my $schemas = $api->doc->{components}{schemas};
+    is_deeply({ map { $_ => [ sort @{ $schemas->{$_}{properties}{type}{enum} } ] }
+        grep { /^Problem/ } keys %$schemas },
+        { map { $_ => [ sort @{ $code{$_} } ] } keys %code }, 'types of problems');
+
+    my ($members) = slurp('shared/record.c') =~ /es_endpoint_members\[\] = \{(.*?)NULL/s;
+    my ($operators) = slurp('shared/manage_view.c') =~ /es_operators\[\] = \{(.*?)\}/s;
+    my %not = map { $_ => 1 } 'partner', $operators =~ /"(\w+)"/g;
+    my @members = sort grep { !$not{$_} } $members =~ /"(\w+)"/g;
+    is_deeply([ sort keys %{ $schemas->{$_}{properties} } ], \@members,
+        "members of $_") for qw(NewEndpoint EndpointChange);
+
+    my ($exposed) = slurp('ngx_module/ngx_http_eventsync_cors.c')
+        =~ /ngx_http_eventsync_response_headers =(.*?);/s;
+    my %exposed = map { $_ => 1 } join('', $exposed =~ /"([^"]*)"/g) =~ /[\w-]+/g;
+    is_deeply([ grep { !$exposed{$_} && !/^(?:Cache-Control|Vary|Content-.*|CDN-.*
+        |X-Accel-.*|Surrogate-Key|Pragma)$/x } sort keys %{ $api->doc->{components}{headers} } ],
+        [], 'pages of other origins may see all headers that tell them something');
+}
+
+# Which parameters an operation's step reads from the query: the first so many
+# of a table.  Others read none.
+sub same_parameters {
+    my %reads = (
+        pollEvents => [ args => 'poll_args' ],
+        backfillEvents => [ args => 'range_args' ],
+        getManifest => [ args => 'range_args', 3 ],
+        getSnapshot => [ args => 'snapshot_args' ],
+        listEventTypes => [ catalogue => 'catalogue_args' ],
+        listEndpoints => [ manage => 'manage_args' ],
+        listAttempts => [ manage => 'manage_args' ],
+        listDeadLetters => [ manage => 'manage_args' ],
+    );
+
+    for my $operation ($api->operations) {
+        my ($file, $function, $n) = @{ delete $reads{ $operation->{id} } // [] };
+        my @code = $file ? arguments($file, $function) : ();
+        @code = @code[0 .. $n - 1] if $n;
+        is_deeply([ sort map { $_->{in} eq 'query' ? $_->{name} : () }
+            @{ $operation->{params} } ], [ sort @code ],
+            "$operation->{id}: parameters");
+    }
+    is_deeply([ sort keys %reads ], [], 'and all of them are operations');
+
+    my @tables = map { slurp($_) =~ /ngx_http_eventsync_arg_t\s+(args\[\]|\w+;)/g }
+        glob 'ngx_module/*.c';
+    is(scalar(grep { $_ eq 'args[]' } @tables), 5, 'there is no other table');
+}
+
+# The names of a function's table, or of its one argument.
+sub arguments {
+    my ($file, $function) = @_;
+    my ($body) = slurp("ngx_module/ngx_http_eventsync_$file.c")
+        =~ /^ngx_http_eventsync_$function\((.*?)^\}/ms or die "no $function\n";
+    my ($table) = $body =~ /args\[\] = \{(.*?)\n    \};/s;
+    return $table ? $table =~ /ngx_string\("(\w+)"\)/g
+        : $body =~ /ngx_str_set\(&\w+\.name, "(\w+)"\)/g;
+}
+
+# The judge itself: what it would not notice, this test would not either.
+sub judges {
+    my %string = (type => 'string');
+    my @cases = (
+        [ \%string, '"a"', 0 ], [ \%string, '1', 1 ],
+        [ { type => 'integer' }, '1', 0 ], [ { type => 'integer' }, '"1"', 1 ],
+        [ { type => 'integer' }, '1.5', 1 ], [ { type => 'integer', minimum => 2 }, '1', 1 ],
+        [ { type => [ 'string', 'null' ] }, 'null', 0 ],
+        [ { type => 'boolean' }, 'true', 0 ], [ { type => 'boolean' }, '1', 1 ],
+        [ { const => 1 }, '1', 0 ], [ { const => 1 }, '"1"', 1 ],
+        [ { enum => [ 'a', undef ] }, 'null', 0 ], [ { enum => ['a'] }, '"b"', 1 ],
+        [ { oneOf => [ \%string, { const => 'a' } ] }, '"a"', 1 ],
+        [ { oneOf => [ \%string, { const => 1 } ] }, '1', 0 ],
+        [ { type => 'array', items => \%string }, '["a",1]', 1 ],
+        [ { type => 'array', minItems => 1 }, '[]', 1 ],
+        [ { type => 'array', maxItems => 1 }, '[1,2]', 1 ],
+        [ { minLength => 2 }, '"a"', 1 ], [ { minLength => 2 }, '"ab"', 0 ],
+        [ { maxLength => 2 }, '"abc"', 1 ], [ { pattern => '^a' }, '"ba"', 1 ],
+        [ { maxProperties => 1 }, '{"a":1,"b":1}', 1 ],
+        [ { maxProperties => 1 }, '{"a":1}', 0 ],
+        [ { maximum => 2 }, '3', 1 ],
+        [ { type => 'string', 'x-line' => { type => 'integer' } }, '"1\\n2\\n"', 0 ],
+        [ { type => 'string', 'x-line' => { type => 'integer' } }, '"1\\na\\n"', 1 ],
+        [ { type => 'object', required => ['a'] }, '{}', 1 ],
+        [ { type => 'object', properties => { a => \%string } }, '{"a":1}', 1 ],
+        [ { type => 'object', properties => { a => \%string } }, '{"b":1}', 1 ],
+        [ { properties => {}, additionalProperties => \%string }, '{"b":1}', 1 ],
+        [ { properties => {}, additionalProperties => \%string }, '{"b":"1"}', 0 ],
+        [ { '$ref' => '#/components/schemas/Cursor' }, '"k3f9-1"', 1 ],
+        [ { '$ref' => '#/components/schemas/Cursor' }, '"k3f7-1"', 0 ],
+    );
+    is(scalar(() = $api->validate($_->[0], $coder->decode($_->[1]))), $_->[2],
+        'judge: ' . $coder->encode($_->[0]) . " of $_->[1]") for @cases;
+    is_deeply([ $api->judge({ status => 418, body => '' }, GET => '/feeds', {}) ],
+        [ 'listFeeds: 418 is not declared: ' ], 'judge: another status');
+    is_deeply([ $api->judge({ status => 204, headers =>
+        { 'x-new' => 1, 'cache-control' => 'no-store' }, body => '' },
+        GET => '/feeds/a/authorize', {}) ],
+        [ 'authorizeFeed: 204: header x-new is not declared' ], 'judge: another header');
+    is_deeply([ $api->judge({ status => 204, headers =>
+        { 'content-type' => 'text/css', 'cache-control' => 'no-store' }, body => '' }, GET => '/feeds/a/authorize', {}) ],
+        [ "authorizeFeed: 204: media type 'text/css' is not declared" ],
+        'judge: another media type');
+}
+
+# Headers by what declares them: those of one status are not those of another.
+sub judges_headers {
+    my $answer = { status => 429, body => '{}',
+        headers => { 'content-type' => 'application/problem+json' } };
+    my @faults = $api->judge($answer, GET => '/feeds', {});
+    is(scalar(grep { /has no header Retry-After/ } @faults), 1,
+        'judge: a header that is required');
+    is(scalar(grep { /has no header RateLimit/ } @faults), 0,
+        'judge: and one that is not');
+
+    my $seen = sub {
+        my %unseen = map { $_ => 1 } $api->unseen;
+        return join ' ', map { $unseen{$_} ? 0 : 1 } @_;
+    };
+    $api->{seen} = {};
+    $answer->{headers}{'retry-after'} = '5';
+    $api->judge($answer, GET => '/feeds', {});
+    is($seen->('TooManyRequests: header Retry-After',
+        'Unavailable: header Retry-After'), '1 0',
+        'judge: what a 429 has is not what a 503 has');
+
+    $api->judge({ status => 200, body => '{}', headers => { etag => '"x"',
+        'content-type' => 'application/json' } }, GET => '/openapi.json', {});
+    is($seen->('getOpenapi 200: header ETag', 'getOpenapi 304: header ETag'),
+        '1 0', 'judge: nor what a 200 has what a 304 has');
+}
+
+# A schema that says more than the judge knows.
+sub judges_documents {
+    my $doc = $coder->decode(slurp('docs/openapi.json'));
+    $doc->{components}{schemas}{Cursor}{multipleOf} = 2;
+    $doc->{components}{headers}{ETag}{schema}{format} = 'etag';
+    my $other = Test::Eventsync::OpenApi->new($coder->encode($doc));
+
+    is(scalar(grep { /does not know (?:multipleOf|format)$/ } $other->faults), 2,
+        'judge: a keyword that it does not know');
+    ok(!eval { $other->validate({ multipleOf => 2 }, 3); 1 },
+        'judge: which it does not pass over');
+}
