@@ -8,6 +8,7 @@
 #include "ngx_http_eventsync_pages.h"
 
 
+static ngx_int_t ngx_http_eventsync_leaf_range(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_leaf_headers(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_leaf_cache_headers(
@@ -108,8 +109,50 @@ ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status)
     b->start = b->pos;
     b->end = b->last;
 
-    return ngx_http_eventsync_send(r, status, &ngx_http_eventsync_leaf_type,
-                                   b);
+    rc = ngx_http_eventsync_send(r, status, &ngx_http_eventsync_leaf_type, b);
+
+    if (rc == NGX_HTTP_RANGE_NOT_SATISFIABLE && !r->header_sent) {
+        return ngx_http_eventsync_leaf_range(ctx);
+    }
+
+    return rc;
+}
+
+
+/* nginx's page of its own would have the encoding and the age of the leaf */
+
+static ngx_int_t
+ngx_http_eventsync_leaf_range(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_uint_t           i;
+    ngx_list_part_t     *part;
+    ngx_table_elt_t     *h;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (&h[i] != r->headers_out.content_range) {
+                h[i].hash = 0;
+            }
+        }
+    }
+
+    r->headers_out.etag = NULL;
+    r->headers_out.content_encoding = NULL;
+
+    ctx->first = 0;
+    ctx->last = 0;
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_RANGE,
+                                   "In this encoding the page has %uz bytes.",
+                                   ctx->leaf->leaf->len);
+
+    return ngx_http_eventsync_send_problem(ctx);
 }
 
 

@@ -275,8 +275,20 @@ for my $encoding (sort keys %etags) {
 }
 is(get("$pages/1", range => 'bytes=0-9', 'if-range' => '"x"')->{status}, 200,
     'if-range of another');
-is(get("$pages/1", range => 'bytes=999999999-')->{status}, 416,
-    'a range beyond');
+for my $encoding (qw(identity br)) {
+    $answer = get("$pages/1", range => 'bytes=999999999-',
+        'accept-encoding' => $encoding);
+    is($answer->{status}, 416, "$encoding: a range beyond");
+    is(Test::Eventsync::json($answer->{body})->{type},
+        'urn:eventsync:problem:range-not-satisfiable', 'is a problem');
+    my $headers = $answer->{headers};
+    is($headers->{'content-type'}, 'application/problem+json', 'of its type');
+    is($headers->{'cache-control'}, 'no-store', 'which nobody keeps');
+    like($headers->{'content-range'}, qr{^bytes \*/[1-9]\d+$}, 'how many there are');
+    is_deeply([ grep { defined $headers->{$_} } qw(content-encoding etag link
+        vary cdn-cache-control x-accel-expires surrogate-key) ], [],
+        'nothing of the page');
+}
 is(get("$pages/head", range => 'bytes=0-9')->{status}, 200,
     'no ranges of what changes');
 is(get("$pages/head", 'if-none-match' => get("$pages/head")->{headers}{etag})
