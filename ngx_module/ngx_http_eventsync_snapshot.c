@@ -36,6 +36,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_eventsync_snapshot_token(
     ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_snapshot_t *sn);
+static ngx_int_t ngx_http_eventsync_snapshot_malformed(
+    ngx_http_eventsync_ctx_t *ctx);
 static ngx_uint_t ngx_http_eventsync_snapshot_parse(
     ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_snapshot_t *sn);
 static uint64_t ngx_http_eventsync_snapshot_check(
@@ -182,13 +184,20 @@ static ngx_int_t
 ngx_http_eventsync_snapshot_token(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_snapshot_t *sn)
 {
-    ngx_str_t  name = ngx_string("page");
-
     if (!ctx->poll->has_page
         || ngx_http_eventsync_snapshot_parse(ctx, sn))
     {
         return NGX_OK;
     }
+
+    return ngx_http_eventsync_snapshot_malformed(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_snapshot_malformed(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_str_t  name = ngx_string("page");
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
                                    "Parameter \"page\" is not what the page "
@@ -241,7 +250,10 @@ ngx_http_eventsync_snapshot_parse(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* against accidents: whoever makes up a position finds but what he may read */
+/*
+ * Against accidents: whoever makes up a position finds but what he may read.
+ * By the store's identity, which is shown to nobody, so that none is made up.
+ */
 
 static uint64_t
 ngx_http_eventsync_snapshot_check(ngx_http_eventsync_ctx_t *ctx,
@@ -250,7 +262,8 @@ ngx_http_eventsync_snapshot_check(ngx_http_eventsync_ctx_t *ctx,
     uint64_t  hash;
 
     hash = XXH3_64bits_withSeed(ctx->feed.data, ctx->feed.len,
-                                sn->at.sequence);
+                                sn->at.sequence
+                                ^ es_store_identity(ctx->worker->es));
     hash = XXH3_64bits_withSeed(sn->at.epoch, ngx_strlen(sn->at.epoch),
                                 hash + sn->tombstones);
 
@@ -298,6 +311,10 @@ ngx_http_eventsync_snapshot_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
                           without ? without->elts : NULL,
                           without ? without->nelts : 0, ctx->poll->limit,
                           NGX_HTTP_EVENTSYNC_SNAPSHOT_BYTES, page, &last);
+
+    if (es == ES_INVALID) {
+        return ngx_http_eventsync_snapshot_malformed(ctx);
+    }
 
     if (es != ES_OK) {
         return ngx_http_eventsync_fail_store(ctx, es);

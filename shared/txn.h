@@ -25,6 +25,9 @@ void es_txn_end(es_txn_t *txn);
 /* Number of the last commit seen in shared memory; a plain memory read. */
 uint64_t es_store_version(es_store_t *store);
 
+/* Random, of this store and its copies, and shown to nobody. */
+uint64_t es_store_identity(const es_store_t *store);
+
 /*
  * A commit failed in such a way that LMDB's handle can no longer be used
  * (env.h).  Reads answer ES_BUSY until the next publish, or this recovery,
