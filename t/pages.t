@@ -458,6 +458,18 @@ sub everything {
         for my $encoding (qw(identity gzip zstd br)) {
             my %seen;
             for (1 .. 6) {
+my $frugal = $t->partner_key('frugal', feeds => '*');
+my @frugal = ("/limited/feeds/big/pages/$big/1", {
+    authorization => "Bearer $frugal",
+    'if-none-match' => $answer->{headers}{etag} });
+is($t->http(GET => @frugal)->{status}, 304, 'for which nothing is charged')
+    for 1 .. 5;
+delete $frugal[1]{'if-none-match'};
+is(join(' ', map { $t->http(GET => @frugal)->{status} } 1 .. 3), '200 200 429',
+    'as one sees');
+$frugal[1]{'if-none-match'} = $answer->{headers}{etag};
+is($t->http(GET => @frugal)->{status}, 429,
+    'but nothing is made for who has no quota');
                 my $answer = get("$pages/$n", 'accept-encoding' => $encoding);
                 $seen{"$answer->{headers}{etag} $answer->{body}"} = 1;
             }
