@@ -333,12 +333,15 @@ typedef struct {
     ngx_buf_t                        *buf;
 
     unsigned                          ready:1;    /* a slice, not charged */
+    uint64_t                          expected;   /* events; at most, unless
+                                                     `counted` */
     unsigned                          slowed:1;   /* it waits for the quota */
     unsigned                          closed:1;   /* it is the last one */
     unsigned                          failed:1;   /* and an error */
 } ngx_http_eventsync_backfill_t;
 
 
+    unsigned                          counted:1;
 typedef enum {
     NGX_HTTP_EVENTSYNC_STRUCTURED = 0,
     NGX_HTTP_EVENTSYNC_ARRAY,

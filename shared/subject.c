@@ -398,6 +398,69 @@ es_subject_find(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
 }
 
 
+/* The number of the subject's first event after `after`, or that which its
+   next one will have. */
+
+static es_rc_t
+es_subject_number(es_txn_t *txn, const es_feed_t *feed,
+    const es_subject_t *subject, uint64_t after, uint64_t *nth)
+{
+    es_rc_t     rc;
+    unsigned    looks;
+    es_found_t  found, late;
+
+    *nth = subject->nth + 1;
+    found.sequence = subject->roots[0].sequence;
+
+    if (found.sequence <= after) {
+        return ES_OK;
+    }
+
+    looks = 0;
+    rc = es_subject_back(txn, feed, &found, after, 0, &late, &looks);
+
+    if (rc == ES_OK) {
+        *nth = es_found_entry(&found)->subject_nth;
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_subject_count(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
+    uint64_t after, uint64_t to, uint64_t *count)
+{
+    es_rc_t       rc;
+    uint64_t      first, next;
+    es_subject_t  subject;
+
+    *count = 0;
+    after = after + 1 < feed->oldest ? feed->oldest - 1 : after;
+
+    rc = es_subject_load(txn->store, txn->mdb, feed->number, text, &subject);
+    if (rc != ES_OK || to <= after) {
+        return rc == ES_NOT_FOUND ? ES_OK : rc;
+    }
+
+    rc = es_subject_number(txn, feed, &subject, after, &first);
+
+    if (rc == ES_OK) {
+        rc = es_subject_number(txn, feed, &subject, to, &next);
+    }
+
+    if (rc == ES_OK && next < first) {
+        rc = ES_CORRUPT;
+    }
+
+    if (rc == ES_OK) {
+        *count = next - first;
+    }
+
+    return rc;
+}
+
+
 es_rc_t
 es_subject_at(es_txn_t *txn, const es_feed_t *feed,
     const es_subject_t *subject, uint64_t at, uint64_t *sequence,
