@@ -103,10 +103,12 @@ ctl_verify(ctl_t *ctl, int argc, char **argv)
 
     es = es_verify(ctl->store, ctl_verify_fault, NULL, &totals);
 
-    (void) printf("%llu feeds, %llu events in %llu records, %llu faults\n",
+    (void) printf("%llu feeds, %llu events in %llu records, %llu checkpoints, "
+                  "%llu faults\n",
                   (unsigned long long) totals.feeds,
                   (unsigned long long) totals.events,
                   (unsigned long long) totals.chunks,
+                  (unsigned long long) totals.checkpoints,
                   (unsigned long long) totals.faults);
 
     if (es == ES_CORRUPT) {

@@ -44,7 +44,8 @@ cd "$tree"
 
 options="--with-compat --with-threads --with-debug --with-http_v2_module
     --with-http_ssl_module --with-http_stub_status_module
-    --with-http_gunzip_module --with-http_auth_request_module"
+    --with-http_gunzip_module --with-http_auth_request_module
+    --with-http_realip_module"
 
 # Configure again only when the list of files or the options have changed.
 

@@ -115,6 +115,7 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_PRECONDITION_FAILED,
     NGX_HTTP_EVENTSYNC_TOO_LARGE,
     NGX_HTTP_EVENTSYNC_UNSUPPORTED_TYPE,
+    NGX_HTTP_EVENTSYNC_RANGE,
     NGX_HTTP_EVENTSYNC_MISMATCH,
     NGX_HTTP_EVENTSYNC_QUOTA_EXCEEDED,
     NGX_HTTP_EVENTSYNC_INTERNAL,
@@ -195,6 +196,16 @@ typedef struct ngx_http_eventsync_leaf_request_s
     ngx_http_eventsync_leaf_request_t;
 
 
+/* jobs of checkpoints, in one task at a time */
+
+typedef struct {
+    ngx_queue_t                       next;       /* for the next task */
+    ngx_queue_t                       running;    /* in the one that runs */
+    ngx_thread_task_t                *task;
+    ngx_uint_t                        busy;       /* unsigned  busy:1 */
+} ngx_http_eventsync_keep_t;
+
+
 /* what one worker has of a store: made after fork */
 
 typedef struct {
@@ -221,9 +232,7 @@ typedef struct {
     ngx_uint_t                        nbatches;   /* that are not in use */
     ngx_thread_pool_t                *thread_pool; /* of the last commit */
 
-    ngx_queue_t                       checkpoints; /* for the next task */
-    ngx_queue_t                       keeping;     /* in the one that runs */
-    ngx_thread_task_t                *keep;
+    ngx_http_eventsync_keep_t         keep[2];    /* reads, writes */
 
     es_page_t                         page;
     ngx_http_eventsync_memo_t         memo[NGX_HTTP_EVENTSYNC_MEMO];
@@ -233,7 +242,6 @@ typedef struct {
     ngx_http_eventsync_token_t       *tokens[NGX_HTTP_EVENTSYNC_TOKENS];
 
     unsigned                          writing:1;  /* a commit runs */
-    unsigned                          keeps:1;    /* a task of checkpoints */
 } ngx_http_eventsync_worker_t;
 
 
@@ -361,12 +369,15 @@ typedef struct {
     uint64_t                          first;
     uint64_t                          last;
     uint64_t                          total;      /* bytes of the range */
+    uint64_t                          expected;   /* events; at most, unless
+                                                     `counted` */
     uint8_t                           chain_from[ES_CHAIN_LEN];
     uint8_t                           chain[ES_CHAIN_LEN];
     EVP_MD_CTX                       *digest;     /* with a filter */
 
     ngx_buf_t                        *buf;
 
+    unsigned                          counted:1;
     unsigned                          ready:1;    /* a slice, not charged */
     unsigned                          slowed:1;   /* it waits for the quota */
     unsigned                          closed:1;   /* it is the last one */

@@ -172,6 +172,18 @@ ngx_http_eventsync_backfill_start(ngx_http_eventsync_ctx_t *ctx,
         bf->total += bf->to - bf->after;    /* the ends of lines */
     }
 
+    es = es_range_count(txn, &feed, bf->after, bf->to, ctx->poll->filter,
+                        &bf->expected);
+
+    bf->counted = (es == ES_OK);
+
+    if (es == ES_NOT_FOUND) {
+        bf->expected = bf->to - bf->after;
+
+    } else if (es != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
     charges[0].policy = ES_POLICY_POLL;
     charges[0].cost = 1;
     charges[1].policy = ES_POLICY_BACKFILL;
@@ -214,9 +226,9 @@ ngx_http_eventsync_backfill_headers(ngx_http_eventsync_ctx_t *ctx)
                                               bf->to)
            != NGX_OK
         || ngx_http_eventsync_backfill_number(r,
-               ctx->poll->filter ? &ngx_http_eventsync_events_max
-                                 : &ngx_http_eventsync_events,
-               bf->to - bf->after)
+               bf->counted ? &ngx_http_eventsync_events
+                           : &ngx_http_eventsync_events_max,
+               bf->expected)
            != NGX_OK
         || (ctx->poll->filter == NULL
             && ngx_http_eventsync_backfill_number(r,

@@ -40,8 +40,6 @@ static ngx_str_t  ngx_http_eventsync_checkpoint_type =
     ngx_string("application/json");
 static ngx_str_t  ngx_http_eventsync_checkpoint_cache_control =
     ngx_string("Cache-Control");
-static ngx_str_t  ngx_http_eventsync_checkpoint_private =
-    ngx_string("private, no-cache");
 static ngx_str_t  ngx_http_eventsync_checkpoint_no_store =
     ngx_string("no-store");
 static ngx_str_t  ngx_http_eventsync_checkpoint_etag = ngx_string("ETag");
@@ -290,23 +288,22 @@ ngx_http_eventsync_checkpoint_answer(ngx_http_eventsync_checkpoint_t *c)
 static ngx_int_t
 ngx_http_eventsync_checkpoint_headers(ngx_http_eventsync_checkpoint_t *c)
 {
-    ngx_uint_t           get;
     ngx_table_elt_t     *h;
     ngx_http_request_t  *r;
 
     r = c->ctx->request;
-    get = (c->job.op == ES_CHECKPOINT_GET);
+
+    /* a cache that asked whether it has moved would go on with an old lag */
 
     if (ngx_http_eventsync_header(r,
                                   &ngx_http_eventsync_checkpoint_cache_control,
-                                  get ? &ngx_http_eventsync_checkpoint_private
-                                      : &ngx_http_eventsync_checkpoint_no_store)
+                                  &ngx_http_eventsync_checkpoint_no_store)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (!get && c->job.op != ES_CHECKPOINT_PUT) {
+    if (c->job.op != ES_CHECKPOINT_GET && c->job.op != ES_CHECKPOINT_PUT) {
         return NGX_OK;
     }
 

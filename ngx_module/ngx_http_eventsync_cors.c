@@ -12,6 +12,7 @@ static char *ngx_http_eventsync_cors_check(ngx_conf_t *cf, ngx_str_t *origin);
 static u_char *ngx_http_eventsync_cors_span(u_char *p, u_char *last,
     char *others);
 static ngx_uint_t ngx_http_eventsync_cors_any(ngx_array_t *origins);
+static ngx_int_t ngx_http_eventsync_cors_varies(ngx_http_request_t *r);
 static ngx_str_t *ngx_http_eventsync_cors_allowed(ngx_http_request_t *r,
     ngx_array_t *origins);
 static ngx_int_t ngx_http_eventsync_preflight(ngx_http_eventsync_ctx_t *ctx,
@@ -212,11 +213,7 @@ ngx_http_eventsync_cors(ngx_http_request_t *r)
 
     /* a cache must not give the answer of one origin to another */
 
-    if (!any
-        && ngx_http_eventsync_header(r, &ngx_http_eventsync_cors_vary,
-                                     &ngx_http_eventsync_cors_origin)
-           != NGX_OK)
-    {
+    if (!any && ngx_http_eventsync_cors_varies(r) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -246,6 +243,55 @@ ngx_http_eventsync_cors(ngx_http_request_t *r)
 
     return ngx_http_eventsync_header(r, &ngx_http_eventsync_expose_headers,
                                      &ngx_http_eventsync_response_headers);
+}
+
+
+/* in the one field: of several, caches of nginx before 1.23 obey the last */
+
+static ngx_int_t
+ngx_http_eventsync_cors_varies(ngx_http_request_t *r)
+{
+    u_char           *p;
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_str_t        *vary;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    vary = &ngx_http_eventsync_cors_vary;
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].hash == 0
+                || h[i].key.len != vary->len
+                || ngx_strncasecmp(h[i].key.data, vary->data, vary->len) != 0)
+            {
+                continue;
+            }
+
+            len = h[i].value.len + sizeof(", ") - 1
+                  + ngx_http_eventsync_cors_origin.len;
+
+            p = ngx_pnalloc(r->pool, len);
+            if (p == NULL) {
+                return NGX_ERROR;
+            }
+
+            (void) ngx_sprintf(p, "%V, %V", &h[i].value,
+                               &ngx_http_eventsync_cors_origin);
+
+            h[i].value.data = p;
+            h[i].value.len = len;
+
+            return NGX_OK;
+        }
+    }
+
+    return ngx_http_eventsync_header(r, vary, &ngx_http_eventsync_cors_origin);
 }
 
 

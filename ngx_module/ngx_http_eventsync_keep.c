@@ -2,6 +2,7 @@
 /*
  * Checkpoints share commits as publishes do: one task at a time for each
  * worker and store, and all that comes while it runs goes into the next one.
+ * What is only read has a task of its own: it waits for no disk.
  */
 
 
@@ -9,7 +10,11 @@
 
 
 typedef struct {
+    ngx_http_eventsync_worker_t      *worker;
+    ngx_http_eventsync_keep_t        *keep;
     es_store_t                       *es;
+    ngx_int_t                         ident;      /* after 3 pointers, as in
+                                                     ngx_connection_t */
     es_checkpoint_job_t             **jobs;
     size_t                            n;
     size_t                            cap;
@@ -17,7 +22,7 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_eventsync_keep_start(
-    ngx_http_eventsync_worker_t *w);
+    ngx_http_eventsync_worker_t *w, ngx_http_eventsync_keep_t *keep);
 static ngx_int_t ngx_http_eventsync_keep_add(
     ngx_http_eventsync_keeping_t *keeping, es_checkpoint_job_t *job);
 static void ngx_http_eventsync_keep_move(ngx_queue_t *to, ngx_queue_t *from);
@@ -30,23 +35,35 @@ ngx_int_t
 ngx_http_eventsync_keep_init(ngx_http_eventsync_worker_t *w,
     ngx_cycle_t *cycle)
 {
-    ngx_thread_task_t  *task;
+    ngx_uint_t                     i;
+    ngx_thread_task_t             *task;
+    ngx_http_eventsync_keep_t     *keep;
+    ngx_http_eventsync_keeping_t  *keeping;
 
-    ngx_queue_init(&w->checkpoints);
-    ngx_queue_init(&w->keeping);
+    for (i = 0; i < 2; i++) {
+        keep = &w->keep[i];
 
-    task = ngx_thread_task_alloc(cycle->pool,
-                                 sizeof(ngx_http_eventsync_keeping_t));
-    if (task == NULL) {
-        return NGX_ERROR;
+        ngx_queue_init(&keep->next);
+        ngx_queue_init(&keep->running);
+
+        task = ngx_thread_task_alloc(cycle->pool,
+                                     sizeof(ngx_http_eventsync_keeping_t));
+        if (task == NULL) {
+            return NGX_ERROR;
+        }
+
+        keeping = task->ctx;
+        keeping->worker = w;
+        keeping->keep = keep;
+        keeping->ident = -1;
+
+        task->handler = ngx_http_eventsync_keep_thread;
+        task->event.handler = ngx_http_eventsync_keep_event;
+        task->event.data = keeping;
+        task->event.log = cycle->log;
+
+        keep->task = task;
     }
-
-    task->handler = ngx_http_eventsync_keep_thread;
-    task->event.handler = ngx_http_eventsync_keep_event;
-    task->event.data = w;
-    task->event.log = cycle->log;
-
-    w->keep = task;
 
     return NGX_OK;
 }
@@ -57,13 +74,20 @@ ngx_http_eventsync_keep_init(ngx_http_eventsync_worker_t *w,
 ngx_int_t
 ngx_http_eventsync_keep(ngx_http_eventsync_ctx_t *ctx)
 {
+    ngx_uint_t                    writes;
+    es_checkpoint_op_t            op;
+    ngx_http_eventsync_keep_t    *keep;
     ngx_http_eventsync_worker_t  *w;
 
     w = ctx->worker;
+    op = ctx->checkpoint->job.op;
 
-    ngx_queue_insert_tail(&w->checkpoints, &ctx->checkpoint->queue);
+    writes = (op == ES_CHECKPOINT_PUT || op == ES_CHECKPOINT_REMOVE);
+    keep = &w->keep[writes];
 
-    if (!w->keeps && ngx_http_eventsync_keep_start(w) != NGX_OK) {
+    ngx_queue_insert_tail(&keep->next, &ctx->checkpoint->queue);
+
+    if (!keep->busy && ngx_http_eventsync_keep_start(w, keep) != NGX_OK) {
         ngx_queue_remove(&ctx->checkpoint->queue);
 
         return ngx_http_eventsync_fail_store(ctx, ES_BUSY);
@@ -79,20 +103,21 @@ ngx_http_eventsync_keep(ngx_http_eventsync_ctx_t *ctx)
 /* all that is queued, on the pool of the last that is */
 
 static ngx_int_t
-ngx_http_eventsync_keep_start(ngx_http_eventsync_worker_t *w)
+ngx_http_eventsync_keep_start(ngx_http_eventsync_worker_t *w,
+    ngx_http_eventsync_keep_t *keep)
 {
     ngx_queue_t                      *q;
     ngx_thread_pool_t                *pool;
     ngx_http_eventsync_keeping_t     *keeping;
     ngx_http_eventsync_checkpoint_t  *checkpoint;
 
-    keeping = w->keep->ctx;
+    keeping = keep->task->ctx;
     keeping->es = w->es;
     keeping->n = 0;
     pool = NULL;
 
-    for (q = ngx_queue_head(&w->checkpoints);
-         q != ngx_queue_sentinel(&w->checkpoints);
+    for (q = ngx_queue_head(&keep->next);
+         q != ngx_queue_sentinel(&keep->next);
          q = ngx_queue_next(q))
     {
         checkpoint = ngx_queue_data(q, ngx_http_eventsync_checkpoint_t, queue);
@@ -103,7 +128,7 @@ ngx_http_eventsync_keep_start(ngx_http_eventsync_worker_t *w)
         }
     }
 
-    if (ngx_thread_task_post(pool, w->keep) != NGX_OK) {
+    if (ngx_thread_task_post(pool, keep->task) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -115,11 +140,11 @@ ngx_http_eventsync_keep_start(ngx_http_eventsync_worker_t *w)
 
     /* the timer keeps a worker that is to exit until the task is done */
 
-    ngx_add_timer(&w->keep->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
+    ngx_add_timer(&keep->task->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
 
-    w->keeps = 1;
+    keep->busy = 1;
 
-    ngx_http_eventsync_keep_move(&w->keeping, &w->checkpoints);
+    ngx_http_eventsync_keep_move(&keep->running, &keep->next);
 
     return NGX_OK;
 }
@@ -172,9 +197,11 @@ ngx_http_eventsync_keep_thread(void *data, ngx_log_t *log)
 static void
 ngx_http_eventsync_keep_event(ngx_event_t *ev)
 {
-    ngx_http_eventsync_worker_t  *w = ev->data;
+    ngx_http_eventsync_keeping_t  *keeping = ev->data;
 
-    ngx_queue_t  done, failed;
+    ngx_queue_t                   done, failed;
+    ngx_http_eventsync_keep_t    *keep;
+    ngx_http_eventsync_worker_t  *w;
 
     if (ev->timedout) {
         ev->timedout = 0;
@@ -186,20 +213,23 @@ ngx_http_eventsync_keep_event(ngx_event_t *ev)
         ngx_del_timer(ev);
     }
 
-    w->keeps = 0;
+    w = keeping->worker;
+    keep = keeping->keep;
+
+    keep->busy = 0;
 
     ngx_queue_init(&done);
-    ngx_http_eventsync_keep_move(&done, &w->keeping);
+    ngx_http_eventsync_keep_move(&done, &keep->running);
 
     if (es_store_lost(w->es) && !w->reopen.timer_set) {
         ngx_add_timer(&w->reopen, NGX_HTTP_EVENTSYNC_REOPEN);
     }
 
-    if (!ngx_queue_empty(&w->checkpoints)
-        && ngx_http_eventsync_keep_start(w) != NGX_OK)
+    if (!ngx_queue_empty(&keep->next)
+        && ngx_http_eventsync_keep_start(w, keep) != NGX_OK)
     {
         ngx_queue_init(&failed);
-        ngx_http_eventsync_keep_move(&failed, &w->checkpoints);
+        ngx_http_eventsync_keep_move(&failed, &keep->next);
 
         ngx_http_eventsync_keep_done(&failed, ES_BUSY);
     }
@@ -234,11 +264,15 @@ ngx_http_eventsync_keep_done(ngx_queue_t *queue, es_rc_t rc)
 void
 ngx_http_eventsync_keep_free(ngx_http_eventsync_worker_t *w)
 {
+    ngx_uint_t                     i;
     ngx_http_eventsync_keeping_t  *keeping;
 
-    if (w->keep) {
-        keeping = w->keep->ctx;
-        free(keeping->jobs);
-        keeping->jobs = NULL;
+    for (i = 0; i < 2; i++) {
+
+        if (w->keep[i].task) {
+            keeping = w->keep[i].task->ctx;
+            free(keeping->jobs);
+            keeping->jobs = NULL;
+        }
     }
 }

@@ -8,6 +8,7 @@
 #include "ngx_http_eventsync_pages.h"
 
 
+static ngx_int_t ngx_http_eventsync_leaf_range(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_leaf_headers(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_leaf_cache_headers(
@@ -16,7 +17,6 @@ static ngx_table_elt_t *ngx_http_eventsync_leaf_header(ngx_http_request_t *r,
     ngx_str_t *key, ngx_str_t *value);
 static ngx_int_t ngx_http_eventsync_leaf_encoding(ngx_http_request_t *r,
     ngx_http_eventsync_leaf_t *leaf);
-static void ngx_http_eventsync_leaf_no_range(ngx_http_request_t *r);
 
 
 /* in the order of es_encoding_t */
@@ -42,7 +42,6 @@ static ngx_str_t  ngx_http_eventsync_leaf_cache_control =
     ngx_string("Cache-Control");
 static ngx_str_t  ngx_http_eventsync_leaf_no_cache =
     ngx_string("private, no-cache");
-static ngx_str_t  ngx_http_eventsync_leaf_no_store = ngx_string("no-store");
 static ngx_str_t  ngx_http_eventsync_leaf_cdn =
     ngx_string("CDN-Cache-Control");
 static ngx_str_t  ngx_http_eventsync_leaf_accel =
@@ -99,50 +98,48 @@ ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status)
 
     rc = ngx_http_eventsync_send(r, status, &ngx_http_eventsync_leaf_type, b);
 
-    if (rc == NGX_HTTP_RANGE_NOT_SATISFIABLE) {
-        ngx_http_eventsync_leaf_no_range(r);
+    if (rc == NGX_HTTP_RANGE_NOT_SATISFIABLE && !r->header_sent) {
+        return ngx_http_eventsync_leaf_range(ctx);
     }
 
     return rc;
 }
 
 
-/* nginx has words of its own, to which nothing applies that is of the page */
+/* nginx's page of its own would have the encoding and the age of the leaf */
 
-static void
-ngx_http_eventsync_leaf_no_range(ngx_http_request_t *r)
+static ngx_int_t
+ngx_http_eventsync_leaf_range(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_uint_t        i, n;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_uint_t           i;
+    ngx_list_part_t     *part;
+    ngx_table_elt_t     *h;
+    ngx_http_request_t  *r;
 
-    static ngx_str_t  *of_page[] = {
-        &ngx_http_eventsync_leaf_link,
-        &ngx_http_eventsync_leaf_content_encoding,
-        &ngx_http_eventsync_leaf_cdn,
-        &ngx_http_eventsync_leaf_accel,
-        &ngx_http_eventsync_leaf_surrogate
-    };
-
-    r->headers_out.content_encoding = NULL;
+    r = ctx->request;
 
     for (part = &r->headers_out.headers.part; part; part = part->next) {
+
         h = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].key.data == ngx_http_eventsync_leaf_cache_control.data) {
-                h[i].value = ngx_http_eventsync_leaf_no_store;
-                continue;
-            }
-
-            for (n = 0; n < sizeof(of_page) / sizeof(of_page[0]); n++) {
-                if (h[i].key.data == of_page[n]->data) {
-                    h[i].hash = 0;
-                }
+            if (&h[i] != r->headers_out.content_range) {
+                h[i].hash = 0;
             }
         }
     }
+
+    r->headers_out.etag = NULL;
+    r->headers_out.content_encoding = NULL;
+
+    ctx->first = 0;
+    ctx->last = 0;
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_RANGE,
+                                   "In this encoding the page has %uz bytes.",
+                                   ctx->leaf->leaf->len);
+
+    return ngx_http_eventsync_send_problem(ctx);
 }
 
 

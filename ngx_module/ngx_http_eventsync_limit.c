@@ -99,6 +99,20 @@ ngx_http_eventsync_limit(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
+void
+ngx_http_eventsync_limit_refund(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_charge_t *charges, ngx_uint_t n)
+{
+    ngx_http_eventsync_meter_t  meter;
+
+    if (ctx->limit.status == NGX_HTTP_EVENTSYNC_LIMIT_PASSED
+        && ngx_http_eventsync_limit_collect(ctx, charges, n, &meter) == NGX_OK)
+    {
+        ngx_http_eventsync_limit_undo(ctx, &meter, meter.n);
+    }
+}
+
+
 /* the policies that have a limit, and where their meters are */
 
 static ngx_int_t

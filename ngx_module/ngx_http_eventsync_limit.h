@@ -115,6 +115,11 @@ typedef struct {
 ngx_int_t ngx_http_eventsync_limit(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_charge_t *charges, ngx_uint_t n);
 
+/* Gives back what the request was charged, all of it: it turned out to cost
+   nothing. */
+void ngx_http_eventsync_limit_refund(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_charge_t *charges, ngx_uint_t n);
+
 /*
  * Before a stream sends a piece of `n` bytes, at most ES_GCRA_DEBT.  NGX_OK:
  * it is charged, send it.  NGX_AGAIN: nothing is charged; ask again after

@@ -31,6 +31,7 @@ static ngx_int_t ngx_http_eventsync_pages_kept(ngx_http_eventsync_ctx_t *ctx,
     es_feed_t *feed, const es_page_t *page, int64_t time_ms);
 static ngx_int_t ngx_http_eventsync_pages_charge(
     ngx_http_eventsync_ctx_t *ctx);
+static void ngx_http_eventsync_pages_refund(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_pages_send(ngx_http_eventsync_ctx_t *ctx);
 
 
@@ -481,7 +482,7 @@ ngx_http_eventsync_pages_kept(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed,
 static ngx_int_t
 ngx_http_eventsync_pages_charge(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_http_eventsync_charge_t  charge;
+    ngx_http_eventsync_charge_t  charge = { ES_POLICY_POLL, 1 };
 
     if (ctx->leaf->charged) {
         return NGX_OK;
@@ -489,10 +490,21 @@ ngx_http_eventsync_pages_charge(ngx_http_eventsync_ctx_t *ctx)
 
     ctx->leaf->charged = 1;
 
-    charge.policy = ES_POLICY_POLL;
-    charge.cost = 1;
-
     return ngx_http_eventsync_limit(ctx, &charge, 1);
+}
+
+
+/* a thread had to make it before its ETag was known */
+
+static void
+ngx_http_eventsync_pages_refund(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_charge_t  charge = { ES_POLICY_POLL, 1 };
+
+    if (ctx->leaf->charged) {
+        ctx->leaf->charged = 0;
+        ngx_http_eventsync_limit_refund(ctx, &charge, 1);
+    }
 }
 
 
@@ -516,6 +528,8 @@ ngx_http_eventsync_pages_send(ngx_http_eventsync_ctx_t *ctx)
     ctx->etag = lr->leaf->etag;
 
     if (ngx_http_eventsync_etag_matches(ctx)) {
+        ngx_http_eventsync_pages_refund(ctx);
+
         return ngx_http_eventsync_leaf_send(ctx, NGX_HTTP_NOT_MODIFIED);
     }
 

@@ -86,6 +86,9 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
     { 415, ngx_string(NGX_HTTP_EVENTSYNC_URN "unsupported-media-type"),
       ngx_string("Unsupported media type") },
 
+    { 416, ngx_string(NGX_HTTP_EVENTSYNC_URN "range-not-satisfiable"),
+      ngx_string("Range not satisfiable") },
+
     { 422, ngx_string(NGX_HTTP_EVENTSYNC_URN "schema-mismatch"),
       ngx_string("Event is not as its schema says") },
 

@@ -28,6 +28,7 @@ typedef struct {
 
 static ngx_uint_t ngx_http_eventsync_route_match(ngx_str_t *pattern,
     ngx_str_t *uri, ngx_str_t *segments);
+static ngx_uint_t ngx_http_eventsync_route_below(u_char *start, u_char *last);
 static ngx_int_t ngx_http_eventsync_other_method(
     ngx_http_eventsync_ctx_t *ctx, ngx_uint_t methods);
 
@@ -267,7 +268,7 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
 
 /*
  * From the end of both: what stands before the pattern is of the operator's
- * choosing.
+ * choosing, but it leads to no resource.
  */
 
 static ngx_uint_t
@@ -304,11 +305,53 @@ ngx_http_eventsync_route_match(ngx_str_t *pattern, ngx_str_t *uri,
         p--;
     }
 
+    if (ngx_http_eventsync_route_below(uri->data, u)) {
+        return 0;
+    }
+
     for (i = 0; i < n; i++) {
         segments[i] = found[n - 1 - i];
     }
 
     return 1;
+}
+
+
+/*
+ * A segment by which a pattern begins.  One resource below another would be
+ * served by what nginx, or a cache in front, was told of the other: its
+ * location, or who may have it.
+ */
+
+static ngx_uint_t
+ngx_http_eventsync_route_below(u_char *start, u_char *last)
+{
+    size_t                       len;
+    u_char                      *p, *end;
+    ngx_http_eventsync_route_t  *route;
+
+    for (p = start; p < last; p = end) {
+
+        end = ngx_strlchr(p + 1, last, '/');
+        if (end == NULL) {
+            end = last;
+        }
+
+        len = end - p;
+
+        for (route = ngx_http_eventsync_routes; route->step; route++) {
+
+            if (route->pattern.len >= len
+                && ngx_memcmp(route->pattern.data, p, len) == 0
+                && (route->pattern.len == len
+                    || route->pattern.data[len] == '/'))
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
 }
 
 

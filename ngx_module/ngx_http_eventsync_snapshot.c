@@ -29,6 +29,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_eventsync_snapshot_token(
     ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_snapshot_t *sn);
+static ngx_int_t ngx_http_eventsync_snapshot_malformed(
+    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_snapshot_read(
     ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     ngx_http_eventsync_snapshot_t *sn);
@@ -169,8 +171,6 @@ static ngx_int_t
 ngx_http_eventsync_snapshot_token(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_snapshot_t *sn)
 {
-    ngx_str_t  name = ngx_string("page");
-
     if (!ctx->poll->has_page
         || es_snapshot_place_parse(ngx_http_eventsync_str(&sn->token),
                                    ngx_http_eventsync_str(&ctx->feed),
@@ -179,6 +179,15 @@ ngx_http_eventsync_snapshot_token(ngx_http_eventsync_ctx_t *ctx,
     {
         return NGX_OK;
     }
+
+    return ngx_http_eventsync_snapshot_malformed(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_snapshot_malformed(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_str_t  name = ngx_string("page");
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
                                    "Parameter \"page\" is not what the page "
@@ -231,6 +240,10 @@ ngx_http_eventsync_snapshot_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
                           without ? without->elts : NULL,
                           without ? without->nelts : 0, ctx->poll->limit,
                           NGX_HTTP_EVENTSYNC_SNAPSHOT_BYTES, page, &last);
+
+    if (es == ES_INVALID) {
+        return ngx_http_eventsync_snapshot_malformed(ctx);
+    }
 
     if (es != ES_OK) {
         return ngx_http_eventsync_fail_store(ctx, es);

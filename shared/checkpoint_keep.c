@@ -335,6 +335,8 @@ es_checkpoint_verify_one(es_checkpoint_walk_t *w, MDB_cursor *cursor,
 
     (void) cursor;
 
+    w->totals->checkpoints++;
+
     if (es_checkpoint_decode(key, value, &record) != ES_OK) {
         es_checkpoint_fault(w, key, "does not match its hash");
         return ES_OK;

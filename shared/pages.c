@@ -459,6 +459,10 @@ es_pages_make_txn(MDB_txn *txn, void *data)
     for (i = 0; rc == ES_OK && i < make->n; i++) {
         item = &make->items[i];
 
+        if (item->kept) {
+            continue;
+        }
+
         /* of a run before, that found the map full */
 
         if (item->out.len == 0) {
@@ -466,6 +470,7 @@ es_pages_make_txn(MDB_txn *txn, void *data)
 
             if (rc == ES_OK) {
                 item->rc = ES_OK;
+                item->kept = true;
                 continue;
             }
 
@@ -488,13 +493,22 @@ es_pages_make_txn(MDB_txn *txn, void *data)
 es_rc_t
 es_pages_make(es_pages_t *pages, es_pages_item_t *items, size_t n)
 {
-    size_t           i;
+    size_t           i, missing;
     es_rc_t          rc;
     es_pages_make_t  make;
 
     rc = ES_OK;
+    missing = 0;
 
-    if (pages != NULL) {
+    /* what is there waits for nobody who encodes */
+
+    for (i = 0; pages != NULL && i < n; i++) {
+        items[i].rc = es_pages_get(pages, &items[i].key, &items[i].out);
+        items[i].kept = items[i].rc == ES_OK;
+        missing += !items[i].kept;
+    }
+
+    if (missing > 0) {
         make.pages = pages;
         make.items = items;
         make.n = n;

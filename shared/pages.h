@@ -33,6 +33,7 @@ typedef struct {
     es_str_t        in;
     es_buf_t        out;       /* the caller's, to be freed by it */
     es_rc_t         rc;        /* ES_OK, ES_NOMEM */
+    bool            kept;      /* it was there */
 } es_pages_item_t;
 
 /*
@@ -56,8 +57,8 @@ es_rc_t es_pages_get(es_pages_t *pages, const es_pages_key_t *key,
 
 /*
  * Fills each item's `out`: by what is kept, or by encoding it, which is then
- * kept.  Holds the writer lock meanwhile, so that no two processes encode the
- * same page.  One commit for all.  `pages` may be NULL: then nothing is kept.
+ * kept.  Holds the writer lock while it encodes, so that no two processes
+ * encode the same page.  One commit for all.  `pages` may be NULL: then nothing is kept.
  * An item whose rc is ES_OK has its bytes, whatever is returned; that tells
  * whether they could be kept.
  */

@@ -1,5 +1,6 @@
 #include "chunk.h"
 #include "range.h"
+#include "subject.h"
 
 
 static es_rc_t
@@ -114,4 +115,21 @@ es_range_digest(es_txn_t *txn, const es_feed_t *feed, uint64_t sequence,
     }
 
     return ES_OK;
+}
+
+
+es_rc_t
+es_range_count(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
+    uint64_t to, const es_filter_t *filter, uint64_t *count)
+{
+    if (es_filter_is_all(filter)) {
+        *count = to - after;
+        return ES_OK;
+    }
+
+    if (filter->ntypes > 0) {
+        return ES_NOT_FOUND;
+    }
+
+    return es_subject_count(txn, feed, filter->subject, after, to, count);
 }

@@ -11,10 +11,16 @@
 
 #include "digest.h"
 #include "feed.h"
+#include "filter.h"
 
 /* Bytes of the events in (after, to], without what separates them. */
 es_rc_t es_range_bytes(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
     uint64_t to, uint64_t *bytes);
+
+/* How many of them the filter passes, where a filter by subject alone or none
+   makes that known.  ES_NOT_FOUND: it is not. */
+es_rc_t es_range_count(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
+    uint64_t to, const es_filter_t *filter, uint64_t *count);
 
 /* D(sequence), see digest.h: folding it over the events of (sequence, to]
    gives D(to). */

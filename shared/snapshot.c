@@ -76,12 +76,13 @@ es_snapshot_without(es_str_t type, const es_str_t *without, size_t nwithout)
 }
 
 
-/* Adds the subject's event, if it had one by then.  ES_FULL: no room. */
+/* Adds the subject's event, if it had one by then, and to `looks` the chunks
+   that this took.  ES_FULL: no room. */
 
 static es_rc_t
 es_snapshot_add(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
     const MDB_val *value, const es_str_t *without, size_t nwithout,
-    size_t bytes_max, es_page_t *page)
+    size_t bytes_max, es_page_t *page, unsigned *looks)
 {
     es_rc_t       rc;
     uint64_t      sequence;
@@ -91,7 +92,8 @@ es_snapshot_add(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
     rc = es_subject_decode(value, &subject);
 
     if (rc == ES_OK) {
-        rc = es_subject_at(txn, feed, &subject, at, &sequence);
+        rc = es_subject_at(txn, feed, &subject, at, &sequence, looks);
+        (*looks)++;
     }
 
     if (rc == ES_OK) {
@@ -145,17 +147,18 @@ es_snapshot_page(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
         return es_env_rc(rc);
     }
 
+    looks = 0;
     result = ES_OK;
     rc = es_snapshot_seek(cursor, feed, after, &key, &value);
 
-    for (looks = 0; rc == 0 && es_snapshot_of(feed, &key); looks++) {
-        if (page->count == limit || looks == ES_SNAPSHOT_LOOKS) {
+    while (rc == 0 && es_snapshot_of(feed, &key)) {
+        if (page->count == limit || looks >= ES_SNAPSHOT_LOOKS) {
             page->has_more = true;
             break;
         }
 
         result = es_snapshot_add(txn, feed, at, &value, without, nwithout,
-                                 bytes_max, page);
+                                 bytes_max, page, &looks);
         if (result != ES_OK) {
             page->has_more = result == ES_FULL;
             break;

@@ -20,8 +20,9 @@
  * gave this `after`.
  * Subjects whose event has a type that ends in one of `nwithout` suffixes are
  * passed by: those are deletions.
- * Looks at ES_SNAPSHOT_LOOKS subjects at most, so that a page may have fewer
- * than `limit` events, or none.  Slices are the events as stored.
+ * Ends when ES_SNAPSHOT_LOOKS chunks were looked up, one for each subject and
+ * more for one that has moved on since, so that a page may have fewer than
+ * `limit` events, or none.  Slices are the events as stored.
  */
 #define ES_SNAPSHOT_LOOKS  2000
 

@@ -495,6 +495,13 @@ es_store_path(const es_store_t *store)
 
 
 uint64_t
+es_store_identity(const es_store_t *store)
+{
+    return store->identity;
+}
+
+
+uint64_t
 es_store_version(es_store_t *store)
 {
     return es_env_version(store->log);

@@ -241,12 +241,13 @@ es_subject_chunk(es_txn_t *txn, const es_feed_t *feed, es_found_t *found)
 /*
  * From an event after `after`, which is kept, back to the first such one.
  * `late` becomes the last one on the way whose number is beyond that one's by
- * `ahead` at least: that first one's successors are found from there.
+ * `ahead` at least: that first one's successors are found from there.  Adds
+ * to `looks` the chunks that were looked up.
  */
 
 static es_rc_t
 es_subject_back(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
-    uint64_t after, uint64_t ahead, es_found_t *late)
+    uint64_t after, uint64_t ahead, es_found_t *late, unsigned *looks)
 {
     es_rc_t            rc;
     uint64_t           nth;
@@ -258,6 +259,7 @@ es_subject_back(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
 
     while ((rc = es_subject_chunk(txn, feed, found)) == ES_OK) {
         links = es_found_entry(found);
+        (*looks)++;
 
         way[n < ES_SUBJECT_WAY ? n++ : ES_SUBJECT_WAY - 1] = *found;
 
@@ -364,10 +366,12 @@ es_subject_find(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
 {
     es_rc_t       rc;
     uint64_t      nth;
+    unsigned      looks;
     es_found_t    first, *last, late;
     es_subject_t  subject;
 
     *n = 0;
+    looks = 0;
     after = after + 1 < feed->oldest ? feed->oldest - 1 : after;
 
     rc = es_subject_load(txn->store, txn->mdb, feed->number, text, &subject);
@@ -377,7 +381,7 @@ es_subject_find(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
 
     first.sequence = subject.roots[0].sequence;
 
-    rc = es_subject_back(txn, feed, &first, after, max - 1, &late);
+    rc = es_subject_back(txn, feed, &first, after, max - 1, &late, &looks);
     if (rc != ES_OK) {
         return rc;
     }
@@ -394,9 +398,73 @@ es_subject_find(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
 }
 
 
+/* The number of the subject's first event after `after`, or that which its
+   next one will have. */
+
+static es_rc_t
+es_subject_number(es_txn_t *txn, const es_feed_t *feed,
+    const es_subject_t *subject, uint64_t after, uint64_t *nth)
+{
+    es_rc_t     rc;
+    unsigned    looks;
+    es_found_t  found, late;
+
+    *nth = subject->nth + 1;
+    found.sequence = subject->roots[0].sequence;
+
+    if (found.sequence <= after) {
+        return ES_OK;
+    }
+
+    looks = 0;
+    rc = es_subject_back(txn, feed, &found, after, 0, &late, &looks);
+
+    if (rc == ES_OK) {
+        *nth = es_found_entry(&found)->subject_nth;
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_subject_count(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
+    uint64_t after, uint64_t to, uint64_t *count)
+{
+    es_rc_t       rc;
+    uint64_t      first, next;
+    es_subject_t  subject;
+
+    *count = 0;
+    after = after + 1 < feed->oldest ? feed->oldest - 1 : after;
+
+    rc = es_subject_load(txn->store, txn->mdb, feed->number, text, &subject);
+    if (rc != ES_OK || to <= after) {
+        return rc == ES_NOT_FOUND ? ES_OK : rc;
+    }
+
+    rc = es_subject_number(txn, feed, &subject, after, &first);
+
+    if (rc == ES_OK) {
+        rc = es_subject_number(txn, feed, &subject, to, &next);
+    }
+
+    if (rc == ES_OK && next < first) {
+        rc = ES_CORRUPT;
+    }
+
+    if (rc == ES_OK) {
+        *count = next - first;
+    }
+
+    return rc;
+}
+
+
 es_rc_t
 es_subject_at(es_txn_t *txn, const es_feed_t *feed,
-    const es_subject_t *subject, uint64_t at, uint64_t *sequence)
+    const es_subject_t *subject, uint64_t at, uint64_t *sequence,
+    unsigned *looks)
 {
     es_rc_t     rc;
     es_found_t  found, late;
@@ -406,7 +474,7 @@ es_subject_at(es_txn_t *txn, const es_feed_t *feed,
     if (*sequence > at) {
         found.sequence = *sequence;
 
-        rc = es_subject_back(txn, feed, &found, at, 0, &late);
+        rc = es_subject_back(txn, feed, &found, at, 0, &late, looks);
         if (rc != ES_OK) {
             return rc;
         }

@@ -64,8 +64,14 @@ typedef struct {
 es_rc_t es_subject_find(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
     uint64_t after, es_found_t *found, unsigned max, unsigned *n);
 
-/* The subject's last event up to `at`.  ES_NOT_FOUND: none that is kept. */
+/* How many events in (after, to] are the subject's: two ways back. */
+es_rc_t es_subject_count(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
+    uint64_t after, uint64_t to, uint64_t *count);
+
+/* The subject's last event up to `at`; to `looks` is added how many chunks
+   were looked up.  ES_NOT_FOUND: none that is kept. */
 es_rc_t es_subject_at(es_txn_t *txn, const es_feed_t *feed,
-    const es_subject_t *subject, uint64_t at, uint64_t *sequence);
+    const es_subject_t *subject, uint64_t at, uint64_t *sequence,
+    unsigned *looks);
 
 #endif /* ES_SUBJECT_H */

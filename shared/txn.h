@@ -25,7 +25,7 @@ void es_txn_end(es_txn_t *txn);
 /* Number of the last commit seen in shared memory; a plain memory read. */
 uint64_t es_store_version(es_store_t *store);
 
-/* Of this store and no other: random, made with it. */
+/* Of this store and its copies: random, made with it. */
 uint64_t es_store_identity(const es_store_t *store);
 
 /*

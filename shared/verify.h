@@ -11,6 +11,7 @@ typedef struct {
     uint64_t  feeds;
     uint64_t  events;
     uint64_t  chunks;
+    uint64_t  checkpoints;
     uint64_t  faults;
 } es_verify_t;
 

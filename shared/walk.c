@@ -208,7 +208,7 @@ es_walk_open(es_walk_t *walk, es_txn_t *txn, const es_feed_t *feed,
     es_rc_t   rc;
     unsigned  n;
 
-    memset(walk, 0, sizeof(es_walk_t));
+    memset(walk, 0, offsetof(es_walk_t, found));
     walk->txn = txn;
     walk->feed = feed;
     walk->filter = filter;

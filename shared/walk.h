@@ -47,14 +47,16 @@ typedef struct {
     size_t              ntypes;
     es_walk_type_t     *types;
     bool                all_types;
-    es_found_t          found[ES_WALK_SUBJECTS];   /* of the subject */
     unsigned            nfound;
     unsigned            taken;
-    es_walk_ahead_t     ahead[ES_WALK_AHEAD];      /* of the only type */
     unsigned            nahead;
     unsigned            ahead_taken;
     uint64_t            only;          /* event of the types in `chunk`; 0:
                                           there may be others */
+
+    /* not zeroed: so many are set as the numbers above say */
+    es_found_t          found[ES_WALK_SUBJECTS];   /* of the subject */
+    es_walk_ahead_t     ahead[ES_WALK_AHEAD];      /* of the only type */
 } es_walk_t;
 
 /* Close it also after a failure. */

@@ -28,10 +28,24 @@ $t->default_conf(server => <<'CONF');
             eventsync_publish on;
             eventsync_auth off;
         }
+        location /v1/feeds/prices/ {
+            eventsync_poll on;
+            eventsync_auth off;
+        }
+        location /v1/event-types/ {
+            eventsync_poll on;
+            eventsync_catalogue on;
+            eventsync_auth off;
+        }
+        location /v1/openapi.json {
+            eventsync_poll on;
+            eventsync_openapi on;
+            eventsync_auth off;
+        }
 CONF
 $t->run_nginx;
 
-my $prices = '/v1/feeds/prices/events';
+my $prices = '/v1/x/feeds/prices/events';
 my $orders = '/v1/feeds/orders-acme/events';
 my $bolt = '/v1/feeds/orders-bolt/events';
 
@@ -121,6 +135,24 @@ is(post($orders, $narrow)->{status}, 404, 'narrowed: nor to publish');
 is(get('/open/feeds/prices/events')->{status}, 200, 'auth is off: poll');
 is(post('/open/feeds/prices/events')->{status}, 201, 'auth is off: publish');
 is(get('/open/feeds/none/events')->{status}, 404, 'auth is off: no feed');
+
+###############################################################################
+# one resource in the place of another's
+
+is(get('/v1/feeds/prices/events')->{status}, 200, 'a feed without credential');
+for my $before ('/v1/feeds/prices', '/v1/feeds/prices/x', '/v1/feeds',
+    '/v1/event-types', '/v1/event-types/x', '/v1/openapi.json',
+    '/open/endpoints')
+{
+    is(get("$before/feeds/orders-acme/events")->{status}, 404,
+        "no other feed below $before");
+}
+is(get('/v1/feeds/prices/%2e%2e/orders-acme/events')->{status}, 401,
+    'what the URI comes to is judged');
+is(get("/v1/feeds/prices$_/events")->{status}, 404, "nor by $_")
+    for '%2ffeeds%2forders-acme', '%2Ffeeds/orders-acme';
+is(with('/v1/xfeeds/feedsx/feeds/orders-acme/events', $acme)->{status}, 200,
+    'a prefix that is only like it');
 
 ###############################################################################
 # changes

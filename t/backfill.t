@@ -273,6 +273,22 @@ for my $query ("after=$epoch-5&to=$epoch-5", 'from=latest', 'to=oldest',
     is_deeply([sequences(lines('orders', 'types=rare.one&subject=s3'))],
         [grep { $_ % 1000 == 500 && $_ % 7 == 3 } 1 .. 3000], 'by both');
     is_deeply([sequences(lines('orders', 'types=none'))], [], 'by none');
+
+    # Of one subject the number is known.
+    for my $range ('', "&to=$epoch-700", "&after=$epoch-700", '&from=latest',
+        map { "&after=$epoch-$_->[0]&to=$epoch-$_->[1]" } [ 3, 3 ], [ 2, 3 ],
+        [ 3, 9 ], [ 3, 10 ], [ 9, 10 ], [ 500, 1700 ], [ 2998, 3000 ])
+    {
+        ($answer, $lines) = backfill("orders/backfill?subject=s3$range");
+        is($answer->{headers}{'eventsync-events'}, scalar @$lines,
+            "subject, '$range': how many are coming");
+        is($answer->{headers}{'eventsync-events-max'}, undef, 'exactly');
+        is($answer->{headers}{'eventsync-bytes'}, undef, 'not the bytes');
+    }
+    ($answer) = backfill('orders/backfill?subject=nobody');
+    is($answer->{headers}{'eventsync-events'}, 0, 'subject: none');
+    ($answer) = backfill('orders/backfill?subject=s3&types=test.odd');
+    is($answer->{headers}{'eventsync-events-max'}, 3000, 'with types at most');
 }
 
 ###############################################################################
@@ -582,9 +598,20 @@ for my $commit (1 .. 10) {
     is($error->{next}, (cursors(@got))[-1], 'after what was sent');
     is_deeply([sequences(@got)], [1 .. @got], 'which is whole');
 
+    my $mean = $t->partner_key('mean', feeds => 'orders', scopes => 'read');
+    my %mean = (authorization => "Bearer $mean");
+    my $other = stalled($path, $mean);
+    ok(wait_for(sub { (backfill($path, $mean))[0]{status} == 429 }),
+        'nothing is left');
+    is($t->http(HEAD => $path, \%mean)->{status}, 200, 'HEAD needs none');
+    close $other;
+
     $s = stalled('/single/feeds/long/backfill');
     is((backfill('/single/feeds/long/backfill'))[0]{status}, 429,
         'one too many at once');
+    is($t->http(HEAD => '/single/feeds/long/backfill',
+        { authorization => "Bearer $key" })->{status}, 200,
+        'but HEAD is over at once') for 1, 2;
     close $s;
     ok(wait_for(sub {
         (backfill('/single/feeds/empty/backfill'))[0]{status} == 200 }),
@@ -603,9 +630,9 @@ for my $commit (1 .. 10) {
 ###############################################################################
 # reload
 
-{
-    my $s = stalled('/v1/feeds/long/backfill');
-    ok($t->reload, 'reload');
+for my $filter ('', 'types=test.event') {
+    my $s = stalled("/v1/feeds/long/backfill?$filter");
+    ok($t->reload, "reload, '$filter'");
     is((backfill("orders/backfill?after=$epoch-2999"))[0]{status}, 200,
         'new workers serve');
 
@@ -621,15 +648,18 @@ for my $commit (1 .. 10) {
     $all =~ s/\r\n0\r\n.*\z//s;
     my @lines = split /^/, $all =~ s/\r\n[0-9a-f]+\r\n//gr;
     my $m = Test::Eventsync::json(pop @lines)->{manifest};
-    is($m->{digest}, fold($m->{digest_from}, @lines), 'with the digest so far');
+    is($m->{digest}, $filter ? sha256_hex(join '', @lines)
+        : fold($m->{digest_from}, @lines), 'with the digest so far');
+    is($m->{count}, scalar @lines, 'and the count');
     is($m->{complete}, JSON::PP::false, 'the old worker says: incomplete');
     my ($feed_epoch) = $m->{from} =~ /^(.*)-/;
     is($m->{next}, "$feed_epoch-" . ($m->{first} =~ s/.*-//r - 1 + $m->{count}),
         'and where to go on');
     my ($answer, $rest, $closing)
-        = backfill("long/backfill?after=$m->{next}&to=$m->{to}");
+        = backfill("long/backfill?after=$m->{next}&to=$m->{to}&$filter");
     is($closing->{manifest}{complete}, JSON::PP::true, 'which one can');
-    is($closing->{manifest}{digest_from}, $m->{digest}, 'with the same chain');
+    is($closing->{manifest}{digest_from}, $m->{digest}, 'with the same chain')
+        unless $filter;
     is($closing->{manifest}{count} + $m->{count},
         ($m->{to} =~ s/.*-//r) - ($m->{from} =~ s/.*-//r),
         'and has every event');

@@ -117,7 +117,8 @@ my $one = 'orders/checkpoints/one';
 
     my $got = ask(GET => $one);
     is($got->{status}, 200, 'read');
-    is($got->{headers}{'cache-control'}, 'private, no-cache', 'revalidated');
+    is($got->{headers}{'cache-control'}, 'no-store',
+        'what a cache would keep has an old lag');
     is($got->{headers}{etag}, $made->{headers}{etag}, 'of the same ETag');
     is($got->{json}{cursor}, $doc->{cursor}, 'and cursor');
 
@@ -126,6 +127,7 @@ my $one = 'orders/checkpoints/one';
     is($not->{status}, 304, 'not modified');
     is($not->{body}, '', 'without a body');
     is($not->{headers}{etag}, $made->{headers}{etag}, 'but its ETag');
+    is($not->{headers}{'cache-control'}, 'no-store', 'nor kept');
     my $head = ask(HEAD => $one);
     is($head->{status}, 200, 'HEAD');
     is($head->{body}, '', 'without a body');
@@ -361,9 +363,61 @@ my $one = 'orders/checkpoints/one';
     put('aged/checkpoints/one', 1);
     $doc = ask(GET => 'aged/checkpoints/one')->{json};
     ok(!$doc->{retention}{warning}, 'retention by age');
-    like($doc->{retention}{expires}, qr/^\d{4}-/, 'which is known');
+    is($doc->{retention}{expires}, moment(committed('aged') + 3_600_000),
+        'which is known to the millisecond');
     is(put('aged/checkpoints/end', 9)->{json}{retention}{expires}, undef,
         'at the end nothing expires');
+
+    my $age = ask(GET => 'aged/checkpoints/one')->{json}{lag}{seconds};
+    for my $case ([ 2 * int($age) + 60, '' ], [ 1 + int $age, 1 ]) {
+        my ($seconds, $warning) = @$case;
+        $t->ctl_ok(qw(feed change aged), "--retain-age=${seconds}s");
+        $doc = ask(GET => 'aged/checkpoints/one')->{json};
+        is(!!$doc->{retention}{warning}, $warning,
+            'retention by age: ' . ($warning ? 'less than' : '') . ' a fifth');
+        is($doc->{status}, 'ok', 'good until it is trimmed');
+    }
+    $t->ctl_ok(qw(feed change aged --retain-age=1h));
+}
+
+# When the feed's only commit was, in milliseconds: it is found by times up to
+# that, and by none after it.
+sub committed {
+    my ($feed) = @_;
+    my ($low, $high) = map { 1000 * (time + $_) } -3600, 3600;
+    while ($high - $low > 1) {
+        my $middle = int(($low + $high) / 2);
+        my $found = $t->poll($feed, from => moment($middle), limit => 1);
+        @{ $found->{events} } ? ($low = $middle) : ($high = $middle);
+    }
+    return $low;
+}
+
+sub moment {
+    my ($ms) = @_;
+    my @t = gmtime int $ms / 1000;
+    return sprintf '%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', $t[5] + 1900,
+        $t[4] + 1, @t[3, 2, 1, 0], $ms % 1000;
+}
+
+###############################################################################
+# who may no more when the body is complete
+
+{
+    my $late = $t->partner_key('acme', scopes => 'read');
+    my ($id) = $late =~ /^esk_([a-z2-7]+)_/;
+    my $body = qq({"cursor":"$epoch{orders}-9"});
+    my $before = ask(GET => $one)->{json}{cursor};
+    my $sock = $t->socket;
+    $t->send_all($sock, "PUT /v1/feeds/$one HTTP/1.1\r\nHost: localhost\r\n"
+        . "Authorization: Bearer $late\r\nContent-Type: application/json\r\n"
+        . 'Content-Length: ' . length($body) . "\r\nConnection: close\r\n\r\n"
+        . substr $body, 0, 5);
+    select undef, undef, undef, 0.3;
+    $t->ctl_ok(qw(key revoke), $id);
+    $t->send_all($sock, substr $body, 5);
+    like($t->read_all($sock), qr{^HTTP/1\.1 401 }, 'revoked meanwhile');
+    is(ask(GET => $one)->{json}{cursor}, $before, 'nothing moved');
 }
 
 ###############################################################################
@@ -411,6 +465,9 @@ my $one = 'orders/checkpoints/one';
 ###############################################################################
 # a feed that is reset or removed, a partner that is removed
 
+# How many are on disk, be they of nobody any more.
+sub records { return ($t->ctl_ok('verify') =~ /(\d+) checkpoints/)[0] }
+
 {
     put('reset/checkpoints/one', 4);
     put('gone/checkpoints/one', 4);
@@ -425,15 +482,21 @@ my $one = 'orders/checkpoints/one';
     is(put('reset/checkpoints/one', 0)->{status}, 200,
         'it goes on in the new epoch, at its beginning');
 
+    my $records = records();
     $t->ctl_ok(qw(feed remove gone));
+    is(records(), $records - 1, 'what is of a feed that is removed goes');
     is(ask(GET => 'gone/checkpoints/one')->{status}, 404, 'with its feed');
     $t->feed('gone');
     is_deeply(ask(GET => 'gone/checkpoints')->{json}, { checkpoints => [] },
         'a new one of that name has none');
 
     my ($id) = $other =~ /^esk_([a-z2-7]+)_/;
+    is(put('orders/checkpoints/two', 1, key => $other)->{status}, 201,
+        'one more of a partner');
+    $records = records();
     $t->ctl_ok(qw(key remove), $id);
     $t->ctl_ok(qw(partner remove other));
+    is(records(), $records - 2, 'what is of a partner that is removed goes');
     my $again = $t->partner_key('another', feeds => 'orders', scopes => 'read');
     is_deeply(ask(GET => 'orders/checkpoints', key => $again)->{json},
         { checkpoints => [] }, 'no other partner has them');

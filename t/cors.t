@@ -164,6 +164,7 @@ for my $case (
 $answer = request(GET => "/v1/$events", @credential,
     accept => 'application/x-ndjson', origin => $a);
 is($answer->{headers}{vary}, 'Accept, Origin', 'both decide');
+is(() = $answer->{head} =~ /^vary:/mig, 1, 'in one field');
 like($answer->{headers}{'access-control-expose-headers'}, qr/\bEventsync-Next,/,
     'next can be read');
 

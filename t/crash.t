@@ -29,7 +29,7 @@ my $recv = $t->receiver(200);
 $t->endpoint('tester', url => $recv->url, feeds => 'orders',
     ordering => 'fifo', start => 'oldest');
 
-$t->default_conf;
+$t->default_conf(location => 'eventsync_checkpoints on;');
 $t->run_nginx;
 $t->run_dispatcher;
 
@@ -43,6 +43,7 @@ my $producer = start_library_producer(0);
 my @library = ($producer);
 
 my $poller = $t->background('poller', sub { follow() });
+my $consumer = $t->background('consumer', sub { acknowledge() });
 
 ok($recv->wait_for(20, 20), 'traffic flows');
 
@@ -67,7 +68,7 @@ for my $round (1 .. ROUNDS) {
 }
 
 $t->tell_to_end;
-is($_->wait(40), 0, "$_->{name} ends") for @producers, $poller;
+is($_->wait(40), 0, "$_->{name} ends") for @producers, $poller, $consumer;
 $producer->stop('KILL');
 
 my @kept = grep { length } split /\n/, $t->ctl_ok('tail', 'orders');
@@ -89,6 +90,13 @@ is_deeply(\@lost, [], scalar @acked . ' acknowledged events are there, once, '
 
 my $expected = join '', map { "$_\n" } 1 .. @kept;
 ok($poller->stdout eq $expected, 'a poller saw every sequence once');
+
+my @said = $consumer->stdout =~ /-(\d+)$/mg;
+cmp_ok(@said, '>', 10, 'a consumer acknowledged');
+my ($there) = $t->ctl_ok(qw(checkpoint show tester orders consumer))
+    =~ /"cursor":\s*"[^"]*-(\d+)"/;
+cmp_ok($there, '>=', $said[-1], 'its checkpoint is where it was said at least');
+cmp_ok($there, '<=', scalar @kept, 'and not beyond the feed');
 
 # Each look goes through all that came: seldom, while many are to come.
 my @delivered;
@@ -142,6 +150,31 @@ sub follow {
         $answer->{body} =~ /"next":"([^"]+)"/ or die "no next\n";
         %place = (after => $1);
         return if $t->told_to_end && !@sequences;
+    }
+}
+
+# Moves a checkpoint on, event by event, and prints what was answered.
+sub acknowledge {
+    my %place = (from => 'oldest');
+
+    until ($t->told_to_end) {
+        my $query = join '&', 'wait=1&limit=1', map { "$_=$place{$_}" }
+            keys %place;
+        my $answer = eval { $t->http(GET => "/v1/feeds/orders/events?$query",
+            { authorization => "Bearer $key" }) };
+        if (!$answer || $answer->{status} != 200) {
+            sleep 0.02;
+            next;
+        }
+        my ($next) = $answer->{body} =~ /"next":"([^"]+)"/ or die "no next\n";
+        %place = (after => $next);
+
+        my $put = eval { $t->http(PUT =>
+            '/v1/feeds/orders/checkpoints/consumer', {
+            authorization => "Bearer $key",
+            'content-type' => 'application/json' }, qq({"cursor":"$next"})) };
+        print "$next\n" if $put && $put->{status} =~ /^20[01]$/;
+        sleep 0.05;
     }
 }
 

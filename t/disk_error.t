@@ -17,6 +17,8 @@ my $preload = Test::Eventsync->new->build . '/fault.so';
 plan skip_all => 'needs fault.so' unless -e $preload;
 
 worker();
+checkpoints();
+pages();
 library();
 delivery();
 retention();
@@ -102,6 +104,92 @@ sub worker {
     ok($t->verify, 'the store is sound');
     like($t->read_file('error.log'), qr/cannot be opened again after a commit/,
         'the log says what happened');
+}
+
+sub checkpoints {
+    my $t = Test::Eventsync->new;
+    $t->store_init->feed('orders');
+    $t->default_conf(main => 'env ES_FAULT;',
+        location => 'eventsync_checkpoints on;');
+    $t->run_nginx(%{ broken($t, 'nginx') });
+    $t->publish('orders', { key => $t->master_key }, map { {} } 1 .. 9);
+    my ($epoch) = $t->poll('orders', from => 'latest')->{next} =~ /^(.*)-/;
+    my @asks = ('/v1/feeds/orders/checkpoints/one', {
+        authorization => 'Bearer ' . $t->master_key,
+        'content-type' => 'application/json' });
+    my $move = sub { (PUT => @asks, qq({"cursor":"$epoch-$_[0]"})) };
+    my $at = sub {
+        my $doc = Test::Eventsync::json($t->http(GET => @asks)->{body});
+        return ($doc->{cursor} // '') =~ s/.*-//r;
+    };
+    is($t->http($move->(1))->{status}, 201, 'a checkpoint is made');
+
+    for my $words ('sync /checkpoints/', 'meta /checkpoints/') {
+        my $was = $at->();
+        break_disk($t, 'nginx', $words);
+        for my $n (1, 2) {
+            my $answer = $t->http($move->($was + 1));
+            is($answer->{status}, 503, "$words: 503 ($n)");
+            like($answer->{headers}{'retry-after'}, qr/^[1-3]$/,
+                'to be retried');
+        }
+        heal($t, 'nginx');
+        ok(wait_for(sub { $t->http($move->($was + 1))->{status} == 200 }, 20),
+            'the disk is well: it moves');
+        is($at->(), $was + 1, 'to where it was said');
+    }
+
+    break_disk($t, 'nginx', 'meta /checkpoints/ start /checkpoints/');
+    is($t->http($move->(4))->{status}, 503, 'a disk that stays broken: 503');
+    is($t->http(GET => @asks)->{status}, 503,
+        'what is not known to be on disk is not read');
+    ok($t->poll('orders', from => 'oldest'), 'polls go on');
+    heal($t, 'nginx');
+    ok(wait_for(sub { $t->http(GET => @asks)->{status} == 200 }, 20),
+        'it is opened again');
+    is($t->http($move->(5))->{status}, 200, 'and moves');
+    is($at->(), 5, 'where it is to be');
+
+    # Who reads does not wait for the disk of who writes.
+    break_disk($t, 'nginx', 'slow /checkpoints/');
+    my @moving = map { $t->http_start($move->(6)) } 1, 2;
+    select undef, undef, undef, 0.2;
+    my $read = $t->http(GET => @asks);
+    my $list = $t->http(GET => '/v1/feeds/orders/checkpoints', $asks[1]);
+    is("$_->{status}", 200, 'read meanwhile') for $read, $list;
+    cmp_ok($read->{seconds} + $list->{seconds}, '<', 2.5, 'without waiting');
+    my @moved = map { $t->http_end($_) } @moving;
+    is($_->{status}, 200, 'moved') for @moved;
+    cmp_ok($moved[0]{seconds}, '>', 2.5, 'when it was on disk');
+    heal($t, 'nginx');
+    ok($t->verify, 'the store is sound');
+}
+
+# Encoded pages are worth a warning and no more.
+sub pages {
+    my $t = Test::Eventsync->new;
+    $t->store_init->feed('orders');
+    $t->default_conf(main => 'env ES_FAULT;', location => 'eventsync_pages on;');
+    $t->run_nginx(%{ broken($t, 'nginx') });
+    $t->publish('orders', { key => $t->master_key }, map { {} } 1 .. 100);
+    my ($epoch) = $t->poll('orders', from => 'latest')->{next} =~ /^(.*)-/;
+    my $get = sub {
+        my $answer = $t->http(GET => "/v1/feeds/orders/pages/$epoch/1",
+            { authorization => 'Bearer ' . $t->master_key,
+              'accept-encoding' => $_[0] });
+        return "$answer->{status} $answer->{headers}{'content-encoding'}";
+    };
+    for my $case ([ br => 'sync /pages/' ], [ zstd => 'meta /pages/' ],
+        [ gzip => 'meta /pages/ start /pages/' ])
+    {
+        my ($encoding, $words) = @$case;
+        break_disk($t, 'nginx', $words);
+        is($get->($encoding), "200 $encoding", "$words: sent");
+        heal($t, 'nginx');
+    }
+    like($t->read_file('error.log'),
+        qr/\[warn\].*eventsync cannot keep encoded pages: /, 'with a warning');
+    is($get->($_), "200 $_", "$_: still") for qw(br zstd gzip);
 }
 
 # A producer that ends says that it failed; the one after it succeeds.

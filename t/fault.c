@@ -10,6 +10,7 @@
  *     start WORD   pwrite() to the first byte, by which both such pages are
  *                  written again
  *     sync WORD    fdatasync()
+ *     slow WORD    the first of these does not fail, but takes three seconds
  */
 
 #include <dlfcn.h>
@@ -64,6 +65,10 @@ ssize_t
 pwrite(int fd, const void *buf, size_t size, off_t offset)
 {
     static fault_pwrite_t  next;
+
+    if ((fcntl(fd, F_GETFL) & O_DSYNC) && fault_wanted("slow", fd)) {
+        (void) sleep(3);
+    }
 
     if (((fcntl(fd, F_GETFL) & O_DSYNC) && fault_wanted("meta", fd))
         || (offset == 0 && fault_wanted("start", fd)))

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
 # A full disk, and a log at its greatest size: publishing is refused as a
-# whole and says so, reading goes on, and all of it ends by itself.
+# whole and says so, reading goes on, and all of it ends by itself.  So it is
+# with checkpoints; pages that cannot be kept are sent all the same.
 
 use warnings;
 use strict;
@@ -15,6 +16,7 @@ my $pad = 'x' x 2000;
 
 disk();
 map_max();
+others();
 
 done_testing();
 
@@ -93,4 +95,74 @@ sub map_max {
     $t->run_nginx;
 
     refused($t, $key, 'log at its greatest size');
+}
+
+# Checkpoints and encoded pages, each in an environment of its own.
+sub others {
+  SKIP: {
+    skip 'needs root, to mount a small disk', 13 if $>;
+
+    my $t = Test::Eventsync->new;
+    my $disk = $t->testdir . '/disk';
+    mkdir $disk;
+    system('mount', '-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', $disk) == 0
+        or skip 'cannot mount', 13;
+    $t->at_end(sub { system('umount', $disk) });
+    $t->allow_errors(qr/eventsync store is full/);
+    $t->{store} = "$disk/store";
+    $t->store_init->feed('orders');
+    $t->default_conf(location => 'eventsync_checkpoints on; eventsync_pages on;');
+    $t->run_nginx;
+    $t->publish('orders', map { { data => { n => $_, pad => $pad } } } 1 .. 100);
+    my ($epoch) = $t->poll('orders', from => 'latest')->{next} =~ /^(.*)-/;
+    my %key = (authorization => 'Bearer ' . $t->master_key);
+
+    my $put = sub {
+        my ($consumer, $sequence) = @_;
+        return $t->http(PUT => "/v1/feeds/orders/checkpoints/$consumer",
+            { %key, 'content-type' => 'application/json' },
+            qq({"cursor":"$epoch-$sequence"}));
+    };
+    my $page = sub {
+        return $t->http(GET => "/v1/feeds/orders/pages/$epoch/1",
+            { %key, 'accept-encoding' => $_[0] });
+    };
+    is($put->('first', 5)->{status}, 201, 'checkpoints: made');
+    is($page->('zstd')->{status}, 200, 'pages: kept');
+
+    # to the last byte
+    open my $fh, '>', "$disk/full" or die "$disk/full: $!\n";
+    1 while syswrite $fh, 'x' x 4096;
+    close $fh;
+
+    my ($answer, $made);
+    for my $n (10 .. 99) {
+        $answer = $put->('c' x 60 . $n, 7);
+        last if $answer->{status} != 201;
+        $made = 'c' x 60 . $n;
+    }
+    is($answer->{status}, 507, 'checkpoints: refused in the end');
+    is(Test::Eventsync::json($answer->{body})->{type},
+        'urn:eventsync:problem:store-full', 'as a problem');
+    my $list = Test::Eventsync::json($t->http(GET =>
+        '/v1/feeds/orders/checkpoints', \%key)->{body})->{checkpoints};
+    my @names = sort map { $_->{consumer} } @$list;
+    is_deeply([ @names[0, -1] ], [ $made // 'first', 'first' ],
+        'all that was said is there, and no more');
+
+    $answer = $page->('br');
+    is($answer->{status}, 200, 'pages: one that cannot be kept is sent');
+    is($answer->{headers}{'content-encoding'}, 'br', 'as it was asked for');
+    ok(wait_for(sub { $t->read_file('error.log')
+        =~ /\[warn\].*eventsync cannot keep encoded pages: / }),
+        'and the log says so');
+    is($page->('zstd')->{status}, 200, 'what was kept is sent');
+
+    unlink "$disk/full" or die "unlink: $!\n";
+    is($put->('first', 9)->{status}, 200, 'checkpoints: with room they move');
+    is($put->('second', 9)->{status}, 201, 'and are made');
+    is($page->('gzip')->{status}, 200, 'pages: and so they are');
+    ok($t->verify, 'the store is sound');
+    $t->stop;
+  }
 }

@@ -17,7 +17,8 @@ use Test::Eventsync qw(wait_for);
 my $t = Test::Eventsync->new(workers => 2);
 $t->store_init->feed('orders')->feed('empty')->feed('aged', retain_age => '1h')
     ->feed('counted', retain_count => 1000)->feed('big')->feed('many')
-    ->feed('other');
+    ->feed('other')->feed('sized', retain_bytes => 1_000_000)
+    ->feed('both', retain_age => '1h', retain_count => 1000);
 my $key = $t->partner_key('tester', feeds => 'orders,empty,aged,counted,big,many',
     publish => '*', scopes => 'read,publish');
 my $reader = $t->partner_key('reader', feeds => 'orders');
@@ -275,14 +276,19 @@ for my $encoding (sort keys %etags) {
 }
 is(get("$pages/1", range => 'bytes=0-9', 'if-range' => '"x"')->{status}, 200,
     'if-range of another');
-for my $encoding (qw(identity gzip)) {
-    my $beyond = get("$pages/1", range => 'bytes=999999999-',
+for my $encoding (qw(identity br)) {
+    $answer = get("$pages/1", range => 'bytes=999999999-',
         'accept-encoding' => $encoding);
-    is($beyond->{status}, 416, "a range beyond, $encoding");
-    is($beyond->{headers}{'cache-control'}, 'no-store', 'is not the page');
-    is(join(' ', grep { defined } @{ $beyond->{headers} }{qw(content-encoding
-        link cdn-cache-control x-accel-expires surrogate-key)}), '',
-        'and has nothing of it');
+    is($answer->{status}, 416, "$encoding: a range beyond");
+    is(Test::Eventsync::json($answer->{body})->{type},
+        'urn:eventsync:problem:range-not-satisfiable', 'is a problem');
+    my $headers = $answer->{headers};
+    is($headers->{'content-type'}, 'application/problem+json', 'of its type');
+    is($headers->{'cache-control'}, 'no-store', 'which nobody keeps');
+    like($headers->{'content-range'}, qr{^bytes \*/[1-9]\d+$}, 'how many there are');
+    is_deeply([ grep { defined $headers->{$_} } qw(content-encoding etag link
+        vary cdn-cache-control x-accel-expires surrogate-key) ], [],
+        'nothing of the page');
 }
 is(get("$pages/head", range => 'bytes=0-9')->{status}, 200,
     'no ranges of what changes');
@@ -340,6 +346,7 @@ is(may('orders', authorization => 'Bearer esk_x')->{status}, 401, 'a bad key');
 ###############################################################################
 # caching by others
 
+my $asked = 0;
 my $shared = "/shared/feeds/orders/pages/$epoch";
 $answer = get("$shared/1");
 is($answer->{headers}{'cache-control'}, 'private, max-age=31536000, immutable',
@@ -382,6 +389,30 @@ my ($own) = $answer->{headers}{'cache-control'}
     =~ /^private, max-age=(\d+), immutable$/;
 ok($cdn <= 3600 && $cdn > 3000, 'trimmed by age: until then') or diag($cdn);
 is($own, $cdn, 'for clients as well');
+
+sub cdn {
+    my ($feed) = @_;
+    my $e = $t->json_get("/v1/feeds/$feed", $slow)->{epoch};
+    return $t->http(GET => "/shared/feeds/$feed/pages/$e/1", {
+        authorization => 'Bearer ' . $t->partner_key("cdn$feed" . ++$asked,
+            feeds => '*') })->{headers}{'cdn-cache-control'} =~ s/.*max-age=//r;
+}
+for my $feed (qw(sized both)) {
+    publish($feed, 1, 100);
+    is(cdn($feed), 60, "$feed: nobody knows when");
+}
+
+# Of a page that is remembered, as soon as it changes.
+$t->ctl_ok(qw(feed change aged --retain-age=30m));
+my $changed = cdn('aged');
+ok($changed <= 1800 && $changed > 1500, 'retention is made shorter')
+    or diag($changed);
+$t->ctl_ok(qw(feed change aged --retain-count=1000));
+is(cdn('aged'), 60, 'and by count too');
+$t->ctl_ok(qw(feed change aged --retain-count=0 --retain-age=2h));
+$changed = cdn('aged');
+ok($changed <= 7200 && $changed > 6600, 'and longer') or diag($changed);
+$t->ctl_ok(qw(feed change aged --retain-age=1h));
 
 ###############################################################################
 # the quota of what a thread makes
@@ -427,6 +458,18 @@ is(decoded("/v1/feeds/big/pages/$big/1", $_), $answer->{body}, "large, $_")
     for qw(gzip zstd br);
 is(get("/v1/feeds/big/pages/$big/1", 'if-none-match' =>
     $answer->{headers}{etag})->{status}, 304, 'large, not modified');
+my $frugal = $t->partner_key('frugal', feeds => '*');
+my @frugal = ("/limited/feeds/big/pages/$big/1", {
+    authorization => "Bearer $frugal",
+    'if-none-match' => $answer->{headers}{etag} });
+is($t->http(GET => @frugal)->{status}, 304, 'for which nothing is charged')
+    for 1 .. 5;
+delete $frugal[1]{'if-none-match'};
+is(join(' ', map { $t->http(GET => @frugal)->{status} } 1 .. 3), '200 200 429',
+    'as one sees');
+$frugal[1]{'if-none-match'} = $answer->{headers}{etag};
+is($t->http(GET => @frugal)->{status}, 429,
+    'but nothing is made for who has no quota');
 $t->publish('big', map { { id => "b$_", data => { n => $_, text => $large } } }
     101 .. 110);
 $answer = get("/v1/feeds/big/pages/$big/head");
@@ -489,7 +532,14 @@ unlink $t->store . '/pages';
 ###############################################################################
 # trims, resets
 
+# What is trimmed is removed from pages/, though nobody asks for pages.
+$t->stop_nginx;
+$t->run_nginx;
+everything();
+sub metas { return substr $t->read_file($t->store . '/pages/data.mdb'), 0, 8192 }
+my $metas = metas();
 $t->ctl_ok('feed', 'trim', 'orders', "--before=$epoch-151");
+ok(wait_for(sub { metas() ne $metas }, 20), 'pages that are trimmed are removed');
 for my $n (1, 2) {
     $doc = is_problem(get("$pages/$n"), 410, 'cursor-expired',
         "page $n is trimmed");

@@ -6,10 +6,11 @@
 use warnings;
 use strict;
 
+use IO::Socket::INET;
 use Test::More;
 
 use lib 't/lib';
-use Test::Eventsync qw(wait_for);
+use Test::Eventsync;
 
 my $t = Test::Eventsync->new(workers => 2);
 $t->store_init->feed('prices')->feed('orders-acme')->feed('orders-bolt')
@@ -41,7 +42,19 @@ replaced('127.0.0.1:8081', '127.0.0.1:%%PORT_0%%');
 replaced('127.0.0.1:8080', '127.0.0.1:%%PORT_1%%');
 replaced('/var/cache/nginx/eventsync', '%%TESTDIR%%/cache');
 replaced('eventsync_pages      on;',
-    'eventsync_pages on; eventsync_publish on;');
+    'eventsync_pages on; eventsync_publish on;
+    eventsync_cors https://a.example; eventsync_poll_wait_max 5s;
+    eventsync_limit address rate=1r/h burst=20;');
+
+# The edge must not give up before the longest wait ends.
+my ($patience) = $sample =~ /proxy_read_timeout\s+(\d+)s;/;
+my ($longest) = do {
+    local (@ARGV, $/) = 'docs/directives.md';
+    <> =~ /`eventsync_poll_wait_max (\d+)s;`/;
+};
+cmp_ok($patience // 60, '>', $longest, 'the edge waits for the longest poll');
+$sample =~ s/proxy_read_timeout\s+\d+s/proxy_read_timeout 8s/;
+
 $sample =~ s/^http \{/http { log_format edge '\$status \$upstream_cache_status \$request_uri'; access_log %%TESTDIR%%\/edge.log edge;/;
 
 $t->write_file_expand('nginx.conf', "events { }\n$sample\n");
@@ -53,7 +66,10 @@ sub get {
     return $t->http($opts{method} // 'GET', $path, {
         ($who ? (authorization => 'Bearer ' . ($key{$who} // $who)) : ()),
         %{ $opts{headers} // {} } }, undef,
-        port => $t->port($opts{origin} ? 0 : 1));
+        port => $t->port($opts{origin} ? 0 : 1),
+        $opts{address} ? (socket => IO::Socket::INET->new(
+            LocalAddr => $opts{address}, PeerAddr => '127.0.0.1',
+            PeerPort => $t->port(1))) : ());
 }
 
 my %epoch;
@@ -106,6 +122,19 @@ for my $encoding (qw(gzip br zstd)) {
         "$encoding: not modified, from the cache");
 }
 cached(page('prices', 1), 'acme', 'HIT', 'identity is still there');
+
+for my $origin ('https://a.example', 'https://b.example') {
+    my %opts = (headers => { 'accept-encoding' => 'br', origin => $origin });
+    cached(page('prices', 1), 'acme', 'MISS', "$origin: fills", %opts);
+    my $hit = cached(page('prices', 1), 'bolt', 'HIT', "$origin: hits", %opts);
+    is($hit->{headers}{'access-control-allow-origin'},
+        $origin =~ /a\./ ? $origin : undef, 'may be read by its page');
+    is($hit->{headers}{'content-encoding'}, 'br', 'in its encoding');
+    is(cached(page('prices', 1), 'acme', 'MISS',
+        "$origin: identity", headers => { origin => $origin })->{body},
+        $first->{body}, 'is what it is');
+}
+
 is(get(page('prices', 1), 'acme', method => 'HEAD')->{headers}
     {'content-length'}, length $origin->{body}, 'head from the cache');
 my $part = get(page('prices', 1), 'bolt', headers => { range => 'bytes=2-7' });
@@ -129,10 +158,12 @@ for my $n (1, 2) {
 is(get("/v1/feeds/prices/events?after=$epoch{prices}-300", 'acme')->{status},
     200, 'polls pass through');
 my $wait = $t->http_start(GET => "/v1/feeds/orders-bolt/events?after="
-    . "$epoch{'orders-bolt'}-300&wait=20", { authorization =>
+    . "$epoch{'orders-bolt'}-300&wait=5", { authorization =>
     "Bearer $key{bolt}" }, undef, port => $t->port(1));
 $t->publish('orders-bolt', { id => 'orders-bolt-301' });
 like($t->http_end($wait)->{body}, qr/"orders-bolt-301"/, 'and long polls');
+is(get("/v1/feeds/prices/events?from=latest&wait=5", 'acme')->{status}, 200,
+    'that wait as long as they may');
 
 ###############################################################################
 # private feeds: not a foreign byte, whether it is in the cache or not
@@ -158,6 +189,16 @@ for my $who (sort keys %other) {
     }
 }
 
+# one feed is authorised, and that one is served
+for my $between ('', '/x', '/x/y') {
+    my $path = "/v1/feeds/prices/pages$between" . page('orders-acme', 1) =~ s{^/v1}{}r;
+    for my $who (qw(acme bolt)) {
+        my $answer = get($path, $who);
+        is($answer->{status}, 404, "$who: another feed's page below a page");
+        unlike($answer->{body}, qr/specversion/, 'no event in it');
+    }
+}
+
 for my $who (undef, 'esk_nonsense', $key{acme} =~ s/.$/a/r) {
     my $answer = get(page('prices', 1), $who);
     is($answer->{status}, 401, 'no valid key, no page');
@@ -167,6 +208,27 @@ for my $who (undef, 'esk_nonsense', $key{acme} =~ s/.$/a/r) {
 is(get('/_authorize', 'acme')->{status}, 404, 'the location is internal');
 is(get(page('prices', 1) . '?x=1', 'acme')->{status}, 400,
     'a query is not passed over');
+
+###############################################################################
+# limits of addresses are the clients'
+
+{
+    my ($answer, $refused);
+    for (1 .. 30) {
+        $answer = get(page('prices', 1), 'esk_nonsense',
+            address => '127.0.0.9');
+        last if ($refused = $answer)->{status} != 401;
+    }
+    is($refused->{status}, 429, 'an address that fails is refused');
+    is($refused->{headers}{'content-type'}, 'application/problem+json',
+        'and hears why');
+    ok($refused->{headers}{'retry-after'}, 'and when to come again');
+    is(get(page('prices', 1), 'acme', address => '127.0.0.9',
+        headers => { 'x-forwarded-for' => '127.0.0.8' })->{status}, 429,
+        'whatever it says that it is');
+    is(get(page('prices', 1), 'acme', address => '127.0.0.8')->{status}, 200,
+        'others are not');
+}
 
 ###############################################################################
 # revocation: each hit is authorised

@@ -13,7 +13,7 @@ use Test::Eventsync;
 
 my $t = Test::Eventsync->new(workers => 2);
 $t->store_init;
-$t->feed($_) for qw(orders empty other trimmed);
+$t->feed($_) for qw(orders empty other trimmed dead busy large);
 my $key = $t->master_key;
 my $reader = $t->partner_key('reader', feeds => 'orders', scopes => 'read');
 my $producer = $t->partner_key('producer', publish => 'orders',
@@ -195,6 +195,47 @@ for my $query ('limit=1', 'limit=7', '', 'limit=50&tombstones=1') {
     my ($now) = $t->poll_all('orders');
     is_deeply({ map { ($_ => $state{$_}{cursor}) } keys %state },
         latest($now, qr/\.deleted$/), 'followed by the tail');
+}
+
+# A page is so much work at most, and so many bytes: it may have fewer events,
+# or none, and not be the last.
+{
+    for (1 .. 5) {
+        my $round = $_;
+        $t->publish('dead', map { { subject => "a$round-$_",
+            type => 'order.deleted' } } 1 .. 500);
+    }
+    $t->publish('dead', map { { subject => "b$_" } } 1 .. 3);
+    my ($events, undef, $pages) = snapshot('dead/snapshot?limit=1000');
+    is_deeply($pages, [ 0, 3 ], 'two thousand subjects that are gone');
+    is(scalar keys %{ by_subject($events) }, 3, 'before those that are not');
+
+    my @subjects = map { { subject => "s$_" } } 1 .. 300;
+    $t->publish('busy', @subjects);
+    my $first = (get('busy/snapshot?limit=1'))[1];
+    for (1 .. 15) {
+        $t->publish('busy', @subjects, @subjects, @subjects);
+    }
+    my (undef, $doc) = get("busy/snapshot?limit=1000&page=$first->{next}");
+    cmp_ok(scalar @{ $doc->{events} }, '<', 290,
+        'subjects that have moved on take more work');
+    ok(defined $doc->{next}, 'and this is not the last page');
+    my %seen = map { %{ by_subject($_->{events}) } } $first, $doc;
+    while (defined $doc->{next}) {
+        $doc = (get("busy/snapshot?limit=1000&page=$doc->{next}"))[1];
+        %seen = (%seen, %{ by_subject($doc->{events}) });
+    }
+    is(keys %seen, 300, 'all of them have all');
+    is((grep { /-(\d+)$/ && $1 > 300 } values %seen), 0, 'of that moment');
+
+    for (1 .. 7) {
+        my $round = $_;
+        $t->publish('large', map { { subject => "l$round-$_",
+            data => 'x' x 250_000 } } 1 .. 3);
+    }
+    ($events, undef, $pages) = snapshot('large/snapshot?limit=1000');
+    is_deeply($pages, [ 16, 5 ], 'four megabytes');
+    is(scalar keys %{ by_subject($events) }, 21, 'each once');
 }
 
 # After a restart, and on every worker, the text leads on.

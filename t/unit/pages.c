@@ -3,9 +3,11 @@
  * bounded, and gone when retention or a reset has taken its events.
  */
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <zlib.h>
@@ -254,6 +256,72 @@ test_kept(void)
 }
 
 
+/* A process that has the writer lock until it is killed. */
+
+static pid_t
+hold_writer(void)
+{
+    int       fds[2];
+    char      path[64], byte;
+    pid_t     pid;
+    MDB_env  *env;
+    MDB_txn  *txn;
+
+    (void) pipe(fds);
+    pid = fork();
+
+    if (pid == 0) {
+        (void) snprintf(path, sizeof(path), "%s/pages", dir);
+
+        if (mdb_env_create(&env) == 0
+            && mdb_env_open(env, path, MDB_NOTLS, 0600) == 0
+            && mdb_txn_begin(env, NULL, 0, &txn) == 0
+            && write(fds[1], "x", 1) == 1)
+        {
+            (void) pause();
+        }
+
+        _exit(1);
+    }
+
+    (void) close(fds[1]);
+
+    if (read(fds[0], &byte, 1) != 1) {
+        need(ES_IO, "no writer");
+    }
+
+    (void) close(fds[0]);
+
+    return pid;
+}
+
+
+static void
+test_held(void)
+{
+    pid_t           pid;
+    es_buf_t        one, two;
+    es_pages_key_t  key;
+
+    key = key_of("a", 1, ES_ENCODING_ZSTD);
+    make(key, es_lit("some text"), &one);
+
+    pid = hold_writer();
+    (void) alarm(20);
+
+    make(key, es_lit("some text"), &two);
+    ok(one.len == two.len && memcmp(one.data, two.data, one.len) == 0,
+       "what is kept waits for nobody who encodes");
+
+    (void) alarm(0);
+    (void) kill(pid, SIGKILL);
+    (void) waitpid(pid, NULL, 0);
+
+    es_buf_free(&one);
+    es_buf_free(&two);
+}
+
+
 static void
 test_source(void)
 {
@@ -456,6 +524,7 @@ main(void)
 
     test_encoders();
     test_kept();
+    test_held();
     test_source();
     test_bound();
     test_prune();

@@ -315,9 +315,11 @@ heads(es_store_t *store)
 int
 main(void)
 {
-    char          command[64];
+    char          command[64], position[ES_SUBJECT_KEY_MAX] = { 'x' };
+    es_str_t      after, to;
     es_txn_t     *txn;
     es_feed_t     feed;
+    es_page_t     page = { 0 };
     es_store_t   *store;
     es_problem_t  problem;
 
@@ -364,6 +366,10 @@ main(void)
 
     (void) es_txn_begin(store, &txn);
     (void) es_feed_get(txn, es_lit("g"), &feed);
+    after = (es_str_t) { position, sizeof(position) };
+    is_int(es_snapshot_page(txn, &feed, 0, after, NULL, 0, 1, 1, &page, &to),
+           ES_INVALID, "no snapshot goes on after what is longer than a key");
+    es_page_free(&page);
     ok(feed.total == 0 && feed.digest[0] == 0, "another feed has nothing");
     es_txn_end(txn);
 
