@@ -93,6 +93,7 @@ es_lane_forget(es_dispatcher_t *d, es_lane_t *lane)
     lane->nwaiting = 0;
     lane->npending = 0;
     lane->due_ms = INT64_MAX;
+    lane->swapped = 0;
     es_fresh_leave(d, lane);
     es_nudge_reset(lane);
 }
