@@ -490,6 +490,24 @@ es_fresh_room(const es_target_t *target)
 }
 
 
+/* What was in flight when the last run ended goes first, but for what is held:
+   that may be for as long as another one fails. */
+
+static bool
+es_lane_resumed(const es_lane_t *lane)
+{
+    size_t  i;
+
+    for (i = 0; lane->npending > 0 && i < lane->nwaiting; i++) {
+        if (!lane->waiting[i].recorded && !lane->waiting[i].held) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
 /* Failed events have half of the places, or all when nothing else is there:
    many that fail must not hold back those that would not. */
 
@@ -511,7 +529,7 @@ es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
     if (fifo ? !TAILQ_EMPTY(&lane->sends)
              : target->in_flight >= (unsigned) target->window)
     {
-        target->full = !fifo;
+        target->full |= !fifo;
         return false;
     }
 
@@ -557,7 +575,7 @@ es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
     }
 
     due = lane->nwaiting > 0 && es_due(lane, lane->due_ms, now_ms);
-    fresh = lane->npending == 0
+    fresh = es_lane_resumed(lane)
             && target->retries < ES_RETRIES_MAX
             && lane->position < lane->source->feed.last;
 
