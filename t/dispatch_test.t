@@ -196,19 +196,20 @@ for my $ordering (qw(fifo none)) {
     $t->ctl_ok(qw(endpoint remove), $swap);
 }
 
-my $was = endpoint('/was', schedule => '0,700ms,10ms');
+my $was = endpoint('/was', schedule => '0' . ',300ms' x 31);
 simulate($was, failure => 'reorder');
 my ($back) = put($t, 'orders', 1);
 ok(wait_for(sub { ids(came('/was')) == 1 }), 'one that none has passed');
 simulate($was, failure => 'none');
 $t->write_file('broken', '');
 my @after = put($t, 'orders', 1);
-ok(wait_for(sub { ids(came('/was')) == 2 }), 'one that fails later');
+ok(wait_for(sub { ids(came('/was')) > 1 }), 'one that fails later');
 push @after, put($t, 'orders', 8);
 unlink $broken;
-ok(wait_for(sub { ids(came('/was')) == 11 }), 'is tried again');
-is_deeply([ids(came('/was'))], [$back, $after[0], @after],
-    'and passed by nothing');
+ok(wait_for(sub { (ids(came('/was')))[-1] eq $after[-1] }), 'is tried again');
+my $prev = '';
+is_deeply([grep { $_ ne $prev && ($prev = $_) } ids(came('/was'))],
+    [$back, @after], 'and passed by nothing');
 $t->ctl_ok(qw(endpoint remove), $was);
 
 my $late = endpoint('/late');
