@@ -166,9 +166,10 @@ sub dispatch_fifo {
 
 sub endpoints {
     my ($n, $url, @opts) = @_;
-    program($build, 'endpoints', '--store', $t->store, '--partner', 'bench',
-        '--n', $n, '--url', $url, (grep { $_ eq '--feed' } @opts) ? ()
-        : ('--feed', 'bench'), @opts);
+    my %given = map { $_ => 1 } @opts;
+    program($build, 'endpoints', '--store', $t->store, '--n', $n,
+        '--url', $url, (map { $given{"--$_"} ? () : ("--$_", 'bench') }
+            qw(partner feed)), @opts);
 }
 
 sub no_endpoints {
@@ -192,22 +193,54 @@ sub black_hole {
         // die "cannot listen: $!\n";
 }
 
-# A hundred endpoints that answer, beside nine hundred that never do, and
-# alone: how fast a backlog goes out, and how long events take.
+# A receiver that answers the first request of an endpoint at once and others
+# late; 0: late with all but the headers.  Returns its URL; it ends when there
+# is another such one.
+my %mires;
+
+sub mire {
+    my ($after_s) = @_;
+    my $port = $t->free_port;
+
+    if (my $old = delete $mires{$after_s}) {
+        $old->stop('KILL');
+        $t->forget($old);
+    }
+    $mires{$after_s} = $t->start('mire', {}, "$build/bench/mire", '--port',
+        $port, '--after', $after_s);
+    wait_for(sub { IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port") })
+        or die "mire does not listen\n";
+    return "http://127.0.0.1:$port";
+}
+
+# What a partner may do to others: endpoints that never answer, and some with
+# more in flight than there are places, which answer after 25 s or send headers
+# and then a body without an end.  Its own endpoints have a backlog.
+sub bad {
+    my ($silent, $dark) = @_;
+    my @bad = ('--partner', 'bad', '--start', 'oldest');
+
+    endpoints($silent, $dark, @bad, '--timeout', '1s');
+    endpoints($opt{quick} ? 2 : 8, $_, @bad, '--timeout', '60s',
+        '--ordering', 'none', '--in-flight', 256) for mire(25), mire(0);
+}
+
+# A hundred endpoints that answer, beside those of a partner that does its
+# worst, and alone: how fast a backlog goes out, and how long events take.
 sub isolation {
-    my ($good, $bad) = $opt{quick} ? (20, 180) : (100, 900);
+    my ($good, $silent) = $opt{quick} ? (20, 180) : (100, 900);
     my $events = $opt{quick} ? 200 : 1000;
     my $hole = black_hole();
-    my $dark = 'http://127.0.0.1:' . $hole->sockport;
+    my @bad = ($silent, 'http://127.0.0.1:' . $hole->sockport);
     my $url = sink();
     my (%p50, %p99);
 
     prepare($events);
+    $t->partner_key('bad', feeds => '*');
     my $side = sub {
         my ($beside) = @_;
         return sub {
-            endpoints($bad, $dark, '--start', 'oldest', '--timeout', '1s')
-                if $beside;
+            bad(@bad) if $beside;
             endpoints($good, $url, '--start', 'oldest');
             my $rate = delivery_rate($good * $events, hard => $beside);
             no_endpoints();
@@ -216,14 +249,14 @@ sub isolation {
     };
     my $v = alternate($rounds, alone => $side->(0), beside => $side->(1));
     table('deliveries/s', ["$good endpoints, alone", $v->{alone}],
-        ["beside $bad that never answer", $v->{beside}]);
+        ['beside a partner that does its worst', $v->{beside}]);
 
     my $delay = sub {
         my ($name, $beside) = @_;
         return sub {
-            endpoints($bad, $dark, '--timeout', '1s') if $beside;
+            bad(@bad) if $beside;
             my $r = measured($good, $opt{quick} ? 10 : 20, hard => $beside,
-                warm => 1);
+                warm => 4);
             push @{ $p50{$name} }, $r->{p50_us};
             push @{ $p99{$name} }, $r->{p99_us};
             return $r->{p99_us};

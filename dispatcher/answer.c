@@ -94,6 +94,11 @@ es_answer_header(char *data, size_t size, size_t n, void *ctx)
         return n;
     }
 
+    if (data[0] == '\r' || data[0] == '\n') {
+        es_trickle_begin(send);
+        return n;
+    }
+
     switch (data[0] | 0x20) {
 
     case 'r':

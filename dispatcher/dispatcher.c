@@ -305,6 +305,7 @@ es_dispatcher_start(es_dispatcher_t *d)
 
     if (rc == ES_OK) {
         es_dispatcher_watch(d);
+        es_trickle_init(d);
         rc = es_recorder_start(d);
     }
 
@@ -336,6 +337,7 @@ es_dispatcher_stop(es_dispatcher_t *d)
     es_rc_t  rc;
 
     es_janitor_finish(d);
+    es_tests_end(d);
 
     rc = es_recorder_finish(d);
     if (rc != ES_OK) {

@@ -14,10 +14,12 @@
  *     proxy.c    by which all goes out, if there is one
  *     token.c    access tokens that it needs
  *     answer.c   what is read of the answer
+ *     trickle.c  the rest of it has some seconds to come
  *     judge.c    its outcome: success, retry, dead letter, stop
  *     health.c   what it says of the endpoint: doubt, circuit
  *     window.c   how many it is sent at a time
  *     rate.c     how many it is sent in a time
+ *     place.c    how many a partner is sent at a time, of all that are
  *     policy.c   it only fails: announced, and in the end disabled
  *     notice.c   operational events, published by a thread
  *     near.c     whom retention will overtake, judged by that thread
@@ -58,6 +60,8 @@
 #include "egress.h"
 #include "item.h"
 #include "log.h"
+#include "loop.h"
+#include "place.h"
 #include "saved.h"
 
 #ifndef ES_VERSION
@@ -76,16 +80,13 @@
 #define ES_RETRIES_MAX    1000     /* per endpoint; no fresh events beyond */
 #define ES_RETRY_AFTER_MAX_MS  (24 * 3600 * 1000)
 
-typedef struct es_dispatcher  es_dispatcher_t;
 typedef struct es_source      es_source_t;
-typedef struct es_target      es_target_t;
 typedef struct es_lane        es_lane_t;
-typedef struct es_send        es_send_t;
-typedef struct es_channel     es_channel_t;
+typedef struct es_test        es_test_t;
 
 typedef TAILQ_HEAD(es_lane_list, es_lane)  es_lanes_t;
 typedef TAILQ_HEAD(es_send_list, es_send)  es_sends_t;
-typedef TAILQ_HEAD(es_channel_list, es_channel)  es_channels_t;
+typedef TAILQ_HEAD(es_test_list, es_test)  es_tests_t;
 
 typedef struct {
     const char  *store;
@@ -119,7 +120,7 @@ struct es_lane {
     TAILQ_ENTRY(es_lane)  in_target;
     TAILQ_ENTRY(es_lane)  in_ready;
     TAILQ_ENTRY(es_lane)  in_dirty;
-    TAILQ_ENTRY(es_lane)  in_crowd;
+    TAILQ_ENTRY(es_lane)  in_passed;
     es_sends_t            sends;       /* in flight */
     char                  epoch[ES_EPOCH_MAX + 1];
     uint64_t              position;    /* taken from the log up to here */
@@ -138,8 +139,10 @@ struct es_lane {
     unsigned              nudges;      /* attempts of one */
     uint64_t              swapped;     /* stands back, see simulate.c; or 0 */
     es_lanes_t           *ready;       /* the list that it is in, or NULL */
+    es_passed_t          *passed;      /* the same, while it waits for a
+                                          place, see place.c */
+    bool                  called;      /* from there, for its turn */
     bool                  dirty;
-    bool                  crowded;     /* waits for a place, see health.c */
     bool                  moved;       /* position only, since last commit */
 };
 
@@ -167,6 +170,7 @@ typedef struct {
 struct es_target {
     es_dispatcher_t       *d;
     uint32_t               number;
+    es_holder_t           *holder;     /* its partner */
     const es_endpoint_t   *conf;       /* of the present picture */
     uint64_t               revision;   /* that the rest was made from */
     uint64_t               partner_revision;
@@ -204,9 +208,18 @@ struct es_target {
     es_lanes_t             lanes;      /* who was sent last comes last */
     es_sends_t             others;     /* in flight, of no lane */
     es_sends_t             idle;       /* made and not in flight */
-    es_sends_t             held;       /* tests that wait for a token */
+    es_tests_t             tests;      /* that wait */
+    unsigned               ntests;
     es_token_t             token;
     es_channel_t          *channel;    /* of its own, while it has sends */
+};
+
+/* A test event that waits, see test.c. */
+struct es_test {
+    TAILQ_ENTRY(es_test)   link;
+    uint64_t               request;
+    size_t                 len;
+    char                   event[];
 };
 
 /* Room for all header lines of a request but those of the endpoint. */
@@ -249,11 +262,14 @@ struct es_send {
     size_t                 truncated;  /* of the body, what was sent */
     bool                   retry;      /* counted in target->retrying */
     bool                   doubted;    /* counted in d->doubted */
+    TAILQ_ENTRY(es_send)   in_trickles;
+    int64_t                trickle_us; /* monotonic: it ends; 0: in none */
     int64_t                sent_ms;
     int64_t                sent_us;    /* monotonic */
 
     /* The answer so far. */
     bool                   refused;    /* an address that is not allowed */
+    bool                   starved;    /* there was no descriptor for it */
     bool                   overflow;   /* headers over their limit */
     size_t                 header_bytes;
     size_t                 read_bytes;
@@ -272,49 +288,14 @@ typedef struct {
     es_attempt_class_t  klass;
     int32_t             status;
     bool                success;
+    bool                ours;          /* not the receiver's fault: nothing
+                                          has happened */
     const char         *stop;          /* why the endpoint wants no more, or
                                           NULL: 410, disable */
     bool                abort;         /* it wants no more of this event */
     bool                throttle;      /* 429, 502, 504 */
     int64_t             retry_after_ms;    /* -1: none */
 } es_outcome_t;
-
-/* One watched descriptor. */
-typedef struct {
-    ev_io         io;
-    es_channel_t *channel;     /* that waits for it */
-    int           wanted;            /* what libcurl asks for; 0: nothing */
-    bool          ours;        /* closed by es_loop_close() only */
-} es_watch_t;
-
-/* Requests that may share connections: those of an endpoint that has a client
-   certificate or a trust of its own, as what libcurl compares before it uses a
-   connection again is not relied upon; and those of a share of all others, as
-   libcurl goes through all connections of a host to find one. */
-struct es_channel {
-    es_dispatcher_t           *d;
-    TAILQ_ENTRY(es_channel)    link;
-    TAILQ_ENTRY(es_channel)    in_busy;
-    CURLM                     *multi;
-    unsigned                   sends;  /* made, in flight or not */
-    bool                       kick;   /* libcurl wants to run at once */
-    bool                       busy;   /* it has run, or wants to */
-    ev_timer                   timer;  /* libcurl's */
-};
-
-#define ES_SHARES  64
-
-typedef struct {
-    struct ev_loop  *ev;
-    es_channels_t    channels;
-    es_channels_t    busy;
-    es_channel_t    *shares[ES_SHARES];    /* made when they are needed */
-    unsigned         sockets;  /* open: in use or kept */
-    es_watch_t     **watches;  /* by descriptor */
-    size_t           nwatches;
-    ev_prepare       prepare;
-    ev_idle          idle;     /* runs while there is work left */
-} es_loop_t;
 
 /* See proxy.c; all zero without one. */
 typedef struct {
@@ -406,7 +387,10 @@ struct es_dispatcher {
     es_lanes_t             later;      /* ready, of doubted endpoints */
     int                    nlater;     /* of them, turns since the loop has
                                           looked at sockets */
-    es_lanes_t             crowd;      /* of doubted endpoints, no place free */
+    int                    nready;     /* turns of others since then */
+    es_places_t            places;
+    es_sends_t             trickles;   /* see trickle.c: first to end first */
+    ev_timer               trickle;
 
     unsigned               nsends;     /* made, in flight or idle */
     unsigned               in_flight;
@@ -433,18 +417,6 @@ struct es_dispatcher {
     ev_prepare             ending;
     ev_signal              signals[4];
 };
-
-/* loop.c - libcurl's multi-socket interface on libev. */
-es_rc_t es_loop_init(es_dispatcher_t *d);
-void es_loop_done(es_dispatcher_t *d);
-/* The channel that the target's requests go by, for one more send. */
-es_channel_t *es_channel_take(es_dispatcher_t *d, es_target_t *target);
-/* The send is no more: a channel without any ends soon. */
-void es_channel_leave(es_send_t *send);
-/* Callbacks for easy handles: opens what egress allows; closes. */
-curl_socket_t es_loop_open(void *ctx, curlsocktype purpose,
-    struct curl_sockaddr *addr);
-int es_loop_close(void *ctx, curl_socket_t fd);
 
 /* keys.c - a store whose secrets need other keys than there are is not
    opened; es_keys_load() is es_registry_load(), with the key file read again
@@ -474,6 +446,8 @@ void es_targets_tick(es_dispatcher_t *d);
 /* NULL when the endpoint is not sent the feed. */
 es_lane_t *es_target_lane(const es_target_t *target,
     const es_source_t *source);
+/* The list, with room for this number; NULL without memory for that. */
+void *es_slot(void *list, size_t *n, uint32_t number);
 
 /* request.c */
 /* Takes what has been asked since the last look. */
@@ -545,6 +519,14 @@ void es_simulate_done(es_dispatcher_t *d, es_lane_t *lane,
 void es_test_send(es_dispatcher_t *d, es_target_t *target,
     const es_request_t *request);
 void es_test_judge(es_send_t *send, const es_outcome_t *o);
+/* Sends those that wait, as many as may be. */
+void es_tests_turn(es_dispatcher_t *d, es_target_t *target);
+/* Those that wait will not be sent; without a record of it if it is gone. */
+void es_tests_fail(es_dispatcher_t *d, es_target_t *target,
+    es_attempt_class_t klass, const char *why);
+void es_tests_drop(es_target_t *target);
+/* None will be sent any more. */
+void es_tests_end(es_dispatcher_t *d);
 
 /* key.c - all do nothing in other modes than `key` */
 /* True when an earlier event of its subject is not done; sets item->key. */
@@ -614,6 +596,12 @@ void es_proxy_judge(es_dispatcher_t *d, const es_send_t *send,
 size_t es_answer_header(char *data, size_t size, size_t n, void *ctx);
 size_t es_answer_body(char *data, size_t size, size_t n, void *ctx);
 
+/* trickle.c */
+void es_trickle_init(es_dispatcher_t *d);
+/* The answer's headers have come. */
+void es_trickle_begin(es_send_t *send);
+void es_trickle_end(es_send_t *send);
+
 /* judge.c */
 void es_judge(es_send_t *send, CURLcode result);
 /* Records the attempt of an event, or of what has no place in the log. */
@@ -621,13 +609,10 @@ void es_judge_attempt(es_send_t *send, uint64_t sequence, uint32_t attempt,
     const es_outcome_t *o);
 
 /* health.c */
-/* False when the endpoint is doubted and may not be sent one more now; the
-   lane is then woken when it may. */
-bool es_health_room(es_dispatcher_t *d, es_target_t *target, es_lane_t *lane);
-void es_health_begin(es_send_t *send);
-void es_health_end(es_send_t *send);
-/* The lane waits for no place any more. */
-void es_health_leave(es_dispatcher_t *d, es_lane_t *lane);
+/* It is sent one request at a time. */
+bool es_health_doubts(const es_target_t *target);
+/* False when that one is in flight. */
+bool es_health_room(es_target_t *target);
 void es_health_load(es_dispatcher_t *d, es_target_t *target);
 void es_health_success(es_dispatcher_t *d, es_target_t *target,
     const es_send_t *send);

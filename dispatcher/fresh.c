@@ -41,28 +41,39 @@ es_fresh_leave(es_dispatcher_t *d, es_lane_t *lane)
 }
 
 
-/* As many as are on record as pending at most, see es_progress_t. */
+/* As many as are on record as pending at most, see es_progress_t: those that
+   have a retry record are none of them. */
 
 static unsigned
 es_fresh_room(const es_lane_t *lane)
 {
-    unsigned          taken;
+    size_t            i, taken;
+    unsigned          batch;
     const es_send_t  *send;
 
-    if (lane->target->conf->batch == 1) {
+    batch = lane->target->conf->batch;
+
+    if (batch == 1
+        && lane->target->in_flight + lane->npending < ES_INFLIGHT_MAX)
+    {
         return 1;
     }
 
-    taken = 0;
+    taken = lane->npending;
 
     es_each(send, &lane->sends, link) {
-        taken += send->nitems;
+        for (i = 0; i < send->nitems; i++) {
+            taken += !send->items[i].recorded;
+        }
+    }
+
+    if (taken >= ES_INFLIGHT_MAX) {
+        return 0;
     }
 
     taken = ES_INFLIGHT_MAX - taken;
 
-    return taken < lane->target->conf->batch ? taken
-                                             : lane->target->conf->batch;
+    return taken < batch ? (unsigned) taken : batch;
 }
 
 

@@ -33,68 +33,21 @@ es_health_pause(es_target_t *target, int64_t pause_ms)
 
 
 bool
-es_health_room(es_dispatcher_t *d, es_target_t *target, es_lane_t *lane)
+es_health_doubts(const es_target_t *target)
 {
-    if (!target->doubted && target->trips == 0) {
-        return true;
-    }
+    return target->doubted || target->trips > 0;
+}
 
-    if (target->in_flight > 0) {
+
+bool
+es_health_room(es_target_t *target)
+{
+    if (es_health_doubts(target) && target->in_flight > 0) {
         target->full = true;
         return false;
     }
 
-    if (d->doubted < (d->options.max_connections + 1) / 2) {
-        return true;
-    }
-
-    if (!lane->crowded) {
-        lane->crowded = true;
-        TAILQ_INSERT_TAIL(&d->crowd, lane, in_crowd);
-    }
-
-    return false;
-}
-
-
-void
-es_health_begin(es_send_t *send)
-{
-    send->doubted = send->target->doubted || send->target->trips > 0;
-    send->d->doubted += send->doubted;
-}
-
-
-void
-es_health_end(es_send_t *send)
-{
-    es_lane_t        *lane;
-    es_dispatcher_t  *d;
-
-    if (!send->doubted) {
-        return;
-    }
-
-    d = send->d;
-    d->doubted--;
-    send->doubted = false;
-
-    lane = TAILQ_FIRST(&d->crowd);
-
-    if (lane != NULL) {
-        es_health_leave(d, lane);
-        es_lane_wake(d, lane);
-    }
-}
-
-
-void
-es_health_leave(es_dispatcher_t *d, es_lane_t *lane)
-{
-    if (lane->crowded) {
-        lane->crowded = false;
-        TAILQ_REMOVE(&d->crowd, lane, in_crowd);
-    }
+    return true;
 }
 
 

@@ -25,7 +25,8 @@ es_judge_class(const es_send_t *send, CURLcode result)
         return ES_ATTEMPT_DNS;
 
     case CURLE_COULDNT_CONNECT:
-        return send->refused ? ES_ATTEMPT_ADDRESS : ES_ATTEMPT_CONNECT;
+        return send->refused ? ES_ATTEMPT_ADDRESS
+               : send->starved ? ES_ATTEMPT_INTERNAL : ES_ATTEMPT_CONNECT;
 
     case CURLE_UNSUPPORTED_PROTOCOL:
 
@@ -69,6 +70,47 @@ es_judge_class(const es_send_t *send, CURLcode result)
 }
 
 
+/* Names and certificates, too, are not had without descriptors. */
+
+static bool
+es_judge_starved(const es_send_t *send, es_attempt_class_t klass)
+{
+    switch (klass) {
+
+    case ES_ATTEMPT_INTERNAL:
+        return send->starved || !es_loop_spare(send->d);
+
+    case ES_ATTEMPT_DNS:
+    case ES_ATTEMPT_TLS:
+        return !es_loop_spare(send->d);
+
+    default:
+        return false;
+    }
+}
+
+
+static void
+es_judge_silence(const es_send_t *send, CURLcode result, es_outcome_t *o)
+{
+    if (send->overflow || result == CURLE_OK) {
+        o->klass = ES_ATTEMPT_PROTOCOL;
+        return;
+    }
+
+    o->klass = es_judge_class(send, result);
+
+    if (es_judge_starved(send, o->klass)) {
+        o->klass = ES_ATTEMPT_INTERNAL;
+        o->ours = true;
+        return;
+    }
+
+    o->klass = es_proxy_class(send, result, o->klass);
+    o->ours = o->klass == ES_ATTEMPT_PROXY;
+}
+
+
 /* A final status that has come counts, whatever became of the body. */
 
 static void
@@ -83,10 +125,7 @@ es_judge_outcome(const es_send_t *send, CURLcode result, es_outcome_t *o)
     (void) curl_easy_getinfo(send->easy, CURLINFO_RESPONSE_CODE, &status);
 
     if (status < 200 || status > 999 || send->overflow) {
-        o->klass = send->overflow ? ES_ATTEMPT_PROTOCOL
-                   : result == CURLE_OK ? ES_ATTEMPT_PROTOCOL
-                                        : es_proxy_class(send, result,
-                                              es_judge_class(send, result));
+        es_judge_silence(send, result, o);
         return;
     }
 
@@ -227,7 +266,7 @@ es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
 }
 
 
-/* It was the proxy: it waits for that, and nothing has happened. */
+/* It was the proxy, or we: it waits for that, and nothing has happened. */
 
 static void
 es_judge_again(es_send_t *send, const es_outcome_t *o)
@@ -316,8 +355,14 @@ es_judge(es_send_t *send, CURLcode result)
     send->overflow |= result == CURLE_OUT_OF_MEMORY;
 
     es_judge_outcome(send, result, &outcome);
-    es_simulate_outcome(send, &outcome);
-    es_proxy_judge(d, send, result, &outcome);
+
+    if (!outcome.ours) {
+        es_simulate_outcome(send, &outcome);
+    }
+
+    if (!outcome.ours || outcome.klass == ES_ATTEMPT_PROXY) {
+        es_proxy_judge(d, send, result, &outcome);
+    }
 
     if (outcome.status == 401) {
         es_token_refused(send);
@@ -326,7 +371,7 @@ es_judge(es_send_t *send, CURLcode result)
     switch (send->kind) {
 
     case ES_SEND_EVENTS:
-        if (outcome.klass == ES_ATTEMPT_PROXY) {
+        if (outcome.ours) {
             es_judge_again(send, &outcome);
         } else {
             es_judge_events(send, &outcome);
@@ -351,6 +396,7 @@ es_judge(es_send_t *send, CURLcode result)
     }
 
     es_send_end(send);
+    es_tests_turn(d, target);
 
     if (lane != NULL) {
         es_lane_dirty(d, lane);

@@ -14,6 +14,7 @@
 
 #define ES_PUMP_TURNS   512        /* before the loop looks at sockets again */
 #define ES_LATER_TURNS  16         /* the same, of doubted endpoints */
+#define ES_LATER_EVERY  16         /* one of theirs in so many, if not more */
 #define ES_STUCK_MS     60000
 #define ES_KEPT_FROM    4          /* places, to keep one of them */
 
@@ -56,7 +57,7 @@ es_lane_destroy(es_dispatcher_t *d, es_lane_t *lane)
         TAILQ_REMOVE(&d->recorder.dirty, lane, in_dirty);
     }
 
-    es_health_leave(d, lane);
+    es_place_forget(lane);
 
     TAILQ_REMOVE(&lane->source->lanes, lane, in_source);
     TAILQ_REMOVE(&lane->target->lanes, lane, in_target);
@@ -93,6 +94,7 @@ es_lane_forget(es_dispatcher_t *d, es_lane_t *lane)
     lane->nwaiting = 0;
     lane->npending = 0;
     lane->due_ms = INT64_MAX;
+    lane->swapped = 0;
     es_fresh_leave(d, lane);
     es_nudge_reset(lane);
 }
@@ -244,10 +246,22 @@ es_lane_done(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
 }
 
 
+/* What its record says, whose change wakes it. */
+
+static bool
+es_target_on(const es_target_t *target)
+{
+    return !target->stopped
+           && !target->conf->paused
+           && target->nsigners > 0
+           && !target->conf->partner->disabled;
+}
+
+
 void
 es_lane_wake(es_dispatcher_t *d, es_lane_t *lane)
 {
-    if (lane->ready == NULL) {
+    if (lane->ready == NULL && es_target_on(lane->target)) {
         lane->ready = lane->target->doubted ? &d->later : &d->ready;
         TAILQ_INSERT_TAIL(lane->ready, lane, in_ready);
     }
@@ -350,10 +364,7 @@ es_target_open(const es_dispatcher_t *d, const es_target_t *target)
 {
     return !d->halted
            && !d->stopping
-           && !target->stopped
-           && !target->conf->paused
-           && target->nsigners > 0
-           && !target->conf->partner->disabled
+           && es_target_on(target)
            && target->throttled_us == 0;
 }
 
@@ -490,6 +501,24 @@ es_fresh_room(const es_target_t *target)
 }
 
 
+/* What was in flight when the last run ended goes first, but for what is held:
+   that may be for as long as another one fails. */
+
+static bool
+es_lane_resumed(const es_lane_t *lane)
+{
+    size_t  i;
+
+    for (i = 0; lane->npending > 0 && i < lane->nwaiting; i++) {
+        if (!lane->waiting[i].recorded && !lane->waiting[i].held) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
 /* Failed events have half of the places, or all when nothing else is there:
    many that fail must not hold back those that would not. */
 
@@ -511,11 +540,12 @@ es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
     if (fifo ? !TAILQ_EMPTY(&lane->sends)
              : target->in_flight >= (unsigned) target->window)
     {
-        target->full = !fifo;
+        target->full |= !fifo;
         return false;
     }
 
-    if (!es_health_room(d, target, lane)
+    if (!es_health_room(target)
+        || !es_place_room(d, lane)
         || !es_rate_room(target)
         || !es_token_ready(d, target))
     {
@@ -557,7 +587,7 @@ es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
     }
 
     due = lane->nwaiting > 0 && es_due(lane, lane->due_ms, now_ms);
-    fresh = lane->npending == 0
+    fresh = es_lane_resumed(lane)
             && target->retries < ES_RETRIES_MAX
             && lane->position < lane->source->feed.last;
 
@@ -575,18 +605,24 @@ es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
 
 
 /* The next one to have its turn.  Who is doubted comes last, and not often: it
-   takes a new connection each time, and may never answer. */
+   takes a new connection each time, and may never answer.  But it does come,
+   however much the others have to do. */
 
 static es_lane_t *
 es_lanes_next(es_dispatcher_t *d)
 {
-    es_lane_t  *lane;
+    es_lane_t  *lane, *later;
 
-    lane = TAILQ_FIRST(&d->ready);
+    lane = es_places_left(d) ? TAILQ_FIRST(&d->ready) : NULL;
+    later = d->nlater < ES_LATER_TURNS ? TAILQ_FIRST(&d->later) : NULL;
 
-    if (lane == NULL && d->nlater < ES_LATER_TURNS) {
-        lane = TAILQ_FIRST(&d->later);
+    if (later != NULL && (lane == NULL || d->nready >= ES_LATER_EVERY)) {
+        lane = later;
         d->nlater++;
+        d->nready = 0;
+
+    } else {
+        d->nready++;
     }
 
     if (lane != NULL) {
@@ -599,13 +635,21 @@ es_lanes_next(es_dispatcher_t *d)
 
 
 static bool
-es_lanes_idle(const es_dispatcher_t *d)
+es_lanes_held(const es_dispatcher_t *d)
 {
-    return (TAILQ_EMPTY(&d->ready) && TAILQ_EMPTY(&d->later))
-           || d->stopping
+    return d->stopping
            || d->halted
            || es_proxy_holds(d)
+           || es_loop_short(d)
            || d->in_flight >= d->options.max_connections;
+}
+
+
+static bool
+es_lanes_any(const es_dispatcher_t *d)
+{
+    return (!TAILQ_EMPTY(&d->ready) && es_places_left(d))
+           || !TAILQ_EMPTY(&d->later);
 }
 
 
@@ -617,7 +661,13 @@ es_lanes_pump(es_dispatcher_t *d)
     es_txn_t   *txn;
     es_lane_t  *lane;
 
-    if (es_lanes_idle(d)) {
+    if (es_lanes_held(d)) {
+        return false;
+    }
+
+    (void) es_places_wake(d);
+
+    if (!es_lanes_any(d)) {
         return false;
     }
 
@@ -636,7 +686,14 @@ es_lanes_pump(es_dispatcher_t *d)
         lane = es_lanes_next(d);
 
         if (lane == NULL) {
-            break;
+
+            /* who was woken may have had nothing to send */
+
+            if (es_lanes_any(d) || !es_places_wake(d)) {
+                break;
+            }
+
+            continue;
         }
 
         if (es_lane_turn(d, txn, lane)) {
@@ -646,5 +703,5 @@ es_lanes_pump(es_dispatcher_t *d)
 
     es_txn_end(txn);
 
-    return !es_lanes_idle(d);
+    return !es_lanes_held(d) && es_lanes_any(d);
 }

@@ -245,7 +245,7 @@ es_targets_load(es_dispatcher_t *d)
 
     TAILQ_INIT(&d->ready);
     TAILQ_INIT(&d->later);
-    TAILQ_INIT(&d->crowd);
+    es_places_init(d);
 
     rc = es_saved_load(d->store, &d->saved);
 

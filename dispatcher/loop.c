@@ -9,6 +9,7 @@
  * asked for.
  */
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 
 #define ES_LOOP_TURNS  64
 #define ES_UNACKED_MS  30000       /* of data, until a connection is lost */
+#define ES_SHORT_US    1000000     /* nothing is sent without descriptors */
 
 static void es_channel_destroy(es_dispatcher_t *d, es_channel_t *channel);
 static void es_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents);
@@ -209,6 +211,64 @@ es_loop_on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx,
 }
 
 
+/* Without descriptors or memory nothing is sent for a while, and nobody is to
+   blame for it. */
+
+static void
+es_loop_lacks(es_dispatcher_t *d, int error)
+{
+    int64_t  now_us;
+
+    now_us = es_clock_mono_us();
+
+    if (now_us - d->loop.short_us > 10 * ES_SHORT_US) {
+        es_log_line(ES_LOG_ERROR, "cannot make a socket, nothing is sent for "
+                    "%d s: %s", ES_SHORT_US / 1000000, strerror(error));
+    }
+
+    d->loop.short_us = now_us + ES_SHORT_US;
+}
+
+
+static void
+es_loop_failed(es_send_t *send, int error)
+{
+    if (error == EMFILE
+        || error == ENFILE
+        || error == ENOBUFS
+        || error == ENOMEM)
+    {
+        send->starved = true;
+        es_loop_lacks(send->d, error);
+    }
+}
+
+
+bool
+es_loop_spare(es_dispatcher_t *d)
+{
+    int  fd;
+
+    fd = dup(d->wake_fd);
+
+    if (fd == -1) {
+        es_loop_lacks(d, errno);
+        return false;
+    }
+
+    (void) close(fd);
+
+    return true;
+}
+
+
+bool
+es_loop_short(const es_dispatcher_t *d)
+{
+    return d->loop.short_us != 0 && es_clock_mono_us() < d->loop.short_us;
+}
+
+
 curl_socket_t
 es_loop_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
 {
@@ -231,6 +291,7 @@ es_loop_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
 
     fd = socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
     if (fd == -1) {
+        es_loop_failed(send, errno);
         return CURL_SOCKET_BAD;
     }
 
@@ -244,6 +305,7 @@ es_loop_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
     watch = es_loop_watch(d, fd);
     if (watch == NULL) {
         (void) close(fd);
+        es_loop_failed(send, ENOMEM);
         return CURL_SOCKET_BAD;
     }
 

@@ -217,7 +217,7 @@ es_nudge_judge(es_send_t *send, es_outcome_t *o)
         return;
     }
 
-    if (o->klass == ES_ATTEMPT_PROXY) {
+    if (o->ours) {
         return;
     }
 

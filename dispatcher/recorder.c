@@ -141,16 +141,24 @@ es_recorder_main(void *ctx)
 }
 
 
+/* More than there is room for are counted, and then refused. */
+
 static void
 es_recorder_pending(es_progress_t *progress, const es_item_t *items, size_t n)
 {
     size_t  i;
 
     for (i = 0; i < n; i++) {
-        if (!items[i].recorded) {
-            progress->pending[progress->npending] = items[i].sequence;
-            progress->pending_prev[progress->npending++] = items[i].prev;
+        if (items[i].recorded) {
+            continue;
         }
+
+        if (progress->npending < ES_INFLIGHT_MAX) {
+            progress->pending[progress->npending] = items[i].sequence;
+            progress->pending_prev[progress->npending] = items[i].prev;
+        }
+
+        progress->npending++;
     }
 }
 

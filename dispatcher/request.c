@@ -12,10 +12,7 @@
 
 typedef struct {
     es_dispatcher_t  *d;
-    es_txn_t         *txn;
     es_target_t      *target;
-    uint32_t          feed;        /* replay: of these only */
-    uint64_t          after;
     unsigned          taken;
 } es_dead_walk_t;
 
@@ -30,25 +27,6 @@ es_lane_drop(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
                                            lane->source->feed.number,
                                            item->sequence));
     }
-}
-
-
-/* Dead letters that will be sent again are none any more. */
-
-static es_rc_t
-es_replay_dead(void *ctx, const es_dead_t *dead)
-{
-    es_dead_walk_t  *walk;
-
-    walk = ctx;
-
-    if (dead->feed == walk->feed && dead->sequence > walk->after) {
-        es_record(walk->d, es_changes_dead_done(walk->d->recorder.filling,
-                                                dead->endpoint, dead->feed,
-                                                dead->sequence));
-    }
-
-    return ES_OK;
 }
 
 
@@ -84,10 +62,8 @@ es_replay_end(es_dispatcher_t *d, es_lane_t *lane, es_send_t *send,
 static void
 es_replay(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, uint64_t after)
 {
-    size_t          i;
-    es_rc_t         rc;
-    es_send_t      *send, *next;
-    es_dead_walk_t  walk = { .d = d, .feed = lane->source->feed.number };
+    size_t      i;
+    es_send_t  *send, *next;
 
     if (after >= lane->position) {
         return;
@@ -114,14 +90,11 @@ es_replay(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, uint64_t after)
     es_nudge_reset(lane);
     es_key_restore(txn, lane);
 
-    walk.after = after;
-    rc = es_delivery_each_dead(d->store, lane->target->number,
-                               es_replay_dead, &walk);
-    if (rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "cannot read the dead letters of endpoint "
-                    "%s: %s", lane->target->name, es_strerror(rc));
-    }
+    /* dead letters that will be sent again are none any more */
 
+    es_record(d, es_changes_dead_after(d->recorder.filling,
+                                       lane->target->number,
+                                       lane->source->feed.number, after));
     es_lane_dirty(d, lane);
 }
 
@@ -150,11 +123,12 @@ es_lane_has(const es_lane_t *lane, uint64_t sequence)
 }
 
 
-/* One that waits anyway goes at once; one that is yet to come, comes. */
+/* One that waits anyway goes at once; one that is yet to come, comes.  Then
+   es_key_restore() says who holds whom. */
 
 static void
-es_resend(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
-    uint64_t sequence, uint64_t prev)
+es_resend(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence,
+    uint64_t prev)
 {
     size_t     i;
     es_item_t  item;
@@ -176,7 +150,6 @@ es_resend(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
         }
     }
 
-    es_key_restore(txn, lane);
     es_lane_dirty(d, lane);
 }
 
@@ -241,7 +214,8 @@ es_request_run(es_dispatcher_t *d, es_txn_t *txn, const es_request_t *request)
         es_replay(d, txn, lane, request->sequence);
 
     } else {
-        es_resend(d, txn, lane, request->sequence, request->sequence - 1);
+        es_resend(d, lane, request->sequence, request->sequence - 1);
+        es_key_restore(txn, lane);
     }
 
     es_lane_wake(d, lane);
@@ -307,10 +281,21 @@ es_redrive_dead(void *ctx, const es_dead_t *dead)
     }
 
     walk->taken++;
-    es_resend(d, walk->txn, lane, dead->sequence, dead->prevcursor);
-    es_lane_wake(d, lane);
+    es_resend(d, lane, dead->sequence, dead->prevcursor);
 
     return ES_OK;
+}
+
+
+static void
+es_redrive_begin(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
+{
+    es_lane_t  *lane;
+
+    es_each(lane, &target->lanes, in_target) {
+        es_key_restore(txn, lane);
+        es_lane_wake(d, lane);
+    }
 }
 
 
@@ -321,6 +306,7 @@ void
 es_redrive(es_dispatcher_t *d, es_target_t *target)
 {
     es_rc_t         rc;
+    es_txn_t       *txn;
     es_dead_walk_t  walk = { .d = d, .target = target };
 
     if (target->redrive_ms == 0
@@ -330,12 +316,17 @@ es_redrive(es_dispatcher_t *d, es_target_t *target)
         return;
     }
 
-    rc = es_txn_begin(d->store, &walk.txn);
+    rc = es_txn_begin(d->store, &txn);
 
     if (rc == ES_OK) {
         rc = es_delivery_each_dead(d->store, target->number, es_redrive_dead,
                                    &walk);
-        es_txn_end(walk.txn);
+
+        if (walk.taken > 0) {
+            es_redrive_begin(d, txn, target);
+        }
+
+        es_txn_end(txn);
     }
 
     if (rc != ES_OK && rc != ES_EXISTS) {

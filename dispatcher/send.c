@@ -270,6 +270,7 @@ es_send_start(es_send_t *send, es_lane_t *lane)
     send->heads[0].next = next;
 
     send->refused = false;
+    send->starved = false;
     send->overflow = false;
     send->header_bytes = 0;
     send->read_bytes = 0;
@@ -316,10 +317,8 @@ es_send_start(es_send_t *send, es_lane_t *lane)
         es_rate_charge(target);
     }
 
-    target->in_flight++;
     target->retrying += send->retry;
-    d->in_flight++;
-    es_health_begin(send);
+    es_place_take(send);
 
     return ES_OK;
 }
@@ -338,11 +337,10 @@ es_send_end(es_send_t *send)
                  send, link);
     TAILQ_INSERT_HEAD(&target->idle, send, link);
 
-    target->in_flight--;
     target->retrying -= send->retry;
-    send->d->in_flight--;
     send->lane = NULL;
-    es_health_end(send);
+    es_trickle_end(send);
+    es_place_leave(send);
 
     if (send->body.cap > ES_BODY_KEEP) {
         es_buf_free(&send->body);

@@ -110,10 +110,27 @@ es_simulate_fresh(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
 }
 
 
+/* Once it was sent, as no other has come in time, none passes it any more. */
+
+static bool
+es_simulate_back(const es_lane_t *lane)
+{
+    size_t  i;
+
+    for (i = 0; i < lane->nwaiting; i++) {
+        if (lane->waiting[i].sequence == lane->swapped) {
+            return lane->waiting[i].attempts == 0;
+        }
+    }
+
+    return false;
+}
+
+
 bool
 es_simulate_swap(es_lane_t *lane)
 {
-    if (lane->nwaiting == 0) {
+    if (lane->swapped != 0 && !es_simulate_back(lane)) {
         lane->swapped = 0;
     }
 

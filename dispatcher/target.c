@@ -92,20 +92,6 @@ es_target_idle_free(es_target_t *target)
 }
 
 
-/* Tests that were not sent: of another record, or of none. */
-
-static void
-es_target_held_free(es_target_t *target)
-{
-    es_send_t  *send;
-
-    while ((send = TAILQ_FIRST(&target->held)) != NULL) {
-        TAILQ_REMOVE(&target->held, send, link);
-        TAILQ_INSERT_HEAD(&target->idle, send, link);
-    }
-}
-
-
 static es_target_t *
 es_target_create(es_dispatcher_t *d, const es_endpoint_t *conf)
 {
@@ -125,6 +111,7 @@ es_target_create(es_dispatcher_t *d, const es_endpoint_t *conf)
 
     target->d = d;
     target->number = conf->number;
+    target->holder = es_place_holder(d, conf->partner->number);
     (void) snprintf(target->name, sizeof(target->name), "%.*s",
                     (int) conf->name.len, conf->name.data);
     target->stopped_revision = es_saved_stop(&d->saved, conf->number);
@@ -134,7 +121,7 @@ es_target_create(es_dispatcher_t *d, const es_endpoint_t *conf)
     TAILQ_INIT(&target->lanes);
     TAILQ_INIT(&target->others);
     TAILQ_INIT(&target->idle);
-    TAILQ_INIT(&target->held);
+    TAILQ_INIT(&target->tests);
 
     return target;
 }
@@ -157,7 +144,7 @@ es_target_destroy(es_dispatcher_t *d, es_target_t *target)
 
     es_rate_done(target);
     es_token_done(target);
-    es_target_held_free(target);
+    es_tests_drop(target);
     es_target_idle_free(target);
 
     for (i = 0; i < target->nsigners; i++) {
@@ -190,7 +177,6 @@ es_target_change(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
     es_token_reset(target);
 
     es_policy_change(d, target);
-    es_target_held_free(target);
     es_target_idle_free(target);
     target->channel = NULL;
     es_target_signers(target);
@@ -201,6 +187,7 @@ es_target_change(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
         }
 
         lane->stuck_ms = 0;
+        lane->swapped = 0;
         es_fresh_leave(d, lane);
         es_nudge_reset(lane);
 
@@ -470,6 +457,7 @@ es_targets_tick(es_dispatcher_t *d)
             }
         }
 
+        es_tests_turn(d, target);
         es_redrive(d, target);
     }
 }
@@ -490,6 +478,7 @@ es_targets_done(es_dispatcher_t *d)
         free(d->sources[i]);
     }
 
+    es_places_done(d);
     free(d->targets);
     free(d->sources);
     es_saved_free(&d->saved);

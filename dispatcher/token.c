@@ -38,6 +38,8 @@ es_token_due(struct ev_loop *ev, ev_timer *w, int revents)
 
     target = w->data;
 
+    es_tests_turn(target->d, target);
+
     es_each(lane, &target->lanes, in_target) {
         es_lane_wake(target->d, lane);
     }
@@ -211,7 +213,8 @@ es_token_ready(es_dispatcher_t *d, es_target_t *target)
 
     if ((token->line.len == 0 || now_us >= token->refresh_us)
         && now_us >= token->until_us
-        && !token->fetching)
+        && !token->fetching
+        && es_place_free(d, target))
     {
         es_token_fetch(d, target);
     }
@@ -334,26 +337,10 @@ es_token_failed(es_send_t *send, es_outcome_t *o)
 /* Test events that have waited for it. */
 
 static void
-es_token_release(es_target_t *target, bool got)
+es_token_none(es_target_t *target)
 {
-    es_send_t     *send;
-    es_outcome_t   o = { .klass = ES_ATTEMPT_TOKEN };
-
-    while ((send = TAILQ_FIRST(&target->held)) != NULL) {
-        TAILQ_REMOVE(&target->held, send, link);
-        TAILQ_INSERT_HEAD(&target->idle, send, link);
-
-        if (!got) {
-            send->sent_ms = es_clock_ms();
-            send->sent_us = es_clock_mono_us();
-            send->first_len = 0;
-            es_test_judge(send, &o);
-
-        } else if (es_send_start(send, NULL) != ES_OK) {
-            es_log_line(ES_LOG_ERROR, "endpoint %s: cannot send a test event",
-                        target->name);
-        }
-    }
+    es_tests_fail(target->d, target, ES_ATTEMPT_TOKEN,
+                  "there is no access token");
 }
 
 
@@ -375,9 +362,9 @@ es_token_judge(es_send_t *send, es_outcome_t *o)
     send->revision = 0;
     target->token.fetching = false;
 
-    if (o->klass == ES_ATTEMPT_PROXY) {
+    if (o->ours) {
         es_judge_attempt(send, 0, send->attempt, o);
-        es_token_release(target, false);
+        es_token_none(target);
         return;
     }
 
@@ -390,10 +377,10 @@ es_token_judge(es_send_t *send, es_outcome_t *o)
 
     } else {
         es_token_failed(send, o);
+        es_token_none(target);
     }
 
     OPENSSL_cleanse(send->ids.data, send->ids.len);
-    es_token_release(target, got);
 }
 
 

@@ -10,7 +10,8 @@
 typedef enum {
     ES_CHANGE_PUT,
     ES_CHANGE_DELETE,
-    ES_CHANGE_DELETE_PREFIX
+    ES_CHANGE_DELETE_PREFIX,
+    ES_CHANGE_DELETE_AFTER         /* this record, and the lane's after it */
 } es_change_op_t;
 
 /* A change is encoded when it is made, so that the commit only puts. */
@@ -252,6 +253,19 @@ es_changes_dead_done(es_changes_t *c, uint32_t endpoint, uint32_t feed,
 
 
 es_rc_t
+es_changes_dead_after(es_changes_t *c, uint32_t endpoint, uint32_t feed,
+    uint64_t sequence)
+{
+    es_dkey_t  key;
+
+    key = es_record_key(endpoint, feed, sequence + 1);
+
+    return es_change_delete(c, ES_CHANGE_DELETE_AFTER, ES_DELIVERY_DEAD,
+                            &key);
+}
+
+
+es_rc_t
 es_changes_stop(es_changes_t *c, const es_stop_t *stop)
 {
     es_dkey_t        key;
@@ -407,8 +421,10 @@ es_changes_forget_feed(es_changes_t *c, uint32_t endpoint, uint32_t feed)
 }
 
 
+/* From a key on, as long as keys begin as it does. */
+
 static es_rc_t
-es_delete_prefix(MDB_txn *txn, MDB_dbi dbi, const MDB_val *prefix)
+es_delete_from(MDB_txn *txn, MDB_dbi dbi, const MDB_val *from, size_t prefix)
 {
     int          rc;
     MDB_val      key, value;
@@ -419,16 +435,16 @@ es_delete_prefix(MDB_txn *txn, MDB_dbi dbi, const MDB_val *prefix)
         return es_env_rc(rc);
     }
 
-    key = *prefix;
+    key = *from;
     rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
 
     while (rc == 0
-           && key.mv_size >= prefix->mv_size
-           && memcmp(key.mv_data, prefix->mv_data, prefix->mv_size) == 0)
+           && key.mv_size >= prefix
+           && memcmp(key.mv_data, from->mv_data, prefix) == 0)
     {
         rc = mdb_cursor_del(cursor, 0);
         if (rc == 0) {
-            key = *prefix;
+            key = *from;
             rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
         }
     }
@@ -457,8 +473,12 @@ es_commit_change(es_store_t *store, MDB_txn *txn, const es_change_t *change,
         rc = mdb_del(txn, dbi, key, NULL);
         return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
 
+    case ES_CHANGE_DELETE_AFTER:
+        return es_delete_from(txn, dbi, key,
+                              key->mv_size - sizeof(uint64_t));
+
     default:
-        return es_delete_prefix(txn, dbi, key);
+        return es_delete_from(txn, dbi, key, key->mv_size);
     }
 }
 

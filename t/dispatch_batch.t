@@ -155,6 +155,33 @@ ok(wait_for(sub { came('/slow') == 3 }), 'a replay');
 is_deeply([ids((came('/slow'))[2])], [ids((came('/slow'))[1])],
     'comes as a batch');
 
+###############################################################################
+# no more in flight than can be on record
+
+$t->feed('flood');
+my $slowly = $t->receiver(sub {
+    my ($request) = @_;
+    return $request->{n} == 1 ? 500 : { delay => 1 };
+});
+my $flood = $t->endpoint('acme', url => $slowly->url, feeds => 'flood',
+    start => 'oldest', batch => 100, ordering => 'none', in_flight => 32,
+    schedule => '0' . ',10ms' x 5);
+$t->ctl_ok('endpoint', 'pause', $flood);
+put($t, 'flood', 1100);
+$t->ctl_ok('endpoint', 'resume', $flood);
+ok($slowly->wait_for(8), 'batches beside events that failed before');
+my %open = map { $_->{headers}{'webhook-id'} => scalar events($_) }
+    grep { $_->{headers}{'eventsync-attempt'} == 1 && $_->{n} > 1 }
+    ($slowly->requests)[0 .. 19];
+cmp_ok(eval { my $n = 0; $n += $_ for values %open; $n }, '<=', 256,
+    'are not more than there is room for');
+ok(wait_for(sub { attempts($t, $flood) >= 1200 }, 60), 'all are delivered');
+my %fine = map { $_->{sequence} => 1 } grep { $_->{class} eq 'ok' }
+    attempts($t, $flood);
+is(scalar keys %fine, 1100, 'each of them');
+unlike($t->{dispatcher}->stderr, qr/cannot record/, 'and recorded');
+$t->ctl_ok('endpoint', 'remove', $flood);
+
 is($t->stop_dispatcher, 0, 'stop');
 ok($t->verify, 'verify');
 

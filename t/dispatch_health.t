@@ -35,7 +35,7 @@ my @silent = map { endpoint("/silent$_", ordering => 'none', in_flight => 16,
     timeout => '60s') } 1 .. 12;
 my $good = endpoint('/good', ordering => 'none', in_flight => 4);
 put($t, 'orders', 100);
-$t->run_dispatcher('--max-connections=32');
+$t->run_dispatcher('--max-connections=64');
 ok(wait_for(sub { came('/good') == 100 }, 40),
     'an endpoint is sent everything beside twelve that never answer');
 cmp_ok(scalar(grep { $_->{path} =~ /silent/ } $recv->requests), '<=', 12,

@@ -16,11 +16,13 @@ my $name;                       # of the endpoint
 
 # "a" fails for as long as this file is there, "b" once for each event.
 my $stuck = $t->testdir . '/stuck';
+my $hung = $t->testdir . '/hung';
 $t->write_file('stuck', '');
 my $recv = $t->receiver(sub {
     my ($request) = @_;
     my $subject = subject($request);
 
+    return { hang => 1 } if -e $hung && $subject eq 'a';
     return { status => 503, delay => 0.002 } if
         $subject eq 'a' ? -e $stuck
         : $subject eq 'b' && $request->{headers}{'eventsync-attempt'} == 1;
@@ -51,6 +53,10 @@ sub numbers { map { $_->{sequence} } @_ }
 sub taken {
     return grep { $_->{status} == 200 } attempts($t, $name);
 }
+sub open_a { grep { subject($_) eq 'a'
+    && $_->{headers}{'webhook-id'} =~ /^k-3[56]/ } $recv->requests }
+sub last_taken { grep { $_->{sequence} > 350 && $_->{sequence} % 5 != 2 }
+    taken() }
 sub held { $t->ctl_ok('endpoint', 'status', $name) =~ / held / }
 
 events(1, 200);
@@ -102,6 +108,20 @@ unlink $stuck;
 $t->ctl_ok('endpoint', 'change', $name, '--ordering=none');
 ok(wait_for(sub { taken() == 340 }, 60), 'until there is no order to keep');
 ok(wait_for(sub { retries($t, $name) == 0 }), 'nothing is left');
+
+# What was in flight beside each other before an order was asked for.
+$t->ctl_ok('endpoint', 'change', $name, '--schedule=0,1h');
+$t->write_file('hung', '');
+events(351, 370);
+ok(wait_for(sub { open_a() >= 2 }), 'two of a subject in flight');
+$t->stop_dispatcher('KILL');
+$t->write_file('stuck', '');
+unlink $hung;
+$t->ctl_ok('endpoint', 'change', $name, '--ordering=key');
+$t->run_dispatcher;
+ok(wait_for(sub { last_taken() == 12 }), 'wait for each other');
+events(371, 375);
+ok(wait_for(sub { last_taken() == 15 }), 'and no other waits for them');
 is($t->stop_dispatcher, 0, 'the dispatcher stops cleanly');
 
 done_testing();

@@ -164,6 +164,16 @@ $t->ctl_ok('endpoint', 'change', $none, '--paused', $key);
 ($rc) = $t->ctl('endpoint', 'test', $none);
 is($rc, 0, 'a test event gets one, too');
 
+$t->write_file('broken', '');
+my $idle = endpoint('none', feeds => 'nothing');
+$t->ctl_ok('endpoint', 'change', $idle, '--paused', $key);
+($rc) = $t->ctl('endpoint', 'test', $idle);
+is($rc, 1, 'without one it fails');
+unlink "$dir/broken";
+($rc) = $t->ctl('endpoint', 'test', $idle);
+ok(wait_for(sub { grep { $_->{line} =~ /kind=test/ && $_->{class} eq 'ok' }
+    attempts($t, $idle) }), 'the next one asks again, though nothing else is sent');
+
 my %names = map { $_ => endpoint($_) } sort keys %bad;
 $names{private} = endpoint('private',
     oauth => { token_url => 'http://10.0.0.1/' });

@@ -12,7 +12,12 @@ use Test::Eventsync qw(wait_for);
 use Test::Eventsync::Webhooks;
 
 my $t = webhook_store();
-my $recv = $t->receiver(sub { $_[0]{path} eq '/refuses' ? 422 : 200 });
+my $broken = $t->testdir . '/broken';
+my $recv = $t->receiver(sub {
+    my ($request) = @_;
+    return 500 if $request->{path} eq '/was' && -e $broken;
+    return $request->{path} eq '/refuses' ? 422 : 200;
+});
 
 sub endpoint {
     my ($path, %opts) = @_;
@@ -190,6 +195,22 @@ for my $ordering (qw(fifo none)) {
     is_deeply([@order[0, 1]], [@many[1, 0]], 'the second before the first');
     $t->ctl_ok(qw(endpoint remove), $swap);
 }
+
+my $was = endpoint('/was', schedule => '0' . ',300ms' x 31);
+simulate($was, failure => 'reorder');
+my ($back) = put($t, 'orders', 1);
+ok(wait_for(sub { ids(came('/was')) == 1 }), 'one that none has passed');
+simulate($was, failure => 'none');
+$t->write_file('broken', '');
+my @after = put($t, 'orders', 1);
+ok(wait_for(sub { ids(came('/was')) > 1 }), 'one that fails later');
+push @after, put($t, 'orders', 8);
+unlink $broken;
+ok(wait_for(sub { (ids(came('/was')))[-1] eq $after[-1] }), 'is tried again');
+my $prev = '';
+is_deeply([grep { $_ ne $prev && ($prev = $_) } ids(came('/was'))],
+    [$back, @after], 'and passed by nothing');
+$t->ctl_ok(qw(endpoint remove), $was);
 
 my $late = endpoint('/late');
 simulate($late, failure => 'delay', delay => '700ms');

@@ -1,0 +1,84 @@
+/*
+ * trickle.c - answers of which the headers have come, and the rest does not.
+ *
+ * The status says it all, and the rest has some seconds to come: then the
+ * attempt ends as if it had, and who sends it drop by drop keeps no place.
+ */
+
+#include "dispatcher.h"
+
+#define ES_TRICKLE_US  5000000
+
+
+static void
+es_trickle_due(struct ev_loop *ev, ev_timer *w, int revents)
+{
+    int64_t           left_us;
+    es_send_t        *send;
+    es_dispatcher_t  *d;
+
+    (void) revents;
+
+    d = w->data;
+    ev_timer_stop(ev, w);
+
+    while ((send = TAILQ_FIRST(&d->trickles)) != NULL) {
+        left_us = send->trickle_us - es_clock_mono_us();
+
+        if (left_us > 0) {
+            ev_timer_set(w, (double) left_us / 1000000, 0);
+            ev_timer_start(ev, w);
+            return;
+        }
+
+        es_judge(send, CURLE_OPERATION_TIMEDOUT);
+    }
+}
+
+
+void
+es_trickle_init(es_dispatcher_t *d)
+{
+    TAILQ_INIT(&d->trickles);
+    ev_init(&d->trickle, es_trickle_due);
+    d->trickle.data = d;
+}
+
+
+/* A token is in the rest of its answer. */
+
+void
+es_trickle_begin(es_send_t *send)
+{
+    long              status;
+    es_dispatcher_t  *d;
+
+    d = send->d;
+    status = 0;
+    (void) curl_easy_getinfo(send->easy, CURLINFO_RESPONSE_CODE, &status);
+
+    if (status < 200
+        || send->trickle_us != 0
+        || send->kind == ES_SEND_TOKEN)
+    {
+        return;
+    }
+
+    send->trickle_us = es_clock_mono_us() + ES_TRICKLE_US;
+    TAILQ_INSERT_TAIL(&d->trickles, send, in_trickles);
+
+    if (!ev_is_active(&d->trickle)) {
+        ev_timer_set(&d->trickle, (double) ES_TRICKLE_US / 1000000, 0);
+        ev_timer_start(d->loop.ev, &d->trickle);
+    }
+}
+
+
+void
+es_trickle_end(es_send_t *send)
+{
+    if (send->trickle_us != 0) {
+        send->trickle_us = 0;
+        TAILQ_REMOVE(&send->d->trickles, send, in_trickles);
+    }
+}
