@@ -508,13 +508,6 @@ es_store_version(es_store_t *store)
 }
 
 
-uint64_t
-es_store_identity(const es_store_t *store)
-{
-    return store->identity;
-}
-
-
 bool
 es_store_lost(es_store_t *store)
 {
