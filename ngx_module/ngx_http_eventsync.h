@@ -203,7 +203,8 @@ typedef struct {
                                                      ngx_connection_t */
     es_registry_t                    *registry;
     ngx_uint_t                        pictures;   /* so many were loaded */
-    uint64_t                          version;    /* last commit seen */
+    uint64_t                          version;    /* last commit seen by a
+                                                     wake; 0: none */
 
     ngx_rbtree_t                      crowds;     /* by feed, see _wake */
     ngx_rbtree_node_t                 sentinel;

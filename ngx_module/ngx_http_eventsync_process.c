@@ -113,7 +113,7 @@ ngx_http_eventsync_open(ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle)
 
     (void) es_store_reap_readers(w->es);
 
-    w->version = es_store_version(w->es);
+    w->version = 0;
 
     if (ngx_http_eventsync_watch(w, cycle) != NGX_OK) {
         ngx_http_eventsync_close(w);

@@ -152,7 +152,6 @@ ngx_http_eventsync_expire(ngx_http_eventsync_ctx_t *ctx)
 void
 ngx_http_eventsync_wake(ngx_http_eventsync_worker_t *w)
 {
-    uint64_t    version;
     ngx_uint_t  all;
 
     if (w->crowds.root == w->crowds.sentinel) {
@@ -161,12 +160,7 @@ ngx_http_eventsync_wake(ngx_http_eventsync_worker_t *w)
 
     all = ngx_http_eventsync_wake_all(w);
 
-    /* read first: what is committed from here on is seen by the next tick */
-
-    version = es_store_version(w->es);
-
-    if (all || version != w->version) {
-        w->version = version;
+    if (all || es_store_version(w->es) != w->version) {
         ngx_http_eventsync_turn(w, 1, all);
     }
 }
@@ -269,6 +263,11 @@ ngx_http_eventsync_look(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
     ngx_http_eventsync_crowd_t  *crowd;
 
     w->judged = w->pictures;
+
+    /* not what a wake was asked by: a commit has a number before it is seen,
+       and is then looked for again */
+
+    w->version = es_txn_version(txn);
 
     for (node = ngx_rbtree_min(w->crowds.root, w->crowds.sentinel);
          node;

@@ -18,7 +18,7 @@ my $t = Test::Eventsync->new(workers => 1);
 $t->store_init->feed('large')->feed('small')->feed('still');
 my $key = $t->master_key;
 
-$t->default_conf(location => 'eventsync_backfill on; eventsync_sse on;');
+$t->default_conf(location => 'eventsync_backfill on; eventsync_pages on;');
 $t->run_nginx;
 
 sub waiter {
@@ -153,6 +153,38 @@ is(scalar(grep { $_->{status} == 401 } answers(@waiters)), 100,
 cmp_ok(time - $began, '<', 2, 'at once, though nothing was published');
 $t->publish('still', { id => 'k1' });
 is(ids(answers($stays)), 'k1', 'and nobody else');
+
+###############################################################################
+# a commit that is looked at while it is made
+
+SKIP: {
+    my $preload = $t->build . '/fault.so';
+    skip 'needs fault.so, and no sanitizer', 6
+        if !-e $preload || $t->sanitized;
+    my $page = sub {
+        my $answer = $t->http(GET => $_[0], { authorization => "Bearer $key" });
+        return ids($answer);
+    };
+    my ($epoch) = $t->poll('still', from => 'latest')->{next} =~ /^(.*)-/;
+    my $head = "/v1/feeds/still/pages/$epoch/head";
+
+    $t->write_file('fault', "late /log/\n");
+    for my $n (1 .. 3) {
+        @waiters = map { waiter('still', 'from=latest', timeout => 10) } 1 .. 5;
+        settled();
+        my $publisher = $t->ctl_start({ stdin => $t->event(id => "l$n") . "\n",
+            env => { LD_PRELOAD => $preload,
+                ES_FAULT => $t->testdir . '/fault' } }, 'publish', 'still');
+        while ($publisher->running) {
+            $page->($head);
+            sleep 0.01;
+        }
+        is(scalar(grep { ids($_) eq "l$n" } answers(@waiters)), 5,
+            'who looked too early looks again');
+        like($page->($head), qr/\bl$n\z/, 'so does who asks for pages');
+    }
+    unlink $t->testdir . '/fault';
+}
 
 ###############################################################################
 # a worker that is to exit, and has something that goes on
