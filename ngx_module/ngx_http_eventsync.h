@@ -146,7 +146,10 @@ typedef struct {
     ngx_uint_t                        has_more;   /* unsigned  has_more:1 */
     size_t                            next_len;
     u_char                            next[ES_CURSOR_MAX];
-    size_t                            len;
+    ngx_str_t                         types;      /* the filter's */
+    ngx_str_t                         subject;
+    size_t                            size;       /* of `data` */
+    size_t                            len;        /* of the page in it */
     u_char                            data[];
 } ngx_http_eventsync_shared_t;
 
@@ -169,6 +172,24 @@ typedef struct {
     ngx_http_eventsync_page_key_t     key;
     ngx_http_eventsync_shared_t      *page;       /* NULL: none */
 } ngx_http_eventsync_memo_t;
+
+
+/* who waits for one feed: there as long as somebody does */
+
+typedef struct {
+    ngx_str_node_t                    node;       /* its name */
+    ngx_uint_t                        refs;
+    ngx_queue_t                       waiters;    /* have seen all there is */
+    ngx_queue_t                       due;        /* those who are to look */
+    ngx_queue_t                       queue;      /* if any may be due */
+    ngx_uint_t                        listed;     /* unsigned  listed:1 */
+    char                              epoch[ES_EPOCH_MAX + 1];
+    uint64_t                          last;       /* when last looked at */
+    ngx_uint_t                        turn;       /* that these are of: */
+    es_rc_t                           rc;
+    es_feed_t                         feed;
+    u_char                            name[ES_FEED_MAX];
+} ngx_http_eventsync_crowd_t;
 
 
 /* text of a key that was well-formed; says nothing of its being valid */
@@ -216,11 +237,20 @@ typedef struct {
                                                      ngx_connection_t */
     es_registry_t                    *registry;
     ngx_uint_t                        pictures;   /* so many were loaded */
-    uint64_t                          version;    /* last commit seen */
+    uint64_t                          version;    /* last commit seen by a
+                                                     wake; 0: none */
 
-    ngx_queue_t                       waiters;
-    uint32_t                          polls;      /* of them, see _count */
+    uint32_t                          polls;      /* that wait, see
+                                                     _count */
     uint32_t                          streams;
+    ngx_rbtree_t                      crowds;     /* by feed, see _wake */
+    ngx_rbtree_node_t                 sentinel;
+    ngx_queue_t                       due;        /* crowds */
+    ngx_queue_t                       expired;    /* waiters */
+    ngx_event_t                       turn;       /* serves these */
+    ngx_uint_t                        turns;
+    ngx_uint_t                        judged;     /* `pictures` at a wake */
+    size_t                            composed;   /* bytes, in this turn */
     ngx_event_t                       tick;
     ngx_event_t                       reopen;
     ngx_msec_t                        exiting;    /* since then */
@@ -236,11 +266,13 @@ typedef struct {
 
     es_page_t                         page;
     ngx_http_eventsync_memo_t         memo[NGX_HTTP_EVENTSYNC_MEMO];
+    size_t                            large;      /* bytes of large ones */
     ngx_http_eventsync_pages_t       *pages;      /* NULL: not served */
 
     ngx_http_eventsync_seen_key_t     keys[NGX_HTTP_EVENTSYNC_KEYS];
     ngx_http_eventsync_token_t       *tokens[NGX_HTTP_EVENTSYNC_TOKENS];
 
+    unsigned                          waking:1;   /* somebody is due */
     unsigned                          writing:1;  /* a commit runs */
 } ngx_http_eventsync_worker_t;
 
@@ -318,6 +350,8 @@ typedef struct {
     ngx_uint_t                        limit;
     ngx_msec_t                        wait;
     es_filter_t                      *filter;     /* NULL: none */
+    ngx_str_t                         types;      /* it is made of, or NULL */
+    ngx_str_t                         subject;
     es_buf_t                          scratch;    /* the filter's */
 
     ngx_http_eventsync_page_key_t     key;
@@ -325,6 +359,7 @@ typedef struct {
     char                              after_text[ES_CURSOR_MAX];
     uint64_t                          scan;       /* looked up to here */
 
+    ngx_http_eventsync_crowd_t       *crowd;      /* while it is held */
     ngx_queue_t                       queue;
     ngx_event_t                       timer;
     ngx_uint_t                        parked;     /* unsigned  :1 */
@@ -606,13 +641,12 @@ char *ngx_http_eventsync_token_use_keys(ngx_conf_t *cf,
 
 ngx_int_t ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx,
-    es_txn_t *txn, ngx_uint_t last);
+    es_txn_t *txn, es_rc_t es, const es_feed_t *feed, ngx_uint_t last);
 ngx_int_t ngx_http_eventsync_wait(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_hold(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_park(ngx_http_eventsync_ctx_t *ctx, ngx_msec_t time);
 void ngx_http_eventsync_unpark(ngx_http_eventsync_ctx_t *ctx);
-void ngx_http_eventsync_tick(ngx_event_t *ev);
-void ngx_http_eventsync_wake(ngx_http_eventsync_worker_t *w, ngx_uint_t all);
+void ngx_http_eventsync_answer(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_publish(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_parse(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_publish_unblock(ngx_http_eventsync_ctx_t *ctx);
@@ -627,6 +661,16 @@ ngx_int_t ngx_http_eventsync_json_body(ngx_http_eventsync_ctx_t *ctx,
     es_str_t *body);
 ngx_int_t ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_may_authorize(ngx_http_eventsync_ctx_t *ctx);
+
+/* _wake: whom a commit concerns */
+
+void ngx_http_eventsync_wake_init(ngx_http_eventsync_worker_t *w,
+    ngx_log_t *log);
+ngx_int_t ngx_http_eventsync_crowd_join(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_crowd_leave(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_expire(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_wake(ngx_http_eventsync_worker_t *w);
+void ngx_http_eventsync_tick(ngx_event_t *ev);
 
 /* _checkpoint, _keep: what consumers acknowledge */
 
@@ -650,7 +694,7 @@ void ngx_http_eventsync_pages_close(ngx_http_eventsync_worker_t *w);
 ngx_int_t ngx_http_eventsync_stream_args(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_stream(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_stream_again(ngx_http_eventsync_ctx_t *ctx,
-    es_txn_t *txn, ngx_uint_t all);
+    es_rc_t es, const es_feed_t *feed);
 void ngx_http_eventsync_stream_run(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_stream_timeout(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_backfill(ngx_http_eventsync_ctx_t *ctx);
@@ -707,6 +751,7 @@ ngx_int_t ngx_http_eventsync_compose(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page);
 u_char *ngx_http_eventsync_write_lines(const es_page_t *page, u_char *p);
 ngx_uint_t ngx_http_eventsync_memo_find(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_memo_trim(ngx_http_eventsync_worker_t *w);
 void ngx_http_eventsync_memo_free(ngx_http_eventsync_worker_t *w);
 
 /* _send */

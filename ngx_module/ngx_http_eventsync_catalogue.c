@@ -1,7 +1,8 @@
 
 /*
  * The event catalogue: which types there are, and the schema of each version.
- * It is read on the thread pool, because a list can be long.
+ * It is read on the thread pool, because a list can be long, and charged
+ * before: commits wait for that pool, and a 304 takes as much of it.
  */
 
 
@@ -75,6 +76,7 @@ ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx)
     ngx_int_t                        rc;
     ngx_http_request_t              *r;
     ngx_pool_cleanup_t              *cln;
+    ngx_http_eventsync_charge_t      charge;
     ngx_http_eventsync_catalogue_t  *cat;
 
     r = ctx->request;
@@ -107,8 +109,12 @@ ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx)
 
     ctx->catalogue = cat;
 
+    charge.policy = ES_POLICY_POLL;
+    charge.cost = 1;
+
     if (ngx_http_eventsync_catalogue_args(ctx, cat) != NGX_OK
         || ngx_http_eventsync_authenticate(ctx) != NGX_OK
+        || ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK
         || ngx_http_eventsync_catalogue_post(cat) != NGX_OK)
     {
         return ngx_http_eventsync_send_problem(ctx);
@@ -272,10 +278,9 @@ ngx_http_eventsync_catalogue_resume(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_eventsync_catalogue_answer(ngx_http_eventsync_catalogue_t *cat)
 {
-    ngx_buf_t                    *b;
-    ngx_http_request_t           *r;
-    ngx_http_eventsync_ctx_t     *ctx;
-    ngx_http_eventsync_charge_t   charge;
+    ngx_buf_t                 *b;
+    ngx_http_request_t        *r;
+    ngx_http_eventsync_ctx_t  *ctx;
 
     ctx = cat->ctx;
     r = ctx->request;
@@ -291,7 +296,9 @@ ngx_http_eventsync_catalogue_answer(ngx_http_eventsync_catalogue_t *cat)
 
         if (ngx_http_eventsync_etag_matches(ctx)) {
 
-            if (ngx_http_eventsync_catalogue_headers(cat) != NGX_OK) {
+            if (ngx_http_eventsync_catalogue_headers(cat) != NGX_OK
+                || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
+            {
                 return NGX_HTTP_INTERNAL_SERVER_ERROR;
             }
 
@@ -299,12 +306,7 @@ ngx_http_eventsync_catalogue_answer(ngx_http_eventsync_catalogue_t *cat)
         }
     }
 
-    charge.policy = ES_POLICY_POLL;
-    charge.cost = 1;
-
-    if (ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK
-        || ngx_http_eventsync_catalogue_fail(cat) != NGX_OK)
-    {
+    if (ngx_http_eventsync_catalogue_fail(cat) != NGX_OK) {
         return ngx_http_eventsync_send_problem(ctx);
     }
 

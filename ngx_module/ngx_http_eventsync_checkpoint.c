@@ -78,13 +78,12 @@ ngx_http_eventsync_checkpoint(ngx_http_eventsync_ctx_t *ctx)
 
     ctx->checkpoint = c;
 
-    /* one that may turn out to be a 304 is charged when it does not */
+    /* a 304 too is found by a task that shares the thread pool and commits */
 
     if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK
         || ngx_http_eventsync_authenticate(ctx) != NGX_OK
         || ngx_http_eventsync_checkpoint_authorize(ctx) != NGX_OK
-        || (c->job.op != ES_CHECKPOINT_GET
-            && ngx_http_eventsync_checkpoint_charge(ctx) != NGX_OK))
+        || ngx_http_eventsync_checkpoint_charge(ctx) != NGX_OK)
     {
         return ngx_http_eventsync_send_problem(ctx);
     }
@@ -241,15 +240,11 @@ ngx_http_eventsync_checkpoint_answer(ngx_http_eventsync_checkpoint_t *c)
     ctx->etag.data = (u_char *) c->job.etag;
     ctx->etag.len = ES_CHECKPOINT_ETAG_LEN;
 
-    if (c->job.op == ES_CHECKPOINT_GET) {
-
-        if (c->job.rc == ES_OK && ngx_http_eventsync_etag_matches(ctx)) {
-            return ngx_http_eventsync_checkpoint_not_modified(c);
-        }
-
-        if (ngx_http_eventsync_checkpoint_charge(ctx) != NGX_OK) {
-            return ngx_http_eventsync_send_problem(ctx);
-        }
+    if (c->job.op == ES_CHECKPOINT_GET
+        && c->job.rc == ES_OK
+        && ngx_http_eventsync_etag_matches(ctx))
+    {
+        return ngx_http_eventsync_checkpoint_not_modified(c);
     }
 
     if (c->job.rc != ES_OK) {
@@ -328,7 +323,9 @@ ngx_http_eventsync_checkpoint_headers(ngx_http_eventsync_checkpoint_t *c)
 static ngx_int_t
 ngx_http_eventsync_checkpoint_not_modified(ngx_http_eventsync_checkpoint_t *c)
 {
-    if (ngx_http_eventsync_checkpoint_headers(c) != NGX_OK) {
+    if (ngx_http_eventsync_checkpoint_headers(c) != NGX_OK
+        || ngx_http_eventsync_limit_headers(c->ctx) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

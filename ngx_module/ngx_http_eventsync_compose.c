@@ -5,6 +5,9 @@
  * They are a function of what their ETag is made of, so the last few pages are
  * remembered by it: those who wait for the same commit, or follow the head of
  * the same feed, share the bytes that were composed for the first of them.
+ *
+ * Large pages are remembered only while some of those who wait are due, who
+ * may all be waiting for the same.
  */
 
 
@@ -20,6 +23,12 @@
 /* with their number, bounds what a worker remembers: 2 MB */
 #define NGX_HTTP_EVENTSYNC_MEMO_BYTES  65536
 
+/* of larger ones together, unless one alone is larger */
+#define NGX_HTTP_EVENTSYNC_MEMO_LARGE  (16 * 1024 * 1024)
+
+#define ngx_http_eventsync_memo_large(page)                                   \
+    ((page)->size > NGX_HTTP_EVENTSYNC_FRAME + NGX_HTTP_EVENTSYNC_MEMO_BYTES)
+
 #define ngx_http_eventsync_copy(p, text)                                      \
     ngx_cpymem(p, text, sizeof(text) - 1)
 
@@ -31,6 +40,12 @@ static u_char *ngx_http_eventsync_write(ngx_http_eventsync_ctx_t *ctx,
 static uint64_t ngx_http_eventsync_filter_hash(const es_filter_t *filter);
 static ngx_int_t ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page);
+static void ngx_http_eventsync_memo_drop(ngx_http_eventsync_worker_t *w,
+    ngx_http_eventsync_memo_t *memo);
+static u_char *ngx_http_eventsync_memo_copy(u_char *p, ngx_str_t *to,
+    const ngx_str_t *from);
+static ngx_uint_t ngx_http_eventsync_memo_same(const ngx_str_t *one,
+    const ngx_str_t *two);
 static ngx_http_eventsync_memo_t *ngx_http_eventsync_memo(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_memo_use(ngx_http_eventsync_ctx_t *ctx,
@@ -102,9 +117,11 @@ ngx_http_eventsync_compose(ngx_http_eventsync_ctx_t *ctx,
 
     ngx_http_eventsync_result(ctx, feed, page);
 
-    if (ctx->poll->filter == NULL
-        && page->count
-        && page->bytes <= NGX_HTTP_EVENTSYNC_MEMO_BYTES)
+    ctx->worker->composed += NGX_HTTP_EVENTSYNC_FRAME + page->bytes;
+
+    if (page->count
+        && (ctx->worker->waking
+            || page->bytes <= NGX_HTTP_EVENTSYNC_MEMO_BYTES))
     {
         return ngx_http_eventsync_memo_add(ctx, feed, page);
     }
@@ -214,16 +231,30 @@ static ngx_int_t
 ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page)
 {
+    u_char                       *p;
+    size_t                        size;
     ngx_http_eventsync_memo_t    *memo;
+    ngx_http_eventsync_poll_t    *poll;
+    ngx_http_eventsync_worker_t  *w;
     ngx_http_eventsync_shared_t  *shared;
 
-    shared = ngx_alloc(sizeof(ngx_http_eventsync_shared_t)
-                       + NGX_HTTP_EVENTSYNC_FRAME + page->bytes,
+    w = ctx->worker;
+    poll = ctx->poll;
+
+    size = NGX_HTTP_EVENTSYNC_FRAME + page->bytes;
+
+    shared = ngx_alloc(sizeof(ngx_http_eventsync_shared_t) + size
+                       + poll->types.len + poll->subject.len,
                        ctx->request->connection->log);
     if (shared == NULL) {
         return NGX_DECLINED;
     }
 
+    p = ngx_http_eventsync_memo_copy(shared->data + size, &shared->types,
+                                     &poll->types);
+    (void) ngx_http_eventsync_memo_copy(p, &shared->subject, &poll->subject);
+
+    shared->size = size;
     shared->refs = 1;
     shared->first = ctx->first;
     shared->last = ctx->last;
@@ -236,12 +267,68 @@ ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
 
     memo = ngx_http_eventsync_memo(ctx);
 
-    ngx_http_eventsync_release(memo->page);
+    ngx_http_eventsync_memo_drop(w, memo);
+
+    if (ngx_http_eventsync_memo_large(shared)) {
+
+        if (w->large + size > NGX_HTTP_EVENTSYNC_MEMO_LARGE) {
+            ngx_http_eventsync_memo_trim(w);
+        }
+
+        w->large += size;
+    }
 
     memo->page = shared;
-    memo->key = ctx->poll->key;
+    memo->key = poll->key;
 
     return ngx_http_eventsync_memo_use(ctx, shared);
+}
+
+
+static u_char *
+ngx_http_eventsync_memo_copy(u_char *p, ngx_str_t *to, const ngx_str_t *from)
+{
+    to->data = from->data ? p : NULL;
+    to->len = from->len;
+
+    return from->data ? ngx_cpymem(p, from->data, from->len) : p;
+}
+
+
+static void
+ngx_http_eventsync_memo_drop(ngx_http_eventsync_worker_t *w,
+    ngx_http_eventsync_memo_t *memo)
+{
+    if (memo->page == NULL) {
+        return;
+    }
+
+    if (ngx_http_eventsync_memo_large(memo->page)) {
+        w->large -= memo->page->size;
+    }
+
+    ngx_http_eventsync_release(memo->page);
+    memo->page = NULL;
+}
+
+
+/* forgets the large ones */
+
+void
+ngx_http_eventsync_memo_trim(ngx_http_eventsync_worker_t *w)
+{
+    ngx_uint_t  i;
+
+    if (w->large == 0) {
+        return;
+    }
+
+    for (i = 0; i < NGX_HTTP_EVENTSYNC_MEMO; i++) {
+        if (w->memo[i].page && ngx_http_eventsync_memo_large(w->memo[i].page))
+        {
+            ngx_http_eventsync_memo_drop(w, &w->memo[i]);
+        }
+    }
 }
 
 
@@ -250,17 +337,28 @@ ngx_http_eventsync_memo_find(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_http_eventsync_memo_t  *memo;
 
-    /* of a filter the key has but a hash */
-
-    if (ctx->poll->filter) {
-        return 0;
-    }
-
     memo = ngx_http_eventsync_memo(ctx);
+
+    /* of a filter the key has but a hash */
 
     return memo->page
            && ngx_memcmp(&memo->key, &ctx->poll->key, sizeof(memo->key)) == 0
+           && ngx_http_eventsync_memo_same(&memo->page->types,
+                                           &ctx->poll->types)
+           && ngx_http_eventsync_memo_same(&memo->page->subject,
+                                           &ctx->poll->subject)
            && ngx_http_eventsync_memo_use(ctx, memo->page) == NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_eventsync_memo_same(const ngx_str_t *one, const ngx_str_t *two)
+{
+    if (one->len != two->len || !one->data != !two->data) {
+        return 0;
+    }
+
+    return one->len == 0 || ngx_memcmp(one->data, two->data, one->len) == 0;
 }
 
 
@@ -328,7 +426,6 @@ ngx_http_eventsync_memo_free(ngx_http_eventsync_worker_t *w)
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_HTTP_EVENTSYNC_MEMO; i++) {
-        ngx_http_eventsync_release(w->memo[i].page);
-        w->memo[i].page = NULL;
+        ngx_http_eventsync_memo_drop(w, &w->memo[i]);
     }
 }

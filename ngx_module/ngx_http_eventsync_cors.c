@@ -8,6 +8,10 @@
 #include "ngx_http_eventsync.h"
 
 
+/* of the names that a preflight may add to those that are always allowed */
+#define NGX_HTTP_EVENTSYNC_CORS_BYTES  1024
+
+
 static char *ngx_http_eventsync_cors_check(ngx_conf_t *cf, ngx_str_t *origin);
 static u_char *ngx_http_eventsync_cors_span(u_char *p, u_char *last,
     char *others);
@@ -17,6 +21,9 @@ static ngx_str_t *ngx_http_eventsync_cors_allowed(ngx_http_request_t *r,
     ngx_array_t *origins);
 static ngx_int_t ngx_http_eventsync_preflight(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *methods);
+static ngx_int_t ngx_http_eventsync_preflight_headers(ngx_http_request_t *r,
+    ngx_str_t *headers);
+static ngx_uint_t ngx_http_eventsync_cors_attribute(u_char *p, size_t len);
 
 
 static ngx_str_t  ngx_http_eventsync_cors_true = ngx_string("true");
@@ -37,7 +44,8 @@ static ngx_str_t  ngx_http_eventsync_max_age =
 static ngx_str_t  ngx_http_eventsync_expose_headers =
     ngx_string("Access-Control-Expose-Headers");
 
-/* what the module reads, but for those that a page may always send */
+/* what the module reads, but for those that a page may always send, and the
+   attributes of events that are of its own choosing */
 
 static ngx_str_t  ngx_http_eventsync_request_headers =
     ngx_string("Authorization, Content-Type, If-Match, If-None-Match, "
@@ -360,6 +368,7 @@ ngx_http_eventsync_options(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *methods)
 static ngx_int_t
 ngx_http_eventsync_preflight(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *methods)
 {
+    ngx_str_t            headers;
     ngx_str_t            name = ngx_string("access-control-request-method");
     ngx_http_request_t  *r;
 
@@ -379,13 +388,86 @@ ngx_http_eventsync_preflight(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *methods)
         return NGX_ERROR;
     }
 
-    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_allow_headers,
-                                  &ngx_http_eventsync_request_headers)
-        != NGX_OK)
+    if (ngx_http_eventsync_preflight_headers(r, &headers) != NGX_OK
+        || ngx_http_eventsync_header(r, &ngx_http_eventsync_allow_headers,
+                                     &headers)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     return ngx_http_eventsync_header(r, &ngx_http_eventsync_max_age,
                                      &ngx_http_eventsync_two_hours);
+}
+
+
+/*
+ * Publishing reads every "ce-" header, extensions have any name, and "*" is
+ * not for requests with credentials: the page is told of those it asks for.
+ */
+
+static ngx_int_t
+ngx_http_eventsync_preflight_headers(ngx_http_request_t *r, ngx_str_t *headers)
+{
+    u_char           *p, *last, *name, *out, *end, *stop;
+    ngx_str_t         asked = ngx_string("access-control-request-headers");
+    ngx_table_elt_t  *h;
+
+    *headers = ngx_http_eventsync_request_headers;
+
+    h = ngx_http_eventsync_header_in(r, &asked, NULL);
+
+    if (h == NULL) {
+        return NGX_OK;
+    }
+
+    out = ngx_pnalloc(r->pool, headers->len + NGX_HTTP_EVENTSYNC_CORS_BYTES);
+    if (out == NULL) {
+        return NGX_ERROR;
+    }
+
+    end = out + headers->len + NGX_HTTP_EVENTSYNC_CORS_BYTES;
+
+    p = ngx_cpymem(out, headers->data, headers->len);
+    headers->data = out;
+    out = p;
+
+    p = h->value.data;
+    last = p + h->value.len;
+
+    while (p < last) {
+
+        if (*p == ',' || *p == ' ' || *p == '\t') {
+            p++;
+            continue;
+        }
+
+        for (name = p; p < last && *p != ','; p++) { /* void */ }
+        for (stop = p; stop[-1] == ' ' || stop[-1] == '\t'; stop--) {
+            /* void */
+        }
+
+        if (ngx_http_eventsync_cors_attribute(name, stop - name)
+            && end - out >= stop - name + 2)
+        {
+            *out++ = ',';
+            *out++ = ' ';
+            out = ngx_cpymem(out, name, stop - name);
+        }
+    }
+
+    headers->len = out - headers->data;
+
+    return NGX_OK;
+}
+
+
+/* as browsers ask for one, in lower case */
+
+static ngx_uint_t
+ngx_http_eventsync_cors_attribute(u_char *p, size_t len)
+{
+    return len > 3
+           && ngx_strncmp(p, "ce-", 3) == 0
+           && ngx_http_eventsync_cors_span(p, p + len, "-") == p + len;
 }

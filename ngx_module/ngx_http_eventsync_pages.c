@@ -246,6 +246,7 @@ ngx_http_eventsync_pages_head(ngx_http_eventsync_ctx_t *ctx,
     es = es_txn_begin(ctx->worker->es, &txn);
 
     if (es == ES_OK) {
+        version = es_txn_version(txn);
         es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &head->feed);
         es_txn_end(txn);
     }

@@ -17,7 +17,7 @@ static ngx_int_t ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx,
 static ngx_int_t ngx_http_eventsync_poll_start(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn, es_feed_t *feed);
 static ngx_int_t ngx_http_eventsync_poll_page(ngx_http_eventsync_ctx_t *ctx,
-    es_txn_t *txn, es_feed_t *feed, ngx_uint_t last);
+    es_txn_t *txn, const es_feed_t *feed, ngx_uint_t last);
 
 
 ngx_int_t
@@ -142,14 +142,12 @@ ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
 }
 
 
-/* for a request that waits: look once more */
+/* for a request that waits: look once more at what its feed was found to be */
 
 ngx_int_t
 ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
-    ngx_uint_t last)
+    es_rc_t es, const es_feed_t *feed, ngx_uint_t last)
 {
-    es_rc_t                     es;
-    es_feed_t                   feed;
     ngx_http_eventsync_poll_t  *poll;
 
     poll = ctx->poll;
@@ -160,14 +158,13 @@ ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
         return NGX_DECLINED;
     }
 
-    es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &feed);
     if (es != ES_OK) {
         return ngx_http_eventsync_fail_store(ctx, es);
     }
 
     if (!last
-        && feed.last == poll->scan
-        && ngx_strcmp(feed.epoch, poll->key.epoch) == 0)
+        && feed->last == poll->scan
+        && ngx_strcmp(feed->epoch, poll->key.epoch) == 0)
     {
         return NGX_AGAIN;
     }
@@ -175,13 +172,13 @@ ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     ngx_memcpy(poll->after.epoch, poll->key.epoch, sizeof(poll->after.epoch));
     poll->after.sequence = poll->scan;
 
-    if (ngx_http_eventsync_check(ctx, &feed, &poll->after) != NGX_OK) {
+    if (ngx_http_eventsync_check(ctx, feed, &poll->after) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    ngx_http_eventsync_etag(ctx, &feed);
+    ngx_http_eventsync_etag(ctx, feed);
 
-    return ngx_http_eventsync_poll_page(ctx, txn, &feed, last);
+    return ngx_http_eventsync_poll_page(ctx, txn, feed, last);
 }
 
 
@@ -213,7 +210,7 @@ ngx_http_eventsync_poll_start(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
 
 static ngx_int_t
 ngx_http_eventsync_poll_page(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
-    es_feed_t *feed, ngx_uint_t last)
+    const es_feed_t *feed, ngx_uint_t last)
 {
     es_rc_t                     es;
     es_page_t                  *page;

@@ -53,11 +53,7 @@ ngx_http_eventsync_init_process(ngx_cycle_t *cycle)
 
         w->ident = -1;
 
-        ngx_queue_init(&w->waiters);
-
-        w->tick.handler = ngx_http_eventsync_tick;
-        w->tick.data = w;
-        w->tick.log = cycle->log;
+        ngx_http_eventsync_wake_init(w, cycle->log);
 
         w->reopen.handler = ngx_http_eventsync_reopen;
         w->reopen.data = w;
@@ -118,7 +114,7 @@ ngx_http_eventsync_open(ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle)
 
     (void) es_store_reap_readers(w->es);
 
-    w->version = es_store_version(w->es);
+    w->version = 0;
 
     if (ngx_http_eventsync_watch(w, cycle) != NGX_OK) {
         ngx_http_eventsync_close(w);
@@ -205,14 +201,18 @@ ngx_http_eventsync_bell(ngx_event_t *rev)
     w = c->data;
 
     if (c->close) {
+
+        /* said once: the bell is heard until the last request has ended */
+
+        c->close = 0;
         w->exiting = ngx_current_msec;
-        ngx_http_eventsync_wake(w, 1);
+        ngx_http_eventsync_wake(w);
         return;
     }
 
     es_wake_drain(c->fd);
 
-    ngx_http_eventsync_wake(w, ngx_exiting);
+    ngx_http_eventsync_wake(w);
 }
 
 

@@ -34,8 +34,8 @@ static ngx_int_t ngx_http_eventsync_stream_output(
 static ngx_int_t ngx_http_eventsync_stream_fill(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn);
-static ngx_int_t ngx_http_eventsync_stream_feed(ngx_http_eventsync_ctx_t *ctx,
-    es_txn_t *txn, es_feed_t *feed);
+static ngx_int_t ngx_http_eventsync_stream_check(
+    ngx_http_eventsync_ctx_t *ctx, es_rc_t es, const es_feed_t *feed);
 static ngx_int_t ngx_http_eventsync_stream_frame(ngx_http_eventsync_ctx_t *ctx,
     const es_page_t *page);
 static ngx_int_t ngx_http_eventsync_stream_text(ngx_http_eventsync_ctx_t *ctx,
@@ -360,17 +360,16 @@ ngx_http_eventsync_stream_timeout(ngx_http_eventsync_ctx_t *ctx)
 /* NGX_OK: it has something to do, NGX_AGAIN: it is left where it is */
 
 ngx_int_t
-ngx_http_eventsync_stream_again(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
-    ngx_uint_t all)
+ngx_http_eventsync_stream_again(ngx_http_eventsync_ctx_t *ctx, es_rc_t es,
+    const es_feed_t *feed)
 {
-    es_feed_t                     feed;
     ngx_http_eventsync_stream_t  *stream;
 
     stream = ctx->stream;
 
     if (stream->state != NGX_HTTP_EVENTSYNC_IDLE) {
 
-        if (all
+        if (ngx_exiting
             && ngx_http_eventsync_stream_left(ctx)
                > NGX_HTTP_EVENTSYNC_LINGER)
         {
@@ -381,9 +380,9 @@ ngx_http_eventsync_stream_again(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
         return NGX_AGAIN;
     }
 
-    return (!all
-            && ngx_http_eventsync_stream_feed(ctx, txn, &feed) == NGX_OK
-            && feed.last == ctx->poll->scan)
+    return (!ngx_exiting
+            && ngx_http_eventsync_stream_check(ctx, es, feed) == NGX_OK
+            && feed->last == ctx->poll->scan)
            ? NGX_AGAIN : NGX_OK;
 }
 
@@ -488,7 +487,9 @@ ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
     poll = ctx->poll;
     page = &ctx->worker->page;
 
-    if (ngx_http_eventsync_stream_feed(ctx, txn, &feed) != NGX_OK) {
+    es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &feed);
+
+    if (ngx_http_eventsync_stream_check(ctx, es, &feed) != NGX_OK) {
         return NGX_DONE;
     }
 
@@ -517,8 +518,8 @@ ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
 /* may it still be read, and from there? */
 
 static ngx_int_t
-ngx_http_eventsync_stream_feed(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
-    es_feed_t *feed)
+ngx_http_eventsync_stream_check(ngx_http_eventsync_ctx_t *ctx, es_rc_t es,
+    const es_feed_t *feed)
 {
     es_cursor_t  cursor;
 
@@ -531,9 +532,7 @@ ngx_http_eventsync_stream_feed(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     ngx_memcpy(cursor.epoch, ctx->poll->key.epoch, sizeof(cursor.epoch));
     cursor.sequence = ctx->poll->scan;
 
-    return (es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), feed)
-            == ES_OK
-            && es_feed_check(feed, &cursor) == ES_OK)
+    return (es == ES_OK && es_feed_check(feed, &cursor) == ES_OK)
            ? NGX_OK : NGX_DECLINED;
 }
 

@@ -622,6 +622,13 @@ es_txn_begin(es_store_t *store, es_txn_t **out)
 }
 
 
+uint64_t
+es_txn_version(const es_txn_t *txn)
+{
+    return mdb_txn_id(txn->mdb);
+}
+
+
 void
 es_txn_end(es_txn_t *txn)
 {

@@ -22,7 +22,14 @@ typedef struct es_txn  es_txn_t;
 es_rc_t es_txn_begin(es_store_t *store, es_txn_t **txn);
 void es_txn_end(es_txn_t *txn);
 
-/* Number of the last commit seen in shared memory; a plain memory read. */
+/* Number of the last commit that the transaction sees. */
+uint64_t es_txn_version(const es_txn_t *txn);
+
+/*
+ * Number of the last commit seen in shared memory; a plain memory read.  It
+ * can be there some milliseconds before a transaction sees the commit: what
+ * was read is as of es_txn_version(), whatever this has said before.
+ */
 uint64_t es_store_version(es_store_t *store);
 
 /* Of this store and its copies: random, made with it. */

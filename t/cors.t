@@ -100,6 +100,28 @@ ok($headers{$_}, "preflight: $_ may be sent") for 'authorization',
     'content-type', 'if-none-match', 'last-event-id', 'ce-id', 'traceparent';
 is($answer->{headers}{vary}, 'Origin', 'preflight: vary');
 
+# Header names that a page may send, and what it asks for.
+sub allowed_headers {
+    my ($asked) = @_;
+    return map { $_ => 1 } split /, /, cors(preflight("/v1/$events", $a,
+        'access-control-request-headers' => $asked))->{'allow-headers'};
+}
+
+%headers = allowed_headers('authorization,ce-comexample1, ce-tenant-id ,'
+    . 'ce-id,ce-,ce-Upper,ce-a b,ce-a_b,x-ce-x,x-other');
+ok($headers{$_}, "preflight: the extension $_ may be sent")
+    for 'ce-comexample1', 'ce-tenant-id';
+ok(!$headers{$_}, "preflight: '$_' may not")
+    for 'ce-', 'ce-Upper', 'ce-a b', 'ce-a_b', 'x-ce-x', 'x-other';
+ok($headers{Authorization}, 'preflight: nor is another lost');
+
+my %fixed = allowed_headers('');
+%headers = allowed_headers(join ',', map { "ce-ext$_" } 1 .. 400);
+ok($headers{'ce-ext1'} && !$headers{'ce-ext400'},
+    'preflight: of very many not all');
+cmp_ok(length(join ', ', keys %headers), '<=',
+    1024 + length(join ', ', keys %fixed), 'preflight: the answer is bounded');
+
 is(cors(preflight("/v1/$events", 'https://b.example:8443'))->{'allow-origin'},
     'https://b.example:8443', 'preflight: another that is allowed');
 

@@ -3,7 +3,8 @@
  * tests that include it.
  *
  * While the file named by the environment's ES_FAULT exists, each of its words
- * fails some calls with EIO on files whose path holds the word after it:
+ * fails some calls with EIO, or the last of them delays some, on files whose
+ * path holds the word after it:
  *
  *     meta WORD    pwrite() through an O_DSYNC descriptor, by which LMDB
  *                  writes the page that makes a commit stand
@@ -11,6 +12,8 @@
  *                  written again
  *     sync WORD    fdatasync()
  *     slow WORD    the first of these does not fail, but takes three seconds
+ *     late WORD    pwrite() as of meta, half a second after others can see
+ *                  what it has written
  */
 
 #include <dlfcn.h>
@@ -64,6 +67,9 @@ fault_wanted(const char *what, int fd)
 ssize_t
 pwrite(int fd, const void *buf, size_t size, off_t offset)
 {
+    bool     late;
+    ssize_t  n;
+
     static fault_pwrite_t  next;
 
     if ((fcntl(fd, F_GETFL) & O_DSYNC) && fault_wanted("slow", fd)) {
@@ -81,7 +87,15 @@ pwrite(int fd, const void *buf, size_t size, off_t offset)
         next = (fault_pwrite_t) dlsym(RTLD_NEXT, "pwrite");
     }
 
-    return next(fd, buf, size, offset);
+    late = (fcntl(fd, F_GETFL) & O_DSYNC) && fault_wanted("late", fd);
+
+    n = next(fd, buf, size, offset);
+
+    if (late) {
+        (void) usleep(500000);
+    }
+
+    return n;
 }
 
 

@@ -1,0 +1,428 @@
+
+/*
+ * Wakes: whom of those who wait a commit or a revoked key concerns, and their
+ * answers.
+ *
+ * Who waits for the same feed is a crowd.  A wake looks up the feed of each
+ * crowd once, and where it has changed the whole crowd is due.  Who is due is
+ * served in turns of the event loop, of each crowd one after the other, so
+ * that neither many waiters nor large pages keep other requests waiting.
+ *
+ * Within a turn all pages are composed before any is sent, because sending may
+ * run the next request of a connection, which begins a transaction of its own.
+ * A turn is therefore bounded by bytes too.
+ */
+
+
+#include "ngx_http_eventsync.h"
+
+
+/* waiters, and bytes that are composed for them, in one turn */
+#define NGX_HTTP_EVENTSYNC_TURN        64
+#define NGX_HTTP_EVENTSYNC_TURN_BYTES  (1024 * 1024)
+
+
+static ngx_uint_t ngx_http_eventsync_wake_all(
+    ngx_http_eventsync_worker_t *w);
+static void ngx_http_eventsync_turn(ngx_http_eventsync_worker_t *w,
+    ngx_uint_t look, ngx_uint_t all);
+static void ngx_http_eventsync_turn_event(ngx_event_t *ev);
+static void ngx_http_eventsync_look(ngx_http_eventsync_worker_t *w,
+    es_txn_t *txn, ngx_uint_t all);
+static void ngx_http_eventsync_look_feed(ngx_http_eventsync_worker_t *w,
+    es_txn_t *txn, ngx_http_eventsync_crowd_t *crowd);
+static void ngx_http_eventsync_serve_expired(ngx_http_eventsync_worker_t *w,
+    es_txn_t *txn, es_rc_t es, ngx_queue_t *ready);
+static void ngx_http_eventsync_serve_due(ngx_http_eventsync_worker_t *w,
+    es_txn_t *txn, ngx_queue_t *ready);
+static void ngx_http_eventsync_send_ready(ngx_queue_t *ready);
+
+
+void
+ngx_http_eventsync_wake_init(ngx_http_eventsync_worker_t *w, ngx_log_t *log)
+{
+    ngx_rbtree_init(&w->crowds, &w->sentinel, ngx_str_rbtree_insert_value);
+    ngx_queue_init(&w->due);
+    ngx_queue_init(&w->expired);
+
+    w->turn.handler = ngx_http_eventsync_turn_event;
+    w->turn.data = w;
+    w->turn.log = log;
+
+    w->tick.handler = ngx_http_eventsync_tick;
+    w->tick.data = w;
+    w->tick.log = log;
+}
+
+
+/* the request's crowd; what its feed was when the first joined is enough to
+   see that it has changed, since nobody waits who has not seen that much */
+
+ngx_int_t
+ngx_http_eventsync_crowd_join(ngx_http_eventsync_ctx_t *ctx)
+{
+    uint32_t                      hash;
+    ngx_str_node_t               *node;
+    ngx_http_eventsync_poll_t    *poll;
+    ngx_http_eventsync_crowd_t   *crowd;
+    ngx_http_eventsync_worker_t  *w;
+
+    w = ctx->worker;
+    poll = ctx->poll;
+
+    hash = ngx_crc32_short(ctx->feed.data, ctx->feed.len);
+    node = ngx_str_rbtree_lookup(&w->crowds, &ctx->feed, hash);
+
+    if (node) {
+        crowd = (ngx_http_eventsync_crowd_t *) node;
+
+    } else {
+        crowd = ngx_calloc(sizeof(ngx_http_eventsync_crowd_t),
+                           ctx->request->connection->log);
+        if (crowd == NULL) {
+            return NGX_ERROR;
+        }
+
+        /* a feed that was found has a name that fits */
+
+        ngx_memcpy(crowd->name, ctx->feed.data, ctx->feed.len);
+
+        crowd->node.node.key = hash;
+        crowd->node.str.data = crowd->name;
+        crowd->node.str.len = ctx->feed.len;
+
+        ngx_memcpy(crowd->epoch, poll->key.epoch, sizeof(crowd->epoch));
+        crowd->last = poll->scan;
+
+        ngx_queue_init(&crowd->waiters);
+        ngx_queue_init(&crowd->due);
+
+        ngx_rbtree_insert(&w->crowds, &crowd->node.node);
+    }
+
+    crowd->refs++;
+    poll->crowd = crowd;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_eventsync_crowd_leave(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_crowd_t  *crowd;
+
+    crowd = ctx->poll->crowd;
+
+    if (crowd == NULL) {
+        return;
+    }
+
+    ctx->poll->crowd = NULL;
+
+    if (--crowd->refs) {
+        return;
+    }
+
+    if (crowd->listed) {
+        ngx_queue_remove(&crowd->queue);
+    }
+
+    ngx_rbtree_delete(&ctx->worker->crowds, &crowd->node.node);
+    ngx_free(crowd);
+}
+
+
+/* a request whose time is over: many may have come together */
+
+void
+ngx_http_eventsync_expire(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_worker_t  *w;
+
+    w = ctx->worker;
+
+    ngx_queue_remove(&ctx->poll->queue);
+    ngx_queue_insert_tail(&w->expired, &ctx->poll->queue);
+
+    ngx_post_event(&w->turn, &ngx_posted_events);
+}
+
+
+void
+ngx_http_eventsync_wake(ngx_http_eventsync_worker_t *w)
+{
+    ngx_uint_t  all;
+
+    if (w->crowds.root == w->crowds.sentinel) {
+        return;
+    }
+
+    all = ngx_http_eventsync_wake_all(w);
+
+    if (all || es_store_version(w->es) != w->version) {
+        ngx_http_eventsync_turn(w, 1, all);
+    }
+}
+
+
+/* at the end, and when anybody's key may be worth nothing any more */
+
+static ngx_uint_t
+ngx_http_eventsync_wake_all(ngx_http_eventsync_worker_t *w)
+{
+    return ngx_exiting
+           || (w->registry
+               && (ngx_http_eventsync_access(w) != ES_OK
+                   || w->pictures != w->judged));
+}
+
+
+void
+ngx_http_eventsync_tick(ngx_event_t *ev)
+{
+    ngx_http_eventsync_worker_t  *w = ev->data;
+
+    ngx_http_eventsync_wake(w);
+
+    if (w->crowds.root != w->crowds.sentinel) {
+        ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_TICK);
+    }
+}
+
+
+static void
+ngx_http_eventsync_turn_event(ngx_event_t *ev)
+{
+    ngx_http_eventsync_turn(ev->data, 0, 0);
+}
+
+
+static void
+ngx_http_eventsync_turn(ngx_http_eventsync_worker_t *w, ngx_uint_t look,
+    ngx_uint_t all)
+{
+    es_rc_t      es;
+    es_txn_t    *txn;
+    ngx_queue_t  ready;
+
+    ngx_queue_init(&ready);
+
+    w->waking = 1;
+    w->composed = 0;
+    w->turns++;
+
+    es = es_txn_begin(w->es, &txn);
+
+    if (es == ES_OK) {
+
+        if (look) {
+            ngx_http_eventsync_look(w, txn, all);
+        }
+
+        ngx_http_eventsync_serve_expired(w, txn, es, &ready);
+        ngx_http_eventsync_serve_due(w, txn, &ready);
+
+        es_txn_end(txn);
+
+    } else {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, ngx_errno,
+                      "eventsync cannot wake waiting requests: %s",
+                      es_strerror(es));
+
+        /* the next tick looks for the others */
+
+        w->version = 0;
+
+        ngx_http_eventsync_serve_expired(w, NULL, es, &ready);
+    }
+
+    ngx_http_eventsync_send_ready(&ready);
+
+    if (!ngx_queue_empty(&w->expired)
+        || (es == ES_OK && !ngx_queue_empty(&w->due)))
+    {
+        ngx_post_event(&w->turn, &ngx_posted_next_events);
+        return;
+    }
+
+    if (ngx_queue_empty(&w->due)) {
+        w->waking = 0;
+        ngx_http_eventsync_memo_trim(w);
+    }
+}
+
+
+/* who is due: the crowds whose feed has changed, or all */
+
+static void
+ngx_http_eventsync_look(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
+    ngx_uint_t all)
+{
+    ngx_rbtree_node_t           *node;
+    ngx_http_eventsync_crowd_t  *crowd;
+
+    w->judged = w->pictures;
+
+    /* not what a wake was asked by: a commit has a number before it is seen,
+       and is then looked for again */
+
+    w->version = es_txn_version(txn);
+
+    for (node = ngx_rbtree_min(w->crowds.root, w->crowds.sentinel);
+         node;
+         node = ngx_rbtree_next(&w->crowds, node))
+    {
+        crowd = (ngx_http_eventsync_crowd_t *) node;
+
+        ngx_http_eventsync_look_feed(w, txn, crowd);
+
+        if (crowd->rc == ES_OK) {
+
+            if (!all
+                && crowd->feed.last == crowd->last
+                && ngx_strcmp(crowd->feed.epoch, crowd->epoch) == 0)
+            {
+                continue;
+            }
+
+            ngx_memcpy(crowd->epoch, crowd->feed.epoch,
+                       sizeof(crowd->epoch));
+            crowd->last = crowd->feed.last;
+        }
+
+        if (ngx_queue_empty(&crowd->waiters)) {
+            continue;
+        }
+
+        ngx_queue_add(&crowd->due, &crowd->waiters);
+        ngx_queue_init(&crowd->waiters);
+
+        if (!crowd->listed) {
+            crowd->listed = 1;
+            ngx_queue_insert_tail(&w->due, &crowd->queue);
+        }
+    }
+}
+
+
+/* once in a turn */
+
+static void
+ngx_http_eventsync_look_feed(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
+    ngx_http_eventsync_crowd_t *crowd)
+{
+    if (crowd->turn == w->turns) {
+        return;
+    }
+
+    crowd->turn = w->turns;
+    crowd->rc = es_feed_get(txn, ngx_http_eventsync_str(&crowd->node.str),
+                            &crowd->feed);
+}
+
+
+/* without a transaction they are told why there is none */
+
+static void
+ngx_http_eventsync_serve_expired(ngx_http_eventsync_worker_t *w,
+    es_txn_t *txn, es_rc_t es, ngx_queue_t *ready)
+{
+    ngx_uint_t                  n;
+    ngx_queue_t                *q;
+    ngx_http_eventsync_poll_t  *poll;
+
+    for (n = 0; n < NGX_HTTP_EVENTSYNC_TURN; n++) {
+
+        if (ngx_queue_empty(&w->expired)
+            || w->composed >= NGX_HTTP_EVENTSYNC_TURN_BYTES)
+        {
+            return;
+        }
+
+        q = ngx_queue_head(&w->expired);
+        poll = ngx_queue_data(q, ngx_http_eventsync_poll_t, queue);
+
+        if (txn) {
+            ngx_http_eventsync_look_feed(w, txn, poll->crowd);
+            (void) ngx_http_eventsync_poll_again(poll->ctx, txn,
+                                                 poll->crowd->rc,
+                                                 &poll->crowd->feed, 1);
+
+        } else {
+            (void) ngx_http_eventsync_fail_store(poll->ctx, es);
+        }
+
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(ready, q);
+    }
+}
+
+
+static void
+ngx_http_eventsync_serve_due(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
+    ngx_queue_t *ready)
+{
+    ngx_int_t                    rc;
+    ngx_uint_t                   n;
+    ngx_queue_t                 *q;
+    ngx_http_eventsync_poll_t   *poll;
+    ngx_http_eventsync_crowd_t  *crowd;
+
+    n = 0;
+
+    while (!ngx_queue_empty(&w->due)
+           && n < NGX_HTTP_EVENTSYNC_TURN
+           && w->composed < NGX_HTTP_EVENTSYNC_TURN_BYTES)
+    {
+        q = ngx_queue_head(&w->due);
+        crowd = ngx_queue_data(q, ngx_http_eventsync_crowd_t, queue);
+
+        ngx_queue_remove(q);
+        crowd->listed = 0;
+
+        /* those who were due may have left */
+
+        if (ngx_queue_empty(&crowd->due)) {
+            continue;
+        }
+
+        ngx_http_eventsync_look_feed(w, txn, crowd);
+
+        q = ngx_queue_head(&crowd->due);
+        poll = ngx_queue_data(q, ngx_http_eventsync_poll_t, queue);
+
+        rc = poll->ctx->stream
+             ? ngx_http_eventsync_stream_again(poll->ctx, crowd->rc,
+                                               &crowd->feed)
+             : ngx_http_eventsync_poll_again(poll->ctx, txn, crowd->rc,
+                                             &crowd->feed, ngx_exiting);
+
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail((rc == NGX_AGAIN) ? &crowd->waiters : ready, q);
+        n++;
+
+        if (!ngx_queue_empty(&crowd->due)) {
+            crowd->listed = 1;
+            ngx_queue_insert_tail(&w->due, &crowd->queue);
+        }
+    }
+}
+
+
+static void
+ngx_http_eventsync_send_ready(ngx_queue_t *ready)
+{
+    ngx_queue_t                *q;
+    ngx_http_eventsync_poll_t  *poll;
+
+    /* an answer can end other requests of its connection: take the head */
+
+    while (!ngx_queue_empty(ready)) {
+        q = ngx_queue_head(ready);
+        poll = ngx_queue_data(q, ngx_http_eventsync_poll_t, queue);
+
+        ngx_http_eventsync_unpark(poll->ctx);
+        ngx_http_eventsync_answer(poll->ctx);
+    }
+}
