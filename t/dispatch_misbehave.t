@@ -238,8 +238,7 @@ done_testing();
 # Those that are to end by time have little of it.
 sub endpoint {
     my ($case) = @_;
-    my $time = $expected{$case} =~ /timeout/ ? '1s'
-        : $case =~ /slow-body/ ? '4s' : '20s';
+    my $time = $expected{$case} =~ /timeout/ ? '1s' : '20s';
     my $port = $case eq 'deaf' ? $deaf->sockport
         : $ports{ $early{$case} ? $case : '' };
     my $scheme = $case =~ /^tls/ ? 'https' : 'http';
