@@ -11,7 +11,7 @@
 #define ES_ATTR_MAX          1024    /* bytes of one attribute's value */
 
 typedef struct {
-    es_str_t  name;        /* without the ".*" */
+    es_str_t  name;        /* without a "*" at the end */
     bool      prefix;      /* "order.*": every type that begins "order." */
 } es_type_pattern_t;
 

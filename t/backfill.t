@@ -273,6 +273,8 @@ for my $query ("after=$epoch-5&to=$epoch-5", 'from=latest', 'to=oldest',
     is_deeply([sequences(lines('orders', 'types=rare.one&subject=s3'))],
         [grep { $_ % 1000 == 500 && $_ % 7 == 3 } 1 .. 3000], 'by both');
     is_deeply([sequences(lines('orders', 'types=none'))], [], 'by none');
+    is_deeply([sequences(lines('orders', 'types=rar.*,rare.o.*,tes.*'))], [],
+        'by what types only begin with');
 }
 
 ###############################################################################

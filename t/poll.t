@@ -13,7 +13,8 @@ use lib 't/lib';
 use Test::Eventsync qw(wait_for);
 
 my $t = Test::Eventsync->new;
-$t->store_init->feed('orders')->feed('other')->feed('empty');
+$t->store_init->feed('orders')->feed('other')->feed('empty')
+    ->feed('alike');
 my $key = $t->master_key;
 
 $t->write_file_expand('nginx.conf', <<'CONF');
@@ -207,6 +208,14 @@ my $next = $t->poll('orders', types => 'price.*', after => $page->{next});
 is($next->{events}[0]{id}, 'f4', 'filter goes on from next');
 is($next->{events}[0]{prevcursor}, $page->{next},
     'and prevcursor is the cursor held');
+
+# Enough of them that the index of types is asked.
+$t->publish('alike', map { { id => "s$_", type => (qw(order order-x order.a
+    order.b.c orders.created))[$_ % 5] } } 1 .. 200);
+is(scalar(my @alike = @{ $t->poll('alike', types => 'order.*', limit => 1000)
+    ->{events} }), 80, 'a prefix ends with its point');
+is_deeply([ sort keys %{ { map { $_->{type} => 1 } @alike } } ],
+    [ qw(order.a order.b.c) ], 'types that only begin alike are others');
 
 ###############################################################################
 # conditional requests
