@@ -13,10 +13,10 @@ es_filter_item(es_type_pattern_t *pattern, es_str_t item,
     size_t         i;
     unsigned char  c;
 
-    if (item.len > ES_ATTR_MAX) {
+    if (item.len > ES_TYPE_MAX) {
         return es_problem_set(problem, ES_INVALID, -1, NULL,
                               "a type in the list is over %d bytes",
-                              ES_ATTR_MAX);
+                              ES_TYPE_MAX);
     }
 
     pattern->prefix = item.len > 2 && memcmp(item.data + item.len - 2,

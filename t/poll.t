@@ -282,12 +282,16 @@ is(get("$events?wait=60")->{status}, 200, 'wait of the maximum');
 for my $query (
     'from=yesterday', 'from=2026-13-01T00:00:00Z', 'from=', 'types=',
     'types=a,,b', 'types=a*b', 'subject=', 'subject=%ff', 'subject=%zz',
-    'types=%4', 'types=' . join(',', map { "t$_" } 1 .. 33))
+    'types=%4', 'types=' . 'a' x 256, 'types=b,' . 'a' x 254 . '.*',
+    'subject=' . 'a' x 1025, 'types=' . join(',', map { "t$_" } 1 .. 33))
 {
     $doc = is_problem(get("$events?$query"), 400, 'invalid-parameter', $query);
     is($doc->{parameter}, $query =~ s/=.*//r, 'says which');
 }
 
+is(get("$events?types=" . 'a' x 255)->{status}, 200, 'a type of 255 bytes');
+is(get("$events?subject=" . 'a' x 1024)->{status}, 200,
+    'a subject of 1024 bytes');
 is(get("$events?&&limit=1&")->{status}, 200, 'empty parameters do no harm');
 
 ###############################################################################
