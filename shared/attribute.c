@@ -398,6 +398,10 @@ es_attr_fault(es_attr_kind_t kind, es_str_t value, es_rc_t *rc)
         return "may have at most 128 bytes";
     }
 
+    if (kind == ES_ATTR_TYPE && value.len > ES_TYPE_MAX) {
+        return "may have at most 255 bytes";
+    }
+
     if (value.len > ES_ATTR_MAX) {
         *rc = ES_TOO_LARGE;
         return "may have at most 1024 bytes";

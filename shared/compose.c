@@ -175,12 +175,9 @@ es_put_string(es_event_parts_t *parts, es_attr_kind_t kind, es_str_t name,
 
     value = field->text;
 
-    if (field->form == ES_FIELD_ESCAPED) {
-        if (value.len > ES_ATTR_MAX * 6) {
-            return es_attr_problem(parts, ES_TOO_LARGE, name,
-                                   "may have at most 1024 bytes");
-        }
+    /* A longer one is over every limit as it is. */
 
+    if (field->form == ES_FIELD_ESCAPED && value.len <= ES_ATTR_MAX * 6) {
         json.type = ES_JSON_STRING;
         json.text.data = value.data - 1;
         json.text.len = value.len + 2;

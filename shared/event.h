@@ -8,10 +8,10 @@
  *
  * Limits: id is 1..128 bytes of visible ASCII without '.', '"' and '\' (it is
  * sent as the webhook-id header and signed as "id.timestamp.body"); a type has
- * no '"', '\', ',' or '*' (types are listed in filters); other attributes are
- * at most ES_ATTR_MAX bytes; at most 20 extensions, names
- * [a-z0-9]{1,20}; the names feed, sequence, sequencetype, cursor and
- * prevcursor are the log's own and refused.
+ * at most ES_TYPE_MAX bytes and no '"', '\', ',' or '*' (types are listed in
+ * filters); other attributes are at most ES_ATTR_MAX bytes; at most 20
+ * extensions, names [a-z0-9]{1,20}; the names feed, sequence, sequencetype,
+ * cursor and prevcursor are the log's own and refused.
  */
 
 #ifndef ES_EVENT_H

@@ -13,16 +13,16 @@ es_filter_item(es_type_pattern_t *pattern, es_str_t item,
     size_t         i;
     unsigned char  c;
 
-    if (item.len > ES_ATTR_MAX) {
+    if (item.len > ES_TYPE_MAX) {
         return es_problem_set(problem, ES_INVALID, -1, NULL,
                               "a type in the list is over %d bytes",
-                              ES_ATTR_MAX);
+                              ES_TYPE_MAX);
     }
 
     pattern->prefix = item.len > 2 && memcmp(item.data + item.len - 2,
                                              ".*", 2) == 0;
     if (pattern->prefix) {
-        item.len -= 2;
+        item.len--;
     }
 
     if (item.len == 0) {
@@ -143,14 +143,10 @@ es_filter_type_matches(const es_filter_t *filter, es_str_t type)
     for (i = 0; i < filter->ntypes; i++) {
         p = &filter->types[i];
 
-        if (p->prefix) {
-            if (type.len > p->name.len && type.data[p->name.len] == '.'
-                && memcmp(type.data, p->name.data, p->name.len) == 0)
-            {
-                return true;
-            }
-
-        } else if (es_str_eq(type, p->name)) {
+        if (type.len >= p->name.len
+            && (p->prefix || type.len == p->name.len)
+            && memcmp(type.data, p->name.data, p->name.len) == 0)
+        {
             return true;
         }
     }

@@ -9,9 +9,10 @@
 
 #define ES_FILTER_TYPES_MAX  32
 #define ES_ATTR_MAX          1024    /* bytes of one attribute's value */
+#define ES_TYPE_MAX          255     /* and of a type, a key of the log */
 
 typedef struct {
-    es_str_t  name;        /* without the ".*" */
+    es_str_t  name;        /* without a "*" at the end */
     bool      prefix;      /* "order.*": every type that begins "order." */
 } es_type_pattern_t;
 
@@ -25,7 +26,8 @@ typedef struct {
 /*
  * Parses a comma list of types ("order.created,price.*"; "*" alone is all).
  * `filter` keeps pointers into `text`.  ES_INVALID with a problem for an
- * empty or malformed item, or more than ES_FILTER_TYPES_MAX.
+ * empty or malformed item, one over ES_TYPE_MAX, or more than
+ * ES_FILTER_TYPES_MAX.
  */
 es_rc_t es_filter_types(es_filter_t *filter, es_str_t text,
     es_problem_t *problem);

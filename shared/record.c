@@ -411,7 +411,8 @@ es_take_types(es_record_t *r, es_filter_t *filter)
     list.len = (size_t) (p - list.data) - 1;
 
     if (es_filter_types(filter, list, r->problem) != ES_OK) {
-        return es_fault(r, "/types", "has a type that is empty or malformed");
+        return es_fault(r, "/types", "has a type that is empty, malformed or "
+                        "over 255 bytes");
     }
 
     return ES_OK;

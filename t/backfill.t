@@ -289,6 +289,8 @@ for my $query ("after=$epoch-5&to=$epoch-5", 'from=latest', 'to=oldest',
     is($answer->{headers}{'eventsync-events'}, 0, 'subject: none');
     ($answer) = backfill('orders/backfill?subject=s3&types=test.odd');
     is($answer->{headers}{'eventsync-events-max'}, 3000, 'with types at most');
+    is_deeply([sequences(lines('orders', 'types=rar.*,rare.o.*,tes.*'))], [],
+        'by what types only begin with');
 }
 
 ###############################################################################

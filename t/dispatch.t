@@ -115,15 +115,25 @@ my @texts = stored($t, 'new-one');
 (my $expected = $texts[4]) =~ s/("prevcursor":")[^"]*/$1$cursors[0]/;
 is((all_got())[1]{body}, $expected, 'the rest is as stored');
 
+# More than are read without the index of types.
+put_types($t, 'new-one', (qw(order orders.a order-a)) x 70, 'order.d');
+ok(wait_for(sub { all_got() == 4 }), 'a type that only begins alike is another');
+$t->ctl_ok('endpoint', 'pause', $all);
+put_types($t, 'new-one', (qw(order orders.a order-a)) x 70, 'order.e');
+$t->ctl_ok('endpoint', 'resume', $all);
+ok(wait_for(sub { all_got() == 5 }), 'also to an endpoint that was behind');
+is(Test::Eventsync::json((all_got())[-1]{body})->{type}, 'order.e',
+    'and is sent what it asked for');
+
 $t->ctl_ok('feed', 'create', 'old-one');
 put($t, 'old-one', 3);
 sleep 2;                        # it looks at the log each second at least
 $t->ctl_ok('endpoint', 'change', $all, '--feeds=new-*,old-*', '--types=*');
 ok(wait_for(sub {
     put($t, 'old-one', 1);
-    return (all_got()) > 3;
+    return (all_got()) > 5;
 }), 'a feed that is added to an endpoint is sent');
-cmp_ok((sequences((all_got())[3]))[0], '>', 3,
+cmp_ok((sequences((all_got())[5]))[0], '>', 3,
     'but not what was there before');
 
 ###############################################################################

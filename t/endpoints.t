@@ -275,6 +275,14 @@ refused(ask(GET => "/$name/attempts?limit=0"), 400, 'invalid-parameter',
     'from 1 to 1000', 'a bad limit');
 refused(ask(GET => "/$name?limit=1"), 400, 'invalid-parameter', 'limit',
     'a parameter that is none');
+is(ask(PATCH => "/$name", { types => ['b', 'a' x 255] })->{status}, 200,
+    'types of the length that an event can have');
+for my $type ('a' x 256, 'a' x 254 . '.*', 'a' x 600, 'a*') {
+    $r = ask(PATCH => "/$name", { types => ['b', $type] });
+    refused($r, 400, 'invalid-body', 'over 255 bytes', 'one that is longer');
+    is($r->{json}{pointer}, '/types', 'says where');
+}
+is(ask(PATCH => "/$name", { types => undef })->{status}, 200, 'or of all');
 for (1 .. 3) {
     $r = ask(POST => "/$name/rotate");
 }

@@ -13,7 +13,8 @@ use lib 't/lib';
 use Test::Eventsync qw(wait_for);
 
 my $t = Test::Eventsync->new;
-$t->store_init->feed('orders')->feed('other')->feed('empty');
+$t->store_init->feed('orders')->feed('other')->feed('empty')
+    ->feed('alike');
 my $key = $t->master_key;
 
 $t->write_file_expand('nginx.conf', <<'CONF');
@@ -208,6 +209,14 @@ is($next->{events}[0]{id}, 'f4', 'filter goes on from next');
 is($next->{events}[0]{prevcursor}, $page->{next},
     'and prevcursor is the cursor held');
 
+# Enough of them that the index of types is asked.
+$t->publish('alike', map { { id => "s$_", type => (qw(order order-x order.a
+    order.b.c orders.created))[$_ % 5] } } 1 .. 200);
+is(scalar(my @alike = @{ $t->poll('alike', types => 'order.*', limit => 1000)
+    ->{events} }), 80, 'a prefix ends with its point');
+is_deeply([ sort keys %{ { map { $_->{type} => 1 } @alike } } ],
+    [ qw(order.a order.b.c) ], 'types that only begin alike are others');
+
 ###############################################################################
 # conditional requests
 
@@ -273,12 +282,16 @@ is(get("$events?wait=60")->{status}, 200, 'wait of the maximum');
 for my $query (
     'from=yesterday', 'from=2026-13-01T00:00:00Z', 'from=', 'types=',
     'types=a,,b', 'types=a*b', 'subject=', 'subject=%ff', 'subject=%zz',
-    'types=%4', 'types=' . join(',', map { "t$_" } 1 .. 33))
+    'types=%4', 'types=' . 'a' x 256, 'types=b,' . 'a' x 254 . '.*',
+    'subject=' . 'a' x 1025, 'types=' . join(',', map { "t$_" } 1 .. 33))
 {
     $doc = is_problem(get("$events?$query"), 400, 'invalid-parameter', $query);
     is($doc->{parameter}, $query =~ s/=.*//r, 'says which');
 }
 
+is(get("$events?types=" . 'a' x 255)->{status}, 200, 'a type of 255 bytes');
+is(get("$events?subject=" . 'a' x 1024)->{status}, 200,
+    'a subject of 1024 bytes');
 is(get("$events?&&limit=1&")->{status}, 200, 'empty parameters do no harm');
 
 ###############################################################################

@@ -13,7 +13,7 @@ use lib 't/lib';
 use Test::Eventsync qw(wait_for);
 
 my $t = Test::Eventsync->new(workers => 2);
-$t->store_init->feed('orders')->feed('modes')->feed('big');
+$t->store_init->feed('orders')->feed('modes')->feed('big')->feed('attrs');
 my $key = $t->master_key;
 
 $t->write_file_expand('nginx.conf', <<'CONF');
@@ -260,6 +260,41 @@ is(Test::Eventsync::json($answer413->{body})->{type},
     'urn:eventsync:problem:too-large', 'a problem as well');
 is(post('/page/feeds/big/events', 'lines', 'x' x 2000)->{body}, "mine\n",
     "an error page of the configuration's own");
+
+# Attributes of the length that is allowed, and of one byte more: keys of the
+# store are made of some. They share no commit with what would make it fail.
+my $text;
+my %most = (id => 128, source => 1024, type => 255, subject => 1024);
+my %way = (
+    one => sub { post('attrs', 'one', $t->event(@_)) },
+    batch => sub { post('attrs', 'batch', '[' . $t->event(@_) . ']') },
+    lines => sub { post('attrs', 'lines', $t->event(@_)) },
+    binary => sub { my %e = (id => 'x', source => '/s', type => 't', @_);
+        post('attrs', 'text/plain', 'x', 'ce-specversion' => '1.0',
+            map { ("ce-$_" => $e{$_}) } keys %e) },
+);
+for my $way (sort keys %way) {
+    for my $name (sort keys %most) {
+        my ($n, @id) = ($most{$name}, $name eq 'id' ? () : (id => "$way-$name"));
+        my $text = substr "$way/$name/" . 'a' x 1100, 0, $n;
+        is($way{$way}->(@id, $name => $text)->{status}, 201,
+            "$way: $name of $n bytes");
+        is($t->poll('attrs', limit => 1000)->{events}[-1]{$name}, $text,
+            "$way: $name as it was sent");
+        $doc = is_problem($way{$way}->(@id, $name => "${text}a"),
+            $name eq 'type' ? (400, 'invalid-event') : (413, 'too-large'),
+            "$way: $name of one byte more");
+        is_deeply([ @$doc{qw(index pointer)} ], [ 0, "/$name" ],
+            "$way: $name: says where");
+    }
+}
+$text = 'binary/subject/' . 'a' x (1024 - 15);
+is(@{ $t->poll('attrs', subject => $text)->{events} }, 1,
+    'a subject of all its length is found');
+$text = 'binary/type/' . 'a' x (255 - 12);
+is(@{ $t->poll('attrs', types => $text)->{events} }, 1, 'and such a type');
+is_problem(post('attrs', 'one', $t->event(id => "m$_", type => 'a' x $_)), 400,
+    'invalid-event', "a type of $_ bytes") for 511, 512, 1024, 5000;
 
 my $large = $t->event(id => 'l1', data => 'y' x 250_000);
 is(post('big', 'one', $large)->{status}, 201, 'a large event');

@@ -456,6 +456,27 @@ test_sizes(void)
                "an id of 129 bytes");
 
     memset(tail, 'a', sizeof(tail));
+    (void) snprintf(json, sizeof(json), "{\"specversion\":\"1.0\","
+                    "\"id\":\"1\",\"source\":\"/%.1023s\","
+                    "\"type\":\"%.255s\"}", tail, tail);
+    is_int(add(json, strlen(json)), ES_OK,
+           "a source of 1024 bytes, a type of 255");
+    (void) snprintf(json, sizeof(json), "{\"specversion\":\"1.0\","
+                    "\"id\":\"1\",\"source\":\"/%.1024s\",\"type\":\"t\"}",
+                    tail);
+    is_problem(add(json, strlen(json)), ES_TOO_LARGE, "/source",
+               "a source of 1025");
+    (void) snprintf(json, sizeof(json), "{\"specversion\":\"1.0\","
+                    "\"id\":\"1\",\"source\":\"/s\",\"type\":\"%.256s\"}",
+                    tail);
+    is_problem(add(json, strlen(json)), ES_INVALID, "/type",
+               "a type of 256");
+    (void) snprintf(json, sizeof(json), "{\"specversion\":\"1.0\","
+                    "\"id\":\"1\",\"source\":\"/s\",\"type\":\"\\u0061%.255s\"}",
+                    tail);
+    is_problem(add(json, strlen(json)), ES_INVALID, "/type",
+               "also by an escape");
+
     (void) snprintf(json, sizeof(json), "{" HEAD ",\"subject\":\"%.*s\"}", 1024,
                     tail);
     is_int(add(json, strlen(json)), ES_OK, "a subject of 1024 bytes");

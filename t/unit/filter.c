@@ -38,7 +38,7 @@ matches(const char *type)
 int
 main(void)
 {
-    char      list[33 * 2 + 1];
+    char      list[300];
     unsigned  i;
     es_buf_t  scratch = { NULL, 0, 0 };
 
@@ -88,6 +88,12 @@ main(void)
     bad(list);
     list[63] = '\0';
     good(list, 32);
+
+    memset(list, 'a', sizeof(list));
+    memcpy(list + 253, ".*", 3);
+    good(list, 1);
+    memcpy(list + 254, ".*", 3);
+    bad(list);
 
     memset(&filter, 0, sizeof(filter));
     ok(es_filter_is_all(&filter) && es_filter_is_all(NULL),

@@ -103,8 +103,8 @@ verified(es_store_t *store, uint64_t events)
 
 
 static unsigned
-read_all(es_store_t *store, const es_filter_t *filter, unsigned limit,
-    bool *chained)
+read_all(es_store_t *store, const char *name, const es_filter_t *filter,
+    unsigned limit, bool *chained)
 {
     char         held[ES_CURSOR_MAX], *text;
     bool         more;
@@ -121,7 +121,7 @@ read_all(es_store_t *store, const es_filter_t *filter, unsigned limit,
 
     do {
         (void) es_txn_begin(store, &txn);
-        (void) es_feed_get(txn, es_str("a"), &feed);
+        (void) es_feed_get(txn, es_str(name), &feed);
         (void) es_cursor_print(feed.epoch, after, held);
 
         if (es_page_read(txn, &feed, after, es_str(held), limit, 1 << 20,
@@ -169,29 +169,29 @@ test_reading(es_store_t *store)
     es_filter_t   filter = { 0 };
     es_problem_t  problem;
 
-    ok(read_all(store, NULL, 7, &chained) == 2501 && chained,
+    ok(read_all(store, "a", NULL, 7, &chained) == 2501 && chained,
        "every event is read once, in small pages");
-    ok(read_all(store, NULL, 1000, &chained) == 2501 && chained,
+    ok(read_all(store, "a", NULL, 1000, &chained) == 2501 && chained,
        "and in large ones");
 
     (void) es_filter_types(&filter, es_str("t.3"), &problem);
-    ok(read_all(store, &filter, 9, &chained) == 250 && chained,
+    ok(read_all(store, "a", &filter, 9, &chained) == 250 && chained,
        "one type in ten is a tenth of the events, chained by prevcursor");
 
     memset(&filter, 0, sizeof(filter));
     (void) es_filter_types(&filter, es_str("t.*"), &problem);
-    ok(read_all(store, &filter, 100, &chained) == 2501 && chained,
+    ok(read_all(store, "a", &filter, 100, &chained) == 2501 && chained,
        "a prefix takes all its types");
 
     memset(&filter, 0, sizeof(filter));
     (void) es_filter_types(&filter, es_str("nothing"), &problem);
-    ok(read_all(store, &filter, 100, &chained) == 0 && chained,
+    ok(read_all(store, "a", &filter, 100, &chained) == 0 && chained,
        "an unknown type matches nothing and ends at the head");
 
     memset(&filter, 0, sizeof(filter));
     filter.by_subject = true;
     filter.subject = es_str("s/3");
-    ok(read_all(store, &filter, 10, &chained) == 357 && chained,
+    ok(read_all(store, "a", &filter, 10, &chained) == 357 && chained,
        "a subject is found wherever it is");
 
     (void) es_txn_begin(store, &txn);
@@ -214,6 +214,49 @@ test_reading(es_store_t *store)
     ok(es_feed_seek_time(txn, &feed, feed.last_ms, &after) == ES_OK
        && after < feed.last, "the last commit's time is before the head");
     es_txn_end(txn);
+}
+
+
+/* Types that begin alike, and enough of them for the index to be asked. */
+
+static void
+test_prefix(es_store_t *store)
+{
+    int           len;
+    bool          chained;
+    char          json[256];
+    unsigned      i;
+    es_batch_t   *batch;
+    es_filter_t   filter = { 0 };
+    es_problem_t  problem;
+
+    static const char *const  types[] = {
+        "order", "order-x", "order.", "order.a", "order.b.c", "order/a",
+        "orders.created", "orderx"
+    };
+
+    batch = es_batch_create(es_str("b"), NULL);
+
+    for (i = 0; i < 800; i++) {
+        len = snprintf(json, sizeof(json), "{\"specversion\":\"1.0\","
+                       "\"id\":\"p%u\",\"source\":\"/s\",\"type\":\"%s\"}",
+                       i, types[i % 8]);
+        (void) es_batch_add(batch, json, (size_t) len, &problem);
+    }
+
+    es_publish(store, &batch, 1);
+    ok(es_batch_rc(batch) == ES_OK, "events of types that begin alike");
+    es_batch_destroy(batch);
+
+    (void) es_filter_types(&filter, es_str("order.*"), &problem);
+    is_int(read_all(store, "b", &filter, 70, &chained), 300,
+           "a prefix takes what has a '.' after it, and no other");
+    (void) es_filter_types(&filter, es_str("order"), &problem);
+    is_int(read_all(store, "b", &filter, 70, &chained), 100,
+           "what it stands before is a type like any other");
+    (void) es_filter_types(&filter, es_str("order.b.*,order-x"), &problem);
+    is_int(read_all(store, "b", &filter, 70, &chained), 200,
+           "beside another type, too");
 }
 
 
@@ -335,6 +378,7 @@ main(void)
     ok(verified(store, 2504), "complete");
 
     test_trim(store);
+    test_prefix(store);
 
     es_store_close(store);
 
