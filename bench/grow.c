@@ -3,9 +3,10 @@
  * producer of a long history would have.
  *
  *   grow --store D --feed F --events N [--batch 1000] [--size 120]
- *        [--types 10] [--subjects 1000] [--prefix grow]
+ *        [--types 10] [--variants 1] [--subjects 1000] [--prefix grow]
  *
  * So many types and subjects in turn; `size` is the length of the data's text.
+ * With variants every second type is so many below a name of their own.
  */
 
 #include "bench.h"
@@ -14,10 +15,10 @@
 static es_batch_t *
 make_batch(const char *feed, const char *prefix, const char *payload,
     unsigned long first, unsigned long n, unsigned long types,
-    unsigned long subjects)
+    unsigned long variants, unsigned long subjects)
 {
     int            len;
-    char           json[4096];
+    char           json[4096], variant[32];
     es_str_t       name = { feed, strlen(feed) };
     es_batch_t    *batch;
     es_problem_t   problem;
@@ -28,11 +29,15 @@ make_batch(const char *feed, const char *prefix, const char *payload,
         bench_die("out of memory");
     }
     for (i = first; i < first + n; i++) {
+        variant[0] = '\0';
+        if (variants > 1 && i % types % 2 == 0) {
+            snprintf(variant, sizeof(variant), ".v%lu", i / types % variants);
+        }
         len = snprintf(json, sizeof(json), "{\"specversion\":\"1.0\","
                        "\"id\":\"%s-%lu\",\"source\":\"/bench\","
-                       "\"type\":\"bench.type%lu\",\"subject\":\"item/%lu\","
+                       "\"type\":\"bench.type%lu%s\",\"subject\":\"item/%lu\","
                        "\"data\":{\"n\":%lu,\"text\":\"%s\"}}",
-                       prefix, i, i % types, i % subjects, i, payload);
+                       prefix, i, i % types, variant, i % subjects, i, payload);
         if (es_batch_add(batch, json, (size_t) len, &problem) != ES_OK) {
             bench_die("%s: %s", problem.pointer, problem.detail);
         }
@@ -49,7 +54,7 @@ main(int argc, char **argv)
     es_batch_t     *batch;
     const char     *feed, *prefix;
     es_problem_t    problem;
-    unsigned long   i, n, events, size, per_batch, types, subjects;
+    unsigned long   i, n, events, size, per_batch, types, variants, subjects;
 
     feed = bench_arg(argc, argv, "--feed", NULL);
     prefix = bench_arg(argc, argv, "--prefix", "grow");
@@ -57,8 +62,11 @@ main(int argc, char **argv)
     per_batch = (unsigned long) bench_arg_n(argc, argv, "--batch", "1000");
     size = (unsigned long) bench_arg_n(argc, argv, "--size", "120");
     types = (unsigned long) bench_arg_n(argc, argv, "--types", "10");
+    variants = (unsigned long) bench_arg_n(argc, argv, "--variants", "1");
     subjects = (unsigned long) bench_arg_n(argc, argv, "--subjects", "1000");
-    if (size > 3000 || per_batch == 0 || types == 0 || subjects == 0) {
+    if (size > 3000 || per_batch == 0 || types == 0 || variants == 0
+        || subjects == 0)
+    {
         bench_die("--size is at most 3000, the others at least 1");
     }
     payload = bench_alloc(1, size + 1);
@@ -73,7 +81,8 @@ main(int argc, char **argv)
     began = bench_now_ns();
     for (i = 0; i < events; i += n) {
         n = events - i < per_batch ? events - i : per_batch;
-        batch = make_batch(feed, prefix, payload, i, n, types, subjects);
+        batch = make_batch(feed, prefix, payload, i, n, types, variants,
+                           subjects);
         es_publish(store, &batch, 1);
         if (es_batch_rc(batch) != ES_OK) {
             bench_die("publish: %s", es_strerror(es_batch_rc(batch)));

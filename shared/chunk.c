@@ -57,14 +57,21 @@ es_event_key_last(const uint8_t *key)
 }
 
 
-uint32_t
-es_event_key_feed(const uint8_t *key)
+static uint32_t
+es_be32_get(const uint8_t *p)
 {
     uint32_t  v;
 
-    memcpy(&v, key, sizeof(v));
+    memcpy(&v, p, sizeof(v));
 
     return __builtin_bswap32(v);
+}
+
+
+uint32_t
+es_event_key_feed(const uint8_t *key)
+{
+    return es_be32_get(key);
 }
 
 
@@ -109,6 +116,20 @@ es_bytype_key(uint32_t feed, uint32_t type, uint8_t key[ES_BYTYPE_KEY_LEN])
 {
     es_be32(feed, key);
     es_be32(type, key + 4);
+}
+
+
+uint32_t
+es_bytype_key_feed(const uint8_t *key)
+{
+    return es_be32_get(key);
+}
+
+
+uint32_t
+es_bytype_key_type(const uint8_t *key)
+{
+    return es_be32_get(key + 4);
 }
 
 

@@ -98,6 +98,8 @@ uint32_t es_event_key_feed(const uint8_t *key);
 int es_event_key_order(const MDB_val *a, const MDB_val *b);
 void es_bytype_key(uint32_t feed, uint32_t type,
     uint8_t key[ES_BYTYPE_KEY_LEN]);
+uint32_t es_bytype_key_feed(const uint8_t *key);
+uint32_t es_bytype_key_type(const uint8_t *key);
 
 /*
  * What the type index has of a chunk for a type: the type's first event in it,

@@ -46,8 +46,10 @@ typedef struct {
  * events after sequence `after`, stopping before `bytes_max` is passed (but
  * at least one event is given).  With a filter, `prevcursor` of the first
  * event is `after_text` and of the others the one before in this page; the
- * work is bounded: after examining some ten thousand events that do not match
- * the page ends early with has_more set.
+ * work is bounded: after looking at 20,000 events that do not match, where one
+ * that had to be found by its subject counts as ten, and after some hundred
+ * chunks once they have to be read from disk one by one, the page ends early
+ * with has_more set.
  *
  * Nothing after feed->last is given: a caller that wants the events up to an
  * earlier one lowers it in its copy of the feed.

@@ -327,9 +327,9 @@ es_subject_nth(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
 }
 
 
-/* Found from the last one back, each with its place in the chunk. */
+/* From the last one back, each with its place in the chunk. */
 
-static es_rc_t
+es_rc_t
 es_subject_list(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
     unsigned n, uint64_t after)
 {
@@ -361,7 +361,7 @@ es_subject_list(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
 
 
 es_rc_t
-es_subject_find(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
+es_subject_reach(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
     uint64_t after, es_found_t *found, unsigned max, unsigned *n)
 {
     es_rc_t       rc;
@@ -389,12 +389,12 @@ es_subject_find(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
     nth = es_found_entry(&first)->subject_nth;
     *n = subject.nth - nth < max ? (unsigned) (subject.nth - nth) + 1 : max;
 
+    found[0] = first;
+
     last = &found[*n - 1];
     last->sequence = late.sequence;
 
-    rc = es_subject_nth(txn, feed, last, nth + *n - 1, after);
-
-    return rc == ES_OK ? es_subject_list(txn, feed, found, *n, after) : rc;
+    return es_subject_nth(txn, feed, last, nth + *n - 1, after);
 }
 
 

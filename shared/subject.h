@@ -60,9 +60,15 @@ typedef struct {
     es_chunk_t  chunk;
 } es_found_t;
 
-/* The subject's events after `after`, the first `max` of them in order. */
-es_rc_t es_subject_find(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
+/*
+ * The subject's events after `after`, at most `max` of them in order: how many
+ * they are, found[0].sequence, and the last of them.  es_subject_list() then
+ * finds those before that.
+ */
+es_rc_t es_subject_reach(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
     uint64_t after, es_found_t *found, unsigned max, unsigned *n);
+es_rc_t es_subject_list(es_txn_t *txn, const es_feed_t *feed,
+    es_found_t *found, unsigned n, uint64_t after);
 
 /* How many events in (after, to] are the subject's: two ways back. */
 es_rc_t es_subject_count(es_txn_t *txn, const es_feed_t *feed, es_str_t text,

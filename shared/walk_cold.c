@@ -1,0 +1,91 @@
+/*
+ * walk_cold.c - chunks that have to be read from disk.
+ *
+ * Chunks that are far apart are a read each, and whoever serves others in the
+ * same thread waits for it.  What is in memory costs no more for this: only
+ * where some chunks have taken long is the kernel asked whether it had to
+ * read, as the thread may have waited for the processor as well.
+ */
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "walk.h"
+
+#define ES_COLD_ASK    16      /* chunks of which the time is taken ... */
+#define ES_COLD_US     500     /* ... and that is long */
+#define ES_COLD_BYTES  65536   /* of a chunk: a large event is read as it goes */
+
+
+/* Reads that this thread has waited for. */
+
+static long
+es_walk_faults(void)
+{
+    struct rusage  usage;
+
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_majflt : 0;
+}
+
+
+void
+es_walk_warm(es_walk_t *walk)
+{
+    walk->asked_us = es_clock_mono_us();
+    walk->faults = ES_WALK_UNKNOWN;
+}
+
+
+void
+es_walk_looked(es_walk_t *walk, unsigned n)
+{
+    long     faults;
+    int64_t  now_us, took_us;
+
+    if (walk->cold > 0) {
+        walk->cold += n;
+        return;
+    }
+
+    walk->looked += n;
+
+    if (walk->looked < ES_COLD_ASK) {
+        return;
+    }
+
+    walk->looked = 0;
+    now_us = es_clock_mono_us();
+    took_us = now_us - walk->asked_us;
+    walk->asked_us = now_us;
+
+    if (took_us <= ES_COLD_US) {
+        return;
+    }
+
+    faults = es_walk_faults();
+    walk->cold = walk->faults != ES_WALK_UNKNOWN && walk->faults != faults;
+    walk->faults = faults;
+}
+
+
+void
+es_walk_advise(const es_walk_t *walk, const MDB_val *value)
+{
+    size_t     len;
+    uintptr_t  from, page;
+
+    if (walk->cold == 0) {
+        return;
+    }
+
+    page = (uintptr_t) sysconf(_SC_PAGESIZE);
+    from = (uintptr_t) value->mv_data & ~(page - 1);
+    len = value->mv_size < ES_COLD_BYTES ? value->mv_size : ES_COLD_BYTES;
+
+    /* It is a hint: whatever comes of it, the chunk is read. */
+
+    (void) madvise((void *) from, (uintptr_t) value->mv_data + len - from,
+                   MADV_WILLNEED);
+}
