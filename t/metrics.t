@@ -158,6 +158,15 @@ sub since {
         ? (defined $1 ? "$1=" : '') . ($after->{$_} - $before->{$_}) : () } sort keys %$after;
 }
 
+# The same, when it has come: a request is counted after its answer is sent.
+sub comes {
+    my ($before, $name, $resource, $expected, $what) = @_;
+    my $got;
+
+    wait_for(sub { ($got = since($before, $name, $resource)) eq $expected }, 15);
+    is($got, $expected, $what);
+}
+
 sub requests {
     my $before = scrape();
     $t->publish('orders', map { { id => "e$_", subject => "s$_" } } 1 .. 4);
@@ -165,8 +174,8 @@ sub requests {
     is($t->publish('orders', { id => 'e5', subject => 'x' })->{status}, 409, 'a conflict');
     series('events_published_total', 5);
     series('events_duplicate_total', 1);
-    is(since($before, 'http_requests_total', 'publish'), '2xx=2 4xx=1', 'publishes');
-    is(since($before, 'events_sent_total', 'publish'), '', 'send nothing');
+    comes($before, 'http_requests_total', 'publish', '2xx=2 4xx=1', 'publishes');
+    comes($before, 'events_sent_total', 'publish', '', 'send nothing');
 
     my $events = '/v1/feeds/orders/events';
     my $poll = get("$events?limit=2", $key);
@@ -176,8 +185,8 @@ sub requests {
     $t->http(HEAD => $events, { authorization => "Bearer $key" });
     get("$events?subject=s2", $key);
     get($events);
-    is(since($before, 'http_requests_total', 'poll'), '2xx=4 3xx=1 4xx=1', 'polls');
-    is(since($before, 'events_sent_total', 'poll'), 5,
+    comes($before, 'http_requests_total', 'poll', '2xx=4 3xx=1 4xx=1', 'polls');
+    comes($before, 'events_sent_total', 'poll', 5,
         'events that were sent, not those that were told of');
     cmp_ok(since($before, 'http_sent_bytes_total', 'poll'), '>', 2 * length $poll->{body},
         'bytes');
@@ -185,10 +194,10 @@ sub requests {
     my ($epoch) = $t->poll('orders')->{next} =~ /^(.*)-/;
     get("/v1/feeds/orders/$_", $key) for 'snapshot', 'backfill', "backfill?after=$epoch-3",
         "pages/$epoch/1", 'manifest';
-    is(since($before, 'events_sent_total', 'snapshot'), 5, 'a snapshot');
-    is(since($before, 'events_sent_total', 'backfill'), 7, 'backfills');
-    is(since($before, 'http_requests_total', 'backfill'), '2xx=3', 'and a manifest');
-    is(since($before, 'events_sent_total', 'pages'), 5, 'a page');
+    comes($before, 'events_sent_total', 'snapshot', 5, 'a snapshot');
+    comes($before, 'events_sent_total', 'backfill', 7, 'backfills');
+    comes($before, 'http_requests_total', 'backfill', '2xx=3', 'and a manifest');
+    comes($before, 'events_sent_total', 'pages', 5, 'a page');
 
     # Counted as they go.
     $before = scrape();
@@ -196,14 +205,14 @@ sub requests {
         accept => 'text/event-stream' });
     ok(wait_for(sub { since($before, 'events_sent_total', 'poll') eq '5' }),
         'a stream that goes on');
-    is(since($before, 'http_requests_total', 'poll'), '', 'and has not ended');
+    comes($before, 'http_requests_total', 'poll', '', 'and has not ended');
     close $stream->{sock};
     series('http_waiting_requests{kind="stream"}', 0, 'until its reader leaves');
 
     $before = scrape();
     get('/v1/nothing', $key);
     get('/other/feeds/orders/events', $key);
-    is(since($before, 'http_requests_total', 'other'), '4xx=2',
+    comes($before, 'http_requests_total', 'other', '4xx=2',
         'what is no resource, and what another module refuses');
     my $healths = scrape()->{'eventsync_http_requests_total{code="2xx",resource="health"}'};
     get('/v1/healthz');
