@@ -161,6 +161,7 @@ es_types_join(es_walk_t *walk, const es_numbers_t *numbers, uint64_t from)
     uint32_t  own;
 
     rc = ES_OK;
+    own = 0;
 
     for (i = 0; rc == ES_OK && i < numbers->n; ) {
         had = walk->ntypes;
@@ -240,6 +241,7 @@ es_types_of_feed(es_walk_t *walk, uint64_t from)
     es_str_t  name;
 
     number = 0;
+    name = es_null_str;
 
     for (n = 0; n <= ES_WALK_TYPES_MAX; n++, number++) {
         rc = es_types_own(walk, number, &number);
