@@ -37,8 +37,13 @@ es_nudge_counted(es_txn_t *txn, es_lane_t *lane)
     feed = &lane->source->feed;
     conf = lane->target->conf;
 
-    if (es_filter_is_all(&conf->filter)) {
+    /* what matches is no more than what is there */
+
+    if (es_filter_is_all(&conf->filter)
+        || feed->last - lane->position + lane->nwaiting <= conf->nudge)
+    {
         lane->nahead = feed->last - lane->position;
+        lane->ahead = 0;
         return true;
     }
 
