@@ -759,6 +759,7 @@ void ngx_http_eventsync_memo_free(ngx_http_eventsync_worker_t *w);
 u_char *ngx_http_eventsync_number(u_char *p, uint64_t number);
 ngx_int_t ngx_http_eventsync_header(ngx_http_request_t *r, ngx_str_t *key,
     ngx_str_t *value);
+ngx_int_t ngx_http_eventsync_etag_header(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_send_header(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_send_unchanged(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_send(ngx_http_request_t *r, ngx_uint_t status,

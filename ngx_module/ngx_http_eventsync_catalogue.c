@@ -62,7 +62,6 @@ static ngx_str_t  ngx_http_eventsync_catalogue_no_cache =
 static ngx_str_t  ngx_http_eventsync_catalogue_immutable =
     ngx_string("private, max-age=31536000, immutable");
 
-static ngx_str_t  ngx_http_eventsync_catalogue_etag_name = ngx_string("ETag");
 static ngx_str_t  ngx_http_eventsync_catalogue_deprecation =
     ngx_string("Deprecation");
 static ngx_str_t  ngx_http_eventsync_catalogue_sunset = ngx_string("Sunset");
@@ -356,7 +355,6 @@ ngx_http_eventsync_catalogue_fail(ngx_http_eventsync_catalogue_t *cat)
 static ngx_int_t
 ngx_http_eventsync_catalogue_headers(ngx_http_eventsync_catalogue_t *cat)
 {
-    ngx_table_elt_t     *h;
     ngx_http_request_t  *r;
 
     r = cat->ctx->request;
@@ -371,19 +369,9 @@ ngx_http_eventsync_catalogue_headers(ngx_http_eventsync_catalogue_t *cat)
         return NGX_ERROR;
     }
 
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
+    if (ngx_http_eventsync_etag_header(cat->ctx) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    h->hash = 1;
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-    h->key = ngx_http_eventsync_catalogue_etag_name;
-    h->value = cat->ctx->etag;
-
-    r->headers_out.etag = h;
 
     return ngx_http_eventsync_catalogue_dates(cat);
 }

@@ -42,7 +42,6 @@ static ngx_str_t  ngx_http_eventsync_checkpoint_cache_control =
     ngx_string("Cache-Control");
 static ngx_str_t  ngx_http_eventsync_checkpoint_no_store =
     ngx_string("no-store");
-static ngx_str_t  ngx_http_eventsync_checkpoint_etag = ngx_string("ETag");
 
 
 /* the route's data is what to do */
@@ -283,7 +282,6 @@ ngx_http_eventsync_checkpoint_answer(ngx_http_eventsync_checkpoint_t *c)
 static ngx_int_t
 ngx_http_eventsync_checkpoint_headers(ngx_http_eventsync_checkpoint_t *c)
 {
-    ngx_table_elt_t     *h;
     ngx_http_request_t  *r;
 
     r = c->ctx->request;
@@ -302,21 +300,7 @@ ngx_http_eventsync_checkpoint_headers(ngx_http_eventsync_checkpoint_t *c)
         return NGX_OK;
     }
 
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = 1;
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-    h->key = ngx_http_eventsync_checkpoint_etag;
-    h->value = c->ctx->etag;
-
-    r->headers_out.etag = h;
-
-    return NGX_OK;
+    return ngx_http_eventsync_etag_header(c->ctx);
 }
 
 

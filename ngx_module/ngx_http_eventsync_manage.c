@@ -58,7 +58,6 @@ static ngx_str_t  ngx_http_eventsync_manage_cache_control =
 static ngx_str_t  ngx_http_eventsync_manage_no_store = ngx_string("no-store");
 static ngx_str_t  ngx_http_eventsync_manage_private =
     ngx_string("private, no-cache");
-static ngx_str_t  ngx_http_eventsync_manage_etag = ngx_string("ETag");
 
 
 ngx_int_t
@@ -471,7 +470,6 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_managing_t *m)
 static ngx_int_t
 ngx_http_eventsync_manage_headers(ngx_http_eventsync_managing_t *m)
 {
-    ngx_table_elt_t     *h;
     ngx_http_request_t  *r;
 
     r = m->ctx->request;
@@ -485,10 +483,6 @@ ngx_http_eventsync_manage_headers(ngx_http_eventsync_managing_t *m)
         return NGX_ERROR;
     }
 
-    /* conditions were judged with the record, not once more after it */
-
-    r->disable_not_modified = 1;
-
     if (m->manage.op != ES_MANAGE_SHOW
         && m->manage.op != ES_MANAGE_CREATE
         && m->manage.op != ES_MANAGE_CHANGE)
@@ -496,44 +490,18 @@ ngx_http_eventsync_manage_headers(ngx_http_eventsync_managing_t *m)
         return NGX_OK;
     }
 
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = 1;
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-    h->key = ngx_http_eventsync_manage_etag;
-    h->value = m->ctx->etag;
-
-    r->headers_out.etag = h;
-
-    return NGX_OK;
+    return ngx_http_eventsync_etag_header(m->ctx);
 }
 
 
 static ngx_int_t
 ngx_http_eventsync_manage_not_modified(ngx_http_eventsync_managing_t *m)
 {
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
-
-    r = m->ctx->request;
-
     if (ngx_http_eventsync_manage_headers(m) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
-    r->headers_out.content_length_n = -1;
-    r->header_only = 1;
-
-    rc = ngx_http_eventsync_send_header(r);
-
-    return (rc == NGX_ERROR || rc > NGX_OK)
-           ? rc : ngx_http_send_special(r, NGX_HTTP_LAST);
+    return ngx_http_eventsync_send_unchanged(m->ctx->request);
 }
 
 

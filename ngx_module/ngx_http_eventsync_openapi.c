@@ -74,7 +74,6 @@ ngx_http_eventsync_openapi(ngx_http_eventsync_ctx_t *ctx)
 static ngx_int_t
 ngx_http_eventsync_openapi_headers(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_table_elt_t     *h;
     ngx_http_request_t  *r;
 
     static uint64_t  hash;
@@ -92,19 +91,9 @@ ngx_http_eventsync_openapi_headers(ngx_http_eventsync_ctx_t *ctx)
     ctx->etag_text[0] = '"';
     *ngx_hex_dump(ctx->etag_text + 1, (u_char *) &hash, sizeof(hash)) = '"';
 
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
+    if (ngx_http_eventsync_etag_header(ctx) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    h->hash = 1;
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-    ngx_str_set(&h->key, "ETag");
-    h->value = ctx->etag;
-
-    r->headers_out.etag = h;
 
     return ngx_http_eventsync_header(r,
                                      &ngx_http_eventsync_openapi_cache_control,

@@ -198,15 +198,12 @@ ngx_http_eventsync_send_not_modified(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-static ngx_int_t
-ngx_http_eventsync_page_headers(ngx_http_eventsync_ctx_t *ctx)
+ngx_int_t
+ngx_http_eventsync_etag_header(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_table_elt_t     *h;
-    ngx_http_request_t  *r;
+    ngx_table_elt_t  *h;
 
-    r = ctx->request;
-
-    h = ngx_list_push(&r->headers_out.headers);
+    h = ngx_list_push(&ctx->request->headers_out.headers);
     if (h == NULL) {
         return NGX_ERROR;
     }
@@ -218,7 +215,22 @@ ngx_http_eventsync_page_headers(ngx_http_eventsync_ctx_t *ctx)
     h->key = ngx_http_eventsync_etag_name;
     h->value = ctx->etag;
 
-    r->headers_out.etag = h;
+    ctx->request->headers_out.etag = h;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_page_headers(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (ngx_http_eventsync_etag_header(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (ngx_http_eventsync_header(r, &ngx_http_eventsync_page_cache_control,
                                   &ngx_http_eventsync_private)
