@@ -173,6 +173,12 @@ sub read_file {
     return <$fh> // '';
 }
 
+# nginx writes its access log when the client already has the answer.
+sub logged {
+    my ($self, $name, $what) = @_;
+    return wait_for(sub { $self->read_file($name) =~ $what });
+}
+
 # Adds what a test's nginx.conf need not say, without moving its lines.
 sub complete_conf {
     my ($self, $conf, %opts) = @_;
