@@ -74,11 +74,12 @@ es_commit_type(es_commit_t *c, es_str_t type, uint32_t *number)
 static size_t
 es_chunk_plan(const es_append_t *append, size_t i, size_t *size)
 {
-    size_t             n, body, len;
+    size_t             n, body, len, cursor, prev;
     uint64_t           sequence;
     const es_draft_t  *draft;
 
     body = 0;
+    cursor = es_cursor_len(append->feed.epoch, append->first + i - 1);
 
     for (n = 0; i + n < append->n && n < ES_CHUNK_COUNT; n++) {
         sequence = append->first + i + n;
@@ -88,8 +89,9 @@ es_chunk_plan(const es_append_t *append, size_t i, size_t *size)
             break;
         }
 
-        len = draft->head.len + es_mid_len(append->feed.epoch, sequence)
-              + draft->tail.len + 1;
+        prev = cursor;
+        cursor = es_cursor_len(append->feed.epoch, sequence);
+        len = draft->head.len + es_mid_len(cursor, prev) + draft->tail.len + 1;
 
         if (n > 0 && body + len > ES_CHUNK_BYTES) {
             break;

@@ -304,8 +304,13 @@ es_chunk_prefetch_entry(const MDB_val *key, const MDB_val *value,
             - (es_event_key_last(key->mv_data) - sequence) % ES_CHUNK_COUNT;
     entries = sizeof(es_chunk_head_t) + ES_CHUNK_COUNT * sizeof(uint32_t);
 
+    /* With the one before it, which tells where its text begins. */
+
+    index -= index > 0;
+
     es_prefetch((const char *) value->mv_data + entries
-                + index * sizeof(es_entry_t), ES_CACHE_LINE + 1);
+                + index * sizeof(es_entry_t),
+                2 * sizeof(es_entry_t) + ES_CACHE_LINE);
 }
 
 
@@ -415,16 +420,29 @@ es_chunk_next(MDB_cursor *cursor, uint32_t feed, bool whole, es_chunk_t *chunk)
 }
 
 
+/* By the logarithm: a filtered page asks this hundreds of times. */
+
 static size_t
 es_digits(uint64_t v)
 {
-    size_t  n;
+    unsigned  n;
 
-    for (n = 1; v >= 10; n++) {
-        v /= 10;
-    }
+    static const uint64_t  powers[] = {
+        UINT64_C(1), UINT64_C(10), UINT64_C(100), UINT64_C(1000),
+        UINT64_C(10000), UINT64_C(100000), UINT64_C(1000000),
+        UINT64_C(10000000), UINT64_C(100000000), UINT64_C(1000000000),
+        UINT64_C(10000000000), UINT64_C(100000000000),
+        UINT64_C(1000000000000), UINT64_C(10000000000000),
+        UINT64_C(100000000000000), UINT64_C(1000000000000000),
+        UINT64_C(10000000000000000), UINT64_C(100000000000000000),
+        UINT64_C(1000000000000000000), UINT64_C(10000000000000000000)
+    };
 
-    return n;
+    /* 1233 / 4096 is the logarithm of 2, nearly */
+
+    n = (64 - (unsigned) __builtin_clzll(v | 1)) * 1233 >> 12;
+
+    return n + (v >= powers[n] || v == 0);
 }
 
 
@@ -436,11 +454,11 @@ es_cursor_len(const char *epoch, uint64_t sequence)
 
 
 size_t
-es_mid_len(const char *epoch, uint64_t sequence)
+es_mid_len(size_t cursor, size_t prev)
 {
     return sizeof(ES_MID_SEQUENCE) - 1 + ES_SEQUENCE_LEN
-           + sizeof(ES_MID_CURSOR) - 1 + es_cursor_len(epoch, sequence)
-           + sizeof(ES_MID_PREV) - 1 + es_cursor_len(epoch, sequence - 1) + 1;
+           + sizeof(ES_MID_CURSOR) - 1 + cursor
+           + sizeof(ES_MID_PREV) - 1 + prev + 1;
 }
 
 

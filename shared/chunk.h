@@ -167,8 +167,9 @@ es_rc_t es_chunk_seek(MDB_cursor *cursor, uint32_t feed, uint64_t sequence,
 es_rc_t es_chunk_next(MDB_cursor *cursor, uint32_t feed, bool whole,
     es_chunk_t *chunk);
 
-/* What is printed between head and tail; `mid_len` tells its length first. */
-size_t es_mid_len(const char *epoch, uint64_t sequence);
+/* What is printed between head and tail; `mid_len` tells its length first, from
+   those of the event's cursor and of the one before. */
+size_t es_mid_len(size_t cursor, size_t prev);
 size_t es_cursor_len(const char *epoch, uint64_t sequence);
 char *es_mid_print(const char *epoch, uint64_t sequence, char *out);
 

@@ -194,19 +194,31 @@ es_page_plain(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
 }
 
 
+/* But for a chunk's first event, the comma before it is there, too. */
+
 static es_rc_t
-es_page_event(es_page_t *page, const es_event_t *event, es_str_t prev)
+es_page_event(es_page_t *page, const es_event_t *event, bool first,
+    es_str_t prev)
 {
-    es_rc_t  rc;
+    es_rc_t   rc;
+    es_str_t  before;
+
+    before = event->before;
 
     rc = es_page_ends(page, page->count + 1);
 
-    if (rc == ES_OK && page->count > 0) {
-        rc = es_page_slice(page, ",", 1);
+    if (page->count > 0) {
+        if (!first && before.data[-1] == ',') {
+            before.data--;
+            before.len++;
+
+        } else if (rc == ES_OK) {
+            rc = es_page_slice(page, ",", 1);
+        }
     }
 
     if (rc == ES_OK) {
-        rc = es_page_slice(page, event->before.data, event->before.len);
+        rc = es_page_slice(page, before.data, before.len);
     }
 
     if (rc == ES_OK) {
@@ -259,7 +271,7 @@ es_page_filtered(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
         }
 
         if (rc == ES_OK) {
-            rc = es_page_event(page, &event, prev);
+            rc = es_page_event(page, &event, i == 0, prev);
         }
 
         if (rc == ES_OK) {

@@ -354,7 +354,8 @@ es_compare_stored(es_commit_t *c, const es_feed_t *feed, uint64_t sequence,
         return ES_NOT_FOUND;
     }
 
-    skip = entry->mid + es_mid_len(feed->epoch, sequence);
+    skip = entry->mid + es_mid_len(es_cursor_len(feed->epoch, sequence),
+                                   es_cursor_len(feed->epoch, sequence - 1));
     if (skip > text.len) {
         return ES_CORRUPT;
     }

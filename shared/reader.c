@@ -1,8 +1,8 @@
 #include "walk.h"
 
 
-es_rc_t
-es_event_next(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
+static es_rc_t
+es_event_find(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
     const es_filter_t *filter, es_event_t *event, uint64_t *scanned)
 {
     es_rc_t    rc;
@@ -24,6 +24,32 @@ es_event_next(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
     es_walk_close(&walk);
 
     return rc;
+}
+
+
+/* Who takes one after the other finds the next one close by, as a rule, and to
+   look there costs less than to ask an index. */
+
+es_rc_t
+es_event_next(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
+    const es_filter_t *filter, es_event_t *event, uint64_t *scanned)
+{
+    es_rc_t    rc;
+    es_feed_t  close;
+
+    if (!es_filter_is_all(filter) && feed->last > after + ES_WALK_CLOSE) {
+        close = *feed;
+        close.last = after + ES_WALK_CLOSE;
+
+        rc = es_event_find(txn, &close, after, filter, event, scanned);
+        if (rc != ES_NOT_FOUND) {
+            return rc;
+        }
+
+        after = *scanned;
+    }
+
+    return es_event_find(txn, feed, after, filter, event, scanned);
 }
 
 

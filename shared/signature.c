@@ -15,6 +15,7 @@
 #define ES_ED25519_LEN      64
 #define ES_ED25519_SEED     32
 #define ES_SECRET_NEW_LEN   32
+#define ES_TIMESTAMP_MAX    24
 
 /* Exactly one of the two is set. */
 struct es_signer {
@@ -188,17 +189,19 @@ static es_rc_t
 es_hmac(es_signer_t *signer, es_str_t id, es_str_t timestamp,
     const es_str_t *body, size_t nbody, unsigned char out[ES_HMAC_LEN])
 {
-    size_t  i, n;
+    size_t         i, n;
+    unsigned char  middle[ES_TIMESTAMP_MAX + 2];
+
+    middle[0] = '.';
+    memcpy(middle + 1, timestamp.data, timestamp.len);
+    middle[timestamp.len + 1] = '.';
 
     /* No key: the context begins anew with the one that it has. */
 
     if (EVP_MAC_init(signer->mac, NULL, 0, NULL) != 1
         || EVP_MAC_update(signer->mac, (const unsigned char *) id.data,
                           id.len) != 1
-        || EVP_MAC_update(signer->mac, (const unsigned char *) ".", 1) != 1
-        || EVP_MAC_update(signer->mac, (const unsigned char *) timestamp.data,
-                          timestamp.len) != 1
-        || EVP_MAC_update(signer->mac, (const unsigned char *) ".", 1) != 1)
+        || EVP_MAC_update(signer->mac, middle, timestamp.len + 2) != 1)
     {
         return ES_NOMEM;
     }
@@ -292,13 +295,13 @@ es_ed25519_verify(es_signer_t *signer, const es_buf_t *message,
 
 
 static es_str_t
-es_timestamp_print(int64_t timestamp, char out[24])
+es_timestamp_print(int64_t timestamp, char out[ES_TIMESTAMP_MAX])
 {
     char      *p;
     uint64_t   n;
 
     n = timestamp < 0 ? (uint64_t) -timestamp : (uint64_t) timestamp;
-    p = out + 24;
+    p = out + ES_TIMESTAMP_MAX;
 
     do {
         *--p = (char) ('0' + n % 10);
@@ -309,7 +312,7 @@ es_timestamp_print(int64_t timestamp, char out[24])
         *--p = '-';
     }
 
-    return (es_str_t) { p, (size_t) (out + 24 - p) };
+    return (es_str_t) { p, (size_t) (out + ES_TIMESTAMP_MAX - p) };
 }
 
 
@@ -317,7 +320,7 @@ es_rc_t
 es_sign(es_signer_t *signer, es_str_t id, int64_t timestamp_s,
     const es_str_t *body, size_t nbody, char out[ES_SIGNATURE_MAX])
 {
-    char           digits[24];
+    char           digits[ES_TIMESTAMP_MAX];
     es_rc_t        rc;
     es_buf_t       message;
     es_str_t       timestamp;

@@ -22,7 +22,7 @@ es_walk_open(es_walk_t *walk, es_txn_t *txn, const es_feed_t *feed,
     es_walk_warm(walk);
 
     if (filter->by_subject) {
-        walk->by_subject = true;
+        walk->by_subject = feed->last > after + ES_WALK_CLOSE;
         walk->subject_hash = es_subject_hash(filter->subject);
     }
 
@@ -453,15 +453,14 @@ es_event_parts(const es_feed_t *feed, const es_chunk_t *chunk, uint32_t i,
     event->sequence = chunk->head->first + i;
     event->time_ms = chunk->head->time_ms;
 
-    len = entry->mid + es_mid_len(feed->epoch, event->sequence);
+    event->cursor.data = text.data + entry->mid + es_mid_cursor();
+    event->cursor.len = es_cursor_len(feed->epoch, event->sequence);
+    prev = es_cursor_len(feed->epoch, event->sequence - 1);
+
+    len = entry->mid + es_mid_len(event->cursor.len, prev);
     if (len > text.len) {
         return ES_CORRUPT;
     }
-
-    event->cursor.data = text.data + entry->mid + es_mid_cursor();
-    event->cursor.len = es_cursor_len(feed->epoch, event->sequence);
-
-    prev = es_cursor_len(feed->epoch, event->sequence - 1);
 
     event->before.data = text.data;
     event->before.len = len - 1 - prev;

@@ -21,6 +21,7 @@
 #define ES_WALK_LOOKUP     10     /* so many is one that is looked up alone */
 #define ES_WALK_COLD       128    /* chunks looked up since one came from disk */
 #define ES_WALK_NEAR       100    /* events that are read without an index */
+#define ES_WALK_CLOSE      4      /* the same, of a subject, or before one */
 #define ES_WALK_SUBJECTS   100    /* of a subject's events, found at once */
 #define ES_WALK_SUBJECTS_MIN  4   /* the same where types pass some by */
 #define ES_WALK_TYPES_MAX  256    /* more of them are not followed one by one */
