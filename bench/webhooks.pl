@@ -132,23 +132,26 @@ sub deliver {
         return $rate;
     };
     my $bare = sub {
+        my ($loop) = @_;
         my $result = program($build, 'curl_loop', '--url', $url,
             '--in-flight', 32, '--size', 300, '--seconds', $seconds,
-            '--loop', 'poll');
+            '--loop', $loop);
         taken();
         return $result->{rate};
     };
 
-    my $v = alternate($rounds, bare => $bare,
+    my $v = alternate($rounds, bare => sub { $bare->('poll') },
+        socket => sub { $bare->('socket') },
         map { my @opts = @{ $sides{$_} }; ($_ => sub { $ours->(@opts) }) }
         keys %sides);
     table('deliveries/s',
         (map { ["$endpoints endpoints, $ordering, $_", $v->{$_}] }
             sort keys %sides),
-        ['bare libcurl, 32 in flight', $v->{bare}]);
-    for my $side (sort keys %sides) {
-        my $ratio = ratio($v->{$side}, $v->{bare});
-        printf "  %s: %.2f (min %.2f, max %.2f)\n", $side, @$ratio;
+        ['bare libcurl, 32 in flight', $v->{bare}],
+        ['the same by curl_multi_socket_action()', $v->{socket}]);
+    for my $side (sort(keys %sides), 'socket') {
+        printf "  %s: %.2f (min %.2f, max %.2f)\n", $side,
+            @{ ratio($v->{$side}, $v->{bare}) };
     }
     my ($most) = grep { $sides{$_} } 'everything on', 'plain';
     verdict($what, ratio($v->{$most}, $v->{bare}), $target, $most);

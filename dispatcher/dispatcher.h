@@ -629,7 +629,7 @@ void es_rate_reset(es_target_t *target);
 void es_rate_done(es_target_t *target);
 /* False when it has been sent all that it may; its lanes are woken later. */
 bool es_rate_room(es_target_t *target);
-void es_rate_charge(es_target_t *target);
+void es_rate_charge(es_target_t *target, int64_t now_us);
 
 /* policy.c */
 void es_policy_load(es_dispatcher_t *d, es_target_t *target);

@@ -7,12 +7,7 @@
 
 #include "dispatcher.h"
 
-
-static uint64_t
-es_rate_now(void)
-{
-    return (uint64_t) es_clock_mono_us() * 1000;
-}
+#define es_rate_ns(us)  ((uint64_t) (us) * 1000)
 
 
 static void
@@ -61,7 +56,8 @@ es_rate_room(es_target_t *target)
         return true;
     }
 
-    state = es_gcra_peek(&target->bucket, rate, es_rate_now(), 1);
+    state = es_gcra_peek(&target->bucket, rate, es_rate_ns(es_clock_mono_us()),
+                         1);
 
     if (!state.admitted && !ev_is_active(&target->earned)) {
         ev_timer_set(&target->earned,
@@ -74,10 +70,10 @@ es_rate_room(es_target_t *target)
 
 
 void
-es_rate_charge(es_target_t *target)
+es_rate_charge(es_target_t *target, int64_t now_us)
 {
     if (target->conf->rate.units != 0) {
         (void) es_gcra_take(&target->bucket, &target->conf->rate,
-                            es_rate_now(), 1);
+                            es_rate_ns(now_us), 1);
     }
 }

@@ -314,7 +314,7 @@ es_send_start(es_send_t *send, es_lane_t *lane)
     }
 
     if (send->kind != ES_SEND_TOKEN) {
-        es_rate_charge(target);
+        es_rate_charge(target, send->sent_us);
     }
 
     target->retrying += send->retry;

@@ -54,12 +54,14 @@ es_window_limit(const es_latency_t *latency)
 
 
 static void
-es_window_round(es_target_t *target, int64_t now_us)
+es_window_round(es_target_t *target)
 {
     double         mean, limit;
+    int64_t        now_us;
     es_latency_t  *latency;
 
     latency = &target->latency;
+    now_us = es_clock_mono_us();
     mean = (double) latency->sum_us / latency->n;
     limit = es_window_limit(latency);
 
@@ -104,7 +106,7 @@ es_window_took(const es_send_t *send)
 void
 es_window_success(es_target_t *target, const es_send_t *send)
 {
-    int64_t        took_us, now_us;
+    int64_t        took_us;
     es_latency_t  *latency;
 
     latency = &target->latency;
@@ -115,10 +117,9 @@ es_window_success(es_target_t *target, const es_send_t *send)
     }
 
     took_us = es_window_took(send);
-    now_us = es_clock_mono_us();
 
     if (latency->best_us == 0) {
-        latency->best_at_us = now_us;
+        latency->best_at_us = es_clock_mono_us();
         latency->best_us = took_us;
 
     } else if (took_us < latency->best_us) {
@@ -135,6 +136,6 @@ es_window_success(es_target_t *target, const es_send_t *send)
     latency->n++;
 
     if (latency->n >= ES_WINDOW_ROUND && latency->n >= target->window) {
-        es_window_round(target, now_us);
+        es_window_round(target);
     }
 }
