@@ -7,6 +7,9 @@
  * readable while nobody wants it.  Descriptors that are libcurl's own (the
  * resolver's) are closed without a word, and are not watched any longer than
  * asked for.
+ *
+ * libcurl would tell its next timeout with each step of each request.  It is
+ * asked instead, once for all that a channel has done, before the loop waits.
  */
 
 #include <errno.h>
@@ -89,13 +92,21 @@ es_loop_done(es_dispatcher_t *d)
 }
 
 
-static void
+void
 es_channel_busy(es_channel_t *channel)
 {
     if (!channel->busy) {
         channel->busy = true;
         TAILQ_INSERT_TAIL(&channel->d->loop.busy, channel, in_busy);
     }
+}
+
+
+void
+es_channel_kick(es_channel_t *channel)
+{
+    channel->kick = true;
+    es_channel_busy(channel);
 }
 
 
@@ -338,32 +349,6 @@ es_loop_close(void *ctx, curl_socket_t fd)
 }
 
 
-static int
-es_loop_on_timer(CURLM *multi, long ms, void *ctx)
-{
-    es_channel_t  *channel;
-
-    (void) multi;
-
-    channel = ctx;
-    channel->kick = ms == 0;
-
-    if (channel->kick) {
-        es_channel_busy(channel);
-    }
-
-    if (ms <= 0) {
-        ev_timer_stop(channel->d->loop.ev, &channel->timer);
-        return 0;
-    }
-
-    channel->timer.repeat = (double) ms / 1000;
-    ev_timer_again(channel->d->loop.ev, &channel->timer);
-
-    return 0;
-}
-
-
 static void
 es_loop_timer(struct ev_loop *ev, ev_timer *w, int revents)
 {
@@ -373,8 +358,7 @@ es_loop_timer(struct ev_loop *ev, ev_timer *w, int revents)
 
     channel = w->data;
     ev_timer_stop(ev, w);
-    channel->kick = true;
-    es_channel_busy(channel);
+    es_channel_kick(channel);
 }
 
 
@@ -402,9 +386,6 @@ es_channel_create(es_dispatcher_t *d)
     (void) curl_multi_setopt(channel->multi, CURLMOPT_SOCKETFUNCTION,
                              es_loop_on_socket);
     (void) curl_multi_setopt(channel->multi, CURLMOPT_SOCKETDATA, channel);
-    (void) curl_multi_setopt(channel->multi, CURLMOPT_TIMERFUNCTION,
-                             es_loop_on_timer);
-    (void) curl_multi_setopt(channel->multi, CURLMOPT_TIMERDATA, channel);
     (void) curl_multi_setopt(channel->multi, CURLMOPT_MAXCONNECTS,
                              (long) d->options.max_connections);
     (void) curl_multi_setopt(channel->multi, CURLMOPT_PIPELINING,
@@ -505,12 +486,30 @@ es_loop_reap(es_dispatcher_t *d)
 
         if (channel->sends == 0) {
             es_channel_destroy(d, channel);
-
-        } else if (!channel->kick) {
-            channel->busy = false;
-            TAILQ_REMOVE(&d->loop.busy, channel, in_busy);
         }
     }
+}
+
+
+/* True when libcurl has something to do at once; otherwise the channel's timer
+   is set. */
+
+static bool
+es_channel_due(es_channel_t *channel)
+{
+    long  ms;
+
+    ms = -1;
+    (void) curl_multi_timeout(channel->multi, &ms);
+
+    if (ms == 0) {
+        return true;
+    }
+
+    channel->timer.repeat = ms > 0 ? (double) ms / 1000 : 0;
+    ev_timer_again(channel->d->loop.ev, &channel->timer);
+
+    return false;
 }
 
 
@@ -521,16 +520,22 @@ es_loop_kick(es_dispatcher_t *d)
 {
     int            running;
     bool           kicked;
-    es_channel_t  *channel;
+    es_channel_t  *channel, *next;
 
     kicked = false;
 
-    es_each(channel, &d->loop.busy, in_busy) {
-        if (channel->kick) {
+    for (channel = TAILQ_FIRST(&d->loop.busy); channel; channel = next) {
+        next = TAILQ_NEXT(channel, in_busy);
+
+        if (channel->kick || es_channel_due(channel)) {
             channel->kick = false;
             kicked = true;
             (void) curl_multi_socket_action(channel->multi,
                                             CURL_SOCKET_TIMEOUT, 0, &running);
+
+        } else {
+            channel->busy = false;
+            TAILQ_REMOVE(&d->loop.busy, channel, in_busy);
         }
     }
 

@@ -36,8 +36,8 @@ struct es_channel {
     TAILQ_ENTRY(es_channel)    in_busy;
     CURLM                     *multi;
     unsigned                   sends;  /* made, in flight or not */
-    bool                       kick;   /* libcurl wants to run at once */
-    bool                       busy;   /* it has run, or wants to */
+    bool                       kick;   /* libcurl is to run at once */
+    bool                       busy;   /* it has run, or is to */
     ev_timer                   timer;  /* libcurl's */
 };
 
@@ -63,6 +63,10 @@ void es_loop_done(es_dispatcher_t *d);
 es_channel_t *es_channel_take(es_dispatcher_t *d, es_target_t *target);
 /* The send is no more: a channel without any ends soon. */
 void es_channel_leave(es_send_t *send);
+/* A request of the channel has begun: libcurl runs before the loop waits. */
+void es_channel_kick(es_channel_t *channel);
+/* One has ended otherwise than by libcurl's doing. */
+void es_channel_busy(es_channel_t *channel);
 /* Callbacks for easy handles: opens what egress allows; closes. */
 curl_socket_t es_loop_open(void *ctx, curlsocktype purpose,
     struct curl_sockaddr *addr);

@@ -299,6 +299,8 @@ es_send_start(es_send_t *send, es_lane_t *lane)
         return ES_NOMEM;
     }
 
+    es_channel_kick(send->channel);
+
     send->lane = lane;
     send->retry = send->nitems > 0 && send->items[0].attempts > 0;
 
@@ -332,6 +334,7 @@ es_send_end(es_send_t *send)
     target = send->target;
 
     (void) curl_multi_remove_handle(send->channel->multi, send->easy);
+    es_channel_busy(send->channel);
 
     TAILQ_REMOVE(send->lane != NULL ? &send->lane->sends : &target->others,
                  send, link);

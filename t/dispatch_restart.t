@@ -183,7 +183,7 @@ ok(wait_for(sub { my @kept = stored($t, 'short'); @kept == 10 }, 20),
 is($t->stop_dispatcher('INT'), 0, 'SIGINT is a graceful stop');
 
 # Feeds are read in the order of their names: "orders" comes after this one.
-my @before = status_lines($t, $fifo);
+@before = status_lines($t, $fifo);
 ok(@before, 'there is a place to lose');
 $t->feed('damaged');
 is(system($t->build . '/helper/damage', $t->store . '/log', 'feeds',

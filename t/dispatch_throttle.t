@@ -1,0 +1,121 @@
+#!/usr/bin/perl
+
+# What an endpoint's failures hold back: pauses, windows, probes, and how many
+# events may wait for a retry.
+
+use warnings;
+use strict;
+
+use Test::More;
+use Time::HiRes qw(sleep);
+
+use lib 't/lib';
+use Test::Eventsync qw(wait_for);
+use Test::Eventsync::Webhooks;
+
+use constant RETRIES_MAX => 1000;
+
+my $t = webhook_store();
+my $later = $t->receiver({ status => 503, headers => { 'Retry-After' => 4 } });
+my $failing = $t->receiver(500);
+
+sub endpoint {
+    my ($on, $path, %opts) = @_;
+    return scalar $t->endpoint('acme', url => $on->url($path),
+        feeds => 'orders', start => 'latest', %opts);
+}
+sub begin { return map { $_->{time} } $_[0]->requests }
+
+###############################################################################
+# 429, 502 and 504 pause the whole endpoint for a second
+
+for my $status (429, 502, 504) {
+    my $one = $t->receiver(sub {
+        return $_[0]{n} == 1 ? $status : 200;
+    });
+    my $name = endpoint($one, '/hook', ordering => 'none', in_flight => 4,
+        schedule => '0,10ms');
+    $t->run_dispatcher;
+    put($t, 'orders', 1);
+    ok(wait_for(sub { $one->requests >= 1 }), "$status is answered");
+    put($t, 'orders', 3);
+    ok(wait_for(sub { $one->requests == 5 }, 20), '... and all goes on');
+    my @at = begin($one);
+    cmp_ok($at[1] - $at[0], '>=', 0.95,
+        '... after a second in which nothing is sent, not even others');
+    $t->stop_dispatcher;
+    $t->ctl_ok('endpoint', 'remove', $name);
+}
+
+###############################################################################
+# Retry-After is kept over a restart
+
+{
+    my $name = endpoint($later, '/hook', ordering => 'none',
+        schedule => '0,10ms,10ms');
+    put($t, 'orders', 1);
+    $t->run_dispatcher;
+    ok(wait_for(sub { retries($t, $name) }), '503 with Retry-After');
+    $t->stop_dispatcher;
+    $t->run_dispatcher;
+    ok(wait_for(sub { $later->requests == 2 }, 20),
+        'the event is tried again by another run');
+    my @at = begin($later);
+    cmp_ok($at[1] - $at[0], '>=', 3.95, 'when the time has passed, not before');
+    $t->stop_dispatcher;
+    $t->ctl_ok('endpoint', 'remove', $name);
+}
+
+###############################################################################
+# probes of a circuit
+
+sub circuit {
+    my ($name) = @_;
+    my ($next) = $t->ctl_ok('endpoint', 'status', $name)
+        =~ /^\S+ circuit open: .* next=(\S+)$/m or return;
+    return time_ms($next) / 1000;
+}
+
+{
+    my $name = endpoint($failing, '/hook', ordering => 'none', in_flight => 2,
+        schedule => '0,' . join ',', ('900ms') x 31);
+    put($t, 'orders', 2);
+    $t->run_dispatcher;
+    my ($first, $second);
+    ok(wait_for(sub { $first = circuit($name) }, 60), 'a circuit opens');
+    my $before = $failing->requests;
+    ok(wait_for(sub { $second = circuit($name); $second && $second > $first },
+        60), 'a probe that fails keeps it open');
+    my @at = begin($failing);
+    is(scalar @at, $before + 1, 'there was one probe');
+    cmp_ok($at[-1], '>=', $first - 0.1, '... when it was said');
+    cmp_ok($at[-1] - $at[-2], '>=', 4.9, '... after five seconds');
+    cmp_ok($second - $at[-1], '>=', 9.8, 'and the next is after ten');
+    $t->ctl_ok('endpoint', 'change', $name, '--timeout=9s');
+    ok(wait_for(sub { $failing->requests > $before + 1 }, 20),
+        'a change of the record probes');
+    cmp_ok((begin($failing))[-1], '<', $second, '... before that time');
+    $t->stop_dispatcher('KILL');
+    $t->ctl_ok('endpoint', 'remove', $name);
+}
+
+###############################################################################
+# so many events wait for a retry at most
+
+{
+    my $name = endpoint($failing, '/many', ordering => 'none', in_flight => 8,
+        schedule => '0,1h');
+    my $many = sub { scalar grep { $_->{path} eq '/many' } $failing->requests };
+    put($t, 'orders', RETRIES_MAX + 300);
+    $t->run_dispatcher;
+
+    # 500s open the circuit only when they took ten seconds.
+    ok(wait_for(sub { $many->() >= RETRIES_MAX }, 60),
+        'a thousand events may wait for a retry');
+    sleep 1;
+    cmp_ok($many->(), '<', RETRIES_MAX + 8, 'no fresh ones are sent beside');
+    is(retries($t, $name), $many->(), 'those that were are on record');
+    is($t->stop_dispatcher, 0, 'the dispatcher stops cleanly');
+}
+
+done_testing();
