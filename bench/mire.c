@@ -30,7 +30,7 @@ static const char  answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 static const char  head[] = "HTTP/1.1 200 OK\r\n"
                             "Content-Length: 1000000\r\n\r\n";
 
-static TAILQ_HEAD(, conn)  waiting = TAILQ_HEAD_INITIALIZER(waiting);
+static TAILQ_HEAD(conns, conn)  waiting = TAILQ_HEAD_INITIALIZER(waiting);
 static bool                known[PATHS];
 static uint64_t            after_ns;
 

@@ -354,11 +354,12 @@ ngx_http_eventsync_memo_find(ngx_http_eventsync_ctx_t *ctx)
 static ngx_uint_t
 ngx_http_eventsync_memo_same(const ngx_str_t *one, const ngx_str_t *two)
 {
-    if (one->len != two->len || !one->data != !two->data) {
-        return 0;
+    if (one->data == NULL || two->data == NULL) {
+        return one->data == two->data;
     }
 
-    return one->len == 0 || ngx_memcmp(one->data, two->data, one->len) == 0;
+    return one->len == two->len
+           && ngx_memcmp(one->data, two->data, one->len) == 0;
 }
 
 

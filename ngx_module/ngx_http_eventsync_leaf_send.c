@@ -118,14 +118,23 @@ ngx_http_eventsync_leaf_range(ngx_http_eventsync_ctx_t *ctx)
 
     r = ctx->request;
 
-    for (part = &r->headers_out.headers.part; part; part = part->next) {
+    part = &r->headers_out.headers.part;
+    h = part->elts;
 
-        h = part->elts;
+    for (i = 0; /* void */ ; i++) {
 
-        for (i = 0; i < part->nelts; i++) {
-            if (&h[i] != r->headers_out.content_range) {
-                h[i].hash = 0;
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
             }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (&h[i] != r->headers_out.content_range) {
+            h[i].hash = 0;
         }
     }
 
