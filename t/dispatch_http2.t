@@ -13,7 +13,13 @@ use Test::Eventsync qw(wait_for);
 use Test::Eventsync::Webhooks;
 
 my $t = webhook_store();
-my $recv = $t->receiver(200);
+my $recv = $t->receiver(sub {
+    my ($request) = @_;
+    return { hang => 1 } if $request->{path} eq '/stuck';
+    return 200 if $request->{path} !~ m{^/cut(\d+)};
+    return { raw => "HTTP/1.1 $1 X\r\nContent-Length: 100\r\n\r\npart",
+        close => 1, drip => 0.01 };
+});
 my $dir = $t->testdir;
 
 my $made = $t->start('openssl', {}, qw(openssl req -x509 -newkey ec -pkeyopt
@@ -39,6 +45,11 @@ http {
         location / { proxy_pass http://127.0.0.1:RECEIVER; }
         location /fits { FITS return 204; }
         location /large { LARGE return 204; }
+        location /gone { return 444; }
+        location /cut {
+            proxy_buffering off;
+            proxy_pass http://127.0.0.1:RECEIVER;
+        }
     }
     server {
         listen 127.0.0.1:%%PORT_1%% ssl http2;
@@ -128,5 +139,31 @@ my $got = outcomes($t, [$fits, $large], '--allow-address=127.0.0.1',
     "--ca-file=$dir/cert.pem");
 is($got->{$fits}, 'ok 204', '56 kilobytes of header fields are read');
 is($got->{$large}, 'protocol 0', '72 are not');
+
+###############################################################################
+# streams that end badly, or do not end, beside others of their connection
+
+{
+    my $url = 'https://127.0.0.1:' . $t->port(0);
+    my %class = ('/stuck' => 'timeout 0', '/gone' => 'reset 0',
+        '/cut200' => 'ok 200', '/cut500' => 'status 500');
+    my %name = map { $_ => scalar $t->endpoint('acme', url => "$url$_",
+        feeds => 'orders', start => 'oldest', ordering => 'none',
+        in_flight => 8, timeout => '3s', schedule => '0') }
+        '/beside', keys %class;
+    my $last = (seen('h2'))[-1][2];
+    $t->run_dispatcher('--allow-address=127.0.0.1', "--ca-file=$dir/cert.pem");
+    ok(wait_for(sub { seen('beside') >= $n }, 60), 'all of one endpoint come');
+    for my $path (sort keys %class) {
+        ok(wait_for(sub { attempts($t, $name{$path}) >= 3 }, 60),
+            "$path is tried");
+        my %got = map { $_ => 1 }
+            map { "$_->{class} $_->{status}" } attempts($t, $name{$path});
+        is_deeply([keys %got], [$class{$path}], "... and is $class{$path}");
+    }
+    is($t->stop_dispatcher('KILL') && 0, 0, 'stop');
+    is_deeply([grep { $_->{class} ne 'ok' } attempts($t, $name{'/beside'})],
+        [], 'nothing of the one endpoint failed');
+}
 
 done_testing();
