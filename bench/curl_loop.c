@@ -1,10 +1,10 @@
 /*
  * curl_loop - what libcurl alone can post: a bare multi loop with so many
- * requests in flight over kept connections, reused easy handles, the headers
- * and the body of a webhook made beforehand.
+ * requests in flight over kept connections, reused easy handles, header fields
+ * and body made beforehand: what is in two files, fields a line each.
  *
- *   curl_loop --url U [--in-flight 32] [--size 300] [--seconds 5]
- *             [--loop poll|socket]
+ *   curl_loop --url U --headers FILE --body FILE [--in-flight 32]
+ *             [--seconds 5] [--loop poll|socket]
  *
  * `poll` is curl_multi_perform() and curl_multi_poll(); `socket` is
  * curl_multi_socket_action() on epoll.
@@ -14,6 +14,8 @@
 
 #include <curl/curl.h>
 #include <sys/epoll.h>
+
+#define BYTES_MAX  65536
 
 typedef struct {
     CURLM     *multi;
@@ -138,6 +140,36 @@ run_socket(loop_t *loop)
     }
 }
 
+static char *
+read_file(const char *name, long *size)
+{
+    char  *text = bench_alloc(1, BYTES_MAX + 1);
+    FILE  *f = name != NULL ? fopen(name, "r") : NULL;
+
+    if (f == NULL) {
+        bench_die("cannot read %s", name != NULL ? name : "no file");
+    }
+    *size = (long) fread(text, 1, BYTES_MAX, f);
+    fclose(f);
+    return text;
+}
+
+static struct curl_slist *
+read_headers(const char *name)
+{
+    long                size;
+    char               *text = read_file(name, &size), *line, *rest;
+    struct curl_slist  *headers = NULL;
+
+    for (line = strtok_r(text, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest))
+    {
+        headers = curl_slist_append(headers, line);
+    }
+    free(text);
+    return headers;
+}
+
 static CURL *
 make_easy(const char *url, struct curl_slist *headers, const char *body,
     long size)
@@ -171,17 +203,10 @@ main(int argc, char **argv)
     url = bench_arg(argc, argv, "--url", NULL);
     how = bench_arg(argc, argv, "--loop", "socket");
     inflight = bench_arg_n(argc, argv, "--in-flight", "32");
-    size = bench_arg_n(argc, argv, "--size", "300");
 
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    body = bench_alloc(1, (size_t) size + 1);
-    memset(body, 'x', (size_t) size);
-    headers = curl_slist_append(NULL, "Content-Type: application/json");
-    headers = curl_slist_append(headers, "Expect:");
-    headers = curl_slist_append(headers, "webhook-id: evt_00000000000000000000");
-    headers = curl_slist_append(headers, "webhook-timestamp: 1700000000");
-    headers = curl_slist_append(headers, "webhook-signature: "
-                        "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    headers = read_headers(bench_arg(argc, argv, "--headers", NULL));
+    body = read_file(bench_arg(argc, argv, "--body", NULL), &size);
 
     memset(&loop, 0, sizeof(loop));
     loop.multi = curl_multi_init();

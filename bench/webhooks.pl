@@ -100,6 +100,42 @@ sub key_file {
     return $file;
 }
 
+# A request of such an endpoint as it comes: files with its header fields, but
+# for those that libcurl makes, and its body.
+sub sample {
+    my ($what, $kinds, %opts) = @_;
+    my $recv = $t->receiver(200);
+    my $name = $t->endpoint('bench', url => $recv->url, feeds => 'bench',
+        start => 'oldest', %opts);
+
+    $t->ctl_ok(qw(endpoint rotate), $name, "--kind=$_") for @$kinds;
+    $t->run_dispatcher(dispatcher_options());
+    my ($request) = $recv->wait_for(1) or die "no request came\n";
+    stop(hard => 1);
+    $t->ctl_ok('endpoint', 'remove', $name);
+    $recv->stop;
+
+    my $headers = $request->{headers};
+    delete @$headers{qw(host accept content-length)};
+    return ('--headers', $t->write_file("$what.headers",
+            join '', map { "$_: $headers->{$_}\n" } sort keys %$headers),
+        '--body', $t->write_file("$what.body", $request->{body}));
+}
+
+# Requests per second of libcurl alone, which sends what `files` have.
+sub bare {
+    my ($loop, $url, @files) = @_;
+    my $result = program($build, 'curl_loop', '--url', $url, @files,
+        '--in-flight', 32, '--seconds', $seconds, '--loop', $loop);
+
+    taken();
+    return $result->{rate};
+}
+
+sub dispatcher_options {
+    return $ENV{EVENTSYNC_KEY_FILE} ? "--key-file=$ENV{EVENTSYNC_KEY_FILE}" : ();
+}
+
 # So many deliveries; `sides` are options of the endpoints, by name.
 sub deliver {
     my ($what, $endpoints, $ordering, $target, %sides) = @_;
@@ -115,46 +151,41 @@ sub deliver {
     $t->partner_key('bench', feeds => '*', operations => 'told');
     local $ENV{EVENTSYNC_KEY_FILE} = key_file();
 
-    my $ours = sub {
-        my (%opts) = @_;
+    my (%ours, %bare);
+    for my $side (keys %sides) {
+        my %opts = @{ $sides{$side} };
         my @kinds = @{ delete $opts{kinds} // [] };
-        my @names = map { scalar $t->endpoint('bench', url => "$url/$_",
-            feeds => 'bench', ordering => $ordering, start => 'oldest',
-            $ordering eq 'none' ? (in_flight => 32) : (), %opts) }
-            1 .. $endpoints;
-        for my $name (@names) {
-            $t->ctl_ok(qw(endpoint rotate), $name, "--kind=$_") for @kinds;
-        }
-        my $rate = delivery_rate($total,
-            options => [ "--key-file=$ENV{EVENTSYNC_KEY_FILE}" ]);
-        check_recorded($names[0], $events);
-        $t->ctl_ok('endpoint', 'remove', $_) for @names;
-        return $rate;
-    };
-    my $bare = sub {
-        my ($loop) = @_;
-        my $result = program($build, 'curl_loop', '--url', $url,
-            '--in-flight', 32, '--size', 300, '--seconds', $seconds,
-            '--loop', $loop);
-        taken();
-        return $result->{rate};
-    };
+        my @files = sample($side =~ s/ /-/gr, \@kinds, %opts);
 
-    my $v = alternate($rounds, bare => sub { $bare->('poll') },
-        socket => sub { $bare->('socket') },
-        map { my @opts = @{ $sides{$_} }; ($_ => sub { $ours->(@opts) }) }
-        keys %sides);
-    table('deliveries/s',
-        (map { ["$endpoints endpoints, $ordering, $_", $v->{$_}] }
-            sort keys %sides),
-        ['bare libcurl, 32 in flight', $v->{bare}],
-        ['the same by curl_multi_socket_action()', $v->{socket}]);
-    for my $side (sort(keys %sides), 'socket') {
-        printf "  %s: %.2f (min %.2f, max %.2f)\n", $side,
-            @{ ratio($v->{$side}, $v->{bare}) };
+        $ours{$side} = sub {
+            my @names = map { scalar $t->endpoint('bench', url => "$url/$_",
+                feeds => 'bench', ordering => $ordering, start => 'oldest',
+                $ordering eq 'none' ? (in_flight => 32) : (), %opts) }
+                1 .. $endpoints;
+            for my $name (@names) {
+                $t->ctl_ok(qw(endpoint rotate), $name, "--kind=$_") for @kinds;
+            }
+            my $rate = delivery_rate($total, options => [dispatcher_options()]);
+            check_recorded($names[0], $events);
+            $t->ctl_ok('endpoint', 'remove', $_) for @names;
+            return $rate;
+        };
+        $bare{"bare, $side"} = sub { bare('poll', $url, @files) };
+        $bare{"socket, $side"} = sub { bare('socket', $url, @files) };
+    }
+
+    my $v = alternate($rounds, %ours, %bare);
+    table('deliveries/s', map {
+        ["$endpoints endpoints, $ordering, $_", $v->{$_}],
+        ['bare libcurl, the same 32 at a time', $v->{"bare, $_"}],
+        ['the same by curl_multi_socket_action()', $v->{"socket, $_"}]
+    } sort keys %sides);
+    for my $side (sort keys %sides) {
+        printf "  %s: %.2f (min %.2f, max %.2f)\n", $_,
+            @{ ratio($v->{$_}, $v->{"bare, $side"}) } for $side, "socket, $side";
     }
     my ($most) = grep { $sides{$_} } 'everything on', 'plain';
-    verdict($what, ratio($v->{$most}, $v->{bare}), $target, $most);
+    verdict($what, ratio($v->{$most}, $v->{"bare, $most"}), $target, $most);
 }
 
 sub dispatch {
@@ -326,17 +357,12 @@ sub replay {
     prepare($total);
     my $name = $t->endpoint('bench', url => "$url/1", feeds => 'bench',
         ordering => 'none', in_flight => 32, start => 'latest');
+    my @files = sample('plain', []);
     my $v = alternate($rounds,
         ours => sub { delivery_rate($total, after => sub {
             $t->ctl_ok('endpoint', 'replay', $name, 'bench',
                 '--from=oldest') }) },
-        bare => sub {
-            my $result = program($build, 'curl_loop', '--url', $url,
-                '--in-flight', 32, '--size', 300, '--seconds', $seconds,
-                '--loop', 'poll');
-            taken();
-            return $result->{rate};
-        });
+        bare => sub { bare('poll', $url, @files) });
     table('deliveries/s', ["$total events replayed", $v->{ours}],
         ['bare libcurl, 32 in flight', $v->{bare}]);
     verdict('replay', ratio($v->{ours}, $v->{bare}), '>= 0.8');
