@@ -349,6 +349,51 @@ sub latency {
         median(@p50), median(@p99), $rate;
 }
 
+# Latency while one of thousands of other endpoints' records changes all the
+# time, and while none does.
+sub changes {
+    my $others = $opt{quick} ? 500 : 10_000;
+    my (%p50, %p99);
+
+    prepare(0);
+    $t->feed('quiet');
+    endpoints($others, 'http://127.0.0.1:9', '--feed', 'quiet');
+    my $name = $t->endpoint('bench', url => 'http://127.0.0.1:9/',
+        feeds => 'quiet');
+    my $port = $t->free_port;
+    endpoints(1, "http://127.0.0.1:$port");
+    $t->run_dispatcher;
+    ready();
+
+    my $side = sub {
+        my ($what, $pause) = @_;
+        my $pid = fork() // die "fork: $!\n";
+        if ($pid == 0) {
+            for (my $i = 0; ; $i++) {
+                sleep $pause;
+                $t->ctl('endpoint', 'change', $name,
+                    '--timeout=' . (5 + $i % 9) . 's');
+            }
+        }
+        my $r = program($build, 'latency', '--store', $t->store, '--feed',
+            'bench', '--port', $port, '--rate', 500, '--seconds', $seconds,
+            '--receivers', 1, '--warm', 1);
+        kill KILL => $pid;
+        waitpid $pid, 0;
+        push @{ $p50{$what} }, $r->{p50_us};
+        push @{ $p99{$what} }, $r->{p99_us};
+        return $r->{p99_us};
+    };
+    alternate($rounds, changing => sub { $side->('changing', 0.3) },
+        still => sub { $side->('still', 1000) });
+    table('us from publish to receiver',
+        map { my $n = $_; map { [ "$_->[0], $n", $_->[1]{$n} ] }
+            ['p50', \%p50], ['p99', \%p99] } qw(still changing));
+    printf "changes: p99 %.0f us, %.0f us when none changes (no target)\n",
+        median(@{ $p99{changing} }), median(@{ $p99{still} });
+    stop(hard => 1);
+}
+
 # All of a feed once more to an endpoint that has had it.
 sub replay {
     my $total = $opt{events} || ($opt{quick} ? 20_000 : 1_000_000);

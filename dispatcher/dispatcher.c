@@ -318,6 +318,10 @@ es_dispatcher_start(es_dispatcher_t *d)
     }
 
     if (rc == ES_OK) {
+        rc = es_loader_start(d);
+    }
+
+    if (rc == ES_OK) {
         rc = es_janitor_start(d);
     }
 
@@ -337,6 +341,7 @@ es_dispatcher_stop(es_dispatcher_t *d)
     es_rc_t  rc;
 
     es_janitor_finish(d);
+    es_loader_finish(d);
     es_tests_end(d);
 
     rc = es_recorder_finish(d);

@@ -4,6 +4,7 @@
  * The natural way of a delivery, one file each:
  *
  *     look.c     what others have changed: registry, feeds, events
+ *     loader.c   a picture of the registry, loaded by a thread
  *     target.c   which endpoints there are, and what feeds they are sent
  *     keys.c     the keys of its secrets
  *     lane.c     select: what an endpoint is sent next of a feed
@@ -31,7 +32,8 @@
  *     recorder.c what of all that goes to disk, committed by a helper thread
  *
  * Everything runs on the loop's thread but es_delivery_commit() (recorder.c),
- * retention (janitor.c) and es_publish() (notice.c).  Nothing waits for the disk or a receiver.
+ * es_registry_load() (loader.c), retention (janitor.c) and es_publish()
+ * (notice.c).  Nothing waits for the disk or a receiver.
  */
 
 #ifndef ES_DISPATCHER_H
@@ -341,6 +343,20 @@ typedef struct {
 } es_janitor_t;
 
 typedef struct {
+    pthread_t        thread;
+    pthread_mutex_t  lock;
+    pthread_cond_t   cond;
+    bool             started;
+    bool             quit;
+    bool             asked;
+    bool             done;         /* what was loaded is the loop's to take */
+    int64_t          asked_ms;     /* wall clock; the loop's */
+    es_rc_t          rc;
+    es_registry_t   *registry;
+    ev_async         ready;
+} es_loader_t;
+
+typedef struct {
     pthread_t         thread;
     pthread_mutex_t   lock;
     pthread_cond_t    cond;
@@ -365,6 +381,7 @@ struct es_dispatcher {
     es_proxy_t             proxy;
     es_recorder_t          recorder;
     es_janitor_t           janitor;
+    es_loader_t            loader;
     es_notifier_t          notifier;
 
     es_registry_t         *registry;
@@ -423,6 +440,16 @@ struct es_dispatcher {
    if a secret needs it. */
 es_rc_t es_keys_open(es_dispatcher_t *d);
 es_rc_t es_keys_load(es_dispatcher_t *d, es_registry_t **registry);
+
+/* loader.c */
+es_rc_t es_loader_start(es_dispatcher_t *d);
+void es_loader_finish(es_dispatcher_t *d);
+/* Has one loaded; d->look is set when it is there.  Nothing, if that was asked
+   before. */
+void es_loader_ask(es_dispatcher_t *d);
+/* False: there is none; otherwise what es_keys_load() returned. */
+bool es_loader_take(es_dispatcher_t *d, es_rc_t *rc,
+    es_registry_t **registry);
 
 /* look.c */
 /* What the last run left; ES_CORRUPT and others: it cannot go on from there. */

@@ -6,53 +6,90 @@
 #include "dispatcher.h"
 
 
-static es_rc_t
-es_registry_look(es_dispatcher_t *d, es_txn_t *txn)
+static void
+es_registry_use(es_dispatcher_t *d, es_txn_t *txn, es_registry_t *registry)
 {
     bool            all;
-    es_rc_t         rc;
-    uint64_t        version;
-    es_registry_t  *registry, *old;
+    es_registry_t  *old;
 
-    version = es_registry_version(d->store);
     all = d->unjoined;
-    d->unjoined = false;
-
-    if (d->registry != NULL && version == d->registry_version) {
-        if (all) {
-            es_targets_sync(d, txn, true);
-        }
-
-        return ES_OK;
-    }
-
-    if (d->registry != NULL
-        && version != d->registry_version
-        && es_registry_kept(d->store, d->registry))
-    {
-        d->registry_version = es_registry_loaded_version(d->registry);
-        d->unjoined = all;
-        return ES_OK;
-    }
-
-    rc = es_keys_load(d, &registry);
-    if (rc != ES_OK) {
-        if (version != d->registry_version) {
-            es_log_line(ES_LOG_ERROR, "cannot load the registry: %s; going "
-                        "on with what was loaded before", es_strerror(rc));
-        }
-
-        d->registry_version = version;
-        d->unjoined = all;
-        return rc;
-    }
-
     old = d->registry;
+
+    d->unjoined = false;
     d->registry = registry;
     d->registry_version = es_registry_loaded_version(registry);
 
     es_targets_sync(d, txn, all);
     es_registry_free(old);
+}
+
+
+/* Where nothing is to be loaded.  False: something is. */
+
+static bool
+es_registry_same(es_dispatcher_t *d, es_txn_t *txn, uint64_t version)
+{
+    if (version != d->registry_version) {
+        if (!es_registry_kept(d->store, d->registry)) {
+            return false;
+        }
+
+        d->registry_version = es_registry_loaded_version(d->registry);
+
+    } else if (d->unjoined) {
+        d->unjoined = false;
+        es_targets_sync(d, txn, true);
+    }
+
+    return true;
+}
+
+
+/* `*as_of_ms` comes as the present time, and becomes that up to which changes
+   are known. */
+
+static es_rc_t
+es_registry_look(es_dispatcher_t *d, es_txn_t *txn, int64_t *as_of_ms)
+{
+    es_rc_t         rc;
+    uint64_t        version;
+    es_registry_t  *registry;
+
+    version = es_registry_version(d->store);
+
+    if (d->registry == NULL) {
+        rc = es_keys_load(d, &registry);
+
+        if (rc == ES_OK) {
+            es_registry_use(d, txn, registry);
+        }
+
+        return rc;
+    }
+
+    if (!es_loader_take(d, &rc, &registry)) {
+        if (!es_registry_same(d, txn, version)) {
+            es_loader_ask(d);
+            *as_of_ms = d->alive_ms;
+        }
+
+        return ES_OK;
+    }
+
+    *as_of_ms = d->loader.asked_ms;
+
+    if (rc != ES_OK) {
+        es_log_line(ES_LOG_ERROR, "cannot load the registry: %s; going on "
+                    "with what was loaded before", es_strerror(rc));
+        d->registry_version = version;
+        return rc;
+    }
+
+    es_registry_use(d, txn, registry);
+
+    if (d->registry_version != version) {
+        es_loader_ask(d);
+    }
 
     return ES_OK;
 }
@@ -165,10 +202,10 @@ static es_rc_t
 es_look(es_dispatcher_t *d)
 {
     es_rc_t    rc, log_rc;
-    int64_t    now_ms;
+    int64_t    as_of_ms;
     es_txn_t  *txn;
 
-    now_ms = es_clock_ms();
+    as_of_ms = es_clock_ms();
 
     /* The registry first and by itself: a damaged log must not keep an
        endpoint from being changed. */
@@ -179,7 +216,7 @@ es_look(es_dispatcher_t *d)
         return rc;
     }
 
-    rc = es_registry_look(d, txn);
+    rc = es_registry_look(d, txn, &as_of_ms);
     log_rc = es_sources_look(d, txn);
 
     if (rc == ES_OK && log_rc == ES_OK) {
@@ -197,7 +234,7 @@ es_look(es_dispatcher_t *d)
     /* what could not be begun begins at what is new since then */
 
     if (rc == ES_OK && !d->unjoined) {
-        d->alive_ms = now_ms;
+        d->alive_ms = as_of_ms;
     }
 
     return rc;
