@@ -30,6 +30,7 @@
  *     test.c     test events
  *     simulate.c failures that were asked for
  *     recorder.c what of all that goes to disk, committed by a helper thread
+ *     helper.c   such threads
  *
  * Everything runs on the loop's thread but es_delivery_commit() (recorder.c),
  * es_registry_load() (loader.c), retention (janitor.c) and es_publish()
@@ -42,7 +43,6 @@
 #include <curl/curl.h>
 #include <ev.h>
 #include <jansson.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/queue.h>
@@ -60,6 +60,7 @@
 #include "wake.h"
 
 #include "egress.h"
+#include "helper.h"
 #include "item.h"
 #include "log.h"
 #include "loop.h"
@@ -309,12 +310,8 @@ typedef struct {
 } es_proxy_t;
 
 typedef struct {
-    pthread_t        thread;
-    pthread_mutex_t  lock;
-    pthread_cond_t   cond;
-    bool             started;
+    es_helper_t      helper;
     bool             handed;       /* `committing` is the thread's */
-    bool             quit;
     es_rc_t          rc;           /* of the last commit */
     int              error;        /* its errno */
 
@@ -335,34 +332,18 @@ typedef struct {
 } es_recorder_t;
 
 typedef struct {
-    pthread_t        thread;
-    pthread_mutex_t  lock;
-    pthread_cond_t   cond;
-    bool             started;
-    bool             quit;
-} es_janitor_t;
-
-typedef struct {
-    pthread_t        thread;
-    pthread_mutex_t  lock;
-    pthread_cond_t   cond;
-    bool             started;
-    bool             quit;
-    bool             asked;
-    bool             done;         /* what was loaded is the loop's to take */
-    int64_t          asked_ms;     /* wall clock; the loop's */
-    es_rc_t          rc;
-    es_registry_t   *registry;
-    ev_async         ready;
+    es_helper_t     helper;
+    bool            asked;
+    bool            done;          /* what was loaded is the loop's to take */
+    int64_t         asked_ms;      /* wall clock; the loop's */
+    es_rc_t         rc;
+    es_registry_t  *registry;
+    ev_async        ready;
 } es_loader_t;
 
 typedef struct {
-    pthread_t         thread;
-    pthread_mutex_t   lock;
-    pthread_cond_t    cond;
-    bool              started;
+    es_helper_t       helper;
     bool              told;        /* look into the outbox */
-    bool              quit;
     _Atomic uint64_t  last;        /* place in the outbox that was given */
     _Atomic bool      wanted;      /* there are partners to tell */
 
@@ -380,7 +361,7 @@ struct es_dispatcher {
     es_loop_t              loop;
     es_proxy_t             proxy;
     es_recorder_t          recorder;
-    es_janitor_t           janitor;
+    es_helper_t            janitor;
     es_loader_t            loader;
     es_notifier_t          notifier;
 

@@ -7,7 +7,6 @@
  * again; and the store itself, when a commit that failed has left it unusable.
  */
 
-#include <errno.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -25,42 +24,14 @@ static void *es_janitor_main(void *ctx);
 es_rc_t
 es_janitor_start(es_dispatcher_t *d)
 {
-    es_janitor_t  *janitor;
-
-    janitor = &d->janitor;
-
-    (void) pthread_mutex_init(&janitor->lock, NULL);
-    (void) pthread_cond_init(&janitor->cond, NULL);
-
-    if (pthread_create(&janitor->thread, NULL, es_janitor_main, d) != 0) {
-        return ES_IO;
-    }
-
-    (void) pthread_setname_np(janitor->thread, "es-janitor");
-    janitor->started = true;
-
-    return ES_OK;
+    return es_helper_start(&d->janitor, "es-janitor", es_janitor_main, d);
 }
 
 
 void
 es_janitor_finish(es_dispatcher_t *d)
 {
-    es_janitor_t  *janitor;
-
-    janitor = &d->janitor;
-
-    if (!janitor->started) {
-        return;
-    }
-
-    (void) pthread_mutex_lock(&janitor->lock);
-    janitor->quit = true;
-    (void) pthread_cond_signal(&janitor->cond);
-    (void) pthread_mutex_unlock(&janitor->lock);
-
-    (void) pthread_join(janitor->thread, NULL);
-    janitor->started = false;
+    (void) es_helper_finish(&d->janitor);
 }
 
 
@@ -146,13 +117,13 @@ es_janitor_recover(es_dispatcher_t *d)
 
 
 static bool
-es_janitor_quits(es_janitor_t *janitor)
+es_janitor_quits(es_helper_t *janitor)
 {
     bool  quit;
 
-    (void) pthread_mutex_lock(&janitor->lock);
+    es_helper_lock(janitor);
     quit = janitor->quit;
-    (void) pthread_mutex_unlock(&janitor->lock);
+    es_helper_unlock(janitor);
 
     return quit;
 }
@@ -200,17 +171,17 @@ es_janitor_main(void *ctx)
     int               dead;
     unsigned          round;
     struct timespec   until;
-    es_janitor_t     *janitor;
+    es_helper_t     *janitor;
     es_dead_place_t   place = { 0 };
     es_dispatcher_t  *d;
 
     d = ctx;
     janitor = &d->janitor;
 
-    (void) pthread_mutex_lock(&janitor->lock);
+    es_helper_lock(janitor);
 
     for (round = 0; !janitor->quit; round++) {
-        (void) pthread_mutex_unlock(&janitor->lock);
+        es_helper_unlock(janitor);
 
         es_janitor_recover(d);
         es_janitor_trim(d);
@@ -224,20 +195,17 @@ es_janitor_main(void *ctx)
             }
         }
 
-        (void) pthread_mutex_lock(&janitor->lock);
+        es_helper_lock(janitor);
 
         (void) clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += ES_JANITOR_S;
 
-        while (!janitor->quit
-               && pthread_cond_timedwait(&janitor->cond, &janitor->lock,
-                                         &until) != ETIMEDOUT)
-        {
+        while (!janitor->quit && es_helper_wait_until(janitor, &until)) {
             /* void */
         }
     }
 
-    (void) pthread_mutex_unlock(&janitor->lock);
+    es_helper_unlock(janitor);
 
     return NULL;
 }

@@ -19,44 +19,20 @@ es_loader_start(es_dispatcher_t *d)
 
     loader = &d->loader;
 
-    (void) pthread_mutex_init(&loader->lock, NULL);
-    (void) pthread_cond_init(&loader->cond, NULL);
-
     ev_async_init(&loader->ready, es_loader_ready);
     loader->ready.data = d;
     ev_async_start(d->loop.ev, &loader->ready);
 
-    if (pthread_create(&loader->thread, NULL, es_loader_main, d) != 0) {
-        return ES_IO;
-    }
-
-    (void) pthread_setname_np(loader->thread, "es-loader");
-    loader->started = true;
-
-    return ES_OK;
+    return es_helper_start(&loader->helper, "es-loader", es_loader_main, d);
 }
 
 
 void
 es_loader_finish(es_dispatcher_t *d)
 {
-    es_loader_t  *loader;
-
-    loader = &d->loader;
-
-    if (!loader->started) {
-        return;
+    if (es_helper_finish(&d->loader.helper)) {
+        es_registry_free(d->loader.registry);
     }
-
-    (void) pthread_mutex_lock(&loader->lock);
-    loader->quit = true;
-    (void) pthread_cond_signal(&loader->cond);
-    (void) pthread_mutex_unlock(&loader->lock);
-
-    (void) pthread_join(loader->thread, NULL);
-    loader->started = false;
-
-    es_registry_free(loader->registry);
 }
 
 
@@ -71,21 +47,21 @@ es_loader_main(void *ctx)
     d = ctx;
     loader = &d->loader;
 
-    (void) pthread_mutex_lock(&loader->lock);
+    es_helper_lock(&loader->helper);
 
     for ( ;; ) {
-        while (!loader->asked && !loader->quit) {
-            (void) pthread_cond_wait(&loader->cond, &loader->lock);
+        while (!loader->asked && !loader->helper.quit) {
+            es_helper_wait(&loader->helper);
         }
 
-        if (loader->quit) {
+        if (loader->helper.quit) {
             break;
         }
 
-        (void) pthread_mutex_unlock(&loader->lock);
+        es_helper_unlock(&loader->helper);
         registry = NULL;
         rc = es_keys_load(d, &registry);
-        (void) pthread_mutex_lock(&loader->lock);
+        es_helper_lock(&loader->helper);
 
         loader->asked = false;
         loader->done = true;
@@ -94,7 +70,7 @@ es_loader_main(void *ctx)
         ev_async_send(d->loop.ev, &loader->ready);
     }
 
-    (void) pthread_mutex_unlock(&loader->lock);
+    es_helper_unlock(&loader->helper);
 
     return NULL;
 }
@@ -121,7 +97,7 @@ es_loader_take(es_dispatcher_t *d, es_rc_t *rc, es_registry_t **registry)
 
     loader = &d->loader;
 
-    (void) pthread_mutex_lock(&loader->lock);
+    es_helper_lock(&loader->helper);
 
     done = loader->done;
 
@@ -132,7 +108,7 @@ es_loader_take(es_dispatcher_t *d, es_rc_t *rc, es_registry_t **registry)
         loader->done = false;
     }
 
-    (void) pthread_mutex_unlock(&loader->lock);
+    es_helper_unlock(&loader->helper);
 
     return done;
 }
@@ -145,13 +121,13 @@ es_loader_ask(es_dispatcher_t *d)
 
     loader = &d->loader;
 
-    (void) pthread_mutex_lock(&loader->lock);
+    es_helper_lock(&loader->helper);
 
     if (!loader->asked && !loader->done) {
         loader->asked = true;
         loader->asked_ms = es_clock_ms();
-        (void) pthread_cond_signal(&loader->cond);
+        es_helper_wake(&loader->helper);
     }
 
-    (void) pthread_mutex_unlock(&loader->lock);
+    es_helper_unlock(&loader->helper);
 }

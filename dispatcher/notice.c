@@ -252,8 +252,6 @@ es_notifier_start(es_dispatcher_t *d)
     }
 
     atomic_store(&notifier->last, last);
-    (void) pthread_mutex_init(&notifier->lock, NULL);
-    (void) pthread_cond_init(&notifier->cond, NULL);
     notifier->told = true;
 
     notifier->changes = es_changes_create();
@@ -261,14 +259,8 @@ es_notifier_start(es_dispatcher_t *d)
         return ES_NOMEM;
     }
 
-    if (pthread_create(&notifier->thread, NULL, es_notifier_main, d) != 0) {
-        return ES_IO;
-    }
-
-    (void) pthread_setname_np(notifier->thread, "es-notifier");
-    notifier->started = true;
-
-    return ES_OK;
+    return es_helper_start(&notifier->helper, "es-notifier", es_notifier_main,
+                           d);
 }
 
 
@@ -279,10 +271,10 @@ es_notifier_tell(es_dispatcher_t *d)
 
     notifier = &d->notifier;
 
-    (void) pthread_mutex_lock(&notifier->lock);
+    es_helper_lock(&notifier->helper);
     notifier->told = true;
-    (void) pthread_cond_signal(&notifier->cond);
-    (void) pthread_mutex_unlock(&notifier->lock);
+    es_helper_wake(&notifier->helper);
+    es_helper_unlock(&notifier->helper);
 }
 
 
@@ -293,16 +285,7 @@ es_notifier_finish(es_dispatcher_t *d)
 
     notifier = &d->notifier;
 
-    if (notifier->started) {
-        (void) pthread_mutex_lock(&notifier->lock);
-        notifier->quit = true;
-        (void) pthread_cond_signal(&notifier->cond);
-        (void) pthread_mutex_unlock(&notifier->lock);
-
-        (void) pthread_join(notifier->thread, NULL);
-        notifier->started = false;
-    }
-
+    (void) es_helper_finish(&notifier->helper);
     es_changes_destroy(notifier->changes);
     notifier->changes = NULL;
     es_registry_free(notifier->registry);
@@ -474,15 +457,16 @@ es_notifier_post(es_dispatcher_t *d)
 static void
 es_notifier_wait(es_notifier_t *notifier)
 {
-    int              rc;
     struct timespec  until;
 
     (void) clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += ES_NOTICE_S;
-    rc = 0;
 
-    while (!notifier->quit && !notifier->told && rc == 0) {
-        rc = pthread_cond_timedwait(&notifier->cond, &notifier->lock, &until);
+    while (!notifier->helper.quit
+           && !notifier->told
+           && es_helper_wait_until(&notifier->helper, &until))
+    {
+        /* void */
     }
 
     notifier->told = false;
@@ -499,20 +483,20 @@ es_notifier_main(void *ctx)
     d = ctx;
     notifier = &d->notifier;
 
-    (void) pthread_mutex_lock(&notifier->lock);
+    es_helper_lock(&notifier->helper);
 
     do {
         es_notifier_wait(notifier);
-        last = notifier->quit;
+        last = notifier->helper.quit;
 
-        (void) pthread_mutex_unlock(&notifier->lock);
+        es_helper_unlock(&notifier->helper);
         es_near_check(d);
         es_notifier_post(d);
-        (void) pthread_mutex_lock(&notifier->lock);
+        es_helper_lock(&notifier->helper);
 
     } while (!last);
 
-    (void) pthread_mutex_unlock(&notifier->lock);
+    es_helper_unlock(&notifier->helper);
 
     return NULL;
 }

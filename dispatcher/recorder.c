@@ -71,8 +71,6 @@ es_recorder_start(es_dispatcher_t *d)
     recorder = &d->recorder;
 
     TAILQ_INIT(&recorder->dirty);
-    (void) pthread_mutex_init(&recorder->lock, NULL);
-    (void) pthread_cond_init(&recorder->cond, NULL);
 
     recorder->filling = es_changes_create();
     recorder->committing = es_changes_create();
@@ -93,14 +91,8 @@ es_recorder_start(es_dispatcher_t *d)
     ev_init(&recorder->timer, es_recorder_due);
     recorder->timer.data = d;
 
-    if (pthread_create(&recorder->thread, NULL, es_recorder_main, d) != 0) {
-        return ES_IO;
-    }
-
-    (void) pthread_setname_np(recorder->thread, "es-recorder");
-    recorder->started = true;
-
-    return ES_OK;
+    return es_helper_start(&recorder->helper, "es-recorder", es_recorder_main,
+                           d);
 }
 
 
@@ -114,20 +106,20 @@ es_recorder_main(void *ctx)
     d = ctx;
     recorder = &d->recorder;
 
-    (void) pthread_mutex_lock(&recorder->lock);
+    es_helper_lock(&recorder->helper);
 
     for ( ;; ) {
-        while (!recorder->handed && !recorder->quit) {
-            (void) pthread_cond_wait(&recorder->cond, &recorder->lock);
+        while (!recorder->handed && !recorder->helper.quit) {
+            es_helper_wait(&recorder->helper);
         }
 
         if (!recorder->handed) {
             break;
         }
 
-        (void) pthread_mutex_unlock(&recorder->lock);
+        es_helper_unlock(&recorder->helper);
         rc = es_delivery_commit(d->store, recorder->committing);
-        (void) pthread_mutex_lock(&recorder->lock);
+        es_helper_lock(&recorder->helper);
 
         recorder->rc = rc;
         recorder->error = errno;
@@ -135,7 +127,7 @@ es_recorder_main(void *ctx)
         ev_async_send(d->loop.ev, &recorder->done);
     }
 
-    (void) pthread_mutex_unlock(&recorder->lock);
+    es_helper_unlock(&recorder->helper);
 
     return NULL;
 }
@@ -236,10 +228,10 @@ es_recorder_submit(es_dispatcher_t *d)
     recorder->notices = false;
     recorder->busy = true;
 
-    (void) pthread_mutex_lock(&recorder->lock);
+    es_helper_lock(&recorder->helper);
     recorder->handed = true;
-    (void) pthread_cond_signal(&recorder->cond);
-    (void) pthread_mutex_unlock(&recorder->lock);
+    es_helper_wake(&recorder->helper);
+    es_helper_unlock(&recorder->helper);
 }
 
 
@@ -308,11 +300,11 @@ es_recorder_done(struct ev_loop *ev, ev_async *w, int revents)
     d = w->data;
     recorder = &d->recorder;
 
-    (void) pthread_mutex_lock(&recorder->lock);
+    es_helper_lock(&recorder->helper);
     rc = recorder->rc;
     error = recorder->error;
     handed = recorder->handed;
-    (void) pthread_mutex_unlock(&recorder->lock);
+    es_helper_unlock(&recorder->helper);
 
     if (handed || !recorder->busy) {
         return;
@@ -355,14 +347,14 @@ es_recorder_retry(es_dispatcher_t *d)
         return;
     }
 
-    (void) pthread_mutex_lock(&recorder->lock);
+    es_helper_lock(&recorder->helper);
 
     if (!recorder->handed) {
         recorder->handed = true;
-        (void) pthread_cond_signal(&recorder->cond);
+        es_helper_wake(&recorder->helper);
     }
 
-    (void) pthread_mutex_unlock(&recorder->lock);
+    es_helper_unlock(&recorder->helper);
 }
 
 
@@ -376,19 +368,11 @@ es_recorder_finish(es_dispatcher_t *d)
 
     recorder = &d->recorder;
 
-    if (!recorder->started) {
+    if (!es_helper_finish(&recorder->helper)) {
         es_changes_destroy(recorder->committing);
         es_changes_destroy(recorder->filling);
         return ES_OK;
     }
-
-    (void) pthread_mutex_lock(&recorder->lock);
-    recorder->quit = true;
-    (void) pthread_cond_signal(&recorder->cond);
-    (void) pthread_mutex_unlock(&recorder->lock);
-
-    (void) pthread_join(recorder->thread, NULL);
-    recorder->started = false;
 
     /* Empty when its commit succeeded. */
 

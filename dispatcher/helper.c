@@ -1,0 +1,77 @@
+/*
+ * helper.c - starts and ends threads.
+ */
+
+#include "helper.h"
+
+
+es_rc_t
+es_helper_start(es_helper_t *helper, const char *name,
+    void *(*run)(void *ctx), void *ctx)
+{
+    (void) pthread_mutex_init(&helper->lock, NULL);
+    (void) pthread_cond_init(&helper->cond, NULL);
+
+    if (pthread_create(&helper->thread, NULL, run, ctx) != 0) {
+        return ES_IO;
+    }
+
+    (void) pthread_setname_np(helper->thread, name);
+    helper->started = true;
+
+    return ES_OK;
+}
+
+
+bool
+es_helper_finish(es_helper_t *helper)
+{
+    if (!helper->started) {
+        return false;
+    }
+
+    es_helper_lock(helper);
+    helper->quit = true;
+    es_helper_wake(helper);
+    es_helper_unlock(helper);
+
+    (void) pthread_join(helper->thread, NULL);
+    helper->started = false;
+
+    return true;
+}
+
+
+void
+es_helper_lock(es_helper_t *helper)
+{
+    (void) pthread_mutex_lock(&helper->lock);
+}
+
+
+void
+es_helper_unlock(es_helper_t *helper)
+{
+    (void) pthread_mutex_unlock(&helper->lock);
+}
+
+
+void
+es_helper_wake(es_helper_t *helper)
+{
+    (void) pthread_cond_signal(&helper->cond);
+}
+
+
+void
+es_helper_wait(es_helper_t *helper)
+{
+    (void) pthread_cond_wait(&helper->cond, &helper->lock);
+}
+
+
+bool
+es_helper_wait_until(es_helper_t *helper, const struct timespec *until)
+{
+    return pthread_cond_timedwait(&helper->cond, &helper->lock, until) == 0;
+}
