@@ -489,8 +489,6 @@ struct ngx_http_eventsync_ctx_s {
     ngx_http_eventsync_poll_t        *poll;
     ngx_http_eventsync_stream_t      *stream;
     ngx_http_eventsync_publish_t     *publish;
-    void                             *manage;
-    void                             *catalogue;
     ngx_http_eventsync_task_t        *task;
     ngx_http_eventsync_checkpoint_t  *checkpoint;
     ngx_uint_t                        data;       /* of the route */
@@ -500,7 +498,7 @@ struct ngx_http_eventsync_ctx_s {
 };
 
 
-/* what a request without a body has done on the thread pool, see _task */
+/* what a request has done on the thread pool, see _task */
 
 struct ngx_http_eventsync_task_s {
     ngx_http_eventsync_ctx_t         *ctx;

@@ -18,27 +18,21 @@
 
 typedef struct {
     ngx_http_eventsync_ctx_t         *ctx;
-    es_store_t                       *es;
+    ngx_http_eventsync_task_t        *task;
     es_str_t                          type;
     es_str_t                          version;
     es_str_t                          after;      /* of the list */
     ngx_uint_t                        limit;
-    es_rc_t                           rc;
-    es_buf_t                          out;
     es_lifetime_t                     lifetime;   /* of a version */
-    ngx_uint_t                        done;       /* unsigned  done:1 */
 } ngx_http_eventsync_catalogue_t;
 
 
 static ngx_int_t ngx_http_eventsync_catalogue_args(
     ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_catalogue_t *cat);
-static ngx_int_t ngx_http_eventsync_catalogue_post(
-    ngx_http_eventsync_catalogue_t *cat);
-static void ngx_http_eventsync_catalogue_thread(void *data, ngx_log_t *log);
-static void ngx_http_eventsync_catalogue_event(ngx_event_t *ev);
-static void ngx_http_eventsync_catalogue_resume(ngx_http_request_t *r);
+static void ngx_http_eventsync_catalogue_run(
+    ngx_http_eventsync_task_t *task);
 static ngx_int_t ngx_http_eventsync_catalogue_answer(
-    ngx_http_eventsync_catalogue_t *cat);
+    ngx_http_eventsync_task_t *task);
 static ngx_int_t ngx_http_eventsync_catalogue_fail(
     ngx_http_eventsync_catalogue_t *cat);
 static ngx_int_t ngx_http_eventsync_catalogue_headers(
@@ -47,7 +41,6 @@ static ngx_int_t ngx_http_eventsync_catalogue_dates(
     ngx_http_eventsync_catalogue_t *cat);
 static void ngx_http_eventsync_catalogue_etag(
     ngx_http_eventsync_catalogue_t *cat);
-static void ngx_http_eventsync_catalogue_cleanup(void *data);
 
 
 static ngx_str_t  ngx_http_eventsync_catalogue_json =
@@ -74,7 +67,7 @@ ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_int_t                        rc;
     ngx_http_request_t              *r;
-    ngx_pool_cleanup_t              *cln;
+    ngx_http_eventsync_task_t       *task;
     ngx_http_eventsync_charge_t      charge;
     ngx_http_eventsync_catalogue_t  *cat;
 
@@ -86,17 +79,18 @@ ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx)
     }
 
     cat = ngx_pcalloc(r->pool, sizeof(ngx_http_eventsync_catalogue_t));
-    cln = ngx_pool_cleanup_add(r->pool, 0);
+    task = ngx_http_eventsync_task_create(ctx);
 
-    if (cat == NULL || cln == NULL) {
+    if (cat == NULL || task == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    cln->handler = ngx_http_eventsync_catalogue_cleanup;
-    cln->data = cat;
+    task->run = ngx_http_eventsync_catalogue_run;
+    task->answer = ngx_http_eventsync_catalogue_answer;
+    task->data = cat;
 
     cat->ctx = ctx;
-    cat->es = ctx->worker->es;
+    cat->task = task;
 
     if (ctx->data > 0) {
         cat->type = ngx_http_eventsync_str(&ctx->segments[0]);
@@ -106,23 +100,19 @@ ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx)
         cat->version = ngx_http_eventsync_str(&ctx->segments[1]);
     }
 
-    ctx->catalogue = cat;
-
     charge.policy = ES_POLICY_POLL;
     charge.cost = 1;
 
     if (ngx_http_eventsync_catalogue_args(ctx, cat) != NGX_OK
         || ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK
-        || ngx_http_eventsync_catalogue_post(cat) != NGX_OK)
+        || ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK)
     {
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    r->write_event_handler = ngx_http_eventsync_catalogue_resume;
-    r->main->count++;
+    rc = ngx_http_eventsync_task_post(task);
 
-    return NGX_DONE;
+    return (rc == NGX_DECLINED) ? ngx_http_eventsync_send_problem(ctx) : rc;
 }
 
 
@@ -179,109 +169,35 @@ ngx_http_eventsync_catalogue_args(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-static ngx_int_t
-ngx_http_eventsync_catalogue_post(ngx_http_eventsync_catalogue_t *cat)
-{
-    ngx_thread_task_t         *task;
-    ngx_http_request_t        *r;
-    ngx_http_eventsync_ctx_t  *ctx;
-
-    ctx = cat->ctx;
-    r = ctx->request;
-
-    task = ngx_thread_task_alloc(r->pool, 0);
-    if (task == NULL) {
-        return NGX_DECLINED;
-    }
-
-    task->ctx = cat;
-    task->handler = ngx_http_eventsync_catalogue_thread;
-    task->event.handler = ngx_http_eventsync_catalogue_event;
-    task->event.data = cat;
-    task->event.log = r->connection->log;
-
-    if (ngx_thread_task_post(ctx->conf->thread_pool, task) != NGX_OK) {
-        return ngx_http_eventsync_fail_store(ctx, ES_BUSY);
-    }
-
-    /* the timer keeps a worker that is to exit until the task is done */
-
-    ngx_add_timer(&task->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
-
-    r->main->blocked++;
-    r->aio = 1;
-
-    return NGX_OK;
-}
-
-
 static void
-ngx_http_eventsync_catalogue_thread(void *data, ngx_log_t *log)
+ngx_http_eventsync_catalogue_run(ngx_http_eventsync_task_t *task)
 {
-    ngx_http_eventsync_catalogue_t  *cat = data;
+    ngx_http_eventsync_catalogue_t  *cat = task->data;
 
     if (cat->version.data) {
-        cat->rc = es_catalogue_get(cat->es, cat->type, cat->version, &cat->out,
-                                   &cat->lifetime);
+        task->rc = es_catalogue_get(task->es, cat->type, cat->version,
+                                    &task->out, &cat->lifetime);
 
     } else if (cat->type.data) {
-        cat->rc = es_catalogue_type(cat->es, cat->type, &cat->out);
+        task->rc = es_catalogue_type(task->es, cat->type, &task->out);
 
     } else {
-        cat->rc = es_catalogue_list(cat->es, cat->after, cat->limit,
-                                    &cat->out);
+        task->rc = es_catalogue_list(task->es, cat->after, cat->limit,
+                                     &task->out);
     }
 }
 
 
-static void
-ngx_http_eventsync_catalogue_event(ngx_event_t *ev)
+static ngx_int_t
+ngx_http_eventsync_catalogue_answer(ngx_http_eventsync_task_t *task)
 {
-    ngx_http_eventsync_catalogue_t  *cat = ev->data;
-
-    if (ev->timedout) {
-        ev->timedout = 0;
-        ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_TASK_TIME);
-        return;
-    }
-
-    if (ev->timer_set) {
-        ngx_del_timer(ev);
-    }
-
-    cat->done = 1;
-
-    ngx_http_eventsync_publish_unblock(cat->ctx);
-}
-
-
-static void
-ngx_http_eventsync_catalogue_resume(ngx_http_request_t *r)
-{
+    ngx_buf_t                       *b;
+    ngx_http_request_t              *r;
     ngx_http_eventsync_ctx_t        *ctx;
     ngx_http_eventsync_catalogue_t  *cat;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
-    cat = ctx->catalogue;
-
-    if (r->aio || !cat->done) {
-        return;
-    }
-
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    ngx_http_finalize_request(r, ngx_http_eventsync_catalogue_answer(cat));
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_catalogue_answer(ngx_http_eventsync_catalogue_t *cat)
-{
-    ngx_buf_t                 *b;
-    ngx_http_request_t        *r;
-    ngx_http_eventsync_ctx_t  *ctx;
-
-    ctx = cat->ctx;
+    cat = task->data;
+    ctx = task->ctx;
     r = ctx->request;
 
     /* what was granted may be no more */
@@ -290,7 +206,7 @@ ngx_http_eventsync_catalogue_answer(ngx_http_eventsync_catalogue_t *cat)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    if (cat->rc == ES_OK) {
+    if (task->rc == ES_OK) {
         ngx_http_eventsync_catalogue_etag(cat);
 
         if (ngx_http_eventsync_etag_matches(ctx)) {
@@ -318,10 +234,8 @@ ngx_http_eventsync_catalogue_answer(ngx_http_eventsync_catalogue_t *cat)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    /* lives as long as the pool, see the cleanup */
-
-    b->pos = (u_char *) cat->out.data;
-    b->last = b->pos + cat->out.len;
+    b->pos = (u_char *) task->out.data;
+    b->last = b->pos + task->out.len;
     b->memory = 1;
 
     return ngx_http_eventsync_send(r, NGX_HTTP_OK,
@@ -334,7 +248,7 @@ ngx_http_eventsync_catalogue_answer(ngx_http_eventsync_catalogue_t *cat)
 static ngx_int_t
 ngx_http_eventsync_catalogue_fail(ngx_http_eventsync_catalogue_t *cat)
 {
-    switch (cat->rc) {
+    switch (cat->task->rc) {
 
     case ES_OK:
         return NGX_OK;
@@ -347,7 +261,7 @@ ngx_http_eventsync_catalogue_fail(ngx_http_eventsync_catalogue_t *cat)
                                        : "There is no such event type.");
 
     default:
-        return ngx_http_eventsync_fail_store(cat->ctx, cat->rc);
+        return ngx_http_eventsync_fail_store(cat->ctx, cat->task->rc);
     }
 }
 
@@ -428,22 +342,15 @@ static void
 ngx_http_eventsync_catalogue_etag(ngx_http_eventsync_catalogue_t *cat)
 {
     u_char                    *p;
+    const es_buf_t            *out;
     ngx_http_eventsync_ctx_t  *ctx;
 
     ctx = cat->ctx;
+    out = &cat->task->out;
     p = ctx->etag_text;
 
     ctx->etag.data = p;
     ctx->etag.len = ngx_sprintf(p, "\"%016xL\"",
-                                es_hash_long(cat->out.data, cat->out.len, 0))
+                                es_hash_long(out->data, out->len, 0))
                     - p;
-}
-
-
-static void
-ngx_http_eventsync_catalogue_cleanup(void *data)
-{
-    ngx_http_eventsync_catalogue_t  *cat = data;
-
-    es_buf_free(&cat->out);
 }

@@ -15,12 +15,9 @@
 
 typedef struct {
     ngx_http_eventsync_ctx_t         *ctx;
-    es_store_t                       *es;
     es_manage_t                       manage;
-    es_rc_t                           rc;
     es_managed_t                      managed;
     es_problem_t                      problem;
-    ngx_uint_t                        done;       /* unsigned  done:1 */
 } ngx_http_eventsync_managing_t;
 
 
@@ -33,13 +30,9 @@ static ngx_int_t ngx_http_eventsync_manage_after(es_manage_t *manage,
 static void ngx_http_eventsync_manage_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_eventsync_manage_start(
     ngx_http_eventsync_managing_t *m);
-static ngx_int_t ngx_http_eventsync_manage_post(
-    ngx_http_eventsync_managing_t *m);
-static void ngx_http_eventsync_manage_thread(void *data, ngx_log_t *log);
-static void ngx_http_eventsync_manage_event(ngx_event_t *ev);
-static void ngx_http_eventsync_manage_resume(ngx_http_request_t *r);
+static void ngx_http_eventsync_manage_run(ngx_http_eventsync_task_t *task);
 static ngx_int_t ngx_http_eventsync_manage_answer(
-    ngx_http_eventsync_managing_t *m);
+    ngx_http_eventsync_task_t *task);
 static ngx_int_t ngx_http_eventsync_manage_headers(
     ngx_http_eventsync_managing_t *m);
 static ngx_int_t ngx_http_eventsync_manage_not_modified(
@@ -48,7 +41,6 @@ static ngx_int_t ngx_http_eventsync_manage_location(
     ngx_http_eventsync_managing_t *m);
 static ngx_int_t ngx_http_eventsync_manage_fail(
     ngx_http_eventsync_managing_t *m);
-static void ngx_http_eventsync_manage_cleanup(void *data);
 
 
 static ngx_str_t  ngx_http_eventsync_manage_type =
@@ -65,26 +57,25 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_int_t                       rc;
     ngx_http_request_t             *r;
-    ngx_pool_cleanup_t             *cln;
+    ngx_http_eventsync_task_t      *task;
     ngx_http_eventsync_managing_t  *m;
 
     r = ctx->request;
 
     m = ngx_pcalloc(r->pool, sizeof(ngx_http_eventsync_managing_t));
-    cln = ngx_pool_cleanup_add(r->pool, 0);
+    task = ngx_http_eventsync_task_create(ctx);
 
-    if (m == NULL || cln == NULL) {
+    if (m == NULL || task == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    cln->handler = ngx_http_eventsync_manage_cleanup;
-    cln->data = m;
+    task->run = ngx_http_eventsync_manage_run;
+    task->answer = ngx_http_eventsync_manage_answer;
+    task->data = m;
 
     m->ctx = ctx;
-    m->es = ctx->worker->es;
     m->manage.op = ctx->data;
     m->manage.endpoint = ngx_http_eventsync_str(&ctx->segments[0]);
-    ctx->manage = m;
 
     /* one that may turn out to be a 304 is charged when it does not */
 
@@ -212,24 +203,18 @@ ngx_http_eventsync_manage_after(es_manage_t *manage, es_str_t text)
 static void
 ngx_http_eventsync_manage_body(ngx_http_request_t *r)
 {
-    ngx_int_t                       rc;
-    ngx_http_eventsync_ctx_t       *ctx;
-    ngx_http_eventsync_managing_t  *m;
+    ngx_int_t                  rc;
+    ngx_http_eventsync_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
-    m = ctx->manage;
 
-    r->write_event_handler = ngx_http_eventsync_manage_resume;
-
-    rc = ngx_http_eventsync_manage_start(m);
+    rc = ngx_http_eventsync_manage_start(ctx->task->data);
 
     if (rc == NGX_DECLINED) {
         rc = ngx_http_eventsync_send_problem(ctx);
     }
 
-    if (rc != NGX_AGAIN) {
-        ngx_http_finalize_request(r, rc);
-    }
+    ngx_http_finalize_request(r, rc);
 }
 
 
@@ -254,7 +239,7 @@ ngx_http_eventsync_manage_start(ngx_http_eventsync_managing_t *m)
         ngx_http_eventsync_condition(ctx, &m->manage.condition);
     }
 
-    return ngx_http_eventsync_manage_post(m);
+    return ngx_http_eventsync_task_post(ctx->task);
 }
 
 
@@ -303,100 +288,27 @@ ngx_http_eventsync_json_body(ngx_http_eventsync_ctx_t *ctx, es_str_t *body)
 }
 
 
+static void
+ngx_http_eventsync_manage_run(ngx_http_eventsync_task_t *task)
+{
+    ngx_http_eventsync_managing_t  *m = task->data;
+
+    task->rc = es_manage(task->es, &m->manage, &m->managed, &m->problem);
+    task->out = m->managed.out;
+}
+
+
 static ngx_int_t
-ngx_http_eventsync_manage_post(ngx_http_eventsync_managing_t *m)
+ngx_http_eventsync_manage_answer(ngx_http_eventsync_task_t *task)
 {
-    ngx_thread_task_t         *task;
-    ngx_http_request_t        *r;
-    ngx_http_eventsync_ctx_t  *ctx;
-
-    ctx = m->ctx;
-    r = ctx->request;
-
-    task = ngx_thread_task_alloc(r->pool, 0);
-    if (task == NULL) {
-        return NGX_DECLINED;
-    }
-
-    task->ctx = m;
-    task->handler = ngx_http_eventsync_manage_thread;
-    task->event.handler = ngx_http_eventsync_manage_event;
-    task->event.data = m;
-    task->event.log = r->connection->log;
-
-    if (ngx_thread_task_post(ctx->conf->thread_pool, task) != NGX_OK) {
-        return ngx_http_eventsync_fail_store(ctx, ES_BUSY);
-    }
-
-    /* the timer keeps a worker that is to exit until the task is done */
-
-    ngx_add_timer(&task->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
-
-    r->main->blocked++;
-    r->aio = 1;
-
-    return NGX_AGAIN;
-}
-
-
-static void
-ngx_http_eventsync_manage_thread(void *data, ngx_log_t *log)
-{
-    ngx_http_eventsync_managing_t  *m = data;
-
-    m->rc = es_manage(m->es, &m->manage, &m->managed, &m->problem);
-}
-
-
-static void
-ngx_http_eventsync_manage_event(ngx_event_t *ev)
-{
-    ngx_http_eventsync_managing_t  *m = ev->data;
-
-    if (ev->timedout) {
-        ev->timedout = 0;
-        ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_TASK_TIME);
-        return;
-    }
-
-    if (ev->timer_set) {
-        ngx_del_timer(ev);
-    }
-
-    m->done = 1;
-
-    ngx_http_eventsync_publish_unblock(m->ctx);
-}
-
-
-static void
-ngx_http_eventsync_manage_resume(ngx_http_request_t *r)
-{
+    ngx_buf_t                      *b;
+    ngx_uint_t                      status;
+    ngx_http_request_t             *r;
     ngx_http_eventsync_ctx_t       *ctx;
     ngx_http_eventsync_managing_t  *m;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
-    m = ctx->manage;
-
-    if (r->aio || !m->done) {
-        return;
-    }
-
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    ngx_http_finalize_request(r, ngx_http_eventsync_manage_answer(m));
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_manage_answer(ngx_http_eventsync_managing_t *m)
-{
-    ngx_buf_t                 *b;
-    ngx_uint_t                 status;
-    ngx_http_request_t        *r;
-    ngx_http_eventsync_ctx_t  *ctx;
-
-    ctx = m->ctx;
+    m = task->data;
+    ctx = task->ctx;
     r = ctx->request;
 
     ctx->etag.data = (u_char *) m->managed.etag;
@@ -404,7 +316,7 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_managing_t *m)
 
     if (m->manage.op == ES_MANAGE_SHOW) {
 
-        if (m->rc == ES_OK && ngx_http_eventsync_etag_matches(ctx)) {
+        if (task->rc == ES_OK && ngx_http_eventsync_etag_matches(ctx)) {
             return ngx_http_eventsync_manage_not_modified(m);
         }
 
@@ -413,7 +325,7 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_managing_t *m)
         }
     }
 
-    if (m->rc != ES_OK) {
+    if (task->rc != ES_OK) {
         (void) ngx_http_eventsync_manage_fail(m);
         return ngx_http_eventsync_send_problem(ctx);
     }
@@ -456,10 +368,8 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_managing_t *m)
         return ngx_http_eventsync_send_header(r);
     }
 
-    /* lives as long as the pool, see the cleanup */
-
-    b->pos = (u_char *) m->managed.out.data;
-    b->last = b->pos + m->managed.out.len;
+    b->pos = (u_char *) task->out.data;
+    b->last = b->pos + task->out.len;
     b->memory = 1;
 
     return ngx_http_eventsync_send(r, status, &ngx_http_eventsync_manage_type,
@@ -542,7 +452,7 @@ ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
 
     ctx = m->ctx;
 
-    switch (m->rc) {
+    switch (m->ctx->task->rc) {
 
     case ES_INVALID:
         type = NGX_HTTP_EVENTSYNC_INVALID_BODY;
@@ -575,7 +485,7 @@ ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
         /* fall through */
 
     default:
-        return ngx_http_eventsync_fail_store(ctx, m->rc);
+        return ngx_http_eventsync_fail_store(ctx, m->ctx->task->rc);
     }
 
     (void) ngx_http_eventsync_fail(ctx, type, "The request: %s.",
@@ -593,13 +503,4 @@ ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
     return len ? ngx_http_eventsync_members(ctx, len * 6 + 64,
                                             ",\"pointer\":\"%s\"", p)
                : NGX_DECLINED;
-}
-
-
-static void
-ngx_http_eventsync_manage_cleanup(void *data)
-{
-    ngx_http_eventsync_managing_t  *m = data;
-
-    es_buf_free(&m->managed.out);
 }

@@ -1,7 +1,7 @@
 
 /*
- * A request without a body that is done on the thread pool, because it reads
- * what may be long or may have to wait.
+ * A request that is done on the thread pool, because it reads what may be long
+ * or may have to wait.
  */
 
 
