@@ -13,6 +13,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 #define ES_LOOP_TURNS  64
 #define ES_UNACKED_MS  30000       /* of data, until a connection is lost */
 #define ES_SHORT_US    1000000     /* nothing is sent without descriptors */
+#define ES_RECOUNT_US  1000000     /* between counts of what is open */
 
 static void es_channel_destroy(es_dispatcher_t *d, es_channel_t *channel);
 static void es_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents);
@@ -173,6 +175,18 @@ es_loop_watch(es_dispatcher_t *d, int fd)
 }
 
 
+/* libcurl 7.88 closes a socket that was never connected without a word. */
+
+static void
+es_loop_check(es_loop_t *loop, int fd)
+{
+    if (loop->watches[fd]->ours && fcntl(fd, F_GETFD) == -1) {
+        loop->watches[fd]->ours = false;
+        loop->sockets--;
+    }
+}
+
+
 static int
 es_loop_on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx,
     void *unused)
@@ -202,6 +216,7 @@ es_loop_on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx,
     if (events == 0) {
         if (!watch->ours || (watch->io.events & EV_WRITE)) {
             ev_io_stop(d->loop.ev, &watch->io);
+            es_loop_check(&d->loop, fd);
         }
 
         return 0;
@@ -322,8 +337,8 @@ es_loop_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
 
     ev_io_stop(d->loop.ev, &watch->io);
     watch->wanted = 0;
+    d->loop.sockets += !watch->ours;
     watch->ours = true;
-    d->loop.sockets++;
 
     return fd;
 }
@@ -359,6 +374,46 @@ es_loop_timer(struct ev_loop *ev, ev_timer *w, int revents)
     channel = w->data;
     ev_timer_stop(ev, w);
     es_channel_kick(channel);
+}
+
+
+/* Of what was closed so when nobody looked. */
+
+static void
+es_loop_recount(es_loop_t *loop)
+{
+    size_t  fd;
+
+    for (fd = 0; fd < loop->nwatches; fd++) {
+        if (loop->watches[fd] != NULL) {
+            es_loop_check(loop, (int) fd);
+        }
+    }
+}
+
+
+bool
+es_loop_full(es_dispatcher_t *d)
+{
+    unsigned    max;
+    int64_t     now_us;
+    es_loop_t  *loop;
+
+    loop = &d->loop;
+    max = d->options.max_connections + d->in_flight;
+
+    if (loop->sockets < max) {
+        return false;
+    }
+
+    now_us = es_clock_mono_us();
+
+    if (now_us - loop->counted_us >= ES_RECOUNT_US) {
+        loop->counted_us = now_us;
+        es_loop_recount(loop);
+    }
+
+    return loop->sockets >= max;
 }
 
 

@@ -48,7 +48,9 @@ typedef struct {
     es_channels_t    channels;
     es_channels_t    busy;
     es_channel_t    *shares[ES_SHARES];    /* made when they are needed */
-    unsigned         sockets;  /* open: in use or kept */
+    unsigned         sockets;  /* open: in use or kept; or more, see
+                                  es_loop_full() */
+    int64_t          counted_us;   /* monotonic */
     int64_t          short_us; /* monotonic: none could be had, and none is
                                   asked for before; or 0 */
     es_watch_t     **watches;  /* by descriptor */
@@ -73,6 +75,8 @@ curl_socket_t es_loop_open(void *ctx, curlsocktype purpose,
 int es_loop_close(void *ctx, curl_socket_t fd);
 /* What an attempt ended for may be that there are no descriptors. */
 bool es_loop_spare(es_dispatcher_t *d);
+/* As many connections are kept, beside those in use, as may be. */
+bool es_loop_full(es_dispatcher_t *d);
 /* True while there were none, and nothing is to be sent. */
 bool es_loop_short(const es_dispatcher_t *d);
 

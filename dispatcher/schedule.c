@@ -39,10 +39,13 @@ es_schedule_draw(es_str_t id, es_str_t endpoint, uint32_t attempt)
 }
 
 
+/* Both clocks are cut to milliseconds: one more, so that nothing is due before
+   it is by the wall clock. */
+
 void
 es_schedule_init(es_dispatcher_t *d)
 {
-    d->booted_ms = es_clock_ms() - es_clock_boot_ms();
+    d->booted_ms = es_clock_ms() - es_clock_boot_ms() + 1;
 }
 
 

@@ -286,9 +286,7 @@ es_send_start(es_send_t *send, es_lane_t *lane)
     if (curl_easy_setopt(send->easy, CURLOPT_FRESH_CONNECT,
                          (long) target->doubted) != CURLE_OK
         || curl_easy_setopt(send->easy, CURLOPT_FORBID_REUSE,
-                            (long) (d->loop.sockets
-                                    >= d->options.max_connections))
-           != CURLE_OK
+                            (long) es_loop_full(d)) != CURLE_OK
         || curl_easy_setopt(send->easy, CURLOPT_POSTFIELDS, send->body.data)
             != CURLE_OK
         || curl_easy_setopt(send->easy, CURLOPT_POSTFIELDSIZE,
