@@ -336,6 +336,7 @@ typedef struct {
     bool            asked;
     bool            done;          /* what was loaded is the loop's to take */
     int64_t         asked_ms;      /* wall clock; the loop's */
+    uint64_t        asked_version; /* of the registry, then; the loop's */
     es_rc_t         rc;
     es_registry_t  *registry;
     ev_async        ready;
@@ -425,9 +426,9 @@ es_rc_t es_keys_load(es_dispatcher_t *d, es_registry_t **registry);
 /* loader.c */
 es_rc_t es_loader_start(es_dispatcher_t *d);
 void es_loader_finish(es_dispatcher_t *d);
-/* Has one loaded; d->look is set when it is there.  Nothing, if that was asked
-   before. */
-void es_loader_ask(es_dispatcher_t *d);
+/* Has one loaded, of this version or later; d->look is set when it is there.
+   Nothing, if that was asked before. */
+void es_loader_ask(es_dispatcher_t *d, uint64_t version);
 /* False: there is none; otherwise what es_keys_load() returned. */
 bool es_loader_take(es_dispatcher_t *d, es_rc_t *rc,
     es_registry_t **registry);
@@ -454,8 +455,6 @@ void es_targets_tick(es_dispatcher_t *d);
 /* NULL when the endpoint is not sent the feed. */
 es_lane_t *es_target_lane(const es_target_t *target,
     const es_source_t *source);
-/* The list, with room for this number; NULL without memory for that. */
-void *es_slot(void *list, size_t *n, uint32_t number);
 
 /* request.c */
 /* Takes what has been asked since the last look. */

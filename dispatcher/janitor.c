@@ -171,7 +171,7 @@ es_janitor_main(void *ctx)
     int               dead;
     unsigned          round;
     struct timespec   until;
-    es_helper_t     *janitor;
+    es_helper_t      *janitor;
     es_dead_place_t   place = { 0 };
     es_dispatcher_t  *d;
 

@@ -115,7 +115,7 @@ es_loader_take(es_dispatcher_t *d, es_rc_t *rc, es_registry_t **registry)
 
 
 void
-es_loader_ask(es_dispatcher_t *d)
+es_loader_ask(es_dispatcher_t *d, uint64_t version)
 {
     es_loader_t  *loader;
 
@@ -126,6 +126,7 @@ es_loader_ask(es_dispatcher_t *d)
     if (!loader->asked && !loader->done) {
         loader->asked = true;
         loader->asked_ms = es_clock_ms();
+        loader->asked_version = version;
         es_helper_wake(&loader->helper);
     }
 

@@ -51,11 +51,10 @@ es_registry_same(es_dispatcher_t *d, es_txn_t *txn, uint64_t version)
 static es_rc_t
 es_registry_look(es_dispatcher_t *d, es_txn_t *txn, int64_t *as_of_ms)
 {
+    bool            taken;
     es_rc_t         rc;
     uint64_t        version;
     es_registry_t  *registry;
-
-    version = es_registry_version(d->store);
 
     if (d->registry == NULL) {
         rc = es_keys_load(d, &registry);
@@ -67,9 +66,12 @@ es_registry_look(es_dispatcher_t *d, es_txn_t *txn, int64_t *as_of_ms)
         return rc;
     }
 
-    if (!es_loader_take(d, &rc, &registry)) {
+    taken = es_loader_take(d, &rc, &registry);
+    version = es_registry_version(d->store);
+
+    if (!taken) {
         if (!es_registry_same(d, txn, version)) {
-            es_loader_ask(d);
+            es_loader_ask(d, version);
             *as_of_ms = d->alive_ms;
         }
 
@@ -81,14 +83,17 @@ es_registry_look(es_dispatcher_t *d, es_txn_t *txn, int64_t *as_of_ms)
     if (rc != ES_OK) {
         es_log_line(ES_LOG_ERROR, "cannot load the registry: %s; going on "
                     "with what was loaded before", es_strerror(rc));
-        d->registry_version = version;
+
+        /* what has changed since then may have mended it */
+
+        d->registry_version = d->loader.asked_version;
         return rc;
     }
 
     es_registry_use(d, txn, registry);
 
     if (d->registry_version != version) {
-        es_loader_ask(d);
+        es_loader_ask(d, version);
     }
 
     return ES_OK;

@@ -337,6 +337,9 @@ es_loop_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
 
     ev_io_stop(d->loop.ev, &watch->io);
     watch->wanted = 0;
+
+    /* the number may be that of one which was closed without a word */
+
     d->loop.sockets += !watch->ours;
     watch->ours = true;
 
