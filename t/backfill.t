@@ -624,8 +624,7 @@ for my $commit (1 .. 10) {
 
 {
     my $s = stalled('/impatient/feeds/long/backfill');
-    ok(wait_for(sub { $t->read_file('access.log')
-        =~ m{^/impatient/\S+ \S+ (?:200|408)$}m }, 20),
+    ok($t->logged('access.log', qr{^/impatient/\S+ \S+ (?:200|408)$}m, 20),
         'send_timeout ends who takes nothing');
 }
 

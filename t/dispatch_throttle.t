@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# What an endpoint's failures hold back: pauses, windows, probes, and how many
-# events may wait for a retry.
+# What an endpoint's failures hold back: pauses, probes, and how many events
+# may wait for a retry.
 
 use warnings;
 use strict;

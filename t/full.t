@@ -153,8 +153,8 @@ sub others {
     $answer = $page->('br');
     is($answer->{status}, 200, 'pages: one that cannot be kept is sent');
     is($answer->{headers}{'content-encoding'}, 'br', 'as it was asked for');
-    ok(wait_for(sub { $t->read_file('error.log')
-        =~ /\[warn\].*eventsync cannot keep encoded pages: / }),
+    ok($t->logged('error.log',
+        qr/\[warn\].*eventsync cannot keep encoded pages: /),
         'and the log says so');
     is($page->('zstd')->{status}, 200, 'what was kept is sent');
 

@@ -322,7 +322,7 @@ cmp_ok($before[2], '>=', 4, 'refusals proper are counted apart');
 
 get('/logged', 'log') for 1 .. 3;
 get('/logged', 'esk_none');
-ok(wait_for(sub { $t->read_file('limit.log') =~ m{^/logged.* 401 }m }, 5),
+ok($t->logged('limit.log', qr{^/logged.* 401 }m, 5),
     'all is logged');
 is(join('', $t->read_file('limit.log') =~ m{^(/logged.*\n)}mg), <<"LOG",
 /logged$events 200 PASSED poll 1

@@ -129,8 +129,8 @@ ok(wait_for(sub { logged('/rate') =~ m{/short/.* PASSED backfill\n} }),
 # refused
 
 my $slow = start('/little', 'small');
-ok(wait_for(sub { $t->read_file('error.log')
-    =~ /slows partner "small" by "backfill",/ }, 20), 'one that has to wait');
+ok($t->logged('error.log', qr/slows partner "small" by "backfill",/, 20),
+    'one that has to wait');
 my $answer = $t->http_end(start('/little', 'small'));
 is($answer->{status}, 429, 'leaves nothing for another');
 is_deeply(Test::Eventsync::json($answer->{body})->{'violated-policies'},

@@ -565,7 +565,7 @@ $t->ctl_ok('feed', 'remove', 'orders');
 is_problem(get("/v1/feeds/orders/pages/$reborn/1"), 404, 'not-found',
     'a feed that was removed');
 
-ok(wait_for(sub { $t->read_file('events.log') =~ /^200 orders 101-200$/m }, 5),
+ok($t->logged('events.log', qr/^200 orders 101-200$/m, 5),
     'the log says what was sent');
 ok($t->verify, 'the store is sound');
 

@@ -44,9 +44,6 @@ sub secrets {
     return map { ref $_ ? $_->{secret} : $_ } @{ $shown->{secrets} };
 }
 
-sub logged { my ($what) = @_; wait_for(sub {
-    $t->read_file('error.log') =~ $what }) }
-
 ###############################################################################
 # the directive
 
@@ -91,7 +88,8 @@ isnt((conf('', 'eventsync_key_file one;', ''))[0], 0, 'all of them');
 # plain, then encrypted
 
 restart();
-ok(logged(qr/no "eventsync_key_file": secrets .* plain text/), 'a warning');
+ok($t->logged('error.log',
+    qr/no "eventsync_key_file": secrets .* plain text/), 'a warning');
 my $made = ask(POST => '', { url => $recv->url('/a'),
     feeds => ['orders'] })->{json};
 my ($name, $secret) = @{$made}{qw(name secret)};
@@ -124,7 +122,8 @@ like($r->{json}{detail}, qr/is not one of the endpoint's own/, '... why');
 # without the keys
 
 restart();
-ok(logged(qr/key file is needed; endpoints cannot be created/), 'it says so');
+ok($t->logged('error.log',
+    qr/key file is needed; endpoints cannot be created/), 'it says so');
 is(ask(PATCH => "/$name", { in_flight => 3 })->{status}, 200,
     'what is no secret can be changed');
 $t->allow_errors(qr/key file/);

@@ -175,8 +175,8 @@ sub read_file {
 
 # nginx writes its access log when the client already has the answer.
 sub logged {
-    my ($self, $name, $what) = @_;
-    return wait_for(sub { $self->read_file($name) =~ $what });
+    my ($self, $name, $what, $timeout) = @_;
+    return wait_for(sub { $self->read_file($name) =~ $what }, $timeout);
 }
 
 # Adds what a test's nginx.conf need not say, without moving its lines.
