@@ -25,15 +25,19 @@ my $sorry = "HTTP/1.1 500 Sorry\r\n";
 my $chunked = "Transfer-Encoding: chunked\r\n\r\n";
 
 # After the whole request: text, or what is done with the connection; then it
-# is closed.
+# is closed. The endpoint's timeout may follow.
 my %cases = (
 
     # time
     'never' => ['timeout 0', sub { sleep 30 }],
     'slow-status' => ['timeout 0', sub {
         drip($_[0], 0.05, 'HTTP/1.1 200 ', 'O' x 1000) }],
-    'slow-headers' => ['timeout 0', sub {
-        drip($_[0], 0.05, $ok, map { "X-$_: y\r\n" } 1 .. 1000) }],
+    'slow-headers' => ['ok 200', sub {
+        put_text($_[0], $ok);
+        drip($_[0], 0.05, map { "X-$_: y\r\n" } 1 .. 1000) }, '1s'],
+    'slow-headers-500' => ['status 500', sub {
+        put_text($_[0], $sorry);
+        drip($_[0], 0.05, map { "X-$_: y\r\n" } 1 .. 1000) }, '1s'],
     'slow-but-done' => ['ok 200', sub {
         drip($_[0], 0.001, $ok, NO_BODY) }],
     'slow-body' => ['ok 200', sub {
@@ -141,7 +145,7 @@ my %cases = (
         "${sorry}Transfer-Encoding: what\r\nContent-Encoding: this\r\n\r\nx"],
     'gzip-garbage' => ['status 500',
         "${sorry}Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd"],
-    'twice' => ['ok 200', ($ok . NO_BODY) x 2],
+    'twice' => ['ok 200', $ok . NO_BODY . $ok . NO_BODY],
 
     # a connection that is kept, but not for another request
     'kept-fin' => ['ok 200', sub { put_text($_[0], $ok . NO_BODY);
@@ -238,7 +242,8 @@ done_testing();
 # Those that are to end by time have little of it.
 sub endpoint {
     my ($case) = @_;
-    my $time = $expected{$case} =~ /timeout/ ? '1s' : '20s';
+    my $time = $cases{$case} && $cases{$case}[2]
+        || ($expected{$case} =~ /timeout/ ? '1s' : '20s');
     my $port = $case eq 'deaf' ? $deaf->sockport
         : $ports{ $early{$case} ? $case : '' };
     my $scheme = $case =~ /^tls/ ? 'https' : 'http';
