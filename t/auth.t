@@ -196,7 +196,7 @@ ok(wait_for(sub { with($prices, $short)->{status} == 401 }, 5), 'expired');
 # A waiting request loses what its key loses.
 my $call = $t->http_start(GET => "$prices?from=latest&wait=30",
     { authorization => "Bearer $fresh" });
-sleep 0.3;
+$t->waiting(1);
 $t->ctl_ok('key', 'revoke', substr($fresh, 4, 10));
 $answer = $t->http_end($call);
 is($answer->{status}, 401, 'a waiting request ends when its key is revoked');

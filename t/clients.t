@@ -44,6 +44,7 @@ http {
             eventsync_sse_max_time 1s;
         }
         location = /status { stub_status; }
+        location = /ops/metrics { eventsync_metrics on; eventsync_auth off; }
     }
 }
 CONF
@@ -206,7 +207,7 @@ $client = client(text(GET => "$events?from=latest&wait=20")
     . text(GET => "$events?after=x")
     . text(GET => "$events?from=latest&wait=1"));
 ok(wait_for(sub { connections() == 1 }, 10), 'a long poll before others');
-sleep 0.3;
+$t->waiting(1);
 $t->publish('orders', { id => 'behind' });
 is(ids($t->http_end($client)), 'behind', 'the long poll is answered first');
 is(ids($t->http_end($client)), 'o1', 'then what was behind it');
@@ -234,7 +235,7 @@ close $client->{sock};
 $client = client(text(GET => "$events?from=latest&wait=60")
     . text(POST => $events, $t->event(id => 'never') . "\n"));
 ok(wait_for(sub { connections() == 1 }, 10), 'a publish behind a long poll');
-sleep 0.3;
+$t->waiting(1);
 gone($client);
 none_left('a pipeline');
 is(scalar(grep { $_->{id} eq 'never' } @{ $t->poll_all('orders') }), 0,

@@ -167,7 +167,7 @@ my %wait = map { $_ => $t->http_start(GET => "$events?after=$epoch-12&wait=20",
     { authorization => "Bearer $key", accept => $_ }) } @formats;
 my $head = $t->http_start(HEAD => "$events?after=$epoch-12&wait=20",
     { authorization => "Bearer $key", accept => $ndjson });
-sleep 0.3;
+$t->waiting(4);
 $t->publish('orders', { id => 'late' });
 %wait = map { $_ => $t->http_end($wait{$_}) } @formats;
 like($wait{$json}{body}, qr/^\{"events":\[\{.*"id":"late"/, 'json: awaited');

@@ -125,6 +125,7 @@ http {
         location /strict/ { $all eventsync_limit address rate=1r/d burst=2; }
         location /open/ { eventsync_token on; eventsync_auth off; }
         location /nokey/ { eventsync_poll on; }
+        location = /ops/metrics { eventsync_metrics on; eventsync_auth off; }
     }
     server {
         listen 127.0.0.1:%%PORT_1%%;
@@ -493,7 +494,7 @@ sub waiting {
     my $mine = $t->partner_key('acme', scopes => 'read,publish');
     $token = token($mine);
     $call = $t->http_start(GET => $poll, { authorization => "Bearer $token" });
-    sleep 0.3;
+    $t->waiting(1);
     my $event = $t->event;
     my $sock = $t->socket;
     $t->send_all($sock, "POST /v1/feeds/orders-acme/events HTTP/1.1\r\nHost: localhost\r\n"
@@ -511,7 +512,7 @@ sub waiting {
     # A wait goes on with a token that nobody remembers any more.
     $token = token($key);
     $call = $t->http_start(GET => $poll, { authorization => "Bearer $token" });
-    sleep 0.3;
+    $t->waiting(1);
     my ($header, $claims) = parts($token);
     get('/v1/feeds', forge($header, { %$claims, jti => "n$_" })) for 1 .. 1500;
     $t->publish('prices', { subject => 'c' });

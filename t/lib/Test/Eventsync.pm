@@ -179,6 +179,19 @@ sub logged {
     return wait_for(sub { $self->read_file($name) =~ $what }, $timeout);
 }
 
+# So many long polls (or, by kind, streams) wait, as /ops/metrics tells.
+sub waiting {
+    my ($self, $n, $kind) = @_;
+    my $gauge = sprintf 'eventsync_http_waiting_requests{kind="%s"}',
+        $kind // 'poll';
+    my $is;
+    return wait_for(sub {
+        ($is) = $self->http(GET => '/ops/metrics')->{body}
+            =~ /^\Q$gauge\E (\d+)/m;
+        return $is == $n;
+    }, 30) || Test::More::diag("$is wait, not $n");
+}
+
 # Adds what a test's nginx.conf need not say, without moving its lines.
 sub complete_conf {
     my ($self, $conf, %opts) = @_;
@@ -234,6 +247,11 @@ http {
             eventsync_poll on;
             eventsync_publish on;
             $x{location}
+        }
+
+        location = /ops/metrics {
+            eventsync_metrics on;
+            eventsync_auth off;
         }
     }
 }
