@@ -146,7 +146,7 @@ sub pairs {
 sub token {
     my $token = pick(keys %tokens);
     return $token if rand() < 0.4;
-    return pick(keys %gone) if rand() < 0.2;
+    return pick(keys %gone) if rand() < 0.35;
 
     # the same bytes in base64, written otherwise
     return $token =~ s/\.(.*)(.)\./".$1" . pick('=', "$2=", "$2==", "$2=x",
@@ -191,10 +191,13 @@ sub encoded {
     return $text;
 }
 
-# Parameters that the resource has, mostly, and a few that it has not.
+# Parameters that the resource has, mostly, and a few that it has not; often
+# the first alone, of which nothing else spoils what is said.
 sub query {
     my ($feed, @names) = @_;
     my @args;
+
+    return "$names[0]=" . encoded(value($feed, $names[0])) if rand() < 0.25;
     for (1 .. pick(0, 1, 1, 1, 2, 2, 3, 4)) {
         my $name = rand() < 0.03 ? encoded(bytes(9))
             : rand() < 0.03 ? pick('After', 'after[]', 'next') : pick(@names);
