@@ -342,6 +342,7 @@ es_dispatcher_stop(es_dispatcher_t *d)
 
     es_janitor_finish(d);
     es_loader_finish(d);
+    es_signing_finish(d);
     es_tests_end(d);
 
     rc = es_recorder_finish(d);

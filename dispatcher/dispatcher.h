@@ -66,6 +66,7 @@
 #include "loop.h"
 #include "place.h"
 #include "saved.h"
+#include "signing.h"
 
 #ifndef ES_VERSION
 #define ES_VERSION  "0.1.0"
@@ -260,6 +261,7 @@ struct es_send {
                                           token: the answer */
     es_buf_t               auth;       /* its own, of target->token */
     char                   trace[ES_TRACEPARENT_LEN + 1];
+    es_signing_t          *signing;    /* signatures that are being made */
     bool                   proxied;
     es_failure_t           simulate;   /* NONE: it is meant well */
     size_t                 truncated;  /* of the body, what was sent */
@@ -365,6 +367,7 @@ struct es_dispatcher {
     es_helper_t            janitor;
     es_loader_t            loader;
     es_notifier_t          notifier;
+    es_signings_t          signings;
 
     es_registry_t         *registry;
     uint64_t               registry_version;   /* that was looked at */
@@ -553,7 +556,8 @@ es_rc_t es_message_add(es_send_t *send, const es_lane_t *lane,
 /* An event that is not in the log, alone. */
 es_rc_t es_message_own(es_send_t *send, es_send_kind_t kind, es_str_t id,
     es_str_t event);
-/* Signs and writes header fields, for the time in send->sent_ms. */
+/* Signs and writes header fields, for the time in send->sent_ms; signatures
+   may be left to threads: see signing.h. */
 es_rc_t es_message_end(es_send_t *send, const es_lane_t *lane);
 
 /* send.c */
@@ -562,8 +566,10 @@ es_send_t *es_send_get(es_dispatcher_t *d, es_target_t *target);
 /* A new one, for this URL. */
 es_send_t *es_send_create(es_dispatcher_t *d, es_target_t *target,
     const char *url);
-/* Hands its message to libcurl; a test has no lane. */
+/* Hands its message to libcurl, at once or when it is signed; a test has no
+   lane. */
 es_rc_t es_send_start(es_send_t *send, es_lane_t *lane);
+void es_send_signed(es_send_t *send, es_rc_t rc);
 /* Takes it from libcurl and from its lane; keeps it for the next one. */
 void es_send_end(es_send_t *send);
 void es_send_destroy(es_send_t *send);

@@ -121,8 +121,13 @@ es_judge_outcome(const es_send_t *send, CURLcode result, es_outcome_t *o)
     memset(o, 0, sizeof(es_outcome_t));
     o->retry_after_ms = -1;
 
+    /* what was never handed to libcurl has its last answer */
+
     status = 0;
-    (void) curl_easy_getinfo(send->easy, CURLINFO_RESPONSE_CODE, &status);
+
+    if (result != CURLE_FAILED_INIT) {
+        (void) curl_easy_getinfo(send->easy, CURLINFO_RESPONSE_CODE, &status);
+    }
 
     if (status < 200 || status > 999 || send->overflow) {
         es_judge_silence(send, result, o);

@@ -229,16 +229,17 @@ es_message_name(const es_send_t *send, char out[ES_ID_MAX + 1])
 }
 
 
-/* Appends the signatures; moves `p`. */
+/* Appends the signatures, or room for them; moves `p`. */
 
 static es_rc_t
 es_message_sign(es_send_t *send, es_str_t id, int64_t now_s, char **p)
 {
-    char      *first;
-    es_rc_t    rc;
-    int64_t    expires_ms;
-    es_str_t   body;
-    unsigned   i;
+    char         *first;
+    es_rc_t       rc;
+    int64_t       expires_ms;
+    es_str_t      body;
+    unsigned      i;
+    es_signer_t  *signer;
 
     body.data = send->body.data;
     body.len = send->body.len;
@@ -256,12 +257,22 @@ es_message_sign(es_send_t *send, es_str_t id, int64_t now_s, char **p)
             *(*p)++ = ' ';
         }
 
-        rc = es_sign(send->target->signers[i], id, now_s, &body, 1, *p);
+        signer = send->target->signers[i];
+
+        if (es_signer_is_v1a(signer)
+            && (send->signing != NULL || es_signing_free(send->d)))
+        {
+            rc = es_signing_add(send, signer, id, now_s, *p);
+            *p += ES_SIGNATURE_V1A;
+
+        } else {
+            rc = es_sign(signer, id, now_s, &body, 1, *p);
+            *p += rc == ES_OK ? strlen(*p) : 0;
+        }
+
         if (rc != ES_OK) {
             return rc;
         }
-
-        *p += strlen(*p);
     }
 
     return ES_OK;

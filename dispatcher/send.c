@@ -232,20 +232,48 @@ es_send_destroy(es_send_t *send)
 }
 
 
-es_rc_t
-es_send_start(es_send_t *send, es_lane_t *lane)
+/* libcurl asks before it sends a megabyte; there is nothing to ask. */
+
+static void
+es_send_heads(es_send_t *send)
 {
-    es_rc_t             rc;
-    es_target_t        *target;
-    es_dispatcher_t    *d;
     struct curl_slist  *next;
 
-    d = send->d;
-    target = send->target;
+    next = send->body.len > ES_BODY_ASKED ? &send->heads[2] : NULL;
 
-    send->sent_ms = es_clock_ms();
-    send->sent_us = es_clock_mono_us();
-    target->used_us = send->sent_us;
+    if (send->auth.len > 0) {
+        send->heads[1].data = send->auth.data;
+        send->heads[1].next = next;
+        next = &send->heads[1];
+    }
+
+    send->heads[0].next = next;
+}
+
+
+static void
+es_send_clear(es_send_t *send)
+{
+    send->refused = false;
+    send->starved = false;
+    send->overflow = false;
+    send->header_bytes = 0;
+    send->read_bytes = 0;
+    send->first_len = 0;
+    send->retry_after[0] = '\0';
+    send->disable = false;
+    send->abort = false;
+}
+
+
+/* On a kept connection that ends without a byte libcurl sends again by itself,
+   on the next such one: once that is what the receiver does, one attempt would
+   be many. */
+
+static es_rc_t
+es_send_fill(es_send_t *send, const es_lane_t *lane)
+{
+    es_rc_t  rc;
 
     rc = send->kind == ES_SEND_TOKEN ? ES_OK : es_message_end(send, lane);
 
@@ -257,47 +285,81 @@ es_send_start(es_send_t *send, es_lane_t *lane)
         return rc;
     }
 
-    /* libcurl asks before it sends a megabyte; there is nothing to ask. */
+    es_send_heads(send);
+    es_send_clear(send);
 
-    next = send->body.len > ES_BODY_ASKED ? &send->heads[2] : NULL;
+    return curl_easy_setopt(send->easy, CURLOPT_FRESH_CONNECT,
+                            (long) send->target->doubted) == CURLE_OK
+           && curl_easy_setopt(send->easy, CURLOPT_FORBID_REUSE,
+                               (long) es_loop_full(send->d)) == CURLE_OK
+           && curl_easy_setopt(send->easy, CURLOPT_POSTFIELDS,
+                               send->body.data) == CURLE_OK
+           && curl_easy_setopt(send->easy, CURLOPT_POSTFIELDSIZE,
+                               (long) send->body.len) == CURLE_OK
+           && es_simulate_begin(send) == CURLE_OK
+           ? ES_OK : ES_NOMEM;
+}
 
-    if (send->auth.len > 0) {
-        send->heads[1].data = send->auth.data;
-        send->heads[1].next = next;
-        next = &send->heads[1];
-    }
 
-    send->heads[0].next = next;
+/* The request goes out. */
 
-    send->refused = false;
-    send->starved = false;
-    send->overflow = false;
-    send->header_bytes = 0;
-    send->read_bytes = 0;
-    send->first_len = 0;
-    send->retry_after[0] = '\0';
-    send->disable = false;
-    send->abort = false;
-
-    /* On a kept connection that ends without a byte libcurl sends again by
-       itself, on the next such one: once that is what the receiver does, one
-       attempt would be many. */
-
-    if (curl_easy_setopt(send->easy, CURLOPT_FRESH_CONNECT,
-                         (long) target->doubted) != CURLE_OK
-        || curl_easy_setopt(send->easy, CURLOPT_FORBID_REUSE,
-                            (long) es_loop_full(d)) != CURLE_OK
-        || curl_easy_setopt(send->easy, CURLOPT_POSTFIELDS, send->body.data)
-            != CURLE_OK
-        || curl_easy_setopt(send->easy, CURLOPT_POSTFIELDSIZE,
-                            (long) send->body.len) != CURLE_OK
-        || es_simulate_begin(send) != CURLE_OK
-        || curl_multi_add_handle(send->channel->multi, send->easy) != CURLM_OK)
-    {
+static es_rc_t
+es_send_go(es_send_t *send)
+{
+    if (curl_multi_add_handle(send->channel->multi, send->easy) != CURLM_OK) {
         return ES_NOMEM;
     }
 
     es_channel_kick(send->channel);
+
+    return ES_OK;
+}
+
+
+/* The receiver's time begins now. */
+
+void
+es_send_signed(es_send_t *send, es_rc_t rc)
+{
+    send->sent_us = es_clock_mono_us();
+
+    if (rc == ES_OK) {
+        rc = es_send_go(send);
+    }
+
+    if (rc != ES_OK) {
+        send->starved = true;
+        es_judge(send, CURLE_FAILED_INIT);
+    }
+}
+
+
+es_rc_t
+es_send_start(es_send_t *send, es_lane_t *lane)
+{
+    es_rc_t       rc;
+    es_target_t  *target;
+
+    target = send->target;
+
+    send->sent_ms = es_clock_ms();
+    send->sent_us = es_clock_mono_us();
+    target->used_us = send->sent_us;
+
+    rc = es_send_fill(send, lane);
+
+    if (rc == ES_OK && send->signing == NULL) {
+        rc = es_send_go(send);
+    }
+
+    if (rc != ES_OK) {
+        es_signing_drop(send);
+        return rc;
+    }
+
+    if (send->signing != NULL) {
+        es_signing_submit(send);
+    }
 
     send->lane = lane;
     send->retry = send->nitems > 0 && send->items[0].attempts > 0;
@@ -331,6 +393,7 @@ es_send_end(es_send_t *send)
 
     target = send->target;
 
+    es_signing_drop(send);
     (void) curl_multi_remove_handle(send->channel->multi, send->easy);
     es_channel_busy(send->channel);
 

@@ -17,10 +17,11 @@
 #define ES_SECRET_NEW_LEN   32
 #define ES_TIMESTAMP_MAX    24
 
-/* Exactly one of the two is set. */
+/* Exactly one of the two keys is set. */
 struct es_signer {
     EVP_MAC_CTX  *mac;         /* keyed once, begun anew for each signature */
     EVP_PKEY     *pkey;
+    unsigned      owners;
 };
 
 
@@ -153,6 +154,7 @@ es_signer_create(es_str_t secret, es_signer_t **signer)
         goto done;
     }
 
+    s->owners = 1;
     rc = hmac ? es_signer_hmac(s, key, len) : es_signer_ed25519(s, key, len);
 
     if (rc != ES_OK) {
@@ -173,13 +175,29 @@ done:
 void
 es_signer_destroy(es_signer_t *signer)
 {
-    if (signer == NULL) {
+    if (signer == NULL || --signer->owners > 0) {
         return;
     }
 
     EVP_MAC_CTX_free(signer->mac);
     EVP_PKEY_free(signer->pkey);
     free(signer);
+}
+
+
+es_signer_t *
+es_signer_hold(es_signer_t *signer)
+{
+    signer->owners++;
+
+    return signer;
+}
+
+
+bool
+es_signer_is_v1a(const es_signer_t *signer)
+{
+    return signer->pkey != NULL;
 }
 
 

@@ -11,7 +11,8 @@
 #define ES_SECRET_BYTES_MAX  64
 #define ES_SECRET_TEXT_MAX   128     /* "whsec_..." or "whsk_...", with NUL */
 #define ES_ED25519_PUBLIC    32
-#define ES_SIGNATURE_MAX     100     /* "v1a," and 64 bytes in base64, NUL */
+#define ES_SIGNATURE_V1A     92      /* "v1a," and 64 bytes in base64 */
+#define ES_SIGNATURE_MAX     100     /* any, with NUL */
 
 /* A signing key in decoded form, made once per secret. */
 typedef struct es_signer  es_signer_t;
@@ -23,9 +24,17 @@ typedef struct es_signer  es_signer_t;
 es_rc_t es_signer_create(es_str_t secret, es_signer_t **signer);
 void es_signer_destroy(es_signer_t *signer);
 
+/* The same signer for one owner more, who destroys it, too.  Owners do not
+   hold and destroy at the same time. */
+es_signer_t *es_signer_hold(es_signer_t *signer);
+
+/* True when it signs v1a: always ES_SIGNATURE_V1A bytes. */
+bool es_signer_is_v1a(const es_signer_t *signer);
+
 /*
  * Signs `id.timestamp.body`, where the body is given in parts.  Writes the
- * whole token ("v1,..."), NUL-terminated.  Not to be shared among threads.
+ * whole token ("v1,..."), NUL-terminated.  In one thread at a time, but for
+ * v1a.
  */
 es_rc_t es_sign(es_signer_t *signer, es_str_t id, int64_t timestamp_s,
     const es_str_t *body, size_t nbody, char out[ES_SIGNATURE_MAX]);

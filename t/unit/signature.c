@@ -98,6 +98,7 @@ int
 main(void)
 {
     char          secret[ES_SECRET_TEXT_MAX], other[ES_SECRET_TEXT_MAX];
+    char          token[ES_SIGNATURE_MAX];
     es_signer_t  *signer;
 
     vector("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330,
@@ -135,8 +136,19 @@ main(void)
     ok(strcmp(secret, other) != 0, "not the same");
     is_int(es_signer_create(es_str(secret), &signer), ES_OK,
            "and it makes a signer");
+    ok(!es_signer_is_v1a(signer), "of v1");
+    ok(es_signer_hold(signer) == signer, "for two owners");
+    es_signer_destroy(signer);
+    ok(es_sign(signer, es_str("a"), 1, NULL, 0, token) == ES_OK,
+       "it signs when one has destroyed it");
     es_signer_destroy(signer);
     es_signer_destroy(NULL);
+
+    is_int(es_signer_create(es_str(ed25519_secret), &signer), ES_OK, "a pair");
+    ok(es_signer_is_v1a(signer), "is of v1a");
+    is_int(es_sign(signer, es_str("a"), 1, NULL, 0, token), ES_OK, "signs");
+    is_int(strlen(token), ES_SIGNATURE_V1A, "as many bytes as it says");
+    es_signer_destroy(signer);
 
     return done();
 }

@@ -8,7 +8,7 @@ use warnings;
 use strict;
 
 use Digest::SHA qw(hmac_sha256_base64 sha256_hex);
-use MIME::Base64 qw(decode_base64);
+use MIME::Base64 qw(decode_base64 decode_base64url);
 use Time::Local qw(timegm);
 
 use Test::Eventsync;
@@ -16,7 +16,7 @@ use Test::Eventsync;
 use parent 'Exporter';
 our @EXPORT = qw(
     webhook_store put put_types attempts dead status_lines retries
-    signature_ok header_list sequences time_ms delay_ms stored outcomes
+    signature_ok v1a_ok header_list sequences time_ms delay_ms stored outcomes
 );
 
 # A store with the feed "orders" and the partner "acme" that may read all.
@@ -126,6 +126,25 @@ sub signature_ok {
     $mac .= '=' while length($mac) % 4;
     return scalar grep { $_ eq "v1,$mac" }
         split / /, $h->{'webhook-signature'} // '';
+}
+
+# True when one of them is that of this public key, a JWK's x, by openssl.
+sub v1a_ok {
+    my ($t, $request, $x) = @_;
+    my $dir = $t->testdir;
+    my $h = $request->{headers};
+
+    $t->write_file('pub.der', pack('H*', '302a300506032b6570032100')
+        . decode_base64url($x));
+    $t->write_file('message', join '.', @{$h}{qw(webhook-id
+        webhook-timestamp)}, $request->{body});
+    for my $token ($h->{'webhook-signature'} =~ /v1a,(\S+)/g) {
+        $t->write_file('sig', decode_base64($token));
+        my $said = qx(openssl pkeyutl -verify -pubin -keyform DER -rawin \\
+            -inkey $dir/pub.der -in $dir/message -sigfile $dir/sig 2>&1);
+        return 1 if $said =~ /Verified Successfully/;
+    }
+    return 0;
 }
 
 sub header_list {

@@ -1,0 +1,331 @@
+/*
+ * signing.c - ed25519 signatures by threads.
+ *
+ * A message's signatures have a known length, so its header fields are written
+ * with room for them.  What is to be signed is copied, and the keys are held:
+ * a thread never looks at a send, which may end at any time.
+ */
+
+#include <unistd.h>
+
+#include "dispatcher.h"
+
+/* Behind so many, 400 us of work, the loop signs by itself. */
+#define ES_SIGNING_QUEUE  16
+
+struct es_signing {
+    TAILQ_ENTRY(es_signing)  link;
+    es_signing_thread_t     *thread;       /* NULL: not submitted */
+    es_send_t               *send;         /* the loop's; NULL: dropped */
+    es_signer_t             *signers[ES_SECRETS_MAX];
+    char                    *out[ES_SECRETS_MAX];  /* the loop's */
+    unsigned                 n;
+    int64_t                  timestamp_s;
+    es_str_t                 id;
+    es_str_t                 body;
+    es_rc_t                  rc;
+    char                     signatures[ES_SECRETS_MAX][ES_SIGNATURE_MAX];
+    char                     data[];       /* of id and body */
+};
+
+static void es_signing_ready(struct ev_loop *ev, ev_async *w, int revents);
+static void *es_signing_main(void *ctx);
+
+
+static void
+es_signing_start(es_dispatcher_t *d)
+{
+    long                  n;
+    es_signings_t        *signings;
+    es_signing_thread_t  *thread;
+
+    signings = &d->signings;
+    signings->started = true;
+
+    n = sysconf(_SC_NPROCESSORS_ONLN) - 1;
+    n = n < ES_SIGNING_THREADS ? n : ES_SIGNING_THREADS;
+
+    while ((long) signings->n < n) {
+        thread = &signings->threads[signings->n];
+
+        TAILQ_INIT(&thread->asked);
+        TAILQ_INIT(&thread->done);
+        ev_async_init(&thread->ready, es_signing_ready);
+        thread->ready.data = thread;
+        thread->ev = d->loop.ev;
+
+        if (es_helper_start(&thread->helper, "es-signing", es_signing_main,
+                            thread)
+            != ES_OK)
+        {
+            es_log_line(ES_LOG_WARN, "%u threads sign: there can be no more",
+                        signings->n);
+            return;
+        }
+
+        ev_async_start(d->loop.ev, &thread->ready);
+        signings->n++;
+    }
+}
+
+
+static es_signing_thread_t *
+es_signing_thread(es_dispatcher_t *d)
+{
+    unsigned              i;
+    es_signings_t        *signings;
+    es_signing_thread_t  *least;
+
+    signings = &d->signings;
+    least = &signings->threads[0];
+
+    for (i = 1; i < signings->n; i++) {
+        if (signings->threads[i].pending < least->pending) {
+            least = &signings->threads[i];
+        }
+    }
+
+    return least;
+}
+
+
+bool
+es_signing_free(es_dispatcher_t *d)
+{
+    if (!d->signings.started) {
+        es_signing_start(d);
+    }
+
+    return d->signings.n > 0
+           && es_signing_thread(d)->pending < ES_SIGNING_QUEUE;
+}
+
+
+static es_signing_t *
+es_signing_create(es_send_t *send, es_str_t id, int64_t timestamp_s)
+{
+    es_signing_t  *signing;
+
+    signing = malloc(sizeof(es_signing_t) + id.len + send->body.len);
+    if (signing == NULL) {
+        return NULL;
+    }
+
+    signing->thread = NULL;
+    signing->send = send;
+    signing->n = 0;
+    signing->timestamp_s = timestamp_s;
+    signing->id = (es_str_t) { signing->data, id.len };
+    signing->body = (es_str_t) { signing->data + id.len, send->body.len };
+    memcpy(signing->data, id.data, id.len);
+    memcpy(signing->data + id.len, send->body.data, send->body.len);
+
+    return signing;
+}
+
+
+es_rc_t
+es_signing_add(es_send_t *send, es_signer_t *signer, es_str_t id,
+    int64_t timestamp_s, char *out)
+{
+    es_signing_t  *signing;
+
+    if (send->signing == NULL) {
+        send->signing = es_signing_create(send, id, timestamp_s);
+    }
+
+    signing = send->signing;
+
+    if (signing == NULL) {
+        return ES_NOMEM;
+    }
+
+    signing->signers[signing->n] = es_signer_hold(signer);
+    signing->out[signing->n++] = out;
+
+    return ES_OK;
+}
+
+
+static void
+es_signing_destroy(es_signing_t *signing)
+{
+    unsigned  i;
+
+    for (i = 0; i < signing->n; i++) {
+        es_signer_destroy(signing->signers[i]);
+    }
+
+    free(signing);
+}
+
+
+void
+es_signing_submit(es_send_t *send)
+{
+    es_signing_t         *signing;
+    es_signing_thread_t  *thread;
+
+    signing = send->signing;
+    thread = es_signing_thread(send->d);
+    signing->thread = thread;
+    (void) atomic_fetch_add(&thread->pending, 1);
+
+    es_helper_lock(&thread->helper);
+    TAILQ_INSERT_TAIL(&thread->asked, signing, link);
+    es_helper_wake(&thread->helper);
+    es_helper_unlock(&thread->helper);
+}
+
+
+void
+es_signing_drop(es_send_t *send)
+{
+    es_signing_t  *signing;
+
+    signing = send->signing;
+    send->signing = NULL;
+
+    if (signing == NULL) {
+        return;
+    }
+
+    if (signing->thread == NULL) {
+        es_signing_destroy(signing);
+        return;
+    }
+
+    signing->send = NULL;
+}
+
+
+static void
+es_signing_take(es_signing_t *signing)
+{
+    es_rc_t     rc;
+    unsigned    i;
+    es_send_t  *send;
+
+    send = signing->send;
+    rc = signing->rc;
+
+    for (i = 0; send != NULL && rc == ES_OK && i < signing->n; i++) {
+        memcpy(signing->out[i], signing->signatures[i], ES_SIGNATURE_V1A);
+    }
+
+    es_signing_destroy(signing);
+
+    if (send != NULL) {
+        send->signing = NULL;
+        es_send_signed(send, rc);
+    }
+}
+
+
+static void
+es_signing_ready(struct ev_loop *ev, ev_async *w, int revents)
+{
+    es_signing_t         *signing;
+    es_signing_list_t     done;
+    es_signing_thread_t  *thread;
+
+    (void) ev;
+    (void) revents;
+
+    thread = w->data;
+    TAILQ_INIT(&done);
+
+    es_helper_lock(&thread->helper);
+    TAILQ_CONCAT(&done, &thread->done, link);
+    es_helper_unlock(&thread->helper);
+
+    while ((signing = TAILQ_FIRST(&done)) != NULL) {
+        TAILQ_REMOVE(&done, signing, link);
+        es_signing_take(signing);
+    }
+}
+
+
+static void
+es_signing_make(es_signing_t *signing)
+{
+    unsigned  i;
+
+    signing->rc = ES_OK;
+
+    for (i = 0; signing->rc == ES_OK && i < signing->n; i++) {
+        signing->rc = es_sign(signing->signers[i], signing->id,
+                              signing->timestamp_s, &signing->body, 1,
+                              signing->signatures[i]);
+    }
+}
+
+
+static void *
+es_signing_main(void *ctx)
+{
+    es_signing_t         *signing;
+    es_signing_thread_t  *thread;
+
+    thread = ctx;
+
+    es_helper_lock(&thread->helper);
+
+    for ( ;; ) {
+        while (TAILQ_EMPTY(&thread->asked) && !thread->helper.quit) {
+            es_helper_wait(&thread->helper);
+        }
+
+        if (thread->helper.quit) {
+            break;
+        }
+
+        signing = TAILQ_FIRST(&thread->asked);
+        TAILQ_REMOVE(&thread->asked, signing, link);
+
+        es_helper_unlock(&thread->helper);
+        es_signing_make(signing);
+        (void) atomic_fetch_sub(&thread->pending, 1);
+        es_helper_lock(&thread->helper);
+
+        TAILQ_INSERT_TAIL(&thread->done, signing, link);
+        ev_async_send(thread->ev, &thread->ready);
+    }
+
+    es_helper_unlock(&thread->helper);
+
+    return NULL;
+}
+
+
+static void
+es_signing_drain(es_signing_list_t *list)
+{
+    es_signing_t  *signing;
+
+    while ((signing = TAILQ_FIRST(list)) != NULL) {
+        TAILQ_REMOVE(list, signing, link);
+
+        if (signing->send != NULL) {
+            signing->send->signing = NULL;
+        }
+
+        es_signing_destroy(signing);
+    }
+}
+
+
+void
+es_signing_finish(es_dispatcher_t *d)
+{
+    unsigned              i;
+    es_signing_thread_t  *thread;
+
+    for (i = 0; i < d->signings.n; i++) {
+        thread = &d->signings.threads[i];
+
+        (void) es_helper_finish(&thread->helper);
+        es_signing_drain(&thread->asked);
+        es_signing_drain(&thread->done);
+    }
+}
