@@ -167,6 +167,8 @@ es_target_change(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
 
     if (target->revision != 0) {
         target->throttled_us = 0;
+        es_log_line(ES_LOG_INFO, "endpoint %s: changed%s", target->name,
+                    target->conf->paused ? ", it is paused" : "");
     }
 
     target->revision = target->conf->revision;

@@ -60,7 +60,12 @@ is(ask(GET => "/$name/keys", undef, $theirs)->{status}, 404,
 $t->run_dispatcher;
 is(kinds(next_request()), 'v1', 'signed by v1');
 
-my $r = ask(POST => "/$name/rotate", { kind => 'v1a' });
+sub rotate {
+    my ($body) = @_;
+    return $t->in_effect($name, sub { ask(POST => "/$name/rotate", $body) });
+}
+
+my $r = rotate({ kind => 'v1a' });
 is($r->{status}, 200, 'a key pair');
 is($r->{json}{secret}, undef, 'of which nobody is told the private half');
 unlike($r->{body}, qr/whsk_/, 'at all');
@@ -83,7 +88,7 @@ $request->{body} =~ s/orders/0rders/;
 ok(!v1a_ok($t, $request, $first->{x}), 'and not if the body is changed');
 
 # Each kind is rotated by itself.
-$r = ask(POST => "/$name/rotate", { kind => 'v1a', overlap => '1h' });
+$r = rotate({ kind => 'v1a', overlap => '1h' });
 is_deeply([map { $_->{kind} . ($_->{expires} ? ' expires' : '') }
     @{ $r->{json}{secrets} }], ['v1', 'v1a expires', 'v1a'],
     'a new pair replaces the old one only');
@@ -95,11 +100,11 @@ $request = next_request();
 is(kinds($request), 'v1 v1a v1a', 'both sign');
 ok(v1a_ok($t, $request, $_->{x}), "the $_->{status} one verifies")
     for $first, $second;
-$r = ask(POST => "/$name/rotate", { overlap => '0' });
+$r = rotate({ overlap => '0' });
 is_deeply([map { $_->{kind} } @{ $r->{json}{secrets} }], [qw(v1 v1a v1a)],
     'a new secret replaces the old one only');
 isnt($r->{json}{secret}, $secret, 'and is told');
-$r = ask(POST => "/$name/rotate", { kind => 'v1a', overlap => '0' });
+$r = rotate({ kind => 'v1a', overlap => '0' });
 is_deeply([map { $_->{kind} } @{ $r->{json}{secrets} }], [qw(v1 v1a)],
     'without an overlap the old pairs are gone');
 is(scalar @{ ask(GET => "/$name/keys")->{json}{keys} }, 1, 'here, too');

@@ -279,11 +279,16 @@ sub ctl {
     return @result;
 }
 
-# The same, but it must succeed; returns its output.
+# The same, but it must succeed; returns its output.  Changes of endpoints are
+# in effect then.
 sub ctl_ok {
     my ($self, @args) = @_;
 
-    my ($rc, $out, $err) = $self->ctl(@args);
+    my ($of, $command, $name) = grep { !ref } @args;
+    my ($rc, $out, $err) = $of eq 'endpoint'
+        && $command =~ /^(?:change|pause|resume|rotate)$/
+        ? $self->in_effect($name, sub { $self->ctl(@args) })
+        : $self->ctl(@args);
     return $out if $rc == 0;
     shift @args if ref $args[0];
     die "eventsyncctl @args: exit $rc\n$err$out\n";
@@ -539,6 +544,19 @@ sub stop_dispatcher {
     $self->forget($proc);
     $self->scan_process($proc);
     return $rc;
+}
+
+# Does what changes an endpoint; if a dispatcher runs it knows then.
+sub in_effect {
+    my ($self, $name, $do) = @_;
+    my $proc = $self->{dispatcher};
+    my $said = sub { scalar(() = $proc->stderr
+        =~ /endpoint \Q$name\E: changed\b/g) };
+
+    my $before = $proc && $said->();
+    my @result = $do->();
+    wait_for(sub { !$proc->running || $said->() > $before }, 2) if $proc;
+    return wantarray ? @result : $result[0];
 }
 
 # A webhook receiver; see Test::Eventsync::Receiver.
