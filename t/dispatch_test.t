@@ -32,8 +32,6 @@ sub simulate {
     my ($name, %opts) = @_;
     $t->ctl_ok(qw(endpoint simulate), $name, map { "--$_=$opts{$_}" }
         sort keys %opts);
-    # it is in force when the record has been taken over
-    $t->ctl_ok(qw(endpoint test), $name);
 }
 sub real { grep { $_->{line} !~ /kind=test/ } attempts($t, $_[0]) }
 sub ids { map { $_->{headers}{'webhook-id'} } grep {

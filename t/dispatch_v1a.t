@@ -83,6 +83,12 @@ for my $path (sort keys %name) {
     is_deeply([unsigned(\@came, @keys)], [], '... which verifies');
 }
 is_deeply([ids(@{ $got{fifo} })], \@ids, 'fifo keeps the order');
+
+# What is in no log.
+$t->ctl_ok('endpoint', 'test', $name{none});
+ok(wait_for(sub { came('none') > EVENTS }), 'a test event');
+is_deeply([unsigned([(came('none'))[-1]], public_keys($name{none}))], [],
+    'is signed, too');
 is($t->stop_dispatcher, 0, 'the dispatcher stops');
 $t->ctl_ok('endpoint', 'remove', $_) for values %name;
 

@@ -286,7 +286,7 @@ sub ctl_ok {
 
     my ($of, $command, $name) = grep { !ref } @args;
     my ($rc, $out, $err) = $of eq 'endpoint'
-        && $command =~ /^(?:change|pause|resume|rotate)$/
+        && $command =~ /^(?:change|pause|resume|rotate|simulate)$/
         ? $self->in_effect($name, sub { $self->ctl(@args) })
         : $self->ctl(@args);
     return $out if $rc == 0;
