@@ -580,6 +580,8 @@ char *ngx_http_eventsync_store_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 
 char *ngx_http_eventsync_keys_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+ngx_pool_cleanup_t *ngx_http_eventsync_keys_file(ngx_conf_t *cf,
+    ngx_str_t *path);
 char *ngx_http_eventsync_keys_use(ngx_conf_t *cf,
     ngx_http_eventsync_store_t *store, es_keyring_t *keys);
 void ngx_http_eventsync_keys_open(ngx_http_eventsync_store_t *store,
@@ -647,7 +649,6 @@ void ngx_http_eventsync_unpark(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_answer(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_publish(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_parse(ngx_http_eventsync_ctx_t *ctx);
-void ngx_http_eventsync_publish_unblock(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_commit_init(ngx_http_eventsync_worker_t *w,
     ngx_cycle_t *cycle);
 ngx_int_t ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx);
@@ -716,6 +717,10 @@ ngx_int_t ngx_http_eventsync_snapshot(ngx_http_eventsync_ctx_t *ctx);
 ngx_http_eventsync_task_t *ngx_http_eventsync_task_create(
     ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_task_post(ngx_http_eventsync_task_t *task);
+ngx_int_t ngx_http_eventsync_task_block(ngx_http_eventsync_ctx_t *ctx,
+    ngx_thread_task_t *task);
+void ngx_http_eventsync_task_unblock(ngx_http_eventsync_ctx_t *ctx);
+ngx_uint_t ngx_http_eventsync_task_late(ngx_event_t *ev);
 
 /* _count: counters in shared memory, see ngx_http_eventsync_count.h */
 
@@ -755,6 +760,8 @@ void ngx_http_eventsync_memo_free(ngx_http_eventsync_worker_t *w);
 /* _send */
 
 u_char *ngx_http_eventsync_number(u_char *p, uint64_t number);
+ngx_table_elt_t *ngx_http_eventsync_push_header(ngx_http_request_t *r,
+    ngx_str_t *key, ngx_str_t *value);
 ngx_int_t ngx_http_eventsync_header(ngx_http_request_t *r, ngx_str_t *key,
     ngx_str_t *value);
 ngx_int_t ngx_http_eventsync_etag_header(ngx_http_eventsync_ctx_t *ctx);

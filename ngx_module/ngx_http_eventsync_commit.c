@@ -200,19 +200,11 @@ ngx_http_eventsync_commit_event(ngx_event_t *ev)
 
     ngx_queue_t  done, failed;
 
-    if (ev->timedout) {
-        ev->timedout = 0;
-
+    if (ngx_http_eventsync_task_late(ev)) {
         ngx_log_error(NGX_LOG_WARN, ev->log, 0,
                       "eventsync commit takes more than %M ms",
                       (ngx_msec_t) NGX_HTTP_EVENTSYNC_TASK_TIME);
-
-        ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_TASK_TIME);
         return;
-    }
-
-    if (ev->timer_set) {
-        ngx_del_timer(ev);
     }
 
     w->writing = 0;
@@ -262,7 +254,7 @@ ngx_http_eventsync_commit_done(ngx_queue_t *queue, es_rc_t rc)
             ngx_http_eventsync_count_published(publish->ctx);
         }
 
-        ngx_http_eventsync_publish_unblock(publish->ctx);
+        ngx_http_eventsync_task_unblock(publish->ctx);
     }
 }
 

@@ -41,7 +41,6 @@ static void ngx_http_eventsync_encode_leaf(ngx_http_eventsync_leaf_job_t *job,
 static void ngx_http_eventsync_encode_event(ngx_event_t *ev);
 static void ngx_http_eventsync_encode_done(ngx_http_eventsync_worker_t *w,
     ngx_queue_t *jobs, es_rc_t rc);
-static void ngx_http_eventsync_encode_unblock(ngx_http_eventsync_ctx_t *ctx);
 static void ngx_http_eventsync_encode_resume(ngx_http_request_t *r);
 static void ngx_http_eventsync_encode_prune(ngx_event_t *ev);
 
@@ -362,14 +361,8 @@ ngx_http_eventsync_encode_event(ngx_event_t *ev)
     ngx_http_eventsync_pages_t   *pages;
     ngx_http_eventsync_encode_t  *task;
 
-    if (ev->timedout) {
-        ev->timedout = 0;
-        ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_TASK_TIME);
+    if (ngx_http_eventsync_task_late(ev)) {
         return;
-    }
-
-    if (ev->timer_set) {
-        ngx_del_timer(ev);
     }
 
     pages = w->pages;
@@ -443,34 +436,12 @@ ngx_http_eventsync_encode_done(ngx_http_eventsync_worker_t *w,
                 lr->leaf->refs++;
             }
 
-            ngx_http_eventsync_encode_unblock(lr->ctx);
+            ngx_http_eventsync_task_unblock(lr->ctx);
         }
 
         ngx_http_eventsync_leaf_release(job->leaf);
         ngx_free(job);
     }
-}
-
-
-static void
-ngx_http_eventsync_encode_unblock(ngx_http_eventsync_ctx_t *ctx)
-{
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
-
-    r = ctx->request;
-    c = r->connection;
-
-    ngx_http_set_log_request(c->log, r);
-
-    r->main->blocked--;
-    r->aio = 0;
-
-    /* of a request that was terminated meanwhile this is nginx's finaliser */
-
-    r->write_event_handler(r);
-
-    ngx_http_run_posted_requests(c);
 }
 
 

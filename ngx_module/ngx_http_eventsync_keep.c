@@ -203,14 +203,8 @@ ngx_http_eventsync_keep_event(ngx_event_t *ev)
     ngx_http_eventsync_keep_t    *keep;
     ngx_http_eventsync_worker_t  *w;
 
-    if (ev->timedout) {
-        ev->timedout = 0;
-        ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_TASK_TIME);
+    if (ngx_http_eventsync_task_late(ev)) {
         return;
-    }
-
-    if (ev->timer_set) {
-        ngx_del_timer(ev);
     }
 
     w = keeping->worker;
@@ -256,7 +250,7 @@ ngx_http_eventsync_keep_done(ngx_queue_t *queue, es_rc_t rc)
 
         checkpoint->done = 1;
 
-        ngx_http_eventsync_publish_unblock(checkpoint->ctx);
+        ngx_http_eventsync_task_unblock(checkpoint->ctx);
     }
 }
 

@@ -17,7 +17,7 @@ ngx_http_eventsync_keys_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_eventsync_srv_conf_t *escf = conf;
 
-    ngx_str_t           *value, path;
+    ngx_str_t            path;
     es_problem_t         problem;
     ngx_pool_cleanup_t  *cln;
 
@@ -25,14 +25,7 @@ ngx_http_eventsync_keys_directive(ngx_conf_t *cf, ngx_command_t *cmd,
         return "is duplicate";
     }
 
-    value = cf->args->elts;
-    path = value[1];
-
-    if (ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    cln = ngx_http_eventsync_keys_file(cf, &path);
     if (cln == NULL) {
         return NGX_CONF_ERROR;
     }
@@ -55,6 +48,24 @@ static void
 ngx_http_eventsync_keys_free(void *data)
 {
     es_keyring_free(data);
+}
+
+
+/* the path that a directive names, and what frees its keys with the cycle */
+
+ngx_pool_cleanup_t *
+ngx_http_eventsync_keys_file(ngx_conf_t *cf, ngx_str_t *path)
+{
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+    *path = value[1];
+
+    if (ngx_conf_full_name(cf->cycle, path, 1) != NGX_OK) {
+        return NULL;
+    }
+
+    return ngx_pool_cleanup_add(cf->pool, 0);
 }
 
 

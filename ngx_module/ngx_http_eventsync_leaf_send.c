@@ -13,8 +13,6 @@ static ngx_int_t ngx_http_eventsync_leaf_headers(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_leaf_cache_headers(
     ngx_http_eventsync_ctx_t *ctx);
-static ngx_table_elt_t *ngx_http_eventsync_leaf_header(ngx_http_request_t *r,
-    ngx_str_t *key, ngx_str_t *value);
 static ngx_int_t ngx_http_eventsync_leaf_encoding(ngx_http_request_t *r,
     ngx_http_eventsync_leaf_t *leaf);
 
@@ -161,17 +159,17 @@ ngx_http_eventsync_leaf_headers(ngx_http_eventsync_ctx_t *ctx)
     r = ctx->request;
     leaf = ctx->leaf->leaf;
 
-    r->headers_out.etag = ngx_http_eventsync_leaf_header(r,
+    r->headers_out.etag = ngx_http_eventsync_push_header(r,
                                                 &ngx_http_eventsync_leaf_etag,
                                                 &leaf->etag);
 
     if (r->headers_out.etag == NULL
-        || ngx_http_eventsync_leaf_header(r, &ngx_http_eventsync_leaf_vary,
+        || ngx_http_eventsync_header(r, &ngx_http_eventsync_leaf_vary,
                                      &ngx_http_eventsync_leaf_accept_encoding)
-           == NULL
-        || ngx_http_eventsync_leaf_header(r, &ngx_http_eventsync_leaf_link,
-                                          &leaf->link)
-           == NULL)
+           != NGX_OK
+        || ngx_http_eventsync_header(r, &ngx_http_eventsync_leaf_link,
+                                     &leaf->link)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -180,10 +178,9 @@ ngx_http_eventsync_leaf_headers(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_leaf_cache_headers(ctx);
     }
 
-    if (ngx_http_eventsync_leaf_header(r,
-                                       &ngx_http_eventsync_leaf_cache_control,
-                                       &ngx_http_eventsync_leaf_no_cache)
-        == NULL)
+    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_leaf_cache_control,
+                                  &ngx_http_eventsync_leaf_no_cache)
+        != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -212,24 +209,22 @@ ngx_http_eventsync_leaf_cache_headers(ngx_http_eventsync_ctx_t *ctx)
     ngx_http_eventsync_leaf_age(leaf, lr->retain_ms, lr->bounded);
 
     if (ctx->conf->cache == NGX_HTTP_EVENTSYNC_CACHE_SHARED
-        && (ngx_http_eventsync_leaf_header(r, &ngx_http_eventsync_leaf_accel,
-                                           &leaf->expires)
-            == NULL
-            || ngx_http_eventsync_leaf_header(r, &ngx_http_eventsync_leaf_cdn,
-                                              &leaf->cdn)
-               == NULL
-            || ngx_http_eventsync_leaf_header(r,
-                                         &ngx_http_eventsync_leaf_surrogate,
+        && (ngx_http_eventsync_header(r, &ngx_http_eventsync_leaf_accel,
+                                      &leaf->expires)
+            != NGX_OK
+            || ngx_http_eventsync_header(r, &ngx_http_eventsync_leaf_cdn,
+                                         &leaf->cdn)
+               != NGX_OK
+            || ngx_http_eventsync_header(r, &ngx_http_eventsync_leaf_surrogate,
                                          &leaf->surrogate)
-               == NULL))
+               != NGX_OK))
     {
         return NGX_ERROR;
     }
 
-    if (ngx_http_eventsync_leaf_header(r,
-                                       &ngx_http_eventsync_leaf_cache_control,
-                                       &leaf->control)
-        == NULL)
+    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_leaf_cache_control,
+                                  &leaf->control)
+        != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -257,31 +252,9 @@ ngx_http_eventsync_leaf_encoding(ngx_http_request_t *r,
 
     name = &ngx_http_eventsync_leaf_encodings[leaf->key.encoding];
 
-    r->headers_out.content_encoding = ngx_http_eventsync_leaf_header(r,
+    r->headers_out.content_encoding = ngx_http_eventsync_push_header(r,
                                     &ngx_http_eventsync_leaf_content_encoding,
                                     name);
 
     return r->headers_out.content_encoding ? NGX_OK : NGX_ERROR;
-}
-
-
-static ngx_table_elt_t *
-ngx_http_eventsync_leaf_header(ngx_http_request_t *r, ngx_str_t *key,
-    ngx_str_t *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NULL;
-    }
-
-    h->hash = 1;
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-    h->key = *key;
-    h->value = *value;
-
-    return h;
 }

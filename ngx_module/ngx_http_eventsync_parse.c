@@ -106,18 +106,8 @@ ngx_http_eventsync_parse_post(ngx_http_eventsync_ctx_t *ctx, size_t size)
     task->event.data = ctx;
     task->event.log = r->connection->log;
 
-    if (ngx_thread_task_post(ctx->conf->thread_pool, task) != NGX_OK) {
-        return ngx_http_eventsync_fail_store(ctx, ES_BUSY);
-    }
-
-    /* the timer keeps a worker that is to exit until the task is done */
-
-    ngx_add_timer(&task->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
-
-    r->main->blocked++;
-    r->aio = 1;
-
-    return NGX_AGAIN;
+    return (ngx_http_eventsync_task_block(ctx, task) == NGX_OK) ? NGX_AGAIN
+                                                               : NGX_DECLINED;
 }
 
 
@@ -256,17 +246,11 @@ ngx_http_eventsync_parse_event(ngx_event_t *ev)
 {
     ngx_http_eventsync_ctx_t  *ctx = ev->data;
 
-    if (ev->timedout) {
-        ev->timedout = 0;
-        ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_TASK_TIME);
+    if (ngx_http_eventsync_task_late(ev)) {
         return;
-    }
-
-    if (ev->timer_set) {
-        ngx_del_timer(ev);
     }
 
     ctx->publish->parsed = 1;
 
-    ngx_http_eventsync_publish_unblock(ctx);
+    ngx_http_eventsync_task_unblock(ctx);
 }

@@ -306,30 +306,6 @@ ngx_http_eventsync_publish_body(ngx_http_request_t *r)
 }
 
 
-/* a task of the request is done: go on with it, or let it end */
-
-void
-ngx_http_eventsync_publish_unblock(ngx_http_eventsync_ctx_t *ctx)
-{
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
-
-    r = ctx->request;
-    c = r->connection;
-
-    ngx_http_set_log_request(c->log, r);
-
-    r->main->blocked--;
-    r->aio = 0;
-
-    /* of a request that was terminated meanwhile this is nginx's finaliser */
-
-    r->write_event_handler(r);
-
-    ngx_http_run_posted_requests(c);
-}
-
-
 static void
 ngx_http_eventsync_publish_resume(ngx_http_request_t *r)
 {

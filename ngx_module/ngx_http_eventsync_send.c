@@ -55,15 +55,15 @@ ngx_http_eventsync_number(u_char *p, uint64_t number)
 }
 
 
-ngx_int_t
-ngx_http_eventsync_header(ngx_http_request_t *r, ngx_str_t *key,
+ngx_table_elt_t *
+ngx_http_eventsync_push_header(ngx_http_request_t *r, ngx_str_t *key,
     ngx_str_t *value)
 {
     ngx_table_elt_t  *h;
 
     h = ngx_list_push(&r->headers_out.headers);
     if (h == NULL) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     h->hash = 1;
@@ -73,7 +73,15 @@ ngx_http_eventsync_header(ngx_http_request_t *r, ngx_str_t *key,
     h->key = *key;
     h->value = *value;
 
-    return NGX_OK;
+    return h;
+}
+
+
+ngx_int_t
+ngx_http_eventsync_header(ngx_http_request_t *r, ngx_str_t *key,
+    ngx_str_t *value)
+{
+    return ngx_http_eventsync_push_header(r, key, value) ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -201,23 +209,15 @@ ngx_http_eventsync_send_not_modified(ngx_http_eventsync_ctx_t *ctx)
 ngx_int_t
 ngx_http_eventsync_etag_header(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_table_elt_t  *h;
+    ngx_http_request_t  *r;
 
-    h = ngx_list_push(&ctx->request->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
+    r = ctx->request;
 
-    h->hash = 1;
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-    h->key = ngx_http_eventsync_etag_name;
-    h->value = ctx->etag;
+    r->headers_out.etag = ngx_http_eventsync_push_header(r,
+                                                &ngx_http_eventsync_etag_name,
+                                                &ctx->etag);
 
-    ctx->request->headers_out.etag = h;
-
-    return NGX_OK;
+    return r->headers_out.etag ? NGX_OK : NGX_ERROR;
 }
 
 

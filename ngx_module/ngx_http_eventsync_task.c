@@ -1,7 +1,7 @@
 
 /*
- * A request that is done on the thread pool, because it reads what may be long
- * or may have to wait.
+ * What is done on the thread pool, because it reads what may be long or may
+ * have to wait: for one request, and what all such tasks have in common.
  */
 
 
@@ -42,6 +42,7 @@ ngx_http_eventsync_task_create(ngx_http_eventsync_ctx_t *ctx)
 ngx_int_t
 ngx_http_eventsync_task_post(ngx_http_eventsync_task_t *task)
 {
+    ngx_int_t                  rc;
     ngx_thread_task_t         *t;
     ngx_http_request_t        *r;
     ngx_http_eventsync_ctx_t  *ctx;
@@ -60,16 +61,10 @@ ngx_http_eventsync_task_post(ngx_http_eventsync_task_t *task)
     t->event.data = task;
     t->event.log = r->connection->log;
 
-    if (ngx_thread_task_post(ctx->conf->thread_pool, t) != NGX_OK) {
-        return ngx_http_eventsync_fail_store(ctx, ES_BUSY);
+    rc = ngx_http_eventsync_task_block(ctx, t);
+    if (rc != NGX_OK) {
+        return rc;
     }
-
-    /* the timer keeps a worker that is to exit until the task is done */
-
-    ngx_add_timer(&t->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
-
-    r->main->blocked++;
-    r->aio = 1;
 
     r->write_event_handler = ngx_http_eventsync_task_resume;
     r->main->count++;
@@ -92,19 +87,13 @@ ngx_http_eventsync_task_event(ngx_event_t *ev)
 {
     ngx_http_eventsync_task_t  *task = ev->data;
 
-    if (ev->timedout) {
-        ev->timedout = 0;
-        ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_TASK_TIME);
+    if (ngx_http_eventsync_task_late(ev)) {
         return;
-    }
-
-    if (ev->timer_set) {
-        ngx_del_timer(ev);
     }
 
     task->done = 1;
 
-    ngx_http_eventsync_publish_unblock(task->ctx);
+    ngx_http_eventsync_task_unblock(task->ctx);
 }
 
 
@@ -133,4 +122,68 @@ ngx_http_eventsync_task_cleanup(void *data)
     ngx_http_eventsync_task_t  *task = data;
 
     es_buf_free(&task->out);
+}
+
+
+/* posts a task of the request's own, which is not freed before it is done */
+
+ngx_int_t
+ngx_http_eventsync_task_block(ngx_http_eventsync_ctx_t *ctx,
+    ngx_thread_task_t *task)
+{
+    if (ngx_thread_task_post(ctx->conf->thread_pool, task) != NGX_OK) {
+        return ngx_http_eventsync_fail_store(ctx, ES_BUSY);
+    }
+
+    /* the timer keeps a worker that is to exit until the task is done */
+
+    ngx_add_timer(&task->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
+
+    ctx->request->main->blocked++;
+    ctx->request->aio = 1;
+
+    return NGX_OK;
+}
+
+
+/* a task of the request is done: go on with it, or let it end */
+
+void
+ngx_http_eventsync_task_unblock(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    r->main->blocked--;
+    r->aio = 0;
+
+    /* of a request that was terminated meanwhile this is nginx's finaliser */
+
+    r->write_event_handler(r);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* whether the event of a task is only that of its timer */
+
+ngx_uint_t
+ngx_http_eventsync_task_late(ngx_event_t *ev)
+{
+    if (ev->timedout) {
+        ev->timedout = 0;
+        ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_TASK_TIME);
+        return 1;
+    }
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
+    return 0;
 }

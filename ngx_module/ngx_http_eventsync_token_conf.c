@@ -32,7 +32,7 @@ ngx_http_eventsync_token_keys_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_eventsync_srv_conf_t *escf = conf;
 
-    ngx_str_t           *value, path;
+    ngx_str_t            path;
     es_problem_t         problem;
     ngx_pool_cleanup_t  *cln;
 
@@ -40,14 +40,7 @@ ngx_http_eventsync_token_keys_directive(ngx_conf_t *cf, ngx_command_t *cmd,
         return "is duplicate";
     }
 
-    value = cf->args->elts;
-    path = value[1];
-
-    if (ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    cln = ngx_http_eventsync_keys_file(cf, &path);
     if (cln == NULL) {
         return NGX_CONF_ERROR;
     }

@@ -214,14 +214,13 @@ es_implied_properties(es_compat_t *c, const es_node_t *old,
 }
 
 
-bool
-es_implied_patterns(es_compat_t *c, const es_node_t *old,
+/* Each member of the keyword includes that of its name in the old one. */
+
+static bool
+es_implied_members(es_compat_t *c, const es_check_t *had,
     const es_check_t *check)
 {
-    size_t             i, j;
-    const es_check_t  *had;
-
-    had = es_node_find(old, ES_KW_PATTERN_PROPERTIES);
+    size_t  i, j;
 
     for (i = 0; i < check->n; i++) {
 
@@ -240,6 +239,15 @@ es_implied_patterns(es_compat_t *c, const es_node_t *old,
     }
 
     return true;
+}
+
+
+bool
+es_implied_patterns(es_compat_t *c, const es_node_t *old,
+    const es_check_t *check)
+{
+    return es_implied_members(c, es_node_find(old, ES_KW_PATTERN_PROPERTIES),
+                              check);
 }
 
 
@@ -332,26 +340,6 @@ bool
 es_implied_dependents(es_compat_t *c, const es_node_t *old,
     const es_check_t *check)
 {
-    size_t             i, j;
-    const es_check_t  *had;
-
-    had = es_node_find(old, ES_KW_DEPENDENT_SCHEMAS);
-
-    for (i = 0; i < check->n; i++) {
-
-        for (j = 0; had != NULL && j < had->n; j++) {
-            if (es_str_eq(had->members[j].name, check->members[i].name)) {
-                break;
-            }
-        }
-
-        if (!es_includes(c, had != NULL && j < had->n ? had->members[j].node
-                                                      : &es_anything,
-                         check->members[i].node))
-        {
-            return false;
-        }
-    }
-
-    return true;
+    return es_implied_members(c, es_node_find(old, ES_KW_DEPENDENT_SCHEMAS),
+                              check);
 }
