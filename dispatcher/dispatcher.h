@@ -493,7 +493,9 @@ void es_fresh_leave(es_dispatcher_t *d, es_lane_t *lane);
 void es_lane_retry(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
     int64_t next_ms);
 
-/* The event needs no record of its own any more, and holds no other. */
+/* The event needs no record of its own any more. */
+void es_lane_drop(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item);
+/* The same, and it holds no other. */
 void es_lane_done(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item);
 
 /* ack.c - after the targets are loaded; each second. */

@@ -228,7 +228,7 @@ es_lane_retry(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
 
 
 void
-es_lane_done(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
+es_lane_drop(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
 {
     if (item->recorded) {
         lane->target->retries--;
@@ -237,6 +237,13 @@ es_lane_done(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
                                            lane->source->feed.number,
                                            item->sequence));
     }
+}
+
+
+void
+es_lane_done(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
+{
+    es_lane_drop(d, lane, item);
 
     /* who is held itself holds nobody */
 

@@ -17,19 +17,6 @@ typedef struct {
 } es_dead_walk_t;
 
 
-static void
-es_lane_drop(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
-{
-    if (item->recorded) {
-        lane->target->retries--;
-        es_record(d, es_changes_retry_done(d->recorder.filling,
-                                           lane->target->number,
-                                           lane->source->feed.number,
-                                           item->sequence));
-    }
-}
-
-
 static bool
 es_replay_ends(const es_send_t *send, uint64_t after)
 {

@@ -68,7 +68,6 @@ ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx)
     ngx_int_t                        rc;
     ngx_http_request_t              *r;
     ngx_http_eventsync_task_t       *task;
-    ngx_http_eventsync_charge_t      charge;
     ngx_http_eventsync_catalogue_t  *cat;
 
     r = ctx->request;
@@ -100,12 +99,9 @@ ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx)
         cat->version = ngx_http_eventsync_str(&ctx->segments[1]);
     }
 
-    charge.policy = ES_POLICY_POLL;
-    charge.cost = 1;
-
     if (ngx_http_eventsync_catalogue_args(ctx, cat) != NGX_OK
         || ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK)
+        || ngx_http_eventsync_limit_poll(ctx) != NGX_OK)
     {
         return ngx_http_eventsync_send_problem(ctx);
     }

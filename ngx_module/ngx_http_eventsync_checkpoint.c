@@ -13,8 +13,6 @@
 
 static ngx_int_t ngx_http_eventsync_checkpoint_authorize(
     ngx_http_eventsync_ctx_t *ctx);
-static ngx_int_t ngx_http_eventsync_checkpoint_charge(
-    ngx_http_eventsync_ctx_t *ctx);
 static void ngx_http_eventsync_checkpoint_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_eventsync_checkpoint_start(
     ngx_http_eventsync_ctx_t *ctx);
@@ -82,7 +80,7 @@ ngx_http_eventsync_checkpoint(ngx_http_eventsync_ctx_t *ctx)
     if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK
         || ngx_http_eventsync_authenticate(ctx) != NGX_OK
         || ngx_http_eventsync_checkpoint_authorize(ctx) != NGX_OK
-        || ngx_http_eventsync_checkpoint_charge(ctx) != NGX_OK)
+        || ngx_http_eventsync_limit_poll(ctx) != NGX_OK)
     {
         return ngx_http_eventsync_send_problem(ctx);
     }
@@ -113,18 +111,6 @@ ngx_http_eventsync_checkpoint_authorize(ngx_http_eventsync_ctx_t *ctx)
     }
 
     return ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ);
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_checkpoint_charge(ngx_http_eventsync_ctx_t *ctx)
-{
-    ngx_http_eventsync_charge_t  charge;
-
-    charge.policy = ES_POLICY_POLL;
-    charge.cost = 1;
-
-    return ngx_http_eventsync_limit(ctx, &charge, 1);
 }
 
 

@@ -33,12 +33,11 @@ static ngx_str_t  ngx_http_eventsync_feeds_no_store = ngx_string("no-store");
 ngx_int_t
 ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx)
 {
-    es_rc_t                      es;
-    es_buf_t                     out;
-    ngx_int_t                    rc;
-    ngx_buf_t                   *b;
-    ngx_http_request_t          *r;
-    ngx_http_eventsync_charge_t  charge;
+    es_rc_t              es;
+    es_buf_t             out;
+    ngx_int_t            rc;
+    ngx_buf_t           *b;
+    ngx_http_request_t  *r;
 
     r = ctx->request;
 
@@ -59,10 +58,7 @@ ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    charge.policy = ES_POLICY_POLL;
-    charge.cost = 1;
-
-    if (ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK) {
+    if (ngx_http_eventsync_limit_poll(ctx) != NGX_OK) {
         return ngx_http_eventsync_send_problem(ctx);
     }
 

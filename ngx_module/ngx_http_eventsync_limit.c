@@ -99,6 +99,15 @@ ngx_http_eventsync_limit(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
+ngx_int_t
+ngx_http_eventsync_limit_poll(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_charge_t  charge = { ES_POLICY_POLL, 1 };
+
+    return ngx_http_eventsync_limit(ctx, &charge, 1);
+}
+
+
 void
 ngx_http_eventsync_limit_refund(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_charge_t *charges, ngx_uint_t n)

@@ -115,6 +115,9 @@ typedef struct {
 ngx_int_t ngx_http_eventsync_limit(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_charge_t *charges, ngx_uint_t n);
 
+/* The same, of what costs one poll. */
+ngx_int_t ngx_http_eventsync_limit_poll(ngx_http_eventsync_ctx_t *ctx);
+
 /* Gives back what the request was charged, all of it: it turned out to cost
    nothing. */
 void ngx_http_eventsync_limit_refund(ngx_http_eventsync_ctx_t *ctx,

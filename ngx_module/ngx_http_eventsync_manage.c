@@ -21,8 +21,6 @@ typedef struct {
 } ngx_http_eventsync_managing_t;
 
 
-static ngx_int_t ngx_http_eventsync_manage_charge(
-    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_manage_args(ngx_http_eventsync_ctx_t *ctx,
     es_manage_t *manage);
 static ngx_int_t ngx_http_eventsync_manage_after(es_manage_t *manage,
@@ -83,7 +81,7 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
         || ngx_http_eventsync_authenticate(ctx) != NGX_OK
         || ngx_http_eventsync_authorize_manage(ctx) != NGX_OK
         || (m->manage.op != ES_MANAGE_SHOW
-            && ngx_http_eventsync_manage_charge(ctx) != NGX_OK))
+            && ngx_http_eventsync_limit_poll(ctx) != NGX_OK))
     {
         return ngx_http_eventsync_send_problem(ctx);
     }
@@ -99,18 +97,6 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
     }
 
     return NGX_DONE;
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_manage_charge(ngx_http_eventsync_ctx_t *ctx)
-{
-    ngx_http_eventsync_charge_t  charge;
-
-    charge.policy = ES_POLICY_POLL;
-    charge.cost = 1;
-
-    return ngx_http_eventsync_limit(ctx, &charge, 1);
 }
 
 
@@ -320,7 +306,7 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_task_t *task)
             return ngx_http_eventsync_manage_not_modified(m);
         }
 
-        if (ngx_http_eventsync_manage_charge(ctx) != NGX_OK) {
+        if (ngx_http_eventsync_limit_poll(ctx) != NGX_OK) {
             return ngx_http_eventsync_send_problem(ctx);
         }
     }

@@ -108,8 +108,7 @@ static ngx_int_t
 ngx_http_eventsync_manifest_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     ngx_http_eventsync_manifest_t *m)
 {
-    es_rc_t                      es;
-    ngx_http_eventsync_charge_t  charge;
+    es_rc_t  es;
 
     es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &m->feed);
     if (es != ES_OK) {
@@ -122,10 +121,7 @@ ngx_http_eventsync_manifest_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
         return NGX_DECLINED;
     }
 
-    charge.policy = ES_POLICY_POLL;
-    charge.cost = 1;
-
-    if (ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK) {
+    if (ngx_http_eventsync_limit_poll(ctx) != NGX_OK) {
         return NGX_DECLINED;
     }
 

@@ -483,15 +483,13 @@ ngx_http_eventsync_pages_kept(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed,
 static ngx_int_t
 ngx_http_eventsync_pages_charge(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_http_eventsync_charge_t  charge = { ES_POLICY_POLL, 1 };
-
     if (ctx->leaf->charged) {
         return NGX_OK;
     }
 
     ctx->leaf->charged = 1;
 
-    return ngx_http_eventsync_limit(ctx, &charge, 1);
+    return ngx_http_eventsync_limit_poll(ctx);
 }
 
 

@@ -202,12 +202,11 @@ static ngx_int_t
 ngx_http_eventsync_snapshot_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     ngx_http_eventsync_snapshot_t *sn)
 {
-    es_rc_t                      es;
-    es_str_t                     position, last;
-    es_feed_t                    feed;
-    es_page_t                   *page;
-    ngx_array_t                 *without;
-    ngx_http_eventsync_charge_t  charge;
+    es_rc_t       es;
+    es_str_t      position, last;
+    es_feed_t     feed;
+    es_page_t    *page;
+    ngx_array_t  *without;
 
     page = &ctx->worker->page;
 
@@ -224,10 +223,7 @@ ngx_http_eventsync_snapshot_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
         return NGX_DECLINED;
     }
 
-    charge.policy = ES_POLICY_POLL;
-    charge.cost = 1;
-
-    if (ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK) {
+    if (ngx_http_eventsync_limit_poll(ctx) != NGX_OK) {
         return NGX_DECLINED;
     }
 

@@ -105,11 +105,10 @@ ngx_http_eventsync_token_body(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_eventsync_token_answer(ngx_http_eventsync_ctx_t *ctx)
 {
-    es_jwt_t                     jwt;
-    es_buf_t                     out;
-    ngx_int_t                    rc;
-    ngx_http_eventsync_arg_t     form[NGX_HTTP_EVENTSYNC_FORM];
-    ngx_http_eventsync_charge_t  charge;
+    es_jwt_t                  jwt;
+    es_buf_t                  out;
+    ngx_int_t                 rc;
+    ngx_http_eventsync_arg_t  form[NGX_HTTP_EVENTSYNC_FORM];
 
     ngx_memzero(form, sizeof(form));
     ngx_memzero(&jwt, sizeof(es_jwt_t));
@@ -121,15 +120,12 @@ ngx_http_eventsync_token_answer(ngx_http_eventsync_ctx_t *ctx)
     ngx_str_set(&form[NGX_HTTP_EVENTSYNC_CLIENT_SECRET].name,
                 "client_secret");
 
-    charge.policy = ES_POLICY_POLL;
-    charge.cost = 1;
-
     rc = NGX_DECLINED;
 
     if (ngx_http_eventsync_token_form(ctx, form) == NGX_OK
         && ngx_http_eventsync_token_client(ctx, form) == NGX_OK
         && ngx_http_eventsync_token_grant(ctx, form, &jwt) == NGX_OK
-        && ngx_http_eventsync_limit(ctx, &charge, 1) == NGX_OK
+        && ngx_http_eventsync_limit_poll(ctx) == NGX_OK
         && ngx_http_eventsync_token_sign(ctx, &jwt, &out) == NGX_OK)
     {
         rc = ngx_http_eventsync_token_send(ctx, &out);
