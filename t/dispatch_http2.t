@@ -158,6 +158,10 @@ is($got->{$large}, 'protocol 0', '72 are not');
             "$path is tried");
         my %got = map { $_ => 1 }
             map { "$_->{class} $_->{status}" } attempts($t, $name{$path});
+
+        # libcurl shows no headers that come at once with the stream's end, as
+        # they do where both wait for it.
+        delete $got{'reset 0'} if $got{$class{$path}} && $path =~ /^.cut/;
         is_deeply([keys %got], [$class{$path}], "... and is $class{$path}");
     }
     is($t->stop_dispatcher, 0, 'the dispatcher stops');
