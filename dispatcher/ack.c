@@ -50,14 +50,17 @@ es_lane_pass(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence,
     if (fresh > 0) {
         lane->position = sequence;
         lane->matched = sequence;
-        lane->stuck_ms = 0;
         es_fresh_leave(d, lane);
-        es_nudge_reset(lane);
     }
 
     if (fresh == 0 && waited == 0) {
         return;
     }
+
+    /* what was to be told by a nudge is known */
+
+    lane->stuck_ms = 0;
+    es_nudge_reset(lane);
 
     es_log_line(ES_LOG_INFO, "endpoint %s: %s feed \"%s\" up to %s-%llu: %zu "
                 "events that waited and %llu that were to come are passed "
@@ -151,7 +154,12 @@ es_ack_run(es_dispatcher_t *d)
     }
 
     ev_timer_stop(d->loop.ev, &d->ack_timer);
-    d->ack_since_ms = 0;
+
+    /* what could not be read is looked at again as at first */
+
+    if (d->ack_version != 0) {
+        d->ack_since_ms = 0;
+    }
 }
 
 

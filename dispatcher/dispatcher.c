@@ -9,7 +9,8 @@
 
 #include "dispatcher.h"
 
-#define ES_GRACE_S  30
+#define ES_GRACE_S    30
+#define ES_UNLOCK_US  10000000     /* between looks for a missing key */
 
 static const int  es_signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP };
 
@@ -44,6 +45,22 @@ es_on_wake(struct ev_loop *ev, ev_io *w, int revents)
 }
 
 
+/* The key that a secret needs may be in the file by now. */
+
+static void
+es_dispatcher_unlock(es_dispatcher_t *d)
+{
+    int64_t  now_us;
+
+    now_us = es_clock_mono_us();
+
+    if (d->locked && now_us >= d->reload_us) {
+        d->reload_us = now_us + ES_UNLOCK_US;
+        d->reload = true;
+    }
+}
+
+
 static void
 es_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 {
@@ -58,6 +75,7 @@ es_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 
     d->look = true;
 
+    es_dispatcher_unlock(d);
     es_recorder_retry(d);
     es_ack_tick(d);
     es_targets_tick(d);
@@ -113,6 +131,7 @@ es_on_signal(struct ev_loop *ev, ev_signal *w, int revents)
 
     if (w->signum == SIGHUP) {
         d->look = true;
+        d->reload = true;
         return;
     }
 

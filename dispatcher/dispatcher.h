@@ -126,6 +126,7 @@ struct es_lane {
     TAILQ_ENTRY(es_lane)  in_dirty;
     TAILQ_ENTRY(es_lane)  in_passed;
     es_sends_t            sends;       /* in flight */
+    size_t                nflying;     /* events of these without a record */
     char                  epoch[ES_EPOCH_MAX + 1];
     uint64_t              position;    /* taken from the log up to here */
     uint64_t              matched;     /* last one that matched */
@@ -253,6 +254,7 @@ struct es_send {
     es_send_kind_t         kind;
     es_item_t             *items;      /* what it carries, in order; other */
     unsigned               nitems;     /* kinds have none */
+    unsigned               nflying;    /* counted in lane->nflying */
     uint64_t               upto;       /* nudge: last event that it is for;
                                           test: number of the request */
     uint32_t               attempt;    /* from 1 */
@@ -298,6 +300,7 @@ typedef struct {
     const char         *stop;          /* why the endpoint wants no more, or
                                           NULL: 410, disable */
     bool                abort;         /* it wants no more of this event */
+    bool                stale;         /* of a record that has changed */
     bool                throttle;      /* 429, 502, 504 */
     int64_t             retry_after_ms;    /* -1: none */
 } es_outcome_t;
@@ -339,6 +342,9 @@ typedef struct {
     bool            done;          /* what was loaded is the loop's to take */
     int64_t         asked_ms;      /* wall clock; the loop's */
     uint64_t        asked_version; /* of the registry, then; the loop's */
+    uint64_t        failed_version;    /* said of this one; the loop's */
+    int64_t         until_us;      /* monotonic: it failed, and none is asked
+                                      for before; the loop's */
     es_rc_t         rc;
     es_registry_t  *registry;
     ev_async        ready;
@@ -376,6 +382,9 @@ struct es_dispatcher {
     int64_t                alive_ms;   /* wall clock of the last look */
     int64_t                booted_ms;  /* wall clock of it, see schedule.c */
     bool                   look;       /* the bell rang */
+    bool                   reload;     /* though nothing has changed */
+    bool                   locked;     /* there are secrets without a key */
+    int64_t                reload_us;  /* monotonic: for that, not before */
     bool                   unjoined;   /* a lane could not be begun */
     uint64_t               looks;
     uint64_t               syncs;

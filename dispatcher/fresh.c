@@ -47,25 +47,11 @@ es_fresh_leave(es_dispatcher_t *d, es_lane_t *lane)
 static unsigned
 es_fresh_room(const es_lane_t *lane)
 {
-    size_t            i, taken;
-    unsigned          batch;
-    const es_send_t  *send;
+    size_t    taken;
+    unsigned  batch;
 
     batch = lane->target->conf->batch;
-
-    if (batch == 1
-        && lane->target->in_flight + lane->npending < ES_INFLIGHT_MAX)
-    {
-        return 1;
-    }
-
-    taken = lane->npending;
-
-    es_each(send, &lane->sends, link) {
-        for (i = 0; i < send->nitems; i++) {
-            taken += !send->items[i].recorded;
-        }
-    }
+    taken = lane->npending + lane->nflying;
 
     if (taken >= ES_INFLIGHT_MAX) {
         return 0;
@@ -193,6 +179,10 @@ es_fresh_end(es_fresh_t *fresh, es_rc_t rc, unsigned max)
         && !es_fresh_ripe(lane, until_ms))
     {
         es_fresh_linger(fresh->d, lane, until_ms);
+        return false;
+    }
+
+    if (!es_token_ready(fresh->d, lane->target)) {
         return false;
     }
 

@@ -9,8 +9,15 @@ es_rc_t
 es_helper_start(es_helper_t *helper, const char *name,
     void *(*run)(void *ctx), void *ctx)
 {
+    pthread_condattr_t  attr;
+
+    /* nobody waits longer because the wall clock was put back */
+
+    (void) pthread_condattr_init(&attr);
+    (void) pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void) pthread_mutex_init(&helper->lock, NULL);
-    (void) pthread_cond_init(&helper->cond, NULL);
+    (void) pthread_cond_init(&helper->cond, &attr);
+    (void) pthread_condattr_destroy(&attr);
 
     if (pthread_create(&helper->thread, NULL, run, ctx) != 0) {
         return ES_IO;

@@ -31,7 +31,7 @@ void es_helper_lock(es_helper_t *helper);
 void es_helper_unlock(es_helper_t *helper);
 
 /* All three with the lock.  The wait ends when it is woken, or for no reason;
-   false: when the time has come. */
+   false: when the time, of CLOCK_MONOTONIC, has come. */
 void es_helper_wake(es_helper_t *helper);
 void es_helper_wait(es_helper_t *helper);
 bool es_helper_wait_until(es_helper_t *helper, const struct timespec *until);

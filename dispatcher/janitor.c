@@ -197,7 +197,7 @@ es_janitor_main(void *ctx)
 
         es_helper_lock(janitor);
 
-        (void) clock_gettime(CLOCK_REALTIME, &until);
+        (void) clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += ES_JANITOR_S;
 
         while (!janitor->quit && es_helper_wait_until(janitor, &until)) {

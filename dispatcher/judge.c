@@ -204,6 +204,14 @@ es_judge_dead(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item,
     dead.sequence = item->sequence;
     dead.prevcursor = item->prev;
     dead.time_ms = es_clock_ms();
+
+    /* one that dies again is not of the redrive that sent it, though the
+       clock was put back */
+
+    if (dead.time_ms <= lane->target->redrive_ms) {
+        dead.time_ms = lane->target->redrive_ms + 1;
+    }
+
     dead.attempts = item->attempts;
     dead.status = item->status;
     dead.klass = (uint8_t) o->klass;
@@ -267,7 +275,7 @@ es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
         delay_ms = o->retry_after_ms;
     }
 
-    es_lane_retry(d, lane, item, now_ms + delay_ms);
+    es_lane_retry(d, lane, item, o->stale ? now_ms : now_ms + delay_ms);
 }
 
 
@@ -343,6 +351,19 @@ es_judge_events(es_send_t *send, es_outcome_t *o)
 }
 
 
+/* What the endpoint was before it was changed says nothing of what it is:
+   it is not stopped or paused by that, and the event waits no longer. */
+
+static void
+es_judge_stale(es_outcome_t *o)
+{
+    o->stale = true;
+    o->stop = NULL;
+    o->throttle = false;
+    o->retry_after_ms = -1;
+}
+
+
 void
 es_judge(es_send_t *send, CURLcode result)
 {
@@ -367,6 +388,10 @@ es_judge(es_send_t *send, CURLcode result)
 
     if (!outcome.ours || outcome.klass == ES_ATTEMPT_PROXY) {
         es_proxy_judge(d, send, result, &outcome);
+    }
+
+    if (send->revision != target->revision) {
+        es_judge_stale(&outcome);
     }
 
     if (outcome.status == 401) {

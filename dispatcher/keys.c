@@ -88,6 +88,7 @@ es_keys_load(es_dispatcher_t *d, es_registry_t **registry)
     }
 
     es_registry_free(*registry);
+    *registry = NULL;
 
     return es_registry_load(d->store, registry);
 }

@@ -443,6 +443,10 @@ es_lane_again(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, size_t i)
         return false;
     }
 
+    if (!es_token_ready(d, lane->target)) {
+        return false;
+    }
+
     send = es_send_get(d, lane->target);
 
     if (send != NULL) {
@@ -553,8 +557,7 @@ es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
 
     if (!es_health_room(target)
         || !es_place_room(d, lane)
-        || !es_rate_room(target)
-        || !es_token_ready(d, target))
+        || !es_rate_room(target))
     {
         return false;
     }

@@ -121,6 +121,10 @@ es_loader_ask(es_dispatcher_t *d, uint64_t version)
 
     loader = &d->loader;
 
+    if (es_clock_mono_us() < loader->until_us) {
+        return;
+    }
+
     es_helper_lock(&loader->helper);
 
     if (!loader->asked && !loader->done) {

@@ -5,6 +5,8 @@
 
 #include "dispatcher.h"
 
+#define ES_AGAIN_US  900000        /* less than between ticks */
+
 
 static void
 es_registry_use(es_dispatcher_t *d, es_txn_t *txn, es_registry_t *registry)
@@ -45,6 +47,25 @@ es_registry_same(es_dispatcher_t *d, es_txn_t *txn, uint64_t version)
 }
 
 
+/* It is tried again each second: memory or a reader's slot may have lacked. */
+
+static void
+es_registry_failed(es_dispatcher_t *d, es_rc_t rc)
+{
+    es_loader_t  *loader;
+
+    loader = &d->loader;
+
+    if (loader->failed_version != loader->asked_version) {
+        loader->failed_version = loader->asked_version;
+        es_log_line(ES_LOG_ERROR, "cannot load the registry: %s; going on "
+                    "with what was loaded before", es_strerror(rc));
+    }
+
+    loader->until_us = es_clock_mono_us() + ES_AGAIN_US;
+}
+
+
 /* `*as_of_ms` comes as the present time, and becomes that up to which changes
    are known. */
 
@@ -70,7 +91,7 @@ es_registry_look(es_dispatcher_t *d, es_txn_t *txn, int64_t *as_of_ms)
     version = es_registry_version(d->store);
 
     if (!taken) {
-        if (!es_registry_same(d, txn, version)) {
+        if (d->reload || !es_registry_same(d, txn, version)) {
             es_loader_ask(d, version);
             *as_of_ms = d->alive_ms;
         }
@@ -81,15 +102,12 @@ es_registry_look(es_dispatcher_t *d, es_txn_t *txn, int64_t *as_of_ms)
     *as_of_ms = d->loader.asked_ms;
 
     if (rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "cannot load the registry: %s; going on "
-                    "with what was loaded before", es_strerror(rc));
-
-        /* what has changed since then may have mended it */
-
-        d->registry_version = d->loader.asked_version;
+        es_registry_failed(d, rc);
         return rc;
     }
 
+    d->reload = false;
+    d->loader.failed_version = 0;
     es_registry_use(d, txn, registry);
 
     if (d->registry_version != version) {

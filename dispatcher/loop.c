@@ -240,16 +240,16 @@ es_loop_on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx,
 /* Without descriptors or memory nothing is sent for a while, and nobody is to
    blame for it. */
 
-static void
-es_loop_lacks(es_dispatcher_t *d, int error)
+void
+es_loop_lacks(es_dispatcher_t *d, const char *what, int error)
 {
     int64_t  now_us;
 
     now_us = es_clock_mono_us();
 
     if (now_us - d->loop.short_us > 10 * ES_SHORT_US) {
-        es_log_line(ES_LOG_ERROR, "cannot make a socket, nothing is sent for "
-                    "%d s: %s", ES_SHORT_US / 1000000, strerror(error));
+        es_log_line(ES_LOG_ERROR, "cannot make %s, nothing is sent for %d s: "
+                    "%s", what, ES_SHORT_US / 1000000, strerror(error));
     }
 
     d->loop.short_us = now_us + ES_SHORT_US;
@@ -265,7 +265,7 @@ es_loop_failed(es_send_t *send, int error)
         || error == ENOMEM)
     {
         send->starved = true;
-        es_loop_lacks(send->d, error);
+        es_loop_lacks(send->d, "a socket", error);
     }
 }
 
@@ -278,7 +278,7 @@ es_loop_spare(es_dispatcher_t *d)
     fd = dup(d->wake_fd);
 
     if (fd == -1) {
-        es_loop_lacks(d, errno);
+        es_loop_lacks(d, "a socket", errno);
         return false;
     }
 
@@ -591,7 +591,7 @@ es_loop_kick(es_dispatcher_t *d)
             (void) curl_multi_socket_action(channel->multi,
                                             CURL_SOCKET_TIMEOUT, 0, &running);
 
-        } else {
+        } else if (channel->sends > 0) {
             channel->busy = false;
             TAILQ_REMOVE(&d->loop.busy, channel, in_busy);
         }

@@ -75,6 +75,9 @@ curl_socket_t es_loop_open(void *ctx, curlsocktype purpose,
 int es_loop_close(void *ctx, curl_socket_t fd);
 /* What an attempt ended for may be that there are no descriptors. */
 bool es_loop_spare(es_dispatcher_t *d);
+/* There is no memory or descriptor to make `what`: nothing is sent for a
+   second, and the log says so. */
+void es_loop_lacks(es_dispatcher_t *d, const char *what, int error);
 /* As many connections are kept, beside those in use, as may be. */
 bool es_loop_full(es_dispatcher_t *d);
 /* True while there were none, and nothing is to be sent. */

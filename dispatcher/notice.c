@@ -459,7 +459,7 @@ es_notifier_wait(es_notifier_t *notifier)
 {
     struct timespec  until;
 
-    (void) clock_gettime(CLOCK_REALTIME, &until);
+    (void) clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ES_NOTICE_S;
 
     while (!notifier->helper.quit

@@ -145,6 +145,10 @@ es_nudge_send(es_dispatcher_t *d, es_lane_t *lane)
     es_rc_t     rc;
     es_send_t  *send;
 
+    if (!es_token_ready(d, lane->target)) {
+        return;
+    }
+
     send = es_send_get(d, lane->target);
     rc = ES_NOMEM;
 

@@ -73,6 +73,7 @@ es_replay(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, uint64_t after)
 
     lane->position = after;
     lane->matched = after;
+    lane->stuck_ms = 0;
     es_fresh_leave(d, lane);
     es_nudge_reset(lane);
     es_key_restore(txn, lane);
@@ -81,7 +82,8 @@ es_replay(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, uint64_t after)
 
     es_record(d, es_changes_dead_after(d->recorder.filling,
                                        lane->target->number,
-                                       lane->source->feed.number, after));
+                                       lane->source->feed.number, lane->epoch,
+                                       after));
     es_lane_dirty(d, lane);
 }
 
@@ -122,7 +124,8 @@ es_resend(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence,
 
     es_record(d, es_changes_dead_done(d->recorder.filling,
                                       lane->target->number,
-                                      lane->source->feed.number, sequence));
+                                      lane->source->feed.number, lane->epoch,
+                                      sequence));
 
     if (sequence <= lane->position && !es_lane_has(lane, sequence)) {
         memset(&item, 0, sizeof(item));
@@ -171,6 +174,10 @@ es_request_run(es_dispatcher_t *d, es_txn_t *txn, const es_request_t *request)
         es_log_line(ES_LOG_INFO, "endpoint %s: dead letters are tried again",
                     target->name);
         target->redrive_ms = request->time_ms;
+
+        /* those that are in no commit yet are not seen before */
+
+        target->redrive_commits = d->recorder.commits + 2;
         es_record(d, es_changes_redrive(d->recorder.filling, target->number,
                                         target->redrive_ms));
         return;

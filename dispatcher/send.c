@@ -5,6 +5,7 @@
  * does not change.
  */
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 
@@ -329,8 +330,35 @@ es_send_signed(es_send_t *send, es_rc_t rc)
 
     if (rc != ES_OK) {
         send->starved = true;
+        es_loop_lacks(send->d, "a signature", ENOMEM);
         es_judge(send, CURLE_FAILED_INIT);
     }
+}
+
+
+static void
+es_send_join(es_send_t *send, es_lane_t *lane)
+{
+    unsigned      i;
+    es_target_t  *target;
+
+    target = send->target;
+    send->nflying = 0;
+
+    if (lane == NULL) {
+        TAILQ_INSERT_TAIL(&target->others, send, link);
+        return;
+    }
+
+    for (i = 0; i < send->nitems; i++) {
+        send->nflying += !send->items[i].recorded;
+    }
+
+    lane->nflying += send->nflying;
+
+    TAILQ_INSERT_TAIL(&lane->sends, send, link);
+    TAILQ_REMOVE(&target->lanes, lane, in_target);
+    TAILQ_INSERT_TAIL(&target->lanes, lane, in_target);
 }
 
 
@@ -365,15 +393,7 @@ es_send_start(es_send_t *send, es_lane_t *lane)
     send->retry = send->nitems > 0 && send->items[0].attempts > 0;
 
     TAILQ_REMOVE(&target->idle, send, link);
-
-    if (lane != NULL) {
-        TAILQ_INSERT_TAIL(&lane->sends, send, link);
-        TAILQ_REMOVE(&target->lanes, lane, in_target);
-        TAILQ_INSERT_TAIL(&target->lanes, lane, in_target);
-
-    } else {
-        TAILQ_INSERT_TAIL(&target->others, send, link);
-    }
+    es_send_join(send, lane);
 
     if (send->kind != ES_SEND_TOKEN) {
         es_rate_charge(target, send->sent_us);
@@ -396,6 +416,10 @@ es_send_end(es_send_t *send)
     es_signing_drop(send);
     (void) curl_multi_remove_handle(send->channel->multi, send->easy);
     es_channel_busy(send->channel);
+
+    if (send->lane != NULL) {
+        send->lane->nflying -= send->nflying;
+    }
 
     TAILQ_REMOVE(send->lane != NULL ? &send->lane->sends : &target->others,
                  send, link);

@@ -361,6 +361,7 @@ es_targets_sync(es_dispatcher_t *d, es_txn_t *txn, bool all)
     const es_endpoint_t  *conf;
 
     d->syncs++;
+    d->locked = false;
     wanted = false;
     conf = es_registry_endpoints(d->registry, &n);
 
@@ -374,6 +375,7 @@ es_targets_sync(es_dispatcher_t *d, es_txn_t *txn, bool all)
         target->conf = &conf[i];
         target->seen = d->syncs;
         wanted |= conf[i].partner->operations.data != NULL;
+        d->locked |= conf[i].locked;
         joined = es_target_joined(target);
 
         if (target->revision != conf[i].revision

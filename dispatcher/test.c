@@ -100,7 +100,7 @@ es_test_start(es_dispatcher_t *d, es_target_t *target, const es_test_t *test)
     event = json_loadb(text.data, text.len, 0, NULL);
     id = es_str(json_string_value(json_object_get(event, "id")));
 
-    send = target->nsigners > 0 ? es_send_get(d, target) : NULL;
+    send = es_send_get(d, target);
     rc = send != NULL && id.len > 0 && id.len <= ES_ID_MAX ? ES_OK
                                                            : ES_INVALID;
 
@@ -146,6 +146,12 @@ void
 es_tests_turn(es_dispatcher_t *d, es_target_t *target)
 {
     es_test_t  *test;
+
+    if (target->nsigners == 0) {
+        es_tests_fail(d, target, ES_ATTEMPT_INTERNAL,
+                      "there is no secret to sign with");
+        return;
+    }
 
     while (target->ntests > 0
            && es_test_room(d, target)

@@ -312,7 +312,9 @@ es_token_failed(es_send_t *send, es_outcome_t *o)
 
     es_log_line(token->failures++ == 0 ? ES_LOG_WARN : ES_LOG_DEBUG,
                 "endpoint %s: no access token, nothing is sent: %s, status "
-                "%d", target->name, es_attempt_class_name(o->klass),
+                "%d", target->name,
+                o->success ? "there is none in the answer"
+                           : es_attempt_class_name(o->klass),
                 o->status);
 
     /* what was received may be a token */

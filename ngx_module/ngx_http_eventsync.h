@@ -433,6 +433,7 @@ typedef struct {
     ngx_http_eventsync_mode_e         mode;
     es_attr_t                        *attrs;      /* of binary mode */
     size_t                            nattrs;
+    const es_attr_t                  *malformed;  /* one of them, or NULL */
     es_batch_t                       *batch;
     es_rc_t                           rc;
     es_problem_t                      problem;

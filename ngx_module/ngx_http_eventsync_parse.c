@@ -26,6 +26,8 @@ static void ngx_http_eventsync_parse_thread(void *data, ngx_log_t *log);
 static es_rc_t ngx_http_eventsync_gather(ngx_chain_t *in, es_buf_t *body);
 static void ngx_http_eventsync_parse_body(
     ngx_http_eventsync_publish_t *publish, es_str_t body);
+static es_rc_t ngx_http_eventsync_parse_malformed(
+    ngx_http_eventsync_publish_t *publish);
 static void ngx_http_eventsync_parse_event(ngx_event_t *ev);
 
 
@@ -224,6 +226,11 @@ ngx_http_eventsync_parse_body(ngx_http_eventsync_publish_t *publish,
         break;
 
     default: /* NGX_HTTP_EVENTSYNC_BINARY */
+        if (publish->malformed) {
+            publish->rc = ngx_http_eventsync_parse_malformed(publish);
+            break;
+        }
+
         h = publish->ctx->request->headers_in.content_type;
 
         ngx_str_null(&type);
@@ -238,6 +245,19 @@ ngx_http_eventsync_parse_body(ngx_http_eventsync_publish_t *publish,
                                           body.data, body.len, problem);
         break;
     }
+}
+
+
+static es_rc_t
+ngx_http_eventsync_parse_malformed(ngx_http_eventsync_publish_t *publish)
+{
+    char  pointer[64];
+
+    pointer[0] = '\0';
+    es_pointer_add(pointer, sizeof(pointer), publish->malformed->name);
+
+    return es_problem_set(&publish->problem, ES_INVALID, 0, pointer,
+                          "%s is not percent-encoded well", pointer + 1);
 }
 
 

@@ -10,6 +10,8 @@
 
 #include "ngx_http_eventsync.h"
 
+#include "query.h"
+
 
 #define NGX_HTTP_EVENTSYNC_BATCH_KEPT  (1024 * 1024)
 
@@ -200,7 +202,7 @@ ngx_http_eventsync_publish_mode(ngx_http_eventsync_ctx_t *ctx)
 static ngx_int_t
 ngx_http_eventsync_publish_attrs(ngx_http_eventsync_ctx_t *ctx)
 {
-    u_char                        *src, *dst;
+    char                          *dst, *end;
     es_attr_t                     *attr;
     ngx_uint_t                     i, n;
     ngx_list_part_t               *part;
@@ -242,12 +244,16 @@ ngx_http_eventsync_publish_attrs(ngx_http_eventsync_ctx_t *ctx)
 
         attr->name.data = (char *) h->lowcase_key + 3;
         attr->name.len = h->key.len - 3;
-        attr->value.data = (char *) dst;
+        attr->value.data = dst;
 
-        src = h->value.data;
-        ngx_unescape_uri(&dst, &src, h->value.len, 0);
+        end = es_query_decode(ngx_http_eventsync_str(&h->value), 1, dst);
 
-        attr->value.len = (char *) dst - attr->value.data;
+        if (end == NULL) {
+            publish->malformed = attr;
+            end = dst;
+        }
+
+        attr->value.len = end - dst;
     }
 
     return NGX_OK;

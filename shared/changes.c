@@ -14,7 +14,8 @@ typedef enum {
     ES_CHANGE_DELETE_AFTER         /* this record, and the lane's after it */
 } es_change_op_t;
 
-/* A change is encoded when it is made, so that the commit only puts. */
+/* A change is encoded when it is made, so that the commit only puts.  The
+   value of a deletion is what those begin with that are to go. */
 typedef struct {
     uint8_t   op;
     uint8_t   db;
@@ -114,6 +115,26 @@ es_change_delete(es_changes_t *c, es_change_op_t op, unsigned db,
     const es_dkey_t *key)
 {
     return es_change(c, op, db, key->data, key->len, 0) ? ES_OK : ES_NOMEM;
+}
+
+
+/* A dead letter of another epoch is another event's. */
+
+static es_rc_t
+es_change_delete_dead(es_changes_t *c, es_change_op_t op,
+    const es_dkey_t *key, const char *epoch)
+{
+    char  *p;
+
+    p = es_change(c, op, ES_DELIVERY_DEAD, key->data, key->len,
+                  ES_EPOCH_MAX + 1);
+    if (p == NULL) {
+        return ES_NOMEM;
+    }
+
+    memcpy(p, epoch, ES_EPOCH_MAX + 1);
+
+    return ES_OK;
 }
 
 
@@ -242,26 +263,25 @@ es_changes_dead(es_changes_t *c, const es_dead_t *dead)
 
 es_rc_t
 es_changes_dead_done(es_changes_t *c, uint32_t endpoint, uint32_t feed,
-    uint64_t sequence)
+    const char *epoch, uint64_t sequence)
 {
     es_dkey_t  key;
 
     key = es_record_key(endpoint, feed, sequence);
 
-    return es_change_delete(c, ES_CHANGE_DELETE, ES_DELIVERY_DEAD, &key);
+    return es_change_delete_dead(c, ES_CHANGE_DELETE, &key, epoch);
 }
 
 
 es_rc_t
 es_changes_dead_after(es_changes_t *c, uint32_t endpoint, uint32_t feed,
-    uint64_t sequence)
+    const char *epoch, uint64_t sequence)
 {
     es_dkey_t  key;
 
     key = es_record_key(endpoint, feed, sequence + 1);
 
-    return es_change_delete(c, ES_CHANGE_DELETE_AFTER, ES_DELIVERY_DEAD,
-                            &key);
+    return es_change_delete_dead(c, ES_CHANGE_DELETE_AFTER, &key, epoch);
 }
 
 
@@ -423,8 +443,20 @@ es_changes_forget_feed(es_changes_t *c, uint32_t endpoint, uint32_t feed)
 
 /* From a key on, as long as keys begin as it does. */
 
+static bool
+es_begins_with(const MDB_val *value, const MDB_val *head)
+{
+    return value->mv_size >= head->mv_size
+           && memcmp(value->mv_data, head->mv_data, head->mv_size) == 0;
+}
+
+
+/* Those from this key on, with the same first bytes, whose values begin with
+   `head`. */
+
 static es_rc_t
-es_delete_from(MDB_txn *txn, MDB_dbi dbi, const MDB_val *from, size_t prefix)
+es_delete_from(MDB_txn *txn, MDB_dbi dbi, const MDB_val *from, size_t prefix,
+    const MDB_val *head)
 {
     int          rc;
     MDB_val      key, value;
@@ -442,10 +474,12 @@ es_delete_from(MDB_txn *txn, MDB_dbi dbi, const MDB_val *from, size_t prefix)
            && key.mv_size >= prefix
            && memcmp(key.mv_data, from->mv_data, prefix) == 0)
     {
-        rc = mdb_cursor_del(cursor, 0);
+        if (es_begins_with(&value, head)) {
+            rc = mdb_cursor_del(cursor, 0);
+        }
+
         if (rc == 0) {
-            key = *from;
-            rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
         }
     }
 
@@ -456,10 +490,25 @@ es_delete_from(MDB_txn *txn, MDB_dbi dbi, const MDB_val *from, size_t prefix)
 
 
 static es_rc_t
+es_delete_one(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, const MDB_val *head)
+{
+    int      rc;
+    MDB_val  value;
+
+    rc = mdb_get(txn, dbi, key, &value);
+
+    if (rc == 0 && es_begins_with(&value, head)) {
+        rc = mdb_del(txn, dbi, key, NULL);
+    }
+
+    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+static es_rc_t
 es_commit_change(es_store_t *store, MDB_txn *txn, const es_change_t *change,
     MDB_val *key, MDB_val *value)
 {
-    int      rc;
     MDB_dbi  dbi;
 
     dbi = es_env_dbi(store->delivery, change->db);
@@ -470,15 +519,14 @@ es_commit_change(es_store_t *store, MDB_txn *txn, const es_change_t *change,
         return es_env_rc(mdb_put(txn, dbi, key, value, 0));
 
     case ES_CHANGE_DELETE:
-        rc = mdb_del(txn, dbi, key, NULL);
-        return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+        return es_delete_one(txn, dbi, key, value);
 
     case ES_CHANGE_DELETE_AFTER:
         return es_delete_from(txn, dbi, key,
-                              key->mv_size - sizeof(uint64_t));
+                              key->mv_size - sizeof(uint64_t), value);
 
     default:
-        return es_delete_from(txn, dbi, key, key->mv_size);
+        return es_delete_from(txn, dbi, key, key->mv_size, value);
     }
 }
 

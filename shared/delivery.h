@@ -127,11 +127,12 @@ es_rc_t es_changes_retry_done(es_changes_t *c, uint32_t endpoint,
     uint32_t feed, uint64_t sequence);
 es_rc_t es_changes_attempt(es_changes_t *c, const es_attempt_t *attempt);
 es_rc_t es_changes_dead(es_changes_t *c, const es_dead_t *dead);
+/* Those of another epoch, which has ES_EPOCH_MAX + 1 bytes, stay. */
 es_rc_t es_changes_dead_done(es_changes_t *c, uint32_t endpoint,
-    uint32_t feed, uint64_t sequence);
-/* Those of the feed after this sequence. */
+    uint32_t feed, const char *epoch, uint64_t sequence);
+/* The same, of all of the feed after this sequence. */
 es_rc_t es_changes_dead_after(es_changes_t *c, uint32_t endpoint,
-    uint32_t feed, uint64_t sequence);
+    uint32_t feed, const char *epoch, uint64_t sequence);
 es_rc_t es_changes_stop(es_changes_t *c, const es_stop_t *stop);
 es_rc_t es_changes_circuit(es_changes_t *c, const es_circuit_t *circuit);
 es_rc_t es_changes_circuit_closed(es_changes_t *c, uint32_t endpoint);

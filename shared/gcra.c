@@ -64,9 +64,9 @@ es_gcra_bucket(const es_rate_t *rate)
  * The judgement of one value of the word.  `*next` receives the word's new
  * value if it is admitted and charged.
  *
- * A word that is further ahead than B * T was charged under a slower rate;
- * it counts as an empty bucket of the rate in force, or a change to a faster
- * one would take effect only when the old debt is paid.
+ * A word that is further ahead than B * T was charged under a slower rate; it
+ * counts as an empty bucket of the rate in force, and becomes one when it is
+ * refused: a change to a faster rate does not wait until the old debt is paid.
  */
 
 static es_gcra_t
@@ -146,6 +146,23 @@ es_gcra_judge_piece(uint64_t tat, const es_rate_t *rate, uint64_t now_ns,
 
 
 static es_gcra_t
+es_gcra_refuse(_Atomic uint64_t *tat, uint64_t seen, uint64_t next,
+    es_gcra_t result)
+{
+    if (next < seen) {
+
+        /* whoever was first has done it */
+
+        (void) atomic_compare_exchange_strong_explicit(tat, &seen, next,
+                                                       memory_order_relaxed,
+                                                       memory_order_relaxed);
+    }
+
+    return result;
+}
+
+
+static es_gcra_t
 es_gcra_unlimited(void)
 {
     es_gcra_t  result;
@@ -177,7 +194,11 @@ es_gcra_move(_Atomic uint64_t *tat, const es_rate_t *rate, uint64_t now_ns,
     do {
         result = judge(seen, rate, now_ns, cost, &next);
 
-        if (!result.admitted || cost == 0) {
+        if (!result.admitted) {
+            return es_gcra_refuse(tat, seen, next, result);
+        }
+
+        if (cost == 0) {
             return result;
         }
 
@@ -190,17 +211,21 @@ es_gcra_move(_Atomic uint64_t *tat, const es_rate_t *rate, uint64_t now_ns,
 
 
 es_gcra_t
-es_gcra_peek(const _Atomic uint64_t *tat, const es_rate_t *rate,
-    uint64_t now_ns, uint64_t cost)
+es_gcra_peek(_Atomic uint64_t *tat, const es_rate_t *rate, uint64_t now_ns,
+    uint64_t cost)
 {
-    uint64_t  next;
+    uint64_t   seen, next;
+    es_gcra_t  result;
 
     if (rate->burst == 0) {
         return es_gcra_unlimited();
     }
 
-    return es_gcra_judge(atomic_load_explicit(tat, memory_order_relaxed), rate,
-                         now_ns, cost, &next);
+    seen = atomic_load_explicit(tat, memory_order_relaxed);
+    result = es_gcra_judge(seen, rate, now_ns, cost, &next);
+
+    return result.admitted ? result
+                           : es_gcra_refuse(tat, seen, next, result);
 }
 
 

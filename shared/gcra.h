@@ -32,8 +32,9 @@ typedef struct {
     uint64_t  reset_ns;        /* until the bucket is full again */
 } es_gcra_t;
 
-/* Judges without charging. */
-es_gcra_t es_gcra_peek(const _Atomic uint64_t *tat, const es_rate_t *rate,
+/* Judges without charging.  As the others: who is refused and owes more than a
+   bucket, from a slower rate, owes a bucket from then on. */
+es_gcra_t es_gcra_peek(_Atomic uint64_t *tat, const es_rate_t *rate,
     uint64_t now_ns, uint64_t cost);
 
 /* Judges and, if admitted, charges.  Exact under any concurrency. */

@@ -95,11 +95,11 @@ es_meters_claim(es_meters_t *meters, uint64_t key)
 
 
 es_gcra_t
-es_meters_peek(const es_meters_t *meters, uint64_t key, const es_rate_t *rate,
+es_meters_peek(es_meters_t *meters, uint64_t key, const es_rate_t *rate,
     uint64_t now_ns, uint64_t cost)
 {
-    es_meter_t                    *meter;
-    static const _Atomic uint64_t  full;
+    es_meter_t        *meter;
+    _Atomic uint64_t   full = 0;
 
     meter = es_meters_find(meters, key);
 

@@ -31,7 +31,7 @@ uint64_t es_meters_key(const es_meters_t *meters, const void *data,
     size_t len);
 
 /* As es_gcra_peek() and es_gcra_take(). */
-es_gcra_t es_meters_peek(const es_meters_t *meters, uint64_t key,
+es_gcra_t es_meters_peek(es_meters_t *meters, uint64_t key,
     const es_rate_t *rate, uint64_t now_ns, uint64_t cost);
 es_gcra_t es_meters_take(es_meters_t *meters, uint64_t key,
     const es_rate_t *rate, uint64_t now_ns, uint64_t cost);

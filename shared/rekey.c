@@ -11,6 +11,8 @@
 #include "secrets.h"
 #include "wake.h"
 
+#define ES_REKEY_KEY_MAX  511      /* of LMDB */
+
 typedef struct {
     es_store_t    *store;
     unsigned       changed;
@@ -217,10 +219,10 @@ static es_rc_t
 es_rekey_record(es_rekey_t *r, MDB_txn *txn, MDB_cursor *cursor, MDB_val *key,
     const MDB_val *data)
 {
-    char       *text;
+    char       *text, copy[ES_REKEY_KEY_MAX];
     json_t     *object;
     es_rc_t     rc;
-    MDB_val     value;
+    MDB_val     value, of;
     es_str_t    name;
     es_kind_t   kind;
 
@@ -228,8 +230,18 @@ es_rekey_record(es_rekey_t *r, MDB_txn *txn, MDB_cursor *cursor, MDB_val *key,
         return ES_OK;
     }
 
-    name.data = (const char *) key->mv_data + 1;
-    name.len = key->mv_size - 1;
+    if (key->mv_size > sizeof(copy)) {
+        return ES_CORRUPT;
+    }
+
+    /* LMDB moves what is in the page, the key too, when the value grows */
+
+    memcpy(copy, key->mv_data, key->mv_size);
+    of.mv_data = copy;
+    of.mv_size = key->mv_size;
+
+    name.data = copy + 1;
+    name.len = of.mv_size - 1;
 
     object = json_loadb(data->mv_data, data->mv_size, 0, NULL);
     if (object == NULL) {
@@ -243,7 +255,7 @@ es_rekey_record(es_rekey_t *r, MDB_txn *txn, MDB_cursor *cursor, MDB_val *key,
         value.mv_data = text;
         value.mv_size = text ? strlen(text) : 0;
 
-        rc = text ? es_env_rc(mdb_cursor_put(cursor, key, &value,
+        rc = text ? es_env_rc(mdb_cursor_put(cursor, &of, &value,
                                              MDB_CURRENT)) : ES_NOMEM;
         free(text);
     }

@@ -165,6 +165,14 @@ ok(!exists stored()->{data}, 'then there is none');
 is(results(post('modes', 'one', $t->event(id => 'b6'), 'ce-id' => 'no')),
     'b6:6', 'a cloudevents type goes before binary');
 
+for my $bad ('%zz', 'a%', '100% sure', '%4', "a\x{25}g0") {
+    my $answer = is_problem(post('modes', 'application/json', '{}', %ce,
+        'ce-id' => $bad), 400, 'invalid-event', "malformed: '$bad'");
+    is("$answer->{index} $answer->{pointer}", '0 /id', 'which is named');
+}
+is_problem(post('modes', 'application/json', '{}', %ce, 'ce-id' => 'b6b',
+    'ce-subject' => '50%'), 400, 'invalid-event', 'also of a subject');
+
 my $doc = is_problem(post('modes', 'application/json', '{', %ce,
     'ce-id' => 'b7'), 400, 'invalid-event', 'binary, malformed json');
 $doc = is_problem(post('modes', 'application/json', '{}', %ce), 400,

@@ -163,8 +163,25 @@ test_change(void)
     g = es_gcra_peek(&word, &fast, 1000, 1);
     ok(!g.admitted && g.retry_after_ns == 1000,
        "a faster rate takes effect without paying the slower one's debt");
+    g = es_gcra_take(&word, &fast, 1999, 1);
+    ok(!g.admitted && g.retry_after_ns == 1, "but with an empty bucket");
     g = es_gcra_take(&word, &fast, 2000, 1);
-    ok(!g.admitted, "the bucket counts as empty until it is charged");
+    ok(g.admitted && g.remaining == 0,
+       "and admits when it was said to, which a peek has begun");
+
+    word = 0;
+    (void) es_gcra_take(&word, &slow, 1000, 5);
+    ok(!es_gcra_take(&word, &fast, 1000, 1).admitted
+       && es_gcra_take(&word, &fast, 2000, 1).admitted,
+       "so does one that a take has begun");
+
+    word = 0;
+    (void) es_gcra_take(&word, &slow, 1000, 5);
+    ok(!es_gcra_spend(&word, &fast, 1000, 1).admitted
+       && es_gcra_spend(&word, &fast,
+                        1000 + 1000 * (UINT64_C(1) + ES_GCRA_DEBT), 1)
+          .admitted,
+       "and a stream, whose debt is bounded");
 }
 
 
