@@ -131,6 +131,34 @@ ok(wait_for(sub { $t->ctl_ok('endpoint', 'status', $over) =~ /stopped/ }, 40),
 is_deeply([grep { $_->{line} !~ /kind=nudge/ } attempts($t, $over)], [],
     'nothing else was sent');
 
+###############################################################################
+# one that failed is over with its cause
+
+$t->write_file('broken', '');
+my $acks = endpoint('/acks', nudge => 2, ack => 'polls', ordering => 'none',
+    start => 'latest', schedule => '0,1h');
+my $replays = endpoint('/replays', nudge => 2, start => 'latest',
+    schedule => '0,1h');
+put($t, 'orders', 3);
+ok(wait_for(sub { 1 <= grep { $_->{line} =~ /kind=nudge/ }
+    attempts($t, $acks) }), 'three that fail, and a nudge that does');
+ok(wait_for(sub { grep { $_->{line} =~ /kind=nudge/ }
+    attempts($t, $replays) }), 'another nudge');
+unlink $broken;
+my ($cursor) = map { Test::Eventsync::json($_)->{cursor} }
+    (stored($t, 'orders'))[-1];
+$t->ctl_ok(qw(checkpoint set acme orders polls), $cursor);
+ok(wait_for(sub { retries($t, $acks) == 0 }), 'all are acknowledged');
+my @before = came('/acks');
+put($t, 'orders', 1);
+ok(wait_for(sub { came('/acks') > @before }, 20),
+    'the next is sent without waiting for the nudge');
+
+@before = nudges('/replays');
+$t->ctl_ok('endpoint', 'replay', $replays, 'orders', '--from=oldest');
+ok(wait_for(sub { nudges('/replays') > @before }, 20),
+    'nor does a replay wait for it');
+
 is($t->stop_dispatcher, 0, 'stop');
 ok($t->verify, 'verify');
 

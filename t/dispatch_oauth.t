@@ -15,6 +15,7 @@ use Test::Eventsync qw(wait_for);
 use Test::Eventsync::Webhooks;
 
 my $t = webhook_store();
+$t->feed('quiet');
 my $dir = $t->testdir;
 my $secret = 'p w:%+/&';
 
@@ -75,6 +76,7 @@ my $key = "--key-file=$dir/key";
 ###############################################################################
 # asked for once, and sent
 
+my $quiet = endpoint('quiet', feeds => 'quiet', disable_after => '1s');
 my $plain = endpoint('plain', ordering => 'none',
     oauth => { scope => 'a b&c', audience => 'https://e.org/' });
 my $proc = $t->run_dispatcher('--allow-http', '--allow-address=127.0.0.1',
@@ -197,6 +199,13 @@ put($t, 'orders', 1);
 ok(wait_for(sub {
     $t->ctl_ok('endpoint', 'status', $over) =~ /no success since/ }, 30),
     'is stopped');
+
+###############################################################################
+# nothing to send
+
+is(scalar asked('quiet'), 0, 'an endpoint that is sent nothing asks for none');
+unlike($t->ctl_ok('endpoint', 'status', $quiet), qr/stopped/,
+    'and is not stopped for want of it');
 
 is($t->stop_dispatcher, 0, 'the dispatcher stops');
 unlike($proc->stderr, qr/hush|\Q$secret\E|plain-\d/, 'no secret is in its log');

@@ -135,6 +135,20 @@ $t->ctl_ok('endpoint', 'resume', $name);
 ok($recv->wait_for($n + 2), 'a replay of a paused endpoint');
 is_deeply([sequences(came($n))], [20, 21], 'starts when it is resumed');
 
+# One that has just died, and is in no commit yet.
+is($t->stop_dispatcher, 0, 'the dispatcher stops');
+$t->write_file('broken', '');
+put($t, 'orders', 2);
+my $slow = $t->run_dispatcher('--commit-interval=1s');
+ok(wait_for(sub { $slow->stderr =~ /is a dead letter/ }), 'a dead letter');
+unlink $broken;
+$n = $recv->count;
+ask('redrive', $name);
+ok($recv->wait_for($n + 1, 15), 'is redriven before it is on disk');
+ok(wait_for(sub { dead($t, $name) == 0 }, 15) && idle(), 'and none any more');
+is($t->stop_dispatcher, 0, 'the dispatcher stops');
+$t->run_dispatcher;
+
 ###############################################################################
 # what cannot be asked
 

@@ -180,6 +180,16 @@ is(get('/v1', $own)->{status}, 200, 'changed at once');
 $t->ctl_ok('partner', 'change', 'own', '--limit-poll=1r/h,burst=2');
 is(get('/v1', $own)->{status}, 429, 'and back');
 
+# What was owed at a slower rate is no debt of the new one.
+my $raised = $t->partner_key('raised', feeds => '*', 'limit_poll' => '1r/d');
+is(get('/v1', $raised)->{status}, 200, 'one a day');
+is(get('/v1', $raised)->{status}, 429, 'and no more');
+$t->ctl_ok('partner', 'change', 'raised', '--limit-poll=2r/s,burst=2');
+my $refused = get('/v1', $raised);
+is($refused->{status}, 429, 'a faster rate begins with an empty bucket');
+sleep 2;
+is(get('/v1', $raised)->{status}, 200, 'and admits when it said so');
+
 ###############################################################################
 # time
 

@@ -192,11 +192,30 @@ $t->run_dispatcher('--key-file', $file);
 one_sent('with the new key alone', $secret);
 $t->stop_dispatcher;
 
-my $raw = key_file('B' x 32);
+# A key that comes into the dispatcher's file only later.
+my $late = key_file("$key[1]\n");
+my $proc = $t->run_dispatcher('--key-file', $late);
+one_sent('as ever', $secret);
+write_keys($file, "$key[2]\n$key[1]\n");
+$t->ctl_ok('store', 'rekey', '--key-file', $file);
+ok(wait_for(sub { $proc->stderr =~ /$name: a secret cannot be decrypted/ }),
+    'without the key the dispatcher says so');
+$t->allow_errors(qr/cannot be decrypted|which the key file has not/);
+put($t, 'orders', 1);
+is(($t->ctl('endpoint', 'test', $name))[0], 1, 'not even a test event is sent');
+is($recv->count, $n, 'nor anything else');
+write_keys($late, "$key[2]\n");
+$proc->kill('HUP');
+ok($recv->wait_for(++$n), 'with it, what waited is sent');
+one_sent('and what is new', $secret);
+$t->stop_dispatcher;
+$key[1] = $key[2];
+
+my $raw = key_file('C' x 32);
 is(($t->ctl('verify', '--key-file', $raw))[0], 0, 'a file of 32 raw bytes');
 
 ($rc, undef, $err) = $t->ctl('store', 'rekey', '--key-file',
-    key_file("$key[2]\n"));
+    key_file("$key[0]\n"));
 is($rc, 1, 'rekey needs the old key as well');
 like($err, qr/which the key file has not/, '... and says so');
 

@@ -1,0 +1,59 @@
+#!/usr/bin/perl
+
+# Many secrets of many endpoints encrypted in one step: no other record, and
+# nothing of a record but its secrets, is changed by it.
+
+use warnings;
+use strict;
+
+use MIME::Base64 qw(encode_base64);
+use Test::More;
+
+use lib 't/lib';
+use Test::Eventsync;
+
+my $t = Test::Eventsync->new;
+$t->store_init->feed('orders');
+
+my @file = map {
+    my $name = $t->testdir . "/key$_";
+    $t->write_file("key$_", join '', map { encode_base64(chr(64 + $_) x 32) }
+        reverse 1 .. $_);
+    chmod 0600, $name;
+    $name
+} 1, 2;
+
+for my $partner (qw(acme bolt cord)) {
+    $t->partner_key($partner, feeds => '*') for 1 .. 3;
+}
+my @made = map {
+    my ($name, $secret) = $t->endpoint((qw(acme bolt cord))[$_ % 3],
+        url => "http://127.0.0.1/$_", feeds => 'orders',
+        $_ % 2 ? (headers => '{"x-a":"' . 'y' x (1 + 100 * $_ % 700) . '"}') : ());
+    [$name, $secret]
+} 1 .. 30;
+$t->ctl_ok('endpoint', 'rotate', $_->[0], '--overlap=1d') for @made[3, 9];
+
+# Everything but secrets, which the values of header fields are, too.
+sub records {
+    return map {
+        my $kind = $_;
+        map { s/"secrets":\[.*?\]//r =~ s/"revision":\d+//r
+            =~ s/"x-a":"[^"]*"//r } map { "$kind $_" } split /\n/, $t->ctl_ok($kind, 'list', '--json')
+    } qw(partner key endpoint feed);
+}
+
+my @before = records();
+cmp_ok(scalar @before, '>=', 3 + 9 + 30 + 1, 'records of each kind');
+for my $case ([$file[0], 'plain ones'], [$file[1], 'with another key']) {
+    my ($file, $what) = @$case;
+    is($t->ctl_ok('store', 'rekey', '--key-file', $file),
+        "47 secrets encrypted\n", "$what: all of them");
+    is_deeply([records()], \@before, '... and nothing else is changed');
+    is(scalar(grep { $t->ctl_ok('endpoint', 'show', $_->[0]) !~ /"sealed:/ }
+        @made), 0, '... each is sealed');
+    is(($t->ctl('verify', '--key-file', $file))[0], 0, '... and sound');
+}
+
+ok($t->verify, 'the store is sound without the key');
+done_testing();
