@@ -43,6 +43,26 @@ es_object_name_ok(es_kind_t kind, es_str_t name)
 }
 
 
+bool
+es_object_kind(const MDB_val *key, es_kind_t *kind)
+{
+    size_t  i;
+
+    static const es_kind_t  kinds[] = {
+        ES_KIND_PARTNER, ES_KIND_KEY, ES_KIND_ENDPOINT
+    };
+
+    for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (es_kind_name(kinds[i])[0] == *(const char *) key->mv_data) {
+            *kind = kinds[i];
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
 MDB_val
 es_object_key(es_kind_t kind, es_str_t name, char buf[ES_OBJECT_KEY_MAX])
 {

@@ -17,6 +17,10 @@ const char *es_kind_name(es_kind_t kind);
 
 bool es_object_name_ok(es_kind_t kind, es_str_t name);
 
+/* The kind of a database key's record.  False: it is none, but what is kept
+   beside them, see catalogue.c. */
+bool es_object_kind(const MDB_val *key, es_kind_t *kind);
+
 /* The database key, made in `buf`; the name is a good one or empty. */
 MDB_val es_object_key(es_kind_t kind, es_str_t name,
     char buf[ES_OBJECT_KEY_MAX]);

@@ -11,8 +11,6 @@
 #include "secrets.h"
 #include "wake.h"
 
-#define ES_REKEY_KEY_MAX  511      /* of LMDB */
-
 typedef struct {
     es_store_t    *store;
     unsigned       changed;
@@ -193,40 +191,18 @@ es_rekey_object(es_rekey_t *r, MDB_txn *txn, es_kind_t kind, es_str_t name,
 }
 
 
-/* What else is kept beside the records is none, see catalogue.c. */
-
-static bool
-es_rekey_kind(const MDB_val *key, es_kind_t *kind)
-{
-    size_t  i;
-
-    static const es_kind_t  kinds[] = {
-        ES_KIND_PARTNER, ES_KIND_KEY, ES_KIND_ENDPOINT
-    };
-
-    for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        if (es_kind_name(kinds[i])[0] == *(const char *) key->mv_data) {
-            *kind = kinds[i];
-            return true;
-        }
-    }
-
-    return false;
-}
-
-
 static es_rc_t
-es_rekey_record(es_rekey_t *r, MDB_txn *txn, MDB_cursor *cursor, MDB_val *key,
-    const MDB_val *data)
+es_rekey_record(es_rekey_t *r, MDB_txn *txn, MDB_cursor *cursor,
+    const MDB_val *key, const MDB_val *data)
 {
-    char       *text, copy[ES_REKEY_KEY_MAX];
+    char       *text, copy[ES_OBJECT_KEY_MAX];
     json_t     *object;
     es_rc_t     rc;
     MDB_val     value, of;
     es_str_t    name;
     es_kind_t   kind;
 
-    if (!es_rekey_kind(key, &kind)) {
+    if (!es_object_kind(key, &kind)) {
         return ES_OK;
     }
 

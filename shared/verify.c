@@ -680,6 +680,10 @@ es_verify(es_store_t *store, es_verify_fn fn, void *ctx, es_verify_t *totals)
     }
 
     if (rc == ES_OK) {
+        rc = es_verify_registry(store, fn, ctx, totals);
+    }
+
+    if (rc == ES_OK) {
         rc = es_verify_secrets(store, es_verify_secret_fault, &v,
                                &totals->faults);
     }

@@ -56,4 +56,20 @@ for my $case ([$file[0], 'plain ones'], [$file[1], 'with another key']) {
 }
 
 ok($t->verify, 'the store is sound without the key');
+
+# What verify would have said of less.
+my $damage = $t->build . '/helper/damage';
+sub damaged {
+    return if system($damage, $t->store . '/registry', 'objects', @_);
+    my ($rc, $out) = $t->ctl('verify');
+    return "$rc $out";
+}
+SKIP: {
+    skip 'the helper has no sanitizer', 3 if !-x $damage;
+    like(damaged('pbolt', 'remove'), qr/^1 .*endpoint ep_\w+: there is no such partner/s,
+        'a partner that is gone');
+    like(damaged('pcord'), qr/^1 .*partner cord: the record is damaged/s,
+        'a record that is none');
+    unlike(damaged('pacme', 'remove'), qr/acme: the record/, 'each by itself');
+}
 done_testing();

@@ -1,7 +1,8 @@
 /*
- * damage - puts one byte in the place of a record, as nothing of ours would.
+ * damage - puts one byte in the place of a record, or removes it, as nothing of
+ * ours would.
  *
- *   damage DIRECTORY DATABASE KEY
+ *   damage DIRECTORY DATABASE KEY [remove]
  */
 
 #include <lmdb.h>
@@ -17,7 +18,7 @@ main(int argc, char **argv)
     MDB_txn  *txn;
     MDB_val   key, value = { 1, (char []) { "x" } };
 
-    if (argc != 4) {
+    if (argc != 4 && argc != 5) {
         return 2;
     }
 
@@ -30,7 +31,8 @@ main(int argc, char **argv)
         || (rc = mdb_env_open(env, argv[1], 0, 0660)) != 0
         || (rc = mdb_txn_begin(env, NULL, 0, &txn)) != 0
         || (rc = mdb_dbi_open(txn, argv[2], 0, &dbi)) != 0
-        || (rc = mdb_put(txn, dbi, &key, &value, 0)) != 0
+        || (rc = argc == 5 ? mdb_del(txn, dbi, &key, NULL)
+                           : mdb_put(txn, dbi, &key, &value, 0)) != 0
         || (rc = mdb_txn_commit(txn)) != 0)
     {
         fprintf(stderr, "damage: %s\n", mdb_strerror(rc));

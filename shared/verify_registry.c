@@ -1,0 +1,148 @@
+/*
+ * verify_registry.c - proves the registry: that each record is where a look
+ * finds it, and that of keys and endpoints there is the partner.
+ */
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "object.h"
+#include "verify.h"
+
+typedef struct {
+    es_store_t    *store;
+    MDB_txn       *txn;
+    MDB_dbi        dbi;
+    es_verify_fn   fn;
+    void          *fn_ctx;
+    es_verify_t   *totals;
+    es_kind_t      kind;           /* of the record */
+    es_str_t       name;
+} es_registry_walk_t;
+
+
+static void
+es_registry_fault(es_registry_walk_t *w, const char *says)
+{
+    char  text[256];
+
+    (void) snprintf(text, sizeof(text), "%s %.*s: %s", es_kind_name(w->kind),
+                    (int) w->name.len, w->name.data, says);
+
+    w->totals->faults++;
+    w->fn(w->fn_ctx, text);
+}
+
+
+static void
+es_registry_has_partner(es_registry_walk_t *w, const json_t *object)
+{
+    MDB_val   text;
+    es_str_t  partner;
+
+    partner = es_str(json_string_value(json_object_get(object, "partner")));
+
+    if (partner.len == 0
+        || es_object_text(w->store, w->txn, ES_KIND_PARTNER, partner, &text)
+           != ES_OK)
+    {
+        es_registry_fault(w, "there is no such partner");
+    }
+}
+
+
+static void
+es_registry_record(es_registry_walk_t *w, const MDB_val *key,
+    const MDB_val *value)
+{
+    MDB_val  of, found;
+    json_t  *object;
+
+    w->name = (es_str_t) { (char *) key->mv_data + 1, key->mv_size - 1 };
+
+    if (!es_object_kind(key, &w->kind)) {
+        return;
+    }
+
+    of = *key;
+
+    if (mdb_get(w->txn, w->dbi, &of, &found) != 0
+        || found.mv_data != value->mv_data)
+    {
+        es_registry_fault(w, "the record is not found by its name");
+        return;
+    }
+
+    object = json_loadb(value->mv_data, value->mv_size, 0, NULL);
+
+    if (!json_is_object(object) || !es_object_name_ok(w->kind, w->name)) {
+        es_registry_fault(w, "the record is damaged");
+
+    } else if (w->kind != ES_KIND_PARTNER) {
+        es_registry_has_partner(w, object);
+    }
+
+    json_decref(object);
+}
+
+
+static es_rc_t
+es_registry_walk(es_registry_walk_t *w)
+{
+    int          rc;
+    size_t       n;
+    MDB_val      key, value;
+    MDB_stat     stat;
+    MDB_cursor  *cursor;
+
+    rc = mdb_cursor_open(w->txn, w->dbi, &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    for (n = 0;
+         (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0;
+         n++)
+    {
+        es_registry_record(w, &key, &value);
+    }
+
+    mdb_cursor_close(cursor);
+
+    if (rc != MDB_NOTFOUND) {
+        return es_env_rc(rc);
+    }
+
+    rc = mdb_stat(w->txn, w->dbi, &stat);
+
+    if (rc == 0 && stat.ms_entries != n) {
+        w->totals->faults++;
+        w->fn(w->fn_ctx, "the registry has not as many records as it says");
+    }
+
+    return es_env_rc(rc);
+}
+
+
+es_rc_t
+es_verify_registry(es_store_t *store, es_verify_fn fn, void *ctx,
+    es_verify_t *totals)
+{
+    es_rc_t             rc;
+    es_registry_walk_t  w = { 0 };
+
+    w.store = store;
+    w.fn = fn;
+    w.fn_ctx = ctx;
+    w.totals = totals;
+    w.dbi = es_env_dbi(store->registry, ES_REGISTRY_OBJECTS);
+
+    rc = es_env_read_begin(store->registry, &w.txn);
+
+    if (rc == ES_OK) {
+        rc = es_registry_walk(&w);
+        es_env_read_end(store->registry, w.txn);
+    }
+
+    return rc;
+}
