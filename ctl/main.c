@@ -140,6 +140,8 @@ static const ctl_command_t  ctl_commands[] = {
 
 static int ctl_help(const char *prefix);
 static const ctl_command_t *ctl_lookup(int argc, char **argv, int *words);
+static bool ctl_before(int argc, char **argv, int *i, const char *option,
+    const char **value);
 static bool ctl_asks_help(int argc, char **argv);
 
 
@@ -154,20 +156,14 @@ main(int argc, char **argv)
     ctl.key_file = getenv("EVENTSYNC_KEY_FILE");
     words = 0;
 
-    /* --store may stand before the command, too. */
+    /* These may stand before the command, too. */
 
-    for (skip = 1; skip < argc && strncmp(argv[skip], "--store", 7) == 0;
-         skip++)
+    for (skip = 1;
+         ctl_before(argc, argv, &skip, "--store", &ctl.store_path)
+         || ctl_before(argc, argv, &skip, "--key-file", &ctl.key_file);
+         /* void */ )
     {
-        if (argv[skip][7] == '=') {
-            ctl.store_path = argv[skip] + 8;
-
-        } else if (argv[skip][7] == '\0' && skip + 1 < argc) {
-            ctl.store_path = argv[++skip];
-
-        } else {
-            return ctl_fail(CTL_USAGE, "unknown option \"%s\"", argv[skip]);
-        }
+        /* void */
     }
 
     argc -= skip;
@@ -206,6 +202,36 @@ main(int argc, char **argv)
     }
 
     return rc;
+}
+
+
+/* Takes an option with its value, if it is this one. */
+
+static bool
+ctl_before(int argc, char **argv, int *i, const char *option,
+    const char **value)
+{
+    size_t  len;
+
+    len = strlen(option);
+
+    if (*i >= argc || strncmp(argv[*i], option, len) != 0) {
+        return false;
+    }
+
+    if (argv[*i][len] == '=') {
+        *value = argv[*i] + len + 1;
+        (*i)++;
+        return true;
+    }
+
+    if (argv[*i][len] == '\0' && *i + 1 < argc) {
+        *value = argv[*i + 1];
+        *i += 2;
+        return true;
+    }
+
+    return false;
 }
 
 

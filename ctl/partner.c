@@ -17,7 +17,7 @@ ctl_partner_limit(json_t *limits, const char *policy, const char *text)
         return CTL_OK;
     }
 
-    if (strcmp(text, "default") == 0) {
+    if (text[0] == '\0' || strcmp(text, "default") == 0) {
         (void) json_object_set_new(limits, policy, json_null());
         return CTL_OK;
     }

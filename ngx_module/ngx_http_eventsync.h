@@ -318,7 +318,7 @@ typedef struct {
 
     ngx_uint_t                        poll_limit;
     ngx_uint_t                        poll_limit_max;
-    ngx_msec_t                        poll_wait_max;
+    time_t                            poll_wait_max;
 
     size_t                            max_event;
     ngx_thread_pool_t                *thread_pool;

@@ -9,6 +9,8 @@
 #include "query.h"
 
 
+static ngx_uint_t ngx_http_eventsync_still_to(es_str_t name, es_str_t value,
+    ngx_str_t *cursor);
 static u_char *ngx_http_eventsync_escape_arg(u_char *p, u_char *src,
     u_char *last);
 static ngx_int_t ngx_http_eventsync_query_arg(ngx_http_eventsync_ctx_t *ctx,
@@ -93,7 +95,9 @@ ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
             }
         }
 
-        if (i < sizeof(places) / sizeof(places[0])) {
+        if (i < sizeof(places) / sizeof(places[0])
+            && !(cursor && ngx_http_eventsync_still_to(name, value, cursor)))
+        {
             continue;
         }
 
@@ -108,6 +112,30 @@ ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
     query->len = p - query->data;
 
     return NGX_OK;
+}
+
+
+/* an end that is not itself before the cursor, or of another epoch */
+
+static ngx_uint_t
+ngx_http_eventsync_still_to(es_str_t name, es_str_t value, ngx_str_t *cursor)
+{
+    es_cursor_t  to, after;
+
+    if (!es_str_eq(name, es_str("to"))) {
+        return 0;
+    }
+
+    if (es_cursor_parse(value, &to) != ES_OK
+        || es_cursor_parse(ngx_http_eventsync_str(cursor), &after) != ES_OK)
+    {
+        /* a time */
+
+        return 1;
+    }
+
+    return ngx_strcmp(to.epoch, after.epoch) == 0
+           && to.sequence >= after.sequence;
 }
 
 
@@ -422,7 +450,7 @@ ngx_http_eventsync_poll_numbers(ngx_http_eventsync_ctx_t *ctx,
 
     if (wait->set) {
         n = ngx_atoi(wait->value.data, wait->value.len);
-        max = conf->poll_wait_max / 1000;
+        max = conf->poll_wait_max;
 
         if (n < 0 || (ngx_uint_t) n > max) {
             (void) ngx_http_eventsync_fail(ctx,

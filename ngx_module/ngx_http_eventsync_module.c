@@ -260,7 +260,7 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
 
     { ngx_string("eventsync_poll_wait_max"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_conf_set_sec_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_eventsync_loc_conf_t, poll_wait_max),
       NULL },
@@ -425,7 +425,7 @@ ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
     conf->token_lifetime = NGX_CONF_UNSET;
     conf->poll_limit = NGX_CONF_UNSET_UINT;
     conf->poll_limit_max = NGX_CONF_UNSET_UINT;
-    conf->poll_wait_max = NGX_CONF_UNSET_MSEC;
+    conf->poll_wait_max = NGX_CONF_UNSET;
     conf->max_event = NGX_CONF_UNSET_SIZE;
     conf->thread_pool = NGX_CONF_UNSET_PTR;
     conf->cache = NGX_CONF_UNSET_UINT;
@@ -461,8 +461,7 @@ ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->poll_limit, prev->poll_limit, 100);
     ngx_conf_merge_uint_value(conf->poll_limit_max, prev->poll_limit_max,
                               1000);
-    ngx_conf_merge_msec_value(conf->poll_wait_max, prev->poll_wait_max,
-                              60000);
+    ngx_conf_merge_sec_value(conf->poll_wait_max, prev->poll_wait_max, 60);
     ngx_conf_merge_size_value(conf->max_event, prev->max_event, 256 * 1024);
     ngx_conf_merge_ptr_value(conf->thread_pool, prev->thread_pool, NULL);
     ngx_conf_merge_uint_value(conf->cache, prev->cache,

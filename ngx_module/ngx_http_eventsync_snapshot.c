@@ -89,6 +89,12 @@ ngx_http_eventsync_tombstones_directive(ngx_conf_t *cf, ngx_command_t *cmd,
             return NGX_CONF_ERROR;
         }
 
+        if (ngx_strcmp(value[i].data, "off") == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"off\" is not for other suffixes");
+            return NGX_CONF_ERROR;
+        }
+
         suffix = ngx_array_push(elcf->tombstones);
         if (suffix == NULL) {
             return NGX_CONF_ERROR;

@@ -95,7 +95,7 @@ es_manage_create(es_managing_t *m)
     }
 
     if (json_object_get(m->body, "partner") != NULL) {
-        return es_manage_invalid(m, "/partner", "is who asks");
+        return es_manage_invalid(m, "/partner", "partner is who asks");
     }
 
     rc = es_manage_owner(m);
@@ -167,7 +167,7 @@ es_manage_rotate(es_managing_t *m)
     }
 
     if (given != NULL && json_object_get(m->body, "kind") != NULL) {
-        return es_manage_invalid(m, "/kind", "is that of the secret");
+        return es_manage_invalid(m, "/kind", "kind is that of the secret");
     }
 
     if (overlap != NULL

@@ -102,12 +102,14 @@ es_rc_t
 es_manage_owner(es_managing_t *m)
 {
     size_t  i;
-    char    pointer[32];
+    char    pointer[32], says[64];
 
     for (i = 0; i < sizeof(es_operators) / sizeof(char *); i++) {
         if (json_object_get(m->body, es_operators[i]) != NULL) {
             (void) snprintf(pointer, sizeof(pointer), "/%s", es_operators[i]);
-            return es_manage_invalid(m, pointer, "is for the operator to set");
+            (void) snprintf(says, sizeof(says), "%s is for the operator to set",
+                            es_operators[i]);
+            return es_manage_invalid(m, pointer, says);
         }
     }
 

@@ -666,6 +666,22 @@ for my $filter ('', 'types=test.event') {
         'and has every event');
 }
 
+###############################################################################
+# a range whose beginning is gone goes on to the same end
+
+my ($of) = $t->poll('other', from => 'latest')->{next} =~ /^(.*)-/;
+$t->ctl_ok('feed', 'trim', 'other', "--before=$of-4");
+for my $case (["to=$of-5", "&to=$of-5"], ["to=$of-2", ''],
+    ['to=2999-01-01T00:00:00Z', '&to=2999-01-01T00:00:00Z'])
+{
+    my ($to, $kept) = @$case;
+    my $doc = problem("other/backfill?after=$of-1&$to", 410, 'cursor-expired',
+        "expired, $to");
+    is($doc->{restart}, "/v1/feeds/other/backfill?after=$of-3$kept",
+        'its restart');
+    is((backfill($doc->{restart}))[0]{status}, 200, 'is a way on');
+}
+
 ok($t->verify, 'the store is sound');
 
 done_testing();

@@ -296,6 +296,10 @@ refused(conf('eventsync_poll_limit 1 2; eventsync_poll_limit 1 2;'),
     'is duplicate', 'poll_limit twice', 5);
 refused(conf('eventsync_poll_wait_max long;'), 'invalid value',
     'poll_wait_max', 5);
+refused(conf('eventsync_poll_wait_max 1500ms;'), 'invalid value',
+    'poll_wait_max is of whole seconds', 5);
+refused(conf('eventsync_tombstones .x off;'), '"off" is not for other',
+    'tombstones off beside a suffix', 5);
 refused(conf('eventsync_max_event big;'), 'invalid value', 'max_event', 5);
 
 ###############################################################################

@@ -177,6 +177,14 @@ is_deeply(ctl_json('partner', 'show', 'acme')->{limits}, { backfill => {
     'limits of bytes and of what is under way');
 fails(2, '"burst=x" is not a number', 'a bad burst', 'partner', 'change',
     'acme', '--limit-poll=1r/s,burst=x');
+$t->ctl_ok('partner', 'change', 'acme', '--limit-poll=1r/s');
+$t->ctl_ok('partner', 'change', 'acme', '--limit-poll=');
+unlike($t->ctl_ok('partner', 'show', 'acme'), qr/"poll"/, 'an empty limit is none');
+fails(1, 'key file "/nonexistent" cannot be opened',
+    'options before the command', '--key-file=/nonexistent', 'endpoint',
+    'list');
+fails(1, 'key file "/nonexistent" cannot be opened', 'with a blank',
+    '--key-file', '/nonexistent', 'endpoint', 'list');
 fails(2, '"--limit-waits=0" is not', 'no waits', 'partner', 'change', 'acme',
     '--limit-waits=0');
 fails(2, '"--disabled" and "--enabled" exclude', 'both', 'partner', 'change',
