@@ -10,7 +10,7 @@
 
 
 static ngx_uint_t ngx_http_eventsync_still_to(es_str_t name, es_str_t value,
-    ngx_str_t *cursor);
+    const es_feed_t *feed);
 static u_char *ngx_http_eventsync_escape_arg(u_char *p, u_char *src,
     u_char *last);
 static ngx_int_t ngx_http_eventsync_query_arg(ngx_http_eventsync_ctx_t *ctx,
@@ -57,13 +57,14 @@ ngx_http_eventsync_query(ngx_http_eventsync_ctx_t *ctx,
 
 
 /*
- * The same query from another cursor, or without any, and to the end, in
- * characters that need no escape in a header or in JSON.
+ * The same query from another cursor, or without any, and to the end, or to
+ * its own if that is of the feed, in characters that need no escape in a header
+ * or in JSON.
  */
 
 ngx_int_t
 ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
-    ngx_str_t *cursor, ngx_str_t *query)
+    ngx_str_t *cursor, const es_feed_t *feed, ngx_str_t *query)
 {
     u_char      *p;
     es_str_t     rest, name, value;
@@ -96,7 +97,7 @@ ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
         }
 
         if (i < sizeof(places) / sizeof(places[0])
-            && !(cursor && ngx_http_eventsync_still_to(name, value, cursor)))
+            && !(feed && ngx_http_eventsync_still_to(name, value, feed)))
         {
             continue;
         }
@@ -115,27 +116,17 @@ ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* an end that is not itself before the cursor, or of another epoch */
+/* an end that is a cursor and still there: a time may be before the oldest */
 
 static ngx_uint_t
-ngx_http_eventsync_still_to(es_str_t name, es_str_t value, ngx_str_t *cursor)
+ngx_http_eventsync_still_to(es_str_t name, es_str_t value,
+    const es_feed_t *feed)
 {
-    es_cursor_t  to, after;
+    es_cursor_t  to;
 
-    if (!es_str_eq(name, es_str("to"))) {
-        return 0;
-    }
-
-    if (es_cursor_parse(value, &to) != ES_OK
-        || es_cursor_parse(ngx_http_eventsync_str(cursor), &after) != ES_OK)
-    {
-        /* a time */
-
-        return 1;
-    }
-
-    return ngx_strcmp(to.epoch, after.epoch) == 0
-           && to.sequence >= after.sequence;
+    return es_str_eq(name, es_str("to"))
+           && es_cursor_parse(value, &to) == ES_OK
+           && es_feed_check(feed, &to) == ES_OK;
 }
 
 

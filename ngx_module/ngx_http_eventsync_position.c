@@ -219,7 +219,7 @@ ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
 
     if (ngx_http_eventsync_query_after(ctx,
                            (ctx->poll && ctx->poll->has_page) ? NULL : &cursor,
-                           &query)
+                           feed, &query)
         != NGX_OK)
     {
         return NGX_DECLINED;

@@ -259,7 +259,9 @@ ngx_http_eventsync_next_headers(ngx_http_eventsync_ctx_t *ctx)
 
     r = ctx->request;
 
-    if (ngx_http_eventsync_query_after(ctx, &ctx->next, &query) != NGX_OK) {
+    if (ngx_http_eventsync_query_after(ctx, &ctx->next, NULL, &query)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

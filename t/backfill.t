@@ -672,7 +672,8 @@ for my $filter ('', 'types=test.event') {
 my ($of) = $t->poll('other', from => 'latest')->{next} =~ /^(.*)-/;
 $t->ctl_ok('feed', 'trim', 'other', "--before=$of-4");
 for my $case (["to=$of-5", "&to=$of-5"], ["to=$of-2", ''],
-    ['to=2999-01-01T00:00:00Z', '&to=2999-01-01T00:00:00Z'])
+    ["to=$of-6", ''], ["to=%${\sprintf '%x', ord $of}" . substr($of, 1) . '-5', ''],
+    ['to=2999-01-01T00:00:00Z', ''])
 {
     my ($to, $kept) = @$case;
     my $doc = problem("other/backfill?after=$of-1&$to", 410, 'cursor-expired',
