@@ -188,6 +188,10 @@ main(int argc, char **argv)
         return ctl_help(command ? command->name : argv[0]);
     }
 
+    if (command == NULL && strncmp(argv[0], "--", 2) == 0) {
+        return ctl_fail(CTL_USAGE, "unknown option \"%s\"", argv[0]);
+    }
+
     if (command == NULL) {
         return ctl_fail(CTL_USAGE, "unknown command \"%s%s%s\"; see --help",
                         argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");

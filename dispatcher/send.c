@@ -302,11 +302,16 @@ es_send_fill(es_send_t *send, const es_lane_t *lane)
 }
 
 
-/* The request goes out. */
+/* The request goes out, as soon as it is signed. */
 
 static es_rc_t
 es_send_go(es_send_t *send)
 {
+    if (send->signing != NULL) {
+        es_signing_submit(send);
+        return ES_OK;
+    }
+
     if (curl_multi_add_handle(send->channel->multi, send->easy) != CURLM_OK) {
         return ES_NOMEM;
     }
@@ -376,17 +381,13 @@ es_send_start(es_send_t *send, es_lane_t *lane)
 
     rc = es_send_fill(send, lane);
 
-    if (rc == ES_OK && send->signing == NULL) {
+    if (rc == ES_OK) {
         rc = es_send_go(send);
     }
 
     if (rc != ES_OK) {
         es_signing_drop(send);
         return rc;
-    }
-
-    if (send->signing != NULL) {
-        es_signing_submit(send);
     }
 
     send->lane = lane;

@@ -57,7 +57,8 @@ static ngx_str_t  ngx_http_eventsync_request_headers =
 
 static ngx_str_t  ngx_http_eventsync_response_headers =
     ngx_string("Allow, Content-Range, Deprecation, ETag, Eventsync-Bytes, "
-               "Eventsync-Events, Eventsync-Events-Max, Eventsync-From, Eventsync-Has-More, "
+               "Eventsync-Events, Eventsync-Events-Max, Eventsync-From, "
+               "Eventsync-Has-More, "
                "Eventsync-Next, Eventsync-To, Link, Location, RateLimit, "
                "RateLimit-Policy, Retry-After, Sunset, "
                "WWW-Authenticate, X-RateLimit-Limit, X-RateLimit-Remaining, "

@@ -145,20 +145,16 @@ es_gcra_judge_piece(uint64_t tat, const es_rate_t *rate, uint64_t now_ns,
 }
 
 
-static es_gcra_t
-es_gcra_refuse(_Atomic uint64_t *tat, uint64_t seen, uint64_t next,
-    es_gcra_t result)
+/* What is owed beyond a bucket is forgotten, unless somebody else was first. */
+
+static void
+es_gcra_forgive(_Atomic uint64_t *tat, uint64_t seen, uint64_t next)
 {
     if (next < seen) {
-
-        /* whoever was first has done it */
-
         (void) atomic_compare_exchange_strong_explicit(tat, &seen, next,
                                                        memory_order_relaxed,
                                                        memory_order_relaxed);
     }
-
-    return result;
 }
 
 
@@ -195,7 +191,8 @@ es_gcra_move(_Atomic uint64_t *tat, const es_rate_t *rate, uint64_t now_ns,
         result = judge(seen, rate, now_ns, cost, &next);
 
         if (!result.admitted) {
-            return es_gcra_refuse(tat, seen, next, result);
+            es_gcra_forgive(tat, seen, next);
+            return result;
         }
 
         if (cost == 0) {
@@ -224,8 +221,11 @@ es_gcra_peek(_Atomic uint64_t *tat, const es_rate_t *rate, uint64_t now_ns,
     seen = atomic_load_explicit(tat, memory_order_relaxed);
     result = es_gcra_judge(seen, rate, now_ns, cost, &next);
 
-    return result.admitted ? result
-                           : es_gcra_refuse(tat, seen, next, result);
+    if (!result.admitted) {
+        es_gcra_forgive(tat, seen, next);
+    }
+
+    return result;
 }
 
 

@@ -23,9 +23,9 @@ typedef void (*es_verify_fn)(void *ctx, const char *text);
  * and each event's hash; times never backwards; the events' own `sequence`,
  * `cursor` and `prevcursor` text; every event found by (source, id) and by
  * type, and no index entry without its event; what es_verify_registry() does;
- * with ES_STORE_CHECKPOINT, also what checkpoint.h says.  Needs ES_STORE_PUBLISH for the id index.  Reads in
- * bounded slices; safe beside live traffic.  ES_OK when there is no fault,
- * ES_CORRUPT otherwise.
+ * with ES_STORE_CHECKPOINT, also what checkpoint.h says.  Needs
+ * ES_STORE_PUBLISH for the id index.  Reads in bounded slices; safe beside live
+ * traffic.  ES_OK when there is no fault, ES_CORRUPT otherwise.
  */
 es_rc_t es_verify(es_store_t *store, es_verify_fn fn, void *ctx,
     es_verify_t *totals);
