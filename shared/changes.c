@@ -441,8 +441,6 @@ es_changes_forget_feed(es_changes_t *c, uint32_t endpoint, uint32_t feed)
 }
 
 
-/* From a key on, as long as keys begin as it does. */
-
 static bool
 es_begins_with(const MDB_val *value, const MDB_val *head)
 {
