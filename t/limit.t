@@ -201,6 +201,8 @@ while (time - $began < 1) {
 }
 cmp_ok($n, '>=', 2, 'a rate is earned');
 cmp_ok($n, '<=', 2 + 20 * (time - $began), 'and not passed');
+ok(wait_for(sub { join(' ', map { get('/fast', $fast)->{status} } 1, 2)
+    eq '200 429' }), 'without burst, one by one');
 
 ###############################################################################
 # without authentication
