@@ -60,6 +60,7 @@ sub delivery_rate {
         my $now = time();
         if ($n >= $total) {
             print '  dispatcher: ', memory($t->{dispatcher}->pid), "\n";
+            $opts{at_end}->() if $opts{at_end};
             stop(%opts);
             die "$n deliveries instead of $total\n"
                 if !$opts{more} && taken() - $base != $total;

@@ -1,0 +1,145 @@
+# This build beside an earlier one, for bench/run: `bench/run builds --before
+# DIR`, where DIR is the earlier checkout's build directory.  Both systems serve
+# stores of the same contents, in turn and in one run, so that a change shows
+# as a ratio whatever the machine is doing.
+
+use warnings;
+use strict;
+
+use Time::HiRes qw(time);
+
+our ($t, $build, $rounds, $seconds, %opt);
+
+# A hundredth of a second is what the kernel counts CPU time in.
+my $ticks = POSIX::sysconf(POSIX::_SC_CLK_TCK());
+
+sub builds {
+    my $before = $opt{before} or die "builds: --before DIR is required\n";
+    my %dirs = (now => $build, before => Cwd::abs_path($before));
+    my %work = (
+        'poll-page'      => \&polled,
+        'publish-single' => sub { published(64, 1, @_) },
+        'publish-batch'  => sub { published(4, 1000, @_) },
+        'dispatch'       => \&dispatched,
+        'wake'           => \&woken,
+    );
+    my @names = $opt{work} ? split /,/, $opt{work} : sort keys %work;
+
+    for my $dir (values %dirs) {
+        -x "$dir/eventsync-dispatcher" or die "builds: no build in $dir\n";
+    }
+    for my $work (@names) {
+        my $measure = $work{$work} or die "builds: unknown work $work\n";
+        beside($work, map { $_ => $measure->($dirs{$_}) } keys %dirs);
+    }
+}
+
+# Each side is a function that returns units a second and CPU seconds a unit.
+# Of `wake` the former is the inverse of its 99th percentile.
+sub beside {
+    my ($work, %sides) = @_;
+    my %cpu;
+
+    my $rates = alternate($rounds, map { my $side = $_;
+        ($side => sub {
+            my ($rate, $cpu) = $sides{$side}->();
+            push @{ $cpu{$side} }, 1e6 * $cpu;
+            return $rate;
+        }) } keys %sides);
+    table('units/s, microseconds of CPU a unit',
+        map { (["$work, $_", $rates->{$_}], ["$work, $_, CPU", $cpu{$_}]) }
+        qw(now before));
+    verdict("builds ($work, CPU a unit)", ratio($cpu{now}, $cpu{before}),
+        '<= 1.05');
+    verdict("builds ($work)", ratio($rates->{now}, $rates->{before}),
+        '>= 0.95');
+}
+
+# User and system time of a process so far.
+sub cpu_seconds {
+    my ($pid) = @_;
+    my @stat = split ' ', Bench::slurp("/proc/$pid/stat") =~ s/^.*\) //sr;
+    return ($stat[11] + $stat[12]) / $ticks;
+}
+
+# A system of that build that serves feed `bench` of so many events.
+sub system_of {
+    my ($dir, $events) = @_;
+    my $system = Test::Eventsync->new(workers => 1);
+
+    $system->{build} = $dir;
+    local $t = $system;
+    my ($key, $base) = serve($events,
+        main => 'worker_rlimit_nofile 8192;');
+    return ($system, $key, $base);
+}
+
+# What `work` gives a second, and the worker's CPU time for each.
+sub worked {
+    my ($system, $work) = @_;
+    my ($pid) = $system->workers;
+    my ($cpu, $began) = (cpu_seconds($pid), time());
+    my $rate = $work->();
+
+    return ($rate, (cpu_seconds($pid) - $cpu) / ($rate * (time() - $began)));
+}
+
+sub polled {
+    my ($dir) = @_;
+    my ($system, $key, $base) = system_of($dir, 60000);
+    my $feed = $system->json_get('/v1/feeds/bench', $key) or die "no feed\n";
+    my $url = "$base/v1/feeds/bench/events?after=$feed->{epoch}-100&limit=100";
+
+    return sub { worked($system, sub { wrk(url => $url, seconds => $seconds,
+        headers => ["Authorization: Bearer $key"]) }) };
+}
+
+sub published {
+    my ($connections, $n, $dir) = @_;
+    my ($system, $key) = system_of($dir, 0);
+    local $t = $system;
+    my $file = request_file($key, $n);
+
+    return sub { worked($system, sub {
+        publish_rate($file, $connections, $n, $system->port(0)) }) };
+}
+
+# One endpoint, side by side, nothing special: a backlog goes out.
+sub dispatched {
+    my ($dir) = @_;
+    my $total = $opt{events} || ($opt{quick} ? 20000 : 100000);
+    my $system = Test::Eventsync->new(workers => 1);
+
+    $system->{build} = $dir;
+    local $t = $system;
+    my $url = sink();
+    prepare($total);
+
+    return sub {
+        local $t = $system;
+        my $name = $t->endpoint('bench', url => $url, feeds => 'bench',
+            ordering => 'none', start => 'oldest', in_flight => 32);
+        my $cpu;
+        my $rate = delivery_rate($total,
+            at_end => sub { $cpu = cpu_seconds($t->{dispatcher}->pid) });
+        $t->ctl_ok('endpoint', 'remove', $name);
+        return ($rate, $cpu / $total);
+    };
+}
+
+sub woken {
+    my ($dir) = @_;
+    my ($system, $key) = system_of($dir, 0);
+    my $n = $opt{quick} ? 5 : 100;
+
+    return sub {
+        my ($pid) = $system->workers;
+        my $cpu = cpu_seconds($pid);
+        my $r = program($build, 'waiters', '--mode', 'eventsync', '--rounds',
+            $n, '--port', $system->port(0), '--store', $system->store,
+            '--feed', 'bench', '--key', $key);
+        return (1e6 / $r->{p99_us}, (cpu_seconds($pid) - $cpu) / ($n * 500));
+    };
+}
+
+1;
