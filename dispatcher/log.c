@@ -28,6 +28,21 @@ es_log_set(const char *name)
 }
 
 
+/* What a receiver or a partner has sent may be in a line, and is on that one. */
+
+static void
+es_log_clean(char *text, int len)
+{
+    int  i;
+
+    for (i = 0; i < len; i++) {
+        if ((unsigned char) text[i] < ' ' || text[i] == 0x7f) {
+            text[i] = '?';
+        }
+    }
+}
+
+
 /* One write a line, so that lines of threads do not mix. */
 
 void
@@ -52,6 +67,7 @@ es_log_line(es_log_level_t level, const char *fmt, ...)
     va_end(args);
 
     n += m < (int) sizeof(line) - n - 1 ? m : (int) sizeof(line) - n - 2;
+    es_log_clean(line, n);
     line[n++] = '\n';
 
     written = write(STDERR_FILENO, line, (size_t) n);

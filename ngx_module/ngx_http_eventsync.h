@@ -552,6 +552,8 @@ ngx_int_t ngx_http_eventsync_range_args(ngx_http_eventsync_ctx_t *ctx,
     ngx_uint_t filter);
 ngx_int_t ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *cursor, const es_feed_t *feed, ngx_str_t *query);
+ngx_int_t ngx_http_eventsync_escape_path(ngx_http_request_t *r,
+    ngx_str_t *path, ngx_str_t *escaped);
 
 ngx_int_t ngx_http_eventsync_snapshot_args(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *page, ngx_uint_t *tombstones);

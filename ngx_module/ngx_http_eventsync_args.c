@@ -1,6 +1,6 @@
 
 /*
- * The query: untrusted text to typed values.
+ * The query: untrusted text to typed values; and how an answer names the URL.
  */
 
 
@@ -149,6 +149,30 @@ ngx_http_eventsync_escape_arg(u_char *p, u_char *src, u_char *last)
     }
 
     return p;
+}
+
+
+/*
+ * nginx has decoded the path of a request.  An answer names it only as a URL
+ * spells it, in characters that need no escape in a header or in JSON.
+ */
+
+ngx_int_t
+ngx_http_eventsync_escape_path(ngx_http_request_t *r, ngx_str_t *path,
+    ngx_str_t *escaped)
+{
+    escaped->len = path->len + 2 * ngx_escape_uri(NULL, path->data, path->len,
+                                                  NGX_ESCAPE_URI);
+
+    escaped->data = ngx_pnalloc(r->pool, escaped->len);
+    if (escaped->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_escape_uri(escaped->data, path->data, path->len,
+                          NGX_ESCAPE_URI);
+
+    return NGX_OK;
 }
 
 

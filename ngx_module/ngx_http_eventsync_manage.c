@@ -405,24 +405,24 @@ static ngx_int_t
 ngx_http_eventsync_manage_location(ngx_http_eventsync_managing_t *m)
 {
     u_char              *p;
-    size_t               len;
-    ngx_str_t            value;
+    ngx_str_t            path, value;
     ngx_http_request_t  *r;
 
     static ngx_str_t  location = ngx_string("Location");
 
     r = m->ctx->request;
-    len = ngx_strlen(m->managed.name);
 
-    value.len = r->uri.len + 1 + len;
-    value.data = ngx_pnalloc(r->pool, value.len);
-    if (value.data == NULL) {
+    if (ngx_http_eventsync_escape_path(r, &r->uri, &path) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(value.data, r->uri.data, r->uri.len);
-    *p++ = '/';
-    ngx_memcpy(p, m->managed.name, len);
+    p = ngx_pnalloc(r->pool, path.len + 1 + ngx_strlen(m->managed.name));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    value.len = ngx_sprintf(p, "%V/%s", &path, m->managed.name) - p;
 
     return ngx_http_eventsync_header(r, &location, &value);
 }

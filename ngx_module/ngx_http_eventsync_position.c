@@ -187,7 +187,7 @@ ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
     const es_cursor_t *held, ngx_str_t *path)
 {
     char        oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
-    u_char     *p, missed[NGX_INT64_LEN + 1];
+    u_char      missed[NGX_INT64_LEN + 1];
     ngx_str_t   uri, query, cursor;
 
     (void) es_cursor_print(feed->epoch, feed->oldest - 1, oldest);
@@ -201,16 +201,9 @@ ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
         ngx_sprintf(missed, "null%Z");
     }
 
-    uri.len = path->len + 2 * ngx_escape_uri(NULL, path->data, path->len,
-                                             NGX_ESCAPE_URI);
-
-    p = ngx_pnalloc(ctx->request->pool, uri.len);
-    if (p == NULL) {
+    if (ngx_http_eventsync_escape_path(ctx->request, path, &uri) != NGX_OK) {
         return NGX_DECLINED;
     }
-
-    uri.data = p;
-    (void) ngx_escape_uri(p, path->data, path->len, NGX_ESCAPE_URI);
 
     cursor.data = (u_char *) oldest;
     cursor.len = ngx_strlen(oldest);

@@ -571,16 +571,23 @@ ngx_http_eventsync_publish_warning(u_char *p, const es_problem_t *warning)
 static void
 ngx_http_eventsync_publish_log(ngx_http_eventsync_ctx_t *ctx, size_t i)
 {
+    u_char              *last;
     es_batch_t          *batch;
     const es_problem_t  *warning;
+    u_char               pointer[6 * sizeof(warning->pointer)];
 
     batch = ctx->publish->batch;
     warning = es_batch_result(batch, i)->warning;
 
+    /* names of members can be anything, and a line of the log is one line */
+
+    last = (u_char *) ngx_escape_json(pointer, (u_char *) warning->pointer,
+                                      ngx_strlen(warning->pointer));
+
     ngx_log_error(NGX_LOG_WARN, ctx->request->connection->log, 0,
                   "eventsync: %uz of %uz events are not as their schemas say; "
-                  "event %uz, \"%s\": %s", es_batch_warnings(batch),
-                  es_batch_count(batch), i, warning->pointer,
+                  "event %uz, \"%*s\": %s", es_batch_warnings(batch),
+                  es_batch_count(batch), i, (size_t) (last - pointer), pointer,
                   warning->detail);
 }
 

@@ -9,6 +9,8 @@
 
 static ngx_int_t ngx_http_eventsync_name_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_eventsync_feed_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_eventsync_sequence_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_eventsync_too_large_variable(ngx_http_request_t *r,
@@ -21,7 +23,7 @@ static ngx_http_variable_t  ngx_http_eventsync_vars[] = {
       offsetof(ngx_http_eventsync_ctx_t, partner_name),
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-    { ngx_string("eventsync_feed"), NULL, ngx_http_eventsync_name_variable,
+    { ngx_string("eventsync_feed"), NULL, ngx_http_eventsync_feed_variable,
       offsetof(ngx_http_eventsync_ctx_t, feed),
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
@@ -126,6 +128,25 @@ ngx_http_eventsync_name_variable(ngx_http_request_t *r,
     v->data = name->data;
 
     return NGX_OK;
+}
+
+
+/* the client has chosen it, and a configuration may put it into a header */
+
+static ngx_int_t
+ngx_http_eventsync_feed_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
+
+    if (ctx == NULL || !es_feed_name_ok(ngx_http_eventsync_str(&ctx->feed))) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    return ngx_http_eventsync_name_variable(r, v, data);
 }
 
 

@@ -26,6 +26,7 @@ typedef struct {
 } ngx_http_eventsync_route_t;
 
 
+static ngx_uint_t ngx_http_eventsync_route_control(ngx_str_t *uri);
 static ngx_uint_t ngx_http_eventsync_route_match(ngx_str_t *pattern,
     ngx_str_t *uri, ngx_str_t *segments);
 static ngx_uint_t ngx_http_eventsync_route_below(u_char *start, u_char *last);
@@ -205,6 +206,14 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
     pattern = NULL;
     methods = 0;
 
+    if (ngx_http_eventsync_route_control(&r->uri)) {
+        (void) ngx_http_eventsync_fail(ctx,
+                                       NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                       "The path has a control character.");
+
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
     for (route = ngx_http_eventsync_routes; route->step; route++) {
 
         if (!ctx->conf->serves[route->resource]) {
@@ -263,6 +272,26 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
                                    "There is no such resource.");
 
     return ngx_http_eventsync_send_problem(ctx);
+}
+
+
+/*
+ * No name has one, so the client has sent it for whoever reads the path later:
+ * a header, a log, a configuration's variable.
+ */
+
+static ngx_uint_t
+ngx_http_eventsync_route_control(ngx_str_t *uri)
+{
+    u_char  *p;
+
+    for (p = uri->data; p < uri->data + uri->len; p++) {
+        if (*p < ' ' || *p == 0x7f) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -135,6 +135,19 @@ es_trim_utf8(char *text, size_t size)
 }
 
 
+/* A detail may quote what somebody sent, and stands on one line of a log. */
+
+static void
+es_one_line(char *text)
+{
+    for ( /* void */ ; *text != '\0'; text++) {
+        if ((unsigned char) *text < ' ' || *text == 0x7f) {
+            *text = '?';
+        }
+    }
+}
+
+
 es_rc_t
 es_problem_set(es_problem_t *problem, es_rc_t rc, int index,
     const char *pointer, const char *fmt, ...)
@@ -156,6 +169,7 @@ es_problem_set(es_problem_t *problem, es_rc_t rc, int index,
     (void) vsnprintf(problem->detail, sizeof(problem->detail), fmt, args);
     va_end(args);
     es_trim_utf8(problem->detail, sizeof(problem->detail));
+    es_one_line(problem->detail);
     problem->keyword[0] = '\0';
 
     return rc;

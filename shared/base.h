@@ -49,7 +49,8 @@ es_rc_t es_buf_printf(es_buf_t *buf, const char *fmt, ...)
 /* Frees the memory and leaves the buffer empty and usable. */
 void es_buf_free(es_buf_t *buf);
 
-/* Fills a problem; `pointer` (JSON Pointer, RFC 6901) may be NULL. */
+/* Fills a problem; `pointer` (JSON Pointer, RFC 6901) may be NULL.  Control
+   characters of the detail become '?'; the pointer keeps them. */
 es_rc_t es_problem_set(es_problem_t *problem, es_rc_t rc, int index,
     const char *pointer, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));

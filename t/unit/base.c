@@ -56,6 +56,10 @@ test_problem(void)
     (void) es_problem_set(&p, ES_INVALID, -1, NULL, "%s", text);
     is_int((int64_t) strlen(p.detail), 254, "but not inside a character");
     is_str(es_str(p.pointer), "", "no pointer is an empty one");
+
+    (void) es_problem_set(&p, ES_INVALID, -1, "/a\n", "a\r\n\x1b\x7f\tb");
+    is_str(es_str(p.detail), "a?????b", "a sentence is on one line");
+    is_str(es_str(p.pointer), "/a\n", "a pointer names what is there");
 }
 
 
