@@ -11,7 +11,8 @@
 #include "env.h"
 
 #define ES_ENV_READERS    1022
-#define ES_ENV_OPEN_TRIES   50
+#define ES_ENV_OPEN_TRIES  250
+#define ES_ENV_OPEN_US    2000
 #define ES_ENV_MODE       0660
 #define ES_ENV_ROOM      (4 * 1024 * 1024)    /* bytes: less is a full disk */
 
@@ -33,7 +34,8 @@ struct es_env {
 };
 
 static es_rc_t es_env_connect(es_env_t *env, bool create);
-static es_rc_t es_env_open_dbs(es_env_t *env, bool create);
+static int es_env_open_once(es_env_t *env, bool create, MDB_txn **txn);
+static es_rc_t es_env_open_dbs(es_env_t *env, bool create, MDB_txn *txn);
 static es_rc_t es_env_settle(es_env_t *env);
 static es_rc_t es_env_remap(es_env_t *env, uint64_t size);
 static es_rc_t es_env_grow(es_env_t *env);
@@ -122,42 +124,16 @@ es_env_open(const es_env_options_t *options, es_env_t **out)
 static es_rc_t
 es_env_connect(es_env_t *env, bool create)
 {
-    int                      rc;
-    es_rc_t                  result;
-    unsigned                 flags, tries;
-    const es_env_options_t  *options;
-
-    options = &env->options;
-
-    flags = MDB_NOTLS | (options->writable || create ? 0 : MDB_RDONLY);
-
-    /* An open can fail when another process opens or closes at that very
-       moment; a failed environment cannot be opened again. */
+    int       rc;
+    es_rc_t   result;
+    MDB_txn  *txn;
+    unsigned  tries;
 
     for (tries = 0; ; tries++) {
-        rc = mdb_env_create(&env->mdb);
-        if (rc == 0) {
-            rc = mdb_env_set_maxdbs(env->mdb, ES_ENV_DBS_MAX);
-        }
-
-        if (rc == 0) {
-            rc = mdb_env_set_maxreaders(env->mdb, ES_ENV_READERS);
-        }
-
-        if (rc == 0 && options->map_initial != 0) {
-            rc = mdb_env_set_mapsize(env->mdb, options->map_initial);
-        }
-
-        if (rc == 0) {
-            rc = mdb_env_open(env->mdb, options->dir, flags, ES_ENV_MODE);
-        }
-
+        rc = es_env_open_once(env, create, &txn);
         if (rc == 0) {
             break;
         }
-
-        mdb_env_close(env->mdb);
-        env->mdb = NULL;
 
         if ((rc != EAGAIN && rc != EBUSY && rc != EINVAL)
             || tries == ES_ENV_OPEN_TRIES)
@@ -165,10 +141,10 @@ es_env_connect(es_env_t *env, bool create)
             return es_env_rc(rc);
         }
 
-        usleep(2000);
+        usleep(ES_ENV_OPEN_US);
     }
 
-    result = es_env_open_dbs(env, create);
+    result = es_env_open_dbs(env, create, txn);
     if (result != ES_OK) {
         mdb_env_close(env->mdb);
         env->mdb = NULL;
@@ -178,27 +154,71 @@ es_env_connect(es_env_t *env, bool create)
 }
 
 
-static es_rc_t
-es_env_open_dbs(es_env_t *env, bool create)
+/*
+ * Opens and begins a transaction, or closes again and gives LMDB's result.
+ *
+ * Both can fail when another process opens or closes at that very moment.  The
+ * last one to close destroys the mutexes in the lock file; with LMDB 0.9.31 an
+ * open beside that succeeds, and its first transaction has EINVAL.  An
+ * environment that failed cannot be opened again, only a new one.
+ */
+
+static int
+es_env_open_once(es_env_t *env, bool create, MDB_txn **txn)
 {
-    int                 rc;
-    unsigned            i, flags;
-    MDB_txn            *txn;
-    const es_env_db_t  *db;
+    int                      rc;
+    unsigned                 flags;
+    const es_env_options_t  *options;
 
-    flags = create ? 0 : MDB_RDONLY;
+    options = &env->options;
 
-    rc = mdb_txn_begin(env->mdb, NULL, flags, &txn);
-    if (rc == MDB_MAP_RESIZED) {
-        rc = mdb_env_set_mapsize(env->mdb, 0);
-        if (rc == 0) {
-            rc = mdb_txn_begin(env->mdb, NULL, flags, &txn);
+    rc = mdb_env_create(&env->mdb);
+    if (rc == 0) {
+        rc = mdb_env_set_maxdbs(env->mdb, ES_ENV_DBS_MAX);
+    }
+
+    if (rc == 0) {
+        rc = mdb_env_set_maxreaders(env->mdb, ES_ENV_READERS);
+    }
+
+    if (rc == 0 && options->map_initial != 0) {
+        rc = mdb_env_set_mapsize(env->mdb, options->map_initial);
+    }
+
+    if (rc == 0) {
+        flags = MDB_NOTLS | (options->writable || create ? 0 : MDB_RDONLY);
+        rc = mdb_env_open(env->mdb, options->dir, flags, ES_ENV_MODE);
+    }
+
+    if (rc == 0) {
+        flags = create ? 0 : MDB_RDONLY;
+        rc = mdb_txn_begin(env->mdb, NULL, flags, txn);
+
+        if (rc == MDB_MAP_RESIZED) {
+            rc = mdb_env_set_mapsize(env->mdb, 0);
+            if (rc == 0) {
+                rc = mdb_txn_begin(env->mdb, NULL, flags, txn);
+            }
         }
     }
 
     if (rc != 0) {
-        return es_env_rc(rc);
+        mdb_env_close(env->mdb);
+        env->mdb = NULL;
     }
+
+    return rc;
+}
+
+
+/* The transaction ends in any case. */
+
+static es_rc_t
+es_env_open_dbs(es_env_t *env, bool create, MDB_txn *txn)
+{
+    int                 rc;
+    unsigned            i;
+    const es_env_db_t  *db;
 
     for (i = 0; env->options.dbs[i].name != NULL; i++) {
         db = &env->options.dbs[i];
