@@ -70,6 +70,30 @@ es_answer_value(const char *line, size_t n, es_str_t name, char *out,
 }
 
 
+/* "HTTP/1.1 200 OK": three digits and no more, which not every libcurl sees to;
+   a line that is no status line is fine. */
+
+static bool
+es_answer_status_ok(const char *line, size_t n)
+{
+    size_t       i;
+    const char  *digits;
+
+    if (n < 5 || memcmp(line, "HTTP/", 5) != 0) {
+        return true;
+    }
+
+    digits = memchr(line, ' ', n);
+    n -= digits ? (size_t) (digits - line) : n;
+
+    for (i = 1; i < n && digits[i] >= '0' && digits[i] <= '9'; i++) {
+        /* void */
+    }
+
+    return i == 4 && (n == 4 || (unsigned char) digits[4] <= ' ');
+}
+
+
 size_t
 es_answer_header(char *data, size_t size, size_t n, void *ctx)
 {
@@ -97,6 +121,11 @@ es_answer_header(char *data, size_t size, size_t n, void *ctx)
     if (data[0] == '\r' || data[0] == '\n') {
         es_trickle_begin(send);
         return n;
+    }
+
+    if (!es_answer_status_ok(data, n)) {
+        send->overflow = true;
+        return 0;
     }
 
     switch (data[0] | 0x20) {

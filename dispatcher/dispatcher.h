@@ -277,7 +277,8 @@ struct es_send {
     /* The answer so far. */
     bool                   refused;    /* an address that is not allowed */
     bool                   starved;    /* there was no descriptor for it */
-    bool                   overflow;   /* headers over their limit */
+    bool                   overflow;   /* headers over their limit, or none
+                                          of HTTP: no status counts */
     size_t                 header_bytes;
     size_t                 read_bytes;
     unsigned               first_len;

@@ -15,6 +15,24 @@
 #include "dispatcher.h"
 
 
+#define ES_CURLE_TOO_LARGE  100    /* libcurl 8.6; older headers end before */
+
+
+/*
+ * A limit of libcurl's own on the answer's headers, which is "out of memory"
+ * before 8.6; or a fault that this program was built too early to know.  In
+ * neither case is the status one that the receiver meant.
+ */
+
+static bool
+es_judge_beyond(CURLcode result)
+{
+    return result == CURLE_OUT_OF_MEMORY
+           || (unsigned) result == ES_CURLE_TOO_LARGE
+           || (unsigned) result >= CURL_LAST;
+}
+
+
 static es_attempt_class_t
 es_judge_class(const es_send_t *send, CURLcode result)
 {
@@ -376,9 +394,7 @@ es_judge(es_send_t *send, CURLcode result)
     lane = send->lane;
     target = send->target;
 
-    /* what libcurl's own limit of a line comes to */
-
-    send->overflow |= result == CURLE_OUT_OF_MEMORY;
+    send->overflow |= es_judge_beyond(result);
 
     es_judge_outcome(send, result, &outcome);
 

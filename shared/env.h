@@ -3,11 +3,13 @@
  *
  * Opened once per process, after fork().  An open, or its first transaction,
  * can fail because another process opens or closes at that very moment: it is
- * closed and tried again for half a second, then the error stands.  Any thread may begin transactions;
- * a transaction belongs to one thread until it ends.  The map grows online:
- * es_env_update() doubles it when it is full, and every begin adapts to
- * growth by another process; both wait until this process has no transaction
- * open, which is why transactions must be short and never nested in a thread.
+ * closed and tried again for half a second, then the error stands.
+ *
+ * Any thread may begin transactions; a transaction belongs to one thread until
+ * it ends.  The map grows online: es_env_update() doubles it when it is full,
+ * and every begin adapts to growth by another process; both wait until this
+ * process has no transaction open, which is why transactions must be short and
+ * never nested in a thread.
  *
  * A commit whose meta page cannot be written leaves LMDB's handle unusable,
  * and what is on disk unknown.  The environment is then lost: reads answer

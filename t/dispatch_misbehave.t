@@ -112,6 +112,10 @@ my %cases = (
     'status-20' => ['protocol 0', "HTTP/1.1 20 OK\r\n" . NO_BODY],
     'status-000' => ['protocol 0', "HTTP/1.1 000 OK\r\n" . NO_BODY],
     'status-2000' => ['protocol 0', "HTTP/1.1 2000 OK\r\n" . NO_BODY],
+    'status-20x' => ['protocol 0', "HTTP/1.1 20x OK\r\n" . NO_BODY],
+    'status-200x' => ['protocol 0', "HTTP/1.1 200x\r\n" . NO_BODY],
+    'status-1xx-2000' => ['protocol 0', "HTTP/1.1 100 Continue\r\n\r\n"
+        . "HTTP/1.1 2000 OK\r\n" . NO_BODY],
     'status-word' => ['protocol 0', "HTTP/1.1 OK\r\n" . NO_BODY],
     'status-101' => ['reset 0', "HTTP/1.1 101 Go\r\nUpgrade: x\r\n\r\n"],
     'only-100' => ['reset 0', "HTTP/1.1 100 Continue\r\n\r\n"],
