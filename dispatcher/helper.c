@@ -9,15 +9,8 @@ es_rc_t
 es_helper_start(es_helper_t *helper, const char *name,
     void *(*run)(void *ctx), void *ctx)
 {
-    pthread_condattr_t  attr;
-
-    /* nobody waits longer because the wall clock was put back */
-
-    (void) pthread_condattr_init(&attr);
-    (void) pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void) pthread_mutex_init(&helper->lock, NULL);
-    (void) pthread_cond_init(&helper->cond, &attr);
-    (void) pthread_condattr_destroy(&attr);
+    (void) pthread_cond_init(&helper->cond, NULL);
 
     if (pthread_create(&helper->thread, NULL, run, ctx) != 0) {
         return ES_IO;
@@ -77,8 +70,15 @@ es_helper_wait(es_helper_t *helper)
 }
 
 
+/*
+ * Nobody waits longer because the wall clock was put back.  The clock is named
+ * at the wait: pthread_cond_timedwait() on a condition that has it as an
+ * attribute returns at once, and again and again, under libfaketime.
+ */
+
 bool
 es_helper_wait_until(es_helper_t *helper, const struct timespec *until)
 {
-    return pthread_cond_timedwait(&helper->cond, &helper->lock, until) == 0;
+    return pthread_cond_clockwait(&helper->cond, &helper->lock,
+                                  CLOCK_MONOTONIC, until) == 0;
 }

@@ -44,6 +44,18 @@ sub waits {
     });
 }
 
+# How often a thread of the dispatcher has gone to sleep.
+sub sleeps {
+    my ($thread) = @_;
+
+    for (glob '/proc/' . $t->{dispatcher}->pid . '/task/*/status') {
+        my $status = $t->read_file($_);
+        next unless $status =~ /^Name:\s+\Q$thread\E$/m;
+        return $status =~ /^voluntary_ctxt_switches:\s+(\d+)/m ? $1 : undef;
+    }
+    return;
+}
+
 clock('+0');
 run();
 ok(waits(1), 'a retry in three seconds');
@@ -60,6 +72,9 @@ unlike($t->ctl_ok('endpoint', 'status', $name), qr/stopped/,
     'that many hours are not those of which it may fail one');
 sleep 1.5;
 is($recv->count, 3, 'a retry in two hours is not due by that either');
+for my $thread (qw(es-janitor es-notifier)) {
+    cmp_ok(sleeps($thread), '<', 2000, "$thread waits by a clock that runs");
+}
 
 is($t->stop_dispatcher, 0, 'the dispatcher stops cleanly');
 $t->ctl_ok('endpoint', 'change', $name, '--disable-after=0');
