@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
 # The validator against the JSON Schema test suite, in the two editions that
-# Debian 12 has: json-schema-test-suite, of draft 7, and the one of 2020-12
+# Debian has: json-schema-test-suite, of draft 7, and the one of 2020-12
 # that comes with Test::JSON::Schema::Acceptance.  Nothing may be judged
 # wrongly; a group whose schema is refused is skipped, and only for the reasons
 # listed here.
@@ -66,12 +66,24 @@ SKIP: {
                 next;
             }
 
+            # newer suites keep a file whose tests have moved elsewhere
+            if (slurp($file) =~ /\A\s*\[\s*\]\s*\z/) {
+                note("$draft $name: skipped, there is nothing in it");
+                next;
+            }
+
             run($draft, $name, $file, $old ? @reasons7 : @reasons);
         }
     }
 }
 
 done_testing();
+
+sub slurp {
+    open my $in, '<', $_[0] or die "cannot read $_[0]: $!";
+    local $/;
+    return <$in>;
+}
 
 sub run {
     my ($draft, $name, $file, @why) = @_;
