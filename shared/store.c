@@ -122,14 +122,13 @@ es_store_create(const char *path, es_problem_t *problem)
         es_env_close(env);
     }
 
-    (void) snprintf(file, sizeof(file), "%s/bell", path);
-    fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, ES_STORE_MODE);
+    fd = es_store_bell(path, O_WRONLY);
     if (fd == -1) {
         return es_problem_set(problem, ES_IO, -1, NULL,
-                              "cannot make \"%s\": %s", file, strerror(errno));
+                              "cannot make \"%s/bell\": %s", path,
+                              strerror(errno));
     }
 
-    (void) fchmod(fd, ES_STORE_MODE);
     (void) close(fd);
 
     /* Written last: a store without its format file is not a store. */
@@ -297,11 +296,45 @@ es_store_open_env(const char *path, const char *name, const es_env_db_t *dbs,
 }
 
 
+/* Two processes may make it at once: the second opens what the first made.
+   Root makes it for the store's own user and group. */
+
+int
+es_store_bell(const char *path, int access)
+{
+    int          fd;
+    char         file[4096];
+    struct stat  sb;
+
+    (void) snprintf(file, sizeof(file), "%s/bell", path);
+
+    fd = open(file, access | O_CLOEXEC);
+    if (fd != -1 || errno != ENOENT) {
+        return fd;
+    }
+
+    fd = open(file, access | O_CREAT | O_EXCL | O_CLOEXEC, ES_STORE_MODE);
+    if (fd == -1) {
+        return errno == EEXIST ? open(file, access | O_CLOEXEC) : -1;
+    }
+
+    (void) fchmod(fd, ES_STORE_MODE);
+
+    if (geteuid() == 0 && stat(path, &sb) == 0
+        && fchown(fd, sb.st_uid, sb.st_gid) == -1)
+    {
+        (void) close(fd);
+        return -1;
+    }
+
+    return fd;
+}
+
+
 es_rc_t
 es_store_open(const char *path, unsigned flags, es_store_t **out,
     es_problem_t *problem)
 {
-    char         file[4096];
     es_rc_t      rc;
     es_store_t  *store;
     es_format_t  format;
@@ -361,12 +394,10 @@ es_store_open(const char *path, unsigned flags, es_store_t **out,
     }
 
     if (flags & (ES_STORE_PUBLISH | ES_STORE_ADMIN | ES_STORE_DELIVER)) {
-        (void) snprintf(file, sizeof(file), "%s/bell", path);
-
-        store->bell = open(file, O_WRONLY | O_CLOEXEC);
+        store->bell = es_store_bell(path, O_WRONLY);
         if (store->bell == -1) {
             rc = es_problem_set(problem, ES_IO, -1, NULL,
-                                "cannot open \"%s\": %s", file,
+                                "cannot open \"%s/bell\": %s", path,
                                 strerror(errno));
             goto failed;
         }

@@ -80,6 +80,13 @@ struct es_store {
     es_type_slot_t    types[ES_TYPE_CACHE];
 };
 
+/*
+ * A descriptor of the file `bell` in the store at `path`, for `access`
+ * (O_RDONLY, O_WRONLY).  The file may be lost: it is made where it is missing.
+ * -1 with errno.  The caller closes it.
+ */
+int es_store_bell(const char *path, int access);
+
 /* conform.c.  NULL: out of memory. */
 es_conform_t *es_conform_create(void);
 void es_conform_destroy(es_conform_t *conform);

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/inotify.h>
 #include <unistd.h>
@@ -10,10 +11,17 @@
 es_rc_t
 es_wake_open(es_store_t *store, int *out)
 {
-    int   fd;
+    int   fd, bell;
     char  path[4096];
 
     (void) snprintf(path, sizeof(path), "%s/bell", store->path);
+
+    bell = es_store_bell(store->path, O_RDONLY);
+    if (bell == -1) {
+        return ES_IO;
+    }
+
+    (void) close(bell);
 
     fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (fd == -1) {

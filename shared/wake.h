@@ -15,8 +15,8 @@
 
 /*
  * Opens a non-blocking, close-on-exec inotify descriptor that becomes
- * readable after commits to the event log, or to the registry.  The caller
- * closes it.
+ * readable after commits to the event log, or to the registry.  Makes the
+ * bell where it is missing.  ES_IO with errno.  The caller closes it.
  */
 es_rc_t es_wake_open(es_store_t *store, int *fd);
 
