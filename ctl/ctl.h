@@ -13,6 +13,7 @@
 #include "base.h"
 #include "registry.h"
 #include "txn.h"
+#include "verify.h"
 
 #define CTL_OK      0
 #define CTL_FAILED  1
@@ -66,11 +67,17 @@ json_t *ctl_list(const char *text);
 /* Opens the store, unless it is open.  CTL_OK, or CTL_FAILED with a line said. */
 int ctl_open(ctl_t *ctl, unsigned flags);
 
+/* Proves the store, which is open with ES_STORE_PUBLISH, and prints each fault.
+   CTL_OK, or CTL_FAILED with a line said. */
+int ctl_prove(ctl_t *ctl, es_verify_t *totals);
+
 /* ---- the commands, a file for each subject ---- */
 
 int ctl_init(ctl_t *ctl, int argc, char **argv);
 int ctl_verify(ctl_t *ctl, int argc, char **argv);
 int ctl_store_rekey(ctl_t *ctl, int argc, char **argv);
+int ctl_backup(ctl_t *ctl, int argc, char **argv);
+int ctl_restore(ctl_t *ctl, int argc, char **argv);
 
 int ctl_feed_create(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_list(ctl_t *ctl, int argc, char **argv);

@@ -17,6 +17,10 @@ static const ctl_command_t  ctl_commands[] = {
     { "verify", ctl_verify, "", "prove the store's invariants" },
     { "store rekey", ctl_store_rekey, "--key-file=PATH",
       "encrypt all secrets under the first key of the file" },
+    { "backup", ctl_backup, "DIR",
+      "copy the store into DIR while everything runs, and prove the copy" },
+    { "restore", ctl_restore, "BACKUP NEWDIR",
+      "make a store of a backup in NEWDIR, and prove it" },
 
     { "feed create", ctl_feed_create,
       "NAME [--retain-count=N] [--retain-bytes=N] [--retain-age=7d] "

@@ -2,7 +2,6 @@
 
 #include "clock.h"
 #include "ctl.h"
-#include "verify.h"
 
 
 /* Keys are needed by who writes or proves secrets, so a command that has a key
@@ -86,11 +85,27 @@ ctl_verify_fault(void *ctx, const char *text)
 
 
 int
+ctl_prove(ctl_t *ctl, es_verify_t *totals)
+{
+    es_rc_t  rc;
+
+    rc = es_verify(ctl->store, ctl_verify_fault, NULL, totals);
+
+    if (rc == ES_CORRUPT) {
+        return ctl_fail(CTL_FAILED, "the store has %llu faults",
+                        (unsigned long long) totals->faults);
+    }
+
+    return rc == ES_OK ? CTL_OK : ctl_fail(CTL_FAILED, "cannot verify: %s",
+                                           es_strerror(rc));
+}
+
+
+int
 ctl_verify(ctl_t *ctl, int argc, char **argv)
 {
     int          rc;
-    es_rc_t      es;
-    es_verify_t  totals;
+    es_verify_t  totals = { 0 };
 
     rc = ctl_args(ctl, &argc, argv, 0, 0, NULL);
     if (rc == CTL_OK) {
@@ -101,7 +116,7 @@ ctl_verify(ctl_t *ctl, int argc, char **argv)
         return rc;
     }
 
-    es = es_verify(ctl->store, ctl_verify_fault, NULL, &totals);
+    rc = ctl_prove(ctl, &totals);
 
     (void) printf("%llu feeds, %llu events in %llu records, %llu checkpoints, "
                   "%llu faults\n",
@@ -111,14 +126,5 @@ ctl_verify(ctl_t *ctl, int argc, char **argv)
                   (unsigned long long) totals.checkpoints,
                   (unsigned long long) totals.faults);
 
-    if (es == ES_CORRUPT) {
-        return ctl_fail(CTL_FAILED, "the store has %llu faults",
-                        (unsigned long long) totals.faults);
-    }
-
-    if (es != ES_OK) {
-        return ctl_fail(CTL_FAILED, "cannot verify: %s", es_strerror(es));
-    }
-
-    return CTL_OK;
+    return rc;
 }

@@ -444,6 +444,32 @@ es_env_read_end(es_env_t *env, MDB_txn *txn)
 }
 
 
+es_rc_t
+es_env_copy(es_env_t *env, int fd)
+{
+    int      mdb_rc;
+    es_rc_t  rc;
+
+    do {
+        rc = es_env_enter(env);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        /* What makes it start again comes before the first byte is written. */
+
+        mdb_rc = mdb_env_copyfd2(env->mdb, fd, MDB_CP_COMPACT);
+        if (mdb_rc == 0) {
+            es_env_leave(env);
+            return ES_OK;
+        }
+
+    } while (es_env_again(env, mdb_rc, &rc));
+
+    return rc;
+}
+
+
 /* LMDB calls a short write EIO, which is what a disk that just got full
    gives. */
 

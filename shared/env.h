@@ -91,6 +91,14 @@ bool es_env_lost(es_env_t *env);
  */
 es_rc_t es_env_recover(es_env_t *env);
 
+/*
+ * Writes a copy of the environment as it is now to `fd`, without the pages that
+ * are free.  It is one read transaction, so the pages that writers give back
+ * meanwhile are not used again before it ends.  ES_IO, ES_FULL: errno says why
+ * `fd` could not be written.
+ */
+es_rc_t es_env_copy(es_env_t *env, int fd);
+
 /* Number of the last commit; a memory read. */
 uint64_t es_env_version(es_env_t *env);
 

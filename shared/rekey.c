@@ -389,3 +389,44 @@ es_verify_secrets(es_store_t *store, es_secrets_fault_fn fn, void *ctx,
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;
 }
+
+
+es_rc_t
+es_registry_kids(es_store_t *store, es_buf_t *kids)
+{
+    char       name[64] = "", next[64];
+    json_t    *object;
+    es_rc_t    rc;
+    es_buf_t   text = { 0 };
+
+    while ((rc = es_registry_next(store, ES_KIND_ENDPOINT, es_str(name),
+                                  next)) == ES_OK)
+    {
+        memcpy(name, next, sizeof(name));
+        text.len = 0;
+
+        /* It may have been removed meanwhile. */
+
+        rc = es_registry_get(store, ES_KIND_ENDPOINT, es_str(name), &text);
+        if (rc == ES_NOT_FOUND) {
+            continue;
+        }
+
+        object = rc == ES_OK ? json_loadb(text.data, text.len, 0, NULL) : NULL;
+
+        if (rc == ES_OK) {
+            rc = object ? es_secrets_kids(ES_KIND_ENDPOINT, object, kids)
+                        : ES_CORRUPT;
+        }
+
+        json_decref(object);
+
+        if (rc != ES_OK) {
+            break;
+        }
+    }
+
+    es_buf_free(&text);
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}

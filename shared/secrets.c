@@ -34,6 +34,7 @@ typedef struct {
     es_kind_t            kind;
     bool                 sealed;
     unsigned             count;
+    es_buf_t            *kids;
     es_rc_t              rc;
 } es_secrets_ctx_t;
 
@@ -266,6 +267,37 @@ es_secrets_stale(const es_keyring_t *ring, es_kind_t kind, json_t *object)
     (void) es_secrets_each(&ctx, object, es_secret_stale);
 
     return ctx.count;
+}
+
+
+static es_rc_t
+es_secret_kid(es_secrets_ctx_t *ctx, const es_secret_field_t *field,
+    json_t *text)
+{
+    es_str_t  kid;
+
+    (void) field;
+
+    kid = es_sealed_kid(es_secret_text(text));
+
+    if (kid.len == 0
+        || (ctx->kids->len > 0
+            && memmem(ctx->kids->data, ctx->kids->len, kid.data, kid.len)))
+    {
+        return ES_OK;
+    }
+
+    return es_buf_printf(ctx->kids, "%s%.*s", ctx->kids->len > 0 ? " " : "",
+                         (int) kid.len, kid.data);
+}
+
+
+es_rc_t
+es_secrets_kids(es_kind_t kind, json_t *object, es_buf_t *kids)
+{
+    es_secrets_ctx_t  ctx = { .kind = kind, .kids = kids };
+
+    return es_secrets_each(&ctx, object, es_secret_kid);
 }
 
 

@@ -34,6 +34,13 @@ unsigned es_secrets_count(es_kind_t kind, json_t *object, bool sealed);
 unsigned es_secrets_stale(const es_keyring_t *ring, es_kind_t kind,
     json_t *object);
 
+/* Appends the id of each key that sealed one of them, with a blank between,
+   unless it is in `kids` already.  ES_NOMEM. */
+es_rc_t es_secrets_kids(es_kind_t kind, json_t *object, es_buf_t *kids);
+
+/* The same of all that the registry has. */
+es_rc_t es_registry_kids(es_store_t *store, es_buf_t *kids);
+
 /* Whether each sealed secret of `input` stands in `stored` (NULL: nothing)
    as well: nobody makes them but the library. */
 bool es_secrets_known(es_kind_t kind, json_t *input, json_t *stored);

@@ -1,0 +1,248 @@
+#include <stdio.h>
+#include <unistd.h>
+
+#include "backup.h"
+#include "clock.h"
+#include "ctl.h"
+#include "secrets.h"
+#include "stage.h"
+
+#define BACKUP_UMASK       077
+#define RESTORE_UMASK      007
+#define RESTORE_DIR_MODE  0770
+#define RESTORE_MODE      0660
+
+
+/* A store may be older than its checkpoints. */
+
+static unsigned
+ctl_backup_checkpoints(const char *store)
+{
+    char  file[PATH_MAX];
+
+    (void) snprintf(file, sizeof(file), "%s/checkpoints/data.mdb", store);
+
+    return access(file, F_OK) == 0 ? ES_STORE_CHECKPOINT : 0;
+}
+
+
+/* Proves the copy as any store, and looks which keys its secrets need. */
+
+static int
+ctl_backup_prove(const ctl_t *ctl, const char *path, es_backup_t *backup,
+    es_verify_t *totals)
+{
+    int       rc;
+    ctl_t     copy = { 0 };
+    es_rc_t   es;
+
+    copy.store_path = path;
+    copy.key_file = ctl->key_file;
+
+    rc = ctl_open(&copy, ES_STORE_PUBLISH | ES_STORE_DELIVERY_READ
+                         | ctl_backup_checkpoints(path));
+
+    if (rc == CTL_OK) {
+        rc = ctl_prove(&copy, totals);
+    }
+
+    if (rc == CTL_OK) {
+        backup->keys.len = 0;
+        es = es_registry_kids(copy.store, &backup->keys);
+
+        if (es != ES_OK) {
+            rc = ctl_fail(CTL_FAILED, "cannot read the registry of the copy: "
+                          "%s", es_strerror(es));
+        }
+    }
+
+    es_store_close(copy.store);
+
+    return rc;
+}
+
+
+/* What the proof has made in a backup, and a store makes by itself. */
+
+static void
+ctl_backup_tidy(const char *path)
+{
+    char      file[PATH_MAX + 32];
+    unsigned  i;
+
+    static const char  *const made[] = {
+        "ids", "bell", "checkpoints/lock.mdb", "delivery/lock.mdb",
+        "registry/lock.mdb", "log/lock.mdb"
+    };
+
+    for (i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
+        (void) snprintf(file, sizeof(file), "%s/%s", path, made[i]);
+        ctl_stage_remove(file);
+    }
+}
+
+
+static void
+ctl_backup_tell_keys(const es_backup_t *backup)
+{
+    if (backup->keys.len > 0) {
+        (void) printf("secrets are encrypted: keep the key file with %.*s "
+                      "elsewhere, it is not part of a backup\n",
+                      (int) backup->keys.len, backup->keys.data);
+    }
+}
+
+
+static int
+ctl_backup_make(ctl_t *ctl, const ctl_stage_t *stage, es_backup_t *backup,
+    es_verify_t *totals)
+{
+    int           rc;
+    es_problem_t  problem;
+
+    if (es_backup_copy(ctl->store, stage->path, backup, &problem) != ES_OK) {
+        return ctl_fail(CTL_FAILED, "%s", problem.detail);
+    }
+
+    rc = ctl_backup_prove(ctl, stage->path, backup, totals);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    ctl_backup_tidy(stage->path);
+
+    if (es_backup_seal(stage->path, backup, &problem) != ES_OK) {
+        return ctl_fail(CTL_FAILED, "%s", problem.detail);
+    }
+
+    return ctl_stage_finish(stage);
+}
+
+
+int
+ctl_backup(ctl_t *ctl, int argc, char **argv)
+{
+    int          rc;
+    ctl_stage_t  stage;
+    es_backup_t  backup = { 0 };
+    es_verify_t  totals = { 0 };
+
+    rc = ctl_args(ctl, &argc, argv, 1, 1, NULL);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    rc = ctl_open(ctl, ES_STORE_DELIVERY_READ
+                       | (ctl->store_path
+                          ? ctl_backup_checkpoints(ctl->store_path) : 0));
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    (void) umask(BACKUP_UMASK);
+
+    rc = ctl_stage_open(&stage, argv[0]);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    rc = ctl_backup_make(ctl, &stage, &backup, &totals);
+
+    if (rc == CTL_OK) {
+        (void) printf("backup of %llu feeds, %llu events, %llu checkpoints in "
+                      "\"%s\"\n", (unsigned long long) totals.feeds,
+                      (unsigned long long) totals.events,
+                      (unsigned long long) totals.checkpoints, stage.target);
+        ctl_backup_tell_keys(&backup);
+
+    } else {
+        ctl_stage_remove(stage.path);
+    }
+
+    es_buf_free(&backup.keys);
+
+    return rc;
+}
+
+
+static int
+ctl_restore_make(const ctl_t *ctl, const char *from, const ctl_stage_t *stage,
+    es_backup_t *backup, es_verify_t *totals)
+{
+    int           rc;
+    es_problem_t  problem;
+
+    if (es_backup_unpack(from, backup, stage->path, &problem) != ES_OK) {
+        return ctl_fail(CTL_FAILED, "%s", problem.detail);
+    }
+
+    rc = ctl_backup_prove(ctl, stage->path, backup, totals);
+
+    if (rc == CTL_OK) {
+        rc = ctl_stage_modes(stage, RESTORE_DIR_MODE, RESTORE_MODE);
+    }
+
+    return rc == CTL_OK ? ctl_stage_finish(stage) : rc;
+}
+
+
+/* A partner that holds a cursor of what was published after the copy would
+   take other events for those that it has. */
+
+static void
+ctl_restore_tell(const ctl_stage_t *stage, const es_backup_t *backup,
+    const es_verify_t *totals)
+{
+    char  at[ES_TIME_LEN];
+
+    es_time_print(backup->made_ms, at);
+
+    (void) printf("restored %llu feeds, %llu events, %llu checkpoints of "
+                  "%.*s in \"%s\"\n", (unsigned long long) totals->feeds,
+                  (unsigned long long) totals->events,
+                  (unsigned long long) totals->checkpoints, (int) sizeof(at),
+                  at, stage->target);
+    (void) printf("If anything was published after that time, partners have "
+                  "seen more than this log has: before anything runs on it, "
+                  "give each such feed a new epoch (eventsyncctl --store=%s "
+                  "feed reset NAME)\n", stage->target);
+    ctl_backup_tell_keys(backup);
+}
+
+
+int
+ctl_restore(ctl_t *ctl, int argc, char **argv)
+{
+    int           rc;
+    ctl_stage_t   stage;
+    es_backup_t   backup;
+    es_verify_t   totals = { 0 };
+    es_problem_t  problem;
+
+    rc = ctl_args(ctl, &argc, argv, 2, 2, NULL);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    if (es_backup_read(argv[0], &backup, &problem) != ES_OK) {
+        return ctl_fail(CTL_FAILED, "%s", problem.detail);
+    }
+
+    (void) umask(RESTORE_UMASK);
+
+    rc = ctl_stage_open(&stage, argv[1]);
+
+    if (rc == CTL_OK) {
+        rc = ctl_restore_make(ctl, argv[0], &stage, &backup, &totals);
+
+        if (rc == CTL_OK) {
+            ctl_restore_tell(&stage, &backup, &totals);
+        } else {
+            ctl_stage_remove(stage.path);
+        }
+    }
+
+    es_buf_free(&backup.keys);
+
+    return rc;
+}

@@ -1,0 +1,226 @@
+#include <dirent.h>
+#include <errno.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include "held.h"
+#include "stage.h"
+
+#define STAGE_FDS    16
+#define STAGE_TRIES  100
+
+/* What nftw() cannot hand on. */
+static struct {
+    mode_t              dirs;
+    mode_t              files;
+    const ctl_stage_t  *stage;
+} ctl_stage_walk;
+
+
+static int
+ctl_stage_unlink(const char *path, const struct stat *sb, int type,
+    struct FTW *ftw)
+{
+    (void) sb;
+    (void) type;
+    (void) ftw;
+
+    return remove(path);
+}
+
+
+void
+ctl_stage_remove(const char *path)
+{
+    (void) nftw(path, ctl_stage_unlink, STAGE_FDS, FTW_DEPTH | FTW_PHYS);
+}
+
+
+/* The thread that waits for signals.  The main thread may make files
+   meanwhile, until the process ends. */
+
+static void *
+ctl_stage_watch(void *ctx)
+{
+    int                 caught, tries;
+    sigset_t            set;
+    const ctl_stage_t  *stage = ctx;
+
+    (void) sigemptyset(&set);
+    (void) sigaddset(&set, SIGTERM);
+    (void) sigaddset(&set, SIGINT);
+    (void) sigaddset(&set, SIGHUP);
+
+    (void) sigwait(&set, &caught);
+
+    for (tries = 0; tries < STAGE_TRIES && access(stage->path, F_OK) == 0;
+         tries++)
+    {
+        ctl_stage_remove(stage->path);
+    }
+
+    ctl_complain("ended by signal %d: \"%s\" was not made", caught,
+                 stage->target);
+    _exit(CTL_FAILED);
+}
+
+
+static int
+ctl_stage_guard(ctl_stage_t *stage)
+{
+    sigset_t   set;
+    pthread_t  thread;
+
+    (void) sigemptyset(&set);
+    (void) sigaddset(&set, SIGTERM);
+    (void) sigaddset(&set, SIGINT);
+    (void) sigaddset(&set, SIGHUP);
+    (void) pthread_sigmask(SIG_BLOCK, &set, NULL);
+
+    if (pthread_create(&thread, NULL, ctl_stage_watch, stage) != 0) {
+        return ctl_fail(CTL_FAILED, "out of memory");
+    }
+
+    (void) pthread_detach(thread);
+
+    return CTL_OK;
+}
+
+
+/* Nothing that is there is written over. */
+
+static int
+ctl_stage_vacant(const char *target)
+{
+    DIR                  *dir;
+    char                  file[PATH_MAX + 8];
+    size_t                n;
+    const struct dirent  *entry;
+
+    dir = opendir(target);
+    if (dir == NULL) {
+        return errno == ENOENT ? CTL_OK
+                               : ctl_fail(CTL_FAILED, "cannot use \"%s\": %s",
+                                          target, strerror(errno));
+    }
+
+    n = 0;
+
+    while ((entry = readdir(dir)) != NULL) {
+        n += strcmp(entry->d_name, ".") != 0
+             && strcmp(entry->d_name, "..") != 0;
+    }
+
+    (void) closedir(dir);
+
+    if (n == 0) {
+        return CTL_OK;
+    }
+
+    (void) snprintf(file, sizeof(file), "%s/format", target);
+
+    return ctl_fail(CTL_FAILED, "\"%s\" is not empty%s: name a new directory",
+                    target, access(file, F_OK) == 0 ? " (it has a store)" : "");
+}
+
+
+int
+ctl_stage_open(ctl_stage_t *stage, const char *target)
+{
+    int     rc;
+    size_t  len;
+
+    for (len = strlen(target); len > 1 && target[len - 1] == '/'; len--) {
+        /* void */
+    }
+
+    if (len == 0 || len + sizeof(".XXXXXX") > sizeof(stage->path)) {
+        return ctl_fail(CTL_USAGE, "\"%s\" is not the name of a directory",
+                        target);
+    }
+
+    (void) snprintf(stage->target, sizeof(stage->target), "%.*s", (int) len,
+                    target);
+    (void) snprintf(stage->path, sizeof(stage->path), "%.*s.XXXXXX",
+                    (int) len, target);
+
+    rc = ctl_stage_vacant(stage->target);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    if (mkdtemp(stage->path) == NULL) {
+        return ctl_fail(CTL_FAILED, "cannot make \"%s\": %s", stage->path,
+                        strerror(errno));
+    }
+
+    if (stat(stage->target, &stage->like) == -1
+        && stat(stage->path, &stage->like) == -1)
+    {
+        return ctl_fail(CTL_FAILED, "cannot look at \"%s\": %s", stage->path,
+                        strerror(errno));
+    }
+
+    return ctl_stage_guard(stage);
+}
+
+
+static int
+ctl_stage_mode(const char *path, const struct stat *sb, int type,
+    struct FTW *ftw)
+{
+    uid_t               uid;
+    mode_t              mode;
+    const struct stat  *like;
+
+    (void) type;
+    (void) ftw;
+
+    like = &ctl_stage_walk.stage->like;
+
+    mode = S_ISDIR(sb->st_mode)
+           ? ctl_stage_walk.dirs | (like->st_mode & S_ISGID)
+           : ctl_stage_walk.files;
+
+    uid = geteuid() == 0 ? like->st_uid : (uid_t) -1;
+
+    /* The mode comes second: a change of the group takes S_ISGID away. */
+
+    if (lchown(path, uid, like->st_gid) == -1 || chmod(path, mode) == -1) {
+        return ctl_fail(-1, "cannot give \"%s\" the group and mode of a "
+                        "store: %s", path, strerror(errno));
+    }
+
+    return 0;
+}
+
+
+int
+ctl_stage_modes(const ctl_stage_t *stage, mode_t dirs, mode_t files)
+{
+    ctl_stage_walk.dirs = dirs;
+    ctl_stage_walk.files = files;
+    ctl_stage_walk.stage = stage;
+
+    return nftw(stage->path, ctl_stage_mode, STAGE_FDS, FTW_PHYS) == 0
+           ? CTL_OK : CTL_FAILED;
+}
+
+
+int
+ctl_stage_finish(const ctl_stage_t *stage)
+{
+    if (rename(stage->path, stage->target) == -1
+        || !ctl_held_sync_directory(stage->target))
+    {
+        return ctl_fail(CTL_FAILED, "cannot move \"%s\" to \"%s\": %s",
+                        stage->path, stage->target, strerror(errno));
+    }
+
+    return CTL_OK;
+}

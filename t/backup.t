@@ -1,0 +1,289 @@
+#!/usr/bin/perl
+
+# eventsyncctl backup and restore: a copy that is made while everything runs,
+# is whole or not there, tells nobody a secret, and runs where it is restored.
+# And the bell, which comes back by itself.
+
+use warnings;
+use strict;
+
+use Test::More;
+
+use lib 't/lib';
+use Test::Eventsync qw(wait_for);
+use Test::Eventsync::Webhooks;
+
+my $t = webhook_store();
+my $dir = $t->testdir;
+my $recv = $t->receiver(200);
+
+sub mode { sprintf '%04o', (stat $_[0])[2] & 07777 }
+sub slurp { my ($name) = @_; open my $fh, '<:raw', $name or return '';
+    local $/; return <$fh> }
+sub spew { my ($name, $text) = @_; open my $fh, '>:raw', $name or die $!;
+    print $fh $text; close $fh }
+sub within { my ($top) = @_;
+    return sort map { s{^\Q$top\E/?}{}r || '.' } split /\n/, `find '$top'` }
+# What the command has left beside its target.
+sub left { my ($name) = @_;
+    return join q{ }, grep { -e } "$dir/$name", glob "$dir/$name.*" }
+
+sub fails {
+    my ($line, $name, @args) = @_;
+    my ($rc, $out, $err) = $t->ctl(@args);
+    is($rc, 1, "$name: exit 1");
+    like($err, qr/\Aeventsyncctl: $line[^\n]*\n\z/, "$name: one line says why");
+}
+
+###############################################################################
+# beside live traffic
+
+my $endpoint = $t->endpoint('acme', url => $recv->url, feeds => 'orders',
+    start => 'oldest', ordering => 'none');
+$t->default_conf(location => 'eventsync_checkpoints on;');
+$t->run_nginx;
+$t->run_dispatcher;
+$t->master_key;
+my $busy = $t->background(publisher => sub {
+    for (my $n = 0; !$t->told_to_end; $n++) {
+        $t->publish('orders', map { { id => "e$n-$_" } } 1 .. 10);
+    }
+});
+ok(wait_for(sub { $recv->requests > 20 }), 'events are published and sent');
+
+umask 022;
+my @backups = map { "$dir/backup$_" } 1 .. 3;
+for my $backup (@backups) {
+    my $out = $t->ctl_ok('backup', $backup);
+    like($out, qr/\Abackup of 1 feeds, \d+ events, 0 checkpoints in "\Q$backup\E"\n\z/,
+        'a backup beside live traffic, and it is proved');
+}
+$t->tell_to_end;
+$busy->wait(20);
+$t->stop_dispatcher;
+
+my $backup = $backups[2];
+is_deeply([within($backup)], [sort qw(. backup format log log/data.mdb
+    registry registry/data.mdb delivery delivery/data.mdb checkpoints
+    checkpoints/data.mdb)], 'it has what a store does not make by itself');
+is_deeply([grep { mode($_) ne (-d $_ ? '0700' : '0600') }
+    map { "$backup/$_" } within($backup)], [], 'nobody else can read it');
+is(slurp("$backup/format"), slurp($t->store . '/format'),
+    'the format file is the same');
+
+for my $from (@backups) {
+    my $to = "$from-restored";
+    my $out = $t->ctl_ok('restore', $from, $to);
+    like($out, qr/\Arestored 1 feeds, \d+ events, 0 checkpoints of \S+Z in "\Q$to\E"\n/,
+        'a restore tells what it has made');
+    like($out, qr/^If anything was published after that time.*\n?.*feed reset/m,
+        'and what to do if the log is older than what partners have seen');
+    is_deeply([grep { mode($_) !~ (-d $_ ? qr/^2?770$|^0770$/ : qr/^0660$/) }
+        map { "$to/$_" } within($to)], [], 'with the modes of a store');
+    ok(-e "$to/bell", 'and a bell');
+    my ($rc, $said) = $t->ctl("--store=$to", 'verify');
+    is($rc, 0, 'verify') or diag($said);
+
+    # An endpoint's progress ahead of its log would be reset, and be told.
+    local $t->{store} = $to;
+    my ($log) = $t->ctl_ok('feed', 'show', 'orders')
+        =~ /"latest":\s*"\w+-(\d+)"/;
+    my ($sent) = map { /\w+-(\d+)/ } grep { /orders/ }
+        split /\n/, $t->ctl_ok('endpoint', 'status', $endpoint);
+    cmp_ok($sent, '<=', $log, 'no progress is ahead of the log');
+}
+is_deeply([glob "$dir/backup*.*"], [], 'nothing else is left');
+
+###############################################################################
+# it runs where it is restored
+
+{
+    my $from = slurp("$backup/backup");
+    $t->stop_nginx;
+    local $t->{store} = "$backup-restored";
+    my $before = $recv->requests;
+    $t->default_conf;
+    $t->run_nginx;
+    my $dispatcher = $t->run_dispatcher;
+    my $new = $t->publish('orders', { id => 'after-restore' });
+    is($new->{status}, 201, 'events are published');
+    ok(wait_for(sub { grep { $_->{body} =~ /after-restore/ }
+        ($recv->requests)[$before .. $recv->requests - 1] }, 20),
+        'and sent by webhook');
+    unlike($dispatcher->stderr =~ s/.*no --key-file.*\n//r,
+        qr/ (?:warn|error): /, 'the dispatcher has nothing to complain of');
+    is($t->stop_dispatcher, 0, 'and ends cleanly');
+    ok($t->verify, 'verify');
+    $t->stop_nginx;
+    is(slurp("$backup/backup"), $from, 'the backup is as it was');
+}
+
+###############################################################################
+# what cannot be done leaves nothing
+
+fails('"[^"]*/full" is not empty: name a new directory', 'a full target',
+    'backup', do { mkdir "$dir/full"; spew("$dir/full/x", ''); "$dir/full" });
+fails('"[^"]*/store" is not empty \(it has a store\)', 'a store as target',
+    'restore', $backup, $t->store);
+fails('cannot use "[^"]*/full/x": Not a directory', 'a file as target',
+    'backup', "$dir/full/x");
+fails('cannot make "[^"]*": No such file or directory', 'no such place',
+    'backup', "$dir/none/b");
+fails('"[^"]*/full" is not a backup \(no file "backup" in it\)',
+    'a foreign directory', 'restore', "$dir/full", "$dir/r");
+fails('"[^"]*/none" is not a backup', 'no directory', 'restore', "$dir/none",
+    "$dir/r");
+fails('"[^"]*/store" is not a backup', 'a store is not one', 'restore',
+    $t->store, "$dir/r");
+spew("$dir/full/backup", "something\n");
+fails('"[^"]*/full/backup" is not a list of an eventsync backup',
+    'a file of that name', 'restore', "$dir/full", "$dir/r");
+spew("$dir/full/backup", "eventsync-backup 2\n");
+fails('"[^"]*/full" is a backup of version 2, this program reads version 1',
+    'a backup of another version', 'restore', "$dir/full", "$dir/r");
+
+# One thing of a copy of the backup is changed, by a sub that is given it.
+sub torn {
+    my ($name, $line, $change) = @_;
+    system('cp', '-a', $backup, "$dir/torn") == 0 or die;
+    $change->("$dir/torn");
+    fails($line, $name, 'restore', "$dir/torn", "$dir/r");
+    is(left('r'), '', "$name: nothing is left");
+    system('rm', '-r', "$dir/torn");
+}
+
+my $list = slurp("$backup/backup");
+for my $at (0 .. 9) {
+    my $cut = join '', (split /^/, $list)[0 .. $at - 1];
+    torn("a list of $at lines", '"[^"]*torn" is |"[^"]*torn/backup" is ',
+        sub { spew("$_[0]/backup", $cut) });
+}
+torn('a file cut short', '"[^"]*torn/log/data.mdb" is not the file that was',
+    sub { truncate "$_[0]/log/data.mdb", 8192 });
+torn('a bit flipped', '"[^"]*torn/registry/data.mdb" is not the file that',
+    sub { my $text = slurp("$_[0]/registry/data.mdb");
+        substr($text, 5000, 1) ^= "\1"; spew("$_[0]/registry/data.mdb", $text) });
+torn('a file of another backup', '"[^"]*torn/log/data.mdb" is not the file',
+    sub { system('cp', "$backups[0]/log/data.mdb", "$_[0]/log/data.mdb") });
+torn('a file missing', 'cannot read "[^"]*torn/delivery/data.mdb": No such',
+    sub { unlink "$_[0]/delivery/data.mdb" });
+torn('a path that leads elsewhere', '"[^"]*torn/backup" is cut short or changed',
+    sub { spew("$_[0]/backup", $list =~ s{log/data}{../data}r) });
+
+mkdir "$dir/r";
+chmod 0755, "$dir/r";
+is(($t->ctl('restore', $backup, "$dir/r/"))[0], 0,
+    'an empty directory may be there, and be named with a slash');
+is(mode("$dir/r"), '0770', 'it has the mode of a store then');
+system('rm', '-r', "$dir/r");
+
+###############################################################################
+# ended by a signal
+
+$t->ctl_ok({ stdin => join '', map { $t->event(id => "big$_",
+    data => { pad => 'x' x 4000 }) . "\n" } 1 .. 5000 }, 'publish', 'orders');
+for my $signal (qw(TERM INT HUP)) {
+    my $proc = $t->ctl_start('backup', "$dir/signal");
+    ok(wait_for(sub { glob "$dir/signal.*" }), "$signal under way");
+    my $rc = $proc->stop($signal);
+    my $whole = -e "$dir/signal/backup" && $rc == 0;
+    is($whole ? '' : left('signal'), '', 'it is there whole or not at all');
+    system('rm', '-rf', "$dir/signal");
+}
+
+###############################################################################
+# a full disk
+
+SKIP: {
+    skip 'needs root, to mount a small disk', 8 if $>;
+    my $disk = "$dir/disk";
+    mkdir $disk;
+    system('mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', $disk) == 0
+        or skip 'cannot mount', 8;
+    $t->at_end(sub { system('umount', $disk) });
+    fails('cannot (?:write|sync) "[^"]*data.mdb": No space left on device',
+        'no room for a backup', 'backup', "$disk/b");
+    is_deeply([within($disk)], ['.'], 'nothing is left');
+    $t->ctl_ok('backup', "$dir/big");
+    fails('cannot (?:copy to|sync|make) "[^"]*": No space left on device',
+        'no room for a restore', 'restore', "$dir/big", "$disk/r");
+    is_deeply([within($disk)], ['.'], 'nothing is left');
+    system('mount', '-o', 'remount,size=100m', $disk) == 0 or die;
+    is(($t->ctl('restore', "$dir/big", "$disk/r"))[0], 0, 'with room it works');
+    system('rm', '-r', "$disk/r");
+}
+
+###############################################################################
+# a damaged store is no backup
+
+{
+    system('cp', '-a', $t->store, "$dir/damaged");
+    my $data = slurp("$dir/damaged/log/data.mdb");
+    my $at = rindex $data, '"big4000"';
+    substr($data, $at, 1) = '#';
+    spew("$dir/damaged/log/data.mdb", $data);
+    my ($rc, $out, $err) = $t->ctl("--store=$dir/damaged", 'backup', "$dir/d");
+    is($rc, 1, 'a copy that is not sound is refused');
+    like($out, qr/^feed orders: .*hash/m, 'the fault is told');
+    like($err, qr/\Aeventsyncctl: the store has \d+ faults\n\z/, 'in one line');
+    is(left('d'), '', 'and nothing is left');
+    system('rm', '-r', "$dir/damaged");
+}
+
+###############################################################################
+# encrypted secrets: their keys are named, and not copied
+
+my $keys = $t->write_file('secret-keys', 'MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE='
+    . "\n");
+chmod 0600, $keys;
+$t->ctl_ok('store', 'rekey', "--key-file=$keys");
+my ($kid) = slurp($t->store . '/registry/data.mdb') =~ /sealed:([a-z2-7]{8}):/;
+my $out = $t->ctl_ok('backup', "$dir/sealed");
+like($out, qr/^secrets are encrypted: keep the key file with \Q$kid\E elsewhere/m,
+    'a backup names the key that its secrets need');
+like(slurp("$dir/sealed/backup"), qr/^keys \Q$kid\E$/m, 'its list does too');
+$out = $t->ctl_ok('restore', "$dir/sealed", "$dir/unsealed");
+like($out, qr/^secrets are encrypted: keep the key file with \Q$kid\E/m,
+    'a restore says so again');
+is(($t->ctl("--store=$dir/unsealed", "--key-file=$keys", 'verify'))[0], 0,
+    'with that key file all secrets can be opened');
+my $other = $t->write_file('other-keys', 'A' x 43 . "=\n");
+chmod 0600, $other;
+fails("the secrets of the store are encrypted under the key $kid",
+    'another key file', "--key-file=$other", 'backup', "$dir/other");
+is(left('other'), '', 'another key file: nothing is left');
+
+###############################################################################
+# the bell
+
+for my $who (qw(publish poll tail dispatcher)) {
+    unlink $t->store . '/bell';
+    if ($who eq 'publish') {
+        $t->ctl_ok({ stdin => $t->event(id => 'bell') . "\n" }, 'publish',
+            'orders');
+    } elsif ($who eq 'poll') {
+        $t->write_file_expand('nginx.conf', <<'CONF');
+events { }
+http {
+    eventsync_store %%STORE%%;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location /v1/ { eventsync_poll on; }
+    }
+}
+CONF
+        $t->run_nginx;
+    } elsif ($who eq 'tail') {
+        my $tail = $t->ctl_start('tail', 'orders', '--follow', '--from=latest');
+        ok(wait_for(sub { -e $t->store . '/bell' }), 'tail watches');
+        $tail->stop('TERM');
+    } else {
+        $t->run_dispatcher({ env => {} }, "--key-file=$keys");
+    }
+    ok(wait_for(sub { -e $t->store . '/bell' }),
+        "a lost bell comes back by $who");
+    is(mode($t->store . '/bell'), '0660', 'with the mode of a store');
+}
+is($t->stop_dispatcher, 0, 'the dispatcher ends cleanly');
+
+done_testing();
