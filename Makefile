@@ -23,7 +23,7 @@ WARN     = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototyp
 ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=default $(OPT) $(WARN) $(SANITIZE) -Ishared $(CFLAGS)
 
 LIB_LIBS        = -llmdb -lxxhash -ljansson -lcrypto -lz -lzstd -lbrotlienc \
-                  -lpcre2-8 -ljose -lpthread
+                  -lbrotlidec -lpcre2-8 -ljose -lpthread
 DISPATCHER_LIBS = -lcurl -lev
 CTL_LIBS        = -lcurl -lmicrohttpd
 

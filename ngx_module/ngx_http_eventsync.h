@@ -25,7 +25,9 @@
 #include "range.h"
 #include "reader.h"
 #include "batch.h"
+#include "body_digest.h"
 #include "checkpoint.h"
+#include "decode.h"
 #include "jwt.h"
 #include "manage.h"
 #include "registry.h"
@@ -101,6 +103,8 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_CURSOR_AHEAD,
     NGX_HTTP_EVENTSYNC_INVALID_EVENT,
     NGX_HTTP_EVENTSYNC_INVALID_BODY,
+    NGX_HTTP_EVENTSYNC_INVALID_HEADER,
+    NGX_HTTP_EVENTSYNC_DIGEST_MISMATCH,
     NGX_HTTP_EVENTSYNC_UNAUTHORIZED,
     NGX_HTTP_EVENTSYNC_FORBIDDEN,
     NGX_HTTP_EVENTSYNC_NOT_FOUND,
@@ -115,6 +119,7 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_PRECONDITION_FAILED,
     NGX_HTTP_EVENTSYNC_TOO_LARGE,
     NGX_HTTP_EVENTSYNC_UNSUPPORTED_TYPE,
+    NGX_HTTP_EVENTSYNC_UNSUPPORTED_CODING,
     NGX_HTTP_EVENTSYNC_RANGE,
     NGX_HTTP_EVENTSYNC_MISMATCH,
     NGX_HTTP_EVENTSYNC_QUOTA_EXCEEDED,
@@ -133,6 +138,8 @@ typedef struct {
     ngx_str_t                         oauth;      /* the error of RFC 6749 that
                                                      it is; or empty */
     time_t                            retry_after;
+    ngx_uint_t                        codings;    /* unsigned  :1; say which
+                                                     are decoded */
 } ngx_http_eventsync_problem_t;
 
 
@@ -420,6 +427,15 @@ typedef struct {
 } ngx_http_eventsync_backfill_t;
 
 
+/* what a request says of the bytes of its body, see _body */
+
+typedef struct {
+    es_codings_t                      codings;
+    es_body_digests_t                 digests;
+    size_t                            max;        /* bytes, decoded */
+} ngx_http_eventsync_body_t;
+
+
 typedef enum {
     NGX_HTTP_EVENTSYNC_STRUCTURED = 0,
     NGX_HTTP_EVENTSYNC_ARRAY,
@@ -438,6 +454,8 @@ typedef struct {
     es_rc_t                           rc;
     es_problem_t                      problem;
     ngx_queue_t                       queue;
+    ngx_uint_t                        unread;     /* unsigned  :1; the problem
+                                                     is the body's */
     ngx_uint_t                        parsed;     /* unsigned  :1 */
     ngx_uint_t                        committed;  /* unsigned  :1 */
 } ngx_http_eventsync_publish_t;
@@ -487,6 +505,7 @@ struct ngx_http_eventsync_ctx_s {
     ngx_buf_t                        *out;
 
     ngx_http_eventsync_problem_t     *problem;
+    ngx_http_eventsync_body_t        *body;       /* NULL: as it comes */
     ngx_http_eventsync_poll_t        *poll;
     ngx_http_eventsync_stream_t      *stream;
     ngx_http_eventsync_publish_t     *publish;
@@ -536,6 +555,19 @@ ngx_table_elt_t *ngx_http_eventsync_header_in(ngx_http_request_t *r,
     ngx_str_t *name, ngx_table_elt_t *after);
 ngx_int_t ngx_http_eventsync_small_body(ngx_http_request_t *r,
     es_str_t *body);
+
+/* _body: what its bytes are */
+
+ngx_int_t ngx_http_eventsync_body_headers(ngx_http_eventsync_ctx_t *ctx);
+es_rc_t ngx_http_eventsync_body_open(const ngx_http_eventsync_body_t *say,
+    size_t max, es_str_t *body, es_buf_t *decoded, es_problem_t *problem);
+ngx_int_t ngx_http_eventsync_body_fail(ngx_http_eventsync_ctx_t *ctx,
+    es_rc_t rc, const es_problem_t *problem);
+ngx_int_t ngx_http_eventsync_body_type(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *type);
+ngx_int_t ngx_http_eventsync_body_utf8(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_body(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *type, es_str_t *body);
 
 /* _route: the layout of URLs */
 
@@ -659,8 +691,6 @@ void ngx_http_eventsync_commit_recover(ngx_http_eventsync_worker_t *w);
 void ngx_http_eventsync_commit_free(ngx_http_eventsync_worker_t *w);
 ngx_int_t ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx);
-ngx_int_t ngx_http_eventsync_json_body(ngx_http_eventsync_ctx_t *ctx,
-    es_str_t *body);
 ngx_int_t ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_may_authorize(ngx_http_eventsync_ctx_t *ctx);
 
@@ -799,6 +829,7 @@ void ngx_http_eventsync_exit_process(ngx_cycle_t *cycle);
 
 extern ngx_module_t  ngx_http_eventsync_module;
 extern ngx_str_t     ngx_http_eventsync_page_types[];
+extern ngx_str_t     ngx_http_eventsync_json_type;
 extern ngx_array_t   ngx_http_eventsync_tombstones;
 
 

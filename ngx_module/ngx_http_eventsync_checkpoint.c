@@ -80,6 +80,8 @@ ngx_http_eventsync_checkpoint(ngx_http_eventsync_ctx_t *ctx)
     if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK
         || ngx_http_eventsync_authenticate(ctx) != NGX_OK
         || ngx_http_eventsync_checkpoint_authorize(ctx) != NGX_OK
+        || (c->job.op == ES_CHECKPOINT_PUT
+            && ngx_http_eventsync_body_headers(ctx) != NGX_OK)
         || ngx_http_eventsync_limit_poll(ctx) != NGX_OK)
     {
         return ngx_http_eventsync_send_problem(ctx);
@@ -168,7 +170,9 @@ ngx_http_eventsync_checkpoint_parse(ngx_http_eventsync_ctx_t *ctx)
     ngx_memzero(&body, sizeof(es_str_t));
     ngx_memzero(&problem, sizeof(es_problem_t));
 
-    if (ngx_http_eventsync_json_body(ctx, &body) != NGX_OK) {
+    if (ngx_http_eventsync_body(ctx, &ngx_http_eventsync_json_type, &body)
+        != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 

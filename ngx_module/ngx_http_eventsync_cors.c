@@ -48,15 +48,16 @@ static ngx_str_t  ngx_http_eventsync_expose_headers =
    attributes of events that are of its own choosing */
 
 static ngx_str_t  ngx_http_eventsync_request_headers =
-    ngx_string("Authorization, Content-Type, If-Match, If-None-Match, "
-               "Last-Event-ID, traceparent, tracestate, ce-specversion, "
+    ngx_string("Authorization, Content-Digest, Content-Encoding, "
+               "Content-Type, If-Match, If-None-Match, Last-Event-ID, "
+               "Repr-Digest, traceparent, tracestate, ce-specversion, "
                "ce-id, ce-source, ce-type, ce-subject, ce-time, "
                "ce-dataschema");
 
 /* what it sends, but for those that a page may always see */
 
 static ngx_str_t  ngx_http_eventsync_response_headers =
-    ngx_string("Allow, Content-Range, Deprecation, ETag, Eventsync-Bytes, "
+    ngx_string("Accept-Encoding, Allow, Content-Range, Deprecation, ETag, Eventsync-Bytes, "
                "Eventsync-Events, Eventsync-Events-Max, Eventsync-From, "
                "Eventsync-Has-More, "
                "Eventsync-Next, Eventsync-To, Link, Location, RateLimit, "

@@ -80,6 +80,7 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
     if (ngx_http_eventsync_manage_args(ctx, &m->manage) != NGX_OK
         || ngx_http_eventsync_authenticate(ctx) != NGX_OK
         || ngx_http_eventsync_authorize_manage(ctx) != NGX_OK
+        || ngx_http_eventsync_body_headers(ctx) != NGX_OK
         || (m->manage.op != ES_MANAGE_SHOW
             && ngx_http_eventsync_limit_poll(ctx) != NGX_OK))
     {
@@ -216,7 +217,9 @@ ngx_http_eventsync_manage_start(ngx_http_eventsync_managing_t *m)
     if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
         || ngx_http_eventsync_authorize_manage(ctx) != NGX_OK
         || ngx_http_eventsync_narrow(ctx, &m->manage.narrow) != NGX_OK
-        || ngx_http_eventsync_json_body(ctx, &m->manage.body) != NGX_OK)
+        || ngx_http_eventsync_body(ctx, &ngx_http_eventsync_json_type,
+                                   &m->manage.body)
+           != NGX_OK)
     {
         return NGX_DECLINED;
     }
@@ -226,51 +229,6 @@ ngx_http_eventsync_manage_start(ngx_http_eventsync_managing_t *m)
     }
 
     return ngx_http_eventsync_task_post(ctx->task);
-}
-
-
-/* empty when there is none; NGX_DECLINED: the context has the problem */
-
-ngx_int_t
-ngx_http_eventsync_json_body(ngx_http_eventsync_ctx_t *ctx, es_str_t *body)
-{
-    ngx_int_t            rc;
-    ngx_str_t            type;
-    ngx_http_request_t  *r;
-
-    r = ctx->request;
-
-    rc = ngx_http_eventsync_small_body(r, body);
-
-    if (rc == NGX_OK && body->len == 0) {
-        return NGX_OK;
-    }
-
-    ngx_str_null(&type);
-
-    if (r->headers_in.content_type) {
-        type = r->headers_in.content_type->value;
-    }
-
-    if (type.len < sizeof("application/json") - 1
-        || ngx_strncasecmp(type.data, (u_char *) "application/json",
-                           sizeof("application/json") - 1)
-           != 0)
-    {
-        return ngx_http_eventsync_fail(ctx,
-                                       NGX_HTTP_EVENTSYNC_UNSUPPORTED_TYPE,
-                                       "Content-Type is to be "
-                                       "application/json.");
-    }
-
-    if (rc == NGX_DECLINED) {
-        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_LARGE,
-                                       "The request's body is larger than "
-                                       "any that could be valid.");
-    }
-
-    return (rc == NGX_OK) ? NGX_OK
-                          : ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
 }
 
 

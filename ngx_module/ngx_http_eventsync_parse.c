@@ -24,6 +24,8 @@ static ngx_int_t ngx_http_eventsync_parse_post(
     ngx_http_eventsync_ctx_t *ctx, size_t size);
 static void ngx_http_eventsync_parse_thread(void *data, ngx_log_t *log);
 static es_rc_t ngx_http_eventsync_gather(ngx_chain_t *in, es_buf_t *body);
+static void ngx_http_eventsync_parse_open(
+    ngx_http_eventsync_publish_t *publish, es_str_t body);
 static void ngx_http_eventsync_parse_body(
     ngx_http_eventsync_publish_t *publish, es_str_t body);
 static es_rc_t ngx_http_eventsync_parse_malformed(
@@ -65,6 +67,7 @@ ngx_http_eventsync_parse(ngx_http_eventsync_ctx_t *ctx)
 
     if (size > NGX_HTTP_EVENTSYNC_INLINE
         || (rule.schema != ES_SCHEMA_OFF && size)
+        || (ctx->body && size)
         || (in && (in->next || (file && size))))
     {
         return ngx_http_eventsync_parse_post(ctx, size);
@@ -78,7 +81,12 @@ ngx_http_eventsync_parse(ngx_http_eventsync_ctx_t *ctx)
         body.len = b->last - b->pos;
     }
 
-    ngx_http_eventsync_parse_body(ctx->publish, body);
+    if (ctx->body) {
+        ngx_http_eventsync_parse_open(ctx->publish, body);
+
+    } else {
+        ngx_http_eventsync_parse_body(ctx->publish, body);
+    }
 
     return NGX_OK;
 }
@@ -131,7 +139,11 @@ ngx_http_eventsync_parse_thread(void *data, ngx_log_t *log)
         publish->rc = ngx_http_eventsync_gather(parse->in, &body);
     }
 
-    if (publish->rc == ES_OK) {
+    if (publish->rc == ES_OK && publish->ctx->body) {
+        ngx_http_eventsync_parse_open(publish,
+                                      (es_str_t) { body.data, body.len });
+
+    } else if (publish->rc == ES_OK) {
         ngx_http_eventsync_parse_body(publish,
                                       (es_str_t) { body.data, body.len });
     }
@@ -198,6 +210,32 @@ ngx_http_eventsync_gather(ngx_chain_t *in, es_buf_t *body)
 }
 
 
+/* a body that is not to be taken as it comes */
+
+static void
+ngx_http_eventsync_parse_open(ngx_http_eventsync_publish_t *publish,
+    es_str_t body)
+{
+    es_buf_t                    decoded;
+    ngx_http_eventsync_body_t  *say;
+
+    say = publish->ctx->body;
+
+    ngx_memzero(&decoded, sizeof(es_buf_t));
+
+    publish->rc = ngx_http_eventsync_body_open(say, say->max, &body, &decoded,
+                                               &publish->problem);
+    if (publish->rc == ES_OK) {
+        ngx_http_eventsync_parse_body(publish, body);
+
+    } else {
+        publish->unread = 1;
+    }
+
+    es_buf_free(&decoded);
+}
+
+
 static void
 ngx_http_eventsync_parse_body(ngx_http_eventsync_publish_t *publish,
     es_str_t body)
@@ -257,7 +295,8 @@ ngx_http_eventsync_parse_malformed(ngx_http_eventsync_publish_t *publish)
     es_pointer_add(pointer, sizeof(pointer), publish->malformed->name);
 
     return es_problem_set(&publish->problem, ES_INVALID, 0, pointer,
-                          "%s is not percent-encoded well", pointer + 1);
+                          "%s is not quoted or percent-encoded well",
+                          pointer + 1);
 }
 
 

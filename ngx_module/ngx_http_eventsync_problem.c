@@ -44,6 +44,12 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
     { 400, ngx_string(NGX_HTTP_EVENTSYNC_URN "invalid-body"),
       ngx_string("Invalid request body") },
 
+    { 400, ngx_string(NGX_HTTP_EVENTSYNC_URN "invalid-header"),
+      ngx_string("Invalid request header") },
+
+    { 400, ngx_string(NGX_HTTP_EVENTSYNC_URN "digest-mismatch"),
+      ngx_string("Body is not what its digest says") },
+
     { 401, ngx_string(NGX_HTTP_EVENTSYNC_URN "unauthorized"),
       ngx_string("No valid credential") },
 
@@ -86,6 +92,9 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
     { 415, ngx_string(NGX_HTTP_EVENTSYNC_URN "unsupported-media-type"),
       ngx_string("Unsupported media type") },
 
+    { 415, ngx_string(NGX_HTTP_EVENTSYNC_URN "unsupported-encoding"),
+      ngx_string("Unsupported content coding") },
+
     { 416, ngx_string(NGX_HTTP_EVENTSYNC_URN "range-not-satisfiable"),
       ngx_string("Range not satisfiable") },
 
@@ -119,6 +128,10 @@ static ngx_str_t  ngx_http_eventsync_cache_control =
 static ngx_str_t  ngx_http_eventsync_no_store = ngx_string("no-store");
 static ngx_str_t  ngx_http_eventsync_retry_after = ngx_string("Retry-After");
 static ngx_str_t  ngx_http_eventsync_allow = ngx_string("Allow");
+static ngx_str_t  ngx_http_eventsync_accept_encoding_name =
+    ngx_string("Accept-Encoding");
+static ngx_str_t  ngx_http_eventsync_codings =
+    ngx_string("gzip, deflate, zstd, br");
 static ngx_str_t  ngx_http_eventsync_www_authenticate =
     ngx_string("WWW-Authenticate");
 
@@ -376,6 +389,15 @@ ngx_http_eventsync_problem_headers(ngx_http_request_t *r,
     if (problem->challenge.len
         && ngx_http_eventsync_header(r, &ngx_http_eventsync_www_authenticate,
                                      &problem->challenge)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (problem->codings
+        && ngx_http_eventsync_header(r,
+                                     &ngx_http_eventsync_accept_encoding_name,
+                                     &ngx_http_eventsync_codings)
            != NGX_OK)
     {
         return NGX_ERROR;

@@ -18,8 +18,12 @@
 
 static ngx_int_t ngx_http_eventsync_publish_mode(
     ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_publish_no_mode(
+    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_publish_attrs(
     ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_publish_unquote(es_str_t *value,
+    char *out);
 static ngx_table_elt_t *ngx_http_eventsync_next_attr(ngx_list_part_t **part,
     ngx_uint_t *i);
 static ngx_int_t ngx_http_eventsync_publish_batch(
@@ -61,7 +65,8 @@ ngx_http_eventsync_publish(ngx_http_eventsync_ctx_t *ctx)
         || ngx_http_eventsync_authenticate(ctx) != NGX_OK
         || ngx_http_eventsync_authorize(ctx, ES_SCOPE_PUBLISH) != NGX_OK
         || ngx_http_eventsync_publish_batch(ctx) != NGX_OK
-        || ngx_http_eventsync_publish_mode(ctx) != NGX_OK)
+        || ngx_http_eventsync_publish_mode(ctx) != NGX_OK
+        || ngx_http_eventsync_body_headers(ctx) != NGX_OK)
     {
         return ngx_http_eventsync_send_problem(ctx);
     }
@@ -132,41 +137,35 @@ ngx_http_eventsync_publish_batch(ngx_http_eventsync_ctx_t *ctx)
 static ngx_int_t
 ngx_http_eventsync_publish_mode(ngx_http_eventsync_ctx_t *ctx)
 {
-    u_char                        *p;
-    ngx_str_t                      type;
     ngx_table_elt_t               *h;
     ngx_http_eventsync_publish_t  *publish;
 
+    static ngx_str_t  any = ngx_string("application/cloudevents");
+    static ngx_str_t  structured = ngx_string("application/cloudevents+json");
+    static ngx_str_t  array =
+        ngx_string("application/cloudevents-batch+json");
+    static ngx_str_t  lines = ngx_string("application/x-ndjson");
+
     publish = ctx->publish;
+
+    if (ngx_http_eventsync_body_type(ctx, &structured) == NGX_OK) {
+        publish->mode = NGX_HTTP_EVENTSYNC_STRUCTURED;
+        return ngx_http_eventsync_body_utf8(ctx);
+    }
+
+    if (ngx_http_eventsync_body_type(ctx, &array) == NGX_OK) {
+        publish->mode = NGX_HTTP_EVENTSYNC_ARRAY;
+        return ngx_http_eventsync_body_utf8(ctx);
+    }
+
+    /* an event in another format is not the data of one */
+
     h = ctx->request->headers_in.content_type;
 
-    ngx_str_null(&type);
-
-    if (h) {
-        type = h->value;
-
-        p = ngx_strlchr(type.data, type.data + type.len, ';');
-        if (p) {
-            type.len = p - type.data;
-        }
-
-        while (type.len && type.data[type.len - 1] == ' ') {
-            type.len--;
-        }
-    }
-
-#define ngx_http_eventsync_type_is(text)                                      \
-    (type.len == sizeof(text) - 1                                             \
-     && ngx_strncasecmp(type.data, (u_char *) (text), sizeof(text) - 1) == 0)
-
-    if (ngx_http_eventsync_type_is("application/cloudevents+json")) {
-        publish->mode = NGX_HTTP_EVENTSYNC_STRUCTURED;
-        return NGX_OK;
-    }
-
-    if (ngx_http_eventsync_type_is("application/cloudevents-batch+json")) {
-        publish->mode = NGX_HTTP_EVENTSYNC_ARRAY;
-        return NGX_OK;
+    if (h && h->value.len >= any.len
+        && ngx_strncasecmp(h->value.data, any.data, any.len) == 0)
+    {
+        return ngx_http_eventsync_publish_no_mode(ctx);
     }
 
     if (ngx_http_eventsync_publish_attrs(ctx) != NGX_OK) {
@@ -178,31 +177,42 @@ ngx_http_eventsync_publish_mode(ngx_http_eventsync_ctx_t *ctx)
         return NGX_OK;
     }
 
-    if (ngx_http_eventsync_type_is("application/x-ndjson")) {
+    if (ngx_http_eventsync_body_type(ctx, &lines) == NGX_OK) {
         publish->mode = NGX_HTTP_EVENTSYNC_LINES;
-        return NGX_OK;
+        return ngx_http_eventsync_body_utf8(ctx);
     }
 
-    if (ngx_http_eventsync_type_is("application/json")) {
+    if (ngx_http_eventsync_body_type(ctx, &ngx_http_eventsync_json_type)
+        == NGX_OK)
+    {
         publish->mode = NGX_HTTP_EVENTSYNC_STRUCTURED;
-        return NGX_OK;
+        return ngx_http_eventsync_body_utf8(ctx);
     }
 
+    return ngx_http_eventsync_publish_no_mode(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_publish_no_mode(ngx_http_eventsync_ctx_t *ctx)
+{
     return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_UNSUPPORTED_TYPE,
-                                   "Content-Type is to be application/"
+                                   "Content-Type must be application/"
                                    "cloudevents+json, application/cloudevents-"
                                    "batch+json, application/x-ndjson or "
-                                   "application/json, or attributes are to be "
+                                   "application/json, or attributes must be "
                                    "in ce- headers.");
 }
 
 
-/* binary mode: each "ce-" header is an attribute, percent-decoded */
+/* binary mode: each "ce-" header is an attribute; its value is unquoted and
+   then percent-decoded, as section 3.1.3.2 has it */
 
 static ngx_int_t
 ngx_http_eventsync_publish_attrs(ngx_http_eventsync_ctx_t *ctx)
 {
     char                          *dst, *end;
+    es_str_t                       value;
     es_attr_t                     *attr;
     ngx_uint_t                     i, n;
     ngx_list_part_t               *part;
@@ -235,7 +245,7 @@ ngx_http_eventsync_publish_attrs(ngx_http_eventsync_ctx_t *ctx)
 
     while ((h = ngx_http_eventsync_next_attr(&part, &i)) != NULL) {
 
-        dst = ngx_pnalloc(r->pool, h->value.len);
+        dst = ngx_pnalloc(r->pool, 2 * h->value.len);
         if (dst == NULL) {
             return NGX_DECLINED;
         }
@@ -246,7 +256,11 @@ ngx_http_eventsync_publish_attrs(ngx_http_eventsync_ctx_t *ctx)
         attr->name.len = h->key.len - 3;
         attr->value.data = dst;
 
-        end = es_query_decode(ngx_http_eventsync_str(&h->value), 1, dst);
+        value = ngx_http_eventsync_str(&h->value);
+
+        end = ngx_http_eventsync_publish_unquote(&value, dst + value.len)
+              == NGX_OK
+              ? es_query_decode(value, 1, dst) : NULL;
 
         if (end == NULL) {
             publish->malformed = attr;
@@ -255,6 +269,41 @@ ngx_http_eventsync_publish_attrs(ngx_http_eventsync_ctx_t *ctx)
 
         attr->value.len = end - dst;
     }
+
+    return NGX_OK;
+}
+
+
+/* a quoted-string is the whole value; `out` has room for what is in it */
+
+static ngx_int_t
+ngx_http_eventsync_publish_unquote(es_str_t *value, char *out)
+{
+    char        *p;
+    const char  *src, *last;
+
+    if (value->len == 0 || value->data[0] != '"') {
+        return NGX_OK;
+    }
+
+    src = value->data + 1;
+    last = value->data + value->len;
+
+    for (p = out; src < last && *src != '"'; src++) {
+
+        if (*src == '\\' && ++src == last) {
+            return NGX_DECLINED;
+        }
+
+        *p++ = *src;
+    }
+
+    if (src != last - 1) {
+        return NGX_DECLINED;
+    }
+
+    value->data = out;
+    value->len = p - out;
 
     return NGX_OK;
 }
@@ -356,6 +405,12 @@ ngx_http_eventsync_publish_parsed(ngx_http_eventsync_ctx_t *ctx)
     ngx_http_eventsync_publish_t  *publish;
 
     publish = ctx->publish;
+
+    if (publish->unread) {
+        (void) ngx_http_eventsync_body_fail(ctx, publish->rc,
+                                            &publish->problem);
+        return ngx_http_eventsync_send_problem(ctx);
+    }
 
     if (publish->rc != ES_OK) {
         (void) ngx_http_eventsync_publish_problem(ctx, publish->rc,

@@ -67,7 +67,8 @@ ngx_http_eventsync_token(ngx_http_eventsync_ctx_t *ctx)
     r = ctx->request;
 
     if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK
-        || ngx_http_eventsync_admit_address(ctx) != NGX_OK)
+        || ngx_http_eventsync_admit_address(ctx) != NGX_OK
+        || ngx_http_eventsync_body_headers(ctx) != NGX_OK)
     {
         return ngx_http_eventsync_send_problem(ctx);
     }
@@ -138,47 +139,25 @@ ngx_http_eventsync_token_answer(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
+/* what is wrong with its bytes is an error of section 5.2, too */
+
 static ngx_int_t
 ngx_http_eventsync_token_text(ngx_http_eventsync_ctx_t *ctx, es_str_t *body)
 {
-    ngx_int_t            rc;
-    ngx_str_t            type;
-    ngx_http_request_t  *r;
-
     static ngx_str_t  form = ngx_string("application/x-www-form-urlencoded");
 
-    r = ctx->request;
-
-    rc = ngx_http_eventsync_small_body(r, body);
-
-    if (rc == NGX_OK && body->len == 0) {
+    if (ngx_http_eventsync_body(ctx, &form, body) == NGX_OK) {
         return NGX_OK;
     }
 
-    ngx_str_null(&type);
-
-    if (r->headers_in.content_type) {
-        type = r->headers_in.content_type->value;
-    }
-
-    if (type.len < form.len
-        || ngx_strncasecmp(type.data, form.data, form.len) != 0
-        || (type.len > form.len
-            && type.data[form.len] != ';' && type.data[form.len] != ' '))
+    if (ctx->problem
+        && (ctx->problem->type == NGX_HTTP_EVENTSYNC_INVALID_BODY
+            || ctx->problem->type == NGX_HTTP_EVENTSYNC_DIGEST_MISMATCH))
     {
-        return ngx_http_eventsync_fail(ctx,
-                                       NGX_HTTP_EVENTSYNC_UNSUPPORTED_TYPE,
-                                       "Content-Type is to be %V.", &form);
+        return ngx_http_eventsync_token_fail(ctx, "invalid_request", NULL);
     }
 
-    if (rc == NGX_DECLINED) {
-        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_LARGE,
-                                       "The request's body is larger than "
-                                       "any that could be valid.");
-    }
-
-    return (rc == NGX_OK) ? NGX_OK
-                          : ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
+    return NGX_DECLINED;
 }
 
 

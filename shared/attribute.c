@@ -551,6 +551,71 @@ es_media(es_str_t content_type)
 }
 
 
+static bool
+es_is_utf8(es_str_t charset)
+{
+    size_t  i;
+
+    static const char  *const  names[] = {
+        "utf-8", "utf8", "us-ascii", "ascii"
+    };
+
+    if (charset.len > 1 && charset.data[0] == '"') {
+        charset.data++;
+        charset.len -= 2;
+    }
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (charset.len == strlen(names[i])
+            && strncasecmp(charset.data, names[i], charset.len) == 0)
+        {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* What is malformed is judged elsewhere. */
+
+bool
+es_media_utf8(es_str_t content_type)
+{
+    es_str_t     text, name, value;
+    const char  *p;
+
+    text = content_type;
+
+    while (text.len > 0 && (p = memchr(text.data, ';', text.len)) != NULL) {
+        es_skip(&text, (size_t) (p - text.data) + 1);
+        es_skip_space(&text);
+
+        name = text;
+        name.len = es_span(es_token_chars, text);
+
+        if (name.len >= text.len || text.data[name.len] != '=') {
+            continue;
+        }
+
+        es_skip(&text, name.len + 1);
+
+        value = text;
+        value.len = text.len > 0 && *text.data == '"'
+                    ? es_quoted(text) : es_span(es_token_chars, text);
+        es_skip(&text, value.len);
+
+        if (name.len == 7 && strncasecmp(name.data, "charset", 7) == 0
+            && !es_is_utf8(value))
+        {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
 /*
  * RFC 4648 section 4 with padding.  Bits that the padding leaves over must be
  * zero, because some decoders refuse others.

@@ -48,6 +48,10 @@ typedef enum {
 
 es_media_t es_media(es_str_t content_type);
 
+/* False if the type has a charset parameter that is neither UTF-8 nor ASCII:
+   its bytes then mean other characters, even where they are valid UTF-8. */
+bool es_media_utf8(es_str_t content_type);
+
 bool es_base64_ok(es_str_t text);
 
 #endif /* ES_ATTRIBUTE_H */

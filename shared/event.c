@@ -218,6 +218,12 @@ es_binary_data(es_event_parts_t *parts, es_str_t content_type)
     parts->has_data = true;
     media = es_media(content_type);
 
+    if (media == ES_MEDIA_JSON && !es_media_utf8(content_type)) {
+        return es_attr_problem(parts, ES_INVALID,
+                               es_attr_name(ES_ATTR_DATACONTENTTYPE),
+                               "has a charset, and JSON is UTF-8");
+    }
+
     if (media == ES_MEDIA_JSON) {
         es_json_init(&json, parts->data.data, parts->data.len);
 
@@ -234,7 +240,11 @@ es_binary_data(es_event_parts_t *parts, es_str_t content_type)
                               (size_t) (json.pos - json.start), json.error);
     }
 
-    if (media == ES_MEDIA_TEXT && es_utf8_ok(parts->data)) {
+    /* bytes of another charset may be valid UTF-8, and mean something else */
+
+    if (media == ES_MEDIA_TEXT && es_media_utf8(content_type)
+        && es_utf8_ok(parts->data))
+    {
         parts->data_is_text = true;
 
     } else {

@@ -208,6 +208,10 @@ sub types_seen {
         'invalid-event' => ['publishEvents'], conflict => ['publishEvents'],
         'in-use' => ['rotateSecret'], 'checkpoint-behind' => ['putCheckpoint'],
         'too-many' => ['putCheckpoint'],
+        'invalid-header' => [ grep { $_ } map { $_->{responses}{415} && $_->{id} }
+            $api->operations ],
+        'digest-mismatch' => [ grep { $_ && $_ ne 'createToken' }
+            map { $_->{responses}{415} && $_->{id} } $api->operations ],
         'cursor-expired' => [ @cursors, qw(getSnapshot getPage) ],
         'feed-reset' => [ @cursors, qw(getSnapshot getPage) ],
     );
@@ -604,6 +608,15 @@ sub refused {
         ask(415, $method => $path, @as, body => '{}', headers =>
             { 'content-type' => 'text/plain' }) if $has->(415);
         is_head($path, @as) if $method eq 'GET';
+        next if !$has->(415);
+        ask(415, $method => $path, @as, body => '{}', headers =>
+            { 'Content-Encoding' => 'zip' });
+        ask(400, $method => $path, @as, body => '{}', headers =>
+            { 'content-range' => 'bytes 0-1/2' });
+        ask(400, $method => $path, @as, body => '{}', headers =>
+            { 'Content-Digest' => 'sha-256=:' . 'A' x 43 . '=:', $operation->{id}
+            eq 'createToken' ? ('content-type' => 'application/x-www-form-urlencoded')
+            : () });
     }
     ask(410, GET => '/feeds/trimmed/snapshot?page=' . trimmed_page());
 

@@ -11,6 +11,7 @@ package Test::Eventsync::Asker;
 use warnings;
 use strict;
 
+use Digest::SHA qw(sha256_base64);
 use JSON::PP;
 use Test::More;
 
@@ -33,6 +34,9 @@ sub ask {
     if (defined $body) {
         $body = $coder->encode($body) if ref $body;
         $headers{'content-type'} //= 'application/json';
+        $headers{'Content-Encoding'} //= 'identity';
+        $headers{$_} //= 'sha-256=:' . sha256_base64($body) . '=:'
+            for qw(Content-Digest Repr-Digest);
     }
     my $answer = $t->http($method => ($opts{prefix} // '/v1') . $target, \%headers, $body,
         port => $t->port($opts{port} // 0));

@@ -1,0 +1,80 @@
+/* A Content-Encoding field, a line feed, and a body; and the body as text that
+   is encoded first.  Nothing comes out that is larger than was asked for. */
+
+#include "decode.h"
+#include "encode.h"
+#include "fuzz.h"
+
+#define MAX  65536
+
+
+static void
+round_trip(es_str_t text)
+{
+    es_buf_t      in, out;
+    es_coding_t   coding;
+    es_problem_t  problem;
+
+    static const es_encoding_t  encodings[ES_CODINGS] = {
+        ES_ENCODING_GZIP, ES_ENCODINGS, ES_ENCODING_ZSTD, ES_ENCODING_BR
+    };
+
+    for (coding = 0; coding < ES_CODINGS; coding++) {
+        es_codings_t  codings = { 1, { coding } };
+
+        memset(&in, 0, sizeof(in));
+
+        if (encodings[coding] == ES_ENCODINGS) {
+            continue;
+        }
+
+        must(es_encode(encodings[coding], text, &in) == ES_OK);
+        must(es_decode(&codings, (es_str_t) { in.data, in.len }, text.len,
+                       &out, &problem)
+             == ES_OK);
+        must(es_str_eq((es_str_t) { out.data, out.len }, text));
+
+        es_buf_free(&in);
+        es_buf_free(&out);
+    }
+}
+
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    es_rc_t       rc;
+    es_str_t      field, body, unknown;
+    es_buf_t      out;
+    const char   *end;
+    es_codings_t  codings;
+    es_problem_t  problem;
+
+    field.data = (const char *) data;
+    end = size > 0 ? memchr(data, '\n', size) : NULL;
+    field.len = end ? (size_t) (end - field.data) : size;
+    body.data = end ? end + 1 : "";
+    body.len = end ? size - field.len - 1 : 0;
+
+    memset(&codings, 0, sizeof(codings));
+    rc = es_codings_add(&codings, field, &unknown);
+    must(codings.n <= ES_CODINGS_MAX);
+
+    if (rc == ES_INVALID) {
+        must(unknown.len > 0 && unknown.data >= field.data
+             && unknown.data + unknown.len <= field.data + field.len);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_decode(&codings, body, MAX, &out, &problem);
+        must(rc == ES_OK || rc == ES_INVALID || rc == ES_TOO_LARGE);
+        must(out.len <= MAX);
+        must(rc == ES_OK || out.data == NULL);
+        must(rc != ES_INVALID || problem.detail[0] != '\0');
+        es_buf_free(&out);
+    }
+
+    round_trip(body);
+
+    return 0;
+}

@@ -1,0 +1,33 @@
+/* Encodes its input in the coding that is named, and prints that. */
+
+#include <stdio.h>
+
+#include "encode.h"
+
+
+int
+main(int argc, char **argv)
+{
+    char      piece[4096];
+    size_t    n;
+    es_buf_t  in, out;
+    unsigned  i;
+
+    memset(&in, 0, sizeof(in));
+    memset(&out, 0, sizeof(out));
+
+    while ((n = fread(piece, 1, sizeof(piece), stdin)) > 0) {
+        if (es_buf_append(&in, piece, n) != ES_OK) {
+            return 1;
+        }
+    }
+
+    for (i = 0; argc == 2 && i < ES_ENCODING_IDENTITY; i++) {
+        if (es_str_eq(es_str(argv[1]), es_encoding_names[i])) {
+            return es_encode(i, (es_str_t) { in.data, in.len }, &out) != ES_OK
+                   || fwrite(out.data, 1, out.len, stdout) != out.len;
+        }
+    }
+
+    return 2;
+}
