@@ -8,6 +8,7 @@
  *     target.c   which endpoints there are, and what feeds they are sent
  *     keys.c     the keys of its secrets
  *     lane.c     select: what an endpoint is sent next of a feed
+ *     waiting.c  its events that wait, in order
  *     fresh.c    the next of the log, one event or a batch
  *     key.c      order per subject
  *     message.c  what a request carries: events, signatures, header fields
@@ -67,6 +68,7 @@
 #include "place.h"
 #include "saved.h"
 #include "signing.h"
+#include "waiting.h"
 
 #ifndef ES_VERSION
 #define ES_VERSION  "0.1.0"
@@ -81,7 +83,6 @@
 #define ES_BODY_FIRST     256      /* bytes of a response that are recorded */
 #define ES_BODY_READ      65536    /* bytes of a response that are read */
 #define ES_HEADERS_READ   65536    /* bytes of its headers, status lines too */
-#define ES_RETRIES_MAX    1000     /* per endpoint; no fresh events beyond */
 #define ES_RETRY_AFTER_MAX_MS  (24 * 3600 * 1000)
 
 typedef struct es_source      es_source_t;
@@ -103,6 +104,7 @@ typedef struct {
     bool         allow_http;
     es_egress_t  egress;
     unsigned     max_connections;
+    unsigned     max_waiting;      /* items of all lanes, see es_lane_room() */
     uint32_t     commit_ms;
     uint32_t     attempts_ms;      /* how long attempts are kept */
     uint32_t     dead_ms;          /* and dead letters */
@@ -132,11 +134,15 @@ struct es_lane {
     uint64_t              matched;     /* last one that matched */
     uint64_t              acked;       /* by a checkpoint, see ack.c */
     es_item_t            *waiting;     /* not in flight: retries, and what was
-                                          in flight when the last run ended */
+                                          in flight when the last run ended;
+                                          see waiting.h */
     size_t                nwaiting;
     size_t                waiting_cap;
+    es_link_t            *links[ES_ORDERS];
+    uint32_t              roots[ES_ORDERS];
     size_t                npending;    /* of them, those without a record */
     int64_t               due_ms;      /* the least next_ms of `waiting` */
+    bool                  retried;     /* its last turn was a retry's */
     int64_t               stuck_ms;    /* nothing is sent before; 0: now */
     int64_t               linger_ms;   /* a batch may fill until then; or 0 */
     uint64_t              ahead;       /* matches are counted up to here, */
@@ -191,6 +197,7 @@ struct es_target {
     unsigned               in_flight;
     unsigned               retrying;   /* of them, those that failed before */
     unsigned               retries;    /* retry records of all lanes */
+    unsigned               asked;      /* that wait on request, untried */
     int64_t                longest_ms; /* more than any delay */
     int64_t                redrive_ms; /* dead letters up to then are tried
                                           again; 0: none */
@@ -483,7 +490,11 @@ void es_lane_destroy(es_dispatcher_t *d, es_lane_t *lane);
 void es_lane_check(es_dispatcher_t *d, es_lane_t *lane);
 void es_lane_restart(es_dispatcher_t *d, es_lane_t *lane, uint64_t position);
 void es_lane_wait(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item);
+/* Takes an item out of `waiting`; the last one takes its place. */
 void es_lane_unwait(es_dispatcher_t *d, es_lane_t *lane, size_t i);
+/* True while the lane may take events that may have to wait: all lanes share
+   --max-waiting, and each may have as many as the others leave. */
+bool es_lane_room(const es_dispatcher_t *d, const es_lane_t *lane);
 void es_lane_wake(es_dispatcher_t *d, es_lane_t *lane);
 void es_lane_dirty(es_dispatcher_t *d, es_lane_t *lane);
 /* Wakes lanes with items that have become due. */
@@ -502,6 +513,8 @@ void es_fresh_leave(es_dispatcher_t *d, es_lane_t *lane);
    is done. */
 void es_lane_retry(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
     int64_t next_ms);
+/* The same of an item that waits already. */
+void es_lane_note(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item);
 
 /* The event needs no record of its own any more. */
 void es_lane_drop(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item);
@@ -556,6 +569,10 @@ bool es_key_holds(const es_lane_t *lane, const es_event_t *event,
     es_item_t *item);
 /* An event of the key is done: the next one may go. */
 void es_key_release(es_lane_t *lane, uint64_t key);
+/* The key of an event of the log; 0 in other modes. */
+uint64_t es_key_read(es_txn_t *txn, const es_lane_t *lane, uint64_t sequence);
+/* An item was added that earlier or later ones may have to wait for. */
+void es_key_join(es_lane_t *lane, size_t i);
 /* Finds keys and who holds whom, when a lane begins or its mode changed. */
 void es_key_restore(es_txn_t *txn, es_lane_t *lane);
 

@@ -18,6 +18,8 @@ typedef struct {
     bool      held;            /* an earlier one of its key is not done */
     bool      repeated;        /* sent again for no reason: simulate.c */
     bool      acked;           /* in flight: not to be tried again */
+    bool      keyed;           /* `key` is known, see key.c */
+    bool      asked;           /* waits on request and was not tried yet */
     uint64_t  key;             /* of its subject, see key.c; 0: none */
 } es_item_t;
 

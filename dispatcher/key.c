@@ -3,7 +3,7 @@
  *
  * As `none`, but an event is held while an earlier one of its subject is in
  * flight or waits.  A held event has a retry record without attempts, so that
- * the lane can go on past it and a restart finds it; ES_RETRIES_MAX bounds how
+ * the lane can go on past it and a restart finds it; es_lane_room() bounds how
  * many there are.  Events without a subject are held by nothing.
  */
 
@@ -49,63 +49,78 @@ es_key_in_flight(const es_lane_t *lane, uint64_t key)
 bool
 es_key_holds(const es_lane_t *lane, const es_event_t *event, es_item_t *item)
 {
-    size_t  i;
-
     if (lane->target->conf->ordering != ES_ORDER_KEY) {
         return false;
     }
 
     item->key = es_key_of(event);
+    item->keyed = true;
 
     if (item->key == 0) {
         return false;
     }
 
-    if (es_key_in_flight(lane, item->key)) {
-        return true;
-    }
-
-    for (i = 0; i < lane->nwaiting; i++) {
-        if (lane->waiting[i].key == item->key) {
-            return true;
-        }
-    }
-
-    return false;
+    return es_key_in_flight(lane, item->key)
+           || es_waiting_find(lane, item->key, 0) != ES_NO_ITEM;
 }
 
 
 void
 es_key_release(es_lane_t *lane, uint64_t key)
 {
-    size_t      i;
-    es_item_t  *item, *next;
+    size_t  i;
 
     if (key == 0) {
         return;
     }
 
-    next = NULL;
+    i = es_waiting_find(lane, key, 0);
 
-    for (i = 0; i < lane->nwaiting; i++) {
-        item = &lane->waiting[i];
-
-        if (item->key == key
-            && (next == NULL || item->sequence < next->sequence))
-        {
-            next = item;
-        }
-    }
-
-    if (next != NULL && next->held) {
-        next->held = false;
-        lane->due_ms = next->next_ms < lane->due_ms ? next->next_ms
-                                                    : lane->due_ms;
+    if (i != ES_NO_ITEM && lane->waiting[i].held) {
+        es_waiting_move(lane, i, false, lane->waiting[i].next_ms);
     }
 }
 
 
-static uint64_t
+/* Only the first of a key that waits may go, and it when none is in flight. */
+
+static bool
+es_key_held(const es_lane_t *lane, size_t i)
+{
+    uint64_t  key;
+
+    key = lane->waiting[i].key;
+
+    return key != 0
+           && (es_waiting_find(lane, key, 0) != i
+               || es_key_in_flight(lane, key));
+}
+
+
+void
+es_key_join(es_lane_t *lane, size_t i)
+{
+    size_t            next;
+    const es_item_t  *item;
+
+    if (lane->waiting[i].key == 0) {
+        return;
+    }
+
+    item = &lane->waiting[i];
+    es_waiting_move(lane, i, es_key_held(lane, i), item->next_ms);
+    next = es_waiting_next(lane, ES_BY_KEY, i);
+
+    if (next != ES_NO_ITEM
+        && lane->waiting[next].key == item->key
+        && !lane->waiting[next].held)
+    {
+        es_waiting_move(lane, next, true, lane->waiting[next].next_ms);
+    }
+}
+
+
+uint64_t
 es_key_read(es_txn_t *txn, const es_lane_t *lane, uint64_t sequence)
 {
     es_event_t  event;
@@ -120,18 +135,25 @@ es_key_read(es_txn_t *txn, const es_lane_t *lane, uint64_t sequence)
 }
 
 
-static int
-es_key_order(const void *a, const void *b)
+/* A key that is known stays so as long as the mode does. */
+
+static void
+es_key_find(es_txn_t *txn, const es_lane_t *lane, es_item_t *item)
 {
-    const es_item_t  *x = a, *y = b;
+    if (lane->target->conf->ordering != ES_ORDER_KEY) {
+        item->key = 0;
+        item->keyed = false;
 
-    if (x->key != y->key) {
-        return x->key < y->key ? -1 : 1;
+    } else if (!item->keyed) {
+        item->key = es_key_read(txn, lane, item->sequence);
+        item->keyed = item->key != 0;
     }
-
-    return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
 }
 
+
+/* What was in flight when the last run ended and is held may be so for as long
+   as another event fails.  It has a record of its own from then on, as what is
+   pending is sent before anything new. */
 
 void
 es_key_restore(es_txn_t *txn, es_lane_t *lane)
@@ -142,30 +164,27 @@ es_key_restore(es_txn_t *txn, es_lane_t *lane)
 
     es_each(send, &lane->sends, link) {
         for (i = 0; i < send->nitems; i++) {
-            item = &send->items[i];
-            item->key = es_key_read(txn, lane, item->sequence);
+            es_key_find(txn, lane, &send->items[i]);
         }
     }
 
     for (i = 0; i < lane->nwaiting; i++) {
-        item = &lane->waiting[i];
-        item->key = es_key_read(txn, lane, item->sequence);
+        es_key_find(txn, lane, &lane->waiting[i]);
+        lane->waiting[i].held = false;
     }
 
-    if (lane->nwaiting > 0) {
-        qsort(lane->waiting, lane->nwaiting, sizeof(es_item_t), es_key_order);
-    }
-
-    lane->due_ms = INT64_MAX;
+    es_waiting_sort(lane);
 
     for (i = 0; i < lane->nwaiting; i++) {
-        item = &lane->waiting[i];
-        item->held = item->key != 0
-                     && ((i > 0 && item[-1].key == item->key)
-                         || es_key_in_flight(lane, item->key));
+        if (!es_key_held(lane, i)) {
+            continue;
+        }
 
-        if (!item->held && item->next_ms < lane->due_ms) {
-            lane->due_ms = item->next_ms;
+        item = &lane->waiting[i];
+        es_waiting_move(lane, i, true, item->next_ms);
+
+        if (!item->recorded) {
+            es_lane_note(lane->target->d, lane, item);
         }
     }
 }

@@ -17,6 +17,7 @@
 #define ES_LATER_EVERY  16         /* one of theirs in so many, if not more */
 #define ES_STUCK_MS     60000
 #define ES_KEPT_FROM    4          /* places, to keep one of them */
+#define ES_WAITING_MIN  1000       /* that a lane may have in any case */
 
 static void es_lane_forget(es_dispatcher_t *d, es_lane_t *lane);
 
@@ -61,7 +62,6 @@ es_lane_destroy(es_dispatcher_t *d, es_lane_t *lane)
 
     TAILQ_REMOVE(&lane->source->lanes, lane, in_source);
     TAILQ_REMOVE(&lane->target->lanes, lane, in_target);
-    free(lane->waiting);
     free(lane);
 }
 
@@ -88,12 +88,12 @@ es_lane_forget(es_dispatcher_t *d, es_lane_t *lane)
         }
 
         lane->target->failed -= lane->waiting[i].attempts > 0;
+        lane->target->asked -= lane->waiting[i].asked;
     }
 
     d->nwaiting -= lane->nwaiting;
-    lane->nwaiting = 0;
+    es_waiting_clear(lane);
     lane->npending = 0;
-    lane->due_ms = INT64_MAX;
     lane->swapped = 0;
     es_fresh_leave(d, lane);
     es_nudge_reset(lane);
@@ -149,30 +149,15 @@ es_lane_check(es_dispatcher_t *d, es_lane_t *lane)
 void
 es_lane_wait(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
 {
-    size_t      cap;
-    es_item_t  *waiting;
-
-    if (lane->nwaiting == lane->waiting_cap) {
-        cap = lane->waiting_cap ? lane->waiting_cap * 2 : 4;
-
-        waiting = realloc(lane->waiting, cap * sizeof(es_item_t));
-        if (waiting == NULL) {
-            es_record(d, ES_NOMEM);
-            return;
-        }
-
-        lane->waiting = waiting;
-        lane->waiting_cap = cap;
+    if (!es_waiting_add(lane, item)) {
+        es_record(d, ES_NOMEM);
+        return;
     }
 
-    lane->waiting[lane->nwaiting++] = *item;
     lane->npending += !item->recorded;
     lane->target->failed += item->attempts > 0;
+    lane->target->asked += item->asked;
     d->nwaiting++;
-
-    if (!item->held && item->next_ms < lane->due_ms) {
-        lane->due_ms = item->next_ms;
-    }
 
     if (!ev_is_active(&d->tock)) {
         ev_timer_again(d->loop.ev, &d->tock);
@@ -185,24 +170,29 @@ es_lane_unwait(es_dispatcher_t *d, es_lane_t *lane, size_t i)
 {
     lane->npending -= !lane->waiting[i].recorded;
     lane->target->failed -= lane->waiting[i].attempts > 0;
-    lane->waiting[i] = lane->waiting[--lane->nwaiting];
+    lane->target->asked -= lane->waiting[i].asked;
     d->nwaiting--;
-
-    lane->due_ms = INT64_MAX;
-
-    for (i = 0; i < lane->nwaiting; i++) {
-        if (!lane->waiting[i].held
-            && lane->waiting[i].next_ms < lane->due_ms)
-        {
-            lane->due_ms = lane->waiting[i].next_ms;
-        }
-    }
+    es_waiting_take(lane, i);
 }
 
 
-void
-es_lane_retry(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
-    int64_t next_ms)
+bool
+es_lane_room(const es_dispatcher_t *d, const es_lane_t *lane)
+{
+    size_t  min, max;
+
+    max = d->options.max_waiting;
+    min = max / 2 < ES_WAITING_MIN ? max / 2 : ES_WAITING_MIN;
+
+    return lane->nwaiting < min
+           || (d->nwaiting < max && lane->nwaiting < max - d->nwaiting);
+}
+
+
+/* Its record, with what is known of it. */
+
+static void
+es_lane_record(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item)
 {
     es_retry_t  retry;
 
@@ -211,19 +201,35 @@ es_lane_retry(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
         lane->target->retries++;
     }
 
-    item->next_ms = next_ms;
-
     retry.endpoint = lane->target->number;
     retry.feed = lane->source->feed.number;
     retry.sequence = item->sequence;
     retry.attempts = item->attempts;
     retry.status = item->status;
-    retry.next_ms = next_ms;
+    retry.next_ms = item->next_ms;
     retry.first_ms = item->first_ms;
     retry.prevcursor = item->prev;
 
     es_record(d, es_changes_retry(d->recorder.filling, &retry));
+}
+
+
+void
+es_lane_retry(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
+    int64_t next_ms)
+{
+    item->next_ms = next_ms;
+    es_lane_record(d, lane, item);
     es_lane_wait(d, lane, item);
+}
+
+
+void
+es_lane_note(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item)
+{
+    lane->npending -= !item->recorded;
+    es_lane_record(d, lane, item);
+    es_lane_dirty(d, lane);
 }
 
 
@@ -334,38 +340,6 @@ es_lanes_due(es_dispatcher_t *d)
 }
 
 
-/* The one to be sent next of those waiting: in `fifo` the first in sequence,
-   otherwise the first that was due and is not held. */
-
-static bool
-es_item_before(const es_item_t *a, const es_item_t *b, bool fifo)
-{
-    if (a->held != b->held) {
-        return b->held;
-    }
-
-    return (fifo || a->next_ms == b->next_ms) ? a->sequence < b->sequence
-                                              : a->next_ms < b->next_ms;
-}
-
-
-static size_t
-es_lane_first(const es_lane_t *lane, bool fifo)
-{
-    size_t  i, first;
-
-    first = 0;
-
-    for (i = 1; i < lane->nwaiting; i++) {
-        if (es_item_before(&lane->waiting[i], &lane->waiting[first], fifo)) {
-            first = i;
-        }
-    }
-
-    return first;
-}
-
-
 static bool
 es_target_open(const es_dispatcher_t *d, const es_target_t *target)
 {
@@ -376,15 +350,21 @@ es_target_open(const es_dispatcher_t *d, const es_target_t *target)
 }
 
 
-void
-es_lane_stuck(es_lane_t *lane, uint64_t sequence, es_rc_t rc)
+static void
+es_lane_unread(const es_lane_t *lane, uint64_t sequence, es_rc_t rc)
 {
-    lane->stuck_ms = es_schedule_ms(lane->target->d) + ES_STUCK_MS;
-
     es_log_line(ES_LOG_ERROR, "cannot read event %s-%llu of feed \"%s\" for "
                 "endpoint %s: %s; trying again in %d s", lane->epoch,
                 (unsigned long long) sequence, lane->source->feed.name,
                 lane->target->name, es_strerror(rc), ES_STUCK_MS / 1000);
+}
+
+
+void
+es_lane_stuck(es_lane_t *lane, uint64_t sequence, es_rc_t rc)
+{
+    lane->stuck_ms = es_schedule_ms(lane->target->d) + ES_STUCK_MS;
+    es_lane_unread(lane, sequence, rc);
 }
 
 
@@ -429,12 +409,19 @@ es_lane_again(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, size_t i)
     es_event_t  event;
 
     item = lane->waiting[i];
+    item.asked = false;
 
     rc = es_event_get(txn, &lane->source->feed, item.sequence, &event);
 
     if (rc == ES_NOT_FOUND) {
         es_lane_unwait(d, lane, i);
         es_lane_lost(d, lane, &item);
+        return true;
+    }
+
+    if (rc != ES_OK && lane->target->conf->ordering != ES_ORDER_FIFO) {
+        es_lane_unread(lane, item.sequence, rc);
+        es_waiting_move(lane, i, item.held, es_schedule_ms(d) + ES_STUCK_MS);
         return true;
     }
 
@@ -512,31 +499,48 @@ es_fresh_room(const es_target_t *target)
 }
 
 
-/* What was in flight when the last run ended goes first, but for what is held:
-   that may be for as long as another one fails. */
+/* In other modes than `fifo`.  Failed events have half of the places and every
+   other turn, or all when nothing else is there: many that fail must not hold
+   back those that would not, however few may be sent.  What was in flight when
+   the last run ended goes first; what is held is none of it, see key.c. */
 
 static bool
-es_lane_resumed(const es_lane_t *lane)
+es_lane_choose(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
+    int64_t now_ms)
 {
-    size_t  i;
+    bool          due, fresh, room, retry;
+    es_target_t  *target;
 
-    for (i = 0; lane->npending > 0 && i < lane->nwaiting; i++) {
-        if (!lane->waiting[i].recorded && !lane->waiting[i].held) {
-            return false;
-        }
+    target = lane->target;
+    due = lane->nwaiting > 0 && es_due(lane, lane->due_ms, now_ms);
+    fresh = lane->npending == 0
+            && lane->position < lane->source->feed.last
+            && es_lane_room(d, lane);
+    room = fresh && es_fresh_room(target);
+    retry = due && (!fresh || target->retrying < 1 + target->window / 2);
+
+    if (retry && (!room || !lane->retried)) {
+        lane->retried = true;
+        return es_lane_again(d, txn, lane,
+                             es_waiting_first(lane, ES_BY_DUE));
     }
 
-    return true;
+    lane->retried = false;
+    target->full |= fresh && !room;
+
+    if (room && es_lane_fresh(d, txn, lane)) {
+        return true;
+    }
+
+    return retry && lane->stuck_ms == 0
+           && es_lane_again(d, txn, lane, es_waiting_first(lane, ES_BY_DUE));
 }
 
-
-/* Failed events have half of the places, or all when nothing else is there:
-   many that fail must not hold back those that would not. */
 
 static bool
 es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
 {
-    bool          fifo, due, fresh, again;
+    bool          fifo, again;
     int64_t       now_ms;
     size_t        i;
     es_target_t  *target;
@@ -591,26 +595,14 @@ es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
             return es_lane_fresh(d, txn, lane);
         }
 
-        i = es_lane_first(lane, true);
+        /* without keys that is the first in sequence */
+
+        i = es_waiting_first(lane, ES_BY_KEY);
         return es_due(lane, lane->waiting[i].next_ms, now_ms)
                && es_lane_again(d, txn, lane, i);
     }
 
-    due = lane->nwaiting > 0 && es_due(lane, lane->due_ms, now_ms);
-    fresh = es_lane_resumed(lane)
-            && target->retries < ES_RETRIES_MAX
-            && lane->position < lane->source->feed.last;
-
-    if (due && (!fresh || target->retrying < 1 + target->window / 2)) {
-        return es_lane_again(d, txn, lane, es_lane_first(lane, false));
-    }
-
-    if (fresh && !es_fresh_room(target)) {
-        target->full = true;
-        return false;
-    }
-
-    return fresh && es_lane_fresh(d, txn, lane);
+    return es_lane_choose(d, txn, lane, now_ms);
 }
 
 

@@ -8,6 +8,8 @@
 #define ES_TLS_DIR          "/etc/eventsync/tls"
 #define ES_CONNECTIONS      2048
 #define ES_CONNECTIONS_MAX  65536
+#define ES_WAITING          500000
+#define ES_WAITING_MAX      100000000
 #define ES_COMMIT_MS        5
 #define ES_COMMIT_MAX_MS    1000
 #define ES_ATTEMPTS_MS      (7 * 24 * 3600 * 1000)
@@ -23,6 +25,7 @@ enum {
     ES_OPT_PROXY,
     ES_OPT_PROXY_AUTH_FILE,
     ES_OPT_MAX_CONNECTIONS,
+    ES_OPT_MAX_WAITING,
     ES_OPT_COMMIT_INTERVAL,
     ES_OPT_ATTEMPT_RETENTION,
     ES_OPT_DEAD_RETENTION,
@@ -42,6 +45,7 @@ static const struct option  es_long_options[] = {
     { "proxy", required_argument, NULL, ES_OPT_PROXY },
     { "proxy-auth-file", required_argument, NULL, ES_OPT_PROXY_AUTH_FILE },
     { "max-connections", required_argument, NULL, ES_OPT_MAX_CONNECTIONS },
+    { "max-waiting", required_argument, NULL, ES_OPT_MAX_WAITING },
     { "commit-interval", required_argument, NULL, ES_OPT_COMMIT_INTERVAL },
     { "attempt-retention", required_argument, NULL, ES_OPT_ATTEMPT_RETENTION },
     { "dead-retention", required_argument, NULL, ES_OPT_DEAD_RETENTION },
@@ -71,6 +75,8 @@ static const char  es_help[] =
     "  --proxy-auth-file=PATH    its user:password, in one line\n"
     "  --max-connections=N       requests in flight at once, of all endpoints\n"
     "                            (2048)\n"
+    "  --max-waiting=N           events that wait at once, of all endpoints,\n"
+    "                            each in some 100 bytes of memory (500000)\n"
     "  --commit-interval=TIME    how long deliveries are collected for one\n"
     "                            commit (5ms)\n"
     "  --attempt-retention=TIME  how long attempts are kept (7d)\n"
@@ -187,6 +193,12 @@ es_option(es_options_t *o, int option, char **argv)
                                               optarg, ES_CONNECTIONS_MAX);
         break;
 
+    case ES_OPT_MAX_WAITING:
+        o->max_waiting = es_option_number("--max-waiting is a number from 1 "
+                                          "to 100000000, not \"%s\"",
+                                          optarg, ES_WAITING_MAX);
+        break;
+
     case ES_OPT_COMMIT_INTERVAL:
         o->commit_ms = es_option_duration("--commit-interval is a time up to "
                                           "1s, like \"5ms\", not \"%s\"",
@@ -242,6 +254,7 @@ es_options_parse(int argc, char **argv, es_options_t *o)
     memset(o, 0, sizeof(es_options_t));
     o->tls_dir = ES_TLS_DIR;
     o->max_connections = ES_CONNECTIONS;
+    o->max_waiting = ES_WAITING;
     o->commit_ms = ES_COMMIT_MS;
     o->attempts_ms = ES_ATTEMPTS_MS;
     o->dead_ms = ES_DEAD_MS;

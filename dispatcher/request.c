@@ -8,10 +8,12 @@
 #include "dispatcher.h"
 #include "request.h"
 
-#define ES_REDRIVE_MAX  (ES_RETRIES_MAX / 2)
+#define ES_REDRIVE_MAX   500       /* untried at once */
+#define ES_REDRIVE_PART  4         /* of --max-waiting, with all that wait */
 
 typedef struct {
     es_dispatcher_t  *d;
+    es_txn_t         *txn;
     es_target_t      *target;
     unsigned          taken;
 } es_dead_walk_t;
@@ -89,7 +91,7 @@ es_replay(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, uint64_t after)
 
 
 static bool
-es_lane_has(const es_lane_t *lane, uint64_t sequence)
+es_lane_sends(const es_lane_t *lane, uint64_t sequence)
 {
     size_t            i;
     const es_send_t  *send;
@@ -102,22 +104,39 @@ es_lane_has(const es_lane_t *lane, uint64_t sequence)
         }
     }
 
-    for (i = 0; i < lane->nwaiting; i++) {
-        if (lane->waiting[i].sequence == sequence) {
-            return true;
-        }
-    }
-
     return false;
 }
 
 
-/* One that waits anyway goes at once; one that is yet to come, comes.  Then
-   es_key_restore() says who holds whom. */
+/* Where the event waits, or ES_NO_ITEM. */
+
+static size_t
+es_lane_at(const es_lane_t *lane, uint64_t key, uint64_t sequence)
+{
+    size_t  i;
+
+    i = es_waiting_find(lane, key, sequence);
+
+    return i != ES_NO_ITEM && lane->waiting[i].sequence == sequence
+           ? i : ES_NO_ITEM;
+}
+
+
+/* What was dead once may fail again, and must leave room for what is new. */
+
+static bool
+es_redrive_room(const es_dispatcher_t *d, const es_lane_t *lane)
+{
+    return es_lane_room(d, lane)
+           && lane->nwaiting <= d->options.max_waiting / ES_REDRIVE_PART;
+}
+
+
+/* One that waits anyway goes at once; one that is yet to come, comes. */
 
 static void
-es_resend(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence,
-    uint64_t prev)
+es_resend(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
+    uint64_t sequence, uint64_t prev)
 {
     size_t     i;
     es_item_t  item;
@@ -127,17 +146,20 @@ es_resend(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence,
                                       lane->source->feed.number, lane->epoch,
                                       sequence));
 
-    if (sequence <= lane->position && !es_lane_has(lane, sequence)) {
-        memset(&item, 0, sizeof(item));
-        item.sequence = sequence;
-        item.prev = prev;
-        es_lane_retry(d, lane, &item, 0);
-    }
+    memset(&item, 0, sizeof(item));
+    item.sequence = sequence;
+    item.prev = prev;
+    item.key = es_key_read(txn, lane, sequence);
+    item.keyed = item.key != 0;
+    i = es_lane_at(lane, item.key, sequence);
 
-    for (i = 0; i < lane->nwaiting; i++) {
-        if (lane->waiting[i].sequence == sequence) {
-            lane->waiting[i].next_ms = 0;
-        }
+    if (i != ES_NO_ITEM) {
+        es_waiting_move(lane, i, lane->waiting[i].held, 0);
+
+    } else if (sequence <= lane->position && !es_lane_sends(lane, sequence)) {
+        item.asked = true;
+        es_lane_retry(d, lane, &item, 0);
+        es_key_join(lane, es_lane_at(lane, item.key, sequence));
     }
 
     es_lane_dirty(d, lane);
@@ -208,8 +230,7 @@ es_request_run(es_dispatcher_t *d, es_txn_t *txn, const es_request_t *request)
         es_replay(d, txn, lane, request->sequence);
 
     } else {
-        es_resend(d, lane, request->sequence, request->sequence - 1);
-        es_key_restore(txn, lane);
+        es_resend(d, txn, lane, request->sequence, request->sequence - 1);
     }
 
     es_lane_wake(d, lane);
@@ -260,7 +281,7 @@ es_redrive_dead(void *ctx, const es_dead_t *dead)
         return ES_OK;
     }
 
-    if (walk->target->retries >= ES_REDRIVE_MAX) {
+    if (walk->target->asked >= ES_REDRIVE_MAX) {
         walk->taken++;
         return ES_EXISTS;
     }
@@ -275,21 +296,15 @@ es_redrive_dead(void *ctx, const es_dead_t *dead)
     }
 
     walk->taken++;
-    es_resend(d, lane, dead->sequence, dead->prevcursor);
+
+    if (!es_redrive_room(d, lane)) {
+        return ES_OK;
+    }
+
+    es_resend(d, walk->txn, lane, dead->sequence, dead->prevcursor);
+    es_lane_wake(d, lane);
 
     return ES_OK;
-}
-
-
-static void
-es_redrive_begin(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
-{
-    es_lane_t  *lane;
-
-    es_each(lane, &target->lanes, in_target) {
-        es_key_restore(txn, lane);
-        es_lane_wake(d, lane);
-    }
 }
 
 
@@ -300,27 +315,21 @@ void
 es_redrive(es_dispatcher_t *d, es_target_t *target)
 {
     es_rc_t         rc;
-    es_txn_t       *txn;
     es_dead_walk_t  walk = { .d = d, .target = target };
 
     if (target->redrive_ms == 0
-        || target->retries >= ES_REDRIVE_MAX
+        || target->asked >= ES_REDRIVE_MAX
         || d->recorder.commits < target->redrive_commits)
     {
         return;
     }
 
-    rc = es_txn_begin(d->store, &txn);
+    rc = es_txn_begin(d->store, &walk.txn);
 
     if (rc == ES_OK) {
         rc = es_delivery_each_dead(d->store, target->number, es_redrive_dead,
                                    &walk);
-
-        if (walk.taken > 0) {
-            es_redrive_begin(d, txn, target);
-        }
-
-        es_txn_end(txn);
+        es_txn_end(walk.txn);
     }
 
     if (rc != ES_OK && rc != ES_EXISTS) {

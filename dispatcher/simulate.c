@@ -64,8 +64,7 @@ es_simulate_release(es_lane_t *lane)
 
     for (i = 0; i < lane->nwaiting; i++) {
         if (lane->waiting[i].sequence == lane->swapped) {
-            lane->waiting[i].next_ms = 0;
-            lane->due_ms = 0;
+            es_waiting_move(lane, i, lane->waiting[i].held, 0);
         }
     }
 
@@ -252,6 +251,7 @@ es_simulate_done(es_dispatcher_t *d, es_lane_t *lane, const es_send_t *send,
     again.sequence = item->sequence;
     again.prev = item->prev;
     again.key = item->key;
+    again.keyed = item->keyed;
     again.repeated = true;
     es_lane_retry(d, lane, &again, 0);
 }

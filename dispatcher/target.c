@@ -193,6 +193,8 @@ es_target_change(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
         es_fresh_leave(d, lane);
         es_nudge_reset(lane);
 
+        /* this sorts what waits, too */
+
         es_key_restore(txn, lane);
     }
 }

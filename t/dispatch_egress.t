@@ -83,6 +83,7 @@ for my $bad (['--store'], ['--nonsense'], ['extra'], [],
     ['--store=x', '--allow-address=10.0.0.0/33'],
     ['--store=x', '--allow-address=localhost'],
     ['--store=x', '--max-connections=0'],
+    ['--store=x', '--max-waiting=0'],
     ['--store=x', '--commit-interval=soon'],
     ['--store=x', '--log-level=loud'])
 {

@@ -7,13 +7,11 @@ use warnings;
 use strict;
 
 use Test::More;
-use Time::HiRes qw(sleep);
 
 use lib 't/lib';
 use Test::Eventsync qw(wait_for);
 use Test::Eventsync::Webhooks;
 
-use constant RETRIES_MAX => 1000;
 
 my $t = webhook_store();
 my $later = $t->receiver({ status => 503, headers => { 'Retry-After' => 4 } });
@@ -97,25 +95,6 @@ sub circuit {
     cmp_ok((begin($failing))[-1], '<', $second, '... before that time');
     $t->stop_dispatcher('KILL');
     $t->ctl_ok('endpoint', 'remove', $name);
-}
-
-###############################################################################
-# so many events wait for a retry at most
-
-{
-    my $name = endpoint($failing, '/many', ordering => 'none', in_flight => 8,
-        schedule => '0,1h');
-    my $many = sub { scalar grep { $_->{path} eq '/many' } $failing->requests };
-    put($t, 'orders', RETRIES_MAX + 300);
-    $t->run_dispatcher;
-
-    # 500s open the circuit only when they took ten seconds.
-    ok(wait_for(sub { $many->() >= RETRIES_MAX }, 60),
-        'a thousand events may wait for a retry');
-    sleep 1;
-    cmp_ok($many->(), '<', RETRIES_MAX + 8, 'no fresh ones are sent beside');
-    is(retries($t, $name), $many->(), 'those that were are on record');
-    is($t->stop_dispatcher, 0, 'the dispatcher stops cleanly');
 }
 
 done_testing();
