@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <strings.h>
 
 #include "manage.h"
 #include "object.h"
@@ -142,10 +143,36 @@ ctl_endpoint_record(ctl_t *ctl, int *argc, char **argv, int *rc)
 }
 
 
+static bool
+ctl_endpoint_plain(const json_t *object)
+{
+    const char  *url;
+
+    url = json_string_value(json_object_get(object, "url"));
+
+    return url != NULL && strncasecmp(url, "http://", 7) == 0;
+}
+
+
+/* The record is good; whether anything is sent there is the dispatcher's to
+   judge, whose options are not known here. */
+
+static void
+ctl_endpoint_hint(int rc, bool plain)
+{
+    if (rc == CTL_OK && plain) {
+        ctl_complain("note: a dispatcher sends nothing to http:// without "
+                     "--allow-http, and nothing to an address that is not "
+                     "public without --allow-address");
+    }
+}
+
+
 int
 ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
 {
     int          rc;
+    bool         plain;
     char         name[ES_ENDPOINT_NAME_MAX];
     char         secret[ES_SECRET_TEXT_MAX] = "";
     json_t      *object;
@@ -170,10 +197,14 @@ ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
         secret[0] = '\0';
     }
 
+    plain = ctl_endpoint_plain(object);
+
     rc = ctl_object_create(ctl, ES_KIND_ENDPOINT, name, object);
     if (rc == CTL_OK) {
         (void) printf("%s%s%s\n", name, secret[0] ? " " : "", secret);
     }
+
+    ctl_endpoint_hint(rc, plain);
 
     return rc;
 }
@@ -183,12 +214,20 @@ int
 ctl_endpoint_change(ctl_t *ctl, int argc, char **argv)
 {
     int      rc;
+    bool     plain;
     json_t  *object;
 
     object = ctl_endpoint_record(ctl, &argc, argv, &rc);
+    if (object == NULL) {
+        return rc;
+    }
 
-    return object ? ctl_object_change(ctl, ES_KIND_ENDPOINT, argv[0], object)
-                  : rc;
+    plain = ctl_endpoint_plain(object);
+
+    rc = ctl_object_change(ctl, ES_KIND_ENDPOINT, argv[0], object);
+    ctl_endpoint_hint(rc, plain);
+
+    return rc;
 }
 
 
