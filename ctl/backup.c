@@ -52,7 +52,7 @@ ctl_backup_prove(const ctl_t *ctl, const char *path, es_backup_t *backup,
 
         if (es != ES_OK) {
             rc = ctl_fail(CTL_FAILED, "cannot read the registry of the copy: "
-                          "%s", es_strerror(es));
+                          "%s", es_reason(es));
         }
     }
 

@@ -43,7 +43,7 @@ ctl_checkpoint_failed(const es_checkpoint_job_t *job)
         return ctl_fail(CTL_FAILED, "the cursor is of another epoch");
 
     default:
-        return ctl_fail(CTL_FAILED, "checkpoint: %s", es_strerror(job->rc));
+        return ctl_fail(CTL_FAILED, "checkpoint: %s", es_reason(job->rc));
     }
 }
 
@@ -59,7 +59,7 @@ ctl_checkpoint_partner(ctl_t *ctl, const char *name, uint32_t *number)
 
     rc = es_registry_load_access(ctl->store, &registry);
     if (rc != ES_OK) {
-        return ctl_fail(CTL_FAILED, "registry: %s", es_strerror(rc));
+        return ctl_fail(CTL_FAILED, "registry: %s", es_reason(rc));
     }
 
     partner = es_registry_partner(registry, es_str(name));
@@ -159,7 +159,7 @@ ctl_checkpoint_feeds(ctl_t *ctl, const ctl_listing_t *listing,
     while (rc == CTL_OK) {
         es = es_txn_begin(ctl->store, &txn);
         if (es != ES_OK) {
-            return ctl_fail(CTL_FAILED, "%s", es_strerror(es));
+            return ctl_fail(CTL_FAILED, "%s", es_reason(es));
         }
 
         es = es_feed_next(txn, es_str(feed.name), &feed);

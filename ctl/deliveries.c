@@ -82,13 +82,13 @@ ctl_delivery_begin(ctl_delivery_t *d, ctl_t *ctl, int argc, char **argv,
     es = es_registry_load(ctl->store, &d->registry);
     if (es != ES_OK) {
         return ctl_fail(CTL_FAILED, "cannot read the registry: %s",
-                        es_strerror(es));
+                        es_reason(es));
     }
 
     es = es_report_feeds_load(ctl->store, &d->feeds);
     if (es != ES_OK) {
         return ctl_fail(CTL_FAILED, "cannot read the feeds: %s",
-                        es_strerror(es));
+                        es_reason(es));
     }
 
     if (argc == 0) {
@@ -114,7 +114,7 @@ ctl_delivery_end(ctl_delivery_t *d, int rc, es_rc_t es)
 
     if (rc == CTL_OK && es != ES_OK && es != ES_NOT_FOUND) {
         return ctl_fail(CTL_FAILED, "cannot read the delivery state: %s",
-                        es_strerror(es));
+                        es_reason(es));
     }
 
     return rc;

@@ -35,7 +35,7 @@ ctl_feed_failed(const char *name, es_rc_t rc)
                         "digit", name);
     }
 
-    return ctl_fail(CTL_FAILED, "feed \"%s\": %s", name, es_strerror(rc));
+    return ctl_fail(CTL_FAILED, "feed \"%s\": %s", name, es_reason(rc));
 }
 
 
@@ -330,7 +330,7 @@ ctl_feed_list(ctl_t *ctl, int argc, char **argv)
 
     es = es_txn_begin(ctl->store, &txn);
     if (es != ES_OK) {
-        return ctl_fail(CTL_FAILED, "%s", es_strerror(es));
+        return ctl_fail(CTL_FAILED, "%s", es_reason(es));
     }
 
     while ((es = es_feed_next(txn, es_str(feed.name), &feed)) == ES_OK) {
@@ -349,7 +349,7 @@ ctl_feed_list(ctl_t *ctl, int argc, char **argv)
     es_txn_end(txn);
 
     return es == ES_NOT_FOUND ? CTL_OK
-                              : ctl_fail(CTL_FAILED, "%s", es_strerror(es));
+                              : ctl_fail(CTL_FAILED, "%s", es_reason(es));
 }
 
 

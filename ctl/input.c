@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "reason.h"
 #include "input.h"
 
 #define INPUT_READ       65536
@@ -33,7 +34,7 @@ ctl_input_fill(ctl_input_t *input)
     } while (n == -1 && errno == EINTR);
 
     if (n == -1) {
-        return ES_IO;
+        return es_refused(errno, "read", "standard input");
     }
 
     input->buf.len += (size_t) n;

@@ -412,7 +412,7 @@ ctl_integration_check(ctl_integration_t *in, const ctl_check_t *check)
     curl_slist_free_all(trial.fields);
     es_buf_free(&trial.body);
 
-    return rc == ES_OK ? CTL_OK : ctl_fail(CTL_FAILED, "%s", es_strerror(rc));
+    return rc == ES_OK ? CTL_OK : ctl_fail(CTL_FAILED, "%s", es_reason(rc));
 }
 
 
@@ -465,7 +465,7 @@ ctl_integration_run(ctl_integration_t *in, es_str_t secret)
     }
 
     if (es != ES_OK) {
-        return ctl_fail(CTL_FAILED, "%s", es_strerror(es));
+        return ctl_fail(CTL_FAILED, "%s", es_reason(es));
     }
 
     rc = ctl_http_open(&in->http, "url", in->url, NULL);
@@ -505,7 +505,7 @@ ctl_integration_endpoint(ctl_integration_t *in, ctl_t *ctl, const char *name)
 
     es = es_registry_load(ctl->store, &registry);
     if (es != ES_OK) {
-        return ctl_fail(CTL_FAILED, "%s", es_strerror(es));
+        return ctl_fail(CTL_FAILED, "%s", es_reason(es));
     }
 
     endpoint = es_registry_endpoint(registry, es_str(name));
@@ -520,7 +520,7 @@ ctl_integration_endpoint(ctl_integration_t *in, ctl_t *ctl, const char *name)
 
     if (endpoint == NULL) {
         rc = ctl_fail(CTL_FAILED, "endpoint \"%s\": %s", name,
-                      es_strerror(ES_NOT_FOUND));
+                      es_reason(ES_NOT_FOUND));
 
     } else if (endpoint->locked || i == endpoint->nsecrets) {
         rc = ctl_fail(CTL_FAILED, "endpoint \"%s\": no secret of it can be "

@@ -17,7 +17,7 @@ ctl_object_failed(es_kind_t kind, const char *name, es_rc_t rc,
     }
 
     return ctl_fail(CTL_FAILED, "%s \"%s\": %s", ctl_kinds[kind], name,
-                    problem->detail[0] ? problem->detail : es_strerror(rc));
+                    problem->detail[0] ? problem->detail : es_reason(rc));
 }
 
 
@@ -90,7 +90,7 @@ ctl_object_print(ctl_t *ctl, es_kind_t kind, const char *name, bool as_json)
     es = es_registry_get(ctl->store, kind, es_str(name), &buf);
     if (es != ES_OK) {
         return ctl_fail(CTL_FAILED, "%s \"%s\": %s", ctl_kinds[kind], name,
-                        es_strerror(es));
+                        es_reason(es));
     }
 
     json = json_loadb(buf.data, buf.len, 0, NULL);

@@ -97,7 +97,7 @@ ctl_prove(ctl_t *ctl, es_verify_t *totals)
     }
 
     return rc == ES_OK ? CTL_OK : ctl_fail(CTL_FAILED, "cannot verify: %s",
-                                           es_strerror(rc));
+                                           es_reason(rc));
 }
 
 

@@ -29,7 +29,7 @@ ctl_request_endpoint(ctl_t *ctl, const char *name, es_request_t *request)
     es = es_registry_load(ctl->store, &registry);
     if (es != ES_OK) {
         return ctl_fail(CTL_FAILED, "cannot read the registry: %s",
-                        es_strerror(es));
+                        es_reason(es));
     }
 
     endpoint = es_registry_endpoint(registry, es_str(name));
@@ -62,7 +62,7 @@ ctl_request_add(ctl_t *ctl, es_request_t *request, bool *done)
 
     if (es != ES_OK) {
         return ctl_fail(CTL_FAILED, "cannot ask the dispatcher: %s",
-                        es_strerror(es));
+                        es_reason(es));
     }
 
     until_us = es_clock_mono_us() + CTL_TAKEN_US;
@@ -101,7 +101,7 @@ ctl_request_place(ctl_t *ctl, const char *feed, const char *cursor,
 
     return es == ES_OK ? CTL_OK
                        : ctl_fail(CTL_FAILED, "%s", problem.detail[0]
-                                  ? problem.detail : es_strerror(es));
+                                  ? problem.detail : es_reason(es));
 }
 
 
@@ -231,7 +231,7 @@ ctl_test_outcome(ctl_t *ctl, const es_request_t *request)
 
         if (es != ES_OK && es != ES_NOT_FOUND) {
             return ctl_fail(CTL_FAILED, "cannot read the attempts: %s",
-                            es_strerror(es));
+                            es_reason(es));
         }
 
         (void) usleep(CTL_LOOK_US);

@@ -65,7 +65,7 @@ ctl_endpoint_rotate(ctl_t *ctl, int argc, char **argv)
                             NULL, &problem);
     if (es != ES_OK) {
         return ctl_fail(CTL_FAILED, "%s", problem.detail[0] ? problem.detail
-                                                            : es_strerror(es));
+                                                            : es_reason(es));
     }
 
     if (secret == NULL) {
@@ -96,7 +96,7 @@ ctl_endpoint_keys(ctl_t *ctl, int argc, char **argv)
     es = es_endpoint_keys(ctl->store, es_str(argv[0]), &keys);
     if (es != ES_OK) {
         return ctl_fail(CTL_FAILED, "endpoint \"%s\": %s", argv[0],
-                        es_strerror(es));
+                        es_reason(es));
     }
 
     (void) json_dumpf(keys, stdout, JSON_COMPACT);

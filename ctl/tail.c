@@ -49,7 +49,7 @@ ctl_tail_start(ctl_tail_t *t, es_txn_t *txn, const es_feed_t *feed)
         es = es_feed_check(feed, &cursor);
         if (es != ES_OK) {
             return ctl_fail(CTL_FAILED, "cursor \"%s\": %s", t->after,
-                            es_strerror(es));
+                            es_reason(es));
         }
 
         t->position = cursor.sequence;
@@ -66,7 +66,7 @@ ctl_tail_start(ctl_tail_t *t, es_txn_t *txn, const es_feed_t *feed)
         es = es_feed_seek_time(txn, feed, ms, &t->position);
         if (es != ES_OK) {
             return ctl_fail(CTL_FAILED, "feed \"%s\": %s", t->feed,
-                            es_strerror(es));
+                            es_reason(es));
         }
     }
 
@@ -117,14 +117,14 @@ ctl_tail_slice(ctl_tail_t *t, bool first, bool *more)
 
     es = es_txn_begin(t->ctl->store, &txn);
     if (es != ES_OK) {
-        return ctl_fail(CTL_FAILED, "%s", es_strerror(es));
+        return ctl_fail(CTL_FAILED, "%s", es_reason(es));
     }
 
     rc = CTL_OK;
     es = es_feed_get(txn, es_str(t->feed), &feed);
 
     if (es != ES_OK) {
-        rc = ctl_fail(CTL_FAILED, "feed \"%s\": %s", t->feed, es_strerror(es));
+        rc = ctl_fail(CTL_FAILED, "feed \"%s\": %s", t->feed, es_reason(es));
 
     } else if (first) {
         rc = ctl_tail_start(t, txn, &feed);
@@ -148,7 +148,7 @@ ctl_tail_slice(ctl_tail_t *t, bool first, bool *more)
             rc = ctl_tail_print(t);
         } else {
             rc = ctl_fail(CTL_FAILED, "feed \"%s\": %s", t->feed,
-                          es_strerror(es));
+                          es_reason(es));
         }
     }
 

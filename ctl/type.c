@@ -17,7 +17,7 @@ ctl_type_failed(const char *type, const char *version, es_rc_t rc,
                     version ? " " : "", version ? version : "",
                     problem ? problem->pointer : "",
                     problem && problem->pointer[0] ? ": " : "",
-                    problem ? problem->detail : es_strerror(rc));
+                    problem ? problem->detail : es_reason(rc));
 }
 
 
@@ -49,7 +49,7 @@ ctl_type_register(ctl_t *ctl, int argc, char **argv)
 
     if (es != ES_OK) {
         rc = ctl_fail(CTL_FAILED, "cannot read standard input: %s",
-                      es_strerror(es));
+                      es_reason(es));
 
     } else {
         es = es_catalogue_register(ctl->store, es_str(argv[0]),
@@ -110,7 +110,7 @@ ctl_type_page(ctl_t *ctl, char after[ES_TYPE_NAME_MAX + 1], bool as_json,
 
     if (page == NULL) {
         return ctl_fail(CTL_FAILED, "the catalogue: %s",
-                        es_strerror(es != ES_OK ? es : ES_NOMEM));
+                        es_reason(es != ES_OK ? es : ES_NOMEM));
     }
 
     json_array_foreach(json_object_get(page, "types"), i, type) {

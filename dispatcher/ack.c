@@ -99,7 +99,7 @@ es_ack_lane(es_dispatcher_t *d, es_lane_t *lane)
 
     if (rc != ES_OK) {
         es_log_line(ES_LOG_ERROR, "cannot read the checkpoints of endpoint "
-                    "%s: %s", lane->target->name, es_strerror(rc));
+                    "%s: %s", lane->target->name, es_reason(rc));
         d->ack_version = 0;
         return;
     }

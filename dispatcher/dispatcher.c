@@ -262,8 +262,8 @@ es_dispatcher_open(es_dispatcher_t *d)
                     "\"%s\"", d->options.store);
 
     } else if (rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "cannot lock the store \"%s\": %s",
-                    d->options.store, strerror(errno));
+        es_log_line(ES_LOG_ERROR, "cannot lock the store: %s",
+                    es_reason(rc));
     }
 
     return rc;
@@ -345,7 +345,7 @@ es_dispatcher_start(es_dispatcher_t *d)
     }
 
     if (rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "cannot start: %s", es_strerror(rc));
+        es_log_line(ES_LOG_ERROR, "cannot start: %s", es_reason(rc));
     }
 
     return rc;
@@ -368,7 +368,7 @@ es_dispatcher_stop(es_dispatcher_t *d)
     if (rc != ES_OK) {
         es_log_line(ES_LOG_ERROR, "cannot write delivery state: %s; what was "
                     "delivered last is sent again by the next start",
-                    es_strerror(rc));
+                    es_reason(rc));
     }
 
     es_notifier_finish(d);

@@ -51,6 +51,7 @@
 #include "attribute.h"
 #include "clock.h"
 #include "delivery.h"
+#include "reason.h"
 #include "lag.h"
 #include "notice.h"
 #include "reader.h"
@@ -327,6 +328,7 @@ typedef struct {
     bool             handed;       /* `committing` is the thread's */
     es_rc_t          rc;           /* of the last commit */
     int              error;        /* its errno */
+    es_reason_t      reason;       /* and its record */
 
     /* The loop's. */
     es_changes_t    *filling;
@@ -354,6 +356,7 @@ typedef struct {
     int64_t         until_us;      /* monotonic: it failed, and none is asked
                                       for before; the loop's */
     es_rc_t         rc;
+    es_reason_t     reason;        /* its record */
     es_registry_t  *registry;
     ev_async        ready;
 } es_loader_t;

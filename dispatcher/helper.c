@@ -2,6 +2,7 @@
  * helper.c - starts and ends threads.
  */
 
+#include "reason.h"
 #include "helper.h"
 
 
@@ -9,11 +10,14 @@ es_rc_t
 es_helper_start(es_helper_t *helper, const char *name,
     void *(*run)(void *ctx), void *ctx)
 {
+    int  err;
+
     (void) pthread_mutex_init(&helper->lock, NULL);
     (void) pthread_cond_init(&helper->cond, NULL);
 
-    if (pthread_create(&helper->thread, NULL, run, ctx) != 0) {
-        return ES_IO;
+    err = pthread_create(&helper->thread, NULL, run, ctx);
+    if (err != 0) {
+        return es_refused(err, "make a thread", name);
     }
 
     (void) pthread_setname_np(helper->thread, name);

@@ -63,7 +63,7 @@ es_janitor_next(es_store_t *store, char *name, uint64_t *oldest)
 
         if (judged != ES_OK) {
             es_log_line(ES_LOG_ERROR, "cannot apply retention to feed \"%s\": "
-                        "%s", name, es_strerror(judged));
+                        "%s", name, es_reason(judged));
 
         } else if (*oldest > feed.oldest) {
             break;
@@ -90,7 +90,7 @@ es_janitor_trim(es_dispatcher_t *d)
 
         if (rc != ES_OK && rc != ES_NOT_FOUND) {
             es_log_line(ES_LOG_ERROR, "cannot apply retention to feed \"%s\": "
-                        "%s", name, es_strerror(rc));
+                        "%s", name, es_reason(rc));
         }
     }
 }
@@ -111,7 +111,7 @@ es_janitor_recover(es_dispatcher_t *d)
 
     if (rc != ES_OK) {
         es_log_line(ES_LOG_ERROR, "cannot open the store again after a commit "
-                    "that failed: %s", es_strerror(rc));
+                    "that failed: %s", es_reason(rc));
     }
 }
 
@@ -160,7 +160,7 @@ es_janitor_expire(es_dispatcher_t *d, es_dead_place_t *place)
 
     if (rc != ES_OK) {
         es_log_line(ES_LOG_ERROR, "cannot expire attempts and dead letters: "
-                    "%s", es_strerror(rc));
+                    "%s", es_reason(rc));
     }
 }
 

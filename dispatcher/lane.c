@@ -356,7 +356,7 @@ es_lane_unread(const es_lane_t *lane, uint64_t sequence, es_rc_t rc)
     es_log_line(ES_LOG_ERROR, "cannot read event %s-%llu of feed \"%s\" for "
                 "endpoint %s: %s; trying again in %d s", lane->epoch,
                 (unsigned long long) sequence, lane->source->feed.name,
-                lane->target->name, es_strerror(rc), ES_STUCK_MS / 1000);
+                lane->target->name, es_reason(rc), ES_STUCK_MS / 1000);
 }
 
 
@@ -675,7 +675,7 @@ es_lanes_pump(es_dispatcher_t *d)
 
     rc = es_txn_begin(d->store, &txn);
     if (rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "cannot read the log: %s", es_strerror(rc));
+        es_log_line(ES_LOG_ERROR, "cannot read the log: %s", es_reason(rc));
         return false;
     }
 

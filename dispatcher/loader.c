@@ -66,6 +66,7 @@ es_loader_main(void *ctx)
         loader->asked = false;
         loader->done = true;
         loader->rc = rc;
+        es_reason_take(&loader->reason);
         loader->registry = registry;
         ev_async_send(d->loop.ev, &loader->ready);
     }
@@ -103,6 +104,7 @@ es_loader_take(es_dispatcher_t *d, es_rc_t *rc, es_registry_t **registry)
 
     if (done) {
         *rc = loader->rc;
+        es_reason_give(&loader->reason);
         *registry = loader->registry;
         loader->registry = NULL;
         loader->done = false;

@@ -59,7 +59,7 @@ es_registry_failed(es_dispatcher_t *d, es_rc_t rc)
     if (loader->failed_version != loader->asked_version) {
         loader->failed_version = loader->asked_version;
         es_log_line(ES_LOG_ERROR, "cannot load the registry: %s; going on "
-                    "with what was loaded before", es_strerror(rc));
+                    "with what was loaded before", es_reason(rc));
     }
 
     loader->until_us = es_clock_mono_us() + ES_AGAIN_US;
@@ -235,7 +235,7 @@ es_look(es_dispatcher_t *d)
 
     rc = es_txn_begin(d->store, &txn);
     if (rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "cannot read the log: %s", es_strerror(rc));
+        es_log_line(ES_LOG_ERROR, "cannot read the log: %s", es_reason(rc));
         return rc;
     }
 
@@ -250,7 +250,7 @@ es_look(es_dispatcher_t *d)
 
     if (log_rc != ES_OK) {
         es_log_line(ES_LOG_ERROR, "cannot read the feeds: %s",
-                    es_strerror(log_rc));
+                    es_reason(log_rc));
         return log_rc;
     }
 

@@ -327,7 +327,7 @@ es_near_check(es_dispatcher_t *d)
         es_changes_clear(notifier->changes);
 
         es_log_line(ES_LOG_DEBUG, "cannot look for endpoints that retention "
-                    "will overtake: %s", es_strerror(rc));
+                    "will overtake: %s", es_reason(rc));
     }
 
     took_us = es_clock_mono_us() - began_us;

@@ -301,7 +301,7 @@ es_notifier_record(es_rc_t rc)
     if (rc != ES_OK) {
         es_log_line(ES_LOG_ERROR, "cannot record what was announced: %s; "
                     "ending, to go on from the last commit after a restart",
-                    es_strerror(rc));
+                    es_reason(rc));
         _exit(1);
     }
 }
@@ -397,7 +397,7 @@ es_posting_judge(es_dispatcher_t *d, es_posting_t *posting)
             if (!d->notifier.failed) {
                 es_log_line(ES_LOG_ERROR, "cannot publish operational events "
                             "to feed \"%s\": %s; trying again each %d s",
-                            feed, es_strerror(rc), ES_NOTICE_S);
+                            feed, es_reason(rc), ES_NOTICE_S);
             }
 
             d->notifier.failed = true;
@@ -441,7 +441,7 @@ es_notifier_post(es_dispatcher_t *d)
     if (rc != ES_OK && !d->notifier.failed) {
         d->notifier.failed = true;
         es_log_line(ES_LOG_ERROR, "cannot take operational events from their "
-                    "outbox: %s; trying again each %d s", es_strerror(rc),
+                    "outbox: %s; trying again each %d s", es_reason(rc),
                     ES_NOTICE_S);
     }
 

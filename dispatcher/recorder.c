@@ -35,7 +35,7 @@ es_record(es_dispatcher_t *d, es_rc_t rc)
 
     es_log_line(ES_LOG_ERROR, "cannot record what was delivered: %s; ending, "
                 "to go on from the last commit after a restart",
-                es_strerror(rc));
+                es_reason(rc));
     _exit(1);
 }
 
@@ -123,6 +123,7 @@ es_recorder_main(void *ctx)
 
         recorder->rc = rc;
         recorder->error = errno;
+        es_reason_take(&recorder->reason);
         recorder->handed = false;
         ev_async_send(d->loop.ev, &recorder->done);
     }
@@ -273,11 +274,15 @@ es_recorder_due(struct ev_loop *ev, ev_timer *w, int revents)
 static void
 es_recorder_failed(es_dispatcher_t *d, es_rc_t rc, int error)
 {
+    bool  disk;
+
+    disk = rc == ES_FULL && error != 0;
+
     if (!d->recorder.failed) {
         es_log_line(ES_LOG_ERROR, "cannot write delivery state: %s%s%s; "
                     "nothing new is sent until it can be written",
-                    es_strerror(rc), error ? ", " : "",
-                    error ? strerror(error) : "");
+                    es_reason(rc), disk ? ", " : "",
+                    disk ? strerror(error) : "");
     }
 
     d->recorder.failed = true;
@@ -303,6 +308,7 @@ es_recorder_done(struct ev_loop *ev, ev_async *w, int revents)
     es_helper_lock(&recorder->helper);
     rc = recorder->rc;
     error = recorder->error;
+    es_reason_give(&recorder->reason);
     handed = recorder->handed;
     es_helper_unlock(&recorder->helper);
 

@@ -262,7 +262,7 @@ es_requests_look(es_dispatcher_t *d, es_txn_t *txn)
 
     if (rc != ES_OK && rc != ES_NOT_FOUND) {
         es_log_line(ES_LOG_ERROR, "cannot read requests: %s",
-                    es_strerror(rc));
+                    es_reason(rc));
     }
 }
 
@@ -334,7 +334,7 @@ es_redrive(es_dispatcher_t *d, es_target_t *target)
 
     if (rc != ES_OK && rc != ES_EXISTS) {
         es_log_line(ES_LOG_ERROR, "cannot read the dead letters of endpoint "
-                    "%s: %s", target->name, es_strerror(rc));
+                    "%s: %s", target->name, es_reason(rc));
         return;
     }
 

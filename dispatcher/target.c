@@ -70,7 +70,7 @@ es_target_signers(es_target_t *target)
 
         } else {
             es_log_line(ES_LOG_ERROR, "endpoint %s: secret %u cannot be used: "
-                        "%s", target->name, i + 1, es_strerror(rc));
+                        "%s", target->name, i + 1, es_reason(rc));
         }
     }
 
@@ -297,7 +297,7 @@ es_lane_begin(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
         if (rc != ES_OK) {
             es_log_line(ES_LOG_ERROR, "cannot read feed \"%s\" for endpoint "
                         "%s: %s", source->feed.name, target->name,
-                        es_strerror(rc));
+                        es_reason(rc));
             d->unjoined = true;
             return;
         }

@@ -189,7 +189,7 @@ es_token_fetch(es_dispatcher_t *d, es_target_t *target)
 
     if (rc != ES_OK) {
         es_log_line(ES_LOG_ERROR, "endpoint %s: cannot ask for an access "
-                    "token: %s", target->name, es_strerror(rc));
+                    "token: %s", target->name, es_reason(rc));
         es_token_pause(target, ES_TOKEN_MAX_MS);
         return;
     }

@@ -30,6 +30,7 @@
 #include "decode.h"
 #include "jwt.h"
 #include "manage.h"
+#include "reason.h"
 #include "registry.h"
 
 #include "ngx_http_eventsync_limit.h"
@@ -532,6 +533,7 @@ struct ngx_http_eventsync_task_s {
 
     void                             *data;
     es_rc_t                           rc;
+    es_reason_t                       reason;     /* of the thread */
     es_buf_t                          out;        /* freed with the request */
     ngx_uint_t                        done;       /* unsigned  done:1 */
 };
@@ -815,6 +817,7 @@ ngx_int_t ngx_cdecl ngx_http_eventsync_fail(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_problem_e type, const char *fmt, ...);
 ngx_int_t ngx_http_eventsync_fail_store(ngx_http_eventsync_ctx_t *ctx,
     es_rc_t rc);
+ngx_int_t ngx_http_eventsync_fail_closed(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_cdecl ngx_http_eventsync_members(ngx_http_eventsync_ctx_t *ctx,
     size_t size, const char *fmt, ...);
 ngx_buf_t *ngx_http_eventsync_problem_body(ngx_http_request_t *r,

@@ -17,6 +17,7 @@ typedef struct {
     es_batch_t                      **batches;
     size_t                            n;
     size_t                            cap;
+    es_reason_t                       reason;
 } ngx_http_eventsync_group_t;
 
 
@@ -190,6 +191,8 @@ ngx_http_eventsync_commit_thread(void *data, ngx_log_t *log)
     } else {
         (void) es_store_recover(group->es);
     }
+
+    es_reason_take(&group->reason);
 }
 
 
@@ -198,7 +201,9 @@ ngx_http_eventsync_commit_event(ngx_event_t *ev)
 {
     ngx_http_eventsync_worker_t  *w = ev->data;
 
-    ngx_queue_t  done, failed;
+    es_reason_t                  reason;
+    ngx_queue_t                  done, failed;
+    ngx_http_eventsync_group_t  *group;
 
     if (ngx_http_eventsync_task_late(ev)) {
         ngx_log_error(NGX_LOG_WARN, ev->log, 0,
@@ -206,6 +211,10 @@ ngx_http_eventsync_commit_event(ngx_event_t *ev)
                       (ngx_msec_t) NGX_HTTP_EVENTSYNC_TASK_TIME);
         return;
     }
+
+    group = w->commit->ctx;
+    reason = group->reason;
+    es_reason_give(&reason);
 
     w->writing = 0;
 
@@ -215,7 +224,7 @@ ngx_http_eventsync_commit_event(ngx_event_t *ev)
     if (es_store_lost(w->es) && !w->reopen.timer_set) {
         ngx_log_error(NGX_LOG_CRIT, ev->log, 0,
                       "eventsync store cannot be opened again after a commit "
-                      "that failed");
+                      "that failed: %s", es_reason(ES_IO));
 
         ngx_add_timer(&w->reopen, NGX_HTTP_EVENTSYNC_REOPEN);
     }

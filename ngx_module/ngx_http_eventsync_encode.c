@@ -18,7 +18,7 @@ typedef struct {
     es_pages_t                       *kept;
     ngx_uint_t                        prune;      /* unsigned  prune:1 */
     es_rc_t                           rc;         /* of keeping, pruning */
-    ngx_err_t                         err;
+    es_reason_t                       reason;
     ngx_uint_t                        n;
     ngx_http_eventsync_leaf_job_t    *jobs[NGX_HTTP_EVENTSYNC_LEAF_GROUP];
 } ngx_http_eventsync_encode_t;
@@ -225,7 +225,6 @@ ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log)
 
     if (n) {
         task->rc = es_pages_make(task->kept, items, n);
-        task->err = ngx_errno;
     }
 
     for (i = 0; i < n; i++) {
@@ -236,8 +235,9 @@ ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log)
 
     if (task->prune && task->kept && task->rc == ES_OK) {
         task->rc = es_pages_prune(task->kept, task->es);
-        task->err = ngx_errno;
     }
+
+    es_reason_take(&task->reason);
 }
 
 
@@ -368,11 +368,12 @@ ngx_http_eventsync_encode_event(ngx_event_t *ev)
     pages = w->pages;
     task = pages->task->ctx;
 
+    es_reason_give(&task->reason);
+
     if (task->rc != ES_OK) {
-        ngx_log_error(NGX_LOG_WARN, ev->log,
-                      (task->rc == ES_IO) ? task->err : 0,
+        ngx_log_error(NGX_LOG_WARN, ev->log, 0,
                       "eventsync cannot keep encoded pages: %s",
-                      es_strerror(task->rc));
+                      es_reason(task->rc));
     }
 
     pages->busy = 0;

@@ -21,6 +21,7 @@
 typedef enum {
     NGX_HTTP_EVENTSYNC_READY = 0,
     NGX_HTTP_EVENTSYNC_FAILED,           /* it cannot be read */
+    NGX_HTTP_EVENTSYNC_CLOSED,           /* it cannot be opened: see the log */
     NGX_HTTP_EVENTSYNC_LATE,             /* a dispatcher's */
     NGX_HTTP_EVENTSYNC_NEVER,
     NGX_HTTP_EVENTSYNC_UNKNOWN           /* nobody could ask */
@@ -52,7 +53,7 @@ static ngx_int_t ngx_http_eventsync_ready_answer(
 /* in the order of ngx_http_eventsync_outcome_e */
 
 static char  *ngx_http_eventsync_outcomes[] = {
-    "ok", "failed", "late", "never", "unknown"
+    "ok", "failed", "closed", "late", "never", "unknown"
 };
 
 
@@ -113,11 +114,12 @@ ngx_http_eventsync_readyz(ngx_http_eventsync_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ready->store = NGX_HTTP_EVENTSYNC_FAILED;
+    ready->store = (ctx->worker && ctx->worker->es)
+                   ? NGX_HTTP_EVENTSYNC_FAILED : NGX_HTTP_EVENTSYNC_CLOSED;
     ready->dispatcher = NGX_HTTP_EVENTSYNC_UNKNOWN;
     ready->limit = ctx->conf->ready_dispatcher;
 
-    if (ctx->worker && ctx->worker->es
+    if (ready->store != NGX_HTTP_EVENTSYNC_CLOSED
         && ngx_http_eventsync_ready_post(ctx, ready) == NGX_DONE)
     {
         return NGX_DONE;

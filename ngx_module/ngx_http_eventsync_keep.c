@@ -18,6 +18,7 @@ typedef struct {
     es_checkpoint_job_t             **jobs;
     size_t                            n;
     size_t                            cap;
+    es_reason_t                       reason;
 } ngx_http_eventsync_keeping_t;
 
 
@@ -191,6 +192,8 @@ ngx_http_eventsync_keep_thread(void *data, ngx_log_t *log)
     ngx_http_eventsync_keeping_t  *keeping = data;
 
     es_checkpoints(keeping->es, keeping->jobs, keeping->n);
+
+    es_reason_take(&keeping->reason);
 }
 
 
@@ -209,6 +212,8 @@ ngx_http_eventsync_keep_event(ngx_event_t *ev)
 
     w = keeping->worker;
     keep = keeping->keep;
+
+    es_reason_give(&keeping->reason);
 
     keep->busy = 0;
 

@@ -139,6 +139,11 @@ ngx_http_eventsync_parse_thread(void *data, ngx_log_t *log)
         publish->rc = ngx_http_eventsync_gather(parse->in, &body);
     }
 
+    if (publish->rc != ES_OK) {
+        (void) es_problem_set(&publish->problem, publish->rc, -1, NULL, "%s",
+                              es_reason(publish->rc));
+    }
+
     if (publish->rc == ES_OK && publish->ctx->body) {
         ngx_http_eventsync_parse_open(publish,
                                       (es_str_t) { body.data, body.len });
@@ -199,7 +204,8 @@ ngx_http_eventsync_gather(ngx_chain_t *in, es_buf_t *body)
             }
 
             if (n <= 0) {
-                return ES_IO;
+                return es_refused(n ? ngx_errno : EIO, "read",
+                                (char *) b->file->name.data);
             }
 
             body->len += n;

@@ -19,6 +19,8 @@ typedef struct {
 } ngx_http_eventsync_problem_type_t;
 
 
+static ngx_int_t ngx_http_eventsync_fail_later(ngx_http_eventsync_ctx_t *ctx,
+    const char *detail);
 static ngx_buf_t *ngx_http_eventsync_oauth_body(ngx_http_request_t *r,
     ngx_http_eventsync_problem_t *problem);
 static ngx_int_t ngx_http_eventsync_problem_headers(ngx_http_request_t *r,
@@ -192,26 +194,47 @@ ngx_http_eventsync_fail_store(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc)
 
     case ES_BUSY:
     case ES_IO:
-        ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log,
-                      (rc == ES_IO) ? ngx_errno : 0,
-                      "eventsync store failed: %s", es_strerror(rc));
+        ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                      "eventsync store failed: %s", es_reason(rc));
 
-        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_UNAVAILABLE,
-                                       "The event store cannot answer now.");
-
-        if (ctx->problem) {
-            ctx->problem->retry_after = 1 + ngx_random() % 3;
-        }
-
-        return NGX_DECLINED;
+        return ngx_http_eventsync_fail_later(ctx,
+                                         "The event store cannot answer now.");
 
     default:
         ngx_log_error(NGX_LOG_CRIT, ctx->request->connection->log, 0,
-                      "eventsync store failed: %s", es_strerror(rc));
+                      "eventsync store failed: %s", es_reason(rc));
 
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INTERNAL,
                                        "The event store failed.");
     }
+}
+
+
+/* a worker without a store has said why in the log, which it does each second,
+   and does not tell strangers */
+
+ngx_int_t
+ngx_http_eventsync_fail_closed(ngx_http_eventsync_ctx_t *ctx)
+{
+    return ngx_http_eventsync_fail_later(ctx,
+                                         "The event store cannot be opened; "
+                                         "the server's error log has the "
+                                         "reason.");
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_fail_later(ngx_http_eventsync_ctx_t *ctx,
+    const char *detail)
+{
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_UNAVAILABLE,
+                                   "%s", detail);
+
+    if (ctx->problem) {
+        ctx->problem->retry_after = 1 + ngx_random() % 3;
+    }
+
+    return NGX_DECLINED;
 }
 
 

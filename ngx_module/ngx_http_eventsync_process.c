@@ -106,7 +106,7 @@ ngx_http_eventsync_open(ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle)
         ngx_log_error(NGX_LOG_CRIT, cycle->log, 0,
                       "eventsync store \"%V\" cannot be opened: %s",
                       &store->path,
-                      problem.detail[0] ? problem.detail : es_strerror(rc));
+                      problem.detail[0] ? problem.detail : es_reason(rc));
         return NGX_ERROR;
     }
 
@@ -135,8 +135,10 @@ ngx_http_eventsync_watch(ngx_http_eventsync_worker_t *w, ngx_cycle_t *cycle)
     ngx_connection_t  *c;
 
     if (es_wake_open(w->es, &fd) != ES_OK) {
-        ngx_log_error(NGX_LOG_CRIT, cycle->log, ngx_errno,
-                      "eventsync cannot watch its bell");
+        ngx_log_error(NGX_LOG_CRIT, cycle->log, 0,
+                      "eventsync store \"%V\" cannot be watched: %s",
+                      &((ngx_http_eventsync_store_t *) w->data)->path,
+                      es_reason(ES_IO));
         return NGX_ERROR;
     }
 

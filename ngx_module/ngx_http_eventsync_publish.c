@@ -468,6 +468,11 @@ ngx_http_eventsync_publish_problem(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc,
         break;
 
     default:
+
+        /* it may have failed in a thread, which left its reason here */
+
+        (void) es_refused_text(rc, "%s", problem->detail);
+
         return ngx_http_eventsync_fail_store(ctx, rc);
     }
 

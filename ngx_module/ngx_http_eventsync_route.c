@@ -254,7 +254,7 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
         if (route->resource != NGX_HTTP_EVENTSYNC_HEALTH
             && (ctx->worker == NULL || ctx->worker->es == NULL))
         {
-            (void) ngx_http_eventsync_fail_store(ctx, ES_BUSY);
+            (void) ngx_http_eventsync_fail_closed(ctx);
             return ngx_http_eventsync_send_problem(ctx);
         }
 

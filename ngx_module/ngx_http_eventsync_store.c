@@ -86,7 +86,7 @@ ngx_http_eventsync_store_directive(ngx_conf_t *cf, ngx_command_t *cmd,
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "eventsync store \"%V\" cannot be used: %s", &path,
                            problem.detail[0] ? problem.detail
-                                             : es_strerror(rc));
+                                             : es_reason(rc));
         return NGX_CONF_ERROR;
     }
 

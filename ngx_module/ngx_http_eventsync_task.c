@@ -79,6 +79,8 @@ ngx_http_eventsync_task_thread(void *data, ngx_log_t *log)
     ngx_http_eventsync_task_t  *task = data;
 
     task->run(task);
+
+    es_reason_take(&task->reason);
 }
 
 
@@ -92,6 +94,8 @@ ngx_http_eventsync_task_event(ngx_event_t *ev)
     }
 
     task->done = 1;
+
+    es_reason_give(&task->reason);
 
     ngx_http_eventsync_task_unblock(task->ctx);
 }

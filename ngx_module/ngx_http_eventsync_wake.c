@@ -226,9 +226,9 @@ ngx_http_eventsync_turn(ngx_http_eventsync_worker_t *w, ngx_uint_t look,
         es_txn_end(txn);
 
     } else {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, ngx_errno,
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "eventsync cannot wake waiting requests: %s",
-                      es_strerror(es));
+                      es_reason(es));
 
         /* the next tick looks for the others */
 

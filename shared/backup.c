@@ -216,7 +216,7 @@ es_backup_env(es_env_t *env, const char *name, const char *dir,
 
     } else if (rc != ES_OK) {
         rc = es_problem_set(problem, rc, -1, NULL, "cannot copy \"%s\" of the "
-                            "store: %s", name, es_strerror(rc));
+                            "store: %s", name, es_reason(rc));
 
     } else if (fsync(fd) == -1) {
         rc = es_backup_fault(problem, "sync", dir, file);
@@ -534,9 +534,9 @@ es_backup_unpack(const char *dir, const es_backup_t *backup, const char *to,
         }
     }
 
-    fd = es_store_bell(to, O_WRONLY);
-    if (fd == -1) {
-        return es_backup_fault(problem, "make", to, "bell");
+    rc = es_store_bell(to, O_WRONLY, &fd);
+    if (rc != ES_OK) {
+        return es_problem_set(problem, rc, -1, NULL, "%s", es_reason(rc));
     }
 
     (void) close(fd);

@@ -253,6 +253,8 @@ es_strerror(es_rc_t rc)
         return "out of memory";
     case ES_MISMATCH:
         return "not allowed by the schema";
+    case ES_TAKEN:
+        return "another process has the number of this one";
     }
 
     return "unknown outcome";

@@ -171,7 +171,7 @@ es_catalogue_write(es_publication_t *p, es_env_fn fn)
     }
 
     return es_problem_set(p->problem, rc, -1, NULL, "cannot write to the "
-                          "registry: %s", es_strerror(rc));
+                          "registry: %s", es_reason(rc));
 }
 
 

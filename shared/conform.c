@@ -514,7 +514,7 @@ es_batch_judge(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
     rc = es_conform_batch(store, batch, &said);
 
     if (rc != ES_OK && rc != ES_MISMATCH) {
-        (void) es_problem_set(&said, rc, -1, NULL, "%s", es_strerror(rc));
+        (void) es_problem_set(&said, rc, -1, NULL, "%s", es_reason(rc));
     }
 
     batch->judged = rc == ES_OK || rc == ES_MISMATCH;

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "delivery_keys.h"
+#include "reason.h"
+#include "file.h"
 
 /* One decoded record; which member is told by the database that is walked. */
 typedef union {
@@ -61,23 +63,25 @@ es_attempt_class_name(es_attempt_class_t c)
 es_rc_t
 es_delivery_own(es_store_t *store)
 {
-    int   fd;
-    char  path[4096];
+    int      fd;
+    char     path[4096];
+    es_rc_t  rc;
 
     (void) snprintf(path, sizeof(path), "%s/delivery/owner", store->path);
 
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
-    if (fd == -1) {
-        return ES_IO;
+    rc = es_file_open(path, O_RDWR | O_CREAT, &fd);
+    if (rc != ES_OK) {
+        return rc;
     }
 
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
         return ES_OK;
     }
 
+    rc = errno == EWOULDBLOCK ? ES_EXISTS : es_refused(errno, "lock", path);
     (void) close(fd);
 
-    return errno == EWOULDBLOCK ? ES_EXISTS : ES_IO;
+    return rc;
 }
 
 

@@ -141,7 +141,7 @@ es_endpoint_secret(const char *kind, char secret[ES_SECRET_TEXT_MAX],
 
     return rc == ES_OK ? rc
            : es_problem_set(problem, rc, -1, NULL, "cannot make a secret: %s",
-                            es_strerror(rc));
+                            es_reason(rc));
 }
 
 
@@ -254,7 +254,7 @@ es_place_cursor(const es_feed_t *feed, const char *text,
     if (rc != ES_OK) {
         return es_problem_set(problem, ES_INVALID, -1, NULL,
                               "cursor \"%s\" of feed \"%s\": %s", text,
-                              feed->name, es_strerror(rc));
+                              feed->name, es_reason(rc));
     }
 
     request->sequence = cursor.sequence;

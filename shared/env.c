@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -9,6 +10,8 @@
 
 #include "clock.h"
 #include "env.h"
+#include "reason.h"
+#include "file.h"
 
 #define ES_ENV_READERS    1022
 #define ES_ENV_OPEN_TRIES  250
@@ -84,7 +87,88 @@ es_env_rc(int mdb_rc)
 
     default:
         errno = mdb_rc > 0 ? mdb_rc : EIO;
-        return ES_IO;
+        return es_refused_text(ES_IO, "LMDB: %s", mdb_strerror(mdb_rc));
+    }
+}
+
+
+/* The same, with the environment named. */
+
+static es_rc_t
+es_env_failed(const es_env_t *env, int mdb_rc, const char *what)
+{
+    es_rc_t  rc;
+
+    rc = es_env_rc(mdb_rc);
+
+    return rc == ES_IO ? es_refused(mdb_rc, what, env->options.dir) : rc;
+}
+
+
+es_rc_t
+es_env_problem(es_problem_t *problem, es_rc_t rc, const char *dir)
+{
+    if (rc == ES_IO || rc == ES_TAKEN) {
+        return es_problem_set(problem, rc, -1, NULL, "%s", es_reason(rc));
+    }
+
+    return es_problem_set(problem, rc, -1, NULL, "cannot open \"%s\": %s",
+                          es_refused_path(dir), es_strerror(rc));
+}
+
+
+/* Why LMDB could not open the environment: it does not say which of the files
+   was refused. */
+
+static es_rc_t
+es_env_refused(const es_env_t *env, int err)
+{
+    char    path[4096];
+    size_t  i;
+
+    const struct {
+        const char  *name;
+        int          mode;
+    } files[] = {
+        { "", X_OK },
+        { "/lock.mdb", R_OK | W_OK },
+        { "/data.mdb", env->options.writable ? R_OK | W_OK : R_OK },
+    };
+
+    if (err == EACCES || err == EPERM || err == EROFS || err == ENOENT) {
+
+        for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+            (void) snprintf(path, sizeof(path), "%s%s", env->options.dir,
+                            files[i].name);
+
+            if (faccessat(AT_FDCWD, path, files[i].mode, AT_EACCESS) != 0) {
+                return es_refused(err, "open", path);
+            }
+        }
+    }
+
+    return es_env_failed(env, err, "open");
+}
+
+
+/* Makes a file that LMDB would make with less of a mode, and of its maker's
+   group.  What cannot be made here LMDB says. */
+
+static void
+es_env_make(const es_env_t *env, const char *name)
+{
+    int   fd;
+    char  path[4096];
+
+    (void) snprintf(path, sizeof(path), "%s/%s", env->options.dir, name);
+
+    /* Of one that is there nothing is opened: closing it would take LMDB's
+       locks away. */
+
+    if (access(path, F_OK) != 0
+        && es_file_open(path, O_RDWR | O_CREAT, &fd) == ES_OK)
+    {
+        (void) close(fd);
     }
 }
 
@@ -129,6 +213,12 @@ es_env_connect(es_env_t *env, bool create)
     MDB_txn  *txn;
     unsigned  tries;
 
+    es_env_make(env, "lock.mdb");
+
+    if (create || env->options.writable) {
+        es_env_make(env, "data.mdb");
+    }
+
     for (tries = 0; ; tries++) {
         rc = es_env_open_once(env, create, &txn);
         if (rc == 0) {
@@ -138,7 +228,7 @@ es_env_connect(es_env_t *env, bool create)
         if ((rc != EAGAIN && rc != EBUSY && rc != EINVAL)
             || tries == ES_ENV_OPEN_TRIES)
         {
-            return es_env_rc(rc);
+            return es_env_refused(env, rc);
         }
 
         usleep(ES_ENV_OPEN_US);
@@ -232,11 +322,12 @@ es_env_open_dbs(es_env_t *env, bool create, MDB_txn *txn)
 
         if (rc != 0) {
             mdb_txn_abort(txn);
-            return rc == MDB_NOTFOUND ? ES_FORMAT : es_env_rc(rc);
+            return rc == MDB_NOTFOUND ? ES_FORMAT
+                                      : es_env_failed(env, rc, "open");
         }
     }
 
-    return es_env_rc(mdb_txn_commit(txn));
+    return es_env_failed(env, mdb_txn_commit(txn), "write");
 }
 
 
@@ -328,7 +419,7 @@ es_env_settle(es_env_t *env)
 
     rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
     if (rc != 0) {
-        return es_env_rc(rc);
+        return es_env_failed(env, rc, "write");
     }
 
     (void) mdb_env_stat(env->mdb, &stat);
@@ -336,6 +427,7 @@ es_env_settle(es_env_t *env)
 
     size = 2 * (size_t) stat.ms_psize;
 
+    errno = 0;
     pages = malloc(size);
     if (pages == NULL) {
         rc = ENOMEM;
@@ -344,13 +436,13 @@ es_env_settle(es_env_t *env)
                || pwrite(fd, pages, size, 0) != (ssize_t) size
                || fdatasync(fd) == -1)
     {
-        rc = EIO;
+        rc = errno != 0 ? errno : EIO;
     }
 
     free(pages);
     mdb_txn_abort(txn);
 
-    return es_env_rc(rc);
+    return es_env_failed(env, rc, "write");
 }
 
 
@@ -407,7 +499,7 @@ es_env_again(es_env_t *env, int mdb_rc, es_rc_t *rc)
     es_env_leave(env);
 
     *rc = mdb_rc == MDB_MAP_RESIZED ? es_env_remap(env, 0)
-                                    : es_env_rc(mdb_rc);
+                                    : es_env_failed(env, mdb_rc, "use");
 
     return *rc == ES_OK;
 }
@@ -487,7 +579,7 @@ es_env_commit_rc(es_env_t *env, int mdb_rc)
         mdb_rc = ENOSPC;
     }
 
-    return es_env_rc(mdb_rc);
+    return es_env_failed(env, mdb_rc, "write");
 }
 
 
@@ -694,7 +786,7 @@ es_env_remap(es_env_t *env, uint64_t size)
     rc = env->mdb ? mdb_env_set_mapsize(env->mdb, size) : MDB_PANIC;
     (void) pthread_rwlock_unlock(&env->lock);
 
-    return es_env_rc(rc);
+    return es_env_failed(env, rc, "map");
 }
 
 

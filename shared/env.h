@@ -49,7 +49,12 @@ typedef struct {
     void               *drop_ctx;
 } es_env_options_t;
 
+/* What the system refuses is recorded (reason.h), as by every function here. */
 es_rc_t es_env_open(const es_env_options_t *options, es_env_t **env);
+
+/* Fills a problem with why `dir` could not be opened; is `rc`. */
+es_rc_t es_env_problem(es_problem_t *problem, es_rc_t rc, const char *dir);
+
 void es_env_close(es_env_t *env);
 
 /* Handle of the i-th database of the options. */
@@ -105,7 +110,8 @@ uint64_t es_env_version(es_env_t *env);
 /* Frees reader slots of dead processes; returns how many. */
 int es_env_reap(es_env_t *env);
 
-/* An LMDB or errno result as the library's outcome. */
+/* An LMDB or errno result as the library's outcome, which is recorded if it is
+   ES_IO. */
 es_rc_t es_env_rc(int mdb_rc);
 
 #endif /* ES_ENV_H */

@@ -58,7 +58,9 @@ typedef enum {
     ES_FORMAT,          /* not an eventsync store, or of another version */
     ES_IO,              /* the operating system refused; errno has why */
     ES_NOMEM,
-    ES_MISMATCH         /* an event that its schema does not allow */
+    ES_MISMATCH,        /* an event that its schema does not allow */
+    ES_TAKEN            /* the store takes this process for another one, see
+                           es_store_open() */
 } es_rc_t;
 
 /* Text that is not owned and not NUL-terminated. */
@@ -190,6 +192,11 @@ const es_result_t *es_batch_result(const es_batch_t *batch, size_t i);
 
 /* One short phrase; never NULL. */
 const char *es_strerror(es_rc_t rc);
+
+/* The same, or for ES_IO and ES_TAKEN a sentence with the path and the words of
+   the operating system, if it was this thread's last call that failed so.  It
+   lives until this thread's next call. */
+const char *es_reason(es_rc_t rc);
 
 #ifdef __cplusplus
 }

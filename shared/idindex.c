@@ -7,15 +7,16 @@
 #include <unistd.h>
 
 #include "cursor.h"
+#include "reason.h"
+#include "file.h"
 #include "idindex.h"
 
 #define ES_IDS_MAGIC       UINT64_C(0x3273646973797365)    /* "esysids2" */
 #define ES_IDS_FIRST_BITS  16
 #define ES_IDS_GROWTH_BITS  2    /* each table has four times the slots */
 #define ES_IDS_SEQ_BITS    40
-#define ES_IDS_MODE        0660
-#define ES_IDS_DIR_MODE    0770
 #define ES_IDS_BOOT_LEN    40
+#define ES_IDS_BOOT_ID     "/proc/sys/kernel/random/boot_id"
 
 /* The control file: one page, mapped by every writer. */
 typedef struct {
@@ -38,6 +39,7 @@ struct es_ids {
     uint64_t          *tables[ES_IDS_TABLES_MAX];
 };
 
+static bool es_ids_spoiled(es_rc_t rc);
 static es_rc_t es_ids_map_control(es_ids_t *ids);
 static es_rc_t es_ids_map_table(es_ids_t *ids, unsigned i, bool create);
 static void es_ids_unmap_tables(es_ids_t *ids);
@@ -59,25 +61,21 @@ es_ids_slot(uint64_t hash, uint64_t sequence)
 
 
 es_rc_t
-es_ids_open(const char *dir, uint64_t identity, uint64_t published,
-    es_ids_t **out, bool *trusted)
+es_ids_open(const char *store, const char *dir, uint64_t identity,
+    uint64_t published, es_ids_t **out, bool *trusted)
 {
     char       boot[ES_IDS_BOOT_LEN];
     es_rc_t    rc;
     es_ids_t  *ids;
 
     rc = es_ids_boot(boot);
-    if (rc != ES_OK) {
-        return rc;
+
+    if (rc == ES_OK) {
+        rc = es_file_mkdir(dir, store);
     }
 
-    /* The mode is a promise to other users of the group, whatever the umask. */
-
-    if (mkdir(dir, ES_IDS_DIR_MODE) == 0) {
-        (void) chmod(dir, ES_IDS_DIR_MODE);
-
-    } else if (errno != EEXIST) {
-        return ES_IO;
+    if (rc != ES_OK) {
+        return rc;
     }
 
     ids = calloc(1, sizeof(es_ids_t));
@@ -102,6 +100,11 @@ es_ids_open(const char *dir, uint64_t identity, uint64_t published,
     if (*trusted) {
         rc = es_ids_refresh(ids);
         *trusted = rc == ES_OK;
+
+        if (rc != ES_OK && !es_ids_spoiled(rc)) {
+            es_ids_close(ids);
+            return rc;
+        }
     }
 
     if (!*trusted) {
@@ -121,25 +124,40 @@ es_ids_open(const char *dir, uint64_t identity, uint64_t published,
 }
 
 
+/* A table that is missing, cut or somebody else's is made anew.  One for which
+   this process lacks memory or descriptors is good for others. */
+
+static bool
+es_ids_spoiled(es_rc_t rc)
+{
+    return rc == ES_CORRUPT
+           || (rc == ES_IO && (errno == ENOENT || errno == EACCES));
+}
+
+
 static es_rc_t
 es_ids_map_control(es_ids_t *ids)
 {
+    int          err;
     char         path[4096];
+    es_rc_t      rc;
     struct stat  sb;
 
     (void) snprintf(path, sizeof(path), "%s/control", ids->dir);
 
-    ids->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, ES_IDS_MODE);
-    if (ids->fd == -1 || fstat(ids->fd, &sb) != 0) {
-        return ES_IO;
+    rc = es_file_open(path, O_RDWR | O_CREAT, &ids->fd);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (fstat(ids->fd, &sb) != 0) {
+        return es_refused(errno, "open", path);
     }
 
     if (sb.st_size < (off_t) sizeof(es_ids_control_t)) {
-        (void) fchmod(ids->fd, ES_IDS_MODE);
-
-        errno = posix_fallocate(ids->fd, 0, 4096);
-        if (errno != 0) {
-            return errno == ENOSPC ? ES_FULL : ES_IO;
+        err = posix_fallocate(ids->fd, 0, 4096);
+        if (err != 0) {
+            return es_refused(err, "write", path);
         }
     }
 
@@ -147,7 +165,7 @@ es_ids_map_control(es_ids_t *ids)
                         ids->fd, 0);
     if (ids->control == MAP_FAILED) {
         ids->control = NULL;
-        return ES_IO;
+        return es_refused(errno, "map", path);
     }
 
     return ES_OK;
@@ -165,12 +183,17 @@ es_ids_boot(char *boot)
 
     memset(boot, 0, ES_IDS_BOOT_LEN);
 
-    fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    fd = open(ES_IDS_BOOT_ID, O_RDONLY | O_CLOEXEC);
     if (fd == -1) {
-        return ES_IO;
+        return es_refused(errno, "open", ES_IDS_BOOT_ID);
     }
 
     n = read(fd, boot, ES_IDS_BOOT_LEN - 1);
+
+    if (n <= 0) {
+        (void) es_refused(n == 0 ? EIO : errno, "read", ES_IDS_BOOT_ID);
+    }
+
     (void) close(fd);
 
     return n > 0 ? ES_OK : ES_IO;
@@ -243,7 +266,7 @@ es_ids_clear(es_ids_t *ids)
         (void) snprintf(path, sizeof(path), "%s/%u", ids->dir, i);
 
         if (unlink(path) != 0 && errno != ENOENT) {
-            return ES_IO;
+            return es_refused(errno, "remove", path);
         }
     }
 
@@ -259,7 +282,7 @@ es_ids_clear(es_ids_t *ids)
 static es_rc_t
 es_ids_map_table(es_ids_t *ids, unsigned i, bool create)
 {
-    int          fd;
+    int          fd, err;
     char         path[4096];
     void        *p;
     size_t       size;
@@ -269,23 +292,18 @@ es_ids_map_table(es_ids_t *ids, unsigned i, bool create)
     size = es_ids_capacity(i) * sizeof(uint64_t);
     (void) snprintf(path, sizeof(path), "%s/%u", ids->dir, i);
 
-    fd = open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_TRUNC : 0),
-              ES_IDS_MODE);
-    if (fd == -1) {
-        return errno == ENOSPC ? ES_FULL : ES_IO;
+    rc = es_file_open(path, O_RDWR | (create ? O_CREAT | O_TRUNC : 0), &fd);
+    if (rc != ES_OK) {
+        return rc == ES_NOT_FOUND ? es_refused(ENOENT, "open", path) : rc;
     }
 
     /* Blocks are allocated here: a store into a hole of a full disk would be
        a SIGBUS later. */
 
-    rc = ES_OK;
-
     if (create) {
-        (void) fchmod(fd, ES_IDS_MODE);
-
-        errno = posix_fallocate(fd, 0, (off_t) size);
-        if (errno != 0) {
-            rc = errno == ENOSPC ? ES_FULL : ES_IO;
+        err = posix_fallocate(fd, 0, (off_t) size);
+        if (err != 0) {
+            rc = es_refused(err, "write", path);
         }
 
     } else if (fstat(fd, &sb) != 0 || sb.st_size != (off_t) size) {
@@ -295,14 +313,16 @@ es_ids_map_table(es_ids_t *ids, unsigned i, bool create)
     if (rc == ES_OK) {
         p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         if (p == MAP_FAILED) {
-            rc = ES_IO;
+            rc = es_refused(errno, "map", path);
         } else {
             ids->tables[i] = p;
             ids->mapped = i + 1;
         }
     }
 
+    err = errno;
     (void) close(fd);
+    errno = err;
 
     return rc;
 }

@@ -33,11 +33,12 @@ typedef struct {
 } es_ids_iter_t;
 
 /*
- * Maps the index in `dir` (made if missing).  `*trusted` is false when it has
- * to be filled anew: it is then empty.
+ * Maps the index in `dir`, which is made in the directory `store` if it is
+ * missing.  `*trusted` is false when the index must be filled anew: it is then
+ * empty.  What the system refuses is recorded (reason.h).
  */
-es_rc_t es_ids_open(const char *dir, uint64_t identity, uint64_t published,
-    es_ids_t **ids, bool *trusted);
+es_rc_t es_ids_open(const char *store, const char *dir, uint64_t identity,
+    uint64_t published, es_ids_t **ids, bool *trusted);
 void es_ids_close(es_ids_t *ids);
 
 /* Adopts tables that another process has added; at each transaction's start. */

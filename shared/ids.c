@@ -25,7 +25,8 @@ es_ids_ready(es_store_t *store, MDB_txn *txn)
 
     (void) snprintf(dir, sizeof(dir), "%s/ids", store->path);
 
-    rc = es_ids_open(dir, store->identity, published, &store->ids, &trusted);
+    rc = es_ids_open(store->path, dir, store->identity, published,
+                     &store->ids, &trusted);
     if (rc != ES_OK || trusted) {
         return rc;
     }

@@ -8,12 +8,11 @@
 #include <xxhash.h>
 
 #include "chunk.h"
+#include "file.h"
 #include "hash.h"
 #include "pages.h"
 
 #define ES_PAGES_VERSION   1          /* of what a page's body looks like */
-#define ES_PAGES_DIR_MODE  0770
-#define ES_PAGES_MODE      0660
 #define ES_PAGES_SLACK     (UINT64_C(64) << 20)
 #define ES_PAGES_PRUNE     256        /* removed in one transaction */
 #define ES_PAGES_KEY_LEN   (4 + ES_EPOCH_MAX + 1 + 8 + 1)
@@ -71,7 +70,7 @@ es_rc_t
 es_pages_open(es_store_t *store, uint64_t size, es_pages_t **out,
     es_problem_t *problem)
 {
-    char              dir[4096], file[4128];
+    char              dir[4096];
     es_rc_t           rc;
     es_pages_t       *pages;
     es_env_options_t  options;
@@ -82,12 +81,9 @@ es_pages_open(es_store_t *store, uint64_t size, es_pages_t **out,
         return es_problem_set(problem, ES_IO, -1, NULL, "too long a path");
     }
 
-    if (mkdir(dir, ES_PAGES_DIR_MODE) == 0) {
-        (void) chmod(dir, ES_PAGES_DIR_MODE);
-
-    } else if (errno != EEXIST) {
-        return es_problem_set(problem, ES_IO, -1, NULL,
-                              "cannot make \"%s\": %s", dir, strerror(errno));
+    rc = es_file_mkdir(dir, store->path);
+    if (rc != ES_OK) {
+        return es_problem_set(problem, rc, -1, NULL, "%s", es_reason(rc));
     }
 
     pages = calloc(1, sizeof(es_pages_t));
@@ -112,18 +108,11 @@ es_pages_open(es_store_t *store, uint64_t size, es_pages_t **out,
     if (rc == ES_FORMAT) {
         options.create = true;
         rc = es_env_open(&options, &pages->env);
-
-        (void) snprintf(file, sizeof(file), "%s/data.mdb", dir);
-        (void) chmod(file, ES_PAGES_MODE);
-        (void) snprintf(file, sizeof(file), "%s/lock.mdb", dir);
-        (void) chmod(file, ES_PAGES_MODE);
     }
 
     if (rc != ES_OK) {
         free(pages);
-        return es_problem_set(problem, rc, -1, NULL, "cannot open \"%s\": %s",
-                              dir, rc == ES_IO ? strerror(errno)
-                                               : es_strerror(rc));
+        return es_env_problem(problem, rc, dir);
     }
 
     *out = pages;

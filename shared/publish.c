@@ -72,7 +72,7 @@ es_publish(es_store_t *store, es_batch_t **batches, size_t n)
     for (i = 0; i < n; i++) {
         if (batches[i]->rc == ES_OK) {
             batches[i]->rc = es_problem_set(&batches[i]->problem, rc, -1, NULL,
-                                            "%s", es_strerror(rc));
+                                            "%s", es_reason(rc));
         }
     }
 }

@@ -2,6 +2,7 @@
  * random.c - randomness from the kernel, base32 as in RFC 4648 in lower case.
  */
 
+#include "reason.h"
 #include "random.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@ es_random(void *out, size_t len)
             if (errno == EINTR) {
                 continue;
             }
-            return ES_IO;
+            return es_refused(errno, "get", "random bytes");
         }
 
         p += n;

@@ -632,7 +632,7 @@ es_write(es_write_t *w, const char *json)
     }
 
     return es_problem_set(w->problem, rc, -1, NULL, "cannot write to the "
-                          "registry: %s", es_strerror(rc));
+                          "registry: %s", es_reason(rc));
 }
 
 

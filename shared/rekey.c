@@ -89,7 +89,7 @@ es_mark_judge(es_store_t *store, MDB_txn *txn, const es_keyring_t *ring,
 
     if (rc != ES_OK) {
         return es_problem_set(problem, rc, -1, NULL, "cannot read the "
-                              "registry: %s", es_strerror(rc));
+                              "registry: %s", es_reason(rc));
     }
 
     if (ring == NULL) {
@@ -146,7 +146,7 @@ es_registry_keys(es_store_t *store, es_keyring_t *ring, es_problem_t *problem)
     rc = es_env_read_begin(store->registry, &txn);
     if (rc != ES_OK) {
         return es_problem_set(problem, rc, -1, NULL, "cannot read the "
-                              "registry: %s", es_strerror(rc));
+                              "registry: %s", es_reason(rc));
     }
 
     rc = es_mark_judge(store, txn, ring, problem);
@@ -182,7 +182,7 @@ es_rekey_object(es_rekey_t *r, MDB_txn *txn, es_kind_t kind, es_str_t name,
                               es_kind_name(kind), (int) name.len, name.data,
                               rc == ES_NOT_FOUND ? "the key file has not its "
                                                    "key"
-                                                 : es_strerror(rc));
+                                                 : es_reason(rc));
     }
 
     r->changed += n;
@@ -312,7 +312,7 @@ es_registry_rekey(es_store_t *store, unsigned *changed,
 
     return rc == problem->rc ? rc
            : es_problem_set(problem, rc, -1, NULL, "cannot write to the "
-                            "registry: %s", es_strerror(rc));
+                            "registry: %s", es_reason(rc));
 }
 
 

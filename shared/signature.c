@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "attribute.h"
+#include "reason.h"
 #include "random.h"
 #include "signature.h"
 
@@ -534,7 +535,7 @@ es_secret_create_pair(char out[ES_SECRET_TEXT_MAX])
          && EVP_PKEY_get_raw_private_key(pkey, raw, &seed_len) == 1
          && EVP_PKEY_get_raw_public_key(pkey, raw + ES_ED25519_SEED,
                                         &public_len) == 1
-         ? ES_OK : ES_IO;
+         ? ES_OK : es_refused_text(ES_IO, "cannot make an ed25519 key");
 
     if (rc == ES_OK) {
         memcpy(out, "whsk_", 5);

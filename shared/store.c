@@ -8,14 +8,14 @@
 #include <unistd.h>
 
 #include "chunk.h"
+#include "reason.h"
+#include "file.h"
 #include "store.h"
 #include "wake.h"
 
 #define ES_STORE_VERSION   3
 #define ES_STORE_MAP       (UINT64_C(1) << 30)
 #define ES_STORE_MAP_MAX   (UINT64_C(1) << 40)
-#define ES_STORE_DIR_MODE  0770
-#define ES_STORE_MODE      0660
 
 typedef struct {
     unsigned  version;
@@ -61,7 +61,7 @@ static const es_env_db_t  es_checkpoints_dbs[] = {
 static es_rc_t es_format_read(const char *path, es_format_t *format,
     es_problem_t *problem);
 static es_rc_t es_format_write(const char *path, const es_format_t *format);
-static es_rc_t es_store_mkdir(const char *dir, es_problem_t *problem);
+static es_rc_t es_store_problem(es_problem_t *problem, es_rc_t rc);
 static es_rc_t es_store_open_env(const char *path, const char *name,
     const es_env_db_t *dbs, const es_format_t *format, bool writable,
     bool create, es_store_t *store, es_env_t **env, es_problem_t *problem);
@@ -97,9 +97,9 @@ es_store_create(const char *path, es_problem_t *problem)
                               "\"%s\" is an eventsync store already", path);
     }
 
-    rc = es_store_mkdir(path, problem);
+    rc = es_file_mkdir(path, NULL);
     if (rc != ES_OK) {
-        return rc;
+        return es_store_problem(problem, rc);
     }
 
     format.version = ES_STORE_VERSION;
@@ -109,7 +109,8 @@ es_store_create(const char *path, es_problem_t *problem)
     if (getrandom(&format.identity, sizeof(format.identity), 0)
         != sizeof(format.identity))
     {
-        return es_problem_set(problem, ES_IO, -1, NULL, "no random bytes");
+        return es_store_problem(problem, es_refused(errno, "get", "random "
+                                                  "bytes"));
     }
 
     for (i = 0; i < sizeof(envs) / sizeof(envs[0]); i++) {
@@ -122,11 +123,9 @@ es_store_create(const char *path, es_problem_t *problem)
         es_env_close(env);
     }
 
-    fd = es_store_bell(path, O_WRONLY);
-    if (fd == -1) {
-        return es_problem_set(problem, ES_IO, -1, NULL,
-                              "cannot make \"%s/bell\": %s", path,
-                              strerror(errno));
+    rc = es_store_bell(path, O_WRONLY, &fd);
+    if (rc != ES_OK) {
+        return es_store_problem(problem, rc);
     }
 
     (void) close(fd);
@@ -134,57 +133,49 @@ es_store_create(const char *path, es_problem_t *problem)
     /* Written last: a store without its format file is not a store. */
 
     rc = es_format_write(path, &format);
-    if (rc != ES_OK) {
-        return es_problem_set(problem, rc, -1, NULL,
-                              "cannot write \"%s/format\": %s", path,
-                              strerror(errno));
-    }
 
-    return ES_OK;
+    return rc == ES_OK ? ES_OK : es_store_problem(problem, rc);
 }
 
 
-/* The mode is a promise to the group, whatever the umask. */
+/* An outcome that was recorded, with its words. */
 
 static es_rc_t
-es_store_mkdir(const char *dir, es_problem_t *problem)
+es_store_problem(es_problem_t *problem, es_rc_t rc)
 {
-    if (mkdir(dir, ES_STORE_DIR_MODE) == 0) {
-        (void) chmod(dir, ES_STORE_DIR_MODE);
-
-    } else if (errno != EEXIST) {
-        return es_problem_set(problem, ES_IO, -1, NULL,
-                              "cannot make \"%s\": %s", dir, strerror(errno));
-    }
-
-    return ES_OK;
+    return es_problem_set(problem, rc, -1, NULL, "%s", es_reason(rc));
 }
 
 
 static es_rc_t
 es_format_write(const char *path, const es_format_t *format)
 {
-    char   file[4096];
-    FILE  *f;
+    char     file[4096];
+    FILE    *f;
+    es_rc_t  rc;
 
     (void) snprintf(file, sizeof(file), "%s/format", path);
 
     f = fopen(file, "wxe");
     if (f == NULL) {
-        return ES_IO;
+        return es_refused(errno, "make", file);
     }
+
+    es_file_share(fileno(f), file);
 
     (void) fprintf(f, "eventsync-store %u\nidentity %016" PRIx64
                    "\nmap_initial %" PRIu64 "\nmap_max %" PRIu64 "\n",
                    format->version, format->identity, format->map_initial,
                    format->map_max);
 
-    if (fflush(f) != 0 || fsync(fileno(f)) != 0) {
-        (void) fclose(f);
-        return ES_IO;
+    rc = fflush(f) == 0 && fsync(fileno(f)) == 0
+         ? ES_OK : es_refused(errno, "write", file);
+
+    if (fclose(f) != 0 && rc == ES_OK) {
+        rc = es_refused(errno, "write", file);
     }
 
-    return fclose(f) == 0 ? ES_OK : ES_IO;
+    return rc;
 }
 
 
@@ -200,9 +191,7 @@ es_format_read(const char *path, es_format_t *format, es_problem_t *problem)
     f = fopen(file, "re");
     if (f == NULL) {
         if (errno != ENOENT && errno != ENOTDIR) {
-            return es_problem_set(problem, ES_IO, -1, NULL,
-                                  "cannot open \"%s\": %s", file,
-                                  strerror(errno));
+            return es_store_problem(problem, es_refused(errno, "open", file));
         }
 
         return es_problem_set(problem, ES_NOT_FOUND, -1, NULL,
@@ -257,17 +246,25 @@ es_store_open_env(const char *path, const char *name, const es_env_db_t *dbs,
     (void) snprintf(dir, sizeof(dir), "%s/%s", path, name);
 
     if (create) {
-        rc = es_store_mkdir(dir, problem);
+        rc = es_file_mkdir(dir, path);
         if (rc != ES_OK) {
-            return rc;
+            return es_store_problem(problem, rc);
         }
     }
 
-    if (snprintf(file, sizeof(file), "%s/data.mdb", dir) >= (int) sizeof(file)
-        || (!create && access(file, F_OK) != 0))
+    if (snprintf(file, sizeof(file), "%s/data.mdb", dir) >= (int) sizeof(file))
     {
+        return es_store_problem(problem, es_refused(ENAMETOOLONG, "open", dir));
+    }
+
+    if (!create && access(file, F_OK) != 0) {
+        if (errno != ENOENT && errno != ENOTDIR) {
+            return es_store_problem(problem, es_refused(errno, "open", file));
+        }
+
         return es_problem_set(problem, ES_FORMAT, -1, NULL,
-                              "\"%s\" of the store is missing", file);
+                              "\"%s\" of the store is missing",
+                              es_refused_path(file));
     }
 
     options.dir = dir;
@@ -280,54 +277,19 @@ es_store_open_env(const char *path, const char *name, const es_env_db_t *dbs,
     options.drop_ctx = store;
 
     rc = es_env_open(&options, env);
-    if (rc != ES_OK) {
-        return es_problem_set(problem, rc, -1, NULL, "cannot open \"%s\": %s",
-                              dir, rc == ES_IO ? strerror(errno)
-                                               : es_strerror(rc));
-    }
 
-    if (create) {
-        (void) chmod(file, ES_STORE_MODE);
-        (void) snprintf(file, sizeof(file), "%s/%s/lock.mdb", path, name);
-        (void) chmod(file, ES_STORE_MODE);
-    }
-
-    return ES_OK;
+    return rc == ES_OK ? ES_OK : es_env_problem(problem, rc, dir);
 }
 
 
-/* Two processes may make it at once: the second opens what the first made.
-   Root makes it for the store's own user and group. */
-
-int
-es_store_bell(const char *path, int access)
+es_rc_t
+es_store_bell(const char *path, int access, int *fd)
 {
-    int          fd;
-    char         file[4096];
-    struct stat  sb;
+    char  file[4096];
 
     (void) snprintf(file, sizeof(file), "%s/bell", path);
 
-    fd = open(file, access | O_CLOEXEC);
-    if (fd != -1 || errno != ENOENT) {
-        return fd;
-    }
-
-    fd = open(file, access | O_CREAT | O_EXCL | O_CLOEXEC, ES_STORE_MODE);
-    if (fd == -1) {
-        return errno == EEXIST ? open(file, access | O_CLOEXEC) : -1;
-    }
-
-    (void) fchmod(fd, ES_STORE_MODE);
-
-    if (geteuid() == 0 && stat(path, &sb) == 0
-        && fchown(fd, sb.st_uid, sb.st_gid) == -1)
-    {
-        (void) close(fd);
-        return -1;
-    }
-
-    return fd;
+    return es_file_open(file, access | O_CREAT, fd);
 }
 
 
@@ -394,11 +356,9 @@ es_store_open(const char *path, unsigned flags, es_store_t **out,
     }
 
     if (flags & (ES_STORE_PUBLISH | ES_STORE_ADMIN | ES_STORE_DELIVER)) {
-        store->bell = es_store_bell(path, O_WRONLY);
-        if (store->bell == -1) {
-            rc = es_problem_set(problem, ES_IO, -1, NULL,
-                                "cannot open \"%s/bell\": %s", path,
-                                strerror(errno));
+        rc = es_store_bell(path, O_WRONLY, &store->bell);
+        if (rc != ES_OK) {
+            rc = es_store_problem(problem, rc);
             goto failed;
         }
     }
@@ -413,19 +373,13 @@ failed:
 }
 
 
-/* A store may be older than its checkpoints; who makes them is not always who
-   writes them. */
+/* A store may be older than its checkpoints. */
 
 static es_rc_t
 es_store_open_checkpoints(es_store_t *store, const es_format_t *format,
     es_problem_t *problem)
 {
-    char          file[4096];
-    es_rc_t       rc;
-    unsigned      i;
-    struct stat   st;
-
-    static const char  *const files[] = { "", "/data.mdb", "/lock.mdb" };
+    es_rc_t  rc;
 
     rc = es_store_open_env(store->path, "checkpoints", es_checkpoints_dbs,
                            format, true, false, NULL, &store->checkpoints,
@@ -434,28 +388,9 @@ es_store_open_checkpoints(es_store_t *store, const es_format_t *format,
         return rc;
     }
 
-    rc = es_store_open_env(store->path, "checkpoints", es_checkpoints_dbs,
-                           format, true, true, NULL, &store->checkpoints,
-                           problem);
-
-    (void) snprintf(file, sizeof(file), "%s/log", store->path);
-
-    if (rc != ES_OK || geteuid() != 0 || stat(file, &st) == -1) {
-        return rc;
-    }
-
-    for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        (void) snprintf(file, sizeof(file), "%s/checkpoints%s", store->path,
-                        files[i]);
-
-        if (chown(file, st.st_uid, st.st_gid) == -1) {
-            return es_problem_set(problem, ES_IO, -1, NULL,
-                                  "cannot give \"%s\" away: %s", file,
-                                  strerror(errno));
-        }
-    }
-
-    return ES_OK;
+    return es_store_open_env(store->path, "checkpoints", es_checkpoints_dbs,
+                             format, true, true, NULL, &store->checkpoints,
+                             problem);
 }
 
 

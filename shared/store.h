@@ -83,9 +83,9 @@ struct es_store {
 /*
  * A descriptor of the file `bell` in the store at `path`, for `access`
  * (O_RDONLY, O_WRONLY).  The file may be lost: it is made where it is missing.
- * -1 with errno.  The caller closes it.
+ * Outcomes as of es_file_open().  The caller closes it.
  */
-int es_store_bell(const char *path, int access);
+es_rc_t es_store_bell(const char *path, int access, int *fd);
 
 /* conform.c.  NULL: out of memory. */
 es_conform_t *es_conform_create(void);

@@ -4,6 +4,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "reason.h"
 #include "store.h"
 #include "wake.h"
 
@@ -11,26 +12,28 @@
 es_rc_t
 es_wake_open(es_store_t *store, int *out)
 {
-    int   fd, bell;
-    char  path[4096];
+    int      fd, bell;
+    char     path[4096];
+    es_rc_t  rc;
 
     (void) snprintf(path, sizeof(path), "%s/bell", store->path);
 
-    bell = es_store_bell(store->path, O_RDONLY);
-    if (bell == -1) {
-        return ES_IO;
+    rc = es_store_bell(store->path, O_RDONLY, &bell);
+    if (rc != ES_OK) {
+        return rc;
     }
 
     (void) close(bell);
 
     fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (fd == -1) {
-        return ES_IO;
+        return es_refused(errno, "make an inotify instance for", path);
     }
 
     if (inotify_add_watch(fd, path, IN_MODIFY) == -1) {
+        rc = es_refused(errno, "watch", path);
         (void) close(fd);
-        return ES_IO;
+        return rc;
     }
 
     *out = fd;

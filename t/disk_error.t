@@ -202,7 +202,7 @@ sub library {
     break_disk($t, 'ctl', 'meta /log/');
     my ($rc, $out, $err) = $t->ctl($opts, 'publish', 'orders');
     isnt($rc, 0, 'a producer fails');
-    like($err, qr{input/output error}, 'and says why');
+    like($err, qr{cannot write "\S+/log": Input/output error}, 'and says why');
     heal($t, 'ctl');
     is(($t->ctl($opts, 'publish', 'orders'))[0], 0, 'the next one does not');
     ok($t->verify, 'the store is sound');

@@ -143,9 +143,9 @@ SKIP: {
 # the store
 
 is(get('/ops/healthz', 1)->{status}, 200, 'healthy without a store');
-is(ready('/ops/readyz', 1), '503 unavailable dispatcher=unknown store=failed',
+is(ready('/ops/readyz', 1), '503 unavailable dispatcher=unknown store=closed',
     'but not ready');
-is(ready('/alone/readyz', 1), '503 unavailable store=failed',
+is(ready('/alone/readyz', 1), '503 unavailable store=closed',
     'whoever asks');
 is(get('/ops/healthz', 2)->{status}, 200, 'healthy with a damaged registry');
 is(ready('/ops/readyz', 2), '503 unavailable dispatcher=unknown store=failed',

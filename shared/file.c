@@ -1,0 +1,125 @@
+/*
+ * file.c - makes what is within a store.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "reason.h"
+#include "file.h"
+
+#define ES_FILE_MODE      0660
+#define ES_FILE_DIR_MODE  0770
+
+
+/* Root gives what it makes to the user of the directory as well.  Who may not
+   give it away keeps it: others then are told that they may not open it. */
+
+static void
+es_file_give(int fd, const struct stat *made, const struct stat *parent)
+{
+    uid_t  user;
+
+    user = geteuid() == 0 ? parent->st_uid : (uid_t) -1;
+
+    if (made->st_gid != parent->st_gid || user != (uid_t) -1) {
+        (void) !fchown(fd, user, parent->st_gid);
+    }
+}
+
+
+es_rc_t
+es_file_mkdir(const char *dir, const char *parent)
+{
+    int          fd;
+    mode_t       inherited;
+    struct stat  made, above;
+
+    if (mkdir(dir, ES_FILE_DIR_MODE) != 0) {
+        return errno == EEXIST ? ES_OK : es_refused(errno, "make", dir);
+    }
+
+    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd == -1 || fstat(fd, &made) != 0) {
+        (void) es_refused(errno, "open", dir);
+
+        if (fd != -1) {
+            (void) close(fd);
+        }
+
+        return ES_IO;
+    }
+
+    inherited = made.st_mode & S_ISGID;
+
+    if (parent != NULL && stat(parent, &above) == 0) {
+        inherited |= above.st_mode & S_ISGID;
+        es_file_give(fd, &made, &above);
+    }
+
+    /* After the group, because a change of that may take the bit away. */
+
+    (void) fchmod(fd, ES_FILE_DIR_MODE | inherited);
+    (void) close(fd);
+
+    return ES_OK;
+}
+
+
+void
+es_file_share(int fd, const char *path)
+{
+    char         dir[4096];
+    char        *slash;
+    struct stat  made, parent;
+
+    (void) snprintf(dir, sizeof(dir), "%s", path);
+
+    slash = strrchr(dir, '/');
+    if (slash != NULL) {
+        *slash = '\0';
+    }
+
+    if (slash != NULL && fstat(fd, &made) == 0 && stat(dir, &parent) == 0) {
+        es_file_give(fd, &made, &parent);
+    }
+
+    (void) fchmod(fd, ES_FILE_MODE);
+}
+
+
+es_rc_t
+es_file_open(const char *path, int flags, int *out)
+{
+    int  fd, made;
+
+    /* Two may make it at once: one of them opens what the other has made. */
+
+    do {
+        made = 0;
+        fd = open(path, (flags & ~O_CREAT) | O_CLOEXEC);
+
+        if (fd == -1 && errno == ENOENT && (flags & O_CREAT)) {
+            made = 1;
+            fd = open(path, flags | O_CREAT | O_EXCL | O_CLOEXEC,
+                      ES_FILE_MODE);
+        }
+
+    } while (fd == -1 && made && errno == EEXIST);
+
+    if (fd == -1) {
+        return errno == ENOENT && !made ? ES_NOT_FOUND
+                                        : es_refused(errno, made ? "make"
+                                                               : "open", path);
+    }
+
+    if (made) {
+        es_file_share(fd, path);
+    }
+
+    *out = fd;
+    return ES_OK;
+}
