@@ -293,10 +293,11 @@ ctl_endpoint_dead(ctl_t *ctl, int argc, char **argv)
 static es_rc_t
 ctl_print_progress(void *ctx, const es_progress_t *p)
 {
-    char                        cursor[ES_CURSOR_MAX];
-    uint64_t                    behind;
-    const char                 *name;
-    ctl_delivery_t             *d = ctx;
+    char              cursor[ES_CURSOR_MAX], until[ES_TIME_LEN + 1] = "";
+    uint64_t          behind;
+    const char       *name;
+    ctl_delivery_t   *d = ctx;
+    const es_away_t  *away;
     const es_feed_t  *feed;
 
     (void) es_cursor_print(p->epoch, p->sequence, cursor);
@@ -308,8 +309,17 @@ ctl_print_progress(void *ctx, const es_progress_t *p)
         return ctl_delivery_json(name, es_report_progress(&d->feeds, p));
     }
 
-    (void) printf("%s feed=%s cursor=%s pending=%u behind=%" PRIu64 "\n",
-                  name, feed->name, cursor, p->npending, behind);
+    (void) printf("%s feed=%s cursor=%s pending=%u behind=%" PRIu64, name,
+                  feed->name, cursor, p->npending, behind);
+
+    away = es_report_away(&d->feeds, p->endpoint, p->feed);
+
+    if (away != NULL) {
+        es_time_print(away->since_ms + ES_AWAY_MS, until);
+        (void) printf(" away, kept until %s", until);
+    }
+
+    (void) putchar('\n');
 
     return ES_OK;
 }

@@ -1,6 +1,6 @@
 #include <stdio.h>
-#include <strings.h>
 
+#include "affected.h"
 #include "manage.h"
 #include "object.h"
 
@@ -100,13 +100,16 @@ ctl_endpoint_member(json_t *object, size_t i, const char *text)
 }
 
 
+/* `name` is NULL where it cannot be chosen. */
+
 static json_t *
-ctl_endpoint_record(ctl_t *ctl, int *argc, char **argv, int *rc)
+ctl_endpoint_record(ctl_t *ctl, int *argc, char **argv, const char **name,
+    int *rc)
 {
     size_t         i;
     json_t        *object;
     const char    *values[CTL_MEMBERS] = { NULL }, *paused = NULL;
-    ctl_option_t   options[CTL_MEMBERS + 2] = { { NULL, false, NULL } };
+    ctl_option_t   options[CTL_MEMBERS + 3] = { { NULL, false, NULL } };
 
     for (i = 0; i < CTL_MEMBERS; i++) {
         options[i].name = ctl_endpoint_members[i].option;
@@ -116,6 +119,11 @@ ctl_endpoint_record(ctl_t *ctl, int *argc, char **argv, int *rc)
     options[i].name = "paused";
     options[i].flag = true;
     options[i].value = &paused;
+
+    if (name != NULL) {
+        options[i + 1].name = "name";
+        options[i + 1].value = name;
+    }
 
     *rc = ctl_args(ctl, argc, argv, 1, 1, options);
     if (*rc != CTL_OK) {
@@ -144,27 +152,12 @@ ctl_endpoint_record(ctl_t *ctl, int *argc, char **argv, int *rc)
 
 
 static bool
-ctl_endpoint_plain(const json_t *object)
+ctl_endpoint_name_ok(const char *name)
 {
-    const char  *url;
-
-    url = json_string_value(json_object_get(object, "url"));
-
-    return url != NULL && strncasecmp(url, "http://", 7) == 0;
-}
-
-
-/* The record is good; whether anything is sent there is the dispatcher's to
-   judge, whose options are not known here. */
-
-static void
-ctl_endpoint_hint(int rc, bool plain)
-{
-    if (rc == CTL_OK && plain) {
-        ctl_complain("note: a dispatcher sends nothing to http:// without "
-                     "--allow-http, and nothing to an address that is not "
-                     "public without --allow-address");
-    }
+    return strlen(name) == ES_ENDPOINT_NAME_MAX - 1
+           && strncmp(name, "ep_", 3) == 0
+           && strspn(name + 3, "abcdefghijklmnopqrstuvwxyz234567")
+              == ES_ENDPOINT_NAME_MAX - 4;
 }
 
 
@@ -172,17 +165,27 @@ int
 ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
 {
     int          rc;
-    bool         plain;
     char         name[ES_ENDPOINT_NAME_MAX];
     char         secret[ES_SECRET_TEXT_MAX] = "";
     json_t      *object;
+    const char  *given = NULL;
 
-    object = ctl_endpoint_record(ctl, &argc, argv, &rc);
+    object = ctl_endpoint_record(ctl, &argc, argv, &given, &rc);
     if (object == NULL) {
         return rc;
     }
 
-    if (es_endpoint_name(name) != ES_OK
+    if (given != NULL && !ctl_endpoint_name_ok(given)) {
+        json_decref(object);
+        return ctl_fail(CTL_USAGE, "\"--name=%s\" is not an endpoint's name: "
+                        "ep_ and 16 of a-z and 2-7", given);
+    }
+
+    if (given != NULL) {
+        memcpy(name, given, sizeof(name));
+    }
+
+    if ((given == NULL && es_endpoint_name(name) != ES_OK)
         || es_secret_create(secret) != ES_OK)
     {
         json_decref(object);
@@ -197,14 +200,10 @@ ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
         secret[0] = '\0';
     }
 
-    plain = ctl_endpoint_plain(object);
-
     rc = ctl_object_create(ctl, ES_KIND_ENDPOINT, name, object);
     if (rc == CTL_OK) {
         (void) printf("%s%s%s\n", name, secret[0] ? " " : "", secret);
     }
-
-    ctl_endpoint_hint(rc, plain);
 
     return rc;
 }
@@ -213,19 +212,41 @@ ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
 int
 ctl_endpoint_change(ctl_t *ctl, int argc, char **argv)
 {
-    int      rc;
-    bool     plain;
-    json_t  *object;
+    int              rc;
+    bool             feeds, filter;
+    json_t          *object;
+    ctl_affected_t   affected;
 
-    object = ctl_endpoint_record(ctl, &argc, argv, &rc);
+    object = ctl_endpoint_record(ctl, &argc, argv, NULL, &rc);
     if (object == NULL) {
         return rc;
     }
 
-    plain = ctl_endpoint_plain(object);
+    feeds = json_object_get(object, "feeds") != NULL;
+    filter = json_object_get(object, "types") != NULL
+             || json_object_get(object, "subject") != NULL;
+
+    if (!feeds && !filter) {
+        return ctl_object_change(ctl, ES_KIND_ENDPOINT, argv[0], object);
+    }
+
+    rc = ctl_affected_begin(ctl, ES_STORE_ADMIN, NULL, UINT64_MAX, &affected);
+    if (rc != CTL_OK) {
+        json_decref(object);
+        return rc;
+    }
 
     rc = ctl_object_change(ctl, ES_KIND_ENDPOINT, argv[0], object);
-    ctl_endpoint_hint(rc, plain);
+
+    if (rc == CTL_OK) {
+        ctl_affected_left(ctl, &affected);
+    }
+
+    if (rc == CTL_OK && filter) {
+        ctl_affected_filtered(&affected, argv[0]);
+    }
+
+    ctl_affected_end(&affected);
 
     return rc;
 }
@@ -276,5 +297,27 @@ ctl_endpoint_show(ctl_t *ctl, int argc, char **argv)
 int
 ctl_endpoint_remove(ctl_t *ctl, int argc, char **argv)
 {
-    return ctl_object_remove(ctl, ES_KIND_ENDPOINT, argc, argv);
+    int             rc;
+    ctl_affected_t  affected;
+
+    rc = ctl_args(ctl, &argc, argv, 1, 1, NULL);
+
+    if (rc == CTL_OK) {
+        rc = ctl_affected_begin(ctl, ES_STORE_ADMIN, NULL, UINT64_MAX,
+                                &affected);
+    }
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    rc = ctl_object_remove(ctl, ES_KIND_ENDPOINT, argc, argv);
+
+    if (rc == CTL_OK) {
+        ctl_affected_left(ctl, &affected);
+    }
+
+    ctl_affected_end(&affected);
+
+    return rc;
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "affected.h"
 #include "clock.h"
 #include "ctl.h"
 #include "feed.h"
@@ -130,6 +131,22 @@ ctl_feed_rule(ctl_t *ctl, const char *name, const ctl_retention_t *text)
     return es == ES_NOT_FOUND
            ? ctl_object_create(ctl, ES_KIND_FEED, name, object)
            : ctl_object_change(ctl, ES_KIND_FEED, name, object);
+}
+
+
+/* For what takes events from a feed. */
+
+static int
+ctl_feed_begin(ctl_t *ctl, int *argc, char **argv, unsigned flags,
+    ctl_affected_t *affected)
+{
+    int  rc;
+
+    rc = ctl_args(ctl, argc, argv, 1, 1, NULL);
+
+    return rc == CTL_OK ? ctl_affected_begin(ctl, flags, argv[0], UINT64_MAX,
+                                             affected)
+                        : rc;
 }
 
 
@@ -356,16 +373,24 @@ ctl_feed_list(ctl_t *ctl, int argc, char **argv)
 int
 ctl_feed_remove(ctl_t *ctl, int argc, char **argv)
 {
-    int      rc;
-    es_rc_t  es;
+    int             rc;
+    es_rc_t         es;
+    ctl_affected_t  affected;
 
-    rc = ctl_feed_name(ctl, &argc, argv, ES_STORE_PUBLISH | ES_STORE_ADMIN
-                                         | ES_STORE_CHECKPOINT);
+    rc = ctl_feed_begin(ctl, &argc, argv, ES_STORE_PUBLISH | ES_STORE_ADMIN
+                                          | ES_STORE_CHECKPOINT, &affected);
     if (rc != CTL_OK) {
         return rc;
     }
 
     es = es_feed_remove(ctl->store, es_str(argv[0]));
+
+    if (es == ES_OK) {
+        ctl_affected_lost(&affected, "are lost");
+    }
+
+    ctl_affected_end(&affected);
+
     if (es != ES_OK) {
         return ctl_feed_failed(argv[0], es);
     }
@@ -382,34 +407,38 @@ ctl_feed_remove(ctl_t *ctl, int argc, char **argv)
 int
 ctl_feed_reset(ctl_t *ctl, int argc, char **argv)
 {
-    int        rc;
-    es_rc_t    es;
-    es_feed_t  feed;
+    int             rc;
+    es_rc_t         es;
+    es_feed_t       feed;
+    ctl_affected_t  affected;
 
-    rc = ctl_feed_name(ctl, &argc, argv, ES_STORE_PUBLISH);
+    rc = ctl_feed_begin(ctl, &argc, argv, ES_STORE_PUBLISH, &affected);
     if (rc != CTL_OK) {
         return rc;
     }
 
     es = es_feed_reset(ctl->store, es_str(argv[0]), &feed);
-    if (es != ES_OK) {
-        return ctl_feed_failed(argv[0], es);
+
+    if (es == ES_OK) {
+        (void) printf("%s\n", feed.epoch);
+        ctl_affected_lost(&affected, "are lost");
     }
 
-    (void) printf("%s\n", feed.epoch);
+    ctl_affected_end(&affected);
 
-    return CTL_OK;
+    return es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
 }
 
 
 int
 ctl_feed_trim(ctl_t *ctl, int argc, char **argv)
 {
-    int          rc;
-    es_rc_t      es;
-    es_feed_t    feed;
-    es_cursor_t  cursor;
-    const char  *before = NULL;
+    int             rc;
+    es_rc_t         es;
+    es_feed_t       feed;
+    es_cursor_t     cursor;
+    const char     *before = NULL;
+    ctl_affected_t  affected;
 
     const ctl_option_t  options[] = {
         { "before", false, &before },
@@ -425,7 +454,7 @@ ctl_feed_trim(ctl_t *ctl, int argc, char **argv)
         return ctl_fail(CTL_USAGE, "\"--before\" needs a cursor");
     }
 
-    rc = ctl_open(ctl, ES_STORE_PUBLISH);
+    rc = ctl_open(ctl, ES_STORE_PUBLISH | ES_STORE_DELIVERY_READ);
     if (rc == CTL_OK) {
         rc = ctl_feed_load(ctl, argv[0], &feed);
     }
@@ -444,7 +473,19 @@ ctl_feed_trim(ctl_t *ctl, int argc, char **argv)
                         before);
     }
 
+    rc = ctl_affected_begin(ctl, ES_STORE_PUBLISH, argv[0], cursor.sequence,
+                            &affected);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
     es = es_feed_trim(ctl->store, es_str(argv[0]), cursor.sequence);
+
+    if (es == ES_OK) {
+        ctl_affected_lost(&affected, "are lost");
+    }
+
+    ctl_affected_end(&affected);
 
     return es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
 }

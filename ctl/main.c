@@ -74,7 +74,7 @@ static const ctl_command_t  ctl_commands[] = {
       "[--schedule=0,5s,...] [--disable-after=5d] [--rate=10r/s] [--burst=N] "
       "[--headers=JSON] [--oauth=JSON] [--client-cert=FILE] [--client-key=FILE] "
       "[--ca-file=FILE] [--ack=CONSUMER] [--body=whole|thin] [--batch=N] "
-      "[--batch-wait=1s] [--nudge=N] [--paused]",
+      "[--batch-wait=1s] [--nudge=N] [--paused] [--name=ep_...]",
       "make a webhook endpoint; prints its name and secret" },
     { "endpoint list", ctl_endpoint_list, "[--json]", "list the endpoints" },
     { "endpoint show", ctl_endpoint_show, "NAME", "show an endpoint as JSON" },
@@ -130,8 +130,7 @@ static const ctl_command_t  ctl_commands[] = {
     { "listen", ctl_listen,
       "--port=N --secret=whsec_... [--log=FILE | --state=FILE] "
       "[--address=127.0.0.1] "
-      "[--poll=URL [--key=KEY] [--feeds=A,B] [--types=A,B.*] [--subject=S] "
-      "[--poll-every=1m]] "
+      "[--poll=URL [--key=KEY] [--feeds=A,B] [--types=A,B.*] [--subject=S]] "
       "[--status=503] [--fail-rate=PERCENT]",
       "receive webhooks, verify them and heal gaps by polling" },
     { "verify-integration", ctl_verify_integration,

@@ -1,3 +1,4 @@
+#include "affected.h"
 #include "object.h"
 
 
@@ -156,7 +157,7 @@ ctl_partner_limits(ctl_t *ctl, const char *name, json_t *object)
         return CTL_OK;
     }
 
-    rc = ctl_open(ctl, ES_STORE_ADMIN);
+    rc = ctl_open(ctl, ES_STORE_ADMIN | ES_STORE_DELIVERY_READ);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -184,6 +185,36 @@ ctl_partner_limits(ctl_t *ctl, const char *name, json_t *object)
 }
 
 
+/* Says which endpoints are not sent a feed any more. */
+
+static int
+ctl_partner_apply(ctl_t *ctl, const char *name, json_t *object)
+{
+    int             rc;
+    ctl_affected_t  affected;
+
+    if (json_object_get(object, "feeds") == NULL) {
+        return ctl_object_change(ctl, ES_KIND_PARTNER, name, object);
+    }
+
+    rc = ctl_affected_begin(ctl, ES_STORE_ADMIN, NULL, UINT64_MAX, &affected);
+    if (rc != CTL_OK) {
+        json_decref(object);
+        return rc;
+    }
+
+    rc = ctl_object_change(ctl, ES_KIND_PARTNER, name, object);
+
+    if (rc == CTL_OK) {
+        ctl_affected_left(ctl, &affected);
+    }
+
+    ctl_affected_end(&affected);
+
+    return rc;
+}
+
+
 static int
 ctl_partner_write(ctl_t *ctl, int argc, char **argv, bool change)
 {
@@ -201,7 +232,7 @@ ctl_partner_write(ctl_t *ctl, int argc, char **argv, bool change)
         return rc;
     }
 
-    return change ? ctl_object_change(ctl, ES_KIND_PARTNER, argv[0], object)
+    return change ? ctl_partner_apply(ctl, argv[0], object)
                   : ctl_object_create(ctl, ES_KIND_PARTNER, argv[0], object);
 }
 

@@ -6,6 +6,8 @@
  *     look.c     what others have changed: registry, feeds, events
  *     loader.c   a picture of the registry, loaded by a thread
  *     target.c   which endpoints there are, and what feeds they are sent
+ *     parked.c   places that are kept of feeds that it is not sent now
+ *     loss.c     events that it will never be sent, and who is told
  *     keys.c     the keys of its secrets
  *     lane.c     select: what an endpoint is sent next of a feed
  *     waiting.c  its events that wait, in order
@@ -49,7 +51,9 @@
 #include <sys/queue.h>
 
 #include "attribute.h"
+#include "away.h"
 #include "clock.h"
+#include "ended.h"
 #include "delivery.h"
 #include "reason.h"
 #include "lag.h"
@@ -88,6 +92,7 @@
 
 typedef struct es_source      es_source_t;
 typedef struct es_lane        es_lane_t;
+typedef struct es_parked      es_parked_t;
 typedef struct es_test        es_test_t;
 
 typedef TAILQ_HEAD(es_lane_list, es_lane)  es_lanes_t;
@@ -151,6 +156,11 @@ struct es_lane {
     unsigned              nudges;      /* attempts of one */
     uint64_t              swapped;     /* stands back, see simulate.c; or 0 */
     es_lanes_t           *ready;       /* the list that it is in, or NULL */
+    es_loss_t             loss;        /* what has not been told yet */
+    int64_t               loss_us;     /* monotonic: told last; 0: never */
+    int64_t               ending_us;   /* monotonic: the feed is being emptied
+                                          since then, by the note of */
+    int64_t               ending_ms;   /* that time, see loss.c */
     es_passed_t          *passed;      /* the same, while it waits for a
                                           place, see place.c */
     bool                  called;      /* from there, for its turn */
@@ -405,6 +415,9 @@ struct es_dispatcher {
     size_t                 ntargets;
     es_source_t          **sources;    /* by number */
     size_t                 nsources;
+    es_parked_t          **parked;     /* by the endpoint's number */
+    size_t                 nparked;
+    uint64_t               lost;       /* events, since the store was made */
     es_lanes_t             ready;
     es_lanes_t             later;      /* ready, of doubted endpoints */
     int                    nlater;     /* of them, turns since the loop has
@@ -479,6 +492,48 @@ void es_targets_tick(es_dispatcher_t *d);
 es_lane_t *es_target_lane(const es_target_t *target,
     const es_source_t *source);
 
+/* parked.c - see docs/dispatcher.md, "Where an endpoint starts". */
+/* Keeps the lane's place and destroys the lane; `why` is for the log. */
+void es_park(es_dispatcher_t *d, es_lane_t *lane, const char *why);
+/* The place that is kept, or NULL.  It lives until es_parked_back(). */
+es_saved_lane_t *es_parked_place(es_dispatcher_t *d, uint32_t endpoint,
+    uint32_t feed);
+/* A lane has taken the place over, from here or from what the last run left. */
+void es_parked_back(es_dispatcher_t *d, const es_saved_lane_t *place);
+/* The endpoint has places that are kept. */
+bool es_parked_any(const es_dispatcher_t *d, uint32_t endpoint);
+/* Gives up those of a feed that is gone, or those that have been kept for long
+   enough, and says what is lost. */
+void es_parked_feed_gone(es_dispatcher_t *d, es_txn_t *txn, uint32_t feed);
+void es_parked_expire(es_dispatcher_t *d, es_txn_t *txn, int64_t now_ms);
+/* Takes what the last run left and no lane has taken. */
+void es_parked_load(es_dispatcher_t *d, es_txn_t *txn);
+void es_parked_done(es_dispatcher_t *d);
+
+/* loss.c */
+/* The names of a lane's endpoint and feed, since never. */
+void es_away_of(const es_lane_t *lane, es_away_t *away);
+/* How many events the lane has in flight or waiting; `*first` becomes the least
+   of their sequences, if that is less. */
+size_t es_lane_items(const es_lane_t *lane, uint64_t *first);
+/* Logs, counts and announces a loss, unless it is none. */
+void es_loss_tell(es_dispatcher_t *d, const es_away_t *away,
+    const es_loss_t *loss);
+/* Tells what the lane has lost; at once, or when it is time. */
+void es_loss_flush(es_dispatcher_t *d, es_lane_t *lane);
+void es_loss_tick(es_dispatcher_t *d, es_lane_t *lane);
+/* Retention has taken what the lane had still to be sent. */
+void es_loss_overtaken(es_dispatcher_t *d, es_lane_t *lane);
+/* The lane's epoch has ended, and what it had still to be sent with it. */
+void es_loss_epoch(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
+    es_loss_reason_t reason);
+/* The same of a place with `n` items, the first of them `first`: what is lost,
+   and the note of the epoch's end, zeroed if there is none. */
+void es_loss_ended(es_txn_t *txn, const es_saved_lane_t *place, size_t n,
+    uint64_t first, es_ended_t *ended, es_loss_t *loss);
+/* The lane's feed is being emptied, by a reset or a removal. */
+bool es_loss_ending(es_txn_t *txn, es_lane_t *lane);
+
 /* request.c */
 /* Takes what has been asked since the last look. */
 void es_requests_look(es_dispatcher_t *d, es_txn_t *txn);
@@ -489,8 +544,9 @@ void es_redrive(es_dispatcher_t *d, es_target_t *target);
 es_lane_t *es_lane_create(es_dispatcher_t *d, es_target_t *target,
     es_source_t *source);
 void es_lane_destroy(es_dispatcher_t *d, es_lane_t *lane);
-/* Compares with the feed as it is: another epoch, events no longer kept. */
-void es_lane_check(es_dispatcher_t *d, es_lane_t *lane);
+/* Compares with the feed as it is: another epoch, events no longer kept.
+   False: the feed is being emptied, and the lane waits for the end of that. */
+bool es_lane_check(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane);
 void es_lane_restart(es_dispatcher_t *d, es_lane_t *lane, uint64_t position);
 void es_lane_wait(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item);
 /* Takes an item out of `waiting`; the last one takes its place. */
@@ -708,6 +764,11 @@ void es_notice_recovered(es_dispatcher_t *d, const es_target_t *target);
 /* `id` is the event's, or NULL. */
 void es_notice_exhausted(es_dispatcher_t *d, const es_lane_t *lane,
     const es_dead_t *dead, const char *id, const char *reason);
+/* An endpoint is not sent a feed any more: all up to `cursor` is done. */
+void es_notice_away(es_dispatcher_t *d, const es_away_t *away,
+    const char *cursor, uint64_t behind);
+void es_notice_lost(es_dispatcher_t *d, const es_away_t *away,
+    const es_loss_t *loss);
 /* The same, in the set of the notifier's thread. */
 es_rc_t es_notice_near(es_dispatcher_t *d, const es_endpoint_t *endpoint,
     const char *feed, const es_cursor_t *done, const es_lag_t *lag);
@@ -738,6 +799,8 @@ es_rc_t es_recorder_start(es_dispatcher_t *d);
 /* There is something to commit within the interval. */
 void es_recorder_touch(es_dispatcher_t *d);
 void es_recorder_retry(es_dispatcher_t *d);
+/* The lane's progress as it is now, ahead of the next commit. */
+void es_record_progress(es_dispatcher_t *d, es_lane_t *lane);
 /* Commits all that there is, and ends the thread. */
 es_rc_t es_recorder_finish(es_dispatcher_t *d);
 

@@ -116,33 +116,33 @@ es_lane_restart(es_dispatcher_t *d, es_lane_t *lane, uint64_t position)
 }
 
 
-void
-es_lane_check(es_dispatcher_t *d, es_lane_t *lane)
+bool
+es_lane_check(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
 {
     const es_feed_t  *feed;
 
     feed = &lane->source->feed;
 
     if (strcmp(lane->epoch, feed->epoch) != 0) {
-        es_log_line(ES_LOG_WARN, "feed \"%s\" was reset: endpoint %s goes on "
-                    "from the beginning of epoch %s; it had come to %s-%llu, "
-                    "with %zu events not delivered", feed->name,
-                    lane->target->name, feed->epoch, lane->epoch,
-                    (unsigned long long) lane->position, lane->nwaiting);
-        es_lane_restart(d, lane, feed->oldest - 1);
-        return;
+        es_loss_epoch(d, txn, lane, ES_LOSS_RESET);
+        es_log_line(ES_LOG_INFO, "feed \"%s\" was reset: endpoint %s goes on "
+                    "at the beginning of epoch %s", feed->name,
+                    lane->target->name, feed->epoch);
+        es_lane_restart(d, lane, 0);
     }
 
     if (lane->position + 1 < feed->oldest) {
-        es_log_line(ES_LOG_WARN, "retention of feed \"%s\" has overtaken "
-                    "endpoint %s: %llu events after %s-%llu are not kept and "
-                    "not delivered", feed->name, lane->target->name,
-                    (unsigned long long) (feed->oldest - 1 - lane->position),
-                    lane->epoch, (unsigned long long) lane->position);
+        if (es_loss_ending(txn, lane)) {
+            return false;
+        }
+
+        es_loss_overtaken(d, lane);
         lane->position = feed->oldest - 1;
         lane->matched = lane->position;
         es_lane_dirty(d, lane);
     }
+
+    return true;
 }
 
 
@@ -566,11 +566,11 @@ es_lane_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
         return false;
     }
 
-    if (!es_source_refresh(d, txn, lane->source)) {
+    if (!es_source_refresh(d, txn, lane->source)
+        || !es_lane_check(d, txn, lane))
+    {
         return false;
     }
-
-    es_lane_check(d, lane);
 
     now_ms = lane->nwaiting > 0 || lane->stuck_ms != 0 ? es_schedule_ms(d) : 0;
 

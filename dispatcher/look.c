@@ -150,19 +150,23 @@ es_source_create(es_dispatcher_t *d, es_txn_t *txn, const es_feed_t *feed)
 
 
 static void
-es_source_destroy(es_dispatcher_t *d, es_source_t *source)
+es_source_destroy(es_dispatcher_t *d, es_txn_t *txn, es_source_t *source)
 {
+    uint32_t    number;
     es_lane_t  *lane;
 
     while ((lane = TAILQ_FIRST(&source->lanes)) != NULL) {
+        es_loss_epoch(d, txn, lane, ES_LOSS_REMOVED);
         es_record(d, es_changes_forget_feed(d->recorder.filling,
                                             lane->target->number,
                                             source->feed.number));
         es_lane_destroy(d, lane);
     }
 
-    d->sources[source->feed.number] = NULL;
+    number = source->feed.number;
+    d->sources[number] = NULL;
     free(source);
+    es_parked_feed_gone(d, txn, number);
 }
 
 
@@ -182,7 +186,7 @@ es_source_look(es_dispatcher_t *d, es_txn_t *txn, const es_feed_t *feed)
     source->feed = *feed;
 
     es_each(lane, &source->lanes, in_source) {
-        es_lane_check(d, lane);
+        (void) es_lane_check(d, txn, lane);
 
         if (lane->position < feed->last) {
             es_lane_wake(d, lane);
@@ -213,7 +217,7 @@ es_sources_look(es_dispatcher_t *d, es_txn_t *txn)
 
     for (i = 0; i < d->nsources; i++) {
         if (d->sources[i] != NULL && d->sources[i]->seen != d->looks) {
-            es_source_destroy(d, d->sources[i]);
+            es_source_destroy(d, txn, d->sources[i]);
         }
     }
 
@@ -244,6 +248,7 @@ es_look(es_dispatcher_t *d)
 
     if (rc == ES_OK && log_rc == ES_OK) {
         es_requests_look(d, txn);
+        es_parked_expire(d, txn, es_clock_ms());
     }
 
     es_txn_end(txn);
@@ -299,9 +304,8 @@ es_targets_look(es_dispatcher_t *d)
 es_rc_t
 es_targets_load(es_dispatcher_t *d)
 {
-    size_t             i;
-    es_rc_t            rc;
-    es_saved_lane_t   *lane;
+    es_rc_t    rc;
+    es_txn_t  *txn;
 
     TAILQ_INIT(&d->ready);
     TAILQ_INIT(&d->later);
@@ -313,6 +317,10 @@ es_targets_load(es_dispatcher_t *d)
         rc = es_delivery_taken(d->store, &d->taken);
     }
 
+    if (rc == ES_OK) {
+        rc = es_delivery_lost(d->store, &d->lost);
+    }
+
     if (rc != ES_OK) {
         return rc;
     }
@@ -321,31 +329,20 @@ es_targets_load(es_dispatcher_t *d)
     es_ack_init(d);
 
     rc = es_look(d);
+
+    /* What nobody has taken belongs to endpoints and feeds that are gone, or
+       are not for each other any more: all of both have been read. */
+
+    if (rc == ES_OK) {
+        rc = es_txn_begin(d->store, &txn);
+    }
+
     if (rc != ES_OK) {
         return rc;
     }
 
-    /* What nobody has taken belongs to endpoints and feeds that are gone: all
-       of both have been read. */
-
-    for (i = 0; i < d->saved.nlanes; i++) {
-        lane = &d->saved.lanes[i];
-
-        if (lane->taken) {
-            continue;
-        }
-
-        if (lane->endpoint >= d->ntargets
-            || d->targets[lane->endpoint] == NULL)
-        {
-            es_record(d, es_changes_forget(d->recorder.filling,
-                                           lane->endpoint));
-
-        } else {
-            es_record(d, es_changes_forget_feed(d->recorder.filling,
-                                                lane->endpoint, lane->feed));
-        }
-    }
+    es_parked_load(d, txn);
+    es_txn_end(txn);
 
     es_saved_free(&d->saved);
     es_record(d, es_changes_heartbeat(d->recorder.filling, d->alive_ms));

@@ -114,13 +114,16 @@ es_near_progress(void *ctx, const es_progress_t *progress)
         return ES_OK;
     }
 
-    /* an event about the feed of such events would only be the next in it */
+    /* an event about the feed of such events would only be the next in it, and
+       a place that is kept of a feed that it is not sent is not its business */
 
     feed = es_report_feed(&near->feeds, progress->feed);
 
     if ((feed->retain_count == 0
          && feed->retain_bytes == 0
          && feed->retain_ms == 0)
+        || !es_endpoint_lists(near->endpoints[progress->endpoint],
+                              es_str(feed->name))
         || es_str_eq(near->endpoints[progress->endpoint]->partner->operations,
                      es_str(feed->name)))
     {

@@ -75,12 +75,12 @@ es_notice_compose(const char *type, const char *endpoint, int64_t now_ms,
 }
 
 
-/* Puts the event into the outbox with the other changes of the set. */
+/* Puts the event into the outbox with the other changes of the set.  `feed` is
+   that of the partner's operational events. */
 
 static es_rc_t
-es_notice_put(es_dispatcher_t *d, es_changes_t *changes,
-    const es_endpoint_t *endpoint, const char *type, const char *suffix,
-    json_t *data)
+es_notice_put(es_dispatcher_t *d, es_changes_t *changes, es_str_t feed,
+    es_str_t endpoint, const char *type, const char *suffix, json_t *data)
 {
     char       id[ES_NOTICE_ID_MAX], name[ES_FEED_MAX + 1], *text;
     es_rc_t    rc;
@@ -89,8 +89,8 @@ es_notice_put(es_dispatcher_t *d, es_changes_t *changes,
 
     now_ms = es_clock_ms();
 
-    (void) snprintf(name, sizeof(name), "%.*s", (int) endpoint->name.len,
-                    endpoint->name.data);
+    (void) snprintf(name, sizeof(name), "%.*s", (int) endpoint.len,
+                    endpoint.data);
     (void) snprintf(id, sizeof(id), "%.*s-%s-%s-%lld",
                     (int) strcspn(type, "."), type, name, suffix,
                     (long long) now_ms);
@@ -99,9 +99,7 @@ es_notice_put(es_dispatcher_t *d, es_changes_t *changes,
     number = atomic_fetch_add(&d->notifier.last, 1) + 1;
 
     rc = text == NULL
-         ? ES_NOMEM : es_changes_notice(changes, number,
-                                        endpoint->partner->operations,
-                                        es_str(text));
+         ? ES_NOMEM : es_changes_notice(changes, number, feed, es_str(text));
     free(text);
 
     return rc;
@@ -114,9 +112,33 @@ static void
 es_notice_add(es_dispatcher_t *d, const es_target_t *target, const char *type,
     const char *suffix, json_t *data)
 {
-    es_record(d, es_notice_put(d, d->recorder.filling, target->conf, type,
-                               suffix, data));
+    es_record(d, es_notice_put(d, d->recorder.filling,
+                               target->conf->partner->operations,
+                               target->conf->name, type, suffix, data));
     d->recorder.notices = true;
+}
+
+
+/* The same of a place, whose endpoint may be gone. */
+
+static void
+es_notice_add_away(es_dispatcher_t *d, const es_away_t *away,
+    const char *type, const char *suffix, json_t *data)
+{
+    es_record(d, es_notice_put(d, d->recorder.filling,
+                               es_str(away->operations), es_str(away->name),
+                               type, suffix, data));
+    d->recorder.notices = true;
+}
+
+
+/* An event about the feed of such events would only be the next in it. */
+
+static bool
+es_notice_away_wanted(const es_away_t *away)
+{
+    return away->operations[0] != '\0'
+           && strcmp(away->operations, away->feed_name) != 0;
 }
 
 
@@ -212,6 +234,54 @@ es_notice_exhausted(es_dispatcher_t *d, const es_lane_t *lane,
 }
 
 
+void
+es_notice_away(es_dispatcher_t *d, const es_away_t *away, const char *cursor,
+    uint64_t behind)
+{
+    char  until[ES_TIME_LEN + 1], suffix[ES_FEED_MAX + 8];
+
+    if (es_notice_away_wanted(away)) {
+        (void) snprintf(suffix, sizeof(suffix), "away-%s", away->feed_name);
+
+        es_notice_add_away(d, away, "feed.away", suffix,
+                           json_pack("{s:s, s:s, s:s, s:I, s:s}",
+                                     "endpoint", away->name,
+                                     "feed", away->feed_name,
+                                     "cursor", cursor,
+                                     "behind", (json_int_t) behind,
+                                     "until",
+                                     es_notice_time(away->since_ms
+                                                    + ES_AWAY_MS, until)));
+    }
+}
+
+
+void
+es_notice_lost(es_dispatcher_t *d, const es_away_t *away,
+    const es_loss_t *loss)
+{
+    char        from[ES_CURSOR_MAX], to[ES_CURSOR_MAX];
+    char        suffix[ES_FEED_MAX + ES_CURSOR_MAX + 8];
+    const char *reason;
+
+    if (es_notice_away_wanted(away)) {
+        (void) es_cursor_print(loss->epoch, loss->from, from);
+        (void) es_cursor_print(loss->epoch, loss->to, to);
+        (void) snprintf(suffix, sizeof(suffix), "lost-%s-%s", away->feed_name,
+                        from);
+        reason = es_loss_reason_name(loss->reason);
+
+        es_notice_add_away(d, away, "events.lost", suffix,
+                           json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}",
+                                     "endpoint", away->name,
+                                     "feed", away->feed_name,
+                                     "count", (json_int_t) loss->count,
+                                     "from", from, "to", to,
+                                     "reason", reason));
+    }
+}
+
+
 es_rc_t
 es_notice_near(es_dispatcher_t *d, const es_endpoint_t *endpoint,
     const char *feed, const es_cursor_t *done, const es_lag_t *lag)
@@ -222,8 +292,8 @@ es_notice_near(es_dispatcher_t *d, const es_endpoint_t *endpoint,
     (void) es_cursor_print(done->epoch, done->sequence, cursor);
     (void) snprintf(suffix, sizeof(suffix), "near-%s", feed);
 
-    return es_notice_put(d, d->notifier.changes, endpoint, "retention.near",
-                         suffix,
+    return es_notice_put(d, d->notifier.changes, endpoint->partner->operations,
+                         endpoint->name, "retention.near", suffix,
                          json_pack("{s:s%, s:s, s:s, s:I, s:s*}",
                                    "endpoint", endpoint->name.data,
                                    endpoint->name.len, "feed", feed,

@@ -183,6 +183,19 @@ es_recorder_progress(es_changes_t *changes, const es_lane_t *lane)
 }
 
 
+void
+es_record_progress(es_dispatcher_t *d, es_lane_t *lane)
+{
+    if (lane->dirty) {
+        TAILQ_REMOVE(&d->recorder.dirty, lane, in_dirty);
+        lane->dirty = false;
+    }
+
+    lane->moved = false;
+    es_record(d, es_recorder_progress(d->recorder.filling, lane));
+}
+
+
 static void
 es_recorder_gather(es_dispatcher_t *d)
 {
@@ -192,10 +205,7 @@ es_recorder_gather(es_dispatcher_t *d)
     recorder = &d->recorder;
 
     while ((lane = TAILQ_FIRST(&recorder->dirty)) != NULL) {
-        TAILQ_REMOVE(&recorder->dirty, lane, in_dirty);
-        lane->dirty = false;
-        lane->moved = false;
-        es_record(d, es_recorder_progress(recorder->filling, lane));
+        es_record_progress(d, lane);
     }
 
     if (recorder->tallied) {

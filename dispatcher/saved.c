@@ -24,7 +24,7 @@ es_saved_room(void *list, size_t n, size_t *cap, size_t size)
 }
 
 
-static es_rc_t
+es_rc_t
 es_saved_item(es_saved_lane_t *lane, const es_item_t *item)
 {
     es_item_t  *items;
@@ -129,6 +129,42 @@ es_saved_stopped(void *ctx, const es_stop_t *stop)
 }
 
 
+static es_rc_t
+es_saved_away(void *ctx, const es_away_t *away)
+{
+    es_saved_lane_t  *lane;
+
+    lane = es_saved_lane(ctx, away->endpoint, away->feed);
+    if (lane == NULL) {
+        return ES_OK;
+    }
+
+    lane->away = malloc(sizeof(es_away_t));
+    if (lane->away == NULL) {
+        return ES_NOMEM;
+    }
+
+    *lane->away = *away;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_saved_loss(void *ctx, const es_loss_t *loss)
+{
+    es_saved_lane_t  *lane;
+
+    lane = es_saved_lane(ctx, loss->endpoint, loss->feed);
+
+    if (lane != NULL) {
+        lane->loss = *loss;
+    }
+
+    return ES_OK;
+}
+
+
 es_rc_t
 es_saved_load(es_store_t *store, es_saved_t *saved)
 {
@@ -147,6 +183,14 @@ es_saved_load(es_store_t *store, es_saved_t *saved)
     }
 
     if (rc == ES_OK) {
+        rc = es_delivery_each_away(store, 0, es_saved_away, saved);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_loss(store, es_saved_loss, saved);
+    }
+
+    if (rc == ES_OK) {
         rc = es_delivery_heartbeat(store, &saved->alive_ms);
         rc = rc == ES_NOT_FOUND ? ES_OK : rc;
     }
@@ -162,6 +206,7 @@ es_saved_free(es_saved_t *saved)
 
     for (i = 0; i < saved->nlanes; i++) {
         free(saved->lanes[i].items);
+        free(saved->lanes[i].away);
     }
 
     free(saved->lanes);

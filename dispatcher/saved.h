@@ -5,7 +5,7 @@
 #ifndef ES_SAVED_H
 #define ES_SAVED_H
 
-#include "delivery.h"
+#include "away.h"
 #include "item.h"
 
 typedef struct {
@@ -18,6 +18,8 @@ typedef struct {
     size_t      nitems;
     size_t      cap;
     es_item_t  *items;
+    es_away_t  *away;              /* NULL: it was not */
+    es_loss_t   loss;              /* that was not told */
 } es_saved_lane_t;
 
 typedef struct {
@@ -37,6 +39,8 @@ typedef struct {
 
 es_rc_t es_saved_load(es_store_t *store, es_saved_t *saved);
 void es_saved_free(es_saved_t *saved);
+/* Appends a copy; ES_NOMEM. */
+es_rc_t es_saved_item(es_saved_lane_t *lane, const es_item_t *item);
 
 /* NULL when there is none. */
 es_saved_lane_t *es_saved_lane(es_saved_t *saved, uint32_t endpoint,

@@ -206,12 +206,7 @@ es_target_change(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
 static bool
 es_target_wants(const es_target_t *target, const es_source_t *source)
 {
-    es_str_t  feed;
-
-    feed = es_str(source->feed.name);
-
-    return es_patterns_match(&target->conf->feeds, feed)
-           && es_patterns_match(&target->conf->partner->feeds, feed);
+    return es_endpoint_lists(target->conf, es_str(source->feed.name));
 }
 
 
@@ -244,10 +239,7 @@ es_target_join(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
         es_lane_begin(d, txn, target, source);
 
     } else if (!wants && lane != NULL) {
-        es_lane_destroy(d, lane);
-        es_record(d, es_changes_forget_feed(d->recorder.filling,
-                                            target->number,
-                                            source->feed.number));
+        es_park(d, lane, "is not sent a feed any more");
 
     } else if (lane != NULL) {
         es_lane_wake(d, lane);
@@ -293,6 +285,10 @@ es_lane_begin(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
     saved = es_saved_lane(&d->saved, target->number, source->feed.number);
 
     if (saved == NULL || saved->taken) {
+        saved = es_parked_place(d, target->number, source->feed.number);
+    }
+
+    if (saved == NULL) {
         rc = es_lane_start(d, txn, target, source, &position);
         if (rc != ES_OK) {
             es_log_line(ES_LOG_ERROR, "cannot read feed \"%s\" for endpoint "
@@ -315,14 +311,16 @@ es_lane_begin(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
     memcpy(lane->epoch, saved->epoch, sizeof(lane->epoch));
     lane->position = saved->sequence;
     lane->matched = saved->matched;
+    lane->loss = saved->loss;
 
     for (i = 0; i < saved->nitems; i++) {
         target->retries += saved->items[i].recorded;
         es_lane_wait(d, lane, &saved->items[i]);
     }
 
+    es_parked_back(d, saved);
     es_key_restore(txn, lane);
-    es_lane_check(d, lane);
+    (void) es_lane_check(d, txn, lane);
     es_lane_wake(d, lane);
 }
 
@@ -351,6 +349,25 @@ es_target_joins(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
             es_target_join(d, txn, target, d->sources[i]);
         }
     }
+}
+
+
+/* Its record is not there any more.  It may come back under its name. */
+
+static void
+es_target_gone(es_dispatcher_t *d, es_target_t *target)
+{
+    es_lane_t  *lane;
+
+    while ((lane = TAILQ_FIRST(&target->lanes)) != NULL) {
+        es_park(d, lane, "was removed");
+    }
+
+    if (!es_parked_any(d, target->number)) {
+        es_record(d, es_changes_forget(d->recorder.filling, target->number));
+    }
+
+    es_target_destroy(d, target);
 }
 
 
@@ -397,9 +414,7 @@ es_targets_sync(es_dispatcher_t *d, es_txn_t *txn, bool all)
         target = d->targets[i];
 
         if (target != NULL && target->seen != d->syncs) {
-            es_record(d, es_changes_forget(d->recorder.filling,
-                                           target->number));
-            es_target_destroy(d, target);
+            es_target_gone(d, target);
         }
     }
 }
@@ -461,6 +476,8 @@ es_targets_tick(es_dispatcher_t *d)
             if (lane->moved) {
                 es_lane_dirty(d, lane);
             }
+
+            es_loss_tick(d, lane);
         }
 
         es_tests_turn(d, target);
@@ -485,6 +502,7 @@ es_targets_done(es_dispatcher_t *d)
     }
 
     es_places_done(d);
+    es_parked_done(d);
     free(d->targets);
     free(d->sources);
     es_saved_free(&d->saved);

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "away.h"
 #include "delivery_keys.h"
 #include "notice.h"
 
@@ -416,6 +417,14 @@ es_changes_forget(es_changes_t *c, uint32_t endpoint)
         rc = es_changes_announced_done(c, endpoint, 0);
     }
 
+    if (rc == ES_OK) {
+        rc = es_changes_away_done(c, endpoint, 0);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_changes_loss_done(c, endpoint, 0);
+    }
+
     return rc == ES_OK ? es_changes_redrive(c, endpoint, 0) : rc;
 }
 
@@ -436,6 +445,10 @@ es_changes_forget_feed(es_changes_t *c, uint32_t endpoint, uint32_t feed)
 
     rc = es_change_delete(c, ES_CHANGE_DELETE_PREFIX, ES_DELIVERY_RETRIES,
                           &key);
+
+    if (rc == ES_OK) {
+        rc = es_changes_away_done(c, endpoint, feed);
+    }
 
     return rc == ES_OK ? es_changes_announced_done(c, endpoint, feed) : rc;
 }

@@ -3,6 +3,7 @@
 #include "checkpoint.h"
 #include "chunk.h"
 #include "clock.h"
+#include "ended.h"
 #include "subject.h"
 #include "wake.h"
 
@@ -478,6 +479,11 @@ es_feed_remove_txn(MDB_txn *txn, void *ctx)
         return ES_BUSY;
     }
 
+    rc = es_ended_put(u->store, txn, &u->feed, true);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
     key.mv_data = u->feed.name;
     key.mv_size = strlen(u->feed.name);
 
@@ -501,7 +507,12 @@ es_feed_reset_txn(MDB_txn *txn, void *ctx)
         return ES_BUSY;
     }
 
-    rc = es_epoch_create(u->feed.epoch);
+    rc = es_ended_put(u->store, txn, &u->feed, true);
+
+    if (rc == ES_OK) {
+        rc = es_epoch_create(u->feed.epoch);
+    }
+
     if (rc != ES_OK) {
         return rc;
     }
@@ -516,8 +527,21 @@ es_feed_reset_txn(MDB_txn *txn, void *ctx)
 }
 
 
+static es_rc_t
+es_feed_ending_txn(MDB_txn *txn, void *ctx)
+{
+    es_rc_t            rc;
+    es_feed_update_t  *u = ctx;
+
+    rc = es_feed_load(u->store, txn, u->name, &u->feed);
+
+    return rc == ES_OK ? es_ended_put(u->store, txn, &u->feed, false) : rc;
+}
+
+
 /* Empties the feed in slices and then runs `fn`; a publish in between gives
-   ES_BUSY there and another round here. */
+   ES_BUSY there and another round here.  A store without room for the note
+   must be emptied all the same. */
 
 static es_rc_t
 es_feed_empty_and(es_store_t *store, es_str_t name, es_env_fn fn,
@@ -526,6 +550,11 @@ es_feed_empty_and(es_store_t *store, es_str_t name, es_env_fn fn,
     es_rc_t  rc;
 
     u->name = name;
+
+    rc = es_feed_run(store, es_feed_ending_txn, u);
+    if (rc != ES_OK && rc != ES_FULL) {
+        return rc;
+    }
 
     do {
         rc = es_feed_trim(store, name, UINT64_MAX);

@@ -30,11 +30,20 @@ es_manage_append(es_managing_t *m, json_t *report)
 static es_rc_t
 es_on_progress(void *ctx, const es_progress_t *progress)
 {
-    es_managing_t  *m = ctx;
+    const es_away_t  *away;
+    es_managing_t    *m = ctx;
 
-    return es_manage_tells(m, progress->feed)
-           ? es_manage_append(m, es_report_progress(&m->feeds, progress))
-           : ES_OK;
+    if (!es_manage_tells(m, progress->feed)) {
+        return ES_OK;
+    }
+
+    /* how much is published to a feed that it may not read is not for it */
+
+    away = es_report_away(&m->feeds, m->number, progress->feed);
+
+    return es_manage_append(m, away != NULL
+                               ? es_report_kept(away)
+                               : es_report_progress(&m->feeds, progress));
 }
 
 
@@ -44,6 +53,7 @@ es_on_retry(void *ctx, const es_retry_t *retry)
     es_managing_t  *m = ctx;
 
     return es_manage_tells(m, retry->feed)
+           && es_report_away(&m->feeds, m->number, retry->feed) == NULL
            ? es_manage_append(m, es_report_retry(&m->feeds, retry)) : ES_OK;
 }
 

@@ -50,6 +50,7 @@ typedef struct {
     uint64_t              dead;
     bool                  listed;      /* the list has the last two */
     es_tally_t            tally;
+    uint64_t              lost;
 } es_watch_t;
 
 typedef enum {
@@ -140,7 +141,12 @@ es_watch_progress(void *ctx, const es_progress_t *progress)
 
     watched = es_watched(w, progress->endpoint);
 
-    if (watched != NULL) {
+    /* what it is not sent does not wait for it */
+
+    if (watched != NULL
+        && es_report_away(&w->feeds, progress->endpoint, progress->feed)
+           == NULL)
+    {
         behind = es_report_behind(es_report_feed(&w->feeds, progress->feed),
                                   progress);
         watched->backlog += behind;
@@ -256,6 +262,10 @@ es_watch_load(es_watch_t *w)
 
     if (rc == ES_OK) {
         rc = es_watch_records(w);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_lost(store, &w->lost);
     }
 
     return rc == ES_OK ? es_delivery_tally(store, &w->tally) : rc;
@@ -455,6 +465,13 @@ es_metrics_delivery(const es_metrics_t *m, es_exposition_t *e)
                         "subject.", w.retries);
         es_metric_gauge(e, "eventsync_delivery_dead_letters", "Dead letters "
                         "that are kept.", w.dead);
+
+        es_metric_gauge(e, "eventsync_delivery_places_kept", "Places of "
+                        "endpoints on feeds that they are not sent now.",
+                        w.feeds.naways);
+        es_metric_counter(e, "eventsync_delivery_lost_events_total", "Events "
+                          "that were gone before an endpoint was sent them, "
+                          "whether a filter takes them or not.", w.lost);
 
         es_metrics_attempts(&w, e);
 

@@ -559,7 +559,13 @@ es_key_valid(const es_key_t *key, int64_t now_ms)
 bool
 es_endpoint_allows(const es_endpoint_t *endpoint, es_str_t feed)
 {
-    return !endpoint->partner->disabled
-           && es_patterns_match(&endpoint->feeds, feed)
+    return !endpoint->partner->disabled && es_endpoint_lists(endpoint, feed);
+}
+
+
+bool
+es_endpoint_lists(const es_endpoint_t *endpoint, es_str_t feed)
+{
+    return es_patterns_match(&endpoint->feeds, feed)
            && es_patterns_match(&endpoint->partner->feeds, feed);
 }

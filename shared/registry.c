@@ -12,6 +12,7 @@
 #include "chunk.h"
 #include "clock.h"
 #include "edit.h"
+#include "gone.h"
 #include "object.h"
 #include "record.h"
 #include "secrets.h"
@@ -289,15 +290,42 @@ es_object_fixed(es_write_t *w, json_t *object)
 }
 
 
+/* One that is made again under its name takes its number over, and with it what
+   the dispatcher has kept. */
+
+static es_rc_t
+es_object_number(es_write_t *w, MDB_txn *txn, json_t *object,
+    uint64_t *number, uint64_t *revision)
+{
+    es_rc_t    rc;
+    es_gone_t  gone;
+
+    if (w->kind == ES_KIND_ENDPOINT) {
+        rc = es_gone_take(w->store, txn, w->name, object, &gone);
+
+        if (rc == ES_OK) {
+            *number = gone.number;
+            *revision = gone.revision + 1;
+        }
+
+        if (rc != ES_NOT_FOUND) {
+            return rc;
+        }
+    }
+
+    return es_number_next(w, txn, number);
+}
+
+
 static es_rc_t
 es_object_stamp(es_write_t *w, MDB_txn *txn, json_t *object)
 {
     char      now[ES_TIME_LEN];
     es_rc_t   rc;
-    uint64_t  number = 0;
+    uint64_t  number = 0, revision = 1;
 
     if (w->kind == ES_KIND_PARTNER || w->kind == ES_KIND_ENDPOINT) {
-        rc = es_number_next(w, txn, &number);
+        rc = es_object_number(w, txn, object, &number, &revision);
         if (rc != ES_OK) {
             return rc;
         }
@@ -311,7 +339,8 @@ es_object_stamp(es_write_t *w, MDB_txn *txn, json_t *object)
 
     es_time_print(es_clock_ms(), now);
 
-    return json_object_set_new(object, "revision", json_integer(1)) == 0
+    return json_object_set_new(object, "revision",
+                               json_integer((json_int_t) revision)) == 0
            && json_object_set_new(object, "created",
                                   json_stringn(now, sizeof(now))) == 0
            ? ES_OK : ES_NOMEM;
@@ -471,6 +500,13 @@ es_write_remove(es_write_t *w, MDB_txn *txn)
             rc = es_partner_unused(w, txn, ES_KIND_ENDPOINT);
         }
 
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    if (w->kind == ES_KIND_ENDPOINT) {
+        rc = es_gone_put(w->store, txn, w->name);
         if (rc != ES_OK) {
             return rc;
         }

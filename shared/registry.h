@@ -224,6 +224,10 @@ bool es_key_valid(const es_key_t *key, int64_t now_ms);
    its partner may read it and is not disabled.  (`paused` is not judged.) */
 bool es_endpoint_allows(const es_endpoint_t *endpoint, es_str_t feed);
 
+/* The same, whether the partner is disabled or not: the endpoint has a place on
+   the feed. */
+bool es_endpoint_lists(const es_endpoint_t *endpoint, es_str_t feed);
+
 /*
  * Writing: one durable transaction each; needs ES_STORE_ADMIN.  `json` is the
  * whole object as documented in docs/registry.md; what is missing takes its
@@ -245,6 +249,14 @@ es_rc_t es_registry_change(es_store_t *store, es_kind_t kind, es_str_t name,
     const char *json, es_problem_t *problem);
 es_rc_t es_registry_remove(es_store_t *store, es_kind_t kind, es_str_t name,
     es_problem_t *problem);
+
+/*
+ * The name of an endpoint that was removed, by its number; NUL-terminated.
+ * ES_NOT_FOUND: nobody knows.  An endpoint that is created under such a name by
+ * the same partner has the old number again.
+ */
+es_rc_t es_registry_gone(es_store_t *store, uint32_t number,
+    char name[ES_FEED_MAX + 1]);
 
 /* The stored object's text, appended to `out`.  ES_NOT_FOUND. */
 es_rc_t es_registry_get(es_store_t *store, es_kind_t kind, es_str_t name,

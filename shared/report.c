@@ -7,6 +7,25 @@
 #include "clock.h"
 #include "json.h"
 #include "report.h"
+#include "store.h"
+
+
+static es_rc_t
+es_report_away_add(void *ctx, const es_away_t *away)
+{
+    es_away_t          *more;
+    es_report_feeds_t  *feeds = ctx;
+
+    more = realloc(feeds->aways, (feeds->naways + 1) * sizeof(es_away_t));
+    if (more == NULL) {
+        return ES_NOMEM;
+    }
+
+    feeds->aways = more;
+    feeds->aways[feeds->naways++] = *away;
+
+    return ES_OK;
+}
 
 
 es_rc_t
@@ -39,7 +58,39 @@ es_report_feeds_load(es_store_t *store, es_report_feeds_t *feeds)
 
     es_txn_end(txn);
 
-    return rc == ES_NOT_FOUND ? ES_OK : rc;
+    if (rc != ES_NOT_FOUND) {
+        return rc;
+    }
+
+    return store->delivery != NULL
+           ? es_delivery_each_away(store, 0, es_report_away_add, feeds)
+           : ES_OK;
+}
+
+
+static int
+es_report_away_order(const void *key, const void *item)
+{
+    const es_away_t  *a = key, *b = item;
+
+    if (a->endpoint != b->endpoint) {
+        return a->endpoint < b->endpoint ? -1 : 1;
+    }
+
+    return a->feed < b->feed ? -1 : a->feed > b->feed;
+}
+
+
+const es_away_t *
+es_report_away(const es_report_feeds_t *feeds, uint32_t endpoint,
+    uint32_t feed)
+{
+    es_away_t  key = { .endpoint = endpoint, .feed = feed };
+
+    return feeds->naways > 0
+           ? bsearch(&key, feeds->aways, feeds->naways, sizeof(es_away_t),
+                     es_report_away_order)
+           : NULL;
 }
 
 
@@ -47,6 +98,7 @@ void
 es_report_feeds_free(es_report_feeds_t *feeds)
 {
     free(feeds->feeds);
+    free(feeds->aways);
     memset(feeds, 0, sizeof(*feeds));
 }
 
@@ -175,15 +227,37 @@ json_t *
 es_report_progress(const es_report_feeds_t *feeds, const es_progress_t *p)
 {
     char              cursor[ES_CURSOR_MAX];
+    char              since[ES_TIME_LEN + 1], until[ES_TIME_LEN + 1];
+    const es_away_t  *away;
     const es_feed_t  *feed;
 
     feed = es_report_feed(feeds, p->feed);
+    away = es_report_away(feeds, p->endpoint, p->feed);
     (void) es_cursor_print(p->epoch, p->sequence, cursor);
 
-    return json_pack("{s:s, s:s, s:s, s:i, s:I}", "kind", "progress",
+    return json_pack("{s:s, s:s, s:s, s:i, s:I, s:s*, s:s*}",
+                     "kind", "progress",
                      "feed", feed->name, "cursor", cursor,
                      "pending", (int) p->npending,
-                     "behind", (json_int_t) es_report_behind(feed, p));
+                     "behind", (json_int_t) es_report_behind(feed, p),
+                     "away_since",
+                     away ? es_report_time(away->since_ms, since) : NULL,
+                     "kept_until",
+                     away ? es_report_time(away->since_ms + ES_AWAY_MS, until)
+                          : NULL);
+}
+
+
+json_t *
+es_report_kept(const es_away_t *away)
+{
+    char  since[ES_TIME_LEN + 1], until[ES_TIME_LEN + 1];
+
+    return json_pack("{s:s, s:s, s:s, s:s}", "kind", "away",
+                     "feed", away->feed_name,
+                     "away_since", es_report_time(away->since_ms, since),
+                     "kept_until",
+                     es_report_time(away->since_ms + ES_AWAY_MS, until));
 }
 
 

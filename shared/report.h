@@ -9,22 +9,29 @@
 
 #include <jansson.h>
 
-#include "delivery.h"
+#include "away.h"
 #include "feed.h"
 
-/* What records know only by number. */
+/* What records know only by number, and which places are away. */
 typedef struct {
     es_feed_t  *feeds;
     size_t      n;
+    es_away_t  *aways;         /* by endpoint and feed */
+    size_t      naways;
 } es_report_feeds_t;
 
-/* All feeds as they are now; free with es_report_feeds_free(). */
+/* All feeds as they are now, and the places if the store has the delivery
+   state open; free with es_report_feeds_free(). */
 es_rc_t es_report_feeds_load(es_store_t *store, es_report_feeds_t *feeds);
 void es_report_feeds_free(es_report_feeds_t *feeds);
 
 /* Never NULL: of a feed that was removed the name is "(removed)". */
 const es_feed_t *es_report_feed(const es_report_feeds_t *feeds,
     uint32_t number);
+
+/* NULL: the place is not away. */
+const es_away_t *es_report_away(const es_report_feeds_t *feeds,
+    uint32_t endpoint, uint32_t feed);
 
 /* What was sent: "event", "test" or "nudge". */
 const char *es_report_kind(const es_attempt_t *attempt);
@@ -34,6 +41,8 @@ json_t *es_report_attempt(const es_report_feeds_t *feeds,
 json_t *es_report_dead(const es_report_feeds_t *feeds, const es_dead_t *dead);
 json_t *es_report_progress(const es_report_feeds_t *feeds,
     const es_progress_t *progress);
+/* A place that is kept, without what is not the partner's any more. */
+json_t *es_report_kept(const es_away_t *away);
 json_t *es_report_retry(const es_report_feeds_t *feeds,
     const es_retry_t *retry);
 json_t *es_report_circuit(const es_circuit_t *circuit);

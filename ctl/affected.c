@@ -1,0 +1,142 @@
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "affected.h"
+
+
+int
+ctl_affected_begin(ctl_t *ctl, unsigned flags, const char *feed,
+    uint64_t before, ctl_affected_t *affected)
+{
+    int      rc;
+    es_rc_t  es;
+
+    memset(affected, 0, sizeof(ctl_affected_t));
+
+    rc = ctl_open(ctl, flags | ES_STORE_DELIVERY_READ);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    es = es_registry_load_closed(ctl->store, &affected->registry);
+
+    if (es == ES_OK) {
+        es = es_undelivered_load(ctl->store, es_str(feed), before,
+                                 &affected->waiting);
+    }
+
+    if (es != ES_OK) {
+        ctl_affected_end(affected);
+        return ctl_fail(CTL_FAILED, "cannot read what endpoints have still to "
+                        "be sent: %s", es_strerror(es));
+    }
+
+    return CTL_OK;
+}
+
+
+void
+ctl_affected_end(ctl_affected_t *affected)
+{
+    es_registry_free(affected->registry);
+    es_undelivered_free(&affected->waiting);
+    affected->registry = NULL;
+}
+
+
+static const es_endpoint_t *
+ctl_affected_endpoint(const es_registry_t *registry, uint32_t number)
+{
+    size_t                i, n;
+    const es_endpoint_t  *endpoints;
+
+    endpoints = es_registry_endpoints(registry, &n);
+
+    for (i = 0; i < n; i++) {
+        if (endpoints[i].number == number) {
+            return &endpoints[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* The dispatcher may have delivered some of them meanwhile. */
+
+void
+ctl_affected_lost(const ctl_affected_t *affected, const char *how)
+{
+    size_t                   i;
+    const es_endpoint_t     *endpoint;
+    const es_undelivered_t  *u;
+
+    for (i = 0; i < affected->waiting.n; i++) {
+        u = &affected->waiting.list[i];
+
+        if (u->events == 0) {
+            continue;
+        }
+
+        endpoint = ctl_affected_endpoint(affected->registry, u->endpoint);
+
+        ctl_complain("endpoint %s: %" PRIu64 " events of feed \"%s\" were not "
+                     "delivered and %s",
+                     endpoint ? endpoint->name.data : u->name, u->events,
+                     u->feed, how);
+    }
+}
+
+
+void
+ctl_affected_left(ctl_t *ctl, const ctl_affected_t *affected)
+{
+    size_t                   i;
+    es_registry_t           *registry;
+    const es_endpoint_t     *was, *is;
+    const es_undelivered_t  *u;
+
+    if (es_registry_load_closed(ctl->store, &registry) != ES_OK) {
+        return;
+    }
+
+    for (i = 0; i < affected->waiting.n; i++) {
+        u = &affected->waiting.list[i];
+        was = ctl_affected_endpoint(affected->registry, u->endpoint);
+        is = ctl_affected_endpoint(registry, u->endpoint);
+
+        if (was != NULL
+            && es_endpoint_lists(was, es_str(u->feed))
+            && (is == NULL || !es_endpoint_lists(is, es_str(u->feed))))
+        {
+            ctl_complain("endpoint %s is not sent feed \"%s\" any more: its "
+                         "place, with %" PRIu64 " events not delivered, is "
+                         "kept for 30 days", was->name.data, u->feed,
+                         u->events);
+        }
+    }
+
+    es_registry_free(registry);
+}
+
+
+void
+ctl_affected_filtered(const ctl_affected_t *affected, const char *name)
+{
+    size_t                   i;
+    const es_endpoint_t     *endpoint;
+    const es_undelivered_t  *u;
+
+    endpoint = es_registry_endpoint(affected->registry, es_str(name));
+
+    for (i = 0; endpoint != NULL && i < affected->waiting.n; i++) {
+        u = &affected->waiting.list[i];
+
+        if (u->endpoint == endpoint->number && u->events > 0 && !u->away) {
+            ctl_complain("endpoint %s: %" PRIu64 " events of feed \"%s\" were "
+                         "not delivered; what is yet to come of them and the "
+                         "new filter does not take is passed over", name, u->events,
+                         u->feed);
+        }
+    }
+}

@@ -1,0 +1,264 @@
+/*
+ * loss.c - events that an endpoint will never be sent, and who is told of it.
+ *
+ * A loss is logged, counted and announced by an operational event.  Retention
+ * may overtake the same lane with every commit: it is told at once, and after
+ * that once a minute, of all that was lost meanwhile.  What has not been told
+ * is on record, so that a restart tells it.
+ */
+
+#include "dispatcher.h"
+
+#include "ended.h"
+
+#define ES_LOSS_US    60000000     /* between two tales of a lane */
+#define ES_ENDING_US  5000000      /* that dropping a slice may take */
+
+
+/* The names of the lane's endpoint and feed. */
+
+void
+es_away_of(const es_lane_t *lane, es_away_t *away)
+{
+    es_str_t  operations;
+
+    memset(away, 0, sizeof(es_away_t));
+    away->endpoint = lane->target->number;
+    away->feed = lane->source->feed.number;
+    memcpy(away->name, lane->target->name, sizeof(lane->target->name));
+    memcpy(away->feed_name, lane->source->feed.name,
+           sizeof(lane->source->feed.name));
+
+    operations = lane->target->conf->partner->operations;
+
+    if (operations.data != NULL) {
+        memcpy(away->operations, operations.data, operations.len);
+    }
+}
+
+
+/* How many items the lane has, and in `*first` the least of their sequences,
+   if that is less than it was. */
+
+size_t
+es_lane_items(const es_lane_t *lane, uint64_t *first)
+{
+    size_t            i, n;
+    const es_send_t  *send;
+
+    n = lane->nwaiting;
+
+    for (i = 0; i < lane->nwaiting; i++) {
+        *first = lane->waiting[i].sequence < *first
+                 ? lane->waiting[i].sequence : *first;
+    }
+
+    es_each(send, &lane->sends, link) {
+        n += send->nitems;
+
+        for (i = 0; i < send->nitems; i++) {
+            *first = send->items[i].sequence < *first
+                     ? send->items[i].sequence : *first;
+        }
+    }
+
+    return n;
+}
+
+
+static void
+es_loss_log(const es_away_t *away, const es_loss_t *loss)
+{
+    char                from[ES_CURSOR_MAX], to[ES_CURSOR_MAX];
+    unsigned long long  n;
+
+    n = (unsigned long long) loss->count;
+    (void) es_cursor_print(loss->epoch, loss->from, from);
+    (void) es_cursor_print(loss->epoch, loss->to, to);
+
+    switch (loss->reason) {
+
+    case ES_LOSS_RETENTION:
+        es_log_line(ES_LOG_WARN, "retention of feed \"%s\" has overtaken "
+                    "endpoint %s: %llu events, %s to %s, are not kept and not "
+                    "delivered", away->feed_name, away->name, n, from, to);
+        break;
+
+    case ES_LOSS_RESET:
+        es_log_line(ES_LOG_WARN, "feed \"%s\" was reset: %llu events, %s to "
+                    "%s, are gone and were not delivered to endpoint %s",
+                    away->feed_name, n, from, to, away->name);
+        break;
+
+    case ES_LOSS_REMOVED:
+        es_log_line(ES_LOG_WARN, "feed \"%s\" was removed: %llu events, %s to "
+                    "%s, are gone and were not delivered to endpoint %s",
+                    away->feed_name, n, from, to, away->name);
+        break;
+
+    default: /* ES_LOSS_AWAY */
+        es_log_line(ES_LOG_WARN, "endpoint %s has not been sent feed \"%s\" "
+                    "for 30 days: its place is given up, with %llu events, %s "
+                    "to %s, not delivered", away->name, away->feed_name, n,
+                    from, to);
+    }
+}
+
+
+void
+es_loss_tell(es_dispatcher_t *d, const es_away_t *away, const es_loss_t *loss)
+{
+    if (loss->count == 0) {
+        return;
+    }
+
+    es_loss_log(away, loss);
+
+    d->lost += loss->count;
+    es_record(d, es_changes_lost(d->recorder.filling, d->lost));
+    es_record(d, es_changes_loss_done(d->recorder.filling, away->endpoint,
+                                      away->feed));
+    es_notice_lost(d, away, loss);
+}
+
+
+/* Tells of what the lane has lost, if it has. */
+
+void
+es_loss_flush(es_dispatcher_t *d, es_lane_t *lane)
+{
+    es_away_t  away;
+
+    if (lane->loss.count > 0) {
+        es_away_of(lane, &away);
+        es_loss_tell(d, &away, &lane->loss);
+        lane->loss.count = 0;
+        lane->loss_us = es_clock_mono_us();
+    }
+}
+
+
+void
+es_loss_tick(es_dispatcher_t *d, es_lane_t *lane)
+{
+    if (lane->loss.count > 0
+        && (lane->loss_us == 0
+            || es_clock_mono_us() - lane->loss_us > ES_LOSS_US))
+    {
+        es_loss_flush(d, lane);
+    }
+}
+
+
+/* Retention has taken what comes before the oldest event. */
+
+void
+es_loss_overtaken(es_dispatcher_t *d, es_lane_t *lane)
+{
+    es_loss_t  *loss;
+
+    loss = &lane->loss;
+
+    if (loss->count == 0 || strcmp(loss->epoch, lane->epoch) != 0) {
+        es_loss_flush(d, lane);
+
+        loss->endpoint = lane->target->number;
+        loss->feed = lane->source->feed.number;
+        memcpy(loss->epoch, lane->epoch, sizeof(loss->epoch));
+        loss->reason = ES_LOSS_RETENTION;
+        loss->count = 0;
+        loss->from = lane->position + 1;
+    }
+
+    loss->to = lane->source->feed.oldest - 1;
+    loss->count += loss->to - lane->position;
+
+    es_record(d, es_changes_loss(d->recorder.filling, loss));
+    es_loss_tick(d, lane);
+}
+
+
+/* The events of an epoch that has ended which a place had still to be sent:
+   `n` and `first` are of its items.  What is not known of the log counts as
+   none. */
+
+void
+es_loss_ended(es_txn_t *txn, const es_saved_lane_t *place, size_t n,
+    uint64_t first, es_ended_t *ended, es_loss_t *loss)
+{
+    memset(loss, 0, sizeof(es_loss_t));
+    loss->endpoint = place->endpoint;
+    loss->feed = place->feed;
+    memcpy(loss->epoch, place->epoch, sizeof(loss->epoch));
+
+    if (es_ended_get(txn, place->feed, place->epoch, ended) != ES_OK) {
+        memset(ended, 0, sizeof(es_ended_t));
+    }
+
+    loss->count = n;
+    loss->from = n > 0 && first <= place->sequence ? first
+                                                   : place->sequence + 1;
+    loss->to = place->sequence;
+
+    if (ended->last > place->sequence) {
+        loss->count += ended->last - place->sequence;
+        loss->to = ended->last;
+    }
+}
+
+
+/* The lane's epoch has ended: by a reset, or with its feed. */
+
+void
+es_loss_epoch(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
+    es_loss_reason_t reason)
+{
+    size_t           n;
+    uint64_t         first;
+    es_away_t        away;
+    es_loss_t        loss;
+    es_ended_t       ended;
+    es_saved_lane_t  place = { .endpoint = lane->target->number,
+                               .feed = lane->source->feed.number,
+                               .sequence = lane->position };
+
+    es_loss_flush(d, lane);
+
+    memcpy(place.epoch, lane->epoch, sizeof(place.epoch));
+    first = UINT64_MAX;
+    n = es_lane_items(lane, &first);
+
+    es_loss_ended(txn, &place, n, first, &ended, &loss);
+    loss.reason = reason;
+
+    es_away_of(lane, &away);
+    es_loss_tell(d, &away, &loss);
+}
+
+
+/* True while a reset or a removal is dropping the feed's events: how many the
+   lane loses by it is known when that is done.  One that was killed in between
+   is not waited for. */
+
+bool
+es_loss_ending(es_txn_t *txn, es_lane_t *lane)
+{
+    int64_t     now_us;
+    es_ended_t  ended;
+
+    if (es_ended_get(txn, lane->source->feed.number, lane->epoch, &ended)
+        != ES_OK
+        || ended.over)
+    {
+        return false;
+    }
+
+    now_us = es_clock_mono_us();
+
+    if (lane->ending_ms != ended.time_ms) {
+        lane->ending_ms = ended.time_ms;
+        lane->ending_us = now_us;
+    }
+
+    return now_us - lane->ending_us < ES_ENDING_US;
+}

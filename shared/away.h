@@ -1,0 +1,78 @@
+/*
+ * away.h - places that are kept for feeds which an endpoint is not sent now,
+ * and events that an endpoint will never be sent.
+ *
+ * When an endpoint loses a feed, its progress and retries stay as they are,
+ * and a record says since when.  For what it means see docs/dispatcher.md,
+ * "Where an endpoint starts".
+ */
+
+#ifndef ES_AWAY_H
+#define ES_AWAY_H
+
+#include "delivery.h"
+
+/* How long a place is kept. */
+#define ES_AWAY_MS  (30LL * 24 * 3600 * 1000)
+
+/* A place that is kept.  The names are those of the time when it was left: the
+   records that have them may be gone. */
+typedef struct {
+    uint32_t  endpoint;
+    uint32_t  feed;
+    int64_t   since_ms;        /* wall clock */
+    char      name[ES_FEED_MAX + 1];
+    char      feed_name[ES_FEED_MAX + 1];
+    char      operations[ES_FEED_MAX + 1];     /* the feed of the partner's
+                                                  operational events, or "" */
+} es_away_t;
+
+/* Why events are lost, as a stable word in operational events. */
+typedef enum {
+    ES_LOSS_RETENTION = 0,     /* retention or a trim has taken them */
+    ES_LOSS_RESET,             /* the feed has a new epoch */
+    ES_LOSS_REMOVED,           /* the feed is gone */
+    ES_LOSS_AWAY,              /* the place was kept for long enough */
+    ES_LOSS_REASONS
+} es_loss_reason_t;
+
+const char *es_loss_reason_name(es_loss_reason_t reason);
+
+/* Events of one epoch that were not delivered; there is a record as long as
+   they have not been told of. */
+typedef struct {
+    uint32_t          endpoint;
+    uint32_t          feed;
+    char              epoch[ES_EPOCH_MAX + 1];
+    es_loss_reason_t  reason;
+    uint64_t          count;   /* 0: none */
+    uint64_t          from;    /* sequence of the first */
+    uint64_t          to;      /* and of the last */
+} es_loss_t;
+
+/* Writing; see delivery.h. */
+es_rc_t es_changes_away(es_changes_t *c, const es_away_t *away);
+/* Of one feed, or with 0 of all. */
+es_rc_t es_changes_away_done(es_changes_t *c, uint32_t endpoint,
+    uint32_t feed);
+es_rc_t es_changes_loss(es_changes_t *c, const es_loss_t *loss);
+/* Of one feed, or with 0 of all. */
+es_rc_t es_changes_loss_done(es_changes_t *c, uint32_t endpoint,
+    uint32_t feed);
+/* How many events were lost since the store was made. */
+es_rc_t es_changes_lost(es_changes_t *c, uint64_t total);
+
+/* Reading; each calls back as es_delivery_each_progress() does. */
+typedef es_rc_t (*es_away_fn)(void *ctx, const es_away_t *away);
+typedef es_rc_t (*es_loss_fn)(void *ctx, const es_loss_t *loss);
+
+es_rc_t es_delivery_each_away(es_store_t *store, uint32_t endpoint,
+    es_away_fn fn, void *ctx);
+/* One place.  ES_NOT_FOUND: it is not away. */
+es_rc_t es_delivery_away(es_store_t *store, uint32_t endpoint, uint32_t feed,
+    es_away_t *away);
+es_rc_t es_delivery_each_loss(es_store_t *store, es_loss_fn fn, void *ctx);
+/* 0 when there is no record. */
+es_rc_t es_delivery_lost(es_store_t *store, uint64_t *total);
+
+#endif /* ES_AWAY_H */
