@@ -10,8 +10,6 @@
 
 #include "ctl.h"
 
-#define CTL_VERSION  "0.1.0"
-
 static const ctl_command_t  ctl_commands[] = {
     { "init", ctl_init, "", "make an empty store" },
     { "verify", ctl_verify, "", "prove the store's invariants" },
@@ -174,7 +172,7 @@ main(int argc, char **argv)
     argv += skip;
 
     if (argc > 0 && strcmp(argv[0], "--version") == 0) {
-        (void) printf("eventsyncctl %s\n", CTL_VERSION);
+        (void) printf("eventsyncctl %s\n", ES_VERSION);
         return CTL_OK;
     }
 

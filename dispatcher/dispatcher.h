@@ -75,10 +75,6 @@
 #include "signing.h"
 #include "waiting.h"
 
-#ifndef ES_VERSION
-#define ES_VERSION  "0.1.0"
-#endif
-
 /* As TAILQ_FOREACH(), which cppcheck does not see through. */
 #define es_each(item, list, link)                                             \
     for ((item) = TAILQ_FIRST(list);                                          \

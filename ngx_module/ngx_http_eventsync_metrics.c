@@ -19,6 +19,7 @@ typedef struct {
 
 
 static void ngx_http_eventsync_metrics_run(ngx_http_eventsync_task_t *task);
+static void ngx_http_eventsync_metrics_build(es_exposition_t *e);
 static void ngx_http_eventsync_metrics_requests(
     ngx_http_eventsync_totals_t *totals, es_exposition_t *e);
 static void ngx_http_eventsync_metrics_events(
@@ -131,6 +132,7 @@ ngx_http_eventsync_metrics_run(ngx_http_eventsync_task_t *task)
 
     ngx_http_eventsync_count_totals(m->zone, &totals);
 
+    ngx_http_eventsync_metrics_build(&e);
     ngx_http_eventsync_metrics_requests(&totals, &e);
     ngx_http_eventsync_metrics_events(&totals, &e);
     ngx_http_eventsync_metrics_waiting(&totals, &e);
@@ -141,6 +143,23 @@ ngx_http_eventsync_metrics_run(ngx_http_eventsync_task_t *task)
     if (task->rc == ES_OK) {
         task->rc = es_metrics_delivery(&m->store, &e);
     }
+}
+
+
+/* after an upgrade old workers may still answer */
+
+static void
+ngx_http_eventsync_metrics_build(es_exposition_t *e)
+{
+    es_label_t  label;
+
+    es_metric_family(e, "eventsync_build_info", "gauge",
+                     "1; the version of the module in the worker that "
+                     "answers.");
+
+    label.name = "version";
+    label.value = es_str(ES_VERSION);
+    es_metric(e, "", &label, 1, 1);
 }
 
 

@@ -63,6 +63,10 @@ ngx_http_eventsync_init_process(ngx_cycle_t *cycle)
         w->data = store;
         store->worker = w;
 
+        ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
+                      "eventsync " ES_VERSION " on store \"%V\"",
+                      &store->path);
+
         ngx_http_eventsync_limit_start(store->zone);
 
         if (ngx_http_eventsync_commit_init(w, cycle) != NGX_OK

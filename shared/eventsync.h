@@ -81,6 +81,9 @@ typedef struct {
 typedef struct es_store  es_store_t;
 typedef struct es_batch  es_batch_t;
 
+/* Of library, module, dispatcher and eventsyncctl. */
+#define ES_VERSION  "0.1.0"
+
 #define ES_FEED_MAX      63    /* bytes in a feed name, [a-z0-9][a-z0-9_-]* */
 #define ES_EPOCH_MAX     15    /* bytes in an epoch */
 #define ES_CURSOR_MAX    40    /* bytes in a cursor's text, NUL included */
