@@ -1,4 +1,5 @@
-# eventsync: library, dispatcher, command line, nginx module.
+# eventsync: library, dispatcher, command line, nginx module, on Debian 12 and
+# 13.
 #
 #   make             everything, against the nginx installed with nginx-dev
 #   make demo        install what is missing, build, start it all and show it
@@ -6,6 +7,8 @@
 #   make check       run the tests on what is built; TESTS=t/poll.t for one
 #   make check-long  the same with many more rounds of kill -9 and of fuzzing
 #   make check-asan  the same, all of it under AddressSanitizer and UBSan
+#   make check-debian   both README commands, from nothing, in trees of Debian
+#                    12 and 13; DEBIAN="smoke trixie" for less
 #   make bench-deps  what bench/run needs: its programs, wrk, nchan
 #   make fuzz        fuzz the parsers, FUZZ_TIME=60 seconds each, with clang
 #   make lint        clang-tidy and cppcheck
@@ -51,7 +54,9 @@ MODDIR  = $(DESTDIR)$(PREFIX)/lib/nginx/modules
 INCDIR  = $(DESTDIR)$(PREFIX)/include
 
 TESTS            ?= t/ $(UNITS)
-PARALLEL          = -j$(shell nproc)
+# Unless make was told already, as in make -j2 test.
+PARALLEL          = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+DEBIAN           ?= bookworm trixie
 # The last svix whose verifier is its own and not standardwebhooks.
 VERIFIERS         = standardwebhooks@1.0.0 svix@1.76.1
 
@@ -71,7 +76,8 @@ LINT_FLAGS  = -std=gnu11 -D_GNU_SOURCE -Ishared
 MODULE_SRC := $(wildcard ngx_module/*.c)
 
 .PHONY: all lib tools units bench module demo deps test check check-asan \
-        check-long fuzz fuzz-deps bench-deps verifier lint install clean
+        check-debian check-long fuzz fuzz-deps bench-deps verifier lint \
+        install clean
 
 all: tools units module
 
@@ -141,6 +147,9 @@ check:
 
 check-long:
 	ES_CRASH_ROUNDS=200 ES_FUZZ_ROUNDS=100000 $(MAKE) check
+
+check-debian:
+	sh t/debian.sh $(DEBIAN)
 
 # nginx itself is built with the sanitizers too, from plain sources, so that
 # the module runs in a process that has them from the start.

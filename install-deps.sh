@@ -1,11 +1,12 @@
 #!/bin/sh
-# Installs what eventsync is built, run and tested with on Debian 12: only
-# the packages that are missing, and nothing else.
+# Installs what eventsync is built, run and tested with on Debian 12 and 13:
+# only the packages that are missing, and nothing else.
 #
 #   install-deps.sh           build, run, test
 #   install-deps.sh bench     and what bench/run compares with
 #   install-deps.sh lint      and what make lint runs
 #   install-deps.sh fuzz      and what make fuzz builds with
+#   install-deps.sh debian    and what make check-debian makes trees with
 #
 # Uses sudo unless root.  Prints one line when there is nothing to do.
 
@@ -21,7 +22,8 @@ for group in "$@"; do
     case $group in
     bench) packages="$packages wrk libnginx-mod-nchan" ;;
     lint)  packages="$packages clang-tidy cppcheck" ;;
-    fuzz)  packages="$packages clang libclang-rt-14-dev" ;;
+    fuzz)  packages="$packages clang libclang-rt-dev" ;;
+    debian) packages="$packages debootstrap" ;;
     *)     echo "install-deps.sh: unknown group \"$group\"" >&2; exit 2 ;;
     esac
 done

@@ -11,6 +11,9 @@
 
 set -e
 
+# nginx's makefiles take no options or variables of ours
+unset MAKEFLAGS MFLAGS
+
 repo=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-$repo/build}
 dev=/usr/share/nginx/src

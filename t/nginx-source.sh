@@ -9,15 +9,17 @@ dir=$1
 [ ! -f "$dir/src/core/nginx.c" ] || exit 0
 
 version=$(dpkg-query -W -f '${source:Version}' nginx)
+release=$(. /etc/os-release; echo "$VERSION_CODENAME")
 apt=$dir.apt
 
 rm -rf "$dir" "$apt"
 mkdir -p "$dir" "$apt/lists/partial"
-cat > "$apt/sources.list" <<LIST
-deb-src http://deb.debian.org/debian bookworm main
-deb-src http://deb.debian.org/debian bookworm-updates main
-deb-src http://deb.debian.org/debian-security bookworm-security main
-LIST
+sh "$(dirname "$0")/apt-sources.sh" deb-src "$release" > "$apt/sources.list"
+
+if [ ! -s "$apt/sources.list" ]; then
+    echo "$0: apt has no source of Debian $release that can be read" >&2
+    exit 1
+fi
 
 cd "$apt"
 set -- -q -o "Dir::Etc::SourceList=$apt/sources.list" \

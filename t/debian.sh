@@ -1,0 +1,185 @@
+#!/bin/sh
+# The README's two commands in throw-away trees of Debian releases, each from
+# nothing:
+#
+#   t/debian.sh [smoke] [RELEASE ...]
+#
+# A release is a name, or "other": of bookworm and trixie, what this machine is
+# not.  Without any, both.  "smoke" builds everything and runs a short list of
+# tests instead.  What is built is a clean clone of HEAD: only what is committed
+# counts.
+#
+# Everything runs in namespaces of its own for mounts and processes, so that
+# nothing stays mounted and nobody stays behind, however this ends.  The trees
+# are in build/debian; what debootstrap made is kept there for a day.
+#
+# Exit: 77 when a tree cannot be had here, which the last line says.
+
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+self=$root/t/debian.sh
+home=$root/build/debian
+release=
+mode=all
+
+smoke_tests="build/unit/* t/ctl_beside.t t/store.t t/publish.t t/poll.t \
+t/sse.t t/pages.t t/endpoints.t t/reload.t t/schema.t t/dispatch.t \
+t/dispatch_retry.t t/dispatch_misbehave.t \
+t/dispatch_clock.t t/demo.t"
+
+skip() {
+    echo "debian.sh: ${release:+$release: }skipped: $*"
+    exit 77
+}
+
+# What goes into a namespace: $self NAME ARGUMENTS.  Of the environment only
+# what leads to the network.
+inside() {
+    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
+        DEBIAN_FRONTEND=noninteractive \
+        ${http_proxy:+http_proxy="$http_proxy"} \
+        ${https_proxy:+https_proxy="$https_proxy"} \
+        ${no_proxy:+no_proxy="$no_proxy"} \
+        ${NODE_EXTRA_CA_CERTS:+NODE_EXTRA_CA_CERTS="$NODE_EXTRA_CA_CERTS"} \
+        setpriv --pdeathsig TERM timeout -k 10 "$limit" \
+        unshare --mount --pid --fork --kill-child sh "$self" "$@" </dev/null &
+    child=$!
+    wait "$child" && status=0 || status=$?
+    child=
+    return "$status"
+}
+
+# Mounts are seen in the namespace only, so that this removes files and no more.
+forget() {
+    rm -rf --one-file-system "$@"
+}
+
+cleanup() {
+    [ -z "${child:-}" ] || { kill "$child"; wait "$child" || :; } 2>/dev/null
+    forget "$home"/*.new "$home"/*.run
+}
+
+###############################################################################
+# inside
+
+in_bootstrap() {
+    mount -t proc proc /proc
+    debootstrap --variant=minbase --include=git,make,ca-certificates \
+        "$1" "$2" "$3"
+}
+
+in_tree() {
+    tree=$1
+
+    mount -t proc proc "$tree/proc"
+    mount --rbind /dev "$tree/dev"
+    mount -t tmpfs tmpfs "$tree/dev/shm"
+    mount --rbind /sys "$tree/sys"
+    exec chroot "$tree" sh /src/t/debian.sh in-src "$2"
+}
+
+in_src() {
+    cd /src
+    if [ "$1" = smoke ]; then
+        sh ./install-deps.sh
+        make -j"$(nproc)" all
+        make check TESTS="$smoke_tests"
+    else
+        DEMO_ONCE=1 make demo
+        make test
+    fi
+}
+
+case ${1:-} in
+in-bootstrap) shift; in_bootstrap "$@"; exit ;;
+in-tree)      shift; in_tree "$@" ;;
+in-src)       shift; in_src "$@"; exit ;;
+esac
+
+###############################################################################
+# outside
+
+other() {
+    case $(. /etc/os-release; echo "${VERSION_CODENAME:-}") in
+    trixie) echo bookworm ;;
+    *)      echo trixie ;;
+    esac
+}
+
+# The tree that debootstrap makes, in $home/$release.
+base() {
+    [ -z "$(find "$home/$release" -maxdepth 0 -mtime 0 2>/dev/null)" ] \
+        || return 0
+
+    sh "$root/t/apt-sources.sh" deb "$release" > "$home/sources.list"
+    mirror=$(sed -n "s/^deb \([^ ]*\) $release main$/\1/p" \
+        "$home/sources.list" | head -n 1)
+    [ -n "$mirror" ] || skip "apt has no source of Debian that can be read"
+
+    limit=900
+    forget "$home/$release" "$home/$release.new"
+    inside in-bootstrap "$release" "$home/$release.new" "$mirror" \
+        > "$home/$release.log" 2>&1 \
+        || skip "no tree: $(tail -n 1 "$home/$release.log")"
+
+    # a tree that lives for a day need not survive a power loss
+    echo force-unsafe-io > "$home/$release.new/etc/dpkg/dpkg.cfg.d/throw-away"
+    cp "$home/sources.list" "$home/$release.new/etc/apt/sources.list"
+    apt-config dump 2>/dev/null | grep '^Acquire::https*::Proxy' \
+        > "$home/$release.new/etc/apt/apt.conf.d/90proxy" || :
+    mv "$home/$release.new" "$home/$release"
+    touch "$home/$release"
+}
+
+run() {
+    began=$(date +%s)
+    echo "debian.sh: $release: a tree of its own, $mode"
+    base
+
+    tree=$home/$release.run
+    forget "$tree"
+    cp -a "$home/$release" "$tree"
+    cp -L /etc/resolv.conf "$tree/etc/resolv.conf"
+    [ ! -f "${NODE_EXTRA_CA_CERTS:-}" ] \
+        || install -D -m 644 "$NODE_EXTRA_CA_CERTS" "$tree$NODE_EXTRA_CA_CERTS"
+    git clone -q "$root" "$tree/src"
+
+    [ "$mode" = smoke ] && limit=1200 || limit=5400
+    if ! inside in-tree "$tree" "$mode"; then
+        echo "debian.sh: $release: failed" >&2
+        exit 1
+    fi
+    forget "$tree"
+    echo "debian.sh: $release: passed in $(($(date +%s) - began)) s"
+}
+
+if [ "${1:-}" = smoke ]; then
+    mode=smoke
+    shift
+fi
+
+[ $# -gt 0 ] || set -- bookworm trixie
+
+if [ "$(id -u)" -ne 0 ]; then
+    sudo -n true 2>/dev/null || skip "needs root"
+    [ "$mode" = all ] || set -- smoke "$@"
+    exec sudo sh "$self" "$@"
+fi
+
+sh "$root/install-deps.sh" debian > /dev/null 2>&1 \
+    || skip "debootstrap cannot be installed"
+unshare --mount --pid --fork sh -c 'mount -t proc proc /proc' 2>/dev/null \
+    || skip "nothing can be mounted here"
+
+mkdir -p "$home"
+exec 9> "$home/lock"
+flock -n 9 || skip "another run is under way"
+
+trap cleanup EXIT
+trap 'exit 1' INT TERM HUP
+
+for release in "$@"; do
+    [ "$release" != other ] || release=$(other)
+    run
+done
