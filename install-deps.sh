@@ -8,6 +8,7 @@
 #   install-deps.sh fuzz      and what make fuzz builds with
 #   install-deps.sh debian    and what make check-debian makes trees with
 #
+# With -n before these it installs nothing, but sees that all can be installed.
 # Uses sudo unless root.  Prints one line when there is nothing to do.
 
 set -eu
@@ -17,6 +18,12 @@ packages="build-essential pkg-config perl curl ca-certificates
     libev-dev libmicrohttpd-dev libjansson-dev zlib1g-dev libzstd-dev
     libbrotli-dev libpcre2-dev libjose-dev faketime
     json-schema-test-suite libtest-json-schema-acceptance-perl"
+
+simulate=
+if [ "${1:-}" = -n ]; then
+    simulate=--simulate
+    shift
+fi
 
 for group in "$@"; do
     case $group in
@@ -65,7 +72,8 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
 
-case " $missing " in
+case " $missing $simulate" in
+*" nginx "*--simulate) ;;
 *" nginx "*)
     if [ ! -e "$policy" ]; then
         made_policy=yes
@@ -75,8 +83,9 @@ case " $missing " in
     ;;
 esac
 
-echo "install-deps: installing$missing"
+[ -n "$simulate" ] && does='looking for' || does=installing
+echo "install-deps: $does$missing"
 $as_root apt-get update -q
 # shellcheck disable=SC2086
 $as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -q --no-install-recommends $missing
+    apt-get install -y -q --no-install-recommends $simulate $missing
