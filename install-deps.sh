@@ -17,7 +17,8 @@ packages="build-essential pkg-config perl curl ca-certificates
     nginx nginx-dev liblmdb-dev libcurl4-openssl-dev libssl-dev libxxhash-dev
     libev-dev libmicrohttpd-dev libjansson-dev zlib1g-dev libzstd-dev
     libbrotli-dev libpcre2-dev libjose-dev faketime
-    json-schema-test-suite libtest-json-schema-acceptance-perl"
+    json-schema-test-suite libtest-json-schema-acceptance-perl
+    adduser iproute2 openssl"
 
 simulate=
 if [ "${1:-}" = -n ]; then

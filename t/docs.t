@@ -104,15 +104,18 @@ sub readme {
     my ($store, $build, $port) = ($t->store, $t->build, $t->port(0));
 
     s{/var/lib/eventsync}{$store}g for $conf, $commands;
+    $conf =~ s{^user www-data;\n}{};
     $conf =~ s{load_module modules/}{load_module $build/};
     $conf =~ s{listen 80;}{listen 127.0.0.1:$port;};
 
     my $key;
     for my $command (split /\n/, $commands) {
-        if ($command =~ s/^eventsync-dispatcher --store \Q$store\E$//) {
+        if ($command =~ /^runuser .* eventsync-dispatcher --store \Q$store\E$/)
+        {
             $t->run_dispatcher;
             next;
         }
+        next if $command eq 'service nginx restart';
         $command =~ s/^eventsyncctl --store \Q$store\E // or die $command;
         my $out = $t->ctl_ok(split / /, $command);
         $key = $1 if $out =~ /(esk_\w+)/;

@@ -1,0 +1,260 @@
+#!/usr/bin/perl
+
+# README.md and docs/operations.md to the letter, by the users that they make:
+# www-data (nginx's workers), eventsync (the dispatcher), root and an operator.
+# The blocks of commands are run as they stand, in a mount and a network
+# namespace of this test's own, so that /etc, /var/lib and the like are copies
+# and port 80 is free.
+
+use warnings;
+use strict;
+
+use Test::More;
+
+use lib 't/lib';
+use Test::Eventsync qw(wait_for);
+
+plan(skip_all => 'only root can become other users') if $> != 0;
+for my $tool (qw(unshare mount ip adduser runuser openssl)) {
+    plan(skip_all => "$tool is not there")
+        if system("command -v $tool >/dev/null 2>&1");
+}
+plan(skip_all => 'not with an nginx of our own')
+    if -e ($ENV{BUILD} || 'build') . '/nginx' || !-x '/usr/sbin/nginx';
+
+if (!$ENV{TEST_ES_INSIDE}) {
+    my @unshare = qw(unshare --mount --net --propagation private);
+    plan(skip_all => 'namespaces cannot be made')
+        if system("@unshare true 2>/dev/null");
+    $ENV{TEST_ES_INSIDE} = 1;
+    exec @unshare, $^X, (map { "-I$_" } @INC), $0, @ARGV;
+}
+
+my $t = Test::Eventsync->new;
+my $dir = $t->testdir;
+my %text;
+
+sub slurp { my ($name) = @_; open my $fh, '<:raw', $name or die "$name: $!\n";
+    local $/; return <$fh> }
+sub mode { sprintf '%04o', (stat $_[0])[2] & 07777 }
+
+# The n-th block of commands under a heading of a page.
+sub block {
+    my ($page, $heading, $n) = @_;
+    $text{$page} //= slurp($page);
+    my ($section) = $text{$page} =~ /^#+ \Q$heading\E\n(.*?)(?=^#|\z)/ms
+        or die "$page has no $heading\n";
+    # Comments in commands look like headings.
+    ($section) = $text{$page} =~ /^#+ \Q$heading\E\n(.*?)(?=^##|\z)/ms;
+    my @blocks = $section =~ /^```sh\n(.*?)^```\n/msg;
+    return $blocks[$n // 0] // die "$heading of $page has no block $n\n";
+}
+
+# Runs it as root, in the directory of this test.
+sub runs {
+    my ($name, $commands) = @_;
+    my $proc = $t->start('sh', {}, 'sh', '-ec', "cd $dir\n$commands");
+    my $rc = $proc->wait(60) // $proc->stop('KILL');
+    is($rc, 0, $name) or diag($commands, $proc->stdout, $proc->stderr);
+    return $proc->stdout;
+}
+
+sub by { my ($user, @args) = @_; return "runuser -u $user -- @args" }
+sub dispatcher_runs {
+    my ($line) = @_;
+    my $proc = $t->start('dispatcher', {}, split / /, $line);
+    ok(wait_for(sub { $proc->stderr =~ /info: eventsync-dispatcher/ }),
+        'the dispatcher runs as its user') or diag($proc->stderr);
+    my ($uid) = slurp('/proc/' . $proc->pid . '/status') =~ /^Uid:\s+(\d+)/m;
+    my ($child) = Test::Eventsync::children($proc->pid);
+    ($uid) = slurp("/proc/$child/status") =~ /^Uid:\s+(\d+)/m if $child;
+    is($uid, getpwnam('eventsync'), 'which is eventsync');
+    return $proc;
+}
+sub dispatcher_ends {
+    my ($proc, $name) = @_;
+    my ($child) = Test::Eventsync::children($proc->pid);
+    kill TERM => $child // $proc->pid;
+    is($proc->wait(20), 0, $name);
+    my $said = $proc->stderr =~ s/^.*(?:no --key-file|was reset: \d+ events).*\n//mgr;
+    unlike($said, qr/ (?:warn|error): /, 'and it had nothing to complain of');
+}
+
+###############################################################################
+# the place
+
+for ([qw(etc /etc)], [qw(lib /var/lib)], [qw(log /var/log)], [qw(run /run)],
+    [qw(backups /var/backups)], [qw(modules /usr/lib/nginx/modules)])
+{
+    my ($copy, $path) = @$_;
+    mkdir "$dir/$copy" or die;
+    system('cp', '-a', '/etc/.', "$dir/etc") if $copy eq 'etc';
+    mkdir $path;
+    system('mount', '--bind', "$dir/$copy", $path) == 0 or die "mount $path\n";
+}
+system('ip', 'link', 'set', 'lo', 'up') == 0 or die;
+mkdir $_ for "$dir/bin", "$dir/build", '/var/lib/nginx', '/var/log/nginx';
+for my $file (qw(eventsyncctl eventsync-dispatcher)) {
+    system('install', '-m', '755', $t->build . "/$file", "$dir/bin") == 0 or die;
+}
+system('cp', $t->build . '/ngx_http_eventsync_module.so', "$dir/build") == 0
+    or die;
+system('install', "$dir/build/ngx_http_eventsync_module.so",
+    '/usr/lib/nginx/modules/') == 0 or die;
+$ENV{PATH} = "$dir/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+# What the service manager does.
+$t->write_file('bin/service', <<'SH');
+#!/bin/sh
+set -e
+[ "$*" = "nginx restart" ]
+if [ -s /run/nginx.pid ]; then
+    nginx -s quit
+    while [ -e /run/nginx.pid ]; do sleep 0.1; done
+fi
+/usr/sbin/nginx
+SH
+chmod 0755, "$dir/bin/service";
+$t->at_end(sub { kill TERM => slurp('/run/nginx.pid')
+    if -s '/run/nginx.pid' });
+
+my $conf = slurp('README.md') =~ /^```nginx\n(.*?)^```/ms ? $1 : die;
+open my $fh, '>', '/etc/nginx/nginx.conf' or die;
+print $fh $conf;
+close $fh;
+
+###############################################################################
+# users and permissions
+
+my $heading = 'A minimal nginx.conf';
+runs('README.md makes users and a directory', block('README.md', $heading, 0));
+is_deeply([split /^/, block('docs/operations.md', 'Users and permissions')],
+    [split(/^/, block('README.md', $heading, 0)),
+        "eventsyncctl --store /var/lib/eventsync init\n"],
+    'docs/operations.md says the same');
+
+my @lines = split /\n/, block('README.md', $heading, 1);
+my $line = pop @lines;
+my ($key) = runs('README.md makes a store, and starts nginx',
+    join("\n", @lines)) =~ /(esk_\S+)/;
+is("$line\n", block('docs/operations.md', 'Users and permissions', 1),
+    'docs/operations.md starts the dispatcher as README.md does');
+my $dispatcher = dispatcher_runs($line);
+ok(wait_for(sub { Test::Eventsync::port_open(80) }), 'nginx listens');
+my ($worker) = Test::Eventsync::children(slurp('/run/nginx.pid') + 0);
+my ($uid) = slurp("/proc/$worker/status") =~ /^Uid:\s+(\d+)/m;
+is($uid, getpwnam('www-data'), 'its worker is www-data');
+
+$t->{ports}[0] = 80;
+$t->{store} = '/var/lib/eventsync';
+my $n = 0;
+sub published {
+    my ($name) = @_;
+    is($t->publish('orders', { key => $key }, { id => 'e' . ++$n })->{status},
+        201, "$name: www-data publishes")
+        or diag(slurp('/var/log/nginx/error.log'));
+    is($t->poll('orders', key => $key, from => 'oldest')->{events}[-1]{id},
+        "e$n", 'and polls');
+    my $event = $t->event(id => 'o' . $n);
+    runs('the operator publishes', "echo '$event' | " . by('operator',
+        'eventsyncctl --store /var/lib/eventsync publish orders'));
+}
+sub sound {
+    my ($name, @opts) = @_;
+    like(runs("$name: the operator verifies", by('operator',
+        'eventsyncctl --store /var/lib/eventsync', @opts, 'verify')),
+        qr/, 0 faults$/, 'and finds no fault');
+    my $group = getgrnam('eventsync');
+    my @wrong = grep { my @st = stat; $st[5] != $group
+        || ($st[2] & 07777) != (-d _ ? 02770 : 0660) }
+        split /\n/, `find /var/lib/eventsync`;
+    is_deeply(\@wrong, [], 'every file is the group\'s and nobody else\'s');
+}
+
+runs('an operator who is not root', 'adduser --system --ingroup eventsync '
+    . '--no-create-home operator 2>/dev/null');
+published('with the first store');
+sound('with the first store');
+runs('nobody else can read it', '! ' . by('nobody', 'ls /var/lib/eventsync')
+    . ' 2>/dev/null');
+
+runs('a store whose files were copied', 'chgrp -R root /var/lib/eventsync/ids; '
+    . 'chmod g-s /var/lib/eventsync/ids');
+runs('is given the group again',
+    block('docs/operations.md', 'Users and permissions', 2));
+sound('mended');
+
+###############################################################################
+# the key of the secrets
+
+$heading = 'The key of the secrets';
+runs('a key is made', block('docs/operations.md', $heading, 0));
+is(mode('/etc/eventsync/secret-keys'), '0640', 'which the group can read');
+dispatcher_ends($dispatcher, 'the dispatcher ends');
+my $keyed = "$line --key-file /etc/eventsync/secret-keys";
+$dispatcher = dispatcher_runs($keyed);
+like(runs('secrets are encrypted', block('docs/operations.md', $heading, 1)),
+    qr/\b1\b/, 'the one that there is');
+my @before = split /^/, slurp('/etc/eventsync/secret-keys');
+runs('the key is changed', block('docs/operations.md', $heading, 2));
+my @after = split /^/, slurp('/etc/eventsync/secret-keys');
+is(scalar @after, 1, 'one key is left');
+isnt($after[0], $before[0], 'a new one');
+is(mode('/etc/eventsync/secret-keys'), '0640', 'with the same mode');
+is((stat '/etc/eventsync/secret-keys')[5], scalar getgrnam('eventsync'),
+    'and group');
+published('with encrypted secrets');
+sound('with encrypted secrets', '--key-file /etc/eventsync/secret-keys');
+
+###############################################################################
+# backup, and restore to another directory
+
+my $out = runs('a backup', block('docs/operations.md', 'Backup'));
+like($out, qr/^secrets are encrypted: keep the key file with [a-z2-7]{8} /m,
+    'names the key that it needs');
+my ($backup) = block('docs/operations.md', 'Backup') =~ m{ (/var/backups/\S+)};
+is_deeply([grep { mode($_) ne (-d $_ ? '0700' : '0600') }
+    split /\n/, `find $backup`], [], 'only its maker can read it');
+my $events = $t->poll('orders', key => $key, from => 'oldest');
+published('after the backup');
+
+$heading = 'Restore';
+$out = runs('a restore', block('docs/operations.md', $heading, 0));
+like($out, qr/^If anything was published after that time/m,
+    'warns of what partners have seen');
+my $tail = runs('it has what the store had', by('operator',
+    'eventsyncctl --store /var/lib/eventsync-restored tail orders'));
+is(() = $tail =~ /\n/g, scalar @{ $events->{events} },
+    'at the time of the backup, and the operator can read it');
+like(runs('a new epoch', block('docs/operations.md', $heading, 1)),
+    qr/^[a-z2-7]{8}$/m, 'is begun');
+
+dispatcher_ends($dispatcher, 'the dispatcher ends');
+runs('nginx ends', "nginx -s quit\n"
+    . 'while [ -e /run/nginx.pid ]; do sleep 0.1; done');
+runs('the restored store takes the place',
+    block('docs/operations.md', $heading, 2));
+runs('nginx starts', 'service nginx restart');
+ok(wait_for(sub { Test::Eventsync::port_open(80) }), 'nginx listens');
+$dispatcher = dispatcher_runs($keyed);
+is($t->http(GET => "/v1/feeds/orders/events?after=$events->{next}",
+    { authorization => "Bearer $key" })->{status}, 410,
+    'a cursor of before is told that it is of another epoch');
+published('with the restored store');
+sound('with the restored store', '--key-file /etc/eventsync/secret-keys');
+
+###############################################################################
+# upgrade of the module
+
+my $first = slurp('/run/nginx.pid') + 0;
+runs('the module is upgraded', block('docs/operations.md', 'eventsync'));
+ok(wait_for(sub { !-e '/run/nginx.pid.oldbin' }, 20), 'the old master ends');
+isnt(slurp('/run/nginx.pid') + 0, $first, 'another one runs');
+unlike(runs('which has the new file',
+    block('docs/operations.md', 'eventsync', 1)), qr/\(deleted\)/,
+    'and not the one that is gone');
+published('with the new module');
+sound('with the new module', '--key-file /etc/eventsync/secret-keys');
+dispatcher_ends($dispatcher, 'the dispatcher ends');
+
+done_testing();
