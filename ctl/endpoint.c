@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <strings.h>
 
 #include "affected.h"
 #include "manage.h"
@@ -152,6 +153,31 @@ ctl_endpoint_record(ctl_t *ctl, int *argc, char **argv, const char **name,
 
 
 static bool
+ctl_endpoint_plain(const json_t *object)
+{
+    const char  *url;
+
+    url = json_string_value(json_object_get(object, "url"));
+
+    return url != NULL && strncasecmp(url, "http://", 7) == 0;
+}
+
+
+/* The record is good; whether anything is sent there is the dispatcher's to
+   judge, whose options are not known here. */
+
+static void
+ctl_endpoint_hint(int rc, bool plain)
+{
+    if (rc == CTL_OK && plain) {
+        ctl_complain("note: a dispatcher sends nothing to http:// without "
+                     "--allow-http, and nothing to an address that is not "
+                     "public without --allow-address");
+    }
+}
+
+
+static bool
 ctl_endpoint_name_ok(const char *name)
 {
     return strlen(name) == ES_ENDPOINT_NAME_MAX - 1
@@ -165,6 +191,7 @@ int
 ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
 {
     int          rc;
+    bool         plain;
     char         name[ES_ENDPOINT_NAME_MAX];
     char         secret[ES_SECRET_TEXT_MAX] = "";
     json_t      *object;
@@ -200,10 +227,14 @@ ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
         secret[0] = '\0';
     }
 
+    plain = ctl_endpoint_plain(object);
+
     rc = ctl_object_create(ctl, ES_KIND_ENDPOINT, name, object);
     if (rc == CTL_OK) {
         (void) printf("%s%s%s\n", name, secret[0] ? " " : "", secret);
     }
+
+    ctl_endpoint_hint(rc, plain);
 
     return rc;
 }
@@ -213,7 +244,7 @@ int
 ctl_endpoint_change(ctl_t *ctl, int argc, char **argv)
 {
     int              rc;
-    bool             feeds, filter;
+    bool             feeds, filter, plain;
     json_t          *object;
     ctl_affected_t   affected;
 
@@ -222,12 +253,15 @@ ctl_endpoint_change(ctl_t *ctl, int argc, char **argv)
         return rc;
     }
 
+    plain = ctl_endpoint_plain(object);
     feeds = json_object_get(object, "feeds") != NULL;
     filter = json_object_get(object, "types") != NULL
              || json_object_get(object, "subject") != NULL;
 
     if (!feeds && !filter) {
-        return ctl_object_change(ctl, ES_KIND_ENDPOINT, argv[0], object);
+        rc = ctl_object_change(ctl, ES_KIND_ENDPOINT, argv[0], object);
+        ctl_endpoint_hint(rc, plain);
+        return rc;
     }
 
     rc = ctl_affected_begin(ctl, ES_STORE_ADMIN, NULL, UINT64_MAX, &affected);
@@ -247,6 +281,7 @@ ctl_endpoint_change(ctl_t *ctl, int argc, char **argv)
     }
 
     ctl_affected_end(&affected);
+    ctl_endpoint_hint(rc, plain);
 
     return rc;
 }

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "clock.h"
 #include "receiver.h"
 
 #define HEAL_RESTARTS  3
@@ -120,6 +121,32 @@ ctl_heal_process(ctl_receiver_t *receiver, const char *feed, uint64_t *n)
 }
 
 
+unsigned
+ctl_receiver_wait_s(const ctl_receiver_t *receiver)
+{
+    int64_t  us;
+
+    us = receiver->poll_at_us - es_clock_mono_us();
+
+    return us > 0 ? (unsigned) ((us + 999999) / 1000000) : 0;
+}
+
+
+/* Over a limit, or not now: the answer may say for how long. */
+
+static int
+ctl_heal_refused(ctl_receiver_t *receiver, const char *feed)
+{
+    if (receiver->http->retry_after_s > 0) {
+        receiver->poll_at_us = es_clock_mono_us()
+                               + receiver->http->retry_after_s
+                                 * INT64_C(1000000);
+    }
+
+    return ctl_http_refused(receiver->http, feed);
+}
+
+
 /* One page; *more when there is another. */
 
 static int
@@ -161,7 +188,7 @@ ctl_heal_page(ctl_receiver_t *receiver, const char *feed, uint64_t *n,
     }
 
     if (receiver->http->status != 200) {
-        return ctl_http_refused(receiver->http, feed);
+        return ctl_heal_refused(receiver, feed);
     }
 
     before = *n;
@@ -195,6 +222,11 @@ ctl_receiver_heal(ctl_receiver_t *receiver, const char *feed)
 
     n = 0;
     restarts = 0;
+
+    if (ctl_receiver_wait_s(receiver) > 0) {
+        return ctl_fail(CTL_FAILED, "feed \"%s\": polls again in %u s, as the "
+                        "server asked", feed, ctl_receiver_wait_s(receiver));
+    }
 
     do {
         rc = ctl_heal_page(receiver, feed, &n, &more, &restart);

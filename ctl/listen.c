@@ -1,6 +1,8 @@
 #include <arpa/inet.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <microhttpd.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,16 +12,22 @@
 #include "random.h"
 #include "receiver.h"
 #include "signature.h"
+#include "values.h"
 
 #define LISTEN_BODY_MAX     (4 * 1024 * 1024)
 #define LISTEN_TOLERANCE_S  300    /* as every Standard Webhooks library */
+#define LISTEN_POLL_EVERY   "1m"
 
 typedef struct {
+    pthread_mutex_t  lock;         /* of all that follows but `fail_...`: the
+                                      server's thread takes webhooks, the main
+                                      thread polls now and then */
     ctl_receiver_t   receiver;
     ctl_http_t       http;
     es_signer_t     *signer;
     unsigned         fail_percent; /* refused on purpose, with `fail_status` */
     unsigned         fail_status;
+    uint32_t         poll_every_ms; /* 0: only where something is missing */
     uint64_t         unsigned_n;   /* requests with headers or signatures that
                                       are not right */
 } ctl_listen_t;
@@ -32,6 +40,7 @@ typedef struct {
     const char  *poll;
     const char  *key;
     const char  *feeds;
+    const char  *poll_every;
     const char  *status;
     const char  *fail_rate;
 } ctl_listen_options_t;
@@ -208,13 +217,15 @@ ctl_listen_batch(ctl_listen_t *l, es_str_t text, bool fails)
 
 static unsigned
 ctl_listen_take(ctl_listen_t *l, struct MHD_Connection *connection,
-    const es_buf_t *body)
+    const es_buf_t *body, unsigned *wait_s)
 {
     es_str_t  text;
     unsigned  status;
 
     text.data = body->data ? body->data : "";
     text.len = body->len;
+
+    (void) pthread_mutex_lock(&l->lock);
 
     status = ctl_listen_judge(l, connection, text);
 
@@ -225,13 +236,22 @@ ctl_listen_take(ctl_listen_t *l, struct MHD_Connection *connection,
         (void) fflush(stdout);
     }
 
+    *wait_s = status == MHD_HTTP_SERVICE_UNAVAILABLE
+              ? ctl_receiver_wait_s(&l->receiver) : 0;
+
+    (void) pthread_mutex_unlock(&l->lock);
+
     return status;
 }
 
 
+/* With `wait_s` the sender is told when to come again. */
+
 static enum MHD_Result
-ctl_listen_answer(struct MHD_Connection *connection, unsigned status)
+ctl_listen_answer(struct MHD_Connection *connection, unsigned status,
+    unsigned wait_s)
 {
+    char                  text[16];
     enum MHD_Result       rc;
     struct MHD_Response  *response;
 
@@ -239,6 +259,11 @@ ctl_listen_answer(struct MHD_Connection *connection, unsigned status)
                                                MHD_RESPMEM_PERSISTENT);
     if (response == NULL) {
         return MHD_NO;
+    }
+
+    if (wait_s > 0) {
+        (void) snprintf(text, sizeof(text), "%u", wait_s);
+        (void) MHD_add_response_header(response, "Retry-After", text);
     }
 
     rc = MHD_queue_response(connection, status, response);
@@ -253,6 +278,7 @@ ctl_listen_request(void *ctx, struct MHD_Connection *connection,
     const char *url, const char *method, const char *version, const char *data,
     size_t *size, void **context)
 {
+    unsigned               status, wait_s;
     ctl_listen_request_t  *request;
 
     (void) url;
@@ -279,15 +305,16 @@ ctl_listen_request(void *ctx, struct MHD_Connection *connection,
     }
 
     if (strcmp(method, "POST") != 0) {
-        return ctl_listen_answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED);
+        return ctl_listen_answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, 0);
     }
 
     if (request->too_large) {
-        return ctl_listen_answer(connection, MHD_HTTP_CONTENT_TOO_LARGE);
+        return ctl_listen_answer(connection, MHD_HTTP_CONTENT_TOO_LARGE, 0);
     }
 
-    return ctl_listen_answer(connection,
-                             ctl_listen_take(ctx, connection, &request->body));
+    status = ctl_listen_take(ctx, connection, &request->body, &wait_s);
+
+    return ctl_listen_answer(connection, status, wait_s);
 }
 
 
@@ -308,12 +335,53 @@ ctl_listen_done(void *ctx, struct MHD_Connection *connection, void **context,
 }
 
 
+/* A loss at the end of a feed shows with no webhook, so that every feed is
+   polled now and then.  A poll that fails is told, and made again. */
+
+static void
+ctl_listen_look(ctl_listen_t *l)
+{
+    size_t  i;
+
+    (void) pthread_mutex_lock(&l->lock);
+
+    for (i = 0; i < l->receiver.helds.n
+                && ctl_receiver_wait_s(&l->receiver) == 0; i++)
+    {
+        (void) ctl_receiver_heal(&l->receiver, l->receiver.helds.list[i].feed);
+    }
+
+    (void) fflush(stdout);
+    (void) pthread_mutex_unlock(&l->lock);
+}
+
+
+static void
+ctl_listen_wait(ctl_listen_t *l, const sigset_t *set)
+{
+    struct timespec  ts;
+
+    if (l->receiver.http == NULL || l->poll_every_ms == 0) {
+        (void) sigwaitinfo(set, NULL);
+        return;
+    }
+
+    ts.tv_sec = l->poll_every_ms / 1000;
+    ts.tv_nsec = (long) (l->poll_every_ms % 1000) * 1000000;
+
+    while (sigtimedwait(set, NULL, &ts) == -1) {
+        if (errno == EAGAIN) {
+            ctl_listen_look(l);
+        }
+    }
+}
+
+
 /* Serves until SIGTERM or SIGINT. */
 
 static int
 ctl_listen_serve(ctl_listen_t *l, const char *address, uint16_t port)
 {
-    int                 caught;
     sigset_t            set;
     struct MHD_Daemon  *daemon;
     struct sockaddr_in  sin = { 0 };
@@ -343,7 +411,7 @@ ctl_listen_serve(ctl_listen_t *l, const char *address, uint16_t port)
         return ctl_fail(CTL_FAILED, "cannot listen on %s:%u", address, port);
     }
 
-    (void) sigwait(&set, &caught);
+    ctl_listen_wait(l, &set);
 
     MHD_stop_daemon(daemon);
 
@@ -404,16 +472,25 @@ ctl_listen_catch_up(ctl_listen_t *l, const char *feeds)
 static int
 ctl_listen_polls(ctl_listen_t *l, const ctl_listen_options_t *options)
 {
-    int      rc;
-    size_t   i;
-    json_t  *list, *name;
+    int          rc;
+    size_t       i;
+    json_t      *list, *name;
+    const char  *text;
 
     if (options->poll == NULL) {
-        return options->key || options->feeds || l->receiver.types
-               || l->receiver.subject
-               ? ctl_fail(CTL_USAGE, "\"--key\", \"--feeds\", \"--types\" and "
-                          "\"--subject\" need \"--poll\"")
+        return options->key || options->feeds || options->poll_every
+               || l->receiver.types || l->receiver.subject
+               ? ctl_fail(CTL_USAGE, "\"--key\", \"--feeds\", \"--types\", "
+                          "\"--subject\" and \"--poll-every\" need "
+                          "\"--poll\"")
                : CTL_OK;
+    }
+
+    text = options->poll_every ? options->poll_every : LISTEN_POLL_EVERY;
+
+    if (es_duration_parse(es_str(text), &l->poll_every_ms) != ES_OK) {
+        return ctl_fail(CTL_USAGE, "\"--poll-every=%s\" is not a duration of "
+                        "at most 30 days", text);
     }
 
     rc = CTL_OK;
@@ -513,7 +590,7 @@ int
 ctl_listen(ctl_t *ctl, int argc, char **argv)
 {
     int                   rc;
-    ctl_listen_t          l = { 0 };
+    ctl_listen_t          l = { .lock = PTHREAD_MUTEX_INITIALIZER };
     ctl_listen_options_t  o = { .address = "127.0.0.1" };
 
     const ctl_option_t  options[] = {
@@ -523,6 +600,7 @@ ctl_listen(ctl_t *ctl, int argc, char **argv)
         { "poll", false, &o.poll },
         { "key", false, &o.key },
         { "feeds", false, &o.feeds },
+        { "poll-every", false, &o.poll_every },
         { "types", false, &l.receiver.types },
         { "subject", false, &l.receiver.subject },
         { "state", false, &l.receiver.helds.file },

@@ -128,7 +128,8 @@ static const ctl_command_t  ctl_commands[] = {
     { "listen", ctl_listen,
       "--port=N --secret=whsec_... [--log=FILE | --state=FILE] "
       "[--address=127.0.0.1] "
-      "[--poll=URL [--key=KEY] [--feeds=A,B] [--types=A,B.*] [--subject=S]] "
+      "[--poll=URL [--key=KEY] [--feeds=A,B] [--types=A,B.*] [--subject=S] "
+      "[--poll-every=1m]] "
       "[--status=503] [--fail-rate=PERCENT]",
       "receive webhooks, verify them and heal gaps by polling" },
     { "verify-integration", ctl_verify_integration,

@@ -28,7 +28,8 @@ ctl_receiver_hold(ctl_receiver_t *receiver, ctl_held_t *held,
 }
 
 
-/* From nothing: the webhooks before this one may be still on their way. */
+/* From nothing, with nowhere to poll: the webhooks before this one may be still
+   on their way. */
 
 static int
 ctl_receiver_begin(ctl_receiver_t *receiver, const ctl_event_t *event)
@@ -103,14 +104,28 @@ ctl_receiver_gap(ctl_receiver_t *receiver, const ctl_event_t *event)
 }
 
 
+/* Who is new begins at the oldest event, unless this is the first of all. */
+
+static int
+ctl_receiver_first(ctl_receiver_t *receiver, const ctl_event_t *event)
+{
+    (void) printf("new       %s begins at the oldest event\n", event->feed);
+
+    return ctl_receiver_gap(receiver, event);
+}
+
+
 int
 ctl_receiver_take(ctl_receiver_t *receiver, const ctl_event_t *event)
 {
     ctl_held_t  *held;
 
     held = ctl_held_find(&receiver->helds, event->feed);
+
     if (held == NULL) {
-        return ctl_receiver_begin(receiver, event);
+        return receiver->http && event->prev.sequence > 0
+               ? ctl_receiver_first(receiver, event)
+               : ctl_receiver_begin(receiver, event);
     }
 
     if (strcmp(held->cursor.epoch, event->cursor.epoch) != 0) {

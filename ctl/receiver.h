@@ -1,6 +1,8 @@
 /*
- * receiver.h - a partner's side: hold one cursor per feed; when an event's
- * prevcursor is not the cursor held, poll from the cursor held.
+ * receiver.h - a partner's side, which keeps the rule of docs/http.md: hold one
+ * cursor for each feed; take an event whose prevcursor is the cursor held; drop
+ * one of this epoch that is not behind it; otherwise poll from the cursor held.
+ * A feed of which nothing is held begins at its oldest event.
  *
  * One thread at a time.
  */
@@ -19,7 +21,13 @@ typedef struct {
     ctl_http_t    *http;           /* where to poll; NULL: nowhere */
     const char    *types;          /* the endpoint's filter, for polls */
     const char    *subject;
+    int64_t        poll_at_us;     /* monotonic; the server asked to wait until
+                                      then (Retry-After), so nothing is polled
+                                      before */
 } ctl_receiver_t;
+
+/* Seconds until the server may be polled again, rounded up; 0: now. */
+unsigned ctl_receiver_wait_s(const ctl_receiver_t *receiver);
 
 /* Polls from the cursor held, or from the oldest event, until nothing is
    left, and shows each event. */

@@ -18,6 +18,7 @@ my $SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
 my $t = Test::Eventsync->new;
 my $state = $t->testdir . '/held';
 our $port = $t->port(1);
+our $ANSWER;                        # the last one of hook()
 my $listen;
 
 $t->store_init->feed('orders');
@@ -48,9 +49,10 @@ sub hook {
     my $mac = hmac_sha256_base64("id.$at.$body",
         decode_base64(substr $SECRET, 6));
     $mac .= '=' while length($mac) % 4;
-    return HTTP::Tiny->new->post("http://127.0.0.1:$port/", { content => $body,
+    $ANSWER = HTTP::Tiny->new->post("http://127.0.0.1:$port/", { content => $body,
         headers => { 'webhook-id' => 'id', 'webhook-timestamp' => $at,
-        'webhook-signature' => "v1,$mac", %headers } })->{status};
+        'webhook-signature' => "v1,$mac", %headers } });
+    return $ANSWER->{status};
 }
 
 # A webhook that nobody stored.
@@ -191,6 +193,41 @@ like($all->{proc}->stdout, qr/^polled    orders \w+-1 .*^healed/ms,
 $all->{proc}->stop('TERM');
 
 ###############################################################################
+# where a new partner begins, the loss of the last webhook, a limit
+
+my $new = start_other("--key=$key");
+my @now = stored();
+is(hook_to($new, $now[-1]), 204, 'the first webhook of a new partner');
+like($new->{proc}->stdout, qr/^new       orders begins at the oldest event\n/,
+    'which holds no cursor');
+is(() = $new->{proc}->stdout =~ /^polled    orders /mg, scalar @now,
+    'has it polled from the oldest event');
+$new->{proc}->stop('TERM');
+
+my $often = start_other("--key=$key", '--feeds=orders', '--poll-every=50ms');
+@now = put(1);
+my ($end) = $now[-1] =~ /"cursor":"([^"]+)"/;
+ok(wait_for(sub { $often->{proc}->stdout =~ /^polled    orders \Q$end\E /m }),
+    'an event of which no webhook comes is polled');
+$often->{proc}->stop('TERM');
+
+my $limited = start_other("--key=$key", '--feeds=orders', '--poll-every=0');
+$t->ctl_ok('partner', 'change', 'acme', '--limit-poll=2r/m,burst=1');
+ok(wait_for(sub { $t->http(GET => '/v1/feeds/orders/events?from=latest',
+    { authorization => "Bearer $key" })->{status} == 429 }), 'over the limit');
+@now = put(2);
+for my $try (1, 2) {
+    is(hook_to($limited, $now[-1]), 503, 'a gap that may not be polled now');
+    cmp_ok($ANSWER->{headers}{'retry-after'}, '>', 0,
+        'is to be sent again after the time that the server asks for');
+}
+like($limited->{proc}->stderr, qr/answered 429: .*polls again in \d+ s, as/s,
+    'it does not ask before that');
+is(hook_to($limited, $now[-2]), 204, 'what needs no poll is taken');
+$limited->{proc}->stop('TERM');
+$t->ctl_ok('partner', 'change', 'acme', '--limit-poll=');
+
+###############################################################################
 # failing on purpose
 
 $listen->stop('TERM');
@@ -212,6 +249,8 @@ $listen->stop('TERM');
 
 for (['"--key", .* need "--poll"', '--key=x'],
     ['"--poll=x" is not a URI', '--poll=x'],
+    ['"--key", .* need "--poll"', '--poll-every=1m'],
+    ['"--poll-every=x" is not a duration', "--poll=$api", '--poll-every=x'],
     ['"--feeds": "A" is not', "--poll=$api", '--feeds=A'],
     ['"--status=200" is not', '--status=200'],
     ['"--fail-rate=101" is not', '--fail-rate=101'],

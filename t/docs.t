@@ -17,8 +17,12 @@ my @pages = ('README.md', glob 'docs/*.md');
 my %text = map { $_ => slurp($_) } @pages;
 
 links();
+cells();
+anchors();
 files();
 options();
+rates();
+endpoint_options();
 readme();
 install();
 
@@ -44,6 +48,105 @@ sub links {
     my @unread = grep { $_ ne 'README.md' && $text{'README.md'} !~ /\($_\)/ }
         @pages;
     is_deeply(\@unread, [], 'README.md leads to every page');
+}
+
+# As GitHub names headings: lower case, without marks, a dash for each blank.
+sub anchors {
+    my %has;
+    for my $page (@pages) {
+        my ($fenced, %seen);
+        for my $line (split /\n/, $text{$page}) {
+            $fenced = !$fenced if $line =~ /^ {0,3}```/;
+            $has{$page}{$_} = 1 for $line =~ /<a id="([^"]+)">/g;
+            my ($heading) = $line =~ /^#+ (.*)/ or next;
+            next if $fenced;
+            my $anchor = lc $heading =~ s/[^\w\s-]//gr =~ s/\s/-/gr;
+            $has{$page}{$anchor . ($seen{$anchor}++ ? "-$seen{$anchor}" : '')}
+                = 1;
+        }
+    }
+    for my $page (@pages) {
+        my ($dir) = $page =~ m{^(.*/)?};
+        my @broken;
+        for ($text{$page} =~ /\]\(([^)\s]*#[^)\s]+)\)/g) {
+            my ($to, $anchor) = /^(.*)#(.*)/;
+            next if $to =~ /^https?:/;
+            push @broken, $_ unless $has{ $to eq '' ? $page
+                : ($dir // '') . $to }{$anchor};
+        }
+        is_deeply(\@broken, [], "$page: links lead to headings");
+    }
+}
+
+# The arithmetic of "Which ordering and schedule for which rate".
+sub rates {
+    my %unit = (ms => .001, s => 1, m => 60, h => 3600);
+    my $seconds = sub { map { /^(\d+)(ms|[smh])$/ ? $1 * $unit{$2} : 0 } @_ };
+    my ($default) = $text{'docs/registry.md'} =~ /^\| `schedule` .*? `(0 [^`]+)`/m;
+    my ($table) = $text{'docs/dispatcher.md'}
+        =~ /^(\| attempts that fail .*?)^$/ms;
+    my ($head, undef, @rows) = split /\n/, $table;
+    my ($quick) = $head =~ /`(0,.*)`/;
+    my @schedules = ([$seconds->(split / /, $default)],
+        [$seconds->(split /,/, $quick)]);
+    my @wrong;
+    for my $row (@rows) {
+        my ($p, @told) = $row =~ /^\| (\S+).*? \| (\S+) \| (\S+) \|$/;
+        for my $i (0, 1) {
+            my ($time, $chance) = (.02, 1);
+            for my $delay (@{ $schedules[$i] }[1 .. $#{ $schedules[$i] }]) {
+                $chance *= $p eq 'none' ? 0 : $p / 100;
+                $time += $chance * $delay;
+            }
+            my $is = 1 / $time + 1e-9;
+            $is = $is < 1 ? int($is * 10) / 10 : int $is;
+            push @wrong, "$row: $is" if $is != $told[$i];
+        }
+    }
+    is(scalar @rows, 4, 'docs/dispatcher.md has rates by chances of failure');
+    is_deeply(\@wrong, [], 'and they are computed rightly');
+}
+
+# A row with more or fewer cells than its table's head is cut when it is shown:
+# a `|` ends a cell also between backticks, unless a backslash is before it.
+sub cells {
+    for my $page (@pages) {
+        my ($columns, $fenced, $number, @bad);
+        for my $line (split /\n/, $text{$page}) {
+            $number++;
+            $fenced = !$fenced if $line =~ /^ {0,3}(?:```|~~~)/;
+            if ($fenced || $line !~ /^ {0,3}\|/) {
+                $columns = undef;
+                next;
+            }
+            my $cells = () = $line =~ /(?<!\\)\|/g;
+            $columns //= $cells;
+            push @bad, "line $number" if $cells != $columns
+                || $line !~ /\|\s*$/;
+        }
+        is_deeply(\@bad, [], "$page: each row has its table's cells");
+    }
+}
+
+# The table of options names each that there is, with the default of the record.
+sub endpoint_options {
+    my ($help) = `@{[ $t->build ]}/eventsyncctl endpoint create --help`
+        =~ /\Q endpoint create \E(.*)/;
+    my %row = map { /^\| `--([a-z-]+)[^|]*`? \| (.*?) \| / ? ($1 => $2) : () }
+        split /\n/, $text{'docs/eventsyncctl.md'}
+            =~ s/.*?^### Options of an endpoint\n(.*?)(?:^#|\z).*/$1/msr;
+    my %record = map { /^\| `(\w+)` \| .*? \| (.*?) \| / ? ($1 => $2) : () }
+        split /\n/, $text{'docs/registry.md'} =~ s/.*?^## Endpoint\n(.*?)^#.*/$1/msr;
+
+    is_deeply([grep { !defined $row{$_} } $help =~ /--([a-z-]+)/g], [],
+        'docs/eventsyncctl.md has each option of an endpoint');
+    my @other = grep {
+        my $member = tr/-/_/r;
+        my $is = ($record{$member} // '') =~ tr/ ,`//dr;
+        $is =~ /^(?:[a-z]+|[0-9][0-9a-z]*)$/ && $is !~ /^(?:none|required|false)$/
+            && $row{$_} =~ tr/ ,`//dr ne $is;
+    } sort keys %row;
+    is_deeply(\@other, [], 'with the defaults that docs/registry.md has');
 }
 
 sub files {
