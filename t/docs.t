@@ -7,6 +7,7 @@
 use warnings;
 use strict;
 
+use Encode qw(decode);
 use Test::More;
 
 use lib 't/lib';
@@ -17,6 +18,7 @@ my @pages = ('README.md', glob 'docs/*.md');
 my %text = map { $_ => slurp($_) } @pages;
 
 links();
+width();
 cells();
 anchors();
 files();
@@ -48,6 +50,20 @@ sub links {
     my @unread = grep { $_ ne 'README.md' && $text{'README.md'} !~ /\($_\)/ }
         @pages;
     is_deeply(\@unread, [], 'README.md leads to every page');
+}
+
+# Prose is wrapped at 80 columns; tables, code and lists of links are not prose.
+sub width {
+    for my $page (qw(README.md docs/operations.md docs/eventsyncctl.md)) {
+        my ($fenced, $number, @long) = (0, 0);
+        for my $line (split /\n/, decode('UTF-8', $text{$page})) {
+            $number++;
+            $fenced = !$fenced if $line =~ /^ {0,3}```/;
+            push @long, "line $number" if !$fenced && length $line > 80
+                && $line !~ /^(?:\|| {4}|- \[)/;
+        }
+        is_deeply(\@long, [], "$page: prose is wrapped at 80 columns");
+    }
 }
 
 # As GitHub names headings: lower case, without marks, a dash for each blank.
