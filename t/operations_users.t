@@ -32,7 +32,7 @@ if (!$ENV{TEST_ES_INSIDE}) {
 
 my $t = Test::Eventsync->new;
 my $dir = $t->testdir;
-my %text;
+my (%text, %used);
 
 sub slurp { my ($name) = @_; open my $fh, '<:raw', $name or die "$name: $!\n";
     local $/; return <$fh> }
@@ -47,6 +47,7 @@ sub block {
     # Comments in commands look like headings.
     ($section) = $text{$page} =~ /^#+ \Q$heading\E\n(.*?)(?=^##|\z)/ms;
     my @blocks = $section =~ /^```sh\n(.*?)^```\n/msg;
+    $used{ $blocks[$n // 0] // '' } = 1;
     return $blocks[$n // 0] // die "$heading of $page has no block $n\n";
 }
 
@@ -207,6 +208,33 @@ published('with encrypted secrets');
 sound('with encrypted secrets', '--key-file /etc/eventsync/secret-keys');
 
 ###############################################################################
+# the keys of access tokens, and a proof of the store
+
+runs('a key of access tokens is made',
+    block('docs/operations.md', 'Keys of access tokens'));
+is(mode('/etc/nginx/token-keys.json'), '0600', 'which root alone can read');
+$conf =~ s/^(\s*eventsync_store .*)$/$1\n    eventsync_token_keys \/etc\/nginx\/token-keys.json;/m;
+$conf =~ s/^(\s*)(eventsync_publish .*)$/$1$2\n$1eventsync_token on;/m;
+open $fh, '>', '/etc/nginx/nginx.conf' or die;
+print $fh $conf;
+close $fh;
+my %old = map { $_ => 1 } Test::Eventsync::children(slurp('/run/nginx.pid') + 0);
+runs('nginx is reloaded', 'nginx -s reload');
+ok(wait_for(sub { !grep { $old{$_} }
+    Test::Eventsync::children(slurp('/run/nginx.pid') + 0) }, 20),
+    'old workers end');
+my ($id) = $key =~ /^esk_([^_]+)/;
+my $answer = $t->http(POST => '/v1/token',
+    { 'content-type' => 'application/x-www-form-urlencoded' },
+    "grant_type=client_credentials&client_id=$id&client_secret=$key");
+is($answer->{status}, 200, 'and gives tokens') or diag($answer->{body});
+my $token = Test::Eventsync::json($answer->{body})->{access_token};
+is($t->http(GET => '/v1/feeds', { authorization => "Bearer $token" })->{status},
+    200, 'that are taken');
+like(runs('the store is proved', block('docs/operations.md', 'After a crash')),
+    qr/, 0 faults$/, 'and has no fault');
+
+###############################################################################
 # backup, and restore to another directory
 
 my $out = runs('a backup', block('docs/operations.md', 'Backup'));
@@ -256,5 +284,11 @@ unlike(runs('which has the new file',
 published('with the new module');
 sound('with the new module', '--key-file /etc/eventsync/secret-keys');
 dispatcher_ends($dispatcher, 'the dispatcher ends');
+
+# Sections of which another test runs the commands, or none can.
+my @sections = grep { !/\A[^\n]*(?:Building|[Cc]ontainer)/ }
+    split /^#+ (?=[A-Z])/m, slurp('docs/operations.md');
+is_deeply([grep { !$used{$_} } map { /^```sh\n(.*?)^```\n/msg } @sections], [],
+    'every block of commands of docs/operations.md was run');
 
 done_testing();
