@@ -18,6 +18,13 @@
 #define ES_EXPIRE_DEAD_MAX 5000    /* dead letters looked at in one */
 #define ES_REAP_ROUNDS     5
 
+/* Feeds whose retention could not be applied, of the janitor's thread. */
+typedef struct {
+    char    (*names)[ES_FEED_MAX + 1];
+    size_t    n;
+    bool      expiring;            /* the same, of attempts and dead letters */
+} es_unapplied_t;
+
 static void *es_janitor_main(void *ctx);
 
 
@@ -35,10 +42,61 @@ es_janitor_finish(es_dispatcher_t *d)
 }
 
 
+/* Says once that a feed's retention could not be applied, and once that it is
+   applied again. */
+
+static void
+es_janitor_judge(es_unapplied_t *unapplied, const char *name, es_rc_t rc)
+{
+    void   *names;
+    size_t  i;
+
+    for (i = 0; i < unapplied->n; i++) {
+        if (strcmp(unapplied->names[i], name) == 0) {
+            break;
+        }
+    }
+
+    if (rc != ES_OK && rc != ES_NOT_FOUND) {
+        if (i < unapplied->n) {
+            return;
+        }
+
+        es_log_line(ES_LOG_ERROR, "cannot apply retention to feed \"%s\": %s; "
+                    "trying again each %d s", name, es_reason(rc),
+                    ES_JANITOR_S);
+
+        names = realloc(unapplied->names,
+                        (i + 1) * sizeof(unapplied->names[0]));
+        if (names != NULL) {
+            unapplied->names = names;
+            unapplied->n = i + 1;
+            memcpy(unapplied->names[i], name, strlen(name) + 1);
+        }
+
+        return;
+    }
+
+    if (i == unapplied->n) {
+        return;
+    }
+
+    unapplied->n--;
+    memmove(unapplied->names[i], unapplied->names[unapplied->n],
+            sizeof(unapplied->names[0]));
+
+    if (rc == ES_OK) {
+        es_log_line(ES_LOG_WARN, "retention is applied to feed \"%s\" again",
+                    name);
+    }
+}
+
+
 /* The next feed after `name` that keeps more than it should. */
 
 static es_rc_t
-es_janitor_next(es_store_t *store, char *name, uint64_t *oldest)
+es_janitor_next(es_store_t *store, es_unapplied_t *unapplied, char *name,
+    uint64_t *oldest)
 {
     es_rc_t    rc, judged;
     es_txn_t  *txn;
@@ -62,11 +120,13 @@ es_janitor_next(es_store_t *store, char *name, uint64_t *oldest)
         judged = es_feed_retained(txn, &feed, es_clock_ms(), oldest);
 
         if (judged != ES_OK) {
-            es_log_line(ES_LOG_ERROR, "cannot apply retention to feed \"%s\": "
-                        "%s", name, es_reason(judged));
+            es_janitor_judge(unapplied, name, judged);
 
         } else if (*oldest > feed.oldest) {
             break;
+
+        } else {
+            es_janitor_judge(unapplied, name, ES_OK);
         }
     }
 
@@ -77,7 +137,7 @@ es_janitor_next(es_store_t *store, char *name, uint64_t *oldest)
 
 
 static void
-es_janitor_trim(es_dispatcher_t *d)
+es_janitor_trim(es_dispatcher_t *d, es_unapplied_t *unapplied)
 {
     char      name[ES_FEED_MAX + 1];
     es_rc_t   rc;
@@ -85,13 +145,9 @@ es_janitor_trim(es_dispatcher_t *d)
 
     name[0] = '\0';
 
-    while (es_janitor_next(d->store, name, &oldest) == ES_OK) {
+    while (es_janitor_next(d->store, unapplied, name, &oldest) == ES_OK) {
         rc = es_feed_trim(d->store, es_str(name), oldest);
-
-        if (rc != ES_OK && rc != ES_NOT_FOUND) {
-            es_log_line(ES_LOG_ERROR, "cannot apply retention to feed \"%s\": "
-                        "%s", name, es_reason(rc));
-        }
+        es_janitor_judge(unapplied, name, rc);
     }
 }
 
@@ -133,7 +189,8 @@ es_janitor_quits(es_helper_t *janitor)
    for a moment only, which has its turn between them. */
 
 static void
-es_janitor_expire(es_dispatcher_t *d, es_dead_place_t *place)
+es_janitor_expire(es_dispatcher_t *d, es_unapplied_t *unapplied,
+    es_dead_place_t *place)
 {
     bool     more;
     es_rc_t  rc;
@@ -158,10 +215,15 @@ es_janitor_expire(es_dispatcher_t *d, es_dead_place_t *place)
                                      ES_EXPIRE_DEAD_MAX, place);
     }
 
-    if (rc != ES_OK) {
+    if (rc != ES_OK && !unapplied->expiring) {
         es_log_line(ES_LOG_ERROR, "cannot expire attempts and dead letters: "
-                    "%s", es_reason(rc));
+                    "%s; trying again each %d s", es_reason(rc), ES_JANITOR_S);
+
+    } else if (rc == ES_OK && unapplied->expiring) {
+        es_log_line(ES_LOG_WARN, "attempts and dead letters expire again");
     }
+
+    unapplied->expiring = rc != ES_OK;
 }
 
 
@@ -173,6 +235,7 @@ es_janitor_main(void *ctx)
     struct timespec   until;
     es_helper_t      *janitor;
     es_dead_place_t   place = { 0 };
+    es_unapplied_t    unapplied = { 0 };
     es_dispatcher_t  *d;
 
     d = ctx;
@@ -184,8 +247,8 @@ es_janitor_main(void *ctx)
         es_helper_unlock(janitor);
 
         es_janitor_recover(d);
-        es_janitor_trim(d);
-        es_janitor_expire(d, &place);
+        es_janitor_trim(d, &unapplied);
+        es_janitor_expire(d, &unapplied, &place);
 
         if (round % ES_REAP_ROUNDS == 0) {
             dead = es_store_reap_readers(d->store);
@@ -206,6 +269,7 @@ es_janitor_main(void *ctx)
     }
 
     es_helper_unlock(janitor);
+    free(unapplied.names);
 
     return NULL;
 }

@@ -187,10 +187,12 @@ ngx_http_eventsync_fail_store(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc)
 
     case ES_FULL:
         ngx_log_error(NGX_LOG_CRIT, ctx->request->connection->log, 0,
-                      "eventsync store is full");
+                      "eventsync store is full, nothing of a request was "
+                      "stored: %s", es_reason(rc));
 
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_STORE_FULL,
-                                       "Nothing of this request was stored.");
+                                       "Nothing of this request was stored; "
+                                       "%s.", es_reason(rc));
 
     case ES_BUSY:
     case ES_IO:

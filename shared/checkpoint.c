@@ -582,6 +582,46 @@ es_checkpoint_write_txn(MDB_txn *txn, void *ctx)
 }
 
 
+/* One job by itself: what it leaves smaller, or no greater, has room where
+   all of them together have none. */
+
+static es_rc_t
+es_checkpoint_alone(es_store_t *store, es_checkpoint_job_t *job)
+{
+    es_slice_t           slice = { 1, 1 };
+    es_checkpoint_ctx_t  c = { 0 };
+
+    c.store = store;
+    c.jobs = &job;
+    c.n = 1;
+
+    return job->op == ES_CHECKPOINT_REMOVE
+           ? es_env_shrink(store->checkpoints, es_checkpoint_write_txn, &c,
+                           &slice)
+           : es_env_update(store->checkpoints, es_checkpoint_write_txn, &c);
+}
+
+
+static void
+es_checkpoints_apart(es_store_t *store, es_checkpoint_job_t **jobs, size_t n)
+{
+    size_t   i;
+    es_rc_t  rc;
+
+    for (i = 0; i < n; i++) {
+        if (!es_checkpoint_writes(jobs[i])) {
+            continue;
+        }
+
+        rc = es_checkpoint_alone(store, jobs[i]);
+
+        if (jobs[i]->rc == ES_OK) {
+            jobs[i]->rc = rc;
+        }
+    }
+}
+
+
 void
 es_checkpoints(es_store_t *store, es_checkpoint_job_t **jobs, size_t n)
 {
@@ -611,6 +651,11 @@ es_checkpoints(es_store_t *store, es_checkpoint_job_t **jobs, size_t n)
 
     if (writes > 0) {
         rc[1] = es_env_update(store->checkpoints, es_checkpoint_write_txn, &c);
+    }
+
+    if (rc[1] == ES_FULL) {
+        es_checkpoints_apart(store, jobs, n);
+        rc[1] = ES_OK;
     }
 
     if (writes < n) {

@@ -30,6 +30,7 @@ typedef struct {
     uint8_t        next[ES_CHECKPOINT_KEY_MAX + 1];
     size_t         next_len;
     bool           done;
+    es_slice_t     slice;
     es_lives_t     feeds;
     es_lives_t     partners;
     es_verify_fn   fn;
@@ -193,7 +194,7 @@ es_checkpoint_slice(es_checkpoint_walk_t *w, MDB_txn *txn,
     rc = mdb_cursor_get(cursor, &k, &v,
                         w->from_len ? MDB_SET_RANGE : MDB_FIRST);
 
-    for (n = 0; rc == 0 && result == ES_OK && n < ES_CHECKPOINT_SLICE; n++) {
+    for (n = 0; rc == 0 && result == ES_OK && n < w->slice.max; n++) {
 
         if (k.mv_size <= ES_CHECKPOINT_PREFIX
             || k.mv_size > ES_CHECKPOINT_KEY_MAX)
@@ -285,7 +286,9 @@ es_rc_t
 es_checkpoint_prune(es_store_t *store)
 {
     es_rc_t               rc;
-    es_checkpoint_walk_t  w = { 0 };
+    es_checkpoint_walk_t  w = {
+        .slice = { ES_CHECKPOINT_SLICE, ES_CHECKPOINT_SLICE }
+    };
 
     if (!(store->flags & ES_STORE_CHECKPOINT)) {
         return ES_DENIED;
@@ -294,7 +297,8 @@ es_checkpoint_prune(es_store_t *store)
     w.store = store;
 
     do {
-        rc = es_env_update(store->checkpoints, es_checkpoint_prune_txn, &w);
+        rc = es_env_shrink(store->checkpoints, es_checkpoint_prune_txn, &w,
+                           &w.slice);
         es_checkpoint_go_on(&w);
     } while (rc == ES_OK && !w.done);
 
@@ -362,7 +366,9 @@ es_checkpoint_verify(es_store_t *store, es_verify_fn fn, void *ctx,
 {
     es_rc_t               rc;
     MDB_txn              *txn;
-    es_checkpoint_walk_t  w = { 0 };
+    es_checkpoint_walk_t  w = {
+        .slice = { ES_CHECKPOINT_SLICE, ES_CHECKPOINT_SLICE }
+    };
 
     w.store = store;
     w.fn = fn;

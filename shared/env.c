@@ -1,47 +1,24 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "env.h"
-#include "reason.h"
+#include "env_impl.h"
 #include "file.h"
+#include "reason.h"
 
 #define ES_ENV_READERS    1022
 #define ES_ENV_OPEN_TRIES  250
 #define ES_ENV_OPEN_US    2000
 #define ES_ENV_MODE       0660
-#define ES_ENV_ROOM      (4 * 1024 * 1024)    /* bytes: less is a full disk */
-
-#define ES_ENV_AGAIN_US  10000    /* who wrote just now and would again ... */
-#define ES_ENV_YIELD_US  10000    /* ... lets others go first, so long */
-#define ES_ENV_LOOK_US   100
-
-struct es_env {
-    MDB_env            *mdb;           /* NULL: lost and not open */
-    MDB_dbi             dbis[ES_ENV_DBS_MAX];
-    es_env_options_t    options;       /* `dir` is a copy */
-    /* Shared by whoever has a transaction open; exclusive to remap and to
-       open anew. */
-    pthread_rwlock_t    lock;
-    atomic_bool         lost;
-    _Atomic uint64_t    version;       /* last seen */
-    int                 queue;         /* the directory, see es_env_queue() */
-    _Atomic int64_t     wrote_us;      /* last commit, monotonic */
-};
+#define ES_ENV_LOCK      (ES_ENV_READERS * 64)    /* bytes of lock.mdb */
 
 static es_rc_t es_env_connect(es_env_t *env, bool create);
 static int es_env_open_once(es_env_t *env, bool create, MDB_txn **txn);
 static es_rc_t es_env_open_dbs(es_env_t *env, bool create, MDB_txn *txn);
 static es_rc_t es_env_settle(es_env_t *env);
-static es_rc_t es_env_remap(es_env_t *env, uint64_t size);
-static es_rc_t es_env_grow(es_env_t *env);
 
 
 es_rc_t
@@ -92,9 +69,7 @@ es_env_rc(int mdb_rc)
 }
 
 
-/* The same, with the environment named. */
-
-static es_rc_t
+es_rc_t
 es_env_failed(const es_env_t *env, int mdb_rc, const char *what)
 {
     es_rc_t  rc;
@@ -185,6 +160,7 @@ es_env_open(const es_env_options_t *options, es_env_t **out)
     }
 
     env->options = *options;
+    env->map_max = options->map_max;
     env->queue = -1;
     (void) pthread_rwlock_init(&env->lock, NULL);
 
@@ -200,8 +176,43 @@ es_env_open(const es_env_options_t *options, es_env_t **out)
 
     env->queue = open(options->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+    if (options->writable) {
+        es_room_init(&env->room, env->mdb, options->reserve, options->step,
+                     options->map_max);
+    }
+
     *out = env;
     return ES_OK;
+}
+
+
+/*
+ * LMDB makes the file of its reader table with holes, and every process maps
+ * it: a reader that is the first in a hole gets a SIGBUS when the disk is full.
+ * So the file is given its places before.  LMDB must not have it open in this
+ * process yet, because closing a file drops the process's locks on it.
+ */
+
+static void
+es_env_allocate_lock(const es_env_t *env)
+{
+    int          fd;
+    char         path[4096];
+    struct stat  st;
+
+    (void) snprintf(path, sizeof(path), "%s/lock.mdb", env->options.dir);
+
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd == -1) {
+        return;
+    }
+
+    if (fstat(fd, &st) == 0) {
+        (void) fallocate(fd, 0, 0, st.st_size > ES_ENV_LOCK ? st.st_size
+                                                            : ES_ENV_LOCK);
+    }
+
+    (void) close(fd);
 }
 
 
@@ -214,6 +225,7 @@ es_env_connect(es_env_t *env, bool create)
     unsigned  tries;
 
     es_env_make(env, "lock.mdb");
+    es_env_allocate_lock(env);
 
     if (create || env->options.writable) {
         es_env_make(env, "data.mdb");
@@ -310,6 +322,8 @@ es_env_open_dbs(es_env_t *env, bool create, MDB_txn *txn)
     unsigned            i;
     const es_env_db_t  *db;
 
+    env->ndbs = 0;
+
     for (i = 0; env->options.dbs[i].name != NULL; i++) {
         db = &env->options.dbs[i];
 
@@ -325,6 +339,8 @@ es_env_open_dbs(es_env_t *env, bool create, MDB_txn *txn)
             return rc == MDB_NOTFOUND ? ES_FORMAT
                                       : es_env_failed(env, rc, "open");
         }
+
+        env->ndbs++;
     }
 
     return es_env_failed(env, mdb_txn_commit(txn), "write");
@@ -562,222 +578,9 @@ es_env_copy(es_env_t *env, int fd)
 }
 
 
-/* LMDB calls a short write EIO, which is what a disk that just got full
-   gives. */
-
-static es_rc_t
-es_env_commit_rc(es_env_t *env, int mdb_rc)
-{
-    mdb_filehandle_t  fd;
-    struct statvfs    fs;
-
-    if (mdb_rc == EIO
-        && mdb_env_get_fd(env->mdb, &fd) == 0
-        && fstatvfs(fd, &fs) == 0
-        && fs.f_bavail * fs.f_frsize < ES_ENV_ROOM)
-    {
-        mdb_rc = ENOSPC;
-    }
-
-    return es_env_failed(env, mdb_rc, "write");
-}
-
-
-/* Has the commit that just failed left the handle usable? */
-
-static void
-es_env_probe(es_env_t *env)
-{
-    int       rc;
-    MDB_txn  *txn;
-
-    rc = mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn);
-
-    if (rc == 0) {
-        mdb_txn_abort(txn);
-
-    } else if (rc == MDB_PANIC) {
-        atomic_store(&env->lost, true);
-    }
-}
-
-
-/*
- * LMDB's writer lock goes to who asks first when it is let go, which is the
- * process that has just let it go and wants it again: one that writes in a
- * loop keeps all others from writing, for as long as it likes when cores are
- * busy.  So who waits for the lock says so, by a shared lock on a byte of the
- * environment's directory (its thread's number: a process may have several
- * that wait), which nothing else locks and which dies with its process; and
- * who has written just now lets those go first.  It looks and does not wait
- * for them without bound: they may be stopped.
- */
-
-static void
-es_env_queue(const es_env_t *env, short type)
-{
-    struct flock  lock = { 0 };
-
-    if (env->queue != -1) {
-        lock.l_type = type;
-        lock.l_whence = SEEK_SET;
-        lock.l_start = gettid();
-        lock.l_len = 1;
-
-        (void) fcntl(env->queue, F_OFD_SETLK, &lock);
-    }
-}
-
-
-static bool
-es_env_others_wait(const es_env_t *env)
-{
-    struct flock  lock = { 0 };
-
-    lock.l_type = F_WRLCK;
-    lock.l_whence = SEEK_SET;
-
-    return env->queue != -1
-           && fcntl(env->queue, F_OFD_GETLK, &lock) == 0
-           && lock.l_type != F_UNLCK;
-}
-
-
-static void
-es_env_give_way(es_env_t *env)
-{
-    int  us;
-
-    if (es_clock_mono_us() - atomic_load(&env->wrote_us) > ES_ENV_AGAIN_US) {
-        return;
-    }
-
-    for (us = 0; us < ES_ENV_YIELD_US && es_env_others_wait(env);
-         us += ES_ENV_LOOK_US)
-    {
-        (void) usleep(ES_ENV_LOOK_US);
-    }
-}
-
-
-/* One run of `fn`.  With `*again` it is to be run once more. */
-
-static es_rc_t
-es_env_update_once(es_env_t *env, es_env_fn fn, void *ctx, bool *again)
-{
-    int       rc, err;
-    es_rc_t   result;
-    MDB_txn  *txn;
-
-    *again = false;
-
-    es_env_give_way(env);
-
-    result = es_env_enter(env);
-    if (result != ES_OK) {
-        *again = true;
-        return result;
-    }
-
-    es_env_queue(env, F_RDLCK);
-    rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
-    es_env_queue(env, F_UNLCK);
-
-    if (rc != 0) {
-        *again = es_env_again(env, rc, &result) || rc == MDB_PANIC;
-        return result;
-    }
-
-    errno = 0;
-    result = fn(txn, ctx);
-
-    if (result == ES_OK) {
-        errno = 0;
-        result = es_env_commit_rc(env, mdb_txn_commit(txn));
-        atomic_store(&env->wrote_us, es_clock_mono_us());
-
-        if (result != ES_OK) {
-            err = errno;
-            es_env_probe(env);
-            errno = err;
-        }
-
-    } else {
-        mdb_txn_abort(txn);
-    }
-
-    err = errno;
-    es_env_leave(env);
-
-    /* ES_FULL with an errno is the disk; without, the map. */
-
-    if (result == ES_FULL && err == 0) {
-        result = es_env_grow(env);
-        *again = result == ES_OK;
-    }
-
-    return result;
-}
-
-
-es_rc_t
-es_env_update(es_env_t *env, es_env_fn fn, void *ctx)
-{
-    int      err;
-    bool     again;
-    es_rc_t  rc;
-
-    do {
-        rc = es_env_recover(env);
-        if (rc != ES_OK) {
-            return rc;
-        }
-
-        rc = es_env_update_once(env, fn, ctx, &again);
-
-    } while (again);
-
-    /* Readers should not have to wait for the next writer. */
-
-    err = errno;
-    (void) es_env_recover(env);
-    errno = err;
-
-    return rc;
-}
-
-
-static es_rc_t
-es_env_grow(es_env_t *env)
-{
-    es_rc_t      rc;
-    uint64_t     size, max;
-    MDB_envinfo  info;
-
-    rc = es_env_enter(env);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    (void) mdb_env_info(env->mdb, &info);
-    es_env_leave(env);
-
-    max = env->options.map_max;
-
-    if (info.me_mapsize >= max) {
-        errno = 0;
-        return ES_FULL;
-    }
-
-    size = info.me_mapsize * 2;
-
-    return es_env_remap(env, size < max ? size : max);
-}
-
-
 /* Size 0 takes the size that another process has set. */
 
-static es_rc_t
+es_rc_t
 es_env_remap(es_env_t *env, uint64_t size)
 {
     int  rc;

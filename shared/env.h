@@ -41,7 +41,15 @@ typedef struct {
     bool                create;        /* make the files and databases */
     uint64_t            map_initial;   /* bytes */
     uint64_t            map_max;       /* bytes; ES_FULL beyond */
+    uint64_t            reserve;       /* bytes for deletions only, room.h */
+    uint64_t            step;          /* bytes that the file grows by */
+    const char         *remedy;        /* "trim feeds"; stays */
     const es_env_db_t  *dbs;           /* ends with a NULL name; stays */
+
+    /* What `map_max` is now, in bytes: asked before a write is refused, from
+       any thread.  May be NULL. */
+    uint64_t          (*limit)(void *ctx);
+    void               *limit_ctx;
 
     /* Before a lost environment is closed: ends what is kept of it, such as
        reset transactions.  No transaction is open then.  May be NULL. */
@@ -79,12 +87,32 @@ bool es_env_again(es_env_t *env, int mdb_rc, es_rc_t *rc);
  * Runs `fn` in a write transaction and commits it durably.  When the map is
  * full it is grown and `fn` runs again from the start, so `fn` must be
  * repeatable.  Whatever but ES_OK `fn` returns aborts and is returned.
+ * ES_FULL: it would use the reserve (room.h); es_reason() says whether the map
+ * or the disk is full, and errno is 0 for the map.
  * Blocks for the writer lock and the disk.  After ES_IO the outcome is not
  * known: the transaction may have happened, wholly or not at all.
  */
 typedef es_rc_t (*es_env_fn)(MDB_txn *txn, void *ctx);
 
 es_rc_t es_env_update(es_env_t *env, es_env_fn fn, void *ctx);
+
+/* How much one transaction takes on: `max` of at most `most`. */
+typedef struct {
+    unsigned  most;
+    unsigned  max;
+} es_slice_t;
+
+/*
+ * The same for what gives room back, such as a deletion: it may use the
+ * reserve of pages that es_env_update() leaves alone.  `fn` takes on
+ * `slice->max` things at most.  Without room for that, `max` becomes smaller,
+ * down to 1, and `fn` runs again; after a success it becomes greater.  So a
+ * loop over slices ends in an environment that is full, too.  If not even 1
+ * fits, it waits up to a second for readers that lag behind; ES_FULL then, and
+ * es_reason() names the process of one that keeps pages from use.
+ */
+es_rc_t es_env_shrink(es_env_t *env, es_env_fn fn, void *ctx,
+    es_slice_t *slice);
 
 /* A commit has made the environment unusable; a memory read. */
 bool es_env_lost(es_env_t *env);

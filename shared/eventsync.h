@@ -196,8 +196,9 @@ const es_result_t *es_batch_result(const es_batch_t *batch, size_t i);
 /* One short phrase; never NULL. */
 const char *es_strerror(es_rc_t rc);
 
-/* The same, or for ES_IO and ES_TAKEN a sentence with the path and the words of
-   the operating system, if it was this thread's last call that failed so.  It
+/* The same, or a sentence, if it was this thread's last call that failed so:
+   for ES_IO and ES_TAKEN with the path and the words of the operating system,
+   for ES_FULL with what is full, its map or its disk, and what gives room.  It
    lives until this thread's next call. */
 const char *es_reason(es_rc_t rc);
 

@@ -7,14 +7,14 @@
 typedef struct {
     es_store_t  *store;
     int64_t      before_ms;
-    unsigned     max;
+    es_slice_t   slice;
     bool         more;
 } es_expire_t;
 
 typedef struct {
     es_store_t       *store;
     int64_t           before_ms;
-    unsigned          max;
+    es_slice_t        slice;
     es_dead_place_t  *place;
     es_dead_place_t   next;
 } es_expire_dead_t;
@@ -32,7 +32,7 @@ es_expire_run(MDB_txn *txn, void *ctx)
     es_expire_t  *expire;
 
     expire = ctx;
-    left = expire->max;
+    left = expire->slice.max;
 
     rc = mdb_cursor_open(txn, es_env_dbi(expire->store->delivery,
                                          ES_DELIVERY_ATTEMPTS), &cursor);
@@ -89,10 +89,12 @@ es_delivery_expire(es_store_t *store, int64_t before_ms, unsigned max,
 
     expire.store = store;
     expire.before_ms = before_ms;
-    expire.max = max;
+    expire.slice.most = max;
+    expire.slice.max = max;
     expire.more = false;
 
-    rc = es_env_update(store->delivery, es_expire_run, &expire);
+    rc = es_env_shrink(store->delivery, es_expire_run, &expire,
+                       &expire.slice);
     *more = rc == ES_OK && expire.more;
 
     return rc;
@@ -129,7 +131,7 @@ es_expire_dead_run(MDB_txn *txn, void *ctx)
 
     rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
 
-    for (left = expire->max; rc == 0; left--) {
+    for (left = expire->slice.max; rc == 0; left--) {
 
         if (key.mv_size != ES_RECORD_LEN || value.mv_size != sizeof(dead)) {
             rc = MDB_CORRUPTED;
@@ -169,10 +171,12 @@ es_delivery_expire_dead(es_store_t *store, int64_t before_ms, unsigned max,
 
     expire.store = store;
     expire.before_ms = before_ms;
-    expire.max = max;
+    expire.slice.most = max;
+    expire.slice.max = max;
     expire.place = place;
 
-    rc = es_env_update(store->delivery, es_expire_dead_run, &expire);
+    rc = es_env_shrink(store->delivery, es_expire_dead_run, &expire,
+                       &expire.slice);
 
     if (rc == ES_OK) {
         *place = expire.next;

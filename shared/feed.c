@@ -16,6 +16,7 @@ typedef struct {
     const es_feed_options_t  *options;
     es_feed_t                 feed;
     uint64_t                  oldest;
+    es_slice_t                slice;       /* chunks, of one transaction */
     bool                      done;
 } es_feed_update_t;
 
@@ -255,6 +256,8 @@ es_feed_change_txn(MDB_txn *txn, void *ctx)
 }
 
 
+/* Only what makes a feed may not use the reserve of pages. */
+
 static es_rc_t
 es_feed_run(es_store_t *store, es_env_fn fn, es_feed_update_t *u)
 {
@@ -266,7 +269,10 @@ es_feed_run(es_store_t *store, es_env_fn fn, es_feed_update_t *u)
 
     u->store = store;
 
-    rc = es_env_update(store->log, fn, u);
+    rc = fn == es_feed_create_txn
+         ? es_env_update(store->log, fn, u)
+         : es_env_shrink(store->log, fn, u, &u->slice);
+
     if (rc == ES_OK) {
         es_wake_ring(store);
     }
@@ -319,6 +325,8 @@ es_feed_trim(es_store_t *store, es_str_t name, uint64_t oldest)
 
     u.name = name;
     u.oldest = oldest;
+    u.slice.most = ES_TRIM_CHUNKS;
+    u.slice.max = ES_TRIM_CHUNKS;
 
     do {
         rc = es_feed_run(store, es_feed_trim_slice, &u);
@@ -417,7 +425,7 @@ es_feed_trim_slice(MDB_txn *txn, void *ctx)
     }
 
     for (n = 0; u->feed.oldest < target; n++) {
-        if (n == ES_TRIM_CHUNKS) {
+        if (n == u->slice.max) {
             u->done = false;
             break;
         }

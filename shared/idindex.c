@@ -14,6 +14,7 @@
 #define ES_IDS_MAGIC       UINT64_C(0x3273646973797365)    /* "esysids2" */
 #define ES_IDS_FIRST_BITS  16
 #define ES_IDS_GROWTH_BITS  2    /* each table has four times the slots */
+#define ES_IDS_RETRY     1024    /* slots, between tries to make a table */
 #define ES_IDS_SEQ_BITS    40
 #define ES_IDS_BOOT_LEN    40
 #define ES_IDS_BOOT_ID     "/proc/sys/kernel/random/boot_id"
@@ -35,6 +36,7 @@ struct es_ids {
     int                fd;
     es_ids_control_t  *control;
     uint64_t           generation;
+    bool               stuck;
     unsigned           mapped;
     uint64_t          *tables[ES_IDS_TABLES_MAX];
 };
@@ -108,10 +110,10 @@ es_ids_open(const char *store, const char *dir, uint64_t identity,
     }
 
     if (!*trusted) {
+        ids->control->magic = 0;
         rc = es_ids_clear(ids);
         ids->control->identity = identity;
         memcpy(ids->control->boot, boot, sizeof(boot));
-        ids->control->magic = ES_IDS_MAGIC;
     }
 
     if (rc != ES_OK) {
@@ -238,6 +240,10 @@ es_ids_refresh(es_ids_t *ids)
 {
     es_rc_t  rc;
 
+    if (ids->control->magic != ES_IDS_MAGIC) {
+        return ES_CORRUPT;
+    }
+
     if (ids->generation != ids->control->generation) {
         es_ids_unmap_tables(ids);
         ids->generation = ids->control->generation;
@@ -248,6 +254,8 @@ es_ids_refresh(es_ids_t *ids)
         if (rc != ES_OK) {
             return rc;
         }
+
+        ids->stuck = false;
     }
 
     return ES_OK;
@@ -298,7 +306,7 @@ es_ids_map_table(es_ids_t *ids, unsigned i, bool create)
     }
 
     /* Blocks are allocated here: a store into a hole of a full disk would be
-       a SIGBUS later. */
+       a SIGBUS later.  A table that is there may be a copy with holes. */
 
     if (create) {
         err = posix_fallocate(fd, 0, (off_t) size);
@@ -308,6 +316,9 @@ es_ids_map_table(es_ids_t *ids, unsigned i, bool create)
 
     } else if (fstat(fd, &sb) != 0 || sb.st_size != (off_t) size) {
         rc = ES_CORRUPT;
+
+    } else if (fallocate(fd, 0, 0, (off_t) size) == -1 && errno == ENOSPC) {
+        rc = ES_FULL;
     }
 
     if (rc == ES_OK) {
@@ -322,6 +333,11 @@ es_ids_map_table(es_ids_t *ids, unsigned i, bool create)
 
     err = errno;
     (void) close(fd);
+
+    if (create && rc != ES_OK) {
+        (void) unlink(path);
+    }
+
     errno = err;
 
     return rc;
@@ -384,6 +400,42 @@ es_ids_prefetch(const es_ids_t *ids, uint64_t hash)
 }
 
 
+/* Adds a table.  A disk that is full is asked again now and then only, as long
+   as the last table has a slot in eight free. */
+
+static es_rc_t
+es_ids_grow(es_ids_t *ids, uint64_t capacity)
+{
+    es_rc_t   rc;
+    uint64_t  used;
+
+    used = ids->control->used;
+
+    if (ids->stuck
+        && used < capacity - capacity / 8
+        && used % ES_IDS_RETRY != 0)
+    {
+        return ES_OK;
+    }
+
+    if (ids->mapped == ES_IDS_TABLES_MAX) {
+        return ES_FULL;
+    }
+
+    rc = es_ids_map_table(ids, ids->mapped, true);
+    ids->stuck = rc == ES_FULL;
+
+    if (rc != ES_OK) {
+        return ids->stuck && used < capacity - capacity / 8 ? ES_OK : rc;
+    }
+
+    ids->control->used = 0;
+    ids->control->ntables = ids->mapped;
+
+    return ES_OK;
+}
+
+
 es_rc_t
 es_ids_insert(es_ids_t *ids, uint64_t hash, uint64_t sequence)
 {
@@ -395,17 +447,11 @@ es_ids_insert(es_ids_t *ids, uint64_t hash, uint64_t sequence)
     /* Half full at most: a look-up in vain probes two or three slots. */
 
     if (ids->control->used >= capacity / 2) {
-        if (ids->mapped == ES_IDS_TABLES_MAX) {
-            return ES_FULL;
-        }
-
-        rc = es_ids_map_table(ids, ids->mapped, true);
+        rc = es_ids_grow(ids, capacity);
         if (rc != ES_OK) {
             return rc;
         }
 
-        ids->control->used = 0;
-        ids->control->ntables = ids->mapped;
         capacity = es_ids_capacity(ids->mapped - 1);
     }
 
@@ -429,4 +475,37 @@ void
 es_ids_mark(es_ids_t *ids, uint64_t published)
 {
     ids->control->published = published;
+}
+
+
+void
+es_ids_trust(es_ids_t *ids)
+{
+    ids->control->magic = ES_IDS_MAGIC;
+}
+
+
+bool
+es_ids_stuck(const es_ids_t *ids, uint64_t n)
+{
+    return ids->stuck
+           && ids->mapped > 0
+           && n < es_ids_capacity(ids->mapped - 1) / 2;
+}
+
+
+void
+es_ids_empty(es_ids_t *ids)
+{
+    unsigned  i;
+
+    ids->control->magic = 0;
+    ids->stuck = false;
+
+    for (i = 0; i < ids->mapped; i++) {
+        memset(ids->tables[i], 0, es_ids_capacity(i) * sizeof(uint64_t));
+    }
+
+    ids->control->used = 0;
+    ids->control->published = 0;
 }

@@ -41,7 +41,8 @@ es_rc_t es_ids_open(const char *store, const char *dir, uint64_t identity,
     uint64_t published, es_ids_t **ids, bool *trusted);
 void es_ids_close(es_ids_t *ids);
 
-/* Adopts tables that another process has added; at each transaction's start. */
+/* Adopts tables that another process has added; at each transaction's start.
+   ES_CORRUPT: a process has died while it filled the index; open it anew. */
 es_rc_t es_ids_refresh(es_ids_t *ids);
 
 /* Forgets everything; to be filled anew. */
@@ -54,10 +55,22 @@ bool es_ids_next(const es_ids_t *ids, es_ids_iter_t *iter, uint64_t *sequence);
 /* Brings a hash's slots into the cache. */
 void es_ids_prefetch(const es_ids_t *ids, uint64_t hash);
 
-/* ES_FULL with errno ENOSPC when a new table finds no room. */
+/* ES_FULL with errno ENOSPC when a new table finds no room, and the last one
+   is full to seven eighths. */
 es_rc_t es_ids_insert(es_ids_t *ids, uint64_t hash, uint64_t sequence);
 
 /* Declares that every event up to this publishing transaction has its slot. */
 void es_ids_mark(es_ids_t *ids, uint64_t published);
+
+/* Ends a filling: until then nobody takes the index for a whole one. */
+void es_ids_trust(es_ids_t *ids);
+
+/* Has an insert found no room for a table, and would the last table do for `n`
+   events, if all others were forgotten? */
+bool es_ids_stuck(const es_ids_t *ids, uint64_t n);
+
+/* Forgets everything and keeps the tables' places on disk; to be filled
+   anew. */
+void es_ids_empty(es_ids_t *ids);
 
 #endif /* ES_IDINDEX_H */

@@ -6,6 +6,91 @@
 static es_rc_t es_ids_fill(es_store_t *store, MDB_txn *txn);
 
 
+/* Fills the index, which is empty. */
+
+static es_rc_t
+es_ids_begin(es_store_t *store, MDB_txn *txn, uint64_t published)
+{
+    es_rc_t  rc;
+
+    rc = es_ids_fill(store, txn);
+
+    if (rc != ES_OK) {
+        es_ids_close(store->ids);
+        store->ids = NULL;
+        return rc;
+    }
+
+    es_ids_mark(store->ids, published);
+    es_ids_trust(store->ids);
+
+    return ES_OK;
+}
+
+
+/* Events that the store keeps. */
+
+static es_rc_t
+es_ids_kept(es_store_t *store, MDB_txn *txn, uint64_t *kept)
+{
+    int                rc;
+    MDB_val            key, value;
+    MDB_cursor        *cursor;
+    es_feed_record_t   record;
+
+    *kept = 0;
+
+    rc = mdb_cursor_open(txn, es_env_dbi(store->log, ES_LOG_FEEDS), &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        if (value.mv_size != sizeof(record)) {
+            rc = MDB_CORRUPTED;
+            break;
+        }
+
+        memcpy(&record, value.mv_data, sizeof(record));
+        *kept += record.last + 1 - record.oldest;
+    }
+
+    mdb_cursor_close(cursor);
+
+    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+/* Slots of events that are gone are never given back.  Where the disk has no
+   room for another table, what is left is entered into the tables anew. */
+
+static es_rc_t
+es_ids_renew(es_store_t *store, MDB_txn *txn)
+{
+    es_rc_t   rc;
+    uint64_t  kept, published;
+
+    if (!es_ids_stuck(store->ids, 0)) {
+        return ES_OK;
+    }
+
+    rc = es_ids_kept(store, txn, &kept);
+
+    if (rc != ES_OK || !es_ids_stuck(store->ids, kept)) {
+        return rc;
+    }
+
+    rc = es_meta_get(store, txn, ES_META_PUBLISHED, &published);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    es_ids_empty(store->ids);
+
+    return es_ids_begin(store, txn, published);
+}
+
+
 es_rc_t
 es_ids_ready(es_store_t *store, MDB_txn *txn)
 {
@@ -15,7 +100,14 @@ es_ids_ready(es_store_t *store, MDB_txn *txn)
     uint64_t  published;
 
     if (store->ids != NULL) {
-        return es_ids_refresh(store->ids);
+        rc = es_ids_refresh(store->ids);
+
+        if (rc != ES_CORRUPT) {
+            return rc == ES_OK ? es_ids_renew(store, txn) : rc;
+        }
+
+        es_ids_close(store->ids);
+        store->ids = NULL;
     }
 
     rc = es_meta_get(store, txn, ES_META_PUBLISHED, &published);
@@ -27,20 +119,8 @@ es_ids_ready(es_store_t *store, MDB_txn *txn)
 
     rc = es_ids_open(store->path, dir, store->identity, published,
                      &store->ids, &trusted);
-    if (rc != ES_OK || trusted) {
-        return rc;
-    }
 
-    rc = es_ids_fill(store, txn);
-    if (rc != ES_OK) {
-        es_ids_close(store->ids);
-        store->ids = NULL;
-        return rc;
-    }
-
-    es_ids_mark(store->ids, published);
-
-    return ES_OK;
+    return rc != ES_OK || trusted ? rc : es_ids_begin(store, txn, published);
 }
 
 

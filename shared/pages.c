@@ -14,6 +14,7 @@
 
 #define ES_PAGES_VERSION   1          /* of what a page's body looks like */
 #define ES_PAGES_SLACK     (UINT64_C(64) << 20)
+#define ES_PAGES_RESERVE  (UINT64_C(256) << 10)
 #define ES_PAGES_PRUNE     256        /* removed in one transaction */
 #define ES_PAGES_KEY_LEN   (4 + ES_EPOCH_MAX + 1 + 8 + 1)
 
@@ -55,6 +56,7 @@ typedef struct {
     es_pages_t       *pages;
     es_pages_feed_t  *feeds;
     size_t            nfeeds;
+    es_slice_t        slice;
     bool              more;
 } es_pages_prune_t;
 
@@ -99,6 +101,9 @@ es_pages_open(es_store_t *store, uint64_t size, es_pages_t **out,
     options.writable = true;
     options.map_initial = 2 * size + ES_PAGES_SLACK;
     options.map_max = options.map_initial;
+    options.reserve = ES_PAGES_RESERVE;
+    options.step = 0;
+    options.remedy = "delete it while nginx is stopped";
     options.dbs = es_pages_dbs;
 
     /* Making takes the writer lock, which may be held for long. */
@@ -637,7 +642,7 @@ es_pages_prune_txn(MDB_txn *txn, void *data)
 
     while (rc == 0 && result == ES_OK) {
 
-        if (removed == ES_PAGES_PRUNE) {
+        if (removed == prune->slice.max) {
             prune->more = true;
             break;
         }
@@ -683,11 +688,14 @@ es_pages_prune(es_pages_t *pages, es_store_t *store)
 
     memset(&prune, 0, sizeof(prune));
     prune.pages = pages;
+    prune.slice.most = ES_PAGES_PRUNE;
+    prune.slice.max = ES_PAGES_PRUNE;
 
     rc = es_pages_feeds(store, &prune);
 
     while (rc == ES_OK) {
-        rc = es_env_update(pages->env, es_pages_prune_txn, &prune);
+        rc = es_env_shrink(pages->env, es_pages_prune_txn, &prune,
+                           &prune.slice);
 
         if (!prune.more) {
             break;

@@ -30,17 +30,16 @@ static es_rc_t es_commit_append(es_commit_t *c, es_batch_t *batch,
     es_append_t **append);
 
 
-void
-es_publish(es_store_t *store, es_batch_t **batches, size_t n)
+/* All that needs no lock comes before it. */
+
+static es_rc_t
+es_publish_prepare(es_store_t *store, es_batch_t **batches, size_t n)
 {
     size_t       i, j;
     es_rc_t      rc;
     es_draft_t  *draft;
-    es_commit_t  c = { 0 };
 
     rc = store->flags & ES_STORE_PUBLISH ? ES_OK : ES_DENIED;
-
-    /* All that needs no lock comes before it. */
 
     for (i = 0; rc == ES_OK && i < n; i++) {
         rc = es_batch_seal(batches[i]);
@@ -56,24 +55,66 @@ es_publish(es_store_t *store, es_batch_t **batches, size_t n)
         }
     }
 
-    if (rc == ES_OK) {
-        c.store = store;
-        c.batches = batches;
-        c.nbatches = n;
+    return rc;
+}
 
-        rc = es_env_update(store->log, es_commit_txn, &c);
-    }
+
+static es_rc_t
+es_publish_commit(es_store_t *store, es_batch_t **batches, size_t n)
+{
+    es_rc_t      rc;
+    es_commit_t  c = { 0 };
+
+    c.store = store;
+    c.batches = batches;
+    c.nbatches = n;
+
+    rc = es_env_update(store->log, es_commit_txn, &c);
 
     if (rc == ES_OK) {
         es_wake_ring(store);
-        return;
     }
 
-    for (i = 0; i < n; i++) {
+    return rc;
+}
+
+
+static void
+es_publish_failed(es_batch_t **batches, size_t n, es_rc_t rc)
+{
+    size_t  i;
+
+    for (i = 0; rc != ES_OK && i < n; i++) {
         if (batches[i]->rc == ES_OK) {
             batches[i]->rc = es_problem_set(&batches[i]->problem, rc, -1, NULL,
                                             "%s", es_reason(rc));
         }
+    }
+}
+
+
+void
+es_publish(es_store_t *store, es_batch_t **batches, size_t n)
+{
+    size_t   i;
+    es_rc_t  rc;
+
+    rc = es_publish_prepare(store, batches, n);
+
+    if (rc == ES_OK) {
+        rc = es_publish_commit(store, batches, n);
+    }
+
+    if (rc != ES_FULL || n == 1) {
+        es_publish_failed(batches, n, rc);
+        return;
+    }
+
+    /* Where all of them together have no room, a small one may have. */
+
+    for (i = 0; i < n; i++) {
+        rc = es_publish_commit(store, &batches[i], 1);
+        es_publish_failed(&batches[i], 1, rc);
     }
 }
 

@@ -89,7 +89,9 @@ es_reason_give(const es_reason_t *reason)
 const char *
 es_reason(es_rc_t rc)
 {
-    if ((rc == ES_IO || rc == ES_TAKEN) && es_reason_last.rc == rc) {
+    if ((rc == ES_IO || rc == ES_TAKEN || rc == ES_FULL)
+        && es_reason_last.rc == rc)
+    {
         return es_reason_last.text;
     }
 

@@ -614,8 +614,9 @@ es_input_parse(es_kind_t kind, const char *text, json_t **input,
 static es_rc_t
 es_write(es_write_t *w, const char *json)
 {
-    json_t   *parsed = NULL;
-    es_rc_t   rc;
+    json_t      *parsed = NULL;
+    es_rc_t      rc;
+    es_slice_t   slice = { 1, 1 };
 
     if (!(w->store->flags & ES_STORE_ADMIN)) {
         return es_problem_set(w->problem, ES_DENIED, -1, NULL,
@@ -647,7 +648,9 @@ es_write(es_write_t *w, const char *json)
 
     w->problem->rc = ES_OK;
 
-    rc = es_env_update(w->store->registry, es_write_run, w);
+    rc = w->op == ES_OP_REMOVE
+         ? es_env_shrink(w->store->registry, es_write_run, w, &slice)
+         : es_env_update(w->store->registry, es_write_run, w);
 
     json_decref(parsed);
 

@@ -58,16 +58,46 @@ static const es_env_db_t  es_checkpoints_dbs[] = {
     { NULL, 0, NULL }
 };
 
+/* An environment of a store: its place, databases, and room (room.h). */
+typedef struct {
+    const char         *name;
+    const es_env_db_t  *dbs;
+    uint64_t            reserve;       /* bytes */
+    uint64_t            step;          /* bytes */
+    const char         *remedy;        /* what gives room back */
+} es_store_env_t;
+
+/* What one deletion writes depends on what it removes: a chunk has a hundred
+   events of as many subjects and types. */
+
+static const es_store_env_t  es_store_log = {
+    "log", es_log_dbs, 4 << 20, 512 << 10, "trim or remove feeds"
+};
+
+static const es_store_env_t  es_store_registry = {
+    "registry", es_registry_dbs, 256 << 10, 8 << 10, "remove records"
+};
+
+static const es_store_env_t  es_store_delivery = {
+    "delivery", es_delivery_dbs, 1 << 20, 64 << 10,
+    "keep attempts and dead letters for a shorter time"
+};
+
+static const es_store_env_t  es_store_checkpoints = {
+    "checkpoints", es_checkpoints_dbs, 256 << 10, 8 << 10,
+    "remove checkpoints"
+};
+
 static es_rc_t es_format_read(const char *path, es_format_t *format,
     es_problem_t *problem);
 static es_rc_t es_format_write(const char *path, const es_format_t *format);
 static es_rc_t es_store_problem(es_problem_t *problem, es_rc_t rc);
-static es_rc_t es_store_open_env(const char *path, const char *name,
-    const es_env_db_t *dbs, const es_format_t *format, bool writable,
+static es_rc_t es_store_open_env(const char *path,
+    const es_store_env_t *what, const es_format_t *format, bool writable,
     bool create, es_store_t *store, es_env_t **env, es_problem_t *problem);
 static es_rc_t es_store_open_checkpoints(es_store_t *store,
     const es_format_t *format, es_problem_t *problem);
-static void es_store_drop(void *ctx);
+static uint64_t es_store_limit(void *ctx);
 
 
 es_rc_t
@@ -80,14 +110,9 @@ es_store_create(const char *path, es_problem_t *problem)
     es_env_t    *env;
     es_format_t  format;
 
-    static const struct {
-        const char         *name;
-        const es_env_db_t  *dbs;
-    } envs[] = {
-        { "log", es_log_dbs },
-        { "registry", es_registry_dbs },
-        { "delivery", es_delivery_dbs },
-        { "checkpoints", es_checkpoints_dbs },
+    static const es_store_env_t  *const  envs[] = {
+        &es_store_log, &es_store_registry, &es_store_delivery,
+        &es_store_checkpoints
     };
 
     (void) snprintf(file, sizeof(file), "%s/format", path);
@@ -114,8 +139,8 @@ es_store_create(const char *path, es_problem_t *problem)
     }
 
     for (i = 0; i < sizeof(envs) / sizeof(envs[0]); i++) {
-        rc = es_store_open_env(path, envs[i].name, envs[i].dbs, &format, true,
-                               true, NULL, &env, problem);
+        rc = es_store_open_env(path, envs[i], &format, true, true, NULL, &env,
+                               problem);
         if (rc != ES_OK) {
             return rc;
         }
@@ -235,7 +260,7 @@ es_store_probe(const char *path, es_problem_t *problem)
 
 
 static es_rc_t
-es_store_open_env(const char *path, const char *name, const es_env_db_t *dbs,
+es_store_open_env(const char *path, const es_store_env_t *what,
     const es_format_t *format, bool writable, bool create, es_store_t *store,
     es_env_t **env, es_problem_t *problem)
 {
@@ -243,7 +268,7 @@ es_store_open_env(const char *path, const char *name, const es_env_db_t *dbs,
     es_rc_t           rc;
     es_env_options_t  options;
 
-    (void) snprintf(dir, sizeof(dir), "%s/%s", path, name);
+    (void) snprintf(dir, sizeof(dir), "%s/%s", path, what->name);
 
     if (create) {
         rc = es_file_mkdir(dir, path);
@@ -272,8 +297,13 @@ es_store_open_env(const char *path, const char *name, const es_env_db_t *dbs,
     options.create = create;
     options.map_initial = format->map_initial;
     options.map_max = format->map_max;
-    options.dbs = dbs;
-    options.drop = store ? es_store_drop : NULL;
+    options.reserve = what->reserve;
+    options.step = what->step;
+    options.remedy = what->remedy;
+    options.dbs = what->dbs;
+    options.limit = store ? es_store_limit : NULL;
+    options.limit_ctx = store;
+    options.drop = store && env == &store->log ? es_txn_drop : NULL;
     options.drop_ctx = store;
 
     rc = es_env_open(&options, env);
@@ -325,23 +355,23 @@ es_store_open(const char *path, unsigned flags, es_store_t **out,
         goto failed;
     }
 
-    rc = es_store_open_env(path, "log", es_log_dbs, &format,
+    rc = es_store_open_env(path, &es_store_log, &format,
                            flags & ES_STORE_PUBLISH, false, store,
                            &store->log, problem);
     if (rc != ES_OK) {
         goto failed;
     }
 
-    rc = es_store_open_env(path, "registry", es_registry_dbs, &format,
-                           flags & ES_STORE_ADMIN, false, NULL,
+    rc = es_store_open_env(path, &es_store_registry, &format,
+                           flags & ES_STORE_ADMIN, false, store,
                            &store->registry, problem);
     if (rc != ES_OK) {
         goto failed;
     }
 
     if (flags & (ES_STORE_DELIVER | ES_STORE_DELIVERY_READ)) {
-        rc = es_store_open_env(path, "delivery", es_delivery_dbs, &format,
-                               flags & ES_STORE_DELIVER, false, NULL,
+        rc = es_store_open_env(path, &es_store_delivery, &format,
+                               flags & ES_STORE_DELIVER, false, store,
                                &store->delivery, problem);
         if (rc != ES_OK) {
             goto failed;
@@ -381,48 +411,30 @@ es_store_open_checkpoints(es_store_t *store, const es_format_t *format,
 {
     es_rc_t  rc;
 
-    rc = es_store_open_env(store->path, "checkpoints", es_checkpoints_dbs,
-                           format, true, false, NULL, &store->checkpoints,
-                           problem);
+    rc = es_store_open_env(store->path, &es_store_checkpoints, format, true,
+                           false, store, &store->checkpoints, problem);
     if (rc != ES_FORMAT) {
         return rc;
     }
 
-    return es_store_open_env(store->path, "checkpoints", es_checkpoints_dbs,
-                             format, true, true, NULL, &store->checkpoints,
-                             problem);
+    return es_store_open_env(store->path, &es_store_checkpoints, format, true,
+                           true, store, &store->checkpoints, problem);
 }
 
 
-static void
-es_txn_free(es_txn_t *txn)
+/* Someone may have raised it since the store was opened, to make room. */
+
+static uint64_t
+es_store_limit(void *ctx)
 {
-    if (txn->events != NULL) {
-        mdb_cursor_close(txn->events);
+    es_store_t   *store = ctx;
+    es_format_t   format;
+
+    if (es_format_read(store->path, &format, NULL) == ES_OK) {
+        atomic_store(&store->map_max, format.map_max);
     }
 
-    if (txn->mdb != NULL) {
-        mdb_txn_abort(txn->mdb);
-    }
-
-    free(txn);
-}
-
-
-/* Transactions are kept for the log alone. */
-
-static void
-es_store_drop(void *ctx)
-{
-    es_txn_t    *txn;
-    es_store_t  *store = ctx;
-
-    while (store->txns != NULL) {
-        txn = store->txns;
-        store->txns = txn->next;
-
-        es_txn_free(txn);
-    }
+    return atomic_load(&store->map_max);
 }
 
 
@@ -433,7 +445,7 @@ es_store_close(es_store_t *store)
         return;
     }
 
-    es_store_drop(store);
+    es_txn_drop(store);
 
     es_conform_destroy(store->conform);
     es_ids_close(store->ids);
@@ -512,102 +524,4 @@ es_store_reap_readers(es_store_t *store)
     return es_env_reap(store->log) + es_env_reap(store->registry)
            + (store->delivery ? es_env_reap(store->delivery) : 0)
            + (store->checkpoints ? es_env_reap(store->checkpoints) : 0);
-}
-
-
-/* One that is kept, renewed, or a new one; in the environment. */
-
-static int
-es_txn_take(es_store_t *store, es_txn_t **out)
-{
-    int        rc;
-    es_txn_t  *txn;
-
-    (void) pthread_mutex_lock(&store->txns_lock);
-
-    txn = store->txns;
-    if (txn != NULL) {
-        store->txns = txn->next;
-    }
-
-    (void) pthread_mutex_unlock(&store->txns_lock);
-
-    if (txn != NULL) {
-        rc = mdb_txn_renew(txn->mdb);
-        if (rc == 0) {
-            rc = mdb_cursor_renew(txn->mdb, txn->events);
-        }
-
-    } else {
-        txn = calloc(1, sizeof(es_txn_t));
-        if (txn == NULL) {
-            return ENOMEM;
-        }
-
-        txn->store = store;
-
-        rc = mdb_txn_begin(es_env_handle(store->log), NULL, MDB_RDONLY,
-                           &txn->mdb);
-        if (rc == 0) {
-            rc = mdb_cursor_open(txn->mdb,
-                                 es_env_dbi(store->log, ES_LOG_EVENTS),
-                                 &txn->events);
-        }
-    }
-
-    if (rc != 0) {
-        es_txn_free(txn);
-        return rc;
-    }
-
-    *out = txn;
-    return 0;
-}
-
-
-es_rc_t
-es_txn_begin(es_store_t *store, es_txn_t **out)
-{
-    int      mdb_rc;
-    es_rc_t  rc;
-
-    do {
-        rc = es_env_enter(store->log);
-        if (rc != ES_OK) {
-            return rc;
-        }
-
-        mdb_rc = es_txn_take(store, out);
-        if (mdb_rc == 0) {
-            return ES_OK;
-        }
-
-    } while (es_env_again(store->log, mdb_rc, &rc));
-
-    return rc;
-}
-
-
-uint64_t
-es_txn_version(const es_txn_t *txn)
-{
-    return mdb_txn_id(txn->mdb);
-}
-
-
-void
-es_txn_end(es_txn_t *txn)
-{
-    es_store_t  *store;
-
-    store = txn->store;
-
-    mdb_txn_reset(txn->mdb);
-
-    (void) pthread_mutex_lock(&store->txns_lock);
-    txn->next = store->txns;
-    store->txns = txn;
-    (void) pthread_mutex_unlock(&store->txns_lock);
-
-    es_env_leave(store->log);
 }

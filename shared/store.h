@@ -17,6 +17,7 @@
 #define ES_STORE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "env.h"
 #include "idindex.h"
@@ -62,7 +63,7 @@ struct es_store {
     char             *path;
     unsigned          flags;
     uint64_t          identity;        /* random, from the format file */
-    uint64_t          map_max;         /* from the same; bytes */
+    _Atomic uint64_t  map_max;         /* from the same, as last read; bytes */
     es_env_t         *log;
     es_env_t         *registry;
     es_env_t         *delivery;        /* these two NULL unless asked for */
@@ -86,6 +87,10 @@ struct es_store {
  * Outcomes as of es_file_open().  The caller closes it.
  */
 es_rc_t es_store_bell(const char *path, int access, int *fd);
+
+/* txn.c.  Ends the read transactions that are kept; `ctx` is the store.  Only
+   the log's are. */
+void es_txn_drop(void *ctx);
 
 /* conform.c.  NULL: out of memory. */
 es_conform_t *es_conform_create(void);

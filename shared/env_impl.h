@@ -1,0 +1,37 @@
+/*
+ * env_impl.h - inside of an environment, for env.c and env_write.c only.
+ */
+
+#ifndef ES_ENV_IMPL_H
+#define ES_ENV_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "env.h"
+#include "room.h"
+
+struct es_env {
+    MDB_env            *mdb;           /* NULL: lost and not open */
+    MDB_dbi             dbis[ES_ENV_DBS_MAX];
+    unsigned            ndbs;
+    es_env_options_t    options;       /* `dir` is a copy */
+    /* Shared by whoever has a transaction open; exclusive to remap and to
+       open anew. */
+    pthread_rwlock_t    lock;
+    atomic_bool         lost;
+    _Atomic uint64_t    version;       /* last seen */
+    int                 queue;         /* the directory, see es_env_queue() */
+    _Atomic int64_t     wrote_us;      /* last commit, monotonic */
+
+    _Atomic uint64_t    map_max;       /* as the options last had it */
+    es_room_t           room;
+};
+
+/* Maps `size` bytes; 0 takes the size that another process has set. */
+es_rc_t es_env_remap(es_env_t *env, uint64_t size);
+
+/* As es_env_rc(), with the environment named: "cannot WHAT ...". */
+es_rc_t es_env_failed(const es_env_t *env, int mdb_rc, const char *what);
+
+#endif /* ES_ENV_IMPL_H */

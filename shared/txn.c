@@ -1,0 +1,136 @@
+/*
+ * txn.c - read transactions of the log, kept to be renewed.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "store.h"
+
+
+static void
+es_txn_free(es_txn_t *txn)
+{
+    if (txn->events != NULL) {
+        mdb_cursor_close(txn->events);
+    }
+
+    if (txn->mdb != NULL) {
+        mdb_txn_abort(txn->mdb);
+    }
+
+    free(txn);
+}
+
+
+void
+es_txn_drop(void *ctx)
+{
+    es_txn_t    *txn;
+    es_store_t  *store = ctx;
+
+    while (store->txns != NULL) {
+        txn = store->txns;
+        store->txns = txn->next;
+
+        es_txn_free(txn);
+    }
+}
+
+
+/* One that is kept, renewed, or a new one; in the environment. */
+
+static int
+es_txn_take(es_store_t *store, es_txn_t **out)
+{
+    int        rc;
+    es_txn_t  *txn;
+
+    (void) pthread_mutex_lock(&store->txns_lock);
+
+    txn = store->txns;
+    if (txn != NULL) {
+        store->txns = txn->next;
+    }
+
+    (void) pthread_mutex_unlock(&store->txns_lock);
+
+    if (txn != NULL) {
+        rc = mdb_txn_renew(txn->mdb);
+        if (rc == 0) {
+            rc = mdb_cursor_renew(txn->mdb, txn->events);
+        }
+
+    } else {
+        txn = calloc(1, sizeof(es_txn_t));
+        if (txn == NULL) {
+            return ENOMEM;
+        }
+
+        txn->store = store;
+
+        rc = mdb_txn_begin(es_env_handle(store->log), NULL, MDB_RDONLY,
+                           &txn->mdb);
+        if (rc == 0) {
+            rc = mdb_cursor_open(txn->mdb,
+                                 es_env_dbi(store->log, ES_LOG_EVENTS),
+                                 &txn->events);
+        }
+    }
+
+    if (rc != 0) {
+        es_txn_free(txn);
+        return rc;
+    }
+
+    *out = txn;
+    return 0;
+}
+
+
+es_rc_t
+es_txn_begin(es_store_t *store, es_txn_t **out)
+{
+    int      mdb_rc;
+    es_rc_t  rc;
+
+    do {
+        rc = es_env_enter(store->log);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        mdb_rc = es_txn_take(store, out);
+        if (mdb_rc == 0) {
+            return ES_OK;
+        }
+
+    } while (es_env_again(store->log, mdb_rc, &rc));
+
+    return rc;
+}
+
+
+uint64_t
+es_txn_version(const es_txn_t *txn)
+{
+    return mdb_txn_id(txn->mdb);
+}
+
+
+void
+es_txn_end(es_txn_t *txn)
+{
+    es_store_t  *store;
+
+    store = txn->store;
+
+    mdb_txn_reset(txn->mdb);
+
+    (void) pthread_mutex_lock(&store->txns_lock);
+    txn->next = store->txns;
+    store->txns = txn;
+    (void) pthread_mutex_unlock(&store->txns_lock);
+
+    es_env_leave(store->log);
+}

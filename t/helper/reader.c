@@ -1,0 +1,34 @@
+/*
+ * reader.c - keeps one read transaction of a store's log open until it is
+ * killed, as a reader does that is stopped in the middle.
+ */
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "store.h"
+#include "txn.h"
+
+
+int
+main(int argc, char **argv)
+{
+    es_txn_t      *txn;
+    es_store_t    *store;
+    es_problem_t   problem;
+
+    if (argc != 2
+        || es_store_open(argv[1], ES_STORE_READ, &store, &problem) != ES_OK
+        || es_txn_begin(store, &txn) != ES_OK)
+    {
+        fprintf(stderr, "usage: reader store\n");
+        return 2;
+    }
+
+    printf("reading\n");
+    fflush(stdout);
+
+    for ( ;; ) {
+        pause();
+    }
+}
