@@ -60,6 +60,10 @@ DEBIAN           ?= bookworm trixie
 # The last svix whose verifier is its own and not standardwebhooks.
 VERIFIERS         = standardwebhooks@1.0.0 svix@1.76.1
 
+# Readers of streams, for t/sse_clients.t; the second wants Node.js 22.
+READERS           = eventsource@4.1.1 eventsource5@npm:eventsource@5.1.5 \
+                    event-source-polyfill@1.0.31
+
 ASAN_BUILD        = build-asan
 ASAN = BUILD=$(ASAN_BUILD) OPT="-O1 -g -fno-omit-frame-pointer" \
        SANITIZE="-fsanitize=address,undefined" \
@@ -76,8 +80,8 @@ LINT_FLAGS  = -std=gnu11 -D_GNU_SOURCE -Ishared
 MODULE_SRC := $(wildcard ngx_module/*.c)
 
 .PHONY: all lib tools units bench module demo deps test check check-asan \
-        check-debian check-long fuzz fuzz-deps bench-deps verifier lint \
-        install clean
+        check-debian check-long fuzz fuzz-deps bench-deps verifier readers \
+        lint install clean
 
 all: tools units module
 
@@ -139,7 +143,7 @@ demo: deps
 	BUILD=$(abspath $(BUILD)) perl t/demo.pl
 
 test: deps
-	$(MAKE) $(PARALLEL) all verifier
+	$(MAKE) $(PARALLEL) all verifier readers
 	$(MAKE) check
 
 check:
@@ -155,7 +159,7 @@ check-debian:
 # the module runs in a process that has them from the start.
 check-asan: deps
 	sh t/nginx-source.sh $(abspath $(ASAN_BUILD))/nginx-plain
-	$(MAKE) $(PARALLEL) $(ASAN) all verifier
+	$(MAKE) $(PARALLEL) $(ASAN) all verifier readers
 	$(MAKE) $(ASAN) check
 
 # Each target for FUZZ_TIME seconds, from the corpus that is kept; a new input
@@ -198,6 +202,13 @@ $(BUILD)/node_modules/svix/package.json:
 	@mkdir -p $(BUILD)
 	-timeout 120 npm install --prefix $(BUILD) --no-save --no-audit \
 	    --no-fund $(VERIFIERS)
+
+readers: $(BUILD)/readers/node_modules/eventsource/package.json
+
+$(BUILD)/readers/node_modules/eventsource/package.json:
+	@mkdir -p $(BUILD)/readers
+	-timeout 120 npm install --prefix $(BUILD)/readers --no-save --no-audit \
+	    --no-fund $(READERS)
 
 lint: module
 	sh ./install-deps.sh lint

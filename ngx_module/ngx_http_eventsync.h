@@ -352,6 +352,10 @@ typedef struct {
     ngx_uint_t                        has_wait;   /* unsigned  :1 */
     ngx_uint_t                        has_to;     /* unsigned  :1 */
     ngx_uint_t                        has_page;   /* unsigned  :1 */
+    ngx_uint_t                        reconnect;  /* unsigned  :1; a stream's
+                                                     reader comes back */
+    ngx_str_t                         stranger;   /* a parameter that is a
+                                                     stream's only */
     es_cursor_t                       after;
     ngx_str_t                         from;
     ngx_str_t                         to;
@@ -386,11 +390,14 @@ typedef enum {
 typedef struct {
     ngx_http_eventsync_state_e        state;
     ngx_msec_t                        ends;
+    ngx_msec_t                        said;       /* when text went out last */
     uint64_t                          held;       /* by the client, as
                                                      poll->after_text */
     es_buf_t                          text;       /* one slice, or empty */
     ngx_buf_t                        *buf;
     ngx_uint_t                        given;      /* to the output filter */
+    ngx_uint_t                        closing;    /* unsigned  closing:1; the
+                                                     text is its last */
 } ngx_http_eventsync_stream_t;
 
 
@@ -582,6 +589,7 @@ ngx_int_t ngx_http_eventsync_query(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t ngx_http_eventsync_parameter(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *name);
 ngx_int_t ngx_http_eventsync_poll_args(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_no_stream_args(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_range_args(ngx_http_eventsync_ctx_t *ctx,
     ngx_uint_t filter);
 ngx_int_t ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
@@ -607,6 +615,8 @@ ngx_int_t ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx,
 
 ngx_int_t ngx_http_eventsync_accept(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *types, ngx_uint_t n, ngx_uint_t *index);
+ngx_int_t ngx_http_eventsync_preferred(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *types, ngx_uint_t n, int *preferred);
 
 /* _store: where the events are */
 
@@ -723,7 +733,17 @@ void ngx_http_eventsync_pages_open(ngx_http_eventsync_worker_t *w,
     ngx_cycle_t *cycle);
 void ngx_http_eventsync_pages_close(ngx_http_eventsync_worker_t *w);
 
+/* _reconnect: readers of streams that come back */
+
+ngx_int_t ngx_http_eventsync_stream_id(ngx_http_eventsync_ctx_t *ctx);
+ngx_uint_t ngx_http_eventsync_reconnects(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_stream_end(ngx_http_eventsync_ctx_t *ctx,
+    es_str_t cursor, es_buf_t *out);
+ngx_int_t ngx_http_eventsync_send_end(ngx_http_eventsync_ctx_t *ctx);
+
 /* _stream: Server-Sent Events */
+
+ngx_int_t ngx_http_eventsync_stream_headers(ngx_http_eventsync_ctx_t *ctx);
 
 ngx_int_t ngx_http_eventsync_stream_args(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_stream(ngx_http_eventsync_ctx_t *ctx);
@@ -823,6 +843,8 @@ ngx_int_t ngx_cdecl ngx_http_eventsync_members(ngx_http_eventsync_ctx_t *ctx,
 ngx_buf_t *ngx_http_eventsync_problem_body(ngx_http_request_t *r,
     ngx_http_eventsync_problem_t *problem);
 ngx_int_t ngx_http_eventsync_send_problem(ngx_http_eventsync_ctx_t *ctx);
+ngx_uint_t ngx_http_eventsync_problem_status(
+    const ngx_http_eventsync_problem_t *problem);
 
 /* _process: the store in a worker */
 

@@ -22,7 +22,28 @@ ngx_int_t
 ngx_http_eventsync_accept(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types,
     ngx_uint_t n, ngx_uint_t *index)
 {
-    int         preferred;
+    int  preferred;
+
+    if (ngx_http_eventsync_preferred(ctx, types, n, &preferred) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (preferred < 0) {
+        return ngx_http_eventsync_not_acceptable(ctx, types, n);
+    }
+
+    *index = preferred;
+
+    return NGX_OK;
+}
+
+
+/* the same, or -1; the context's problem stays as it is */
+
+ngx_int_t
+ngx_http_eventsync_preferred(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types,
+    ngx_uint_t n, int *preferred)
+{
     es_str_t    offers[ES_ACCEPT_OFFERS_MAX];
     ngx_str_t   value, name = ngx_string("accept");
     ngx_uint_t  i;
@@ -37,13 +58,7 @@ ngx_http_eventsync_accept(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types,
         offers[i] = ngx_http_eventsync_str(&types[i]);
     }
 
-    preferred = es_accept(ngx_http_eventsync_str(&value), offers, (int) n);
-
-    if (preferred < 0) {
-        return ngx_http_eventsync_not_acceptable(ctx, types, n);
-    }
-
-    *index = preferred;
+    *preferred = es_accept(ngx_http_eventsync_str(&value), offers, (int) n);
 
     return NGX_OK;
 }

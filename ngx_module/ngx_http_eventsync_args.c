@@ -18,6 +18,11 @@ static ngx_int_t ngx_http_eventsync_query_arg(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *value);
 static ngx_int_t ngx_http_eventsync_decode(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *name, ngx_str_t *value, ngx_uint_t plus);
+static ngx_int_t ngx_http_eventsync_unknown(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *name);
+static ngx_int_t ngx_http_eventsync_poll_last_id(
+    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_arg_t *id,
+    ngx_http_eventsync_arg_t *header);
 static ngx_int_t ngx_http_eventsync_poll_position(
     ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_arg_t *after,
     ngx_http_eventsync_arg_t *from);
@@ -71,7 +76,8 @@ ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
     ngx_uint_t   i;
 
     static es_str_t  places[] = {
-        { "after", 5 }, { "from", 4 }, { "to", 2 }, { "page", 4 }
+        { "after", 5 }, { "from", 4 }, { "to", 2 }, { "page", 4 },
+        { "lastEventId", 11 }, { "Last-Event-ID", 13 }
     };
 
     rest = ngx_http_eventsync_str(&ctx->request->args);
@@ -205,6 +211,13 @@ ngx_http_eventsync_query_arg(ngx_http_eventsync_ctx_t *ctx,
                                          args[i].plus);
     }
 
+    return ngx_http_eventsync_unknown(ctx, name);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_unknown(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *name)
+{
     name->len = ngx_min(name->len, NGX_HTTP_EVENTSYNC_QUOTED);
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
@@ -279,6 +292,7 @@ ngx_http_eventsync_decode(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *name,
 ngx_int_t
 ngx_http_eventsync_poll_args(ngx_http_eventsync_ctx_t *ctx)
 {
+    ngx_uint_t                 n;
     ngx_http_eventsync_arg_t  *after, *from, *limit, *wait, *types, *subject;
     ngx_http_eventsync_arg_t   args[] = {
         { ngx_string("after"), ngx_null_string, 0, 0 },
@@ -287,7 +301,13 @@ ngx_http_eventsync_poll_args(ngx_http_eventsync_ctx_t *ctx)
         { ngx_string("types"), ngx_null_string, 0, 0 },
         { ngx_string("subject"), ngx_null_string, 0, 0 },
         { ngx_string("from"), ngx_null_string, 0, 1 },
+        { ngx_string("lastEventId"), ngx_null_string, 0, 0 },
+        { ngx_string("Last-Event-ID"), ngx_null_string, 0, 0 },
     };
+
+    /* the last two are of streams, see _reconnect */
+
+    n = ctx->conf->sse ? 8 : 6;
 
     after = &args[0];
     limit = &args[1];
@@ -296,7 +316,8 @@ ngx_http_eventsync_poll_args(ngx_http_eventsync_ctx_t *ctx)
     subject = &args[4];
     from = &args[5];
 
-    if (ngx_http_eventsync_query(ctx, args, 6) != NGX_OK
+    if (ngx_http_eventsync_query(ctx, args, n) != NGX_OK
+        || ngx_http_eventsync_poll_last_id(ctx, &args[6], &args[7]) != NGX_OK
         || ngx_http_eventsync_poll_position(ctx, after, from) != NGX_OK
         || ngx_http_eventsync_poll_numbers(ctx, limit, wait) != NGX_OK)
     {
@@ -308,6 +329,38 @@ ngx_http_eventsync_poll_args(ngx_http_eventsync_ctx_t *ctx)
     }
 
     return ngx_http_eventsync_poll_filter(ctx, types, subject);
+}
+
+
+/* two spellings of one parameter; what it is worth depends on the format */
+
+static ngx_int_t
+ngx_http_eventsync_poll_last_id(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *id, ngx_http_eventsync_arg_t *header)
+{
+    if (id->set && header->set) {
+        (void) ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameters \"%V\" and \"%V\" exclude "
+                                     "each other.", &id->name, &header->name);
+        return ngx_http_eventsync_parameter(ctx, &header->name);
+    }
+
+    if (id->set || header->set) {
+        ctx->poll->stranger = id->set ? id->name : header->name;
+    }
+
+    return NGX_OK;
+}
+
+
+/* of a request that turns out to be none of a stream's */
+
+ngx_int_t
+ngx_http_eventsync_no_stream_args(ngx_http_eventsync_ctx_t *ctx)
+{
+    return ctx->poll->stranger.len
+           ? ngx_http_eventsync_unknown(ctx, &ctx->poll->stranger) : NGX_OK;
 }
 
 

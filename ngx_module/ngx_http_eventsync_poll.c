@@ -50,7 +50,9 @@ ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx)
                                      &ctx->format)
            != NGX_OK
         || (ctx->format == NGX_HTTP_EVENTSYNC_SSE
-            && ngx_http_eventsync_stream_args(ctx) != NGX_OK))
+            ? ngx_http_eventsync_stream_args(ctx)
+            : ngx_http_eventsync_no_stream_args(ctx))
+           != NGX_OK)
     {
         return ngx_http_eventsync_send_problem(ctx);
     }

@@ -290,6 +290,10 @@ ngx_http_eventsync_send_problem(ngx_http_eventsync_ctx_t *ctx)
         r->keepalive = 0;
     }
 
+    if (ngx_http_eventsync_reconnects(ctx)) {
+        return ngx_http_eventsync_send_end(ctx);
+    }
+
     b = problem->oauth.len ? ngx_http_eventsync_oauth_body(r, problem)
                            : ngx_http_eventsync_problem_body(r, problem);
 
@@ -305,6 +309,13 @@ ngx_http_eventsync_send_problem(ngx_http_eventsync_ctx_t *ctx)
                           problem->oauth.len
                           ? &ngx_http_eventsync_oauth_content_type
                           : &ngx_http_eventsync_problem_content_type, b);
+}
+
+
+ngx_uint_t
+ngx_http_eventsync_problem_status(const ngx_http_eventsync_problem_t *problem)
+{
+    return ngx_http_eventsync_problems[problem->type].status;
 }
 
 

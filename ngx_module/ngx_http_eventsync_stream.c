@@ -8,6 +8,9 @@
  * its timer is the heartbeat; otherwise the timer is the end of its life.  It
  * holds one slice of text, read in a transaction of its own when the socket
  * has taken the slice before, and nothing while it is idle.
+ *
+ * Its reader always knows its position: it is told at the beginning, at the end,
+ * and by the clock whenever it has moved on over what is not sent.
  */
 
 
@@ -23,9 +26,6 @@
 #define NGX_HTTP_EVENTSYNC_LINGER        2000
 
 
-static ngx_int_t ngx_http_eventsync_stream_id(ngx_http_eventsync_ctx_t *ctx);
-static ngx_int_t ngx_http_eventsync_stream_headers(
-    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_stream_begin(
     ngx_http_eventsync_ctx_t *ctx);
 static void ngx_http_eventsync_stream_write(ngx_http_request_t *r);
@@ -36,6 +36,10 @@ static ngx_int_t ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn);
 static ngx_int_t ngx_http_eventsync_stream_check(
     ngx_http_eventsync_ctx_t *ctx, es_rc_t es, const es_feed_t *feed);
+static ngx_int_t ngx_http_eventsync_stream_close(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_stream_beat(ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_stream_tell(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_stream_frame(ngx_http_eventsync_ctx_t *ctx,
     const es_page_t *page);
 static ngx_int_t ngx_http_eventsync_stream_text(ngx_http_eventsync_ctx_t *ctx,
@@ -43,6 +47,8 @@ static ngx_int_t ngx_http_eventsync_stream_text(ngx_http_eventsync_ctx_t *ctx,
 static void ngx_http_eventsync_stream_park(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_state_e state);
 static ngx_msec_int_t ngx_http_eventsync_stream_left(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_msec_int_t ngx_http_eventsync_stream_silent(
     ngx_http_eventsync_ctx_t *ctx);
 static void ngx_http_eventsync_stream_cleanup(void *data);
 
@@ -84,38 +90,6 @@ ngx_http_eventsync_stream_args(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-static ngx_int_t
-ngx_http_eventsync_stream_id(ngx_http_eventsync_ctx_t *ctx)
-{
-    ngx_str_t                   value, name = ngx_string("last-event-id");
-    ngx_table_elt_t            *h;
-    ngx_http_eventsync_poll_t  *poll;
-
-    h = ngx_http_eventsync_header_in(ctx->request, &name, NULL);
-
-    if (h == NULL || h->value.len == 0) {
-        return NGX_OK;
-    }
-
-    poll = ctx->poll;
-    poll->has_after = 1;
-    poll->has_from = 0;
-
-    if (es_cursor_parse(ngx_http_eventsync_str(&h->value), &poll->after)
-        == ES_OK)
-    {
-        return NGX_OK;
-    }
-
-    value = h->value;
-    value.len = ngx_min(value.len, NGX_HTTP_EVENTSYNC_QUOTED);
-
-    return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_CURSOR,
-                                   "Header \"Last-Event-ID\" is not a cursor: "
-                                   "\"%V\".", &value);
-}
-
-
 /* the position is known to be honest: from here on it is 200 */
 
 ngx_int_t
@@ -152,7 +126,7 @@ ngx_http_eventsync_stream(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_eventsync_stream_headers(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_str_t           *type;
@@ -220,8 +194,14 @@ ngx_http_eventsync_stream_begin(ngx_http_eventsync_ctx_t *ctx)
 
     /* those that a reload closes together come back one by one */
 
-    return ngx_http_eventsync_stream_text(ctx, "retry: %d\n\n",
-                                          (int) (500 + ngx_random() % 2000));
+    if (ngx_http_eventsync_stream_text(ctx, "retry: %d\n\n",
+                                       (int) (500 + ngx_random() % 2000))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_eventsync_stream_tell(ctx);
 }
 
 
@@ -240,23 +220,27 @@ ngx_http_eventsync_stream_run(ngx_http_eventsync_ctx_t *ctx)
 
     rc = ngx_http_eventsync_stream_output(ctx);
 
-    if (rc == NGX_OK) {
+    if (rc == NGX_OK && !ctx->stream->closing) {
         rc = ngx_http_eventsync_stream_fill(ctx);
 
         if (rc == NGX_OK) {
             rc = ngx_http_eventsync_stream_output(ctx);
-
-            if (rc == NGX_OK) {
-                ngx_http_eventsync_stream_park(ctx,
-                                               NGX_HTTP_EVENTSYNC_POSTED);
-                ngx_post_event(r->connection->write,
-                               &ngx_posted_next_events);
-                return;
-            }
         }
     }
 
     switch (rc) {
+
+    case NGX_OK:
+
+        if (!ctx->stream->closing) {
+            ngx_http_eventsync_stream_park(ctx, NGX_HTTP_EVENTSYNC_POSTED);
+            ngx_post_event(r->connection->write, &ngx_posted_next_events);
+            return;
+        }
+
+        rc = ngx_http_send_special(r, NGX_HTTP_LAST);
+        ngx_http_finalize_request(r, rc);
+        return;
 
     case NGX_AGAIN:
         ngx_http_eventsync_stream_park(ctx, NGX_HTTP_EVENTSYNC_BLOCKED);
@@ -269,13 +253,6 @@ ngx_http_eventsync_stream_run(ngx_http_eventsync_ctx_t *ctx)
 
     case NGX_BUSY:
         ngx_http_eventsync_stream_park(ctx, NGX_HTTP_EVENTSYNC_IDLE);
-        return;
-
-    case NGX_DONE:
-        ngx_http_eventsync_limit_leave(ctx);
-
-        rc = ngx_http_send_special(r, NGX_HTTP_LAST);
-        ngx_http_finalize_request(r, rc);
         return;
 
     default:
@@ -314,11 +291,8 @@ ngx_http_eventsync_stream_write(ngx_http_request_t *r)
 void
 ngx_http_eventsync_stream_timeout(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_int_t                     rc;
-    ngx_http_eventsync_poll_t    *poll;
     ngx_http_eventsync_stream_t  *stream;
 
-    poll = ctx->poll;
     stream = ctx->stream;
 
     if (stream->state == NGX_HTTP_EVENTSYNC_BLOCKED) {
@@ -330,27 +304,12 @@ ngx_http_eventsync_stream_timeout(ngx_http_eventsync_ctx_t *ctx)
     }
 
     if (stream->state == NGX_HTTP_EVENTSYNC_IDLE
-        && ngx_http_eventsync_stream_left(ctx) > 0)
+        && ngx_http_eventsync_stream_left(ctx) > 0
+        && ngx_http_eventsync_stream_silent(ctx) <= 0
+        && ngx_http_eventsync_stream_beat(ctx) != NGX_OK)
     {
-        if (stream->held != poll->scan) {
-
-            /* an id alone is no event; it tells what a filter passed by */
-
-            (void) es_cursor_print(poll->key.epoch, poll->scan,
-                                   poll->after_text);
-            stream->held = poll->scan;
-
-            rc = ngx_http_eventsync_stream_text(ctx, "id: %s\n\n",
-                                                poll->after_text);
-
-        } else {
-            rc = ngx_http_eventsync_stream_text(ctx, ":\n\n");
-        }
-
-        if (rc != NGX_OK) {
-            ngx_http_finalize_request(ctx->request, NGX_ERROR);
-            return;
-        }
+        ngx_http_finalize_request(ctx->request, NGX_ERROR);
+        return;
     }
 
     ngx_http_eventsync_stream_run(ctx);
@@ -411,6 +370,7 @@ ngx_http_eventsync_stream_output(ngx_http_eventsync_ctx_t *ctx)
 
     if (!stream->given) {
         stream->given = 1;
+        stream->said = ngx_current_msec;
 
         b->pos = (u_char *) stream->text.data;
         b->last = b->pos + stream->text.len;
@@ -446,8 +406,8 @@ ngx_http_eventsync_stream_output(ngx_http_eventsync_ctx_t *ctx)
 
 
 /*
- * NGX_OK: there is text, or more to look through, NGX_BUSY: nothing now,
- * NGX_DONE: it is to end.  Why it ends the reader is told when it comes back.
+ * NGX_OK: there is text, or more to look through, or it is closing; NGX_BUSY:
+ * nothing now.
  */
 
 static ngx_int_t
@@ -457,22 +417,25 @@ ngx_http_eventsync_stream_fill(ngx_http_eventsync_ctx_t *ctx)
     es_txn_t  *txn;
     ngx_int_t  rc;
 
+    /* of an earlier look, which may have been in vain */
+
+    ctx->problem = NULL;
+
     if (ngx_exiting || ngx_http_eventsync_stream_left(ctx) <= 0) {
-        return NGX_DONE;
+        return ngx_http_eventsync_stream_close(ctx);
     }
 
     es = es_txn_begin(ctx->worker->es, &txn);
 
-    if (es != ES_OK) {
-        (void) ngx_http_eventsync_fail_store(ctx, es);
-        return NGX_DONE;
+    if (es == ES_OK) {
+        rc = ngx_http_eventsync_stream_read(ctx, txn);
+        es_txn_end(txn);
+
+    } else {
+        rc = ngx_http_eventsync_fail_store(ctx, es);
     }
 
-    rc = ngx_http_eventsync_stream_read(ctx, txn);
-
-    es_txn_end(txn);
-
-    return rc;
+    return (rc == NGX_DECLINED) ? ngx_http_eventsync_stream_close(ctx) : rc;
 }
 
 
@@ -490,7 +453,7 @@ ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
     es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &feed);
 
     if (ngx_http_eventsync_stream_check(ctx, es, &feed) != NGX_OK) {
-        return NGX_DONE;
+        return NGX_DECLINED;
     }
 
     if (feed.last == poll->scan) {
@@ -501,8 +464,7 @@ ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
                       NGX_HTTP_EVENTSYNC_SLICE_EVENTS,
                       NGX_HTTP_EVENTSYNC_SLICE_BYTES, poll->filter, page);
     if (es != ES_OK) {
-        (void) ngx_http_eventsync_fail_store(ctx, es);
-        return NGX_DONE;
+        return ngx_http_eventsync_fail_store(ctx, es);
     }
 
     poll->scan = page->next;
@@ -511,7 +473,14 @@ ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
         return ngx_http_eventsync_stream_frame(ctx, page);
     }
 
-    return page->has_more ? NGX_OK : NGX_BUSY;
+    if (!page->has_more) {
+        return NGX_BUSY;
+    }
+
+    /* a long search is no silence */
+
+    return (ngx_http_eventsync_stream_silent(ctx) > 0)
+           ? NGX_OK : ngx_http_eventsync_stream_beat(ctx);
 }
 
 
@@ -529,11 +498,74 @@ ngx_http_eventsync_stream_check(ngx_http_eventsync_ctx_t *ctx, es_rc_t es,
         return NGX_DECLINED;
     }
 
+    if (es != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
     ngx_memcpy(cursor.epoch, ctx->poll->key.epoch, sizeof(cursor.epoch));
     cursor.sequence = ctx->poll->scan;
 
-    return (es == ES_OK && es_feed_check(feed, &cursor) == ES_OK)
-           ? NGX_OK : NGX_DECLINED;
+    return ngx_http_eventsync_check(ctx, feed, &cursor);
+}
+
+
+/*
+ * The last that its reader is told: where it is, and why it must not simply
+ * come back.  Its place is free before it knows.
+ */
+
+static ngx_int_t
+ngx_http_eventsync_stream_close(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_stream_t  *stream;
+
+    stream = ctx->stream;
+
+    stream->closing = 1;
+    stream->ends = ngx_current_msec + NGX_HTTP_EVENTSYNC_LINGER;
+
+    ngx_http_eventsync_limit_leave(ctx);
+
+    if (ngx_http_eventsync_stream_tell(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ctx->problem
+           ? ngx_http_eventsync_stream_end(ctx, es_str(ctx->poll->after_text),
+                                           &stream->text)
+           : NGX_OK;
+}
+
+
+/* that it lives, and where it is if its reader does not know */
+
+static ngx_int_t
+ngx_http_eventsync_stream_beat(ngx_http_eventsync_ctx_t *ctx)
+{
+    return (ctx->stream->held == ctx->poll->scan)
+           ? ngx_http_eventsync_stream_text(ctx, ":\n\n")
+           : ngx_http_eventsync_stream_tell(ctx);
+}
+
+
+/*
+ * The position, in an event of its own name: readers forget an id that comes
+ * without data, and who listens to messages only is not handed this one.
+ */
+
+static ngx_int_t
+ngx_http_eventsync_stream_tell(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_poll_t  *poll;
+
+    poll = ctx->poll;
+
+    (void) es_cursor_print(poll->key.epoch, poll->scan, poll->after_text);
+    ctx->stream->held = poll->scan;
+
+    return ngx_http_eventsync_stream_text(ctx, "event: position\nid: %s\n"
+                                          "data: {\"cursor\":\"%s\"}\n\n",
+                                          poll->after_text, poll->after_text);
 }
 
 
@@ -598,7 +630,7 @@ static ngx_int_t
 ngx_http_eventsync_stream_text(ngx_http_eventsync_ctx_t *ctx, const char *fmt,
     ...)
 {
-    char     text[ES_CURSOR_MAX + 32];
+    char     text[2 * ES_CURSOR_MAX + 64];
     u_char  *last;
     va_list  args;
 
@@ -625,7 +657,7 @@ ngx_http_eventsync_stream_park(ngx_http_eventsync_ctx_t *ctx,
 
     if (state == NGX_HTTP_EVENTSYNC_IDLE) {
         ctx->request->write_event_handler = ngx_http_request_empty_handler;
-        ms = ngx_min(ms, (ngx_msec_int_t) ctx->conf->sse_heartbeat);
+        ms = ngx_min(ms, ngx_max(ngx_http_eventsync_stream_silent(ctx), 1));
         ms = ngx_http_eventsync_until(ctx, ms);
 
     } else {
@@ -640,6 +672,17 @@ static ngx_msec_int_t
 ngx_http_eventsync_stream_left(ngx_http_eventsync_ctx_t *ctx)
 {
     return (ngx_msec_int_t) (ctx->stream->ends - ngx_current_msec);
+}
+
+
+/* ms until it must be heard of again; what it looks through in vain, and who
+   wakes it for that, does not count */
+
+static ngx_msec_int_t
+ngx_http_eventsync_stream_silent(ngx_http_eventsync_ctx_t *ctx)
+{
+    return (ngx_msec_int_t) (ctx->stream->said + ctx->conf->sse_heartbeat
+                             - ngx_current_msec);
 }
 
 

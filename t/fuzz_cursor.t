@@ -458,7 +458,8 @@ sub stream_fault {
     my ($req, $answer, $after) = @_;
     my $at = honest($req->{feed}, $after);
 
-    return "a stream from the cursor '$after'" if !defined $at;
+    return $answer->{first}->() eq 'end' ? undef
+        : "a stream from the cursor '$after'" if !defined $at;
     return if filtered($req) || $at == $feeds{ $req->{feed} }{latest};
     return 'a stream that does not go on after its cursor'
         if ($answer->{first}->() // '') !~ /-@{[ $at + 1 ]}\z/;
@@ -640,7 +641,8 @@ my @kinds = (
 my @weighted = map { ($_) x $_->[0] } @kinds;
 my $sock;
 
-# The answer; of a stream its head, and a way to read its first event.
+# The answer; of a stream its head, and a way to read the id of its first event
+# after its position, or that it is at its end.
 sub answer_of {
     my ($req, $path) = @_;
     my ($method, $headers) = @{$req}{qw(method headers)};
@@ -660,8 +662,12 @@ sub answer_of {
         return { status => ($head =~ m{^HTTP/1.1 (\d+)})[0], body => '',
             headers => { 'content-type' => 'text/event-stream' },
             first => sub {
-                my $text = Test::Eventsync::read_until($call, "\ndata:", $end);
-                return ($text // '') =~ /\nid: (\S+)\z/ ? $1 : undef;
+                my $told = sub { Test::Eventsync::read_until($call, "\ndata:",
+                    $end) // '' };
+                my $text = $told->();
+                return 'end' if $text =~ /\nevent: end\z/;
+                return '' if $text !~ /\nevent: position\nid: \S+\z/;
+                return $told->() =~ /\nid: (\S+)\z/ ? $1 : '';
             } };
     }
 

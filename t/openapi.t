@@ -304,6 +304,8 @@ sub reading {
     my $stream = ask(200, GET => $events, headers => { accept => 'text/event-stream',
         'Last-Event-ID' => "$epoch-10" });
     like($stream->{body}, qr/^id: $epoch-12$/m, 'a stream');
+    ask(200, GET => "$events?$_=abc-10", headers => { accept => 'text/event-stream' })
+        for qw(lastEventId Last-Event-ID);
 
     ask(204, GET => '/feeds/orders/authorize');
     ask(200, GET => '/feeds/orders/snapshot?tombstones=1');

@@ -116,7 +116,7 @@ sub arguments {
     my ($body) = slurp("ngx_module/ngx_http_eventsync_$file.c")
         =~ /^ngx_http_eventsync_$function\((.*?)^\}/ms or die "no $function\n";
     my ($table) = $body =~ /args\[\] = \{(.*?)\n    \};/s;
-    return $table ? $table =~ /ngx_string\("(\w+)"\)/g
+    return $table ? $table =~ /ngx_string\("([\w-]+)"\)/g
         : $body =~ /ngx_str_set\(&\w+\.name, "(\w+)"\)/g;
 }
 

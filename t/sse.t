@@ -14,6 +14,7 @@ use Time::HiRes qw(sleep time);
 
 use lib 't/lib';
 use Test::Eventsync qw(wait_for);
+use Test::Eventsync::Reader;
 
 my $t = Test::Eventsync->new(workers => 2);
 $t->store_init->feed('orders')->feed('big')->feed('gone');
@@ -67,82 +68,11 @@ $t->run_nginx;
 my $events = '/v1/feeds/orders/events';
 my ($epoch) = $t->poll('orders')->{next} =~ /^(.*)-0$/;
 
-###############################################################################
-# a reader, as the HTML standard has it
-
-package Reader {
-    sub new {
-        my ($class, $path, %headers) = @_;
-        my $key = delete $headers{key} // $key;
-        my $call = $t->http_start(GET => $path, { accept => 'text/event-stream',
-            authorization => "Bearer $key", connection => 'keep-alive',
-            %headers });
-        my $self = bless { call => $call, got => [], id => '', text => '' },
-            $class;
-        my $head = Test::Eventsync::read_until($call, "\r\n\r\n",
-            main::time() + 20) // die "no head\n";
-        ($self->{status}) = $head =~ m{^HTTP/1.1 (\d+)};
-        $self->{head} = $head;
-        return $self;
-    }
-
-    # Reads one chunk; false at the end of the stream, or of the connection.
-    sub chunk {
-        my ($self, $seconds) = @_;
-        my $end = main::time() + ($seconds // 20);
-        my $call = $self->{call};
-
-        my $size = Test::Eventsync::read_until($call, "\r\n", $end)
-            // return $self->ended('cut');
-        my $text = Test::Eventsync::read_bytes($call, hex($size) + 2, $end)
-            // return $self->ended('cut');
-        return $self->ended('well') if hex($size) == 0;
-
-        $self->{text} .= substr $text, 0, hex $size;
-        while ($self->{text} =~ s/\A(.*?)\n\n//s) {
-            my @data;
-            for my $line (split /\n/, $1) {
-                $self->{comments}++ if $line =~ /^:/;
-                $self->{retry} = $1 if $line =~ /^retry: (\d+)$/;
-                $self->{id} = $1 if $line =~ /^id: (.*)$/;
-                push @data, $1 if $line =~ /^data: (.*)$/;
-                $self->{odd}++ unless $line =~ /^(?::|(?:retry|id|data): )/;
-            }
-            push @{ $self->{got} }, { id => $self->{id},
-                data => join "\n", @data } if @data;
-        }
-        return 1;
-    }
-
-    sub ended {
-        my ($self, $how) = @_;
-        $self->{ended} = $how;
-        return 0;
-    }
-
-    sub await {
-        my ($self, $condition, $seconds) = @_;
-        my $end = main::time() + ($seconds // 20);
-        until ($condition->($self)) {
-            $self->chunk($end - main::time()) or return;
-        }
-        return 1;
-    }
-
-    sub events {
-        my ($self, $n) = @_;
-        $self->await(sub { @{ $_[0]{got} } >= $n });
-        return map { Test::Eventsync::json($_->{data}) } splice @{ $self->{got} };
-    }
-
-    sub ids { my ($self, $n) = @_; return join ' ', map { $_->{id} }
-        $self->events($n) }
-
-    sub to_end { my ($self, $s) = @_; 1 while $self->chunk($s);
-        return $self->{ended} }
+sub reader {
+    my ($path, %headers) = @_;
+    return Test::Eventsync::Reader->new($t, $path,
+        delete $headers{key} // $key, %headers);
 }
-
-package main;
 
 sub pids { return scalar Test::Eventsync::children($t->nginx_pid) }
 
@@ -152,7 +82,7 @@ sub pids { return scalar Test::Eventsync::children($t->nginx_pid) }
 $t->publish('orders', map { { id => "o$_", data => { n => $_ },
     type => $_ % 2 ? 'a.x' : 'b.x' } } 1 .. 5);
 
-my $reader = Reader->new($events);
+my $reader = reader($events);
 is($reader->{status}, 200, 'a stream');
 like($reader->{head}, qr{^Content-Type: text/event-stream\r?$}m, 'its type');
 like($reader->{head}, qr{^Cache-Control: no-store\r?$}m, 'not to be stored');
@@ -194,41 +124,41 @@ close $reader->{call}{sock};
 ###############################################################################
 # where it begins
 
-is(Reader->new("$events?after=$epoch-8")->ids(2), 'o9 line', 'after');
-is(Reader->new($events, 'last-event-id' => "$epoch-9")->ids(1), 'line',
+is(reader("$events?after=$epoch-8")->ids(2), 'o9 line', 'after');
+is(reader($events, 'last-event-id' => "$epoch-9")->ids(1), 'line',
     'Last-Event-ID');
-is(Reader->new("$events?after=$epoch-2", 'last-event-id' => "$epoch-9")->ids(1),
+is(reader("$events?after=$epoch-2", 'last-event-id' => "$epoch-9")->ids(1),
     'line', 'Last-Event-ID goes before after');
-is(Reader->new("$events?from=latest", 'last-event-id' => "$epoch-8")->ids(2),
+is(reader("$events?from=latest", 'last-event-id' => "$epoch-8")->ids(2),
     'o9 line', 'and before from');
-is(Reader->new("$events?after=$epoch-9", 'last-event-id' => '')->ids(1),
+is(reader("$events?after=$epoch-9", 'last-event-id' => '')->ids(1),
     'line', 'an empty one is none');
-$reader = Reader->new("$events?from=latest");
+$reader = reader("$events?from=latest");
 $reader->chunk;
 $t->publish('orders', { id => 'new' });
 is($reader->ids(1), 'new', 'from latest');
 
-$reader = Reader->new('/v1/feeds/orders/events',
+$reader = reader('/v1/feeds/orders/events',
     accept => 'text/event-stream, application/json;q=0.5');
 is($reader->{status}, 200, 'by weight');
 
 ###############################################################################
 # filters
 
-$reader = Reader->new("$events?types=b.*&after=$epoch-0");
+$reader = reader("$events?types=b.*&after=$epoch-0");
 @events = $reader->events(2);
 is_deeply([ map { [ @$_{qw(id prevcursor cursor)} ] } @events ],
     [ [ 'o2', "$epoch-0", "$epoch-2" ], [ 'o4', "$epoch-2", "$epoch-4" ] ],
     'filtered, prevcursor is the cursor held');
 ok($reader->await(sub { $_[0]{id} eq "$epoch-11" }),
-    'an id alone moves the reader over what the filter passes by');
+    'a position moves the reader over what the filter passes by');
 $t->publish('orders', { id => 'x1', type => 'a.x' }, { id => 'x2',
     type => 'b.x' });
 ($_) = $reader->events(1);
 is_deeply([ @$_{qw(id prevcursor cursor)} ],
     [ 'x2', "$epoch-11", "$epoch-13" ], 'and is the next prevcursor');
 
-$reader = Reader->new("$events?subject=s");
+$reader = reader("$events?subject=s");
 $t->publish('orders', { id => 's1' }, { id => 's2', subject => 's' });
 is($reader->ids(1), 's2', 'by subject');
 
@@ -248,7 +178,7 @@ is(problem($_->[1], @$_[2 .. $#$_]), $_->[0], "$_->[0]: @{[ map { $_ // 'none' }
     [ '400 invalid-cursor', $events, 'last-event-id' => 'x' ],
     [ '400 invalid-cursor', $events, 'last-event-id' => "\x{ff}\"\\" ],
     [ '400 cursor-ahead', $events, 'last-event-id' => "$epoch-999" ],
-    [ '410 feed-reset', $events, 'last-event-id' => 'abc-1' ],
+    [ '410 feed-reset', "$events?after=abc-1" ],
     [ '400 invalid-parameter', "$events?limit=5" ],
     [ '400 invalid-parameter', "$events?wait=5" ],
     [ '400 invalid-parameter', "$events?types=," ],
@@ -257,7 +187,7 @@ is(problem($_->[1], @$_[2 .. $#$_]), $_->[0], "$_->[0]: @{[ map { $_ // 'none' }
     [ '404 not-found', '/v1/feeds/none/events' ],
     [ '406 not-acceptable', '/off/feeds/orders/events' ];
 
-my @streams = map { Reader->new('/limited/feeds/orders/events') } 1, 2;
+my @streams = map { reader('/limited/feeds/orders/events') } 1, 2;
 is(problem('/limited/feeds/orders/events'), '429 quota-exceeded',
     'a stream is charged as a poll');
 @streams = ();
@@ -265,13 +195,13 @@ is(problem('/limited/feeds/orders/events'), '429 quota-exceeded',
 my $few = '/few/feeds/orders/events';
 $t->http(HEAD => $few, { authorization => "Bearer $key",
     accept => 'text/event-stream' });
-@streams = map { Reader->new($few) } 1, 2;
+@streams = map { reader($few) } 1, 2;
 is("@{[ map { $_->{status} } @streams ]}", '200 200', 'two at a time');
 is(problem($few), '429 quota-exceeded', 'a stream counts as a wait');
 is(problem("$few?from=latest&wait=1", accept => '*/*'), '429 quota-exceeded',
     'with the long polls');
 is($_->to_end, 'well', 'until it ends') for @streams;
-is(Reader->new($few)->{status}, 200, 'then another may');
+is(reader($few)->{status}, 200, 'then another may');
 
 my $answer = $t->http(HEAD => $events, { authorization => "Bearer $key",
     accept => 'text/event-stream' });
@@ -281,7 +211,7 @@ is($answer->{status} . $answer->{headers}{'content-type'},
 ###############################################################################
 # the end of its life
 
-$reader = Reader->new('/short/feeds/orders/events?from=latest');
+$reader = reader('/short/feeds/orders/events?from=latest');
 my $began = time;
 is($reader->to_end, 'well', 'ends politely when its time is over');
 cmp_ok(time - $began, '>', 0.5, 'not before');
@@ -290,23 +220,25 @@ is($t->http(GET => $events, { authorization => "Bearer $key" }, undef,
     'the connection can be used again');
 
 my $other = $t->partner_key('acme', feeds => 'orders');
-$reader = Reader->new("$events?from=latest", key => $other);
+$reader = reader("$events?from=latest", key => $other);
 $reader->chunk;
 $t->ctl_ok('key', 'revoke', $other =~ /^esk_([a-z2-7]+)_/);
 is($reader->to_end, 'well', 'ends when its key is revoked');
+is($reader->problem->{status}, 401, 'and says why');
 
 my ($gone) = $t->poll('gone')->{next};
-$reader = Reader->new('/v1/feeds/gone/events');
+$reader = reader('/v1/feeds/gone/events');
 $reader->chunk;
 $t->ctl_ok('feed', 'reset', 'gone');
 is($reader->to_end, 'well', 'ends when its feed is reset');
-is(problem('/v1/feeds/gone/events', 'last-event-id' => $gone),
-    '410 feed-reset', 'and why it did is said to who comes back');
+is($reader->problem->{status}, 410, 'and says why');
+is(problem("/v1/feeds/gone/events?after=$gone"), '410 feed-reset',
+    'which is said to who comes back, too');
 
 ###############################################################################
 # many, and those that leave
 
-@streams = map { Reader->new("$events?from=latest") } 1 .. 40;
+@streams = map { reader("$events?from=latest") } 1 .. 40;
 $_->chunk for @streams;
 $t->publish('orders', { id => 'all' });
 is(scalar(grep { $_->ids(1) eq 'all' } @streams), 40, 'all are woken');
@@ -326,7 +258,7 @@ for my $part (0 .. 9) {
     $t->publish('big', map { { id => "b" . ($part * 2000 + $_),
         data => $pad } } 1 .. 2000);
 }
-$reader = Reader->new('/v1/feeds/big/events');
+$reader = reader('/v1/feeds/big/events');
 my ($n, $wrong) = (0, 0);
 while ($n < 20000) {
     $reader->chunk or last;
@@ -364,7 +296,7 @@ sub memory {
 my $before = memory();
 my @stuck = map { stuck('/v1/feeds/big/events') } 1 .. 50;
 $t->publish('orders', { id => 'stuck1' });
-$reader = Reader->new("$events?from=latest");
+$reader = reader("$events?from=latest");
 $reader->chunk;
 my $size = -s $t->store . '/log/data.mdb';
 for my $round (1 .. 30) {
@@ -397,7 +329,7 @@ cmp_ok(time - $began, '<', 10, 'not much later');
 # http/2
 
 SKIP: {
-    skip 'curl has no HTTP/2', 3 if `curl --version` !~ /HTTP2/;
+    skip 'curl has no HTTP/2', 4 if `curl --version` !~ /HTTP2/;
 
     my @curl = ('curl', '-sN', '--max-time', 20, '--http2-prior-knowledge',
         '-H', 'Accept: text/event-stream', '-H', "Authorization: Bearer $key");
@@ -407,15 +339,18 @@ SKIP: {
         "$base/short/feeds/big/events");
     is($proc->wait(20), 0, 'http/2: ends politely');
     my $text = $proc->stdout;
-    is(scalar(() = $text =~ /^data: \{.*\}$/mg), 20001, 'http/2: every event');
-    like($text, qr/\nid: [a-z2-7]+-20001\ndata: .*"id":"tail".*\n\n\z/,
-        'http/2: in order');
+    is(scalar(() = $text =~ /^data: \{"specversion.*\}$/mg), 20001, 'http/2: every event');
+    my @lines = $text =~ /^((?:event|id|data): .*)$/mg;
+    my ($last) = $lines[-5] =~ /^id: ([a-z2-7]+-20001)$/;
+    like($lines[-4], qr/^data: .*"id":"tail"/, 'http/2: in order');
+    is_deeply([ @lines[-3 .. -1] ], [ 'event: position', "id: $last",
+        qq(data: {"cursor":"$last"}) ], 'http/2: and where it was at the end');
 }
 
 ###############################################################################
 # reload
 
-@streams = map { Reader->new("$events?from=latest") } 1 .. 10;
+@streams = map { reader("$events?from=latest") } 1 .. 10;
 $_->chunk for @streams;
 @stuck = map { stuck('/v1/feeds/big/events') } 1 .. 3;
 sleep 0.3;
@@ -426,7 +361,7 @@ is(scalar(grep { $_->to_end eq 'well' } @streams), 10,
 ok(wait_for(sub { pids() == 2 }, 10), 'reload: no old worker lingers');
 cmp_ok(time - $began, '<', 10, 'not even for a reader that is stuck');
 
-$reader = Reader->new($events, 'last-event-id' => $streams[0]{id}
+$reader = reader($events, 'last-event-id' => $streams[0]{id}
     || "$epoch-11");
 is($reader->{status}, 200, 'and go on with the new ones');
 
