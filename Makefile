@@ -232,4 +232,4 @@ install: tools module
 	    > $(LIBDIR)/pkgconfig/eventsync.pc
 
 clean:
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) build-debian

@@ -11,7 +11,7 @@
 #
 # Everything runs in namespaces of its own for mounts and processes, so that
 # nothing stays mounted and nobody stays behind, however this ends.  The trees
-# are in build/debian; what debootstrap made is kept there for a day.
+# are in build-debian; what debootstrap made is kept there for a day.
 #
 # Exit: 77 when a tree cannot be had here, which the last line says.
 
@@ -19,7 +19,7 @@ set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 self=$root/t/debian.sh
-home=$root/build/debian
+home=$root/build-debian
 release=
 mode=all
 
