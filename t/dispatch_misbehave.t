@@ -34,10 +34,10 @@ my %cases = (
         drip($_[0], 0.05, 'HTTP/1.1 200 ', 'O' x 1000) }],
     'slow-headers' => ['ok 200', sub {
         put_text($_[0], $ok);
-        drip($_[0], 0.05, map { "X-$_: y\r\n" } 1 .. 1000) }, '1s'],
+        drip($_[0], 0.05, map { "X-$_: y\r\n" } 1 .. 1000) }, '4s'],
     'slow-headers-500' => ['status 500', sub {
         put_text($_[0], $sorry);
-        drip($_[0], 0.05, map { "X-$_: y\r\n" } 1 .. 1000) }, '1s'],
+        drip($_[0], 0.05, map { "X-$_: y\r\n" } 1 .. 1000) }, '4s'],
     'slow-but-done' => ['ok 200', sub {
         drip($_[0], 0.001, $ok, NO_BODY) }],
     'slow-body' => ['ok 200', sub {
