@@ -15,7 +15,8 @@
 #include "dispatcher.h"
 
 
-#define ES_CURLE_TOO_LARGE  100    /* libcurl 8.6; older headers end before */
+#define ES_CURLE_TOO_LARGE      100         /* older headers end before */
+#define ES_CURL_HAS_TOO_LARGE   0x080600    /* libcurl 8.6.0 */
 
 
 /*
@@ -27,8 +28,12 @@
 static bool
 es_judge_beyond(CURLcode result)
 {
-    return result == CURLE_OUT_OF_MEMORY
-           || (unsigned) result == ES_CURLE_TOO_LARGE
+    if (result == CURLE_OUT_OF_MEMORY) {
+        return curl_version_info(CURLVERSION_NOW)->version_num
+               < ES_CURL_HAS_TOO_LARGE;
+    }
+
+    return (unsigned) result == ES_CURLE_TOO_LARGE
            || (unsigned) result >= CURL_LAST;
 }
 
