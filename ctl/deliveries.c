@@ -7,6 +7,9 @@
 #include "delivery.h"
 #include "feed.h"
 #include "report.h"
+#include "status.h"
+
+#define CTL_ALIVE_MS  10000        /* the dispatcher is seen each second */
 
 typedef struct {
     ctl_t                *ctl;
@@ -287,156 +290,249 @@ ctl_endpoint_dead(ctl_t *ctl, int argc, char **argv)
 }
 
 
-/* `behind` counts the events after the cursor, those that a filter will pass
-   by too; of another epoch there is nothing to count. */
+/* The members of a report in their order, but for those that stand before. */
 
-static es_rc_t
-ctl_print_progress(void *ctx, const es_progress_t *p)
+static void
+ctl_print_members(json_t *report, const char *const *before)
 {
-    char              cursor[ES_CURSOR_MAX], until[ES_TIME_LEN + 1] = "";
-    uint64_t          behind;
-    const char       *name;
-    ctl_delivery_t   *d = ctx;
-    const es_away_t  *away;
-    const es_feed_t  *feed;
+    size_t               i;
+    char                *text;
+    json_t              *value;
+    const char          *name;
 
-    (void) es_cursor_print(p->epoch, p->sequence, cursor);
-    name = ctl_delivery_name(d, p->endpoint);
-    feed = es_report_feed(&d->feeds, p->feed);
-    behind = es_report_behind(feed, p);
+    json_object_foreach(report, name, value) {
+        for (i = 0; before[i] != NULL && strcmp(before[i], name) != 0; i++) {
+            /* void */
+        }
 
-    if (d->json) {
-        return ctl_delivery_json(name, es_report_progress(&d->feeds, p));
-    }
-
-    (void) printf("%s feed=%s cursor=%s pending=%u behind=%" PRIu64, name,
-                  feed->name, cursor, p->npending, behind);
-
-    away = es_report_away(&d->feeds, p->endpoint, p->feed);
-
-    if (away != NULL) {
-        es_time_print(away->since_ms + ES_AWAY_MS, until);
-        (void) printf(" away, kept until %s", until);
-    }
-
-    (void) putchar('\n');
-
-    return ES_OK;
-}
-
-
-static es_rc_t
-ctl_print_retry(void *ctx, const es_retry_t *r)
-{
-    char             next[ES_TIME_LEN + 1] = "";
-    const char      *name, *feed;
-    ctl_delivery_t  *d = ctx;
-
-    es_time_print(r->next_ms, next);
-    name = ctl_delivery_name(d, r->endpoint);
-    feed = es_report_feed(&d->feeds, r->feed)->name;
-
-    if (d->json) {
-        return ctl_delivery_json(name, es_report_retry(&d->feeds, r));
-    }
-
-    if (r->attempts == 0) {
-        (void) printf("%s feed=%s held sequence=%" PRIu64 "\n", name, feed,
-                      r->sequence);
-        return ES_OK;
-    }
-
-    (void) printf("%s feed=%s retry sequence=%" PRIu64 " attempts=%u "
-                  "status=%d next=%s\n", name, feed, r->sequence, r->attempts,
-                  r->status, next);
-
-    return ES_OK;
-}
-
-
-/* A mark counts only for the revision of the endpoint that it stopped. */
-
-static es_rc_t
-ctl_print_stop(void *ctx, const es_stop_t *stop)
-{
-    size_t                i, n;
-    const char           *name;
-    ctl_delivery_t       *d = ctx;
-    const es_endpoint_t  *endpoints;
-
-    endpoints = es_registry_endpoints(d->registry, &n);
-
-    for (i = 0; i < n; i++) {
-        if (endpoints[i].number != stop->endpoint
-            || endpoints[i].revision != stop->revision
-            || (d->endpoint != 0 && d->endpoint != stop->endpoint))
-        {
+        if (before[i] != NULL) {
             continue;
         }
 
-        name = endpoints[i].name.data;
-
-        if (d->json) {
-            return ctl_delivery_json(name, json_pack(
-                "{s:s, s:s}", "kind", "stop", "reason", stop->reason));
+        if (json_is_string(value)) {
+            (void) printf(" %s=%s", name, json_string_value(value));
+            continue;
         }
 
-        (void) printf("%s stopped: %s\n", name, stop->reason);
+        text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        (void) printf(" %s=%s", name, text != NULL ? text : "");
+        free(text);
+    }
+}
+
+
+/* How many wait by the status of their last attempt: 503 of 12, 400 of 3. */
+
+static void
+ctl_print_statuses(json_t *statuses)
+{
+    json_t      *count;
+    const char  *status, *comma;
+
+    comma = " statuses=";
+
+    json_object_foreach(statuses, status, count) {
+        (void) printf("%s%s:%" JSON_INTEGER_FORMAT, comma, status,
+                      json_integer_value(count));
+        comma = ",";
+    }
+}
+
+
+/* `behind` counts the events after the cursor, those that a filter will pass
+   by too; of another epoch there is nothing to count. */
+
+static void
+ctl_print_delivery(const char *name, json_t *report)
+{
+    bool         open;
+    const char  *kind, *feed, *kept;
+
+    static const char *const  before[] = {
+        "kind", "feed", "statuses", "away_since", "kept_until", NULL
+    };
+
+    kind = json_string_value(json_object_get(report, "kind"));
+    feed = json_string_value(json_object_get(report, "feed"));
+    open = strcmp(kind, "circuit") == 0;
+
+    (void) printf("%s%s%s", name, feed ? " feed=" : "", feed ? feed : "");
+
+    if (strcmp(kind, "progress") != 0 && strcmp(kind, "away") != 0) {
+        (void) printf(" %s%s", kind,
+                      open ? " open:"
+                      : strcmp(kind, "stalled") == 0
+                        || strcmp(kind, "waiting") == 0 ? ":" : "");
     }
 
-    return ES_OK;
+    ctl_print_members(report, before);
+    ctl_print_statuses(json_object_get(report, "statuses"));
+
+    kept = json_string_value(json_object_get(report, "kept_until"));
+
+    if (kept != NULL) {
+        (void) printf(" away, kept until %s", kept);
+    }
+
+    (void) putchar('\n');
+}
+
+
+/* What the objects of `deliveries` have in common with those of all
+   endpoints is their endpoint. */
+
+static es_rc_t
+ctl_print_deliveries(const ctl_delivery_t *d, const char *name,
+    json_t *status)
+{
+    size_t   i;
+    json_t  *report;
+    es_rc_t  rc;
+
+    rc = ES_OK;
+
+    json_array_foreach(json_object_get(status, "deliveries"), i, report) {
+        if (!d->json) {
+            ctl_print_delivery(name, report);
+            continue;
+        }
+
+        rc = ctl_delivery_json(name, json_incref(report));
+        if (rc != ES_OK) {
+            break;
+        }
+    }
+
+    return rc;
 }
 
 
 static es_rc_t
-ctl_print_circuit(void *ctx, const es_circuit_t *c)
+ctl_print_status(ctl_delivery_t *d, const es_endpoint_t *endpoint)
 {
-    char             since[ES_TIME_LEN + 1] = "", next[ES_TIME_LEN + 1] = "";
-    const char      *name;
-    ctl_delivery_t  *d = ctx;
+    json_t             *status;
+    es_rc_t             rc;
+    const char         *name, *state, *stopped;
+    es_status_query_t   q = {
+        .store = d->ctl->store, .feeds = &d->feeds,
+        .endpoint = endpoint->number, .revision = endpoint->revision,
+        .paused = endpoint->paused, .disabled = endpoint->partner->disabled
+    };
 
-    es_time_print(c->since_ms, since);
-    es_time_print(c->next_ms, next);
-    name = ctl_delivery_name(d, c->endpoint);
-
-    if (d->json) {
-        return ctl_delivery_json(name, es_report_circuit(c));
+    rc = es_status_read(&q, &status);
+    if (rc != ES_OK) {
+        return rc;
     }
 
-    (void) printf("%s circuit open: failures=%u since=%s next=%s\n", name,
-                  c->failures, since, next);
+    name = endpoint->name.data;
+    state = json_string_value(json_object_get(status, "state"));
+    stopped = json_string_value(json_object_get(status, "stopped"));
 
-    return ES_OK;
+    if (d->json) {
+        rc = ctl_delivery_json(name, json_pack("{s:s, s:s}", "kind", "state",
+                                               "state", state));
+    } else {
+        (void) printf("%s state=%s\n", name, state);
+    }
+
+    if (rc == ES_OK) {
+        rc = ctl_print_deliveries(d, name, status);
+    }
+
+    if (rc == ES_OK && stopped != NULL && d->json) {
+        rc = ctl_delivery_json(name, json_pack("{s:s, s:s}", "kind", "stop",
+                                               "reason", stopped));
+
+    } else if (stopped != NULL) {
+        (void) printf("%s stopped: %s\n", name, stopped);
+    }
+
+    json_decref(status);
+
+    return rc;
+}
+
+
+/* Places that are kept of endpoints that were removed. */
+
+static es_rc_t
+ctl_print_removed(const ctl_delivery_t *d)
+{
+    size_t            i;
+    json_t           *report;
+    es_rc_t           rc;
+    const es_away_t  *away;
+
+    rc = ES_OK;
+
+    for (i = 0; rc == ES_OK && i < d->feeds.naways; i++) {
+        away = &d->feeds.aways[i];
+
+        if (es_registry_endpoint(d->registry, es_str(away->name)) != NULL) {
+            continue;
+        }
+
+        report = es_report_kept(away);
+
+        if (d->json) {
+            rc = ctl_delivery_json(away->name, report);
+
+        } else if (report != NULL) {
+            ctl_print_delivery(away->name, report);
+            json_decref(report);
+        }
+    }
+
+    return rc;
+}
+
+
+/* What is on disk is what the dispatcher could write last. */
+
+static es_rc_t
+ctl_delivery_alive(const ctl_delivery_t *d)
+{
+    char     time[ES_TIME_LEN + 1] = "";
+    es_rc_t  rc;
+    int64_t  ms;
+
+    rc = es_delivery_heartbeat(d->ctl->store, &ms);
+
+    if (rc == ES_OK && es_clock_ms() - ms > CTL_ALIVE_MS) {
+        es_time_print(ms, time);
+        (void) fprintf(stderr, "eventsyncctl: no dispatcher runs, or it "
+                       "cannot write its state: this is as of %s\n", time);
+    }
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
 }
 
 
 int
 ctl_endpoint_status(ctl_t *ctl, int argc, char **argv)
 {
-    int             rc;
-    es_rc_t         es;
-    ctl_delivery_t  d = { 0 };
+    int                   rc;
+    size_t                i, n;
+    es_rc_t               es;
+    ctl_delivery_t        d = { 0 };
+    const es_endpoint_t  *endpoints;
 
     es = ES_OK;
     rc = ctl_delivery_begin(&d, ctl, argc, argv, NULL);
 
     if (rc == CTL_OK) {
-        es = es_delivery_each_progress(ctl->store, d.endpoint,
-                                       ctl_print_progress, &d);
-    }
+        es = ctl_delivery_alive(&d);
+        endpoints = es_registry_endpoints(d.registry, &n);
 
-    if (rc == CTL_OK && es == ES_OK) {
-        es = es_delivery_each_retry(ctl->store, d.endpoint, ctl_print_retry,
-                                    &d);
-    }
+        for (i = 0; es == ES_OK && i < n; i++) {
+            if (d.endpoint == 0 || d.endpoint == endpoints[i].number) {
+                es = ctl_print_status(&d, &endpoints[i]);
+            }
+        }
 
-    if (rc == CTL_OK && es == ES_OK) {
-        es = es_delivery_each_circuit(ctl->store, d.endpoint,
-                                      ctl_print_circuit, &d);
-    }
-
-    if (rc == CTL_OK && es == ES_OK) {
-        es = es_delivery_each_stop(ctl->store, ctl_print_stop, &d);
+        if (es == ES_OK && d.endpoint == 0) {
+            es = ctl_print_removed(&d);
+        }
     }
 
     return ctl_delivery_end(&d, rc, es);

@@ -79,6 +79,7 @@ es_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
     es_recorder_retry(d);
     es_ack_tick(d);
     es_targets_tick(d);
+    es_stall_all(d);
     es_lanes_due(d);
 
     if (!d->halted) {

@@ -27,6 +27,7 @@
  *     policy.c   it only fails: announced, and in the end disabled
  *     notice.c   operational events, published by a thread
  *     near.c     whom retention will overtake, judged by that thread
+ *     stall.c    what stands still is said
  *     request.c  replay, resend, redrive
  *     ack.c      what consumers have acknowledged by polling
  *     nudge.c    too much to be sent: one event that says "poll from here"
@@ -62,6 +63,7 @@
 #include "registry.h"
 #include "request.h"
 #include "signature.h"
+#include "stall.h"
 #include "tally.h"
 #include "wake.h"
 
@@ -142,10 +144,13 @@ struct es_lane {
     size_t                waiting_cap;
     es_link_t            *links[ES_ORDERS];
     uint32_t              roots[ES_ORDERS];
+    size_t                nheld;       /* of them, those that are held */
     size_t                npending;    /* of them, those without a record */
     int64_t               due_ms;      /* the least next_ms of `waiting` */
     bool                  retried;     /* its last turn was a retry's */
     int64_t               stuck_ms;    /* nothing is sent before; 0: now */
+    uint64_t              stuck_at;    /* the event that cannot be read */
+    es_stall_t            stall;       /* why it stands, see stall.c */
     int64_t               linger_ms;   /* a batch may fill until then; or 0 */
     uint64_t              ahead;       /* matches are counted up to here, */
     uint64_t              nahead;      /* from `position` on: see nudge.c */
@@ -230,6 +235,7 @@ struct es_target {
     es_tests_t             tests;      /* that wait */
     unsigned               ntests;
     es_token_t             token;
+    es_stall_t             stall;      /* why it is sent nothing */
     es_channel_t          *channel;    /* of its own, while it has sends */
 };
 
@@ -379,6 +385,8 @@ typedef struct {
     int64_t           near_us;     /* monotonic: no look before */
     uint64_t          after;       /* place up to which it has read */
     bool              failed;      /* and it was said */
+    bool              blind;       /* near.c failed, and it was said */
+    uint64_t          dropped;     /* events, since the store was made */
 } es_notifier_t;
 
 struct es_dispatcher {
@@ -429,6 +437,7 @@ struct es_dispatcher {
     size_t                 nwaiting;   /* items of all lanes */
     size_t                 nlingering; /* lanes with a batch that fills */
     bool                   halted;     /* the recorder cannot write */
+    es_stall_t             stall;      /* why nothing is sent to anybody */
     bool                   stopping;
     bool                   pid_written;
 
@@ -481,6 +490,8 @@ void es_targets_sync(es_dispatcher_t *d, es_txn_t *txn, bool all);
 void es_target_join(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
     es_source_t *source);
 void es_targets_done(es_dispatcher_t *d);
+/* What its record says lets it be sent something. */
+bool es_target_on(const es_target_t *target);
 void es_target_stop(es_dispatcher_t *d, es_target_t *target,
     const char *reason);
 void es_targets_tick(es_dispatcher_t *d);
@@ -547,9 +558,10 @@ void es_lane_restart(es_dispatcher_t *d, es_lane_t *lane, uint64_t position);
 void es_lane_wait(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item);
 /* Takes an item out of `waiting`; the last one takes its place. */
 void es_lane_unwait(es_dispatcher_t *d, es_lane_t *lane, size_t i);
-/* True while the lane may take events that may have to wait: all lanes share
+/* True while the lane may take events that may have to wait, and `more`: all lanes share
    --max-waiting, and each may have as many as the others leave. */
-bool es_lane_room(const es_dispatcher_t *d, const es_lane_t *lane);
+bool es_lane_room(const es_dispatcher_t *d, const es_lane_t *lane,
+    size_t more);
 void es_lane_wake(es_dispatcher_t *d, es_lane_t *lane);
 void es_lane_dirty(es_dispatcher_t *d, es_lane_t *lane);
 /* Wakes lanes with items that have become due. */
@@ -768,8 +780,25 @@ void es_notice_lost(es_dispatcher_t *d, const es_away_t *away,
 /* The same, in the set of the notifier's thread. */
 es_rc_t es_notice_near(es_dispatcher_t *d, const es_endpoint_t *endpoint,
     const char *feed, const es_cursor_t *done, const es_lag_t *lag);
+/* A feed of the endpoint stands, or with NULL all of them, and moves again;
+   `report` of es_stall_report() is taken. */
+void es_notice_stalled(es_dispatcher_t *d, const es_target_t *target,
+    const es_lane_t *lane, const es_stall_t *stall, json_t *report);
+void es_notice_unstalled(es_dispatcher_t *d, const es_target_t *target,
+    const es_lane_t *lane, const es_stall_t *stall);
 /* NULL for 0. */
 const char *es_notice_time(int64_t ms, char text[ES_TIME_LEN + 1]);
+
+/* stall.c */
+/* What the last run left, of a lane or, with NULL, of the endpoint. */
+void es_stall_load(es_dispatcher_t *d, es_target_t *target, es_lane_t *lane);
+/* Says whether the lane stands, if that has changed. */
+void es_stall_look(es_dispatcher_t *d, es_lane_t *lane);
+/* Each second; the second is of all endpoints. */
+void es_stalls_tick(es_dispatcher_t *d, es_target_t *target);
+void es_stall_all(es_dispatcher_t *d);
+/* The lane goes away, which others tell. */
+void es_stall_end(es_dispatcher_t *d, es_lane_t *lane);
 
 /* near.c - the notifier's thread */
 void es_near_check(es_dispatcher_t *d);

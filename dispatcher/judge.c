@@ -451,6 +451,10 @@ es_judge(es_send_t *send, CURLcode result)
 
     if (lane != NULL) {
         es_lane_dirty(d, lane);
+
+        if (!outcome.success || target->conf->ordering == ES_ORDER_FIFO) {
+            es_stall_look(d, lane);
+        }
     }
 
     if (lane != NULL && !target->full) {

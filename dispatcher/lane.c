@@ -177,15 +177,15 @@ es_lane_unwait(es_dispatcher_t *d, es_lane_t *lane, size_t i)
 
 
 bool
-es_lane_room(const es_dispatcher_t *d, const es_lane_t *lane)
+es_lane_room(const es_dispatcher_t *d, const es_lane_t *lane, size_t more)
 {
-    size_t  min, max;
+    size_t  n, min, max;
 
+    n = lane->nwaiting + more;
     max = d->options.max_waiting;
     min = max / 2 < ES_WAITING_MIN ? max / 2 : ES_WAITING_MIN;
 
-    return lane->nwaiting < min
-           || (d->nwaiting < max && lane->nwaiting < max - d->nwaiting);
+    return n < min || (d->nwaiting < max && n < max - d->nwaiting);
 }
 
 
@@ -261,7 +261,7 @@ es_lane_done(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
 
 /* What its record says, whose change wakes it. */
 
-static bool
+bool
 es_target_on(const es_target_t *target)
 {
     return !target->stopped
@@ -364,6 +364,7 @@ void
 es_lane_stuck(es_lane_t *lane, uint64_t sequence, es_rc_t rc)
 {
     lane->stuck_ms = es_schedule_ms(lane->target->d) + ES_STUCK_MS;
+    lane->stuck_at = sequence;
     es_lane_unread(lane, sequence, rc);
 }
 
@@ -513,9 +514,16 @@ es_lane_choose(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
 
     target = lane->target;
     due = lane->nwaiting > 0 && es_due(lane, lane->due_ms, now_ms);
-    fresh = lane->npending == 0
-            && lane->position < lane->source->feed.last
-            && es_lane_room(d, lane);
+    fresh = lane->npending == 0 && lane->position < lane->source->feed.last;
+
+    if (fresh && !es_lane_room(d, lane, 0)) {
+        fresh = false;
+
+        if (lane->stall.reason != ES_STALL_FULL) {
+            es_stall_look(d, lane);
+        }
+    }
+
     room = fresh && es_fresh_room(target);
     retry = due && (!fresh || target->retrying < 1 + target->window / 2);
 

@@ -157,6 +157,7 @@ es_source_destroy(es_dispatcher_t *d, es_txn_t *txn, es_source_t *source)
 
     while ((lane = TAILQ_FIRST(&source->lanes)) != NULL) {
         es_loss_epoch(d, txn, lane, ES_LOSS_REMOVED);
+        es_stall_end(d, lane);
         es_record(d, es_changes_forget_feed(d->recorder.filling,
                                             lane->target->number,
                                             source->feed.number));
@@ -319,6 +320,11 @@ es_targets_load(es_dispatcher_t *d)
 
     if (rc == ES_OK) {
         rc = es_delivery_lost(d->store, &d->lost);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_stall(d->store, 0, 0, &d->stall);
+        rc = rc == ES_NOT_FOUND ? ES_OK : rc;
     }
 
     if (rc != ES_OK) {

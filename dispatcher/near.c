@@ -329,9 +329,16 @@ es_near_check(es_dispatcher_t *d)
 
         es_changes_clear(notifier->changes);
 
-        es_log_line(ES_LOG_DEBUG, "cannot look for endpoints that retention "
-                    "will overtake: %s", es_reason(rc));
+        es_log_line(notifier->blind ? ES_LOG_DEBUG : ES_LOG_ERROR,
+                    "cannot look for endpoints that retention will overtake: "
+                    "%s", es_reason(rc));
+
+    } else if (notifier->blind) {
+        es_log_line(ES_LOG_WARN, "endpoints that retention will overtake can "
+                    "be looked for again");
     }
+
+    notifier->blind = rc != ES_OK;
 
     took_us = es_clock_mono_us() - began_us;
     notifier->near_us = began_us + took_us * ES_NEAR_SHARE;

@@ -16,9 +16,11 @@
 #include <unistd.h>
 
 #include "dispatcher.h"
+#include "hash.h"
 
 #define ES_NOTICES_MAX     100     /* in one commit */
-#define ES_NOTICE_ID_MAX   192
+#define ES_NOTICE_ID_MAX   320     /* before it is shortened */
+#define ES_NOTICE_ID_HASH  17      /* bytes of what makes it its own then */
 #define ES_NOTICE_S  1
 
 typedef struct {
@@ -75,6 +77,24 @@ es_notice_compose(const char *type, const char *endpoint, int64_t now_ms,
 }
 
 
+/* Names of feeds and endpoints may be long, and an id may not.  What is left
+   out is told apart by its hash. */
+
+static void
+es_notice_shorten(char *id)
+{
+    uint64_t  hash;
+
+    if (strlen(id) > ES_ID_MAX) {
+        hash = es_hash_long(id, strlen(id), 0);
+
+        (void) snprintf(id + ES_ID_MAX - ES_NOTICE_ID_HASH,
+                        ES_NOTICE_ID_HASH + 1, "-%016llx",
+                        (unsigned long long) hash);
+    }
+}
+
+
 /* Puts the event into the outbox with the other changes of the set.  `feed` is
    that of the partner's operational events. */
 
@@ -94,6 +114,7 @@ es_notice_put(es_dispatcher_t *d, es_changes_t *changes, es_str_t feed,
     (void) snprintf(id, sizeof(id), "%.*s-%s-%s-%lld",
                     (int) strcspn(type, "."), type, name, suffix,
                     (long long) now_ms);
+    es_notice_shorten(id);
 
     text = es_notice_compose(type, name, now_ms, id, data);
     number = atomic_fetch_add(&d->notifier.last, 1) + 1;
@@ -282,6 +303,70 @@ es_notice_lost(es_dispatcher_t *d, const es_away_t *away,
 }
 
 
+/* Of a subject it is another type: the feed, and the endpoint, move. */
+
+static void
+es_notice_stall(es_dispatcher_t *d, const es_target_t *target,
+    const es_lane_t *lane, const es_stall_t *stall, bool stalls,
+    json_t *data)
+{
+    char         cursor[ES_CURSOR_MAX];
+    char         suffix[ES_CURSOR_MAX + ES_FEED_MAX + 16];
+    const char  *type;
+
+    if (!es_notice_wanted(target) || (lane != NULL && es_notice_own(lane))) {
+        json_decref(data);
+        return;
+    }
+
+    (void) es_cursor_print(stall->epoch, stall->sequence, cursor);
+    (void) snprintf(suffix, sizeof(suffix), "%s-%s-%s",
+                    stalls ? "stalled" : "unstalled",
+                    lane != NULL ? lane->source->feed.name : "", cursor);
+
+    type = stall->reason == ES_STALL_SUBJECT
+           ? stalls ? "subject.stalled" : "subject.unstalled"
+           : stalls ? "endpoint.stalled" : "endpoint.unstalled";
+
+    (void) json_object_set_new(data, "endpoint", json_string(target->name));
+
+    if (lane != NULL) {
+        (void) json_object_set_new(data, "feed",
+                                   json_string(lane->source->feed.name));
+    }
+
+    es_notice_add(d, target, type, suffix, data);
+}
+
+
+void
+es_notice_stalled(es_dispatcher_t *d, const es_target_t *target,
+    const es_lane_t *lane, const es_stall_t *stall, json_t *report)
+{
+    if (lane != NULL) {
+        (void) json_object_set_new(report, "waiting",
+                                   json_integer((json_int_t) lane->nwaiting));
+    }
+
+    es_notice_stall(d, target, lane, stall, true, report);
+}
+
+
+void
+es_notice_unstalled(es_dispatcher_t *d, const es_target_t *target,
+    const es_lane_t *lane, const es_stall_t *stall)
+{
+    char  since[ES_TIME_LEN + 1];
+
+    es_notice_stall(d, target, lane, stall, false,
+                    json_pack("{s:s, s:s*}", "reason",
+                              es_stall_name((es_stall_reason_t)
+                                            stall->reason),
+                              "since", es_notice_time(stall->since_ms,
+                                                      since)));
+}
+
+
 es_rc_t
 es_notice_near(es_dispatcher_t *d, const es_endpoint_t *endpoint,
     const char *feed, const es_cursor_t *done, const es_lag_t *lag)
@@ -311,12 +396,17 @@ es_rc_t
 es_notifier_start(es_dispatcher_t *d)
 {
     es_rc_t         rc;
-    uint64_t        last;
+    uint64_t        last, waiting;
     es_notifier_t  *notifier;
 
     notifier = &d->notifier;
 
     rc = es_delivery_noticed(d->store, &last);
+
+    if (rc == ES_OK) {
+        rc = es_delivery_notices(d->store, &waiting, &notifier->dropped);
+    }
+
     if (rc != ES_OK) {
         return rc;
     }
@@ -385,7 +475,10 @@ es_notice_drop(es_dispatcher_t *d, uint64_t number, const char *feed,
 {
     es_log_line(ES_LOG_ERROR, "an operational event for feed \"%s\" is "
                 "dropped: %s", feed, why);
+    d->notifier.dropped++;
     es_notifier_record(es_changes_notice_done(d->notifier.changes, number));
+    es_notifier_record(es_changes_dropped(d->notifier.changes,
+                                          d->notifier.dropped));
 }
 
 

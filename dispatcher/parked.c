@@ -159,6 +159,7 @@ es_park(es_dispatcher_t *d, es_lane_t *lane, const char *why)
 
     es_parked_items(d, lane, &place, lane->waiting, lane->nwaiting);
 
+    es_stall_end(d, lane);
     es_record_progress(d, lane);
     parked = es_parked_add(d, &place);
     es_parked_begin(d, &lane->source->feed, &parked->place, why);

@@ -127,7 +127,7 @@ es_lane_at(const es_lane_t *lane, uint64_t key, uint64_t sequence)
 static bool
 es_redrive_room(const es_dispatcher_t *d, const es_lane_t *lane)
 {
-    return es_lane_room(d, lane)
+    return es_lane_room(d, lane, 0)
            && lane->nwaiting <= d->options.max_waiting / ES_REDRIVE_PART;
 }
 

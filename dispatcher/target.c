@@ -118,6 +118,7 @@ es_target_create(es_dispatcher_t *d, const es_endpoint_t *conf)
     (void) es_delivery_redrive(d->store, conf->number, &target->redrive_ms);
     es_health_load(d, target);
     es_policy_load(d, target);
+    es_stall_load(d, target, NULL);
     TAILQ_INIT(&target->lanes);
     TAILQ_INIT(&target->others);
     TAILQ_INIT(&target->idle);
@@ -312,6 +313,7 @@ es_lane_begin(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
     lane->position = saved->sequence;
     lane->matched = saved->matched;
     lane->loss = saved->loss;
+    es_stall_load(d, target, lane);
 
     for (i = 0; i < saved->nitems; i++) {
         target->retries += saved->items[i].recorded;
@@ -362,6 +364,9 @@ es_target_gone(es_dispatcher_t *d, es_target_t *target)
     while ((lane = TAILQ_FIRST(&target->lanes)) != NULL) {
         es_park(d, lane, "was removed");
     }
+
+    es_record(d, es_changes_stalls_done(d->recorder.filling,
+                                        target->number));
 
     if (!es_parked_any(d, target->number)) {
         es_record(d, es_changes_forget(d->recorder.filling, target->number));
@@ -467,6 +472,7 @@ es_targets_tick(es_dispatcher_t *d)
         }
 
         es_policy_tick(d, target, now_ms);
+        es_stalls_tick(d, target);
 
         if (target->in_flight == 0 && now_us - target->used_us > ES_IDLE_US) {
             es_target_idle_free(target);

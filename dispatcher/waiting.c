@@ -237,6 +237,7 @@ es_waiting_add(es_lane_t *lane, const es_item_t *item)
     }
 
     lane->waiting[lane->nwaiting++] = *item;
+    lane->nheld += item->held;
     node = (uint32_t) lane->nwaiting;
 
     es_waiting_insert(lane, ES_BY_DUE, node);
@@ -257,6 +258,7 @@ es_waiting_take(es_lane_t *lane, size_t i)
 
     es_waiting_remove(lane, ES_BY_DUE, node);
     es_waiting_remove(lane, ES_BY_KEY, node);
+    lane->nheld -= lane->waiting[i].held;
 
     if (node != last) {
         es_waiting_rename(lane, ES_BY_DUE, last, node);
@@ -282,6 +284,8 @@ es_waiting_move(es_lane_t *lane, size_t i, bool held, int64_t next_ms)
     node = (uint32_t) i + 1;
 
     es_waiting_remove(lane, ES_BY_DUE, node);
+    lane->nheld += held;
+    lane->nheld -= lane->waiting[i].held;
     lane->waiting[i].held = held;
     lane->waiting[i].next_ms = next_ms;
     es_waiting_insert(lane, ES_BY_DUE, node);
@@ -295,10 +299,12 @@ es_waiting_sort(es_lane_t *lane)
     uint32_t  node;
 
     memset(lane->roots, 0, sizeof(lane->roots));
+    lane->nheld = 0;
 
     for (node = 1; node <= lane->nwaiting; node++) {
         es_waiting_insert(lane, ES_BY_DUE, node);
         es_waiting_insert(lane, ES_BY_KEY, node);
+        lane->nheld += lane->waiting[node - 1].held;
     }
 
     es_waiting_due(lane);
@@ -313,6 +319,7 @@ es_waiting_clear(es_lane_t *lane)
     free(lane->waiting);
     lane->waiting = NULL;
     lane->nwaiting = 0;
+    lane->nheld = 0;
     lane->waiting_cap = 0;
     memset(lane->roots, 0, sizeof(lane->roots));
 

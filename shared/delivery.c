@@ -636,3 +636,44 @@ es_delivery_redrive(es_store_t *store, uint32_t endpoint, int64_t *until_ms)
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;
 }
+
+
+es_rc_t
+es_delivery_each_meta(es_store_t *store, es_dkey_t prefix, es_meta_fn fn,
+    void *ctx)
+{
+    int          rc;
+    es_rc_t      result;
+    MDB_txn     *txn;
+    MDB_val      key, value;
+    MDB_cursor  *cursor;
+
+    result = es_env_read_begin(store->delivery, &txn);
+    if (result != ES_OK) {
+        return result;
+    }
+
+    rc = mdb_cursor_open(txn, es_env_dbi(store->delivery, ES_DELIVERY_META),
+                         &cursor);
+    if (rc != 0) {
+        es_env_read_end(store->delivery, txn);
+        return es_env_rc(rc);
+    }
+
+    key.mv_data = prefix.data;
+    key.mv_size = prefix.len;
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+
+    while (rc == 0 && result == ES_OK
+           && key.mv_size >= prefix.len
+           && memcmp(key.mv_data, prefix.data, prefix.len) == 0)
+    {
+        result = fn(ctx, &key, &value);
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+    }
+
+    mdb_cursor_close(cursor);
+    es_env_read_end(store->delivery, txn);
+
+    return result != ES_OK || rc == MDB_NOTFOUND ? result : es_env_rc(rc);
+}

@@ -16,7 +16,7 @@
  *                "taken"                                   number of a request
  *                "redrive", endpoint                       milliseconds
  *                "tally"                                   see tally.c
- *                and those of notice.c
+ *                and those of notice.c and stall.c
  */
 
 #ifndef ES_DELIVERY_KEYS_H
@@ -196,5 +196,12 @@ es_rc_t es_changes_meta_put(es_changes_t *c, const es_dkey_t *key,
     const void *value, size_t len);
 es_rc_t es_changes_meta_delete(es_changes_t *c, const es_dkey_t *key,
     bool prefix);
+
+/* Calls back for each record of `meta` whose key begins so, in their order;
+   see delivery.h. */
+typedef es_rc_t (*es_meta_fn)(void *ctx, const MDB_val *key,
+    const MDB_val *value);
+es_rc_t es_delivery_each_meta(es_store_t *store, es_dkey_t prefix,
+    es_meta_fn fn, void *ctx);
 
 #endif /* ES_DELIVERY_KEYS_H */

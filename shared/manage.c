@@ -210,6 +210,7 @@ es_manage_begin(es_managing_t *m)
                                                               "number"));
     m->revision = (uint64_t) json_integer_value(json_object_get(object,
                                                                 "revision"));
+    m->paused = json_is_true(json_object_get(object, "paused"));
     json_decref(object);
 
     return m->manage->op == ES_MANAGE_STATUS

@@ -6,6 +6,7 @@
  */
 
 #include "managing.h"
+#include "status.h"
 
 
 static bool
@@ -27,85 +28,36 @@ es_manage_append(es_managing_t *m, json_t *report)
 }
 
 
-static es_rc_t
-es_on_progress(void *ctx, const es_progress_t *progress)
+static bool
+es_manage_status_tells(void *ctx, uint32_t feed)
 {
-    const es_away_t  *away;
-    es_managing_t    *m = ctx;
-
-    if (!es_manage_tells(m, progress->feed)) {
-        return ES_OK;
-    }
-
-    /* how much is published to a feed that it may not read is not for it */
-
-    away = es_report_away(&m->feeds, m->number, progress->feed);
-
-    return es_manage_append(m, away != NULL
-                               ? es_report_kept(away)
-                               : es_report_progress(&m->feeds, progress));
+    return es_manage_tells(ctx, feed);
 }
 
 
-static es_rc_t
-es_on_retry(void *ctx, const es_retry_t *retry)
-{
-    es_managing_t  *m = ctx;
-
-    return es_manage_tells(m, retry->feed)
-           && es_report_away(&m->feeds, m->number, retry->feed) == NULL
-           ? es_manage_append(m, es_report_retry(&m->feeds, retry)) : ES_OK;
-}
-
-
-static es_rc_t
-es_on_circuit(void *ctx, const es_circuit_t *circuit)
-{
-    es_managing_t  *m = ctx;
-
-    return es_manage_append(m, es_report_circuit(circuit));
-}
-
-
-/* A mark counts only for the revision of the endpoint that it stopped. */
-
-static es_rc_t
-es_manage_stopped(es_managing_t *m)
-{
-    es_rc_t    rc;
-    es_stop_t  stop;
-
-    rc = es_delivery_stop(m->store, m->number, &stop);
-
-    if (rc == ES_OK && stop.revision == m->revision) {
-        (void) json_object_set_new(m->answer, "stopped",
-                                   json_string(stop.reason));
-    }
-
-    return rc == ES_NOT_FOUND ? ES_OK : rc;
-}
-
+/* Who may ask is of a partner that is not disabled. */
 
 es_rc_t
 es_manage_status(es_managing_t *m)
 {
-    es_rc_t  rc;
+    es_rc_t            rc;
+    json_t            *status;
+    es_status_query_t  q = {
+        .store = m->store, .feeds = &m->feeds, .endpoint = m->number,
+        .revision = m->revision, .paused = m->paused,
+        .partner = true,
+        .tells = es_manage_status_tells, .ctx = m
+    };
 
-    m->list = json_array();
-    m->answer = json_pack("{s:s, s:o}", "name", m->managed->name, "deliveries",
-                          m->list);
-
-    rc = es_delivery_each_progress(m->store, m->number, es_on_progress, m);
+    rc = es_status_read(&q, &status);
 
     if (rc == ES_OK) {
-        rc = es_delivery_each_retry(m->store, m->number, es_on_retry, m);
+        m->answer = json_pack("{s:s}", "name", m->managed->name);
+        rc = json_object_update(m->answer, status) == 0 ? ES_OK : ES_NOMEM;
+        json_decref(status);
     }
 
-    if (rc == ES_OK) {
-        rc = es_delivery_each_circuit(m->store, m->number, es_on_circuit, m);
-    }
-
-    return rc == ES_OK ? es_manage_stopped(m) : rc;
+    return rc;
 }
 
 

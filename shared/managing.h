@@ -18,6 +18,7 @@ typedef struct {
     json_t             *answer;
     uint32_t            number;
     uint64_t            revision;
+    bool                paused;
     es_report_feeds_t   feeds;
     json_t             *list;
     unsigned            room;          /* left on the page */

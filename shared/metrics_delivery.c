@@ -11,29 +11,18 @@
 
 #include "delivery_keys.h"
 #include "metrics.h"
+#include "notice.h"
 #include "registry.h"
 #include "report.h"
+#include "stall.h"
+#include "state.h"
 #include "tally.h"
 
 #define ES_METRICS_RECORDS  100000    /* that are looked at one by one */
 
-typedef enum {
-    ES_STATE_ACTIVE,
-    ES_STATE_FAILING,
-    ES_STATE_STOPPED,
-    ES_STATE_PAUSED,
-    ES_STATE_DISABLED,
-    ES_STATES
-} es_state_t;
-
-static const char  *const  es_state_names[ES_STATES] = {
-    "active", "failing", "stopped", "paused", "disabled"
-};
-
 typedef struct {
     const es_endpoint_t  *endpoint;    /* NULL: there is none */
-    bool                  stopped;
-    bool                  open;        /* its circuit */
+    es_state_facts_t      facts;
     uint64_t              backlog;
     uint64_t              retries;
     uint64_t              dead;
@@ -49,6 +38,10 @@ typedef struct {
     uint64_t              retries;
     uint64_t              dead;
     bool                  listed;      /* the list has the last two */
+    uint64_t              stalls[ES_STALLS];   /* by reason */
+    int64_t               stalled_ms;  /* since when the first stands; or 0 */
+    uint64_t              notices;     /* operational events in the outbox */
+    uint64_t              dropped;     /* and those that were dropped */
     es_tally_t            tally;
     uint64_t              lost;
 } es_watch_t;
@@ -74,6 +67,7 @@ es_watch_endpoints(es_watch_t *w)
 {
     size_t                i, n;
     es_rc_t               rc;
+    es_watched_t         *watched;
     const es_endpoint_t  *endpoints;
 
     rc = es_registry_load(w->m->store, &w->registry);
@@ -95,7 +89,10 @@ es_watch_endpoints(es_watch_t *w)
     }
 
     for (i = 0; i < n; i++) {
-        w->list[endpoints[i].number].endpoint = &endpoints[i];
+        watched = &w->list[endpoints[i].number];
+        watched->endpoint = &endpoints[i];
+        watched->facts.paused = endpoints[i].paused;
+        watched->facts.disabled = endpoints[i].partner->disabled;
     }
 
     return ES_OK;
@@ -110,7 +107,7 @@ es_watch_stop(void *ctx, const es_stop_t *stop)
     watched = es_watched(ctx, stop->endpoint);
 
     if (watched != NULL && watched->endpoint->revision == stop->revision) {
-        watched->stopped = true;
+        watched->facts.stopped = true;
     }
 
     return ES_OK;
@@ -125,7 +122,56 @@ es_watch_circuit(void *ctx, const es_circuit_t *circuit)
     watched = es_watched(ctx, circuit->endpoint);
 
     if (watched != NULL) {
-        watched->open = true;
+        watched->facts.failing = true;
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_watch_failing(void *ctx, const es_failing_t *failing)
+{
+    es_watched_t  *watched;
+
+    watched = es_watched(ctx, failing->endpoint);
+
+    if (watched != NULL) {
+        watched->facts.failing |= es_failing_announced(failing);
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_watch_stall(void *ctx, const es_stall_t *stall)
+{
+    size_t         i;
+    es_watch_t    *w = ctx;
+    es_watched_t  *watched;
+
+    watched = es_watched(w, stall->endpoint);
+
+    if ((watched == NULL && stall->endpoint != 0)
+        || stall->reason >= ES_STALLS)
+    {
+        return ES_OK;
+    }
+
+    if (watched != NULL) {
+        watched->facts.stalled
+            |= es_stall_is_state((es_stall_reason_t) stall->reason);
+    }
+
+    for (i = 0; watched == NULL && i < w->n; i++) {
+        w->list[i].facts.stalled = true;
+    }
+
+    w->stalls[stall->reason]++;
+
+    if (w->stalled_ms == 0 || stall->since_ms < w->stalled_ms) {
+        w->stalled_ms = stall->since_ms;
     }
 
     return ES_OK;
@@ -257,6 +303,18 @@ es_watch_load(es_watch_t *w)
     }
 
     if (rc == ES_OK) {
+        rc = es_delivery_notices(store, &w->notices, &w->dropped);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_failing(store, es_watch_failing, w);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_stall(store, 0, es_watch_stall, w);
+    }
+
+    if (rc == ES_OK) {
         rc = es_delivery_each_progress(store, 0, es_watch_progress, w);
     }
 
@@ -272,15 +330,10 @@ es_watch_load(es_watch_t *w)
 }
 
 
-/* What keeps it from being sent, the most lasting first. */
-
 static es_state_t
 es_watched_state(const es_watched_t *watched)
 {
-    return watched->endpoint->partner->disabled ? ES_STATE_DISABLED
-           : watched->endpoint->paused ? ES_STATE_PAUSED
-           : watched->stopped ? ES_STATE_STOPPED
-           : watched->open ? ES_STATE_FAILING : ES_STATE_ACTIVE;
+    return es_state_of(&watched->facts);
 }
 
 
@@ -297,14 +350,43 @@ es_metrics_states(const es_watch_t *w, es_exposition_t *e)
         }
     }
 
-    es_metric_family(e, "eventsync_endpoints", "gauge", "Endpoints by state; "
-                     "failing: the circuit is open.");
+    es_metric_family(e, "eventsync_endpoints", "gauge",
+                     "Endpoints by state.");
     label.name = "state";
 
     for (i = 0; i < ES_STATES; i++) {
-        label.value = es_str(es_state_names[i]);
+        label.value = es_str(es_state_name((es_state_t) i));
         es_metric(e, "", &label, 1, counts[i]);
     }
+}
+
+
+/* What stands still, and for how long the longest of it has. */
+
+static void
+es_metrics_stalls(const es_watch_t *w, es_exposition_t *e)
+{
+    unsigned    i;
+    int64_t     now_ms;
+    es_label_t  label;
+
+    es_metric_family(e, "eventsync_delivery_stalled", "gauge", "Feeds of "
+                     "endpoints, endpoints, and all of them at once, that "
+                     "stand still, by reason.");
+    label.name = "reason";
+
+    for (i = ES_STALL_NONE + 1; i < ES_STALLS; i++) {
+        label.value = es_str(es_stall_name((es_stall_reason_t) i));
+        es_metric(e, "", &label, 1, w->stalls[i]);
+    }
+
+    now_ms = w->m->now_ms;
+
+    es_metric_family(e, "eventsync_delivery_stalled_age_seconds", "gauge",
+                     "For how long the first of them has stood; 0: none "
+                     "does.");
+    es_metric_ms(e, "", NULL, 0, w->stalled_ms != 0 && now_ms > w->stalled_ms
+                                 ? (uint64_t) (now_ms - w->stalled_ms) : 0);
 }
 
 
@@ -390,7 +472,7 @@ es_metrics_endpoint(es_exposition_t *e, const es_watched_t *watched,
 
     case ES_WATCH_STATE:
         labels[2].name = "state";
-        labels[2].value = es_str(es_state_names[es_watched_state(watched)]);
+        labels[2].value = es_str(es_state_name(es_watched_state(watched)));
         es_metric(e, "", labels, 3, 1);
         break;
 
@@ -456,6 +538,14 @@ es_metrics_delivery(const es_metrics_t *m, es_exposition_t *e)
 
     if (rc == ES_OK) {
         es_metrics_states(&w, e);
+        es_metrics_stalls(&w, e);
+
+        es_metric_gauge(e, "eventsync_operational_events_waiting",
+                        "Operational events that are not published yet.",
+                        w.notices);
+        es_metric_counter(e, "eventsync_operational_events_dropped_total",
+                          "Operational events that their feed did not take.",
+                          w.dropped);
 
         es_metric_gauge(e, "eventsync_delivery_backlog_events", "Events after "
                         "the endpoints' cursors, whether a filter takes them "

@@ -6,14 +6,17 @@
  *     "notice", place in the outbox      feed's name, NUL, the event as JSON
  *     "failing", endpoint                es_failing_value_t
  *     "near", endpoint, feed             nothing
+ *     "dropped"                          number of events
  */
 
 #include "delivery_keys.h"
 #include "notice.h"
+#include "stall.h"
 
 #define ES_NOTICE   "notice"
 #define ES_FAILING  "failing"
 #define ES_NEAR     "near"
+#define ES_DROPPED  "dropped"
 
 typedef struct __attribute__((packed)) {
     uint64_t  revision;
@@ -22,6 +25,11 @@ typedef struct __attribute__((packed)) {
     uint8_t   level;
     uint8_t   loud;
 } es_failing_value_t;
+
+typedef struct {
+    es_failing_fn  fn;
+    void          *ctx;
+} es_failing_walk_t;
 
 
 static es_dkey_t
@@ -119,6 +127,17 @@ es_changes_notice_done(es_changes_t *c, uint64_t number)
 
 
 es_rc_t
+es_changes_dropped(es_changes_t *c, uint64_t total)
+{
+    es_dkey_t  key;
+
+    key = es_word_key(ES_DROPPED);
+
+    return es_changes_meta_put(c, &key, &total, sizeof(total));
+}
+
+
+es_rc_t
 es_changes_failing(es_changes_t *c, const es_failing_t *failing)
 {
     es_dkey_t           key;
@@ -165,11 +184,15 @@ es_changes_announced_done(es_changes_t *c, uint32_t endpoint, uint32_t feed)
     es_rc_t    rc;
     es_dkey_t  key;
 
-    if (feed == 0) {
+    rc = feed != 0 ? es_changes_stall_done(c, endpoint, feed)
+                   : es_changes_stalls_done(c, endpoint);
+
+    if (rc == ES_OK && feed == 0) {
         rc = es_changes_failing_done(c, endpoint);
-        if (rc != ES_OK) {
-            return rc;
-        }
+    }
+
+    if (rc != ES_OK) {
+        return rc;
     }
 
     key = es_near_key(endpoint, feed);
@@ -210,36 +233,84 @@ es_word_get(es_store_t *store, const es_dkey_t *name, es_buf_t *out)
 }
 
 
+static es_rc_t
+es_failing_decode(uint32_t endpoint, const void *data, size_t len,
+    es_failing_t *failing)
+{
+    es_failing_value_t  value;
+
+    if (len != sizeof(value)) {
+        return ES_CORRUPT;
+    }
+
+    memcpy(&value, data, sizeof(value));
+
+    failing->endpoint = endpoint;
+    failing->revision = value.revision;
+    failing->since_ms = value.since_ms;
+    failing->failures = value.failures;
+    failing->level = value.level;
+    failing->loud = value.loud;
+
+    return ES_OK;
+}
+
+
 es_rc_t
 es_delivery_failing(es_store_t *store, uint32_t endpoint,
     es_failing_t *failing)
 {
-    es_rc_t             rc;
-    es_buf_t            buf = { 0 };
-    es_dkey_t           key;
-    es_failing_value_t  value;
+    es_rc_t    rc;
+    es_buf_t   buf = { 0 };
+    es_dkey_t  key;
 
     key = es_failing_key(endpoint);
     rc = es_word_get(store, &key, &buf);
 
-    if (rc == ES_OK && buf.len != sizeof(value)) {
-        rc = ES_CORRUPT;
-    }
-
     if (rc == ES_OK) {
-        memcpy(&value, buf.data, sizeof(value));
-
-        failing->endpoint = endpoint;
-        failing->revision = value.revision;
-        failing->since_ms = value.since_ms;
-        failing->failures = value.failures;
-        failing->level = value.level;
-        failing->loud = value.loud;
+        rc = es_failing_decode(endpoint, buf.data, buf.len, failing);
     }
 
     es_buf_free(&buf);
 
     return rc;
+}
+
+
+static es_rc_t
+es_failing_visit(void *ctx, const MDB_val *key, const MDB_val *value)
+{
+    es_rc_t             rc;
+    es_failing_t        failing;
+    es_failing_walk_t  *walk = ctx;
+
+    if (key->mv_size != sizeof(ES_FAILING) - 1 + sizeof(uint32_t)) {
+        return ES_CORRUPT;
+    }
+
+    rc = es_failing_decode(es_key32_get(key, sizeof(ES_FAILING) - 1),
+                           value->mv_data, value->mv_size, &failing);
+
+    return rc == ES_OK ? walk->fn(walk->ctx, &failing) : rc;
+}
+
+
+es_rc_t
+es_delivery_each_failing(es_store_t *store, es_failing_fn fn, void *ctx)
+{
+    es_failing_walk_t  walk = { fn, ctx };
+
+    return es_delivery_each_meta(store, es_word_key(ES_FAILING),
+                                 es_failing_visit, &walk);
+}
+
+
+bool
+es_failing_announced(const es_failing_t *failing)
+{
+    return failing->since_ms != 0
+           && failing->level != ES_FAILING_QUIET
+           && failing->level != ES_FAILING_DISABLED;
 }
 
 
@@ -366,6 +437,49 @@ es_delivery_noticed(es_store_t *store, uint64_t *number)
 
     *number = 0;
     rc = es_notice_seek(store, UINT64_MAX, true, number, NULL, NULL);
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
+static es_rc_t
+es_notice_count(void *ctx, const MDB_val *key, const MDB_val *value)
+{
+    uint64_t  *waiting = ctx;
+
+    (void) key;
+    (void) value;
+
+    (*waiting)++;
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_delivery_notices(es_store_t *store, uint64_t *waiting, uint64_t *dropped)
+{
+    es_rc_t    rc;
+    es_buf_t   buf = { 0 };
+    es_dkey_t  key;
+
+    *waiting = 0;
+    *dropped = 0;
+
+    rc = es_delivery_each_meta(store, es_word_key(ES_NOTICE), es_notice_count,
+                               waiting);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    key = es_word_key(ES_DROPPED);
+    rc = es_word_get(store, &key, &buf);
+
+    if (rc == ES_OK && buf.len == sizeof(*dropped)) {
+        memcpy(dropped, buf.data, buf.len);
+    }
+
+    es_buf_free(&buf);
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;
 }

@@ -42,7 +42,12 @@ es_rc_t es_changes_failing_done(es_changes_t *c, uint32_t endpoint);
 es_rc_t es_changes_near(es_changes_t *c, uint32_t endpoint, uint32_t feed,
     bool near);
 
-/* Forgets what was announced; of one feed, or with 0 of all. */
+/* How many events have been dropped from the outbox since the store was made:
+   nobody will be told them. */
+es_rc_t es_changes_dropped(es_changes_t *c, uint64_t total);
+
+/* Forgets what was announced, and what stands still; of one feed, or with 0
+   of all. */
 es_rc_t es_changes_announced_done(es_changes_t *c, uint32_t endpoint,
     uint32_t feed);
 
@@ -56,9 +61,19 @@ es_rc_t es_delivery_notice(es_store_t *store, uint64_t *number,
 /* The last place in the outbox that is taken; 0: it is empty. */
 es_rc_t es_delivery_noticed(es_store_t *store, uint64_t *number);
 
+/* How many events are in the outbox, and how many have been dropped. */
+es_rc_t es_delivery_notices(es_store_t *store, uint64_t *waiting,
+    uint64_t *dropped);
+
 /* ES_NOT_FOUND: it does not fail. */
 es_rc_t es_delivery_failing(es_store_t *store, uint32_t endpoint,
     es_failing_t *failing);
+/* Of all endpoints, in the order of their numbers; see delivery.h. */
+typedef es_rc_t (*es_failing_fn)(void *ctx, const es_failing_t *failing);
+es_rc_t es_delivery_each_failing(es_store_t *store, es_failing_fn fn,
+    void *ctx);
+/* Whether it was announced to fail, and no success has come since. */
+bool es_failing_announced(const es_failing_t *failing);
 
 /* Whether it was announced that retention is near. */
 es_rc_t es_delivery_near(es_store_t *store, uint32_t endpoint, uint32_t feed,

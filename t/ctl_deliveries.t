@@ -59,12 +59,16 @@ is(scalar @dead, 5, 'of every endpoint');
 is($dead[0]{feed}, 'orders', 'as JSON');
 
 my @status = objects('endpoint', 'status', $endpoint{503});
-is_deeply([map { $_->{kind} } @status], ['progress', ('retry') x 5],
+is_deeply([map { $_->{kind} } @status],
+    ['state', 'progress', 'waiting', ('retry') x 5],
     'status of a failing endpoint');
-is_deeply([@{ $status[0] }{qw(feed pending behind)}], ['orders', 0, 3],
+is($status[0]{state}, 'active', 'its state');
+is_deeply([@{ $status[1] }{qw(feed pending behind)}], ['orders', 0, 3],
     'how far behind it is');
-like($status[0]{cursor}, qr/^[a-z2-7]+-5$/, 'where it is');
-is_deeply([@{ $status[1] }{qw(endpoint feed sequence attempts status)}],
+like($status[1]{cursor}, qr/^[a-z2-7]+-5$/, 'where it is');
+is_deeply([@{ $status[2] }{qw(feed retries held statuses)}],
+    ['orders', 5, 0, { 503 => 5 }], 'how many wait, and with what status');
+is_deeply([@{ $status[3] }{qw(endpoint feed sequence attempts status)}],
     [$endpoint{503}, 'orders', 1, 1, 503], 'what is tried again');
 is_deeply([map { "$_->{endpoint} $_->{reason}" } grep { $_->{kind} eq 'stop' }
     objects('endpoint', 'status')], ["$endpoint{410} 410 Gone"],

@@ -419,7 +419,8 @@ sub given_up {
     ok(wait_for(sub { my ($told) = told('events.lost', $name);
         $told && $told->{count} == 2 && $told->{reason} eq 'away' }),
         'an operational event says how many events that costs');
-    ok(wait_for(sub { !status_lines($t, $name) }), 'nothing is kept of it');
+    ok(wait_for(sub { !grep { $_->{cursor} } status_lines($t, $name) }),
+        'nothing is kept of it');
     grants('orders,invoices,prices');
     $t->ctl_ok('endpoint', 'remove', $name);
   }

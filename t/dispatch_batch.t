@@ -104,7 +104,7 @@ my $poisoned = endpoint('/poisoned', batch => 5, ordering => 'none',
     schedule => '0,10ms,20ms', start => 'latest');
 my $fifo = endpoint('/fifo', batch => 5, schedule => '0,10ms,20ms',
     start => 'latest');
-ok(wait_for(sub { 2 == grep { $_->{behind} eq '0' }
+ok(wait_for(sub { 2 == grep { ($_->{behind} // '') eq '0' }
     map { status_lines($t, $_) } $poisoned, $fifo }), 'two endpoints');
 my @more = put($t, 'bulk', {}, {}, { data => 'poison' }, {}, {});
 ok(wait_for(sub { dead($t, $poisoned) == 1 && dead($t, $fifo) == 1 }),

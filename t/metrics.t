@@ -308,7 +308,9 @@ sub deliveries {
     series('delivery_retries', 2, 'events that are tried again, if ever');
     series('endpoints{state="stopped"}', 1);
     series('endpoints{state="paused"}', 1);
-    series('endpoints{state="active"}', 3);
+    series('endpoints{state="active"}', 2);
+    series('endpoints{state="stalled"}', 1, 'one that stands on an event');
+    series('delivery_stalled{reason="event"}', 1, 'with the reason');
     series('endpoints{state="failing"}', 0);
     cmp_ok(scrape()->{eventsync_delivery_backlog_events}, '>=', 2, 'events that wait');
     like(scrape()->{eventsync_dispatcher_heartbeat_age_seconds}, qr/^\d+\.\d{3}$/,

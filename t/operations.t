@@ -31,11 +31,13 @@ sub came { my ($path) = @_; grep { $_->{path} eq "/$path" } $recv->requests }
 sub stopped { $t->ctl_ok('endpoint', 'status', $_[0]) =~ /stopped: (.*)/;
     return $1 }
 
-# Operational events of an endpoint so far.
+# Operational events of an endpoint so far, but for what stands still, which is
+# dispatch_states.t's.
 sub told {
     my ($endpoint, $type) = @_;
     return grep { $_->{subject} eq $endpoint
-        && (!defined $type || $_->{type} eq $type) }
+        && (defined $type ? $_->{type} eq $type
+            : $_->{type} !~ /stalled$/) }
         map { Test::Eventsync::json($_) } stored($t, 'ops');
 }
 sub types { join ' ', map { $_->{type} } told(@_) }
@@ -97,6 +99,17 @@ unlink $t->testdir . '/dead';
 put($t, 'orders', 1);
 ok(wait_for(sub { came('dead') == 3 }), 'the next is taken');
 is(types($dead), 'message.exhausted', 'which was never announced to fail');
+
+# Names as long as they may be: an id is not as long as they are together.
+my $long = 'f' . 'o' x 62;
+$t->feed($long);
+answers(dead => 400);
+my $named = endpoint('dead', feeds => $long);
+put($t, $long, 1);
+ok(wait_for(sub { told($named) }), 'a dead letter of a feed with a long name');
+($event) = told($named);
+is($event->{data}{feed}, $long, 'is told as any other');
+unlink $t->testdir . '/dead';
 
 ###############################################################################
 # an endpoint for the operational events themselves makes none about them

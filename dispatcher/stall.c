@@ -1,0 +1,497 @@
+/*
+ * stall.c - what stands still is said at once: in the log, on disk for
+ * `endpoint status` and metrics, and by an operational event; so is its end.
+ *
+ * A lane is looked at after each failed attempt, when it finds no place for
+ * events that wait, and each second.  Nothing is said of an endpoint that is
+ * sent nothing on purpose: it is paused or stopped, or its partner disabled.
+ */
+
+#include <stdio.h>
+
+#include "dispatcher.h"
+
+#define ES_STALL_PAUSE_US  60000000    /* asked for by the receiver */
+#define ES_STALL_TEXT_MAX  256
+
+
+void
+es_stall_load(es_dispatcher_t *d, es_target_t *target, es_lane_t *lane)
+{
+    es_stall_t  *stall;
+
+    stall = lane != NULL ? &lane->stall : &target->stall;
+
+    if (es_delivery_stall(d->store, target->number,
+                          lane != NULL ? lane->source->feed.number : 0, stall)
+        != ES_OK)
+    {
+        stall->reason = ES_STALL_NONE;
+    }
+}
+
+
+/* When the last attempt is made if all fail at once. */
+
+static int64_t
+es_stall_dead(const es_lane_t *lane, const es_event_t *event,
+    const es_stall_t *stall)
+{
+    char       id[ES_ID_MAX + 1];
+    int64_t    at_ms, delay_ms;
+    uint32_t   n;
+
+    (void) snprintf(id, sizeof(id), "%.*s", (int) event->id.len,
+                    event->id.data);
+    at_ms = stall->next_ms;
+
+    for (n = stall->attempts + 1;
+         (delay_ms = es_schedule_delay(lane->target->conf, es_str(id), n))
+         >= 0;
+         n++)
+    {
+        at_ms += delay_ms;
+    }
+
+    return at_ms;
+}
+
+
+static void
+es_stall_item(es_stall_t *stall, const es_item_t *item)
+{
+    stall->sequence = item->sequence;
+    stall->attempts = item->attempts;
+    stall->status = item->status;
+    stall->next_ms = item->next_ms;
+}
+
+
+/* Subjects whose first event failed and has others behind it: those that are
+   due first, as many as are counted. */
+
+static void
+es_stall_subjects(const es_lane_t *lane, es_stall_t *stall)
+{
+    size_t            i, next;
+    unsigned          looked;
+    const es_item_t  *item;
+
+    i = es_waiting_first(lane, ES_BY_DUE);
+
+    for (looked = 0;
+         i != ES_NO_ITEM && looked < ES_STALL_SUBJECTS
+         && !lane->waiting[i].held;
+         looked++)
+    {
+        item = &lane->waiting[i];
+        next = item->key != 0 && item->attempts > 0
+               ? es_waiting_next(lane, ES_BY_KEY, i) : ES_NO_ITEM;
+
+        if (next != ES_NO_ITEM && lane->waiting[next].key == item->key) {
+            if (stall->subjects++ == 0) {
+                stall->reason = ES_STALL_SUBJECT;
+                es_stall_item(stall, item);
+            }
+        }
+
+        i = es_waiting_next(lane, ES_BY_DUE, i);
+    }
+}
+
+
+/* A `fifo` lane stands from a failed attempt on, with something behind the
+   event; while that is tried again it goes on to stand. */
+
+static void
+es_stall_fifo(const es_lane_t *lane, es_stall_t *stall)
+{
+    size_t  i;
+
+    if (!TAILQ_EMPTY(&lane->sends)) {
+        if (lane->stall.reason == ES_STALL_EVENT) {
+            *stall = lane->stall;
+        }
+
+        return;
+    }
+
+    i = es_waiting_first(lane, ES_BY_KEY);
+
+    if (i != ES_NO_ITEM && lane->waiting[i].attempts > 0
+        && (lane->position < lane->source->feed.last
+            || es_waiting_next(lane, ES_BY_KEY, i) != ES_NO_ITEM))
+    {
+        stall->reason = ES_STALL_EVENT;
+        es_stall_item(stall, &lane->waiting[i]);
+    }
+}
+
+
+/* One that was full moves again when some places are free, not just one. */
+
+static bool
+es_stall_full(const es_dispatcher_t *d, const es_lane_t *lane)
+{
+    return lane->position < lane->source->feed.last
+           && !es_lane_room(d, lane, lane->stall.reason == ES_STALL_FULL
+                                     ? lane->nwaiting / 8 : 0);
+}
+
+
+static void
+es_stall_judge(const es_dispatcher_t *d, const es_lane_t *lane,
+    es_stall_t *stall)
+{
+    memset(stall, 0, sizeof(es_stall_t));
+    stall->endpoint = lane->target->number;
+    stall->feed = lane->source->feed.number;
+    memcpy(stall->epoch, lane->epoch, sizeof(stall->epoch));
+
+    if (lane->nudges > 0) {
+        stall->reason = ES_STALL_NUDGE;
+        stall->next_ms = lane->stuck_ms;
+
+    } else if (lane->stuck_ms != 0) {
+        stall->reason = ES_STALL_UNREADABLE;
+        stall->sequence = lane->stuck_at;
+        stall->next_ms = lane->stuck_ms;
+
+    } else if (lane->target->conf->ordering == ES_ORDER_FIFO) {
+        es_stall_fifo(lane, stall);
+
+    } else if (es_stall_full(d, lane)) {
+        stall->reason = ES_STALL_FULL;
+        stall->next_ms = lane->due_ms != INT64_MAX ? lane->due_ms : 0;
+
+    } else if (lane->nheld > 0) {
+        es_stall_subjects(lane, stall);
+    }
+}
+
+
+static const char *
+es_stall_text(json_t *report, const char *member)
+{
+    const char  *text;
+
+    text = json_string_value(json_object_get(report, member));
+
+    return text != NULL ? text : "?";
+}
+
+
+static void
+es_stall_log_event(const es_lane_t *lane, const es_stall_t *stall,
+    json_t *report)
+{
+    char  subject[ES_STALL_TEXT_MAX];
+
+    subject[0] = '\0';
+
+    if (stall->reason == ES_STALL_SUBJECT) {
+        (void) snprintf(subject, sizeof(subject), " of subject \"%.200s\"",
+                        es_stall_text(report, "subject"));
+    }
+
+    es_log_line(ES_LOG_WARN, "endpoint %s: feed \"%s\" stands on event %s%s, "
+                "id \"%s\", type \"%.200s\", after %u failed attempts, the "
+                "last with status %d: what is behind it waits; it is tried "
+                "again at %s and is a dead letter at %s", lane->target->name,
+                lane->source->feed.name, es_stall_text(report, "cursor"),
+                subject, es_stall_text(report, "id"),
+                es_stall_text(report, "type"), stall->attempts,
+                stall->status, es_stall_text(report, "next"),
+                es_stall_text(report, "dead_at"));
+}
+
+
+static void
+es_stall_log(const es_target_t *target, const es_lane_t *lane,
+    const es_stall_t *stall, json_t *report)
+{
+    const char  *feed;
+
+    feed = lane != NULL ? lane->source->feed.name : "";
+
+    switch (stall->reason) {
+
+    case ES_STALL_EVENT:
+    case ES_STALL_SUBJECT:
+        es_stall_log_event(lane, stall, report);
+        break;
+
+    case ES_STALL_FULL:
+        es_log_line(ES_LOG_WARN, "endpoint %s: feed \"%s\" takes nothing new: "
+                    "%zu of its events wait, and --max-waiting allows no more",
+                    target->name, feed, lane->nwaiting);
+        break;
+
+    case ES_STALL_UNREADABLE:
+        es_log_line(ES_LOG_WARN, "endpoint %s: feed \"%s\" takes nothing new: "
+                    "event %s cannot be read", target->name, feed,
+                    es_stall_text(report, "cursor"));
+        break;
+
+    case ES_STALL_NUDGE:
+        es_log_line(ES_LOG_WARN, "endpoint %s: feed \"%s\" waits until the "
+                    "receiver takes the event that says to poll; it is sent "
+                    "again at %s", target->name, feed,
+                    es_stall_text(report, "next"));
+        break;
+
+    case ES_STALL_TOKEN:
+        es_log_line(ES_LOG_WARN, "endpoint %s takes nothing: there is no "
+                    "access token; it is asked for again at %s", target->name,
+                    es_stall_text(report, "next"));
+        break;
+
+    case ES_STALL_SECRET:
+        es_log_line(ES_LOG_WARN, "endpoint %s takes nothing: no secret can be "
+                    "used", target->name);
+        break;
+
+    default:
+        es_log_line(ES_LOG_WARN, "endpoint %s takes nothing: its receiver "
+                    "asked for a pause until %s", target->name,
+                    es_stall_text(report, "next"));
+    }
+}
+
+
+/* The event that it stands on, as the log has it; then what is told of it. */
+
+static json_t *
+es_stall_describe(es_dispatcher_t *d, const es_lane_t *lane,
+    es_stall_t *stall)
+{
+    json_t      *report;
+    es_txn_t    *txn;
+    es_event_t   event;
+
+    report = NULL;
+
+    if (lane != NULL && stall->sequence != 0
+        && es_txn_begin(d->store, &txn) == ES_OK)
+    {
+        if (es_event_get(txn, &lane->source->feed, stall->sequence, &event)
+            == ES_OK)
+        {
+            stall->dead_ms = stall->attempts > 0
+                             ? es_stall_dead(lane, &event, stall) : 0;
+            report = es_stall_report(stall, &event);
+        }
+
+        es_txn_end(txn);
+    }
+
+    return report != NULL ? report : es_stall_report(stall, NULL);
+}
+
+
+static bool
+es_stall_same(const es_stall_t *a, const es_stall_t *b)
+{
+    return a->reason == b->reason
+           && strcmp(a->epoch, b->epoch) == 0
+           && a->sequence == b->sequence
+           && a->attempts == b->attempts
+           && a->next_ms == b->next_ms
+           && a->subjects == b->subjects;
+}
+
+
+/* What stands is what stood, or takes its place. */
+
+static void
+es_stall_set(es_dispatcher_t *d, es_target_t *target, es_lane_t *lane,
+    es_stall_t *stall)
+{
+    bool         begins;
+    json_t      *report;
+    es_stall_t  *was;
+
+    was = lane != NULL ? &lane->stall : &target->stall;
+    begins = was->reason != stall->reason;
+    stall->since_ms = begins ? es_clock_ms() : was->since_ms;
+    stall->dead_ms = was->dead_ms;
+
+    if (es_stall_same(was, stall)) {
+        return;
+    }
+
+    report = es_stall_describe(d, lane, stall);
+    *was = *stall;
+    es_record(d, es_changes_stall(d->recorder.filling, stall));
+
+    if (begins) {
+        es_stall_log(target, lane, stall, report);
+        es_notice_stalled(d, target, lane, stall, report);
+
+    } else {
+        json_decref(report);
+    }
+}
+
+
+static void
+es_stall_over(es_dispatcher_t *d, es_target_t *target, es_lane_t *lane)
+{
+    es_stall_t  *stall;
+
+    stall = lane != NULL ? &lane->stall : &target->stall;
+
+    if (stall->reason == ES_STALL_NONE) {
+        return;
+    }
+
+    es_log_line(ES_LOG_INFO, "endpoint %s: %s%s%s moves again after %lld s",
+                target->name, lane != NULL ? "feed \"" : "it",
+                lane != NULL ? lane->source->feed.name : "",
+                lane != NULL ? "\"" : "",
+                (long long) (es_clock_ms() - stall->since_ms) / 1000);
+
+    es_notice_unstalled(d, target, lane, stall);
+    es_record(d, es_changes_stall_done(d->recorder.filling, stall->endpoint,
+                                       stall->feed));
+    memset(stall, 0, sizeof(es_stall_t));
+}
+
+
+void
+es_stall_look(es_dispatcher_t *d, es_lane_t *lane)
+{
+    es_stall_t    stall;
+    es_target_t  *target;
+
+    target = lane->target;
+
+    if (!es_target_on(target)
+        || (lane->stall.reason == ES_STALL_NONE
+            && lane->nwaiting == 0
+            && lane->stuck_ms == 0))
+    {
+        return;
+    }
+
+    es_stall_judge(d, lane, &stall);
+
+    if (stall.reason != ES_STALL_NONE
+        && lane->stall.reason != ES_STALL_NONE
+        && lane->stall.reason != stall.reason)
+    {
+        es_stall_over(d, target, lane);
+    }
+
+    if (stall.reason == ES_STALL_NONE) {
+        es_stall_over(d, target, lane);
+
+    } else {
+        es_stall_set(d, target, lane, &stall);
+    }
+}
+
+
+/* A time of the monotonic clock: to the second, as it is computed anew each
+   time. */
+
+static int64_t
+es_stall_at(const es_dispatcher_t *d, int64_t until_us)
+{
+    return (es_schedule_ms(d) + (until_us - es_clock_mono_us()) / 1000 + 500)
+           / 1000 * 1000;
+}
+
+
+/* A circuit that is open pauses an endpoint as well, and is told as failing. */
+
+static void
+es_stall_target(es_dispatcher_t *d, es_target_t *target)
+{
+    int64_t     left_us;
+    es_stall_t  stall;
+
+    memset(&stall, 0, sizeof(stall));
+    stall.endpoint = target->number;
+    left_us = target->throttled_us - es_clock_mono_us();
+
+    if (target->nsigners == 0) {
+        stall.reason = ES_STALL_SECRET;
+
+    } else if (target->token.failures > 0) {
+        stall.reason = ES_STALL_TOKEN;
+        stall.next_ms = es_stall_at(d, target->token.until_us);
+
+    } else if (target->trips == 0
+               && left_us > (target->stall.reason == ES_STALL_THROTTLED
+                             ? 0 : ES_STALL_PAUSE_US))
+    {
+        stall.reason = ES_STALL_THROTTLED;
+        stall.next_ms = es_stall_at(d, target->throttled_us);
+    }
+
+    if (stall.reason != target->stall.reason) {
+        es_stall_over(d, target, NULL);
+    }
+
+    if (stall.reason != ES_STALL_NONE) {
+        es_stall_set(d, target, NULL, &stall);
+    }
+}
+
+
+void
+es_stalls_tick(es_dispatcher_t *d, es_target_t *target)
+{
+    es_lane_t  *lane;
+
+    if (target->conf->paused
+        || target->stopped
+        || target->conf->partner->disabled)
+    {
+        return;
+    }
+
+    es_stall_target(d, target);
+
+    es_each(lane, &target->lanes, in_target) {
+        es_stall_look(d, lane);
+    }
+}
+
+
+/* What keeps all endpoints from being sent anything.  The log has it from who
+   found it out. */
+
+void
+es_stall_all(es_dispatcher_t *d)
+{
+    es_stall_reason_t  reason;
+
+    reason = d->proxy.pause_ms != 0 ? ES_STALL_PROXY
+             : es_loop_short(d) ? ES_STALL_FILES : ES_STALL_NONE;
+
+    if (reason == d->stall.reason) {
+        return;
+    }
+
+    memset(&d->stall, 0, sizeof(es_stall_t));
+    d->stall.reason = (uint8_t) reason;
+    d->stall.since_ms = es_clock_ms();
+
+    es_record(d, reason != ES_STALL_NONE
+                 ? es_changes_stall(d->recorder.filling, &d->stall)
+                 : es_changes_stall_done(d->recorder.filling, 0, 0));
+}
+
+
+void
+es_stall_end(es_dispatcher_t *d, es_lane_t *lane)
+{
+    if (lane->stall.reason != ES_STALL_NONE) {
+        es_record(d, es_changes_stall_done(d->recorder.filling,
+                                           lane->stall.endpoint,
+                                           lane->stall.feed));
+        memset(&lane->stall, 0, sizeof(es_stall_t));
+    }
+}
