@@ -97,7 +97,7 @@ es_answer_status_ok(const char *line, size_t n)
 size_t
 es_answer_header(char *data, size_t size, size_t n, void *ctx)
 {
-    char        value[16];
+    char        value[32];
     es_send_t  *send;
 
     send = ctx;
@@ -129,6 +129,17 @@ es_answer_header(char *data, size_t size, size_t n, void *ctx)
     }
 
     switch (data[0] | 0x20) {
+
+    case 'c':
+        if (es_answer_value(data, n, es_str("content-encoding"), value,
+                            sizeof(value))
+            && strcasecmp(value, "identity") != 0)
+        {
+            (void) snprintf(send->coding, sizeof(send->coding), "%s",
+                            value);
+        }
+
+        break;
 
     case 'r':
         (void) es_answer_value(data, n, es_str("retry-after"),

@@ -304,6 +304,7 @@ struct es_send {
     unsigned               first_len;
     char                   first[ES_BODY_FIRST];
     char                   retry_after[64];
+    char                   coding[32]; /* Content-Encoding, or "" */
     bool                   disable;    /* webhook-delivery: disable */
     bool                   abort;      /* webhook-delivery: abort */
 

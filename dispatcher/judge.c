@@ -177,6 +177,25 @@ es_judge_outcome(const es_send_t *send, CURLcode result, es_outcome_t *o)
 }
 
 
+/* The first bytes of a coded answer are nothing that anybody could read, and
+   would be shown as if they were the answer's text. */
+
+static void
+es_judge_body(es_attempt_t *attempt, const es_send_t *send)
+{
+    if (send->coding[0] == '\0' || send->first_len == 0) {
+        attempt->body_len = (uint16_t) send->first_len;
+        memcpy(attempt->body, send->first, send->first_len);
+        return;
+    }
+
+    attempt->body_len = (uint16_t) snprintf(attempt->body,
+                                            sizeof(attempt->body),
+                                            "(content-encoding: %s)",
+                                            send->coding);
+}
+
+
 void
 es_judge_attempt(es_send_t *send, uint64_t sequence, uint32_t number,
     const es_outcome_t *o)
@@ -206,8 +225,7 @@ es_judge_attempt(es_send_t *send, uint64_t sequence, uint32_t number,
                      : send->kind == ES_SEND_TOKEN ? ES_ATTEMPT_FETCH : 0;
     attempt.flags |= send->simulate != ES_SIMULATE_NONE
                      ? ES_ATTEMPT_SIMULATED_FLAG : 0;
-    attempt.body_len = (uint16_t) send->first_len;
-    memcpy(attempt.body, send->first, send->first_len);
+    es_judge_body(&attempt, send);
 
     es_record_attempt(d, &attempt);
 }

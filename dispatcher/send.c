@@ -262,6 +262,7 @@ es_send_clear(es_send_t *send)
     send->read_bytes = 0;
     send->first_len = 0;
     send->retry_after[0] = '\0';
+    send->coding[0] = '\0';
     send->disable = false;
     send->abort = false;
 }

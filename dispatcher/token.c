@@ -11,6 +11,7 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 
+#include "decode.h"
 #include "dispatcher.h"
 
 #define ES_TOKEN_MAX         8192
@@ -254,6 +255,38 @@ es_token_ok(es_str_t text)
 }
 
 
+/* The answer, decoded if it has to be: a server may choose a content coding
+   that it was not asked for (RFC 9110, section 12.5.3). */
+
+static json_t *
+es_token_answer(const es_send_t *send)
+{
+    json_t        *answer;
+    es_str_t       unknown;
+    es_buf_t       text;
+    es_codings_t   codings;
+    es_problem_t   problem;
+
+    memset(&codings, 0, sizeof(codings));
+    memset(&text, 0, sizeof(text));
+
+    if (es_codings_add(&codings, es_str(send->coding), &unknown) != ES_OK
+        || es_decode(&codings, (es_str_t) { send->ids.data, send->ids.len },
+                     ES_BODY_READ, &text, &problem)
+           != ES_OK)
+    {
+        return NULL;
+    }
+
+    answer = json_loadb(text.data, text.len, 0, NULL);
+
+    OPENSSL_cleanse(text.data, text.len);
+    es_buf_free(&text);
+
+    return answer;
+}
+
+
 static bool
 es_token_take(es_target_t *target, const es_send_t *send)
 {
@@ -265,7 +298,7 @@ es_token_take(es_target_t *target, const es_send_t *send)
     const char  *type;
 
     token = &target->token;
-    answer = json_loadb(send->ids.data, send->ids.len, 0, NULL);
+    answer = es_token_answer(send);
     text = es_str(json_string_value(json_object_get(answer, "access_token")));
     type = json_string_value(json_object_get(answer, "token_type"));
     expires = json_object_get(answer, "expires_in");
