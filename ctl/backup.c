@@ -115,7 +115,7 @@ ctl_backup_make(ctl_t *ctl, const ctl_stage_t *stage, es_backup_t *backup,
         return ctl_fail(CTL_FAILED, "%s", problem.detail);
     }
 
-    return ctl_stage_finish(stage);
+    return ctl_stage_finish(stage, "backup");
 }
 
 
@@ -182,7 +182,7 @@ ctl_restore_make(const ctl_t *ctl, const char *from, const ctl_stage_t *stage,
         rc = ctl_stage_modes(stage, RESTORE_DIR_MODE, RESTORE_MODE);
     }
 
-    return rc == CTL_OK ? ctl_stage_finish(stage) : rc;
+    return rc == CTL_OK ? ctl_stage_finish(stage, "format") : rc;
 }
 
 

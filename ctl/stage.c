@@ -13,6 +13,12 @@
 
 #define STAGE_FDS    16
 #define STAGE_TRIES  100
+#define STAGE_NAMES  16            /* entries of a store or backup */
+#define STAGE_NAME   64
+
+/* Held by who decides whether it is moved or removed, until the process
+   ends. */
+static pthread_mutex_t  ctl_stage_end = PTHREAD_MUTEX_INITIALIZER;
 
 /* What nftw() cannot hand on. */
 static struct {
@@ -57,6 +63,7 @@ ctl_stage_watch(void *ctx)
     (void) sigaddset(&set, SIGHUP);
 
     (void) sigwait(&set, &caught);
+    (void) pthread_mutex_lock(&ctl_stage_end);
 
     for (tries = 0; tries < STAGE_TRIES && access(stage->path, F_OK) == 0;
          tries++)
@@ -92,10 +99,11 @@ ctl_stage_guard(ctl_stage_t *stage)
 }
 
 
-/* Nothing that is there is written over. */
+/* Nothing that is there is written over.  A disk of its own may have its
+   lost+found. */
 
 static int
-ctl_stage_vacant(const char *target)
+ctl_stage_vacant(const char *target, bool *there)
 {
     DIR                  *dir;
     char                  file[PATH_MAX + 8];
@@ -103,6 +111,8 @@ ctl_stage_vacant(const char *target)
     const struct dirent  *entry;
 
     dir = opendir(target);
+    *there = dir != NULL;
+
     if (dir == NULL) {
         return errno == ENOENT ? CTL_OK
                                : ctl_fail(CTL_FAILED, "cannot use \"%s\": %s",
@@ -113,7 +123,8 @@ ctl_stage_vacant(const char *target)
 
     while ((entry = readdir(dir)) != NULL) {
         n += strcmp(entry->d_name, ".") != 0
-             && strcmp(entry->d_name, "..") != 0;
+             && strcmp(entry->d_name, "..") != 0
+             && strcmp(entry->d_name, "lost+found") != 0;
     }
 
     (void) closedir(dir);
@@ -125,7 +136,8 @@ ctl_stage_vacant(const char *target)
     (void) snprintf(file, sizeof(file), "%s/format", target);
 
     return ctl_fail(CTL_FAILED, "\"%s\" is not empty%s: name a new directory",
-                    target, access(file, F_OK) == 0 ? " (it has a store)" : "");
+                    target, access(file, F_OK) == 0 ? " (it has a store, or a backup)"
+                                            : "");
 }
 
 
@@ -139,28 +151,27 @@ ctl_stage_open(ctl_stage_t *stage, const char *target)
         /* void */
     }
 
-    if (len == 0 || len + sizeof(".XXXXXX") > sizeof(stage->path)) {
+    if (len == 0 || len + sizeof("/new.XXXXXX") > sizeof(stage->path)) {
         return ctl_fail(CTL_USAGE, "\"%s\" is not the name of a directory",
                         target);
     }
 
     (void) snprintf(stage->target, sizeof(stage->target), "%.*s", (int) len,
                     target);
-    (void) snprintf(stage->path, sizeof(stage->path), "%.*s.XXXXXX",
-                    (int) len, target);
-
-    rc = ctl_stage_vacant(stage->target);
+    rc = ctl_stage_vacant(stage->target, &stage->within);
     if (rc != CTL_OK) {
         return rc;
     }
+
+    (void) snprintf(stage->path, sizeof(stage->path), "%.*s%s.XXXXXX",
+                    (int) len, target, stage->within ? "/new" : "");
 
     if (mkdtemp(stage->path) == NULL) {
         return ctl_fail(CTL_FAILED, "cannot make \"%s\": %s", stage->path,
                         strerror(errno));
     }
 
-    if (stat(stage->target, &stage->like) == -1
-        && stat(stage->path, &stage->like) == -1)
+    if (stat(stage->within ? stage->target : stage->path, &stage->like) == -1)
     {
         return ctl_fail(CTL_FAILED, "cannot look at \"%s\": %s", stage->path,
                         strerror(errno));
@@ -207,16 +218,110 @@ ctl_stage_modes(const ctl_stage_t *stage, mode_t dirs, mode_t files)
     ctl_stage_walk.files = files;
     ctl_stage_walk.stage = stage;
 
-    return nftw(stage->path, ctl_stage_mode, STAGE_FDS, FTW_PHYS) == 0
+    if (nftw(stage->path, ctl_stage_mode, STAGE_FDS, FTW_PHYS) != 0) {
+        return CTL_FAILED;
+    }
+
+    return !stage->within
+           || ctl_stage_mode(stage->target, &stage->like, FTW_D, NULL) == 0
            ? CTL_OK : CTL_FAILED;
 }
 
 
-int
-ctl_stage_finish(const ctl_stage_t *stage)
+/* The names of what was made, but `last`.  -1: too many, or it cannot be
+   read. */
+
+static int
+ctl_stage_names(const ctl_stage_t *stage, const char *last,
+    char names[STAGE_NAMES][STAGE_NAME])
 {
-    if (rename(stage->path, stage->target) == -1
-        || !ctl_held_sync_directory(stage->target))
+    int                   n;
+    DIR                  *dir;
+    const struct dirent  *entry;
+
+    dir = opendir(stage->path);
+    if (dir == NULL) {
+        return -1;
+    }
+
+    n = 0;
+
+    while (n >= 0 && (entry = readdir(dir)) != NULL) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0
+            || strcmp(entry->d_name, last) == 0)
+        {
+            continue;
+        }
+
+        if (n == STAGE_NAMES - 1 || strlen(entry->d_name) >= STAGE_NAME) {
+            n = -1;
+        } else {
+            (void) strcpy(names[n++], entry->d_name);
+        }
+    }
+
+    (void) closedir(dir);
+
+    return n;
+}
+
+
+/* One after the other into the target.  What was moved is removed when one
+   cannot be. */
+
+static bool
+ctl_stage_move(const ctl_stage_t *stage, const char *last)
+{
+    int   i, n;
+    char  from[PATH_MAX + STAGE_NAME], to[PATH_MAX + STAGE_NAME];
+    char  names[STAGE_NAMES][STAGE_NAME], *name;
+
+    n = ctl_stage_names(stage, last, names);
+    if (n == -1) {
+        return false;
+    }
+
+    (void) snprintf(names[n++], STAGE_NAME, "%s", last);
+
+    for (i = 0; i < n; i++) {
+        name = names[i];
+        (void) snprintf(from, sizeof(from), "%s/%.*s", stage->path,
+                        STAGE_NAME - 1, name);
+        (void) snprintf(to, sizeof(to), "%s/%.*s", stage->target,
+                        STAGE_NAME - 1, name);
+
+        if (rename(from, to) == -1) {
+            break;
+        }
+    }
+
+    if (i == n) {
+        return rmdir(stage->path) == 0;
+    }
+
+    while (i-- > 0) {
+        name = names[i];
+        (void) snprintf(to, sizeof(to), "%s/%.*s", stage->target,
+                        STAGE_NAME - 1, name);
+        ctl_stage_remove(to);
+    }
+
+    return false;
+}
+
+
+int
+ctl_stage_finish(const ctl_stage_t *stage, const char *last)
+{
+    bool  moved;
+
+    (void) pthread_mutex_lock(&ctl_stage_end);
+
+    moved = stage->within ? ctl_stage_move(stage, last)
+                          : rename(stage->path, stage->target) == 0;
+
+    if (!moved || !ctl_held_sync_directory(stage->within ? stage->path
+                                                         : stage->target))
     {
         return ctl_fail(CTL_FAILED, "cannot move \"%s\" to \"%s\": %s",
                         stage->path, stage->target, strerror(errno));

@@ -123,7 +123,7 @@ is_deeply([glob "$dir/backup*.*"], [], 'nothing else is left');
 
 fails('"[^"]*/full" is not empty: name a new directory', 'a full target',
     'backup', do { mkdir "$dir/full"; spew("$dir/full/x", ''); "$dir/full" });
-fails('"[^"]*/store" is not empty \(it has a store\)', 'a store as target',
+fails('"[^"]*/store" is not empty \(it has a store, or a backup\)', 'a store as target',
     'restore', $backup, $t->store);
 fails('cannot use "[^"]*/full/x": Not a directory', 'a file as target',
     'backup', "$dir/full/x");
@@ -175,7 +175,27 @@ chmod 0755, "$dir/r";
 is(($t->ctl('restore', $backup, "$dir/r/"))[0], 0,
     'an empty directory may be there, and be named with a slash');
 is(mode("$dir/r"), '0770', 'it has the mode of a store then');
+is_deeply([within("$dir/r")], [within("$backups[0]-restored")],
+    'and the files of a store, and no others');
 system('rm', '-r', "$dir/r");
+mkdir "$dir/r";
+is(($t->ctl('backup', "$dir/r"))[0], 0, 'a backup takes one, too');
+is_deeply([within("$dir/r")], [within($backup)], 'with nothing else in it');
+system('rm', '-r', "$dir/r");
+
+# Older stores have none.
+{
+    system('cp', '-a', $t->store, "$dir/old");
+    system('rm', '-r', "$dir/old/checkpoints");
+    is(($t->ctl("--store=$dir/old", 'backup', "$dir/oldback"))[0], 0,
+        'a store without checkpoints is backed up');
+    ok(!-e "$dir/oldback/checkpoints" && !-e "$dir/old/checkpoints",
+        'as it is');
+    is(($t->ctl('restore', "$dir/oldback", "$dir/oldnew"))[0], 0,
+        'and restored');
+    is(($t->ctl("--store=$dir/oldnew", 'verify'))[0], 0, 'and sound');
+    system('rm', '-r', "$dir/old", "$dir/oldback", "$dir/oldnew");
+}
 
 ###############################################################################
 # ended by a signal
@@ -195,11 +215,11 @@ for my $signal (qw(TERM INT HUP)) {
 # a full disk
 
 SKIP: {
-    skip 'needs root, to mount a small disk', 8 if $>;
+    skip 'needs root, to mount a small disk', 13 if $>;
     my $disk = "$dir/disk";
     mkdir $disk;
     system('mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', $disk) == 0
-        or skip 'cannot mount', 8;
+        or skip 'cannot mount', 13;
     $t->at_end(sub { system('umount', $disk) });
     fails('cannot (?:write|sync) "[^"]*data.mdb": No space left on device',
         'no room for a backup', 'backup', "$disk/b");
@@ -211,6 +231,15 @@ SKIP: {
     system('mount', '-o', 'remount,size=100m', $disk) == 0 or die;
     is(($t->ctl('restore', "$dir/big", "$disk/r"))[0], 0, 'with room it works');
     system('rm', '-r', "$disk/r");
+    mkdir "$disk/lost+found";
+    is(($t->ctl('restore', "$dir/big", $disk))[0], 0,
+        'the root of a disk can be restored to');
+    is(($t->ctl("--store=$disk", 'verify'))[0], 0, 'and verified');
+    system("rm -r $disk/*");
+    system('mount', '-o', 'remount,size=4m', $disk) == 0 or die;
+    fails('cannot (?:copy to|sync|make) "[^"]*": No space left on device',
+        'no room on a disk of its own', 'restore', "$dir/big", $disk);
+    is_deeply([within($disk)], ['.'], 'nothing is left there');
 }
 
 ###############################################################################
@@ -284,6 +313,8 @@ CONF
         "a lost bell comes back by $who");
     is(mode($t->store . '/bell'), '0660', 'with the mode of a store');
 }
+ok(wait_for(sub { $t->{dispatcher}->stderr =~ /info: eventsync-dispatcher/ }),
+    'the dispatcher runs');
 is($t->stop_dispatcher, 0, 'the dispatcher ends cleanly');
 
 done_testing();
