@@ -237,6 +237,7 @@ ctl_stage_names(const ctl_stage_t *stage, const char *last,
 {
     int                   n;
     DIR                  *dir;
+    size_t                len;
     const struct dirent  *entry;
 
     dir = opendir(stage->path);
@@ -253,10 +254,12 @@ ctl_stage_names(const ctl_stage_t *stage, const char *last,
             continue;
         }
 
-        if (n == STAGE_NAMES - 1 || strlen(entry->d_name) >= STAGE_NAME) {
+        len = strlen(entry->d_name);
+
+        if (n == STAGE_NAMES - 1 || len >= STAGE_NAME) {
             n = -1;
         } else {
-            (void) strcpy(names[n++], entry->d_name);
+            memcpy(names[n++], entry->d_name, len + 1);
         }
     }
 

@@ -55,7 +55,8 @@ $conf =~ s{load_module \S+;}{load_module $dir/modules/ngx_http_eventsync_module.
 $t->write_file('nginx.conf', $conf);
 my @nginx = ($t->nginx_binary, '-p', "$dir/", '-c', "$dir/nginx.conf", '-e',
     "$dir/startup.log");
-my %ours;
+my %env = $t->sanitizer_env('nginx');
+@ENV{keys %env} = values %env;
 $t->at_end(sub { kill TERM => pid() if -s "$dir/nginx.pid"; });
 is(system(@nginx), 0, 'nginx starts');
 ok(wait_for(sub { -s "$dir/nginx.pid" && runs() eq $version }, 20),
