@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "child.h"
 #include "ctl.h"
 
 static const ctl_command_t  ctl_commands[] = {
@@ -199,6 +200,8 @@ main(int argc, char **argv)
         return ctl_fail(CTL_USAGE, "unknown command \"%s%s%s\"; see --help",
                         argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
     }
+
+    es_child_of_first();
 
     rc = command->run(&ctl, argc - words, argv + words);
 

@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "child.h"
 #include "clock.h"
 #include "ctl.h"
 
@@ -44,7 +45,9 @@ ctl_open(ctl_t *ctl, unsigned flags)
                         "EVENTSYNC_STORE");
     }
 
-    if (es_store_open(ctl->store_path, flags, &ctl->store, &problem) != ES_OK) {
+    if (es_child_store_open(ctl->store_path, flags, &ctl->store, &problem)
+        != ES_OK)
+    {
         return ctl_fail(CTL_FAILED, "%s", problem.detail);
     }
 

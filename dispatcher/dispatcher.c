@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "dispatcher.h"
 
 #define ES_GRACE_S    30
@@ -242,9 +243,9 @@ es_dispatcher_open(es_dispatcher_t *d)
 
     es_schedule_init(d);
 
-    rc = es_store_open(d->options.store, ES_STORE_DELIVER | ES_STORE_PUBLISH
-                                         | ES_STORE_CHECKPOINT,
-                       &d->store, &problem);
+    rc = es_child_store_open(d->options.store,
+                             ES_STORE_DELIVER | ES_STORE_PUBLISH
+                             | ES_STORE_CHECKPOINT, &d->store, &problem);
     if (rc != ES_OK) {
         es_log_line(ES_LOG_ERROR, "cannot open the store: %s",
                     problem.detail);

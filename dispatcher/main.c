@@ -1,5 +1,6 @@
 #include <signal.h>
 
+#include "child.h"
 #include "dispatcher.h"
 
 
@@ -17,6 +18,8 @@ main(int argc, char **argv)
     es_options_parse(argc, argv, &d->options);
 
     (void) signal(SIGPIPE, SIG_IGN);
+
+    es_child_of_first();
 
     rc = es_dispatcher_run(d);
     free(d);

@@ -248,6 +248,7 @@ typedef struct {
     uint64_t                          version;    /* last commit seen by a
                                                      wake; 0: none */
 
+    ngx_uint_t                        retired;    /* unsigned  retired:1 */
     uint32_t                          polls;      /* that wait, see
                                                      _count */
     uint32_t                          streams;
@@ -849,6 +850,8 @@ ngx_uint_t ngx_http_eventsync_problem_status(
 /* _process: the store in a worker */
 
 ngx_int_t ngx_http_eventsync_init_process(ngx_cycle_t *cycle);
+ngx_uint_t ngx_http_eventsync_retire(ngx_http_eventsync_store_t *store,
+    ngx_uint_t taken, ngx_log_t *log);
 void ngx_http_eventsync_exit_process(ngx_cycle_t *cycle);
 
 

@@ -17,6 +17,7 @@ typedef struct {
     es_batch_t                      **batches;
     size_t                            n;
     size_t                            cap;
+    es_rc_t                           rc;         /* of opening anew */
     es_reason_t                       reason;
 } ngx_http_eventsync_group_t;
 
@@ -187,9 +188,10 @@ ngx_http_eventsync_commit_thread(void *data, ngx_log_t *log)
 
     if (group->n) {
         es_publish(group->es, group->batches, group->n);
+        group->rc = ES_IO;     /* if it lost the store */
 
     } else {
-        (void) es_store_recover(group->es);
+        group->rc = es_store_recover(group->es);
     }
 
     es_reason_take(&group->reason);
@@ -201,6 +203,7 @@ ngx_http_eventsync_commit_event(ngx_event_t *ev)
 {
     ngx_http_eventsync_worker_t  *w = ev->data;
 
+    es_rc_t                      rc;
     es_reason_t                  reason;
     ngx_queue_t                  done, failed;
     ngx_http_eventsync_group_t  *group;
@@ -213,6 +216,7 @@ ngx_http_eventsync_commit_event(ngx_event_t *ev)
     }
 
     group = w->commit->ctx;
+    rc = group->rc;
     reason = group->reason;
     es_reason_give(&reason);
 
@@ -221,10 +225,13 @@ ngx_http_eventsync_commit_event(ngx_event_t *ev)
     ngx_queue_init(&done);
     ngx_http_eventsync_commit_move(&done, &w->committing);
 
-    if (es_store_lost(w->es) && !w->reopen.timer_set) {
+    if (es_store_lost(w->es) && !w->reopen.timer_set
+        && !(rc == ES_TAKEN
+             && ngx_http_eventsync_retire(w->data, 1, ev->log)))
+    {
         ngx_log_error(NGX_LOG_CRIT, ev->log, 0,
                       "eventsync store cannot be opened again after a commit "
-                      "that failed: %s", es_reason(ES_IO));
+                      "that failed: %s", es_reason(rc));
 
         ngx_add_timer(&w->reopen, NGX_HTTP_EVENTSYNC_REOPEN);
     }

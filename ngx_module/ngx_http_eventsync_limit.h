@@ -45,6 +45,9 @@ typedef struct {
 typedef struct {
     _Atomic uint64_t                  refused[ES_POLICIES_ALL];
     _Atomic uint64_t                  dry_run[ES_POLICIES_ALL];
+
+    /* workers that ended, one after the other, see _process */
+    _Atomic uint64_t                  retired;
 } ngx_http_eventsync_refusals_t;
 
 

@@ -196,6 +196,7 @@ ngx_http_eventsync_fail_store(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc)
 
     case ES_BUSY:
     case ES_IO:
+    case ES_TAKEN:
         ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
                       "eventsync store failed: %s", es_reason(rc));
 

@@ -3,12 +3,20 @@
  * The store in a worker: opened after fork, watched by the event loop, closed
  * at exit.  A store that cannot be opened, or not again after a commit that
  * failed, is tried each second; until then requests are answered by 503.
+ *
+ * LMDB tells processes apart by their number, and another PID namespace may
+ * have a process with that of this worker.  Then the worker ends, and nginx's
+ * master starts another one in its place, which has another number.
  */
 
 
 #include "ngx_http_eventsync.h"
 
 #include "wake.h"
+
+
+/* more than a reader table has slots */
+#define NGX_HTTP_EVENTSYNC_RETIRED_MAX  1024
 
 
 static ngx_int_t ngx_http_eventsync_open(ngx_http_eventsync_store_t *store,
@@ -77,6 +85,14 @@ ngx_http_eventsync_init_process(ngx_cycle_t *cycle)
         }
 
         if (ngx_http_eventsync_open(store, cycle) != NGX_OK) {
+
+            /* nobody has been served yet: the master notices at once */
+
+            if (w->retired) {
+                ngx_http_eventsync_exit_process(cycle);
+                exit(0);
+            }
+
             ngx_add_timer(&w->reopen, NGX_HTTP_EVENTSYNC_REOPEN);
         }
     }
@@ -90,6 +106,7 @@ ngx_http_eventsync_open(ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle)
 {
     es_rc_t                       rc;
     es_problem_t                  problem;
+    ngx_http_eventsync_zone_t    *zone;
     ngx_http_eventsync_worker_t  *w;
 
     w = store->worker;
@@ -104,8 +121,20 @@ ngx_http_eventsync_open(ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle)
                        | (store->checkpoint ? ES_STORE_CHECKPOINT : 0),
                        &w->es, &problem);
 
+    if (rc == ES_OK && es_store_shadows(w->es)
+        && ngx_http_eventsync_retire(store, 0, cycle->log))
+    {
+        ngx_http_eventsync_close(w);
+        return NGX_ERROR;
+    }
+
     if (rc != ES_OK) {
         w->es = NULL;
+
+        if (rc == ES_TAKEN && ngx_http_eventsync_retire(store, 1, cycle->log))
+        {
+            return NGX_ERROR;
+        }
 
         ngx_log_error(NGX_LOG_CRIT, cycle->log, 0,
                       "eventsync store \"%V\" cannot be opened: %s",
@@ -114,9 +143,8 @@ ngx_http_eventsync_open(ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    /* a worker that was killed may have left its slots */
-
-    (void) es_store_reap_readers(w->es);
+    zone = store->zone->data;
+    zone->refusals->retired = 0;
 
     w->version = 0;
 
@@ -129,6 +157,41 @@ ngx_http_eventsync_open(ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle)
     ngx_http_eventsync_keys_open(store, cycle->log);
 
     return NGX_OK;
+}
+
+
+/*
+ * Ends the worker gracefully, so that the master starts one with another number
+ * in its place.  `taken`: by a process that lives, otherwise readers of a dead
+ * one are in the way.  0: there is no master, or it has not helped.
+ */
+
+ngx_uint_t
+ngx_http_eventsync_retire(ngx_http_eventsync_store_t *store, ngx_uint_t taken,
+    ngx_log_t *log)
+{
+    ngx_http_eventsync_zone_t  *zone;
+
+    zone = store->zone->data;
+
+    if (ngx_process != NGX_PROCESS_WORKER
+        || ngx_exiting
+        || zone->refusals->retired++ >= NGX_HTTP_EVENTSYNC_RETIRED_MAX)
+    {
+        return 0;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                  "eventsync store \"%V\" has readers of a %s with the number "
+                  "%P: a worker with another number takes the place of this "
+                  "one", &store->path,
+                  taken ? "process of another PID namespace"
+                        : "killed process", ngx_pid);
+
+    store->worker->retired = 1;
+    ngx_quit = 1;
+
+    return 1;
 }
 
 

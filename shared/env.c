@@ -7,16 +7,20 @@
 
 #include "env_impl.h"
 #include "file.h"
+#include "readers.h"
 #include "reason.h"
 
 #define ES_ENV_READERS    1022
 #define ES_ENV_OPEN_TRIES  250
 #define ES_ENV_OPEN_US    2000
+#define ES_ENV_TAKEN_TRIES   5    /* what has the number may just end */
 #define ES_ENV_MODE       0660
 #define ES_ENV_LOCK      (ES_ENV_READERS * 64)    /* bytes of lock.mdb */
 
 static es_rc_t es_env_connect(es_env_t *env, bool create);
 static int es_env_open_once(es_env_t *env, bool create, MDB_txn **txn);
+static int es_env_register(es_env_t *env, bool create, MDB_txn **txn);
+static int es_env_begin(es_env_t *env, unsigned flags, MDB_txn **txn);
 static es_rc_t es_env_open_dbs(es_env_t *env, bool create, MDB_txn *txn);
 static es_rc_t es_env_settle(es_env_t *env);
 
@@ -123,6 +127,19 @@ es_env_refused(const es_env_t *env, int err)
     }
 
     return es_env_failed(env, err, "open");
+}
+
+
+/* The words of docs/operations.md, "Containers". */
+
+static es_rc_t
+es_env_taken(const es_env_t *env)
+{
+    return es_refused_text(ES_TAKEN, "cannot open \"%s\": a process of "
+                           "another PID namespace has the number %ld of this "
+                           "one; let both share one PID namespace",
+                           es_refused_path(env->options.dir),
+                           (long) getpid());
 }
 
 
@@ -237,6 +254,10 @@ es_env_connect(es_env_t *env, bool create)
             break;
         }
 
+        if (rc == EAGAIN && tries == ES_ENV_TAKEN_TRIES) {
+            return es_env_taken(env);
+        }
+
         if ((rc != EAGAIN && rc != EBUSY && rc != EINVAL)
             || tries == ES_ENV_OPEN_TRIES)
         {
@@ -293,20 +314,66 @@ es_env_open_once(es_env_t *env, bool create, MDB_txn **txn)
     }
 
     if (rc == 0) {
-        flags = create ? 0 : MDB_RDONLY;
-        rc = mdb_txn_begin(env->mdb, NULL, flags, txn);
-
-        if (rc == MDB_MAP_RESIZED) {
-            rc = mdb_env_set_mapsize(env->mdb, 0);
-            if (rc == 0) {
-                rc = mdb_txn_begin(env->mdb, NULL, flags, txn);
-            }
-        }
+        rc = es_env_register(env, create, txn);
     }
 
     if (rc != 0) {
         mdb_env_close(env->mdb);
         env->mdb = NULL;
+    }
+
+    return rc;
+}
+
+
+/*
+ * The first read transaction locks this process's number in the reader table,
+ * for as long as the environment is open.  EAGAIN: another process has it.
+ */
+
+static int
+es_env_register(es_env_t *env, bool create, MDB_txn **txn)
+{
+    int           rc;
+    es_readers_t  readers;
+
+    es_readers_look(env->mdb, &readers);
+
+    rc = es_env_begin(env, MDB_RDONLY, txn);
+    if (rc != 0) {
+        return rc;
+    }
+
+    env->shadows = readers.own > 0;
+    (void) mdb_reader_check(env->mdb, NULL);
+
+    if (!create) {
+        return 0;
+    }
+
+    mdb_txn_abort(*txn);
+
+    return es_env_begin(env, 0, txn);
+}
+
+
+static int
+es_env_begin(es_env_t *env, unsigned flags, MDB_txn **txn)
+{
+    int  rc;
+
+    rc = mdb_txn_begin(env->mdb, NULL, flags, txn);
+
+    if (rc == MDB_READERS_FULL) {
+        (void) mdb_reader_check(env->mdb, NULL);
+        rc = mdb_txn_begin(env->mdb, NULL, flags, txn);
+    }
+
+    if (rc == MDB_MAP_RESIZED) {
+        rc = mdb_env_set_mapsize(env->mdb, 0);
+        if (rc == 0) {
+            rc = mdb_txn_begin(env->mdb, NULL, flags, txn);
+        }
     }
 
     return rc;
@@ -365,6 +432,13 @@ es_env_close(es_env_t *env)
     (void) pthread_rwlock_destroy(&env->lock);
     free((char *) env->options.dir);
     free(env);
+}
+
+
+bool
+es_env_shadows(const es_env_t *env)
+{
+    return env->shadows;
 }
 
 
@@ -508,11 +582,26 @@ es_env_leave(es_env_t *env)
 bool
 es_env_again(es_env_t *env, int mdb_rc, es_rc_t *rc)
 {
+    int  dead;
+
     if (mdb_rc == MDB_PANIC) {
         atomic_store(&env->lost, true);
     }
 
+    /* The table may be full of the dead. */
+
+    dead = 0;
+
+    if (mdb_rc == MDB_READERS_FULL) {
+        (void) mdb_reader_check(env->mdb, &dead);
+    }
+
     es_env_leave(env);
+
+    if (dead > 0) {
+        *rc = ES_OK;
+        return true;
+    }
 
     *rc = mdb_rc == MDB_MAP_RESIZED ? es_env_remap(env, 0)
                                     : es_env_failed(env, mdb_rc, "use");

@@ -57,7 +57,11 @@ typedef struct {
     void               *drop_ctx;
 } es_env_options_t;
 
-/* What the system refuses is recorded (reason.h), as by every function here. */
+/*
+ * What the system refuses is recorded (reason.h), as by every function here.
+ * ES_TAKEN: a process of another PID namespace has the number of this one and
+ * has the environment open (readers.h).
+ */
 es_rc_t es_env_open(const es_env_options_t *options, es_env_t **env);
 
 /* Fills a problem with why `dir` could not be opened; is `rc`. */
@@ -135,8 +139,13 @@ es_rc_t es_env_copy(es_env_t *env, int fd);
 /* Number of the last commit; a memory read. */
 uint64_t es_env_version(es_env_t *env);
 
-/* Frees reader slots of dead processes; returns how many. */
+/* Frees reader slots of dead processes; returns how many.  Opening does so
+   too, and so does whoever writes, each ten seconds. */
 int es_env_reap(es_env_t *env);
+
+/* When it was opened the reader table had slots of a dead process with the
+   number of this one: nobody can free them before this process has ended. */
+bool es_env_shadows(const es_env_t *env);
 
 /* An LMDB or errno result as the library's outcome, which is recorded if it is
    ES_IO. */

@@ -23,6 +23,8 @@ struct es_env {
     _Atomic uint64_t    version;       /* last seen */
     int                 queue;         /* the directory, see es_env_queue() */
     _Atomic int64_t     wrote_us;      /* last commit, monotonic */
+    _Atomic int64_t     reaped_us;     /* look for dead readers, the same */
+    bool                shadows;       /* see es_env_shadows() */
 
     _Atomic uint64_t    map_max;       /* as the options last had it */
     es_room_t           room;

@@ -18,6 +18,8 @@
 #define ES_ENV_YIELD_US  10000    /* ... lets others go first, so long */
 #define ES_ENV_LOOK_US   100
 
+#define ES_ENV_REAP_US   10000000
+
 #define ES_ENV_PATIENCE     40    /* tries of what gives room back ... */
 #define ES_ENV_PAUSE_US   5000    /* ... so far apart */
 #define ES_ENV_TOUCH_MAX   512    /* bytes */
@@ -174,6 +176,23 @@ es_env_write_txn(es_env_t *env, const es_env_write_t *w, MDB_txn *txn)
 }
 
 
+/* A dead reader keeps what is written from using pages again, so that it is
+   whoever writes who clears them away. */
+
+static void
+es_env_reap_due(es_env_t *env)
+{
+    int64_t  now_us;
+
+    now_us = es_clock_mono_us();
+
+    if (now_us - atomic_load(&env->reaped_us) >= ES_ENV_REAP_US) {
+        atomic_store(&env->reaped_us, now_us);
+        (void) mdb_reader_check(env->mdb, NULL);
+    }
+}
+
+
 static es_rc_t
 es_env_write_once(es_env_t *env, es_env_write_t *w)
 {
@@ -190,6 +209,8 @@ es_env_write_once(es_env_t *env, es_env_write_t *w)
         w->again = true;
         return result;
     }
+
+    es_env_reap_due(env);
 
     es_env_queue(env, F_RDLCK);
     rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);

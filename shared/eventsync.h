@@ -98,7 +98,10 @@ typedef struct es_batch  es_batch_t;
 
 /*
  * Opens an existing store.  ES_NOT_FOUND: no such directory; ES_FORMAT: not
- * an eventsync store or another version, which is never changed; ES_IO.
+ * an eventsync store or another version, which is never changed; ES_IO;
+ * ES_TAKEN: a process of another PID namespace, which has the number of this
+ * process in its own, has the store open.  A child has another number: fork()
+ * and open the store there.
  */
 es_rc_t es_store_open(const char *path, unsigned flags, es_store_t **store,
     es_problem_t *problem);

@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 
 #include "metrics.h"
+#include "readers.h"
 #include "report.h"
 #include "store.h"
 
@@ -17,6 +18,7 @@ typedef struct {
     uint64_t  used;
     uint64_t  readers;
     uint64_t  readers_max;
+    uint64_t  readers_lag;     /* commits */
 } es_metrics_env_t;
 
 typedef enum {
@@ -106,21 +108,6 @@ es_metrics_feeds(const es_metrics_t *m, es_exposition_t *e)
 }
 
 
-/* LMDB lists its readers as text: a line each, that begins with blanks and
-   the process id, below a heading that does not. */
-
-static int
-es_metrics_reader(const char *line, void *ctx)
-{
-    uint64_t  *readers = ctx;
-
-    line += strspn(line, " ");
-    *readers += *line >= '0' && *line <= '9';
-
-    return 0;
-}
-
-
 static es_rc_t
 es_metrics_env(es_env_t *env, es_metrics_env_t *stat)
 {
@@ -128,6 +115,7 @@ es_metrics_env(es_env_t *env, es_metrics_env_t *stat)
     MDB_env      *mdb;
     MDB_stat      main;
     MDB_envinfo   info;
+    es_readers_t  readers;
 
     rc = es_env_enter(env);
     if (rc != ES_OK) {
@@ -141,8 +129,15 @@ es_metrics_env(es_env_t *env, es_metrics_env_t *stat)
     stat->map = info.me_mapsize;
     stat->used = (uint64_t) (info.me_last_pgno + 1) * main.ms_psize;
     stat->readers_max = info.me_maxreaders;
-    stat->readers = 0;
-    (void) mdb_reader_list(mdb, es_metrics_reader, &stat->readers);
+
+    es_readers_look(mdb, &readers);
+    stat->readers = readers.taken;
+
+    /* A reader may have begun since. */
+
+    stat->readers_lag = readers.oldest != 0
+                        && readers.oldest < info.me_last_txnid
+                        ? info.me_last_txnid - readers.oldest : 0;
 
     es_env_leave(env);
 
@@ -220,6 +215,11 @@ es_metrics_envs(const es_metrics_t *m, es_exposition_t *e)
                            offsetof(es_metrics_env_t, readers_max),
                            "eventsync_store_readers_max",
                            "Slots of the reader table.");
+    es_metrics_envs_family(e, envs, n,
+                           offsetof(es_metrics_env_t, readers_lag),
+                           "eventsync_store_readers_lag_commits",
+                           "Commits since the oldest read that is under way "
+                           "began; what they freed cannot be used again yet.");
 
     return ES_OK;
 }

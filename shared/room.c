@@ -3,19 +3,13 @@
 #include <stdio.h>
 #include <sys/statvfs.h>
 
+#include "readers.h"
 #include "room.h"
 
 #define ES_ROOM_MAP_PART   8       /* of the map, the reserve at most */
 #define ES_ROOM_DISK_PART 16       /* of the disk */
 #define ES_ROOM_LAG        8       /* commits; readers are seldom so slow */
 #define ES_ROOM_FREE_DBI   0       /* LMDB's own list of free pages */
-
-/* What goes through the reader table is looking for. */
-typedef struct {
-    size_t  oldest;            /* SIZE_MAX: nobody lags */
-    int     pid;
-    size_t  behind;            /* lags: sees a commit before this one */
-} es_room_lag_t;
 
 
 static uint64_t
@@ -130,39 +124,26 @@ es_room_used(MDB_txn *txn, const MDB_dbi *dbis, unsigned n)
 }
 
 
-/* A line of mdb_reader_list(): pid, thread, and the commit that it sees. */
+/* The process of the reader that lags behind most, or 0; and the commit that it
+   sees, which is beyond all if none lags behind. */
 
 static int
-es_room_lag_line(const char *line, void *ctx)
+es_room_lag(MDB_env *mdb, size_t *oldest)
 {
-    int            pid;
-    size_t         txnid;
-    es_room_lag_t  *lag = ctx;
-
-    if (sscanf(line, "%d %*x %zu", &pid, &txnid) == 2
-        && txnid < lag->behind
-        && txnid < lag->oldest)
-    {
-        lag->oldest = txnid;
-        lag->pid = pid;
-    }
-
-    return 0;
-}
-
-
-static void
-es_room_lag(MDB_env *mdb, es_room_lag_t *lag)
-{
-    size_t  last;
+    size_t        last;
+    es_readers_t  readers;
 
     (void) es_room_next(mdb, &last);
+    es_readers_look(mdb, &readers);
 
-    lag->oldest = SIZE_MAX;
-    lag->pid = 0;
-    lag->behind = last > ES_ROOM_LAG ? last - ES_ROOM_LAG : 0;
+    if (readers.oldest == 0 || readers.oldest + ES_ROOM_LAG >= last) {
+        *oldest = SIZE_MAX;
+        return 0;
+    }
 
-    (void) mdb_reader_list(mdb, es_room_lag_line, lag);
+    *oldest = readers.oldest;
+
+    return readers.slowest;
 }
 
 
@@ -215,8 +196,8 @@ es_room_free(MDB_env *mdb, size_t oldest, uint64_t wanted)
 int
 es_room_check(es_room_t *room, MDB_env *mdb, int64_t grown, uint64_t limit)
 {
-    uint64_t       next, need, map, disk, least;
-    es_room_lag_t  lag;
+    size_t    oldest;
+    uint64_t  next, need, map, disk, least;
 
     if (grown <= 0) {
         return 0;
@@ -239,8 +220,8 @@ es_room_check(es_room_t *room, MDB_env *mdb, int64_t grown, uint64_t limit)
         return 0;
     }
 
-    es_room_lag(mdb, &lag);
-    least += es_room_free(mdb, lag.oldest, need - least);
+    (void) es_room_lag(mdb, &oldest);
+    least += es_room_free(mdb, oldest, need - least);
 
     if (least >= need) {
         return 0;
@@ -253,9 +234,7 @@ es_room_check(es_room_t *room, MDB_env *mdb, int64_t grown, uint64_t limit)
 int
 es_room_reader(MDB_env *mdb)
 {
-    es_room_lag_t  lag;
+    size_t  oldest;
 
-    es_room_lag(mdb, &lag);
-
-    return lag.pid;
+    return es_room_lag(mdb, &oldest);
 }

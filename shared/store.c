@@ -495,6 +495,15 @@ es_store_lost(es_store_t *store)
 }
 
 
+bool
+es_store_shadows(const es_store_t *store)
+{
+    return es_env_shadows(store->log) || es_env_shadows(store->registry)
+           || (store->delivery && es_env_shadows(store->delivery))
+           || (store->checkpoints && es_env_shadows(store->checkpoints));
+}
+
+
 es_rc_t
 es_store_recover(es_store_t *store)
 {

@@ -47,6 +47,10 @@ es_rc_t es_store_recover(es_store_t *store);
 /* Frees reader slots of dead processes; returns how many. */
 int es_store_reap_readers(es_store_t *store);
 
+/* When it was opened a dead process with the number of this one had slots: see
+   es_env_shadows(). */
+bool es_store_shadows(const es_store_t *store);
+
 /*
  * Creates an empty store in `path` (made if missing) owned by the caller,
  * directories 0770 and files 0660.  ES_EXISTS if there is one.
