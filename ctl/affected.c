@@ -135,8 +135,8 @@ ctl_affected_filtered(const ctl_affected_t *affected, const char *name)
         if (u->endpoint == endpoint->number && u->events > 0 && !u->away) {
             ctl_complain("endpoint %s: %" PRIu64 " events of feed \"%s\" were "
                          "not delivered; what is yet to come of them and the "
-                         "new filter does not take is passed over", name, u->events,
-                         u->feed);
+                         "new filter does not take is passed over", name,
+                         u->events, u->feed);
         }
     }
 }

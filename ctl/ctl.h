@@ -119,6 +119,9 @@ int ctl_endpoint_dead(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_replay(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_resend(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_redrive(ctl_t *ctl, int argc, char **argv);
+int ctl_endpoint_skip(ctl_t *ctl, int argc, char **argv);
+int ctl_endpoint_cancel(ctl_t *ctl, int argc, char **argv);
+int ctl_endpoint_discard(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_test(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_simulate(ctl_t *ctl, int argc, char **argv);
 

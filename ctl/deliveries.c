@@ -265,8 +265,10 @@ ctl_print_dead(void *ctx, const es_dead_t *dead)
     }
 
     (void) printf("%s %s feed=%s sequence=%" PRIu64 " attempts=%u status=%d "
-                  "class=%s\n", time, name, feed, dead->sequence,
-                  dead->attempts, dead->status, klass);
+                  "class=%s%s%s\n", time, name, feed, dead->sequence,
+                  dead->attempts, dead->status, klass,
+                  dead->klass == ES_ATTEMPT_SKIPPED ? " " : "",
+                  dead->klass == ES_ATTEMPT_SKIPPED ? dead->reason : "");
 
     return ES_OK;
 }

@@ -101,6 +101,16 @@ static const ctl_command_t  ctl_commands[] = {
       "send the event of that cursor again, now" },
     { "endpoint redrive", ctl_endpoint_redrive, "NAME",
       "try every dead letter again" },
+    { "endpoint skip", ctl_endpoint_skip, "NAME FEED CURSOR",
+      "make the event that it stands on a dead letter, and go on" },
+    { "endpoint cancel", ctl_endpoint_cancel,
+      "NAME FEED [--from=CURSOR] [--to=CURSOR|latest] [--types=A,B.*] "
+      "[--status=500,0] --dry-run | --expect=N",
+      "do not send what waits; --dry-run counts it" },
+    { "endpoint discard", ctl_endpoint_discard,
+      "NAME [FEED [--from=CURSOR] [--to=CURSOR]] [--types=A,B.*] "
+      "[--status=500,0] [--class=timeout] --dry-run | --expect=N",
+      "forget dead letters; --dry-run counts them" },
     { "endpoint test", ctl_endpoint_test, "NAME [--type=T] [--data=JSON]",
       "send a test event, and show what becomes of it" },
     { "endpoint simulate", ctl_endpoint_simulate,

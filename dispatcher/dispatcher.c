@@ -327,6 +327,7 @@ es_dispatcher_start(es_dispatcher_t *d)
     if (rc == ES_OK) {
         es_dispatcher_watch(d);
         es_trickle_init(d);
+        es_clear_init(d);
         rc = es_recorder_start(d);
     }
 

@@ -29,6 +29,10 @@
  *     near.c     whom retention will overtake, judged by that thread
  *     stall.c    what stands still is said
  *     request.c  replay, resend, redrive
+ *     skip.c     the event that a lane stands on becomes a dead letter
+ *     clear.c    cancel and discard, in slices
+ *     cancel.c   what waits is not sent
+ *     discard.c  dead letters are forgotten
  *     ack.c      what consumers have acknowledged by polling
  *     nudge.c    too much to be sent: one event that says "poll from here"
  *     test.c     test events
@@ -53,6 +57,7 @@
 
 #include "attribute.h"
 #include "away.h"
+#include "clearing.h"
 #include "clock.h"
 #include "ended.h"
 #include "delivery.h"
@@ -92,6 +97,7 @@ typedef struct es_source      es_source_t;
 typedef struct es_lane        es_lane_t;
 typedef struct es_parked      es_parked_t;
 typedef struct es_test        es_test_t;
+typedef struct es_clearing_job  es_clearing_job_t;
 
 typedef TAILQ_HEAD(es_lane_list, es_lane)  es_lanes_t;
 typedef TAILQ_HEAD(es_send_list, es_send)  es_sends_t;
@@ -234,9 +240,33 @@ struct es_target {
     es_sends_t             idle;       /* made and not in flight */
     es_tests_t             tests;      /* that wait */
     unsigned               ntests;
+    es_clearing_job_t     *job;        /* see clear.c; or NULL */
     es_token_t             token;
     es_stall_t             stall;      /* why it is sent nothing */
     es_channel_t          *channel;    /* of its own, while it has sends */
+};
+
+/* An event of a cancel, as it waits. */
+typedef struct {
+    uint64_t  key;
+    uint64_t  sequence;
+} es_clearing_item_t;
+
+/* A cancel or a discard that is under way, see clear.c. */
+struct es_clearing_job {
+    es_clear_t           clear;        /* as it is on disk */
+    es_clearing_t        clearing;
+    uint64_t             commits;      /* not before so many */
+    uint64_t             count;        /* found, or done in this phase */
+    es_dead_place_t      place;        /* discard: looked at up to there */
+    bool                 begun;        /* cancel: the list was made, */
+    bool                 looked;       /* and has what is meant only */
+    es_clearing_item_t  *list;         /* cancel */
+    size_t               n;
+    size_t               at;           /* of the list, that is next */
+    size_t               kept;         /* of those before it, that are meant */
+    uint64_t             upto;         /* cancel: events yet to come up to there
+                                          are passed over */
 };
 
 /* A test event that waits, see test.c. */
@@ -454,6 +484,8 @@ struct es_dispatcher {
     uint64_t               ack_version;     /* that were looked at */
     uint64_t               ack_registry_version;
     int64_t                ack_since_ms;    /* of the first look; 0: all */
+    ev_timer               clear_timer;     /* while there are jobs, */
+    unsigned               njobs;           /* so many */
     ev_timer               grace;
     ev_prepare             ending;
     ev_signal              signals[4];
@@ -547,6 +579,43 @@ bool es_loss_ending(es_txn_t *txn, es_lane_t *lane);
 void es_requests_look(es_dispatcher_t *d, es_txn_t *txn);
 /* Goes on with the endpoint's dead letters, if that was asked. */
 void es_redrive(es_dispatcher_t *d, es_target_t *target);
+
+/* NULL: the endpoint is not sent the feed of this number. */
+es_lane_t *es_lane_find(const es_dispatcher_t *d, const es_target_t *target,
+    uint32_t feed);
+/* Where the event waits, or ES_NO_ITEM. */
+size_t es_lane_at(const es_lane_t *lane, uint64_t key, uint64_t sequence);
+
+/* skip.c */
+void es_skip(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
+    const es_request_t *request);
+
+/* clear.c - a cancel or a discard, one of an endpoint at a time */
+void es_clear_init(es_dispatcher_t *d);
+/* Goes on with what the last run has begun. */
+void es_clear_load(es_dispatcher_t *d, es_target_t *target);
+void es_clear_begin(es_dispatcher_t *d, es_target_t *target,
+    const es_request_t *request);
+/* The request is of an endpoint that is gone; nothing if it wants no reply. */
+void es_clear_gone(es_dispatcher_t *d, const es_request_t *request);
+/* The target is gone, and its job goes on when it comes back. */
+void es_clear_drop(es_dispatcher_t *d, es_target_t *target);
+/* Replies to a request; `detail` is NULL with ES_OK. */
+void es_clear_reply(es_dispatcher_t *d, const es_request_t *request,
+    const char *by, es_rc_t rc, uint64_t count, const char *detail);
+
+/* What a slice of a job has come to. */
+typedef enum {
+    ES_SLICE_AGAIN,            /* there is more */
+    ES_SLICE_COUNTED,          /* job->count is how many there are */
+    ES_SLICE_DONE,             /* job->count is how many it was done to */
+    ES_SLICE_AWAY              /* the feed is not sent any more, or is reset */
+} es_slice_t;
+
+es_slice_t es_cancel_slice(es_dispatcher_t *d, es_txn_t *txn,
+    es_target_t *target, es_clearing_job_t *job);
+es_slice_t es_discard_slice(es_dispatcher_t *d, es_txn_t *txn,
+    es_target_t *target, es_clearing_job_t *job);
 
 /* lane.c */
 es_lane_t *es_lane_create(es_dispatcher_t *d, es_target_t *target,
@@ -778,6 +847,13 @@ void es_notice_away(es_dispatcher_t *d, const es_away_t *away,
     const char *cursor, uint64_t behind);
 void es_notice_lost(es_dispatcher_t *d, const es_away_t *away,
     const es_loss_t *loss);
+void es_notice_skipped(es_dispatcher_t *d, const es_lane_t *lane,
+    const es_dead_t *dead, const char *id, const char *by);
+void es_notice_cancelled(es_dispatcher_t *d, const es_target_t *target,
+    const char *feed, const es_clearing_job_t *job);
+/* `feed` is NULL for all. */
+void es_notice_discarded(es_dispatcher_t *d, const es_target_t *target,
+    const char *feed, const es_clearing_job_t *job);
 /* The same, in the set of the notifier's thread. */
 es_rc_t es_notice_near(es_dispatcher_t *d, const es_endpoint_t *endpoint,
     const char *feed, const es_cursor_t *done, const es_lag_t *lag);

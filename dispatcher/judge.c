@@ -11,6 +11,7 @@
  *     the schedule's end     a dead letter; the next event goes on
  */
 
+#include <stdio.h>
 
 #include "dispatcher.h"
 
@@ -257,10 +258,12 @@ es_judge_dead(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item,
     dead.status = item->status;
     dead.klass = (uint8_t) o->klass;
 
+    (void) snprintf(dead.reason, sizeof(dead.reason), "%s",
+                    o->abort ? "webhook-delivery: abort"
+                             : "the schedule has ended");
+
     es_record_dead(d, &dead);
-    es_notice_exhausted(d, lane, &dead, id.data,
-                        o->abort ? "webhook-delivery: abort"
-                                 : "the schedule has ended");
+    es_notice_exhausted(d, lane, &dead, id.data, dead.reason);
 
     es_log_line(ES_LOG_WARN, "endpoint %s: event %s-%llu of feed \"%s\" is a "
                 "dead letter after %u attempts, the last: %s, status %d",

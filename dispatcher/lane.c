@@ -10,6 +10,8 @@
  * keeps another one waiting.
  */
 
+#include <stdio.h>
+
 #include "dispatcher.h"
 
 #define ES_PUMP_TURNS   512        /* before the loop looks at sockets again */
@@ -391,8 +393,10 @@ es_lane_lost(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
     dead.attempts = item->attempts;
     dead.status = item->status;
     dead.klass = ES_ATTEMPT_INTERNAL;
+    (void) snprintf(dead.reason, sizeof(dead.reason), "retention has taken "
+                    "the event");
     es_record_dead(d, &dead);
-    es_notice_exhausted(d, lane, &dead, NULL, "retention has taken the event");
+    es_notice_exhausted(d, lane, &dead, NULL, dead.reason);
 
     es_lane_done(d, lane, item);
     es_lane_dirty(d, lane);

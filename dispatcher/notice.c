@@ -367,6 +367,87 @@ es_notice_unstalled(es_dispatcher_t *d, const es_target_t *target,
 }
 
 
+void
+es_notice_skipped(es_dispatcher_t *d, const es_lane_t *lane,
+    const es_dead_t *dead, const char *id, const char *by)
+{
+    char  cursor[ES_CURSOR_MAX], suffix[ES_CURSOR_MAX + ES_FEED_MAX + 10];
+
+    if (!es_notice_wanted(lane->target) || es_notice_own(lane)) {
+        return;
+    }
+
+    (void) es_cursor_print(dead->epoch, dead->sequence, cursor);
+    (void) snprintf(suffix, sizeof(suffix), "skipped-%s-%s",
+                    lane->source->feed.name, cursor);
+
+    es_notice_add(d, lane->target, "message.skipped", suffix,
+                  json_pack("{s:s, s:s, s:s, s:s*, s:s, s:I, s:i}",
+                            "endpoint", lane->target->name,
+                            "feed", lane->source->feed.name,
+                            "cursor", cursor, "id", id, "by", by,
+                            "attempts", (json_int_t) dead->attempts,
+                            "status", (int) dead->status));
+}
+
+
+/* A cancel or a discard is done, and told even if it was of no event. */
+
+static void
+es_notice_cleared(es_dispatcher_t *d, const es_target_t *target,
+    const char *type, const char *feed, const char *to,
+    const es_clearing_job_t *job)
+{
+    char                  suffix[32], from[ES_CURSOR_MAX];
+    const es_request_t   *request;
+    const es_clearing_t  *clearing;
+
+    request = &job->clear.request;
+    clearing = &job->clearing;
+
+    if (!es_notice_wanted(target)
+        || (feed != NULL
+            && es_str_eq(target->conf->partner->operations, es_str(feed))))
+    {
+        return;
+    }
+
+    (void) es_cursor_print(request->epoch, clearing->from, from);
+    (void) snprintf(suffix, sizeof(suffix), "request-%llu",
+                    (unsigned long long) request->id);
+
+    es_notice_add(d, target, type, suffix,
+                  json_pack("{s:s, s:s*, s:s*, s:s*, s:I, s:s}",
+                            "endpoint", target->name, "feed", feed,
+                            "from", feed != NULL ? from : NULL, "to", to,
+                            "count", (json_int_t) job->count,
+                            "by", clearing->by));
+}
+
+
+void
+es_notice_cancelled(es_dispatcher_t *d, const es_target_t *target,
+    const char *feed, const es_clearing_job_t *job)
+{
+    char  to[ES_CURSOR_MAX];
+
+    (void) es_cursor_print(job->clear.request.epoch, job->upto, to);
+    es_notice_cleared(d, target, "messages.cancelled", feed, to, job);
+}
+
+
+void
+es_notice_discarded(es_dispatcher_t *d, const es_target_t *target,
+    const char *feed, const es_clearing_job_t *job)
+{
+    char  to[ES_CURSOR_MAX];
+
+    (void) es_cursor_print(job->clear.request.epoch, job->clearing.to, to);
+    es_notice_cleared(d, target, "messages.discarded", feed,
+                      feed != NULL && job->clearing.to != 0 ? to : NULL, job);
+}
+
+
 es_rc_t
 es_notice_near(es_dispatcher_t *d, const es_endpoint_t *endpoint,
     const char *feed, const es_cursor_t *done, const es_lag_t *lag)

@@ -1,5 +1,6 @@
 /*
- * request.c - what operators ask: replay, resend, redrive.
+ * request.c - what operators ask: replay, resend, redrive; for skip, cancel and
+ * discard see skip.c and clear.c.
  *
  * The number of the last request taken goes to disk in the same commit as
  * what was done for it, so that each is done once.
@@ -108,9 +109,7 @@ es_lane_sends(const es_lane_t *lane, uint64_t sequence)
 }
 
 
-/* Where the event waits, or ES_NO_ITEM. */
-
-static size_t
+size_t
 es_lane_at(const es_lane_t *lane, uint64_t key, uint64_t sequence)
 {
     size_t  i;
@@ -166,7 +165,7 @@ es_resend(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
 }
 
 
-static es_lane_t *
+es_lane_t *
 es_lane_find(const es_dispatcher_t *d, const es_target_t *target,
     uint32_t feed)
 {
@@ -189,6 +188,19 @@ es_request_run(es_dispatcher_t *d, es_txn_t *txn, const es_request_t *request)
     if (target == NULL) {
         es_log_line(ES_LOG_WARN, "request %llu is of an endpoint that is gone",
                     (unsigned long long) request->id);
+        es_clear_gone(d, request);
+        return;
+    }
+
+    if (request->kind == ES_REQUEST_SKIP) {
+        es_skip(d, txn, target, request);
+        return;
+    }
+
+    if (request->kind == ES_REQUEST_CANCEL
+        || request->kind == ES_REQUEST_DISCARD)
+    {
+        es_clear_begin(d, target, request);
         return;
     }
 

@@ -119,6 +119,7 @@ es_target_create(es_dispatcher_t *d, const es_endpoint_t *conf)
     es_health_load(d, target);
     es_policy_load(d, target);
     es_stall_load(d, target, NULL);
+    es_clear_load(d, target);
     TAILQ_INIT(&target->lanes);
     TAILQ_INIT(&target->others);
     TAILQ_INIT(&target->idle);
@@ -146,6 +147,7 @@ es_target_destroy(es_dispatcher_t *d, es_target_t *target)
     es_rate_done(target);
     es_token_done(target);
     es_tests_drop(target);
+    es_clear_drop(d, target);
     es_target_idle_free(target);
 
     for (i = 0; i < target->nsigners; i++) {

@@ -7,6 +7,7 @@
 #include "away.h"
 #include "delivery_keys.h"
 #include "notice.h"
+#include "reply.h"
 
 typedef enum {
     ES_CHANGE_PUT,
@@ -246,10 +247,13 @@ es_changes_attempt(es_changes_t *c, const es_attempt_t *attempt)
 es_rc_t
 es_changes_dead(es_changes_t *c, const es_dead_t *dead)
 {
+    char            *p;
+    size_t           len;
     es_dkey_t        key;
     es_dead_value_t  value;
 
     key = es_record_key(dead->endpoint, dead->feed, dead->sequence);
+    len = strnlen(dead->reason, sizeof(dead->reason) - 1);
 
     memcpy(value.epoch, dead->epoch, sizeof(value.epoch));
     value.prevcursor = dead->prevcursor;
@@ -258,7 +262,16 @@ es_changes_dead(es_changes_t *c, const es_dead_t *dead)
     value.status = dead->status;
     value.klass = dead->klass;
 
-    return es_change_put(c, ES_DELIVERY_DEAD, &key, &value, sizeof(value));
+    p = es_change(c, ES_CHANGE_PUT, ES_DELIVERY_DEAD, key.data, key.len,
+                  sizeof(value) + len);
+    if (p == NULL) {
+        return ES_NOMEM;
+    }
+
+    memcpy(p, &value, sizeof(value));
+    memcpy(p + sizeof(value), dead->reason, len);
+
+    return ES_OK;
 }
 
 
@@ -415,6 +428,10 @@ es_changes_forget(es_changes_t *c, uint32_t endpoint)
 
     if (rc == ES_OK) {
         rc = es_changes_announced_done(c, endpoint, 0);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_changes_clearing_done(c, endpoint);
     }
 
     if (rc == ES_OK) {

@@ -47,7 +47,7 @@ es_attempt_class_name(es_attempt_class_t c)
     static const char  *names[] = {
         "ok", "status", "redirect", "dns", "connect", "address", "tls",
         "timeout", "reset", "protocol", "internal", "simulated",
-        "proxy", "token"
+        "proxy", "token", "skipped"
     };
 
     if ((size_t) c >= sizeof(names) / sizeof(names[0])) {
@@ -290,10 +290,14 @@ es_decode_attempt(const MDB_val *key, const MDB_val *value,
 static es_rc_t
 es_decode_dead(const MDB_val *key, const MDB_val *value, es_record_t *record)
 {
+    size_t            len;
     es_dead_t        *dead;
     es_dead_value_t   v;
 
-    if (key->mv_size != ES_RECORD_LEN || value->mv_size != sizeof(v)) {
+    if (key->mv_size != ES_RECORD_LEN
+        || value->mv_size < sizeof(v)
+        || value->mv_size - sizeof(v) >= sizeof(dead->reason))
+    {
         return ES_CORRUPT;
     }
 
@@ -309,6 +313,10 @@ es_decode_dead(const MDB_val *key, const MDB_val *value, es_record_t *record)
     dead->attempts = v.attempts;
     dead->status = v.status;
     dead->klass = v.klass;
+
+    len = value->mv_size - sizeof(v);
+    memcpy(dead->reason, (const char *) value->mv_data + sizeof(v), len);
+    dead->reason[len] = '\0';
 
     return ES_OK;
 }

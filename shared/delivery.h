@@ -13,6 +13,7 @@
 #include "cursor.h"
 
 #define ES_INFLIGHT_MAX  256
+#define ES_REASON_MAX    96
 
 /* Everything up to `sequence` is delivered, dead, does not match, or is in
    `pending` (in flight when this was written) or has a retry record. */
@@ -54,6 +55,7 @@ typedef enum {
     ES_ATTEMPT_SIMULATED,      /* by nothing but a wish, see simulate.h */
     ES_ATTEMPT_PROXY,          /* the operator's, no attempt of the event */
     ES_ATTEMPT_TOKEN,          /* no access token could be got */
+    ES_ATTEMPT_SKIPPED,        /* none: somebody asked to skip the event */
     ES_ATTEMPT_CLASSES
 } es_attempt_class_t;
 
@@ -91,6 +93,8 @@ typedef struct {
     uint32_t  attempts;
     int32_t   status;
     uint8_t   klass;
+    char      reason[ES_REASON_MAX];   /* NUL-terminated, e.g. "the schedule
+                                          has ended"; may be empty */
 } es_dead_t;
 
 /* A mark that stops an endpoint until its registry revision changes. */

@@ -9,14 +9,15 @@
  *     retries    endpoint, feed, sequence                  es_retry_value_t
  *     attempts   endpoint, time, feed, sequence, attempt   es_attempt_value_t,
  *                                                          first bytes of body
- *     dead       endpoint, feed, sequence                  es_dead_value_t
+ *     dead       endpoint, feed, sequence                  es_dead_value_t,
+ *                                                          the reason's text
  *     stops      endpoint                                  es_stop_value_t
  *     circuits   endpoint                                  es_circuit_value_t
  *     meta       "heartbeat"                               milliseconds
  *                "taken"                                   number of a request
  *                "redrive", endpoint                       milliseconds
  *                "tally"                                   see tally.c
- *                and those of notice.c and stall.c
+ *                and those of notice.c, stall.c, away.c and reply.c
  */
 
 #ifndef ES_DELIVERY_KEYS_H

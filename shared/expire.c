@@ -133,7 +133,7 @@ es_expire_dead_run(MDB_txn *txn, void *ctx)
 
     for (left = expire->slice.max; rc == 0; left--) {
 
-        if (key.mv_size != ES_RECORD_LEN || value.mv_size != sizeof(dead)) {
+        if (key.mv_size != ES_RECORD_LEN || value.mv_size < sizeof(dead)) {
             rc = MDB_CORRUPTED;
             break;
         }

@@ -204,13 +204,14 @@ es_report_dead(const es_report_feeds_t *feeds, const es_dead_t *dead)
 
     (void) es_cursor_print(dead->epoch, dead->sequence, cursor);
 
-    return json_pack("{s:s, s:s, s:I, s:s, s:i, s:i, s:s}",
+    return json_pack("{s:s, s:s, s:I, s:s, s:i, s:i, s:s, s:s*}",
                      "time", es_report_time(dead->time_ms, time),
                      "feed", es_report_feed(feeds, dead->feed)->name,
                      "sequence", (json_int_t) dead->sequence,
                      "cursor", cursor, "attempts", (int) dead->attempts,
                      "status", (int) dead->status, "class",
-                     es_attempt_class_name((es_attempt_class_t) dead->klass));
+                     es_attempt_class_name((es_attempt_class_t) dead->klass),
+                     "reason", dead->reason[0] != '\0' ? dead->reason : NULL);
 }
 
 

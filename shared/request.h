@@ -16,7 +16,11 @@ typedef enum {
     ES_REQUEST_REPLAY = 1,     /* go back: send all after the sequence again */
     ES_REQUEST_RESEND,         /* send one event again, and now */
     ES_REQUEST_REDRIVE,        /* try every dead letter again */
-    ES_REQUEST_TEST            /* send an event that is of no feed, once */
+    ES_REQUEST_TEST,           /* send an event that is of no feed, once */
+    ES_REQUEST_SKIP,           /* make the event that a lane stands on a dead
+                                  letter */
+    ES_REQUEST_CANCEL,         /* do not send what waits */
+    ES_REQUEST_DISCARD         /* forget dead letters */
 } es_request_kind_t;
 
 #define ES_REQUEST_EVENT_MAX  8192
@@ -25,11 +29,13 @@ typedef struct {
     uint64_t           id;     /* from 1, given by es_request_add() */
     es_request_kind_t  kind;
     uint32_t           endpoint;
-    uint32_t           feed;       /* these: of a replay and a resend */
+    uint32_t           feed;       /* these: of a replay, a resend, a skip and
+                                      a cancel; of a discard, or 0: all */
     char               epoch[ES_EPOCH_MAX + 1];
     uint64_t           sequence;
     int64_t            time_ms;    /* when it was made */
-    size_t             event_len;  /* test: JSON, NUL-terminated as well */
+    size_t             event_len;  /* test: JSON, NUL-terminated as well; and
+                                      of the last three, see clearing.h */
     char               event[ES_REQUEST_EVENT_MAX + 1];
 } es_request_t;
 

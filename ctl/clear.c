@@ -1,0 +1,307 @@
+/*
+ * clear.c - what an endpoint is not to be sent: skip, cancel, discard.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clearing.h"
+#include "ctl.h"
+
+#define CTL_REPLY_MS  5000
+
+
+static int
+ctl_clear_problem(const es_problem_t *problem, es_rc_t es)
+{
+    return problem->pointer[0] != '\0'
+           ? ctl_fail(CTL_USAGE, "%s: %s", problem->pointer + 1,
+                      problem->detail)
+           : ctl_fail(CTL_FAILED, "%s", problem->detail[0] != '\0'
+                      ? problem->detail : es_strerror(es));
+}
+
+
+/* Says what has become of the request. */
+
+static int
+ctl_clear_reply(const es_request_t *request, const es_reply_t *reply)
+{
+    if (reply->rc != ES_OK) {
+        return ctl_fail(CTL_FAILED, "%s", reply->detail[0] != '\0'
+                        ? reply->detail : es_strerror(reply->rc));
+    }
+
+    if (request->kind == ES_REQUEST_SKIP) {
+        (void) puts("skipped");
+
+    } else {
+        (void) printf("%" PRIu64 " %s\n", reply->count,
+                      request->kind == ES_REQUEST_CANCEL ? "cancelled"
+                                                         : "discarded");
+    }
+
+    return CTL_OK;
+}
+
+
+static int
+ctl_clear_ask(ctl_t *ctl, es_request_t *request)
+{
+    es_rc_t     es;
+    uint64_t    taken;
+    es_reply_t  reply;
+
+    es = es_delivery_taken(ctl->store, &taken);
+
+    if (es == ES_OK) {
+        es = es_request_add(ctl->store, request, taken);
+    }
+
+    if (es == ES_OK) {
+        es = es_reply_wait(ctl->store, request->id, CTL_REPLY_MS, &reply);
+    }
+
+    if (es == ES_OK) {
+        return ctl_clear_reply(request, &reply);
+    }
+
+    if (es != ES_NOT_FOUND) {
+        return ctl_fail(CTL_FAILED, "cannot ask the dispatcher: %s",
+                        es_strerror(es));
+    }
+
+    (void) puts(es_delivery_taken(ctl->store, &taken) == ES_OK
+                && taken >= request->id ? "under way"
+                                        : "waiting for the dispatcher");
+
+    return CTL_OK;
+}
+
+
+/* The endpoint's lane must stand there now, as far as can be seen without a
+   dispatcher. */
+
+static int
+ctl_clear_skip(ctl_t *ctl, const es_endpoint_t *endpoint,
+    es_request_t *request)
+{
+    es_rc_t       es;
+    es_problem_t  problem = { 0 };
+
+    es = es_dispatcher_runs(ctl->store)
+         ? ES_OK
+         : es_clearing_stands(ctl->store, request, endpoint, &problem);
+
+    return es == ES_OK ? ctl_clear_ask(ctl, request)
+                       : ctl_clear_problem(&problem, es);
+}
+
+
+static int
+ctl_clear_counted(ctl_t *ctl, es_request_t *request,
+    const es_clearing_t *clearing)
+{
+    es_rc_t   es;
+    uint64_t  count;
+
+    es = es_clearing_count(ctl->store, request, clearing, &count);
+
+    if (es != ES_OK) {
+        return ctl_fail(CTL_FAILED, "cannot count the events: %s",
+                        es_strerror(es));
+    }
+
+    if (clearing->dry_run) {
+        (void) printf("%" PRIu64 "\n", count);
+        return CTL_OK;
+    }
+
+    if (count != clearing->expect) {
+        return ctl_fail(CTL_FAILED, "there are %" PRIu64 " events, not %"
+                        PRIu64, count, clearing->expect);
+    }
+
+    return ctl_clear_ask(ctl, request);
+}
+
+
+/* Takes the body. */
+
+static int
+ctl_clear(ctl_t *ctl, es_request_kind_t kind, const char *name, json_t *body)
+{
+    int                   rc;
+    char                  by[ES_BY_MAX];
+    es_rc_t               es;
+    es_request_t          request = { 0 };
+    es_problem_t          problem = { 0 };
+    es_clearing_t         clearing = { 0 };
+    es_registry_t        *registry = NULL;
+    const es_endpoint_t  *endpoint;
+
+    rc = ctl_open(ctl, ES_STORE_ADMIN | ES_STORE_DELIVERY_READ);
+    if (rc != CTL_OK) {
+        json_decref(body);
+        return rc;
+    }
+
+    es = es_registry_load_closed(ctl->store, &registry);
+    endpoint = es == ES_OK ? es_registry_endpoint(registry, es_str(name))
+                           : NULL;
+
+    if (endpoint == NULL) {
+        rc = es == ES_OK ? ctl_fail(CTL_FAILED, "there is no endpoint \"%s\"",
+                                    name)
+                         : ctl_fail(CTL_FAILED, "cannot read the registry: %s",
+                                    es_strerror(es));
+    } else {
+        request.endpoint = endpoint->number;
+        (void) snprintf(by, sizeof(by), "uid %u", (unsigned) getuid());
+        es = es_clearing_make(ctl->store, kind, body, by, &request, &clearing,
+                              &problem);
+        rc = es != ES_OK ? ctl_clear_problem(&problem, es)
+             : kind == ES_REQUEST_SKIP
+               ? ctl_clear_skip(ctl, endpoint, &request)
+               : ctl_clear_counted(ctl, &request, &clearing);
+    }
+
+    es_clearing_free(&clearing);
+    es_registry_free(registry);
+    json_decref(body);
+
+    return rc;
+}
+
+
+int
+ctl_endpoint_skip(ctl_t *ctl, int argc, char **argv)
+{
+    int  rc;
+
+    rc = ctl_args(ctl, &argc, argv, 3, 3, NULL);
+
+    return rc == CTL_OK
+           ? ctl_clear(ctl, ES_REQUEST_SKIP, argv[0],
+                       json_pack("{s:s, s:s}", "feed", argv[1], "cursor",
+                                 argv[2]))
+           : rc;
+}
+
+
+/* Adds what the options say to the body. */
+
+static int
+ctl_clear_statuses(json_t *body, const char *text)
+{
+    int        rc;
+    size_t     i;
+    json_t    *list, *item, *numbers;
+    uint64_t   number;
+
+    if (text == NULL) {
+        return CTL_OK;
+    }
+
+    rc = CTL_OK;
+    list = ctl_list(text);
+    numbers = json_array();
+
+    json_array_foreach(list, i, item) {
+        if (rc == CTL_OK) {
+            rc = ctl_number("status", json_string_value(item), 0, 999,
+                            &number);
+        }
+
+        if (rc == CTL_OK) {
+            (void) json_array_append_new(numbers,
+                                         json_integer((json_int_t) number));
+        }
+    }
+
+    json_decref(list);
+    (void) json_object_set_new(body, "statuses", numbers);
+
+    return rc;
+}
+
+
+static int
+ctl_clear_range(ctl_t *ctl, es_request_kind_t kind, int argc, char **argv)
+{
+    int          rc;
+    json_t      *body;
+    uint64_t     number;
+    const char  *from = NULL, *to = NULL, *types = NULL, *status = NULL,
+                *classes = NULL, *dry = NULL, *expect = NULL;
+
+    const ctl_option_t  options[] = {
+        { "from", false, &from },
+        { "to", false, &to },
+        { "types", false, &types },
+        { "status", false, &status },
+        { "dry-run", true, &dry },
+        { "expect", false, &expect },
+        { kind == ES_REQUEST_DISCARD ? "class" : NULL, false, &classes },
+        { NULL, false, NULL }
+    };
+
+    rc = ctl_args(ctl, &argc, argv, kind == ES_REQUEST_CANCEL ? 2 : 1, 2,
+                  options);
+
+    if (rc == CTL_OK && (dry == NULL) == (expect == NULL)) {
+        rc = ctl_fail(CTL_USAGE, "one of \"--dry-run\" and \"--expect\" is "
+                      "needed");
+    }
+
+    if (rc == CTL_OK && expect != NULL) {
+        rc = ctl_number("expect", expect, 0, INT64_MAX, &number);
+    }
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    body = json_pack("{s:s*, s:s*, s:s*}", "feed", argc > 1 ? argv[1] : NULL,
+                     "from", from, "to", to);
+
+    if (types != NULL) {
+        (void) json_object_set_new(body, "types", ctl_list(types));
+    }
+
+    if (classes != NULL) {
+        (void) json_object_set_new(body, "classes", ctl_list(classes));
+    }
+
+    if (expect != NULL) {
+        (void) json_object_set_new(body, "expect",
+                                   json_integer((json_int_t) number));
+    } else {
+        (void) json_object_set_new(body, "dry_run", json_true());
+    }
+
+    rc = ctl_clear_statuses(body, status);
+
+    if (rc != CTL_OK) {
+        json_decref(body);
+        return rc;
+    }
+
+    return ctl_clear(ctl, kind, argv[0], body);
+}
+
+
+int
+ctl_endpoint_cancel(ctl_t *ctl, int argc, char **argv)
+{
+    return ctl_clear_range(ctl, ES_REQUEST_CANCEL, argc, argv);
+}
+
+
+int
+ctl_endpoint_discard(ctl_t *ctl, int argc, char **argv)
+{
+    return ctl_clear_range(ctl, ES_REQUEST_DISCARD, argc, argv);
+}

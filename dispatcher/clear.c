@@ -1,0 +1,296 @@
+/*
+ * clear.c - a cancel or a discard: first it is counted, and done only if there
+ * are as many events as whoever asks has said.
+ *
+ * Both are done in slices, as there may be very many, and are on record until
+ * they are done, so that a restart goes on with them.
+ */
+
+#include <stdio.h>
+
+#include "dispatcher.h"
+
+#define ES_CLEAR_S  0.01           /* between two slices */
+
+static void es_on_clear(struct ev_loop *ev, ev_timer *w, int revents);
+
+
+void
+es_clear_init(es_dispatcher_t *d)
+{
+    ev_timer_init(&d->clear_timer, es_on_clear, 0, ES_CLEAR_S);
+    d->clear_timer.data = d;
+}
+
+
+void
+es_clear_reply(es_dispatcher_t *d, const es_request_t *request,
+    const char *by, es_rc_t rc, uint64_t count, const char *detail)
+{
+    es_reply_t  reply;
+
+    memset(&reply, 0, sizeof(reply));
+    reply.id = request->id;
+    reply.kind = request->kind;
+    reply.endpoint = request->endpoint;
+    reply.rc = rc;
+    reply.count = count;
+    reply.time_ms = es_clock_ms();
+    (void) snprintf(reply.by, sizeof(reply.by), "%s", by);
+    (void) snprintf(reply.detail, sizeof(reply.detail), "%s",
+                    detail != NULL ? detail : "");
+
+    es_record(d, es_changes_reply(d->recorder.filling, &reply));
+
+    if (rc != ES_OK) {
+        es_log_line(ES_LOG_WARN, "request %llu, by %s, is refused: %s",
+                    (unsigned long long) request->id, by, reply.detail);
+    }
+}
+
+
+void
+es_clear_gone(es_dispatcher_t *d, const es_request_t *request)
+{
+    if (request->kind == ES_REQUEST_SKIP
+        || request->kind == ES_REQUEST_CANCEL
+        || request->kind == ES_REQUEST_DISCARD)
+    {
+        es_clear_reply(d, request, "", ES_NOT_FOUND, 0,
+                       "the endpoint is gone");
+    }
+}
+
+
+static void
+es_clear_add(es_dispatcher_t *d, es_target_t *target, es_clearing_job_t *job)
+{
+    target->job = job;
+    d->njobs++;
+
+    /* what has changed a moment ago is not on disk yet */
+
+    job->commits = d->recorder.commits + 2;
+    es_recorder_touch(d);
+
+    if (!ev_is_active(&d->clear_timer)) {
+        ev_timer_again(d->loop.ev, &d->clear_timer);
+    }
+}
+
+
+void
+es_clear_drop(es_dispatcher_t *d, es_target_t *target)
+{
+    es_clearing_job_t  *job;
+
+    job = target->job;
+
+    if (job != NULL) {
+        target->job = NULL;
+        d->njobs--;
+        es_clearing_free(&job->clearing);
+        free(job->list);
+        free(job);
+    }
+}
+
+
+static es_clearing_job_t *
+es_clear_job(es_dispatcher_t *d)
+{
+    es_clearing_job_t  *job;
+
+    job = calloc(1, sizeof(es_clearing_job_t));
+
+    if (job == NULL) {
+        es_record(d, ES_NOMEM);
+        abort();
+    }
+
+    return job;
+}
+
+
+void
+es_clear_load(es_dispatcher_t *d, es_target_t *target)
+{
+    es_clearing_job_t  *job;
+
+    job = es_clear_job(d);
+
+    if (es_delivery_clearing(d->store, target->number, &job->clear) != ES_OK
+        || es_clearing_read(&job->clear.request, &job->clearing) != ES_OK)
+    {
+        free(job);
+        return;
+    }
+
+    es_clear_add(d, target, job);
+}
+
+
+void
+es_clear_begin(es_dispatcher_t *d, es_target_t *target,
+    const es_request_t *request)
+{
+    es_clearing_job_t  *job;
+
+    job = es_clear_job(d);
+    job->clear.request = *request;
+
+    if (es_clearing_read(request, &job->clearing) != ES_OK) {
+        es_clear_reply(d, request, "", ES_CORRUPT, 0, "cannot be read");
+        free(job);
+        return;
+    }
+
+    if (target->job != NULL) {
+        es_clear_reply(d, request, job->clearing.by, ES_CONFLICT, 0,
+                       "another cancel or discard of the endpoint is under "
+                       "way");
+        es_clearing_free(&job->clearing);
+        free(job);
+        return;
+    }
+
+    es_record(d, es_changes_clearing(d->recorder.filling, &job->clear));
+    es_clear_add(d, target, job);
+}
+
+
+static const char *
+es_clear_feed(const es_dispatcher_t *d, const es_request_t *request)
+{
+    return request->feed == 0
+           ? NULL
+           : request->feed < d->nsources && d->sources[request->feed] != NULL
+             ? d->sources[request->feed]->feed.name : "(removed)";
+}
+
+
+static void
+es_clear_end(es_dispatcher_t *d, es_target_t *target, es_rc_t rc,
+    const char *detail)
+{
+    const char         *feed;
+    es_clearing_job_t  *job;
+
+    job = target->job;
+    feed = es_clear_feed(d, &job->clear.request);
+
+    es_clear_reply(d, &job->clear.request, job->clearing.by, rc, job->count,
+                   detail);
+    es_record(d, es_changes_clearing_done(d->recorder.filling, target->number));
+
+    if (rc == ES_OK && job->clear.request.kind == ES_REQUEST_CANCEL) {
+        es_notice_cancelled(d, target, feed, job);
+
+    } else if (rc == ES_OK) {
+        es_notice_discarded(d, target, feed, job);
+    }
+
+    if (rc == ES_OK) {
+        es_log_line(ES_LOG_WARN, "endpoint %s: %llu %s%s%s%s, by %s",
+                    target->name, (unsigned long long) job->count,
+                    job->clear.request.kind == ES_REQUEST_CANCEL
+                    ? "events that waited are cancelled"
+                    : "dead letters are discarded",
+                    feed ? ", feed \"" : "", feed ? feed : "",
+                    feed ? "\"" : "", job->clearing.by);
+    }
+
+    es_clear_drop(d, target);
+}
+
+
+static void
+es_clear_counted(es_dispatcher_t *d, es_target_t *target)
+{
+    char                detail[ES_REASON_MAX];
+    es_clearing_job_t  *job;
+
+    job = target->job;
+
+    if (job->clearing.expects && job->clearing.expect != job->count) {
+        (void) snprintf(detail, sizeof(detail), "there are %llu events, not "
+                        "%llu", (unsigned long long) job->count,
+                        (unsigned long long) job->clearing.expect);
+        es_clear_end(d, target, ES_CONFLICT, detail);
+        return;
+    }
+
+    job->clear.removing = true;
+    job->count = 0;
+    job->at = 0;
+    memset(&job->place, 0, sizeof(job->place));
+    es_record(d, es_changes_clearing(d->recorder.filling, &job->clear));
+}
+
+
+static void
+es_clear_slice(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
+{
+    es_slice_t  slice;
+
+    if (target->job == NULL || d->recorder.commits < target->job->commits) {
+
+        /* there may be nothing to commit */
+
+        es_record(d, es_changes_heartbeat(d->recorder.filling, d->alive_ms));
+        return;
+    }
+
+    slice = target->job->clear.request.kind == ES_REQUEST_CANCEL
+            ? es_cancel_slice(d, txn, target, target->job)
+            : es_discard_slice(d, txn, target, target->job);
+
+    switch (slice) {
+
+    case ES_SLICE_COUNTED:
+        es_clear_counted(d, target);
+        break;
+
+    case ES_SLICE_DONE:
+        es_clear_end(d, target, ES_OK, NULL);
+        break;
+
+    case ES_SLICE_AWAY:
+        es_clear_end(d, target, ES_CONFLICT, "the endpoint is not sent this "
+                     "feed or epoch");
+        break;
+
+    case ES_SLICE_AGAIN:
+        break;
+    }
+}
+
+
+static void
+es_on_clear(struct ev_loop *ev, ev_timer *w, int revents)
+{
+    size_t            i;
+    es_txn_t         *txn;
+    es_dispatcher_t  *d;
+
+    (void) revents;
+
+    d = w->data;
+
+    if (d->njobs == 0) {
+        ev_timer_stop(ev, w);
+        return;
+    }
+
+    if (d->halted || es_txn_begin(d->store, &txn) != ES_OK) {
+        return;
+    }
+
+    for (i = 0; i < d->ntargets; i++) {
+        if (d->targets[i] != NULL && d->targets[i]->job != NULL) {
+            es_clear_slice(d, txn, d->targets[i]);
+        }
+    }
+
+    es_txn_end(txn);
+}

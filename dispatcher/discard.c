@@ -1,0 +1,84 @@
+/*
+ * discard.c - dead letters are forgotten.
+ *
+ * They are only on disk: they are gone through twice, to count those that are
+ * meant and to drop them.
+ */
+
+#include "dispatcher.h"
+
+#define ES_DISCARD_LOOKS  1000     /* dead letters in a slice */
+
+typedef struct {
+    es_dispatcher_t    *d;
+    es_txn_t           *txn;
+    es_clearing_job_t  *job;
+    unsigned            looks;
+} es_discard_walk_t;
+
+
+static es_rc_t
+es_discard_dead(void *ctx, const es_dead_t *dead)
+{
+    const es_feed_t    *feed;
+    es_dispatcher_t    *d;
+    es_clearing_job_t  *job;
+    es_discard_walk_t  *walk = ctx;
+
+    d = walk->d;
+    job = walk->job;
+
+    if (walk->looks++ == ES_DISCARD_LOOKS) {
+        return ES_EXISTS;
+    }
+
+    job->place.endpoint = dead->endpoint;
+    job->place.feed = dead->feed;
+    job->place.sequence = dead->sequence;
+
+    feed = dead->feed < d->nsources && d->sources[dead->feed] != NULL
+           ? &d->sources[dead->feed]->feed : NULL;
+
+    if (!es_clearing_dead(&job->clearing, &job->clear.request, dead)
+        || !es_clearing_type(&job->clearing, walk->txn, feed, dead->epoch,
+                             dead->sequence))
+    {
+        return ES_OK;
+    }
+
+    job->count++;
+
+    if (job->clear.removing) {
+        es_record(d, es_changes_dead_done(d->recorder.filling, dead->endpoint,
+                                          dead->feed, dead->epoch,
+                                          dead->sequence));
+    }
+
+    return ES_OK;
+}
+
+
+es_slice_t
+es_discard_slice(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
+    es_clearing_job_t *job)
+{
+    es_rc_t            rc;
+    es_discard_walk_t  walk = { .d = d, .txn = txn, .job = job };
+
+    job->place.endpoint = target->number;
+
+    rc = es_delivery_dead_after(d->store, &job->place, es_discard_dead, &walk);
+
+    if (rc == ES_EXISTS) {
+        return ES_SLICE_AGAIN;
+    }
+
+    if (rc != ES_OK) {
+        es_log_line(ES_LOG_ERROR, "cannot read the dead letters of endpoint "
+                    "%s: %s", target->name, es_strerror(rc));
+        job->commits = d->recorder.commits + 2;
+        return ES_SLICE_AGAIN;
+    }
+
+    return job->clear.removing ? ES_SLICE_DONE : ES_SLICE_COUNTED;
+}

@@ -1,0 +1,341 @@
+/*
+ * clearing_match.c - which events a skip, a cancel or a discard is of.
+ */
+
+#include <stdlib.h>
+
+#include "clearing.h"
+#include "report.h"
+
+typedef struct {
+    es_store_t           *store;
+    const es_request_t   *request;
+    const es_clearing_t  *clearing;
+    es_txn_t             *txn;
+    es_report_feeds_t     feeds;
+    es_progress_t         progress;
+    bool                  found;       /* the progress */
+    uint64_t              first;       /* of what waits */
+    bool                  waits;       /* the event of a skip does */
+    bool                  held;
+    uint64_t              count;
+} es_clearing_walk_t;
+
+
+static bool
+es_clearing_status(const es_clearing_t *c, int32_t status)
+{
+    unsigned  i;
+
+    for (i = 0; i < c->nstatuses; i++) {
+        if (c->statuses[i] == status) {
+            return true;
+        }
+    }
+
+    return c->nstatuses == 0;
+}
+
+
+static bool
+es_clearing_within(const es_clearing_t *c, uint64_t sequence)
+{
+    return sequence >= c->from && (c->to == 0 || sequence <= c->to);
+}
+
+
+/* What was not tried has no status. */
+
+bool
+es_clearing_waits(const es_clearing_t *c, uint64_t sequence,
+    uint32_t attempts, int32_t status)
+{
+    return es_clearing_within(c, sequence)
+           && (c->nstatuses == 0
+               || (attempts > 0 && es_clearing_status(c, status)));
+}
+
+
+bool
+es_clearing_dead(const es_clearing_t *c, const es_request_t *request,
+    const es_dead_t *dead)
+{
+    if (request->feed != 0
+        && (dead->feed != request->feed
+            || strcmp(dead->epoch, request->epoch) != 0
+            || !es_clearing_within(c, dead->sequence)))
+    {
+        return false;
+    }
+
+    return dead->time_ms <= request->time_ms
+           && es_clearing_status(c, dead->status)
+           && (c->classes == 0 || (c->classes >> dead->klass & 1));
+}
+
+
+bool
+es_clearing_type(const es_clearing_t *c, es_txn_t *txn, const es_feed_t *feed,
+    const char *epoch, uint64_t sequence)
+{
+    es_event_t  event;
+
+    if (c->filter.ntypes == 0) {
+        return true;
+    }
+
+    return feed != NULL
+           && strcmp(feed->epoch, epoch) == 0
+           && es_event_get(txn, feed, sequence, &event) == ES_OK
+           && es_filter_type_matches(&c->filter, event.type);
+}
+
+
+uint64_t
+es_clearing_fresh(const es_clearing_t *c, uint64_t position, uint64_t last,
+    uint64_t *to)
+{
+    uint64_t  end;
+
+    end = c->to < last ? c->to : last;
+
+    if (c->filter.ntypes > 0
+        || c->nstatuses > 0
+        || c->from > position + 1
+        || end <= position)
+    {
+        *to = position;
+        return 0;
+    }
+
+    *to = end;
+
+    return end - position;
+}
+
+
+static const es_feed_t *
+es_clearing_feed(es_clearing_walk_t *w, uint32_t number)
+{
+    const es_feed_t  *feed;
+
+    feed = es_report_feed(&w->feeds, number);
+
+    return feed->number != 0 ? feed : NULL;
+}
+
+
+static es_rc_t
+es_clearing_progress(void *ctx, const es_progress_t *progress)
+{
+    es_clearing_walk_t  *w = ctx;
+
+    if (progress->feed == w->request->feed
+        && strcmp(progress->epoch, w->request->epoch) == 0)
+    {
+        w->progress = *progress;
+        w->found = true;
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_clearing_retry(void *ctx, const es_retry_t *r)
+{
+    es_clearing_walk_t  *w = ctx;
+
+    if (w->found
+        && r->feed == w->request->feed
+        && es_clearing_waits(w->clearing, r->sequence, r->attempts, r->status)
+        && es_clearing_type(w->clearing, w->txn,
+                            es_clearing_feed(w, r->feed), w->request->epoch,
+                            r->sequence))
+    {
+        w->count++;
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_clearing_letter(void *ctx, const es_dead_t *dead)
+{
+    es_clearing_walk_t  *w = ctx;
+
+    if (es_clearing_dead(w->clearing, w->request, dead)
+        && es_clearing_type(w->clearing, w->txn,
+                            es_clearing_feed(w, dead->feed), dead->epoch,
+                            dead->sequence))
+    {
+        w->count++;
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_clearing_walk_begin(es_clearing_walk_t *w)
+{
+    es_rc_t  rc;
+
+    rc = es_report_feeds_load(w->store, &w->feeds);
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_progress(w->store, w->request->endpoint,
+                                       es_clearing_progress, w);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_txn_begin(w->store, &w->txn);
+    }
+
+    return rc;
+}
+
+
+static void
+es_clearing_walk_end(es_clearing_walk_t *w)
+{
+    if (w->txn != NULL) {
+        es_txn_end(w->txn);
+    }
+
+    es_report_feeds_free(&w->feeds);
+}
+
+
+es_rc_t
+es_clearing_count(es_store_t *store, const es_request_t *request,
+    const es_clearing_t *clearing, uint64_t *count)
+{
+    es_rc_t             rc;
+    uint64_t            to;
+    const es_feed_t    *feed;
+    es_clearing_walk_t  w = { .store = store, .request = request,
+                              .clearing = clearing };
+
+    rc = es_clearing_walk_begin(&w);
+
+    if (rc == ES_OK && request->kind == ES_REQUEST_DISCARD) {
+        rc = es_delivery_each_dead(store, request->endpoint,
+                                   es_clearing_letter, &w);
+
+    } else if (rc == ES_OK) {
+        rc = es_delivery_each_retry(store, request->endpoint,
+                                    es_clearing_retry, &w);
+        feed = es_clearing_feed(&w, request->feed);
+
+        if (w.found && feed != NULL) {
+            w.count += es_clearing_fresh(clearing, w.progress.sequence,
+                                         feed->last, &to);
+        }
+    }
+
+    es_clearing_walk_end(&w);
+    *count = w.count;
+
+    return rc;
+}
+
+
+static es_rc_t
+es_clearing_first(void *ctx, const es_retry_t *r)
+{
+    es_clearing_walk_t  *w = ctx;
+
+    if (r->feed == w->request->feed) {
+        w->first = r->sequence < w->first ? r->sequence : w->first;
+
+        if (r->sequence == w->request->sequence) {
+            w->waits = true;
+            w->held = r->attempts == 0;
+        }
+    }
+
+    return ES_OK;
+}
+
+
+/* The first of what waits, or what comes next. */
+
+static uint64_t
+es_clearing_next(es_clearing_walk_t *w, const es_endpoint_t *endpoint)
+{
+    unsigned          i;
+    uint64_t          scanned;
+    es_event_t        event;
+    const es_feed_t  *feed;
+
+    for (i = 0; i < w->progress.npending; i++) {
+        w->first = w->progress.pending[i] < w->first ? w->progress.pending[i]
+                                                     : w->first;
+        w->waits |= w->progress.pending[i] == w->request->sequence;
+    }
+
+    if (w->first != UINT64_MAX) {
+        return w->first;
+    }
+
+    feed = es_clearing_feed(w, w->request->feed);
+
+    if (feed == NULL || w->progress.sequence >= feed->last) {
+        return 0;
+    }
+
+    switch (es_event_next(w->txn, feed, w->progress.sequence,
+                          &endpoint->filter, &event, &scanned))
+    {
+    case ES_OK:
+        return event.sequence;
+    case ES_NOT_FOUND:
+        return 0;
+    default:
+        return scanned;
+    }
+}
+
+
+es_rc_t
+es_clearing_stands(es_store_t *store, const es_request_t *request,
+    const es_endpoint_t *endpoint, es_problem_t *problem)
+{
+    bool                stands;
+    char                cursor[ES_CURSOR_MAX] = "none";
+    es_rc_t             rc;
+    uint64_t            next;
+    es_clearing_walk_t  w = { .store = store, .request = request,
+                              .first = UINT64_MAX };
+
+    rc = es_clearing_walk_begin(&w);
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_retry(store, request->endpoint,
+                                    es_clearing_first, &w);
+    }
+
+    next = rc == ES_OK && w.found ? es_clearing_next(&w, endpoint) : 0;
+    es_clearing_walk_end(&w);
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    stands = endpoint->ordering == ES_ORDER_FIFO
+             ? next == request->sequence : w.waits && !w.held;
+
+    if (stands) {
+        return ES_OK;
+    }
+
+    if (next != 0) {
+        (void) es_cursor_print(request->epoch, next, cursor);
+    }
+
+    return es_problem_set(problem, ES_CONFLICT, -1, NULL, "the endpoint does "
+                          "not stand on it; the first of all that waits is %s",
+                          cursor);
+}
