@@ -156,6 +156,8 @@ struct es_lane {
     bool                  retried;     /* its last turn was a retry's */
     int64_t               stuck_ms;    /* nothing is sent before; 0: now */
     uint64_t              stuck_at;    /* the event that cannot be read */
+    uint64_t              unmatched;   /* none matches up to here, see
+                                          stall.c */
     es_stall_t            stall;       /* why it stands, see stall.c */
     int64_t               linger_ms;   /* a batch may fill until then; or 0 */
     uint64_t              ahead;       /* matches are counted up to here, */

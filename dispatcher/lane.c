@@ -113,6 +113,7 @@ es_lane_restart(es_dispatcher_t *d, es_lane_t *lane, uint64_t position)
     memcpy(lane->epoch, lane->source->feed.epoch, sizeof(lane->epoch));
     lane->position = position;
     lane->matched = position;
+    lane->unmatched = 0;
     lane->acked = 0;
     es_lane_dirty(d, lane);
 }

@@ -77,6 +77,7 @@ es_replay(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, uint64_t after)
     lane->position = after;
     lane->matched = after;
     lane->stuck_ms = 0;
+    lane->unmatched = 0;
     es_fresh_leave(d, lane);
     es_nudge_reset(lane);
     es_key_restore(txn, lane);

@@ -100,11 +100,47 @@ es_stall_subjects(const es_lane_t *lane, es_stall_t *stall)
 }
 
 
+/* Whether there is an event behind the position that the endpoint is to be
+   sent.  Of what is known not to match, nothing is looked at again. */
+
+static bool
+es_stall_behind(es_dispatcher_t *d, es_lane_t *lane)
+{
+    es_rc_t           rc;
+    uint64_t          from, scanned;
+    es_txn_t         *txn;
+    es_event_t        event;
+    const es_feed_t  *feed;
+
+    feed = &lane->source->feed;
+    from = lane->unmatched > lane->position ? lane->unmatched
+                                            : lane->position;
+
+    if (from >= feed->last || es_filter_is_all(&lane->target->conf->filter)) {
+        return from < feed->last;
+    }
+
+    if (es_txn_begin(d->store, &txn) != ES_OK) {
+        return false;
+    }
+
+    rc = es_event_next(txn, feed, from, &lane->target->conf->filter, &event,
+                       &scanned);
+    es_txn_end(txn);
+
+    if (rc == ES_NOT_FOUND) {
+        lane->unmatched = scanned;
+    }
+
+    return rc == ES_OK;
+}
+
+
 /* A `fifo` lane stands from a failed attempt on, with something behind the
    event; while that is tried again it goes on to stand. */
 
 static void
-es_stall_fifo(const es_lane_t *lane, es_stall_t *stall)
+es_stall_fifo(es_dispatcher_t *d, es_lane_t *lane, es_stall_t *stall)
 {
     size_t  i;
 
@@ -119,8 +155,8 @@ es_stall_fifo(const es_lane_t *lane, es_stall_t *stall)
     i = es_waiting_first(lane, ES_BY_KEY);
 
     if (i != ES_NO_ITEM && lane->waiting[i].attempts > 0
-        && (lane->position < lane->source->feed.last
-            || es_waiting_next(lane, ES_BY_KEY, i) != ES_NO_ITEM))
+        && (es_waiting_next(lane, ES_BY_KEY, i) != ES_NO_ITEM
+            || es_stall_behind(d, lane)))
     {
         stall->reason = ES_STALL_EVENT;
         es_stall_item(stall, &lane->waiting[i]);
@@ -140,8 +176,7 @@ es_stall_full(const es_dispatcher_t *d, const es_lane_t *lane)
 
 
 static void
-es_stall_judge(const es_dispatcher_t *d, const es_lane_t *lane,
-    es_stall_t *stall)
+es_stall_judge(es_dispatcher_t *d, es_lane_t *lane, es_stall_t *stall)
 {
     memset(stall, 0, sizeof(es_stall_t));
     stall->endpoint = lane->target->number;
@@ -158,7 +193,7 @@ es_stall_judge(const es_dispatcher_t *d, const es_lane_t *lane,
         stall->next_ms = lane->stuck_ms;
 
     } else if (lane->target->conf->ordering == ES_ORDER_FIFO) {
-        es_stall_fifo(lane, stall);
+        es_stall_fifo(d, lane, stall);
 
     } else if (es_stall_full(d, lane)) {
         stall->reason = ES_STALL_FULL;

@@ -192,6 +192,7 @@ es_target_change(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
         }
 
         lane->stuck_ms = 0;
+        lane->unmatched = 0;
         lane->swapped = 0;
         es_fresh_leave(d, lane);
         es_nudge_reset(lane);

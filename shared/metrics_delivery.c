@@ -168,6 +168,15 @@ es_watch_stall(void *ctx, const es_stall_t *stall)
         w->list[i].facts.stalled = true;
     }
 
+    /* what is sent nothing on purpose waits for nobody */
+
+    if (watched != NULL
+        && (watched->facts.disabled || watched->facts.stopped
+            || watched->facts.paused))
+    {
+        return ES_OK;
+    }
+
     w->stalls[stall->reason]++;
 
     if (w->stalled_ms == 0 || stall->since_ms < w->stalled_ms) {

@@ -150,6 +150,9 @@ ok(wait_for(sub { retries($t, $last) }), 'the last event of a feed fails');
 is(state($last), 'active', 'which stops no other');
 put($t, 'other', 1);
 ok(wait_for(sub { state($last) eq 'stalled' }), 'until one comes behind it');
+$t->ctl_ok('endpoint', 'change', $last, '--types=bad');
+ok(wait_for(sub { (of_kind('retry', $last))[0]{attempts} == 2
+    && state($last) eq 'active' }), 'that it is to be sent');
 $t->ctl_ok('endpoint', 'remove', $last);
 ok(wait_for(sub { gauge('delivery_stalled{reason="event"}') == 0 }),
     'what is removed stands no more');

@@ -1,0 +1,190 @@
+/* Events that wait: both orders, beside a list that is searched as a whole. */
+
+#include <stdlib.h>
+
+#include "../../dispatcher/waiting.c"
+#include "tap.h"
+
+#define ROUNDS  20000
+#define MOST    300
+
+static es_lane_t  lane;
+static uint32_t   seed = 1;
+
+
+static uint32_t
+draw(uint32_t n)
+{
+    seed = seed * 1664525 + 1013904223;
+
+    return (seed >> 8) % n;
+}
+
+
+/* The first of all items by an order, by looking at each. */
+
+static size_t
+first_of(es_order_t order)
+{
+    size_t  i, found;
+
+    found = ES_NO_ITEM;
+
+    for (i = 0; i < lane.nwaiting; i++) {
+        if (found == ES_NO_ITEM
+            || es_waiting_before(&lane.waiting[i], &lane.waiting[found],
+                                 order))
+        {
+            found = i;
+        }
+    }
+
+    return found;
+}
+
+
+static size_t
+first_from(uint64_t key, uint64_t sequence)
+{
+    size_t  i, found;
+
+    found = ES_NO_ITEM;
+
+    for (i = 0; i < lane.nwaiting; i++) {
+        if (lane.waiting[i].key == key
+            && lane.waiting[i].sequence >= sequence
+            && (found == ES_NO_ITEM
+                || lane.waiting[i].sequence < lane.waiting[found].sequence))
+        {
+            found = i;
+        }
+    }
+
+    return found;
+}
+
+
+/* All items are met once, each behind the one before. */
+
+static bool
+whole(es_order_t order)
+{
+    size_t  i, next, n;
+
+    n = 0;
+    i = es_waiting_first(&lane, order);
+
+    for (/* void */; i != ES_NO_ITEM; i = next) {
+        n++;
+        next = es_waiting_next(&lane, order, i);
+
+        if (next != ES_NO_ITEM
+            && !es_waiting_before(&lane.waiting[i], &lane.waiting[next],
+                                  order))
+        {
+            return false;
+        }
+    }
+
+    return n == lane.nwaiting;
+}
+
+
+static bool
+counted(void)
+{
+    size_t   i, held;
+    int64_t  due_ms;
+
+    held = 0;
+    due_ms = INT64_MAX;
+
+    for (i = 0; i < lane.nwaiting; i++) {
+        held += lane.waiting[i].held;
+
+        if (!lane.waiting[i].held && lane.waiting[i].next_ms < due_ms) {
+            due_ms = lane.waiting[i].next_ms;
+        }
+    }
+
+    return held == lane.nheld && due_ms == lane.due_ms;
+}
+
+
+static void
+step(uint64_t sequence)
+{
+    size_t     i;
+    es_item_t  item;
+
+    switch (lane.nwaiting == 0 ? 0 : draw(5)) {
+
+    case 0:
+    case 1:
+        if (lane.nwaiting < MOST) {
+            memset(&item, 0, sizeof(item));
+            item.sequence = sequence;
+            item.key = draw(8);
+            item.next_ms = draw(50);
+            item.held = draw(2);
+            (void) es_waiting_add(&lane, &item);
+        }
+        break;
+
+    case 2:
+    case 3:
+        es_waiting_move(&lane, draw((uint32_t) lane.nwaiting), draw(2),
+                        draw(50));
+        break;
+
+    default:
+        es_waiting_take(&lane, draw((uint32_t) lane.nwaiting));
+    }
+
+    if (draw(500) == 0) {
+        for (i = 0; i < lane.nwaiting; i++) {
+            lane.waiting[i].key = draw(8);
+            lane.waiting[i].next_ms = 0;
+        }
+
+        es_waiting_sort(&lane);
+    }
+}
+
+
+int
+main(void)
+{
+    bool      firsts, finds, orders, counts;
+    uint64_t  n, key, from;
+
+    firsts = finds = orders = counts = true;
+    lane.due_ms = INT64_MAX;
+
+    for (n = 1; n <= ROUNDS; n++) {
+        step(n);
+
+        key = draw(9);
+        from = draw((uint32_t) n + 2);
+
+        firsts &= es_waiting_first(&lane, ES_BY_DUE) == first_of(ES_BY_DUE)
+                  && es_waiting_first(&lane, ES_BY_KEY) == first_of(ES_BY_KEY);
+        finds &= es_waiting_find(&lane, key, from) == first_from(key, from);
+        counts &= counted();
+
+        if (n % 16 == 0) {
+            orders &= whole(ES_BY_DUE) && whole(ES_BY_KEY);
+        }
+    }
+
+    ok(firsts, "the first is that of all, after each change");
+    ok(finds, "so is the first of a key from a sequence on");
+    ok(orders, "each is met once, in order");
+    ok(counts, "what is held is counted, and the next that is due is known");
+
+    es_waiting_clear(&lane);
+    ok(lane.nwaiting == 0 && es_waiting_first(&lane, ES_BY_DUE) == ES_NO_ITEM
+       && lane.due_ms == INT64_MAX, "in the end there is none");
+
+    return done();
+}
