@@ -71,6 +71,10 @@ int ctl_open(ctl_t *ctl, unsigned flags);
    CTL_OK, or CTL_FAILED with a line said. */
 int ctl_prove(ctl_t *ctl, es_verify_t *totals);
 
+/* Says on stderr which events this process has deleted, and what is wrong with
+   its clock.  `all`: no later call will. */
+void ctl_tell(ctl_t *ctl, bool all);
+
 /* ---- the commands, a file for each subject ---- */
 
 int ctl_init(ctl_t *ctl, int argc, char **argv);

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "clock.h"
+#include "store_clock.h"
 #include "object.h"
 
 
@@ -80,7 +81,12 @@ ctl_key_revoke(ctl_t *ctl, int argc, char **argv)
         return rc;
     }
 
-    es_time_print(es_clock_ms(), now);
+    rc = ctl_open(ctl, ES_STORE_ADMIN);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    es_time_print(es_store_ms(ctl->store), now);
 
     return ctl_object_change(ctl, ES_KIND_KEY, argv[0],
                              json_pack("{s:o}", "revoked",

@@ -215,6 +215,7 @@ main(int argc, char **argv)
 
     rc = command->run(&ctl, argc - words, argv + words);
 
+    ctl_tell(&ctl, true);
     es_store_close(ctl.store);
 
     if (fflush(stdout) != 0 && rc == CTL_OK) {

@@ -3,6 +3,8 @@
 #include "child.h"
 #include "clock.h"
 #include "ctl.h"
+#include "store_clock.h"
+#include "taken.h"
 
 
 /* Keys are needed by who writes or proves secrets, so a command that has a key
@@ -52,6 +54,25 @@ ctl_open(ctl_t *ctl, unsigned flags)
     }
 
     return ctl_open_keys(ctl);
+}
+
+
+void
+ctl_tell(ctl_t *ctl, bool all)
+{
+    char  text[ES_TOLD_MAX];
+
+    if (ctl->store == NULL) {
+        return;
+    }
+
+    while (es_store_taken(ctl->store, all, text, sizeof(text))) {
+        ctl_complain("%s", text);
+    }
+
+    if (es_store_clock_said(ctl->store, text, sizeof(text))) {
+        ctl_complain("warning: %s", text);
+    }
 }
 
 

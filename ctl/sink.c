@@ -174,6 +174,8 @@ ctl_sink_commit_store(ctl_sink_t *sink)
     es_batch_destroy(sink->batch);
     sink->batch = NULL;
 
+    ctl_tell(sink->ctl, false);
+
     return CTL_OK;
 }
 

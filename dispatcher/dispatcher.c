@@ -84,7 +84,8 @@ es_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
     es_lanes_due(d);
 
     if (!d->halted) {
-        es_record(d, es_changes_heartbeat(d->recorder.filling, d->alive_ms));
+        es_record(d, es_changes_heartbeat(d->recorder.filling,
+                                          es_look_heartbeat(d)));
     }
 }
 
@@ -242,6 +243,7 @@ es_dispatcher_open(es_dispatcher_t *d)
     es_problem_t  problem;
 
     es_schedule_init(d);
+    es_caution_init(d);
 
     rc = es_child_store_open(d->options.store,
                              ES_STORE_DELIVER | ES_STORE_PUBLISH
@@ -251,6 +253,8 @@ es_dispatcher_open(es_dispatcher_t *d)
                     problem.detail);
         return rc;
     }
+
+    (void) es_caution_look(d);     /* the janitor tries again */
 
     rc = es_keys_open(d);
     if (rc != ES_OK) {

@@ -39,6 +39,7 @@
  *     simulate.c failures that were asked for
  *     recorder.c what of all that goes to disk, committed by a helper thread
  *     helper.c   such threads
+ *     caution.c  by which time things are given up
  *
  * Everything runs on the loop's thread but es_delivery_commit() (recorder.c),
  * es_registry_load() (loader.c), retention (janitor.c) and es_publish()
@@ -69,6 +70,8 @@
 #include "request.h"
 #include "signature.h"
 #include "stall.h"
+#include "store_clock.h"
+#include "taken.h"
 #include "tally.h"
 #include "wake.h"
 
@@ -125,6 +128,9 @@ struct es_source {
     es_feed_t             feed;
     uint64_t              round;       /* of the read that `feed` is from */
     uint64_t              seen;        /* look that found it last */
+    uint64_t              known;       /* the last event at that which alive_ms
+                                          is of, and its epoch */
+    char                  known_epoch[ES_EPOCH_MAX + 1];
     es_lanes_t            lanes;
 };
 
@@ -395,7 +401,7 @@ typedef struct {
     es_helper_t     helper;
     bool            asked;
     bool            done;          /* what was loaded is the loop's to take */
-    int64_t         asked_ms;      /* wall clock; the loop's */
+    int64_t         asked_ms;      /* es_stamp_ms(); the loop's */
     uint64_t        asked_version; /* of the registry, then; the loop's */
     uint64_t        failed_version;    /* said of this one; the loop's */
     int64_t         until_us;      /* monotonic: it failed, and none is asked
@@ -422,8 +428,23 @@ typedef struct {
     uint64_t          dropped;     /* events, since the store was made */
 } es_notifier_t;
 
+/* See caution.c.  The first two are less the monotonic clock. */
+typedef struct {
+    _Atomic int64_t    time_ms;
+    _Atomic int64_t    sure_ms;
+
+    /* The janitor's. */
+    es_clock_record_t  record;     /* at the last look */
+    bool               held;       /* the wall clock is not believed */
+    bool               proved;     /* or it is, as it has stayed so */
+    int64_t            since_ms;   /* monotonic */
+    int64_t            offset_ms;  /* of the wall clock to it, since then */
+    int                said;       /* 1: held; 2: proved */
+} es_caution_t;
+
 struct es_dispatcher {
     es_options_t           options;
+    es_caution_t           caution;
     es_store_t            *store;
     es_loop_t              loop;
     es_proxy_t             proxy;
@@ -437,7 +458,7 @@ struct es_dispatcher {
     uint64_t               registry_version;   /* that was looked at */
     uint64_t               taken;      /* the last request */
     es_saved_t             saved;      /* until it is taken over */
-    int64_t                alive_ms;   /* wall clock of the last look */
+    int64_t                alive_ms;   /* es_stamp_ms() of the last look */
     int64_t                booted_ms;  /* wall clock of it, see schedule.c */
     bool                   look;       /* the bell rang */
     bool                   reload;     /* though nothing has changed */
@@ -512,6 +533,9 @@ bool es_loader_take(es_dispatcher_t *d, es_rc_t *rc,
 /* look.c */
 /* What the last run left; ES_CORRUPT and others: it cannot go on from there. */
 es_rc_t es_targets_load(es_dispatcher_t *d);
+/* The wall clock as it was at the last look, for who asks whether this process
+   is alive. */
+int64_t es_look_heartbeat(const es_dispatcher_t *d);
 /* Takes in changes of the registry and of the log. */
 void es_targets_look(es_dispatcher_t *d);
 
@@ -915,6 +939,17 @@ void es_record(es_dispatcher_t *d, es_rc_t rc);
 /* What is counted as well, see tally.h. */
 void es_record_attempt(es_dispatcher_t *d, const es_attempt_t *attempt);
 void es_record_dead(es_dispatcher_t *d, const es_dead_t *dead);
+
+/* caution.c */
+void es_caution_init(es_dispatcher_t *d);
+/* At start, and then by the janitor only; what was found before stays when it
+   fails. */
+es_rc_t es_caution_look(es_dispatcher_t *d);
+/* The time that decides what is too old: no jump of the wall clock moves it
+   before it has lasted.  Any thread. */
+int64_t es_caution_ms(const es_dispatcher_t *d);
+/* The time that records get: the store's.  Any thread. */
+int64_t es_stamp_ms(const es_dispatcher_t *d);
 
 /* janitor.c - retention, readers of dead processes. */
 es_rc_t es_janitor_start(es_dispatcher_t *d);

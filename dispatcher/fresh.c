@@ -72,7 +72,7 @@ es_fresh_ripe(const es_lane_t *lane, int64_t until_ms)
     const es_endpoint_t  *conf;
 
     conf = lane->target->conf;
-    wait_ms = until_ms - es_clock_ms();
+    wait_ms = until_ms - es_stamp_ms(lane->target->d);
 
     /* a clock that was put back is not waited for */
 

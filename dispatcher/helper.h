@@ -30,8 +30,11 @@ bool es_helper_finish(es_helper_t *helper);
 void es_helper_lock(es_helper_t *helper);
 void es_helper_unlock(es_helper_t *helper);
 
+/* The time, `seconds` from now, that a wait is to last until. */
+void es_helper_after(struct timespec *until, int seconds);
+
 /* All three with the lock.  The wait ends when it is woken, or for no reason;
-   false: when the time, of CLOCK_MONOTONIC, has come. */
+   false: when the time, of es_helper_after(), has come. */
 void es_helper_wake(es_helper_t *helper);
 void es_helper_wait(es_helper_t *helper);
 bool es_helper_wait_until(es_helper_t *helper, const struct timespec *until);

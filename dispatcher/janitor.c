@@ -95,14 +95,14 @@ es_janitor_judge(es_unapplied_t *unapplied, const char *name, es_rc_t rc)
 /* The next feed after `name` that keeps more than it should. */
 
 static es_rc_t
-es_janitor_next(es_store_t *store, es_unapplied_t *unapplied, char *name,
-    uint64_t *oldest)
+es_janitor_next(es_dispatcher_t *d, es_unapplied_t *unapplied, char *name,
+    uint64_t *oldest, es_taken_why_t *why)
 {
     es_rc_t    rc, judged;
     es_txn_t  *txn;
     es_feed_t  feed;
 
-    rc = es_txn_begin(store, &txn);
+    rc = es_txn_begin(d->store, &txn);
     if (rc != ES_OK) {
         return rc;
     }
@@ -110,14 +110,11 @@ es_janitor_next(es_store_t *store, es_unapplied_t *unapplied, char *name,
     while ((rc = es_feed_next(txn, es_str(name), &feed)) == ES_OK) {
         memcpy(name, feed.name, sizeof(feed.name));
 
-        if (feed.retain_count == 0
-            && feed.retain_bytes == 0
-            && feed.retain_ms == 0)
-        {
+        if (!es_feed_limited(&feed)) {
             continue;
         }
 
-        judged = es_feed_retained(txn, &feed, es_clock_ms(), oldest);
+        judged = es_feed_retained(txn, &feed, es_caution_ms(d), oldest, why);
 
         if (judged != ES_OK) {
             es_janitor_judge(unapplied, name, judged);
@@ -139,14 +136,15 @@ es_janitor_next(es_store_t *store, es_unapplied_t *unapplied, char *name,
 static void
 es_janitor_trim(es_dispatcher_t *d, es_unapplied_t *unapplied)
 {
-    char      name[ES_FEED_MAX + 1];
-    es_rc_t   rc;
-    uint64_t  oldest;
+    char            name[ES_FEED_MAX + 1];
+    es_rc_t         rc;
+    uint64_t        oldest;
+    es_taken_why_t  why;
 
     name[0] = '\0';
 
-    while (es_janitor_next(d->store, unapplied, name, &oldest) == ES_OK) {
-        rc = es_feed_trim(d->store, es_str(name), oldest);
+    while (es_janitor_next(d, unapplied, name, &oldest, &why) == ES_OK) {
+        rc = es_feed_take(d->store, es_str(name), oldest, why);
         es_janitor_judge(unapplied, name, rc);
     }
 }
@@ -168,6 +166,37 @@ es_janitor_recover(es_dispatcher_t *d)
     if (rc != ES_OK) {
         es_log_line(ES_LOG_ERROR, "cannot open the store again after a commit "
                     "that failed: %s", es_reason(rc));
+    }
+}
+
+
+/* Of the janitor and of the notifier, which publishes. */
+
+static void
+es_janitor_tell(es_dispatcher_t *d, bool all)
+{
+    char  text[ES_TOLD_MAX];
+
+    while (es_store_taken(d->store, all, text, sizeof(text))) {
+        es_log_line(ES_LOG_INFO, "%s", text);
+    }
+
+    if (es_store_clock_said(d->store, text, sizeof(text))) {
+        es_log_line(ES_LOG_WARN, "%s", text);
+    }
+}
+
+
+static void
+es_janitor_look(es_dispatcher_t *d)
+{
+    es_rc_t  rc;
+
+    rc = es_caution_look(d);
+
+    if (rc != ES_OK && rc != ES_FULL) {
+        es_log_line(ES_LOG_ERROR, "cannot look at the store's time: %s",
+                    es_strerror(rc));
     }
 }
 
@@ -198,7 +227,7 @@ es_janitor_expire(es_dispatcher_t *d, es_unapplied_t *unapplied,
 
     static const struct timespec  pause = { .tv_nsec = ES_EXPIRE_PAUSE_NS };
 
-    now_ms = es_clock_ms();
+    now_ms = es_caution_ms(d);
 
     do {
         rc = es_delivery_expire(d->store, now_ms - d->options.attempts_ms,
@@ -247,8 +276,10 @@ es_janitor_main(void *ctx)
         es_helper_unlock(janitor);
 
         es_janitor_recover(d);
+        es_janitor_look(d);
         es_janitor_trim(d, &unapplied);
         es_janitor_expire(d, &unapplied, &place);
+        es_janitor_tell(d, false);
 
         if (round % ES_REAP_ROUNDS == 0) {
             dead = es_store_reap_readers(d->store);
@@ -260,8 +291,7 @@ es_janitor_main(void *ctx)
 
         es_helper_lock(janitor);
 
-        (void) clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += ES_JANITOR_S;
+        es_helper_after(&until, ES_JANITOR_S);
 
         while (!janitor->quit && es_helper_wait_until(janitor, &until)) {
             /* void */
@@ -270,6 +300,7 @@ es_janitor_main(void *ctx)
 
     es_helper_unlock(janitor);
     free(unapplied.names);
+    es_janitor_tell(d, true);
 
     return NULL;
 }

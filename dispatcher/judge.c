@@ -214,7 +214,7 @@ es_judge_attempt(es_send_t *send, uint64_t sequence, uint32_t number,
     attempt.endpoint = send->target->number;
     attempt.feed = send->lane != NULL ? send->lane->source->feed.number : 0;
     attempt.sequence = sequence;
-    attempt.time_ms = send->sent_ms;
+    attempt.time_ms = es_stamp_ms(d) - latency_us / 1000;
     attempt.latency_us = latency_us < UINT32_MAX ? (uint32_t) latency_us
                                                  : UINT32_MAX;
     attempt.attempt = number;
@@ -245,7 +245,7 @@ es_judge_dead(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item,
     memcpy(dead.epoch, lane->epoch, sizeof(dead.epoch));
     dead.sequence = item->sequence;
     dead.prevcursor = item->prev;
-    dead.time_ms = es_clock_ms();
+    dead.time_ms = es_stamp_ms(d);
 
     /* one that dies again is not of the redrive that sent it, though the
        clock was put back */

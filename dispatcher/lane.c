@@ -317,7 +317,7 @@ es_lanes_due(es_dispatcher_t *d)
     es_target_t  *target;
 
     now_ms = es_schedule_ms(d);
-    wall_ms = d->nlingering > 0 ? es_clock_ms() : 0;
+    wall_ms = d->nlingering > 0 ? es_stamp_ms(d) : 0;
     now_us = es_clock_mono_us();
 
     for (i = 0; i < d->ntargets; i++) {
@@ -390,7 +390,7 @@ es_lane_lost(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item)
     memcpy(dead.epoch, lane->epoch, sizeof(dead.epoch));
     dead.sequence = item->sequence;
     dead.prevcursor = item->prev;
-    dead.time_ms = es_clock_ms();
+    dead.time_ms = es_stamp_ms(d);
     dead.attempts = item->attempts;
     dead.status = item->status;
     dead.klass = ES_ATTEMPT_INTERNAL;

@@ -131,7 +131,7 @@ es_loader_ask(es_dispatcher_t *d, uint64_t version)
 
     if (!loader->asked && !loader->done) {
         loader->asked = true;
-        loader->asked_ms = es_clock_ms();
+        loader->asked_ms = es_stamp_ms(d);
         loader->asked_version = version;
         es_helper_wake(&loader->helper);
     }

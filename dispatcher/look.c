@@ -226,14 +226,36 @@ es_sources_look(es_dispatcher_t *d, es_txn_t *txn)
 }
 
 
+/* The present picture of the registry is as new as that of the feeds: who
+   begins later begins after these events, whatever their times say. */
+
+static void
+es_sources_known(es_dispatcher_t *d)
+{
+    size_t        i;
+    es_source_t  *source;
+
+    for (i = 0; i < d->nsources; i++) {
+        source = d->sources[i];
+
+        if (source != NULL) {
+            source->known = source->feed.last;
+            memcpy(source->known_epoch, source->feed.epoch,
+                   sizeof(source->known_epoch));
+        }
+    }
+}
+
+
 static es_rc_t
 es_look(es_dispatcher_t *d)
 {
     es_rc_t    rc, log_rc;
-    int64_t    as_of_ms;
+    int64_t    now_ms, as_of_ms;
     es_txn_t  *txn;
 
-    as_of_ms = es_clock_ms();
+    now_ms = es_stamp_ms(d);
+    as_of_ms = now_ms;
 
     /* The registry first and by itself: a damaged log must not keep an
        endpoint from being changed. */
@@ -249,7 +271,7 @@ es_look(es_dispatcher_t *d)
 
     if (rc == ES_OK && log_rc == ES_OK) {
         es_requests_look(d, txn);
-        es_parked_expire(d, txn, es_clock_ms());
+        es_parked_expire(d, txn, es_caution_ms(d));
     }
 
     es_txn_end(txn);
@@ -264,6 +286,10 @@ es_look(es_dispatcher_t *d)
 
     if (rc == ES_OK && !d->unjoined) {
         d->alive_ms = as_of_ms;
+
+        if (as_of_ms == now_ms) {
+            es_sources_known(d);
+        }
     }
 
     return rc;
@@ -302,9 +328,17 @@ es_targets_look(es_dispatcher_t *d)
 }
 
 
+int64_t
+es_look_heartbeat(const es_dispatcher_t *d)
+{
+    return es_clock_ms() - (es_stamp_ms(d) - d->alive_ms);
+}
+
+
 es_rc_t
 es_targets_load(es_dispatcher_t *d)
 {
+    int64_t            now_ms;
     es_rc_t    rc;
     es_txn_t  *txn;
 
@@ -331,7 +365,10 @@ es_targets_load(es_dispatcher_t *d)
         return rc;
     }
 
-    d->alive_ms = d->saved.alive_ms;
+    /* by the wall clock of a run that may have been wrong */
+
+    now_ms = es_stamp_ms(d);
+    d->alive_ms = d->saved.alive_ms < now_ms ? d->saved.alive_ms : now_ms;
     es_ack_init(d);
 
     rc = es_look(d);
@@ -351,7 +388,8 @@ es_targets_load(es_dispatcher_t *d)
     es_txn_end(txn);
 
     es_saved_free(&d->saved);
-    es_record(d, es_changes_heartbeat(d->recorder.filling, d->alive_ms));
+    es_record(d, es_changes_heartbeat(d->recorder.filling,
+                                      es_look_heartbeat(d)));
 
     return ES_OK;
 }

@@ -236,7 +236,7 @@ es_message_sign(es_send_t *send, es_str_t id, int64_t now_s, char **p)
 {
     char         *first;
     es_rc_t       rc;
-    int64_t       expires_ms;
+    int64_t       expires_ms, now_ms;
     es_str_t      body;
     unsigned      i;
     es_signer_t  *signer;
@@ -245,11 +245,12 @@ es_message_sign(es_send_t *send, es_str_t id, int64_t now_s, char **p)
     body.len = send->body.len;
 
     first = *p;
+    now_ms = es_caution_ms(send->d);
 
     for (i = 0; i < send->target->nsigners; i++) {
         expires_ms = send->target->signer_expires_ms[i];
 
-        if (expires_ms != 0 && expires_ms <= send->sent_ms) {
+        if (expires_ms != 0 && expires_ms <= now_ms) {
             continue;
         }
 

@@ -119,9 +119,7 @@ es_near_progress(void *ctx, const es_progress_t *progress)
 
     feed = es_report_feed(&near->feeds, progress->feed);
 
-    if ((feed->retain_count == 0
-         && feed->retain_bytes == 0
-         && feed->retain_ms == 0)
+    if (!es_feed_limited(feed)
         || !es_endpoint_lists(near->endpoints[progress->endpoint],
                               es_str(feed->name))
         || es_str_eq(near->endpoints[progress->endpoint]->partner->operations,
@@ -190,7 +188,7 @@ es_near_lag(es_dispatcher_t *d, const es_near_lane_t *lane, es_feed_t *feed,
     }
 
     if (rc == ES_OK) {
-        rc = es_lag_read(txn, feed, &lane->done, es_clock_ms(), lag);
+        rc = es_lag_read(txn, feed, &lane->done, es_caution_ms(d), lag);
     }
 
     es_txn_end(txn);

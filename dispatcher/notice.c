@@ -107,7 +107,7 @@ es_notice_put(es_dispatcher_t *d, es_changes_t *changes, es_str_t feed,
     int64_t    now_ms;
     uint64_t   number;
 
-    now_ms = es_clock_ms();
+    now_ms = es_stamp_ms(d);
 
     (void) snprintf(name, sizeof(name), "%.*s", (int) endpoint.len,
                     endpoint.data);
@@ -703,8 +703,7 @@ es_notifier_wait(es_notifier_t *notifier)
 {
     struct timespec  until;
 
-    (void) clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ES_NOTICE_S;
+    es_helper_after(&until, ES_NOTICE_S);
 
     while (!notifier->helper.quit
            && !notifier->told

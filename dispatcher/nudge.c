@@ -121,7 +121,7 @@ es_nudge_compose(const es_lane_t *lane, es_send_t *send, es_str_t id,
                       "specversion", "1.0", "id", id.data, id.len,
                       "source", "/eventsync", "type", "feed.poll",
                       "subject", lane->source->feed.name,
-                      "time", es_notice_time(es_clock_ms(), time),
+                      "time", es_notice_time(es_stamp_ms(send->d), time),
                       "datacontenttype", "application/json",
                       "data", "feed", lane->source->feed.name,
                       "after", after, "latest", latest, "events", n);

@@ -149,7 +149,7 @@ es_park(es_dispatcher_t *d, es_lane_t *lane, const char *why)
     }
 
     es_away_of(lane, place.away);
-    place.away->since_ms = es_clock_ms();
+    place.away->since_ms = es_stamp_ms(d);
 
     /* what is in flight has no outcome any more: it is sent again */
 
@@ -376,7 +376,7 @@ es_parked_take(es_dispatcher_t *d, es_txn_t *txn, es_saved_lane_t *place)
 
         place->away->endpoint = place->endpoint;
         place->away->feed = place->feed;
-        place->away->since_ms = es_clock_ms();
+        place->away->since_ms = es_stamp_ms(d);
         es_parked_name(d, place);
     }
 

@@ -96,7 +96,7 @@ es_policy_failure(es_dispatcher_t *d, es_target_t *target,
     failing = &target->failing;
 
     if (failing->since_ms == 0) {
-        failing->since_ms = es_schedule_ms(d);
+        failing->since_ms = es_stamp_ms(d);
 
         if (failing->level > ES_FAILING_CIRCUIT) {
             failing->level = ES_FAILING_CIRCUIT;
@@ -120,7 +120,7 @@ es_policy_over(es_target_t *target)
 
     if (target->conf->disable_after_ms == 0
         || failing->since_ms == 0
-        || es_schedule_ms(target->d) - failing->since_ms
+        || es_caution_ms(target->d) - failing->since_ms
            < (int64_t) target->conf->disable_after_ms)
     {
         return NULL;

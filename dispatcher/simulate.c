@@ -18,14 +18,15 @@ static const char  es_simulate_pin[] =
 
 
 static es_failure_t
-es_simulate_pick(const es_endpoint_t *conf, es_str_t id, uint32_t attempt)
+es_simulate_pick(const es_dispatcher_t *d, const es_endpoint_t *conf,
+    es_str_t id, uint32_t attempt)
 {
     const es_simulation_t  *s;
 
     s = &conf->simulate;
 
     if (s->failure == ES_SIMULATE_NONE
-        || s->until_ms <= es_clock_ms()
+        || s->until_ms <= es_stamp_ms(d)
         || es_schedule_draw(id, conf->name, attempt) * 100
            >= (double) s->percent)
     {
@@ -46,7 +47,7 @@ es_simulate_drop(es_dispatcher_t *d, const es_lane_t *lane,
     attempt.endpoint = lane->target->number;
     attempt.feed = lane->source->feed.number;
     attempt.sequence = item->sequence;
-    attempt.time_ms = es_clock_ms();
+    attempt.time_ms = es_stamp_ms(d);
     attempt.attempt = 1;
     attempt.klass = ES_ATTEMPT_SIMULATED;
     attempt.flags = ES_ATTEMPT_SIMULATED_FLAG;
@@ -82,7 +83,7 @@ es_simulate_fresh(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
     conf = lane->target->conf;
     now_ms = es_schedule_ms(d);
 
-    switch (es_simulate_pick(conf, id, 1)) {
+    switch (es_simulate_pick(d, conf, id, 1)) {
 
     case ES_SIMULATE_DROP:
         es_simulate_drop(d, lane, item);
@@ -194,7 +195,7 @@ es_simulate_begin(es_send_t *send)
     send->simulate = ES_SIMULATE_NONE;
 
     if (send->kind == ES_SEND_EVENTS && !send->items[0].repeated) {
-        send->simulate = es_simulate_pick(send->target->conf,
+        send->simulate = es_simulate_pick(send->d, send->target->conf,
                                           es_str(send->ids.data),
                                           send->attempt);
     }

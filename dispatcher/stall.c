@@ -348,7 +348,7 @@ es_stall_set(es_dispatcher_t *d, es_target_t *target, es_lane_t *lane,
 
     was = lane != NULL ? &lane->stall : &target->stall;
     begins = was->reason != stall->reason;
-    stall->since_ms = begins ? es_clock_ms() : was->since_ms;
+    stall->since_ms = begins ? es_stamp_ms(d) : was->since_ms;
     stall->dead_ms = was->dead_ms;
 
     if (es_stall_same(was, stall)) {
@@ -384,7 +384,7 @@ es_stall_over(es_dispatcher_t *d, es_target_t *target, es_lane_t *lane)
                 target->name, lane != NULL ? "feed \"" : "it",
                 lane != NULL ? lane->source->feed.name : "",
                 lane != NULL ? "\"" : "",
-                (long long) (es_clock_ms() - stall->since_ms) / 1000);
+                (long long) (es_stamp_ms(d) - stall->since_ms) / 1000);
 
     es_notice_unstalled(d, target, lane, stall);
     es_record(d, es_changes_stall_done(d->recorder.filling, stall->endpoint,
@@ -512,7 +512,7 @@ es_stall_all(es_dispatcher_t *d)
 
     memset(&d->stall, 0, sizeof(es_stall_t));
     d->stall.reason = (uint8_t) reason;
-    d->stall.since_ms = es_clock_ms();
+    d->stall.since_ms = es_stamp_ms(d);
 
     es_record(d, reason != ES_STALL_NONE
                  ? es_changes_stall(d->recorder.filling, &d->stall)

@@ -262,17 +262,33 @@ static es_rc_t
 es_lane_start(es_dispatcher_t *d, es_txn_t *txn, const es_target_t *target,
     const es_source_t *source, uint64_t *position)
 {
-    int64_t  from_ms;
+    es_rc_t  rc;
+    int64_t  from_ms, now_ms;
 
     if (target->conf->from_oldest) {
         *position = source->feed.oldest - 1;
         return ES_OK;
     }
 
-    from_ms = target->conf->created_ms;
+    /* who made it may have had a clock that was ahead */
+
+    now_ms = es_stamp_ms(d);
+    from_ms = target->conf->created_ms < now_ms ? target->conf->created_ms
+                                                : now_ms;
     from_ms = d->alive_ms > from_ms ? d->alive_ms : from_ms;
 
-    return es_feed_seek_time(txn, &source->feed, from_ms, position);
+    rc = es_feed_seek_time(txn, &source->feed, from_ms, position);
+
+    /* events of the future, by a clock that was ahead, were there before */
+
+    if (source->feed.last_ms > now_ms + ES_CLOCK_AHEAD_MS
+        && strcmp(source->known_epoch, source->feed.epoch) == 0
+        && source->known > *position)
+    {
+        *position = source->known;
+    }
+
+    return rc;
 }
 
 
@@ -443,7 +459,7 @@ es_target_stop(es_dispatcher_t *d, es_target_t *target, const char *reason)
     memset(&stop, 0, sizeof(stop));
     stop.endpoint = target->number;
     stop.revision = target->revision;
-    stop.time_ms = es_clock_ms();
+    stop.time_ms = es_stamp_ms(d);
     (void) snprintf(stop.reason, sizeof(stop.reason), "%s", reason);
     es_record(d, es_changes_stop(d->recorder.filling, &stop));
     es_policy_stopped(d, target, reason);
@@ -460,11 +476,10 @@ void
 es_targets_tick(es_dispatcher_t *d)
 {
     size_t        i;
-    int64_t       now_ms, now_us;
+    int64_t       now_us;
     es_lane_t    *lane;
     es_target_t  *target;
 
-    now_ms = es_schedule_ms(d);
     now_us = es_clock_mono_us();
 
     for (i = 0; i < d->ntargets; i++) {
@@ -474,7 +489,7 @@ es_targets_tick(es_dispatcher_t *d)
             continue;
         }
 
-        es_policy_tick(d, target, now_ms);
+        es_policy_tick(d, target, es_caution_ms(d));
         es_stalls_tick(d, target);
 
         if (target->in_flight == 0 && now_us - target->used_us > ES_IDLE_US) {

@@ -21,7 +21,7 @@ es_test_fail(es_dispatcher_t *d, const es_target_t *target, uint64_t request,
     memset(&attempt, 0, sizeof(attempt));
     attempt.endpoint = target->number;
     attempt.sequence = request;
-    attempt.time_ms = es_clock_ms();
+    attempt.time_ms = es_stamp_ms(d);
     attempt.attempt = 1;
     attempt.klass = (uint8_t) klass;
     attempt.flags = ES_ATTEMPT_TEST;

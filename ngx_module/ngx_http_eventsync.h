@@ -32,6 +32,8 @@
 #include "manage.h"
 #include "reason.h"
 #include "registry.h"
+#include "store_clock.h"
+#include "taken.h"
 
 #include "ngx_http_eventsync_limit.h"
 
@@ -247,6 +249,8 @@ typedef struct {
     ngx_uint_t                        pictures;   /* so many were loaded */
     uint64_t                          version;    /* last commit seen by a
                                                      wake; 0: none */
+    int64_t                           clock;      /* ms: the store's time, */
+    ngx_msec_t                        clocked;    /* when it was that */
 
     ngx_uint_t                        retired;    /* unsigned  retired:1 */
     uint32_t                          polls;      /* that wait, see
@@ -646,7 +650,9 @@ ngx_int_t ngx_http_eventsync_options(ngx_http_eventsync_ctx_t *ctx,
 /* _auth: who asks, and may they */
 
 es_rc_t ngx_http_eventsync_access(ngx_http_eventsync_worker_t *w);
-int64_t ngx_http_eventsync_now_ms(void);
+int64_t ngx_http_eventsync_now_ms(ngx_http_eventsync_worker_t *w);
+int64_t ngx_http_eventsync_store_ms(ngx_http_eventsync_worker_t *w);
+void ngx_http_eventsync_clock(ngx_http_eventsync_worker_t *w);
 ngx_int_t ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_admit_address(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_authenticate_client(

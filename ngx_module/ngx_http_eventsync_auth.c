@@ -522,7 +522,7 @@ ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx)
         return NULL;
     }
 
-    now = ngx_http_eventsync_now_ms();
+    now = ngx_http_eventsync_now_ms(ctx->worker);
 
     if (ctx->token ? es_jwt_expired(&ctx->token->jwt, now)
                    : !es_apikey_equal(key->digest, ctx->key.digest))
@@ -534,14 +534,42 @@ ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
+/* what ends is at its end by the wall clock or by the store's time: a clock
+   that is put back brings no key or token back to life */
+
 int64_t
-ngx_http_eventsync_now_ms(void)
+ngx_http_eventsync_now_ms(ngx_http_eventsync_worker_t *w)
 {
+    int64_t      wall;
     ngx_time_t  *tp;
 
     tp = ngx_timeofday();
+    wall = (int64_t) tp->sec * 1000 + tp->msec;
 
-    return (int64_t) tp->sec * 1000 + tp->msec;
+    return ngx_max(wall, ngx_http_eventsync_store_ms(w));
+}
+
+
+int64_t
+ngx_http_eventsync_store_ms(ngx_http_eventsync_worker_t *w)
+{
+    return w->clock + (int64_t) (ngx_msec_t) (ngx_current_msec - w->clocked);
+}
+
+
+/* once a second at most, and with no transaction open */
+
+void
+ngx_http_eventsync_clock(ngx_http_eventsync_worker_t *w)
+{
+    if (w->es == NULL
+        || (w->clock && ngx_current_msec - w->clocked < 1000))
+    {
+        return;
+    }
+
+    w->clock = es_store_ms(w->es);
+    w->clocked = ngx_current_msec;
 }
 
 
@@ -579,7 +607,7 @@ ngx_http_eventsync_until(ngx_http_eventsync_ctx_t *ctx, ngx_msec_t time)
         return time;
     }
 
-    left = ctx->expires_ms - ngx_http_eventsync_now_ms();
+    left = ctx->expires_ms - ngx_http_eventsync_now_ms(ctx->worker);
     left = ngx_max(left, 0) + NGX_HTTP_EVENTSYNC_CLOCKS;
 
     return (ngx_msec_t) ngx_min(left, (int64_t) time);

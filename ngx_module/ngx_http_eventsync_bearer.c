@@ -75,7 +75,7 @@ ngx_http_eventsync_token_verify(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text,
     es = es_jwt_verify(ctx->conf->token_keys,
                        es_store_identity(ctx->worker->es),
                        ngx_http_eventsync_str(text),
-                       ngx_http_eventsync_now_ms(), &token->jwt);
+                       ngx_http_eventsync_now_ms(ctx->worker), &token->jwt);
 
     if (es != ES_OK) {
         ngx_free(token);

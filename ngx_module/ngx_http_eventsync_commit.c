@@ -29,6 +29,8 @@ static ngx_int_t ngx_http_eventsync_commit_room(
 static void ngx_http_eventsync_commit_move(ngx_queue_t *to, ngx_queue_t *from);
 static void ngx_http_eventsync_commit_thread(void *data, ngx_log_t *log);
 static void ngx_http_eventsync_commit_event(ngx_event_t *ev);
+static void ngx_http_eventsync_commit_tell(ngx_http_eventsync_worker_t *w,
+    ngx_log_t *log, ngx_uint_t all);
 static void ngx_http_eventsync_commit_done(ngx_queue_t *queue, es_rc_t rc);
 
 
@@ -222,6 +224,8 @@ ngx_http_eventsync_commit_event(ngx_event_t *ev)
 
     w->writing = 0;
 
+    ngx_http_eventsync_commit_tell(w, ev->log, 0);
+
     ngx_queue_init(&done);
     ngx_http_eventsync_commit_move(&done, &w->committing);
 
@@ -248,6 +252,24 @@ ngx_http_eventsync_commit_event(ngx_event_t *ev)
     }
 
     ngx_http_eventsync_commit_done(&done, ES_OK);
+}
+
+
+/* what commits have deleted, and what they found wrong with the clock */
+
+static void
+ngx_http_eventsync_commit_tell(ngx_http_eventsync_worker_t *w, ngx_log_t *log,
+    ngx_uint_t all)
+{
+    char  text[ES_TOLD_MAX];
+
+    while (es_store_taken(w->es, all, text, sizeof(text))) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0, "eventsync %s", text);
+    }
+
+    if (es_store_clock_said(w->es, text, sizeof(text))) {
+        ngx_log_error(NGX_LOG_WARN, log, 0, "eventsync: %s", text);
+    }
 }
 
 
@@ -279,6 +301,10 @@ void
 ngx_http_eventsync_commit_free(ngx_http_eventsync_worker_t *w)
 {
     ngx_http_eventsync_group_t  *group;
+
+    if (w->es) {
+        ngx_http_eventsync_commit_tell(w, ngx_cycle->log, 1);
+    }
 
     if (w->commit) {
         group = w->commit->ctx;

@@ -236,7 +236,7 @@ ngx_http_eventsync_leaf_age(ngx_http_eventsync_leaf_t *leaf,
 
     if (retain_ms) {
         now = (int64_t) tp->sec * 1000 + tp->msec;
-        age = (leaf->time_ms + retain_ms - now) / 1000;
+        age = (ngx_min(leaf->time_ms, now) + retain_ms - now) / 1000;
         seconds = ngx_min((uint64_t) ngx_max(age, 0), seconds);
     }
 

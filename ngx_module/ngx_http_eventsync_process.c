@@ -148,6 +148,8 @@ ngx_http_eventsync_open(ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle)
 
     w->version = 0;
 
+    ngx_http_eventsync_clock(w);
+
     if (ngx_http_eventsync_watch(w, cycle) != NGX_OK) {
         ngx_http_eventsync_close(w);
         return NGX_ERROR;
@@ -281,6 +283,7 @@ ngx_http_eventsync_bell(ngx_event_t *rev)
 
     es_wake_drain(c->fd);
 
+    ngx_http_eventsync_clock(w);
     ngx_http_eventsync_wake(w);
 }
 

@@ -383,7 +383,7 @@ ngx_http_eventsync_token_grant(ngx_http_eventsync_ctx_t *ctx,
 
     ngx_memcpy(jwt->client, ctx->key.id, sizeof(jwt->client));
     jwt->partner = ctx->grant->partner->name;
-    jwt->issued_s = ngx_time();
+    jwt->issued_s = ngx_http_eventsync_store_ms(ctx->worker) / 1000;
     jwt->expires_s = jwt->issued_s + ctx->conf->token_lifetime;
 
     if (ctx->expires_ms) {

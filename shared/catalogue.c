@@ -8,6 +8,7 @@
 
 #include "catalogue_keys.h"
 #include "clock.h"
+#include "store_clock.h"
 #include "json.h"
 #include "wake.h"
 
@@ -78,7 +79,7 @@ es_register_record(es_publication_t *p, MDB_txn *txn)
     json_t  *record;
     es_rc_t  rc;
 
-    es_time_print(es_clock_ms(), now);
+    es_time_print(es_store_ms(p->store), now);
 
     record = json_pack("{s:s%, s:s%}", "description",
                        p->description.len ? p->description.data : "",

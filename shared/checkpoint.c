@@ -5,6 +5,7 @@
 
 #include "checkpoint_record.h"
 #include "clock.h"
+#include "store_clock.h"
 #include "lag.h"
 
 typedef struct {
@@ -552,16 +553,19 @@ es_checkpoint_writes(const es_checkpoint_job_t *job)
 static es_rc_t
 es_checkpoint_txn(es_checkpoint_ctx_t *c, MDB_txn *txn, bool writes)
 {
-    size_t   i;
-    es_rc_t  rc;
+    size_t              i;
+    es_rc_t             rc;
+    es_clock_verdict_t  clock;
 
     c->txn = txn;
-    c->now_ms = es_clock_ms();
 
     rc = es_txn_begin(c->store, &c->log);
     if (rc != ES_OK) {
         return rc;
     }
+
+    rc = es_clock_peek(c->log, &clock, NULL);
+    c->now_ms = clock.time_ms;
 
     for (i = 0; rc == ES_OK && i < c->n; i++) {
         if (es_checkpoint_writes(c->jobs[i]) == writes) {

@@ -185,6 +185,11 @@ es_rc_t es_feed_load(es_store_t *store, MDB_txn *txn, es_str_t name,
     es_feed_t *feed);
 es_rc_t es_feed_save(es_store_t *store, MDB_txn *txn, const es_feed_t *feed);
 
+/* Deletes the events before `target`, at most last + 1, in at most `max`
+   chunks, and moves the head in `feed`, which the caller saves. */
+es_rc_t es_feed_drop(es_store_t *store, MDB_txn *txn, es_feed_t *feed,
+    uint64_t target, unsigned max);
+
 /* Counters in the log's `meta`: 0 when never written. */
 es_rc_t es_meta_get(es_store_t *store, MDB_txn *txn, const char *name,
     uint64_t *value);

@@ -4,7 +4,12 @@
 
 #include "clock.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
+#include <xxhash.h>
 
 #define ES_DAY_S  INT64_C(86400)
 
@@ -38,6 +43,61 @@ es_clock_boot_ms(void)
     (void) clock_gettime(CLOCK_BOOTTIME, &ts);
 
     return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+
+/* The file's text with a NUL, cut to `size`; "" if it cannot be read. */
+static void
+es_machine_file(const char *path, char *text, size_t size)
+{
+    int      fd;
+    ssize_t  n;
+
+    n = 0;
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd != -1) {
+        n = read(fd, text, size - 1);
+        (void) close(fd);
+    }
+
+    text[n > 0 ? n : 0] = '\0';
+}
+
+
+void
+es_machine_read(es_machine_t *machine)
+{
+    char        text[256];
+    long        s, ns;
+    const char *line;
+
+    es_machine_file("/proc/sys/kernel/random/boot_id", text, sizeof(text));
+    machine->boot = text[0] != '\0' ? XXH3_64bits(text, strlen(text)) : 0;
+    machine->offset_ms = 0;
+
+    /* A kernel without time namespaces has no such file, and no offsets. */
+
+    es_machine_file("/proc/self/timens_offsets", text, sizeof(text));
+    line = strstr(text, "boottime");
+
+    if (line != NULL && sscanf(line, "boottime %ld %ld", &s, &ns) == 2) {
+        machine->offset_ms = (int64_t) s * 1000 + ns / 1000000;
+    }
+}
+
+
+int64_t
+es_machine_ms(const es_machine_t *machine)
+{
+    struct timespec  ts;
+
+    /* Not by the C library: who fakes one process's clocks does it there. */
+
+    (void) syscall(SYS_clock_gettime, CLOCK_BOOTTIME, &ts);
+
+    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000
+           - machine->offset_ms;
 }
 
 

@@ -23,6 +23,21 @@ int64_t es_clock_boot_ms(void);
 void es_time_print(int64_t ms, char *out);
 
 /*
+ * The clock that all processes of one machine share, whatever their wall clocks
+ * say: the kernel's time since boot, asked for past the C library and without
+ * the offset of a time namespace.  It measures what passed between what two
+ * processes wrote down (store_clock.h).
+ */
+typedef struct {
+    uint64_t  boot;            /* names this start of this machine; 0: unknown */
+    int64_t   offset_ms;       /* that the process's time namespace adds */
+} es_machine_t;
+
+/* Reads /proc; once in a process is enough. */
+void es_machine_read(es_machine_t *machine);
+int64_t es_machine_ms(const es_machine_t *machine);
+
+/*
  * Parses an RFC 3339 date-time (any offset, any fraction; leap second 60
  * counts as 59.999).  ES_INVALID otherwise.
  */

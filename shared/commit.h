@@ -8,6 +8,7 @@
 #include "batch.h"
 #include "chunk.h"
 #include "clock.h"
+#include "store_clock.h"
 #include "touched.h"
 
 /* A feed that this commit appends to. */
@@ -19,6 +20,8 @@ struct es_append {
     const es_draft_t  **drafts;
     size_t              n;
     size_t              cap;
+    uint64_t            dropped;   /* events that retention took */
+    es_taken_why_t      why;
     es_append_t        *next;
 };
 
@@ -29,10 +32,13 @@ typedef struct {
     MDB_txn      *txn;
     MDB_cursor   *events;
     es_append_t  *appends;
-    int64_t       now_ms;
+    es_clock_verdict_t  clock;
+    int64_t       now_ms;              /* the store's time */
     char          time[ES_TIME_LEN];    /* the same as text */
     uint64_t      ntypes;      /* numbers given before this commit */
     bool          appended;
+    bool          retained;    /* retention has deleted events */
+    bool          keep;        /* it is to delete none */
     es_touched_t  touched;     /* subjects of the feed that is written */
     es_entry_t    entries[ES_CHUNK_COUNT];     /* of the chunk, their links */
 } es_commit_t;

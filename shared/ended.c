@@ -127,6 +127,7 @@ es_ended_put(es_store_t *store, MDB_txn *txn, const es_feed_t *feed, bool over)
     MDB_cursor        *cursor;
     es_ended_key_t     name;
     es_ended_value_t   value;
+    es_clock_verdict_t  clock;
 
     rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(store->log, ES_LOG_META),
                                    &cursor));
@@ -137,8 +138,12 @@ es_ended_put(es_store_t *store, MDB_txn *txn, const es_feed_t *feed, bool over)
     rc = es_ended_prune(cursor);
 
     if (rc == ES_OK) {
+        rc = es_clock_commit(store, txn, &clock);
+    }
+
+    if (rc == ES_OK) {
         value.last = feed->last;
-        value.time_ms = es_clock_ms();
+        value.time_ms = clock.time_ms;
         value.over = over;
         len = strlen(feed->name);
         memcpy(text, &value, sizeof(value));

@@ -18,7 +18,7 @@
 typedef struct {
     bool      over;                /* false: the events are being dropped */
     uint64_t  last;                /* last sequence of the epoch */
-    int64_t   time_ms;             /* wall clock of the note */
+    int64_t   time_ms;             /* the store's, of the note */
     char      name[ES_FEED_MAX + 1];
 } es_ended_t;
 

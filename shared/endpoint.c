@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "clock.h"
+#include "store_clock.h"
 #include "manage.h"
 #include "public_key.h"
 #include "random.h"
@@ -79,14 +80,13 @@ es_rotate_pair(json_t *secret)
    that look no further. */
 
 static json_t *
-es_rotate_secrets(const json_t *old, const char *secret, int64_t overlap_ms)
+es_rotate_secrets(const json_t *old, const char *secret, int64_t overlap_ms,
+    int64_t now_ms)
 {
     bool      pair;
     size_t    i;
     json_t   *list, *entry, *item;
-    int64_t   now_ms;
 
-    now_ms = es_clock_ms();
     list = json_array();
     entry = json_string(secret);
     pair = es_rotate_pair(entry);
@@ -158,7 +158,7 @@ es_endpoint_keys(es_store_t *store, es_str_t name, json_t **keys)
     }
 
     object = json_loadb(text.data, text.len, 0, NULL);
-    *keys = es_public_keys(object, es_clock_ms());
+    *keys = es_public_keys(object, es_store_ms(store));
 
     json_decref(object);
     es_buf_free(&text);
@@ -171,6 +171,7 @@ typedef struct {
     const char       *secret;
     int64_t           overlap_ms;
     es_str_t          name;
+    int64_t           now_ms;      /* the store's time */
     const es_edit_t  *guard;
 } es_rotation_t;
 
@@ -193,7 +194,7 @@ es_rotate_edit(void *ctx, json_t *stored, json_t *change,
     }
 
     list = es_rotate_secrets(json_object_get(stored, "secrets"), r->secret,
-                             r->overlap_ms);
+                             r->overlap_ms, r->now_ms);
 
     if (json_array_size(list) > ES_SECRETS_MAX) {
         json_decref(list);
@@ -217,7 +218,8 @@ es_endpoint_rotate(es_store_t *store, es_str_t name,
 {
     json_t         *change;
     es_rc_t         rc;
-    es_rotation_t   rotation = { secret, overlap_ms, name, guard };
+    es_rotation_t   rotation = { secret, overlap_ms, name, es_store_ms(store),
+                                 guard };
     es_edit_t       edit = { es_rotate_edit, &rotation };
 
     if (secret[0] == '\0') {

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "ended.h"
 #include "subject.h"
+#include "taken.h"
 #include "wake.h"
 
 #define ES_FEED_PAGE        100
@@ -17,6 +18,7 @@ typedef struct {
     es_feed_t                 feed;
     uint64_t                  oldest;
     es_slice_t                slice;       /* chunks, of one transaction */
+    uint64_t                  dropped;     /* events, by one transaction */
     bool                      done;
 } es_feed_update_t;
 
@@ -195,17 +197,23 @@ es_feed_check(const es_feed_t *feed, const es_cursor_t *cursor)
 static es_rc_t
 es_feed_create_txn(MDB_txn *txn, void *ctx)
 {
-    es_rc_t            rc;
-    uint64_t           number;
-    es_feed_t         *feed;
-    es_feed_update_t  *u = ctx;
+    es_rc_t              rc;
+    uint64_t             number;
+    es_feed_t           *feed;
+    es_feed_update_t    *u = ctx;
+    es_clock_verdict_t   clock;
 
     rc = es_feed_load(u->store, txn, u->name, &u->feed);
     if (rc != ES_NOT_FOUND) {
         return rc == ES_OK ? ES_EXISTS : rc;
     }
 
-    rc = es_meta_get(u->store, txn, "feeds", &number);
+    rc = es_clock_commit(u->store, txn, &clock);
+
+    if (rc == ES_OK) {
+        rc = es_meta_get(u->store, txn, "feeds", &number);
+    }
+
     if (rc == ES_OK) {
         rc = es_meta_put(u->store, txn, "feeds", ++number);
     }
@@ -225,7 +233,7 @@ es_feed_create_txn(MDB_txn *txn, void *ctx)
     feed->number = (uint32_t) number;
     feed->page_size = ES_FEED_PAGE;
     feed->oldest = 1;
-    feed->created_ms = es_clock_ms();
+    feed->created_ms = clock.time_ms;
 
     if (u->options != NULL) {
         feed->retain_count = u->options->retain_count;
@@ -320,6 +328,14 @@ es_feed_change(es_store_t *store, es_str_t name,
 es_rc_t
 es_feed_trim(es_store_t *store, es_str_t name, uint64_t oldest)
 {
+    return es_feed_take(store, name, oldest, ES_TAKEN_TRIM);
+}
+
+
+es_rc_t
+es_feed_take(es_store_t *store, es_str_t name, uint64_t oldest,
+    es_taken_why_t why)
+{
     es_rc_t           rc;
     es_feed_update_t  u = { 0 };
 
@@ -330,6 +346,11 @@ es_feed_trim(es_store_t *store, es_str_t name, uint64_t oldest)
 
     do {
         rc = es_feed_run(store, es_feed_trim_slice, &u);
+
+        if (rc == ES_OK) {
+            es_taken_add(store, u.feed.name, u.dropped, why);
+        }
+
     } while (rc == ES_OK && !u.done);
 
     return rc;
@@ -395,61 +416,42 @@ es_feed_bytes_before(const es_chunk_t *chunk, uint64_t from, uint64_t oldest)
 }
 
 
-static es_rc_t
-es_feed_trim_slice(MDB_txn *txn, void *ctx)
+es_rc_t
+es_feed_drop(es_store_t *store, MDB_txn *txn, es_feed_t *feed,
+    uint64_t target, unsigned max)
 {
-    es_rc_t            rc;
-    uint64_t           target, bytes;
-    unsigned           n;
-    es_chunk_t         chunk;
-    MDB_cursor        *cursor;
-    es_feed_update_t  *u = ctx;
+    es_rc_t      rc;
+    uint64_t     bytes;
+    unsigned     n;
+    es_chunk_t   chunk;
+    MDB_cursor  *cursor;
 
-    u->done = true;
-
-    rc = es_feed_load(u->store, txn, u->name, &u->feed);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    target = u->oldest < u->feed.last + 1 ? u->oldest : u->feed.last + 1;
-    if (target <= u->feed.oldest) {
-        return ES_OK;
-    }
-
-    rc = es_env_rc(mdb_cursor_open(txn,
-                                   es_env_dbi(u->store->log, ES_LOG_EVENTS),
+    rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(store->log, ES_LOG_EVENTS),
                                    &cursor));
     if (rc != ES_OK) {
         return rc;
     }
 
-    for (n = 0; u->feed.oldest < target; n++) {
-        if (n == u->slice.max) {
-            u->done = false;
-            break;
-        }
-
-        rc = es_chunk_seek(cursor, u->feed.number, u->feed.oldest, false,
-                           &chunk);
+    for (n = 0; feed->oldest < target && n < max; n++) {
+        rc = es_chunk_seek(cursor, feed->number, feed->oldest, false, &chunk);
         if (rc != ES_OK) {
             rc = rc == ES_NOT_FOUND ? ES_CORRUPT : rc;
             break;
         }
 
-        bytes = es_feed_bytes_before(&chunk, u->feed.oldest, target);
-        u->feed.bytes -= bytes < u->feed.bytes ? bytes : u->feed.bytes;
+        bytes = es_feed_bytes_before(&chunk, feed->oldest, target);
+        feed->bytes -= bytes < feed->bytes ? bytes : feed->bytes;
 
         if (chunk.last >= target) {
-            u->feed.oldest = target;
+            feed->oldest = target;
             break;
         }
 
-        u->feed.oldest = chunk.last + 1;
+        feed->oldest = chunk.last + 1;
 
-        rc = es_feed_untype(u->store, txn, u->feed.number, &chunk);
+        rc = es_feed_untype(store, txn, feed->number, &chunk);
         if (rc == ES_OK) {
-            rc = es_subject_drop(u->store, txn, u->feed.number, &chunk);
+            rc = es_subject_drop(store, txn, feed->number, &chunk);
         }
 
         if (rc == ES_OK) {
@@ -463,9 +465,39 @@ es_feed_trim_slice(MDB_txn *txn, void *ctx)
 
     mdb_cursor_close(cursor);
 
+    return rc;
+}
+
+
+static es_rc_t
+es_feed_trim_slice(MDB_txn *txn, void *ctx)
+{
+    es_rc_t            rc;
+    uint64_t           target, oldest;
+    es_feed_update_t  *u = ctx;
+
+    u->done = true;
+    u->dropped = 0;
+
+    rc = es_feed_load(u->store, txn, u->name, &u->feed);
     if (rc != ES_OK) {
         return rc;
     }
+
+    target = u->oldest < u->feed.last + 1 ? u->oldest : u->feed.last + 1;
+    if (target <= u->feed.oldest) {
+        return ES_OK;
+    }
+
+    oldest = u->feed.oldest;
+
+    rc = es_feed_drop(u->store, txn, &u->feed, target, u->slice.max);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    u->done = u->feed.oldest >= target;
+    u->dropped = u->feed.oldest - oldest;
 
     return es_feed_save(u->store, txn, &u->feed);
 }
@@ -553,7 +585,7 @@ es_feed_ending_txn(MDB_txn *txn, void *ctx)
 
 static es_rc_t
 es_feed_empty_and(es_store_t *store, es_str_t name, es_env_fn fn,
-    es_feed_update_t *u)
+    es_feed_update_t *u, es_taken_why_t why)
 {
     es_rc_t  rc;
 
@@ -565,7 +597,7 @@ es_feed_empty_and(es_store_t *store, es_str_t name, es_env_fn fn,
     }
 
     do {
-        rc = es_feed_trim(store, name, UINT64_MAX);
+        rc = es_feed_take(store, name, UINT64_MAX, why);
         if (rc == ES_OK) {
             rc = es_feed_run(store, fn, u);
         }
@@ -581,7 +613,8 @@ es_feed_remove(es_store_t *store, es_str_t name)
     es_rc_t           rc;
     es_feed_update_t  u = { 0 };
 
-    rc = es_feed_empty_and(store, name, es_feed_remove_txn, &u);
+    rc = es_feed_empty_and(store, name, es_feed_remove_txn, &u,
+                           ES_TAKEN_REMOVE);
 
     /* what a failure leaves of them goes with the next feed */
 
@@ -599,7 +632,8 @@ es_feed_reset(es_store_t *store, es_str_t name, es_feed_t *feed)
     es_rc_t           rc;
     es_feed_update_t  u = { 0 };
 
-    rc = es_feed_empty_and(store, name, es_feed_reset_txn, &u);
+    rc = es_feed_empty_and(store, name, es_feed_reset_txn, &u,
+                           ES_TAKEN_RESET);
     if (rc == ES_OK && feed != NULL) {
         *feed = u.feed;
     }

@@ -10,6 +10,7 @@
 
 #include "cursor.h"
 #include "digest.h"
+#include "taken.h"
 #include "txn.h"
 
 typedef struct {
@@ -51,6 +52,9 @@ es_rc_t es_feed_create(es_store_t *store, es_str_t name,
 es_rc_t es_feed_change(es_store_t *store, es_str_t name,
     const es_feed_options_t *options);
 
+/* The next four note how many events they delete, also when they fail on the
+   way: taken.h. */
+
 /* Removes the feed, all its events, and with ES_STORE_CHECKPOINT its
    checkpoints.  A feed of the same name created later has another epoch. */
 es_rc_t es_feed_remove(es_store_t *store, es_str_t name);
@@ -64,9 +68,32 @@ es_rc_t es_feed_reset(es_store_t *store, es_str_t name, es_feed_t *feed);
  */
 es_rc_t es_feed_trim(es_store_t *store, es_str_t name, uint64_t oldest);
 
-/* The first sequence that the feed's retention keeps at `now_ms`. */
+/* The same, with another reason. */
+es_rc_t es_feed_take(es_store_t *store, es_str_t name, uint64_t oldest,
+    es_taken_why_t why);
+
+/* It has a limit. */
+static inline bool
+es_feed_limited(const es_feed_t *feed)
+{
+    return feed->retain_count != 0 || feed->retain_bytes != 0
+           || feed->retain_ms != 0;
+}
+
+/*
+ * The first sequence that the feed's retention keeps at `now_ms`, and which of
+ * its limits says so: that of the most events.  `*oldest` is the feed's when
+ * nothing is over a limit.  A feed that keeps to its limits costs one look-up.
+ */
 es_rc_t es_feed_retained(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
-    uint64_t *oldest);
+    uint64_t *oldest, es_taken_why_t *why);
+
+/*
+ * Since when the feed has kept more than its limits allow, because nobody has
+ * applied them; 0: it keeps to them.
+ */
+es_rc_t es_feed_overdue(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
+    int64_t *since_ms);
 
 /*
  * Judges a cursor against the feed: ES_OK, ES_RESET (other epoch), ES_AHEAD,

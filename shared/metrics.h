@@ -16,7 +16,7 @@
 typedef struct {
     es_store_t  *store;        /* open with ES_STORE_DELIVERY_READ */
     es_pages_t  *pages;        /* NULL: not open */
-    int64_t      now_ms;       /* wall clock */
+    int64_t      now_ms;       /* the store's time */
     bool         endpoints;    /* series of each endpoint, too */
 } es_metrics_t;
 

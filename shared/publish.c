@@ -22,6 +22,7 @@
 
 #define ES_PREFETCH  8         /* look-ups ahead, to hide memory's latency */
 
+static es_rc_t es_commit_run(es_commit_t *c);
 static es_rc_t es_commit_txn(MDB_txn *txn, void *ctx);
 static es_rc_t es_commit_batch(es_commit_t *c, es_batch_t *batch);
 static es_rc_t es_commit_find(es_commit_t *c, es_append_t *append,
@@ -69,7 +70,7 @@ es_publish_commit(es_store_t *store, es_batch_t **batches, size_t n)
     c.batches = batches;
     c.nbatches = n;
 
-    rc = es_env_update(store->log, es_commit_txn, &c);
+    rc = es_commit_run(&c);
 
     if (rc == ES_OK) {
         es_wake_ring(store);
@@ -118,9 +119,10 @@ es_publish(es_store_t *store, es_batch_t **batches, size_t n)
     }
 }
 
+/* What a run has found out goes before the next one, and at the end. */
 
 static void
-es_commit_free(es_commit_t *c)
+es_commit_forget(es_commit_t *c)
 {
     es_append_t  *append;
 
@@ -130,7 +132,44 @@ es_commit_free(es_commit_t *c)
         free(append->drafts);
         free(append);
     }
+}
 
+
+static es_rc_t
+es_commit_run(es_commit_t *c)
+{
+    int           err;
+    es_rc_t       rc;
+    es_append_t  *append;
+
+    rc = es_env_update(c->store->log, es_commit_txn, c);
+
+    if (rc == ES_FULL && c->retained) {
+
+        /* Deletions need room too: the events may fit without. */
+
+        c->keep = true;
+        rc = es_env_update(c->store->log, es_commit_txn, c);
+    }
+
+    if (rc == ES_OK) {
+        for (append = c->appends; append != NULL; append = append->next) {
+            es_taken_add(c->store, append->feed.name, append->dropped,
+                         append->why);
+        }
+    }
+
+    err = errno;
+    es_commit_forget(c);
+    errno = err;
+
+    return rc;
+}
+
+
+static void
+es_commit_end(es_commit_t *c)
+{
     if (c->events != NULL) {
         mdb_cursor_close(c->events);
         c->events = NULL;
@@ -150,13 +189,20 @@ es_commit_txn(MDB_txn *txn, void *ctx)
     es_append_t  *append;
     es_commit_t  *c = ctx;
 
+    es_commit_forget(c);
+
     c->txn = txn;
-    c->now_ms = es_clock_ms();
+    c->appended = false;
+    c->retained = false;
+
+    rc = es_clock_commit(c->store, txn, &c->clock);
+    c->now_ms = c->clock.time_ms;
     es_time_print(c->now_ms, c->time);
 
-    c->appended = false;
+    if (rc == ES_OK) {
+        rc = es_ids_ready(c->store, txn);
+    }
 
-    rc = es_ids_ready(c->store, txn);
     if (rc == ES_OK) {
         rc = es_meta_get(c->store, txn, ES_META_TYPES, &c->ntypes);
     }
@@ -189,7 +235,7 @@ es_commit_txn(MDB_txn *txn, void *ctx)
     /* The errno of a failure tells a full disk from a full map. */
 
     err = errno;
-    es_commit_free(c);
+    es_commit_end(c);
     errno = err;
 
     return rc;

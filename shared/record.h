@@ -46,7 +46,7 @@ es_rc_t es_take_oauth(es_record_t *r, es_endpoint_t *out);
 
 /* simulate.c; judged when it is written: that it ends within a day. */
 es_rc_t es_take_simulate(es_record_t *r, es_endpoint_t *out);
-es_rc_t es_simulate_judge(const es_simulation_t *simulate,
+es_rc_t es_simulate_judge(const es_simulation_t *simulate, int64_t now_ms,
     es_problem_t *problem);
 
 /* identity.c */

@@ -11,6 +11,7 @@
 #include "checkpoint.h"
 #include "chunk.h"
 #include "clock.h"
+#include "store_clock.h"
 #include "edit.h"
 #include "gone.h"
 #include "object.h"
@@ -248,7 +249,8 @@ es_object_judge(es_write_t *w, MDB_txn *txn, json_t *object)
             rc = es_endpoint_judge(&endpoint, w->problem);
         }
         if (rc == ES_OK && json_object_get(w->input, "simulate") != NULL) {
-            rc = es_simulate_judge(&endpoint.simulate, w->problem);
+            rc = es_simulate_judge(&endpoint.simulate,
+                                   es_store_ms(w->store), w->problem);
         }
         if (rc == ES_OK) {
             rc = es_partner_exists(w, txn, partner);
@@ -337,7 +339,7 @@ es_object_stamp(es_write_t *w, MDB_txn *txn, json_t *object)
         }
     }
 
-    es_time_print(es_clock_ms(), now);
+    es_time_print(es_store_ms(w->store), now);
 
     return json_object_set_new(object, "revision",
                                json_integer((json_int_t) revision)) == 0

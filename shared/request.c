@@ -6,6 +6,7 @@
 #include "access.h"
 #include "chunk.h"
 #include "clock.h"
+#include "store_clock.h"
 #include "registry.h"
 #include "request.h"
 #include "wake.h"
@@ -123,7 +124,7 @@ es_request_add(es_store_t *store, es_request_t *request, uint64_t taken)
         return ES_DENIED;
     }
 
-    request->time_ms = es_clock_ms();
+    request->time_ms = es_store_ms(store);
 
     rc = es_env_update(store->registry, es_request_write, &add);
 

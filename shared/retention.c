@@ -1,6 +1,8 @@
 #include "chunk.h"
 #include "reader.h"
 
+#define ES_OVERDUE_MS  10000    /* the dispatcher looks each two seconds */
+
 
 /* The first sequence after dropping `excess` bytes from the oldest end. */
 
@@ -28,14 +30,53 @@ es_retained_bytes(es_txn_t *txn, const es_feed_t *feed, uint64_t excess,
 }
 
 
+/* The feed's oldest chunk is older than its age allows: one look-up, and most
+   often the only one. */
+
+static es_rc_t
+es_retained_old(es_txn_t *txn, const es_feed_t *feed, int64_t before_ms,
+    bool *old)
+{
+    es_rc_t     rc;
+    es_chunk_t  chunk;
+
+    *old = false;
+
+    if (feed->oldest > feed->last) {
+        return ES_OK;
+    }
+
+    rc = es_chunk_seek(txn->events, feed->number, feed->oldest, false, &chunk);
+
+    if (rc == ES_OK) {
+        *old = chunk.head->time_ms < before_ms;
+    }
+
+    return rc == ES_NOT_FOUND ? ES_CORRUPT : rc;
+}
+
+
+static void
+es_retained_more(uint64_t limit, es_taken_why_t why, uint64_t *oldest,
+    es_taken_why_t *most)
+{
+    if (limit > *oldest) {
+        *oldest = limit;
+        *most = why;
+    }
+}
+
+
 es_rc_t
 es_feed_retained(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
-    uint64_t *oldest)
+    uint64_t *oldest, es_taken_why_t *why)
 {
+    bool      old;
     es_rc_t   rc;
     uint64_t  limit;
 
     *oldest = feed->oldest;
+    *why = ES_TAKEN_COUNT;
 
     if (feed->retain_count != 0
         && feed->last + 1 - feed->oldest > feed->retain_count)
@@ -44,12 +85,17 @@ es_feed_retained(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
     }
 
     if (feed->retain_ms != 0) {
-        rc = es_feed_seek_time(txn, feed, now_ms - feed->retain_ms, &limit);
+        rc = es_retained_old(txn, feed, now_ms - feed->retain_ms, &old);
+
+        if (rc == ES_OK && old) {
+            rc = es_feed_seek_time(txn, feed, now_ms - feed->retain_ms,
+                                   &limit);
+            es_retained_more(limit + 1, ES_TAKEN_AGE, oldest, why);
+        }
+
         if (rc != ES_OK) {
             return rc;
         }
-
-        *oldest = limit + 1 > *oldest ? limit + 1 : *oldest;
     }
 
     if (feed->retain_bytes != 0 && feed->bytes > feed->retain_bytes) {
@@ -59,7 +105,133 @@ es_feed_retained(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
             return rc;
         }
 
-        *oldest = limit > *oldest ? limit : *oldest;
+        es_retained_more(limit, ES_TAKEN_BYTES, oldest, why);
+    }
+
+    return ES_OK;
+}
+
+
+/* The commit that made the feed exceed `retain_bytes`: the chains of bytes
+   tell, as each chunk knows how many came before it. */
+
+static es_rc_t
+es_overdue_bytes(es_txn_t *txn, const es_feed_t *feed, int64_t *since_ms)
+{
+    es_rc_t     rc;
+    uint64_t    low, high, middle, base;
+    es_chunk_t  chunk;
+
+    rc = es_chunk_seek(txn->events, feed->number, feed->oldest, false, &chunk);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    base = feed->total - feed->bytes;
+    low = chunk.last + 1;
+    high = feed->last + 1;
+    *since_ms = chunk.head->time_ms;
+
+    while (low < high) {
+        middle = low + (high - low) / 2;
+
+        rc = es_chunk_seek(txn->events, feed->number, middle, false, &chunk);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        /* `total` has the bytes before: the chunk ahead of it exceeded */
+
+        if (chunk.head->total > base
+            && chunk.head->total - base > feed->retain_bytes)
+        {
+            high = chunk.head->first <= low ? low : chunk.head->first;
+
+        } else {
+            *since_ms = chunk.head->time_ms;
+            low = chunk.last + 1;
+        }
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_overdue_count(es_txn_t *txn, const es_feed_t *feed, int64_t *since_ms)
+{
+    es_rc_t     rc;
+    es_chunk_t  chunk;
+
+    rc = es_chunk_seek(txn->events, feed->number,
+                       feed->oldest + feed->retain_count, false, &chunk);
+
+    if (rc == ES_OK) {
+        *since_ms = chunk.head->time_ms;
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_overdue_age(es_txn_t *txn, const es_feed_t *feed, int64_t *since_ms)
+{
+    es_rc_t     rc;
+    es_chunk_t  chunk;
+
+    rc = es_chunk_seek(txn->events, feed->number, feed->oldest, false, &chunk);
+
+    if (rc == ES_OK) {
+        *since_ms = chunk.head->time_ms + feed->retain_ms;
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_feed_overdue(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
+    int64_t *since_ms)
+{
+    size_t   i;
+    int64_t  ms;
+    es_rc_t  rc;
+
+    const struct {
+        bool      over;
+        es_rc_t (*since)(es_txn_t *, const es_feed_t *, int64_t *);
+    } limits[] = {
+        { feed->retain_count != 0
+          && feed->last + 1 - feed->oldest > feed->retain_count,
+          es_overdue_count },
+        { feed->retain_bytes != 0 && feed->bytes > feed->retain_bytes,
+          es_overdue_bytes },
+        { feed->retain_ms != 0 && feed->oldest <= feed->last,
+          es_overdue_age }
+    };
+
+    *since_ms = 0;
+
+    for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        if (!limits[i].over) {
+            continue;
+        }
+
+        rc = limits[i].since(txn, feed, &ms);
+        if (rc != ES_OK) {
+            return rc == ES_NOT_FOUND ? ES_CORRUPT : rc;
+        }
+
+        if (*since_ms == 0 || ms < *since_ms) {
+            *since_ms = ms;
+        }
+    }
+
+    /* a feed that is about to be looked at is not neglected */
+
+    if (*since_ms > now_ms - ES_OVERDUE_MS) {
+        *since_ms = 0;
     }
 
     return ES_OK;

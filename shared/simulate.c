@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "clock.h"
+#include "store_clock.h"
 #include "member.h"
 #include "record.h"
 #include "values.h"
@@ -120,9 +121,10 @@ es_take_simulate(es_record_t *r, es_endpoint_t *out)
 
 
 es_rc_t
-es_simulate_judge(const es_simulation_t *simulate, es_problem_t *problem)
+es_simulate_judge(const es_simulation_t *simulate, int64_t now_ms,
+    es_problem_t *problem)
 {
-    return simulate->until_ms <= es_clock_ms() + ES_SIMULATE_MAX_MS
+    return simulate->until_ms <= now_ms + ES_SIMULATE_MAX_MS
            ? ES_OK
            : es_problem_set(problem, ES_INVALID, -1,
                             ES_SIMULATE_POINTER "/until", "simulate/until "
@@ -158,7 +160,7 @@ es_simulate_prune(json_t *object, int64_t now_ms)
 /* The record's member of what was asked; NULL: the problem is set. */
 
 static json_t *
-es_simulate_member(json_t *body, es_problem_t *problem)
+es_simulate_member(es_store_t *store, json_t *body, es_problem_t *problem)
 {
     char         until[ES_TIME_LEN + 1];
     json_t      *member, *term;
@@ -176,7 +178,7 @@ es_simulate_member(json_t *body, es_problem_t *problem)
         return NULL;
     }
 
-    es_time_print(es_clock_ms() + for_ms, until);
+    es_time_print(es_store_ms(store) + for_ms, until);
     until[ES_TIME_LEN] = '\0';
 
     member = json_copy(body);
@@ -233,7 +235,7 @@ es_endpoint_simulate(es_store_t *store, es_str_t name, json_t *body,
     }
 
     member = strcmp(failure, "none") == 0 ? json_null()
-                                          : es_simulate_member(body, problem);
+             : es_simulate_member(store, body, problem);
 
     return member ? es_simulate_write(store, name, member, guard,
                                       problem)

@@ -346,6 +346,8 @@ es_store_open(const char *path, unsigned flags, es_store_t **out,
     store->identity = format.identity;
     store->map_max = format.map_max;
     (void) pthread_mutex_init(&store->txns_lock, NULL);
+    (void) pthread_mutex_init(&store->said_lock, NULL);
+    es_machine_read(&store->machine);
 
     store->path = strdup(path);
     store->conform = es_conform_create();
@@ -460,6 +462,8 @@ es_store_close(es_store_t *store)
     }
 
     (void) pthread_mutex_destroy(&store->txns_lock);
+    (void) pthread_mutex_destroy(&store->said_lock);
+    es_taken_free(store);
     free(store->path);
     free(store);
 }

@@ -22,6 +22,7 @@
 #include "env.h"
 #include "idindex.h"
 #include "keyring.h"
+#include "store_clock.h"
 #include "txn.h"
 
 /* Databases of log/ */
@@ -58,6 +59,7 @@ typedef struct {
 } es_type_slot_t;
 
 typedef struct es_conform  es_conform_t;
+typedef struct es_taken    es_taken_t;
 
 struct es_store {
     char             *path;
@@ -72,6 +74,14 @@ struct es_store {
     int               bell;            /* -1 when not writable */
 
     es_conform_t     *conform;         /* schemas compiled, conform.c */
+
+    es_machine_t      machine;
+
+    /* What its process is to tell, store_clock.h and taken.h. */
+    pthread_mutex_t     said_lock;
+    es_clock_verdict_t  said;          /* the last that was not as before */
+    bool                say;           /* and nobody has taken it yet */
+    es_taken_t         *taken;         /* one for each feed */
 
     pthread_mutex_t   txns_lock;
     es_txn_t         *txns;            /* parked read transactions */
@@ -91,6 +101,14 @@ es_rc_t es_store_bell(const char *path, int access, int *fd);
 /* txn.c.  Ends the read transactions that are kept; `ctx` is the store.  Only
    the log's are. */
 void es_txn_drop(void *ctx);
+
+/* In a write transaction of the log: judges this process's clock, and moves
+   the record on (store_clock.h). */
+es_rc_t es_clock_commit(es_store_t *store, MDB_txn *txn,
+    es_clock_verdict_t *verdict);
+
+/* taken.c, when the store is closed. */
+void es_taken_free(es_store_t *store);
 
 /* conform.c.  NULL: out of memory. */
 es_conform_t *es_conform_create(void);

@@ -1,0 +1,184 @@
+/*
+ * caution.c - by which time things are given up, and by which they are noted.
+ *
+ * The store knows what time it must be (store_clock.h).  Where this process's
+ * wall clock says the same, that is the time.  Where it does not, it has jumped,
+ * or the machine was off: nothing is deleted or disabled by it before it has
+ * stayed so for ten minutes of monotonic time, and nobody else has written that
+ * the store is right.  Then this process goes by its clock.
+ *
+ * The janitor looks, every two seconds; others read what it has found, and add
+ * what has passed since.
+ */
+
+#include <stdio.h>
+
+#include "dispatcher.h"
+
+#define ES_OBSERVE_MS  3600000     /* the store's record may be that old */
+
+
+static int64_t
+es_caution_mono_ms(void)
+{
+    return es_clock_mono_us() / 1000;
+}
+
+
+int64_t
+es_caution_ms(const es_dispatcher_t *d)
+{
+    return atomic_load(&d->caution.sure_ms) + es_caution_mono_ms();
+}
+
+
+int64_t
+es_stamp_ms(const es_dispatcher_t *d)
+{
+    return atomic_load(&d->caution.time_ms) + es_caution_mono_ms();
+}
+
+
+/* True when the wall clock has said the same for ten minutes; `now_ms` is the
+   monotonic clock. */
+
+static bool
+es_caution_proved(es_caution_t *c, int64_t now_ms, int64_t wall_ms,
+    const es_clock_record_t *record, bool refuted)
+{
+    int64_t  apart_ms;
+
+    apart_ms = wall_ms - now_ms - c->offset_ms;
+
+    /* who moved the record on has found the store's time to be right */
+
+    refuted = refuted && record->boot_ms > c->record.boot_ms;
+
+    if (!c->held || refuted
+        || apart_ms > ES_CLOCK_AHEAD_MS || apart_ms < -ES_CLOCK_AHEAD_MS)
+    {
+        c->held = true;
+        c->proved = false;
+        c->since_ms = now_ms;
+        c->offset_ms = wall_ms - now_ms;
+    }
+
+    if (now_ms - c->since_ms >= ES_CLOCK_PROOF_MS) {
+        c->proved = true;
+    }
+
+    return c->proved;
+}
+
+
+static void
+es_caution_say(es_caution_t *c, const es_clock_verdict_t *v, bool proved)
+{
+    char  span[ES_CLOCK_SPAN_LEN];
+
+    if (c->said == (proved ? 2 : 1)) {
+        return;
+    }
+
+    c->said = proved ? 2 : 1;
+    es_clock_span(v->off_ms, span);
+
+    if (proved) {
+        es_log_line(ES_LOG_WARN, "the clock has been %s %s the store's time "
+                    "for ten minutes: it is taken for right, and events, dead "
+                    "letters and attempts that are too old by it are deleted",
+                    span, v->off_ms > 0 ? "ahead of" : "behind");
+
+    } else {
+        es_log_line(ES_LOG_WARN, "the clock is %s %s the store's time: nothing "
+                    "is deleted or disabled by it before it has stayed so for "
+                    "ten minutes", span,
+                    v->off_ms > 0 ? "ahead of" : "behind");
+    }
+}
+
+
+/* The record needs somebody to write it where it would otherwise be that of
+   another start, say nothing of a jump, or be very old. */
+
+static bool
+es_caution_stale(const es_clock_verdict_t *v, const es_clock_record_t *record,
+    int64_t wall_ms)
+{
+    return v->changed
+           || (v->settled && wall_ms - record->time_ms > ES_OBSERVE_MS);
+}
+
+
+static es_rc_t
+es_caution_read(es_dispatcher_t *d, es_clock_verdict_t *v,
+    es_clock_record_t *record)
+{
+    es_rc_t    rc;
+    es_txn_t  *txn;
+
+    rc = es_txn_begin(d->store, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_clock_peek(txn, v, record);
+    es_txn_end(txn);
+
+    return rc;
+}
+
+
+/* Until the first look nothing is too old. */
+
+void
+es_caution_init(es_dispatcher_t *d)
+{
+    atomic_init(&d->caution.time_ms, es_clock_ms() - es_caution_mono_ms());
+    atomic_init(&d->caution.sure_ms, -es_caution_mono_ms());
+}
+
+
+es_rc_t
+es_caution_look(es_dispatcher_t *d)
+{
+    bool                proved;
+    es_rc_t             rc;
+    int64_t             now_ms, wall_ms;
+    es_caution_t       *c;
+    es_clock_record_t   record;
+    es_clock_verdict_t  v;
+
+    c = &d->caution;
+
+    rc = es_caution_read(d, &v, &record);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    now_ms = es_caution_mono_ms();
+    wall_ms = es_clock_ms();
+
+    if (v.settled) {
+        c->held = false;
+        c->said = 0;
+        proved = true;
+
+    } else {
+        proved = es_caution_proved(c, now_ms, wall_ms, &record,
+                                   v.outcome == ES_CLOCK_AHEAD
+                                   || v.outcome == ES_CLOCK_BEHIND);
+        v.off_ms = v.off_ms != 0 ? v.off_ms : wall_ms - v.sure_ms;
+        es_caution_say(c, &v, proved);
+    }
+
+    c->record = record;
+    atomic_store(&c->time_ms, (proved ? wall_ms : v.time_ms) - now_ms);
+    atomic_store(&c->sure_ms, (proved ? wall_ms : v.sure_ms) - now_ms);
+
+    if (es_caution_stale(&v, &record, wall_ms)) {
+        rc = es_clock_observe(d->store, &v);
+    }
+
+    return rc;
+}

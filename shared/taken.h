@@ -1,0 +1,40 @@
+/*
+ * taken.h - deletions of events, counted until whoever has a log tells them.
+ *
+ * The library has no log.  What a process deletes of a feed, by retention in a
+ * commit or by a command, is added up here; the process asks now and then.
+ */
+
+#ifndef ES_TAKEN_H
+#define ES_TAKEN_H
+
+#include "base.h"
+
+typedef enum {
+    ES_TAKEN_AGE = 0,          /* retention, by its limits */
+    ES_TAKEN_COUNT,
+    ES_TAKEN_BYTES,
+    ES_TAKEN_TRIM,             /* commands */
+    ES_TAKEN_RESET,
+    ES_TAKEN_REMOVE,
+    ES_TAKEN_WHYS
+} es_taken_why_t;
+
+/* Room for a sentence of what a process is to tell. */
+#define ES_TOLD_MAX  512
+
+/* "age", "count", "bytes", "trim", "reset", "remove" */
+const char *es_taken_name(es_taken_why_t why);
+
+/* Any thread.  Nothing for a count of 0. */
+void es_taken_add(es_store_t *store, const char *feed, uint64_t count,
+    es_taken_why_t why);
+
+/*
+ * The next sentence about deletions, without its point; false: there is none
+ * now.  Of a feed and reason the first deletion is told at once, and then the
+ * sum of each ten seconds; all that is left with `all`.  Any thread.
+ */
+bool es_store_taken(es_store_t *store, bool all, char *text, size_t size);
+
+#endif /* ES_TAKEN_H */
