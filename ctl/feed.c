@@ -7,6 +7,7 @@
 #include "ctl.h"
 #include "feed.h"
 #include "object.h"
+#include "store_clock.h"
 #include "values.h"
 
 typedef struct {
@@ -246,8 +247,29 @@ ctl_feed_load(ctl_t *ctl, const char *name, es_feed_t *feed)
 }
 
 
+/* There only while nobody applies the limits. */
+
+static void
+ctl_feed_overdue(es_txn_t *txn, const es_feed_t *feed, json_t *json)
+{
+    char                since[ES_TIME_LEN];
+    int64_t             since_ms;
+    es_clock_verdict_t  clock;
+
+    if (es_feed_limited(feed)
+        && es_clock_peek(txn, &clock, NULL) == ES_OK
+        && es_feed_overdue(txn, feed, clock.time_ms, &since_ms) == ES_OK
+        && since_ms != 0)
+    {
+        es_time_print(since_ms, since);
+        (void) json_object_set_new(json, "retention_overdue_since",
+                                   json_stringn(since, ES_TIME_LEN));
+    }
+}
+
+
 static json_t *
-ctl_feed_json(ctl_t *ctl, const es_feed_t *feed)
+ctl_feed_json(ctl_t *ctl, es_txn_t *txn, const es_feed_t *feed)
 {
     char      oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
     char      created[ES_TIME_LEN];
@@ -284,17 +306,18 @@ ctl_feed_json(ctl_t *ctl, const es_feed_t *feed)
     }
 
     es_buf_free(&buf);
+    ctl_feed_overdue(txn, feed, json);
 
     return json;
 }
 
 
 static void
-ctl_feed_print(ctl_t *ctl, const es_feed_t *feed)
+ctl_feed_print(ctl_t *ctl, es_txn_t *txn, const es_feed_t *feed)
 {
     json_t  *json;
 
-    json = ctl_feed_json(ctl, feed);
+    json = ctl_feed_json(ctl, txn, feed);
     (void) json_dumpf(json, stdout, JSON_COMPACT);
     (void) putchar('\n');
     json_decref(json);
@@ -305,19 +328,28 @@ int
 ctl_feed_show(ctl_t *ctl, int argc, char **argv)
 {
     int        rc;
+    es_rc_t    es;
+    es_txn_t  *txn;
     es_feed_t  feed;
 
     rc = ctl_feed_name(ctl, &argc, argv, 0);
-
-    if (rc == CTL_OK) {
-        rc = ctl_feed_load(ctl, argv[0], &feed);
+    if (rc != CTL_OK) {
+        return rc;
     }
 
-    if (rc == CTL_OK) {
-        ctl_feed_print(ctl, &feed);
+    es = es_txn_begin(ctl->store, &txn);
+
+    if (es == ES_OK) {
+        es = es_feed_get(txn, es_str(argv[0]), &feed);
+
+        if (es == ES_OK) {
+            ctl_feed_print(ctl, txn, &feed);
+        }
+
+        es_txn_end(txn);
     }
 
-    return rc;
+    return es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
 }
 
 
@@ -353,7 +385,7 @@ ctl_feed_list(ctl_t *ctl, int argc, char **argv)
     while ((es = es_feed_next(txn, es_str(feed.name), &feed)) == ES_OK) {
 
         if (json != NULL) {
-            ctl_feed_print(ctl, &feed);
+            ctl_feed_print(ctl, txn, &feed);
             continue;
         }
 

@@ -19,6 +19,8 @@ static es_rc_t ngx_http_eventsync_feed_object(es_txn_t *txn,
     const es_feed_t *feed, es_buf_t *out);
 static es_rc_t ngx_http_eventsync_feed_limit(const char *name, uint64_t value,
     es_buf_t *out);
+static es_rc_t ngx_http_eventsync_feed_overdue(es_txn_t *txn,
+    const es_feed_t *feed, es_buf_t *out);
 static es_rc_t ngx_http_eventsync_feed_rate(es_txn_t *txn,
     const es_feed_t *feed, es_buf_t *out);
 
@@ -197,7 +199,43 @@ ngx_http_eventsync_feed_object(es_txn_t *txn, const es_feed_t *feed,
                                            feed->retain_ms / 1000, out);
     }
 
+    if (es == ES_OK) {
+        es = ngx_http_eventsync_feed_overdue(txn, feed, out);
+    }
+
     return (es == ES_OK) ? ngx_http_eventsync_feed_rate(txn, feed, out) : es;
+}
+
+
+/* there only while nobody applies the limits */
+
+static es_rc_t
+ngx_http_eventsync_feed_overdue(es_txn_t *txn, const es_feed_t *feed,
+    es_buf_t *out)
+{
+    char                 text[ES_TIME_LEN];
+    es_rc_t              es;
+    int64_t              since;
+    es_clock_verdict_t   clock;
+
+    if (!es_feed_limited(feed)) {
+        return ES_OK;
+    }
+
+    es = es_clock_peek(txn, &clock, NULL);
+
+    if (es == ES_OK) {
+        es = es_feed_overdue(txn, feed, clock.time_ms, &since);
+    }
+
+    if (es != ES_OK || since == 0) {
+        return es;
+    }
+
+    es_time_print(since, text);
+
+    return es_buf_printf(out, ",\"overdue_since\":\"%.*s\"", ES_TIME_LEN,
+                         text);
 }
 
 

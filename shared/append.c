@@ -6,6 +6,8 @@
 #include "commit.h"
 #include "ids.h"
 
+#define ES_RETAIN_CHUNKS  8    /* beside those that make up for new ones */
+
 
 /* The number of an event type, given at its first use. */
 
@@ -294,11 +296,85 @@ es_chunk_write(es_commit_t *c, es_append_t *append, size_t i, size_t n,
 }
 
 
+/* Somebody has to: the feed has kept too much for ten seconds, or twice what
+   it may.  Before that the dispatcher does it, and who reads is not hurried. */
+
+static es_rc_t
+es_commit_neglected(es_commit_t *c, es_txn_t *txn, const es_feed_t *feed,
+    bool *neglected)
+{
+    es_rc_t  rc;
+    int64_t  since_ms;
+
+    *neglected = (feed->retain_count != 0
+                  && (feed->last + 1 - feed->oldest) / 2 >= feed->retain_count)
+                 || (feed->retain_bytes != 0
+                     && feed->bytes / 2 >= feed->retain_bytes);
+
+    if (*neglected) {
+        return ES_OK;
+    }
+
+    rc = es_feed_overdue(txn, feed, c->clock.sure_ms, &since_ms);
+    *neglected = since_ms != 0;
+
+    return rc;
+}
+
+
+/*
+ * Retention, whatever else runs: a feed that is far over a limit loses more
+ * chunks than it was given, so that it comes back to the limit, and not many
+ * more, so that no commit takes long.
+ */
+
+static es_rc_t
+es_commit_retain(es_commit_t *c, es_append_t *append, unsigned nchunks)
+{
+    bool             neglected;
+    es_rc_t          rc;
+    uint64_t         oldest, target;
+    es_feed_t       *feed;
+    es_taken_why_t   why;
+
+    es_txn_t  txn = { .mdb = c->txn, .events = c->events, .store = c->store };
+
+    feed = &append->feed;
+    append->dropped = 0;
+
+    if (!es_feed_limited(feed) || c->keep) {
+        return ES_OK;
+    }
+
+    rc = es_commit_neglected(c, &txn, feed, &neglected);
+    if (rc != ES_OK || !neglected) {
+        return rc;
+    }
+
+    oldest = feed->oldest;
+
+    rc = es_feed_retained(&txn, feed, c->clock.sure_ms, &target, &why);
+
+    if (rc == ES_OK && target > oldest) {
+        c->retained = true;
+
+        rc = es_feed_drop(c->store, c->txn, feed, target,
+                          2 * nchunks + ES_RETAIN_CHUNKS);
+
+        append->dropped = feed->oldest - oldest;
+        append->why = why;
+    }
+
+    return rc;
+}
+
+
 es_rc_t
 es_commit_write(es_commit_t *c, es_append_t *append)
 {
-    size_t   i, n, size;
-    es_rc_t  rc;
+    size_t    i, n, size;
+    es_rc_t   rc;
+    unsigned  nchunks;
 
     if (append->n == 0) {
         return ES_OK;
@@ -310,7 +386,7 @@ es_commit_write(es_commit_t *c, es_append_t *append)
         append->feed.last_ms = c->now_ms;
     }
 
-    for (i = 0; i < append->n; i += n) {
+    for (i = 0, nchunks = 0; i < append->n; i += n, nchunks++) {
         n = es_chunk_plan(append, i, &size);
 
         rc = es_chunk_write(c, append, i, n, size);
@@ -322,6 +398,11 @@ es_commit_write(es_commit_t *c, es_append_t *append)
     append->feed.last = append->first + append->n - 1;
 
     rc = es_touched_flush(&c->touched, c->store, c->txn, append->feed.number);
+
+    if (rc == ES_OK) {
+        rc = es_commit_retain(c, append, nchunks);
+    }
+
     if (rc != ES_OK) {
         return rc;
     }

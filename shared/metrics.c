@@ -69,6 +69,49 @@ es_metrics_feed(const es_metrics_t *m, es_exposition_t *e,
 }
 
 
+/* Of feeds with a limit; the heads and the chunks are of one moment. */
+
+static es_rc_t
+es_metrics_overdue(const es_metrics_t *m, es_exposition_t *e)
+{
+    es_rc_t      rc, judged;
+    int64_t      since_ms;
+    es_txn_t    *txn;
+    es_feed_t    feed = { 0 };
+    es_label_t   label = { "feed", es_null_str };
+
+    rc = es_txn_begin(m->store, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    es_metric_family(e, "eventsync_feed_retention_overdue_seconds", "gauge",
+                     "Time since the feed has kept more than its limits allow; "
+                     "0: somebody applies them.");
+
+    while ((rc = es_feed_next(txn, es_str(feed.name), &feed)) == ES_OK) {
+        if (!es_feed_limited(&feed)) {
+            continue;
+        }
+
+        judged = es_feed_overdue(txn, &feed, m->now_ms, &since_ms);
+        label.value = es_str(feed.name);
+
+        /* a damaged feed has no line, and keeps none from the others */
+
+        if (judged == ES_OK) {
+            es_metric_ms(e, "", &label, 1,
+                         since_ms != 0 ? (uint64_t) (m->now_ms - since_ms)
+                                       : 0);
+        }
+    }
+
+    es_txn_end(txn);
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
 static es_rc_t
 es_metrics_feeds(const es_metrics_t *m, es_exposition_t *e)
 {
@@ -232,6 +275,10 @@ es_metrics_store(const es_metrics_t *m, es_exposition_t *e)
     struct statvfs  fs;
 
     rc = es_metrics_feeds(m, e);
+
+    if (rc == ES_OK) {
+        rc = es_metrics_overdue(m, e);
+    }
 
     if (rc == ES_OK) {
         rc = es_metrics_envs(m, e);
