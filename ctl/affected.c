@@ -28,7 +28,7 @@ ctl_affected_begin(ctl_t *ctl, unsigned flags, const char *feed,
     if (es != ES_OK) {
         ctl_affected_end(affected);
         return ctl_fail(CTL_FAILED, "cannot read what endpoints have still to "
-                        "be sent: %s", es_strerror(es));
+                        "be sent: %s", es_reason(es));
     }
 
     return CTL_OK;

@@ -11,6 +11,7 @@
 #include "dispatcher.h"
 
 #define ES_GRACE_S    30
+#define ES_ECHO_US    1000000
 #define ES_UNLOCK_US  10000000     /* between looks for a missing key */
 
 static const int  es_signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP };
@@ -123,6 +124,26 @@ es_on_grace(struct ev_loop *ev, ev_timer *w, int revents)
 }
 
 
+/* systemd sends TERM to all processes of a service, and a parent passes its own
+   on: the second one is then no wish to end at once. */
+
+static bool
+es_on_echo(es_dispatcher_t *d)
+{
+    int64_t  now_us;
+
+    now_us = es_clock_mono_us();
+
+    if (!es_child_is() || now_us - d->stopped_us > ES_ECHO_US) {
+        return false;
+    }
+
+    d->stopped_us = 0;
+
+    return true;
+}
+
+
 static void
 es_on_signal(struct ev_loop *ev, ev_signal *w, int revents)
 {
@@ -138,6 +159,10 @@ es_on_signal(struct ev_loop *ev, ev_signal *w, int revents)
         return;
     }
 
+    if (d->stopping && es_on_echo(d)) {
+        return;
+    }
+
     if (d->stopping) {
         es_log_line(ES_LOG_WARN, "signal %d again: ending at once, %u "
                     "deliveries in flight", w->signum, d->in_flight);
@@ -147,6 +172,7 @@ es_on_signal(struct ev_loop *ev, ev_signal *w, int revents)
     es_log_line(ES_LOG_INFO, "signal %d: stopping, %u deliveries in flight",
                 w->signum, d->in_flight);
     d->stopping = true;
+    d->stopped_us = es_clock_mono_us();
 
     ev_timer_set(&d->grace, ES_GRACE_S, 0);
     ev_timer_start(ev, &d->grace);

@@ -493,6 +493,7 @@ struct es_dispatcher {
     bool                   halted;     /* the recorder cannot write */
     es_stall_t             stall;      /* why nothing is sent to anybody */
     bool                   stopping;
+    int64_t                stopped_us;     /* monotonic: the signal for it */
     bool                   pid_written;
 
     int                    wake_fd;

@@ -201,13 +201,16 @@ static ngx_int_t
 ngx_http_eventsync_watch(ngx_http_eventsync_worker_t *w, ngx_cycle_t *cycle)
 {
     int                fd;
+    es_rc_t            rc;
     ngx_connection_t  *c;
 
-    if (es_wake_open(w->es, &fd) != ES_OK) {
+    rc = es_wake_open(w->es, &fd);
+
+    if (rc != ES_OK) {
         ngx_log_error(NGX_LOG_CRIT, cycle->log, 0,
                       "eventsync store \"%V\" cannot be watched: %s",
                       &((ngx_http_eventsync_store_t *) w->data)->path,
-                      es_reason(ES_IO));
+                      es_reason(rc));
         return NGX_ERROR;
     }
 

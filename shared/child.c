@@ -21,6 +21,9 @@ static const int  es_child_signals[] = {
     SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2
 };
 
+/* Set once, before there are threads. */
+static bool  es_child_forked;
+
 typedef enum {
     ES_CHILD,                  /* this is the child */
     ES_CHILD_FAILED,           /* there is none */
@@ -114,6 +117,7 @@ es_child_fork(void)
     child = fork();
 
     if (child == 0) {
+        es_child_forked = true;
 
         /* It does not outlive a parent that is killed. */
 
@@ -136,6 +140,13 @@ es_child_fork(void)
 
     return child == 0 ? ES_CHILD : child > 0 ? ES_CHILD_ENDED
                                              : ES_CHILD_FAILED;
+}
+
+
+bool
+es_child_is(void)
+{
+    return es_child_forked;
 }
 
 

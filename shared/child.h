@@ -19,6 +19,10 @@
  */
 void es_child_of_first(void);
 
+/* This is a child.  Its parent passes signals on, so that who sends one to both
+   sends two to the child. */
+bool es_child_is(void);
+
 /*
  * es_store_open().  While the store takes this process for another one
  * (ES_TAKEN, or slots of a dead process with its number), it goes on in a

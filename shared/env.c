@@ -80,14 +80,15 @@ es_env_failed(const es_env_t *env, int mdb_rc, const char *what)
 
     rc = es_env_rc(mdb_rc);
 
-    return rc == ES_IO ? es_refused(mdb_rc, what, env->options.dir) : rc;
+    return rc == ES_IO || (rc == ES_FULL && mdb_rc != MDB_MAP_FULL)
+           ? es_refused(mdb_rc, what, env->options.dir) : rc;
 }
 
 
 es_rc_t
 es_env_problem(es_problem_t *problem, es_rc_t rc, const char *dir)
 {
-    if (rc == ES_IO || rc == ES_TAKEN) {
+    if (rc == ES_IO || rc == ES_FULL || rc == ES_TAKEN) {
         return es_problem_set(problem, rc, -1, NULL, "%s", es_reason(rc));
     }
 

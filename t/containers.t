@@ -141,6 +141,21 @@ is($second->wait(20), 1, 'a second one is refused');
 like($second->stderr, qr/another dispatcher runs on the store/,
     'for what it is');
 
+# systemd sends TERM to all processes of a service: here to the parent and the
+# child, which gets it twice.
+my $recv = $t->receiver(sub { $t->wait_for(sub { -e $t->testdir . '/go' }, 20);
+    200 });
+$t->endpoint('acme', url => $recv->url('/'), feeds => 'orders',
+    start => 'oldest', in_flight => 1);
+ok(wait_for(sub { $recv->requests == 1 }, 20), 'a delivery is under way');
+kill TERM => (inside($d))[0, 1];
+ok(wait_for(sub { $d->stderr =~ /stopping, 1 deliveries in flight/ }, 20),
+    'TERM for the parent and its child');
+$t->write_file('go', '');
+is($d->wait(20), 0, 'is one wish to stop');
+unlike($d->stderr, qr/ending at once/, 'and not two');
+$d = dispatcher();
+
 ###############################################################################
 # two nginx, whose workers have the same numbers
 
