@@ -69,6 +69,7 @@ es_lane_pass(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence,
                 (unsigned long long) fresh);
 
     es_lane_dirty(d, lane);
+    es_stall_look(d, lane);
     es_lane_wake(d, lane);
 }
 

@@ -198,6 +198,7 @@ es_cancel_slice(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
     }
 
     es_lane_dirty(d, lane);
+    es_stall_look(d, lane);
     es_lane_wake(d, lane);
 
     return job->at < job->n ? ES_SLICE_AGAIN : ES_SLICE_DONE;

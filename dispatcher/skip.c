@@ -225,6 +225,7 @@ es_skip(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
         lane->swapped = 0;
         es_nudge_reset(lane);
         es_lane_dirty(d, lane);
+        es_stall_look(d, lane);
         es_lane_wake(d, lane);
     }
 
