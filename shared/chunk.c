@@ -381,13 +381,18 @@ es_rc_t
 es_chunk_find(MDB_cursor *cursor, uint32_t feed, uint64_t sequence,
     MDB_val *key, MDB_val *value)
 {
+    es_rc_t  rc;
     uint8_t  text[ES_EVENT_KEY_LEN];
+    MDB_val  at = { sizeof(text), text };
 
     es_event_key(feed, sequence, text);
-    key->mv_data = text;
-    key->mv_size = sizeof(text);
 
-    return es_chunk_at(cursor, MDB_SET_RANGE, feed, key, value);
+    rc = es_chunk_at(cursor, MDB_SET_RANGE, feed, &at, value);
+    if (rc == ES_OK) {
+        *key = at;
+    }
+
+    return rc;
 }
 
 

@@ -13,6 +13,7 @@ es_snapshot_seek(MDB_cursor *cursor, const es_feed_t *feed, es_str_t after,
 {
     int      rc;
     size_t   len;
+    MDB_val  at;
     uint8_t  from[ES_SUBJECT_KEY_MAX];
 
     len = es_subject_key(feed->number, es_null_str, from);
@@ -25,16 +26,20 @@ es_snapshot_seek(MDB_cursor *cursor, const es_feed_t *feed, es_str_t after,
         memcpy(from + len, after.data, after.len);
     }
 
-    key->mv_data = from;
-    key->mv_size = len + after.len;
+    at.mv_data = from;
+    at.mv_size = len + after.len;
 
-    rc = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
+    rc = mdb_cursor_get(cursor, &at, value, MDB_SET_RANGE);
 
     if (rc == 0 && after.len > 0
-        && key->mv_size == len + after.len
-        && memcmp(key->mv_data, from, key->mv_size) == 0)
+        && at.mv_size == len + after.len
+        && memcmp(at.mv_data, from, at.mv_size) == 0)
     {
-        rc = mdb_cursor_get(cursor, key, value, MDB_NEXT);
+        rc = mdb_cursor_get(cursor, &at, value, MDB_NEXT);
+    }
+
+    if (rc == 0) {
+        *key = at;
     }
 
     return rc;
