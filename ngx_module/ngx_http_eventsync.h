@@ -256,6 +256,8 @@ typedef struct {
     uint32_t                          polls;      /* that wait, see
                                                      _count */
     uint32_t                          streams;
+    ngx_uint_t                        claiming;   /* requests, see _claim */
+    uint64_t                          claims;     /* that were looked at */
     ngx_rbtree_t                      crowds;     /* by feed, see _wake */
     ngx_rbtree_node_t                 sentinel;
     ngx_queue_t                       due;        /* crowds */
@@ -357,8 +359,6 @@ typedef struct {
     ngx_uint_t                        has_wait;   /* unsigned  :1 */
     ngx_uint_t                        has_to;     /* unsigned  :1 */
     ngx_uint_t                        has_page;   /* unsigned  :1 */
-    ngx_uint_t                        reconnect;  /* unsigned  :1; a stream's
-                                                     reader comes back */
     ngx_str_t                         stranger;   /* a parameter that is a
                                                      stream's only */
     es_cursor_t                       after;
@@ -375,6 +375,11 @@ typedef struct {
     uint64_t                          hash;       /* of `key` */
     char                              after_text[ES_CURSOR_MAX];
     uint64_t                          scan;       /* looked up to here */
+
+    void                             *claim;      /* see _claim; or NULL */
+    uint64_t                          claim_until; /* 0: none was made */
+    ngx_msec_t                        claim_began;
+    ngx_uint_t                        claiming;   /* unsigned  claiming:1 */
 
     ngx_http_eventsync_crowd_t       *crowd;      /* while it is held */
     ngx_queue_t                       queue;
@@ -396,6 +401,7 @@ typedef struct {
     ngx_http_eventsync_state_e        state;
     ngx_msec_t                        ends;
     ngx_msec_t                        said;       /* when text went out last */
+    ngx_msec_t                        born;
     uint64_t                          held;       /* by the client, as
                                                      poll->after_text */
     es_buf_t                          text;       /* one slice, or empty */
@@ -403,6 +409,10 @@ typedef struct {
     ngx_uint_t                        given;      /* to the output filter */
     ngx_uint_t                        closing;    /* unsigned  closing:1; the
                                                      text is its last */
+    ngx_uint_t                        displaced;  /* unsigned  displaced:1; its
+                                                     reader came back */
+    ngx_uint_t                        claimed;    /* unsigned  claimed:1; its
+                                                     place, see _claim */
 } ngx_http_eventsync_stream_t;
 
 
@@ -697,6 +707,10 @@ ngx_int_t ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn, es_rc_t es, const es_feed_t *feed, ngx_uint_t last);
 ngx_int_t ngx_http_eventsync_wait(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_poll_retry(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_poll_answer(ngx_http_eventsync_ctx_t *ctx,
+    ngx_int_t rc);
+ngx_int_t ngx_http_eventsync_stay(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_hold(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_park(ngx_http_eventsync_ctx_t *ctx, ngx_msec_t time);
 void ngx_http_eventsync_unpark(ngx_http_eventsync_ctx_t *ctx);
@@ -718,6 +732,8 @@ ngx_int_t ngx_http_eventsync_may_authorize(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_wake_init(ngx_http_eventsync_worker_t *w,
     ngx_log_t *log);
 ngx_int_t ngx_http_eventsync_crowd_join(ngx_http_eventsync_ctx_t *ctx);
+ngx_http_eventsync_crowd_t *ngx_http_eventsync_crowd(
+    ngx_http_eventsync_worker_t *w, ngx_str_t *feed);
 void ngx_http_eventsync_crowd_leave(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_expire(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_wake(ngx_http_eventsync_worker_t *w);
@@ -748,8 +764,16 @@ ngx_int_t ngx_http_eventsync_stream_end(ngx_http_eventsync_ctx_t *ctx,
     es_str_t cursor, es_buf_t *out);
 ngx_int_t ngx_http_eventsync_send_end(ngx_http_eventsync_ctx_t *ctx);
 
+/* _claim: readers of streams that come back, and their own places */
+
+size_t ngx_http_eventsync_claims_init(ngx_http_eventsync_zone_t *zone,
+    u_char *p);
+ngx_int_t ngx_http_eventsync_claim(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_claims_look(ngx_http_eventsync_worker_t *w);
+
 /* _stream: Server-Sent Events */
 
+void ngx_http_eventsync_stream_displace(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_stream_headers(ngx_http_eventsync_ctx_t *ctx);
 
 ngx_int_t ngx_http_eventsync_stream_args(ngx_http_eventsync_ctx_t *ctx);

@@ -46,8 +46,6 @@ static void ngx_http_eventsync_limit_note(ngx_http_eventsync_ctx_t *ctx,
     es_policy_t policy, es_gcra_t *result);
 static ngx_int_t ngx_http_eventsync_limit_enter(ngx_http_eventsync_ctx_t *ctx);
 static void ngx_http_eventsync_limit_cleanup(void *data);
-static uint64_t ngx_http_eventsync_limit_address_key(
-    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_limit_no_room(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_limit_over_burst(
@@ -82,6 +80,14 @@ ngx_http_eventsync_limit(ngx_http_eventsync_ctx_t *ctx,
 
     if (meter.n > 1 || meter.charges[0].policy == ES_POLICY_WAITS) {
         rc = ngx_http_eventsync_limit_check(ctx, &meter);
+
+        if (rc == NGX_BUSY
+            && ctx->limit.patient && !ctx->conf->limit.dry_run
+            && ctx->limit.refused == (ngx_uint_t) 1 << ES_POLICY_WAITS)
+        {
+            ctx->limit.refused = 0;
+            return NGX_BUSY;
+        }
 
         if (rc != NGX_OK) {
             return (rc == NGX_BUSY) ? ngx_http_eventsync_limit_refuse(ctx)
@@ -539,7 +545,7 @@ ngx_http_eventsync_limit_failed(ngx_http_eventsync_ctx_t *ctx)
 
 /* an IPv6 network of 64 bits is one client: it has all of its addresses */
 
-static uint64_t
+uint64_t
 ngx_http_eventsync_limit_address_key(ngx_http_eventsync_ctx_t *ctx)
 {
     void                 *data;

@@ -33,6 +33,10 @@ typedef struct ngx_http_eventsync_ctx_s  ngx_http_eventsync_ctx_t;
 typedef struct ngx_http_eventsync_counters_s  ngx_http_eventsync_counters_t;
 
 
+/* see _claim */
+typedef struct ngx_http_eventsync_claims_s  ngx_http_eventsync_claims_t;
+
+
 /* one partner's words, in shared memory */
 
 typedef struct {
@@ -54,6 +58,7 @@ typedef struct {
 typedef struct {
     ngx_slab_pool_t                  *shpool;
     ngx_http_eventsync_refusals_t    *refusals;
+    ngx_http_eventsync_claims_t      *claims;
     ngx_http_eventsync_counters_t    *counters;
     ngx_uint_t                        ncounters;
     _Atomic uint64_t                 *waiting;    /* by process slot */
@@ -102,6 +107,9 @@ typedef struct {
     unsigned                          waits:1;    /* counted as under way */
     unsigned                          cleanup:1;
 
+    /* it waits for a place, so that having none is no refusal yet */
+    unsigned                          patient:1;
+
     /* set by a handler whose answer shared caches may keep and give to
        others: it says nothing of anybody's quota */
     unsigned                          shared:1;
@@ -113,7 +121,8 @@ typedef struct {
  * a cost of 1, counts it as under way until it ends or
  * ngx_http_eventsync_limit_leave(); ES_POLICY_BACKFILL, with a cost of 0, asks
  * whether there is anything left to stream.  Policies without a limit cost
- * nothing.  NGX_DECLINED: the context has the problem.
+ * nothing.  NGX_DECLINED: the context has the problem.  NGX_BUSY: there is no
+ * place for one that is patient; nothing was charged or counted.
  */
 ngx_int_t ngx_http_eventsync_limit(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_charge_t *charges, ngx_uint_t n);
@@ -139,6 +148,9 @@ ngx_int_t ngx_http_eventsync_limit_bytes(ngx_http_eventsync_ctx_t *ctx,
 /* No longer under way: to be called before an answer is sent, so that a
    client that has it can at once begin the next.  May be called always. */
 void ngx_http_eventsync_limit_leave(ngx_http_eventsync_ctx_t *ctx);
+
+/* What the client's address counts as. */
+uint64_t ngx_http_eventsync_limit_address_key(ngx_http_eventsync_ctx_t *ctx);
 
 /* The client's address: judged before a credential is looked at, and charged
    when it is not good.  NGX_DECLINED: the context has the problem. */

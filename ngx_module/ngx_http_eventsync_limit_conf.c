@@ -285,6 +285,10 @@ ngx_http_eventsync_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     p += ngx_align(sizeof(ngx_http_eventsync_refusals_t), 64);
     size -= ngx_align(sizeof(ngx_http_eventsync_refusals_t), 64);
 
+    part = ngx_http_eventsync_claims_init(zone, p);
+    p += part;
+    size -= part;
+
     part = ngx_http_eventsync_count_init_zone(zone, p, size);
     p += part;
     size -= part;

@@ -12,6 +12,7 @@
 
 
 static ngx_uint_t ngx_http_eventsync_formats(ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_poll_look(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn);
 static ngx_int_t ngx_http_eventsync_poll_start(ngx_http_eventsync_ctx_t *ctx,
@@ -23,8 +24,6 @@ static ngx_int_t ngx_http_eventsync_poll_page(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t
 ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx)
 {
-    es_rc_t              es;
-    es_txn_t            *txn;
     ngx_int_t            rc;
     ngx_http_request_t  *r;
 
@@ -57,16 +56,64 @@ ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    es = es_txn_begin(ctx->worker->es, &txn);
+    rc = ngx_http_eventsync_poll_look(ctx);
 
-    if (es == ES_OK) {
-        rc = ngx_http_eventsync_poll_first(ctx, txn);
-        es_txn_end(txn);
+    if (rc == NGX_BUSY) {
 
-    } else {
-        rc = ngx_http_eventsync_fail_store(ctx, es);
+        if (ngx_http_eventsync_claim(ctx) == NGX_DONE) {
+            return NGX_DONE;
+        }
+
+        ctx->limit.patient = 0;
+
+        rc = ngx_http_eventsync_poll_look(ctx);
     }
 
+    return ngx_http_eventsync_poll_answer(ctx, rc);
+}
+
+
+/* once more, of a reader that waits for its place */
+
+ngx_int_t
+ngx_http_eventsync_poll_retry(ngx_http_eventsync_ctx_t *ctx)
+{
+    if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
+        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_eventsync_poll_look(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_poll_look(ngx_http_eventsync_ctx_t *ctx)
+{
+    es_rc_t     es;
+    es_txn_t   *txn;
+    ngx_int_t   rc;
+
+    es = es_txn_begin(ctx->worker->es, &txn);
+
+    if (es != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    rc = ngx_http_eventsync_poll_first(ctx, txn);
+
+    es_txn_end(txn);
+
+    return rc;
+}
+
+
+/* what the request is finalized with */
+
+ngx_int_t
+ngx_http_eventsync_poll_answer(ngx_http_eventsync_ctx_t *ctx, ngx_int_t rc)
+{
     if (rc == NGX_AGAIN) {
         return (ctx->format == NGX_HTTP_EVENTSYNC_SSE)
                ? ngx_http_eventsync_stream(ctx) : ngx_http_eventsync_wait(ctx);
@@ -103,6 +150,7 @@ ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
 {
     es_rc_t                      es;
     es_feed_t                    feed;
+    ngx_int_t                    rc;
     ngx_uint_t                   last;
     ngx_http_request_t          *r;
     ngx_http_eventsync_charge_t  charges[2];
@@ -132,8 +180,10 @@ ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
     charges[1].policy = ES_POLICY_WAITS;
     charges[1].cost = 1;
 
-    if (ngx_http_eventsync_limit(ctx, charges, last ? 1 : 2) != NGX_OK) {
-        return NGX_DECLINED;
+    rc = ngx_http_eventsync_limit(ctx, charges, last ? 1 : 2);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     if (ctx->format == NGX_HTTP_EVENTSYNC_SSE) {

@@ -39,7 +39,11 @@ ngx_http_eventsync_stream_id(ngx_http_eventsync_ctx_t *ctx)
     poll = ctx->poll;
     poll->has_after = 1;
     poll->has_from = 0;
-    poll->reconnect = 1;
+
+    /* one without a key has no place of its own */
+
+    ctx->limit.patient = (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_KEY
+                          && ctx->request->method == NGX_HTTP_GET);
 
     if (es_cursor_parse(ngx_http_eventsync_str(&value), &poll->after)
         == ES_OK)

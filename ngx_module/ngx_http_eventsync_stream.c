@@ -187,7 +187,9 @@ ngx_http_eventsync_stream_begin(ngx_http_eventsync_ctx_t *ctx)
     }
 
     stream->buf->tag = (ngx_buf_tag_t) &ngx_http_eventsync_module;
+    stream->born = ngx_current_msec;
     stream->ends = ngx_current_msec + ctx->conf->sse_max_time;
+    stream->claimed = (ctx->poll->claim_until != 0);
     stream->held = ctx->poll->scan;
 
     ctx->stream = stream;
@@ -316,6 +318,25 @@ ngx_http_eventsync_stream_timeout(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
+/* its reader is elsewhere: it ends, when the loop comes to it */
+
+void
+ngx_http_eventsync_stream_displace(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
+                  "eventsync ends a stream of \"%V\" whose reader has come "
+                  "back", &ctx->feed);
+
+    ctx->stream->displaced = 1;
+
+    if (ctx->poll->timer.timer_set) {
+        ngx_del_timer(&ctx->poll->timer);
+    }
+
+    ngx_add_timer(&ctx->poll->timer, 0);
+}
+
+
 /* NGX_OK: it has something to do, NGX_AGAIN: it is left where it is */
 
 ngx_int_t
@@ -421,7 +442,9 @@ ngx_http_eventsync_stream_fill(ngx_http_eventsync_ctx_t *ctx)
 
     ctx->problem = NULL;
 
-    if (ngx_exiting || ngx_http_eventsync_stream_left(ctx) <= 0) {
+    if (ngx_exiting || ctx->stream->displaced
+        || ngx_http_eventsync_stream_left(ctx) <= 0)
+    {
         return ngx_http_eventsync_stream_close(ctx);
     }
 

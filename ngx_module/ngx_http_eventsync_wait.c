@@ -52,8 +52,15 @@ ngx_http_eventsync_hold(ngx_http_eventsync_ctx_t *ctx)
     cln->handler = ngx_http_eventsync_wait_cleanup;
     cln->data = ctx;
 
-    /* as limit_req does */
+    return ngx_http_eventsync_stay(r);
+}
 
+
+/* goes on later, and sees its client leave; as limit_req does */
+
+ngx_int_t
+ngx_http_eventsync_stay(ngx_http_request_t *r)
+{
     if (r->connection->read->ready) {
         ngx_post_event(r->connection->read, &ngx_posted_events);
 

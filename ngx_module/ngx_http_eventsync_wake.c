@@ -61,8 +61,6 @@ ngx_http_eventsync_wake_init(ngx_http_eventsync_worker_t *w, ngx_log_t *log)
 ngx_int_t
 ngx_http_eventsync_crowd_join(ngx_http_eventsync_ctx_t *ctx)
 {
-    uint32_t                      hash;
-    ngx_str_node_t               *node;
     ngx_http_eventsync_poll_t    *poll;
     ngx_http_eventsync_crowd_t   *crowd;
     ngx_http_eventsync_worker_t  *w;
@@ -70,13 +68,9 @@ ngx_http_eventsync_crowd_join(ngx_http_eventsync_ctx_t *ctx)
     w = ctx->worker;
     poll = ctx->poll;
 
-    hash = ngx_crc32_short(ctx->feed.data, ctx->feed.len);
-    node = ngx_str_rbtree_lookup(&w->crowds, &ctx->feed, hash);
+    crowd = ngx_http_eventsync_crowd(w, &ctx->feed);
 
-    if (node) {
-        crowd = (ngx_http_eventsync_crowd_t *) node;
-
-    } else {
+    if (crowd == NULL) {
         crowd = ngx_calloc(sizeof(ngx_http_eventsync_crowd_t),
                            ctx->request->connection->log);
         if (crowd == NULL) {
@@ -87,7 +81,7 @@ ngx_http_eventsync_crowd_join(ngx_http_eventsync_ctx_t *ctx)
 
         ngx_memcpy(crowd->name, ctx->feed.data, ctx->feed.len);
 
-        crowd->node.node.key = hash;
+        crowd->node.node.key = ngx_crc32_short(ctx->feed.data, ctx->feed.len);
         crowd->node.str.data = crowd->name;
         crowd->node.str.len = ctx->feed.len;
 
@@ -104,6 +98,17 @@ ngx_http_eventsync_crowd_join(ngx_http_eventsync_ctx_t *ctx)
     poll->crowd = crowd;
 
     return NGX_OK;
+}
+
+
+/* who waits for the feed, or NULL */
+
+ngx_http_eventsync_crowd_t *
+ngx_http_eventsync_crowd(ngx_http_eventsync_worker_t *w, ngx_str_t *feed)
+{
+    return (ngx_http_eventsync_crowd_t *)
+           ngx_str_rbtree_lookup(&w->crowds, feed,
+                                 ngx_crc32_short(feed->data, feed->len));
 }
 
 
@@ -183,6 +188,7 @@ ngx_http_eventsync_tick(ngx_event_t *ev)
 {
     ngx_http_eventsync_worker_t  *w = ev->data;
 
+    ngx_http_eventsync_claims_look(w);
     ngx_http_eventsync_wake(w);
 
     if (w->crowds.root != w->crowds.sentinel) {
