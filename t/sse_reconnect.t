@@ -29,7 +29,7 @@ events { }
 http {
     eventsync_store %%STORE%%;
     eventsync_sse on;
-    log_format status '$uri $status';
+    log_format status '$remote_port $status';
     access_log %%TESTDIR%%/status.log status;
     client_max_body_size 16m;
     server {
@@ -69,16 +69,12 @@ sub reader {
 # The status on the wire, that of the last event's problem, and that of the log.
 sub outcome {
     my ($path, %headers) = @_;
-    my $before = -s $t->testdir . '/status.log';
     my $reader = reader($path, %headers);
+    my $port = $reader->{call}{sock}->sockport;
     $reader->to_end;
-    my ($uri) = $path =~ /^([^?]+)/;
-    my $line;
-    wait_for(sub {
-        $line = substr $t->read_file('status.log'), $before;
-        return $line =~ /^\Q$uri\E \d+$/m;
-    }, 10);
-    my ($logged) = $line =~ /^\Q$uri\E (\d+)$/m;
+    my $logged;
+    wait_for(sub { ($logged) = $t->read_file('status.log')
+        =~ /^$port (\d+)$/m }, 20);
     my $problem = $reader->problem // {};
     return ($reader, join ' ', $reader->{status}, $problem->{status} // 'none',
         $logged // 'nothing');
