@@ -255,8 +255,9 @@ $t->ctl_ok('endpoint', 'resume', $name);
 ok(!ctl_json('endpoint', 'show', $name)->{paused}, 'resumed');
 $t->ctl_ok('endpoint', 'change', $name, '--ordering=none');
 is(ctl_json('endpoint', 'show', $name)->{ordering}, 'none', 'changed');
-is($t->ctl_ok('endpoint', $_, $name), '', "no $_ yet")
-    for qw(status attempts dead);
+is($t->ctl_ok('endpoint', 'status', $name), "$name state=active\n",
+    'its status has a state and no more yet');
+is($t->ctl_ok('endpoint', $_, $name), '', "no $_ yet") for qw(attempts dead);
 fails(1, 'endpoint "ep_.*": /url', 'a bad URL', 'endpoint', 'create', 'acme',
     '--url=ftp://x', '--feeds=orders');
 fails(1, 'no endpoint "none"', 'no such endpoint', 'endpoint', 'status',
