@@ -221,9 +221,10 @@ static void
 es_janitor_expire(es_dispatcher_t *d, es_unapplied_t *unapplied,
     es_dead_place_t *place)
 {
-    bool     more;
-    es_rc_t  rc;
-    int64_t  now_ms;
+    bool      more;
+    es_rc_t   rc;
+    int64_t   now_ms;
+    unsigned  dropped;
 
     static const struct timespec  pause = { .tv_nsec = ES_EXPIRE_PAUSE_NS };
 
@@ -241,7 +242,13 @@ es_janitor_expire(es_dispatcher_t *d, es_unapplied_t *unapplied,
 
     if (rc == ES_OK) {
         rc = es_delivery_expire_dead(d->store, now_ms - d->options.dead_ms,
-                                     ES_EXPIRE_DEAD_MAX, place);
+                                     ES_EXPIRE_DEAD_MAX, place, &dropped);
+
+        if (rc == ES_OK && dropped > 0) {
+            es_log_line(ES_LOG_WARN, "%u dead letters are dropped: they are "
+                        "older than %u s, and nobody has redriven them",
+                        dropped, d->options.dead_ms / 1000);
+        }
     }
 
     if (rc != ES_OK && !unapplied->expiring) {

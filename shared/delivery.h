@@ -177,9 +177,10 @@ typedef struct {
 } es_dead_place_t;
 
 /* Looks at `max` dead letters from `place` on, which moves, and after the last
-   is the first again; drops those older than `before_ms`. */
+   is the first again; drops those older than `before_ms`, and says how many
+   these were. */
 es_rc_t es_delivery_expire_dead(es_store_t *store, int64_t before_ms,
-    unsigned max, es_dead_place_t *place);
+    unsigned max, es_dead_place_t *place, unsigned *dropped);
 
 /* Takes the dispatcher's lock; ES_EXISTS: another dispatcher has it. */
 es_rc_t es_delivery_own(es_store_t *store);

@@ -17,6 +17,7 @@ typedef struct {
     es_slice_t        slice;
     es_dead_place_t  *place;
     es_dead_place_t   next;
+    unsigned          dropped;
 } es_expire_dead_t;
 
 
@@ -128,6 +129,7 @@ es_expire_dead_run(MDB_txn *txn, void *ctx)
     key.mv_data = from.data;
     key.mv_size = from.len;
     memset(&expire->next, 0, sizeof(expire->next));
+    expire->dropped = 0;
 
     rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
 
@@ -149,6 +151,7 @@ es_expire_dead_run(MDB_txn *txn, void *ctx)
 
         if (dead.time_ms < expire->before_ms) {
             rc = mdb_cursor_del(cursor, 0);
+            expire->dropped++;
         }
 
         if (rc == 0) {
@@ -164,7 +167,7 @@ es_expire_dead_run(MDB_txn *txn, void *ctx)
 
 es_rc_t
 es_delivery_expire_dead(es_store_t *store, int64_t before_ms, unsigned max,
-    es_dead_place_t *place)
+    es_dead_place_t *place, unsigned *dropped)
 {
     es_rc_t           rc;
     es_expire_dead_t  expire;
@@ -178,8 +181,11 @@ es_delivery_expire_dead(es_store_t *store, int64_t before_ms, unsigned max,
     rc = es_env_shrink(store->delivery, es_expire_dead_run, &expire,
                        &expire.slice);
 
+    *dropped = 0;
+
     if (rc == ES_OK) {
         *place = expire.next;
+        *dropped = expire.dropped;
     }
 
     return rc;

@@ -44,6 +44,13 @@ is($t->stop_dispatcher, 0, 'stop');
 
 $t->run_dispatcher('--dead-retention=1s');
 ok(wait_for(sub { lines('dead') == 0 }), '--dead-retention');
+my $dropped = 0;
+ok(wait_for(sub {
+    $dropped = 0;
+    $dropped += $_ for $t->{dispatcher}->stderr
+        =~ /warn: (\d+) dead letters are dropped/g;
+    $dropped == 3;
+}), 'the log says how many are dropped');
 $t->write_file('works', '');
 put($t, 'orders', 1);
 ok(wait_for(sub { lines('attempts') == 1 }), 'and it goes on');

@@ -6,6 +6,7 @@
 #include "feed.h"
 #include "metrics.h"
 #include "registry.h"
+#include "stall.h"
 #include "tally.h"
 #include "tap.h"
 
@@ -101,6 +102,8 @@ record(uint32_t retries)
     es_dead_t      dead = { .endpoint = 5, .feed = 1, .sequence = 1 };
     es_stop_t      stop = { .endpoint = 2, .revision = 1 };
     es_retry_t     retry = { .endpoint = 3, .feed = 1 };
+    es_stall_t     stall = { .feed = 1, .reason = ES_STALL_EVENT,
+                             .since_ms = 500 };
     es_changes_t  *c;
     es_circuit_t   circuit = { .trips = 1 };
 
@@ -113,6 +116,13 @@ record(uint32_t retries)
     for (i = 2; i <= 8; i += 3) {
         circuit.endpoint = i;
         rc = rc == ES_OK ? es_changes_circuit(c, &circuit) : rc;
+    }
+
+    /* that of 4 does not count, as it is paused */
+
+    for (i = 1; i <= 4; i += 3) {
+        stall.endpoint = i;
+        rc = rc == ES_OK ? es_changes_stall(c, &stall) : rc;
     }
 
     rc = rc == ES_OK ? es_changes_dead(c, &dead) : rc;
@@ -190,7 +200,13 @@ test_delivery(void)
     es_exposition_t  e = { &out, NULL, ES_OK };
 
     ok(es_metrics_delivery(&m, &e) == ES_OK, "endpoints");
-    has(&out, "endpoints{state=\"active\"} 2");
+    has(&out, "endpoints{state=\"active\"} 1");
+    has(&out, "endpoints{state=\"stalled\"} 1");
+    has(&out, "endpoint_state{endpoint=\"ep_aaaaaaaaaaaaaaab\","
+        "partner=\"acme\",state=\"stalled\"} 1");
+    has(&out, "delivery_stalled{reason=\"event\"} 1");
+    has(&out, "delivery_stalled{reason=\"proxy\"} 0");
+    has(&out, "delivery_stalled_age_seconds 3.000");
     has(&out, "endpoints{state=\"failing\"} 1");
     has(&out, "endpoints{state=\"stopped\"} 1");
     has(&out, "endpoints{state=\"paused\"} 1");
