@@ -350,6 +350,24 @@ es_recorder_done(struct ev_loop *ev, ev_async *w, int revents)
 }
 
 
+/* What has come since the set failed goes with it: where delivery/ is full, the
+   removal of an endpoint must not wait for room that it gives back itself. */
+
+static void
+es_recorder_join(es_dispatcher_t *d)
+{
+    es_recorder_t  *recorder;
+
+    recorder = &d->recorder;
+
+    es_recorder_gather(d);
+    es_record(d, es_changes_join(recorder->committing, recorder->filling));
+
+    recorder->noticed = recorder->noticed || recorder->notices;
+    recorder->notices = false;
+}
+
+
 /* Hands the set that failed to the thread again. */
 
 void
@@ -366,6 +384,7 @@ es_recorder_retry(es_dispatcher_t *d)
     es_helper_lock(&recorder->helper);
 
     if (!recorder->handed) {
+        es_recorder_join(d);
         recorder->handed = true;
         es_helper_wake(&recorder->helper);
     }

@@ -66,6 +66,25 @@ es_changes_empty(const es_changes_t *changes)
 }
 
 
+es_rc_t
+es_changes_join(es_changes_t *c, es_changes_t *later)
+{
+    es_rc_t  rc;
+
+    if (es_changes_empty(later)) {
+        return ES_OK;
+    }
+
+    rc = es_buf_append(&c->buf, later->buf.data, later->buf.len);
+
+    if (rc == ES_OK) {
+        es_changes_clear(later);
+    }
+
+    return rc;
+}
+
+
 /* Room for a change; returns where its value goes, or NULL. */
 
 static char *

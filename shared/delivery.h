@@ -124,6 +124,9 @@ void es_changes_destroy(es_changes_t *changes);
 void es_changes_clear(es_changes_t *changes);
 bool es_changes_empty(const es_changes_t *changes);
 
+/* Moves the changes of `later` to the end of `c`; ES_NOMEM: both stay. */
+es_rc_t es_changes_join(es_changes_t *c, es_changes_t *later);
+
 /* Each appends one change; ES_NOMEM.  A later one for the same key wins. */
 es_rc_t es_changes_progress(es_changes_t *c, const es_progress_t *progress);
 es_rc_t es_changes_retry(es_changes_t *c, const es_retry_t *retry);

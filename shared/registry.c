@@ -610,6 +610,29 @@ es_input_parse(es_kind_t kind, const char *text, json_t **input,
 }
 
 
+/* What ends access or sending may use the reserve of pages, as a removal may:
+   that the store is full is no reason for a key to stay valid. */
+
+static bool
+es_write_ends(const es_write_t *w)
+{
+    size_t  i;
+
+    static const char  *const  members[] = { "revoked", "disabled", "paused" };
+
+    if (w->op == ES_OP_CHANGE && json_object_size(w->input) == 1) {
+
+        for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+            if (json_object_get(w->input, members[i]) != NULL) {
+                return true;
+            }
+        }
+    }
+
+    return w->op == ES_OP_REMOVE;
+}
+
+
 /* Runs one write, and sees to it that every failure has its words.  `json` is
    the input's text, if that is not there yet. */
 
@@ -650,7 +673,7 @@ es_write(es_write_t *w, const char *json)
 
     w->problem->rc = ES_OK;
 
-    rc = w->op == ES_OP_REMOVE
+    rc = es_write_ends(w)
          ? es_env_shrink(w->store->registry, es_write_run, w, &slice)
          : es_env_update(w->store->registry, es_write_run, w);
 

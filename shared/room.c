@@ -6,7 +6,9 @@
 #include "readers.h"
 #include "room.h"
 
-#define ES_ROOM_MAP_PART   8       /* of the map, the reserve at most */
+#define ES_ROOM_MAP_PART   8       /* of the map, the reserve at most ... */
+#define ES_ROOM_SMALL_PART 4       /* ... and of one that is so small that ... */
+#define ES_ROOM_SMALL  (1 << 20)   /* ... this would be more, in bytes */
 #define ES_ROOM_DISK_PART 16       /* of the disk */
 #define ES_ROOM_LAG        8       /* commits; readers are seldom so slow */
 #define ES_ROOM_FREE_DBI   0       /* LMDB's own list of free pages */
@@ -71,6 +73,22 @@ es_room_extend(es_room_t *room, MDB_env *mdb, uint64_t from, uint64_t end)
 }
 
 
+/* How much of the map the reserve may be.  What one deletion needs grows far
+   more slowly than the map. */
+
+static uint64_t
+es_room_part(uint64_t map_max)
+{
+    uint64_t  part, small;
+
+    part = map_max / ES_ROOM_MAP_PART;
+    small = map_max / ES_ROOM_SMALL_PART;
+    small = small < ES_ROOM_SMALL ? small : ES_ROOM_SMALL;
+
+    return part > small ? part : small;
+}
+
+
 void
 es_room_init(es_room_t *room, MDB_env *mdb, uint64_t reserve, uint64_t step,
     uint64_t map_max)
@@ -83,8 +101,8 @@ es_room_init(es_room_t *room, MDB_env *mdb, uint64_t reserve, uint64_t step,
     (void) mdb_env_stat(mdb, &stat);
     (void) mdb_env_get_fd(mdb, &fd);
 
-    if (reserve > map_max / ES_ROOM_MAP_PART) {
-        reserve = map_max / ES_ROOM_MAP_PART;
+    if (reserve > es_room_part(map_max)) {
+        reserve = es_room_part(map_max);
     }
 
     if (fstatvfs(fd, &fs) == 0 && fs.f_blocks != 0

@@ -37,8 +37,9 @@ typedef struct {
 } es_room_t;
 
 /*
- * Sets the reserve: `reserve` bytes, but no more than an eighth of `map_max`
- * and a sixteenth of the disk; and gives the file its tail, if there is room.
+ * Sets the reserve: `reserve` bytes, but no more than an eighth of `map_max` (a
+ * quarter, up to 1 MB, of a smaller one) and a sixteenth of the disk; and gives
+ * the file its tail, if there is room.
  */
 void es_room_init(es_room_t *room, MDB_env *mdb, uint64_t reserve,
     uint64_t step, uint64_t map_max);

@@ -40,17 +40,27 @@ sub at_map_max {
 
 sub on_a_full_disk {
   SKIP: {
-    skip 'needs root, to mount a small disk', 20 if $>;
+    skip 'needs root, to mount a small disk', 16 if $>;
 
     my $t = Test::Eventsync->new;
     my $disk = $t->testdir . '/disk';
     mkdir $disk;
     system('mount', '-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', $disk) == 0
-        or skip 'cannot mount', 20;
+        or skip 'cannot mount', 16;
     $t->at_end(sub { system('umount', $disk) });
     $t->{store} = "$disk/store";
     $t->store_init->feed('orders');
     log_recovers($t, 'disk', qr{store full: log/ has no room on its disk});
+
+    open my $fh, '>', "$disk/full" or die "$disk/full: $!\n";
+    1 while syswrite $fh, 'x' x 4096;
+    close $fh;
+    my $readers = $t->start('readers', {}, $t->build . '/helper/readers',
+        $t->store);
+    ok(wait_for(sub { $readers->stdout =~ /^full after/ }),
+        'disk: every slot for a reader can be used');
+    $readers->stop('KILL');
+    $t->forget($readers);
     $t->stop;
   }
 }
