@@ -54,7 +54,8 @@ sub links {
 
 # Prose is wrapped at 80 columns; tables, code and lists of links are not prose.
 sub width {
-    for my $page (qw(README.md docs/operations.md docs/eventsyncctl.md)) {
+    for my $page (qw(README.md docs/operations.md docs/eventsyncctl.md
+        docs/dispatcher.md)) {
         my ($fenced, $number, @long) = (0, 0);
         for my $line (split /\n/, decode('UTF-8', $text{$page})) {
             $number++;
