@@ -191,7 +191,7 @@ es_skip(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
     const es_request_t *request)
 {
     char            cursor[ES_CURSOR_MAX] = "none";
-    char            detail[ES_REASON_MAX];
+    char            detail[ES_REASON_MAX + ES_CURSOR_MAX];
     uint64_t        first;
     es_item_t       item;
     es_lane_t      *lane;
