@@ -21,7 +21,7 @@ ctl_affected_begin(ctl_t *ctl, unsigned flags, const char *feed,
     es = es_registry_load_closed(ctl->store, &affected->registry);
 
     if (es == ES_OK) {
-        es = es_undelivered_load(ctl->store, es_str(feed), before,
+        es = es_undelivered_load(ctl->store, 0, es_str(feed), before,
                                  &affected->waiting);
     }
 

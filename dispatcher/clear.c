@@ -35,7 +35,7 @@ es_clear_reply(es_dispatcher_t *d, const es_request_t *request,
     reply.endpoint = request->endpoint;
     reply.rc = rc;
     reply.count = count;
-    reply.time_ms = es_clock_ms();
+    reply.time_ms = es_stamp_ms(d);
     (void) snprintf(reply.by, sizeof(reply.by), "%s", by);
     (void) snprintf(reply.detail, sizeof(reply.detail), "%s",
                     detail != NULL ? detail : "");
@@ -146,7 +146,7 @@ es_clear_begin(es_dispatcher_t *d, es_target_t *target,
     }
 
     if (target->job != NULL) {
-        es_clear_reply(d, request, job->clearing.by, ES_CONFLICT, 0,
+        es_clear_reply(d, request, job->clearing.by, ES_BUSY, 0,
                        "another cancel or discard of the endpoint is under "
                        "way");
         es_clearing_free(&job->clearing);
@@ -216,7 +216,7 @@ es_clear_counted(es_dispatcher_t *d, es_target_t *target)
         (void) snprintf(detail, sizeof(detail), "there are %llu events, not "
                         "%llu", (unsigned long long) job->count,
                         (unsigned long long) job->clearing.expect);
-        es_clear_end(d, target, ES_CONFLICT, detail);
+        es_clear_end(d, target, ES_MISMATCH, detail);
         return;
     }
 
@@ -237,7 +237,8 @@ es_clear_slice(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
 
         /* there may be nothing to commit */
 
-        es_record(d, es_changes_heartbeat(d->recorder.filling, d->alive_ms));
+        es_record(d, es_changes_heartbeat(d->recorder.filling,
+                                          es_look_heartbeat(d)));
         return;
     }
 

@@ -161,7 +161,7 @@ es_skip_dead(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
     memcpy(dead.epoch, lane->epoch, sizeof(dead.epoch));
     dead.sequence = item->sequence;
     dead.prevcursor = item->prev;
-    dead.time_ms = es_clock_ms();
+    dead.time_ms = es_stamp_ms(d);
 
     /* as of one that dies in a redrive, see judge.c */
 

@@ -115,6 +115,8 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_NOT_ACCEPTABLE,
     NGX_HTTP_EVENTSYNC_CONFLICT,
     NGX_HTTP_EVENTSYNC_IN_USE,
+    NGX_HTTP_EVENTSYNC_NOT_STANDING,
+    NGX_HTTP_EVENTSYNC_COUNT_MISMATCH,
     NGX_HTTP_EVENTSYNC_CHECKPOINT_BEHIND,
     NGX_HTTP_EVENTSYNC_TOO_MANY,
     NGX_HTTP_EVENTSYNC_CURSOR_EXPIRED,
@@ -674,6 +676,7 @@ ngx_msec_t ngx_http_eventsync_until(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx,
     unsigned scope);
 ngx_int_t ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_authorize_reader(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_authorize_admin(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_narrow(ngx_http_eventsync_ctx_t *ctx,

@@ -210,6 +210,17 @@ ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
+/* besides, of what says something of events: which feeds these may be of is
+   judged with the endpoint */
+
+ngx_int_t
+ngx_http_eventsync_authorize_reader(ngx_http_eventsync_ctx_t *ctx)
+{
+    return ngx_http_eventsync_has(ctx, ES_SCOPE_READ)
+           ? NGX_OK : ngx_http_eventsync_forbidden(ctx, ES_SCOPE_READ);
+}
+
+
 /* for what is of all partners */
 
 ngx_int_t

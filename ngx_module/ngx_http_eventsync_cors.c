@@ -60,7 +60,8 @@ static ngx_str_t  ngx_http_eventsync_response_headers =
     ngx_string("Accept-Encoding, Allow, Content-Range, Deprecation, ETag, Eventsync-Bytes, "
                "Eventsync-Events, Eventsync-Events-Max, Eventsync-From, "
                "Eventsync-Has-More, "
-               "Eventsync-Next, Eventsync-To, Link, Location, RateLimit, "
+               "Eventsync-Next, Eventsync-To, Eventsync-Undelivered, "
+               "Link, Location, RateLimit, "
                "RateLimit-Policy, Retry-After, Sunset, "
                "WWW-Authenticate, X-RateLimit-Limit, X-RateLimit-Remaining, "
                "X-RateLimit-Reset");

@@ -21,6 +21,10 @@ typedef struct {
 } ngx_http_eventsync_managing_t;
 
 
+static ngx_int_t ngx_http_eventsync_manage_authorize(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_manage_by(ngx_http_eventsync_ctx_t *ctx,
+    es_str_t *by);
 static ngx_int_t ngx_http_eventsync_manage_args(ngx_http_eventsync_ctx_t *ctx,
     es_manage_t *manage);
 static ngx_int_t ngx_http_eventsync_manage_after(es_manage_t *manage,
@@ -32,6 +36,8 @@ static void ngx_http_eventsync_manage_run(ngx_http_eventsync_task_t *task);
 static ngx_int_t ngx_http_eventsync_manage_answer(
     ngx_http_eventsync_task_t *task);
 static ngx_int_t ngx_http_eventsync_manage_headers(
+    ngx_http_eventsync_managing_t *m);
+static ngx_int_t ngx_http_eventsync_manage_undelivered(
     ngx_http_eventsync_managing_t *m);
 static ngx_int_t ngx_http_eventsync_manage_not_modified(
     ngx_http_eventsync_managing_t *m);
@@ -79,7 +85,7 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
 
     if (ngx_http_eventsync_manage_args(ctx, &m->manage) != NGX_OK
         || ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_authorize_manage(ctx) != NGX_OK
+        || ngx_http_eventsync_manage_authorize(ctx) != NGX_OK
         || ngx_http_eventsync_body_headers(ctx) != NGX_OK
         || (m->manage.op != ES_MANAGE_SHOW
             && ngx_http_eventsync_limit_poll(ctx) != NGX_OK))
@@ -98,6 +104,40 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
     }
 
     return NGX_DONE;
+}
+
+
+/* what skips an event may read it */
+
+static ngx_int_t
+ngx_http_eventsync_manage_authorize(ngx_http_eventsync_ctx_t *ctx)
+{
+    if (ngx_http_eventsync_authorize_manage(ctx) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    return (ctx->data == ES_MANAGE_SKIP)
+           ? ngx_http_eventsync_authorize_reader(ctx) : NGX_OK;
+}
+
+
+/* copied, because it is needed on a thread */
+
+static ngx_int_t
+ngx_http_eventsync_manage_by(ngx_http_eventsync_ctx_t *ctx, es_str_t *by)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(ctx->request->pool, sizeof("key ") + ES_KEYID_LEN);
+    if (p == NULL) {
+        return ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
+    }
+
+    by->data = (char *) p;
+    *ngx_sprintf(p, "key %*s", (size_t) ES_KEYID_LEN, ctx->grant->id) = '\0';
+    by->len = ngx_strlen(p);
+
+    return NGX_OK;
 }
 
 
@@ -215,8 +255,9 @@ ngx_http_eventsync_manage_start(ngx_http_eventsync_managing_t *m)
     ctx = m->ctx;
 
     if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_authorize_manage(ctx) != NGX_OK
+        || ngx_http_eventsync_manage_authorize(ctx) != NGX_OK
         || ngx_http_eventsync_narrow(ctx, &m->manage.narrow) != NGX_OK
+        || ngx_http_eventsync_manage_by(ctx, &m->manage.by) != NGX_OK
         || ngx_http_eventsync_body(ctx, &ngx_http_eventsync_json_type,
                                    &m->manage.body)
            != NGX_OK)
@@ -293,7 +334,7 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_task_t *task)
         break;
 
     default:
-        status = NGX_HTTP_OK;
+        status = m->managed.later ? NGX_HTTP_ACCEPTED : NGX_HTTP_OK;
     }
 
     b = ngx_calloc_buf(r->pool);
@@ -337,6 +378,10 @@ ngx_http_eventsync_manage_headers(ngx_http_eventsync_managing_t *m)
         return NGX_ERROR;
     }
 
+    if (m->manage.op == ES_MANAGE_REMOVE) {
+        return ngx_http_eventsync_manage_undelivered(m);
+    }
+
     if (m->manage.op != ES_MANAGE_SHOW
         && m->manage.op != ES_MANAGE_CREATE
         && m->manage.op != ES_MANAGE_CHANGE)
@@ -345,6 +390,26 @@ ngx_http_eventsync_manage_headers(ngx_http_eventsync_managing_t *m)
     }
 
     return ngx_http_eventsync_etag_header(m->ctx);
+}
+
+
+/* how many events the endpoint had still to be sent */
+
+static ngx_int_t
+ngx_http_eventsync_manage_undelivered(ngx_http_eventsync_managing_t *m)
+{
+    ngx_str_t  value;
+
+    static ngx_str_t  name = ngx_string("Eventsync-Undelivered");
+
+    value.data = ngx_pnalloc(m->ctx->request->pool, NGX_INT64_LEN);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.len = ngx_sprintf(value.data, "%uL", m->managed.count) - value.data;
+
+    return ngx_http_eventsync_header(m->ctx->request, &name, &value);
 }
 
 
@@ -411,7 +476,17 @@ ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
                                      "says.");
         }
 
-        type = NGX_HTTP_EVENTSYNC_IN_USE;
+        if (m->managed.refusal == ES_REFUSED_COUNT) {
+            (void) ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_COUNT_MISMATCH,
+                                     "The request: %s.", m->problem.detail);
+
+            return ngx_http_eventsync_members(ctx, 64, ",\"count\":%uL",
+                                              m->managed.count);
+        }
+
+        type = (m->managed.refusal == ES_REFUSED_STANDS)
+               ? NGX_HTTP_EVENTSYNC_NOT_STANDING : NGX_HTTP_EVENTSYNC_IN_USE;
         break;
 
     case ES_NOT_FOUND:

@@ -73,6 +73,12 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
     { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "in-use"),
       ngx_string("What is there is still in use") },
 
+    { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "not-standing"),
+      ngx_string("Endpoint does not stand on the event") },
+
+    { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "count-mismatch"),
+      ngx_string("There are more events, or fewer") },
+
     { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "checkpoint-behind"),
       ngx_string("Checkpoint would go back") },
 

@@ -142,6 +142,18 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
       NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
       ngx_http_eventsync_manage, ES_MANAGE_REDRIVE },
 
+    { ngx_string("/endpoints/*/skip"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
+      ngx_http_eventsync_manage, ES_MANAGE_SKIP },
+
+    { ngx_string("/endpoints/*/cancel"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
+      ngx_http_eventsync_manage, ES_MANAGE_CANCEL },
+
+    { ngx_string("/endpoints/*/discard"), 0,
+      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
+      ngx_http_eventsync_manage, ES_MANAGE_DISCARD },
+
     { ngx_string("/endpoints/*/test"), 0,
       NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
       ngx_http_eventsync_manage, ES_MANAGE_TEST },

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "clearing.h"
-#include "clock.h"
 #include "manage.h"
+#include "store_clock.h"
 
 #define ES_TYPES_MAX  4096         /* bytes of the list */
 
@@ -428,7 +428,7 @@ es_clearing_make(es_store_t *store, es_request_kind_t kind, json_t *body,
 
     memset(clearing, 0, sizeof(es_clearing_t));
     request->kind = kind;
-    request->time_ms = es_clock_ms();
+    request->time_ms = es_store_ms(store);
 
     rc = es_clearing_members(kind, body, problem);
 

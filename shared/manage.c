@@ -172,7 +172,8 @@ static const es_manage_fn  es_manage_ops[] = {
     es_manage_remove, es_manage_paused, es_manage_paused, es_manage_rotate,
     es_manage_status, es_manage_records, es_manage_records,
     es_manage_request, es_manage_request, es_manage_request, es_manage_keys,
-    es_manage_test, es_manage_simulate
+    es_manage_test, es_manage_simulate, es_manage_clear, es_manage_clear,
+    es_manage_clear
 };
 
 

@@ -40,7 +40,10 @@ typedef enum {
     ES_MANAGE_REDRIVE,
     ES_MANAGE_KEYS,
     ES_MANAGE_TEST,
-    ES_MANAGE_SIMULATE
+    ES_MANAGE_SIMULATE,
+    ES_MANAGE_SKIP,
+    ES_MANAGE_CANCEL,
+    ES_MANAGE_DISCARD
 } es_manage_op_t;
 
 /* Lists of feeds: what is narrowed is of feeds that are in all of them. */
@@ -59,6 +62,8 @@ typedef struct {
     es_str_t        endpoint;  /* not of LIST and CREATE */
     es_str_t        body;      /* JSON; may be empty where nothing is needed */
     es_condition_t  condition; /* of CHANGE and REMOVE */
+    es_str_t        by;        /* of SKIP, CANCEL and DISCARD: who asks, for the
+                                  record; NUL-terminated */
     unsigned        limit;     /* of LIST, ATTEMPTS and DEAD: at most so many;
                                   records of feeds that the key is narrowed
                                   away from count, and are left out */
@@ -76,7 +81,9 @@ typedef struct {
 typedef enum {
     ES_REFUSED_OTHER = 0,      /* ES_CONFLICT: something is still in use */
     ES_REFUSED_UNMET,          /* ES_CONFLICT: the condition */
-    ES_REFUSED_FEEDS           /* ES_DENIED: feeds beyond the narrow ones */
+    ES_REFUSED_FEEDS,          /* ES_DENIED: feeds beyond the narrow ones */
+    ES_REFUSED_STANDS,         /* ES_CONFLICT: it does not stand on the event */
+    ES_REFUSED_COUNT           /* ES_CONFLICT: there are `count` of them */
 } es_refusal_t;
 
 /* What comes of it; zeroed. */
@@ -85,6 +92,8 @@ typedef struct {
     char          name[ES_ENDPOINT_NAME_MAX];
     char          etag[ES_ENDPOINT_ETAG_MAX];  /* of SHOW, CREATE, CHANGE */
     es_refusal_t  refusal;
+    uint64_t      count;       /* of REMOVE: events that were not delivered */
+    bool          later;       /* the dispatcher has still to do it */
 } es_managed_t;
 
 /*

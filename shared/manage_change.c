@@ -9,6 +9,7 @@
 
 #include "managing.h"
 #include "simulate.h"
+#include "undelivered.h"
 #include "values.h"
 
 
@@ -49,10 +50,44 @@ es_manage_edit(es_managing_t *m, json_t *change)
 }
 
 
+/* Tells of the feeds that the endpoint was sent, and is not any more. */
+
+static void
+es_manage_left(es_managing_t *m, const es_undelivered_list_t *waiting)
+{
+    size_t                   i;
+    json_t                  *left;
+    const es_undelivered_t  *u;
+
+    left = json_array();
+
+    for (i = 0; i < waiting->n; i++) {
+        u = &waiting->list[i];
+
+        if (!u->away
+            && es_narrow_covers(&m->manage->narrow, es_str(u->feed))
+            && !es_manage_sends(m, u->feed))
+        {
+            (void) json_array_append_new(left,
+                                         json_pack("{s:s, s:I}",
+                                                   "feed", u->feed, "events",
+                                                   (json_int_t) u->events));
+        }
+    }
+
+    if (json_array_size(left) > 0) {
+        (void) json_object_set(m->answer, "left", left);
+    }
+
+    json_decref(left);
+}
+
+
 es_rc_t
 es_manage_change(es_managing_t *m)
 {
-    es_rc_t  rc;
+    es_rc_t                rc;
+    es_undelivered_list_t  waiting = { 0 };
 
     if (m->body == NULL) {
         return es_manage_invalid(m, NULL, "a JSON object of what to change is "
@@ -61,11 +96,26 @@ es_manage_change(es_managing_t *m)
 
     rc = es_manage_owner(m);
 
+    if (rc == ES_OK && json_object_get(m->body, "feeds") != NULL) {
+        rc = es_undelivered_load(m->store, m->number, es_null_str, UINT64_MAX,
+                                 &waiting);
+    }
+
     if (rc == ES_OK) {
         rc = es_manage_edit(m, m->body);
     }
 
-    return rc == ES_OK ? es_manage_show(m) : rc;
+    if (rc == ES_OK) {
+        rc = es_manage_show(m);
+    }
+
+    if (rc == ES_OK) {
+        es_manage_left(m, &waiting);
+    }
+
+    es_undelivered_free(&waiting);
+
+    return rc;
 }
 
 
@@ -143,7 +193,25 @@ es_manage_create(es_managing_t *m)
 es_rc_t
 es_manage_remove(es_managing_t *m)
 {
+    size_t                 i;
+    es_rc_t                rc;
+    es_undelivered_list_t  waiting;
+
     m->answer = json_object();
+
+    rc = es_undelivered_load(m->store, m->number, es_null_str, UINT64_MAX,
+                             &waiting);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    for (i = 0; i < waiting.n; i++) {
+        if (!waiting.list[i].away) {
+            m->managed->count += waiting.list[i].events;
+        }
+    }
+
+    es_undelivered_free(&waiting);
 
     return es_manage_edit(m, NULL);
 }

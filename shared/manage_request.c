@@ -22,9 +22,7 @@ es_manage_decode(json_t *object, json_t *owner, es_pool_t *pool,
 }
 
 
-/* Others' feeds are not to be told from those that do not exist. */
-
-static bool
+bool
 es_manage_sends(es_managing_t *m, const char *feed)
 {
     bool           sends;

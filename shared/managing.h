@@ -70,7 +70,13 @@ es_rc_t es_manage_simulate(es_managing_t *m);
 es_rc_t es_manage_status(es_managing_t *m);
 es_rc_t es_manage_records(es_managing_t *m);
 
+/* manage_clear.c */
+es_rc_t es_manage_clear(es_managing_t *m);
+
 /* manage_request.c */
+/* Whether the endpoint is sent the feed.  Others' feeds are not to be told from
+   those that do not exist. */
+bool es_manage_sends(es_managing_t *m, const char *feed);
 es_rc_t es_manage_request(es_managing_t *m);
 es_rc_t es_manage_test(es_managing_t *m);
 

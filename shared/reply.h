@@ -19,10 +19,11 @@ typedef struct {
     uint64_t           id;         /* the request's */
     es_request_kind_t  kind;
     uint32_t           endpoint;
-    es_rc_t            rc;         /* ES_OK; ES_CONFLICT: it is not as the
-                                      request says; ES_NOT_FOUND */
+    es_rc_t            rc;         /* ES_OK; ES_CONFLICT: the lane does not
+                                      stand there, or is gone; ES_MISMATCH: the
+                                      count is another; ES_BUSY; ES_NOT_FOUND */
     uint64_t           count;      /* of events: that it was done to, or with
-                                      ES_CONFLICT that it would have been */
+                                      ES_MISMATCH that it would have been */
     int64_t            time_ms;
     char               by[ES_BY_MAX];
     char               detail[ES_REASON_MAX];  /* of what is not ES_OK */

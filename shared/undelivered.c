@@ -99,8 +99,8 @@ es_undelivered_retry(void *ctx, const es_retry_t *r)
 
 
 es_rc_t
-es_undelivered_load(es_store_t *store, es_str_t feed, uint64_t before,
-    es_undelivered_list_t *out)
+es_undelivered_load(es_store_t *store, uint32_t endpoint, es_str_t feed,
+    uint64_t before, es_undelivered_list_t *out)
 {
     es_rc_t                rc;
     es_undelivered_walk_t  w = { .feed = feed,
@@ -111,11 +111,12 @@ es_undelivered_load(es_store_t *store, es_str_t feed, uint64_t before,
     rc = es_report_feeds_load(store, &w.feeds);
 
     if (rc == ES_OK) {
-        rc = es_delivery_each_progress(store, 0, es_undelivered_progress, &w);
+        rc = es_delivery_each_progress(store, endpoint,
+                                       es_undelivered_progress, &w);
     }
 
     if (rc == ES_OK) {
-        rc = es_delivery_each_retry(store, 0, es_undelivered_retry, &w);
+        rc = es_delivery_each_retry(store, endpoint, es_undelivered_retry, &w);
     }
 
     es_report_feeds_free(&w.feeds);

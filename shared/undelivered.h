@@ -24,12 +24,12 @@ typedef struct {
 } es_undelivered_list_t;
 
 /*
- * Every place of every endpoint on a feed (empty: on every feed that is there),
- * with the events before sequence `before`.  Needs ES_STORE_DELIVERY_READ; free
+ * Every place of an endpoint (0: of every one) on a feed (empty: on every feed
+ * that is there), with the events before sequence `before`.  Needs ES_STORE_DELIVERY_READ; free
  * with es_undelivered_free().
  */
-es_rc_t es_undelivered_load(es_store_t *store, es_str_t feed, uint64_t before,
-    es_undelivered_list_t *out);
+es_rc_t es_undelivered_load(es_store_t *store, uint32_t endpoint,
+    es_str_t feed, uint64_t before, es_undelivered_list_t *out);
 void es_undelivered_free(es_undelivered_list_t *list);
 
 #endif /* ES_UNDELIVERED_H */

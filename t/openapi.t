@@ -204,9 +204,11 @@ sub types_seen {
         'invalid-cursor' => \@cursors,
         'cursor-ahead' => \@cursors,
         'invalid-body' => [ qw(putCheckpoint createEndpoint changeEndpoint rotateSecret
-            replayEvents resendEvent sendTestEvent simulateFailure) ],
+            replayEvents resendEvent sendTestEvent simulateFailure skipEvent cancelEvents
+            discardDeadLetters) ],
         'invalid-event' => ['publishEvents'], conflict => ['publishEvents'],
-        'in-use' => ['rotateSecret'], 'checkpoint-behind' => ['putCheckpoint'],
+        'in-use' => ['rotateSecret'], 'not-standing' => ['skipEvent'],
+        'count-mismatch' => [ qw(cancelEvents discardDeadLetters) ], 'checkpoint-behind' => ['putCheckpoint'],
         'too-many' => ['putCheckpoint'],
         'invalid-header' => [ grep { $_ } map { $_->{responses}{415} && $_->{id} }
             $api->operations ],
@@ -544,7 +546,9 @@ sub endpoints {
     ask(200, POST => "$path/simulate", @as, body => { failure => 'none' });
     ask(400, POST => "$path/simulate", @as, body => { failure => 'x' });
     ask(400, POST => "$path/test", @as, body => { x => 1 });
+    my $cleared = cleared(\@as, $list, $recv->url);
     is($t->stop_dispatcher, 0, 'the dispatcher stops');
+    cleared_later(\@as, $cleared);
 
     ask(400, PATCH => $path, @as, body => { colour => 'red' });
     ask(400, POST => $list, @as, body => []);
@@ -561,6 +565,40 @@ sub endpoints {
     is($other->{json}{secret}, undef, "one's own secret is not shown");
     ask(204, DELETE => "$list/$other->{json}{name}", @as, headers => {
         'If-Match' => $other->{headers}{etag}, 'If-None-Match' => '"x"' });
+}
+
+# What is not to be sent, with a dispatcher; the endpoint that it is of.
+sub cleared {
+    my ($as, $list, $url) = @_;
+    my $path = "$list/" . ask(201, POST => $list, @$as, body => { url => $url,
+        feeds => ['orders'], paused => JSON::PP::true, start => 'oldest' })->{json}{name};
+    my $yes = JSON::PP::true;
+
+    ask(200, POST => "$path/skip", @$as, body => { feed => 'orders', cursor => "$epoch-1" });
+    ask(409, POST => "$path/skip", @$as, body => { feed => 'orders', cursor => "$epoch-1" });
+    ask(200, POST => "$path/cancel", @$as, body => { feed => 'orders', types => ['x.*'],
+        statuses => [500, 0], dry_run => $yes });
+    ask(200, POST => "$path/cancel", @$as, body => { feed => 'orders', from => "$epoch-1",
+        to => "$epoch-3", expect => 2 });
+    ask(409, POST => "$path/cancel", @$as, body => { feed => 'orders', expect => 7 });
+    ask(200, POST => "$path/discard", @$as, body => { classes => ['tls'], dry_run => $yes });
+    ask(200, POST => "$path/discard", @$as, body => { feed => 'orders', to => "$epoch-3",
+        classes => ['skipped'], expect => 1 });
+    ask(409, POST => "$path/discard", @$as, body => { expect => 7 });
+    for my $op (qw(skip cancel discard)) {
+        ask(400, POST => "$path/$op", @$as, body => {});
+    }
+    return $path;
+}
+
+# The same when none runs any more.
+sub cleared_later {
+    my ($as, $path) = @_;
+
+    ask(202, POST => "$path/skip", @$as, body => { feed => 'orders', cursor => "$epoch-4" });
+    ask(202, POST => "$path/cancel", @$as, body => { feed => 'orders', expect => 0 });
+    ask(202, POST => "$path/discard", @$as, body => { expect => 0 });
+    $t->{cleared} = $path =~ s{.*/}{}r;
 }
 
 sub dead {
@@ -746,6 +784,15 @@ sub legacy {
     $do->(202, 'replayEvents', @at, body => { feed => 'orders', from => 'oldest' });
     $do->(202, 'resendEvent', @at, body => { feed => 'orders', cursor => "$epoch-1" });
     $do->(202, $_, @at) for qw(redriveDeadLetters sendTestEvent);
+    my @still = (at => { name => $t->{cleared} });
+    my %count = map { $_ => $do->(200, $_, @still, body => { feed => 'orders',
+        dry_run => JSON::PP::true })->{json}{count} } qw(cancelEvents discardDeadLetters);
+    $do->(202, $_, @still, body => { feed => 'orders', expect => $count{$_} })
+        for sort keys %count;
+    $t->run_dispatcher;
+    $do->(200, 'skipEvent', @still, body => { feed => 'orders', cursor => "$epoch-5" });
+    is($t->stop_dispatcher, 0, 'the dispatcher stops');
+    $do->(202, 'skipEvent', @still, body => { feed => 'orders', cursor => "$epoch-6" });
     $do->(204, 'removeEndpoint', @at);
 }
 

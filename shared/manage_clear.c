@@ -1,0 +1,210 @@
+/*
+ * manage_clear.c - what a partner does not want to be sent: skip, cancel,
+ * discard.
+ */
+
+#include <stdio.h>
+
+#include "clearing.h"
+#include "managing.h"
+#include "record.h"
+
+#define ES_REPLY_MS  1000          /* that an answer is waited for */
+
+
+static es_rc_t
+es_manage_conflict(es_managing_t *m, es_refusal_t refusal, uint64_t count,
+    const char *detail)
+{
+    m->managed->refusal = refusal;
+    m->managed->count = count;
+
+    return es_problem_set(m->problem, ES_CONFLICT, -1, NULL, "%s", detail);
+}
+
+
+/* What is asked of feeds that the key may not know is not asked. */
+
+static es_rc_t
+es_manage_clear_feed(es_managing_t *m)
+{
+    const char  *feed;
+
+    feed = json_string_value(json_object_get(m->body, "feed"));
+
+    if (feed == NULL) {
+        return m->manage->narrow.n == 0
+               || json_object_get(m->body, "feed") != NULL
+               ? ES_OK
+               : es_manage_invalid(m, "/feed", "must be named, as the key is "
+                                   "narrowed to feeds");
+    }
+
+    return es_manage_sends(m, feed)
+           ? ES_OK : es_manage_invalid(m, "/feed", "is not one that the "
+                                       "endpoint is sent");
+}
+
+
+/* Without a dispatcher it is judged by what is on disk. */
+
+static es_rc_t
+es_manage_stands(es_managing_t *m, const es_request_t *request)
+{
+    es_rc_t         rc;
+    json_t         *object;
+    es_str_t        name;
+    es_pool_t       pool = { 0 };
+    es_partner_t    partner = { 0 };
+    es_endpoint_t   endpoint = { .partner = &partner };
+    es_problem_t    problem = { 0 };
+
+    object = es_manage_load(m, m->manage->endpoint);
+    rc = object == NULL
+         ? ES_NOT_FOUND : es_endpoint_decode(object, &pool, &endpoint, &name,
+                                             NULL);
+
+    if (rc == ES_OK) {
+        rc = es_clearing_stands(m->store, request, &endpoint, &problem);
+    }
+
+    json_decref(object);
+    es_pool_free(&pool);
+
+    return rc == ES_CONFLICT
+           ? es_manage_conflict(m, ES_REFUSED_STANDS, 0, problem.detail) : rc;
+}
+
+
+static es_rc_t
+es_manage_replied(es_managing_t *m, const es_reply_t *reply)
+{
+    switch (reply->rc) {
+
+    case ES_OK:
+        m->answer = json_pack("{s:I, s:I}", "request", (json_int_t) reply->id,
+                              "count", (json_int_t) reply->count);
+        return ES_OK;
+
+    case ES_CONFLICT:
+        return es_manage_conflict(m, ES_REFUSED_STANDS, 0, reply->detail);
+
+    case ES_MISMATCH:
+        return es_manage_conflict(m, ES_REFUSED_COUNT, reply->count,
+                                  reply->detail);
+
+    case ES_BUSY:
+        return es_manage_conflict(m, ES_REFUSED_OTHER, 0, reply->detail);
+
+    default:
+        return reply->rc;
+    }
+}
+
+
+/* The dispatcher is waited for as long as it takes when it has nothing else to
+   do; a large request takes longer. */
+
+static es_rc_t
+es_manage_ask(es_managing_t *m, es_request_t *request, bool runs)
+{
+    es_rc_t     rc;
+    uint64_t    taken;
+    es_reply_t  reply;
+
+    rc = es_delivery_taken(m->store, &taken);
+
+    if (rc == ES_OK) {
+        rc = es_request_add(m->store, request, taken);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_reply_wait(m->store, request->id, runs ? ES_REPLY_MS : 0,
+                           &reply);
+    }
+
+    if (rc == ES_OK) {
+        return es_manage_replied(m, &reply);
+    }
+
+    if (rc == ES_NOT_FOUND) {
+        m->managed->later = true;
+        m->answer = json_pack("{s:I}", "request", (json_int_t) request->id);
+        return ES_OK;
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_manage_clear_run(es_managing_t *m, es_request_t *request,
+    const es_clearing_t *clearing)
+{
+    bool      runs;
+    char      detail[64];
+    es_rc_t   rc;
+    uint64_t  count;
+
+    runs = es_dispatcher_runs(m->store);
+
+    if (request->kind == ES_REQUEST_SKIP) {
+        rc = runs ? ES_OK : es_manage_stands(m, request);
+
+        return rc == ES_OK ? es_manage_ask(m, request, runs) : rc;
+    }
+
+    rc = es_clearing_count(m->store, request, clearing, &count);
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (clearing->dry_run) {
+        m->answer = json_pack("{s:I}", "count", (json_int_t) count);
+        return ES_OK;
+    }
+
+    if (count != clearing->expect) {
+        (void) snprintf(detail, sizeof(detail), "there are %llu events, not "
+                        "%llu", (unsigned long long) count,
+                        (unsigned long long) clearing->expect);
+        return es_manage_conflict(m, ES_REFUSED_COUNT, count, detail);
+    }
+
+    return es_manage_ask(m, request, runs);
+}
+
+
+es_rc_t
+es_manage_clear(es_managing_t *m)
+{
+    es_rc_t            rc;
+    es_request_t       request = { .endpoint = m->number };
+    es_clearing_t      clearing = { 0 };
+    es_request_kind_t  kind;
+
+    kind = m->manage->op == ES_MANAGE_SKIP ? ES_REQUEST_SKIP
+           : m->manage->op == ES_MANAGE_CANCEL ? ES_REQUEST_CANCEL
+                                               : ES_REQUEST_DISCARD;
+
+    if (m->body == NULL) {
+        return es_manage_invalid(m, NULL, "a JSON object that says what is "
+                                 "meant is needed");
+    }
+
+    rc = es_manage_clear_feed(m);
+
+    if (rc == ES_OK) {
+        rc = es_clearing_make(m->store, kind, m->body, m->manage->by.data,
+                              &request, &clearing, m->problem);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_manage_clear_run(m, &request, &clearing);
+    }
+
+    es_clearing_free(&clearing);
+
+    return rc;
+}
