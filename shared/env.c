@@ -92,8 +92,12 @@ es_env_problem(es_problem_t *problem, es_rc_t rc, const char *dir)
         return es_problem_set(problem, rc, -1, NULL, "%s", es_reason(rc));
     }
 
+    /* Nothing else keeps an environment from being opened for a while. */
+
     return es_problem_set(problem, rc, -1, NULL, "cannot open \"%s\": %s",
-                          es_refused_path(dir), es_strerror(rc));
+                          es_refused_path(dir),
+                          rc == ES_BUSY ? "its reader table is full"
+                                        : es_strerror(rc));
 }
 
 

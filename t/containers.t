@@ -204,6 +204,18 @@ for my $i (0, 1) {
 my $retires = qr/\[notice\].* has readers of a process of another PID namespace with the number \d+: a worker with another number takes the place/;
 like($t->read_file('error1.log'), $retires,
     'the second nginx started its workers anew, and says why');
+
+my ($master) = inside($nginx[1]);
+my %old = map { $_ => 1 } Test::Eventsync::children($master);
+kill HUP => $master;
+my @failed;
+ok(wait_for(sub {
+    push @failed, grep { $_ != 200 } polls(1);
+    my @now = Test::Eventsync::children($master);
+    return @now == 2 && !grep { $old{$_} } @now;
+}, 30), 'the second nginx reloads');
+is_deeply(\@failed, [], 'and no poll fails meanwhile');
+
 unlike($t->read_file("error$_.log"), qr/\[(?:crit|alert|emerg)\]/,
     "nginx $_ complains of nothing") for 0, 1;
 
@@ -255,8 +267,8 @@ is((ctl({}, 'verify'))[0], 0, 'the store is sound');
 
 sub stop_nginx {
     my ($i) = @_;
-    my ($master) = inside($nginx[$i]);
-    kill QUIT => $master;
+    my ($pid) = inside($nginx[$i]);
+    kill QUIT => $pid;
     return $nginx[$i]->wait(20);
 }
 

@@ -88,6 +88,16 @@ my $inside = quotemeta($t->store) . '[\w/.]+';
 like($proc->stderr, qr/\Aeventsyncctl: cannot open "$inside": Too many open files\n\z/,
     'and says that they are too many');
 
+my $readers = $t->start('readers', {}, $t->build . '/helper/readers',
+    $t->store);
+ok(wait_for(sub { $readers->stdout =~ /^full after \d+$/m }, 20),
+    'one process reads so much that it takes every slot');
+is(publish(), "exit 1: eventsyncctl: cannot open \"@{[ $t->store ]}/log\": "
+    . "its reader table is full\n", 'others are told so');
+$readers->stop('KILL');
+$t->forget($readers);
+is(publish(), '', 'until it is killed');
+
 SKIP: {
     my $mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && '
         . 'exec "$@"';
