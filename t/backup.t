@@ -204,7 +204,8 @@ $t->ctl_ok({ stdin => join '', map { $t->event(id => "big$_",
     data => { pad => 'x' x 4000 }) . "\n" } 1 .. 5000 }, 'publish', 'orders');
 for my $signal (qw(TERM INT HUP)) {
     my $proc = $t->ctl_start('backup', "$dir/signal");
-    ok(wait_for(sub { glob "$dir/signal.*" }), "$signal under way");
+    ok(wait_for(sub { scalar(() = glob "$dir/signal.*")
+        || -e "$dir/signal" }), "$signal under way, or just too late");
     my $rc = $proc->stop($signal);
     my $whole = -e "$dir/signal/backup" && $rc == 0;
     is($whole ? '' : left('signal'), '', 'it is there whole or not at all');
