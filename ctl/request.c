@@ -6,6 +6,7 @@
 #include "ctl.h"
 #include "delivery.h"
 #include "manage.h"
+#include "reply.h"
 
 #define CTL_TAKEN_US  5000000
 #define CTL_LOOK_US   20000
@@ -45,6 +46,25 @@ ctl_request_endpoint(ctl_t *ctl, const char *name, es_request_t *request)
 }
 
 
+/* Of a request that could not be done there is a reply. */
+
+static int
+ctl_request_taken(ctl_t *ctl, uint64_t id)
+{
+    es_reply_t  reply;
+
+    if (es_delivery_reply(ctl->store, id, &reply) == ES_OK
+        && reply.rc != ES_OK)
+    {
+        return ctl_fail(CTL_FAILED, "%s", reply.detail);
+    }
+
+    (void) puts("taken");
+
+    return CTL_OK;
+}
+
+
 /* Hands the request over, and waits a moment for the dispatcher. */
 
 static int
@@ -71,9 +91,8 @@ ctl_request_add(ctl_t *ctl, es_request_t *request, bool *done)
         if (es_delivery_taken(ctl->store, &taken) == ES_OK
             && taken >= request->id)
         {
-            (void) puts("taken");
             *done = true;
-            return CTL_OK;
+            return ctl_request_taken(ctl, request->id);
         }
 
         (void) usleep(CTL_LOOK_US);

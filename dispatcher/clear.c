@@ -43,21 +43,9 @@ es_clear_reply(es_dispatcher_t *d, const es_request_t *request,
     es_record(d, es_changes_reply(d->recorder.filling, &reply));
 
     if (rc != ES_OK) {
-        es_log_line(ES_LOG_WARN, "request %llu, by %s, is refused: %s",
-                    (unsigned long long) request->id, by, reply.detail);
-    }
-}
-
-
-void
-es_clear_gone(es_dispatcher_t *d, const es_request_t *request)
-{
-    if (request->kind == ES_REQUEST_SKIP
-        || request->kind == ES_REQUEST_CANCEL
-        || request->kind == ES_REQUEST_DISCARD)
-    {
-        es_clear_reply(d, request, "", ES_NOT_FOUND, 0,
-                       "the endpoint is gone");
+        es_log_line(ES_LOG_WARN, "request %llu%s%s is refused: %s",
+                    (unsigned long long) request->id,
+                    by[0] != '\0' ? ", by " : "", by, reply.detail);
     }
 }
 

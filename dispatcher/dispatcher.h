@@ -623,8 +623,6 @@ void es_clear_init(es_dispatcher_t *d);
 void es_clear_load(es_dispatcher_t *d, es_target_t *target);
 void es_clear_begin(es_dispatcher_t *d, es_target_t *target,
     const es_request_t *request);
-/* The request is of an endpoint that is gone; nothing if it wants no reply. */
-void es_clear_gone(es_dispatcher_t *d, const es_request_t *request);
 /* The target is gone, and its job goes on when it comes back. */
 void es_clear_drop(es_dispatcher_t *d, es_target_t *target);
 /* Replies to a request; `detail` is NULL with ES_OK. */

@@ -187,9 +187,8 @@ es_request_run(es_dispatcher_t *d, es_txn_t *txn, const es_request_t *request)
     target = request->endpoint < d->ntargets ? d->targets[request->endpoint]
                                              : NULL;
     if (target == NULL) {
-        es_log_line(ES_LOG_WARN, "request %llu is of an endpoint that is gone",
-                    (unsigned long long) request->id);
-        es_clear_gone(d, request);
+        es_clear_reply(d, request, "", ES_NOT_FOUND, 0,
+                       "the endpoint is gone");
         return;
     }
 
@@ -226,9 +225,8 @@ es_request_run(es_dispatcher_t *d, es_txn_t *txn, const es_request_t *request)
     lane = es_lane_find(d, target, request->feed);
 
     if (lane == NULL || strcmp(lane->epoch, request->epoch) != 0) {
-        es_log_line(ES_LOG_WARN, "endpoint %s: request %llu is of a feed or "
-                    "an epoch that it is not sent", target->name,
-                    (unsigned long long) request->id);
+        es_clear_reply(d, request, "", ES_CONFLICT, 0,
+                       "the endpoint is not sent this feed or epoch");
         return;
     }
 

@@ -55,6 +55,18 @@ is_deeply([sequences(came($n))], [1 .. 20], 'all');
 my ($first) = (came($n))[0]{body} =~ /"prevcursor":"(.*?)"/;
 is($first, "$epoch-0", 'with prevcursor as before');
 
+$t->feed('unsent');
+put($t, 'unsent', 1);
+for my $args (['replay', '--from=oldest'], ['resend',
+    (stored($t, 'unsent'))[0] =~ /"cursor":"([^"]+)"/])
+{
+    my ($rc, $out, $err) = $t->ctl('endpoint', $args->[0], $name, 'unsent',
+        $args->[1]);
+    is($rc, 1, "$args->[0] of a feed that it is not sent fails");
+    is($err, "eventsyncctl: the endpoint is not sent this feed or epoch\n",
+        'in one line');
+}
+
 $n = $recv->count;
 my $soon = POSIX::strftime('%Y-%m-%dT%H:%M:%SZ', gmtime(time() + 60));
 ask('replay', $name, 'orders', "--from=$soon");
