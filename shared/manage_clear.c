@@ -3,13 +3,16 @@
  * discard.
  */
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "clearing.h"
 #include "managing.h"
 #include "record.h"
+#include "store.h"
 
-#define ES_REPLY_MS  1000          /* that an answer is waited for */
+#define ES_REPLY_MS     3000       /* that a reply is waited for */
+#define ES_REPLY_WAITS  4          /* threads of a process that do */
 
 
 static es_rc_t
@@ -102,8 +105,25 @@ es_manage_replied(es_managing_t *m, const es_reply_t *reply)
 }
 
 
-/* The dispatcher is waited for as long as it takes when it has nothing else to
-   do; a large request takes longer. */
+/* Waits for the reply, unless there is nobody to give it.  Few may wait at a
+   time: the threads are those that publish, too. */
+
+static es_rc_t
+es_manage_wait(es_managing_t *m, uint64_t id, bool runs, es_reply_t *reply)
+{
+    bool     first;
+    es_rc_t  rc;
+
+    first = atomic_fetch_add(&m->store->waits, 1) < ES_REPLY_WAITS;
+
+    rc = es_reply_wait(m->store, id, runs && first ? ES_REPLY_MS : 0, reply);
+
+    atomic_fetch_sub(&m->store->waits, 1);
+
+    return rc;
+}
+
+
 
 static es_rc_t
 es_manage_ask(es_managing_t *m, es_request_t *request, bool runs)
@@ -119,8 +139,7 @@ es_manage_ask(es_managing_t *m, es_request_t *request, bool runs)
     }
 
     if (rc == ES_OK) {
-        rc = es_reply_wait(m->store, request->id, runs ? ES_REPLY_MS : 0,
-                           &reply);
+        rc = es_manage_wait(m, request->id, runs, &reply);
     }
 
     if (rc == ES_OK) {

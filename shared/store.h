@@ -75,6 +75,8 @@ struct es_store {
 
     es_conform_t     *conform;         /* schemas compiled, conform.c */
 
+    _Atomic int       waits;           /* for replies, manage_clear.c */
+
     es_machine_t      machine;
 
     /* What its process is to tell, store_clock.h and taken.h. */

@@ -789,7 +789,9 @@ sub legacy {
         dry_run => JSON::PP::true })->{json}{count} } qw(cancelEvents discardDeadLetters);
     $do->(202, $_, @still, body => { feed => 'orders', expect => $count{$_} })
         for sort keys %count;
-    $t->run_dispatcher;
+    my $dispatcher = $t->run_dispatcher;
+    ok(wait_for(sub { $dispatcher->stderr =~ /info: eventsync-dispatcher/
+        && $t->http(GET => '/v1/readyz')->{status} == 200 }, 30), 'a dispatcher');
     $do->(200, 'skipEvent', @still, body => { feed => 'orders', cursor => "$epoch-5" });
     is($t->stop_dispatcher, 0, 'the dispatcher stops');
     $do->(202, 'skipEvent', @still, body => { feed => 'orders', cursor => "$epoch-6" });
