@@ -58,6 +58,7 @@ es_rc_t
 es_lag_read(es_txn_t *txn, const es_feed_t *feed, const es_cursor_t *cursor,
     int64_t now_ms, es_lag_t *lag)
 {
+    int64_t     time_ms;
     es_rc_t     rc;
     es_chunk_t  chunk;
 
@@ -90,12 +91,13 @@ es_lag_read(es_txn_t *txn, const es_feed_t *feed, const es_cursor_t *cursor,
         return rc == ES_NOT_FOUND ? ES_CORRUPT : rc;
     }
 
-    /* the clock may have been set back */
+    /* a clock that was ahead may have dated it */
 
-    lag->ms = now_ms > chunk.head->time_ms ? now_ms - chunk.head->time_ms : 0;
+    time_ms = chunk.head->time_ms < now_ms ? chunk.head->time_ms : now_ms;
+    lag->ms = now_ms - time_ms;
 
     if (feed->retain_ms != 0) {
-        lag->expires_ms = chunk.head->time_ms + feed->retain_ms;
+        lag->expires_ms = time_ms + feed->retain_ms;
     }
 
     return es_lag_retention(txn, feed, cursor->sequence, lag);

@@ -7,6 +7,7 @@
 use warnings;
 use strict;
 
+use POSIX qw(strftime);
 use Test::More;
 
 use lib 't/lib';
@@ -36,8 +37,7 @@ sub publish_at {
     is($rc, 0, "an event is published with a clock $time");
     return $err;
 }
-sub rfc3339 { my @t = gmtime(time + $_[0]); return sprintf
-    '%04d-%02d-%02dT%02d:%02d:%02dZ', $t[5] + 1900, $t[4] + 1, @t[3, 2, 1, 0] }
+sub rfc3339 { return strftime('%Y-%m-%dT%TZ', gmtime(time + $_[0])) }
 sub count {
     my ($feed, $query) = @_;
     my $answer = $t->http(GET => "/v1/feeds/$feed/backfill?$query",
