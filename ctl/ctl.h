@@ -90,6 +90,7 @@ int ctl_feed_change(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_remove(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_reset(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_trim(ctl_t *ctl, int argc, char **argv);
+int ctl_feed_retime(ctl_t *ctl, int argc, char **argv);
 
 int ctl_type_register(ctl_t *ctl, int argc, char **argv);
 int ctl_type_list(ctl_t *ctl, int argc, char **argv);

@@ -521,3 +521,48 @@ ctl_feed_trim(ctl_t *ctl, int argc, char **argv)
 
     return es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
 }
+
+
+int
+ctl_feed_retime(ctl_t *ctl, int argc, char **argv)
+{
+    int                 rc;
+    char                span[ES_CLOCK_SPAN_LEN];
+    es_rc_t             es;
+    uint64_t            count;
+    es_clock_verdict_t  clock;
+
+    rc = ctl_feed_name(ctl, &argc, argv, ES_STORE_PUBLISH);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    es = es_clock_observe(ctl->store, &clock);
+
+    if (es == ES_OK && !clock.settled && clock.off_ms == 0) {
+        return ctl_fail(CTL_FAILED, "the time is in doubt since the machine "
+                        "was started: try again in ten minutes");
+    }
+
+    if (es == ES_OK && !clock.settled) {
+        es_clock_span(clock.off_ms, span);
+
+        return ctl_fail(CTL_FAILED, "the clock of this process is %s %s the "
+                        "store's time: try again when it has stayed so for ten "
+                        "minutes", span, clock.off_ms > 0 ? "ahead of"
+                                                          : "behind");
+    }
+
+    if (es == ES_OK) {
+        es = es_feed_retime(ctl->store, es_str(argv[0]), clock.time_ms,
+                            &count);
+    }
+
+    if (es != ES_OK) {
+        return ctl_feed_failed(argv[0], es);
+    }
+
+    (void) printf("%" PRIu64 " events\n", count);
+
+    return CTL_OK;
+}

@@ -34,6 +34,8 @@ static const ctl_command_t  ctl_commands[] = {
       "events that their schema does not allow" },
     { "feed trim", ctl_feed_trim, "NAME --before=CURSOR",
       "drop the events before CURSOR's" },
+    { "feed retime", ctl_feed_retime, "NAME",
+      "give events that are dated in the future the present time" },
     { "feed reset", ctl_feed_reset, "NAME",
       "drop all events and begin a new epoch" },
     { "feed remove", ctl_feed_remove, "NAME", "remove a feed and its events" },

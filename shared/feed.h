@@ -96,6 +96,14 @@ es_rc_t es_feed_overdue(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
     int64_t *since_ms);
 
 /*
+ * Gives events whose commit time is later than `now_ms` this one, in slices of
+ * bounded transactions; `*count` is how many.  For an operator who knows that
+ * the clock is right now: it cannot be undone.  Needs ES_STORE_PUBLISH.
+ */
+es_rc_t es_feed_retime(es_store_t *store, es_str_t name, int64_t now_ms,
+    uint64_t *count);
+
+/*
  * Judges a cursor against the feed: ES_OK, ES_RESET (other epoch), ES_AHEAD,
  * or ES_EXPIRED when events after it are no longer kept.
  */

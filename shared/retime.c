@@ -1,0 +1,151 @@
+/*
+ * retime.c - commit times in the future, which a clock that was ahead has left,
+ * become the present one.
+ *
+ * The time is in the head of each chunk, beside what is hashed with it, and in
+ * no event, digest or page.  The chunks are changed from the first one on, in
+ * slices, so that the feed's times never run backwards (I6) in between.
+ */
+
+#include <stdlib.h>
+
+#include "chunk.h"
+#include "reader.h"
+
+#define ES_RETIME_CHUNKS  64       /* of one transaction */
+
+typedef struct {
+    es_store_t  *store;
+    es_str_t     name;
+    int64_t      now_ms;
+    uint64_t     changed;          /* events, by one transaction */
+    bool         done;
+} es_retime_t;
+
+
+static es_rc_t
+es_retime_chunk(es_retime_t *r, MDB_cursor *cursor, uint32_t feed,
+    const es_chunk_t *chunk)
+{
+    uint8_t           name[ES_EVENT_KEY_LEN];
+    es_rc_t           rc;
+    MDB_val           key, val;
+    es_chunk_head_t  *head;
+
+    head = malloc(chunk->size);
+    if (head == NULL) {
+        return ES_NOMEM;
+    }
+
+    memcpy(head, chunk->head, chunk->size);
+    head->time_ms = r->now_ms;
+    head->hash = es_chunk_hash(feed, chunk->last, head, chunk->size);
+
+    es_event_key(feed, chunk->last, name);
+    key.mv_data = name;
+    key.mv_size = sizeof(name);
+    val.mv_data = head;
+    val.mv_size = chunk->size;
+
+    rc = es_env_rc(mdb_cursor_put(cursor, &key, &val, 0));
+    free(head);
+
+    return rc;
+}
+
+
+static es_rc_t
+es_retime_slice(es_retime_t *r, MDB_cursor *cursor, const es_feed_t *feed,
+    uint64_t after)
+{
+    es_rc_t     rc;
+    unsigned    n;
+    es_chunk_t  chunk;
+
+    rc = ES_OK;
+
+    for (n = 0; rc == ES_OK && after < feed->last; n++) {
+        if (n == ES_RETIME_CHUNKS) {
+            r->done = false;
+            break;
+        }
+
+        rc = es_chunk_seek(cursor, feed->number, after + 1, true, &chunk);
+
+        if (rc == ES_OK) {
+            after = chunk.last;
+            r->changed += chunk.head->count;
+            rc = es_retime_chunk(r, cursor, feed->number, &chunk);
+        }
+    }
+
+    return rc == ES_NOT_FOUND ? ES_CORRUPT : rc;
+}
+
+
+static es_rc_t
+es_retime_txn(MDB_txn *txn, void *ctx)
+{
+    es_rc_t       rc;
+    uint64_t      after;
+    es_txn_t      view = { .mdb = txn };
+    es_feed_t     feed;
+    es_retime_t  *r = ctx;
+
+    r->changed = 0;
+    r->done = true;
+
+    rc = es_feed_load(r->store, txn, r->name, &feed);
+    if (rc != ES_OK || feed.last_ms <= r->now_ms) {
+        return rc;
+    }
+
+    rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(r->store->log,
+                                                   ES_LOG_EVENTS),
+                                   &view.events));
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    view.store = r->store;
+    rc = es_feed_seek_time(&view, &feed, r->now_ms + 1, &after);
+
+    if (rc == ES_OK) {
+        rc = es_retime_slice(r, view.events, &feed, after);
+    }
+
+    mdb_cursor_close(view.events);
+
+    if (rc == ES_OK && r->done) {
+        feed.last_ms = r->now_ms;
+        rc = es_feed_save(r->store, txn, &feed);
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_feed_retime(es_store_t *store, es_str_t name, int64_t now_ms,
+    uint64_t *count)
+{
+    es_rc_t      rc;
+    es_retime_t  r = { .store = store, .name = name, .now_ms = now_ms };
+
+    *count = 0;
+
+    if (!(store->flags & ES_STORE_PUBLISH)) {
+        return ES_DENIED;
+    }
+
+    do {
+        rc = es_env_update(store->log, es_retime_txn, &r);
+
+        if (rc == ES_OK) {
+            *count += r.changed;
+        }
+
+    } while (rc == ES_OK && !r.done);
+
+    return rc;
+}
