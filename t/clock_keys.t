@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
 # What ends stays at its end: neither a worker's clock that is put back nor an
-# operator's that is ahead lets a key or token live longer.
+# operator's that is ahead lets a key or token live longer.  And a worker whose
+# clock is ahead dates no events by it.
 
 use warnings;
 use strict;
@@ -59,5 +60,18 @@ $t->ctl_ok({ env => { LD_PRELOAD => $lib, FAKETIME => '+30d' } },
     'key', 'revoke', id($long));
 ok(wait_for(sub { status($long) == 401 }, 5),
     'is revoked at once by an operator whose clock is a month ahead');
+
+# A worker whose clock is ahead publishes.
+
+my $today = strftime('%Y-%m-%d', gmtime);
+clock('+30d');
+ok(wait_for(sub { $t->http(GET => '/v1/feeds')->{headers}{date}
+    =~ strftime(' %d %b %Y ', gmtime(time + 30 * 86400)) }),
+    'a clock that is put forward a month');
+is($t->publish('orders', {})->{status}, 201, 'events are taken');
+like($t->ctl_ok('tail', 'orders'), qr/"time":"$today/,
+    'and get the right time');
+ok($t->logged('error.log', qr/\[warn\] .*eventsync: the clock of this process is 30d [\d:]{8} ahead of the store's time/),
+    'the log says why');
 
 done_testing();

@@ -87,6 +87,16 @@ is(feed_show('late')->{events}, 3, 'events of a clock that is behind are as '
     . 'new as those before them, and stay');
 is(count('late', 'from=' . rfc3339(-60)), 3, 'by their times, too');
 is(publish_at('orders', '+30s'), '', 'half a minute is nothing to speak of');
+
+# A time namespace moves the clock since boot, which says nothing of the time.
+SKIP: {
+    my @in = qw(unshare --time --boottime 864000 --fork);
+    skip 'needs time namespaces', 1 if system "@in true 2>/dev/null";
+
+    $t->write_file('one', event());
+    is(scalar(`@in \Q${\$t->build}\E/eventsyncctl --store=\Q${\$t->store}\E publish orders <\Q${\$t->testdir}\E/one 2>&1`),
+        '', 'a container that says it has run for ten days longer is right');
+}
 ok($t->verify, 'the store is whole');
 
 # A store that was never right goes on as it was, and its dispatcher waits.
