@@ -86,7 +86,8 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
     if (ngx_http_eventsync_manage_args(ctx, &m->manage) != NGX_OK
         || ngx_http_eventsync_authenticate(ctx) != NGX_OK
         || ngx_http_eventsync_manage_authorize(ctx) != NGX_OK
-        || ngx_http_eventsync_body_headers(ctx) != NGX_OK
+        || ((r->method & (NGX_HTTP_POST|NGX_HTTP_PATCH))
+            && ngx_http_eventsync_body_headers(ctx) != NGX_OK)
         || (m->manage.op != ES_MANAGE_SHOW
             && ngx_http_eventsync_limit_poll(ctx) != NGX_OK))
     {

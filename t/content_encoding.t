@@ -281,6 +281,11 @@ for my $case ([ PUT => $consumer, qq({"cursor":"$cursor"}) ],
         '415 unsupported-media-type', "$method $at: another kind of JSON");
 }
 is(json_body(GET => $path)->{json}{rate}, '7r/s', 'none of it was done');
+for my $at ($path, $consumer, '/v1/feeds/modes/events', '/v1/feeds') {
+    is(send_to(GET => $at, { authorization => "Bearer $manager",
+        'content-encoding' => 'rot13', 'content-range' => 'bytes 0-1/2' })
+        ->{is}, 200, "$at: a request without a body has nothing to be judged");
+}
 
 ###############################################################################
 # Content-Range, digests, and fields that say one thing twice
