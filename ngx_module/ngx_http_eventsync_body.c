@@ -291,7 +291,7 @@ ngx_http_eventsync_body_fail(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc,
 ngx_int_t
 ngx_http_eventsync_body_type(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *type)
 {
-    u_char            c;
+    u_char           *p, *last;
     ngx_table_elt_t  *h;
 
     h = ctx->request->headers_in.content_type;
@@ -303,9 +303,14 @@ ngx_http_eventsync_body_type(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *type)
         return NGX_DECLINED;
     }
 
-    c = (h->value.len > type->len) ? h->value.data[type->len] : ';';
+    p = h->value.data + type->len;
+    last = h->value.data + h->value.len;
 
-    return (c == ';' || c == ' ' || c == '\t') ? NGX_OK : NGX_DECLINED;
+    while (p < last && (*p == ' ' || *p == '\t')) {
+        p++;
+    }
+
+    return (p == last || *p == ';') ? NGX_OK : NGX_DECLINED;
 }
 
 

@@ -393,6 +393,8 @@ for my $type (qw(application/cloudevents+avro application/cloudevents+xml
     is(binary($type, 'x'), '415 unsupported-media-type',
         "$type: an event in another format is not the data of one");
 }
+is(publish({ 'content-type' => 'application/json x' }, $t->event(id => 'type'))
+    ->{is}, '415 unsupported-media-type', 'a type that only begins so');
 is(publish({ 'content-type' => 'multipart/form-data; boundary=x' },
     "--x--\r\n")->{is}, '415 unsupported-media-type', 'parts are no event');
 is(count(), $before, 'nothing of these was stored');

@@ -8,35 +8,35 @@
 #define MAX  65536
 
 
+/* One of them each time: some take their time. */
+
 static void
 round_trip(es_str_t text)
 {
     es_buf_t      in, out;
-    es_coding_t   coding;
+    es_codings_t  codings;
     es_problem_t  problem;
 
-    static const es_encoding_t  encodings[ES_CODINGS] = {
-        ES_ENCODING_GZIP, ES_ENCODINGS, ES_ENCODING_ZSTD, ES_ENCODING_BR
+    static const es_encoding_t  encodings[] = {
+        ES_ENCODING_GZIP, ES_ENCODING_ZSTD, ES_ENCODING_BR
+    };
+    static const es_coding_t  decodings[] = {
+        ES_CODING_GZIP, ES_CODING_ZSTD, ES_CODING_BR
     };
 
-    for (coding = 0; coding < ES_CODINGS; coding++) {
-        es_codings_t  codings = { 1, { coding } };
+    memset(&in, 0, sizeof(in));
 
-        memset(&in, 0, sizeof(in));
+    codings.n = 1;
+    codings.list[0] = decodings[text.len % 3];
 
-        if (encodings[coding] == ES_ENCODINGS) {
-            continue;
-        }
+    must(es_encode(encodings[text.len % 3], text, &in) == ES_OK);
+    must(es_decode(&codings, (es_str_t) { in.data, in.len }, text.len, &out,
+                   &problem)
+         == ES_OK);
+    must(es_str_eq((es_str_t) { out.data, out.len }, text));
 
-        must(es_encode(encodings[coding], text, &in) == ES_OK);
-        must(es_decode(&codings, (es_str_t) { in.data, in.len }, text.len,
-                       &out, &problem)
-             == ES_OK);
-        must(es_str_eq((es_str_t) { out.data, out.len }, text));
-
-        es_buf_free(&in);
-        es_buf_free(&out);
-    }
+    es_buf_free(&in);
+    es_buf_free(&out);
 }
 
 
