@@ -791,7 +791,8 @@ sub legacy {
         for sort keys %count;
     my $dispatcher = $t->run_dispatcher;
     ok(wait_for(sub { $dispatcher->stderr =~ /info: eventsync-dispatcher/
-        && $t->http(GET => '/v1/readyz')->{status} == 200 }, 30), 'a dispatcher');
+        && $t->http(GET => '/v1/metrics', { authorization => "Bearer $admin" })->{body}
+        =~ /^eventsync_dispatcher_heartbeat_age_seconds [01]\./m }, 30), 'a dispatcher');
     $do->(200, 'skipEvent', @still, body => { feed => 'orders', cursor => "$epoch-5" });
     is($t->stop_dispatcher, 0, 'the dispatcher stops');
     $do->(202, 'skipEvent', @still, body => { feed => 'orders', cursor => "$epoch-6" });
