@@ -229,9 +229,10 @@ es_env_allocate_lock(const es_env_t *env)
         return;
     }
 
+    /* The size of one that is there stays: others may have mapped it so. */
+
     if (fstat(fd, &st) == 0) {
-        (void) fallocate(fd, 0, 0, st.st_size > ES_ENV_LOCK ? st.st_size
-                                                            : ES_ENV_LOCK);
+        (void) fallocate(fd, 0, 0, st.st_size != 0 ? st.st_size : ES_ENV_LOCK);
     }
 
     (void) close(fd);
