@@ -180,7 +180,7 @@ sub skip_without_dispatcher {
     ok(wait_for(sub { (came('down'))[-1] == $at + 2 }), 'and done at its start');
     is(scalar dead($t, $name), 1, 'once');
     ok(wait_for(sub { $t->{dispatcher}->stderr
-        =~ /warn: request \d+, by $uid, is refused: the endpoint does not/ }),
+        =~ /warn: request \d+, by $uid,? is refused: the endpoint does not/ }),
         'the second is refused where it is taken');
     gone($name);
 }
