@@ -43,9 +43,10 @@ es_clear_reply(es_dispatcher_t *d, const es_request_t *request,
     es_record(d, es_changes_reply(d->recorder.filling, &reply));
 
     if (rc != ES_OK) {
-        es_log_line(ES_LOG_WARN, "request %llu%s%s is refused: %s",
+        es_log_line(ES_LOG_WARN, "request %llu%s%s%s is refused: %s",
                     (unsigned long long) request->id,
-                    by[0] != '\0' ? ", by " : "", by, reply.detail);
+                    by[0] != '\0' ? ", by " : "", by,
+                    by[0] != '\0' ? "," : "", reply.detail);
     }
 }
 
