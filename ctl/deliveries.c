@@ -8,6 +8,7 @@
 #include "feed.h"
 #include "report.h"
 #include "status.h"
+#include "store_clock.h"
 
 #define CTL_ALIVE_MS  10000        /* the dispatcher is seen each second */
 
@@ -500,7 +501,7 @@ ctl_delivery_alive(const ctl_delivery_t *d)
 
     rc = es_delivery_heartbeat(d->ctl->store, &ms);
 
-    if (rc == ES_OK && es_clock_ms() - ms > CTL_ALIVE_MS) {
+    if (rc == ES_OK && es_store_due_ms(d->ctl->store) - ms > CTL_ALIVE_MS) {
         es_time_print(ms, time);
         (void) fprintf(stderr, "eventsyncctl: no dispatcher runs, or it "
                        "cannot write its state: this is as of %s\n", time);

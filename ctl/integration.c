@@ -6,6 +6,7 @@
 #include "http.h"
 #include "random.h"
 #include "signature.h"
+#include "store_clock.h"
 #include "values.h"
 
 #define INTEGRATION_TIMEOUT    "10s"
@@ -512,7 +513,7 @@ ctl_integration_endpoint(ctl_integration_t *in, ctl_t *ctl, const char *name)
 
     for (i = 0; endpoint != NULL && i < endpoint->nsecrets; i++) {
         if (endpoint->secret_expires_ms[i] == 0
-            || endpoint->secret_expires_ms[i] > es_clock_ms())
+            || endpoint->secret_expires_ms[i] > es_store_due_ms(ctl->store))
         {
             break;
         }

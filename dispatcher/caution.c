@@ -39,6 +39,13 @@ es_stamp_ms(const es_dispatcher_t *d)
 }
 
 
+int64_t
+es_due_ms(const es_dispatcher_t *d)
+{
+    return atomic_load(&d->caution.due_ms) + es_caution_mono_ms();
+}
+
+
 /* True when the wall clock has said the same for ten minutes; `now_ms` is the
    monotonic clock. */
 
@@ -134,7 +141,12 @@ es_caution_read(es_dispatcher_t *d, es_clock_verdict_t *v,
 void
 es_caution_init(es_dispatcher_t *d)
 {
-    atomic_init(&d->caution.time_ms, es_clock_ms() - es_caution_mono_ms());
+    int64_t  time_ms;
+
+    time_ms = es_clock_ms() - es_caution_mono_ms();
+
+    atomic_init(&d->caution.time_ms, time_ms);
+    atomic_init(&d->caution.due_ms, time_ms);
     atomic_init(&d->caution.sure_ms, -es_caution_mono_ms());
 }
 
@@ -174,6 +186,7 @@ es_caution_look(es_dispatcher_t *d)
 
     c->record = record;
     atomic_store(&c->time_ms, (proved ? wall_ms : v.time_ms) - now_ms);
+    atomic_store(&c->due_ms, (proved ? wall_ms : v.due_ms) - now_ms);
     atomic_store(&c->sure_ms, (proved ? wall_ms : v.sure_ms) - now_ms);
 
     if (es_caution_stale(&v, &record, wall_ms)) {

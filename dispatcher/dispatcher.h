@@ -428,9 +428,10 @@ typedef struct {
     uint64_t          dropped;     /* events, since the store was made */
 } es_notifier_t;
 
-/* See caution.c.  The first two are less the monotonic clock. */
+/* See caution.c.  The first three are less the monotonic clock. */
 typedef struct {
     _Atomic int64_t    time_ms;
+    _Atomic int64_t    due_ms;
     _Atomic int64_t    sure_ms;
 
     /* The janitor's. */
@@ -534,8 +535,8 @@ bool es_loader_take(es_dispatcher_t *d, es_rc_t *rc,
 /* look.c */
 /* What the last run left; ES_CORRUPT and others: it cannot go on from there. */
 es_rc_t es_targets_load(es_dispatcher_t *d);
-/* The wall clock as it was at the last look, for who asks whether this process
-   is alive. */
+/* es_due_ms() as it was at the last look, for who asks whether this process is
+   alive. */
 int64_t es_look_heartbeat(const es_dispatcher_t *d);
 /* Takes in changes of the registry and of the log. */
 void es_targets_look(es_dispatcher_t *d);
@@ -949,6 +950,9 @@ es_rc_t es_caution_look(es_dispatcher_t *d);
 int64_t es_caution_ms(const es_dispatcher_t *d);
 /* The time that records get: the store's.  Any thread. */
 int64_t es_stamp_ms(const es_dispatcher_t *d);
+/* The same, and no earlier where the wall clock is behind: see store_clock.h.
+   Any thread. */
+int64_t es_due_ms(const es_dispatcher_t *d);
 
 /* janitor.c - retention, readers of dead processes. */
 es_rc_t es_janitor_start(es_dispatcher_t *d);

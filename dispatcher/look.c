@@ -331,7 +331,7 @@ es_targets_look(es_dispatcher_t *d)
 int64_t
 es_look_heartbeat(const es_dispatcher_t *d)
 {
-    return es_clock_ms() - (es_stamp_ms(d) - d->alive_ms);
+    return es_due_ms(d) - (es_stamp_ms(d) - d->alive_ms);
 }
 
 

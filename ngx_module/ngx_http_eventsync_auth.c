@@ -579,7 +579,7 @@ ngx_http_eventsync_clock(ngx_http_eventsync_worker_t *w)
         return;
     }
 
-    w->clock = es_store_ms(w->es);
+    w->clock = es_store_due_ms(w->es);
     w->clocked = ngx_current_msec;
 }
 

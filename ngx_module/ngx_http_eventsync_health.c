@@ -220,7 +220,7 @@ ngx_http_eventsync_ready_dispatcher(es_store_t *es, ngx_msec_t limit)
     switch (es_delivery_heartbeat(es, &heartbeat)) {
 
     case ES_OK:
-        age = es_clock_ms() - heartbeat;
+        age = es_store_due_ms(es) - heartbeat;
 
         return (age < (int64_t) limit && age > -(int64_t) limit)
                ? NGX_HTTP_EVENTSYNC_READY : NGX_HTTP_EVENTSYNC_LATE;

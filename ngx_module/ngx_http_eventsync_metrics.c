@@ -124,7 +124,7 @@ ngx_http_eventsync_metrics_run(ngx_http_eventsync_task_t *task)
     ngx_http_eventsync_metrics_t  *m;
 
     m = task->data;
-    m->store.now_ms = es_store_ms(m->store.store);
+    m->store.now_ms = es_store_due_ms(m->store.store);
 
     e.out = &task->out;
     e.name = NULL;

@@ -428,7 +428,7 @@ es_clearing_make(es_store_t *store, es_request_kind_t kind, json_t *body,
 
     memset(clearing, 0, sizeof(es_clearing_t));
     request->kind = kind;
-    request->time_ms = es_store_ms(store);
+    request->time_ms = es_store_due_ms(store);
 
     rc = es_clearing_members(kind, body, problem);
 

@@ -158,7 +158,7 @@ es_endpoint_keys(es_store_t *store, es_str_t name, json_t **keys)
     }
 
     object = json_loadb(text.data, text.len, 0, NULL);
-    *keys = es_public_keys(object, es_store_ms(store));
+    *keys = es_public_keys(object, es_store_due_ms(store));
 
     json_decref(object);
     es_buf_free(&text);
@@ -218,8 +218,8 @@ es_endpoint_rotate(es_store_t *store, es_str_t name,
 {
     json_t         *change;
     es_rc_t         rc;
-    es_rotation_t   rotation = { secret, overlap_ms, name, es_store_ms(store),
-                                 guard };
+    es_rotation_t   rotation = { secret, overlap_ms, name,
+                                 es_store_due_ms(store), guard };
     es_edit_t       edit = { es_rotate_edit, &rotation };
 
     if (secret[0] == '\0') {

@@ -117,7 +117,7 @@ es_gone_write(es_store_t *store, MDB_txn *txn, es_str_t name,
                                                                  "number"));
     value.revision = (uint64_t) json_integer_value(json_object_get(object,
                                                                  "revision"));
-    value.time_ms = es_store_ms(store);
+    value.time_ms = es_store_due_ms(store);
     memcpy(text, &value, sizeof(value));
     memcpy(text + sizeof(value), partner.data, partner.len);
 

@@ -230,7 +230,7 @@ es_manage(es_store_t *store, const es_manage_t *manage,
     es_rc_t         rc;
     es_managing_t   m = { .store = store, .manage = manage,
                           .managed = managed, .problem = problem,
-                          .now_ms = es_store_ms(store) };
+                          .now_ms = es_store_due_ms(store) };
 
     if (manage->endpoint.len >= ES_ENDPOINT_NAME_MAX) {
         return ES_NOT_FOUND;

@@ -250,7 +250,7 @@ es_object_judge(es_write_t *w, MDB_txn *txn, json_t *object)
         }
         if (rc == ES_OK && json_object_get(w->input, "simulate") != NULL) {
             rc = es_simulate_judge(&endpoint.simulate,
-                                   es_store_ms(w->store), w->problem);
+                                   es_store_due_ms(w->store), w->problem);
         }
         if (rc == ES_OK) {
             rc = es_partner_exists(w, txn, partner);

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "delivery_keys.h"
 #include "reply.h"
+#include "store_clock.h"
 
 #define ES_REPLY         "reply"
 #define ES_CLEAR         "clear"
@@ -299,7 +300,7 @@ es_dispatcher_runs(es_store_t *store)
         return false;
     }
 
-    age_ms = es_clock_ms() - ms;
+    age_ms = es_store_due_ms(store) - ms;
 
     return age_ms < ES_HEARTBEAT_MS && age_ms > -ES_HEARTBEAT_MS;
 }

@@ -124,7 +124,7 @@ es_request_add(es_store_t *store, es_request_t *request, uint64_t taken)
         return ES_DENIED;
     }
 
-    request->time_ms = es_store_ms(store);
+    request->time_ms = es_store_due_ms(store);
 
     rc = es_env_update(store->registry, es_request_write, &add);
 

@@ -178,7 +178,7 @@ es_simulate_member(es_store_t *store, json_t *body, es_problem_t *problem)
         return NULL;
     }
 
-    es_time_print(es_store_ms(store) + for_ms, until);
+    es_time_print(es_store_due_ms(store) + for_ms, until);
     until[ES_TIME_LEN] = '\0';
 
     member = json_copy(body);

@@ -205,6 +205,12 @@ es_clock_judge(es_clock_record_t *r, const es_clock_now_t *now,
         }
     }
 
+    v->due_ms = r->time_ms + (now->boot_ms - r->boot_ms);
+
+    if (v->due_ms < v->time_ms) {
+        v->due_ms = v->time_ms;
+    }
+
     v->settled = r->doubt_ms < 0 && v->outcome != ES_CLOCK_AHEAD
                  && v->outcome != ES_CLOCK_BEHIND;
 
@@ -346,21 +352,47 @@ es_clock_peek(es_txn_t *txn, es_clock_verdict_t *verdict,
 }
 
 
-int64_t
-es_store_ms(es_store_t *store)
+/* A verdict of the wall clock alone, where the log cannot be read. */
+
+static void
+es_store_clock(es_store_t *store, es_clock_verdict_t *verdict)
 {
-    es_rc_t             rc;
-    es_txn_t           *txn;
-    es_clock_verdict_t  verdict;
+    es_rc_t    rc;
+    es_txn_t  *txn;
 
     rc = es_txn_begin(store, &txn);
 
     if (rc == ES_OK) {
-        rc = es_clock_peek(txn, &verdict, NULL);
+        rc = es_clock_peek(txn, verdict, NULL);
         es_txn_end(txn);
     }
 
-    return rc == ES_OK ? verdict.time_ms : es_clock_ms();
+    if (rc != ES_OK) {
+        verdict->time_ms = es_clock_ms();
+        verdict->due_ms = verdict->time_ms;
+    }
+}
+
+
+int64_t
+es_store_ms(es_store_t *store)
+{
+    es_clock_verdict_t  verdict;
+
+    es_store_clock(store, &verdict);
+
+    return verdict.time_ms;
+}
+
+
+int64_t
+es_store_due_ms(es_store_t *store)
+{
+    es_clock_verdict_t  verdict;
+
+    es_store_clock(store, &verdict);
+
+    return verdict.due_ms;
 }
 
 

@@ -61,6 +61,7 @@ typedef enum {
 
 typedef struct {
     int64_t          time_ms;  /* for what is stored */
+    int64_t          due_ms;   /* for what ends: the store's time at least */
     int64_t          sure_ms;  /* for what is deleted: never later than that */
     int64_t          off_ms;   /* the wall clock less the store's time */
     es_clock_case_t  outcome;
@@ -80,6 +81,11 @@ es_rc_t es_clock_peek(es_txn_t *txn, es_clock_verdict_t *verdict,
 /* The store's time, for a record that is not an event: it begins a read of the
    log.  The wall clock, where the log cannot be read. */
 int64_t es_store_ms(es_store_t *store);
+
+/* The same for what ends at a time, such as a key, a secret that is replaced, or
+   what was there when something was asked for.  A clock that is behind does not
+   put it off, and gives nobody less time than was meant. */
+int64_t es_store_due_ms(es_store_t *store);
 
 /* As es_clock_peek(), in a write transaction of its own that moves the record
    on: for who commits nothing else.  Needs ES_STORE_PUBLISH. */

@@ -1,12 +1,14 @@
 #!/usr/bin/perl
 
-# What ends stays at its end: neither a worker's clock that is put back nor an
-# operator's that is ahead lets a key or token live longer.  And a worker whose
-# clock is ahead dates no events by it.
+# What ends does so at its time: neither a worker's clock that is put back nor an
+# operator's that is ahead lets a key or token live longer, and one that is
+# behind ends nothing early.  And a worker whose clock is ahead dates no events
+# by it.
 
 use warnings;
 use strict;
 
+use JSON::PP qw(decode_json);
 use POSIX qw(strftime);
 use Test::More;
 use Time::HiRes qw(time);
@@ -49,10 +51,19 @@ clock('-1h');
 ok(wait_for(sub { $t->http(GET => '/v1/feeds')->{headers}{date}
     =~ strftime(' %H:%M:', gmtime(time - 3600)) }),
     'a clock that is put back an hour');
-for (1 .. 3) {
-    is(status($short), 401, 'does not bring it back');
-    is(status($long), 200, 'and takes no other away');
+
+# A worker asks for the store's time once a second.
+
+my $until = time + 2.5;
+my @came;
+while (time < $until) {
+    push @came, status($short), status($long);
+    select undef, undef, undef, 0.1;
 }
+is_deeply([grep { $_ != 401 } @came[grep { $_ % 2 == 0 } 0 .. $#came]], [],
+    'does not bring it back');
+is_deeply([grep { $_ != 200 } @came[grep { $_ % 2 } 0 .. $#came]], [],
+    'and takes no other away');
 clock('+0');
 
 is(status($long), 200, 'another key');
@@ -60,6 +71,35 @@ $t->ctl_ok({ env => { LD_PRELOAD => $lib, FAKETIME => '+30d' } },
     'key', 'revoke', id($long));
 ok(wait_for(sub { status($long) == 401 }, 5),
     'is revoked at once by an operator whose clock is a month ahead');
+
+# An operator whose clock is wrong ends nothing early, and sees who is alive.
+
+my %behind = (env => { LD_PRELOAD => $lib, FAKETIME => '-40d' });
+my %ahead = (env => { LD_PRELOAD => $lib, FAKETIME => '+40d' });
+
+my $endpoint = $t->endpoint('acme', url => 'http://127.0.0.1:9/',
+    feeds => 'orders');
+sub shown { return decode_json($t->ctl_ok('endpoint', 'show', $endpoint)) }
+
+$t->ctl_ok(\%behind, 'endpoint', 'rotate', $endpoint, '--overlap=1h');
+my ($old) = grep { ref } @{ shown()->{secrets} };
+cmp_ok($old->{expires}, 'gt', rfc3339(1800), 'the old secret of a rotation by '
+    . 'a clock that is behind goes on signing');
+
+$t->ctl_ok(\%behind, 'endpoint', 'simulate', $endpoint, '--failure=reset',
+    '--for=1h');
+cmp_ok(shown()->{simulate}{until}, 'gt', rfc3339(1800),
+    'and a simulated failure lasts');
+
+$t->run_dispatcher;
+ok(wait_for(sub { ($t->ctl('endpoint', 'status', $endpoint))[2] eq '' }),
+    'a dispatcher runs');
+for my $case ([ahead => \%ahead], [behind => \%behind]) {
+    my ($name, $options) = @$case;
+    my (undef, undef, $err) = $t->ctl($options, 'endpoint', 'status',
+        $endpoint);
+    is($err, '', "and is alive to an operator whose clock is $name");
+}
 
 # A worker whose clock is ahead publishes.
 

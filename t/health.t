@@ -131,11 +131,8 @@ SKIP: {
 
     $t->run_dispatcher({ env => { LD_PRELOAD => $lib, FAKETIME => '+1h',
         FAKETIME_DONT_FAKE_MONOTONIC => 1 } });
-    ok(wait_for(sub { ready('/ops/readyz') eq
-        '503 unavailable dispatcher=late store=ok' }, 20),
-        'a dispatcher of the future is none of ours');
-    ok(wait_for(sub { $t->{dispatcher}->stderr =~ /: eventsync-disp/ }),
-        'though it runs');
+    ok(wait_for(sub { ready('/ops/readyz') =~ /^200 .*dispatcher=ok/ }, 20),
+        'one whose clock is wrong is not late');
     $t->stop_dispatcher;
 }
 

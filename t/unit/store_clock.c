@@ -56,6 +56,7 @@ ahead(void)
     ok(at(1, 61 * MIN, 31 * MIN) == ES_CLOCK_AHEAD && says(MIN, MIN, false)
        && verdict.off_ms == 30 * MIN && verdict.changed,
        "one that is ahead is not: the time is what the machine's says");
+    ok(verdict.due_ms == NOON + MIN, "also of what ends");
     ok(at(1, 62 * MIN, 32 * MIN) == ES_CLOCK_AHEAD && !verdict.changed,
        "nor a minute later");
     ok(at(1, 63 * MIN, 3 * MIN) == ES_CLOCK_GOOD && says(3 * MIN, 3 * MIN, true)
@@ -91,6 +92,7 @@ behind(void)
        && says(-10 * DAY, -10 * DAY, false),
        "a clock that is put back dates events, and does not move the store's "
        "time");
+    ok(verdict.due_ms == NOON + MIN, "nor put off what ends");
     ok(at(1, 62 * MIN, MIN - 2000) == ES_CLOCK_GOOD
        && says(MIN - 2000, MIN - 2000, true), "a minute behind is believed");
     ok(at(1, 63 * MIN, 3 * MIN) == ES_CLOCK_GOOD
