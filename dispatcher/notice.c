@@ -418,8 +418,9 @@ es_notice_cleared(es_dispatcher_t *d, const es_target_t *target,
 
     es_notice_add(d, target, type, suffix,
                   json_pack("{s:s, s:s*, s:s*, s:s*, s:I, s:s}",
-                            "endpoint", target->name, "feed", feed,
-                            "from", feed != NULL ? from : NULL, "to", to,
+                            "endpoint", target->name, "feed", feed, "from",
+                            feed != NULL && clearing->from != 0 ? from : NULL,
+                            "to", to,
                             "count", (json_int_t) job->count,
                             "by", clearing->by));
 }

@@ -175,7 +175,7 @@ es_clearing_range(es_store_t *store, json_t *body, es_request_t *request,
                                               "cursor");
     }
 
-    c->from = 1;
+    c->from = request->kind == ES_REQUEST_DISCARD ? 0 : 1;
 
     if (rc == ES_OK) {
         rc = es_clearing_cursor(store, body, "from", request, &c->from,

@@ -24,8 +24,8 @@ typedef struct {
     bool          dry_run;
     bool          expects;
     uint64_t      expect;          /* how many there must be */
-    uint64_t      from;            /* sequences, both inclusive */
-    uint64_t      to;              /* 0: not named */
+    uint64_t      from;            /* sequences, both inclusive; 0: not named, */
+    uint64_t      to;              /* of `from` only where dead letters are */
     es_filter_t   filter;          /* types */
     unsigned      nstatuses;       /* 0: any */
     int32_t       statuses[ES_CLEARING_STATUSES];

@@ -56,15 +56,27 @@ es_clearing_waits(const es_clearing_t *c, uint64_t sequence,
 }
 
 
+/* A range is of one epoch, and the whole of a feed is of all. */
+
+static bool
+es_clearing_of(const es_clearing_t *c, const es_request_t *request,
+    const es_dead_t *dead)
+{
+    if (dead->feed != request->feed) {
+        return request->feed == 0;
+    }
+
+    return (c->from == 0 && c->to == 0)
+           || (strcmp(dead->epoch, request->epoch) == 0
+               && es_clearing_within(c, dead->sequence));
+}
+
+
 bool
 es_clearing_dead(const es_clearing_t *c, const es_request_t *request,
     const es_dead_t *dead)
 {
-    if (request->feed != 0
-        && (dead->feed != request->feed
-            || strcmp(dead->epoch, request->epoch) != 0
-            || !es_clearing_within(c, dead->sequence)))
-    {
+    if (!es_clearing_of(c, request, dead)) {
         return false;
     }
 

@@ -35,6 +35,7 @@ cancel();
 cancel_what_is_to_come();
 cancel_in_slices();
 discard();
+discard_of_two_epochs();
 refused();
 
 is($t->stop_dispatcher, 0, 'the dispatcher stops cleanly');
@@ -360,6 +361,26 @@ sub discard {
     is_deeply([map { "$_->{count} $_->{by}" }
         told('messages.discarded', $name)], ["3 $uid", "1 $uid"],
         'with how many and by whom');
+    gone($name);
+}
+
+sub discard_of_two_epochs {
+    $t->feed('reset');
+    my $name = endpoint('epochs', ordering => 'none', schedule => '0',
+        feeds => 'reset');
+    ok(wait_for(sub { lane($name, 'reset')->{cursor} }), 'an endpoint');
+    put_types($t, 'reset', qw(good bad));
+    ok(wait_for(sub { dead($t, $name) == 1 }), 'a dead letter');
+    $t->ctl_ok('feed', 'reset', 'reset');
+    put_types($t, 'reset', 'bad');
+    ok(wait_for(sub { dead($t, $name) == 2 }), 'another, of the next epoch');
+    is($t->ctl_ok('endpoint', 'discard', $name, 'reset', '--from='
+        . cursor(1, 'reset'), '--dry-run'), "1\n", 'a range is of one epoch');
+    is($t->ctl_ok('endpoint', 'discard', $name, 'reset', '--expect=2'),
+        "2 discarded\n", 'a feed has the dead letters of both');
+    ok(wait_for(sub { told('messages.discarded', $name) }), 'which is told');
+    is_deeply([map { exists $_->{from} ? 1 : 0 }
+        told('messages.discarded', $name)], [0], 'without a range');
     gone($name);
 }
 
