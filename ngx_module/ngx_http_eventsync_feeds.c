@@ -215,7 +215,7 @@ ngx_http_eventsync_feed_overdue(es_txn_t *txn, const es_feed_t *feed,
 {
     char                 text[ES_TIME_LEN];
     es_rc_t              es;
-    int64_t              since;
+    int64_t              since = 0;
     es_clock_verdict_t   clock;
 
     if (!es_feed_limited(feed)) {
