@@ -215,12 +215,14 @@ ngx_http_eventsync_feed_overdue(es_txn_t *txn, const es_feed_t *feed,
 {
     char                 text[ES_TIME_LEN];
     es_rc_t              es;
-    int64_t              since = 0;
+    int64_t              since;
     es_clock_verdict_t   clock;
 
     if (!es_feed_limited(feed)) {
         return ES_OK;
     }
+
+    since = 0;
 
     es = es_clock_peek(txn, &clock, NULL);
 
