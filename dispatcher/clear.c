@@ -217,17 +217,35 @@ es_clear_counted(es_dispatcher_t *d, es_target_t *target)
 }
 
 
+/* Where delivery/ is full, a discard goes on: its deletions join the set that
+   could not be committed, and give it room. */
+
+static bool
+es_clear_waits(const es_dispatcher_t *d, const es_clearing_job_t *job)
+{
+    if (d->halted) {
+        return !d->recorder.full
+               || job->clear.request.kind != ES_REQUEST_DISCARD;
+    }
+
+    return d->recorder.commits < job->commits;
+}
+
+
 static void
 es_clear_slice(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
 {
     es_slice_t  slice;
 
-    if (target->job == NULL || d->recorder.commits < target->job->commits) {
+    if (es_clear_waits(d, target->job)) {
 
         /* there may be nothing to commit */
 
-        es_record(d, es_changes_heartbeat(d->recorder.filling,
-                                          es_look_heartbeat(d)));
+        if (!d->halted) {
+            es_record(d, es_changes_heartbeat(d->recorder.filling,
+                                              es_look_heartbeat(d)));
+        }
+
         return;
     }
 
@@ -272,7 +290,7 @@ es_on_clear(struct ev_loop *ev, ev_timer *w, int revents)
         return;
     }
 
-    if (d->halted || es_txn_begin(d->store, &txn) != ES_OK) {
+    if (es_txn_begin(d->store, &txn) != ES_OK) {
         return;
     }
 

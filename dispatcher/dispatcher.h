@@ -389,6 +389,7 @@ typedef struct {
     bool             busy;
     bool             due;          /* commit again as soon as it can be */
     bool             failed;       /* `committing` waits to be tried again */
+    bool             full;         /* as there is no room for it */
     uint64_t         commits;
     ev_async         done;
     ev_timer         timer;

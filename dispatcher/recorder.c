@@ -296,6 +296,7 @@ es_recorder_failed(es_dispatcher_t *d, es_rc_t rc, int error)
     }
 
     d->recorder.failed = true;
+    d->recorder.full = rc == ES_FULL;
     d->halted = true;
 }
 

@@ -11,6 +11,8 @@
 #include "request.h"
 #include "wake.h"
 
+#define ES_REQUESTS_FULL  100      /* that the reserve is used for */
+
 typedef struct __attribute__((packed)) {
     uint8_t   kind;
     uint32_t  endpoint;
@@ -24,6 +26,7 @@ typedef struct {
     es_store_t    *store;
     es_request_t  *request;
     uint64_t       taken;
+    bool           full;           /* only the reserve has room */
 } es_request_add_t;
 
 
@@ -62,6 +65,36 @@ es_request_number(es_request_add_t *add, MDB_cursor *cursor)
 }
 
 
+/* What ends something goes through where the registry is full, as far as what
+   is not taken yet leaves the reserve to others. */
+
+static es_rc_t
+es_request_admit(const es_request_add_t *add, MDB_txn *txn, MDB_dbi dbi)
+{
+    int       rc;
+    MDB_stat  stat;
+
+    if (!add->full) {
+        return ES_OK;
+    }
+
+    rc = mdb_stat(txn, dbi, &stat);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    return stat.ms_entries < ES_REQUESTS_FULL ? ES_OK : ES_FULL;
+}
+
+
+static bool
+es_request_ends(es_request_kind_t kind)
+{
+    return kind == ES_REQUEST_SKIP || kind == ES_REQUEST_CANCEL
+           || kind == ES_REQUEST_DISCARD;
+}
+
+
 static es_rc_t
 es_request_write(MDB_txn *txn, void *ctx)
 {
@@ -84,6 +117,10 @@ es_request_write(MDB_txn *txn, void *ctx)
     }
 
     result = es_request_number(add, cursor);
+
+    if (result == ES_OK) {
+        result = es_request_admit(add, txn, mdb_cursor_dbi(cursor));
+    }
 
     if (result == ES_OK) {
         value.kind = (uint8_t) request->kind;
@@ -118,7 +155,8 @@ es_rc_t
 es_request_add(es_store_t *store, es_request_t *request, uint64_t taken)
 {
     es_rc_t           rc;
-    es_request_add_t  add = { store, request, taken };
+    es_slice_t        slice = { 1, 1 };
+    es_request_add_t  add = { store, request, taken, false };
 
     if (!(store->flags & ES_STORE_ADMIN)) {
         return ES_DENIED;
@@ -127,6 +165,11 @@ es_request_add(es_store_t *store, es_request_t *request, uint64_t taken)
     request->time_ms = es_store_due_ms(store);
 
     rc = es_env_update(store->registry, es_request_write, &add);
+
+    if (rc == ES_FULL && es_request_ends(request->kind)) {
+        add.full = true;
+        rc = es_env_shrink(store->registry, es_request_write, &add, &slice);
+    }
 
     if (rc == ES_OK) {
         es_wake_ring(store);

@@ -15,6 +15,7 @@ use Test::Eventsync::Webhooks;
 registry();
 checkpoints();
 delivery();
+discarded();
 raised();
 
 done_testing();
@@ -65,6 +66,8 @@ sub registry {
         'acme', '--disabled');
     works($t, 'registry: an endpoint can be paused', 'endpoint', 'pause',
         $endpoint);
+    works($t, 'registry: dead letters can be discarded', 'endpoint', 'discard',
+        $endpoint, '--expect=0');
     works($t, 'registry: a key can be removed', 'key', 'remove', $_)
         for $old, $new;
     works($t, 'registry: an endpoint can be removed', 'endpoint', 'remove',
@@ -162,6 +165,22 @@ sub delivery {
         or diag($dispatcher->stderr);
     ok(wait_for(sub { !attempts($t, $endpoint) && !dead($t, $endpoint) }, 30),
         'delivery: attempts and dead letters expire');
+    $t->stop;
+}
+
+# The same by a command, while the dispatcher can record nothing.
+sub discarded {
+    my $t = webhook_store();
+    my ($recv, $endpoint) = full_delivery($t);
+    my $n = dead($t, $endpoint);
+    is($t->ctl_ok('endpoint', 'discard', $endpoint, '--dry-run'), "$n\n",
+        'delivery: a dry run counts the dead letters');
+    is($t->ctl_ok('endpoint', 'discard', $endpoint, "--expect=$n"),
+        "$n discarded\n", 'delivery: they can be discarded');
+    ok(wait_for(sub { $t->{dispatcher}->stderr
+        =~ /warn: delivery state can be written again/ }),
+        'delivery: which gives room');
+    is($t->stop_dispatcher, 0, 'delivery: the dispatcher stops cleanly');
     $t->stop;
 }
 
