@@ -24,6 +24,7 @@
 
 static ngx_int_t ngx_http_eventsync_body_header(ngx_http_eventsync_ctx_t *ctx,
     ngx_table_elt_t *h);
+static ngx_uint_t ngx_http_eventsync_body_plain(ngx_str_t *value);
 static ngx_int_t ngx_http_eventsync_body_coding(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *value);
 static ngx_int_t ngx_http_eventsync_body_digest(ngx_http_eventsync_ctx_t *ctx,
@@ -73,7 +74,7 @@ ngx_http_eventsync_body_header(ngx_http_eventsync_ctx_t *ctx,
 {
     ngx_str_t  name;
 
-    if (h->key.len < 11 || h->key.len > 16) {
+    if (h->key.len < 11 || h->key.len > 25) {
         return NGX_OK;
     }
 
@@ -95,6 +96,15 @@ ngx_http_eventsync_body_header(ngx_http_eventsync_ctx_t *ctx,
                                               "for the whole");
     }
 
+    /* of MIME: HTTP has none, but a sender that says base64 means it */
+
+    if (ngx_http_eventsync_key_is(h, "content-transfer-encoding")
+        && !ngx_http_eventsync_body_plain(&h->value))
+    {
+        return ngx_http_eventsync_body_refuse(ctx, h, "is not of HTTP, and "
+                                              "such a body is not decoded");
+    }
+
     if (ngx_http_eventsync_key_is(h, "content-type")) {
         ngx_str_set(&name, "content-type");
 
@@ -104,6 +114,30 @@ ngx_http_eventsync_body_header(ngx_http_eventsync_ctx_t *ctx,
     }
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_eventsync_body_plain(ngx_str_t *value)
+{
+    ngx_uint_t        i;
+    static ngx_str_t  names[] = {
+        ngx_string("binary"),
+        ngx_string("8bit"),
+        ngx_string("7bit"),
+        ngx_null_string
+    };
+
+    for (i = 0; names[i].len; i++) {
+
+        if (value->len == names[i].len
+            && ngx_strncasecmp(value->data, names[i].data, value->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

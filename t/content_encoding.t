@@ -295,6 +295,14 @@ is(binary('text/plain', 'part', 'content-range' => 'bytes 0-3/10'),
     '400 invalid-header', 'a part of an event is not an event');
 is($last->{json}{header}, 'content-range', 'which is said');
 
+is(binary('text/plain', 'cGFydA==', 'content-transfer-encoding' => 'base64'),
+    '400 invalid-header', 'nor is what a MIME coding stands for');
+is($last->{json}{header}, 'content-transfer-encoding', 'which is said as well');
+is(count(), $before, 'neither is stored');
+is(binary('text/plain', 'plain', 'content-transfer-encoding' => '8Bit'), 201,
+    'a MIME coding that changes nothing is none');
+$before = count();
+
 my $text = 'some text';
 my ($sha256, $sha512) = (sha256_base64($text) . '=', sha512_base64($text) . '==');
 for my $field (qw(Content-Digest Repr-Digest)) {
