@@ -26,7 +26,7 @@ es_test_fail(es_dispatcher_t *d, const es_target_t *target, uint64_t request,
     attempt.klass = (uint8_t) klass;
     attempt.flags = ES_ATTEMPT_TEST;
 
-    es_record(d, es_changes_attempt(d->recorder.filling, &attempt));
+    es_record_attempt(d, &attempt);
 
     es_log_line(klass == ES_ATTEMPT_INTERNAL ? ES_LOG_WARN : ES_LOG_INFO,
                 "endpoint %s: cannot send the test event of request %llu: %s",

@@ -86,6 +86,7 @@ limits();
 waiting();
 feeds();
 deliveries();
+given_up();
 lives();
 
 done_testing();
@@ -331,6 +332,26 @@ sub deliveries {
     is($of->(dead_letters => $later), 0, 'each: none');
     is((grep { /endpoint=/ } keys %{ scrape() })[0], undef,
         'each, where it is asked for');
+}
+
+# Two test events are in flight at a time; the third is given up with the
+# dispatcher's end.
+sub given_up {
+    my $slow = $t->receiver({ hang => 1 });
+    my $name = $t->endpoint('acme', url => $slow->url, feeds => 'orders');
+    my @tests = map { $t->ctl_start('endpoint', 'test', $name) } 1, 2;
+    ok(wait_for(sub { $slow->count == 2 }), 'two test events are sent');
+    my ($rc) = $t->ctl('endpoint', 'test', $name);
+    is($rc, 0, 'the third waits');
+    $t->{dispatcher}->kill('TERM');
+    $slow->stop;
+    is($t->stop_dispatcher, 0, 'the dispatcher stops');
+    $_->wait(20) for @tests;
+    series('delivery_attempts_total{class="internal"}', 1,
+        'a test event that is not sent is counted');
+    $t->run_dispatcher;
+    ok(wait_for(sub { $t->{dispatcher}->stderr
+        =~ /info: eventsync-dispatcher/ }), 'it starts again');
 }
 
 # Counters go on, however their process ends.
