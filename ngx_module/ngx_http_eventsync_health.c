@@ -8,7 +8,6 @@
 
 #include "ngx_http_eventsync.h"
 
-#include "clock.h"
 #include "delivery.h"
 
 
