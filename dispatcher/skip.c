@@ -93,6 +93,7 @@ es_skip_take(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
     size_t      i, n;
     es_send_t  *send;
 
+    memset(item, 0, sizeof(es_item_t));
     *first = UINT64_MAX;
     n = es_lane_items(lane, first);
 
@@ -128,7 +129,6 @@ es_skip_take(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
         return false;
     }
 
-    memset(item, 0, sizeof(es_item_t));
     item->sequence = sequence;
     item->prev = es_filter_is_all(&lane->target->conf->filter)
                  ? sequence - 1 : lane->matched;

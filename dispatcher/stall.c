@@ -217,8 +217,8 @@ es_stall_text(json_t *report, const char *member)
 
 
 static void
-es_stall_log_event(const es_lane_t *lane, const es_stall_t *stall,
-    json_t *report)
+es_stall_log_event(const es_target_t *target, const char *feed,
+    const es_stall_t *stall, json_t *report)
 {
     char  subject[ES_STALL_TEXT_MAX];
 
@@ -232,8 +232,8 @@ es_stall_log_event(const es_lane_t *lane, const es_stall_t *stall,
     es_log_line(ES_LOG_WARN, "endpoint %s: feed \"%s\" stands on event %s%s, "
                 "id \"%s\", type \"%.200s\", after %u failed attempts, the "
                 "last with status %d: what is behind it waits; it is tried "
-                "again at %s and is a dead letter at %s", lane->target->name,
-                lane->source->feed.name, es_stall_text(report, "cursor"),
+                "again at %s and is a dead letter at %s", target->name,
+                feed, es_stall_text(report, "cursor"),
                 subject, es_stall_text(report, "id"),
                 es_stall_text(report, "type"), stall->attempts,
                 stall->status, es_stall_text(report, "next"),
@@ -245,21 +245,23 @@ static void
 es_stall_log(const es_target_t *target, const es_lane_t *lane,
     const es_stall_t *stall, json_t *report)
 {
+    size_t       nwaiting;
     const char  *feed;
 
     feed = lane != NULL ? lane->source->feed.name : "";
+    nwaiting = lane != NULL ? lane->nwaiting : 0;
 
     switch (stall->reason) {
 
     case ES_STALL_EVENT:
     case ES_STALL_SUBJECT:
-        es_stall_log_event(lane, stall, report);
+        es_stall_log_event(target, feed, stall, report);
         break;
 
     case ES_STALL_FULL:
         es_log_line(ES_LOG_WARN, "endpoint %s: feed \"%s\" takes nothing new: "
                     "%zu of its events wait, and --max-waiting allows no more",
-                    target->name, feed, lane->nwaiting);
+                    target->name, feed, nwaiting);
         break;
 
     case ES_STALL_UNREADABLE:

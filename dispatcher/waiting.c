@@ -270,6 +270,7 @@ es_waiting_take(es_lane_t *lane, size_t i)
 
     if (lane->nwaiting == 0 && lane->waiting_cap > ES_WAITING_KEPT) {
         es_waiting_clear(lane);
+        return;
     }
 
     es_waiting_due(lane);

@@ -88,7 +88,7 @@ es_ids_open(const char *store, const char *dir, uint64_t identity,
     ids->fd = -1;
     ids->dir = strdup(dir);
     rc = ids->dir ? es_ids_map_control(ids) : ES_NOMEM;
-    if (rc != ES_OK) {
+    if (ids->control == NULL) {
         es_ids_close(ids);
         return rc;
     }
@@ -142,6 +142,7 @@ es_ids_map_control(es_ids_t *ids)
 {
     int          err;
     char         path[4096];
+    void        *control;
     es_rc_t      rc;
     struct stat  sb;
 
@@ -163,12 +164,12 @@ es_ids_map_control(es_ids_t *ids)
         }
     }
 
-    ids->control = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
-                        ids->fd, 0);
-    if (ids->control == MAP_FAILED) {
-        ids->control = NULL;
+    control = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, ids->fd, 0);
+    if (control == MAP_FAILED) {
         return es_refused(errno, "map", path);
     }
+
+    ids->control = control;
 
     return ES_OK;
 }

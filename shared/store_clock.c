@@ -333,7 +333,7 @@ es_clock_peek(es_txn_t *txn, es_clock_verdict_t *verdict,
 {
     es_rc_t            rc;
     es_clock_now_t     now;
-    es_clock_record_t  found;
+    es_clock_record_t  found = { 0 };
 
     es_clock_now(txn->store, &now);
 
@@ -417,7 +417,7 @@ es_clock_commit(es_store_t *store, MDB_txn *txn, es_clock_verdict_t *verdict)
 {
     es_rc_t            rc;
     es_clock_now_t     now;
-    es_clock_record_t  record;
+    es_clock_record_t  record = { 0 };
     int64_t            since_ms;
 
     es_clock_now(store, &now);
