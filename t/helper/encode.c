@@ -8,6 +8,7 @@
 int
 main(int argc, char **argv)
 {
+    int       rc;
     char      piece[4096];
     size_t    n;
     es_buf_t  in, out;
@@ -22,12 +23,17 @@ main(int argc, char **argv)
         }
     }
 
+    rc = 2;
+
     for (i = 0; argc == 2 && i < ES_ENCODING_IDENTITY; i++) {
         if (es_str_eq(es_str(argv[1]), es_encoding_names[i])) {
-            return es_encode(i, (es_str_t) { in.data, in.len }, &out) != ES_OK
-                   || fwrite(out.data, 1, out.len, stdout) != out.len;
+            rc = es_encode(i, (es_str_t) { in.data, in.len }, &out) != ES_OK
+                 || fwrite(out.data, 1, out.len, stdout) != out.len;
         }
     }
 
-    return 2;
+    es_buf_free(&in);
+    es_buf_free(&out);
+
+    return rc;
 }

@@ -406,7 +406,7 @@ sub forget {
 # leaks nor those are looked for there.  What is preloaded comes before them.
 sub sanitizer_env {
     my ($self, $name) = @_;
-    my $nginx = $name =~ /^(?:nginx|check)$/;
+    my $nginx = $name =~ /^(?:nginx\d*|check)$/;
     return (
         ASAN_OPTIONS => join(':', "log_path=$self->{testdir}/sanitizer",
             'verify_asan_link_order=0',
