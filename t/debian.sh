@@ -24,7 +24,7 @@ release=
 mode=all
 
 smoke_tests="build/unit/* t/ctl_beside.t t/store.t t/publish.t t/poll.t \
-t/sse.t t/pages.t t/endpoints.t t/reload.t t/schema.t t/dispatch.t \
+t/sse.t t/containers.t t/pages.t t/endpoints.t t/reload.t t/schema.t t/dispatch.t \
 t/dispatch_retry.t t/dispatch_misbehave.t \
 t/dispatch_clock.t t/demo.t"
 
@@ -69,17 +69,27 @@ in_bootstrap() {
         "$1" "$2" "$3"
 }
 
+# The tree becomes the root, as in a container: in a mere chroot the tests could
+# make no namespaces of their own.
 in_tree() {
     tree=$1
 
+    mount --bind "$tree" "$tree"
     mount -t proc proc "$tree/proc"
     mount --rbind /dev "$tree/dev"
     mount -t tmpfs tmpfs "$tree/dev/shm"
     mount --rbind /sys "$tree/sys"
-    exec chroot "$tree" sh /src/t/debian.sh in-src "$2"
+
+    cd "$tree"
+    mkdir -p old
+    pivot_root . old
+    exec chroot . sh /src/t/debian.sh in-src "$2"
 }
 
 in_src() {
+    umount -l /old
+    rmdir /old
+
     cd /src
     if [ "$1" = smoke ]; then
         sh ./install-deps.sh

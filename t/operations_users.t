@@ -9,6 +9,7 @@
 use warnings;
 use strict;
 
+use File::Path qw(make_path);
 use Test::More;
 
 use lib 't/lib';
@@ -91,7 +92,7 @@ for ([qw(etc /etc)], [qw(lib /var/lib)], [qw(log /var/log)], [qw(run /run)],
     my ($copy, $path) = @$_;
     mkdir "$dir/$copy" or die;
     system('cp', '-a', '/etc/.', "$dir/etc") if $copy eq 'etc';
-    mkdir $path;
+    make_path($path);
     system('mount', '--bind', "$dir/$copy", $path) == 0 or die "mount $path\n";
 }
 system('ip', 'link', 'set', 'lo', 'up') == 0 or die;
