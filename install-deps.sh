@@ -7,6 +7,7 @@
 #   install-deps.sh lint      and what make lint runs
 #   install-deps.sh fuzz      and what make fuzz builds with
 #   install-deps.sh debian    and what make check-debian makes trees with
+#   install-deps.sh no-node   without Node.js, whose tests are skipped then
 #
 # With -n before these it installs nothing, but sees that all can be installed.
 # Uses sudo unless root.  Prints one line when there is nothing to do.
@@ -26,18 +27,22 @@ if [ "${1:-}" = -n ]; then
     shift
 fi
 
+node=yes
 for group in "$@"; do
     case $group in
     bench) packages="$packages wrk libnginx-mod-nchan" ;;
     lint)  packages="$packages clang-tidy cppcheck" ;;
     fuzz)  packages="$packages clang libclang-rt-dev" ;;
     debian) packages="$packages debootstrap" ;;
+    no-node) node= ;;
     *)     echo "install-deps.sh: unknown group \"$group\"" >&2; exit 2 ;;
     esac
 done
 
 # Any Node.js will do for the test with the independent verifier.
-if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+if [ -n "$node" ] \
+    && { ! command -v node >/dev/null || ! command -v npm >/dev/null; }
+then
     packages="$packages nodejs npm"
 fi
 

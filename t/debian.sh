@@ -92,7 +92,7 @@ in_src() {
 
     cd /src
     if [ "$1" = smoke ]; then
-        sh ./install-deps.sh
+        sh ./install-deps.sh no-node
         sh ./install-deps.sh -n bench lint fuzz debian > /dev/null
         make -j"$(nproc)" all
         make check TESTS="$smoke_tests"
