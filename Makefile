@@ -23,14 +23,14 @@ OPT     ?= -O2 -g
 CFLAGS  ?=
 WARN     = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
            -Wpointer-arith -Wwrite-strings
-ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=default $(OPT) $(WARN) $(SANITIZE) -Ishared $(CFLAGS)
+ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=default $(OPT) $(WARN) $(SANITIZE) -Ishared -Ishared/include $(CFLAGS)
 
 LIB_LIBS        = -llmdb -lxxhash -ljansson -lcrypto -lz -lzstd -lbrotlienc \
                   -lbrotlidec -lpcre2-8 -ljose -lpthread
 DISPATCHER_LIBS = -lcurl -lev
 CTL_LIBS        = -lcurl -lmicrohttpd
 
-LIB_SRC        := $(wildcard shared/*.c)
+LIB_SRC        := $(wildcard shared/*/*.c)
 DISPATCHER_SRC := $(wildcard dispatcher/*.c)
 CTL_SRC        := $(wildcard ctl/*.c)
 UNIT_SRC       := $(wildcard t/unit/*.c)
@@ -76,7 +76,7 @@ FUZZERS           = $(patsubst t/fuzz/%.c,$(FUZZ_BUILD)/%,$(FUZZ_SRC))
 FUZZ_LIB          = $(patsubst %.c,$(FUZZ_BUILD)/%.o,$(LIB_SRC))
 
 LINT_SRC    = $(LIB_SRC) $(DISPATCHER_SRC) $(CTL_SRC) $(BENCH_SRC)
-LINT_FLAGS  = -std=gnu11 -D_GNU_SOURCE -Ishared
+LINT_FLAGS  = -std=gnu11 -D_GNU_SOURCE -Ishared -Ishared/include
 MODULE_SRC := $(wildcard ngx_module/*.c)
 
 .PHONY: all lib tools units bench module demo deps test check check-asan \
@@ -184,7 +184,7 @@ $(FUZZERS): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/t/fuzz/%.o $(FUZZ_LIB)
 
 $(FUZZ_BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	clang -std=gnu11 -D_GNU_SOURCE -O1 -g -Ishared -MMD -MP \
+	clang -std=gnu11 -D_GNU_SOURCE -O1 -g -Ishared -Ishared/include -MMD -MP \
 	    -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE) \
 	    -fno-sanitize-recover=undefined -c -o $@ $<
 
@@ -214,7 +214,7 @@ lint: module
 	sh ./install-deps.sh lint
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr \
 	    --enable=warning,performance,portability \
-	    --suppressions-list=.cppcheck -Ishared $(LINT_SRC) $(MODULE_SRC)
+	    --suppressions-list=.cppcheck -Ishared -Ishared/include $(LINT_SRC) $(MODULE_SRC)
 	clang-tidy --quiet --warnings-as-errors='*' $(LINT_SRC) -- $(LINT_FLAGS)
 	clang-tidy --quiet --warnings-as-errors='*' $(MODULE_SRC) -- \
 	    $(LINT_FLAGS) $(addprefix -isystem $(BUILD)/nginx-src/,src/core \
@@ -227,7 +227,7 @@ install: tools module
 	install -m 755 $(BUILD)/eventsync-dispatcher $(SBINDIR)/
 	install -m 644 $(BUILD)/ngx_http_eventsync_module.so $(MODDIR)/
 	install -m 644 $(LIB) $(LIBDIR)/
-	install -m 644 shared/eventsync.h $(INCDIR)/
+	install -m 644 shared/include/eventsync.h $(INCDIR)/
 	sed 's|@PREFIX@|$(PREFIX)|' shared/eventsync.pc.in \
 	    > $(LIBDIR)/pkgconfig/eventsync.pc
 

@@ -9,7 +9,7 @@
  */
 
 #include "bench.h"
-#include "manage.h"
+#include "manage/manage.h"
 
 int
 main(int argc, char **argv)

@@ -7,7 +7,7 @@
 #define CTL_AFFECTED_H
 
 #include "ctl.h"
-#include "undelivered.h"
+#include "delivery/undelivered.h"
 
 typedef struct {
     es_registry_t          *registry;      /* as it was before */

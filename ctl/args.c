@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/json.h"
 #include "ctl.h"
-#include "json.h"
 
 static const ctl_option_t *ctl_find(const ctl_option_t *options,
     const char *text, size_t len);

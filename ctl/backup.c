@@ -1,10 +1,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "backup.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "ctl.h"
-#include "secrets.h"
+#include "inspect/backup.h"
+#include "registry/secrets.h"
 #include "stage.h"
 
 #define BACKUP_UMASK       077

@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "checkpoint.h"
+#include "checkpoint/checkpoint.h"
 #include "ctl.h"
 
 typedef struct {

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "clearing.h"
 #include "ctl.h"
+#include "manage/clearing.h"
 
 #define CTL_REPLY_MS  5000
 

@@ -10,10 +10,10 @@
 
 #include <jansson.h>
 
-#include "base.h"
-#include "registry.h"
-#include "txn.h"
-#include "verify.h"
+#include "base/base.h"
+#include "inspect/verify.h"
+#include "registry/registry.h"
+#include "store/txn.h"
 
 #define CTL_OK      0
 #define CTL_FAILED  1

@@ -2,13 +2,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "ctl.h"
-#include "delivery.h"
-#include "feed.h"
-#include "report.h"
-#include "status.h"
-#include "store_clock.h"
+#include "delivery/delivery.h"
+#include "delivery/report.h"
+#include "delivery/status.h"
+#include "log/feed.h"
+#include "log/store_clock.h"
 
 #define CTL_ALIVE_MS  10000        /* the dispatcher is seen each second */
 

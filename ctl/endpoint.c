@@ -2,7 +2,7 @@
 #include <strings.h>
 
 #include "affected.h"
-#include "manage.h"
+#include "manage/manage.h"
 #include "object.h"
 
 

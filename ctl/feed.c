@@ -3,12 +3,13 @@
 #include <stdlib.h>
 
 #include "affected.h"
-#include "clock.h"
+#include "base/clock.h"
+#include "checkpoint/checkpoint.h"
 #include "ctl.h"
-#include "feed.h"
+#include "log/feed.h"
+#include "log/store_clock.h"
 #include "object.h"
-#include "store_clock.h"
-#include "values.h"
+#include "registry/values.h"
 
 typedef struct {
     const char  *count;
@@ -417,7 +418,10 @@ ctl_feed_remove(ctl_t *ctl, int argc, char **argv)
 
     es = es_feed_remove(ctl->store, es_str(argv[0]));
 
+    /* What a failure leaves of its checkpoints goes with the next feed. */
+
     if (es == ES_OK) {
+        (void) es_checkpoint_prune(ctl->store);
         ctl_affected_lost(&affected, "are lost");
     }
 

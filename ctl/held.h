@@ -10,7 +10,7 @@
 #ifndef CTL_HELD_H
 #define CTL_HELD_H
 
-#include "cursor.h"
+#include "event/cursor.h"
 
 typedef struct {
     uint64_t  first;

@@ -3,7 +3,7 @@
 #include <strings.h>
 
 #include "http.h"
-#include "values.h"
+#include "registry/values.h"
 
 #define HTTP_ANSWER_MAX  (64 * 1024 * 1024)
 

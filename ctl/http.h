@@ -9,7 +9,7 @@
 #include <curl/curl.h>
 
 #include "ctl.h"
-#include "cursor.h"
+#include "event/cursor.h"
 
 #define CTL_HTTP_TIMEOUT_S  30L
 

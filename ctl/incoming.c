@@ -1,7 +1,7 @@
 #include <stdio.h>
 
+#include "base/json.h"
 #include "incoming.h"
-#include "json.h"
 
 typedef enum {
     CTL_FEED = 0, CTL_CURSOR, CTL_PREVCURSOR, CTL_TYPE, CTL_SUBJECT,

@@ -9,7 +9,7 @@
 #ifndef CTL_INCOMING_H
 #define CTL_INCOMING_H
 
-#include "cursor.h"
+#include "event/cursor.h"
 
 typedef struct {
     char         feed[ES_FEED_MAX + 1];

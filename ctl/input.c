@@ -2,7 +2,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "reason.h"
+#include "base/reason.h"
 #include "input.h"
 
 #define INPUT_READ       65536

@@ -5,7 +5,7 @@
 #ifndef CTL_INPUT_H
 #define CTL_INPUT_H
 
-#include "base.h"
+#include "base/base.h"
 
 typedef struct {
     int       fd;

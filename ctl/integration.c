@@ -2,12 +2,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clock.h"
+#include "base/clock.h"
+#include "base/random.h"
 #include "http.h"
-#include "random.h"
-#include "signature.h"
-#include "store_clock.h"
-#include "values.h"
+#include "keys/signature.h"
+#include "log/store_clock.h"
+#include "registry/values.h"
 
 #define INTEGRATION_TIMEOUT    "10s"
 #define INTEGRATION_SKEW_S     600     /* twice what receivers tolerate */

@@ -6,7 +6,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "ctl.h"
 #include "journal.h"
 

@@ -1,7 +1,7 @@
 #include <stdio.h>
 
-#include "clock.h"
-#include "store_clock.h"
+#include "base/clock.h"
+#include "log/store_clock.h"
 #include "object.h"
 
 

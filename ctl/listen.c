@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clock.h"
-#include "json.h"
-#include "random.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "keys/signature.h"
 #include "receiver.h"
-#include "signature.h"
-#include "values.h"
+#include "registry/values.h"
 
 #define LISTEN_BODY_MAX     (4 * 1024 * 1024)
 #define LISTEN_TOLERANCE_S  300    /* as every Standard Webhooks library */

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "child.h"
 #include "ctl.h"
+#include "store/child.h"
 
 static const ctl_command_t  ctl_commands[] = {
     { "init", ctl_init, "", "make an empty store" },

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "checkpoint/checkpoint.h"
 #include "object.h"
 
 static const char *const  ctl_kinds[] = { "partner", "key", "endpoint",
@@ -186,6 +187,10 @@ ctl_object_remove(ctl_t *ctl, es_kind_t kind, int argc, char **argv)
     }
 
     es = es_registry_remove(ctl->store, kind, es_str(argv[0]), &problem);
+
+    if (es == ES_OK && kind == ES_KIND_PARTNER) {
+        (void) es_checkpoint_prune(ctl->store);
+    }
 
     return es == ES_OK ? CTL_OK
                        : ctl_object_failed(kind, argv[0], es, &problem);

@@ -1,10 +1,10 @@
 #include <stdio.h>
 
-#include "child.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "ctl.h"
-#include "store_clock.h"
-#include "taken.h"
+#include "log/store_clock.h"
+#include "store/child.h"
+#include "store/taken.h"
 
 
 /* Keys are needed by who writes or proves secrets, so a command that has a key

@@ -10,9 +10,9 @@
 #ifndef CTL_RECEIVER_H
 #define CTL_RECEIVER_H
 
-#include "incoming.h"
 #include "held.h"
 #include "http.h"
+#include "incoming.h"
 #include "journal.h"
 
 typedef struct {

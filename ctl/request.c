@@ -2,11 +2,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "ctl.h"
-#include "delivery.h"
-#include "manage.h"
-#include "reply.h"
+#include "delivery/delivery.h"
+#include "manage/manage.h"
+#include "registry/reply.h"
 
 #define CTL_TAKEN_US  5000000
 #define CTL_LOOK_US   20000

@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "ctl.h"
-#include "manage.h"
-#include "public_key.h"
-#include "values.h"
+#include "keys/public_key.h"
+#include "manage/manage.h"
+#include "registry/values.h"
 
 
 int

@@ -1,7 +1,7 @@
 #include <stdio.h>
 
 #include "ctl.h"
-#include "simulate.h"
+#include "registry/simulate.h"
 
 
 static int

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "ctl.h"
-#include "reader.h"
+#include "read/reader.h"
+#include "store/wake.h"
 #include "tail.h"
-#include "wake.h"
 
 #define CTL_TAIL_EVENTS  1000
 #define CTL_TAIL_BYTES   (4 * 1024 * 1024)

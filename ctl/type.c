@@ -1,8 +1,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "catalogue.h"
-#include "clock.h"
+#include "base/clock.h"
+#include "catalogue/catalogue.h"
 #include "ctl.h"
 #include "input.h"
 

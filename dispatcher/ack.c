@@ -9,7 +9,7 @@
 
 #include "dispatcher.h"
 
-#include "checkpoint.h"
+#include "checkpoint/checkpoint.h"
 
 #define ES_ACK_SLICE_US  100
 #define ES_ACK_LANES     8         /* between looks at the clock */

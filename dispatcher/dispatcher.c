@@ -7,8 +7,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "child.h"
 #include "dispatcher.h"
+#include "store/child.h"
 
 #define ES_GRACE_S    30
 #define ES_ECHO_US    1000000

@@ -2,7 +2,7 @@
  * helper.c - starts and ends threads.
  */
 
-#include "reason.h"
+#include "base/reason.h"
 #include <sys/syscall.h>
 #include <unistd.h>
 

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <time.h>
 
-#include "base.h"
+#include "base/base.h"
 
 typedef struct {
     pthread_t        thread;

@@ -5,7 +5,7 @@
 #ifndef ES_ITEM_H
 #define ES_ITEM_H
 
-#include "base.h"
+#include "base/base.h"
 
 typedef struct {
     uint64_t  sequence;

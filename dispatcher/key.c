@@ -7,8 +7,8 @@
  * many there are.  Events without a subject are held by nothing.
  */
 
+#include "base/hash.h"
 #include "dispatcher.h"
-#include "hash.h"
 
 
 /* Two subjects of one hash only wait for each other. */

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "log.h"
 
 static const char  *es_log_names[] = { "error", "warn", "info", "debug" };

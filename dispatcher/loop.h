@@ -9,7 +9,7 @@
 #include <ev.h>
 #include <sys/queue.h>
 
-#include "base.h"
+#include "base/base.h"
 
 typedef struct es_dispatcher  es_dispatcher_t;
 typedef struct es_target      es_target_t;

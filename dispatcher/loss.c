@@ -9,7 +9,7 @@
 
 #include "dispatcher.h"
 
-#include "ended.h"
+#include "log/ended.h"
 
 #define ES_LOSS_US    60000000     /* between two tales of a lane */
 #define ES_ENDING_US  5000000      /* that dropping a slice may take */

@@ -1,7 +1,7 @@
 #include <signal.h>
 
-#include "child.h"
 #include "dispatcher.h"
+#include "store/child.h"
 
 
 int

@@ -7,8 +7,8 @@
  * after the lane has been in the newer half of what the feed keeps.
  */
 
+#include "delivery/report.h"
 #include "dispatcher.h"
-#include "report.h"
 
 #define ES_NEAR_US      1000000    /* between looks at least */
 #define ES_NEAR_SHARE   20         /* of the time is spent on them at most */

@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "dispatcher.h"
-#include "hash.h"
 
 #define ES_NOTICES_MAX     100     /* in one commit */
 #define ES_NOTICE_ID_MAX   320     /* before it is shortened */

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "dispatcher.h"
-#include "values.h"
+#include "registry/values.h"
 
 #define ES_TLS_DIR          "/etc/eventsync/tls"
 #define ES_CONNECTIONS      2048

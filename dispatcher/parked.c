@@ -8,7 +8,7 @@
 
 #include "dispatcher.h"
 
-#include "ended.h"
+#include "log/ended.h"
 
 struct es_parked {
     es_parked_t      *next;            /* of the same endpoint */

@@ -8,8 +8,8 @@
  * endpoints, half of all, are shared in the same way by themselves.
  */
 
-#ifndef ES_PLACE_H
-#define ES_PLACE_H
+#ifndef ES_SLOT_PLACE_H
+#define ES_SLOT_PLACE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,4 +60,4 @@ void es_place_forget(struct es_lane *lane);
 void es_place_take(struct es_send *send);
 void es_place_leave(struct es_send *send);
 
-#endif /* ES_PLACE_H */
+#endif /* ES_SLOT_PLACE_H */

@@ -5,7 +5,7 @@
 #ifndef ES_SAVED_H
 #define ES_SAVED_H
 
-#include "away.h"
+#include "delivery/away.h"
 #include "item.h"
 
 typedef struct {

@@ -10,7 +10,7 @@
 #include <sys/queue.h>
 
 #include "helper.h"
-#include "signature.h"
+#include "keys/signature.h"
 
 #define ES_SIGNING_THREADS  4
 

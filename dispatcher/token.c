@@ -11,7 +11,7 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 
-#include "decode.h"
+#include "base/decode.h"
 #include "dispatcher.h"
 
 #define ES_TOKEN_MAX         8192

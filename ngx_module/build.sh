@@ -53,7 +53,7 @@ options="--with-compat --with-threads --with-debug --with-http_v2_module
 # Configure again only when the list of files or the options have changed.
 
 want="$src|$options|$cc_opt|$(cat "$repo/config")|$(ls "$repo"/ngx_module/*.c \
-    "$repo"/shared/*.[ch])"
+    "$repo"/shared/*/*.[ch])"
 
 if [ "$(cat .configured 2>/dev/null)" != "$want" ] || [ ! -f objs/Makefile ]
 then

@@ -22,18 +22,18 @@
 
 #include <openssl/evp.h>
 
-#include "range.h"
-#include "reader.h"
-#include "batch.h"
-#include "body_digest.h"
-#include "checkpoint.h"
-#include "decode.h"
-#include "jwt.h"
-#include "manage.h"
-#include "reason.h"
-#include "registry.h"
-#include "store_clock.h"
-#include "taken.h"
+#include "read/range.h"
+#include "read/reader.h"
+#include "event/batch.h"
+#include "event/body_digest.h"
+#include "checkpoint/checkpoint.h"
+#include "base/decode.h"
+#include "token/jwt.h"
+#include "manage/manage.h"
+#include "base/reason.h"
+#include "registry/registry.h"
+#include "log/store_clock.h"
+#include "store/taken.h"
 
 #include "ngx_http_eventsync_limit.h"
 

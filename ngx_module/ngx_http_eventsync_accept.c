@@ -7,7 +7,7 @@
 
 #include "ngx_http_eventsync_pages.h"
 
-#include "accept.h"
+#include "base/accept.h"
 
 
 static ngx_int_t ngx_http_eventsync_accept_value(ngx_http_request_t *r,

@@ -6,7 +6,7 @@
 
 #include "ngx_http_eventsync.h"
 
-#include "query.h"
+#include "base/query.h"
 
 
 static ngx_uint_t ngx_http_eventsync_still_to(es_str_t name, es_str_t value,

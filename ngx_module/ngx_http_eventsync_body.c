@@ -8,7 +8,7 @@
 
 #include "ngx_http_eventsync.h"
 
-#include "attribute.h"
+#include "event/attribute.h"
 
 
 /* a body that is not a publish's comes out with at most so many bytes */

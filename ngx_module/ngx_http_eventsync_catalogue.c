@@ -8,8 +8,8 @@
 
 #include "ngx_http_eventsync.h"
 
-#include "catalogue.h"
-#include "hash.h"
+#include "catalogue/catalogue.h"
+#include "base/hash.h"
 
 
 #define NGX_HTTP_EVENTSYNC_TYPES      100

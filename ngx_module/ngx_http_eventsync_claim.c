@@ -18,7 +18,7 @@
 
 #include "ngx_http_eventsync.h"
 
-#include "clock.h"
+#include "base/clock.h"
 
 #include <linux/sockios.h>
 #include <netinet/tcp.h>

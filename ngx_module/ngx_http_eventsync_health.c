@@ -8,7 +8,7 @@
 
 #include "ngx_http_eventsync.h"
 
-#include "delivery.h"
+#include "delivery/delivery.h"
 
 
 /* ms: the dispatcher says each second that it lives, and may be busy */

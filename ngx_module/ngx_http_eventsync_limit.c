@@ -9,7 +9,7 @@
 
 #include "ngx_http_eventsync.h"
 
-#include "clock.h"
+#include "base/clock.h"
 
 
 /* a stream looks again at its rate after so many ms */

@@ -17,9 +17,9 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "gauge.h"
-#include "limit.h"
-#include "meters.h"
+#include "limit/gauge.h"
+#include "limit/limit.h"
+#include "limit/meters.h"
 
 
 #define NGX_HTTP_EVENTSYNC_HEADERS_OFF    0

@@ -8,8 +8,8 @@
 #include "ngx_http_eventsync_count.h"
 #include "ngx_http_eventsync_pages.h"
 
-#include "clock.h"
-#include "metrics.h"
+#include "base/clock.h"
+#include "inspect/metrics.h"
 
 
 typedef struct {

@@ -14,7 +14,7 @@
 
 #include "ngx_http_eventsync.h"
 
-#include "pages.h"
+#include "read/pages.h"
 
 
 #define NGX_HTTP_EVENTSYNC_LEAF_BUCKETS  1024

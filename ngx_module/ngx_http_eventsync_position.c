@@ -7,7 +7,7 @@
 
 #include "ngx_http_eventsync.h"
 
-#include "clock.h"
+#include "base/clock.h"
 
 
 static ngx_int_t ngx_http_eventsync_position(ngx_http_eventsync_ctx_t *ctx,

@@ -12,7 +12,7 @@
 
 #include "ngx_http_eventsync.h"
 
-#include "wake.h"
+#include "store/wake.h"
 
 
 /* more than a reader table has slots */

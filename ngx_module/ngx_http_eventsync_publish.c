@@ -10,7 +10,7 @@
 
 #include "ngx_http_eventsync.h"
 
-#include "query.h"
+#include "base/query.h"
 
 
 #define NGX_HTTP_EVENTSYNC_BATCH_KEPT  (1024 * 1024)

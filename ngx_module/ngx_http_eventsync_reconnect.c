@@ -11,7 +11,7 @@
 
 #include "ngx_http_eventsync.h"
 
-#include "query.h"
+#include "base/query.h"
 
 
 /* ms until a reader whose position is gone is told so once more, at least */

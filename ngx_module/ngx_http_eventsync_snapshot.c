@@ -11,8 +11,8 @@
 
 #include "ngx_http_eventsync.h"
 
-#include "snapshot.h"
-#include "snapshot_place.h"
+#include "read/snapshot.h"
+#include "read/snapshot_place.h"
 
 
 /* a page ends early when it would pass this */

@@ -8,7 +8,7 @@
 
 #include "ngx_http_eventsync.h"
 
-#include "query.h"
+#include "base/query.h"
 
 
 /* parameters of the form, in the order of the array */

@@ -171,7 +171,8 @@ sub files {
         my @missing;
         for my $name ($text{$page} =~ /`([a-z_\/]+\.(?:c|h|t|md|sh|pl))`/g) {
             my @places = $name =~ m{/} ? $name : map { "$_/$name" }
-                qw(shared ngx_module dispatcher ctl docs t bench);
+                glob('shared/*'),
+                qw(ngx_module dispatcher ctl docs t bench);
             push @places, "ngx_module/ngx_http_eventsync$name";
             push @missing, $name unless grep { -e } @places;
         }

@@ -66,8 +66,8 @@ sub same_as_code {
         grep { /^Problem/ } keys %$schemas },
         { map { $_ => [ sort @{ $code{$_} } ] } keys %code }, 'types of problems');
 
-    my ($members) = slurp('shared/record.c') =~ /es_endpoint_members\[\] = \{(.*?)NULL/s;
-    my ($operators) = slurp('shared/manage_view.c') =~ /es_operators\[\] = \{(.*?)\}/s;
+    my ($members) = slurp('shared/registry/record.c') =~ /es_endpoint_members\[\] = \{(.*?)NULL/s;
+    my ($operators) = slurp('shared/manage/manage_view.c') =~ /es_operators\[\] = \{(.*?)\}/s;
     my %not = map { $_ => 1 } 'partner', $operators =~ /"(\w+)"/g;
     my @members = sort grep { !$not{$_} } $members =~ /"(\w+)"/g;
     is_deeply([ sort keys %{ $schemas->{$_}{properties} } ], \@members,

@@ -4,7 +4,7 @@
 
 #include <strings.h>
 
-#include "accept.h"
+#include "base/accept.h"
 
 /* How exactly a range names a type; the more exact has the word. */
 enum {

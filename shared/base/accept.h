@@ -5,7 +5,7 @@
 #ifndef ES_ACCEPT_H
 #define ES_ACCEPT_H
 
-#include "base.h"
+#include "base/base.h"
 
 #define ES_ACCEPT_OFFERS_MAX  8
 

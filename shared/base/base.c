@@ -2,7 +2,7 @@
  * base.c - buffers, problems and the words of outcomes.
  */
 
-#include "base.h"
+#include "base/base.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * clock.c - the clocks, and RFC 3339.
  */
 
-#include "clock.h"
+#include "base/clock.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #ifndef ES_CLOCK_H
 #define ES_CLOCK_H
 
-#include "base.h"
+#include "base/base.h"
 
 #define ES_TIME_LEN  24    /* "2026-11-23T12:00:00.123Z" */
 
@@ -42,5 +42,25 @@ int64_t es_machine_ms(const es_machine_t *machine);
  * counts as 59.999).  ES_INVALID otherwise.
  */
 es_rc_t es_time_parse(es_str_t text, int64_t *ms);
+
+/* What a process's wall clock is worth beside the store's time.
+   log/store_clock.h judges it. */
+typedef enum {
+    ES_CLOCK_GOOD = 0,
+    ES_CLOCK_AHEAD,            /* the wall clock is not believed */
+    ES_CLOCK_BEHIND,
+    ES_CLOCK_MOVED,            /* it was off for so long that it now is */
+    ES_CLOCK_DOUBT             /* it was taken after a start of the machine */
+} es_clock_case_t;
+
+typedef struct {
+    int64_t          time_ms;  /* for what is stored */
+    int64_t          due_ms;   /* for what ends: the store's time at least */
+    int64_t          sure_ms;  /* for what is deleted: never later than that */
+    int64_t          off_ms;   /* the wall clock less the store's time */
+    es_clock_case_t  outcome;
+    bool             settled;  /* the wall clock may decide what is deleted */
+    bool             changed;  /* the record, in more than how old it is */
+} es_clock_verdict_t;
 
 #endif /* ES_CLOCK_H */

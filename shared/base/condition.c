@@ -2,7 +2,8 @@
  * condition.c - If-Match and If-None-Match.
  */
 
-#include "condition.h"
+#include "base/base.h"
+#include "base/condition.h"
 
 
 /* Whether a list of entity tags has this one; `weak`: a weak one counts. */

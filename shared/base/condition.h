@@ -5,7 +5,7 @@
 #ifndef ES_CONDITION_H
 #define ES_CONDITION_H
 
-#include "base.h"
+#include "base/base.h"
 
 /* Header fields, each NULL if it is not there. */
 typedef struct {

@@ -10,7 +10,8 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#include "decode.h"
+#include "base/base.h"
+#include "base/decode.h"
 
 #define ES_DECODE_CHUNK    16384        /* the first piece of output */
 #define ES_DECODE_PIECE    (1 << 30)    /* zlib counts in 32 bits */

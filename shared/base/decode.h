@@ -13,7 +13,7 @@
 #ifndef ES_DECODE_H
 #define ES_DECODE_H
 
-#include "base.h"
+#include "base/base.h"
 
 /* A body may have at most so many codings, one over the other. */
 #define ES_CODINGS_MAX  3

@@ -4,7 +4,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "encode.h"
+#include "base/base.h"
+#include "base/encode.h"
 
 /* Beyond it the best compression would take seconds. */
 #define ES_ENCODE_LARGE    (1024 * 1024)

@@ -10,7 +10,7 @@
 #ifndef ES_ENCODE_H
 #define ES_ENCODE_H
 
-#include "base.h"
+#include "base/base.h"
 
 /* In the order of preference of a client that has none. */
 typedef enum {

@@ -2,7 +2,8 @@
  * exposition.c - Prometheus' text format.
  */
 
-#include "exposition.h"
+#include "base/base.h"
+#include "base/exposition.h"
 
 
 static void

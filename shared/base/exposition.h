@@ -9,7 +9,7 @@
 #ifndef ES_EXPOSITION_H
 #define ES_EXPOSITION_H
 
-#include "base.h"
+#include "base/base.h"
 
 #define ES_EXPOSITION_TYPE  "text/plain; version=0.0.4; charset=utf-8"
 

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "reason.h"
-#include "file.h"
+#include "base/reason.h"
+#include "base/file.h"
 
 #define ES_FILE_MODE      0660
 #define ES_FILE_DIR_MODE  0770

@@ -13,7 +13,7 @@
 #ifndef ES_FILE_H
 #define ES_FILE_H
 
-#include "base.h"
+#include "base/base.h"
 
 /* Makes a directory, 0770, unless it is there.  `parent` is where it is made,
    and gives its group; NULL: the group is left as it is. */

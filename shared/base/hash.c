@@ -4,7 +4,7 @@
 #include <xxh_x86dispatch.h>
 #endif
 
-#include "hash.h"
+#include "base/hash.h"
 
 
 uint64_t

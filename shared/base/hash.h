@@ -9,7 +9,7 @@
 #ifndef ES_HASH_H
 #define ES_HASH_H
 
-#include "base.h"
+#include "base/base.h"
 
 uint64_t es_hash_long(const void *data, size_t len, uint64_t seed);
 

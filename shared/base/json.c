@@ -6,7 +6,7 @@
  * for each open bracket says whether it is an object's.
  */
 
-#include "json.h"
+#include "base/json.h"
 
 #include <byteswap.h>
 #include <endian.h>

@@ -10,7 +10,7 @@
 #ifndef ES_JSON_H
 #define ES_JSON_H
 
-#include "base.h"
+#include "base/base.h"
 
 typedef enum {
     ES_JSON_NULL, ES_JSON_TRUE, ES_JSON_FALSE, ES_JSON_NUMBER,

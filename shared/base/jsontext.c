@@ -2,7 +2,8 @@
  * jsontext.c - the inside of JSON strings, decoded and encoded.
  */
 
-#include "json.h"
+#include "base/base.h"
+#include "base/json.h"
 
 static char *
 es_utf8_print(unsigned c, char *out)

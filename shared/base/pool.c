@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "pool.h"
+#include "base/pool.h"
 
 #define ES_POOL_BLOCK  65536
 #define ES_POOL_ALIGN  16

@@ -5,7 +5,7 @@
 #ifndef ES_POOL_H
 #define ES_POOL_H
 
-#include "base.h"
+#include "base/base.h"
 
 typedef struct es_pool_block  es_pool_block_t;
 

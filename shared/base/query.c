@@ -2,7 +2,7 @@
  * query.c - the query of a URL.
  */
 
-#include "query.h"
+#include "base/query.h"
 
 
 bool

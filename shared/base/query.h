@@ -5,7 +5,7 @@
 #ifndef ES_QUERY_H
 #define ES_QUERY_H
 
-#include "base.h"
+#include "base/base.h"
 
 /*
  * Takes the first parameter from `rest`; empty ones are passed over.  False

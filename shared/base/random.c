@@ -2,8 +2,8 @@
  * random.c - randomness from the kernel, base32 as in RFC 4648 in lower case.
  */
 
-#include "reason.h"
-#include "random.h"
+#include "base/reason.h"
+#include "base/random.h"
 
 #include <errno.h>
 #include <sys/random.h>

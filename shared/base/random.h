@@ -5,7 +5,7 @@
 #ifndef ES_RANDOM_H
 #define ES_RANDOM_H
 
-#include "base.h"
+#include "base/base.h"
 
 /* Fills `out` from the kernel's generator.  ES_IO. */
 es_rc_t es_random(void *out, size_t len);

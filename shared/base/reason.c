@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "reason.h"
+#include "base/reason.h"
 
 #define ES_REASON_PATH  150     /* bytes of a path in a sentence */
 

@@ -11,7 +11,7 @@
 #ifndef ES_REASON_H
 #define ES_REASON_H
 
-#include "base.h"
+#include "base/base.h"
 
 #define ES_REASON_TEXT  256
 

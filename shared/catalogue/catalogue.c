@@ -6,11 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "catalogue_keys.h"
-#include "clock.h"
-#include "store_clock.h"
-#include "json.h"
-#include "wake.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "catalogue/catalogue.h"
+#include "catalogue/catalogue_keys.h"
+#include "log/store_clock.h"
+#include "schema/schema.h"
+#include "store/env.h"
+#include "store/wake.h"
 
 #define ES_DESCRIPTION_MAX  1024
 

@@ -17,8 +17,9 @@
 #ifndef ES_CATALOGUE_H
 #define ES_CATALOGUE_H
 
-#include "schema.h"
-#include "store.h"
+#include "base/base.h"
+#include "schema/schema.h"
+#include "store/store.h"
 
 #define ES_TYPE_NAME_MAX      200
 #define ES_VERSION_TEXT_MAX   24       /* NUL included */

@@ -4,8 +4,11 @@
 
 #include <stdio.h>
 
-#include "access.h"
-#include "catalogue_keys.h"
+#include "catalogue/catalogue.h"
+#include "catalogue/catalogue_keys.h"
+#include "registry/access.h"
+#include "store/env.h"
+#include "store/store.h"
 
 
 bool

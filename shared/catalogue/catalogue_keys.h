@@ -5,7 +5,7 @@
 #ifndef ES_CATALOGUE_KEYS_H
 #define ES_CATALOGUE_KEYS_H
 
-#include "catalogue.h"
+#include "catalogue/catalogue.h"
 
 #define ES_TYPE_KEY_MAX    (1 + ES_TYPE_LABEL_MAX)
 #define ES_VERSION_NUMBER  999999

@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "catalogue_keys.h"
-#include "clock.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "catalogue/catalogue.h"
+#include "catalogue/catalogue_keys.h"
+#include "store/env.h"
 
 #define ES_LIST_BYTES  (1024 * 1024)
 

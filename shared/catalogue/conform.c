@@ -13,11 +13,19 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-#include "batch.h"
-#include "catalogue.h"
-#include "cursor.h"
-#include "object.h"
-#include "record.h"
+#include "base/base.h"
+#include "base/pool.h"
+#include "catalogue/catalogue.h"
+#include "catalogue/conform.h"
+#include "event/batch.h"
+#include "event/cursor.h"
+#include "event/event.h"
+#include "registry/object.h"
+#include "registry/record.h"
+#include "registry/registry.h"
+#include "schema/schema.h"
+#include "store/env.h"
+#include "store/store.h"
 
 #define ES_KNOWN_BUCKETS  256
 

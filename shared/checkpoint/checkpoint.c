@@ -3,10 +3,19 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "checkpoint_record.h"
-#include "clock.h"
-#include "store_clock.h"
-#include "lag.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/condition.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/checkpoint_record.h"
+#include "event/cursor.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "log/store_clock.h"
+#include "read/lag.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/txn.h"
 
 typedef struct {
     uint8_t  text[ES_CHECKPOINT_KEY_MAX];

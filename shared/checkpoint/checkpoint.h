@@ -15,10 +15,11 @@
 #ifndef ES_CHECKPOINT_H
 #define ES_CHECKPOINT_H
 
-#include "condition.h"
-#include "cursor.h"
-#include "feed.h"
-#include "verify.h"
+#include "base/base.h"
+#include "base/condition.h"
+#include "event/cursor.h"
+#include "store/faults.h"
+#include "log/feed.h"
 
 typedef enum {
     ES_CHECKPOINT_GET = 0,

@@ -2,7 +2,9 @@
 
 #include <jansson.h>
 
-#include "checkpoint.h"
+#include "base/base.h"
+#include "checkpoint/checkpoint.h"
+#include "event/cursor.h"
 
 
 static es_rc_t

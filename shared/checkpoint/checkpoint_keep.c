@@ -5,8 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "checkpoint_record.h"
-#include "registry.h"
+#include "base/base.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/checkpoint_record.h"
+#include "store/faults.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "registry/registry.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/txn.h"
 
 #define ES_CHECKPOINT_SLICE  256     /* of one transaction */
 

@@ -2,7 +2,11 @@
  * checkpoint_reached.c - checkpoints as the dispatcher reads them.
  */
 
-#include "checkpoint_record.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/checkpoint_record.h"
+#include "log/chunk.h"
+#include "store/env.h"
+#include "store/store.h"
 
 
 uint64_t

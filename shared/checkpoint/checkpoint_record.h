@@ -5,8 +5,8 @@
 #ifndef ES_CHECKPOINT_RECORD_H
 #define ES_CHECKPOINT_RECORD_H
 
-#include "checkpoint.h"
-#include "chunk.h"
+#include "checkpoint/checkpoint.h"
+#include "log/chunk.h"
 
 #define ES_CHECKPOINT_PREFIX   8       /* feed and partner number */
 #define ES_CHECKPOINT_KEY_MAX  (ES_CHECKPOINT_PREFIX + ES_FEED_MAX)

@@ -7,8 +7,11 @@
  *     "lost"                    number of events
  */
 
-#include "away.h"
-#include "delivery_keys.h"
+#include "delivery/away.h"
+#include "delivery/delivery.h"
+#include "delivery/delivery_keys.h"
+#include "store/env.h"
+#include "store/store.h"
 
 #define ES_AWAY       "away"
 #define ES_LOSS       "loss"

@@ -10,7 +10,7 @@
 #ifndef ES_AWAY_H
 #define ES_AWAY_H
 
-#include "delivery.h"
+#include "delivery/delivery.h"
 
 /* How long a place is kept. */
 #define ES_AWAY_MS  (30LL * 24 * 3600 * 1000)

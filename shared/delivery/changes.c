@@ -4,10 +4,13 @@
 
 #include <stdlib.h>
 
-#include "away.h"
-#include "delivery_keys.h"
-#include "notice.h"
-#include "reply.h"
+#include "base/base.h"
+#include "delivery/away.h"
+#include "delivery/delivery.h"
+#include "delivery/delivery_keys.h"
+#include "delivery/notice.h"
+#include "store/env.h"
+#include "store/store.h"
 
 typedef enum {
     ES_CHANGE_PUT,
@@ -632,4 +635,15 @@ es_delivery_commit(es_store_t *store, es_changes_t *changes)
     }
 
     return rc;
+}
+
+
+es_rc_t
+es_changes_clearing_done(es_changes_t *c, uint32_t endpoint)
+{
+    es_dkey_t  key;
+
+    key = es_clear_key(endpoint);
+
+    return es_changes_meta_delete(c, &key, false);
 }

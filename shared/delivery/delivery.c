@@ -10,9 +10,12 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "delivery_keys.h"
-#include "reason.h"
-#include "file.h"
+#include "base/file.h"
+#include "base/reason.h"
+#include "delivery/delivery.h"
+#include "delivery/delivery_keys.h"
+#include "store/env.h"
+#include "store/store.h"
 
 /* One decoded record; which member is told by the database that is walked. */
 typedef union {

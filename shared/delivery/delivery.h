@@ -10,7 +10,7 @@
 #ifndef ES_DELIVERY_H
 #define ES_DELIVERY_H
 
-#include "cursor.h"
+#include "event/cursor.h"
 
 #define ES_INFLIGHT_MAX  256
 #define ES_REASON_MAX    96
@@ -154,6 +154,8 @@ es_rc_t es_changes_forget(es_changes_t *c, uint32_t endpoint);
 /* Forgets progress and retries on a feed that it is no longer sent. */
 es_rc_t es_changes_forget_feed(es_changes_t *c, uint32_t endpoint,
     uint32_t feed);
+/* Forgets the request that is being done for the endpoint: reply.h. */
+es_rc_t es_changes_clearing_done(es_changes_t *c, uint32_t endpoint);
 
 /* One durable commit.  Blocks for the disk: call it from a helper thread.
    On failure nothing was written and the set is as it was. */

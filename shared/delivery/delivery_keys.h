@@ -23,8 +23,8 @@
 #ifndef ES_DELIVERY_KEYS_H
 #define ES_DELIVERY_KEYS_H
 
-#include "delivery.h"
-#include "store.h"
+#include "delivery/delivery.h"
+#include "store/store.h"
 
 #define ES_HEARTBEAT    "heartbeat"
 #define ES_TAKEN        "taken"
@@ -204,5 +204,21 @@ typedef es_rc_t (*es_meta_fn)(void *ctx, const MDB_val *key,
     const MDB_val *value);
 es_rc_t es_delivery_each_meta(es_store_t *store, es_dkey_t prefix,
     es_meta_fn fn, void *ctx);
+
+#define ES_CLEAR         "clear"
+
+/* Of the request that an endpoint's events are being cleared for. */
+static inline es_dkey_t
+es_clear_key(uint32_t endpoint)
+{
+    es_dkey_t  key;
+
+    key.len = sizeof(ES_CLEAR) - 1;
+    memcpy(key.data, ES_CLEAR, key.len);
+    es_key32(&key, endpoint);
+
+    return key;
+}
+
 
 #endif /* ES_DELIVERY_KEYS_H */

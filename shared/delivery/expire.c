@@ -2,7 +2,10 @@
  * expire.c - attempts and dead letters that nobody is to see any more.
  */
 
-#include "delivery_keys.h"
+#include "delivery/delivery.h"
+#include "delivery/delivery_keys.h"
+#include "store/env.h"
+#include "store/store.h"
 
 typedef struct {
     es_store_t  *store;

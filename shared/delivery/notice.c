@@ -9,9 +9,13 @@
  *     "dropped"                          number of events
  */
 
-#include "delivery_keys.h"
-#include "notice.h"
-#include "stall.h"
+#include "base/base.h"
+#include "delivery/delivery.h"
+#include "delivery/delivery_keys.h"
+#include "delivery/notice.h"
+#include "delivery/stall.h"
+#include "store/env.h"
+#include "store/store.h"
 
 #define ES_NOTICE   "notice"
 #define ES_FAILING  "failing"

@@ -11,7 +11,8 @@
 #ifndef ES_NOTICE_H
 #define ES_NOTICE_H
 
-#include "delivery.h"
+#include "base/base.h"
+#include "delivery/delivery.h"
 
 /* What has been announced of an endpoint that fails, in this order. */
 typedef enum {

@@ -5,7 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "place.h"
+#include "delivery/delivery.h"
+#include "delivery/place.h"
 
 #define ES_ATTEMPT_PLACE_LEN  48
 #define ES_DEAD_PLACE_LEN     24

@@ -8,7 +8,7 @@
 #ifndef ES_PLACE_H
 #define ES_PLACE_H
 
-#include "delivery.h"
+#include "delivery/delivery.h"
 
 #define ES_PLACE_MAX  49               /* NUL included */
 

@@ -4,10 +4,16 @@
 
 #include <stdlib.h>
 
-#include "clock.h"
-#include "json.h"
-#include "report.h"
-#include "store.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "delivery/away.h"
+#include "delivery/delivery.h"
+#include "delivery/report.h"
+#include "event/cursor.h"
+#include "log/feed.h"
+#include "store/store.h"
+#include "store/txn.h"
 
 
 static es_rc_t

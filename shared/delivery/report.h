@@ -9,8 +9,9 @@
 
 #include <jansson.h>
 
-#include "away.h"
-#include "feed.h"
+#include "delivery/away.h"
+#include "delivery/delivery.h"
+#include "log/feed.h"
 
 /* What records know only by number, and which places are away. */
 typedef struct {

@@ -1,6 +1,10 @@
-#include "clock.h"
-#include "delivery_keys.h"
-#include "stall.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "delivery/delivery.h"
+#include "delivery/delivery_keys.h"
+#include "delivery/stall.h"
+#include "event/cursor.h"
+#include "read/reader.h"
 
 #define ES_STALLED  "stalled"
 

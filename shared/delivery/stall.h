@@ -12,8 +12,8 @@
 
 #include <jansson.h>
 
-#include "delivery.h"
-#include "reader.h"
+#include "delivery/delivery.h"
+#include "read/reader.h"
 
 typedef enum {
     ES_STALL_NONE = 0,

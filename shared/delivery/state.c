@@ -1,6 +1,6 @@
 #include <stddef.h>
 
-#include "state.h"
+#include "delivery/state.h"
 
 static const struct {
     const char  *name;

@@ -4,10 +4,18 @@
 
 #include <stdio.h>
 
-#include "clock.h"
-#include "notice.h"
-#include "stall.h"
-#include "status.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "delivery/away.h"
+#include "delivery/delivery.h"
+#include "delivery/notice.h"
+#include "delivery/report.h"
+#include "delivery/stall.h"
+#include "delivery/state.h"
+#include "delivery/status.h"
+#include "log/feed.h"
+#include "read/reader.h"
+#include "store/txn.h"
 
 #define ES_STATUSES  16            /* that are told apart, of one feed */
 

@@ -11,8 +11,8 @@
 
 #include <jansson.h>
 
-#include "report.h"
-#include "state.h"
+#include "delivery/report.h"
+#include "delivery/state.h"
 
 #define ES_STATUS_LISTED  10       /* events that wait, one by one */
 

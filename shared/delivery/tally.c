@@ -2,8 +2,11 @@
  * tally.c - counting attempts, and the record of it.
  */
 
-#include "delivery_keys.h"
-#include "tally.h"
+#include "delivery/delivery.h"
+#include "delivery/delivery_keys.h"
+#include "delivery/tally.h"
+#include "store/env.h"
+#include "store/store.h"
 
 /* The record: this, then a number for each class and each duration. */
 typedef struct __attribute__((packed)) {

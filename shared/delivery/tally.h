@@ -8,7 +8,7 @@
 #ifndef ES_TALLY_H
 #define ES_TALLY_H
 
-#include "delivery.h"
+#include "delivery/delivery.h"
 
 #define ES_TALLY_BUCKETS  12
 

@@ -1,7 +1,11 @@
 #include <stdlib.h>
 
-#include "report.h"
-#include "undelivered.h"
+#include "base/base.h"
+#include "delivery/away.h"
+#include "delivery/delivery.h"
+#include "delivery/report.h"
+#include "delivery/undelivered.h"
+#include "log/feed.h"
 
 typedef struct {
     es_str_t                feed;

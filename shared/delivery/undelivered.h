@@ -6,8 +6,8 @@
 #ifndef ES_UNDELIVERED_H
 #define ES_UNDELIVERED_H
 
-#include "delivery.h"
-#include "feed.h"
+#include "delivery/delivery.h"
+#include "log/feed.h"
 
 typedef struct {
     uint32_t  endpoint;

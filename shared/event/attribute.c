@@ -5,9 +5,10 @@
 
 #include <strings.h>
 
-#include "attribute.h"
-#include "clock.h"
-#include "filter.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "event/attribute.h"
+#include "event/filter.h"
 
 /* Sets of ASCII characters: a bit each. */
 

@@ -5,7 +5,7 @@
 #ifndef ES_ATTRIBUTE_H
 #define ES_ATTRIBUTE_H
 
-#include "base.h"
+#include "base/base.h"
 
 /* In the order in which they are composed. */
 typedef enum {

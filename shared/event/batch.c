@@ -1,8 +1,11 @@
 #include <stdlib.h>
 
-#include "batch.h"
-#include "clock.h"
-#include "json.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/pool.h"
+#include "event/batch.h"
+#include "event/event.h"
 
 #define ES_EVENT_MAX  262144
 #define ES_COUNT_MAX  10000

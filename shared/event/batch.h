@@ -5,8 +5,9 @@
 #ifndef ES_BATCH_H
 #define ES_BATCH_H
 
-#include "event.h"
-#include "pool.h"
+#include "base/base.h"
+#include "base/pool.h"
+#include "event/event.h"
 
 struct es_batch {
     char           feed[ES_FEED_MAX + 1];

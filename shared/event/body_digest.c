@@ -5,8 +5,9 @@
 
 #include <openssl/evp.h>
 
-#include "attribute.h"
-#include "body_digest.h"
+#include "base/base.h"
+#include "event/attribute.h"
+#include "event/body_digest.h"
 
 #define ES_BODY_DIGEST_TEXT  88    /* 64 bytes in base64 */
 

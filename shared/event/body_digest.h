@@ -9,7 +9,7 @@
 #ifndef ES_BODY_DIGEST_H
 #define ES_BODY_DIGEST_H
 
-#include "base.h"
+#include "base/base.h"
 
 /* So many digests of a body are looked at. */
 #define ES_BODY_DIGESTS_MAX  4

@@ -5,9 +5,13 @@
  * to an end while writing.
  */
 
-#include "compose.h"
-#include "clock.h"
-#include "json.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "event/attribute.h"
+#include "event/compose.h"
+#include "event/event.h"
+#include "event/filter.h"
 
 #define ES_ONES  UINT64_C(0x0101010101010101)
 

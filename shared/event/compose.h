@@ -6,8 +6,9 @@
 #ifndef ES_COMPOSE_H
 #define ES_COMPOSE_H
 
-#include "attribute.h"
-#include "event.h"
+#include "base/base.h"
+#include "event/attribute.h"
+#include "event/event.h"
 
 /* How a field's text stands in the input. */
 typedef enum {

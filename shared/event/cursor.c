@@ -2,8 +2,8 @@
  * cursor.c - cursors, epochs and feed names as text.
  */
 
-#include "cursor.h"
-#include "random.h"
+#include "event/cursor.h"
+#include "base/random.h"
 
 #define ES_EPOCH_LEN  8
 

@@ -9,7 +9,7 @@
 #ifndef ES_CURSOR_H
 #define ES_CURSOR_H
 
-#include "base.h"
+#include "base/base.h"
 
 #define ES_SEQUENCE_MAX  UINT64_C(0xffffffffff)    /* 40 bits, see idindex.h */
 

@@ -4,7 +4,7 @@
 
 #include <openssl/sha.h>
 
-#include "digest.h"
+#include "event/digest.h"
 
 
 void

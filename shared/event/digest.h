@@ -10,7 +10,7 @@
 #ifndef ES_DIGEST_H
 #define ES_DIGEST_H
 
-#include "base.h"
+#include "base/base.h"
 
 #define ES_CHAIN_LEN  32
 

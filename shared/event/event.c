@@ -3,8 +3,12 @@
  * attributes beside binary data.  Fields point into the input until composed.
  */
 
-#include "compose.h"
-#include "json.h"
+#include "base/base.h"
+#include "base/json.h"
+#include "event/attribute.h"
+#include "event/compose.h"
+#include "event/event.h"
+#include "event/filter.h"
 
 
 /* ---- the JSON event format ---- */

@@ -17,7 +17,8 @@
 #ifndef ES_EVENT_H
 #define ES_EVENT_H
 
-#include "filter.h"
+#include "base/base.h"
+#include "event/filter.h"
 
 typedef struct {
     es_str_t  head;            /* {"specversion":..."feed":"name" */

@@ -2,8 +2,9 @@
  * filter.c - type and subject filters.
  */
 
-#include "filter.h"
-#include "json.h"
+#include "base/base.h"
+#include "base/json.h"
+#include "event/filter.h"
 
 /* One item: a type, or a prefix that ends in ".*". */
 static es_rc_t

@@ -5,7 +5,7 @@
 #ifndef ES_FILTER_H
 #define ES_FILTER_H
 
-#include "base.h"
+#include "base/base.h"
 
 #define ES_FILTER_TYPES_MAX  32
 #define ES_ATTR_MAX          1024    /* bytes of one attribute's value */

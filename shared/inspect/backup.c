@@ -7,9 +7,12 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "backup.h"
-#include "clock.h"
-#include "secrets.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "inspect/backup.h"
+#include "registry/secrets.h"
+#include "store/env.h"
+#include "store/store.h"
 
 #define ES_BACKUP_VERSION    1
 #define ES_BACKUP_DIR_MODE   0700

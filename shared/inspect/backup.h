@@ -22,7 +22,8 @@
 #ifndef ES_BACKUP_H
 #define ES_BACKUP_H
 
-#include "store.h"
+#include "base/base.h"
+#include "store/store.h"
 
 #define ES_BACKUP_FILES  5
 

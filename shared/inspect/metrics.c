@@ -4,10 +4,16 @@
 
 #include <sys/statvfs.h>
 
-#include "metrics.h"
-#include "readers.h"
-#include "report.h"
-#include "store.h"
+#include "base/base.h"
+#include "base/exposition.h"
+#include "delivery/report.h"
+#include "inspect/metrics.h"
+#include "log/feed.h"
+#include "read/pages.h"
+#include "store/env.h"
+#include "store/readers.h"
+#include "store/store.h"
+#include "store/txn.h"
 
 #define ES_METRICS_ENVS  5
 

@@ -10,8 +10,8 @@
 #ifndef ES_METRICS_H
 #define ES_METRICS_H
 
-#include "exposition.h"
-#include "pages.h"
+#include "base/exposition.h"
+#include "read/pages.h"
 
 typedef struct {
     es_store_t  *store;        /* open with ES_STORE_DELIVERY_READ */

@@ -9,14 +9,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "delivery_keys.h"
-#include "metrics.h"
-#include "notice.h"
-#include "registry.h"
-#include "report.h"
-#include "stall.h"
-#include "state.h"
-#include "tally.h"
+#include "base/base.h"
+#include "base/exposition.h"
+#include "delivery/away.h"
+#include "delivery/delivery.h"
+#include "delivery/delivery_keys.h"
+#include "delivery/notice.h"
+#include "delivery/report.h"
+#include "delivery/stall.h"
+#include "delivery/state.h"
+#include "delivery/tally.h"
+#include "inspect/metrics.h"
+#include "registry/registry.h"
+#include "store/env.h"
+#include "store/store.h"
 
 #define ES_METRICS_RECORDS  100000    /* that are looked at one by one */
 

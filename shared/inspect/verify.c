@@ -7,12 +7,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "checkpoint.h"
-#include "chunk.h"
-#include "ids.h"
-#include "secrets.h"
-#include "subject.h"
-#include "verify.h"
+#include "base/base.h"
+#include "checkpoint/checkpoint.h"
+#include "event/digest.h"
+#include "inspect/verify.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "log/ids.h"
+#include "log/subject.h"
+#include "registry/secrets.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/txn.h"
 
 #define ES_VERIFY_CHUNKS   32
 #define ES_VERIFY_ENTRIES  1024

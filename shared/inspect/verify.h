@@ -5,18 +5,8 @@
 #ifndef ES_VERIFY_H
 #define ES_VERIFY_H
 
-#include "feed.h"
-
-typedef struct {
-    uint64_t  feeds;
-    uint64_t  events;
-    uint64_t  chunks;
-    uint64_t  checkpoints;
-    uint64_t  faults;
-} es_verify_t;
-
-/* Called with one sentence for each fault found. */
-typedef void (*es_verify_fn)(void *ctx, const char *text);
+#include "log/feed.h"
+#include "store/faults.h"
 
 /*
  * Proves for every feed: sequences dense from oldest to last; each record's

@@ -6,8 +6,12 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "object.h"
-#include "verify.h"
+#include "base/base.h"
+#include "inspect/verify.h"
+#include "registry/object.h"
+#include "registry/registry.h"
+#include "store/env.h"
+#include "store/store.h"
 
 typedef struct {
     es_store_t    *store;

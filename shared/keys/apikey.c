@@ -9,8 +9,8 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 
-#include "apikey.h"
-#include "random.h"
+#include "keys/apikey.h"
+#include "base/random.h"
 
 #define ES_KEY_SECRET_LEN    32
 #define ES_KEY_CHECKSUM_LEN  6

@@ -9,7 +9,7 @@
 #ifndef ES_APIKEY_H
 #define ES_APIKEY_H
 
-#include "base.h"
+#include "base/base.h"
 
 #define ES_KEYID_LEN    10
 #define ES_APIKEY_LEN   (4 + ES_KEYID_LEN + 1 + 32 + 6)

@@ -7,7 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "keyfile.h"
+#include "base/base.h"
+#include "keys/keyfile.h"
 
 #define ES_KEY_FILE_MODE  0640
 

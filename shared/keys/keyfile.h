@@ -5,7 +5,7 @@
 #ifndef ES_KEYFILE_H
 #define ES_KEYFILE_H
 
-#include "base.h"
+#include "base/base.h"
 
 /*
  * Reads the file into `data`, less than `size` bytes.  ES_IO: it cannot be

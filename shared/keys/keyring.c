@@ -7,10 +7,11 @@
 #include <openssl/sha.h>
 #include <stdlib.h>
 
-#include "attribute.h"
-#include "keyfile.h"
-#include "keyring.h"
-#include "random.h"
+#include "base/base.h"
+#include "base/random.h"
+#include "event/attribute.h"
+#include "keys/keyfile.h"
+#include "keys/keyring.h"
 
 #define ES_KEY_BYTES       32
 #define ES_KEY_TEXT        44          /* in base64 */

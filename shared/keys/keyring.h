@@ -12,7 +12,7 @@
 #ifndef ES_KEYRING_H
 #define ES_KEYRING_H
 
-#include "base.h"
+#include "base/base.h"
 
 #define ES_KEYRING_MAX  16
 #define ES_KID_LEN      8          /* of [a-z2-7] */

@@ -6,10 +6,11 @@
 #include <openssl/sha.h>
 #include <stdio.h>
 
-#include "clock.h"
-#include "keyring.h"
-#include "public_key.h"
-#include "signature.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "keys/keyring.h"
+#include "keys/public_key.h"
+#include "keys/signature.h"
 
 #define ES_X_LEN      43           /* 32 bytes in base64url, no padding */
 #define ES_WHPK_LEN   (5 + 44)

@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-#include "base.h"
+#include "base/base.h"
 
 #define ES_PUBLIC_TEXT_MAX  64         /* "whpk_...", with NUL */
 

@@ -7,10 +7,11 @@
 #include <openssl/params.h>
 #include <stdlib.h>
 
-#include "attribute.h"
-#include "reason.h"
-#include "random.h"
-#include "signature.h"
+#include "base/base.h"
+#include "base/random.h"
+#include "base/reason.h"
+#include "event/attribute.h"
+#include "keys/signature.h"
 
 #define ES_HMAC_LEN         32
 #define ES_ED25519_LEN      64

@@ -5,7 +5,7 @@
 #ifndef ES_SIGNATURE_H
 #define ES_SIGNATURE_H
 
-#include "base.h"
+#include "base/base.h"
 
 #define ES_SECRET_BYTES_MIN  24
 #define ES_SECRET_BYTES_MAX  64

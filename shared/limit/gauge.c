@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "gauge.h"
+#include "limit/gauge.h"
 
 #define ES_GAUGE_WINDOW  256
 #define ES_GAUGE_SPINS   1000

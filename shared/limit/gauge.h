@@ -15,7 +15,7 @@
 #ifndef ES_GAUGE_H
 #define ES_GAUGE_H
 
-#include "base.h"
+#include "base/base.h"
 
 #define ES_GAUGE_PLACES  1024
 

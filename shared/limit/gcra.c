@@ -8,12 +8,12 @@
 
 #include <stdatomic.h>
 
-#include "gcra.h"
+#include "limit/gcra.h"
 
 #define ES_GCRA_MAX_NS  (UINT64_C(100) * 366 * 86400 * ES_SECOND_NS)
 #define ES_SIZE_MAX     UINT64_C(1000000000000000)
 
-typedef es_gcra_t (*es_judge_t)(uint64_t tat, const es_rate_t *rate,
+typedef es_gcra_t (*es_gcra_fn)(uint64_t tat, const es_rate_t *rate,
     uint64_t now_ns, uint64_t cost, uint64_t *next);
 
 
@@ -174,7 +174,7 @@ es_gcra_unlimited(void)
 
 static es_gcra_t
 es_gcra_move(_Atomic uint64_t *tat, const es_rate_t *rate, uint64_t now_ns,
-    uint64_t cost, es_judge_t judge)
+    uint64_t cost, es_gcra_fn judge)
 {
     uint64_t   seen, next;
     es_gcra_t  result;

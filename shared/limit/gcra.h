@@ -11,7 +11,7 @@
 #ifndef ES_GCRA_H
 #define ES_GCRA_H
 
-#include "base.h"
+#include "base/base.h"
 
 #define ES_SECOND_NS  UINT64_C(1000000000)
 

@@ -2,7 +2,9 @@
  * limit.c - policies by name, and limits from text.
  */
 
-#include "limit.h"
+#include "base/base.h"
+#include "limit/gcra.h"
+#include "limit/limit.h"
 
 /* in the order of es_policy_t */
 

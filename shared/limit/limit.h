@@ -5,7 +5,7 @@
 #ifndef ES_LIMIT_H
 #define ES_LIMIT_H
 
-#include "gcra.h"
+#include "limit/gcra.h"
 
 /* The index of a policy's word.  ES_POLICY_ADDRESS is no partner's. */
 typedef enum {

@@ -7,8 +7,9 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "meters.h"
-#include "random.h"
+#include "base/random.h"
+#include "limit/gcra.h"
+#include "limit/meters.h"
 
 #define ES_METERS_WAYS  8
 

@@ -15,7 +15,7 @@
 #ifndef ES_METERS_H
 #define ES_METERS_H
 
-#include "gcra.h"
+#include "limit/gcra.h"
 
 typedef struct es_meters_s  es_meters_t;
 

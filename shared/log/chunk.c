@@ -3,8 +3,11 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "chunk.h"
-#include "hash.h"
+#include "base/hash.h"
+#include "event/cursor.h"
+#include "log/chunk.h"
+#include "store/env.h"
+#include "store/store.h"
 
 #define ES_MID_SEQUENCE  ",\"sequence\":\""
 #define ES_MID_CURSOR    "\",\"cursor\":\""

@@ -20,9 +20,10 @@
 #ifndef ES_CHUNK_H
 #define ES_CHUNK_H
 
-#include "event.h"
-#include "feed.h"
-#include "store.h"
+#include "event/digest.h"
+#include "event/event.h"
+#include "log/feed.h"
+#include "store/store.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the store's values are little-endian"

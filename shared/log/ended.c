@@ -4,10 +4,14 @@
  *     "ended", feed number, epoch    es_ended_value_t, the feed's name
  */
 
-#include "chunk.h"
-#include "clock.h"
-#include "ended.h"
-#include "store.h"
+#include "base/clock.h"
+#include "log/chunk.h"
+#include "log/ended.h"
+#include "log/feed.h"
+#include "log/store_clock.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/txn.h"
 
 #define ES_ENDED  "ended"
 

@@ -11,7 +11,8 @@
 
 #include <lmdb.h>
 
-#include "feed.h"
+#include "log/feed.h"
+#include "store/txn.h"
 
 #define ES_ENDED_MAX  1000         /* notes of a store; the oldest go first */
 

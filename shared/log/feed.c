@@ -1,12 +1,18 @@
 #include <stdio.h>
 
-#include "checkpoint.h"
-#include "chunk.h"
-#include "clock.h"
-#include "ended.h"
-#include "subject.h"
-#include "taken.h"
-#include "wake.h"
+#include "base/clock.h"
+#include "event/cursor.h"
+#include "event/digest.h"
+#include "log/chunk.h"
+#include "log/ended.h"
+#include "log/feed.h"
+#include "log/store_clock.h"
+#include "log/subject.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/taken.h"
+#include "store/txn.h"
+#include "store/wake.h"
 
 #define ES_FEED_PAGE        100
 #define ES_TRIM_CHUNKS       64    /* of one transaction */
@@ -610,19 +616,10 @@ es_feed_empty_and(es_store_t *store, es_str_t name, es_env_fn fn,
 es_rc_t
 es_feed_remove(es_store_t *store, es_str_t name)
 {
-    es_rc_t           rc;
     es_feed_update_t  u = { 0 };
 
-    rc = es_feed_empty_and(store, name, es_feed_remove_txn, &u,
-                           ES_TAKEN_REMOVE);
-
-    /* what a failure leaves of them goes with the next feed */
-
-    if (rc == ES_OK && (store->flags & ES_STORE_CHECKPOINT)) {
-        (void) es_checkpoint_prune(store);
-    }
-
-    return rc;
+    return es_feed_empty_and(store, name, es_feed_remove_txn, &u,
+                             ES_TAKEN_REMOVE);
 }
 
 

@@ -8,10 +8,10 @@
 #ifndef ES_FEED_H
 #define ES_FEED_H
 
-#include "cursor.h"
-#include "digest.h"
-#include "taken.h"
-#include "txn.h"
+#include "event/cursor.h"
+#include "event/digest.h"
+#include "store/taken.h"
+#include "store/txn.h"
 
 typedef struct {
     char      name[ES_FEED_MAX + 1];
@@ -55,8 +55,8 @@ es_rc_t es_feed_change(es_store_t *store, es_str_t name,
 /* The next four note how many events they delete, also when they fail on the
    way: taken.h. */
 
-/* Removes the feed, all its events, and with ES_STORE_CHECKPOINT its
-   checkpoints.  A feed of the same name created later has another epoch. */
+/* Removes the feed and all its events.  A feed of the same name that is created
+   later has another epoch.  The caller prunes its checkpoints: checkpoint.h. */
 es_rc_t es_feed_remove(es_store_t *store, es_str_t name);
 
 /* Starts a new incarnation: no events, sequence 1 next, a new epoch. */

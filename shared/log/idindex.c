@@ -6,10 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cursor.h"
-#include "reason.h"
-#include "file.h"
-#include "idindex.h"
+#include "event/cursor.h"
+#include "base/reason.h"
+#include "base/file.h"
+#include "log/idindex.h"
 
 #define ES_IDS_MAGIC       UINT64_C(0x3273646973797365)    /* "esysids2" */
 #define ES_IDS_FIRST_BITS  16

@@ -20,7 +20,7 @@
 #ifndef ES_IDINDEX_H
 #define ES_IDINDEX_H
 
-#include "base.h"
+#include "base/base.h"
 
 #define ES_IDS_TABLES_MAX  12
 

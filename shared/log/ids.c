@@ -1,7 +1,10 @@
 #include <stdio.h>
 
-#include "chunk.h"
-#include "ids.h"
+#include "log/chunk.h"
+#include "log/idindex.h"
+#include "log/ids.h"
+#include "store/env.h"
+#include "store/store.h"
 
 static es_rc_t es_ids_fill(es_store_t *store, MDB_txn *txn);
 

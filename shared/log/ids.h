@@ -6,7 +6,7 @@
 #ifndef ES_IDS_H
 #define ES_IDS_H
 
-#include "store.h"
+#include "store/store.h"
 
 #define ES_META_PUBLISHED  "published"    /* last publishing transaction */
 #define ES_META_TYPES      "types"        /* last event type's number */

@@ -5,8 +5,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "chunk.h"
-#include "store_clock.h"
+#include "base/clock.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "log/store_clock.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/txn.h"
 
 #define ES_CLOCK_KEY      "clock"
 #define ES_CLOCK_OLD_MS   1000     /* a record is written again after that */

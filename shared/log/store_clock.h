@@ -25,8 +25,8 @@
 #ifndef ES_STORE_CLOCK_H
 #define ES_STORE_CLOCK_H
 
-#include "clock.h"
-#include "txn.h"
+#include "base/clock.h"
+#include "store/txn.h"
 
 #define ES_CLOCK_AHEAD_MS   60000
 #define ES_CLOCK_BEHIND_MS  300000
@@ -50,24 +50,6 @@ typedef struct {
     int64_t   boot_ms;
     int64_t   wall_ms;
 } es_clock_now_t;
-
-typedef enum {
-    ES_CLOCK_GOOD = 0,
-    ES_CLOCK_AHEAD,            /* the wall clock is not believed */
-    ES_CLOCK_BEHIND,
-    ES_CLOCK_MOVED,            /* it was off for so long that it now is */
-    ES_CLOCK_DOUBT             /* it was taken after a start of the machine */
-} es_clock_case_t;
-
-typedef struct {
-    int64_t          time_ms;  /* for what is stored */
-    int64_t          due_ms;   /* for what ends: the store's time at least */
-    int64_t          sure_ms;  /* for what is deleted: never later than that */
-    int64_t          off_ms;   /* the wall clock less the store's time */
-    es_clock_case_t  outcome;
-    bool             settled;  /* the wall clock may decide what is deleted */
-    bool             changed;  /* the record, in more than how old it is */
-} es_clock_verdict_t;
 
 /* Judges `now` by the record, and moves the record on.  Pure. */
 void es_clock_judge(es_clock_record_t *record, const es_clock_now_t *now,

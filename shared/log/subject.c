@@ -1,6 +1,11 @@
 #include <xxhash.h>
 
-#include "subject.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "log/subject.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/txn.h"
 
 #define es_found_entry(found)                                                 \
     (&(found)->chunk.entries[(found)->sequence - (found)->chunk.head->first])

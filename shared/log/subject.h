@@ -17,7 +17,9 @@
 #ifndef ES_SUBJECT_H
 #define ES_SUBJECT_H
 
-#include "chunk.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "store/txn.h"
 
 #define ES_SUBJECT_KEY_MAX    480
 #define ES_SUBJECT_ROOTS_MAX  40

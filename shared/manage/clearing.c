@@ -4,9 +4,15 @@
 
 #include <stdlib.h>
 
-#include "clearing.h"
-#include "manage.h"
-#include "store_clock.h"
+#include "base/base.h"
+#include "delivery/delivery.h"
+#include "event/filter.h"
+#include "log/feed.h"
+#include "log/store_clock.h"
+#include "manage/clearing.h"
+#include "manage/manage.h"
+#include "registry/request.h"
+#include "store/txn.h"
 
 #define ES_TYPES_MAX  4096         /* bytes of the list */
 

@@ -11,10 +11,14 @@
 
 #include <jansson.h>
 
-#include "filter.h"
-#include "reader.h"
-#include "registry.h"
-#include "reply.h"
+#include "delivery/delivery.h"
+#include "event/filter.h"
+#include "log/feed.h"
+#include "read/reader.h"
+#include "registry/registry.h"
+#include "registry/reply.h"
+#include "registry/request.h"
+#include "store/txn.h"
 
 #define ES_CLEARING_STATUSES  32
 

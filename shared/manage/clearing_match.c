@@ -4,8 +4,17 @@
 
 #include <stdlib.h>
 
-#include "clearing.h"
-#include "report.h"
+#include "base/base.h"
+#include "delivery/delivery.h"
+#include "delivery/report.h"
+#include "event/cursor.h"
+#include "event/filter.h"
+#include "log/feed.h"
+#include "manage/clearing.h"
+#include "read/reader.h"
+#include "registry/registry.h"
+#include "registry/request.h"
+#include "store/txn.h"
 
 typedef struct {
     es_store_t           *store;

@@ -5,12 +5,20 @@
 
 #include <jansson.h>
 
-#include "clock.h"
-#include "store_clock.h"
-#include "manage.h"
-#include "public_key.h"
-#include "random.h"
-#include "reader.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "event/cursor.h"
+#include "keys/public_key.h"
+#include "keys/signature.h"
+#include "log/feed.h"
+#include "log/store_clock.h"
+#include "manage/manage.h"
+#include "read/reader.h"
+#include "registry/edit.h"
+#include "registry/registry.h"
+#include "registry/request.h"
+#include "store/txn.h"
 
 #define ES_ENDPOINT_RANDOM  16
 

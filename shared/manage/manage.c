@@ -9,10 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clock.h"
-#include "store_clock.h"
-#include "managing.h"
-#include "simulate.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "delivery/report.h"
+#include "log/store_clock.h"
+#include "manage/manage.h"
+#include "manage/managing.h"
+#include "registry/registry.h"
+#include "registry/simulate.h"
 
 typedef es_rc_t (*es_manage_fn)(es_managing_t *m);
 

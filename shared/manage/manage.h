@@ -11,11 +11,14 @@
 
 #include <jansson.h>
 
-#include "condition.h"
-#include "edit.h"
-#include "place.h"
-#include "request.h"
-#include "signature.h"
+#include "base/base.h"
+#include "base/condition.h"
+#include "delivery/delivery.h"
+#include "delivery/place.h"
+#include "keys/signature.h"
+#include "registry/edit.h"
+#include "registry/registry.h"
+#include "registry/request.h"
 
 #define ES_ENDPOINT_NAME_MAX  20           /* "ep_", 16 characters, NUL */
 #define ES_ENDPOINT_ETAG_MAX  26

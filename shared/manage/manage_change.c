@@ -7,10 +7,16 @@
 
 #include <stdlib.h>
 
-#include "managing.h"
-#include "simulate.h"
-#include "undelivered.h"
-#include "values.h"
+#include "base/base.h"
+#include "base/condition.h"
+#include "delivery/undelivered.h"
+#include "keys/signature.h"
+#include "manage/manage.h"
+#include "manage/managing.h"
+#include "registry/edit.h"
+#include "registry/registry.h"
+#include "registry/simulate.h"
+#include "registry/values.h"
 
 
 /* Who may has been judged by what was read; this is what is written over. */

@@ -6,10 +6,17 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include "clearing.h"
-#include "managing.h"
-#include "record.h"
-#include "store.h"
+#include "base/base.h"
+#include "base/pool.h"
+#include "delivery/delivery.h"
+#include "manage/clearing.h"
+#include "manage/manage.h"
+#include "manage/managing.h"
+#include "registry/record.h"
+#include "registry/registry.h"
+#include "registry/reply.h"
+#include "registry/request.h"
+#include "store/store.h"
 
 #define ES_REPLY_MS     3000       /* that a reply is waited for */
 #define ES_REPLY_WAITS  4          /* threads of a process that do */

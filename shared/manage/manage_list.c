@@ -8,7 +8,8 @@
 
 #include <stdio.h>
 
-#include "managing.h"
+#include "manage/managing.h"
+#include "registry/registry.h"
 
 #define ES_OWNER_MAX  (sizeof("\"partner\":\"\"") + ES_FEED_MAX)
 

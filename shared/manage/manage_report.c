@@ -5,8 +5,13 @@
  * narrowed away from it is told nothing.
  */
 
-#include "managing.h"
-#include "status.h"
+#include "base/base.h"
+#include "delivery/delivery.h"
+#include "delivery/place.h"
+#include "delivery/report.h"
+#include "delivery/status.h"
+#include "manage/manage.h"
+#include "manage/managing.h"
 
 
 static bool

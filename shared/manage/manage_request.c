@@ -2,8 +2,14 @@
  * manage_request.c - what a partner asks the dispatcher to do.
  */
 
-#include "managing.h"
-#include "record.h"
+#include "base/base.h"
+#include "base/pool.h"
+#include "delivery/delivery.h"
+#include "manage/manage.h"
+#include "manage/managing.h"
+#include "registry/record.h"
+#include "registry/registry.h"
+#include "registry/request.h"
 
 
 /* Only the endpoint and its partner are looked at, however many there are. */

@@ -4,9 +4,10 @@
 
 #include <stdio.h>
 
-#include "managing.h"
-#include "public_key.h"
-#include "simulate.h"
+#include "base/base.h"
+#include "keys/public_key.h"
+#include "manage/managing.h"
+#include "registry/simulate.h"
 
 
 /* Members that reach into the operator's files: not a partner's to see or to

@@ -5,8 +5,9 @@
 #ifndef ES_MANAGING_H
 #define ES_MANAGING_H
 
-#include "manage.h"
-#include "report.h"
+#include "delivery/report.h"
+#include "manage/manage.h"
+#include "registry/registry.h"
 
 typedef struct {
     es_store_t         *store;

@@ -4,10 +4,13 @@
 
 #include <stdlib.h>
 
-#include "attribute.h"
-#include "clock.h"
-#include "manage.h"
-#include "random.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "event/attribute.h"
+#include "event/filter.h"
+#include "manage/manage.h"
+#include "registry/request.h"
 
 
 static es_rc_t

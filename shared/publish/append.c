@@ -3,8 +3,19 @@
  * the subjects' chains.
  */
 
-#include "commit.h"
-#include "ids.h"
+#include "base/clock.h"
+#include "event/digest.h"
+#include "event/event.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "log/ids.h"
+#include "log/subject.h"
+#include "publish/commit.h"
+#include "publish/touched.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/taken.h"
+#include "store/txn.h"
 
 #define ES_RETAIN_CHUNKS  8    /* beside those that make up for new ones */
 

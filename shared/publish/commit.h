@@ -5,11 +5,14 @@
 #ifndef ES_COMMIT_H
 #define ES_COMMIT_H
 
-#include "batch.h"
-#include "chunk.h"
-#include "clock.h"
-#include "store_clock.h"
-#include "touched.h"
+#include "base/clock.h"
+#include "event/batch.h"
+#include "event/event.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "log/store_clock.h"
+#include "publish/touched.h"
+#include "store/taken.h"
 
 /* A feed that this commit appends to. */
 typedef struct es_append  es_append_t;

@@ -15,10 +15,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clock.h"
-#include "commit.h"
-#include "ids.h"
-#include "wake.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "event/batch.h"
+#include "event/cursor.h"
+#include "event/event.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "log/idindex.h"
+#include "log/ids.h"
+#include "publish/commit.h"
+#include "publish/touched.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/taken.h"
+#include "store/wake.h"
 
 #define ES_PREFETCH  8         /* look-ups ahead, to hide memory's latency */
 

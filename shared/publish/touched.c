@@ -1,6 +1,9 @@
 #include <stdlib.h>
 
-#include "touched.h"
+#include "base/base.h"
+#include "log/chunk.h"
+#include "log/subject.h"
+#include "publish/touched.h"
 
 #define ES_TOUCHED_FIRST  64
 

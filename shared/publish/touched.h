@@ -6,7 +6,7 @@
 #ifndef ES_TOUCHED_H
 #define ES_TOUCHED_H
 
-#include "subject.h"
+#include "log/subject.h"
 
 typedef struct es_touched_node  es_touched_node_t;
 

@@ -1,6 +1,9 @@
-#include "chunk.h"
-#include "lag.h"
-#include "range.h"
+#include "event/cursor.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "read/lag.h"
+#include "read/range.h"
+#include "store/txn.h"
 
 
 static bool

@@ -5,7 +5,9 @@
 #ifndef ES_LAG_H
 #define ES_LAG_H
 
-#include "feed.h"
+#include "event/cursor.h"
+#include "log/feed.h"
+#include "store/txn.h"
 
 /* Retention is near when less than this of an allowance is left. */
 #define ES_LAG_NEAR_PERCENT  20

@@ -1,6 +1,11 @@
 #include <stdlib.h>
 
-#include "walk.h"
+#include "event/filter.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "read/reader.h"
+#include "read/walk.h"
+#include "store/txn.h"
 
 static es_rc_t es_page_plain(es_txn_t *txn, const es_feed_t *feed,
     uint64_t after, unsigned limit, size_t bytes_max, es_page_t *page);

@@ -7,10 +7,16 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "chunk.h"
-#include "file.h"
-#include "hash.h"
-#include "pages.h"
+#include "base/base.h"
+#include "base/encode.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "read/pages.h"
+#include "read/reader.h"
+#include "store/env.h"
+#include "store/txn.h"
 
 #define ES_PAGES_VERSION   1          /* of what a page's body looks like */
 #define ES_PAGES_SLACK     (UINT64_C(64) << 20)

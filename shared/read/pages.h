@@ -13,9 +13,10 @@
 #ifndef ES_PAGES_H
 #define ES_PAGES_H
 
-#include "encode.h"
-#include "env.h"
-#include "reader.h"
+#include "base/base.h"
+#include "base/encode.h"
+#include "read/reader.h"
+#include "store/env.h"
 
 typedef struct es_pages  es_pages_t;
 

@@ -1,6 +1,10 @@
-#include "chunk.h"
-#include "range.h"
-#include "subject.h"
+#include "event/digest.h"
+#include "event/filter.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "log/subject.h"
+#include "read/range.h"
+#include "store/txn.h"
 
 
 static es_rc_t

@@ -9,9 +9,10 @@
 #ifndef ES_RANGE_H
 #define ES_RANGE_H
 
-#include "digest.h"
-#include "feed.h"
-#include "filter.h"
+#include "event/digest.h"
+#include "event/filter.h"
+#include "log/feed.h"
+#include "store/txn.h"
 
 /* Bytes of the events in (after, to], without what separates them. */
 es_rc_t es_range_bytes(es_txn_t *txn, const es_feed_t *feed, uint64_t after,

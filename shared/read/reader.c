@@ -1,4 +1,9 @@
-#include "walk.h"
+#include "event/filter.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "read/reader.h"
+#include "read/walk.h"
+#include "store/txn.h"
 
 
 static es_rc_t

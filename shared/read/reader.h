@@ -9,8 +9,9 @@
 #ifndef ES_READER_H
 #define ES_READER_H
 
-#include "feed.h"
-#include "filter.h"
+#include "event/filter.h"
+#include "log/feed.h"
+#include "store/txn.h"
 
 typedef struct {
     es_str_t  json;            /* the event as stored */

@@ -1,5 +1,8 @@
-#include "chunk.h"
-#include "reader.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "read/reader.h"
+#include "store/taken.h"
+#include "store/txn.h"
 
 #define ES_OVERDUE_MS  10000    /* the dispatcher looks each two seconds */
 

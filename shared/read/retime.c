@@ -9,8 +9,12 @@
 
 #include <stdlib.h>
 
-#include "chunk.h"
-#include "reader.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "read/reader.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/txn.h"
 
 #define ES_RETIME_CHUNKS  64       /* of one transaction */
 

@@ -1,8 +1,14 @@
 #include <errno.h>
 
-#include "snapshot.h"
-#include "subject.h"
-#include "walk.h"
+#include "base/base.h"
+#include "log/feed.h"
+#include "log/subject.h"
+#include "read/reader.h"
+#include "read/snapshot.h"
+#include "read/walk.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/txn.h"
 
 
 /* The cursor at the first subject after `after`. */

@@ -11,7 +11,9 @@
 #ifndef ES_SNAPSHOT_H
 #define ES_SNAPSHOT_H
 
-#include "reader.h"
+#include "log/feed.h"
+#include "read/reader.h"
+#include "store/txn.h"
 
 /*
  * Fills `page` (see reader.h; has_more: there are further pages) with the

@@ -7,7 +7,9 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "snapshot_place.h"
+#include "base/base.h"
+#include "event/cursor.h"
+#include "read/snapshot_place.h"
 
 #define ES_ENCODED_MAX  ((ES_SNAPSHOT_POSITION_MAX + 2) / 3 * 4)
 

@@ -12,8 +12,8 @@
 #ifndef ES_SNAPSHOT_PLACE_H
 #define ES_SNAPSHOT_PLACE_H
 
-#include "cursor.h"
-#include "subject.h"
+#include "event/cursor.h"
+#include "log/subject.h"
 
 #define ES_SNAPSHOT_CHECK_LEN  16
 

@@ -1,6 +1,13 @@
 #include <stddef.h>
 
-#include "walk.h"
+#include "base/base.h"
+#include "event/filter.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "log/subject.h"
+#include "read/reader.h"
+#include "read/walk.h"
+#include "store/txn.h"
 
 
 es_rc_t

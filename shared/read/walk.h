@@ -13,9 +13,12 @@
 #ifndef ES_WALK_H
 #define ES_WALK_H
 
-#include "chunk.h"
-#include "reader.h"
-#include "subject.h"
+#include "event/filter.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "log/subject.h"
+#include "read/reader.h"
+#include "store/txn.h"
 
 #define ES_WALK_EVENTS     20000  /* looked at in vain before a page ends */
 #define ES_WALK_LOOKUP     10     /* so many is one that is looked up alone */

@@ -11,8 +11,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "walk.h"
+#include "base/clock.h"
+#include "read/walk.h"
 
 #define ES_COLD_ASK    16      /* chunks of which the time is taken ... */
 #define ES_COLD_US     500     /* ... and that is long */

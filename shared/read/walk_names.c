@@ -5,7 +5,11 @@
  * this one much, so it is looked for from both ends.
  */
 
-#include "walk.h"
+#include "event/filter.h"
+#include "log/chunk.h"
+#include "read/walk.h"
+#include "store/env.h"
+#include "store/store.h"
 
 /* Numbers of types, in their order. */
 typedef struct {

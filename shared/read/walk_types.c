@@ -7,7 +7,9 @@
 
 #include <stdlib.h>
 
-#include "walk.h"
+#include "log/chunk.h"
+#include "read/walk.h"
+#include "store/env.h"
 
 
 /* ---- one type's entries ---- */

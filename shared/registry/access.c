@@ -1,5 +1,7 @@
-#include "access.h"
-#include "chunk.h"
+#include "log/chunk.h"
+#include "registry/access.h"
+#include "store/env.h"
+#include "store/store.h"
 
 static MDB_val
 es_access_key(bool endpoints)

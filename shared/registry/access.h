@@ -16,7 +16,7 @@
 #ifndef ES_ACCESS_H
 #define ES_ACCESS_H
 
-#include "store.h"
+#include "store/store.h"
 
 /* In a write transaction of the registry's that leaves partners and keys as
    they are, and `endpoints` as well; may be called more than once. */

@@ -11,7 +11,7 @@
 
 #include <jansson.h>
 
-#include "registry.h"
+#include "registry/registry.h"
 
 /*
  * Judges the stored record before it is changed or removed, and may set

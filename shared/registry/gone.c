@@ -4,9 +4,14 @@
  *     "gone", name    es_gone_value_t, the partner's name
  */
 
-#include "clock.h"
-#include "gone.h"
-#include "object.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "log/store_clock.h"
+#include "registry/gone.h"
+#include "registry/object.h"
+#include "registry/registry.h"
+#include "store/env.h"
+#include "store/store.h"
 
 #define ES_GONE  "gone"
 

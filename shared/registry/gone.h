@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-#include "store.h"
+#include "store/store.h"
 
 #define ES_GONE_MAX  1000          /* that are remembered; the first go first */
 

@@ -7,9 +7,13 @@
 
 #include <strings.h>
 
-#include "json.h"
-#include "member.h"
-#include "record.h"
+#include "base/base.h"
+#include "base/json.h"
+#include "base/pool.h"
+#include "keys/keyring.h"
+#include "registry/member.h"
+#include "registry/record.h"
+#include "registry/registry.h"
 
 #define ES_HEADERS_N    32
 #define ES_HEADERS_MAX  4096   /* bytes of all names and values */

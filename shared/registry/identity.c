@@ -6,7 +6,9 @@
  * leads out of there.
  */
 
-#include "record.h"
+#include "registry/member.h"
+#include "registry/record.h"
+#include "registry/registry.h"
 
 #define ES_FILE_NAME_MAX  128
 

@@ -4,9 +4,12 @@
 
 #include <stdio.h>
 
-#include "clock.h"
-#include "member.h"
-#include "values.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/pool.h"
+#include "registry/member.h"
+#include "registry/registry.h"
+#include "registry/values.h"
 
 
 es_rc_t

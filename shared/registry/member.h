@@ -10,8 +10,8 @@
 
 #include <jansson.h>
 
-#include "pool.h"
-#include "registry.h"
+#include "base/pool.h"
+#include "registry/registry.h"
 
 #define ES_POINTER_MAX  128
 

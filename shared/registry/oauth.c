@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <strings.h>
 
-#include "member.h"
-#include "record.h"
+#include "keys/keyring.h"
+#include "registry/member.h"
+#include "registry/record.h"
+#include "registry/registry.h"
 
 #define ES_OAUTH_MAX  1024
 

@@ -2,8 +2,13 @@
  * object.c - registry records as stored, found by kind and name.
  */
 
-#include "cursor.h"
-#include "object.h"
+#include "base/base.h"
+#include "event/cursor.h"
+#include "keys/apikey.h"
+#include "registry/object.h"
+#include "registry/registry.h"
+#include "store/env.h"
+#include "store/store.h"
 
 
 const char *

@@ -7,8 +7,8 @@
 #ifndef ES_OBJECT_H
 #define ES_OBJECT_H
 
-#include "registry.h"
-#include "store.h"
+#include "registry/registry.h"
+#include "store/store.h"
 
 #define ES_OBJECT_KEY_MAX  (1 + ES_FEED_MAX)
 

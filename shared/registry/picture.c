@@ -6,11 +6,17 @@
 
 #include <stdlib.h>
 
-#include "access.h"
-#include "chunk.h"
-#include "record.h"
-#include "secrets.h"
-#include "store.h"
+#include "base/base.h"
+#include "base/pool.h"
+#include "keys/apikey.h"
+#include "keys/keyring.h"
+#include "log/chunk.h"
+#include "registry/access.h"
+#include "registry/record.h"
+#include "registry/registry.h"
+#include "registry/secrets.h"
+#include "store/env.h"
+#include "store/store.h"
 
 struct es_registry {
     uint64_t        version;

@@ -3,10 +3,12 @@
  * governed: the feed of operational events, disabling, rate, acknowledgement.
  */
 
-#include "cursor.h"
-#include "member.h"
-#include "record.h"
-#include "values.h"
+#include "event/cursor.h"
+#include "limit/gcra.h"
+#include "registry/member.h"
+#include "registry/record.h"
+#include "registry/registry.h"
+#include "registry/values.h"
 
 #define ES_DISABLE_AFTER_MS      (5 * 24 * 3600 * 1000)
 #define ES_DISABLE_AFTER_MIN_MS  1000

@@ -4,13 +4,20 @@
 
 #include <stdio.h>
 
-#include "clock.h"
-#include "json.h"
-#include "member.h"
-#include "keyring.h"
-#include "record.h"
-#include "signature.h"
-#include "values.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/pool.h"
+#include "event/filter.h"
+#include "keys/apikey.h"
+#include "keys/keyring.h"
+#include "keys/signature.h"
+#include "limit/gcra.h"
+#include "limit/limit.h"
+#include "registry/member.h"
+#include "registry/record.h"
+#include "registry/registry.h"
+#include "registry/values.h"
 
 #define ES_BURST_MAX          INT64_C(1000000000000000)
 

@@ -10,9 +10,9 @@
 
 #include <jansson.h>
 
-#include "member.h"
-#include "pool.h"
-#include "registry.h"
+#include "registry/member.h"
+#include "base/pool.h"
+#include "registry/registry.h"
 
 /* ES_INVALID with a pointer to a member that the kind does not have, or that
    is given by the library. */

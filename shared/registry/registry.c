@@ -7,17 +7,23 @@
 
 #include <stdlib.h>
 
-#include "access.h"
-#include "checkpoint.h"
-#include "chunk.h"
-#include "clock.h"
-#include "store_clock.h"
-#include "edit.h"
-#include "gone.h"
-#include "object.h"
-#include "record.h"
-#include "secrets.h"
-#include "wake.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/pool.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "log/store_clock.h"
+#include "registry/access.h"
+#include "registry/edit.h"
+#include "registry/gone.h"
+#include "registry/object.h"
+#include "registry/record.h"
+#include "registry/registry.h"
+#include "registry/secrets.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/txn.h"
+#include "store/wake.h"
 
 typedef enum { ES_OP_CREATE, ES_OP_CHANGE, ES_OP_REMOVE } es_op_t;
 
@@ -740,18 +746,9 @@ es_rc_t
 es_registry_remove(es_store_t *store, es_kind_t kind, es_str_t name,
     es_problem_t *problem)
 {
-    es_rc_t       rc;
     es_problem_t  ignored;
     es_write_t    w = { store, ES_OP_REMOVE, kind, name, NULL,
                         problem ? problem : &ignored, NULL };
 
-    rc = es_write(&w, NULL);
-
-    if (rc == ES_OK && kind == ES_KIND_PARTNER
-        && (store->flags & ES_STORE_CHECKPOINT))
-    {
-        (void) es_checkpoint_prune(store);
-    }
-
-    return rc;
+    return es_write(&w, NULL);
 }

@@ -12,10 +12,12 @@
 #ifndef ES_REGISTRY_H
 #define ES_REGISTRY_H
 
-#include "apikey.h"
-#include "filter.h"
-#include "keyring.h"
-#include "limit.h"
+#include "base/base.h"
+#include "event/filter.h"
+#include "keys/apikey.h"
+#include "keys/keyring.h"
+#include "limit/gcra.h"
+#include "limit/limit.h"
 
 #define ES_SCOPE_READ      0x01
 #define ES_SCOPE_PUBLISH   0x02

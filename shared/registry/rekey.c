@@ -7,9 +7,15 @@
 
 #include <stdlib.h>
 
-#include "access.h"
-#include "secrets.h"
-#include "wake.h"
+#include "base/base.h"
+#include "keys/keyring.h"
+#include "registry/access.h"
+#include "registry/object.h"
+#include "registry/registry.h"
+#include "registry/secrets.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/wake.h"
 
 typedef struct {
     es_store_t    *store;

@@ -7,13 +7,17 @@
 
 #include <unistd.h>
 
-#include "clock.h"
-#include "delivery_keys.h"
-#include "reply.h"
-#include "store_clock.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "delivery/delivery.h"
+#include "delivery/delivery_keys.h"
+#include "log/store_clock.h"
+#include "registry/reply.h"
+#include "registry/request.h"
+#include "store/env.h"
+#include "store/store.h"
 
 #define ES_REPLY         "reply"
-#define ES_CLEAR         "clear"
 #define ES_REPLY_US      10000     /* between two looks */
 #define ES_HEARTBEAT_MS  5000      /* of a dispatcher that runs */
 
@@ -47,20 +51,6 @@ es_reply_key(uint64_t id)
 
     return key;
 }
-
-
-static es_dkey_t
-es_clear_key(uint32_t endpoint)
-{
-    es_dkey_t  key;
-
-    key.len = sizeof(ES_CLEAR) - 1;
-    memcpy(key.data, ES_CLEAR, key.len);
-    es_key32(&key, endpoint);
-
-    return key;
-}
-
 
 es_rc_t
 es_changes_reply(es_changes_t *c, const es_reply_t *reply)
@@ -130,18 +120,6 @@ es_changes_clearing(es_changes_t *c, const es_clear_t *clear)
 
     return rc;
 }
-
-
-es_rc_t
-es_changes_clearing_done(es_changes_t *c, uint32_t endpoint)
-{
-    es_dkey_t  key;
-
-    key = es_clear_key(endpoint);
-
-    return es_changes_meta_delete(c, &key, false);
-}
-
 
 static es_rc_t
 es_reply_decode(const MDB_val *val, es_reply_t *reply)

@@ -9,8 +9,8 @@
 #ifndef ES_REPLY_H
 #define ES_REPLY_H
 
-#include "delivery.h"
-#include "request.h"
+#include "delivery/delivery.h"
+#include "registry/request.h"
 
 #define ES_BY_MAX       64         /* with a NUL */
 #define ES_REPLIES_MAX  1000
@@ -39,7 +39,6 @@ typedef struct {
 es_rc_t es_changes_reply(es_changes_t *c, const es_reply_t *reply);
 /* One of an endpoint at a time. */
 es_rc_t es_changes_clearing(es_changes_t *c, const es_clear_t *clear);
-es_rc_t es_changes_clearing_done(es_changes_t *c, uint32_t endpoint);
 
 /* ES_NOT_FOUND: there is none yet, or none any more. */
 es_rc_t es_delivery_reply(es_store_t *store, uint64_t id, es_reply_t *reply);

@@ -3,13 +3,15 @@
  * a test its event.
  */
 
-#include "access.h"
-#include "chunk.h"
-#include "clock.h"
-#include "store_clock.h"
-#include "registry.h"
-#include "request.h"
-#include "wake.h"
+#include "base/clock.h"
+#include "log/chunk.h"
+#include "log/store_clock.h"
+#include "registry/access.h"
+#include "registry/registry.h"
+#include "registry/request.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/wake.h"
 
 #define ES_REQUESTS_FULL  100      /* that the reserve is used for */
 

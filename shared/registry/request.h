@@ -10,7 +10,7 @@
 #ifndef ES_REQUEST_H
 #define ES_REQUEST_H
 
-#include "cursor.h"
+#include "event/cursor.h"
 
 typedef enum {
     ES_REQUEST_REPLAY = 1,     /* go back: send all after the sequence again */

@@ -5,8 +5,12 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 
-#include "public_key.h"
-#include "secrets.h"
+#include "base/base.h"
+#include "keys/keyring.h"
+#include "keys/public_key.h"
+#include "registry/object.h"
+#include "registry/registry.h"
+#include "registry/secrets.h"
 
 #define ES_BOUND_MAX  (16 + ES_FEED_MAX + 32)
 

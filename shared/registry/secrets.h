@@ -13,8 +13,10 @@
 
 #include <jansson.h>
 
-#include "keyring.h"
-#include "object.h"
+#include "base/base.h"
+#include "keys/keyring.h"
+#include "registry/object.h"
+#include "registry/registry.h"
 
 /* Replaces each plain secret by its sealed form.  Those that are sealed stay
    as they are. */

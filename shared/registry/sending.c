@@ -3,9 +3,10 @@
  * how many, how often, and what a request carries.
  */
 
-#include "delivery.h"
-#include "member.h"
-#include "record.h"
+#include "delivery/delivery.h"
+#include "registry/member.h"
+#include "registry/record.h"
+#include "registry/registry.h"
 
 #define ES_IN_FLIGHT          32
 #define ES_CONNECT_TIMEOUT_MS (10 * 1000)

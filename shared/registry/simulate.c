@@ -2,15 +2,18 @@
  * simulate.c - failures that an endpoint is to be tried with.
  */
 
-#include "simulate.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "log/store_clock.h"
+#include "registry/edit.h"
+#include "registry/member.h"
+#include "registry/record.h"
+#include "registry/registry.h"
+#include "registry/simulate.h"
+#include "registry/values.h"
 
 #include <stdio.h>
 
-#include "clock.h"
-#include "store_clock.h"
-#include "member.h"
-#include "record.h"
-#include "values.h"
 
 #define ES_SIMULATE_POINTER   "/simulate"
 #define ES_SIMULATE_STATUS    503

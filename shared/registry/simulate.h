@@ -9,7 +9,7 @@
 
 #include <jansson.h>
 
-#include "edit.h"
+#include "registry/edit.h"
 
 #define ES_SIMULATE_MS      (10 * 60 * 1000)
 #define ES_SIMULATE_MAX_MS  (24 * 3600 * 1000)

@@ -5,9 +5,9 @@
 #include <arpa/inet.h>
 #include <strings.h>
 
-#include "attribute.h"
-#include "cursor.h"
-#include "values.h"
+#include "event/attribute.h"
+#include "event/cursor.h"
+#include "registry/values.h"
 
 #define ES_DURATION_MAX_MS  (UINT64_C(30) * 86400 * 1000)
 

@@ -5,7 +5,7 @@
 #ifndef ES_VALUES_H
 #define ES_VALUES_H
 
-#include "base.h"
+#include "base/base.h"
 
 /*
  * "0", "250ms", "10s", "1h30m": numbers with the units ms, s, m, h, d; a

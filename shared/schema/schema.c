@@ -10,8 +10,13 @@
 
 #include <stdlib.h>
 
-#include "query.h"
-#include "schema_compile.h"
+#include "base/base.h"
+#include "base/pool.h"
+#include "base/query.h"
+#include "schema/schema.h"
+#include "schema/schema_compile.h"
+#include "schema/schema_node.h"
+#include "schema/schema_regex.h"
 
 
 es_rc_t

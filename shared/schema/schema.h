@@ -29,7 +29,7 @@
 #ifndef ES_SCHEMA_H
 #define ES_SCHEMA_H
 
-#include "base.h"
+#include "base/base.h"
 
 #define ES_SCHEMA_SIZE_MAX   262144    /* bytes of a document */
 #define ES_SCHEMA_NODES_MAX  10000     /* schemas within it */

@@ -12,7 +12,10 @@
  * induction over its depth.
  */
 
-#include "schema_compat.h"
+#include "base/base.h"
+#include "schema/schema.h"
+#include "schema/schema_compat.h"
+#include "schema/schema_node.h"
 
 #define ES_COMPAT_WORK   4000000
 #define ES_COMPAT_DEPTH  500

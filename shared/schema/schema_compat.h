@@ -6,7 +6,7 @@
 #ifndef ES_SCHEMA_COMPAT_H
 #define ES_SCHEMA_COMPAT_H
 
-#include "schema_node.h"
+#include "schema/schema_node.h"
 
 typedef struct es_pair  es_pair_t;
 

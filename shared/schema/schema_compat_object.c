@@ -2,7 +2,9 @@
  * schema_compat_object.c - what two schemas say of an object's members.
  */
 
-#include "schema_compat.h"
+#include "base/base.h"
+#include "schema/schema_compat.h"
+#include "schema/schema_node.h"
 
 
 /* ---- what the old schema says, wherever it says so ---- */

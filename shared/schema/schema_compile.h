@@ -6,7 +6,10 @@
 #ifndef ES_SCHEMA_COMPILE_H
 #define ES_SCHEMA_COMPILE_H
 
-#include "schema_node.h"
+#include "base/base.h"
+#include "schema/schema.h"
+#include "schema/schema_node.h"
+#include "schema/schema_regex.h"
 
 struct es_regex_list {
     es_regex_t       *regex;

@@ -9,7 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "schema_judge.h"
+#include "base/base.h"
+#include "schema/schema.h"
+#include "schema/schema_judge.h"
+#include "schema/schema_node.h"
+#include "schema/schema_regex.h"
 
 #define ES_JUDGE_DEPTH    8192
 #define ES_REGEX_WORK     100          /* steps that a match stands for */

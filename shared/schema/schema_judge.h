@@ -6,7 +6,8 @@
 #ifndef ES_SCHEMA_JUDGE_H
 #define ES_SCHEMA_JUDGE_H
 
-#include "schema_node.h"
+#include "schema/schema_node.h"
+#include "schema/schema_regex.h"
 
 /* Where in the instance, up to its root: a name, or with none an index. */
 typedef struct es_place  es_place_t;

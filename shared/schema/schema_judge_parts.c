@@ -4,7 +4,9 @@
 
 #include <stdlib.h>
 
-#include "schema_judge.h"
+#include "base/base.h"
+#include "schema/schema_judge.h"
+#include "schema/schema_node.h"
 
 
 /* ---- arrays ---- */

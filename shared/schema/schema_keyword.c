@@ -4,7 +4,11 @@
 
 #include <stdio.h>
 
-#include "schema_compile.h"
+#include "base/base.h"
+#include "base/pool.h"
+#include "schema/schema_compile.h"
+#include "schema/schema_node.h"
+#include "schema/schema_regex.h"
 
 #define ES_SCHEMA_DIALECT  "https://json-schema.org/draft/2020-12/schema"
 

@@ -12,9 +12,9 @@
 
 #include <jansson.h>
 
-#include "pool.h"
-#include "schema.h"
-#include "schema_regex.h"
+#include "base/pool.h"
+#include "schema/schema.h"
+#include "schema/schema_regex.h"
 
 #define ES_TYPE_NULL     0x01
 #define ES_TYPE_BOOLEAN  0x02

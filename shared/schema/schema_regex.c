@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "schema_regex.h"
+#include "schema/schema_regex.h"
 
 #define ES_REGEX_LEN_MAX     1024
 #define ES_REGEX_STEPS       10000     /* and ES_REGEX_STEPS_BYTE a byte */

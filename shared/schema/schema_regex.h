@@ -10,7 +10,7 @@
 #ifndef ES_SCHEMA_REGEX_H
 #define ES_SCHEMA_REGEX_H
 
-#include "base.h"
+#include "base/base.h"
 
 typedef struct es_regex  es_regex_t;
 

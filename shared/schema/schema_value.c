@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-#include "schema_node.h"
+#include "base/base.h"
+#include "schema/schema_node.h"
 
 __extension__ typedef unsigned __int128  es_u128_t;
 

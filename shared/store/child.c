@@ -10,8 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "child.h"
-#include "txn.h"
+#include "base/base.h"
+#include "store/child.h"
+#include "store/txn.h"
 
 #define ES_CHILD_TRIES  1024   /* more than a reader table has slots */
 #define ES_CHILD_AGAIN  120    /* exit status: this number is taken, too */

@@ -10,7 +10,7 @@
 #ifndef ES_CHILD_H
 #define ES_CHILD_H
 
-#include "base.h"
+#include "base/base.h"
 
 /*
  * Process 1 of a PID namespace goes on in a child.  The kernel lets no signal

@@ -5,10 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "env_impl.h"
-#include "file.h"
-#include "readers.h"
-#include "reason.h"
+#include "base/base.h"
+#include "base/file.h"
+#include "base/reason.h"
+#include "store/env.h"
+#include "store/env_impl.h"
+#include "store/readers.h"
+#include "store/room.h"
 
 #define ES_ENV_READERS    1022
 #define ES_ENV_OPEN_TRIES  250

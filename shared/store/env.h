@@ -23,7 +23,7 @@
 
 #include <lmdb.h>
 
-#include "base.h"
+#include "base/base.h"
 
 #define ES_ENV_DBS_MAX  8
 

@@ -8,8 +8,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "env.h"
-#include "room.h"
+#include "store/env.h"
+#include "store/room.h"
 
 struct es_env {
     MDB_env            *mdb;           /* NULL: lost and not open */

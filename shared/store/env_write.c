@@ -8,9 +8,11 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "env_impl.h"
-#include "reason.h"
+#include "base/clock.h"
+#include "base/reason.h"
+#include "store/env.h"
+#include "store/env_impl.h"
+#include "store/room.h"
 
 #define ES_ENV_ROOM      (4 * 1024 * 1024)    /* bytes: less is a full disk */
 

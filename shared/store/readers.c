@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "readers.h"
+#include "store/readers.h"
 
 typedef struct {
     es_readers_t  *readers;

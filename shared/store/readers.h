@@ -16,7 +16,7 @@
 
 #include <lmdb.h>
 
-#include "base.h"
+#include "base/base.h"
 
 typedef struct {
     uint64_t  taken;           /* slots */

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <sys/statvfs.h>
 
-#include "readers.h"
-#include "room.h"
+#include "store/readers.h"
+#include "store/room.h"
 
 #define ES_ROOM_MAP_PART   8       /* of the map, the reserve at most ... */
 #define ES_ROOM_SMALL_PART 4       /* ... and of one that is so small that ... */

@@ -27,7 +27,7 @@
 #include <lmdb.h>
 #include <stdatomic.h>
 
-#include "base.h"
+#include "base/base.h"
 
 typedef struct {
     uint64_t          reserve;     /* pages */

@@ -19,11 +19,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "env.h"
-#include "idindex.h"
-#include "keyring.h"
-#include "store_clock.h"
-#include "txn.h"
+#include "base/clock.h"
+#include "store/env.h"
+#include "store/txn.h"
 
 /* Databases of log/ */
 #define ES_LOG_FEEDS       0    /* name -> es_feed_record_t */
@@ -58,7 +56,9 @@ typedef struct {
     uint32_t  number;          /* 0: free */
 } es_type_slot_t;
 
-typedef struct es_conform  es_conform_t;
+typedef struct es_conform  es_conform_t;     /* catalogue/conform.h */
+typedef struct es_ids      es_ids_t;         /* log/idindex.h */
+typedef struct es_keyring  es_keyring_t;     /* keys/keyring.h */
 typedef struct es_taken    es_taken_t;
 
 struct es_store {
@@ -111,10 +111,6 @@ es_rc_t es_clock_commit(es_store_t *store, MDB_txn *txn,
 
 /* taken.c, when the store is closed. */
 void es_taken_free(es_store_t *store);
-
-/* conform.c.  NULL: out of memory. */
-es_conform_t *es_conform_create(void);
-void es_conform_destroy(es_conform_t *conform);
 
 struct es_txn {
     MDB_txn     *mdb;

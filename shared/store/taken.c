@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clock.h"
-#include "store.h"
-#include "taken.h"
+#include "base/clock.h"
+#include "store/store.h"
+#include "store/taken.h"
 
 #define ES_TAKEN_EVERY_US  10000000
 

@@ -8,7 +8,7 @@
 #ifndef ES_TAKEN_H
 #define ES_TAKEN_H
 
-#include "base.h"
+#include "base/base.h"
 
 typedef enum {
     ES_TAKEN_AGE = 0,          /* retention, by its limits */

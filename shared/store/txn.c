@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "store.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/txn.h"
 
 
 static void

@@ -10,7 +10,7 @@
 #ifndef ES_TXN_H
 #define ES_TXN_H
 
-#include "base.h"
+#include "base/base.h"
 
 typedef struct es_txn  es_txn_t;
 

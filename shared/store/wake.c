@@ -4,9 +4,9 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "reason.h"
-#include "store.h"
-#include "wake.h"
+#include "base/reason.h"
+#include "store/store.h"
+#include "store/wake.h"
 
 
 es_rc_t

@@ -11,7 +11,7 @@
 #ifndef ES_WAKE_H
 #define ES_WAKE_H
 
-#include "base.h"
+#include "base/base.h"
 
 /*
  * Opens a non-blocking, close-on-exec inotify descriptor that becomes

@@ -9,9 +9,11 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 
-#include "jwk.h"
-#include "keyfile.h"
-#include "member.h"
+#include "base/base.h"
+#include "keys/keyfile.h"
+#include "registry/member.h"
+#include "token/jwk.h"
+#include "token/jwt.h"
 
 #define ES_JWK_FILE_MAX    65536
 #define ES_HS256_BYTES     32

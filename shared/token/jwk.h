@@ -8,7 +8,7 @@
 #include <jansson.h>
 #include <jose/cfg.h>
 
-#include "jwt.h"
+#include "token/jwt.h"
 
 typedef struct {
     es_str_t   kid;            /* these two are parts of `jwk` */

@@ -7,9 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "jwk.h"
-#include "member.h"
-#include "random.h"
+#include "base/base.h"
+#include "base/pool.h"
+#include "base/random.h"
+#include "keys/apikey.h"
+#include "registry/member.h"
+#include "token/jwk.h"
+#include "token/jwt.h"
+#include "token/scope.h"
 
 #define ES_JWT_ISSUER_MAX  48
 #define ES_JWT_JTI_LEN     20       /* 100 bits */

@@ -14,7 +14,10 @@
 #ifndef ES_JWT_H
 #define ES_JWT_H
 
-#include "scope.h"
+#include "base/base.h"
+#include "base/pool.h"
+#include "keys/apikey.h"
+#include "token/scope.h"
 
 #define ES_JWT_MAX             2048    /* bytes of a token */
 #define ES_JWT_LIFETIME_MAX_S  86400

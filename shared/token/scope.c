@@ -2,9 +2,12 @@
  * scope.c - scopes of access tokens.
  */
 
-#include "member.h"
-#include "scope.h"
-#include "values.h"
+#include "base/base.h"
+#include "base/pool.h"
+#include "registry/member.h"
+#include "registry/registry.h"
+#include "registry/values.h"
+#include "token/scope.h"
 
 #define ES_SCOPE_OF_FEEDS  (ES_SCOPE_READ | ES_SCOPE_PUBLISH)
 #define ES_SCOPE_FEED      "feed:"

@@ -11,8 +11,9 @@
 #ifndef ES_SCOPE_H
 #define ES_SCOPE_H
 
-#include "pool.h"
-#include "registry.h"
+#include "base/base.h"
+#include "base/pool.h"
+#include "registry/registry.h"
 
 typedef struct {
     unsigned       scopes;     /* ES_SCOPE_... */

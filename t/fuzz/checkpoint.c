@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "checkpoint.h"
+#include "checkpoint/checkpoint.h"
 #include "fuzz.h"
 
 

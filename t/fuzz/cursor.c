@@ -1,6 +1,6 @@
 /* Cursors: what is parsed prints as it was. */
 
-#include "cursor.h"
+#include "event/cursor.h"
 #include "fuzz.h"
 
 

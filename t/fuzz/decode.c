@@ -1,8 +1,8 @@
 /* A Content-Encoding field, a line feed, and a body; and the body as text that
    is encoded first.  Nothing comes out that is larger than was asked for. */
 
-#include "decode.h"
-#include "encode.h"
+#include "base/decode.h"
+#include "base/encode.h"
 #include "fuzz.h"
 
 #define MAX  65536

@@ -3,10 +3,10 @@
  * of JSON with the log's own members where they belong.
  */
 
-#include "batch.h"
-#include "cursor.h"
+#include "base/json.h"
+#include "event/batch.h"
+#include "event/cursor.h"
 #include "fuzz.h"
-#include "json.h"
 
 static const char  PLACE[] = ",\"sequence\":\"00000000000000000001\","
                              "\"cursor\":\"abc-1\",\"prevcursor\":\"abc-0\"";

@@ -1,8 +1,8 @@
 /* Filters: types up to the first line break, a subject after it. */
 
-#include "filter.h"
+#include "base/json.h"
+#include "event/filter.h"
 #include "fuzz.h"
-#include "json.h"
 
 
 static void

@@ -2,8 +2,8 @@
 
 #include <jansson.h>
 
+#include "base/json.h"
 #include "fuzz.h"
-#include "json.h"
 
 
 static void

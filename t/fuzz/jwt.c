@@ -2,7 +2,7 @@
    and libjose loses some memory of those that it refuses.) */
 
 #include "fuzz.h"
-#include "jwt.h"
+#include "token/jwt.h"
 
 #define STORE  0x0123456789abcdefULL
 #define NOW    1795000000000LL

@@ -1,13 +1,13 @@
 /* A query, each of its values given to everything that parses one. */
 
-#include "accept.h"
-#include "apikey.h"
-#include "clock.h"
-#include "cursor.h"
-#include "encode.h"
+#include "base/accept.h"
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/query.h"
+#include "event/cursor.h"
 #include "fuzz.h"
-#include "limit.h"
-#include "query.h"
+#include "keys/apikey.h"
+#include "limit/limit.h"
 
 static const es_str_t  offers[] = {
     { "application/json", 16 },

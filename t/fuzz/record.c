@@ -5,7 +5,7 @@
  */
 
 #include "fuzz.h"
-#include "record.h"
+#include "registry/record.h"
 
 
 static void

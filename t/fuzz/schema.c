@@ -4,7 +4,7 @@
  */
 
 #include "fuzz.h"
-#include "schema.h"
+#include "schema/schema.h"
 
 
 static es_str_t

@@ -2,7 +2,7 @@
    any bytes as a position: what is printed is parsed, and nothing else. */
 
 #include "fuzz.h"
-#include "snapshot_place.h"
+#include "read/snapshot_place.h"
 
 
 static void

@@ -1,13 +1,13 @@
 /* Text that stands for one value: durations, patterns, URLs, secrets, what is
    sealed, media types, attributes; and fields of signatures. */
 
-#include "attribute.h"
+#include "base/json.h"
+#include "event/attribute.h"
 #include "fuzz.h"
-#include "json.h"
-#include "keyring.h"
-#include "public_key.h"
-#include "signature.h"
-#include "values.h"
+#include "keys/keyring.h"
+#include "keys/public_key.h"
+#include "keys/signature.h"
+#include "registry/values.h"
 
 #define DAY_MS  (24 * 3600 * 1000)
 

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "encode.h"
+#include "base/encode.h"
 
 
 int

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "store.h"
-#include "txn.h"
+#include "store/store.h"
+#include "store/txn.h"
 
 
 int

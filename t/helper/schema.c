@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "schema.h"
+#include "schema/schema.h"
 
 
 static void

@@ -1,6 +1,6 @@
 /*
  * ten_minutes - makes what a store is waiting for, of its clock, older by ten
- * minutes; see shared/store_clock.h.  With "reboot", the machine on which the
+ * minutes; see shared/log/store_clock.h.  With "reboot", the machine on which the
  * record was made is another one.
  *
  *   ten_minutes STORE [reboot]
@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store_clock.h"
+#include "log/store_clock.h"
 
 int
 main(int argc, char **argv)

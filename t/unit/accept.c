@@ -1,6 +1,6 @@
 /* What a client prefers. */
 
-#include "accept.h"
+#include "base/accept.h"
 #include "tap.h"
 
 static const es_str_t  offers[] = {

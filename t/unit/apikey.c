@@ -1,6 +1,6 @@
 /* API keys as text. */
 
-#include "apikey.h"
+#include "keys/apikey.h"
 #include "tap.h"
 
 

@@ -1,7 +1,7 @@
 /* Digests that a client gives of its body: read as RFC 9530 has them, and
    compared. */
 
-#include "body_digest.h"
+#include "event/body_digest.h"
 #include "tap.h"
 
 /* of {"hello": "world"} and a line feed, RFC 9530, appendix B */

@@ -1,6 +1,6 @@
 /* RFC 3339 in both directions. */
 
-#include "clock.h"
+#include "base/clock.h"
 #include "tap.h"
 
 

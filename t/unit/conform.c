@@ -2,9 +2,9 @@
 
 #include <unistd.h>
 
-#include "catalogue.h"
-#include "feed.h"
-#include "registry.h"
+#include "catalogue/catalogue.h"
+#include "log/feed.h"
+#include "registry/registry.h"
 #include "tap.h"
 
 static es_store_t  *store;

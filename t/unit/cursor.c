@@ -1,6 +1,6 @@
 /* Cursors, epochs and feed names. */
 
-#include "cursor.h"
+#include "event/cursor.h"
 #include "tap.h"
 
 

@@ -4,8 +4,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "decode.h"
-#include "encode.h"
+#include "base/decode.h"
+#include "base/encode.h"
 #include "tap.h"
 
 #define SMALL  "hello, hello, hello: a body that is compressed"

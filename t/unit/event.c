@@ -1,7 +1,7 @@
 /* Composition of events: exact bytes, and every refusal. */
 
-#include "clock.h"
-#include "event.h"
+#include "base/clock.h"
+#include "event/event.h"
 #include "tap.h"
 
 #define HEAD  "\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\"," \

@@ -1,6 +1,6 @@
 /* Filters by type and subject. */
 
-#include "filter.h"
+#include "event/filter.h"
 #include "tap.h"
 
 static es_filter_t   filter;

@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "gauge.h"
+#include "limit/gauge.h"
 #include "tap.h"
 
 #define WORKERS  4

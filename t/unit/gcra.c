@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "gcra.h"
+#include "limit/gcra.h"
 #include "tap.h"
 
 #define THREADS  4

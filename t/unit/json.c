@@ -1,6 +1,6 @@
 /* The scanner: RFC 8259, whole and nothing else. */
 
-#include "json.h"
+#include "base/json.h"
 #include "tap.h"
 
 

@@ -4,8 +4,8 @@
 #include <jose/jwk.h>
 #include <jose/jws.h>
 
-#include "jwt.h"
 #include "tap.h"
+#include "token/jwt.h"
 
 #define STORE  0x0123456789abcdefULL
 #define OTHER  0x0123456789abcdeeULL

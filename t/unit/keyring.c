@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "keyring.h"
+#include "keys/keyring.h"
 #include "tap.h"
 
 static es_keyring_t *

@@ -8,12 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "chunk.h"
-#include "clock.h"
-#include "ids.h"
-#include "reader.h"
+#include "base/clock.h"
+#include "inspect/verify.h"
+#include "log/chunk.h"
+#include "log/ids.h"
+#include "read/reader.h"
 #include "tap.h"
-#include "verify.h"
 
 static char  dir[] = "/tmp/eventsync-log-XXXXXX";
 

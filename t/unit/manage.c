@@ -3,9 +3,9 @@
 #include <dirent.h>
 #include <unistd.h>
 
-#include "manage.h"
+#include "manage/manage.h"
+#include "store/txn.h"
 #include "tap.h"
-#include "txn.h"
 
 #define SECRET  "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

@@ -1,6 +1,6 @@
 /* Meters of keys that anybody can make up, in a table that is full. */
 
-#include "meters.h"
+#include "limit/meters.h"
 #include "tap.h"
 
 #define SETS  16

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "feed.h"
-#include "metrics.h"
-#include "registry.h"
-#include "stall.h"
-#include "tally.h"
+#include "delivery/stall.h"
+#include "delivery/tally.h"
+#include "inspect/metrics.h"
+#include "log/feed.h"
+#include "registry/registry.h"
 #include "tap.h"
 
 static char           dir[] = "/tmp/eventsync-metrics-XXXXXX";

@@ -13,8 +13,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "chunk.h"
-#include "pages.h"
+#include "log/chunk.h"
+#include "read/pages.h"
 #include "tap.h"
 
 #define SIZE  (UINT64_C(1) << 20)

@@ -1,6 +1,6 @@
 /* The query of a URL. */
 
-#include "query.h"
+#include "base/query.h"
 #include "tap.h"
 
 

@@ -9,10 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "feed.h"
-#include "readers.h"
-#include "reason.h"
-#include "store.h"
+#include "base/reason.h"
+#include "log/feed.h"
+#include "store/readers.h"
+#include "store/store.h"
 #include "tap.h"
 
 static char  dir[] = "/tmp/eventsync-readers-XXXXXX";

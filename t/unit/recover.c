@@ -9,10 +9,10 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
-#include "reader.h"
-#include "store.h"
+#include "inspect/verify.h"
+#include "read/reader.h"
+#include "store/store.h"
 #include "tap.h"
-#include "verify.h"
 
 static char         dir[] = "/tmp/eventsync-recover-XXXXXX";
 static char         fault[64];

@@ -3,10 +3,10 @@
 #include <dirent.h>
 #include <unistd.h>
 
-#include "catalogue.h"
-#include "registry.h"
-#include "request.h"
-#include "store.h"
+#include "catalogue/catalogue.h"
+#include "registry/registry.h"
+#include "registry/request.h"
+#include "store/store.h"
 #include "tap.h"
 
 #define SECRET  "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

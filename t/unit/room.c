@@ -4,9 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "delivery.h"
-#include "env.h"
-#include "store.h"
+#include "delivery/delivery.h"
+#include "store/env.h"
+#include "store/store.h"
 #include "tap.h"
 
 #define VALUE   6000           /* bytes: pages of their own */

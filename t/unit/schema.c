@@ -1,6 +1,6 @@
 /* JSON Schema: what the test suite of t/schema.t does not ask for. */
 
-#include "schema.h"
+#include "schema/schema.h"
 #include "tap.h"
 
 

@@ -1,6 +1,6 @@
 /* Which schema accepts all that another one does. */
 
-#include "schema.h"
+#include "schema/schema.h"
 #include "tap.h"
 
 

@@ -1,7 +1,7 @@
 /* Scopes of access tokens. */
 
-#include "scope.h"
 #include "tap.h"
+#include "token/scope.h"
 
 static es_str_t      feeds[] = { es_lit("orders-*"), es_lit("prices") };
 static es_str_t      publish[] = { es_lit("orders-acme") };

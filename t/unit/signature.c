@@ -1,6 +1,6 @@
 /* Standard Webhooks: the published vectors, and what is refused. */
 
-#include "signature.h"
+#include "keys/signature.h"
 #include "tap.h"
 
 static const char  *const  ed25519_secret =

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "state.h"
-#include "stall.h"
+#include "delivery/stall.h"
+#include "delivery/state.h"
 #include "tap.h"
 
 

@@ -1,6 +1,6 @@
 /* The store's time: which wall clocks move it, and when. */
 
-#include "store_clock.h"
+#include "log/store_clock.h"
 #include "tap.h"
 
 #define DAY   INT64_C(86400000)

@@ -8,12 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "chunk.h"
-#include "range.h"
-#include "snapshot.h"
-#include "subject.h"
+#include "inspect/verify.h"
+#include "log/chunk.h"
+#include "log/subject.h"
+#include "read/range.h"
+#include "read/snapshot.h"
 #include "tap.h"
-#include "verify.h"
 
 #define EVENTS    6000
 #define SUBJECTS  40

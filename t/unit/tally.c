@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "delivery_keys.h"
-#include "tally.h"
+#include "delivery/delivery_keys.h"
+#include "delivery/tally.h"
 #include "tap.h"
 
 static char           dir[] = "/tmp/eventsync-tally-XXXXXX";

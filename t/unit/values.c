@@ -1,7 +1,7 @@
 /* Durations, URLs and feed patterns. */
 
+#include "registry/values.h"
 #include "tap.h"
-#include "values.h"
 
 
 static void

@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "chunk.h"
-#include "reader.h"
+#include "log/chunk.h"
+#include "read/reader.h"
 #include "tap.h"
 
 #define EVENTS   100000      /* of the feed "f" */

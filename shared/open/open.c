@@ -1,0 +1,469 @@
+/*
+ * open.c - a store is made, opened and closed: its format file and its
+ * environments.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/reason.h"
+#include "catalogue/conform.h"
+#include "keys/keyring.h"
+#include "log/chunk.h"
+#include "log/idindex.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/txn.h"
+#include "store/wake.h"
+
+#define ES_STORE_VERSION   3
+#define ES_STORE_MAP       (UINT64_C(1) << 30)
+#define ES_STORE_MAP_MAX   (UINT64_C(1) << 40)
+
+typedef struct {
+    unsigned  version;
+    uint64_t  identity;
+    uint64_t  map_initial;
+    uint64_t  map_max;
+} es_format_t;
+
+static const es_env_db_t  es_log_dbs[] = {
+    { "feeds", 0, NULL },
+    { "events", 0, es_event_key_order },
+    { "types", 0, NULL },
+    { "bytype", MDB_DUPSORT | MDB_DUPFIXED, NULL },
+    { "meta", 0, NULL },
+    { "subjects", 0, NULL },
+    { NULL, 0, NULL }
+};
+
+static const es_env_db_t  es_registry_dbs[] = {
+    { "objects", 0, NULL },
+    { "meta", 0, NULL },
+    { "requests", 0, NULL },
+    { NULL, 0, NULL }
+};
+
+static const es_env_db_t  es_delivery_dbs[] = {
+    { "progress", 0, NULL },
+    { "retries", 0, NULL },
+    { "attempts", 0, NULL },
+    { "dead", 0, NULL },
+    { "stops", 0, NULL },
+    { "meta", 0, NULL },
+    { "circuits", 0, NULL },
+    { NULL, 0, NULL }
+};
+
+static const es_env_db_t  es_checkpoints_dbs[] = {
+    { "checkpoints", 0, NULL },
+    { "meta", 0, NULL },
+    { NULL, 0, NULL }
+};
+
+/* An environment of a store: its place, databases, and room (room.h). */
+typedef struct {
+    const char         *name;
+    const es_env_db_t  *dbs;
+    uint64_t            reserve;       /* bytes */
+    uint64_t            step;          /* bytes */
+    const char         *remedy;        /* what gives room back */
+} es_store_env_t;
+
+/* What one deletion writes depends on what it removes: a chunk has a hundred
+   events of as many subjects and types. */
+
+static const es_store_env_t  es_store_log = {
+    "log", es_log_dbs, 4 << 20, 512 << 10, "trim or remove feeds"
+};
+
+static const es_store_env_t  es_store_registry = {
+    "registry", es_registry_dbs, 256 << 10, 8 << 10, "remove records"
+};
+
+static const es_store_env_t  es_store_delivery = {
+    "delivery", es_delivery_dbs, 1 << 20, 64 << 10,
+    "keep attempts and dead letters for a shorter time"
+};
+
+static const es_store_env_t  es_store_checkpoints = {
+    "checkpoints", es_checkpoints_dbs, 256 << 10, 8 << 10,
+    "remove checkpoints"
+};
+
+static es_rc_t es_format_read(const char *path, es_format_t *format,
+    es_problem_t *problem);
+static es_rc_t es_format_write(const char *path, const es_format_t *format);
+static es_rc_t es_store_problem(es_problem_t *problem, es_rc_t rc);
+static es_rc_t es_store_open_env(const char *path,
+    const es_store_env_t *what, const es_format_t *format, bool writable,
+    bool create, es_store_t *store, es_env_t **env, es_problem_t *problem);
+static es_rc_t es_store_open_checkpoints(es_store_t *store,
+    const es_format_t *format, es_problem_t *problem);
+static uint64_t es_store_limit(void *ctx);
+
+
+es_rc_t
+es_store_create(const char *path, es_problem_t *problem)
+{
+    int          fd;
+    char         file[4096];
+    es_rc_t      rc;
+    unsigned     i;
+    es_env_t    *env;
+    es_format_t  format;
+
+    static const es_store_env_t  *const  envs[] = {
+        &es_store_log, &es_store_registry, &es_store_delivery,
+        &es_store_checkpoints
+    };
+
+    (void) snprintf(file, sizeof(file), "%s/format", path);
+
+    if (access(file, F_OK) == 0) {
+        return es_problem_set(problem, ES_EXISTS, -1, NULL,
+                              "\"%s\" is an eventsync store already", path);
+    }
+
+    rc = es_file_mkdir(path, NULL);
+    if (rc != ES_OK) {
+        return es_store_problem(problem, rc);
+    }
+
+    format.version = ES_STORE_VERSION;
+    format.map_initial = ES_STORE_MAP;
+    format.map_max = ES_STORE_MAP_MAX;
+
+    if (getrandom(&format.identity, sizeof(format.identity), 0)
+        != sizeof(format.identity))
+    {
+        return es_store_problem(problem, es_refused(errno, "get", "random "
+                                                  "bytes"));
+    }
+
+    for (i = 0; i < sizeof(envs) / sizeof(envs[0]); i++) {
+        rc = es_store_open_env(path, envs[i], &format, true, true, NULL, &env,
+                               problem);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        es_env_close(env);
+    }
+
+    rc = es_store_bell(path, O_WRONLY, &fd);
+    if (rc != ES_OK) {
+        return es_store_problem(problem, rc);
+    }
+
+    (void) close(fd);
+
+    /* Written last: a store without its format file is not a store. */
+
+    rc = es_format_write(path, &format);
+
+    return rc == ES_OK ? ES_OK : es_store_problem(problem, rc);
+}
+
+
+/* An outcome that was recorded, with its words. */
+
+static es_rc_t
+es_store_problem(es_problem_t *problem, es_rc_t rc)
+{
+    return es_problem_set(problem, rc, -1, NULL, "%s", es_reason(rc));
+}
+
+
+static es_rc_t
+es_format_write(const char *path, const es_format_t *format)
+{
+    char     file[4096];
+    FILE    *f;
+    es_rc_t  rc;
+
+    (void) snprintf(file, sizeof(file), "%s/format", path);
+
+    f = fopen(file, "wxe");
+    if (f == NULL) {
+        return es_refused(errno, "make", file);
+    }
+
+    es_file_share(fileno(f), file);
+
+    (void) fprintf(f, "eventsync-store %u\nidentity %016" PRIx64
+                   "\nmap_initial %" PRIu64 "\nmap_max %" PRIu64 "\n",
+                   format->version, format->identity, format->map_initial,
+                   format->map_max);
+
+    rc = fflush(f) == 0 && fsync(fileno(f)) == 0
+         ? ES_OK : es_refused(errno, "write", file);
+
+    if (fclose(f) != 0 && rc == ES_OK) {
+        rc = es_refused(errno, "write", file);
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_format_read(const char *path, es_format_t *format, es_problem_t *problem)
+{
+    int    n;
+    char   file[4096];
+    FILE  *f;
+
+    (void) snprintf(file, sizeof(file), "%s/format", path);
+
+    f = fopen(file, "re");
+    if (f == NULL) {
+        if (errno != ENOENT && errno != ENOTDIR) {
+            return es_store_problem(problem, es_refused(errno, "open", file));
+        }
+
+        return es_problem_set(problem, ES_NOT_FOUND, -1, NULL,
+                              "\"%s\" is not an eventsync store (no file "
+                              "\"format\" in it)", path);
+    }
+
+    n = fscanf(f, "eventsync-store %u identity %" SCNx64 " map_initial %" SCNu64
+               " map_max %" SCNu64, &format->version, &format->identity,
+               &format->map_initial, &format->map_max);
+    (void) fclose(f);
+
+    if (n < 1) {
+        return es_problem_set(problem, ES_FORMAT, -1, NULL,
+                              "\"%s\" is not an eventsync format file", file);
+    }
+
+    if (format->version != ES_STORE_VERSION) {
+        return es_problem_set(problem, ES_FORMAT, -1, NULL,
+                              "\"%s\" is a store of version %u, this program "
+                              "reads version %u", path, format->version,
+                              ES_STORE_VERSION);
+    }
+
+    if (n != 4) {
+        return es_problem_set(problem, ES_FORMAT, -1, NULL,
+                              "\"%s\" is damaged", file);
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_store_probe(const char *path, es_problem_t *problem)
+{
+    es_format_t  format;
+
+    return es_format_read(path, &format, problem);
+}
+
+
+static es_rc_t
+es_store_open_env(const char *path, const es_store_env_t *what,
+    const es_format_t *format, bool writable, bool create, es_store_t *store,
+    es_env_t **env, es_problem_t *problem)
+{
+    char              dir[4096], file[4096];
+    es_rc_t           rc;
+    es_env_options_t  options;
+
+    (void) snprintf(dir, sizeof(dir), "%s/%s", path, what->name);
+
+    if (create) {
+        rc = es_file_mkdir(dir, path);
+        if (rc != ES_OK) {
+            return es_store_problem(problem, rc);
+        }
+    }
+
+    if (snprintf(file, sizeof(file), "%s/data.mdb", dir) >= (int) sizeof(file))
+    {
+        return es_store_problem(problem, es_refused(ENAMETOOLONG, "open", dir));
+    }
+
+    if (!create && access(file, F_OK) != 0) {
+        if (errno != ENOENT && errno != ENOTDIR) {
+            return es_store_problem(problem, es_refused(errno, "open", file));
+        }
+
+        return es_problem_set(problem, ES_FORMAT, -1, NULL,
+                              "\"%s\" of the store is missing",
+                              es_refused_path(file));
+    }
+
+    options.dir = dir;
+    options.writable = writable;
+    options.create = create;
+    options.map_initial = format->map_initial;
+    options.map_max = format->map_max;
+    options.reserve = what->reserve;
+    options.step = what->step;
+    options.remedy = what->remedy;
+    options.dbs = what->dbs;
+    options.limit = store ? es_store_limit : NULL;
+    options.limit_ctx = store;
+    options.drop = store && env == &store->log ? es_txn_drop : NULL;
+    options.drop_ctx = store;
+
+    rc = es_env_open(&options, env);
+
+    return rc == ES_OK ? ES_OK : es_env_problem(problem, rc, dir);
+}
+
+es_rc_t
+es_store_open(const char *path, unsigned flags, es_store_t **out,
+    es_problem_t *problem)
+{
+    es_rc_t      rc;
+    es_store_t  *store;
+    es_format_t  format;
+
+    rc = es_format_read(path, &format, problem);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    store = calloc(1, sizeof(es_store_t));
+    if (store == NULL) {
+        return es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
+    }
+
+    store->bell = -1;
+    store->flags = flags;
+    store->identity = format.identity;
+    store->map_max = format.map_max;
+    (void) pthread_mutex_init(&store->txns_lock, NULL);
+    (void) pthread_mutex_init(&store->said_lock, NULL);
+    es_machine_read(&store->machine);
+
+    store->path = strdup(path);
+    store->conform = es_conform_create();
+
+    if (store->path == NULL || store->conform == NULL) {
+        rc = es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
+        goto failed;
+    }
+
+    rc = es_store_open_env(path, &es_store_log, &format,
+                           flags & ES_STORE_PUBLISH, false, store,
+                           &store->log, problem);
+    if (rc != ES_OK) {
+        goto failed;
+    }
+
+    rc = es_store_open_env(path, &es_store_registry, &format,
+                           flags & ES_STORE_ADMIN, false, store,
+                           &store->registry, problem);
+    if (rc != ES_OK) {
+        goto failed;
+    }
+
+    if (flags & (ES_STORE_DELIVER | ES_STORE_DELIVERY_READ)) {
+        rc = es_store_open_env(path, &es_store_delivery, &format,
+                               flags & ES_STORE_DELIVER, false, store,
+                               &store->delivery, problem);
+        if (rc != ES_OK) {
+            goto failed;
+        }
+    }
+
+    if (flags & ES_STORE_CHECKPOINT) {
+        rc = es_store_open_checkpoints(store, &format, problem);
+        if (rc != ES_OK) {
+            goto failed;
+        }
+    }
+
+    if (flags & (ES_STORE_PUBLISH | ES_STORE_ADMIN | ES_STORE_DELIVER)) {
+        rc = es_store_bell(path, O_WRONLY, &store->bell);
+        if (rc != ES_OK) {
+            rc = es_store_problem(problem, rc);
+            goto failed;
+        }
+    }
+
+    *out = store;
+    return ES_OK;
+
+failed:
+
+    es_store_close(store);
+    return rc;
+}
+
+
+/* A store may be older than its checkpoints. */
+
+static es_rc_t
+es_store_open_checkpoints(es_store_t *store, const es_format_t *format,
+    es_problem_t *problem)
+{
+    es_rc_t  rc;
+
+    rc = es_store_open_env(store->path, &es_store_checkpoints, format, true,
+                           false, store, &store->checkpoints, problem);
+    if (rc != ES_FORMAT) {
+        return rc;
+    }
+
+    return es_store_open_env(store->path, &es_store_checkpoints, format, true,
+                           true, store, &store->checkpoints, problem);
+}
+
+
+/* Someone may have raised it since the store was opened, to make room. */
+
+static uint64_t
+es_store_limit(void *ctx)
+{
+    es_store_t   *store = ctx;
+    es_format_t   format;
+
+    if (es_format_read(store->path, &format, NULL) == ES_OK) {
+        atomic_store(&store->map_max, format.map_max);
+    }
+
+    return atomic_load(&store->map_max);
+}
+
+
+void
+es_store_close(es_store_t *store)
+{
+    if (store == NULL) {
+        return;
+    }
+
+    es_txn_drop(store);
+
+    es_conform_destroy(store->conform);
+    es_ids_close(store->ids);
+    es_env_close(store->checkpoints);
+    es_env_close(store->delivery);
+    es_env_close(store->registry);
+    es_env_close(store->log);
+    es_keyring_free(store->ring);
+
+    if (store->bell != -1) {
+        (void) close(store->bell);
+    }
+
+    (void) pthread_mutex_destroy(&store->txns_lock);
+    (void) pthread_mutex_destroy(&store->said_lock);
+    es_taken_free(store);
+    free(store->path);
+    free(store);
+}
