@@ -158,54 +158,6 @@ es_changes_lost(es_changes_t *c, uint64_t total)
 }
 
 
-/* Each record whose key begins so. */
-
-static es_rc_t
-es_away_each(es_store_t *store, const es_dkey_t *from, es_meta_fn fn,
-    void *ctx)
-{
-    int          rc;
-    es_rc_t      result;
-    MDB_txn     *txn;
-    MDB_val      key, value;
-    MDB_cursor  *cursor;
-
-    result = es_env_read_begin(store->delivery, &txn);
-    if (result != ES_OK) {
-        return result;
-    }
-
-    rc = mdb_cursor_open(txn, es_env_dbi(store->delivery, ES_DELIVERY_META),
-                         &cursor);
-    if (rc != 0) {
-        es_env_read_end(store->delivery, txn);
-        return es_env_rc(rc);
-    }
-
-    key.mv_data = (void *) (uintptr_t) from->data;
-    key.mv_size = from->len;
-
-    for (rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-         rc == 0
-         && result == ES_OK
-         && key.mv_size >= from->len
-         && memcmp(key.mv_data, from->data, from->len) == 0;
-         rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
-    {
-        result = fn(ctx, &key, &value);
-    }
-
-    mdb_cursor_close(cursor);
-    es_env_read_end(store->delivery, txn);
-
-    if (result != ES_OK) {
-        return result;
-    }
-
-    return rc == 0 || rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
-}
-
-
 /* Takes a text with its NUL off the front. */
 
 static bool
@@ -277,7 +229,7 @@ es_delivery_each_away(es_store_t *store, uint32_t endpoint, es_away_fn fn,
 
     key = es_away_key(ES_AWAY, endpoint, 0);
 
-    return es_away_each(store, &key, es_away_visit, &walk);
+    return es_delivery_each_meta(store, key, es_away_visit, &walk);
 }
 
 
@@ -300,7 +252,7 @@ es_delivery_away(es_store_t *store, uint32_t endpoint, uint32_t feed,
 
     away->feed = 0;
     key = es_away_key(ES_AWAY, endpoint, feed);
-    rc = es_away_each(store, &key, es_away_visit, &walk);
+    rc = es_delivery_each_meta(store, key, es_away_visit, &walk);
 
     return rc == ES_OK && away->feed == 0 ? ES_NOT_FOUND : rc;
 }
@@ -344,7 +296,7 @@ es_delivery_each_loss(es_store_t *store, es_loss_fn fn, void *ctx)
 
     key = es_away_key(ES_LOSS, 0, 0);
 
-    return es_away_each(store, &key, es_loss_visit, &walk);
+    return es_delivery_each_meta(store, key, es_loss_visit, &walk);
 }
 
 
@@ -371,5 +323,5 @@ es_delivery_lost(es_store_t *store, uint64_t *total)
     *total = 0;
     key = es_away_key(ES_LOST, 0, 0);
 
-    return es_away_each(store, &key, es_lost_visit, total);
+    return es_delivery_each_meta(store, key, es_lost_visit, total);
 }
