@@ -180,7 +180,10 @@ sub discarded {
     ok(wait_for(sub { $t->{dispatcher}->stderr
         =~ /warn: delivery state can be written again/ }),
         'delivery: which gives room');
-    is($t->stop_dispatcher, 0, 'delivery: the dispatcher stops cleanly');
+
+    # It sends on, so that its last commit may find delivery/ full again.
+
+    $t->stop_dispatcher;
     $t->stop;
 }
 

@@ -344,8 +344,10 @@ sub given_up {
     my ($rc) = $t->ctl('endpoint', 'test', $name);
     is($rc, 0, 'the third waits');
     $t->{dispatcher}->kill('TERM');
+    ok(wait_for(sub { $t->{dispatcher}->stderr =~ /stopping/ }),
+        'the dispatcher takes nothing new');
     $slow->stop;
-    is($t->stop_dispatcher, 0, 'the dispatcher stops');
+    is($t->{dispatcher}->wait(20), 0, 'the dispatcher stops');
     $_->wait(20) for @tests;
     series('delivery_attempts_total{class="internal"}', 1,
         'a test event that is not sent is counted');
