@@ -4,7 +4,7 @@
 #   make             everything, against the nginx installed with nginx-dev
 #   make demo        install what is missing, build, start it all and show it
 #   make test        install what is missing, build, run every test
-#   make check       run the tests on what is built; TESTS=t/poll.t for one
+#   make check       run the tests on what is built; TESTS=t/module/poll.t for one
 #   make check-long  the same with many more rounds of kill -9 and of fuzzing
 #   make check-asan  the same, all of it under AddressSanitizer and UBSan
 #   make check-debian   both README commands, from nothing, in trees of Debian
@@ -60,7 +60,7 @@ DEBIAN           ?= bookworm trixie
 # The last svix whose verifier is its own and not standardwebhooks.
 VERIFIERS         = standardwebhooks@1.0.0 svix@1.76.1
 
-# Readers of streams, for t/sse_clients.t; the second wants Node.js 22.
+# Readers of streams, for t/module/sse_clients.t; the second wants Node.js 22.
 READERS           = eventsource@4.1.1 eventsource5@npm:eventsource@5.1.5 \
                     event-source-polyfill@1.0.31
 
@@ -105,7 +105,7 @@ $(BUILD)/unit/%: $(BUILD)/t/unit/%.o $(LIB)
 	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
 
 # Preloaded, so without the sanitizers, which must come first.
-$(PRELOAD): $(BUILD)/%.so: t/%.c
+$(PRELOAD): $(BUILD)/%.so: t/preload/%.c
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -fPIC -shared $(OPT) $(WARN) -o $@ $<
 
@@ -147,7 +147,7 @@ test: deps
 	$(MAKE) check
 
 check:
-	BUILD=$(abspath $(BUILD)) prove --timer -It/lib $(TESTS)
+	BUILD=$(abspath $(BUILD)) prove --timer -r -It/lib $(TESTS)
 
 check-long:
 	ES_CRASH_ROUNDS=200 ES_FUZZ_ROUNDS=100000 $(MAKE) check

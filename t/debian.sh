@@ -23,10 +23,10 @@ home=$root/build-debian
 release=
 mode=all
 
-smoke_tests="build/unit/* t/ctl_beside.t t/store.t t/publish.t t/poll.t \
-t/sse.t t/containers.t t/pages.t t/endpoints.t t/reload.t t/schema.t t/dispatch.t \
-t/dispatch_retry.t t/dispatch_misbehave.t \
-t/dispatch_clock.t t/demo.t"
+smoke_tests="build/unit/* t/ctl/beside.t t/store/store.t t/module/publish.t t/module/poll.t \
+t/module/sse.t t/store/containers.t t/module/pages.t t/module/endpoints.t t/module/reload.t t/store/schema.t t/dispatcher/deliver.t \
+t/dispatcher/retry.t t/dispatcher/misbehave.t \
+t/dispatcher/clock.t t/docs/demo.t"
 
 skip() {
     echo "debian.sh: ${release:+$release: }skipped: $*"

@@ -1,4 +1,4 @@
-/* JSON Schema: what the test suite of t/schema.t does not ask for. */
+/* JSON Schema: what the test suite of t/store/schema.t does not ask for. */
 
 #include "schema/schema.h"
 #include "tap.h"

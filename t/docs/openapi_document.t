@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
 # The OpenAPI document: that it is sound, that it and the code say the same,
-# and that its judge, whom t/openapi.t asks of each answer, sees what is wrong.
+# and that its judge, whom t/docs/openapi.t asks of each answer, sees what is wrong.
 
 use warnings;
 use strict;

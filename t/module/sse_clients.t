@@ -2,7 +2,7 @@
 
 # Readers of streams that others have written, from npm: what they miss when a
 # stream ends, what their handlers are given, and what they do when they are
-# refused.  t/sse_position.t and t/sse_reconnect.t have the same on the wire.
+# refused.  t/module/sse_position.t and t/module/sse_reconnect.t have the same on the wire.
 
 use warnings;
 use strict;

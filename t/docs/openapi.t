@@ -2,7 +2,7 @@
 
 # The OpenAPI document in use: that it is served, and that all of it is so: each
 # operation, parameter, body, header, status and media type is seen in an
-# answer, and nothing else is.  t/openapi_document.t reads it beside the code.
+# answer, and nothing else is.  t/docs/openapi_document.t reads it beside the code.
 
 use warnings;
 use strict;
