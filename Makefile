@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-2-Clause
+
 # eventsync: library, dispatcher, command line, nginx module, on Debian 12 and
 # 13.
 #

@@ -1,4 +1,6 @@
 #!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+
 # Installs what eventsync is built, run and tested with on Debian 12 and 13:
 # only the packages that are missing, and nothing else.
 #

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-2-Clause
+
 package Bench;
 
 # What the benchmarks share: rounds that alternate both sides, medians with

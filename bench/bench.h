@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * bench.h - what the measuring programs share: time, numbers, sockets.
+ * What the measuring programs share: time, numbers, sockets.
  *
  * Each program prints one line of JSON on standard output, which bench/run
  * reads, and exits with 1 and a sentence on standard error if anything it

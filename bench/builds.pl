@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-2-Clause
+
 # This build beside an earlier one, for bench/run: `bench/run builds --before
 # DIR`, where DIR is the earlier checkout's build directory.  Both systems serve
 # stores of the same contents, in turn and in one run, so that a change shows

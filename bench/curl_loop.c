@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * curl_loop - what libcurl alone can post: a bare multi loop with so many
  * requests in flight over kept connections, reused easy handles, header fields

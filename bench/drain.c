@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * drain - reads answers to their end, as fast as they come or at a trickle.
  *

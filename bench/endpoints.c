@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * endpoints - makes many endpoints of one partner at once, by the library.
  *

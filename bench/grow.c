@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * grow - fills a feed by the library, a thousand events to a commit, as a
  * producer of a long history would have.

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * http_load - keeps so many connections busy with one request each, made from
  * a template, and demands one status.

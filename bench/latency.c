@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * latency - how long after it is published an event is at its receivers.
  *

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * lmdb_loop - what LMDB alone can write: values of one size under dense
  * 8-byte keys, so many to a synchronous commit.

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * mire - a receiver that lets others wait: it answers the first request of
  * each path at once, so that it is trusted, and then

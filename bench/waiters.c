@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * waiters - how long after a commit so many long-polls are answered.
  *

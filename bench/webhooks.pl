@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-2-Clause
+
 # The benchmarks of webhooks, for bench/run.
 
 use warnings;

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * affected.h - which endpoints a command takes events from, as a line on
+ * Which endpoints a command takes events from, as a line on
  * standard error for each.
  */
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * clear.c - what an endpoint is not to be sent: skip, cancel, discard.
+ * What an endpoint is not to be sent: skip, cancel, discard.
  */
 
 #include <inttypes.h>

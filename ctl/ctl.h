@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * ctl.h - what the commands of eventsyncctl share: options, the store, output.
+ * What the commands of eventsyncctl share: options, the store, output.
  *
  * Every command returns its exit status: 0, 1 when the operation failed or 2
  * when it was called wrongly; in both cases one line has gone to stderr.

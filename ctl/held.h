@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * held.h - the cursors that a receiver holds, and what it has not seen below
+ * The cursors that a receiver holds, and what it has not seen below
  * them; kept in a file that is replaced as a whole.
  *
  * A gap is a run of sequences up to the cursor that did not arrive: they were

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * http.h - a client of the HTTP interface (docs/http.md): one connection,
+ * A client of the HTTP interface (docs/http.md): one connection,
  * kept from request to request.
  */
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * incoming.h - an event as a consumer reads it: what places it in its feed, and
+ * An event as a consumer reads it: what places it in its feed, and
  * what is shown of it.
  *
  * Data may be any JSON, with numbers that no tree of values could hold: it is

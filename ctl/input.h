@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * input.h - lines of standard input, and whether there is one without waiting.
+ * Lines of standard input, and whether there is one without waiting.
  */
 
 #ifndef CTL_INPUT_H

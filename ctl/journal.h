@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * journal.h - the durable log of what a receiver has processed: a line of JSON
+ * The durable log of what a receiver has processed: a line of JSON
  * for each event, in the order in which they were processed, only ever
  * appended.  What is held of each feed is found again from it.
  */

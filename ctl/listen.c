@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>

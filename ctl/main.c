@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * eventsyncctl - the operator's and partner engineer's command line.
  *

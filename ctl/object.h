@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * object.h - what partners, keys and endpoints have in common on the command
+ * What partners, keys and endpoints have in common on the command
  * line: JSON records of the registry (docs/registry.md).
  */
 

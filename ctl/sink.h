@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * sink.h - where `publish` puts events: the store itself, or the HTTP
+ * Where `publish` puts events: the store itself, or the HTTP
  * interface.
  *
  * Events are collected and committed together; each commit is all or nothing.

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * stage.h - a directory that is there whole or not at all.
+ * A directory that is there whole or not at all.
  *
  * It is made under a name of its own, and moved to its place when all of it is
  * on disk: beside its place, or, where that is an empty directory already,

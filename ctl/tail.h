@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * tail.h - the two ways in which `tail` reads.
+ * The two ways in which `tail` reads.
  */
 
 #ifndef CTL_TAIL_H

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * ack.c - what a consumer of the partner's has acknowledged is not sent.
+ * What a consumer of the partner's has acknowledged is not sent.
  *
  * An endpoint with `ack` follows checkpoints of its partner: when one moves,
  * what waits up to it or is yet to come is passed over, and what is in flight

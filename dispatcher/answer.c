@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * answer.c - what is read of a receiver's answer: headers that mean
+ * What is read of a receiver's answer: headers that mean
  * something, and the first bytes of its body.
  */
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * cancel.c - what waits is not sent: retries, what is held, and events that are
+ * What waits is not sent: retries, what is held, and events that are
  * yet to come.
  *
  * What waits when the request is taken is listed.  The types of these events

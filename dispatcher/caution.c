@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * caution.c - by which time things are given up, and by which they are noted.
+ * By which time things are given up, and by which they are noted.
  *
  * The store knows what time it must be (store_clock.h).  Where this process's
  * wall clock says the same, that is the time.  Where it does not, it has jumped,

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * clear.c - a cancel or a discard: first it is counted, and done only if there
+ * A cancel or a discard: first it is counted, and done only if there
  * are as many events as whoever asks has said.
  *
  * Both are done in slices, as there may be very many, and are on record until

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * discard.c - dead letters are forgotten.
+ * Dead letters are forgotten.
  *
  * They are only on disk: they are gone through twice, to count those that are
  * meant and to drop them.

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * dispatcher.c - start, ticks, stop.
+ * Start, ticks, stop.
  */
 
 #include <errno.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * dispatcher.h - the process that tails the log and sends webhooks.
+ * The process that tails the log and sends webhooks.
  *
  * The natural way of a delivery, one file each:
  *

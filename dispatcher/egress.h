@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * egress.h - which addresses webhooks may be sent to.
+ * Which addresses webhooks may be sent to.
  *
  * Judged when a connection is made, after names are resolved, so that a name
  * that changes its address cannot pass.

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * fresh.c - the next of the log for a lane: one event, or a batch of them.
+ * The next of the log for a lane: one event, or a batch of them.
  *
  * A batch takes what there is; with `batch_wait` it waits for more, by the
  * time of its first event, so that a restart changes nothing.

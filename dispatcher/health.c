@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * health.c - how much an endpoint is trusted with.
+ * How much an endpoint is trusted with.
  *
  *     doubt     until its first answer, and after an attempt without one, it
  *               has one request in flight; and all such endpoints together

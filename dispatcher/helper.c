@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * helper.c - starts and ends threads.
+ * Starts and ends threads.
  */
 
 #include "base/reason.h"

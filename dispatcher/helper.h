@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * helper.h - a thread beside the loop's, which waits until it is told to do
+ * A thread beside the loop's, which waits until it is told to do
  * something or to end.
  */
 

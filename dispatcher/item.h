@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * item.h - an event between being taken from the log and being done with.
+ * An event between being taken from the log and being done with.
  */
 
 #ifndef ES_ITEM_H

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * janitor.c - what has to be done now and then, in a thread of its own: it
+ * What has to be done now and then, in a thread of its own: it
  * waits for the disk and for other writers.
  *
  * Retention of the feeds, of attempts and of dead letters, and the reader slots

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * judge.c - what an attempt's outcome means for the event and the endpoint.
+ * What an attempt's outcome means for the event and the endpoint.
  *
  *     2xx                    delivered; the answer's body matters no more
  *     410, disable           the endpoint is stopped until it is changed; an

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * key.c - order per subject: the `key` mode.
+ * Order per subject: the `key` mode.
  *
  * As `none`, but an event is held while an earlier one of its subject is in
  * flight or waits.  A held event has a retry record without attempts, so that

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * keys.c - the keys that the endpoints' secrets are encrypted with.
+ * The keys that the endpoints' secrets are encrypted with.
  */
 
 #include "dispatcher.h"

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * lane.c - select: what an endpoint is sent next of a feed.
+ * Select: what an endpoint is sent next of a feed.
  *
  * A lane has taken the log up to `position`.  What it took and is not done
  * with is either in flight or waiting: a retry, which has a record of its own

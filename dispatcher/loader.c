@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * loader.c - a new picture of the registry, loaded by a thread: of thousands
+ * A new picture of the registry, loaded by a thread: of thousands
  * of endpoints that takes as long as hundreds of deliveries.
  *
  * The loop asks and goes on with the picture that it has; when the new one is

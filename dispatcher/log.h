@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * log.h - lines on standard error: "<time> <level>: <sentence>".
+ * Lines on standard error: "<time> <level>: <sentence>".
  */
 
 #ifndef ES_LOG_H

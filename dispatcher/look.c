@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * look.c - what others have changed: the registry, the feeds and their events,
+ * What others have changed: the registry, the feeds and their events,
  * requests.  When the bell rings, and each second.
  */
 

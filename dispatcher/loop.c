@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * loop.c - libcurl's multi-socket interface on libev.
+ * Libcurl's multi-socket interface on libev.
  *
  * A kept connection goes from "wanted" to "not wanted" and back with each
  * request.  Telling the kernel each time would cost two system calls a

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * loop.h - libcurl's multi-socket interface on libev.
+ * Libcurl's multi-socket interface on libev.
  */
 
 #ifndef ES_LOOP_H

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * loss.c - events that an endpoint will never be sent, and who is told of it.
+ * Events that an endpoint will never be sent, and who is told of it.
  *
  * A loss is logged, counted and announced by an operational event.  Retention
  * may overtake the same lane with every commit: it is told at once, and after

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * message.c - what a request carries: events, signatures, header fields.
+ * What a request carries: events, signatures, header fields.
  *
  * libcurl looks through its whole list of headers a dozen times for each
  * request, so all of ours are one element of it: lines, with what separates

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * near.c - endpoints whose next event retention will soon take.
+ * Endpoints whose next event retention will soon take.
  *
  * Judged by the notifier's thread from what is on disk, so that the loop need
  * not look at lanes which do nothing: those of paused and stopped endpoints

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * notice.c - operational events: what they say, and how they get into the log.
+ * Operational events: what they say, and how they get into the log.
  *
  * The loop composes an event with its cause and records both in one commit; a
  * thread of its own publishes what is in the outbox to the feed that the

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * nudge.c - too much to be sent: one event that says "poll from here".
+ * Too much to be sent: one event that says "poll from here".
  *
  * An endpoint with `nudge` that has more events behind than that, after an
  * outage or a pause, is sent one instead of them, with the cursor to poll

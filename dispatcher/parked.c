@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * parked.c - lanes that are away: an endpoint is not sent their feeds now.
+ * Lanes that are away: an endpoint is not sent their feeds now.
  *
  * The partner's grant, or the endpoint's own list, does not have the feed any
  * more, or the endpoint was removed.  The place stays in delivery/ as it was,

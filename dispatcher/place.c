@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * place.c - the places that all requests in flight share.
+ * The places that all requests in flight share.
  */
 
 #include "dispatcher.h"

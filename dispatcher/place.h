@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * place.h - the places that all requests in flight share, and who has them.
+ * The places that all requests in flight share, and who has them.
  *
  * There are --max-connections.  A few are kept for doubted endpoints, and a
  * partner is passed over that has as many as the others leave free: alone it

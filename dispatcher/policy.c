@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * policy.c - an endpoint that only fails: it is said, and in the end it is
+ * An endpoint that only fails: it is said, and in the end it is
  * disabled.
  *
  * From its first failure without a success after it an endpoint is failing;

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * proxy.c - the operator's proxy, by which everything goes out if there is
+ * The operator's proxy, by which everything goes out if there is
  * one: a tunnel for each connection, by CONNECT (RFC 9110, 9.3.6).
  *
  * A proxy that does not work is nobody's fault but the operator's: all sending

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * rate.c - attempts that an endpoint is sent in a time.
+ * Attempts that an endpoint is sent in a time.
  *
  * One bucket for all of an endpoint's lanes, full at start and after a change
  * of its record.  A lane that finds it empty is woken by a timer.

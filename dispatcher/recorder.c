@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * recorder.c - what was done goes to disk, many deliveries in one commit.
+ * What was done goes to disk, many deliveries in one commit.
  *
  * Two sets of changes: the loop fills one while the helper thread commits the
  * other.  A set is handed over when the interval has passed since its first

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * request.c - what operators ask: replay, resend, redrive; for skip, cancel and
+ * What operators ask: replay, resend, redrive; for skip, cancel and
  * discard see skip.c and clear.c.
  *
  * The number of the last request taken goes to disk in the same commit as

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * saved.h - delivery state as the last run left it, until lanes take it over.
+ * Delivery state as the last run left it, until lanes take it over.
  */
 
 #ifndef ES_SAVED_H

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * schedule.c - when an event is tried again.
+ * When an event is tried again.
  */
 
 #include <openssl/evp.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * send.c - one attempt: libcurl's handle, and its place among the others.
+ * One attempt: libcurl's handle, and its place among the others.
  *
  * A send is made once for an endpoint and used again: its handle keeps what
  * does not change.

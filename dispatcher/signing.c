@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * signing.c - ed25519 signatures by threads.
+ * Ed25519 signatures by threads.
  *
  * A message's signatures have a known length, so its header fields are written
  * with room for them.  What is to be signed is copied, and the keys are held:

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * signing.h - ed25519 signatures are made by threads beside the loop: one
+ * Ed25519 signatures are made by threads beside the loop: one
  * takes as long as all else of a delivery.
  */
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * simulate.c - failures that somebody asked for, to see what becomes of them.
+ * Failures that somebody asked for, to see what becomes of them.
  *
  * Which attempts fail is drawn from the event's id and the attempt as their
  * jitter is, so that it can be foretold.  Before an event is sent the first

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * skip.c - somebody asks that the event which a lane stands on is not waited
+ * Somebody asks that the event which a lane stands on is not waited
  * for any more.
  *
  * In `fifo` a lane stands on the first of what it has taken and is not done

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * stall.c - what stands still is said at once: in the log, on disk for
+ * What stands still is said at once: in the log, on disk for
  * `endpoint status` and metrics, and by an operational event; so is its end.
  *
  * A lane is looked at after each failed attempt, when it finds no place for

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * target.c - which endpoints there are, and what feeds they are sent.
+ * Which endpoints there are, and what feeds they are sent.
  *
  * A lane exists for each feed that an endpoint asks for and its partner may
  * read.

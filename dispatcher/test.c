@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * test.c - test events: signed and sent as any other, once, whatever state the
+ * Test events: signed and sent as any other, once, whatever state the
  * endpoint is in, and of no feed.  Nothing is concluded from what it answers.
  *
  * An endpoint has two in flight; others wait in order, until there is a place,

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * token.c - access tokens of endpoints: OAuth 2.0 client credentials
+ * Access tokens of endpoints: OAuth 2.0 client credentials
  * (RFC 6749, 4.4).
  *
  * Got from the endpoint's token server when there is something to send, as a

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * trickle.c - answers of which the headers have come, and the rest does not.
+ * Answers of which the headers have come, and the rest does not.
  *
  * The status says it all, and the rest has some seconds to come: then the
  * attempt ends as if it had, and who sends it drop by drop keeps no place.

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * waiting.c - the events of a lane that wait, in order.
+ * The events of a lane that wait, in order.
  *
  * Each order is a treap: a search tree whose nodes are also a heap by a
  * priority that looks like chance.  Its depth is the logarithm of what it has,

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * waiting.h - the events of a lane that wait, in the two orders in which they
+ * The events of a lane that wait, in the two orders in which they
  * are asked for.
  *
  * They stand in `lane->waiting` in no order: the last one takes the place of

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * window.c - how many an endpoint may have in flight: as many as it answers
+ * How many an endpoint may have in flight: as many as it answers
  * without delay, and never more than its `in_flight`.
  *
  * Each success that comes about as fast as the endpoint has ever been adds a

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Builds ngx_http_eventsync_module.so into $BUILD (default: build).
 #

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * The query: untrusted text to typed values; and how an answer names the URL.

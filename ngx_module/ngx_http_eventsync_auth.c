@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * Who asks, and what may be done: API keys, and the access tokens that they

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * Access tokens as a credential.  Verifying one costs a signature check, so

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * Bodies: what a request's header fields say of their bytes, judged before a

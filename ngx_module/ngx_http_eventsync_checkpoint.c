@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * Checkpoints: what a partner's consumers say they have.  They are read and

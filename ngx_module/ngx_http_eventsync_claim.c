@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * Claims: a reader that comes back to its stream, and finds no place because of

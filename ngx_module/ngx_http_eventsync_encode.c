@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * Pages that are made by a thread: encoded ones that are not kept yet, and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * Limits: rates of a partner by one word for each policy in shared memory,

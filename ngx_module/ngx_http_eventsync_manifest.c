@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * Manifest: count, bytes and digest of a range, so that who holds its events

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * Metrics, in Prometheus' text format: what the workers have counted, then

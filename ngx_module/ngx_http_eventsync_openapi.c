@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * OpenAPI: the description of what the module serves, docs/openapi.json as it

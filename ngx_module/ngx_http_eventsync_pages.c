@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * Pages: a feed in runs of its page size, each of which never changes once it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * A publish's body to events.  Small ones are parsed in the event loop; large

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * The store in a worker: opened after fork, watched by the event loop, closed

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * Publish: from a request to a batch in the next commit, and from its outcome

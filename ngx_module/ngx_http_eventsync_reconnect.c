@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * Reconnects: a stream's reader that comes back says so by the id that it holds,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * Slices of a backfill: what its buffer is filled with, event lines in one

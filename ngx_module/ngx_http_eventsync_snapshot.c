@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * Snapshot: the latest event of each subject, in pages that are all of one

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * Token: a key in, an access token out (OAuth 2.0 client credentials, RFC

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * Long polls: requests that wait for the next commit.  No transaction is open

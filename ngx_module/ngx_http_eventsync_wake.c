@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
  * Wakes: whom of those who wait a commit or a revoked key concerns, and their

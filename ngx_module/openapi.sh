@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Makes C of the OpenAPI document: openapi.sh DOCUMENT OUTPUT writes its bytes
 # as the list of an array's elements.  POSIX tools only: `config` runs it

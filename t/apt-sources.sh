@@ -1,4 +1,6 @@
 #!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+
 # Prints where a Debian release can be had, one line of sources.list each:
 #
 #   apt-sources.sh deb|deb-src RELEASE

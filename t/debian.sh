@@ -1,4 +1,6 @@
 #!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+
 # The README's two commands in throw-away trees of Debian releases, each from
 # nothing:
 #

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # The whole system on a throw-away directory: nginx with the module, the
 # dispatcher, a webhook receiver.  Publishes real events, shows them arriving,

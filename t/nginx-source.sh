@@ -1,4 +1,6 @@
 #!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+
 # Puts the plain upstream sources of the installed nginx, from Debian's
 # archive, into a directory: nginx-source.sh DIR.  Uses lists of its own, so
 # that the machine's apt stays as it is.  Does nothing if they are there.

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * accept.c - content negotiation.
+ * Content negotiation.
  */
 
 #include <strings.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * accept.h - which representation a client prefers (RFC 9110, section 12.5).
+ * Which representation a client prefers (RFC 9110, section 12.5).
  */
 
 #ifndef ES_ACCEPT_H

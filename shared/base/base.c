@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * base.c - buffers, problems and the words of outcomes.
+ * Buffers, problems and the words of outcomes.
  */
 
 #include "base/base.h"

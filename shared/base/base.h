@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * base.h - strings, buffers, outcomes and problems that everything else uses.
+ * Strings, buffers, outcomes and problems that everything else uses.
  *
  * Nothing here takes locks or keeps state; every function may be called from
  * any thread on objects that the caller owns.

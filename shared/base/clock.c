@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * clock.c - the clocks, and RFC 3339.
+ * The clocks, and RFC 3339.
  */
 
 #include "base/clock.h"

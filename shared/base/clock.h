@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * clock.h - time, by one seam so that tests can drive it.
+ * Time, by one seam so that tests can drive it.
  */
 
 #ifndef ES_CLOCK_H

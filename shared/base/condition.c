@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * condition.c - If-Match and If-None-Match.
+ * If-Match and If-None-Match.
  */
 
 #include "base/base.h"

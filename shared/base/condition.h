@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * condition.h - conditions of HTTP on what is stored (RFC 9110, section 13.1).
+ * Conditions of HTTP on what is stored (RFC 9110, section 13.1).
  */
 
 #ifndef ES_CONDITION_H

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * decode.c - one loop for all codings: each of them is a step that takes some
+ * One loop for all codings: each of them is a step that takes some
  * input, gives some output, and says whether that was its end.
  */
 

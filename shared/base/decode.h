@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * decode.h - content codings of what a client sends (RFC 9110, section 8.4).
+ * Content codings of what a client sends (RFC 9110, section 8.4).
  *
  * gzip (also by its old name "x-gzip"; RFC 1952, with any number of members),
  * deflate (RFC 1950: the zlib format, and no other), zstd (RFC 8878, any number

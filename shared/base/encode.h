@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * encode.h - content codings (RFC 9110, section 8.4.1; RFC 7932; RFC 8878).
+ * Content codings (RFC 9110, section 8.4.1; RFC 7932; RFC 8878).
  *
  * The same input gives the same bytes for as long as the library that encodes
  * is the same; es_encoding_maker() tells when it is not.  Made for what is

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * exposition.c - Prometheus' text format.
+ * Prometheus' text format.
  */
 
 #include "base/base.h"

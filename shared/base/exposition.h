@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * exposition.h - Prometheus' text format, version 0.0.4.
+ * Prometheus' text format, version 0.0.4.
  *
  * A family is begun, then its samples follow: the format wants them together.
  * The first failure (memory is out) is kept, and nothing is written after it:

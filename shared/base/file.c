@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * file.c - makes what is within a store.
+ * Makes what is within a store.
  */
 
 #include <errno.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * file.h - files and directories within a store.
+ * Files and directories within a store.
  *
  * Several users write a store, as members of its group.  So what is made
  * within it can be written by that group, whatever the umask is, and belongs

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 #include <xxhash.h>
 
 #if defined(__x86_64__)

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * hash.h - XXH3 of long input by the widest vectors that the processor has.
+ * XXH3 of long input by the widest vectors that the processor has.
  *
  * A page's chunks are hashed whenever they are read, so this is the largest
  * single cost of a poll; with AVX2 it is less than half of that with the SSE2

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * json.c - the scanner.
+ * The scanner.
  *
  * Strings are most of the bytes, so they are looked through sixteen or eight
  * bytes at a time for the few that mean something.  Nesting needs no recursion: one bit

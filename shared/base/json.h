@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * json.h - a strict RFC 8259 scanner that keeps byte positions.
+ * A strict RFC 8259 scanner that keeps byte positions.
  *
  * The one thing that no JSON library packaged for Debian 12 gives: where a
  * value's exact bytes are.  It validates everything (UTF-8, escapes, numbers,

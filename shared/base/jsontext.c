@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * jsontext.c - the inside of JSON strings, decoded and encoded.
+ * The inside of JSON strings, decoded and encoded.
  */
 
 #include "base/base.h"

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * pool.c - blocks in a list; the first is the one that has room.
+ * Blocks in a list; the first is the one that has room.
  */
 
 #include <stdlib.h>

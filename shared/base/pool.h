@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * pool.h - memory that lives and dies together, at addresses that stay.
+ * Memory that lives and dies together, at addresses that stay.
  */
 
 #ifndef ES_POOL_H

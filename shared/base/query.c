@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * query.c - the query of a URL.
+ * The query of a URL.
  */
 
 #include "base/query.h"

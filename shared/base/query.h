@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * query.h - the query of a URL: "name=value&name=value", percent-encoded.
+ * The query of a URL: "name=value&name=value", percent-encoded.
  */
 
 #ifndef ES_QUERY_H

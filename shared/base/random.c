@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * random.c - randomness from the kernel, base32 as in RFC 4648 in lower case.
+ * Randomness from the kernel, base32 as in RFC 4648 in lower case.
  */
 
 #include "base/reason.h"

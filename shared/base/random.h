@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * random.h - random text for epochs, keys and names.
+ * Random text for epochs, keys and names.
  */
 
 #ifndef ES_RANDOM_H

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * reason.c - the record of each thread.
+ * The record of each thread.
  */
 
 #include <errno.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * reason.h - what the operating system refused, in words.
+ * What the operating system refused, in words.
  *
  * ES_IO says that a call failed and not which.  Whoever gets the failure of a
  * call records it here, with the path and the system's words, and whoever

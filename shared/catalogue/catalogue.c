@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * catalogue.c - event types are registered, and their dates set.
+ * Event types are registered, and their dates set.
  */
 
 #include <jansson.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * catalogue.h - event types: versions, schemas, and when they end.
+ * Event types: versions, schemas, and when they end.
  *
  * A version of a type is a JSON Schema document under "type/version" that
  * never changes once it is there; what may be set later is when it is

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * catalogue_keys.c - names and versions of event types, and their records.
+ * Names and versions of event types, and their records.
  */
 
 #include <stdio.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * catalogue_keys.h - inside of the catalogue: where versions are.
+ * Inside of the catalogue: where versions are.
  */
 
 #ifndef ES_CATALOGUE_KEYS_H

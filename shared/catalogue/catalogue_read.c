@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * catalogue_read.c - event types as JSON, and their documents.
+ * Event types as JSON, and their documents.
  */
 
 #include <jansson.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * conform.c - events judged by the catalogue before they are committed.
+ * Events judged by the catalogue before they are committed.
  *
  * Which version judges an event: the one that its `dataschema` ends with, as
  * "/type/1.2.0", or the highest of its type.  Compiled schemas are kept for

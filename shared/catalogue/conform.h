@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * conform.h - the schemas that a store has compiled, so that events are judged
+ * The schemas that a store has compiled, so that events are judged
  * without compiling them again.
  */
 

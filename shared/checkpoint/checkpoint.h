@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * checkpoint.h - how far named consumers have come, by their own word.
+ * How far named consumers have come, by their own word.
  *
  * A consumer is a partner's, and of one feed; its checkpoint is the cursor
  * that it has acknowledged.  They are in an LMDB environment of the store's

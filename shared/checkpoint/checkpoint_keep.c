@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * checkpoint_keep.c - which checkpoints are still of use, and right.
+ * Which checkpoints are still of use, and right.
  */
 
 #include <stdio.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * checkpoint_reached.c - checkpoints as the dispatcher reads them.
+ * Checkpoints as the dispatcher reads them.
  */
 
 #include "checkpoint/checkpoint.h"

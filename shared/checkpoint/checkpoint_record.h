@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * checkpoint_record.h - inside of checkpoints/: keys and values.
+ * Inside of checkpoints/: keys and values.
  */
 
 #ifndef ES_CHECKPOINT_RECORD_H

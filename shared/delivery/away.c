@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * away.c - places that are kept and events that are lost, in delivery's `meta`.
+ * Places that are kept and events that are lost, in delivery's `meta`.
  *
  *     "away", endpoint, feed    es_away_value_t, then three texts with a NUL:
  *                               the endpoint, the feed, that of operations

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * away.h - places that are kept for feeds which an endpoint is not sent now,
+ * Places that are kept for feeds which an endpoint is not sent now,
  * and events that an endpoint will never be sent.
  *
  * When an endpoint loses a feed, its progress and retries stay as they are,

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * changes.c - a set of changes to delivery state, and its commit.
+ * A set of changes to delivery state, and its commit.
  */
 
 #include <stdlib.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * delivery.c - reads delivery state, expires attempts, takes the lock.
+ * Reads delivery state, expires attempts, takes the lock.
  */
 
 #include <errno.h>

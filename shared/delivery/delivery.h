@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * delivery.h - what the dispatcher remembers: a cursor and a small set of
+ * What the dispatcher remembers: a cursor and a small set of
  * exceptions per endpoint and feed, attempts, dead letters.
  *
  * Only the dispatcher writes (one process, by a lock on the environment's

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * delivery_keys.h - keys and values of delivery/: the one place that knows them.
+ * Keys and values of delivery/: the one place that knows them.
  *
  * Keys are big-endian, so that what belongs to an endpoint is contiguous and
  * in order; values are little-endian structs without padding.

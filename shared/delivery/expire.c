@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * expire.c - attempts and dead letters that nobody is to see any more.
+ * Attempts and dead letters that nobody is to see any more.
  */
 
 #include "delivery/delivery.h"

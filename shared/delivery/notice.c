@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * notice.c - the outbox of operational events, in delivery's `meta`.
+ * The outbox of operational events, in delivery's `meta`.
  *
  * Of the records there, these begin with a word and a number:
  *

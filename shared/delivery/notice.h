@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * notice.h - operational events on their way to the log, and what has been
+ * Operational events on their way to the log, and what has been
  * announced of an endpoint.
  *
  * An operational event is composed with its cause and recorded in the same

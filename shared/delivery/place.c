@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * place.c - places in lists of attempts and dead letters.
+ * Places in lists of attempts and dead letters.
  */
 
 #include <inttypes.h>

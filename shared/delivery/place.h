@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * place.h - where a list of delivery records goes on, as text.
+ * Where a list of delivery records goes on, as text.
  *
  * The text is the end of a record's key, in hexadecimal: of the list of one
  * endpoint, and nothing that who holds it should read.

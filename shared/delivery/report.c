@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * report.c - delivery state as JSON.
+ * Delivery state as JSON.
  */
 
 #include <stdlib.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * report.h - delivery state as JSON, for the command line and for partners.
+ * Delivery state as JSON, for the command line and for partners.
  *
  * Each function returns a new object, or NULL when memory is out.
  */

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 #include "base/base.h"
 #include "base/clock.h"
 #include "delivery/delivery.h"

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * stall.h - what stands still of an endpoint's deliveries, and why.
+ * What stands still of an endpoint's deliveries, and why.
  *
  * The dispatcher keeps a record of each feed of an endpoint that takes nothing
  * new, of an endpoint that is sent nothing at all, and of a feed on which

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * state.h - the state of an endpoint: one table, and one rule of precedence,
+ * The state of an endpoint: one table, and one rule of precedence,
  * for the command line, the HTTP API, metrics, operational events and the
  * documentation.
  */

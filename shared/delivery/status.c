@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * status.c - where deliveries of an endpoint stand, as JSON.
+ * Where deliveries of an endpoint stand, as JSON.
  */
 
 #include <stdio.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * status.h - where deliveries of an endpoint stand, as JSON: its state, what
+ * Where deliveries of an endpoint stand, as JSON: its state, what
  * stands still, what waits.
  *
  * However much waits, the answer is small: totals for each feed, and the first

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * tally.c - counting attempts, and the record of it.
+ * Counting attempts, and the record of it.
  */
 
 #include "delivery/delivery.h"

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * tally.h - what the dispatcher has counted since the store was made.
+ * What the dispatcher has counted since the store was made.
  *
  * The record is written in the commit of what was counted, so that counters
  * and records agree whenever the dispatcher is killed.

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * undelivered.h - what endpoints have still to be sent, for whoever is about
+ * What endpoints have still to be sent, for whoever is about
  * to take it away from them.
  */
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * attribute.c - what attribute values may be: CloudEvents 1.0.2 section 3,
+ * What attribute values may be: CloudEvents 1.0.2 section 3,
  * RFC 3986, RFC 3339, RFC 9110 section 8.3.1, and the log's own limits.
  */
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * attribute.h - CloudEvents' context attributes: names and what values may be.
+ * CloudEvents' context attributes: names and what values may be.
  */
 
 #ifndef ES_ATTRIBUTE_H

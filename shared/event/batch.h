@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * batch.h - inside of a batch, for batch.c (collects) and publish.c (commits).
+ * Inside of a batch, for batch.c (collects) and publish.c (commits).
  */
 
 #ifndef ES_BATCH_H

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * body_digest.c - dictionaries of RFC 8941 as far as RFC 9530 needs them:
+ * Dictionaries of RFC 8941 as far as RFC 9530 needs them:
  * "sha-256=:BASE64:, sha-512=:BASE64:;parameter".
  */
 

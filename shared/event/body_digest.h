@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * body_digest.h - what a client says the digest of its body is: the fields
+ * What a client says the digest of its body is: the fields
  * Content-Digest and Repr-Digest (RFC 9530), by SHA-256 and SHA-512.
  *
  * In a request that has no Content-Range both are of the same bytes, those that

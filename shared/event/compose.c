@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * compose.c - an event's fields checked and written in the order of storage.
+ * An event's fields checked and written in the order of storage.
  *
  * Room for the whole is made first, so that nothing is allocated or compared
  * to an end while writing.

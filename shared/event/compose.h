@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * compose.h - inside of event.h: fields collected from either content mode,
+ * Inside of event.h: fields collected from either content mode,
  * and the one composer that checks and writes them.
  */
 

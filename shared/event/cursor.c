@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * cursor.c - cursors, epochs and feed names as text.
+ * Cursors, epochs and feed names as text.
  */
 
 #include "event/cursor.h"

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * cursor.h - the one place where cursors and epochs are parsed and printed.
+ * The one place where cursors and epochs are parsed and printed.
  *
  * A cursor is "<epoch>-<sequence>": I have everything up to and including
  * that sequence.  An epoch is 1..15 characters of [a-z2-7].  The sequence is

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* The one-shot and EVP interfaces look the algorithm up and allocate at each
    call, which is more than the hash of an event costs. */
 #define OPENSSL_SUPPRESS_DEPRECATED

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * digest.h - the chain by which a reader proves that it has every event.
+ * The chain by which a reader proves that it has every event.
  *
  *     D(0) = 32 zero bytes, at the beginning of an epoch
  *     D(n) = SHA-256(D(n-1) || text of event n)

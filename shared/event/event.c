@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * event.c - events from the two content modes: the JSON event format and
+ * Events from the two content modes: the JSON event format and
  * attributes beside binary data.  Fields point into the input until composed.
  */
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * event.h - a CloudEvent parsed, checked and composed once, at publish.
+ * A CloudEvent parsed, checked and composed once, at publish.
  *
  * A draft is everything of the stored text that does not depend on its place
  * in the log: `head` up to and without the "feed" member's following

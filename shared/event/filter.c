@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * filter.c - type and subject filters.
+ * Type and subject filters.
  */
 
 #include "base/base.h"

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * filter.h - which events a consumer is sent: by type and by subject.
+ * Which events a consumer is sent: by type and by subject.
  */
 
 #ifndef ES_FILTER_H

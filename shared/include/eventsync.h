@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * eventsync.h - the producer's interface to an eventsync store.
+ * The producer's interface to an eventsync store.
  *
  * A producer opens the store directory, collects CloudEvents 1.0 events for
  * one feed in a batch, and publishes the batch.  When es_publish() returns

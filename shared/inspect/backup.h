@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * backup.h - a copy of a store that is whole: made beside live traffic, proved
+ * A copy of a store that is whole: made beside live traffic, proved
  * when it is restored.
  *
  * A backup is a directory:

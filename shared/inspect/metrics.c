@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * metrics.c - feeds, environments and the disk.
+ * Feeds, environments and the disk.
  */
 
 #include <sys/statvfs.h>

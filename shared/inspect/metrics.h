@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * metrics.h - what a store holds and what the dispatcher does, as metrics.
+ * What a store holds and what the dispatcher does, as metrics.
  *
  * Reads all environments in short transactions, one after the other, so the
  * numbers are of moments that lie close together and not of one.  It takes

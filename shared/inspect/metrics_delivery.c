@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * metrics_delivery.c - endpoints, what waits for them, attempts.
+ * Endpoints, what waits for them, attempts.
  *
  * Totals of retries and dead letters are what the database says of its size.
  * What is told of each endpoint takes a look at each of them; where there are

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * Works in slices, each in a write transaction that writes nothing: under the
  * writer lock log and id index stand still, and a slice is short enough for

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * verify.h - walks a store and proves its invariants.
+ * Walks a store and proves its invariants.
  */
 
 #ifndef ES_VERIFY_H

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * verify_registry.c - proves the registry: that each record is where a look
+ * Proves the registry: that each record is where a look
  * finds it, and that of keys and endpoints there is the partner.
  */
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * apikey.c - API keys as text, and their digest.
+ * API keys as text, and their digest.
  */
 
 /* The one-shot and EVP forms of SHA-256 look the algorithm up by name at each

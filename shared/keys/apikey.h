@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * apikey.h - the text of API keys: esk_<keyid>_<secret><checksum>.
+ * The text of API keys: esk_<keyid>_<secret><checksum>.
  *
  * keyid is 10 and secret 32 characters of lowercase base32; the checksum is 6
  * more, from a CRC of what goes before, so that a mistyped or truncated key is

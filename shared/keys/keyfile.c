@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * keyfile.c - files with secret keys.
+ * Files with secret keys.
  */
 
 #include <errno.h>

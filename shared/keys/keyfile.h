@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * keyfile.h - files with secret keys: who may have rights to them.
+ * Files with secret keys: who may have rights to them.
  */
 
 #ifndef ES_KEYFILE_H

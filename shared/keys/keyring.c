@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * keyring.c - AES-256-GCM by OpenSSL, under the keys of a file.
+ * AES-256-GCM by OpenSSL, under the keys of a file.
  */
 
 #include <openssl/crypto.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * keyring.h - the keys that secrets at rest are encrypted with (AES-256-GCM,
+ * The keys that secrets at rest are encrypted with (AES-256-GCM,
  * NIST SP 800-38D), from a file outside of the store.
  *
  * The file is 32 raw bytes, or text with 32 bytes in base64 on each line;

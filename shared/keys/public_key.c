@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * public_key.c - public keys, without the private ones.
+ * Public keys, without the private ones.
  */
 
 #include <openssl/evp.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * public_key.h - what receivers verify v1a signatures with: the public half of
+ * What receivers verify v1a signatures with: the public half of
  * a `whsk_` secret (Standard Webhooks 1.0.0; RFC 8037 as a JWK).
  */
 

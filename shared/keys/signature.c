@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * signature.c - webhook signatures by OpenSSL.
+ * Webhook signatures by OpenSSL.
  */
 
 #include <openssl/crypto.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * signature.h - Standard Webhooks 1.0.0 signatures.
+ * Standard Webhooks 1.0.0 signatures.
  */
 
 #ifndef ES_SIGNATURE_H

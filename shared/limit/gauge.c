@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * gauge.c - words of key (32 bits), place (10) and count (22); 0 is free.
+ * Words of key (32 bits), place (10) and count (22); 0 is free.
  *
  * The words of a key are within a window that begins where the key's hash
  * says.  All of it is looked at each time: nothing is ever moved, and a hole

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * gauge.h - how many things of each key are under way, counted across
+ * How many things of each key are under way, counted across
  * processes in shared memory.
  *
  * Each process that counts has a place (0 to ES_GAUGE_PLACES - 1; nginx's

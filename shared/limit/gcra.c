@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * gcra.c - interval T, burst B, cost c, theoretical arrival time TAT:
+ * Interval T, burst B, cost c, theoretical arrival time TAT:
  *
  *     new = max(now, TAT) + c * T;  admitted when new - now <= B * T
  *

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * gcra.h - the generic cell rate algorithm on one 64-bit word.
+ * The generic cell rate algorithm on one 64-bit word.
  *
  * The word is the theoretical arrival time in nanoseconds of a clock that all
  * users of the word share (CLOCK_MONOTONIC is one per machine).  It is moved

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * limit.c - policies by name, and limits from text.
+ * Policies by name, and limits from text.
  */
 
 #include "base/base.h"

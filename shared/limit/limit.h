@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * limit.h - what is limited, by which unit, and how a limit is written.
+ * What is limited, by which unit, and how a limit is written.
  */
 
 #ifndef ES_LIMIT_H

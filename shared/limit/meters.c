@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * meters.c - sets of eight meters.
+ * Sets of eight meters.
  */
 
 #include <stdatomic.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * meters.h - a fixed number of rate meters in shared memory, for keys that
+ * A fixed number of rate meters in shared memory, for keys that
  * anybody can make up, such as addresses.
  *
  * A key has one of the eight meters of its set.  A key that is charged and has

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * chunk.h - keys and values of the event log: the one place that knows them.
+ * Keys and values of the event log: the one place that knows them.
  *
  * Events are stored in chunks: what one commit appended to one feed, cut at
  * ES_CHUNK_COUNT events, ES_CHUNK_BYTES and each multiple of the feed's page

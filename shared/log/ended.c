@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * ended.c - notes of epochs that have ended, in the log's `meta`.
+ * Notes of epochs that have ended, in the log's `meta`.
  *
  *     "ended", feed number, epoch    es_ended_value_t, the feed's name
  */

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * ended.h - epochs of feeds that have ended, and how far each had come.
+ * Epochs of feeds that have ended, and how far each had come.
  *
  * A reset and a removal first drop the events in slices.  They leave a note in
  * the log: as long as they are at it, whoever sees the events go knows why;

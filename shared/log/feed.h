@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * feed.h - feeds: names, numbers, epochs and heads.
+ * Feeds: names, numbers, epochs and heads.
  *
  * A feed's record lives in the log environment, because its head moves in the
  * same transaction as its events.

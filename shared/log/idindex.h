@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * idindex.h - finds an event by (source, id), so that it is stored once.
+ * Finds an event by (source, id), so that it is stored once.
  *
  * A B-tree over hashes would dirty a page of its own for every event and
  * write it at each commit; at ten million events that costs several times the

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * ids.h - the id index as part of a store: opened and, if need be, filled
+ * The id index as part of a store: opened and, if need be, filled
  * from the log.  Needs the log's writer lock.
  */
 

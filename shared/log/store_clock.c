@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * store_clock.c - what time it is for the store; see store_clock.h.
+ * What time it is for the store; see store_clock.h.
  */
 
 #include <inttypes.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * store_clock.h - the store's own time, which no single wall clock moves far.
+ * The store's own time, which no single wall clock moves far.
  *
  * Beside the events the log keeps what time it was, and what the clock was then
  * that all processes of the machine share (es_machine_ms()).  From these two

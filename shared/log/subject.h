@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * subject.h - the events of one subject, found without looking at others.
+ * The events of one subject, found without looking at others.
  *
  * Each event has the sequence of the one before with its subject, and of one
  * further back (a jump), so that any of them is reached from the latest in as

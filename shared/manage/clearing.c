@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * clearing.c - skip, cancel and discard as they are asked for and stored.
+ * Skip, cancel and discard as they are asked for and stored.
  */
 
 #include <stdlib.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * clearing.h - what is asked of events that wait or are dead: to skip one, to
+ * What is asked of events that wait or are dead: to skip one, to
  * cancel what waits, to discard dead letters.
  *
  * The command line and the HTTP API have one form of it, a JSON object; a

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * clearing_match.c - which events a skip, a cancel or a discard is of.
+ * Which events a skip, a cancel or a discard is of.
  */
 
 #include <stdlib.h>

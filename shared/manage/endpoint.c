@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * endpoint.c - names, secrets and places that the registry does not make up
+ * Names, secrets and places that the registry does not make up
  * itself.
  */
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * manage.c - a partner's own endpoints.
+ * A partner's own endpoints.
  *
  * A partner sees its own and no others; nobody is shown a secret but in the
  * answer that made it.

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * manage.h - a partner's own endpoints: what the HTTP API does, and the parts
+ * A partner's own endpoints: what the HTTP API does, and the parts
  * of it that the command line shares.
  *
  * Every function blocks for the registry's lock and disk: call it on a thread

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * manage_change.c - what a partner makes of its endpoints.
+ * What a partner makes of its endpoints.
  *
  * What is there already is changed only by es_registry_edit(), which judges it
  * once more where it is written.

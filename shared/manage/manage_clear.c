@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * manage_clear.c - what a partner does not want to be sent: skip, cancel,
+ * What a partner does not want to be sent: skip, cancel,
  * discard.
  */
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * manage_list.c - a partner's endpoints by pages.
+ * A partner's endpoints by pages.
  *
  * Records have no index by partner: a page looks at a bounded number of them,
  * in one read, and parses only those that name the partner.  Ten thousand of

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * manage_report.c - what a partner is shown of deliveries to its endpoints.
+ * What a partner is shown of deliveries to its endpoints.
  *
  * An endpoint may have been sent other feeds before: of those that a key is
  * narrowed away from it is told nothing.

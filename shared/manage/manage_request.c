@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * manage_request.c - what a partner asks the dispatcher to do.
+ * What a partner asks the dispatcher to do.
  */
 
 #include "base/base.h"

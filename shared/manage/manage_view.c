@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * manage_view.c - what a partner sees of its endpoints.
+ * What a partner sees of its endpoints.
  */
 
 #include <stdio.h>

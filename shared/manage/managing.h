@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * managing.h - inside of manage.h: one request while it is done.
+ * Inside of manage.h: one request while it is done.
  */
 
 #ifndef ES_MANAGING_H

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * test_event.c - events that are of no feed: what an endpoint is tested with.
+ * Events that are of no feed: what an endpoint is tested with.
  */
 
 #include <stdlib.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * open.c - a store is made, opened and closed: its format file and its
+ * A store is made, opened and closed: its format file and its
  * environments.
  */
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * append.c - what a feed was assigned becomes chunks, with the type index and
+ * What a feed was assigned becomes chunks, with the type index and
  * the subjects' chains.
  */
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * commit.h - a commit under way: publish.c assigns sequences, append.c writes.
+ * A commit under way: publish.c assigns sequences, append.c writes.
  */
 
 #ifndef ES_COMMIT_H

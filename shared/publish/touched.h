@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * touched.h - the subjects that one commit adds events to, so that each is
+ * The subjects that one commit adds events to, so that each is
  * read and written once.
  */
 

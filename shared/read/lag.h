@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * lag.h - how far a cursor is behind its feed, and how long it stays good.
+ * How far a cursor is behind its feed, and how long it stays good.
  */
 
 #ifndef ES_LAG_H

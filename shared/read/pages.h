@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * pages.h - encoded pages, made once and kept.
+ * Encoded pages, made once and kept.
  *
  * An LMDB environment of its own in the store, `pages/`: what is in it is
  * derived from the log, is written by nginx's workers only, and may be lost or

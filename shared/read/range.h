@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * range.h - what is known of a range of events without reading it.
+ * What is known of a range of events without reading it.
  *
  * Each is a B-tree look-up and the work of at most one chunk, however long
  * the range is.  Sequences are from feed->oldest - 1 to feed->last; ES_INVALID

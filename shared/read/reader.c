@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 #include "event/filter.h"
 #include "log/chunk.h"
 #include "log/feed.h"

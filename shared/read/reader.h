@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * reader.h - reading events by cursor, by time, by type and subject.
+ * Reading events by cursor, by time, by type and subject.
  *
  * A page is a list of slices into the map: written one after the other they
  * are the events as JSON, joined by ','.  Nothing is copied here; the slices

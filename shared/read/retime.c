@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * retime.c - commit times in the future, which a clock that was ahead has left,
+ * Commit times in the future, which a clock that was ahead has left,
  * become the present one.
  *
  * The time is in the head of each chunk, beside what is hashed with it, and in

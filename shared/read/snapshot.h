@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * snapshot.h - the latest event of each subject, as of one sequence.
+ * The latest event of each subject, as of one sequence.
  *
  * Pages are in the order of subjects' bytes.  However much is published
  * between two pages, together they are the state at `at`: of a subject that

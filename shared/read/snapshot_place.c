@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * snapshot_place.c - a place in a snapshot as text.
+ * A place in a snapshot as text.
  */
 
 #include <openssl/evp.h>

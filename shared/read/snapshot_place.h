@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * snapshot_place.h - how far a snapshot has come, as text for its reader.
+ * How far a snapshot has come, as text for its reader.
  *
  *     <cursor>.<position in base64url>.<check>
  *

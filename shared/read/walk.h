@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * walk.h - along the events that match a filter, and pages under construction.
+ * Along the events that match a filter, and pages under construction.
  *
  * Inside of the reader.  Types lead by their chunks (the log's `bytype`), a
  * subject by its events' links (subject.h); with both, the one that has fewer

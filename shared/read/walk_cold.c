@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * walk_cold.c - chunks that have to be read from disk.
+ * Chunks that have to be read from disk.
  *
  * Chunks that are far apart are a read each, and whoever serves others in the
  * same thread waits for it.  What is in memory costs no more for this: only

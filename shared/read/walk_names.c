@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * walk_names.c - which types a filter means, of those that a feed has.
+ * Which types a filter means, of those that a feed has.
  *
  * Types are numbered for the whole store.  What other feeds have may not cost
  * this one much, so it is looked for from both ends.

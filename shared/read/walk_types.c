@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * walk_types.c - the chunks that have events of some types, in order.
+ * The chunks that have events of some types, in order.
  *
  * A type's entries for a feed lie together in the map, some hundred to a page,
  * and are read there: LMDB is asked for the first of them only.

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 #include "log/chunk.h"
 #include "registry/access.h"
 #include "store/env.h"

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * access.h - which writes to the registry leave partners and keys as they are,
+ * Which writes to the registry leave partners and keys as they are,
  * and which endpoints as well.
  *
  * A picture for who only admits requests holds partners and keys, and that of

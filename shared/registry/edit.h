@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * edit.h - registry records changed by what is stored.
+ * Registry records changed by what is stored.
  *
  * A change that is made of what was read before could undo another's that came
  * between, or be made to what is no longer what was judged: these look in the

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * gone.c - endpoints that were removed, in the registry's `meta`.
+ * Endpoints that were removed, in the registry's `meta`.
  *
  *     "gone", name    es_gone_value_t, the partner's name
  */

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * gone.h - endpoints that were removed, so that one that is made again under
+ * Endpoints that were removed, so that one that is made again under
  * its name is the same one to the dispatcher.
  */
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * headers.c - header fields of an endpoint's own, sent with each request.
+ * Header fields of an endpoint's own, sent with each request.
  *
  * They go out as they are, so nothing is taken that RFC 9110 does not allow,
  * that frames or routes a request, or that says what only the sender may say.

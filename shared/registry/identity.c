@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * identity.c - files that an endpoint's connections are made with: its client
+ * Files that an endpoint's connections are made with: its client
  * certificate, that one's key, and whom to trust.
  *
  * Names only: the dispatcher's operator says where the files are, and nobody

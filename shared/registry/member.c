@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * member.c - typed members of a JSON object.
+ * Typed members of a JSON object.
  */
 
 #include <stdio.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * member.h - typed members of a JSON object, each by its JSON Pointer.
+ * Typed members of a JSON object, each by its JSON Pointer.
  *
  * "Take" functions leave `out` as it is when the member is absent, and say
  * what is wrong with it otherwise.

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * oauth.c - credentials that an endpoint's access tokens are got with.
+ * Credentials that an endpoint's access tokens are got with.
  */
 
 #include <stdio.h>

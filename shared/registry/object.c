@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * object.c - registry records as stored, found by kind and name.
+ * Registry records as stored, found by kind and name.
  */
 
 #include "base/base.h"

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * object.h - inside of the registry: where a record is.
+ * Inside of the registry: where a record is.
  *
  * Database `objects`: the kind's letter and the name -> JSON text.
  */

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * picture.c - the whole registry in memory, immutable, and look-ups in it.
+ * The whole registry in memory, immutable, and look-ups in it.
  *
  * Records come in the order of their names, so each kind is a sorted array.
  */

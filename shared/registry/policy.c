@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * policy.c - members of partners and endpoints that say how deliveries are
+ * Members of partners and endpoints that say how deliveries are
  * governed: the feed of operational events, disabling, rate, acknowledgement.
  */
 

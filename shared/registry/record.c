@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * record.c - members of registry records, each decoded by its type.
+ * Members of registry records, each decoded by its type.
  */
 
 #include <stdio.h>

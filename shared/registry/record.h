@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * record.h - registry records: JSON objects into typed structs.
+ * Registry records: JSON objects into typed structs.
  *
  * The one place that knows the members of docs/registry.md.  The same code
  * judges what operators write and reads what is stored.

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * registry.c - registry records written, each in a transaction of its own.
+ * Registry records written, each in a transaction of its own.
  *
  * Database `meta`: "partner" and "endpoint" -> the last number given, as 8
  * bytes big-endian.

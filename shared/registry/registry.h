@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * registry.h - partners, keys, webhook endpoints, and rules of feeds.
+ * Partners, keys, webhook endpoints, and rules of feeds.
  *
  * Written by operators (eventsyncctl), a few times a day; read by every
  * worker and the dispatcher as one immutable picture in memory, loaded anew

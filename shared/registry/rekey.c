@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * rekey.c - the keys of a store's secrets: given, marked, changed.
+ * The keys of a store's secrets: given, marked, changed.
  *
  * Database `meta` of the registry: "sealed" -> the id of the key that sealed
  * last.

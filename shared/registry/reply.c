@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * reply.c - replies to requests, in delivery's `meta`.
+ * Replies to requests, in delivery's `meta`.
  *
  *     "reply", request     es_reply_value_t, who asked, NUL, the detail
  *     "clear", endpoint    es_clear_value_t, the request's text

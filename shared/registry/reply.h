@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * reply.h - what the dispatcher made of a request, and requests that it is
+ * What the dispatcher made of a request, and requests that it is
  * still at.
  *
  * Of a skip, a cancel and a discard whoever asked wants to know the outcome;

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * request.c - requests in the registry: number -> es_request_value_t, and of
+ * Requests in the registry: number -> es_request_value_t, and of
  * a test its event.
  */
 

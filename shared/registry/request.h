@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * request.h - what an operator or a partner asks of the dispatcher.
+ * What an operator or a partner asks of the dispatcher.
  *
  * A request is written to the registry, which rings the bell; the dispatcher
  * takes each one once, in order, and records the number of the last one

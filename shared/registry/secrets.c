@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * secrets.c - the secret members of registry objects.
+ * The secret members of registry objects.
  */
 
 #include <openssl/crypto.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * secrets.h - inside of the registry: which members of its objects are secret,
+ * Inside of the registry: which members of its objects are secret,
  * and how they are kept: encrypted, if the store has been given a keyring.
  *
  * An object is sealed where it is written and opened where a picture of the

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * sending.c - members of endpoints that say how they are sent: in what order,
+ * Members of endpoints that say how they are sent: in what order,
  * how many, how often, and what a request carries.
  */
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * simulate.c - failures that an endpoint is to be tried with.
+ * Failures that an endpoint is to be tried with.
  */
 
 #include "base/base.h"

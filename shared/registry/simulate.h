@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * simulate.h - failures that an endpoint is to be tried with.
+ * Failures that an endpoint is to be tried with.
  *
  * What is simulated is a member of the endpoint's record and ends by itself.
  */

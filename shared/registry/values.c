@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * values.c - durations, URLs, feed patterns.
+ * Durations, URLs, feed patterns.
  */
 
 #include <arpa/inet.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * values.h - values that operators write: durations, URLs, feed patterns.
+ * Values that operators write: durations, URLs, feed patterns.
  */
 
 #ifndef ES_VALUES_H

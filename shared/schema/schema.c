@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * schema.c - a JSON Schema document to nodes and checks.
+ * A JSON Schema document to nodes and checks.
  *
  *   1. Every schema of the document becomes a node, found again by its path;
  *      a member that is no keyword of schema.h is refused.

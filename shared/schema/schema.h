@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * schema.h - JSON Schema 2020-12, of the keywords that are listed here.
+ * JSON Schema 2020-12, of the keywords that are listed here.
  *
  * Judged: type, enum, const, multipleOf, maximum, exclusiveMaximum, minimum,
  * exclusiveMinimum, maxLength, minLength, pattern, maxItems, minItems,

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * schema_compat.c - whether one schema accepts all that another one does.
+ * Whether one schema accepts all that another one does.
  *
  * The old schema is a conjunction of checks: its own, its $ref's, those of
  * each of its allOf, and what all of its anyOf have in common.  The new one

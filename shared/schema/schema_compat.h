@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * schema_compat.h - inside of the comparison: schema_compat.c has most of it,
+ * Inside of the comparison: schema_compat.c has most of it,
  * schema_compat_object.c what the schemas say of an object's members.
  */
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * schema_compat_object.c - what two schemas say of an object's members.
+ * What two schemas say of an object's members.
  */
 
 #include "base/base.h"

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * schema_compile.h - inside of the compiler: schema.c walks the document,
+ * Inside of the compiler: schema.c walks the document,
  * schema_keyword.c knows what each keyword may be.
  */
 

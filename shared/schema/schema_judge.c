@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * schema_judge.c - an instance judged by a compiled schema.
+ * An instance judged by a compiled schema.
  *
  * One function for each keyword, in a table.  A judgement is over at the first
  * keyword that does not hold, which is what the problem names; within anyOf,

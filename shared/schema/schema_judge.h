@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * schema_judge.h - inside of the judge: schema_judge.c has values and logic,
+ * Inside of the judge: schema_judge.c has values and logic,
  * schema_judge_parts.c what goes into arrays and objects.
  */
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * schema_judge_parts.c - keywords that go into arrays and objects.
+ * Keywords that go into arrays and objects.
  */
 
 #include <stdlib.h>

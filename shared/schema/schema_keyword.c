@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * schema_keyword.c - what each keyword may be, and what it is compiled to.
+ * What each keyword may be, and what it is compiled to.
  */
 
 #include <stdio.h>

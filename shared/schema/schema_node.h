@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * schema_node.h - inside of a compiled schema, for the files of schema.h.
+ * Inside of a compiled schema, for the files of schema.h.
  *
  * A schema of the document is a node: a list of checks, each of them a keyword
  * with what it was compiled to.  Nodes are shared by $ref, so they are a graph

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 #define PCRE2_CODE_UNIT_WIDTH  8
 
 #include <pcre2.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * schema_regex.h - regular expressions of JSON Schema, by PCRE2.
+ * Regular expressions of JSON Schema, by PCRE2.
  *
  * The dialect is ECMA-262's as far as PCRE2 reads it alike; what only PCRE2
  * knows (verbs, recursion, possessive quantifiers, inline flags, \A, \Q ...)

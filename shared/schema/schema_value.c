@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * schema_value.c - JSON values compared as JSON Schema has it: by value, a
+ * JSON values compared as JSON Schema has it: by value, a
  * number's spelling not minded.
  */
 

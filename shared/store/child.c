@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * child.c - a parent that does nothing but wait.
+ * A parent that does nothing but wait.
  */
 
 #include <errno.h>

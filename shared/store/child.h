@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * child.h - goes on in a child process.
+ * Goes on in a child process.
  *
  * For programs, not for libraries: the process that was started stays as the
  * parent, passes signals on to the child and ends as the child does.  Both

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * env.h - one LMDB environment as this project uses it.
+ * One LMDB environment as this project uses it.
  *
  * Opened once per process, after fork().  An open, or its first transaction,
  * can fail because another process opens or closes at that very moment: it is

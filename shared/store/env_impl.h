@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * env_impl.h - inside of an environment, for env.c and env_write.c only.
+ * Inside of an environment, for env.c and env_write.c only.
  */
 
 #ifndef ES_ENV_IMPL_H

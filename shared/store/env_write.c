@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * env_write.c - write transactions: turns, room, growth of the map.
+ * Write transactions: turns, room, growth of the map.
  */
 
 #include <errno.h>

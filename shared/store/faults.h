@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * faults.h - what a proof of the store counts, and how it tells a fault.
+ * What a proof of the store counts, and how it tells a fault.
  */
 
 #ifndef ES_FAULTS_H

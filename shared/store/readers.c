@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * readers.c - reads LMDB's list of readers, which is text.
+ * Reads LMDB's list of readers, which is text.
  */
 
 #include <stdio.h>

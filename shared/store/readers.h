@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * readers.h - who is in the reader table of an LMDB environment.
+ * Who is in the reader table of an LMDB environment.
  *
  * LMDB writes a process's number (its pid) into each slot that it takes, and
  * holds a lock on the byte of lock.mdb at that number for as long as the

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * room.h - the pages of an environment that only deletions may use.
+ * The pages of an environment that only deletions may use.
  *
  * LMDB changes nothing in place.  A deletion first takes a new page for each
  * page that it changes, and the old ones are free two transactions later, once

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * store.c - what an open store tells of itself, and its recovery.
+ * What an open store tells of itself, and its recovery.
  */
 
 #include <fcntl.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * store.h - inside of a store: its environments and databases.
+ * Inside of a store: its environments and databases.
  *
  * For the library's own files.  The store directory:
  *

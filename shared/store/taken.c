@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * taken.c - what was deleted of which feed, and why; see taken.h.
+ * What was deleted of which feed, and why; see taken.h.
  */
 
 #include <inttypes.h>

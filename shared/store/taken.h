@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * taken.h - deletions of events, counted until whoever has a log tells them.
+ * Deletions of events, counted until whoever has a log tells them.
  *
  * The library has no log.  What a process deletes of a feed, by retention in a
  * commit or by a command, is added up here; the process asks now and then.

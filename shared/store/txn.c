@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * txn.c - read transactions of the log, kept to be renewed.
+ * Read transactions of the log, kept to be renewed.
  */
 
 #include <errno.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * txn.h - read transactions as scoped objects, and where the environments are.
+ * Read transactions as scoped objects, and where the environments are.
  *
  * A read transaction is one consistent view of the event log.  Pointers that
  * readers hand out point into the map and die with es_txn_end().  Keep it for

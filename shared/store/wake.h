@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * wake.h - one process's commit wakes every other.
+ * One process's commit wakes every other.
  *
  * After each commit the writer writes one byte to the file `bell` in the
  * store; readers watch it by inotify.  The bell rings after the commit can be

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * jwk.c - the keys of access tokens, and signatures, by libjose.
+ * The keys of access tokens, and signatures, by libjose.
  */
 
 #include <jose/b64.h>

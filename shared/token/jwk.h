@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * jwk.h - inside of a set of keys for access tokens, see jwt.h.
+ * Inside of a set of keys for access tokens, see jwt.h.
  */
 
 #ifndef ES_JWK_H

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * jwt.c - access tokens: what they say, and whether to believe it.
+ * Access tokens: what they say, and whether to believe it.
  */
 
 #include <inttypes.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * jwt.h - access tokens that this server signs and takes back: JWT in JWS
+ * Access tokens that this server signs and takes back: JWT in JWS
  * Compact Serialization (RFC 7519, RFC 9068), by the rules of RFC 8725.
  *
  * A key has one algorithm, and what a token says of its own is only compared

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * scope.c - scopes of access tokens.
+ * Scopes of access tokens.
  */
 
 #include "base/base.h"

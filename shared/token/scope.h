@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * scope.h - the scope of an access token (RFC 6749, section 3.3): what it may
+ * The scope of an access token (RFC 6749, section 3.3): what it may
  * of that which its key may.
  *
  * Words are those of keys (read, publish, manage, admin), and feed:PATTERN,

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # eventsyncctl backup and restore: a copy that is made while everything runs,
 # is whole or not there, tells nobody a secret, and runs where it is restored.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # eventsyncctl endpoint status, attempts and dead: what the dispatcher has on
 # record, for people and as JSON.

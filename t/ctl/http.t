@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # eventsyncctl as a client of the HTTP interface: publish and tail with --url
 # do what they do on the store.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # eventsyncctl verify-integration: which receivers pass, and at which checks
 # others fail.

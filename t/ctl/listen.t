@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # eventsyncctl listen: it shows every event once, whatever the order in which
 # webhooks come, and heals by polling what does not come at all.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # eventsyncctl listen --log: what it has processed is on disk before it says
 # so, and is not processed again, whatever happens to the process.

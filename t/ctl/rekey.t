@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Many secrets of many endpoints encrypted in one step: no other record, and
 # nothing of a record but its secrets, is changed by it.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Secrets at rest: encrypted under a key file, and never stored, sent or
 # guessed without it.

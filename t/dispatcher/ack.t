@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # What a consumer acknowledges by a checkpoint is not sent to its endpoint.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # The ways to write an address in an endpoint's URL that is not public: each
 # is refused when the endpoint is made, or at the attempt, and nothing comes

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # An endpoint that loses a feed and gets it back goes on where it was, by
 # whatever way it was lost; and what it can never be sent is counted in the log,

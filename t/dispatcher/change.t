@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Endpoints that are changed while requests are in flight: what was sent by the
 # old record says nothing of the new one, and what it left is within bounds.

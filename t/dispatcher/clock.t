@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # The wall clock is set while retries wait: none waits longer for that, or is
 # made earlier, and nobody's endpoint is disabled by it.  After a start they

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # A dispatcher whose clock is wrong deletes and stops nothing by it.  When the
 # clock has stayed as it is for ten minutes, as after a stop of 40 days, it is

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Answers that a receiver or a token server has compressed: what is on record is
 # never compressed bytes as if they were text, and a token is found all the same.

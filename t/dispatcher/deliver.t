@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Webhooks: what is sent, signed with what, to whom, from where on.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # What one endpoint or one partner may take of what all share: places in
 # flight, turns, descriptors.

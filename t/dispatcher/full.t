@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # The disk of the delivery state is full: nothing new is sent, nothing is
 # lost, and it goes on by itself when there is room.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # HTTP/2 where a receiver offers it: many requests on few connections, the same
 # requests as ever, and none lost or repeated when a connection ends.

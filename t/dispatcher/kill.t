@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # SIGKILL of the dispatcher at each of its steps between send and commit, by a
 # preloaded library: before or after the n-th connect, send, recv, write or

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Receivers that misbehave: each costs itself one failed attempt, of the right
 # class, and nobody else anything.

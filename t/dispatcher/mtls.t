@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Client certificates and trust of an endpoint's own, and that no connection
 # made with one is used by another endpoint.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Names in endpoints' URLs: what they resolve to is judged at each connection,
 # whatever the resolver says at which time.  In namespaces of its own, with a

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # A receiver that nobody here wrote: nginx, with what it does to clients.
 

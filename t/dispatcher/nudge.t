@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # An endpoint that is far behind is told to poll, instead of being sent all.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Access tokens: how they are asked for, sent, kept, thrown away, and what is
 # when there are none.

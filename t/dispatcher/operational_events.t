@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Operational events: what becomes of an endpoint is told to its partner by a
 # feed; an endpoint that only fails is disabled.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Ordering: fifo and none, failures in between, many endpoints side by side.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # How many an endpoint is sent, in a time and at a time: rate, window, places
 # that are kept.

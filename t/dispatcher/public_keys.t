@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Signatures that anybody can verify: v1a key pairs, their public halves and
 # their rotation.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # What an operator asks of the dispatcher: replay, resend, redrive.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # How long attempts and dead letters are kept, and that nothing else goes.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Webhooks that fail: what counts as failure, when it is tried again, what
 # ends it.

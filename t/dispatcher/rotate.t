@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Secrets are rotated while deliveries are under way: each delivery can be
 # verified by who has the old secret and by who has the new one already, and

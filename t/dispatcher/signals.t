@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # The dispatcher as a process: signals, its pid file, and limits that it is
 # started with.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Skip, cancel and discard: what an endpoint is not to be sent, by whom, and
 # only if it is as whoever asks has seen it.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Events that a receiver rejects do not stop those that it would take: not by
 # their number, not those of another subject or feed, not by the rate.

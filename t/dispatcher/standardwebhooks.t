@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Verifiers that nobody here wrote: the npm packages `standardwebhooks` and
 # `svix` accept what the dispatcher signs, and `eventsyncctl listen` what they

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # What stands still is said at once: as the endpoint's state, in the status, in
 # metrics, in the log and by an operational event; so is its end.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # What an endpoint's failures hold back: pauses, probes, and how many events
 # may wait for a retry.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # v1a signatures are made beside the loop: what is sent is signed, in order and
 # once, whatever is changed, moved, removed or stopped meanwhile.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # The event of docs/http.md: the request that publishes it, its answer, and what
 # is delivered are what really goes over the wire.  And what the page says of

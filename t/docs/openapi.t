@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # The OpenAPI document in use: that it is served, and that all of it is so: each
 # operation, parameter, body, header, status and media type is seen in an

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # The OpenAPI document: that it is sound, that it and the code say the same,
 # and that its judge, whom t/docs/openapi.t asks of each answer, sees what is wrong.

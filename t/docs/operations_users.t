@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # README.md and docs/operations.md to the letter, by the users that they make:
 # www-data (nginx's workers), eventsync (the dispatcher), root and an operator.

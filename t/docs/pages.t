@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # What README.md and docs/ say is there and works: links and files, the
 # README's configuration and commands as they stand, what make install brings

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # A partner that knows only what docs/http.md says under "The rule for a
 # partner": whatever is lost, repeated, reordered or reset, it has every event

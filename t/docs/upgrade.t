@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # The upgrade of docs/operations.md: a reload keeps the old module, a binary
 # upgrade brings the new one and fails no request.  And what nginx says of a

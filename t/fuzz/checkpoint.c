@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* The body of a checkpoint's PUT: what is taken has a cursor that polls take,
    and nothing but the two members. */
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Cursors: what is parsed prints as it was. */
 
 #include "event/cursor.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* A Content-Encoding field, a line feed, and a body; and the body as text that
    is encoded first.  Nothing comes out that is larger than was asked for. */
 

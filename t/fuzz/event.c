@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * Events in each mode (the first byte says which): what is taken is one line
  * of JSON with the log's own members where they belong.

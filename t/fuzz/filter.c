@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Filters: types up to the first line break, a subject after it. */
 
 #include "base/json.h"

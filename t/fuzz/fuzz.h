@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * fuzz.h - what the fuzz targets share.  Each target is one function in
+ * What the fuzz targets share.  Each target is one function in
  * libFuzzer's manner; it stops the program when a promise is broken.
  */
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* The scanner, against jansson: what one takes the other takes as well. */
 
 #include <jansson.h>

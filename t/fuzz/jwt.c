@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Access tokens, their claims and scopes.  (Sets of keys are the operator's,
    and libjose loses some memory of those that it refuses.) */
 

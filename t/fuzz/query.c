@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* A query, each of its values given to everything that parses one. */
 
 #include "base/accept.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * Records of the registry, as partners and operators write them: a letter for
  * the kind, then the object.  What is taken is within its bounds, and is taken

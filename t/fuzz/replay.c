@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * replay.c - gives each file of the directories named to a fuzz target, for
+ * Gives each file of the directories named to a fuzz target, for
  * compilers without libFuzzer; prints how many there were.
  */
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * JSON Schema: a schema up to the first line break, then an instance, then
  * perhaps another schema.

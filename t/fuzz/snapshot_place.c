@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Places of a snapshot: a feed up to the first line break, then the text; and
    any bytes as a position: what is printed is parsed, and nothing else. */
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Text that stands for one value: durations, patterns, URLs, secrets, what is
    sealed, media types, attributes; and fields of signatures. */
 

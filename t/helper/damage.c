@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * damage - puts one byte in the place of a record, or removes it, as nothing of
  * ours would.

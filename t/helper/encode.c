@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Encodes its input in the coding that is named, and prints that. */
 
 #include <stdio.h>

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * reader.c - keeps one read transaction of a store's log open until it is
+ * Keeps one read transaction of a store's log open until it is
  * killed, as a reader does that is stopped in the middle.
  */
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * readers.c - takes every slot of a store's reader table, says how many it
+ * Takes every slot of a store's reader table, says how many it
  * had, and keeps them until it is killed.
  */
 

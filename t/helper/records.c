@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * records - a line for each record of a database: its key in hexadecimal.
  *

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * schema.c - runs one file of the JSON Schema test suite.
+ * Runs one file of the JSON Schema test suite.
  *
  * Prints a line for each test: "ok" or "wrong", its names and what the
  * validator said, separated by tabs; or one "refused" for a group whose schema

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * ten_minutes - makes what a store is waiting for, of its clock, older by ten
  * minutes; see shared/log/store_clock.h.  With "reboot", the machine on which the

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # t/apt-sources.sh, by which trees of other releases and nginx's sources are
 # got from where this machine has its packages.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # The folders are layers: a file includes only headers of its own folder and of
 # those below.  shared/ knows neither nginx nor curl, and processes never

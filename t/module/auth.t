@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Keys, scopes, feeds; and that what an operator changes is so at once in
 # every worker.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Backfill: ranges, times and filters as one stream of lines; resuming at any
 # line; clients that read slowly, vanish or have their history trimmed; reload.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # The event catalogue: types are registered by eventsyncctl, read by HTTP, and
 # judge what is published by every way there is.

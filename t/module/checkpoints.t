@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Checkpoints: what a partner's consumers acknowledge, from every worker, by
 # HTTP and eventsyncctl; what they may not say, and how far they are behind.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Clients that stall, vanish or pipeline: each ends in its time, nothing of
 # them is left behind, and what they publish is wholly there or not at all.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # What ends does so at its time: neither a worker's clock that is put back nor an
 # operator's that is ahead lets a key or token live longer, and one that is

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Conditions of requests (RFC 9110, section 13): they are the resource's own,
 # or they are passed over; nginx never judges them, least of all those of what

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Directives: what nginx -t says to mistakes, and how they are inherited.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # What the header fields of a request say of its body's bytes is obeyed or
 # refused, on every resource that reads a body: nothing is ever stored under

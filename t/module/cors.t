@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # OPTIONS, and what a browser asks for a page of another origin.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Endpoints that are changed by several at once: no change undoes another, and
 # who asks for that changes only what was not changed meanwhile.

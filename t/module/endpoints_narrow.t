@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Keys of scope manage that are narrowed to feeds: endpoints of other feeds are
 # not there for them, and none can be made or changed to be sent more.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Lists of endpoints, attempts and dead letters by pages: each is on one of
 # them, whatever is added meanwhile.

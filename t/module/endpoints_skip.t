@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # A partner skips, cancels and discards what its endpoints are not to be sent,
 # and is told what a change takes from them.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Every error of the contract's table, in the stated form: status, type,
 # title, members and headers.  One row for each case.

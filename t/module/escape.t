@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # No byte of a request reaches a header, or a line of a log, as it came.
 

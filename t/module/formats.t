@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # One page in each of its representations: chosen by Accept, with the same
 # events in all of them, and each with its own etag; HEAD of everything.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Whatever is asked, nothing is answered by a 5xx, by silence, or by an empty
 # 200 to a cursor that is not honest.  Random, but repeatable: the seed is

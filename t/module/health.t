@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Health: a worker that runs is healthy, whatever becomes of its store; it is
 # ready when the store can be read and the dispatcher lives.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Rates: per partner and policy, in shared memory, changed at once, kept
 # through a reload; and what a client is told.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Rates are exact: what two workers admit is what the model admits, to the
 # request.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Limits other than rates of a partner: what is under way, addresses; limits
 # that only watch; changes that every worker sees; what the log is told.

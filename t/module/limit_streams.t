@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Limits of what is streamed: its bytes keep to their rate, whoever reads as
 # fast as he can; what the log says of it; and a limit that only watches.

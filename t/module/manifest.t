@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Manifest: count, bytes and chained digest of any range, as a partner who
 # holds the events computes them.

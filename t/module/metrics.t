@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Metrics: who may read them, that their form is right, and that they say what
 # has happened, through reloads, restarts and deaths.

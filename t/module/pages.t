@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Pages: aligned, immutable, the same bytes from every worker, after every
 # restart and in every encoding; and every way in which one cannot be had.

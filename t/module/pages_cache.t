@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Pages through nginx's proxy_cache, by the sample of docs/cdn.md: partners get
 # what they are granted, from the cache, and not a byte of what they are not.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Poll: where it begins, what it says, and every way in which a cursor or a
 # parameter can be wrong.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Publish: four ways to send events, all or nothing, once, in order, durable;
 # and everything that can be wrong with them.

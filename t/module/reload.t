@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Reload of nginx and restart of the dispatcher under traffic: no failed
 # request, nothing lost, nothing out of order.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Secrets that partners make by HTTP are encrypted too: eventsync_key_file.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Snapshot: the latest event of each subject, in pages of one moment; with the
 # events after its cursor it is the state of now.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Server-Sent Events: a stream that goes on where its reader was, ends when it
 # is told to, and holds next to nothing for a reader that does not read.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Readers of streams that others have written, from npm: what they miss when a
 # stream ends, what their handlers are given, and what they do when they are

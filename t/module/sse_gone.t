@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # A client that vanishes without a word, as one does that changes its network:
 # it comes back from another address, and has its place as soon as the server can

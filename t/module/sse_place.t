@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # A reader that comes back is not refused because of its own stream, whose end
 # nobody has noticed yet.  It is counted once, takes nobody else's place, and

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Where a stream's reader is, it is always told, in an event that every reader
 # remembers: at the beginning, by the clock while a filter passes events by or

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # A reader that comes back to its stream is not turned away by what passes, and
 # a stream that will not go on says why, and where to go on.  An EventSource

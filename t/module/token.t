@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Access tokens: how they are got, what they may, when they end, and that none
 # is taken which was not given.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Long polls: woken by a commit of any process, in every worker, and left
 # waiting by nothing else.

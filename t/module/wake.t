@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Many who wait: large pages that they share, feeds that have nothing new, and
 # workers that are to exit.

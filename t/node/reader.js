@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
 // Reads Server-Sent Events: reader.js PACKAGE URL KEY, where PACKAGE is the
 // directory of a package; one JSON array a line out: ["message", id of the
 // event, lastEventId], ["position", cursor], ["end", status of its problem],

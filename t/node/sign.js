@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
 // Signs a body: sign.js PACKAGE SECRET ID TIMESTAMP_S BODY
 'use strict';
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
 // Verifies requests: verify.js PACKAGE, standardwebhooks or svix; one JSON
 // object a line on standard input, {"secret", "headers", "body"}; one word a
 // line out.

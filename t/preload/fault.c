@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * fault.c - a disk that fails on demand, for what LD_PRELOADs it and for unit
+ * A disk that fails on demand, for what LD_PRELOADs it and for unit
  * tests that include it.
  *
  * While the file named by the environment's ES_FAULT exists, each of its words

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * kill.c - SIGKILL at a chosen call, for what LD_PRELOADs it.
+ * SIGKILL at a chosen call, for what LD_PRELOADs it.
  *
  * ES_KILL is "WHEN STEP N": the process kills itself before or after (WHEN)
  * the N-th call, over all threads, that is the STEP:

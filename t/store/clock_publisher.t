@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # A publisher whose clock is wrong does not decide the times of a feed: neither
 # ahead, which would hide the feed's events from all that goes by time, nor

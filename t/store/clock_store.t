@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # A clock that has been wrong for ten minutes is taken for right.  What that
 # leaves behind, events that are dated in the future, harms no reader, and one

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Processes of several PID namespaces, as containers have them, work on one
 # store although they have the same numbers: LMDB tells its readers apart by

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # kill -9 of every kind of process at random moments under traffic: no
 # acknowledged event is lost, no gap is left, nothing needs repair.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # A disk that refuses the page by which a commit stands leaves LMDB's handle
 # unusable.  Workers, the dispatcher and the library open the store again by

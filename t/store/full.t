@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # A full disk, and a log at its greatest size: publishing is refused as a
 # whole and says so, reading goes on, and all of it ends by itself.  So it is

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Registry, checkpoints and delivery state at map_max: what is added is refused
 # with words that say what is full, and every removal gives room back.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # A store without room gives it back: at map_max and on a full disk trimming,
 # retention, reset, remove and every other deletion succeed, again and again,

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # What fuzzing has kept (make fuzz finds it), replayed to each target.
 

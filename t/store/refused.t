@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # What the operating system refuses is told with the path and the system's own
 # words, by every program: nobody is sent to look at a disk that is well.

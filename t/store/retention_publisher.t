@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # Retention without a dispatcher: who publishes applies it, in every way in.
 # Where nobody publishes it is said since when nobody has.  What is deleted is

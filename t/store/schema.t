@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # The validator against the JSON Schema test suite, in the two editions that
 # Debian has: json-schema-test-suite, of draft 7, and the one of 2020-12

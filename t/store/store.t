@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # A store that is foreign, damaged or of another version is refused with a
 # clear message and left as it is; damage to events is found, never served.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 
 # The users of docs/operations.md share a store by its group: nginx's workers,
 # the dispatcher, root and an operator who is not root.  Each of them makes

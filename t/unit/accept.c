@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* What a client prefers. */
 
 #include "base/accept.h"

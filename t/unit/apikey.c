@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* API keys as text. */
 
 #include "keys/apikey.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Buffers, problems and outcomes. */
 
 #include "tap.h"

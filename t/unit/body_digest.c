@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Digests that a client gives of its body: read as RFC 9530 has them, and
    compared. */
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* RFC 3339 in both directions. */
 
 #include "base/clock.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Events judged by the catalogue: the C library's part. */
 
 #include <unistd.h>

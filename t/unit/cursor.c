@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Cursors, epochs and feed names. */
 
 #include "event/cursor.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Content codings of a body: what is whole comes out as it was, what is not is
    told, and nothing grows beyond its bound. */
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Composition of events: exact bytes, and every refusal. */
 
 #include "base/clock.h"

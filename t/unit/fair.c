@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * Who writes in a loop lets another process that waits for the writer's lock
  * go first.

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Filters by type and subject. */
 
 #include "event/filter.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* What is under way, counted across processes that come, race and are killed. */
 
 #include <signal.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* The limiter against a plain model, and under concurrency. */
 
 #include <pthread.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* The scanner: RFC 8259, whole and nothing else. */
 
 #include "base/json.h"

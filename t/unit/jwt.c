@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Access tokens: what is signed, and what is not believed. */
 
 #include <jose/b64.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Sealed texts: opened by the right key for the right use, or not at all. */
 
 #include <sys/stat.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * The event log end to end in one process: publish, dedupe, read, filter,
  * seek by time, trim, reset, growth of the map, recovery of the id index.

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Endpoints by pages, of whom and of which feeds they are. */
 
 #include <dirent.h>

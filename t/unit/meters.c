@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Meters of keys that anybody can make up, in a table that is full. */
 
 #include "limit/meters.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Metrics: the text format, and what is told of endpoints in every state. */
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * What is kept of encoded pages: found again only as long as it is right,
  * bounded, and gone when retention or a reset has taken its events.

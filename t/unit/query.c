@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* The query of a URL. */
 
 #include "base/query.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * Who is in the reader table: the dead are cleared by whoever is there, a
  * number that another PID namespace has is refused, and slots of a dead

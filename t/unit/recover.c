@@ -1,10 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * A commit whose meta page cannot be written: the environment is opened anew
  * by itself, beside readers, and never written before the disk is known to
  * hold what every process sees.
  */
 
-#include "../fault.c"
+#include "../preload/fault.c"
 
 #include <pthread.h>
 #include <sys/stat.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Partners, keys and endpoints: written, read, loaded. */
 
 #include <dirent.h>

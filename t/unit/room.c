@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* An environment without room: what is added is refused, what is removed is
    not, and no mapped file has holes. */
 

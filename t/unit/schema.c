@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* JSON Schema: what the test suite of t/store/schema.t does not ask for. */
 
 #include "schema/schema.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Which schema accepts all that another one does. */
 
 #include "schema/schema.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Scopes of access tokens. */
 
 #include "tap.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Standard Webhooks: the published vectors, and what is refused. */
 
 #include "keys/signature.h"

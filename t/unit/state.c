@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* The state of an endpoint: its words, and which of several facts counts. */
 
 #include <string.h>

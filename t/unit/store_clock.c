@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* The store's time: which wall clocks move it, and when. */
 
 #include "log/store_clock.h"

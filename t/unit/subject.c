@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * Subjects' links, snapshots, byte counts and the digest chain, held against
  * what a look at every event says, on random logs with retention.

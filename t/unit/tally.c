@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* The dispatcher's counters: what is counted, and the record of it. */
 
 #include <stdlib.h>

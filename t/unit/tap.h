@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
- * tap.h - what a unit test needs to say: one line of TAP for each fact.
+ * What a unit test needs to say: one line of TAP for each fact.
  */
 
 #ifndef ES_TAP_H

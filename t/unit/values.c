@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Durations, URLs and feed patterns. */
 
 #include "registry/values.h"

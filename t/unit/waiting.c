@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /* Events that wait: both orders, beside a list that is searched as a whole. */
 
 #include <stdlib.h>

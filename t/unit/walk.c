@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
 /*
  * Walks by filter: held against what a look at every event says, and what they
  * cost, by the calls of LMDB that they make.

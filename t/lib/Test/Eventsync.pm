@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-2-Clause
+
 package Test::Eventsync;
 
 # Harness for eventsync's tests, in the manner of nginx-tests: a throw-away

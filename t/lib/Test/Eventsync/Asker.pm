@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-2-Clause
+
 package Test::Eventsync::Asker;
 
 # Requests whose answers are judged by the OpenAPI document, each two or three

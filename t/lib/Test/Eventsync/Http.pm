@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-2-Clause
+
 package Test::Eventsync;
 
 # HTTP as the tests speak it: requests on bare sockets, events, publishing and

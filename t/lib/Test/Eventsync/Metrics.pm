@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-2-Clause
+
 package Test::Eventsync::Metrics;
 
 # A strict reader of Prometheus' text format, version 0.0.4, that takes from it

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-2-Clause
+
 package Test::Eventsync::OpenApi;
 
 # An OpenAPI 3.1 document as a test reads it: its operations, a judge of

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-2-Clause
+
 package Test::Eventsync::Proxy;
 
 # A small CONNECT proxy in a process of its own, one more for each connection.

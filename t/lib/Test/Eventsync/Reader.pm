@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-2-Clause
+
 package Test::Eventsync::Reader;
 
 # A reader of Server-Sent Events on a bare socket, as the HTML standard has it:

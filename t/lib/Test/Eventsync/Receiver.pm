@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-2-Clause
+
 package Test::Eventsync::Receiver;
 
 # A small HTTP receiver in a process of its own: many connections at once,

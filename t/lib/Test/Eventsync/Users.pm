@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-2-Clause
+
 package Test::Eventsync::Users;
 
 # The users of docs/operations.md, for tests that root runs: nginx's workers

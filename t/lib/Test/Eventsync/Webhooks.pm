@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-2-Clause
+
 package Test::Eventsync::Webhooks;
 
 # What tests of the dispatcher share: a store with a feed and a partner,
