@@ -8,7 +8,7 @@
 #include "ctl.h"
 #include "delivery/delivery.h"
 #include "delivery/report.h"
-#include "delivery/status.h"
+#include "delivery/endpoint_status.h"
 #include "log/feed.h"
 #include "log/store_clock.h"
 

@@ -6,7 +6,7 @@
 #include "ctl.h"
 #include "log/store_clock.h"
 #include "store/child.h"
-#include "store/taken.h"
+#include "store/deletions.h"
 
 
 /* Keys are needed by who writes or proves secrets, so a command that has a key

@@ -8,7 +8,7 @@
 #include "ctl.h"
 #include "delivery/delivery.h"
 #include "manage/manage.h"
-#include "registry/reply.h"
+#include "registry/control_reply.h"
 
 #define CTL_TAKEN_US  5000000
 #define CTL_LOOK_US   20000

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "ctl.h"
-#include "registry/simulate.h"
+#include "registry/endpoint_simulate.h"
 
 
 static int

@@ -11,7 +11,7 @@
 
 #include "dispatcher.h"
 
-#include "log/ended.h"
+#include "log/ended_epochs.h"
 
 #define ES_LOSS_US    60000000     /* between two tales of a lane */
 #define ES_ENDING_US  5000000      /* that dropping a slice may take */

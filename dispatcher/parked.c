@@ -10,7 +10,7 @@
 
 #include "dispatcher.h"
 
-#include "log/ended.h"
+#include "log/ended_epochs.h"
 
 struct es_parked {
     es_parked_t      *next;            /* of the same endpoint */

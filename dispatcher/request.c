@@ -9,7 +9,7 @@
  */
 
 #include "dispatcher.h"
-#include "registry/request.h"
+#include "registry/control_request.h"
 
 #define ES_REDRIVE_MAX   500       /* untried at once */
 #define ES_REDRIVE_PART  4         /* of --max-waiting, with all that wait */

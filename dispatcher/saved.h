@@ -7,7 +7,7 @@
 #ifndef ES_SAVED_H
 #define ES_SAVED_H
 
-#include "delivery/away.h"
+#include "delivery/away_feeds.h"
 #include "item.h"
 
 typedef struct {

@@ -34,7 +34,7 @@
 #include "base/reason.h"
 #include "registry/registry.h"
 #include "log/store_clock.h"
-#include "store/taken.h"
+#include "store/deletions.h"
 
 #include "ngx_http_eventsync_limit.h"
 

@@ -15,7 +15,7 @@
 
 #include "ngx_http_eventsync.h"
 
-#include "read/pages.h"
+#include "read/encoded_pages.h"
 
 
 #define NGX_HTTP_EVENTSYNC_LEAF_BUCKETS  1024

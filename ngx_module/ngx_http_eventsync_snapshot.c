@@ -13,7 +13,7 @@
 #include "ngx_http_eventsync.h"
 
 #include "read/snapshot.h"
-#include "read/snapshot_place.h"
+#include "read/snapshot_token.h"
 
 
 /* a page ends early when it would pass this */

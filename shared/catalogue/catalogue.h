@@ -80,7 +80,7 @@ es_rc_t es_catalogue_type(es_store_t *store, es_str_t type, es_buf_t *out);
 es_rc_t es_catalogue_list(es_store_t *store, es_str_t after, unsigned limit,
     es_buf_t *out);
 
-/* ---- within a read transaction of the registry, for conform.c ---- */
+/* ---- within a read transaction of the registry, for validate.c ---- */
 
 /* The highest version.  ES_NOT_FOUND: the type is not there. */
 es_rc_t es_catalogue_latest(es_store_t *store, MDB_txn *txn, es_str_t type,

@@ -8,7 +8,7 @@
 
 #include "catalogue/catalogue.h"
 #include "catalogue/catalogue_keys.h"
-#include "registry/access.h"
+#include "registry/unchanged.h"
 #include "store/env.h"
 #include "store/store.h"
 

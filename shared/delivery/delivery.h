@@ -54,7 +54,7 @@ typedef enum {
     ES_ATTEMPT_RESET,          /* connection lost */
     ES_ATTEMPT_PROTOCOL,       /* not HTTP, headers too large */
     ES_ATTEMPT_INTERNAL,
-    ES_ATTEMPT_SIMULATED,      /* by nothing but a wish, see simulate.h */
+    ES_ATTEMPT_SIMULATED,      /* an endpoint's `simulate` made it fail */
     ES_ATTEMPT_PROXY,          /* the operator's, no attempt of the event */
     ES_ATTEMPT_TOKEN,          /* no access token could be got */
     ES_ATTEMPT_SKIPPED,        /* none: somebody asked to skip the event */
@@ -146,7 +146,7 @@ es_rc_t es_changes_stop(es_changes_t *c, const es_stop_t *stop);
 es_rc_t es_changes_circuit(es_changes_t *c, const es_circuit_t *circuit);
 es_rc_t es_changes_circuit_closed(es_changes_t *c, uint32_t endpoint);
 es_rc_t es_changes_heartbeat(es_changes_t *c, int64_t now_ms);
-/* The last request that was taken, see request.h. */
+/* The last request that was taken, see control_request.h. */
 es_rc_t es_changes_taken(es_changes_t *c, uint64_t id);
 /* Dead letters up to `until_ms` are being tried again; 0: no more. */
 es_rc_t es_changes_redrive(es_changes_t *c, uint32_t endpoint,
@@ -156,7 +156,7 @@ es_rc_t es_changes_forget(es_changes_t *c, uint32_t endpoint);
 /* Forgets progress and retries on a feed that it is no longer sent. */
 es_rc_t es_changes_forget_feed(es_changes_t *c, uint32_t endpoint,
     uint32_t feed);
-/* Forgets the request that is being done for the endpoint: reply.h. */
+/* Forgets the request that is being done for the endpoint: control_reply.h. */
 es_rc_t es_changes_clearing_done(es_changes_t *c, uint32_t endpoint);
 
 /* One durable commit.  Blocks for the disk: call it from a helper thread.

@@ -9,7 +9,7 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "delivery/away.h"
+#include "delivery/away_feeds.h"
 #include "delivery/delivery.h"
 #include "delivery/report.h"
 #include "event/cursor.h"

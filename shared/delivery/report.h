@@ -11,7 +11,7 @@
 
 #include <jansson.h>
 
-#include "delivery/away.h"
+#include "delivery/away_feeds.h"
 #include "delivery/delivery.h"
 #include "log/feed.h"
 

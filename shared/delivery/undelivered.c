@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
-#include "delivery/away.h"
+#include "delivery/away_feeds.h"
 #include "delivery/delivery.h"
 #include "delivery/report.h"
 #include "delivery/undelivered.h"

@@ -13,7 +13,7 @@
 
 #include "base/base.h"
 
-#define ES_SEQUENCE_MAX  UINT64_C(0xffffffffff)    /* 40 bits, see idindex.h */
+#define ES_SEQUENCE_MAX  UINT64_C(0xffffffffff)    /* 40 bits, see id_index.h */
 
 typedef struct {
     char      epoch[ES_EPOCH_MAX + 1];

@@ -11,9 +11,9 @@
 #include "delivery/report.h"
 #include "inspect/metrics.h"
 #include "log/feed.h"
-#include "read/pages.h"
+#include "read/encoded_pages.h"
 #include "store/env.h"
-#include "store/readers.h"
+#include "store/reader_table.h"
 #include "store/store.h"
 #include "store/txn.h"
 

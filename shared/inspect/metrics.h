@@ -13,7 +13,7 @@
 #define ES_METRICS_H
 
 #include "base/exposition.h"
-#include "read/pages.h"
+#include "read/encoded_pages.h"
 
 typedef struct {
     es_store_t  *store;        /* open with ES_STORE_DELIVERY_READ */

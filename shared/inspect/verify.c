@@ -15,7 +15,7 @@
 #include "inspect/verify.h"
 #include "log/chunk.h"
 #include "log/feed.h"
-#include "log/ids.h"
+#include "log/id_index_fill.h"
 #include "log/subject.h"
 #include "registry/secrets.h"
 #include "store/env.h"

@@ -12,7 +12,7 @@
 
 #include "event/cursor.h"
 #include "event/digest.h"
-#include "store/taken.h"
+#include "store/deletions.h"
 #include "store/txn.h"
 
 typedef struct {
@@ -55,7 +55,7 @@ es_rc_t es_feed_change(es_store_t *store, es_str_t name,
     const es_feed_options_t *options);
 
 /* The next four note how many events they delete, also when they fail on the
-   way: taken.h. */
+   way: deletions.h. */
 
 /* Removes the feed and all its events.  A feed of the same name that is created
    later has another epoch.  The caller prunes its checkpoints: checkpoint.h. */

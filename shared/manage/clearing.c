@@ -13,7 +13,7 @@
 #include "log/store_clock.h"
 #include "manage/clearing.h"
 #include "manage/manage.h"
-#include "registry/request.h"
+#include "registry/control_request.h"
 #include "store/txn.h"
 
 #define ES_TYPES_MAX  4096         /* bytes of the list */

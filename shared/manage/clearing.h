@@ -5,7 +5,8 @@
  * cancel what waits, to discard dead letters.
  *
  * The command line and the HTTP API have one form of it, a JSON object; a
- * request (request.h) has it with sequences, and with who asks, as its text.
+ * request (control_request.h) has it with sequences, and with who asks, as its
+ * text.
  */
 
 #ifndef ES_CLEARING_H
@@ -18,8 +19,8 @@
 #include "log/feed.h"
 #include "read/reader.h"
 #include "registry/registry.h"
-#include "registry/reply.h"
-#include "registry/request.h"
+#include "registry/control_reply.h"
+#include "registry/control_request.h"
 #include "store/txn.h"
 
 #define ES_CLEARING_STATUSES  32

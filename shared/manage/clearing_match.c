@@ -15,7 +15,7 @@
 #include "manage/clearing.h"
 #include "read/reader.h"
 #include "registry/registry.h"
-#include "registry/request.h"
+#include "registry/control_request.h"
 #include "store/txn.h"
 
 typedef struct {

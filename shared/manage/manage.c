@@ -16,9 +16,9 @@
 #include "delivery/report.h"
 #include "log/store_clock.h"
 #include "manage/manage.h"
-#include "manage/managing.h"
+#include "manage/manage_internal.h"
 #include "registry/registry.h"
-#include "registry/simulate.h"
+#include "registry/endpoint_simulate.h"
 
 typedef es_rc_t (*es_manage_fn)(es_managing_t *m);
 

@@ -16,11 +16,11 @@
 #include "base/base.h"
 #include "base/condition.h"
 #include "delivery/delivery.h"
-#include "delivery/place.h"
+#include "delivery/list_position.h"
 #include "keys/signature.h"
 #include "registry/edit.h"
 #include "registry/registry.h"
-#include "registry/request.h"
+#include "registry/control_request.h"
 
 #define ES_ENDPOINT_NAME_MAX  20           /* "ep_", 16 characters, NUL */
 #define ES_ENDPOINT_ETAG_MAX  26

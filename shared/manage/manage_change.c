@@ -14,10 +14,10 @@
 #include "delivery/undelivered.h"
 #include "keys/signature.h"
 #include "manage/manage.h"
-#include "manage/managing.h"
+#include "manage/manage_internal.h"
 #include "registry/edit.h"
 #include "registry/registry.h"
-#include "registry/simulate.h"
+#include "registry/endpoint_simulate.h"
 #include "registry/values.h"
 
 

@@ -13,11 +13,11 @@
 #include "delivery/delivery.h"
 #include "manage/clearing.h"
 #include "manage/manage.h"
-#include "manage/managing.h"
+#include "manage/manage_internal.h"
 #include "registry/record.h"
 #include "registry/registry.h"
-#include "registry/reply.h"
-#include "registry/request.h"
+#include "registry/control_reply.h"
+#include "registry/control_request.h"
 #include "store/store.h"
 
 #define ES_REPLY_MS     3000       /* that a reply is waited for */

@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-#include "manage/managing.h"
+#include "manage/manage_internal.h"
 #include "registry/registry.h"
 
 #define ES_OWNER_MAX  (sizeof("\"partner\":\"\"") + ES_FEED_MAX)

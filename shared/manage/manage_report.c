@@ -9,11 +9,11 @@
 
 #include "base/base.h"
 #include "delivery/delivery.h"
-#include "delivery/place.h"
+#include "delivery/list_position.h"
 #include "delivery/report.h"
-#include "delivery/status.h"
+#include "delivery/endpoint_status.h"
 #include "manage/manage.h"
-#include "manage/managing.h"
+#include "manage/manage_internal.h"
 
 
 static bool

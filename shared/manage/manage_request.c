@@ -8,10 +8,10 @@
 #include "base/pool.h"
 #include "delivery/delivery.h"
 #include "manage/manage.h"
-#include "manage/managing.h"
+#include "manage/manage_internal.h"
 #include "registry/record.h"
 #include "registry/registry.h"
-#include "registry/request.h"
+#include "registry/control_request.h"
 
 
 /* Only the endpoint and its partner are looked at, however many there are. */

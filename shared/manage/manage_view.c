@@ -8,8 +8,8 @@
 
 #include "base/base.h"
 #include "keys/public_key.h"
-#include "manage/managing.h"
-#include "registry/simulate.h"
+#include "manage/manage_internal.h"
+#include "registry/endpoint_simulate.h"
 
 
 /* Members that reach into the operator's files: not a partner's to see or to

@@ -12,7 +12,7 @@
 #include "event/attribute.h"
 #include "event/filter.h"
 #include "manage/manage.h"
-#include "registry/request.h"
+#include "registry/control_request.h"
 
 
 static es_rc_t

@@ -18,10 +18,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/reason.h"
-#include "catalogue/conform.h"
+#include "catalogue/validate.h"
 #include "keys/keyring.h"
 #include "log/chunk.h"
-#include "log/idindex.h"
+#include "log/id_index.h"
 #include "store/env.h"
 #include "store/store.h"
 #include "store/txn.h"
@@ -72,7 +72,7 @@ static const es_env_db_t  es_checkpoints_dbs[] = {
     { NULL, 0, NULL }
 };
 
-/* An environment of a store: its place, databases, and room (room.h). */
+/* An environment of a store: its place, databases and page reserve. */
 typedef struct {
     const char         *name;
     const es_env_db_t  *dbs;

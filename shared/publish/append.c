@@ -10,13 +10,13 @@
 #include "event/event.h"
 #include "log/chunk.h"
 #include "log/feed.h"
-#include "log/ids.h"
+#include "log/id_index_fill.h"
 #include "log/subject.h"
-#include "publish/commit.h"
-#include "publish/touched.h"
+#include "publish/append.h"
+#include "publish/dirty_subjects.h"
 #include "store/env.h"
 #include "store/store.h"
-#include "store/taken.h"
+#include "store/deletions.h"
 #include "store/txn.h"
 
 #define ES_RETAIN_CHUNKS  8    /* beside those that make up for new ones */

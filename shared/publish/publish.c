@@ -10,7 +10,7 @@
  *   3. The feeds' heads are saved; LMDB commits; the bell rings.
  *
  * Slots of the id index may stay behind when 1 or the commit is undone: they
- * are hints (idindex.h).
+ * are hints (id_index.h).
  */
 
 #include <errno.h>
@@ -24,13 +24,13 @@
 #include "event/event.h"
 #include "log/chunk.h"
 #include "log/feed.h"
-#include "log/idindex.h"
-#include "log/ids.h"
-#include "publish/commit.h"
-#include "publish/touched.h"
+#include "log/id_index.h"
+#include "log/id_index_fill.h"
+#include "publish/append.h"
+#include "publish/dirty_subjects.h"
 #include "store/env.h"
 #include "store/store.h"
-#include "store/taken.h"
+#include "store/deletions.h"
 #include "store/wake.h"
 
 #define ES_PREFETCH  8         /* look-ups ahead, to hide memory's latency */

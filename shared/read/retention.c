@@ -3,7 +3,7 @@
 #include "log/chunk.h"
 #include "log/feed.h"
 #include "read/reader.h"
-#include "store/taken.h"
+#include "store/deletions.h"
 #include "store/txn.h"
 
 #define ES_OVERDUE_MS  10000    /* the dispatcher looks each two seconds */

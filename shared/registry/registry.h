@@ -79,7 +79,7 @@ typedef enum {
 #define ES_SCHEDULE_MAX   32
 #define ES_BATCH_MAX      100
 
-/* What an endpoint is tried with, see simulate.h. */
+/* What an endpoint is tried with, see endpoint_simulate.h. */
 typedef enum {
     ES_SIMULATE_NONE = 0,
     ES_SIMULATE_STATUS_CODE,   /* any answer counts as this status */
@@ -198,7 +198,7 @@ es_rc_t es_registry_renew_access(es_store_t *store, es_registry_t **registry);
 void es_registry_free(es_registry_t *registry);
 
 /* Version of the picture itself, and the number of the last request (see
-   request.h) that was there then; 0: none. */
+   control_request.h) that was there then; 0: none. */
 uint64_t es_registry_loaded_version(const es_registry_t *registry);
 uint64_t es_registry_loaded_requests(const es_registry_t *registry);
 

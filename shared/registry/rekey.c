@@ -11,7 +11,7 @@
 
 #include "base/base.h"
 #include "keys/keyring.h"
-#include "registry/access.h"
+#include "registry/unchanged.h"
 #include "registry/object.h"
 #include "registry/registry.h"
 #include "registry/secrets.h"

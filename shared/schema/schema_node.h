@@ -116,7 +116,7 @@ const char *es_keyword_name(es_kw_t kw);
 /* The node's check of a keyword; NULL when it has none. */
 const es_check_t *es_node_find(const es_node_t *node, es_kw_t kw);
 
-/* schema_judge.c: an instance that is decoded already; takes its steps from
+/* schema_eval.c: an instance that is decoded already; takes its steps from
    `work`. */
 es_rc_t es_schema_judge_json(const es_node_t *node, json_t *instance,
     const char *root, int64_t *work, es_problem_t *problem);

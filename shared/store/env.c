@@ -12,8 +12,8 @@
 #include "base/reason.h"
 #include "store/env.h"
 #include "store/env_impl.h"
-#include "store/readers.h"
-#include "store/room.h"
+#include "store/reader_table.h"
+#include "store/page_reserve.h"
 
 #define ES_ENV_READERS    1022
 #define ES_ENV_OPEN_TRIES  250

@@ -43,7 +43,7 @@ typedef struct {
     bool                create;        /* make the files and databases */
     uint64_t            map_initial;   /* bytes */
     uint64_t            map_max;       /* bytes; ES_FULL beyond */
-    uint64_t            reserve;       /* bytes for deletions only, room.h */
+    uint64_t            reserve;       /* bytes for deletions only */
     uint64_t            step;          /* bytes that the file grows by */
     const char         *remedy;        /* "trim feeds"; stays */
     const es_env_db_t  *dbs;           /* ends with a NULL name; stays */
@@ -62,7 +62,7 @@ typedef struct {
 /*
  * What the system refuses is recorded (reason.h), as by every function here.
  * ES_TAKEN: a process of another PID namespace has the number of this one and
- * has the environment open (readers.h).
+ * has the environment open (reader_table.h).
  */
 es_rc_t es_env_open(const es_env_options_t *options, es_env_t **env);
 
@@ -93,7 +93,7 @@ bool es_env_again(es_env_t *env, int mdb_rc, es_rc_t *rc);
  * Runs `fn` in a write transaction and commits it durably.  When the map is
  * full it is grown and `fn` runs again from the start, so `fn` must be
  * repeatable.  Whatever but ES_OK `fn` returns aborts and is returned.
- * ES_FULL: it would use the reserve (room.h); es_reason() says whether the map
+ * ES_FULL: it would use the page reserve; es_reason() says whether the map
  * or the disk is full, and errno is 0 for the map.
  * Blocks for the writer lock and the disk.  After ES_IO the outcome is not
  * known: the transaction may have happened, wholly or not at all.

@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 
 #include "store/env.h"
-#include "store/room.h"
+#include "store/page_reserve.h"
 
 struct es_env {
     MDB_env            *mdb;           /* NULL: lost and not open */

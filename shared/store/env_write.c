@@ -14,7 +14,7 @@
 #include "base/reason.h"
 #include "store/env.h"
 #include "store/env_impl.h"
-#include "store/room.h"
+#include "store/page_reserve.h"
 
 #define ES_ENV_ROOM      (4 * 1024 * 1024)    /* bytes: less is a full disk */
 

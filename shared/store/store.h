@@ -8,7 +8,7 @@
  *     format       text: what this is, its version, its identity, map sizes
  *     bell         touched after each commit, see wake.h
  *     log/         LMDB: feeds, events, types; written by publishers
- *     ids/         the (source, id) index, derived from the log, idindex.h
+ *     ids/         the (source, id) index, derived from the log, id_index.h
  *     registry/    LMDB: partners, keys, endpoints, event types; written by
  *                  operators
  *     delivery/    LMDB: written by the dispatcher only
@@ -58,8 +58,8 @@ typedef struct {
     uint32_t  number;          /* 0: free */
 } es_type_slot_t;
 
-typedef struct es_conform  es_conform_t;     /* catalogue/conform.h */
-typedef struct es_ids      es_ids_t;         /* log/idindex.h */
+typedef struct es_conform  es_conform_t;     /* catalogue/validate.h */
+typedef struct es_ids      es_ids_t;         /* log/id_index.h */
 typedef struct es_keyring  es_keyring_t;     /* keys/keyring.h */
 typedef struct es_taken    es_taken_t;
 
@@ -75,13 +75,13 @@ struct es_store {
     es_keyring_t     *ring;            /* NULL: no keys */
     int               bell;            /* -1 when not writable */
 
-    es_conform_t     *conform;         /* schemas compiled, conform.c */
+    es_conform_t     *conform;         /* schemas compiled, validate.c */
 
     _Atomic int       waits;           /* for replies, manage_clear.c */
 
     es_machine_t      machine;
 
-    /* What its process is to tell, store_clock.h and taken.h. */
+    /* What its process is to tell, store_clock.h and deletions.h. */
     pthread_mutex_t     said_lock;
     es_clock_verdict_t  said;          /* the last that was not as before */
     bool                say;           /* and nobody has taken it yet */
@@ -111,7 +111,7 @@ void es_txn_drop(void *ctx);
 es_rc_t es_clock_commit(es_store_t *store, MDB_txn *txn,
     es_clock_verdict_t *verdict);
 
-/* taken.c, when the store is closed. */
+/* deletions.c, when the store is closed. */
 void es_taken_free(es_store_t *store);
 
 struct es_txn {

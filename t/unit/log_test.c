@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "inspect/verify.h"
 #include "log/chunk.h"
-#include "log/ids.h"
+#include "log/id_index_fill.h"
 #include "read/reader.h"
 #include "tap.h"
 

@@ -7,7 +7,7 @@
 
 #include "catalogue/catalogue.h"
 #include "registry/registry.h"
-#include "registry/request.h"
+#include "registry/control_request.h"
 #include "store/store.h"
 #include "tap.h"
 

@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Events judged by the catalogue before they are committed.
+ *
+ * Which version judges an event: the one that its `dataschema` ends with, as
+ * "/type/1.2.0", or the highest of its type.  Compiled schemas are kept for
+ * the store's life, because a version never changes; what the catalogue says
+ * now is looked up again whenever the registry has moved.
+ */
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+#include "base/base.h"
+#include "base/pool.h"
+#include "catalogue/catalogue.h"
+#include "catalogue/validate.h"
+#include "event/batch.h"
+#include "event/cursor.h"
+#include "event/event.h"
+#include "registry/object.h"
+#include "registry/record.h"
+#include "registry/registry.h"
+#include "schema/schema.h"
+#include "store/env.h"
+#include "store/store.h"
+
+#define ES_KNOWN_BUCKETS  256
+
+/* A version that was compiled, or (`latest`) which one is a type's highest. */
+typedef struct es_known  es_known_t;
+
+struct es_known {
+    es_known_t        *next;
+    uint64_t           seen;       /* registry's version when looked up */
+    uint64_t           hash;       /* of the document */
+    es_schema_t       *schema;
+    const es_known_t  *latest;
+    char               name[];     /* "type/1.2.0", or "type" */
+};
+
+struct es_conform {
+    pthread_mutex_t  lock;
+    es_known_t      *known[ES_KNOWN_BUCKETS];
+};
+
+/* One batch while it is judged. */
+typedef struct {
+    es_store_t        *store;
+    es_str_t           type;       /* of the event before */
+    es_str_t           uri;
+    const es_known_t  *known;
+} es_judging_t;
+
+
+es_conform_t *
+es_conform_create(void)
+{
+    es_conform_t  *conform;
+
+    conform = calloc(1, sizeof(es_conform_t));
+    if (conform != NULL) {
+        (void) pthread_mutex_init(&conform->lock, NULL);
+    }
+
+    return conform;
+}
+
+
+void
+es_conform_destroy(es_conform_t *conform)
+{
+    size_t       i;
+    es_known_t  *known;
+
+    if (conform == NULL) {
+        return;
+    }
+
+    for (i = 0; i < ES_KNOWN_BUCKETS; i++) {
+        while (conform->known[i] != NULL) {
+            known = conform->known[i];
+            conform->known[i] = known->next;
+            es_schema_free(known->schema);
+            free(known);
+        }
+    }
+
+    (void) pthread_mutex_destroy(&conform->lock);
+    free(conform);
+}
+
+
+/* ---- what is known; with the lock ---- */
+
+
+static es_known_t **
+es_known_bucket(es_conform_t *conform, es_str_t name)
+{
+    return &conform->known[XXH3_64bits(name.data, name.len)
+                           % ES_KNOWN_BUCKETS];
+}
+
+
+static es_known_t *
+es_known_find(es_conform_t *conform, es_str_t name)
+{
+    es_known_t  *known;
+
+    for (known = *es_known_bucket(conform, name); known != NULL;
+         known = known->next)
+    {
+        if (es_str_eq(es_str(known->name), name)) {
+            return known;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* In front of one of the same name, which whoever judges may still use. */
+
+static es_known_t *
+es_known_add(es_conform_t *conform, es_str_t name)
+{
+    es_known_t  *known, **bucket;
+
+    known = calloc(1, sizeof(es_known_t) + name.len + 1);
+    if (known == NULL) {
+        return NULL;
+    }
+
+    memcpy(known->name, name.data, name.len);
+
+    bucket = es_known_bucket(conform, name);
+    known->next = *bucket;
+    *bucket = known;
+
+    return known;
+}
+
+
+/* The version's schema, compiled unless it was. */
+
+static es_rc_t
+es_known_version(es_store_t *store, MDB_txn *txn, es_str_t type,
+    es_str_t version, uint64_t seen, const es_known_t **out)
+{
+    char          label[ES_TYPE_LABEL_MAX];
+    es_rc_t       rc;
+    es_str_t      text, name;
+    uint64_t      hash;
+    es_known_t   *known;
+    es_schema_t  *schema;
+
+    rc = es_catalogue_text(store, txn, type, version, &text);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    (void) snprintf(label, sizeof(label), "%.*s/%.*s", (int) type.len,
+                    type.data, (int) version.len, version.data);
+
+    name = es_str(label);
+    hash = XXH3_64bits(text.data, text.len);
+    known = es_known_find(store->conform, name);
+
+    /* Another document under the same name is of a store that was restored. */
+
+    if (known == NULL || known->hash != hash) {
+        rc = es_schema_compile(text, &schema, NULL);
+        if (rc != ES_OK) {
+            return rc == ES_NOMEM ? rc : ES_CORRUPT;
+        }
+
+        known = es_known_add(store->conform, name);
+        if (known == NULL) {
+            es_schema_free(schema);
+            return ES_NOMEM;
+        }
+
+        known->schema = schema;
+        known->hash = hash;
+    }
+
+    known->seen = seen;
+    *out = known;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_known_latest(es_store_t *store, MDB_txn *txn, es_str_t type, uint64_t seen,
+    const es_known_t **out)
+{
+    char           text[ES_VERSION_TEXT_MAX];
+    es_rc_t        rc;
+    es_known_t    *latest;
+    es_version_t   version;
+
+    rc = es_catalogue_latest(store, txn, type, &version);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    es_version_print(&version, text);
+
+    rc = es_known_version(store, txn, type, es_str(text), seen, out);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    latest = es_known_find(store->conform, type);
+    if (latest == NULL) {
+        latest = es_known_add(store->conform, type);
+    }
+
+    if (latest == NULL) {
+        return ES_NOMEM;
+    }
+
+    latest->latest = *out;
+    latest->seen = seen;
+
+    return ES_OK;
+}
+
+
+/* ---- which schema ---- */
+
+
+/* What follows "/type/" at the end of the URI; empty when it does not. */
+
+static es_str_t
+es_uri_version(es_str_t uri, es_str_t type)
+{
+    size_t    i;
+    es_str_t  version;
+
+    for (i = uri.len; i > 0 && uri.data[i - 1] != '/'; i--) { /* void */ }
+
+    version.data = uri.data + i;
+    version.len = uri.len - i;
+
+    return i > type.len + 1 && uri.data[i - type.len - 2] == '/'
+           && memcmp(uri.data + i - type.len - 1, type.data, type.len) == 0
+           ? version : es_null_str;
+}
+
+
+static es_rc_t
+es_conform_look(es_store_t *store, es_str_t type, es_str_t version,
+    const es_known_t **out)
+{
+    es_rc_t   rc;
+    MDB_txn  *txn;
+    uint64_t  seen;
+
+    rc = es_env_read_begin(store->registry, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    seen = mdb_txn_id(txn);
+
+    rc = version.len > 0
+         ? es_known_version(store, txn, type, version, seen, out)
+         : es_known_latest(store, txn, type, seen, out);
+
+    es_env_read_end(store->registry, txn);
+
+    return rc;
+}
+
+
+/* ES_NOT_FOUND: the catalogue has none; `version` is empty for the latest. */
+
+static es_rc_t
+es_conform_find(es_store_t *store, es_str_t type, es_str_t version,
+    const es_known_t **out)
+{
+    char               label[ES_TYPE_LABEL_MAX];
+    es_rc_t            rc;
+    es_str_t           name;
+    const es_known_t  *known;
+
+    if (!es_type_name_ok(type) || version.len >= ES_VERSION_TEXT_MAX) {
+        return ES_NOT_FOUND;
+    }
+
+    (void) snprintf(label, sizeof(label), "%.*s%s%.*s", (int) type.len,
+                    type.data, version.len ? "/" : "", (int) version.len,
+                    version.len ? version.data : "");
+    name = es_str(label);
+
+    (void) pthread_mutex_lock(&store->conform->lock);
+
+    known = es_known_find(store->conform, name);
+
+    if (known != NULL && known->seen == es_registry_version(store)) {
+        *out = known->latest ? known->latest : known;
+        rc = ES_OK;
+
+    } else {
+        rc = es_conform_look(store, type, version, out);
+    }
+
+    (void) pthread_mutex_unlock(&store->conform->lock);
+
+    return rc;
+}
+
+
+/* ES_MISMATCH with a problem: there is no schema for the event. */
+
+static es_rc_t
+es_conform_schema(es_judging_t *j, es_str_t type, es_str_t uri,
+    es_problem_t *problem)
+{
+    es_rc_t   rc;
+    es_str_t  version;
+
+    if (j->known != NULL && es_str_eq(type, j->type)
+        && es_str_eq(uri, j->uri))
+    {
+        return ES_OK;
+    }
+
+    j->known = NULL;
+    version = es_null_str;
+
+    if (uri.len > 0) {
+        version = es_uri_version(uri, type);
+
+        if (version.len == 0) {
+            return es_problem_set(problem, ES_MISMATCH, -1, "/dataschema",
+                                  "the dataschema does not end with the "
+                                  "event's type and a version of it");
+        }
+    }
+
+    rc = es_conform_find(j->store, type, version, &j->known);
+
+    if (rc == ES_NOT_FOUND) {
+        return version.len > 0
+               ? es_problem_set(problem, ES_MISMATCH, -1, "/dataschema",
+                                "the catalogue does not have that version of "
+                                "the event's type")
+               : es_problem_set(problem, ES_MISMATCH, -1, "/type",
+                                "the event's type is not in the catalogue");
+    }
+
+    j->type = type;
+    j->uri = uri;
+
+    return rc;
+}
+
+
+/* ---- events ---- */
+
+
+/* No data is null: CloudEvents tells the two apart no more than SDKs do. */
+
+static es_rc_t
+es_conform_event(es_judging_t *j, const es_draft_t *draft,
+    es_problem_t *problem)
+{
+    es_rc_t       rc;
+    es_str_t      type, uri, data;
+    es_problem_t  said;
+
+    static const char  member[] = ",\"data\":";
+
+    type.data = draft->head.data + draft->type_off;
+    type.len = draft->type_len;
+    uri.data = draft->head.data + draft->schema_off;
+    uri.len = draft->schema_len;
+
+    rc = es_conform_schema(j, type, uri, problem);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    data = es_lit("null");
+
+    if (draft->tail.len > 1) {
+        if (memcmp(draft->tail.data, member, sizeof(member) - 1) != 0) {
+            return es_problem_set(problem, ES_MISMATCH, -1, "/data_base64",
+                                  "%s judges JSON, and the data is not",
+                                  j->known->name);
+        }
+
+        data.data = draft->tail.data + sizeof(member) - 1;
+        data.len = draft->tail.len - sizeof(member);
+    }
+
+    rc = es_schema_judge(j->known->schema, data, "/data", problem);
+
+    if (rc == ES_MISMATCH) {
+        said = *problem;
+
+        (void) es_problem_set(problem, rc, -1, said.pointer, "%s: %s",
+                              j->known->name, said.detail);
+        (void) es_problem_keyword(problem, said.keyword);
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_registry_rule(es_store_t *store, es_str_t feed, es_feed_rule_t *rule)
+{
+    json_t      *object;
+    es_rc_t      rc;
+    MDB_txn     *txn;
+    MDB_val      text;
+    es_pool_t    pool = { 0 };
+
+    memset(rule, 0, sizeof(es_feed_rule_t));
+
+    if (!es_feed_name_ok(feed)) {
+        return ES_OK;
+    }
+
+    rc = es_env_read_begin(store->registry, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_object_text(store, txn, ES_KIND_FEED, feed, &text);
+
+    if (rc == ES_OK) {
+        object = json_loadb(text.mv_data, text.mv_size, 0, NULL);
+        rc = json_is_object(object)
+             ? es_feed_rule_decode(object, &pool, rule, NULL) : ES_CORRUPT;
+        json_decref(object);
+    }
+
+    es_env_read_end(store->registry, txn);
+    es_pool_free(&pool);
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
+static es_rc_t
+es_conform_warn(es_batch_t *batch, size_t i, const es_problem_t *problem)
+{
+    es_problem_t  *copy;
+
+    copy = es_pool_alloc(&batch->warnings, sizeof(es_problem_t));
+    if (copy == NULL) {
+        return ES_NOMEM;
+    }
+
+    *copy = *problem;
+    batch->results[i].warning = copy;
+    batch->nwarnings++;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_conform_batch(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
+{
+    size_t            i;
+    es_rc_t           rc;
+    es_judging_t      j = { 0 };
+    es_feed_rule_t    rule = { ES_SCHEMA_OFF };
+
+    rc = es_batch_seal(batch);
+
+    if (rc == ES_OK) {
+        rc = es_registry_rule(store, es_str(batch->feed), &rule);
+    }
+
+    if (rc != ES_OK || rule.schema == ES_SCHEMA_OFF) {
+        return rc;
+    }
+
+    j.store = store;
+
+    for (i = 0; rc == ES_OK && i < batch->n; i++) {
+        batch->results[i].warning = NULL;
+
+        rc = es_conform_event(&j, &batch->drafts[i], problem);
+
+        if (rc != ES_MISMATCH) {
+            continue;
+        }
+
+        problem->index = (int) i;
+
+        if (rule.schema == ES_SCHEMA_WARN) {
+            rc = es_conform_warn(batch, i, problem);
+        }
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_batch_judge(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
+{
+    es_rc_t       rc;
+    es_problem_t  said = { 0 };
+
+    if (batch->judged) {
+        return batch->refused ? batch->rc : ES_OK;
+    }
+
+    batch->nwarnings = 0;
+
+    rc = es_conform_batch(store, batch, &said);
+
+    if (rc != ES_OK && rc != ES_MISMATCH) {
+        (void) es_problem_set(&said, rc, -1, NULL, "%s", es_reason(rc));
+    }
+
+    batch->judged = rc == ES_OK || rc == ES_MISMATCH;
+    batch->refused = rc != ES_OK;
+
+    if (rc != ES_OK) {
+        batch->rc = rc;
+        batch->problem = said;
+
+        if (problem != NULL) {
+            *problem = said;
+        }
+    }
+
+    return rc;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Places in lists of attempts and dead letters.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "delivery/delivery.h"
+#include "delivery/list_position.h"
+
+#define ES_ATTEMPT_PLACE_LEN  48
+#define ES_DEAD_PLACE_LEN     24
+
+
+/* Takes so many digits from the text. */
+
+static bool
+es_hex_take(es_str_t *text, size_t digits, uint64_t *out)
+{
+    char    c;
+    size_t  i;
+
+    *out = 0;
+
+    for (i = 0; i < digits; i++) {
+        c = text->data[i];
+
+        if (c >= '0' && c <= '9') {
+            *out = *out << 4 | (uint64_t) (c - '0');
+
+        } else if (c >= 'a' && c <= 'f') {
+            *out = *out << 4 | (uint64_t) (c - 'a' + 10);
+
+        } else {
+            return false;
+        }
+    }
+
+    text->data += digits;
+    text->len -= digits;
+
+    return true;
+}
+
+
+void
+es_attempt_place_print(const es_attempt_place_t *place,
+    char text[ES_PLACE_MAX])
+{
+    (void) snprintf(text, ES_PLACE_MAX, "%016" PRIx64 "%08" PRIx32
+                    "%016" PRIx64 "%08" PRIx32, (uint64_t) place->time_ms,
+                    place->feed, place->sequence, place->attempt);
+}
+
+
+void
+es_dead_place_print(const es_dead_place_t *place, char text[ES_PLACE_MAX])
+{
+    (void) snprintf(text, ES_PLACE_MAX, "%08" PRIx32 "%016" PRIx64,
+                    place->feed, place->sequence);
+}
+
+
+es_rc_t
+es_attempt_place_parse(es_str_t text, es_attempt_place_t *place)
+{
+    uint64_t  time_ms, feed, attempt;
+
+    if (text.len != ES_ATTEMPT_PLACE_LEN
+        || !es_hex_take(&text, 16, &time_ms)
+        || !es_hex_take(&text, 8, &feed)
+        || !es_hex_take(&text, 16, &place->sequence)
+        || !es_hex_take(&text, 8, &attempt))
+    {
+        return ES_INVALID;
+    }
+
+    place->time_ms = (int64_t) time_ms;
+    place->feed = (uint32_t) feed;
+    place->attempt = (uint32_t) attempt;
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_dead_place_parse(es_str_t text, es_dead_place_t *place)
+{
+    uint64_t  feed;
+
+    if (text.len != ES_DEAD_PLACE_LEN
+        || !es_hex_take(&text, 8, &feed)
+        || !es_hex_take(&text, 16, &place->sequence))
+    {
+        return ES_INVALID;
+    }
+
+    place->feed = (uint32_t) feed;
+
+    return ES_OK;
+}

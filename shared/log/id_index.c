@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "event/cursor.h"
+#include "base/reason.h"
+#include "base/file.h"
+#include "log/id_index.h"
+
+#define ES_IDS_MAGIC       UINT64_C(0x3273646973797365)    /* "esysids2" */
+#define ES_IDS_FIRST_BITS  16
+#define ES_IDS_GROWTH_BITS  2    /* each table has four times the slots */
+#define ES_IDS_RETRY     1024    /* slots, between tries to make a table */
+#define ES_IDS_SEQ_BITS    40
+#define ES_IDS_BOOT_LEN    40
+#define ES_IDS_BOOT_ID     "/proc/sys/kernel/random/boot_id"
+
+/* The control file: one page, mapped by every writer. */
+typedef struct {
+    uint64_t  magic;
+    uint64_t  identity;
+    char      boot[ES_IDS_BOOT_LEN];
+    uint64_t  published;       /* last log transaction wholly indexed */
+    uint64_t  generation;      /* moves when the tables are cleared */
+    uint32_t  ntables;
+    uint32_t  pad;
+    uint64_t  used;            /* slots taken in the last table */
+} es_ids_control_t;
+
+struct es_ids {
+    char              *dir;
+    int                fd;
+    es_ids_control_t  *control;
+    uint64_t           generation;
+    bool               stuck;
+    unsigned           mapped;
+    uint64_t          *tables[ES_IDS_TABLES_MAX];
+};
+
+static bool es_ids_spoiled(es_rc_t rc);
+static es_rc_t es_ids_map_control(es_ids_t *ids);
+static es_rc_t es_ids_map_table(es_ids_t *ids, unsigned i, bool create);
+static void es_ids_unmap_tables(es_ids_t *ids);
+static es_rc_t es_ids_boot(char *boot);
+
+
+static inline uint64_t
+es_ids_capacity(unsigned table)
+{
+    return UINT64_C(1) << (ES_IDS_FIRST_BITS + ES_IDS_GROWTH_BITS * table);
+}
+
+
+static inline uint64_t
+es_ids_slot(uint64_t hash, uint64_t sequence)
+{
+    return (hash >> ES_IDS_SEQ_BITS << ES_IDS_SEQ_BITS) | sequence;
+}
+
+
+es_rc_t
+es_ids_open(const char *store, const char *dir, uint64_t identity,
+    uint64_t published, es_ids_t **out, bool *trusted)
+{
+    char       boot[ES_IDS_BOOT_LEN];
+    es_rc_t    rc;
+    es_ids_t  *ids;
+
+    rc = es_ids_boot(boot);
+
+    if (rc == ES_OK) {
+        rc = es_file_mkdir(dir, store);
+    }
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    ids = calloc(1, sizeof(es_ids_t));
+    if (ids == NULL) {
+        return ES_NOMEM;
+    }
+
+    ids->fd = -1;
+    ids->dir = strdup(dir);
+    rc = ids->dir ? es_ids_map_control(ids) : ES_NOMEM;
+    if (ids->control == NULL) {
+        es_ids_close(ids);
+        return rc;
+    }
+
+    *trusted = ids->control->magic == ES_IDS_MAGIC
+               && ids->control->identity == identity
+               && memcmp(ids->control->boot, boot, sizeof(boot)) == 0
+               && ids->control->published >= published
+               && ids->control->ntables <= ES_IDS_TABLES_MAX;
+
+    if (*trusted) {
+        rc = es_ids_refresh(ids);
+        *trusted = rc == ES_OK;
+
+        if (rc != ES_OK && !es_ids_spoiled(rc)) {
+            es_ids_close(ids);
+            return rc;
+        }
+    }
+
+    if (!*trusted) {
+        ids->control->magic = 0;
+        rc = es_ids_clear(ids);
+        ids->control->identity = identity;
+        memcpy(ids->control->boot, boot, sizeof(boot));
+    }
+
+    if (rc != ES_OK) {
+        es_ids_close(ids);
+        return rc;
+    }
+
+    *out = ids;
+    return ES_OK;
+}
+
+
+/* A table that is missing, cut or somebody else's is made anew.  One for which
+   this process lacks memory or descriptors is good for others. */
+
+static bool
+es_ids_spoiled(es_rc_t rc)
+{
+    return rc == ES_CORRUPT
+           || (rc == ES_IO && (errno == ENOENT || errno == EACCES));
+}
+
+
+static es_rc_t
+es_ids_map_control(es_ids_t *ids)
+{
+    int          err;
+    char         path[4096];
+    void        *control;
+    es_rc_t      rc;
+    struct stat  sb;
+
+    (void) snprintf(path, sizeof(path), "%s/control", ids->dir);
+
+    rc = es_file_open(path, O_RDWR | O_CREAT, &ids->fd);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (fstat(ids->fd, &sb) != 0) {
+        return es_refused(errno, "open", path);
+    }
+
+    if (sb.st_size < (off_t) sizeof(es_ids_control_t)) {
+        err = posix_fallocate(ids->fd, 0, 4096);
+        if (err != 0) {
+            return es_refused(err, "write", path);
+        }
+    }
+
+    control = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, ids->fd, 0);
+    if (control == MAP_FAILED) {
+        return es_refused(errno, "map", path);
+    }
+
+    ids->control = control;
+
+    return ES_OK;
+}
+
+
+/* After a power loss the page cache is gone, and with it unsynced slots; a
+   boot that is not this one means that the files cannot be trusted. */
+
+static es_rc_t
+es_ids_boot(char *boot)
+{
+    int      fd;
+    ssize_t  n;
+
+    memset(boot, 0, ES_IDS_BOOT_LEN);
+
+    fd = open(ES_IDS_BOOT_ID, O_RDONLY | O_CLOEXEC);
+    if (fd == -1) {
+        return es_refused(errno, "open", ES_IDS_BOOT_ID);
+    }
+
+    n = read(fd, boot, ES_IDS_BOOT_LEN - 1);
+
+    if (n <= 0) {
+        (void) es_refused(n == 0 ? EIO : errno, "read", ES_IDS_BOOT_ID);
+    }
+
+    (void) close(fd);
+
+    return n > 0 ? ES_OK : ES_IO;
+}
+
+
+void
+es_ids_close(es_ids_t *ids)
+{
+    if (ids == NULL) {
+        return;
+    }
+
+    es_ids_unmap_tables(ids);
+
+    if (ids->control != NULL) {
+        (void) munmap(ids->control, 4096);
+    }
+
+    if (ids->fd != -1) {
+        (void) close(ids->fd);
+    }
+
+    free(ids->dir);
+    free(ids);
+}
+
+
+static void
+es_ids_unmap_tables(es_ids_t *ids)
+{
+    while (ids->mapped > 0) {
+        ids->mapped--;
+        (void) munmap(ids->tables[ids->mapped],
+                      es_ids_capacity(ids->mapped) * sizeof(uint64_t));
+    }
+}
+
+
+es_rc_t
+es_ids_refresh(es_ids_t *ids)
+{
+    es_rc_t  rc;
+
+    if (ids->control->magic != ES_IDS_MAGIC) {
+        return ES_CORRUPT;
+    }
+
+    if (ids->generation != ids->control->generation) {
+        es_ids_unmap_tables(ids);
+        ids->generation = ids->control->generation;
+    }
+
+    while (ids->mapped < ids->control->ntables) {
+        rc = es_ids_map_table(ids, ids->mapped, false);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        ids->stuck = false;
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_ids_clear(es_ids_t *ids)
+{
+    char      path[4096];
+    unsigned  i;
+
+    es_ids_unmap_tables(ids);
+
+    for (i = 0; i < ES_IDS_TABLES_MAX; i++) {
+        (void) snprintf(path, sizeof(path), "%s/%u", ids->dir, i);
+
+        if (unlink(path) != 0 && errno != ENOENT) {
+            return es_refused(errno, "remove", path);
+        }
+    }
+
+    ids->control->ntables = 0;
+    ids->control->used = 0;
+    ids->control->published = 0;
+    ids->generation = ++ids->control->generation;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_ids_map_table(es_ids_t *ids, unsigned i, bool create)
+{
+    int          fd, err;
+    char         path[4096];
+    void        *p;
+    size_t       size;
+    es_rc_t      rc;
+    struct stat  sb;
+
+    size = es_ids_capacity(i) * sizeof(uint64_t);
+    (void) snprintf(path, sizeof(path), "%s/%u", ids->dir, i);
+
+    rc = es_file_open(path, O_RDWR | (create ? O_CREAT | O_TRUNC : 0), &fd);
+    if (rc != ES_OK) {
+        return rc == ES_NOT_FOUND ? es_refused(ENOENT, "open", path) : rc;
+    }
+
+    /* Blocks are allocated here: a store into a hole of a full disk would be
+       a SIGBUS later.  A table that is there may be a copy with holes. */
+
+    if (create) {
+        err = posix_fallocate(fd, 0, (off_t) size);
+        if (err != 0) {
+            rc = es_refused(err, "write", path);
+        }
+
+    } else if (fstat(fd, &sb) != 0 || sb.st_size != (off_t) size) {
+        rc = ES_CORRUPT;
+
+    } else if (fallocate(fd, 0, 0, (off_t) size) == -1 && errno == ENOSPC) {
+        rc = ES_FULL;
+    }
+
+    if (rc == ES_OK) {
+        p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (p == MAP_FAILED) {
+            rc = es_refused(errno, "map", path);
+        } else {
+            ids->tables[i] = p;
+            ids->mapped = i + 1;
+        }
+    }
+
+    err = errno;
+    (void) close(fd);
+
+    if (create && rc != ES_OK) {
+        (void) unlink(path);
+    }
+
+    errno = err;
+
+    return rc;
+}
+
+
+void
+es_ids_find(const es_ids_t *ids, uint64_t hash, es_ids_iter_t *iter)
+{
+    iter->hash = hash;
+    iter->table = (int) ids->mapped - 1;
+    iter->slot = iter->table >= 0
+                 ? hash & (es_ids_capacity((unsigned) iter->table) - 1) : 0;
+}
+
+
+bool
+es_ids_next(const es_ids_t *ids, es_ids_iter_t *iter, uint64_t *sequence)
+{
+    uint64_t         mask, slot;
+    const uint64_t  *table;
+
+    while (iter->table >= 0) {
+        table = ids->tables[iter->table];
+        mask = es_ids_capacity((unsigned) iter->table) - 1;
+
+        for ( ;; ) {
+            slot = table[iter->slot];
+            if (slot == 0) {
+                break;
+            }
+
+            iter->slot = (iter->slot + 1) & mask;
+
+            if (slot >> ES_IDS_SEQ_BITS == iter->hash >> ES_IDS_SEQ_BITS) {
+                *sequence = slot & ES_SEQUENCE_MAX;
+                return true;
+            }
+        }
+
+        iter->table--;
+        if (iter->table >= 0) {
+            iter->slot = iter->hash
+                         & (es_ids_capacity((unsigned) iter->table) - 1);
+        }
+    }
+
+    return false;
+}
+
+
+void
+es_ids_prefetch(const es_ids_t *ids, uint64_t hash)
+{
+    unsigned  i;
+
+    for (i = 0; i < ids->mapped; i++) {
+        __builtin_prefetch(&ids->tables[i][hash & (es_ids_capacity(i) - 1)]);
+    }
+}
+
+
+/* Adds a table.  A disk that is full is asked again now and then only, as long
+   as the last table has a slot in eight free. */
+
+static es_rc_t
+es_ids_grow(es_ids_t *ids, uint64_t capacity)
+{
+    es_rc_t   rc;
+    uint64_t  used;
+
+    used = ids->control->used;
+
+    if (ids->stuck
+        && used < capacity - capacity / 8
+        && used % ES_IDS_RETRY != 0)
+    {
+        return ES_OK;
+    }
+
+    if (ids->mapped == ES_IDS_TABLES_MAX) {
+        return ES_FULL;
+    }
+
+    rc = es_ids_map_table(ids, ids->mapped, true);
+    ids->stuck = rc == ES_FULL;
+
+    if (rc != ES_OK) {
+        return ids->stuck && used < capacity - capacity / 8 ? ES_OK : rc;
+    }
+
+    ids->control->used = 0;
+    ids->control->ntables = ids->mapped;
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_ids_insert(es_ids_t *ids, uint64_t hash, uint64_t sequence)
+{
+    es_rc_t    rc;
+    uint64_t   capacity, i, *table;
+
+    capacity = ids->mapped ? es_ids_capacity(ids->mapped - 1) : 0;
+
+    /* Half full at most: a look-up in vain probes two or three slots. */
+
+    if (ids->control->used >= capacity / 2) {
+        rc = es_ids_grow(ids, capacity);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        capacity = es_ids_capacity(ids->mapped - 1);
+    }
+
+    table = ids->tables[ids->mapped - 1];
+
+    for (i = hash & (capacity - 1); table[i] != 0; i = (i + 1) & (capacity - 1))
+    {
+        if (table[i] == es_ids_slot(hash, sequence)) {
+            return ES_OK;
+        }
+    }
+
+    table[i] = es_ids_slot(hash, sequence);
+    ids->control->used++;
+
+    return ES_OK;
+}
+
+
+void
+es_ids_mark(es_ids_t *ids, uint64_t published)
+{
+    ids->control->published = published;
+}
+
+
+void
+es_ids_trust(es_ids_t *ids)
+{
+    ids->control->magic = ES_IDS_MAGIC;
+}
+
+
+bool
+es_ids_stuck(const es_ids_t *ids, uint64_t n)
+{
+    return ids->stuck
+           && ids->mapped > 0
+           && n < es_ids_capacity(ids->mapped - 1) / 2;
+}
+
+
+void
+es_ids_empty(es_ids_t *ids)
+{
+    unsigned  i;
+
+    ids->control->magic = 0;
+    ids->stuck = false;
+
+    for (i = 0; i < ids->mapped; i++) {
+        memset(ids->tables[i], 0, es_ids_capacity(i) * sizeof(uint64_t));
+    }
+
+    ids->control->used = 0;
+    ids->control->published = 0;
+}

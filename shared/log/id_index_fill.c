@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include <stdio.h>
+
+#include "log/chunk.h"
+#include "log/id_index.h"
+#include "log/id_index_fill.h"
+#include "store/env.h"
+#include "store/store.h"
+
+static es_rc_t es_ids_fill(es_store_t *store, MDB_txn *txn);
+
+
+/* Fills the index, which is empty. */
+
+static es_rc_t
+es_ids_begin(es_store_t *store, MDB_txn *txn, uint64_t published)
+{
+    es_rc_t  rc;
+
+    rc = es_ids_fill(store, txn);
+
+    if (rc != ES_OK) {
+        es_ids_close(store->ids);
+        store->ids = NULL;
+        return rc;
+    }
+
+    es_ids_mark(store->ids, published);
+    es_ids_trust(store->ids);
+
+    return ES_OK;
+}
+
+
+/* Events that the store keeps. */
+
+static es_rc_t
+es_ids_kept(es_store_t *store, MDB_txn *txn, uint64_t *kept)
+{
+    int                rc;
+    MDB_val            key, value;
+    MDB_cursor        *cursor;
+    es_feed_record_t   record;
+
+    *kept = 0;
+
+    rc = mdb_cursor_open(txn, es_env_dbi(store->log, ES_LOG_FEEDS), &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        if (value.mv_size != sizeof(record)) {
+            rc = MDB_CORRUPTED;
+            break;
+        }
+
+        memcpy(&record, value.mv_data, sizeof(record));
+        *kept += record.last + 1 - record.oldest;
+    }
+
+    mdb_cursor_close(cursor);
+
+    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+/* Slots of events that are gone are never given back.  Where the disk has no
+   room for another table, what is left is entered into the tables anew. */
+
+static es_rc_t
+es_ids_renew(es_store_t *store, MDB_txn *txn)
+{
+    es_rc_t   rc;
+    uint64_t  kept, published;
+
+    if (!es_ids_stuck(store->ids, 0)) {
+        return ES_OK;
+    }
+
+    rc = es_ids_kept(store, txn, &kept);
+
+    if (rc != ES_OK || !es_ids_stuck(store->ids, kept)) {
+        return rc;
+    }
+
+    rc = es_meta_get(store, txn, ES_META_PUBLISHED, &published);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    es_ids_empty(store->ids);
+
+    return es_ids_begin(store, txn, published);
+}
+
+
+es_rc_t
+es_ids_ready(es_store_t *store, MDB_txn *txn)
+{
+    bool      trusted;
+    char      dir[4096];
+    es_rc_t   rc;
+    uint64_t  published;
+
+    if (store->ids != NULL) {
+        rc = es_ids_refresh(store->ids);
+
+        if (rc != ES_CORRUPT) {
+            return rc == ES_OK ? es_ids_renew(store, txn) : rc;
+        }
+
+        es_ids_close(store->ids);
+        store->ids = NULL;
+    }
+
+    rc = es_meta_get(store, txn, ES_META_PUBLISHED, &published);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    (void) snprintf(dir, sizeof(dir), "%s/ids", store->path);
+
+    rc = es_ids_open(store->path, dir, store->identity, published,
+                     &store->ids, &trusted);
+
+    return rc != ES_OK || trusted ? rc : es_ids_begin(store, txn, published);
+}
+
+
+static es_rc_t
+es_ids_fill(es_store_t *store, MDB_txn *txn)
+{
+    int          mdb_rc;
+    es_rc_t      rc;
+    MDB_val      key, value;
+    uint32_t     feed, i;
+    es_str_t     text;
+    es_chunk_t   chunk;
+    MDB_cursor  *cursor;
+
+    rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(store->log, ES_LOG_EVENTS),
+                                   &cursor));
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    while ((mdb_rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        if (key.mv_size != ES_EVENT_KEY_LEN) {
+            rc = ES_CORRUPT;
+            break;
+        }
+
+        feed = es_event_key_feed(key.mv_data);
+
+        rc = es_chunk_decode(feed, key.mv_data, &value, false, &chunk);
+
+        for (i = 0; rc == ES_OK && i < chunk.head->count; i++) {
+            rc = es_chunk_text(&chunk, i, &text);
+            if (rc == ES_OK) {
+                rc = es_ids_insert(store->ids,
+                                   es_ident_in(es_ident_hash(store, text.data,
+                                                   chunk.entries[i].ident_len),
+                                               feed),
+                                   chunk.head->first + i);
+            }
+        }
+
+        if (rc != ES_OK) {
+            break;
+        }
+    }
+
+    mdb_cursor_close(cursor);
+
+    return mdb_rc != 0 && mdb_rc != MDB_NOTFOUND ? es_env_rc(mdb_rc) : rc;
+}
+
+
+es_rc_t
+es_ids_check(es_store_t *store, uint64_t hash, uint64_t sequence)
+{
+    uint64_t       found;
+    es_ids_iter_t  iter;
+
+    es_ids_find(store->ids, hash, &iter);
+
+    while (es_ids_next(store->ids, &iter, &found)) {
+        if (found == sequence) {
+            return ES_OK;
+        }
+    }
+
+    return ES_NOT_FOUND;
+}

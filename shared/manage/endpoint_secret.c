@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Names, secrets and places that the registry does not make up
+ * itself.
+ */
+
+#include <jansson.h>
+
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "event/cursor.h"
+#include "keys/public_key.h"
+#include "keys/signature.h"
+#include "log/feed.h"
+#include "log/store_clock.h"
+#include "manage/manage.h"
+#include "read/reader.h"
+#include "registry/edit.h"
+#include "registry/registry.h"
+#include "registry/control_request.h"
+#include "store/txn.h"
+
+#define ES_ENDPOINT_RANDOM  16
+
+
+es_rc_t
+es_endpoint_name(char name[ES_ENDPOINT_NAME_MAX])
+{
+    memcpy(name, "ep_", 3);
+    name[3 + ES_ENDPOINT_RANDOM] = '\0';
+
+    return es_random_base32(name + 3, ES_ENDPOINT_RANDOM);
+}
+
+
+/* What an old secret becomes: it expires, unless it will sooner. */
+
+static json_t *
+es_rotate_old(json_t *old, int64_t until_ms)
+{
+    char         expires[ES_TIME_LEN + 1] = "";
+    int64_t      ms;
+    const char  *secret, *text;
+
+    secret = json_string_value(old);
+
+    if (json_is_object(old)) {
+        secret = json_string_value(json_object_get(old, "secret"));
+        text = json_string_value(json_object_get(old, "expires"));
+
+        if (es_time_parse(es_str(text), &ms) == ES_OK && ms < until_ms) {
+            until_ms = ms;
+        }
+    }
+
+    es_time_print(until_ms, expires);
+
+    return json_pack("{s:s, s:s}", "secret", secret, "expires", expires);
+}
+
+
+static bool
+es_rotate_expired(json_t *secret, int64_t now_ms)
+{
+    int64_t      ms;
+    const char  *text;
+
+    text = json_string_value(json_object_get(secret, "expires"));
+
+    return text != NULL && es_time_parse(es_str(text), &ms) == ES_OK
+           && ms <= now_ms;
+}
+
+
+static bool
+es_rotate_pair(json_t *secret)
+{
+    char     whpk[ES_PUBLIC_TEXT_MAX];
+    json_t  *text;
+
+    text = json_is_object(secret) ? json_object_get(secret, "secret") : secret;
+
+    return es_secret_public(es_str(json_string_value(text)), whpk);
+}
+
+
+/* A secret replaces those of its kind.  v1 comes first: there are receivers
+   that look no further. */
+
+static json_t *
+es_rotate_secrets(const json_t *old, const char *secret, int64_t overlap_ms,
+    int64_t now_ms)
+{
+    bool      pair;
+    size_t    i;
+    json_t   *list, *entry, *item;
+
+    list = json_array();
+    entry = json_string(secret);
+    pair = es_rotate_pair(entry);
+
+    if (!pair) {
+        (void) json_array_append(list, entry);
+    }
+
+    for (i = 0; i < json_array_size(old); i++) {
+        item = json_array_get(old, i);
+
+        if (es_rotate_expired(item, now_ms)) {
+            continue;
+        }
+
+        if (es_rotate_pair(item) != pair) {
+            (void) json_array_append(list, item);
+
+        } else if (overlap_ms > 0) {
+            (void) json_array_append_new(list,
+                                         es_rotate_old(item,
+                                                       now_ms + overlap_ms));
+        }
+    }
+
+    if (pair) {
+        (void) json_array_append(list, entry);
+    }
+
+    json_decref(entry);
+
+    return list;
+}
+
+
+es_rc_t
+es_endpoint_secret(const char *kind, char secret[ES_SECRET_TEXT_MAX],
+    es_problem_t *problem)
+{
+    es_rc_t  rc;
+
+    if (strcmp(kind, "v1") == 0) {
+        rc = es_secret_create(secret);
+
+    } else if (strcmp(kind, "v1a") == 0) {
+        rc = es_secret_create_pair(secret);
+
+    } else {
+        return es_problem_set(problem, ES_INVALID, -1, "/kind",
+                              "is not \"v1\" or \"v1a\"");
+    }
+
+    return rc == ES_OK ? rc
+           : es_problem_set(problem, rc, -1, NULL, "cannot make a secret: %s",
+                            es_reason(rc));
+}
+
+
+es_rc_t
+es_endpoint_keys(es_store_t *store, es_str_t name, json_t **keys)
+{
+    json_t    *object;
+    es_rc_t    rc;
+    es_buf_t   text = { 0 };
+
+    rc = es_registry_get(store, ES_KIND_ENDPOINT, name, &text);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    object = json_loadb(text.data, text.len, 0, NULL);
+    *keys = es_public_keys(object, es_store_due_ms(store));
+
+    json_decref(object);
+    es_buf_free(&text);
+
+    return *keys != NULL ? ES_OK : ES_NOMEM;
+}
+
+
+typedef struct {
+    const char       *secret;
+    int64_t           overlap_ms;
+    es_str_t          name;
+    int64_t           now_ms;      /* the store's time */
+    const es_edit_t  *guard;
+} es_rotation_t;
+
+
+/* The list is made of what is stored when it is written, so that of rotations
+   at once none takes another's secret away. */
+
+static es_rc_t
+es_rotate_edit(void *ctx, json_t *stored, json_t *change,
+    es_problem_t *problem)
+{
+    json_t         *list;
+    es_rc_t         rc;
+    es_rotation_t  *r = ctx;
+
+    rc = r->guard ? r->guard->fn(r->guard->ctx, stored, change, problem)
+                  : ES_OK;
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    list = es_rotate_secrets(json_object_get(stored, "secrets"), r->secret,
+                             r->overlap_ms, r->now_ms);
+
+    if (json_array_size(list) > ES_SECRETS_MAX) {
+        json_decref(list);
+
+        return es_problem_set(problem, ES_CONFLICT, -1, NULL, "%d secrets of "
+                              "\"%.*s\" are still in use: wait until one "
+                              "expires, or rotate with a smaller overlap",
+                              ES_SECRETS_MAX, (int) r->name.len,
+                              r->name.data);
+    }
+
+    return json_object_set_new(change, "secrets", list) == 0 ? ES_OK
+                                                             : ES_NOMEM;
+}
+
+
+es_rc_t
+es_endpoint_rotate(es_store_t *store, es_str_t name,
+    char secret[ES_SECRET_TEXT_MAX], int64_t overlap_ms,
+    const es_edit_t *guard, es_problem_t *problem)
+{
+    json_t         *change;
+    es_rc_t         rc;
+    es_rotation_t   rotation = { secret, overlap_ms, name,
+                                 es_store_due_ms(store), guard };
+    es_edit_t       edit = { es_rotate_edit, &rotation };
+
+    if (secret[0] == '\0') {
+        rc = es_secret_create(secret);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    change = json_object();
+
+    rc = change ? es_registry_edit(store, ES_KIND_ENDPOINT, name, change,
+                                   &edit, problem) : ES_NOMEM;
+    json_decref(change);
+
+    return rc;
+}
+
+
+static es_rc_t
+es_place_cursor(const es_feed_t *feed, const char *text,
+    es_request_t *request, es_problem_t *problem)
+{
+    es_rc_t      rc;
+    es_cursor_t  cursor;
+
+    if (es_cursor_parse(es_str(text), &cursor) != ES_OK) {
+        return es_problem_set(problem, ES_INVALID, -1, NULL,
+                              "\"%.64s\" is not a cursor", text);
+    }
+
+    rc = es_feed_check(feed, &cursor);
+
+    if (rc != ES_OK) {
+        return es_problem_set(problem, ES_INVALID, -1, NULL,
+                              "cursor \"%s\" of feed \"%s\": %s", text,
+                              feed->name, es_reason(rc));
+    }
+
+    request->sequence = cursor.sequence;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_place_from(es_txn_t *txn, const es_feed_t *feed, const char *from,
+    es_request_t *request, es_problem_t *problem)
+{
+    int64_t  ms;
+
+    if (strcmp(from, "oldest") == 0) {
+        request->sequence = feed->oldest - 1;
+        return ES_OK;
+    }
+
+    if (es_time_parse(es_str(from), &ms) != ES_OK) {
+        return es_problem_set(problem, ES_INVALID, -1, NULL, "\"%.64s\" is "
+                              "not oldest or an RFC 3339 time", from);
+    }
+
+    return es_feed_seek_time(txn, feed, ms, &request->sequence);
+}
+
+
+es_rc_t
+es_request_place(es_store_t *store, es_str_t name, const char *cursor,
+    const char *from, es_request_t *request, es_problem_t *problem)
+{
+    es_rc_t    rc;
+    es_txn_t  *txn;
+    es_feed_t  feed;
+
+    rc = es_txn_begin(store, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_feed_get(txn, name, &feed);
+
+    if (rc == ES_OK) {
+        request->feed = feed.number;
+        memcpy(request->epoch, feed.epoch, sizeof(request->epoch));
+
+        rc = from ? es_place_from(txn, &feed, from, request, problem)
+                  : es_place_cursor(&feed, cursor, request, problem);
+
+    } else if (rc == ES_NOT_FOUND) {
+        rc = es_problem_set(problem, ES_INVALID, -1, NULL, "there is no feed "
+                            "\"%.*s\"", (int) name.len, name.data);
+    }
+
+    es_txn_end(txn);
+
+    return rc;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * A commit under way: publish.c assigns sequences, append.c writes.
+ */
+
+#ifndef ES_COMMIT_H
+#define ES_COMMIT_H
+
+#include "base/clock.h"
+#include "event/batch.h"
+#include "event/event.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "log/store_clock.h"
+#include "publish/dirty_subjects.h"
+#include "store/deletions.h"
+
+/* A feed that this commit appends to. */
+typedef struct es_append  es_append_t;
+
+struct es_append {
+    es_feed_t           feed;
+    uint64_t            first;     /* sequence of drafts[0] */
+    const es_draft_t  **drafts;
+    size_t              n;
+    size_t              cap;
+    uint64_t            dropped;   /* events that retention took */
+    es_taken_why_t      why;
+    es_append_t        *next;
+};
+
+typedef struct {
+    es_store_t   *store;
+    es_batch_t  **batches;
+    size_t        nbatches;
+    MDB_txn      *txn;
+    MDB_cursor   *events;
+    es_append_t  *appends;
+    es_clock_verdict_t  clock;
+    int64_t       now_ms;              /* the store's time */
+    char          time[ES_TIME_LEN];    /* the same as text */
+    uint64_t      ntypes;      /* numbers given before this commit */
+    bool          appended;
+    bool          retained;    /* retention has deleted events */
+    bool          keep;        /* it is to delete none */
+    es_touched_t  touched;     /* subjects of the feed that is written */
+    es_entry_t    entries[ES_CHUNK_COUNT];     /* of the chunk, their links */
+} es_commit_t;
+
+/* Writes what the feed was assigned: chunks, indexes, and the feed's head. */
+es_rc_t es_commit_write(es_commit_t *c, es_append_t *append);
+
+#endif /* ES_COMMIT_H */

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Replies to requests, in delivery's `meta`.
+ *
+ *     "reply", request     es_reply_value_t, who asked, NUL, the detail
+ *     "clear", endpoint    es_clear_value_t, the request's text
+ */
+
+#include <unistd.h>
+
+#include "base/base.h"
+#include "base/clock.h"
+#include "delivery/delivery.h"
+#include "delivery/delivery_keys.h"
+#include "log/store_clock.h"
+#include "registry/control_reply.h"
+#include "registry/control_request.h"
+#include "store/env.h"
+#include "store/store.h"
+
+#define ES_REPLY         "reply"
+#define ES_REPLY_US      10000     /* between two looks */
+#define ES_HEARTBEAT_MS  5000      /* of a dispatcher that runs */
+
+typedef struct __attribute__((packed)) {
+    uint8_t   kind;
+    uint8_t   rc;
+    uint32_t  endpoint;
+    uint64_t  count;
+    int64_t   time_ms;
+} es_reply_value_t;
+
+typedef struct __attribute__((packed)) {
+    uint64_t  id;
+    uint8_t   kind;
+    uint8_t   removing;
+    uint32_t  feed;
+    char      epoch[ES_EPOCH_MAX + 1];
+    uint64_t  sequence;
+    int64_t   time_ms;
+} es_clear_value_t;
+
+
+static es_dkey_t
+es_reply_key(uint64_t id)
+{
+    es_dkey_t  key;
+
+    key.len = sizeof(ES_REPLY) - 1;
+    memcpy(key.data, ES_REPLY, key.len);
+    es_key64(&key, id);
+
+    return key;
+}
+
+es_rc_t
+es_changes_reply(es_changes_t *c, const es_reply_t *reply)
+{
+    char              text[sizeof(es_reply_value_t) + ES_BY_MAX
+                           + ES_REASON_MAX];
+    size_t            by, detail;
+    es_rc_t           rc;
+    es_dkey_t         key;
+    es_reply_value_t  value;
+
+    value.kind = (uint8_t) reply->kind;
+    value.rc = (uint8_t) reply->rc;
+    value.endpoint = reply->endpoint;
+    value.count = reply->count;
+    value.time_ms = reply->time_ms;
+
+    by = strlen(reply->by) + 1;
+    detail = strlen(reply->detail);
+    memcpy(text, &value, sizeof(value));
+    memcpy(text + sizeof(value), reply->by, by);
+    memcpy(text + sizeof(value) + by, reply->detail, detail);
+
+    key = es_reply_key(reply->id);
+    rc = es_changes_meta_put(c, &key, text, sizeof(value) + by + detail);
+
+    if (rc == ES_OK && reply->id > ES_REPLIES_MAX) {
+        key = es_reply_key(reply->id - ES_REPLIES_MAX);
+        rc = es_changes_meta_delete(c, &key, false);
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_changes_clearing(es_changes_t *c, const es_clear_t *clear)
+{
+    es_rc_t              rc;
+    es_buf_t             buf = { 0 };
+    es_dkey_t            key;
+    es_clear_value_t     value;
+    const es_request_t  *request;
+
+    request = &clear->request;
+
+    value.id = request->id;
+    value.kind = (uint8_t) request->kind;
+    value.removing = clear->removing;
+    value.feed = request->feed;
+    memcpy(value.epoch, request->epoch, sizeof(value.epoch));
+    value.sequence = request->sequence;
+    value.time_ms = request->time_ms;
+
+    key = es_clear_key(request->endpoint);
+    rc = es_buf_append(&buf, &value, sizeof(value));
+
+    if (rc == ES_OK) {
+        rc = es_buf_append(&buf, request->event, request->event_len);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_changes_meta_put(c, &key, buf.data, buf.len);
+    }
+
+    es_buf_free(&buf);
+
+    return rc;
+}
+
+static es_rc_t
+es_reply_decode(const MDB_val *val, es_reply_t *reply)
+{
+    size_t             by, detail;
+    const char        *p, *end;
+    es_reply_value_t   value;
+
+    if (val->mv_size <= sizeof(value)) {
+        return ES_CORRUPT;
+    }
+
+    p = val->mv_data;
+    end = p + val->mv_size;
+    memcpy(&value, p, sizeof(value));
+    p += sizeof(value);
+
+    by = strnlen(p, (size_t) (end - p));
+    if (p + by == end || by >= sizeof(reply->by)) {
+        return ES_CORRUPT;
+    }
+
+    memcpy(reply->by, p, by + 1);
+    p += by + 1;
+
+    detail = (size_t) (end - p);
+    if (detail >= sizeof(reply->detail)) {
+        return ES_CORRUPT;
+    }
+
+    memcpy(reply->detail, p, detail);
+    reply->detail[detail] = '\0';
+
+    reply->kind = (es_request_kind_t) value.kind;
+    reply->rc = (es_rc_t) value.rc;
+    reply->endpoint = value.endpoint;
+    reply->count = value.count;
+    reply->time_ms = value.time_ms;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_clear_decode(const MDB_val *val, es_clear_t *clear)
+{
+    es_request_t      *request;
+    es_clear_value_t   value;
+
+    if (val->mv_size < sizeof(value)
+        || val->mv_size - sizeof(value) > ES_REQUEST_EVENT_MAX)
+    {
+        return ES_CORRUPT;
+    }
+
+    memcpy(&value, val->mv_data, sizeof(value));
+    clear->removing = value.removing;
+
+    request = &clear->request;
+    request->id = value.id;
+    request->kind = (es_request_kind_t) value.kind;
+    request->feed = value.feed;
+    memcpy(request->epoch, value.epoch, sizeof(request->epoch));
+    request->sequence = value.sequence;
+    request->time_ms = value.time_ms;
+    request->event_len = val->mv_size - sizeof(value);
+    memcpy(request->event, (const char *) val->mv_data + sizeof(value),
+           request->event_len);
+    request->event[request->event_len] = '\0';
+
+    return ES_OK;
+}
+
+
+/* Reads one record; which `out` is told by what is not NULL. */
+
+static es_rc_t
+es_reply_get(es_store_t *store, const es_dkey_t *name, es_reply_t *reply,
+    es_clear_t *clear)
+{
+    es_rc_t   rc;
+    MDB_txn  *txn;
+    MDB_val   key, val;
+
+    rc = es_env_read_begin(store->delivery, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    key.mv_data = (void *) (uintptr_t) name->data;
+    key.mv_size = name->len;
+
+    rc = es_env_rc(mdb_get(txn, es_env_dbi(store->delivery, ES_DELIVERY_META),
+                           &key, &val));
+
+    if (rc == ES_OK) {
+        rc = reply != NULL ? es_reply_decode(&val, reply)
+                           : es_clear_decode(&val, clear);
+    }
+
+    es_env_read_end(store->delivery, txn);
+
+    return rc;
+}
+
+
+es_rc_t
+es_delivery_reply(es_store_t *store, uint64_t id, es_reply_t *reply)
+{
+    es_dkey_t  key;
+
+    key = es_reply_key(id);
+    reply->id = id;
+
+    return es_reply_get(store, &key, reply, NULL);
+}
+
+
+es_rc_t
+es_delivery_clearing(es_store_t *store, uint32_t endpoint, es_clear_t *clear)
+{
+    es_dkey_t  key;
+
+    key = es_clear_key(endpoint);
+    clear->request.endpoint = endpoint;
+
+    return es_reply_get(store, &key, NULL, clear);
+}
+
+
+es_rc_t
+es_reply_wait(es_store_t *store, uint64_t id, int64_t max_ms,
+    es_reply_t *reply)
+{
+    es_rc_t  rc;
+    int64_t  until_us;
+
+    until_us = es_clock_mono_us() + max_ms * 1000;
+
+    while ((rc = es_delivery_reply(store, id, reply)) == ES_NOT_FOUND
+           && es_clock_mono_us() < until_us)
+    {
+        (void) usleep(ES_REPLY_US);
+    }
+
+    return rc;
+}
+
+
+bool
+es_dispatcher_runs(es_store_t *store)
+{
+    int64_t  ms, age_ms;
+
+    if (es_delivery_heartbeat(store, &ms) != ES_OK) {
+        return false;
+    }
+
+    age_ms = es_store_due_ms(store) - ms;
+
+    return age_ms < ES_HEARTBEAT_MS && age_ms > -ES_HEARTBEAT_MS;
+}

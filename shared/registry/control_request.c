@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Requests in the registry: number -> es_request_value_t, and of
+ * a test its event.
+ */
+
+#include "base/clock.h"
+#include "log/chunk.h"
+#include "log/store_clock.h"
+#include "registry/unchanged.h"
+#include "registry/registry.h"
+#include "registry/control_request.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/wake.h"
+
+#define ES_REQUESTS_FULL  100      /* that the reserve is used for */
+
+typedef struct __attribute__((packed)) {
+    uint8_t   kind;
+    uint32_t  endpoint;
+    uint32_t  feed;
+    char      epoch[ES_EPOCH_MAX + 1];
+    uint64_t  sequence;
+    int64_t   time_ms;
+} es_request_value_t;
+
+typedef struct {
+    es_store_t    *store;
+    es_request_t  *request;
+    uint64_t       taken;
+    bool           full;           /* only the reserve has room */
+} es_request_add_t;
+
+
+/* Numbers go on from the last one taken when none is left. */
+
+static es_rc_t
+es_request_number(es_request_add_t *add, MDB_cursor *cursor)
+{
+    int       rc;
+    MDB_val   key, value;
+    uint64_t  last;
+
+    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST)) == 0
+           && es_be64_get(key.mv_data) <= add->taken)
+    {
+        rc = mdb_cursor_del(cursor, 0);
+        if (rc != 0) {
+            break;
+        }
+    }
+
+    last = add->taken;
+
+    if (rc == 0) {
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+        last = rc == 0 ? es_be64_get(key.mv_data) : last;
+    }
+
+    if (rc != 0 && rc != MDB_NOTFOUND) {
+        return es_env_rc(rc);
+    }
+
+    add->request->id = last + 1;
+
+    return ES_OK;
+}
+
+
+/* What ends something goes through where the registry is full, as far as what
+   is not taken yet leaves the reserve to others. */
+
+static es_rc_t
+es_request_admit(const es_request_add_t *add, MDB_txn *txn, MDB_dbi dbi)
+{
+    int       rc;
+    MDB_stat  stat;
+
+    if (!add->full) {
+        return ES_OK;
+    }
+
+    rc = mdb_stat(txn, dbi, &stat);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    return stat.ms_entries < ES_REQUESTS_FULL ? ES_OK : ES_FULL;
+}
+
+
+static bool
+es_request_ends(es_request_kind_t kind)
+{
+    return kind == ES_REQUEST_SKIP || kind == ES_REQUEST_CANCEL
+           || kind == ES_REQUEST_DISCARD;
+}
+
+
+static es_rc_t
+es_request_write(MDB_txn *txn, void *ctx)
+{
+    int                  rc;
+    es_rc_t              result;
+    MDB_val              key, data;
+    uint8_t              number[8];
+    MDB_cursor          *cursor;
+    es_request_t        *request;
+    es_request_add_t    *add;
+    es_request_value_t   value;
+
+    add = ctx;
+    request = add->request;
+
+    rc = mdb_cursor_open(txn, es_env_dbi(add->store->registry,
+                                         ES_REGISTRY_REQUESTS), &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    result = es_request_number(add, cursor);
+
+    if (result == ES_OK) {
+        result = es_request_admit(add, txn, mdb_cursor_dbi(cursor));
+    }
+
+    if (result == ES_OK) {
+        value.kind = (uint8_t) request->kind;
+        value.endpoint = request->endpoint;
+        value.feed = request->feed;
+        memcpy(value.epoch, request->epoch, sizeof(value.epoch));
+        value.sequence = request->sequence;
+        value.time_ms = request->time_ms;
+
+        es_be64(request->id, number);
+        key.mv_data = number;
+        key.mv_size = sizeof(number);
+        data.mv_size = sizeof(value) + request->event_len;
+        data.mv_data = NULL;
+
+        result = es_env_rc(mdb_cursor_put(cursor, &key, &data, MDB_RESERVE));
+    }
+
+    if (result == ES_OK) {
+        memcpy(data.mv_data, &value, sizeof(value));
+        memcpy((char *) data.mv_data + sizeof(value), request->event,
+               request->event_len);
+    }
+
+    mdb_cursor_close(cursor);
+
+    return result == ES_OK ? es_access_keep(add->store, txn, true) : result;
+}
+
+
+es_rc_t
+es_request_add(es_store_t *store, es_request_t *request, uint64_t taken)
+{
+    es_rc_t           rc;
+    es_slice_t        slice = { 1, 1 };
+    es_request_add_t  add = { store, request, taken, false };
+
+    if (!(store->flags & ES_STORE_ADMIN)) {
+        return ES_DENIED;
+    }
+
+    request->time_ms = es_store_due_ms(store);
+
+    rc = es_env_update(store->registry, es_request_write, &add);
+
+    if (rc == ES_FULL && es_request_ends(request->kind)) {
+        add.full = true;
+        rc = es_env_shrink(store->registry, es_request_write, &add, &slice);
+    }
+
+    if (rc == ES_OK) {
+        es_wake_ring(store);
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_request_read(MDB_cursor *cursor, uint64_t id, es_request_t *request)
+{
+    int                 rc;
+    MDB_val             key, data;
+    uint8_t             number[8];
+    es_request_value_t  value;
+
+    es_be64(id + 1, number);
+    key.mv_data = number;
+    key.mv_size = sizeof(number);
+
+    rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    if (key.mv_size != sizeof(number)
+        || data.mv_size < sizeof(value)
+        || data.mv_size - sizeof(value) > ES_REQUEST_EVENT_MAX)
+    {
+        return ES_CORRUPT;
+    }
+
+    memcpy(&value, data.mv_data, sizeof(value));
+    request->id = es_be64_get(key.mv_data);
+    request->kind = (es_request_kind_t) value.kind;
+    request->endpoint = value.endpoint;
+    request->feed = value.feed;
+    memcpy(request->epoch, value.epoch, sizeof(request->epoch));
+    request->epoch[ES_EPOCH_MAX] = '\0';
+    request->sequence = value.sequence;
+    request->time_ms = value.time_ms;
+    request->event_len = data.mv_size - sizeof(value);
+    memcpy(request->event, (const char *) data.mv_data + sizeof(value),
+           request->event_len);
+    request->event[request->event_len] = '\0';
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_request_next(es_store_t *store, uint64_t id, es_request_t *request)
+{
+    int          rc;
+    es_rc_t      result;
+    MDB_txn     *txn;
+    MDB_cursor  *cursor;
+
+    result = es_env_read_begin(store->registry, &txn);
+    if (result != ES_OK) {
+        return result;
+    }
+
+    rc = mdb_cursor_open(txn, es_env_dbi(store->registry,
+                                         ES_REGISTRY_REQUESTS), &cursor);
+    result = es_env_rc(rc);
+
+    if (rc == 0) {
+        result = es_request_read(cursor, id, request);
+        mdb_cursor_close(cursor);
+    }
+
+    es_env_read_end(store->registry, txn);
+
+    return result;
+}

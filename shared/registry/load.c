@@ -1,0 +1,579 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The whole registry in memory, immutable, and look-ups in it.
+ *
+ * Records come in the order of their names, so each kind is a sorted array.
+ */
+
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "base/pool.h"
+#include "keys/apikey.h"
+#include "keys/keyring.h"
+#include "log/chunk.h"
+#include "registry/unchanged.h"
+#include "registry/record.h"
+#include "registry/registry.h"
+#include "registry/secrets.h"
+#include "store/env.h"
+#include "store/store.h"
+
+struct es_registry {
+    uint64_t        version;
+    uint64_t        requests;              /* the last one's number; or 0 */
+    bool            full;                  /* with endpoints */
+    const es_keyring_t
+                   *ring;                  /* while loading; or NULL */
+    es_pool_t       pool;
+    size_t          npartners;
+    es_partner_t   *partners;
+    size_t          nkeys;
+    es_key_t       *keys;
+    size_t          nendpoints;
+    es_endpoint_t  *endpoints;
+};
+
+/* Decodes the record `name` into the i-th element of its kind's array. */
+typedef es_rc_t (*es_load_fn)(es_registry_t *registry, size_t i,
+    es_str_t name, json_t *object);
+
+
+uint64_t
+es_registry_version(es_store_t *store)
+{
+    return es_env_version(store->registry);
+}
+
+
+uint64_t
+es_registry_loaded_version(const es_registry_t *registry)
+{
+    return registry->version;
+}
+
+
+uint64_t
+es_registry_loaded_requests(const es_registry_t *registry)
+{
+    return registry->requests;
+}
+
+
+static es_rc_t
+es_load_partner(es_registry_t *registry, size_t i, es_str_t name,
+    json_t *object)
+{
+    es_partner_t  *partner;
+
+    partner = &registry->partners[i];
+    partner->name = es_pool_str(&registry->pool, name);
+
+    if (partner->name.data == NULL) {
+        return ES_NOMEM;
+    }
+
+    return es_partner_decode(object, &registry->pool, partner, NULL);
+}
+
+
+static es_rc_t
+es_load_key(es_registry_t *registry, size_t i, es_str_t name, json_t *object)
+{
+    es_rc_t    rc;
+    es_key_t  *key;
+    es_str_t   partner;
+
+    if (name.len != ES_KEYID_LEN) {
+        return ES_CORRUPT;
+    }
+
+    key = &registry->keys[i];
+    memcpy(key->id, name.data, name.len);
+
+    rc = es_key_decode(object, &registry->pool, key, &partner, NULL);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    key->partner = es_registry_partner(registry, partner);
+
+    return key->partner != NULL ? ES_OK : ES_CORRUPT;
+}
+
+
+static es_rc_t
+es_load_endpoint(es_registry_t *registry, size_t i, es_str_t name,
+    json_t *object)
+{
+    es_rc_t         rc;
+    es_str_t        partner;
+    es_endpoint_t  *endpoint;
+
+    endpoint = &registry->endpoints[i];
+    endpoint->name = es_pool_str(&registry->pool, name);
+
+    if (endpoint->name.data == NULL) {
+        return ES_NOMEM;
+    }
+
+    endpoint->locked = es_secrets_open(registry->ring, ES_KIND_ENDPOINT, name,
+                                       object) != ES_OK;
+
+    rc = es_endpoint_decode(object, &registry->pool, endpoint, &partner, NULL);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    endpoint->partner = es_registry_partner(registry, partner);
+
+    return endpoint->partner != NULL ? ES_OK : ES_CORRUPT;
+}
+
+
+/* Counts the records of a kind by its letter; leaves the cursor anywhere. */
+
+static es_rc_t
+es_load_count(MDB_cursor *cursor, char letter, size_t *n)
+{
+    int      rc;
+    MDB_val  key, data;
+
+    key.mv_data = &letter;
+    key.mv_size = 1;
+    *n = 0;
+
+    for (rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+         rc == 0 && *(const char *) key.mv_data == letter;
+         rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT))
+    {
+        (*n)++;
+    }
+
+    return rc == 0 || rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+static es_rc_t
+es_load_each(es_registry_t *registry, MDB_cursor *cursor, char letter,
+    size_t n, es_load_fn fn)
+{
+    int       rc;
+    size_t    i;
+    json_t   *object;
+    MDB_val   key, data;
+    es_rc_t   result;
+    es_str_t  name;
+
+    key.mv_data = &letter;
+    key.mv_size = 1;
+
+    rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+
+    for (i = 0; i < n && rc == 0; i++) {
+        object = json_loadb(data.mv_data, data.mv_size, 0, NULL);
+        if (!json_is_object(object)) {
+            json_decref(object);
+            return ES_CORRUPT;
+        }
+
+        name.data = (const char *) key.mv_data + 1;
+        name.len = key.mv_size - 1;
+
+        result = fn(registry, i, name, object);
+        json_decref(object);
+
+        if (result != ES_OK) {
+            return result == ES_NOMEM ? ES_NOMEM : ES_CORRUPT;
+        }
+
+        rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
+    }
+
+    return i == n ? ES_OK : es_env_rc(rc);
+}
+
+
+/* Counts the records of a kind and makes zeroed room for them. */
+
+static es_rc_t
+es_load_room(es_registry_t *registry, MDB_cursor *cursor, char letter,
+    size_t size, size_t *n, void **room)
+{
+    es_rc_t  rc;
+
+    rc = es_load_count(cursor, letter, n);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    *room = es_pool_alloc(&registry->pool, *n * size);
+
+    return *room != NULL ? ES_OK : ES_NOMEM;
+}
+
+
+/* Partners first: the others point to them. */
+
+static es_rc_t
+es_load_access(es_registry_t *registry, MDB_cursor *cursor)
+{
+    void     *room;
+    es_rc_t   rc;
+
+    rc = es_load_room(registry, cursor, 'p', sizeof(es_partner_t),
+                      &registry->npartners, &room);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    registry->partners = room;
+
+    rc = es_load_room(registry, cursor, 'k', sizeof(es_key_t),
+                      &registry->nkeys, &room);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    registry->keys = room;
+
+    rc = es_load_each(registry, cursor, 'p', registry->npartners,
+                      es_load_partner);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    return es_load_each(registry, cursor, 'k', registry->nkeys, es_load_key);
+}
+
+
+static es_rc_t
+es_load_endpoints(es_registry_t *registry, MDB_cursor *cursor)
+{
+    void     *room;
+    es_rc_t   rc;
+
+    rc = es_load_room(registry, cursor, 'e', sizeof(es_endpoint_t),
+                      &registry->nendpoints, &room);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    registry->endpoints = room;
+
+    return es_load_each(registry, cursor, 'e', registry->nendpoints,
+                        es_load_endpoint);
+}
+
+
+static es_rc_t
+es_load_requests(es_store_t *store, MDB_txn *txn, uint64_t *last)
+{
+    int          rc;
+    MDB_val      key, data;
+    MDB_cursor  *cursor;
+
+    *last = 0;
+
+    rc = mdb_cursor_open(txn, es_env_dbi(store->registry,
+                                         ES_REGISTRY_REQUESTS), &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    rc = mdb_cursor_get(cursor, &key, &data, MDB_LAST);
+
+    if (rc == 0) {
+        *last = key.mv_size == 8 ? es_be64_get(key.mv_data) : 0;
+    }
+
+    mdb_cursor_close(cursor);
+
+    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+static es_rc_t
+es_load(es_store_t *store, const es_keyring_t *ring, bool endpoints,
+    es_registry_t **out)
+{
+    es_rc_t         rc;
+    MDB_txn        *txn;
+    MDB_cursor     *cursor;
+    es_registry_t  *registry;
+
+    registry = calloc(1, sizeof(es_registry_t));
+    if (registry == NULL) {
+        return ES_NOMEM;
+    }
+
+    rc = es_env_read_begin(store->registry, &txn);
+    if (rc != ES_OK) {
+        free(registry);
+        return rc;
+    }
+
+    registry->version = mdb_txn_id(txn);
+    registry->ring = ring;
+    registry->full = endpoints;
+
+    rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(store->registry,
+                                                   ES_REGISTRY_OBJECTS),
+                                   &cursor));
+    if (rc == ES_OK) {
+        rc = es_load_access(registry, cursor);
+
+        if (rc == ES_OK && endpoints) {
+            rc = es_load_endpoints(registry, cursor);
+        }
+
+        mdb_cursor_close(cursor);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_load_requests(store, txn, &registry->requests);
+    }
+
+    es_env_read_end(store->registry, txn);
+
+    if (rc != ES_OK) {
+        es_registry_free(registry);
+        return rc;
+    }
+
+    *out = registry;
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_registry_load(es_store_t *store, es_registry_t **registry)
+{
+    return es_load(store, store->ring, true, registry);
+}
+
+
+es_rc_t
+es_registry_load_closed(es_store_t *store, es_registry_t **registry)
+{
+    return es_load(store, NULL, true, registry);
+}
+
+
+es_rc_t
+es_registry_load_access(es_store_t *store, es_registry_t **registry)
+{
+    return es_load(store, NULL, false, registry);
+}
+
+
+bool
+es_registry_kept(es_store_t *store, es_registry_t *registry)
+{
+    bool      kept;
+    MDB_txn  *txn;
+    uint64_t  version, requests;
+
+    if (es_env_read_begin(store->registry, &txn) != ES_OK) {
+        return false;
+    }
+
+    version = mdb_txn_id(txn);
+    kept = (version == registry->version
+            || es_access_kept(store, txn, registry->version, registry->full))
+           && es_load_requests(store, txn, &requests) == ES_OK;
+
+    es_env_read_end(store->registry, txn);
+
+    if (kept) {
+        registry->version = version;
+        registry->requests = requests;
+    }
+
+    return kept;
+}
+
+
+es_rc_t
+es_registry_renew_access(es_store_t *store, es_registry_t **registry)
+{
+    es_rc_t         rc;
+    es_registry_t  *fresh;
+
+    if (*registry != NULL && es_registry_kept(store, *registry)) {
+        return ES_OK;
+    }
+
+    rc = es_load(store, NULL, false, &fresh);
+
+    if (rc == ES_OK) {
+        es_registry_free(*registry);
+        *registry = fresh;
+    }
+
+    return rc;
+}
+
+
+void
+es_registry_free(es_registry_t *registry)
+{
+    if (registry == NULL) {
+        return;
+    }
+
+    es_pool_free(&registry->pool);
+    free(registry);
+}
+
+
+/* Order of LMDB's keys: bytes, then length. */
+
+static int
+es_name_order(es_str_t a, es_str_t b)
+{
+    int     order;
+    size_t  n;
+
+    n = a.len < b.len ? a.len : b.len;
+    order = n ? memcmp(a.data, b.data, n) : 0;
+
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+
+static int
+es_partner_order(const void *name, const void *partner)
+{
+    return es_name_order(*(const es_str_t *) name,
+                         ((const es_partner_t *) partner)->name);
+}
+
+
+static int
+es_endpoint_order(const void *name, const void *endpoint)
+{
+    return es_name_order(*(const es_str_t *) name,
+                         ((const es_endpoint_t *) endpoint)->name);
+}
+
+
+static int
+es_key_order(const void *id, const void *key)
+{
+    return strcmp(id, ((const es_key_t *) key)->id);
+}
+
+
+const es_key_t *
+es_registry_key(const es_registry_t *registry, const char *id)
+{
+    return bsearch(id, registry->keys, registry->nkeys, sizeof(es_key_t),
+                   es_key_order);
+}
+
+
+const es_partner_t *
+es_registry_partner(const es_registry_t *registry, es_str_t name)
+{
+    return bsearch(&name, registry->partners, registry->npartners,
+                   sizeof(es_partner_t), es_partner_order);
+}
+
+
+const es_endpoint_t *
+es_registry_endpoint(const es_registry_t *registry, es_str_t name)
+{
+    if (registry->nendpoints == 0) {
+        return NULL;
+    }
+
+    return bsearch(&name, registry->endpoints, registry->nendpoints,
+                   sizeof(es_endpoint_t), es_endpoint_order);
+}
+
+
+const es_endpoint_t *
+es_registry_endpoints(const es_registry_t *registry, size_t *n)
+{
+    *n = registry->nendpoints;
+
+    return registry->endpoints;
+}
+
+
+bool
+es_patterns_match(const es_patterns_t *patterns, es_str_t feed)
+{
+    size_t    i;
+    es_str_t  p;
+
+    for (i = 0; i < patterns->n; i++) {
+        p = patterns->list[i];
+
+        if (p.data[p.len - 1] == '*') {
+            if (feed.len >= p.len - 1
+                && memcmp(feed.data, p.data, p.len - 1) == 0)
+            {
+                return true;
+            }
+
+        } else if (es_str_eq(p, feed)) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+bool
+es_key_allows(const es_key_t *key, unsigned scope, es_str_t feed)
+{
+    const es_partner_t  *partner;
+
+    partner = key->partner;
+
+    if ((key->scopes & scope) != scope || partner->disabled) {
+        return false;
+    }
+
+    if (key->feeds.n > 0 && !es_patterns_match(&key->feeds, feed)) {
+        return false;
+    }
+
+    if ((scope & ES_SCOPE_PUBLISH)
+        && !es_patterns_match(&partner->publish, feed))
+    {
+        return false;
+    }
+
+    return !(scope & ~(unsigned) ES_SCOPE_PUBLISH)
+           || es_patterns_match(&partner->feeds, feed);
+}
+
+
+bool
+es_key_valid(const es_key_t *key, int64_t now_ms)
+{
+    return !key->partner->disabled
+           && (key->expires_ms == 0 || now_ms < key->expires_ms)
+           && (key->revoked_ms == 0 || now_ms < key->revoked_ms);
+}
+
+
+bool
+es_endpoint_allows(const es_endpoint_t *endpoint, es_str_t feed)
+{
+    return !endpoint->partner->disabled && es_endpoint_lists(endpoint, feed);
+}
+
+
+bool
+es_endpoint_lists(const es_endpoint_t *endpoint, es_str_t feed)
+{
+    return es_patterns_match(&endpoint->feeds, feed)
+           && es_patterns_match(&endpoint->partner->feeds, feed);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "log/chunk.h"
+#include "registry/unchanged.h"
+#include "store/env.h"
+#include "store/store.h"
+
+static MDB_val
+es_access_key(bool endpoints)
+{
+    MDB_val  key;
+
+    key.mv_data = (void *) (uintptr_t) (endpoints ? "endpoints" : "access");
+    key.mv_size = strlen(key.mv_data);
+
+    return key;
+}
+
+
+/* ES_NOT_FOUND: nothing was ever said. */
+
+static es_rc_t
+es_access_get(es_store_t *store, MDB_txn *txn, bool endpoints, uint64_t *from,
+    uint64_t *to)
+{
+    es_rc_t  rc;
+    MDB_val  key, data;
+
+    key = es_access_key(endpoints);
+
+    rc = es_env_rc(mdb_get(txn, es_env_dbi(store->registry, ES_REGISTRY_META),
+                           &key, &data));
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (data.mv_size != 16) {
+        return ES_CORRUPT;
+    }
+
+    *from = es_be64_get(data.mv_data);
+    *to = es_be64_get((const uint8_t *) data.mv_data + 8);
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_access_say(es_store_t *store, MDB_txn *txn, bool endpoints)
+{
+    uint8_t   bytes[16];
+    es_rc_t   rc;
+    MDB_val   key, data;
+    uint64_t  from, to, now;
+
+    now = mdb_txn_id(txn);
+    rc = es_access_get(store, txn, endpoints, &from, &to);
+
+    if (rc == ES_OK && to == now) {
+        return ES_OK;
+    }
+
+    if (rc != ES_OK && rc != ES_NOT_FOUND && rc != ES_CORRUPT) {
+        return rc;
+    }
+
+    /* Of the write before this one nothing is known if it said nothing. */
+
+    if (rc != ES_OK || to + 1 != now) {
+        from = now - 1;
+    }
+
+    es_be64(from, bytes);
+    es_be64(now, bytes + 8);
+
+    key = es_access_key(endpoints);
+    data.mv_data = bytes;
+    data.mv_size = sizeof(bytes);
+
+    return es_env_rc(mdb_put(txn, es_env_dbi(store->registry,
+                                             ES_REGISTRY_META),
+                             &key, &data, 0));
+}
+
+
+es_rc_t
+es_access_keep(es_store_t *store, MDB_txn *txn, bool endpoints)
+{
+    es_rc_t  rc;
+
+    rc = es_access_say(store, txn, false);
+
+    return rc == ES_OK && endpoints ? es_access_say(store, txn, true) : rc;
+}
+
+
+bool
+es_access_kept(es_store_t *store, MDB_txn *txn, uint64_t version,
+    bool endpoints)
+{
+    uint64_t  from, to;
+
+    return es_access_get(store, txn, endpoints, &from, &to) == ES_OK
+           && from <= version && version <= to && to == mdb_txn_id(txn);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Reads LMDB's list of readers, which is text.
+ */
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "store/reader_table.h"
+
+typedef struct {
+    es_readers_t  *readers;
+    long           number;     /* of this process */
+} es_readers_ctx_t;
+
+
+/* A line for each slot: number, thread, and transaction or "-"; below a
+   heading. */
+
+static int
+es_readers_line(const char *line, void *ctx)
+{
+    int                 n;
+    long                number;
+    es_readers_t       *readers;
+    es_readers_ctx_t   *look;
+    unsigned long long  txn;
+
+    look = ctx;
+    readers = look->readers;
+
+    n = sscanf(line, "%ld %*s %llu", &number, &txn);
+    if (n < 1) {
+        return 0;
+    }
+
+    readers->taken++;
+    readers->own += number == look->number;
+
+    if (n == 2 && (readers->oldest == 0 || txn < readers->oldest)) {
+        readers->oldest = txn;
+        readers->slowest = (int) number;
+    }
+
+    return 0;
+}
+
+
+void
+es_readers_look(MDB_env *mdb, es_readers_t *readers)
+{
+    es_readers_ctx_t  look;
+
+    memset(readers, 0, sizeof(es_readers_t));
+
+    look.readers = readers;
+    look.number = (long) getpid();
+
+    (void) mdb_reader_list(mdb, es_readers_line, &look);
+}
