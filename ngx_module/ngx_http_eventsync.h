@@ -159,8 +159,7 @@ typedef struct {
     ngx_uint_t                        has_more;   /* unsigned  has_more:1 */
     size_t                            next_len;
     u_char                            next[ES_CURSOR_MAX];
-    ngx_str_t                         types;      /* the filter's */
-    ngx_str_t                         subject;
+    const es_filter_t                *filter;     /* after `data`, or NULL */
     size_t                            size;       /* of `data` */
     size_t                            len;        /* of the page in it */
     u_char                            data[];
@@ -370,8 +369,6 @@ typedef struct {
     ngx_uint_t                        limit;
     ngx_msec_t                        wait;
     es_filter_t                      *filter;     /* NULL: none */
-    ngx_str_t                         types;      /* it is made of, or NULL */
-    ngx_str_t                         subject;
     es_buf_t                          scratch;    /* the filter's */
 
     ngx_http_eventsync_page_key_t     key;

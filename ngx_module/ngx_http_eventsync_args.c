@@ -595,11 +595,7 @@ ngx_http_eventsync_poll_filter(ngx_http_eventsync_ctx_t *ctx,
 
     if (es_filter_is_all(poll->filter)) {
         poll->filter = NULL;
-        return NGX_OK;
     }
-
-    poll->types = types->value;
-    poll->subject = subject->value;
 
     return NGX_OK;
 }

@@ -38,15 +38,10 @@ static void ngx_http_eventsync_result(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page);
 static u_char *ngx_http_eventsync_write(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page, u_char *p);
-static uint64_t ngx_http_eventsync_filter_hash(const es_filter_t *filter);
 static ngx_int_t ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page);
 static void ngx_http_eventsync_memo_drop(ngx_http_eventsync_worker_t *w,
     ngx_http_eventsync_memo_t *memo);
-static u_char *ngx_http_eventsync_memo_copy(u_char *p, ngx_str_t *to,
-    const ngx_str_t *from);
-static ngx_uint_t ngx_http_eventsync_memo_same(const ngx_str_t *one,
-    const ngx_str_t *two);
 static ngx_http_eventsync_memo_t *ngx_http_eventsync_memo(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_memo_use(ngx_http_eventsync_ctx_t *ctx,
@@ -72,7 +67,7 @@ ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed)
     key->format = ctx->format;
 
     if (ctx->poll->filter && key->filter == 0) {
-        key->filter = ngx_http_eventsync_filter_hash(ctx->poll->filter);
+        key->filter = es_filter_hash(ctx->poll->filter);
     }
 
     ctx->poll->hash = XXH3_64bits(key, sizeof(*key));
@@ -84,29 +79,6 @@ ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed)
 
     ctx->etag.data = ctx->etag_text;
     ctx->etag.len = p - ctx->etag_text;
-}
-
-
-static uint64_t
-ngx_http_eventsync_filter_hash(const es_filter_t *filter)
-{
-    unsigned  i;
-    uint64_t  hash;
-
-    hash = 1;
-
-    for (i = 0; i < filter->ntypes; i++) {
-        hash = XXH3_64bits_withSeed(filter->types[i].name.data,
-                                    filter->types[i].name.len,
-                                    hash + filter->types[i].prefix);
-    }
-
-    if (filter->by_subject) {
-        hash = XXH3_64bits_withSeed(filter->subject.data, filter->subject.len,
-                                    ~hash);
-    }
-
-    return hash ? hash : 1;
 }
 
 
@@ -232,8 +204,7 @@ static ngx_int_t
 ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page)
 {
-    u_char                       *p;
-    size_t                        size;
+    size_t                        size, aligned;
     ngx_http_eventsync_memo_t    *memo;
     ngx_http_eventsync_poll_t    *poll;
     ngx_http_eventsync_worker_t  *w;
@@ -244,16 +215,18 @@ ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
 
     size = NGX_HTTP_EVENTSYNC_FRAME + page->bytes;
 
-    shared = ngx_alloc(sizeof(ngx_http_eventsync_shared_t) + size
-                       + poll->types.len + poll->subject.len,
+    aligned = ngx_align(size, NGX_ALIGNMENT);
+
+    shared = ngx_alloc(sizeof(ngx_http_eventsync_shared_t) + aligned
+                       + (poll->filter ? es_filter_size(poll->filter) : 0),
                        ctx->request->connection->log);
     if (shared == NULL) {
         return NGX_DECLINED;
     }
 
-    p = ngx_http_eventsync_memo_copy(shared->data + size, &shared->types,
-                                     &poll->types);
-    (void) ngx_http_eventsync_memo_copy(p, &shared->subject, &poll->subject);
+    shared->filter = poll->filter
+                     ? es_filter_copy(poll->filter, shared->data + aligned)
+                     : NULL;
 
     shared->size = size;
     shared->refs = 1;
@@ -283,16 +256,6 @@ ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
     memo->key = poll->key;
 
     return ngx_http_eventsync_memo_use(ctx, shared);
-}
-
-
-static u_char *
-ngx_http_eventsync_memo_copy(u_char *p, ngx_str_t *to, const ngx_str_t *from)
-{
-    to->data = from->data ? p : NULL;
-    to->len = from->len;
-
-    return from->data ? ngx_cpymem(p, from->data, from->len) : p;
 }
 
 
@@ -340,27 +303,12 @@ ngx_http_eventsync_memo_find(ngx_http_eventsync_ctx_t *ctx)
 
     memo = ngx_http_eventsync_memo(ctx);
 
-    /* of a filter the key has but a hash */
+    /* the key has only a hash of the filter */
 
     return memo->page
            && ngx_memcmp(&memo->key, &ctx->poll->key, sizeof(memo->key)) == 0
-           && ngx_http_eventsync_memo_same(&memo->page->types,
-                                           &ctx->poll->types)
-           && ngx_http_eventsync_memo_same(&memo->page->subject,
-                                           &ctx->poll->subject)
+           && es_filter_eq(memo->page->filter, ctx->poll->filter)
            && ngx_http_eventsync_memo_use(ctx, memo->page) == NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_http_eventsync_memo_same(const ngx_str_t *one, const ngx_str_t *two)
-{
-    if (one->data == NULL || two->data == NULL) {
-        return one->data == two->data;
-    }
-
-    return one->len == two->len
-           && ngx_memcmp(one->data, two->data, one->len) == 0;
 }
 
 

@@ -4,6 +4,9 @@
  * Type and subject filters.
  */
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "base/base.h"
 #include "base/json.h"
 #include "event/filter.h"
@@ -155,4 +158,120 @@ es_filter_type_matches(const es_filter_t *filter, es_str_t type)
     }
 
     return false;
+}
+
+
+/*
+ * A cache that ignored an attribute would give one client the events of
+ * another's filter.  Who adds one extends the four functions below and then
+ * this assertion.
+ */
+_Static_assert(sizeof(es_type_pattern_t) == sizeof(es_str_t) + sizeof(void *)
+               && offsetof(es_filter_t, subject) + sizeof(es_str_t)
+                  == sizeof(es_filter_t)
+               && sizeof(es_filter_t)
+                  == ES_FILTER_TYPES_MAX * sizeof(es_type_pattern_t)
+                     + sizeof(es_str_t) + 2 * sizeof(void *),
+               "es_filter_t has an attribute that these functions ignore");
+
+
+uint64_t
+es_filter_hash(const es_filter_t *filter)
+{
+    unsigned                  i;
+    uint64_t                  hash;
+    const es_type_pattern_t  *p;
+
+    hash = 1;
+
+    if (filter == NULL) {
+        return hash;
+    }
+
+    for (i = 0; i < filter->ntypes; i++) {
+        p = &filter->types[i];
+        hash = XXH3_64bits_withSeed(p->name.data, p->name.len,
+                                    hash + p->prefix);
+    }
+
+    if (filter->by_subject) {
+        hash = XXH3_64bits_withSeed(filter->subject.data, filter->subject.len,
+                                    ~hash);
+    }
+
+    return hash ? hash : 1;
+}
+
+
+bool
+es_filter_eq(const es_filter_t *one, const es_filter_t *two)
+{
+    unsigned  i;
+
+    if (es_filter_is_all(one) || es_filter_is_all(two)) {
+        return es_filter_is_all(one) && es_filter_is_all(two);
+    }
+
+    if (one->ntypes != two->ntypes || one->by_subject != two->by_subject) {
+        return false;
+    }
+
+    for (i = 0; i < one->ntypes; i++) {
+        if (one->types[i].prefix != two->types[i].prefix
+            || !es_str_eq(one->types[i].name, two->types[i].name))
+        {
+            return false;
+        }
+    }
+
+    return !one->by_subject || es_str_eq(one->subject, two->subject);
+}
+
+
+size_t
+es_filter_size(const es_filter_t *filter)
+{
+    size_t    size;
+    unsigned  i;
+
+    size = sizeof(es_filter_t);
+
+    for (i = 0; i < filter->ntypes; i++) {
+        size += filter->types[i].name.len;
+    }
+
+    return filter->by_subject ? size + filter->subject.len : size;
+}
+
+
+static char *
+es_filter_copy_text(es_str_t *text, char *p)
+{
+    memcpy(p, text->data, text->len);
+    text->data = p;
+
+    return p + text->len;
+}
+
+
+es_filter_t *
+es_filter_copy(const es_filter_t *filter, void *memory)
+{
+    char         *p;
+    unsigned      i;
+    es_filter_t  *copy;
+
+    copy = memory;
+    *copy = *filter;
+    p = (char *) (copy + 1);
+
+    for (i = 0; i < copy->ntypes; i++) {
+        p = es_filter_copy_text(&copy->types[i].name, p);
+    }
+
+    if (copy->by_subject) {
+        (void) es_filter_copy_text(&copy->subject, p);
+    }
+
+    return copy;
 }

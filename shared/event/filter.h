@@ -46,4 +46,22 @@ es_filter_is_all(const es_filter_t *filter)
 
 bool es_filter_type_matches(const es_filter_t *filter, es_str_t type);
 
+/*
+ * What a cache needs of a filter.  The three below read every attribute, and
+ * an assertion beside them fails when es_filter_t gets another one.
+ *
+ * ETags of pages are made of the hash, so it must not change between
+ * releases.  It is never 0.  A filter that is all events, or NULL, hashes as
+ * 1 and equals every other of that kind.
+ */
+uint64_t es_filter_hash(const es_filter_t *filter);
+bool es_filter_eq(const es_filter_t *one, const es_filter_t *two);
+
+/*
+ * Copies a filter together with the texts that it points to into `memory`,
+ * which is aligned as for a pointer and has es_filter_size() bytes.
+ */
+size_t es_filter_size(const es_filter_t *filter);
+es_filter_t *es_filter_copy(const es_filter_t *filter, void *memory);
+
 #endif /* ES_FILTER_H */

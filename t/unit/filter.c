@@ -37,6 +37,95 @@ matches(const char *type)
 }
 
 
+static void
+parse(es_filter_t *to, es_buf_t *scratch, const char *types,
+    const char *subject)
+{
+    memset(to, 0, sizeof(*to));
+
+    if (types) {
+        (void) es_filter_types(to, es_str(types), &problem);
+    }
+
+    if (subject) {
+        (void) es_filter_subject(to, es_str(subject), scratch, &problem);
+    }
+}
+
+
+/* No two are the same filter.  Clients hold ETags made of these hashes; 0 is
+   one that the test does not know. */
+static const struct {
+    const char  *types;
+    const char  *subject;
+    uint64_t     hash;
+} known[] = {
+    { "*", NULL, 1 },
+    { "order.created", NULL, 0x94e4fbbbc0564ba3 },
+    { "order.*,price.set", NULL, 0x858d02dd0a8a3a9a },
+    { NULL, "o-1", 0x8744cf84bc310b72 },
+    { "order.*,price.set", "a\"b", 0x49ee0f21a5999437 },
+    { "order.*", NULL, 0 },
+    { "order.", NULL, 0 },
+    { "price.set,order.*", NULL, 0 },
+    { "order.created", "o-1", 0 },
+    { "order.created", "o-2", 0 },
+};
+
+#define KNOWN  (sizeof(known) / sizeof(known[0]))
+
+
+static void
+identity(void)
+{
+    void         *memory;
+    size_t        i, k;
+    uint64_t      hash;
+    es_buf_t      scratch[KNOWN];
+    es_filter_t   filters[KNOWN], *copy;
+
+    memset(scratch, 0, sizeof(scratch));
+
+    for (i = 0; i < KNOWN; i++) {
+        parse(&filters[i], &scratch[i], known[i].types, known[i].subject);
+        hash = es_filter_hash(&filters[i]);
+
+        ok(known[i].hash == 0 || hash == known[i].hash,
+           "filter %d has its hash", (int) i);
+
+        for (k = 0; k < i; k++) {
+            if (es_filter_eq(&filters[i], &filters[k])
+                || hash == es_filter_hash(&filters[k]))
+            {
+                break;
+            }
+        }
+
+        is_int(k, i, "and neither equals nor hashes as one before it");
+    }
+
+    for (i = 0; i < KNOWN; i++) {
+        hash = es_filter_hash(&filters[i]);
+
+        memory = malloc(es_filter_size(&filters[i]));
+        copy = es_filter_copy(&filters[i], memory);
+        ok(es_filter_eq(copy, &filters[i]), "filter %d equals its copy",
+           (int) i);
+
+        es_buf_free(&scratch[i]);
+        ok(es_filter_hash(copy) == hash, "which has a text of its own");
+
+        free(memory);
+    }
+
+    ok(es_filter_hash(NULL) == 1, "no filter has the hash of all events");
+    ok(es_filter_eq(NULL, &filters[0]) && es_filter_eq(&filters[0], NULL),
+       "and equals a filter that is all events");
+    ok(!es_filter_eq(NULL, &filters[1]) && !es_filter_eq(&filters[1], NULL),
+       "but no other");
+}
+
+
 int
 main(void)
 {
@@ -111,6 +200,8 @@ main(void)
            ES_INVALID, "and one that is not UTF-8");
 
     es_buf_free(&scratch);
+
+    identity();
 
     return done();
 }
