@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: BSD-2-Clause
 
-# README.md and docs/operations.md to the letter, by the users that they make:
-# www-data (nginx's workers), eventsync (the dispatcher), root and an operator.
+# docs/install.md and docs/operations.md to the letter, by the users that they
+# make: www-data (nginx's workers), eventsync (the dispatcher), root and an
+# operator.
 # The blocks of commands are run as they stand, in a mount and a network
 # namespace of this test's own, so that /etc, /var/lib and the like are copies
 # and port 80 is free.
@@ -122,7 +123,7 @@ chmod 0755, "$dir/bin/service";
 $t->at_end(sub { kill TERM => slurp('/run/nginx.pid')
     if -s '/run/nginx.pid' });
 
-my $conf = slurp('README.md') =~ /^```nginx\n(.*?)^```/ms ? $1 : die;
+my $conf = slurp('docs/install.md') =~ /^```nginx\n(.*?)^```/ms ? $1 : die;
 open my $fh, '>', '/etc/nginx/nginx.conf' or die;
 print $fh $conf;
 close $fh;
@@ -130,19 +131,20 @@ close $fh;
 ###############################################################################
 # users and permissions
 
-my $heading = 'A minimal nginx.conf';
-runs('README.md makes users and a directory', block('README.md', $heading, 0));
+my $heading;
+runs('docs/install.md makes users and a directory',
+    block('docs/install.md', 'Users'));
 is_deeply([split /^/, block('docs/operations.md', 'Users and permissions')],
-    [split(/^/, block('README.md', $heading, 0)),
+    [split(/^/, block('docs/install.md', 'Users')),
         "eventsyncctl --store /var/lib/eventsync init\n"],
     'docs/operations.md says the same');
 
-my @lines = split /\n/, block('README.md', $heading, 1);
+my @lines = split /\n/, block('docs/install.md', 'The store');
 my $line = pop @lines;
-my ($key) = runs('README.md makes a store, and starts nginx',
+my ($key) = runs('docs/install.md makes a store, and starts nginx',
     join("\n", @lines)) =~ /(esk_\S+)/;
 is("$line\n", block('docs/operations.md', 'Users and permissions', 1),
-    'docs/operations.md starts the dispatcher as README.md does');
+    'docs/operations.md starts the dispatcher as docs/install.md does');
 my $dispatcher = dispatcher_runs($line);
 ok(wait_for(sub { Test::Eventsync::port_open(80) }), 'nginx listens');
 my ($worker) = Test::Eventsync::children(slurp('/run/nginx.pid') + 0);

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 
 # What README.md and docs/ say is there and works: links and files, the
-# README's configuration and commands as they stand, what make install brings
-# and a producer in C built with it; and what the programs have is documented.
+# configuration and commands of docs/install.md as they stand, what make install
+# brings and a producer in C built with it; and what the programs have is
+# documented.
 
 use warnings;
 use strict;
@@ -26,7 +27,7 @@ files();
 options();
 rates();
 endpoint_options();
-readme();
+set_up();
 install();
 
 done_testing();
@@ -48,9 +49,12 @@ sub links {
             $text{$page} =~ /\]\(([^)#\s]+)/g;
         is_deeply(\@broken, [], "$page: links lead somewhere");
     }
-    my @unread = grep { $_ ne 'README.md' && $text{'README.md'} !~ /\($_\)/ }
-        @pages;
-    is_deeply(\@unread, [], 'README.md leads to every page');
+    my @unread = grep { my ($name) = m{^docs/(.*)};
+        defined $name && $name ne 'README.md'
+            && $text{'docs/README.md'} !~ /\(\Q$name\E\)/ } @pages;
+    is_deeply(\@unread, [], 'docs/README.md leads to every page');
+    like($text{'README.md'}, qr{\(docs/README\.md\)},
+        'README.md leads to docs/README.md');
 }
 
 # Prose is wrapped at 80 columns; tables, code and lists of links are not prose.
@@ -219,10 +223,10 @@ sub options {
         . 'variable');
 }
 
-# The README's nginx.conf and commands, with other places.
-sub readme {
-    my ($conf) = $text{'README.md'} =~ /```nginx\n(.*?)```/s;
-    my ($commands) = $text{'README.md'} =~ /```sh\n(eventsyncctl .*?)```/s;
+# The nginx.conf and commands of docs/install.md, with other places.
+sub set_up {
+    my ($conf) = $text{'docs/install.md'} =~ /```nginx\n(.*?)```/s;
+    my ($commands) = $text{'docs/install.md'} =~ /```sh\n(eventsyncctl .*?)```/s;
     my ($store, $build, $port) = ($t->store, $t->build, $t->port(0));
 
     s{/var/lib/eventsync}{$store}g for $conf, $commands;
@@ -242,12 +246,12 @@ sub readme {
         my $out = $t->ctl_ok(split / /, $command);
         $key = $1 if $out =~ /(esk_\w+)/;
     }
-    ok($key, 'README.md: the commands work');
+    ok($key, 'docs/install.md: the commands work');
 
     $t->write_file_expand('nginx.conf', $conf);
     $t->run_nginx;
     is($t->publish('orders', { key => $key }, { id => 'a' })->{status}, 201,
-        'README.md: the configuration works: an event is published');
+        'docs/install.md: the configuration works: an event is published');
     is($t->poll('orders', key => $key, from => 'oldest')->{events}[0]{id}, 'a',
         'and polled');
     is(scalar @{ $t->json_get('/v1/feeds', $key)->{feeds} }, 1,
