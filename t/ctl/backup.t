@@ -219,10 +219,7 @@ for my $signal (qw(TERM INT HUP)) {
 SKIP: {
     skip 'needs root, to mount a small disk', 13 if $>;
     my $disk = "$dir/disk";
-    mkdir $disk;
-    system('mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', $disk) == 0
-        or skip 'cannot mount', 13;
-    $t->at_end(sub { system('umount', $disk) });
+    $t->small_disk($disk, '4m') or skip 'cannot mount', 13;
     fails('cannot (?:write|sync) "[^"]*data.mdb": No space left on device',
         'no room for a backup', 'backup', "$disk/b");
     is_deeply([within($disk)], ['.'], 'nothing is left');
@@ -230,7 +227,7 @@ SKIP: {
     fails('cannot (?:copy to|sync|make) "[^"]*": No space left on device',
         'no room for a restore', 'restore', "$dir/big", "$disk/r");
     is_deeply([within($disk)], ['.'], 'nothing is left');
-    system('mount', '-o', 'remount,size=100m', $disk) == 0 or die;
+    $t->resize_disk($disk, '100m');
     is(($t->ctl('restore', "$dir/big", "$disk/r"))[0], 0, 'with room it works');
     system('rm', '-r', "$disk/r");
     mkdir "$disk/lost+found";
@@ -238,7 +235,7 @@ SKIP: {
         'the root of a disk can be restored to');
     is(($t->ctl("--store=$disk", 'verify'))[0], 0, 'and verified');
     system("rm -r $disk/*");
-    system('mount', '-o', 'remount,size=4m', $disk) == 0 or die;
+    $t->resize_disk($disk, '4m');
     fails('cannot (?:copy to|sync|make) "[^"]*": No space left on device',
         'no room on a disk of its own', 'restore', "$dir/big", $disk);
     is_deeply([within($disk)], ['.'], 'nothing is left there');

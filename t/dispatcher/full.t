@@ -21,10 +21,7 @@ my $delivery = $t->store . '/delivery';
 my $aside = $t->testdir . '/aside';
 
 rename $delivery, $aside or die "rename: $!\n";
-mkdir $delivery;
-system('mount', '-t', 'tmpfs', '-o', 'size=400k', 'tmpfs', $delivery) == 0
-    or plan skip_all => 'cannot mount';
-$t->at_end(sub { system('umount', $delivery) });
+$t->small_disk($delivery, '400k') or plan skip_all => 'cannot mount';
 system('cp', '-a', '--sparse=always', "$aside/.", $delivery) == 0
     or die "cannot copy\n";
 
@@ -51,8 +48,7 @@ cmp_ok($count, '<', 3000, 'before everything was');
 my $lines = () = $proc->stderr =~ /cannot write delivery state/g;
 is($lines, 1, 'the log says it once');
 
-system('mount', '-o', 'remount,size=64m', $delivery) == 0
-    or die "cannot remount\n";
+$t->resize_disk($delivery, '64m');
 ok(wait_for(sub { $recv->count >= 3000 }, 30), 'with room again it goes on');
 like($proc->stderr, qr/warn: delivery state can be written again/,
     'and says so');

@@ -62,10 +62,7 @@ sub disk {
 
     my $t = Test::Eventsync->new;
     my $disk = $t->testdir . '/disk';
-    mkdir $disk;
-    system('mount', '-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', $disk) == 0
-        or skip 'cannot mount', 7;
-    $t->at_end(sub { system('umount', $disk) });
+    $t->small_disk($disk, '24m') or skip 'cannot mount', 7;
     $t->{store} = "$disk/store";
     $t->store_init->feed('orders');
     my $key = $t->master_key;
@@ -73,8 +70,7 @@ sub disk {
     $t->run_nginx;
 
     my $acked = refused($t, $key, 'full disk');
-    system('mount', '-o', 'remount,size=64m', $disk) == 0
-        or die "cannot remount\n";
+    $t->resize_disk($disk, '64m');
     is($t->publish('orders', { key => $key }, {})->{status}, 201,
         'full disk: publishing goes on when there is room');
     is($t->poll('orders', key => $key, from => 'latest')->{latest}
@@ -105,10 +101,7 @@ sub others {
 
     my $t = Test::Eventsync->new;
     my $disk = $t->testdir . '/disk';
-    mkdir $disk;
-    system('mount', '-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', $disk) == 0
-        or skip 'cannot mount', 16;
-    $t->at_end(sub { system('umount', $disk) });
+    $t->small_disk($disk, '24m') or skip 'cannot mount', 16;
     $t->allow_errors(qr/eventsync store is full/);
     $t->{store} = "$disk/store";
     $t->store_init->feed('orders');

@@ -45,10 +45,7 @@ sub on_a_full_disk {
 
     my $t = Test::Eventsync->new;
     my $disk = $t->testdir . '/disk';
-    mkdir $disk;
-    system('mount', '-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', $disk) == 0
-        or skip 'cannot mount', 16;
-    $t->at_end(sub { system('umount', $disk) });
+    $t->small_disk($disk, '24m') or skip 'cannot mount', 16;
     $t->{store} = "$disk/store";
     $t->store_init->feed('orders');
     log_recovers($t, 'disk', qr{store full: log/ has no room on its disk});

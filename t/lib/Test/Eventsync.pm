@@ -625,6 +625,23 @@ sub at_end {
     push @{ $self->{at_end} }, $code;
 }
 
+# Mounts a disk of so many bytes ("24m") on a directory, which it makes, until
+# the end; false where that is not allowed.  resize_disk() changes its size.
+sub small_disk {
+    my ($self, $dir, $size) = @_;
+    mkdir $dir;
+    system('mount', '-t', 'tmpfs', '-o', "size=$size", 'tmpfs', $dir) == 0
+        or return 0;
+    $self->at_end(sub { system('umount', $dir) });
+    return 1;
+}
+
+sub resize_disk {
+    my ($self, $dir, $size) = @_;
+    system('mount', '-o', "remount,size=$size", $dir) == 0
+        or die "$dir: cannot remount\n";
+}
+
 # Stops everything; returns the faults found in the logs.
 sub stop {
     my ($self) = @_;
