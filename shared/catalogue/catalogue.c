@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Event types are registered, and their dates set.
+ * The write side of the catalogue: registers versions of event types and sets
+ * their dates.
+ *
+ * Each write is one transaction of the registry.  It compares a new version
+ * with the version before it inside that transaction, so that two writers at
+ * once cannot register versions that break each other (invariant I15).
  */
 
 #include <jansson.h>
@@ -20,12 +25,12 @@
 
 #define ES_DESCRIPTION_MAX  1024
 
-/* One write; the transaction's function may run more than once. */
+/* One write.  es_env_update() may run the transaction's function again. */
 typedef struct {
     es_store_t           *store;
     es_str_t              type;
     es_version_t          version;
-    char                  text[ES_VERSION_TEXT_MAX];     /* of the version */
+    char                  text[ES_VERSION_TEXT_MAX];     /* `version` as text */
     es_str_t              document;
     es_schema_t          *schema;
     es_str_t              description;
@@ -34,7 +39,8 @@ typedef struct {
 } es_publication_t;
 
 
-/* What the version before in the same major accepted is to be accepted. */
+/* The new version must accept all that the version before it in the same
+   major accepts. */
 
 static es_rc_t
 es_register_compatible(es_publication_t *p, MDB_txn *txn,
@@ -49,8 +55,8 @@ es_register_compatible(es_publication_t *p, MDB_txn *txn,
 
     if (es_version_order(&p->version, before) < 0) {
         return es_problem_set(p->problem, ES_CONFLICT, -1, NULL,
-                              "version %s is there already, and the versions "
-                              "of a major go up", text);
+                              "version %s already exists, and a new version "
+                              "of a major must be above it", text);
     }
 
     if (p->version.major == 0) {
@@ -118,8 +124,8 @@ es_register_txn(MDB_txn *txn, void *ctx)
 
     if (rc == ES_OK) {
         return es_problem_set(p->problem, ES_EXISTS, -1, NULL,
-                              "the version %s is there already, and never "
-                              "changes", p->text);
+                              "version %s already exists, and a version "
+                              "never changes", p->text);
     }
 
     highest.major = p->version.major;
@@ -151,7 +157,7 @@ es_register_txn(MDB_txn *txn, void *ctx)
 }
 
 
-/* Runs one write, and sees to it that every failure has its words. */
+/* Runs one write.  Every failure sets a problem. */
 
 static es_rc_t
 es_catalogue_write(es_publication_t *p, es_env_fn fn)
@@ -187,14 +193,14 @@ es_catalogue_names(es_publication_t *p, es_str_t version)
 {
     if (!es_type_name_ok(p->type)) {
         return es_problem_set(p->problem, ES_INVALID, -1, NULL,
-                              "a type in the catalogue is 1 to 200 of A-Z, "
-                              "a-z, 0-9, '.', '_' and '-', first a letter or "
-                              "digit");
+                              "a type in the catalogue must be 1 to 200 "
+                              "characters of A-Z, a-z, 0-9, '.', '_' and "
+                              "'-', and begin with a letter or a digit");
     }
 
     if (es_version_parse(version, &p->version) != ES_OK) {
         return es_problem_set(p->problem, ES_INVALID, -1, NULL,
-                              "a version is MAJOR.MINOR.PATCH, such as "
+                              "a version must be MAJOR.MINOR.PATCH, such as "
                               "\"1.0.0\"");
     }
 
@@ -225,7 +231,8 @@ es_catalogue_register(es_store_t *store, es_str_t type, es_str_t version,
 
     if (description.len > ES_DESCRIPTION_MAX || !es_utf8_ok(description)) {
         return es_problem_set(p.problem, ES_INVALID, -1, NULL,
-                              "a description is UTF-8 of at most %d bytes",
+                              "a description must be UTF-8 of at most %d "
+                              "bytes",
                               ES_DESCRIPTION_MAX);
     }
 
@@ -240,7 +247,7 @@ es_catalogue_register(es_store_t *store, es_str_t type, es_str_t version,
 }
 
 
-/* ---- how long it lives ---- */
+/* ---- dates ---- */
 
 
 static int
@@ -330,8 +337,8 @@ es_catalogue_change(es_store_t *store, es_str_t type, es_str_t version,
         && lifetime->sunset_ms < lifetime->deprecated_ms)
     {
         return es_problem_set(p.problem, ES_INVALID, -1, NULL,
-                              "a version does not end before it is "
-                              "deprecated");
+                              "the sunset must not be before the "
+                              "deprecation");
     }
 
     return es_catalogue_write(&p, es_change_txn);

@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Event types: versions, schemas, and when they end.
+ * The catalogue of event types: their versions, schemas and dates.
  *
- * A version of a type is a JSON Schema document under "type/version" that
- * never changes once it is there; what may be set later is when it is
- * deprecated and when it ends.  Within a major version each new one accepts
- * all that the one before accepted (docs/catalogue.md has the rules), and
- * versions only go up.  Major 0 is for drafts and promises nothing.
+ * A version of a type is a JSON Schema document under "type/version".  The
+ * document never changes.  An operator may set later when the version is
+ * deprecated and when it ends (its sunset).  Within a major, each new version
+ * accepts all that the version before it accepts (docs/catalogue.md has the
+ * rules), and version numbers only go up.  Major 0 is for drafts and promises
+ * nothing.
  *
- * In the registry's database `objects`: "t" and the name -> the version as a
- * JSON object; "s" and the name -> the document, byte for byte.
+ * The registry's database `objects` holds two records of each version: under
+ * "t" and the name a JSON object with description and dates, and under "s" and
+ * the name the document, byte for byte.
  *
- * Names of types here are 1 to 200 of A-Z, a-z, 0-9, '.', '_' and '-', first a
- * letter or digit: they are part of URLs.  Versions are MAJOR.MINOR.PATCH.
+ * The name of a type is part of URLs: 1 to 200 characters of A-Z, a-z, 0-9,
+ * '.', '_' and '-', and the first is a letter or a digit.  A version is
+ * MAJOR.MINOR.PATCH.
+ *
+ * catalogue.c implements the writes, catalogue_read.c the reads, and
+ * catalogue_keys.c names and versions.  Every function blocks for the
+ * registry's reads or writes, and any thread may call it.
  */
 
 #ifndef ES_CATALOGUE_H
@@ -24,7 +31,7 @@
 #include "store/store.h"
 
 #define ES_TYPE_NAME_MAX      200
-#define ES_VERSION_TEXT_MAX   24       /* NUL included */
+#define ES_VERSION_TEXT_MAX   24       /* with NUL */
 #define ES_VERSIONS_MAX       256      /* of one type */
 #define ES_TYPE_LABEL_MAX     (ES_TYPE_NAME_MAX + 1 + ES_VERSION_TEXT_MAX)
 
@@ -36,57 +43,63 @@ typedef struct {
 
 bool es_type_name_ok(es_str_t type);
 
-/* ES_INVALID unless it is "1.2.3": numbers without leading zeros, at most
-   999999 each. */
+/* ES_INVALID: the text is not "1.2.3", three numbers without leading zeros and
+   of at most 999999. */
 es_rc_t es_version_parse(es_str_t text, es_version_t *version);
 void es_version_print(const es_version_t *version,
     char text[ES_VERSION_TEXT_MAX]);
 int es_version_order(const es_version_t *a, const es_version_t *b);
 
-/* Milliseconds since the epoch; 0: not so. */
+/* Milliseconds since 1970; 0: the date is not set. */
 typedef struct {
     int64_t  created_ms;
     int64_t  deprecated_ms;
     int64_t  sunset_ms;
 } es_lifetime_t;
 
+/* ---- writes: one durable transaction each; they need ES_STORE_ADMIN ---- */
+
 /*
- * Writing: one durable transaction; needs ES_STORE_ADMIN.
- *
- * Registers a version; `description` may be empty.  ES_INVALID, ES_TOO_LARGE:
- * the name, the version or the schema (the pointer is into it).  ES_EXISTS.
- * ES_CONFLICT: not compatible with the version before, or not above it.
+ * Registers a version.  `description` may be empty; `problem` may be NULL.
+ * ES_INVALID, ES_TOO_LARGE: the name, the version or the schema is at fault,
+ * and the problem's pointer leads into the schema.  ES_EXISTS.  ES_CONFLICT:
+ * the version is not above the version before it, or is not compatible.
  */
 es_rc_t es_catalogue_register(es_store_t *store, es_str_t type,
     es_str_t version, es_str_t schema, es_str_t description,
     es_problem_t *problem);
 
-/* Sets when it is deprecated and when it ends (created_ms is ignored).
-   ES_NOT_FOUND; ES_INVALID: it ends before it is deprecated. */
+/* Sets both dates of a version; created_ms is ignored.  ES_NOT_FOUND.
+   ES_INVALID: the sunset is before the deprecation. */
 es_rc_t es_catalogue_change(es_store_t *store, es_str_t type,
     es_str_t version, const es_lifetime_t *lifetime, es_problem_t *problem);
 
-/* The document's bytes, appended to `schema`.  ES_NOT_FOUND. */
+/* ---- reads: one read transaction each ---- */
+
+/* Appends the document's bytes to `schema`.  ES_NOT_FOUND. */
 es_rc_t es_catalogue_get(es_store_t *store, es_str_t type, es_str_t version,
     es_buf_t *schema, es_lifetime_t *lifetime);
 
-/* A type as a JSON object, its versions ascending.  ES_NOT_FOUND. */
+/* Appends a type as a JSON object, its versions ascending.  ES_NOT_FOUND. */
 es_rc_t es_catalogue_type(es_store_t *store, es_str_t type, es_buf_t *out);
 
 /*
- * Up to `limit` types after the one named (empty: from the first), as
- * {"types":[...],"next":...}: `next` is null, or what to name next.
+ * Appends up to `limit` types after the type `after` (empty: from the first),
+ * as {"types":[...],"next":...}.  `next` is null on the last page, else the
+ * `after` of the page that follows.  A page ends early after 1 MiB.
+ * ES_INVALID: `after` cannot be the name of a type.
  */
 es_rc_t es_catalogue_list(es_store_t *store, es_str_t after, unsigned limit,
     es_buf_t *out);
 
-/* ---- within a read transaction of the registry, for validate.c ---- */
+/* ---- within the caller's read transaction of the registry ---- */
 
-/* The highest version.  ES_NOT_FOUND: the type is not there. */
+/* The highest version.  ES_NOT_FOUND: no such type. */
 es_rc_t es_catalogue_latest(es_store_t *store, MDB_txn *txn, es_str_t type,
     es_version_t *version);
 
-/* The document in the map.  ES_NOT_FOUND. */
+/* The document, which points into the map until the transaction ends.
+   ES_NOT_FOUND. */
 es_rc_t es_catalogue_text(es_store_t *store, MDB_txn *txn, es_str_t type,
     es_str_t version, es_str_t *schema);
 

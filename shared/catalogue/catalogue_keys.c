@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Names and versions of event types, and their records.
+ * Names and versions of event types, and the records under them.
+ *
+ * Only this file knows how a record's key is made.  Every write goes through
+ * es_type_put(), which notes that partners, keys and endpoints are unchanged,
+ * so that workers and the dispatcher do not load the registry again.
  */
 
 #include <stdio.h>
@@ -34,7 +38,7 @@ es_type_name_ok(es_str_t type)
 }
 
 
-/* Takes a number and what ends it. */
+/* Reads a number and the character after it; end '\0': the number is last. */
 
 static bool
 es_version_number(es_str_t *text, char end, uint32_t *out)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Inside of the catalogue: where versions are.
+ * The catalogue's records: their keys, and a walk over a type's versions.
+ * Only files of this folder include it.
  */
 
 #ifndef ES_CATALOGUE_KEYS_H
@@ -12,35 +13,40 @@
 #define ES_TYPE_KEY_MAX    (1 + ES_TYPE_LABEL_MAX)
 #define ES_VERSION_NUMBER  999999
 
+/* The registry's database `objects`. */
 MDB_dbi es_type_dbi(const es_store_t *store);
 
-/* "t" or "s", the type, '/', the version or nothing; the names are good
-   ones. */
+/* "t" or "s", the type, '/', and the version, which may be empty.  The caller
+   has checked both names. */
 MDB_val es_type_key(char letter, es_str_t type, es_str_t version,
     char buf[ES_TYPE_KEY_MAX]);
 
+/* `out` points into the map until the transaction ends.  ES_NOT_FOUND. */
 es_rc_t es_type_get(es_store_t *store, MDB_txn *txn, char letter,
     es_str_t type, es_str_t version, es_str_t *out);
 es_rc_t es_type_put(es_store_t *store, MDB_txn *txn, char letter,
     es_str_t type, es_str_t version, es_str_t value);
 
-/* Called for each version of a type, in the order of their texts.
-   ES_NOT_FOUND: the type has none. */
+/* `record` is the version's JSON object and points into the map.  A result
+   other than ES_OK ends the walk. */
 typedef es_rc_t (*es_version_fn)(void *ctx, const es_version_t *version,
     es_str_t record);
 
+/* Calls `fn` for each version of a type, in the order of the versions' texts,
+   and returns its last result.  ES_NOT_FOUND: the type has no version. */
 es_rc_t es_versions_each(es_store_t *store, MDB_txn *txn, es_str_t type,
     es_version_fn fn, void *ctx);
 
-/* The highest version, of one major or of all. */
+/* The highest version of one major or of all majors.  Zero it and set `major`
+   before the walk. */
 typedef struct {
-    int64_t       major;           /* -1: of all */
+    int64_t       major;           /* -1: all majors */
     es_version_t  version;
-    unsigned      found;
-    unsigned      count;           /* of all majors */
+    unsigned      found;           /* versions of `major` */
+    unsigned      count;           /* versions of all majors */
 } es_highest_t;
 
-/* An es_version_fn that finds it; `ctx` is an es_highest_t. */
+/* The es_version_fn that finds it; `ctx` is an es_highest_t. */
 es_rc_t es_version_highest(void *ctx, const es_version_t *version,
     es_str_t record);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Event types as JSON, and their documents.
+ * The read side of the catalogue: types as JSON, and the schema documents.
  */
 
 #include <jansson.h>
@@ -14,7 +14,7 @@
 #include "catalogue/catalogue_keys.h"
 #include "store/env.h"
 
-#define ES_LIST_BYTES  (1024 * 1024)
+#define ES_LIST_BYTES  (1024 * 1024)   /* after which a page ends */
 
 
 static es_rc_t
@@ -233,7 +233,8 @@ es_catalogue_type(es_store_t *store, es_str_t type, es_buf_t *out)
 }
 
 
-/* The first type after one, or of all; ES_NOT_FOUND after the last. */
+/* The first type after `after`, or of all if that is empty.  ES_NOT_FOUND:
+   there is no further type. */
 
 static es_rc_t
 es_type_next(es_store_t *store, MDB_txn *txn, es_str_t after,

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Events judged by the catalogue before they are committed.
+ * Validates events against the catalogue before they are committed.
  *
- * Which version judges an event: the one that its `dataschema` ends with, as
- * "/type/1.2.0", or the highest of its type.  Compiled schemas are kept for
- * the store's life, because a version never changes; what the catalogue says
- * now is looked up again whenever the registry has moved.
+ * The version that validates an event is the one that its `dataschema` ends
+ * with, as "/type/1.2.0", or else the highest version of its type.  A version
+ * never changes, so compiled schemas are kept until the store handle is closed.
+ * Which version is the highest is read again after each change of the registry.
  */
 
 #include <jansson.h>
@@ -31,12 +31,12 @@
 
 #define ES_KNOWN_BUCKETS  256
 
-/* A version that was compiled, or (`latest`) which one is a type's highest. */
+/* A compiled version, or (with `latest`) the highest version of a type. */
 typedef struct es_known  es_known_t;
 
 struct es_known {
     es_known_t        *next;
-    uint64_t           seen;       /* registry's version when looked up */
+    uint64_t           seen;       /* registry's version when it was read */
     uint64_t           hash;       /* of the document */
     es_schema_t       *schema;
     const es_known_t  *latest;
@@ -48,7 +48,8 @@ struct es_conform {
     es_known_t      *known[ES_KNOWN_BUCKETS];
 };
 
-/* One batch while it is judged. */
+/* One batch while it is validated.  Events of a batch often have one type, so
+   the schema of the event before is kept. */
 typedef struct {
     es_store_t        *store;
     es_str_t           type;       /* of the event before */
@@ -95,7 +96,7 @@ es_conform_destroy(es_conform_t *conform)
 }
 
 
-/* ---- what is known; with the lock ---- */
+/* ---- compiled schemas; the caller holds the lock ---- */
 
 
 static es_known_t **
@@ -123,7 +124,8 @@ es_known_find(es_conform_t *conform, es_str_t name)
 }
 
 
-/* In front of one of the same name, which whoever judges may still use. */
+/* Adds in front of an older entry of the same name, because another thread may
+   still validate with that one. */
 
 static es_known_t *
 es_known_add(es_conform_t *conform, es_str_t name)
@@ -145,7 +147,7 @@ es_known_add(es_conform_t *conform, es_str_t name)
 }
 
 
-/* The version's schema, compiled unless it was. */
+/* The version's schema, compiled at its first use. */
 
 static es_rc_t
 es_known_version(es_store_t *store, MDB_txn *txn, es_str_t type,
@@ -170,7 +172,7 @@ es_known_version(es_store_t *store, MDB_txn *txn, es_str_t type,
     hash = XXH3_64bits(text.data, text.len);
     known = es_known_find(store->conform, name);
 
-    /* Another document under the same name is of a store that was restored. */
+    /* After a restore the same name may have another document. */
 
     if (known == NULL || known->hash != hash) {
         rc = es_schema_compile(text, &schema, NULL);
@@ -232,10 +234,10 @@ es_known_latest(es_store_t *store, MDB_txn *txn, es_str_t type, uint64_t seen,
 }
 
 
-/* ---- which schema ---- */
+/* ---- the choice of a schema ---- */
 
 
-/* What follows "/type/" at the end of the URI; empty when it does not. */
+/* The text after "/type/" at the end of the URI; empty without such an end. */
 
 static es_str_t
 es_uri_version(es_str_t uri, es_str_t type)
@@ -279,7 +281,7 @@ es_conform_look(es_store_t *store, es_str_t type, es_str_t version,
 }
 
 
-/* ES_NOT_FOUND: the catalogue has none; `version` is empty for the latest. */
+/* An empty `version` means the highest.  ES_NOT_FOUND: not in the catalogue. */
 
 static es_rc_t
 es_conform_find(es_store_t *store, es_str_t type, es_str_t version,
@@ -317,7 +319,7 @@ es_conform_find(es_store_t *store, es_str_t type, es_str_t version,
 }
 
 
-/* ES_MISMATCH with a problem: there is no schema for the event. */
+/* Sets j->known.  ES_MISMATCH with a problem: no schema for the event. */
 
 static es_rc_t
 es_conform_schema(es_judging_t *j, es_str_t type, es_str_t uri,
@@ -340,7 +342,7 @@ es_conform_schema(es_judging_t *j, es_str_t type, es_str_t uri,
 
         if (version.len == 0) {
             return es_problem_set(problem, ES_MISMATCH, -1, "/dataschema",
-                                  "the dataschema does not end with the "
+                                  "\"dataschema\" does not end with the "
                                   "event's type and a version of it");
         }
     }
@@ -366,7 +368,8 @@ es_conform_schema(es_judging_t *j, es_str_t type, es_str_t uri,
 /* ---- events ---- */
 
 
-/* No data is null: CloudEvents tells the two apart no more than SDKs do. */
+/* An event without `data` is validated as if `data` were null, because
+   CloudEvents and its SDKs do not tell the two apart. */
 
 static es_rc_t
 es_conform_event(es_judging_t *j, const es_draft_t *draft,
@@ -393,8 +396,8 @@ es_conform_event(es_judging_t *j, const es_draft_t *draft,
     if (draft->tail.len > 1) {
         if (memcmp(draft->tail.data, member, sizeof(member) - 1) != 0) {
             return es_problem_set(problem, ES_MISMATCH, -1, "/data_base64",
-                                  "%s judges JSON, and the data is not",
-                                  j->known->name);
+                                  "%s validates JSON, and the data is not "
+                                  "JSON", j->known->name);
         }
 
         data.data = draft->tail.data + sizeof(member) - 1;

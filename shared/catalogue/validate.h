@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The schemas that a store has compiled, so that events are judged
- * without compiling them again.
+ * The compiled schemas of a store handle.  validate.c also implements
+ * es_batch_judge() of eventsync.h, which validates a batch with them.
  */
 
 #ifndef ES_CONFORM_H
@@ -10,7 +10,8 @@
 
 #include "store/store.h"
 
-/* NULL: out of memory.  One for each store handle; it locks for itself. */
+/* One for each store handle; it has its own lock, so threads may share it.
+   NULL: out of memory. */
 es_conform_t *es_conform_create(void);
 void es_conform_destroy(es_conform_t *conform);
 

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The keys of access tokens, and signatures, by libjose.
+ * The keys of access tokens: reads a JWK Set (RFC 7517), signs and verifies
+ * (RFC 7515) with libjose.
+ *
+ * Each key is checked when it is loaded, and signs and verifies a test text, so
+ * that a fault stops the start of nginx and not the first token.
  */
 
 #include <jose/b64.h>
@@ -22,11 +26,10 @@
 #define ES_RS256_MIN_BITS  2048
 #define ES_RS256_MAX_BITS  4096    /* so that a token stays below its limit */
 
-/* Why a key cannot be used for its algorithm, as the end of a sentence; NULL
-   if it can. */
+/* Why a key does not fit its algorithm, as a sentence; NULL: it fits. */
 typedef const char *(*es_jwk_fault_fn)(const json_t *jwk);
 
-/* An algorithm, and what the key has to be. */
+/* An algorithm, its "kty", and the check of its keys. */
 typedef struct {
     const char       *alg;
     const char       *kty;
@@ -45,7 +48,7 @@ static const es_jwk_alg_t  es_jwk_algs[] = {
 };
 
 
-/* What a forged token is no good for is nothing to write about. */
+/* libjose would write a line to stderr for each forged token. */
 
 static void
 es_jwk_silent(void *misc, const char *file, int line, uint64_t err,
@@ -68,7 +71,7 @@ es_jwk_hs256(const json_t *jwk)
     len = jose_b64_dec(json_object_get(jwk, "k"), NULL, 0);
 
     return len != SIZE_MAX && len >= ES_HS256_BYTES
-           ? NULL : "\"k\" is to be 32 bytes or more in base64url";
+           ? NULL : "\"k\" must be 32 bytes or more in base64url";
 }
 
 
@@ -77,7 +80,7 @@ es_jwk_es256(const json_t *jwk)
 {
     return es_str_eq(es_text(json_object_get(jwk, "crv")), es_lit("P-256"))
            && json_is_string(json_object_get(jwk, "d"))
-           ? NULL : "it is to be a private key of \"crv\" P-256";
+           ? NULL : "it must be a private key with \"crv\" P-256";
 }
 
 
@@ -90,7 +93,7 @@ es_jwk_rs256(const json_t *jwk)
 
     cfg = jose_cfg();
     if (cfg == NULL) {
-        return "there is no memory for it";
+        return "out of memory";
     }
 
     jose_cfg_set_err_func(cfg, es_jwk_silent, NULL);
@@ -103,11 +106,11 @@ es_jwk_rs256(const json_t *jwk)
 
     return bits >= ES_RS256_MIN_BITS && bits <= ES_RS256_MAX_BITS
            && json_is_string(json_object_get(jwk, "d"))
-           ? NULL : "it is to be a private key of 2048 to 4096 bits";
+           ? NULL : "it must be a private key of 2048 to 4096 bits";
 }
 
 
-/* It stands in the header of each token, and in messages. */
+/* The header of each token and messages quote "kid" without escapes. */
 
 static bool
 es_jwk_kid_ok(es_str_t kid)
@@ -185,7 +188,8 @@ es_jwk_verify(es_jwt_keys_t *keys, const es_jwk_t *key, es_str_t protected,
 }
 
 
-/* Signs and verifies something: what the members say is not what they are. */
+/* Signs and verifies a text, because members that look right may not belong
+   together. */
 
 static bool
 es_jwk_works(es_jwt_keys_t *keys, const es_jwk_t *key)
@@ -223,20 +227,20 @@ es_jwk_fault(es_jwt_keys_t *keys, const es_jwk_t *key)
     }
 
     if (a->alg == NULL) {
-        return "\"alg\" is to be HS256, ES256 or RS256";
+        return "\"alg\" must be HS256, ES256 or RS256";
     }
 
     if (!es_str_eq(es_text(json_object_get(key->jwk, "kty")), es_str(a->kty)))
     {
-        return "\"kty\" is not that of its \"alg\"";
+        return "\"kty\" does not fit \"alg\"";
     }
 
     if (a->fault(key->jwk) != NULL) {
         return a->fault(key->jwk);
     }
 
-    return es_jwk_works(keys, key) ? NULL : "it can not be used to sign, and "
-                                            "verify what it has signed";
+    return es_jwk_works(keys, key) ? NULL : "it cannot sign a text and verify "
+                                            "the signature";
 }
 
 
@@ -260,7 +264,7 @@ es_jwk_add(es_jwt_keys_t *keys, json_t *jwk, size_t i, const char *name,
 
     if (!es_jwk_kid_ok(key->kid)) {
         return es_problem_set(problem, ES_INVALID, -1, NULL, "key file "
-                              "\"%s\", key %zu: \"kid\" is to be 1 to %d "
+                              "\"%s\", key %zu: \"kid\" must be 1 to %d "
                               "visible ASCII characters", name, i + 1,
                               ES_JWT_KID_MAX);
     }
@@ -301,7 +305,8 @@ es_jwk_read(es_jwt_keys_t *keys, es_str_t text, const char *name,
 
     if (json_array_size(list) == 0) {
         return es_problem_set(problem, ES_INVALID, -1, NULL, "key file "
-                              "\"%s\" is not a JWK Set with a key", name);
+                              "\"%s\" must be a JWK Set with at least one "
+                              "key", name);
     }
 
     json_array_foreach(list, i, jwk) {

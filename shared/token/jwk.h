@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Inside of a set of keys for access tokens, see jwt.h.
+ * The set of keys for access tokens, as jwk.c and jwt.c share it.  Others use
+ * jwt.h.
  */
 
 #ifndef ES_JWK_H
@@ -13,8 +14,8 @@
 #include "token/jwt.h"
 
 typedef struct {
-    es_str_t   kid;            /* these two are parts of `jwk` */
-    es_str_t   alg;
+    es_str_t   kid;            /* points into `jwk` */
+    es_str_t   alg;            /* points into `jwk` */
     json_t    *jwk;
 } es_jwk_t;
 
@@ -25,15 +26,15 @@ struct es_jwt_keys {
     es_jwk_t     keys[ES_JWT_KEYS_MAX];
 };
 
-/* Signs the text: the parts of a flattened JWS.  NULL: no memory, or the key
-   is not fit for its algorithm. */
+/* Signs the text and returns a flattened JWS (RFC 7515, section 7.2.2), a new
+   reference.  NULL: out of memory, or the key does not fit its algorithm. */
 json_t *es_jwk_sign(es_jwt_keys_t *keys, const es_jwk_t *key, es_str_t text);
 
-/* Whether the key has signed these parts, by its own algorithm. */
+/* True if the key has signed these parts with its own algorithm. */
 bool es_jwk_verify(es_jwt_keys_t *keys, const es_jwk_t *key,
     es_str_t protected, es_str_t payload, es_str_t signature);
 
-/* NULL: there is none. */
+/* NULL: no key has this "kid". */
 const es_jwk_t *es_jwk_find(const es_jwt_keys_t *keys, es_str_t kid);
 
 #endif /* ES_JWK_H */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Access tokens: what they say, and whether to believe it.
+ * Access tokens: writes and reads their text and claims, and decides whether a
+ * token is valid.  jwk.c makes and checks the signatures.
  */
 
 #include <inttypes.h>
@@ -20,7 +21,7 @@
 
 #define ES_JWT_ISSUER_MAX  48
 #define ES_JWT_JTI_LEN     20       /* 100 bits */
-#define ES_JWT_SKEW_S      60       /* of a clock that was set back */
+#define ES_JWT_SKEW_S      60       /* allowed for a clock that was set back */
 
 /* The three parts between the dots, still encoded. */
 typedef struct {
@@ -57,7 +58,7 @@ es_jwt_pack(uint64_t store, const es_jwt_t *jwt, es_str_t scope,
 }
 
 
-/* The claims as they are signed; NULL: no memory, or no random bytes. */
+/* The claims as JSON text; the caller frees it.  NULL: see `rc`. */
 
 static char *
 es_jwt_text(uint64_t store, const es_jwt_t *jwt, es_rc_t *rc)
@@ -164,8 +165,8 @@ es_jwt_split(es_str_t text, es_jwt_parts_t *parts)
 }
 
 
-/* Base64url (RFC 7515, appendix C) into `out`, which has ES_JWT_MAX bytes.
-   libjose is strict: what it would not write so is none. */
+/* Decodes base64url (RFC 7515, appendix C) into `out` of ES_JWT_MAX bytes.
+   libjose refuses every text but its own encoding of the bytes. */
 
 static bool
 es_jwt_decode(es_str_t text, char *out, size_t *len)
@@ -177,8 +178,9 @@ es_jwt_decode(es_str_t text, char *out, size_t *len)
 
 
 /*
- * The key that the header names.  Of what a header may have, ours have three
- * members; any other one (`crit`, `jku`, `jwk`, `b64` ...) is not ours.
+ * The key that the header names, or NULL.  Our headers have exactly the members
+ * `alg`, `kid` and `typ`; a header with any other one (`crit`, `jku`, `jwk`,
+ * `b64` ...) is not ours.
  */
 
 static const es_jwk_t *

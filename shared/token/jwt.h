@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Access tokens that this server signs and takes back: JWT in JWS
- * Compact Serialization (RFC 7519, RFC 9068), by the rules of RFC 8725.
+ * Access tokens that this server signs and verifies: JWT (RFC 7519, RFC 9068)
+ * in JWS Compact Serialization (RFC 7515), by the rules of RFC 8725.
  *
- * A key has one algorithm, and what a token says of its own is only compared
- * with that.  Tokens are of one store: its identity is both who issues them
- * and whom they are for, so that those of another store are worth nothing
- * here, whatever key they are signed with.
+ * A key has one algorithm; a token's `alg` must be equal to it.  The store's
+ * identity is both the issuer and the audience of a token, so that a token of
+ * another store is invalid here, even if the same key has signed it.
  *
- * What a token may do is judged by who takes it: against its key in the
- * registry, each time that it is used.
+ * A token grants nothing by itself.  At each use the caller looks up the
+ * token's key in the registry and decides by what that key may do now.
  */
 
 #ifndef ES_JWT_H
@@ -29,47 +28,47 @@
 typedef struct es_jwt_keys  es_jwt_keys_t;
 
 /*
- * A JWK Set (RFC 7517) of private or symmetric keys, each with `kid` and with
+ * Loads a JWK Set (RFC 7517) of private or symmetric keys, each with `kid` and
  * `alg`: HS256 (32 bytes or more), ES256, or RS256 (2048 to 4096 bits).  The
- * first key signs, all verify.  The file's rights are those of keyfile.h.
- * ES_IO, ES_DENIED, ES_INVALID, ES_NOMEM, with a problem that names the file
- * and the key.
+ * first key signs; all keys verify.  keyfile.h says which permissions the file
+ * must have.  ES_IO, ES_DENIED, ES_INVALID, ES_NOMEM, with a problem that
+ * names the file and the key.
  *
- * Keys may be used by one thread at a time.
+ * Only one thread at a time may use a set of keys.
  */
 es_rc_t es_jwt_keys_load(const char *path, es_jwt_keys_t **keys,
     es_problem_t *problem);
 
-/* The same of a text; `name` is what the problem calls it. */
+/* The same for a text; the problem calls it `name`. */
 es_rc_t es_jwt_keys_parse(es_str_t text, const char *name,
     es_jwt_keys_t **keys, es_problem_t *problem);
 void es_jwt_keys_free(es_jwt_keys_t *keys);
 
-/* What a token says.  Texts and feeds live as long as `pool`. */
+/* A token's claims.  Texts and feeds live as long as `pool`. */
 typedef struct {
-    char        client[ES_KEYID_LEN + 1];    /* id of the key */
+    char        client[ES_KEYID_LEN + 1];    /* id of the API key */
     es_str_t    partner;
     es_scope_t  scope;
-    int64_t     issued_s;
+    int64_t     issued_s;                    /* seconds since 1970 */
     int64_t     expires_s;
     es_pool_t   pool;
 } es_jwt_t;
 
-/* Appends the token.  ES_TOO_LARGE: it would be over ES_JWT_MAX; ES_NOMEM,
-   ES_IO: no random bytes. */
+/* Appends the token.  ES_TOO_LARGE: the token would be longer than ES_JWT_MAX.
+   ES_NOMEM.  ES_IO: no random bytes. */
 es_rc_t es_jwt_sign(es_jwt_keys_t *keys, uint64_t store, const es_jwt_t *jwt,
     es_buf_t *out);
 
 /*
- * Takes a token back.  ES_INVALID: one of these keys has not signed it for
- * this store, or it is from the future.  Whether it has expired is not judged
- * here, as a token is verified once and used many times: see
- * es_jwt_expired().  ES_NOMEM.  Free `jwt` if, and only if, it is ES_OK.
+ * Verifies a token.  ES_INVALID: none of these keys has signed it for this
+ * store, or its `iat` is in the future.  A token is verified once and used many
+ * times, so the caller checks es_jwt_expired() at each use.  ES_NOMEM.  The
+ * caller frees `jwt` after ES_OK only.
  */
 es_rc_t es_jwt_verify(es_jwt_keys_t *keys, uint64_t store, es_str_t text,
     int64_t now_ms, es_jwt_t *jwt);
 
-/* The same of the claims alone, which somebody has verified. */
+/* The same for claims whose signature the caller has verified. */
 es_rc_t es_jwt_claims(es_str_t json, uint64_t store, int64_t now_ms,
     es_jwt_t *jwt);
 void es_jwt_free(es_jwt_t *jwt);

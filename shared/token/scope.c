@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Scopes of access tokens.
+ * Scopes of access tokens: reads and prints them, and checks a requested scope
+ * against what its key may do.
  */
 
 #include "base/base.h"
@@ -25,7 +26,7 @@ const es_word_t  es_scope_words[] = {
 };
 
 
-/* Quotes the word, as much of it as can be told. */
+/* Quotes at most ES_SCOPE_QUOTED bytes of the word. */
 
 static es_rc_t
 es_scope_fault(es_problem_t *problem, es_str_t word, const char *why)
@@ -68,7 +69,7 @@ es_scope_add_feed(es_scope_t *scope, es_str_t word, es_str_t pattern,
     }
 
     if (i == ES_PATTERNS_MAX) {
-        return es_scope_fault(problem, word, "is one feed too many");
+        return es_scope_fault(problem, word, "is one \"feed:\" too many");
     }
 
     pattern = es_pool_str(pool, pattern);
@@ -100,11 +101,11 @@ es_scope_add(es_scope_t *scope, es_str_t word, es_pool_t *pool,
         return es_scope_add_feed(scope, word, pattern, pool, problem);
     }
 
-    return es_scope_fault(problem, word, "is no scope");
+    return es_scope_fault(problem, word, "is not a scope");
 }
 
 
-/* One blank between two words, as RFC 6749 has it. */
+/* Words are separated by exactly one blank (RFC 6749, section 3.3). */
 
 static es_rc_t
 es_scope_read(es_str_t text, es_pool_t *pool, es_scope_t *scope,
@@ -140,8 +141,7 @@ es_scope_read(es_str_t text, es_pool_t *pool, es_scope_t *scope,
     if (scope->feeds.n > 0 && (scope->scopes & ~(unsigned) ES_SCOPE_OF_FEEDS))
     {
         return es_problem_set(problem, ES_INVALID, -1, NULL, "\"manage\" and "
-                              "\"admin\" are of no feed, and not together "
-                              "with \"feed:\"");
+                              "\"admin\" cannot be narrowed by \"feed:\"");
     }
 
     return ES_OK;
@@ -159,7 +159,7 @@ es_scope_parse(es_str_t text, es_pool_t *pool, es_scope_t *scope)
 }
 
 
-/* Whether all that the pattern can match is matched by one of these. */
+/* True if one of these patterns matches all that `pattern` can match. */
 
 static bool
 es_scope_covered(const es_patterns_t *patterns, es_str_t pattern)
@@ -182,7 +182,8 @@ es_scope_covered(const es_patterns_t *patterns, es_str_t pattern)
 }
 
 
-/* What it has not could be asked for, but never used: who asks is mistaken. */
+/* A scope that the key lacks would never be usable, so the request for it is a
+   mistake that the client must learn of. */
 
 static es_rc_t
 es_scope_check(const es_scope_t *scope, const es_key_t *key,
@@ -249,8 +250,9 @@ es_scope_ask(es_str_t text, const es_key_t *key, es_pool_t *pool,
 
     return scope->scopes
            ? ES_OK
-           : es_problem_set(problem, ES_INVALID, -1, NULL, "the key has no "
-                            "scope that is of feeds");
+           : es_problem_set(problem, ES_INVALID, -1, NULL, "the key has "
+                            "neither \"read\" nor \"publish\", which "
+                            "\"feed:\" narrows");
 }
 
 

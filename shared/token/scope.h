@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The scope of an access token (RFC 6749, section 3.3): what it may
- * of that which its key may.
+ * The scope of an access token (RFC 6749, section 3.3): the part of its key's
+ * rights that the token has.
  *
- * Words are those of keys (read, publish, manage, admin), and feed:PATTERN,
- * which narrows reading and publishing to feeds.  Managing is of no feed, so
- * the words manage and admin never stand beside feed:PATTERN: what is narrowed
- * to a feed could otherwise have another one sent to an endpoint.
+ * The words are those of keys (read, publish, manage, admin) and feed:PATTERN,
+ * which narrows reading and publishing to feeds.  The words manage and admin
+ * never stand beside feed:PATTERN, because a token that is narrowed to one feed
+ * could otherwise have another feed sent to an endpoint.
  */
 
 #ifndef ES_SCOPE_H
@@ -19,25 +19,28 @@
 
 typedef struct {
     unsigned       scopes;     /* ES_SCOPE_... */
-    es_patterns_t  feeds;      /* narrows; none: all of the key's */
+    es_patterns_t  feeds;      /* narrows; none: all feeds of the key */
 } es_scope_t;
 
 /*
- * What is asked for, as it is for the key to give.  Empty text asks for all
- * that the key has; of words that are only feed:PATTERN the scopes are those
- * of the key's that are of feeds.  ES_INVALID with a problem that names the
- * word which is none or which the key has not.  Texts are copied to the pool.
+ * Reads the scope that a client requests with a key.  An empty text requests
+ * all scopes of the key.  A text of feed:PATTERN words alone requests those of
+ * read and publish that the key has.  ES_INVALID with a problem that names the
+ * word that is not a scope, or that the key lacks.  ES_NOMEM.  Texts are copied
+ * to the pool.
  */
 es_rc_t es_scope_ask(es_str_t text, const es_key_t *key, es_pool_t *pool,
     es_scope_t *scope, es_problem_t *problem);
 
-/* What a token says: words as above, at least one that is a key's. */
+/* Reads the scope of a token, in which at least one word is not feed:PATTERN.
+   ES_INVALID, ES_NOMEM. */
 es_rc_t es_scope_parse(es_str_t text, es_pool_t *pool, es_scope_t *scope);
 
 /* Appends the words, separated by blanks. */
 es_rc_t es_scope_print(const es_scope_t *scope, es_buf_t *out);
 
-/* Whether it has the scopes, on the feed; of the key nothing is said. */
+/* True if the scope has all of `scopes` for the feed.  It does not say that the
+   key still has them. */
 bool es_scope_allows(const es_scope_t *scope, unsigned scopes, es_str_t feed);
 
 #endif /* ES_SCOPE_H */

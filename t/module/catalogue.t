@@ -108,11 +108,11 @@ registers('a version', 'order.updated', '1.0.0', $first,
 is($t->ctl_ok('type', 'show', 'order.updated', '1.0.0'), $first,
     'its document, byte for byte');
 
-refuses('is there already', 'the same version once more', 'order.updated',
+refuses('already exists', 'the same version once more', 'order.updated',
     '1.0.0', $first);
-refuses('a version is MAJOR', 'half a version', 'order.updated', '1.0',
+refuses('a version must be MAJOR', 'half a version', 'order.updated', '1.0',
     $first);
-refuses('a version is MAJOR', 'a zero in front', 'order.updated', '1.01.0',
+refuses('a version must be MAJOR', 'a zero in front', 'order.updated', '1.01.0',
     $first);
 refuses('a type in the catalogue', 'a name that no URL has', 'order/updated',
     '1.0.0', $first);
@@ -132,8 +132,8 @@ refuses('/properties/qty: breaks what version 1.1.0 accepts: "maximum"',
 refuses(': breaks what version 1.1.0 accepts: "required"', 'one more required',
     'order.updated', '1.1.1', order(required => ['id', 'qty'],
     properties => {}));
-refuses('version 1.1.0 is there already, and the versions of a major go up',
-    'a version of the past', 'order.updated', '1.0.7', $first);
+refuses('version 1.1.0 already exists, and a new version of a major must be '
+    . 'above it', 'a version of the past', 'order.updated', '1.0.7', $first);
 registers('what breaks is a new major', 'order.updated', '2.0.0',
     order(required => ['id', 'qty']));
 registers('and the one before goes on', 'order.updated', '1.1.1',
@@ -261,7 +261,7 @@ like(get('event-types/order.updated/1.0.0')->{headers}{deprecation},
 for (
     [['9.9.9'], 1, 'there is no such version', 'a version that is not there'],
     [['1.0.0', '--from=2027-01-01T00:00:00Z', '--sunset=2026-01-01T00:00:00Z'],
-        1, 'does not end before it is deprecated', 'an end before'],
+        1, 'the sunset must not be before the deprecation', 'an end before'],
     [['1.0.0', '--sunset=soon'], 2, 'is not an RFC 3339 time', 'no time'],
     [['1.0.0', '--cancel', '--from=2026-01-01T00:00:00Z'], 2,
         '"--cancel" goes with no other option', 'two things at once'],
@@ -319,10 +319,10 @@ for (
         'the catalogue does not have that version of the event\'s type',
         'a version that is not there'],
     [order_event($good, dataschema => 'https://example.com/draft/0.1.0'),
-        '/dataschema', undef, 'the dataschema does not end with the event\'s '
+        '/dataschema', undef, '"dataschema" does not end with the event\'s '
         . 'type and a version of it', 'a version of another type'],
     [order_event($good, dataschema => 'https://example.com/x'),
-        '/dataschema', undef, 'the dataschema does not end with the event\'s '
+        '/dataschema', undef, '"dataschema" does not end with the event\'s '
         . 'type and a version of it', 'a schema from elsewhere'],
     [{ id => 'x', type => 'order.unknown', data => {} }, '/type', undef,
         'the event\'s type is not in the catalogue', 'a type unknown'],
@@ -333,7 +333,8 @@ for (
         'no data is null'],
     [$t->event(id => 'y', type => 'order.updated',
         data_base64 => 'AAAA'), '/data_base64', undef,
-        'order.updated/2.0.0 judges JSON, and the data is not', 'binary data'],
+        'order.updated/2.0.0 validates JSON, and the data is not JSON',
+        'binary data'],
     [order_event(\'{"id":"a","qty":5,"qty":6}'), '/data', undef,
         'order.updated/2.0.0: no schema can judge it: duplicate object key '
         . 'near \'"qty"\'', 'a name twice'],

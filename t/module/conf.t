@@ -195,10 +195,10 @@ refused(conf('eventsync_token_keys;'), 'invalid number of arguments',
 
 my %keys = (missing => 'cannot be opened: No such file',
     open => 'has to be a file of mode 0600 or 0640, not 0644',
-    text => 'is not JSON: line 1, column 4', none => 'is not a JWK Set with a key',
+    text => 'is not JSON: line 1, column 4', none => 'must be a JWK Set with at least one key',
     twice => ', key "a": another key has this "kid"',
-    algorithm => ', key "b": "alg" is to be HS256, ES256 or RS256',
-    short => ', key "a": "k" is to be 32 bytes or more in base64url');
+    algorithm => ', key "b": "alg" must be HS256, ES256 or RS256',
+    short => ', key "a": "k" must be 32 bytes or more in base64url');
 refused(conf("eventsync_token_keys tokens-$_;"), "\"\\S+tokens-$_\" ?$keys{$_}",
     "keys: $_", 5) for sort keys %keys;
 

@@ -306,17 +306,17 @@ sub mistaken {
             "$with: challenge");
     }
 
-    my %scope = ('write' => qr/'write' is no scope/, 'read+admin' => qr/'admin' is not granted/,
-        'read++publish' => qr/'' is no scope/, 'read+feed:secret' => qr/'feed:secret' is not/,
-        'feed:*' => qr/'feed:\*' is not granted/, 'manage+feed:prices' => qr/of no feed/,
-        '%00%ff%22%5c' => qr/is no scope/, 'x' x 3000 => qr/is no scope/);
+    my %scope = ('write' => qr/'write' is not a scope/, 'read+admin' => qr/'admin' is not granted/,
+        'read++publish' => qr/'' is not a scope/, 'read+feed:secret' => qr/'feed:secret' is not/,
+        'feed:*' => qr/'feed:\*' is not granted/, 'manage+feed:prices' => qr/cannot be narrowed/,
+        '%00%ff%22%5c' => qr/is not a scope/, 'x' x 3000 => qr/is not a scope/);
     error($post->("$good&$who&scope=$_"), 400, 'invalid_scope', $scope{$_}, substr $_, 0, 40)
         for sort keys %scope;
     error(ask($reader, scope => 'publish'), 400, 'invalid_scope', qr/'publish'/,
         'a scope of another key');
     error(ask($reader, scope => 'feed:orders-acme'), 400, 'invalid_scope',
         qr/'feed:orders-acme'/, 'a feed of another key');
-    error(ask($manager, scope => 'feed:prices'), 400, 'invalid_scope', qr/of feeds/,
+    error(ask($manager, scope => 'feed:prices'), 400, 'invalid_scope', qr/narrows/,
         'a feed for who manages');
     error(ask($key, scope => join '+', map { sprintf 'feed:orders-%056d', $_ } 1 .. 30), 400,
         'invalid_scope', qr/larger/, 'more than a token holds');

@@ -421,39 +421,39 @@ sets(void)
 
     refused("", "key file \"F\" is not JSON: line 1, column 0");
     refused("{\n,}", "key file \"F\" is not JSON: line 2, column 1");
-    refused("[]", "key file \"F\" is not a JWK Set with a key");
-    refused(HMAC, "key file \"F\" is not a JWK Set with a key");
-    refused_key("", "key file \"F\" is not a JWK Set with a key");
-    refused_key("1", "key file \"F\", key 1: \"kid\" is to be 1 to 64 visible "
+    refused("[]", "key file \"F\" must be a JWK Set with at least one key");
+    refused(HMAC, "key file \"F\" must be a JWK Set with at least one key");
+    refused_key("", "key file \"F\" must be a JWK Set with at least one key");
+    refused_key("1", "key file \"F\", key 1: \"kid\" must be 1 to 64 visible "
                 "ASCII characters");
-    refused_key(HMAC ",{\"kid\":\"a b\"}", "key file \"F\", key 2: \"kid\" is "
-                "to be 1 to 64 visible ASCII characters");
+    refused_key(HMAC ",{\"kid\":\"a b\"}", "key file \"F\", key 2: \"kid\" "
+                "must be 1 to 64 visible ASCII characters");
     refused_key(HMAC "," HMAC,
                 "key file \"F\", key \"h\": another key has this \"kid\"");
-    refused_key("{\"kid\":\"a\"}", "key file \"F\", key \"a\": \"alg\" is to "
+    refused_key("{\"kid\":\"a\"}", "key file \"F\", key \"a\": \"alg\" must "
                 "be HS256, ES256 or RS256");
     refused_key("{\"kid\":\"a\",\"alg\":\"none\"}", "key file \"F\", key "
-                "\"a\": \"alg\" is to be HS256, ES256 or RS256");
+                "\"a\": \"alg\" must be HS256, ES256 or RS256");
     refused_key("{\"kid\":\"a\",\"alg\":\"RS256\",\"kty\":\"oct\",\"k\":\"" K
-                "\"}", "key file \"F\", key \"a\": \"kty\" is not that of its "
+                "\"}", "key file \"F\", key \"a\": \"kty\" does not fit "
                 "\"alg\"");
     refused_key("{\"kid\":\"a\",\"alg\":\"HS256\",\"kty\":\"oct\",\"k\":\""
                 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
-                "key file \"F\", key \"a\": \"k\" is to be 32 bytes or more "
+                "key file \"F\", key \"a\": \"k\" must be 32 bytes or more "
                 "in base64url");
     refused_key("{\"kid\":\"a\",\"alg\":\"HS256\",\"kty\":\"oct\"}",
-                "key file \"F\", key \"a\": \"k\" is to be 32 bytes or more "
+                "key file \"F\", key \"a\": \"k\" must be 32 bytes or more "
                 "in base64url");
     refused_key("{\"kid\":\"a\",\"alg\":\"ES256\",\"kty\":\"EC\","
                 "\"crv\":\"P-384\",\"d\":\"AA\"}", "key file \"F\", key "
-                "\"a\": it is to be a private key of \"crv\" P-256");
+                "\"a\": it must be a private key with \"crv\" P-256");
     refused_key("{\"kid\":\"a\",\"alg\":\"ES256\",\"kty\":\"EC\","
                 "\"crv\":\"P-256\",\"d\":\"AA\",\"x\":\"AA\",\"y\":\"AA\"}",
-                "key file \"F\", key \"a\": it can not be used to sign, and "
-                "verify what it has signed");
+                "key file \"F\", key \"a\": it cannot sign a text and "
+                "verify the signature");
     refused_key("{\"kid\":\"a\",\"alg\":\"HS256\",\"kty\":\"oct\",\"k\":\"" K
-                "\",\"use\":\"enc\"}", "key file \"F\", key \"a\": it can not "
-                "be used to sign, and verify what it has signed");
+                "\",\"use\":\"enc\"}", "key file \"F\", key \"a\": it cannot "
+                "sign a text and verify the signature");
 
     for (i = 2047; i <= 4097; i += 2050) {
         text.len = 0;
@@ -467,7 +467,7 @@ sets(void)
 
         (void) es_buf_append(&text, i == 2047 ? "w\"}" : "\"}",
                              i == 2047 ? 4 : 3);
-        refused_key(text.data, "key file \"F\", key \"a\": it is to be a "
+        refused_key(text.data, "key file \"F\", key \"a\": it must be a "
                     "private key of 2048 to 4096 bits");
     }
 

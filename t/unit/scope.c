@@ -99,11 +99,11 @@ main(void)
     granted("read", "read");
     granted("manage read read", "read manage");
     granted("admin", "no: the word \"admin\" is not granted to the key");
-    granted("read write", "no: the word \"write\" is no scope");
-    granted("read  publish", "no: the word \"\" is no scope");
-    granted(" read", "no: the word \"\" is no scope");
-    granted("read ", "no: the word \"\" is no scope");
-    granted("READ", "no: the word \"READ\" is no scope");
+    granted("read write", "no: the word \"write\" is not a scope");
+    granted("read  publish", "no: the word \"\" is not a scope");
+    granted(" read", "no: the word \"\" is not a scope");
+    granted("read ", "no: the word \"\" is not a scope");
+    granted("READ", "no: the word \"READ\" is not a scope");
     granted("feed:prices", "read publish feed:prices");
     granted("read feed:prices feed:prices", "read feed:prices");
     granted("read feed:orders-*", "read feed:orders-*");
@@ -114,10 +114,10 @@ main(void)
     granted("read feed:*", "no: the word \"feed:*\" is not granted to the key");
     granted("read feed:prices2",
             "no: the word \"feed:prices2\" is not granted to the key");
-    granted("read feed:Prices", "no: the word \"feed:Prices\" is no scope");
-    granted("feed:", "no: the word \"feed:\" is no scope");
-    granted("manage feed:prices", "no: \"manage\" and \"admin\" are of no "
-            "feed, and not together with \"feed:\"");
+    granted("read feed:Prices", "no: the word \"feed:Prices\" is not a scope");
+    granted("feed:", "no: the word \"feed:\" is not a scope");
+    granted("manage feed:prices", "no: \"manage\" and \"admin\" cannot "
+            "be narrowed by \"feed:\"");
 
     key.feeds = (es_patterns_t) { 1, narrow };
     granted("read feed:orders-a*", "read feed:orders-a*");
@@ -126,7 +126,8 @@ main(void)
             "no: the word \"feed:orders-*\" is not granted to the key");
 
     key.scopes = ES_SCOPE_MANAGE;
-    granted("feed:orders-acme", "no: the key has no scope that is of feeds");
+    granted("feed:orders-acme", "no: the key has neither "
+            "\"read\" nor \"publish\", which \"feed:\" narrows");
 
     ok(parsed("admin manage"), "a token may manage");
     ok(!parsed(""), "but not nothing");

@@ -199,7 +199,7 @@ test_versions(void)
            ES_TOO_LARGE, "and not one more");
     is_int(es_catalogue_register(store, es_lit("t"), es_lit("2.0.0"),
                                  es_lit("true"), es_lit("\xff"), &problem),
-           ES_INVALID, "a description is UTF-8");
+           ES_INVALID, "a description must be UTF-8");
 }
 
 
