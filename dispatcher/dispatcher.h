@@ -78,12 +78,12 @@
 #include "store/wake.h"
 
 #include "egress.h"
-#include "helper.h"
+#include "thread.h"
 #include "item.h"
 #include "log.h"
 #include "loop.h"
-#include "place.h"
-#include "saved.h"
+#include "slots.h"
+#include "saved_state.h"
 #include "signing.h"
 #include "waiting.h"
 

@@ -11,7 +11,7 @@
 #include <ev.h>
 #include <sys/queue.h>
 
-#include "helper.h"
+#include "thread.h"
 #include "keys/signature.h"
 
 #define ES_SIGNING_THREADS  4

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "saved.h"
+#include "saved_state.h"
 
 
 static void *
