@@ -13,23 +13,23 @@
 
 #include "checkpoint/checkpoint.h"
 
-#define ES_ACK_SLICE_US  100
-#define ES_ACK_LANES     8         /* between looks at the clock */
-#define ES_ACK_SLACK_MS  5000
+#define ESD_ACK_SLICE_US  100
+#define ESD_ACK_LANES     8        /* between looks at the clock */
+#define ESD_ACK_SLACK_MS  5000
 
 
 void
-es_lane_pass(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence,
+esd_lane_pass(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t sequence,
     const char *why)
 {
-    size_t      i, waited;
-    es_item_t   item;
-    uint64_t    fresh;
-    es_send_t  *send;
+    size_t       i, waited;
+    esd_item_t   item;
+    uint64_t     fresh;
+    esd_send_t  *send;
 
     waited = 0;
 
-    es_each(send, &lane->sends, link) {
+    esd_each(send, &lane->sends, link) {
         for (i = 0; i < send->nitems; i++) {
             send->items[i].acked |= send->items[i].sequence <= sequence;
         }
@@ -41,8 +41,8 @@ es_lane_pass(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence,
         item = lane->waiting[i];
 
         if (item.sequence <= sequence) {
-            es_lane_unwait(d, lane, i);
-            es_lane_done(d, lane, &item);
+            esd_lane_unwait(d, lane, i);
+            esd_lane_done(d, lane, &item);
             waited++;
         }
     }
@@ -52,7 +52,7 @@ es_lane_pass(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence,
     if (fresh > 0) {
         lane->position = sequence;
         lane->matched = sequence;
-        es_fresh_leave(d, lane);
+        esd_lane_stop_lingering(d, lane);
     }
 
     if (fresh == 0 && waited == 0) {
@@ -62,17 +62,18 @@ es_lane_pass(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence,
     /* what was to be told by a nudge is known */
 
     lane->stuck_ms = 0;
-    es_nudge_reset(lane);
+    esd_nudge_reset(lane);
 
-    es_log_line(ES_LOG_INFO, "endpoint %s: %s feed \"%s\" up to %s-%llu: %zu "
-                "events that waited and %llu that were to come are passed "
-                "over", lane->target->name, why, lane->source->feed.name,
-                lane->epoch, (unsigned long long) sequence, waited,
-                (unsigned long long) fresh);
+    esd_log_line(ESD_LOG_INFO,
+                 "endpoint %s: %s feed \"%s\" up to %s-%llu: %zu "
+                 "events that waited and %llu that were to come are passed "
+                 "over", lane->target->name, why, lane->source->feed.name,
+                 lane->epoch, (unsigned long long) sequence, waited,
+                 (unsigned long long) fresh);
 
-    es_lane_dirty(d, lane);
-    es_stall_look(d, lane);
-    es_lane_wake(d, lane);
+    esd_lane_dirty(d, lane);
+    esd_stall_check(d, lane);
+    esd_lane_wake(d, lane);
 }
 
 
@@ -80,7 +81,7 @@ es_lane_pass(es_dispatcher_t *d, es_lane_t *lane, uint64_t sequence,
    taken in, and may be replayed. */
 
 static void
-es_ack_lane(es_dispatcher_t *d, es_lane_t *lane)
+esd_ack_lane(esd_dispatcher_t *d, esd_lane_t *lane)
 {
     es_rc_t                rc;
     uint64_t               all, moved;
@@ -101,14 +102,14 @@ es_ack_lane(es_dispatcher_t *d, es_lane_t *lane)
     }
 
     if (rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "cannot read the checkpoints of endpoint "
-                    "%s: %s", lane->target->name, es_reason(rc));
+        esd_log_line(ESD_LOG_ERROR, "cannot read the checkpoints of endpoint "
+                     "%s: %s", lane->target->name, es_reason(rc));
         d->ack_version = 0;
         return;
     }
 
     if (moved > lane->acked) {
-        es_lane_pass(d, lane, moved, "a checkpoint acknowledges");
+        esd_lane_pass(d, lane, moved, "a checkpoint acknowledges");
     }
 
     lane->acked = all > lane->acked ? all : lane->acked;
@@ -116,16 +117,16 @@ es_ack_lane(es_dispatcher_t *d, es_lane_t *lane)
 
 
 static void
-es_ack_target(es_dispatcher_t *d, es_target_t *target, unsigned *lanes)
+esd_ack_target(esd_dispatcher_t *d, esd_target_t *target, unsigned *lanes)
 {
-    es_lane_t  *lane;
+    esd_lane_t  *lane;
 
     if (target == NULL || target->conf->ack.data == NULL) {
         return;
     }
 
-    es_each(lane, &target->lanes, in_target) {
-        es_ack_lane(d, lane);
+    esd_each(lane, &target->lanes, in_target) {
+        esd_ack_lane(d, lane);
         (*lanes)++;
     }
 }
@@ -134,19 +135,19 @@ es_ack_target(es_dispatcher_t *d, es_target_t *target, unsigned *lanes)
 /* In slices: there may be thousands of endpoints. */
 
 static void
-es_ack_run(es_dispatcher_t *d)
+esd_ack_run(esd_dispatcher_t *d)
 {
     unsigned  lanes, looked;
     int64_t   end_us;
 
-    end_us = es_clock_mono_us() + ES_ACK_SLICE_US;
+    end_us = es_clock_mono_us() + ESD_ACK_SLICE_US;
     looked = 0;
 
     while (d->ack_next < d->ntargets) {
-        lanes = looked / ES_ACK_LANES;
-        es_ack_target(d, d->targets[d->ack_next++], &looked);
+        lanes = looked / ESD_ACK_LANES;
+        esd_ack_target(d, d->targets[d->ack_next++], &looked);
 
-        if (looked / ES_ACK_LANES != lanes && es_clock_mono_us() > end_us) {
+        if (looked / ESD_ACK_LANES != lanes && es_clock_mono_us() > end_us) {
             break;
         }
     }
@@ -167,25 +168,25 @@ es_ack_run(es_dispatcher_t *d)
 
 
 static void
-es_on_ack(struct ev_loop *ev, ev_timer *w, int revents)
+esd_on_ack(struct ev_loop *ev, ev_timer *w, int revents)
 {
     (void) ev;
     (void) revents;
 
-    es_ack_run(w->data);
+    esd_ack_run(w->data);
 }
 
 
 void
-es_ack_init(es_dispatcher_t *d)
+esd_ack_init(esd_dispatcher_t *d)
 {
     /* one heartbeat of the last run may be missing */
 
-    d->ack_since_ms = d->alive_ms > ES_ACK_SLACK_MS
-                      ? d->alive_ms - ES_ACK_SLACK_MS : 0;
+    d->ack_since_ms = d->alive_ms > ESD_ACK_SLACK_MS
+                      ? d->alive_ms - ESD_ACK_SLACK_MS : 0;
     d->ack_version = 0;
 
-    ev_timer_init(&d->ack_timer, es_on_ack, 0, 0.001);
+    ev_timer_init(&d->ack_timer, esd_on_ack, 0, 0.001);
     d->ack_timer.data = d;
 }
 
@@ -193,7 +194,7 @@ es_ack_init(es_dispatcher_t *d)
 /* Each second. */
 
 void
-es_ack_tick(es_dispatcher_t *d)
+esd_ack_tick(esd_dispatcher_t *d)
 {
     uint64_t  version;
 
@@ -212,5 +213,5 @@ es_ack_tick(es_dispatcher_t *d)
     d->ack_version = version;
     d->ack_registry_version = d->registry_version;
     d->ack_next = 0;
-    es_ack_run(d);
+    esd_ack_run(d);
 }

@@ -11,17 +11,17 @@
 
 #include "dispatcher.h"
 
-#define ES_CANCEL_LOOKS    500     /* events read in a slice */
-#define ES_CANCEL_REMOVES  2000
+#define ESD_CANCEL_MATCHES    500    /* events read in a slice */
+#define ESD_CANCEL_REMOVES  2000
 
 
-static es_lane_t *
-es_cancel_lane(const es_dispatcher_t *d, const es_target_t *target,
-    const es_clearing_job_t *job)
+static esd_lane_t *
+esd_cancel_lane(const esd_dispatcher_t *d, const esd_target_t *target,
+    const esd_clearing_job_t *job)
 {
-    es_lane_t  *lane;
+    esd_lane_t  *lane;
 
-    lane = es_lane_find(d, target, job->clear.request.feed);
+    lane = esd_lane_find(d, target, job->clear.request.feed);
 
     return lane != NULL && strcmp(lane->epoch, job->clear.request.epoch) == 0
            ? lane : NULL;
@@ -29,11 +29,10 @@ es_cancel_lane(const es_dispatcher_t *d, const es_target_t *target,
 
 
 static void
-es_cancel_list(es_dispatcher_t *d, const es_lane_t *lane,
-    es_clearing_job_t *job)
+esd_cancel_list(const esd_lane_t *lane, esd_clearing_job_t *job)
 {
-    size_t            i;
-    const es_item_t  *item;
+    size_t             i;
+    const esd_item_t  *item;
 
     job->begun = true;
     job->n = 0;
@@ -46,10 +45,9 @@ es_cancel_list(es_dispatcher_t *d, const es_lane_t *lane,
         return;
     }
 
-    job->list = malloc(lane->nwaiting * sizeof(es_clearing_item_t));
+    job->list = malloc(lane->nwaiting * sizeof(esd_clearing_item_t));
     if (job->list == NULL) {
-        es_record(d, ES_NOMEM);
-        return;
+        esd_out_of_memory();
     }
 
     for (i = 0; i < lane->nwaiting; i++) {
@@ -69,12 +67,13 @@ es_cancel_list(es_dispatcher_t *d, const es_lane_t *lane,
 
 /* Keeps those of the list whose types are meant. */
 
-static es_slice_t
-es_cancel_look(es_txn_t *txn, const es_lane_t *lane, es_clearing_job_t *job)
+static esd_slice_t
+esd_cancel_match(es_txn_t *txn, const esd_lane_t *lane,
+    esd_clearing_job_t *job)
 {
     size_t  end;
 
-    end = job->at + ES_CANCEL_LOOKS;
+    end = job->at + ESD_CANCEL_MATCHES;
     end = job->clearing.filter.ntypes > 0 && end < job->n ? end : job->n;
 
     for ( /* void */ ; job->at < end; job->at++) {
@@ -86,7 +85,7 @@ es_cancel_look(es_txn_t *txn, const es_lane_t *lane, es_clearing_job_t *job)
     }
 
     if (job->at < job->n) {
-        return ES_SLICE_AGAIN;
+        return ESD_SLICE_AGAIN;
     }
 
     job->looked = true;
@@ -98,23 +97,23 @@ es_cancel_look(es_txn_t *txn, const es_lane_t *lane, es_clearing_job_t *job)
         job->count += job->upto - lane->position;
     }
 
-    return ES_SLICE_COUNTED;
+    return ESD_SLICE_COUNTED;
 }
 
 
 /* What is in flight may be delivered, and is not tried again. */
 
 static void
-es_cancel_pass(es_dispatcher_t *d, es_lane_t *lane, es_clearing_job_t *job)
+esd_cancel_pass(esd_dispatcher_t *d, esd_lane_t *lane, esd_clearing_job_t *job)
 {
-    unsigned    i;
-    es_send_t  *send;
+    unsigned     i;
+    esd_send_t  *send;
 
     if (job->upto <= lane->position) {
         return;
     }
 
-    es_each(send, &lane->sends, link) {
+    esd_each(send, &lane->sends, link) {
         for (i = 0; i < send->nitems; i++) {
             send->items[i].acked |= send->items[i].sequence
                                     >= job->clearing.from;
@@ -125,83 +124,84 @@ es_cancel_pass(es_dispatcher_t *d, es_lane_t *lane, es_clearing_job_t *job)
     lane->position = job->upto;
     lane->matched = job->upto;
     lane->stuck_ms = 0;
-    es_fresh_leave(d, lane);
-    es_nudge_reset(lane);
+    esd_lane_stop_lingering(d, lane);
+    esd_nudge_reset(lane);
 }
 
 
 static void
-es_cancel_remove(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
-    es_clearing_job_t *job)
+esd_cancel_remove(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
+    esd_clearing_job_t *job)
 {
-    size_t                     i;
-    es_item_t                  item;
-    const es_clearing_item_t  *meant;
+    size_t                      i;
+    esd_item_t                  item;
+    const esd_clearing_item_t  *meant;
 
     meant = &job->list[job->at];
-    i = es_lane_at(lane, meant->key, meant->sequence);
+    i = esd_lane_find_item(lane, meant->key, meant->sequence);
 
-    if (i == ES_NO_ITEM) {
+    if (i == ESD_NO_ITEM) {
 
         /* the ordering may have changed */
 
-        i = es_lane_at(lane, es_key_read(txn, lane, meant->sequence),
-                       meant->sequence);
+        i = esd_lane_find_item(lane, esd_ordering_key_at(txn, lane,
+                                                         meant->sequence),
+                               meant->sequence);
     }
 
-    if (i == ES_NO_ITEM) {
+    if (i == ESD_NO_ITEM) {
         return;
     }
 
     item = lane->waiting[i];
-    es_lane_unwait(d, lane, i);
-    es_lane_done(d, lane, &item);
+    esd_lane_unwait(d, lane, i);
+    esd_lane_done(d, lane, &item);
     job->count++;
 }
 
 
-es_slice_t
-es_cancel_slice(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
-    es_clearing_job_t *job)
+esd_slice_t
+esd_cancel_slice(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
+    esd_clearing_job_t *job)
 {
-    size_t      end;
-    es_lane_t  *lane;
+    size_t       end;
+    esd_lane_t  *lane;
 
-    lane = es_cancel_lane(d, target, job);
+    lane = esd_cancel_lane(d, target, job);
     if (lane == NULL) {
-        return ES_SLICE_AWAY;
+        return ESD_SLICE_AWAY;
     }
 
     if (!job->begun) {
-        es_cancel_list(d, lane, job);
+        esd_cancel_list(lane, job);
     }
 
     if (!job->clear.removing) {
-        return es_cancel_look(txn, lane, job);
+        return esd_cancel_match(txn, lane, job);
     }
 
     /* after a restart the list is made anew */
 
     if (!job->looked) {
-        (void) es_cancel_look(txn, lane, job);
+        (void) esd_cancel_match(txn, lane, job);
         job->count = 0;
-        return ES_SLICE_AGAIN;
+        return ESD_SLICE_AGAIN;
     }
 
     if (job->at == 0) {
-        es_cancel_pass(d, lane, job);
+        esd_cancel_pass(d, lane, job);
     }
 
-    end = job->at + ES_CANCEL_REMOVES;
+    end = job->at + ESD_CANCEL_REMOVES;
     end = end < job->n ? end : job->n;
 
     for ( /* void */ ; job->at < end; job->at++) {
-        es_cancel_remove(d, txn, lane, job);
+        esd_cancel_remove(d, txn, lane, job);
     }
 
-    es_lane_dirty(d, lane);
-    es_stall_look(d, lane);
-    es_lane_wake(d, lane);
+    esd_lane_dirty(d, lane);
+    esd_stall_check(d, lane);
+    esd_lane_wake(d, lane);
 
-    return job->at < job->n ? ES_SLICE_AGAIN : ES_SLICE_DONE;
+    return job->at < job->n ? ESD_SLICE_AGAIN : ESD_SLICE_DONE;
 }

@@ -12,21 +12,21 @@
 
 #include "dispatcher.h"
 
-#define ES_CLEAR_S  0.01           /* between two slices */
+#define ESD_CLEARING_S  0.01          /* between two slices */
 
-static void es_on_clear(struct ev_loop *ev, ev_timer *w, int revents);
+static void esd_on_clearing(struct ev_loop *ev, ev_timer *w, int revents);
 
 
 void
-es_clear_init(es_dispatcher_t *d)
+esd_clearing_init(esd_dispatcher_t *d)
 {
-    ev_timer_init(&d->clear_timer, es_on_clear, 0, ES_CLEAR_S);
-    d->clear_timer.data = d;
+    ev_timer_init(&d->clearing_timer, esd_on_clearing, 0, ESD_CLEARING_S);
+    d->clearing_timer.data = d;
 }
 
 
 void
-es_clear_reply(es_dispatcher_t *d, const es_request_t *request,
+esd_clearing_reply(esd_dispatcher_t *d, const es_request_t *request,
     const char *by, es_rc_t rc, uint64_t count, const char *detail)
 {
     es_reply_t  reply;
@@ -37,24 +37,25 @@ es_clear_reply(es_dispatcher_t *d, const es_request_t *request,
     reply.endpoint = request->endpoint;
     reply.rc = rc;
     reply.count = count;
-    reply.time_ms = es_stamp_ms(d);
+    reply.time_ms = esd_clock_stamp_ms(d);
     (void) snprintf(reply.by, sizeof(reply.by), "%s", by);
     (void) snprintf(reply.detail, sizeof(reply.detail), "%s",
                     detail != NULL ? detail : "");
 
-    es_record(d, es_changes_reply(d->recorder.filling, &reply));
+    esd_must(d, es_changes_reply(d->recorder.filling, &reply));
 
     if (rc != ES_OK) {
-        es_log_line(ES_LOG_WARN, "request %llu%s%s%s is refused: %s",
-                    (unsigned long long) request->id,
-                    by[0] != '\0' ? ", by " : "", by,
-                    by[0] != '\0' ? "," : "", reply.detail);
+        esd_log_line(ESD_LOG_WARN, "request %llu%s%s%s is refused: %s",
+                     (unsigned long long) request->id,
+                     by[0] != '\0' ? ", by " : "", by,
+                     by[0] != '\0' ? "," : "", reply.detail);
     }
 }
 
 
 static void
-es_clear_add(es_dispatcher_t *d, es_target_t *target, es_clearing_job_t *job)
+esd_clearing_add(esd_dispatcher_t *d, esd_target_t *target,
+    esd_clearing_job_t *job)
 {
     target->job = job;
     d->njobs++;
@@ -62,18 +63,18 @@ es_clear_add(es_dispatcher_t *d, es_target_t *target, es_clearing_job_t *job)
     /* what has changed a moment ago is not on disk yet */
 
     job->commits = d->recorder.commits + 2;
-    es_recorder_touch(d);
+    esd_recorder_touch(d);
 
-    if (!ev_is_active(&d->clear_timer)) {
-        ev_timer_again(d->loop.ev, &d->clear_timer);
+    if (!ev_is_active(&d->clearing_timer)) {
+        ev_timer_again(d->loop.ev, &d->clearing_timer);
     }
 }
 
 
 void
-es_clear_drop(es_dispatcher_t *d, es_target_t *target)
+esd_clearing_drop(esd_dispatcher_t *d, esd_target_t *target)
 {
-    es_clearing_job_t  *job;
+    esd_clearing_job_t  *job;
 
     job = target->job;
 
@@ -87,16 +88,15 @@ es_clear_drop(es_dispatcher_t *d, es_target_t *target)
 }
 
 
-static es_clearing_job_t *
-es_clear_job(es_dispatcher_t *d)
+static esd_clearing_job_t *
+esd_clearing_create(void)
 {
-    es_clearing_job_t  *job;
+    esd_clearing_job_t  *job;
 
-    job = calloc(1, sizeof(es_clearing_job_t));
+    job = calloc(1, sizeof(esd_clearing_job_t));
 
     if (job == NULL) {
-        es_record(d, ES_NOMEM);
-        abort();
+        esd_out_of_memory();
     }
 
     return job;
@@ -104,11 +104,11 @@ es_clear_job(es_dispatcher_t *d)
 
 
 void
-es_clear_load(es_dispatcher_t *d, es_target_t *target)
+esd_clearing_load(esd_dispatcher_t *d, esd_target_t *target)
 {
-    es_clearing_job_t  *job;
+    esd_clearing_job_t  *job;
 
-    job = es_clear_job(d);
+    job = esd_clearing_create();
 
     if (es_delivery_clearing(d->store, target->number, &job->clear) != ES_OK
         || es_clearing_read(&job->clear.request, &job->clearing) != ES_OK)
@@ -117,41 +117,41 @@ es_clear_load(es_dispatcher_t *d, es_target_t *target)
         return;
     }
 
-    es_clear_add(d, target, job);
+    esd_clearing_add(d, target, job);
 }
 
 
 void
-es_clear_begin(es_dispatcher_t *d, es_target_t *target,
+esd_clearing_begin(esd_dispatcher_t *d, esd_target_t *target,
     const es_request_t *request)
 {
-    es_clearing_job_t  *job;
+    esd_clearing_job_t  *job;
 
-    job = es_clear_job(d);
+    job = esd_clearing_create();
     job->clear.request = *request;
 
     if (es_clearing_read(request, &job->clearing) != ES_OK) {
-        es_clear_reply(d, request, "", ES_CORRUPT, 0, "cannot be read");
+        esd_clearing_reply(d, request, "", ES_CORRUPT, 0, "cannot be read");
         free(job);
         return;
     }
 
     if (target->job != NULL) {
-        es_clear_reply(d, request, job->clearing.by, ES_BUSY, 0,
-                       "another cancel or discard of the endpoint is under "
-                       "way");
+        esd_clearing_reply(d, request, job->clearing.by, ES_BUSY, 0,
+                           "another cancel or discard of the endpoint is "
+                           "under way");
         es_clearing_free(&job->clearing);
         free(job);
         return;
     }
 
-    es_record(d, es_changes_clearing(d->recorder.filling, &job->clear));
-    es_clear_add(d, target, job);
+    esd_must(d, es_changes_clearing(d->recorder.filling, &job->clear));
+    esd_clearing_add(d, target, job);
 }
 
 
 static const char *
-es_clear_feed(const es_dispatcher_t *d, const es_request_t *request)
+esd_clearing_feed(const esd_dispatcher_t *d, const es_request_t *request)
 {
     return request->feed == 0
            ? NULL
@@ -161,45 +161,45 @@ es_clear_feed(const es_dispatcher_t *d, const es_request_t *request)
 
 
 static void
-es_clear_end(es_dispatcher_t *d, es_target_t *target, es_rc_t rc,
+esd_clearing_end(esd_dispatcher_t *d, esd_target_t *target, es_rc_t rc,
     const char *detail)
 {
-    const char         *feed;
-    es_clearing_job_t  *job;
+    const char          *feed;
+    esd_clearing_job_t  *job;
 
     job = target->job;
-    feed = es_clear_feed(d, &job->clear.request);
+    feed = esd_clearing_feed(d, &job->clear.request);
 
-    es_clear_reply(d, &job->clear.request, job->clearing.by, rc, job->count,
-                   detail);
-    es_record(d, es_changes_clearing_done(d->recorder.filling, target->number));
+    esd_clearing_reply(d, &job->clear.request, job->clearing.by, rc,
+                       job->count, detail);
+    esd_must(d, es_changes_clearing_done(d->recorder.filling, target->number));
 
     if (rc == ES_OK && job->clear.request.kind == ES_REQUEST_CANCEL) {
-        es_notice_cancelled(d, target, feed, job);
+        esd_notice_cancelled(d, target, feed, job);
 
     } else if (rc == ES_OK) {
-        es_notice_discarded(d, target, feed, job);
+        esd_notice_discarded(d, target, feed, job);
     }
 
     if (rc == ES_OK) {
-        es_log_line(ES_LOG_WARN, "endpoint %s: %llu %s%s%s%s, by %s",
-                    target->name, (unsigned long long) job->count,
-                    job->clear.request.kind == ES_REQUEST_CANCEL
-                    ? "events that waited are cancelled"
-                    : "dead letters are discarded",
-                    feed ? ", feed \"" : "", feed ? feed : "",
-                    feed ? "\"" : "", job->clearing.by);
+        esd_log_line(ESD_LOG_WARN, "endpoint %s: %llu %s%s%s%s, by %s",
+                     target->name, (unsigned long long) job->count,
+                     job->clear.request.kind == ES_REQUEST_CANCEL
+                     ? "events that waited are cancelled"
+                     : "dead letters are discarded",
+                     feed ? ", feed \"" : "", feed ? feed : "",
+                     feed ? "\"" : "", job->clearing.by);
     }
 
-    es_clear_drop(d, target);
+    esd_clearing_drop(d, target);
 }
 
 
 static void
-es_clear_counted(es_dispatcher_t *d, es_target_t *target)
+esd_clearing_counted(esd_dispatcher_t *d, esd_target_t *target)
 {
-    char                detail[ES_REASON_MAX];
-    es_clearing_job_t  *job;
+    char                 detail[ES_REASON_MAX];
+    esd_clearing_job_t  *job;
 
     job = target->job;
 
@@ -207,7 +207,7 @@ es_clear_counted(es_dispatcher_t *d, es_target_t *target)
         (void) snprintf(detail, sizeof(detail), "there are %llu events, not "
                         "%llu", (unsigned long long) job->count,
                         (unsigned long long) job->clearing.expect);
-        es_clear_end(d, target, ES_MISMATCH, detail);
+        esd_clearing_end(d, target, ES_MISMATCH, detail);
         return;
     }
 
@@ -215,7 +215,7 @@ es_clear_counted(es_dispatcher_t *d, es_target_t *target)
     job->count = 0;
     job->at = 0;
     memset(&job->place, 0, sizeof(job->place));
-    es_record(d, es_changes_clearing(d->recorder.filling, &job->clear));
+    esd_must(d, es_changes_clearing(d->recorder.filling, &job->clear));
 }
 
 
@@ -223,7 +223,7 @@ es_clear_counted(es_dispatcher_t *d, es_target_t *target)
    could not be committed, and give it room. */
 
 static bool
-es_clear_waits(const es_dispatcher_t *d, const es_clearing_job_t *job)
+esd_clearing_waits(const esd_dispatcher_t *d, const esd_clearing_job_t *job)
 {
     if (d->halted) {
         return !d->recorder.full
@@ -235,53 +235,54 @@ es_clear_waits(const es_dispatcher_t *d, const es_clearing_job_t *job)
 
 
 static void
-es_clear_slice(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
+esd_clearing_slice(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
 {
-    es_slice_t  slice;
+    esd_slice_t  slice;
 
-    if (es_clear_waits(d, target->job)) {
+    if (esd_clearing_waits(d, target->job)) {
 
         /* there may be nothing to commit */
 
         if (!d->halted) {
-            es_record(d, es_changes_heartbeat(d->recorder.filling,
-                                              es_look_heartbeat(d)));
+            esd_must(d, es_changes_heartbeat(d->recorder.filling,
+                                             esd_refresh_heartbeat(d)));
         }
 
         return;
     }
 
     slice = target->job->clear.request.kind == ES_REQUEST_CANCEL
-            ? es_cancel_slice(d, txn, target, target->job)
-            : es_discard_slice(d, txn, target, target->job);
+            ? esd_cancel_slice(d, txn, target, target->job)
+            : esd_discard_slice(d, txn, target, target->job);
 
     switch (slice) {
 
-    case ES_SLICE_COUNTED:
-        es_clear_counted(d, target);
+    case ESD_SLICE_COUNTED:
+        esd_clearing_counted(d, target);
         break;
 
-    case ES_SLICE_DONE:
-        es_clear_end(d, target, ES_OK, NULL);
+    case ESD_SLICE_DONE:
+        esd_clearing_end(d, target, ES_OK, NULL);
         break;
 
-    case ES_SLICE_AWAY:
-        es_clear_end(d, target, ES_CONFLICT, "the endpoint is not sent this "
-                     "feed or epoch");
+    case ESD_SLICE_AWAY:
+        esd_clearing_end(d, target, ES_CONFLICT,
+                         "the endpoint is not sent this "
+                         "feed or epoch");
         break;
 
-    case ES_SLICE_AGAIN:
+    case ESD_SLICE_AGAIN:
         break;
     }
 }
 
 
 static void
-es_on_clear(struct ev_loop *ev, ev_timer *w, int revents)
+esd_on_clearing(struct ev_loop *ev, ev_timer *w, int revents)
 {
-    size_t            i;
-    es_txn_t         *txn;
-    es_dispatcher_t  *d;
+    size_t             i;
+    es_txn_t          *txn;
+    esd_dispatcher_t  *d;
 
     (void) revents;
 
@@ -298,7 +299,7 @@ es_on_clear(struct ev_loop *ev, ev_timer *w, int revents)
 
     for (i = 0; i < d->ntargets; i++) {
         if (d->targets[i] != NULL && d->targets[i]->job != NULL) {
-            es_clear_slice(d, txn, d->targets[i]);
+            esd_clearing_slice(d, txn, d->targets[i]);
         }
     }
 

@@ -9,28 +9,28 @@
 
 #include "dispatcher.h"
 
-#define ES_DISCARD_LOOKS  1000     /* dead letters in a slice */
+#define ESD_DISCARD_SLICE  1000    /* dead letters in a slice */
 
 typedef struct {
-    es_dispatcher_t    *d;
-    es_txn_t           *txn;
-    es_clearing_job_t  *job;
-    unsigned            looks;
-} es_discard_walk_t;
+    esd_dispatcher_t    *d;
+    es_txn_t            *txn;
+    esd_clearing_job_t  *job;
+    unsigned             looks;
+} esd_discard_walk_t;
 
 
 static es_rc_t
-es_discard_dead(void *ctx, const es_dead_t *dead)
+esd_discard_dead(void *ctx, const es_dead_t *dead)
 {
-    const es_feed_t    *feed;
-    es_dispatcher_t    *d;
-    es_clearing_job_t  *job;
-    es_discard_walk_t  *walk = ctx;
+    const es_feed_t     *feed;
+    esd_dispatcher_t    *d;
+    esd_clearing_job_t  *job;
+    esd_discard_walk_t  *walk = ctx;
 
     d = walk->d;
     job = walk->job;
 
-    if (walk->looks++ == ES_DISCARD_LOOKS) {
+    if (walk->looks++ == ESD_DISCARD_SLICE) {
         return ES_EXISTS;
     }
 
@@ -51,36 +51,37 @@ es_discard_dead(void *ctx, const es_dead_t *dead)
     job->count++;
 
     if (job->clear.removing) {
-        es_record(d, es_changes_dead_done(d->recorder.filling, dead->endpoint,
-                                          dead->feed, dead->epoch,
-                                          dead->sequence));
+        esd_must(d, es_changes_dead_done(d->recorder.filling, dead->endpoint,
+                                         dead->feed, dead->epoch,
+                                         dead->sequence));
     }
 
     return ES_OK;
 }
 
 
-es_slice_t
-es_discard_slice(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
-    es_clearing_job_t *job)
+esd_slice_t
+esd_discard_slice(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
+    esd_clearing_job_t *job)
 {
-    es_rc_t            rc;
-    es_discard_walk_t  walk = { .d = d, .txn = txn, .job = job };
+    es_rc_t             rc;
+    esd_discard_walk_t  walk = { .d = d, .txn = txn, .job = job };
 
     job->place.endpoint = target->number;
 
-    rc = es_delivery_dead_after(d->store, &job->place, es_discard_dead, &walk);
+    rc = es_delivery_dead_after(d->store, &job->place, esd_discard_dead,
+                                &walk);
 
     if (rc == ES_EXISTS) {
-        return ES_SLICE_AGAIN;
+        return ESD_SLICE_AGAIN;
     }
 
     if (rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "cannot read the dead letters of endpoint "
-                    "%s: %s", target->name, es_strerror(rc));
+        esd_log_line(ESD_LOG_ERROR, "cannot read the dead letters of endpoint "
+                     "%s: %s", target->name, es_strerror(rc));
         job->commits = d->recorder.commits + 2;
-        return ES_SLICE_AGAIN;
+        return ESD_SLICE_AGAIN;
     }
 
-    return job->clear.removing ? ES_SLICE_DONE : ES_SLICE_COUNTED;
+    return job->clear.removing ? ESD_SLICE_DONE : ESD_SLICE_COUNTED;
 }

@@ -12,22 +12,22 @@
 #include "dispatcher.h"
 #include "store/child.h"
 
-#define ES_GRACE_S    30
-#define ES_ECHO_US    1000000
-#define ES_UNLOCK_US  10000000     /* between looks for a missing key */
+#define ESD_GRACE_S    30
+#define ESD_ECHO_US    1000000
+#define ESD_UNLOCK_US  10000000    /* between looks for a missing key */
 
-static const int  es_signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP };
+static const int  esd_signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP };
 
 
 static void
-es_dispatcher_end(es_dispatcher_t *d)
+esd_dispatcher_end(esd_dispatcher_t *d)
 {
     ev_break(d->loop.ev, EVBREAK_ALL);
 }
 
 
 static void
-es_on_look_timer(struct ev_loop *ev, ev_timer *w, int revents)
+esd_on_refresh_timer(struct ev_loop *ev, ev_timer *w, int revents)
 {
     (void) ev;
     (void) w;
@@ -36,39 +36,39 @@ es_on_look_timer(struct ev_loop *ev, ev_timer *w, int revents)
 
 
 static void
-es_on_wake(struct ev_loop *ev, ev_io *w, int revents)
+esd_on_wake(struct ev_loop *ev, ev_io *w, int revents)
 {
-    es_dispatcher_t  *d;
+    esd_dispatcher_t  *d;
 
     (void) ev;
     (void) revents;
 
     d = w->data;
     es_wake_drain(d->wake_fd);
-    d->look = true;
+    d->refresh = true;
 }
 
 
 /* The key that a secret needs may be in the file by now. */
 
 static void
-es_dispatcher_unlock(es_dispatcher_t *d)
+esd_dispatcher_unlock(esd_dispatcher_t *d)
 {
     int64_t  now_us;
 
     now_us = es_clock_mono_us();
 
     if (d->locked && now_us >= d->reload_us) {
-        d->reload_us = now_us + ES_UNLOCK_US;
+        d->reload_us = now_us + ESD_UNLOCK_US;
         d->reload = true;
     }
 }
 
 
 static void
-es_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
+esd_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 {
-    es_dispatcher_t  *d;
+    esd_dispatcher_t  *d;
 
     (void) ev;
     (void) revents;
@@ -77,26 +77,26 @@ es_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 
     /* A writer killed before it rang is noticed here. */
 
-    d->look = true;
+    d->refresh = true;
 
-    es_dispatcher_unlock(d);
-    es_recorder_retry(d);
-    es_ack_tick(d);
-    es_targets_tick(d);
-    es_stall_all(d);
-    es_lanes_due(d);
+    esd_dispatcher_unlock(d);
+    esd_recorder_retry(d);
+    esd_ack_tick(d);
+    esd_targets_tick(d);
+    esd_stall_all(d);
+    esd_lanes_due(d);
 
     if (!d->halted) {
-        es_record(d, es_changes_heartbeat(d->recorder.filling,
-                                          es_look_heartbeat(d)));
+        esd_must(d, es_changes_heartbeat(d->recorder.filling,
+                                         esd_refresh_heartbeat(d)));
     }
 }
 
 
 static void
-es_on_tock(struct ev_loop *ev, ev_timer *w, int revents)
+esd_on_tock(struct ev_loop *ev, ev_timer *w, int revents)
 {
-    es_dispatcher_t  *d;
+    esd_dispatcher_t  *d;
 
     (void) revents;
 
@@ -107,36 +107,37 @@ es_on_tock(struct ev_loop *ev, ev_timer *w, int revents)
         return;
     }
 
-    es_lanes_due(d);
+    esd_lanes_due(d);
 }
 
 
 static void
-es_on_grace(struct ev_loop *ev, ev_timer *w, int revents)
+esd_on_grace(struct ev_loop *ev, ev_timer *w, int revents)
 {
-    es_dispatcher_t  *d;
+    esd_dispatcher_t  *d;
 
     (void) ev;
     (void) revents;
 
     d = w->data;
-    es_log_line(ES_LOG_WARN, "%u deliveries have not ended in %d s; they are "
-                "sent again by the next start", d->in_flight, ES_GRACE_S);
-    es_dispatcher_end(d);
+    esd_log_line(ESD_LOG_WARN,
+                 "%u deliveries have not ended in %d s; they are "
+                 "sent again by the next start", d->in_flight, ESD_GRACE_S);
+    esd_dispatcher_end(d);
 }
 
 
-/* systemd sends TERM to all processes of a service, and a parent passes its own
-   on: the second one is then no wish to end at once. */
+/* systemd sends TERM to all processes of a service, and a parent passes its
+   own on: the second one is then no wish to end at once. */
 
 static bool
-es_on_echo(es_dispatcher_t *d)
+esd_on_echo(esd_dispatcher_t *d)
 {
     int64_t  now_us;
 
     now_us = es_clock_mono_us();
 
-    if (!es_child_is() || now_us - d->stopped_us > ES_ECHO_US) {
+    if (!es_child_is() || now_us - d->stopped_us > ESD_ECHO_US) {
         return false;
     }
 
@@ -147,36 +148,36 @@ es_on_echo(es_dispatcher_t *d)
 
 
 static void
-es_on_signal(struct ev_loop *ev, ev_signal *w, int revents)
+esd_on_signal(struct ev_loop *ev, ev_signal *w, int revents)
 {
-    es_dispatcher_t  *d;
+    esd_dispatcher_t  *d;
 
     (void) revents;
 
     d = w->data;
 
     if (w->signum == SIGHUP) {
-        d->look = true;
+        d->refresh = true;
         d->reload = true;
         return;
     }
 
-    if (d->stopping && es_on_echo(d)) {
+    if (d->stopping && esd_on_echo(d)) {
         return;
     }
 
     if (d->stopping) {
-        es_log_line(ES_LOG_WARN, "signal %d again: ending at once, %u "
-                    "deliveries in flight", w->signum, d->in_flight);
+        esd_log_line(ESD_LOG_WARN, "signal %d again: ending at once, %u "
+                     "deliveries in flight", w->signum, d->in_flight);
         _exit(1);
     }
 
-    es_log_line(ES_LOG_INFO, "signal %d: stopping, %u deliveries in flight",
-                w->signum, d->in_flight);
+    esd_log_line(ESD_LOG_INFO, "signal %d: stopping, %u deliveries in flight",
+                 w->signum, d->in_flight);
     d->stopping = true;
     d->stopped_us = es_clock_mono_us();
 
-    ev_timer_set(&d->grace, ES_GRACE_S, 0);
+    ev_timer_set(&d->grace, ESD_GRACE_S, 0);
     ev_timer_start(ev, &d->grace);
 }
 
@@ -184,9 +185,9 @@ es_on_signal(struct ev_loop *ev, ev_signal *w, int revents)
 /* After all of a turn's work: ends the loop when nothing is in flight. */
 
 static void
-es_on_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
+esd_on_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
 {
-    es_dispatcher_t  *d;
+    esd_dispatcher_t  *d;
 
     (void) ev;
     (void) revents;
@@ -194,42 +195,42 @@ es_on_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
     d = w->data;
 
     if (d->stopping && d->in_flight == 0) {
-        es_dispatcher_end(d);
+        esd_dispatcher_end(d);
     }
 }
 
 
 static void
-es_dispatcher_watch(es_dispatcher_t *d)
+esd_dispatcher_watch(esd_dispatcher_t *d)
 {
     size_t           i;
     struct ev_loop  *ev;
 
     ev = d->loop.ev;
 
-    ev_init(&d->look_timer, es_on_look_timer);
-    ev_init(&d->grace, es_on_grace);
+    ev_init(&d->refresh_timer, esd_on_refresh_timer);
+    ev_init(&d->grace, esd_on_grace);
     d->grace.data = d;
 
-    ev_timer_init(&d->tick, es_on_tick, 1, 1);
+    ev_timer_init(&d->tick, esd_on_tick, 1, 1);
     d->tick.data = d;
     ev_timer_start(ev, &d->tick);
 
-    ev_timer_init(&d->tock, es_on_tock, 0, 0.1);
+    ev_timer_init(&d->tock, esd_on_tock, 0, 0.1);
     d->tock.data = d;
 
-    ev_prepare_init(&d->ending, es_on_prepare);
+    ev_prepare_init(&d->ending, esd_on_prepare);
     d->ending.data = d;
     ev_set_priority(&d->ending, EV_MINPRI);
     ev_prepare_start(ev, &d->ending);
 
-    for (i = 0; i < sizeof(es_signals) / sizeof(es_signals[0]); i++) {
-        ev_signal_init(&d->signals[i], es_on_signal, es_signals[i]);
+    for (i = 0; i < sizeof(esd_signals) / sizeof(esd_signals[0]); i++) {
+        ev_signal_init(&d->signals[i], esd_on_signal, esd_signals[i]);
         d->signals[i].data = d;
         ev_signal_start(ev, &d->signals[i]);
     }
 
-    ev_io_init(&d->wake, es_on_wake, d->wake_fd, EV_READ);
+    ev_io_init(&d->wake, esd_on_wake, d->wake_fd, EV_READ);
     d->wake.data = d;
     ev_io_start(ev, &d->wake);
 }
@@ -239,7 +240,7 @@ es_dispatcher_watch(es_dispatcher_t *d)
    names. */
 
 static void
-es_dispatcher_files(es_dispatcher_t *d)
+esd_dispatcher_files(esd_dispatcher_t *d)
 {
     rlim_t         need;
     struct rlimit  limit;
@@ -257,34 +258,34 @@ es_dispatcher_files(es_dispatcher_t *d)
         d->options.max_connections = limit.rlim_cur > 512
                                      ? ((unsigned) limit.rlim_cur - 256) / 2
                                      : (unsigned) limit.rlim_cur / 4;
-        es_log_line(ES_LOG_WARN, "the limit of open files, %llu, allows %u "
-                    "connections", (unsigned long long) limit.rlim_cur,
-                    d->options.max_connections);
+        esd_log_line(ESD_LOG_WARN, "the limit of open files, %llu, allows %u "
+                     "connections", (unsigned long long) limit.rlim_cur,
+                     d->options.max_connections);
     }
 }
 
 
 static es_rc_t
-es_dispatcher_open(es_dispatcher_t *d)
+esd_dispatcher_open(esd_dispatcher_t *d)
 {
     es_rc_t       rc;
     es_problem_t  problem;
 
-    es_schedule_init(d);
-    es_caution_init(d);
+    esd_schedule_init(d);
+    esd_clock_init(d);
 
     rc = es_child_store_open(d->options.store,
                              ES_STORE_DELIVER | ES_STORE_PUBLISH
                              | ES_STORE_CHECKPOINT, &d->store, &problem);
     if (rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "cannot open the store: %s",
-                    problem.detail);
+        esd_log_line(ESD_LOG_ERROR, "cannot open the store: %s",
+                     problem.detail);
         return rc;
     }
 
-    (void) es_caution_look(d);     /* the janitor tries again */
+    (void) esd_clock_update(d);     /* the janitor tries again */
 
-    rc = es_keys_open(d);
+    rc = esd_secret_keys_open(d);
     if (rc != ES_OK) {
         return rc;
     }
@@ -292,12 +293,12 @@ es_dispatcher_open(es_dispatcher_t *d)
     rc = es_delivery_own(d->store);
 
     if (rc == ES_EXISTS) {
-        es_log_line(ES_LOG_ERROR, "another dispatcher runs on the store "
-                    "\"%s\"", d->options.store);
+        esd_log_line(ESD_LOG_ERROR, "another dispatcher runs on the store "
+                     "\"%s\"", d->options.store);
 
     } else if (rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "cannot lock the store: %s",
-                    es_reason(rc));
+        esd_log_line(ESD_LOG_ERROR, "cannot lock the store: %s",
+                     es_reason(rc));
     }
 
     return rc;
@@ -305,7 +306,7 @@ es_dispatcher_open(es_dispatcher_t *d)
 
 
 static es_rc_t
-es_pid_write(const char *path)
+esd_pid_write(const char *path)
 {
     FILE  *f;
 
@@ -315,8 +316,8 @@ es_pid_write(const char *path)
         || fprintf(f, "%ld\n", (long) getpid()) < 0
         || fclose(f) != 0)
     {
-        es_log_line(ES_LOG_ERROR, "cannot write \"%s\": %s", path,
-                    strerror(errno));
+        esd_log_line(ESD_LOG_ERROR, "cannot write \"%s\": %s", path,
+                     strerror(errno));
         return ES_IO;
     }
 
@@ -325,17 +326,17 @@ es_pid_write(const char *path)
 
 
 static es_rc_t
-es_dispatcher_start(es_dispatcher_t *d)
+esd_dispatcher_start(esd_dispatcher_t *d)
 {
     es_rc_t  rc;
 
-    rc = es_dispatcher_open(d);
+    rc = esd_dispatcher_open(d);
     if (rc != ES_OK) {
         return rc;
     }
 
     if (d->options.pid_file != NULL) {
-        rc = es_pid_write(d->options.pid_file);
+        rc = esd_pid_write(d->options.pid_file);
         if (rc != ES_OK) {
             return rc;
         }
@@ -343,44 +344,44 @@ es_dispatcher_start(es_dispatcher_t *d)
         d->pid_written = true;
     }
 
-    es_dispatcher_files(d);
+    esd_dispatcher_files(d);
 
-    rc = es_proxy_init(d);
+    rc = esd_proxy_init(d);
     if (rc != ES_OK) {
         return rc;
     }
 
-    rc = es_loop_init(d);
+    rc = esd_loop_init(d);
 
     if (rc == ES_OK) {
         rc = es_wake_open(d->store, &d->wake_fd);
     }
 
     if (rc == ES_OK) {
-        es_dispatcher_watch(d);
-        es_trickle_init(d);
-        es_clear_init(d);
-        rc = es_recorder_start(d);
+        esd_dispatcher_watch(d);
+        esd_trickle_init(d);
+        esd_clearing_init(d);
+        rc = esd_recorder_start(d);
     }
 
     if (rc == ES_OK) {
-        rc = es_notifier_start(d);
+        rc = esd_notifier_start(d);
     }
 
     if (rc == ES_OK) {
-        rc = es_targets_load(d);
+        rc = esd_targets_load(d);
     }
 
     if (rc == ES_OK) {
-        rc = es_loader_start(d);
+        rc = esd_loader_start(d);
     }
 
     if (rc == ES_OK) {
-        rc = es_janitor_start(d);
+        rc = esd_janitor_start(d);
     }
 
     if (rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "cannot start: %s", es_reason(rc));
+        esd_log_line(ESD_LOG_ERROR, "cannot start: %s", es_reason(rc));
     }
 
     return rc;
@@ -390,26 +391,27 @@ es_dispatcher_start(es_dispatcher_t *d)
 /* Undoes a start, complete or not. */
 
 static es_rc_t
-es_dispatcher_stop(es_dispatcher_t *d)
+esd_dispatcher_stop(esd_dispatcher_t *d)
 {
     es_rc_t  rc;
 
-    es_janitor_finish(d);
-    es_loader_finish(d);
-    es_signing_finish(d);
-    es_tests_end(d);
+    esd_janitor_finish(d);
+    esd_loader_finish(d);
+    esd_signing_finish(d);
+    esd_test_events_end(d);
 
-    rc = es_recorder_finish(d);
+    rc = esd_recorder_finish(d);
     if (rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "cannot write delivery state: %s; what was "
-                    "delivered last is sent again by the next start",
-                    es_reason(rc));
+        esd_log_line(ESD_LOG_ERROR,
+                     "cannot write delivery state: %s; what was "
+                     "delivered last is sent again by the next start",
+                     es_reason(rc));
     }
 
-    es_notifier_finish(d);
-    es_targets_done(d);
-    es_loop_done(d);
-    es_proxy_done(d);
+    esd_notifier_finish(d);
+    esd_targets_done(d);
+    esd_loop_done(d);
+    esd_proxy_done(d);
 
     if (d->wake_fd != -1) {
         (void) close(d->wake_fd);
@@ -427,32 +429,32 @@ es_dispatcher_stop(es_dispatcher_t *d)
 
 
 es_rc_t
-es_dispatcher_run(es_dispatcher_t *d)
+esd_dispatcher_run(esd_dispatcher_t *d)
 {
     es_rc_t  rc;
 
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        es_log_line(ES_LOG_ERROR, "libcurl cannot start");
+        esd_log_line(ESD_LOG_ERROR, "libcurl cannot start");
         return ES_NOMEM;
     }
 
     d->wake_fd = -1;
 
-    rc = es_dispatcher_start(d);
+    rc = esd_dispatcher_start(d);
     if (rc != ES_OK) {
-        (void) es_dispatcher_stop(d);
+        (void) esd_dispatcher_stop(d);
         return rc;
     }
 
-    es_log_line(ES_LOG_INFO, "eventsync-dispatcher %s on \"%s\"", ES_VERSION,
-                d->options.store);
+    esd_log_line(ESD_LOG_INFO, "eventsync-dispatcher %s on \"%s\"", ES_VERSION,
+                 d->options.store);
 
     (void) ev_run(d->loop.ev, 0);
 
-    rc = es_dispatcher_stop(d);
+    rc = esd_dispatcher_stop(d);
 
     if (rc == ES_OK) {
-        es_log_line(ES_LOG_INFO, "stopped");
+        esd_log_line(ESD_LOG_INFO, "stopped");
     }
 
     return rc;

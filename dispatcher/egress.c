@@ -10,7 +10,7 @@
 /* Not public: IANA's special-purpose registries, multicast, reserved; and what
    a cloud answers its hosts at although it is none of these. */
 
-static const es_prefix_t  es_forbidden_v4[] = {
+static const esd_prefix_t  esd_forbidden_v4[] = {
     { AF_INET, { 0 }, 8 },                     /* this network */
     { AF_INET, { 10 }, 8 },                    /* private */
     { AF_INET, { 100, 64 }, 10 },              /* carrier-grade NAT */
@@ -32,22 +32,22 @@ static const es_prefix_t  es_forbidden_v4[] = {
 /* Of v6 only 2000::/3 is public at all, which leaves out ::1, ULA, link-local,
    multicast, NAT64 (64:ff9b::/96) and v4-compatible addresses; of that not: */
 
-static const es_prefix_t  es_global_v6 = { AF_INET6, { 0x20 }, 3 };
+static const esd_prefix_t  esd_global_v6 = { AF_INET6, { 0x20 }, 3 };
 
-static const es_prefix_t  es_forbidden_v6[] = {
+static const esd_prefix_t  esd_forbidden_v6[] = {
     { AF_INET6, { 0x20, 0x01, 0x00 }, 23 },    /* Teredo, ORCHID ... */
     { AF_INET6, { 0x20, 0x01, 0x0d, 0xb8 }, 32 },    /* documentation */
     { AF_INET6, { 0x20, 0x02 }, 16 },          /* 6to4 */
     { AF_INET6, { 0x3f, 0xff, 0x00 }, 20 }     /* documentation */
 };
 
-static const uint8_t  es_mapped_v4[12] = {
+static const uint8_t  esd_mapped_v4[12] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff
 };
 
 
 bool
-es_prefix_parse(const char *text, es_prefix_t *prefix)
+esd_prefix_parse(const char *text, esd_prefix_t *prefix)
 {
     char         *end;
     char          addr[INET6_ADDRSTRLEN];
@@ -64,7 +64,7 @@ es_prefix_parse(const char *text, es_prefix_t *prefix)
 
     memcpy(addr, text, len);
     addr[len] = '\0';
-    memset(prefix, 0, sizeof(es_prefix_t));
+    memset(prefix, 0, sizeof(esd_prefix_t));
 
     if (inet_pton(AF_INET, addr, prefix->bytes) == 1) {
         prefix->family = AF_INET;
@@ -95,7 +95,7 @@ es_prefix_parse(const char *text, es_prefix_t *prefix)
 
 
 static bool
-es_prefix_holds(const es_prefix_t *prefix, int family, const uint8_t *bytes)
+esd_prefix_holds(const esd_prefix_t *prefix, int family, const uint8_t *bytes)
 {
     unsigned  whole, rest;
 
@@ -116,13 +116,13 @@ es_prefix_holds(const es_prefix_t *prefix, int family, const uint8_t *bytes)
 
 
 static bool
-es_prefixes_hold(const es_prefix_t *list, size_t n, int family,
+esd_prefixes_hold(const esd_prefix_t *list, size_t n, int family,
     const uint8_t *bytes)
 {
     size_t  i;
 
     for (i = 0; i < n; i++) {
-        if (es_prefix_holds(&list[i], family, bytes)) {
+        if (esd_prefix_holds(&list[i], family, bytes)) {
             return true;
         }
     }
@@ -132,7 +132,7 @@ es_prefixes_hold(const es_prefix_t *list, size_t n, int family,
 
 
 bool
-es_egress_allows(const es_egress_t *egress, const struct sockaddr *addr)
+esd_egress_allows(const esd_egress_t *egress, const struct sockaddr *addr)
 {
     int                         family;
     const uint8_t              *bytes;
@@ -151,27 +151,29 @@ es_egress_allows(const es_egress_t *egress, const struct sockaddr *addr)
 
         /* ::ffff:a.b.c.d is sent as v4: judged as what it is. */
 
-        if (memcmp(bytes, es_mapped_v4, sizeof(es_mapped_v4)) == 0) {
+        if (memcmp(bytes, esd_mapped_v4, sizeof(esd_mapped_v4)) == 0) {
             family = AF_INET;
-            bytes += sizeof(es_mapped_v4);
+            bytes += sizeof(esd_mapped_v4);
         }
 
     } else {
         return false;
     }
 
-    if (es_prefixes_hold(egress->allowed, egress->n, family, bytes)) {
+    if (esd_prefixes_hold(egress->allowed, egress->n, family, bytes)) {
         return true;
     }
 
     if (family == AF_INET) {
-        return !es_prefixes_hold(es_forbidden_v4,
-                                 sizeof(es_forbidden_v4) / sizeof(es_prefix_t),
-                                 family, bytes);
+        return !esd_prefixes_hold(esd_forbidden_v4,
+                                  sizeof(esd_forbidden_v4)
+                                  / sizeof(esd_prefix_t),
+                                  family, bytes);
     }
 
-    return es_prefix_holds(&es_global_v6, family, bytes)
-           && !es_prefixes_hold(es_forbidden_v6,
-                                sizeof(es_forbidden_v6) / sizeof(es_prefix_t),
-                                family, bytes);
+    return esd_prefix_holds(&esd_global_v6, family, bytes)
+           && !esd_prefixes_hold(esd_forbidden_v6,
+                                 sizeof(esd_forbidden_v6)
+                                 / sizeof(esd_prefix_t),
+                                 family, bytes);
 }

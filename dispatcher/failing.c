@@ -18,18 +18,18 @@
 
 #include "dispatcher.h"
 
-#define ES_DAY_MS  (24 * 3600 * 1000)
+#define ESD_DAY_MS  (24 * 3600 * 1000)
 
 
 static void
-es_policy_record(es_dispatcher_t *d, const es_target_t *target)
+esd_failing_record(esd_dispatcher_t *d, const esd_target_t *target)
 {
-    es_record(d, es_changes_failing(d->recorder.filling, &target->failing));
+    esd_must(d, es_changes_failing(d->recorder.filling, &target->failing));
 }
 
 
 void
-es_policy_load(es_dispatcher_t *d, es_target_t *target)
+esd_failing_load(esd_dispatcher_t *d, esd_target_t *target)
 {
     if (es_delivery_failing(d->store, target->number, &target->failing)
         != ES_OK)
@@ -43,7 +43,7 @@ es_policy_load(es_dispatcher_t *d, es_target_t *target)
 /* What was announced stays so, for a success to be announced too. */
 
 void
-es_policy_change(es_dispatcher_t *d, es_target_t *target)
+esd_failing_change(esd_dispatcher_t *d, esd_target_t *target)
 {
     es_failing_t  *failing;
 
@@ -57,7 +57,7 @@ es_policy_change(es_dispatcher_t *d, es_target_t *target)
         failing->revision = target->revision;
         failing->since_ms = 0;
         failing->failures = 0;
-        es_policy_record(d, target);
+        esd_failing_record(d, target);
     }
 
     failing->revision = target->revision;
@@ -65,7 +65,7 @@ es_policy_change(es_dispatcher_t *d, es_target_t *target)
 
 
 void
-es_policy_success(es_dispatcher_t *d, es_target_t *target)
+esd_failing_succeeded(esd_dispatcher_t *d, esd_target_t *target)
 {
     es_failing_t  *failing;
 
@@ -76,7 +76,7 @@ es_policy_success(es_dispatcher_t *d, es_target_t *target)
     }
 
     if (failing->level != ES_FAILING_QUIET) {
-        es_notice_recovered(d, target);
+        esd_notice_recovered(d, target);
     }
 
     failing->since_ms = 0;
@@ -84,21 +84,21 @@ es_policy_success(es_dispatcher_t *d, es_target_t *target)
     failing->level = ES_FAILING_QUIET;
     failing->loud = false;
 
-    es_record(d, es_changes_failing_done(d->recorder.filling,
-                                         target->number));
+    esd_must(d, es_changes_failing_done(d->recorder.filling,
+                                        target->number));
 }
 
 
 void
-es_policy_failure(es_dispatcher_t *d, es_target_t *target,
-    const es_send_t *send)
+esd_failing_failed(esd_dispatcher_t *d, esd_target_t *target,
+    const esd_send_t *send)
 {
     es_failing_t  *failing;
 
     failing = &target->failing;
 
     if (failing->since_ms == 0) {
-        failing->since_ms = es_stamp_ms(d);
+        failing->since_ms = esd_clock_stamp_ms(d);
 
         if (failing->level > ES_FAILING_CIRCUIT) {
             failing->level = ES_FAILING_CIRCUIT;
@@ -106,14 +106,14 @@ es_policy_failure(es_dispatcher_t *d, es_target_t *target,
     }
 
     failing->failures++;
-    failing->loud |= send->lane == NULL || !es_notice_own(send->lane);
+    failing->loud |= send->lane == NULL || !esd_notice_own(send->lane);
 
-    es_policy_record(d, target);
+    esd_failing_record(d, target);
 }
 
 
 const char *
-es_policy_over(es_target_t *target)
+esd_failing_stop_reason(esd_target_t *target)
 {
     char           since[ES_TIME_LEN + 1];
     es_failing_t  *failing;
@@ -122,7 +122,7 @@ es_policy_over(es_target_t *target)
 
     if (target->conf->disable_after_ms == 0
         || failing->since_ms == 0
-        || es_caution_ms(target->d) - failing->since_ms
+        || esd_clock_expiry_ms(target->d) - failing->since_ms
            < (int64_t) target->conf->disable_after_ms)
     {
         return NULL;
@@ -130,14 +130,14 @@ es_policy_over(es_target_t *target)
 
     (void) snprintf(target->over, sizeof(target->over),
                     "no success since %s",
-                    es_notice_time(failing->since_ms, since));
+                    esd_notice_time(failing->since_ms, since));
 
     return target->over;
 }
 
 
 static void
-es_policy_announce(es_dispatcher_t *d, es_target_t *target,
+esd_failing_announce(esd_dispatcher_t *d, esd_target_t *target,
     es_failing_level_t level, const char *reason, int64_t next_ms)
 {
     es_failing_t  *failing;
@@ -149,25 +149,25 @@ es_policy_announce(es_dispatcher_t *d, es_target_t *target,
     }
 
     failing->level = (uint8_t) level;
-    es_policy_record(d, target);
+    esd_failing_record(d, target);
 
-    es_notice_failing(d, target, reason, next_ms,
-                      target->conf->disable_after_ms != 0
-                      ? failing->since_ms + target->conf->disable_after_ms
-                      : 0);
+    esd_notice_failing(d, target, reason, next_ms,
+                       target->conf->disable_after_ms != 0
+                       ? failing->since_ms + target->conf->disable_after_ms
+                       : 0);
 }
 
 
 void
-es_policy_circuit(es_dispatcher_t *d, es_target_t *target, const char *reason,
-    int64_t next_ms)
+esd_failing_circuit(esd_dispatcher_t *d, esd_target_t *target,
+    const char *reason, int64_t next_ms)
 {
-    es_policy_announce(d, target, ES_FAILING_CIRCUIT, reason, next_ms);
+    esd_failing_announce(d, target, ES_FAILING_CIRCUIT, reason, next_ms);
 }
 
 
 void
-es_policy_tick(es_dispatcher_t *d, es_target_t *target, int64_t now_ms)
+esd_failing_tick(esd_dispatcher_t *d, esd_target_t *target, int64_t now_ms)
 {
     int64_t  after_ms, passed_ms;
 
@@ -179,24 +179,26 @@ es_policy_tick(es_dispatcher_t *d, es_target_t *target, int64_t now_ms)
 
     passed_ms = now_ms - target->failing.since_ms;
 
-    if (after_ms > 2 * ES_DAY_MS && passed_ms >= after_ms - ES_DAY_MS) {
-        es_policy_announce(d, target, ES_FAILING_DAY,
-                           "a day is left until it is disabled", 0);
+    if (after_ms > 2 * ESD_DAY_MS && passed_ms >= after_ms - ESD_DAY_MS) {
+        esd_failing_announce(d, target, ES_FAILING_DAY,
+                             "a day is left until it is disabled", 0);
 
     } else if (passed_ms >= after_ms / 2) {
-        es_policy_announce(d, target, ES_FAILING_HALF,
-                           "half of the time until it is disabled has passed",
-                           0);
+        esd_failing_announce(d, target, ES_FAILING_HALF,
+                             "half of the time until it is disabled has "
+                             "passed",
+                             0);
     }
 }
 
 
 void
-es_policy_stopped(es_dispatcher_t *d, es_target_t *target, const char *reason)
+esd_failing_stopped(esd_dispatcher_t *d, esd_target_t *target,
+    const char *reason)
 {
-    es_notice_disabled(d, target, reason);
+    esd_notice_disabled(d, target, reason);
 
     target->failing.level = ES_FAILING_DISABLED;
     target->failing.revision = target->revision;
-    es_policy_record(d, target);
+    esd_failing_record(d, target);
 }

@@ -7,22 +7,22 @@
  *               has one request in flight; and all such endpoints together
  *               have half of the places, so that those which never answer
  *               leave the other half to those which do
- *     circuit   opens after ES_TRIP_FAILURES in a row without an answer or
- *               with 5xx, if they took ES_TRIP_MS: nothing is sent but one
+ *     circuit   opens after ESD_TRIP_FAILURES in a row without an answer or
+ *               with 5xx, if they took ESD_TRIP_MS: nothing is sent but one
  *               probe, at ever longer intervals, until one succeeds
  */
 
 #include "dispatcher.h"
 
-#define ES_THROTTLE_MS    1000
-#define ES_TRIP_FAILURES  5
-#define ES_TRIP_MS        10000
-#define ES_PROBE_MS       5000
-#define ES_PROBE_MAX_MS   300000
+#define ESD_THROTTLE_MS    1000
+#define ESD_TRIP_FAILURES  5
+#define ESD_TRIP_MS        10000
+#define ESD_PROBE_MS       5000
+#define ESD_PROBE_MAX_MS   300000
 
 
 static void
-es_health_pause(es_target_t *target, int64_t pause_ms)
+esd_health_pause(esd_target_t *target, int64_t pause_ms)
 {
     int64_t  until_us;
 
@@ -35,16 +35,16 @@ es_health_pause(es_target_t *target, int64_t pause_ms)
 
 
 bool
-es_health_doubts(const es_target_t *target)
+esd_health_doubted(const esd_target_t *target)
 {
     return target->doubted || target->trips > 0;
 }
 
 
 bool
-es_health_room(es_target_t *target)
+esd_health_room(esd_target_t *target)
 {
-    if (es_health_doubts(target) && target->in_flight > 0) {
+    if (esd_health_doubted(target) && target->in_flight > 0) {
         target->full = true;
         return false;
     }
@@ -54,7 +54,7 @@ es_health_room(es_target_t *target)
 
 
 void
-es_health_load(es_dispatcher_t *d, es_target_t *target)
+esd_health_load(esd_dispatcher_t *d, esd_target_t *target)
 {
     int64_t       wait_ms;
     es_circuit_t  circuit;
@@ -69,97 +69,97 @@ es_health_load(es_dispatcher_t *d, es_target_t *target)
     target->broken = circuit.failures;
     target->broken_ms = circuit.since_ms;
 
-    wait_ms = circuit.next_ms - es_schedule_ms(d);
-    wait_ms = wait_ms > ES_PROBE_MAX_MS ? ES_PROBE_MAX_MS : wait_ms;
-    es_health_pause(target, wait_ms > 0 ? wait_ms : 0);
+    wait_ms = circuit.next_ms - esd_schedule_ms(d);
+    wait_ms = wait_ms > ESD_PROBE_MAX_MS ? ESD_PROBE_MAX_MS : wait_ms;
+    esd_health_pause(target, wait_ms > 0 ? wait_ms : 0);
 }
 
 
 /* Opens it, or keeps it open for twice as long as before. */
 
 static void
-es_circuit_open(es_dispatcher_t *d, es_target_t *target)
+esd_circuit_open(esd_dispatcher_t *d, esd_target_t *target)
 {
     int64_t       pause_ms;
     es_circuit_t  circuit;
 
-    pause_ms = target->trips < 7 ? (int64_t) ES_PROBE_MS << target->trips
-                                 : ES_PROBE_MAX_MS;
-    pause_ms = pause_ms < ES_PROBE_MAX_MS ? pause_ms : ES_PROBE_MAX_MS;
+    pause_ms = target->trips < 7 ? (int64_t) ESD_PROBE_MS << target->trips
+                                 : ESD_PROBE_MAX_MS;
+    pause_ms = pause_ms < ESD_PROBE_MAX_MS ? pause_ms : ESD_PROBE_MAX_MS;
 
-    circuit.next_ms = es_schedule_ms(d) + pause_ms;
+    circuit.next_ms = esd_schedule_ms(d) + pause_ms;
 
-    es_policy_circuit(d, target, "circuit open", circuit.next_ms);
+    esd_failing_circuit(d, target, "circuit open", circuit.next_ms);
 
-    es_log_line(target->trips == 0 ? ES_LOG_WARN : ES_LOG_DEBUG,
-                "endpoint %s: circuit open after %u failures, next probe in "
-                "%lld s", target->name, target->broken,
-                (long long) (pause_ms / 1000));
+    esd_log_line(target->trips == 0 ? ESD_LOG_WARN : ESD_LOG_DEBUG,
+                 "endpoint %s: circuit open after %u failures, next probe in "
+                 "%lld s", target->name, target->broken,
+                 (long long) (pause_ms / 1000));
 
     target->trips++;
-    es_health_pause(target, pause_ms);
+    esd_health_pause(target, pause_ms);
 
     circuit.endpoint = target->number;
     circuit.trips = target->trips;
     circuit.failures = target->broken;
     circuit.since_ms = target->broken_ms;
-    es_record(d, es_changes_circuit(d->recorder.filling, &circuit));
+    esd_must(d, es_changes_circuit(d->recorder.filling, &circuit));
 }
 
 
 static void
-es_circuit_close(es_dispatcher_t *d, es_target_t *target)
+esd_circuit_close(esd_dispatcher_t *d, esd_target_t *target)
 {
     target->broken = 0;
 
     if (target->trips > 0) {
         target->trips = 0;
-        es_log_line(ES_LOG_INFO, "endpoint %s: circuit closed",
-                    target->name);
-        es_record(d, es_changes_circuit_closed(d->recorder.filling,
-                                               target->number));
+        esd_log_line(ESD_LOG_INFO, "endpoint %s: circuit closed",
+                     target->name);
+        esd_must(d, es_changes_circuit_closed(d->recorder.filling,
+                                              target->number));
     }
 }
 
 
 void
-es_health_success(es_dispatcher_t *d, es_target_t *target,
-    const es_send_t *send)
+esd_health_success(esd_dispatcher_t *d, esd_target_t *target,
+    const esd_send_t *send)
 {
     target->doubted = false;
-    es_circuit_close(d, target);
-    es_policy_success(d, target);
-    es_window_success(target, send);
+    esd_circuit_close(d, target);
+    esd_failing_succeeded(d, target);
+    esd_window_success(target, send);
 
     if (target->failures > 0) {
-        es_log_line(ES_LOG_INFO, "endpoint %s: delivered again, after %u "
-                    "failed attempts", target->name, target->failures);
+        esd_log_line(ESD_LOG_INFO, "endpoint %s: delivered again, after %u "
+                     "failed attempts", target->name, target->failures);
         target->failures = 0;
     }
 }
 
 
 void
-es_health_failure(es_dispatcher_t *d, es_target_t *target,
-    const es_send_t *send, const es_outcome_t *o)
+esd_health_failure(esd_dispatcher_t *d, esd_target_t *target,
+    const esd_send_t *send, const esd_outcome_t *o)
 {
     bool  silent;
 
     silent = o->status == 0;
     target->doubted = silent;
-    es_policy_failure(d, target, send);
+    esd_failing_failed(d, target, send);
 
     if (silent || o->throttle || o->retry_after_ms >= 0) {
-        es_window_halve(target);
+        esd_window_halve(target);
     }
 
     if (o->throttle || o->retry_after_ms >= 0) {
-        es_health_pause(target, o->retry_after_ms > ES_THROTTLE_MS
-                                ? o->retry_after_ms : ES_THROTTLE_MS);
+        esd_health_pause(target, o->retry_after_ms > ESD_THROTTLE_MS
+                                 ? o->retry_after_ms : ESD_THROTTLE_MS);
     }
 
     if (!silent && o->status < 500) {
-        es_circuit_close(d, target);
+        esd_circuit_close(d, target);
         return;
     }
 
@@ -172,9 +172,9 @@ es_health_failure(es_dispatcher_t *d, es_target_t *target,
 
     if (target->trips > 0
         ? send->doubted
-        : target->broken >= ES_TRIP_FAILURES
-          && es_clock_mono_us() - target->broken_us >= ES_TRIP_MS * 1000)
+        : target->broken >= ESD_TRIP_FAILURES
+          && es_clock_mono_us() - target->broken_us >= ESD_TRIP_MS * 1000)
     {
-        es_circuit_open(d, target);
+        esd_circuit_open(d, target);
     }
 }

@@ -4,15 +4,15 @@
  * An event between being taken from the log and being done with.
  */
 
-#ifndef ES_ITEM_H
-#define ES_ITEM_H
+#ifndef ESD_ITEM_H
+#define ESD_ITEM_H
 
 #include "base/base.h"
 
 typedef struct {
     uint64_t  sequence;
     uint64_t  prev;            /* sequence sent as prevcursor */
-    int64_t   next_ms;         /* of the next attempt, by es_schedule_ms() */
+    int64_t   next_ms;         /* of the next attempt, by esd_schedule_ms() */
     int64_t   first_ms;        /* of the first attempt; 0: none yet */
     uint32_t  attempts;        /* made so far */
     int32_t   status;          /* of the last one */
@@ -20,9 +20,9 @@ typedef struct {
     bool      held;            /* an earlier one of its key is not done */
     bool      repeated;        /* sent again for no reason: simulate.c */
     bool      acked;           /* in flight: not to be tried again */
-    bool      keyed;           /* `key` is known, see key.c */
+    bool      keyed;           /* `key` is known, see ordering.c */
     bool      asked;           /* waits on request and was not tried yet */
-    uint64_t  key;             /* of its subject, see key.c; 0: none */
-} es_item_t;
+    uint64_t  key;             /* of its subject, see ordering.c; 0: none */
+} esd_item_t;
 
-#endif /* ES_ITEM_H */
+#endif /* ESD_ITEM_H */

@@ -4,9 +4,10 @@
  * What has to be done now and then, in a thread of its own: it
  * waits for the disk and for other writers.
  *
- * Retention of the feeds, of attempts and of dead letters, and the reader slots
- * of processes that died, which would keep pages of the log from being used
- * again; and the store itself, when a commit that failed has left it unusable.
+ * Retention of the feeds, of attempts and of dead letters, and the reader
+ * slots of processes that died, which would keep pages of the log from being
+ * used again; and the store itself, when a commit that failed has left it
+ * unusable.
  */
 
 #include <stdio.h>
@@ -14,33 +15,33 @@
 
 #include "dispatcher.h"
 
-#define ES_JANITOR_S       2
-#define ES_EXPIRE_MAX      5000    /* attempts in one commit */
-#define ES_EXPIRE_PAUSE_NS 2000000 /* between such commits */
-#define ES_EXPIRE_DEAD_MAX 5000    /* dead letters looked at in one */
-#define ES_REAP_ROUNDS     5
+#define ESD_JANITOR_S       2
+#define ESD_EXPIRE_MAX      5000   /* attempts in one commit */
+#define ESD_EXPIRE_PAUSE_NS 2000000 /* between such commits */
+#define ESD_EXPIRE_DEAD_MAX 5000   /* dead letters looked at in one */
+#define ESD_REAP_ROUNDS     5
 
 /* Feeds whose retention could not be applied, of the janitor's thread. */
 typedef struct {
     char    (*names)[ES_FEED_MAX + 1];
     size_t    n;
     bool      expiring;            /* the same, of attempts and dead letters */
-} es_unapplied_t;
+} esd_unapplied_t;
 
-static void *es_janitor_main(void *ctx);
+static void *esd_janitor_main(void *ctx);
 
 
 es_rc_t
-es_janitor_start(es_dispatcher_t *d)
+esd_janitor_start(esd_dispatcher_t *d)
 {
-    return es_helper_start(&d->janitor, "es-janitor", es_janitor_main, d);
+    return esd_thread_start(&d->janitor, "es-janitor", esd_janitor_main, d);
 }
 
 
 void
-es_janitor_finish(es_dispatcher_t *d)
+esd_janitor_finish(esd_dispatcher_t *d)
 {
-    (void) es_helper_finish(&d->janitor);
+    (void) esd_thread_finish(&d->janitor);
 }
 
 
@@ -48,7 +49,7 @@ es_janitor_finish(es_dispatcher_t *d)
    applied again. */
 
 static void
-es_janitor_judge(es_unapplied_t *unapplied, const char *name, es_rc_t rc)
+esd_janitor_note(esd_unapplied_t *unapplied, const char *name, es_rc_t rc)
 {
     void   *names;
     size_t  i;
@@ -64,9 +65,10 @@ es_janitor_judge(es_unapplied_t *unapplied, const char *name, es_rc_t rc)
             return;
         }
 
-        es_log_line(ES_LOG_ERROR, "cannot apply retention to feed \"%s\": %s; "
-                    "trying again each %d s", name, es_reason(rc),
-                    ES_JANITOR_S);
+        esd_log_line(ESD_LOG_ERROR,
+                     "cannot apply retention to feed \"%s\": %s; "
+                     "trying again each %d s", name, es_reason(rc),
+                     ESD_JANITOR_S);
 
         names = realloc(unapplied->names,
                         (i + 1) * sizeof(unapplied->names[0]));
@@ -88,8 +90,8 @@ es_janitor_judge(es_unapplied_t *unapplied, const char *name, es_rc_t rc)
             sizeof(unapplied->names[0]));
 
     if (rc == ES_OK) {
-        es_log_line(ES_LOG_WARN, "retention is applied to feed \"%s\" again",
-                    name);
+        esd_log_line(ESD_LOG_WARN, "retention is applied to feed \"%s\" again",
+                     name);
     }
 }
 
@@ -97,7 +99,7 @@ es_janitor_judge(es_unapplied_t *unapplied, const char *name, es_rc_t rc)
 /* The next feed after `name` that keeps more than it should. */
 
 static es_rc_t
-es_janitor_next(es_dispatcher_t *d, es_unapplied_t *unapplied, char *name,
+esd_janitor_next(esd_dispatcher_t *d, esd_unapplied_t *unapplied, char *name,
     uint64_t *oldest, es_taken_why_t *why)
 {
     es_rc_t    rc, judged;
@@ -116,16 +118,17 @@ es_janitor_next(es_dispatcher_t *d, es_unapplied_t *unapplied, char *name,
             continue;
         }
 
-        judged = es_feed_retained(txn, &feed, es_caution_ms(d), oldest, why);
+        judged = es_feed_retained(txn, &feed, esd_clock_expiry_ms(d), oldest,
+                                  why);
 
         if (judged != ES_OK) {
-            es_janitor_judge(unapplied, name, judged);
+            esd_janitor_note(unapplied, name, judged);
 
         } else if (*oldest > feed.oldest) {
             break;
 
         } else {
-            es_janitor_judge(unapplied, name, ES_OK);
+            esd_janitor_note(unapplied, name, ES_OK);
         }
     }
 
@@ -136,7 +139,7 @@ es_janitor_next(es_dispatcher_t *d, es_unapplied_t *unapplied, char *name,
 
 
 static void
-es_janitor_trim(es_dispatcher_t *d, es_unapplied_t *unapplied)
+esd_janitor_trim(esd_dispatcher_t *d, esd_unapplied_t *unapplied)
 {
     char            name[ES_FEED_MAX + 1];
     es_rc_t         rc;
@@ -145,9 +148,9 @@ es_janitor_trim(es_dispatcher_t *d, es_unapplied_t *unapplied)
 
     name[0] = '\0';
 
-    while (es_janitor_next(d, unapplied, name, &oldest, &why) == ES_OK) {
+    while (esd_janitor_next(d, unapplied, name, &oldest, &why) == ES_OK) {
         rc = es_feed_take(d->store, es_str(name), oldest, why);
-        es_janitor_judge(unapplied, name, rc);
+        esd_janitor_note(unapplied, name, rc);
     }
 }
 
@@ -155,7 +158,7 @@ es_janitor_trim(es_dispatcher_t *d, es_unapplied_t *unapplied)
 /* The next write would do the same, but one of these may never come. */
 
 static void
-es_janitor_recover(es_dispatcher_t *d)
+esd_janitor_recover(esd_dispatcher_t *d)
 {
     es_rc_t  rc;
 
@@ -166,8 +169,9 @@ es_janitor_recover(es_dispatcher_t *d)
     rc = es_store_recover(d->store);
 
     if (rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "cannot open the store again after a commit "
-                    "that failed: %s", es_reason(rc));
+        esd_log_line(ESD_LOG_ERROR,
+                     "cannot open the store again after a commit "
+                     "that failed: %s", es_reason(rc));
     }
 }
 
@@ -175,42 +179,42 @@ es_janitor_recover(es_dispatcher_t *d)
 /* Of the janitor and of the notifier, which publishes. */
 
 static void
-es_janitor_tell(es_dispatcher_t *d, bool all)
+esd_janitor_report(esd_dispatcher_t *d, bool all)
 {
     char  text[ES_TOLD_MAX];
 
     while (es_store_taken(d->store, all, text, sizeof(text))) {
-        es_log_line(ES_LOG_INFO, "%s", text);
+        esd_log_line(ESD_LOG_INFO, "%s", text);
     }
 
     if (es_store_clock_said(d->store, text, sizeof(text))) {
-        es_log_line(ES_LOG_WARN, "%s", text);
+        esd_log_line(ESD_LOG_WARN, "%s", text);
     }
 }
 
 
 static void
-es_janitor_look(es_dispatcher_t *d)
+esd_janitor_clock(esd_dispatcher_t *d)
 {
     es_rc_t  rc;
 
-    rc = es_caution_look(d);
+    rc = esd_clock_update(d);
 
     if (rc != ES_OK && rc != ES_FULL) {
-        es_log_line(ES_LOG_ERROR, "cannot look at the store's time: %s",
-                    es_strerror(rc));
+        esd_log_line(ESD_LOG_ERROR, "cannot look at the store's time: %s",
+                     es_strerror(rc));
     }
 }
 
 
 static bool
-es_janitor_quits(es_helper_t *janitor)
+esd_janitor_quits(esd_thread_t *janitor)
 {
     bool  quit;
 
-    es_helper_lock(janitor);
+    esd_thread_lock(janitor);
     quit = janitor->quit;
-    es_helper_unlock(janitor);
+    esd_thread_unlock(janitor);
 
     return quit;
 }
@@ -220,7 +224,7 @@ es_janitor_quits(es_helper_t *janitor)
    for a moment only, which has its turn between them. */
 
 static void
-es_janitor_expire(es_dispatcher_t *d, es_unapplied_t *unapplied,
+esd_janitor_expire(esd_dispatcher_t *d, esd_unapplied_t *unapplied,
     es_dead_place_t *place)
 {
     bool      more;
@@ -228,37 +232,38 @@ es_janitor_expire(es_dispatcher_t *d, es_unapplied_t *unapplied,
     int64_t   now_ms;
     unsigned  dropped;
 
-    static const struct timespec  pause = { .tv_nsec = ES_EXPIRE_PAUSE_NS };
+    static const struct timespec  pause = { .tv_nsec = ESD_EXPIRE_PAUSE_NS };
 
-    now_ms = es_caution_ms(d);
+    now_ms = esd_clock_expiry_ms(d);
 
     do {
         rc = es_delivery_expire(d->store, now_ms - d->options.attempts_ms,
-                                ES_EXPIRE_MAX, &more);
+                                ESD_EXPIRE_MAX, &more);
 
         if (more) {
             (void) nanosleep(&pause, NULL);
         }
 
-    } while (more && !es_janitor_quits(&d->janitor));
+    } while (more && !esd_janitor_quits(&d->janitor));
 
     if (rc == ES_OK) {
         rc = es_delivery_expire_dead(d->store, now_ms - d->options.dead_ms,
-                                     ES_EXPIRE_DEAD_MAX, place, &dropped);
+                                     ESD_EXPIRE_DEAD_MAX, place, &dropped);
 
         if (rc == ES_OK && dropped > 0) {
-            es_log_line(ES_LOG_WARN, "%u dead letters are dropped: they are "
-                        "older than %u s, and nobody has redriven them",
-                        dropped, d->options.dead_ms / 1000);
+            esd_log_line(ESD_LOG_WARN, "%u dead letters are dropped: they are "
+                         "older than %u s, and nobody has redriven them",
+                         dropped, d->options.dead_ms / 1000);
         }
     }
 
     if (rc != ES_OK && !unapplied->expiring) {
-        es_log_line(ES_LOG_ERROR, "cannot expire attempts and dead letters: "
-                    "%s; trying again each %d s", es_reason(rc), ES_JANITOR_S);
+        esd_log_line(ESD_LOG_ERROR, "cannot expire attempts and dead letters: "
+                     "%s; trying again each %d s", es_reason(rc),
+                     ESD_JANITOR_S);
 
     } else if (rc == ES_OK && unapplied->expiring) {
-        es_log_line(ES_LOG_WARN, "attempts and dead letters expire again");
+        esd_log_line(ESD_LOG_WARN, "attempts and dead letters expire again");
     }
 
     unapplied->expiring = rc != ES_OK;
@@ -266,50 +271,51 @@ es_janitor_expire(es_dispatcher_t *d, es_unapplied_t *unapplied,
 
 
 static void *
-es_janitor_main(void *ctx)
+esd_janitor_main(void *ctx)
 {
-    int               dead;
-    unsigned          round;
-    struct timespec   until;
-    es_helper_t      *janitor;
-    es_dead_place_t   place = { 0 };
-    es_unapplied_t    unapplied = { 0 };
-    es_dispatcher_t  *d;
+    int                dead;
+    unsigned           round;
+    struct timespec    until;
+    esd_thread_t      *janitor;
+    es_dead_place_t    place = { 0 };
+    esd_unapplied_t    unapplied = { 0 };
+    esd_dispatcher_t  *d;
 
     d = ctx;
     janitor = &d->janitor;
 
-    es_helper_lock(janitor);
+    esd_thread_lock(janitor);
 
     for (round = 0; !janitor->quit; round++) {
-        es_helper_unlock(janitor);
+        esd_thread_unlock(janitor);
 
-        es_janitor_recover(d);
-        es_janitor_look(d);
-        es_janitor_trim(d, &unapplied);
-        es_janitor_expire(d, &unapplied, &place);
-        es_janitor_tell(d, false);
+        esd_janitor_recover(d);
+        esd_janitor_clock(d);
+        esd_janitor_trim(d, &unapplied);
+        esd_janitor_expire(d, &unapplied, &place);
+        esd_janitor_report(d, false);
 
-        if (round % ES_REAP_ROUNDS == 0) {
+        if (round % ESD_REAP_ROUNDS == 0) {
             dead = es_store_reap_readers(d->store);
             if (dead > 0) {
-                es_log_line(ES_LOG_INFO, "freed %d reader slots of processes "
-                            "that died", dead);
+                esd_log_line(ESD_LOG_INFO,
+                             "freed %d reader slots of processes "
+                             "that died", dead);
             }
         }
 
-        es_helper_lock(janitor);
+        esd_thread_lock(janitor);
 
-        es_helper_after(&until, ES_JANITOR_S);
+        esd_thread_deadline(&until, ESD_JANITOR_S);
 
-        while (!janitor->quit && es_helper_wait_until(janitor, &until)) {
+        while (!janitor->quit && esd_thread_wait_until(janitor, &until)) {
             /* void */
         }
     }
 
-    es_helper_unlock(janitor);
+    esd_thread_unlock(janitor);
     free(unapplied.names);
-    es_janitor_tell(d, true);
+    esd_janitor_report(d, true);
 
     return NULL;
 }

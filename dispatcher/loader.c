@@ -10,60 +10,60 @@
 
 #include "dispatcher.h"
 
-static void es_loader_ready(struct ev_loop *ev, ev_async *w, int revents);
-static void *es_loader_main(void *ctx);
+static void esd_loader_ready(struct ev_loop *ev, ev_async *w, int revents);
+static void *esd_loader_main(void *ctx);
 
 
 es_rc_t
-es_loader_start(es_dispatcher_t *d)
+esd_loader_start(esd_dispatcher_t *d)
 {
-    es_loader_t  *loader;
+    esd_loader_t  *loader;
 
     loader = &d->loader;
 
-    ev_async_init(&loader->ready, es_loader_ready);
+    ev_async_init(&loader->ready, esd_loader_ready);
     loader->ready.data = d;
     ev_async_start(d->loop.ev, &loader->ready);
 
-    return es_helper_start(&loader->helper, "es-loader", es_loader_main, d);
+    return esd_thread_start(&loader->thread, "es-loader", esd_loader_main, d);
 }
 
 
 void
-es_loader_finish(es_dispatcher_t *d)
+esd_loader_finish(esd_dispatcher_t *d)
 {
-    if (es_helper_finish(&d->loader.helper)) {
+    if (esd_thread_finish(&d->loader.thread)) {
         es_registry_free(d->loader.registry);
     }
 }
 
 
 static void *
-es_loader_main(void *ctx)
+esd_loader_main(void *ctx)
 {
-    es_rc_t           rc;
-    es_loader_t      *loader;
-    es_registry_t    *registry;
-    es_dispatcher_t  *d;
+    es_rc_t            rc;
+    esd_loader_t      *loader;
+    es_registry_t     *registry;
+    esd_dispatcher_t  *d;
 
     d = ctx;
     loader = &d->loader;
 
-    es_helper_lock(&loader->helper);
+    esd_thread_lock(&loader->thread);
 
     for ( ;; ) {
-        while (!loader->asked && !loader->helper.quit) {
-            es_helper_wait(&loader->helper);
+        while (!loader->asked && !loader->thread.quit) {
+            esd_thread_wait(&loader->thread);
         }
 
-        if (loader->helper.quit) {
+        if (loader->thread.quit) {
             break;
         }
 
-        es_helper_unlock(&loader->helper);
+        esd_thread_unlock(&loader->thread);
         registry = NULL;
-        rc = es_keys_load(d, &registry);
-        es_helper_lock(&loader->helper);
+        rc = esd_secret_keys_load(d, &registry);
+        esd_thread_lock(&loader->thread);
 
         loader->asked = false;
         loader->done = true;
@@ -73,34 +73,34 @@ es_loader_main(void *ctx)
         ev_async_send(d->loop.ev, &loader->ready);
     }
 
-    es_helper_unlock(&loader->helper);
+    esd_thread_unlock(&loader->thread);
 
     return NULL;
 }
 
 
 static void
-es_loader_ready(struct ev_loop *ev, ev_async *w, int revents)
+esd_loader_ready(struct ev_loop *ev, ev_async *w, int revents)
 {
-    es_dispatcher_t  *d;
+    esd_dispatcher_t  *d;
 
     (void) ev;
     (void) revents;
 
     d = w->data;
-    d->look = true;
+    d->refresh = true;
 }
 
 
 bool
-es_loader_take(es_dispatcher_t *d, es_rc_t *rc, es_registry_t **registry)
+esd_loader_take(esd_dispatcher_t *d, es_rc_t *rc, es_registry_t **registry)
 {
-    bool          done;
-    es_loader_t  *loader;
+    bool           done;
+    esd_loader_t  *loader;
 
     loader = &d->loader;
 
-    es_helper_lock(&loader->helper);
+    esd_thread_lock(&loader->thread);
 
     done = loader->done;
 
@@ -112,16 +112,16 @@ es_loader_take(es_dispatcher_t *d, es_rc_t *rc, es_registry_t **registry)
         loader->done = false;
     }
 
-    es_helper_unlock(&loader->helper);
+    esd_thread_unlock(&loader->thread);
 
     return done;
 }
 
 
 void
-es_loader_ask(es_dispatcher_t *d, uint64_t version)
+esd_loader_request(esd_dispatcher_t *d, uint64_t version)
 {
-    es_loader_t  *loader;
+    esd_loader_t  *loader;
 
     loader = &d->loader;
 
@@ -129,14 +129,14 @@ es_loader_ask(es_dispatcher_t *d, uint64_t version)
         return;
     }
 
-    es_helper_lock(&loader->helper);
+    esd_thread_lock(&loader->thread);
 
     if (!loader->asked && !loader->done) {
         loader->asked = true;
-        loader->asked_ms = es_stamp_ms(d);
+        loader->asked_ms = esd_clock_stamp_ms(d);
         loader->asked_version = version;
-        es_helper_wake(&loader->helper);
+        esd_thread_wake(&loader->thread);
     }
 
-    es_helper_unlock(&loader->helper);
+    esd_thread_unlock(&loader->thread);
 }

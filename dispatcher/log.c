@@ -8,20 +8,20 @@
 #include "base/clock.h"
 #include "log.h"
 
-static const char  *es_log_names[] = { "error", "warn", "info", "debug" };
+static const char  *esd_log_names[] = { "error", "warn", "info", "debug" };
 
 /* Set once, before there are threads. */
-static es_log_level_t  es_log_level = ES_LOG_INFO;
+static esd_log_level_t  esd_log_level = ESD_LOG_INFO;
 
 
 int
-es_log_set(const char *name)
+esd_log_set(const char *name)
 {
     unsigned  i;
 
-    for (i = 0; i < sizeof(es_log_names) / sizeof(es_log_names[0]); i++) {
-        if (strcmp(name, es_log_names[i]) == 0) {
-            es_log_level = (es_log_level_t) i;
+    for (i = 0; i < sizeof(esd_log_names) / sizeof(esd_log_names[0]); i++) {
+        if (strcmp(name, esd_log_names[i]) == 0) {
+            esd_log_level = (esd_log_level_t) i;
             return 1;
         }
     }
@@ -30,10 +30,11 @@ es_log_set(const char *name)
 }
 
 
-/* What a receiver or a partner has sent may be in a line, and is on that one. */
+/* What a receiver or a partner has sent may be in a line, and is on that
+   one. */
 
 static void
-es_log_clean(char *text, int len)
+esd_log_clean(char *text, int len)
 {
     int  i;
 
@@ -48,28 +49,28 @@ es_log_clean(char *text, int len)
 /* One write a line, so that lines of threads do not mix. */
 
 void
-es_log_line(es_log_level_t level, const char *fmt, ...)
+esd_log_line(esd_log_level_t level, const char *fmt, ...)
 {
     int      n, m;
     char     line[1024];
     va_list  args;
     ssize_t  written;
 
-    if (level > es_log_level) {
+    if (level > esd_log_level) {
         return;
     }
 
     es_time_print(es_clock_ms(), line);
     n = ES_TIME_LEN;
     n += snprintf(line + n, sizeof(line) - (size_t) n, " %s: ",
-                  es_log_names[level]);
+                  esd_log_names[level]);
 
     va_start(args, fmt);
     m = vsnprintf(line + n, sizeof(line) - (size_t) n - 1, fmt, args);
     va_end(args);
 
     n += m < (int) sizeof(line) - n - 1 ? m : (int) sizeof(line) - n - 2;
-    es_log_clean(line, n);
+    esd_log_clean(line, n);
     line[n++] = '\n';
 
     written = write(STDERR_FILENO, line, (size_t) n);

@@ -4,20 +4,20 @@
  * Lines on standard error: "<time> <level>: <sentence>".
  */
 
-#ifndef ES_LOG_H
-#define ES_LOG_H
+#ifndef ESD_LOG_H
+#define ESD_LOG_H
 
 typedef enum {
-    ES_LOG_ERROR = 0,
-    ES_LOG_WARN,
-    ES_LOG_INFO,
-    ES_LOG_DEBUG
-} es_log_level_t;
+    ESD_LOG_ERROR = 0,
+    ESD_LOG_WARN,
+    ESD_LOG_INFO,
+    ESD_LOG_DEBUG
+} esd_log_level_t;
 
 /* False when there is no such level. */
-int es_log_set(const char *name);
+int esd_log_set(const char *name);
 
-void es_log_line(es_log_level_t level, const char *fmt, ...)
+void esd_log_line(esd_log_level_t level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-#endif /* ES_LOG_H */
+#endif /* ESD_LOG_H */

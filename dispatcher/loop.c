@@ -22,17 +22,17 @@
 
 #include "dispatcher.h"
 
-#define ES_LOOP_TURNS  64
-#define ES_UNACKED_MS  30000       /* of data, until a connection is lost */
-#define ES_SHORT_US    1000000     /* nothing is sent without descriptors */
-#define ES_RECOUNT_US  1000000     /* between counts of what is open */
+#define ESD_LOOP_TURNS  64
+#define ESD_UNACKED_MS  30000      /* of data, until a connection is lost */
+#define ESD_SHORT_US    1000000    /* nothing is sent without descriptors */
+#define ESD_RECOUNT_US  1000000    /* between counts of what is open */
 
-static void es_channel_destroy(es_dispatcher_t *d, es_channel_t *channel);
-static void es_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents);
+static void esd_channel_destroy(esd_dispatcher_t *d, esd_channel_t *channel);
+static void esd_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents);
 
 
 static void
-es_loop_idle(struct ev_loop *ev, ev_idle *w, int revents)
+esd_loop_idle(struct ev_loop *ev, ev_idle *w, int revents)
 {
     (void) ev;
     (void) w;
@@ -41,9 +41,9 @@ es_loop_idle(struct ev_loop *ev, ev_idle *w, int revents)
 
 
 es_rc_t
-es_loop_init(es_dispatcher_t *d)
+esd_loop_init(esd_dispatcher_t *d)
 {
-    es_loop_t  *loop;
+    esd_loop_t  *loop;
 
     loop = &d->loop;
 
@@ -55,11 +55,11 @@ es_loop_init(es_dispatcher_t *d)
         return ES_NOMEM;
     }
 
-    ev_prepare_init(&loop->prepare, es_loop_prepare);
+    ev_prepare_init(&loop->prepare, esd_loop_prepare);
     loop->prepare.data = d;
     ev_prepare_start(loop->ev, &loop->prepare);
 
-    ev_idle_init(&loop->idle, es_loop_idle);
+    ev_idle_init(&loop->idle, esd_loop_idle);
 
     return ES_OK;
 }
@@ -68,17 +68,17 @@ es_loop_init(es_dispatcher_t *d)
 /* After the last easy handle: closing connections still calls back. */
 
 void
-es_loop_done(es_dispatcher_t *d)
+esd_loop_done(esd_dispatcher_t *d)
 {
-    size_t         i;
-    es_loop_t     *loop;
-    es_channel_t  *channel, *next;
+    size_t          i;
+    esd_loop_t     *loop;
+    esd_channel_t  *channel, *next;
 
     loop = &d->loop;
 
     for (channel = TAILQ_FIRST(&loop->channels); channel; channel = next) {
         next = TAILQ_NEXT(channel, link);
-        es_channel_destroy(d, channel);
+        esd_channel_destroy(d, channel);
     }
 
     for (i = 0; i < loop->nwatches; i++) {
@@ -97,7 +97,7 @@ es_loop_done(es_dispatcher_t *d)
 
 
 void
-es_channel_busy(es_channel_t *channel)
+esd_channel_busy(esd_channel_t *channel)
 {
     if (!channel->busy) {
         channel->busy = true;
@@ -107,20 +107,20 @@ es_channel_busy(es_channel_t *channel)
 
 
 void
-es_channel_kick(es_channel_t *channel)
+esd_channel_kick(esd_channel_t *channel)
 {
     channel->kick = true;
-    es_channel_busy(channel);
+    esd_channel_busy(channel);
 }
 
 
 static void
-es_loop_on_io(struct ev_loop *ev, ev_io *io, int revents)
+esd_loop_on_io(struct ev_loop *ev, ev_io *io, int revents)
 {
-    int               running;
-    es_watch_t       *watch;
+    int                running;
+    esd_watch_t       *watch;
 
-    watch = (es_watch_t *) io;
+    watch = (esd_watch_t *) io;
 
     /* An idle connection that its other end closes: libcurl finds out when it
        next looks at it. */
@@ -130,7 +130,7 @@ es_loop_on_io(struct ev_loop *ev, ev_io *io, int revents)
         return;
     }
 
-    es_channel_busy(watch->channel);
+    esd_channel_busy(watch->channel);
 
     (void) curl_multi_socket_action(watch->channel->multi, io->fd,
                       ((revents & EV_READ) ? CURL_CSELECT_IN : 0)
@@ -140,36 +140,36 @@ es_loop_on_io(struct ev_loop *ev, ev_io *io, int revents)
 }
 
 
-static es_watch_t *
-es_loop_watch(es_dispatcher_t *d, int fd)
+static esd_watch_t *
+esd_loop_watch(esd_dispatcher_t *d, int fd)
 {
-    size_t         n;
-    es_loop_t     *loop;
-    es_watch_t   **watches;
+    size_t          n;
+    esd_loop_t     *loop;
+    esd_watch_t   **watches;
 
     loop = &d->loop;
 
     if ((size_t) fd >= loop->nwatches) {
         n = (size_t) fd + 64;
 
-        watches = realloc(loop->watches, n * sizeof(es_watch_t *));
+        watches = realloc(loop->watches, n * sizeof(esd_watch_t *));
         if (watches == NULL) {
             return NULL;
         }
 
         memset(watches + loop->nwatches, 0,
-               (n - loop->nwatches) * sizeof(es_watch_t *));
+               (n - loop->nwatches) * sizeof(esd_watch_t *));
         loop->watches = watches;
         loop->nwatches = n;
     }
 
     if (loop->watches[fd] == NULL) {
-        loop->watches[fd] = calloc(1, sizeof(es_watch_t));
+        loop->watches[fd] = calloc(1, sizeof(esd_watch_t));
         if (loop->watches[fd] == NULL) {
             return NULL;
         }
 
-        ev_io_init(&loop->watches[fd]->io, es_loop_on_io, fd, EV_READ);
+        ev_io_init(&loop->watches[fd]->io, esd_loop_on_io, fd, EV_READ);
         loop->watches[fd]->io.data = d;
     }
 
@@ -180,7 +180,7 @@ es_loop_watch(es_dispatcher_t *d, int fd)
 /* libcurl 7.88 closes a socket that was never connected without a word. */
 
 static void
-es_loop_check(es_loop_t *loop, int fd)
+esd_loop_check(esd_loop_t *loop, int fd)
 {
     if (loop->watches[fd]->ours && fcntl(fd, F_GETFD) == -1) {
         loop->watches[fd]->ours = false;
@@ -190,13 +190,13 @@ es_loop_check(es_loop_t *loop, int fd)
 
 
 static int
-es_loop_on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx,
+esd_loop_on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx,
     void *unused)
 {
-    int               events;
-    es_watch_t       *watch;
-    es_channel_t     *channel;
-    es_dispatcher_t  *d;
+    int                events;
+    esd_watch_t       *watch;
+    esd_channel_t     *channel;
+    esd_dispatcher_t  *d;
 
     (void) easy;
     (void) unused;
@@ -204,7 +204,7 @@ es_loop_on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx,
     channel = ctx;
     d = channel->d;
 
-    watch = es_loop_watch(d, fd);
+    watch = esd_loop_watch(d, fd);
     if (watch == NULL) {
         return -1;
     }
@@ -218,7 +218,7 @@ es_loop_on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx,
     if (events == 0) {
         if (!watch->ours || (watch->io.events & EV_WRITE)) {
             ev_io_stop(d->loop.ev, &watch->io);
-            es_loop_check(&d->loop, fd);
+            esd_loop_check(&d->loop, fd);
         }
 
         return 0;
@@ -243,23 +243,24 @@ es_loop_on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx,
    blame for it. */
 
 void
-es_loop_lacks(es_dispatcher_t *d, const char *what, int error)
+esd_loop_lacks(esd_dispatcher_t *d, const char *what, int error)
 {
     int64_t  now_us;
 
     now_us = es_clock_mono_us();
 
-    if (now_us - d->loop.short_us > 10 * ES_SHORT_US) {
-        es_log_line(ES_LOG_ERROR, "cannot make %s, nothing is sent for %d s: "
-                    "%s", what, ES_SHORT_US / 1000000, strerror(error));
+    if (now_us - d->loop.short_us > 10 * ESD_SHORT_US) {
+        esd_log_line(ESD_LOG_ERROR,
+                     "cannot make %s, nothing is sent for %d s: "
+                     "%s", what, ESD_SHORT_US / 1000000, strerror(error));
     }
 
-    d->loop.short_us = now_us + ES_SHORT_US;
+    d->loop.short_us = now_us + ESD_SHORT_US;
 }
 
 
 static void
-es_loop_failed(es_send_t *send, int error)
+esd_loop_failed(esd_send_t *send, int error)
 {
     if (error == EMFILE
         || error == ENFILE
@@ -267,20 +268,20 @@ es_loop_failed(es_send_t *send, int error)
         || error == ENOMEM)
     {
         send->starved = true;
-        es_loop_lacks(send->d, "a socket", error);
+        esd_loop_lacks(send->d, "a socket", error);
     }
 }
 
 
 bool
-es_loop_spare(es_dispatcher_t *d)
+esd_loop_spare(esd_dispatcher_t *d)
 {
     int  fd;
 
     fd = dup(d->wake_fd);
 
     if (fd == -1) {
-        es_loop_lacks(d, "a socket", errno);
+        esd_loop_lacks(d, "a socket", errno);
         return false;
     }
 
@@ -291,27 +292,27 @@ es_loop_spare(es_dispatcher_t *d)
 
 
 bool
-es_loop_short(const es_dispatcher_t *d)
+esd_loop_short(const esd_dispatcher_t *d)
 {
     return d->loop.short_us != 0 && es_clock_mono_us() < d->loop.short_us;
 }
 
 
 curl_socket_t
-es_loop_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
+esd_loop_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
 {
-    int               fd;
-    unsigned          unacked_ms;
-    es_send_t        *send;
-    es_watch_t       *watch;
-    es_dispatcher_t  *d;
+    int                fd;
+    unsigned           unacked_ms;
+    esd_send_t        *send;
+    esd_watch_t       *watch;
+    esd_dispatcher_t  *d;
 
     send = ctx;
     d = send->d;
 
     if (purpose != CURLSOCKTYPE_IPCXN
         || (!send->proxied
-            && !es_egress_allows(&d->options.egress, &addr->addr)))
+            && !esd_egress_allows(&d->options.egress, &addr->addr)))
     {
         send->refused = true;
         return CURL_SOCKET_BAD;
@@ -319,21 +320,21 @@ es_loop_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
 
     fd = socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
     if (fd == -1) {
-        es_loop_failed(send, errno);
+        esd_loop_failed(send, errno);
         return CURL_SOCKET_BAD;
     }
 
     /* An attempt over HTTP/2 that ends in time leaves its connection to the
        next ones, also when nobody is there any more. */
 
-    unacked_ms = ES_UNACKED_MS;
+    unacked_ms = ESD_UNACKED_MS;
     (void) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms,
                       sizeof(unacked_ms));
 
-    watch = es_loop_watch(d, fd);
+    watch = esd_loop_watch(d, fd);
     if (watch == NULL) {
         (void) close(fd);
-        es_loop_failed(send, ENOMEM);
+        esd_loop_failed(send, ENOMEM);
         return CURL_SOCKET_BAD;
     }
 
@@ -350,10 +351,10 @@ es_loop_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
 
 
 int
-es_loop_close(void *ctx, curl_socket_t fd)
+esd_loop_close(void *ctx, curl_socket_t fd)
 {
-    es_watch_t       *watch;
-    es_dispatcher_t  *d;
+    esd_watch_t       *watch;
+    esd_dispatcher_t  *d;
 
     d = ctx;
 
@@ -370,39 +371,39 @@ es_loop_close(void *ctx, curl_socket_t fd)
 
 
 static void
-es_loop_timer(struct ev_loop *ev, ev_timer *w, int revents)
+esd_loop_timer(struct ev_loop *ev, ev_timer *w, int revents)
 {
-    es_channel_t  *channel;
+    esd_channel_t  *channel;
 
     (void) revents;
 
     channel = w->data;
     ev_timer_stop(ev, w);
-    es_channel_kick(channel);
+    esd_channel_kick(channel);
 }
 
 
 /* Of what was closed so when nobody looked. */
 
 static void
-es_loop_recount(es_loop_t *loop)
+esd_loop_recount(esd_loop_t *loop)
 {
     size_t  fd;
 
     for (fd = 0; fd < loop->nwatches; fd++) {
         if (loop->watches[fd] != NULL) {
-            es_loop_check(loop, (int) fd);
+            esd_loop_check(loop, (int) fd);
         }
     }
 }
 
 
 bool
-es_loop_full(es_dispatcher_t *d)
+esd_loop_full(esd_dispatcher_t *d)
 {
-    unsigned    max;
-    int64_t     now_us;
-    es_loop_t  *loop;
+    unsigned     max;
+    int64_t      now_us;
+    esd_loop_t  *loop;
 
     loop = &d->loop;
     max = d->options.max_connections + d->in_flight;
@@ -413,21 +414,21 @@ es_loop_full(es_dispatcher_t *d)
 
     now_us = es_clock_mono_us();
 
-    if (now_us - loop->counted_us >= ES_RECOUNT_US) {
+    if (now_us - loop->counted_us >= ESD_RECOUNT_US) {
         loop->counted_us = now_us;
-        es_loop_recount(loop);
+        esd_loop_recount(loop);
     }
 
     return loop->sockets >= max;
 }
 
 
-static es_channel_t *
-es_channel_create(es_dispatcher_t *d)
+static esd_channel_t *
+esd_channel_create(esd_dispatcher_t *d)
 {
-    es_channel_t  *channel;
+    esd_channel_t  *channel;
 
-    channel = calloc(1, sizeof(es_channel_t));
+    channel = calloc(1, sizeof(esd_channel_t));
     if (channel == NULL) {
         return NULL;
     }
@@ -440,11 +441,11 @@ es_channel_create(es_dispatcher_t *d)
         return NULL;
     }
 
-    ev_init(&channel->timer, es_loop_timer);
+    ev_init(&channel->timer, esd_loop_timer);
     channel->timer.data = channel;
 
     (void) curl_multi_setopt(channel->multi, CURLMOPT_SOCKETFUNCTION,
-                             es_loop_on_socket);
+                             esd_loop_on_socket);
     (void) curl_multi_setopt(channel->multi, CURLMOPT_SOCKETDATA, channel);
     (void) curl_multi_setopt(channel->multi, CURLMOPT_MAXCONNECTS,
                              (long) d->options.max_connections);
@@ -458,7 +459,7 @@ es_channel_create(es_dispatcher_t *d)
 
 
 static void
-es_channel_destroy(es_dispatcher_t *d, es_channel_t *channel)
+esd_channel_destroy(esd_dispatcher_t *d, esd_channel_t *channel)
 {
     TAILQ_REMOVE(&d->loop.channels, channel, link);
 
@@ -472,18 +473,18 @@ es_channel_destroy(es_dispatcher_t *d, es_channel_t *channel)
 }
 
 
-es_channel_t *
-es_channel_take(es_dispatcher_t *d, es_target_t *target)
+esd_channel_t *
+esd_channel_take(esd_dispatcher_t *d, esd_target_t *target)
 {
-    bool            own;
-    es_channel_t  **channel;
+    bool             own;
+    esd_channel_t  **channel;
 
     own = target->conf->client_cert.len > 0 || target->conf->ca_file.len > 0;
     channel = own ? &target->channel
-                  : &d->loop.shares[target->number % ES_SHARES];
+                  : &d->loop.shares[target->number % ESD_SHARES];
 
     if (*channel == NULL) {
-        *channel = es_channel_create(d);
+        *channel = esd_channel_create(d);
 
         if (*channel == NULL) {
             return NULL;
@@ -501,7 +502,7 @@ es_channel_take(es_dispatcher_t *d, es_target_t *target)
 
 
 void
-es_channel_leave(es_send_t *send)
+esd_channel_leave(esd_send_t *send)
 {
     if (--send->channel->sends > 0) {
         return;
@@ -511,12 +512,12 @@ es_channel_leave(es_send_t *send)
         send->target->channel = NULL;
     }
 
-    es_channel_busy(send->channel);
+    esd_channel_busy(send->channel);
 }
 
 
 static void
-es_channel_reap(es_channel_t *channel)
+esd_channel_reap(esd_channel_t *channel)
 {
     int       left;
     char     *private;
@@ -527,25 +528,26 @@ es_channel_reap(es_channel_t *channel)
             private = NULL;
             (void) curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE,
                                      &private);
-            es_judge((es_send_t *) (void *) private, msg->data.result);
+            esd_attempt_ended((esd_send_t *) (void *) private,
+                              msg->data.result);
         }
     }
 }
 
 
 static void
-es_loop_reap(es_dispatcher_t *d)
+esd_loop_reap(esd_dispatcher_t *d)
 {
-    es_channel_t  *channel, *next;
+    esd_channel_t  *channel, *next;
 
     for (channel = TAILQ_FIRST(&d->loop.busy); channel; channel = next) {
-        es_channel_reap(channel);
+        esd_channel_reap(channel);
         next = TAILQ_NEXT(channel, in_busy);
 
         /* not by who leaves it: libcurl may be at work in it */
 
         if (channel->sends == 0) {
-            es_channel_destroy(d, channel);
+            esd_channel_destroy(d, channel);
         }
     }
 }
@@ -555,7 +557,7 @@ es_loop_reap(es_dispatcher_t *d)
    is set. */
 
 static bool
-es_channel_due(es_channel_t *channel)
+esd_channel_due(esd_channel_t *channel)
 {
     long  ms;
 
@@ -576,18 +578,18 @@ es_channel_due(es_channel_t *channel)
 /* True when libcurl had something to do at once. */
 
 static bool
-es_loop_kick(es_dispatcher_t *d)
+esd_loop_kick(esd_dispatcher_t *d)
 {
-    int            running;
-    bool           kicked;
-    es_channel_t  *channel, *next;
+    int             running;
+    bool            kicked;
+    esd_channel_t  *channel, *next;
 
     kicked = false;
 
     for (channel = TAILQ_FIRST(&d->loop.busy); channel; channel = next) {
         next = TAILQ_NEXT(channel, in_busy);
 
-        if (channel->kick || es_channel_due(channel)) {
+        if (channel->kick || esd_channel_due(channel)) {
             channel->kick = false;
             kicked = true;
             (void) curl_multi_socket_action(channel->multi,
@@ -609,11 +611,11 @@ es_loop_kick(es_dispatcher_t *d)
  */
 
 static void
-es_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
+esd_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
 {
-    int               n;
-    bool              more;
-    es_dispatcher_t  *d;
+    int                n;
+    bool               more;
+    esd_dispatcher_t  *d;
 
     (void) revents;
 
@@ -621,19 +623,19 @@ es_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
     d->nlater = 0;
     more = false;
 
-    for (n = 0; n < ES_LOOP_TURNS; n++) {
-        es_targets_look(d);
-        es_loop_reap(d);
-        more = es_lanes_pump(d);
+    for (n = 0; n < ESD_LOOP_TURNS; n++) {
+        esd_refresh(d);
+        esd_loop_reap(d);
+        more = esd_lanes_pump(d);
 
-        if (!es_loop_kick(d)) {
+        if (!esd_loop_kick(d)) {
             break;
         }
     }
 
     /* An idle watcher keeps the loop from waiting. */
 
-    if (more || n == ES_LOOP_TURNS) {
+    if (more || n == ESD_LOOP_TURNS) {
         ev_idle_start(ev, &d->loop.idle);
 
     } else {

@@ -13,14 +13,14 @@
 
 #include "log/ended_epochs.h"
 
-#define ES_LOSS_US    60000000     /* between two tales of a lane */
-#define ES_ENDING_US  5000000      /* that dropping a slice may take */
+#define ESD_LOSS_US    60000000    /* between two tales of a lane */
+#define ESD_ENDING_US  5000000     /* that dropping a slice may take */
 
 
 /* The names of the lane's endpoint and feed. */
 
 void
-es_away_of(const es_lane_t *lane, es_away_t *away)
+esd_lane_away(const esd_lane_t *lane, es_away_t *away)
 {
     es_str_t  operations;
 
@@ -43,10 +43,10 @@ es_away_of(const es_lane_t *lane, es_away_t *away)
    if that is less than it was. */
 
 size_t
-es_lane_items(const es_lane_t *lane, uint64_t *first)
+esd_lane_items(const esd_lane_t *lane, uint64_t *first)
 {
-    size_t            i, n;
-    const es_send_t  *send;
+    size_t             i, n;
+    const esd_send_t  *send;
 
     n = lane->nwaiting;
 
@@ -55,7 +55,7 @@ es_lane_items(const es_lane_t *lane, uint64_t *first)
                  ? lane->waiting[i].sequence : *first;
     }
 
-    es_each(send, &lane->sends, link) {
+    esd_each(send, &lane->sends, link) {
         n += send->nitems;
 
         for (i = 0; i < send->nitems; i++) {
@@ -69,7 +69,7 @@ es_lane_items(const es_lane_t *lane, uint64_t *first)
 
 
 static void
-es_loss_log(const es_away_t *away, const es_loss_t *loss)
+esd_loss_log(const es_away_t *away, const es_loss_t *loss)
 {
     char                from[ES_CURSOR_MAX], to[ES_CURSOR_MAX];
     unsigned long long  n;
@@ -81,59 +81,62 @@ es_loss_log(const es_away_t *away, const es_loss_t *loss)
     switch (loss->reason) {
 
     case ES_LOSS_RETENTION:
-        es_log_line(ES_LOG_WARN, "retention of feed \"%s\" has overtaken "
-                    "endpoint %s: %llu events, %s to %s, are not kept and not "
-                    "delivered", away->feed_name, away->name, n, from, to);
+        esd_log_line(ESD_LOG_WARN, "retention of feed \"%s\" has overtaken "
+                     "endpoint %s: %llu events, %s to %s, are not kept and "
+                     "not delivered", away->feed_name, away->name, n, from,
+                     to);
         break;
 
     case ES_LOSS_RESET:
-        es_log_line(ES_LOG_WARN, "feed \"%s\" was reset: %llu events, %s to "
-                    "%s, are gone and were not delivered to endpoint %s",
-                    away->feed_name, n, from, to, away->name);
+        esd_log_line(ESD_LOG_WARN, "feed \"%s\" was reset: %llu events, %s to "
+                     "%s, are gone and were not delivered to endpoint %s",
+                     away->feed_name, n, from, to, away->name);
         break;
 
     case ES_LOSS_REMOVED:
-        es_log_line(ES_LOG_WARN, "feed \"%s\" was removed: %llu events, %s to "
-                    "%s, are gone and were not delivered to endpoint %s",
-                    away->feed_name, n, from, to, away->name);
+        esd_log_line(ESD_LOG_WARN,
+                     "feed \"%s\" was removed: %llu events, %s to "
+                     "%s, are gone and were not delivered to endpoint %s",
+                     away->feed_name, n, from, to, away->name);
         break;
 
     default: /* ES_LOSS_AWAY */
-        es_log_line(ES_LOG_WARN, "endpoint %s has not been sent feed \"%s\" "
-                    "for 30 days: its place is given up, with %llu events, %s "
-                    "to %s, not delivered", away->name, away->feed_name, n,
-                    from, to);
+        esd_log_line(ESD_LOG_WARN, "endpoint %s has not been sent feed \"%s\" "
+                     "for 30 days: its place is given up, with %llu events, "
+                     "%s to %s, not delivered", away->name, away->feed_name, n,
+                     from, to);
     }
 }
 
 
 void
-es_loss_tell(es_dispatcher_t *d, const es_away_t *away, const es_loss_t *loss)
+esd_loss_report(esd_dispatcher_t *d, const es_away_t *away,
+    const es_loss_t *loss)
 {
     if (loss->count == 0) {
         return;
     }
 
-    es_loss_log(away, loss);
+    esd_loss_log(away, loss);
 
     d->lost += loss->count;
-    es_record(d, es_changes_lost(d->recorder.filling, d->lost));
-    es_record(d, es_changes_loss_done(d->recorder.filling, away->endpoint,
-                                      away->feed));
-    es_notice_lost(d, away, loss);
+    esd_must(d, es_changes_lost(d->recorder.filling, d->lost));
+    esd_must(d, es_changes_loss_done(d->recorder.filling, away->endpoint,
+                                     away->feed));
+    esd_notice_lost(d, away, loss);
 }
 
 
 /* Tells of what the lane has lost, if it has. */
 
 void
-es_loss_flush(es_dispatcher_t *d, es_lane_t *lane)
+esd_loss_flush(esd_dispatcher_t *d, esd_lane_t *lane)
 {
     es_away_t  away;
 
     if (lane->loss.count > 0) {
-        es_away_of(lane, &away);
-        es_loss_tell(d, &away, &lane->loss);
+        esd_lane_away(lane, &away);
+        esd_loss_report(d, &away, &lane->loss);
         lane->loss.count = 0;
         lane->loss_us = es_clock_mono_us();
     }
@@ -141,13 +144,13 @@ es_loss_flush(es_dispatcher_t *d, es_lane_t *lane)
 
 
 void
-es_loss_tick(es_dispatcher_t *d, es_lane_t *lane)
+esd_loss_tick(esd_dispatcher_t *d, esd_lane_t *lane)
 {
     if (lane->loss.count > 0
         && (lane->loss_us == 0
-            || es_clock_mono_us() - lane->loss_us > ES_LOSS_US))
+            || es_clock_mono_us() - lane->loss_us > ESD_LOSS_US))
     {
-        es_loss_flush(d, lane);
+        esd_loss_flush(d, lane);
     }
 }
 
@@ -155,14 +158,14 @@ es_loss_tick(es_dispatcher_t *d, es_lane_t *lane)
 /* Retention has taken what comes before the oldest event. */
 
 void
-es_loss_overtaken(es_dispatcher_t *d, es_lane_t *lane)
+esd_loss_overtaken(esd_dispatcher_t *d, esd_lane_t *lane)
 {
     es_loss_t  *loss;
 
     loss = &lane->loss;
 
     if (loss->count == 0 || strcmp(loss->epoch, lane->epoch) != 0) {
-        es_loss_flush(d, lane);
+        esd_loss_flush(d, lane);
 
         loss->endpoint = lane->target->number;
         loss->feed = lane->source->feed.number;
@@ -175,8 +178,8 @@ es_loss_overtaken(es_dispatcher_t *d, es_lane_t *lane)
     loss->to = lane->source->feed.oldest - 1;
     loss->count += loss->to - lane->position;
 
-    es_record(d, es_changes_loss(d->recorder.filling, loss));
-    es_loss_tick(d, lane);
+    esd_must(d, es_changes_loss(d->recorder.filling, loss));
+    esd_loss_tick(d, lane);
 }
 
 
@@ -185,7 +188,7 @@ es_loss_overtaken(es_dispatcher_t *d, es_lane_t *lane)
    none. */
 
 void
-es_loss_ended(es_txn_t *txn, const es_saved_lane_t *place, size_t n,
+esd_loss_ended(es_txn_t *txn, const esd_saved_lane_t *place, size_t n,
     uint64_t first, es_ended_t *ended, es_loss_t *loss)
 {
     memset(loss, 0, sizeof(es_loss_t));
@@ -212,29 +215,29 @@ es_loss_ended(es_txn_t *txn, const es_saved_lane_t *place, size_t n,
 /* The lane's epoch has ended: by a reset, or with its feed. */
 
 void
-es_loss_epoch(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
+esd_loss_epoch(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     es_loss_reason_t reason)
 {
-    size_t           n;
-    uint64_t         first;
-    es_away_t        away;
-    es_loss_t        loss;
-    es_ended_t       ended;
-    es_saved_lane_t  place = { .endpoint = lane->target->number,
-                               .feed = lane->source->feed.number,
-                               .sequence = lane->position };
+    size_t            n;
+    uint64_t          first;
+    es_away_t         away;
+    es_loss_t         loss;
+    es_ended_t        ended;
+    esd_saved_lane_t  place = { .endpoint = lane->target->number,
+                                .feed = lane->source->feed.number,
+                                .sequence = lane->position };
 
-    es_loss_flush(d, lane);
+    esd_loss_flush(d, lane);
 
     memcpy(place.epoch, lane->epoch, sizeof(place.epoch));
     first = UINT64_MAX;
-    n = es_lane_items(lane, &first);
+    n = esd_lane_items(lane, &first);
 
-    es_loss_ended(txn, &place, n, first, &ended, &loss);
+    esd_loss_ended(txn, &place, n, first, &ended, &loss);
     loss.reason = reason;
 
-    es_away_of(lane, &away);
-    es_loss_tell(d, &away, &loss);
+    esd_lane_away(lane, &away);
+    esd_loss_report(d, &away, &loss);
 }
 
 
@@ -243,7 +246,7 @@ es_loss_epoch(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
    is not waited for. */
 
 bool
-es_loss_ending(es_txn_t *txn, es_lane_t *lane)
+esd_loss_ending(es_txn_t *txn, esd_lane_t *lane)
 {
     int64_t     now_us;
     es_ended_t  ended;
@@ -262,5 +265,5 @@ es_loss_ending(es_txn_t *txn, es_lane_t *lane)
         lane->ending_us = now_us;
     }
 
-    return now_us - lane->ending_us < ES_ENDING_US;
+    return now_us - lane->ending_us < ESD_ENDING_US;
 }

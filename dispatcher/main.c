@@ -9,21 +9,21 @@
 int
 main(int argc, char **argv)
 {
-    es_rc_t           rc;
-    es_dispatcher_t  *d;
+    es_rc_t            rc;
+    esd_dispatcher_t  *d;
 
-    d = calloc(1, sizeof(es_dispatcher_t));
+    d = calloc(1, sizeof(esd_dispatcher_t));
     if (d == NULL) {
         return 1;
     }
 
-    es_options_parse(argc, argv, &d->options);
+    esd_options_parse(argc, argv, &d->options);
 
     (void) signal(SIGPIPE, SIG_IGN);
 
     es_child_of_first();
 
-    rc = es_dispatcher_run(d);
+    rc = esd_dispatcher_run(d);
     free(d);
 
     return rc == ES_OK ? 0 : 1;

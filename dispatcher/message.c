@@ -13,15 +13,15 @@
 
 #include "dispatcher.h"
 
-#define ES_TRACEPARENT  "\"traceparent\":\""
-#define ES_BATCH_ID     "batch-"
-#define ES_BATCH_BYTES  16         /* of a digest, in its id */
+#define ESD_TRACEPARENT  "\"traceparent\":\""
+#define ESD_BATCH_ID     "batch-"
+#define ESD_BATCH_BYTES  16        /* of a digest, in its id */
 
 
 void
-es_message_begin(es_send_t *send)
+esd_message_begin(esd_send_t *send)
 {
-    send->kind = ES_SEND_EVENTS;
+    send->kind = ESD_SEND_EVENTS;
     send->nitems = 0;
     send->attempt = 1;
     send->body.len = 0;
@@ -31,18 +31,18 @@ es_message_begin(es_send_t *send)
 
 
 static char *
-es_put(char *p, const char *data, size_t len)
+esd_put_bytes(char *p, const char *data, size_t len)
 {
     memcpy(p, data, len);
 
     return p + len;
 }
 
-#define es_put_lit(p, text)  es_put((p), (text), sizeof(text) - 1)
+#define esd_put_literal(p, text)  esd_put_bytes((p), (text), sizeof(text) - 1)
 
 
 static char *
-es_put_number(char *p, uint64_t n)
+esd_put_number(char *p, uint64_t n)
 {
     char  digits[20], *q;
 
@@ -53,7 +53,7 @@ es_put_number(char *p, uint64_t n)
         n /= 10;
     } while (n > 0);
 
-    return es_put(p, q, (size_t) (digits + sizeof(digits) - q));
+    return esd_put_bytes(p, q, (size_t) (digits + sizeof(digits) - q));
 }
 
 
@@ -61,28 +61,28 @@ es_put_number(char *p, uint64_t n)
    it is. */
 
 static void
-es_message_trace(es_send_t *send, es_str_t text)
+esd_message_trace(esd_send_t *send, es_str_t text)
 {
     char         c;
     size_t       i;
     const char  *trace, *end;
 
     end = text.data + text.len;
-    trace = memmem(text.data, text.len, ES_TRACEPARENT,
-                   sizeof(ES_TRACEPARENT) - 1);
+    trace = memmem(text.data, text.len, ESD_TRACEPARENT,
+                   sizeof(ESD_TRACEPARENT) - 1);
     if (trace == NULL) {
         return;
     }
 
-    trace += sizeof(ES_TRACEPARENT) - 1;
+    trace += sizeof(ESD_TRACEPARENT) - 1;
 
-    if (end - trace <= ES_TRACEPARENT_LEN
-        || trace[ES_TRACEPARENT_LEN] != '"')
+    if (end - trace <= ESD_TRACEPARENT_LEN
+        || trace[ESD_TRACEPARENT_LEN] != '"')
     {
         return;
     }
 
-    for (i = 0; i < ES_TRACEPARENT_LEN; i++) {
+    for (i = 0; i < ESD_TRACEPARENT_LEN; i++) {
         c = trace[i];
 
         if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-')) {
@@ -90,13 +90,13 @@ es_message_trace(es_send_t *send, es_str_t text)
         }
     }
 
-    memcpy(send->trace, trace, ES_TRACEPARENT_LEN);
-    send->trace[ES_TRACEPARENT_LEN] = '\0';
+    memcpy(send->trace, trace, ESD_TRACEPARENT_LEN);
+    send->trace[ESD_TRACEPARENT_LEN] = '\0';
 }
 
 
 static es_rc_t
-es_message_id(es_send_t *send, es_str_t id)
+esd_message_id(esd_send_t *send, es_str_t id)
 {
     es_rc_t  rc;
 
@@ -110,8 +110,8 @@ es_message_id(es_send_t *send, es_str_t id)
    without what comes after its attributes: the data is stored last. */
 
 static es_rc_t
-es_message_event(es_send_t *send, const es_lane_t *lane,
-    const es_item_t *item, const es_event_t *event)
+esd_message_event(esd_send_t *send, const esd_lane_t *lane,
+    const esd_item_t *item, const es_event_t *event)
 {
     char       *p, prev[ES_CURSOR_MAX];
     bool        thin;
@@ -133,9 +133,10 @@ es_message_event(es_send_t *send, const es_lane_t *lane,
         return ES_NOMEM;
     }
 
-    p = es_put(body->data + body->len, event->before.data, event->before.len);
-    p = es_put(p, prev, len);
-    p = es_put(p, after.data, after.len);
+    p = esd_put_bytes(body->data + body->len, event->before.data,
+                      event->before.len);
+    p = esd_put_bytes(p, prev, len);
+    p = esd_put_bytes(p, after.data, after.len);
     body->len = (size_t) (p - body->data);
 
     return ES_OK;
@@ -143,8 +144,8 @@ es_message_event(es_send_t *send, const es_lane_t *lane,
 
 
 es_rc_t
-es_message_add(es_send_t *send, const es_lane_t *lane, const es_item_t *item,
-    const es_event_t *event)
+esd_message_add(esd_send_t *send, const esd_lane_t *lane,
+    const esd_item_t *item, const es_event_t *event)
 {
     bool     batch;
     es_rc_t  rc;
@@ -156,15 +157,15 @@ es_message_add(es_send_t *send, const es_lane_t *lane, const es_item_t *item,
         rc = es_buf_append(&send->body, send->nitems > 0 ? "," : "[", 1);
 
     } else {
-        es_message_trace(send, event->before);
+        esd_message_trace(send, event->before);
     }
 
     if (rc == ES_OK) {
-        rc = es_message_event(send, lane, item, event);
+        rc = esd_message_event(send, lane, item, event);
     }
 
     if (rc == ES_OK) {
-        rc = es_message_id(send, event->id);
+        rc = esd_message_id(send, event->id);
     }
 
     if (rc == ES_OK && send->nitems == 0) {
@@ -180,7 +181,7 @@ es_message_add(es_send_t *send, const es_lane_t *lane, const es_item_t *item,
 
 
 es_rc_t
-es_message_own(es_send_t *send, es_send_kind_t kind, es_str_t id,
+esd_message_own(esd_send_t *send, esd_send_kind_t kind, es_str_t id,
     es_str_t event)
 {
     es_rc_t  rc;
@@ -194,7 +195,7 @@ es_message_own(es_send_t *send, es_send_kind_t kind, es_str_t id,
         rc = es_buf_str(&send->body, event);
     }
 
-    return rc == ES_OK ? es_message_id(send, id) : rc;
+    return rc == ES_OK ? esd_message_id(send, id) : rc;
 }
 
 
@@ -202,7 +203,7 @@ es_message_own(es_send_t *send, es_send_kind_t kind, es_str_t id,
    a receiver may drop what it has seen by this id. */
 
 static es_str_t
-es_message_name(const es_send_t *send, char out[ES_ID_MAX + 1])
+esd_message_name(const esd_send_t *send, char out[ES_ID_MAX + 1])
 {
     size_t         i;
     es_str_t       id;
@@ -218,10 +219,10 @@ es_message_name(const es_send_t *send, char out[ES_ID_MAX + 1])
         return es_null_str;
     }
 
-    memcpy(out, ES_BATCH_ID, sizeof(ES_BATCH_ID));
+    memcpy(out, ESD_BATCH_ID, sizeof(ESD_BATCH_ID));
 
-    for (i = 0; i < ES_BATCH_BYTES; i++) {
-        (void) snprintf(out + sizeof(ES_BATCH_ID) - 1 + 2 * i, 3, "%02x",
+    for (i = 0; i < ESD_BATCH_BYTES; i++) {
+        (void) snprintf(out + sizeof(ESD_BATCH_ID) - 1 + 2 * i, 3, "%02x",
                         digest[i]);
     }
 
@@ -234,7 +235,7 @@ es_message_name(const es_send_t *send, char out[ES_ID_MAX + 1])
 /* Appends the signatures, or room for them; moves `p`. */
 
 static es_rc_t
-es_message_sign(es_send_t *send, es_str_t id, int64_t now_s, char **p)
+esd_message_sign(esd_send_t *send, es_str_t id, int64_t now_s, char **p)
 {
     char         *first;
     es_rc_t       rc;
@@ -247,7 +248,7 @@ es_message_sign(es_send_t *send, es_str_t id, int64_t now_s, char **p)
     body.len = send->body.len;
 
     first = *p;
-    now_ms = es_caution_ms(send->d);
+    now_ms = esd_clock_expiry_ms(send->d);
 
     for (i = 0; i < send->target->nsigners; i++) {
         expires_ms = send->target->signer_expires_ms[i];
@@ -263,9 +264,9 @@ es_message_sign(es_send_t *send, es_str_t id, int64_t now_s, char **p)
         signer = send->target->signers[i];
 
         if (es_signer_is_v1a(signer)
-            && (send->signing != NULL || es_signing_free(send->d)))
+            && (send->signing != NULL || esd_signing_idle(send->d)))
         {
-            rc = es_signing_add(send, signer, id, now_s, *p);
+            rc = esd_signing_add(send, signer, id, now_s, *p);
             *p += ES_SIGNATURE_V1A;
 
         } else {
@@ -285,20 +286,20 @@ es_message_sign(es_send_t *send, es_str_t id, int64_t now_s, char **p)
 /* What is of the event, not of the request. */
 
 static char *
-es_message_about(const es_send_t *send, const es_lane_t *lane, char *p)
+esd_message_about(const esd_send_t *send, const esd_lane_t *lane, char *p)
 {
-    p = es_put_lit(p, "\r\neventsync-attempt: ");
-    p = es_put_number(p, send->attempt);
+    p = esd_put_literal(p, "\r\neventsync-attempt: ");
+    p = esd_put_number(p, send->attempt);
 
     if (lane != NULL) {
-        p = es_put_lit(p, "\r\neventsync-feed: ");
-        p = es_put(p, lane->source->feed.name,
-                   strlen(lane->source->feed.name));
+        p = esd_put_literal(p, "\r\neventsync-feed: ");
+        p = esd_put_bytes(p, lane->source->feed.name,
+                          strlen(lane->source->feed.name));
     }
 
     if (send->trace[0] != '\0') {
-        p = es_put_lit(p, "\r\ntraceparent: ");
-        p = es_put(p, send->trace, ES_TRACEPARENT_LEN);
+        p = esd_put_literal(p, "\r\ntraceparent: ");
+        p = esd_put_bytes(p, send->trace, ESD_TRACEPARENT_LEN);
     }
 
     return p;
@@ -306,7 +307,7 @@ es_message_about(const es_send_t *send, const es_lane_t *lane, char *p)
 
 
 es_rc_t
-es_message_end(es_send_t *send, const es_lane_t *lane)
+esd_message_end(esd_send_t *send, const esd_lane_t *lane)
 {
     char      *p, name[ES_ID_MAX + 1];
     bool       batch;
@@ -320,30 +321,31 @@ es_message_end(es_send_t *send, const es_lane_t *lane)
         return ES_NOMEM;
     }
 
-    id = es_message_name(send, name);
+    id = esd_message_name(send, name);
 
     if (id.len == 0) {
         return ES_NOMEM;
     }
 
-    p = es_put_lit(send->head, "Content-Type: application/cloudevents");
-    p = batch ? es_put_lit(p, "-batch+json") : es_put_lit(p, "+json");
-    p = es_put_lit(p, "\r\nUser-Agent: eventsync/" ES_VERSION
-                   "\r\nwebhook-id: ");
-    p = es_put(p, id.data, id.len);
-    p = es_put_lit(p, "\r\nwebhook-timestamp: ");
-    p = es_put_number(p, (uint64_t) send->sent_ms / 1000);
-    p = es_put_lit(p, "\r\nwebhook-signature: ");
+    p = esd_put_literal(send->head, "Content-Type: application/cloudevents");
+    p = batch ? esd_put_literal(p, "-batch+json") : esd_put_literal(p,
+                                                                    "+json");
+    p = esd_put_literal(p, "\r\nUser-Agent: eventsync/" ES_VERSION
+                        "\r\nwebhook-id: ");
+    p = esd_put_bytes(p, id.data, id.len);
+    p = esd_put_literal(p, "\r\nwebhook-timestamp: ");
+    p = esd_put_number(p, (uint64_t) send->sent_ms / 1000);
+    p = esd_put_literal(p, "\r\nwebhook-signature: ");
 
-    rc = es_message_sign(send, id, send->sent_ms / 1000, &p);
+    rc = esd_message_sign(send, id, send->sent_ms / 1000, &p);
     if (rc != ES_OK) {
         return rc;
     }
 
-    p = es_message_about(send, lane, p);
+    p = esd_message_about(send, lane, p);
 
     if (own.len > 0) {
-        p = es_put(p, own.data, own.len);
+        p = esd_put_bytes(p, own.data, own.len);
     }
 
     *p = '\0';

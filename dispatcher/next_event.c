@@ -9,23 +9,23 @@
 
 #include "dispatcher.h"
 
-#define ES_BATCH_BYTES  (1024 * 1024)
+#define ESD_BATCH_BYTES  (1024 * 1024)
 
 /* A message while it is filled. */
 typedef struct {
-    es_dispatcher_t  *d;
-    es_txn_t         *txn;
-    es_lane_t        *lane;
-    es_send_t        *send;
-    uint64_t          position;    /* the lane's, once it is sent */
-    uint64_t          matched;
-    int64_t           first_ms;    /* commit of the first event */
-    uint64_t          fault;       /* what cannot be read */
-} es_fresh_t;
+    esd_dispatcher_t  *d;
+    es_txn_t          *txn;
+    esd_lane_t        *lane;
+    esd_send_t        *send;
+    uint64_t           position;   /* the lane's, once it is sent */
+    uint64_t           matched;
+    int64_t            first_ms;   /* commit of the first event */
+    uint64_t           fault;      /* what cannot be read */
+} esd_next_event_t;
 
 
 static void
-es_fresh_linger(es_dispatcher_t *d, es_lane_t *lane, int64_t until_ms)
+esd_lane_linger(esd_dispatcher_t *d, esd_lane_t *lane, int64_t until_ms)
 {
     d->nlingering += (until_ms != 0) - (size_t) (lane->linger_ms != 0);
     lane->linger_ms = until_ms;
@@ -37,9 +37,9 @@ es_fresh_linger(es_dispatcher_t *d, es_lane_t *lane, int64_t until_ms)
 
 
 void
-es_fresh_leave(es_dispatcher_t *d, es_lane_t *lane)
+esd_lane_stop_lingering(esd_dispatcher_t *d, esd_lane_t *lane)
 {
-    es_fresh_linger(d, lane, 0);
+    esd_lane_linger(d, lane, 0);
 }
 
 
@@ -47,7 +47,7 @@ es_fresh_leave(es_dispatcher_t *d, es_lane_t *lane)
    have a retry record are none of them. */
 
 static unsigned
-es_fresh_room(const es_lane_t *lane)
+esd_next_event_room(const esd_lane_t *lane)
 {
     size_t    taken;
     unsigned  batch;
@@ -68,13 +68,13 @@ es_fresh_room(const es_lane_t *lane)
 /* False as long as too few events have come to look at them again. */
 
 static bool
-es_fresh_ripe(const es_lane_t *lane, int64_t until_ms)
+esd_next_event_ripe(const esd_lane_t *lane, int64_t until_ms)
 {
     int64_t               wait_ms;
     const es_endpoint_t  *conf;
 
     conf = lane->target->conf;
-    wait_ms = until_ms - es_stamp_ms(lane->target->d);
+    wait_ms = until_ms - esd_clock_stamp_ms(lane->target->d);
 
     /* a clock that was put back is not waited for */
 
@@ -86,12 +86,12 @@ es_fresh_ripe(const es_lane_t *lane, int64_t until_ms)
    ES_TOO_LARGE: it is for the next message. */
 
 static es_rc_t
-es_fresh_take(es_fresh_t *fresh)
+esd_next_event_take(esd_next_event_t *fresh)
 {
     es_rc_t             rc;
     uint64_t            scanned;
-    es_item_t           item;
-    es_lane_t          *lane;
+    esd_item_t          item;
+    esd_lane_t         *lane;
     es_event_t          event;
     const es_filter_t  *filter;
 
@@ -107,7 +107,7 @@ es_fresh_take(es_fresh_t *fresh)
     }
 
     if (fresh->send->nitems > 0
-        && fresh->send->body.len + event.json.len > ES_BATCH_BYTES)
+        && fresh->send->body.len + event.json.len > ESD_BATCH_BYTES)
     {
         return ES_TOO_LARGE;
     }
@@ -117,16 +117,16 @@ es_fresh_take(es_fresh_t *fresh)
     item.prev = es_filter_is_all(filter) ? event.sequence - 1
                                          : fresh->matched;
 
-    if (es_key_holds(lane, &event, &item)) {
+    if (esd_ordering_holds(lane, &event, &item)) {
         item.held = true;
-        es_lane_retry(fresh->d, lane, &item, 0);
+        esd_lane_retry(fresh->d, lane, &item, 0);
         rc = ES_EXISTS;
 
-    } else if (es_simulate_fresh(fresh->d, lane, &item, event.id)) {
+    } else if (esd_simulate_new_event(fresh->d, lane, &item, event.id)) {
         rc = ES_EXISTS;
 
     } else {
-        rc = es_message_add(fresh->send, lane, &item, &event);
+        rc = esd_message_add(fresh->send, lane, &item, &event);
     }
 
     if (rc == ES_OK || rc == ES_EXISTS) {
@@ -140,36 +140,36 @@ es_fresh_take(es_fresh_t *fresh)
 
 
 static void
-es_fresh_move(es_fresh_t *fresh, unsigned taken)
+esd_next_event_move(esd_next_event_t *fresh, unsigned taken)
 {
-    es_lane_t  *lane;
+    esd_lane_t  *lane;
 
     lane = fresh->lane;
     lane->nahead -= taken < lane->nahead ? taken : lane->nahead;
     lane->position = fresh->position;
     lane->matched = fresh->matched;
-    es_fresh_leave(fresh->d, lane);
+    esd_lane_stop_lingering(fresh->d, lane);
 }
 
 
 /* True when something was done: sent, or passed over. */
 
 static bool
-es_fresh_end(es_fresh_t *fresh, es_rc_t rc, unsigned max)
+esd_next_event_end(esd_next_event_t *fresh, es_rc_t rc, unsigned max)
 {
-    int64_t     until_ms;
-    es_lane_t  *lane;
+    int64_t      until_ms;
+    esd_lane_t  *lane;
 
     lane = fresh->lane;
 
     if (fresh->send->nitems == 0 && rc == ES_NOT_FOUND) {
-        es_fresh_move(fresh, 0);
+        esd_next_event_move(fresh, 0);
         lane->moved = true;
         return true;
     }
 
     if (fresh->send->nitems == 0) {
-        es_lane_stuck(lane, fresh->fault, rc);
+        esd_lane_stuck(lane, fresh->fault, rc);
         return false;
     }
 
@@ -178,41 +178,41 @@ es_fresh_end(es_fresh_t *fresh, es_rc_t rc, unsigned max)
     if (rc == ES_NOT_FOUND
         && max == lane->target->conf->batch
         && fresh->position >= lane->source->feed.last
-        && !es_fresh_ripe(lane, until_ms))
+        && !esd_next_event_ripe(lane, until_ms))
     {
-        es_fresh_linger(fresh->d, lane, until_ms);
+        esd_lane_linger(fresh->d, lane, until_ms);
         return false;
     }
 
-    if (!es_token_ready(fresh->d, lane->target)) {
+    if (!esd_token_ready(fresh->d, lane->target)) {
         return false;
     }
 
-    rc = es_send_start(fresh->send, lane);
+    rc = esd_send_start(fresh->send, lane);
     if (rc != ES_OK) {
-        es_lane_stuck(lane, fresh->send->items[0].sequence, rc);
+        esd_lane_stuck(lane, fresh->send->items[0].sequence, rc);
         return false;
     }
 
-    es_fresh_move(fresh, fresh->send->nitems);
+    esd_next_event_move(fresh, fresh->send->nitems);
 
     return true;
 }
 
 
 bool
-es_lane_fresh(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
+esd_next_event(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane)
 {
-    es_rc_t     rc;
-    unsigned    max;
-    es_fresh_t  fresh = { d, txn, lane, NULL, lane->position, lane->matched,
-                          0, 0 };
+    es_rc_t           rc;
+    unsigned          max;
+    esd_next_event_t  fresh = { d, txn, lane, NULL, lane->position,
+                                lane->matched, 0, 0 };
 
     if (lane->position >= lane->source->feed.last) {
         return false;
     }
 
-    max = es_fresh_room(lane);
+    max = esd_next_event_room(lane);
 
     if (max == 0) {
         lane->target->full = true;
@@ -221,28 +221,28 @@ es_lane_fresh(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane)
 
     if (lane->linger_ms != 0
         && lane->source->feed.last - lane->position < max
-        && !es_fresh_ripe(lane, lane->linger_ms))
+        && !esd_next_event_ripe(lane, lane->linger_ms))
     {
         return false;
     }
 
-    fresh.send = es_send_get(d, lane->target);
+    fresh.send = esd_send_get(d, lane->target);
     if (fresh.send == NULL) {
-        es_lane_stuck(lane, lane->position + 1, ES_NOMEM);
+        esd_lane_stuck(lane, lane->position + 1, ES_NOMEM);
         return false;
     }
 
-    es_message_begin(fresh.send);
+    esd_message_begin(fresh.send);
 
     do {
-        rc = es_fresh_take(&fresh);
+        rc = esd_next_event_take(&fresh);
     } while (rc == ES_OK && fresh.send->nitems < max);
 
     if (rc == ES_EXISTS && fresh.send->nitems == 0) {
-        es_fresh_move(&fresh, 1);
-        es_lane_dirty(d, lane);
+        esd_next_event_move(&fresh, 1);
+        esd_lane_dirty(d, lane);
         return true;
     }
 
-    return es_fresh_end(&fresh, rc, max);
+    return esd_next_event_end(&fresh, rc, max);
 }

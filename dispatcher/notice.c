@@ -8,8 +8,8 @@
  * partner's record names, and takes it out.  What cannot be published now,
  * because the log cannot be written, is tried again each second.
  *
- * What is sent of such a feed makes no events about itself: see policy.c, and
- * es_notice_exhausted().
+ * What is sent of such a feed makes no events about itself: see failing.c, and
+ * esd_notice_exhausted().
  */
 
 #include <errno.h>
@@ -20,22 +20,22 @@
 #include "base/hash.h"
 #include "dispatcher.h"
 
-#define ES_NOTICES_MAX     100     /* in one commit */
-#define ES_NOTICE_ID_MAX   320     /* before it is shortened */
-#define ES_NOTICE_ID_HASH  17      /* bytes of what makes it its own then */
-#define ES_NOTICE_S  1
+#define ESD_NOTICES_MAX     100    /* in one commit */
+#define ESD_NOTICE_ID_MAX   320    /* before it is shortened */
+#define ESD_NOTICE_ID_HASH  17     /* bytes of what makes it its own then */
+#define ESD_NOTICE_S  1
 
 typedef struct {
     size_t       n;
-    uint64_t     numbers[ES_NOTICES_MAX];
-    es_batch_t  *batches[ES_NOTICES_MAX];
-} es_posting_t;
+    uint64_t     numbers[ESD_NOTICES_MAX];
+    es_batch_t  *batches[ESD_NOTICES_MAX];
+} esd_posting_t;
 
-static void *es_notifier_main(void *ctx);
+static void *esd_notifier_main(void *ctx);
 
 
 bool
-es_notice_own(const es_lane_t *lane)
+esd_notice_own(const esd_lane_t *lane)
 {
     return es_str_eq(lane->target->conf->partner->operations,
                      es_str(lane->source->feed.name));
@@ -43,7 +43,7 @@ es_notice_own(const es_lane_t *lane)
 
 
 const char *
-es_notice_time(int64_t ms, char text[ES_TIME_LEN + 1])
+esd_notice_time(int64_t ms, char text[ES_TIME_LEN + 1])
 {
     if (ms == 0) {
         return NULL;
@@ -59,7 +59,7 @@ es_notice_time(int64_t ms, char text[ES_TIME_LEN + 1])
 /* The event as JSON; `data` is taken.  NULL: out of memory. */
 
 static char *
-es_notice_compose(const char *type, const char *endpoint, int64_t now_ms,
+esd_notice_compose(const char *type, const char *endpoint, int64_t now_ms,
     const char *id, json_t *data)
 {
     char    *text, time[ES_TIME_LEN + 1];
@@ -68,7 +68,7 @@ es_notice_compose(const char *type, const char *endpoint, int64_t now_ms,
     event = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}",
                       "specversion", "1.0", "id", id,
                       "source", "/eventsync", "type", type,
-                      "time", es_notice_time(now_ms, time),
+                      "time", esd_notice_time(now_ms, time),
                       "subject", endpoint,
                       "datacontenttype", "application/json", "data", data);
 
@@ -83,15 +83,15 @@ es_notice_compose(const char *type, const char *endpoint, int64_t now_ms,
    out is told apart by its hash. */
 
 static void
-es_notice_shorten(char *id)
+esd_notice_shorten(char *id)
 {
     uint64_t  hash;
 
     if (strlen(id) > ES_ID_MAX) {
         hash = es_hash_long(id, strlen(id), 0);
 
-        (void) snprintf(id + ES_ID_MAX - ES_NOTICE_ID_HASH,
-                        ES_NOTICE_ID_HASH + 1, "-%016llx",
+        (void) snprintf(id + ES_ID_MAX - ESD_NOTICE_ID_HASH,
+                        ESD_NOTICE_ID_HASH + 1, "-%016llx",
                         (unsigned long long) hash);
     }
 }
@@ -101,24 +101,24 @@ es_notice_shorten(char *id)
    that of the partner's operational events. */
 
 static es_rc_t
-es_notice_put(es_dispatcher_t *d, es_changes_t *changes, es_str_t feed,
+esd_notice_put(esd_dispatcher_t *d, es_changes_t *changes, es_str_t feed,
     es_str_t endpoint, const char *type, const char *suffix, json_t *data)
 {
-    char       id[ES_NOTICE_ID_MAX], name[ES_FEED_MAX + 1], *text;
+    char       id[ESD_NOTICE_ID_MAX], name[ES_FEED_MAX + 1], *text;
     es_rc_t    rc;
     int64_t    now_ms;
     uint64_t   number;
 
-    now_ms = es_stamp_ms(d);
+    now_ms = esd_clock_stamp_ms(d);
 
     (void) snprintf(name, sizeof(name), "%.*s", (int) endpoint.len,
                     endpoint.data);
     (void) snprintf(id, sizeof(id), "%.*s-%s-%s-%lld",
                     (int) strcspn(type, "."), type, name, suffix,
                     (long long) now_ms);
-    es_notice_shorten(id);
+    esd_notice_shorten(id);
 
-    text = es_notice_compose(type, name, now_ms, id, data);
+    text = esd_notice_compose(type, name, now_ms, id, data);
     number = atomic_fetch_add(&d->notifier.last, 1) + 1;
 
     rc = text == NULL
@@ -132,10 +132,10 @@ es_notice_put(es_dispatcher_t *d, es_changes_t *changes, es_str_t feed,
 /* Records the event with its cause, in the set that takes changes now. */
 
 static void
-es_notice_add(es_dispatcher_t *d, const es_target_t *target, const char *type,
-    const char *suffix, json_t *data)
+esd_notice_add(esd_dispatcher_t *d, const esd_target_t *target,
+    const char *type, const char *suffix, json_t *data)
 {
-    es_record(d, es_notice_put(d, d->recorder.filling,
+    esd_must(d, esd_notice_put(d, d->recorder.filling,
                                target->conf->partner->operations,
                                target->conf->name, type, suffix, data));
     d->recorder.notices = true;
@@ -145,10 +145,10 @@ es_notice_add(es_dispatcher_t *d, const es_target_t *target, const char *type,
 /* The same of a place, whose endpoint may be gone. */
 
 static void
-es_notice_add_away(es_dispatcher_t *d, const es_away_t *away,
+esd_notice_add_away(esd_dispatcher_t *d, const es_away_t *away,
     const char *type, const char *suffix, json_t *data)
 {
-    es_record(d, es_notice_put(d, d->recorder.filling,
+    esd_must(d, esd_notice_put(d, d->recorder.filling,
                                es_str(away->operations), es_str(away->name),
                                type, suffix, data));
     d->recorder.notices = true;
@@ -158,7 +158,7 @@ es_notice_add_away(es_dispatcher_t *d, const es_away_t *away,
 /* An event about the feed of such events would only be the next in it. */
 
 static bool
-es_notice_away_wanted(const es_away_t *away)
+esd_notice_away_wanted(const es_away_t *away)
 {
     return away->operations[0] != '\0'
            && strcmp(away->operations, away->feed_name) != 0;
@@ -166,78 +166,78 @@ es_notice_away_wanted(const es_away_t *away)
 
 
 static bool
-es_notice_wanted(const es_target_t *target)
+esd_notice_wanted(const esd_target_t *target)
 {
     return target->conf->partner->operations.data != NULL;
 }
 
 
 void
-es_notice_disabled(es_dispatcher_t *d, const es_target_t *target,
+esd_notice_disabled(esd_dispatcher_t *d, const esd_target_t *target,
     const char *reason)
 {
     char  since[ES_TIME_LEN + 1];
 
-    if (es_notice_wanted(target)) {
-        es_notice_add(d, target, "endpoint.disabled", "disabled",
-                      json_pack("{s:s, s:s, s:s*, s:I}",
-                                "endpoint", target->name, "reason", reason,
-                                "since",
-                                es_notice_time(target->failing.since_ms,
-                                               since),
-                                "attempts",
-                                (json_int_t) target->failing.failures));
+    if (esd_notice_wanted(target)) {
+        esd_notice_add(d, target, "endpoint.disabled", "disabled",
+                       json_pack("{s:s, s:s, s:s*, s:I}",
+                                 "endpoint", target->name, "reason", reason,
+                                 "since",
+                                 esd_notice_time(target->failing.since_ms,
+                                                 since),
+                                 "attempts",
+                                 (json_int_t) target->failing.failures));
     }
 }
 
 
 void
-es_notice_failing(es_dispatcher_t *d, const es_target_t *target,
+esd_notice_failing(esd_dispatcher_t *d, const esd_target_t *target,
     const char *reason, int64_t next_ms, int64_t disable_ms)
 {
     char  since[ES_TIME_LEN + 1], next[ES_TIME_LEN + 1];
     char  disable[ES_TIME_LEN + 1];
 
-    if (es_notice_wanted(target)) {
-        es_notice_add(d, target, "endpoint.failing", "failing",
-                      json_pack("{s:s, s:s, s:s*, s:I, s:s*, s:s*}",
-                                "endpoint", target->name, "reason", reason,
-                                "since",
-                                es_notice_time(target->failing.since_ms,
-                                               since),
-                                "attempts",
-                                (json_int_t) target->failing.failures,
-                                "next", es_notice_time(next_ms, next),
-                                "disable_at",
-                                es_notice_time(disable_ms, disable)));
+    if (esd_notice_wanted(target)) {
+        esd_notice_add(d, target, "endpoint.failing", "failing",
+                       json_pack("{s:s, s:s, s:s*, s:I, s:s*, s:s*}",
+                                 "endpoint", target->name, "reason", reason,
+                                 "since",
+                                 esd_notice_time(target->failing.since_ms,
+                                                 since),
+                                 "attempts",
+                                 (json_int_t) target->failing.failures,
+                                 "next", esd_notice_time(next_ms, next),
+                                 "disable_at",
+                                 esd_notice_time(disable_ms, disable)));
     }
 }
 
 
 void
-es_notice_recovered(es_dispatcher_t *d, const es_target_t *target)
+esd_notice_recovered(esd_dispatcher_t *d, const esd_target_t *target)
 {
     char  since[ES_TIME_LEN + 1];
 
-    if (es_notice_wanted(target)) {
-        es_notice_add(d, target, "endpoint.recovered", "recovered",
-                      json_pack("{s:s, s:s*, s:I}", "endpoint", target->name,
-                                "since",
-                                es_notice_time(target->failing.since_ms,
-                                               since),
-                                "attempts",
-                                (json_int_t) target->failing.failures));
+    if (esd_notice_wanted(target)) {
+        esd_notice_add(d, target, "endpoint.recovered", "recovered",
+                       json_pack("{s:s, s:s*, s:I}", "endpoint", target->name,
+                                 "since",
+                                 esd_notice_time(target->failing.since_ms,
+                                                 since),
+                                 "attempts",
+                                 (json_int_t) target->failing.failures));
     }
 }
 
 
 void
-es_notice_exhausted(es_dispatcher_t *d, const es_lane_t *lane,
+esd_notice_exhausted(esd_dispatcher_t *d, const esd_lane_t *lane,
     const es_dead_t *dead, const char *id, const char *reason)
 {
     char  cursor[ES_CURSOR_MAX], suffix[ES_CURSOR_MAX + ES_FEED_MAX + 2];
 
-    if (!es_notice_wanted(lane->target) || es_notice_own(lane)) {
+    if (!esd_notice_wanted(lane->target) || esd_notice_own(lane)) {
         return;
     }
 
@@ -245,62 +245,62 @@ es_notice_exhausted(es_dispatcher_t *d, const es_lane_t *lane,
     (void) snprintf(suffix, sizeof(suffix), "%s-%s", lane->source->feed.name,
                     cursor);
 
-    es_notice_add(d, lane->target, "message.exhausted", suffix,
-                  json_pack("{s:s, s:s, s:s, s:s*, s:s, s:I, s:s, s:i}",
-                            "endpoint", lane->target->name,
-                            "feed", lane->source->feed.name,
-                            "cursor", cursor, "id", id, "reason", reason,
-                            "attempts", (json_int_t) dead->attempts,
-                            "class", es_attempt_class_name(
+    esd_notice_add(d, lane->target, "message.exhausted", suffix,
+                   json_pack("{s:s, s:s, s:s, s:s*, s:s, s:I, s:s, s:i}",
+                             "endpoint", lane->target->name,
+                             "feed", lane->source->feed.name,
+                             "cursor", cursor, "id", id, "reason", reason,
+                             "attempts", (json_int_t) dead->attempts,
+                             "class", es_attempt_class_name(
                                          (es_attempt_class_t) dead->klass),
-                            "status", (int) dead->status));
+                             "status", (int) dead->status));
 }
 
 
 void
-es_notice_away(es_dispatcher_t *d, const es_away_t *away, const char *cursor,
+esd_notice_away(esd_dispatcher_t *d, const es_away_t *away, const char *cursor,
     uint64_t behind)
 {
     char  until[ES_TIME_LEN + 1], suffix[ES_FEED_MAX + 8];
 
-    if (es_notice_away_wanted(away)) {
+    if (esd_notice_away_wanted(away)) {
         (void) snprintf(suffix, sizeof(suffix), "away-%s", away->feed_name);
 
-        es_notice_add_away(d, away, "feed.away", suffix,
-                           json_pack("{s:s, s:s, s:s, s:I, s:s}",
-                                     "endpoint", away->name,
-                                     "feed", away->feed_name,
-                                     "cursor", cursor,
-                                     "behind", (json_int_t) behind,
-                                     "until",
-                                     es_notice_time(away->since_ms
-                                                    + ES_AWAY_MS, until)));
+        esd_notice_add_away(d, away, "feed.away", suffix,
+                            json_pack("{s:s, s:s, s:s, s:I, s:s}",
+                                      "endpoint", away->name,
+                                      "feed", away->feed_name,
+                                      "cursor", cursor,
+                                      "behind", (json_int_t) behind,
+                                      "until",
+                                      esd_notice_time(away->since_ms
+                                                      + ES_AWAY_MS, until)));
     }
 }
 
 
 void
-es_notice_lost(es_dispatcher_t *d, const es_away_t *away,
+esd_notice_lost(esd_dispatcher_t *d, const es_away_t *away,
     const es_loss_t *loss)
 {
     char        from[ES_CURSOR_MAX], to[ES_CURSOR_MAX];
     char        suffix[ES_FEED_MAX + ES_CURSOR_MAX + 8];
     const char *reason;
 
-    if (es_notice_away_wanted(away)) {
+    if (esd_notice_away_wanted(away)) {
         (void) es_cursor_print(loss->epoch, loss->from, from);
         (void) es_cursor_print(loss->epoch, loss->to, to);
         (void) snprintf(suffix, sizeof(suffix), "lost-%s-%s", away->feed_name,
                         from);
         reason = es_loss_reason_name(loss->reason);
 
-        es_notice_add_away(d, away, "events.lost", suffix,
-                           json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}",
-                                     "endpoint", away->name,
-                                     "feed", away->feed_name,
-                                     "count", (json_int_t) loss->count,
-                                     "from", from, "to", to,
-                                     "reason", reason));
+        esd_notice_add_away(d, away, "events.lost", suffix,
+                            json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}",
+                                      "endpoint", away->name,
+                                      "feed", away->feed_name,
+                                      "count", (json_int_t) loss->count,
+                                      "from", from, "to", to,
+                                      "reason", reason));
     }
 }
 
@@ -308,15 +308,15 @@ es_notice_lost(es_dispatcher_t *d, const es_away_t *away,
 /* Of a subject it is another type: the feed, and the endpoint, move. */
 
 static void
-es_notice_stall(es_dispatcher_t *d, const es_target_t *target,
-    const es_lane_t *lane, const es_stall_t *stall, bool stalls,
+esd_notice_stall(esd_dispatcher_t *d, const esd_target_t *target,
+    const esd_lane_t *lane, const es_stall_t *stall, bool stalls,
     json_t *data)
 {
     char         cursor[ES_CURSOR_MAX];
     char         suffix[ES_CURSOR_MAX + ES_FEED_MAX + 16];
     const char  *type;
 
-    if (!es_notice_wanted(target) || (lane != NULL && es_notice_own(lane))) {
+    if (!esd_notice_wanted(target) || (lane != NULL && esd_notice_own(lane))) {
         json_decref(data);
         return;
     }
@@ -337,45 +337,45 @@ es_notice_stall(es_dispatcher_t *d, const es_target_t *target,
                                    json_string(lane->source->feed.name));
     }
 
-    es_notice_add(d, target, type, suffix, data);
+    esd_notice_add(d, target, type, suffix, data);
 }
 
 
 void
-es_notice_stalled(es_dispatcher_t *d, const es_target_t *target,
-    const es_lane_t *lane, const es_stall_t *stall, json_t *report)
+esd_notice_stalled(esd_dispatcher_t *d, const esd_target_t *target,
+    const esd_lane_t *lane, const es_stall_t *stall, json_t *report)
 {
     if (lane != NULL) {
         (void) json_object_set_new(report, "waiting",
                                    json_integer((json_int_t) lane->nwaiting));
     }
 
-    es_notice_stall(d, target, lane, stall, true, report);
+    esd_notice_stall(d, target, lane, stall, true, report);
 }
 
 
 void
-es_notice_unstalled(es_dispatcher_t *d, const es_target_t *target,
-    const es_lane_t *lane, const es_stall_t *stall)
+esd_notice_unstalled(esd_dispatcher_t *d, const esd_target_t *target,
+    const esd_lane_t *lane, const es_stall_t *stall)
 {
     char  since[ES_TIME_LEN + 1];
 
-    es_notice_stall(d, target, lane, stall, false,
-                    json_pack("{s:s, s:s*}", "reason",
-                              es_stall_name((es_stall_reason_t)
-                                            stall->reason),
-                              "since", es_notice_time(stall->since_ms,
-                                                      since)));
+    esd_notice_stall(d, target, lane, stall, false,
+                     json_pack("{s:s, s:s*}", "reason",
+                               es_stall_name((es_stall_reason_t)
+                                             stall->reason),
+                               "since", esd_notice_time(stall->since_ms,
+                                                        since)));
 }
 
 
 void
-es_notice_skipped(es_dispatcher_t *d, const es_lane_t *lane,
+esd_notice_skipped(esd_dispatcher_t *d, const esd_lane_t *lane,
     const es_dead_t *dead, const char *id, const char *by)
 {
     char  cursor[ES_CURSOR_MAX], suffix[ES_CURSOR_MAX + ES_FEED_MAX + 10];
 
-    if (!es_notice_wanted(lane->target) || es_notice_own(lane)) {
+    if (!esd_notice_wanted(lane->target) || esd_notice_own(lane)) {
         return;
     }
 
@@ -383,22 +383,22 @@ es_notice_skipped(es_dispatcher_t *d, const es_lane_t *lane,
     (void) snprintf(suffix, sizeof(suffix), "skipped-%s-%s",
                     lane->source->feed.name, cursor);
 
-    es_notice_add(d, lane->target, "message.skipped", suffix,
-                  json_pack("{s:s, s:s, s:s, s:s*, s:s, s:I, s:i}",
-                            "endpoint", lane->target->name,
-                            "feed", lane->source->feed.name,
-                            "cursor", cursor, "id", id, "by", by,
-                            "attempts", (json_int_t) dead->attempts,
-                            "status", (int) dead->status));
+    esd_notice_add(d, lane->target, "message.skipped", suffix,
+                   json_pack("{s:s, s:s, s:s, s:s*, s:s, s:I, s:i}",
+                             "endpoint", lane->target->name,
+                             "feed", lane->source->feed.name,
+                             "cursor", cursor, "id", id, "by", by,
+                             "attempts", (json_int_t) dead->attempts,
+                             "status", (int) dead->status));
 }
 
 
 /* A cancel or a discard is done, and told even if it was of no event. */
 
 static void
-es_notice_cleared(es_dispatcher_t *d, const es_target_t *target,
+esd_notice_cleared(esd_dispatcher_t *d, const esd_target_t *target,
     const char *type, const char *feed, const char *to,
-    const es_clearing_job_t *job)
+    const esd_clearing_job_t *job)
 {
     char                  suffix[32], from[ES_CURSOR_MAX];
     const es_request_t   *request;
@@ -407,7 +407,7 @@ es_notice_cleared(es_dispatcher_t *d, const es_target_t *target,
     request = &job->clear.request;
     clearing = &job->clearing;
 
-    if (!es_notice_wanted(target)
+    if (!esd_notice_wanted(target)
         || (feed != NULL
             && es_str_eq(target->conf->partner->operations, es_str(feed))))
     {
@@ -418,41 +418,41 @@ es_notice_cleared(es_dispatcher_t *d, const es_target_t *target,
     (void) snprintf(suffix, sizeof(suffix), "request-%llu",
                     (unsigned long long) request->id);
 
-    es_notice_add(d, target, type, suffix,
-                  json_pack("{s:s, s:s*, s:s*, s:s*, s:I, s:s}",
-                            "endpoint", target->name, "feed", feed, "from",
-                            feed != NULL && clearing->from != 0 ? from : NULL,
-                            "to", to,
-                            "count", (json_int_t) job->count,
-                            "by", clearing->by));
+    esd_notice_add(d, target, type, suffix,
+                   json_pack("{s:s, s:s*, s:s*, s:s*, s:I, s:s}",
+                             "endpoint", target->name, "feed", feed, "from",
+                             feed != NULL && clearing->from != 0 ? from : NULL,
+                             "to", to,
+                             "count", (json_int_t) job->count,
+                             "by", clearing->by));
 }
 
 
 void
-es_notice_cancelled(es_dispatcher_t *d, const es_target_t *target,
-    const char *feed, const es_clearing_job_t *job)
+esd_notice_cancelled(esd_dispatcher_t *d, const esd_target_t *target,
+    const char *feed, const esd_clearing_job_t *job)
 {
     char  to[ES_CURSOR_MAX];
 
     (void) es_cursor_print(job->clear.request.epoch, job->upto, to);
-    es_notice_cleared(d, target, "messages.cancelled", feed, to, job);
+    esd_notice_cleared(d, target, "messages.cancelled", feed, to, job);
 }
 
 
 void
-es_notice_discarded(es_dispatcher_t *d, const es_target_t *target,
-    const char *feed, const es_clearing_job_t *job)
+esd_notice_discarded(esd_dispatcher_t *d, const esd_target_t *target,
+    const char *feed, const esd_clearing_job_t *job)
 {
     char  to[ES_CURSOR_MAX];
 
     (void) es_cursor_print(job->clear.request.epoch, job->clearing.to, to);
-    es_notice_cleared(d, target, "messages.discarded", feed,
-                      feed != NULL && job->clearing.to != 0 ? to : NULL, job);
+    esd_notice_cleared(d, target, "messages.discarded", feed,
+                       feed != NULL && job->clearing.to != 0 ? to : NULL, job);
 }
 
 
 es_rc_t
-es_notice_near(es_dispatcher_t *d, const es_endpoint_t *endpoint,
+esd_notice_retention(esd_dispatcher_t *d, const es_endpoint_t *endpoint,
     const char *feed, const es_cursor_t *done, const es_lag_t *lag)
 {
     char  cursor[ES_CURSOR_MAX], suffix[ES_FEED_MAX + 8];
@@ -461,15 +461,17 @@ es_notice_near(es_dispatcher_t *d, const es_endpoint_t *endpoint,
     (void) es_cursor_print(done->epoch, done->sequence, cursor);
     (void) snprintf(suffix, sizeof(suffix), "near-%s", feed);
 
-    return es_notice_put(d, d->notifier.changes, endpoint->partner->operations,
-                         endpoint->name, "retention.near", suffix,
-                         json_pack("{s:s%, s:s, s:s, s:I, s:s*}",
-                                   "endpoint", endpoint->name.data,
-                                   endpoint->name.len, "feed", feed,
-                                   "cursor", cursor,
-                                   "behind", (json_int_t) lag->events,
-                                   "expires",
-                                   es_notice_time(lag->expires_ms, expires)));
+    return esd_notice_put(d, d->notifier.changes,
+                          endpoint->partner->operations,
+                          endpoint->name, "retention.near", suffix,
+                          json_pack("{s:s%, s:s, s:s, s:I, s:s*}",
+                                    "endpoint", endpoint->name.data,
+                                    endpoint->name.len, "feed", feed,
+                                    "cursor", cursor,
+                                    "behind", (json_int_t) lag->events,
+                                    "expires",
+                                    esd_notice_time(lag->expires_ms,
+                                                    expires)));
 }
 
 
@@ -477,11 +479,11 @@ es_notice_near(es_dispatcher_t *d, const es_endpoint_t *endpoint,
 
 
 es_rc_t
-es_notifier_start(es_dispatcher_t *d)
+esd_notifier_start(esd_dispatcher_t *d)
 {
-    es_rc_t         rc;
-    uint64_t        last, waiting;
-    es_notifier_t  *notifier;
+    es_rc_t          rc;
+    uint64_t         last, waiting;
+    esd_notifier_t  *notifier;
 
     notifier = &d->notifier;
 
@@ -503,33 +505,33 @@ es_notifier_start(es_dispatcher_t *d)
         return ES_NOMEM;
     }
 
-    return es_helper_start(&notifier->helper, "es-notifier", es_notifier_main,
-                           d);
+    return esd_thread_start(&notifier->thread, "es-notifier",
+                            esd_notifier_main, d);
 }
 
 
 void
-es_notifier_tell(es_dispatcher_t *d)
+esd_notifier_wake(esd_dispatcher_t *d)
 {
-    es_notifier_t  *notifier;
+    esd_notifier_t  *notifier;
 
     notifier = &d->notifier;
 
-    es_helper_lock(&notifier->helper);
+    esd_thread_lock(&notifier->thread);
     notifier->told = true;
-    es_helper_wake(&notifier->helper);
-    es_helper_unlock(&notifier->helper);
+    esd_thread_wake(&notifier->thread);
+    esd_thread_unlock(&notifier->thread);
 }
 
 
 void
-es_notifier_finish(es_dispatcher_t *d)
+esd_notifier_finish(esd_dispatcher_t *d)
 {
-    es_notifier_t  *notifier;
+    esd_notifier_t  *notifier;
 
     notifier = &d->notifier;
 
-    (void) es_helper_finish(&notifier->helper);
+    (void) esd_thread_finish(&notifier->thread);
     es_changes_destroy(notifier->changes);
     notifier->changes = NULL;
     es_registry_free(notifier->registry);
@@ -537,15 +539,15 @@ es_notifier_finish(es_dispatcher_t *d)
 }
 
 
-/* As es_record(), for the thread's own set. */
+/* As esd_must(), for the thread's own set. */
 
 static void
-es_notifier_record(es_rc_t rc)
+esd_notifier_must(es_rc_t rc)
 {
     if (rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "cannot record what was announced: %s; "
-                    "ending, to go on from the last commit after a restart",
-                    es_reason(rc));
+        esd_log_line(ESD_LOG_ERROR, "cannot record what was announced: %s; "
+                     "ending, to go on from the last commit after a restart",
+                     es_reason(rc));
         _exit(1);
     }
 }
@@ -554,20 +556,20 @@ es_notifier_record(es_rc_t rc)
 /* What has been at fault stays so, and must not keep others back. */
 
 static void
-es_notice_drop(es_dispatcher_t *d, uint64_t number, const char *feed,
+esd_notice_drop(esd_dispatcher_t *d, uint64_t number, const char *feed,
     const char *why)
 {
-    es_log_line(ES_LOG_ERROR, "an operational event for feed \"%s\" is "
-                "dropped: %s", feed, why);
+    esd_log_line(ESD_LOG_ERROR, "an operational event for feed \"%s\" is "
+                 "dropped: %s", feed, why);
     d->notifier.dropped++;
-    es_notifier_record(es_changes_notice_done(d->notifier.changes, number));
-    es_notifier_record(es_changes_dropped(d->notifier.changes,
-                                          d->notifier.dropped));
+    esd_notifier_must(es_changes_notice_done(d->notifier.changes, number));
+    esd_notifier_must(es_changes_dropped(d->notifier.changes,
+                                           d->notifier.dropped));
 }
 
 
 static es_rc_t
-es_posting_gather(es_dispatcher_t *d, es_posting_t *posting)
+esd_posting_gather(esd_dispatcher_t *d, esd_posting_t *posting)
 {
     es_rc_t        rc;
     es_buf_t       feed = { 0 }, event = { 0 };
@@ -578,7 +580,7 @@ es_posting_gather(es_dispatcher_t *d, es_posting_t *posting)
     posting->n = 0;
     number = d->notifier.after;
 
-    while (posting->n < ES_NOTICES_MAX
+    while (posting->n < ESD_NOTICES_MAX
            && (rc = es_delivery_notice(d->store, &number, &feed, &event))
               == ES_OK)
     {
@@ -595,7 +597,7 @@ es_posting_gather(es_dispatcher_t *d, es_posting_t *posting)
         } else {
             es_batch_destroy(batch);
             (void) es_buf_append(&feed, "", 1);
-            es_notice_drop(d, number, feed.data, problem.detail);
+            esd_notice_drop(d, number, feed.data, problem.detail);
         }
 
         d->notifier.after = number;
@@ -611,7 +613,7 @@ es_posting_gather(es_dispatcher_t *d, es_posting_t *posting)
 /* True when all that was published or dropped need not be tried again. */
 
 static bool
-es_posting_judge(es_dispatcher_t *d, es_posting_t *posting)
+esd_posting_done(esd_dispatcher_t *d, esd_posting_t *posting)
 {
     bool         done;
     size_t       i;
@@ -627,8 +629,8 @@ es_posting_judge(es_dispatcher_t *d, es_posting_t *posting)
         switch (rc) {
 
         case ES_OK:
-            es_notifier_record(es_changes_notice_done(d->notifier.changes,
-                                                      posting->numbers[i]));
+            esd_notifier_must(es_changes_notice_done(d->notifier.changes,
+                                                       posting->numbers[i]));
             break;
 
         case ES_NOT_FOUND:
@@ -636,15 +638,16 @@ es_posting_judge(es_dispatcher_t *d, es_posting_t *posting)
         case ES_INVALID:
         case ES_TOO_LARGE:
         case ES_MISMATCH:
-            es_notice_drop(d, posting->numbers[i], feed,
-                           es_batch_problem(posting->batches[i])->detail);
+            esd_notice_drop(d, posting->numbers[i], feed,
+                            es_batch_problem(posting->batches[i])->detail);
             break;
 
         default:
             if (!d->notifier.failed) {
-                es_log_line(ES_LOG_ERROR, "cannot publish operational events "
-                            "to feed \"%s\": %s; trying again each %d s",
-                            feed, es_reason(rc), ES_NOTICE_S);
+                esd_log_line(ESD_LOG_ERROR,
+                             "cannot publish operational events "
+                             "to feed \"%s\": %s; trying again each %d s",
+                             feed, es_reason(rc), ESD_NOTICE_S);
             }
 
             d->notifier.failed = true;
@@ -662,21 +665,21 @@ es_posting_judge(es_dispatcher_t *d, es_posting_t *posting)
    next round. */
 
 static void
-es_notifier_post(es_dispatcher_t *d)
+esd_notifier_post(esd_dispatcher_t *d)
 {
-    bool          done;
-    es_rc_t       rc;
-    es_posting_t  posting;
+    bool           done;
+    es_rc_t        rc;
+    esd_posting_t  posting;
 
     d->notifier.after = 0;
     done = true;
 
     do {
-        rc = es_posting_gather(d, &posting);
+        rc = esd_posting_gather(d, &posting);
 
         if (rc == ES_OK && posting.n > 0) {
             es_publish(d->store, posting.batches, posting.n);
-            done = es_posting_judge(d, &posting);
+            done = esd_posting_done(d, &posting);
         }
 
         if (rc == ES_OK) {
@@ -687,30 +690,32 @@ es_notifier_post(es_dispatcher_t *d)
 
     if (rc != ES_OK && !d->notifier.failed) {
         d->notifier.failed = true;
-        es_log_line(ES_LOG_ERROR, "cannot take operational events from their "
-                    "outbox: %s; trying again each %d s", es_reason(rc),
-                    ES_NOTICE_S);
+        esd_log_line(ESD_LOG_ERROR,
+                     "cannot take operational events from their "
+                     "outbox: %s; trying again each %d s", es_reason(rc),
+                     ESD_NOTICE_S);
     }
 
     done = done && rc == ES_OK;
 
     if (done && d->notifier.failed) {
         d->notifier.failed = false;
-        es_log_line(ES_LOG_WARN, "operational events can be published again");
+        esd_log_line(ESD_LOG_WARN,
+                     "operational events can be published again");
     }
 }
 
 
 static void
-es_notifier_wait(es_notifier_t *notifier)
+esd_notifier_wait(esd_notifier_t *notifier)
 {
     struct timespec  until;
 
-    es_helper_after(&until, ES_NOTICE_S);
+    esd_thread_deadline(&until, ESD_NOTICE_S);
 
-    while (!notifier->helper.quit
+    while (!notifier->thread.quit
            && !notifier->told
-           && es_helper_wait_until(&notifier->helper, &until))
+           && esd_thread_wait_until(&notifier->thread, &until))
     {
         /* void */
     }
@@ -720,29 +725,29 @@ es_notifier_wait(es_notifier_t *notifier)
 
 
 static void *
-es_notifier_main(void *ctx)
+esd_notifier_main(void *ctx)
 {
-    bool              last;
-    es_notifier_t    *notifier;
-    es_dispatcher_t  *d;
+    bool               last;
+    esd_notifier_t    *notifier;
+    esd_dispatcher_t  *d;
 
     d = ctx;
     notifier = &d->notifier;
 
-    es_helper_lock(&notifier->helper);
+    esd_thread_lock(&notifier->thread);
 
     do {
-        es_notifier_wait(notifier);
-        last = notifier->helper.quit;
+        esd_notifier_wait(notifier);
+        last = notifier->thread.quit;
 
-        es_helper_unlock(&notifier->helper);
-        es_near_check(d);
-        es_notifier_post(d);
-        es_helper_lock(&notifier->helper);
+        esd_thread_unlock(&notifier->thread);
+        esd_warning_check(d);
+        esd_notifier_post(d);
+        esd_thread_lock(&notifier->thread);
 
     } while (!last);
 
-    es_helper_unlock(&notifier->helper);
+    esd_thread_unlock(&notifier->thread);
 
     return NULL;
 }

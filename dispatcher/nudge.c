@@ -11,12 +11,12 @@
 
 #include "dispatcher.h"
 
-#define ES_NUDGE_TURN    256       /* events counted in a turn */
-#define ES_NUDGE_MIN_MS  5000
+#define ESD_NUDGE_TURN    256      /* events counted in a turn */
+#define ESD_NUDGE_MIN_MS  5000
 
 
 void
-es_nudge_reset(es_lane_t *lane)
+esd_nudge_reset(esd_lane_t *lane)
 {
     lane->ahead = 0;
     lane->nahead = 0;
@@ -28,7 +28,7 @@ es_nudge_reset(es_lane_t *lane)
    more than are sent. */
 
 static bool
-es_nudge_counted(es_txn_t *txn, es_lane_t *lane)
+esd_nudge_counted(es_txn_t *txn, esd_lane_t *lane)
 {
     unsigned              i;
     uint64_t              scanned;
@@ -54,7 +54,7 @@ es_nudge_counted(es_txn_t *txn, es_lane_t *lane)
         lane->nahead = 0;
     }
 
-    for (i = 0; i < ES_NUDGE_TURN; i++) {
+    for (i = 0; i < ESD_NUDGE_TURN; i++) {
         if (lane->ahead >= feed->last || lane->nahead > conf->nudge) {
             return true;
         }
@@ -87,7 +87,7 @@ es_nudge_counted(es_txn_t *txn, es_lane_t *lane)
 /* The cursor before the first of those that were not delivered. */
 
 static uint64_t
-es_nudge_after(const es_lane_t *lane)
+esd_nudge_after(const esd_lane_t *lane)
 {
     size_t    i;
     uint64_t  first, after;
@@ -107,7 +107,7 @@ es_nudge_after(const es_lane_t *lane)
 
 
 static es_rc_t
-es_nudge_compose(const es_lane_t *lane, es_send_t *send, es_str_t id,
+esd_nudge_compose(const esd_lane_t *lane, esd_send_t *send, es_str_t id,
     const char *after)
 {
     char      *text, latest[ES_CURSOR_MAX], time[ES_TIME_LEN + 1];
@@ -123,7 +123,8 @@ es_nudge_compose(const es_lane_t *lane, es_send_t *send, es_str_t id,
                       "specversion", "1.0", "id", id.data, id.len,
                       "source", "/eventsync", "type", "feed.poll",
                       "subject", lane->source->feed.name,
-                      "time", es_notice_time(es_stamp_ms(send->d), time),
+                      "time", esd_notice_time(esd_clock_stamp_ms(send->d),
+                                              time),
                       "datacontenttype", "application/json",
                       "data", "feed", lane->source->feed.name,
                       "after", after, "latest", latest, "events", n);
@@ -131,7 +132,7 @@ es_nudge_compose(const es_lane_t *lane, es_send_t *send, es_str_t id,
     text = event ? json_dumps(event, JSON_COMPACT) : NULL;
     json_decref(event);
 
-    rc = text ? es_message_own(send, ES_SEND_NUDGE, id, es_str(text))
+    rc = text ? esd_message_own(send, ESD_SEND_NUDGE, id, es_str(text))
               : ES_NOMEM;
     free(text);
 
@@ -140,44 +141,45 @@ es_nudge_compose(const es_lane_t *lane, es_send_t *send, es_str_t id,
 
 
 static void
-es_nudge_send(es_dispatcher_t *d, es_lane_t *lane)
+esd_nudge_send(esd_dispatcher_t *d, esd_lane_t *lane)
 {
-    int         n;
-    char        id[ES_ID_MAX + 1], after[ES_CURSOR_MAX];
-    es_rc_t     rc;
-    es_send_t  *send;
+    int          n;
+    char         id[ES_ID_MAX + 1], after[ES_CURSOR_MAX];
+    es_rc_t      rc;
+    esd_send_t  *send;
 
-    if (!es_token_ready(d, lane->target)) {
+    if (!esd_token_ready(d, lane->target)) {
         return;
     }
 
-    send = es_send_get(d, lane->target);
+    send = esd_send_get(d, lane->target);
     rc = ES_NOMEM;
 
     if (send != NULL) {
-        (void) es_cursor_print(lane->epoch, es_nudge_after(lane), after);
+        (void) es_cursor_print(lane->epoch, esd_nudge_after(lane), after);
         n = snprintf(id, sizeof(id), "nudge-%s-%s", lane->target->name,
                      after);
 
-        es_message_begin(send);
-        rc = es_nudge_compose(lane, send, (es_str_t) { id, (size_t) n },
-                              after);
+        esd_message_begin(send);
+        rc = esd_nudge_compose(lane, send, (es_str_t) { id, (size_t) n },
+                               after);
     }
 
     if (rc == ES_OK) {
         send->upto = lane->source->feed.last;
         send->attempt = lane->nudges + 1;
-        rc = es_send_start(send, lane);
+        rc = esd_send_start(send, lane);
     }
 
     if (rc != ES_OK) {
-        es_lane_stuck(lane, lane->position, rc);
+        esd_lane_stuck(lane, lane->position, rc);
     }
 }
 
 
 bool
-es_nudge_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, bool *again)
+esd_nudge_turn(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
+    bool *again)
 {
     *again = false;
 
@@ -185,11 +187,11 @@ es_nudge_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, bool *again)
 
         /* what is in flight ends first */
 
-        return TAILQ_FIRST(&lane->sends)->kind == ES_SEND_NUDGE
+        return TAILQ_FIRST(&lane->sends)->kind == ESD_SEND_NUDGE
                || lane->nudges > 0;
     }
 
-    if (!es_nudge_counted(txn, lane)) {
+    if (!esd_nudge_counted(txn, lane)) {
         *again = true;
         return true;
     }
@@ -199,32 +201,32 @@ es_nudge_turn(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, bool *again)
         return false;
     }
 
-    es_nudge_send(d, lane);
+    esd_nudge_send(d, lane);
 
     return true;
 }
 
 
 void
-es_nudge_judge(es_send_t *send, es_outcome_t *o)
+esd_nudge_ended(esd_send_t *send, esd_outcome_t *o)
 {
-    int64_t           delay_ms;
-    es_str_t          id;
-    unsigned          n;
-    es_lane_t        *lane;
-    es_target_t      *target;
-    es_dispatcher_t  *d;
+    int64_t            delay_ms;
+    es_str_t           id;
+    unsigned           n;
+    esd_lane_t        *lane;
+    esd_target_t      *target;
+    esd_dispatcher_t  *d;
 
     d = send->d;
     lane = send->lane;
     target = send->target;
 
-    es_judge_attempt(send, send->upto, send->attempt, o);
+    esd_record_send(send, send->upto, send->attempt, o);
 
     if (o->success) {
         lane->nudges = 0;
-        es_health_success(d, target, send);
-        es_lane_pass(d, lane, send->upto, "it was told to poll");
+        esd_health_success(d, target, send);
+        esd_lane_pass(d, lane, send->upto, "it was told to poll");
         return;
     }
 
@@ -232,17 +234,17 @@ es_nudge_judge(es_send_t *send, es_outcome_t *o)
         return;
     }
 
-    es_health_failure(d, target, send, o);
-    o->stop = o->stop != NULL ? o->stop : es_policy_over(target);
+    esd_health_failure(d, target, send, o);
+    o->stop = o->stop != NULL ? o->stop : esd_failing_stop_reason(target);
     lane->nudges++;
 
     n = target->conf->nschedule - 1;
     n = lane->nudges < n ? lane->nudges : n;
     id = es_str(send->ids.data);
 
-    delay_ms = es_schedule_delay(target->conf, id, n);
+    delay_ms = esd_schedule_delay(target->conf, id, n);
     delay_ms = delay_ms > o->retry_after_ms ? delay_ms : o->retry_after_ms;
-    delay_ms = delay_ms > ES_NUDGE_MIN_MS ? delay_ms : ES_NUDGE_MIN_MS;
+    delay_ms = delay_ms > ESD_NUDGE_MIN_MS ? delay_ms : ESD_NUDGE_MIN_MS;
 
-    lane->stuck_ms = es_schedule_ms(d) + delay_ms;
+    lane->stuck_ms = esd_schedule_ms(d) + delay_ms;
 }

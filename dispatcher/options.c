@@ -7,58 +7,59 @@
 #include "dispatcher.h"
 #include "registry/values.h"
 
-#define ES_TLS_DIR          "/etc/eventsync/tls"
-#define ES_CONNECTIONS      2048
-#define ES_CONNECTIONS_MAX  65536
-#define ES_WAITING          500000
-#define ES_WAITING_MAX      100000000
-#define ES_COMMIT_MS        5
-#define ES_COMMIT_MAX_MS    1000
-#define ES_ATTEMPTS_MS      (7 * 24 * 3600 * 1000)
-#define ES_DEAD_MS          (UINT32_C(30) * 24 * 3600 * 1000)
+#define ESD_TLS_DIR          "/etc/eventsync/tls"
+#define ESD_CONNECTIONS      2048
+#define ESD_CONNECTIONS_MAX  65536
+#define ESD_WAITING          500000
+#define ESD_WAITING_MAX      100000000
+#define ESD_COMMIT_MS        5
+#define ESD_COMMIT_MAX_MS    1000
+#define ESD_ATTEMPTS_MS      (7 * 24 * 3600 * 1000)
+#define ESD_DEAD_MS          (UINT32_C(30) * 24 * 3600 * 1000)
 
 enum {
-    ES_OPT_STORE = 256,
-    ES_OPT_ALLOW_HTTP,
-    ES_OPT_ALLOW_ADDRESS,
-    ES_OPT_CA_FILE,
-    ES_OPT_TLS_DIR,
-    ES_OPT_KEY_FILE,
-    ES_OPT_PROXY,
-    ES_OPT_PROXY_AUTH_FILE,
-    ES_OPT_MAX_CONNECTIONS,
-    ES_OPT_MAX_WAITING,
-    ES_OPT_COMMIT_INTERVAL,
-    ES_OPT_ATTEMPT_RETENTION,
-    ES_OPT_DEAD_RETENTION,
-    ES_OPT_PID_FILE,
-    ES_OPT_LOG_LEVEL,
-    ES_OPT_VERSION,
-    ES_OPT_HELP
+    ESD_OPT_STORE = 256,
+    ESD_OPT_ALLOW_HTTP,
+    ESD_OPT_ALLOW_ADDRESS,
+    ESD_OPT_CA_FILE,
+    ESD_OPT_TLS_DIR,
+    ESD_OPT_KEY_FILE,
+    ESD_OPT_PROXY,
+    ESD_OPT_PROXY_AUTH_FILE,
+    ESD_OPT_MAX_CONNECTIONS,
+    ESD_OPT_MAX_WAITING,
+    ESD_OPT_COMMIT_INTERVAL,
+    ESD_OPT_ATTEMPT_RETENTION,
+    ESD_OPT_DEAD_RETENTION,
+    ESD_OPT_PID_FILE,
+    ESD_OPT_LOG_LEVEL,
+    ESD_OPT_VERSION,
+    ESD_OPT_HELP
 };
 
-static const struct option  es_long_options[] = {
-    { "store", required_argument, NULL, ES_OPT_STORE },
-    { "allow-http", no_argument, NULL, ES_OPT_ALLOW_HTTP },
-    { "allow-address", required_argument, NULL, ES_OPT_ALLOW_ADDRESS },
-    { "ca-file", required_argument, NULL, ES_OPT_CA_FILE },
-    { "tls-dir", required_argument, NULL, ES_OPT_TLS_DIR },
-    { "key-file", required_argument, NULL, ES_OPT_KEY_FILE },
-    { "proxy", required_argument, NULL, ES_OPT_PROXY },
-    { "proxy-auth-file", required_argument, NULL, ES_OPT_PROXY_AUTH_FILE },
-    { "max-connections", required_argument, NULL, ES_OPT_MAX_CONNECTIONS },
-    { "max-waiting", required_argument, NULL, ES_OPT_MAX_WAITING },
-    { "commit-interval", required_argument, NULL, ES_OPT_COMMIT_INTERVAL },
-    { "attempt-retention", required_argument, NULL, ES_OPT_ATTEMPT_RETENTION },
-    { "dead-retention", required_argument, NULL, ES_OPT_DEAD_RETENTION },
-    { "pid-file", required_argument, NULL, ES_OPT_PID_FILE },
-    { "log-level", required_argument, NULL, ES_OPT_LOG_LEVEL },
-    { "version", no_argument, NULL, ES_OPT_VERSION },
-    { "help", no_argument, NULL, ES_OPT_HELP },
+static const struct option  esd_long_options[] = {
+    { "store", required_argument, NULL, ESD_OPT_STORE },
+    { "allow-http", no_argument, NULL, ESD_OPT_ALLOW_HTTP },
+    { "allow-address", required_argument, NULL, ESD_OPT_ALLOW_ADDRESS },
+    { "ca-file", required_argument, NULL, ESD_OPT_CA_FILE },
+    { "tls-dir", required_argument, NULL, ESD_OPT_TLS_DIR },
+    { "key-file", required_argument, NULL, ESD_OPT_KEY_FILE },
+    { "proxy", required_argument, NULL, ESD_OPT_PROXY },
+    { "proxy-auth-file", required_argument, NULL, ESD_OPT_PROXY_AUTH_FILE },
+    { "max-connections", required_argument, NULL, ESD_OPT_MAX_CONNECTIONS },
+    { "max-waiting", required_argument, NULL, ESD_OPT_MAX_WAITING },
+    { "commit-interval", required_argument, NULL, ESD_OPT_COMMIT_INTERVAL },
+    { "attempt-retention", required_argument, NULL,
+      ESD_OPT_ATTEMPT_RETENTION },
+    { "dead-retention", required_argument, NULL, ESD_OPT_DEAD_RETENTION },
+    { "pid-file", required_argument, NULL, ESD_OPT_PID_FILE },
+    { "log-level", required_argument, NULL, ESD_OPT_LOG_LEVEL },
+    { "version", no_argument, NULL, ESD_OPT_VERSION },
+    { "help", no_argument, NULL, ESD_OPT_HELP },
     { NULL, 0, NULL, 0 }
 };
 
-static const char  es_help[] =
+static const char  esd_help[] =
     "Usage: eventsync-dispatcher --store=PATH [OPTION]...\n"
     "Sends the events of a store to the webhook endpoints in its registry.\n"
     "\n"
@@ -75,8 +76,8 @@ static const char  es_help[] =
     "  --proxy=URL               send by this proxy, http://HOST:PORT or\n"
     "                            https://HOST:PORT\n"
     "  --proxy-auth-file=PATH    its user:password, in one line\n"
-    "  --max-connections=N       requests in flight at once, of all endpoints\n"
-    "                            (2048)\n"
+    "  --max-connections=N       requests in flight at once, of all "
+    "endpoints\n                            (2048)\n"
     "  --max-waiting=N           events that wait at once, of all endpoints,\n"
     "                            each in some 100 bytes of memory (500000)\n"
     "  --commit-interval=TIME    how long deliveries are collected for one\n"
@@ -89,11 +90,11 @@ static const char  es_help[] =
     "  --help                    print this text\n";
 
 
-static void es_usage(const char *fmt, const char *value)
+static void esd_usage(const char *fmt, const char *value)
     __attribute__((noreturn, format(printf, 1, 0)));
 
 static void
-es_usage(const char *fmt, const char *value)
+esd_usage(const char *fmt, const char *value)
 {
     (void) fprintf(stderr, "eventsync-dispatcher: ");
     (void) fprintf(stderr, fmt, value);
@@ -103,7 +104,7 @@ es_usage(const char *fmt, const char *value)
 
 
 static unsigned
-es_option_number(const char *fmt, const char *text, unsigned max)
+esd_option_number(const char *fmt, const char *text, unsigned max)
 {
     char           *end;
     unsigned long   n;
@@ -114,7 +115,7 @@ es_option_number(const char *fmt, const char *text, unsigned max)
     if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0
         || n < 1 || n > max)
     {
-        es_usage(fmt, text);
+        esd_usage(fmt, text);
     }
 
     return (unsigned) n;
@@ -122,7 +123,7 @@ es_option_number(const char *fmt, const char *text, unsigned max)
 
 
 static uint32_t
-es_option_duration(const char *fmt, const char *text, uint32_t min_ms,
+esd_option_duration(const char *fmt, const char *text, uint32_t min_ms,
     uint32_t max_ms)
 {
     uint32_t  ms;
@@ -130,7 +131,7 @@ es_option_duration(const char *fmt, const char *text, uint32_t min_ms,
     if (es_duration_parse(es_str(text), &ms) != ES_OK
         || ms < min_ms || ms > max_ms)
     {
-        es_usage(fmt, text);
+        esd_usage(fmt, text);
     }
 
     return ms;
@@ -138,146 +139,147 @@ es_option_duration(const char *fmt, const char *text, uint32_t min_ms,
 
 
 static void
-es_option(es_options_t *o, int option, char **argv)
+esd_option(esd_options_t *o, int option, char **argv)
 {
     switch (option) {
 
-    case ES_OPT_STORE:
+    case ESD_OPT_STORE:
         o->store = optarg;
         break;
 
-    case ES_OPT_ALLOW_HTTP:
+    case ESD_OPT_ALLOW_HTTP:
         o->allow_http = true;
         break;
 
-    case ES_OPT_ALLOW_ADDRESS:
-        if (o->egress.n == ES_EGRESS_MAX) {
-            es_usage("too many of --allow-address at \"%s\"", optarg);
+    case ESD_OPT_ALLOW_ADDRESS:
+        if (o->egress.n == ESD_EGRESS_MAX) {
+            esd_usage("too many of --allow-address at \"%s\"", optarg);
         }
 
-        if (!es_prefix_parse(optarg, &o->egress.allowed[o->egress.n++])) {
-            es_usage("--allow-address is an address or address/bits, not "
-                     "\"%s\"", optarg);
+        if (!esd_prefix_parse(optarg, &o->egress.allowed[o->egress.n++])) {
+            esd_usage("--allow-address is an address or address/bits, not "
+                      "\"%s\"", optarg);
         }
         break;
 
-    case ES_OPT_CA_FILE:
+    case ESD_OPT_CA_FILE:
         o->ca_file = optarg;
         break;
 
-    case ES_OPT_TLS_DIR:
+    case ESD_OPT_TLS_DIR:
         o->tls_dir = optarg;
         break;
 
-    case ES_OPT_KEY_FILE:
+    case ESD_OPT_KEY_FILE:
         o->key_file = optarg;
         break;
 
-    case ES_OPT_PROXY:
+    case ESD_OPT_PROXY:
 
         /* not shown when it is wrong: it may have a password */
 
-        if (!es_proxy_ok(optarg)) {
-            es_usage("--proxy is the URL of a proxy with its port and without "
-                     "a path, like \"%s\"", "http://proxy.example:3128");
+        if (!esd_proxy_ok(optarg)) {
+            esd_usage("--proxy is the URL of a proxy with its port and "
+                      "without a path, like \"%s\"",
+                      "http://proxy.example:3128");
         }
 
         o->proxy = optarg;
         break;
 
-    case ES_OPT_PROXY_AUTH_FILE:
+    case ESD_OPT_PROXY_AUTH_FILE:
         o->proxy_auth_file = optarg;
         break;
 
-    case ES_OPT_MAX_CONNECTIONS:
-        o->max_connections = es_option_number("--max-connections is a number "
-                                              "from 1 to 65536, not \"%s\"",
-                                              optarg, ES_CONNECTIONS_MAX);
+    case ESD_OPT_MAX_CONNECTIONS:
+        o->max_connections = esd_option_number("--max-connections is a number "
+                                               "from 1 to 65536, not \"%s\"",
+                                               optarg, ESD_CONNECTIONS_MAX);
         break;
 
-    case ES_OPT_MAX_WAITING:
-        o->max_waiting = es_option_number("--max-waiting is a number from 1 "
-                                          "to 100000000, not \"%s\"",
-                                          optarg, ES_WAITING_MAX);
+    case ESD_OPT_MAX_WAITING:
+        o->max_waiting = esd_option_number("--max-waiting is a number from 1 "
+                                           "to 100000000, not \"%s\"",
+                                           optarg, ESD_WAITING_MAX);
         break;
 
-    case ES_OPT_COMMIT_INTERVAL:
-        o->commit_ms = es_option_duration("--commit-interval is a time up to "
-                                          "1s, like \"5ms\", not \"%s\"",
-                                          optarg, 0, ES_COMMIT_MAX_MS);
+    case ESD_OPT_COMMIT_INTERVAL:
+        o->commit_ms = esd_option_duration("--commit-interval is a time up to "
+                                           "1s, like \"5ms\", not \"%s\"",
+                                           optarg, 0, ESD_COMMIT_MAX_MS);
         break;
 
-    case ES_OPT_ATTEMPT_RETENTION:
-        o->attempts_ms = es_option_duration("--attempt-retention is a time "
-                                            "from 1s to 30d, like \"7d\", not "
-                                            "\"%s\"", optarg, 1000,
-                                            UINT32_MAX);
+    case ESD_OPT_ATTEMPT_RETENTION:
+        o->attempts_ms = esd_option_duration("--attempt-retention is a time "
+                                             "from 1s to 30d, like \"7d\", "
+                                             "not \"%s\"", optarg, 1000,
+                                             UINT32_MAX);
         break;
 
-    case ES_OPT_DEAD_RETENTION:
-        o->dead_ms = es_option_duration("--dead-retention is a time from 1s "
-                                        "to 30d, like \"30d\", not \"%s\"",
-                                        optarg, 1000, UINT32_MAX);
+    case ESD_OPT_DEAD_RETENTION:
+        o->dead_ms = esd_option_duration("--dead-retention is a time from 1s "
+                                         "to 30d, like \"30d\", not \"%s\"",
+                                         optarg, 1000, UINT32_MAX);
         break;
 
-    case ES_OPT_PID_FILE:
+    case ESD_OPT_PID_FILE:
         o->pid_file = optarg;
         break;
 
-    case ES_OPT_LOG_LEVEL:
-        if (!es_log_set(optarg)) {
-            es_usage("--log-level is error, warn, info or debug, not \"%s\"",
-                     optarg);
+    case ESD_OPT_LOG_LEVEL:
+        if (!esd_log_set(optarg)) {
+            esd_usage("--log-level is error, warn, info or debug, not \"%s\"",
+                      optarg);
         }
         break;
 
-    case ES_OPT_VERSION:
+    case ESD_OPT_VERSION:
         (void) printf("eventsync-dispatcher %s\n", ES_VERSION);
         exit(0);
 
-    case ES_OPT_HELP:
-        (void) fputs(es_help, stdout);
+    case ESD_OPT_HELP:
+        (void) fputs(esd_help, stdout);
         exit(0);
 
     case ':':
-        es_usage("\"%s\" needs a value", argv[optind - 1]);
+        esd_usage("\"%s\" needs a value", argv[optind - 1]);
 
     default:
-        es_usage("unknown option \"%s\"; see --help", argv[optind - 1]);
+        esd_usage("unknown option \"%s\"; see --help", argv[optind - 1]);
     }
 }
 
 
 void
-es_options_parse(int argc, char **argv, es_options_t *o)
+esd_options_parse(int argc, char **argv, esd_options_t *o)
 {
     int  option;
 
-    memset(o, 0, sizeof(es_options_t));
-    o->tls_dir = ES_TLS_DIR;
-    o->max_connections = ES_CONNECTIONS;
-    o->max_waiting = ES_WAITING;
-    o->commit_ms = ES_COMMIT_MS;
-    o->attempts_ms = ES_ATTEMPTS_MS;
-    o->dead_ms = ES_DEAD_MS;
+    memset(o, 0, sizeof(esd_options_t));
+    o->tls_dir = ESD_TLS_DIR;
+    o->max_connections = ESD_CONNECTIONS;
+    o->max_waiting = ESD_WAITING;
+    o->commit_ms = ESD_COMMIT_MS;
+    o->attempts_ms = ESD_ATTEMPTS_MS;
+    o->dead_ms = ESD_DEAD_MS;
 
     opterr = 0;
 
-    while ((option = getopt_long(argc, argv, ":", es_long_options, NULL))
+    while ((option = getopt_long(argc, argv, ":", esd_long_options, NULL))
            != -1)
     {
-        es_option(o, option, argv);
+        esd_option(o, option, argv);
     }
 
     if (optind < argc) {
-        es_usage("\"%s\" is not an option; see --help", argv[optind]);
+        esd_usage("\"%s\" is not an option; see --help", argv[optind]);
     }
 
     if (o->store == NULL) {
-        es_usage("%s is required; see --help", "--store=PATH");
+        esd_usage("%s is required; see --help", "--store=PATH");
     }
 
     if (o->proxy == NULL && o->proxy_auth_file != NULL) {
-        es_usage("%s is nothing without --proxy", "--proxy-auth-file");
+        esd_usage("%s is nothing without --proxy", "--proxy-auth-file");
     }
 }

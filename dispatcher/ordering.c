@@ -5,8 +5,8 @@
  *
  * As `none`, but an event is held while an earlier one of its subject is in
  * flight or waits.  A held event has a retry record without attempts, so that
- * the lane can go on past it and a restart finds it; es_lane_room() bounds how
- * many there are.  Events without a subject are held by nothing.
+ * the lane can go on past it and a restart finds it; esd_lane_room() bounds
+ * how many there are.  Events without a subject are held by nothing.
  */
 
 #include "base/hash.h"
@@ -16,7 +16,7 @@
 /* Two subjects of one hash only wait for each other. */
 
 static uint64_t
-es_key_of(const es_event_t *event)
+esd_ordering_key_of(const es_event_t *event)
 {
     uint64_t  key;
 
@@ -31,12 +31,12 @@ es_key_of(const es_event_t *event)
 
 
 static bool
-es_key_in_flight(const es_lane_t *lane, uint64_t key)
+esd_ordering_in_flight(const esd_lane_t *lane, uint64_t key)
 {
-    unsigned          i;
-    const es_send_t  *send;
+    unsigned           i;
+    const esd_send_t  *send;
 
-    es_each(send, &lane->sends, link) {
+    esd_each(send, &lane->sends, link) {
         for (i = 0; i < send->nitems; i++) {
             if (send->items[i].key == key) {
                 return true;
@@ -49,26 +49,27 @@ es_key_in_flight(const es_lane_t *lane, uint64_t key)
 
 
 bool
-es_key_holds(const es_lane_t *lane, const es_event_t *event, es_item_t *item)
+esd_ordering_holds(const esd_lane_t *lane, const es_event_t *event,
+    esd_item_t *item)
 {
     if (lane->target->conf->ordering != ES_ORDER_KEY) {
         return false;
     }
 
-    item->key = es_key_of(event);
+    item->key = esd_ordering_key_of(event);
     item->keyed = true;
 
     if (item->key == 0) {
         return false;
     }
 
-    return es_key_in_flight(lane, item->key)
-           || es_waiting_find(lane, item->key, 0) != ES_NO_ITEM;
+    return esd_ordering_in_flight(lane, item->key)
+           || esd_waiting_find(lane, item->key, 0) != ESD_NO_ITEM;
 }
 
 
 void
-es_key_release(es_lane_t *lane, uint64_t key)
+esd_ordering_release(esd_lane_t *lane, uint64_t key)
 {
     size_t  i;
 
@@ -76,10 +77,10 @@ es_key_release(es_lane_t *lane, uint64_t key)
         return;
     }
 
-    i = es_waiting_find(lane, key, 0);
+    i = esd_waiting_find(lane, key, 0);
 
-    if (i != ES_NO_ITEM && lane->waiting[i].held) {
-        es_waiting_move(lane, i, false, lane->waiting[i].next_ms);
+    if (i != ESD_NO_ITEM && lane->waiting[i].held) {
+        esd_waiting_move(lane, i, false, lane->waiting[i].next_ms);
     }
 }
 
@@ -87,43 +88,43 @@ es_key_release(es_lane_t *lane, uint64_t key)
 /* Only the first of a key that waits may go, and it when none is in flight. */
 
 static bool
-es_key_held(const es_lane_t *lane, size_t i)
+esd_ordering_held(const esd_lane_t *lane, size_t i)
 {
     uint64_t  key;
 
     key = lane->waiting[i].key;
 
     return key != 0
-           && (es_waiting_find(lane, key, 0) != i
-               || es_key_in_flight(lane, key));
+           && (esd_waiting_find(lane, key, 0) != i
+               || esd_ordering_in_flight(lane, key));
 }
 
 
 void
-es_key_join(es_lane_t *lane, size_t i)
+esd_ordering_join(esd_lane_t *lane, size_t i)
 {
-    size_t            next;
-    const es_item_t  *item;
+    size_t             next;
+    const esd_item_t  *item;
 
     if (lane->waiting[i].key == 0) {
         return;
     }
 
     item = &lane->waiting[i];
-    es_waiting_move(lane, i, es_key_held(lane, i), item->next_ms);
-    next = es_waiting_next(lane, ES_BY_KEY, i);
+    esd_waiting_move(lane, i, esd_ordering_held(lane, i), item->next_ms);
+    next = esd_waiting_next(lane, ESD_BY_KEY, i);
 
-    if (next != ES_NO_ITEM
+    if (next != ESD_NO_ITEM
         && lane->waiting[next].key == item->key
         && !lane->waiting[next].held)
     {
-        es_waiting_move(lane, next, true, lane->waiting[next].next_ms);
+        esd_waiting_move(lane, next, true, lane->waiting[next].next_ms);
     }
 }
 
 
 uint64_t
-es_key_read(es_txn_t *txn, const es_lane_t *lane, uint64_t sequence)
+esd_ordering_key_at(es_txn_t *txn, const esd_lane_t *lane, uint64_t sequence)
 {
     es_event_t  event;
 
@@ -133,21 +134,21 @@ es_key_read(es_txn_t *txn, const es_lane_t *lane, uint64_t sequence)
         return 0;
     }
 
-    return es_key_of(&event);
+    return esd_ordering_key_of(&event);
 }
 
 
 /* A key that is known stays so as long as the mode does. */
 
 static void
-es_key_find(es_txn_t *txn, const es_lane_t *lane, es_item_t *item)
+esd_ordering_find(es_txn_t *txn, const esd_lane_t *lane, esd_item_t *item)
 {
     if (lane->target->conf->ordering != ES_ORDER_KEY) {
         item->key = 0;
         item->keyed = false;
 
     } else if (!item->keyed) {
-        item->key = es_key_read(txn, lane, item->sequence);
+        item->key = esd_ordering_key_at(txn, lane, item->sequence);
         item->keyed = item->key != 0;
     }
 }
@@ -158,35 +159,35 @@ es_key_find(es_txn_t *txn, const es_lane_t *lane, es_item_t *item)
    pending is sent before anything new. */
 
 void
-es_key_restore(es_txn_t *txn, es_lane_t *lane)
+esd_ordering_restore(es_txn_t *txn, esd_lane_t *lane)
 {
-    size_t      i;
-    es_item_t  *item;
-    es_send_t  *send;
+    size_t       i;
+    esd_item_t  *item;
+    esd_send_t  *send;
 
-    es_each(send, &lane->sends, link) {
+    esd_each(send, &lane->sends, link) {
         for (i = 0; i < send->nitems; i++) {
-            es_key_find(txn, lane, &send->items[i]);
+            esd_ordering_find(txn, lane, &send->items[i]);
         }
     }
 
     for (i = 0; i < lane->nwaiting; i++) {
-        es_key_find(txn, lane, &lane->waiting[i]);
+        esd_ordering_find(txn, lane, &lane->waiting[i]);
         lane->waiting[i].held = false;
     }
 
-    es_waiting_sort(lane);
+    esd_waiting_sort(lane);
 
     for (i = 0; i < lane->nwaiting; i++) {
-        if (!es_key_held(lane, i)) {
+        if (!esd_ordering_held(lane, i)) {
             continue;
         }
 
         item = &lane->waiting[i];
-        es_waiting_move(lane, i, true, item->next_ms);
+        esd_waiting_move(lane, i, true, item->next_ms);
 
         if (!item->recorded) {
-            es_lane_note(lane->target->d, lane, item);
+            esd_lane_note(lane->target->d, lane, item);
         }
     }
 }

@@ -18,8 +18,8 @@
 #include "dispatcher.h"
 
 
-#define ES_CURLE_TOO_LARGE      100         /* older headers end before */
-#define ES_CURL_HAS_TOO_LARGE   0x080600    /* libcurl 8.6.0 */
+#define ESD_CURLE_TOO_LARGE      100        /* older headers end before */
+#define ESD_CURL_HAS_TOO_LARGE   0x080600   /* libcurl 8.6.0 */
 
 
 /*
@@ -29,20 +29,20 @@
  */
 
 static bool
-es_judge_beyond(CURLcode result)
+esd_outcome_beyond(CURLcode result)
 {
     if (result == CURLE_OUT_OF_MEMORY) {
         return curl_version_info(CURLVERSION_NOW)->version_num
-               < ES_CURL_HAS_TOO_LARGE;
+               < ESD_CURL_HAS_TOO_LARGE;
     }
 
-    return (unsigned) result == ES_CURLE_TOO_LARGE
+    return (unsigned) result == ESD_CURLE_TOO_LARGE
            || (unsigned) result >= CURL_LAST;
 }
 
 
 static es_attempt_class_t
-es_judge_class(const es_send_t *send, CURLcode result)
+esd_outcome_class(const esd_send_t *send, CURLcode result)
 {
     switch (result) {
 
@@ -99,16 +99,16 @@ es_judge_class(const es_send_t *send, CURLcode result)
 /* Names and certificates, too, are not had without descriptors. */
 
 static bool
-es_judge_starved(const es_send_t *send, es_attempt_class_t klass)
+esd_outcome_starved(const esd_send_t *send, es_attempt_class_t klass)
 {
     switch (klass) {
 
     case ES_ATTEMPT_INTERNAL:
-        return send->starved || !es_loop_spare(send->d);
+        return send->starved || !esd_loop_spare(send->d);
 
     case ES_ATTEMPT_DNS:
     case ES_ATTEMPT_TLS:
-        return !es_loop_spare(send->d);
+        return !esd_loop_spare(send->d);
 
     default:
         return false;
@@ -117,22 +117,23 @@ es_judge_starved(const es_send_t *send, es_attempt_class_t klass)
 
 
 static void
-es_judge_silence(const es_send_t *send, CURLcode result, es_outcome_t *o)
+esd_outcome_no_answer(const esd_send_t *send, CURLcode result,
+    esd_outcome_t *o)
 {
     if (send->overflow || result == CURLE_OK) {
         o->klass = ES_ATTEMPT_PROTOCOL;
         return;
     }
 
-    o->klass = es_judge_class(send, result);
+    o->klass = esd_outcome_class(send, result);
 
-    if (es_judge_starved(send, o->klass)) {
+    if (esd_outcome_starved(send, o->klass)) {
         o->klass = ES_ATTEMPT_INTERNAL;
         o->ours = true;
         return;
     }
 
-    o->klass = es_proxy_class(send, result, o->klass);
+    o->klass = esd_proxy_class(send, result, o->klass);
     o->ours = o->klass == ES_ATTEMPT_PROXY;
 }
 
@@ -140,11 +141,11 @@ es_judge_silence(const es_send_t *send, CURLcode result, es_outcome_t *o)
 /* A final status that has come counts, whatever became of the body. */
 
 static void
-es_judge_outcome(const es_send_t *send, CURLcode result, es_outcome_t *o)
+esd_outcome_of(const esd_send_t *send, CURLcode result, esd_outcome_t *o)
 {
     long  status;
 
-    memset(o, 0, sizeof(es_outcome_t));
+    memset(o, 0, sizeof(esd_outcome_t));
     o->retry_after_ms = -1;
 
     /* what was never handed to libcurl has its last answer */
@@ -156,7 +157,7 @@ es_judge_outcome(const es_send_t *send, CURLcode result, es_outcome_t *o)
     }
 
     if (status < 200 || status > 999 || send->overflow) {
-        es_judge_silence(send, result, o);
+        esd_outcome_no_answer(send, result, o);
         return;
     }
 
@@ -174,8 +175,8 @@ es_judge_outcome(const es_send_t *send, CURLcode result, es_outcome_t *o)
     o->throttle = status == 429 || status == 502 || status == 504;
 
     if ((status == 429 || status == 503) && send->retry_after[0] != '\0') {
-        o->retry_after_ms = es_retry_after_ms(send->retry_after,
-                                              es_clock_ms());
+        o->retry_after_ms = esd_retry_after_ms(send->retry_after,
+                                               es_clock_ms());
     }
 }
 
@@ -184,7 +185,7 @@ es_judge_outcome(const es_send_t *send, CURLcode result, es_outcome_t *o)
    would be shown as if they were the answer's text. */
 
 static void
-es_judge_body(es_attempt_t *attempt, const es_send_t *send)
+esd_outcome_body(es_attempt_t *attempt, const esd_send_t *send)
 {
     if (send->coding[0] == '\0' || send->first_len == 0) {
         attempt->body_len = (uint16_t) send->first_len;
@@ -200,13 +201,13 @@ es_judge_body(es_attempt_t *attempt, const es_send_t *send)
 
 
 void
-es_judge_attempt(es_send_t *send, uint64_t sequence, uint32_t number,
-    const es_outcome_t *o)
+esd_record_send(esd_send_t *send, uint64_t sequence, uint32_t number,
+    const esd_outcome_t *o)
 {
-    long              connects;
-    int64_t           latency_us;
-    es_attempt_t      attempt;
-    es_dispatcher_t  *d;
+    long               connects;
+    int64_t            latency_us;
+    es_attempt_t       attempt;
+    esd_dispatcher_t  *d;
 
     d = send->d;
     connects = 0;
@@ -216,38 +217,38 @@ es_judge_attempt(es_send_t *send, uint64_t sequence, uint32_t number,
     attempt.endpoint = send->target->number;
     attempt.feed = send->lane != NULL ? send->lane->source->feed.number : 0;
     attempt.sequence = sequence;
-    attempt.time_ms = es_stamp_ms(d) - latency_us / 1000;
+    attempt.time_ms = esd_clock_stamp_ms(d) - latency_us / 1000;
     attempt.latency_us = latency_us < UINT32_MAX ? (uint32_t) latency_us
                                                  : UINT32_MAX;
     attempt.attempt = number;
     attempt.status = o->status;
     attempt.klass = (uint8_t) o->klass;
     attempt.flags = connects == 0 && o->status != 0 ? ES_ATTEMPT_REUSED : 0;
-    attempt.flags |= send->kind == ES_SEND_TEST ? ES_ATTEMPT_TEST
-                     : send->kind == ES_SEND_NUDGE ? ES_ATTEMPT_NUDGE
-                     : send->kind == ES_SEND_TOKEN ? ES_ATTEMPT_FETCH : 0;
+    attempt.flags |= send->kind == ESD_SEND_TEST ? ES_ATTEMPT_TEST
+                     : send->kind == ESD_SEND_NUDGE ? ES_ATTEMPT_NUDGE
+                     : send->kind == ESD_SEND_TOKEN ? ES_ATTEMPT_FETCH : 0;
     attempt.flags |= send->simulate != ES_SIMULATE_NONE
                      ? ES_ATTEMPT_SIMULATED_FLAG : 0;
-    es_judge_body(&attempt, send);
+    esd_outcome_body(&attempt, send);
 
-    es_record_attempt(d, &attempt);
+    esd_record_attempt(d, &attempt);
 }
 
 
 static void
-es_judge_dead(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item,
-    es_str_t id, const es_outcome_t *o)
+esd_outcome_dead(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item,
+    es_str_t id, const esd_outcome_t *o)
 {
     es_dead_t  dead;
 
-    es_lane_done(d, lane, item);
+    esd_lane_done(d, lane, item);
 
     dead.endpoint = lane->target->number;
     dead.feed = lane->source->feed.number;
     memcpy(dead.epoch, lane->epoch, sizeof(dead.epoch));
     dead.sequence = item->sequence;
     dead.prevcursor = item->prev;
-    dead.time_ms = es_stamp_ms(d);
+    dead.time_ms = esd_clock_stamp_ms(d);
 
     /* one that dies again is not of the redrive that sent it, though the
        clock was put back */
@@ -264,36 +265,37 @@ es_judge_dead(es_dispatcher_t *d, es_lane_t *lane, const es_item_t *item,
                     o->abort ? "webhook-delivery: abort"
                              : "the schedule has ended");
 
-    es_record_dead(d, &dead);
-    es_notice_exhausted(d, lane, &dead, id.data, dead.reason);
+    esd_record_dead(d, &dead);
+    esd_notice_exhausted(d, lane, &dead, id.data, dead.reason);
 
-    es_log_line(ES_LOG_WARN, "endpoint %s: event %s-%llu of feed \"%s\" is a "
-                "dead letter after %u attempts, the last: %s, status %d",
-                lane->target->name, lane->epoch,
-                (unsigned long long) item->sequence, lane->source->feed.name,
-                item->attempts, es_attempt_class_name(o->klass), o->status);
+    esd_log_line(ESD_LOG_WARN,
+                 "endpoint %s: event %s-%llu of feed \"%s\" is a "
+                 "dead letter after %u attempts, the last: %s, status %d",
+                 lane->target->name, lane->epoch,
+                 (unsigned long long) item->sequence, lane->source->feed.name,
+                 item->attempts, es_attempt_class_name(o->klass), o->status);
 }
 
 
 static void
-es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
-    es_str_t id, const es_outcome_t *o)
+esd_outcome_failure(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item,
+    es_str_t id, const esd_outcome_t *o)
 {
-    int64_t       delay_ms, now_ms;
-    es_target_t  *target;
+    int64_t        delay_ms, now_ms;
+    esd_target_t  *target;
 
     target = lane->target;
-    now_ms = es_schedule_ms(d);
+    now_ms = esd_schedule_ms(d);
 
-    es_log_line(target->failures++ == 0 ? ES_LOG_INFO : ES_LOG_DEBUG,
-                "endpoint %s: attempt %u of event %s-%llu of feed \"%s\" "
-                "failed: %s, status %d", target->name, item->attempts,
-                lane->epoch, (unsigned long long) item->sequence,
-                lane->source->feed.name, es_attempt_class_name(o->klass),
-                o->status);
+    esd_log_line(target->failures++ == 0 ? ESD_LOG_INFO : ESD_LOG_DEBUG,
+                 "endpoint %s: attempt %u of event %s-%llu of feed \"%s\" "
+                 "failed: %s, status %d", target->name, item->attempts,
+                 lane->epoch, (unsigned long long) item->sequence,
+                 lane->source->feed.name, es_attempt_class_name(o->klass),
+                 o->status);
 
     if (item->acked) {
-        es_lane_done(d, lane, item);
+        esd_lane_done(d, lane, item);
         return;
     }
 
@@ -305,15 +307,15 @@ es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
             item->attempts = target->conf->nschedule - 1;
         }
 
-        es_lane_retry(d, lane, item, now_ms);
+        esd_lane_retry(d, lane, item, now_ms);
         return;
     }
 
-    delay_ms = o->abort ? -1 : es_schedule_delay(target->conf, id,
-                                                 item->attempts);
+    delay_ms = o->abort ? -1 : esd_schedule_delay(target->conf, id,
+                                                  item->attempts);
 
     if (delay_ms < 0) {
-        es_judge_dead(d, lane, item, id, o);
+        esd_outcome_dead(d, lane, item, id, o);
         return;
     }
 
@@ -321,28 +323,28 @@ es_judge_failure(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
         delay_ms = o->retry_after_ms;
     }
 
-    es_lane_retry(d, lane, item, o->stale ? now_ms : now_ms + delay_ms);
+    esd_lane_retry(d, lane, item, o->stale ? now_ms : now_ms + delay_ms);
 }
 
 
 /* It was the proxy, or we: it waits for that, and nothing has happened. */
 
 static void
-es_judge_again(es_send_t *send, const es_outcome_t *o)
+esd_outcome_repeat(esd_send_t *send, const esd_outcome_t *o)
 {
-    unsigned     i;
-    es_item_t   *item;
+    unsigned      i;
+    esd_item_t   *item;
 
     for (i = 0; i < send->nitems; i++) {
         item = &send->items[i];
-        es_judge_attempt(send, item->sequence, item->attempts + 1, o);
+        esd_record_send(send, item->sequence, item->attempts + 1, o);
 
         if (item->acked) {
-            es_lane_done(send->d, send->lane, item);
+            esd_lane_done(send->d, send->lane, item);
 
         } else {
-            es_lane_retry(send->d, send->lane, item,
-                          es_schedule_ms(send->d));
+            esd_lane_retry(send->d, send->lane, item,
+                           esd_schedule_ms(send->d));
         }
     }
 }
@@ -352,13 +354,13 @@ es_judge_again(es_send_t *send, const es_outcome_t *o)
    alone, so that none makes others fail for long. */
 
 static void
-es_judge_events(es_send_t *send, es_outcome_t *o)
+esd_outcome_events(esd_send_t *send, esd_outcome_t *o)
 {
-    char             *id;
-    unsigned          i;
-    es_lane_t        *lane;
-    es_item_t        *item;
-    es_dispatcher_t  *d;
+    char              *id;
+    unsigned           i;
+    esd_lane_t        *lane;
+    esd_item_t        *item;
+    esd_dispatcher_t  *d;
 
     d = send->d;
     lane = send->lane;
@@ -369,27 +371,27 @@ es_judge_events(es_send_t *send, es_outcome_t *o)
         item->attempts++;
         item->status = o->status;
         item->first_ms = item->first_ms ? item->first_ms : send->sent_ms;
-        es_judge_attempt(send, item->sequence, item->attempts, o);
+        esd_record_send(send, item->sequence, item->attempts, o);
     }
 
     if (o->success) {
-        es_health_success(d, lane->target, send);
+        esd_health_success(d, lane->target, send);
 
     } else {
-        es_health_failure(d, lane->target, send, o);
+        esd_health_failure(d, lane->target, send, o);
 
         if (o->stop == NULL && send->simulate == ES_SIMULATE_NONE) {
-            o->stop = es_policy_over(lane->target);
+            o->stop = esd_failing_stop_reason(lane->target);
         }
     }
 
     for (i = 0; i < send->nitems; i++) {
         if (o->success) {
-            es_lane_done(d, lane, &send->items[i]);
-            es_simulate_done(d, lane, send, &send->items[i]);
+            esd_lane_done(d, lane, &send->items[i]);
+            esd_simulate_done(d, lane, send, &send->items[i]);
 
         } else {
-            es_judge_failure(d, lane, &send->items[i], es_str(id), o);
+            esd_outcome_failure(d, lane, &send->items[i], es_str(id), o);
         }
 
         id += strlen(id) + 1;
@@ -401,7 +403,7 @@ es_judge_events(es_send_t *send, es_outcome_t *o)
    it is not stopped or paused by that, and the event waits no longer. */
 
 static void
-es_judge_stale(es_outcome_t *o)
+esd_outcome_stale(esd_outcome_t *o)
 {
     o->stale = true;
     o->stop = NULL;
@@ -411,77 +413,77 @@ es_judge_stale(es_outcome_t *o)
 
 
 void
-es_judge(es_send_t *send, CURLcode result)
+esd_attempt_ended(esd_send_t *send, CURLcode result)
 {
-    es_lane_t        *lane;
-    es_target_t      *target;
-    es_outcome_t      outcome;
-    es_dispatcher_t  *d;
+    esd_lane_t        *lane;
+    esd_target_t      *target;
+    esd_outcome_t      outcome;
+    esd_dispatcher_t  *d;
 
     d = send->d;
     lane = send->lane;
     target = send->target;
 
-    send->overflow |= es_judge_beyond(result);
+    send->overflow |= esd_outcome_beyond(result);
 
-    es_judge_outcome(send, result, &outcome);
+    esd_outcome_of(send, result, &outcome);
 
     if (!outcome.ours) {
-        es_simulate_outcome(send, &outcome);
+        esd_simulate_outcome(send, &outcome);
     }
 
     if (!outcome.ours || outcome.klass == ES_ATTEMPT_PROXY) {
-        es_proxy_judge(d, send, result, &outcome);
+        esd_proxy_outcome(d, send, result, &outcome);
     }
 
     if (send->revision != target->revision) {
-        es_judge_stale(&outcome);
+        esd_outcome_stale(&outcome);
     }
 
     if (outcome.status == 401) {
-        es_token_refused(send);
+        esd_token_refused(send);
     }
 
     switch (send->kind) {
 
-    case ES_SEND_EVENTS:
+    case ESD_SEND_EVENTS:
         if (outcome.ours) {
-            es_judge_again(send, &outcome);
+            esd_outcome_repeat(send, &outcome);
         } else {
-            es_judge_events(send, &outcome);
+            esd_outcome_events(send, &outcome);
         }
         break;
 
-    case ES_SEND_NUDGE:
-        es_nudge_judge(send, &outcome);
+    case ESD_SEND_NUDGE:
+        esd_nudge_ended(send, &outcome);
         break;
 
-    case ES_SEND_TEST:
-        es_test_judge(send, &outcome);
+    case ESD_SEND_TEST:
+        esd_test_event_ended(send, &outcome);
         break;
 
-    case ES_SEND_TOKEN:
-        es_token_judge(send, &outcome);
+    case ESD_SEND_TOKEN:
+        esd_token_ended(send, &outcome);
         break;
     }
 
-    if (outcome.stop != NULL && send->kind != ES_SEND_TEST) {
-        es_target_stop(d, target, outcome.stop);
+    if (outcome.stop != NULL && send->kind != ESD_SEND_TEST) {
+        esd_target_stop(d, target, outcome.stop);
     }
 
-    es_send_end(send);
-    es_tests_turn(d, target);
+    esd_send_end(send);
+    esd_test_events_turn(d, target);
 
     if (lane != NULL) {
-        es_lane_dirty(d, lane);
+        esd_lane_dirty(d, lane);
 
         if (!outcome.success || target->conf->ordering == ES_ORDER_FIFO) {
-            es_stall_look(d, lane);
+            esd_stall_check(d, lane);
         }
     }
 
     if (lane != NULL && !target->full) {
-        es_lane_wake(d, lane);
+        esd_lane_wake(d, lane);
         return;
     }
 
@@ -489,7 +491,7 @@ es_judge(es_send_t *send, CURLcode result)
 
     target->full = false;
 
-    es_each(lane, &target->lanes, in_target) {
-        es_lane_wake(d, lane);
+    esd_each(lane, &target->lanes, in_target) {
+        esd_lane_wake(d, lane);
     }
 }

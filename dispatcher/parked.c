@@ -12,18 +12,18 @@
 
 #include "log/ended_epochs.h"
 
-struct es_parked {
-    es_parked_t      *next;            /* of the same endpoint */
-    es_saved_lane_t   place;           /* its `away` is never NULL */
+struct esd_parked {
+    esd_parked_t      *next;           /* of the same endpoint */
+    esd_saved_lane_t   place;          /* its `away` is never NULL */
 };
 
 
 /* Where the endpoint's place on the feed is linked, or NULL. */
 
-static es_parked_t **
-es_parked_find(es_dispatcher_t *d, uint32_t endpoint, uint32_t feed)
+static esd_parked_t **
+esd_parked_find(esd_dispatcher_t *d, uint32_t endpoint, uint32_t feed)
 {
-    es_parked_t  **link;
+    esd_parked_t  **link;
 
     if (endpoint >= d->nparked) {
         return NULL;
@@ -40,9 +40,9 @@ es_parked_find(es_dispatcher_t *d, uint32_t endpoint, uint32_t feed)
 
 
 static void
-es_parked_free(es_parked_t **link)
+esd_parked_free(esd_parked_t **link)
 {
-    es_parked_t  *parked;
+    esd_parked_t  *parked;
 
     parked = *link;
     *link = parked->next;
@@ -55,18 +55,17 @@ es_parked_free(es_parked_t **link)
 
 /* Takes over what is in `place`. */
 
-static es_parked_t *
-es_parked_add(es_dispatcher_t *d, es_saved_lane_t *place)
+static esd_parked_t *
+esd_parked_add(esd_dispatcher_t *d, esd_saved_lane_t *place)
 {
-    void         *slots;
-    es_parked_t  *parked;
+    void          *slots;
+    esd_parked_t  *parked;
 
-    slots = es_slot(d->parked, &d->nparked, place->endpoint);
-    parked = calloc(1, sizeof(es_parked_t));
+    slots = esd_table_reserve(d->parked, &d->nparked, place->endpoint);
+    parked = calloc(1, sizeof(esd_parked_t));
 
     if (slots == NULL || parked == NULL) {
-        es_record(d, ES_NOMEM);
-        abort();
+        esd_out_of_memory();
     }
 
     d->parked = slots;
@@ -79,7 +78,7 @@ es_parked_add(es_dispatcher_t *d, es_saved_lane_t *place)
 
 
 static uint64_t
-es_parked_behind(const es_feed_t *feed, const es_saved_lane_t *place)
+esd_parked_behind(const es_feed_t *feed, const esd_saved_lane_t *place)
 {
     return place->nitems
            + (strcmp(feed->epoch, place->epoch) == 0
@@ -91,50 +90,51 @@ es_parked_behind(const es_feed_t *feed, const es_saved_lane_t *place)
 /* Records the place, and says that it is kept. */
 
 static void
-es_parked_begin(es_dispatcher_t *d, const es_feed_t *feed,
-    const es_saved_lane_t *place, const char *why)
+esd_parked_begin(esd_dispatcher_t *d, const es_feed_t *feed,
+    const esd_saved_lane_t *place, const char *why)
 {
     char       cursor[ES_CURSOR_MAX];
     uint64_t   n;
     es_away_t  *away;
 
     away = place->away;
-    n = es_parked_behind(feed, place);
+    n = esd_parked_behind(feed, place);
     (void) es_cursor_print(place->epoch, place->sequence, cursor);
 
-    es_log_line(n > 0 ? ES_LOG_WARN : ES_LOG_INFO, "endpoint %s %s: its place "
-                "on feed \"%s\", %s with %llu events not delivered, is kept "
-                "for 30 days", away->name, why, away->feed_name, cursor,
-                (unsigned long long) n);
+    esd_log_line(n > 0 ? ESD_LOG_WARN : ESD_LOG_INFO,
+                 "endpoint %s %s: its place "
+                 "on feed \"%s\", %s with %llu events not delivered, is kept "
+                 "for 30 days", away->name, why, away->feed_name, cursor,
+                 (unsigned long long) n);
 
-    es_record(d, es_changes_away(d->recorder.filling, away));
-    es_notice_away(d, away, cursor, n);
+    esd_must(d, es_changes_away(d->recorder.filling, away));
+    esd_notice_away(d, away, cursor, n);
 }
 
 
 static void
-es_parked_items(es_dispatcher_t *d, es_lane_t *lane, es_saved_lane_t *place,
-    const es_item_t *items, size_t n)
+esd_parked_items(esd_dispatcher_t *d, esd_lane_t *lane,
+    esd_saved_lane_t *place, const esd_item_t *items, size_t n)
 {
     size_t  i;
 
     for (i = 0; i < n; i++) {
         if (items[i].acked) {
-            es_lane_drop(d, lane, &items[i]);
+            esd_lane_drop(d, lane, &items[i]);
 
         } else {
-            es_record(d, es_saved_item(place, &items[i]));
+            esd_must(d, esd_saved_item(place, &items[i]));
         }
     }
 }
 
 
 void
-es_park(es_dispatcher_t *d, es_lane_t *lane, const char *why)
+esd_park(esd_dispatcher_t *d, esd_lane_t *lane, const char *why)
 {
-    es_send_t        *send;
-    es_parked_t      *parked;
-    es_saved_lane_t   place;
+    esd_send_t        *send;
+    esd_parked_t      *parked;
+    esd_saved_lane_t   place;
 
     memset(&place, 0, sizeof(place));
     place.endpoint = lane->target->number;
@@ -146,66 +146,65 @@ es_park(es_dispatcher_t *d, es_lane_t *lane, const char *why)
 
     place.away = malloc(sizeof(es_away_t));
     if (place.away == NULL) {
-        es_record(d, ES_NOMEM);
-        abort();
+        esd_out_of_memory();
     }
 
-    es_away_of(lane, place.away);
-    place.away->since_ms = es_stamp_ms(d);
+    esd_lane_away(lane, place.away);
+    place.away->since_ms = esd_clock_stamp_ms(d);
 
     /* what is in flight has no outcome any more: it is sent again */
 
-    es_each(send, &lane->sends, link) {
-        es_parked_items(d, lane, &place, send->items, send->nitems);
+    esd_each(send, &lane->sends, link) {
+        esd_parked_items(d, lane, &place, send->items, send->nitems);
     }
 
-    es_parked_items(d, lane, &place, lane->waiting, lane->nwaiting);
+    esd_parked_items(d, lane, &place, lane->waiting, lane->nwaiting);
 
-    es_stall_end(d, lane);
-    es_record_progress(d, lane);
-    parked = es_parked_add(d, &place);
-    es_parked_begin(d, &lane->source->feed, &parked->place, why);
+    esd_stall_end(d, lane);
+    esd_record_progress(d, lane);
+    parked = esd_parked_add(d, &place);
+    esd_parked_begin(d, &lane->source->feed, &parked->place, why);
 
-    es_lane_destroy(d, lane);
+    esd_lane_destroy(d, lane);
 }
 
 
-es_saved_lane_t *
-es_parked_place(es_dispatcher_t *d, uint32_t endpoint, uint32_t feed)
+esd_saved_lane_t *
+esd_parked_progress(esd_dispatcher_t *d, uint32_t endpoint, uint32_t feed)
 {
-    es_parked_t  **link;
+    esd_parked_t  **link;
 
-    link = es_parked_find(d, endpoint, feed);
+    link = esd_parked_find(d, endpoint, feed);
 
     return link ? &(*link)->place : NULL;
 }
 
 
 void
-es_parked_back(es_dispatcher_t *d, const es_saved_lane_t *place)
+esd_parked_resumed(esd_dispatcher_t *d, const esd_saved_lane_t *place)
 {
-    es_parked_t  **link;
+    esd_parked_t  **link;
 
     if (place->away != NULL) {
-        es_log_line(ES_LOG_INFO, "endpoint %s is sent feed \"%s\" again: it "
-                    "goes on after %s-%llu", place->away->name,
-                    place->away->feed_name, place->epoch,
-                    (unsigned long long) place->sequence);
+        esd_log_line(ESD_LOG_INFO, "endpoint %s is sent feed \"%s\" again: it "
+                     "goes on after %s-%llu", place->away->name,
+                     place->away->feed_name, place->epoch,
+                     (unsigned long long) place->sequence);
 
-        es_record(d, es_changes_away_done(d->recorder.filling,
-                                          place->endpoint, place->feed));
+        esd_must(d, es_changes_away_done(d->recorder.filling,
+                                         place->endpoint, place->feed));
     }
 
-    link = es_parked_find(d, place->endpoint, place->feed);
+    link = esd_parked_find(d, place->endpoint, place->feed);
 
     if (link != NULL) {
-        es_parked_free(link);
+        esd_parked_free(link);
     }
 }
 
 
 bool
-es_parked_any(const es_dispatcher_t *d, uint32_t endpoint)
+esd_parked_any(const esd_dispatcher_t *d, uint32_t endpoint)
 {
     return endpoint < d->nparked && d->parked[endpoint] != NULL;
 }
@@ -214,15 +213,15 @@ es_parked_any(const es_dispatcher_t *d, uint32_t endpoint)
 /* The place is given up: what it had still to be sent is lost. */
 
 static void
-es_parked_drop(es_dispatcher_t *d, es_txn_t *txn, es_parked_t **link,
+esd_parked_drop(esd_dispatcher_t *d, es_txn_t *txn, esd_parked_t **link,
     const es_feed_t *feed)
 {
-    size_t            i;
-    uint32_t          endpoint;
-    uint64_t          first;
-    es_loss_t         loss;
-    es_ended_t        ended;
-    es_saved_lane_t  *place;
+    size_t             i;
+    uint32_t           endpoint;
+    uint64_t           first;
+    es_loss_t          loss;
+    es_ended_t         ended;
+    esd_saved_lane_t  *place;
 
     place = &(*link)->place;
     endpoint = place->endpoint;
@@ -233,8 +232,8 @@ es_parked_drop(es_dispatcher_t *d, es_txn_t *txn, es_parked_t **link,
                                                  : first;
     }
 
-    es_loss_tell(d, place->away, &place->loss);
-    es_loss_ended(txn, place, place->nitems, first, &ended, &loss);
+    esd_loss_report(d, place->away, &place->loss);
+    esd_loss_ended(txn, place, place->nitems, first, &ended, &loss);
     loss.reason = feed != NULL ? ES_LOSS_AWAY : ES_LOSS_REMOVED;
 
     if (feed != NULL && strcmp(feed->epoch, place->epoch) == 0
@@ -244,28 +243,28 @@ es_parked_drop(es_dispatcher_t *d, es_txn_t *txn, es_parked_t **link,
         loss.to = feed->last;
     }
 
-    es_loss_tell(d, place->away, &loss);
+    esd_loss_report(d, place->away, &loss);
 
     if (loss.count == 0) {
-        es_log_line(ES_LOG_INFO, "endpoint %s: its place on feed \"%s\" is "
-                    "given up, with nothing to be delivered",
-                    place->away->name, place->away->feed_name);
+        esd_log_line(ESD_LOG_INFO, "endpoint %s: its place on feed \"%s\" is "
+                     "given up, with nothing to be delivered",
+                     place->away->name, place->away->feed_name);
     }
 
-    es_record(d, es_changes_forget_feed(d->recorder.filling, endpoint,
-                                        place->feed));
-    es_parked_free(link);
+    esd_must(d, es_changes_forget_feed(d->recorder.filling, endpoint,
+                                       place->feed));
+    esd_parked_free(link);
 
-    if (!es_parked_any(d, endpoint)
+    if (!esd_parked_any(d, endpoint)
         && (endpoint >= d->ntargets || d->targets[endpoint] == NULL))
     {
-        es_record(d, es_changes_forget(d->recorder.filling, endpoint));
+        esd_must(d, es_changes_forget(d->recorder.filling, endpoint));
     }
 }
 
 
 static const es_feed_t *
-es_parked_feed(const es_dispatcher_t *d, const es_parked_t *parked)
+esd_parked_feed(const esd_dispatcher_t *d, const esd_parked_t *parked)
 {
     uint32_t  feed;
 
@@ -276,24 +275,24 @@ es_parked_feed(const es_dispatcher_t *d, const es_parked_t *parked)
 }
 
 
-typedef bool (*es_parked_fn)(const es_parked_t *parked, int64_t arg);
+typedef bool (*esd_parked_fn)(const esd_parked_t *parked, int64_t arg);
 
 
 /* Gives up those that `fn` says. */
 
 static void
-es_parked_sweep(es_dispatcher_t *d, es_txn_t *txn, es_parked_fn fn,
+esd_parked_sweep(esd_dispatcher_t *d, es_txn_t *txn, esd_parked_fn fn,
     int64_t arg)
 {
-    size_t         i;
-    es_parked_t  **link;
+    size_t          i;
+    esd_parked_t  **link;
 
     for (i = 0; i < d->nparked; i++) {
         link = &d->parked[i];
 
         while (*link != NULL) {
             if (fn(*link, arg)) {
-                es_parked_drop(d, txn, link, es_parked_feed(d, *link));
+                esd_parked_drop(d, txn, link, esd_parked_feed(d, *link));
 
             } else {
                 link = &(*link)->next;
@@ -304,40 +303,40 @@ es_parked_sweep(es_dispatcher_t *d, es_txn_t *txn, es_parked_fn fn,
 
 
 static bool
-es_parked_of(const es_parked_t *parked, int64_t feed)
+esd_parked_of(const esd_parked_t *parked, int64_t feed)
 {
     return parked->place.feed == (uint32_t) feed;
 }
 
 
 void
-es_parked_feed_gone(es_dispatcher_t *d, es_txn_t *txn, uint32_t feed)
+esd_parked_feed_gone(esd_dispatcher_t *d, es_txn_t *txn, uint32_t feed)
 {
-    es_parked_sweep(d, txn, es_parked_of, feed);
+    esd_parked_sweep(d, txn, esd_parked_of, feed);
 }
 
 
 static bool
-es_parked_over(const es_parked_t *parked, int64_t now_ms)
+esd_parked_over(const esd_parked_t *parked, int64_t now_ms)
 {
     return now_ms - parked->place.away->since_ms >= ES_AWAY_MS;
 }
 
 
 void
-es_parked_expire(es_dispatcher_t *d, es_txn_t *txn, int64_t now_ms)
+esd_parked_expire(esd_dispatcher_t *d, es_txn_t *txn, int64_t now_ms)
 {
-    es_parked_sweep(d, txn, es_parked_over, now_ms);
+    esd_parked_sweep(d, txn, esd_parked_over, now_ms);
 }
 
 
 /* Who it was is known of one that was there when the place was left. */
 
 static void
-es_parked_name(const es_dispatcher_t *d, es_saved_lane_t *place)
+esd_parked_name(const esd_dispatcher_t *d, esd_saved_lane_t *place)
 {
-    const es_target_t  *target;
-    es_str_t            operations;
+    const esd_target_t  *target;
+    es_str_t             operations;
 
     target = place->endpoint < d->ntargets ? d->targets[place->endpoint]
                                            : NULL;
@@ -360,11 +359,11 @@ es_parked_name(const es_dispatcher_t *d, es_saved_lane_t *place)
    it was left since. */
 
 static void
-es_parked_take(es_dispatcher_t *d, es_txn_t *txn, es_saved_lane_t *place)
+esd_parked_take(esd_dispatcher_t *d, es_txn_t *txn, esd_saved_lane_t *place)
 {
     bool              left;
     es_ended_t        ended;
-    es_parked_t      *parked;
+    esd_parked_t     *parked;
     const es_feed_t  *feed;
 
     left = place->away == NULL;
@@ -372,58 +371,58 @@ es_parked_take(es_dispatcher_t *d, es_txn_t *txn, es_saved_lane_t *place)
     if (left) {
         place->away = calloc(1, sizeof(es_away_t));
         if (place->away == NULL) {
-            es_record(d, ES_NOMEM);
-            abort();
+            esd_out_of_memory();
         }
 
         place->away->endpoint = place->endpoint;
         place->away->feed = place->feed;
-        place->away->since_ms = es_stamp_ms(d);
-        es_parked_name(d, place);
+        place->away->since_ms = esd_clock_stamp_ms(d);
+        esd_parked_name(d, place);
     }
 
-    parked = es_parked_add(d, place);
+    parked = esd_parked_add(d, place);
     place->items = NULL;
     place->away = NULL;
     place = &parked->place;
-    feed = es_parked_feed(d, parked);
+    feed = esd_parked_feed(d, parked);
 
     if (feed == NULL) {
         if (es_ended_get(txn, place->feed, place->epoch, &ended) == ES_OK) {
             memcpy(place->away->feed_name, ended.name, sizeof(ended.name));
         }
 
-        es_parked_drop(d, txn, es_parked_find(d, place->endpoint, place->feed),
-                       NULL);
+        esd_parked_drop(d, txn, esd_parked_find(d, place->endpoint,
+                                                place->feed),
+                        NULL);
 
     } else if (left) {
         memcpy(place->away->feed_name, feed->name, sizeof(feed->name));
-        es_parked_begin(d, feed, place, "is not sent a feed any more");
+        esd_parked_begin(d, feed, place, "is not sent a feed any more");
     }
 }
 
 
 void
-es_parked_load(es_dispatcher_t *d, es_txn_t *txn)
+esd_parked_load(esd_dispatcher_t *d, es_txn_t *txn)
 {
     size_t  i;
 
     for (i = 0; i < d->saved.nlanes; i++) {
         if (!d->saved.lanes[i].taken) {
-            es_parked_take(d, txn, &d->saved.lanes[i]);
+            esd_parked_take(d, txn, &d->saved.lanes[i]);
         }
     }
 }
 
 
 void
-es_parked_done(es_dispatcher_t *d)
+esd_parked_done(esd_dispatcher_t *d)
 {
     size_t  i;
 
     for (i = 0; i < d->nparked; i++) {
         while (d->parked[i] != NULL) {
-            es_parked_free(&d->parked[i]);
+            esd_parked_free(&d->parked[i]);
         }
     }
 

@@ -16,18 +16,18 @@
 
 #include "dispatcher.h"
 
-#define ES_PROXY_AUTH_MAX  1024
-#define ES_PROXY_MIN_MS    1000
-#define ES_PROXY_MAX_MS    30000
+#define ESD_PROXY_AUTH_MAX  1024
+#define ESD_PROXY_MIN_MS    1000
+#define ESD_PROXY_MAX_MS    30000
 
 /* an attempt that had less time says nothing of the proxy */
-#define ES_PROXY_PATIENCE_US  5000000
+#define ESD_PROXY_PATIENCE_US  5000000
 
 
 /* "http://host:port", with "user:password@" or not. */
 
 bool
-es_proxy_ok(const char *text)
+esd_proxy_ok(const char *text)
 {
     bool    ok;
     char   *port, *path, *query;
@@ -61,7 +61,7 @@ es_proxy_ok(const char *text)
 
 
 static void
-es_proxy_timer(struct ev_loop *ev, ev_timer *w, int revents)
+esd_proxy_timer(struct ev_loop *ev, ev_timer *w, int revents)
 {
     (void) ev;
     (void) w;
@@ -72,9 +72,9 @@ es_proxy_timer(struct ev_loop *ev, ev_timer *w, int revents)
 /* One line, "user:password". */
 
 static bool
-es_proxy_read(es_proxy_t *proxy, FILE *f)
+esd_proxy_read(esd_proxy_t *proxy, FILE *f)
 {
-    char  *colon, line[ES_PROXY_AUTH_MAX];
+    char  *colon, line[ESD_PROXY_AUTH_MAX];
 
     if (fgets(line, sizeof(line), f) == NULL) {
         return false;
@@ -97,13 +97,13 @@ es_proxy_read(es_proxy_t *proxy, FILE *f)
 
 
 es_rc_t
-es_proxy_init(es_dispatcher_t *d)
+esd_proxy_init(esd_dispatcher_t *d)
 {
     bool         ok;
     FILE        *f;
     const char  *name;
 
-    ev_init(&d->proxy.timer, es_proxy_timer);
+    ev_init(&d->proxy.timer, esd_proxy_timer);
     name = d->options.proxy_auth_file;
 
     if (name == NULL) {
@@ -112,17 +112,17 @@ es_proxy_init(es_dispatcher_t *d)
 
     f = fopen(name, "re");
     if (f == NULL) {
-        es_log_line(ES_LOG_ERROR, "cannot read \"%s\": %s", name,
-                    strerror(errno));
+        esd_log_line(ESD_LOG_ERROR, "cannot read \"%s\": %s", name,
+                     strerror(errno));
         return ES_IO;
     }
 
-    ok = es_proxy_read(&d->proxy, f);
+    ok = esd_proxy_read(&d->proxy, f);
     (void) fclose(f);
 
     if (!ok) {
-        es_log_line(ES_LOG_ERROR, "\"%s\" does not begin with a line "
-                    "\"user:password\"", name);
+        esd_log_line(ESD_LOG_ERROR, "\"%s\" does not begin with a line "
+                     "\"user:password\"", name);
         return ES_INVALID;
     }
 
@@ -131,7 +131,7 @@ es_proxy_init(es_dispatcher_t *d)
 
 
 void
-es_proxy_done(es_dispatcher_t *d)
+esd_proxy_done(esd_dispatcher_t *d)
 {
     free(d->proxy.user);
     free(d->proxy.password);
@@ -142,7 +142,7 @@ es_proxy_done(es_dispatcher_t *d)
    not asked then, and the socket is refused as without one. */
 
 static bool
-es_proxy_barred(const es_send_t *send)
+esd_proxy_barred(const esd_send_t *send)
 {
     bool              barred;
     char             *host, *name;
@@ -166,7 +166,7 @@ es_proxy_barred(const es_send_t *send)
     addr = NULL;
 
     if (getaddrinfo(name, NULL, &hints, &addr) == 0) {
-        barred = !es_egress_allows(&send->d->options.egress, addr->ai_addr);
+        barred = !esd_egress_allows(&send->d->options.egress, addr->ai_addr);
         freeaddrinfo(addr);
     }
 
@@ -179,44 +179,46 @@ es_proxy_barred(const es_send_t *send)
 /* An empty name keeps libcurl from what the environment says. */
 
 bool
-es_proxy_set(es_send_t *send)
+esd_proxy_set(esd_send_t *send)
 {
-    CURL                *easy;
-    const es_proxy_t    *proxy;
-    const es_options_t  *options;
+    CURL                 *easy;
+    const esd_proxy_t    *proxy;
+    const esd_options_t  *options;
 
     easy = send->easy;
     proxy = &send->d->proxy;
     options = &send->d->options;
-    send->proxied = options->proxy != NULL && !es_proxy_barred(send);
+    send->proxied = options->proxy != NULL && !esd_proxy_barred(send);
 
-#define es_set(option, value)                                                 \
+#define esd_proxy_setopt(option, value)                                      \
     (curl_easy_setopt(easy, (option), (value)) == CURLE_OK)
 
     if (!send->proxied) {
-        return es_set(CURLOPT_PROXY, "") && es_set(CURLOPT_NOPROXY, "*");
+        return esd_proxy_setopt(CURLOPT_PROXY,
+                                "") && esd_proxy_setopt(CURLOPT_NOPROXY, "*");
     }
 
-    return es_set(CURLOPT_PROXY, options->proxy)
-           && es_set(CURLOPT_NOPROXY, "")
-           && es_set(CURLOPT_HTTPPROXYTUNNEL, 1L)
-           && es_set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L)
-           && es_set(CURLOPT_HEADEROPT, (long) CURLHEADER_SEPARATE)
+    return esd_proxy_setopt(CURLOPT_PROXY, options->proxy)
+           && esd_proxy_setopt(CURLOPT_NOPROXY, "")
+           && esd_proxy_setopt(CURLOPT_HTTPPROXYTUNNEL, 1L)
+           && esd_proxy_setopt(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L)
+           && esd_proxy_setopt(CURLOPT_HEADEROPT, (long) CURLHEADER_SEPARATE)
            && (proxy->user == NULL
-               || (es_set(CURLOPT_PROXYUSERNAME, proxy->user)
-                   && es_set(CURLOPT_PROXYPASSWORD, proxy->password)))
+               || (esd_proxy_setopt(CURLOPT_PROXYUSERNAME, proxy->user)
+                   && esd_proxy_setopt(CURLOPT_PROXYPASSWORD,
+                                       proxy->password)))
            && (options->ca_file == NULL
-               || (es_set(CURLOPT_PROXY_CAINFO, options->ca_file)
-                   && es_set(CURLOPT_PROXY_CAPATH, NULL)));
+               || (esd_proxy_setopt(CURLOPT_PROXY_CAINFO, options->ca_file)
+                   && esd_proxy_setopt(CURLOPT_PROXY_CAPATH, NULL)));
 
-#undef es_set
+#undef esd_proxy_setopt
 }
 
 
 /* The status of CONNECT, if it was one that opened no tunnel. */
 
 static long
-es_proxy_answer(const es_send_t *send)
+esd_proxy_response(const esd_send_t *send)
 {
     long  status;
 
@@ -231,7 +233,7 @@ es_proxy_answer(const es_send_t *send)
    credentials. */
 
 static es_attempt_class_t
-es_proxy_refusal(const es_send_t *send, long status)
+esd_proxy_refusal(const esd_send_t *send, long status)
 {
     long  asked;
 
@@ -257,7 +259,7 @@ es_proxy_refusal(const es_send_t *send, long status)
 
 
 es_attempt_class_t
-es_proxy_class(const es_send_t *send, CURLcode result,
+esd_proxy_class(const esd_send_t *send, CURLcode result,
     es_attempt_class_t klass)
 {
     long  status, port;
@@ -266,9 +268,9 @@ es_proxy_class(const es_send_t *send, CURLcode result,
         return klass;
     }
 
-    status = es_proxy_answer(send);
+    status = esd_proxy_response(send);
     if (status != 0) {
-        return es_proxy_refusal(send, status);
+        return esd_proxy_refusal(send, status);
     }
 
     port = 0;
@@ -296,7 +298,7 @@ es_proxy_class(const es_send_t *send, CURLcode result,
            time is the endpoint's own */
 
         return port == 0
-               && es_clock_mono_us() - send->sent_us >= ES_PROXY_PATIENCE_US
+               && es_clock_mono_us() - send->sent_us >= ESD_PROXY_PATIENCE_US
                ? ES_ATTEMPT_PROXY : klass;
 
     default:
@@ -306,30 +308,30 @@ es_proxy_class(const es_send_t *send, CURLcode result,
 
 
 bool
-es_proxy_holds(const es_dispatcher_t *d)
+esd_proxy_holds(const esd_dispatcher_t *d)
 {
     return d->proxy.pause_ms != 0 && es_clock_mono_us() < d->proxy.until_us;
 }
 
 
 static void
-es_proxy_say(const es_send_t *send, CURLcode result)
+esd_proxy_say(const esd_send_t *send, CURLcode result)
 {
     char  why[64];
     long  status;
 
-    status = es_proxy_answer(send);
+    status = esd_proxy_response(send);
     (void) snprintf(why, sizeof(why), "it answers CONNECT with %ld", status);
 
-    es_log_line(ES_LOG_WARN, "the proxy does not work, nothing is sent: %s",
-                status != 0 ? why : curl_easy_strerror(result));
+    esd_log_line(ESD_LOG_WARN, "the proxy does not work, nothing is sent: %s",
+                 status != 0 ? why : curl_easy_strerror(result));
 }
 
 
 static void
-es_proxy_failed(es_dispatcher_t *d, const es_send_t *send, CURLcode result)
+esd_proxy_failed(esd_dispatcher_t *d, const esd_send_t *send, CURLcode result)
 {
-    es_proxy_t  *proxy;
+    esd_proxy_t  *proxy;
 
     proxy = &d->proxy;
 
@@ -340,13 +342,13 @@ es_proxy_failed(es_dispatcher_t *d, const es_send_t *send, CURLcode result)
     }
 
     if (proxy->pause_ms == 0) {
-        es_proxy_say(send, result);
-        proxy->pause_ms = ES_PROXY_MIN_MS;
+        esd_proxy_say(send, result);
+        proxy->pause_ms = ESD_PROXY_MIN_MS;
 
-    } else if (proxy->pause_ms < ES_PROXY_MAX_MS) {
+    } else if (proxy->pause_ms < ESD_PROXY_MAX_MS) {
         proxy->pause_ms *= 2;
-        proxy->pause_ms = proxy->pause_ms < ES_PROXY_MAX_MS
-                          ? proxy->pause_ms : ES_PROXY_MAX_MS;
+        proxy->pause_ms = proxy->pause_ms < ESD_PROXY_MAX_MS
+                          ? proxy->pause_ms : ESD_PROXY_MAX_MS;
     }
 
     proxy->until_us = es_clock_mono_us() + proxy->pause_ms * 1000;
@@ -356,21 +358,21 @@ es_proxy_failed(es_dispatcher_t *d, const es_send_t *send, CURLcode result)
 
 
 void
-es_proxy_judge(es_dispatcher_t *d, const es_send_t *send, CURLcode result,
-    const es_outcome_t *o)
+esd_proxy_outcome(esd_dispatcher_t *d, const esd_send_t *send, CURLcode result,
+    const esd_outcome_t *o)
 {
     if (!send->proxied) {
         return;
     }
 
     if (o->klass == ES_ATTEMPT_PROXY) {
-        es_proxy_failed(d, send, result);
+        esd_proxy_failed(d, send, result);
 
     } else if (d->proxy.pause_ms != 0
                && send->sent_us >= d->proxy.until_us)
     {
         d->proxy.pause_ms = 0;
         ev_timer_stop(d->loop.ev, &d->proxy.timer);
-        es_log_line(ES_LOG_INFO, "the proxy works again");
+        esd_log_line(ESD_LOG_INFO, "the proxy works again");
     }
 }

@@ -9,45 +9,45 @@
 
 #include "dispatcher.h"
 
-#define es_rate_ns(us)  ((uint64_t) (us) * 1000)
+#define esd_rate_ns(us)  ((uint64_t) (us) * 1000)
 
 
 static void
-es_rate_due(struct ev_loop *ev, ev_timer *w, int revents)
+esd_rate_due(struct ev_loop *ev, ev_timer *w, int revents)
 {
-    es_lane_t    *lane;
-    es_target_t  *target;
+    esd_lane_t    *lane;
+    esd_target_t  *target;
 
     (void) ev;
     (void) revents;
 
     target = w->data;
 
-    es_each(lane, &target->lanes, in_target) {
-        es_lane_wake(target->d, lane);
+    esd_each(lane, &target->lanes, in_target) {
+        esd_lane_wake(target->d, lane);
     }
 }
 
 
 void
-es_rate_reset(es_target_t *target)
+esd_rate_reset(esd_target_t *target)
 {
     target->bucket = 0;
     ev_timer_stop(target->d->loop.ev, &target->earned);
-    ev_init(&target->earned, es_rate_due);
+    ev_init(&target->earned, esd_rate_due);
     target->earned.data = target;
 }
 
 
 void
-es_rate_done(es_target_t *target)
+esd_rate_done(esd_target_t *target)
 {
     ev_timer_stop(target->d->loop.ev, &target->earned);
 }
 
 
 bool
-es_rate_room(es_target_t *target)
+esd_rate_room(esd_target_t *target)
 {
     es_gcra_t         state;
     const es_rate_t  *rate;
@@ -58,8 +58,8 @@ es_rate_room(es_target_t *target)
         return true;
     }
 
-    state = es_gcra_peek(&target->bucket, rate, es_rate_ns(es_clock_mono_us()),
-                         1);
+    state = es_gcra_peek(&target->bucket, rate,
+                         esd_rate_ns(es_clock_mono_us()), 1);
 
     if (!state.admitted && !ev_is_active(&target->earned)) {
         ev_timer_set(&target->earned,
@@ -72,10 +72,10 @@ es_rate_room(es_target_t *target)
 
 
 void
-es_rate_charge(es_target_t *target, int64_t now_us)
+esd_rate_charge(esd_target_t *target, int64_t now_us)
 {
     if (target->conf->rate.units != 0) {
         (void) es_gcra_take(&target->bucket, &target->conf->rate,
-                            es_rate_ns(now_us), 1);
+                            esd_rate_ns(now_us), 1);
     }
 }

@@ -20,55 +20,69 @@
 
 #include "dispatcher.h"
 
-static void es_recorder_done(struct ev_loop *ev, ev_async *w, int revents);
-static void es_recorder_due(struct ev_loop *ev, ev_timer *w, int revents);
-static void *es_recorder_main(void *ctx);
+static void esd_recorder_done(struct ev_loop *ev, ev_async *w, int revents);
+static void esd_recorder_due(struct ev_loop *ev, ev_timer *w, int revents);
+static void *esd_recorder_main(void *ctx);
+
+
+/* The state on disk is right, and to continue without the change would not
+   be. */
+
+static void __attribute__((noreturn))
+esd_recorder_exit(es_rc_t rc)
+{
+    esd_log_line(ESD_LOG_ERROR, "cannot record what was delivered: %s; "
+                 "ending, to go on from the last commit after a restart",
+                 es_reason(rc));
+    _exit(1);
+}
 
 
 void
-es_record(es_dispatcher_t *d, es_rc_t rc)
+esd_out_of_memory(void)
 {
-    if (rc == ES_OK) {
-        es_recorder_touch(d);
-        return;
+    esd_recorder_exit(ES_NOMEM);
+}
+
+
+void
+esd_must(esd_dispatcher_t *d, es_rc_t rc)
+{
+    if (rc != ES_OK) {
+        esd_recorder_exit(rc);
     }
 
-    /* What is on disk is right; going on without it would not be. */
-
-    es_log_line(ES_LOG_ERROR, "cannot record what was delivered: %s; ending, "
-                "to go on from the last commit after a restart",
-                es_reason(rc));
-    _exit(1);
+    esd_recorder_touch(d);
 }
 
 
 /* An attempt and a dead letter are counted where they are recorded. */
 
 void
-es_record_attempt(es_dispatcher_t *d, const es_attempt_t *attempt)
+esd_record_attempt(esd_dispatcher_t *d, const es_attempt_t *attempt)
 {
     es_tally_attempt(&d->recorder.tally, attempt);
     d->recorder.tallied = true;
 
-    es_record(d, es_changes_attempt(d->recorder.filling, attempt));
+    esd_must(d, es_changes_attempt(d->recorder.filling, attempt));
 }
 
 
 void
-es_record_dead(es_dispatcher_t *d, const es_dead_t *dead)
+esd_record_dead(esd_dispatcher_t *d, const es_dead_t *dead)
 {
     d->recorder.tally.dead++;
     d->recorder.tallied = true;
 
-    es_record(d, es_changes_dead(d->recorder.filling, dead));
+    esd_must(d, es_changes_dead(d->recorder.filling, dead));
 }
 
 
 es_rc_t
-es_recorder_start(es_dispatcher_t *d)
+esd_recorder_start(esd_dispatcher_t *d)
 {
-    es_rc_t         rc;
-    es_recorder_t  *recorder;
+    es_rc_t          rc;
+    esd_recorder_t  *recorder;
 
     recorder = &d->recorder;
 
@@ -86,42 +100,42 @@ es_recorder_start(es_dispatcher_t *d)
         return rc;
     }
 
-    ev_async_init(&recorder->done, es_recorder_done);
+    ev_async_init(&recorder->done, esd_recorder_done);
     recorder->done.data = d;
     ev_async_start(d->loop.ev, &recorder->done);
 
-    ev_init(&recorder->timer, es_recorder_due);
+    ev_init(&recorder->timer, esd_recorder_due);
     recorder->timer.data = d;
 
-    return es_helper_start(&recorder->helper, "es-recorder", es_recorder_main,
-                           d);
+    return esd_thread_start(&recorder->thread, "es-recorder",
+                            esd_recorder_main, d);
 }
 
 
 static void *
-es_recorder_main(void *ctx)
+esd_recorder_main(void *ctx)
 {
-    es_rc_t           rc;
-    es_dispatcher_t  *d;
-    es_recorder_t    *recorder;
+    es_rc_t            rc;
+    esd_dispatcher_t  *d;
+    esd_recorder_t    *recorder;
 
     d = ctx;
     recorder = &d->recorder;
 
-    es_helper_lock(&recorder->helper);
+    esd_thread_lock(&recorder->thread);
 
     for ( ;; ) {
-        while (!recorder->handed && !recorder->helper.quit) {
-            es_helper_wait(&recorder->helper);
+        while (!recorder->handed && !recorder->thread.quit) {
+            esd_thread_wait(&recorder->thread);
         }
 
         if (!recorder->handed) {
             break;
         }
 
-        es_helper_unlock(&recorder->helper);
+        esd_thread_unlock(&recorder->thread);
         rc = es_delivery_commit(d->store, recorder->committing);
-        es_helper_lock(&recorder->helper);
+        esd_thread_lock(&recorder->thread);
 
         recorder->rc = rc;
         recorder->error = errno;
@@ -130,7 +144,7 @@ es_recorder_main(void *ctx)
         ev_async_send(d->loop.ev, &recorder->done);
     }
 
-    es_helper_unlock(&recorder->helper);
+    esd_thread_unlock(&recorder->thread);
 
     return NULL;
 }
@@ -139,7 +153,8 @@ es_recorder_main(void *ctx)
 /* More than there is room for are counted, and then refused. */
 
 static void
-es_recorder_pending(es_progress_t *progress, const es_item_t *items, size_t n)
+esd_recorder_pending(es_progress_t *progress, const esd_item_t *items,
+    size_t n)
 {
     size_t  i;
 
@@ -161,9 +176,9 @@ es_recorder_pending(es_progress_t *progress, const es_item_t *items, size_t n)
 /* What the lane has taken and not finished, as the next start must see it. */
 
 static es_rc_t
-es_recorder_progress(es_changes_t *changes, const es_lane_t *lane)
+esd_recorder_progress(es_changes_t *changes, const esd_lane_t *lane)
 {
-    const es_send_t    *send;
+    const esd_send_t    *send;
     static es_progress_t  progress;    /* big, and only the loop's */
 
     progress.endpoint = lane->target->number;
@@ -173,12 +188,12 @@ es_recorder_progress(es_changes_t *changes, const es_lane_t *lane)
     progress.matched = lane->matched;
     progress.npending = 0;
 
-    es_each(send, &lane->sends, link) {
-        es_recorder_pending(&progress, send->items, send->nitems);
+    esd_each(send, &lane->sends, link) {
+        esd_recorder_pending(&progress, send->items, send->nitems);
     }
 
     if (lane->npending > 0) {
-        es_recorder_pending(&progress, lane->waiting, lane->nwaiting);
+        esd_recorder_pending(&progress, lane->waiting, lane->nwaiting);
     }
 
     return es_changes_progress(changes, &progress);
@@ -186,7 +201,7 @@ es_recorder_progress(es_changes_t *changes, const es_lane_t *lane)
 
 
 void
-es_record_progress(es_dispatcher_t *d, es_lane_t *lane)
+esd_record_progress(esd_dispatcher_t *d, esd_lane_t *lane)
 {
     if (lane->dirty) {
         TAILQ_REMOVE(&d->recorder.dirty, lane, in_dirty);
@@ -194,25 +209,25 @@ es_record_progress(es_dispatcher_t *d, es_lane_t *lane)
     }
 
     lane->moved = false;
-    es_record(d, es_recorder_progress(d->recorder.filling, lane));
+    esd_must(d, esd_recorder_progress(d->recorder.filling, lane));
 }
 
 
 static void
-es_recorder_gather(es_dispatcher_t *d)
+esd_recorder_gather(esd_dispatcher_t *d)
 {
-    es_lane_t      *lane;
-    es_recorder_t  *recorder;
+    esd_lane_t      *lane;
+    esd_recorder_t  *recorder;
 
     recorder = &d->recorder;
 
     while ((lane = TAILQ_FIRST(&recorder->dirty)) != NULL) {
-        es_record_progress(d, lane);
+        esd_record_progress(d, lane);
     }
 
     if (recorder->tallied) {
         recorder->tallied = false;
-        es_record(d, es_changes_tally(recorder->filling, &recorder->tally));
+        esd_must(d, es_changes_tally(recorder->filling, &recorder->tally));
     }
 
     ev_timer_stop(d->loop.ev, &recorder->timer);
@@ -221,14 +236,14 @@ es_recorder_gather(es_dispatcher_t *d)
 
 
 static void
-es_recorder_submit(es_dispatcher_t *d)
+esd_recorder_submit(esd_dispatcher_t *d)
 {
-    es_changes_t   *changes;
-    es_recorder_t  *recorder;
+    es_changes_t    *changes;
+    esd_recorder_t  *recorder;
 
     recorder = &d->recorder;
 
-    es_recorder_gather(d);
+    esd_recorder_gather(d);
 
     if (es_changes_empty(recorder->filling)) {
         return;
@@ -241,17 +256,17 @@ es_recorder_submit(es_dispatcher_t *d)
     recorder->notices = false;
     recorder->busy = true;
 
-    es_helper_lock(&recorder->helper);
+    esd_thread_lock(&recorder->thread);
     recorder->handed = true;
-    es_helper_wake(&recorder->helper);
-    es_helper_unlock(&recorder->helper);
+    esd_thread_wake(&recorder->thread);
+    esd_thread_unlock(&recorder->thread);
 }
 
 
 void
-es_recorder_touch(es_dispatcher_t *d)
+esd_recorder_touch(esd_dispatcher_t *d)
 {
-    es_recorder_t  *recorder;
+    esd_recorder_t  *recorder;
 
     recorder = &d->recorder;
 
@@ -265,9 +280,9 @@ es_recorder_touch(es_dispatcher_t *d)
 
 
 static void
-es_recorder_due(struct ev_loop *ev, ev_timer *w, int revents)
+esd_recorder_due(struct ev_loop *ev, ev_timer *w, int revents)
 {
-    es_dispatcher_t  *d;
+    esd_dispatcher_t  *d;
 
     (void) ev;
     (void) revents;
@@ -279,22 +294,22 @@ es_recorder_due(struct ev_loop *ev, ev_timer *w, int revents)
         return;
     }
 
-    es_recorder_submit(d);
+    esd_recorder_submit(d);
 }
 
 
 static void
-es_recorder_failed(es_dispatcher_t *d, es_rc_t rc, int error)
+esd_recorder_failed(esd_dispatcher_t *d, es_rc_t rc, int error)
 {
     bool  disk;
 
     disk = rc == ES_FULL && error != 0;
 
     if (!d->recorder.failed) {
-        es_log_line(ES_LOG_ERROR, "cannot write delivery state: %s%s%s; "
-                    "nothing new is sent until it can be written",
-                    es_reason(rc), disk ? ", " : "",
-                    disk ? strerror(error) : "");
+        esd_log_line(ESD_LOG_ERROR, "cannot write delivery state: %s%s%s; "
+                     "nothing new is sent until it can be written",
+                     es_reason(rc), disk ? ", " : "",
+                     disk ? strerror(error) : "");
     }
 
     d->recorder.failed = true;
@@ -304,13 +319,13 @@ es_recorder_failed(es_dispatcher_t *d, es_rc_t rc, int error)
 
 
 static void
-es_recorder_done(struct ev_loop *ev, ev_async *w, int revents)
+esd_recorder_done(struct ev_loop *ev, ev_async *w, int revents)
 {
-    int               error;
-    bool              handed;
-    es_rc_t           rc;
-    es_dispatcher_t  *d;
-    es_recorder_t    *recorder;
+    int                error;
+    bool               handed;
+    es_rc_t            rc;
+    esd_dispatcher_t  *d;
+    esd_recorder_t    *recorder;
 
     (void) ev;
     (void) revents;
@@ -318,19 +333,19 @@ es_recorder_done(struct ev_loop *ev, ev_async *w, int revents)
     d = w->data;
     recorder = &d->recorder;
 
-    es_helper_lock(&recorder->helper);
+    esd_thread_lock(&recorder->thread);
     rc = recorder->rc;
     error = recorder->error;
     es_reason_give(&recorder->reason);
     handed = recorder->handed;
-    es_helper_unlock(&recorder->helper);
+    esd_thread_unlock(&recorder->thread);
 
     if (handed || !recorder->busy) {
         return;
     }
 
     if (rc != ES_OK) {
-        es_recorder_failed(d, rc, error);
+        esd_recorder_failed(d, rc, error);
         return;
     }
 
@@ -338,33 +353,34 @@ es_recorder_done(struct ev_loop *ev, ev_async *w, int revents)
     recorder->commits++;
 
     if (recorder->noticed) {
-        es_notifier_tell(d);
+        esd_notifier_wake(d);
     }
 
     if (recorder->failed) {
-        es_log_line(ES_LOG_WARN, "delivery state can be written again");
+        esd_log_line(ESD_LOG_WARN, "delivery state can be written again");
         recorder->failed = false;
         d->halted = false;
     }
 
     if (recorder->due) {
-        es_recorder_submit(d);
+        esd_recorder_submit(d);
     }
 }
 
 
-/* What has come since the set failed goes with it: where delivery/ is full, the
-   removal of an endpoint must not wait for room that it gives back itself. */
+/* What has come since the set failed goes with it: where delivery/ is full,
+   the removal of an endpoint must not wait for room that it gives back
+   itself. */
 
 static void
-es_recorder_join(es_dispatcher_t *d)
+esd_recorder_join(esd_dispatcher_t *d)
 {
-    es_recorder_t  *recorder;
+    esd_recorder_t  *recorder;
 
     recorder = &d->recorder;
 
-    es_recorder_gather(d);
-    es_record(d, es_changes_join(recorder->committing, recorder->filling));
+    esd_recorder_gather(d);
+    esd_must(d, es_changes_join(recorder->committing, recorder->filling));
 
     recorder->noticed = recorder->noticed || recorder->notices;
     recorder->notices = false;
@@ -374,9 +390,9 @@ es_recorder_join(es_dispatcher_t *d)
 /* Hands the set that failed to the thread again. */
 
 void
-es_recorder_retry(es_dispatcher_t *d)
+esd_recorder_retry(esd_dispatcher_t *d)
 {
-    es_recorder_t  *recorder;
+    esd_recorder_t  *recorder;
 
     recorder = &d->recorder;
 
@@ -384,29 +400,29 @@ es_recorder_retry(es_dispatcher_t *d)
         return;
     }
 
-    es_helper_lock(&recorder->helper);
+    esd_thread_lock(&recorder->thread);
 
     if (!recorder->handed) {
-        es_recorder_join(d);
+        esd_recorder_join(d);
         recorder->handed = true;
-        es_helper_wake(&recorder->helper);
+        esd_thread_wake(&recorder->thread);
     }
 
-    es_helper_unlock(&recorder->helper);
+    esd_thread_unlock(&recorder->thread);
 }
 
 
 /* The loop has ended: from here on this is the only thread that writes. */
 
 es_rc_t
-es_recorder_finish(es_dispatcher_t *d)
+esd_recorder_finish(esd_dispatcher_t *d)
 {
-    es_rc_t         rc;
-    es_recorder_t  *recorder;
+    es_rc_t          rc;
+    esd_recorder_t  *recorder;
 
     recorder = &d->recorder;
 
-    if (!es_helper_finish(&recorder->helper)) {
+    if (!esd_thread_finish(&recorder->thread)) {
         es_changes_destroy(recorder->committing);
         es_changes_destroy(recorder->filling);
         return ES_OK;
@@ -417,7 +433,7 @@ es_recorder_finish(es_dispatcher_t *d)
     rc = es_delivery_commit(d->store, recorder->committing);
 
     if (rc == ES_OK) {
-        es_recorder_gather(d);
+        esd_recorder_gather(d);
         rc = es_delivery_commit(d->store, recorder->filling);
     }
 

@@ -2,7 +2,7 @@
 
 /*
  * What operators ask: replay, resend, redrive; for skip, cancel and
- * discard see skip.c and clear.c.
+ * discard see skip.c and clearing.c.
  *
  * The number of the last request taken goes to disk in the same commit as
  * what was done for it, so that each is done once.
@@ -11,21 +11,21 @@
 #include "dispatcher.h"
 #include "registry/control_request.h"
 
-#define ES_REDRIVE_MAX   500       /* untried at once */
-#define ES_REDRIVE_PART  4         /* of --max-waiting, with all that wait */
+#define ESD_REDRIVE_MAX   500      /* untried at once */
+#define ESD_REDRIVE_PART  4        /* of --max-waiting, with all that wait */
 
 typedef struct {
-    es_dispatcher_t  *d;
-    es_txn_t         *txn;
-    es_target_t      *target;
-    unsigned          taken;
-} es_dead_walk_t;
+    esd_dispatcher_t  *d;
+    es_txn_t          *txn;
+    esd_target_t      *target;
+    unsigned           taken;
+} esd_dead_walk_t;
 
 
 static bool
-es_replay_ends(const es_send_t *send, uint64_t after)
+esd_replay_ends(const esd_send_t *send, uint64_t after)
 {
-    return send->kind == ES_SEND_NUDGE
+    return send->kind == ESD_SEND_NUDGE
            || send->items[send->nitems - 1].sequence > after;
 }
 
@@ -33,29 +33,30 @@ es_replay_ends(const es_send_t *send, uint64_t after)
 /* Of a batch, those before stay: they are tried again with what is left. */
 
 static void
-es_replay_end(es_dispatcher_t *d, es_lane_t *lane, es_send_t *send,
+esd_replay_end(esd_dispatcher_t *d, esd_lane_t *lane, esd_send_t *send,
     uint64_t after)
 {
     unsigned  i;
 
     for (i = 0; i < send->nitems; i++) {
         if (send->items[i].sequence > after) {
-            es_lane_drop(d, lane, &send->items[i]);
+            esd_lane_drop(d, lane, &send->items[i]);
 
         } else {
-            es_lane_wait(d, lane, &send->items[i]);
+            esd_lane_wait(d, lane, &send->items[i]);
         }
     }
 
-    es_send_end(send);
+    esd_send_end(send);
 }
 
 
 static void
-es_replay(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, uint64_t after)
+esd_replay(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
+    uint64_t after)
 {
-    size_t      i;
-    es_send_t  *send, *next;
+    size_t       i;
+    esd_send_t  *send, *next;
 
     if (after >= lane->position) {
         return;
@@ -64,15 +65,15 @@ es_replay(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, uint64_t after)
     for (send = TAILQ_FIRST(&lane->sends); send != NULL; send = next) {
         next = TAILQ_NEXT(send, link);
 
-        if (es_replay_ends(send, after)) {
-            es_replay_end(d, lane, send, after);
+        if (esd_replay_ends(send, after)) {
+            esd_replay_end(d, lane, send, after);
         }
     }
 
     for (i = lane->nwaiting; i-- > 0; ) {
         if (lane->waiting[i].sequence > after) {
-            es_lane_drop(d, lane, &lane->waiting[i]);
-            es_lane_unwait(d, lane, i);
+            esd_lane_drop(d, lane, &lane->waiting[i]);
+            esd_lane_unwait(d, lane, i);
         }
     }
 
@@ -80,27 +81,27 @@ es_replay(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane, uint64_t after)
     lane->matched = after;
     lane->stuck_ms = 0;
     lane->unmatched = 0;
-    es_fresh_leave(d, lane);
-    es_nudge_reset(lane);
-    es_key_restore(txn, lane);
+    esd_lane_stop_lingering(d, lane);
+    esd_nudge_reset(lane);
+    esd_ordering_restore(txn, lane);
 
     /* dead letters that will be sent again are none any more */
 
-    es_record(d, es_changes_dead_after(d->recorder.filling,
-                                       lane->target->number,
-                                       lane->source->feed.number, lane->epoch,
-                                       after));
-    es_lane_dirty(d, lane);
+    esd_must(d, es_changes_dead_after(d->recorder.filling,
+                                      lane->target->number,
+                                      lane->source->feed.number, lane->epoch,
+                                      after));
+    esd_lane_dirty(d, lane);
 }
 
 
 static bool
-es_lane_sends(const es_lane_t *lane, uint64_t sequence)
+esd_lane_sends(const esd_lane_t *lane, uint64_t sequence)
 {
-    size_t            i;
-    const es_send_t  *send;
+    size_t             i;
+    const esd_send_t  *send;
 
-    es_each(send, &lane->sends, link) {
+    esd_each(send, &lane->sends, link) {
         for (i = 0; i < send->nitems; i++) {
             if (send->items[i].sequence == sequence) {
                 return true;
@@ -113,140 +114,141 @@ es_lane_sends(const es_lane_t *lane, uint64_t sequence)
 
 
 size_t
-es_lane_at(const es_lane_t *lane, uint64_t key, uint64_t sequence)
+esd_lane_find_item(const esd_lane_t *lane, uint64_t key, uint64_t sequence)
 {
     size_t  i;
 
-    i = es_waiting_find(lane, key, sequence);
+    i = esd_waiting_find(lane, key, sequence);
 
-    return i != ES_NO_ITEM && lane->waiting[i].sequence == sequence
-           ? i : ES_NO_ITEM;
+    return i != ESD_NO_ITEM && lane->waiting[i].sequence == sequence
+           ? i : ESD_NO_ITEM;
 }
 
 
 /* What was dead once may fail again, and must leave room for what is new. */
 
 static bool
-es_redrive_room(const es_dispatcher_t *d, const es_lane_t *lane)
+esd_redrive_room(const esd_dispatcher_t *d, const esd_lane_t *lane)
 {
-    return es_lane_room(d, lane, 0)
-           && lane->nwaiting <= d->options.max_waiting / ES_REDRIVE_PART;
+    return esd_lane_room(d, lane, 0)
+           && lane->nwaiting <= d->options.max_waiting / ESD_REDRIVE_PART;
 }
 
 
 /* One that waits anyway goes at once; one that is yet to come, comes. */
 
 static void
-es_resend(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
+esd_resend(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     uint64_t sequence, uint64_t prev)
 {
-    size_t     i;
-    es_item_t  item;
+    size_t      i;
+    esd_item_t  item;
 
-    es_record(d, es_changes_dead_done(d->recorder.filling,
-                                      lane->target->number,
-                                      lane->source->feed.number, lane->epoch,
-                                      sequence));
+    esd_must(d, es_changes_dead_done(d->recorder.filling,
+                                     lane->target->number,
+                                     lane->source->feed.number, lane->epoch,
+                                     sequence));
 
     memset(&item, 0, sizeof(item));
     item.sequence = sequence;
     item.prev = prev;
-    item.key = es_key_read(txn, lane, sequence);
+    item.key = esd_ordering_key_at(txn, lane, sequence);
     item.keyed = item.key != 0;
-    i = es_lane_at(lane, item.key, sequence);
+    i = esd_lane_find_item(lane, item.key, sequence);
 
-    if (i != ES_NO_ITEM) {
-        es_waiting_move(lane, i, lane->waiting[i].held, 0);
+    if (i != ESD_NO_ITEM) {
+        esd_waiting_move(lane, i, lane->waiting[i].held, 0);
 
-    } else if (sequence <= lane->position && !es_lane_sends(lane, sequence)) {
+    } else if (sequence <= lane->position && !esd_lane_sends(lane, sequence)) {
         item.asked = true;
-        es_lane_retry(d, lane, &item, 0);
-        es_key_join(lane, es_lane_at(lane, item.key, sequence));
+        esd_lane_retry(d, lane, &item, 0);
+        esd_ordering_join(lane, esd_lane_find_item(lane, item.key, sequence));
     }
 
-    es_lane_dirty(d, lane);
+    esd_lane_dirty(d, lane);
 }
 
 
-es_lane_t *
-es_lane_find(const es_dispatcher_t *d, const es_target_t *target,
+esd_lane_t *
+esd_lane_find(const esd_dispatcher_t *d, const esd_target_t *target,
     uint32_t feed)
 {
-    es_source_t  *source;
+    esd_source_t  *source;
 
     source = feed < d->nsources ? d->sources[feed] : NULL;
 
-    return source ? es_target_lane(target, source) : NULL;
+    return source ? esd_target_lane(target, source) : NULL;
 }
 
 
 static void
-es_request_run(es_dispatcher_t *d, es_txn_t *txn, const es_request_t *request)
+esd_request_run(esd_dispatcher_t *d, es_txn_t *txn,
+    const es_request_t *request)
 {
-    es_lane_t    *lane;
-    es_target_t  *target;
+    esd_lane_t    *lane;
+    esd_target_t  *target;
 
     target = request->endpoint < d->ntargets ? d->targets[request->endpoint]
                                              : NULL;
     if (target == NULL) {
-        es_clear_reply(d, request, "", ES_NOT_FOUND, 0,
-                       "the endpoint is gone");
+        esd_clearing_reply(d, request, "", ES_NOT_FOUND, 0,
+                           "the endpoint is gone");
         return;
     }
 
     if (request->kind == ES_REQUEST_SKIP) {
-        es_skip(d, txn, target, request);
+        esd_skip(d, txn, target, request);
         return;
     }
 
     if (request->kind == ES_REQUEST_CANCEL
         || request->kind == ES_REQUEST_DISCARD)
     {
-        es_clear_begin(d, target, request);
+        esd_clearing_begin(d, target, request);
         return;
     }
 
     if (request->kind == ES_REQUEST_REDRIVE) {
-        es_log_line(ES_LOG_INFO, "endpoint %s: dead letters are tried again",
-                    target->name);
+        esd_log_line(ESD_LOG_INFO, "endpoint %s: dead letters are tried again",
+                     target->name);
         target->redrive_ms = request->time_ms;
 
         /* those that are in no commit yet are not seen before */
 
         target->redrive_commits = d->recorder.commits + 2;
-        es_record(d, es_changes_redrive(d->recorder.filling, target->number,
-                                        target->redrive_ms));
+        esd_must(d, es_changes_redrive(d->recorder.filling, target->number,
+                                       target->redrive_ms));
         return;
     }
 
     if (request->kind == ES_REQUEST_TEST) {
-        es_test_send(d, target, request);
+        esd_test_event_send(d, target, request);
         return;
     }
 
-    lane = es_lane_find(d, target, request->feed);
+    lane = esd_lane_find(d, target, request->feed);
 
     if (lane == NULL || strcmp(lane->epoch, request->epoch) != 0) {
-        es_clear_reply(d, request, "", ES_CONFLICT, 0,
-                       "the endpoint is not sent this feed or epoch");
+        esd_clearing_reply(d, request, "", ES_CONFLICT, 0,
+                           "the endpoint is not sent this feed or epoch");
         return;
     }
 
-    es_log_line(ES_LOG_INFO, "endpoint %s: %s %s-%llu of feed \"%s\" on "
-                "request", target->name,
-                request->kind == ES_REQUEST_REPLAY ? "goes back to"
-                                                   : "sends again",
-                request->epoch, (unsigned long long) request->sequence,
-                lane->source->feed.name);
+    esd_log_line(ESD_LOG_INFO, "endpoint %s: %s %s-%llu of feed \"%s\" on "
+                 "request", target->name,
+                 request->kind == ES_REQUEST_REPLAY ? "goes back to"
+                                                    : "sends again",
+                 request->epoch, (unsigned long long) request->sequence,
+                 lane->source->feed.name);
 
     if (request->kind == ES_REQUEST_REPLAY) {
-        es_replay(d, txn, lane, request->sequence);
+        esd_replay(d, txn, lane, request->sequence);
 
     } else {
-        es_resend(d, txn, lane, request->sequence, request->sequence - 1);
+        esd_resend(d, txn, lane, request->sequence, request->sequence - 1);
     }
 
-    es_lane_wake(d, lane);
+    esd_lane_wake(d, lane);
 }
 
 
@@ -254,7 +256,7 @@ es_request_run(es_dispatcher_t *d, es_txn_t *txn, const es_request_t *request)
    endpoint that is not in it, or of a secret. */
 
 void
-es_requests_look(es_dispatcher_t *d, es_txn_t *txn)
+esd_requests_take(esd_dispatcher_t *d, es_txn_t *txn)
 {
     es_rc_t       rc;
     uint64_t      last;
@@ -267,25 +269,25 @@ es_requests_look(es_dispatcher_t *d, es_txn_t *txn)
            && (rc = es_request_next(d->store, d->taken, &request)) == ES_OK
            && request.id <= last)
     {
-        es_request_run(d, txn, &request);
+        esd_request_run(d, txn, &request);
         d->taken = request.id;
-        es_record(d, es_changes_taken(d->recorder.filling, d->taken));
-        es_recorder_touch(d);
+        esd_must(d, es_changes_taken(d->recorder.filling, d->taken));
+        esd_recorder_touch(d);
     }
 
     if (rc != ES_OK && rc != ES_NOT_FOUND) {
-        es_log_line(ES_LOG_ERROR, "cannot read requests: %s",
-                    es_reason(rc));
+        esd_log_line(ESD_LOG_ERROR, "cannot read requests: %s",
+                     es_reason(rc));
     }
 }
 
 
 static es_rc_t
-es_redrive_dead(void *ctx, const es_dead_t *dead)
+esd_redrive_dead(void *ctx, const es_dead_t *dead)
 {
-    es_lane_t        *lane;
-    es_dead_walk_t   *walk;
-    es_dispatcher_t  *d;
+    esd_lane_t        *lane;
+    esd_dead_walk_t   *walk;
+    esd_dispatcher_t  *d;
 
     walk = ctx;
     d = walk->d;
@@ -294,12 +296,12 @@ es_redrive_dead(void *ctx, const es_dead_t *dead)
         return ES_OK;
     }
 
-    if (walk->target->asked >= ES_REDRIVE_MAX) {
+    if (walk->target->asked >= ESD_REDRIVE_MAX) {
         walk->taken++;
         return ES_EXISTS;
     }
 
-    lane = es_lane_find(d, walk->target, dead->feed);
+    lane = esd_lane_find(d, walk->target, dead->feed);
 
     if (lane == NULL || strcmp(lane->epoch, dead->epoch) != 0) {
 
@@ -310,12 +312,12 @@ es_redrive_dead(void *ctx, const es_dead_t *dead)
 
     walk->taken++;
 
-    if (!es_redrive_room(d, lane)) {
+    if (!esd_redrive_room(d, lane)) {
         return ES_OK;
     }
 
-    es_resend(d, walk->txn, lane, dead->sequence, dead->prevcursor);
-    es_lane_wake(d, lane);
+    esd_resend(d, walk->txn, lane, dead->sequence, dead->prevcursor);
+    esd_lane_wake(d, lane);
 
     return ES_OK;
 }
@@ -325,13 +327,13 @@ es_redrive_dead(void *ctx, const es_dead_t *dead)
    is on disk two commits later; until then it would be seen again. */
 
 void
-es_redrive(es_dispatcher_t *d, es_target_t *target)
+esd_redrive(esd_dispatcher_t *d, esd_target_t *target)
 {
-    es_rc_t         rc;
-    es_dead_walk_t  walk = { .d = d, .target = target };
+    es_rc_t          rc;
+    esd_dead_walk_t  walk = { .d = d, .target = target };
 
     if (target->redrive_ms == 0
-        || target->asked >= ES_REDRIVE_MAX
+        || target->asked >= ESD_REDRIVE_MAX
         || d->recorder.commits < target->redrive_commits)
     {
         return;
@@ -340,14 +342,14 @@ es_redrive(es_dispatcher_t *d, es_target_t *target)
     rc = es_txn_begin(d->store, &walk.txn);
 
     if (rc == ES_OK) {
-        rc = es_delivery_each_dead(d->store, target->number, es_redrive_dead,
+        rc = es_delivery_each_dead(d->store, target->number, esd_redrive_dead,
                                    &walk);
         es_txn_end(walk.txn);
     }
 
     if (rc != ES_OK && rc != ES_EXISTS) {
-        es_log_line(ES_LOG_ERROR, "cannot read the dead letters of endpoint "
-                    "%s: %s", target->name, es_reason(rc));
+        esd_log_line(ESD_LOG_ERROR, "cannot read the dead letters of endpoint "
+                     "%s: %s", target->name, es_reason(rc));
         return;
     }
 
@@ -355,9 +357,9 @@ es_redrive(es_dispatcher_t *d, es_target_t *target)
 
     if (walk.taken == 0) {
         target->redrive_ms = 0;
-        es_record(d, es_changes_redrive(d->recorder.filling, target->number,
-                                        0));
+        esd_must(d, es_changes_redrive(d->recorder.filling, target->number,
+                                       0));
     }
 
-    es_recorder_touch(d);
+    esd_recorder_touch(d);
 }

@@ -9,10 +9,10 @@
 
 
 size_t
-es_answer_body(char *data, size_t size, size_t n, void *ctx)
+esd_response_body(char *data, size_t size, size_t n, void *ctx)
 {
-    size_t      room;
-    es_send_t  *send;
+    size_t       room;
+    esd_send_t  *send;
 
     send = ctx;
     n *= size;
@@ -24,14 +24,14 @@ es_answer_body(char *data, size_t size, size_t n, void *ctx)
 
     send->read_bytes += n;
 
-    if (send->kind == ES_SEND_TOKEN
-        && send->read_bytes <= ES_BODY_READ
+    if (send->kind == ESD_SEND_TOKEN
+        && send->read_bytes <= ESD_BODY_READ
         && es_buf_append(&send->ids, data, n) != ES_OK)
     {
         return 0;
     }
 
-    return send->read_bytes > ES_BODY_READ ? 0 : n;
+    return send->read_bytes > ESD_BODY_READ ? 0 : n;
 }
 
 
@@ -39,7 +39,7 @@ es_answer_body(char *data, size_t size, size_t n, void *ctx)
    it; a longer one than `out` has room for is none. */
 
 static bool
-es_answer_value(const char *line, size_t n, es_str_t name, char *out,
+esd_response_value(const char *line, size_t n, es_str_t name, char *out,
     size_t size)
 {
     if (n <= name.len
@@ -72,11 +72,11 @@ es_answer_value(const char *line, size_t n, es_str_t name, char *out,
 }
 
 
-/* "HTTP/1.1 200 OK": three digits and no more, which not every libcurl sees to;
-   a line that is no status line is fine. */
+/* "HTTP/1.1 200 OK": three digits and no more, which not every libcurl sees
+   to; a line that is no status line is fine. */
 
 static bool
-es_answer_status_ok(const char *line, size_t n)
+esd_response_status_ok(const char *line, size_t n)
 {
     size_t       i;
     const char  *digits;
@@ -97,17 +97,17 @@ es_answer_status_ok(const char *line, size_t n)
 
 
 size_t
-es_answer_header(char *data, size_t size, size_t n, void *ctx)
+esd_response_header(char *data, size_t size, size_t n, void *ctx)
 {
-    char        value[32];
-    es_send_t  *send;
+    char         value[32];
+    esd_send_t  *send;
 
     send = ctx;
     n *= size;
 
     send->header_bytes += n;
 
-    if (send->header_bytes > ES_HEADERS_READ) {
+    if (send->header_bytes > ESD_HEADERS_READ) {
         send->overflow = true;
         return 0;
     }
@@ -121,11 +121,11 @@ es_answer_header(char *data, size_t size, size_t n, void *ctx)
     }
 
     if (data[0] == '\r' || data[0] == '\n') {
-        es_trickle_begin(send);
+        esd_trickle_begin(send);
         return n;
     }
 
-    if (!es_answer_status_ok(data, n)) {
+    if (!esd_response_status_ok(data, n)) {
         send->overflow = true;
         return 0;
     }
@@ -133,8 +133,8 @@ es_answer_header(char *data, size_t size, size_t n, void *ctx)
     switch (data[0] | 0x20) {
 
     case 'c':
-        if (es_answer_value(data, n, es_str("content-encoding"), value,
-                            sizeof(value))
+        if (esd_response_value(data, n, es_str("content-encoding"), value,
+                               sizeof(value))
             && strcasecmp(value, "identity") != 0)
         {
             (void) snprintf(send->coding, sizeof(send->coding), "%s",
@@ -144,13 +144,14 @@ es_answer_header(char *data, size_t size, size_t n, void *ctx)
         break;
 
     case 'r':
-        (void) es_answer_value(data, n, es_str("retry-after"),
-                               send->retry_after, sizeof(send->retry_after));
+        (void) esd_response_value(data, n, es_str("retry-after"),
+                                  send->retry_after,
+                                  sizeof(send->retry_after));
         break;
 
     case 'w':
-        if (es_answer_value(data, n, es_str("webhook-delivery"), value,
-                            sizeof(value)))
+        if (esd_response_value(data, n, es_str("webhook-delivery"), value,
+                               sizeof(value)))
         {
             send->disable |= strcasecmp(value, "disable") == 0;
             send->abort |= strcasecmp(value, "abort") == 0;

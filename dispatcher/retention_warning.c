@@ -12,34 +12,34 @@
 #include "delivery/report.h"
 #include "dispatcher.h"
 
-#define ES_NEAR_US      1000000    /* between looks at least */
-#define ES_NEAR_SHARE   20         /* of the time is spent on them at most */
+#define ESD_WARNING_US     1000000     /* between checks at least */
+#define ESD_WARNING_SHARE  20          /* of the time goes to them at most */
 
 /* What a lane has still to deliver begins after `done`. */
 typedef struct {
     uint32_t     endpoint;
     es_cursor_t  done;
     uint32_t     feed;
-} es_near_lane_t;
+} esd_warning_lane_t;
 
 typedef struct {
-    es_dispatcher_t       *d;
+    esd_dispatcher_t      *d;
     const es_endpoint_t  **endpoints;      /* by number, those that are told */
     size_t                 nendpoints;
     es_report_feeds_t      feeds;
     es_buf_t               lanes;
-    es_near_lane_t        *lane;           /* whose retries are walked */
-} es_near_t;
+    esd_warning_lane_t    *lane;           /* whose retries are walked */
+} esd_warning_t;
 
 
 /* The thread's own picture of the registry. */
 
 static es_rc_t
-es_near_registry(es_dispatcher_t *d)
+esd_warning_registry(esd_dispatcher_t *d)
 {
-    es_rc_t         rc;
-    es_notifier_t  *notifier;
-    es_registry_t  *registry;
+    es_rc_t          rc;
+    esd_notifier_t  *notifier;
+    es_registry_t   *registry;
 
     notifier = &d->notifier;
 
@@ -63,7 +63,7 @@ es_near_registry(es_dispatcher_t *d)
 /* Those whose partners have a feed to be told by. */
 
 static es_rc_t
-es_near_endpoints(es_near_t *near)
+esd_warning_endpoints(esd_warning_t *near)
 {
     size_t                i, n, max;
     const es_endpoint_t  *endpoints;
@@ -101,12 +101,12 @@ es_near_endpoints(es_near_t *near)
 
 
 static es_rc_t
-es_near_progress(void *ctx, const es_progress_t *progress)
+esd_warning_progress(void *ctx, const es_progress_t *progress)
 {
-    unsigned          i;
-    es_near_t        *near;
-    es_near_lane_t    lane;
-    const es_feed_t  *feed;
+    unsigned            i;
+    esd_warning_t      *near;
+    esd_warning_lane_t  lane;
+    const es_feed_t    *feed;
 
     near = ctx;
 
@@ -117,7 +117,8 @@ es_near_progress(void *ctx, const es_progress_t *progress)
     }
 
     /* an event about the feed of such events would only be the next in it, and
-       a place that is kept of a feed that it is not sent is not its business */
+       a place that is kept of a feed that it is not sent is not its
+       business */
 
     feed = es_report_feed(&near->feeds, progress->feed);
 
@@ -149,9 +150,9 @@ es_near_progress(void *ctx, const es_progress_t *progress)
 /* The first retry of the lane's feed is its oldest. */
 
 static es_rc_t
-es_near_retry(void *ctx, const es_retry_t *retry)
+esd_warning_retry(void *ctx, const es_retry_t *retry)
 {
-    es_near_t  *near;
+    esd_warning_t  *near;
 
     near = ctx;
 
@@ -170,8 +171,8 @@ es_near_retry(void *ctx, const es_retry_t *retry)
 
 
 static es_rc_t
-es_near_lag(es_dispatcher_t *d, const es_near_lane_t *lane, es_feed_t *feed,
-    es_lag_t *lag)
+esd_warning_lag(esd_dispatcher_t *d, const esd_warning_lane_t *lane,
+    es_feed_t *feed, es_lag_t *lag)
 {
     char       name[ES_FEED_MAX + 1];
     es_rc_t    rc;
@@ -190,7 +191,7 @@ es_near_lag(es_dispatcher_t *d, const es_near_lane_t *lane, es_feed_t *feed,
     }
 
     if (rc == ES_OK) {
-        rc = es_lag_read(txn, feed, &lane->done, es_caution_ms(d), lag);
+        rc = es_lag_read(txn, feed, &lane->done, esd_clock_expiry_ms(d), lag);
     }
 
     es_txn_end(txn);
@@ -200,7 +201,7 @@ es_near_lag(es_dispatcher_t *d, const es_near_lane_t *lane, es_feed_t *feed,
 
 
 static es_rc_t
-es_near_judge(es_near_t *near, const es_near_lane_t *lane)
+esd_warning_decide(esd_warning_t *near, const esd_warning_lane_t *lane)
 {
     bool                  told;
     es_rc_t               rc;
@@ -213,7 +214,7 @@ es_near_judge(es_near_t *near, const es_near_lane_t *lane)
     changes = near->d->notifier.changes;
     feed = *es_report_feed(&near->feeds, lane->feed);
 
-    rc = es_near_lag(near->d, lane, &feed, &lag);
+    rc = esd_warning_lag(near->d, lane, &feed, &lag);
 
     if (rc == ES_NOT_FOUND || (rc == ES_OK && (lag.state == ES_RESET
                                                || lag.state == ES_AHEAD)))
@@ -231,7 +232,8 @@ es_near_judge(es_near_t *near, const es_near_lane_t *lane)
     }
 
     if (!told && lag.warning) {
-        rc = es_notice_near(near->d, endpoint, feed.name, &lane->done, &lag);
+        rc = esd_notice_retention(near->d, endpoint, feed.name, &lane->done,
+                                  &lag);
 
         return rc == ES_OK ? es_changes_near(changes, lane->endpoint,
                                              lane->feed, true) : rc;
@@ -246,25 +248,26 @@ es_near_judge(es_near_t *near, const es_near_lane_t *lane)
 
 
 static es_rc_t
-es_near_lanes(es_near_t *near)
+esd_warning_lanes(esd_warning_t *near)
 {
-    size_t            i, n;
-    es_rc_t           rc;
-    es_near_lane_t   *lanes;
+    size_t                i, n;
+    es_rc_t               rc;
+    esd_warning_lane_t   *lanes;
 
-    rc = es_delivery_each_progress(near->d->store, 0, es_near_progress, near);
+    rc = es_delivery_each_progress(near->d->store, 0, esd_warning_progress,
+                                   near);
 
-    lanes = (es_near_lane_t *) (void *) near->lanes.data;
-    n = near->lanes.len / sizeof(es_near_lane_t);
+    lanes = (esd_warning_lane_t *) (void *) near->lanes.data;
+    n = near->lanes.len / sizeof(esd_warning_lane_t);
 
     for (i = 0; rc == ES_OK && i < n; i++) {
         near->lane = &lanes[i];
 
         rc = es_delivery_each_retry(near->d->store, lanes[i].endpoint,
-                                    es_near_retry, near);
+                                    esd_warning_retry, near);
 
         if (rc == ES_OK || rc == ES_EXISTS) {
-            rc = es_near_judge(near, &lanes[i]);
+            rc = esd_warning_decide(near, &lanes[i]);
         }
     }
 
@@ -273,18 +276,18 @@ es_near_lanes(es_near_t *near)
 
 
 static es_rc_t
-es_near_look(es_dispatcher_t *d)
+esd_warning_scan(esd_dispatcher_t *d)
 {
-    es_rc_t    rc;
-    es_near_t  near;
+    es_rc_t        rc;
+    esd_warning_t  near;
 
     memset(&near, 0, sizeof(near));
     near.d = d;
 
-    rc = es_near_registry(d);
+    rc = esd_warning_registry(d);
 
     if (rc == ES_OK) {
-        rc = es_near_endpoints(&near);
+        rc = esd_warning_endpoints(&near);
     }
 
     if (rc == ES_OK) {
@@ -292,7 +295,7 @@ es_near_look(es_dispatcher_t *d)
     }
 
     if (rc == ES_OK) {
-        rc = es_near_lanes(&near);
+        rc = esd_warning_lanes(&near);
     }
 
     es_report_feeds_free(&near.feeds);
@@ -304,20 +307,20 @@ es_near_look(es_dispatcher_t *d)
 
 
 void
-es_near_check(es_dispatcher_t *d)
+esd_warning_check(esd_dispatcher_t *d)
 {
-    es_rc_t         rc;
-    int64_t         began_us, took_us;
-    es_notifier_t  *notifier;
+    es_rc_t          rc;
+    int64_t          began_us, took_us;
+    esd_notifier_t  *notifier;
 
     notifier = &d->notifier;
     began_us = es_clock_mono_us();
 
-    if (began_us < notifier->near_us || !atomic_load(&notifier->wanted)) {
+    if (began_us < notifier->warning_us || !atomic_load(&notifier->wanted)) {
         return;
     }
 
-    rc = es_near_look(d);
+    rc = esd_warning_scan(d);
 
     if (rc == ES_OK) {
         rc = es_delivery_commit(d->store, notifier->changes);
@@ -329,21 +332,22 @@ es_near_check(es_dispatcher_t *d)
 
         es_changes_clear(notifier->changes);
 
-        es_log_line(notifier->blind ? ES_LOG_DEBUG : ES_LOG_ERROR,
-                    "cannot look for endpoints that retention will overtake: "
-                    "%s", es_reason(rc));
+        esd_log_line(notifier->blind ? ESD_LOG_DEBUG : ESD_LOG_ERROR,
+                     "cannot look for endpoints that retention will overtake: "
+                     "%s", es_reason(rc));
 
     } else if (notifier->blind) {
-        es_log_line(ES_LOG_WARN, "endpoints that retention will overtake can "
-                    "be looked for again");
+        esd_log_line(ESD_LOG_WARN,
+                     "endpoints that retention will overtake can "
+                     "be looked for again");
     }
 
     notifier->blind = rc != ES_OK;
 
     took_us = es_clock_mono_us() - began_us;
-    notifier->near_us = began_us + took_us * ES_NEAR_SHARE;
+    notifier->warning_us = began_us + took_us * ESD_WARNING_SHARE;
 
-    if (notifier->near_us < began_us + ES_NEAR_US) {
-        notifier->near_us = began_us + ES_NEAR_US;
+    if (notifier->warning_us < began_us + ESD_WARNING_US) {
+        notifier->warning_us = began_us + ESD_WARNING_US;
     }
 }

@@ -6,7 +6,7 @@
 
 
 static void *
-es_saved_room(void *list, size_t n, size_t *cap, size_t size)
+esd_saved_room(void *list, size_t n, size_t *cap, size_t size)
 {
     void    *room;
     size_t   more;
@@ -27,12 +27,12 @@ es_saved_room(void *list, size_t n, size_t *cap, size_t size)
 
 
 es_rc_t
-es_saved_item(es_saved_lane_t *lane, const es_item_t *item)
+esd_saved_item(esd_saved_lane_t *lane, const esd_item_t *item)
 {
-    es_item_t  *items;
+    esd_item_t  *items;
 
-    items = es_saved_room(lane->items, lane->nitems, &lane->cap,
-                          sizeof(es_item_t));
+    items = esd_saved_room(lane->items, lane->nitems, &lane->cap,
+                           sizeof(esd_item_t));
     if (items == NULL) {
         return ES_NOMEM;
     }
@@ -45,18 +45,18 @@ es_saved_item(es_saved_lane_t *lane, const es_item_t *item)
 
 
 static es_rc_t
-es_saved_progress(void *ctx, const es_progress_t *progress)
+esd_saved_progress(void *ctx, const es_progress_t *progress)
 {
-    es_rc_t           rc;
-    unsigned          i;
-    es_item_t         item;
-    es_saved_t       *saved;
-    es_saved_lane_t  *lane;
+    es_rc_t            rc;
+    unsigned           i;
+    esd_item_t         item;
+    esd_saved_t       *saved;
+    esd_saved_lane_t  *lane;
 
     saved = ctx;
 
-    lane = es_saved_room(saved->lanes, saved->nlanes, &saved->lanes_cap,
-                         sizeof(es_saved_lane_t));
+    lane = esd_saved_room(saved->lanes, saved->nlanes, &saved->lanes_cap,
+                          sizeof(esd_saved_lane_t));
     if (lane == NULL) {
         return ES_NOMEM;
     }
@@ -64,7 +64,7 @@ es_saved_progress(void *ctx, const es_progress_t *progress)
     saved->lanes = lane;
     lane = &saved->lanes[saved->nlanes++];
 
-    memset(lane, 0, sizeof(es_saved_lane_t));
+    memset(lane, 0, sizeof(esd_saved_lane_t));
     lane->endpoint = progress->endpoint;
     lane->feed = progress->feed;
     memcpy(lane->epoch, progress->epoch, sizeof(lane->epoch));
@@ -77,7 +77,7 @@ es_saved_progress(void *ctx, const es_progress_t *progress)
     for (i = 0; rc == ES_OK && i < progress->npending; i++) {
         item.sequence = progress->pending[i];
         item.prev = progress->pending_prev[i];
-        rc = es_saved_item(lane, &item);
+        rc = esd_saved_item(lane, &item);
     }
 
     return rc;
@@ -85,14 +85,14 @@ es_saved_progress(void *ctx, const es_progress_t *progress)
 
 
 static es_rc_t
-es_saved_retry(void *ctx, const es_retry_t *retry)
+esd_saved_retry(void *ctx, const es_retry_t *retry)
 {
-    es_item_t         item;
-    es_saved_lane_t  *lane;
+    esd_item_t         item;
+    esd_saved_lane_t  *lane;
 
     memset(&item, 0, sizeof(item));
 
-    lane = es_saved_lane(ctx, retry->endpoint, retry->feed);
+    lane = esd_saved_lane(ctx, retry->endpoint, retry->feed);
     if (lane == NULL) {
         return ES_OK;
     }
@@ -105,20 +105,20 @@ es_saved_retry(void *ctx, const es_retry_t *retry)
     item.status = retry->status;
     item.recorded = true;
 
-    return es_saved_item(lane, &item);
+    return esd_saved_item(lane, &item);
 }
 
 
 static es_rc_t
-es_saved_stopped(void *ctx, const es_stop_t *stop)
+esd_saved_stopped(void *ctx, const es_stop_t *stop)
 {
-    es_saved_t       *saved;
-    es_saved_stop_t  *stops;
+    esd_saved_t       *saved;
+    esd_saved_stop_t  *stops;
 
     saved = ctx;
 
-    stops = es_saved_room(saved->stops, saved->nstops, &saved->stops_cap,
-                          sizeof(es_saved_stop_t));
+    stops = esd_saved_room(saved->stops, saved->nstops, &saved->stops_cap,
+                           sizeof(esd_saved_stop_t));
     if (stops == NULL) {
         return ES_NOMEM;
     }
@@ -132,11 +132,11 @@ es_saved_stopped(void *ctx, const es_stop_t *stop)
 
 
 static es_rc_t
-es_saved_away(void *ctx, const es_away_t *away)
+esd_saved_away(void *ctx, const es_away_t *away)
 {
-    es_saved_lane_t  *lane;
+    esd_saved_lane_t  *lane;
 
-    lane = es_saved_lane(ctx, away->endpoint, away->feed);
+    lane = esd_saved_lane(ctx, away->endpoint, away->feed);
     if (lane == NULL) {
         return ES_OK;
     }
@@ -153,11 +153,11 @@ es_saved_away(void *ctx, const es_away_t *away)
 
 
 static es_rc_t
-es_saved_loss(void *ctx, const es_loss_t *loss)
+esd_saved_loss(void *ctx, const es_loss_t *loss)
 {
-    es_saved_lane_t  *lane;
+    esd_saved_lane_t  *lane;
 
-    lane = es_saved_lane(ctx, loss->endpoint, loss->feed);
+    lane = esd_saved_lane(ctx, loss->endpoint, loss->feed);
 
     if (lane != NULL) {
         lane->loss = *loss;
@@ -168,28 +168,28 @@ es_saved_loss(void *ctx, const es_loss_t *loss)
 
 
 es_rc_t
-es_saved_load(es_store_t *store, es_saved_t *saved)
+esd_saved_load(es_store_t *store, esd_saved_t *saved)
 {
     es_rc_t  rc;
 
-    memset(saved, 0, sizeof(es_saved_t));
+    memset(saved, 0, sizeof(esd_saved_t));
 
-    rc = es_delivery_each_progress(store, 0, es_saved_progress, saved);
+    rc = es_delivery_each_progress(store, 0, esd_saved_progress, saved);
 
     if (rc == ES_OK) {
-        rc = es_delivery_each_retry(store, 0, es_saved_retry, saved);
+        rc = es_delivery_each_retry(store, 0, esd_saved_retry, saved);
     }
 
     if (rc == ES_OK) {
-        rc = es_delivery_each_stop(store, es_saved_stopped, saved);
+        rc = es_delivery_each_stop(store, esd_saved_stopped, saved);
     }
 
     if (rc == ES_OK) {
-        rc = es_delivery_each_away(store, 0, es_saved_away, saved);
+        rc = es_delivery_each_away(store, 0, esd_saved_away, saved);
     }
 
     if (rc == ES_OK) {
-        rc = es_delivery_each_loss(store, es_saved_loss, saved);
+        rc = es_delivery_each_loss(store, esd_saved_loss, saved);
     }
 
     if (rc == ES_OK) {
@@ -202,7 +202,7 @@ es_saved_load(es_store_t *store, es_saved_t *saved)
 
 
 void
-es_saved_free(es_saved_t *saved)
+esd_saved_free(esd_saved_t *saved)
 {
     size_t  i;
 
@@ -213,14 +213,14 @@ es_saved_free(es_saved_t *saved)
 
     free(saved->lanes);
     free(saved->stops);
-    memset(saved, 0, sizeof(es_saved_t));
+    memset(saved, 0, sizeof(esd_saved_t));
 }
 
 
 static int
-es_saved_order(const void *key, const void *lane)
+esd_saved_order(const void *key, const void *lane)
 {
-    const es_saved_lane_t  *a, *b;
+    const esd_saved_lane_t  *a, *b;
 
     a = key;
     b = lane;
@@ -233,10 +233,10 @@ es_saved_order(const void *key, const void *lane)
 }
 
 
-es_saved_lane_t *
-es_saved_lane(es_saved_t *saved, uint32_t endpoint, uint32_t feed)
+esd_saved_lane_t *
+esd_saved_lane(esd_saved_t *saved, uint32_t endpoint, uint32_t feed)
 {
-    es_saved_lane_t  key;
+    esd_saved_lane_t  key;
 
     if (saved->nlanes == 0) {
         return NULL;
@@ -246,13 +246,13 @@ es_saved_lane(es_saved_t *saved, uint32_t endpoint, uint32_t feed)
     key.endpoint = endpoint;
     key.feed = feed;
 
-    return bsearch(&key, saved->lanes, saved->nlanes, sizeof(es_saved_lane_t),
-                   es_saved_order);
+    return bsearch(&key, saved->lanes, saved->nlanes, sizeof(esd_saved_lane_t),
+                   esd_saved_order);
 }
 
 
 uint64_t
-es_saved_stop(const es_saved_t *saved, uint32_t endpoint)
+esd_saved_stop(const esd_saved_t *saved, uint32_t endpoint)
 {
     size_t  i;
 

@@ -9,7 +9,7 @@
 
 #include "dispatcher.h"
 
-#define ES_JITTER  0.2
+#define ESD_JITTER  0.2
 
 
 /*
@@ -19,7 +19,7 @@
  */
 
 double
-es_schedule_draw(es_str_t id, es_str_t endpoint, uint32_t attempt)
+esd_schedule_draw(es_str_t id, es_str_t endpoint, uint32_t attempt)
 {
     int            n;
     char           text[ES_ATTR_MAX];
@@ -45,14 +45,14 @@ es_schedule_draw(es_str_t id, es_str_t endpoint, uint32_t attempt)
    it is by the wall clock. */
 
 void
-es_schedule_init(es_dispatcher_t *d)
+esd_schedule_init(esd_dispatcher_t *d)
 {
     d->booted_ms = es_clock_ms() - es_clock_boot_ms() + 1;
 }
 
 
 int64_t
-es_schedule_ms(const es_dispatcher_t *d)
+esd_schedule_ms(const esd_dispatcher_t *d)
 {
     return d->booted_ms + es_clock_boot_ms();
 }
@@ -61,7 +61,7 @@ es_schedule_ms(const es_dispatcher_t *d)
 /* Delay before the next attempt when `attempts` were made; -1: no more. */
 
 int64_t
-es_schedule_delay(const es_endpoint_t *endpoint, es_str_t id,
+esd_schedule_delay(const es_endpoint_t *endpoint, es_str_t id,
     uint32_t attempts)
 {
     double  delay;
@@ -71,24 +71,24 @@ es_schedule_delay(const es_endpoint_t *endpoint, es_str_t id,
     }
 
     delay = endpoint->schedule_ms[attempts];
-    delay *= 1 - ES_JITTER
-             + 2 * ES_JITTER * es_schedule_draw(id, endpoint->name,
-                                                attempts + 1);
+    delay *= 1 - ESD_JITTER
+             + 2 * ESD_JITTER * esd_schedule_draw(id, endpoint->name,
+                                                  attempts + 1);
 
     return (int64_t) delay;
 }
 
 
 int64_t
-es_schedule_longest(const es_endpoint_t *endpoint)
+esd_schedule_longest(const es_endpoint_t *endpoint)
 {
     int64_t   longest, delay;
     unsigned  i;
 
-    longest = ES_RETRY_AFTER_MAX_MS;
+    longest = ESD_RETRY_AFTER_MAX_MS;
 
     for (i = 0; i < endpoint->nschedule; i++) {
-        delay = (int64_t) (endpoint->schedule_ms[i] * (1 + ES_JITTER)) + 1;
+        delay = (int64_t) (endpoint->schedule_ms[i] * (1 + ESD_JITTER)) + 1;
         longest = delay > longest ? delay : longest;
     }
 
@@ -99,7 +99,7 @@ es_schedule_longest(const es_endpoint_t *endpoint)
 /* Seconds or an HTTP date; -1 when it is neither, never over the bound. */
 
 int64_t
-es_retry_after_ms(const char *value, int64_t now_ms)
+esd_retry_after_ms(const char *value, int64_t now_ms)
 {
     char     *end;
     time_t    date;
@@ -112,8 +112,8 @@ es_retry_after_ms(const char *value, int64_t now_ms)
             return -1;
         }
 
-        ms = ms < ES_RETRY_AFTER_MAX_MS / 1000 ? ms * 1000
-                                               : ES_RETRY_AFTER_MAX_MS;
+        ms = ms < ESD_RETRY_AFTER_MAX_MS / 1000 ? ms * 1000
+                                                : ESD_RETRY_AFTER_MAX_MS;
 
     } else {
         date = curl_getdate(value, NULL);
@@ -125,5 +125,5 @@ es_retry_after_ms(const char *value, int64_t now_ms)
         ms = ms > 0 ? ms : 0;
     }
 
-    return ms < ES_RETRY_AFTER_MAX_MS ? ms : ES_RETRY_AFTER_MAX_MS;
+    return ms < ESD_RETRY_AFTER_MAX_MS ? ms : ESD_RETRY_AFTER_MAX_MS;
 }

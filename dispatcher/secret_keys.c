@@ -10,7 +10,7 @@
 /* Reads the key file, if there is one, and gives the store its keys. */
 
 static es_rc_t
-es_keys_read(es_dispatcher_t *d, es_problem_t *problem)
+esd_secret_keys_read(esd_dispatcher_t *d, es_problem_t *problem)
 {
     es_rc_t        rc;
     es_keyring_t  *ring = NULL;
@@ -32,19 +32,19 @@ es_keys_read(es_dispatcher_t *d, es_problem_t *problem)
 
 
 es_rc_t
-es_keys_open(es_dispatcher_t *d)
+esd_secret_keys_open(esd_dispatcher_t *d)
 {
     es_rc_t       rc;
     es_problem_t  problem;
 
-    rc = es_keys_read(d, &problem);
+    rc = esd_secret_keys_read(d, &problem);
 
     if (rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "%s", problem.detail);
+        esd_log_line(ESD_LOG_ERROR, "%s", problem.detail);
 
     } else if (d->options.key_file == NULL) {
-        es_log_line(ES_LOG_WARN, "no --key-file: the endpoints' secrets are "
-                    "stored in plain text");
+        esd_log_line(ESD_LOG_WARN, "no --key-file: the endpoints' secrets are "
+                     "stored in plain text");
     }
 
     return rc;
@@ -52,7 +52,7 @@ es_keys_open(es_dispatcher_t *d)
 
 
 static bool
-es_keys_missing(const es_registry_t *registry)
+esd_secret_keys_missing(const es_registry_t *registry)
 {
     size_t                i, n;
     const es_endpoint_t  *endpoints;
@@ -73,19 +73,19 @@ es_keys_missing(const es_registry_t *registry)
    then it is read again, once for each picture. */
 
 es_rc_t
-es_keys_load(es_dispatcher_t *d, es_registry_t **registry)
+esd_secret_keys_load(esd_dispatcher_t *d, es_registry_t **registry)
 {
     es_rc_t       rc;
     es_problem_t  problem;
 
     rc = es_registry_load(d->store, registry);
 
-    if (rc != ES_OK || !es_keys_missing(*registry)) {
+    if (rc != ES_OK || !esd_secret_keys_missing(*registry)) {
         return rc;
     }
 
-    if (es_keys_read(d, &problem) != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "%s", problem.detail);
+    if (esd_secret_keys_read(d, &problem) != ES_OK) {
+        esd_log_line(ESD_LOG_ERROR, "%s", problem.detail);
         return ES_OK;
     }
 

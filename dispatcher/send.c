@@ -13,20 +13,20 @@
 
 #include "dispatcher.h"
 
-#define ES_BODY_KEEP        65536  /* bigger buffers are not kept */
-#define ES_BODY_ASKED       500000
-#define ES_BUFFER           4096   /* libcurl's, for reading */
-#define ES_CONN_IDLE_S      60L
-#define ES_CONN_LIFE_S      600L
+#define ESD_BODY_KEEP        65536 /* bigger buffers are not kept */
+#define ESD_BODY_ASKED       500000
+#define ESD_BUFFER           4096  /* libcurl's, for reading */
+#define ESD_CONN_IDLE_S      60L
+#define ESD_CONN_LIFE_S      600L
 
-static const char  es_send_expect[] = "Expect:";
+static const char  esd_send_expect[] = "Expect:";
 
 
 /* Parsed once: libcurl would parse the text again for each request, which is a
    tenth of all its work. */
 
 static bool
-es_send_url(es_send_t *send, const char *url)
+esd_send_url(esd_send_t *send, const char *url)
 {
     if (curl_easy_setopt(send->easy, CURLOPT_URL, url) != CURLE_OK) {
         return false;
@@ -47,7 +47,7 @@ es_send_url(es_send_t *send, const char *url)
 
 
 static bool
-es_send_file(es_send_t *send, CURLoption option, es_str_t name)
+esd_send_file(esd_send_t *send, CURLoption option, es_str_t name)
 {
     char  path[PATH_MAX];
 
@@ -65,7 +65,7 @@ es_send_file(es_send_t *send, CURLoption option, es_str_t name)
    identity. */
 
 static bool
-es_send_identity(es_send_t *send)
+esd_send_identity(esd_send_t *send)
 {
     const char           *ca_file;
     const es_endpoint_t  *conf;
@@ -87,11 +87,11 @@ es_send_identity(es_send_t *send)
         return false;
     }
 
-    return es_send_file(send, CURLOPT_CAINFO, conf->ca_file)
-           && es_send_file(send, CURLOPT_SSLCERT, conf->client_cert)
-           && es_send_file(send, CURLOPT_SSLKEY,
-                           conf->client_key.len > 0 ? conf->client_key
-                                                    : conf->client_cert);
+    return esd_send_file(send, CURLOPT_CAINFO, conf->ca_file)
+           && esd_send_file(send, CURLOPT_SSLCERT, conf->client_cert)
+           && esd_send_file(send, CURLOPT_SSLKEY,
+                            conf->client_key.len > 0 ? conf->client_key
+                                                     : conf->client_cert);
 }
 
 
@@ -101,7 +101,7 @@ es_send_identity(es_send_t *send)
    timeout, and is woken by what happens to connections of other hosts. */
 
 static long
-es_send_version(const char *url)
+esd_send_version(const char *url)
 {
     return strncasecmp(url, "https:", 6) == 0
            ? (long) CURL_HTTP_VERSION_2TLS : (long) CURL_HTTP_VERSION_1_1;
@@ -112,11 +112,11 @@ es_send_version(const char *url)
    otherwise the loop would wait for a resolver that does not answer. */
 
 static es_rc_t
-es_send_setup(es_send_t *send, const char *url)
+esd_send_setup(esd_send_t *send, const char *url)
 {
     bool                   ok;
     CURL                  *easy;
-    const es_options_t    *options;
+    const esd_options_t   *options;
     const es_endpoint_t   *conf;
 
     easy = send->easy;
@@ -124,59 +124,60 @@ es_send_setup(es_send_t *send, const char *url)
     conf = send->target->conf;
     send->revision = send->target->revision;
 
-#define es_set(option, value)                                                 \
+#define esd_proxy_setopt(option, value)                                      \
     (curl_easy_setopt(easy, (option), (value)) == CURLE_OK)
 
-    ok = es_send_url(send, url)
-         && es_set(CURLOPT_PRIVATE, send)
-         && es_set(CURLOPT_NOSIGNAL, 1L)
-         && es_set(CURLOPT_QUICK_EXIT, 1L)
-         && es_proxy_set(send)
-         && es_set(CURLOPT_FOLLOWLOCATION, 0L)
-         && es_set(CURLOPT_PROTOCOLS_STR,
-                   options->allow_http ? "http,https" : "https")
-         && es_set(CURLOPT_HTTP_VERSION, es_send_version(url))
-         && es_set(CURLOPT_CONNECTTIMEOUT_MS, (long) conf->connect_timeout_ms)
-         && es_set(CURLOPT_TIMEOUT_MS, (long) conf->timeout_ms)
-         && es_set(CURLOPT_BUFFERSIZE, (long) ES_BUFFER)
-         && es_set(CURLOPT_MAXAGE_CONN, ES_CONN_IDLE_S)
-         && es_set(CURLOPT_MAXLIFETIME_CONN, ES_CONN_LIFE_S)
-         && es_set(CURLOPT_POST, 1L)
-         && es_set(CURLOPT_HTTPHEADER, send->heads)
-         && es_set(CURLOPT_WRITEFUNCTION, es_answer_body)
-         && es_set(CURLOPT_WRITEDATA, send)
-         && es_set(CURLOPT_HEADERFUNCTION, es_answer_header)
-         && es_set(CURLOPT_HEADERDATA, send)
-         && es_set(CURLOPT_OPENSOCKETFUNCTION, es_loop_open)
-         && es_set(CURLOPT_OPENSOCKETDATA, send)
-         && es_set(CURLOPT_CLOSESOCKETFUNCTION, es_loop_close)
-         && es_set(CURLOPT_CLOSESOCKETDATA, send->d)
-         && es_send_identity(send);
+    ok = esd_send_url(send, url)
+         && esd_proxy_setopt(CURLOPT_PRIVATE, send)
+         && esd_proxy_setopt(CURLOPT_NOSIGNAL, 1L)
+         && esd_proxy_setopt(CURLOPT_QUICK_EXIT, 1L)
+         && esd_proxy_set(send)
+         && esd_proxy_setopt(CURLOPT_FOLLOWLOCATION, 0L)
+         && esd_proxy_setopt(CURLOPT_PROTOCOLS_STR,
+                             options->allow_http ? "http,https" : "https")
+         && esd_proxy_setopt(CURLOPT_HTTP_VERSION, esd_send_version(url))
+         && esd_proxy_setopt(CURLOPT_CONNECTTIMEOUT_MS,
+                             (long) conf->connect_timeout_ms)
+         && esd_proxy_setopt(CURLOPT_TIMEOUT_MS, (long) conf->timeout_ms)
+         && esd_proxy_setopt(CURLOPT_BUFFERSIZE, (long) ESD_BUFFER)
+         && esd_proxy_setopt(CURLOPT_MAXAGE_CONN, ESD_CONN_IDLE_S)
+         && esd_proxy_setopt(CURLOPT_MAXLIFETIME_CONN, ESD_CONN_LIFE_S)
+         && esd_proxy_setopt(CURLOPT_POST, 1L)
+         && esd_proxy_setopt(CURLOPT_HTTPHEADER, send->heads)
+         && esd_proxy_setopt(CURLOPT_WRITEFUNCTION, esd_response_body)
+         && esd_proxy_setopt(CURLOPT_WRITEDATA, send)
+         && esd_proxy_setopt(CURLOPT_HEADERFUNCTION, esd_response_header)
+         && esd_proxy_setopt(CURLOPT_HEADERDATA, send)
+         && esd_proxy_setopt(CURLOPT_OPENSOCKETFUNCTION, esd_loop_open)
+         && esd_proxy_setopt(CURLOPT_OPENSOCKETDATA, send)
+         && esd_proxy_setopt(CURLOPT_CLOSESOCKETFUNCTION, esd_loop_close)
+         && esd_proxy_setopt(CURLOPT_CLOSESOCKETDATA, send->d)
+         && esd_send_identity(send);
 
-#undef es_set
+#undef esd_proxy_setopt
 
     return ok ? ES_OK : ES_NOMEM;
 }
 
 
-es_send_t *
-es_send_get(es_dispatcher_t *d, es_target_t *target)
+esd_send_t *
+esd_send_get(esd_dispatcher_t *d, esd_target_t *target)
 {
-    es_send_t  *send;
+    esd_send_t  *send;
 
     send = TAILQ_FIRST(&target->idle);
 
     return send != NULL ? send
-                        : es_send_create(d, target, target->conf->url.data);
+                        : esd_send_create(d, target, target->conf->url.data);
 }
 
 
-es_send_t *
-es_send_create(es_dispatcher_t *d, es_target_t *target, const char *url)
+esd_send_t *
+esd_send_create(esd_dispatcher_t *d, esd_target_t *target, const char *url)
 {
-    es_send_t  *send;
+    esd_send_t  *send;
 
-    send = calloc(1, sizeof(es_send_t) + ES_HEAD_MAX
+    send = calloc(1, sizeof(esd_send_t) + ESD_HEAD_MAX
                      + target->conf->headers.len);
     if (send == NULL) {
         return NULL;
@@ -184,21 +185,21 @@ es_send_create(es_dispatcher_t *d, es_target_t *target, const char *url)
 
     send->d = d;
     send->target = target;
-    send->items = calloc(target->conf->batch, sizeof(es_item_t));
+    send->items = calloc(target->conf->batch, sizeof(esd_item_t));
     send->easy = curl_easy_init();
 
     send->heads[0].data = send->head;
-    send->heads[2].data = (char *) (uintptr_t) es_send_expect;
+    send->heads[2].data = (char *) (uintptr_t) esd_send_expect;
 
-    send->channel = es_channel_take(d, target);
+    send->channel = esd_channel_take(d, target);
 
     if (send->items == NULL
         || send->easy == NULL
         || send->channel == NULL
-        || es_send_setup(send, url) != ES_OK)
+        || esd_send_setup(send, url) != ES_OK)
     {
         if (send->channel != NULL) {
-            es_channel_leave(send);
+            esd_channel_leave(send);
         }
 
         curl_easy_cleanup(send->easy);
@@ -216,14 +217,14 @@ es_send_create(es_dispatcher_t *d, es_target_t *target, const char *url)
 
 
 void
-es_send_destroy(es_send_t *send)
+esd_send_destroy(esd_send_t *send)
 {
-    es_dispatcher_t  *d;
+    esd_dispatcher_t  *d;
 
     d = send->d;
 
     TAILQ_REMOVE(&send->target->idle, send, link);
-    es_channel_leave(send);
+    esd_channel_leave(send);
     curl_easy_cleanup(send->easy);
     curl_url_cleanup(send->url);
     es_buf_free(&send->body);
@@ -238,11 +239,11 @@ es_send_destroy(es_send_t *send)
 /* libcurl asks before it sends a megabyte; there is nothing to ask. */
 
 static void
-es_send_heads(es_send_t *send)
+esd_send_heads(esd_send_t *send)
 {
     struct curl_slist  *next;
 
-    next = send->body.len > ES_BODY_ASKED ? &send->heads[2] : NULL;
+    next = send->body.len > ESD_BODY_ASKED ? &send->heads[2] : NULL;
 
     if (send->auth.len > 0) {
         send->heads[1].data = send->auth.data;
@@ -255,7 +256,7 @@ es_send_heads(es_send_t *send)
 
 
 static void
-es_send_clear(es_send_t *send)
+esd_send_clear(esd_send_t *send)
 {
     send->refused = false;
     send->starved = false;
@@ -275,32 +276,32 @@ es_send_clear(es_send_t *send)
    be many. */
 
 static es_rc_t
-es_send_fill(es_send_t *send, const es_lane_t *lane)
+esd_send_fill(esd_send_t *send, const esd_lane_t *lane)
 {
     es_rc_t  rc;
 
-    rc = send->kind == ES_SEND_TOKEN ? ES_OK : es_message_end(send, lane);
+    rc = send->kind == ESD_SEND_TOKEN ? ES_OK : esd_message_end(send, lane);
 
     if (rc == ES_OK) {
-        rc = es_token_put(send);
+        rc = esd_token_attach(send);
     }
 
     if (rc != ES_OK) {
         return rc;
     }
 
-    es_send_heads(send);
-    es_send_clear(send);
+    esd_send_heads(send);
+    esd_send_clear(send);
 
     return curl_easy_setopt(send->easy, CURLOPT_FRESH_CONNECT,
                             (long) send->target->doubted) == CURLE_OK
            && curl_easy_setopt(send->easy, CURLOPT_FORBID_REUSE,
-                               (long) es_loop_full(send->d)) == CURLE_OK
+                               (long) esd_loop_full(send->d)) == CURLE_OK
            && curl_easy_setopt(send->easy, CURLOPT_POSTFIELDS,
                                send->body.data) == CURLE_OK
            && curl_easy_setopt(send->easy, CURLOPT_POSTFIELDSIZE,
                                (long) send->body.len) == CURLE_OK
-           && es_simulate_begin(send) == CURLE_OK
+           && esd_simulate_begin(send) == CURLE_OK
            ? ES_OK : ES_NOMEM;
 }
 
@@ -308,10 +309,10 @@ es_send_fill(es_send_t *send, const es_lane_t *lane)
 /* The request goes out, as soon as it is signed. */
 
 static es_rc_t
-es_send_go(es_send_t *send)
+esd_send_go(esd_send_t *send)
 {
     if (send->signing != NULL) {
-        es_signing_submit(send);
+        esd_signing_submit(send);
         return ES_OK;
     }
 
@@ -319,7 +320,7 @@ es_send_go(es_send_t *send)
         return ES_NOMEM;
     }
 
-    es_channel_kick(send->channel);
+    esd_channel_kick(send->channel);
 
     return ES_OK;
 }
@@ -328,27 +329,27 @@ es_send_go(es_send_t *send)
 /* The receiver's time begins now. */
 
 void
-es_send_signed(es_send_t *send, es_rc_t rc)
+esd_send_signed(esd_send_t *send, es_rc_t rc)
 {
     send->sent_us = es_clock_mono_us();
 
     if (rc == ES_OK) {
-        rc = es_send_go(send);
+        rc = esd_send_go(send);
     }
 
     if (rc != ES_OK) {
         send->starved = true;
-        es_loop_lacks(send->d, "a signature", ENOMEM);
-        es_judge(send, CURLE_FAILED_INIT);
+        esd_loop_lacks(send->d, "a signature", ENOMEM);
+        esd_attempt_ended(send, CURLE_FAILED_INIT);
     }
 }
 
 
 static void
-es_send_join(es_send_t *send, es_lane_t *lane)
+esd_send_join(esd_send_t *send, esd_lane_t *lane)
 {
-    unsigned      i;
-    es_target_t  *target;
+    unsigned       i;
+    esd_target_t  *target;
 
     target = send->target;
     send->nflying = 0;
@@ -371,10 +372,10 @@ es_send_join(es_send_t *send, es_lane_t *lane)
 
 
 es_rc_t
-es_send_start(es_send_t *send, es_lane_t *lane)
+esd_send_start(esd_send_t *send, esd_lane_t *lane)
 {
-    es_rc_t       rc;
-    es_target_t  *target;
+    es_rc_t        rc;
+    esd_target_t  *target;
 
     target = send->target;
 
@@ -382,14 +383,14 @@ es_send_start(es_send_t *send, es_lane_t *lane)
     send->sent_us = es_clock_mono_us();
     target->used_us = send->sent_us;
 
-    rc = es_send_fill(send, lane);
+    rc = esd_send_fill(send, lane);
 
     if (rc == ES_OK) {
-        rc = es_send_go(send);
+        rc = esd_send_go(send);
     }
 
     if (rc != ES_OK) {
-        es_signing_drop(send);
+        esd_signing_drop(send);
         return rc;
     }
 
@@ -397,29 +398,29 @@ es_send_start(es_send_t *send, es_lane_t *lane)
     send->retry = send->nitems > 0 && send->items[0].attempts > 0;
 
     TAILQ_REMOVE(&target->idle, send, link);
-    es_send_join(send, lane);
+    esd_send_join(send, lane);
 
-    if (send->kind != ES_SEND_TOKEN) {
-        es_rate_charge(target, send->sent_us);
+    if (send->kind != ESD_SEND_TOKEN) {
+        esd_rate_charge(target, send->sent_us);
     }
 
     target->retrying += send->retry;
-    es_place_take(send);
+    esd_slot_take(send);
 
     return ES_OK;
 }
 
 
 void
-es_send_end(es_send_t *send)
+esd_send_end(esd_send_t *send)
 {
-    es_target_t  *target;
+    esd_target_t  *target;
 
     target = send->target;
 
-    es_signing_drop(send);
+    esd_signing_drop(send);
     (void) curl_multi_remove_handle(send->channel->multi, send->easy);
-    es_channel_busy(send->channel);
+    esd_channel_busy(send->channel);
 
     if (send->lane != NULL) {
         send->lane->nflying -= send->nflying;
@@ -431,16 +432,16 @@ es_send_end(es_send_t *send)
 
     target->retrying -= send->retry;
     send->lane = NULL;
-    es_trickle_end(send);
-    es_place_leave(send);
+    esd_trickle_end(send);
+    esd_slot_release(send);
 
-    if (send->body.cap > ES_BODY_KEEP) {
+    if (send->body.cap > ESD_BODY_KEEP) {
         es_buf_free(&send->body);
     }
 
     if (send->revision != target->revision
         || send->d->nsends > send->d->options.max_connections)
     {
-        es_send_destroy(send);
+        esd_send_destroy(send);
     }
 }

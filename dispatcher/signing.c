@@ -13,55 +13,55 @@
 #include "dispatcher.h"
 
 /* Behind so many, 400 us of work, the loop signs by itself. */
-#define ES_SIGNING_QUEUE  16
+#define ESD_SIGNING_QUEUE  16
 
-struct es_signing {
-    TAILQ_ENTRY(es_signing)  link;
-    es_signing_thread_t     *thread;       /* NULL: not submitted */
-    es_send_t               *send;         /* the loop's; NULL: dropped */
-    es_signer_t             *signers[ES_SECRETS_MAX];
-    char                    *out[ES_SECRETS_MAX];  /* the loop's */
-    unsigned                 n;
-    int64_t                  timestamp_s;
-    es_str_t                 id;
-    es_str_t                 body;
-    es_rc_t                  rc;
-    char                     signatures[ES_SECRETS_MAX][ES_SIGNATURE_MAX];
-    char                     data[];       /* of id and body */
+struct esd_signing {
+    TAILQ_ENTRY(esd_signing)  link;
+    esd_signing_thread_t     *thread;      /* NULL: not submitted */
+    esd_send_t               *send;        /* the loop's; NULL: dropped */
+    es_signer_t              *signers[ES_SECRETS_MAX];
+    char                     *out[ES_SECRETS_MAX]; /* the loop's */
+    unsigned                  n;
+    int64_t                   timestamp_s;
+    es_str_t                  id;
+    es_str_t                  body;
+    es_rc_t                   rc;
+    char                      signatures[ES_SECRETS_MAX][ES_SIGNATURE_MAX];
+    char                      data[];      /* of id and body */
 };
 
-static void es_signing_ready(struct ev_loop *ev, ev_async *w, int revents);
-static void *es_signing_main(void *ctx);
+static void esd_signing_ready(struct ev_loop *ev, ev_async *w, int revents);
+static void *esd_signing_main(void *ctx);
 
 
 static void
-es_signing_start(es_dispatcher_t *d)
+esd_signing_start(esd_dispatcher_t *d)
 {
-    long                  n;
-    es_signings_t        *signings;
-    es_signing_thread_t  *thread;
+    long                   n;
+    esd_signings_t        *signings;
+    esd_signing_thread_t  *thread;
 
     signings = &d->signings;
     signings->started = true;
 
     n = sysconf(_SC_NPROCESSORS_ONLN) - 1;
-    n = n < ES_SIGNING_THREADS ? n : ES_SIGNING_THREADS;
+    n = n < ESD_SIGNING_THREADS ? n : ESD_SIGNING_THREADS;
 
     while ((long) signings->n < n) {
         thread = &signings->threads[signings->n];
 
         TAILQ_INIT(&thread->asked);
         TAILQ_INIT(&thread->done);
-        ev_async_init(&thread->ready, es_signing_ready);
+        ev_async_init(&thread->ready, esd_signing_ready);
         thread->ready.data = thread;
         thread->ev = d->loop.ev;
 
-        if (es_helper_start(&thread->helper, "es-signing", es_signing_main,
-                            thread)
+        if (esd_thread_start(&thread->thread, "es-signing", esd_signing_main,
+                             thread)
             != ES_OK)
         {
-            es_log_line(ES_LOG_WARN, "%u threads sign: there can be no more",
-                        signings->n);
+            esd_log_line(ESD_LOG_WARN, "%u threads sign: there can be no more",
+                         signings->n);
             return;
         }
 
@@ -71,12 +71,12 @@ es_signing_start(es_dispatcher_t *d)
 }
 
 
-static es_signing_thread_t *
-es_signing_thread(es_dispatcher_t *d)
+static esd_signing_thread_t *
+esd_signing_thread(esd_dispatcher_t *d)
 {
-    unsigned              i;
-    es_signings_t        *signings;
-    es_signing_thread_t  *least;
+    unsigned               i;
+    esd_signings_t        *signings;
+    esd_signing_thread_t  *least;
 
     signings = &d->signings;
     least = &signings->threads[0];
@@ -92,23 +92,23 @@ es_signing_thread(es_dispatcher_t *d)
 
 
 bool
-es_signing_free(es_dispatcher_t *d)
+esd_signing_idle(esd_dispatcher_t *d)
 {
     if (!d->signings.started) {
-        es_signing_start(d);
+        esd_signing_start(d);
     }
 
     return d->signings.n > 0
-           && es_signing_thread(d)->pending < ES_SIGNING_QUEUE;
+           && esd_signing_thread(d)->pending < ESD_SIGNING_QUEUE;
 }
 
 
-static es_signing_t *
-es_signing_create(es_send_t *send, es_str_t id, int64_t timestamp_s)
+static esd_signing_t *
+esd_signing_create(esd_send_t *send, es_str_t id, int64_t timestamp_s)
 {
-    es_signing_t  *signing;
+    esd_signing_t  *signing;
 
-    signing = malloc(sizeof(es_signing_t) + id.len + send->body.len);
+    signing = malloc(sizeof(esd_signing_t) + id.len + send->body.len);
     if (signing == NULL) {
         return NULL;
     }
@@ -127,13 +127,13 @@ es_signing_create(es_send_t *send, es_str_t id, int64_t timestamp_s)
 
 
 es_rc_t
-es_signing_add(es_send_t *send, es_signer_t *signer, es_str_t id,
+esd_signing_add(esd_send_t *send, es_signer_t *signer, es_str_t id,
     int64_t timestamp_s, char *out)
 {
-    es_signing_t  *signing;
+    esd_signing_t  *signing;
 
     if (send->signing == NULL) {
-        send->signing = es_signing_create(send, id, timestamp_s);
+        send->signing = esd_signing_create(send, id, timestamp_s);
     }
 
     signing = send->signing;
@@ -150,7 +150,7 @@ es_signing_add(es_send_t *send, es_signer_t *signer, es_str_t id,
 
 
 static void
-es_signing_destroy(es_signing_t *signing)
+esd_signing_destroy(esd_signing_t *signing)
 {
     unsigned  i;
 
@@ -163,27 +163,27 @@ es_signing_destroy(es_signing_t *signing)
 
 
 void
-es_signing_submit(es_send_t *send)
+esd_signing_submit(esd_send_t *send)
 {
-    es_signing_t         *signing;
-    es_signing_thread_t  *thread;
+    esd_signing_t         *signing;
+    esd_signing_thread_t  *thread;
 
     signing = send->signing;
-    thread = es_signing_thread(send->d);
+    thread = esd_signing_thread(send->d);
     signing->thread = thread;
     (void) atomic_fetch_add(&thread->pending, 1);
 
-    es_helper_lock(&thread->helper);
+    esd_thread_lock(&thread->thread);
     TAILQ_INSERT_TAIL(&thread->asked, signing, link);
-    es_helper_wake(&thread->helper);
-    es_helper_unlock(&thread->helper);
+    esd_thread_wake(&thread->thread);
+    esd_thread_unlock(&thread->thread);
 }
 
 
 void
-es_signing_drop(es_send_t *send)
+esd_signing_drop(esd_send_t *send)
 {
-    es_signing_t  *signing;
+    esd_signing_t  *signing;
 
     signing = send->signing;
     send->signing = NULL;
@@ -193,7 +193,7 @@ es_signing_drop(es_send_t *send)
     }
 
     if (signing->thread == NULL) {
-        es_signing_destroy(signing);
+        esd_signing_destroy(signing);
         return;
     }
 
@@ -202,11 +202,11 @@ es_signing_drop(es_send_t *send)
 
 
 static void
-es_signing_take(es_signing_t *signing)
+esd_signing_take(esd_signing_t *signing)
 {
-    es_rc_t     rc;
-    unsigned    i;
-    es_send_t  *send;
+    es_rc_t      rc;
+    unsigned     i;
+    esd_send_t  *send;
 
     send = signing->send;
     rc = signing->rc;
@@ -215,21 +215,21 @@ es_signing_take(es_signing_t *signing)
         memcpy(signing->out[i], signing->signatures[i], ES_SIGNATURE_V1A);
     }
 
-    es_signing_destroy(signing);
+    esd_signing_destroy(signing);
 
     if (send != NULL) {
         send->signing = NULL;
-        es_send_signed(send, rc);
+        esd_send_signed(send, rc);
     }
 }
 
 
 static void
-es_signing_ready(struct ev_loop *ev, ev_async *w, int revents)
+esd_signing_ready(struct ev_loop *ev, ev_async *w, int revents)
 {
-    es_signing_t         *signing;
-    es_signing_list_t     done;
-    es_signing_thread_t  *thread;
+    esd_signing_t         *signing;
+    esd_signing_list_t     done;
+    esd_signing_thread_t  *thread;
 
     (void) ev;
     (void) revents;
@@ -237,19 +237,19 @@ es_signing_ready(struct ev_loop *ev, ev_async *w, int revents)
     thread = w->data;
     TAILQ_INIT(&done);
 
-    es_helper_lock(&thread->helper);
+    esd_thread_lock(&thread->thread);
     TAILQ_CONCAT(&done, &thread->done, link);
-    es_helper_unlock(&thread->helper);
+    esd_thread_unlock(&thread->thread);
 
     while ((signing = TAILQ_FIRST(&done)) != NULL) {
         TAILQ_REMOVE(&done, signing, link);
-        es_signing_take(signing);
+        esd_signing_take(signing);
     }
 }
 
 
 static void
-es_signing_make(es_signing_t *signing)
+esd_signing_make(esd_signing_t *signing)
 {
     unsigned  i;
 
@@ -264,46 +264,46 @@ es_signing_make(es_signing_t *signing)
 
 
 static void *
-es_signing_main(void *ctx)
+esd_signing_main(void *ctx)
 {
-    es_signing_t         *signing;
-    es_signing_thread_t  *thread;
+    esd_signing_t         *signing;
+    esd_signing_thread_t  *thread;
 
     thread = ctx;
 
-    es_helper_lock(&thread->helper);
+    esd_thread_lock(&thread->thread);
 
     for ( ;; ) {
-        while (TAILQ_EMPTY(&thread->asked) && !thread->helper.quit) {
-            es_helper_wait(&thread->helper);
+        while (TAILQ_EMPTY(&thread->asked) && !thread->thread.quit) {
+            esd_thread_wait(&thread->thread);
         }
 
-        if (thread->helper.quit) {
+        if (thread->thread.quit) {
             break;
         }
 
         signing = TAILQ_FIRST(&thread->asked);
         TAILQ_REMOVE(&thread->asked, signing, link);
 
-        es_helper_unlock(&thread->helper);
-        es_signing_make(signing);
+        esd_thread_unlock(&thread->thread);
+        esd_signing_make(signing);
         (void) atomic_fetch_sub(&thread->pending, 1);
-        es_helper_lock(&thread->helper);
+        esd_thread_lock(&thread->thread);
 
         TAILQ_INSERT_TAIL(&thread->done, signing, link);
         ev_async_send(thread->ev, &thread->ready);
     }
 
-    es_helper_unlock(&thread->helper);
+    esd_thread_unlock(&thread->thread);
 
     return NULL;
 }
 
 
 static void
-es_signing_drain(es_signing_list_t *list)
+esd_signing_drain(esd_signing_list_t *list)
 {
-    es_signing_t  *signing;
+    esd_signing_t  *signing;
 
     while ((signing = TAILQ_FIRST(list)) != NULL) {
         TAILQ_REMOVE(list, signing, link);
@@ -312,22 +312,22 @@ es_signing_drain(es_signing_list_t *list)
             signing->send->signing = NULL;
         }
 
-        es_signing_destroy(signing);
+        esd_signing_destroy(signing);
     }
 }
 
 
 void
-es_signing_finish(es_dispatcher_t *d)
+esd_signing_finish(esd_dispatcher_t *d)
 {
-    unsigned              i;
-    es_signing_thread_t  *thread;
+    unsigned               i;
+    esd_signing_thread_t  *thread;
 
     for (i = 0; i < d->signings.n; i++) {
         thread = &d->signings.threads[i];
 
-        (void) es_helper_finish(&thread->helper);
-        es_signing_drain(&thread->asked);
-        es_signing_drain(&thread->done);
+        (void) esd_thread_finish(&thread->thread);
+        esd_signing_drain(&thread->asked);
+        esd_signing_drain(&thread->done);
     }
 }

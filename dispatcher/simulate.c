@@ -12,15 +12,15 @@
 
 #include "dispatcher.h"
 
-#define ES_REORDER_MS  2000        /* as long as no other event comes */
+#define ESD_REORDER_MS  2000       /* as long as no other event comes */
 
 /* The key of a certificate that nobody has. */
-static const char  es_simulate_pin[] =
+static const char  esd_simulate_pin[] =
     "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 
 static es_failure_t
-es_simulate_pick(const es_dispatcher_t *d, const es_endpoint_t *conf,
+esd_simulate_pick(const esd_dispatcher_t *d, const es_endpoint_t *conf,
     es_str_t id, uint32_t attempt)
 {
     const es_simulation_t  *s;
@@ -28,8 +28,8 @@ es_simulate_pick(const es_dispatcher_t *d, const es_endpoint_t *conf,
     s = &conf->simulate;
 
     if (s->failure == ES_SIMULATE_NONE
-        || s->until_ms <= es_stamp_ms(d)
-        || es_schedule_draw(id, conf->name, attempt) * 100
+        || s->until_ms <= esd_clock_stamp_ms(d)
+        || esd_schedule_draw(id, conf->name, attempt) * 100
            >= (double) s->percent)
     {
         return ES_SIMULATE_NONE;
@@ -40,8 +40,8 @@ es_simulate_pick(const es_dispatcher_t *d, const es_endpoint_t *conf,
 
 
 static void
-es_simulate_drop(es_dispatcher_t *d, const es_lane_t *lane,
-    const es_item_t *item)
+esd_simulate_drop(esd_dispatcher_t *d, const esd_lane_t *lane,
+    const esd_item_t *item)
 {
     es_attempt_t  attempt;
 
@@ -49,25 +49,25 @@ es_simulate_drop(es_dispatcher_t *d, const es_lane_t *lane,
     attempt.endpoint = lane->target->number;
     attempt.feed = lane->source->feed.number;
     attempt.sequence = item->sequence;
-    attempt.time_ms = es_stamp_ms(d);
+    attempt.time_ms = esd_clock_stamp_ms(d);
     attempt.attempt = 1;
     attempt.klass = ES_ATTEMPT_SIMULATED;
     attempt.flags = ES_ATTEMPT_SIMULATED_FLAG;
 
-    es_record_attempt(d, &attempt);
+    esd_record_attempt(d, &attempt);
 }
 
 
 /* The event that stood back follows the one that passes it. */
 
 static void
-es_simulate_release(es_lane_t *lane)
+esd_simulate_release(esd_lane_t *lane)
 {
     size_t  i;
 
     for (i = 0; i < lane->nwaiting; i++) {
         if (lane->waiting[i].sequence == lane->swapped) {
-            es_waiting_move(lane, i, lane->waiting[i].held, 0);
+            esd_waiting_move(lane, i, lane->waiting[i].held, 0);
         }
     }
 
@@ -76,34 +76,34 @@ es_simulate_release(es_lane_t *lane)
 
 
 bool
-es_simulate_fresh(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
+esd_simulate_new_event(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item,
     es_str_t id)
 {
     int64_t               now_ms;
     const es_endpoint_t  *conf;
 
     conf = lane->target->conf;
-    now_ms = es_schedule_ms(d);
+    now_ms = esd_schedule_ms(d);
 
-    switch (es_simulate_pick(d, conf, id, 1)) {
+    switch (esd_simulate_pick(d, conf, id, 1)) {
 
     case ES_SIMULATE_DROP:
-        es_simulate_drop(d, lane, item);
+        esd_simulate_drop(d, lane, item);
         return true;
 
     case ES_SIMULATE_DELAY:
-        es_lane_retry(d, lane, item, now_ms + conf->simulate.delay_ms);
+        esd_lane_retry(d, lane, item, now_ms + conf->simulate.delay_ms);
         return true;
 
     case ES_SIMULATE_REORDER:
 
         if (lane->swapped != 0) {
-            es_simulate_release(lane);
+            esd_simulate_release(lane);
             return false;
         }
 
         lane->swapped = item->sequence;
-        es_lane_retry(d, lane, item, now_ms + ES_REORDER_MS);
+        esd_lane_retry(d, lane, item, now_ms + ESD_REORDER_MS);
         return true;
 
     default:
@@ -115,7 +115,7 @@ es_simulate_fresh(es_dispatcher_t *d, es_lane_t *lane, es_item_t *item,
 /* Once it was sent, as no other has come in time, none passes it any more. */
 
 static bool
-es_simulate_back(const es_lane_t *lane)
+esd_simulate_back(const esd_lane_t *lane)
 {
     size_t  i;
 
@@ -130,9 +130,9 @@ es_simulate_back(const es_lane_t *lane)
 
 
 bool
-es_simulate_swap(es_lane_t *lane)
+esd_simulate_swap(esd_lane_t *lane)
 {
-    if (lane->swapped != 0 && !es_simulate_back(lane)) {
+    if (lane->swapped != 0 && !esd_simulate_back(lane)) {
         lane->swapped = 0;
     }
 
@@ -143,10 +143,10 @@ es_simulate_swap(es_lane_t *lane)
 /* Half of the body, and then nothing more. */
 
 static size_t
-es_simulate_read(char *out, size_t size, size_t n, void *ctx)
+esd_simulate_read(char *out, size_t size, size_t n, void *ctx)
 {
-    size_t      len;
-    es_send_t  *send;
+    size_t       len;
+    esd_send_t  *send;
 
     send = ctx;
     len = send->body.len / 2 - send->truncated;
@@ -164,12 +164,12 @@ es_simulate_read(char *out, size_t size, size_t n, void *ctx)
 
 
 static CURLcode
-es_simulate_set(es_send_t *send)
+esd_simulate_set(esd_send_t *send)
 {
     CURLcode  rc;
 
     rc = curl_easy_setopt(send->easy, CURLOPT_PINNEDPUBLICKEY,
-                          send->simulate == ES_SIMULATE_TLS ? es_simulate_pin
+                          send->simulate == ES_SIMULATE_TLS ? esd_simulate_pin
                                                             : NULL);
     if (rc == CURLE_OK && send->simulate == ES_SIMULATE_TLS) {
         rc = curl_easy_setopt(send->easy, CURLOPT_FRESH_CONNECT, 1L);
@@ -179,7 +179,7 @@ es_simulate_set(es_send_t *send)
         send->truncated = 0;
 
         (void) curl_easy_setopt(send->easy, CURLOPT_READFUNCTION,
-                                es_simulate_read);
+                                esd_simulate_read);
         (void) curl_easy_setopt(send->easy, CURLOPT_READDATA, send);
         rc = curl_easy_setopt(send->easy, CURLOPT_POSTFIELDS, NULL);
     }
@@ -189,26 +189,26 @@ es_simulate_set(es_send_t *send)
 
 
 CURLcode
-es_simulate_begin(es_send_t *send)
+esd_simulate_begin(esd_send_t *send)
 {
     es_failure_t  was;
 
     was = send->simulate;
     send->simulate = ES_SIMULATE_NONE;
 
-    if (send->kind == ES_SEND_EVENTS && !send->items[0].repeated) {
-        send->simulate = es_simulate_pick(send->d, send->target->conf,
-                                          es_str(send->ids.data),
-                                          send->attempt);
+    if (send->kind == ESD_SEND_EVENTS && !send->items[0].repeated) {
+        send->simulate = esd_simulate_pick(send->d, send->target->conf,
+                                           es_str(send->ids.data),
+                                           send->attempt);
     }
 
     return was == ES_SIMULATE_NONE && send->simulate == ES_SIMULATE_NONE
-           ? CURLE_OK : es_simulate_set(send);
+           ? CURLE_OK : esd_simulate_set(send);
 }
 
 
 void
-es_simulate_outcome(const es_send_t *send, es_outcome_t *o)
+esd_simulate_outcome(const esd_send_t *send, esd_outcome_t *o)
 {
     int32_t  status;
 
@@ -220,7 +220,7 @@ es_simulate_outcome(const es_send_t *send, es_outcome_t *o)
         }
 
         status = (int32_t) send->target->conf->simulate.status;
-        memset(o, 0, sizeof(es_outcome_t));
+        memset(o, 0, sizeof(esd_outcome_t));
         o->status = status;
         o->klass = status < 400 ? ES_ATTEMPT_REDIRECT : ES_ATTEMPT_STATUS;
         o->throttle = status == 429 || status == 502 || status == 504;
@@ -229,7 +229,7 @@ es_simulate_outcome(const es_send_t *send, es_outcome_t *o)
 
     case ES_SIMULATE_RESET:
     case ES_SIMULATE_TRUNCATE:
-        memset(o, 0, sizeof(es_outcome_t));
+        memset(o, 0, sizeof(esd_outcome_t));
         o->klass = ES_ATTEMPT_RESET;
         o->retry_after_ms = -1;
         return;
@@ -241,10 +241,10 @@ es_simulate_outcome(const es_send_t *send, es_outcome_t *o)
 
 
 void
-es_simulate_done(es_dispatcher_t *d, es_lane_t *lane, const es_send_t *send,
-    const es_item_t *item)
+esd_simulate_done(esd_dispatcher_t *d, esd_lane_t *lane,
+    const esd_send_t *send, const esd_item_t *item)
 {
-    es_item_t  again;
+    esd_item_t  again;
 
     if (send->simulate != ES_SIMULATE_DUPLICATE) {
         return;
@@ -256,5 +256,5 @@ es_simulate_done(es_dispatcher_t *d, es_lane_t *lane, const es_send_t *send,
     again.key = item->key;
     again.keyed = item->keyed;
     again.repeated = true;
-    es_lane_retry(d, lane, &again, 0);
+    esd_lane_retry(d, lane, &again, 0);
 }

@@ -18,8 +18,8 @@
    wait again. */
 
 static void
-es_skip_send(es_dispatcher_t *d, es_lane_t *lane, es_send_t *send,
-    uint64_t sequence, es_item_t *item)
+esd_skip_send(esd_dispatcher_t *d, esd_lane_t *lane, esd_send_t *send,
+    uint64_t sequence, esd_item_t *item)
 {
     unsigned  i;
 
@@ -28,24 +28,24 @@ es_skip_send(es_dispatcher_t *d, es_lane_t *lane, es_send_t *send,
             *item = send->items[i];
 
         } else if (send->items[i].acked) {
-            es_lane_done(d, lane, &send->items[i]);
+            esd_lane_done(d, lane, &send->items[i]);
 
         } else {
-            es_lane_wait(d, lane, &send->items[i]);
+            esd_lane_wait(d, lane, &send->items[i]);
         }
     }
 
-    es_send_end(send);
+    esd_send_end(send);
 }
 
 
-static es_send_t *
-es_skip_sending(const es_lane_t *lane, uint64_t sequence)
+static esd_send_t *
+esd_skip_sending(const esd_lane_t *lane, uint64_t sequence)
 {
-    unsigned    i;
-    es_send_t  *send;
+    unsigned     i;
+    esd_send_t  *send;
 
-    es_each(send, &lane->sends, link) {
+    esd_each(send, &lane->sends, link) {
         for (i = 0; i < send->nitems; i++) {
             if (send->items[i].sequence == sequence) {
                 return send;
@@ -60,7 +60,7 @@ es_skip_sending(const es_lane_t *lane, uint64_t sequence)
 /* The next event to be taken from the log; 0: there is none. */
 
 static uint64_t
-es_skip_next(es_txn_t *txn, const es_lane_t *lane)
+esd_skip_next(es_txn_t *txn, const esd_lane_t *lane)
 {
     uint64_t           scanned;
     es_event_t         event;
@@ -85,45 +85,46 @@ es_skip_next(es_txn_t *txn, const es_lane_t *lane)
 }
 
 
-/* Takes the event off the lane, if that stands on it; otherwise `*first` is the
-   one on which it does, or 0. */
+/* Takes the event off the lane, if that stands on it; otherwise `*first` is
+   the one on which it does, or 0. */
 
 static bool
-es_skip_take(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
-    uint64_t sequence, es_item_t *item, uint64_t *first)
+esd_skip_take(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
+    uint64_t sequence, esd_item_t *item, uint64_t *first)
 {
-    size_t      i, n;
-    es_send_t  *send;
+    size_t       i, n;
+    esd_send_t  *send;
 
-    memset(item, 0, sizeof(es_item_t));
+    memset(item, 0, sizeof(esd_item_t));
     *first = UINT64_MAX;
-    n = es_lane_items(lane, first);
+    n = esd_lane_items(lane, first);
 
     if (n == 0) {
-        *first = es_skip_next(txn, lane);
+        *first = esd_skip_next(txn, lane);
     }
 
     if (lane->target->conf->ordering == ES_ORDER_FIFO && *first != sequence) {
         return false;
     }
 
-    send = es_skip_sending(lane, sequence);
+    send = esd_skip_sending(lane, sequence);
 
     if (send != NULL) {
-        es_skip_send(d, lane, send, sequence, item);
+        esd_skip_send(d, lane, send, sequence, item);
         return true;
     }
 
-    i = es_lane_at(lane, es_key_read(txn, lane, sequence), sequence);
+    i = esd_lane_find_item(lane, esd_ordering_key_at(txn, lane, sequence),
+                           sequence);
 
-    if (i != ES_NO_ITEM) {
+    if (i != ESD_NO_ITEM) {
         *item = lane->waiting[i];
 
         if (item->held) {
             return false;
         }
 
-        es_lane_unwait(d, lane, i);
+        esd_lane_unwait(d, lane, i);
         return true;
     }
 
@@ -136,15 +137,15 @@ es_skip_take(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
                  ? sequence - 1 : lane->matched;
     lane->position = sequence;
     lane->matched = sequence;
-    es_fresh_leave(d, lane);
+    esd_lane_stop_lingering(d, lane);
 
     return true;
 }
 
 
 static void
-es_skip_dead(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
-    const es_item_t *item, const char *by)
+esd_skip_dead(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
+    const esd_item_t *item, const char *by)
 {
     char        id[ES_ID_MAX + 1] = "";
     es_dead_t   dead;
@@ -163,9 +164,9 @@ es_skip_dead(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
     memcpy(dead.epoch, lane->epoch, sizeof(dead.epoch));
     dead.sequence = item->sequence;
     dead.prevcursor = item->prev;
-    dead.time_ms = es_stamp_ms(d);
+    dead.time_ms = esd_clock_stamp_ms(d);
 
-    /* as of one that dies in a redrive, see judge.c */
+    /* as of one that dies in a redrive, see outcome.c */
 
     if (dead.time_ms <= lane->target->redrive_ms) {
         dead.time_ms = lane->target->redrive_ms + 1;
@@ -176,59 +177,60 @@ es_skip_dead(es_dispatcher_t *d, es_txn_t *txn, es_lane_t *lane,
     dead.klass = ES_ATTEMPT_SKIPPED;
     (void) snprintf(dead.reason, sizeof(dead.reason), "skipped by %s", by);
 
-    es_lane_done(d, lane, item);
-    es_record_dead(d, &dead);
-    es_notice_skipped(d, lane, &dead, id[0] != '\0' ? id : NULL, by);
+    esd_lane_done(d, lane, item);
+    esd_record_dead(d, &dead);
+    esd_notice_skipped(d, lane, &dead, id[0] != '\0' ? id : NULL, by);
 
-    es_log_line(ES_LOG_WARN, "endpoint %s: event %s-%llu of feed \"%s\" is "
-                "skipped after %u attempts and a dead letter, by %s",
-                lane->target->name, lane->epoch,
-                (unsigned long long) item->sequence, lane->source->feed.name,
-                item->attempts, by);
+    esd_log_line(ESD_LOG_WARN, "endpoint %s: event %s-%llu of feed \"%s\" is "
+                 "skipped after %u attempts and a dead letter, by %s",
+                 lane->target->name, lane->epoch,
+                 (unsigned long long) item->sequence, lane->source->feed.name,
+                 item->attempts, by);
 }
 
 
 void
-es_skip(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
+esd_skip(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
     const es_request_t *request)
 {
     char            cursor[ES_CURSOR_MAX] = "none";
     char            detail[ES_REASON_MAX + ES_CURSOR_MAX];
     uint64_t        first;
-    es_item_t       item;
-    es_lane_t      *lane;
+    esd_item_t      item;
+    esd_lane_t     *lane;
     es_clearing_t   clearing;
 
     if (es_clearing_read(request, &clearing) != ES_OK) {
-        es_clear_reply(d, request, "", ES_CORRUPT, 0, "cannot be read");
+        esd_clearing_reply(d, request, "", ES_CORRUPT, 0, "cannot be read");
         return;
     }
 
-    lane = es_lane_find(d, target, request->feed);
+    lane = esd_lane_find(d, target, request->feed);
 
     if (lane == NULL || strcmp(lane->epoch, request->epoch) != 0) {
-        es_clear_reply(d, request, clearing.by, ES_CONFLICT, 0,
-                       "the endpoint is not sent this feed or epoch");
+        esd_clearing_reply(d, request, clearing.by, ES_CONFLICT, 0,
+                           "the endpoint is not sent this feed or epoch");
 
-    } else if (!es_skip_take(d, txn, lane, request->sequence, &item, &first)) {
+    } else if (!esd_skip_take(d, txn, lane, request->sequence, &item,
+                              &first)) {
         if (first != 0 && first != UINT64_MAX) {
             (void) es_cursor_print(lane->epoch, first, cursor);
         }
 
         (void) snprintf(detail, sizeof(detail), "the endpoint does not stand "
                         "on it; the first of all that waits is %s", cursor);
-        es_clear_reply(d, request, clearing.by, ES_CONFLICT, 0, detail);
+        esd_clearing_reply(d, request, clearing.by, ES_CONFLICT, 0, detail);
 
     } else {
-        es_skip_dead(d, txn, lane, &item, clearing.by);
-        es_clear_reply(d, request, clearing.by, ES_OK, 1, NULL);
+        esd_skip_dead(d, txn, lane, &item, clearing.by);
+        esd_clearing_reply(d, request, clearing.by, ES_OK, 1, NULL);
 
         lane->stuck_ms = 0;
         lane->swapped = 0;
-        es_nudge_reset(lane);
-        es_lane_dirty(d, lane);
-        es_stall_look(d, lane);
-        es_lane_wake(d, lane);
+        esd_nudge_reset(lane);
+        esd_lane_dirty(d, lane);
+        esd_stall_check(d, lane);
+        esd_lane_wake(d, lane);
     }
 
     es_clearing_free(&clearing);

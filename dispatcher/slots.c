@@ -6,58 +6,57 @@
 
 #include "dispatcher.h"
 
-#define ES_PLACES_MIN   2          /* that a partner may have in any case */
-#define ES_PLACES_KEPT  16         /* one of so many is for who is doubted */
-#define ES_PLACES_LOOK  16         /* partners that are looked at in a turn */
-#define ES_PLACES_WAKE  8          /* lanes of one that are woken in a turn */
+#define ESD_SLOTS_MIN      2       /* that a partner may have in any case */
+#define ESD_SLOTS_KEPT     16      /* one in so many is kept for doubted */
+#define ESD_SLOTS_SCANNED  16      /* partners that are examined in a turn */
+#define ESD_SLOTS_WAKE     8       /* lanes of one that are woken in a turn */
 
 
 void
-es_places_init(es_dispatcher_t *d)
+esd_slots_init(esd_dispatcher_t *d)
 {
-    TAILQ_INIT(&d->places.waiting);
+    TAILQ_INIT(&d->slots.waiting);
 }
 
 
 void
-es_places_done(es_dispatcher_t *d)
+esd_slots_done(esd_dispatcher_t *d)
 {
     size_t  i;
 
-    for (i = 0; i < d->places.n; i++) {
-        free(d->places.holders[i]);
+    for (i = 0; i < d->slots.n; i++) {
+        free(d->slots.holders[i]);
     }
 
-    free(d->places.holders);
+    free(d->slots.holders);
 }
 
 
-es_holder_t *
-es_place_holder(es_dispatcher_t *d, uint32_t number)
+esd_slot_holder_t *
+esd_slot_holder_get(esd_dispatcher_t *d, uint32_t number)
 {
-    void         *slots;
-    es_holder_t  *holder;
+    void               *slots;
+    esd_slot_holder_t  *holder;
 
-    slots = es_slot(d->places.holders, &d->places.n, number);
+    slots = esd_table_reserve(d->slots.holders, &d->slots.n, number);
 
     if (slots != NULL) {
-        d->places.holders = slots;
+        d->slots.holders = slots;
 
-        if (d->places.holders[number] != NULL) {
-            return d->places.holders[number];
+        if (d->slots.holders[number] != NULL) {
+            return d->slots.holders[number];
         }
     }
 
-    holder = calloc(1, sizeof(es_holder_t));
+    holder = calloc(1, sizeof(esd_slot_holder_t));
 
     if (slots == NULL || holder == NULL) {
-        es_record(d, ES_NOMEM);
-        abort();
+        esd_out_of_memory();
     }
 
     TAILQ_INIT(&holder->passed[0]);
     TAILQ_INIT(&holder->passed[1]);
-    d->places.holders[number] = holder;
+    d->slots.holders[number] = holder;
 
     return holder;
 }
@@ -66,27 +65,27 @@ es_place_holder(es_dispatcher_t *d, uint32_t number)
 /* Those that anybody may have but doubted endpoints alone. */
 
 static unsigned
-es_places_open(const es_dispatcher_t *d)
+esd_slots_unreserved(const esd_dispatcher_t *d)
 {
     unsigned  max;
 
     max = d->options.max_connections;
 
-    return max < 4 ? max : max - (max + ES_PLACES_KEPT - 1) / ES_PLACES_KEPT;
+    return max < 4 ? max : max - (max + ESD_SLOTS_KEPT - 1) / ESD_SLOTS_KEPT;
 }
 
 
 bool
-es_places_left(const es_dispatcher_t *d)
+esd_slots_left(const esd_dispatcher_t *d)
 {
-    return d->in_flight < es_places_open(d);
+    return d->in_flight < esd_slots_unreserved(d);
 }
 
 
 /* How many more who has `used` may have: until it has what is left. */
 
 static unsigned
-es_place_share(unsigned used, unsigned taken, unsigned max)
+esd_slot_share(unsigned used, unsigned taken, unsigned max)
 {
     unsigned  left;
 
@@ -96,7 +95,7 @@ es_place_share(unsigned used, unsigned taken, unsigned max)
 
     left = max - taken;
 
-    if (used < ES_PLACES_MIN) {
+    if (used < ESD_SLOTS_MIN) {
         return 1;
     }
 
@@ -105,23 +104,24 @@ es_place_share(unsigned used, unsigned taken, unsigned max)
 
 
 static unsigned
-es_place_more(const es_dispatcher_t *d, const es_holder_t *holder,
+esd_slot_more(const esd_dispatcher_t *d, const esd_slot_holder_t *holder,
     bool doubted)
 {
     if (doubted) {
-        return es_place_share(holder->doubted, d->doubted,
+        return esd_slot_share(holder->doubted, d->doubted,
                               (d->options.max_connections + 1) / 2);
     }
 
-    return es_place_share(holder->in_flight, d->in_flight, es_places_open(d));
+    return esd_slot_share(holder->in_flight, d->in_flight,
+                          esd_slots_unreserved(d));
 }
 
 
 bool
-es_place_free(const es_dispatcher_t *d, const es_target_t *target)
+esd_slot_available(const esd_dispatcher_t *d, const esd_target_t *target)
 {
     return d->in_flight < d->options.max_connections
-           && es_place_more(d, target->holder, es_health_doubts(target)) > 0;
+           && esd_slot_more(d, target->holder, esd_health_doubted(target)) > 0;
 }
 
 
@@ -129,18 +129,18 @@ es_place_free(const es_dispatcher_t *d, const es_target_t *target)
    would have them again each time that one is given back. */
 
 bool
-es_place_room(es_dispatcher_t *d, es_lane_t *lane)
+esd_slot_room(esd_dispatcher_t *d, esd_lane_t *lane)
 {
-    bool          called, doubted;
-    es_holder_t  *holder;
+    bool                called, doubted;
+    esd_slot_holder_t  *holder;
 
     holder = lane->target->holder;
-    doubted = es_health_doubts(lane->target);
+    doubted = esd_health_doubted(lane->target);
     called = lane->called;
     lane->called = false;
 
     if ((called || TAILQ_EMPTY(&holder->passed[doubted]))
-        && es_place_more(d, holder, doubted) > 0)
+        && esd_slot_more(d, holder, doubted) > 0)
     {
         return true;
     }
@@ -152,7 +152,7 @@ es_place_room(es_dispatcher_t *d, es_lane_t *lane)
 
     if (!holder->waits) {
         holder->waits = true;
-        TAILQ_INSERT_TAIL(&d->places.waiting, holder, link);
+        TAILQ_INSERT_TAIL(&d->slots.waiting, holder, link);
     }
 
     return false;
@@ -160,7 +160,7 @@ es_place_room(es_dispatcher_t *d, es_lane_t *lane)
 
 
 void
-es_place_forget(es_lane_t *lane)
+esd_slot_stop_waiting(esd_lane_t *lane)
 {
     if (lane->passed != NULL) {
         TAILQ_REMOVE(lane->passed, lane, in_passed);
@@ -170,13 +170,13 @@ es_place_forget(es_lane_t *lane)
 
 
 static bool
-es_place_wake(es_dispatcher_t *d, es_holder_t *holder, bool doubted)
+esd_slot_wake(esd_dispatcher_t *d, esd_slot_holder_t *holder, bool doubted)
 {
-    unsigned    i, n;
-    es_lane_t  *lane;
+    unsigned     i, n;
+    esd_lane_t  *lane;
 
-    n = es_place_more(d, holder, doubted);
-    n = n < ES_PLACES_WAKE ? n : ES_PLACES_WAKE;
+    n = esd_slot_more(d, holder, doubted);
+    n = n < ESD_SLOTS_WAKE ? n : ESD_SLOTS_WAKE;
 
     for (i = 0; i < n; i++) {
         lane = TAILQ_FIRST(&holder->passed[doubted]);
@@ -185,9 +185,9 @@ es_place_wake(es_dispatcher_t *d, es_holder_t *holder, bool doubted)
             break;
         }
 
-        es_place_forget(lane);
+        esd_slot_stop_waiting(lane);
         lane->called = true;
-        es_lane_wake(d, lane);
+        esd_lane_wake(d, lane);
     }
 
     return i > 0;
@@ -197,27 +197,27 @@ es_place_wake(es_dispatcher_t *d, es_holder_t *holder, bool doubted)
 /* Some of the partners each time, in turn. */
 
 bool
-es_places_wake(es_dispatcher_t *d)
+esd_slots_wake(esd_dispatcher_t *d)
 {
-    bool          woken;
-    unsigned      i;
-    es_holder_t  *holder, *last;
+    bool                woken;
+    unsigned            i;
+    esd_slot_holder_t  *holder, *last;
 
     woken = false;
-    last = TAILQ_LAST(&d->places.waiting, es_holder_list);
+    last = TAILQ_LAST(&d->slots.waiting, esd_slot_holder_list);
 
-    for (i = 0; i < ES_PLACES_LOOK && last != NULL; i++) {
-        holder = TAILQ_FIRST(&d->places.waiting);
+    for (i = 0; i < ESD_SLOTS_SCANNED && last != NULL; i++) {
+        holder = TAILQ_FIRST(&d->slots.waiting);
 
-        woken |= es_place_wake(d, holder, false);
-        woken |= es_place_wake(d, holder, true);
+        woken |= esd_slot_wake(d, holder, false);
+        woken |= esd_slot_wake(d, holder, true);
 
-        TAILQ_REMOVE(&d->places.waiting, holder, link);
+        TAILQ_REMOVE(&d->slots.waiting, holder, link);
         holder->waits = !TAILQ_EMPTY(&holder->passed[0])
                         || !TAILQ_EMPTY(&holder->passed[1]);
 
         if (holder->waits) {
-            TAILQ_INSERT_TAIL(&d->places.waiting, holder, link);
+            TAILQ_INSERT_TAIL(&d->slots.waiting, holder, link);
         }
 
         if (holder == last) {
@@ -230,13 +230,13 @@ es_places_wake(es_dispatcher_t *d)
 
 
 void
-es_place_take(es_send_t *send)
+esd_slot_take(esd_send_t *send)
 {
-    es_dispatcher_t  *d;
+    esd_dispatcher_t  *d;
 
     d = send->d;
 
-    send->doubted = es_health_doubts(send->target);
+    send->doubted = esd_health_doubted(send->target);
     send->target->in_flight++;
     send->target->holder->in_flight++;
     send->target->holder->doubted += send->doubted;
@@ -246,9 +246,9 @@ es_place_take(es_send_t *send)
 
 
 void
-es_place_leave(es_send_t *send)
+esd_slot_release(esd_send_t *send)
 {
-    es_dispatcher_t  *d;
+    esd_dispatcher_t  *d;
 
     d = send->d;
 

@@ -13,12 +13,12 @@
 
 #include "dispatcher.h"
 
-#define ES_STALL_PAUSE_US  60000000    /* asked for by the receiver */
-#define ES_STALL_TEXT_MAX  256
+#define ESD_STALL_PAUSE_US  60000000   /* asked for by the receiver */
+#define ESD_STALL_TEXT_MAX  256
 
 
 void
-es_stall_load(es_dispatcher_t *d, es_target_t *target, es_lane_t *lane)
+esd_stall_load(esd_dispatcher_t *d, esd_target_t *target, esd_lane_t *lane)
 {
     es_stall_t  *stall;
 
@@ -36,7 +36,7 @@ es_stall_load(es_dispatcher_t *d, es_target_t *target, es_lane_t *lane)
 /* When the last attempt is made if all fail at once. */
 
 static int64_t
-es_stall_dead(const es_lane_t *lane, const es_event_t *event,
+esd_stall_dead(const esd_lane_t *lane, const es_event_t *event,
     const es_stall_t *stall)
 {
     char       id[ES_ID_MAX + 1];
@@ -48,7 +48,7 @@ es_stall_dead(const es_lane_t *lane, const es_event_t *event,
     at_ms = stall->next_ms;
 
     for (n = stall->attempts + 1;
-         (delay_ms = es_schedule_delay(lane->target->conf, es_str(id), n))
+         (delay_ms = esd_schedule_delay(lane->target->conf, es_str(id), n))
          >= 0;
          n++)
     {
@@ -60,7 +60,7 @@ es_stall_dead(const es_lane_t *lane, const es_event_t *event,
 
 
 static void
-es_stall_item(es_stall_t *stall, const es_item_t *item)
+esd_stall_item(es_stall_t *stall, const esd_item_t *item)
 {
     stall->sequence = item->sequence;
     stall->attempts = item->attempts;
@@ -73,31 +73,31 @@ es_stall_item(es_stall_t *stall, const es_item_t *item)
    due first, as many as are counted. */
 
 static void
-es_stall_subjects(const es_lane_t *lane, es_stall_t *stall)
+esd_stall_subjects(const esd_lane_t *lane, es_stall_t *stall)
 {
-    size_t            i, next;
-    unsigned          looked;
-    const es_item_t  *item;
+    size_t             i, next;
+    unsigned           looked;
+    const esd_item_t  *item;
 
-    i = es_waiting_first(lane, ES_BY_DUE);
+    i = esd_waiting_first(lane, ESD_BY_DUE);
 
     for (looked = 0;
-         i != ES_NO_ITEM && looked < ES_STALL_SUBJECTS
+         i != ESD_NO_ITEM && looked < ES_STALL_SUBJECTS
          && !lane->waiting[i].held;
          looked++)
     {
         item = &lane->waiting[i];
         next = item->key != 0 && item->attempts > 0
-               ? es_waiting_next(lane, ES_BY_KEY, i) : ES_NO_ITEM;
+               ? esd_waiting_next(lane, ESD_BY_KEY, i) : ESD_NO_ITEM;
 
-        if (next != ES_NO_ITEM && lane->waiting[next].key == item->key) {
+        if (next != ESD_NO_ITEM && lane->waiting[next].key == item->key) {
             if (stall->subjects++ == 0) {
                 stall->reason = ES_STALL_SUBJECT;
-                es_stall_item(stall, item);
+                esd_stall_item(stall, item);
             }
         }
 
-        i = es_waiting_next(lane, ES_BY_DUE, i);
+        i = esd_waiting_next(lane, ESD_BY_DUE, i);
     }
 }
 
@@ -106,7 +106,7 @@ es_stall_subjects(const es_lane_t *lane, es_stall_t *stall)
    sent.  Of what is known not to match, nothing is looked at again. */
 
 static bool
-es_stall_behind(es_dispatcher_t *d, es_lane_t *lane)
+esd_stall_behind(esd_dispatcher_t *d, esd_lane_t *lane)
 {
     es_rc_t           rc;
     uint64_t          from, scanned;
@@ -142,7 +142,7 @@ es_stall_behind(es_dispatcher_t *d, es_lane_t *lane)
    event; while that is tried again it goes on to stand. */
 
 static void
-es_stall_fifo(es_dispatcher_t *d, es_lane_t *lane, es_stall_t *stall)
+esd_stall_fifo(esd_dispatcher_t *d, esd_lane_t *lane, es_stall_t *stall)
 {
     size_t  i;
 
@@ -154,14 +154,14 @@ es_stall_fifo(es_dispatcher_t *d, es_lane_t *lane, es_stall_t *stall)
         return;
     }
 
-    i = es_waiting_first(lane, ES_BY_KEY);
+    i = esd_waiting_first(lane, ESD_BY_KEY);
 
-    if (i != ES_NO_ITEM && lane->waiting[i].attempts > 0
-        && (es_waiting_next(lane, ES_BY_KEY, i) != ES_NO_ITEM
-            || es_stall_behind(d, lane)))
+    if (i != ESD_NO_ITEM && lane->waiting[i].attempts > 0
+        && (esd_waiting_next(lane, ESD_BY_KEY, i) != ESD_NO_ITEM
+            || esd_stall_behind(d, lane)))
     {
         stall->reason = ES_STALL_EVENT;
-        es_stall_item(stall, &lane->waiting[i]);
+        esd_stall_item(stall, &lane->waiting[i]);
     }
 }
 
@@ -169,16 +169,16 @@ es_stall_fifo(es_dispatcher_t *d, es_lane_t *lane, es_stall_t *stall)
 /* One that was full moves again when some places are free, not just one. */
 
 static bool
-es_stall_full(const es_dispatcher_t *d, const es_lane_t *lane)
+esd_stall_full(const esd_dispatcher_t *d, const esd_lane_t *lane)
 {
     return lane->position < lane->source->feed.last
-           && !es_lane_room(d, lane, lane->stall.reason == ES_STALL_FULL
-                                     ? lane->nwaiting / 8 : 0);
+           && !esd_lane_room(d, lane, lane->stall.reason == ES_STALL_FULL
+                                      ? lane->nwaiting / 8 : 0);
 }
 
 
 static void
-es_stall_judge(es_dispatcher_t *d, es_lane_t *lane, es_stall_t *stall)
+esd_stall_find(esd_dispatcher_t *d, esd_lane_t *lane, es_stall_t *stall)
 {
     memset(stall, 0, sizeof(es_stall_t));
     stall->endpoint = lane->target->number;
@@ -195,20 +195,20 @@ es_stall_judge(es_dispatcher_t *d, es_lane_t *lane, es_stall_t *stall)
         stall->next_ms = lane->stuck_ms;
 
     } else if (lane->target->conf->ordering == ES_ORDER_FIFO) {
-        es_stall_fifo(d, lane, stall);
+        esd_stall_fifo(d, lane, stall);
 
-    } else if (es_stall_full(d, lane)) {
+    } else if (esd_stall_full(d, lane)) {
         stall->reason = ES_STALL_FULL;
         stall->next_ms = lane->due_ms != INT64_MAX ? lane->due_ms : 0;
 
     } else if (lane->nheld > 0) {
-        es_stall_subjects(lane, stall);
+        esd_stall_subjects(lane, stall);
     }
 }
 
 
 static const char *
-es_stall_text(json_t *report, const char *member)
+esd_stall_text(json_t *report, const char *member)
 {
     const char  *text;
 
@@ -219,32 +219,33 @@ es_stall_text(json_t *report, const char *member)
 
 
 static void
-es_stall_log_event(const es_target_t *target, const char *feed,
+esd_stall_log_event(const esd_target_t *target, const char *feed,
     const es_stall_t *stall, json_t *report)
 {
-    char  subject[ES_STALL_TEXT_MAX];
+    char  subject[ESD_STALL_TEXT_MAX];
 
     subject[0] = '\0';
 
     if (stall->reason == ES_STALL_SUBJECT) {
         (void) snprintf(subject, sizeof(subject), " of subject \"%.200s\"",
-                        es_stall_text(report, "subject"));
+                        esd_stall_text(report, "subject"));
     }
 
-    es_log_line(ES_LOG_WARN, "endpoint %s: feed \"%s\" stands on event %s%s, "
-                "id \"%s\", type \"%.200s\", after %u failed attempts, the "
-                "last with status %d: what is behind it waits; it is tried "
-                "again at %s and is a dead letter at %s", target->name,
-                feed, es_stall_text(report, "cursor"),
-                subject, es_stall_text(report, "id"),
-                es_stall_text(report, "type"), stall->attempts,
-                stall->status, es_stall_text(report, "next"),
-                es_stall_text(report, "dead_at"));
+    esd_log_line(ESD_LOG_WARN,
+                 "endpoint %s: feed \"%s\" stands on event %s%s, "
+                 "id \"%s\", type \"%.200s\", after %u failed attempts, the "
+                 "last with status %d: what is behind it waits; it is tried "
+                 "again at %s and is a dead letter at %s", target->name,
+                 feed, esd_stall_text(report, "cursor"),
+                 subject, esd_stall_text(report, "id"),
+                 esd_stall_text(report, "type"), stall->attempts,
+                 stall->status, esd_stall_text(report, "next"),
+                 esd_stall_text(report, "dead_at"));
 }
 
 
 static void
-es_stall_log(const es_target_t *target, const es_lane_t *lane,
+esd_stall_log(const esd_target_t *target, const esd_lane_t *lane,
     const es_stall_t *stall, json_t *report)
 {
     size_t       nwaiting;
@@ -257,43 +258,47 @@ es_stall_log(const es_target_t *target, const es_lane_t *lane,
 
     case ES_STALL_EVENT:
     case ES_STALL_SUBJECT:
-        es_stall_log_event(target, feed, stall, report);
+        esd_stall_log_event(target, feed, stall, report);
         break;
 
     case ES_STALL_FULL:
-        es_log_line(ES_LOG_WARN, "endpoint %s: feed \"%s\" takes nothing new: "
-                    "%zu of its events wait, and --max-waiting allows no more",
-                    target->name, feed, nwaiting);
+        esd_log_line(ESD_LOG_WARN,
+                     "endpoint %s: feed \"%s\" takes nothing new: "
+                     "%zu of its events wait, and --max-waiting allows no "
+                     "more",
+                     target->name, feed, nwaiting);
         break;
 
     case ES_STALL_UNREADABLE:
-        es_log_line(ES_LOG_WARN, "endpoint %s: feed \"%s\" takes nothing new: "
-                    "event %s cannot be read", target->name, feed,
-                    es_stall_text(report, "cursor"));
+        esd_log_line(ESD_LOG_WARN,
+                     "endpoint %s: feed \"%s\" takes nothing new: "
+                     "event %s cannot be read", target->name, feed,
+                     esd_stall_text(report, "cursor"));
         break;
 
     case ES_STALL_NUDGE:
-        es_log_line(ES_LOG_WARN, "endpoint %s: feed \"%s\" waits until the "
-                    "receiver takes the event that says to poll; it is sent "
-                    "again at %s", target->name, feed,
-                    es_stall_text(report, "next"));
+        esd_log_line(ESD_LOG_WARN, "endpoint %s: feed \"%s\" waits until the "
+                     "receiver takes the event that says to poll; it is sent "
+                     "again at %s", target->name, feed,
+                     esd_stall_text(report, "next"));
         break;
 
     case ES_STALL_TOKEN:
-        es_log_line(ES_LOG_WARN, "endpoint %s takes nothing: there is no "
-                    "access token; it is asked for again at %s", target->name,
-                    es_stall_text(report, "next"));
+        esd_log_line(ESD_LOG_WARN, "endpoint %s takes nothing: there is no "
+                     "access token; it is asked for again at %s", target->name,
+                     esd_stall_text(report, "next"));
         break;
 
     case ES_STALL_SECRET:
-        es_log_line(ES_LOG_WARN, "endpoint %s takes nothing: no secret can be "
-                    "used", target->name);
+        esd_log_line(ESD_LOG_WARN,
+                     "endpoint %s takes nothing: no secret can be "
+                     "used", target->name);
         break;
 
     default:
-        es_log_line(ES_LOG_WARN, "endpoint %s takes nothing: its receiver "
-                    "asked for a pause until %s", target->name,
-                    es_stall_text(report, "next"));
+        esd_log_line(ESD_LOG_WARN, "endpoint %s takes nothing: its receiver "
+                     "asked for a pause until %s", target->name,
+                     esd_stall_text(report, "next"));
     }
 }
 
@@ -301,7 +306,7 @@ es_stall_log(const es_target_t *target, const es_lane_t *lane,
 /* The event that it stands on, as the log has it; then what is told of it. */
 
 static json_t *
-es_stall_describe(es_dispatcher_t *d, const es_lane_t *lane,
+esd_stall_describe(esd_dispatcher_t *d, const esd_lane_t *lane,
     es_stall_t *stall)
 {
     json_t      *report;
@@ -317,7 +322,7 @@ es_stall_describe(es_dispatcher_t *d, const es_lane_t *lane,
             == ES_OK)
         {
             stall->dead_ms = stall->attempts > 0
-                             ? es_stall_dead(lane, &event, stall) : 0;
+                             ? esd_stall_dead(lane, &event, stall) : 0;
             report = es_stall_report(stall, &event);
         }
 
@@ -329,7 +334,7 @@ es_stall_describe(es_dispatcher_t *d, const es_lane_t *lane,
 
 
 static bool
-es_stall_same(const es_stall_t *a, const es_stall_t *b)
+esd_stall_same(const es_stall_t *a, const es_stall_t *b)
 {
     return a->reason == b->reason
            && strcmp(a->epoch, b->epoch) == 0
@@ -343,7 +348,7 @@ es_stall_same(const es_stall_t *a, const es_stall_t *b)
 /* What stands is what stood, or takes its place. */
 
 static void
-es_stall_set(es_dispatcher_t *d, es_target_t *target, es_lane_t *lane,
+esd_stall_set(esd_dispatcher_t *d, esd_target_t *target, esd_lane_t *lane,
     es_stall_t *stall)
 {
     bool         begins;
@@ -352,20 +357,20 @@ es_stall_set(es_dispatcher_t *d, es_target_t *target, es_lane_t *lane,
 
     was = lane != NULL ? &lane->stall : &target->stall;
     begins = was->reason != stall->reason;
-    stall->since_ms = begins ? es_stamp_ms(d) : was->since_ms;
+    stall->since_ms = begins ? esd_clock_stamp_ms(d) : was->since_ms;
     stall->dead_ms = was->dead_ms;
 
-    if (es_stall_same(was, stall)) {
+    if (esd_stall_same(was, stall)) {
         return;
     }
 
-    report = es_stall_describe(d, lane, stall);
+    report = esd_stall_describe(d, lane, stall);
     *was = *stall;
-    es_record(d, es_changes_stall(d->recorder.filling, stall));
+    esd_must(d, es_changes_stall(d->recorder.filling, stall));
 
     if (begins) {
-        es_stall_log(target, lane, stall, report);
-        es_notice_stalled(d, target, lane, stall, report);
+        esd_stall_log(target, lane, stall, report);
+        esd_notice_stalled(d, target, lane, stall, report);
 
     } else {
         json_decref(report);
@@ -374,7 +379,7 @@ es_stall_set(es_dispatcher_t *d, es_target_t *target, es_lane_t *lane,
 
 
 static void
-es_stall_over(es_dispatcher_t *d, es_target_t *target, es_lane_t *lane)
+esd_stall_over(esd_dispatcher_t *d, esd_target_t *target, esd_lane_t *lane)
 {
     es_stall_t  *stall;
 
@@ -384,28 +389,28 @@ es_stall_over(es_dispatcher_t *d, es_target_t *target, es_lane_t *lane)
         return;
     }
 
-    es_log_line(ES_LOG_INFO, "endpoint %s: %s%s%s moves again after %lld s",
-                target->name, lane != NULL ? "feed \"" : "it",
-                lane != NULL ? lane->source->feed.name : "",
-                lane != NULL ? "\"" : "",
-                (long long) (es_stamp_ms(d) - stall->since_ms) / 1000);
+    esd_log_line(ESD_LOG_INFO, "endpoint %s: %s%s%s moves again after %lld s",
+                 target->name, lane != NULL ? "feed \"" : "it",
+                 lane != NULL ? lane->source->feed.name : "",
+                 lane != NULL ? "\"" : "",
+                 (long long) (esd_clock_stamp_ms(d) - stall->since_ms) / 1000);
 
-    es_notice_unstalled(d, target, lane, stall);
-    es_record(d, es_changes_stall_done(d->recorder.filling, stall->endpoint,
-                                       stall->feed));
+    esd_notice_unstalled(d, target, lane, stall);
+    esd_must(d, es_changes_stall_done(d->recorder.filling, stall->endpoint,
+                                      stall->feed));
     memset(stall, 0, sizeof(es_stall_t));
 }
 
 
 void
-es_stall_look(es_dispatcher_t *d, es_lane_t *lane)
+esd_stall_check(esd_dispatcher_t *d, esd_lane_t *lane)
 {
-    es_stall_t    stall;
-    es_target_t  *target;
+    es_stall_t     stall;
+    esd_target_t  *target;
 
     target = lane->target;
 
-    if (!es_target_on(target)
+    if (!esd_target_enabled(target)
         || (lane->stall.reason == ES_STALL_NONE
             && lane->nwaiting == 0
             && lane->stuck_ms == 0))
@@ -413,20 +418,20 @@ es_stall_look(es_dispatcher_t *d, es_lane_t *lane)
         return;
     }
 
-    es_stall_judge(d, lane, &stall);
+    esd_stall_find(d, lane, &stall);
 
     if (stall.reason != ES_STALL_NONE
         && lane->stall.reason != ES_STALL_NONE
         && lane->stall.reason != stall.reason)
     {
-        es_stall_over(d, target, lane);
+        esd_stall_over(d, target, lane);
     }
 
     if (stall.reason == ES_STALL_NONE) {
-        es_stall_over(d, target, lane);
+        esd_stall_over(d, target, lane);
 
     } else {
-        es_stall_set(d, target, lane, &stall);
+        esd_stall_set(d, target, lane, &stall);
     }
 }
 
@@ -435,17 +440,18 @@ es_stall_look(es_dispatcher_t *d, es_lane_t *lane)
    time. */
 
 static int64_t
-es_stall_at(const es_dispatcher_t *d, int64_t until_us)
+esd_stall_at(const esd_dispatcher_t *d, int64_t until_us)
 {
-    return (es_schedule_ms(d) + (until_us - es_clock_mono_us()) / 1000 + 500)
+    return (esd_schedule_ms(d) + (until_us - es_clock_mono_us()) / 1000 + 500)
            / 1000 * 1000;
 }
 
 
-/* A circuit that is open pauses an endpoint as well, and is told as failing. */
+/* A circuit that is open pauses an endpoint as well, and is told as
+   failing. */
 
 static void
-es_stall_target(es_dispatcher_t *d, es_target_t *target)
+esd_stall_target(esd_dispatcher_t *d, esd_target_t *target)
 {
     int64_t     left_us;
     es_stall_t  stall;
@@ -459,30 +465,30 @@ es_stall_target(es_dispatcher_t *d, es_target_t *target)
 
     } else if (target->token.failures > 0) {
         stall.reason = ES_STALL_TOKEN;
-        stall.next_ms = es_stall_at(d, target->token.until_us);
+        stall.next_ms = esd_stall_at(d, target->token.until_us);
 
     } else if (target->trips == 0
                && left_us > (target->stall.reason == ES_STALL_THROTTLED
-                             ? 0 : ES_STALL_PAUSE_US))
+                             ? 0 : ESD_STALL_PAUSE_US))
     {
         stall.reason = ES_STALL_THROTTLED;
-        stall.next_ms = es_stall_at(d, target->throttled_us);
+        stall.next_ms = esd_stall_at(d, target->throttled_us);
     }
 
     if (stall.reason != target->stall.reason) {
-        es_stall_over(d, target, NULL);
+        esd_stall_over(d, target, NULL);
     }
 
     if (stall.reason != ES_STALL_NONE) {
-        es_stall_set(d, target, NULL, &stall);
+        esd_stall_set(d, target, NULL, &stall);
     }
 }
 
 
 void
-es_stalls_tick(es_dispatcher_t *d, es_target_t *target)
+esd_stalls_tick(esd_dispatcher_t *d, esd_target_t *target)
 {
-    es_lane_t  *lane;
+    esd_lane_t  *lane;
 
     if (target->conf->paused
         || target->stopped
@@ -491,10 +497,10 @@ es_stalls_tick(es_dispatcher_t *d, es_target_t *target)
         return;
     }
 
-    es_stall_target(d, target);
+    esd_stall_target(d, target);
 
-    es_each(lane, &target->lanes, in_target) {
-        es_stall_look(d, lane);
+    esd_each(lane, &target->lanes, in_target) {
+        esd_stall_check(d, lane);
     }
 }
 
@@ -503,12 +509,12 @@ es_stalls_tick(es_dispatcher_t *d, es_target_t *target)
    found it out. */
 
 void
-es_stall_all(es_dispatcher_t *d)
+esd_stall_all(esd_dispatcher_t *d)
 {
     es_stall_reason_t  reason;
 
     reason = d->proxy.pause_ms != 0 ? ES_STALL_PROXY
-             : es_loop_short(d) ? ES_STALL_FILES : ES_STALL_NONE;
+             : esd_loop_short(d) ? ES_STALL_FILES : ES_STALL_NONE;
 
     if (reason == d->stall.reason) {
         return;
@@ -516,21 +522,21 @@ es_stall_all(es_dispatcher_t *d)
 
     memset(&d->stall, 0, sizeof(es_stall_t));
     d->stall.reason = (uint8_t) reason;
-    d->stall.since_ms = es_stamp_ms(d);
+    d->stall.since_ms = esd_clock_stamp_ms(d);
 
-    es_record(d, reason != ES_STALL_NONE
-                 ? es_changes_stall(d->recorder.filling, &d->stall)
-                 : es_changes_stall_done(d->recorder.filling, 0, 0));
+    esd_must(d, reason != ES_STALL_NONE
+                ? es_changes_stall(d->recorder.filling, &d->stall)
+                : es_changes_stall_done(d->recorder.filling, 0, 0));
 }
 
 
 void
-es_stall_end(es_dispatcher_t *d, es_lane_t *lane)
+esd_stall_end(esd_dispatcher_t *d, esd_lane_t *lane)
 {
     if (lane->stall.reason != ES_STALL_NONE) {
-        es_record(d, es_changes_stall_done(d->recorder.filling,
-                                           lane->stall.endpoint,
-                                           lane->stall.feed));
+        esd_must(d, es_changes_stall_done(d->recorder.filling,
+                                          lane->stall.endpoint,
+                                          lane->stall.feed));
         memset(&lane->stall, 0, sizeof(es_stall_t));
     }
 }

@@ -11,14 +11,14 @@
 
 #include "dispatcher.h"
 
-#define ES_IDLE_US  30000000
+#define ESD_IDLE_US  30000000
 
-static void es_lane_begin(es_dispatcher_t *d, es_txn_t *txn,
-    es_target_t *target, es_source_t *source);
+static void esd_lane_begin(esd_dispatcher_t *d, es_txn_t *txn,
+    esd_target_t *target, esd_source_t *source);
 
 
 void *
-es_slot(void *list, size_t *n, uint32_t number)
+esd_table_reserve(void *list, size_t *n, uint32_t number)
 {
     void   **slots;
     size_t   more;
@@ -42,7 +42,7 @@ es_slot(void *list, size_t *n, uint32_t number)
 
 
 static void
-es_target_signers(es_target_t *target)
+esd_target_signers(esd_target_t *target)
 {
     es_rc_t               rc;
     unsigned              i;
@@ -58,8 +58,9 @@ es_target_signers(es_target_t *target)
     target->locked = conf->locked;
 
     if (conf->locked) {
-        es_log_line(ES_LOG_ERROR, "endpoint %s: a secret cannot be decrypted: "
-                    "nothing is sent", target->name);
+        esd_log_line(ESD_LOG_ERROR,
+                     "endpoint %s: a secret cannot be decrypted: "
+                     "nothing is sent", target->name);
         return;
     }
 
@@ -71,41 +72,41 @@ es_target_signers(es_target_t *target)
                 = conf->secret_expires_ms[i];
 
         } else {
-            es_log_line(ES_LOG_ERROR, "endpoint %s: secret %u cannot be used: "
-                        "%s", target->name, i + 1, es_reason(rc));
+            esd_log_line(ESD_LOG_ERROR,
+                         "endpoint %s: secret %u cannot be used: "
+                         "%s", target->name, i + 1, es_reason(rc));
         }
     }
 
     if (target->nsigners == 0) {
-        es_log_line(ES_LOG_ERROR, "endpoint %s has no secret to sign with: "
-                    "nothing is sent", target->name);
+        esd_log_line(ESD_LOG_ERROR, "endpoint %s has no secret to sign with: "
+                     "nothing is sent", target->name);
     }
 }
 
 
 static void
-es_target_idle_free(es_target_t *target)
+esd_target_idle_free(esd_target_t *target)
 {
-    es_send_t  *send;
+    esd_send_t  *send;
 
     while ((send = TAILQ_FIRST(&target->idle)) != NULL) {
-        es_send_destroy(send);
+        esd_send_destroy(send);
     }
 }
 
 
-static es_target_t *
-es_target_create(es_dispatcher_t *d, const es_endpoint_t *conf)
+static esd_target_t *
+esd_target_create(esd_dispatcher_t *d, const es_endpoint_t *conf)
 {
-    void         *slots;
-    es_target_t  *target;
+    void          *slots;
+    esd_target_t  *target;
 
-    slots = es_slot(d->targets, &d->ntargets, conf->number);
-    target = calloc(1, sizeof(es_target_t));
+    slots = esd_table_reserve(d->targets, &d->ntargets, conf->number);
+    target = calloc(1, sizeof(esd_target_t));
 
     if (slots == NULL || target == NULL) {
-        es_record(d, ES_NOMEM);
-        abort();
+        esd_out_of_memory();
     }
 
     d->targets = slots;
@@ -113,15 +114,15 @@ es_target_create(es_dispatcher_t *d, const es_endpoint_t *conf)
 
     target->d = d;
     target->number = conf->number;
-    target->holder = es_place_holder(d, conf->partner->number);
+    target->holder = esd_slot_holder_get(d, conf->partner->number);
     (void) snprintf(target->name, sizeof(target->name), "%.*s",
                     (int) conf->name.len, conf->name.data);
-    target->stopped_revision = es_saved_stop(&d->saved, conf->number);
+    target->stopped_revision = esd_saved_stop(&d->saved, conf->number);
     (void) es_delivery_redrive(d->store, conf->number, &target->redrive_ms);
-    es_health_load(d, target);
-    es_policy_load(d, target);
-    es_stall_load(d, target, NULL);
-    es_clear_load(d, target);
+    esd_health_load(d, target);
+    esd_failing_load(d, target);
+    esd_stall_load(d, target, NULL);
+    esd_clearing_load(d, target);
     TAILQ_INIT(&target->lanes);
     TAILQ_INIT(&target->others);
     TAILQ_INIT(&target->idle);
@@ -132,25 +133,25 @@ es_target_create(es_dispatcher_t *d, const es_endpoint_t *conf)
 
 
 static void
-es_target_destroy(es_dispatcher_t *d, es_target_t *target)
+esd_target_destroy(esd_dispatcher_t *d, esd_target_t *target)
 {
-    unsigned    i;
-    es_lane_t  *lane;
-    es_send_t  *send;
+    unsigned     i;
+    esd_lane_t  *lane;
+    esd_send_t  *send;
 
     while ((lane = TAILQ_FIRST(&target->lanes)) != NULL) {
-        es_lane_destroy(d, lane);
+        esd_lane_destroy(d, lane);
     }
 
     while ((send = TAILQ_FIRST(&target->others)) != NULL) {
-        es_send_end(send);
+        esd_send_end(send);
     }
 
-    es_rate_done(target);
-    es_token_done(target);
-    es_tests_drop(target);
-    es_clear_drop(d, target);
-    es_target_idle_free(target);
+    esd_rate_done(target);
+    esd_token_done(target);
+    esd_test_events_drop(target);
+    esd_clearing_drop(d, target);
+    esd_target_idle_free(target);
 
     for (i = 0; i < target->nsigners; i++) {
         es_signer_destroy(target->signers[i]);
@@ -165,30 +166,30 @@ es_target_destroy(es_dispatcher_t *d, es_target_t *target)
    it: nothing waits for its old time. */
 
 static void
-es_target_change(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
+esd_target_change(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
 {
-    size_t      i;
-    es_lane_t  *lane;
+    size_t       i;
+    esd_lane_t  *lane;
 
     if (target->revision != 0) {
         target->throttled_us = 0;
-        es_log_line(ES_LOG_INFO, "endpoint %s: changed%s", target->name,
-                    target->conf->paused ? ", it is paused" : "");
+        esd_log_line(ESD_LOG_INFO, "endpoint %s: changed%s", target->name,
+                     target->conf->paused ? ", it is paused" : "");
     }
 
     target->revision = target->conf->revision;
     target->stopped = target->stopped_revision == target->revision;
-    target->longest_ms = es_schedule_longest(target->conf);
-    es_window_reset(target);
-    es_rate_reset(target);
-    es_token_reset(target);
+    target->longest_ms = esd_schedule_longest(target->conf);
+    esd_window_reset(target);
+    esd_rate_reset(target);
+    esd_token_reset(target);
 
-    es_policy_change(d, target);
-    es_target_idle_free(target);
+    esd_failing_change(d, target);
+    esd_target_idle_free(target);
     target->channel = NULL;
-    es_target_signers(target);
+    esd_target_signers(target);
 
-    es_each(lane, &target->lanes, in_target) {
+    esd_each(lane, &target->lanes, in_target) {
         for (i = 0; i < lane->nwaiting; i++) {
             lane->waiting[i].next_ms = 0;
         }
@@ -196,12 +197,12 @@ es_target_change(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
         lane->stuck_ms = 0;
         lane->unmatched = 0;
         lane->swapped = 0;
-        es_fresh_leave(d, lane);
-        es_nudge_reset(lane);
+        esd_lane_stop_lingering(d, lane);
+        esd_nudge_reset(lane);
 
         /* this sorts what waits, too */
 
-        es_key_restore(txn, lane);
+        esd_ordering_restore(txn, lane);
     }
 }
 
@@ -210,18 +211,18 @@ es_target_change(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
    keep their places. */
 
 static bool
-es_target_wants(const es_target_t *target, const es_source_t *source)
+esd_target_wants(const esd_target_t *target, const esd_source_t *source)
 {
     return es_endpoint_lists(target->conf, es_str(source->feed.name));
 }
 
 
-es_lane_t *
-es_target_lane(const es_target_t *target, const es_source_t *source)
+esd_lane_t *
+esd_target_lane(const esd_target_t *target, const esd_source_t *source)
 {
-    es_lane_t  *lane;
+    esd_lane_t  *lane;
 
-    es_each(lane, &target->lanes, in_target) {
+    esd_each(lane, &target->lanes, in_target) {
         if (lane->source == source) {
             return lane;
         }
@@ -232,23 +233,23 @@ es_target_lane(const es_target_t *target, const es_source_t *source)
 
 
 void
-es_target_join(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
-    es_source_t *source)
+esd_target_join(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
+    esd_source_t *source)
 {
-    bool        wants;
-    es_lane_t  *lane;
+    bool         wants;
+    esd_lane_t  *lane;
 
-    wants = es_target_wants(target, source);
-    lane = es_target_lane(target, source);
+    wants = esd_target_wants(target, source);
+    lane = esd_target_lane(target, source);
 
     if (wants && lane == NULL) {
-        es_lane_begin(d, txn, target, source);
+        esd_lane_begin(d, txn, target, source);
 
     } else if (!wants && lane != NULL) {
-        es_park(d, lane, "is not sent a feed any more");
+        esd_park(d, lane, "is not sent a feed any more");
 
     } else if (lane != NULL) {
-        es_lane_wake(d, lane);
+        esd_lane_wake(d, lane);
     }
 }
 
@@ -261,8 +262,8 @@ es_target_join(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
  */
 
 static es_rc_t
-es_lane_start(es_dispatcher_t *d, es_txn_t *txn, const es_target_t *target,
-    const es_source_t *source, uint64_t *position)
+esd_lane_start(esd_dispatcher_t *d, es_txn_t *txn, const esd_target_t *target,
+    const esd_source_t *source, uint64_t *position)
 {
     es_rc_t  rc;
     int64_t  from_ms, now_ms;
@@ -274,7 +275,7 @@ es_lane_start(es_dispatcher_t *d, es_txn_t *txn, const es_target_t *target,
 
     /* who made it may have had a clock that was ahead */
 
-    now_ms = es_stamp_ms(d);
+    now_ms = esd_clock_stamp_ms(d);
     from_ms = target->conf->created_ms < now_ms ? target->conf->created_ms
                                                 : now_ms;
     from_ms = d->alive_ms > from_ms ? d->alive_ms : from_ms;
@@ -295,56 +296,56 @@ es_lane_start(es_dispatcher_t *d, es_txn_t *txn, const es_target_t *target,
 
 
 static void
-es_lane_begin(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
-    es_source_t *source)
+esd_lane_begin(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
+    esd_source_t *source)
 {
-    size_t            i;
-    es_rc_t           rc;
-    uint64_t          position;
-    es_lane_t        *lane;
-    es_saved_lane_t  *saved;
+    size_t             i;
+    es_rc_t            rc;
+    uint64_t           position;
+    esd_lane_t        *lane;
+    esd_saved_lane_t  *saved;
 
-    saved = es_saved_lane(&d->saved, target->number, source->feed.number);
+    saved = esd_saved_lane(&d->saved, target->number, source->feed.number);
 
     if (saved == NULL || saved->taken) {
-        saved = es_parked_place(d, target->number, source->feed.number);
+        saved = esd_parked_progress(d, target->number, source->feed.number);
     }
 
     if (saved == NULL) {
-        rc = es_lane_start(d, txn, target, source, &position);
+        rc = esd_lane_start(d, txn, target, source, &position);
         if (rc != ES_OK) {
-            es_log_line(ES_LOG_ERROR, "cannot read feed \"%s\" for endpoint "
-                        "%s: %s", source->feed.name, target->name,
-                        es_reason(rc));
+            esd_log_line(ESD_LOG_ERROR, "cannot read feed \"%s\" for endpoint "
+                         "%s: %s", source->feed.name, target->name,
+                         es_reason(rc));
             d->unjoined = true;
             return;
         }
 
-        lane = es_lane_create(d, target, source);
+        lane = esd_lane_create(target, source);
         lane->position = position;
         lane->matched = position;
-        es_lane_dirty(d, lane);
-        es_lane_wake(d, lane);
+        esd_lane_dirty(d, lane);
+        esd_lane_wake(d, lane);
         return;
     }
 
     saved->taken = true;
-    lane = es_lane_create(d, target, source);
+    lane = esd_lane_create(target, source);
     memcpy(lane->epoch, saved->epoch, sizeof(lane->epoch));
     lane->position = saved->sequence;
     lane->matched = saved->matched;
     lane->loss = saved->loss;
-    es_stall_load(d, target, lane);
+    esd_stall_load(d, target, lane);
 
     for (i = 0; i < saved->nitems; i++) {
         target->retries += saved->items[i].recorded;
-        es_lane_wait(d, lane, &saved->items[i]);
+        esd_lane_wait(d, lane, &saved->items[i]);
     }
 
-    es_parked_back(d, saved);
-    es_key_restore(txn, lane);
-    (void) es_lane_check(d, txn, lane);
-    es_lane_wake(d, lane);
+    esd_parked_resumed(d, saved);
+    esd_ordering_restore(txn, lane);
+    (void) esd_lane_check(d, txn, lane);
+    esd_lane_wake(d, lane);
 }
 
 
@@ -352,7 +353,7 @@ es_lane_begin(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target,
    partner's. */
 
 static bool
-es_target_joined(const es_target_t *target)
+esd_target_joined(const esd_target_t *target)
 {
     return target->revision == target->conf->revision
            && target->partner_revision == target->conf->partner->revision
@@ -361,7 +362,7 @@ es_target_joined(const es_target_t *target)
 
 
 static void
-es_target_joins(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
+esd_target_joins(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
 {
     size_t  i;
 
@@ -369,7 +370,7 @@ es_target_joins(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
 
     for (i = 0; i < d->nsources; i++) {
         if (d->sources[i] != NULL) {
-            es_target_join(d, txn, target, d->sources[i]);
+            esd_target_join(d, txn, target, d->sources[i]);
         }
     }
 }
@@ -378,31 +379,31 @@ es_target_joins(es_dispatcher_t *d, es_txn_t *txn, es_target_t *target)
 /* Its record is not there any more.  It may come back under its name. */
 
 static void
-es_target_gone(es_dispatcher_t *d, es_target_t *target)
+esd_target_gone(esd_dispatcher_t *d, esd_target_t *target)
 {
-    es_lane_t  *lane;
+    esd_lane_t  *lane;
 
     while ((lane = TAILQ_FIRST(&target->lanes)) != NULL) {
-        es_park(d, lane, "was removed");
+        esd_park(d, lane, "was removed");
     }
 
-    es_record(d, es_changes_stalls_done(d->recorder.filling,
-                                        target->number));
+    esd_must(d, es_changes_stalls_done(d->recorder.filling,
+                                       target->number));
 
-    if (!es_parked_any(d, target->number)) {
-        es_record(d, es_changes_forget(d->recorder.filling, target->number));
+    if (!esd_parked_any(d, target->number)) {
+        esd_must(d, es_changes_forget(d->recorder.filling, target->number));
     }
 
-    es_target_destroy(d, target);
+    esd_target_destroy(d, target);
 }
 
 
 void
-es_targets_sync(es_dispatcher_t *d, es_txn_t *txn, bool all)
+esd_targets_sync(esd_dispatcher_t *d, es_txn_t *txn, bool all)
 {
     bool                  joined, wanted;
     size_t                i, n;
-    es_target_t          *target;
+    esd_target_t         *target;
     const es_endpoint_t  *conf;
 
     d->syncs++;
@@ -414,23 +415,23 @@ es_targets_sync(es_dispatcher_t *d, es_txn_t *txn, bool all)
         target = conf[i].number < d->ntargets ? d->targets[conf[i].number]
                                               : NULL;
         if (target == NULL) {
-            target = es_target_create(d, &conf[i]);
+            target = esd_target_create(d, &conf[i]);
         }
 
         target->conf = &conf[i];
         target->seen = d->syncs;
         wanted |= conf[i].partner->operations.data != NULL;
         d->locked |= conf[i].locked;
-        joined = es_target_joined(target);
+        joined = esd_target_joined(target);
 
         if (target->revision != conf[i].revision
             || target->locked != conf[i].locked)
         {
-            es_target_change(d, txn, target);
+            esd_target_change(d, txn, target);
         }
 
         if (all || !joined) {
-            es_target_joins(d, txn, target);
+            esd_target_joins(d, txn, target);
         }
     }
 
@@ -440,14 +441,14 @@ es_targets_sync(es_dispatcher_t *d, es_txn_t *txn, bool all)
         target = d->targets[i];
 
         if (target != NULL && target->seen != d->syncs) {
-            es_target_gone(d, target);
+            esd_target_gone(d, target);
         }
     }
 }
 
 
 void
-es_target_stop(es_dispatcher_t *d, es_target_t *target, const char *reason)
+esd_target_stop(esd_dispatcher_t *d, esd_target_t *target, const char *reason)
 {
     es_stop_t  stop;
 
@@ -461,13 +462,14 @@ es_target_stop(es_dispatcher_t *d, es_target_t *target, const char *reason)
     memset(&stop, 0, sizeof(stop));
     stop.endpoint = target->number;
     stop.revision = target->revision;
-    stop.time_ms = es_stamp_ms(d);
+    stop.time_ms = esd_clock_stamp_ms(d);
     (void) snprintf(stop.reason, sizeof(stop.reason), "%s", reason);
-    es_record(d, es_changes_stop(d->recorder.filling, &stop));
-    es_policy_stopped(d, target, reason);
+    esd_must(d, es_changes_stop(d->recorder.filling, &stop));
+    esd_failing_stopped(d, target, reason);
 
-    es_log_line(ES_LOG_WARN, "endpoint %s is stopped until it is changed: %s",
-                target->name, reason);
+    esd_log_line(ESD_LOG_WARN,
+                 "endpoint %s is stopped until it is changed: %s",
+                 target->name, reason);
 }
 
 
@@ -475,12 +477,12 @@ es_target_stop(es_dispatcher_t *d, es_target_t *target, const char *reason)
    that did not match is written. */
 
 void
-es_targets_tick(es_dispatcher_t *d)
+esd_targets_tick(esd_dispatcher_t *d)
 {
-    size_t        i;
-    int64_t       now_us;
-    es_lane_t    *lane;
-    es_target_t  *target;
+    size_t         i;
+    int64_t        now_us;
+    esd_lane_t    *lane;
+    esd_target_t  *target;
 
     now_us = es_clock_mono_us();
 
@@ -491,35 +493,35 @@ es_targets_tick(es_dispatcher_t *d)
             continue;
         }
 
-        es_policy_tick(d, target, es_caution_ms(d));
-        es_stalls_tick(d, target);
+        esd_failing_tick(d, target, esd_clock_expiry_ms(d));
+        esd_stalls_tick(d, target);
 
-        if (target->in_flight == 0 && now_us - target->used_us > ES_IDLE_US) {
-            es_target_idle_free(target);
+        if (target->in_flight == 0 && now_us - target->used_us > ESD_IDLE_US) {
+            esd_target_idle_free(target);
         }
 
-        es_each(lane, &target->lanes, in_target) {
+        esd_each(lane, &target->lanes, in_target) {
             if (lane->moved) {
-                es_lane_dirty(d, lane);
+                esd_lane_dirty(d, lane);
             }
 
-            es_loss_tick(d, lane);
+            esd_loss_tick(d, lane);
         }
 
-        es_tests_turn(d, target);
-        es_redrive(d, target);
+        esd_test_events_turn(d, target);
+        esd_redrive(d, target);
     }
 }
 
 
 void
-es_targets_done(es_dispatcher_t *d)
+esd_targets_done(esd_dispatcher_t *d)
 {
     size_t  i;
 
     for (i = 0; i < d->ntargets; i++) {
         if (d->targets[i] != NULL) {
-            es_target_destroy(d, d->targets[i]);
+            esd_target_destroy(d, d->targets[i]);
         }
     }
 
@@ -527,10 +529,10 @@ es_targets_done(es_dispatcher_t *d)
         free(d->sources[i]);
     }
 
-    es_places_done(d);
-    es_parked_done(d);
+    esd_slots_done(d);
+    esd_parked_done(d);
     free(d->targets);
     free(d->sources);
-    es_saved_free(&d->saved);
+    esd_saved_free(&d->saved);
     es_registry_free(d->registry);
 }

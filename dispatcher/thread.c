@@ -12,70 +12,70 @@
 
 
 es_rc_t
-es_helper_start(es_helper_t *helper, const char *name,
+esd_thread_start(esd_thread_t *thread, const char *name,
     void *(*run)(void *ctx), void *ctx)
 {
     int  err;
 
-    (void) pthread_mutex_init(&helper->lock, NULL);
-    (void) pthread_cond_init(&helper->cond, NULL);
+    (void) pthread_mutex_init(&thread->lock, NULL);
+    (void) pthread_cond_init(&thread->cond, NULL);
 
-    err = pthread_create(&helper->thread, NULL, run, ctx);
+    err = pthread_create(&thread->id, NULL, run, ctx);
     if (err != 0) {
         return es_refused(err, "make a thread", name);
     }
 
-    (void) pthread_setname_np(helper->thread, name);
-    helper->started = true;
+    (void) pthread_setname_np(thread->id, name);
+    thread->started = true;
 
     return ES_OK;
 }
 
 
 bool
-es_helper_finish(es_helper_t *helper)
+esd_thread_finish(esd_thread_t *thread)
 {
-    if (!helper->started) {
+    if (!thread->started) {
         return false;
     }
 
-    es_helper_lock(helper);
-    helper->quit = true;
-    es_helper_wake(helper);
-    es_helper_unlock(helper);
+    esd_thread_lock(thread);
+    thread->quit = true;
+    esd_thread_wake(thread);
+    esd_thread_unlock(thread);
 
-    (void) pthread_join(helper->thread, NULL);
-    helper->started = false;
+    (void) pthread_join(thread->id, NULL);
+    thread->started = false;
 
     return true;
 }
 
 
 void
-es_helper_lock(es_helper_t *helper)
+esd_thread_lock(esd_thread_t *thread)
 {
-    (void) pthread_mutex_lock(&helper->lock);
+    (void) pthread_mutex_lock(&thread->lock);
 }
 
 
 void
-es_helper_unlock(es_helper_t *helper)
+esd_thread_unlock(esd_thread_t *thread)
 {
-    (void) pthread_mutex_unlock(&helper->lock);
+    (void) pthread_mutex_unlock(&thread->lock);
 }
 
 
 void
-es_helper_wake(es_helper_t *helper)
+esd_thread_wake(esd_thread_t *thread)
 {
-    (void) pthread_cond_signal(&helper->cond);
+    (void) pthread_cond_signal(&thread->cond);
 }
 
 
 void
-es_helper_wait(es_helper_t *helper)
+esd_thread_wait(esd_thread_t *thread)
 {
-    (void) pthread_cond_wait(&helper->cond, &helper->lock);
+    (void) pthread_cond_wait(&thread->cond, &thread->lock);
 }
 
 
@@ -83,7 +83,7 @@ es_helper_wait(es_helper_t *helper)
    clock that only this process believes in would make it last for ever. */
 
 void
-es_helper_after(struct timespec *until, int seconds)
+esd_thread_deadline(struct timespec *until, int seconds)
 {
     (void) syscall(SYS_clock_gettime, CLOCK_MONOTONIC, until);
     until->tv_sec += seconds;
@@ -97,8 +97,8 @@ es_helper_after(struct timespec *until, int seconds)
  */
 
 bool
-es_helper_wait_until(es_helper_t *helper, const struct timespec *until)
+esd_thread_wait_until(esd_thread_t *thread, const struct timespec *until)
 {
-    return pthread_cond_clockwait(&helper->cond, &helper->lock,
+    return pthread_cond_clockwait(&thread->cond, &thread->lock,
                                   CLOCK_MONOTONIC, until) == 0;
 }

@@ -16,41 +16,41 @@
 #include "base/decode.h"
 #include "dispatcher.h"
 
-#define ES_TOKEN_MAX         8192
-#define ES_TOKEN_S           3600      /* of who does not say */
-#define ES_TOKEN_MAX_S       (30 * 24 * 3600)
-#define ES_TOKEN_EARLY_S     30
-#define ES_TOKEN_MIN_MS      1000
-#define ES_TOKEN_MAX_MS      300000
-#define ES_TOKEN_SAY_MS      8000      /* pauses so long are announced */
+#define ESD_TOKEN_MAX         8192
+#define ESD_TOKEN_S           3600     /* of who does not say */
+#define ESD_TOKEN_MAX_S       (30 * 24 * 3600)
+#define ESD_TOKEN_EARLY_S     30
+#define ESD_TOKEN_MIN_MS      1000
+#define ESD_TOKEN_MAX_MS      300000
+#define ESD_TOKEN_SAY_MS      8000     /* pauses so long are announced */
 
-static const char  es_token_head[] =
+static const char  esd_token_head[] =
     "Content-Type: application/x-www-form-urlencoded\r\n"
     "Accept: application/json\r\n"
     "User-Agent: eventsync/" ES_VERSION;
 
 
 static void
-es_token_due(struct ev_loop *ev, ev_timer *w, int revents)
+esd_token_due(struct ev_loop *ev, ev_timer *w, int revents)
 {
-    es_lane_t    *lane;
-    es_target_t  *target;
+    esd_lane_t    *lane;
+    esd_target_t  *target;
 
     (void) ev;
     (void) revents;
 
     target = w->data;
 
-    es_tests_turn(target->d, target);
+    esd_test_events_turn(target->d, target);
 
-    es_each(lane, &target->lanes, in_target) {
-        es_lane_wake(target->d, lane);
+    esd_each(lane, &target->lanes, in_target) {
+        esd_lane_wake(target->d, lane);
     }
 }
 
 
 static void
-es_token_drop(es_token_t *token)
+esd_token_drop(esd_token_t *token)
 {
     if (token->line.data != NULL) {
         OPENSSL_cleanse(token->line.data, token->line.cap);
@@ -61,25 +61,25 @@ es_token_drop(es_token_t *token)
 
 
 void
-es_token_reset(es_target_t *target)
+esd_token_reset(esd_target_t *target)
 {
-    es_token_t  *token;
+    esd_token_t  *token;
 
     token = &target->token;
 
     ev_timer_stop(target->d->loop.ev, &token->timer);
-    es_token_drop(token);
-    memset(token, 0, sizeof(es_token_t));
-    ev_init(&token->timer, es_token_due);
+    esd_token_drop(token);
+    memset(token, 0, sizeof(esd_token_t));
+    ev_init(&token->timer, esd_token_due);
     token->timer.data = target;
 }
 
 
 void
-es_token_done(es_target_t *target)
+esd_token_done(esd_target_t *target)
 {
     ev_timer_stop(target->d->loop.ev, &target->token.timer);
-    es_token_drop(&target->token);
+    esd_token_drop(&target->token);
 }
 
 
@@ -87,7 +87,7 @@ es_token_done(es_target_t *target)
    characters is. */
 
 static es_rc_t
-es_token_form(es_send_t *send, const char *name, es_str_t value)
+esd_token_form(esd_send_t *send, const char *name, es_str_t value)
 {
     char     *text;
     es_rc_t   rc;
@@ -108,7 +108,7 @@ es_token_form(es_send_t *send, const char *name, es_str_t value)
 /* RFC 6749, 2.3.1: by Basic, of what is form-encoded first. */
 
 static es_rc_t
-es_token_credentials(es_send_t *send, const es_oauth_t *oauth)
+esd_token_credentials(esd_send_t *send, const es_oauth_t *oauth)
 {
     bool   ok;
     char  *id, *secret;
@@ -133,31 +133,31 @@ es_token_credentials(es_send_t *send, const es_oauth_t *oauth)
 
 
 static es_rc_t
-es_token_compose(es_send_t *send, const es_oauth_t *oauth)
+esd_token_compose(esd_send_t *send, const es_oauth_t *oauth)
 {
     es_rc_t  rc;
 
-    es_message_begin(send);
-    send->kind = ES_SEND_TOKEN;
+    esd_message_begin(send);
+    send->kind = ESD_SEND_TOKEN;
     send->attempt = send->target->token.failures + 1;
-    memcpy(send->head, es_token_head, sizeof(es_token_head));
+    memcpy(send->head, esd_token_head, sizeof(esd_token_head));
 
     if ((rc = es_buf_str(&send->body, es_str("grant_type=client_credentials")))
             != ES_OK
-        || (rc = es_token_form(send, "scope", oauth->scope)) != ES_OK
-        || (rc = es_token_form(send, "audience", oauth->audience)) != ES_OK)
+        || (rc = esd_token_form(send, "scope", oauth->scope)) != ES_OK
+        || (rc = esd_token_form(send, "audience", oauth->audience)) != ES_OK)
     {
         return rc;
     }
 
-    return es_token_credentials(send, oauth);
+    return esd_token_credentials(send, oauth);
 }
 
 
 static void
-es_token_pause(es_target_t *target, int64_t pause_ms)
+esd_token_pause(esd_target_t *target, int64_t pause_ms)
 {
-    es_token_t  *token;
+    esd_token_t  *token;
 
     token = &target->token;
     token->until_us = es_clock_mono_us() + pause_ms * 1000;
@@ -170,30 +170,30 @@ es_token_pause(es_target_t *target, int64_t pause_ms)
 
 
 static void
-es_token_fetch(es_dispatcher_t *d, es_target_t *target)
+esd_token_fetch(esd_dispatcher_t *d, esd_target_t *target)
 {
-    es_rc_t     rc;
-    es_send_t  *send;
+    es_rc_t      rc;
+    esd_send_t  *send;
 
-    send = es_send_create(d, target, target->conf->oauth.token_url.data);
+    send = esd_send_create(d, target, target->conf->oauth.token_url.data);
     rc = ES_NOMEM;
 
     if (send != NULL) {
-        rc = es_token_compose(send, &target->conf->oauth);
+        rc = esd_token_compose(send, &target->conf->oauth);
 
         if (rc == ES_OK) {
-            rc = es_send_start(send, NULL);
+            rc = esd_send_start(send, NULL);
         }
 
         if (rc != ES_OK) {
-            es_send_destroy(send);
+            esd_send_destroy(send);
         }
     }
 
     if (rc != ES_OK) {
-        es_log_line(ES_LOG_ERROR, "endpoint %s: cannot ask for an access "
-                    "token: %s", target->name, es_reason(rc));
-        es_token_pause(target, ES_TOKEN_MAX_MS);
+        esd_log_line(ESD_LOG_ERROR, "endpoint %s: cannot ask for an access "
+                     "token: %s", target->name, es_reason(rc));
+        esd_token_pause(target, ESD_TOKEN_MAX_MS);
         return;
     }
 
@@ -202,10 +202,10 @@ es_token_fetch(es_dispatcher_t *d, es_target_t *target)
 
 
 bool
-es_token_ready(es_dispatcher_t *d, es_target_t *target)
+esd_token_ready(esd_dispatcher_t *d, esd_target_t *target)
 {
-    int64_t      now_us;
-    es_token_t  *token;
+    int64_t       now_us;
+    esd_token_t  *token;
 
     if (target->conf->oauth.token_url.len == 0) {
         return true;
@@ -217,9 +217,9 @@ es_token_ready(es_dispatcher_t *d, es_target_t *target)
     if ((token->line.len == 0 || now_us >= token->refresh_us)
         && now_us >= token->until_us
         && !token->fetching
-        && es_place_free(d, target))
+        && esd_slot_available(d, target))
     {
-        es_token_fetch(d, target);
+        esd_token_fetch(d, target);
     }
 
     return token->line.len > 0 && now_us < token->ends_us;
@@ -227,11 +227,11 @@ es_token_ready(es_dispatcher_t *d, es_target_t *target)
 
 
 es_rc_t
-es_token_put(es_send_t *send)
+esd_token_attach(esd_send_t *send)
 {
     send->auth.len = 0;
 
-    if (send->kind == ES_SEND_TOKEN || send->target->token.line.len == 0) {
+    if (send->kind == ESD_SEND_TOKEN || send->target->token.line.len == 0) {
         return ES_OK;
     }
 
@@ -243,7 +243,7 @@ es_token_put(es_send_t *send)
 /* b64token of RFC 6750, 2.1, and what others have in theirs. */
 
 static bool
-es_token_ok(es_str_t text)
+esd_token_valid(es_str_t text)
 {
     size_t  i;
 
@@ -253,7 +253,7 @@ es_token_ok(es_str_t text)
         }
     }
 
-    return text.len > 0 && text.len <= ES_TOKEN_MAX;
+    return text.len > 0 && text.len <= ESD_TOKEN_MAX;
 }
 
 
@@ -261,7 +261,7 @@ es_token_ok(es_str_t text)
    that it was not asked for (RFC 9110, section 12.5.3). */
 
 static json_t *
-es_token_answer(const es_send_t *send)
+esd_token_response(const esd_send_t *send)
 {
     json_t        *answer;
     es_str_t       unknown;
@@ -274,7 +274,7 @@ es_token_answer(const es_send_t *send)
 
     if (es_codings_add(&codings, es_str(send->coding), &unknown) != ES_OK
         || es_decode(&codings, (es_str_t) { send->ids.data, send->ids.len },
-                     ES_BODY_READ, &text, &problem)
+                     ESD_BODY_READ, &text, &problem)
            != ES_OK)
     {
         return NULL;
@@ -290,32 +290,33 @@ es_token_answer(const es_send_t *send)
 
 
 static bool
-es_token_take(es_target_t *target, const es_send_t *send)
+esd_token_take(esd_target_t *target, const esd_send_t *send)
 {
-    bool         ok;
-    json_t      *answer, *expires;
-    es_str_t     text;
-    json_int_t   life_s, early_s;
-    es_token_t  *token;
-    const char  *type;
+    bool          ok;
+    json_t       *answer, *expires;
+    es_str_t      text;
+    json_int_t    life_s, early_s;
+    esd_token_t  *token;
+    const char   *type;
 
     token = &target->token;
-    answer = es_token_answer(send);
+    answer = esd_token_response(send);
     text = es_str(json_string_value(json_object_get(answer, "access_token")));
     type = json_string_value(json_object_get(answer, "token_type"));
     expires = json_object_get(answer, "expires_in");
 
-    ok = es_token_ok(text) && type != NULL && strcasecmp(type, "bearer") == 0;
+    ok = esd_token_valid(text) && type != NULL && strcasecmp(type,
+                                                             "bearer") == 0;
 
     if (ok) {
         life_s = json_is_number(expires)
-                 ? (json_int_t) json_number_value(expires) : ES_TOKEN_S;
+                 ? (json_int_t) json_number_value(expires) : ESD_TOKEN_S;
         life_s = life_s < 1 ? 1
-                 : life_s > ES_TOKEN_MAX_S ? ES_TOKEN_MAX_S : life_s;
-        early_s = life_s / 10 < ES_TOKEN_EARLY_S ? life_s / 10
-                                                 : ES_TOKEN_EARLY_S;
+                 : life_s > ESD_TOKEN_MAX_S ? ESD_TOKEN_MAX_S : life_s;
+        early_s = life_s / 10 < ESD_TOKEN_EARLY_S ? life_s / 10
+                                                  : ESD_TOKEN_EARLY_S;
 
-        es_token_drop(token);
+        esd_token_drop(token);
         ok = es_buf_printf(&token->line, "Authorization: Bearer %s",
                            text.data) == ES_OK
              && es_buf_append(&token->line, "", 1) == ES_OK;
@@ -331,26 +332,26 @@ es_token_take(es_target_t *target, const es_send_t *send)
 
 
 static void
-es_token_failed(es_send_t *send, es_outcome_t *o)
+esd_token_failed(esd_send_t *send, esd_outcome_t *o)
 {
-    int64_t       pause_ms;
-    es_token_t   *token;
-    es_target_t  *target;
+    int64_t        pause_ms;
+    esd_token_t   *token;
+    esd_target_t  *target;
 
     target = send->target;
     token = &target->token;
 
-    pause_ms = token->failures < 9 ? (int64_t) ES_TOKEN_MIN_MS
-                                     << token->failures : ES_TOKEN_MAX_MS;
+    pause_ms = token->failures < 9 ? (int64_t) ESD_TOKEN_MIN_MS
+                                     << token->failures : ESD_TOKEN_MAX_MS;
     pause_ms = pause_ms > o->retry_after_ms ? pause_ms : o->retry_after_ms;
-    pause_ms = pause_ms < ES_TOKEN_MAX_MS ? pause_ms : ES_TOKEN_MAX_MS;
+    pause_ms = pause_ms < ESD_TOKEN_MAX_MS ? pause_ms : ESD_TOKEN_MAX_MS;
 
-    es_log_line(token->failures++ == 0 ? ES_LOG_WARN : ES_LOG_DEBUG,
-                "endpoint %s: no access token, nothing is sent: %s, status "
-                "%d", target->name,
-                o->success ? "there is none in the answer"
-                           : es_attempt_class_name(o->klass),
-                o->status);
+    esd_log_line(token->failures++ == 0 ? ESD_LOG_WARN : ESD_LOG_DEBUG,
+                 "endpoint %s: no access token, nothing is sent: %s, status "
+                 "%d", target->name,
+                 o->success ? "there is none in the answer"
+                            : es_attempt_class_name(o->klass),
+                 o->status);
 
     /* what was received may be a token */
 
@@ -358,15 +359,15 @@ es_token_failed(es_send_t *send, es_outcome_t *o)
 
     o->success = false;
     o->klass = ES_ATTEMPT_TOKEN;
-    es_judge_attempt(send, 0, send->attempt, o);
+    esd_record_send(send, 0, send->attempt, o);
 
-    es_token_pause(target, pause_ms);
-    es_policy_failure(send->d, target, send);
-    o->stop = es_policy_over(target);
+    esd_token_pause(target, pause_ms);
+    esd_failing_failed(send->d, target, send);
+    o->stop = esd_failing_stop_reason(target);
 
-    if (pause_ms >= ES_TOKEN_SAY_MS) {
-        es_policy_circuit(send->d, target, "no access token",
-                          es_schedule_ms(send->d) + pause_ms);
+    if (pause_ms >= ESD_TOKEN_SAY_MS) {
+        esd_failing_circuit(send->d, target, "no access token",
+                            esd_schedule_ms(send->d) + pause_ms);
     }
 }
 
@@ -374,18 +375,18 @@ es_token_failed(es_send_t *send, es_outcome_t *o)
 /* Test events that have waited for it. */
 
 static void
-es_token_none(es_target_t *target)
+esd_token_none(esd_target_t *target)
 {
-    es_tests_fail(target->d, target, ES_ATTEMPT_TOKEN,
-                  "there is no access token");
+    esd_test_events_fail(target->d, target, ES_ATTEMPT_TOKEN,
+                         "there is no access token");
 }
 
 
 void
-es_token_judge(es_send_t *send, es_outcome_t *o)
+esd_token_ended(esd_send_t *send, esd_outcome_t *o)
 {
-    bool          got;
-    es_target_t  *target;
+    bool           got;
+    esd_target_t  *target;
 
     target = send->target;
     o->stop = NULL;
@@ -400,21 +401,21 @@ es_token_judge(es_send_t *send, es_outcome_t *o)
     target->token.fetching = false;
 
     if (o->ours) {
-        es_judge_attempt(send, 0, send->attempt, o);
-        es_token_none(target);
+        esd_record_send(send, 0, send->attempt, o);
+        esd_token_none(target);
         return;
     }
 
-    got = o->success && es_token_take(target, send);
+    got = o->success && esd_token_take(target, send);
 
     if (got) {
-        es_log_line(target->token.failures > 0 ? ES_LOG_INFO : ES_LOG_DEBUG,
-                    "endpoint %s: has an access token", target->name);
+        esd_log_line(target->token.failures > 0 ? ESD_LOG_INFO : ESD_LOG_DEBUG,
+                     "endpoint %s: has an access token", target->name);
         target->token.failures = 0;
 
     } else {
-        es_token_failed(send, o);
-        es_token_none(target);
+        esd_token_failed(send, o);
+        esd_token_none(target);
     }
 
     OPENSSL_cleanse(send->ids.data, send->ids.len);
@@ -422,9 +423,9 @@ es_token_judge(es_send_t *send, es_outcome_t *o)
 
 
 void
-es_token_refused(const es_send_t *send)
+esd_token_refused(const esd_send_t *send)
 {
-    es_token_t  *token;
+    esd_token_t  *token;
 
     token = &send->target->token;
 
@@ -432,6 +433,6 @@ es_token_refused(const es_send_t *send)
         && send->auth.len == token->line.len
         && memcmp(send->auth.data, token->line.data, token->line.len) == 0)
     {
-        es_token_drop(token);
+        esd_token_drop(token);
     }
 }

@@ -9,15 +9,15 @@
 
 #include "dispatcher.h"
 
-#define ES_TRICKLE_US  5000000
+#define ESD_TRICKLE_US  5000000
 
 
 static void
-es_trickle_due(struct ev_loop *ev, ev_timer *w, int revents)
+esd_trickle_due(struct ev_loop *ev, ev_timer *w, int revents)
 {
-    int64_t           left_us;
-    es_send_t        *send;
-    es_dispatcher_t  *d;
+    int64_t            left_us;
+    esd_send_t        *send;
+    esd_dispatcher_t  *d;
 
     (void) revents;
 
@@ -33,16 +33,16 @@ es_trickle_due(struct ev_loop *ev, ev_timer *w, int revents)
             return;
         }
 
-        es_judge(send, CURLE_OPERATION_TIMEDOUT);
+        esd_attempt_ended(send, CURLE_OPERATION_TIMEDOUT);
     }
 }
 
 
 void
-es_trickle_init(es_dispatcher_t *d)
+esd_trickle_init(esd_dispatcher_t *d)
 {
     TAILQ_INIT(&d->trickles);
-    ev_init(&d->trickle, es_trickle_due);
+    ev_init(&d->trickle, esd_trickle_due);
     d->trickle.data = d;
 }
 
@@ -50,10 +50,10 @@ es_trickle_init(es_dispatcher_t *d)
 /* A token is in the rest of its answer. */
 
 void
-es_trickle_begin(es_send_t *send)
+esd_trickle_begin(esd_send_t *send)
 {
-    long              status;
-    es_dispatcher_t  *d;
+    long               status;
+    esd_dispatcher_t  *d;
 
     d = send->d;
     status = 0;
@@ -61,23 +61,23 @@ es_trickle_begin(es_send_t *send)
 
     if (status < 200
         || send->trickle_us != 0
-        || send->kind == ES_SEND_TOKEN)
+        || send->kind == ESD_SEND_TOKEN)
     {
         return;
     }
 
-    send->trickle_us = es_clock_mono_us() + ES_TRICKLE_US;
+    send->trickle_us = es_clock_mono_us() + ESD_TRICKLE_US;
     TAILQ_INSERT_TAIL(&d->trickles, send, in_trickles);
 
     if (!ev_is_active(&d->trickle)) {
-        ev_timer_set(&d->trickle, (double) ES_TRICKLE_US / 1000000, 0);
+        ev_timer_set(&d->trickle, (double) ESD_TRICKLE_US / 1000000, 0);
         ev_timer_start(d->loop.ev, &d->trickle);
     }
 }
 
 
 void
-es_trickle_end(es_send_t *send)
+esd_trickle_end(esd_send_t *send)
 {
     if (send->trickle_us != 0) {
         send->trickle_us = 0;

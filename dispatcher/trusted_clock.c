@@ -4,10 +4,10 @@
  * By which time things are given up, and by which they are noted.
  *
  * The store knows what time it must be (store_clock.h).  Where this process's
- * wall clock says the same, that is the time.  Where it does not, it has jumped,
- * or the machine was off: nothing is deleted or disabled by it before it has
- * stayed so for ten minutes of monotonic time, and nobody else has written that
- * the store is right.  Then this process goes by its clock.
+ * wall clock says the same, that is the time.  Where it does not, it has
+ * jumped, or the machine was off: nothing is deleted or disabled by it before
+ * it has stayed so for ten minutes of monotonic time, and nobody else has
+ * written that the store is right.  Then this process goes by its clock.
  *
  * The janitor looks, every two seconds; others read what it has found, and add
  * what has passed since.
@@ -17,34 +17,34 @@
 
 #include "dispatcher.h"
 
-#define ES_OBSERVE_MS  3600000     /* the store's record may be that old */
+#define ESD_CLOCK_OBSERVE_MS  3600000  /* the store's record may be that old */
 
 
 static int64_t
-es_caution_mono_ms(void)
+esd_clock_mono_ms(void)
 {
     return es_clock_mono_us() / 1000;
 }
 
 
 int64_t
-es_caution_ms(const es_dispatcher_t *d)
+esd_clock_expiry_ms(const esd_dispatcher_t *d)
 {
-    return atomic_load(&d->caution.sure_ms) + es_caution_mono_ms();
+    return atomic_load(&d->clock.sure_ms) + esd_clock_mono_ms();
 }
 
 
 int64_t
-es_stamp_ms(const es_dispatcher_t *d)
+esd_clock_stamp_ms(const esd_dispatcher_t *d)
 {
-    return atomic_load(&d->caution.time_ms) + es_caution_mono_ms();
+    return atomic_load(&d->clock.time_ms) + esd_clock_mono_ms();
 }
 
 
 int64_t
-es_due_ms(const es_dispatcher_t *d)
+esd_clock_due_ms(const esd_dispatcher_t *d)
 {
-    return atomic_load(&d->caution.due_ms) + es_caution_mono_ms();
+    return atomic_load(&d->clock.due_ms) + esd_clock_mono_ms();
 }
 
 
@@ -52,7 +52,7 @@ es_due_ms(const es_dispatcher_t *d)
    monotonic clock. */
 
 static bool
-es_caution_proved(es_caution_t *c, int64_t now_ms, int64_t wall_ms,
+esd_clock_proved(esd_clock_t *c, int64_t now_ms, int64_t wall_ms,
     const es_clock_record_t *record, bool refuted)
 {
     int64_t  apart_ms;
@@ -81,7 +81,7 @@ es_caution_proved(es_caution_t *c, int64_t now_ms, int64_t wall_ms,
 
 
 static void
-es_caution_say(es_caution_t *c, const es_clock_verdict_t *v, bool proved)
+esd_clock_report(esd_clock_t *c, const es_clock_verdict_t *v, bool proved)
 {
     char  span[ES_CLOCK_SPAN_LEN];
 
@@ -93,16 +93,18 @@ es_caution_say(es_caution_t *c, const es_clock_verdict_t *v, bool proved)
     es_clock_span(v->off_ms, span);
 
     if (proved) {
-        es_log_line(ES_LOG_WARN, "the clock has been %s %s the store's time "
-                    "for ten minutes: it is taken for right, and events, dead "
-                    "letters and attempts that are too old by it are deleted",
-                    span, v->off_ms > 0 ? "ahead of" : "behind");
+        esd_log_line(ESD_LOG_WARN, "the clock has been %s %s the store's time "
+                     "for ten minutes: it is taken for right, and events, "
+                     "dead letters and attempts that are too old by it are "
+                     "deleted",
+                     span, v->off_ms > 0 ? "ahead of" : "behind");
 
     } else {
-        es_log_line(ES_LOG_WARN, "the clock is %s %s the store's time: nothing "
-                    "is deleted or disabled by it before it has stayed so for "
-                    "ten minutes", span,
-                    v->off_ms > 0 ? "ahead of" : "behind");
+        esd_log_line(ESD_LOG_WARN,
+                     "the clock is %s %s the store's time: nothing "
+                     "is deleted or disabled by it before it has stayed so "
+                     "for ten minutes", span,
+                     v->off_ms > 0 ? "ahead of" : "behind");
     }
 }
 
@@ -111,16 +113,16 @@ es_caution_say(es_caution_t *c, const es_clock_verdict_t *v, bool proved)
    another start, say nothing of a jump, or be very old. */
 
 static bool
-es_caution_stale(const es_clock_verdict_t *v, const es_clock_record_t *record,
+esd_clock_stale(const es_clock_verdict_t *v, const es_clock_record_t *record,
     int64_t wall_ms)
 {
     return v->changed
-           || (v->settled && wall_ms - record->time_ms > ES_OBSERVE_MS);
+           || (v->settled && wall_ms - record->time_ms > ESD_CLOCK_OBSERVE_MS);
 }
 
 
 static es_rc_t
-es_caution_read(es_dispatcher_t *d, es_clock_verdict_t *v,
+esd_clock_read(esd_dispatcher_t *d, es_clock_verdict_t *v,
     es_clock_record_t *record)
 {
     es_rc_t    rc;
@@ -141,36 +143,36 @@ es_caution_read(es_dispatcher_t *d, es_clock_verdict_t *v,
 /* Until the first look nothing is too old. */
 
 void
-es_caution_init(es_dispatcher_t *d)
+esd_clock_init(esd_dispatcher_t *d)
 {
     int64_t  time_ms;
 
-    time_ms = es_clock_ms() - es_caution_mono_ms();
+    time_ms = es_clock_ms() - esd_clock_mono_ms();
 
-    atomic_init(&d->caution.time_ms, time_ms);
-    atomic_init(&d->caution.due_ms, time_ms);
-    atomic_init(&d->caution.sure_ms, -es_caution_mono_ms());
+    atomic_init(&d->clock.time_ms, time_ms);
+    atomic_init(&d->clock.due_ms, time_ms);
+    atomic_init(&d->clock.sure_ms, -esd_clock_mono_ms());
 }
 
 
 es_rc_t
-es_caution_look(es_dispatcher_t *d)
+esd_clock_update(esd_dispatcher_t *d)
 {
     bool                proved;
     es_rc_t             rc;
     int64_t             now_ms, wall_ms;
-    es_caution_t       *c;
+    esd_clock_t        *c;
     es_clock_record_t   record;
     es_clock_verdict_t  v;
 
-    c = &d->caution;
+    c = &d->clock;
 
-    rc = es_caution_read(d, &v, &record);
+    rc = esd_clock_read(d, &v, &record);
     if (rc != ES_OK) {
         return rc;
     }
 
-    now_ms = es_caution_mono_ms();
+    now_ms = esd_clock_mono_ms();
     wall_ms = es_clock_ms();
 
     if (v.settled) {
@@ -179,11 +181,11 @@ es_caution_look(es_dispatcher_t *d)
         proved = true;
 
     } else {
-        proved = es_caution_proved(c, now_ms, wall_ms, &record,
-                                   v.outcome == ES_CLOCK_AHEAD
-                                   || v.outcome == ES_CLOCK_BEHIND);
+        proved = esd_clock_proved(c, now_ms, wall_ms, &record,
+                                  v.outcome == ES_CLOCK_AHEAD
+                                  || v.outcome == ES_CLOCK_BEHIND);
         v.off_ms = v.off_ms != 0 ? v.off_ms : wall_ms - v.sure_ms;
-        es_caution_say(c, &v, proved);
+        esd_clock_report(c, &v, proved);
     }
 
     c->record = record;
@@ -191,7 +193,7 @@ es_caution_look(es_dispatcher_t *d)
     atomic_store(&c->due_ms, (proved ? wall_ms : v.due_ms) - now_ms);
     atomic_store(&c->sure_ms, (proved ? wall_ms : v.sure_ms) - now_ms);
 
-    if (es_caution_stale(&v, &record, wall_ms)) {
+    if (esd_clock_stale(&v, &record, wall_ms)) {
         rc = es_clock_observe(d->store, &v);
     }
 

@@ -11,11 +11,11 @@
 
 #include "dispatcher.h"
 
-#define ES_WAITING_KEPT  64        /* items whose memory is kept for others */
+#define ESD_WAITING_KEPT  64       /* items whose memory is kept for others */
 
 
 static uint64_t
-es_waiting_priority(const es_lane_t *lane, uint32_t node)
+esd_waiting_priority(const esd_lane_t *lane, uint32_t node)
 {
     uint64_t  x;
 
@@ -28,9 +28,9 @@ es_waiting_priority(const es_lane_t *lane, uint32_t node)
 
 
 static bool
-es_waiting_before(const es_item_t *a, const es_item_t *b, es_order_t order)
+esd_waiting_before(const esd_item_t *a, const esd_item_t *b, esd_order_t order)
 {
-    if (order == ES_BY_KEY) {
+    if (order == ESD_BY_KEY) {
         return a->key == b->key ? a->sequence < b->sequence : a->key < b->key;
     }
 
@@ -46,10 +46,10 @@ es_waiting_before(const es_item_t *a, const es_item_t *b, es_order_t order)
 /* Where the node stands in its parent, or the root. */
 
 static uint32_t *
-es_waiting_slot(es_lane_t *lane, es_order_t order, uint32_t node)
+esd_waiting_slot(esd_lane_t *lane, esd_order_t order, uint32_t node)
 {
-    uint32_t    up;
-    es_link_t  *links;
+    uint32_t     up;
+    esd_link_t  *links;
 
     links = lane->links[order];
     up = links[node - 1].up;
@@ -66,14 +66,14 @@ es_waiting_slot(es_lane_t *lane, es_order_t order, uint32_t node)
 /* The node takes the place of its parent, which becomes its child. */
 
 static void
-es_waiting_rotate(es_lane_t *lane, es_order_t order, uint32_t node)
+esd_waiting_rotate(esd_lane_t *lane, esd_order_t order, uint32_t node)
 {
-    uint32_t    up, child;
-    es_link_t  *links;
+    uint32_t     up, child;
+    esd_link_t  *links;
 
     links = lane->links[order];
     up = links[node - 1].up;
-    *es_waiting_slot(lane, order, up) = node;
+    *esd_waiting_slot(lane, order, up) = node;
     links[node - 1].up = links[up - 1].up;
     links[up - 1].up = node;
 
@@ -95,11 +95,11 @@ es_waiting_rotate(es_lane_t *lane, es_order_t order, uint32_t node)
 
 
 static void
-es_waiting_insert(es_lane_t *lane, es_order_t order, uint32_t node)
+esd_waiting_insert(esd_lane_t *lane, esd_order_t order, uint32_t node)
 {
-    bool        before;
-    uint32_t    up, next;
-    es_link_t  *links;
+    bool         before;
+    uint32_t     up, next;
+    esd_link_t  *links;
 
     links = lane->links[order];
     before = false;
@@ -109,11 +109,11 @@ es_waiting_insert(es_lane_t *lane, es_order_t order, uint32_t node)
          next = before ? links[up - 1].left : links[up - 1].right)
     {
         up = next;
-        before = es_waiting_before(&lane->waiting[node - 1],
-                                   &lane->waiting[up - 1], order);
+        before = esd_waiting_before(&lane->waiting[node - 1],
+                                    &lane->waiting[up - 1], order);
     }
 
-    links[node - 1] = (es_link_t) { .up = up };
+    links[node - 1] = (esd_link_t) { .up = up };
 
     if (up == 0) {
         lane->roots[order] = node;
@@ -127,45 +127,45 @@ es_waiting_insert(es_lane_t *lane, es_order_t order, uint32_t node)
     }
 
     while (links[node - 1].up != 0
-           && es_waiting_priority(lane, node)
-              > es_waiting_priority(lane, links[node - 1].up))
+           && esd_waiting_priority(lane, node)
+              > esd_waiting_priority(lane, links[node - 1].up))
     {
-        es_waiting_rotate(lane, order, node);
+        esd_waiting_rotate(lane, order, node);
     }
 }
 
 
 static void
-es_waiting_remove(es_lane_t *lane, es_order_t order, uint32_t node)
+esd_waiting_remove(esd_lane_t *lane, esd_order_t order, uint32_t node)
 {
-    uint32_t    left, right;
-    es_link_t  *links;
+    uint32_t     left, right;
+    esd_link_t  *links;
 
     links = lane->links[order];
 
     while ((left = links[node - 1].left) | (right = links[node - 1].right)) {
-        es_waiting_rotate(lane, order,
-                          right == 0
-                          || (left != 0
-                              && es_waiting_priority(lane, left)
-                                 > es_waiting_priority(lane, right))
-                          ? left : right);
+        esd_waiting_rotate(lane, order,
+                           right == 0
+                           || (left != 0
+                               && esd_waiting_priority(lane, left)
+                                  > esd_waiting_priority(lane, right))
+                           ? left : right);
     }
 
-    *es_waiting_slot(lane, order, node) = 0;
+    *esd_waiting_slot(lane, order, node) = 0;
 }
 
 
 /* The item of one node is now that of another. */
 
 static void
-es_waiting_rename(es_lane_t *lane, es_order_t order, uint32_t from,
+esd_waiting_rename(esd_lane_t *lane, esd_order_t order, uint32_t from,
     uint32_t to)
 {
-    es_link_t  *link, *links;
+    esd_link_t  *link, *links;
 
     links = lane->links[order];
-    *es_waiting_slot(lane, order, from) = to;
+    *esd_waiting_slot(lane, order, from) = to;
     links[to - 1] = links[from - 1];
     link = &links[to - 1];
 
@@ -183,19 +183,19 @@ es_waiting_rename(es_lane_t *lane, es_order_t order, uint32_t from,
    time stands by itself. */
 
 static void
-es_waiting_due(es_lane_t *lane)
+esd_waiting_due(esd_lane_t *lane)
 {
     size_t  first;
 
-    first = es_waiting_first(lane, ES_BY_DUE);
+    first = esd_waiting_first(lane, ESD_BY_DUE);
 
-    lane->due_ms = first == ES_NO_ITEM || lane->waiting[first].held
+    lane->due_ms = first == ESD_NO_ITEM || lane->waiting[first].held
                    ? INT64_MAX : lane->waiting[first].next_ms;
 }
 
 
 static bool
-es_waiting_grow(es_lane_t *lane)
+esd_waiting_grow(esd_lane_t *lane)
 {
     void      *room;
     size_t     cap;
@@ -207,15 +207,15 @@ es_waiting_grow(es_lane_t *lane)
         return false;
     }
 
-    room = realloc(lane->waiting, cap * sizeof(es_item_t));
+    room = realloc(lane->waiting, cap * sizeof(esd_item_t));
     if (room == NULL) {
         return false;
     }
 
     lane->waiting = room;
 
-    for (k = 0; k < ES_ORDERS; k++) {
-        room = realloc(lane->links[k], cap * sizeof(es_link_t));
+    for (k = 0; k < ESD_ORDERS; k++) {
+        room = realloc(lane->links[k], cap * sizeof(esd_link_t));
         if (room == NULL) {
             return false;
         }
@@ -230,11 +230,11 @@ es_waiting_grow(es_lane_t *lane)
 
 
 bool
-es_waiting_add(es_lane_t *lane, const es_item_t *item)
+esd_waiting_add(esd_lane_t *lane, const esd_item_t *item)
 {
     uint32_t  node;
 
-    if (lane->nwaiting == lane->waiting_cap && !es_waiting_grow(lane)) {
+    if (lane->nwaiting == lane->waiting_cap && !esd_waiting_grow(lane)) {
         return false;
     }
 
@@ -242,62 +242,62 @@ es_waiting_add(es_lane_t *lane, const es_item_t *item)
     lane->nheld += item->held;
     node = (uint32_t) lane->nwaiting;
 
-    es_waiting_insert(lane, ES_BY_DUE, node);
-    es_waiting_insert(lane, ES_BY_KEY, node);
-    es_waiting_due(lane);
+    esd_waiting_insert(lane, ESD_BY_DUE, node);
+    esd_waiting_insert(lane, ESD_BY_KEY, node);
+    esd_waiting_due(lane);
 
     return true;
 }
 
 
 void
-es_waiting_take(es_lane_t *lane, size_t i)
+esd_waiting_take(esd_lane_t *lane, size_t i)
 {
     uint32_t  node, last;
 
     node = (uint32_t) i + 1;
     last = (uint32_t) lane->nwaiting;
 
-    es_waiting_remove(lane, ES_BY_DUE, node);
-    es_waiting_remove(lane, ES_BY_KEY, node);
+    esd_waiting_remove(lane, ESD_BY_DUE, node);
+    esd_waiting_remove(lane, ESD_BY_KEY, node);
     lane->nheld -= lane->waiting[i].held;
 
     if (node != last) {
-        es_waiting_rename(lane, ES_BY_DUE, last, node);
-        es_waiting_rename(lane, ES_BY_KEY, last, node);
+        esd_waiting_rename(lane, ESD_BY_DUE, last, node);
+        esd_waiting_rename(lane, ESD_BY_KEY, last, node);
         lane->waiting[i] = lane->waiting[last - 1];
     }
 
     lane->nwaiting--;
 
-    if (lane->nwaiting == 0 && lane->waiting_cap > ES_WAITING_KEPT) {
-        es_waiting_clear(lane);
+    if (lane->nwaiting == 0 && lane->waiting_cap > ESD_WAITING_KEPT) {
+        esd_waiting_clear(lane);
         return;
     }
 
-    es_waiting_due(lane);
+    esd_waiting_due(lane);
 }
 
 
 void
-es_waiting_move(es_lane_t *lane, size_t i, bool held, int64_t next_ms)
+esd_waiting_move(esd_lane_t *lane, size_t i, bool held, int64_t next_ms)
 {
     uint32_t  node;
 
     node = (uint32_t) i + 1;
 
-    es_waiting_remove(lane, ES_BY_DUE, node);
+    esd_waiting_remove(lane, ESD_BY_DUE, node);
     lane->nheld += held;
     lane->nheld -= lane->waiting[i].held;
     lane->waiting[i].held = held;
     lane->waiting[i].next_ms = next_ms;
-    es_waiting_insert(lane, ES_BY_DUE, node);
-    es_waiting_due(lane);
+    esd_waiting_insert(lane, ESD_BY_DUE, node);
+    esd_waiting_due(lane);
 }
 
 
 void
-es_waiting_sort(es_lane_t *lane)
+esd_waiting_sort(esd_lane_t *lane)
 {
     uint32_t  node;
 
@@ -305,17 +305,17 @@ es_waiting_sort(es_lane_t *lane)
     lane->nheld = 0;
 
     for (node = 1; node <= lane->nwaiting; node++) {
-        es_waiting_insert(lane, ES_BY_DUE, node);
-        es_waiting_insert(lane, ES_BY_KEY, node);
+        esd_waiting_insert(lane, ESD_BY_DUE, node);
+        esd_waiting_insert(lane, ESD_BY_KEY, node);
         lane->nheld += lane->waiting[node - 1].held;
     }
 
-    es_waiting_due(lane);
+    esd_waiting_due(lane);
 }
 
 
 void
-es_waiting_clear(es_lane_t *lane)
+esd_waiting_clear(esd_lane_t *lane)
 {
     unsigned  k;
 
@@ -326,7 +326,7 @@ es_waiting_clear(es_lane_t *lane)
     lane->waiting_cap = 0;
     memset(lane->roots, 0, sizeof(lane->roots));
 
-    for (k = 0; k < ES_ORDERS; k++) {
+    for (k = 0; k < ESD_ORDERS; k++) {
         free(lane->links[k]);
         lane->links[k] = NULL;
     }
@@ -336,14 +336,14 @@ es_waiting_clear(es_lane_t *lane)
 
 
 size_t
-es_waiting_first(const es_lane_t *lane, es_order_t order)
+esd_waiting_first(const esd_lane_t *lane, esd_order_t order)
 {
     uint32_t  node;
 
     node = lane->roots[order];
 
     if (node == 0) {
-        return ES_NO_ITEM;
+        return ESD_NO_ITEM;
     }
 
     while (lane->links[order][node - 1].left != 0) {
@@ -355,10 +355,10 @@ es_waiting_first(const es_lane_t *lane, es_order_t order)
 
 
 size_t
-es_waiting_next(const es_lane_t *lane, es_order_t order, size_t i)
+esd_waiting_next(const esd_lane_t *lane, esd_order_t order, size_t i)
 {
-    uint32_t          node, up;
-    const es_link_t  *links;
+    uint32_t           node, up;
+    const esd_link_t  *links;
 
     links = lane->links[order];
     node = (uint32_t) i + 1;
@@ -379,25 +379,26 @@ es_waiting_next(const es_lane_t *lane, es_order_t order, size_t i)
         node = up;
     }
 
-    return up != 0 ? up - 1 : ES_NO_ITEM;
+    return up != 0 ? up - 1 : ESD_NO_ITEM;
 }
 
 
 size_t
-es_waiting_find(const es_lane_t *lane, uint64_t key, uint64_t sequence)
+esd_waiting_find(const esd_lane_t *lane, uint64_t key, uint64_t sequence)
 {
-    size_t            found;
-    uint32_t          node;
-    es_item_t         wanted;
-    const es_link_t  *links;
+    size_t             found;
+    uint32_t           node;
+    esd_item_t         wanted;
+    const esd_link_t  *links;
 
-    links = lane->links[ES_BY_KEY];
+    links = lane->links[ESD_BY_KEY];
     wanted.key = key;
     wanted.sequence = sequence;
-    found = ES_NO_ITEM;
+    found = ESD_NO_ITEM;
 
-    for (node = lane->roots[ES_BY_KEY]; node != 0; /* void */ ) {
-        if (es_waiting_before(&lane->waiting[node - 1], &wanted, ES_BY_KEY)) {
+    for (node = lane->roots[ESD_BY_KEY]; node != 0; /* void */ ) {
+        if (esd_waiting_before(&lane->waiting[node - 1], &wanted,
+                               ESD_BY_KEY)) {
             node = links[node - 1].right;
 
         } else {
@@ -406,6 +407,6 @@ es_waiting_find(const es_lane_t *lane, uint64_t key, uint64_t sequence)
         }
     }
 
-    return found != ES_NO_ITEM && lane->waiting[found].key == key
-           ? found : ES_NO_ITEM;
+    return found != ESD_NO_ITEM && lane->waiting[found].key == key
+           ? found : ESD_NO_ITEM;
 }

@@ -15,13 +15,13 @@
 
 #include "dispatcher.h"
 
-#define ES_WINDOW_SLACK_US   50000
-#define ES_WINDOW_ROUND      4         /* answers at least */
-#define ES_WINDOW_FORGET_US  30000000
+#define ESD_WINDOW_SLACK_US   50000
+#define ESD_WINDOW_ROUND      4        /* answers at least */
+#define ESD_WINDOW_FORGET_US  30000000
 
 
 static void
-es_window_scale(es_target_t *target, double factor)
+esd_window_scale(esd_target_t *target, double factor)
 {
     target->window *= factor < 0.5 ? 0.5 : factor;
 
@@ -32,7 +32,7 @@ es_window_scale(es_target_t *target, double factor)
 
 
 void
-es_window_reset(es_target_t *target)
+esd_window_reset(esd_target_t *target)
 {
     target->window = target->conf->in_flight;
     memset(&target->latency, 0, sizeof(target->latency));
@@ -40,41 +40,41 @@ es_window_reset(es_target_t *target)
 
 
 void
-es_window_halve(es_target_t *target)
+esd_window_halve(esd_target_t *target)
 {
-    es_window_scale(target, 0.5);
+    esd_window_scale(target, 0.5);
 }
 
 
 /* What an answer may take that does not wait for others. */
 
 static double
-es_window_limit(const es_latency_t *latency)
+esd_window_limit(const esd_latency_t *latency)
 {
-    return 2.0 * (double) latency->best_us + ES_WINDOW_SLACK_US;
+    return 2.0 * (double) latency->best_us + ESD_WINDOW_SLACK_US;
 }
 
 
 static void
-es_window_round(es_target_t *target)
+esd_window_round(esd_target_t *target)
 {
-    double         mean, limit;
-    int64_t        now_us;
-    es_latency_t  *latency;
+    double          mean, limit;
+    int64_t         now_us;
+    esd_latency_t  *latency;
 
     latency = &target->latency;
     now_us = es_clock_mono_us();
     mean = (double) latency->sum_us / latency->n;
-    limit = es_window_limit(latency);
+    limit = esd_window_limit(latency);
 
     if (mean > limit) {
-        es_window_scale(target, limit / mean);
+        esd_window_scale(target, limit / mean);
     }
 
-    if (now_us - latency->best_at_us > ES_WINDOW_FORGET_US) {
+    if (now_us - latency->best_at_us > ESD_WINDOW_FORGET_US) {
 
-        if (mean > (double) latency->best_us + ES_WINDOW_SLACK_US) {
-            es_window_scale(target, 0.5);
+        if (mean > (double) latency->best_us + ESD_WINDOW_SLACK_US) {
+            esd_window_scale(target, 0.5);
         }
 
         /* what is in flight now was sent beside more */
@@ -91,7 +91,7 @@ es_window_round(es_target_t *target)
 /* Time between the request and the answer's first byte. */
 
 static int64_t
-es_window_took(const es_send_t *send)
+esd_window_took(const esd_send_t *send)
 {
     curl_off_t  sent, answered;
 
@@ -106,10 +106,10 @@ es_window_took(const es_send_t *send)
 
 
 void
-es_window_success(es_target_t *target, const es_send_t *send)
+esd_window_success(esd_target_t *target, const esd_send_t *send)
 {
-    int64_t        took_us;
-    es_latency_t  *latency;
+    int64_t         took_us;
+    esd_latency_t  *latency;
 
     latency = &target->latency;
 
@@ -118,7 +118,7 @@ es_window_success(es_target_t *target, const es_send_t *send)
         return;
     }
 
-    took_us = es_window_took(send);
+    took_us = esd_window_took(send);
 
     if (latency->best_us == 0) {
         latency->best_at_us = es_clock_mono_us();
@@ -128,7 +128,7 @@ es_window_success(es_target_t *target, const es_send_t *send)
         latency->best_us = took_us;
     }
 
-    if ((double) took_us <= es_window_limit(latency)
+    if ((double) took_us <= esd_window_limit(latency)
         && target->window < target->conf->in_flight)
     {
         target->window += 1 / target->window;
@@ -137,7 +137,7 @@ es_window_success(es_target_t *target, const es_send_t *send)
     latency->sum_us += took_us;
     latency->n++;
 
-    if (latency->n >= ES_WINDOW_ROUND && latency->n >= target->window) {
-        es_window_round(target);
+    if (latency->n >= ESD_WINDOW_ROUND && latency->n >= target->window) {
+        esd_window_round(target);
     }
 }

@@ -10,7 +10,7 @@
 #define ROUNDS  20000
 #define MOST    300
 
-static es_lane_t  lane;
+static esd_lane_t  lane;
 static uint32_t   seed = 1;
 
 
@@ -26,16 +26,16 @@ draw(uint32_t n)
 /* The first of all items by an order, by looking at each. */
 
 static size_t
-first_of(es_order_t order)
+first_of(esd_order_t order)
 {
     size_t  i, found;
 
-    found = ES_NO_ITEM;
+    found = ESD_NO_ITEM;
 
     for (i = 0; i < lane.nwaiting; i++) {
-        if (found == ES_NO_ITEM
-            || es_waiting_before(&lane.waiting[i], &lane.waiting[found],
-                                 order))
+        if (found == ESD_NO_ITEM
+            || esd_waiting_before(&lane.waiting[i], &lane.waiting[found],
+                                  order))
         {
             found = i;
         }
@@ -50,12 +50,12 @@ first_from(uint64_t key, uint64_t sequence)
 {
     size_t  i, found;
 
-    found = ES_NO_ITEM;
+    found = ESD_NO_ITEM;
 
     for (i = 0; i < lane.nwaiting; i++) {
         if (lane.waiting[i].key == key
             && lane.waiting[i].sequence >= sequence
-            && (found == ES_NO_ITEM
+            && (found == ESD_NO_ITEM
                 || lane.waiting[i].sequence < lane.waiting[found].sequence))
         {
             found = i;
@@ -69,20 +69,20 @@ first_from(uint64_t key, uint64_t sequence)
 /* All items are met once, each behind the one before. */
 
 static bool
-whole(es_order_t order)
+whole(esd_order_t order)
 {
     size_t  i, next, n;
 
     n = 0;
-    i = es_waiting_first(&lane, order);
+    i = esd_waiting_first(&lane, order);
 
-    for (/* void */; i != ES_NO_ITEM; i = next) {
+    for (/* void */; i != ESD_NO_ITEM; i = next) {
         n++;
-        next = es_waiting_next(&lane, order, i);
+        next = esd_waiting_next(&lane, order, i);
 
-        if (next != ES_NO_ITEM
-            && !es_waiting_before(&lane.waiting[i], &lane.waiting[next],
-                                  order))
+        if (next != ESD_NO_ITEM
+            && !esd_waiting_before(&lane.waiting[i], &lane.waiting[next],
+                                   order))
         {
             return false;
         }
@@ -116,8 +116,8 @@ counted(void)
 static void
 step(uint64_t sequence)
 {
-    size_t     i;
-    es_item_t  item;
+    size_t      i;
+    esd_item_t  item;
 
     switch (lane.nwaiting == 0 ? 0 : draw(5)) {
 
@@ -129,18 +129,18 @@ step(uint64_t sequence)
             item.key = draw(8);
             item.next_ms = draw(50);
             item.held = draw(2);
-            (void) es_waiting_add(&lane, &item);
+            (void) esd_waiting_add(&lane, &item);
         }
         break;
 
     case 2:
     case 3:
-        es_waiting_move(&lane, draw((uint32_t) lane.nwaiting), draw(2),
-                        draw(50));
+        esd_waiting_move(&lane, draw((uint32_t) lane.nwaiting), draw(2),
+                         draw(50));
         break;
 
     default:
-        es_waiting_take(&lane, draw((uint32_t) lane.nwaiting));
+        esd_waiting_take(&lane, draw((uint32_t) lane.nwaiting));
     }
 
     if (draw(500) == 0) {
@@ -149,7 +149,7 @@ step(uint64_t sequence)
             lane.waiting[i].next_ms = 0;
         }
 
-        es_waiting_sort(&lane);
+        esd_waiting_sort(&lane);
     }
 }
 
@@ -169,13 +169,14 @@ main(void)
         key = draw(9);
         from = draw((uint32_t) n + 2);
 
-        firsts &= es_waiting_first(&lane, ES_BY_DUE) == first_of(ES_BY_DUE)
-                  && es_waiting_first(&lane, ES_BY_KEY) == first_of(ES_BY_KEY);
-        finds &= es_waiting_find(&lane, key, from) == first_from(key, from);
+        firsts &= esd_waiting_first(&lane, ESD_BY_DUE) == first_of(ESD_BY_DUE)
+                  && esd_waiting_first(&lane,
+                                       ESD_BY_KEY) == first_of(ESD_BY_KEY);
+        finds &= esd_waiting_find(&lane, key, from) == first_from(key, from);
         counts &= counted();
 
         if (n % 16 == 0) {
-            orders &= whole(ES_BY_DUE) && whole(ES_BY_KEY);
+            orders &= whole(ESD_BY_DUE) && whole(ESD_BY_KEY);
         }
     }
 
@@ -184,8 +185,9 @@ main(void)
     ok(orders, "each is met once, in order");
     ok(counts, "what is held is counted, and the next that is due is known");
 
-    es_waiting_clear(&lane);
-    ok(lane.nwaiting == 0 && es_waiting_first(&lane, ES_BY_DUE) == ES_NO_ITEM
+    esd_waiting_clear(&lane);
+    ok(lane.nwaiting == 0 && esd_waiting_first(&lane,
+                                               ESD_BY_DUE) == ESD_NO_ITEM
        && lane.due_ms == INT64_MAX, "in the end there is none");
 
     return done();
