@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A partner's side, which keeps the rule of docs/http.md: hold one
+ * A partner's side, which keeps the rule of docs/http-read.md: hold one
  * cursor for each feed; take an event whose prevcursor is the cursor held; drop
  * one of this epoch that is not behind it; otherwise poll from the cursor held.
  * A feed of which nothing is held begins at its oldest event.

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: BSD-2-Clause
 
-# A partner that knows only what docs/http.md says under "The rule for a
+# A partner that knows only what docs/http-read.md says under "The rule for a
 # partner": whatever is lost, repeated, reordered or reset, it has every event
 # once, and needs no more polls than there are gaps.
 
