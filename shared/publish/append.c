@@ -5,6 +5,7 @@
  * the subjects' chains.
  */
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "event/digest.h"
 #include "event/event.h"
@@ -294,9 +295,13 @@ es_chunk_write(es_commit_t *c, es_append_t *append, size_t i, size_t n,
         p = es_chunk_event(c, append, i + j, &entries[j], body, p);
     }
 
+    ES_ASSERT(p == (char *) head + size);      /* as es_chunk_plan() said */
+
     head->total = append->feed.total;
     append->feed.bytes += (uint64_t) (p - body) - (n - 1);
     append->feed.total += (uint64_t) (p - body) - (n - 1);
+
+    ES_ASSERT(append->first + i == append->feed.last + 1);     /* I1 */
 
     head->first = append->first + i;
     head->count = (uint32_t) n;
@@ -382,18 +387,48 @@ es_commit_retain(es_commit_t *c, es_append_t *append, unsigned nchunks)
 }
 
 
+/* The invariants between a feed's heads before and after what was appended. */
+
+static void
+es_commit_check(const es_commit_t *c, const es_append_t *append,
+    const es_feed_t *before)
+{
+    const es_feed_t  *feed;
+
+    feed = &append->feed;
+
+    /* I1 */
+
+    ES_ASSERT(append->first == before->last + 1);
+    ES_ASSERT(feed->last == before->last + append->n);
+    ES_ASSERT(feed->oldest == before->oldest);
+
+    /* I6 */
+
+    ES_ASSERT(feed->last_ms >= before->last_ms);
+    ES_ASSERT(feed->last_ms >= c->now_ms);
+
+    /* I13 */
+
+    ES_ASSERT(feed->total - before->total == feed->bytes - before->bytes);
+    ES_ASSERT(memcmp(feed->digest, before->digest, ES_CHAIN_LEN) != 0);
+}
+
+
 es_rc_t
 es_commit_write(es_commit_t *c, es_append_t *append)
 {
-    size_t    i, n, size;
-    es_rc_t   rc;
-    unsigned  nchunks;
+    size_t     i, n, size;
+    es_rc_t    rc;
+    unsigned   nchunks;
+    es_feed_t  before;
 
     if (append->n == 0) {
         return ES_OK;
     }
 
     c->appended = true;
+    before = append->feed;
 
     if (c->now_ms > append->feed.last_ms) {
         append->feed.last_ms = c->now_ms;
@@ -406,9 +441,11 @@ es_commit_write(es_commit_t *c, es_append_t *append)
         if (rc != ES_OK) {
             return rc;
         }
+
+        append->feed.last += n;
     }
 
-    append->feed.last = append->first + append->n - 1;
+    es_commit_check(c, append, &before);
 
     rc = es_touched_flush(&c->touched, c->store, c->txn, append->feed.number);
 

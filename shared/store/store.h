@@ -89,6 +89,7 @@ struct es_store {
 
     pthread_mutex_t   txns_lock;
     es_txn_t         *txns;            /* parked read transactions */
+    unsigned          reading;         /* read transactions that are open */
 
     /* Used with the log's writer lock held. */
     es_ids_t         *ids;
@@ -119,6 +120,7 @@ struct es_txn {
     MDB_cursor  *events;
     es_store_t  *store;
     es_txn_t    *next;
+    bool         open;         /* between begin and end */
 };
 
 #endif /* ES_STORE_H */

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Read transactions of the log, kept to be renewed.
+ * Read transactions of the log.
+ *
+ * A transaction that ends is reset and kept with its cursor, so that the next
+ * one only renews it: that takes no memory and no slot of the reader table.
+ * The list of kept transactions and the count of open ones have one mutex.
  */
 
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "store/env.h"
 #include "store/store.h"
 #include "store/txn.h"
@@ -33,6 +38,8 @@ es_txn_drop(void *ctx)
     es_txn_t    *txn;
     es_store_t  *store = ctx;
 
+    ES_ASSERT(store->reading == 0);            /* I8 */
+
     while (store->txns != NULL) {
         txn = store->txns;
         store->txns = txn->next;
@@ -42,15 +49,14 @@ es_txn_drop(void *ctx)
 }
 
 
-/* One that is kept, renewed, or a new one; in the environment. */
-
-static int
-es_txn_take(es_store_t *store, es_txn_t **out)
+static es_txn_t *
+es_txn_unpark(es_store_t *store)
 {
-    int        rc;
     es_txn_t  *txn;
 
     (void) pthread_mutex_lock(&store->txns_lock);
+
+    store->reading++;
 
     txn = store->txns;
     if (txn != NULL) {
@@ -58,6 +64,40 @@ es_txn_take(es_store_t *store, es_txn_t **out)
     }
 
     (void) pthread_mutex_unlock(&store->txns_lock);
+
+    return txn;
+}
+
+
+/* Keeps a transaction that has been reset; NULL: there is none to keep. */
+
+static void
+es_txn_park(es_store_t *store, es_txn_t *txn)
+{
+    (void) pthread_mutex_lock(&store->txns_lock);
+
+    ES_ASSERT(store->reading > 0);             /* I8 */
+    store->reading--;
+
+    if (txn != NULL) {
+        txn->next = store->txns;
+        store->txns = txn;
+    }
+
+    (void) pthread_mutex_unlock(&store->txns_lock);
+}
+
+
+/* Renews a transaction that is kept, or begins a new one.  The caller has
+   entered the environment.  Returns LMDB's result. */
+
+static int
+es_txn_take(es_store_t *store, es_txn_t **out)
+{
+    int        rc;
+    es_txn_t  *txn;
+
+    txn = es_txn_unpark(store);
 
     if (txn != NULL) {
         rc = mdb_txn_renew(txn->mdb);
@@ -68,6 +108,7 @@ es_txn_take(es_store_t *store, es_txn_t **out)
     } else {
         txn = calloc(1, sizeof(es_txn_t));
         if (txn == NULL) {
+            es_txn_park(store, NULL);
             return ENOMEM;
         }
 
@@ -84,10 +125,13 @@ es_txn_take(es_store_t *store, es_txn_t **out)
 
     if (rc != 0) {
         es_txn_free(txn);
+        es_txn_park(store, NULL);
         return rc;
     }
 
+    txn->open = true;
     *out = txn;
+
     return 0;
 }
 
@@ -129,12 +173,11 @@ es_txn_end(es_txn_t *txn)
 
     store = txn->store;
 
-    mdb_txn_reset(txn->mdb);
+    ES_ASSERT(txn->open);                      /* I8 */
+    txn->open = false;
 
-    (void) pthread_mutex_lock(&store->txns_lock);
-    txn->next = store->txns;
-    store->txns = txn;
-    (void) pthread_mutex_unlock(&store->txns_lock);
+    mdb_txn_reset(txn->mdb);
+    es_txn_park(store, txn);
 
     es_env_leave(store->log);
 }
