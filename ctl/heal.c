@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * How a receiver heals a gap: it polls the feed from the cursor held.
+ *
+ * A 410 means that events are lost for this receiver.  It reports the loss and
+ * continues at the oldest event, so that one loss does not stop the feed.
+ */
+
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -9,7 +16,7 @@
 #define HEAL_RESTARTS  3
 
 
-/* Holds a cursor that the server gave; gaps stay within an epoch. */
+/* Holds a cursor of the server.  Gaps are kept while the epoch is the same. */
 
 static int
 ctl_heal_hold(ctl_receiver_t *receiver, const char *feed, const char *text,
@@ -19,8 +26,8 @@ ctl_heal_hold(ctl_receiver_t *receiver, const char *feed, const char *text,
     es_cursor_t   cursor;
 
     if (es_cursor_parse(es_str(text), &cursor) != ES_OK) {
-        return ctl_fail(CTL_FAILED, "feed \"%s\": the poll answered with no "
-                        "cursor to go on from", feed);
+        return ctl_fail(CTL_FAILED, "feed \"%s\": the answer to the poll has "
+                        "no valid cursor", feed);
     }
 
     held = ctl_held_find(&receiver->helds, feed);
@@ -38,8 +45,7 @@ ctl_heal_hold(ctl_receiver_t *receiver, const char *feed, const char *text,
 }
 
 
-/* 410: what was held is no more, and there is no way to those events.  Says so
-   and goes on from the oldest that is kept. */
+/* After 410: reports the loss and continues at the oldest event. */
 
 static int
 ctl_heal_restart(ctl_receiver_t *receiver, const char *feed)
@@ -51,10 +57,10 @@ ctl_heal_restart(ctl_receiver_t *receiver, const char *feed)
     (void) ctl_http_member(receiver->http, "oldest", oldest, sizeof(oldest));
 
     if (ctl_http_count(receiver->http, "missed", &missed)) {
-        (void) printf("lost      %s %" PRIu64 " events expired; goes on from "
+        (void) printf("lost      %s %" PRIu64 " events expired; continues at "
                       "%s\n", feed, missed, oldest);
     } else {
-        (void) printf("lost      %s the feed was reset; goes on from %s\n",
+        (void) printf("lost      %s the feed was reset; continues at %s\n",
                       feed, oldest);
     }
 
@@ -62,7 +68,7 @@ ctl_heal_restart(ctl_receiver_t *receiver, const char *feed)
 }
 
 
-/* Each line of the page into the journal, or when they are there, shown. */
+/* Adds each event to the journal or, with `n`, prints and counts it. */
 
 static int
 ctl_heal_lines(ctl_receiver_t *receiver, const char *feed, uint64_t *n)
@@ -83,8 +89,8 @@ ctl_heal_lines(ctl_receiver_t *receiver, const char *feed, uint64_t *n)
         rest.len -= line.len + (end != NULL);
 
         if (ctl_event_parse(line, &event) != ES_OK) {
-            return ctl_fail(CTL_FAILED, "feed \"%s\": the poll answered with "
-                            "what is not an event", feed);
+            return ctl_fail(CTL_FAILED, "feed \"%s\": a line of the answer to the "
+                            "poll is not an event", feed);
         }
 
         if (n != NULL) {
@@ -102,7 +108,7 @@ ctl_heal_lines(ctl_receiver_t *receiver, const char *feed, uint64_t *n)
 }
 
 
-/* All of a page is read before any of it is processed, so that none is
+/* Reads all of a page before it processes any of it, so that no event is
    processed twice when the page is polled again. */
 
 static int
@@ -134,7 +140,7 @@ ctl_receiver_wait_s(const ctl_receiver_t *receiver)
 }
 
 
-/* Over a limit, or not now: the answer may say for how long. */
+/* After 429 or 503 the answer may say how long to wait. */
 
 static int
 ctl_heal_refused(ctl_receiver_t *receiver, const char *feed)
@@ -149,7 +155,7 @@ ctl_heal_refused(ctl_receiver_t *receiver, const char *feed)
 }
 
 
-/* One page; *more when there is another. */
+/* Polls one page; *more: another one must be polled. */
 
 static int
 ctl_heal_page(ctl_receiver_t *receiver, const char *feed, uint64_t *n,
@@ -207,8 +213,8 @@ ctl_heal_page(ctl_receiver_t *receiver, const char *feed, uint64_t *n,
     }
 
     if (rc == CTL_OK && *more && !moved) {
-        return ctl_fail(CTL_FAILED, "feed \"%s\": the poll says there is more "
-                        "but does not move on", feed);
+        return ctl_fail(CTL_FAILED, "feed \"%s\": the server announces more "
+                        "events but its cursor does not advance", feed);
     }
 
     return rc;
@@ -227,7 +233,8 @@ ctl_receiver_heal(ctl_receiver_t *receiver, const char *feed)
 
     if (ctl_receiver_wait_s(receiver) > 0) {
         return ctl_fail(CTL_FAILED, "feed \"%s\": polls again in %u s, as the "
-                        "server asked", feed, ctl_receiver_wait_s(receiver));
+                        "server requested", feed,
+                        ctl_receiver_wait_s(receiver));
     }
 
     do {

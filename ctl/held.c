@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * The cursors of a receiver, and their file: one line for each feed.
+ */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -78,7 +82,7 @@ ctl_held_room(ctl_held_t *held)
 }
 
 
-/* There is room for one more, see ctl_held_room(). */
+/* The caller has called ctl_held_room(). */
 
 static void
 ctl_held_add(ctl_held_t *held, uint64_t first, uint64_t last)
@@ -155,7 +159,7 @@ ctl_held_fill(ctl_held_t *held, uint64_t first, uint64_t last)
 }
 
 
-/* "feed cursor first-last first-last ..." */
+/* Parses "feed cursor first-last first-last ...". */
 
 static int
 ctl_held_line(ctl_helds_t *helds, char *line)
@@ -242,7 +246,7 @@ ctl_held_load(ctl_helds_t *helds)
 }
 
 
-/* A name is on disk when its directory is. */
+/* A new name is on disk only when its directory is. */
 
 bool
 ctl_held_sync_directory(const char *file)
@@ -295,7 +299,7 @@ ctl_held_write(const ctl_helds_t *helds, FILE *f)
 }
 
 
-/* A new file in the place of the old one: never half a state. */
+/* Replaces the file, so that a crash leaves the old state or the new one. */
 
 int
 ctl_held_save(const ctl_helds_t *helds)

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Polls and publishes over HTTP with libcurl.
+ */
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -25,7 +29,7 @@ ctl_http_body(char *data, size_t size, size_t n, void *ctx)
 }
 
 
-/* The value of a field of this name, cut to `size`; false: another field. */
+/* Copies the value of the field `name`, cut to `size`; false: another field. */
 
 static bool
 ctl_http_field(es_str_t line, const char *name, char *out, size_t size)
@@ -81,7 +85,7 @@ ctl_http_head(char *data, size_t size, size_t n, void *ctx)
 }
 
 
-/* A proxy of the environment is not for this machine's own addresses. */
+/* A proxy that the environment names cannot reach this machine's loopback. */
 
 static void
 ctl_http_proxy(ctl_http_t *http)
@@ -122,7 +126,7 @@ ctl_http_open(ctl_http_t *http, const char *option, const char *url,
     }
 
     if (key != NULL && strpbrk(key, "\r\n") != NULL) {
-        return ctl_fail(CTL_USAGE, "\"--key\" has a line break");
+        return ctl_fail(CTL_USAGE, "\"--key\" contains a line break");
     }
 
     for (n = strlen(url); n > 0 && url[n - 1] == '/'; n--) { /* void */ }
@@ -217,7 +221,7 @@ ctl_http_perform(ctl_http_t *http, const char *url, const char *first,
 }
 
 
-/* Appends "&name=value", escaped, when there is a value. */
+/* Appends "&name=value", escaped, unless the value is NULL. */
 
 static es_rc_t
 ctl_http_parameter(ctl_http_t *http, es_buf_t *url, const char *name,
@@ -264,14 +268,14 @@ ctl_http_poll(ctl_http_t *http, const ctl_query_t *query)
     (void) curl_easy_setopt(http->curl, CURLOPT_TIMEOUT,
                             CTL_HTTP_TIMEOUT_S + (long) query->wait_s);
 
-    /* One event a line, as it is stored: what is printed is what was sent. */
+    /* This format has one event per line, as it was stored. */
 
     rc = ctl_http_perform(http, url.data, "Accept: application/x-ndjson",
                           NULL);
     es_buf_free(&url);
 
     if (rc == CTL_OK && http->status == 200 && http->next[0] == '\0') {
-        return ctl_fail(CTL_FAILED, "\"%s\" does not answer as eventsync does",
+        return ctl_fail(CTL_FAILED, "\"%s\" does not answer like eventsync",
                         http->url);
     }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A client of the HTTP interface (docs/http.md): one connection,
- * kept from request to request.
+ * A client of the HTTP interface (docs/http.md).  It keeps one connection from
+ * request to request.
  */
 
 #ifndef CTL_HTTP_H
@@ -17,16 +17,16 @@
 
 typedef struct {
     CURL      *curl;
-    char      *url;                    /* of the API, without a '/' at its end */
+    char      *url;                    /* of the API, without a trailing '/' */
     char      *auth;                   /* header field, or NULL */
     long       status;
     es_buf_t   body;                   /* of the answer, NUL-terminated */
-    char       next[ES_CURSOR_MAX];    /* Eventsync-Next; "" when not there */
+    char       next[ES_CURSOR_MAX];    /* Eventsync-Next; "" when absent */
     bool       has_more;               /* Eventsync-Has-More */
-    unsigned   retry_after_s;          /* 0: not said */
+    unsigned   retry_after_s;          /* 0: absent */
 } ctl_http_t;
 
-/* Where to read from; `after` and `from` exclude each other. */
+/* A poll; `after` and `from` exclude each other. */
 typedef struct {
     const char  *feed;
     const char  *after;
@@ -36,21 +36,23 @@ typedef struct {
     unsigned     wait_s;
 } ctl_query_t;
 
-/* `key` may be NULL: then EVENTSYNC_KEY, if it is set, or none. */
+/* Without `key` the client uses EVENTSYNC_KEY, if that is set.  CTL_FAILED or
+   CTL_USAGE with a message. */
 int ctl_http_open(ctl_http_t *http, const char *option, const char *url,
     const char *key);
 void ctl_http_close(ctl_http_t *http);
 
-/* Each is CTL_OK when there was an answer, whatever its status. */
+/* Both return CTL_OK when the server answered, with any status.  CTL_FAILED
+   with a message. */
 int ctl_http_poll(ctl_http_t *http, const ctl_query_t *query);
 int ctl_http_post(ctl_http_t *http, const char *feed, const char *type,
     es_str_t body);
 
-/* Says what the problem document says, and returns CTL_FAILED. */
+/* Prints the problem document as a message and returns CTL_FAILED. */
 int ctl_http_refused(const ctl_http_t *http, const char *what);
 
-/* A member of the problem document: copied text, or a number; false if it is
-   not there. */
+/* A member of the problem document, as text or as a number; false if it is
+   absent. */
 bool ctl_http_member(const ctl_http_t *http, const char *name, char *out,
     size_t size);
 bool ctl_http_count(const ctl_http_t *http, const char *name, uint64_t *out);

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Reads the members of an event that a receiver needs, and tells an event of a
+ * feed from a test event and a nudge.
+ */
+
 #include <stdio.h>
 
 #include "base/json.h"
@@ -11,7 +16,7 @@ typedef enum {
 } ctl_shown_t;
 
 
-/* The member that is wanted, or CTL_SHOWN. */
+/* Returns CTL_SHOWN for any other member. */
 
 static ctl_shown_t
 ctl_event_member(es_str_t name)
@@ -33,7 +38,7 @@ ctl_event_member(es_str_t name)
 }
 
 
-/* The text of each member that is wanted and there. */
+/* Finds the text of each member of ctl_shown_t that is a string. */
 
 static es_rc_t
 ctl_event_members(es_str_t text, es_str_t shown[CTL_SHOWN])

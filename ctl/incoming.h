@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * An event as a consumer reads it: what places it in its feed, and
- * what is shown of it.
+ * An event as a receiver reads it: its position in its feed, and the members
+ * that are printed.
  *
- * Data may be any JSON, with numbers that no tree of values could hold: it is
- * passed over, not read.
+ * The data of an event is skipped and never parsed, because it may have numbers
+ * that no C type holds.
  */
 
 #ifndef CTL_INCOMING_H
@@ -17,21 +17,20 @@ typedef struct {
     char         feed[ES_FEED_MAX + 1];
     es_cursor_t  cursor;
     es_cursor_t  prev;
-    es_str_t     type;             /* as in JSON, hence on one line */
-    es_str_t     subject;          /* the same; "-" if there is none */
+    es_str_t     type;             /* escaped as in JSON, hence on one line */
+    es_str_t     subject;          /* the same; "-" if absent */
 } ctl_event_t;
 
-/* ES_INVALID unless it is an event of a feed; pointers are into `text`. */
+/* ES_INVALID: this is not an event of a feed.  Pointers are into `text`. */
 es_rc_t ctl_event_parse(es_str_t text, ctl_event_t *event);
 
-/* A test event, which is of no feed: nothing is to be done with it but to take
-   it. */
+/* A test event belongs to no feed; a receiver only acknowledges it. */
 bool ctl_event_is_test(es_str_t text);
 
-/* A nudge, which says that a feed is to be polled. */
+/* A nudge announces that `feed` has events to poll. */
 bool ctl_event_is_nudge(es_str_t text, char feed[ES_FEED_MAX + 1]);
 
-/* One line on standard output. */
+/* Prints one line on stdout. */
 void ctl_event_print(const char *how, const ctl_event_t *event);
 
 #endif /* CTL_INCOMING_H */

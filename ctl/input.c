@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Reads standard input in large blocks and returns lines from its buffer.
+ */
+
 #include <errno.h>
 #include <poll.h>
 #include <unistd.h>
@@ -8,10 +12,10 @@
 #include "input.h"
 
 #define INPUT_READ       65536
-#define INPUT_MOMENT_MS  10        /* a commit is worth waiting so long for */
+#define INPUT_MOMENT_MS  10        /* a larger commit is worth this wait */
 
 
-/* One read; sets `end` when there is nothing more. */
+/* Reads one block; sets `end` at the end of the input. */
 
 static es_rc_t
 ctl_input_fill(ctl_input_t *input)
@@ -46,7 +50,7 @@ ctl_input_fill(ctl_input_t *input)
 }
 
 
-/* Offset of the next '\n' from `start`, looking from `from` on. */
+/* The next '\n' at or after the offset `from`; NULL: there is none yet. */
 
 static const char *
 ctl_input_newline(const ctl_input_t *input, size_t from)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Lines of standard input, and whether there is one without waiting.
+ * Lines of standard input, and whether the next one is available at once.
  */
 
 #ifndef CTL_INPUT_H
@@ -12,17 +12,18 @@
 typedef struct {
     int       fd;
     es_buf_t  buf;
-    size_t    start;               /* of what has not been taken */
+    size_t    start;               /* of the bytes that were not returned yet */
     bool      end;                 /* of the input */
 } ctl_input_t;
 
-/* ES_NOT_FOUND at the end; the line has no '\n' and lives until the next. */
+/* ES_NOT_FOUND: the input has ended.  The line has no '\n' and is valid until
+   the next call. */
 es_rc_t ctl_input_line(ctl_input_t *input, es_str_t *line);
 
-/* True when the next line will not take longer than a moment. */
+/* True when the next line, or the end, arrives within a moment. */
 bool ctl_input_ready(ctl_input_t *input);
 
-/* All there is. */
+/* Reads the whole input. */
 es_rc_t ctl_input_all(ctl_input_t *input, es_str_t *text);
 
 void ctl_input_free(ctl_input_t *input);

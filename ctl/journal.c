@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * The receiver's log, written and read again.
+ *
+ * A line is synced before its event is answered, so that a torn last line
+ * belongs to an event that will be sent again.
+ */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -23,7 +30,7 @@ ctl_journal_fault(ctl_journal_t *journal, const char *what)
 }
 
 
-/* As the receiver did when it processed the event. */
+/* Repeats what the receiver did when it processed the event. */
 
 static int
 ctl_journal_apply(ctl_helds_t *helds, const char *how, const char *feed,
@@ -111,8 +118,8 @@ ctl_journal_read(ctl_journal_t *journal, ctl_helds_t *helds, FILE *f)
 
         if (ctl_journal_line(helds, line, (size_t) n) != CTL_OK) {
             free(line);
-            return ctl_fail(CTL_FAILED, "\"%s\": line %" PRIu64 " is not of a "
-                            "log of events", journal->file, number);
+            return ctl_fail(CTL_FAILED, "\"%s\": line %" PRIu64 " is not a "
+                            "line of a log of events", journal->file, number);
         }
 
         whole += n;
@@ -120,7 +127,7 @@ ctl_journal_read(ctl_journal_t *journal, ctl_helds_t *helds, FILE *f)
 
     free(line);
 
-    /* Half a line was never synced, hence its event never answered for. */
+    /* A torn line was never synced, so its event was never acknowledged. */
 
     if (ferror(f) || ftruncate(journal->fd, whole) != 0
         || fsync(journal->fd) != 0)
@@ -185,7 +192,7 @@ ctl_journal_add(ctl_journal_t *journal, const char *how,
                            cursor);
     (void) es_cursor_print(event->prev.epoch, event->prev.sequence, prev);
 
-    /* Type and subject are as in JSON already. */
+    /* Type and subject are still escaped as in their JSON. */
 
     rc = es_buf_printf(&journal->pending, "{\"time\":\"%.*s\",\"how\":\"%s\","
                        "\"feed\":\"%s\",\"cursor\":\"%s\",\"prevcursor\":"
@@ -209,7 +216,7 @@ ctl_journal_sync(ctl_journal_t *journal)
     }
 
     if (journal->broken) {
-        return ctl_fail(CTL_FAILED, "\"%s\" could not be written before",
+        return ctl_fail(CTL_FAILED, "\"%s\": an earlier write failed",
                         journal->file);
     }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The durable log of what a receiver has processed: a line of JSON
- * for each event, in the order in which they were processed, only ever
- * appended.  What is held of each feed is found again from it.
+ * The durable log of the events that a receiver has processed.
+ *
+ * It has one line of JSON for each event, in the order of processing, and is
+ * only appended to.  A receiver that starts again reads its cursors from it.
  */
 
 #ifndef CTL_JOURNAL_H
@@ -13,22 +14,22 @@
 #include "incoming.h"
 
 typedef struct {
-    const char  *file;             /* NULL: none is kept */
-    int          fd;               /* once it is open */
+    const char  *file;             /* NULL: no log */
+    int          fd;               /* 0 until the log is open */
     es_buf_t     pending;          /* lines that are not on disk yet */
-    bool         broken;           /* a write failed: nothing is added */
+    bool         broken;           /* a write failed: no line may follow */
 } ctl_journal_t;
 
-/* Opens or makes the file, locks it, cuts a torn last line off, and sets
-   `helds` to what its lines say.  CTL_FAILED with a line said. */
+/* Opens or creates the file, locks it, cuts a torn last line off, and sets
+   `helds` from its lines.  CTL_FAILED with a message. */
 int ctl_journal_open(ctl_journal_t *journal, ctl_helds_t *helds);
 
-/* A line, in memory; `how` is "webhook", "late" or "polled". */
+/* Adds a line in memory; `how` is "webhook", "late" or "polled". */
 int ctl_journal_add(ctl_journal_t *journal, const char *how,
     const ctl_event_t *event);
 
-/* Returns when all lines are on disk.  After CTL_FAILED it fails for ever: who
-   starts again goes on from what did arrive in the file. */
+/* Returns when all lines are on disk.  After one CTL_FAILED every later call
+   fails as well; a new process continues from the lines in the file. */
 int ctl_journal_sync(ctl_journal_t *journal);
 
 void ctl_journal_close(ctl_journal_t *journal);

@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * "listen": a webhook receiver over HTTP.
+ *
+ * It verifies each request, hands its events to the receiver (receiver.h), and
+ * polls every feed from time to time, because no webhook reveals a loss at the
+ * end of a feed.  Failures can be simulated with --status and --fail-rate.
+ */
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -17,24 +25,24 @@
 #include "registry/values.h"
 
 #define LISTEN_BODY_MAX     (4 * 1024 * 1024)
-#define LISTEN_TOLERANCE_S  300    /* as every Standard Webhooks library */
+#define LISTEN_TOLERANCE_S  300    /* as in all Standard Webhooks libraries */
 #define LISTEN_POLL_EVERY   "1m"
 
 typedef struct {
-    pthread_mutex_t  lock;         /* of all that follows but `fail_...`: the
-                                      server's thread takes webhooks, the main
-                                      thread polls now and then */
+    pthread_mutex_t  lock;         /* protects all that follows except
+                                      `fail_...`: the server's thread takes
+                                      webhooks while the main thread polls */
     ctl_receiver_t   receiver;
     ctl_http_t       http;
     es_signer_t     *signer;
-    unsigned         fail_percent; /* refused on purpose, with `fail_status` */
+    unsigned         fail_percent; /* to refuse, with `fail_status` */
     unsigned         fail_status;
-    uint32_t         poll_every_ms; /* 0: only where something is missing */
-    uint64_t         unsigned_n;   /* requests with headers or signatures that
-                                      are not right */
+    uint32_t         poll_every_ms; /* 0: only to heal gaps */
+    uint64_t         unsigned_n;   /* requests with invalid headers or
+                                      signatures */
 } ctl_listen_t;
 
-/* As they are given, NULL when they are not. */
+/* The options as they were given, NULL when they were not. */
 typedef struct {
     const char  *port;
     const char  *address;
@@ -47,7 +55,7 @@ typedef struct {
     const char  *fail_rate;
 } ctl_listen_options_t;
 
-/* One request while its body comes in. */
+/* One request while its body is received. */
 typedef struct {
     es_buf_t  body;
     bool      too_large;
@@ -62,7 +70,7 @@ ctl_listen_header(struct MHD_Connection *connection, const char *name)
 }
 
 
-/* Whole decimal seconds, and not too far from now. */
+/* The timestamp must be whole decimal seconds, and not too far from now. */
 
 static bool
 ctl_listen_timely(es_str_t timestamp)
@@ -81,10 +89,10 @@ ctl_listen_timely(es_str_t timestamp)
 }
 
 
-/* 0 when the signature is right, otherwise the status to answer. */
+/* Returns 0 if the signature is valid, and otherwise the status to answer. */
 
 static unsigned
-ctl_listen_judge(const ctl_listen_t *l, struct MHD_Connection *connection,
+ctl_listen_verify(const ctl_listen_t *l, struct MHD_Connection *connection,
     es_str_t body)
 {
     es_str_t  id, timestamp, signature;
@@ -94,18 +102,19 @@ ctl_listen_judge(const ctl_listen_t *l, struct MHD_Connection *connection,
     signature = ctl_listen_header(connection, "webhook-signature");
 
     if (id.len == 0 || timestamp.len == 0 || signature.len == 0) {
-        (void) ctl_fail(CTL_FAILED, "a request without webhook headers");
+        (void) ctl_fail(CTL_FAILED, "a request lacks the webhook headers");
         return MHD_HTTP_BAD_REQUEST;
     }
 
     if (!ctl_listen_timely(timestamp)) {
-        (void) ctl_fail(CTL_FAILED, "webhook %s: timestamp %s is not of now",
-                        id.data, timestamp.data);
+        (void) ctl_fail(CTL_FAILED, "webhook %s: timestamp %s is not within "
+                        "%d s of now", id.data, timestamp.data,
+                        LISTEN_TOLERANCE_S);
         return MHD_HTTP_BAD_REQUEST;
     }
 
     if (!es_signature_verify(l->signer, signature, id, timestamp, body)) {
-        (void) ctl_fail(CTL_FAILED, "webhook %s: the signature is wrong",
+        (void) ctl_fail(CTL_FAILED, "webhook %s: the signature is invalid",
                         id.data);
         return MHD_HTTP_UNAUTHORIZED;
     }
@@ -126,7 +135,7 @@ ctl_listen_fails(const ctl_listen_t *l)
 }
 
 
-/* Taken when all that it stands for was polled. */
+/* A nudge is acknowledged when its feed has been polled. */
 
 static unsigned
 ctl_listen_nudge(ctl_listen_t *l, const char *feed)
@@ -134,8 +143,8 @@ ctl_listen_nudge(ctl_listen_t *l, const char *feed)
     (void) printf("nudge     %s\n", feed);
 
     if (l->receiver.http == NULL) {
-        (void) ctl_fail(CTL_FAILED, "feed \"%s\": a nudge, and no \"--poll\" "
-                        "to poll from", feed);
+        (void) ctl_fail(CTL_FAILED, "feed \"%s\": a nudge needs \"--poll\"",
+                        feed);
         return MHD_HTTP_SERVICE_UNAVAILABLE;
     }
 
@@ -144,7 +153,7 @@ ctl_listen_nudge(ctl_listen_t *l, const char *feed)
 }
 
 
-/* The status to answer for one event.  With `fails` it is not processed. */
+/* Returns the status for one event.  With `fails` the event is refused. */
 
 static unsigned
 ctl_listen_event(ctl_listen_t *l, es_str_t text, bool fails)
@@ -167,8 +176,8 @@ ctl_listen_event(ctl_listen_t *l, es_str_t text, bool fails)
     }
 
     if (ctl_event_parse(text, &event) != ES_OK) {
-        (void) ctl_fail(CTL_FAILED, "a signed webhook that is not an event of "
-                        "a feed");
+        (void) ctl_fail(CTL_FAILED, "a signed webhook is not an event of a "
+                        "feed");
         return MHD_HTTP_BAD_REQUEST;
     }
 
@@ -177,15 +186,15 @@ ctl_listen_event(ctl_listen_t *l, es_str_t text, bool fails)
         return l->fail_status;
     }
 
-    /* What could not be kept now is to be sent again. */
+    /* After a failure to store the event, the sender must send it again. */
 
     return ctl_receiver_take(&l->receiver, &event) == CTL_OK
            ? MHD_HTTP_NO_CONTENT : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
 
-/* A batch, in its order up to the first that is not taken: those before it are
-   duplicates when it comes again. */
+/* Takes the events of a batch in order, up to the first that is refused.  Those
+   before it are duplicates when the batch is sent again. */
 
 static unsigned
 ctl_listen_batch(ctl_listen_t *l, es_str_t text, bool fails)
@@ -229,7 +238,7 @@ ctl_listen_take(ctl_listen_t *l, struct MHD_Connection *connection,
 
     (void) pthread_mutex_lock(&l->lock);
 
-    status = ctl_listen_judge(l, connection, text);
+    status = ctl_listen_verify(l, connection, text);
 
     l->unsigned_n += status != 0;
 
@@ -247,7 +256,7 @@ ctl_listen_take(ctl_listen_t *l, struct MHD_Connection *connection,
 }
 
 
-/* With `wait_s` the sender is told when to come again. */
+/* With `wait_s` the answer has a Retry-After. */
 
 static enum MHD_Result
 ctl_listen_answer(struct MHD_Connection *connection, unsigned status,
@@ -337,11 +346,10 @@ ctl_listen_done(void *ctx, struct MHD_Connection *connection, void **context,
 }
 
 
-/* A loss at the end of a feed shows with no webhook, so that every feed is
-   polled now and then.  A poll that fails is told, and made again. */
+/* Polls every feed.  A poll that fails is reported and repeated next time. */
 
 static void
-ctl_listen_look(ctl_listen_t *l)
+ctl_listen_poll(ctl_listen_t *l)
 {
     size_t  i;
 
@@ -373,7 +381,7 @@ ctl_listen_wait(ctl_listen_t *l, const sigset_t *set)
 
     while (sigtimedwait(set, NULL, &ts) == -1) {
         if (errno == EAGAIN) {
-            ctl_listen_look(l);
+            ctl_listen_poll(l);
         }
     }
 }
@@ -396,7 +404,7 @@ ctl_listen_serve(ctl_listen_t *l, const char *address, uint16_t port)
                         address);
     }
 
-    /* Before the server's thread is there, so that it inherits the mask. */
+    /* The server's thread inherits the mask, so that it is set first. */
 
     (void) sigemptyset(&set);
     (void) sigaddset(&set, SIGTERM);
@@ -421,7 +429,7 @@ ctl_listen_serve(ctl_listen_t *l, const char *address, uint16_t port)
 }
 
 
-/* Since the start.  Whose feed an unsigned event is, is not known. */
+/* Prints the counts since the start.  Unsigned requests have no known feed. */
 
 static void
 ctl_listen_report(const ctl_listen_t *l)
@@ -442,8 +450,8 @@ ctl_listen_report(const ctl_listen_t *l)
 }
 
 
-/* What was missed while it was not running.  That the poll fails now is told
-   and no more: the next webhook shows the gap again. */
+/* Polls the events that were missed while the receiver did not run.  A failure
+   is only reported, because the next webhook reveals the gap again. */
 
 static void
 ctl_listen_catch_up(ctl_listen_t *l, const char *feeds)
@@ -623,7 +631,7 @@ ctl_listen(ctl_t *ctl, int argc, char **argv)
 
     if (l.receiver.journal.file != NULL && l.receiver.helds.file != NULL) {
         return ctl_fail(CTL_USAGE, "\"--log\" and \"--state\" exclude each "
-                        "other: the log has the state");
+                        "other: the log contains the state");
     }
 
     rc = ctl_listen_run(&l, &o);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * "publish": reads events from standard input and commits them in batches.
+ */
+
 #include <unistd.h>
 
 #include "input.h"
@@ -16,8 +20,8 @@ ctl_publish_input(es_rc_t rc)
 }
 
 
-/* A commit for each `size` lines, or when the next line is not there yet:
-   input without end is published as it comes. */
+/* Commits after each `size` lines, and when the next line has not arrived yet,
+   so that endless input is published as it comes. */
 
 static int
 ctl_publish_lines(ctl_sink_t *sink, ctl_input_t *input, uint64_t size)
@@ -47,7 +51,7 @@ ctl_publish_lines(ctl_sink_t *sink, ctl_input_t *input, uint64_t size)
 }
 
 
-/* The whole input is one event, or one array of events: one commit. */
+/* The whole input is one event or one array of events, and one commit. */
 
 static int
 ctl_publish_whole(ctl_sink_t *sink, ctl_input_t *input, ctl_format_t format)

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * What a receiver does with one webhook: take it, find a duplicate or a gap.
+ */
+
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "receiver.h"
 
 
-/* Shows the event and holds its cursor.  What is missing before it is a gap:
-   if it still comes, it is late and not a duplicate. */
+/* Prints the event and holds its cursor.  Events that are missing before it
+   become a gap; one that arrives later is late and not a duplicate. */
 
 static int
 ctl_receiver_hold(ctl_receiver_t *receiver, ctl_held_t *held,
@@ -30,8 +34,8 @@ ctl_receiver_hold(ctl_receiver_t *receiver, ctl_held_t *held,
 }
 
 
-/* From nothing, with nowhere to poll: the webhooks before this one may be still
-   on their way. */
+/* Starts a feed that cannot be polled.  Webhooks of earlier events may still
+   arrive. */
 
 static int
 ctl_receiver_begin(ctl_receiver_t *receiver, const ctl_event_t *event)
@@ -48,7 +52,7 @@ ctl_receiver_begin(ctl_receiver_t *receiver, const ctl_event_t *event)
 }
 
 
-/* Up to the cursor held. */
+/* Takes an event that is not after the cursor held. */
 
 static int
 ctl_receiver_old(ctl_receiver_t *receiver, ctl_held_t *held,
@@ -77,7 +81,7 @@ ctl_receiver_old(ctl_receiver_t *receiver, ctl_held_t *held,
 }
 
 
-/* The event is not the next one: what is between is polled. */
+/* Polls the events between the cursor held and this one. */
 
 static int
 ctl_receiver_gap(ctl_receiver_t *receiver, const ctl_event_t *event)
@@ -98,7 +102,7 @@ ctl_receiver_gap(ctl_receiver_t *receiver, const ctl_event_t *event)
     }
 
     if (held->cursor.sequence < event->cursor.sequence) {
-        return ctl_fail(CTL_FAILED, "feed \"%s\": the poll does not have the "
+        return ctl_fail(CTL_FAILED, "feed \"%s\": the poll does not return the "
                         "event yet", event->feed);
     }
 
@@ -106,7 +110,7 @@ ctl_receiver_gap(ctl_receiver_t *receiver, const ctl_event_t *event)
 }
 
 
-/* Who is new begins at the oldest event, unless this is the first of all. */
+/* A new receiver begins at the oldest event. */
 
 static int
 ctl_receiver_first(ctl_receiver_t *receiver, const ctl_event_t *event)
@@ -142,8 +146,8 @@ ctl_receiver_take(ctl_receiver_t *receiver, const ctl_event_t *event)
         return ctl_receiver_old(receiver, held, event);
     }
 
-    /* With a filter `prevcursor` may be below: a poll went past the events
-       between, and none of them was for us. */
+    /* With a filter, `prevcursor` may be before the cursor held, because a poll
+       moves the cursor past events that the filter does not match. */
 
     if (event->prev.sequence <= held->cursor.sequence) {
         return ctl_receiver_hold(receiver, held, event);

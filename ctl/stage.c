@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * The temporary directory of backup and restore.
+ *
+ * A thread waits for signals, because a copy may take minutes and must be
+ * removed when it is interrupted.
+ */
+
 #include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
@@ -18,11 +25,11 @@
 #define STAGE_NAMES  16            /* entries of a store or backup */
 #define STAGE_NAME   64
 
-/* Held by who decides whether it is moved or removed, until the process
-   ends. */
+/* The directory is either moved or removed: the thread that decides takes this
+   lock and keeps it until the process ends. */
 static pthread_mutex_t  ctl_stage_end = PTHREAD_MUTEX_INITIALIZER;
 
-/* What nftw() cannot hand on. */
+/* Arguments of ctl_stage_mode(), to which nftw() passes none. */
 static struct {
     mode_t              dirs;
     mode_t              files;
@@ -49,8 +56,8 @@ ctl_stage_remove(const char *path)
 }
 
 
-/* The thread that waits for signals.  The main thread may make files
-   meanwhile, until the process ends. */
+/* The thread that waits for signals.  The main thread may create files until
+   the process ends, so that one removal may not be enough. */
 
 static void *
 ctl_stage_watch(void *ctx)
@@ -73,7 +80,7 @@ ctl_stage_watch(void *ctx)
         ctl_stage_remove(stage->path);
     }
 
-    ctl_complain("ended by signal %d: \"%s\" was not made", caught,
+    ctl_complain("ended by signal %d: \"%s\" was not created", caught,
                  stage->target);
     _exit(CTL_FAILED);
 }
@@ -101,8 +108,8 @@ ctl_stage_guard(ctl_stage_t *stage)
 }
 
 
-/* Nothing that is there is written over.  A disk of its own may have its
-   lost+found. */
+/* The target must not exist or be empty, because nothing may be overwritten.
+   The root of a disk may have a lost+found. */
 
 static int
 ctl_stage_vacant(const char *target, bool *there)
@@ -138,8 +145,8 @@ ctl_stage_vacant(const char *target, bool *there)
     (void) snprintf(file, sizeof(file), "%s/format", target);
 
     return ctl_fail(CTL_FAILED, "\"%s\" is not empty%s: name a new directory",
-                    target, access(file, F_OK) == 0 ? " (it has a store, or a backup)"
-                                            : "");
+                    target, access(file, F_OK) == 0
+                            ? " (it has a store or a backup)" : "");
 }
 
 
@@ -169,13 +176,13 @@ ctl_stage_open(ctl_stage_t *stage, const char *target)
                     (int) len, target, stage->within ? "/new" : "");
 
     if (mkdtemp(stage->path) == NULL) {
-        return ctl_fail(CTL_FAILED, "cannot make \"%s\": %s", stage->path,
+        return ctl_fail(CTL_FAILED, "cannot create \"%s\": %s", stage->path,
                         strerror(errno));
     }
 
     if (stat(stage->within ? stage->target : stage->path, &stage->like) == -1)
     {
-        return ctl_fail(CTL_FAILED, "cannot look at \"%s\": %s", stage->path,
+        return ctl_fail(CTL_FAILED, "cannot stat \"%s\": %s", stage->path,
                         strerror(errno));
     }
 
@@ -202,7 +209,7 @@ ctl_stage_mode(const char *path, const struct stat *sb, int type,
 
     uid = geteuid() == 0 ? like->st_uid : (uid_t) -1;
 
-    /* The mode comes second: a change of the group takes S_ISGID away. */
+    /* The mode is set last, because a change of the group clears S_ISGID. */
 
     if (lchown(path, uid, like->st_gid) == -1 || chmod(path, mode) == -1) {
         return ctl_fail(-1, "cannot give \"%s\" the group and mode of a "
@@ -230,8 +237,8 @@ ctl_stage_modes(const ctl_stage_t *stage, mode_t dirs, mode_t files)
 }
 
 
-/* The names of what was made, but `last`.  -1: too many, or it cannot be
-   read. */
+/* Lists the entries of the directory except `last`.  -1: it has too many, or it
+   cannot be read. */
 
 static int
 ctl_stage_names(const ctl_stage_t *stage, const char *last,
@@ -271,8 +278,8 @@ ctl_stage_names(const ctl_stage_t *stage, const char *last,
 }
 
 
-/* One after the other into the target.  What was moved is removed when one
-   cannot be. */
+/* Moves the entries into the target.  When one cannot be moved, those that were
+   moved are removed. */
 
 static bool
 ctl_stage_move(const ctl_stage_t *stage, const char *last)

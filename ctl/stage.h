@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A directory that is there whole or not at all.
+ * A directory that appears under its name only when it is complete.
  *
- * It is made under a name of its own, and moved to its place when all of it is
- * on disk: beside its place, or, where that is an empty directory already,
- * within it.  (That may be the root of a disk, which nothing can be moved to.)
- * Whatever ends the command before, a signal too, removes it; only SIGKILL
- * leaves it, under that name.
+ * It is created under a temporary name and renamed when all of it is on disk.
+ * The temporary directory is beside the target or, where the target is an empty
+ * directory, within it: such a target may be the root of a disk, which cannot
+ * be replaced.  A failure or a signal removes the temporary directory;
+ * only SIGKILL leaves it.
  */
 
 #ifndef CTL_STAGE_H
@@ -19,26 +19,25 @@
 
 typedef struct {
     char         target[PATH_MAX];
-    char         path[PATH_MAX];   /* where it is made; 0700 */
-    bool         within;           /* the target is there, and empty */
-    struct stat  like;             /* owner, group and S_ISGID that it will
-                                      have: the target's, if that is there */
+    char         path[PATH_MAX];   /* the temporary directory; 0700 */
+    bool         within;           /* the target exists and is empty */
+    struct stat  like;             /* has the owner, group and S_ISGID that the
+                                      result gets: an existing target's */
 } ctl_stage_t;
 
-/* `target` is not there, or an empty directory.  One for each process.
-   CTL_FAILED with a line said. */
+/* `target` must not exist or be an empty directory.  A process may open one
+   stage.  CTL_FAILED or CTL_USAGE with a message. */
 int ctl_stage_open(ctl_stage_t *stage, const char *target);
 
-/* Gives every directory and file in it, and the target if that is there, its
-   mode (directories S_ISGID as well, where `like` has that) and the owner and
-   group of `like`. */
+/* Sets the mode of every directory and file, and of an existing target, and the
+   owner and group of `like`; directories get S_ISGID where `like` has it. */
 int ctl_stage_modes(const ctl_stage_t *stage, mode_t dirs, mode_t files);
 
-/* Moves it to its place; the file `last`, which makes it what it is, comes
-   there last. */
+/* Moves the directory to its target.  The file `last` is moved last, because
+   with it the target counts as complete. */
 int ctl_stage_finish(const ctl_stage_t *stage, const char *last);
 
-/* Removes what is at `path`, with all that is in it. */
+/* Removes the file or directory `path` with all that it contains. */
 void ctl_stage_remove(const char *path);
 
 #endif /* CTL_STAGE_H */

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * "tail" from the store: prints events and follows the feed.
+ *
+ * Each slice is one read transaction, so that a slow reader of the output never
+ * holds a transaction open.
+ */
+
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +20,7 @@
 
 #define CTL_TAIL_EVENTS  1000
 #define CTL_TAIL_BYTES   (4 * 1024 * 1024)
-#define CTL_TAIL_LOOK_MS  1000     /* a bell may be missed, see wake.h */
+#define CTL_TAIL_POLL_MS  1000     /* a bell may be missed, see wake.h */
 
 typedef struct {
     ctl_t        *ctl;
@@ -30,7 +37,7 @@ typedef struct {
 } ctl_tail_t;
 
 
-/* Where to begin; the oldest event unless something else is asked for. */
+/* Sets the start position, which is the oldest event by default. */
 
 static int
 ctl_tail_start(ctl_tail_t *t, es_txn_t *txn, const es_feed_t *feed)
@@ -105,7 +112,7 @@ ctl_tail_print(ctl_tail_t *t)
 }
 
 
-/* One slice in one transaction; *more when there is another at once. */
+/* Reads one slice in one transaction; *more: the feed has another one. */
 
 static int
 ctl_tail_slice(ctl_tail_t *t, bool first, bool *more)
@@ -185,7 +192,7 @@ ctl_tail_run(ctl_tail_t *t, bool follow)
         if (!more) {
             pfd.fd = fd;
             pfd.events = POLLIN;
-            (void) poll(&pfd, 1, CTL_TAIL_LOOK_MS);
+            (void) poll(&pfd, 1, CTL_TAIL_POLL_MS);
             es_wake_drain(fd);
         }
 
@@ -200,7 +207,7 @@ ctl_tail_run(ctl_tail_t *t, bool follow)
 }
 
 
-/* The arguments judged; those of a filter are good for both ways. */
+/* Checks the arguments, including the filter, for both ways of reading. */
 
 static int
 ctl_tail_options(ctl_tail_t *t, const ctl_query_t *query, const char *limit)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The two ways in which `tail` reads.
+ * Arguments of "tail" that its two ways of reading share: from the store
+ * (tail.c), and by HTTP (tail_http.c).
  */
 
 #ifndef CTL_TAIL_H
@@ -10,13 +11,13 @@
 #include "http.h"
 
 typedef struct {
-    ctl_query_t  query;            /* what was asked for, as it was given */
+    ctl_query_t  query;            /* the options as they were given */
     bool         follow;
     bool         limited;
     uint64_t     limit;            /* events still to print */
 } ctl_tail_args_t;
 
-/* By polling, with long polls to follow. */
+/* Reads by polling; follows with long polls. */
 int ctl_tail_http(const char *url, const char *key, ctl_tail_args_t *args);
 
 #endif /* CTL_TAIL_H */

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * "tail" by HTTP: polls the feed and prints its events.
+ *
+ * A server may allow a shorter wait than the one requested, or set a rate
+ * limit; the command adapts to both.
+ */
+
 #include <stdio.h>
 #include <unistd.h>
 
@@ -8,7 +15,7 @@
 #define TAIL_WAIT_S  30
 
 
-/* The body is one event a line already; at most the limit is printed. */
+/* Prints the body, which has one event per line, up to the limit. */
 
 static int
 ctl_tail_body(const ctl_http_t *http, ctl_tail_args_t *args)
@@ -31,7 +38,7 @@ ctl_tail_body(const ctl_http_t *http, ctl_tail_args_t *args)
 }
 
 
-/* Not an answer with events: true when the request is to be made again. */
+/* For an answer without events: true when the request must be repeated. */
 
 static bool
 ctl_tail_again(const ctl_http_t *http, ctl_query_t *query)
@@ -44,7 +51,7 @@ ctl_tail_again(const ctl_http_t *http, ctl_query_t *query)
         return true;
     }
 
-    /* A location may allow less waiting than others do. */
+    /* The problem document states the longest wait that the location allows. */
 
     if (http->status == 400 && query->wait_s > 0
         && ctl_http_member(http, "parameter", parameter, sizeof(parameter))

@@ -124,11 +124,11 @@ is_deeply([glob "$dir/backup*.*"], [], 'nothing else is left');
 
 fails('"[^"]*/full" is not empty: name a new directory', 'a full target',
     'backup', do { mkdir "$dir/full"; spew("$dir/full/x", ''); "$dir/full" });
-fails('"[^"]*/store" is not empty \(it has a store, or a backup\)', 'a store as target',
+fails('"[^"]*/store" is not empty \(it has a store or a backup\)', 'a store as target',
     'restore', $backup, $t->store);
 fails('cannot use "[^"]*/full/x": Not a directory', 'a file as target',
     'backup', "$dir/full/x");
-fails('cannot make "[^"]*": No such file or directory', 'no such place',
+fails('cannot create "[^"]*": No such file or directory', 'no such place',
     'backup', "$dir/none/b");
 fails('"[^"]*/full" is not a backup \(no file "backup" in it\)',
     'a foreign directory', 'restore', "$dir/full", "$dir/r");

@@ -151,7 +151,7 @@ my ($from) = $events[260] =~ /"cursor":"([^"]+)"/;
 $t->ctl_ok('feed', 'trim', 'orders', "--before=$from");
 my ($last) = (stored())[-1];
 is(hook($last), 204, 'events that are lost for good do not stop it');
-like($listen->stdout, qr/^lost      orders 5 events expired; goes on from /m,
+like($listen->stdout, qr/^lost      orders 5 events expired; continues at /m,
     'it says how many');
 like(said(), qr/gap lost polled:261 polled:262 healed$/, 'and goes on');
 
