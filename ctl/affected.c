@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Warnings about endpoints that lose events by a command.
+ *
+ * The undelivered events are counted before the change, because the change may
+ * remove what they are counted by.
+ */
+
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "affected.h"
+#include "object.h"
 
 
 int
@@ -29,8 +37,8 @@ ctl_affected_begin(ctl_t *ctl, unsigned flags, const char *feed,
 
     if (es != ES_OK) {
         ctl_affected_end(affected);
-        return ctl_fail(CTL_FAILED, "cannot read what endpoints have still to "
-                        "be sent: %s", es_reason(es));
+        return ctl_fail(CTL_FAILED, "cannot count the undelivered events: "
+                        "%s", es_reason(es));
     }
 
     return CTL_OK;
@@ -46,25 +54,7 @@ ctl_affected_end(ctl_affected_t *affected)
 }
 
 
-static const es_endpoint_t *
-ctl_affected_endpoint(const es_registry_t *registry, uint32_t number)
-{
-    size_t                i, n;
-    const es_endpoint_t  *endpoints;
-
-    endpoints = es_registry_endpoints(registry, &n);
-
-    for (i = 0; i < n; i++) {
-        if (endpoints[i].number == number) {
-            return &endpoints[i];
-        }
-    }
-
-    return NULL;
-}
-
-
-/* The dispatcher may have delivered some of them meanwhile. */
+/* The count is an upper bound: the dispatcher goes on delivering meanwhile. */
 
 void
 ctl_affected_lost(const ctl_affected_t *affected, const char *how)
@@ -80,7 +70,7 @@ ctl_affected_lost(const ctl_affected_t *affected, const char *how)
             continue;
         }
 
-        endpoint = ctl_affected_endpoint(affected->registry, u->endpoint);
+        endpoint = ctl_endpoint_numbered(affected->registry, u->endpoint);
 
         ctl_complain("endpoint %s: %" PRIu64 " events of feed \"%s\" were not "
                      "delivered and %s",
@@ -104,15 +94,15 @@ ctl_affected_left(ctl_t *ctl, const ctl_affected_t *affected)
 
     for (i = 0; i < affected->waiting.n; i++) {
         u = &affected->waiting.list[i];
-        was = ctl_affected_endpoint(affected->registry, u->endpoint);
-        is = ctl_affected_endpoint(registry, u->endpoint);
+        was = ctl_endpoint_numbered(affected->registry, u->endpoint);
+        is = ctl_endpoint_numbered(registry, u->endpoint);
 
         if (was != NULL
             && es_endpoint_lists(was, es_str(u->feed))
             && (is == NULL || !es_endpoint_lists(is, es_str(u->feed))))
         {
-            ctl_complain("endpoint %s is not sent feed \"%s\" any more: its "
-                         "place, with %" PRIu64 " events not delivered, is "
+            ctl_complain("endpoint %s no longer receives feed \"%s\": its "
+                         "position, with %" PRIu64 " undelivered events, is "
                          "kept for 30 days", was->name.data, u->feed,
                          u->events);
         }
@@ -135,9 +125,9 @@ ctl_affected_filtered(const ctl_affected_t *affected, const char *name)
         u = &affected->waiting.list[i];
 
         if (u->endpoint == endpoint->number && u->events > 0 && !u->away) {
-            ctl_complain("endpoint %s: %" PRIu64 " events of feed \"%s\" were "
-                         "not delivered; what is yet to come of them and the "
-                         "new filter does not take is passed over", name,
+            ctl_complain("endpoint %s: %" PRIu64 " events of feed \"%s\" are "
+                         "undelivered; those that the new filter does not "
+                         "match will not be sent", name,
                          u->events, u->feed);
         }
     }

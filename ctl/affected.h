@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Which endpoints a command takes events from, as a line on
- * standard error for each.
+ * Reports which endpoints lose undelivered events by a command: one line on
+ * stderr for each endpoint and feed.
  */
 
 #ifndef CTL_AFFECTED_H
@@ -17,22 +17,23 @@ typedef struct {
 } ctl_affected_t;
 
 /*
- * Looks before the change, with the flags that the change needs besides: at
- * what endpoints have still to be sent of a feed (NULL: of every feed), up to
- * sequence `before` exclusive.  CTL_FAILED with a line said.
+ * Opens the store with `flags`, which the change needs, and counts before the
+ * change the undelivered events of a feed (NULL: of every feed), up to sequence
+ * `before` exclusive.  CTL_FAILED with a message.
  */
 int ctl_affected_begin(ctl_t *ctl, unsigned flags, const char *feed,
     uint64_t before, ctl_affected_t *affected);
 
-/* Says after the change who does not get `how` what it was to be sent ("is
-   lost"). */
+/* After the change: reports the endpoints whose events were not delivered and
+   `how` they ended ("are lost"). */
 void ctl_affected_lost(const ctl_affected_t *affected, const char *how);
 
-/* Says after a change of the registry who is sent what feed no more. */
+/* After a change of the registry: reports endpoints that no longer receive a
+   feed. */
 void ctl_affected_left(ctl_t *ctl, const ctl_affected_t *affected);
 
-/* Says after a change of an endpoint's filter what was to be sent by the old
-   one. */
+/* After a change of an endpoint's filter: reports the events that the old one
+   may have matched. */
 void ctl_affected_filtered(const ctl_affected_t *affected, const char *name);
 
 void ctl_affected_end(ctl_affected_t *affected);

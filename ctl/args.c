@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * The command line of one command: options, arguments and their values.
+ *
+ * Options are long and may stand anywhere, as "--name=value" or "--name value".
+ * The options of the store are known to every command, so that they need no
+ * entry in its table.
+ */
+
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,29 +17,17 @@
 
 static const ctl_option_t *ctl_find(const ctl_option_t *options,
     const char *text, size_t len);
+static int ctl_value(const ctl_option_t *option, char **argv, int argc, int *i);
 
 
-void
-ctl_complain(const char *fmt, ...)
+/* Takes the option argv[*i], and its value where that is the next argument. */
+
+static int
+ctl_take(ctl_t *ctl, const ctl_option_t *options, char **argv, int argc, int *i)
 {
-    va_list  args;
-
-    (void) fputs("eventsyncctl: ", stderr);
-
-    va_start(args, fmt);
-    (void) vfprintf(stderr, fmt, args);
-    va_end(args);
-
-    (void) fputc('\n', stderr);
-}
-
-
-int
-ctl_args(ctl_t *ctl, int *argc, char **argv, int min, int max,
-    const ctl_option_t *options)
-{
-    int                  i, n;
-    char                *text, *value;
+    int                  rc;
+    size_t               len;
+    const char          *name, *text;
     const ctl_option_t  *option;
     const ctl_option_t   store[] = {
         { "store", false, &ctl->store_path },
@@ -40,62 +35,87 @@ ctl_args(ctl_t *ctl, int *argc, char **argv, int min, int max,
         { NULL, false, NULL }
     };
 
+    text = argv[*i];
+    name = text + 2;
+    len = strcspn(name, "=");
+
+    option = ctl_find(store, name, len);
+
+    if (option != NULL) {
+        return ctl_value(option, argv, argc, i);
+    }
+
+    option = ctl_find(options, name, len);
+    if (option == NULL) {
+        return ctl_fail(CTL_USAGE, "unknown option \"%s\"", text);
+    }
+
+    rc = ctl_value(option, argv, argc, i);
+
+    /* A path may have any bytes; all other values end up in JSON. */
+
+    if (rc == CTL_OK && !es_utf8_ok(es_str(*option->value))) {
+        return ctl_fail(CTL_USAGE, "\"--%s\" is not UTF-8", option->name);
+    }
+
+    return rc;
+}
+
+
+static int
+ctl_value(const ctl_option_t *option, char **argv, int argc, int *i)
+{
+    const char  *value;
+
+    value = strchr(argv[*i], '=');
+
+    if (option->flag) {
+        if (value != NULL) {
+            return ctl_fail(CTL_USAGE, "\"--%s\" takes no value",
+                            option->name);
+        }
+
+        *option->value = "";
+
+    } else if (value != NULL) {
+        *option->value = value + 1;
+
+    } else if (*i + 1 < argc) {
+        *option->value = argv[++*i];
+
+    } else {
+        return ctl_fail(CTL_USAGE, "\"--%s\" needs a value", option->name);
+    }
+
+    return CTL_OK;
+}
+
+
+int
+ctl_args(ctl_t *ctl, int *argc, char **argv, int min, int max,
+    const ctl_option_t *options)
+{
+    int  i, n, rc;
+
     n = 0;
 
     for (i = 0; i < *argc; i++) {
-        text = argv[i];
 
-        if (strncmp(text, "--", 2) != 0) {
-            if (!es_utf8_ok(es_str(text))) {
-                return ctl_fail(CTL_USAGE, "argument \"%s\" is not UTF-8",
-                                text);
+        if (strncmp(argv[i], "--", 2) == 0) {
+            rc = ctl_take(ctl, options, argv, *argc, &i);
+            if (rc != CTL_OK) {
+                return rc;
             }
 
-            argv[n++] = text;
             continue;
         }
 
-        text += 2;
-        value = strchr(text, '=');
-
-        option = ctl_find(options, text, strcspn(text, "="));
-        if (option == NULL) {
-            option = ctl_find(store, text, strcspn(text, "="));
+        if (!es_utf8_ok(es_str(argv[i]))) {
+            return ctl_fail(CTL_USAGE, "argument \"%s\" is not UTF-8",
+                            argv[i]);
         }
 
-        if (option == NULL) {
-            return ctl_fail(CTL_USAGE, "unknown option \"%s\"", argv[i]);
-        }
-
-        if (option->flag) {
-            if (value != NULL) {
-                return ctl_fail(CTL_USAGE, "\"--%s\" takes no value",
-                                option->name);
-            }
-
-            *option->value = "";
-            continue;
-        }
-
-        if (value != NULL) {
-            *option->value = value + 1;
-
-        } else if (i + 1 < *argc) {
-            *option->value = argv[++i];
-
-        } else {
-            return ctl_fail(CTL_USAGE, "\"--%s\" needs a value", option->name);
-        }
-
-        /* A path may be any bytes; all else ends up in JSON. */
-
-        if (option->value != &ctl->store_path
-            && option->value != &ctl->key_file
-            && !es_utf8_ok(es_str(*option->value)))
-        {
-            return ctl_fail(CTL_USAGE, "\"--%s\" is not UTF-8",
-                            option->name);
-        }
+        argv[n++] = argv[i];
     }
 
     if (n < min) {

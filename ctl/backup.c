@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Backup and restore of a whole store.
+ *
+ * Both make the copy in a directory of its own (stage.h), verify it as any
+ * store, and only then move it to its name.  A backup therefore never has a
+ * fault that its store did not have.
+ */
+
 #include <stdio.h>
 #include <unistd.h>
 
@@ -15,7 +23,7 @@
 #define RESTORE_MODE      0660
 
 
-/* A store may be older than its checkpoints. */
+/* A store of an old version may have no checkpoints yet. */
 
 static unsigned
 ctl_backup_checkpoints(const char *store)
@@ -28,10 +36,10 @@ ctl_backup_checkpoints(const char *store)
 }
 
 
-/* Proves the copy as any store, and looks which keys its secrets need. */
+/* Verifies the copy as any store and lists the keys that its secrets need. */
 
 static int
-ctl_backup_prove(const ctl_t *ctl, const char *path, es_backup_t *backup,
+ctl_backup_verify(const ctl_t *ctl, const char *path, es_backup_t *backup,
     es_verify_t *totals)
 {
     int       rc;
@@ -45,7 +53,7 @@ ctl_backup_prove(const ctl_t *ctl, const char *path, es_backup_t *backup,
                          | ctl_backup_checkpoints(path));
 
     if (rc == CTL_OK) {
-        rc = ctl_prove(&copy, totals);
+        rc = ctl_verify_store(&copy, totals);
     }
 
     if (rc == CTL_OK) {
@@ -64,7 +72,8 @@ ctl_backup_prove(const ctl_t *ctl, const char *path, es_backup_t *backup,
 }
 
 
-/* What the proof has made in a backup, and a store makes by itself. */
+/* Removes the files that the verification created and that any store creates
+   when it is opened. */
 
 static void
 ctl_backup_tidy(const char *path)
@@ -85,11 +94,11 @@ ctl_backup_tidy(const char *path)
 
 
 static void
-ctl_backup_tell_keys(const es_backup_t *backup)
+ctl_backup_print_keys(const es_backup_t *backup)
 {
     if (backup->keys.len > 0) {
         (void) printf("secrets are encrypted: keep the key file with %.*s "
-                      "elsewhere, it is not part of a backup\n",
+                      "elsewhere, because a backup does not contain it\n",
                       (int) backup->keys.len, backup->keys.data);
     }
 }
@@ -106,7 +115,7 @@ ctl_backup_make(ctl_t *ctl, const ctl_stage_t *stage, es_backup_t *backup,
         return ctl_fail(CTL_FAILED, "%s", problem.detail);
     }
 
-    rc = ctl_backup_prove(ctl, stage->path, backup, totals);
+    rc = ctl_backup_verify(ctl, stage->path, backup, totals);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -155,7 +164,7 @@ ctl_backup(ctl_t *ctl, int argc, char **argv)
                       "\"%s\"\n", (unsigned long long) totals.feeds,
                       (unsigned long long) totals.events,
                       (unsigned long long) totals.checkpoints, stage.target);
-        ctl_backup_tell_keys(&backup);
+        ctl_backup_print_keys(&backup);
 
     } else {
         ctl_stage_remove(stage.path);
@@ -178,7 +187,7 @@ ctl_restore_make(const ctl_t *ctl, const char *from, const ctl_stage_t *stage,
         return ctl_fail(CTL_FAILED, "%s", problem.detail);
     }
 
-    rc = ctl_backup_prove(ctl, stage->path, backup, totals);
+    rc = ctl_backup_verify(ctl, stage->path, backup, totals);
 
     if (rc == CTL_OK) {
         rc = ctl_stage_modes(stage, RESTORE_DIR_MODE, RESTORE_MODE);
@@ -188,11 +197,11 @@ ctl_restore_make(const ctl_t *ctl, const char *from, const ctl_stage_t *stage,
 }
 
 
-/* A partner that holds a cursor of what was published after the copy would
-   take other events for those that it has. */
+/* Events published after the backup are lost, and new events get their cursors.
+   A partner that has seen the lost events would miss the new ones. */
 
 static void
-ctl_restore_tell(const ctl_stage_t *stage, const es_backup_t *backup,
+ctl_restore_print(const ctl_stage_t *stage, const es_backup_t *backup,
     const es_verify_t *totals)
 {
     char  at[ES_TIME_LEN];
@@ -204,11 +213,11 @@ ctl_restore_tell(const ctl_stage_t *stage, const es_backup_t *backup,
                   (unsigned long long) totals->events,
                   (unsigned long long) totals->checkpoints, (int) sizeof(at),
                   at, stage->target);
-    (void) printf("If anything was published after that time, partners have "
-                  "seen more than this log has: before anything runs on it, "
-                  "give each such feed a new epoch (eventsyncctl --store=%s "
-                  "feed reset NAME)\n", stage->target);
-    ctl_backup_tell_keys(backup);
+    (void) printf("If events were published after that time, partners may have "
+                  "seen events that this store lacks. Give each such feed a "
+                  "new epoch before you start anything on the store "
+                  "(eventsyncctl --store=%s feed reset NAME)\n", stage->target);
+    ctl_backup_print_keys(backup);
 }
 
 
@@ -238,7 +247,7 @@ ctl_restore(ctl_t *ctl, int argc, char **argv)
         rc = ctl_restore_make(ctl, argv[0], &stage, &backup, &totals);
 
         if (rc == CTL_OK) {
-            ctl_restore_tell(&stage, &backup, &totals);
+            ctl_restore_print(&stage, &backup, &totals);
         } else {
             ctl_stage_remove(stage.path);
         }

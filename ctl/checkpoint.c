@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Checkpoints: the cursors that consumers of a partner have stored.
+ *
+ * The commands read and write them as the HTTP interface does, with the same
+ * refusals.
+ */
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,8 +14,8 @@
 #include "ctl.h"
 
 typedef struct {
-    const char  *feed;             /* these two NULL: all */
-    const char  *partner;
+    const char  *feed;             /* NULL: all of them */
+    const char  *partner;          /* NULL: all of them */
     const char  *json;
 } ctl_listing_t;
 
@@ -16,41 +23,47 @@ typedef struct {
 static int
 ctl_checkpoint_failed(const es_checkpoint_job_t *job)
 {
-    switch (job->rc) {
+    es_rc_t  rc = job->rc;
 
-    case ES_NOT_FOUND:
-        return job->found.number == 0
-               ? ctl_fail(CTL_FAILED, "no feed \"%.*s\"", (int) job->feed.len,
-                          job->feed.data)
-               : ctl_fail(CTL_FAILED, "no checkpoint \"%.*s\"",
-                          (int) job->consumer.len, job->consumer.data);
-
-    case ES_INVALID:
-        return ctl_fail(CTL_USAGE, "\"%.*s\" is not a consumer's name: 1 to 63 "
-                        "of a-z, 0-9, '-' and '_', beginning with a letter or "
-                        "digit", (int) job->consumer.len, job->consumer.data);
-
-    case ES_CONFLICT:
-        return ctl_fail(CTL_FAILED, "the checkpoint is at \"%s\" already; to "
-                        "go back say --rewind", job->current);
-
-    case ES_AHEAD:
-        return ctl_fail(CTL_FAILED, "the feed has no such event yet");
-
-    case ES_EXPIRED:
-        return ctl_fail(CTL_FAILED, "events after this cursor are no longer "
-                        "kept");
-
-    case ES_RESET:
-        return ctl_fail(CTL_FAILED, "the cursor is of another epoch");
-
-    default:
-        return ctl_fail(CTL_FAILED, "checkpoint: %s", es_reason(job->rc));
+    if (rc == ES_NOT_FOUND && job->found.number == 0) {
+        return ctl_fail(CTL_FAILED, "no feed \"%.*s\"", (int) job->feed.len,
+                        job->feed.data);
     }
+
+    if (rc == ES_NOT_FOUND) {
+        return ctl_fail(CTL_FAILED, "no checkpoint \"%.*s\"",
+                        (int) job->consumer.len, job->consumer.data);
+    }
+
+    if (rc == ES_INVALID) {
+        return ctl_fail(CTL_USAGE, "\"%.*s\" is not a consumer's name: 1 to "
+                        "63 of a-z, 0-9, '-' and '_', beginning with a letter "
+                        "or digit", (int) job->consumer.len,
+                        job->consumer.data);
+    }
+
+    if (rc == ES_CONFLICT) {
+        return ctl_fail(CTL_FAILED, "the checkpoint is at \"%s\" already; use "
+                        "--rewind to move it back", job->current);
+    }
+
+    if (rc == ES_AHEAD) {
+        return ctl_fail(CTL_FAILED, "the feed has no such event yet");
+    }
+
+    if (rc == ES_EXPIRED) {
+        return ctl_fail(CTL_FAILED, "events after this cursor have expired");
+    }
+
+    if (rc == ES_RESET) {
+        return ctl_fail(CTL_FAILED, "the cursor is of another epoch");
+    }
+
+    return ctl_fail(CTL_FAILED, "checkpoint: %s", es_reason(rc));
 }
 
 
-/* CTL_FAILED with a line said: there is no such partner. */
+/* CTL_FAILED with a message: there is no such partner. */
 
 static int
 ctl_checkpoint_partner(ctl_t *ctl, const char *name, uint32_t *number)
@@ -61,7 +74,8 @@ ctl_checkpoint_partner(ctl_t *ctl, const char *name, uint32_t *number)
 
     rc = es_registry_load_access(ctl->store, &registry);
     if (rc != ES_OK) {
-        return ctl_fail(CTL_FAILED, "registry: %s", es_reason(rc));
+        return ctl_fail(CTL_FAILED, "cannot read the registry: %s",
+                        es_reason(rc));
     }
 
     partner = es_registry_partner(registry, es_str(name));
@@ -75,15 +89,11 @@ ctl_checkpoint_partner(ctl_t *ctl, const char *name, uint32_t *number)
 static void
 ctl_checkpoint_print(const char *partner, json_t *checkpoint, bool as_json)
 {
-    json_t      *lag, *named;
+    json_t      *lag;
     const char  *feed, *consumer, *cursor, *status;
 
     if (as_json) {
-        named = json_pack("{s:s}", "partner", partner);
-        (void) json_object_update(named, checkpoint);
-        (void) json_dumpf(named, stdout, JSON_COMPACT);
-        (void) putchar('\n');
-        json_decref(named);
+        (void) ctl_print_named("partner", partner, checkpoint);
         return;
     }
 
@@ -105,7 +115,7 @@ ctl_checkpoint_print(const char *partner, json_t *checkpoint, bool as_json)
 }
 
 
-/* Those of one partner on one feed. */
+/* Prints the checkpoints of one partner on one feed. */
 
 static int
 ctl_checkpoint_each(ctl_t *ctl, const ctl_listing_t *listing, const char *feed,
@@ -192,10 +202,7 @@ ctl_checkpoint_list(ctl_t *ctl, int argc, char **argv)
         { NULL, false, NULL }
     };
 
-    rc = ctl_args(ctl, &argc, argv, 0, 0, options);
-    if (rc == CTL_OK) {
-        rc = ctl_open(ctl, ES_STORE_CHECKPOINT);
-    }
+    rc = ctl_begin(ctl, &argc, argv, 0, 0, options, ES_STORE_CHECKPOINT);
 
     if (rc != CTL_OK || listing.partner != NULL) {
         return rc == CTL_OK ? ctl_checkpoint_feeds(ctl, &listing,
@@ -214,7 +221,7 @@ ctl_checkpoint_list(ctl_t *ctl, int argc, char **argv)
 }
 
 
-/* PARTNER FEED CONSUMER */
+/* The first arguments are PARTNER FEED CONSUMER. */
 
 static int
 ctl_checkpoint_do(ctl_t *ctl, char **argv, es_checkpoint_job_t *job)
@@ -276,35 +283,27 @@ ctl_checkpoint_set(ctl_t *ctl, int argc, char **argv)
 }
 
 
+static int
+ctl_checkpoint_named(ctl_t *ctl, int argc, char **argv, es_checkpoint_op_t op)
+{
+    int                  rc;
+    es_checkpoint_job_t  job = { .op = op };
+
+    rc = ctl_args(ctl, &argc, argv, 3, 3, NULL);
+
+    return rc == CTL_OK ? ctl_checkpoint_do(ctl, argv, &job) : rc;
+}
+
+
 int
 ctl_checkpoint_show(ctl_t *ctl, int argc, char **argv)
 {
-    int                  rc;
-    es_checkpoint_job_t  job = { 0 };
-
-    rc = ctl_args(ctl, &argc, argv, 3, 3, NULL);
-    if (rc != CTL_OK) {
-        return rc;
-    }
-
-    job.op = ES_CHECKPOINT_GET;
-
-    return ctl_checkpoint_do(ctl, argv, &job);
+    return ctl_checkpoint_named(ctl, argc, argv, ES_CHECKPOINT_GET);
 }
 
 
 int
 ctl_checkpoint_remove(ctl_t *ctl, int argc, char **argv)
 {
-    int                  rc;
-    es_checkpoint_job_t  job = { 0 };
-
-    rc = ctl_args(ctl, &argc, argv, 3, 3, NULL);
-    if (rc != CTL_OK) {
-        return rc;
-    }
-
-    job.op = ES_CHECKPOINT_REMOVE;
-
-    return ctl_checkpoint_do(ctl, argv, &job);
+    return ctl_checkpoint_named(ctl, argc, argv, ES_CHECKPOINT_REMOVE);
 }

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What an endpoint is not to be sent: skip, cancel, discard.
+ * Commands that give up deliveries: skip, cancel and discard.
+ *
+ * They store a request, which the dispatcher takes, and wait for its reply.
+ * Cancel and discard must state the number of events, so that a wrong filter
+ * does not give up more than its author meant.
  */
 
 #include <inttypes.h>
@@ -11,6 +15,7 @@
 
 #include "ctl.h"
 #include "manage/clearing.h"
+#include "object.h"
 
 #define CTL_REPLY_MS  5000
 
@@ -26,7 +31,7 @@ ctl_clear_problem(const es_problem_t *problem, es_rc_t es)
 }
 
 
-/* Says what has become of the request. */
+/* Prints the dispatcher's answer to the request. */
 
 static int
 ctl_clear_reply(const es_request_t *request, const es_reply_t *reply)
@@ -50,7 +55,7 @@ ctl_clear_reply(const es_request_t *request, const es_reply_t *reply)
 
 
 static int
-ctl_clear_ask(ctl_t *ctl, es_request_t *request)
+ctl_clear_send(ctl_t *ctl, es_request_t *request)
 {
     es_rc_t     es;
     uint64_t    taken;
@@ -71,7 +76,7 @@ ctl_clear_ask(ctl_t *ctl, es_request_t *request)
     }
 
     if (es != ES_NOT_FOUND) {
-        return ctl_fail(CTL_FAILED, "cannot ask the dispatcher: %s",
+        return ctl_fail(CTL_FAILED, "cannot store the request: %s",
                         es_strerror(es));
     }
 
@@ -83,8 +88,8 @@ ctl_clear_ask(ctl_t *ctl, es_request_t *request)
 }
 
 
-/* The endpoint's lane must stand there now, as far as can be seen without a
-   dispatcher. */
+/* A running dispatcher checks that the endpoint's lane stands at the event.
+   Without one the stored state is checked here. */
 
 static int
 ctl_clear_skip(ctl_t *ctl, const es_endpoint_t *endpoint,
@@ -97,7 +102,7 @@ ctl_clear_skip(ctl_t *ctl, const es_endpoint_t *endpoint,
          ? ES_OK
          : es_clearing_stands(ctl->store, request, endpoint, &problem);
 
-    return es == ES_OK ? ctl_clear_ask(ctl, request)
+    return es == ES_OK ? ctl_clear_send(ctl, request)
                        : ctl_clear_problem(&problem, es);
 }
 
@@ -126,51 +131,62 @@ ctl_clear_counted(ctl_t *ctl, es_request_t *request,
                         PRIu64, count, clearing->expect);
     }
 
-    return ctl_clear_ask(ctl, request);
+    return ctl_clear_send(ctl, request);
 }
 
 
-/* Takes the body. */
+static int
+ctl_clear_endpoint(ctl_t *ctl, es_request_kind_t kind,
+    const es_endpoint_t *endpoint, json_t *body)
+{
+    int            rc;
+    char           by[ES_BY_MAX];
+    es_rc_t        es;
+    es_request_t   request = { .endpoint = endpoint->number };
+    es_problem_t   problem = { 0 };
+    es_clearing_t  clearing = { 0 };
+
+    (void) snprintf(by, sizeof(by), "uid %u", (unsigned) getuid());
+
+    es = es_clearing_make(ctl->store, kind, body, by, &request, &clearing,
+                          &problem);
+    if (es != ES_OK) {
+        rc = ctl_clear_problem(&problem, es);
+
+    } else if (kind == ES_REQUEST_SKIP) {
+        rc = ctl_clear_skip(ctl, endpoint, &request);
+
+    } else {
+        rc = ctl_clear_counted(ctl, &request, &clearing);
+    }
+
+    es_clearing_free(&clearing);
+
+    return rc;
+}
+
+
+/* Releases the body. */
 
 static int
 ctl_clear(ctl_t *ctl, es_request_kind_t kind, const char *name, json_t *body)
 {
     int                   rc;
-    char                  by[ES_BY_MAX];
-    es_rc_t               es;
-    es_request_t          request = { 0 };
-    es_problem_t          problem = { 0 };
-    es_clearing_t         clearing = { 0 };
     es_registry_t        *registry = NULL;
     const es_endpoint_t  *endpoint;
 
     rc = ctl_open(ctl, ES_STORE_ADMIN | ES_STORE_DELIVERY_READ);
-    if (rc != CTL_OK) {
-        json_decref(body);
-        return rc;
+
+    if (rc == CTL_OK) {
+        rc = ctl_registry_load(ctl, &registry);
     }
 
-    es = es_registry_load_closed(ctl->store, &registry);
-    endpoint = es == ES_OK ? es_registry_endpoint(registry, es_str(name))
-                           : NULL;
-
-    if (endpoint == NULL) {
-        rc = es == ES_OK ? ctl_fail(CTL_FAILED, "there is no endpoint \"%s\"",
-                                    name)
-                         : ctl_fail(CTL_FAILED, "cannot read the registry: %s",
-                                    es_strerror(es));
-    } else {
-        request.endpoint = endpoint->number;
-        (void) snprintf(by, sizeof(by), "uid %u", (unsigned) getuid());
-        es = es_clearing_make(ctl->store, kind, body, by, &request, &clearing,
-                              &problem);
-        rc = es != ES_OK ? ctl_clear_problem(&problem, es)
-             : kind == ES_REQUEST_SKIP
-               ? ctl_clear_skip(ctl, endpoint, &request)
-               : ctl_clear_counted(ctl, &request, &clearing);
+    if (rc == CTL_OK) {
+        endpoint = ctl_endpoint_named(registry, name);
+        rc = endpoint ? ctl_clear_endpoint(ctl, kind, endpoint, body)
+                      : CTL_FAILED;
     }
 
-    es_clearing_free(&clearing);
     es_registry_free(registry);
     json_decref(body);
 
@@ -193,7 +209,7 @@ ctl_endpoint_skip(ctl_t *ctl, int argc, char **argv)
 }
 
 
-/* Adds what the options say to the body. */
+/* Adds "500,0" to the body as a list of statuses. */
 
 static int
 ctl_clear_statuses(json_t *body, const char *text)
@@ -254,7 +270,7 @@ ctl_clear_range(ctl_t *ctl, es_request_kind_t kind, int argc, char **argv)
                   options);
 
     if (rc == CTL_OK && (dry == NULL) == (expect == NULL)) {
-        rc = ctl_fail(CTL_USAGE, "one of \"--dry-run\" and \"--expect\" is "
+        rc = ctl_fail(CTL_USAGE, "either \"--dry-run\" or \"--expect\" is "
                       "needed");
     }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What the commands of eventsyncctl share: options, the store, output.
+ * Services that every command of eventsyncctl uses: options, the store, output.
  *
- * Every command returns its exit status: 0, 1 when the operation failed or 2
- * when it was called wrongly; in both cases one line has gone to stderr.
+ * Each command returns its exit status: 0, 1 when the operation failed or 2
+ * when the call was wrong.  On 1 and 2 it has printed one line on stderr; this
+ * header calls such a return "CTL_FAILED with a message".
  */
 
 #ifndef CTL_H
@@ -21,9 +22,12 @@
 #define CTL_FAILED  1
 #define CTL_USAGE   2
 
+#define CTL_NO_KIND  (-1)
+
 typedef struct {
     const char  *store_path;       /* --store or EVENTSYNC_STORE */
     const char  *key_file;         /* --key-file or EVENTSYNC_KEY_FILE */
+    int          kind;             /* of the command, see ctl_command_t */
     es_store_t  *store;
 } ctl_t;
 
@@ -37,6 +41,8 @@ typedef struct {
 typedef struct {
     const char  *name;             /* "feed create" */
     int        (*run)(ctl_t *ctl, int argc, char **argv);
+    int          kind;             /* of the registry records that the command
+                                      works on (es_kind_t), or CTL_NO_KIND */
     const char  *usage;            /* arguments and options */
     const char  *about;
 } ctl_command_t;
@@ -45,37 +51,54 @@ typedef struct {
 
 /*
  * Takes the options out of argv and leaves `min` to `max` arguments in place,
- * all of them UTF-8; the end of `options` has a NULL name.  CTL_USAGE with a
- * line said.
+ * all of them UTF-8.  The last of `options` has a NULL name.  Returns CTL_USAGE
+ * with a message.
  */
 int ctl_args(ctl_t *ctl, int *argc, char **argv, int min, int max,
     const ctl_option_t *options);
 
-/* Prints "eventsyncctl: ..." to stderr and is `status`.  (A macro, so that who
-   reads a caller alone, as the analyzer does, sees which status.) */
-#define ctl_fail(status, ...)  (ctl_complain(__VA_ARGS__), (status))
-
-void ctl_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-/* Whole decimal number from `min` to `max`, or a line said. */
+/* Reads a decimal number from `min` to `max`.  CTL_USAGE with a message. */
 int ctl_number(const char *option, const char *text, uint64_t min,
     uint64_t max, uint64_t *value);
 
 /* "a,b" as a JSON array of strings. */
 json_t *ctl_list(const char *text);
 
+/* ---- output.c ---- */
+
+/* Prints "eventsyncctl: ..." on stderr; its value is `status`.  This is a
+   macro so that the static analyzer sees the status in the caller. */
+#define ctl_fail(status, ...)  (ctl_complain(__VA_ARGS__), (status))
+
+void ctl_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Prints a value as one line on stdout.  The caller keeps the reference. */
+void ctl_print(const json_t *json);
+
+/* Prints `object` after a first member `name`.  False: out of memory. */
+bool ctl_print_named(const char *name, const char *value, json_t *object);
+
 /* ---- open.c ---- */
 
-/* Opens the store, unless it is open.  CTL_OK, or CTL_FAILED with a line said. */
+/* Opens the store unless it is open already.  CTL_FAILED or CTL_USAGE with a
+   message. */
 int ctl_open(ctl_t *ctl, unsigned flags);
 
-/* Proves the store, which is open with ES_STORE_PUBLISH, and prints each fault.
-   CTL_OK, or CTL_FAILED with a line said. */
-int ctl_prove(ctl_t *ctl, es_verify_t *totals);
+/* Calls ctl_args() and then ctl_open(). */
+int ctl_begin(ctl_t *ctl, int *argc, char **argv, int min, int max,
+    const ctl_option_t *options, unsigned flags);
 
-/* Says on stderr which events this process has deleted, and what is wrong with
-   its clock.  `all`: no later call will. */
-void ctl_tell(ctl_t *ctl, bool all);
+/* The same for a command whose only option is --json. */
+int ctl_begin_list(ctl_t *ctl, int *argc, char **argv, bool *as_json);
+
+/* Verifies the store, which is open with ES_STORE_PUBLISH, and prints each
+   fault.  CTL_FAILED with a message. */
+int ctl_verify_store(ctl_t *ctl, es_verify_t *totals);
+
+/* Reports on stderr the events that this process has deleted, and a clock that
+   the store does not trust.  With `all`, reports every deletion that is left,
+   because no later call follows. */
+void ctl_report(ctl_t *ctl, bool all);
 
 /* ---- the commands, a file for each subject ---- */
 
@@ -84,6 +107,11 @@ int ctl_verify(ctl_t *ctl, int argc, char **argv);
 int ctl_store_rekey(ctl_t *ctl, int argc, char **argv);
 int ctl_backup(ctl_t *ctl, int argc, char **argv);
 int ctl_restore(ctl_t *ctl, int argc, char **argv);
+
+/* Work on the records of ctl->kind. */
+int ctl_object_list(ctl_t *ctl, int argc, char **argv);
+int ctl_object_show(ctl_t *ctl, int argc, char **argv);
+int ctl_object_remove(ctl_t *ctl, int argc, char **argv);
 
 int ctl_feed_create(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_list(ctl_t *ctl, int argc, char **argv);
@@ -100,19 +128,12 @@ int ctl_type_show(ctl_t *ctl, int argc, char **argv);
 int ctl_type_deprecate(ctl_t *ctl, int argc, char **argv);
 
 int ctl_partner_create(ctl_t *ctl, int argc, char **argv);
-int ctl_partner_list(ctl_t *ctl, int argc, char **argv);
-int ctl_partner_show(ctl_t *ctl, int argc, char **argv);
 int ctl_partner_change(ctl_t *ctl, int argc, char **argv);
-int ctl_partner_remove(ctl_t *ctl, int argc, char **argv);
 
 int ctl_key_create(ctl_t *ctl, int argc, char **argv);
-int ctl_key_list(ctl_t *ctl, int argc, char **argv);
 int ctl_key_revoke(ctl_t *ctl, int argc, char **argv);
-int ctl_key_remove(ctl_t *ctl, int argc, char **argv);
 
 int ctl_endpoint_create(ctl_t *ctl, int argc, char **argv);
-int ctl_endpoint_list(ctl_t *ctl, int argc, char **argv);
-int ctl_endpoint_show(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_change(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_remove(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_rotate(ctl_t *ctl, int argc, char **argv);

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * The delivery state of endpoints: status, attempts and dead letters.
+ *
+ * The commands read what the dispatcher has stored, also while none runs.  Text
+ * and JSON come from the same reports as the HTTP interface.
+ */
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,8 +18,10 @@
 #include "delivery/endpoint_status.h"
 #include "log/feed.h"
 #include "log/store_clock.h"
+#include "object.h"
 
-#define CTL_ALIVE_MS  10000        /* the dispatcher is seen each second */
+#define CTL_ALIVE_MS  10000        /* a dispatcher writes its heartbeat each
+                                      second */
 
 typedef struct {
     ctl_t                *ctl;
@@ -20,31 +29,24 @@ typedef struct {
     uint32_t              endpoint;      /* its number; 0: all */
     es_report_feeds_t     feeds;
     bool                  json;
-    bool                  counting;      /* first of two passes, see limit */
-    uint64_t              skip;          /* records still to pass over */
+    bool                  counting;      /* first pass of --limit */
+    uint64_t              skip;          /* records still to skip */
 } ctl_delivery_t;
 
 
 static const char *
 ctl_delivery_name(const ctl_delivery_t *d, uint32_t number)
 {
-    size_t                i, n;
-    const es_endpoint_t  *endpoints;
+    const es_endpoint_t  *endpoint;
 
-    endpoints = es_registry_endpoints(d->registry, &n);
+    endpoint = ctl_endpoint_numbered(d->registry, number);
 
-    for (i = 0; i < n; i++) {
-        if (endpoints[i].number == number) {
-            return endpoints[i].name.data;
-        }
-    }
-
-    return "(removed)";
+    return endpoint ? endpoint->name.data : "(removed)";
 }
 
 
-/* Opens the delivery state, and finds the endpoint if one is named.  `limit`
-   is NULL where it is no option. */
+/* Opens the delivery state and finds the endpoint if one is named.  `limit` is
+   NULL where the command has no such option. */
 
 static int
 ctl_delivery_begin(ctl_delivery_t *d, ctl_t *ctl, int argc, char **argv,
@@ -69,7 +71,7 @@ ctl_delivery_begin(ctl_delivery_t *d, ctl_t *ctl, int argc, char **argv,
         rc = ctl_number("limit", last, 1, UINT32_MAX, limit);
     }
 
-    /* Records are in order of time within an endpoint only. */
+    /* Records are ordered by time only within an endpoint. */
 
     if (rc == CTL_OK && last != NULL && argc == 0) {
         rc = ctl_fail(CTL_USAGE, "\"--limit\" needs an endpoint's name");
@@ -85,10 +87,9 @@ ctl_delivery_begin(ctl_delivery_t *d, ctl_t *ctl, int argc, char **argv,
 
     d->json = json != NULL;
 
-    es = es_registry_load(ctl->store, &d->registry);
-    if (es != ES_OK) {
-        return ctl_fail(CTL_FAILED, "cannot read the registry: %s",
-                        es_reason(es));
+    rc = ctl_registry_load(ctl, &d->registry);
+    if (rc != CTL_OK) {
+        return rc;
     }
 
     es = es_report_feeds_load(ctl->store, &d->feeds);
@@ -101,9 +102,9 @@ ctl_delivery_begin(ctl_delivery_t *d, ctl_t *ctl, int argc, char **argv,
         return CTL_OK;
     }
 
-    endpoint = es_registry_endpoint(d->registry, es_str(argv[0]));
+    endpoint = ctl_endpoint_named(d->registry, argv[0]);
     if (endpoint == NULL) {
-        return ctl_fail(CTL_FAILED, "no endpoint \"%s\"", argv[0]);
+        return CTL_FAILED;
     }
 
     d->endpoint = endpoint->number;
@@ -127,7 +128,8 @@ ctl_delivery_end(ctl_delivery_t *d, int rc, es_rc_t es)
 }
 
 
-/* The last `limit` of the records: they are counted, then passed over. */
+/* For the last `limit` records: a first pass counts the records, and a second
+   one skips all but those. */
 
 static bool
 ctl_delivery_skips(ctl_delivery_t *d)
@@ -154,29 +156,17 @@ ctl_delivery_counted(ctl_delivery_t *d, uint64_t limit)
 }
 
 
-/* Prints a report with the endpoint's name before it, and drops it. */
+/* Prints a report after the endpoint's name, and releases it. */
 
 static es_rc_t
 ctl_delivery_json(const char *endpoint, json_t *report)
 {
-    json_t  *object;
+    bool  ok;
 
-    object = json_pack("{s:s}", "endpoint", endpoint);
-
-    if (object == NULL || report == NULL
-        || json_object_update(object, report) != 0)
-    {
-        json_decref(object);
-        json_decref(report);
-        return ES_NOMEM;
-    }
-
-    (void) json_dumpf(object, stdout, JSON_COMPACT);
-    (void) putchar('\n');
-    json_decref(object);
+    ok = ctl_print_named("endpoint", endpoint, report);
     json_decref(report);
 
-    return ES_OK;
+    return ok ? ES_OK : ES_NOMEM;
 }
 
 
@@ -295,7 +285,7 @@ ctl_endpoint_dead(ctl_t *ctl, int argc, char **argv)
 }
 
 
-/* The members of a report in their order, but for those that stand before. */
+/* Prints the members of a report in their order, except those in `before`. */
 
 static void
 ctl_print_members(json_t *report, const char *const *before)
@@ -326,7 +316,7 @@ ctl_print_members(json_t *report, const char *const *before)
 }
 
 
-/* How many wait by the status of their last attempt: 503 of 12, 400 of 3. */
+/* Prints how many events wait, by the status of their last attempt. */
 
 static void
 ctl_print_statuses(json_t *statuses)
@@ -344,8 +334,8 @@ ctl_print_statuses(json_t *statuses)
 }
 
 
-/* `behind` counts the events after the cursor, those that a filter will pass
-   by too; of another epoch there is nothing to count. */
+/* `behind` counts all events after the cursor, including those that the filter
+   does not match.  It is absent when the cursor is of another epoch. */
 
 static void
 ctl_print_delivery(const char *name, json_t *report)
@@ -383,8 +373,7 @@ ctl_print_delivery(const char *name, json_t *report)
 }
 
 
-/* What the objects of `deliveries` have in common with those of all
-   endpoints is their endpoint. */
+/* In JSON, each delivery is a line of its own with its endpoint's name. */
 
 static es_rc_t
 ctl_print_deliveries(const ctl_delivery_t *d, const char *name,
@@ -458,7 +447,7 @@ ctl_print_status(ctl_delivery_t *d, const es_endpoint_t *endpoint)
 }
 
 
-/* Places that are kept of endpoints that were removed. */
+/* Prints the positions that are kept of removed endpoints. */
 
 static es_rc_t
 ctl_print_removed(const ctl_delivery_t *d)
@@ -492,7 +481,7 @@ ctl_print_removed(const ctl_delivery_t *d)
 }
 
 
-/* What is on disk is what the dispatcher could write last. */
+/* Warns when the stored state may be old. */
 
 static es_rc_t
 ctl_delivery_alive(const ctl_delivery_t *d)
@@ -505,8 +494,8 @@ ctl_delivery_alive(const ctl_delivery_t *d)
 
     if (rc == ES_OK && es_store_due_ms(d->ctl->store) - ms > CTL_ALIVE_MS) {
         es_time_print(ms, time);
-        (void) fprintf(stderr, "eventsyncctl: no dispatcher runs, or it "
-                       "cannot write its state: this is as of %s\n", time);
+        ctl_complain("no dispatcher runs, or it cannot write its state: this "
+                     "is the state of %s", time);
     }
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;

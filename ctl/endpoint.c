@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Endpoints: created, changed, paused and removed.
+ *
+ * A change may take events from an endpoint that still has to deliver them, so
+ * that it reports what is affected.
+ */
+
 #include <stdio.h>
 #include <strings.h>
 
@@ -8,8 +15,8 @@
 #include "object.h"
 
 
-/* Options that go into the record as they are, or as a list; without a value
-   they take the member away. */
+/* How the text of an option becomes a member of the record.  An empty text
+   removes the member. */
 typedef enum {
     CTL_TEXT, CTL_LIST, CTL_NUMBER, CTL_OBJECT, CTL_NOTHING
 } ctl_value_t;
@@ -54,7 +61,7 @@ static int
 ctl_endpoint_member(json_t *object, size_t i, const char *text)
 {
     int          rc;
-    json_t      *value;
+    json_t      *value = NULL;
     uint64_t     number;
     const char  *option;
 
@@ -88,7 +95,7 @@ ctl_endpoint_member(json_t *object, size_t i, const char *text)
         }
         break;
 
-    default: /* CTL_TEXT */
+    case CTL_TEXT:
         value = json_string(text);
         break;
     }
@@ -103,7 +110,7 @@ ctl_endpoint_member(json_t *object, size_t i, const char *text)
 }
 
 
-/* `name` is NULL where it cannot be chosen. */
+/* `name` is NULL where the command has no option --name. */
 
 static json_t *
 ctl_endpoint_record(ctl_t *ctl, int *argc, char **argv, const char **name,
@@ -165,8 +172,8 @@ ctl_endpoint_plain(const json_t *object)
 }
 
 
-/* The record is good; whether anything is sent there is the dispatcher's to
-   judge, whose options are not known here. */
+/* The record is valid, but the dispatcher may refuse to send to the URL.  Its
+   options are not known here. */
 
 static void
 ctl_endpoint_hint(int rc, bool plain)
@@ -218,7 +225,7 @@ ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
         || es_secret_create(secret) != ES_OK)
     {
         json_decref(object);
-        return ctl_fail(CTL_FAILED, "no random bytes");
+        return ctl_fail(CTL_FAILED, "cannot get random bytes");
     }
 
     (void) json_object_set_new(object, "partner", json_string(argv[0]));
@@ -318,20 +325,6 @@ ctl_endpoint_resume(ctl_t *ctl, int argc, char **argv)
 
 
 int
-ctl_endpoint_list(ctl_t *ctl, int argc, char **argv)
-{
-    return ctl_object_list(ctl, ES_KIND_ENDPOINT, argc, argv);
-}
-
-
-int
-ctl_endpoint_show(ctl_t *ctl, int argc, char **argv)
-{
-    return ctl_object_show(ctl, ES_KIND_ENDPOINT, argc, argv);
-}
-
-
-int
 ctl_endpoint_remove(ctl_t *ctl, int argc, char **argv)
 {
     int             rc;
@@ -348,7 +341,7 @@ ctl_endpoint_remove(ctl_t *ctl, int argc, char **argv)
         return rc;
     }
 
-    rc = ctl_object_remove(ctl, ES_KIND_ENDPOINT, argc, argv);
+    rc = ctl_object_remove(ctl, argc, argv);
 
     if (rc == CTL_OK) {
         ctl_affected_left(ctl, &affected);

@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Feeds: created, changed, and emptied.
+ *
+ * A feed's limits and events are in the log, but its schema mode is a record of
+ * the registry, so that some commands write to both.  Those that delete events
+ * report the endpoints that had not received them.
+ */
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +52,7 @@ ctl_feed_failed(const char *name, es_rc_t rc)
 }
 
 
-/* Options that are not given leave what is in `options`. */
+/* Leaves the member of `options` unchanged where no option is given. */
 
 static int
 ctl_feed_retention(const ctl_retention_t *text, es_feed_options_t *options)
@@ -96,7 +104,7 @@ ctl_feed_args(ctl_t *ctl, int *argc, char **argv, ctl_retention_t *text)
 }
 
 
-/* Opens for what is to be written. */
+/* Only a schema mode needs the registry open for writing. */
 
 static int
 ctl_feed_open(ctl_t *ctl, const ctl_retention_t *text)
@@ -114,10 +122,10 @@ ctl_feed_open(ctl_t *ctl, const ctl_retention_t *text)
 }
 
 
-/* The rule of a feed's name is the registry's. */
+/* Stores the schema mode, which is a record of the registry. */
 
 static int
-ctl_feed_rule(ctl_t *ctl, const char *name, const ctl_retention_t *text)
+ctl_feed_schema(ctl_t *ctl, const char *name, const ctl_retention_t *text)
 {
     es_buf_t  buf = { 0 };
     json_t   *object;
@@ -138,7 +146,7 @@ ctl_feed_rule(ctl_t *ctl, const char *name, const ctl_retention_t *text)
 }
 
 
-/* For what takes events from a feed. */
+/* Begins a command that deletes events. */
 
 static int
 ctl_feed_begin(ctl_t *ctl, int *argc, char **argv, unsigned flags,
@@ -151,17 +159,6 @@ ctl_feed_begin(ctl_t *ctl, int *argc, char **argv, unsigned flags,
     return rc == CTL_OK ? ctl_affected_begin(ctl, flags, argv[0], UINT64_MAX,
                                              affected)
                         : rc;
-}
-
-
-static int
-ctl_feed_name(ctl_t *ctl, int *argc, char **argv, unsigned flags)
-{
-    int  rc;
-
-    rc = ctl_args(ctl, argc, argv, 1, 1, NULL);
-
-    return rc == CTL_OK ? ctl_open(ctl, flags) : rc;
 }
 
 
@@ -189,7 +186,7 @@ ctl_feed_create(ctl_t *ctl, int argc, char **argv)
 
     es = es_feed_create(ctl->store, es_str(argv[0]), &options, NULL);
 
-    return es == ES_OK ? ctl_feed_rule(ctl, argv[0], &text)
+    return es == ES_OK ? ctl_feed_schema(ctl, argv[0], &text)
                        : ctl_feed_failed(argv[0], es);
 }
 
@@ -228,7 +225,7 @@ ctl_feed_change(ctl_t *ctl, int argc, char **argv)
 
     es = es_feed_change(ctl->store, es_str(argv[0]), &options);
 
-    return es == ES_OK ? ctl_feed_rule(ctl, argv[0], &text)
+    return es == ES_OK ? ctl_feed_schema(ctl, argv[0], &text)
                        : ctl_feed_failed(argv[0], es);
 }
 
@@ -250,7 +247,7 @@ ctl_feed_load(ctl_t *ctl, const char *name, es_feed_t *feed)
 }
 
 
-/* There only while nobody applies the limits. */
+/* The member exists only while no process applies the limits. */
 
 static void
 ctl_feed_overdue(es_txn_t *txn, const es_feed_t *feed, json_t *json)
@@ -321,8 +318,7 @@ ctl_feed_print(ctl_t *ctl, es_txn_t *txn, const es_feed_t *feed)
     json_t  *json;
 
     json = ctl_feed_json(ctl, txn, feed);
-    (void) json_dumpf(json, stdout, JSON_COMPACT);
-    (void) putchar('\n');
+    ctl_print(json);
     json_decref(json);
 }
 
@@ -335,7 +331,7 @@ ctl_feed_show(ctl_t *ctl, int argc, char **argv)
     es_txn_t  *txn;
     es_feed_t  feed;
 
-    rc = ctl_feed_name(ctl, &argc, argv, 0);
+    rc = ctl_begin(ctl, &argc, argv, 1, 1, NULL, 0);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -359,23 +355,14 @@ ctl_feed_show(ctl_t *ctl, int argc, char **argv)
 int
 ctl_feed_list(ctl_t *ctl, int argc, char **argv)
 {
-    int          rc;
-    char         latest[ES_CURSOR_MAX];
-    es_rc_t      es;
-    es_txn_t    *txn;
-    es_feed_t    feed = { 0 };
-    const char  *json = NULL;
+    int        rc;
+    bool       as_json;
+    char       latest[ES_CURSOR_MAX];
+    es_rc_t    es;
+    es_txn_t  *txn;
+    es_feed_t  feed = { 0 };
 
-    const ctl_option_t  options[] = {
-        { "json", true, &json },
-        { NULL, false, NULL }
-    };
-
-    rc = ctl_args(ctl, &argc, argv, 0, 0, options);
-    if (rc == CTL_OK) {
-        rc = ctl_open(ctl, 0);
-    }
-
+    rc = ctl_begin_list(ctl, &argc, argv, &as_json);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -387,7 +374,7 @@ ctl_feed_list(ctl_t *ctl, int argc, char **argv)
 
     while ((es = es_feed_next(txn, es_str(feed.name), &feed)) == ES_OK) {
 
-        if (json != NULL) {
+        if (as_json) {
             ctl_feed_print(ctl, txn, &feed);
             continue;
         }
@@ -420,7 +407,7 @@ ctl_feed_remove(ctl_t *ctl, int argc, char **argv)
 
     es = es_feed_remove(ctl->store, es_str(argv[0]));
 
-    /* What a failure leaves of its checkpoints goes with the next feed. */
+    /* Checkpoints that a failure leaves are removed with the next feed. */
 
     if (es == ES_OK) {
         (void) es_checkpoint_prune(ctl->store);
@@ -433,7 +420,7 @@ ctl_feed_remove(ctl_t *ctl, int argc, char **argv)
         return ctl_feed_failed(argv[0], es);
     }
 
-    /* What was ruled of it is not for the next one of that name. */
+    /* A new feed of this name must not inherit the schema mode. */
 
     es = es_registry_remove(ctl->store, ES_KIND_FEED, es_str(argv[0]), NULL);
 
@@ -538,7 +525,7 @@ ctl_feed_retime(ctl_t *ctl, int argc, char **argv)
     uint64_t            count;
     es_clock_verdict_t  clock;
 
-    rc = ctl_feed_name(ctl, &argc, argv, ES_STORE_PUBLISH);
+    rc = ctl_begin(ctl, &argc, argv, 1, 1, NULL, ES_STORE_PUBLISH);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -546,15 +533,15 @@ ctl_feed_retime(ctl_t *ctl, int argc, char **argv)
     es = es_clock_observe(ctl->store, &clock);
 
     if (es == ES_OK && !clock.settled && clock.off_ms == 0) {
-        return ctl_fail(CTL_FAILED, "the time is in doubt since the machine "
-                        "was started: try again in ten minutes");
+        return ctl_fail(CTL_FAILED, "the time has been in doubt since the "
+                        "machine started: try again in ten minutes");
     }
 
     if (es == ES_OK && !clock.settled) {
         es_clock_span(clock.off_ms, span);
 
         return ctl_fail(CTL_FAILED, "the clock of this process is %s %s the "
-                        "store's time: try again when it has stayed so for ten "
+                        "store's time: try again when this has lasted for ten "
                         "minutes", span, clock.off_ms > 0 ? "ahead of"
                                                           : "behind");
     }

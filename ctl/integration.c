@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * "verify-integration": checks a receiver with valid and invalid requests.
+ *
+ * The requests are those that the dispatcher would send, except for one fault
+ * in each invalid one, so that a receiver which passes accepts the dispatcher
+ * and refuses an attacker.  Each check expects a class of status only.
+ */
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +17,7 @@
 #include "http.h"
 #include "keys/signature.h"
 #include "log/store_clock.h"
+#include "object.h"
 #include "registry/values.h"
 
 #define INTEGRATION_TIMEOUT    "10s"
@@ -17,7 +26,7 @@
 #define INTEGRATION_ID_RANDOM  16
 #define INTEGRATION_ID         (sizeof("test-") + INTEGRATION_ID_RANDOM)
 
-/* How the request is made, when not as it should be. */
+/* The fault of the request's signature, if any. */
 typedef enum {
     CTL_SIGNED = 0,
     CTL_SIGNED_BY_OTHER,
@@ -48,9 +57,9 @@ typedef struct {
 typedef struct {
     ctl_http_t           http;
     es_signer_t         *signer;
-    es_signer_t         *other;        /* whom the receiver does not know */
+    es_signer_t         *other;        /* its key is unknown to the receiver */
     const char          *url;
-    es_str_t             headers;      /* the endpoint's own, as it has them */
+    es_str_t             headers;      /* of the record, each after CR LF */
     uint32_t             timeout_ms;
     bool                 thin;
     bool                 batch;
@@ -60,7 +69,7 @@ typedef struct {
     json_t              *report;       /* NULL: text */
 } ctl_integration_t;
 
-/* One request on its way. */
+/* One request and its answer. */
 typedef struct {
     char                id[INTEGRATION_ID];
     int64_t             timestamp_s;
@@ -90,7 +99,8 @@ static const ctl_check_t  ctl_checks[] = {
 };
 
 
-/* As a test event of the dispatcher: of no feed, hence without a sequence. */
+/* Has the form of a test event of the dispatcher, which belongs to no feed and
+   therefore has no sequence. */
 
 static es_rc_t
 ctl_integration_event(es_buf_t *buf, const ctl_check_t *check,
@@ -228,7 +238,7 @@ ctl_integration_sign(ctl_integration_t *in, const ctl_check_t *check,
                         check->how == CTL_SIGNED_BY_OTHER ? wrong : right);
     }
 
-    /* What was signed is still JSON, and an event. */
+    /* The changed body is still JSON and an event. */
 
     if (check->how == CTL_SIGNED_TAMPERED) {
         trial->body.data[trial->body.len - 4] ^= 1;
@@ -261,7 +271,7 @@ ctl_integration_field(ctl_trial_t *trial, const char *name, es_str_t value)
 }
 
 
-/* Each line of the endpoint's own begins with CR LF. */
+/* Adds the endpoint's own header fields, each of which begins with CR LF. */
 
 static es_rc_t
 ctl_integration_own(ctl_trial_t *trial, es_str_t headers)
@@ -365,7 +375,7 @@ ctl_integration_send(ctl_integration_t *in, ctl_trial_t *trial)
 
 
 static void
-ctl_integration_tell(ctl_integration_t *in, const ctl_check_t *check,
+ctl_integration_print(ctl_integration_t *in, const ctl_check_t *check,
     const ctl_trial_t *trial)
 {
     bool  pass;
@@ -409,7 +419,7 @@ ctl_integration_check(ctl_integration_t *in, const ctl_check_t *check)
 
     if (rc == ES_OK) {
         ctl_integration_send(in, &trial);
-        ctl_integration_tell(in, check, &trial);
+        ctl_integration_print(in, check, &trial);
     }
 
     curl_slist_free_all(trial.fields);
@@ -419,7 +429,7 @@ ctl_integration_check(ctl_integration_t *in, const ctl_check_t *check)
 }
 
 
-/* The sum of it; the exit status. */
+/* Prints the totals and returns the exit status. */
 
 static int
 ctl_integration_sum(ctl_integration_t *in, unsigned n)
@@ -436,8 +446,7 @@ ctl_integration_sum(ctl_integration_t *in, unsigned n)
                           (int) (n - in->failed), "checks_failed",
                           (int) in->failed, "slowest_ms",
                           (json_int_t) in->slowest_ms, "checks", in->report);
-        (void) json_dumpf(whole, stdout, JSON_COMPACT);
-        (void) putchar('\n');
+        ctl_print(whole);
         json_decref(whole);
     }
 
@@ -489,8 +498,8 @@ ctl_integration_run(ctl_integration_t *in, es_str_t secret)
 }
 
 
-/* What the endpoint is sent by the dispatcher: its URL, its header fields, the
-   forms that it asked for, and a secret that signs now. */
+/* Uses what the dispatcher would use for the endpoint: its URL, its header
+   fields, the body formats of its record, and a secret that signs now. */
 
 static int
 ctl_integration_endpoint(ctl_integration_t *in, ctl_t *ctl, const char *name)
@@ -508,10 +517,11 @@ ctl_integration_endpoint(ctl_integration_t *in, ctl_t *ctl, const char *name)
 
     es = es_registry_load(ctl->store, &registry);
     if (es != ES_OK) {
-        return ctl_fail(CTL_FAILED, "%s", es_reason(es));
+        return ctl_fail(CTL_FAILED, "cannot read the registry: %s",
+                        es_reason(es));
     }
 
-    endpoint = es_registry_endpoint(registry, es_str(name));
+    endpoint = ctl_endpoint_named(registry, name);
 
     for (i = 0; endpoint != NULL && i < endpoint->nsecrets; i++) {
         if (endpoint->secret_expires_ms[i] == 0
@@ -522,12 +532,10 @@ ctl_integration_endpoint(ctl_integration_t *in, ctl_t *ctl, const char *name)
     }
 
     if (endpoint == NULL) {
-        rc = ctl_fail(CTL_FAILED, "endpoint \"%s\": %s", name,
-                      es_reason(ES_NOT_FOUND));
+        rc = CTL_FAILED;
 
     } else if (endpoint->locked || i == endpoint->nsecrets) {
-        rc = ctl_fail(CTL_FAILED, "endpoint \"%s\": no secret of it can be "
-                      "used", name);
+        rc = ctl_fail(CTL_FAILED, "endpoint \"%s\" has no usable secret", name);
 
     } else {
         in->url = endpoint->url.data;
@@ -567,14 +575,15 @@ ctl_verify_integration(ctl_t *ctl, int argc, char **argv)
     }
 
     if (argc == 1 ? in.url || secret : !in.url || !secret) {
-        return ctl_fail(CTL_USAGE, "either ENDPOINT or \"--url\" and "
-                        "\"--secret\" are needed");
+        return ctl_fail(CTL_USAGE, "either ENDPOINT or both \"--url\" and "
+                        "\"--secret\" must be given");
     }
 
     if (es_duration_parse(es_str(timeout), &in.timeout_ms) != ES_OK
         || in.timeout_ms == 0)
     {
-        return ctl_fail(CTL_USAGE, "\"--timeout=%s\" is not a time", timeout);
+        return ctl_fail(CTL_USAGE, "\"--timeout=%s\" is not a duration",
+                        timeout);
     }
 
     in.thin = thin != NULL;

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * API keys of partners: created and revoked.
+ *
+ * The store has only a digest of a key, so that a key can be printed only when
+ * it is created.
+ */
+
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -29,20 +36,20 @@ ctl_key_create(ctl_t *ctl, int argc, char **argv)
     }
 
     if (scopes == NULL) {
-        return ctl_fail(CTL_USAGE, "\"--scopes\" is needed, as in "
+        return ctl_fail(CTL_USAGE, "\"--scopes\" is needed, for example "
                         "--scopes=read,publish");
     }
 
-    /* No feeds would mean all of the partner's: hardly what an empty shell
-       variable was meant to say. */
+    /* A record without feeds would allow all of the partner's, and an empty
+       list comes more likely from an empty shell variable. */
 
     if (feeds != NULL && feeds[strspn(feeds, ",")] == '\0') {
-        return ctl_fail(CTL_USAGE, "\"--feeds\" names no feed; leave it out "
-                        "for all of the partner's");
+        return ctl_fail(CTL_USAGE, "\"--feeds\" names no feed; leave the "
+                        "option out to allow all feeds of the partner");
     }
 
     if (es_apikey_create(text, &key) != ES_OK) {
-        return ctl_fail(CTL_FAILED, "no random bytes");
+        return ctl_fail(CTL_FAILED, "cannot get random bytes");
     }
 
     for (i = 0; i < ES_DIGEST_LEN; i++) {
@@ -78,12 +85,7 @@ ctl_key_revoke(ctl_t *ctl, int argc, char **argv)
     int   rc;
     char  now[ES_TIME_LEN];
 
-    rc = ctl_args(ctl, &argc, argv, 1, 1, NULL);
-    if (rc != CTL_OK) {
-        return rc;
-    }
-
-    rc = ctl_open(ctl, ES_STORE_ADMIN);
+    rc = ctl_begin(ctl, &argc, argv, 1, 1, NULL, ES_STORE_ADMIN);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -93,18 +95,4 @@ ctl_key_revoke(ctl_t *ctl, int argc, char **argv)
     return ctl_object_change(ctl, ES_KIND_KEY, argv[0],
                              json_pack("{s:o}", "revoked",
                                        json_stringn(now, ES_TIME_LEN)));
-}
-
-
-int
-ctl_key_list(ctl_t *ctl, int argc, char **argv)
-{
-    return ctl_object_list(ctl, ES_KIND_KEY, argc, argv);
-}
-
-
-int
-ctl_key_remove(ctl_t *ctl, int argc, char **argv)
-{
-    return ctl_object_remove(ctl, ES_KIND_KEY, argc, argv);
 }

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Encryption keys of the store: "store rekey" moves every secret to the first
+ * key of the key file, so that an old key can be removed from the file.
+ */
+
 #include <stdio.h>
 
 #include "ctl.h"
@@ -15,7 +20,7 @@ ctl_store_rekey(ctl_t *ctl, int argc, char **argv)
     rc = ctl_args(ctl, &argc, argv, 0, 0, NULL);
 
     if (rc == CTL_OK && ctl->key_file == NULL) {
-        rc = ctl_fail(CTL_USAGE, "no key file: say --key-file=PATH or set "
+        rc = ctl_fail(CTL_USAGE, "no key file: use --key-file=PATH or set "
                       "EVENTSYNC_KEY_FILE");
     }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * eventsyncctl - the operator's and partner engineer's command line.
+ * eventsyncctl: the command line of operators and of partner engineers.
  *
- * The table is the whole of its grammar: a command is one or two words, found
- * here, and each has its function in the file of its subject.
+ * The table below defines all commands.  A command is one or two words; its
+ * function is in the file of its subject, and the table also gives its usage
+ * text and the kind of registry record that it works on.
  */
 
 #include <stdio.h>
@@ -14,63 +15,72 @@
 #include "store/child.h"
 
 static const ctl_command_t  ctl_commands[] = {
-    { "init", ctl_init, "", "make an empty store" },
-    { "verify", ctl_verify, "", "prove the store's invariants" },
-    { "store rekey", ctl_store_rekey, "--key-file=PATH",
+    { "init", ctl_init, CTL_NO_KIND, "", "create an empty store" },
+    { "verify", ctl_verify, CTL_NO_KIND, "",
+      "check the invariants of the store" },
+    { "store rekey", ctl_store_rekey, CTL_NO_KIND, "--key-file=PATH",
       "encrypt all secrets under the first key of the file" },
-    { "backup", ctl_backup, "DIR",
-      "copy the store into DIR while everything runs, and prove the copy" },
-    { "restore", ctl_restore, "BACKUP NEWDIR",
-      "make a store of a backup in NEWDIR, and prove it" },
+    { "backup", ctl_backup, CTL_NO_KIND, "DIR",
+      "copy the store into DIR while everything runs, and verify the copy" },
+    { "restore", ctl_restore, CTL_NO_KIND, "BACKUP NEWDIR",
+      "create a store in NEWDIR from a backup, and verify it" },
 
-    { "feed create", ctl_feed_create,
+    { "feed create", ctl_feed_create, ES_KIND_FEED,
       "NAME [--retain-count=N] [--retain-bytes=N] [--retain-age=7d] "
       "[--schema=off|warn|enforce]",
-      "make a feed" },
-    { "feed list", ctl_feed_list, "[--json]", "list the feeds" },
-    { "feed show", ctl_feed_show, "NAME", "show a feed as JSON" },
-    { "feed change", ctl_feed_change,
+      "create a feed" },
+    { "feed list", ctl_feed_list, ES_KIND_FEED, "[--json]", "list the feeds" },
+    { "feed show", ctl_feed_show, ES_KIND_FEED, "NAME",
+      "show a feed as JSON" },
+    { "feed change", ctl_feed_change, ES_KIND_FEED,
       "NAME [--retain-count=N] [--retain-bytes=N] [--retain-age=7d] "
       "[--schema=off|warn|enforce]",
-      "change a feed's retention, where 0 is no limit, and what becomes of "
-      "events that their schema does not allow" },
-    { "feed trim", ctl_feed_trim, "NAME --before=CURSOR",
-      "drop the events before CURSOR's" },
-    { "feed retime", ctl_feed_retime, "NAME",
-      "give events that are dated in the future the present time" },
-    { "feed reset", ctl_feed_reset, "NAME",
-      "drop all events and begin a new epoch" },
-    { "feed remove", ctl_feed_remove, "NAME", "remove a feed and its events" },
+      "change a feed's retention, where 0 is no limit, and how its events are "
+      "checked against their schemas" },
+    { "feed trim", ctl_feed_trim, ES_KIND_FEED, "NAME --before=CURSOR",
+      "delete the events before the one of CURSOR" },
+    { "feed retime", ctl_feed_retime, ES_KIND_FEED, "NAME",
+      "set the time of events that are dated in the future to now" },
+    { "feed reset", ctl_feed_reset, ES_KIND_FEED, "NAME",
+      "delete all events and begin a new epoch" },
+    { "feed remove", ctl_feed_remove, ES_KIND_FEED, "NAME",
+      "remove a feed and its events" },
 
-    { "type register", ctl_type_register,
+    { "type register", ctl_type_register, CTL_NO_KIND,
       "TYPE VERSION [--description=TEXT] < schema",
-      "publish a version of an event type, for ever" },
-    { "type list", ctl_type_list, "[--json]", "list the event catalogue" },
-    { "type show", ctl_type_show, "TYPE [VERSION]",
+      "register a version of an event type, which can never change" },
+    { "type list", ctl_type_list, CTL_NO_KIND, "[--json]",
+      "list the event catalogue" },
+    { "type show", ctl_type_show, CTL_NO_KIND, "TYPE [VERSION]",
       "show a type as JSON, or the schema of a version" },
-    { "type deprecate", ctl_type_deprecate,
+    { "type deprecate", ctl_type_deprecate, CTL_NO_KIND,
       "TYPE VERSION [--from=TIME] [--sunset=TIME] | --cancel",
-      "say since when a version is deprecated, and when it ends" },
+      "set when a version becomes deprecated and when it ends" },
 
-    { "partner create", ctl_partner_create,
+    { "partner create", ctl_partner_create, ES_KIND_PARTNER,
       "NAME [--feeds=A,B-*] [--publish=A] [--limit-poll=60r/m[,burst=N]] "
       "[--limit-publish=RATE] [--limit-backfill=100m/h[,burst=SIZE]] "
       "[--limit-waits=N] [--operations=FEED] [--disabled]",
-      "make a partner" },
-    { "partner list", ctl_partner_list, "[--json]", "list the partners" },
-    { "partner show", ctl_partner_show, "NAME", "show a partner as JSON" },
-    { "partner change", ctl_partner_change,
-      "NAME [options of create] [--enabled]", "change what is named" },
-    { "partner remove", ctl_partner_remove, "NAME", "remove a partner" },
+      "create a partner" },
+    { "partner list", ctl_object_list, ES_KIND_PARTNER, "[--json]",
+      "list the partners" },
+    { "partner show", ctl_object_show, ES_KIND_PARTNER, "NAME",
+      "show a partner as JSON" },
+    { "partner change", ctl_partner_change, ES_KIND_PARTNER,
+      "NAME [options of create] [--enabled]",
+      "change what the options name" },
+    { "partner remove", ctl_object_remove, ES_KIND_PARTNER, "NAME",
+      "remove a partner" },
 
-    { "key create", ctl_key_create,
+    { "key create", ctl_key_create, ES_KIND_KEY,
       "PARTNER --scopes=read,publish [--feeds=A] [--expires=TIME]",
-      "make a key and print it, once" },
-    { "key list", ctl_key_list, "[--json]", "list the keys" },
-    { "key revoke", ctl_key_revoke, "ID", "end a key's validity now" },
-    { "key remove", ctl_key_remove, "ID", "remove a key" },
+      "create a key and print it; it cannot be printed again" },
+    { "key list", ctl_object_list, ES_KIND_KEY, "[--json]", "list the keys" },
+    { "key revoke", ctl_key_revoke, ES_KIND_KEY, "ID",
+      "make a key invalid from now on" },
+    { "key remove", ctl_object_remove, ES_KIND_KEY, "ID", "remove a key" },
 
-    { "endpoint create", ctl_endpoint_create,
+    { "endpoint create", ctl_endpoint_create, ES_KIND_ENDPOINT,
       "PARTNER --url=URL --feeds=A [--types=A,B.*] [--subject=S] "
       "[--ordering=fifo|key|none] [--secret=whsec_...] [--start=latest|oldest] "
       "[--in-flight=N] [--connect-timeout=10s] [--timeout=30s] "
@@ -78,82 +88,95 @@ static const ctl_command_t  ctl_commands[] = {
       "[--headers=JSON] [--oauth=JSON] [--client-cert=FILE] [--client-key=FILE] "
       "[--ca-file=FILE] [--ack=CONSUMER] [--body=whole|thin] [--batch=N] "
       "[--batch-wait=1s] [--nudge=N] [--paused] [--name=ep_...]",
-      "make a webhook endpoint; prints its name and secret" },
-    { "endpoint list", ctl_endpoint_list, "[--json]", "list the endpoints" },
-    { "endpoint show", ctl_endpoint_show, "NAME", "show an endpoint as JSON" },
-    { "endpoint change", ctl_endpoint_change, "NAME [options of create]",
-      "change what is named; also starts a stopped endpoint" },
-    { "endpoint pause", ctl_endpoint_pause, "NAME", "send nothing for now" },
-    { "endpoint resume", ctl_endpoint_resume, "NAME",
-      "send again, also after a stop" },
-    { "endpoint rotate", ctl_endpoint_rotate,
+      "create a webhook endpoint and print its name and secret" },
+    { "endpoint list", ctl_object_list, ES_KIND_ENDPOINT, "[--json]",
+      "list the endpoints" },
+    { "endpoint show", ctl_object_show, ES_KIND_ENDPOINT, "NAME",
+      "show an endpoint as JSON" },
+    { "endpoint change", ctl_endpoint_change, ES_KIND_ENDPOINT,
+      "NAME [options of create]",
+      "change what the options name, and start a stopped endpoint again" },
+    { "endpoint pause", ctl_endpoint_pause, ES_KIND_ENDPOINT, "NAME",
+      "suspend deliveries to an endpoint" },
+    { "endpoint resume", ctl_endpoint_resume, ES_KIND_ENDPOINT, "NAME",
+      "resume deliveries, also after a stop" },
+    { "endpoint rotate", ctl_endpoint_rotate, ES_KIND_ENDPOINT,
       "NAME [--overlap=24h] [--kind=v1|v1a | --secret=whsec_...]",
-      "a new secret; the old ones sign too until the overlap has passed" },
-    { "endpoint keys", ctl_endpoint_keys, "NAME",
-      "print the public keys of v1a signatures, a JWK Set" },
-    { "endpoint remove", ctl_endpoint_remove, "NAME", "remove an endpoint" },
-    { "endpoint status", ctl_endpoint_status, "[NAME] [--json]",
-      "cursors, retries and stops" },
-    { "endpoint attempts", ctl_endpoint_attempts,
+      "add a new secret; the old ones sign as well until the overlap ends" },
+    { "endpoint keys", ctl_endpoint_keys, ES_KIND_ENDPOINT, "NAME",
+      "print the public keys of v1a signatures as a JWK Set" },
+    { "endpoint remove", ctl_endpoint_remove, ES_KIND_ENDPOINT, "NAME",
+      "remove an endpoint" },
+    { "endpoint status", ctl_endpoint_status, ES_KIND_ENDPOINT,
+      "[NAME] [--json]",
+      "show cursors, retries and stops" },
+    { "endpoint attempts", ctl_endpoint_attempts, ES_KIND_ENDPOINT,
       "[NAME [--limit=N]] [--json]",
-      "attempts on record, or the last N of an endpoint" },
-    { "endpoint dead", ctl_endpoint_dead, "[NAME] [--json]", "dead letters" },
-    { "endpoint replay", ctl_endpoint_replay,
+      "list the recorded attempts, or the last N of an endpoint" },
+    { "endpoint dead", ctl_endpoint_dead, ES_KIND_ENDPOINT, "[NAME] [--json]",
+      "list the dead letters" },
+    { "endpoint replay", ctl_endpoint_replay, ES_KIND_ENDPOINT,
       "NAME FEED --after=CURSOR | --from=TIME|oldest",
-      "send everything since then again" },
-    { "endpoint resend", ctl_endpoint_resend, "NAME FEED CURSOR",
-      "send the event of that cursor again, now" },
-    { "endpoint redrive", ctl_endpoint_redrive, "NAME",
+      "send all events since then again" },
+    { "endpoint resend", ctl_endpoint_resend, ES_KIND_ENDPOINT,
+      "NAME FEED CURSOR",
+      "send the event of CURSOR again now" },
+    { "endpoint redrive", ctl_endpoint_redrive, ES_KIND_ENDPOINT, "NAME",
       "try every dead letter again" },
-    { "endpoint skip", ctl_endpoint_skip, "NAME FEED CURSOR",
-      "make the event that it stands on a dead letter, and go on" },
-    { "endpoint cancel", ctl_endpoint_cancel,
+    { "endpoint skip", ctl_endpoint_skip, ES_KIND_ENDPOINT,
+      "NAME FEED CURSOR",
+      "make the event that blocks the endpoint a dead letter and go on" },
+    { "endpoint cancel", ctl_endpoint_cancel, ES_KIND_ENDPOINT,
       "NAME FEED [--from=CURSOR] [--to=CURSOR|latest] [--types=A,B.*] "
       "[--status=500,0] --dry-run | --expect=N",
-      "do not send what waits; --dry-run counts it" },
-    { "endpoint discard", ctl_endpoint_discard,
+      "cancel the delivery of waiting events; --dry-run counts them" },
+    { "endpoint discard", ctl_endpoint_discard, ES_KIND_ENDPOINT,
       "NAME [FEED [--from=CURSOR] [--to=CURSOR]] [--types=A,B.*] "
       "[--status=500,0] [--class=timeout] --dry-run | --expect=N",
-      "forget dead letters; --dry-run counts them" },
-    { "endpoint test", ctl_endpoint_test, "NAME [--type=T] [--data=JSON]",
-      "send a test event, and show what becomes of it" },
-    { "endpoint simulate", ctl_endpoint_simulate,
+      "delete dead letters; --dry-run counts them" },
+    { "endpoint test", ctl_endpoint_test, ES_KIND_ENDPOINT,
+      "NAME [--type=T] [--data=JSON]",
+      "send a test event and print its outcome" },
+    { "endpoint simulate", ctl_endpoint_simulate, ES_KIND_ENDPOINT,
       "NAME --failure=status|delay|reset|truncate|tls|duplicate|reorder|drop|"
       "none [--status=503] [--delay=5s] [--percent=100] [--for=10m]",
       "let deliveries fail for a time" },
 
-    { "checkpoint list", ctl_checkpoint_list,
+    { "checkpoint list", ctl_checkpoint_list, CTL_NO_KIND,
       "[--feed=NAME] [--partner=NAME] [--json]",
-      "how far consumers have come, by their own word" },
-    { "checkpoint show", ctl_checkpoint_show, "PARTNER FEED CONSUMER",
-      "one of them, as JSON" },
-    { "checkpoint set", ctl_checkpoint_set,
-      "PARTNER FEED CONSUMER CURSOR [--rewind]", "move or make one" },
-    { "checkpoint remove", ctl_checkpoint_remove, "PARTNER FEED CONSUMER",
-      "forget one" },
+      "list the positions that consumers have stored" },
+    { "checkpoint show", ctl_checkpoint_show, CTL_NO_KIND,
+      "PARTNER FEED CONSUMER",
+      "show a checkpoint as JSON" },
+    { "checkpoint set", ctl_checkpoint_set, CTL_NO_KIND,
+      "PARTNER FEED CONSUMER CURSOR [--rewind]",
+      "create or move a checkpoint" },
+    { "checkpoint remove", ctl_checkpoint_remove, CTL_NO_KIND,
+      "PARTNER FEED CONSUMER",
+      "remove a checkpoint" },
 
-    { "publish", ctl_publish,
+    { "publish", ctl_publish, CTL_NO_KIND,
       "FEED [--format=ndjson|json|batch] [--batch=N] [--results] "
       "[--url=URL [--key=KEY]] < events",
       "publish events from standard input, to the store or by HTTP" },
-    { "tail", ctl_tail,
+    { "tail", ctl_tail, CTL_NO_KIND,
       "FEED [--after=CURSOR | --from=TIME|oldest|latest] [--types=A,B.*] "
       "[--subject=S] [--limit=N] [--follow] [--url=URL [--key=KEY]]",
-      "print events, one a line, from the store or by HTTP" },
-    { "listen", ctl_listen,
+      "print events, one per line, from the store or by HTTP" },
+    { "listen", ctl_listen, CTL_NO_KIND,
       "--port=N --secret=whsec_... [--log=FILE | --state=FILE] "
       "[--address=127.0.0.1] "
       "[--poll=URL [--key=KEY] [--feeds=A,B] [--types=A,B.*] [--subject=S] "
       "[--poll-every=1m]] "
       "[--status=503] [--fail-rate=PERCENT]",
       "receive webhooks, verify them and heal gaps by polling" },
-    { "verify-integration", ctl_verify_integration,
+    { "verify-integration", ctl_verify_integration, CTL_NO_KIND,
       "ENDPOINT | --url=URL --secret=whsec_... [--timeout=10s] [--thin] "
       "[--batch] [--json]",
-      "drive a receiver through signed requests, good and bad, and judge "
-      "its answers" },
+      "send valid and invalid signed requests to a receiver and check its "
+      "answers" },
 
-    { NULL, NULL, NULL, NULL }
+    { NULL, NULL, CTL_NO_KIND, NULL, NULL }
 };
 
 static int ctl_help(const char *prefix);
@@ -174,7 +197,7 @@ main(int argc, char **argv)
     ctl.key_file = getenv("EVENTSYNC_KEY_FILE");
     words = 0;
 
-    /* These may stand before the command, too. */
+    /* The store's options may stand before the command as well. */
 
     for (skip = 1;
          ctl_before(argc, argv, &skip, "--store", &ctl.store_path)
@@ -217,9 +240,10 @@ main(int argc, char **argv)
 
     es_child_of_first();
 
+    ctl.kind = command->kind;
     rc = command->run(&ctl, argc - words, argv + words);
 
-    ctl_tell(&ctl, true);
+    ctl_report(&ctl, true);
     es_store_close(ctl.store);
 
     if (fflush(stdout) != 0 && rc == CTL_OK) {
@@ -230,7 +254,7 @@ main(int argc, char **argv)
 }
 
 
-/* Takes an option with its value, if it is this one. */
+/* Takes the option and its value if argv[*i] is this option. */
 
 static bool
 ctl_before(int argc, char **argv, int *i, const char *option,
@@ -306,8 +330,9 @@ ctl_help(const char *prefix)
 
     for (command = ctl_commands; command->name != NULL; command++) {
         if (strncmp(command->name, prefix, strlen(prefix)) == 0) {
-            (void) printf("eventsyncctl [--store=PATH] [--key-file=PATH] %s %s\n    %s\n",
-                          command->name, command->usage, command->about);
+            (void) printf("eventsyncctl [--store=PATH] [--key-file=PATH] %s "
+                          "%s\n    %s\n", command->name, command->usage,
+                          command->about);
             shown++;
         }
     }

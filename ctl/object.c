@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Registry records on the command line: partners, keys, endpoints and the
+ * schema modes of feeds.
+ *
+ * Their commands differ only in the members that options set, so that list,
+ * show and remove are one function each; the command table gives the kind.
+ */
+
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "checkpoint/checkpoint.h"
 #include "object.h"
-
-static const char *const  ctl_kinds[] = { "partner", "key", "endpoint",
-                                          "feed" };
+#include "registry/object.h"
 
 
 static int
@@ -15,11 +21,11 @@ ctl_object_failed(es_kind_t kind, const char *name, es_rc_t rc,
     const es_problem_t *problem)
 {
     if (problem->pointer[0] != '\0') {
-        return ctl_fail(CTL_FAILED, "%s \"%s\": %s: %s", ctl_kinds[kind], name,
-                        problem->pointer, problem->detail);
+        return ctl_fail(CTL_FAILED, "%s \"%s\": %s: %s", es_kind_name(kind),
+                        name, problem->pointer, problem->detail);
     }
 
-    return ctl_fail(CTL_FAILED, "%s \"%s\": %s", ctl_kinds[kind], name,
+    return ctl_fail(CTL_FAILED, "%s \"%s\": %s", es_kind_name(kind), name,
                     problem->detail[0] ? problem->detail : es_reason(rc));
 }
 
@@ -73,26 +79,28 @@ ctl_object_change(ctl_t *ctl, es_kind_t kind, const char *name, json_t *object)
 }
 
 
-/* Prints one record: its JSON with the name, or name and chosen members. */
+/* Prints one record: its JSON with the name, or its name and some members. */
 
 static int
 ctl_object_print(ctl_t *ctl, es_kind_t kind, const char *name, bool as_json)
 {
+    int       i;
+    bool      ok;
     char     *text;
-    json_t   *json, *named;
+    json_t   *json;
     es_rc_t   es;
     es_buf_t  buf = { 0 };
 
-    const char  *column, *shown[4][3] = {
-        { "feeds", "publish", "disabled" },
-        { "partner", "scopes", "revoked" },
-        { "partner", "url", "feeds" },
-        { "schema", "revision", "created" }
+    const char  *column, *shown[][3] = {
+        [ES_KIND_PARTNER] = { "feeds", "publish", "disabled" },
+        [ES_KIND_KEY] = { "partner", "scopes", "revoked" },
+        [ES_KIND_ENDPOINT] = { "partner", "url", "feeds" },
+        [ES_KIND_FEED] = { "schema", "revision", "created" }
     };
 
     es = es_registry_get(ctl->store, kind, es_str(name), &buf);
     if (es != ES_OK) {
-        return ctl_fail(CTL_FAILED, "%s \"%s\": %s", ctl_kinds[kind], name,
+        return ctl_fail(CTL_FAILED, "%s \"%s\": %s", es_kind_name(kind), name,
                         es_reason(es));
     }
 
@@ -101,25 +109,24 @@ ctl_object_print(ctl_t *ctl, es_kind_t kind, const char *name, bool as_json)
 
     if (json == NULL) {
         return ctl_fail(CTL_FAILED, "%s \"%s\": the record is damaged",
-                        ctl_kinds[kind], name);
+                        es_kind_name(kind), name);
     }
 
     if (as_json) {
-        named = json_pack("{s:s}", "name", name);
-        (void) json_object_update(named, json);
-        (void) json_dumpf(named, stdout, JSON_COMPACT);
-        json_decref(named);
+        ok = ctl_print_named("name", name, json);
+        json_decref(json);
 
-    } else {
-        (void) printf("%-24s", name);
+        return ok ? CTL_OK : ctl_fail(CTL_FAILED, "out of memory");
+    }
 
-        for (int i = 0; i < 3; i++) {
-            column = shown[kind][i];
-            text = json_dumps(json_object_get(json, column),
-                              JSON_COMPACT | JSON_ENCODE_ANY);
-            (void) printf(" %s=%s", column, text ? text : "-");
-            free(text);
-        }
+    (void) printf("%-24s", name);
+
+    for (i = 0; i < 3; i++) {
+        column = shown[kind][i];
+        text = json_dumps(json_object_get(json, column),
+                          JSON_COMPACT | JSON_ENCODE_ANY);
+        (void) printf(" %s=%s", column, text ? text : "-");
+        free(text);
     }
 
     (void) putchar('\n');
@@ -130,26 +137,19 @@ ctl_object_print(ctl_t *ctl, es_kind_t kind, const char *name, bool as_json)
 
 
 int
-ctl_object_list(ctl_t *ctl, es_kind_t kind, int argc, char **argv)
+ctl_object_list(ctl_t *ctl, int argc, char **argv)
 {
-    int          rc;
-    char         name[64] = "", next[64];
-    const char  *json = NULL;
+    int        rc;
+    bool       as_json;
+    char       name[64] = "", next[64];
+    es_kind_t  kind = (es_kind_t) ctl->kind;
 
-    const ctl_option_t  options[] = {
-        { "json", true, &json },
-        { NULL, false, NULL }
-    };
-
-    rc = ctl_args(ctl, &argc, argv, 0, 0, options);
-    if (rc == CTL_OK) {
-        rc = ctl_open(ctl, 0);
-    }
+    rc = ctl_begin_list(ctl, &argc, argv, &as_json);
 
     while (rc == CTL_OK
            && es_registry_next(ctl->store, kind, es_str(name), next) == ES_OK)
     {
-        rc = ctl_object_print(ctl, kind, next, json != NULL);
+        rc = ctl_object_print(ctl, kind, next, as_json);
         memcpy(name, next, sizeof(name));
     }
 
@@ -158,32 +158,27 @@ ctl_object_list(ctl_t *ctl, es_kind_t kind, int argc, char **argv)
 
 
 int
-ctl_object_show(ctl_t *ctl, es_kind_t kind, int argc, char **argv)
+ctl_object_show(ctl_t *ctl, int argc, char **argv)
 {
     int  rc;
 
-    rc = ctl_args(ctl, &argc, argv, 1, 1, NULL);
-    if (rc == CTL_OK) {
-        rc = ctl_open(ctl, 0);
-    }
+    rc = ctl_begin(ctl, &argc, argv, 1, 1, NULL, 0);
 
-    return rc == CTL_OK ? ctl_object_print(ctl, kind, argv[0], true) : rc;
+    return rc == CTL_OK
+           ? ctl_object_print(ctl, (es_kind_t) ctl->kind, argv[0], true) : rc;
 }
 
 
 int
-ctl_object_remove(ctl_t *ctl, es_kind_t kind, int argc, char **argv)
+ctl_object_remove(ctl_t *ctl, int argc, char **argv)
 {
     int           rc;
     es_rc_t       es;
+    es_kind_t     kind = (es_kind_t) ctl->kind;
     es_problem_t  problem = { 0 };
 
-    rc = ctl_args(ctl, &argc, argv, 1, 1, NULL);
-    if (rc == CTL_OK) {
-        rc = ctl_open(ctl, ES_STORE_ADMIN
-                      | (kind == ES_KIND_PARTNER ? ES_STORE_CHECKPOINT : 0));
-    }
-
+    rc = ctl_begin(ctl, &argc, argv, 1, 1, NULL, ES_STORE_ADMIN
+                   | (kind == ES_KIND_PARTNER ? ES_STORE_CHECKPOINT : 0));
     if (rc != CTL_OK) {
         return rc;
     }
@@ -196,4 +191,50 @@ ctl_object_remove(ctl_t *ctl, es_kind_t kind, int argc, char **argv)
 
     return es == ES_OK ? CTL_OK
                        : ctl_object_failed(kind, argv[0], es, &problem);
+}
+
+
+int
+ctl_registry_load(ctl_t *ctl, es_registry_t **registry)
+{
+    es_rc_t  es;
+
+    es = es_registry_load_closed(ctl->store, registry);
+
+    return es == ES_OK ? CTL_OK
+                       : ctl_fail(CTL_FAILED, "cannot read the registry: %s",
+                                  es_reason(es));
+}
+
+
+const es_endpoint_t *
+ctl_endpoint_named(const es_registry_t *registry, const char *name)
+{
+    const es_endpoint_t  *endpoint;
+
+    endpoint = es_registry_endpoint(registry, es_str(name));
+
+    if (endpoint == NULL) {
+        ctl_complain("no endpoint \"%s\"", name);
+    }
+
+    return endpoint;
+}
+
+
+const es_endpoint_t *
+ctl_endpoint_numbered(const es_registry_t *registry, uint32_t number)
+{
+    size_t                i, n;
+    const es_endpoint_t  *endpoints;
+
+    endpoints = es_registry_endpoints(registry, &n);
+
+    for (i = 0; i < n; i++) {
+        if (endpoints[i].number == number) {
+            return &endpoints[i];
+        }
+    }
+
+    return NULL;
 }

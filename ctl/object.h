@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What partners, keys and endpoints have in common on the command
- * line: JSON records of the registry (docs/registry.md).
+ * Registry records (docs/registry.md) for the commands of partners, keys,
+ * endpoints and feeds: written from JSON, and looked up by name or number.
  */
 
 #ifndef CTL_OBJECT_H
@@ -10,15 +10,22 @@
 
 #include "ctl.h"
 
-/* Each writes `object` (and drops it) or says why not. */
+/* Both write `object` and release it.  CTL_FAILED with a message. */
 int ctl_object_create(ctl_t *ctl, es_kind_t kind, const char *name,
     json_t *object);
 int ctl_object_change(ctl_t *ctl, es_kind_t kind, const char *name,
     json_t *object);
 
-/* Whole commands. */
-int ctl_object_list(ctl_t *ctl, es_kind_t kind, int argc, char **argv);
-int ctl_object_show(ctl_t *ctl, es_kind_t kind, int argc, char **argv);
-int ctl_object_remove(ctl_t *ctl, es_kind_t kind, int argc, char **argv);
+/* Loads the registry of the open store without decrypting secrets.  CTL_FAILED
+   with a message. */
+int ctl_registry_load(ctl_t *ctl, es_registry_t **registry);
+
+/* NULL with a message: the registry has no endpoint of that name. */
+const es_endpoint_t *ctl_endpoint_named(const es_registry_t *registry,
+    const char *name);
+
+/* NULL, and no message: the endpoint was removed. */
+const es_endpoint_t *ctl_endpoint_numbered(const es_registry_t *registry,
+    uint32_t number);
 
 #endif /* CTL_OBJECT_H */

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * The store on the command line: it is created, opened and verified here.
+ *
+ * A command opens only the environments that it needs, by flags, because its
+ * user may have no right to write the others.
+ */
+
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -9,8 +16,8 @@
 #include "store/deletions.h"
 
 
-/* Keys are needed by who writes or proves secrets, so a command that has a key
-   file uses it, and one that has not is told by the library when it matters. */
+/* Only commands that write or verify secrets need the keys.  Without a key file
+   the library reports the missing keys to those commands. */
 
 static int
 ctl_open_keys(ctl_t *ctl)
@@ -35,18 +42,31 @@ ctl_open_keys(ctl_t *ctl)
 }
 
 
+static int
+ctl_open_path(const ctl_t *ctl)
+{
+    if (ctl->store_path == NULL || ctl->store_path[0] == '\0') {
+        return ctl_fail(CTL_USAGE, "no store: use --store=PATH or set "
+                        "EVENTSYNC_STORE");
+    }
+
+    return CTL_OK;
+}
+
+
 int
 ctl_open(ctl_t *ctl, unsigned flags)
 {
+    int           rc;
     es_problem_t  problem;
 
     if (ctl->store != NULL) {
         return CTL_OK;
     }
 
-    if (ctl->store_path == NULL || ctl->store_path[0] == '\0') {
-        return ctl_fail(CTL_USAGE, "no store: say --store=PATH or set "
-                        "EVENTSYNC_STORE");
+    rc = ctl_open_path(ctl);
+    if (rc != CTL_OK) {
+        return rc;
     }
 
     if (es_child_store_open(ctl->store_path, flags, &ctl->store, &problem)
@@ -59,8 +79,38 @@ ctl_open(ctl_t *ctl, unsigned flags)
 }
 
 
+int
+ctl_begin(ctl_t *ctl, int *argc, char **argv, int min, int max,
+    const ctl_option_t *options, unsigned flags)
+{
+    int  rc;
+
+    rc = ctl_args(ctl, argc, argv, min, max, options);
+
+    return rc == CTL_OK ? ctl_open(ctl, flags) : rc;
+}
+
+
+int
+ctl_begin_list(ctl_t *ctl, int *argc, char **argv, bool *as_json)
+{
+    int          rc;
+    const char  *json = NULL;
+
+    const ctl_option_t  options[] = {
+        { "json", true, &json },
+        { NULL, false, NULL }
+    };
+
+    rc = ctl_begin(ctl, argc, argv, 0, 0, options, 0);
+    *as_json = json != NULL;
+
+    return rc;
+}
+
+
 void
-ctl_tell(ctl_t *ctl, bool all)
+ctl_report(ctl_t *ctl, bool all)
 {
     char  text[ES_TOLD_MAX];
 
@@ -89,9 +139,9 @@ ctl_init(ctl_t *ctl, int argc, char **argv)
         return rc;
     }
 
-    if (ctl->store_path == NULL || ctl->store_path[0] == '\0') {
-        return ctl_fail(CTL_USAGE, "no store: say --store=PATH or set "
-                        "EVENTSYNC_STORE");
+    rc = ctl_open_path(ctl);
+    if (rc != CTL_OK) {
+        return rc;
     }
 
     if (es_store_create(ctl->store_path, &problem) != ES_OK) {
@@ -111,7 +161,7 @@ ctl_verify_fault(void *ctx, const char *text)
 
 
 int
-ctl_prove(ctl_t *ctl, es_verify_t *totals)
+ctl_verify_store(ctl_t *ctl, es_verify_t *totals)
 {
     es_rc_t  rc;
 
@@ -133,16 +183,13 @@ ctl_verify(ctl_t *ctl, int argc, char **argv)
     int          rc;
     es_verify_t  totals = { 0 };
 
-    rc = ctl_args(ctl, &argc, argv, 0, 0, NULL);
-    if (rc == CTL_OK) {
-        rc = ctl_open(ctl, ES_STORE_PUBLISH | ES_STORE_CHECKPOINT);
-    }
-
+    rc = ctl_begin(ctl, &argc, argv, 0, 0, NULL,
+                   ES_STORE_PUBLISH | ES_STORE_CHECKPOINT);
     if (rc != CTL_OK) {
         return rc;
     }
 
-    rc = ctl_prove(ctl, &totals);
+    rc = ctl_verify_store(ctl, &totals);
 
     (void) printf("%llu feeds, %llu events in %llu records, %llu checkpoints, "
                   "%llu faults\n",

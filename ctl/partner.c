@@ -1,11 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Partners: the feeds that they may use, and their limits.
+ *
+ * A change may take a feed from endpoints that still have events to deliver, so
+ * that it reports the endpoints affected.
+ */
+
 #include "affected.h"
 #include "object.h"
 
+/* The options as they were given, NULL when they were not. */
+typedef struct {
+    const char  *feeds;
+    const char  *publish;
+    const char  *operations;
+    const char  *disabled;
+    const char  *enabled;
+    const char  *limit[ES_POLICIES];
+} ctl_partner_args_t;
 
-/* "60r/m" or "60r/m,burst=10", "100m/h,burst=10m" of bytes, a number of what
-   is under way; "default" is null: the location's again. */
+
+/* Reads "60r/m", "60r/m,burst=10" or, in bytes, "100m/h,burst=10m", and for
+   waits a number.  "default" becomes null: the location's limit applies. */
 
 static int
 ctl_partner_limit(json_t *limits, const char *policy, const char *text)
@@ -52,7 +69,7 @@ ctl_partner_limit(json_t *limits, const char *policy, const char *text)
     }
 
     if (es_size_parse(es_str(option + 6), &burst) != ES_OK) {
-        return ctl_fail(CTL_USAGE, "\"%s\" is not a number from 1, or a size",
+        return ctl_fail(CTL_USAGE, "\"%s\" is not a number from 1 or a size",
                         option);
     }
 
@@ -63,68 +80,72 @@ ctl_partner_limit(json_t *limits, const char *policy, const char *text)
 }
 
 
-/* The record that the options describe; NULL with *rc when they are wrong. */
-
-static json_t *
-ctl_partner_record(ctl_t *ctl, int *argc, char **argv, bool change, int *rc)
+static int
+ctl_partner_args(ctl_t *ctl, int *argc, char **argv, bool change,
+    ctl_partner_args_t *a)
 {
-    unsigned     i;
-    json_t      *object, *limits;
-    const char  *feeds = NULL, *publish = NULL, *disabled = NULL,
-                *enabled = NULL, *operations = NULL,
-                *limit[ES_POLICIES] = { NULL };
+    int  rc;
 
     const ctl_option_t  options[] = {
-        { "feeds", false, &feeds },
-        { "publish", false, &publish },
-        { "limit-poll", false, &limit[ES_POLICY_POLL] },
-        { "limit-publish", false, &limit[ES_POLICY_PUBLISH] },
-        { "limit-backfill", false, &limit[ES_POLICY_BACKFILL] },
-        { "limit-waits", false, &limit[ES_POLICY_WAITS] },
-        { "operations", false, &operations },
-        { "disabled", true, &disabled },
-        { change ? "enabled" : "disabled", true,
-          change ? &enabled : &disabled },
+        { "feeds", false, &a->feeds },
+        { "publish", false, &a->publish },
+        { "limit-poll", false, &a->limit[ES_POLICY_POLL] },
+        { "limit-publish", false, &a->limit[ES_POLICY_PUBLISH] },
+        { "limit-backfill", false, &a->limit[ES_POLICY_BACKFILL] },
+        { "limit-waits", false, &a->limit[ES_POLICY_WAITS] },
+        { "operations", false, &a->operations },
+        { "disabled", true, &a->disabled },
+        { change ? "enabled" : NULL, true, &a->enabled },
         { NULL, false, NULL }
     };
 
-    *rc = ctl_args(ctl, argc, argv, 1, 1, options);
-    if (*rc != CTL_OK) {
-        return NULL;
+    rc = ctl_args(ctl, argc, argv, 1, 1, options);
+
+    if (rc == CTL_OK && a->disabled != NULL && a->enabled != NULL) {
+        rc = ctl_fail(CTL_USAGE, "\"--disabled\" and \"--enabled\" exclude "
+                      "each other");
     }
 
-    if (disabled != NULL && enabled != NULL) {
-        *rc = ctl_fail(CTL_USAGE, "\"--disabled\" and \"--enabled\" exclude "
-                       "each other");
-        return NULL;
-    }
+    return rc;
+}
 
+
+/* The record that the options describe; NULL with *rc when one is wrong. */
+
+static json_t *
+ctl_partner_record(const ctl_partner_args_t *a, int *rc)
+{
+    unsigned   i;
+    json_t    *object, *limits;
+
+    *rc = CTL_OK;
     object = json_object();
     limits = json_object();
 
-    if (feeds != NULL) {
-        (void) json_object_set_new(object, "feeds", ctl_list(feeds));
+    if (a->feeds != NULL) {
+        (void) json_object_set_new(object, "feeds", ctl_list(a->feeds));
     }
 
-    if (publish != NULL) {
-        (void) json_object_set_new(object, "publish", ctl_list(publish));
+    if (a->publish != NULL) {
+        (void) json_object_set_new(object, "publish", ctl_list(a->publish));
     }
 
-    if (operations != NULL) {
+    if (a->operations != NULL) {
         (void) json_object_set_new(object, "operations",
-                                   operations[0] != '\0'
-                                   ? json_string(operations) : json_null());
+                                   a->operations[0] != '\0'
+                                   ? json_string(a->operations)
+                                   : json_null());
     }
 
-    if (disabled != NULL || enabled != NULL) {
+    if (a->disabled != NULL || a->enabled != NULL) {
         (void) json_object_set_new(object, "disabled",
-                                   json_boolean(disabled != NULL));
+                                   json_boolean(a->disabled != NULL));
     }
 
     for (i = 0; i < ES_POLICIES && *rc == CTL_OK; i++) {
         *rc = ctl_partner_limit(limits,
                                 es_policy_name((es_policy_t) i).data,
-                                limit[i]);
+                                a->limit[i]);
     }
 
     if (json_object_size(limits) > 0) {
@@ -142,8 +163,8 @@ ctl_partner_record(ctl_t *ctl, int *argc, char **argv, bool change, int *rc)
 }
 
 
-/* A change of the record replaces `limits` as a whole, so those that are not
-   named are taken from the one that is there. */
+/* A change replaces `limits` as a whole, so that limits without an option are
+   copied from the stored record. */
 
 static int
 ctl_partner_limits(ctl_t *ctl, const char *name, json_t *object)
@@ -164,7 +185,7 @@ ctl_partner_limits(ctl_t *ctl, const char *name, json_t *object)
         return rc;
     }
 
-    /* One that cannot be read is told by the change itself. */
+    /* The change itself reports a record that cannot be read. */
 
     if (es_registry_get(ctl->store, ES_KIND_PARTNER, es_str(name), &buf)
         == ES_OK)
@@ -187,7 +208,7 @@ ctl_partner_limits(ctl_t *ctl, const char *name, json_t *object)
 }
 
 
-/* Says which endpoints are not sent a feed any more. */
+/* Changes the record and reports endpoints that no longer receive a feed. */
 
 static int
 ctl_partner_apply(ctl_t *ctl, const char *name, json_t *object)
@@ -220,10 +241,16 @@ ctl_partner_apply(ctl_t *ctl, const char *name, json_t *object)
 static int
 ctl_partner_write(ctl_t *ctl, int argc, char **argv, bool change)
 {
-    int      rc;
-    json_t  *object;
+    int                  rc;
+    json_t              *object;
+    ctl_partner_args_t   args = { 0 };
 
-    object = ctl_partner_record(ctl, &argc, argv, change, &rc);
+    rc = ctl_partner_args(ctl, &argc, argv, change, &args);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    object = ctl_partner_record(&args, &rc);
     if (object == NULL) {
         return rc;
     }
@@ -250,25 +277,4 @@ int
 ctl_partner_change(ctl_t *ctl, int argc, char **argv)
 {
     return ctl_partner_write(ctl, argc, argv, true);
-}
-
-
-int
-ctl_partner_list(ctl_t *ctl, int argc, char **argv)
-{
-    return ctl_object_list(ctl, ES_KIND_PARTNER, argc, argv);
-}
-
-
-int
-ctl_partner_show(ctl_t *ctl, int argc, char **argv)
-{
-    return ctl_object_show(ctl, ES_KIND_PARTNER, argc, argv);
-}
-
-
-int
-ctl_partner_remove(ctl_t *ctl, int argc, char **argv)
-{
-    return ctl_object_remove(ctl, ES_KIND_PARTNER, argc, argv);
 }

@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Requests to the dispatcher: replay, resend, redrive and test events.
+ *
+ * A request is a record in the store, which the dispatcher takes when it next
+ * wakes.  The command waits a moment for that, so that its user sees a refusal;
+ * without a dispatcher the request stays and the command ends well.
+ */
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,34 +16,33 @@
 #include "ctl.h"
 #include "delivery/delivery.h"
 #include "manage/manage.h"
+#include "object.h"
 #include "registry/control_reply.h"
 
-#define CTL_TAKEN_US  5000000
-#define CTL_LOOK_US   20000
+#define CTL_REQUEST_WAIT_US  5000000
+#define CTL_REQUEST_POLL_US  20000
 
 
-/* Opens the store, and finds the endpoint. */
+/* Opens the store and finds the endpoint. */
 
 static int
 ctl_request_endpoint(ctl_t *ctl, const char *name, es_request_t *request)
 {
     int                   rc;
-    es_rc_t               es;
     es_registry_t        *registry;
     const es_endpoint_t  *endpoint;
 
     rc = ctl_open(ctl, ES_STORE_ADMIN | ES_STORE_DELIVERY_READ);
+
+    if (rc == CTL_OK) {
+        rc = ctl_registry_load(ctl, &registry);
+    }
+
     if (rc != CTL_OK) {
         return rc;
     }
 
-    es = es_registry_load(ctl->store, &registry);
-    if (es != ES_OK) {
-        return ctl_fail(CTL_FAILED, "cannot read the registry: %s",
-                        es_reason(es));
-    }
-
-    endpoint = es_registry_endpoint(registry, es_str(name));
+    endpoint = ctl_endpoint_named(registry, name);
 
     if (endpoint != NULL) {
         request->endpoint = endpoint->number;
@@ -43,12 +50,11 @@ ctl_request_endpoint(ctl_t *ctl, const char *name, es_request_t *request)
 
     es_registry_free(registry);
 
-    return endpoint ? CTL_OK : ctl_fail(CTL_FAILED, "there is no endpoint "
-                                        "\"%s\"", name);
+    return endpoint ? CTL_OK : CTL_FAILED;
 }
 
 
-/* Of a request that could not be done there is a reply. */
+/* The dispatcher leaves a reply only to a request that it refused. */
 
 static int
 ctl_request_taken(ctl_t *ctl, uint64_t id)
@@ -67,51 +73,52 @@ ctl_request_taken(ctl_t *ctl, uint64_t id)
 }
 
 
-/* Hands the request over, and waits a moment for the dispatcher. */
+/* Stores the request and waits a moment for the dispatcher; *taken is false
+   when it has not taken the request by then. */
 
 static int
-ctl_request_add(ctl_t *ctl, es_request_t *request, bool *done)
+ctl_request_add(ctl_t *ctl, es_request_t *request, bool *taken)
 {
     es_rc_t   es;
     int64_t   until_us;
-    uint64_t  taken;
+    uint64_t  last;
 
-    es = es_delivery_taken(ctl->store, &taken);
+    es = es_delivery_taken(ctl->store, &last);
 
     if (es == ES_OK) {
-        es = es_request_add(ctl->store, request, taken);
+        es = es_request_add(ctl->store, request, last);
     }
 
     if (es != ES_OK) {
-        return ctl_fail(CTL_FAILED, "cannot ask the dispatcher: %s",
+        return ctl_fail(CTL_FAILED, "cannot store the request: %s",
                         es_reason(es));
     }
 
-    until_us = es_clock_mono_us() + CTL_TAKEN_US;
+    until_us = es_clock_mono_us() + CTL_REQUEST_WAIT_US;
 
     do {
-        if (es_delivery_taken(ctl->store, &taken) == ES_OK
-            && taken >= request->id)
+        if (es_delivery_taken(ctl->store, &last) == ES_OK
+            && last >= request->id)
         {
-            *done = true;
+            *taken = true;
             return ctl_request_taken(ctl, request->id);
         }
 
-        (void) usleep(CTL_LOOK_US);
+        (void) usleep(CTL_REQUEST_POLL_US);
 
     } while (es_clock_mono_us() < until_us);
 
     (void) puts("waiting for the dispatcher");
-    *done = false;
+    *taken = false;
 
     return CTL_OK;
 }
 
 
-/* Where in the feed: by a cursor, or by `from`. */
+/* Sets the request's position in the feed, which a cursor or `from` names. */
 
 static int
-ctl_request_place(ctl_t *ctl, const char *feed, const char *cursor,
+ctl_request_position(ctl_t *ctl, const char *feed, const char *cursor,
     const char *from, es_request_t *request)
 {
     es_rc_t       es;
@@ -130,7 +137,7 @@ int
 ctl_endpoint_replay(ctl_t *ctl, int argc, char **argv)
 {
     int           rc;
-    bool          done;
+    bool          taken;
     const char   *after = NULL, *from = NULL;
     es_request_t  request = { .kind = ES_REQUEST_REPLAY };
 
@@ -143,7 +150,7 @@ ctl_endpoint_replay(ctl_t *ctl, int argc, char **argv)
     rc = ctl_args(ctl, &argc, argv, 2, 2, options);
 
     if (rc == CTL_OK && (after == NULL) == (from == NULL)) {
-        rc = ctl_fail(CTL_USAGE, "one of \"--after\" and \"--from\" is "
+        rc = ctl_fail(CTL_USAGE, "either \"--after\" or \"--from\" is "
                       "needed");
     }
 
@@ -152,10 +159,10 @@ ctl_endpoint_replay(ctl_t *ctl, int argc, char **argv)
     }
 
     if (rc == CTL_OK) {
-        rc = ctl_request_place(ctl, argv[1], after, from, &request);
+        rc = ctl_request_position(ctl, argv[1], after, from, &request);
     }
 
-    return rc == CTL_OK ? ctl_request_add(ctl, &request, &done) : rc;
+    return rc == CTL_OK ? ctl_request_add(ctl, &request, &taken) : rc;
 }
 
 
@@ -163,7 +170,7 @@ int
 ctl_endpoint_resend(ctl_t *ctl, int argc, char **argv)
 {
     int           rc;
-    bool          done;
+    bool          taken;
     es_request_t  request = { .kind = ES_REQUEST_RESEND };
 
     rc = ctl_args(ctl, &argc, argv, 3, 3, NULL);
@@ -173,7 +180,7 @@ ctl_endpoint_resend(ctl_t *ctl, int argc, char **argv)
     }
 
     if (rc == CTL_OK) {
-        rc = ctl_request_place(ctl, argv[1], argv[2], NULL, &request);
+        rc = ctl_request_position(ctl, argv[1], argv[2], NULL, &request);
     }
 
     if (rc == CTL_OK && request.sequence == 0) {
@@ -181,7 +188,7 @@ ctl_endpoint_resend(ctl_t *ctl, int argc, char **argv)
                       argv[2]);
     }
 
-    return rc == CTL_OK ? ctl_request_add(ctl, &request, &done) : rc;
+    return rc == CTL_OK ? ctl_request_add(ctl, &request, &taken) : rc;
 }
 
 
@@ -189,7 +196,7 @@ int
 ctl_endpoint_redrive(ctl_t *ctl, int argc, char **argv)
 {
     int           rc;
-    bool          done;
+    bool          taken;
     es_request_t  request = { .kind = ES_REQUEST_REDRIVE };
 
     rc = ctl_args(ctl, &argc, argv, 1, 1, NULL);
@@ -198,7 +205,7 @@ ctl_endpoint_redrive(ctl_t *ctl, int argc, char **argv)
         rc = ctl_request_endpoint(ctl, argv[0], &request);
     }
 
-    return rc == CTL_OK ? ctl_request_add(ctl, &request, &done) : rc;
+    return rc == CTL_OK ? ctl_request_add(ctl, &request, &taken) : rc;
 }
 
 
@@ -209,25 +216,26 @@ typedef struct {
 } ctl_test_t;
 
 
+/* The newest attempt comes first.  The walk goes on behind it to the end of the
+   endpoint's attempts, as every poll without a result did. */
+
 static es_rc_t
 ctl_test_attempt(void *ctx, const es_attempt_t *attempt)
 {
     ctl_test_t  *test = ctx;
 
-    if (!(attempt->flags & ES_ATTEMPT_TEST)
-        || attempt->sequence != test->request)
+    if (!test->found && (attempt->flags & ES_ATTEMPT_TEST)
+        && attempt->sequence == test->request)
     {
-        return ES_OK;
+        test->found = true;
+        test->attempt = *attempt;
     }
 
-    test->found = true;
-    test->attempt = *attempt;
-
-    return ES_EXISTS;
+    return ES_OK;
 }
 
 
-/* What became of it, as soon as that is on record. */
+/* Prints the outcome of the test event as soon as it is recorded. */
 
 static int
 ctl_test_outcome(ctl_t *ctl, const es_request_t *request)
@@ -236,7 +244,7 @@ ctl_test_outcome(ctl_t *ctl, const es_request_t *request)
     es_rc_t     es;
     ctl_test_t  test = { .request = request->id };
 
-    until_us = es_clock_mono_us() + CTL_TAKEN_US;
+    until_us = es_clock_mono_us() + CTL_REQUEST_WAIT_US;
 
     do {
         es = es_delivery_last_attempts(ctl->store, request->endpoint, NULL,
@@ -255,7 +263,7 @@ ctl_test_outcome(ctl_t *ctl, const es_request_t *request)
                             es_reason(es));
         }
 
-        (void) usleep(CTL_LOOK_US);
+        (void) usleep(CTL_REQUEST_POLL_US);
 
     } while (es_clock_mono_us() < until_us);
 
@@ -269,7 +277,7 @@ int
 ctl_endpoint_test(ctl_t *ctl, int argc, char **argv)
 {
     int           rc;
-    bool          done = false;
+    bool          taken = false;
     char          id[ES_TEST_ID_MAX];
     json_t       *data = NULL;
     es_rc_t       es;
@@ -306,8 +314,8 @@ ctl_endpoint_test(ctl_t *ctl, int argc, char **argv)
 
     if (rc == CTL_OK) {
         (void) printf("%s\n", id);
-        rc = ctl_request_add(ctl, &request, &done);
+        rc = ctl_request_add(ctl, &request, &taken);
     }
 
-    return rc == CTL_OK && done ? ctl_test_outcome(ctl, &request) : rc;
+    return rc == CTL_OK && taken ? ctl_test_outcome(ctl, &request) : rc;
 }

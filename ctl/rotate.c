@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Signing secrets of an endpoint: rotated, and their public keys printed.
+ *
+ * A secret that the command generates is printed once.  Of a key pair only the
+ * public key is printed, because the receiver needs no more.
+ */
+
 #include <stdio.h>
 #include <string.h>
 
@@ -35,13 +42,13 @@ ctl_endpoint_rotate(ctl_t *ctl, int argc, char **argv)
         && (es_duration_parse(es_str(overlap), &overlap_ms) != ES_OK
             || overlap_ms > ES_OVERLAP_MAX_MS))
     {
-        return ctl_fail(CTL_USAGE, "\"--overlap=%s\" is not a time of at most "
-                        "30d", overlap);
+        return ctl_fail(CTL_USAGE, "\"--overlap=%s\" is not a duration of at "
+                        "most 30 days", overlap);
     }
 
     if (secret != NULL && kind != NULL) {
-        return ctl_fail(CTL_USAGE, "\"--secret\" has its own kind: \"--kind\" "
-                        "is not needed");
+        return ctl_fail(CTL_USAGE, "\"--secret\" and \"--kind\" exclude each "
+                        "other: a secret states its kind");
     }
 
     if (secret == NULL
@@ -86,11 +93,7 @@ ctl_endpoint_keys(ctl_t *ctl, int argc, char **argv)
     json_t   *keys;
     es_rc_t   es;
 
-    rc = ctl_args(ctl, &argc, argv, 1, 1, NULL);
-    if (rc == CTL_OK) {
-        rc = ctl_open(ctl, 0);
-    }
-
+    rc = ctl_begin(ctl, &argc, argv, 1, 1, NULL, 0);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -101,8 +104,7 @@ ctl_endpoint_keys(ctl_t *ctl, int argc, char **argv)
                         es_reason(es));
     }
 
-    (void) json_dumpf(keys, stdout, JSON_COMPACT);
-    (void) putchar('\n');
+    ctl_print(keys);
     json_decref(keys);
 
     return CTL_OK;

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Simulated failures of an endpoint's deliveries, for tests of a receiver.
+ */
+
 #include <stdio.h>
 
 #include "ctl.h"
@@ -71,7 +75,7 @@ ctl_endpoint_simulate(ctl_t *ctl, int argc, char **argv)
                                   NULL, &problem);
         rc = es == ES_OK ? CTL_OK
              : es == ES_NOT_FOUND
-               ? ctl_fail(CTL_FAILED, "there is no endpoint \"%s\"", argv[0])
+               ? ctl_fail(CTL_FAILED, "no endpoint \"%s\"", argv[0])
                : ctl_fail(CTL_FAILED, "%s%s%s", problem.pointer,
                           problem.pointer[0] ? ": " : "", problem.detail);
     }

@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * The destination of "publish".
+ *
+ * Events that the store refuses are reported with their line or number in the
+ * input, counted over all commits.  By HTTP, a request is repeated after 429
+ * with Retry-After: the store drops duplicates, so that this is safe.
+ */
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "sink.h"
 
-#define SINK_BYTES         (512 * 1024)    /* nginx takes 1m unless told */
+#define SINK_BYTES         (512 * 1024)    /* nginx accepts 1m by default */
 #define SINK_RETRY_MAX_S   60
 
 
@@ -47,6 +55,14 @@ ctl_sink_add_store(ctl_sink_t *sink, ctl_format_t format, es_str_t text)
     es_rc_t       rc;
     es_problem_t  problem;
 
+    static es_rc_t  (*const add[])(es_batch_t *batch, const char *text,
+        size_t len, es_problem_t *problem) =
+    {
+        [CTL_NDJSON] = es_batch_add_ndjson,
+        [CTL_JSON] = es_batch_add,
+        [CTL_BATCH] = es_batch_add_array
+    };
+
     if (sink->batch == NULL) {
         sink->batch = es_batch_create(es_str(sink->feed), NULL);
     }
@@ -55,21 +71,7 @@ ctl_sink_add_store(ctl_sink_t *sink, ctl_format_t format, es_str_t text)
         return ctl_fail(CTL_FAILED, "out of memory");
     }
 
-    switch (format) {
-
-    case CTL_JSON:
-        rc = es_batch_add(sink->batch, text.data, text.len, &problem);
-        break;
-
-    case CTL_BATCH:
-        rc = es_batch_add_array(sink->batch, text.data, text.len, &problem);
-        break;
-
-    default: /* CTL_NDJSON */
-        rc = es_batch_add_ndjson(sink->batch, text.data, text.len, &problem);
-        break;
-    }
-
+    rc = add[format](sink->batch, text.data, text.len, &problem);
     if (rc != ES_OK) {
         return ctl_sink_fault(sink, &problem);
     }
@@ -122,7 +124,7 @@ ctl_sink_print(const char *cursor, es_str_t id, bool duplicate, bool warning)
 }
 
 
-/* One line for the first of a commit's: its index, and how many there are. */
+/* Prints one line per commit: its first warning, and the number of warnings. */
 
 static void
 ctl_sink_warn(const ctl_sink_t *sink, size_t index, size_t count,
@@ -176,7 +178,7 @@ ctl_sink_commit_store(ctl_sink_t *sink)
     es_batch_destroy(sink->batch);
     sink->batch = NULL;
 
-    ctl_tell(sink->ctl, false);
+    ctl_report(sink->ctl, false);
 
     return CTL_OK;
 }
@@ -204,7 +206,7 @@ ctl_sink_results(ctl_sink_t *sink)
 {
     int          rc, duplicate;
     size_t       i, n, first, warned;
-    json_t      *answer, *results, *result, *warning, *said;
+    json_t      *answer, *results, *result, *warning, *noted;
     const char  *id, *cursor;
 
     answer = json_loadb(sink->http->body.data, sink->http->body.len, 0, NULL);
@@ -212,7 +214,7 @@ ctl_sink_results(ctl_sink_t *sink)
     rc = CTL_OK;
     first = 0;
     warned = 0;
-    said = NULL;
+    noted = NULL;
 
     json_array_foreach(results, i, result) {
         if (json_unpack(result, "{s:s%, s:s, s:b}", "id", &id, &n, "cursor",
@@ -226,7 +228,7 @@ ctl_sink_results(ctl_sink_t *sink)
 
         if (warning != NULL && warned++ == 0) {
             first = i;
-            said = warning;
+            noted = warning;
         }
 
         if (sink->results) {
@@ -236,14 +238,14 @@ ctl_sink_results(ctl_sink_t *sink)
     }
 
     if (rc != CTL_OK || json_array_size(results) == 0) {
-        rc = ctl_fail(CTL_FAILED, "\"%s\" does not answer as eventsync does",
+        rc = ctl_fail(CTL_FAILED, "\"%s\" does not answer like eventsync",
                       sink->http->url);
     }
 
     if (rc == CTL_OK && warned > 0) {
         ctl_sink_warn(sink, first, warned,
-                      json_string_value(json_object_get(said, "pointer")),
-                      json_string_value(json_object_get(said, "detail")));
+                      json_string_value(json_object_get(noted, "pointer")),
+                      json_string_value(json_object_get(noted, "detail")));
     }
 
     sink->before += json_array_size(results);
@@ -253,8 +255,8 @@ ctl_sink_results(ctl_sink_t *sink)
 }
 
 
-/* An event that is there already is not stored again, so that a request may
-   be repeated when it was too early. */
+/* A stored event is not stored again, so that a request may be repeated after
+   429. */
 
 static int
 ctl_sink_commit_http(ctl_sink_t *sink, ctl_format_t format)
@@ -264,9 +266,9 @@ ctl_sink_commit_http(ctl_sink_t *sink, ctl_format_t format)
     es_str_t  body;
 
     static const char *const  types[] = {
-        "application/x-ndjson",
-        "application/cloudevents+json",
-        "application/cloudevents-batch+json"
+        [CTL_NDJSON] = "application/x-ndjson",
+        [CTL_JSON] = "application/cloudevents+json",
+        [CTL_BATCH] = "application/cloudevents-batch+json"
     };
 
     body.data = sink->text.data;
@@ -313,7 +315,7 @@ ctl_sink_commit(ctl_sink_t *sink, ctl_format_t format)
 
     sink->count = 0;
 
-    /* Whoever reads the results must be able to count on them. */
+    /* A result that was printed must reach its reader. */
 
     if (fflush(stdout) != 0 && rc == CTL_OK) {
         return ctl_fail(CTL_FAILED, "cannot write to standard output");

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Where `publish` puts events: the store itself, or the HTTP
- * interface.
+ * The destination of "publish": the store itself, or the HTTP interface.
  *
- * Events are collected and committed together; each commit is all or nothing.
+ * Events are collected and committed together; a commit stores all of them or
+ * none.
  */
 
 #ifndef CTL_SINK_H
@@ -18,18 +18,19 @@ typedef struct {
     ctl_t         *ctl;
     ctl_http_t    *http;           /* NULL: to the store */
     const char    *feed;
-    bool           results;        /* a line for each event */
-    uint64_t       line;           /* of the input, for errors; 0: no lines */
+    bool           results;        /* print a line for each event */
+    uint64_t       line;           /* of the input, for errors; 0: the input has
+                                      no lines */
     uint64_t       before;         /* events committed */
     uint64_t       count;          /* collected */
     es_batch_t    *batch;          /* to the store */
     es_buf_t       text;           /* by HTTP */
 } ctl_sink_t;
 
-/* Adds one line, or the whole input.  The problem is said. */
+/* Adds one line, or the whole input.  CTL_FAILED with a message. */
 int ctl_sink_add(ctl_sink_t *sink, ctl_format_t format, es_str_t text);
 
-/* True when no more should be collected. */
+/* True when the collected events must be committed. */
 bool ctl_sink_full(const ctl_sink_t *sink, uint64_t size);
 
 int ctl_sink_commit(ctl_sink_t *sink, ctl_format_t format);

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * The event catalogue: types are registered, listed and deprecated.
+ *
+ * No command removes or changes a version, because partners may depend on it.
+ */
+
 #include <stdio.h>
 #include <unistd.h>
 
@@ -38,11 +44,7 @@ ctl_type_register(ctl_t *ctl, int argc, char **argv)
         { NULL, false, NULL }
     };
 
-    rc = ctl_args(ctl, &argc, argv, 2, 2, options);
-    if (rc == CTL_OK) {
-        rc = ctl_open(ctl, ES_STORE_ADMIN);
-    }
-
+    rc = ctl_begin(ctl, &argc, argv, 2, 2, options, ES_STORE_ADMIN);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -111,14 +113,13 @@ ctl_type_page(ctl_t *ctl, char after[ES_TYPE_NAME_MAX + 1], bool as_json,
     es_buf_free(&out);
 
     if (page == NULL) {
-        return ctl_fail(CTL_FAILED, "the catalogue: %s",
+        return ctl_fail(CTL_FAILED, "cannot read the catalogue: %s",
                         es_reason(es != ES_OK ? es : ES_NOMEM));
     }
 
     json_array_foreach(json_object_get(page, "types"), i, type) {
         if (as_json) {
-            (void) json_dumpf(type, stdout, JSON_COMPACT);
-            (void) putchar('\n');
+            ctl_print(type);
         } else {
             ctl_type_print(type);
         }
@@ -137,30 +138,21 @@ ctl_type_page(ctl_t *ctl, char after[ES_TYPE_NAME_MAX + 1], bool as_json,
 int
 ctl_type_list(ctl_t *ctl, int argc, char **argv)
 {
-    int          rc;
-    char         after[ES_TYPE_NAME_MAX + 1] = "";
-    bool         more;
-    const char  *json = NULL;
+    int   rc;
+    char  after[ES_TYPE_NAME_MAX + 1] = "";
+    bool  as_json, more;
 
-    const ctl_option_t  options[] = {
-        { "json", true, &json },
-        { NULL, false, NULL }
-    };
-
-    rc = ctl_args(ctl, &argc, argv, 0, 0, options);
-    if (rc == CTL_OK) {
-        rc = ctl_open(ctl, 0);
-    }
+    rc = ctl_begin_list(ctl, &argc, argv, &as_json);
 
     for (more = true; rc == CTL_OK && more; /* void */ ) {
-        rc = ctl_type_page(ctl, after, json != NULL, &more);
+        rc = ctl_type_page(ctl, after, as_json, &more);
     }
 
     return rc;
 }
 
 
-/* A type as JSON, or a version's document as it was registered. */
+/* Prints a type as JSON, or the document of a version as it was registered. */
 
 int
 ctl_type_show(ctl_t *ctl, int argc, char **argv)
@@ -170,11 +162,7 @@ ctl_type_show(ctl_t *ctl, int argc, char **argv)
     es_buf_t       out = { 0 };
     es_lifetime_t  lifetime;
 
-    rc = ctl_args(ctl, &argc, argv, 1, 2, NULL);
-    if (rc == CTL_OK) {
-        rc = ctl_open(ctl, 0);
-    }
-
+    rc = ctl_begin(ctl, &argc, argv, 1, 2, NULL, 0);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -232,7 +220,7 @@ ctl_type_deprecate(ctl_t *ctl, int argc, char **argv)
     rc = ctl_args(ctl, &argc, argv, 2, 2, options);
 
     if (rc == CTL_OK && cancel != NULL && (from != NULL || sunset != NULL)) {
-        rc = ctl_fail(CTL_USAGE, "\"--cancel\" goes with no other option");
+        rc = ctl_fail(CTL_USAGE, "\"--cancel\" excludes all other options");
     }
 
     if (cancel == NULL) {

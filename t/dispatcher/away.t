@@ -99,8 +99,8 @@ sub grant {
 
     $t->ctl_ok('endpoint', 'pause', $name);
     put($t, 'invoices', 10);
-    is(grants('orders'), "eventsyncctl: endpoint $name is not sent feed "
-        . '"invoices" any more: its place, with 10 events not delivered, is '
+    is(grants('orders'), "eventsyncctl: endpoint $name no longer receives "
+        . 'feed "invoices": its position, with 10 undelivered events, is '
         . "kept for 30 days\n", 'says who is affected, and by how much');
     ok(away($name), 'status says that the place is kept');
     like($t->{dispatcher}->stderr, qr/warn: endpoint $name .*"invoices", \w+-2 with 10 events not/,
@@ -131,7 +131,7 @@ sub lists {
     ok(idle($name), 'an endpoint');
     my $from = last_of('invoices');
     my $err = command('endpoint', 'change', $name, '--feeds=orders');
-    like($err, qr/endpoint $name is not sent feed "invoices" any more/,
+    like($err, qr/endpoint $name no longer receives feed "invoices"/,
         'which takes a feed from its list');
     ok(away($name), 'keeps its place');
     put($t, 'invoices', 3);
@@ -219,7 +219,7 @@ sub filters {
     my $from = last_of('invoices');
     put_types($t, 'invoices', qw(a b a));
     like(command('endpoint', 'change', $name, '--types=b', '--paused'),
-        qr/endpoint $name: 3 events of feed "invoices" were not delivered;/,
+        qr/endpoint $name: 3 events of feed "invoices" are undelivered;/,
         'a filter that becomes narrower says what waits');
     ok(said(qr/endpoint $name: changed/), 'it is in effect');
     $t->ctl_ok('endpoint', 'change', $name, '--types=a,b', '--paused');
@@ -257,7 +257,7 @@ sub endpoint_removed {
     $t->ctl_ok('endpoint', 'pause', $name);
     put($t, 'invoices', 2);
     like(command('endpoint', 'remove', $name),
-        qr/$name is not sent feed "invoices" any more: .* with 2 events/,
+        qr/$name no longer receives feed "invoices": .* with 2 undelivered/,
         'its removal says what waits');
     ok(said(qr/ warn: endpoint $name was removed: .* 2 events not deliv/),
         'so does the log');

@@ -92,10 +92,10 @@ my $record = Test::Eventsync::json($t->ctl_ok('endpoint', 'show', $name));
 is_deeply($record->{secrets}, ['whsec_' . 'A' x 43 . '='],
     'and without an overlap');
 
-for (['"--overlap=x" is not a time', $name, '--overlap=x'],
-    ['"--overlap=31d" is not a time', $name, '--overlap=31d'],
+for (['"--overlap=x" is not a duration', $name, '--overlap=x'],
+    ['"--overlap=31d" is not a duration', $name, '--overlap=31d'],
     ['a secret is "whsec_"', $name, '--secret=x'],
-    ['there is no endpoint "ep_x"', 'ep_x'])
+    ['no endpoint "ep_x"', 'ep_x'])
 {
     my ($error, @args) = @$_;
     ($status, undef, $err) = $t->ctl('endpoint', 'rotate', @args);

@@ -148,7 +148,7 @@ for ([{ kind => 'v2' }, qr/is not "v1" or "v1a"/],
     like($r->{json}{detail}, $_->[1], '... why');
 }
 for ([['--kind=v2'], qr/"--kind" is not "v1" or "v1a"/],
-    [['--kind=v1', "--secret=$whsk"], qr/has its own kind/])
+    [['--kind=v1', "--secret=$whsk"], qr/a secret states its kind/])
 {
     my ($rc, undef, $err) = $t->ctl('endpoint', 'rotate', $name, @{ $_->[0] });
     is($rc, 2, "@{ $_->[0] }");

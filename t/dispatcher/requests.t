@@ -165,8 +165,8 @@ $t->run_dispatcher;
 ###############################################################################
 # what cannot be asked
 
-for (['there is no endpoint "ep_x"', 'redrive', 'ep_x'],
-    ['one of "--after" and "--from" is needed', 'replay', $name, 'orders'],
+for (['no endpoint "ep_x"', 'redrive', 'ep_x'],
+    ['either "--after" or "--from" is needed', 'replay', $name, 'orders'],
     ['"x" is not a cursor', 'resend', $name, 'orders', 'x'],
     ['there is no feed "none"', 'replay', $name, 'none', '--from=oldest'],
     ['cursor "a-1" of feed "orders"', 'resend', $name, 'orders', 'a-1'],

@@ -388,14 +388,14 @@ sub discard_of_two_epochs {
 sub refused {
     my $name = endpoint('refused');
     my $cursor = cursor(1);
-    for (['there is no endpoint "ep_x"', 1, 'skip', 'ep_x', 'orders', $cursor],
-        ['there is no endpoint "ep_x"', 1, 'discard', 'ep_x', '--dry-run'],
+    for (['no endpoint "ep_x"', 1, 'skip', 'ep_x', 'orders', $cursor],
+        ['no endpoint "ep_x"', 1, 'discard', 'ep_x', '--dry-run'],
         ['there is no feed "none"', 2, 'skip', $name, 'none', $cursor],
         ['"x" is not a cursor', 1, 'skip', $name, 'orders', 'x'],
         ['is before the first event', 2, 'skip', $name, 'orders', cursor(0)],
         ['too few arguments', 2, 'skip', $name, 'orders'],
-        ['one of "--dry-run" and "--expect"', 2, 'cancel', $name, 'orders'],
-        ['one of "--dry-run" and "--expect"', 2, 'discard', $name,
+        ['either "--dry-run" or "--expect"', 2, 'cancel', $name, 'orders'],
+        ['either "--dry-run" or "--expect"', 2, 'discard', $name,
             '--dry-run', '--expect=1'],
         ['"--expect=x" is not a number', 2, 'cancel', $name, 'orders',
             '--expect=x'],

@@ -253,7 +253,7 @@ published('after the backup');
 
 $heading = 'Restore';
 $out = runs('a restore', block('docs/operations.md', $heading, 0));
-like($out, qr/^If anything was published after that time/m,
+like($out, qr/^If events were published after that time/m,
     'warns of what partners have seen');
 my $tail = runs('it has what the store had', by('operator',
     'eventsyncctl --store /var/lib/eventsync-restored tail orders'));

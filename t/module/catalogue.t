@@ -264,7 +264,7 @@ for (
         1, 'the sunset must not be before the deprecation', 'an end before'],
     [['1.0.0', '--sunset=soon'], 2, 'is not an RFC 3339 time', 'no time'],
     [['1.0.0', '--cancel', '--from=2026-01-01T00:00:00Z'], 2,
-        '"--cancel" goes with no other option', 'two things at once'],
+        '"--cancel" excludes all other options', 'two things at once'],
 ) {
     my ($args, $status, $line, $name) = @$_;
     my ($got, undef, $why) = $t->ctl('type', 'deprecate', 'order.updated',
