@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Copies a store into a backup and makes a store of a backup.
+ *
+ * Every file is synced, and then its directory, before the list of files is
+ * written: a backup with a list is complete on disk.
+ */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -23,13 +30,13 @@
 #define ES_UNPACK_DIR_MODE   0770
 #define ES_UNPACK_MODE       0660
 
-/* A file that is read or copied, as far as it has come. */
+/* A file while it is read or copied. */
 typedef struct {
     int             in;
     int             out;           /* -1: only read */
     XXH3_state_t   *state;
     char           *piece;
-    uint64_t        size;
+    uint64_t        size;          /* bytes so far */
 } es_backup_stream_t;
 
 
@@ -47,7 +54,7 @@ es_backup_fault(es_problem_t *problem, const char *what, const char *dir,
 }
 
 
-/* The name is on disk when the directory is. */
+/* A file's name is on disk only after a sync of its directory. */
 
 static es_rc_t
 es_backup_sync(const char *dir, const char *name, es_problem_t *problem)
@@ -85,7 +92,7 @@ es_backup_close(es_backup_stream_t *s)
 }
 
 
-/* All of `in`, to `out` if there is one. */
+/* Reads all of `in`, and writes it to `out` if that is open. */
 
 static es_rc_t
 es_backup_run(es_backup_stream_t *s)
@@ -110,7 +117,7 @@ es_backup_run(es_backup_stream_t *s)
 }
 
 
-/* Size and hash of dir/name; `to` may be NULL, or where the file is copied. */
+/* Sets the size and hash of dir/name; with `to`, also copies the file there. */
 
 static es_rc_t
 es_backup_stream(const char *dir, const char *to, es_backup_file_t *file,
@@ -233,7 +240,7 @@ es_backup_env(es_env_t *env, const char *name, const char *dir,
 }
 
 
-/* As it stands: `map_max` may have been raised by hand. */
+/* Copies the file itself, because an operator may have edited `map_max`. */
 
 static es_rc_t
 es_backup_format(es_store_t *store, const char *dir, es_backup_t *backup,
@@ -356,8 +363,8 @@ es_backup_seal(const char *dir, es_backup_t *backup, es_problem_t *problem)
 
 /* ---- reading one ---- */
 
-/* One line of the list.  False: it is none that es_backup_seal() writes, so a
-   path that leads elsewhere is not followed. */
+/* Reads one line of the list.  False: es_backup_seal() never writes this line.
+   Only known names pass, so that a list cannot lead to another path. */
 
 static bool
 es_backup_line(es_backup_t *backup, const char *line)
@@ -488,7 +495,7 @@ es_backup_read(const char *dir, es_backup_t *backup, es_problem_t *problem)
 }
 
 
-/* "log/data.mdb": its directory. */
+/* Makes the directory of a name such as "log/data.mdb". */
 
 static es_rc_t
 es_backup_directory(const char *to, const char *name, es_problem_t *problem)

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A copy of a store that is whole: made beside live traffic, proved
+ * Backups: a complete copy of a store, made beside live traffic and checked
  * when it is restored.
  *
  * A backup is a directory:
  *
- *     backup              text: what this is, when it was made, of which store,
+ *     backup              text: version, time, the store's identity, the ids of
  *                         the keys of its secrets, and each file with its size
- *                         and hash; written last
+ *                         in bytes and its XXH3 hash; written last
  *     format              as in the store
  *     checkpoints/data.mdb, delivery/data.mdb, registry/data.mdb, log/data.mdb
  *
- * Each environment is copied in one read transaction, in this order.  So
+ * Each environment is copied in one read transaction, in this order, so that
  * neither a consumer's checkpoint nor an endpoint's progress is ahead of the
- * log that it points into.  What a store makes again by itself (ids/, pages/,
- * bell) is left out.  The keys of secrets are never in it, only their ids.
+ * log that it points into.  A backup leaves out what a store makes again by
+ * itself (ids/, pages/, bell).  It holds the ids of the keys of secrets and
+ * never the keys.
  *
- * All functions block for the disk, and say in the problem which file failed
- * and why.
+ * All functions block for the disk.  Their problem names the file that failed
+ * and the reason.
  */
 
 #ifndef ES_BACKUP_H
@@ -40,27 +41,27 @@ typedef struct {
     uint64_t          identity;    /* of the store */
     es_backup_file_t  files[ES_BACKUP_FILES];
     unsigned          nfiles;
-    es_buf_t          keys;        /* ids of the keys of its secrets, with a
-                                      blank between; freed by the caller */
+    es_buf_t          keys;        /* ids of the keys of its secrets, separated
+                                      by blanks; the caller frees it */
 } es_backup_t;
 
-/* Copies the environments that the store has open, and `format`, into `dir`,
-   which is there and empty. */
+/* Copies the environments that the store has open, and `format`, into the empty
+   directory `dir`. */
 es_rc_t es_backup_copy(es_store_t *store, const char *dir,
     es_backup_t *backup, es_problem_t *problem);
 
 /* Reads the files of `dir` once more for their sizes and hashes, and writes
-   `backup`.  Nothing may be changed there any more. */
+   `backup`.  Nobody may change a file there afterwards. */
 es_rc_t es_backup_seal(const char *dir, es_backup_t *backup,
     es_problem_t *problem);
 
-/* Reads `backup`.  ES_NOT_FOUND: `dir` is no backup; ES_FORMAT: it is not
-   whole, or of another version. */
+/* Reads `backup`.  ES_NOT_FOUND: `dir` is not a backup.  ES_FORMAT: the backup
+   is incomplete or of another version. */
 es_rc_t es_backup_read(const char *dir, es_backup_t *backup,
     es_problem_t *problem);
 
-/* Makes a store of a backup in `to`, which is there and empty.  ES_CORRUPT: a
-   file is not the one that was backed up. */
+/* Makes a store of a backup in the empty directory `to`.  ES_CORRUPT: a file
+   differs from the one that was backed up. */
 es_rc_t es_backup_unpack(const char *dir, const es_backup_t *backup,
     const char *to, es_problem_t *problem);
 

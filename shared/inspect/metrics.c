@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Feeds, environments and the disk.
+ * Metrics of feeds, environments and the disk.
  */
 
 #include <sys/statvfs.h>
@@ -19,7 +19,7 @@
 
 #define ES_METRICS_ENVS  5
 
-/* What is told of one environment. */
+/* The figures of one environment. */
 typedef struct {
     es_str_t  name;
     uint64_t  map;             /* bytes */
@@ -34,11 +34,12 @@ typedef enum {
     ES_FEED_BYTES,
     ES_FEED_OLDEST,
     ES_FEED_LATEST,
-    ES_FEED_AGE
+    ES_FEED_AGE,
+    ES_FEED_METRICS
 } es_feed_metric_t;
 
 
-/* The oldest is the next one where there are no events. */
+/* An empty feed reports its next sequence as the oldest. */
 
 static void
 es_metrics_feed(const es_metrics_t *m, es_exposition_t *e,
@@ -73,11 +74,15 @@ es_metrics_feed(const es_metrics_t *m, es_exposition_t *e,
         }
 
         break;
+
+    case ES_FEED_METRICS:
+        break;
     }
 }
 
 
-/* Of feeds with a limit; the heads and the chunks are of one moment. */
+/* Reports feeds with a limit.  One transaction reads heads and chunks, so that
+   they belong together. */
 
 static es_rc_t
 es_metrics_overdue(const es_metrics_t *m, es_exposition_t *e)
@@ -94,8 +99,8 @@ es_metrics_overdue(const es_metrics_t *m, es_exposition_t *e)
     }
 
     es_metric_family(e, "eventsync_feed_retention_overdue_seconds", "gauge",
-                     "Time since the feed has kept more than its limits allow; "
-                     "0: somebody applies them.");
+                     "Time for which the feed has exceeded its retention "
+                     "limits; 0: retention is applied.");
 
     while ((rc = es_feed_next(txn, es_str(feed.name), &feed)) == ES_OK) {
         if (!es_feed_limited(&feed)) {
@@ -105,7 +110,7 @@ es_metrics_overdue(const es_metrics_t *m, es_exposition_t *e)
         judged = es_feed_overdue(txn, &feed, m->now_ms, &since_ms);
         label.value = es_str(feed.name);
 
-        /* a damaged feed has no line, and keeps none from the others */
+        /* a damaged feed is left out, and the others are still reported */
 
         if (judged == ES_OK) {
             es_metric_ms(e, "", &label, 1,
@@ -130,21 +135,23 @@ es_metrics_feeds(const es_metrics_t *m, es_exposition_t *e)
     static const struct {
         const char  *name;
         const char  *help;
-    } families[] = {
-        { "eventsync_feed_events", "Events that are kept." },
-        { "eventsync_feed_bytes", "Bytes of the events that are kept." },
-        { "eventsync_feed_oldest_sequence", "Sequence of the oldest event "
-          "that is kept, or the next one." },
-        { "eventsync_feed_latest_sequence", "Sequence of the last event; 0: "
-          "none in this epoch." },
-        { "eventsync_feed_last_event_age_seconds", "Time since the last "
-          "commit of events." }
+    } families[ES_FEED_METRICS] = {
+        [ES_FEED_EVENTS] = { "eventsync_feed_events", "Stored events." },
+        [ES_FEED_BYTES] = { "eventsync_feed_bytes", "Bytes of the stored "
+                            "events." },
+        [ES_FEED_OLDEST] = { "eventsync_feed_oldest_sequence", "Sequence of "
+                             "the oldest stored event; of an empty feed, the "
+                             "next sequence." },
+        [ES_FEED_LATEST] = { "eventsync_feed_latest_sequence", "Sequence of "
+                             "the last event; 0: none in this epoch." },
+        [ES_FEED_AGE] = { "eventsync_feed_last_event_age_seconds", "Time "
+                          "since the last commit of events." }
     };
 
     rc = es_report_feeds_load(m->store, &feeds);
 
     if (rc == ES_OK) {
-        for (i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        for (i = 0; i < ES_FEED_METRICS; i++) {
             es_metric_family(e, families[i].name, "gauge", families[i].help);
 
             for (k = 0; k < feeds.n; k++) {
@@ -184,7 +191,7 @@ es_metrics_env(es_env_t *env, es_metrics_env_t *stat)
     es_readers_look(mdb, &readers);
     stat->readers = readers.taken;
 
-    /* A reader may have begun since. */
+    /* a reader may have begun after mdb_env_info() */
 
     stat->readers_lag = readers.oldest != 0
                         && readers.oldest < info.me_last_txnid
@@ -216,7 +223,7 @@ es_metrics_envs_family(es_exposition_t *e, const es_metrics_env_t *envs,
 }
 
 
-/* Those that this process has open. */
+/* Reports the environments that this process has open. */
 
 static es_rc_t
 es_metrics_envs(const es_metrics_t *m, es_exposition_t *e)
@@ -257,11 +264,11 @@ es_metrics_envs(const es_metrics_t *m, es_exposition_t *e)
                            "up to eventsync_store_map_limit_bytes.");
     es_metrics_envs_family(e, envs, n, offsetof(es_metrics_env_t, used),
                            "eventsync_store_used_bytes",
-                           "Bytes of the map that have ever been used; what "
-                           "is freed is used again.");
+                           "Bytes of the map that have ever been used; LMDB "
+                           "uses freed pages again.");
     es_metrics_envs_family(e, envs, n, offsetof(es_metrics_env_t, readers),
                            "eventsync_store_readers",
-                           "Slots of the reader table that are taken.");
+                           "Slots of the reader table in use.");
     es_metrics_envs_family(e, envs, n,
                            offsetof(es_metrics_env_t, readers_max),
                            "eventsync_store_readers_max",
@@ -269,8 +276,9 @@ es_metrics_envs(const es_metrics_t *m, es_exposition_t *e)
     es_metrics_envs_family(e, envs, n,
                            offsetof(es_metrics_env_t, readers_lag),
                            "eventsync_store_readers_lag_commits",
-                           "Commits since the oldest read that is under way "
-                           "began; what they freed cannot be used again yet.");
+                           "Commits since the oldest open read began; LMDB "
+                           "cannot use again yet the pages that these commits "
+                           "freed.");
 
     return ES_OK;
 }
@@ -294,12 +302,12 @@ es_metrics_store(const es_metrics_t *m, es_exposition_t *e)
 
     if (rc == ES_OK) {
         es_metric_gauge(e, "eventsync_store_map_limit_bytes",
-                        "What each map may grow to (map_max of the store's "
-                        "format file).", m->store->map_max);
+                        "Limit to which each map may grow (map_max of the "
+                        "store's format file).", m->store->map_max);
 
         if (statvfs(m->store->path, &fs) == 0) {
             es_metric_gauge(e, "eventsync_store_disk_free_bytes",
-                            "Room on the store's disk.",
+                            "Free bytes on the store's disk.",
                             (uint64_t) fs.f_bavail * fs.f_frsize);
         }
     }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What a store holds and what the dispatcher does, as metrics.
+ * Metrics of a store and of the dispatcher, in the text format of Prometheus.
  *
- * Reads all environments in short transactions, one after the other, so the
- * numbers are of moments that lie close together and not of one.  It takes
- * milliseconds, with ten thousand endpoints some tens of them: for a thread
- * that may block.
+ * The functions read the environments in short transactions, one after the
+ * other, so the figures are of moments close together but not of one moment.
+ * They block for some milliseconds, and for some tens of milliseconds with ten
+ * thousand endpoints: call them from a thread that may block.
+ *
+ * metrics.c implements the first function, metrics_delivery.c the second.
  */
 
 #ifndef ES_METRICS_H
@@ -19,13 +21,15 @@ typedef struct {
     es_store_t  *store;        /* open with ES_STORE_DELIVERY_READ */
     es_pages_t  *pages;        /* NULL: not open */
     int64_t      now_ms;       /* the store's time */
-    bool         endpoints;    /* series of each endpoint, too */
+    bool         endpoints;    /* also series for each endpoint */
 } es_metrics_t;
 
-/* Feeds, environments, the disk.  Why it cannot be told, also in `e->rc`. */
+/* Writes metrics of feeds, environments and the disk.  A failure is returned
+   and also set in e->rc. */
 es_rc_t es_metrics_store(const es_metrics_t *m, es_exposition_t *e);
 
-/* Endpoints, what waits for them, attempts. */
+/* Writes metrics of endpoints, their waiting events and attempts.  Errors as
+   above. */
 es_rc_t es_metrics_delivery(const es_metrics_t *m, es_exposition_t *e);
 
 #endif /* ES_METRICS_H */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Endpoints, what waits for them, attempts.
+ * Metrics of endpoints, their waiting events and attempts.
  *
- * Totals of retries and dead letters are what the database says of its size.
- * What is told of each endpoint takes a look at each of them; where there are
- * too many for that, it is left out.
+ * The totals of retries and dead letters are the sizes of their databases.  The
+ * figures for each endpoint need a walk over all records, so they are left out
+ * when there are more than ES_METRICS_RECORDS.
  */
 
 #include <stdio.h>
@@ -26,10 +26,10 @@
 #include "store/env.h"
 #include "store/store.h"
 
-#define ES_METRICS_RECORDS  100000    /* that are looked at one by one */
+#define ES_METRICS_RECORDS  100000    /* that are counted one by one */
 
 typedef struct {
-    const es_endpoint_t  *endpoint;    /* NULL: there is none */
+    const es_endpoint_t  *endpoint;    /* NULL: no endpoint of this number */
     es_state_facts_t      facts;
     uint64_t              backlog;
     uint64_t              retries;
@@ -45,20 +45,21 @@ typedef struct {
     uint64_t              backlog;
     uint64_t              retries;
     uint64_t              dead;
-    bool                  listed;      /* the list has the last two */
+    bool                  listed;      /* the list has retries and dead */
     uint64_t              stalls[ES_STALLS];   /* by reason */
-    int64_t               stalled_ms;  /* since when the first stands; or 0 */
+    int64_t               stalled_ms;  /* start of the oldest stall; 0: none */
     uint64_t              notices;     /* operational events in the outbox */
-    uint64_t              dropped;     /* and those that were dropped */
+    uint64_t              dropped;     /* operational events dropped */
     es_tally_t            tally;
-    uint64_t              lost;
+    uint64_t              lost;        /* events lost before delivery */
 } es_watch_t;
 
 typedef enum {
     ES_WATCH_STATE,
     ES_WATCH_BACKLOG,
     ES_WATCH_RETRIES,
-    ES_WATCH_DEAD
+    ES_WATCH_DEAD,
+    ES_WATCH_METRICS
 } es_watch_metric_t;
 
 
@@ -176,7 +177,7 @@ es_watch_stall(void *ctx, const es_stall_t *stall)
         w->list[i].facts.stalled = true;
     }
 
-    /* what is sent nothing on purpose waits for nobody */
+    /* an endpoint that an operator or partner has halted is not stalled */
 
     if (watched != NULL
         && (watched->facts.disabled || watched->facts.stopped
@@ -204,7 +205,7 @@ es_watch_progress(void *ctx, const es_progress_t *progress)
 
     watched = es_watched(w, progress->endpoint);
 
-    /* what it is not sent does not wait for it */
+    /* a feed that the endpoint is no longer sent is not its backlog */
 
     if (watched != NULL
         && es_report_away(&w->feeds, progress->endpoint, progress->feed)
@@ -220,7 +221,7 @@ es_watch_progress(void *ctx, const es_progress_t *progress)
 }
 
 
-/* Counts a database's records of each endpoint. */
+/* Counts the records of a database for each endpoint. */
 
 static es_rc_t
 es_watch_count(es_watch_t *w, MDB_txn *txn, unsigned db)
@@ -294,8 +295,8 @@ es_watch_records(es_watch_t *w)
 }
 
 
-/* The feeds' heads before the progress: who keeps up has no backlog then,
-   however much is committed between the two reads. */
+/* Reads the feeds' heads before the progress.  An endpoint that keeps up then
+   has no backlog, however much is committed between the two reads. */
 
 static es_rc_t
 es_watch_load(es_watch_t *w)
@@ -378,7 +379,7 @@ es_metrics_states(const es_watch_t *w, es_exposition_t *e)
 }
 
 
-/* What stands still, and for how long the longest of it has. */
+/* Reports stalls by reason, and the age of the oldest. */
 
 static void
 es_metrics_stalls(const es_watch_t *w, es_exposition_t *e)
@@ -387,9 +388,9 @@ es_metrics_stalls(const es_watch_t *w, es_exposition_t *e)
     int64_t     now_ms;
     es_label_t  label;
 
-    es_metric_family(e, "eventsync_delivery_stalled", "gauge", "Feeds of "
-                     "endpoints, endpoints, and all of them at once, that "
-                     "stand still, by reason.");
+    es_metric_family(e, "eventsync_delivery_stalled", "gauge", "Stalls by "
+                     "reason: of a feed of an endpoint, of an endpoint, or of "
+                     "all endpoints at once.");
     label.name = "reason";
 
     for (i = ES_STALL_NONE + 1; i < ES_STALLS; i++) {
@@ -400,8 +401,7 @@ es_metrics_stalls(const es_watch_t *w, es_exposition_t *e)
     now_ms = w->m->now_ms;
 
     es_metric_family(e, "eventsync_delivery_stalled_age_seconds", "gauge",
-                     "For how long the first of them has stood; 0: none "
-                     "does.");
+                     "Age of the oldest stall; 0: none.");
     es_metric_ms(e, "", NULL, 0, w->stalled_ms != 0 && now_ms > w->stalled_ms
                                  ? (uint64_t) (now_ms - w->stalled_ms) : 0);
 }
@@ -419,7 +419,7 @@ es_metrics_attempts(const es_watch_t *w, es_exposition_t *e)
     tally = &w->tally;
 
     es_metric_family(e, "eventsync_delivery_attempts_total", "counter",
-                     "Attempts on record, by class.");
+                     "Recorded attempts by class.");
     label.name = "class";
 
     for (i = 0; i < ES_ATTEMPT_CLASSES; i++) {
@@ -428,7 +428,8 @@ es_metrics_attempts(const es_watch_t *w, es_exposition_t *e)
     }
 
     es_metric_family(e, "eventsync_delivery_attempt_duration_seconds",
-                     "histogram", "From sending an attempt to its outcome.");
+                     "histogram", "Time from sending an attempt to its "
+                     "outcome.");
     label.name = "le";
     total = 0;
 
@@ -452,7 +453,7 @@ es_metrics_attempts(const es_watch_t *w, es_exposition_t *e)
 }
 
 
-/* Of a dispatcher that has never run there is none. */
+/* A dispatcher that has never run has no heartbeat. */
 
 static es_rc_t
 es_metrics_heartbeat(const es_metrics_t *m, es_exposition_t *e)
@@ -464,8 +465,8 @@ es_metrics_heartbeat(const es_metrics_t *m, es_exposition_t *e)
 
     if (rc == ES_OK) {
         es_metric_family(e, "eventsync_dispatcher_heartbeat_age_seconds",
-                         "gauge", "Time since the dispatcher last looked at "
-                         "log and registry and could record it.");
+                         "gauge", "Time since the dispatcher last read log "
+                         "and registry and recorded it.");
         es_metric_ms(e, "", NULL, 0,
                      m->now_ms > ms ? (uint64_t) (m->now_ms - ms) : 0);
     }
@@ -504,6 +505,9 @@ es_metrics_endpoint(es_exposition_t *e, const es_watched_t *watched,
     case ES_WATCH_DEAD:
         es_metric(e, "", labels, 2, watched->dead);
         break;
+
+    case ES_WATCH_METRICS:
+        break;
     }
 }
 
@@ -517,17 +521,18 @@ es_metrics_endpoints(const es_watch_t *w, es_exposition_t *e)
     static const struct {
         const char  *name;
         const char  *help;
-    } families[] = {
-        { "eventsync_endpoint_state", "1, of the state that the endpoint is "
-          "in." },
-        { "eventsync_endpoint_backlog_events", "Events after the endpoint's "
-          "cursors." },
-        { "eventsync_endpoint_retries", "Events of the endpoint that wait for "
-          "an attempt." },
-        { "eventsync_endpoint_dead_letters", "Dead letters of the endpoint." }
+    } families[ES_WATCH_METRICS] = {
+        [ES_WATCH_STATE] = { "eventsync_endpoint_state", "1 for the state of "
+                             "the endpoint." },
+        [ES_WATCH_BACKLOG] = { "eventsync_endpoint_backlog_events", "Events "
+                               "after the endpoint's cursors." },
+        [ES_WATCH_RETRIES] = { "eventsync_endpoint_retries", "Events of the "
+                               "endpoint that wait for an attempt." },
+        [ES_WATCH_DEAD] = { "eventsync_endpoint_dead_letters", "Dead letters "
+                            "of the endpoint." }
     };
 
-    n = w->listed ? ES_WATCH_DEAD + 1 : ES_WATCH_RETRIES;
+    n = w->listed ? ES_WATCH_METRICS : ES_WATCH_RETRIES;
 
     for (k = 0; k < n; k++) {
         es_metric_family(e, families[k].name, "gauge", families[k].help);
@@ -561,24 +566,24 @@ es_metrics_delivery(const es_metrics_t *m, es_exposition_t *e)
                         "Operational events that are not published yet.",
                         w.notices);
         es_metric_counter(e, "eventsync_operational_events_dropped_total",
-                          "Operational events that their feed did not take.",
-                          w.dropped);
+                          "Operational events that were dropped because "
+                          "their feed refused them.", w.dropped);
 
         es_metric_gauge(e, "eventsync_delivery_backlog_events", "Events after "
-                        "the endpoints' cursors, whether a filter takes them "
-                        "or not.", w.backlog);
+                        "the endpoints' cursors, with those that a filter "
+                        "will skip.", w.backlog);
         es_metric_gauge(e, "eventsync_delivery_retries", "Events that wait "
                         "for another attempt, or for an earlier one of their "
                         "subject.", w.retries);
-        es_metric_gauge(e, "eventsync_delivery_dead_letters", "Dead letters "
-                        "that are kept.", w.dead);
+        es_metric_gauge(e, "eventsync_delivery_dead_letters", "Stored dead "
+                        "letters.", w.dead);
 
-        es_metric_gauge(e, "eventsync_delivery_places_kept", "Places of "
-                        "endpoints on feeds that they are not sent now.",
+        es_metric_gauge(e, "eventsync_delivery_places_kept", "Positions kept "
+                        "of endpoints on feeds that they are not sent now.",
                         w.feeds.naways);
         es_metric_counter(e, "eventsync_delivery_lost_events_total", "Events "
-                          "that were gone before an endpoint was sent them, "
-                          "whether a filter takes them or not.", w.lost);
+                          "deleted before an endpoint was sent them, with "
+                          "those that a filter would have skipped.", w.lost);
 
         es_metrics_attempts(&w, e);
 

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Walks a store and proves its invariants.
+ * Verifies the invariants of a store (docs/architecture.md) and reports each
+ * fault as a line of text.
+ *
+ * verify.c runs the checks; verify_events.c, verify_index.c and
+ * verify_registry.c contain them.
  */
 
 #ifndef ES_VERIFY_H
@@ -11,19 +15,27 @@
 #include "store/faults.h"
 
 /*
- * Proves for every feed: sequences dense from oldest to last; each record's
- * and each event's hash; times never backwards; the events' own `sequence`,
- * `cursor` and `prevcursor` text; every event found by (source, id) and by
- * type, and no index entry without its event; what es_verify_registry() does;
- * with ES_STORE_CHECKPOINT, also what checkpoint.h says.  Needs
- * ES_STORE_PUBLISH for the id index.  Reads in bounded slices; safe beside live
- * traffic.  ES_OK when there is no fault, ES_CORRUPT otherwise.
+ * Verifies for every feed:
+ *
+ *     - sequences are dense from oldest to last (I1), and times never go back;
+ *     - each record and each event matches its hash (I3), and the digest chain
+ *       is that of the events (I13);
+ *     - each event's text states its own sequence, cursor and prevcursor;
+ *     - each event is found by (source, id), by type and by subject (I4, I5,
+ *       I12), and each entry of an index has its event;
+ *
+ * then the registry (es_verify_registry()), the secrets (I14), and with
+ * ES_STORE_CHECKPOINT the checkpoints (I16).
+ *
+ * Needs ES_STORE_PUBLISH for the id index.  Works in short slices, so it is
+ * safe beside live traffic.  Calls `fn` for each fault.  ES_OK: no fault.
+ * ES_CORRUPT: at least one.  Any other result: it could not go on.
  */
 es_rc_t es_verify(es_store_t *store, es_verify_fn fn, void *ctx,
     es_verify_t *totals);
 
-/* Proves that each record of the registry can be read and is found by its
-   name, and that keys and endpoints have their partners. */
+/* Verifies that each record of the registry can be read and is found by its
+   name, and that the partner of each key and endpoint exists. */
 es_rc_t es_verify_registry(es_store_t *store, es_verify_fn fn, void *ctx,
     es_verify_t *totals);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Proves the registry: that each record is where a look
- * finds it, and that of keys and endpoints there is the partner.
+ * Verifies the registry: each record is found by its name, and the partner of
+ * each key and endpoint exists.
  */
 
 #include <jansson.h>
@@ -123,7 +123,7 @@ es_registry_walk(es_registry_walk_t *w)
 
     if (rc == 0 && stat.ms_entries != n) {
         w->totals->faults++;
-        w->fn(w->fn_ctx, "the registry has not as many records as it says");
+        w->fn(w->fn_ctx, "the registry's record count is wrong");
     }
 
     return es_env_rc(rc);

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A store is made, opened and closed: its format file and its
- * environments.
+ * Makes, opens and closes a store: its format file and its environments.
+ *
+ * This file stands above all others of the library, because a store handle owns
+ * objects of many folders.  It says for each environment which databases it
+ * has and how much room is reserved for deletions (store/page_reserve.h).
  */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -39,68 +43,75 @@ typedef struct {
 } es_format_t;
 
 static const es_env_db_t  es_log_dbs[] = {
-    { "feeds", 0, NULL },
-    { "events", 0, es_event_key_order },
-    { "types", 0, NULL },
-    { "bytype", MDB_DUPSORT | MDB_DUPFIXED, NULL },
-    { "meta", 0, NULL },
-    { "subjects", 0, NULL },
+    [ES_LOG_FEEDS] = { "feeds", 0, NULL },
+    [ES_LOG_EVENTS] = { "events", 0, es_event_key_order },
+    [ES_LOG_TYPES] = { "types", 0, NULL },
+    [ES_LOG_BYTYPE] = { "bytype", MDB_DUPSORT | MDB_DUPFIXED, NULL },
+    [ES_LOG_META] = { "meta", 0, NULL },
+    [ES_LOG_SUBJECTS] = { "subjects", 0, NULL },
     { NULL, 0, NULL }
 };
 
 static const es_env_db_t  es_registry_dbs[] = {
-    { "objects", 0, NULL },
-    { "meta", 0, NULL },
-    { "requests", 0, NULL },
+    [ES_REGISTRY_OBJECTS] = { "objects", 0, NULL },
+    [ES_REGISTRY_META] = { "meta", 0, NULL },
+    [ES_REGISTRY_REQUESTS] = { "requests", 0, NULL },
     { NULL, 0, NULL }
 };
 
 static const es_env_db_t  es_delivery_dbs[] = {
-    { "progress", 0, NULL },
-    { "retries", 0, NULL },
-    { "attempts", 0, NULL },
-    { "dead", 0, NULL },
-    { "stops", 0, NULL },
-    { "meta", 0, NULL },
-    { "circuits", 0, NULL },
+    [ES_DELIVERY_PROGRESS] = { "progress", 0, NULL },
+    [ES_DELIVERY_RETRIES] = { "retries", 0, NULL },
+    [ES_DELIVERY_ATTEMPTS] = { "attempts", 0, NULL },
+    [ES_DELIVERY_DEAD] = { "dead", 0, NULL },
+    [ES_DELIVERY_STOPS] = { "stops", 0, NULL },
+    [ES_DELIVERY_META] = { "meta", 0, NULL },
+    [ES_DELIVERY_CIRCUITS] = { "circuits", 0, NULL },
     { NULL, 0, NULL }
 };
 
 static const es_env_db_t  es_checkpoints_dbs[] = {
-    { "checkpoints", 0, NULL },
-    { "meta", 0, NULL },
+    [ES_CHECKPOINTS_CHECKPOINTS] = { "checkpoints", 0, NULL },
+    [ES_CHECKPOINTS_META] = { "meta", 0, NULL },
     { NULL, 0, NULL }
 };
 
-/* An environment of a store: its place, databases and page reserve. */
+/* An environment of a store: its directory, databases and page reserve, and the
+   flags that open it (0: every store handle does) and make it writable. */
 typedef struct {
     const char         *name;
     const es_env_db_t  *dbs;
     uint64_t            reserve;       /* bytes */
     uint64_t            step;          /* bytes */
-    const char         *remedy;        /* what gives room back */
+    const char         *remedy;        /* how an operator frees pages */
+    unsigned            opens;
+    unsigned            writes;
+    bool                may_lack;      /* made when a handle opens it */
+    size_t              handle;        /* offset of the es_env_t pointer */
 } es_store_env_t;
 
-/* What one deletion writes depends on what it removes: a chunk has a hundred
-   events of as many subjects and types. */
+/* The reserve must hold the pages that one deletion writes: a chunk may have a
+   hundred events of as many subjects and types.  A store may be older than
+   checkpoints. */
 
-static const es_store_env_t  es_store_log = {
-    "log", es_log_dbs, 4 << 20, 512 << 10, "trim or remove feeds"
+static const es_store_env_t  es_store_envs[] = {
+    { "log", es_log_dbs, 4 << 20, 512 << 10, "trim or remove feeds",
+      0, ES_STORE_PUBLISH, false, offsetof(es_store_t, log) },
+
+    { "registry", es_registry_dbs, 256 << 10, 8 << 10, "remove records",
+      0, ES_STORE_ADMIN, false, offsetof(es_store_t, registry) },
+
+    { "delivery", es_delivery_dbs, 1 << 20, 64 << 10,
+      "keep attempts and dead letters for a shorter time",
+      ES_STORE_DELIVER | ES_STORE_DELIVERY_READ, ES_STORE_DELIVER, false,
+      offsetof(es_store_t, delivery) },
+
+    { "checkpoints", es_checkpoints_dbs, 256 << 10, 8 << 10,
+      "remove checkpoints", ES_STORE_CHECKPOINT, ES_STORE_CHECKPOINT, true,
+      offsetof(es_store_t, checkpoints) }
 };
 
-static const es_store_env_t  es_store_registry = {
-    "registry", es_registry_dbs, 256 << 10, 8 << 10, "remove records"
-};
-
-static const es_store_env_t  es_store_delivery = {
-    "delivery", es_delivery_dbs, 1 << 20, 64 << 10,
-    "keep attempts and dead letters for a shorter time"
-};
-
-static const es_store_env_t  es_store_checkpoints = {
-    "checkpoints", es_checkpoints_dbs, 256 << 10, 8 << 10,
-    "remove checkpoints"
-};
+#define ES_STORE_ENVS  (sizeof(es_store_envs) / sizeof(es_store_envs[0]))
 
 static es_rc_t es_format_read(const char *path, es_format_t *format,
     es_problem_t *problem);
@@ -109,8 +120,6 @@ static es_rc_t es_store_problem(es_problem_t *problem, es_rc_t rc);
 static es_rc_t es_store_open_env(const char *path,
     const es_store_env_t *what, const es_format_t *format, bool writable,
     bool create, es_store_t *store, es_env_t **env, es_problem_t *problem);
-static es_rc_t es_store_open_checkpoints(es_store_t *store,
-    const es_format_t *format, es_problem_t *problem);
 static uint64_t es_store_limit(void *ctx);
 
 
@@ -124,16 +133,11 @@ es_store_create(const char *path, es_problem_t *problem)
     es_env_t    *env;
     es_format_t  format;
 
-    static const es_store_env_t  *const  envs[] = {
-        &es_store_log, &es_store_registry, &es_store_delivery,
-        &es_store_checkpoints
-    };
-
     (void) snprintf(file, sizeof(file), "%s/format", path);
 
     if (access(file, F_OK) == 0) {
         return es_problem_set(problem, ES_EXISTS, -1, NULL,
-                              "\"%s\" is an eventsync store already", path);
+                              "\"%s\" already is an eventsync store", path);
     }
 
     rc = es_file_mkdir(path, NULL);
@@ -152,9 +156,9 @@ es_store_create(const char *path, es_problem_t *problem)
                                                   "bytes"));
     }
 
-    for (i = 0; i < sizeof(envs) / sizeof(envs[0]); i++) {
-        rc = es_store_open_env(path, envs[i], &format, true, true, NULL, &env,
-                               problem);
+    for (i = 0; i < ES_STORE_ENVS; i++) {
+        rc = es_store_open_env(path, &es_store_envs[i], &format, true, true,
+                               NULL, &env, problem);
         if (rc != ES_OK) {
             return rc;
         }
@@ -169,7 +173,7 @@ es_store_create(const char *path, es_problem_t *problem)
 
     (void) close(fd);
 
-    /* Written last: a store without its format file is not a store. */
+    /* written last: a directory without a format file is not a store */
 
     rc = es_format_write(path, &format);
 
@@ -177,7 +181,7 @@ es_store_create(const char *path, es_problem_t *problem)
 }
 
 
-/* An outcome that was recorded, with its words. */
+/* Sets the reason that es_refused() recorded as the problem. */
 
 static es_rc_t
 es_store_problem(es_problem_t *problem, es_rc_t rc)
@@ -325,6 +329,78 @@ es_store_open_env(const char *path, const es_store_env_t *what,
     return rc == ES_OK ? ES_OK : es_env_problem(problem, rc, dir);
 }
 
+
+/* Opens the environments that the handle's flags ask for. */
+
+static es_rc_t
+es_store_open_envs(es_store_t *store, const es_format_t *format,
+    es_problem_t *problem)
+{
+    bool                   writable;
+    es_rc_t                rc;
+    unsigned               i;
+    es_env_t             **env;
+    const es_store_env_t  *what;
+
+    for (i = 0; i < ES_STORE_ENVS; i++) {
+        what = &es_store_envs[i];
+
+        if (what->opens != 0 && (store->flags & what->opens) == 0) {
+            continue;
+        }
+
+        env = (es_env_t **) (void *) ((char *) store + what->handle);
+        writable = (store->flags & what->writes) != 0;
+
+        rc = es_store_open_env(store->path, what, format, writable, false,
+                               store, env, problem);
+
+        if (rc == ES_FORMAT && what->may_lack) {
+            rc = es_store_open_env(store->path, what, format, writable, true,
+                                   store, env, problem);
+        }
+
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    return ES_OK;
+}
+
+
+/* NULL: out of memory. */
+
+static es_store_t *
+es_store_alloc(const char *path, unsigned flags, const es_format_t *format)
+{
+    es_store_t  *store;
+
+    store = calloc(1, sizeof(es_store_t));
+    if (store == NULL) {
+        return NULL;
+    }
+
+    store->bell = -1;
+    store->flags = flags;
+    store->identity = format->identity;
+    store->map_max = format->map_max;
+    (void) pthread_mutex_init(&store->txns_lock, NULL);
+    (void) pthread_mutex_init(&store->said_lock, NULL);
+    es_machine_read(&store->machine);
+
+    store->path = strdup(path);
+    store->conform = es_conform_create();
+
+    if (store->path == NULL || store->conform == NULL) {
+        es_store_close(store);
+        return NULL;
+    }
+
+    return store;
+}
+
+
 es_rc_t
 es_store_open(const char *path, unsigned flags, es_store_t **out,
     es_problem_t *problem)
@@ -338,95 +414,34 @@ es_store_open(const char *path, unsigned flags, es_store_t **out,
         return rc;
     }
 
-    store = calloc(1, sizeof(es_store_t));
+    store = es_store_alloc(path, flags, &format);
     if (store == NULL) {
         return es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
     }
 
-    store->bell = -1;
-    store->flags = flags;
-    store->identity = format.identity;
-    store->map_max = format.map_max;
-    (void) pthread_mutex_init(&store->txns_lock, NULL);
-    (void) pthread_mutex_init(&store->said_lock, NULL);
-    es_machine_read(&store->machine);
+    rc = es_store_open_envs(store, &format, problem);
 
-    store->path = strdup(path);
-    store->conform = es_conform_create();
-
-    if (store->path == NULL || store->conform == NULL) {
-        rc = es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
-        goto failed;
-    }
-
-    rc = es_store_open_env(path, &es_store_log, &format,
-                           flags & ES_STORE_PUBLISH, false, store,
-                           &store->log, problem);
-    if (rc != ES_OK) {
-        goto failed;
-    }
-
-    rc = es_store_open_env(path, &es_store_registry, &format,
-                           flags & ES_STORE_ADMIN, false, store,
-                           &store->registry, problem);
-    if (rc != ES_OK) {
-        goto failed;
-    }
-
-    if (flags & (ES_STORE_DELIVER | ES_STORE_DELIVERY_READ)) {
-        rc = es_store_open_env(path, &es_store_delivery, &format,
-                               flags & ES_STORE_DELIVER, false, store,
-                               &store->delivery, problem);
-        if (rc != ES_OK) {
-            goto failed;
-        }
-    }
-
-    if (flags & ES_STORE_CHECKPOINT) {
-        rc = es_store_open_checkpoints(store, &format, problem);
-        if (rc != ES_OK) {
-            goto failed;
-        }
-    }
-
-    if (flags & (ES_STORE_PUBLISH | ES_STORE_ADMIN | ES_STORE_DELIVER)) {
+    if (rc == ES_OK
+        && (flags & (ES_STORE_PUBLISH | ES_STORE_ADMIN | ES_STORE_DELIVER)))
+    {
         rc = es_store_bell(path, O_WRONLY, &store->bell);
         if (rc != ES_OK) {
             rc = es_store_problem(problem, rc);
-            goto failed;
         }
     }
 
-    *out = store;
-    return ES_OK;
-
-failed:
-
-    es_store_close(store);
-    return rc;
-}
-
-
-/* A store may be older than its checkpoints. */
-
-static es_rc_t
-es_store_open_checkpoints(es_store_t *store, const es_format_t *format,
-    es_problem_t *problem)
-{
-    es_rc_t  rc;
-
-    rc = es_store_open_env(store->path, &es_store_checkpoints, format, true,
-                           false, store, &store->checkpoints, problem);
-    if (rc != ES_FORMAT) {
+    if (rc != ES_OK) {
+        es_store_close(store);
         return rc;
     }
 
-    return es_store_open_env(store->path, &es_store_checkpoints, format, true,
-                           true, store, &store->checkpoints, problem);
+    *out = store;
+
+    return ES_OK;
 }
 
 
-/* Someone may have raised it since the store was opened, to make room. */
+/* An operator may have raised map_max since the store was opened. */
 
 static uint64_t
 es_store_limit(void *ctx)

@@ -45,7 +45,7 @@ fails(1, '".*" is not an eventsync store', 'no store', 'feed', 'list');
 # feeds
 
 $t->store_init;
-fails(1, '".*" is an eventsync store already', 'a store twice', 'init');
+fails(1, '".*" already is an eventsync store', 'a store twice', 'init');
 is(($t->ctl('feed', 'create', 'orders', '--retain-count=5'))[0], 0, 'a feed');
 fails(1, 'feed "orders" exists already', 'a feed twice', 'feed', 'create',
     'orders');

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Verifies the events of one feed: their chunks, hashes, order and texts, and
+ * that each event is in the id, type and subject indexes.
+ */
+
+#include "base/base.h"
+#include "event/digest.h"
+#include "event/event.h"
+#include "inspect/verify_internal.h"
+#include "log/chunk.h"
+#include "log/feed.h"
+#include "log/id_index_fill.h"
+#include "log/subject.h"
+#include "store/env.h"
+#include "store/store.h"
+
+#define ES_VERIFY_CHUNKS  32       /* of one slice */
+
+
+/* The event's text must state the sequence of its key. */
+
+static void
+es_verify_text(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
+    es_str_t text)
+{
+    char               mid[256], *end;
+    size_t             len;
+    uint64_t           sequence;
+    const es_entry_t  *entry;
+
+    entry = &chunk->entries[i];
+    sequence = chunk->head->first + i;
+
+    if (es_event_hash(text.data, text.len) != entry->hash) {
+        es_verify_fault(v, "event %llu does not match its hash",
+                        (unsigned long long) sequence);
+        return;
+    }
+
+    end = es_mid_print(v->feed.epoch, sequence, mid);
+    len = (size_t) (end - mid);
+
+    if (entry->mid + len > text.len
+        || memcmp(text.data + entry->mid, mid, len) != 0)
+    {
+        es_verify_fault(v, "event %llu states another sequence, cursor or "
+                        "prevcursor", (unsigned long long) sequence);
+    }
+
+    if (text.data[text.len - 1] != '}') {
+        es_verify_fault(v, "event %llu is cut short",
+                        (unsigned long long) sequence);
+    }
+}
+
+
+static void
+es_verify_indexes(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
+    es_str_t text, MDB_cursor *bytype)
+{
+    uint8_t            key[ES_BYTYPE_KEY_LEN], value[ES_BYTYPE_VALUE_LEN];
+    MDB_val            k, d;
+    uint64_t           sequence, hash;
+    const es_entry_t  *entry;
+
+    entry = &chunk->entries[i];
+    sequence = chunk->head->first + i;
+
+    hash = es_ident_in(es_ident_hash(v->store, text.data, entry->ident_len),
+                       v->feed.number);
+
+    if (es_ids_check(v->store, hash, sequence) != ES_OK) {
+        es_verify_fault(v, "event %llu is not in the id index",
+                        (unsigned long long) sequence);
+    }
+
+    if (!es_bytype_value(chunk->types, chunk->head->count, i,
+                         chunk->head->first, value))
+    {
+        return;
+    }
+
+    es_bytype_key(v->feed.number, es_chunk_type(chunk, i), key);
+    k.mv_data = key;
+    k.mv_size = sizeof(key);
+    d.mv_data = value;
+    d.mv_size = sizeof(value);
+
+    if (mdb_cursor_get(bytype, &k, &d, MDB_GET_BOTH) != 0) {
+        es_verify_fault(v, "event %llu is not in the type index",
+                        (unsigned long long) sequence);
+    }
+}
+
+
+/* A link must lead to an earlier event of the subject: to the one before, or to
+   any other. */
+
+static void
+es_verify_link(es_verify_ctx_t *v, MDB_cursor *events, uint64_t sequence,
+    const es_entry_t *entry, es_str_t subject, uint64_t to)
+{
+    uint32_t           i;
+    es_str_t           text, other;
+    es_chunk_t         chunk;
+    const es_entry_t  *linked;
+
+    if (to < v->feed.oldest) {
+        return;
+    }
+
+    if (to < sequence
+        && es_chunk_seek(events, v->feed.number, to, false, &chunk) == ES_OK
+        && chunk.head->first <= to)
+    {
+        i = (uint32_t) (to - chunk.head->first);
+        linked = &chunk.entries[i];
+
+        if (es_chunk_text(&chunk, i, &text) == ES_OK) {
+            other.data = text.data + linked->subject_off;
+            other.len = linked->subject_len;
+
+            if (es_str_eq(other, subject)
+                && (to == entry->subject_prev
+                    ? linked->subject_nth + 1 == entry->subject_nth
+                    : linked->subject_nth < entry->subject_nth))
+            {
+                return;
+            }
+        }
+    }
+
+    es_verify_fault(v, "event %llu has a wrong subject link to event %llu",
+                    (unsigned long long) sequence, (unsigned long long) to);
+}
+
+
+static void
+es_verify_subject(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
+    es_str_t text, MDB_cursor *events)
+{
+    es_str_t           part;
+    uint64_t           sequence;
+    es_subject_t       subject;
+    const es_entry_t  *entry;
+
+    entry = &chunk->entries[i];
+    sequence = chunk->head->first + i;
+    part.data = text.data + entry->subject_off;
+    part.len = entry->subject_len;
+
+    if (part.len == 0) {
+        return;
+    }
+
+    if (es_subject_load(v->store, v->txn, v->feed.number, part, &subject)
+        != ES_OK || subject.roots[0].sequence < sequence)
+    {
+        es_verify_fault(v, "event %llu is not in the subject index",
+                        (unsigned long long) sequence);
+    }
+
+    es_verify_link(v, events, sequence, entry, part, entry->subject_prev);
+
+    if (entry->subject_jump != entry->subject_prev) {
+        es_verify_link(v, events, sequence, entry, part,
+                       entry->subject_jump);
+    }
+}
+
+
+/* The digest chain and the count of bytes continue those of the chunk
+   before. */
+
+static void
+es_verify_chain(es_verify_ctx_t *v, const es_chunk_t *chunk)
+{
+    uint32_t  i;
+    es_str_t  text;
+
+    if (chunk->head->first <= v->feed.oldest) {
+        v->total = chunk->head->total;
+        memcpy(v->digest, chunk->head->digest, ES_CHAIN_LEN);
+    }
+
+    if (chunk->head->total != v->total
+        || memcmp(chunk->head->digest, v->digest, ES_CHAIN_LEN) != 0)
+    {
+        es_verify_fault(v, "the digest chain is broken before event %llu",
+                        (unsigned long long) chunk->head->first);
+        v->total = chunk->head->total;
+        memcpy(v->digest, chunk->head->digest, ES_CHAIN_LEN);
+    }
+
+    for (i = 0; i < chunk->head->count; i++) {
+        if (es_chunk_text(chunk, i, &text) == ES_OK) {
+            v->total += text.len;
+            es_digest_chain(v->digest, text.data, text.len);
+        }
+    }
+
+    if (chunk->last == v->feed.last
+        && (v->feed.total != v->total
+            || memcmp(v->feed.digest, v->digest, ES_CHAIN_LEN) != 0))
+    {
+        es_verify_fault(v, "the digest of the head does not match its events");
+    }
+}
+
+
+static void
+es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk,
+    MDB_cursor *bytype, MDB_cursor *links)
+{
+    es_str_t  text;
+    uint32_t  i;
+
+    if (es_chunk_hash(v->feed.number, chunk->last, chunk->head, chunk->size)
+        != chunk->head->hash)
+    {
+        es_verify_fault(v, "the record of events %llu to %llu does not match "
+                        "its hash", (unsigned long long) chunk->head->first,
+                        (unsigned long long) chunk->last);
+    }
+
+    if (chunk->head->time_ms < v->time_ms) {
+        es_verify_fault(v, "commit time runs backwards at event %llu",
+                        (unsigned long long) chunk->head->first);
+    }
+
+    v->time_ms = chunk->head->time_ms;
+    v->totals->chunks++;
+
+    for (i = 0; i < chunk->head->count; i++) {
+        v->totals->events++;
+
+        if (es_chunk_text(chunk, i, &text) != ES_OK) {
+            es_verify_fault(v, "event %llu lies outside of its record",
+                            (unsigned long long) (chunk->head->first + i));
+            continue;
+        }
+
+        es_verify_text(v, chunk, i, text);
+        es_verify_indexes(v, chunk, i, text, bytype);
+        es_verify_subject(v, chunk, i, text, links);
+    }
+
+    es_verify_chain(v, chunk);
+}
+
+
+static es_rc_t
+es_verify_events(es_verify_ctx_t *v, MDB_cursor *events, MDB_cursor *bytype,
+    MDB_cursor *links)
+{
+    es_rc_t     rc;
+    unsigned    n;
+    es_chunk_t  chunk;
+
+    for (n = 0; n < ES_VERIFY_CHUNKS && v->position < v->feed.last; n++) {
+
+        rc = es_chunk_seek(events, v->feed.number, v->position + 1, false,
+                           &chunk);
+
+        if (rc == ES_CORRUPT) {
+            es_verify_fault(v, "the record of event %llu is damaged",
+                            (unsigned long long) v->position + 1);
+            v->done = true;
+            return ES_OK;
+        }
+
+        if (rc != ES_OK && rc != ES_NOT_FOUND) {
+            return rc;
+        }
+
+        /* the oldest chunk may begin before the oldest event */
+
+        if (rc == ES_NOT_FOUND
+            || (chunk.head->first > v->position + 1)
+            || (chunk.head->first <= v->position
+                && v->position + 1 != v->feed.oldest))
+        {
+            es_verify_fault(v, "the sequence is broken after %llu",
+                            (unsigned long long) v->position);
+
+            if (rc == ES_NOT_FOUND) {
+                v->done = true;
+                return ES_OK;
+            }
+        }
+
+        es_verify_chunk(v, &chunk, bytype, links);
+        v->position = chunk.last;
+    }
+
+    if (v->position > v->feed.last) {
+        es_verify_fault(v, "the head ends at event %llu, but event %llu exists",
+                        (unsigned long long) v->feed.last,
+                        (unsigned long long) v->position);
+    }
+
+    v->done = v->position >= v->feed.last;
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_verify_feed_slice(MDB_txn *txn, void *ctx)
+{
+    es_rc_t           rc;
+    MDB_cursor       *events, *bytype, *links;
+    es_verify_ctx_t  *v = ctx;
+
+    v->txn = txn;
+
+    rc = es_ids_ready(v->store, txn);
+    if (rc == ES_OK) {
+        rc = es_feed_load(v->store, txn, es_str(v->name), &v->feed);
+    }
+
+    if (rc == ES_NOT_FOUND) {
+        v->done = true;
+        return ES_OK;
+    }
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (strcmp(v->epoch, v->feed.epoch) != 0) {
+        memcpy(v->epoch, v->feed.epoch, sizeof(v->epoch));
+        v->position = 0;
+        v->time_ms = 0;
+    }
+
+    if (v->position + 1 < v->feed.oldest) {
+        v->position = v->feed.oldest - 1;
+    }
+
+    rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(v->store->log,
+                                                   ES_LOG_EVENTS), &events));
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(v->store->log,
+                                                   ES_LOG_BYTYPE), &bytype));
+    if (rc == ES_OK) {
+        rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(v->store->log,
+                                                       ES_LOG_EVENTS),
+                                       &links));
+        if (rc == ES_OK) {
+            rc = es_verify_events(v, events, bytype, links);
+            mdb_cursor_close(links);
+        }
+
+        mdb_cursor_close(bytype);
+    }
+
+    mdb_cursor_close(events);
+
+    return rc;
+}
