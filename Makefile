@@ -27,6 +27,10 @@ WARN     = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototyp
            -Wpointer-arith -Wwrite-strings
 ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=default $(OPT) $(WARN) $(SANITIZE) -Ishared -Ishared/include $(CFLAGS)
 
+# shared/include/eventsync.h is the only place that states the version.
+VERSION := $(shell sed -n 's/^.define ES_VERSION  *"\(.*\)"/\1/p' \
+           shared/include/eventsync.h)
+
 LIB_LIBS        = -llmdb -lxxhash -ljansson -lcrypto -lz -lzstd -lbrotlienc \
                   -lbrotlidec -lpcre2-8 -ljose -lpthread
 DISPATCHER_LIBS = -lcurl -lev
@@ -230,7 +234,8 @@ install: tools module
 	install -m 644 $(BUILD)/ngx_http_eventsync_module.so $(MODDIR)/
 	install -m 644 $(LIB) $(LIBDIR)/
 	install -m 644 shared/include/eventsync.h $(INCDIR)/
-	sed 's|@PREFIX@|$(PREFIX)|' shared/eventsync.pc.in \
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+	    shared/eventsync.pc.in \
 	    > $(LIBDIR)/pkgconfig/eventsync.pc
 
 clean:

@@ -262,7 +262,7 @@ sub set_up {
 # The example of eventsync.h, and what operations.md says of make install.
 sub install {
   SKIP: {
-    skip 'not with an nginx of our own', 4 if -e $t->build . '/nginx';
+    skip 'not with an nginx of our own', 5 if -e $t->build . '/nginx';
 
     my $root = $t->testdir . '/root';
     my $make = sub {
@@ -280,6 +280,11 @@ sub install {
         sbin/eventsync-dispatcher bin/eventsyncctl lib/libeventsync.a
         lib/pkgconfig/eventsync.pc);
     is_deeply(\@missing, [], 'brings what operations.md lists');
+
+    my ($version) = slurp('shared/include/eventsync.h')
+        =~ /^#define ES_VERSION +"(.*)"$/m;
+    is(`PKG_CONFIG_PATH=$root/usr/lib/pkgconfig pkg-config --modversion eventsync`,
+        "$version\n", 'pkg-config tells the version of the header');
 
     my $c = $t->write_file('producer.c', <<'C');
 #include <eventsync.h>

@@ -39,10 +39,11 @@ $t->write_file('build/ngx_http_eventsync_module.so', $changed);
 ###############################################################################
 # what page and programs say of versions
 
-is(slurp('shared/eventsync.pc.in') =~ /^Version: (.*)$/m ? $1 : '', $version,
-    'pkg-config has the same version');
 is(Test::Eventsync::json(slurp('docs/openapi.json'))->{info}{version}, $version,
-    'and the OpenAPI document');
+    'the OpenAPI document has the same version');
+my %said = map { $_ => 1 } map { slurp($_) =~ /`eventsync\s+([\d.]+)\s+on\s+store/g }
+    glob 'docs/*.md';
+is_deeply([ keys %said ], [$version], 'and so do the log lines in the docs');
 
 ###############################################################################
 # a running nginx, as a service runs it
