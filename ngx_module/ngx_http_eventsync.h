@@ -851,11 +851,19 @@ ngx_table_elt_t *ngx_http_eventsync_push_header(ngx_http_request_t *r,
     ngx_str_t *key, ngx_str_t *value);
 ngx_int_t ngx_http_eventsync_header(ngx_http_request_t *r, ngx_str_t *key,
     ngx_str_t *value);
+ngx_int_t ngx_http_eventsync_cache_control(ngx_http_request_t *r,
+    ngx_str_t *value);
+ngx_int_t ngx_http_eventsync_no_store(ngx_http_request_t *r);
+ngx_int_t ngx_http_eventsync_revalidate(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_etag_header(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_send_header(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_send_unchanged(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, ngx_buf_t *b);
+ngx_int_t ngx_http_eventsync_send_json(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t status, ngx_buf_t *b);
+ngx_buf_t *ngx_http_eventsync_memory_buf(ngx_http_request_t *r, void *data,
+    size_t len);
 ngx_int_t ngx_http_eventsync_block(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_send_page(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_send_not_modified(ngx_http_eventsync_ctx_t *ctx);

@@ -9,12 +9,6 @@
 #include "ngx_http_eventsync.h"
 
 
-static ngx_str_t  ngx_http_eventsync_authorize_cache_control =
-    ngx_string("Cache-Control");
-static ngx_str_t  ngx_http_eventsync_authorize_no_store =
-    ngx_string("no-store");
-
-
 /*
  * 204, 401 or 403.  What is not granted is not 404 here, because auth_request
  * knows no other refusals; a feed that is granted need not be there.
@@ -48,11 +42,7 @@ ngx_http_eventsync_may_authorize(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    if (ngx_http_eventsync_header(r,
-                                  &ngx_http_eventsync_authorize_cache_control,
-                                  &ngx_http_eventsync_authorize_no_store)
-        != NGX_OK)
-    {
+    if (ngx_http_eventsync_no_store(r) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

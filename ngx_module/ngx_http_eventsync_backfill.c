@@ -39,10 +39,6 @@ static ngx_int_t ngx_http_eventsync_backfill_charge(
 static void ngx_http_eventsync_backfill_cleanup(void *data);
 
 
-static ngx_str_t  ngx_http_eventsync_backfill_cache_control =
-    ngx_string("Cache-Control");
-static ngx_str_t  ngx_http_eventsync_backfill_no_store =
-    ngx_string("no-store");
 static ngx_str_t  ngx_http_eventsync_from = ngx_string("Eventsync-From");
 static ngx_str_t  ngx_http_eventsync_to = ngx_string("Eventsync-To");
 static ngx_str_t  ngx_http_eventsync_events = ngx_string("Eventsync-Events");
@@ -216,10 +212,7 @@ ngx_http_eventsync_backfill_headers(ngx_http_eventsync_ctx_t *ctx)
     r->headers_out.content_type = *type;
     r->headers_out.content_type_len = type->len;
 
-    if (ngx_http_eventsync_header(r,
-                                  &ngx_http_eventsync_backfill_cache_control,
-                                  &ngx_http_eventsync_backfill_no_store)
-        != NGX_OK
+    if (ngx_http_eventsync_no_store(r) != NGX_OK
         || ngx_http_eventsync_backfill_cursor(ctx, &ngx_http_eventsync_from,
                                               bf->after)
            != NGX_OK

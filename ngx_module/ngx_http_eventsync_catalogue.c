@@ -44,15 +44,9 @@ static void ngx_http_eventsync_catalogue_etag(
     ngx_http_eventsync_catalogue_t *cat);
 
 
-static ngx_str_t  ngx_http_eventsync_catalogue_json =
-    ngx_string("application/json");
 static ngx_str_t  ngx_http_eventsync_catalogue_schema =
     ngx_string("application/schema+json");
 
-static ngx_str_t  ngx_http_eventsync_catalogue_cache_control =
-    ngx_string("Cache-Control");
-static ngx_str_t  ngx_http_eventsync_catalogue_no_cache =
-    ngx_string("private, no-cache");
 static ngx_str_t  ngx_http_eventsync_catalogue_immutable =
     ngx_string("private, max-age=31536000, immutable");
 
@@ -222,7 +216,7 @@ ngx_http_eventsync_catalogue_answer(ngx_http_eventsync_task_t *task)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    b = ngx_calloc_buf(r->pool);
+    b = ngx_http_eventsync_memory_buf(r, task->out.data, task->out.len);
 
     if (b == NULL
         || ngx_http_eventsync_catalogue_headers(cat) != NGX_OK
@@ -231,14 +225,10 @@ ngx_http_eventsync_catalogue_answer(ngx_http_eventsync_task_t *task)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    b->pos = (u_char *) task->out.data;
-    b->last = b->pos + task->out.len;
-    b->memory = 1;
-
     return ngx_http_eventsync_send(r, NGX_HTTP_OK,
                                    cat->version.data
                                    ? &ngx_http_eventsync_catalogue_schema
-                                   : &ngx_http_eventsync_catalogue_json, b);
+                                   : &ngx_http_eventsync_json_type, b);
 }
 
 
@@ -270,11 +260,10 @@ ngx_http_eventsync_catalogue_headers(ngx_http_eventsync_catalogue_t *cat)
 
     r = cat->ctx->request;
 
-    if (ngx_http_eventsync_header(r,
-                                &ngx_http_eventsync_catalogue_cache_control,
-                                cat->version.data
-                                ? &ngx_http_eventsync_catalogue_immutable
-                                : &ngx_http_eventsync_catalogue_no_cache)
+    if ((cat->version.data
+         ? ngx_http_eventsync_cache_control(r,
+                                      &ngx_http_eventsync_catalogue_immutable)
+         : ngx_http_eventsync_revalidate(r))
         != NGX_OK)
     {
         return NGX_ERROR;

@@ -35,14 +35,6 @@ static ngx_int_t ngx_http_eventsync_checkpoint_gone(
 static void ngx_http_eventsync_checkpoint_cleanup(void *data);
 
 
-static ngx_str_t  ngx_http_eventsync_checkpoint_type =
-    ngx_string("application/json");
-static ngx_str_t  ngx_http_eventsync_checkpoint_cache_control =
-    ngx_string("Cache-Control");
-static ngx_str_t  ngx_http_eventsync_checkpoint_no_store =
-    ngx_string("no-store");
-
-
 /* the route's data is what to do */
 
 ngx_int_t
@@ -242,7 +234,7 @@ ngx_http_eventsync_checkpoint_answer(ngx_http_eventsync_checkpoint_t *c)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    b = ngx_calloc_buf(r->pool);
+    b = ngx_http_eventsync_memory_buf(r, c->job.out.data, c->job.out.len);
 
     if (b == NULL
         || ngx_http_eventsync_checkpoint_headers(c) != NGX_OK
@@ -258,15 +250,9 @@ ngx_http_eventsync_checkpoint_answer(ngx_http_eventsync_checkpoint_t *c)
         return ngx_http_eventsync_send_header(r);
     }
 
-    /* lives as long as the pool, see the cleanup */
-
-    b->pos = (u_char *) c->job.out.data;
-    b->last = b->pos + c->job.out.len;
-    b->memory = 1;
-
     return ngx_http_eventsync_send(r, c->job.created ? NGX_HTTP_CREATED
                                                      : NGX_HTTP_OK,
-                                   &ngx_http_eventsync_checkpoint_type, b);
+                                   &ngx_http_eventsync_json_type, b);
 }
 
 
@@ -279,11 +265,7 @@ ngx_http_eventsync_checkpoint_headers(ngx_http_eventsync_checkpoint_t *c)
 
     /* a cache that asked whether it has moved would go on with an old lag */
 
-    if (ngx_http_eventsync_header(r,
-                                  &ngx_http_eventsync_checkpoint_cache_control,
-                                  &ngx_http_eventsync_checkpoint_no_store)
-        != NGX_OK)
-    {
+    if (ngx_http_eventsync_no_store(r) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -326,7 +326,7 @@ ngx_http_eventsync_memo_use(ngx_http_eventsync_ctx_t *ctx,
     ngx_buf_t           *b;
     ngx_pool_cleanup_t  *cln;
 
-    b = ngx_calloc_buf(ctx->request->pool);
+    b = ngx_http_eventsync_memory_buf(ctx->request, shared->data, shared->len);
     if (b == NULL) {
         return NGX_DECLINED;
     }
@@ -339,12 +339,6 @@ ngx_http_eventsync_memo_use(ngx_http_eventsync_ctx_t *ctx,
     cln->handler = ngx_http_eventsync_release;
     cln->data = shared;
     shared->refs++;
-
-    b->memory = 1;
-    b->pos = shared->data;
-    b->last = shared->data + shared->len;
-    b->start = b->pos;
-    b->end = b->last;
 
     ctx->out = b;
     ctx->first = shared->first;

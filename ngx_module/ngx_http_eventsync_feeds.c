@@ -26,13 +26,6 @@ static es_rc_t ngx_http_eventsync_feed_rate(es_txn_t *txn,
     const es_feed_t *feed, es_buf_t *out);
 
 
-static ngx_str_t  ngx_http_eventsync_feeds_type =
-    ngx_string("application/json");
-static ngx_str_t  ngx_http_eventsync_feeds_cache_control =
-    ngx_string("Cache-Control");
-static ngx_str_t  ngx_http_eventsync_feeds_no_store = ngx_string("no-store");
-
-
 ngx_int_t
 ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx)
 {
@@ -82,18 +75,7 @@ ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx)
 
     es_buf_free(&out);
 
-    if (b == NULL
-        || ngx_http_eventsync_header(r,
-                                     &ngx_http_eventsync_feeds_cache_control,
-                                     &ngx_http_eventsync_feeds_no_store)
-           != NGX_OK
-        || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_eventsync_send(r, NGX_HTTP_OK,
-                                   &ngx_http_eventsync_feeds_type, b);
+    return ngx_http_eventsync_send_json(ctx, NGX_HTTP_OK, b);
 }
 
 

@@ -57,13 +57,6 @@ static char  *ngx_http_eventsync_outcomes[] = {
 };
 
 
-static ngx_str_t  ngx_http_eventsync_health_type =
-    ngx_string("application/json");
-static ngx_str_t  ngx_http_eventsync_health_cache_control =
-    ngx_string("Cache-Control");
-static ngx_str_t  ngx_http_eventsync_health_no_store = ngx_string("no-store");
-
-
 ngx_int_t
 ngx_http_eventsync_healthz(ngx_http_eventsync_ctx_t *ctx)
 {
@@ -81,14 +74,10 @@ ngx_http_eventsync_healthz(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    b = ngx_calloc_buf(ctx->request->pool);
+    b = ngx_http_eventsync_memory_buf(ctx->request, body.data, body.len);
     if (b == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    b->memory = 1;
-    b->pos = body.data;
-    b->last = body.data + body.len;
 
     return ngx_http_eventsync_health_send(ctx, NGX_HTTP_OK, b);
 }
@@ -133,16 +122,12 @@ static ngx_int_t
 ngx_http_eventsync_health_send(ngx_http_eventsync_ctx_t *ctx,
     ngx_uint_t status, ngx_buf_t *b)
 {
-    if (ngx_http_eventsync_header(ctx->request,
-                                  &ngx_http_eventsync_health_cache_control,
-                                  &ngx_http_eventsync_health_no_store)
-        != NGX_OK)
-    {
+    if (ngx_http_eventsync_no_store(ctx->request) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return ngx_http_eventsync_send(ctx->request, status,
-                                   &ngx_http_eventsync_health_type, b);
+                                   &ngx_http_eventsync_json_type, b);
 }
 
 

@@ -27,8 +27,6 @@ static ngx_str_t  ngx_http_eventsync_leaf_encodings[] = {
     ngx_string("identity")
 };
 
-static ngx_str_t  ngx_http_eventsync_leaf_type =
-    ngx_string("application/json");
 
 static ngx_str_t  ngx_http_eventsync_leaf_etag = ngx_string("ETag");
 static ngx_str_t  ngx_http_eventsync_leaf_link = ngx_string("Link");
@@ -37,10 +35,6 @@ static ngx_str_t  ngx_http_eventsync_leaf_accept_encoding =
     ngx_string("Accept-Encoding");
 static ngx_str_t  ngx_http_eventsync_leaf_content_encoding =
     ngx_string("Content-Encoding");
-static ngx_str_t  ngx_http_eventsync_leaf_cache_control =
-    ngx_string("Cache-Control");
-static ngx_str_t  ngx_http_eventsync_leaf_no_cache =
-    ngx_string("private, no-cache");
 static ngx_str_t  ngx_http_eventsync_leaf_cdn =
     ngx_string("CDN-Cache-Control");
 static ngx_str_t  ngx_http_eventsync_leaf_accel =
@@ -84,18 +78,12 @@ ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status)
         ctx->events = ctx->last - ctx->first + 1;
     }
 
-    b = ngx_calloc_buf(r->pool);
+    b = ngx_http_eventsync_memory_buf(r, leaf->data, leaf->len);
     if (b == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    b->memory = 1;
-    b->pos = leaf->data;
-    b->last = leaf->data + leaf->len;
-    b->start = b->pos;
-    b->end = b->last;
-
-    rc = ngx_http_eventsync_send(r, status, &ngx_http_eventsync_leaf_type, b);
+    rc = ngx_http_eventsync_send(r, status, &ngx_http_eventsync_json_type, b);
 
     if (rc == NGX_HTTP_RANGE_NOT_SATISFIABLE && !r->header_sent) {
         return ngx_http_eventsync_leaf_range(ctx);
@@ -179,10 +167,7 @@ ngx_http_eventsync_leaf_headers(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_leaf_cache_headers(ctx);
     }
 
-    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_leaf_cache_control,
-                                  &ngx_http_eventsync_leaf_no_cache)
-        != NGX_OK)
-    {
+    if (ngx_http_eventsync_revalidate(r) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -223,7 +208,7 @@ ngx_http_eventsync_leaf_cache_headers(ngx_http_eventsync_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_leaf_cache_control,
+    if (ngx_http_eventsync_cache_control(r,
                                   &leaf->control)
         != NGX_OK)
     {

@@ -48,15 +48,6 @@ static ngx_int_t ngx_http_eventsync_manage_fail(
     ngx_http_eventsync_managing_t *m);
 
 
-static ngx_str_t  ngx_http_eventsync_manage_type =
-    ngx_string("application/json");
-static ngx_str_t  ngx_http_eventsync_manage_cache_control =
-    ngx_string("Cache-Control");
-static ngx_str_t  ngx_http_eventsync_manage_no_store = ngx_string("no-store");
-static ngx_str_t  ngx_http_eventsync_manage_private =
-    ngx_string("private, no-cache");
-
-
 ngx_int_t
 ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
 {
@@ -339,7 +330,7 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_task_t *task)
         status = m->managed.later ? NGX_HTTP_ACCEPTED : NGX_HTTP_OK;
     }
 
-    b = ngx_calloc_buf(r->pool);
+    b = ngx_http_eventsync_memory_buf(r, task->out.data, task->out.len);
 
     if (b == NULL
         || ngx_http_eventsync_manage_headers(m) != NGX_OK
@@ -355,12 +346,7 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_task_t *task)
         return ngx_http_eventsync_send_header(r);
     }
 
-    b->pos = (u_char *) task->out.data;
-    b->last = b->pos + task->out.len;
-    b->memory = 1;
-
-    return ngx_http_eventsync_send(r, status, &ngx_http_eventsync_manage_type,
-                                   b);
+    return ngx_http_eventsync_send(r, status, &ngx_http_eventsync_json_type, b);
 }
 
 
@@ -371,10 +357,8 @@ ngx_http_eventsync_manage_headers(ngx_http_eventsync_managing_t *m)
 
     r = m->ctx->request;
 
-    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_manage_cache_control,
-                                  m->manage.op == ES_MANAGE_SHOW
-                                  ? &ngx_http_eventsync_manage_private
-                                  : &ngx_http_eventsync_manage_no_store)
+    if ((m->manage.op == ES_MANAGE_SHOW ? ngx_http_eventsync_revalidate(r)
+                                        : ngx_http_eventsync_no_store(r))
         != NGX_OK)
     {
         return NGX_ERROR;

@@ -34,17 +34,11 @@ static ngx_buf_t *ngx_http_eventsync_manifest_write(ngx_http_request_t *r,
     ngx_http_eventsync_manifest_t *m);
 
 
-static ngx_str_t  ngx_http_eventsync_cache_control =
-    ngx_string("Cache-Control");
-static ngx_str_t  ngx_http_eventsync_no_store = ngx_string("no-store");
-
-
 ngx_int_t
 ngx_http_eventsync_manifest(ngx_http_eventsync_ctx_t *ctx)
 {
     es_rc_t                         es;
     es_txn_t                       *txn;
-    ngx_buf_t                      *b;
     ngx_int_t                       rc;
     ngx_uint_t                      format;
     ngx_http_request_t             *r;
@@ -89,19 +83,8 @@ ngx_http_eventsync_manifest(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    b = ngx_http_eventsync_manifest_write(r, &m);
-
-    if (b == NULL
-        || ngx_http_eventsync_header(r, &ngx_http_eventsync_cache_control,
-                                     &ngx_http_eventsync_no_store)
-           != NGX_OK
-        || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_eventsync_send(r, NGX_HTTP_OK,
-               &ngx_http_eventsync_page_types[NGX_HTTP_EVENTSYNC_JSON], b);
+    return ngx_http_eventsync_send_json(ctx, NGX_HTTP_OK,
+                                     ngx_http_eventsync_manifest_write(r, &m));
 }
 
 

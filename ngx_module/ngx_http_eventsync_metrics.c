@@ -67,9 +67,6 @@ static char  *ngx_http_eventsync_codes[NGX_HTTP_EVENTSYNC_CODES] = {
 
 static ngx_str_t  ngx_http_eventsync_metrics_type =
     ngx_string(ES_EXPOSITION_TYPE);
-static ngx_str_t  ngx_http_eventsync_metrics_cache_control =
-    ngx_string("Cache-Control");
-static ngx_str_t  ngx_http_eventsync_metrics_no_store = ngx_string("no-store");
 
 
 ngx_int_t
@@ -290,22 +287,11 @@ ngx_http_eventsync_metrics_answer(ngx_http_eventsync_task_t *task)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    b = ngx_calloc_buf(r->pool);
+    b = ngx_http_eventsync_memory_buf(r, task->out.data, task->out.len);
 
-    if (b == NULL
-        || ngx_http_eventsync_header(r,
-                                    &ngx_http_eventsync_metrics_cache_control,
-                                    &ngx_http_eventsync_metrics_no_store)
-           != NGX_OK)
-    {
+    if (b == NULL || ngx_http_eventsync_no_store(r) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    /* lives as long as the pool, see _task */
-
-    b->pos = (u_char *) task->out.data;
-    b->last = b->pos + task->out.len;
-    b->memory = 1;
 
     return ngx_http_eventsync_send(r, NGX_HTTP_OK,
                                    &ngx_http_eventsync_metrics_type, b);

@@ -22,10 +22,6 @@ static ngx_int_t ngx_http_eventsync_openapi_headers(
     ngx_http_eventsync_ctx_t *ctx);
 
 
-static ngx_str_t  ngx_http_eventsync_openapi_type =
-    ngx_string("application/json");
-static ngx_str_t  ngx_http_eventsync_openapi_cache_control =
-    ngx_string("Cache-Control");
 static ngx_str_t  ngx_http_eventsync_openapi_public =
     ngx_string("public, max-age=3600");
 
@@ -58,17 +54,14 @@ ngx_http_eventsync_openapi(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_unchanged(r);
     }
 
-    b = ngx_calloc_buf(r->pool);
+    b = ngx_http_eventsync_memory_buf(r, ngx_http_eventsync_openapi_json,
+                                      sizeof(ngx_http_eventsync_openapi_json));
     if (b == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    b->memory = 1;
-    b->pos = ngx_http_eventsync_openapi_json;
-    b->last = b->pos + sizeof(ngx_http_eventsync_openapi_json);
-
     return ngx_http_eventsync_send(r, NGX_HTTP_OK,
-                                   &ngx_http_eventsync_openapi_type, b);
+                                   &ngx_http_eventsync_json_type, b);
 }
 
 
@@ -96,7 +89,6 @@ ngx_http_eventsync_openapi_headers(ngx_http_eventsync_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    return ngx_http_eventsync_header(r,
-                                     &ngx_http_eventsync_openapi_cache_control,
-                                     &ngx_http_eventsync_openapi_public);
+    return ngx_http_eventsync_cache_control(r,
+                                         &ngx_http_eventsync_openapi_public);
 }

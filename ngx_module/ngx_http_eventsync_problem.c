@@ -129,12 +129,7 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
 static ngx_str_t  ngx_http_eventsync_problem_content_type =
     ngx_string("application/problem+json");
 
-static ngx_str_t  ngx_http_eventsync_oauth_content_type =
-    ngx_string("application/json");
 
-static ngx_str_t  ngx_http_eventsync_cache_control =
-    ngx_string("Cache-Control");
-static ngx_str_t  ngx_http_eventsync_no_store = ngx_string("no-store");
 static ngx_str_t  ngx_http_eventsync_retry_after = ngx_string("Retry-After");
 static ngx_str_t  ngx_http_eventsync_allow = ngx_string("Allow");
 static ngx_str_t  ngx_http_eventsync_accept_encoding_name =
@@ -315,7 +310,7 @@ ngx_http_eventsync_send_problem(ngx_http_eventsync_ctx_t *ctx)
     return ngx_http_eventsync_send(r,
                           ngx_http_eventsync_problems[problem->type].status,
                           problem->oauth.len
-                          ? &ngx_http_eventsync_oauth_content_type
+                          ? &ngx_http_eventsync_json_type
                           : &ngx_http_eventsync_problem_content_type, b);
 }
 
@@ -415,10 +410,7 @@ ngx_http_eventsync_problem_headers(ngx_http_request_t *r,
     ngx_str_t  seconds;
     u_char    *p;
 
-    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_cache_control,
-                                  &ngx_http_eventsync_no_store)
-        != NGX_OK)
-    {
+    if (ngx_http_eventsync_no_store(r) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -46,14 +46,6 @@ static void ngx_http_eventsync_publish_log(ngx_http_eventsync_ctx_t *ctx,
 static void ngx_http_eventsync_publish_cleanup(void *data);
 
 
-static ngx_str_t  ngx_http_eventsync_publish_type =
-    ngx_string("application/json");
-static ngx_str_t  ngx_http_eventsync_publish_cache_control =
-    ngx_string("Cache-Control");
-static ngx_str_t  ngx_http_eventsync_publish_no_store =
-    ngx_string("no-store");
-
-
 ngx_int_t
 ngx_http_eventsync_publish(ngx_http_eventsync_ctx_t *ctx)
 {
@@ -514,7 +506,6 @@ static ngx_int_t
 ngx_http_eventsync_publish_done(ngx_http_eventsync_ctx_t *ctx)
 {
     es_rc_t                        rc;
-    ngx_buf_t                     *b;
     ngx_http_eventsync_publish_t  *publish;
 
     publish = ctx->publish;
@@ -530,20 +521,8 @@ ngx_http_eventsync_publish_done(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    b = ngx_http_eventsync_publish_results(ctx);
-
-    if (b == NULL
-        || ngx_http_eventsync_header(ctx->request,
-                                     &ngx_http_eventsync_publish_cache_control,
-                                     &ngx_http_eventsync_publish_no_store)
-           != NGX_OK
-        || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_eventsync_send(ctx->request, NGX_HTTP_CREATED,
-                                   &ngx_http_eventsync_publish_type, b);
+    return ngx_http_eventsync_send_json(ctx, NGX_HTTP_CREATED,
+                                     ngx_http_eventsync_publish_results(ctx));
 }
 
 

@@ -53,9 +53,6 @@ static ngx_http_variable_t  ngx_http_eventsync_vars[] = {
 };
 
 
-ngx_str_t  ngx_http_eventsync_json_type = ngx_string("application/json");
-
-
 ngx_int_t
 ngx_http_eventsync_handler(ngx_http_request_t *r)
 {

@@ -23,10 +23,8 @@ ngx_str_t  ngx_http_eventsync_page_types[] = {
     ngx_string("text/event-stream")
 };
 
-static ngx_str_t  ngx_http_eventsync_page_cache_control =
-    ngx_string("Cache-Control");
-static ngx_str_t  ngx_http_eventsync_private =
-    ngx_string("private, no-cache");
+ngx_str_t  ngx_http_eventsync_json_type = ngx_string("application/json");
+
 static ngx_str_t  ngx_http_eventsync_vary = ngx_string("Vary");
 static ngx_str_t  ngx_http_eventsync_by_accept = ngx_string("Accept");
 static ngx_str_t  ngx_http_eventsync_etag_name = ngx_string("ETag");
@@ -83,6 +81,35 @@ ngx_http_eventsync_header(ngx_http_request_t *r, ngx_str_t *key,
     ngx_str_t *value)
 {
     return ngx_http_eventsync_push_header(r, key, value) ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_eventsync_cache_control(ngx_http_request_t *r, ngx_str_t *value)
+{
+    static ngx_str_t  name = ngx_string("Cache-Control");
+
+    return ngx_http_eventsync_header(r, &name, value);
+}
+
+
+ngx_int_t
+ngx_http_eventsync_no_store(ngx_http_request_t *r)
+{
+    static ngx_str_t  no_store = ngx_string("no-store");
+
+    return ngx_http_eventsync_cache_control(r, &no_store);
+}
+
+
+/* the client may keep the answer, but asks with its ETag before each use */
+
+ngx_int_t
+ngx_http_eventsync_revalidate(ngx_http_request_t *r)
+{
+    static ngx_str_t  no_cache = ngx_string("private, no-cache");
+
+    return ngx_http_eventsync_cache_control(r, &no_cache);
 }
 
 
@@ -156,6 +183,46 @@ ngx_http_eventsync_send(ngx_http_request_t *r, ngx_uint_t status,
     out.next = NULL;
 
     return ngx_http_output_filter(r, &out);
+}
+
+
+/* a document that nobody may keep; without a buffer there was no memory */
+
+ngx_int_t
+ngx_http_eventsync_send_json(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status,
+    ngx_buf_t *b)
+{
+    if (b == NULL
+        || ngx_http_eventsync_no_store(ctx->request) != NGX_OK
+        || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_eventsync_send(ctx->request, status,
+                                   &ngx_http_eventsync_json_type, b);
+}
+
+
+/* a buffer of bytes that live as long as the request */
+
+ngx_buf_t *
+ngx_http_eventsync_memory_buf(ngx_http_request_t *r, void *data, size_t len)
+{
+    ngx_buf_t  *b;
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NULL;
+    }
+
+    b->memory = 1;
+    b->pos = data;
+    b->last = b->pos + len;
+    b->start = b->pos;
+    b->end = b->last;
+
+    return b;
 }
 
 
@@ -233,10 +300,7 @@ ngx_http_eventsync_page_headers(ngx_http_eventsync_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_page_cache_control,
-                                  &ngx_http_eventsync_private)
-        != NGX_OK)
-    {
+    if (ngx_http_eventsync_revalidate(r) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -40,12 +40,6 @@ static ngx_int_t ngx_http_eventsync_snapshot_write(
     ngx_http_eventsync_snapshot_t *sn);
 
 
-static ngx_str_t  ngx_http_eventsync_snapshot_cache_control =
-    ngx_string("Cache-Control");
-static ngx_str_t  ngx_http_eventsync_snapshot_no_store =
-    ngx_string("no-store");
-
-
 /* by default a deletion is what its type says: order.deleted */
 
 static es_str_t  ngx_http_eventsync_deleted = { ".deleted", 8 };
@@ -159,18 +153,7 @@ ngx_http_eventsync_snapshot(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    if (ngx_http_eventsync_header(r,
-                                  &ngx_http_eventsync_snapshot_cache_control,
-                                  &ngx_http_eventsync_snapshot_no_store)
-        != NGX_OK
-        || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_eventsync_send(r, NGX_HTTP_OK,
-               &ngx_http_eventsync_page_types[NGX_HTTP_EVENTSYNC_JSON],
-               sn.out);
+    return ngx_http_eventsync_send_json(ctx, NGX_HTTP_OK, sn.out);
 }
 
 

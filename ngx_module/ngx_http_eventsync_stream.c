@@ -54,9 +54,6 @@ static ngx_msec_int_t ngx_http_eventsync_stream_silent(
 static void ngx_http_eventsync_stream_cleanup(void *data);
 
 
-static ngx_str_t  ngx_http_eventsync_stream_cache_control =
-    ngx_string("Cache-Control");
-static ngx_str_t  ngx_http_eventsync_stream_no_store = ngx_string("no-store");
 static ngx_str_t  ngx_http_eventsync_stream_vary = ngx_string("Vary");
 static ngx_str_t  ngx_http_eventsync_stream_accept = ngx_string("Accept");
 static ngx_str_t  ngx_http_eventsync_accel_buffering =
@@ -141,9 +138,7 @@ ngx_http_eventsync_stream_headers(ngx_http_eventsync_ctx_t *ctx)
     r->headers_out.content_type_len = type->len;
     r->headers_out.content_length_n = -1;
 
-    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_stream_cache_control,
-                                  &ngx_http_eventsync_stream_no_store)
-        != NGX_OK
+    if (ngx_http_eventsync_no_store(r) != NGX_OK
         || ngx_http_eventsync_header(r, &ngx_http_eventsync_stream_vary,
                                      &ngx_http_eventsync_stream_accept)
            != NGX_OK

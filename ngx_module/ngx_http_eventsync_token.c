@@ -50,11 +50,6 @@ static ngx_int_t ngx_http_eventsync_token_fail(ngx_http_eventsync_ctx_t *ctx,
     char *error, char *detail);
 
 
-static ngx_str_t  ngx_http_eventsync_token_type =
-    ngx_string("application/json");
-static ngx_str_t  ngx_http_eventsync_token_cache_control =
-    ngx_string("Cache-Control");
-static ngx_str_t  ngx_http_eventsync_token_no_store = ngx_string("no-store");
 static ngx_str_t  ngx_http_eventsync_token_pragma = ngx_string("Pragma");
 static ngx_str_t  ngx_http_eventsync_token_no_cache = ngx_string("no-cache");
 
@@ -452,22 +447,16 @@ ngx_http_eventsync_token_send(ngx_http_eventsync_ctx_t *ctx, es_buf_t *out)
     b = ngx_create_temp_buf(r->pool, out->len);
 
     if (b == NULL
-        || ngx_http_eventsync_header(r,
-                                     &ngx_http_eventsync_token_cache_control,
-                                     &ngx_http_eventsync_token_no_store)
-           != NGX_OK
         || ngx_http_eventsync_header(r, &ngx_http_eventsync_token_pragma,
                                      &ngx_http_eventsync_token_no_cache)
-           != NGX_OK
-        || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
+           != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     b->last = ngx_cpymem(b->last, out->data, out->len);
 
-    return ngx_http_eventsync_send(r, NGX_HTTP_OK,
-                                   &ngx_http_eventsync_token_type, b);
+    return ngx_http_eventsync_send_json(ctx, NGX_HTTP_OK, b);
 }
 
 
