@@ -59,8 +59,8 @@ sub links {
 
 # Prose is wrapped at 80 columns; tables, code and lists of links are not prose.
 sub width {
-    for my $page (qw(README.md docs/operations.md docs/eventsyncctl.md
-        docs/dispatcher.md), glob 'docs/http*.md') {
+    for my $page (grep { !/architecture|catalogue|cdn|decisions
+        |install|performance|registry/x } @pages) {
         my ($fenced, $number, @long) = (0, 0);
         for my $line (split /\n/, decode('UTF-8', $text{$page})) {
             $number++;
