@@ -24,7 +24,7 @@ static int
 ctl_clear_problem(const es_problem_t *problem, es_rc_t es)
 {
     return problem->pointer[0] != '\0'
-           ? ctl_fail(CTL_USAGE, "%s: %s", problem->pointer + 1,
+           ? ctl_fail(CTL_USAGE, "%s",
                       problem->detail)
            : ctl_fail(CTL_FAILED, "%s", problem->detail[0] != '\0'
                       ? problem->detail : es_strerror(es));

@@ -54,7 +54,7 @@ ctl_endpoint_rotate(ctl_t *ctl, int argc, char **argv)
     if (secret == NULL
         && es_endpoint_secret(kind ? kind : "v1", made, &problem) != ES_OK)
     {
-        return ctl_fail(CTL_USAGE, "\"--kind\" %s", problem.detail);
+        return ctl_fail(CTL_USAGE, "%s", problem.detail);
     }
 
     if (secret != NULL && strlen(secret) >= sizeof(made)) {

@@ -217,8 +217,9 @@ esd_skip(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
             (void) es_cursor_print(lane->epoch, first, cursor);
         }
 
-        (void) snprintf(detail, sizeof(detail), "the endpoint does not stand "
-                        "on it; the first of all that waits is %s", cursor);
+        (void) snprintf(detail, sizeof(detail), "the event does not block "
+                        "the endpoint; the first event that waits is %s",
+                        cursor);
         esd_clearing_reply(d, request, clearing.by, ES_CONFLICT, 0, detail);
 
     } else {

@@ -122,8 +122,8 @@ ngx_http_eventsync_not_acceptable(ngx_http_eventsync_ctx_t *ctx,
     available.len = p - names;
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_ACCEPTABLE,
-                                   "Nothing that \"Accept\" names is "
-                                   "available here.");
+                                   "No media type that \"Accept\" allows is "
+                                   "available for this resource.");
 
     return ngx_http_eventsync_members(ctx, sizeof(names) + 32,
                                       ",\"available\":[%V]", &available);
@@ -167,8 +167,8 @@ ngx_http_eventsync_accept_encoding(ngx_http_eventsync_ctx_t *ctx,
     available.len = p - names;
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_ACCEPTABLE,
-                                   "Nothing that \"Accept-Encoding\" allows "
-                                   "is available here.");
+                                   "No coding that \"Accept-Encoding\" allows "
+                                   "is available for this resource.");
 
     return ngx_http_eventsync_members(ctx, sizeof(names) + 32,
                                       ",\"available\":[%V]", &available);

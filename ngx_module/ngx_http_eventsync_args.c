@@ -432,7 +432,7 @@ ngx_http_eventsync_snapshot_args(ngx_http_eventsync_ctx_t *ctx,
     {
         (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"tombstones\" is to be 0 or "
+                                     "Parameter \"tombstones\" must be 0 or "
                                      "1.");
         return ngx_http_eventsync_parameter(ctx, &value->name);
     }
@@ -507,7 +507,8 @@ ngx_http_eventsync_poll_numbers(ngx_http_eventsync_ctx_t *ctx,
         if (n < 1 || (ngx_uint_t) n > conf->poll_limit_max) {
             (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"limit\" is to be 1 to %ui.",
+                                     "Parameter \"limit\" must be between 1 "
+                                     "and %ui.",
                                      conf->poll_limit_max);
             return ngx_http_eventsync_members(ctx, 64,
                                      ",\"parameter\":\"limit\","
@@ -524,8 +525,8 @@ ngx_http_eventsync_poll_numbers(ngx_http_eventsync_ctx_t *ctx,
         if (n < 0 || (ngx_uint_t) n > max) {
             (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"wait\" is to be 0 to %ui "
-                                     "seconds.", max);
+                                     "Parameter \"wait\" must be between 0 "
+                                     "and %ui seconds.", max);
             return ngx_http_eventsync_members(ctx, 64,
                                      ",\"parameter\":\"wait\","
                                      "\"maximum\":%ui", max);

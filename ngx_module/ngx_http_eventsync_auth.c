@@ -97,8 +97,8 @@ ngx_http_eventsync_authenticate_client(ngx_http_eventsync_ctx_t *ctx,
     if (id->len != ES_KEYID_LEN
         || ngx_memcmp(id->data, ctx->key.id, ES_KEYID_LEN) != 0)
     {
-        return ngx_http_eventsync_unauthorized(ctx, 1, "The client is not the "
-                                               "one that the key is of.");
+        return ngx_http_eventsync_unauthorized(ctx, 1, "The client id does "
+                                               "not belong to this key.");
     }
 
     return ngx_http_eventsync_admit(ctx);
@@ -118,8 +118,8 @@ ngx_http_eventsync_admit(ngx_http_eventsync_ctx_t *ctx)
 
     if (key == NULL) {
         return ngx_http_eventsync_unauthorized(ctx, 1, ctx->token
-                                  ? "The token, or the key that it was given "
-                                    "for, is expired or revoked."
+                                  ? "The token or its key is expired or "
+                                    "revoked."
                                   : "The key is unknown, expired or revoked.");
     }
 
@@ -194,9 +194,9 @@ ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx)
 {
     if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF) {
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
-                                       "Endpoints are a partner's, and "
-                                       "without authentication there is "
-                                       "none.");
+                                       "Endpoints require \"eventsync_auth "
+                                       "key\", because each belongs to a "
+                                       "partner.");
     }
 
     if (ngx_http_eventsync_has(ctx, ES_SCOPE_MANAGE)) {
@@ -473,8 +473,9 @@ ngx_http_eventsync_parse_token(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
         return NGX_OK;
 
     case NGX_DECLINED:
-        return ngx_http_eventsync_unauthorized(ctx, 1, "The token is not one "
-                                               "that is given here.");
+        return ngx_http_eventsync_unauthorized(ctx, 1, "The token is "
+                                               "malformed, expired or was not "
+                                               "issued here.");
 
     default: /* NGX_ERROR */
         return ngx_http_eventsync_fail_store(ctx, ES_NOMEM);

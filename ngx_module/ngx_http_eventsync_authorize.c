@@ -36,8 +36,8 @@ ngx_http_eventsync_may_authorize(ngx_http_eventsync_ctx_t *ctx)
     if (!ngx_http_eventsync_may_read(ctx, ngx_http_eventsync_str(&ctx->feed)))
     {
         (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
-                                       "The feed is not granted to this "
-                                       "credential for reading.");
+                                       "This credential has no read access to "
+                                       "the feed.");
 
         return ngx_http_eventsync_send_problem(ctx);
     }

@@ -92,9 +92,9 @@ ngx_http_eventsync_body_header(ngx_http_eventsync_ctx_t *ctx,
     /* RFC 9110, section 14.5: a part must not be taken for the whole */
 
     if (ngx_http_eventsync_key_is(h, "content-range")) {
-        return ngx_http_eventsync_body_refuse(ctx, h, "is not for a request: "
-                                              "no part of a body is taken "
-                                              "for the whole");
+        return ngx_http_eventsync_body_refuse(ctx, h, "is not allowed in a "
+                                              "request: the body must be "
+                                              "complete");
     }
 
     /* of MIME: HTTP has none, but a sender that says base64 means it */
@@ -102,15 +102,16 @@ ngx_http_eventsync_body_header(ngx_http_eventsync_ctx_t *ctx,
     if (ngx_http_eventsync_key_is(h, "content-transfer-encoding")
         && !ngx_http_eventsync_body_plain(&h->value))
     {
-        return ngx_http_eventsync_body_refuse(ctx, h, "is not of HTTP, and "
-                                              "such a body is not decoded");
+        return ngx_http_eventsync_body_refuse(ctx, h, "is not part of HTTP, "
+                                              "and the server does not decode "
+                                              "such a body");
     }
 
     if (ngx_http_eventsync_key_is(h, "content-type")) {
         ngx_str_set(&name, "content-type");
 
         if (ngx_http_eventsync_header_in(ctx->request, &name, h)) {
-            return ngx_http_eventsync_body_refuse(ctx, h, "is there twice");
+            return ngx_http_eventsync_body_refuse(ctx, h, "is repeated");
         }
     }
 
@@ -168,14 +169,14 @@ ngx_http_eventsync_body_coding(ngx_http_eventsync_ctx_t *ctx,
 
         (void) ngx_http_eventsync_fail(ctx,
                                    NGX_HTTP_EVENTSYNC_UNSUPPORTED_CODING,
-                                   "The body's coding \"%V\" is none that is "
-                                   "decoded here.", &name);
+                                   "The content coding \"%V\" of the body is "
+                                   "not supported.", &name);
 
     } else {
         (void) ngx_http_eventsync_fail(ctx,
                                    NGX_HTTP_EVENTSYNC_UNSUPPORTED_CODING,
-                                   "The body has more than %d codings, one "
-                                   "over the other.", ES_CODINGS_MAX);
+                                   "The body has more than %d content "
+                                   "codings.", ES_CODINGS_MAX);
     }
 
     if (ctx->problem) {
@@ -207,9 +208,9 @@ ngx_http_eventsync_body_digest(ngx_http_eventsync_ctx_t *ctx,
     }
 
     return ngx_http_eventsync_body_refuse(ctx, h, rc == ES_TOO_LARGE
-                                          ? "has more than four digests with "
-                                            "those of other fields"
-                                          : "is not of the form of RFC 9530");
+                                          ? "exceeds the limit of four "
+                                            "digests in all digest headers"
+                                          : "does not follow RFC 9530");
 }
 
 
@@ -271,8 +272,8 @@ ngx_http_eventsync_body_open(const ngx_http_eventsync_body_t *say, size_t max,
     rc = es_body_digests_check(&say->digests, *body);
 
     if (rc == ES_MISMATCH) {
-        return es_problem_set(problem, rc, -1, NULL, "it has another digest "
-                              "than its header fields say");
+        return es_problem_set(problem, rc, -1, NULL, "its digest differs from "
+                              "the digest header");
     }
 
     if (rc != ES_OK || say->codings.n == 0) {
@@ -282,8 +283,8 @@ ngx_http_eventsync_body_open(const ngx_http_eventsync_body_t *say, size_t max,
     rc = es_decode(&say->codings, *body, max, decoded, problem);
 
     if (rc == ES_TOO_LARGE) {
-        return es_problem_set(problem, rc, -1, NULL, "decoded, it has more "
-                              "than %zu bytes", max);
+        return es_problem_set(problem, rc, -1, NULL, "after decoding, it has "
+                              "more than %zu bytes", max);
     }
 
     *body = (es_str_t) { decoded->data, decoded->len };
@@ -316,7 +317,7 @@ ngx_http_eventsync_body_fail(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc,
         return ngx_http_eventsync_fail_store(ctx, rc);
     }
 
-    return ngx_http_eventsync_fail(ctx, type, "The request's body: %s.",
+    return ngx_http_eventsync_fail(ctx, type, "Request body: %s.",
                                    problem->detail);
 }
 
@@ -361,7 +362,7 @@ ngx_http_eventsync_body_utf8(ngx_http_eventsync_ctx_t *ctx)
     }
 
     return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_UNSUPPORTED_TYPE,
-                                   "The charset of Content-Type must be "
+                                   "The charset in Content-Type must be "
                                    "utf-8.");
 }
 
@@ -395,8 +396,8 @@ ngx_http_eventsync_body(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *type,
 
     if (rc == NGX_DECLINED) {
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_LARGE,
-                                       "The request's body is larger than "
-                                       "any that could be valid.");
+                                       "The request body is too large for "
+                                       "this resource.");
     }
 
     if (rc != NGX_OK) {

@@ -133,7 +133,8 @@ ngx_http_eventsync_catalogue_args(ngx_http_eventsync_ctx_t *ctx,
         if (n < 1 || n > NGX_HTTP_EVENTSYNC_TYPES_MAX) {
             (void) ngx_http_eventsync_fail(ctx,
                                       NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                      "Parameter \"limit\" is to be 1 to %d.",
+                                      "Parameter \"limit\" must be between 1 "
+                                      "and %d.",
                                       NGX_HTTP_EVENTSYNC_TYPES_MAX);
             return ngx_http_eventsync_members(ctx, 64,
                                       ",\"parameter\":\"limit\","
@@ -150,8 +151,8 @@ ngx_http_eventsync_catalogue_args(ngx_http_eventsync_ctx_t *ctx,
         if (!es_type_name_ok(cat->after)) {
             (void) ngx_http_eventsync_fail(ctx,
                                       NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                      "Parameter \"after\" is not the name of "
-                                      "an event type.");
+                                      "Parameter \"after\" must be the name "
+                                      "of an event type.");
             return ngx_http_eventsync_parameter(ctx, &after->name);
         }
     }
@@ -243,9 +244,10 @@ ngx_http_eventsync_catalogue_fail(ngx_http_eventsync_catalogue_t *cat)
     case ES_NOT_FOUND:
         return ngx_http_eventsync_fail(cat->ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
                                        cat->version.data
-                                       ? "There is no such version of an "
-                                         "event type."
-                                       : "There is no such event type.");
+                                       ? "The catalogue does not have this "
+                                         "version of the event type."
+                                       : "The catalogue does not have this "
+                                         "event type.");
 
     default:
         return ngx_http_eventsync_fail_store(cat->ctx, cat->task->rc);

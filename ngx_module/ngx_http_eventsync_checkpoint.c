@@ -100,9 +100,9 @@ ngx_http_eventsync_checkpoint_authorize(ngx_http_eventsync_ctx_t *ctx)
 {
     if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF) {
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
-                                       "Checkpoints are a partner's, and "
-                                       "without authentication there is "
-                                       "none.");
+                                       "Checkpoints require \"eventsync_auth "
+                                       "key\", because each belongs to a "
+                                       "partner.");
     }
 
     return ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ);
@@ -181,12 +181,12 @@ ngx_http_eventsync_checkpoint_parse(ngx_http_eventsync_ctx_t *ctx)
 
     if (problem.pointer[0]) {
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_CURSOR,
-                                       "\"cursor\" of the body: %s.",
+                                       "Request body, \"cursor\": %s.",
                                        problem.detail);
     }
 
     return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_BODY,
-                                   "The body: %s.", problem.detail);
+                                   "Request body: %s.", problem.detail);
 }
 
 
@@ -306,14 +306,15 @@ ngx_http_eventsync_checkpoint_fail(ngx_http_eventsync_checkpoint_t *c)
         }
 
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
-                                       "There is no such checkpoint.");
+                                       "The checkpoint does not exist.");
 
     case ES_INVALID:
         return ngx_http_eventsync_fail(ctx,
                                        NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                       "A consumer's name is 1 to %d of a-z, "
-                                       "0-9, \"-\" and \"_\", and begins with "
-                                       "a letter or digit.", ES_FEED_MAX);
+                                       "A consumer name must have 1 to %d "
+                                       "characters of a-z, 0-9, \"-\" and "
+                                       "\"_\", and must begin with a letter "
+                                       "or digit.", ES_FEED_MAX);
 
     case ES_CONFLICT:
         return ngx_http_eventsync_checkpoint_conflict(c);
@@ -342,22 +343,22 @@ ngx_http_eventsync_checkpoint_conflict(ngx_http_eventsync_checkpoint_t *c)
 
     case ES_CHECKPOINT_MANY:
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_MANY,
-                                       "There are %d checkpoints on this feed "
-                                       "already.",
+                                       "The partner already has %d "
+                                       "checkpoints on this feed.",
                                        NGX_HTTP_EVENTSYNC_CONSUMERS);
 
     case ES_CHECKPOINT_BEHIND:
         (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_CHECKPOINT_BEHIND,
-                                     "The checkpoint is further already; it "
-                                     "goes back only with \"rewind\".");
+                                     "The checkpoint is already ahead of this "
+                                     "cursor; only \"rewind\" moves it back.");
         break;
 
     default:
         (void) ngx_http_eventsync_fail(ctx,
                                     NGX_HTTP_EVENTSYNC_PRECONDITION_FAILED,
-                                    "The checkpoint is not as the condition "
-                                    "says.");
+                                    "The checkpoint does not satisfy "
+                                    "If-Match or If-None-Match.");
     }
 
     return c->job.current[0]

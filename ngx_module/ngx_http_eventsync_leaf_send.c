@@ -132,7 +132,7 @@ ngx_http_eventsync_leaf_range(ngx_http_eventsync_ctx_t *ctx)
     ctx->last = 0;
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_RANGE,
-                                   "In this encoding the page has %uz bytes.",
+                                   "The page has %uz bytes in this encoding.",
                                    ctx->leaf->leaf->len);
 
     return ngx_http_eventsync_send_problem(ctx);

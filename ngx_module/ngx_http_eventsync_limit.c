@@ -606,7 +606,8 @@ ngx_http_eventsync_limit_no_room(ngx_http_eventsync_ctx_t *ctx)
     }
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_UNAVAILABLE,
-                                   "The limiter has no room.");
+                                   "The rate limiter has no room for this "
+                                   "partner.");
     if (ctx->problem) {
         ctx->problem->retry_after = 60;
     }
@@ -634,8 +635,9 @@ ngx_http_eventsync_limit_over_burst(ngx_http_eventsync_ctx_t *ctx,
     }
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_LARGE,
-                                   "%uL events at once are over the quota's "
-                                   "burst of %uL.", charge->cost, burst);
+                                   "%uL events in one request exceed the "
+                                   "quota's burst of %uL.",
+                                   charge->cost, burst);
 
     return ngx_http_eventsync_members(ctx, 64, ",\"maximum\":%uL", burst);
 }
@@ -670,10 +672,10 @@ ngx_http_eventsync_limit_refuse(ngx_http_eventsync_ctx_t *ctx)
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_QUOTA_EXCEEDED,
                                    (ctx->limit.refused
                                     & (1 << ES_POLICY_ADDRESS))
-                                   ? "The quota of this client's address is "
-                                     "used up for now."
-                                   : "The quota of this credential's partner "
-                                     "is used up for now.");
+                                   ? "The quota of this client address is "
+                                     "used up."
+                                   : "The quota of the credential's partner "
+                                     "is used up.");
 
     if (ctx->problem == NULL) {
         return NGX_DECLINED;

@@ -166,8 +166,8 @@ ngx_http_eventsync_manage_args(ngx_http_eventsync_ctx_t *ctx,
         if (n < 1 || n > NGX_HTTP_EVENTSYNC_RECORDS_MAX) {
             (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"limit\" is to be a number "
-                                     "from 1 to %d.",
+                                     "Parameter \"limit\" must be between 1 "
+                                     "and %d.",
                                      NGX_HTTP_EVENTSYNC_RECORDS_MAX);
             return ngx_http_eventsync_members(ctx, 64,
                                      ",\"parameter\":\"limit\","
@@ -188,8 +188,8 @@ ngx_http_eventsync_manage_args(ngx_http_eventsync_ctx_t *ctx,
     {
         (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"after\" is not the \"next\" "
-                                     "of a page of this list.");
+                                     "Parameter \"after\" must be the "
+                                     "\"next\" value of a page of this list.");
         return ngx_http_eventsync_parameter(ctx, &after->name);
     }
 
@@ -458,14 +458,15 @@ ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
         if (m->managed.refusal == ES_REFUSED_UNMET) {
             return ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_PRECONDITION_FAILED,
-                                     "The endpoint is not as the condition "
-                                     "says.");
+                                     "The endpoint's ETag does not satisfy "
+                                     "If-Match or If-None-Match.");
         }
 
         if (m->managed.refusal == ES_REFUSED_COUNT) {
             (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_COUNT_MISMATCH,
-                                     "The request: %s.", m->problem.detail);
+                                     "Request refused: %s.",
+                                     m->problem.detail);
 
             return ngx_http_eventsync_members(ctx, 64, ",\"count\":%uL",
                                               m->managed.count);
@@ -477,7 +478,7 @@ ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
 
     case ES_NOT_FOUND:
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
-                                       "There is no such endpoint.");
+                                       "The endpoint does not exist.");
 
     case ES_DENIED:
 
@@ -493,7 +494,7 @@ ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
         return ngx_http_eventsync_fail_store(ctx, m->ctx->task->rc);
     }
 
-    (void) ngx_http_eventsync_fail(ctx, type, "The request: %s.",
+    (void) ngx_http_eventsync_fail(ctx, type, "Request refused: %s.",
                                    m->problem.detail);
 
     len = ngx_strlen(m->problem.pointer);

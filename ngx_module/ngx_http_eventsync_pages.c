@@ -95,8 +95,8 @@ ngx_http_eventsync_pages_args(ngx_http_eventsync_ctx_t *ctx)
 
     if (len == 0 || len > ES_EPOCH_MAX) {
         return ngx_http_eventsync_pages_malformed(ctx, "epoch",
-                                                  "The URL has no epoch where "
-                                                  "it is to be.");
+                                                  "The epoch in the URL is "
+                                                  "malformed.");
     }
 
     ngx_memcpy(lr->key.epoch, epoch->data, len);
@@ -134,8 +134,8 @@ ngx_http_eventsync_pages_args(ngx_http_eventsync_ctx_t *ctx)
 malformed:
 
     return ngx_http_eventsync_pages_malformed(ctx, "page",
-                                              "A page is a number from 1, or "
-                                              "\"head\".");
+                                              "The page in the URL must be a "
+                                              "number from 1, or \"head\".");
 }
 
 
@@ -277,8 +277,8 @@ ngx_http_eventsync_pages_judge(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
 
     if (ngx_strcmp(key->epoch, feed->epoch) != 0) {
         (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FEED_RESET,
-                                       "The feed was reset since this page "
-                                       "was there: begin again.");
+                                       "The feed was reset after this page "
+                                       "was created; start over.");
         return ngx_http_eventsync_pages_gone(ctx, feed, 0);
     }
 
@@ -287,15 +287,16 @@ ngx_http_eventsync_pages_judge(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
 
     if (page > current) {
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
-                                       "The feed has no such page yet.");
+                                       "The feed does not have this page "
+                                       "yet.");
     }
 
     lr->first = (page - 1) * feed->page_size + 1;
 
     if (lr->first < feed->oldest) {
         (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_CURSOR_EXPIRED,
-                                       "Events of this page are no longer "
-                                       "kept.");
+                                       "The feed no longer retains the events "
+                                       "of this page.");
         return ngx_http_eventsync_pages_gone(ctx, feed, lr->first - 1);
     }
 

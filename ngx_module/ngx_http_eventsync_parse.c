@@ -302,7 +302,7 @@ ngx_http_eventsync_parse_malformed(ngx_http_eventsync_publish_t *publish)
     es_pointer_add(pointer, sizeof(pointer), publish->malformed->name);
 
     return es_problem_set(&publish->problem, ES_INVALID, 0, pointer,
-                          "%s is not quoted or percent-encoded well",
+                          "%s has malformed quoting or percent-encoding",
                           pointer + 1);
 }
 

@@ -76,8 +76,8 @@ ngx_http_eventsync_range(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     if (*to < *after) {
         (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"to\" is before the "
-                                     "beginning.");
+                                     "Parameter \"to\" is before the start of "
+                                     "the range.");
         return ngx_http_eventsync_parameter(ctx, &name);
     }
 
@@ -114,8 +114,8 @@ ngx_http_eventsync_position(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     if (es_time_parse(ngx_http_eventsync_str(text), &ms) != ES_OK) {
         (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"%V\" is neither \"oldest\""
-                                     ", \"latest\"%s nor an RFC 3339 time.",
+                                     "Parameter \"%V\" must be \"oldest\", "
+                                     "\"latest\"%s or an RFC 3339 time.",
                                      name, cursors ? ", a cursor" : "");
         return ngx_http_eventsync_parameter(ctx, name);
     }
@@ -155,15 +155,15 @@ ngx_http_eventsync_check(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
 
     case ES_RESET:
         (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FEED_RESET,
-                                       "The feed was reset since this cursor "
-                                       "was given: begin again.");
+                                       "The feed was reset after this cursor "
+                                       "was issued; start over.");
         return ngx_http_eventsync_gone(ctx, feed, cursor,
                                        &ctx->request->uri);
 
     case ES_EXPIRED:
         (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_CURSOR_EXPIRED,
-                                       "Events after this cursor are no "
-                                       "longer kept.");
+                                       "The feed no longer retains the events "
+                                       "after this cursor.");
         return ngx_http_eventsync_gone(ctx, feed, cursor,
                                        &ctx->request->uri);
 
@@ -171,7 +171,8 @@ ngx_http_eventsync_check(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
         (void) es_cursor_print(feed->epoch, feed->last, latest);
 
         (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_CURSOR_AHEAD,
-                                       "The feed has no such event yet.");
+                                       "The cursor is ahead of the last event "
+                                       "of the feed.");
         return ngx_http_eventsync_members(ctx, ES_CURSOR_MAX + 16,
                                           ",\"latest\":\"%s\"", latest);
 

@@ -51,13 +51,13 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
       ngx_string("Invalid request header") },
 
     { 400, ngx_string(NGX_HTTP_EVENTSYNC_URN "digest-mismatch"),
-      ngx_string("Body is not what its digest says") },
+      ngx_string("Body does not match its digest") },
 
     { 401, ngx_string(NGX_HTTP_EVENTSYNC_URN "unauthorized"),
-      ngx_string("No valid credential") },
+      ngx_string("Missing or invalid credential") },
 
     { 403, ngx_string(NGX_HTTP_EVENTSYNC_URN "forbidden"),
-      ngx_string("Out of scope") },
+      ngx_string("Permission denied") },
 
     { 404, ngx_string(NGX_HTTP_EVENTSYNC_URN "not-found"),
       ngx_string("Not found") },
@@ -66,37 +66,37 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
       ngx_string("Method not allowed") },
 
     { 406, ngx_string(NGX_HTTP_EVENTSYNC_URN "not-acceptable"),
-      ngx_string("No representation is acceptable") },
+      ngx_string("No acceptable representation") },
 
     { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "conflict"),
-      ngx_string("Event exists with other content") },
+      ngx_string("Event already exists with different content") },
 
     { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "in-use"),
-      ngx_string("What is there is still in use") },
+      ngx_string("Resource is in use") },
 
     { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "not-standing"),
-      ngx_string("Endpoint does not stand on the event") },
+      ngx_string("Event does not block the endpoint") },
 
     { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "count-mismatch"),
-      ngx_string("There are more events, or fewer") },
+      ngx_string("Event count does not match") },
 
     { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "checkpoint-behind"),
-      ngx_string("Checkpoint would go back") },
+      ngx_string("Checkpoint would move back") },
 
     { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "too-many"),
-      ngx_string("There are as many as there may be") },
+      ngx_string("Limit reached") },
 
     { 410, ngx_string(NGX_HTTP_EVENTSYNC_URN "cursor-expired"),
-      ngx_string("Cursor is older than retention") },
+      ngx_string("Cursor has expired") },
 
     { 410, ngx_string(NGX_HTTP_EVENTSYNC_URN "feed-reset"),
-      ngx_string("Cursor is of another epoch") },
+      ngx_string("Feed was reset") },
 
     { 412, ngx_string(NGX_HTTP_EVENTSYNC_URN "precondition-failed"),
       ngx_string("Precondition failed") },
 
     { 413, ngx_string(NGX_HTTP_EVENTSYNC_URN "too-large"),
-      ngx_string("Too large") },
+      ngx_string("Content too large") },
 
     { 415, ngx_string(NGX_HTTP_EVENTSYNC_URN "unsupported-media-type"),
       ngx_string("Unsupported media type") },
@@ -108,7 +108,7 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
       ngx_string("Range not satisfiable") },
 
     { 422, ngx_string(NGX_HTTP_EVENTSYNC_URN "schema-mismatch"),
-      ngx_string("Event is not as its schema says") },
+      ngx_string("Event does not match its schema") },
 
     { 429, ngx_string("https://iana.org/assignments/http-problem-types"
                       "#quota-exceeded"),
@@ -119,7 +119,7 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
       ngx_string("Internal error") },
 
     { 503, ngx_string(NGX_HTTP_EVENTSYNC_URN "unavailable"),
-      ngx_string("Store not available") },
+      ngx_string("Service unavailable") },
 
     { 507, ngx_string(NGX_HTTP_EVENTSYNC_URN "store-full"),
       ngx_string("Store is full") },
@@ -184,8 +184,8 @@ ngx_http_eventsync_fail_store(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc)
 
     case ES_NOT_FOUND:
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
-                                       "There is no such feed, or it is not "
-                                       "granted to this credential.");
+                                       "The feed does not exist, or this "
+                                       "credential has no access to it.");
 
     case ES_FULL:
         ngx_log_error(NGX_LOG_CRIT, ctx->request->connection->log, 0,
@@ -193,7 +193,7 @@ ngx_http_eventsync_fail_store(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc)
                       "stored: %s", es_reason(rc));
 
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_STORE_FULL,
-                                       "Nothing of this request was stored; "
+                                       "Nothing of this request was stored: "
                                        "%s.", es_reason(rc));
 
     case ES_BUSY:
@@ -203,7 +203,8 @@ ngx_http_eventsync_fail_store(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc)
                       "eventsync store failed: %s", es_reason(rc));
 
         return ngx_http_eventsync_fail_later(ctx,
-                                         "The event store cannot answer now.");
+                                         "The event store is temporarily "
+                                         "unavailable.");
 
     default:
         ngx_log_error(NGX_LOG_CRIT, ctx->request->connection->log, 0,
@@ -222,8 +223,8 @@ ngx_int_t
 ngx_http_eventsync_fail_closed(ngx_http_eventsync_ctx_t *ctx)
 {
     return ngx_http_eventsync_fail_later(ctx,
-                                         "The event store cannot be opened; "
-                                         "the server's error log has the "
+                                         "The server cannot open the event "
+                                         "store; its error log states the "
                                          "reason.");
 }
 

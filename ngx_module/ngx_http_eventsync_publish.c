@@ -190,11 +190,12 @@ static ngx_int_t
 ngx_http_eventsync_publish_no_mode(ngx_http_eventsync_ctx_t *ctx)
 {
     return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_UNSUPPORTED_TYPE,
-                                   "Content-Type must be application/"
-                                   "cloudevents+json, application/cloudevents-"
-                                   "batch+json, application/x-ndjson or "
-                                   "application/json, or attributes must be "
-                                   "in ce- headers.");
+                                   "Content-Type must be "
+                                   "application/cloudevents+json, "
+                                   "application/cloudevents-batch+json, "
+                                   "application/x-ndjson or application/json, "
+                                   "unless ce- headers carry the attributes "
+                                   "of the event.");
 }
 
 
@@ -416,7 +417,7 @@ ngx_http_eventsync_publish_parsed(ngx_http_eventsync_ctx_t *ctx)
 
     if (charge.cost == 0) {
         (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_EVENT,
-                                       "The request has no event.");
+                                       "The request contains no event.");
         return ngx_http_eventsync_send_problem(ctx);
     }
 
@@ -470,7 +471,7 @@ ngx_http_eventsync_publish_problem(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc,
     }
 
     if (problem->index < 0) {
-        return ngx_http_eventsync_fail(ctx, type, "The request: %s.",
+        return ngx_http_eventsync_fail(ctx, type, "Request refused: %s.",
                                        problem->detail);
     }
 

@@ -78,8 +78,8 @@ ngx_http_eventsync_handler(ngx_http_request_t *r)
 
     if (r->err_status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
         (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_LARGE,
-                                       "The request's body is over the "
-                                       "maximum of this location.");
+                                       "The request body exceeds the maximum "
+                                       "size of this location.");
         return ngx_http_eventsync_send_problem(ctx);
     }
 

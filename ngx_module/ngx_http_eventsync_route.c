@@ -222,7 +222,7 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
     if (ngx_http_eventsync_route_control(&r->uri)) {
         (void) ngx_http_eventsync_fail(ctx,
                                        NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                       "The path has a control character.");
+                                       "The path contains a control character.");
 
         return ngx_http_eventsync_send_problem(ctx);
     }
@@ -282,7 +282,7 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
     }
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
-                                   "There is no such resource.");
+                                   "The resource does not exist.");
 
     return ngx_http_eventsync_send_problem(ctx);
 }
@@ -448,7 +448,7 @@ ngx_http_eventsync_other_method(ngx_http_eventsync_ctx_t *ctx,
     }
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_METHOD_NOT_ALLOWED,
-                                   "Methods allowed here: %V.", &allow);
+                                   "Allowed methods: %V.", &allow);
 
     if (ctx->problem) {
         ctx->problem->allow = allow;

@@ -180,9 +180,9 @@ ngx_http_eventsync_snapshot_malformed(ngx_http_eventsync_ctx_t *ctx)
     ngx_str_t  name = ngx_string("page");
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                   "Parameter \"page\" is not what the page "
-                                   "before gave as \"next\" for the same feed "
-                                   "and \"tombstones\".");
+                                   "Parameter \"page\" must be the \"next\" "
+                                   "value of the previous page, with the same "
+                                   "feed and \"tombstones\".");
 
     return ngx_http_eventsync_parameter(ctx, &name);
 }

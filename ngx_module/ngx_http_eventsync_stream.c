@@ -79,7 +79,7 @@ ngx_http_eventsync_stream_args(ngx_http_eventsync_ctx_t *ctx)
     if (name) {
         (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"%V\" is not for "
+                                     "Parameter \"%V\" cannot be used with "
                                      "text/event-stream.", name);
         return ngx_http_eventsync_parameter(ctx, name);
     }

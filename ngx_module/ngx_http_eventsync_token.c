@@ -193,7 +193,7 @@ ngx_http_eventsync_token_arg(ngx_http_eventsync_ctx_t *ctx,
 {
     if (arg->set) {
         (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_BODY,
-                                       "Parameter \"%V\" is there twice.",
+                                       "Parameter \"%V\" is repeated.",
                                        &arg->name);
         return ngx_http_eventsync_token_fail(ctx, "invalid_request", NULL);
     }
@@ -219,8 +219,8 @@ ngx_http_eventsync_token_decode(ngx_http_eventsync_ctx_t *ctx, es_str_t *text,
 
     if (last == NULL) {
         return ngx_http_eventsync_token_fail(ctx, "invalid_request",
-                                             "A parameter is not encoded as "
-                                             "forms are.");
+                                             "A parameter has malformed "
+                                             "percent-encoding.");
     }
 
     value->len = last - (char *) value->data;
@@ -254,8 +254,9 @@ ngx_http_eventsync_token_client(ngx_http_eventsync_ctx_t *ctx,
 
         if (id.len == 0 || secret.len == 0) {
             (void) ngx_http_eventsync_unauthorized(ctx, 0,
-                               "The client has not said who it is: by Basic, "
-                               "or by client_id and client_secret.");
+                               "The request has no client credentials: use "
+                               "Basic authentication, or client_id and "
+                               "client_secret.");
             return ngx_http_eventsync_token_unknown(ctx);
         }
     }
@@ -287,8 +288,8 @@ ngx_http_eventsync_token_basic(ngx_http_eventsync_ctx_t *ctx,
 
     if (rc == NGX_DECLINED) {
         (void) ngx_http_eventsync_unauthorized(ctx, 0,
-                               "The Authorization header is not one of "
-                               "Basic.");
+                               "The Authorization header is not valid Basic "
+                               "authentication.");
         return ngx_http_eventsync_token_unknown(ctx);
     }
 
@@ -311,8 +312,9 @@ ngx_http_eventsync_token_basic(ngx_http_eventsync_ctx_t *ctx,
                 || ngx_memcmp(other->value.data, id->data, id->len) != 0)))
     {
         return ngx_http_eventsync_token_fail(ctx, "invalid_request",
-                                             "The client authenticates in "
-                                             "two ways.");
+                                             "The request uses two "
+                                             "authentication methods; use "
+                                             "one.");
     }
 
     return NGX_OK;
@@ -357,7 +359,7 @@ ngx_http_eventsync_token_grant(ngx_http_eventsync_ctx_t *ctx,
         || ngx_strncmp(grant->data, "client_credentials", grant->len) != 0)
     {
         return ngx_http_eventsync_token_fail(ctx, "unsupported_grant_type",
-                                             "Parameter \"grant_type\" is to "
+                                             "Parameter \"grant_type\" must "
                                              "be client_credentials.");
     }
 
@@ -413,9 +415,8 @@ ngx_http_eventsync_token_sign(ngx_http_eventsync_ctx_t *ctx, es_jwt_t *jwt,
 
     if (es == ES_TOO_LARGE) {
         return ngx_http_eventsync_token_fail(ctx, "invalid_scope",
-                                             "Scope: the token would be "
-                                             "larger than any that is taken "
-                                             "back.");
+                                             "Scope: the token would exceed "
+                                             "the maximum length.");
     }
 
     if (es == ES_OK) {

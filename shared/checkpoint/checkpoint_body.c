@@ -42,8 +42,8 @@ es_checkpoint_members(json_t *root, es_checkpoint_job_t *job,
 
         } else {
             return es_problem_set(problem, ES_INVALID, -1, "",
-                                  "it has something else than \"cursor\", a "
-                                  "string, and \"rewind\", a boolean");
+                                  "it may contain only \"cursor\", a string, "
+                                  "and \"rewind\", a boolean");
         }
     }
 

@@ -179,8 +179,8 @@ static const char *
 es_id_fault(es_str_t id)
 {
     if (es_span(es_id_chars, id) != id.len) {
-        return "may have only visible ASCII characters without '.', '\"' "
-               "and '\\', because it is sent as webhook-id and signed";
+        return "must have only visible ASCII characters without '.', '\"' and "
+               "'\\', because it is sent and signed as webhook-id";
     }
 
     return NULL;
@@ -195,14 +195,14 @@ es_type_fault(es_str_t type)
     for (i = 0; i < type.len; i++) {
         switch (type.data[i]) {
         case '"': case '\\': case ',': case '*':
-            return "may not contain '\"', '\\', ',' or '*', because types "
-                   "are listed in filters";
+            return "must not contain '\"', '\\', ',' or '*', because filters "
+                   "list types";
         default:
             break;
         }
     }
 
-    return es_string_ok(type) ? NULL : "may not contain control characters";
+    return es_string_ok(type) ? NULL : "must not contain control characters";
 }
 
 
@@ -216,7 +216,7 @@ es_uri_fault(es_str_t uri, bool relative)
     es_str_t  rest;
 
     if (es_span(es_uri_chars, uri) != uri.len) {
-        return "has a character that a URI may not have";
+        return "has a character that is not allowed in a URI";
     }
 
     fragments = 0;
@@ -347,7 +347,7 @@ es_media_fault(es_str_t text)
     size_t  n;
 
     if (!es_string_ok(text)) {
-        return "may not contain control characters";
+        return "must not contain control characters";
     }
 
     n = es_span(es_token_chars, text);
@@ -393,7 +393,7 @@ es_attr_fault(es_attr_kind_t kind, es_str_t value, es_rc_t *rc)
     }
 
     if (value.len == 0 && kind != ES_ATTR_EXTENSION) {
-        return "may not be empty";
+        return "must not be empty";
     }
 
     if (kind == ES_ATTR_ID && value.len > ES_ID_MAX) {
@@ -432,7 +432,7 @@ es_attr_fault(es_attr_kind_t kind, es_str_t value, es_rc_t *rc)
 
     default:
         return es_string_ok(value)
-               ? NULL : "may not contain control characters or noncharacters";
+               ? NULL : "must not contain control characters or noncharacters";
     }
 }
 
@@ -449,8 +449,8 @@ es_extension_fault(es_str_t name)
     if (name.len == 0 || name.len > ES_EXTENSION_NAME_MAX
         || es_span(es_extension_chars, name) != name.len)
     {
-        return "is not known, and an extension's name has 1 to 20 characters "
-               "of a-z and 0-9";
+        return "is unknown, and the name of an extension must have 1 to 20 "
+               "characters of a-z and 0-9";
     }
 
     for (i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {

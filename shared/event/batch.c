@@ -102,7 +102,7 @@ es_batch_room(es_batch_t *batch, es_problem_t *problem)
 
     if (batch->n == batch->limits.count_max) {
         return es_problem_set(problem, ES_TOO_LARGE, (int) batch->n, NULL,
-                              "more than %u events in one batch",
+                              "the batch has more than %u events",
                               batch->limits.count_max);
     }
 
@@ -175,7 +175,8 @@ es_batch_add_array(es_batch_t *batch, const char *text, size_t len,
 
     if (rc != ES_OK) {
         return es_problem_set(problem, rc, (int) batch->n, NULL,
-                              "not a JSON array of events: %s at byte %zu",
+                              "the body is not a JSON array of events: %s at "
+                              "byte %zu",
                               json.error ? json.error : "unexpected text",
                               (size_t) (json.pos - json.start));
     }

@@ -64,7 +64,7 @@ es_collect_known(es_event_parts_t *parts, es_attr_kind_t kind,
 {
     if (parts->seen & (1u << kind)) {
         return es_attr_problem(parts, ES_INVALID, es_attr_name(kind),
-                               "is there twice");
+                               "is repeated");
     }
 
     parts->seen |= 1u << kind;
@@ -105,7 +105,7 @@ es_collect_extension(es_event_parts_t *parts, es_str_t name, es_field_t value)
         }
 
         if (order == 0) {
-            return es_attr_problem(parts, ES_INVALID, name, "is there twice");
+            return es_attr_problem(parts, ES_INVALID, name, "is repeated");
         }
 
         if (order < 0) {
@@ -115,8 +115,8 @@ es_collect_extension(es_event_parts_t *parts, es_str_t name, es_field_t value)
 
     if (parts->nextensions == ES_EXTENSIONS_MAX) {
         return es_attr_problem(parts, ES_INVALID, name,
-                               "is one extension more than the 20 that an "
-                               "event may have");
+                               "exceeds the limit of 20 extensions of an "
+                               "event");
     }
 
     e = &parts->extensions[i];
@@ -518,8 +518,8 @@ es_compose(es_event_parts_t *parts, size_t bound, es_buf_t *arena,
 
     if (parts->data.len > parts->compose->event_max) {
         return es_problem_set(parts->problem, ES_TOO_LARGE, parts->index,
-                              "/data", "the data has %zu bytes, and an event "
-                              "may have at most %zu", parts->data.len,
+                              "/data", "the data has %zu bytes; an event may "
+                              "have at most %zu", parts->data.len,
                               parts->compose->event_max);
     }
 
@@ -550,7 +550,7 @@ es_compose(es_event_parts_t *parts, size_t bound, es_buf_t *arena,
 
     if (draft->head.len + draft->tail.len > parts->compose->event_max) {
         return es_problem_set(parts->problem, ES_TOO_LARGE, parts->index,
-                              NULL, "the event has %zu bytes, the maximum is "
+                              NULL, "the event has %zu bytes; the maximum is "
                               "%zu", draft->head.len + draft->tail.len,
                               parts->compose->event_max);
     }

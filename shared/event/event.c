@@ -21,7 +21,7 @@ es_collect_data(es_event_parts_t *parts, const es_json_value_t *value)
 {
     if (parts->has_data) {
         return es_attr_problem(parts, ES_INVALID, es_lit("data"),
-                               "is there twice");
+                               "is repeated");
     }
 
     parts->has_data = true;
@@ -36,7 +36,7 @@ es_collect_base64(es_event_parts_t *parts, es_field_t value)
 {
     if (parts->has_base64) {
         return es_attr_problem(parts, ES_INVALID, es_lit("data_base64"),
-                               "is there twice");
+                               "is repeated");
     }
 
     parts->has_base64 = true;
@@ -195,7 +195,7 @@ es_draft_json(const es_compose_t *compose, const char *json, size_t len,
 
     if (parts.has_data && parts.base64.form != ES_FIELD_NONE) {
         return es_attr_problem(&parts, ES_INVALID, es_lit("data_base64"),
-                               "may not stand beside data");
+                               "cannot be used with data");
     }
 
     /* No member is longer here than it was there; only the feed and the time
@@ -227,7 +227,7 @@ es_binary_data(es_event_parts_t *parts, es_str_t content_type)
     if (media == ES_MEDIA_JSON && !es_media_utf8(content_type)) {
         return es_attr_problem(parts, ES_INVALID,
                                es_attr_name(ES_ATTR_DATACONTENTTYPE),
-                               "has a charset, and JSON is UTF-8");
+                               "must not have a charset: JSON is UTF-8");
     }
 
     if (media == ES_MEDIA_JSON) {
@@ -241,8 +241,8 @@ es_binary_data(es_event_parts_t *parts, es_str_t content_type)
         }
 
         return es_problem_set(parts->problem, ES_INVALID, parts->index,
-                              "/data", "the content type is JSON and the data "
-                              "is not, at byte %zu: %s",
+                              "/data", "the content type is JSON, but the "
+                              "data is not JSON, at byte %zu: %s",
                               (size_t) (json.pos - json.start), json.error);
     }
 
@@ -285,7 +285,7 @@ es_binary_attr(es_event_parts_t *parts, const es_attr_t *attr)
 
     if (es_attr_find(key) == ES_ATTR_DATACONTENTTYPE) {
         return es_attr_problem(parts, ES_INVALID, key,
-                               "is given by Content-Type in binary mode");
+                               "must be in Content-Type in binary mode");
     }
 
     if (!es_utf8_ok(attr->value)) {

@@ -21,7 +21,7 @@ es_filter_item(es_type_pattern_t *pattern, es_str_t item,
 
     if (item.len > ES_TYPE_MAX) {
         return es_problem_set(problem, ES_INVALID, -1, NULL,
-                              "a type in the list is over %d bytes",
+                              "a type in the list has more than %d bytes",
                               ES_TYPE_MAX);
     }
 
@@ -41,8 +41,8 @@ es_filter_item(es_type_pattern_t *pattern, es_str_t item,
 
         if (c < 0x20 || c == 0x7f || c == '"' || c == '\\' || c == '*') {
             return es_problem_set(problem, ES_INVALID, -1, NULL,
-                                  "a type in the list is malformed: '*' may "
-                                  "only stand alone or as \".*\" at the end");
+                                  "a type in the list is malformed: '*' must "
+                                  "stand alone or as \".*\" at the end");
         }
     }
 
@@ -77,7 +77,7 @@ es_filter_types(es_filter_t *filter, es_str_t text, es_problem_t *problem)
         } else {
             if (n == ES_FILTER_TYPES_MAX) {
                 return es_problem_set(problem, ES_INVALID, -1, NULL,
-                                      "more than %d types in the list",
+                                      "the list has more than %d types",
                                       ES_FILTER_TYPES_MAX);
             }
 
@@ -111,7 +111,8 @@ es_filter_subject(es_filter_t *filter, es_str_t subject, es_buf_t *scratch,
 
     if (subject.len == 0 || subject.len > ES_ATTR_MAX) {
         return es_problem_set(problem, ES_INVALID, -1, NULL,
-                              "a subject has 1 to %d bytes", ES_ATTR_MAX);
+                              "a subject must have 1 to %d "
+                              "bytes", ES_ATTR_MAX);
     }
 
     /* All at once: the pointer below must not move afterwards. */

@@ -57,7 +57,7 @@ es_key_file_read(const char *path, void *data, size_t size, size_t *len,
                || (st.st_mode & 07777 & ~ES_KEY_FILE_MODE))
     {
         rc = es_problem_set(problem, ES_DENIED, -1, NULL, "key file \"%s\" "
-                            "has to be a file of mode 0600 or 0640, not "
+                            "must be a file of mode 0600 or 0640, not "
                             "%04o", path, (unsigned) st.st_mode & 07777);
 
     } else {

@@ -34,7 +34,8 @@ static es_rc_t
 es_clearing_fault(es_problem_t *problem, const char *pointer,
     const char *detail)
 {
-    return es_problem_set(problem, ES_INVALID, -1, pointer, "%s", detail);
+    return es_problem_set(problem, ES_INVALID, -1, pointer, "%s %s",
+                          pointer + 1, detail);
 }
 
 
@@ -59,8 +60,7 @@ es_clearing_members(es_request_kind_t kind, json_t *body,
         if (*k == NULL) {
             pointer[0] = '\0';
             es_pointer_add(pointer, sizeof(pointer), es_str(name));
-            return es_clearing_fault(problem, pointer, "there is no such "
-                                     "member");
+            return es_clearing_fault(problem, pointer, "is unknown");
         }
     }
 
@@ -89,8 +89,7 @@ es_clearing_cursor(es_store_t *store, json_t *body, const char *member,
     feed = json_string_value(json_object_get(body, "feed"));
 
     if (feed == NULL) {
-        return es_clearing_fault(problem, pointer, "is nothing without "
-                                 "\"feed\"");
+        return es_clearing_fault(problem, pointer, "requires \"feed\"");
     }
 
     if (!json_is_string(value)) {
@@ -106,8 +105,8 @@ es_clearing_cursor(es_store_t *store, json_t *body, const char *member,
     *sequence = request->sequence;
 
     return *sequence > 0 ? ES_OK
-                         : es_clearing_fault(problem, pointer, "is before the "
-                                             "first event");
+                         : es_clearing_fault(problem, pointer, "must not be "
+                                             "before the first event");
 }
 
 
@@ -193,7 +192,7 @@ es_clearing_range(es_store_t *store, json_t *body, es_request_t *request,
     request->sequence = 0;
 
     if (rc == ES_OK && c->to != 0 && c->from > c->to) {
-        rc = es_clearing_fault(problem, "/from", "is behind \"to\"");
+        rc = es_clearing_fault(problem, "/from", "must not be after \"to\"");
     }
 
     return rc;
@@ -224,13 +223,14 @@ es_clearing_counts(json_t *body, es_clearing_t *c, es_problem_t *problem)
     c->expect = (uint64_t) json_integer_value(expect);
 
     if (c->dry_run && c->expects) {
-        return es_clearing_fault(problem, "/expect", "is not together with "
+        return es_clearing_fault(problem, "/expect", "cannot be used with "
                                  "\"dry_run\"");
     }
 
     return c->dry_run || c->expects
-           ? ES_OK : es_clearing_fault(problem, "/expect", "must be the number "
-                                       "that a \"dry_run\" has counted");
+           ? ES_OK : es_clearing_fault(problem, "/expect", "must be the "
+                                       "\"count\" that a \"dry_run\" "
+                                       "returned");
 }
 
 
@@ -278,13 +278,14 @@ es_clearing_types(json_t *body, json_t *text, es_problem_t *problem)
         rc = es_filter_types(&filter, (es_str_t) { buf.data, buf.len },
                              &inner);
         if (rc != ES_OK) {
-            (void) es_problem_set(problem, rc, -1, "/types", "%s",
+            (void) es_problem_set(problem, rc, -1, "/types", "types: %s",
                                   inner.detail);
         }
     }
 
     if (rc == ES_OK && buf.len > ES_TYPES_MAX) {
-        rc = es_clearing_fault(problem, "/types", "is over 4096 bytes");
+        rc = es_clearing_fault(problem, "/types", "must have at most 4096 "
+                               "bytes");
     }
 
     if (rc == ES_OK) {

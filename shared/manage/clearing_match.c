@@ -358,7 +358,8 @@ es_clearing_stands(es_store_t *store, const es_request_t *request,
         (void) es_cursor_print(request->epoch, next, cursor);
     }
 
-    return es_problem_set(problem, ES_CONFLICT, -1, NULL, "the endpoint does "
-                          "not stand on it; the first of all that waits is %s",
+    return es_problem_set(problem, ES_CONFLICT, -1, NULL, "the event does not "
+                          "block the endpoint; the first event that waits is "
+                          "%s",
                           cursor);
 }

@@ -146,7 +146,7 @@ es_endpoint_secret(const char *kind, char secret[ES_SECRET_TEXT_MAX],
 
     } else {
         return es_problem_set(problem, ES_INVALID, -1, "/kind",
-                              "is not \"v1\" or \"v1a\"");
+                              "kind must be \"v1\" or \"v1a\"");
     }
 
     return rc == ES_OK ? rc
@@ -288,7 +288,7 @@ es_place_from(es_txn_t *txn, const es_feed_t *feed, const char *from,
 
     if (es_time_parse(es_str(from), &ms) != ES_OK) {
         return es_problem_set(problem, ES_INVALID, -1, NULL, "\"%.64s\" is "
-                              "not oldest or an RFC 3339 time", from);
+                              "neither \"oldest\" nor an RFC 3339 time", from);
     }
 
     return es_feed_seek_time(txn, feed, ms, &request->sequence);

@@ -83,8 +83,8 @@ es_manage_feeds(es_managing_t *m, json_t *object, es_problem_t *problem)
     m->managed->refusal = ES_REFUSED_FEEDS;
 
     return es_problem_set(problem, ES_DENIED, -1, "/feeds", "The key is "
-                          "narrowed to feeds, and \"%.64s\" is not among "
-                          "them", feed);
+                          "limited to certain feeds, and \"%.64s\" is not one "
+                          "of them", feed);
 }
 
 

@@ -40,8 +40,8 @@ es_manage_guard(void *ctx, json_t *stored, json_t *change,
 
     if (!es_condition_met(&m->manage->condition, es_str(etag))) {
         m->managed->refusal = ES_REFUSED_UNMET;
-        return es_problem_set(problem, ES_CONFLICT, -1, NULL, "the endpoint "
-                              "is not as the condition says");
+        return es_problem_set(problem, ES_CONFLICT, -1, NULL, "the endpoint's "
+                              "ETag does not satisfy the condition");
     }
 
     return es_manage_feeds(m, change, problem);
@@ -98,8 +98,8 @@ es_manage_change(es_managing_t *m)
     es_undelivered_list_t  waiting = { 0 };
 
     if (m->body == NULL) {
-        return es_manage_invalid(m, NULL, "a JSON object of what to change is "
-                                 "needed");
+        return es_manage_invalid(m, NULL, "the body must be a JSON object "
+                                 "with the members to change");
     }
 
     rc = es_manage_owner(m);
@@ -148,12 +148,13 @@ es_manage_create(es_managing_t *m)
     es_rc_t   rc;
 
     if (m->body == NULL) {
-        return es_manage_invalid(m, NULL, "a JSON object with \"url\" and "
-                                 "\"feeds\" is needed");
+        return es_manage_invalid(m, NULL, "the body must be a JSON object "
+                                 "with \"url\" and \"feeds\"");
     }
 
     if (json_object_get(m->body, "partner") != NULL) {
-        return es_manage_invalid(m, "/partner", "partner is who asks");
+        return es_manage_invalid(m, "/partner", "\"partner\" cannot be set: "
+                                 "it is the key's own");
     }
 
     rc = es_manage_owner(m);
@@ -238,25 +239,27 @@ es_manage_rotate(es_managing_t *m)
         && json_unpack(m->body, "{s?:s, s?:s, s?:s !}", "overlap", &overlap,
                        "secret", &given, "kind", &kind) != 0)
     {
-        return es_manage_invalid(m, NULL, "may have \"overlap\", and "
-                                 "\"secret\" or \"kind\", all strings");
+        return es_manage_invalid(m, NULL, "the body may have only "
+                                 "\"overlap\", and \"secret\" or \"kind\", "
+                                 "all strings");
     }
 
     if (given != NULL && json_object_get(m->body, "kind") != NULL) {
-        return es_manage_invalid(m, "/kind", "kind is that of the secret");
+        return es_manage_invalid(m, "/kind", "\"kind\" cannot be used with "
+                                 "\"secret\", which states it");
     }
 
     if (overlap != NULL
         && (es_duration_parse(es_str(overlap), &overlap_ms) != ES_OK
             || overlap_ms > ES_OVERLAP_MAX_MS))
     {
-        return es_manage_invalid(m, "/overlap", "is not a time of at most "
-                                 "30d");
+        return es_manage_invalid(m, "/overlap", "\"overlap\" must be a time "
+                                 "of at most 30d");
     }
 
     if (given != NULL) {
         if (strlen(given) >= sizeof(secret)) {
-            return es_manage_invalid(m, "/secret", "is too long");
+            return es_manage_invalid(m, "/secret", "\"secret\" is too long");
         }
 
         memcpy(secret, given, strlen(given) + 1);

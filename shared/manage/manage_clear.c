@@ -48,13 +48,13 @@ es_manage_clear_feed(es_managing_t *m)
         return m->manage->narrow.n == 0
                || json_object_get(m->body, "feed") != NULL
                ? ES_OK
-               : es_manage_invalid(m, "/feed", "must be named, as the key is "
-                                   "narrowed to feeds");
+               : es_manage_invalid(m, "/feed", "\"feed\" is missing: the key "
+                                   "is limited to certain feeds");
     }
 
     return es_manage_sends(m, feed)
-           ? ES_OK : es_manage_invalid(m, "/feed", "is not one that the "
-                                       "endpoint is sent");
+           ? ES_OK : es_manage_invalid(m, "/feed", "the endpoint does not "
+                                       "receive this feed");
 }
 
 
@@ -170,7 +170,7 @@ es_manage_clear_run(es_managing_t *m, es_request_t *request,
     const es_clearing_t *clearing)
 {
     bool      runs;
-    char      detail[64];
+    char      detail[96];
     es_rc_t   rc;
     uint64_t  count;
 
@@ -194,8 +194,8 @@ es_manage_clear_run(es_managing_t *m, es_request_t *request,
     }
 
     if (count != clearing->expect) {
-        (void) snprintf(detail, sizeof(detail), "there are %llu events, not "
-                        "%llu", (unsigned long long) count,
+        (void) snprintf(detail, sizeof(detail), "the number of events is "
+                        "%llu, not %llu", (unsigned long long) count,
                         (unsigned long long) clearing->expect);
         return es_manage_conflict(m, ES_REFUSED_COUNT, count, detail);
     }
@@ -217,8 +217,8 @@ es_manage_clear(es_managing_t *m)
                                                : ES_REQUEST_DISCARD;
 
     if (m->body == NULL) {
-        return es_manage_invalid(m, NULL, "a JSON object that says what is "
-                                 "meant is needed");
+        return es_manage_invalid(m, NULL, "the body must be a JSON object "
+                                 "that selects the events");
     }
 
     rc = es_manage_clear_feed(m);

@@ -69,14 +69,15 @@ es_manage_place(es_managing_t *m, es_request_t *request)
         || (!replay && cursor == NULL))
     {
         return es_manage_invalid(m, NULL, replay
-                                 ? "\"feed\", and \"after\" or \"from\", are "
-                                   "needed"
-                                 : "\"feed\" and \"cursor\" are needed");
+                                 ? "the body must have \"feed\", and "
+                                   "\"after\" or \"from\""
+                                 : "the body must have \"feed\" and "
+                                   "\"cursor\"");
     }
 
     if (!es_manage_sends(m, feed)) {
-        return es_manage_invalid(m, "/feed", "is not one that the endpoint is "
-                                 "sent");
+        return es_manage_invalid(m, "/feed", "the endpoint does not receive "
+                                 "this feed");
     }
 
     return es_request_place(m->store, es_str(feed), cursor, from, request,
@@ -113,7 +114,8 @@ es_manage_request(es_managing_t *m)
     }
 
     if (request.kind == ES_REQUEST_RESEND && request.sequence == 0) {
-        return es_manage_invalid(m, "/cursor", "is before the first event");
+        return es_manage_invalid(m, "/cursor", "\"cursor\" is before the "
+                                 "first event");
     }
 
     rc = es_manage_add(m, &request);
@@ -136,8 +138,8 @@ es_manage_test(es_managing_t *m)
         && json_unpack(m->body, "{s?:s, s?:o !}", "type", &type, "data",
                        &data) != 0)
     {
-        return es_manage_invalid(m, NULL, "may have \"type\", a string, and "
-                                 "\"data\"");
+        return es_manage_invalid(m, NULL, "the body may have only \"type\", a "
+                                 "string, and \"data\"");
     }
 
     rc = es_request_test(&request, m->managed->name, type, data, id,

@@ -110,7 +110,8 @@ es_manage_owner(es_managing_t *m)
     for (i = 0; i < sizeof(es_operators) / sizeof(char *); i++) {
         if (json_object_get(m->body, es_operators[i]) != NULL) {
             (void) snprintf(pointer, sizeof(pointer), "/%s", es_operators[i]);
-            (void) snprintf(says, sizeof(says), "%s is for the operator to set",
+            (void) snprintf(says, sizeof(says), "\"%s\" can only be set by an "
+                            "operator",
                             es_operators[i]);
             return es_manage_invalid(m, pointer, says);
         }

@@ -24,8 +24,8 @@ es_test_type(const char *type, es_problem_t *problem)
 
     return len > 0 && len <= ES_ATTR_MAX / 8
            ? ES_OK
-           : es_problem_set(problem, ES_INVALID, -1, "/type", "must be a text "
-                            "of 1 to %d bytes", ES_ATTR_MAX / 8);
+           : es_problem_set(problem, ES_INVALID, -1, "/type", "\"type\" must "
+                            "be a string of 1 to %d bytes", ES_ATTR_MAX / 8);
 }
 
 
@@ -71,8 +71,9 @@ es_request_test(es_request_t *request, const char *endpoint, const char *type,
     json_decref(event);
 
     if (len == 0 || len > ES_REQUEST_EVENT_MAX) {
-        return es_problem_set(problem, ES_INVALID, -1, "/data", "makes an "
-                              "event of %zu bytes, and a test may have %d",
+        return es_problem_set(problem, ES_INVALID, -1, "/data", "\"data\" "
+                              "makes an event of %zu bytes; a test event may "
+                              "have at most %d",
                               len, ES_REQUEST_EVENT_MAX);
     }
 

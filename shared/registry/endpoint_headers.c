@@ -132,18 +132,18 @@ es_header_fault(json_t *headers, es_str_t name, const json_t *value)
     }
 
     if (es_header_denied(name)) {
-        return "is a header field that is not for an endpoint to set";
+        return "is a header field that an endpoint cannot set";
     }
 
     if (es_header_twice(headers, name)) {
-        return "is there twice";
+        return "is repeated";
     }
 
     text = es_text(value);
 
     return es_sealed(text) || es_field_value_ok(text)
-           ? NULL : "must be a string of visible ASCII characters, and of "
-                    "blanks between them";
+           ? NULL : "must be a string of visible ASCII characters with blanks "
+                    "only between them";
 }
 
 

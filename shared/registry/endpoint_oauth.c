@@ -123,15 +123,15 @@ es_take_oauth(es_record_t *r, es_endpoint_t *out)
 
     json_object_foreach(oauth, name, value) {
         if (!es_oauth_known(name)) {
-            return es_fault(r, "/oauth", "has \"token_url\", \"client_id\", "
-                            "\"client_secret\", and may have \"scope\" and "
-                            "\"audience\"");
+            return es_fault(r, "/oauth", "must have \"token_url\", "
+                            "\"client_id\" and \"client_secret\", and may "
+                            "have only \"scope\" and \"audience\" besides");
         }
     }
 
     json_object_foreach(json_object_get(r->object, "headers"), name, value) {
         if (strcasecmp(name, "authorization") == 0) {
-            return es_fault(r, "/oauth", "is not together with "
+            return es_fault(r, "/oauth", "cannot be used with "
                             "\"authorization\" in \"headers\"");
         }
     }

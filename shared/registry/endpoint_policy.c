@@ -46,8 +46,7 @@ es_take_rate(es_record_t *r, es_endpoint_t *out)
 
     if (rate == NULL) {
         return burst == NULL ? ES_OK
-                             : es_fault(r, "/burst", "is nothing without "
-                                        "\"rate\"");
+                             : es_fault(r, "/burst", "requires \"rate\"");
     }
 
     n = burst != NULL ? json_integer_value(burst) : 1;
@@ -64,8 +63,8 @@ es_take_rate(es_record_t *r, es_endpoint_t *out)
     out->rate.burst = (uint64_t) n;
 
     return es_rate_ok(&out->rate)
-           ? ES_OK : es_fault(r, "/burst", "is more than a century of the "
-                              "rate");
+           ? ES_OK : es_fault(r, "/burst", "must not be more than the rate "
+                              "allows in 100 years");
 }
 
 
@@ -78,7 +77,7 @@ es_take_ack(es_record_t *r, es_endpoint_t *out)
 
     if (rc == ES_OK && out->ack.data != NULL && !es_pattern_ok(out->ack)) {
         rc = es_fault(r, "/ack", "must be the name of a consumer, or a prefix "
-                      "of one that ends in \"*\"");
+                      "followed by \"*\"");
     }
 
     return rc;
@@ -101,8 +100,8 @@ es_take_policy(es_record_t *r, es_endpoint_t *out)
     if (out->disable_after_ms != 0
         && out->disable_after_ms < ES_DISABLE_AFTER_MIN_MS)
     {
-        return es_fault(r, "/disable_after", "must be \"0\", for never, or "
-                        "a time from 1s");
+        return es_fault(r, "/disable_after", "must be \"0\" (never) or a time "
+                        "of at least 1s");
     }
 
     rc = es_take_ack(r, out);

@@ -130,8 +130,8 @@ es_take_batch(es_record_t *r, es_endpoint_t *out)
     rc = es_take_number(r, "/batch", 1, ES_BATCH_MAX, &out->batch);
 
     if (rc == ES_OK && out->batch > 1 && out->ordering == ES_ORDER_KEY) {
-        rc = es_fault(r, "/batch", "is not for \"ordering\" \"key\", where "
-                      "events wait for others one by one");
+        rc = es_fault(r, "/batch", "cannot be used with \"ordering\" \"key\", "
+                      "because events of a key are sent one by one");
     }
 
     if (rc == ES_OK) {
@@ -140,7 +140,7 @@ es_take_batch(es_record_t *r, es_endpoint_t *out)
     }
 
     if (rc == ES_OK && out->batch_wait_ms > 0 && out->batch == 1) {
-        rc = es_fault(r, "/batch_wait", "is nothing without \"batch\"");
+        rc = es_fault(r, "/batch_wait", "requires \"batch\"");
     }
 
     return rc;

@@ -50,8 +50,7 @@ es_simulate_known(es_record_t *r)
         for (i = 0; strcmp(es_simulate_members[i], name) != 0; ) {
             if (++i == sizeof(es_simulate_members) / sizeof(char *)) {
                 return es_problem_set(r->problem, ES_INVALID, -1, "/failure",
-                                      "\"%s\" is nothing that a simulated "
-                                      "failure has", name);
+                                      "unknown member \"%s\"", name);
             }
         }
     }
@@ -85,12 +84,12 @@ es_simulate_members_take(es_record_t *r, es_simulation_t *out)
     }
 
     if (failure == ES_SIMULATE_NONE) {
-        return es_fault(r, "/failure", "is needed");
+        return es_fault(r, "/failure", "is missing");
     }
 
     out->failure = (es_failure_t) failure;
 
-    return out->until_ms != 0 ? ES_OK : es_fault(r, "/until", "is needed");
+    return out->until_ms != 0 ? ES_OK : es_fault(r, "/until", "is missing");
 }
 
 
@@ -133,7 +132,7 @@ es_simulate_judge(const es_simulation_t *simulate, int64_t now_ms,
            ? ES_OK
            : es_problem_set(problem, ES_INVALID, -1,
                             ES_SIMULATE_POINTER "/until", "simulate/until "
-                            "may be a day from now at most");
+                            "must be at most one day from now");
 }
 
 

@@ -44,8 +44,8 @@ es_take_file(es_record_t *r, const char *pointer, es_str_t *out)
     rc = es_take_str(r, pointer, false, out);
 
     if (rc == ES_OK && out->data != NULL && !es_file_name_ok(*out)) {
-        rc = es_fault(r, pointer, "must be the name of a file: letters, "
-                      "digits, '-', '_' and '.', not first");
+        rc = es_fault(r, pointer, "must be a file name of letters, digits, "
+                      "'-', '_' and '.', not beginning with '.'");
     }
 
     return rc;
@@ -65,6 +65,6 @@ es_take_identity(es_record_t *r, es_endpoint_t *out)
     }
 
     return out->client_key.len > 0 && out->client_cert.len == 0
-           ? es_fault(r, "/client_key", "is nothing without \"client_cert\"")
+           ? es_fault(r, "/client_key", "requires \"client_cert\"")
            : ES_OK;
 }

@@ -94,8 +94,8 @@ es_record_members(es_kind_t kind, json_t *object, es_problem_t *problem)
 
         return es_problem_set(problem, ES_INVALID, -1, pointer,
                               es_listed(es_library_members, name)
-                              ? "this member is given by the library"
-                              : "there is no such member");
+                              ? "\"%.64s\" is read-only: set by the server"
+                              : "unknown member \"%.64s\"", name);
     }
 
     return ES_OK;
@@ -156,7 +156,7 @@ es_limit_decode(es_record_t *r, es_policy_t policy, json_t *limit,
     json_object_foreach(limit, name, value) {
         if (!es_listed(policy == ES_POLICY_WAITS ? gauge : rate, name)) {
             es_pointer_add(pointer, sizeof(pointer), es_str(name));
-            return es_fault(r, pointer, "is no member of this limit");
+            return es_fault(r, pointer, "is not a member of a limit");
         }
     }
 
@@ -185,7 +185,8 @@ es_limit_decode(es_record_t *r, es_policy_t policy, json_t *limit,
 
     case ES_TOO_LARGE:
         es_pointer_add(pointer, sizeof(pointer), es_lit("burst"));
-        return es_fault(r, pointer, "is more than a century of the rate");
+        return es_fault(r, pointer, "must not be more than the rate allows in "
+                        "100 years");
 
     default:
         es_pointer_add(pointer, sizeof(pointer), es_lit("rate"));
@@ -220,7 +221,7 @@ es_take_limits(es_record_t *r, es_partner_t *out)
         {
             (void) strcpy(pointer, "/limits");
             es_pointer_add(pointer, sizeof(pointer), es_str(name));
-            return es_fault(r, pointer, "is no policy that can be limited");
+            return es_fault(r, pointer, "is not a policy that can be limited");
         }
 
         rc = es_limit_decode(r, policy, value, &out->limits[policy]);
@@ -397,8 +398,7 @@ es_take_types(es_record_t *r, es_filter_t *filter)
                       json_string_length(value)) != NULL)
         {
             return es_fault(r, es_item_pointer("/types", i, item),
-                            "must be a type, or \"order.*\" for every type "
-                            "that begins so");
+                            "must be a type, or a prefix such as \"order.*\"");
         }
 
         len += json_string_length(value) + 1;
@@ -600,9 +600,9 @@ es_endpoint_judge(const es_endpoint_t *endpoint, es_problem_t *problem)
         if (rc != ES_OK) {
             return es_problem_set(problem, rc, -1,
                                   es_item_pointer("/secrets", i, pointer),
-                                  "a secret is \"whsec_\" and 24 to 64 bytes "
-                                  "in base64, or \"whsk_\" and an ed25519 key "
-                                  "pair");
+                                  "a secret must be \"whsec_\" and 24 to 64 "
+                                  "bytes in base64, or \"whsk_\" and an "
+                                  "ed25519 key pair");
         }
 
         es_signer_destroy(signer);
@@ -611,8 +611,8 @@ es_endpoint_judge(const es_endpoint_t *endpoint, es_problem_t *problem)
 
     if (!hmac) {
         return es_problem_set(problem, ES_INVALID, -1, "/secrets",
-                              "a \"whsec_\" secret that does not expire is needed: "
-                              "receivers verify v1 signatures");
+                              "at least one \"whsec_\" secret must not "
+                              "expire: receivers verify v1 signatures");
     }
 
     return ES_OK;

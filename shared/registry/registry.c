@@ -368,7 +368,7 @@ es_write_create(es_write_t *w, MDB_txn *txn)
 
     if (rc == ES_OK) {
         return es_problem_set(w->problem, ES_EXISTS, -1, NULL,
-                              "the %s \"%.*s\" exists already",
+                              "the %s \"%.*s\" already exists",
                               es_kind_name(w->kind), (int) w->name.len,
                               w->name.data);
     }
@@ -604,7 +604,7 @@ es_input_parse(es_kind_t kind, const char *text, json_t **input,
 
     if (!json_is_object(*input)) {
         rc = es_problem_set(problem, ES_INVALID, -1, NULL,
-                            "a record is a JSON object");
+                            "a record must be a JSON object");
     } else {
         rc = es_record_members(kind, *input, problem);
     }
@@ -663,8 +663,9 @@ es_write(es_write_t *w, const char *json)
                                                     : ES_NOT_FOUND,
                               -1, NULL, w->kind == ES_KIND_KEY
                               ? "\"%.*s\" is not a key's id"
-                              : "\"%.*s\" is not a name: 1 to 63 of a-z, "
-                                "0-9, '-' and '_', not first '-' or '_'",
+                              : "\"%.*s\" is not a name: 1 to 63 characters "
+                                "of a-z, 0-9, '-' and '_', beginning with a "
+                                "letter or digit",
                               (int) w->name.len, w->name.data);
     }
 

@@ -108,8 +108,9 @@ es_mark_judge(es_store_t *store, MDB_txn *txn, const es_keyring_t *ring,
 
     if (!es_keyring_has(ring, kid)) {
         return es_problem_set(problem, ES_DENIED, -1, NULL, "the secrets of "
-                              "the store are encrypted under the key %.*s, "
-                              "which the key file has not", (int) kid.len,
+                              "the store are encrypted under the key %.*s; "
+                              "the key file does not contain "
+                              "it", (int) kid.len,
                               kid.data);
     }
 
@@ -188,8 +189,8 @@ es_rekey_object(es_rekey_t *r, MDB_txn *txn, es_kind_t kind, es_str_t name,
         return es_problem_set(r->problem, ES_CORRUPT, -1, NULL, "a secret of "
                               "the %s \"%.*s\" cannot be opened: %s",
                               es_kind_name(kind), (int) name.len, name.data,
-                              rc == ES_NOT_FOUND ? "the key file has not its "
-                                                   "key"
+                              rc == ES_NOT_FOUND ? "the key file does not "
+                                                   "contain its key"
                                                  : es_reason(rc));
     }
 
@@ -348,8 +349,9 @@ es_verify_record(es_store_t *store, es_str_t name, const es_buf_t *text,
 
         if (rc != ES_OK) {
             fn(ctx, name, rc == ES_NOT_FOUND
-               ? "a secret is encrypted under a key that the key file has not"
-               : "a secret is damaged, or that of another endpoint");
+               ? "a secret is encrypted under a key that the key file does "
+                 "not contain"
+               : "a secret is damaged or belongs to another endpoint");
             faults++;
         }
     }

@@ -187,7 +187,7 @@ es_authority_fault(es_str_t authority)
     const char  *p;
 
     if (memchr(authority.data, '@', authority.len) != NULL) {
-        return "may not have a user name or password";
+        return "must not have a user name or password";
     }
 
     host = authority;
@@ -256,7 +256,7 @@ es_url_fault(es_str_t url)
     }
 
     if (memchr(url.data, '#', url.len) != NULL) {
-        return "may not have a fragment";
+        return "must not have a fragment";
     }
 
     authority.data = url.data + n;

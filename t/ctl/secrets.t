@@ -86,7 +86,7 @@ my ($rc, undef, $err) = $t->ctl('store', 'rekey', '--key-file=/nonexistent');
 is($rc, 1, 'no file');
 like($err, qr/cannot be opened: No such file/, '... why');
 ($rc, undef, $err) = $t->ctl('store', 'rekey', '--key-file', $t->testdir);
-like($err, qr/has to be a file of mode/, 'a directory is none');
+like($err, qr/must be a file of mode/, 'a directory is none');
 is(($t->ctl('store', 'rekey'))[0], 2, 'rekey needs a key file');
 
 ###############################################################################
@@ -142,7 +142,7 @@ my $other = key_file("$key[1]\n");
 ($rc, undef, $err) = $t->ctl('endpoint', 'rotate', $name, '--key-file',
     $other);
 is($rc, 1, 'another key will not do');
-like($err, qr/key $kid, which the key file has not/, '... and says so');
+like($err, qr/key $kid; the key file does not contain it/, '... and says so');
 
 my $stolen = text(shown($plain)->{secrets}[0]);
 ($rc, undef, $err) = $t->ctl('endpoint', 'change', $name,
@@ -153,7 +153,7 @@ like($err, qr/a sealed secret is not one of the endpoint's own/, '... why');
 like(dies('no key file'), qr/encrypted under the key $kid: a key file/,
     '... and why');
 like(dies('the wrong key', '--key-file', $other),
-    qr/key $kid, which the key file has not/, '... and why');
+    qr/key $kid; the key file does not contain it/, '... and why');
 like(dies('no such file', '--key-file=/nonexistent'),
     qr{"/nonexistent" cannot be opened}, '... and why');
 
@@ -201,7 +201,7 @@ write_keys($file, "$key[2]\n$key[1]\n");
 $t->ctl_ok('store', 'rekey', '--key-file', $file);
 ok(wait_for(sub { $proc->stderr =~ /$name: a secret cannot be decrypted/ }),
     'without the key the dispatcher says so');
-$t->allow_errors(qr/cannot be decrypted|which the key file has not/);
+$t->allow_errors(qr/cannot be decrypted|key file does not contain/);
 put($t, 'orders', 1);
 is(($t->ctl('endpoint', 'test', $name))[0], 1, 'not even a test event is sent');
 is($recv->count, $n, 'nor anything else');
@@ -218,7 +218,7 @@ is(($t->ctl('verify', '--key-file', $raw))[0], 0, 'a file of 32 raw bytes');
 ($rc, undef, $err) = $t->ctl('store', 'rekey', '--key-file',
     key_file("$key[0]\n"));
 is($rc, 1, 'rekey needs the old key as well');
-like($err, qr/which the key file has not/, '... and says so');
+like($err, qr/key file does not contain/, '... and says so');
 
 ok($t->verify, 'nothing is wrong after all that');
 $t->finish;

@@ -24,13 +24,13 @@ put($t, 'orders', 1);
 # refused when it is written
 
 my %bad = (
-    'may not have a user name or password' => [
+    'must not have a user name or password' => [
         "http://8.8.8.8\@127.0.0.1:$port/", "http://8.8.8.8:80\@127.0.0.1/",
         "http://127.0.0.1:$port\@8.8.8.8/", 'http://@127.0.0.1/',
         'http://a:b@c@127.0.0.1/', 'https://x@[::1]/',
         'http://8.8.8.8%2f@127.0.0.1/', 'http://8.8.8.8%23@127.0.0.1/',
     ],
-    'may not have a fragment' => [
+    'must not have a fragment' => [
         "http://127.0.0.1:$port#\@8.8.8.8/", "http://127.0.0.1:$port/#",
     ],
     'has a malformed host' => [
@@ -69,7 +69,7 @@ my %bad = (
         'http://[::1%lo]/', 'http://[fe80::1%eth0]/', 'http://[fe80::1%]/',
         'http://127.0.0.1%/',
     ],
-    'has a character that a URI may not have' => [
+    'has a character that is not allowed in a URI' => [
         'http://8.8.8.8\@127.0.0.1/', 'http://127.0.0.1\@8.8.8.8/',
         'http:\\\\127.0.0.1/', ' http://127.0.0.1/', "http://127.0.0.1/\t",
         "http://127.0.0.1\n/", "http://127\n.0.0.1/", 'http://127.0.0.1 /',

@@ -470,5 +470,5 @@ sub refused {
     my $name = endpoint('twice');
     my ($rc, undef, $err) = $t->ctl('endpoint', 'create', 'acme',
         "--name=$name", '--url=' . $recv->url, '--feeds=orders');
-    ok($rc == 1 && $err =~ /exists already/, 'a name that is taken');
+    ok($rc == 1 && $err =~ /already exists/, 'a name that is taken');
 }

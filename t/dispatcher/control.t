@@ -94,7 +94,7 @@ is_deeply($record->{secrets}, ['whsec_' . 'A' x 43 . '='],
 
 for (['"--overlap=x" is not a duration', $name, '--overlap=x'],
     ['"--overlap=31d" is not a duration', $name, '--overlap=31d'],
-    ['a secret is "whsec_"', $name, '--secret=x'],
+    ['a secret must be "whsec_"', $name, '--secret=x'],
     ['no endpoint "ep_x"', 'ep_x'])
 {
     my ($error, @args) = @$_;

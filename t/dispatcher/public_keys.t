@@ -139,15 +139,15 @@ like($t->ctl_ok('endpoint', 'show', $name), qr/"sealed:/, 'as they are');
 ###############################################################################
 # what is wrong
 
-for ([{ kind => 'v2' }, qr/is not "v1" or "v1a"/],
-    [{ kind => 'v1a', secret => $whsk }, qr/is that of the secret/],
+for ([{ kind => 'v2' }, qr/must be "v1" or "v1a"/],
+    [{ kind => 'v1a', secret => $whsk }, qr/"kind" cannot be used with "secret"/],
     [{ kind => 1 }, qr/all strings/])
 {
     $r = ask(POST => "/$name/rotate", $_->[0]);
     is($r->{status}, 400, 'a bad rotation');
     like($r->{json}{detail}, $_->[1], '... why');
 }
-for ([['--kind=v2'], qr/"--kind" is not "v1" or "v1a"/],
+for ([['--kind=v2'], qr/kind must be "v1" or "v1a"/],
     [['--kind=v1', "--secret=$whsk"], qr/a secret states its kind/])
 {
     my ($rc, undef, $err) = $t->ctl('endpoint', 'rotate', $name, @{ $_->[0] });

@@ -173,7 +173,7 @@ for (['no endpoint "ep_x"', 'redrive', 'ep_x'],
     ["cursor \"$epoch-99\"", 'replay', $name, 'orders', "--after=$epoch-99"],
     ["\"$epoch-0\" is before the first event", 'resend', $name, 'orders',
         "$epoch-0"],
-    ['"x" is not oldest or an RFC 3339 time', 'replay', $name,
+    ['"x" is neither "oldest" nor an RFC 3339 time', 'replay', $name,
         'orders', '--from=x'])
 {
     my ($error, @args) = @$_;

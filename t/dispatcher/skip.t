@@ -89,7 +89,7 @@ sub refuses {
 sub skip_fifo {
     put($t, 'orders', 1);
     my $name = endpoint('fifo');
-    refuses('the first of all that waits is none', 'skip', $name, 'orders',
+    refuses('the first event that waits is none', 'skip', $name, 'orders',
         cursor(1));
     $t->run_dispatcher;
     begins($name);
@@ -98,7 +98,7 @@ sub skip_fifo {
     ok(wait_for(sub { retries($t, $name) == 1 }), 'it stands on one event');
     is_deeply([came('fifo')], [$at + 1, $at + 2], 'behind which none is sent');
 
-    refuses("does not stand on it; the first of all that waits is "
+    refuses("does not block the endpoint; the first event that waits is "
         . cursor($at + 2), 'skip', $name, 'orders', cursor($_))
         for $at + 1, $at + 3;
     is(retries($t, $name), 1, 'nothing has changed');
@@ -124,7 +124,7 @@ sub skip_fifo {
     is_deeply([@{$told}{qw(feed cursor by attempts)}],
         ['orders', cursor($at + 2), $uid, 1], 'with what and by whom');
     is(scalar told('message.exhausted', $name), 0, 'it is told once');
-    refuses('does not stand on it; the first of all that waits is none', 'skip',
+    refuses('does not block the endpoint; the first event that waits is none', 'skip',
         $name, 'orders', cursor($at + 2));
 
     $status{bad} = 200;
@@ -156,7 +156,7 @@ sub skip_key {
         { type => 'good', subject => 'a' }, { type => 'good', subject => 'b' });
     ok(wait_for(sub { waiting($name) == 2 && came('key') == 2 }),
         'a subject stands, another does not');
-    refuses('does not stand on it', 'skip', $name, 'orders', cursor($_))
+    refuses('does not block the endpoint', 'skip', $name, 'orders', cursor($_))
         for $at + 2, $at + 3;
     is($t->ctl_ok('endpoint', 'skip', $name, 'orders', cursor($at + 1)),
         "skipped\n", 'the first of the subject is skipped');
@@ -176,13 +176,13 @@ sub skip_without_dispatcher {
         cursor($_)) } $at + 1, $at + 1;
     is($_->wait(20), 0, 'what is asked then is noted') for @ctl;
     like($ctl[0]->stdout, qr/^waiting for the dispatcher$/, 'and says so');
-    refuses('the first of all that waits is ' . cursor($at + 1), 'skip', $name,
+    refuses('the first event that waits is ' . cursor($at + 1), 'skip', $name,
         'orders', cursor($at + 2));
     $t->run_dispatcher;
     ok(wait_for(sub { (came('down'))[-1] == $at + 2 }), 'and done at its start');
     is(scalar dead($t, $name), 1, 'once');
     ok(wait_for(sub { $t->{dispatcher}->stderr
-        =~ /warn: request \d+, by $uid,? is refused: the endpoint does not/ }),
+        =~ /warn: request \d+, by $uid,? is refused: the event does not/ }),
         'the second is refused where it is taken');
     gone($name);
 }
@@ -193,7 +193,7 @@ sub skip_paused {
     $t->ctl_ok('endpoint', 'pause', $name);
     my $at = last_of('orders');
     put_types($t, 'orders', qw(other good good));
-    refuses('the first of all that waits is ' . cursor($at + 2), 'skip', $name,
+    refuses('the first event that waits is ' . cursor($at + 2), 'skip', $name,
         'orders', cursor($at + 1));
     is($t->ctl_ok('endpoint', 'skip', $name, 'orders', cursor($at + 2)),
         "skipped\n", 'the next event of a paused endpoint is skipped');
@@ -392,7 +392,7 @@ sub refused {
         ['no endpoint "ep_x"', 1, 'discard', 'ep_x', '--dry-run'],
         ['there is no feed "none"', 2, 'skip', $name, 'none', $cursor],
         ['"x" is not a cursor', 1, 'skip', $name, 'orders', 'x'],
-        ['is before the first event', 2, 'skip', $name, 'orders', cursor(0)],
+        ['cursor must not be before the first event', 2, 'skip', $name, 'orders', cursor(0)],
         ['too few arguments', 2, 'skip', $name, 'orders'],
         ['either "--dry-run" or "--expect"', 2, 'cancel', $name, 'orders'],
         ['either "--dry-run" or "--expect"', 2, 'discard', $name,
@@ -403,13 +403,13 @@ sub refused {
             '--dry-run', '--status=x'],
         ['types: a type in the list is malformed', 2, 'cancel', $name,
             'orders', '--dry-run', '--types=a*b'],
-        ['classes: must be classes', 2, 'discard', $name, '--dry-run',
+        ['classes must be classes', 2, 'discard', $name, '--dry-run',
             '--class=none'],
         ['unknown option "--class=status"', 2, 'cancel', $name, 'orders',
             '--dry-run', '--class=status'],
-        ['from: is nothing without "feed"', 2, 'discard', $name, '--dry-run',
+        ['from requires "feed"', 2, 'discard', $name, '--dry-run',
             "--from=$cursor"],
-        ['from: is behind "to"', 2, 'cancel', $name, 'orders', '--dry-run',
+        ['from must not be after "to"', 2, 'cancel', $name, 'orders', '--dry-run',
             '--from=' . cursor(3), '--to=' . cursor(2)])
     {
         my ($error, $status, @args) = @$_;

@@ -173,7 +173,7 @@ my $one = 'orders/checkpoints/one';
     my $etag = ask(GET => $one)->{headers}{etag};
     my $new = 'orders/checkpoints/new';
     my $unmet = put($one, 6, headers => { 'if-match' => '"0000000000000000"' });
-    refused($unmet, 412, 'precondition-failed', 'condition', 'If-Match');
+    refused($unmet, 412, 'precondition-failed', 'does not satisfy', 'If-Match');
     is($unmet->{json}{current}, "$epoch{orders}-4", 'where it is');
     refused(put($one, 6, headers => { 'if-match' => "W/$etag" }), 412,
         'precondition-failed', '', 'If-Match is strong');
@@ -228,7 +228,7 @@ my $one = 'orders/checkpoints/one';
         'a list is read');
 
     my $ahead = put($one, 10);
-    refused($ahead, 400, 'cursor-ahead', 'yet', 'ahead');
+    refused($ahead, 400, 'cursor-ahead', 'ahead of', 'ahead');
     is($ahead->{json}{latest}, "$epoch{orders}-9", 'of what');
     my $foreign = ask(PUT => $one, body => '{"cursor":"zzzz-1"}');
     refused($foreign, 410, 'feed-reset', '', 'another epoch');
@@ -240,10 +240,10 @@ my $one = 'orders/checkpoints/one';
     is(ask(GET => $foreign->{json}{restart})->{status}, 200, 'and works');
 
     my %bad = ('' => 'object', '{' => 'object', '[]' => 'object',
-        '{}' => 'no "cursor"', '{"cursor":1}' => 'something else',
+        '{}' => 'no "cursor"', '{"cursor":1}' => 'may contain only',
         '{"rewind":true}' => 'no "cursor"',
-        qq({"cursor":"$epoch{orders}-5","rewind":1}) => 'something else',
-        qq({"cursor":"$epoch{orders}-5","more":1}) => 'something else',
+        qq({"cursor":"$epoch{orders}-5","rewind":1}) => 'may contain only',
+        qq({"cursor":"$epoch{orders}-5","more":1}) => 'may contain only',
         qq({"cursor":"$epoch{orders}-5","cursor":"$epoch{orders}-6"})
             => 'object');
     for my $body (sort keys %bad) {
@@ -258,7 +258,7 @@ my $one = 'orders/checkpoints/one';
         headers => { 'content-type' => 'text/plain' }), 415,
         'unsupported-media-type', 'application/json', 'content type');
     refused(ask(PUT => $one, body => ' ' x 100_000), 413, 'too-large',
-        'larger', 'too large');
+        'too large for', 'too large');
 
     for my $name ('UPPER', '%20', '-x', 'a.b', 'x' x 64) {
         refused(put("orders/checkpoints/$name", 1), 400, 'invalid-parameter',

@@ -194,7 +194,7 @@ refused(conf('eventsync_token_keys;'), 'invalid number of arguments',
     'keys without a path', 5);
 
 my %keys = (missing => 'cannot be opened: No such file',
-    open => 'has to be a file of mode 0600 or 0640, not 0644',
+    open => 'must be a file of mode 0600 or 0640, not 0644',
     text => 'is not JSON: line 1, column 4', none => 'must be a JWK Set with at least one key',
     twice => ', key "a": another key has this "kid"',
     algorithm => ', key "b": "alg" must be HS256, ES256 or RS256',

@@ -162,11 +162,11 @@ for my $coding (qw(gzip deflate zstd br)) {
     my %coded = ('content-encoding' => $coding);
     is(binary('text/plain', substr($whole, 0, -1), %coded), '400 invalid-body',
         "$coding: cut off");
-    is($last->{json}{detail}, "The request's body: $coding is cut off before "
+    is($last->{json}{detail}, "Request body: $coding is cut off before "
         . 'its end.', "$coding: which is said");
     is(binary('text/plain', "${whole}x", %coded), '400 invalid-body',
         "$coding: followed by something");
-    is($last->{json}{detail}, "The request's body: $coding has bytes after its "
+    is($last->{json}{detail}, "Request body: $coding has bytes after its "
         . 'end.', "$coding: which is said");
     is(binary('text/plain', 'hello, this is text', %coded), '400 invalid-body',
         "$coding: not encoded at all");
@@ -190,7 +190,7 @@ my $bomb = gz('x' x (30 << 20));
 cmp_ok(length $bomb, '<', 64 << 10, 'a bomb fits into a small body');
 is(binary('text/plain', $bomb, 'content-encoding' => 'gzip'), '413 too-large',
     'a bomb ends at the maximum of a body');
-like($last->{json}{detail}, qr/decoded, it has more than 2097152 bytes/,
+like($last->{json}{detail}, qr/after decoding, it has more than 2097152 bytes/,
     'which is said');
 is(binary('text/plain', coded('br', $bomb), 'content-encoding' => 'gzip, br'),
     '413 too-large', 'two over each other, too');

@@ -151,7 +151,7 @@ ok(wait_for(sub {
 # others
 
 refused(ask(GET => "/$name", undef, as => $theirs), 404, 'not-found',
-    'There is no such endpoint.', "another partner's");
+    'The endpoint does not exist.', "another partner's");
 is(ask(GET => "/$name", undef, as => $theirs)->{body},
     ask(GET => '/ep_none')->{body}, 'is told from none by nothing');
 is_deeply(ask(GET => '', undef, as => $theirs)->{json},
@@ -202,9 +202,9 @@ refused(ask(POST => '', $_->[0]), 400, 'invalid-body', $_->[1],
     for [{ feeds => ['orders'] }, 'url'], [{ url => 'x', feeds => ['*'] },
         'url is not a URI'],
         [{ url => 'https://e.org/', feeds => ['*'], partner => 'x' },
-        'is who asks'], ['[]', 'not a JSON object'], ['{', 'not a JSON'],
+        '"partner" cannot be set'], ['[]', 'not a JSON object'], ['{', 'not a JSON'],
         [{ url => 'https://e.org/', feeds => ['*'], colour => 'red' },
-        'there is no such member'];
+        'unknown member'];
 is(ask(POST => '', { url => 'https://e.org/', feeds => ['*'],
     colour => 1 })->{json}{pointer}, '/colour', 'with a pointer');
 is_deeply([@{ ask(PATCH => "/$name", { rate => '10r/s', burst => 3,
@@ -244,36 +244,36 @@ is(ask(PATCH => "/$name", { $_ => 'x.pem' })->{json}{pointer}, "/$_",
     "$_ is not a partner's to set")
     for qw(client_cert client_key ca_file);
 refused(ask(POST => '', { url => 'https://e.org/', feeds => ['*'],
-    client_cert => 'x.pem' }), 400, 'invalid-body', 'for the operator',
+    client_cert => 'x.pem' }), 400, 'invalid-body', 'by an operator',
     'nor to begin with');
 $t->ctl_ok('endpoint', 'change', $name, '--client-cert=x.pem');
 is(ask(GET => "/$name")->{json}{client_cert}, undef, 'nor to see');
 $t->ctl_ok('endpoint', 'change', $name, '--client-cert=');
 is(ask(PATCH => "/$name", { headers => undef })->{json}{headers}, undef,
     'none any more');
-refused(ask(POST => ''), 400, 'invalid-body', 'is needed', 'nothing');
+refused(ask(POST => ''), 400, 'invalid-body', 'must be a JSON object', 'nothing');
 refused(ask(PATCH => "/$name", { number => 1 }), 400, 'invalid-body',
-    'is given by the library', 'what the library gives');
+    'is read-only: set by the server', 'what the library gives');
 refused(ask(POST => '', '{}', type => 'text/plain'), 415,
     'unsupported-media-type', 'application/json', 'another type');
 refused(ask(POST => '', '{"url":"' . 'x' x 200000 . '"}'), 413, 'too-large',
-    'larger than any', 'too large');
+    'too large for', 'too large');
 refused(ask(POST => "/$name/rotate", { overlap => 'x' }), 400,
-    'invalid-body', 'is not a time', 'a bad overlap');
+    'invalid-body', 'must be a time', 'a bad overlap');
 refused(ask(POST => "/$name/rotate", { x => 'x' }), 400, 'invalid-body',
     'may have', 'an unknown member');
 refused(ask(POST => "/$name/replay", { feed => 'none', from => 'oldest' }),
-    400, 'invalid-body', 'is not one that the endpoint is sent',
+    400, 'invalid-body', 'the endpoint does not receive this feed',
     'replay of no feed');
 refused(ask(POST => "/$name/replay", { feed => 'secret-feed',
     from => 'oldest' }), 400, 'invalid-body',
-    'is not one that the endpoint is sent', 'or of one it is not sent');
+    'the endpoint does not receive this feed', 'or of one it is not sent');
 refused(ask(POST => "/$name/replay", { feed => 'orders',
     after => "$epoch-99" }), 400, 'invalid-body', "$epoch-99", 'ahead');
 refused(ask(POST => "/$name/resend", { feed => 'orders' }), 400,
-    'invalid-body', 'are needed', 'resend of nothing');
+    'invalid-body', 'must have "feed" and', 'resend of nothing');
 refused(ask(GET => "/$name/attempts?limit=0"), 400, 'invalid-parameter',
-    'from 1 to 1000', 'a bad limit');
+    'between 1 and 1000', 'a bad limit');
 refused(ask(GET => "/$name?limit=1"), 400, 'invalid-parameter', 'limit',
     'a parameter that is none');
 is(ask(PATCH => "/$name", { types => ['b', 'a' x 255] })->{status}, 200,

@@ -200,7 +200,7 @@ for my $bytes (qw(%0d%0a %0a %01 %1f %7f)) {
     is($r->{status}, 400, "$bytes in a path");
     is($r->{json}{type}, 'urn:eventsync:problem:invalid-parameter',
         '... is a problem');
-    is($r->{json}{detail}, 'The path has a control character.',
+    is($r->{json}{detail}, 'The path contains a control character.',
         '... that is named');
     is($r->{headers}{'cache-control'}, 'no-store', '... and not stored');
 }

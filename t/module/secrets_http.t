@@ -74,7 +74,7 @@ for (['eventsync_key_file bad;', qr/"\S+bad": line 1 is not 32 bytes.*:\d+$/m,
 }
 chmod 0644, "$dir/one";
 my ($rc, $said) = conf('eventsync_key_file one;', '');
-like($said, qr/has to be a file of mode 0600 or 0640, not 0644/,
+like($said, qr/must be a file of mode 0600 or 0640, not 0644/,
     'others may not read it');
 chmod 0600, "$dir/one";
 is((conf('eventsync_key_file one;', '', ''))[0], 0, 'for all servers');

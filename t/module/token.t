@@ -276,13 +276,13 @@ sub mistaken {
         qr/client_credentials/, 'another grant');
     for my $name (qw(grant_type scope client_id client_secret)) {
         error($post->("$good&$who&scope=read&$name=x"), 400, 'invalid_request',
-            qr/'$name' is there twice/, "$name twice");
+            qr/'$name' is repeated/, "$name twice");
     }
-    error($post->("$good&$who&scope=%2"), 400, 'invalid_request', qr/encoded/, 'half a byte');
+    error($post->("$good&$who&scope=%2"), 400, 'invalid_request', qr/percent-encoding/, 'half a byte');
     error($post->("$good&$who", authorization => basic($id, $key)), 400, 'invalid_request',
-        qr/two ways/, 'both ways');
+        qr/two authentication/, 'both ways');
     error($post->("$good&client_id=aaaaaaaaaa", authorization => basic($id, $key)), 400,
-        'invalid_request', qr/two ways/, 'two clients');
+        'invalid_request', qr/two authentication/, 'two clients');
 
     my %client = (nobody => '', 'no secret' => "client_id=$id",
         'no client' => "client_secret=$key", 'an empty secret' => "client_id=$id&client_secret=",
@@ -319,7 +319,7 @@ sub mistaken {
     error(ask($manager, scope => 'feed:prices'), 400, 'invalid_scope', qr/narrows/,
         'a feed for who manages');
     error(ask($key, scope => join '+', map { sprintf 'feed:orders-%056d', $_ } 1 .. 30), 400,
-        'invalid_scope', qr/larger/, 'more than a token holds');
+        'invalid_scope', qr/exceed/, 'more than a token holds');
 
     # What is no matter of OAuth is a problem as everywhere.
     my $answer = $t->http(GET => '/v1/token');

@@ -290,7 +290,7 @@ is(polls(0), 200, 'an nginx that is a single process, with number 1');
 $answer = $t->http(GET => '/v1/feeds', { authorization => "Bearer $key" },
     undef, port => $t->port(1));
 is($answer->{status}, 503, 'and another one, which cannot have the store');
-like($answer->{body}, qr/"detail":"The event store cannot be opened;/,
+like($answer->{body}, qr/"detail":"The server cannot open the event store;/,
     'as it says');
 like($t->http(GET => '/ops/readyz', {}, undef, port => $t->port(1))->{body},
     qr/"store":"closed"/, 'and why it is not ready');

@@ -133,7 +133,7 @@ closed('log/lock.mdb', sub {
     nginx_as($t, 'worker');
     my $answer = http();
     is($answer->{status}, 503, 'a worker that may not open the log: 503');
-    like($answer->{body}, qr/"detail":"The event store cannot be opened;/,
+    like($answer->{body}, qr/"detail":"The server cannot open the event store;/,
         'which tells that it cannot be opened');
     like($answer->{headers}{'retry-after'}, qr/^[1-3]$/, 'for now');
     my $why = qq(cannot be opened: cannot open "$path": Permission denied);
