@@ -2,8 +2,8 @@
 
 package Bench;
 
-# What the benchmarks share: rounds that alternate both sides, medians with
-# their spread, wrk and our own programs.
+# Functions for all benchmarks: rounds that alternate both sides, medians with
+# their spread, and calls of wrk and of the programs of this directory.
 
 use warnings;
 use strict;
@@ -16,8 +16,8 @@ use parent 'Exporter';
 our @EXPORT = qw(alternate median ratio table program wrk sender verdict
     memory cores);
 
-# Runs each side once per round, the order turning round by round, so that a
-# noisy neighbour or a warming disk meets both.  Returns { name => [values] }.
+# Runs each side once per round and reverses the order in each round, so that a
+# noisy neighbour or a warming disk affects both.  Returns { name => [values] }.
 sub alternate {
     my ($rounds, %sides) = @_;
     my (%values, @names);
@@ -53,7 +53,7 @@ sub human {
     return $n >= 1000 ? sprintf('%.0f', $n) : sprintf('%.2f', $n);
 }
 
-# Rows of [name, values] and what they are measured in.
+# Prints rows of [name, values] in the given unit.
 sub table {
     my ($unit, @rows) = @_;
 
@@ -67,7 +67,7 @@ sub table {
     print "\n";
 }
 
-# The last line of a benchmark: target is ">= 0.8" or "<= 1.0".
+# Prints the last line of a benchmark.  The target is ">= 0.8" or "<= 1.0".
 sub verdict {
     my ($name, $ratio, $target, $note) = @_;
     my ($op, $bound) = $target =~ /^([<>]=) ([\d.]+)$/ or die "$target\n";
@@ -77,8 +77,8 @@ sub verdict {
         @$ratio, $op, $bound, $met ? 'met' : 'MISSED', $note ? ", $note" : '';
 }
 
-# Runs one of bench's programs and decodes its line.  A leading { core => n }
-# pins it.
+# Runs a program of this directory and decodes its line.  A leading
+# { core => n } pins it to a core.
 sub program {
     my ($build, @cmd) = @_;
     my $opts = ref $cmd[0] ? shift @cmd : {};
@@ -91,8 +91,8 @@ sub program {
     return decode_json($line);
 }
 
-# Requests per second of a single wrk thread on the second core; anything but
-# clean answers is fatal.  Options: url, seconds, connections, headers, script.
+# Requests per second of a single wrk thread on the second core.  A failed
+# request is fatal.  Options: url, seconds, connections, headers, script.
 sub wrk {
     my (%opts) = @_;
     my @cmd = ('wrk', '-t1', '-c' . ($opts{connections} // 32),
@@ -116,7 +116,7 @@ sub cores {
     return $n;
 }
 
-# Resident memory of a process in MB: its own, and that of mapped files.
+# Resident memory of a process in MB: anonymous, and of mapped files.
 sub resident {
     my ($pid) = @_;
     my %kb = slurp("/proc/$pid/status") =~ /^Rss(Anon|File|Shmem):\s+(\d+)/mg;

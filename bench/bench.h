@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What the measuring programs share: time, numbers, sockets.
+ * Functions for all measuring programs: time, arguments, sockets.
  *
- * Each program prints one line of JSON on standard output, which bench/run
- * reads, and exits with 1 and a sentence on standard error if anything it
- * measured did not come out as it should.
+ * Each program prints one line of JSON on stdout for bench/run.  When an answer
+ * is not the expected one, it exits with 1 and prints a sentence on stderr,
+ * because a figure with failures in it means nothing.
  */
 
 #ifndef BENCH_H
@@ -59,7 +59,7 @@ bench_alloc(size_t n, size_t size)
     return p;
 }
 
-/* "--name value" out of the arguments, or the default. */
+/* The value of "--name value", or the default. */
 static inline const char *
 bench_arg(int argc, char **argv, const char *name, const char *value)
 {
@@ -112,8 +112,8 @@ bench_connect(int port)
 }
 
 /*
- * Length of the whole HTTP answer at the front of `buf` (NUL-terminated), 0
- * when it is not complete yet; `status` is set when it is.
+ * Length of the HTTP answer at the front of `buf` (NUL-terminated).  0: it is
+ * not complete yet, and `status` is not set.
  */
 static inline size_t
 bench_answer(const char *buf, size_t len, int *status)

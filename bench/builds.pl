@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 
-# This build beside an earlier one, for bench/run: `bench/run builds --before
-# DIR`, where DIR is the earlier checkout's build directory.  Both systems serve
-# stores of the same contents, in turn and in one run, so that a change shows
-# as a ratio whatever the machine is doing.
+# Compares this build with an earlier one, for bench/run: `bench/run builds
+# --before DIR`, where DIR is the build directory of the earlier checkout.  Both
+# builds serve stores of the same contents and are measured in turn in one run,
+# so that the ratio does not depend on the load of the machine.
 
 use warnings;
 use strict;
@@ -12,7 +12,7 @@ use Time::HiRes qw(time);
 
 our ($t, $build, $rounds, $seconds, %opt);
 
-# A hundredth of a second is what the kernel counts CPU time in.
+# The kernel counts CPU time in these ticks, usually hundredths of a second.
 my $ticks = POSIX::sysconf(POSIX::_SC_CLK_TCK());
 
 sub builds {
@@ -36,8 +36,8 @@ sub builds {
     }
 }
 
-# Each side is a function that returns units a second and CPU seconds a unit.
-# Of `wake` the former is the inverse of its 99th percentile.
+# Each side is a function that returns units per second and CPU seconds per
+# unit.  For `wake`, the first is the inverse of the 99th percentile.
 sub beside {
     my ($work, %sides) = @_;
     my %cpu;
@@ -57,14 +57,14 @@ sub beside {
         '>= 0.95');
 }
 
-# User and system time of a process so far.
+# User and system time that a process has used.
 sub cpu_seconds {
     my ($pid) = @_;
     my @stat = split ' ', Bench::slurp("/proc/$pid/stat") =~ s/^.*\) //sr;
     return ($stat[11] + $stat[12]) / $ticks;
 }
 
-# A system of that build that serves feed `bench` of so many events.
+# Starts a system of one build that serves feed `bench` with `n` events.
 sub system_of {
     my ($dir, $events) = @_;
     my $system = Test::Eventsync->new(workers => 1);
@@ -76,7 +76,7 @@ sub system_of {
     return ($system, $key, $base);
 }
 
-# What `work` gives a second, and the worker's CPU time for each.
+# Units per second of `work`, and the worker's CPU time per unit.
 sub worked {
     my ($system, $work) = @_;
     my ($pid) = $system->workers;
@@ -106,7 +106,7 @@ sub published {
         publish_rate($file, $connections, $n, $system->port(0)) }) };
 }
 
-# One endpoint, side by side, nothing special: a backlog goes out.
+# Delivers a backlog to one endpoint with ordering `none`.
 sub dispatched {
     my ($dir) = @_;
     my $total = $opt{events} || ($opt{quick} ? 20000 : 100000);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * curl_loop - what libcurl alone can post: a bare multi loop with so many
- * requests in flight over kept connections, reused easy handles, header fields
- * and body made beforehand: what is in two files, fields a line each.
+ * curl_loop measures how fast libcurl alone can post, as the upper bound of the
+ * dispatcher: a bare multi loop with N requests in flight, kept connections and
+ * reused easy handles.  Two files give the header fields, one per line, and the
+ * body.
  *
  *   curl_loop --url U --headers FILE --body FILE [--in-flight 32]
  *             [--seconds 5] [--loop poll|socket]
  *
- * `poll` is curl_multi_perform() and curl_multi_poll(); `socket` is
+ * `poll` uses curl_multi_perform() and curl_multi_poll(); `socket` uses
  * curl_multi_socket_action() on epoll.
  */
 
@@ -72,7 +73,7 @@ on_timer(CURLM *multi, long ms, void *ctx)
     return 0;
 }
 
-/* Counts what has ended and, until the end, sends each handle again. */
+/* Counts finished requests and, until the time is up, sends each one again. */
 static void
 reap(loop_t *loop)
 {
@@ -149,7 +150,7 @@ read_file(const char *name, long *size)
     FILE  *f = name != NULL ? fopen(name, "r") : NULL;
 
     if (f == NULL) {
-        bench_die("cannot read %s", name != NULL ? name : "no file");
+        bench_die("cannot read %s", name != NULL ? name : "the file: no name");
     }
     *size = (long) fread(text, 1, BYTES_MAX, f);
     fclose(f);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * drain - reads answers to their end, as fast as they come or at a trickle.
+ * drain reads answers to their end, as fast as they arrive or slowly.
  *
  *   drain --port P --request FILE [--connections 1]
  *         [--rate 0] [--buffer 8192] [--last TEXT]
  *
- * The request must ask for the connection to be closed.  Without --rate: reads
- * everything and demands status 200 and, with --last, that this text is in the
- * last kilobyte.  With --rate N: each connection has a receive buffer of so
- * many bytes and is read N bytes a second; when all of them have begun, a line
- * "ready" is printed, and it goes on until it is terminated.
+ * The request must have "Connection: close".  Without --rate, drain reads each
+ * answer to its end and checks that the status is 200 and, with --last, that
+ * the last kilobyte contains the text.  With --rate N, each connection has a
+ * receive buffer of --buffer bytes and is read at N bytes per second.  When all
+ * answers have begun, drain prints "ready"; it then runs until it is killed.
  */
 
 #include "bench.h"
@@ -18,14 +18,14 @@
 #include <poll.h>
 #include <signal.h>
 
-#define TICKS   10             /* a second */
+#define TICKS   10             /* per second */
 #define BUFFER  (1u << 20)
 #define TAIL    1024
 
 typedef struct {
     char      *text;
     size_t     len;
-    char      *buf;            /* TAIL bytes of before, then what is read */
+    char      *buf;            /* the last TAIL bytes, then new ones */
     size_t     tail;
     uint64_t   bytes;
 } drain_t;
@@ -72,7 +72,7 @@ begin(const drain_t *drain, int port, int buffer)
         sin.sin_port = htons((uint16_t) port);
         sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 
-        /* before connect(), or the window is large already */
+        /* after connect() the window would already be large */
 
         fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd < 0
@@ -94,7 +94,7 @@ begin(const drain_t *drain, int port, int buffer)
     return fd;
 }
 
-/* Reads what there is, `max` bytes at most; false at the end. */
+/* Reads the available bytes, up to `max`; false at the end. */
 static bool
 take(drain_t *drain, int fd, size_t max)
 {
@@ -109,7 +109,7 @@ take(drain_t *drain, int fd, size_t max)
         bench_die("recv: %s", strerror(errno));
     }
 
-    /* the last bytes, in front of what comes next */
+    /* keep the last bytes in front of the next ones */
 
     drain->bytes += (uint64_t) n;
     len = (size_t) n < TAIL ? (size_t) n : TAIL;
@@ -128,13 +128,13 @@ read_all(drain_t *drain, int fd, const char *last)
 
     for ( ;; ) {
         if (poll(&pfd, 1, 30000) != 1) {
-            bench_die("nothing comes for half a minute");
+            bench_die("no byte arrived in 30 s");
         }
         if (!take(drain, fd, BUFFER)) {
             break;
         }
         if (first && memcmp(drain->buf + TAIL, "HTTP/1.1 200 ", 13) != 0) {
-            bench_die("not a 200: %.60s", drain->buf + TAIL);
+            bench_die("the status is not 200: %.60s", drain->buf + TAIL);
         }
         first = false;
     }
@@ -171,7 +171,7 @@ trickle(drain_t *drain, int *fds, long connections, long rate)
                 }
             }
             if (!take(drain, fds[i], (size_t) rate / TICKS)) {
-                bench_die("an answer ended");
+                bench_die("an answer ended early");
             }
         }
         usleep(1000000 / TICKS);

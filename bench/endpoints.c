@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * endpoints - makes many endpoints of one partner at once, by the library.
+ * endpoints creates many endpoints of one partner with the library, because a
+ * process for each of ten thousand takes minutes.
  *
  *   endpoints --store D --partner P --feed F --n N --url U
  *             [--ordering fifo] [--in-flight 8] [--start latest]
  *             [--timeout 30s]
  *
- * The i-th is sent to U/i.
+ * The URL of endpoint i is U/i.
  */
 
 #include "bench.h"
@@ -35,7 +36,7 @@ main(int argc, char **argv)
 
     for (i = 1; i <= n; i++) {
         if (es_endpoint_name(name) != ES_OK || es_secret_create(secret) != ES_OK) {
-            bench_die("no random bytes");
+            bench_die("cannot get random bytes");
         }
 
         (void) snprintf(json, sizeof(json), "{\"partner\":\"%s\","

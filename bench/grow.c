@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * grow - fills a feed by the library, a thousand events to a commit, as a
- * producer of a long history would have.
+ * grow fills a feed with the library in large commits, so that a benchmark can
+ * start with a long history.
  *
  *   grow --store D --feed F --events N [--batch 1000] [--size 120]
  *        [--types 10] [--variants 1] [--subjects 1000] [--prefix grow]
  *
- * So many types and subjects in turn; `size` is the length of the data's text.
- * With variants every second type is so many below a name of their own.
+ * The types and subjects are used in turn; --size is the length of the text in
+ * the data.  With --variants N, every second type becomes N types with a common
+ * prefix.
  */
 
 #include "bench.h"
@@ -69,7 +70,7 @@ main(int argc, char **argv)
     if (size > 3000 || per_batch == 0 || types == 0 || variants == 0
         || subjects == 0)
     {
-        bench_die("--size is at most 3000, the others at least 1");
+        bench_die("--size must be at most 3000, and the others at least 1");
     }
     payload = bench_alloc(1, size + 1);
     memset(payload, 'x', size);

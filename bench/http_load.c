@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * http_load - keeps so many connections busy with one request each, made from
- * a template, and demands one status.
+ * http_load keeps N connections busy with requests from a template and checks
+ * that each answer has the same status.
  *
  *   http_load --port P --request FILE [--connections 64] [--seconds 5]
  *             [--status 201] [--start 1]
  *
- * The file is the whole request, head and body.  In it every run of 12 '@' is
- * replaced by a number that is never the same twice (from --start on), and
- * every run of '#' by a random number of that many digits with at least a
- * hundred numbers of the same length above it.
+ * The file is a whole request, head and body.  Each run of 12 '@' in it is
+ * replaced by a number that no request has used (from --start on).  Each run of
+ * '#' is replaced by a random number of the same length, at least a hundred
+ * below the largest of that length.
  */
 
 #include "bench.h"
@@ -23,7 +23,7 @@
 
 typedef struct {
     int        fd;
-    char      *request;        /* this connection's copy of the template */
+    char      *request;        /* the connection's copy of the template */
     size_t     sent;
     char      *answer;
     size_t     answer_len;
@@ -276,7 +276,7 @@ main(int argc, char **argv)
     while (load.busy > 0) {
         n = epoll_wait(load.epoll, events, 256, 30000);
         if (n == 0) {
-            bench_die("no answer in 30 s");
+            bench_die("no answer arrived in 30 s");
         }
         for (i = 0; i < n; i++) {
             if (events[i].events & EPOLLOUT) {

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * latency - how long after it is published an event is at its receivers.
+ * latency measures the time from the publishing of an event to its delivery.
  *
  *   latency --store D --feed F --port P [--rate 1000] [--seconds 10]
  *           [--receivers 1] [--warm 0]
  *
- * Four threads publish single events at an even rate by the library; the
- * program is their receiver too, on the port, and answers 204 at once.  Each delivery
- * is stamped when its request has arrived whole; time runs from just before
- * es_publish(), so the commit is part of it.  Every event has to arrive so
- * many times as there are receivers; what is published in the first
- * `warm` seconds, while connections are made, does not count.
+ * Four threads publish single events at an even rate with the library.  The
+ * program also receives the webhooks, on port P, and answers 204 at once.  The
+ * time runs from just before es_publish(), so that it includes the commit, until
+ * the request has arrived completely.  Every event must arrive once for each
+ * receiver.  Events of the first --warm seconds do not count, because the
+ * dispatcher then still opens connections.
  */
 
 #include "bench.h"
@@ -36,8 +36,8 @@ typedef struct {
     const char     *feed;
     long            rate;
     uint64_t        total;         /* events of all producers */
-    uint64_t        first;         /* of this one, which has each fourth */
-    uint64_t        published_ns;  /* when the last one was */
+    uint64_t        first;         /* of this producer: every fourth one */
+    uint64_t        published_ns;  /* time of the last event */
 } publisher_t;
 
 typedef struct {
@@ -47,7 +47,7 @@ typedef struct {
     uint64_t    nsamples;
     uint64_t    taken;
     uint64_t    expected;
-    uint64_t    from_ns;           /* samples of events published after */
+    uint64_t    from_ns;           /* events published later are sampled */
 } receiver_t;
 
 static const char  answer[] = "HTTP/1.1 204 No Content\r\n\r\n";
@@ -169,7 +169,7 @@ accept_all(receiver_t *r)
 }
 
 
-/* Length of the whole request at the front, or 0. */
+/* Length of the request at the front; 0: it is not complete yet. */
 
 static size_t
 request_len(const peer_t *peer)
@@ -206,7 +206,7 @@ take(receiver_t *r, peer_t *peer)
         sent = strstr(peer->request, "\"sent\":");
 
         if (sent == NULL || r->taken == r->expected) {
-            bench_die("not a delivery that was expected: %.400s",
+            bench_die("unexpected delivery: %.400s",
                       peer->request);
         }
 
@@ -269,7 +269,7 @@ receive_all(receiver_t *r)
             heard = bench_now_ns();
 
         } else if (bench_now_ns() - heard > PATIENCE_NS) {
-            bench_die("%llu of %llu deliveries came",
+            bench_die("%llu of %llu deliveries arrived",
                       (unsigned long long) r->taken,
                       (unsigned long long) r->expected);
         }
@@ -320,7 +320,7 @@ main(int argc, char **argv)
         producers[i].first = (uint64_t) i;
 
         if (pthread_create(&threads[i], NULL, publish, &producers[i]) != 0) {
-            bench_die("no thread");
+            bench_die("cannot create a thread");
         }
     }
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * lmdb_loop - what LMDB alone can write: values of one size under dense
- * 8-byte keys, so many to a synchronous commit.
+ * lmdb_loop measures how fast LMDB alone can write, as the upper bound of
+ * publishing: values of one size under dense 8-byte keys, with a synchronous
+ * commit for each batch.
  *
  *   lmdb_loop --dir D [--batch 1] [--size 300] [--seconds 5]
  *
- * A batch of one is a plain put; larger ones append (MDB_APPEND).
+ * A batch of one uses a plain put; larger ones append (MDB_APPEND).
  */
 
 #include "bench.h"

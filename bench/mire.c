@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * mire - a receiver that lets others wait: it answers the first request of
- * each path at once, so that it is trusted, and then
+ * mire is a receiver that holds connections: it answers the first request of
+ * each path at once, so that the dispatcher trusts the endpoint.  After that:
  *
- *   mire --port P --after 25        each after 25 s
- *   mire --port P --after 0         with headers at once, and then a byte of
- *                                   the body each second, for ever
+ *   mire --port P --after 25        it answers each request after 25 s
+ *   mire --port P --after 0         it sends the header at once, and then one
+ *                                   byte of the body per second without end
  *
  * It runs until it is killed.
  */
@@ -23,7 +23,7 @@ typedef struct conn {
     TAILQ_ENTRY(conn)  link;
     int                fd;
     bool               listed;
-    uint64_t           due_ns;     /* slow: when it is answered */
+    uint64_t           due_ns;     /* slow: when to answer */
     size_t             len;
     char               buf[16384];
 } conn_t;
@@ -53,7 +53,7 @@ put(const conn_t *conn, const char *text, size_t len)
            == (ssize_t) len;
 }
 
-/* A whole request, or 0; requests are not pipelined. */
+/* Length of the request, or 0; requests are not pipelined. */
 static size_t
 request(const conn_t *conn)
 {
@@ -116,7 +116,7 @@ take(conn_t *conn)
     return true;
 }
 
-/* Answers those whose time has come, in order; drips to all. */
+/* Answers the requests that are due, or sends one byte to each. */
 static void
 tick(void)
 {

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * waiters - how long after a commit so many long-polls are answered.
+ * waiters measures the time from a commit to the answers of N long-polls.
  *
  *   waiters --mode eventsync --port P --store D --feed F --key K
  *   waiters --mode nchan --port P
  *           [--waiters 500] [--rounds 100] [--size 300] [--settle-ms 50]
  *
- * Each round: every waiter's poll is sent and given time to settle; one event
- * is published; each answer is stamped as it arrives whole.
+ * In each round, every waiter sends its poll; after --settle-ms the program
+ * publishes one event, and it takes the time when each answer is complete.
  *
- * eventsync: published by the library here; time runs from es_publish()'s
- * return, which is the commit and the bell.  Waiters follow `next`.
- * nchan: published by POST to /pub; time runs from just before it is sent.
- * Waiters follow Last-Modified and Etag on /sub.
+ * eventsync: the program publishes with the library, and the time runs from the
+ * return of es_publish(), after the commit and the bell.  Waiters follow `next`.
+ * nchan: the program publishes by POST to /pub, and the time runs from just
+ * before the request.  Waiters follow Last-Modified and Etag on /sub.
  */
 
 #include "bench.h"
@@ -104,7 +104,7 @@ send_request(waiter_t *w)
     }
 }
 
-/* The next request from this answer. */
+/* Makes the next request from this answer. */
 static void
 follow(const bench_t *b, waiter_t *w)
 {
@@ -122,7 +122,7 @@ follow(const bench_t *b, waiter_t *w)
     }
 }
 
-/* True when this waiter has its whole answer. */
+/* True when the answer of this waiter is complete. */
 static bool
 receive(waiter_t *w)
 {
@@ -148,7 +148,7 @@ receive(waiter_t *w)
     return true;
 }
 
-/* Waits until `n` waiters are answered; stamps them from t0 unless 0. */
+/* Waits until `n` waiters have an answer; with t0, samples the times from it. */
 static void
 collect(bench_t *b, size_t n, uint64_t t0)
 {
@@ -160,7 +160,7 @@ collect(bench_t *b, size_t n, uint64_t t0)
     while (left > 0) {
         ready = epoll_wait(b->epoll, events, 512, 10000);
         if (ready == 0) {
-            bench_die("%zu of %zu waiters not answered in 10 s", left, n);
+            bench_die("%zu of %zu waiters had no answer in 10 s", left, n);
         }
         for (i = 0; i < ready; i++) {
             w = events[i].data.ptr;
@@ -222,7 +222,7 @@ publish_nchan(bench_t *b)
     return t0;
 }
 
-/* Takes the publisher's own answer off its connection. */
+/* Reads the answer to the publisher. */
 static void
 drain_publisher(const bench_t *b)
 {
@@ -292,7 +292,7 @@ main(int argc, char **argv)
     settle_ms = bench_arg_n(argc, argv, "--settle-ms", "50");
     i = (size_t) bench_arg_n(argc, argv, "--size", "300");
     if (i > ANSWER_MAX / 4) {
-        bench_die("--size is at most %d", ANSWER_MAX / 4);
+        bench_die("--size must be at most %d", ANSWER_MAX / 4);
     }
     b.payload = bench_alloc(1, i + 1);
     memset(b.payload, 'x', i);
@@ -312,7 +312,7 @@ main(int argc, char **argv)
         }
     }
 
-    /* Round 0 gives every waiter its place and is not counted. */
+    /* Round 0 gives every waiter its position and is not counted. */
     connect_all(&b);
     for (r = 0; r <= rounds; r++) {
         for (i = 0; i < b.nwaiters; i++) {

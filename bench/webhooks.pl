@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 
-# The benchmarks of webhooks, for bench/run.
+# The benchmarks of webhooks, for bench/run: throughput, latency, isolation from
+# slow receivers, and start with many endpoints.
 
 use warnings;
 use strict;
@@ -9,9 +10,9 @@ use IO::Socket::INET;
 use Time::HiRes qw(sleep time);
 
 our ($t, $build, $rounds, $seconds, %opt);
-my $looks = 0;                  # requests of ours to the sink
+my $looks = 0;                  # our own requests to the sink
 
-# An nginx of its own that takes webhooks and counts them.
+# Starts an nginx that accepts webhooks and counts them.
 sub sink {
     $t->write_file_expand('nginx.conf', <<'CONF');
 worker_cpu_affinity 01;
@@ -34,7 +35,7 @@ CONF
     return 'http://127.0.0.1:' . $t->port(1) . '/hook';
 }
 
-# Webhooks that the sink has taken so far.
+# Number of webhooks that the sink has accepted.
 sub taken {
     $looks++;
     my $status = $t->http(GET => '/', {}, undef, port => $t->port(2));
@@ -42,8 +43,8 @@ sub taken {
     return $1 - $looks;
 }
 
-# Deliveries per second of one run over `total`, the first twentieth (start,
-# connections) left out.
+# Deliveries per second of one run over `total`.  The first twentieth does not
+# count, because the dispatcher starts and opens connections.
 sub delivery_rate {
     my ($total, %opts) = @_;
     my $base = taken();
@@ -73,7 +74,7 @@ sub delivery_rate {
     }
 }
 
-# Not to the end of what never ends: `hard`.
+# `hard` kills the dispatcher, because requests to such endpoints never end.
 sub stop {
     my (%opts) = @_;
     my $rc = $t->stop_dispatcher($opts{hard} ? 'KILL' : 'TERM');
@@ -81,7 +82,7 @@ sub stop {
     die "the dispatcher failed\n" if $rc != 0 && !$opts{hard};
 }
 
-# Every attempt must be on record.
+# Checks that every attempt is recorded.
 sub check_recorded {
     my ($endpoint, $total) = @_;
     my $out = $t->ctl_ok('endpoint', 'attempts', $endpoint);
@@ -89,8 +90,8 @@ sub check_recorded {
     die "$n attempts on record instead of $total\n" if $n < $total;
 }
 
-# Everything that an endpoint can have beside its URL and that costs something
-# for each delivery.  Its secrets are encrypted at rest, two of them sign.
+# All options of an endpoint that cost something for each delivery.  Its secrets
+# are encrypted at rest, and two of them sign.
 sub everything {
     return (types => 'bench.*,other.*', rate => '1000000r/s', burst => 1000000,
         ack => 'nobody', nudge => 1_000_000_000,
@@ -103,8 +104,8 @@ sub key_file {
     return $file;
 }
 
-# A request of such an endpoint as it comes: files with its header fields, but
-# for those that libcurl makes, and its body.
+# Captures a request to such an endpoint in two files: the header fields that
+# libcurl does not add itself, and the body.
 sub sample {
     my ($what, $kinds, %opts) = @_;
     my $recv = $t->receiver(200);
@@ -125,7 +126,7 @@ sub sample {
         '--body', $t->write_file("$what.body", $request->{body}));
 }
 
-# Requests per second of libcurl alone, which sends what `files` have.
+# Requests per second of libcurl alone, with the contents of `files`.
 sub bare {
     my ($loop, $url, @files) = @_;
     my $result = program($build, 'curl_loop', '--url', $url, @files,
@@ -139,7 +140,7 @@ sub dispatcher_options {
     return $ENV{EVENTSYNC_KEY_FILE} ? "--key-file=$ENV{EVENTSYNC_KEY_FILE}" : ();
 }
 
-# So many deliveries; `sides` are options of the endpoints, by name.
+# Measures deliveries; `sides` has the options of the endpoints by name.
 sub deliver {
     my ($what, $endpoints, $ordering, $target, %sides) = @_;
     my $total = $opt{events} || ($opt{quick} ? 20000 : 200000);
@@ -223,16 +224,15 @@ sub prepare {
     $t->partner_key('bench', feeds => '*');
 }
 
-# A port that takes connections, as long as its backlog has room, and never
-# answers.
+# Opens a port that accepts connections, up to its backlog, and never answers.
 sub black_hole {
     return IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1000)
         // die "cannot listen: $!\n";
 }
 
-# A receiver that answers the first request of an endpoint at once and others
-# late; 0: late with all but the headers.  Returns its URL; it ends when there
-# is another such one.
+# Starts a receiver that answers the first request of an endpoint at once and all
+# others late; 0: it sends only the header in time.  Returns its URL; the next
+# call ends it.
 my %mires;
 
 sub mire {
@@ -250,9 +250,9 @@ sub mire {
     return "http://127.0.0.1:$port";
 }
 
-# What a partner may do to others: endpoints that never answer; and at `worst`
-# some with more in flight than there are places, which answer after 25 s or
-# send headers and then a body without an end.  Its endpoints have a backlog.
+# The worst that a partner may do to others: endpoints with a backlog that never
+# answer.  With `worst`, some of them have more requests in flight than there are
+# slots, and answer after 25 s or send a body without an end.
 sub bad {
     my ($silent, $dark, $worst) = @_;
     my @bad = ('--partner', 'bad', '--start', 'oldest');
@@ -263,8 +263,8 @@ sub bad {
         '--ordering', 'none', '--in-flight', 256) for mire(25), mire(0);
 }
 
-# A hundred endpoints that answer, beside nine hundred of another partner that
-# never do, and alone: how fast a backlog goes out, and how long events take.
+# A hundred endpoints that answer, alone and beside nine hundred endpoints of
+# another partner that never do: the throughput of a backlog, and the latency.
 sub isolation { isolated('isolation', 0) }
 sub isolation_worst { isolated('isolation-worst', 1) }
 
@@ -314,7 +314,7 @@ sub isolated {
     verdict($what, ratio($v->{beside}, $v->{alone}), '>= 0.9');
 }
 
-# Publishes at an even rate to so many endpoints, which are made for it.
+# Creates endpoints and publishes to them at an even rate.
 sub measured {
     my ($receivers, $rate, %opts) = @_;
     my $port = $t->free_port;
@@ -352,8 +352,8 @@ sub latency {
         median(@p50), median(@p99), $rate;
 }
 
-# Latency while one of thousands of other endpoints' records changes all the
-# time, and while none does.
+# Latency while the record of one of thousands of other endpoints changes
+# constantly, and while none changes.
 sub changes {
     my $others = $opt{quick} ? 500 : 10_000;
     my (%p50, %p99);
@@ -397,7 +397,7 @@ sub changes {
     stop(hard => 1);
 }
 
-# All of a feed once more to an endpoint that has had it.
+# Replays a whole feed to an endpoint that has received it.
 sub replay {
     my $total = $opt{events} || ($opt{quick} ? 20_000 : 1_000_000);
     my $url = sink();
@@ -416,7 +416,7 @@ sub replay {
     verdict('replay', ratio($v->{ours}, $v->{bare}), '>= 0.8');
 }
 
-# One event to ten thousand endpoints; what so many cost when nothing happens.
+# Delivers one event to ten thousand endpoints, and measures their cost at rest.
 sub fanout {
     my $n = $opt{quick} ? 500 : 10_000;
     my $url = sink();
@@ -446,7 +446,7 @@ sub fanout {
     printf "fanout: %.0f deliveries/s (no target)\n", median(@rates);
 }
 
-# The same deliveries to a few endpoints among thousands of others, and alone.
+# Delivers to a few endpoints, alone and among thousands of others.
 sub crowd {
     my $others = $opt{quick} ? 500 : 10_000;
     my $events = $opt{quick} ? 500 : 5000;
@@ -476,8 +476,8 @@ sub crowd {
     verdict('crowd', ratio($v->{among}, $v->{alone}), '>= 0.9');
 }
 
-# Starts the dispatcher, unless it was, and waits until it is ready: how long
-# that took, and its own memory in MB.
+# Starts the dispatcher, unless it runs, and waits until it is ready.  Returns
+# the time that this took and its anonymous memory in MB.
 sub ready {
     my $began = time();
     my $proc = $t->{dispatcher} // $t->run_dispatcher;
@@ -489,8 +489,9 @@ sub ready {
     return ($seconds, (Bench::resident($proc->pid))[0]);
 }
 
-# Ten thousand endpoints, of which one was paused until now: ready, and its
-# first deliveries, with a long backlog behind them and a short.
+# Ten thousand endpoints, of which one was paused until now: the time until the
+# dispatcher is ready and until its first deliveries, with a long backlog and
+# with a short one.
 sub backlog {
     my $small = 10_000;
     my $large = $opt{events} || ($opt{quick} ? 100_000 : 10_000_000);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What a command prints: one line of JSON on stdout, one message on stderr.
+ * Output of the commands: one line of JSON on stdout, one message on stderr.
  */
 
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What a receiver does with one webhook: take it, find a duplicate or a gap.
+ * Decides about one webhook: it is the next event, a duplicate, or after a gap.
  */
 
 #include <inttypes.h>
