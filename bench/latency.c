@@ -8,9 +8,9 @@
  *
  * Four threads publish single events at an even rate with the library.  The
  * program also receives the webhooks, on port P, and answers 204 at once.  The
- * time runs from just before es_publish(), so that it includes the commit, until
- * the request has arrived completely.  Every event must arrive once for each
- * receiver.  Events of the first --warm seconds do not count, because the
+ * time runs from just before es_publish(), so that it includes the commit,
+ * until the request has arrived completely.  Every event must arrive once for
+ * each receiver.  Events of the first --warm seconds do not count, because the
  * dispatcher then still opens connections.
  */
 

@@ -10,10 +10,10 @@
  * In each round, every waiter sends its poll; after --settle-ms the program
  * publishes one event, and it takes the time when each answer is complete.
  *
- * eventsync: the program publishes with the library, and the time runs from the
- * return of es_publish(), after the commit and the bell.  Waiters follow `next`.
- * nchan: the program publishes by POST to /pub, and the time runs from just
- * before the request.  Waiters follow Last-Modified and Etag on /sub.
+ * eventsync: the program publishes with the library, and the time runs from
+ * the return of es_publish(), after the commit and the bell.  Waiters follow
+ * `next`. nchan: the program publishes by POST to /pub, and the time runs from
+ * just before the request.  Waiters follow Last-Modified and Etag on /sub.
  */
 
 #include "bench.h"
@@ -148,7 +148,8 @@ receive(waiter_t *w)
     return true;
 }
 
-/* Waits until `n` waiters have an answer; with t0, samples the times from it. */
+/* Waits until `n` waiters have an answer; with t0, samples the times from it.
+   */
 static void
 collect(bench_t *b, size_t n, uint64_t t0)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* The body of a checkpoint's PUT: what is taken has a cursor that polls take,
-   and nothing but the two members. */
+/* The body of a checkpoint's PUT: an accepted one has a cursor that polls
+   accept, and no members but the two. */
 
 #include <jansson.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Cursors: what is parsed prints as it was. */
+/* Cursors: a parsed cursor prints as the same text. */
 
 #include "event/cursor.h"
 #include "fuzz.h"

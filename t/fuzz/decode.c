@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* A Content-Encoding field, a line feed, and a body; and the body as text that
-   is encoded first.  Nothing comes out that is larger than was asked for. */
+/* A Content-Encoding field, a line feed, and a body, which is decoded, and then
+   encoded and decoded.  No output is larger than its limit. */
 
 #include "base/decode.h"
 #include "base/encode.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Events in each mode (the first byte says which): what is taken is one line
- * of JSON with the log's own members where they belong.
+ * Events in each mode, which the first byte selects: an accepted event becomes
+ * one line of JSON with the members of the log in their positions.
  */
 
 #include "base/json.h"

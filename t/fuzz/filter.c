@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Filters: types up to the first line break, a subject after it. */
+/* Filters: a list of types, a line break, and a subject. */
 
 #include "base/json.h"
 #include "event/filter.h"

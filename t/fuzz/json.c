@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* The scanner, against jansson: what one takes the other takes as well. */
+/* The JSON scanner accepts what jansson accepts. */
 
 #include <jansson.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Access tokens, their claims and scopes.  (Sets of keys are the operator's,
-   and libjose loses some memory of those that it refuses.) */
+/* Access tokens, their claims and scopes.  Sets of keys are not fuzzed: they
+   come from the operator, and libjose leaks memory of refused ones. */
 
 #include "fuzz.h"
 #include "token/jwt.h"

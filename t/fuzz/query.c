@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* A query, each of its values given to everything that parses one. */
+/* A query, with each of its values given to every parser of a value. */
 
 #include "base/accept.h"
 #include "base/clock.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Records of the registry, as partners and operators write them: a letter for
- * the kind, then the object.  What is taken is within its bounds, and is taken
- * again as it was stored.
+ * Registry records as partners and operators write them: a letter for the
+ * kind, then the object.  An accepted record is within its bounds, and its
+ * stored form is accepted again.
  */
 
 #include "fuzz.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Gives each file of the directories named to a fuzz target, for
- * compilers without libFuzzer; prints how many there were.
+ * Runs a fuzz target on each file of the given directories, for compilers
+ * without libFuzzer, and prints the number of files.
  */
 
 #include <dirent.h>

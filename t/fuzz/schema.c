@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * JSON Schema: a schema up to the first line break, then an instance, then
- * perhaps another schema.
+ * JSON Schema: a schema, a line break, an instance, and optionally another line
+ * break and schema.
  */
 
 #include "fuzz.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Places of a snapshot: a feed up to the first line break, then the text; and
-   any bytes as a position: what is printed is parsed, and nothing else. */
+/* Snapshot tokens: a feed, a line break, and a token; and any bytes as a
+   position. A printed token is parsed again, and no other text is accepted. */
 
 #include "fuzz.h"
 #include "read/snapshot_token.h"

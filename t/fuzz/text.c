@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Text that stands for one value: durations, patterns, URLs, secrets, what is
-   sealed, media types, attributes; and fields of signatures. */
+/* Texts of one value: durations, patterns, URLs, secrets, encrypted secrets,
+   media types, attributes; and fields of signatures. */
 
 #include "base/json.h"
 #include "event/attribute.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * damage - puts one byte in the place of a record, or removes it, as nothing of
- * ours would.
+ * damage replaces a record by one byte, or removes it, as no part of eventsync
+ * does.
  *
  *   damage DIRECTORY DATABASE KEY [remove]
  */

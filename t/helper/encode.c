@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Encodes its input in the coding that is named, and prints that. */
+/* Encodes stdin in the content coding that its argument names. */
 
 #include <stdio.h>
 

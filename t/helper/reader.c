@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Keeps one read transaction of a store's log open until it is
- * killed, as a reader does that is stopped in the middle.
+ * Keeps one read transaction of a store's log open until it is killed, like a
+ * reader that hangs.
  */
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Takes every slot of a store's reader table, says how many it
- * had, and keeps them until it is killed.
+ * Takes every slot of a store's reader table, prints their number, and keeps
+ * them until it is killed.
  */
 
 #include <stdio.h>

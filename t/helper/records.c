@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * records - a line for each record of a database: its key in hexadecimal.
+ * records prints the key of each record of a database in hexadecimal, one per
+ * line.
  *
  *   records DIRECTORY DATABASE
  */

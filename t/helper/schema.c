@@ -3,9 +3,9 @@
 /*
  * Runs one file of the JSON Schema test suite.
  *
- * Prints a line for each test: "ok" or "wrong", its names and what the
- * validator said, separated by tabs; or one "refused" for a group whose schema
- * is not compiled.
+ * Prints a line for each test: "ok" or "wrong", its names and the outcome of
+ * the validator, separated by tabs.  For a group whose schema does not compile
+ * it prints one line "refused".
  */
 
 #include <jansson.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * ten_minutes - makes what a store is waiting for, of its clock, older by ten
- * minutes; see shared/log/store_clock.h.  With "reboot", the machine on which the
- * record was made is another one.
+ * ten_minutes ages the clock record of a store by ten minutes, so that a test
+ * need not wait until the store trusts a clock; see shared/log/store_clock.h.
+ * With "reboot", the record seems to be of another machine.
  *
  *   ten_minutes STORE [reboot]
  */

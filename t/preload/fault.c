@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A disk that fails on demand, for what LD_PRELOADs it and for unit
- * tests that include it.
+ * Simulates a failing disk, for programs that LD_PRELOAD it and unit tests
+ * that include it.
  *
- * While the file named by the environment's ES_FAULT exists, each of its words
- * fails some calls with EIO, or the last of them delays some, on files whose
- * path holds the word after it:
+ * The environment variable ES_FAULT names a file.  While it exists, each of
+ * its lines fails or delays calls on files whose path contains WORD.  A call
+ * that fails sets EIO.
  *
- *     meta WORD    pwrite() through an O_DSYNC descriptor, by which LMDB
- *                  writes the page that makes a commit stand
- *     start WORD   pwrite() to the first byte, by which both such pages are
- *                  written again
- *     sync WORD    fdatasync()
- *     slow WORD    the first of these does not fail, but takes three seconds
- *     late WORD    pwrite() as of meta, half a second after others can see
- *                  what it has written
+ *     meta WORD    fails pwrite() through an O_DSYNC descriptor, with which LMDB
+ *                  writes the page that completes a commit
+ *     start WORD   fails pwrite() to the first byte, with which both such pages
+ *                  are written again
+ *     sync WORD    fails fdatasync()
+ *     slow WORD    delays pwrite() as of meta by three seconds
+ *     late WORD    delays the return of pwrite() as of meta by half a second, in
+ *                  which other processes see the data
  */
 
 #include <dlfcn.h>

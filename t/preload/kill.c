@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * SIGKILL at a chosen call, for what LD_PRELOADs it.
+ * Kills the process that LD_PRELOADs it at a chosen call.
  *
  * ES_KILL is "WHEN STEP N": the process kills itself before or after (WHEN)
  * the N-th call, over all threads, that is the STEP:
@@ -11,7 +11,8 @@
  *                                   directory of that name
  *     delivery-sync, log-sync       fdatasync() of the same
  *
- * ES_KILL_COUNT names a file that gets "STEP calls" lines at a normal end.
+ * ES_KILL_COUNT names a file to which a normal end writes lines of "STEP
+ * calls".
  */
 
 #include <dlfcn.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* What a client prefers. */
+/* Content negotiation: the offer that Accept or Accept-Encoding prefers. */
 
 #include "base/accept.h"
 #include "tap.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* API keys as text. */
+/* API keys: creating, parsing and comparing their text. */
 
 #include "keys/apikey.h"
 #include "tap.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Assertions: a broken invariant ends the process, in this build too. */
+/* Assertions: a broken invariant ends the process. */
 
 #include <fcntl.h>
 #include <signal.h>

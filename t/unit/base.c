@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Buffers, problems and outcomes. */
+/* Buffers, problem texts, and the words of result codes. */
 
 #include "tap.h"
 

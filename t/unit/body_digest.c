@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Digests that a client gives of its body: read as RFC 9530 has them, and
+/* Content-Digest and Repr-Digest of a request body (RFC 9530): parsed and
    compared. */
 
 #include "event/body_digest.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* RFC 3339 in both directions. */
+/* RFC 3339 times: parsed and printed. */
 
 #include "base/clock.h"
 #include "tap.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Cursors, epochs and feed names. */
+/* Cursors, epochs and feed names: the valid forms and the refused ones. */
 
 #include "event/cursor.h"
 #include "tap.h"

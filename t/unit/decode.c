@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Content codings of a body: what is whole comes out as it was, what is not is
-   told, and nothing grows beyond its bound. */
+/* Content codings of a request body: whole bodies decode to the original, torn
+   ones are refused, and no output exceeds its bound. */
 
 #include <zlib.h>
 #include <zstd.h>

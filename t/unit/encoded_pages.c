@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What is kept of encoded pages: found again only as long as it is right,
- * bounded, and gone when retention or a reset has taken its events.
+ * The store of encoded pages: a page is found only while it is valid, the size
+ * is bounded, and a page is removed when retention or a reset deletes its
+ * events.
  */
 
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* The state of an endpoint: its words, and which of several facts counts. */
+/* The state of an endpoint: its names, and which of several applies. */
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Composition of events: exact bytes, and every refusal. */
+/* Composition of events: the exact bytes, and every refusal. */
 
 #include "base/clock.h"
 #include "event/event.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Who writes in a loop lets another process that waits for the writer's lock
- * go first.
+ * Fairness of the writer's lock: a process that writes in a loop lets a waiting
+ * process go first.
  */
 
 #include <fcntl.h>

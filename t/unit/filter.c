@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Filters by type and subject. */
+/* Filters by type and subject: parsing and matching. */
 
 #include "event/filter.h"
 #include "tap.h"

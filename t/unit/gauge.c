@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* What is under way, counted across processes that come, race and are killed. */
+/* The gauge of requests in progress, shared by processes that start, race and
+   are killed. */
 
 #include <signal.h>
 #include <sys/mman.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* The limiter against a plain model, and under concurrency. */
+/* The rate limiter: compared with a simple model, and under concurrency. */
 
 #include <pthread.h>
 #include <stdatomic.h>

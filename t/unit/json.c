@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* The scanner: RFC 8259, whole and nothing else. */
+/* The JSON scanner: it accepts all of RFC 8259 and nothing else. */
 
 #include "base/json.h"
 #include "tap.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Access tokens: what is signed, and what is not believed. */
+/* Access tokens: valid ones are accepted, and each fault is refused. */
 
 #include <jose/b64.h>
 #include <jose/jwk.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Sealed texts: opened by the right key for the right use, or not at all. */
+/* Encrypted secrets: only the right key opens one, and only for its own use. */
 
 #include <sys/stat.h>
 #include <unistd.h>

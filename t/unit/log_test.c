@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The event log end to end in one process: publish, dedupe, read, filter,
- * seek by time, trim, reset, growth of the map, recovery of the id index.
+ * The event log in one process: publishing, duplicates, reading, filters,
+ * times, trim, reset, growth of the map, and recovery of the id index.
  */
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Endpoints by pages, of whom and of which feeds they are. */
+/* Endpoints listed by pages, by partner and by feed. */
 
 #include <dirent.h>
 #include <unistd.h>

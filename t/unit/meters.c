@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Meters of keys that anybody can make up, in a table that is full. */
+/* Rate meters of keys that a client can invent, in a full table. */
 
 #include "limit/meters.h"
 #include "tap.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Metrics: the text format, and what is told of endpoints in every state. */
+/* Metrics: the text format, and the figures of endpoints in every state. */
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* An environment without room: what is added is refused, what is removed is
-   not, and no mapped file has holes. */
+/* A full environment: additions are refused, removals are not, and no mapped
+   file has holes. */
 
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* The query of a URL. */
+/* The query of a URL: splitting and decoding. */
 
 #include "base/query.h"
 #include "tap.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Who is in the reader table: the dead are cleared by whoever is there, a
- * number that another PID namespace has is refused, and slots of a dead
- * process with one's own number are noticed.
+ * The reader table: any process clears the slots of dead ones, a process whose
+ * number another PID namespace uses is refused, and a process notices slots of
+ * a dead one with its own number.
  */
 
 #include <sched.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A commit whose meta page cannot be written: the environment is opened anew
- * by itself, beside readers, and never written before the disk is known to
- * hold what every process sees.
+ * A commit whose meta page cannot be written: the library opens the environment
+ * again, beside readers, and writes to it only when the disk certainly holds
+ * what every process sees.
  */
 
 #include "../preload/fault.c"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Partners, keys and endpoints: written, read, loaded. */
+/* Partners, keys and endpoints: writing, reading and loading their records. */
 
 #include <dirent.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* JSON Schema: what the test suite of t/store/schema.t does not ask for. */
+/* JSON Schema: cases that the test suite of t/store/schema.t lacks. */
 
 #include "schema/schema.h"
 #include "tap.h"

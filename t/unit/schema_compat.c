@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Which schema accepts all that another one does. */
+/* Compatibility: whether a schema accepts everything that another accepts. */
 
 #include "schema/schema.h"
 #include "tap.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Scopes of access tokens. */
+/* Scopes of access tokens: what they grant and what is refused. */
 
 #include "tap.h"
 #include "token/scope.h"

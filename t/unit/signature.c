@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Standard Webhooks: the published vectors, and what is refused. */
+/* Standard Webhooks signatures: the published vectors, and refused ones. */
 
 #include "keys/signature.h"
 #include "tap.h"

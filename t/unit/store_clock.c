@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* The store's time: which wall clocks move it, and when. */
+/* The store's time: which wall clocks move it, and when they do. */
 
 #include "log/store_clock.h"
 #include "tap.h"

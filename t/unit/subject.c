@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Subjects' links, snapshots, byte counts and the digest chain, held against
- * what a look at every event says, on random logs with retention.
+ * Links of subjects, snapshots, byte counts and the digest chain: compared with
+ * a scan of every event, on random logs with retention.
  */
 
 #include <stdio.h>

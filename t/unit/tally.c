@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* The dispatcher's counters: what is counted, and the record of it. */
+/* The dispatcher's counters: counting, and their record in the store. */
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Events judged by the catalogue: the C library's part. */
+/* Validation of events by the catalogue, as users of the C library see it. */
 
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Durations, URLs and feed patterns. */
+/* Durations, URLs and feed patterns: parsing. */
 
 #include "registry/values.h"
 #include "tap.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Events that wait: both orders, beside a list that is searched as a whole. */
+/* Waiting events: both orders, compared with a list that is searched whole. */
 
 #include <stdlib.h>
 

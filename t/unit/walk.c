@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Walks by filter: held against what a look at every event says, and what they
- * cost, by the calls of LMDB that they make.
+ * Walks by filter: compared with a scan of every event, and their cost, which
+ * is the number of their LMDB calls.
  */
 
 #include <dlfcn.h>
