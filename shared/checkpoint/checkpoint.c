@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Does the jobs of checkpoint.h.
+ *
+ * All jobs that write share one transaction of `checkpoints/`.  A job that
+ * fails records its own outcome and does not undo the others; only a failure of
+ * the store undoes the transaction.
+ */
+
 #include <stdio.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/assert.h"
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/condition.h"
@@ -24,7 +33,7 @@ typedef struct {
     size_t   len;
 } es_checkpoint_key_t;
 
-/* Jobs while they are done. */
+/* The jobs of one transaction. */
 typedef struct {
     es_store_t            *store;
     es_checkpoint_job_t  **jobs;
@@ -97,8 +106,8 @@ es_checkpoint_load(es_checkpoint_ctx_t *c, es_checkpoint_key_t *key,
 }
 
 
-/* A revision is never given twice, or a checkpoint that was removed and made
-   again could have one that it had before. */
+/* A revision is never given twice.  Otherwise a checkpoint that was removed and
+   made again could have the ETag of an earlier one. */
 
 static es_rc_t
 es_checkpoint_revision(es_checkpoint_ctx_t *c, uint64_t *revision)
@@ -286,7 +295,7 @@ es_checkpoint_met(const es_checkpoint_job_t *job, bool exists)
 }
 
 
-/* The job's own failure, which is no reason to undo the others' writes. */
+/* Records the job's own outcome without undoing the writes of other jobs. */
 
 static es_rc_t
 es_checkpoint_refuse(es_checkpoint_job_t *job, es_rc_t rc)
@@ -307,7 +316,7 @@ es_checkpoint_conflict(es_checkpoint_job_t *job,
 }
 
 
-/* Has the partner as many consumers as it may? */
+/* Sets `many` if the partner has job->max consumers of the feed. */
 
 static es_rc_t
 es_checkpoint_many(es_checkpoint_ctx_t *c, es_checkpoint_job_t *job,
@@ -393,6 +402,10 @@ es_checkpoint_put(es_checkpoint_ctx_t *c, es_checkpoint_job_t *job,
                 return es_checkpoint_conflict(job, ES_CHECKPOINT_MANY);
             }
         }
+
+        ES_ASSERT(job->cursor.sequence <= job->found.last);
+        ES_ASSERT(!same_epoch || job->rewind
+                  || job->cursor.sequence > record->sequence);
 
         memset(record, 0, sizeof(*record));
         memcpy(record->epoch, job->cursor.epoch, sizeof(record->epoch));
@@ -489,7 +502,7 @@ es_checkpoint_list(es_checkpoint_ctx_t *c, es_checkpoint_job_t *job)
 }
 
 
-/* Whatever but ES_OK undoes all that the transaction has written. */
+/* A result other than ES_OK undoes all that the transaction has written. */
 
 static es_rc_t
 es_checkpoint_job(es_checkpoint_ctx_t *c, es_checkpoint_job_t *job)
@@ -542,12 +555,14 @@ es_checkpoint_job(es_checkpoint_ctx_t *c, es_checkpoint_job_t *job)
     case ES_CHECKPOINT_REMOVE:
         return es_checkpoint_remove(c, job, &key);
 
-    default:
-        return es_checkpoint_refuse(job,
-                                    es_checkpoint_show(c, &job->found,
-                                                       job->consumer, &record,
-                                                       &job->out));
+    case ES_CHECKPOINT_GET:
+    case ES_CHECKPOINT_LIST:
+        break;
     }
+
+    return es_checkpoint_refuse(job, es_checkpoint_show(c, &job->found,
+                                                        job->consumer, &record,
+                                                        &job->out));
 }
 
 
@@ -558,8 +573,9 @@ es_checkpoint_writes(const es_checkpoint_job_t *job)
 }
 
 
-/* The log is read while the writer lock is held, so that no feed is removed
-   between the look at it and what prunes the checkpoints after it. */
+/* Reads the log under the writer lock of `checkpoints/`.  If a feed is removed
+   after that read, the prune that follows waits for the lock and sees what this
+   transaction has written. */
 
 static es_rc_t
 es_checkpoint_txn(es_checkpoint_ctx_t *c, MDB_txn *txn, bool writes)
@@ -597,8 +613,8 @@ es_checkpoint_write_txn(MDB_txn *txn, void *ctx)
 }
 
 
-/* One job by itself: what it leaves smaller, or no greater, has room where
-   all of them together have none. */
+/* One job in a transaction of its own, after all jobs together found the map
+   full: one that frees space, or replaces a record, may still have room. */
 
 static es_rc_t
 es_checkpoint_alone(es_store_t *store, es_checkpoint_job_t *job)

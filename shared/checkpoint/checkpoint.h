@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * How far named consumers have come, by their own word.
+ * Checkpoints: the cursors that consumers have acknowledged.
  *
- * A consumer is a partner's, and of one feed; its checkpoint is the cursor
- * that it has acknowledged.  They are in an LMDB environment of the store's
- * own, `checkpoints/`, because they are written as often as events are read:
- * neither publishers nor operators wait for them.  Needs ES_STORE_CHECKPOINT.
+ * A consumer is a name that a partner chooses for one feed.  Checkpoints are
+ * written as often as events are read, so they have an LMDB environment of
+ * their own, `checkpoints/`, and no publisher or operator waits for them.  All
+ * functions need ES_STORE_CHECKPOINT.
  *
- * A checkpoint never moves back unless it is told to rewind, so that what a
- * consumer's forgotten twin acknowledges late does no harm, and it is never
- * ahead of the log.  It is kept when its cursor expires or its feed is reset:
- * who asks is told so.
+ * A checkpoint is never ahead of the log, and it goes back only when the
+ * request says "rewind" (invariant I16): a forgotten second instance of a
+ * consumer that acknowledges late does no harm.  A checkpoint stays when its cursor expires
+ * or its feed is reset, and the answer then says so.
+ *
+ * checkpoint.c does the jobs, checkpoint_body.c reads a request's body,
+ * checkpoint_reached.c reads for the dispatcher, and checkpoint_prune.c removes
+ * and verifies.
  */
 
 #ifndef ES_CHECKPOINT_H
@@ -32,82 +36,85 @@ typedef enum {
 
 /* Why a job's outcome is ES_CONFLICT. */
 typedef enum {
-    ES_CHECKPOINT_UNMET = 0,   /* the condition */
-    ES_CHECKPOINT_BEHIND,      /* the cursor is before the one stored */
-    ES_CHECKPOINT_MANY         /* the partner has `max` consumers there */
+    ES_CHECKPOINT_UNMET = 0,   /* the condition is not met */
+    ES_CHECKPOINT_BEHIND,      /* the cursor is before the stored one */
+    ES_CHECKPOINT_MANY         /* the partner has `max` consumers of the feed */
 } es_checkpoint_conflict_t;
 
 #define ES_CHECKPOINT_ETAG_LEN  18     /* with its quotes */
 
-/* One request.  Zeroed and then filled in by the caller. */
+/* One request.  The caller zeroes it and fills in the first part. */
 typedef struct {
     es_checkpoint_op_t  op;
     es_str_t            feed;
-    uint32_t            partner;       /* its number */
-    es_str_t            consumer;      /* not of ES_CHECKPOINT_LIST */
+    uint32_t            partner;       /* the partner's number */
+    es_str_t            consumer;      /* unused by ES_CHECKPOINT_LIST */
 
-    es_cursor_t         cursor;        /* these three of ES_CHECKPOINT_PUT */
+    /* Only for ES_CHECKPOINT_PUT. */
+    es_cursor_t         cursor;
     bool                rewind;
-    unsigned            max;           /* consumers; 0: any number */
+    unsigned            max;           /* consumers of the feed; 0: no limit */
 
-    /* Of PUT and REMOVE.  A PUT of the cursor that is stored has happened
-       already: it succeeds whatever this says, and writes nothing. */
+    /* For PUT and REMOVE.  A PUT of the stored cursor is a repetition: it
+       succeeds without the condition and writes nothing. */
     es_condition_t      condition;
 
     /*
-     * ES_OK; ES_NOT_FOUND: no such feed if found.number is 0, else no such
-     * consumer; of a PUT ES_INVALID (the consumer's name, which is as a
-     * feed's), ES_AHEAD, ES_RESET and ES_EXPIRED; ES_CONFLICT; or why the
-     * store could not do it.  After ES_IO it is not known whether it did.
+     * The outcome.  ES_NOT_FOUND: no such feed (found.number is 0), or no such
+     * consumer.  A PUT may also have ES_INVALID (the consumer's name does not
+     * follow the rules of a feed's name), ES_AHEAD, ES_RESET and ES_EXPIRED.
+     * ES_CONFLICT: see `conflict`.  Other outcomes are failures of the store;
+     * after ES_IO the write may or may not have happened.
      */
     es_rc_t                   rc;
     es_checkpoint_conflict_t  conflict;
-    es_feed_t                 found;   /* the feed as it was then */
+    es_feed_t                 found;   /* the feed as the job saw it */
     bool                      created;
-    char                      current[ES_CURSOR_MAX];   /* stored, or "" */
+    char                      current[ES_CURSOR_MAX];   /* stored before; "":
+                                                           none */
     char                      etag[ES_CHECKPOINT_ETAG_LEN];
-    es_buf_t                  out;     /* JSON; freed by the caller */
+    es_buf_t                  out;     /* JSON; the caller frees it */
 } es_checkpoint_job_t;
 
 /*
- * What a PUT has as its body, `{"cursor":"...","rewind":true}` of which the
- * second may be left out, into the job.  ES_INVALID: the problem's detail says
- * why, and its pointer is "/cursor" when that is malformed; ES_NOMEM.
+ * Reads the body of a PUT into the job: `{"cursor":"...","rewind":true}`, where
+ * "rewind" is optional.  ES_INVALID with a detail, and the pointer "/cursor" if
+ * the cursor is malformed.  ES_NOMEM.
  */
 es_rc_t es_checkpoint_body(es_str_t body, es_checkpoint_job_t *job,
     es_problem_t *problem);
 
 /*
- * Does all of the jobs: what they write in one durable commit, after which
- * the others read.  Each has its own outcome.  Blocks for the writer lock and
- * the disk.
+ * Does all jobs: first those that write, in one durable commit, then those that
+ * read.  Each job has its own outcome.  Blocks for the writer lock and the
+ * disk.
  */
 void es_checkpoints(es_store_t *store, es_checkpoint_job_t **jobs, size_t n);
 
-/* Moves with each change of any checkpoint; a memory read. */
+/* Changes with each write of a checkpoint.  Reads memory only. */
 uint64_t es_checkpoint_version(es_store_t *store);
 
 typedef struct {
-    uint32_t     feed;         /* its number */
-    uint32_t     partner;      /* the same */
+    uint32_t     feed;         /* the feed's number */
+    uint32_t     partner;      /* the partner's number */
     es_str_t     pattern;      /* a consumer, or a prefix that ends in '*' */
-    const char  *epoch;        /* cursors of others are passed over */
-    int64_t      since_ms;     /* and those moved before */
+    const char  *epoch;        /* cursors of other epochs do not count */
+    int64_t      since_ms;     /* checkpoints written earlier do not count */
 } es_checkpoint_query_t;
 
-/* How far the furthest of these consumers has come; 0: none has.  A read of
-   its own, of microseconds for each of them. */
+/* The highest sequence that these consumers have acknowledged; 0: none.  Takes
+   one read transaction, and some microseconds for each consumer. */
 es_rc_t es_checkpoint_reached(es_store_t *store,
     const es_checkpoint_query_t *q, uint64_t *sequence);
 
 /*
- * Removes those of feeds and partners that are no more; their numbers are
- * never given again, so nobody could see them meanwhile.  Part of removing a
- * feed or partner where the store is open with ES_STORE_CHECKPOINT.
+ * Removes the checkpoints of removed feeds and partners.  Call it after a feed
+ * or partner was removed.  Numbers are never given again, so nobody can see
+ * such a checkpoint in between.
  */
 es_rc_t es_checkpoint_prune(es_store_t *store);
 
-/* Proves that each record matches its hash and is not ahead of the log.  Part
+/* Verifies that each record matches its hash and is not ahead of the log.  Part
    of es_verify(). */
 es_rc_t es_checkpoint_verify(es_store_t *store, es_verify_fn fn, void *ctx,
     es_verify_t *totals);

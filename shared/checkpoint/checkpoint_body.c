@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Reads the body of a request that writes a checkpoint.
+ */
+
 #include <string.h>
 
 #include <jansson.h>
@@ -20,10 +24,10 @@ es_checkpoint_members(json_t *root, es_checkpoint_job_t *job,
 
     if (!json_is_object(root)) {
         return es_problem_set(problem, ES_INVALID, -1, "",
-                              "it is not a JSON object");
+                              "it must be a JSON object");
     }
 
-    rc = es_problem_set(problem, ES_INVALID, -1, "", "it has no \"cursor\"");
+    rc = es_problem_set(problem, ES_INVALID, -1, "", "\"cursor\" is missing");
 
     json_object_foreach(root, name, value) {
 
@@ -68,7 +72,7 @@ es_checkpoint_body(es_str_t body, es_checkpoint_job_t *job,
         }
 
         return es_problem_set(problem, ES_INVALID, -1, "",
-                              "it is not a JSON object");
+                              "it must be a JSON object");
     }
 
     rc = es_checkpoint_members(root, job, problem);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Which checkpoints are still of use, and right.
+ * Walks all checkpoints: removes those of removed feeds and partners, and
+ * verifies the others.
+ *
+ * A walk works in slices, so that consumers wait for a short transaction only.
  */
 
 #include <stdio.h>
@@ -18,14 +21,16 @@
 #include "store/store.h"
 #include "store/txn.h"
 
-#define ES_CHECKPOINT_SLICE  256     /* of one transaction */
+#define ES_CHECKPOINT_SLICE  256     /* records of one transaction */
 
-/* What is there: sorted by number. */
+/* A feed or partner that exists. */
 typedef struct {
     uint32_t  number;
-    char      epoch[ES_EPOCH_MAX + 1];    /* these two of feeds */
-    uint64_t  last;
+    char      epoch[ES_EPOCH_MAX + 1];    /* of a feed */
+    uint64_t  last;                       /* of a feed */
 } es_live_t;
+
+/* Sorted by number. */
 
 typedef struct {
     es_live_t  *list;
@@ -179,7 +184,8 @@ es_checkpoint_partners(es_checkpoint_walk_t *w)
 }
 
 
-/* Visits some of the records from w->from on; w->next is where to go on. */
+/* Visits up to w->slice.max records from w->from on, and sets w->next to the
+   key where the next slice begins. */
 
 static es_rc_t
 es_checkpoint_slice(es_checkpoint_walk_t *w, MDB_txn *txn,
@@ -213,7 +219,7 @@ es_checkpoint_slice(es_checkpoint_walk_t *w, MDB_txn *txn,
             break;
         }
 
-        /* on from what would come directly after this key */
+        /* the shortest key after this one */
 
         memcpy(w->next, k.mv_data, k.mv_size);
         w->next[k.mv_size] = '\0';
@@ -279,7 +285,8 @@ es_checkpoint_prune_txn(MDB_txn *txn, void *ctx)
     es_rc_t                rc;
     es_checkpoint_walk_t  *w = ctx;
 
-    /* under the writer lock: what is made later has no checkpoint yet */
+    /* read under the writer lock: a feed or partner that is made later has no
+       checkpoint yet */
 
     rc = es_checkpoint_feeds(w);
 
@@ -391,7 +398,8 @@ es_checkpoint_verify(es_store_t *store, es_verify_fn fn, void *ctx,
             break;
         }
 
-        /* feeds as they are now: never behind what was acknowledged */
+        /* feeds read after the checkpoints' transaction began are never behind
+           an acknowledged cursor */
 
         rc = es_checkpoint_feeds(&w);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Checkpoints as the dispatcher reads them.
+ * Reads checkpoints for the dispatcher, which stops sending an endpoint events
+ * that its partner has acknowledged by polling (`ack` in docs/registry.md).
  */
 
 #include "checkpoint/checkpoint.h"
@@ -66,7 +67,7 @@ es_checkpoint_furthest(MDB_cursor *cursor, const es_checkpoint_query_t *q,
             break;
         }
 
-        /* one that is damaged says nothing */
+        /* a damaged record does not count */
 
         if (es_checkpoint_decode(&k, &v, &record) == ES_OK
             && strncmp(record.epoch, q->epoch, sizeof(record.epoch)) == 0

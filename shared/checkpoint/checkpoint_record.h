@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Inside of checkpoints/: keys and values.
+ * The keys and values of the environment `checkpoints/`.  Only files of this
+ * folder include it.
  */
 
 #ifndef ES_CHECKPOINT_RECORD_H
@@ -13,16 +14,19 @@
 #define ES_CHECKPOINT_PREFIX   8       /* feed and partner number */
 #define ES_CHECKPOINT_KEY_MAX  (ES_CHECKPOINT_PREFIX + ES_FEED_MAX)
 
-/* Under feed number, partner number (big-endian) and consumer. */
+/* The key is the feed's number, the partner's number (both big-endian) and the
+   consumer's name. */
 typedef struct __attribute__((packed)) {
     uint64_t  hash;            /* XXH3 of what follows, seeded by the key */
-    uint64_t  revision;        /* moves with each write of any record */
+    uint64_t  revision;        /* unique among all writes of the store */
     uint64_t  sequence;
     int64_t   updated_ms;
     char      epoch[ES_EPOCH_MAX + 1];
 } es_checkpoint_record_t;
 
-/* Copies the record out of the map.  ES_CORRUPT. */
+_Static_assert(sizeof(es_checkpoint_record_t) == 48, "stored on disk");
+
+/* Copies the record out of the map.  ES_CORRUPT: it does not match its hash. */
 es_rc_t es_checkpoint_decode(const MDB_val *key, const MDB_val *value,
     es_checkpoint_record_t *record);
 

@@ -92,7 +92,9 @@ es_verify_types_slice(MDB_txn *txn, void *ctx)
     }
 
     for (n = 0; rc == 0 && n < ES_VERIFY_ENTRIES; n++) {
-        if (k.mv_size != ES_BYTYPE_KEY_LEN || d.mv_size != ES_BYTYPE_VALUE_LEN) {
+        if (k.mv_size != ES_BYTYPE_KEY_LEN
+            || d.mv_size != ES_BYTYPE_VALUE_LEN)
+        {
             rc = MDB_CORRUPTED;
             break;
         }

@@ -240,8 +240,8 @@ my $one = 'orders/checkpoints/one';
     is(ask(GET => $foreign->{json}{restart})->{status}, 200, 'and works');
 
     my %bad = ('' => 'object', '{' => 'object', '[]' => 'object',
-        '{}' => 'no "cursor"', '{"cursor":1}' => 'may contain only',
-        '{"rewind":true}' => 'no "cursor"',
+        '{}' => '"cursor" is missing', '{"cursor":1}' => 'may contain only',
+        '{"rewind":true}' => '"cursor" is missing',
         qq({"cursor":"$epoch{orders}-5","rewind":1}) => 'may contain only',
         qq({"cursor":"$epoch{orders}-5","more":1}) => 'may contain only',
         qq({"cursor":"$epoch{orders}-5","cursor":"$epoch{orders}-6"})
