@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "ctl.h"
-#include "store/child.h"
+#include "open/child.h"
 
 static const ctl_command_t  ctl_commands[] = {
     { "init", ctl_init, CTL_NO_KIND, "", "create an empty store" },

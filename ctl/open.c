@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "ctl.h"
 #include "log/store_clock.h"
-#include "store/child.h"
+#include "open/child.h"
 #include "store/deletions.h"
 
 

@@ -19,7 +19,7 @@
 
 
 void
-esd_lane_pass(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t sequence,
+esd_ack_pass(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t sequence,
     const char *why)
 {
     size_t       i, waited;
@@ -42,7 +42,7 @@ esd_lane_pass(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t sequence,
 
         if (item.sequence <= sequence) {
             esd_lane_unwait(d, lane, i);
-            esd_lane_done(d, lane, &item);
+            esd_ordering_done(d, lane, &item);
             waited++;
         }
     }
@@ -62,7 +62,7 @@ esd_lane_pass(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t sequence,
     /* what was to be told by a nudge is known */
 
     lane->stuck_ms = 0;
-    esd_nudge_reset(lane);
+    esd_lane_reset_nudge(lane);
 
     esd_log_line(ESD_LOG_INFO,
                  "endpoint %s: %s feed \"%s\" up to %s-%llu: %zu "
@@ -73,7 +73,7 @@ esd_lane_pass(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t sequence,
 
     esd_lane_dirty(d, lane);
     esd_stall_check(d, lane);
-    esd_lane_wake(d, lane);
+    esd_ready_lane(d, lane);
 }
 
 
@@ -109,7 +109,7 @@ esd_ack_lane(esd_dispatcher_t *d, esd_lane_t *lane)
     }
 
     if (moved > lane->acked) {
-        esd_lane_pass(d, lane, moved, "a checkpoint acknowledges");
+        esd_ack_pass(d, lane, moved, "a checkpoint acknowledges");
     }
 
     lane->acked = all > lane->acked ? all : lane->acked;

@@ -125,7 +125,7 @@ esd_cancel_pass(esd_dispatcher_t *d, esd_lane_t *lane, esd_clearing_job_t *job)
     lane->matched = job->upto;
     lane->stuck_ms = 0;
     esd_lane_stop_lingering(d, lane);
-    esd_nudge_reset(lane);
+    esd_lane_reset_nudge(lane);
 }
 
 
@@ -155,7 +155,7 @@ esd_cancel_remove(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 
     item = lane->waiting[i];
     esd_lane_unwait(d, lane, i);
-    esd_lane_done(d, lane, &item);
+    esd_ordering_done(d, lane, &item);
     job->count++;
 }
 
@@ -201,7 +201,7 @@ esd_cancel_slice(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
 
     esd_lane_dirty(d, lane);
     esd_stall_check(d, lane);
-    esd_lane_wake(d, lane);
+    esd_ready_lane(d, lane);
 
     return job->at < job->n ? ESD_SLICE_AGAIN : ESD_SLICE_DONE;
 }

@@ -244,8 +244,7 @@ esd_clearing_slice(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
         /* there may be nothing to commit */
 
         if (!d->halted) {
-            esd_must(d, es_changes_heartbeat(d->recorder.filling,
-                                             esd_refresh_heartbeat(d)));
+            esd_record_heartbeat(d);
         }
 
         return;

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "dispatcher.h"
-#include "store/child.h"
+#include "open/child.h"
 
 #define ESD_GRACE_S    30
 #define ESD_ECHO_US    1000000
@@ -83,12 +83,12 @@ esd_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
     esd_recorder_retry(d);
     esd_ack_tick(d);
     esd_targets_tick(d);
+    esd_requests_tick(d);
     esd_stall_all(d);
-    esd_lanes_due(d);
+    esd_select_due(d);
 
     if (!d->halted) {
-        esd_must(d, es_changes_heartbeat(d->recorder.filling,
-                                         esd_refresh_heartbeat(d)));
+        esd_record_heartbeat(d);
     }
 }
 
@@ -107,7 +107,7 @@ esd_on_tock(struct ev_loop *ev, ev_timer *w, int revents)
         return;
     }
 
-    esd_lanes_due(d);
+    esd_select_due(d);
 }
 
 
@@ -351,6 +351,7 @@ esd_dispatcher_start(esd_dispatcher_t *d)
         return rc;
     }
 
+    esd_channels_init(d);
     rc = esd_loop_init(d);
 
     if (rc == ES_OK) {
@@ -410,6 +411,7 @@ esd_dispatcher_stop(esd_dispatcher_t *d)
 
     esd_notifier_finish(d);
     esd_targets_done(d);
+    esd_channels_done(d);
     esd_loop_done(d);
     esd_proxy_done(d);
 

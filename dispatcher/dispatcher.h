@@ -11,14 +11,18 @@
  *     parked.c             progress on feeds that an endpoint is not sent now
  *     loss.c               events that an endpoint will never be sent
  *     secret_keys.c        the keys that decrypt the endpoints' secrets
- *     lane.c               chooses what an endpoint is sent next of a feed
+ *     lane.c               a lane: the state of one feed of one endpoint
+ *     ready.c              queues of lanes that may have something to send
+ *     select.c             chooses the lane and the event that is sent next
  *     waiting.c            a lane's waiting events, in two orders
  *     next_event.c         takes the next event or batch from the log
  *     ordering.c           keeps the order of each subject's events
  *     message.c            composes a request: events, signatures, headers
  *     send.c               one attempt: its libcurl handle and its slot
+ *     channel.c            libcurl's sockets on the event loop
  *     proxy.c              the proxy for all outgoing requests, if any
- *     token.c              OAuth access tokens
+ *     token.c              gets OAuth access tokens
+ *     bearer.c             gives requests their access token
  *     response.c           reads the response
  *     trickle.c            limits the time that a response body may take
  *     outcome.c            the outcome: success, retry, dead letter, stop
@@ -27,7 +31,8 @@
  *     rate.c               the rate limit of an endpoint
  *     slots.c              shares all concurrent requests among partners
  *     failing.c            reports and disables endpoints that keep failing
- *     notice.c             operational events, published by a thread
+ *     notice.c             composes operational events
+ *     notifier.c           publishes them, in a thread
  *     retention_warning.c  warns of events that retention will soon remove
  *     stall.c              reports lanes that make no progress
  *     request.c            replay, resend, redrive
@@ -42,10 +47,12 @@
  *     recorder.c           writes delivery state, committed by a thread
  *     thread.c             threads beside the loop
  *     trusted_clock.c      the time by which things expire
+ *     table.c              arrays by number
+ *     loop.c               the event loop, which calls all of this
  *
  * Everything runs on the loop's thread but es_delivery_commit() (recorder.c),
  * es_registry_load() (loader.c), retention (janitor.c) and es_publish()
- * (notice.c).  Nothing waits for the disk or a receiver.
+ * (notifier.c).  Nothing waits for the disk or a receiver.
  */
 
 #ifndef ESD_DISPATCHER_H
@@ -77,6 +84,7 @@
 #include "store/deletions.h"
 #include "store/wake.h"
 
+#include "channel.h"
 #include "egress.h"
 #include "thread.h"
 #include "item.h"
@@ -85,6 +93,7 @@
 #include "slots.h"
 #include "saved_state.h"
 #include "signing.h"
+#include "table.h"
 #include "waiting.h"
 
 /* As TAILQ_FOREACH(), which cppcheck does not see through. */
@@ -93,6 +102,7 @@
          (item) != NULL;                                                      \
          (item) = TAILQ_NEXT((item), link))
 
+#define ESD_STUCK_MS       60000   /* between attempts to read an event */
 #define ESD_BODY_FIRST     256     /* bytes of a response that are recorded */
 #define ESD_BODY_READ      65536   /* bytes of a response that are read */
 #define ESD_HEADERS_READ   65536   /* bytes of its headers, status lines too */
@@ -107,6 +117,7 @@ typedef struct esd_clearing_job  esd_clearing_job_t;
 typedef TAILQ_HEAD(esd_lane_list, esd_lane)  esd_lanes_t;
 typedef TAILQ_HEAD(esd_send_list, esd_send)  esd_sends_t;
 typedef TAILQ_HEAD(esd_test_event_list, esd_test_event)  esd_test_events_t;
+typedef TAILQ_HEAD(esd_target_list, esd_target)  esd_targets_t;
 
 typedef struct {
     const char   *store;
@@ -202,6 +213,8 @@ typedef struct {
     int64_t   ends_us;
     int64_t   until_us;        /* none is asked for before */
     bool      fetching;
+    bool      none;            /* the last request failed: test events that
+                                  wait fail with it */
     unsigned  failures;        /* in a row */
     ev_timer  timer;           /* at until_us */
 } esd_token_t;
@@ -251,6 +264,8 @@ struct esd_target {
     esd_sends_t            idle;       /* made and not in flight */
     esd_test_events_t      tests;      /* that wait */
     unsigned               ntests;
+    bool                   testing;    /* in d->testing */
+    TAILQ_ENTRY(esd_target)  in_testing;
     esd_clearing_job_t    *job;        /* see clearing.c; or NULL */
     esd_token_t            token;
     es_stall_t             stall;      /* why it is sent nothing */
@@ -299,6 +314,9 @@ typedef enum {
     ESD_SEND_TOKEN
 } esd_send_kind_t;
 
+/* Takes the result of an attempt that is over; each kind has one. */
+typedef void (*esd_send_fn)(esd_send_t *send, CURLcode result);
+
 #define ESD_TRACEPARENT_LEN  55
 
 /* One attempt in flight, and its reused memory. */
@@ -313,6 +331,7 @@ struct esd_send {
     CURLU                  *url;
     uint64_t                revision;  /* of the endpoint, that it is set to */
     esd_send_kind_t         kind;
+    esd_send_fn             ended;
     esd_item_t             *items;     /* what it carries, in order; other */
     unsigned                nitems;    /* kinds have none */
     unsigned                nflying;   /* counted in lane->nflying */
@@ -389,6 +408,8 @@ typedef struct {
     es_changes_t    *committing;
     bool             notices;      /* `filling` has operational events */
     bool             noticed;      /* so has `committing` */
+    bool             announce;     /* events of a commit are in the outbox:
+                                      the loop wakes the notifier */
     bool             busy;
     bool             due;          /* commit again as soon as it can be */
     bool             failed;       /* `committing` waits to be tried again */
@@ -453,6 +474,7 @@ struct esd_dispatcher {
     esd_clock_t            clock;
     es_store_t            *store;
     esd_loop_t             loop;
+    esd_channels_t         channels;
     esd_proxy_t            proxy;
     esd_recorder_t         recorder;
     esd_thread_t           janitor;
@@ -485,6 +507,7 @@ struct esd_dispatcher {
     uint64_t               lost;       /* events, since the store was made */
     esd_lanes_t            ready;
     esd_lanes_t            later;      /* ready, of doubted endpoints */
+    esd_targets_t          testing;    /* whose test events get a turn */
     int                    nlater;     /* of them, turns since the loop has
                                           looked at sockets */
     int                    nready;     /* turns of others since then */
@@ -542,15 +565,10 @@ bool esd_loader_take(esd_dispatcher_t *d, es_rc_t *rc,
 /* What the last run left; ES_CORRUPT and others: it cannot go on from
    there. */
 es_rc_t esd_targets_load(esd_dispatcher_t *d);
-/* esd_clock_due_ms() as it was at the last look, for who asks whether this
-   process is alive. */
-int64_t esd_refresh_heartbeat(const esd_dispatcher_t *d);
 /* Takes in changes of the registry and of the log. */
 void esd_refresh(esd_dispatcher_t *d);
 
 /* target.c */
-/* Room for a number in a list by number; NULL: out of memory. */
-void *esd_table_reserve(void *list, size_t *n, uint32_t number);
 /* Takes over the present picture: of endpoints that are new or changed, or of
    `all`, which feeds they are sent. */
 void esd_targets_sync(esd_dispatcher_t *d, es_txn_t *txn, bool all);
@@ -558,14 +576,7 @@ void esd_targets_sync(esd_dispatcher_t *d, es_txn_t *txn, bool all);
 void esd_target_join(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
     esd_source_t *source);
 void esd_targets_done(esd_dispatcher_t *d);
-/* What its record says lets it be sent something. */
-bool esd_target_enabled(const esd_target_t *target);
-void esd_target_stop(esd_dispatcher_t *d, esd_target_t *target,
-    const char *reason);
 void esd_targets_tick(esd_dispatcher_t *d);
-/* NULL when the endpoint is not sent the feed. */
-esd_lane_t *esd_target_lane(const esd_target_t *target,
-    const esd_source_t *source);
 
 /* parked.c - see docs/dispatcher.md, "Where an endpoint starts". */
 /* Keeps the lane's place and destroys the lane; `why` is for the log. */
@@ -613,15 +624,8 @@ bool esd_loss_ending(es_txn_t *txn, esd_lane_t *lane);
 /* request.c */
 /* Takes what has been asked since the last look. */
 void esd_requests_take(esd_dispatcher_t *d, es_txn_t *txn);
-/* Goes on with the endpoint's dead letters, if that was asked. */
-void esd_redrive(esd_dispatcher_t *d, esd_target_t *target);
-
-/* NULL: the endpoint is not sent the feed of this number. */
-esd_lane_t *esd_lane_find(const esd_dispatcher_t *d,
-    const esd_target_t *target, uint32_t feed);
-/* Where the event waits, or ESD_NO_ITEM. */
-size_t esd_lane_find_item(const esd_lane_t *lane, uint64_t key,
-    uint64_t sequence);
+/* Each second: continues the redrives of dead letters. */
+void esd_requests_tick(esd_dispatcher_t *d);
 
 /* skip.c */
 void esd_skip(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
@@ -652,12 +656,40 @@ esd_slice_t esd_cancel_slice(esd_dispatcher_t *d, es_txn_t *txn,
 esd_slice_t esd_discard_slice(esd_dispatcher_t *d, es_txn_t *txn,
     esd_target_t *target, esd_clearing_job_t *job);
 
+/* ready.c */
+void esd_ready_init(esd_dispatcher_t *d);
+/* The endpoint's record and its partner's allow deliveries. */
+bool esd_target_enabled(const esd_target_t *target);
+/* The lane, or each of the endpoint's, gets a turn soon. */
+void esd_ready_lane(esd_dispatcher_t *d, esd_lane_t *lane);
+void esd_ready_lanes(esd_dispatcher_t *d, esd_target_t *target);
+/* The lane waits for no slot any more; see slots.h. */
+void esd_ready_leave_slots(esd_lane_t *lane);
+/* Waiting test events of the endpoint get a turn soon. */
+void esd_ready_tests(esd_dispatcher_t *d, esd_target_t *target);
+/* The endpoint goes away. */
+void esd_ready_leave_tests(esd_dispatcher_t *d, esd_target_t *target);
+
 /* lane.c */
 esd_lane_t *esd_lane_create(esd_target_t *target, esd_source_t *source);
 void esd_lane_destroy(esd_dispatcher_t *d, esd_lane_t *lane);
+/* The endpoint's lane of a feed; NULL: the endpoint is not sent the feed. */
+esd_lane_t *esd_lane_of(const esd_target_t *target,
+    const esd_source_t *source);
+/* The same, by the feed's number. */
+esd_lane_t *esd_lane_find(const esd_dispatcher_t *d,
+    const esd_target_t *target, uint32_t feed);
+/* The index in `lane->waiting` of an event, or ESD_NO_ITEM. */
+size_t esd_lane_find_item(const esd_lane_t *lane, uint64_t key,
+    uint64_t sequence);
 /* Compares with the feed as it is: another epoch, events no longer kept.
    False: the feed is being emptied, and the lane waits for the end of that. */
 bool esd_lane_check(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane);
+/* The lane waits until `until_ms` for its batch to fill; 0: no more. */
+void esd_lane_linger(esd_dispatcher_t *d, esd_lane_t *lane, int64_t until_ms);
+void esd_lane_stop_lingering(esd_dispatcher_t *d, esd_lane_t *lane);
+/* The lane has moved, so what nudge.c knows of it is no longer true. */
+void esd_lane_reset_nudge(esd_lane_t *lane);
 void esd_lane_restart(esd_dispatcher_t *d, esd_lane_t *lane,
     uint64_t position);
 void esd_lane_wait(esd_dispatcher_t *d, esd_lane_t *lane,
@@ -668,19 +700,20 @@ void esd_lane_unwait(esd_dispatcher_t *d, esd_lane_t *lane, size_t i);
    lanes share --max-waiting, and each may have as many as the others leave. */
 bool esd_lane_room(const esd_dispatcher_t *d, const esd_lane_t *lane,
     size_t more);
-void esd_lane_wake(esd_dispatcher_t *d, esd_lane_t *lane);
 void esd_lane_dirty(esd_dispatcher_t *d, esd_lane_t *lane);
-/* Wakes lanes with items that have become due. */
-void esd_lanes_due(esd_dispatcher_t *d);
-/* Sends whatever can be; true when more could be done at once. */
-bool esd_lanes_pump(esd_dispatcher_t *d);
 /* What cannot be sent now is looked at again after a while. */
 void esd_lane_stuck(esd_lane_t *lane, uint64_t sequence, es_rc_t rc);
+/* Logs that an event cannot be read. */
+void esd_lane_unread(const esd_lane_t *lane, uint64_t sequence, es_rc_t rc);
+
+/* select.c */
+/* Wakes lanes with items that have become due. */
+void esd_select_due(esd_dispatcher_t *d);
+/* Gives ready lanes their turns; true when more could be done at once. */
+bool esd_select_run(esd_dispatcher_t *d);
 
 /* next_event.c - true when something was done, so that there may be more. */
 bool esd_next_event(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane);
-/* The lane waits for no batch to fill any more. */
-void esd_lane_stop_lingering(esd_dispatcher_t *d, esd_lane_t *lane);
 
 /* The event waits with a retry record, until `next_ms` or until what holds it
    is done. */
@@ -692,48 +725,40 @@ void esd_lane_note(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item);
 /* The event needs no record of its own any more. */
 void esd_lane_drop(esd_dispatcher_t *d, esd_lane_t *lane,
     const esd_item_t *item);
-/* The same, and it holds no other. */
-void esd_lane_done(esd_dispatcher_t *d, esd_lane_t *lane,
-    const esd_item_t *item);
 
 /* ack.c - after the targets are loaded; each second. */
 void esd_ack_init(esd_dispatcher_t *d);
 void esd_ack_tick(esd_dispatcher_t *d);
 /* What waits up to `sequence` or is yet to come needs not be sent, and what is
    in flight not again; `why` is for the log. */
-void esd_lane_pass(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t sequence,
+void esd_ack_pass(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t sequence,
     const char *why);
 
 /* nudge.c */
 /* True when the lane's turn is its own; `again`: it may have another. */
 bool esd_nudge_turn(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     bool *again);
-void esd_nudge_ended(esd_send_t *send, esd_outcome_t *o);
-/* The lane has moved back. */
-void esd_nudge_reset(esd_lane_t *lane);
 
 /* simulate.c - all do nothing unless a failure was asked for */
-/* True when a new event is not to be sent now. */
+/* True when a new event is not sent now: it waits until `*next_ms`, or is
+   dropped when that is -1. */
 bool esd_simulate_new_event(esd_dispatcher_t *d, esd_lane_t *lane,
-    esd_item_t *item, es_str_t id);
+    const esd_item_t *item, es_str_t id, int64_t *next_ms);
 /* True when one that stands back lets the next event of the log pass. */
 bool esd_simulate_swap(esd_lane_t *lane);
 /* Spoils the request that is about to be sent. */
 CURLcode esd_simulate_begin(esd_send_t *send);
 void esd_simulate_outcome(const esd_send_t *send, esd_outcome_t *o);
-/* The event was delivered; what it was is done. */
-void esd_simulate_done(esd_dispatcher_t *d, esd_lane_t *lane,
-    const esd_send_t *send, const esd_item_t *item);
+/* The event was delivered; true when it is sent again, as `*again`. */
+bool esd_simulate_repeats(const esd_send_t *send, const esd_item_t *item,
+    esd_item_t *again);
 
 /* test_event.c */
 void esd_test_event_send(esd_dispatcher_t *d, esd_target_t *target,
     const es_request_t *request);
-void esd_test_event_ended(esd_send_t *send, const esd_outcome_t *o);
-/* Sends those that wait, as many as may be. */
-void esd_test_events_turn(esd_dispatcher_t *d, esd_target_t *target);
-/* Those that wait will not be sent; without a record of it if it is gone. */
-void esd_test_events_fail(esd_dispatcher_t *d, esd_target_t *target,
-    es_attempt_class_t klass, const char *why);
+/* Gives d->testing its turns: sends those that wait, as many as may be. */
+void esd_test_events_run(esd_dispatcher_t *d);
+/* Those that wait will not be sent, and no attempt is recorded. */
 void esd_test_events_drop(esd_target_t *target);
 /* None will be sent any more. */
 void esd_test_events_end(esd_dispatcher_t *d);
@@ -742,8 +767,10 @@ void esd_test_events_end(esd_dispatcher_t *d);
 /* True when an earlier event of its subject is not done; sets item->key. */
 bool esd_ordering_holds(const esd_lane_t *lane, const es_event_t *event,
     esd_item_t *item);
-/* An event of the key is done: the next one may go. */
-void esd_ordering_release(esd_lane_t *lane, uint64_t key);
+/* In all modes: the event needs no record any more, and the next one of its
+   key may go. */
+void esd_ordering_done(esd_dispatcher_t *d, esd_lane_t *lane,
+    const esd_item_t *item);
 /* The key of an event of the log; 0 in other modes. */
 uint64_t esd_ordering_key_at(es_txn_t *txn, const esd_lane_t *lane,
     uint64_t sequence);
@@ -772,9 +799,10 @@ esd_send_t *esd_send_get(esd_dispatcher_t *d, esd_target_t *target);
 esd_send_t *esd_send_create(esd_dispatcher_t *d, esd_target_t *target,
     const char *url);
 /* Hands its message to libcurl, at once or when it is signed; a test has no
-   lane. */
-es_rc_t esd_send_start(esd_send_t *send, esd_lane_t *lane);
-void esd_send_signed(esd_send_t *send, es_rc_t rc);
+   lane.  `ended` is called once when the attempt is over, unless
+   esd_send_end() comes first, and calls that. */
+es_rc_t esd_send_start(esd_send_t *send, esd_lane_t *lane,
+    esd_send_fn ended);
 /* Takes it from libcurl and from its lane; keeps it for the next one. */
 void esd_send_end(esd_send_t *send);
 void esd_send_destroy(esd_send_t *send);
@@ -786,11 +814,14 @@ void esd_token_done(esd_target_t *target);
 /* False when there is none that can be used: one is got, and the lanes and
    tests that wait are woken. */
 bool esd_token_ready(esd_dispatcher_t *d, esd_target_t *target);
-/* Gives the send the line with it. */
-es_rc_t esd_token_attach(esd_send_t *send);
-void esd_token_ended(esd_send_t *send, esd_outcome_t *o);
-/* The receiver does not take the one that was sent. */
-void esd_token_refused(const esd_send_t *send);
+
+/* bearer.c */
+/* Forgets the endpoint's access token. */
+void esd_bearer_drop(esd_token_t *token);
+/* Gives the send the header line with the endpoint's token, if it has one. */
+es_rc_t esd_bearer_attach(esd_send_t *send);
+/* The receiver does not accept the token that was sent. */
+void esd_bearer_refused(const esd_send_t *send);
 
 /* proxy.c */
 /* Whether it is the URL of a proxy. */
@@ -821,10 +852,13 @@ void esd_trickle_begin(esd_send_t *send);
 void esd_trickle_end(esd_send_t *send);
 
 /* outcome.c */
-void esd_attempt_ended(esd_send_t *send, CURLcode result);
-/* Records the attempt of an event, or of what has no place in the log. */
-void esd_record_send(esd_send_t *send, uint64_t sequence, uint32_t attempt,
-    const esd_outcome_t *o);
+/* The outcome of an attempt that has ended, before anything follows from
+   it. */
+void esd_outcome_read(esd_send_t *send, CURLcode result, esd_outcome_t *o);
+/* The end of every attempt: gives the send back, and wakes what waited. */
+void esd_outcome_apply(esd_send_t *send, const esd_outcome_t *o);
+/* Ends an attempt that carried events. */
+void esd_outcome_events(esd_send_t *send, CURLcode result);
 
 /* health.c */
 /* It is sent one request at a time. */
@@ -862,15 +896,18 @@ void esd_failing_circuit(esd_dispatcher_t *d, esd_target_t *target,
     const char *reason, int64_t next_ms);
 void esd_failing_tick(esd_dispatcher_t *d, esd_target_t *target,
     int64_t now_ms);
-void esd_failing_stopped(esd_dispatcher_t *d, esd_target_t *target,
+/* Stops the endpoint until its record changes. */
+void esd_failing_stop(esd_dispatcher_t *d, esd_target_t *target,
     const char *reason);
 
-/* notice.c */
+/* notifier.c */
 es_rc_t esd_notifier_start(esd_dispatcher_t *d);
 /* There are operational events in the outbox. */
 void esd_notifier_wake(esd_dispatcher_t *d);
 /* Publishes what there is, and ends the thread. */
 void esd_notifier_finish(esd_dispatcher_t *d);
+
+/* notice.c */
 /* The lane's feed is the one that the partner's operational events go to. */
 bool esd_notice_own(const esd_lane_t *lane);
 /* Each records an operational event; a time of 0 is left out. */
@@ -958,6 +995,11 @@ void esd_out_of_memory(void) __attribute__((noreturn));
 /* What is counted as well, see tally.h. */
 void esd_record_attempt(esd_dispatcher_t *d, const es_attempt_t *attempt);
 void esd_record_dead(esd_dispatcher_t *d, const es_dead_t *dead);
+/* Records the attempt of an event, or of what has no place in the log. */
+void esd_record_send(esd_send_t *send, uint64_t sequence, uint32_t attempt,
+    const esd_outcome_t *o);
+/* Records that this process is alive. */
+void esd_record_heartbeat(esd_dispatcher_t *d);
 
 /* trusted_clock.c */
 void esd_clock_init(esd_dispatcher_t *d);

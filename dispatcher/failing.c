@@ -192,7 +192,7 @@ esd_failing_tick(esd_dispatcher_t *d, esd_target_t *target, int64_t now_ms)
 }
 
 
-void
+static void
 esd_failing_stopped(esd_dispatcher_t *d, esd_target_t *target,
     const char *reason)
 {
@@ -201,4 +201,30 @@ esd_failing_stopped(esd_dispatcher_t *d, esd_target_t *target,
     target->failing.level = ES_FAILING_DISABLED;
     target->failing.revision = target->revision;
     esd_failing_record(d, target);
+}
+
+
+void
+esd_failing_stop(esd_dispatcher_t *d, esd_target_t *target, const char *reason)
+{
+    es_stop_t  stop;
+
+    if (target->stopped) {
+        return;
+    }
+
+    target->stopped = true;
+    target->stopped_revision = target->revision;
+
+    memset(&stop, 0, sizeof(stop));
+    stop.endpoint = target->number;
+    stop.revision = target->revision;
+    stop.time_ms = esd_clock_stamp_ms(d);
+    (void) snprintf(stop.reason, sizeof(stop.reason), "%s", reason);
+    esd_must(d, es_changes_stop(d->recorder.filling, &stop));
+    esd_failing_stopped(d, target, reason);
+
+    esd_log_line(ESD_LOG_WARN,
+                 "endpoint %s is stopped until it is changed: %s",
+                 target->name, reason);
 }

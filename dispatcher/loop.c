@@ -1,33 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Libcurl's multi-socket interface on libev.
+ * The event loop: libev, and all of the work before each wait.
  *
- * A kept connection goes from "wanted" to "not wanted" and back with each
- * request.  Telling the kernel each time would cost two system calls a
- * delivery, so a descriptor of ours stays watched until it closes, or becomes
- * readable while nobody wants it.  Descriptors that are libcurl's own (the
- * resolver's) are closed without a word, and are not watched any longer than
- * asked for.
- *
- * libcurl would tell its next timeout with each step of each request.  It is
- * asked instead, once for all that a channel has done, before the loop waits.
+ * Nothing that this file calls calls it back.  The other parts of the
+ * dispatcher put a lane into a queue or set a flag, and the loop looks at
+ * those here.
  */
-
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <unistd.h>
 
 #include "dispatcher.h"
 
 #define ESD_LOOP_TURNS  64
-#define ESD_UNACKED_MS  30000      /* of data, until a connection is lost */
-#define ESD_SHORT_US    1000000    /* nothing is sent without descriptors */
-#define ESD_RECOUNT_US  1000000    /* between counts of what is open */
 
-static void esd_channel_destroy(esd_dispatcher_t *d, esd_channel_t *channel);
 static void esd_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents);
 
 
@@ -46,10 +30,7 @@ esd_loop_init(esd_dispatcher_t *d)
     esd_loop_t  *loop;
 
     loop = &d->loop;
-
     loop->ev = ev_loop_new(EVFLAG_AUTO);
-    TAILQ_INIT(&loop->channels);
-    TAILQ_INIT(&loop->busy);
 
     if (loop->ev == NULL) {
         return ES_NOMEM;
@@ -65,549 +46,19 @@ esd_loop_init(esd_dispatcher_t *d)
 }
 
 
-/* After the last easy handle: closing connections still calls back. */
-
 void
 esd_loop_done(esd_dispatcher_t *d)
 {
-    size_t          i;
-    esd_loop_t     *loop;
-    esd_channel_t  *channel, *next;
-
-    loop = &d->loop;
-
-    for (channel = TAILQ_FIRST(&loop->channels); channel; channel = next) {
-        next = TAILQ_NEXT(channel, link);
-        esd_channel_destroy(d, channel);
+    if (d->loop.ev != NULL) {
+        ev_loop_destroy(d->loop.ev);
     }
-
-    for (i = 0; i < loop->nwatches; i++) {
-        if (loop->watches[i] != NULL) {
-            ev_io_stop(loop->ev, &loop->watches[i]->io);
-            free(loop->watches[i]);
-        }
-    }
-
-    free(loop->watches);
-
-    if (loop->ev != NULL) {
-        ev_loop_destroy(loop->ev);
-    }
-}
-
-
-void
-esd_channel_busy(esd_channel_t *channel)
-{
-    if (!channel->busy) {
-        channel->busy = true;
-        TAILQ_INSERT_TAIL(&channel->d->loop.busy, channel, in_busy);
-    }
-}
-
-
-void
-esd_channel_kick(esd_channel_t *channel)
-{
-    channel->kick = true;
-    esd_channel_busy(channel);
-}
-
-
-static void
-esd_loop_on_io(struct ev_loop *ev, ev_io *io, int revents)
-{
-    int                running;
-    esd_watch_t       *watch;
-
-    watch = (esd_watch_t *) io;
-
-    /* An idle connection that its other end closes: libcurl finds out when it
-       next looks at it. */
-
-    if (watch->wanted == 0) {
-        ev_io_stop(ev, io);
-        return;
-    }
-
-    esd_channel_busy(watch->channel);
-
-    (void) curl_multi_socket_action(watch->channel->multi, io->fd,
-                      ((revents & EV_READ) ? CURL_CSELECT_IN : 0)
-                      | ((revents & EV_WRITE) ? CURL_CSELECT_OUT : 0)
-                      | ((revents & EV_ERROR) ? CURL_CSELECT_ERR : 0),
-                      &running);
-}
-
-
-static esd_watch_t *
-esd_loop_watch(esd_dispatcher_t *d, int fd)
-{
-    size_t          n;
-    esd_loop_t     *loop;
-    esd_watch_t   **watches;
-
-    loop = &d->loop;
-
-    if ((size_t) fd >= loop->nwatches) {
-        n = (size_t) fd + 64;
-
-        watches = realloc(loop->watches, n * sizeof(esd_watch_t *));
-        if (watches == NULL) {
-            return NULL;
-        }
-
-        memset(watches + loop->nwatches, 0,
-               (n - loop->nwatches) * sizeof(esd_watch_t *));
-        loop->watches = watches;
-        loop->nwatches = n;
-    }
-
-    if (loop->watches[fd] == NULL) {
-        loop->watches[fd] = calloc(1, sizeof(esd_watch_t));
-        if (loop->watches[fd] == NULL) {
-            return NULL;
-        }
-
-        ev_io_init(&loop->watches[fd]->io, esd_loop_on_io, fd, EV_READ);
-        loop->watches[fd]->io.data = d;
-    }
-
-    return loop->watches[fd];
-}
-
-
-/* libcurl 7.88 closes a socket that was never connected without a word. */
-
-static void
-esd_loop_check(esd_loop_t *loop, int fd)
-{
-    if (loop->watches[fd]->ours && fcntl(fd, F_GETFD) == -1) {
-        loop->watches[fd]->ours = false;
-        loop->sockets--;
-    }
-}
-
-
-static int
-esd_loop_on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx,
-    void *unused)
-{
-    int                events;
-    esd_watch_t       *watch;
-    esd_channel_t     *channel;
-    esd_dispatcher_t  *d;
-
-    (void) easy;
-    (void) unused;
-
-    channel = ctx;
-    d = channel->d;
-
-    watch = esd_loop_watch(d, fd);
-    if (watch == NULL) {
-        return -1;
-    }
-
-    events = what == CURL_POLL_REMOVE
-             ? 0 : ((what & CURL_POLL_IN) ? EV_READ : 0)
-                   | ((what & CURL_POLL_OUT) ? EV_WRITE : 0);
-    watch->wanted = events;
-    watch->channel = channel;
-
-    if (events == 0) {
-        if (!watch->ours || (watch->io.events & EV_WRITE)) {
-            ev_io_stop(d->loop.ev, &watch->io);
-            esd_loop_check(&d->loop, fd);
-        }
-
-        return 0;
-    }
-
-    if (ev_is_active(&watch->io)) {
-        if ((watch->io.events & (EV_READ | EV_WRITE)) == events) {
-            return 0;
-        }
-
-        ev_io_stop(d->loop.ev, &watch->io);
-    }
-
-    ev_io_set(&watch->io, fd, events);
-    ev_io_start(d->loop.ev, &watch->io);
-
-    return 0;
-}
-
-
-/* Without descriptors or memory nothing is sent for a while, and nobody is to
-   blame for it. */
-
-void
-esd_loop_lacks(esd_dispatcher_t *d, const char *what, int error)
-{
-    int64_t  now_us;
-
-    now_us = es_clock_mono_us();
-
-    if (now_us - d->loop.short_us > 10 * ESD_SHORT_US) {
-        esd_log_line(ESD_LOG_ERROR,
-                     "cannot make %s, nothing is sent for %d s: "
-                     "%s", what, ESD_SHORT_US / 1000000, strerror(error));
-    }
-
-    d->loop.short_us = now_us + ESD_SHORT_US;
-}
-
-
-static void
-esd_loop_failed(esd_send_t *send, int error)
-{
-    if (error == EMFILE
-        || error == ENFILE
-        || error == ENOBUFS
-        || error == ENOMEM)
-    {
-        send->starved = true;
-        esd_loop_lacks(send->d, "a socket", error);
-    }
-}
-
-
-bool
-esd_loop_spare(esd_dispatcher_t *d)
-{
-    int  fd;
-
-    fd = dup(d->wake_fd);
-
-    if (fd == -1) {
-        esd_loop_lacks(d, "a socket", errno);
-        return false;
-    }
-
-    (void) close(fd);
-
-    return true;
-}
-
-
-bool
-esd_loop_short(const esd_dispatcher_t *d)
-{
-    return d->loop.short_us != 0 && es_clock_mono_us() < d->loop.short_us;
-}
-
-
-curl_socket_t
-esd_loop_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
-{
-    int                fd;
-    unsigned           unacked_ms;
-    esd_send_t        *send;
-    esd_watch_t       *watch;
-    esd_dispatcher_t  *d;
-
-    send = ctx;
-    d = send->d;
-
-    if (purpose != CURLSOCKTYPE_IPCXN
-        || (!send->proxied
-            && !esd_egress_allows(&d->options.egress, &addr->addr)))
-    {
-        send->refused = true;
-        return CURL_SOCKET_BAD;
-    }
-
-    fd = socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
-    if (fd == -1) {
-        esd_loop_failed(send, errno);
-        return CURL_SOCKET_BAD;
-    }
-
-    /* An attempt over HTTP/2 that ends in time leaves its connection to the
-       next ones, also when nobody is there any more. */
-
-    unacked_ms = ESD_UNACKED_MS;
-    (void) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms,
-                      sizeof(unacked_ms));
-
-    watch = esd_loop_watch(d, fd);
-    if (watch == NULL) {
-        (void) close(fd);
-        esd_loop_failed(send, ENOMEM);
-        return CURL_SOCKET_BAD;
-    }
-
-    ev_io_stop(d->loop.ev, &watch->io);
-    watch->wanted = 0;
-
-    /* the number may be that of one which was closed without a word */
-
-    d->loop.sockets += !watch->ours;
-    watch->ours = true;
-
-    return fd;
-}
-
-
-int
-esd_loop_close(void *ctx, curl_socket_t fd)
-{
-    esd_watch_t       *watch;
-    esd_dispatcher_t  *d;
-
-    d = ctx;
-
-    if ((size_t) fd < d->loop.nwatches && d->loop.watches[fd] != NULL) {
-        watch = d->loop.watches[fd];
-        ev_io_stop(d->loop.ev, &watch->io);
-        watch->wanted = 0;
-        d->loop.sockets -= watch->ours;
-        watch->ours = false;
-    }
-
-    return close(fd);
-}
-
-
-static void
-esd_loop_timer(struct ev_loop *ev, ev_timer *w, int revents)
-{
-    esd_channel_t  *channel;
-
-    (void) revents;
-
-    channel = w->data;
-    ev_timer_stop(ev, w);
-    esd_channel_kick(channel);
-}
-
-
-/* Of what was closed so when nobody looked. */
-
-static void
-esd_loop_recount(esd_loop_t *loop)
-{
-    size_t  fd;
-
-    for (fd = 0; fd < loop->nwatches; fd++) {
-        if (loop->watches[fd] != NULL) {
-            esd_loop_check(loop, (int) fd);
-        }
-    }
-}
-
-
-bool
-esd_loop_full(esd_dispatcher_t *d)
-{
-    unsigned     max;
-    int64_t      now_us;
-    esd_loop_t  *loop;
-
-    loop = &d->loop;
-    max = d->options.max_connections + d->in_flight;
-
-    if (loop->sockets < max) {
-        return false;
-    }
-
-    now_us = es_clock_mono_us();
-
-    if (now_us - loop->counted_us >= ESD_RECOUNT_US) {
-        loop->counted_us = now_us;
-        esd_loop_recount(loop);
-    }
-
-    return loop->sockets >= max;
-}
-
-
-static esd_channel_t *
-esd_channel_create(esd_dispatcher_t *d)
-{
-    esd_channel_t  *channel;
-
-    channel = calloc(1, sizeof(esd_channel_t));
-    if (channel == NULL) {
-        return NULL;
-    }
-
-    channel->d = d;
-    channel->multi = curl_multi_init();
-
-    if (channel->multi == NULL) {
-        free(channel);
-        return NULL;
-    }
-
-    ev_init(&channel->timer, esd_loop_timer);
-    channel->timer.data = channel;
-
-    (void) curl_multi_setopt(channel->multi, CURLMOPT_SOCKETFUNCTION,
-                             esd_loop_on_socket);
-    (void) curl_multi_setopt(channel->multi, CURLMOPT_SOCKETDATA, channel);
-    (void) curl_multi_setopt(channel->multi, CURLMOPT_MAXCONNECTS,
-                             (long) d->options.max_connections);
-    (void) curl_multi_setopt(channel->multi, CURLMOPT_PIPELINING,
-                             (long) CURLPIPE_MULTIPLEX);
-
-    TAILQ_INSERT_TAIL(&d->loop.channels, channel, link);
-
-    return channel;
-}
-
-
-static void
-esd_channel_destroy(esd_dispatcher_t *d, esd_channel_t *channel)
-{
-    TAILQ_REMOVE(&d->loop.channels, channel, link);
-
-    if (channel->busy) {
-        TAILQ_REMOVE(&d->loop.busy, channel, in_busy);
-    }
-
-    ev_timer_stop(d->loop.ev, &channel->timer);
-    (void) curl_multi_cleanup(channel->multi);
-    free(channel);
-}
-
-
-esd_channel_t *
-esd_channel_take(esd_dispatcher_t *d, esd_target_t *target)
-{
-    bool             own;
-    esd_channel_t  **channel;
-
-    own = target->conf->client_cert.len > 0 || target->conf->ca_file.len > 0;
-    channel = own ? &target->channel
-                  : &d->loop.shares[target->number % ESD_SHARES];
-
-    if (*channel == NULL) {
-        *channel = esd_channel_create(d);
-
-        if (*channel == NULL) {
-            return NULL;
-        }
-
-        /* what is shared stays, for the connections that it keeps */
-
-        (*channel)->sends = !own;
-    }
-
-    (*channel)->sends++;
-
-    return *channel;
-}
-
-
-void
-esd_channel_leave(esd_send_t *send)
-{
-    if (--send->channel->sends > 0) {
-        return;
-    }
-
-    if (send->target->channel == send->channel) {
-        send->target->channel = NULL;
-    }
-
-    esd_channel_busy(send->channel);
-}
-
-
-static void
-esd_channel_reap(esd_channel_t *channel)
-{
-    int       left;
-    char     *private;
-    CURLMsg  *msg;
-
-    while ((msg = curl_multi_info_read(channel->multi, &left)) != NULL) {
-        if (msg->msg == CURLMSG_DONE) {
-            private = NULL;
-            (void) curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE,
-                                     &private);
-            esd_attempt_ended((esd_send_t *) (void *) private,
-                              msg->data.result);
-        }
-    }
-}
-
-
-static void
-esd_loop_reap(esd_dispatcher_t *d)
-{
-    esd_channel_t  *channel, *next;
-
-    for (channel = TAILQ_FIRST(&d->loop.busy); channel; channel = next) {
-        esd_channel_reap(channel);
-        next = TAILQ_NEXT(channel, in_busy);
-
-        /* not by who leaves it: libcurl may be at work in it */
-
-        if (channel->sends == 0) {
-            esd_channel_destroy(d, channel);
-        }
-    }
-}
-
-
-/* True when libcurl has something to do at once; otherwise the channel's timer
-   is set. */
-
-static bool
-esd_channel_due(esd_channel_t *channel)
-{
-    long  ms;
-
-    ms = -1;
-    (void) curl_multi_timeout(channel->multi, &ms);
-
-    if (ms == 0) {
-        return true;
-    }
-
-    channel->timer.repeat = ms > 0 ? (double) ms / 1000 : 0;
-    ev_timer_again(channel->d->loop.ev, &channel->timer);
-
-    return false;
-}
-
-
-/* True when libcurl had something to do at once. */
-
-static bool
-esd_loop_kick(esd_dispatcher_t *d)
-{
-    int             running;
-    bool            kicked;
-    esd_channel_t  *channel, *next;
-
-    kicked = false;
-
-    for (channel = TAILQ_FIRST(&d->loop.busy); channel; channel = next) {
-        next = TAILQ_NEXT(channel, in_busy);
-
-        if (channel->kick || esd_channel_due(channel)) {
-            channel->kick = false;
-            kicked = true;
-            (void) curl_multi_socket_action(channel->multi,
-                                            CURL_SOCKET_TIMEOUT, 0, &running);
-
-        } else if (channel->sends > 0) {
-            channel->busy = false;
-            TAILQ_REMOVE(&d->loop.busy, channel, in_busy);
-        }
-    }
-
-    return kicked;
 }
 
 
 /*
- * All of the work, before each wait: what is done is judged, what can be sent
- * is handed to libcurl, and libcurl runs, until there is nothing left.
+ * All of the work, before each wait: attempts that have ended get their
+ * outcome, what can be sent goes to libcurl, and libcurl runs, until there is
+ * nothing left.
  */
 
 static void
@@ -623,12 +74,18 @@ esd_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
     d->nlater = 0;
     more = false;
 
+    if (d->recorder.announce) {
+        d->recorder.announce = false;
+        esd_notifier_wake(d);
+    }
+
     for (n = 0; n < ESD_LOOP_TURNS; n++) {
         esd_refresh(d);
-        esd_loop_reap(d);
-        more = esd_lanes_pump(d);
+        esd_channels_reap(d);
+        esd_test_events_run(d);
+        more = esd_select_run(d);
 
-        if (!esd_loop_kick(d)) {
+        if (!esd_channels_run(d)) {
             break;
         }
     }

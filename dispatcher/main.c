@@ -3,7 +3,7 @@
 #include <signal.h>
 
 #include "dispatcher.h"
-#include "store/child.h"
+#include "open/child.h"
 
 
 int

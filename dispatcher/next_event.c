@@ -24,25 +24,6 @@ typedef struct {
 } esd_next_event_t;
 
 
-static void
-esd_lane_linger(esd_dispatcher_t *d, esd_lane_t *lane, int64_t until_ms)
-{
-    d->nlingering += (until_ms != 0) - (size_t) (lane->linger_ms != 0);
-    lane->linger_ms = until_ms;
-
-    if (until_ms != 0 && !ev_is_active(&d->tock)) {
-        ev_timer_again(d->loop.ev, &d->tock);
-    }
-}
-
-
-void
-esd_lane_stop_lingering(esd_dispatcher_t *d, esd_lane_t *lane)
-{
-    esd_lane_linger(d, lane, 0);
-}
-
-
 /* As many as are on record as pending at most, see es_progress_t: those that
    have a retry record are none of them. */
 
@@ -89,6 +70,7 @@ static es_rc_t
 esd_next_event_take(esd_next_event_t *fresh)
 {
     es_rc_t             rc;
+    int64_t             next_ms;
     uint64_t            scanned;
     esd_item_t          item;
     esd_lane_t         *lane;
@@ -122,7 +104,13 @@ esd_next_event_take(esd_next_event_t *fresh)
         esd_lane_retry(fresh->d, lane, &item, 0);
         rc = ES_EXISTS;
 
-    } else if (esd_simulate_new_event(fresh->d, lane, &item, event.id)) {
+    } else if (esd_simulate_new_event(fresh->d, lane, &item, event.id,
+                                      &next_ms))
+    {
+        if (next_ms >= 0) {
+            esd_lane_retry(fresh->d, lane, &item, next_ms);
+        }
+
         rc = ES_EXISTS;
 
     } else {
@@ -188,7 +176,7 @@ esd_next_event_end(esd_next_event_t *fresh, es_rc_t rc, unsigned max)
         return false;
     }
 
-    rc = esd_send_start(fresh->send, lane);
+    rc = esd_send_start(fresh->send, lane, esd_outcome_events);
     if (rc != ES_OK) {
         esd_lane_stuck(lane, fresh->send->items[0].sequence, rc);
         return false;

@@ -15,15 +15,6 @@
 #define ESD_NUDGE_MIN_MS  5000
 
 
-void
-esd_nudge_reset(esd_lane_t *lane)
-{
-    lane->ahead = 0;
-    lane->nahead = 0;
-    lane->nudges = 0;
-}
-
-
 /* True when it is known how many match after the position, or that they are
    more than are sent. */
 
@@ -141,6 +132,60 @@ esd_nudge_compose(const esd_lane_t *lane, esd_send_t *send, es_str_t id,
 
 
 static void
+esd_nudge_settle(esd_send_t *send, esd_outcome_t *o)
+{
+    int64_t            delay_ms;
+    es_str_t           id;
+    unsigned           n;
+    esd_lane_t        *lane;
+    esd_target_t      *target;
+    esd_dispatcher_t  *d;
+
+    d = send->d;
+    lane = send->lane;
+    target = send->target;
+
+    esd_record_send(send, send->upto, send->attempt, o);
+
+    if (o->success) {
+        lane->nudges = 0;
+        esd_health_success(d, target, send);
+        esd_ack_pass(d, lane, send->upto, "it was told to poll");
+        return;
+    }
+
+    if (o->ours) {
+        return;
+    }
+
+    esd_health_failure(d, target, send, o);
+    o->stop = o->stop != NULL ? o->stop : esd_failing_stop_reason(target);
+    lane->nudges++;
+
+    n = target->conf->nschedule - 1;
+    n = lane->nudges < n ? lane->nudges : n;
+    id = es_str(send->ids.data);
+
+    delay_ms = esd_schedule_delay(target->conf, id, n);
+    delay_ms = delay_ms > o->retry_after_ms ? delay_ms : o->retry_after_ms;
+    delay_ms = delay_ms > ESD_NUDGE_MIN_MS ? delay_ms : ESD_NUDGE_MIN_MS;
+
+    lane->stuck_ms = esd_schedule_ms(d) + delay_ms;
+}
+
+
+static void
+esd_nudge_ended(esd_send_t *send, CURLcode result)
+{
+    esd_outcome_t  outcome;
+
+    esd_outcome_read(send, result, &outcome);
+    esd_nudge_settle(send, &outcome);
+    esd_outcome_apply(send, &outcome);
+}
+
+
+static void
 esd_nudge_send(esd_dispatcher_t *d, esd_lane_t *lane)
 {
     int          n;
@@ -168,7 +213,7 @@ esd_nudge_send(esd_dispatcher_t *d, esd_lane_t *lane)
     if (rc == ES_OK) {
         send->upto = lane->source->feed.last;
         send->attempt = lane->nudges + 1;
-        rc = esd_send_start(send, lane);
+        rc = esd_send_start(send, lane, esd_nudge_ended);
     }
 
     if (rc != ES_OK) {
@@ -204,47 +249,4 @@ esd_nudge_turn(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     esd_nudge_send(d, lane);
 
     return true;
-}
-
-
-void
-esd_nudge_ended(esd_send_t *send, esd_outcome_t *o)
-{
-    int64_t            delay_ms;
-    es_str_t           id;
-    unsigned           n;
-    esd_lane_t        *lane;
-    esd_target_t      *target;
-    esd_dispatcher_t  *d;
-
-    d = send->d;
-    lane = send->lane;
-    target = send->target;
-
-    esd_record_send(send, send->upto, send->attempt, o);
-
-    if (o->success) {
-        lane->nudges = 0;
-        esd_health_success(d, target, send);
-        esd_lane_pass(d, lane, send->upto, "it was told to poll");
-        return;
-    }
-
-    if (o->ours) {
-        return;
-    }
-
-    esd_health_failure(d, target, send, o);
-    o->stop = o->stop != NULL ? o->stop : esd_failing_stop_reason(target);
-    lane->nudges++;
-
-    n = target->conf->nschedule - 1;
-    n = lane->nudges < n ? lane->nudges : n;
-    id = es_str(send->ids.data);
-
-    delay_ms = esd_schedule_delay(target->conf, id, n);
-    delay_ms = delay_ms > o->retry_after_ms ? delay_ms : o->retry_after_ms;
-    delay_ms = delay_ms > ESD_NUDGE_MIN_MS ? delay_ms : ESD_NUDGE_MIN_MS;
-
-    lane->stuck_ms = esd_schedule_ms(d) + delay_ms;
 }

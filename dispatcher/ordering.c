@@ -68,7 +68,9 @@ esd_ordering_holds(const esd_lane_t *lane, const es_event_t *event,
 }
 
 
-void
+/* An event of the key is done: the next one may go. */
+
+static void
 esd_ordering_release(esd_lane_t *lane, uint64_t key)
 {
     size_t  i;
@@ -81,6 +83,20 @@ esd_ordering_release(esd_lane_t *lane, uint64_t key)
 
     if (i != ESD_NO_ITEM && lane->waiting[i].held) {
         esd_waiting_move(lane, i, false, lane->waiting[i].next_ms);
+    }
+}
+
+
+void
+esd_ordering_done(esd_dispatcher_t *d, esd_lane_t *lane,
+    const esd_item_t *item)
+{
+    esd_lane_drop(d, lane, item);
+
+    /* who is held itself holds nobody */
+
+    if (!item->held) {
+        esd_ordering_release(lane, item->key);
     }
 }
 

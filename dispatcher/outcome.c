@@ -104,11 +104,11 @@ esd_outcome_starved(const esd_send_t *send, es_attempt_class_t klass)
     switch (klass) {
 
     case ES_ATTEMPT_INTERNAL:
-        return send->starved || !esd_loop_spare(send->d);
+        return send->starved || !esd_descriptors_spare(send->d);
 
     case ES_ATTEMPT_DNS:
     case ES_ATTEMPT_TLS:
-        return !esd_loop_spare(send->d);
+        return !esd_descriptors_spare(send->d);
 
     default:
         return false;
@@ -181,67 +181,13 @@ esd_outcome_of(const esd_send_t *send, CURLcode result, esd_outcome_t *o)
 }
 
 
-/* The first bytes of a coded answer are nothing that anybody could read, and
-   would be shown as if they were the answer's text. */
-
-static void
-esd_outcome_body(es_attempt_t *attempt, const esd_send_t *send)
-{
-    if (send->coding[0] == '\0' || send->first_len == 0) {
-        attempt->body_len = (uint16_t) send->first_len;
-        memcpy(attempt->body, send->first, send->first_len);
-        return;
-    }
-
-    attempt->body_len = (uint16_t) snprintf(attempt->body,
-                                            sizeof(attempt->body),
-                                            "(content-encoding: %s)",
-                                            send->coding);
-}
-
-
-void
-esd_record_send(esd_send_t *send, uint64_t sequence, uint32_t number,
-    const esd_outcome_t *o)
-{
-    long               connects;
-    int64_t            latency_us;
-    es_attempt_t       attempt;
-    esd_dispatcher_t  *d;
-
-    d = send->d;
-    connects = 0;
-    (void) curl_easy_getinfo(send->easy, CURLINFO_NUM_CONNECTS, &connects);
-    latency_us = es_clock_mono_us() - send->sent_us;
-
-    attempt.endpoint = send->target->number;
-    attempt.feed = send->lane != NULL ? send->lane->source->feed.number : 0;
-    attempt.sequence = sequence;
-    attempt.time_ms = esd_clock_stamp_ms(d) - latency_us / 1000;
-    attempt.latency_us = latency_us < UINT32_MAX ? (uint32_t) latency_us
-                                                 : UINT32_MAX;
-    attempt.attempt = number;
-    attempt.status = o->status;
-    attempt.klass = (uint8_t) o->klass;
-    attempt.flags = connects == 0 && o->status != 0 ? ES_ATTEMPT_REUSED : 0;
-    attempt.flags |= send->kind == ESD_SEND_TEST ? ES_ATTEMPT_TEST
-                     : send->kind == ESD_SEND_NUDGE ? ES_ATTEMPT_NUDGE
-                     : send->kind == ESD_SEND_TOKEN ? ES_ATTEMPT_FETCH : 0;
-    attempt.flags |= send->simulate != ES_SIMULATE_NONE
-                     ? ES_ATTEMPT_SIMULATED_FLAG : 0;
-    esd_outcome_body(&attempt, send);
-
-    esd_record_attempt(d, &attempt);
-}
-
-
 static void
 esd_outcome_dead(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item,
     es_str_t id, const esd_outcome_t *o)
 {
     es_dead_t  dead;
 
-    esd_lane_done(d, lane, item);
+    esd_ordering_done(d, lane, item);
 
     dead.endpoint = lane->target->number;
     dead.feed = lane->source->feed.number;
@@ -295,7 +241,7 @@ esd_outcome_failure(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item,
                  o->status);
 
     if (item->acked) {
-        esd_lane_done(d, lane, item);
+        esd_ordering_done(d, lane, item);
         return;
     }
 
@@ -340,7 +286,7 @@ esd_outcome_repeat(esd_send_t *send, const esd_outcome_t *o)
         esd_record_send(send, item->sequence, item->attempts + 1, o);
 
         if (item->acked) {
-            esd_lane_done(send->d, send->lane, item);
+            esd_ordering_done(send->d, send->lane, item);
 
         } else {
             esd_lane_retry(send->d, send->lane, item,
@@ -354,10 +300,11 @@ esd_outcome_repeat(esd_send_t *send, const esd_outcome_t *o)
    alone, so that none makes others fail for long. */
 
 static void
-esd_outcome_events(esd_send_t *send, esd_outcome_t *o)
+esd_outcome_settle(esd_send_t *send, esd_outcome_t *o)
 {
     char              *id;
     unsigned           i;
+    esd_item_t         again;
     esd_lane_t        *lane;
     esd_item_t        *item;
     esd_dispatcher_t  *d;
@@ -387,8 +334,11 @@ esd_outcome_events(esd_send_t *send, esd_outcome_t *o)
 
     for (i = 0; i < send->nitems; i++) {
         if (o->success) {
-            esd_lane_done(d, lane, &send->items[i]);
-            esd_simulate_done(d, lane, send, &send->items[i]);
+            esd_ordering_done(d, lane, &send->items[i]);
+
+            if (esd_simulate_repeats(send, &send->items[i], &again)) {
+                esd_lane_retry(d, lane, &again, 0);
+            }
 
         } else {
             esd_outcome_failure(d, lane, &send->items[i], es_str(id), o);
@@ -413,85 +363,81 @@ esd_outcome_stale(esd_outcome_t *o)
 
 
 void
-esd_attempt_ended(esd_send_t *send, CURLcode result)
+esd_outcome_read(esd_send_t *send, CURLcode result, esd_outcome_t *o)
+{
+    send->overflow |= esd_outcome_beyond(result);
+
+    esd_outcome_of(send, result, o);
+
+    if (!o->ours) {
+        esd_simulate_outcome(send, o);
+    }
+
+    if (!o->ours || o->klass == ES_ATTEMPT_PROXY) {
+        esd_proxy_outcome(send->d, send, result, o);
+    }
+
+    if (send->revision != send->target->revision) {
+        esd_outcome_stale(o);
+    }
+
+    if (o->status == 401) {
+        esd_bearer_refused(send);
+    }
+}
+
+
+void
+esd_outcome_apply(esd_send_t *send, const esd_outcome_t *o)
 {
     esd_lane_t        *lane;
     esd_target_t      *target;
-    esd_outcome_t      outcome;
     esd_dispatcher_t  *d;
 
     d = send->d;
     lane = send->lane;
     target = send->target;
 
-    send->overflow |= esd_outcome_beyond(result);
-
-    esd_outcome_of(send, result, &outcome);
-
-    if (!outcome.ours) {
-        esd_simulate_outcome(send, &outcome);
-    }
-
-    if (!outcome.ours || outcome.klass == ES_ATTEMPT_PROXY) {
-        esd_proxy_outcome(d, send, result, &outcome);
-    }
-
-    if (send->revision != target->revision) {
-        esd_outcome_stale(&outcome);
-    }
-
-    if (outcome.status == 401) {
-        esd_token_refused(send);
-    }
-
-    switch (send->kind) {
-
-    case ESD_SEND_EVENTS:
-        if (outcome.ours) {
-            esd_outcome_repeat(send, &outcome);
-        } else {
-            esd_outcome_events(send, &outcome);
-        }
-        break;
-
-    case ESD_SEND_NUDGE:
-        esd_nudge_ended(send, &outcome);
-        break;
-
-    case ESD_SEND_TEST:
-        esd_test_event_ended(send, &outcome);
-        break;
-
-    case ESD_SEND_TOKEN:
-        esd_token_ended(send, &outcome);
-        break;
-    }
-
-    if (outcome.stop != NULL && send->kind != ESD_SEND_TEST) {
-        esd_target_stop(d, target, outcome.stop);
+    if (o->stop != NULL) {
+        esd_failing_stop(d, target, o->stop);
     }
 
     esd_send_end(send);
-    esd_test_events_turn(d, target);
+    esd_ready_tests(d, target);
 
     if (lane != NULL) {
         esd_lane_dirty(d, lane);
 
-        if (!outcome.success || target->conf->ordering == ES_ORDER_FIFO) {
+        if (!o->success || target->conf->ordering == ES_ORDER_FIFO) {
             esd_stall_check(d, lane);
         }
     }
 
     if (lane != NULL && !target->full) {
-        esd_lane_wake(d, lane);
+        esd_ready_lane(d, lane);
         return;
     }
 
-    /* who was sent last comes last */
+    /* the lane that was sent last comes last */
 
     target->full = false;
+    esd_ready_lanes(d, target);
+}
 
-    esd_each(lane, &target->lanes, in_target) {
-        esd_lane_wake(d, lane);
+
+void
+esd_outcome_events(esd_send_t *send, CURLcode result)
+{
+    esd_outcome_t  outcome;
+
+    esd_outcome_read(send, result, &outcome);
+
+    if (outcome.ours) {
+        esd_outcome_repeat(send, &outcome);
+
+    } else {
+        esd_outcome_settle(send, &outcome);
     }
+
+    esd_outcome_apply(send, &outcome);
 }

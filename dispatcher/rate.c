@@ -15,7 +15,6 @@
 static void
 esd_rate_due(struct ev_loop *ev, ev_timer *w, int revents)
 {
-    esd_lane_t    *lane;
     esd_target_t  *target;
 
     (void) ev;
@@ -23,9 +22,7 @@ esd_rate_due(struct ev_loop *ev, ev_timer *w, int revents)
 
     target = w->data;
 
-    esd_each(lane, &target->lanes, in_target) {
-        esd_lane_wake(target->d, lane);
-    }
+    esd_ready_lanes(target->d, target);
 }
 
 

@@ -68,6 +68,60 @@ esd_record_attempt(esd_dispatcher_t *d, const es_attempt_t *attempt)
 }
 
 
+/* The first bytes of a coded answer are nothing that anybody could read, and
+   would be shown as if they were the answer's text. */
+
+static void
+esd_recorder_body(es_attempt_t *attempt, const esd_send_t *send)
+{
+    if (send->coding[0] == '\0' || send->first_len == 0) {
+        attempt->body_len = (uint16_t) send->first_len;
+        memcpy(attempt->body, send->first, send->first_len);
+        return;
+    }
+
+    attempt->body_len = (uint16_t) snprintf(attempt->body,
+                                            sizeof(attempt->body),
+                                            "(content-encoding: %s)",
+                                            send->coding);
+}
+
+
+void
+esd_record_send(esd_send_t *send, uint64_t sequence, uint32_t number,
+    const esd_outcome_t *o)
+{
+    long               connects;
+    int64_t            latency_us;
+    es_attempt_t       attempt;
+    esd_dispatcher_t  *d;
+
+    d = send->d;
+    connects = 0;
+    (void) curl_easy_getinfo(send->easy, CURLINFO_NUM_CONNECTS, &connects);
+    latency_us = es_clock_mono_us() - send->sent_us;
+
+    attempt.endpoint = send->target->number;
+    attempt.feed = send->lane != NULL ? send->lane->source->feed.number : 0;
+    attempt.sequence = sequence;
+    attempt.time_ms = esd_clock_stamp_ms(d) - latency_us / 1000;
+    attempt.latency_us = latency_us < UINT32_MAX ? (uint32_t) latency_us
+                                                 : UINT32_MAX;
+    attempt.attempt = number;
+    attempt.status = o->status;
+    attempt.klass = (uint8_t) o->klass;
+    attempt.flags = connects == 0 && o->status != 0 ? ES_ATTEMPT_REUSED : 0;
+    attempt.flags |= send->kind == ESD_SEND_TEST ? ES_ATTEMPT_TEST
+                     : send->kind == ESD_SEND_NUDGE ? ES_ATTEMPT_NUDGE
+                     : send->kind == ESD_SEND_TOKEN ? ES_ATTEMPT_FETCH : 0;
+    attempt.flags |= send->simulate != ES_SIMULATE_NONE
+                     ? ES_ATTEMPT_SIMULATED_FLAG : 0;
+    esd_recorder_body(&attempt, send);
+
+    esd_record_attempt(d, &attempt);
+}
+
+
 void
 esd_record_dead(esd_dispatcher_t *d, const es_dead_t *dead)
 {
@@ -75,6 +129,19 @@ esd_record_dead(esd_dispatcher_t *d, const es_dead_t *dead)
     d->recorder.tallied = true;
 
     esd_must(d, es_changes_dead(d->recorder.filling, dead));
+}
+
+
+/* The time up to which this process has seen all changes: whoever starts next
+   must not take earlier events for new ones. */
+
+void
+esd_record_heartbeat(esd_dispatcher_t *d)
+{
+    int64_t  at_ms;
+
+    at_ms = esd_clock_due_ms(d) - (esd_clock_stamp_ms(d) - d->alive_ms);
+    esd_must(d, es_changes_heartbeat(d->recorder.filling, at_ms));
 }
 
 
@@ -352,9 +419,7 @@ esd_recorder_done(struct ev_loop *ev, ev_async *w, int revents)
     recorder->busy = false;
     recorder->commits++;
 
-    if (recorder->noticed) {
-        esd_notifier_wake(d);
-    }
+    recorder->announce |= recorder->noticed;
 
     if (recorder->failed) {
         esd_log_line(ESD_LOG_WARN, "delivery state can be written again");

@@ -191,7 +191,7 @@ esd_refresh_source(esd_dispatcher_t *d, es_txn_t *txn, const es_feed_t *feed)
         (void) esd_lane_check(d, txn, lane);
 
         if (lane->position < feed->last) {
-            esd_lane_wake(d, lane);
+            esd_ready_lane(d, lane);
         }
     }
 }
@@ -329,22 +329,14 @@ esd_refresh(esd_dispatcher_t *d)
 }
 
 
-int64_t
-esd_refresh_heartbeat(const esd_dispatcher_t *d)
-{
-    return esd_clock_due_ms(d) - (esd_clock_stamp_ms(d) - d->alive_ms);
-}
-
-
 es_rc_t
 esd_targets_load(esd_dispatcher_t *d)
 {
-    int64_t            now_ms;
+    int64_t    now_ms;
     es_rc_t    rc;
     es_txn_t  *txn;
 
-    TAILQ_INIT(&d->ready);
-    TAILQ_INIT(&d->later);
+    esd_ready_init(d);
     esd_slots_init(d);
 
     rc = esd_saved_load(d->store, &d->saved);
@@ -389,8 +381,7 @@ esd_targets_load(esd_dispatcher_t *d)
     es_txn_end(txn);
 
     esd_saved_free(&d->saved);
-    esd_must(d, es_changes_heartbeat(d->recorder.filling,
-                                     esd_refresh_heartbeat(d)));
+    esd_record_heartbeat(d);
 
     return ES_OK;
 }

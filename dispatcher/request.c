@@ -82,7 +82,7 @@ esd_replay(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     lane->stuck_ms = 0;
     lane->unmatched = 0;
     esd_lane_stop_lingering(d, lane);
-    esd_nudge_reset(lane);
+    esd_lane_reset_nudge(lane);
     esd_ordering_restore(txn, lane);
 
     /* dead letters that will be sent again are none any more */
@@ -110,18 +110,6 @@ esd_lane_sends(const esd_lane_t *lane, uint64_t sequence)
     }
 
     return false;
-}
-
-
-size_t
-esd_lane_find_item(const esd_lane_t *lane, uint64_t key, uint64_t sequence)
-{
-    size_t  i;
-
-    i = esd_waiting_find(lane, key, sequence);
-
-    return i != ESD_NO_ITEM && lane->waiting[i].sequence == sequence
-           ? i : ESD_NO_ITEM;
 }
 
 
@@ -166,18 +154,6 @@ esd_resend(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     }
 
     esd_lane_dirty(d, lane);
-}
-
-
-esd_lane_t *
-esd_lane_find(const esd_dispatcher_t *d, const esd_target_t *target,
-    uint32_t feed)
-{
-    esd_source_t  *source;
-
-    source = feed < d->nsources ? d->sources[feed] : NULL;
-
-    return source ? esd_target_lane(target, source) : NULL;
 }
 
 
@@ -248,7 +224,7 @@ esd_request_run(esd_dispatcher_t *d, es_txn_t *txn,
         esd_resend(d, txn, lane, request->sequence, request->sequence - 1);
     }
 
-    esd_lane_wake(d, lane);
+    esd_ready_lane(d, lane);
 }
 
 
@@ -317,7 +293,7 @@ esd_redrive_dead(void *ctx, const es_dead_t *dead)
     }
 
     esd_resend(d, walk->txn, lane, dead->sequence, dead->prevcursor);
-    esd_lane_wake(d, lane);
+    esd_ready_lane(d, lane);
 
     return ES_OK;
 }
@@ -326,7 +302,7 @@ esd_redrive_dead(void *ctx, const es_dead_t *dead)
 /* The next of its dead letters, as many as there is room for.  What was taken
    is on disk two commits later; until then it would be seen again. */
 
-void
+static void
 esd_redrive(esd_dispatcher_t *d, esd_target_t *target)
 {
     es_rc_t          rc;
@@ -362,4 +338,17 @@ esd_redrive(esd_dispatcher_t *d, esd_target_t *target)
     }
 
     esd_recorder_touch(d);
+}
+
+
+void
+esd_requests_tick(esd_dispatcher_t *d)
+{
+    size_t  i;
+
+    for (i = 0; i < d->ntargets; i++) {
+        if (d->targets[i] != NULL) {
+            esd_redrive(d, d->targets[i]);
+        }
+    }
 }

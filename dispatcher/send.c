@@ -124,37 +124,37 @@ esd_send_setup(esd_send_t *send, const char *url)
     conf = send->target->conf;
     send->revision = send->target->revision;
 
-#define esd_proxy_setopt(option, value)                                      \
+#define esd_send_setopt(option, value)                                        \
     (curl_easy_setopt(easy, (option), (value)) == CURLE_OK)
 
     ok = esd_send_url(send, url)
-         && esd_proxy_setopt(CURLOPT_PRIVATE, send)
-         && esd_proxy_setopt(CURLOPT_NOSIGNAL, 1L)
-         && esd_proxy_setopt(CURLOPT_QUICK_EXIT, 1L)
+         && esd_send_setopt(CURLOPT_PRIVATE, send)
+         && esd_send_setopt(CURLOPT_NOSIGNAL, 1L)
+         && esd_send_setopt(CURLOPT_QUICK_EXIT, 1L)
          && esd_proxy_set(send)
-         && esd_proxy_setopt(CURLOPT_FOLLOWLOCATION, 0L)
-         && esd_proxy_setopt(CURLOPT_PROTOCOLS_STR,
+         && esd_send_setopt(CURLOPT_FOLLOWLOCATION, 0L)
+         && esd_send_setopt(CURLOPT_PROTOCOLS_STR,
                              options->allow_http ? "http,https" : "https")
-         && esd_proxy_setopt(CURLOPT_HTTP_VERSION, esd_send_version(url))
-         && esd_proxy_setopt(CURLOPT_CONNECTTIMEOUT_MS,
+         && esd_send_setopt(CURLOPT_HTTP_VERSION, esd_send_version(url))
+         && esd_send_setopt(CURLOPT_CONNECTTIMEOUT_MS,
                              (long) conf->connect_timeout_ms)
-         && esd_proxy_setopt(CURLOPT_TIMEOUT_MS, (long) conf->timeout_ms)
-         && esd_proxy_setopt(CURLOPT_BUFFERSIZE, (long) ESD_BUFFER)
-         && esd_proxy_setopt(CURLOPT_MAXAGE_CONN, ESD_CONN_IDLE_S)
-         && esd_proxy_setopt(CURLOPT_MAXLIFETIME_CONN, ESD_CONN_LIFE_S)
-         && esd_proxy_setopt(CURLOPT_POST, 1L)
-         && esd_proxy_setopt(CURLOPT_HTTPHEADER, send->heads)
-         && esd_proxy_setopt(CURLOPT_WRITEFUNCTION, esd_response_body)
-         && esd_proxy_setopt(CURLOPT_WRITEDATA, send)
-         && esd_proxy_setopt(CURLOPT_HEADERFUNCTION, esd_response_header)
-         && esd_proxy_setopt(CURLOPT_HEADERDATA, send)
-         && esd_proxy_setopt(CURLOPT_OPENSOCKETFUNCTION, esd_loop_open)
-         && esd_proxy_setopt(CURLOPT_OPENSOCKETDATA, send)
-         && esd_proxy_setopt(CURLOPT_CLOSESOCKETFUNCTION, esd_loop_close)
-         && esd_proxy_setopt(CURLOPT_CLOSESOCKETDATA, send->d)
+         && esd_send_setopt(CURLOPT_TIMEOUT_MS, (long) conf->timeout_ms)
+         && esd_send_setopt(CURLOPT_BUFFERSIZE, (long) ESD_BUFFER)
+         && esd_send_setopt(CURLOPT_MAXAGE_CONN, ESD_CONN_IDLE_S)
+         && esd_send_setopt(CURLOPT_MAXLIFETIME_CONN, ESD_CONN_LIFE_S)
+         && esd_send_setopt(CURLOPT_POST, 1L)
+         && esd_send_setopt(CURLOPT_HTTPHEADER, send->heads)
+         && esd_send_setopt(CURLOPT_WRITEFUNCTION, esd_response_body)
+         && esd_send_setopt(CURLOPT_WRITEDATA, send)
+         && esd_send_setopt(CURLOPT_HEADERFUNCTION, esd_response_header)
+         && esd_send_setopt(CURLOPT_HEADERDATA, send)
+         && esd_send_setopt(CURLOPT_OPENSOCKETFUNCTION, esd_socket_open)
+         && esd_send_setopt(CURLOPT_OPENSOCKETDATA, send)
+         && esd_send_setopt(CURLOPT_CLOSESOCKETFUNCTION, esd_socket_close)
+         && esd_send_setopt(CURLOPT_CLOSESOCKETDATA, send->d)
          && esd_send_identity(send);
 
-#undef esd_proxy_setopt
+#undef esd_send_setopt
 
     return ok ? ES_OK : ES_NOMEM;
 }
@@ -283,7 +283,7 @@ esd_send_fill(esd_send_t *send, const esd_lane_t *lane)
     rc = send->kind == ESD_SEND_TOKEN ? ES_OK : esd_message_end(send, lane);
 
     if (rc == ES_OK) {
-        rc = esd_token_attach(send);
+        rc = esd_bearer_attach(send);
     }
 
     if (rc != ES_OK) {
@@ -296,7 +296,7 @@ esd_send_fill(esd_send_t *send, const esd_lane_t *lane)
     return curl_easy_setopt(send->easy, CURLOPT_FRESH_CONNECT,
                             (long) send->target->doubted) == CURLE_OK
            && curl_easy_setopt(send->easy, CURLOPT_FORBID_REUSE,
-                               (long) esd_loop_full(send->d)) == CURLE_OK
+                               (long) esd_channels_full(send->d)) == CURLE_OK
            && curl_easy_setopt(send->easy, CURLOPT_POSTFIELDS,
                                send->body.data) == CURLE_OK
            && curl_easy_setopt(send->easy, CURLOPT_POSTFIELDSIZE,
@@ -306,16 +306,9 @@ esd_send_fill(esd_send_t *send, const esd_lane_t *lane)
 }
 
 
-/* The request goes out, as soon as it is signed. */
-
 static es_rc_t
-esd_send_go(esd_send_t *send)
+esd_send_add(esd_send_t *send)
 {
-    if (send->signing != NULL) {
-        esd_signing_submit(send);
-        return ES_OK;
-    }
-
     if (curl_multi_add_handle(send->channel->multi, send->easy) != CURLM_OK) {
         return ES_NOMEM;
     }
@@ -326,22 +319,36 @@ esd_send_go(esd_send_t *send)
 }
 
 
-/* The receiver's time begins now. */
+/* The signatures are made, and the receiver's time begins now. */
 
-void
+static void
 esd_send_signed(esd_send_t *send, es_rc_t rc)
 {
     send->sent_us = es_clock_mono_us();
 
     if (rc == ES_OK) {
-        rc = esd_send_go(send);
+        rc = esd_send_add(send);
     }
 
     if (rc != ES_OK) {
         send->starved = true;
-        esd_loop_lacks(send->d, "a signature", ENOMEM);
-        esd_attempt_ended(send, CURLE_FAILED_INIT);
+        esd_descriptors_lack(send->d, "a signature", ENOMEM);
+        send->ended(send, CURLE_FAILED_INIT);
     }
+}
+
+
+/* The request goes out, as soon as it is signed. */
+
+static es_rc_t
+esd_send_go(esd_send_t *send)
+{
+    if (send->signing != NULL) {
+        esd_signing_submit(send, esd_send_signed);
+        return ES_OK;
+    }
+
+    return esd_send_add(send);
 }
 
 
@@ -372,13 +379,14 @@ esd_send_join(esd_send_t *send, esd_lane_t *lane)
 
 
 es_rc_t
-esd_send_start(esd_send_t *send, esd_lane_t *lane)
+esd_send_start(esd_send_t *send, esd_lane_t *lane, esd_send_fn ended)
 {
     es_rc_t        rc;
     esd_target_t  *target;
 
     target = send->target;
 
+    send->ended = ended;
     send->sent_ms = es_clock_ms();
     send->sent_us = es_clock_mono_us();
     target->used_us = send->sent_us;

@@ -19,6 +19,7 @@ struct esd_signing {
     TAILQ_ENTRY(esd_signing)  link;
     esd_signing_thread_t     *thread;      /* NULL: not submitted */
     esd_send_t               *send;        /* the loop's; NULL: dropped */
+    esd_signing_fn            signed_fn;   /* the loop's */
     es_signer_t              *signers[ES_SECRETS_MAX];
     char                     *out[ES_SECRETS_MAX]; /* the loop's */
     unsigned                  n;
@@ -163,7 +164,7 @@ esd_signing_destroy(esd_signing_t *signing)
 
 
 void
-esd_signing_submit(esd_send_t *send)
+esd_signing_submit(esd_send_t *send, esd_signing_fn signed_fn)
 {
     esd_signing_t         *signing;
     esd_signing_thread_t  *thread;
@@ -171,6 +172,7 @@ esd_signing_submit(esd_send_t *send)
     signing = send->signing;
     thread = esd_signing_thread(send->d);
     signing->thread = thread;
+    signing->signed_fn = signed_fn;
     (void) atomic_fetch_add(&thread->pending, 1);
 
     esd_thread_lock(&thread->thread);
@@ -204,12 +206,14 @@ esd_signing_drop(esd_send_t *send)
 static void
 esd_signing_take(esd_signing_t *signing)
 {
-    es_rc_t      rc;
-    unsigned     i;
-    esd_send_t  *send;
+    es_rc_t          rc;
+    unsigned         i;
+    esd_send_t      *send;
+    esd_signing_fn   signed_fn;
 
     send = signing->send;
     rc = signing->rc;
+    signed_fn = signing->signed_fn;
 
     for (i = 0; send != NULL && rc == ES_OK && i < signing->n; i++) {
         memcpy(signing->out[i], signing->signatures[i], ES_SIGNATURE_V1A);
@@ -219,7 +223,7 @@ esd_signing_take(esd_signing_t *signing)
 
     if (send != NULL) {
         send->signing = NULL;
-        esd_send_signed(send, rc);
+        signed_fn(send, rc);
     }
 }
 

@@ -21,6 +21,8 @@ struct esd_send;
 
 typedef struct esd_signing  esd_signing_t;
 
+typedef void (*esd_signing_fn)(struct esd_send *send, es_rc_t rc);
+
 typedef TAILQ_HEAD(esd_signing_list, esd_signing)  esd_signing_list_t;
 
 typedef struct {
@@ -48,9 +50,8 @@ bool esd_signing_idle(struct esd_dispatcher *d);
 es_rc_t esd_signing_add(struct esd_send *send, es_signer_t *signer,
     es_str_t id, int64_t timestamp_s, char *out);
 
-/* All of a message's are added: esd_send_signed() is called when they are
-   made. */
-void esd_signing_submit(struct esd_send *send);
+/* All of a message's are added: `signed_fn` is called when they are made. */
+void esd_signing_submit(struct esd_send *send, esd_signing_fn signed_fn);
 
 /* The send ends before, or will not be submitted. */
 void esd_signing_drop(struct esd_send *send);

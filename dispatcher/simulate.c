@@ -76,8 +76,8 @@ esd_simulate_release(esd_lane_t *lane)
 
 
 bool
-esd_simulate_new_event(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item,
-    es_str_t id)
+esd_simulate_new_event(esd_dispatcher_t *d, esd_lane_t *lane,
+    const esd_item_t *item, es_str_t id, int64_t *next_ms)
 {
     int64_t               now_ms;
     const es_endpoint_t  *conf;
@@ -89,10 +89,11 @@ esd_simulate_new_event(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item,
 
     case ES_SIMULATE_DROP:
         esd_simulate_drop(d, lane, item);
+        *next_ms = -1;
         return true;
 
     case ES_SIMULATE_DELAY:
-        esd_lane_retry(d, lane, item, now_ms + conf->simulate.delay_ms);
+        *next_ms = now_ms + conf->simulate.delay_ms;
         return true;
 
     case ES_SIMULATE_REORDER:
@@ -103,7 +104,7 @@ esd_simulate_new_event(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item,
         }
 
         lane->swapped = item->sequence;
-        esd_lane_retry(d, lane, item, now_ms + ESD_REORDER_MS);
+        *next_ms = now_ms + ESD_REORDER_MS;
         return true;
 
     default:
@@ -240,21 +241,20 @@ esd_simulate_outcome(const esd_send_t *send, esd_outcome_t *o)
 }
 
 
-void
-esd_simulate_done(esd_dispatcher_t *d, esd_lane_t *lane,
-    const esd_send_t *send, const esd_item_t *item)
+bool
+esd_simulate_repeats(const esd_send_t *send, const esd_item_t *item,
+    esd_item_t *again)
 {
-    esd_item_t  again;
-
     if (send->simulate != ES_SIMULATE_DUPLICATE) {
-        return;
+        return false;
     }
 
-    memset(&again, 0, sizeof(again));
-    again.sequence = item->sequence;
-    again.prev = item->prev;
-    again.key = item->key;
-    again.keyed = item->keyed;
-    again.repeated = true;
-    esd_lane_retry(d, lane, &again, 0);
+    memset(again, 0, sizeof(esd_item_t));
+    again->sequence = item->sequence;
+    again->prev = item->prev;
+    again->key = item->key;
+    again->keyed = item->keyed;
+    again->repeated = true;
+
+    return true;
 }

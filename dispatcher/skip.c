@@ -28,7 +28,7 @@ esd_skip_send(esd_dispatcher_t *d, esd_lane_t *lane, esd_send_t *send,
             *item = send->items[i];
 
         } else if (send->items[i].acked) {
-            esd_lane_done(d, lane, &send->items[i]);
+            esd_ordering_done(d, lane, &send->items[i]);
 
         } else {
             esd_lane_wait(d, lane, &send->items[i]);
@@ -177,7 +177,7 @@ esd_skip_dead(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     dead.klass = ES_ATTEMPT_SKIPPED;
     (void) snprintf(dead.reason, sizeof(dead.reason), "skipped by %s", by);
 
-    esd_lane_done(d, lane, item);
+    esd_ordering_done(d, lane, item);
     esd_record_dead(d, &dead);
     esd_notice_skipped(d, lane, &dead, id[0] != '\0' ? id : NULL, by);
 
@@ -228,10 +228,10 @@ esd_skip(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
 
         lane->stuck_ms = 0;
         lane->swapped = 0;
-        esd_nudge_reset(lane);
+        esd_lane_reset_nudge(lane);
         esd_lane_dirty(d, lane);
         esd_stall_check(d, lane);
-        esd_lane_wake(d, lane);
+        esd_ready_lane(d, lane);
     }
 
     es_clearing_free(&clearing);

@@ -159,16 +159,6 @@ esd_slot_room(esd_dispatcher_t *d, esd_lane_t *lane)
 }
 
 
-void
-esd_slot_stop_waiting(esd_lane_t *lane)
-{
-    if (lane->passed != NULL) {
-        TAILQ_REMOVE(lane->passed, lane, in_passed);
-        lane->passed = NULL;
-    }
-}
-
-
 static bool
 esd_slot_wake(esd_dispatcher_t *d, esd_slot_holder_t *holder, bool doubted)
 {
@@ -185,9 +175,9 @@ esd_slot_wake(esd_dispatcher_t *d, esd_slot_holder_t *holder, bool doubted)
             break;
         }
 
-        esd_slot_stop_waiting(lane);
+        esd_ready_leave_slots(lane);
         lane->called = true;
-        esd_lane_wake(d, lane);
+        esd_ready_lane(d, lane);
     }
 
     return i > 0;

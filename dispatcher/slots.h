@@ -56,8 +56,6 @@ bool esd_slot_available(const struct esd_dispatcher *d,
 bool esd_slot_room(struct esd_dispatcher *d, struct esd_lane *lane);
 /* Wakes lanes that were passed over; true when there were some. */
 bool esd_slots_wake(struct esd_dispatcher *d);
-/* The lane waits for none any more. */
-void esd_slot_stop_waiting(struct esd_lane *lane);
 
 /* A request takes a place, and gives it back. */
 void esd_slot_take(struct esd_send *send);

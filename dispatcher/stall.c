@@ -514,7 +514,7 @@ esd_stall_all(esd_dispatcher_t *d)
     es_stall_reason_t  reason;
 
     reason = d->proxy.pause_ms != 0 ? ES_STALL_PROXY
-             : esd_loop_short(d) ? ES_STALL_FILES : ES_STALL_NONE;
+             : esd_descriptors_short(d) ? ES_STALL_FILES : ES_STALL_NONE;
 
     if (reason == d->stall.reason) {
         return;

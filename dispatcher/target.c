@@ -17,30 +17,6 @@ static void esd_lane_begin(esd_dispatcher_t *d, es_txn_t *txn,
     esd_target_t *target, esd_source_t *source);
 
 
-void *
-esd_table_reserve(void *list, size_t *n, uint32_t number)
-{
-    void   **slots;
-    size_t   more;
-
-    if (number < *n) {
-        return list;
-    }
-
-    more = (size_t) number + 16;
-
-    slots = realloc(list, more * sizeof(void *));
-    if (slots == NULL) {
-        return NULL;
-    }
-
-    memset(slots + *n, 0, (more - *n) * sizeof(void *));
-    *n = more;
-
-    return slots;
-}
-
-
 static void
 esd_target_signers(esd_target_t *target)
 {
@@ -149,6 +125,7 @@ esd_target_destroy(esd_dispatcher_t *d, esd_target_t *target)
 
     esd_rate_done(target);
     esd_token_done(target);
+    esd_ready_leave_tests(d, target);
     esd_test_events_drop(target);
     esd_clearing_drop(d, target);
     esd_target_idle_free(target);
@@ -198,7 +175,7 @@ esd_target_change(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
         lane->unmatched = 0;
         lane->swapped = 0;
         esd_lane_stop_lingering(d, lane);
-        esd_nudge_reset(lane);
+        esd_lane_reset_nudge(lane);
 
         /* this sorts what waits, too */
 
@@ -217,21 +194,6 @@ esd_target_wants(const esd_target_t *target, const esd_source_t *source)
 }
 
 
-esd_lane_t *
-esd_target_lane(const esd_target_t *target, const esd_source_t *source)
-{
-    esd_lane_t  *lane;
-
-    esd_each(lane, &target->lanes, in_target) {
-        if (lane->source == source) {
-            return lane;
-        }
-    }
-
-    return NULL;
-}
-
-
 void
 esd_target_join(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
     esd_source_t *source)
@@ -240,7 +202,7 @@ esd_target_join(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
     esd_lane_t  *lane;
 
     wants = esd_target_wants(target, source);
-    lane = esd_target_lane(target, source);
+    lane = esd_lane_of(target, source);
 
     if (wants && lane == NULL) {
         esd_lane_begin(d, txn, target, source);
@@ -249,7 +211,7 @@ esd_target_join(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
         esd_park(d, lane, "is not sent a feed any more");
 
     } else if (lane != NULL) {
-        esd_lane_wake(d, lane);
+        esd_ready_lane(d, lane);
     }
 }
 
@@ -325,7 +287,7 @@ esd_lane_begin(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
         lane->position = position;
         lane->matched = position;
         esd_lane_dirty(d, lane);
-        esd_lane_wake(d, lane);
+        esd_ready_lane(d, lane);
         return;
     }
 
@@ -345,7 +307,7 @@ esd_lane_begin(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
     esd_parked_resumed(d, saved);
     esd_ordering_restore(txn, lane);
     (void) esd_lane_check(d, txn, lane);
-    esd_lane_wake(d, lane);
+    esd_ready_lane(d, lane);
 }
 
 
@@ -447,32 +409,6 @@ esd_targets_sync(esd_dispatcher_t *d, es_txn_t *txn, bool all)
 }
 
 
-void
-esd_target_stop(esd_dispatcher_t *d, esd_target_t *target, const char *reason)
-{
-    es_stop_t  stop;
-
-    if (target->stopped) {
-        return;
-    }
-
-    target->stopped = true;
-    target->stopped_revision = target->revision;
-
-    memset(&stop, 0, sizeof(stop));
-    stop.endpoint = target->number;
-    stop.revision = target->revision;
-    stop.time_ms = esd_clock_stamp_ms(d);
-    (void) snprintf(stop.reason, sizeof(stop.reason), "%s", reason);
-    esd_must(d, es_changes_stop(d->recorder.filling, &stop));
-    esd_failing_stopped(d, target, reason);
-
-    esd_log_line(ESD_LOG_WARN,
-                 "endpoint %s is stopped until it is changed: %s",
-                 target->name, reason);
-}
-
-
 /* Each second: handles that have not been used go, and progress over events
    that did not match is written. */
 
@@ -508,8 +444,7 @@ esd_targets_tick(esd_dispatcher_t *d)
             esd_loss_tick(d, lane);
         }
 
-        esd_test_events_turn(d, target);
-        esd_redrive(d, target);
+        esd_ready_tests(d, target);
     }
 }
 

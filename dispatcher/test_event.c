@@ -52,7 +52,7 @@ esd_test_event_pop(esd_target_t *target)
 }
 
 
-void
+static void
 esd_test_events_fail(esd_dispatcher_t *d, esd_target_t *target,
     es_attempt_class_t klass, const char *why)
 {
@@ -90,6 +90,26 @@ esd_test_events_end(esd_dispatcher_t *d)
 }
 
 
+/* Whatever the receiver answers, the endpoint stays as it is. */
+
+static void
+esd_test_event_ended(esd_send_t *send, CURLcode result)
+{
+    esd_outcome_t  outcome;
+
+    esd_outcome_read(send, result, &outcome);
+    outcome.stop = NULL;
+
+    esd_record_send(send, send->upto, send->attempt, &outcome);
+
+    esd_log_line(ESD_LOG_INFO, "endpoint %s: test event %s: %s, status %d",
+                 send->target->name, send->ids.data,
+                 es_attempt_class_name(outcome.klass), outcome.status);
+
+    esd_outcome_apply(send, &outcome);
+}
+
+
 static void
 esd_test_event_start(esd_dispatcher_t *d, esd_target_t *target,
     const esd_test_event_t *test)
@@ -114,7 +134,7 @@ esd_test_event_start(esd_dispatcher_t *d, esd_target_t *target,
 
     if (rc == ES_OK) {
         send->upto = test->request;
-        rc = esd_send_start(send, NULL);
+        rc = esd_send_start(send, NULL, esd_test_event_ended);
     }
 
     if (rc != ES_OK) {
@@ -140,15 +160,21 @@ esd_test_event_room(const esd_dispatcher_t *d, const esd_target_t *target)
 
     return n < ESD_TEST_EVENTS_MAX
            && !d->stopping
-           && !esd_loop_short(d)
+           && !esd_descriptors_short(d)
            && esd_slot_available(d, target);
 }
 
 
-void
+static void
 esd_test_events_turn(esd_dispatcher_t *d, esd_target_t *target)
 {
     esd_test_event_t  *test;
+
+    if (target->token.none) {
+        target->token.none = false;
+        esd_test_events_fail(d, target, ES_ATTEMPT_TOKEN,
+                             "there is no access token");
+    }
 
     if (target->nsigners == 0) {
         esd_test_events_fail(d, target, ES_ATTEMPT_INTERNAL,
@@ -163,6 +189,18 @@ esd_test_events_turn(esd_dispatcher_t *d, esd_target_t *target)
         test = esd_test_event_pop(target);
         esd_test_event_start(d, target, test);
         free(test);
+    }
+}
+
+
+void
+esd_test_events_run(esd_dispatcher_t *d)
+{
+    esd_target_t  *target;
+
+    while ((target = TAILQ_FIRST(&d->testing)) != NULL) {
+        esd_ready_leave_tests(d, target);
+        esd_test_events_turn(d, target);
     }
 }
 
@@ -191,15 +229,4 @@ esd_test_event_send(esd_dispatcher_t *d, esd_target_t *target,
     target->ntests++;
 
     esd_test_events_turn(d, target);
-}
-
-
-void
-esd_test_event_ended(esd_send_t *send, const esd_outcome_t *o)
-{
-    esd_record_send(send, send->upto, send->attempt, o);
-
-    esd_log_line(ESD_LOG_INFO, "endpoint %s: test event %s: %s, status %d",
-                 send->target->name, send->ids.data,
-                 es_attempt_class_name(o->klass), o->status);
 }

@@ -33,7 +33,6 @@ static const char  esd_token_head[] =
 static void
 esd_token_due(struct ev_loop *ev, ev_timer *w, int revents)
 {
-    esd_lane_t    *lane;
     esd_target_t  *target;
 
     (void) ev;
@@ -41,22 +40,8 @@ esd_token_due(struct ev_loop *ev, ev_timer *w, int revents)
 
     target = w->data;
 
-    esd_test_events_turn(target->d, target);
-
-    esd_each(lane, &target->lanes, in_target) {
-        esd_lane_wake(target->d, lane);
-    }
-}
-
-
-static void
-esd_token_drop(esd_token_t *token)
-{
-    if (token->line.data != NULL) {
-        OPENSSL_cleanse(token->line.data, token->line.cap);
-    }
-
-    es_buf_free(&token->line);
+    esd_ready_tests(target->d, target);
+    esd_ready_lanes(target->d, target);
 }
 
 
@@ -68,7 +53,7 @@ esd_token_reset(esd_target_t *target)
     token = &target->token;
 
     ev_timer_stop(target->d->loop.ev, &token->timer);
-    esd_token_drop(token);
+    esd_bearer_drop(token);
     memset(token, 0, sizeof(esd_token_t));
     ev_init(&token->timer, esd_token_due);
     token->timer.data = target;
@@ -79,7 +64,7 @@ void
 esd_token_done(esd_target_t *target)
 {
     ev_timer_stop(target->d->loop.ev, &target->token.timer);
-    esd_token_drop(&target->token);
+    esd_bearer_drop(&target->token);
 }
 
 
@@ -169,77 +154,6 @@ esd_token_pause(esd_target_t *target, int64_t pause_ms)
 }
 
 
-static void
-esd_token_fetch(esd_dispatcher_t *d, esd_target_t *target)
-{
-    es_rc_t      rc;
-    esd_send_t  *send;
-
-    send = esd_send_create(d, target, target->conf->oauth.token_url.data);
-    rc = ES_NOMEM;
-
-    if (send != NULL) {
-        rc = esd_token_compose(send, &target->conf->oauth);
-
-        if (rc == ES_OK) {
-            rc = esd_send_start(send, NULL);
-        }
-
-        if (rc != ES_OK) {
-            esd_send_destroy(send);
-        }
-    }
-
-    if (rc != ES_OK) {
-        esd_log_line(ESD_LOG_ERROR, "endpoint %s: cannot ask for an access "
-                     "token: %s", target->name, es_reason(rc));
-        esd_token_pause(target, ESD_TOKEN_MAX_MS);
-        return;
-    }
-
-    target->token.fetching = true;
-}
-
-
-bool
-esd_token_ready(esd_dispatcher_t *d, esd_target_t *target)
-{
-    int64_t       now_us;
-    esd_token_t  *token;
-
-    if (target->conf->oauth.token_url.len == 0) {
-        return true;
-    }
-
-    token = &target->token;
-    now_us = es_clock_mono_us();
-
-    if ((token->line.len == 0 || now_us >= token->refresh_us)
-        && now_us >= token->until_us
-        && !token->fetching
-        && esd_slot_available(d, target))
-    {
-        esd_token_fetch(d, target);
-    }
-
-    return token->line.len > 0 && now_us < token->ends_us;
-}
-
-
-es_rc_t
-esd_token_attach(esd_send_t *send)
-{
-    send->auth.len = 0;
-
-    if (send->kind == ESD_SEND_TOKEN || send->target->token.line.len == 0) {
-        return ES_OK;
-    }
-
-    return es_buf_append(&send->auth, send->target->token.line.data,
-                         send->target->token.line.len);
-}
-
-
 /* b64token of RFC 6750, 2.1, and what others have in theirs. */
 
 static bool
@@ -316,7 +230,7 @@ esd_token_take(esd_target_t *target, const esd_send_t *send)
         early_s = life_s / 10 < ESD_TOKEN_EARLY_S ? life_s / 10
                                                   : ESD_TOKEN_EARLY_S;
 
-        esd_token_drop(token);
+        esd_bearer_drop(token);
         ok = es_buf_printf(&token->line, "Authorization: Bearer %s",
                            text.data) == ES_OK
              && es_buf_append(&token->line, "", 1) == ES_OK;
@@ -372,18 +286,8 @@ esd_token_failed(esd_send_t *send, esd_outcome_t *o)
 }
 
 
-/* Test events that have waited for it. */
-
 static void
-esd_token_none(esd_target_t *target)
-{
-    esd_test_events_fail(target->d, target, ES_ATTEMPT_TOKEN,
-                         "there is no access token");
-}
-
-
-void
-esd_token_ended(esd_send_t *send, esd_outcome_t *o)
+esd_token_settle(esd_send_t *send, esd_outcome_t *o)
 {
     bool           got;
     esd_target_t  *target;
@@ -402,7 +306,7 @@ esd_token_ended(esd_send_t *send, esd_outcome_t *o)
 
     if (o->ours) {
         esd_record_send(send, 0, send->attempt, o);
-        esd_token_none(target);
+        target->token.none = true;
         return;
     }
 
@@ -415,24 +319,76 @@ esd_token_ended(esd_send_t *send, esd_outcome_t *o)
 
     } else {
         esd_token_failed(send, o);
-        esd_token_none(target);
+        target->token.none = true;
     }
 
     OPENSSL_cleanse(send->ids.data, send->ids.len);
 }
 
 
-void
-esd_token_refused(const esd_send_t *send)
+static void
+esd_token_ended(esd_send_t *send, CURLcode result)
 {
+    esd_outcome_t  outcome;
+
+    esd_outcome_read(send, result, &outcome);
+    esd_token_settle(send, &outcome);
+    esd_outcome_apply(send, &outcome);
+}
+
+
+static void
+esd_token_fetch(esd_dispatcher_t *d, esd_target_t *target)
+{
+    es_rc_t      rc;
+    esd_send_t  *send;
+
+    send = esd_send_create(d, target, target->conf->oauth.token_url.data);
+    rc = ES_NOMEM;
+
+    if (send != NULL) {
+        rc = esd_token_compose(send, &target->conf->oauth);
+
+        if (rc == ES_OK) {
+            rc = esd_send_start(send, NULL, esd_token_ended);
+        }
+
+        if (rc != ES_OK) {
+            esd_send_destroy(send);
+        }
+    }
+
+    if (rc != ES_OK) {
+        esd_log_line(ESD_LOG_ERROR, "endpoint %s: cannot ask for an access "
+                     "token: %s", target->name, es_reason(rc));
+        esd_token_pause(target, ESD_TOKEN_MAX_MS);
+        return;
+    }
+
+    target->token.fetching = true;
+}
+
+
+bool
+esd_token_ready(esd_dispatcher_t *d, esd_target_t *target)
+{
+    int64_t       now_us;
     esd_token_t  *token;
 
-    token = &send->target->token;
-
-    if (token->line.len > 0
-        && send->auth.len == token->line.len
-        && memcmp(send->auth.data, token->line.data, token->line.len) == 0)
-    {
-        esd_token_drop(token);
+    if (target->conf->oauth.token_url.len == 0) {
+        return true;
     }
+
+    token = &target->token;
+    now_us = es_clock_mono_us();
+
+    if ((token->line.len == 0 || now_us >= token->refresh_us)
+        && now_us >= token->until_us
+        && !token->fetching
+        && esd_slot_available(d, target))
+    {
+        esd_token_fetch(d, target);
+    }
+
+    return token->line.len > 0 && now_us < token->ends_us;
 }

@@ -33,7 +33,7 @@ esd_trickle_due(struct ev_loop *ev, ev_timer *w, int revents)
             return;
         }
 
-        esd_attempt_ended(send, CURLE_OPERATION_TIMEDOUT);
+        send->ended(send, CURLE_OPERATION_TIMEDOUT);
     }
 }
 

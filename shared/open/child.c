@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
-#include "store/child.h"
+#include "open/child.h"
 #include "store/txn.h"
 
 #define ES_CHILD_TRIES  1024   /* more than a reader table has slots */

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The access token that an endpoint's requests carry, once token.c has got
+ * it.
+ */
+
+#include <openssl/crypto.h>
+
+#include "dispatcher.h"
+
+
+void
+esd_bearer_drop(esd_token_t *token)
+{
+    if (token->line.data != NULL) {
+        OPENSSL_cleanse(token->line.data, token->line.cap);
+    }
+
+    es_buf_free(&token->line);
+}
+
+
+es_rc_t
+esd_bearer_attach(esd_send_t *send)
+{
+    send->auth.len = 0;
+
+    if (send->kind == ESD_SEND_TOKEN || send->target->token.line.len == 0) {
+        return ES_OK;
+    }
+
+    return es_buf_append(&send->auth, send->target->token.line.data,
+                         send->target->token.line.len);
+}
+
+
+void
+esd_bearer_refused(const esd_send_t *send)
+{
+    esd_token_t  *token;
+
+    token = &send->target->token;
+
+    if (token->line.len > 0
+        && send->auth.len == token->line.len
+        && memcmp(send->auth.data, token->line.data, token->line.len) == 0)
+    {
+        esd_bearer_drop(token);
+    }
+}

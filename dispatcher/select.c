@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Selection: which lane is sent something next, and which event.
+ *
+ * Ready lanes queue, and each has one turn at a time, so that no endpoint
+ * keeps another one waiting.
+ */
+
+#include <stdio.h>
+
+#include "dispatcher.h"
+
+#define ESD_PUMP_TURNS        512  /* before the loop looks at sockets again */
+#define ESD_LATER_TURNS       16   /* the same, of doubted endpoints */
+#define ESD_LATER_EVERY       16   /* one of theirs in so many, if not more */
+#define ESD_RETRY_SLOTS_FROM  4    /* slots, to keep one of them */
+
+
+/* A time further away than any delay is of an earlier run, whose clock has
+   since been put back. */
+
+static bool
+esd_select_is_due(const esd_lane_t *lane, int64_t next_ms, int64_t now_ms)
+{
+    return next_ms <= now_ms
+           || (next_ms != INT64_MAX
+               && next_ms - now_ms > lane->target->longest_ms);
+}
+
+
+void
+esd_select_due(esd_dispatcher_t *d)
+{
+    size_t         i;
+    int64_t        now_ms, wall_ms, now_us;
+    esd_lane_t    *lane;
+    esd_target_t  *target;
+
+    now_ms = esd_schedule_ms(d);
+    wall_ms = d->nlingering > 0 ? esd_clock_stamp_ms(d) : 0;
+    now_us = es_clock_mono_us();
+
+    for (i = 0; i < d->ntargets; i++) {
+        target = d->targets[i];
+
+        if (target == NULL || target->throttled_us > now_us) {
+            continue;
+        }
+
+        esd_each(lane, &target->lanes, in_target) {
+            if (target->throttled_us != 0
+                || (lane->nwaiting > 0
+                    && esd_select_is_due(lane, lane->due_ms, now_ms))
+                || (lane->stuck_ms != 0
+                    && esd_select_is_due(lane, lane->stuck_ms, now_ms))
+                || (lane->linger_ms != 0 && lane->linger_ms <= wall_ms))
+            {
+                esd_ready_lane(d, lane);
+            }
+        }
+
+        target->throttled_us = 0;
+    }
+}
+
+
+static bool
+esd_select_open(const esd_dispatcher_t *d, const esd_target_t *target)
+{
+    return !d->halted
+           && !d->stopping
+           && esd_target_enabled(target)
+           && target->throttled_us == 0;
+}
+
+
+/* An event that retention has taken before its retry. */
+
+static void
+esd_select_lost(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item)
+{
+    es_dead_t  dead;
+
+    esd_log_line(ESD_LOG_WARN, "retention of feed \"%s\" has taken event "
+                 "%s-%llu before endpoint %s had it, after %u attempts",
+                 lane->source->feed.name, lane->epoch,
+                 (unsigned long long) item->sequence, lane->target->name,
+                 item->attempts);
+
+    dead.endpoint = lane->target->number;
+    dead.feed = lane->source->feed.number;
+    memcpy(dead.epoch, lane->epoch, sizeof(dead.epoch));
+    dead.sequence = item->sequence;
+    dead.prevcursor = item->prev;
+    dead.time_ms = esd_clock_stamp_ms(d);
+    dead.attempts = item->attempts;
+    dead.status = item->status;
+    dead.klass = ES_ATTEMPT_INTERNAL;
+    (void) snprintf(dead.reason, sizeof(dead.reason), "retention has taken "
+                    "the event");
+    esd_record_dead(d, &dead);
+    esd_notice_exhausted(d, lane, &dead, NULL, dead.reason);
+
+    esd_ordering_done(d, lane, item);
+    esd_lane_dirty(d, lane);
+}
+
+
+/* True when the lane's turn did something, so that it may have another. */
+
+static bool
+esd_select_waiting(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
+    size_t i)
+{
+    es_rc_t      rc;
+    esd_item_t   item;
+    esd_send_t  *send;
+    es_event_t   event;
+
+    item = lane->waiting[i];
+    item.asked = false;
+
+    rc = es_event_get(txn, &lane->source->feed, item.sequence, &event);
+
+    if (rc == ES_NOT_FOUND) {
+        esd_lane_unwait(d, lane, i);
+        esd_select_lost(d, lane, &item);
+        return true;
+    }
+
+    if (rc != ES_OK && lane->target->conf->ordering != ES_ORDER_FIFO) {
+        esd_lane_unread(lane, item.sequence, rc);
+        esd_waiting_move(lane, i, item.held,
+                         esd_schedule_ms(d) + ESD_STUCK_MS);
+        return true;
+    }
+
+    if (rc != ES_OK) {
+        esd_lane_stuck(lane, item.sequence, rc);
+        return false;
+    }
+
+    if (!esd_token_ready(d, lane->target)) {
+        return false;
+    }
+
+    send = esd_send_get(d, lane->target);
+
+    rc = ES_NOMEM;
+
+    if (send != NULL) {
+        esd_message_begin(send);
+        rc = esd_message_add(send, lane, &item, &event);
+    }
+
+    if (rc == ES_OK) {
+        rc = esd_send_start(send, lane, esd_outcome_events);
+    }
+
+    if (rc != ES_OK) {
+        esd_lane_stuck(lane, item.sequence, rc);
+        return false;
+    }
+
+    esd_lane_unwait(d, lane, i);
+
+    return true;
+}
+
+
+/* The feed as this read sees it; false when it is gone, which the next look
+   at the log takes in. */
+
+static bool
+esd_select_update(esd_dispatcher_t *d, es_txn_t *txn, esd_source_t *source)
+{
+    es_feed_t  feed;
+
+    if (source->round == d->rounds) {
+        return true;
+    }
+
+    if (es_feed_get(txn, es_str(source->feed.name), &feed) != ES_OK
+        || feed.number != source->feed.number)
+    {
+        return false;
+    }
+
+    source->feed = feed;
+    source->round = d->rounds;
+
+    return true;
+}
+
+
+/* As long as events wait for another attempt, an eighth of the places is kept
+   for them, so that one that is due need not wait for a slow answer. */
+
+static bool
+esd_select_room(const esd_target_t *target)
+{
+    unsigned  window, kept;
+
+    window = (unsigned) target->window;
+
+    if (target->failed == 0 || window < ESD_RETRY_SLOTS_FROM) {
+        return true;
+    }
+
+    kept = window / 8 > 0 ? window / 8 : 1;
+
+    return target->in_flight - target->retrying < window - kept;
+}
+
+
+/* In other modes than `fifo`.  Failed events have half of the places and every
+   other turn, or all when nothing else is there: many that fail must not hold
+   back those that would not, however few may be sent.  What was in flight when
+   the last run ended goes first; what is held is none of it, see
+   ordering.c. */
+
+static bool
+esd_select_event(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
+    int64_t now_ms)
+{
+    bool           due, fresh, room, retry;
+    esd_target_t  *target;
+
+    target = lane->target;
+    due = lane->nwaiting > 0 && esd_select_is_due(lane, lane->due_ms, now_ms);
+    fresh = lane->npending == 0 && lane->position < lane->source->feed.last;
+
+    if (fresh && !esd_lane_room(d, lane, 0)) {
+        fresh = false;
+
+        if (lane->stall.reason != ES_STALL_FULL) {
+            esd_stall_check(d, lane);
+        }
+    }
+
+    room = fresh && esd_select_room(target);
+    retry = due && (!fresh || target->retrying < 1 + target->window / 2);
+
+    if (retry && (!room || !lane->retried)) {
+        lane->retried = true;
+        return esd_select_waiting(d, txn, lane,
+                                  esd_waiting_first(lane, ESD_BY_DUE));
+    }
+
+    lane->retried = false;
+    target->full |= fresh && !room;
+
+    if (room && esd_next_event(d, txn, lane)) {
+        return true;
+    }
+
+    return retry && lane->stuck_ms == 0
+           && esd_select_waiting(d, txn, lane,
+                                 esd_waiting_first(lane, ESD_BY_DUE));
+}
+
+
+/* True when limits of the endpoint, of its partner and of the process allow
+   the lane a request now. */
+
+static bool
+esd_select_allowed(esd_dispatcher_t *d, esd_lane_t *lane)
+{
+    bool           fifo;
+    esd_target_t  *target;
+
+    target = lane->target;
+    fifo = target->conf->ordering == ES_ORDER_FIFO;
+
+    if (!esd_select_open(d, target)) {
+        return false;
+    }
+
+    if (fifo ? !TAILQ_EMPTY(&lane->sends)
+             : target->in_flight >= (unsigned) target->window)
+    {
+        target->full |= !fifo;
+        return false;
+    }
+
+    return esd_health_room(target)
+           && esd_slot_room(d, lane)
+           && esd_rate_room(target);
+}
+
+
+/* In `fifo` mode: what waits, in order, before anything new. */
+
+static bool
+esd_select_fifo(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
+    int64_t now_ms)
+{
+    size_t  i;
+
+    if (lane->nwaiting == 0 || esd_simulate_swap(lane)) {
+        return esd_next_event(d, txn, lane);
+    }
+
+    /* without keys that is the first in sequence */
+
+    i = esd_waiting_first(lane, ESD_BY_KEY);
+
+    return esd_select_is_due(lane, lane->waiting[i].next_ms, now_ms)
+           && esd_select_waiting(d, txn, lane, i);
+}
+
+
+static bool
+esd_select_turn(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane)
+{
+    bool           again;
+    int64_t        now_ms;
+    esd_target_t  *target;
+
+    target = lane->target;
+
+    if (!esd_select_allowed(d, lane)
+        || !esd_select_update(d, txn, lane->source)
+        || !esd_lane_check(d, txn, lane))
+    {
+        return false;
+    }
+
+    now_ms = lane->nwaiting > 0 || lane->stuck_ms != 0 ? esd_schedule_ms(d)
+                                                       : 0;
+
+    if (lane->stuck_ms != 0) {
+        if (!esd_select_is_due(lane, lane->stuck_ms, now_ms)) {
+            return false;
+        }
+
+        lane->stuck_ms = 0;
+    }
+
+    if (target->conf->nudge > 0 && esd_nudge_turn(d, txn, lane, &again)) {
+        return again;
+    }
+
+    return target->conf->ordering == ES_ORDER_FIFO
+           ? esd_select_fifo(d, txn, lane, now_ms)
+           : esd_select_event(d, txn, lane, now_ms);
+}
+
+
+/* The next one to have its turn.  Who is doubted comes last, and not often: it
+   takes a new connection each time, and may never answer.  But it does come,
+   however much the others have to do. */
+
+static esd_lane_t *
+esd_select_lane(esd_dispatcher_t *d)
+{
+    esd_lane_t  *lane, *later;
+
+    lane = esd_slots_left(d) ? TAILQ_FIRST(&d->ready) : NULL;
+    later = d->nlater < ESD_LATER_TURNS ? TAILQ_FIRST(&d->later) : NULL;
+
+    if (later != NULL && (lane == NULL || d->nready >= ESD_LATER_EVERY)) {
+        lane = later;
+        d->nlater++;
+        d->nready = 0;
+
+    } else {
+        d->nready++;
+    }
+
+    if (lane != NULL) {
+        TAILQ_REMOVE(lane->ready, lane, in_ready);
+        lane->ready = NULL;
+    }
+
+    return lane;
+}
+
+
+static bool
+esd_select_held(const esd_dispatcher_t *d)
+{
+    return d->stopping
+           || d->halted
+           || esd_proxy_holds(d)
+           || esd_descriptors_short(d)
+           || d->in_flight >= d->options.max_connections;
+}
+
+
+static bool
+esd_select_any(const esd_dispatcher_t *d)
+{
+    return (!TAILQ_EMPTY(&d->ready) && esd_slots_left(d))
+           || !TAILQ_EMPTY(&d->later);
+}
+
+
+bool
+esd_select_run(esd_dispatcher_t *d)
+{
+    int          turns;
+    es_rc_t      rc;
+    es_txn_t    *txn;
+    esd_lane_t  *lane;
+
+    if (esd_select_held(d)) {
+        return false;
+    }
+
+    (void) esd_slots_wake(d);
+
+    if (!esd_select_any(d)) {
+        return false;
+    }
+
+    rc = es_txn_begin(d->store, &txn);
+    if (rc != ES_OK) {
+        esd_log_line(ESD_LOG_ERROR, "cannot read the log: %s", es_reason(rc));
+        return false;
+    }
+
+    d->rounds++;
+
+    for (turns = 0;
+         turns < ESD_PUMP_TURNS && d->in_flight < d->options.max_connections;
+         turns++)
+    {
+        lane = esd_select_lane(d);
+
+        if (lane == NULL) {
+
+            /* who was woken may have had nothing to send */
+
+            if (esd_select_any(d) || !esd_slots_wake(d)) {
+                break;
+            }
+
+            continue;
+        }
+
+        if (esd_select_turn(d, txn, lane)) {
+            esd_ready_lane(d, lane);
+        }
+    }
+
+    es_txn_end(txn);
+
+    return !esd_select_held(d) && esd_select_any(d);
+}
