@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 
-# eventsync: library, dispatcher, command line, nginx module, on Debian 12 and
-# 13.
+# Builds eventsync on Debian 12 and 13: library, dispatcher, command line and
+# nginx module.
 #
-#   make             everything, against the nginx installed with nginx-dev
-#   make demo        install what is missing, build, start it all and show it
-#   make test        install what is missing, build, run every test
-#   make check       run the tests on what is built; TESTS=t/module/poll.t for one
+#   make             build everything, for the nginx of the package nginx-dev
+#   make demo        install missing packages, build, and show the system
+#   make test        install missing packages, build, and run every test
+#   make check       run the tests only; TESTS=t/module/poll.t for one
 #   make check-long  the same with many more rounds of kill -9 and of fuzzing
-#   make check-asan  the same, all of it under AddressSanitizer and UBSan
-#   make check-debian   both README commands, from nothing, in trees of Debian
-#                    12 and 13; DEBIAN="smoke trixie" for less
-#   make bench-deps  what bench/run needs: its programs, wrk, nchan
+#   make check-asan  the same under AddressSanitizer and UBSan
+#   make check-debian   both README commands in fresh trees of Debian 12 and 13;
+#                    DEBIAN="smoke trixie" for less
+#   make bench-deps  install wrk and nchan, and build the programs of bench/run
 #   make fuzz        fuzz the parsers, FUZZ_TIME=60 seconds each, with clang
 #   make lint        clang-tidy and cppcheck
 #   make install     DESTDIR and PREFIX as usual
@@ -60,13 +60,13 @@ MODDIR  = $(DESTDIR)$(PREFIX)/lib/nginx/modules
 INCDIR  = $(DESTDIR)$(PREFIX)/include
 
 TESTS            ?= t/ $(UNITS)
-# Unless make was told already, as in make -j2 test.
+# An explicit -j, as in make -j2 test, takes precedence.
 PARALLEL          = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 DEBIAN           ?= bookworm trixie
-# The last svix whose verifier is its own and not standardwebhooks.
+# This is the last svix with a verifier of its own instead of standardwebhooks.
 VERIFIERS         = standardwebhooks@1.0.0 svix@1.76.1
 
-# Readers of streams, for t/module/sse_clients.t; the second wants Node.js 22.
+# Readers of streams, for t/module/sse_clients.t; the second needs Node.js 22.
 READERS           = eventsource@4.1.1 eventsource5@npm:eventsource@5.1.5 \
                     event-source-polyfill@1.0.31
 
@@ -110,7 +110,7 @@ $(BUILD)/unit/%: $(BUILD)/t/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
 
-# Preloaded, so without the sanitizers, which must come first.
+# These are preloaded after the sanitizers and therefore built without them.
 $(PRELOAD): $(BUILD)/%.so: t/preload/%.c
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -fPIC -shared $(OPT) $(WARN) -o $@ $<
@@ -161,16 +161,15 @@ check-long:
 check-debian:
 	sh t/debian.sh $(DEBIAN)
 
-# nginx itself is built with the sanitizers too, from plain sources, so that
-# the module runs in a process that has them from the start.
+# nginx is built with the sanitizers as well, from unpatched sources, so that
+# they cover the whole process from its start.
 check-asan: deps
 	sh t/nginx-source.sh $(abspath $(ASAN_BUILD))/nginx-plain
 	$(MAKE) $(PARALLEL) $(ASAN) all verifier readers
 	$(MAKE) $(ASAN) check
 
-# Each target for FUZZ_TIME seconds, from the corpus that is kept; a new input
-# that finds something is left in $(FUZZ_BUILD).  For good findings, copy it
-# to t/fuzz/corpus/.
+# Fuzzes each target for FUZZ_TIME seconds from its corpus.  An input that finds
+# a fault is left in $(FUZZ_BUILD); copy it to t/fuzz/corpus/ after the repair.
 fuzz: fuzz-deps
 	$(MAKE) $(PARALLEL) $(FUZZERS)
 	set -e; for target in $(FUZZERS); do \
@@ -200,8 +199,8 @@ bench-deps:
 	sh ./install-deps.sh bench
 	$(MAKE) $(PARALLEL) tools module bench
 
-# The tests' independent judges of our signatures, from npm; where npm's
-# registry cannot be reached, their tests are skipped and say so.
+# Independent verifiers of our signatures, from npm.  Where npm's registry
+# cannot be reached, their tests are skipped.
 verifier: $(BUILD)/node_modules/svix/package.json
 
 $(BUILD)/node_modules/svix/package.json:

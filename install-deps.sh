@@ -1,18 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 
-# Installs what eventsync is built, run and tested with on Debian 12 and 13:
-# only the packages that are missing, and nothing else.
+# Installs the missing packages that eventsync needs on Debian 12 and 13, and no
+# others.
 #
-#   install-deps.sh           build, run, test
-#   install-deps.sh bench     and what bench/run compares with
-#   install-deps.sh lint      and what make lint runs
-#   install-deps.sh fuzz      and what make fuzz builds with
-#   install-deps.sh debian    and what make check-debian makes trees with
-#   install-deps.sh no-node   without Node.js, whose tests are skipped then
+#   install-deps.sh           to build, run and test
+#   install-deps.sh bench     also for bench/run
+#   install-deps.sh lint      also for make lint
+#   install-deps.sh fuzz      also for make fuzz
+#   install-deps.sh debian    also for make check-debian
+#   install-deps.sh no-node   without Node.js; its tests are skipped then
 #
-# With -n before these it installs nothing, but sees that all can be installed.
-# Uses sudo unless root.  Prints one line when there is nothing to do.
+# With -n as the first argument it installs nothing and only checks that all
+# packages can be installed.  It uses sudo unless it runs as root, and prints
+# one line when no package is missing.
 
 set -eu
 
@@ -41,7 +42,7 @@ for group in "$@"; do
     esac
 done
 
-# Any Node.js will do for the test with the independent verifier.
+# The test with the independent verifiers accepts any version of Node.js.
 if [ -n "$node" ] \
     && { ! command -v node >/dev/null || ! command -v npm >/dev/null; }
 then
@@ -61,7 +62,7 @@ if [ -z "$missing" ]; then
 fi
 
 if ! command -v apt-get >/dev/null; then
-    echo "install-deps: this is not Debian; needed:$missing" >&2
+    echo "install-deps: this is not Debian; install these packages:$missing" >&2
     exit 1
 fi
 
@@ -70,8 +71,8 @@ if [ "$(id -u)" -ne 0 ]; then
     as_root=sudo
 fi
 
-# The nginx package would start a server on port 80.  A policy of "no" while
-# it is installed keeps it from that; an existing policy is left alone.
+# The nginx package would start a server on port 80.  While it is installed, a
+# policy prevents that; an existing policy is not changed.
 policy=/usr/sbin/policy-rc.d
 made_policy=
 cleanup() {
@@ -91,7 +92,7 @@ case " $missing $simulate" in
     ;;
 esac
 
-[ -n "$simulate" ] && does='looking for' || does=installing
+[ -n "$simulate" ] && does=checking || does=installing
 echo "install-deps: $does$missing"
 $as_root apt-get update -q
 # shellcheck disable=SC2086

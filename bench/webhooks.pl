@@ -230,9 +230,9 @@ sub black_hole {
         // die "cannot listen: $!\n";
 }
 
-# Starts a receiver that answers the first request of an endpoint at once and all
-# others late; 0: it sends only the header in time.  Returns its URL; the next
-# call ends it.
+# Starts a receiver that answers the first request of an endpoint at once and
+# all others late; 0: it sends only the header in time.  Returns its URL; the
+# next call ends it.
 my %mires;
 
 sub mire {
@@ -250,9 +250,9 @@ sub mire {
     return "http://127.0.0.1:$port";
 }
 
-# The worst that a partner may do to others: endpoints with a backlog that never
-# answer.  With `worst`, some of them have more requests in flight than there are
-# slots, and answer after 25 s or send a body without an end.
+# The worst that a partner may do to others: endpoints with a backlog that
+# never answer.  With `worst`, some of them have more requests in flight than
+# there are slots, and answer after 25 s or send a body without an end.
 sub bad {
     my ($silent, $dark, $worst) = @_;
     my @bad = ('--partner', 'bad', '--start', 'oldest');

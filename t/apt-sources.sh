@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 
-# Prints where a Debian release can be had, one line of sources.list each:
+# Prints the archives of a Debian release, one line of sources.list each:
 #
 #   apt-sources.sh deb|deb-src RELEASE
 #
-# The addresses are those from which this machine's apt has its own release,
-# in files of either format.  Prints nothing if there are none.
+# It takes the addresses of this machine's own release from apt's files, in
+# either format.  It prints nothing if there are none.
 #
-# APT_DIR and APT_RELEASE take the place of /etc/apt and of the own release.
+# APT_DIR and APT_RELEASE override /etc/apt and the machine's release.
 
 set -eu
 
@@ -28,7 +28,7 @@ done | awk -v own="$own" -v release="$release" -v type="$type" '
 
 function source(uri, suite, components,    list)
 {
-    # cloud images name a file that has the address
+    # cloud images name a file that contains the address
     if (sub(/^mirror\+file:(\/\/)?/, "", uri)) {
         list = uri
         if ((getline uri < list) <= 0) {

@@ -1,21 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 
-# The README's two commands in throw-away trees of Debian releases, each from
-# nothing:
+# Runs the README's two commands in temporary trees of Debian releases, each
+# from a fresh installation:
 #
 #   t/debian.sh [smoke] [RELEASE ...]
 #
-# A release is a name, or "other": of bookworm and trixie, what this machine is
-# not.  Without any, both.  "smoke" builds everything and runs a short list of
-# tests instead.  What is built is a clean clone of HEAD: only what is committed
-# counts.
+# A release is a name, or "other", which is the one of bookworm and trixie that
+# this machine does not run.  The default is both.  "smoke" builds everything
+# and runs a short list of tests instead.  It builds a clean clone of HEAD, so
+# that only committed files count.
 #
-# Everything runs in namespaces of its own for mounts and processes, so that
-# nothing stays mounted and nobody stays behind, however this ends.  The trees
-# are in build-debian; what debootstrap made is kept there for a day.
+# Everything runs in its own namespaces for mounts and processes, so that no
+# mount and no process survives, however the script ends.  The trees are in
+# build-debian, where the result of debootstrap is kept for a day.
 #
-# Exit: 77 when a tree cannot be had here, which the last line says.
+# Exit status 77: a tree cannot be created here; the last line states the
+# reason.
 
 set -eu
 
@@ -35,8 +36,8 @@ skip() {
     exit 77
 }
 
-# What goes into a namespace: $self NAME ARGUMENTS.  Of the environment only
-# what leads to the network.
+# Runs $self NAME ARGUMENTS in new namespaces.  It keeps only the variables of
+# the environment that the network needs.
 inside() {
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
         DEBIAN_FRONTEND=noninteractive \
@@ -52,7 +53,7 @@ inside() {
     return "$status"
 }
 
-# Mounts are seen in the namespace only, so that this removes files and no more.
+# Mounts exist only in the namespace, so that this removes no mounted files.
 forget() {
     rm -rf --one-file-system "$@"
 }
@@ -71,8 +72,8 @@ in_bootstrap() {
         "$1" "$2" "$3"
 }
 
-# The tree becomes the root, as in a container: in a mere chroot the tests could
-# make no namespaces of their own.
+# Makes the tree the root, as in a container: in a chroot the tests could not
+# create namespaces.
 in_tree() {
     tree=$1
 
@@ -120,7 +121,7 @@ other() {
     esac
 }
 
-# The tree that debootstrap makes, in $home/$release.
+# Creates the tree $home/$release with debootstrap.
 base() {
     [ -z "$(find "$home/$release" -maxdepth 0 -mtime 0 2>/dev/null)" ] \
         || return 0
@@ -128,15 +129,15 @@ base() {
     sh "$root/t/apt-sources.sh" deb "$release" > "$home/sources.list"
     mirror=$(sed -n "s/^deb \([^ ]*\) $release main$/\1/p" \
         "$home/sources.list" | head -n 1)
-    [ -n "$mirror" ] || skip "apt has no source of Debian that can be read"
+    [ -n "$mirror" ] || skip "apt has no readable source of Debian"
 
     limit=900
     forget "$home/$release" "$home/$release.new"
     inside in-bootstrap "$release" "$home/$release.new" "$mirror" \
         > "$home/$release.log" 2>&1 \
-        || skip "no tree: $(tail -n 1 "$home/$release.log")"
+        || skip "cannot create the tree: $(tail -n 1 "$home/$release.log")"
 
-    # a tree that lives for a day need not survive a power loss
+    # The tree is kept for a day and need not survive a power loss.
     echo force-unsafe-io > "$home/$release.new/etc/dpkg/dpkg.cfg.d/throw-away"
     cp "$home/sources.list" "$home/$release.new/etc/apt/sources.list"
     apt-config dump 2>/dev/null | grep '^Acquire::https*::Proxy' \
@@ -147,7 +148,7 @@ base() {
 
 run() {
     began=$(date +%s)
-    echo "debian.sh: $release: a tree of its own, $mode"
+    echo "debian.sh: $release: starting, $mode"
     base
 
     tree=$home/$release.run
@@ -175,7 +176,7 @@ fi
 [ $# -gt 0 ] || set -- bookworm trixie
 
 if [ "$(id -u)" -ne 0 ]; then
-    sudo -n true 2>/dev/null || skip "needs root"
+    sudo -n true 2>/dev/null || skip "this needs root"
     [ "$mode" = all ] || set -- smoke "$@"
     exec sudo sh "$self" "$@"
 fi
@@ -183,11 +184,11 @@ fi
 sh "$root/install-deps.sh" debian > /dev/null 2>&1 \
     || skip "debootstrap cannot be installed"
 unshare --mount --pid --fork sh -c 'mount -t proc proc /proc' 2>/dev/null \
-    || skip "nothing can be mounted here"
+    || skip "mounts are not permitted here"
 
 mkdir -p "$home"
 exec 9> "$home/lock"
-flock -n 9 || skip "another run is under way"
+flock -n 9 || skip "another run is in progress"
 
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP

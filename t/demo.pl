@@ -1,10 +1,10 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: BSD-2-Clause
 
-# The whole system on a throw-away directory: nginx with the module, the
-# dispatcher, a webhook receiver.  Publishes real events, shows them arriving,
-# takes the receiver down and lets it heal by polling, and leaves all of it
-# running.  DEMO_ONCE=1 stops everything at the end.
+# Shows the whole system in a temporary directory: nginx with the module, the
+# dispatcher and a webhook receiver.  It publishes events, shows them arriving,
+# stops the receiver, lets it heal by polling, and leaves everything running.
+# DEMO_ONCE=1 stops everything at the end.
 
 use warnings;
 use strict;
@@ -71,7 +71,7 @@ start_listener();
 publish('order.closed', 8);
 heard(map { "order/$_" } 5 .. 8);
 
-say_('The store proves its own soundness');
+say_('The store is verified');
 detail($_) for split /\n/, $t->ctl_ok('verify');
 
 if ($ENV{DEMO_ONCE}) {
@@ -87,7 +87,7 @@ chmod 0755, $stop;
 my $ctl = "$t->{build}/eventsyncctl --store @{[$t->store]}";
 print <<"EOF_TEXT";
 
-It goes on running.  To try it:
+Everything goes on running.  To try it:
 
   KEY=$key
   curl -H "Authorization: Bearer \$KEY" '$base/feeds'
@@ -99,9 +99,9 @@ It goes on running.  To try it:
   curl 'http://127.0.0.1:$port/ops/readyz'
   curl 'http://127.0.0.1:$port/ops/metrics'
   $ctl endpoint list
-  tail -f $listener->{out}      # webhooks as they come
+  tail -f $listener->{out}      # webhooks as they arrive
 
-To stop it and remove it:
+To stop and remove everything:
 
   $stop; rm -rf @{[$t->testdir]}
 EOF_TEXT
@@ -124,7 +124,7 @@ sub publish {
     detail("201  $_->{id}  $_->{cursor}") for @{ $answer->{json}{results} };
 }
 
-# The receiver keeps its cursor in a file, and so knows where it was.
+# The receiver keeps its cursor in a file and continues from it.
 sub start_listener {
     $listener = $t->ctl_start('listen', "--port=$hook_port",
         "--secret=$secret", "--poll=$base", "--key=$key",
@@ -134,14 +134,14 @@ sub start_listener {
     $shown = 0;
 }
 
-# Waits until the receiver has told of each of these, and shows what it said.
+# Waits until the receiver has printed each subject, and shows its output.
 sub heard {
     my (@subjects) = @_;
 
     wait_for(sub {
         my $text = $listener->stdout;
         return !grep { $text !~ /\b\Q$_\E\b/ } @subjects;
-    }, 30) or die "the receiver did not hear of @subjects:\n"
+    }, 30) or die "the receiver did not receive @subjects:\n"
         . $listener->stdout . $listener->stderr;
     my $text = substr $listener->stdout, $shown;
     $shown += length $text;

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 
-# Puts the plain upstream sources of the installed nginx, from Debian's
-# archive, into a directory: nginx-source.sh DIR.  Uses lists of its own, so
-# that the machine's apt stays as it is.  Does nothing if they are there.
+# Downloads the unpatched upstream sources of the installed nginx from Debian's
+# archive into a directory: nginx-source.sh DIR.  It uses its own lists, so that
+# it does not change the machine's apt.  It does nothing if DIR has the sources.
 
 set -eu
 
@@ -19,7 +19,7 @@ mkdir -p "$dir" "$apt/lists/partial"
 sh "$(dirname "$0")/apt-sources.sh" deb-src "$release" > "$apt/sources.list"
 
 if [ ! -s "$apt/sources.list" ]; then
-    echo "$0: apt has no source of Debian $release that can be read" >&2
+    echo "$0: apt has no readable source of Debian $release" >&2
     exit 1
 fi
 

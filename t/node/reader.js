@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
 // Reads Server-Sent Events: reader.js PACKAGE URL KEY, where PACKAGE is the
-// directory of a package; one JSON array a line out: ["message", id of the
-// event, lastEventId], ["position", cursor], ["end", status of its problem],
+// directory of a package.  It prints one JSON array per line: ["message", id of
+// the event, lastEventId], ["position", cursor], ["end", status of its problem],
 // ["open"], or ["error", readyState].
 'use strict';
 
@@ -32,5 +32,5 @@ create().then((source) => {
   source.addEventListener('end', (e) => say('end', JSON.parse(e.data).status));
 });
 
-// eventsource 5 does not keep its process while it waits to come back
+// eventsource 5 does not keep the process alive while it waits to reconnect.
 setInterval(() => {}, 60000);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// Signs a body: sign.js PACKAGE SECRET ID TIMESTAMP_S BODY
+// Signs a body and prints the signature: sign.js PACKAGE SECRET ID TIMESTAMP_S
+// BODY.
 'use strict';
 
 const [name, secret, id, seconds, body] = process.argv.slice(2);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// Verifies requests: verify.js PACKAGE, standardwebhooks or svix; one JSON
-// object a line on standard input, {"secret", "headers", "body"}; one word a
-// line out.
+// Verifies requests: verify.js PACKAGE, where PACKAGE is standardwebhooks or svix.
+// It reads one JSON object per line, {"secret", "headers", "body"}, and prints
+// "verified" or "refused: REASON" for each.
 'use strict';
 
 const { Webhook } = require(process.argv[2]);

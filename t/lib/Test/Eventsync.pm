@@ -2,9 +2,10 @@
 
 package Test::Eventsync;
 
-# Harness for eventsync's tests, in the manner of nginx-tests: a throw-away
-# directory, free ports, nginx with the module, the dispatcher, webhook
-# receivers; and a check at the end that nothing complained in a log.
+# Harness for eventsync's tests, in the manner of nginx-tests: a temporary
+# directory, free ports, nginx with the module, the dispatcher and webhook
+# receivers.  At the end it checks that no log has an error.  Its HTTP methods
+# are in Test::Eventsync::Http.
 #
 #     my $t = Test::Eventsync->new(workers => 2);
 #
@@ -22,13 +23,14 @@ package Test::Eventsync;
 #         ->{status}, 200, 'feeds are listed');
 #     done_testing();
 #
-# What a configuration leaves out is added on its first line (load_module,
-# daemon, pid, error_log, user, worker_processes) and after "http {" (access
-# log, temporary paths), so that line numbers in messages stay true.
+# The harness adds directives that a configuration lacks to its first line
+# (load_module, daemon, pid, error_log, user, worker_processes) and after
+# "http {" (access log, temporary paths), so that line numbers in messages stay
+# correct.
 #
-# Environment: BUILD (./build), TEST_NGINX_BINARY ($BUILD/nginx or the
-# installed one), TEST_ES_KEEP=1 keeps the directory, TEST_ES_CATLOG=1 prints
-# the logs at the end.
+# Environment: BUILD (./build); TEST_NGINX_BINARY ($BUILD/nginx or the installed
+# one); TEST_ES_KEEP=1 keeps the directory; TEST_ES_CATLOG=1 prints the logs at
+# the end.
 
 use warnings;
 use strict;
@@ -60,8 +62,8 @@ my %PORT_LOCKS;
 our @BAD = (qr/\[(?:alert|emerg)\]/, qr/Sanitizer/, qr/runtime error:/,
     qr/exited on signal/, qr/Assertion .* failed/);
 
-# nginx's own code hands null pointers with a length of zero to memcpy() and
-# the like; its files are named without a directory before src/.
+# nginx's own code passes null pointers with a length of zero to memcpy() and
+# similar functions.  Reports name its files without a directory before src/.
 our @KNOWN = (qr{^src/\S+: runtime error:});
 
 $SIG{PIPE} = 'IGNORE';
@@ -90,7 +92,7 @@ sub new {
 
     $self->{testdir} = tempdir('eventsync-test-XXXXXXXX', TMPDIR => 1);
 
-    # where an nginx that is not Debian's has its access log by default
+    # the default directory of the access log, except in Debian's nginx
     mkdir "$self->{testdir}/logs";
     chmod 0755, $self->{testdir};
     $self->{build} = abs_path($ENV{BUILD} || "$ROOT/build")
@@ -106,21 +108,21 @@ sub testdir { $_[0]{testdir} }
 sub store   { $_[0]{store} // "$_[0]{testdir}/store" }
 sub build   { $_[0]{build} }
 
-# Built with AddressSanitizer: nothing else can be preloaded first, and freed
-# memory is kept.
+# True for a build with AddressSanitizer: no other library may be preloaded
+# before it, and it keeps freed memory.
 sub sanitized {
     my ($self) = @_;
     return `ldd $self->{build}/eventsyncctl` =~ /libasan/;
 }
 
-# The n-th free port; the same number each time.
+# The n-th free port; each n keeps its port.
 sub port {
     my ($self, $n) = @_;
     return $self->{ports}[$n // 0] //= free_port();
 }
 
-# A port below the ephemeral range, kept from other tests by a bound UDP
-# socket of the same number for as long as this process lives.
+# Takes a port below the ephemeral range.  A bound UDP socket of the same number
+# reserves it against other tests until this process ends.
 sub free_port {
     for (1 .. 1000) {
         my $port = 10000 + int(rand(20000));
@@ -175,13 +177,13 @@ sub read_file {
     return <$fh> // '';
 }
 
-# nginx writes its access log when the client already has the answer.
+# Waits for the access log, which nginx writes after the client has the answer.
 sub logged {
     my ($self, $name, $what, $timeout) = @_;
     return wait_for(sub { $self->read_file($name) =~ $what }, $timeout);
 }
 
-# So many long polls (or, by kind, streams) wait, as /ops/metrics tells.
+# The number of waiting long polls (or, by kind, streams) in /ops/metrics.
 sub waiting {
     my ($self, $n, $kind) = @_;
     my $gauge = sprintf 'eventsync_http_waiting_requests{kind="%s"}',
@@ -194,7 +196,7 @@ sub waiting {
     }, 30) || Test::More::diag("$is wait, not $n");
 }
 
-# Adds what a test's nginx.conf need not say, without moving its lines.
+# Adds the directives that a test's nginx.conf may leave out, without new lines.
 sub complete_conf {
     my ($self, $conf, %opts) = @_;
 
@@ -221,7 +223,7 @@ sub complete_conf {
     return "@main $conf";
 }
 
-# A complete server with every location, for tests that are not about the
+# Writes a complete server with every location, for tests that do not test the
 # configuration.  Options: main, http, server, location (extra lines each),
 # listen (its parameters).
 sub default_conf {
@@ -281,8 +283,8 @@ sub ctl {
     return @result;
 }
 
-# The same, but it must succeed; returns its output.  Changes of endpoints are
-# in effect then.
+# Runs a command that must succeed and returns its output.  Changes of endpoints
+# have taken effect when it returns.
 sub ctl_ok {
     my ($self, @args) = @_;
 
@@ -296,7 +298,7 @@ sub ctl_ok {
     die "eventsyncctl @args: exit $rc\n$err$out\n";
 }
 
-# In the background (listen, tail); returns the process.
+# Starts a command in the background (listen, tail); returns the process.
 sub ctl_start {
     my ($self, @args) = @_;
 
@@ -318,9 +320,9 @@ sub feed {
     return $self;
 }
 
-# Makes the partner unless it is there, and a key of it: returns its text.
+# Creates the partner unless it exists, and a key; returns the text of the key.
 # Options: feeds, publish (lists or comma text) of the partner; scopes,
-# key_feeds, expires of the key; others go to the partner as flags.
+# key_feeds, expires of the key; others become flags of the partner.
 sub partner_key {
     my ($self, $partner, %opts) = @_;
 
@@ -336,8 +338,8 @@ sub partner_key {
     return $1;
 }
 
-# Makes an endpoint; returns its name, or in list context (name, secret).
-# Options: url, feeds, types, subject, ordering, schedule ... as flags.
+# Creates an endpoint; returns its name, or in list context (name, secret).
+# Options: url, feeds, types, subject, ordering, schedule ... become flags.
 sub endpoint {
     my ($self, $partner, %opts) = @_;
 
@@ -361,7 +363,7 @@ sub flags {
     return @flags;
 }
 
-# Walks the store; true when every invariant holds, otherwise notes why not.
+# Verifies the store: true if every invariant holds; notes the faults otherwise.
 sub verify {
     my ($self) = @_;
     my ($rc, $out, $err) = $self->ctl('verify');
@@ -384,8 +386,8 @@ sub start {
     return $proc;
 }
 
-# Runs a sub in a process of its own; what it prints is its stdout, and it
-# should end when $t->told_to_end.
+# Runs a sub in a process of its own, with its output in a file.  The sub should
+# return when $t->told_to_end is true.
 sub background {
     my ($self, $name, $code) = @_;
 
@@ -403,9 +405,10 @@ sub forget {
     @{ $self->{procs} } = grep { $_ != $proc } @{ $self->{procs} };
 }
 
-# Reports of the sanitizers go to files of their own, whoever has stderr.
-# nginx frees by exiting, and repeats some globals in each module: neither
-# leaks nor those are looked for there.  What is preloaded comes before them.
+# The sanitizers report to files of their own, because stderr may be elsewhere.
+# nginx frees memory only by exiting and repeats some globals in each module, so
+# that its leaks and duplicate globals are not checked.  Other preloaded
+# libraries come after the sanitizers.
 sub sanitizer_env {
     my ($self, $name) = @_;
     my $nginx = $name =~ /^(?:nginx\d*|check)$/;
@@ -446,7 +449,7 @@ sub run_nginx {
     return $self;
 }
 
-# `nginx -t` of a configuration: returns (exit, what it said).
+# Runs `nginx -t` on a configuration; returns (exit, output).
 sub check_conf {
     my ($self, $conf) = @_;
 
@@ -463,7 +466,7 @@ sub check_conf {
 
 sub nginx_pid { $_[0]{nginx}->pid }
 
-# Pids of the workers that are not shutting down.
+# The pids of workers that are not shutting down.
 sub workers {
     my ($self) = @_;
     my $master = $self->nginx_pid;
@@ -471,7 +474,7 @@ sub workers {
     return grep { (cmdline($_) // '') =~ /worker process$/ } children($master);
 }
 
-# Pids of all of the master's children, old workers included.
+# The pids of all children of the master, including old workers.
 sub children {
     my ($parent) = @_;
     my @pids;
@@ -507,12 +510,12 @@ sub reload {
     }, $timeout // 20);
 }
 
-# Stops nginx gracefully (QUIT) or as told; returns its exit status.
+# Stops nginx with QUIT or the given signal; returns its exit status.
 sub stop_nginx {
     my ($self, $signal) = @_;
     my $proc = delete $self->{nginx} or return;
 
-    # A master killed hard leaves its workers behind.
+    # The workers of a killed master go on running.
     my @workers = children($proc->pid);
     my $rc = $proc->stop($signal // 'QUIT');
     $self->forget($proc);
@@ -523,7 +526,7 @@ sub stop_nginx {
     return $rc;
 }
 
-# Webhooks to receivers on this machine need plain http and loopback allowed.
+# Starts the dispatcher; the receivers of tests need http:// and the loopback.
 our @DISPATCHER_OPTS = ('--allow-http', '--allow-address=127.0.0.0/8');
 
 sub run_dispatcher {
@@ -548,7 +551,7 @@ sub stop_dispatcher {
     return $rc;
 }
 
-# Does what changes an endpoint; if a dispatcher runs it knows then.
+# Runs a change of an endpoint, and waits until a running dispatcher knows it.
 sub in_effect {
     my ($self, $name, $do) = @_;
     my $proc = $self->{dispatcher};
@@ -561,7 +564,7 @@ sub in_effect {
     return wantarray ? @result : $result[0];
 }
 
-# A webhook receiver; see Test::Eventsync::Receiver.
+# Starts a webhook receiver; see Test::Eventsync::Receiver.
 sub receiver {
     my ($self, $answer, %opts) = @_;
 
@@ -571,7 +574,8 @@ sub receiver {
     return $recv;
 }
 
-# Polls a condition every few milliseconds; its value, or nothing in time.
+# Polls a condition every few milliseconds; returns its value, or nothing after
+# the time limit.
 sub wait_for {
     shift if ref $_[0] && ref $_[0] ne 'CODE';
     my ($condition, $timeout) = @_;
@@ -592,7 +596,7 @@ sub port_open {
 }
 
 ###############################################################################
-# the end: stop everything, look into the logs
+# the end: stops everything and reads the logs
 
 # Lines that match are expected and do not fail the test.
 sub allow_errors {
@@ -619,14 +623,14 @@ sub scan_process {
     $self->scan($proc->{name}, $proc->stderr);
 }
 
-# What else is to be undone, after all processes have ended.
+# Adds a sub to run after all processes have ended.
 sub at_end {
     my ($self, $code) = @_;
     push @{ $self->{at_end} }, $code;
 }
 
-# Mounts a disk of so many bytes ("24m") on a directory, which it makes, until
-# the end; false where that is not allowed.  resize_disk() changes its size.
+# Creates a directory and mounts a disk of the given size ("24m") on it, until
+# the end; false where this is not permitted.  resize_disk() changes the size.
 sub small_disk {
     my ($self, $dir, $size) = @_;
     mkdir $dir;

@@ -2,9 +2,9 @@
 
 package Test::Eventsync::Asker;
 
-# Requests whose answers are judged by the OpenAPI document, each two or three
-# tests: that the status is so, that the answer is as declared, and that what
-# was taken is what the document says may be sent.
+# Sends requests and checks their answers with the OpenAPI document.  Each
+# request is two or three tests: the status is the expected one, the document
+# declares the answer, and it allows a request that was accepted.
 #
 #     my $asker = Test::Eventsync::Asker->new($t, $api);
 #     my $answer = $asker->ask(200, GET => '/feeds', key => $key);
@@ -60,12 +60,12 @@ sub note_problem {
     $self->{policies}{$_}++ for @{ $problem->{'violated-policies'} // [] };
 }
 
-# The operations that were answered with a type of problem, by its name; and
-# the policies that have refused.
+# The operations that were answered with a type of problem, by its name, and
+# the rate limits that have refused.
 sub types { return sort keys %{ $_[0]{types}{ $_[1] } // {} } }
 sub policies { return sort keys %{ $_[0]{policies} } }
 
-# What is accepted is what the document says may be sent.
+# The document must allow a request that was accepted.
 sub takes {
     my ($self, $method, $target, $headers, $body) = @_;
     my $api = $self->{api};

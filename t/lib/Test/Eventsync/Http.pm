@@ -2,8 +2,8 @@
 
 package Test::Eventsync;
 
-# HTTP as the tests speak it: requests on bare sockets, events, publishing and
-# polling.  Part of Test::Eventsync, whose methods these are.
+# HTTP for tests: requests on bare sockets, events, publishing and polling.
+# These are methods of Test::Eventsync.
 
 use warnings;
 use strict;
@@ -14,7 +14,7 @@ use JSON::PP;
 use Socket qw(SOL_SOCKET SO_LINGER);
 use Time::HiRes qw(sleep time);
 
-# A connected socket (to port 0 of the test unless told).
+# Connects a socket, to port 0 of the test by default.
 sub socket {
     my ($self, $port) = @_;
     return IO::Socket::INET->new(PeerAddr => '127.0.0.1',
@@ -22,22 +22,23 @@ sub socket {
         || die "cannot connect: $!\n";
 }
 
-# Closes so that the peer sees a reset.
+# Closes a socket with a reset.
 sub reset_socket {
     my ($self, $sock) = @_;
     setsockopt $sock, SOL_SOCKET, SO_LINGER, pack('ii', 1, 0);
     close $sock;
 }
 
-# One request; the answer as { status, headers, body, head, seconds }, header
-# names in lower case, repeated ones joined by ", ".  Options: port, timeout
-# (30), socket (kept open: keep-alive).  Status 0: no answer.
+# Sends one request; returns the answer as { status, headers, body, head,
+# seconds }, header names in lower case, repeated ones joined by ", ".
+# Options: port, timeout (30), socket (kept open: keep-alive).  Status 0: no
+# answer.
 sub http {
     my ($self, @request) = @_;
     return $self->http_end($self->http_start(@request));
 }
 
-# The same in two halves, for several requests at once.
+# http() in two halves, for several requests at once.
 sub http_start {
     my ($self, $method, $path, $headers, $body, %opts) = @_;
 
@@ -148,7 +149,7 @@ sub send_all {
     return 1;
 }
 
-# Reads what there is until the peer closes, or for so many seconds.
+# Reads until the peer closes, or for the given number of seconds.
 sub read_all {
     my ($self, $sock, $seconds) = @_;
     my $call = { sock => $sock, buf => '' };
@@ -157,7 +158,7 @@ sub read_all {
     return $call->{buf};
 }
 
-# GET, and the body decoded; undef unless 200 with JSON.
+# Sends a GET and decodes the body; undef unless the answer is 200 with JSON.
 sub json_get {
     my ($self, $path, $key, %opts) = @_;
 
@@ -177,8 +178,8 @@ sub json {
     return eval { JSON::PP->new->utf8->allow_nonref->decode($text) };
 }
 
-# JSON of an event; attributes as given, others with plain values.  `data`
-# may be a structure, or a scalar reference to exact JSON text.
+# The JSON of an event with the given attributes, and defaults for the others.
+# `data` may be a structure, or a scalar reference to exact JSON text.
 sub event {
     my ($self, %attrs) = @_;
 
@@ -194,15 +195,15 @@ sub event {
     return $text;
 }
 
-# The key of a partner that may read and publish everything.
+# A key of a partner that may read and publish everything.
 sub master_key {
     my ($self) = @_;
     return $self->{master_key} //= $self->partner_key('tester',
         feeds => '*', publish => '*', scopes => 'read,publish');
 }
 
-# Publishes events (JSON texts or attribute hashes) over HTTP as NDJSON, by
-# the key given in { key => ... } or one that may do all.  Returns the answer
+# Publishes events (JSON texts or attribute hashes) over HTTP as NDJSON, with
+# the key in { key => ... } or one that may do everything.  Returns the answer
 # with the decoded body in `json`.
 sub publish {
     my ($self, $feed, @events) = @_;
@@ -218,7 +219,8 @@ sub publish {
     return $answer;
 }
 
-# Polls once; the decoded body.  Parameters as a list: after => ..., limit => .
+# Polls once; returns the decoded body.  Parameters are a list: after => ...,
+# limit => .
 sub poll {
     my ($self, $feed, %params) = @_;
 
@@ -229,7 +231,7 @@ sub poll {
         timeout => 30 + ($params{wait} // 0));
 }
 
-# Every event of a feed from a cursor (or the oldest) to the present end.
+# Every event of a feed from a cursor (or the oldest) to its current end.
 sub poll_all {
     my ($self, $feed, %params) = @_;
     my @events;

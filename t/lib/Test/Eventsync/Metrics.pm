@@ -2,8 +2,8 @@
 
 package Test::Eventsync::Metrics;
 
-# A strict reader of Prometheus' text format, version 0.0.4, that takes from it
-# only what we write: what it does not know is a fault.
+# A strict parser of Prometheus' text format, version 0.0.4.  It knows only the
+# part that eventsync writes, and reports all else as a fault.
 #
 #     my ($metrics, @faults) = parse($text);
 #     $metrics->{'name{a="1",b="2"}'}       # labels by their names
@@ -67,7 +67,7 @@ sub labels {
     return '{' . join(',', map { "$_=\"$labels{$_}\"" } sort keys %labels) . '}';
 }
 
-# Buckets rise up to the count.
+# The buckets of a histogram must rise up to its count.
 sub histogram {
     my ($metrics, $name) = @_;
     my %buckets = map { /^${name}_bucket\{le="(.*)"\}$/ ? ($1 => $metrics->{$_}) : () }

@@ -2,22 +2,22 @@
 
 package Test::Eventsync::OpenApi;
 
-# An OpenAPI 3.1 document as a test reads it: its operations, a judge of
-# answers by what it declares, and a record of what of it has been seen.
+# An OpenAPI 3.1 document for tests: lists its operations, checks answers
+# against its declarations, and records which declarations were used.
 #
 #     my $api = Test::Eventsync::OpenApi->new($text);
 #     is_deeply([ $api->faults ], [], 'structure');
 #     is_deeply([ $api->judge($answer, GET => '/feeds?a=1', \%headers) ], []);
 #     is_deeply([ $api->unseen ], []);
 #
-# What is seen is each declaration: a header of an operation's own answer of
-# that status, and of a shared answer (components/responses) once for all that
-# refer to it.  What is `required` is wanted of every answer.
+# A declaration is, for example, a header of one status of one operation, or a
+# header of a shared answer (components/responses), which counts once for all
+# operations that refer to it.  Every answer must have what is `required`.
 #
-# Of JSON Schema it knows the keywords below, and a document that has another
-# has a fault.  An object whose schema has `properties` may have no others,
-# unless `additionalProperties` says so: a client has to take new members, but
-# a test wants to hear of them.
+# It knows the keywords of JSON Schema below; any other keyword is a fault of
+# the document.  An object whose schema has `properties` may have no other
+# members unless `additionalProperties` allows them: clients must accept new
+# members, but a test must report them.
 
 use warnings;
 use strict;
@@ -27,11 +27,11 @@ use JSON::PP;
 
 my $coder = JSON::PP->new->utf8->canonical->allow_nonref;
 
-# Headers that nginx gives to anything.
+# Headers that nginx adds to every answer.
 my %NGINX = map { $_ => 1 } qw(server date connection content-length
     content-type transfer-encoding keep-alive accept-ranges last-modified);
 
-# What validate() judges by, and what says nothing of a value.
+# Keywords that validate() checks, and those that do not restrict a value.
 my %KEYWORDS = map { $_ => 1 } qw(type const enum oneOf properties required
     additionalProperties maxProperties items minItems maxItems pattern
     minLength maxLength minimum maximum x-line), qw(description default);
@@ -48,7 +48,7 @@ sub new {
 sub doc        { $_[0]{doc} }
 sub operations { @{ $_[0]{operations} } }
 
-# What a reference stands for; anything else as it is.
+# Resolves a reference; returns anything else unchanged.
 sub resolve {
     my ($self, $node) = @_;
 
@@ -90,7 +90,7 @@ sub path_operations {
     return @operations;
 }
 
-# Where the answers of a status are declared.
+# The declaration of the answers of a status.
 sub where {
     my ($op, $status) = @_;
     my ($shared) = ($op->{responses}{$status}{'$ref'} // '') =~ m{([^/]+)$};
@@ -139,8 +139,7 @@ sub faults {
     return @faults;
 }
 
-# Schemas, wherever they are, by what leads to them: keywords that nobody
-# would judge by.
+# Finds keywords that validate() would ignore, in all schemas of the document.
 sub schema_faults {
     my ($self) = @_;
     my (@faults, %seen);
@@ -222,8 +221,8 @@ sub operation_faults {
 ###############################################################################
 # answers
 
-# What is wrong with the answer to a request whose target is relative to the
-# document's directory.  What was right is noted as seen.
+# Returns the faults of the answer to a request, whose target is relative to the
+# directory of the document, and records the declarations that it used.
 sub judge {
     my ($self, $answer, $method, $target, $headers) = @_;
 
@@ -246,7 +245,7 @@ sub note_request {
     my $id = $operation->{id};
     my %given = map { 'header ' . lc $_ => 1 } keys %$headers;
 
-    # What was refused says nothing of what it was asked with.
+    # The parameters of a refused request do not count as used.
     return if $status >= 400;
 
     $given{"query $_"} = 1 for map { (split /=/)[0] } split /&/, $query;
@@ -304,14 +303,14 @@ sub judge_body {
     return $self->validate($schema, $value);
 }
 
-# A header's text as its schema means it.
+# Converts the text of a header to the type of its schema.
 sub value {
     my ($self, $schema, $text) = @_;
     $schema = $self->resolve($schema);
     return ($schema->{type} // '') eq 'integer' && $text =~ /^-?\d+$/ ? 0 + $text : $text;
 }
 
-# What the document declares and no answer or request had.
+# The declarations that no answer or request used.
 sub unseen {
     my ($self) = @_;
     my %want;
@@ -347,7 +346,7 @@ sub type_of {
     return $value == int $value ? 'integer' : 'number';
 }
 
-# What is wrong with the value, each with a JSON Pointer to it.
+# Returns the faults of a value, each with a JSON Pointer.
 sub validate {
     my ($self, $schema, $value, $at) = @_;
     my @faults;
@@ -358,7 +357,7 @@ sub validate {
     return "$at: is not allowed" unless ref $schema eq 'HASH';
 
     my @unknown = grep { !$KEYWORDS{$_} } sort keys %$schema;
-    die "$at: the judge does not know @unknown\n" if @unknown;
+    die "$at: unknown keywords: @unknown\n" if @unknown;
 
     my $type = type_of($value);
     my $text = $coder->encode($value);
@@ -418,8 +417,8 @@ sub validate_object {
     return @faults;
 }
 
-# Text of which each line is JSON of a schema of its own: what the document
-# says by `x-line`.
+# Checks text with JSON on each line, whose schema the document gives as
+# `x-line`.
 sub validate_lines {
     my ($self, $schema, $text, $at) = @_;
     my ($n, @faults) = (0);

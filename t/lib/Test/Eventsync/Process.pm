@@ -2,7 +2,7 @@
 
 package Test::Eventsync::Process;
 
-# One child process: its output in files, its end by pid.
+# One child process: its output goes to files, and it is ended by its pid.
 
 use warnings;
 use strict;
@@ -27,14 +27,15 @@ sub start {
         print $in $opts{stdin};
         close $in;
     }
-    # Read back at once, even if the child has not come that far.
+    # The files must exist at once, because the test may read them before the
+    # child opens them.
     for my $file ($self->{out}, $self->{err}) {
         open my $fh, '>', $file or die "$file: $!\n";
     }
 
     my $pid = fork() // die "fork: $!\n";
     if ($pid == 0) {
-        # A session of its own: a terminal's signals are for the test.
+        # A new session keeps a terminal's signals from the child.
         POSIX::setsid();
         @ENV{ keys %{ $opts{env} } } = values %{ $opts{env} };
         $SIG{$_} = 'DEFAULT' for qw(INT TERM HUP PIPE);
@@ -70,7 +71,7 @@ sub slurp {
     return <$fh> // '';
 }
 
-# Not ended yet (and notes its status if it has).
+# True while the process runs; stores its status when it has ended.
 sub running {
     my ($self) = @_;
 
@@ -81,7 +82,8 @@ sub running {
     return 0;
 }
 
-# Exit status, 128 + n for a signal; undef when it still runs after so long.
+# Waits for the exit status, which is 128 + n for a signal; undef: it still runs
+# after the given time.
 sub wait {
     my ($self, $timeout) = @_;
     my $end = time() + ($timeout // 10);
@@ -100,7 +102,7 @@ sub kill {
     return $self->running && CORE::kill($signal, $self->{pid});
 }
 
-# Signals, waits, kills if that does not help; the exit status.
+# Sends a signal and waits, then kills the process; returns its exit status.
 sub stop {
     my ($self, $signal, $timeout) = @_;
 

@@ -2,11 +2,11 @@
 
 package Test::Eventsync::Proxy;
 
-# A small CONNECT proxy in a process of its own, one more for each connection.
+# A small CONNECT proxy: one process, and another one for each connection.
 #
-# `answer` is a sub, called with the request's head and the target's "host:port";
-# it returns the address to connect to instead, or undef for the target itself,
-# or the bytes of an answer that opens no tunnel.
+# `answer` is a sub that gets the head of the request and the "host:port" of the
+# target.  It returns the address to connect to, undef for the target itself, or
+# the bytes of an answer that opens no tunnel.
 
 use warnings;
 use strict;
@@ -28,7 +28,7 @@ sub start {
 sub port { $_[0]{port} }
 sub url  { "http://127.0.0.1:$_[0]{port}" }
 
-# Starts (again) on the same port, optionally with another answer.
+# Starts, or starts again on the same port, optionally with another answer.
 sub resume {
     my ($self, $answer) = @_;
 
@@ -72,7 +72,7 @@ sub DESTROY {
     $self->stop;
 }
 
-# The heads of all requests so far.
+# Returns the heads of all requests so far.
 sub requests {
     my ($self) = @_;
     open my $fh, '<:raw', $self->{log} or return;

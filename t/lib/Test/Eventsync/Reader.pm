@@ -2,8 +2,8 @@
 
 package Test::Eventsync::Reader;
 
-# A reader of Server-Sent Events on a bare socket, as the HTML standard has it:
-# messages are those without a name, and everything that comes is kept.
+# A reader of Server-Sent Events on a bare socket, as the HTML standard defines
+# it.  Events without a name are messages; the reader keeps everything.
 #
 #     my $reader = Test::Eventsync::Reader->new($t, $path, $key);
 #     is($reader->ids(2), 'a b');
@@ -14,7 +14,7 @@ use strict;
 
 use Time::HiRes qw(time);
 
-# Headers may overrule what is sent; `port` is that of the test's server.
+# Headers replace the default ones; `port` is that of the test's server.
 sub new {
     my ($class, $t, $path, $key, %headers) = @_;
     my $port = delete $headers{port};
@@ -25,14 +25,14 @@ sub new {
     my $self = bless { call => $call, got => [], named => [], all => [],
         id => '', text => '' }, $class;
     my $head = Test::Eventsync::read_until($call, "\r\n\r\n", time + 20)
-        // die "no head\n";
+        // die "no response head\n";
     ($self->{status}) = $head =~ m{^HTTP/1.1 (\d+)};
     $self->{head} = $head;
     ($self->{left}) = $head =~ /^content-length: (\d+)/mi;
     return $self;
 }
 
-# Reads one chunk; false at the end of the stream, or of the connection.
+# Reads one chunk; false at the end of the stream or connection.
 sub chunk {
     my ($self, $seconds) = @_;
     my $end = time + ($seconds // 20);
@@ -106,14 +106,14 @@ sub ids {
     return join ' ', map { $_->{id} } $self->events($n);
 }
 
-# The ids of the positions that it was told.
+# The cursors of the `position` events so far.
 sub positions {
     my ($self) = @_;
     return map { $_->{id} } grep { $_->{name} eq 'position' }
         @{ $self->{named} };
 }
 
-# The problem of the `end` that was the last it was told, or undef.
+# The problem of the last `end` event, or undef.
 sub problem {
     my ($self) = @_;
     my $last = $self->{all}[-1] // return;

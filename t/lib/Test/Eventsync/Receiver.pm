@@ -2,20 +2,20 @@
 
 package Test::Eventsync::Receiver;
 
-# A small HTTP receiver in a process of its own: many connections at once,
-# scripted answers, every request logged.
+# A small HTTP receiver in a process of its own: it serves many connections at
+# once, gives scripted answers, and logs every request.
 #
 # The answer is a number (the status) or a sub, called in the receiver with
 #
 #     { n, count, method, path, headers, body, conn, time }
 #
-# n counts requests from 1, over restarts; count is how often this webhook-id
-# has come, from 1.  It returns a status, or a hash of
+# n counts requests from 1, over restarts; count is the number of requests with
+# this webhook-id so far, from 1.  The sub returns a status, or a hash of
 #
 #     status (200), headers (hash), body
-#     delay   seconds before it answers
+#     delay   seconds before the answer
 #     close   1: close after the answer;  reset: RST instead of an answer
-#     raw     these bytes instead of an answer, then as `close` says
+#     raw     sends these bytes instead of an answer, then obeys `close`
 #     drip    seconds between single bytes of the answer
 #     hang    1: never answer
 
@@ -44,7 +44,7 @@ sub port { $_[0]{port} }
 sub pid  { $_[0]{pid} }
 sub url  { "http://$_[0]{addr}:$_[0]{port}" . ($_[1] // '/hook') }
 
-# Starts (again) on the same port, optionally with another answer.
+# Starts, or starts again on the same port, optionally with another answer.
 sub resume {
     my ($self, $answer) = @_;
 
@@ -66,7 +66,7 @@ sub resume {
     return $self;
 }
 
-# An outage: connections are refused until resume().
+# Simulates an outage: connections are refused until resume().
 sub stop {
     my ($self) = @_;
 
@@ -93,7 +93,7 @@ sub count {
     return $n;
 }
 
-# Waits for so many requests; returns them all, or none in time.
+# Waits for n requests; returns all of them, or none after the time limit.
 sub wait_for {
     my ($self, $n, $timeout) = @_;
     my $end = time() + ($timeout // 10);
@@ -216,7 +216,7 @@ sub serve {
     }
 }
 
-# A whole request off the front of the buffer, or nothing yet.
+# Takes a complete request off the front of the buffer; nothing: not yet.
 sub take_request {
     my ($conn) = @_;
 

@@ -2,16 +2,16 @@
 
 package Test::Eventsync::Users;
 
-# The users of docs/operations.md, for tests that root runs: nginx's workers
-# (worker), the dispatcher's, root, an operator, and a stranger, who is not in
-# the store's group.  They are numbers that belong to nobody; no account is
-# made.
+# The users of docs/operations.md, for tests that run as root: the user of
+# nginx's workers, that of the dispatcher, root, an operator, and a stranger,
+# who is not in the group of the store.  They are unused numbers without
+# accounts.
 #
 #     my $t = users_or_skip();        # a Test::Eventsync, or the test is skipped
-#     users_store($t, 'name');        # made as the recipe says
+#     users_store($t, 'name');        # created as the page says
 #     my ($rc, $out, $err) = ctl_as($t, operator => {}, 'feed', 'list');
 #
-# The programs are copied, because a way to the build may be closed to others.
+# The programs are copied, because the users may have no access to the build.
 
 use warnings;
 use strict;
@@ -46,8 +46,8 @@ sub users_or_skip {
     return $t;
 }
 
-# A command line as one of the users, with a umask that leaves the group
-# nothing.
+# Makes a command line that runs as one of the users, with a umask that denies
+# the group everything.
 sub as {
     my ($who, @cmd) = @_;
     my $id = $ID{$who};
@@ -73,7 +73,7 @@ sub event {
     return qq({"specversion":"1.0","id":"$id","source":"/u","type":"t"});
 }
 
-# '', or what was said.
+# '', or the error.
 sub publish_as {
     my ($t, $who, $feed) = @_;
     my ($rc, undef, $err) = ctl_as($t, $who, { stdin => event() . "\n" },
@@ -81,7 +81,7 @@ sub publish_as {
     return $rc == 0 ? '' : "exit $rc: $err";
 }
 
-# The recipe, with a number for the group's name.
+# Runs the commands of the page, with a number for the name of the group.
 sub users_store {
     my ($t, $name) = @_;
     $t->{store} = $t->testdir . "/store-$name";
@@ -92,7 +92,8 @@ sub users_store {
     system('find', $t->store, qw(-type d -exec chmod g+s {} +));
 }
 
-# All resources, and a master that has no more rights than its workers.
+# Starts nginx with all resources, with a master that has only the rights of its
+# workers.
 sub nginx_as {
     my ($t, $who) = @_;
     my $dir = $t->testdir;

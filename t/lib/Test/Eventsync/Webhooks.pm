@@ -2,8 +2,8 @@
 
 package Test::Eventsync::Webhooks;
 
-# What tests of the dispatcher share: a store with a feed and a partner,
-# events published without HTTP, what is on record, and an independent
+# Functions for tests of the dispatcher: a store with a feed and a partner,
+# events published without HTTP, recorded attempts, and an independent
 # computation of signatures and delays.
 
 use warnings;
@@ -21,7 +21,8 @@ our @EXPORT = qw(
     signature_ok v1a_ok header_list sequences time_ms delay_ms stored outcomes
 );
 
-# A store with the feed "orders" and the partner "acme" that may read all.
+# Creates a store with the feed "orders" and the partner "acme", which may read
+# every feed.
 sub webhook_store {
     my (%opts) = @_;
 
@@ -46,7 +47,7 @@ sub put_types {
     return put($t, $feed, map { { type => $_ } } @types);
 }
 
-# The feed's events as stored, one text each.
+# The stored texts of the events of a feed.
 sub stored {
     my ($t, $feed) = @_;
     return split /\n/, $t->ctl_ok('tail', $feed);
@@ -58,8 +59,8 @@ sub fields {
     return { line => $line, %fields };
 }
 
-# Attempts on record, in order, as hashes of the fields that ctl prints, with
-# `time_ms`.
+# The recorded attempts in order, as hashes of the fields that eventsyncctl
+# prints, with `time_ms`.
 sub attempts {
     my ($t, $endpoint) = @_;
     return map {
@@ -69,9 +70,9 @@ sub attempts {
     } split /\n/, $t->ctl_ok('endpoint', 'attempts', $endpoint);
 }
 
-# What comes of sending one event to each of the URLs, by a dispatcher with
-# these options: hash of "class status" by URL.  A failure is a dead letter at
-# once; the endpoints are removed.
+# Sends one event to each of the URLs, by a dispatcher with the given options.
+# Returns a hash of "class status" by URL.  A failure becomes a dead letter at
+# once, and the endpoints are removed.
 sub outcomes {
     my ($t, $urls, @options) = @_;
 
@@ -112,12 +113,12 @@ sub retries {
     return grep { $_->{line} =~ /\bretry\b/ } status_lines($t, $endpoint);
 }
 
-# Sequences of requests, in the order in which they came.
+# The sequences of requests, in order of arrival.
 sub sequences {
     return map { Test::Eventsync::json($_->{body})->{sequence} + 0 } @_;
 }
 
-# True when one of the request's tokens is this secret's.
+# True if one of the tokens of the request is a signature by this secret.
 sub signature_ok {
     my ($request, $secret) = @_;
     my $h = $request->{headers};
@@ -130,7 +131,7 @@ sub signature_ok {
         split / /, $h->{'webhook-signature'} // '';
 }
 
-# True when one of them is that of this public key, a JWK's x, by openssl.
+# True if openssl verifies one of them with this public key, the x of a JWK.
 sub v1a_ok {
     my ($t, $request, $x) = @_;
     my $dir = $t->testdir;
@@ -162,7 +163,7 @@ sub time_ms {
     return timegm($s, $mi, $h, $d, $mo - 1, $y) * 1000 + $ms;
 }
 
-# The delay before an attempt as documented: +-20 % of the schedule's, by the
+# The documented delay before an attempt: that of the schedule, +-20 % by the
 # first 53 bits of SHA-256("id.endpoint.attempt").
 sub delay_ms {
     my ($id, $endpoint, $attempt, $schedule_ms) = @_;
