@@ -34,19 +34,20 @@ ctl_clear_problem(const es_problem_t *problem, es_rc_t es)
 /* Prints the dispatcher's answer to the request. */
 
 static int
-ctl_clear_reply(const es_request_t *request, const es_reply_t *reply)
+ctl_clear_reply(const es_control_request_t *request,
+    const es_control_reply_t *reply)
 {
     if (reply->rc != ES_OK) {
         return ctl_fail(CTL_FAILED, "%s", reply->detail[0] != '\0'
                         ? reply->detail : es_strerror(reply->rc));
     }
 
-    if (request->kind == ES_REQUEST_SKIP) {
+    if (request->kind == ES_CONTROL_SKIP) {
         (void) puts("skipped");
 
     } else {
         (void) printf("%" PRIu64 " %s\n", reply->count,
-                      request->kind == ES_REQUEST_CANCEL ? "cancelled"
+                      request->kind == ES_CONTROL_CANCEL ? "cancelled"
                                                          : "discarded");
     }
 
@@ -55,20 +56,21 @@ ctl_clear_reply(const es_request_t *request, const es_reply_t *reply)
 
 
 static int
-ctl_clear_send(ctl_t *ctl, es_request_t *request)
+ctl_clear_send(ctl_t *ctl, es_control_request_t *request)
 {
-    es_rc_t     es;
-    uint64_t    taken;
-    es_reply_t  reply;
+    es_rc_t             es;
+    uint64_t            taken;
+    es_control_reply_t  reply;
 
-    es = es_delivery_taken(ctl->store, &taken);
+    es = es_delivery_control_taken(ctl->store, &taken);
 
     if (es == ES_OK) {
-        es = es_request_add(ctl->store, request, taken);
+        es = es_control_request_add(ctl->store, request, taken);
     }
 
     if (es == ES_OK) {
-        es = es_reply_wait(ctl->store, request->id, CTL_REPLY_MS, &reply);
+        es = es_control_reply_wait(ctl->store, request->id, CTL_REPLY_MS,
+                                   &reply);
     }
 
     if (es == ES_OK) {
@@ -80,7 +82,7 @@ ctl_clear_send(ctl_t *ctl, es_request_t *request)
                         es_strerror(es));
     }
 
-    (void) puts(es_delivery_taken(ctl->store, &taken) == ES_OK
+    (void) puts(es_delivery_control_taken(ctl->store, &taken) == ES_OK
                 && taken >= request->id ? "under way"
                                         : "waiting for the dispatcher");
 
@@ -93,7 +95,7 @@ ctl_clear_send(ctl_t *ctl, es_request_t *request)
 
 static int
 ctl_clear_skip(ctl_t *ctl, const es_endpoint_t *endpoint,
-    es_request_t *request)
+    es_control_request_t *request)
 {
     es_rc_t       es;
     es_problem_t  problem = { 0 };
@@ -108,7 +110,7 @@ ctl_clear_skip(ctl_t *ctl, const es_endpoint_t *endpoint,
 
 
 static int
-ctl_clear_counted(ctl_t *ctl, es_request_t *request,
+ctl_clear_counted(ctl_t *ctl, es_control_request_t *request,
     const es_clearing_t *clearing)
 {
     es_rc_t   es;
@@ -136,15 +138,15 @@ ctl_clear_counted(ctl_t *ctl, es_request_t *request,
 
 
 static int
-ctl_clear_endpoint(ctl_t *ctl, es_request_kind_t kind,
+ctl_clear_endpoint(ctl_t *ctl, es_control_kind_t kind,
     const es_endpoint_t *endpoint, json_t *body)
 {
-    int            rc;
-    char           by[ES_BY_MAX];
-    es_rc_t        es;
-    es_request_t   request = { .endpoint = endpoint->number };
-    es_problem_t   problem = { 0 };
-    es_clearing_t  clearing = { 0 };
+    int                   rc;
+    char                  by[ES_BY_MAX];
+    es_rc_t               es;
+    es_control_request_t  request = { .endpoint = endpoint->number };
+    es_problem_t          problem = { 0 };
+    es_clearing_t         clearing = { 0 };
 
     (void) snprintf(by, sizeof(by), "uid %u", (unsigned) getuid());
 
@@ -153,7 +155,7 @@ ctl_clear_endpoint(ctl_t *ctl, es_request_kind_t kind,
     if (es != ES_OK) {
         rc = ctl_clear_problem(&problem, es);
 
-    } else if (kind == ES_REQUEST_SKIP) {
+    } else if (kind == ES_CONTROL_SKIP) {
         rc = ctl_clear_skip(ctl, endpoint, &request);
 
     } else {
@@ -169,7 +171,7 @@ ctl_clear_endpoint(ctl_t *ctl, es_request_kind_t kind,
 /* Releases the body. */
 
 static int
-ctl_clear(ctl_t *ctl, es_request_kind_t kind, const char *name, json_t *body)
+ctl_clear(ctl_t *ctl, es_control_kind_t kind, const char *name, json_t *body)
 {
     int                   rc;
     es_registry_t        *registry = NULL;
@@ -202,7 +204,7 @@ ctl_endpoint_skip(ctl_t *ctl, int argc, char **argv)
     rc = ctl_args(ctl, &argc, argv, 3, 3, NULL);
 
     return rc == CTL_OK
-           ? ctl_clear(ctl, ES_REQUEST_SKIP, argv[0],
+           ? ctl_clear(ctl, ES_CONTROL_SKIP, argv[0],
                        json_pack("{s:s, s:s}", "feed", argv[1], "cursor",
                                  argv[2]))
            : rc;
@@ -247,7 +249,7 @@ ctl_clear_statuses(json_t *body, const char *text)
 
 
 static int
-ctl_clear_range(ctl_t *ctl, es_request_kind_t kind, int argc, char **argv)
+ctl_clear_range(ctl_t *ctl, es_control_kind_t kind, int argc, char **argv)
 {
     int          rc;
     json_t      *body;
@@ -262,11 +264,11 @@ ctl_clear_range(ctl_t *ctl, es_request_kind_t kind, int argc, char **argv)
         { "status", false, &status },
         { "dry-run", true, &dry },
         { "expect", false, &expect },
-        { kind == ES_REQUEST_DISCARD ? "class" : NULL, false, &classes },
+        { kind == ES_CONTROL_DISCARD ? "class" : NULL, false, &classes },
         { NULL, false, NULL }
     };
 
-    rc = ctl_args(ctl, &argc, argv, kind == ES_REQUEST_CANCEL ? 2 : 1, 2,
+    rc = ctl_args(ctl, &argc, argv, kind == ES_CONTROL_CANCEL ? 2 : 1, 2,
                   options);
 
     if (rc == CTL_OK && (dry == NULL) == (expect == NULL)) {
@@ -314,12 +316,12 @@ ctl_clear_range(ctl_t *ctl, es_request_kind_t kind, int argc, char **argv)
 int
 ctl_endpoint_cancel(ctl_t *ctl, int argc, char **argv)
 {
-    return ctl_clear_range(ctl, ES_REQUEST_CANCEL, argc, argv);
+    return ctl_clear_range(ctl, ES_CONTROL_CANCEL, argc, argv);
 }
 
 
 int
 ctl_endpoint_discard(ctl_t *ctl, int argc, char **argv)
 {
-    return ctl_clear_range(ctl, ES_REQUEST_DISCARD, argc, argv);
+    return ctl_clear_range(ctl, ES_CONTROL_DISCARD, argc, argv);
 }

@@ -407,13 +407,13 @@ ctl_print_status(ctl_delivery_t *d, const es_endpoint_t *endpoint)
     json_t             *status;
     es_rc_t             rc;
     const char         *name, *state, *stopped;
-    es_status_query_t   q = {
+    es_endpoint_status_query_t   q = {
         .store = d->ctl->store, .feeds = &d->feeds,
         .endpoint = endpoint->number, .revision = endpoint->revision,
         .paused = endpoint->paused, .disabled = endpoint->partner->disabled
     };
 
-    rc = es_status_read(&q, &status);
+    rc = es_endpoint_status_read(&q, &status);
     if (rc != ES_OK) {
         return rc;
     }
@@ -466,7 +466,7 @@ ctl_print_removed(const ctl_delivery_t *d)
             continue;
         }
 
-        report = es_report_kept(away);
+        report = es_report_away_feed(away);
 
         if (d->json) {
             rc = ctl_delivery_json(away->name, report);

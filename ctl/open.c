@@ -112,13 +112,13 @@ ctl_begin_list(ctl_t *ctl, int *argc, char **argv, bool *as_json)
 void
 ctl_report(ctl_t *ctl, bool all)
 {
-    char  text[ES_TOLD_MAX];
+    char  text[ES_STORE_NEWS_MAX];
 
     if (ctl->store == NULL) {
         return;
     }
 
-    while (es_store_taken(ctl->store, all, text, sizeof(text))) {
+    while (es_deletions_next(ctl->store, all, text, sizeof(text))) {
         ctl_complain("%s", text);
     }
 

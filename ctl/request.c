@@ -26,7 +26,8 @@
 /* Opens the store and finds the endpoint. */
 
 static int
-ctl_request_endpoint(ctl_t *ctl, const char *name, es_request_t *request)
+ctl_request_endpoint(ctl_t *ctl, const char *name,
+    es_control_request_t *request)
 {
     int                   rc;
     es_registry_t        *registry;
@@ -59,9 +60,9 @@ ctl_request_endpoint(ctl_t *ctl, const char *name, es_request_t *request)
 static int
 ctl_request_taken(ctl_t *ctl, uint64_t id)
 {
-    es_reply_t  reply;
+    es_control_reply_t  reply;
 
-    if (es_delivery_reply(ctl->store, id, &reply) == ES_OK
+    if (es_delivery_control_reply(ctl->store, id, &reply) == ES_OK
         && reply.rc != ES_OK)
     {
         return ctl_fail(CTL_FAILED, "%s", reply.detail);
@@ -77,16 +78,16 @@ ctl_request_taken(ctl_t *ctl, uint64_t id)
    when it has not taken the request by then. */
 
 static int
-ctl_request_add(ctl_t *ctl, es_request_t *request, bool *taken)
+ctl_request_add(ctl_t *ctl, es_control_request_t *request, bool *taken)
 {
     es_rc_t   es;
     int64_t   until_us;
     uint64_t  last;
 
-    es = es_delivery_taken(ctl->store, &last);
+    es = es_delivery_control_taken(ctl->store, &last);
 
     if (es == ES_OK) {
-        es = es_request_add(ctl->store, request, last);
+        es = es_control_request_add(ctl->store, request, last);
     }
 
     if (es != ES_OK) {
@@ -97,7 +98,7 @@ ctl_request_add(ctl_t *ctl, es_request_t *request, bool *taken)
     until_us = es_clock_mono_us() + CTL_REQUEST_WAIT_US;
 
     do {
-        if (es_delivery_taken(ctl->store, &last) == ES_OK
+        if (es_delivery_control_taken(ctl->store, &last) == ES_OK
             && last >= request->id)
         {
             *taken = true;
@@ -119,13 +120,13 @@ ctl_request_add(ctl_t *ctl, es_request_t *request, bool *taken)
 
 static int
 ctl_request_position(ctl_t *ctl, const char *feed, const char *cursor,
-    const char *from, es_request_t *request)
+    const char *from, es_control_request_t *request)
 {
     es_rc_t       es;
     es_problem_t  problem = { 0 };
 
-    es = es_request_place(ctl->store, es_str(feed), cursor, from, request,
-                          &problem);
+    es = es_control_request_start(ctl->store, es_str(feed), cursor, from,
+                                  request, &problem);
 
     return es == ES_OK ? CTL_OK
                        : ctl_fail(CTL_FAILED, "%s", problem.detail[0]
@@ -136,10 +137,10 @@ ctl_request_position(ctl_t *ctl, const char *feed, const char *cursor,
 int
 ctl_endpoint_replay(ctl_t *ctl, int argc, char **argv)
 {
-    int           rc;
-    bool          taken;
-    const char   *after = NULL, *from = NULL;
-    es_request_t  request = { .kind = ES_REQUEST_REPLAY };
+    int                   rc;
+    bool                  taken;
+    const char           *after = NULL, *from = NULL;
+    es_control_request_t  request = { .kind = ES_CONTROL_REPLAY };
 
     const ctl_option_t  options[] = {
         { "after", false, &after },
@@ -169,9 +170,9 @@ ctl_endpoint_replay(ctl_t *ctl, int argc, char **argv)
 int
 ctl_endpoint_resend(ctl_t *ctl, int argc, char **argv)
 {
-    int           rc;
-    bool          taken;
-    es_request_t  request = { .kind = ES_REQUEST_RESEND };
+    int                   rc;
+    bool                  taken;
+    es_control_request_t  request = { .kind = ES_CONTROL_RESEND };
 
     rc = ctl_args(ctl, &argc, argv, 3, 3, NULL);
 
@@ -195,9 +196,9 @@ ctl_endpoint_resend(ctl_t *ctl, int argc, char **argv)
 int
 ctl_endpoint_redrive(ctl_t *ctl, int argc, char **argv)
 {
-    int           rc;
-    bool          taken;
-    es_request_t  request = { .kind = ES_REQUEST_REDRIVE };
+    int                   rc;
+    bool                  taken;
+    es_control_request_t  request = { .kind = ES_CONTROL_REDRIVE };
 
     rc = ctl_args(ctl, &argc, argv, 1, 1, NULL);
 
@@ -238,7 +239,7 @@ ctl_test_attempt(void *ctx, const es_attempt_t *attempt)
 /* Prints the outcome of the test event as soon as it is recorded. */
 
 static int
-ctl_test_outcome(ctl_t *ctl, const es_request_t *request)
+ctl_test_outcome(ctl_t *ctl, const es_control_request_t *request)
 {
     int64_t     until_us;
     es_rc_t     es;
@@ -276,14 +277,14 @@ ctl_test_outcome(ctl_t *ctl, const es_request_t *request)
 int
 ctl_endpoint_test(ctl_t *ctl, int argc, char **argv)
 {
-    int           rc;
-    bool          taken = false;
-    char          id[ES_TEST_ID_MAX];
-    json_t       *data = NULL;
-    es_rc_t       es;
-    const char   *type = NULL, *text = NULL;
-    es_request_t  request = { .kind = ES_REQUEST_TEST };
-    es_problem_t  problem = { 0 };
+    int                   rc;
+    bool                  taken = false;
+    char                  id[ES_TEST_ID_MAX];
+    json_t               *data = NULL;
+    es_rc_t               es;
+    const char           *type = NULL, *text = NULL;
+    es_control_request_t  request = { .kind = ES_CONTROL_TEST };
+    es_problem_t          problem = { 0 };
 
     const ctl_option_t  options[] = {
         { "type", false, &type },
@@ -304,7 +305,8 @@ ctl_endpoint_test(ctl_t *ctl, int argc, char **argv)
     }
 
     if (rc == CTL_OK) {
-        es = es_request_test(&request, argv[0], type, data, id, &problem);
+        es = es_control_request_test(&request, argv[0], type, data, id,
+                                     &problem);
         rc = es == ES_OK ? CTL_OK
                          : ctl_fail(CTL_FAILED, "%s: %s", problem.pointer,
                                     problem.detail);

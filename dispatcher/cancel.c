@@ -38,7 +38,7 @@ esd_cancel_list(const esd_lane_t *lane, esd_clearing_job_t *job)
     job->n = 0;
     job->at = 0;
     job->kept = 0;
-    (void) es_clearing_fresh(&job->clearing, lane->position,
+    (void) es_clearing_ahead(&job->clearing, lane->position,
                              lane->source->feed.last, &job->upto);
 
     if (lane->nwaiting == 0) {

@@ -26,10 +26,10 @@ esd_clearing_init(esd_dispatcher_t *d)
 
 
 void
-esd_clearing_reply(esd_dispatcher_t *d, const es_request_t *request,
+esd_clearing_reply(esd_dispatcher_t *d, const es_control_request_t *request,
     const char *by, es_rc_t rc, uint64_t count, const char *detail)
 {
-    es_reply_t  reply;
+    es_control_reply_t  reply;
 
     memset(&reply, 0, sizeof(reply));
     reply.id = request->id;
@@ -42,7 +42,7 @@ esd_clearing_reply(esd_dispatcher_t *d, const es_request_t *request,
     (void) snprintf(reply.detail, sizeof(reply.detail), "%s",
                     detail != NULL ? detail : "");
 
-    esd_must(d, es_changes_reply(d->recorder.filling, &reply));
+    esd_must(d, es_changeset_control_reply(d->recorder.filling, &reply));
 
     if (rc != ES_OK) {
         esd_log_line(ESD_LOG_WARN, "request %llu%s%s%s is refused: %s",
@@ -123,7 +123,7 @@ esd_clearing_load(esd_dispatcher_t *d, esd_target_t *target)
 
 void
 esd_clearing_begin(esd_dispatcher_t *d, esd_target_t *target,
-    const es_request_t *request)
+    const es_control_request_t *request)
 {
     esd_clearing_job_t  *job;
 
@@ -145,13 +145,14 @@ esd_clearing_begin(esd_dispatcher_t *d, esd_target_t *target,
         return;
     }
 
-    esd_must(d, es_changes_clearing(d->recorder.filling, &job->clear));
+    esd_must(d, es_changeset_clearing(d->recorder.filling, &job->clear));
     esd_clearing_add(d, target, job);
 }
 
 
 static const char *
-esd_clearing_feed(const esd_dispatcher_t *d, const es_request_t *request)
+esd_clearing_feed(const esd_dispatcher_t *d,
+    const es_control_request_t *request)
 {
     return request->feed == 0
            ? NULL
@@ -172,9 +173,10 @@ esd_clearing_end(esd_dispatcher_t *d, esd_target_t *target, es_rc_t rc,
 
     esd_clearing_reply(d, &job->clear.request, job->clearing.by, rc,
                        job->count, detail);
-    esd_must(d, es_changes_clearing_done(d->recorder.filling, target->number));
+    esd_must(d, es_changeset_clearing_done(d->recorder.filling,
+                                           target->number));
 
-    if (rc == ES_OK && job->clear.request.kind == ES_REQUEST_CANCEL) {
+    if (rc == ES_OK && job->clear.request.kind == ES_CONTROL_CANCEL) {
         esd_notice_cancelled(d, target, feed, job);
 
     } else if (rc == ES_OK) {
@@ -184,7 +186,7 @@ esd_clearing_end(esd_dispatcher_t *d, esd_target_t *target, es_rc_t rc,
     if (rc == ES_OK) {
         esd_log_line(ESD_LOG_WARN, "endpoint %s: %llu %s%s%s%s, by %s",
                      target->name, (unsigned long long) job->count,
-                     job->clear.request.kind == ES_REQUEST_CANCEL
+                     job->clear.request.kind == ES_CONTROL_CANCEL
                      ? "events that waited are cancelled"
                      : "dead letters are discarded",
                      feed ? ", feed \"" : "", feed ? feed : "",
@@ -215,7 +217,7 @@ esd_clearing_counted(esd_dispatcher_t *d, esd_target_t *target)
     job->count = 0;
     job->at = 0;
     memset(&job->place, 0, sizeof(job->place));
-    esd_must(d, es_changes_clearing(d->recorder.filling, &job->clear));
+    esd_must(d, es_changeset_clearing(d->recorder.filling, &job->clear));
 }
 
 
@@ -227,7 +229,7 @@ esd_clearing_waits(const esd_dispatcher_t *d, const esd_clearing_job_t *job)
 {
     if (d->halted) {
         return !d->recorder.full
-               || job->clear.request.kind != ES_REQUEST_DISCARD;
+               || job->clear.request.kind != ES_CONTROL_DISCARD;
     }
 
     return d->recorder.commits < job->commits;
@@ -250,7 +252,7 @@ esd_clearing_slice(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
         return;
     }
 
-    slice = target->job->clear.request.kind == ES_REQUEST_CANCEL
+    slice = target->job->clear.request.kind == ES_CONTROL_CANCEL
             ? esd_cancel_slice(d, txn, target, target->job)
             : esd_discard_slice(d, txn, target, target->job);
 

@@ -51,9 +51,9 @@ esd_discard_dead(void *ctx, const es_dead_t *dead)
     job->count++;
 
     if (job->clear.removing) {
-        esd_must(d, es_changes_dead_done(d->recorder.filling, dead->endpoint,
-                                         dead->feed, dead->epoch,
-                                         dead->sequence));
+        esd_must(d, es_changeset_dead_done(d->recorder.filling, dead->endpoint,
+                                           dead->feed, dead->epoch,
+                                           dead->sequence));
     }
 
     return ES_OK;

@@ -280,18 +280,18 @@ typedef struct {
 
 /* A cancel or a discard that is under way, see clearing.c. */
 struct esd_clearing_job {
-    es_clear_t            clear;       /* as it is on disk */
-    es_clearing_t         clearing;
-    uint64_t              commits;     /* not before so many */
-    uint64_t              count;       /* found, or done in this phase */
-    es_dead_place_t       place;       /* discard: looked at up to there */
-    bool                  begun;       /* cancel: the list was made, */
-    bool                  looked;      /* and has what is meant only */
-    esd_clearing_item_t  *list;        /* cancel */
-    size_t                n;
-    size_t                at;          /* of the list, that is next */
-    size_t                kept;        /* of those before it, that are meant */
-    uint64_t              upto;        /* cancel: events yet to come up to
+    es_clearing_progress_t  clear;     /* as it is on disk */
+    es_clearing_t           clearing;
+    uint64_t                commits;   /* not before so many */
+    uint64_t                count;     /* found, or done in this phase */
+    es_dead_position_t      place;     /* discard: looked at up to there */
+    bool                    begun;     /* cancel: the list was made, */
+    bool                    looked;    /* and has what is meant only */
+    esd_clearing_item_t    *list;      /* cancel */
+    size_t                  n;
+    size_t                  at;        /* of the list, that is next */
+    size_t                  kept;      /* of those before it, that are meant */
+    uint64_t                upto;      /* cancel: events yet to come up to
                                           there are passed over */
 };
 
@@ -404,8 +404,8 @@ typedef struct {
     es_reason_t      reason;       /* and its record */
 
     /* The loop's. */
-    es_changes_t    *filling;
-    es_changes_t    *committing;
+    es_changeset_t  *filling;
+    es_changeset_t  *committing;
     bool             notices;      /* `filling` has operational events */
     bool             noticed;      /* so has `committing` */
     bool             announce;     /* events of a commit are in the outbox:
@@ -444,7 +444,7 @@ typedef struct {
     _Atomic bool      wanted;      /* there are partners to tell */
 
     /* The thread's. */
-    es_changes_t     *changes;
+    es_changeset_t   *changes;
     es_registry_t    *registry;
     int64_t           warning_us;  /* monotonic: no look before */
     uint64_t          after;       /* place up to which it has read */
@@ -617,7 +617,7 @@ void esd_loss_epoch(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 /* The same of a place with `n` items, the first of them `first`: what is lost,
    and the note of the epoch's end, zeroed if there is none. */
 void esd_loss_ended(es_txn_t *txn, const esd_saved_lane_t *place, size_t n,
-    uint64_t first, es_ended_t *ended, es_loss_t *loss);
+    uint64_t first, es_ended_epoch_t *ended, es_loss_t *loss);
 /* The lane's feed is being emptied, by a reset or a removal. */
 bool esd_loss_ending(es_txn_t *txn, esd_lane_t *lane);
 
@@ -629,18 +629,19 @@ void esd_requests_tick(esd_dispatcher_t *d);
 
 /* skip.c */
 void esd_skip(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
-    const es_request_t *request);
+    const es_control_request_t *request);
 
 /* clearing.c - a cancel or a discard, one of an endpoint at a time */
 void esd_clearing_init(esd_dispatcher_t *d);
 /* Goes on with what the last run has begun. */
 void esd_clearing_load(esd_dispatcher_t *d, esd_target_t *target);
 void esd_clearing_begin(esd_dispatcher_t *d, esd_target_t *target,
-    const es_request_t *request);
+    const es_control_request_t *request);
 /* The target is gone, and its job goes on when it comes back. */
 void esd_clearing_drop(esd_dispatcher_t *d, esd_target_t *target);
 /* Replies to a request; `detail` is NULL with ES_OK. */
-void esd_clearing_reply(esd_dispatcher_t *d, const es_request_t *request,
+void esd_clearing_reply(esd_dispatcher_t *d,
+    const es_control_request_t *request,
     const char *by, es_rc_t rc, uint64_t count, const char *detail);
 
 /* What a slice of a job has come to. */
@@ -755,7 +756,7 @@ bool esd_simulate_repeats(const esd_send_t *send, const esd_item_t *item,
 
 /* test_event.c */
 void esd_test_event_send(esd_dispatcher_t *d, esd_target_t *target,
-    const es_request_t *request);
+    const es_control_request_t *request);
 /* Gives d->testing its turns: sends those that wait, as many as may be. */
 void esd_test_events_run(esd_dispatcher_t *d);
 /* Those that wait will not be sent, and no attempt is recorded. */

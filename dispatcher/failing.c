@@ -24,7 +24,7 @@
 static void
 esd_failing_record(esd_dispatcher_t *d, const esd_target_t *target)
 {
-    esd_must(d, es_changes_failing(d->recorder.filling, &target->failing));
+    esd_must(d, es_changeset_failing(d->recorder.filling, &target->failing));
 }
 
 
@@ -84,8 +84,8 @@ esd_failing_succeeded(esd_dispatcher_t *d, esd_target_t *target)
     failing->level = ES_FAILING_QUIET;
     failing->loud = false;
 
-    esd_must(d, es_changes_failing_done(d->recorder.filling,
-                                        target->number));
+    esd_must(d, es_changeset_failing_done(d->recorder.filling,
+                                          target->number));
 }
 
 
@@ -221,7 +221,7 @@ esd_failing_stop(esd_dispatcher_t *d, esd_target_t *target, const char *reason)
     stop.revision = target->revision;
     stop.time_ms = esd_clock_stamp_ms(d);
     (void) snprintf(stop.reason, sizeof(stop.reason), "%s", reason);
-    esd_must(d, es_changes_stop(d->recorder.filling, &stop));
+    esd_must(d, es_changeset_stop(d->recorder.filling, &stop));
     esd_failing_stopped(d, target, reason);
 
     esd_log_line(ESD_LOG_WARN,

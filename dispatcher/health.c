@@ -103,7 +103,7 @@ esd_circuit_open(esd_dispatcher_t *d, esd_target_t *target)
     circuit.trips = target->trips;
     circuit.failures = target->broken;
     circuit.since_ms = target->broken_ms;
-    esd_must(d, es_changes_circuit(d->recorder.filling, &circuit));
+    esd_must(d, es_changeset_circuit(d->recorder.filling, &circuit));
 }
 
 
@@ -116,8 +116,8 @@ esd_circuit_close(esd_dispatcher_t *d, esd_target_t *target)
         target->trips = 0;
         esd_log_line(ESD_LOG_INFO, "endpoint %s: circuit closed",
                      target->name);
-        esd_must(d, es_changes_circuit_closed(d->recorder.filling,
-                                              target->number));
+        esd_must(d, es_changeset_circuit_closed(d->recorder.filling,
+                                                target->number));
     }
 }
 

@@ -100,7 +100,7 @@ esd_janitor_note(esd_unapplied_t *unapplied, const char *name, es_rc_t rc)
 
 static es_rc_t
 esd_janitor_next(esd_dispatcher_t *d, esd_unapplied_t *unapplied, char *name,
-    uint64_t *oldest, es_taken_why_t *why)
+    uint64_t *oldest, es_deletion_cause_t *why)
 {
     es_rc_t    rc, judged;
     es_txn_t  *txn;
@@ -141,10 +141,10 @@ esd_janitor_next(esd_dispatcher_t *d, esd_unapplied_t *unapplied, char *name,
 static void
 esd_janitor_trim(esd_dispatcher_t *d, esd_unapplied_t *unapplied)
 {
-    char            name[ES_FEED_MAX + 1];
-    es_rc_t         rc;
-    uint64_t        oldest;
-    es_taken_why_t  why;
+    char                 name[ES_FEED_MAX + 1];
+    es_rc_t              rc;
+    uint64_t             oldest;
+    es_deletion_cause_t  why;
 
     name[0] = '\0';
 
@@ -181,9 +181,9 @@ esd_janitor_recover(esd_dispatcher_t *d)
 static void
 esd_janitor_report(esd_dispatcher_t *d, bool all)
 {
-    char  text[ES_TOLD_MAX];
+    char  text[ES_STORE_NEWS_MAX];
 
-    while (es_store_taken(d->store, all, text, sizeof(text))) {
+    while (es_deletions_next(d->store, all, text, sizeof(text))) {
         esd_log_line(ESD_LOG_INFO, "%s", text);
     }
 
@@ -225,7 +225,7 @@ esd_janitor_quits(esd_thread_t *janitor)
 
 static void
 esd_janitor_expire(esd_dispatcher_t *d, esd_unapplied_t *unapplied,
-    es_dead_place_t *place)
+    es_dead_position_t *place)
 {
     bool      more;
     es_rc_t   rc;
@@ -273,13 +273,13 @@ esd_janitor_expire(esd_dispatcher_t *d, esd_unapplied_t *unapplied,
 static void *
 esd_janitor_main(void *ctx)
 {
-    int                dead;
-    unsigned           round;
-    struct timespec    until;
-    esd_thread_t      *janitor;
-    es_dead_place_t    place = { 0 };
-    esd_unapplied_t    unapplied = { 0 };
-    esd_dispatcher_t  *d;
+    int                 dead;
+    unsigned            round;
+    struct timespec     until;
+    esd_thread_t       *janitor;
+    es_dead_position_t  place = { 0 };
+    esd_unapplied_t     unapplied = { 0 };
+    esd_dispatcher_t   *d;
 
     d = ctx;
     janitor = &d->janitor;

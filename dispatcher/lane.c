@@ -166,9 +166,9 @@ void
 esd_lane_restart(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t position)
 {
     esd_lane_forget(d, lane);
-    esd_must(d, es_changes_forget_feed(d->recorder.filling,
-                                       lane->target->number,
-                                       lane->source->feed.number));
+    esd_must(d, es_changeset_forget_feed(d->recorder.filling,
+                                         lane->target->number,
+                                         lane->source->feed.number));
 
     memcpy(lane->epoch, lane->source->feed.epoch, sizeof(lane->epoch));
     lane->position = position;
@@ -273,7 +273,7 @@ esd_lane_record(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item)
     retry.first_ms = item->first_ms;
     retry.prevcursor = item->prev;
 
-    esd_must(d, es_changes_retry(d->recorder.filling, &retry));
+    esd_must(d, es_changeset_retry(d->recorder.filling, &retry));
 }
 
 
@@ -301,10 +301,10 @@ esd_lane_drop(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item)
 {
     if (item->recorded) {
         lane->target->retries--;
-        esd_must(d, es_changes_retry_done(d->recorder.filling,
-                                          lane->target->number,
-                                          lane->source->feed.number,
-                                          item->sequence));
+        esd_must(d, es_changeset_retry_done(d->recorder.filling,
+                                            lane->target->number,
+                                            lane->source->feed.number,
+                                            item->sequence));
     }
 }
 

@@ -120,9 +120,9 @@ esd_loss_report(esd_dispatcher_t *d, const es_away_t *away,
     esd_loss_log(away, loss);
 
     d->lost += loss->count;
-    esd_must(d, es_changes_lost(d->recorder.filling, d->lost));
-    esd_must(d, es_changes_loss_done(d->recorder.filling, away->endpoint,
-                                     away->feed));
+    esd_must(d, es_changeset_lost(d->recorder.filling, d->lost));
+    esd_must(d, es_changeset_loss_done(d->recorder.filling, away->endpoint,
+                                       away->feed));
     esd_notice_lost(d, away, loss);
 }
 
@@ -178,7 +178,7 @@ esd_loss_overtaken(esd_dispatcher_t *d, esd_lane_t *lane)
     loss->to = lane->source->feed.oldest - 1;
     loss->count += loss->to - lane->position;
 
-    esd_must(d, es_changes_loss(d->recorder.filling, loss));
+    esd_must(d, es_changeset_loss(d->recorder.filling, loss));
     esd_loss_tick(d, lane);
 }
 
@@ -189,15 +189,15 @@ esd_loss_overtaken(esd_dispatcher_t *d, esd_lane_t *lane)
 
 void
 esd_loss_ended(es_txn_t *txn, const esd_saved_lane_t *place, size_t n,
-    uint64_t first, es_ended_t *ended, es_loss_t *loss)
+    uint64_t first, es_ended_epoch_t *ended, es_loss_t *loss)
 {
     memset(loss, 0, sizeof(es_loss_t));
     loss->endpoint = place->endpoint;
     loss->feed = place->feed;
     memcpy(loss->epoch, place->epoch, sizeof(loss->epoch));
 
-    if (es_ended_get(txn, place->feed, place->epoch, ended) != ES_OK) {
-        memset(ended, 0, sizeof(es_ended_t));
+    if (es_ended_epoch_get(txn, place->feed, place->epoch, ended) != ES_OK) {
+        memset(ended, 0, sizeof(es_ended_epoch_t));
     }
 
     loss->count = n;
@@ -222,7 +222,7 @@ esd_loss_epoch(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     uint64_t          first;
     es_away_t         away;
     es_loss_t         loss;
-    es_ended_t        ended;
+    es_ended_epoch_t  ended;
     esd_saved_lane_t  place = { .endpoint = lane->target->number,
                                 .feed = lane->source->feed.number,
                                 .sequence = lane->position };
@@ -248,10 +248,10 @@ esd_loss_epoch(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 bool
 esd_loss_ending(es_txn_t *txn, esd_lane_t *lane)
 {
-    int64_t     now_us;
-    es_ended_t  ended;
+    int64_t           now_us;
+    es_ended_epoch_t  ended;
 
-    if (es_ended_get(txn, lane->source->feed.number, lane->epoch, &ended)
+    if (es_ended_epoch_get(txn, lane->source->feed.number, lane->epoch, &ended)
         != ES_OK
         || ended.over)
     {

@@ -85,7 +85,7 @@ esd_notice_shorten(char *id)
    that of the partner's operational events. */
 
 static es_rc_t
-esd_notice_put(esd_dispatcher_t *d, es_changes_t *changes, es_str_t feed,
+esd_notice_put(esd_dispatcher_t *d, es_changeset_t *changes, es_str_t feed,
     es_str_t endpoint, const char *type, const char *suffix, json_t *data)
 {
     char       id[ESD_NOTICE_ID_MAX], name[ES_FEED_MAX + 1], *text;
@@ -106,7 +106,8 @@ esd_notice_put(esd_dispatcher_t *d, es_changes_t *changes, es_str_t feed,
     number = atomic_fetch_add(&d->notifier.last, 1) + 1;
 
     rc = text == NULL
-         ? ES_NOMEM : es_changes_notice(changes, number, feed, es_str(text));
+         ? ES_NOMEM : es_changeset_outbox_put(changes, number, feed,
+                                              es_str(text));
     free(text);
 
     return rc;
@@ -384,9 +385,9 @@ esd_notice_cleared(esd_dispatcher_t *d, const esd_target_t *target,
     const char *type, const char *feed, const char *to,
     const esd_clearing_job_t *job)
 {
-    char                  suffix[32], from[ES_CURSOR_MAX];
-    const es_request_t   *request;
-    const es_clearing_t  *clearing;
+    char                         suffix[32], from[ES_CURSOR_MAX];
+    const es_control_request_t  *request;
+    const es_clearing_t         *clearing;
 
     request = &job->clear.request;
     clearing = &job->clearing;

@@ -36,10 +36,10 @@ esd_notifier_start(esd_dispatcher_t *d)
 
     notifier = &d->notifier;
 
-    rc = es_delivery_noticed(d->store, &last);
+    rc = es_delivery_outbox_last(d->store, &last);
 
     if (rc == ES_OK) {
-        rc = es_delivery_notices(d->store, &waiting, &notifier->dropped);
+        rc = es_delivery_outbox_count(d->store, &waiting, &notifier->dropped);
     }
 
     if (rc != ES_OK) {
@@ -49,7 +49,7 @@ esd_notifier_start(esd_dispatcher_t *d)
     atomic_store(&notifier->last, last);
     notifier->told = true;
 
-    notifier->changes = es_changes_create();
+    notifier->changes = es_changeset_create();
     if (notifier->changes == NULL) {
         return ES_NOMEM;
     }
@@ -81,7 +81,7 @@ esd_notifier_finish(esd_dispatcher_t *d)
     notifier = &d->notifier;
 
     (void) esd_thread_finish(&notifier->thread);
-    es_changes_destroy(notifier->changes);
+    es_changeset_destroy(notifier->changes);
     notifier->changes = NULL;
     es_registry_free(notifier->registry);
     notifier->registry = NULL;
@@ -111,8 +111,8 @@ esd_notifier_drop(esd_dispatcher_t *d, uint64_t number, const char *feed,
     esd_log_line(ESD_LOG_ERROR, "an operational event for feed \"%s\" is "
                  "dropped: %s", feed, why);
     d->notifier.dropped++;
-    esd_notifier_must(es_changes_notice_done(d->notifier.changes, number));
-    esd_notifier_must(es_changes_dropped(d->notifier.changes,
+    esd_notifier_must(es_changeset_outbox_done(d->notifier.changes, number));
+    esd_notifier_must(es_changeset_outbox_dropped(d->notifier.changes,
                                            d->notifier.dropped));
 }
 
@@ -130,7 +130,7 @@ esd_posting_gather(esd_dispatcher_t *d, esd_posting_t *posting)
     number = d->notifier.after;
 
     while (posting->n < ESD_NOTICES_MAX
-           && (rc = es_delivery_notice(d->store, &number, &feed, &event))
+           && (rc = es_delivery_outbox_next(d->store, &number, &feed, &event))
               == ES_OK)
     {
         batch = es_batch_create((es_str_t) { feed.data, feed.len }, NULL);
@@ -178,7 +178,7 @@ esd_posting_done(esd_dispatcher_t *d, esd_posting_t *posting)
         switch (rc) {
 
         case ES_OK:
-            esd_notifier_must(es_changes_notice_done(d->notifier.changes,
+            esd_notifier_must(es_changeset_outbox_done(d->notifier.changes,
                                                        posting->numbers[i]));
             break;
 

@@ -107,7 +107,7 @@ esd_parked_begin(esd_dispatcher_t *d, const es_feed_t *feed,
                  "for 30 days", away->name, why, away->feed_name, cursor,
                  (unsigned long long) n);
 
-    esd_must(d, es_changes_away(d->recorder.filling, away));
+    esd_must(d, es_changeset_away(d->recorder.filling, away));
     esd_notice_away(d, away, cursor, n);
 }
 
@@ -191,8 +191,8 @@ esd_parked_resumed(esd_dispatcher_t *d, const esd_saved_lane_t *place)
                      place->away->feed_name, place->epoch,
                      (unsigned long long) place->sequence);
 
-        esd_must(d, es_changes_away_done(d->recorder.filling,
-                                         place->endpoint, place->feed));
+        esd_must(d, es_changeset_away_done(d->recorder.filling,
+                                           place->endpoint, place->feed));
     }
 
     link = esd_parked_find(d, place->endpoint, place->feed);
@@ -220,7 +220,7 @@ esd_parked_drop(esd_dispatcher_t *d, es_txn_t *txn, esd_parked_t **link,
     uint32_t           endpoint;
     uint64_t           first;
     es_loss_t          loss;
-    es_ended_t         ended;
+    es_ended_epoch_t   ended;
     esd_saved_lane_t  *place;
 
     place = &(*link)->place;
@@ -251,14 +251,14 @@ esd_parked_drop(esd_dispatcher_t *d, es_txn_t *txn, esd_parked_t **link,
                      place->away->name, place->away->feed_name);
     }
 
-    esd_must(d, es_changes_forget_feed(d->recorder.filling, endpoint,
-                                       place->feed));
+    esd_must(d, es_changeset_forget_feed(d->recorder.filling, endpoint,
+                                         place->feed));
     esd_parked_free(link);
 
     if (!esd_parked_any(d, endpoint)
         && (endpoint >= d->ntargets || d->targets[endpoint] == NULL))
     {
-        esd_must(d, es_changes_forget(d->recorder.filling, endpoint));
+        esd_must(d, es_changeset_forget(d->recorder.filling, endpoint));
     }
 }
 
@@ -342,7 +342,8 @@ esd_parked_name(const esd_dispatcher_t *d, esd_saved_lane_t *place)
                                            : NULL;
 
     if (target == NULL) {
-        (void) es_registry_gone(d->store, place->endpoint, place->away->name);
+        (void) es_registry_removed_name(d->store, place->endpoint,
+                                        place->away->name);
         return;
     }
 
@@ -362,7 +363,7 @@ static void
 esd_parked_take(esd_dispatcher_t *d, es_txn_t *txn, esd_saved_lane_t *place)
 {
     bool              left;
-    es_ended_t        ended;
+    es_ended_epoch_t  ended;
     esd_parked_t     *parked;
     const es_feed_t  *feed;
 
@@ -387,7 +388,8 @@ esd_parked_take(esd_dispatcher_t *d, es_txn_t *txn, esd_saved_lane_t *place)
     feed = esd_parked_feed(d, parked);
 
     if (feed == NULL) {
-        if (es_ended_get(txn, place->feed, place->epoch, &ended) == ES_OK) {
+        if (es_ended_epoch_get(txn, place->feed, place->epoch,
+                               &ended) == ES_OK) {
             memcpy(place->away->feed_name, ended.name, sizeof(ended.name));
         }
 

@@ -64,7 +64,7 @@ esd_record_attempt(esd_dispatcher_t *d, const es_attempt_t *attempt)
     es_tally_attempt(&d->recorder.tally, attempt);
     d->recorder.tallied = true;
 
-    esd_must(d, es_changes_attempt(d->recorder.filling, attempt));
+    esd_must(d, es_changeset_attempt(d->recorder.filling, attempt));
 }
 
 
@@ -128,7 +128,7 @@ esd_record_dead(esd_dispatcher_t *d, const es_dead_t *dead)
     d->recorder.tally.dead++;
     d->recorder.tallied = true;
 
-    esd_must(d, es_changes_dead(d->recorder.filling, dead));
+    esd_must(d, es_changeset_dead(d->recorder.filling, dead));
 }
 
 
@@ -141,7 +141,7 @@ esd_record_heartbeat(esd_dispatcher_t *d)
     int64_t  at_ms;
 
     at_ms = esd_clock_due_ms(d) - (esd_clock_stamp_ms(d) - d->alive_ms);
-    esd_must(d, es_changes_heartbeat(d->recorder.filling, at_ms));
+    esd_must(d, es_changeset_heartbeat(d->recorder.filling, at_ms));
 }
 
 
@@ -155,8 +155,8 @@ esd_recorder_start(esd_dispatcher_t *d)
 
     TAILQ_INIT(&recorder->dirty);
 
-    recorder->filling = es_changes_create();
-    recorder->committing = es_changes_create();
+    recorder->filling = es_changeset_create();
+    recorder->committing = es_changeset_create();
 
     if (recorder->filling == NULL || recorder->committing == NULL) {
         return ES_NOMEM;
@@ -243,7 +243,7 @@ esd_recorder_pending(es_progress_t *progress, const esd_item_t *items,
 /* What the lane has taken and not finished, as the next start must see it. */
 
 static es_rc_t
-esd_recorder_progress(es_changes_t *changes, const esd_lane_t *lane)
+esd_recorder_progress(es_changeset_t *changes, const esd_lane_t *lane)
 {
     const esd_send_t    *send;
     static es_progress_t  progress;    /* big, and only the loop's */
@@ -263,7 +263,7 @@ esd_recorder_progress(es_changes_t *changes, const esd_lane_t *lane)
         esd_recorder_pending(&progress, lane->waiting, lane->nwaiting);
     }
 
-    return es_changes_progress(changes, &progress);
+    return es_changeset_progress(changes, &progress);
 }
 
 
@@ -294,7 +294,7 @@ esd_recorder_gather(esd_dispatcher_t *d)
 
     if (recorder->tallied) {
         recorder->tallied = false;
-        esd_must(d, es_changes_tally(recorder->filling, &recorder->tally));
+        esd_must(d, es_changeset_tally(recorder->filling, &recorder->tally));
     }
 
     ev_timer_stop(d->loop.ev, &recorder->timer);
@@ -305,14 +305,14 @@ esd_recorder_gather(esd_dispatcher_t *d)
 static void
 esd_recorder_submit(esd_dispatcher_t *d)
 {
-    es_changes_t    *changes;
+    es_changeset_t  *changes;
     esd_recorder_t  *recorder;
 
     recorder = &d->recorder;
 
     esd_recorder_gather(d);
 
-    if (es_changes_empty(recorder->filling)) {
+    if (es_changeset_empty(recorder->filling)) {
         return;
     }
 
@@ -445,7 +445,7 @@ esd_recorder_join(esd_dispatcher_t *d)
     recorder = &d->recorder;
 
     esd_recorder_gather(d);
-    esd_must(d, es_changes_join(recorder->committing, recorder->filling));
+    esd_must(d, es_changeset_join(recorder->committing, recorder->filling));
 
     recorder->noticed = recorder->noticed || recorder->notices;
     recorder->notices = false;
@@ -488,8 +488,8 @@ esd_recorder_finish(esd_dispatcher_t *d)
     recorder = &d->recorder;
 
     if (!esd_thread_finish(&recorder->thread)) {
-        es_changes_destroy(recorder->committing);
-        es_changes_destroy(recorder->filling);
+        es_changeset_destroy(recorder->committing);
+        es_changeset_destroy(recorder->filling);
         return ES_OK;
     }
 
@@ -502,8 +502,8 @@ esd_recorder_finish(esd_dispatcher_t *d)
         rc = es_delivery_commit(d->store, recorder->filling);
     }
 
-    es_changes_destroy(recorder->committing);
-    es_changes_destroy(recorder->filling);
+    es_changeset_destroy(recorder->committing);
+    es_changeset_destroy(recorder->filling);
 
     return rc;
 }

@@ -34,7 +34,7 @@ static bool
 esd_registry_same(esd_dispatcher_t *d, es_txn_t *txn, uint64_t version)
 {
     if (version != d->registry_version) {
-        if (!es_registry_kept(d->store, d->registry)) {
+        if (!es_registry_unchanged(d->store, d->registry)) {
             return false;
         }
 
@@ -159,9 +159,9 @@ esd_source_destroy(esd_dispatcher_t *d, es_txn_t *txn, esd_source_t *source)
     while ((lane = TAILQ_FIRST(&source->lanes)) != NULL) {
         esd_loss_epoch(d, txn, lane, ES_LOSS_REMOVED);
         esd_stall_end(d, lane);
-        esd_must(d, es_changes_forget_feed(d->recorder.filling,
-                                           lane->target->number,
-                                           source->feed.number));
+        esd_must(d, es_changeset_forget_feed(d->recorder.filling,
+                                             lane->target->number,
+                                             source->feed.number));
         esd_lane_destroy(d, lane);
     }
 
@@ -342,7 +342,7 @@ esd_targets_load(esd_dispatcher_t *d)
     rc = esd_saved_load(d->store, &d->saved);
 
     if (rc == ES_OK) {
-        rc = es_delivery_taken(d->store, &d->taken);
+        rc = es_delivery_control_taken(d->store, &d->taken);
     }
 
     if (rc == ES_OK) {

@@ -87,10 +87,10 @@ esd_replay(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 
     /* dead letters that will be sent again are none any more */
 
-    esd_must(d, es_changes_dead_after(d->recorder.filling,
-                                      lane->target->number,
-                                      lane->source->feed.number, lane->epoch,
-                                      after));
+    esd_must(d, es_changeset_dead_after(d->recorder.filling,
+                                        lane->target->number,
+                                        lane->source->feed.number, lane->epoch,
+                                        after));
     esd_lane_dirty(d, lane);
 }
 
@@ -132,10 +132,10 @@ esd_resend(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     size_t      i;
     esd_item_t  item;
 
-    esd_must(d, es_changes_dead_done(d->recorder.filling,
-                                     lane->target->number,
-                                     lane->source->feed.number, lane->epoch,
-                                     sequence));
+    esd_must(d, es_changeset_dead_done(d->recorder.filling,
+                                       lane->target->number,
+                                       lane->source->feed.number, lane->epoch,
+                                       sequence));
 
     memset(&item, 0, sizeof(item));
     item.sequence = sequence;
@@ -159,7 +159,7 @@ esd_resend(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 
 static void
 esd_request_run(esd_dispatcher_t *d, es_txn_t *txn,
-    const es_request_t *request)
+    const es_control_request_t *request)
 {
     esd_lane_t    *lane;
     esd_target_t  *target;
@@ -172,19 +172,19 @@ esd_request_run(esd_dispatcher_t *d, es_txn_t *txn,
         return;
     }
 
-    if (request->kind == ES_REQUEST_SKIP) {
+    if (request->kind == ES_CONTROL_SKIP) {
         esd_skip(d, txn, target, request);
         return;
     }
 
-    if (request->kind == ES_REQUEST_CANCEL
-        || request->kind == ES_REQUEST_DISCARD)
+    if (request->kind == ES_CONTROL_CANCEL
+        || request->kind == ES_CONTROL_DISCARD)
     {
         esd_clearing_begin(d, target, request);
         return;
     }
 
-    if (request->kind == ES_REQUEST_REDRIVE) {
+    if (request->kind == ES_CONTROL_REDRIVE) {
         esd_log_line(ESD_LOG_INFO, "endpoint %s: dead letters are tried again",
                      target->name);
         target->redrive_ms = request->time_ms;
@@ -192,12 +192,12 @@ esd_request_run(esd_dispatcher_t *d, es_txn_t *txn,
         /* those that are in no commit yet are not seen before */
 
         target->redrive_commits = d->recorder.commits + 2;
-        esd_must(d, es_changes_redrive(d->recorder.filling, target->number,
-                                       target->redrive_ms));
+        esd_must(d, es_changeset_redrive(d->recorder.filling, target->number,
+                                         target->redrive_ms));
         return;
     }
 
-    if (request->kind == ES_REQUEST_TEST) {
+    if (request->kind == ES_CONTROL_TEST) {
         esd_test_event_send(d, target, request);
         return;
     }
@@ -212,12 +212,12 @@ esd_request_run(esd_dispatcher_t *d, es_txn_t *txn,
 
     esd_log_line(ESD_LOG_INFO, "endpoint %s: %s %s-%llu of feed \"%s\" on "
                  "request", target->name,
-                 request->kind == ES_REQUEST_REPLAY ? "goes back to"
+                 request->kind == ES_CONTROL_REPLAY ? "goes back to"
                                                     : "sends again",
                  request->epoch, (unsigned long long) request->sequence,
                  lane->source->feed.name);
 
-    if (request->kind == ES_REQUEST_REPLAY) {
+    if (request->kind == ES_CONTROL_REPLAY) {
         esd_replay(d, txn, lane, request->sequence);
 
     } else {
@@ -234,20 +234,21 @@ esd_request_run(esd_dispatcher_t *d, es_txn_t *txn,
 void
 esd_requests_take(esd_dispatcher_t *d, es_txn_t *txn)
 {
-    es_rc_t       rc;
-    uint64_t      last;
-    es_request_t  request;
+    es_rc_t               rc;
+    uint64_t              last;
+    es_control_request_t  request;
 
     rc = ES_OK;
     last = es_registry_loaded_requests(d->registry);
 
     while (d->taken < last
-           && (rc = es_request_next(d->store, d->taken, &request)) == ES_OK
+           && (rc = es_control_request_next(d->store, d->taken,
+                                            &request)) == ES_OK
            && request.id <= last)
     {
         esd_request_run(d, txn, &request);
         d->taken = request.id;
-        esd_must(d, es_changes_taken(d->recorder.filling, d->taken));
+        esd_must(d, es_changeset_control_taken(d->recorder.filling, d->taken));
         esd_recorder_touch(d);
     }
 
@@ -333,8 +334,8 @@ esd_redrive(esd_dispatcher_t *d, esd_target_t *target)
 
     if (walk.taken == 0) {
         target->redrive_ms = 0;
-        esd_must(d, es_changes_redrive(d->recorder.filling, target->number,
-                                       0));
+        esd_must(d, es_changeset_redrive(d->recorder.filling, target->number,
+                                         0));
     }
 
     esd_recorder_touch(d);

@@ -44,7 +44,7 @@ esd_warning_registry(esd_dispatcher_t *d)
     notifier = &d->notifier;
 
     if (notifier->registry != NULL
-        && es_registry_kept(d->store, notifier->registry))
+        && es_registry_unchanged(d->store, notifier->registry))
     {
         return ES_OK;
     }
@@ -207,7 +207,7 @@ esd_warning_decide(esd_warning_t *near, const esd_warning_lane_t *lane)
     es_rc_t               rc;
     es_lag_t              lag;
     es_feed_t             feed;
-    es_changes_t         *changes;
+    es_changeset_t       *changes;
     const es_endpoint_t  *endpoint;
 
     endpoint = near->endpoints[lane->endpoint];
@@ -223,8 +223,8 @@ esd_warning_decide(esd_warning_t *near, const esd_warning_lane_t *lane)
     }
 
     if (rc == ES_OK) {
-        rc = es_delivery_near(near->d->store, lane->endpoint, lane->feed,
-                              &told);
+        rc = es_delivery_retention_warned(near->d->store, lane->endpoint,
+                                          lane->feed, &told);
     }
 
     if (rc != ES_OK) {
@@ -235,12 +235,14 @@ esd_warning_decide(esd_warning_t *near, const esd_warning_lane_t *lane)
         rc = esd_notice_retention(near->d, endpoint, feed.name, &lane->done,
                                   &lag);
 
-        return rc == ES_OK ? es_changes_near(changes, lane->endpoint,
-                                             lane->feed, true) : rc;
+        return rc == ES_OK
+               ? es_changeset_retention_warned(changes, lane->endpoint,
+                                               lane->feed, true) : rc;
     }
 
     if (told && !lag.warning && lag.events <= (feed.last - feed.oldest) / 2) {
-        return es_changes_near(changes, lane->endpoint, lane->feed, false);
+        return es_changeset_retention_warned(changes, lane->endpoint,
+                                             lane->feed, false);
     }
 
     return ES_OK;
@@ -330,7 +332,7 @@ esd_warning_check(esd_dispatcher_t *d)
 
         /* the next look finds the same */
 
-        es_changes_clear(notifier->changes);
+        es_changeset_clear(notifier->changes);
 
         esd_log_line(notifier->blind ? ESD_LOG_DEBUG : ESD_LOG_ERROR,
                      "cannot look for endpoints that retention will overtake: "

@@ -191,7 +191,7 @@ esd_skip_dead(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 
 void
 esd_skip(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
-    const es_request_t *request)
+    const es_control_request_t *request)
 {
     char            cursor[ES_CURSOR_MAX] = "none";
     char            detail[ES_REASON_MAX + ES_CURSOR_MAX];

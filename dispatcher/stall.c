@@ -366,7 +366,7 @@ esd_stall_set(esd_dispatcher_t *d, esd_target_t *target, esd_lane_t *lane,
 
     report = esd_stall_describe(d, lane, stall);
     *was = *stall;
-    esd_must(d, es_changes_stall(d->recorder.filling, stall));
+    esd_must(d, es_changeset_stall(d->recorder.filling, stall));
 
     if (begins) {
         esd_stall_log(target, lane, stall, report);
@@ -396,8 +396,8 @@ esd_stall_over(esd_dispatcher_t *d, esd_target_t *target, esd_lane_t *lane)
                  (long long) (esd_clock_stamp_ms(d) - stall->since_ms) / 1000);
 
     esd_notice_unstalled(d, target, lane, stall);
-    esd_must(d, es_changes_stall_done(d->recorder.filling, stall->endpoint,
-                                      stall->feed));
+    esd_must(d, es_changeset_stall_done(d->recorder.filling, stall->endpoint,
+                                        stall->feed));
     memset(stall, 0, sizeof(es_stall_t));
 }
 
@@ -525,8 +525,8 @@ esd_stall_all(esd_dispatcher_t *d)
     d->stall.since_ms = esd_clock_stamp_ms(d);
 
     esd_must(d, reason != ES_STALL_NONE
-                ? es_changes_stall(d->recorder.filling, &d->stall)
-                : es_changes_stall_done(d->recorder.filling, 0, 0));
+                ? es_changeset_stall(d->recorder.filling, &d->stall)
+                : es_changeset_stall_done(d->recorder.filling, 0, 0));
 }
 
 
@@ -534,9 +534,9 @@ void
 esd_stall_end(esd_dispatcher_t *d, esd_lane_t *lane)
 {
     if (lane->stall.reason != ES_STALL_NONE) {
-        esd_must(d, es_changes_stall_done(d->recorder.filling,
-                                          lane->stall.endpoint,
-                                          lane->stall.feed));
+        esd_must(d, es_changeset_stall_done(d->recorder.filling,
+                                            lane->stall.endpoint,
+                                            lane->stall.feed));
         memset(&lane->stall, 0, sizeof(es_stall_t));
     }
 }

@@ -349,11 +349,11 @@ esd_target_gone(esd_dispatcher_t *d, esd_target_t *target)
         esd_park(d, lane, "was removed");
     }
 
-    esd_must(d, es_changes_stalls_done(d->recorder.filling,
-                                       target->number));
+    esd_must(d, es_changeset_stalls_done(d->recorder.filling,
+                                         target->number));
 
     if (!esd_parked_any(d, target->number)) {
-        esd_must(d, es_changes_forget(d->recorder.filling, target->number));
+        esd_must(d, es_changeset_forget(d->recorder.filling, target->number));
     }
 
     esd_target_destroy(d, target);

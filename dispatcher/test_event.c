@@ -207,7 +207,7 @@ esd_test_events_run(esd_dispatcher_t *d)
 
 void
 esd_test_event_send(esd_dispatcher_t *d, esd_target_t *target,
-    const es_request_t *request)
+    const es_control_request_t *request)
 {
     esd_test_event_t  *test;
 

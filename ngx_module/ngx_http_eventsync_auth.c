@@ -416,7 +416,7 @@ ngx_http_eventsync_access(ngx_http_eventsync_worker_t *w)
 
     old = w->registry;
 
-    rc = es_registry_renew_access(w->es, &w->registry);
+    rc = es_registry_refresh_access(w->es, &w->registry);
 
     if (w->registry != old) {
         w->pictures++;

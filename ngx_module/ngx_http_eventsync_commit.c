@@ -262,9 +262,9 @@ static void
 ngx_http_eventsync_commit_tell(ngx_http_eventsync_worker_t *w, ngx_log_t *log,
     ngx_uint_t all)
 {
-    char  text[ES_TOLD_MAX];
+    char  text[ES_STORE_NEWS_MAX];
 
-    while (es_store_taken(w->es, all, text, sizeof(text))) {
+    while (es_deletions_next(w->es, all, text, sizeof(text))) {
         ngx_log_error(NGX_LOG_NOTICE, log, 0, "eventsync %s", text);
     }
 

@@ -16,7 +16,7 @@
 
 typedef struct {
     es_store_t                       *es;
-    es_pages_t                       *kept;
+    es_encoded_pages_t               *kept;
     ngx_uint_t                        prune;      /* unsigned  prune:1 */
     es_rc_t                           rc;         /* of keeping, pruning */
     es_reason_t                       reason;
@@ -33,12 +33,12 @@ static ngx_int_t ngx_http_eventsync_encode_start(
     ngx_http_eventsync_worker_t *w, ngx_uint_t prune);
 static void ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log);
 static ngx_http_eventsync_leaf_t *ngx_http_eventsync_encode_plain(
-    es_store_t *es, ngx_http_eventsync_leaf_job_t *job, es_pages_item_t *item,
+    es_store_t *es, ngx_http_eventsync_leaf_job_t *job, es_encoded_item_t *item,
     ngx_log_t *log);
 static es_rc_t ngx_http_eventsync_encode_read(es_txn_t *txn,
     ngx_http_eventsync_leaf_job_t *job, es_page_t *page);
 static void ngx_http_eventsync_encode_leaf(ngx_http_eventsync_leaf_job_t *job,
-    es_pages_item_t *item, ngx_log_t *log);
+    es_encoded_item_t *item, ngx_log_t *log);
 static void ngx_http_eventsync_encode_event(ngx_event_t *ev);
 static void ngx_http_eventsync_encode_done(ngx_http_eventsync_worker_t *w,
     ngx_queue_t *jobs, es_rc_t rc);
@@ -200,7 +200,7 @@ ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log)
     ngx_http_eventsync_encode_t  *task = data;
 
     ngx_uint_t                      i, n;
-    es_pages_item_t                 items[NGX_HTTP_EVENTSYNC_LEAF_GROUP];
+    es_encoded_item_t               items[NGX_HTTP_EVENTSYNC_LEAF_GROUP];
     ngx_http_eventsync_leaf_t      *plain[NGX_HTTP_EVENTSYNC_LEAF_GROUP];
     ngx_http_eventsync_leaf_job_t  *job, *jobs[NGX_HTTP_EVENTSYNC_LEAF_GROUP];
 
@@ -225,7 +225,7 @@ ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log)
     }
 
     if (n) {
-        task->rc = es_pages_make(task->kept, items, n);
+        task->rc = es_encoded_make(task->kept, items, n);
     }
 
     for (i = 0; i < n; i++) {
@@ -235,7 +235,7 @@ ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log)
     }
 
     if (task->prune && task->kept && task->rc == ES_OK) {
-        task->rc = es_pages_prune(task->kept, task->es);
+        task->rc = es_encoded_prune(task->kept, task->es);
     }
 
     es_reason_take(&task->reason);
@@ -246,7 +246,7 @@ ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log)
 
 static ngx_http_eventsync_leaf_t *
 ngx_http_eventsync_encode_plain(es_store_t *es,
-    ngx_http_eventsync_leaf_job_t *job, es_pages_item_t *item, ngx_log_t *log)
+    ngx_http_eventsync_leaf_job_t *job, es_encoded_item_t *item, ngx_log_t *log)
 {
     es_txn_t                       *txn;
     es_page_t                       page;
@@ -274,7 +274,7 @@ ngx_http_eventsync_encode_plain(es_store_t *es,
     }
 
     if (plain) {
-        ngx_memzero(item, sizeof(es_pages_item_t));
+        ngx_memzero(item, sizeof(es_encoded_item_t));
         ngx_http_eventsync_leaf_pages_key(&job->key, &page, &item->key);
         item->in.data = (char *) plain->data;
         item->in.len = plain->len;
@@ -332,7 +332,7 @@ ngx_http_eventsync_encode_read(es_txn_t *txn,
 
 static void
 ngx_http_eventsync_encode_leaf(ngx_http_eventsync_leaf_job_t *job,
-    es_pages_item_t *item, ngx_log_t *log)
+    es_encoded_item_t *item, ngx_log_t *log)
 {
     es_str_t  bytes;
 
@@ -559,7 +559,7 @@ ngx_http_eventsync_pages_open(ngx_http_eventsync_worker_t *w,
 
     store = w->data;
 
-    if (es_pages_open(w->es, store->pages_size, &w->pages->kept, &problem)
+    if (es_encoded_open(w->es, store->pages_size, &w->pages->kept, &problem)
         != ES_OK)
     {
         w->pages->kept = NULL;
@@ -580,6 +580,6 @@ ngx_http_eventsync_pages_close(ngx_http_eventsync_worker_t *w)
 
     ngx_http_eventsync_leaf_free_all(w->pages);
 
-    es_pages_close(w->pages->kept);
+    es_encoded_close(w->pages->kept);
     w->pages->kept = NULL;
 }

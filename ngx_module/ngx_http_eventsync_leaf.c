@@ -408,11 +408,11 @@ ngx_http_eventsync_leaf_release(void *data)
 
 void
 ngx_http_eventsync_leaf_pages_key(const ngx_http_eventsync_leaf_key_t *key,
-    const es_page_t *page, es_pages_key_t *out)
+    const es_page_t *page, es_encoded_key_t *out)
 {
     out->feed = key->feed;
     ngx_memcpy(out->epoch, key->epoch, sizeof(out->epoch));
     out->page = key->page;
     out->encoding = key->encoding;
-    out->source = es_pages_source(page, key->encoding);
+    out->source = es_encoded_source(page, key->encoding);
 }

@@ -17,7 +17,7 @@
 typedef struct {
     ngx_http_eventsync_ctx_t         *ctx;
     es_manage_t                       manage;
-    es_managed_t                      managed;
+    es_manage_result_t                managed;
     es_problem_t                      problem;
 } ngx_http_eventsync_managing_t;
 
@@ -205,11 +205,11 @@ ngx_http_eventsync_manage_after(es_manage_t *manage, es_str_t text)
     switch (manage->op) {
 
     case ES_MANAGE_ATTEMPTS:
-        return es_attempt_place_parse(text, &manage->attempt_after) == ES_OK
+        return es_attempt_position_parse(text, &manage->attempt_after) == ES_OK
                ? NGX_OK : NGX_DECLINED;
 
     case ES_MANAGE_DEAD:
-        return es_dead_place_parse(text, &manage->dead_after) == ES_OK
+        return es_dead_position_parse(text, &manage->dead_after) == ES_OK
                ? NGX_OK : NGX_DECLINED;
 
     default: /* ES_MANAGE_LIST */

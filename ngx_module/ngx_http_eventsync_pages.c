@@ -443,7 +443,7 @@ ngx_http_eventsync_pages_kept(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed,
     es_rc_t                             es;
     es_str_t                            bytes;
     es_buf_t                            out;
-    es_pages_key_t                      key;
+    es_encoded_key_t                    key;
     ngx_http_eventsync_pages_t         *pages;
     ngx_http_eventsync_leaf_request_t  *lr;
 
@@ -457,7 +457,7 @@ ngx_http_eventsync_pages_kept(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed,
     ngx_memzero(&out, sizeof(es_buf_t));
     ngx_http_eventsync_leaf_pages_key(&lr->key, page, &key);
 
-    es = es_pages_get(pages->kept, &key, &out);
+    es = es_encoded_get(pages->kept, &key, &out);
 
     if (es == ES_OK) {
         bytes.data = out.data;

@@ -94,7 +94,7 @@ typedef struct {
 /* what a worker has of a store's pages */
 
 struct ngx_http_eventsync_pages_s {
-    es_pages_t                       *kept;       /* NULL: none is kept */
+    es_encoded_pages_t               *kept;       /* NULL: none is kept */
 
     ngx_http_eventsync_leaf_t        *buckets[NGX_HTTP_EVENTSYNC_LEAF_BUCKETS];
     ngx_queue_t                       leaves;
@@ -155,7 +155,7 @@ void ngx_http_eventsync_leaf_release(void *data);
 void ngx_http_eventsync_leaf_free_all(ngx_http_eventsync_pages_t *pages);
 void ngx_http_eventsync_leaf_pages_key(
     const ngx_http_eventsync_leaf_key_t *key, const es_page_t *page,
-    es_pages_key_t *out);
+    es_encoded_key_t *out);
 
 /* _leaf_send */
 

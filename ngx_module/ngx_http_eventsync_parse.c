@@ -157,8 +157,8 @@ ngx_http_eventsync_parse_thread(void *data, ngx_log_t *log)
     /* here already, because commits are made one at a time */
 
     if (publish->rc == ES_OK) {
-        publish->rc = es_batch_judge(publish->ctx->worker->es, publish->batch,
-                                     &publish->problem);
+        publish->rc = es_batch_validate(publish->ctx->worker->es,
+                                        publish->batch, &publish->problem);
     }
 
     es_buf_free(&body);

@@ -23,7 +23,7 @@
 typedef struct {
     ngx_uint_t                        tombstones; /* unsigned  :1 */
     ngx_str_t                         token;      /* of the page before */
-    es_snapshot_place_t               place;
+    es_snapshot_token_t               place;
     ngx_buf_t                        *out;
 } ngx_http_eventsync_snapshot_t;
 
@@ -162,7 +162,7 @@ ngx_http_eventsync_snapshot_token(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_snapshot_t *sn)
 {
     if (!ctx->poll->has_page
-        || es_snapshot_place_parse(ngx_http_eventsync_str(&sn->token),
+        || es_snapshot_token_parse(ngx_http_eventsync_str(&sn->token),
                                    ngx_http_eventsync_str(&ctx->feed),
                                    sn->tombstones, &sn->place)
            == ES_OK)
@@ -247,7 +247,7 @@ ngx_http_eventsync_snapshot_write(ngx_http_eventsync_ctx_t *ctx,
     ngx_buf_t  *b;
 
     len = sizeof("{\"events\":[],\"cursor\":\"\",\"next\":\"\"}") - 1
-          + ES_CURSOR_MAX + ES_SNAPSHOT_PLACE_MAX + page->bytes;
+          + ES_CURSOR_MAX + ES_SNAPSHOT_TOKEN_MAX + page->bytes;
 
     b = ngx_create_temp_buf(ctx->request->pool, len);
     if (b == NULL) {
@@ -265,7 +265,7 @@ ngx_http_eventsync_snapshot_write(ngx_http_eventsync_ctx_t *ctx,
         ngx_memmove(sn->place.position, last.data, last.len);
 
         b->last = ngx_cpymem(b->last, "\",\"next\":\"", 10);
-        b->last += es_snapshot_place_print(&sn->place,
+        b->last += es_snapshot_token_print(&sn->place,
                                            ngx_http_eventsync_str(&ctx->feed),
                                            sn->tombstones, (char *) b->last);
         b->last = ngx_cpymem(b->last, "\"}", 2);

@@ -347,7 +347,7 @@ es_decode_fault(es_decoder_t *d, const char *what, es_problem_t *problem)
 /* Whether the step was the last; ES_OK and not `*done`: another is needed. */
 
 static es_rc_t
-es_decode_judge(es_decoder_t *d, es_step_t step, bool moved, bool *done,
+es_decode_outcome(es_decoder_t *d, es_step_t step, bool moved, bool *done,
     es_problem_t *problem)
 {
     switch (step) {
@@ -412,7 +412,7 @@ es_decode_run(es_decoder_t *d, size_t max, es_buf_t *out,
             return ES_TOO_LARGE;
         }
 
-        rc = es_decode_judge(d, step, moved, &done, problem);
+        rc = es_decode_outcome(d, step, moved, &done, problem);
         if (rc != ES_OK) {
             return rc;
         }

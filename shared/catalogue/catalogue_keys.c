@@ -171,7 +171,7 @@ es_type_put(es_store_t *store, MDB_txn *txn, char letter, es_str_t type,
 
     rc = es_env_rc(mdb_put(txn, es_type_dbi(store), &key, &data, 0));
 
-    return rc == ES_OK ? es_access_keep(store, txn, true) : rc;
+    return rc == ES_OK ? es_unchanged_mark(store, txn, true) : rc;
 }
 
 

@@ -43,7 +43,7 @@ struct es_known {
     char               name[];     /* "type/1.2.0", or "type" */
 };
 
-struct es_conform {
+struct es_validator {
     pthread_mutex_t  lock;
     es_known_t      *known[ES_KNOWN_BUCKETS];
 };
@@ -55,44 +55,44 @@ typedef struct {
     es_str_t           type;       /* of the event before */
     es_str_t           uri;
     const es_known_t  *known;
-} es_judging_t;
+} es_validation_t;
 
 
-es_conform_t *
-es_conform_create(void)
+es_validator_t *
+es_validator_create(void)
 {
-    es_conform_t  *conform;
+    es_validator_t  *validator;
 
-    conform = calloc(1, sizeof(es_conform_t));
-    if (conform != NULL) {
-        (void) pthread_mutex_init(&conform->lock, NULL);
+    validator = calloc(1, sizeof(es_validator_t));
+    if (validator != NULL) {
+        (void) pthread_mutex_init(&validator->lock, NULL);
     }
 
-    return conform;
+    return validator;
 }
 
 
 void
-es_conform_destroy(es_conform_t *conform)
+es_validator_destroy(es_validator_t *validator)
 {
     size_t       i;
     es_known_t  *known;
 
-    if (conform == NULL) {
+    if (validator == NULL) {
         return;
     }
 
     for (i = 0; i < ES_KNOWN_BUCKETS; i++) {
-        while (conform->known[i] != NULL) {
-            known = conform->known[i];
-            conform->known[i] = known->next;
+        while (validator->known[i] != NULL) {
+            known = validator->known[i];
+            validator->known[i] = known->next;
             es_schema_free(known->schema);
             free(known);
         }
     }
 
-    (void) pthread_mutex_destroy(&conform->lock);
-    free(conform);
+    (void) pthread_mutex_destroy(&validator->lock);
+    free(validator);
 }
 
 
@@ -100,19 +100,19 @@ es_conform_destroy(es_conform_t *conform)
 
 
 static es_known_t **
-es_known_bucket(es_conform_t *conform, es_str_t name)
+es_known_bucket(es_validator_t *validator, es_str_t name)
 {
-    return &conform->known[XXH3_64bits(name.data, name.len)
+    return &validator->known[XXH3_64bits(name.data, name.len)
                            % ES_KNOWN_BUCKETS];
 }
 
 
 static es_known_t *
-es_known_find(es_conform_t *conform, es_str_t name)
+es_known_find(es_validator_t *validator, es_str_t name)
 {
     es_known_t  *known;
 
-    for (known = *es_known_bucket(conform, name); known != NULL;
+    for (known = *es_known_bucket(validator, name); known != NULL;
          known = known->next)
     {
         if (es_str_eq(es_str(known->name), name)) {
@@ -128,7 +128,7 @@ es_known_find(es_conform_t *conform, es_str_t name)
    still validate with that one. */
 
 static es_known_t *
-es_known_add(es_conform_t *conform, es_str_t name)
+es_known_add(es_validator_t *validator, es_str_t name)
 {
     es_known_t  *known, **bucket;
 
@@ -139,7 +139,7 @@ es_known_add(es_conform_t *conform, es_str_t name)
 
     memcpy(known->name, name.data, name.len);
 
-    bucket = es_known_bucket(conform, name);
+    bucket = es_known_bucket(validator, name);
     known->next = *bucket;
     *bucket = known;
 
@@ -170,7 +170,7 @@ es_known_version(es_store_t *store, MDB_txn *txn, es_str_t type,
 
     name = es_str(label);
     hash = XXH3_64bits(text.data, text.len);
-    known = es_known_find(store->conform, name);
+    known = es_known_find(store->validator, name);
 
     /* After a restore the same name may have another document. */
 
@@ -180,7 +180,7 @@ es_known_version(es_store_t *store, MDB_txn *txn, es_str_t type,
             return rc == ES_NOMEM ? rc : ES_CORRUPT;
         }
 
-        known = es_known_add(store->conform, name);
+        known = es_known_add(store->validator, name);
         if (known == NULL) {
             es_schema_free(schema);
             return ES_NOMEM;
@@ -218,9 +218,9 @@ es_known_latest(es_store_t *store, MDB_txn *txn, es_str_t type, uint64_t seen,
         return rc;
     }
 
-    latest = es_known_find(store->conform, type);
+    latest = es_known_find(store->validator, type);
     if (latest == NULL) {
-        latest = es_known_add(store->conform, type);
+        latest = es_known_add(store->validator, type);
     }
 
     if (latest == NULL) {
@@ -257,7 +257,7 @@ es_uri_version(es_str_t uri, es_str_t type)
 
 
 static es_rc_t
-es_conform_look(es_store_t *store, es_str_t type, es_str_t version,
+es_validator_look(es_store_t *store, es_str_t type, es_str_t version,
     const es_known_t **out)
 {
     es_rc_t   rc;
@@ -284,7 +284,7 @@ es_conform_look(es_store_t *store, es_str_t type, es_str_t version,
 /* An empty `version` means the highest.  ES_NOT_FOUND: not in the catalogue. */
 
 static es_rc_t
-es_conform_find(es_store_t *store, es_str_t type, es_str_t version,
+es_validator_find(es_store_t *store, es_str_t type, es_str_t version,
     const es_known_t **out)
 {
     char               label[ES_TYPE_LABEL_MAX];
@@ -301,19 +301,19 @@ es_conform_find(es_store_t *store, es_str_t type, es_str_t version,
                     version.len ? version.data : "");
     name = es_str(label);
 
-    (void) pthread_mutex_lock(&store->conform->lock);
+    (void) pthread_mutex_lock(&store->validator->lock);
 
-    known = es_known_find(store->conform, name);
+    known = es_known_find(store->validator, name);
 
     if (known != NULL && known->seen == es_registry_version(store)) {
         *out = known->latest ? known->latest : known;
         rc = ES_OK;
 
     } else {
-        rc = es_conform_look(store, type, version, out);
+        rc = es_validator_look(store, type, version, out);
     }
 
-    (void) pthread_mutex_unlock(&store->conform->lock);
+    (void) pthread_mutex_unlock(&store->validator->lock);
 
     return rc;
 }
@@ -322,7 +322,7 @@ es_conform_find(es_store_t *store, es_str_t type, es_str_t version,
 /* Sets j->known.  ES_MISMATCH with a problem: no schema for the event. */
 
 static es_rc_t
-es_conform_schema(es_judging_t *j, es_str_t type, es_str_t uri,
+es_validate_schema(es_validation_t *j, es_str_t type, es_str_t uri,
     es_problem_t *problem)
 {
     es_rc_t   rc;
@@ -347,7 +347,7 @@ es_conform_schema(es_judging_t *j, es_str_t type, es_str_t uri,
         }
     }
 
-    rc = es_conform_find(j->store, type, version, &j->known);
+    rc = es_validator_find(j->store, type, version, &j->known);
 
     if (rc == ES_NOT_FOUND) {
         return version.len > 0
@@ -372,7 +372,7 @@ es_conform_schema(es_judging_t *j, es_str_t type, es_str_t uri,
    CloudEvents and its SDKs do not tell the two apart. */
 
 static es_rc_t
-es_conform_event(es_judging_t *j, const es_draft_t *draft,
+es_validate_event(es_validation_t *j, const es_draft_t *draft,
     es_problem_t *problem)
 {
     es_rc_t       rc;
@@ -386,7 +386,7 @@ es_conform_event(es_judging_t *j, const es_draft_t *draft,
     uri.data = draft->head.data + draft->schema_off;
     uri.len = draft->schema_len;
 
-    rc = es_conform_schema(j, type, uri, problem);
+    rc = es_validate_schema(j, type, uri, problem);
     if (rc != ES_OK) {
         return rc;
     }
@@ -404,7 +404,7 @@ es_conform_event(es_judging_t *j, const es_draft_t *draft,
         data.len = draft->tail.len - sizeof(member);
     }
 
-    rc = es_schema_judge(j->known->schema, data, "/data", problem);
+    rc = es_schema_validate(j->known->schema, data, "/data", problem);
 
     if (rc == ES_MISMATCH) {
         said = *problem;
@@ -455,7 +455,7 @@ es_registry_rule(es_store_t *store, es_str_t feed, es_feed_rule_t *rule)
 
 
 static es_rc_t
-es_conform_warn(es_batch_t *batch, size_t i, const es_problem_t *problem)
+es_validate_warn(es_batch_t *batch, size_t i, const es_problem_t *problem)
 {
     es_problem_t  *copy;
 
@@ -473,11 +473,11 @@ es_conform_warn(es_batch_t *batch, size_t i, const es_problem_t *problem)
 
 
 static es_rc_t
-es_conform_batch(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
+es_validate_batch(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
 {
     size_t            i;
     es_rc_t           rc;
-    es_judging_t      j = { 0 };
+    es_validation_t   j = { 0 };
     es_feed_rule_t    rule = { ES_SCHEMA_OFF };
 
     rc = es_batch_seal(batch);
@@ -495,7 +495,7 @@ es_conform_batch(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
     for (i = 0; rc == ES_OK && i < batch->n; i++) {
         batch->results[i].warning = NULL;
 
-        rc = es_conform_event(&j, &batch->drafts[i], problem);
+        rc = es_validate_event(&j, &batch->drafts[i], problem);
 
         if (rc != ES_MISMATCH) {
             continue;
@@ -504,7 +504,7 @@ es_conform_batch(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
         problem->index = (int) i;
 
         if (rule.schema == ES_SCHEMA_WARN) {
-            rc = es_conform_warn(batch, i, problem);
+            rc = es_validate_warn(batch, i, problem);
         }
     }
 
@@ -513,7 +513,7 @@ es_conform_batch(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
 
 
 es_rc_t
-es_batch_judge(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
+es_batch_validate(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
 {
     es_rc_t       rc;
     es_problem_t  said = { 0 };
@@ -524,7 +524,7 @@ es_batch_judge(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
 
     batch->nwarnings = 0;
 
-    rc = es_conform_batch(store, batch, &said);
+    rc = es_validate_batch(store, batch, &said);
 
     if (rc != ES_OK && rc != ES_MISMATCH) {
         (void) es_problem_set(&said, rc, -1, NULL, "%s", es_reason(rc));

@@ -89,7 +89,7 @@ es_away_text(char *p, const char *text)
 
 
 es_rc_t
-es_changes_away(es_changes_t *c, const es_away_t *away)
+es_changeset_away(es_changeset_t *c, const es_away_t *away)
 {
     char             value[sizeof(es_away_value_t) + ES_AWAY_TEXT], *p;
     es_dkey_t        key;
@@ -105,23 +105,23 @@ es_changes_away(es_changes_t *c, const es_away_t *away)
     p += es_away_text(p, away->feed_name);
     p += es_away_text(p, away->operations);
 
-    return es_changes_meta_put(c, &key, value, (size_t) (p - value));
+    return es_changeset_meta_put(c, &key, value, (size_t) (p - value));
 }
 
 
 es_rc_t
-es_changes_away_done(es_changes_t *c, uint32_t endpoint, uint32_t feed)
+es_changeset_away_done(es_changeset_t *c, uint32_t endpoint, uint32_t feed)
 {
     es_dkey_t  key;
 
     key = es_away_key(ES_AWAY, endpoint, feed);
 
-    return es_changes_meta_delete(c, &key, true);
+    return es_changeset_meta_delete(c, &key, true);
 }
 
 
 es_rc_t
-es_changes_loss(es_changes_t *c, const es_loss_t *loss)
+es_changeset_loss(es_changeset_t *c, const es_loss_t *loss)
 {
     es_dkey_t        key;
     es_loss_value_t  value;
@@ -134,29 +134,29 @@ es_changes_loss(es_changes_t *c, const es_loss_t *loss)
     value.to = loss->to;
     value.reason = (uint8_t) loss->reason;
 
-    return es_changes_meta_put(c, &key, &value, sizeof(value));
+    return es_changeset_meta_put(c, &key, &value, sizeof(value));
 }
 
 
 es_rc_t
-es_changes_loss_done(es_changes_t *c, uint32_t endpoint, uint32_t feed)
+es_changeset_loss_done(es_changeset_t *c, uint32_t endpoint, uint32_t feed)
 {
     es_dkey_t  key;
 
     key = es_away_key(ES_LOSS, endpoint, feed);
 
-    return es_changes_meta_delete(c, &key, true);
+    return es_changeset_meta_delete(c, &key, true);
 }
 
 
 es_rc_t
-es_changes_lost(es_changes_t *c, uint64_t total)
+es_changeset_lost(es_changeset_t *c, uint64_t total)
 {
     es_dkey_t  key;
 
     key = es_away_key(ES_LOST, 0, 0);
 
-    return es_changes_meta_put(c, &key, &total, sizeof(total));
+    return es_changeset_meta_put(c, &key, &total, sizeof(total));
 }
 
 
@@ -186,7 +186,7 @@ es_away_decode(const MDB_val *key, const MDB_val *value, es_away_t *away)
     const char       *p, *end;
     es_away_value_t   head;
 
-    if (key->mv_size != ES_WORD_LEN + ES_LANE_LEN
+    if (key->mv_size != ES_WORD_LEN + ES_LANE_KEY_LEN
         || value->mv_size < sizeof(head))
     {
         return ES_CORRUPT;
@@ -267,7 +267,7 @@ es_loss_visit(void *ctx, const MDB_val *key, const MDB_val *value)
     es_away_walk_t  *walk = ctx;
     es_loss_value_t  v;
 
-    if (key->mv_size != ES_WORD_LEN + ES_LANE_LEN
+    if (key->mv_size != ES_WORD_LEN + ES_LANE_KEY_LEN
         || value->mv_size != sizeof(v))
     {
         return ES_CORRUPT;

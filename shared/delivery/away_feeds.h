@@ -9,8 +9,8 @@
  * "Where an endpoint starts".
  */
 
-#ifndef ES_AWAY_H
-#define ES_AWAY_H
+#ifndef ES_AWAY_FEEDS_H
+#define ES_AWAY_FEEDS_H
 
 #include "delivery/delivery.h"
 
@@ -53,16 +53,16 @@ typedef struct {
 } es_loss_t;
 
 /* Writing; see delivery.h. */
-es_rc_t es_changes_away(es_changes_t *c, const es_away_t *away);
+es_rc_t es_changeset_away(es_changeset_t *c, const es_away_t *away);
 /* Of one feed, or with 0 of all. */
-es_rc_t es_changes_away_done(es_changes_t *c, uint32_t endpoint,
+es_rc_t es_changeset_away_done(es_changeset_t *c, uint32_t endpoint,
     uint32_t feed);
-es_rc_t es_changes_loss(es_changes_t *c, const es_loss_t *loss);
+es_rc_t es_changeset_loss(es_changeset_t *c, const es_loss_t *loss);
 /* Of one feed, or with 0 of all. */
-es_rc_t es_changes_loss_done(es_changes_t *c, uint32_t endpoint,
+es_rc_t es_changeset_loss_done(es_changeset_t *c, uint32_t endpoint,
     uint32_t feed);
 /* How many events were lost since the store was made. */
-es_rc_t es_changes_lost(es_changes_t *c, uint64_t total);
+es_rc_t es_changeset_lost(es_changeset_t *c, uint64_t total);
 
 /* Reading; each calls back as es_delivery_each_progress() does. */
 typedef es_rc_t (*es_away_fn)(void *ctx, const es_away_t *away);
@@ -77,4 +77,4 @@ es_rc_t es_delivery_each_loss(es_store_t *store, es_loss_fn fn, void *ctx);
 /* 0 when there is no record. */
 es_rc_t es_delivery_lost(es_store_t *store, uint64_t *total);
 
-#endif /* ES_AWAY_H */
+#endif /* ES_AWAY_FEEDS_H */

@@ -30,25 +30,25 @@ typedef struct {
     uint32_t  value_len;
 } es_change_t;
 
-struct es_changes {
+struct es_changeset {
     es_buf_t  buf;
 };
 
 typedef struct {
-    es_store_t          *store;
-    const es_changes_t  *changes;
-} es_commit_t;
+    es_store_t            *store;
+    const es_changeset_t  *changes;
+} es_changeset_commit_t;
 
 
-es_changes_t *
-es_changes_create(void)
+es_changeset_t *
+es_changeset_create(void)
 {
-    return calloc(1, sizeof(es_changes_t));
+    return calloc(1, sizeof(es_changeset_t));
 }
 
 
 void
-es_changes_destroy(es_changes_t *changes)
+es_changeset_destroy(es_changeset_t *changes)
 {
     if (changes != NULL) {
         es_buf_free(&changes->buf);
@@ -58,32 +58,32 @@ es_changes_destroy(es_changes_t *changes)
 
 
 void
-es_changes_clear(es_changes_t *changes)
+es_changeset_clear(es_changeset_t *changes)
 {
     changes->buf.len = 0;
 }
 
 
 bool
-es_changes_empty(const es_changes_t *changes)
+es_changeset_empty(const es_changeset_t *changes)
 {
     return changes->buf.len == 0;
 }
 
 
 es_rc_t
-es_changes_join(es_changes_t *c, es_changes_t *later)
+es_changeset_join(es_changeset_t *c, es_changeset_t *later)
 {
     es_rc_t  rc;
 
-    if (es_changes_empty(later)) {
+    if (es_changeset_empty(later)) {
         return ES_OK;
     }
 
     rc = es_buf_append(&c->buf, later->buf.data, later->buf.len);
 
     if (rc == ES_OK) {
-        es_changes_clear(later);
+        es_changeset_clear(later);
     }
 
     return rc;
@@ -93,7 +93,7 @@ es_changes_join(es_changes_t *c, es_changes_t *later)
 /* Room for a change; returns where its value goes, or NULL. */
 
 static char *
-es_change(es_changes_t *c, es_change_op_t op, unsigned db, const void *key,
+es_change(es_changeset_t *c, es_change_op_t op, unsigned db, const void *key,
     size_t key_len, size_t value_len)
 {
     char         *p;
@@ -120,7 +120,7 @@ es_change(es_changes_t *c, es_change_op_t op, unsigned db, const void *key,
 
 
 static es_rc_t
-es_change_put(es_changes_t *c, unsigned db, const es_dkey_t *key,
+es_change_put(es_changeset_t *c, unsigned db, const es_dkey_t *key,
     const void *value, size_t value_len)
 {
     char  *p;
@@ -137,7 +137,7 @@ es_change_put(es_changes_t *c, unsigned db, const es_dkey_t *key,
 
 
 static es_rc_t
-es_change_delete(es_changes_t *c, es_change_op_t op, unsigned db,
+es_change_delete(es_changeset_t *c, es_change_op_t op, unsigned db,
     const es_dkey_t *key)
 {
     return es_change(c, op, db, key->data, key->len, 0) ? ES_OK : ES_NOMEM;
@@ -147,7 +147,7 @@ es_change_delete(es_changes_t *c, es_change_op_t op, unsigned db,
 /* A dead letter of another epoch is another event's. */
 
 static es_rc_t
-es_change_delete_dead(es_changes_t *c, es_change_op_t op,
+es_change_delete_dead(es_changeset_t *c, es_change_op_t op,
     const es_dkey_t *key, const char *epoch)
 {
     char  *p;
@@ -165,7 +165,7 @@ es_change_delete_dead(es_changes_t *c, es_change_op_t op,
 
 
 es_rc_t
-es_changes_progress(es_changes_t *c, const es_progress_t *progress)
+es_changeset_progress(es_changeset_t *c, const es_progress_t *progress)
 {
     char                 *p;
     size_t                size;
@@ -205,12 +205,12 @@ es_changes_progress(es_changes_t *c, const es_progress_t *progress)
 
 
 es_rc_t
-es_changes_retry(es_changes_t *c, const es_retry_t *retry)
+es_changeset_retry(es_changeset_t *c, const es_retry_t *retry)
 {
     es_dkey_t         key;
     es_retry_value_t  value;
 
-    key = es_record_key(retry->endpoint, retry->feed, retry->sequence);
+    key = es_delivery_key(retry->endpoint, retry->feed, retry->sequence);
 
     value.next_ms = retry->next_ms;
     value.first_ms = retry->first_ms;
@@ -223,19 +223,19 @@ es_changes_retry(es_changes_t *c, const es_retry_t *retry)
 
 
 es_rc_t
-es_changes_retry_done(es_changes_t *c, uint32_t endpoint, uint32_t feed,
+es_changeset_retry_done(es_changeset_t *c, uint32_t endpoint, uint32_t feed,
     uint64_t sequence)
 {
     es_dkey_t  key;
 
-    key = es_record_key(endpoint, feed, sequence);
+    key = es_delivery_key(endpoint, feed, sequence);
 
     return es_change_delete(c, ES_CHANGE_DELETE, ES_DELIVERY_RETRIES, &key);
 }
 
 
 es_rc_t
-es_changes_attempt(es_changes_t *c, const es_attempt_t *attempt)
+es_changeset_attempt(es_changeset_t *c, const es_attempt_t *attempt)
 {
     char                *p;
     es_dkey_t            key;
@@ -269,14 +269,14 @@ es_changes_attempt(es_changes_t *c, const es_attempt_t *attempt)
 
 
 es_rc_t
-es_changes_dead(es_changes_t *c, const es_dead_t *dead)
+es_changeset_dead(es_changeset_t *c, const es_dead_t *dead)
 {
     char            *p;
     size_t           len;
     es_dkey_t        key;
     es_dead_value_t  value;
 
-    key = es_record_key(dead->endpoint, dead->feed, dead->sequence);
+    key = es_delivery_key(dead->endpoint, dead->feed, dead->sequence);
     len = strnlen(dead->reason, sizeof(dead->reason) - 1);
 
     memcpy(value.epoch, dead->epoch, sizeof(value.epoch));
@@ -300,31 +300,31 @@ es_changes_dead(es_changes_t *c, const es_dead_t *dead)
 
 
 es_rc_t
-es_changes_dead_done(es_changes_t *c, uint32_t endpoint, uint32_t feed,
+es_changeset_dead_done(es_changeset_t *c, uint32_t endpoint, uint32_t feed,
     const char *epoch, uint64_t sequence)
 {
     es_dkey_t  key;
 
-    key = es_record_key(endpoint, feed, sequence);
+    key = es_delivery_key(endpoint, feed, sequence);
 
     return es_change_delete_dead(c, ES_CHANGE_DELETE, &key, epoch);
 }
 
 
 es_rc_t
-es_changes_dead_after(es_changes_t *c, uint32_t endpoint, uint32_t feed,
+es_changeset_dead_after(es_changeset_t *c, uint32_t endpoint, uint32_t feed,
     const char *epoch, uint64_t sequence)
 {
     es_dkey_t  key;
 
-    key = es_record_key(endpoint, feed, sequence + 1);
+    key = es_delivery_key(endpoint, feed, sequence + 1);
 
     return es_change_delete_dead(c, ES_CHANGE_DELETE_AFTER, &key, epoch);
 }
 
 
 es_rc_t
-es_changes_stop(es_changes_t *c, const es_stop_t *stop)
+es_changeset_stop(es_changeset_t *c, const es_stop_t *stop)
 {
     es_dkey_t        key;
     es_stop_value_t  value;
@@ -340,7 +340,7 @@ es_changes_stop(es_changes_t *c, const es_stop_t *stop)
 
 
 es_rc_t
-es_changes_circuit(es_changes_t *c, const es_circuit_t *circuit)
+es_changeset_circuit(es_changeset_t *c, const es_circuit_t *circuit)
 {
     es_dkey_t           key;
     es_circuit_value_t  value;
@@ -358,7 +358,7 @@ es_changes_circuit(es_changes_t *c, const es_circuit_t *circuit)
 
 
 es_rc_t
-es_changes_circuit_closed(es_changes_t *c, uint32_t endpoint)
+es_changeset_circuit_closed(es_changeset_t *c, uint32_t endpoint)
 {
     es_dkey_t  key;
 
@@ -369,15 +369,15 @@ es_changes_circuit_closed(es_changes_t *c, uint32_t endpoint)
 
 
 es_rc_t
-es_changes_meta_put(es_changes_t *c, const es_dkey_t *key, const void *value,
-    size_t len)
+es_changeset_meta_put(es_changeset_t *c, const es_dkey_t *key,
+    const void *value, size_t len)
 {
     return es_change_put(c, ES_DELIVERY_META, key, value, len);
 }
 
 
 es_rc_t
-es_changes_meta_delete(es_changes_t *c, const es_dkey_t *key, bool prefix)
+es_changeset_meta_delete(es_changeset_t *c, const es_dkey_t *key, bool prefix)
 {
     return es_change_delete(c, prefix ? ES_CHANGE_DELETE_PREFIX
                                       : ES_CHANGE_DELETE,
@@ -386,7 +386,8 @@ es_changes_meta_delete(es_changes_t *c, const es_dkey_t *key, bool prefix)
 
 
 static es_rc_t
-es_changes_meta(es_changes_t *c, const void *name, size_t len, int64_t number)
+es_changeset_meta(es_changeset_t *c, const void *name, size_t len,
+    int64_t number)
 {
     char  *p;
 
@@ -403,27 +404,29 @@ es_changes_meta(es_changes_t *c, const void *name, size_t len, int64_t number)
 
 
 es_rc_t
-es_changes_heartbeat(es_changes_t *c, int64_t now_ms)
+es_changeset_heartbeat(es_changeset_t *c, int64_t now_ms)
 {
-    return es_changes_meta(c, ES_HEARTBEAT, sizeof(ES_HEARTBEAT) - 1, now_ms);
+    return es_changeset_meta(c, ES_META_HEARTBEAT,
+                             sizeof(ES_META_HEARTBEAT) - 1, now_ms);
 }
 
 
 es_rc_t
-es_changes_taken(es_changes_t *c, uint64_t id)
+es_changeset_control_taken(es_changeset_t *c, uint64_t id)
 {
-    return es_changes_meta(c, ES_TAKEN, sizeof(ES_TAKEN) - 1, (int64_t) id);
+    return es_changeset_meta(c, ES_META_TAKEN, sizeof(ES_META_TAKEN) - 1,
+                             (int64_t) id);
 }
 
 
 es_rc_t
-es_changes_redrive(es_changes_t *c, uint32_t endpoint, int64_t until_ms)
+es_changeset_redrive(es_changeset_t *c, uint32_t endpoint, int64_t until_ms)
 {
     es_dkey_t  key;
 
     key = es_redrive_key(endpoint);
 
-    return until_ms != 0 ? es_changes_meta(c, key.data, key.len, until_ms)
+    return until_ms != 0 ? es_changeset_meta(c, key.data, key.len, until_ms)
                          : es_change_delete(c, ES_CHANGE_DELETE,
                                             ES_DELIVERY_META, &key);
 }
@@ -432,7 +435,7 @@ es_changes_redrive(es_changes_t *c, uint32_t endpoint, int64_t until_ms)
 /* Attempts are left: they are many, and expire by themselves. */
 
 es_rc_t
-es_changes_forget(es_changes_t *c, uint32_t endpoint)
+es_changeset_forget(es_changeset_t *c, uint32_t endpoint)
 {
     es_rc_t    rc;
     unsigned   i;
@@ -451,27 +454,27 @@ es_changes_forget(es_changes_t *c, uint32_t endpoint)
     }
 
     if (rc == ES_OK) {
-        rc = es_changes_announced_done(c, endpoint, 0);
+        rc = es_changeset_announced_done(c, endpoint, 0);
     }
 
     if (rc == ES_OK) {
-        rc = es_changes_clearing_done(c, endpoint);
+        rc = es_changeset_clearing_done(c, endpoint);
     }
 
     if (rc == ES_OK) {
-        rc = es_changes_away_done(c, endpoint, 0);
+        rc = es_changeset_away_done(c, endpoint, 0);
     }
 
     if (rc == ES_OK) {
-        rc = es_changes_loss_done(c, endpoint, 0);
+        rc = es_changeset_loss_done(c, endpoint, 0);
     }
 
-    return rc == ES_OK ? es_changes_redrive(c, endpoint, 0) : rc;
+    return rc == ES_OK ? es_changeset_redrive(c, endpoint, 0) : rc;
 }
 
 
 es_rc_t
-es_changes_forget_feed(es_changes_t *c, uint32_t endpoint, uint32_t feed)
+es_changeset_forget_feed(es_changeset_t *c, uint32_t endpoint, uint32_t feed)
 {
     es_rc_t    rc;
     es_dkey_t  key;
@@ -488,15 +491,15 @@ es_changes_forget_feed(es_changes_t *c, uint32_t endpoint, uint32_t feed)
                           &key);
 
     if (rc == ES_OK) {
-        rc = es_changes_away_done(c, endpoint, feed);
+        rc = es_changeset_away_done(c, endpoint, feed);
     }
 
-    return rc == ES_OK ? es_changes_announced_done(c, endpoint, feed) : rc;
+    return rc == ES_OK ? es_changeset_announced_done(c, endpoint, feed) : rc;
 }
 
 
 static bool
-es_begins_with(const MDB_val *value, const MDB_val *head)
+es_value_begins_with(const MDB_val *value, const MDB_val *head)
 {
     return value->mv_size >= head->mv_size
            && memcmp(value->mv_data, head->mv_data, head->mv_size) == 0;
@@ -526,7 +529,7 @@ es_delete_from(MDB_txn *txn, MDB_dbi dbi, const MDB_val *from, size_t prefix,
            && key.mv_size >= prefix
            && memcmp(key.mv_data, from->mv_data, prefix) == 0)
     {
-        if (es_begins_with(&value, head)) {
+        if (es_value_begins_with(&value, head)) {
             rc = mdb_cursor_del(cursor, 0);
         }
 
@@ -549,7 +552,7 @@ es_delete_one(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, const MDB_val *head)
 
     rc = mdb_get(txn, dbi, key, &value);
 
-    if (rc == 0 && es_begins_with(&value, head)) {
+    if (rc == 0 && es_value_begins_with(&value, head)) {
         rc = mdb_del(txn, dbi, key, NULL);
     }
 
@@ -584,14 +587,14 @@ es_commit_change(es_store_t *store, MDB_txn *txn, const es_change_t *change,
 
 
 static es_rc_t
-es_commit_run(MDB_txn *txn, void *ctx)
+es_changeset_run(MDB_txn *txn, void *ctx)
 {
-    size_t               at;
-    MDB_val              key, value;
-    es_rc_t              rc;
-    es_change_t          change;
-    const es_buf_t      *buf;
-    const es_commit_t   *commit;
+    size_t                        at;
+    MDB_val                       key, value;
+    es_rc_t                       rc;
+    es_change_t                   change;
+    const es_buf_t               *buf;
+    const es_changeset_commit_t  *commit;
 
     commit = ctx;
     buf = &commit->changes->buf;
@@ -619,21 +622,21 @@ es_commit_run(MDB_txn *txn, void *ctx)
 
 
 es_rc_t
-es_delivery_commit(es_store_t *store, es_changes_t *changes)
+es_delivery_commit(es_store_t *store, es_changeset_t *changes)
 {
-    es_rc_t      rc;
-    es_commit_t  commit;
+    es_rc_t                rc;
+    es_changeset_commit_t  commit;
 
-    if (es_changes_empty(changes)) {
+    if (es_changeset_empty(changes)) {
         return ES_OK;
     }
 
     commit.store = store;
     commit.changes = changes;
 
-    rc = es_env_update(store->delivery, es_commit_run, &commit);
+    rc = es_env_update(store->delivery, es_changeset_run, &commit);
     if (rc == ES_OK) {
-        es_changes_clear(changes);
+        es_changeset_clear(changes);
     }
 
     return rc;
@@ -641,11 +644,11 @@ es_delivery_commit(es_store_t *store, es_changes_t *changes)
 
 
 es_rc_t
-es_changes_clearing_done(es_changes_t *c, uint32_t endpoint)
+es_changeset_clearing_done(es_changeset_t *c, uint32_t endpoint)
 {
     es_dkey_t  key;
 
-    key = es_clear_key(endpoint);
+    key = es_clearing_progress_key(endpoint);
 
-    return es_changes_meta_delete(c, &key, false);
+    return es_changeset_meta_delete(c, &key, false);
 }

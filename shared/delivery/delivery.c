@@ -27,11 +27,11 @@ typedef union {
     es_dead_t      dead;
     es_stop_t      stop;
     es_circuit_t   circuit;
-} es_record_t;
+} es_delivery_record_t;
 
 typedef es_rc_t (*es_decode_fn)(const MDB_val *key, const MDB_val *value,
-    es_record_t *record);
-typedef es_rc_t (*es_visit_fn)(void *ctx, const es_record_t *record);
+    es_delivery_record_t *record);
+typedef es_rc_t (*es_visit_fn)(void *ctx, const es_delivery_record_t *record);
 
 typedef struct {
     union {
@@ -127,12 +127,12 @@ static es_rc_t
 es_walk(es_store_t *store, unsigned db, uint32_t endpoint, bool back,
     const es_dkey_t *after, es_decode_fn decode, es_visit_fn visit, void *ctx)
 {
-    int           rc;
-    es_rc_t       result;
-    MDB_txn      *txn;
-    MDB_val       key, value;
-    MDB_cursor   *cursor;
-    es_record_t   record;
+    int                   rc;
+    es_rc_t               result;
+    MDB_txn              *txn;
+    MDB_val               key, value;
+    MDB_cursor           *cursor;
+    es_delivery_record_t  record;
 
     result = es_env_read_begin(store->delivery, &txn);
     if (result != ES_OK) {
@@ -186,7 +186,7 @@ es_walk_records(es_store_t *store, unsigned db, uint32_t endpoint,
 
 static es_rc_t
 es_decode_progress(const MDB_val *key, const MDB_val *value,
-    es_record_t *record)
+    es_delivery_record_t *record)
 {
     size_t                size;
     unsigned              i;
@@ -195,7 +195,7 @@ es_decode_progress(const MDB_val *key, const MDB_val *value,
     es_pending_value_t    pending;
     es_progress_value_t   v;
 
-    if (key->mv_size != ES_LANE_LEN || value->mv_size < sizeof(v)) {
+    if (key->mv_size != ES_LANE_KEY_LEN || value->mv_size < sizeof(v)) {
         return ES_CORRUPT;
     }
 
@@ -231,12 +231,13 @@ es_decode_progress(const MDB_val *key, const MDB_val *value,
 
 
 static es_rc_t
-es_decode_retry(const MDB_val *key, const MDB_val *value, es_record_t *record)
+es_decode_retry(const MDB_val *key, const MDB_val *value,
+    es_delivery_record_t *record)
 {
     es_retry_t        *retry;
     es_retry_value_t   v;
 
-    if (key->mv_size != ES_RECORD_LEN || value->mv_size != sizeof(v)) {
+    if (key->mv_size != ES_DELIVERY_KEY_LEN || value->mv_size != sizeof(v)) {
         return ES_CORRUPT;
     }
 
@@ -258,7 +259,7 @@ es_decode_retry(const MDB_val *key, const MDB_val *value, es_record_t *record)
 
 static es_rc_t
 es_decode_attempt(const MDB_val *key, const MDB_val *value,
-    es_record_t *record)
+    es_delivery_record_t *record)
 {
     size_t               size;
     es_attempt_t        *attempt;
@@ -266,7 +267,7 @@ es_decode_attempt(const MDB_val *key, const MDB_val *value,
 
     attempt = &record->attempt;
 
-    if (key->mv_size != ES_ATTEMPT_LEN
+    if (key->mv_size != ES_ATTEMPT_KEY_LEN
         || value->mv_size < sizeof(v)
         || value->mv_size - sizeof(v) > sizeof(attempt->body))
     {
@@ -293,13 +294,14 @@ es_decode_attempt(const MDB_val *key, const MDB_val *value,
 
 
 static es_rc_t
-es_decode_dead(const MDB_val *key, const MDB_val *value, es_record_t *record)
+es_decode_dead(const MDB_val *key, const MDB_val *value,
+    es_delivery_record_t *record)
 {
     size_t            len;
     es_dead_t        *dead;
     es_dead_value_t   v;
 
-    if (key->mv_size != ES_RECORD_LEN
+    if (key->mv_size != ES_DELIVERY_KEY_LEN
         || value->mv_size < sizeof(v)
         || value->mv_size - sizeof(v) >= sizeof(dead->reason))
     {
@@ -328,7 +330,8 @@ es_decode_dead(const MDB_val *key, const MDB_val *value, es_record_t *record)
 
 
 static es_rc_t
-es_decode_stop(const MDB_val *key, const MDB_val *value, es_record_t *record)
+es_decode_stop(const MDB_val *key, const MDB_val *value,
+    es_delivery_record_t *record)
 {
     es_stop_t        *stop;
     es_stop_value_t   v;
@@ -352,7 +355,7 @@ es_decode_stop(const MDB_val *key, const MDB_val *value, es_record_t *record)
 
 static es_rc_t
 es_decode_circuit(const MDB_val *key, const MDB_val *value,
-    es_record_t *record)
+    es_delivery_record_t *record)
 {
     es_circuit_t        *circuit;
     es_circuit_value_t   v;
@@ -375,7 +378,7 @@ es_decode_circuit(const MDB_val *key, const MDB_val *value,
 
 
 static es_rc_t
-es_visit_progress(void *ctx, const es_record_t *record)
+es_visit_progress(void *ctx, const es_delivery_record_t *record)
 {
     const es_visitor_t  *visitor = ctx;
 
@@ -384,7 +387,7 @@ es_visit_progress(void *ctx, const es_record_t *record)
 
 
 static es_rc_t
-es_visit_retry(void *ctx, const es_record_t *record)
+es_visit_retry(void *ctx, const es_delivery_record_t *record)
 {
     const es_visitor_t  *visitor = ctx;
 
@@ -393,7 +396,7 @@ es_visit_retry(void *ctx, const es_record_t *record)
 
 
 static es_rc_t
-es_visit_attempt(void *ctx, const es_record_t *record)
+es_visit_attempt(void *ctx, const es_delivery_record_t *record)
 {
     const es_visitor_t  *visitor = ctx;
 
@@ -402,7 +405,7 @@ es_visit_attempt(void *ctx, const es_record_t *record)
 
 
 static es_rc_t
-es_visit_dead(void *ctx, const es_record_t *record)
+es_visit_dead(void *ctx, const es_delivery_record_t *record)
 {
     const es_visitor_t  *visitor = ctx;
 
@@ -411,7 +414,7 @@ es_visit_dead(void *ctx, const es_record_t *record)
 
 
 static es_rc_t
-es_visit_stop(void *ctx, const es_record_t *record)
+es_visit_stop(void *ctx, const es_delivery_record_t *record)
 {
     const es_visitor_t  *visitor = ctx;
 
@@ -420,7 +423,7 @@ es_visit_stop(void *ctx, const es_record_t *record)
 
 
 static es_rc_t
-es_visit_circuit(void *ctx, const es_record_t *record)
+es_visit_circuit(void *ctx, const es_delivery_record_t *record)
 {
     const es_visitor_t  *visitor = ctx;
 
@@ -463,7 +466,7 @@ es_delivery_each_attempt(es_store_t *store, uint32_t endpoint,
 
 es_rc_t
 es_delivery_last_attempts(es_store_t *store, uint32_t endpoint,
-    const es_attempt_place_t *after, es_attempt_fn fn, void *ctx)
+    const es_attempt_position_t *after, es_attempt_fn fn, void *ctx)
 {
     es_dkey_t     key;
     es_visitor_t  visitor = { .fn.attempt = fn, .ctx = ctx };
@@ -490,13 +493,13 @@ es_delivery_each_dead(es_store_t *store, uint32_t endpoint, es_dead_fn fn,
 
 
 es_rc_t
-es_delivery_dead_after(es_store_t *store, const es_dead_place_t *after,
+es_delivery_dead_after(es_store_t *store, const es_dead_position_t *after,
     es_dead_fn fn, void *ctx)
 {
     es_dkey_t     key;
     es_visitor_t  visitor = { .fn.dead = fn, .ctx = ctx };
 
-    key = es_record_key(after->endpoint, after->feed, after->sequence);
+    key = es_delivery_key(after->endpoint, after->feed, after->sequence);
 
     return es_walk(store, ES_DELIVERY_DEAD, after->endpoint, false, &key,
                    es_decode_dead, es_visit_dead, &visitor);
@@ -514,7 +517,7 @@ es_delivery_each_stop(es_store_t *store, es_stop_fn fn, void *ctx)
 
 
 static es_rc_t
-es_stop_take(void *ctx, const es_record_t *record)
+es_stop_take(void *ctx, const es_delivery_record_t *record)
 {
     *(es_stop_t *) ctx = record->stop;
 
@@ -616,17 +619,17 @@ es_delivery_named(es_store_t *store, const char *name, int64_t *number)
 es_rc_t
 es_delivery_heartbeat(es_store_t *store, int64_t *ms)
 {
-    return es_delivery_named(store, ES_HEARTBEAT, ms);
+    return es_delivery_named(store, ES_META_HEARTBEAT, ms);
 }
 
 
 es_rc_t
-es_delivery_taken(es_store_t *store, uint64_t *id)
+es_delivery_control_taken(es_store_t *store, uint64_t *id)
 {
     es_rc_t  rc;
     int64_t  number = 0;
 
-    rc = es_delivery_named(store, ES_TAKEN, &number);
+    rc = es_delivery_named(store, ES_META_TAKEN, &number);
     *id = (uint64_t) number;
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;

@@ -119,49 +119,49 @@ typedef struct {
 
 /* ---- writing: a change set, built on one thread, committed on any ---- */
 
-typedef struct es_changes  es_changes_t;
+typedef struct es_changeset  es_changeset_t;
 
-es_changes_t *es_changes_create(void);
-void es_changes_destroy(es_changes_t *changes);
-void es_changes_clear(es_changes_t *changes);
-bool es_changes_empty(const es_changes_t *changes);
+es_changeset_t *es_changeset_create(void);
+void es_changeset_destroy(es_changeset_t *changes);
+void es_changeset_clear(es_changeset_t *changes);
+bool es_changeset_empty(const es_changeset_t *changes);
 
 /* Moves the changes of `later` to the end of `c`; ES_NOMEM: both stay. */
-es_rc_t es_changes_join(es_changes_t *c, es_changes_t *later);
+es_rc_t es_changeset_join(es_changeset_t *c, es_changeset_t *later);
 
 /* Each appends one change; ES_NOMEM.  A later one for the same key wins. */
-es_rc_t es_changes_progress(es_changes_t *c, const es_progress_t *progress);
-es_rc_t es_changes_retry(es_changes_t *c, const es_retry_t *retry);
-es_rc_t es_changes_retry_done(es_changes_t *c, uint32_t endpoint,
+es_rc_t es_changeset_progress(es_changeset_t *c, const es_progress_t *progress);
+es_rc_t es_changeset_retry(es_changeset_t *c, const es_retry_t *retry);
+es_rc_t es_changeset_retry_done(es_changeset_t *c, uint32_t endpoint,
     uint32_t feed, uint64_t sequence);
-es_rc_t es_changes_attempt(es_changes_t *c, const es_attempt_t *attempt);
-es_rc_t es_changes_dead(es_changes_t *c, const es_dead_t *dead);
+es_rc_t es_changeset_attempt(es_changeset_t *c, const es_attempt_t *attempt);
+es_rc_t es_changeset_dead(es_changeset_t *c, const es_dead_t *dead);
 /* Those of another epoch, which has ES_EPOCH_MAX + 1 bytes, stay. */
-es_rc_t es_changes_dead_done(es_changes_t *c, uint32_t endpoint,
+es_rc_t es_changeset_dead_done(es_changeset_t *c, uint32_t endpoint,
     uint32_t feed, const char *epoch, uint64_t sequence);
 /* The same, of all of the feed after this sequence. */
-es_rc_t es_changes_dead_after(es_changes_t *c, uint32_t endpoint,
+es_rc_t es_changeset_dead_after(es_changeset_t *c, uint32_t endpoint,
     uint32_t feed, const char *epoch, uint64_t sequence);
-es_rc_t es_changes_stop(es_changes_t *c, const es_stop_t *stop);
-es_rc_t es_changes_circuit(es_changes_t *c, const es_circuit_t *circuit);
-es_rc_t es_changes_circuit_closed(es_changes_t *c, uint32_t endpoint);
-es_rc_t es_changes_heartbeat(es_changes_t *c, int64_t now_ms);
+es_rc_t es_changeset_stop(es_changeset_t *c, const es_stop_t *stop);
+es_rc_t es_changeset_circuit(es_changeset_t *c, const es_circuit_t *circuit);
+es_rc_t es_changeset_circuit_closed(es_changeset_t *c, uint32_t endpoint);
+es_rc_t es_changeset_heartbeat(es_changeset_t *c, int64_t now_ms);
 /* The last request that was taken, see control_request.h. */
-es_rc_t es_changes_taken(es_changes_t *c, uint64_t id);
+es_rc_t es_changeset_control_taken(es_changeset_t *c, uint64_t id);
 /* Dead letters up to `until_ms` are being tried again; 0: no more. */
-es_rc_t es_changes_redrive(es_changes_t *c, uint32_t endpoint,
+es_rc_t es_changeset_redrive(es_changeset_t *c, uint32_t endpoint,
     int64_t until_ms);
 /* Forgets everything of an endpoint that was removed. */
-es_rc_t es_changes_forget(es_changes_t *c, uint32_t endpoint);
+es_rc_t es_changeset_forget(es_changeset_t *c, uint32_t endpoint);
 /* Forgets progress and retries on a feed that it is no longer sent. */
-es_rc_t es_changes_forget_feed(es_changes_t *c, uint32_t endpoint,
+es_rc_t es_changeset_forget_feed(es_changeset_t *c, uint32_t endpoint,
     uint32_t feed);
 /* Forgets the request that is being done for the endpoint: control_reply.h. */
-es_rc_t es_changes_clearing_done(es_changes_t *c, uint32_t endpoint);
+es_rc_t es_changeset_clearing_done(es_changeset_t *c, uint32_t endpoint);
 
 /* One durable commit.  Blocks for the disk: call it from a helper thread.
    On failure nothing was written and the set is as it was. */
-es_rc_t es_delivery_commit(es_store_t *store, es_changes_t *changes);
+es_rc_t es_delivery_commit(es_store_t *store, es_changeset_t *changes);
 
 /* Drops attempts older than `before_ms`, at most `max` of them; `more`: that
    many were dropped, there may be others. */
@@ -174,20 +174,20 @@ typedef struct {
     uint32_t  feed;
     uint64_t  sequence;
     uint32_t  attempt;
-} es_attempt_place_t;
+} es_attempt_position_t;
 
 /* Where going through the dead letters goes on; zeroed: at the first. */
 typedef struct {
     uint32_t  endpoint;
     uint32_t  feed;
     uint64_t  sequence;
-} es_dead_place_t;
+} es_dead_position_t;
 
 /* Looks at `max` dead letters from `place` on, which moves, and after the last
    is the first again; drops those older than `before_ms`, and says how many
    these were. */
 es_rc_t es_delivery_expire_dead(es_store_t *store, int64_t before_ms,
-    unsigned max, es_dead_place_t *place, unsigned *dropped);
+    unsigned max, es_dead_position_t *place, unsigned *dropped);
 
 /* Takes the dispatcher's lock; ES_EXISTS: another dispatcher has it. */
 es_rc_t es_delivery_own(es_store_t *store);
@@ -211,12 +211,12 @@ es_rc_t es_delivery_each_attempt(es_store_t *store, uint32_t endpoint,
 /* The endpoint's, from the newest on; `after` (NULL: all) is the place of the
    one that was the last before, which need not be there any more. */
 es_rc_t es_delivery_last_attempts(es_store_t *store, uint32_t endpoint,
-    const es_attempt_place_t *after, es_attempt_fn fn, void *ctx);
+    const es_attempt_position_t *after, es_attempt_fn fn, void *ctx);
 es_rc_t es_delivery_each_dead(es_store_t *store, uint32_t endpoint,
     es_dead_fn fn, void *ctx);
 /* Those of the place's endpoint behind it. */
 es_rc_t es_delivery_dead_after(es_store_t *store,
-    const es_dead_place_t *after, es_dead_fn fn, void *ctx);
+    const es_dead_position_t *after, es_dead_fn fn, void *ctx);
 es_rc_t es_delivery_each_stop(es_store_t *store, es_stop_fn fn, void *ctx);
 /* ES_NOT_FOUND: there is no mark. */
 es_rc_t es_delivery_stop(es_store_t *store, uint32_t endpoint,
@@ -229,7 +229,7 @@ es_rc_t es_delivery_circuit(es_store_t *store, uint32_t endpoint,
 es_rc_t es_delivery_heartbeat(es_store_t *store, int64_t *ms);
 
 /* 0 when there is none. */
-es_rc_t es_delivery_taken(es_store_t *store, uint64_t *id);
+es_rc_t es_delivery_control_taken(es_store_t *store, uint64_t *id);
 es_rc_t es_delivery_redrive(es_store_t *store, uint32_t endpoint,
     int64_t *until_ms);
 

@@ -29,14 +29,14 @@
 #include "delivery/delivery.h"
 #include "store/store.h"
 
-#define ES_HEARTBEAT    "heartbeat"
-#define ES_TAKEN        "taken"
-#define ES_REDRIVE      "redrive"
-#define ES_TALLY        "tally"
+#define ES_META_HEARTBEAT    "heartbeat"
+#define ES_META_TAKEN        "taken"
+#define ES_META_REDRIVE      "redrive"
+#define ES_META_TALLY        "tally"
 #define ES_KEY_MAX      28
-#define ES_LANE_LEN     8
-#define ES_RECORD_LEN   16
-#define ES_ATTEMPT_LEN  28
+#define ES_LANE_KEY_LEN     8
+#define ES_DELIVERY_KEY_LEN   16
+#define ES_ATTEMPT_KEY_LEN  28
 
 typedef struct __attribute__((packed)) {
     char      epoch[ES_EPOCH_MAX + 1];
@@ -149,8 +149,8 @@ es_redrive_key(uint32_t endpoint)
 {
     es_dkey_t  key;
 
-    key.len = sizeof(ES_REDRIVE) - 1;
-    memcpy(key.data, ES_REDRIVE, key.len);
+    key.len = sizeof(ES_META_REDRIVE) - 1;
+    memcpy(key.data, ES_META_REDRIVE, key.len);
     es_key32(&key, endpoint);
 
     return key;
@@ -170,7 +170,7 @@ es_lane_key(uint32_t endpoint, uint32_t feed)
 
 
 static inline es_dkey_t
-es_record_key(uint32_t endpoint, uint32_t feed, uint64_t sequence)
+es_delivery_key(uint32_t endpoint, uint32_t feed, uint64_t sequence)
 {
     es_dkey_t  key;
 
@@ -182,7 +182,7 @@ es_record_key(uint32_t endpoint, uint32_t feed, uint64_t sequence)
 
 
 static inline es_dkey_t
-es_attempt_key(uint32_t endpoint, const es_attempt_place_t *place)
+es_attempt_key(uint32_t endpoint, const es_attempt_position_t *place)
 {
     es_dkey_t  key;
 
@@ -196,9 +196,9 @@ es_attempt_key(uint32_t endpoint, const es_attempt_place_t *place)
 }
 
 /* Changes of `meta` by key, see delivery.h; `prefix`: all that begins so. */
-es_rc_t es_changes_meta_put(es_changes_t *c, const es_dkey_t *key,
+es_rc_t es_changeset_meta_put(es_changeset_t *c, const es_dkey_t *key,
     const void *value, size_t len);
-es_rc_t es_changes_meta_delete(es_changes_t *c, const es_dkey_t *key,
+es_rc_t es_changeset_meta_delete(es_changeset_t *c, const es_dkey_t *key,
     bool prefix);
 
 /* Calls back for each record of `meta` whose key begins so, in their order;
@@ -208,16 +208,16 @@ typedef es_rc_t (*es_meta_fn)(void *ctx, const MDB_val *key,
 es_rc_t es_delivery_each_meta(es_store_t *store, es_dkey_t prefix,
     es_meta_fn fn, void *ctx);
 
-#define ES_CLEAR         "clear"
+#define ES_META_CLEAR         "clear"
 
 /* Of the request that an endpoint's events are being cleared for. */
 static inline es_dkey_t
-es_clear_key(uint32_t endpoint)
+es_clearing_progress_key(uint32_t endpoint)
 {
     es_dkey_t  key;
 
-    key.len = sizeof(ES_CLEAR) - 1;
-    memcpy(key.data, ES_CLEAR, key.len);
+    key.len = sizeof(ES_META_CLEAR) - 1;
+    memcpy(key.data, ES_META_CLEAR, key.len);
     es_key32(&key, endpoint);
 
     return key;

@@ -6,20 +6,20 @@
 
 static const struct {
     const char  *name;
-    size_t       fact;         /* of es_state_facts_t; of the last, none */
+    size_t       fact;         /* of es_endpoint_facts_t; of the last, none */
 } es_states[ES_STATES] = {
-    [ES_STATE_DISABLED] = { "disabled", offsetof(es_state_facts_t,
+    [ES_STATE_DISABLED] = { "disabled", offsetof(es_endpoint_facts_t,
                                                  disabled) },
-    [ES_STATE_STOPPED] = { "stopped", offsetof(es_state_facts_t, stopped) },
-    [ES_STATE_PAUSED] = { "paused", offsetof(es_state_facts_t, paused) },
-    [ES_STATE_FAILING] = { "failing", offsetof(es_state_facts_t, failing) },
-    [ES_STATE_STALLED] = { "stalled", offsetof(es_state_facts_t, stalled) },
+    [ES_STATE_STOPPED] = { "stopped", offsetof(es_endpoint_facts_t, stopped) },
+    [ES_STATE_PAUSED] = { "paused", offsetof(es_endpoint_facts_t, paused) },
+    [ES_STATE_FAILING] = { "failing", offsetof(es_endpoint_facts_t, failing) },
+    [ES_STATE_STALLED] = { "stalled", offsetof(es_endpoint_facts_t, stalled) },
     [ES_STATE_ACTIVE] = { "active", 0 }
 };
 
 
-es_state_t
-es_state_of(const es_state_facts_t *facts)
+es_endpoint_state_t
+es_endpoint_state(const es_endpoint_facts_t *facts)
 {
     unsigned  state;
 
@@ -29,12 +29,12 @@ es_state_of(const es_state_facts_t *facts)
         }
     }
 
-    return (es_state_t) state;
+    return (es_endpoint_state_t) state;
 }
 
 
 const char *
-es_state_name(es_state_t state)
+es_endpoint_state_name(es_endpoint_state_t state)
 {
     return es_states[state].name;
 }

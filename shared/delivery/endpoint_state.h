@@ -6,8 +6,8 @@
  * documentation.
  */
 
-#ifndef ES_STATE_H
-#define ES_STATE_H
+#ifndef ES_ENDPOINT_STATE_H
+#define ES_ENDPOINT_STATE_H
 
 #include <stdbool.h>
 
@@ -22,7 +22,7 @@ typedef enum {
     ES_STATE_STALLED,          /* it, or one of its feeds, takes nothing new */
     ES_STATE_ACTIVE,
     ES_STATES
-} es_state_t;
+} es_endpoint_state_t;
 
 typedef struct {
     bool  disabled;
@@ -30,11 +30,11 @@ typedef struct {
     bool  paused;
     bool  failing;
     bool  stalled;
-} es_state_facts_t;
+} es_endpoint_facts_t;
 
-es_state_t es_state_of(const es_state_facts_t *facts);
+es_endpoint_state_t es_endpoint_state(const es_endpoint_facts_t *facts);
 
 /* The state as a stable word. */
-const char *es_state_name(es_state_t state);
+const char *es_endpoint_state_name(es_endpoint_state_t state);
 
-#endif /* ES_STATE_H */
+#endif /* ES_ENDPOINT_STATE_H */

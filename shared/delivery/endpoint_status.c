@@ -33,11 +33,11 @@ typedef struct {
 } es_waiting_t;
 
 typedef struct {
-    const es_status_query_t  *q;
-    json_t                   *list;
-    json_t                   *first;       /* the first that wait */
-    es_waiting_t              waiting;
-    es_state_facts_t          facts;
+    const es_endpoint_status_query_t  *q;
+    json_t                            *list;
+    json_t                            *first;  /* the first that wait */
+    es_waiting_t                       waiting;
+    es_endpoint_facts_t                facts;
 } es_status_t;
 
 
@@ -88,7 +88,7 @@ es_status_progress(void *ctx, const es_progress_t *progress)
 
     return es_status_add(s->list,
                          away != NULL
-                         ? es_report_kept(away)
+                         ? es_report_away_feed(away)
                          : es_report_progress(s->q->feeds, progress));
 }
 
@@ -308,7 +308,7 @@ es_status_redrive(es_status_t *s)
 /* A mark counts only for the revision of the endpoint that it stopped. */
 
 static es_rc_t
-es_status_stopped(const es_status_query_t *q, json_t *status)
+es_status_stopped(const es_endpoint_status_query_t *q, json_t *status)
 {
     es_rc_t    rc;
     es_stop_t  stop;
@@ -327,7 +327,7 @@ es_status_stopped(const es_status_query_t *q, json_t *status)
 static es_rc_t
 es_status_stalls_fact(void *ctx, const es_stall_t *stall)
 {
-    es_state_facts_t  *facts = ctx;
+    es_endpoint_facts_t  *facts = ctx;
 
     facts->stalled |= es_stall_is_state((es_stall_reason_t) stall->reason);
 
@@ -336,8 +336,8 @@ es_status_stalls_fact(void *ctx, const es_stall_t *stall)
 
 
 es_rc_t
-es_status_facts(es_store_t *store, uint32_t endpoint, uint64_t revision,
-    es_state_facts_t *facts)
+es_endpoint_facts_read(es_store_t *store, uint32_t endpoint, uint64_t revision,
+    es_endpoint_facts_t *facts)
 {
     es_rc_t       rc;
     es_stop_t     stop;
@@ -379,8 +379,8 @@ es_status_facts(es_store_t *store, uint32_t endpoint, uint64_t revision,
 static es_rc_t
 es_status_deliveries(es_status_t *s)
 {
-    es_rc_t                   rc;
-    const es_status_query_t  *q;
+    es_rc_t                            rc;
+    const es_endpoint_status_query_t  *q;
 
     q = s->q;
     rc = es_delivery_each_progress(q->store, q->endpoint, es_status_progress,
@@ -412,7 +412,7 @@ es_status_deliveries(es_status_t *s)
 
 
 es_rc_t
-es_status_read(const es_status_query_t *q, json_t **status)
+es_endpoint_status_read(const es_endpoint_status_query_t *q, json_t **status)
 {
     es_rc_t      rc;
     es_status_t  s = { .q = q, .list = json_array(), .first = json_array() };
@@ -420,7 +420,7 @@ es_status_read(const es_status_query_t *q, json_t **status)
     s.facts.paused = q->paused;
     s.facts.disabled = q->disabled;
 
-    rc = es_status_facts(q->store, q->endpoint, q->revision, &s.facts);
+    rc = es_endpoint_facts_read(q->store, q->endpoint, q->revision, &s.facts);
 
     if (rc == ES_OK) {
         rc = es_status_deliveries(&s);
@@ -429,8 +429,8 @@ es_status_read(const es_status_query_t *q, json_t **status)
     json_decref(s.first);
 
     *status = json_pack("{s:s, s:o}", "state",
-                        es_state_name(es_state_of(&s.facts)), "deliveries",
-                        s.list);
+                        es_endpoint_state_name(es_endpoint_state(&s.facts)),
+                        "deliveries", s.list);
 
     if (rc == ES_OK && *status == NULL) {
         rc = ES_NOMEM;

@@ -8,8 +8,8 @@
  * few events one by one.
  */
 
-#ifndef ES_STATUS_H
-#define ES_STATUS_H
+#ifndef ES_ENDPOINT_STATUS_H
+#define ES_ENDPOINT_STATUS_H
 
 #include <jansson.h>
 
@@ -30,14 +30,14 @@ typedef struct {
     /* Whether something may be told of the feed; NULL: of all feeds. */
     bool                    (*tells)(void *ctx, uint32_t feed);
     void                     *ctx;
-} es_status_query_t;
+} es_endpoint_status_query_t;
 
 /*
  * A new object: `state`, `stopped` (why, if it is), and `deliveries`, an array
  * of objects by `kind`:
  *
  *     progress   of each feed: cursor, pending, behind
- *     away       instead of it, to a partner: see es_report_kept()
+ *     away       instead of it, to a partner: see es_report_away_feed()
  *     stalled    what stands still, see stall.h
  *     waiting    of each feed with such: how many events wait for a retry, and
  *                how many are held, by the status of their last attempt
@@ -47,10 +47,11 @@ typedef struct {
  *
  * What may not be told of counts for `state` all the same.
  */
-es_rc_t es_status_read(const es_status_query_t *q, json_t **status);
+es_rc_t es_endpoint_status_read(const es_endpoint_status_query_t *q,
+    json_t **status);
 
 /* What the records say of the endpoint, but for `paused` and `disabled`. */
-es_rc_t es_status_facts(es_store_t *store, uint32_t endpoint,
-    uint64_t revision, es_state_facts_t *facts);
+es_rc_t es_endpoint_facts_read(es_store_t *store, uint32_t endpoint,
+    uint64_t revision, es_endpoint_facts_t *facts);
 
-#endif /* ES_STATUS_H */
+#endif /* ES_ENDPOINT_STATUS_H */

@@ -17,12 +17,12 @@ typedef struct {
 } es_expire_t;
 
 typedef struct {
-    es_store_t       *store;
-    int64_t           before_ms;
-    es_slice_t        slice;
-    es_dead_place_t  *place;
-    es_dead_place_t   next;
-    unsigned          dropped;
+    es_store_t          *store;
+    int64_t              before_ms;
+    es_slice_t           slice;
+    es_dead_position_t  *place;
+    es_dead_position_t   next;
+    unsigned             dropped;
 } es_expire_dead_t;
 
 
@@ -49,7 +49,7 @@ es_expire_run(MDB_txn *txn, void *ctx)
     rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
 
     while (rc == 0 && left > 0) {
-        if (key.mv_size != ES_ATTEMPT_LEN) {
+        if (key.mv_size != ES_ATTEMPT_KEY_LEN) {
             rc = MDB_CORRUPTED;
             break;
         }
@@ -122,8 +122,8 @@ es_expire_dead_run(MDB_txn *txn, void *ctx)
     es_expire_dead_t  *expire;
 
     expire = ctx;
-    from = es_record_key(expire->place->endpoint, expire->place->feed,
-                         expire->place->sequence);
+    from = es_delivery_key(expire->place->endpoint, expire->place->feed,
+                           expire->place->sequence);
 
     rc = mdb_cursor_open(txn, es_env_dbi(expire->store->delivery,
                                          ES_DELIVERY_DEAD), &cursor);
@@ -140,7 +140,9 @@ es_expire_dead_run(MDB_txn *txn, void *ctx)
 
     for (left = expire->slice.max; rc == 0; left--) {
 
-        if (key.mv_size != ES_RECORD_LEN || value.mv_size < sizeof(dead)) {
+        if (key.mv_size != ES_DELIVERY_KEY_LEN
+            || value.mv_size < sizeof(dead))
+        {
             rc = MDB_CORRUPTED;
             break;
         }
@@ -172,7 +174,7 @@ es_expire_dead_run(MDB_txn *txn, void *ctx)
 
 es_rc_t
 es_delivery_expire_dead(es_store_t *store, int64_t before_ms, unsigned max,
-    es_dead_place_t *place, unsigned *dropped)
+    es_dead_position_t *place, unsigned *dropped)
 {
     es_rc_t           rc;
     es_expire_dead_t  expire;

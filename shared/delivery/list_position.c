@@ -46,25 +46,26 @@ es_hex_take(es_str_t *text, size_t digits, uint64_t *out)
 
 
 void
-es_attempt_place_print(const es_attempt_place_t *place,
-    char text[ES_PLACE_MAX])
+es_attempt_position_print(const es_attempt_position_t *place,
+    char text[ES_LIST_POSITION_MAX])
 {
-    (void) snprintf(text, ES_PLACE_MAX, "%016" PRIx64 "%08" PRIx32
+    (void) snprintf(text, ES_LIST_POSITION_MAX, "%016" PRIx64 "%08" PRIx32
                     "%016" PRIx64 "%08" PRIx32, (uint64_t) place->time_ms,
                     place->feed, place->sequence, place->attempt);
 }
 
 
 void
-es_dead_place_print(const es_dead_place_t *place, char text[ES_PLACE_MAX])
+es_dead_position_print(const es_dead_position_t *place,
+    char text[ES_LIST_POSITION_MAX])
 {
-    (void) snprintf(text, ES_PLACE_MAX, "%08" PRIx32 "%016" PRIx64,
+    (void) snprintf(text, ES_LIST_POSITION_MAX, "%08" PRIx32 "%016" PRIx64,
                     place->feed, place->sequence);
 }
 
 
 es_rc_t
-es_attempt_place_parse(es_str_t text, es_attempt_place_t *place)
+es_attempt_position_parse(es_str_t text, es_attempt_position_t *place)
 {
     uint64_t  time_ms, feed, attempt;
 
@@ -86,7 +87,7 @@ es_attempt_place_parse(es_str_t text, es_attempt_place_t *place)
 
 
 es_rc_t
-es_dead_place_parse(es_str_t text, es_dead_place_t *place)
+es_dead_position_parse(es_str_t text, es_dead_position_t *place)
 {
     uint64_t  feed;
 

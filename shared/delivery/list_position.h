@@ -7,21 +7,21 @@
  * endpoint, and nothing that who holds it should read.
  */
 
-#ifndef ES_PLACE_H
-#define ES_PLACE_H
+#ifndef ES_LIST_POSITION_H
+#define ES_LIST_POSITION_H
 
 #include "delivery/delivery.h"
 
-#define ES_PLACE_MAX  49               /* NUL included */
+#define ES_LIST_POSITION_MAX  49               /* NUL included */
 
-void es_attempt_place_print(const es_attempt_place_t *place,
-    char text[ES_PLACE_MAX]);
-void es_dead_place_print(const es_dead_place_t *place,
-    char text[ES_PLACE_MAX]);
+void es_attempt_position_print(const es_attempt_position_t *place,
+    char text[ES_LIST_POSITION_MAX]);
+void es_dead_position_print(const es_dead_position_t *place,
+    char text[ES_LIST_POSITION_MAX]);
 
 /* ES_INVALID: it is not such a text.  Of a dead letter's place the endpoint
    is left as it is. */
-es_rc_t es_attempt_place_parse(es_str_t text, es_attempt_place_t *place);
-es_rc_t es_dead_place_parse(es_str_t text, es_dead_place_t *place);
+es_rc_t es_attempt_position_parse(es_str_t text, es_attempt_position_t *place);
+es_rc_t es_dead_position_parse(es_str_t text, es_dead_position_t *place);
 
-#endif /* ES_PLACE_H */
+#endif /* ES_LIST_POSITION_H */

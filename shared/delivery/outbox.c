@@ -52,7 +52,7 @@ es_word_key(const char *word)
 
 
 static es_dkey_t
-es_notice_key(uint64_t number)
+es_outbox_key(uint64_t number)
 {
     es_dkey_t  key;
 
@@ -76,7 +76,7 @@ es_failing_key(uint32_t endpoint)
 
 
 static es_dkey_t
-es_near_key(uint32_t endpoint, uint32_t feed)
+es_retention_warned_key(uint32_t endpoint, uint32_t feed)
 {
     es_dkey_t  key;
 
@@ -92,14 +92,14 @@ es_near_key(uint32_t endpoint, uint32_t feed)
 
 
 es_rc_t
-es_changes_notice(es_changes_t *c, uint64_t number, es_str_t feed,
+es_changeset_outbox_put(es_changeset_t *c, uint64_t number, es_str_t feed,
     es_str_t event)
 {
     es_rc_t    rc;
     es_buf_t   buf = { 0 };
     es_dkey_t  key;
 
-    key = es_notice_key(number);
+    key = es_outbox_key(number);
 
     rc = es_buf_str(&buf, feed);
 
@@ -112,7 +112,7 @@ es_changes_notice(es_changes_t *c, uint64_t number, es_str_t feed,
     }
 
     if (rc == ES_OK) {
-        rc = es_changes_meta_put(c, &key, buf.data, buf.len);
+        rc = es_changeset_meta_put(c, &key, buf.data, buf.len);
     }
 
     es_buf_free(&buf);
@@ -122,29 +122,29 @@ es_changes_notice(es_changes_t *c, uint64_t number, es_str_t feed,
 
 
 es_rc_t
-es_changes_notice_done(es_changes_t *c, uint64_t number)
+es_changeset_outbox_done(es_changeset_t *c, uint64_t number)
 {
     es_dkey_t  key;
 
-    key = es_notice_key(number);
+    key = es_outbox_key(number);
 
-    return es_changes_meta_delete(c, &key, false);
+    return es_changeset_meta_delete(c, &key, false);
 }
 
 
 es_rc_t
-es_changes_dropped(es_changes_t *c, uint64_t total)
+es_changeset_outbox_dropped(es_changeset_t *c, uint64_t total)
 {
     es_dkey_t  key;
 
     key = es_word_key(ES_DROPPED);
 
-    return es_changes_meta_put(c, &key, &total, sizeof(total));
+    return es_changeset_meta_put(c, &key, &total, sizeof(total));
 }
 
 
 es_rc_t
-es_changes_failing(es_changes_t *c, const es_failing_t *failing)
+es_changeset_failing(es_changeset_t *c, const es_failing_t *failing)
 {
     es_dkey_t           key;
     es_failing_value_t  value;
@@ -157,53 +157,54 @@ es_changes_failing(es_changes_t *c, const es_failing_t *failing)
     value.level = failing->level;
     value.loud = failing->loud;
 
-    return es_changes_meta_put(c, &key, &value, sizeof(value));
+    return es_changeset_meta_put(c, &key, &value, sizeof(value));
 }
 
 
 es_rc_t
-es_changes_failing_done(es_changes_t *c, uint32_t endpoint)
+es_changeset_failing_done(es_changeset_t *c, uint32_t endpoint)
 {
     es_dkey_t  key;
 
     key = es_failing_key(endpoint);
 
-    return es_changes_meta_delete(c, &key, false);
+    return es_changeset_meta_delete(c, &key, false);
 }
 
 
 es_rc_t
-es_changes_near(es_changes_t *c, uint32_t endpoint, uint32_t feed, bool near)
+es_changeset_retention_warned(es_changeset_t *c, uint32_t endpoint,
+    uint32_t feed, bool near)
 {
     es_dkey_t  key;
 
-    key = es_near_key(endpoint, feed);
+    key = es_retention_warned_key(endpoint, feed);
 
-    return near ? es_changes_meta_put(c, &key, "", 0)
-                : es_changes_meta_delete(c, &key, false);
+    return near ? es_changeset_meta_put(c, &key, "", 0)
+                : es_changeset_meta_delete(c, &key, false);
 }
 
 
 es_rc_t
-es_changes_announced_done(es_changes_t *c, uint32_t endpoint, uint32_t feed)
+es_changeset_announced_done(es_changeset_t *c, uint32_t endpoint, uint32_t feed)
 {
     es_rc_t    rc;
     es_dkey_t  key;
 
-    rc = feed != 0 ? es_changes_stall_done(c, endpoint, feed)
-                   : es_changes_stalls_done(c, endpoint);
+    rc = feed != 0 ? es_changeset_stall_done(c, endpoint, feed)
+                   : es_changeset_stalls_done(c, endpoint);
 
     if (rc == ES_OK && feed == 0) {
-        rc = es_changes_failing_done(c, endpoint);
+        rc = es_changeset_failing_done(c, endpoint);
     }
 
     if (rc != ES_OK) {
         return rc;
     }
 
-    key = es_near_key(endpoint, feed);
+    key = es_retention_warned_key(endpoint, feed);
 
-    return es_changes_meta_delete(c, &key, true);
+    return es_changeset_meta_delete(c, &key, true);
 }
 
 
@@ -321,14 +322,14 @@ es_failing_announced(const es_failing_t *failing)
 
 
 es_rc_t
-es_delivery_near(es_store_t *store, uint32_t endpoint, uint32_t feed,
-    bool *near)
+es_delivery_retention_warned(es_store_t *store, uint32_t endpoint,
+    uint32_t feed, bool *near)
 {
     es_rc_t    rc;
     es_buf_t   buf = { 0 };
     es_dkey_t  key;
 
-    key = es_near_key(endpoint, feed);
+    key = es_retention_warned_key(endpoint, feed);
     rc = es_word_get(store, &key, &buf);
     es_buf_free(&buf);
 
@@ -339,7 +340,7 @@ es_delivery_near(es_store_t *store, uint32_t endpoint, uint32_t feed,
 
 
 static bool
-es_notice_is(const MDB_val *key)
+es_outbox_is(const MDB_val *key)
 {
     return key->mv_size == sizeof(ES_NOTICE) - 1 + sizeof(uint64_t)
            && memcmp(key->mv_data, ES_NOTICE, sizeof(ES_NOTICE) - 1) == 0;
@@ -347,7 +348,7 @@ es_notice_is(const MDB_val *key)
 
 
 static es_rc_t
-es_notice_split(const MDB_val *value, es_buf_t *feed, es_buf_t *event)
+es_outbox_split(const MDB_val *value, es_buf_t *feed, es_buf_t *event)
 {
     es_rc_t      rc;
     size_t       len;
@@ -374,7 +375,7 @@ es_notice_split(const MDB_val *value, es_buf_t *feed, es_buf_t *event)
 /* At the first place from `from` on; or, `back`, the last one before it. */
 
 static es_rc_t
-es_notice_seek(es_store_t *store, uint64_t from, bool back, uint64_t *number,
+es_outbox_seek(es_store_t *store, uint64_t from, bool back, uint64_t *number,
     es_buf_t *feed, es_buf_t *event)
 {
     int          rc;
@@ -396,7 +397,7 @@ es_notice_seek(es_store_t *store, uint64_t from, bool back, uint64_t *number,
         return es_env_rc(rc);
     }
 
-    name = es_notice_key(from);
+    name = es_outbox_key(from);
     key.mv_data = name.data;
     key.mv_size = name.len;
 
@@ -407,7 +408,7 @@ es_notice_seek(es_store_t *store, uint64_t from, bool back, uint64_t *number,
                                                           : MDB_LAST);
     }
 
-    if (rc == 0 && !es_notice_is(&key)) {
+    if (rc == 0 && !es_outbox_is(&key)) {
         rc = MDB_NOTFOUND;
     }
 
@@ -417,7 +418,7 @@ es_notice_seek(es_store_t *store, uint64_t from, bool back, uint64_t *number,
         *number = es_key64_get(&key, sizeof(ES_NOTICE) - 1);
 
         if (feed != NULL) {
-            result = es_notice_split(&value, feed, event);
+            result = es_outbox_split(&value, feed, event);
         }
     }
 
@@ -429,27 +430,27 @@ es_notice_seek(es_store_t *store, uint64_t from, bool back, uint64_t *number,
 
 
 es_rc_t
-es_delivery_notice(es_store_t *store, uint64_t *number, es_buf_t *feed,
+es_delivery_outbox_next(es_store_t *store, uint64_t *number, es_buf_t *feed,
     es_buf_t *event)
 {
-    return es_notice_seek(store, *number + 1, false, number, feed, event);
+    return es_outbox_seek(store, *number + 1, false, number, feed, event);
 }
 
 
 es_rc_t
-es_delivery_noticed(es_store_t *store, uint64_t *number)
+es_delivery_outbox_last(es_store_t *store, uint64_t *number)
 {
     es_rc_t  rc;
 
     *number = 0;
-    rc = es_notice_seek(store, UINT64_MAX, true, number, NULL, NULL);
+    rc = es_outbox_seek(store, UINT64_MAX, true, number, NULL, NULL);
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;
 }
 
 
 static es_rc_t
-es_notice_count(void *ctx, const MDB_val *key, const MDB_val *value)
+es_outbox_count(void *ctx, const MDB_val *key, const MDB_val *value)
 {
     uint64_t  *waiting = ctx;
 
@@ -463,7 +464,8 @@ es_notice_count(void *ctx, const MDB_val *key, const MDB_val *value)
 
 
 es_rc_t
-es_delivery_notices(es_store_t *store, uint64_t *waiting, uint64_t *dropped)
+es_delivery_outbox_count(es_store_t *store, uint64_t *waiting,
+    uint64_t *dropped)
 {
     es_rc_t    rc;
     es_buf_t   buf = { 0 };
@@ -472,7 +474,7 @@ es_delivery_notices(es_store_t *store, uint64_t *waiting, uint64_t *dropped)
     *waiting = 0;
     *dropped = 0;
 
-    rc = es_delivery_each_meta(store, es_word_key(ES_NOTICE), es_notice_count,
+    rc = es_delivery_each_meta(store, es_word_key(ES_NOTICE), es_outbox_count,
                                waiting);
     if (rc != ES_OK) {
         return rc;

@@ -10,8 +10,8 @@
  * which the log knows by its id: neither lost nor doubled.
  */
 
-#ifndef ES_NOTICE_H
-#define ES_NOTICE_H
+#ifndef ES_OUTBOX_H
+#define ES_OUTBOX_H
 
 #include "base/base.h"
 #include "delivery/delivery.h"
@@ -37,35 +37,35 @@ typedef struct {
 } es_failing_t;
 
 /* Writing; see delivery.h.  `number` is the event's place in the outbox. */
-es_rc_t es_changes_notice(es_changes_t *c, uint64_t number, es_str_t feed,
-    es_str_t event);
-es_rc_t es_changes_notice_done(es_changes_t *c, uint64_t number);
-es_rc_t es_changes_failing(es_changes_t *c, const es_failing_t *failing);
-es_rc_t es_changes_failing_done(es_changes_t *c, uint32_t endpoint);
-es_rc_t es_changes_near(es_changes_t *c, uint32_t endpoint, uint32_t feed,
-    bool near);
+es_rc_t es_changeset_outbox_put(es_changeset_t *c, uint64_t number,
+    es_str_t feed, es_str_t event);
+es_rc_t es_changeset_outbox_done(es_changeset_t *c, uint64_t number);
+es_rc_t es_changeset_failing(es_changeset_t *c, const es_failing_t *failing);
+es_rc_t es_changeset_failing_done(es_changeset_t *c, uint32_t endpoint);
+es_rc_t es_changeset_retention_warned(es_changeset_t *c, uint32_t endpoint,
+    uint32_t feed, bool near);
 
 /* How many events have been dropped from the outbox since the store was made:
    nobody will be told them. */
-es_rc_t es_changes_dropped(es_changes_t *c, uint64_t total);
+es_rc_t es_changeset_outbox_dropped(es_changeset_t *c, uint64_t total);
 
 /* Forgets what was announced, and what stands still; of one feed, or with 0
    of all. */
-es_rc_t es_changes_announced_done(es_changes_t *c, uint32_t endpoint,
+es_rc_t es_changeset_announced_done(es_changeset_t *c, uint32_t endpoint,
     uint32_t feed);
 
 /*
  * The first event in the outbox after `*number`, which becomes its place;
  * `feed` and `event` are replaced.  ES_NOT_FOUND after the last.
  */
-es_rc_t es_delivery_notice(es_store_t *store, uint64_t *number,
+es_rc_t es_delivery_outbox_next(es_store_t *store, uint64_t *number,
     es_buf_t *feed, es_buf_t *event);
 
 /* The last place in the outbox that is taken; 0: it is empty. */
-es_rc_t es_delivery_noticed(es_store_t *store, uint64_t *number);
+es_rc_t es_delivery_outbox_last(es_store_t *store, uint64_t *number);
 
 /* How many events are in the outbox, and how many have been dropped. */
-es_rc_t es_delivery_notices(es_store_t *store, uint64_t *waiting,
+es_rc_t es_delivery_outbox_count(es_store_t *store, uint64_t *waiting,
     uint64_t *dropped);
 
 /* ES_NOT_FOUND: it does not fail. */
@@ -79,7 +79,7 @@ es_rc_t es_delivery_each_failing(es_store_t *store, es_failing_fn fn,
 bool es_failing_announced(const es_failing_t *failing);
 
 /* Whether it was announced that retention is near. */
-es_rc_t es_delivery_near(es_store_t *store, uint32_t endpoint, uint32_t feed,
-    bool *near);
+es_rc_t es_delivery_retention_warned(es_store_t *store, uint32_t endpoint,
+    uint32_t feed, bool *near);
 
-#endif /* ES_NOTICE_H */
+#endif /* ES_OUTBOX_H */

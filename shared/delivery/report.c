@@ -258,7 +258,7 @@ es_report_progress(const es_report_feeds_t *feeds, const es_progress_t *p)
 
 
 json_t *
-es_report_kept(const es_away_t *away)
+es_report_away_feed(const es_away_t *away)
 {
     char  since[ES_TIME_LEN + 1], until[ES_TIME_LEN + 1];
 

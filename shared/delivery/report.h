@@ -45,7 +45,7 @@ json_t *es_report_dead(const es_report_feeds_t *feeds, const es_dead_t *dead);
 json_t *es_report_progress(const es_report_feeds_t *feeds,
     const es_progress_t *progress);
 /* A place that is kept, without what is not the partner's any more. */
-json_t *es_report_kept(const es_away_t *away);
+json_t *es_report_away_feed(const es_away_t *away);
 json_t *es_report_retry(const es_report_feeds_t *feeds,
     const es_retry_t *retry);
 json_t *es_report_circuit(const es_circuit_t *circuit);

@@ -72,7 +72,7 @@ es_stall_key(uint32_t endpoint)
 
 
 es_rc_t
-es_changes_stall(es_changes_t *c, const es_stall_t *stall)
+es_changeset_stall(es_changeset_t *c, const es_stall_t *stall)
 {
     es_dkey_t         key;
     es_stall_value_t  value;
@@ -90,30 +90,30 @@ es_changes_stall(es_changes_t *c, const es_stall_t *stall)
     value.status = stall->status;
     value.subjects = stall->subjects;
 
-    return es_changes_meta_put(c, &key, &value, sizeof(value));
+    return es_changeset_meta_put(c, &key, &value, sizeof(value));
 }
 
 
 es_rc_t
-es_changes_stall_done(es_changes_t *c, uint32_t endpoint, uint32_t feed)
+es_changeset_stall_done(es_changeset_t *c, uint32_t endpoint, uint32_t feed)
 {
     es_dkey_t  key;
 
     key = es_stall_key(endpoint);
     es_key32(&key, feed);
 
-    return es_changes_meta_delete(c, &key, false);
+    return es_changeset_meta_delete(c, &key, false);
 }
 
 
 es_rc_t
-es_changes_stalls_done(es_changes_t *c, uint32_t endpoint)
+es_changeset_stalls_done(es_changeset_t *c, uint32_t endpoint)
 {
     es_dkey_t  key;
 
     key = es_stall_key(endpoint);
 
-    return es_changes_meta_delete(c, &key, true);
+    return es_changeset_meta_delete(c, &key, true);
 }
 
 
@@ -217,7 +217,7 @@ es_stall_time(json_t *report, const char *member, int64_t ms)
 /* A value as it stands in JSON text. */
 
 static void
-es_stall_text(json_t *report, const char *member, es_str_t text)
+es_stall_member(json_t *report, const char *member, es_str_t text)
 {
     json_t    *value;
     es_buf_t   buf = { 0 };
@@ -259,9 +259,9 @@ es_stall_report(const es_stall_t *stall, const es_event_t *event)
     }
 
     if (event != NULL) {
-        es_stall_text(report, "id", event->id);
-        es_stall_text(report, "type", event->type);
-        es_stall_text(report, "subject", event->subject);
+        es_stall_member(report, "id", event->id);
+        es_stall_member(report, "type", event->type);
+        es_stall_member(report, "subject", event->subject);
     }
 
     es_stall_time(report, "since", stall->since_ms);

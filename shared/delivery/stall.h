@@ -59,10 +59,10 @@ const char *es_stall_name(es_stall_reason_t reason);
 bool es_stall_is_state(es_stall_reason_t reason);
 
 /* Writing; see delivery.h.  Of `feed` 0 the second forgets all. */
-es_rc_t es_changes_stall(es_changes_t *c, const es_stall_t *stall);
-es_rc_t es_changes_stall_done(es_changes_t *c, uint32_t endpoint,
+es_rc_t es_changeset_stall(es_changeset_t *c, const es_stall_t *stall);
+es_rc_t es_changeset_stall_done(es_changeset_t *c, uint32_t endpoint,
     uint32_t feed);
-es_rc_t es_changes_stalls_done(es_changes_t *c, uint32_t endpoint);
+es_rc_t es_changeset_stalls_done(es_changeset_t *c, uint32_t endpoint);
 
 /* Reading, by endpoint and feed; endpoint 0: all. */
 typedef es_rc_t (*es_stall_fn)(void *ctx, const es_stall_t *stall);

@@ -56,15 +56,15 @@ es_tally_key(void)
 {
     es_dkey_t  key;
 
-    key.len = sizeof(ES_TALLY) - 1;
-    memcpy(key.data, ES_TALLY, key.len);
+    key.len = sizeof(ES_META_TALLY) - 1;
+    memcpy(key.data, ES_META_TALLY, key.len);
 
     return key;
 }
 
 
 es_rc_t
-es_changes_tally(es_changes_t *c, const es_tally_t *tally)
+es_changeset_tally(es_changeset_t *c, const es_tally_t *tally)
 {
     char              *p;
     es_dkey_t          key;
@@ -87,7 +87,7 @@ es_changes_tally(es_changes_t *c, const es_tally_t *tally)
     p += sizeof(tally->attempts);
     memcpy(p, tally->within, sizeof(tally->within));
 
-    return es_changes_meta_put(c, &key, record, sizeof(record));
+    return es_changeset_meta_put(c, &key, record, sizeof(record));
 }
 
 

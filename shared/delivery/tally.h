@@ -30,7 +30,7 @@ extern const uint32_t es_tally_bounds_ms[ES_TALLY_BUCKETS];
 void es_tally_attempt(es_tally_t *tally, const es_attempt_t *attempt);
 
 /* Appends the record to a set of changes; ES_NOMEM. */
-es_rc_t es_changes_tally(es_changes_t *c, const es_tally_t *tally);
+es_rc_t es_changeset_tally(es_changeset_t *c, const es_tally_t *tally);
 
 /* Reads it; all zero when there is none.  One of a version that knew fewer
    classes is good; one with other bounds has no durations. */

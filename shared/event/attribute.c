@@ -291,7 +291,7 @@ es_quoted(es_str_t text)
 
 
 static void
-es_skip(es_str_t *text, size_t n)
+es_media_skip(es_str_t *text, size_t n)
 {
     text->data += n;
     text->len -= n;
@@ -302,7 +302,7 @@ static void
 es_skip_space(es_str_t *text)
 {
     while (text->len > 0 && (*text->data == ' ' || *text->data == '\t')) {
-        es_skip(text, 1);
+        es_media_skip(text, 1);
     }
 }
 
@@ -326,7 +326,7 @@ es_media_parameter(es_str_t *text)
         return false;
     }
 
-    es_skip(text, n + 1);
+    es_media_skip(text, n + 1);
 
     n = text->len > 0 && *text->data == '"'
         ? es_quoted(*text) : es_span(es_token_chars, *text);
@@ -334,7 +334,7 @@ es_media_parameter(es_str_t *text)
         return false;
     }
 
-    es_skip(text, n);
+    es_media_skip(text, n);
     es_skip_space(text);
 
     return true;
@@ -355,14 +355,14 @@ es_media_fault(es_str_t text)
         return "is not a media type";
     }
 
-    es_skip(&text, n + 1);
+    es_media_skip(&text, n + 1);
 
     n = es_span(es_token_chars, text);
     if (n == 0) {
         return "is not a media type";
     }
 
-    es_skip(&text, n);
+    es_media_skip(&text, n);
     es_skip_space(&text);
 
     while (text.len > 0) {
@@ -370,7 +370,7 @@ es_media_fault(es_str_t text)
             return "is not a media type";
         }
 
-        es_skip(&text, 1);
+        es_media_skip(&text, 1);
 
         if (!es_media_parameter(&text)) {
             return "has a malformed media type parameter";
@@ -513,7 +513,7 @@ es_ends_with(es_str_t text, const char *end)
 
 
 static bool
-es_begins_with(es_str_t text, const char *start)
+es_media_begins_with(es_str_t text, const char *start)
 {
     size_t  n;
 
@@ -543,7 +543,7 @@ es_media(es_str_t content_type)
         return ES_MEDIA_JSON;
     }
 
-    if (es_begins_with(type, "text/") || es_ends_with(type, "/xml")
+    if (es_media_begins_with(type, "text/") || es_ends_with(type, "/xml")
         || es_ends_with(type, "+xml")
         || es_ends_with(type, "/x-www-form-urlencoded"))
     {
@@ -591,7 +591,7 @@ es_media_utf8(es_str_t content_type)
     text = content_type;
 
     while (text.len > 0 && (p = memchr(text.data, ';', text.len)) != NULL) {
-        es_skip(&text, (size_t) (p - text.data) + 1);
+        es_media_skip(&text, (size_t) (p - text.data) + 1);
         es_skip_space(&text);
 
         name = text;
@@ -601,12 +601,12 @@ es_media_utf8(es_str_t content_type)
             continue;
         }
 
-        es_skip(&text, name.len + 1);
+        es_media_skip(&text, name.len + 1);
 
         value = text;
         value.len = text.len > 0 && *text.data == '"'
                     ? es_quoted(text) : es_span(es_token_chars, text);
-        es_skip(&text, value.len);
+        es_media_skip(&text, value.len);
 
         if (name.len == 7 && strncasecmp(name.data, "charset", 7) == 0
             && !es_is_utf8(value))

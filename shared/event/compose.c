@@ -15,7 +15,7 @@
 #include "event/event.h"
 #include "event/filter.h"
 
-#define ES_ONES  UINT64_C(0x0101010101010101)
+#define ES_BYTE_ONES  UINT64_C(0x0101010101010101)
 
 
 void
@@ -150,7 +150,7 @@ es_collect(es_event_parts_t *parts, es_str_t name, es_field_t value)
 
 
 static inline void
-es_put(es_event_parts_t *parts, const char *data, size_t len)
+es_compose_put(es_event_parts_t *parts, const char *data, size_t len)
 {
     memcpy(parts->out, data, len);
     parts->out += len;
@@ -199,7 +199,7 @@ es_put_string(es_event_parts_t *parts, es_attr_kind_t kind, es_str_t name,
     }
 
     if (field->form == ES_FIELD_PLAIN) {
-        es_put(parts, value.data, value.len);
+        es_compose_put(parts, value.data, value.len);
 
     } else {
         parts->out = es_json_encode(value, parts->out);
@@ -222,8 +222,8 @@ es_put_attr(es_event_parts_t *parts, es_attr_kind_t kind, uint32_t *off,
 
     *parts->out++ = ',';
     *parts->out++ = '"';
-    es_put(parts, name.data, name.len);
-    es_put(parts, "\":\"", 3);
+    es_compose_put(parts, name.data, name.len);
+    es_compose_put(parts, "\":\"", 3);
 
     *off = es_put_offset(parts);
     rc = es_put_string(parts, kind, name, &parts->attrs[kind]);
@@ -251,8 +251,8 @@ es_put_extension(es_event_parts_t *parts, const es_extension_t *e)
 
     *parts->out++ = ',';
     *parts->out++ = '"';
-    es_put(parts, name.data, name.len);
-    es_put(parts, "\":", 2);
+    es_compose_put(parts, name.data, name.len);
+    es_compose_put(parts, "\":", 2);
 
     if (e->value.form == ES_FIELD_LITERAL) {
         fault = es_literal_fault(e->value.text);
@@ -260,7 +260,7 @@ es_put_extension(es_event_parts_t *parts, const es_extension_t *e)
             return es_attr_problem(parts, ES_INVALID, name, fault);
         }
 
-        es_put(parts, e->value.text.data, e->value.text.len);
+        es_compose_put(parts, e->value.text.data, e->value.text.len);
 
         return ES_OK;
     }
@@ -320,7 +320,7 @@ es_compose_required(es_event_parts_t *parts, es_draft_t *draft)
         return es_put_attr(parts, ES_ATTR_TIME, &off, &len);
     }
 
-    es_put(parts, ",\"time\":\"", 9);
+    es_compose_put(parts, ",\"time\":\"", 9);
     draft->time_off = es_put_offset(parts);
     es_time_print(parts->compose->now_ms, parts->out);
     parts->out += ES_TIME_LEN;
@@ -375,8 +375,8 @@ es_compose_head(es_event_parts_t *parts, es_draft_t *draft)
         }
     }
 
-    es_put(parts, ",\"feed\":\"", 9);
-    es_put(parts, parts->compose->feed.data, parts->compose->feed.len);
+    es_compose_put(parts, ",\"feed\":\"", 9);
+    es_compose_put(parts, parts->compose->feed.data, parts->compose->feed.len);
     *parts->out++ = '"';
 
     return ES_OK;
@@ -395,14 +395,14 @@ es_put_json_data(es_event_parts_t *parts)
     uint64_t   w;
 
     p = parts->out;
-    es_put(parts, parts->data.data, parts->data.len);
+    es_compose_put(parts, parts->data.data, parts->data.len);
     end = parts->out;
 
     while (p < end) {
         if (end - p >= 8) {
             memcpy(&w, p, 8);
 
-            if (!((w - ES_ONES * 0x20) & ~w & ES_ONES * 0x80)) {
+            if (!((w - ES_BYTE_ONES * 0x20) & ~w & ES_BYTE_ONES * 0x80)) {
                 p += 8;
                 continue;
             }
@@ -457,7 +457,7 @@ es_put_given_base64(es_event_parts_t *parts)
         parts->out = es_json_decode(&json, parts->out);
 
     } else {
-        es_put(parts, parts->base64.text.data, parts->base64.text.len);
+        es_compose_put(parts, parts->base64.text.data, parts->base64.text.len);
     }
 
     text.len = (size_t) (parts->out - text.data);
@@ -479,22 +479,22 @@ es_compose_tail(es_event_parts_t *parts)
     rc = ES_OK;
 
     if (parts->base64.form != ES_FIELD_NONE) {
-        es_put(parts, ",\"data_base64\":\"", 16);
+        es_compose_put(parts, ",\"data_base64\":\"", 16);
         rc = es_put_given_base64(parts);
         *parts->out++ = '"';
 
     } else if (parts->data_is_bytes) {
-        es_put(parts, ",\"data_base64\":\"", 16);
+        es_compose_put(parts, ",\"data_base64\":\"", 16);
         es_put_base64(parts);
         *parts->out++ = '"';
 
     } else if (parts->data_is_text) {
-        es_put(parts, ",\"data\":\"", 9);
+        es_compose_put(parts, ",\"data\":\"", 9);
         parts->out = es_json_encode(parts->data, parts->out);
         *parts->out++ = '"';
 
     } else if (parts->has_data) {
-        es_put(parts, ",\"data\":", 8);
+        es_compose_put(parts, ",\"data\":", 8);
         es_put_json_data(parts);
     }
 

@@ -174,7 +174,7 @@ es_rc_t es_batch_add_binary(es_batch_t *batch, const es_attr_t *attrs,
  * itself with a batch that was not judged; who has several threads may do it
  * beforehand, side by side.  Takes up to some tenths of a second an event.
  */
-es_rc_t es_batch_judge(es_store_t *store, es_batch_t *batch,
+es_rc_t es_batch_validate(es_store_t *store, es_batch_t *batch,
     es_problem_t *problem);
 
 /*

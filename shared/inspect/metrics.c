@@ -169,11 +169,11 @@ es_metrics_feeds(const es_metrics_t *m, es_exposition_t *e)
 static es_rc_t
 es_metrics_env(es_env_t *env, es_metrics_env_t *stat)
 {
-    es_rc_t       rc;
-    MDB_env      *mdb;
-    MDB_stat      main;
-    MDB_envinfo   info;
-    es_readers_t  readers;
+    es_rc_t            rc;
+    MDB_env           *mdb;
+    MDB_stat           main;
+    MDB_envinfo        info;
+    es_reader_table_t  readers;
 
     rc = es_env_enter(env);
     if (rc != ES_OK) {
@@ -188,7 +188,7 @@ es_metrics_env(es_env_t *env, es_metrics_env_t *stat)
     stat->used = (uint64_t) (info.me_last_pgno + 1) * main.ms_psize;
     stat->readers_max = info.me_maxreaders;
 
-    es_readers_look(mdb, &readers);
+    es_reader_table_read(mdb, &readers);
     stat->readers = readers.taken;
 
     /* a reader may have begun after mdb_env_info() */
@@ -240,7 +240,7 @@ es_metrics_envs(const es_metrics_t *m, es_exposition_t *e)
         { "registry", m->store->registry },
         { "delivery", m->store->delivery },
         { "checkpoints", m->store->checkpoints },
-        { "pages", m->pages ? es_pages_env(m->pages) : NULL }
+        { "pages", m->pages ? es_encoded_env(m->pages) : NULL }
     };
 
     n = 0;

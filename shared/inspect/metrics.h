@@ -18,10 +18,10 @@
 #include "read/encoded_pages.h"
 
 typedef struct {
-    es_store_t  *store;        /* open with ES_STORE_DELIVERY_READ */
-    es_pages_t  *pages;        /* NULL: not open */
-    int64_t      now_ms;       /* the store's time */
-    bool         endpoints;    /* also series for each endpoint */
+    es_store_t          *store;  /* open with ES_STORE_DELIVERY_READ */
+    es_encoded_pages_t  *pages;  /* NULL: not open */
+    int64_t              now_ms;  /* the store's time */
+    bool                 endpoints;  /* also series for each endpoint */
 } es_metrics_t;
 
 /* Writes metrics of feeds, environments and the disk.  A failure is returned

@@ -30,7 +30,7 @@
 
 typedef struct {
     const es_endpoint_t  *endpoint;    /* NULL: no endpoint of this number */
-    es_state_facts_t      facts;
+    es_endpoint_facts_t   facts;
     uint64_t              backlog;
     uint64_t              retries;
     uint64_t              dead;
@@ -52,7 +52,7 @@ typedef struct {
     uint64_t              dropped;     /* operational events dropped */
     es_tally_t            tally;
     uint64_t              lost;        /* events lost before delivery */
-} es_watch_t;
+} es_delivery_watch_t;
 
 typedef enum {
     ES_WATCH_STATE,
@@ -64,7 +64,7 @@ typedef enum {
 
 
 static es_watched_t *
-es_watched(es_watch_t *w, uint32_t number)
+es_watched(es_delivery_watch_t *w, uint32_t number)
 {
     return number < w->n && w->list[number].endpoint != NULL
            ? &w->list[number] : NULL;
@@ -72,7 +72,7 @@ es_watched(es_watch_t *w, uint32_t number)
 
 
 static es_rc_t
-es_watch_endpoints(es_watch_t *w)
+es_watch_endpoints(es_delivery_watch_t *w)
 {
     size_t                i, n;
     es_rc_t               rc;
@@ -156,9 +156,9 @@ es_watch_failing(void *ctx, const es_failing_t *failing)
 static es_rc_t
 es_watch_stall(void *ctx, const es_stall_t *stall)
 {
-    size_t         i;
-    es_watch_t    *w = ctx;
-    es_watched_t  *watched;
+    size_t                i;
+    es_delivery_watch_t  *w = ctx;
+    es_watched_t         *watched;
 
     watched = es_watched(w, stall->endpoint);
 
@@ -199,9 +199,9 @@ es_watch_stall(void *ctx, const es_stall_t *stall)
 static es_rc_t
 es_watch_progress(void *ctx, const es_progress_t *progress)
 {
-    uint64_t       behind;
-    es_watch_t    *w = ctx;
-    es_watched_t  *watched;
+    uint64_t              behind;
+    es_delivery_watch_t  *w = ctx;
+    es_watched_t         *watched;
 
     watched = es_watched(w, progress->endpoint);
 
@@ -224,7 +224,7 @@ es_watch_progress(void *ctx, const es_progress_t *progress)
 /* Counts the records of a database for each endpoint. */
 
 static es_rc_t
-es_watch_count(es_watch_t *w, MDB_txn *txn, unsigned db)
+es_watch_count(es_delivery_watch_t *w, MDB_txn *txn, unsigned db)
 {
     int            rc;
     MDB_val        key, value;
@@ -237,7 +237,7 @@ es_watch_count(es_watch_t *w, MDB_txn *txn, unsigned db)
     }
 
     while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-        watched = key.mv_size == ES_RECORD_LEN
+        watched = key.mv_size == ES_DELIVERY_KEY_LEN
                   ? es_watched(w, es_key32_get(&key, 0)) : NULL;
 
         if (watched != NULL) {
@@ -253,7 +253,7 @@ es_watch_count(es_watch_t *w, MDB_txn *txn, unsigned db)
 
 
 static es_rc_t
-es_watch_records(es_watch_t *w)
+es_watch_records(es_delivery_watch_t *w)
 {
     es_rc_t    rc;
     MDB_txn   *txn;
@@ -299,7 +299,7 @@ es_watch_records(es_watch_t *w)
    has no backlog, however much is committed between the two reads. */
 
 static es_rc_t
-es_watch_load(es_watch_t *w)
+es_watch_load(es_delivery_watch_t *w)
 {
     es_rc_t      rc;
     es_store_t  *store;
@@ -321,7 +321,7 @@ es_watch_load(es_watch_t *w)
     }
 
     if (rc == ES_OK) {
-        rc = es_delivery_notices(store, &w->notices, &w->dropped);
+        rc = es_delivery_outbox_count(store, &w->notices, &w->dropped);
     }
 
     if (rc == ES_OK) {
@@ -348,15 +348,15 @@ es_watch_load(es_watch_t *w)
 }
 
 
-static es_state_t
+static es_endpoint_state_t
 es_watched_state(const es_watched_t *watched)
 {
-    return es_state_of(&watched->facts);
+    return es_endpoint_state(&watched->facts);
 }
 
 
 static void
-es_metrics_states(const es_watch_t *w, es_exposition_t *e)
+es_metrics_states(const es_delivery_watch_t *w, es_exposition_t *e)
 {
     size_t      i;
     uint64_t    counts[ES_STATES] = { 0 };
@@ -373,7 +373,7 @@ es_metrics_states(const es_watch_t *w, es_exposition_t *e)
     label.name = "state";
 
     for (i = 0; i < ES_STATES; i++) {
-        label.value = es_str(es_state_name((es_state_t) i));
+        label.value = es_str(es_endpoint_state_name((es_endpoint_state_t) i));
         es_metric(e, "", &label, 1, counts[i]);
     }
 }
@@ -382,7 +382,7 @@ es_metrics_states(const es_watch_t *w, es_exposition_t *e)
 /* Reports stalls by reason, and the age of the oldest. */
 
 static void
-es_metrics_stalls(const es_watch_t *w, es_exposition_t *e)
+es_metrics_stalls(const es_delivery_watch_t *w, es_exposition_t *e)
 {
     unsigned    i;
     int64_t     now_ms;
@@ -408,7 +408,7 @@ es_metrics_stalls(const es_watch_t *w, es_exposition_t *e)
 
 
 static void
-es_metrics_attempts(const es_watch_t *w, es_exposition_t *e)
+es_metrics_attempts(const es_delivery_watch_t *w, es_exposition_t *e)
 {
     char               bound[24];
     unsigned           i;
@@ -490,7 +490,8 @@ es_metrics_endpoint(es_exposition_t *e, const es_watched_t *watched,
 
     case ES_WATCH_STATE:
         labels[2].name = "state";
-        labels[2].value = es_str(es_state_name(es_watched_state(watched)));
+        labels[2].value =
+            es_str(es_endpoint_state_name(es_watched_state(watched)));
         es_metric(e, "", labels, 3, 1);
         break;
 
@@ -513,7 +514,7 @@ es_metrics_endpoint(es_exposition_t *e, const es_watched_t *watched,
 
 
 static void
-es_metrics_endpoints(const es_watch_t *w, es_exposition_t *e)
+es_metrics_endpoints(const es_delivery_watch_t *w, es_exposition_t *e)
 {
     size_t    i;
     unsigned  k, n;
@@ -549,8 +550,8 @@ es_metrics_endpoints(const es_watch_t *w, es_exposition_t *e)
 es_rc_t
 es_metrics_delivery(const es_metrics_t *m, es_exposition_t *e)
 {
-    es_rc_t     rc;
-    es_watch_t  w = { .m = m };
+    es_rc_t              rc;
+    es_delivery_watch_t  w = { .m = m };
 
     rc = es_watch_load(&w);
 

@@ -71,7 +71,7 @@ es_verify_indexes(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
     hash = es_ident_in(es_ident_hash(v->store, text.data, entry->ident_len),
                        v->feed.number);
 
-    if (es_ids_check(v->store, hash, sequence) != ES_OK) {
+    if (es_id_index_check(v->store, hash, sequence) != ES_OK) {
         es_verify_fault(v, "event %llu is not in the id index",
                         (unsigned long long) sequence);
     }
@@ -316,7 +316,7 @@ es_verify_feed_slice(MDB_txn *txn, void *ctx)
 
     v->txn = txn;
 
-    rc = es_ids_ready(v->store, txn);
+    rc = es_id_index_ready(v->store, txn);
     if (rc == ES_OK) {
         rc = es_feed_load(v->store, txn, es_str(v->name), &v->feed);
     }

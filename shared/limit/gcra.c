@@ -72,7 +72,7 @@ es_gcra_bucket(const es_rate_t *rate)
  */
 
 static es_gcra_t
-es_gcra_judge(uint64_t tat, const es_rate_t *rate, uint64_t now_ns,
+es_gcra_decide(uint64_t tat, const es_rate_t *rate, uint64_t now_ns,
     uint64_t cost, uint64_t *next)
 {
     uint64_t   bucket, used, charge;
@@ -111,7 +111,7 @@ es_gcra_judge(uint64_t tat, const es_rate_t *rate, uint64_t now_ns,
 /* The same for a piece of a stream: what is owed lies beyond the bucket. */
 
 static es_gcra_t
-es_gcra_judge_piece(uint64_t tat, const es_rate_t *rate, uint64_t now_ns,
+es_gcra_decide_piece(uint64_t tat, const es_rate_t *rate, uint64_t now_ns,
     uint64_t cost, uint64_t *next)
 {
     uint64_t   bucket, used, most;
@@ -221,7 +221,7 @@ es_gcra_peek(_Atomic uint64_t *tat, const es_rate_t *rate, uint64_t now_ns,
     }
 
     seen = atomic_load_explicit(tat, memory_order_relaxed);
-    result = es_gcra_judge(seen, rate, now_ns, cost, &next);
+    result = es_gcra_decide(seen, rate, now_ns, cost, &next);
 
     if (!result.admitted) {
         es_gcra_forgive(tat, seen, next);
@@ -235,7 +235,7 @@ es_gcra_t
 es_gcra_take(_Atomic uint64_t *tat, const es_rate_t *rate, uint64_t now_ns,
     uint64_t cost)
 {
-    return es_gcra_move(tat, rate, now_ns, cost, es_gcra_judge);
+    return es_gcra_move(tat, rate, now_ns, cost, es_gcra_decide);
 }
 
 
@@ -243,7 +243,7 @@ es_gcra_t
 es_gcra_spend(_Atomic uint64_t *tat, const es_rate_t *rate, uint64_t now_ns,
     uint64_t cost)
 {
-    return es_gcra_move(tat, rate, now_ns, cost, es_gcra_judge_piece);
+    return es_gcra_move(tat, rate, now_ns, cost, es_gcra_decide_piece);
 }
 
 
@@ -272,7 +272,7 @@ es_gcra_refund(_Atomic uint64_t *tat, const es_rate_t *rate, uint64_t cost)
 /* The digits at the head of `text`, and how many of its bytes they are. */
 
 static size_t
-es_digits(es_str_t text, uint64_t *n)
+es_rate_digits(es_str_t text, uint64_t *n)
 {
     size_t  i;
 
@@ -298,7 +298,7 @@ es_size_parse(es_str_t text, uint64_t *size)
     size_t    i;
     unsigned  shift;
 
-    i = es_digits(text, size);
+    i = es_rate_digits(text, size);
 
     if (i == 0 || text.len - i > 1) {
         return ES_INVALID;
@@ -368,7 +368,7 @@ es_rate_parse(es_str_t text, bool bytes, es_rate_t *rate)
         }
 
     } else {
-        i = es_digits(text, &n);
+        i = es_rate_digits(text, &n);
 
         if (i == 0 || i + 1 != text.len || text.data[i] != 'r'
             || n > seconds * 1000000)

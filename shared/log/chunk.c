@@ -433,7 +433,7 @@ es_chunk_next(MDB_cursor *cursor, uint32_t feed, bool whole, es_chunk_t *chunk)
 /* By the logarithm: a filtered page asks this hundreds of times. */
 
 static size_t
-es_digits(uint64_t v)
+es_digits_count(uint64_t v)
 {
     unsigned  n;
 
@@ -459,7 +459,7 @@ es_digits(uint64_t v)
 size_t
 es_cursor_len(const char *epoch, uint64_t sequence)
 {
-    return strlen(epoch) + 1 + es_digits(sequence);
+    return strlen(epoch) + 1 + es_digits_count(sequence);
 }
 
 

@@ -3,7 +3,7 @@
 /*
  * Notes of epochs that have ended, in the log's `meta`.
  *
- *     "ended", feed number, epoch    es_ended_value_t, the feed's name
+ *     "ended", feed number, epoch    es_ended_epoch_value_t, the feed's name
  */
 
 #include "base/clock.h"
@@ -15,25 +15,25 @@
 #include "store/store.h"
 #include "store/txn.h"
 
-#define ES_ENDED  "ended"
+#define ES_META_ENDED  "ended"
 
 typedef struct __attribute__((packed)) {
     uint64_t  last;
     int64_t   time_ms;
     uint8_t   over;
-} es_ended_value_t;
+} es_ended_epoch_value_t;
 
 typedef struct {
     size_t   len;
-    uint8_t  data[sizeof(ES_ENDED) - 1 + 8 + ES_EPOCH_MAX];
-} es_ended_key_t;
+    uint8_t  data[sizeof(ES_META_ENDED) - 1 + 8 + ES_EPOCH_MAX];
+} es_ended_epoch_key_t;
 
 
 static void
-es_ended_key(uint32_t feed, const char *epoch, es_ended_key_t *key)
+es_ended_epoch_key(uint32_t feed, const char *epoch, es_ended_epoch_key_t *key)
 {
-    key->len = sizeof(ES_ENDED) - 1;
-    memcpy(key->data, ES_ENDED, key->len);
+    key->len = sizeof(ES_META_ENDED) - 1;
+    memcpy(key->data, ES_META_ENDED, key->len);
     es_be64(feed, key->data + key->len);
     key->len += 8;
     memcpy(key->data + key->len, epoch, strlen(epoch));
@@ -42,18 +42,19 @@ es_ended_key(uint32_t feed, const char *epoch, es_ended_key_t *key)
 
 
 static bool
-es_ended_is(const MDB_val *key)
+es_ended_epoch_is(const MDB_val *key)
 {
-    return key->mv_size > sizeof(ES_ENDED) - 1 + 8
-           && memcmp(key->mv_data, ES_ENDED, sizeof(ES_ENDED) - 1) == 0;
+    return key->mv_size > sizeof(ES_META_ENDED) - 1 + 8
+           && memcmp(key->mv_data, ES_META_ENDED,
+                     sizeof(ES_META_ENDED) - 1) == 0;
 }
 
 
 static es_rc_t
-es_ended_decode(const MDB_val *val, es_ended_t *ended)
+es_ended_epoch_decode(const MDB_val *val, es_ended_epoch_t *ended)
 {
-    size_t            len;
-    es_ended_value_t  value;
+    size_t                  len;
+    es_ended_epoch_value_t  value;
 
     if (val->mv_size < sizeof(value)
         || val->mv_size - sizeof(value) > ES_FEED_MAX)
@@ -77,26 +78,26 @@ es_ended_decode(const MDB_val *val, es_ended_t *ended)
 /* Makes room for one more: the note that was made first goes. */
 
 static es_rc_t
-es_ended_prune(MDB_cursor *cursor)
+es_ended_epoch_prune(MDB_cursor *cursor)
 {
-    int             rc;
-    size_t          n;
-    int64_t         first_ms;
-    MDB_val         key, val;
-    es_ended_t      ended;
-    es_ended_key_t  first;
+    int                   rc;
+    size_t                n;
+    int64_t               first_ms;
+    MDB_val               key, val;
+    es_ended_epoch_t      ended;
+    es_ended_epoch_key_t  first;
 
     n = 0;
     first_ms = INT64_MAX;
     first.len = 0;
-    key.mv_data = (void *) (uintptr_t) ES_ENDED;
-    key.mv_size = sizeof(ES_ENDED) - 1;
+    key.mv_data = (void *) (uintptr_t) ES_META_ENDED;
+    key.mv_size = sizeof(ES_META_ENDED) - 1;
 
     for (rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
-         rc == 0 && es_ended_is(&key);
+         rc == 0 && es_ended_epoch_is(&key);
          rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT))
     {
-        if (es_ended_decode(&val, &ended) != ES_OK
+        if (es_ended_epoch_decode(&val, &ended) != ES_OK
             || key.mv_size > sizeof(first.data))
         {
             return ES_CORRUPT;
@@ -111,7 +112,7 @@ es_ended_prune(MDB_cursor *cursor)
         }
     }
 
-    if ((rc == 0 || rc == MDB_NOTFOUND) && n >= ES_ENDED_MAX) {
+    if ((rc == 0 || rc == MDB_NOTFOUND) && n >= ES_ENDED_EPOCHS_MAX) {
         key.mv_data = first.data;
         key.mv_size = first.len;
 
@@ -124,15 +125,16 @@ es_ended_prune(MDB_cursor *cursor)
 
 
 es_rc_t
-es_ended_put(es_store_t *store, MDB_txn *txn, const es_feed_t *feed, bool over)
+es_ended_epoch_put(es_store_t *store, MDB_txn *txn, const es_feed_t *feed,
+    bool over)
 {
-    char               text[sizeof(es_ended_value_t) + ES_FEED_MAX];
+    char               text[sizeof(es_ended_epoch_value_t) + ES_FEED_MAX];
     size_t             len;
     MDB_val            key, val;
     es_rc_t            rc;
     MDB_cursor        *cursor;
-    es_ended_key_t     name;
-    es_ended_value_t   value;
+    es_ended_epoch_key_t     name;
+    es_ended_epoch_value_t   value;
     es_clock_verdict_t  clock;
 
     rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(store->log, ES_LOG_META),
@@ -141,7 +143,7 @@ es_ended_put(es_store_t *store, MDB_txn *txn, const es_feed_t *feed, bool over)
         return rc;
     }
 
-    rc = es_ended_prune(cursor);
+    rc = es_ended_epoch_prune(cursor);
 
     if (rc == ES_OK) {
         rc = es_clock_commit(store, txn, &clock);
@@ -155,7 +157,7 @@ es_ended_put(es_store_t *store, MDB_txn *txn, const es_feed_t *feed, bool over)
         memcpy(text, &value, sizeof(value));
         memcpy(text + sizeof(value), feed->name, len);
 
-        es_ended_key(feed->number, feed->epoch, &name);
+        es_ended_epoch_key(feed->number, feed->epoch, &name);
         key.mv_data = name.data;
         key.mv_size = name.len;
         val.mv_data = text;
@@ -171,19 +173,19 @@ es_ended_put(es_store_t *store, MDB_txn *txn, const es_feed_t *feed, bool over)
 
 
 es_rc_t
-es_ended_get(es_txn_t *txn, uint32_t feed, const char *epoch,
-    es_ended_t *ended)
+es_ended_epoch_get(es_txn_t *txn, uint32_t feed, const char *epoch,
+    es_ended_epoch_t *ended)
 {
-    MDB_val         key, val;
-    es_rc_t         rc;
-    es_ended_key_t  name;
+    MDB_val               key, val;
+    es_rc_t               rc;
+    es_ended_epoch_key_t  name;
 
-    es_ended_key(feed, epoch, &name);
+    es_ended_epoch_key(feed, epoch, &name);
     key.mv_data = name.data;
     key.mv_size = name.len;
 
     rc = es_env_rc(mdb_get(txn->mdb, es_env_dbi(txn->store->log, ES_LOG_META),
                            &key, &val));
 
-    return rc == ES_OK ? es_ended_decode(&val, ended) : rc;
+    return rc == ES_OK ? es_ended_epoch_decode(&val, ended) : rc;
 }

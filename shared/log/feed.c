@@ -336,13 +336,13 @@ es_feed_change(es_store_t *store, es_str_t name,
 es_rc_t
 es_feed_trim(es_store_t *store, es_str_t name, uint64_t oldest)
 {
-    return es_feed_take(store, name, oldest, ES_TAKEN_TRIM);
+    return es_feed_take(store, name, oldest, ES_DELETION_TRIM);
 }
 
 
 es_rc_t
 es_feed_take(es_store_t *store, es_str_t name, uint64_t oldest,
-    es_taken_why_t why)
+    es_deletion_cause_t why)
 {
     es_rc_t           rc;
     es_feed_update_t  u = { 0 };
@@ -356,7 +356,7 @@ es_feed_take(es_store_t *store, es_str_t name, uint64_t oldest,
         rc = es_feed_run(store, es_feed_trim_slice, &u);
 
         if (rc == ES_OK) {
-            es_taken_add(store, u.feed.name, u.dropped, why);
+            es_deletions_add(store, u.feed.name, u.dropped, why);
         }
 
     } while (rc == ES_OK && !u.done);
@@ -527,7 +527,7 @@ es_feed_remove_txn(MDB_txn *txn, void *ctx)
         return ES_BUSY;
     }
 
-    rc = es_ended_put(u->store, txn, &u->feed, true);
+    rc = es_ended_epoch_put(u->store, txn, &u->feed, true);
     if (rc != ES_OK) {
         return rc;
     }
@@ -555,7 +555,7 @@ es_feed_reset_txn(MDB_txn *txn, void *ctx)
         return ES_BUSY;
     }
 
-    rc = es_ended_put(u->store, txn, &u->feed, true);
+    rc = es_ended_epoch_put(u->store, txn, &u->feed, true);
 
     if (rc == ES_OK) {
         rc = es_epoch_create(u->feed.epoch);
@@ -583,7 +583,8 @@ es_feed_ending_txn(MDB_txn *txn, void *ctx)
 
     rc = es_feed_load(u->store, txn, u->name, &u->feed);
 
-    return rc == ES_OK ? es_ended_put(u->store, txn, &u->feed, false) : rc;
+    return rc == ES_OK ? es_ended_epoch_put(u->store, txn, &u->feed,
+                                            false) : rc;
 }
 
 
@@ -593,7 +594,7 @@ es_feed_ending_txn(MDB_txn *txn, void *ctx)
 
 static es_rc_t
 es_feed_empty_and(es_store_t *store, es_str_t name, es_env_fn fn,
-    es_feed_update_t *u, es_taken_why_t why)
+    es_feed_update_t *u, es_deletion_cause_t why)
 {
     es_rc_t  rc;
 
@@ -621,7 +622,7 @@ es_feed_remove(es_store_t *store, es_str_t name)
     es_feed_update_t  u = { 0 };
 
     return es_feed_empty_and(store, name, es_feed_remove_txn, &u,
-                             ES_TAKEN_REMOVE);
+                             ES_DELETION_REMOVE);
 }
 
 
@@ -632,7 +633,7 @@ es_feed_reset(es_store_t *store, es_str_t name, es_feed_t *feed)
     es_feed_update_t  u = { 0 };
 
     rc = es_feed_empty_and(store, name, es_feed_reset_txn, &u,
-                           ES_TAKEN_RESET);
+                           ES_DELETION_RESET);
     if (rc == ES_OK && feed != NULL) {
         *feed = u.feed;
     }

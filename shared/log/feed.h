@@ -72,7 +72,7 @@ es_rc_t es_feed_trim(es_store_t *store, es_str_t name, uint64_t oldest);
 
 /* The same, with another reason. */
 es_rc_t es_feed_take(es_store_t *store, es_str_t name, uint64_t oldest,
-    es_taken_why_t why);
+    es_deletion_cause_t why);
 
 /* It has a limit. */
 static inline bool
@@ -88,7 +88,7 @@ es_feed_limited(const es_feed_t *feed)
  * nothing is over a limit.  A feed that keeps to its limits costs one look-up.
  */
 es_rc_t es_feed_retained(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
-    uint64_t *oldest, es_taken_why_t *why);
+    uint64_t *oldest, es_deletion_cause_t *why);
 
 /*
  * Since when the feed has kept more than its limits allow, because nobody has

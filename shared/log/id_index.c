@@ -13,66 +13,68 @@
 #include "base/file.h"
 #include "log/id_index.h"
 
-#define ES_IDS_MAGIC       UINT64_C(0x3273646973797365)    /* "esysids2" */
-#define ES_IDS_FIRST_BITS  16
-#define ES_IDS_GROWTH_BITS  2    /* each table has four times the slots */
-#define ES_IDS_RETRY     1024    /* slots, between tries to make a table */
-#define ES_IDS_SEQ_BITS    40
-#define ES_IDS_BOOT_LEN    40
-#define ES_IDS_BOOT_ID     "/proc/sys/kernel/random/boot_id"
+#define ES_ID_INDEX_MAGIC       UINT64_C(0x3273646973797365)    /* "esysids2" */
+#define ES_ID_INDEX_FIRST_BITS  16
+#define ES_ID_INDEX_GROWTH_BITS  2    /* each table has four times the slots */
+#define ES_ID_INDEX_RETRY     1024    /* slots, between tries to make a table */
+#define ES_ID_INDEX_SEQ_BITS    40
+#define ES_ID_INDEX_BOOT_LEN    40
+#define ES_ID_INDEX_BOOT_ID     "/proc/sys/kernel/random/boot_id"
 
 /* The control file: one page, mapped by every writer. */
 typedef struct {
     uint64_t  magic;
     uint64_t  identity;
-    char      boot[ES_IDS_BOOT_LEN];
+    char      boot[ES_ID_INDEX_BOOT_LEN];
     uint64_t  published;       /* last log transaction wholly indexed */
     uint64_t  generation;      /* moves when the tables are cleared */
     uint32_t  ntables;
     uint32_t  pad;
     uint64_t  used;            /* slots taken in the last table */
-} es_ids_control_t;
+} es_id_index_control_t;
 
-struct es_ids {
-    char              *dir;
-    int                fd;
-    es_ids_control_t  *control;
-    uint64_t           generation;
-    bool               stuck;
-    unsigned           mapped;
-    uint64_t          *tables[ES_IDS_TABLES_MAX];
+struct es_id_index {
+    char                   *dir;
+    int                     fd;
+    es_id_index_control_t  *control;
+    uint64_t                generation;
+    bool                    stuck;
+    unsigned                mapped;
+    uint64_t               *tables[ES_ID_INDEX_TABLES_MAX];
 };
 
-static bool es_ids_spoiled(es_rc_t rc);
-static es_rc_t es_ids_map_control(es_ids_t *ids);
-static es_rc_t es_ids_map_table(es_ids_t *ids, unsigned i, bool create);
-static void es_ids_unmap_tables(es_ids_t *ids);
-static es_rc_t es_ids_boot(char *boot);
+static bool es_id_index_spoiled(es_rc_t rc);
+static es_rc_t es_id_index_map_control(es_id_index_t *ids);
+static es_rc_t es_id_index_map_table(es_id_index_t *ids, unsigned i,
+    bool create);
+static void es_id_index_unmap_tables(es_id_index_t *ids);
+static es_rc_t es_id_index_boot(char *boot);
 
 
 static inline uint64_t
-es_ids_capacity(unsigned table)
+es_id_index_capacity(unsigned table)
 {
-    return UINT64_C(1) << (ES_IDS_FIRST_BITS + ES_IDS_GROWTH_BITS * table);
+    return UINT64_C(1) << (ES_ID_INDEX_FIRST_BITS
+                           + ES_ID_INDEX_GROWTH_BITS * table);
 }
 
 
 static inline uint64_t
-es_ids_slot(uint64_t hash, uint64_t sequence)
+es_id_index_slot(uint64_t hash, uint64_t sequence)
 {
-    return (hash >> ES_IDS_SEQ_BITS << ES_IDS_SEQ_BITS) | sequence;
+    return (hash >> ES_ID_INDEX_SEQ_BITS << ES_ID_INDEX_SEQ_BITS) | sequence;
 }
 
 
 es_rc_t
-es_ids_open(const char *store, const char *dir, uint64_t identity,
-    uint64_t published, es_ids_t **out, bool *trusted)
+es_id_index_open(const char *store, const char *dir, uint64_t identity,
+    uint64_t published, es_id_index_t **out, bool *trusted)
 {
-    char       boot[ES_IDS_BOOT_LEN];
-    es_rc_t    rc;
-    es_ids_t  *ids;
+    char            boot[ES_ID_INDEX_BOOT_LEN];
+    es_rc_t         rc;
+    es_id_index_t  *ids;
 
-    rc = es_ids_boot(boot);
+    rc = es_id_index_boot(boot);
 
     if (rc == ES_OK) {
         rc = es_file_mkdir(dir, store);
@@ -82,44 +84,44 @@ es_ids_open(const char *store, const char *dir, uint64_t identity,
         return rc;
     }
 
-    ids = calloc(1, sizeof(es_ids_t));
+    ids = calloc(1, sizeof(es_id_index_t));
     if (ids == NULL) {
         return ES_NOMEM;
     }
 
     ids->fd = -1;
     ids->dir = strdup(dir);
-    rc = ids->dir ? es_ids_map_control(ids) : ES_NOMEM;
+    rc = ids->dir ? es_id_index_map_control(ids) : ES_NOMEM;
     if (ids->control == NULL) {
-        es_ids_close(ids);
+        es_id_index_close(ids);
         return rc;
     }
 
-    *trusted = ids->control->magic == ES_IDS_MAGIC
+    *trusted = ids->control->magic == ES_ID_INDEX_MAGIC
                && ids->control->identity == identity
                && memcmp(ids->control->boot, boot, sizeof(boot)) == 0
                && ids->control->published >= published
-               && ids->control->ntables <= ES_IDS_TABLES_MAX;
+               && ids->control->ntables <= ES_ID_INDEX_TABLES_MAX;
 
     if (*trusted) {
-        rc = es_ids_refresh(ids);
+        rc = es_id_index_refresh(ids);
         *trusted = rc == ES_OK;
 
-        if (rc != ES_OK && !es_ids_spoiled(rc)) {
-            es_ids_close(ids);
+        if (rc != ES_OK && !es_id_index_spoiled(rc)) {
+            es_id_index_close(ids);
             return rc;
         }
     }
 
     if (!*trusted) {
         ids->control->magic = 0;
-        rc = es_ids_clear(ids);
+        rc = es_id_index_clear(ids);
         ids->control->identity = identity;
         memcpy(ids->control->boot, boot, sizeof(boot));
     }
 
     if (rc != ES_OK) {
-        es_ids_close(ids);
+        es_id_index_close(ids);
         return rc;
     }
 
@@ -132,7 +134,7 @@ es_ids_open(const char *store, const char *dir, uint64_t identity,
    this process lacks memory or descriptors is good for others. */
 
 static bool
-es_ids_spoiled(es_rc_t rc)
+es_id_index_spoiled(es_rc_t rc)
 {
     return rc == ES_CORRUPT
            || (rc == ES_IO && (errno == ENOENT || errno == EACCES));
@@ -140,7 +142,7 @@ es_ids_spoiled(es_rc_t rc)
 
 
 static es_rc_t
-es_ids_map_control(es_ids_t *ids)
+es_id_index_map_control(es_id_index_t *ids)
 {
     int          err;
     char         path[4096];
@@ -159,7 +161,7 @@ es_ids_map_control(es_ids_t *ids)
         return es_refused(errno, "open", path);
     }
 
-    if (sb.st_size < (off_t) sizeof(es_ids_control_t)) {
+    if (sb.st_size < (off_t) sizeof(es_id_index_control_t)) {
         err = posix_fallocate(ids->fd, 0, 4096);
         if (err != 0) {
             return es_refused(err, "write", path);
@@ -181,22 +183,22 @@ es_ids_map_control(es_ids_t *ids)
    boot that is not this one means that the files cannot be trusted. */
 
 static es_rc_t
-es_ids_boot(char *boot)
+es_id_index_boot(char *boot)
 {
     int      fd;
     ssize_t  n;
 
-    memset(boot, 0, ES_IDS_BOOT_LEN);
+    memset(boot, 0, ES_ID_INDEX_BOOT_LEN);
 
-    fd = open(ES_IDS_BOOT_ID, O_RDONLY | O_CLOEXEC);
+    fd = open(ES_ID_INDEX_BOOT_ID, O_RDONLY | O_CLOEXEC);
     if (fd == -1) {
-        return es_refused(errno, "open", ES_IDS_BOOT_ID);
+        return es_refused(errno, "open", ES_ID_INDEX_BOOT_ID);
     }
 
-    n = read(fd, boot, ES_IDS_BOOT_LEN - 1);
+    n = read(fd, boot, ES_ID_INDEX_BOOT_LEN - 1);
 
     if (n <= 0) {
-        (void) es_refused(n == 0 ? EIO : errno, "read", ES_IDS_BOOT_ID);
+        (void) es_refused(n == 0 ? EIO : errno, "read", ES_ID_INDEX_BOOT_ID);
     }
 
     (void) close(fd);
@@ -206,13 +208,13 @@ es_ids_boot(char *boot)
 
 
 void
-es_ids_close(es_ids_t *ids)
+es_id_index_close(es_id_index_t *ids)
 {
     if (ids == NULL) {
         return;
     }
 
-    es_ids_unmap_tables(ids);
+    es_id_index_unmap_tables(ids);
 
     if (ids->control != NULL) {
         (void) munmap(ids->control, 4096);
@@ -228,32 +230,32 @@ es_ids_close(es_ids_t *ids)
 
 
 static void
-es_ids_unmap_tables(es_ids_t *ids)
+es_id_index_unmap_tables(es_id_index_t *ids)
 {
     while (ids->mapped > 0) {
         ids->mapped--;
         (void) munmap(ids->tables[ids->mapped],
-                      es_ids_capacity(ids->mapped) * sizeof(uint64_t));
+                      es_id_index_capacity(ids->mapped) * sizeof(uint64_t));
     }
 }
 
 
 es_rc_t
-es_ids_refresh(es_ids_t *ids)
+es_id_index_refresh(es_id_index_t *ids)
 {
     es_rc_t  rc;
 
-    if (ids->control->magic != ES_IDS_MAGIC) {
+    if (ids->control->magic != ES_ID_INDEX_MAGIC) {
         return ES_CORRUPT;
     }
 
     if (ids->generation != ids->control->generation) {
-        es_ids_unmap_tables(ids);
+        es_id_index_unmap_tables(ids);
         ids->generation = ids->control->generation;
     }
 
     while (ids->mapped < ids->control->ntables) {
-        rc = es_ids_map_table(ids, ids->mapped, false);
+        rc = es_id_index_map_table(ids, ids->mapped, false);
         if (rc != ES_OK) {
             return rc;
         }
@@ -266,14 +268,14 @@ es_ids_refresh(es_ids_t *ids)
 
 
 es_rc_t
-es_ids_clear(es_ids_t *ids)
+es_id_index_clear(es_id_index_t *ids)
 {
     char      path[4096];
     unsigned  i;
 
-    es_ids_unmap_tables(ids);
+    es_id_index_unmap_tables(ids);
 
-    for (i = 0; i < ES_IDS_TABLES_MAX; i++) {
+    for (i = 0; i < ES_ID_INDEX_TABLES_MAX; i++) {
         (void) snprintf(path, sizeof(path), "%s/%u", ids->dir, i);
 
         if (unlink(path) != 0 && errno != ENOENT) {
@@ -291,7 +293,7 @@ es_ids_clear(es_ids_t *ids)
 
 
 static es_rc_t
-es_ids_map_table(es_ids_t *ids, unsigned i, bool create)
+es_id_index_map_table(es_id_index_t *ids, unsigned i, bool create)
 {
     int          fd, err;
     char         path[4096];
@@ -300,7 +302,7 @@ es_ids_map_table(es_ids_t *ids, unsigned i, bool create)
     es_rc_t      rc;
     struct stat  sb;
 
-    size = es_ids_capacity(i) * sizeof(uint64_t);
+    size = es_id_index_capacity(i) * sizeof(uint64_t);
     (void) snprintf(path, sizeof(path), "%s/%u", ids->dir, i);
 
     rc = es_file_open(path, O_RDWR | (create ? O_CREAT | O_TRUNC : 0), &fd);
@@ -348,24 +350,27 @@ es_ids_map_table(es_ids_t *ids, unsigned i, bool create)
 
 
 void
-es_ids_find(const es_ids_t *ids, uint64_t hash, es_ids_iter_t *iter)
+es_id_index_find(const es_id_index_t *ids, uint64_t hash,
+    es_id_index_iter_t *iter)
 {
     iter->hash = hash;
     iter->table = (int) ids->mapped - 1;
     iter->slot = iter->table >= 0
-                 ? hash & (es_ids_capacity((unsigned) iter->table) - 1) : 0;
+                 ? hash & (es_id_index_capacity((unsigned) iter->table) - 1)
+                 : 0;
 }
 
 
 bool
-es_ids_next(const es_ids_t *ids, es_ids_iter_t *iter, uint64_t *sequence)
+es_id_index_next(const es_id_index_t *ids, es_id_index_iter_t *iter,
+    uint64_t *sequence)
 {
     uint64_t         mask, slot;
     const uint64_t  *table;
 
     while (iter->table >= 0) {
         table = ids->tables[iter->table];
-        mask = es_ids_capacity((unsigned) iter->table) - 1;
+        mask = es_id_index_capacity((unsigned) iter->table) - 1;
 
         for ( ;; ) {
             slot = table[iter->slot];
@@ -375,7 +380,9 @@ es_ids_next(const es_ids_t *ids, es_ids_iter_t *iter, uint64_t *sequence)
 
             iter->slot = (iter->slot + 1) & mask;
 
-            if (slot >> ES_IDS_SEQ_BITS == iter->hash >> ES_IDS_SEQ_BITS) {
+            if (slot >> ES_ID_INDEX_SEQ_BITS
+                == iter->hash >> ES_ID_INDEX_SEQ_BITS)
+            {
                 *sequence = slot & ES_SEQUENCE_MAX;
                 return true;
             }
@@ -384,7 +391,7 @@ es_ids_next(const es_ids_t *ids, es_ids_iter_t *iter, uint64_t *sequence)
         iter->table--;
         if (iter->table >= 0) {
             iter->slot = iter->hash
-                         & (es_ids_capacity((unsigned) iter->table) - 1);
+                         & (es_id_index_capacity((unsigned) iter->table) - 1);
         }
     }
 
@@ -393,12 +400,13 @@ es_ids_next(const es_ids_t *ids, es_ids_iter_t *iter, uint64_t *sequence)
 
 
 void
-es_ids_prefetch(const es_ids_t *ids, uint64_t hash)
+es_id_index_prefetch(const es_id_index_t *ids, uint64_t hash)
 {
     unsigned  i;
 
     for (i = 0; i < ids->mapped; i++) {
-        __builtin_prefetch(&ids->tables[i][hash & (es_ids_capacity(i) - 1)]);
+        __builtin_prefetch(&ids->tables[i]
+                               [hash & (es_id_index_capacity(i) - 1)]);
     }
 }
 
@@ -407,7 +415,7 @@ es_ids_prefetch(const es_ids_t *ids, uint64_t hash)
    as the last table has a slot in eight free. */
 
 static es_rc_t
-es_ids_grow(es_ids_t *ids, uint64_t capacity)
+es_id_index_grow(es_id_index_t *ids, uint64_t capacity)
 {
     es_rc_t   rc;
     uint64_t  used;
@@ -416,16 +424,16 @@ es_ids_grow(es_ids_t *ids, uint64_t capacity)
 
     if (ids->stuck
         && used < capacity - capacity / 8
-        && used % ES_IDS_RETRY != 0)
+        && used % ES_ID_INDEX_RETRY != 0)
     {
         return ES_OK;
     }
 
-    if (ids->mapped == ES_IDS_TABLES_MAX) {
+    if (ids->mapped == ES_ID_INDEX_TABLES_MAX) {
         return ES_FULL;
     }
 
-    rc = es_ids_map_table(ids, ids->mapped, true);
+    rc = es_id_index_map_table(ids, ids->mapped, true);
     ids->stuck = rc == ES_FULL;
 
     if (rc != ES_OK) {
@@ -440,34 +448,34 @@ es_ids_grow(es_ids_t *ids, uint64_t capacity)
 
 
 es_rc_t
-es_ids_insert(es_ids_t *ids, uint64_t hash, uint64_t sequence)
+es_id_index_insert(es_id_index_t *ids, uint64_t hash, uint64_t sequence)
 {
     es_rc_t    rc;
     uint64_t   capacity, i, *table;
 
-    capacity = ids->mapped ? es_ids_capacity(ids->mapped - 1) : 0;
+    capacity = ids->mapped ? es_id_index_capacity(ids->mapped - 1) : 0;
 
     /* Half full at most: a look-up in vain probes two or three slots. */
 
     if (ids->control->used >= capacity / 2) {
-        rc = es_ids_grow(ids, capacity);
+        rc = es_id_index_grow(ids, capacity);
         if (rc != ES_OK) {
             return rc;
         }
 
-        capacity = es_ids_capacity(ids->mapped - 1);
+        capacity = es_id_index_capacity(ids->mapped - 1);
     }
 
     table = ids->tables[ids->mapped - 1];
 
     for (i = hash & (capacity - 1); table[i] != 0; i = (i + 1) & (capacity - 1))
     {
-        if (table[i] == es_ids_slot(hash, sequence)) {
+        if (table[i] == es_id_index_slot(hash, sequence)) {
             return ES_OK;
         }
     }
 
-    table[i] = es_ids_slot(hash, sequence);
+    table[i] = es_id_index_slot(hash, sequence);
     ids->control->used++;
 
     return ES_OK;
@@ -475,30 +483,30 @@ es_ids_insert(es_ids_t *ids, uint64_t hash, uint64_t sequence)
 
 
 void
-es_ids_mark(es_ids_t *ids, uint64_t published)
+es_id_index_mark(es_id_index_t *ids, uint64_t published)
 {
     ids->control->published = published;
 }
 
 
 void
-es_ids_trust(es_ids_t *ids)
+es_id_index_trust(es_id_index_t *ids)
 {
-    ids->control->magic = ES_IDS_MAGIC;
+    ids->control->magic = ES_ID_INDEX_MAGIC;
 }
 
 
 bool
-es_ids_stuck(const es_ids_t *ids, uint64_t n)
+es_id_index_stuck(const es_id_index_t *ids, uint64_t n)
 {
     return ids->stuck
            && ids->mapped > 0
-           && n < es_ids_capacity(ids->mapped - 1) / 2;
+           && n < es_id_index_capacity(ids->mapped - 1) / 2;
 }
 
 
 void
-es_ids_empty(es_ids_t *ids)
+es_id_index_empty(es_id_index_t *ids)
 {
     unsigned  i;
 
@@ -506,7 +514,7 @@ es_ids_empty(es_ids_t *ids)
     ids->stuck = false;
 
     for (i = 0; i < ids->mapped; i++) {
-        memset(ids->tables[i], 0, es_ids_capacity(i) * sizeof(uint64_t));
+        memset(ids->tables[i], 0, es_id_index_capacity(i) * sizeof(uint64_t));
     }
 
     ids->control->used = 0;

@@ -19,60 +19,63 @@
  * here needs the log's writer lock.
  */
 
-#ifndef ES_IDINDEX_H
-#define ES_IDINDEX_H
+#ifndef ES_ID_INDEX_H
+#define ES_ID_INDEX_H
 
 #include "base/base.h"
 
-#define ES_IDS_TABLES_MAX  12
+#define ES_ID_INDEX_TABLES_MAX  12
 
-typedef struct es_ids  es_ids_t;
+typedef struct es_id_index  es_id_index_t;
 
 typedef struct {
     uint64_t  hash;
     int       table;
     uint64_t  slot;
-} es_ids_iter_t;
+} es_id_index_iter_t;
 
 /*
  * Maps the index in `dir`, which is made in the directory `store` if it is
  * missing.  `*trusted` is false when the index must be filled anew: it is then
  * empty.  What the system refuses is recorded (reason.h).
  */
-es_rc_t es_ids_open(const char *store, const char *dir, uint64_t identity,
-    uint64_t published, es_ids_t **ids, bool *trusted);
-void es_ids_close(es_ids_t *ids);
+es_rc_t es_id_index_open(const char *store, const char *dir, uint64_t identity,
+    uint64_t published, es_id_index_t **ids, bool *trusted);
+void es_id_index_close(es_id_index_t *ids);
 
 /* Adopts tables that another process has added; at each transaction's start.
    ES_CORRUPT: a process has died while it filled the index; open it anew. */
-es_rc_t es_ids_refresh(es_ids_t *ids);
+es_rc_t es_id_index_refresh(es_id_index_t *ids);
 
 /* Forgets everything; to be filled anew. */
-es_rc_t es_ids_clear(es_ids_t *ids);
+es_rc_t es_id_index_clear(es_id_index_t *ids);
 
 /* Candidates for a hash: sequences, one a call, until false. */
-void es_ids_find(const es_ids_t *ids, uint64_t hash, es_ids_iter_t *iter);
-bool es_ids_next(const es_ids_t *ids, es_ids_iter_t *iter, uint64_t *sequence);
+void es_id_index_find(const es_id_index_t *ids, uint64_t hash,
+    es_id_index_iter_t *iter);
+bool es_id_index_next(const es_id_index_t *ids, es_id_index_iter_t *iter,
+    uint64_t *sequence);
 
 /* Brings a hash's slots into the cache. */
-void es_ids_prefetch(const es_ids_t *ids, uint64_t hash);
+void es_id_index_prefetch(const es_id_index_t *ids, uint64_t hash);
 
 /* ES_FULL with errno ENOSPC when a new table finds no room, and the last one
    is full to seven eighths. */
-es_rc_t es_ids_insert(es_ids_t *ids, uint64_t hash, uint64_t sequence);
+es_rc_t es_id_index_insert(es_id_index_t *ids, uint64_t hash,
+    uint64_t sequence);
 
 /* Declares that every event up to this publishing transaction has its slot. */
-void es_ids_mark(es_ids_t *ids, uint64_t published);
+void es_id_index_mark(es_id_index_t *ids, uint64_t published);
 
 /* Ends a filling: until then nobody takes the index for a whole one. */
-void es_ids_trust(es_ids_t *ids);
+void es_id_index_trust(es_id_index_t *ids);
 
 /* Has an insert found no room for a table, and would the last table do for `n`
    events, if all others were forgotten? */
-bool es_ids_stuck(const es_ids_t *ids, uint64_t n);
+bool es_id_index_stuck(const es_id_index_t *ids, uint64_t n);
 
 /* Forgets everything and keeps the tables' places on disk; to be filled
    anew. */
-void es_ids_empty(es_ids_t *ids);
+void es_id_index_empty(es_id_index_t *ids);
 
-#endif /* ES_IDINDEX_H */
+#endif /* ES_ID_INDEX_H */

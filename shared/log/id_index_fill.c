@@ -8,26 +8,26 @@
 #include "store/env.h"
 #include "store/store.h"
 
-static es_rc_t es_ids_fill(es_store_t *store, MDB_txn *txn);
+static es_rc_t es_id_index_fill(es_store_t *store, MDB_txn *txn);
 
 
 /* Fills the index, which is empty. */
 
 static es_rc_t
-es_ids_begin(es_store_t *store, MDB_txn *txn, uint64_t published)
+es_id_index_begin(es_store_t *store, MDB_txn *txn, uint64_t published)
 {
     es_rc_t  rc;
 
-    rc = es_ids_fill(store, txn);
+    rc = es_id_index_fill(store, txn);
 
     if (rc != ES_OK) {
-        es_ids_close(store->ids);
+        es_id_index_close(store->ids);
         store->ids = NULL;
         return rc;
     }
 
-    es_ids_mark(store->ids, published);
-    es_ids_trust(store->ids);
+    es_id_index_mark(store->ids, published);
+    es_id_index_trust(store->ids);
 
     return ES_OK;
 }
@@ -36,7 +36,7 @@ es_ids_begin(es_store_t *store, MDB_txn *txn, uint64_t published)
 /* Events that the store keeps. */
 
 static es_rc_t
-es_ids_kept(es_store_t *store, MDB_txn *txn, uint64_t *kept)
+es_id_index_kept(es_store_t *store, MDB_txn *txn, uint64_t *kept)
 {
     int                rc;
     MDB_val            key, value;
@@ -70,18 +70,18 @@ es_ids_kept(es_store_t *store, MDB_txn *txn, uint64_t *kept)
    room for another table, what is left is entered into the tables anew. */
 
 static es_rc_t
-es_ids_renew(es_store_t *store, MDB_txn *txn)
+es_id_index_renew(es_store_t *store, MDB_txn *txn)
 {
     es_rc_t   rc;
     uint64_t  kept, published;
 
-    if (!es_ids_stuck(store->ids, 0)) {
+    if (!es_id_index_stuck(store->ids, 0)) {
         return ES_OK;
     }
 
-    rc = es_ids_kept(store, txn, &kept);
+    rc = es_id_index_kept(store, txn, &kept);
 
-    if (rc != ES_OK || !es_ids_stuck(store->ids, kept)) {
+    if (rc != ES_OK || !es_id_index_stuck(store->ids, kept)) {
         return rc;
     }
 
@@ -90,14 +90,14 @@ es_ids_renew(es_store_t *store, MDB_txn *txn)
         return rc;
     }
 
-    es_ids_empty(store->ids);
+    es_id_index_empty(store->ids);
 
-    return es_ids_begin(store, txn, published);
+    return es_id_index_begin(store, txn, published);
 }
 
 
 es_rc_t
-es_ids_ready(es_store_t *store, MDB_txn *txn)
+es_id_index_ready(es_store_t *store, MDB_txn *txn)
 {
     bool      trusted;
     char      dir[4096];
@@ -105,13 +105,13 @@ es_ids_ready(es_store_t *store, MDB_txn *txn)
     uint64_t  published;
 
     if (store->ids != NULL) {
-        rc = es_ids_refresh(store->ids);
+        rc = es_id_index_refresh(store->ids);
 
         if (rc != ES_CORRUPT) {
-            return rc == ES_OK ? es_ids_renew(store, txn) : rc;
+            return rc == ES_OK ? es_id_index_renew(store, txn) : rc;
         }
 
-        es_ids_close(store->ids);
+        es_id_index_close(store->ids);
         store->ids = NULL;
     }
 
@@ -122,15 +122,16 @@ es_ids_ready(es_store_t *store, MDB_txn *txn)
 
     (void) snprintf(dir, sizeof(dir), "%s/ids", store->path);
 
-    rc = es_ids_open(store->path, dir, store->identity, published,
-                     &store->ids, &trusted);
+    rc = es_id_index_open(store->path, dir, store->identity, published,
+                          &store->ids, &trusted);
 
-    return rc != ES_OK || trusted ? rc : es_ids_begin(store, txn, published);
+    return rc != ES_OK || trusted ? rc : es_id_index_begin(store, txn,
+                                                           published);
 }
 
 
 static es_rc_t
-es_ids_fill(es_store_t *store, MDB_txn *txn)
+es_id_index_fill(es_store_t *store, MDB_txn *txn)
 {
     int          mdb_rc;
     es_rc_t      rc;
@@ -159,11 +160,12 @@ es_ids_fill(es_store_t *store, MDB_txn *txn)
         for (i = 0; rc == ES_OK && i < chunk.head->count; i++) {
             rc = es_chunk_text(&chunk, i, &text);
             if (rc == ES_OK) {
-                rc = es_ids_insert(store->ids,
-                                   es_ident_in(es_ident_hash(store, text.data,
+                rc = es_id_index_insert(store->ids,
+                                        es_ident_in(es_ident_hash(store,
+                                                                  text.data,
                                                    chunk.entries[i].ident_len),
-                                               feed),
-                                   chunk.head->first + i);
+                                                    feed),
+                                        chunk.head->first + i);
             }
         }
 
@@ -179,14 +181,14 @@ es_ids_fill(es_store_t *store, MDB_txn *txn)
 
 
 es_rc_t
-es_ids_check(es_store_t *store, uint64_t hash, uint64_t sequence)
+es_id_index_check(es_store_t *store, uint64_t hash, uint64_t sequence)
 {
-    uint64_t       found;
-    es_ids_iter_t  iter;
+    uint64_t            found;
+    es_id_index_iter_t  iter;
 
-    es_ids_find(store->ids, hash, &iter);
+    es_id_index_find(store->ids, hash, &iter);
 
-    while (es_ids_next(store->ids, &iter, &found)) {
+    while (es_id_index_next(store->ids, &iter, &found)) {
         if (found == sequence) {
             return ES_OK;
         }

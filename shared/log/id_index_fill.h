@@ -5,8 +5,8 @@
  * from the log.  Needs the log's writer lock.
  */
 
-#ifndef ES_IDS_H
-#define ES_IDS_H
+#ifndef ES_ID_INDEX_FILL_H
+#define ES_ID_INDEX_FILL_H
 
 #include "store/store.h"
 
@@ -14,9 +14,9 @@
 #define ES_META_TYPES      "types"        /* last event type's number */
 
 /* After it, store->ids finds every committed event. */
-es_rc_t es_ids_ready(es_store_t *store, MDB_txn *txn);
+es_rc_t es_id_index_ready(es_store_t *store, MDB_txn *txn);
 
 /* ES_OK when the index has a slot for this event; ES_NOT_FOUND. */
-es_rc_t es_ids_check(es_store_t *store, uint64_t hash, uint64_t sequence);
+es_rc_t es_id_index_check(es_store_t *store, uint64_t hash, uint64_t sequence);
 
-#endif /* ES_IDS_H */
+#endif /* ES_ID_INDEX_FILL_H */

@@ -189,7 +189,7 @@ es_clock_differ(es_clock_record_t *r, const es_clock_now_t *now,
 
 
 void
-es_clock_judge(es_clock_record_t *r, const es_clock_now_t *now,
+es_clock_decide(es_clock_record_t *r, const es_clock_now_t *now,
     es_clock_verdict_t *v)
 {
     int64_t  time_ms;
@@ -353,7 +353,7 @@ es_clock_peek(es_txn_t *txn, es_clock_verdict_t *verdict,
         *record = found;
     }
 
-    es_clock_judge(&found, &now, verdict);
+    es_clock_decide(&found, &now, verdict);
 
     return ES_OK;
 }
@@ -435,7 +435,7 @@ es_clock_commit(es_store_t *store, MDB_txn *txn, es_clock_verdict_t *verdict)
     }
 
     since_ms = record.boot_ms;
-    es_clock_judge(&record, &now, verdict);
+    es_clock_decide(&record, &now, verdict);
     es_clock_say(store, verdict);
 
     if (verdict->changed || record.boot_ms - since_ms >= ES_CLOCK_OLD_MS) {

@@ -54,7 +54,7 @@ typedef struct {
 } es_clock_now_t;
 
 /* Judges `now` by the record, and moves the record on.  Pure. */
-void es_clock_judge(es_clock_record_t *record, const es_clock_now_t *now,
+void es_clock_decide(es_clock_record_t *record, const es_clock_now_t *now,
     es_clock_verdict_t *verdict);
 
 /* The judgement of this process's clock, in a read transaction: nothing is

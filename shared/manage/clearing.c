@@ -40,7 +40,7 @@ es_clearing_fault(es_problem_t *problem, const char *pointer,
 
 
 static es_rc_t
-es_clearing_members(es_request_kind_t kind, json_t *body,
+es_clearing_members(es_control_kind_t kind, json_t *body,
     es_problem_t *problem)
 {
     char                pointer[128];
@@ -48,8 +48,8 @@ es_clearing_members(es_request_kind_t kind, json_t *body,
     const char         *name;
     const char *const  *known, *const *k;
 
-    known = kind == ES_REQUEST_SKIP ? es_skip_members
-            : kind == ES_REQUEST_CANCEL ? es_cancel_members
+    known = kind == ES_CONTROL_SKIP ? es_skip_members
+            : kind == ES_CONTROL_CANCEL ? es_cancel_members
                                         : es_discard_members;
 
     json_object_foreach(body, name, value) {
@@ -72,7 +72,7 @@ es_clearing_members(es_request_kind_t kind, json_t *body,
 
 static es_rc_t
 es_clearing_cursor(es_store_t *store, json_t *body, const char *member,
-    es_request_t *request, uint64_t *sequence, es_problem_t *problem)
+    es_control_request_t *request, uint64_t *sequence, es_problem_t *problem)
 {
     char         pointer[16];
     json_t      *value;
@@ -96,8 +96,9 @@ es_clearing_cursor(es_store_t *store, json_t *body, const char *member,
         return es_clearing_fault(problem, pointer, "must be a cursor");
     }
 
-    rc = es_request_place(store, es_str(feed), json_string_value(value), NULL,
-                          request, problem);
+    rc = es_control_request_start(store, es_str(feed),
+                                  json_string_value(value), NULL,
+                                  request, problem);
     if (rc != ES_OK) {
         return rc;
     }
@@ -113,7 +114,7 @@ es_clearing_cursor(es_store_t *store, json_t *body, const char *member,
 /* The feed as it is now, when no cursor says its epoch. */
 
 static es_rc_t
-es_clearing_feed(es_store_t *store, json_t *body, es_request_t *request,
+es_clearing_feed(es_store_t *store, json_t *body, es_control_request_t *request,
     uint64_t *last, es_problem_t *problem)
 {
     es_rc_t     rc;
@@ -123,7 +124,7 @@ es_clearing_feed(es_store_t *store, json_t *body, es_request_t *request,
 
     value = json_object_get(body, "feed");
 
-    if (value == NULL && request->kind == ES_REQUEST_DISCARD) {
+    if (value == NULL && request->kind == ES_CONTROL_DISCARD) {
         return ES_OK;
     }
 
@@ -155,15 +156,15 @@ es_clearing_feed(es_store_t *store, json_t *body, es_request_t *request,
 
 
 static es_rc_t
-es_clearing_range(es_store_t *store, json_t *body, es_request_t *request,
-    es_clearing_t *c, es_problem_t *problem)
+es_clearing_range(es_store_t *store, json_t *body,
+    es_control_request_t *request, es_clearing_t *c, es_problem_t *problem)
 {
     bool         skip;
     es_rc_t      rc;
     uint64_t     last = 0;
     const char  *to;
 
-    skip = request->kind == ES_REQUEST_SKIP;
+    skip = request->kind == ES_CONTROL_SKIP;
     to = json_string_value(json_object_get(body, "to"));
 
     rc = es_clearing_feed(store, body, request, &last, problem);
@@ -182,7 +183,7 @@ es_clearing_range(es_store_t *store, json_t *body, es_request_t *request,
                                               "cursor");
     }
 
-    c->from = request->kind == ES_REQUEST_DISCARD ? 0 : 1;
+    c->from = request->kind == ES_CONTROL_DISCARD ? 0 : 1;
 
     if (rc == ES_OK) {
         rc = es_clearing_cursor(store, body, "from", request, &c->from,
@@ -392,7 +393,7 @@ es_clearing_classes(json_t *body, json_t *text, es_problem_t *problem)
 /* The request's text, and the clearing as whoever takes it will read it. */
 
 static es_rc_t
-es_clearing_store(json_t *text, es_request_t *request, es_clearing_t *c)
+es_clearing_store(json_t *text, es_control_request_t *request, es_clearing_t *c)
 {
     bool    dry_run;
     char   *dump;
@@ -405,7 +406,7 @@ es_clearing_store(json_t *text, es_request_t *request, es_clearing_t *c)
 
     len = strlen(dump);
 
-    if (len > ES_REQUEST_EVENT_MAX) {
+    if (len > ES_CONTROL_EVENT_MAX) {
         free(dump);
         return ES_TOO_LARGE;
     }
@@ -428,8 +429,8 @@ es_clearing_store(json_t *text, es_request_t *request, es_clearing_t *c)
 
 
 es_rc_t
-es_clearing_make(es_store_t *store, es_request_kind_t kind, json_t *body,
-    const char *by, es_request_t *request, es_clearing_t *clearing,
+es_clearing_make(es_store_t *store, es_control_kind_t kind, json_t *body,
+    const char *by, es_control_request_t *request, es_clearing_t *clearing,
     es_problem_t *problem)
 {
     json_t   *text;
@@ -445,7 +446,7 @@ es_clearing_make(es_store_t *store, es_request_kind_t kind, json_t *body,
         rc = es_clearing_range(store, body, request, clearing, problem);
     }
 
-    if (rc == ES_OK && kind != ES_REQUEST_SKIP) {
+    if (rc == ES_OK && kind != ES_CONTROL_SKIP) {
         rc = es_clearing_counts(body, clearing, problem);
     }
 
@@ -495,7 +496,7 @@ es_clearing_free(es_clearing_t *clearing)
 
 
 es_rc_t
-es_clearing_read(const es_request_t *request, es_clearing_t *c)
+es_clearing_read(const es_control_request_t *request, es_clearing_t *c)
 {
     size_t        i;
     json_t       *list, *item;

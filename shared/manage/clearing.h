@@ -51,36 +51,39 @@ typedef struct {
  * request->endpoint is set by the caller.  ES_INVALID with a problem and its
  * pointer.  Free the clearing in any case.
  */
-es_rc_t es_clearing_make(es_store_t *store, es_request_kind_t kind,
-    json_t *body, const char *by, es_request_t *request,
+es_rc_t es_clearing_make(es_store_t *store, es_control_kind_t kind,
+    json_t *body, const char *by, es_control_request_t *request,
     es_clearing_t *clearing, es_problem_t *problem);
 void es_clearing_free(es_clearing_t *clearing);
 
 /* Reads the text of a request.  ES_CORRUPT. */
-es_rc_t es_clearing_read(const es_request_t *request, es_clearing_t *clearing);
+es_rc_t es_clearing_read(const es_control_request_t *request,
+    es_clearing_t *clearing);
 
 /* Whether an event that waits is meant, but for its type. */
 bool es_clearing_waits(const es_clearing_t *clearing, uint64_t sequence,
     uint32_t attempts, int32_t status);
 /* The same of a dead letter that was there when the request was made. */
 bool es_clearing_dead(const es_clearing_t *clearing,
-    const es_request_t *request, const es_dead_t *dead);
+    const es_control_request_t *request, const es_dead_t *dead);
 /* Whether the event's type is meant.  One that cannot be read has none. */
 bool es_clearing_type(const es_clearing_t *clearing, es_txn_t *txn,
     const es_feed_t *feed, const char *epoch, uint64_t sequence);
 
 /* Events that a lane has still to take and a cancel passes over: those up to
    `*to`, which is the lane's position if there are none. */
-uint64_t es_clearing_fresh(const es_clearing_t *clearing, uint64_t position,
+uint64_t es_clearing_ahead(const es_clearing_t *clearing, uint64_t position,
     uint64_t last, uint64_t *to);
 
 /* How many events a cancel or a discard is of, as far as it is on disk. */
-es_rc_t es_clearing_count(es_store_t *store, const es_request_t *request,
+es_rc_t es_clearing_count(es_store_t *store,
+    const es_control_request_t *request,
     const es_clearing_t *clearing, uint64_t *count);
 
 /* Whether the endpoint's lane stands on the event of a skip, as far as it is on
    disk; ES_CONFLICT with a problem. */
-es_rc_t es_clearing_stands(es_store_t *store, const es_request_t *request,
+es_rc_t es_clearing_stands(es_store_t *store,
+    const es_control_request_t *request,
     const es_endpoint_t *endpoint, es_problem_t *problem);
 
 #endif /* ES_CLEARING_H */

@@ -19,17 +19,17 @@
 #include "store/txn.h"
 
 typedef struct {
-    es_store_t           *store;
-    const es_request_t   *request;
-    const es_clearing_t  *clearing;
-    es_txn_t             *txn;
-    es_report_feeds_t     feeds;
-    es_progress_t         progress;
-    bool                  found;       /* the progress */
-    uint64_t              first;       /* of what waits */
-    bool                  waits;       /* the event of a skip does */
-    bool                  held;
-    uint64_t              count;
+    es_store_t                  *store;
+    const es_control_request_t  *request;
+    const es_clearing_t         *clearing;
+    es_txn_t                    *txn;
+    es_report_feeds_t            feeds;
+    es_progress_t                progress;
+    bool                         found;  /* the progress */
+    uint64_t                     first;  /* of what waits */
+    bool                         waits;  /* the event of a skip does */
+    bool                         held;
+    uint64_t                     count;
 } es_clearing_walk_t;
 
 
@@ -70,7 +70,7 @@ es_clearing_waits(const es_clearing_t *c, uint64_t sequence,
 /* A range is of one epoch, and the whole of a feed is of all. */
 
 static bool
-es_clearing_of(const es_clearing_t *c, const es_request_t *request,
+es_clearing_of(const es_clearing_t *c, const es_control_request_t *request,
     const es_dead_t *dead)
 {
     if (dead->feed != request->feed) {
@@ -84,7 +84,7 @@ es_clearing_of(const es_clearing_t *c, const es_request_t *request,
 
 
 bool
-es_clearing_dead(const es_clearing_t *c, const es_request_t *request,
+es_clearing_dead(const es_clearing_t *c, const es_control_request_t *request,
     const es_dead_t *dead)
 {
     if (!es_clearing_of(c, request, dead)) {
@@ -115,7 +115,7 @@ es_clearing_type(const es_clearing_t *c, es_txn_t *txn, const es_feed_t *feed,
 
 
 uint64_t
-es_clearing_fresh(const es_clearing_t *c, uint64_t position, uint64_t last,
+es_clearing_ahead(const es_clearing_t *c, uint64_t position, uint64_t last,
     uint64_t *to)
 {
     uint64_t  end;
@@ -138,7 +138,7 @@ es_clearing_fresh(const es_clearing_t *c, uint64_t position, uint64_t last,
 
 
 static const es_feed_t *
-es_clearing_feed(es_clearing_walk_t *w, uint32_t number)
+es_clearing_walk_feed(es_clearing_walk_t *w, uint32_t number)
 {
     const es_feed_t  *feed;
 
@@ -173,8 +173,8 @@ es_clearing_retry(void *ctx, const es_retry_t *r)
         && r->feed == w->request->feed
         && es_clearing_waits(w->clearing, r->sequence, r->attempts, r->status)
         && es_clearing_type(w->clearing, w->txn,
-                            es_clearing_feed(w, r->feed), w->request->epoch,
-                            r->sequence))
+                            es_clearing_walk_feed(w, r->feed),
+                            w->request->epoch, r->sequence))
     {
         w->count++;
     }
@@ -190,7 +190,7 @@ es_clearing_letter(void *ctx, const es_dead_t *dead)
 
     if (es_clearing_dead(w->clearing, w->request, dead)
         && es_clearing_type(w->clearing, w->txn,
-                            es_clearing_feed(w, dead->feed), dead->epoch,
+                            es_clearing_walk_feed(w, dead->feed), dead->epoch,
                             dead->sequence))
     {
         w->count++;
@@ -232,7 +232,7 @@ es_clearing_walk_end(es_clearing_walk_t *w)
 
 
 es_rc_t
-es_clearing_count(es_store_t *store, const es_request_t *request,
+es_clearing_count(es_store_t *store, const es_control_request_t *request,
     const es_clearing_t *clearing, uint64_t *count)
 {
     es_rc_t             rc;
@@ -243,17 +243,17 @@ es_clearing_count(es_store_t *store, const es_request_t *request,
 
     rc = es_clearing_walk_begin(&w);
 
-    if (rc == ES_OK && request->kind == ES_REQUEST_DISCARD) {
+    if (rc == ES_OK && request->kind == ES_CONTROL_DISCARD) {
         rc = es_delivery_each_dead(store, request->endpoint,
                                    es_clearing_letter, &w);
 
     } else if (rc == ES_OK) {
         rc = es_delivery_each_retry(store, request->endpoint,
                                     es_clearing_retry, &w);
-        feed = es_clearing_feed(&w, request->feed);
+        feed = es_clearing_walk_feed(&w, request->feed);
 
         if (w.found && feed != NULL) {
-            w.count += es_clearing_fresh(clearing, w.progress.sequence,
+            w.count += es_clearing_ahead(clearing, w.progress.sequence,
                                          feed->last, &to);
         }
     }
@@ -303,7 +303,7 @@ es_clearing_next(es_clearing_walk_t *w, const es_endpoint_t *endpoint)
         return w->first;
     }
 
-    feed = es_clearing_feed(w, w->request->feed);
+    feed = es_clearing_walk_feed(w, w->request->feed);
 
     if (feed == NULL || w->progress.sequence >= feed->last) {
         return 0;
@@ -323,7 +323,7 @@ es_clearing_next(es_clearing_walk_t *w, const es_endpoint_t *endpoint)
 
 
 es_rc_t
-es_clearing_stands(es_store_t *store, const es_request_t *request,
+es_clearing_stands(es_store_t *store, const es_control_request_t *request,
     const es_endpoint_t *endpoint, es_problem_t *problem)
 {
     bool                stands;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Names, secrets and places that the registry does not make up
- * itself.
+ * New names and secrets of endpoints.
+ *
+ * The registry stores what it is given: the random parts of a name or a secret
+ * are made here, and a rotation decides here which old secrets stay valid.
  */
 
 #include <jansson.h>
@@ -10,17 +12,11 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/random.h"
-#include "event/cursor.h"
 #include "keys/public_key.h"
 #include "keys/signature.h"
-#include "log/feed.h"
 #include "log/store_clock.h"
 #include "manage/manage.h"
-#include "read/reader.h"
-#include "registry/edit.h"
 #include "registry/registry.h"
-#include "registry/control_request.h"
-#include "store/txn.h"
 
 #define ES_ENDPOINT_RANDOM  16
 
@@ -244,85 +240,6 @@ es_endpoint_rotate(es_store_t *store, es_str_t name,
     rc = change ? es_registry_edit(store, ES_KIND_ENDPOINT, name, change,
                                    &edit, problem) : ES_NOMEM;
     json_decref(change);
-
-    return rc;
-}
-
-
-static es_rc_t
-es_place_cursor(const es_feed_t *feed, const char *text,
-    es_request_t *request, es_problem_t *problem)
-{
-    es_rc_t      rc;
-    es_cursor_t  cursor;
-
-    if (es_cursor_parse(es_str(text), &cursor) != ES_OK) {
-        return es_problem_set(problem, ES_INVALID, -1, NULL,
-                              "\"%.64s\" is not a cursor", text);
-    }
-
-    rc = es_feed_check(feed, &cursor);
-
-    if (rc != ES_OK) {
-        return es_problem_set(problem, ES_INVALID, -1, NULL,
-                              "cursor \"%s\" of feed \"%s\": %s", text,
-                              feed->name, es_reason(rc));
-    }
-
-    request->sequence = cursor.sequence;
-
-    return ES_OK;
-}
-
-
-static es_rc_t
-es_place_from(es_txn_t *txn, const es_feed_t *feed, const char *from,
-    es_request_t *request, es_problem_t *problem)
-{
-    int64_t  ms;
-
-    if (strcmp(from, "oldest") == 0) {
-        request->sequence = feed->oldest - 1;
-        return ES_OK;
-    }
-
-    if (es_time_parse(es_str(from), &ms) != ES_OK) {
-        return es_problem_set(problem, ES_INVALID, -1, NULL, "\"%.64s\" is "
-                              "neither \"oldest\" nor an RFC 3339 time", from);
-    }
-
-    return es_feed_seek_time(txn, feed, ms, &request->sequence);
-}
-
-
-es_rc_t
-es_request_place(es_store_t *store, es_str_t name, const char *cursor,
-    const char *from, es_request_t *request, es_problem_t *problem)
-{
-    es_rc_t    rc;
-    es_txn_t  *txn;
-    es_feed_t  feed;
-
-    rc = es_txn_begin(store, &txn);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    rc = es_feed_get(txn, name, &feed);
-
-    if (rc == ES_OK) {
-        request->feed = feed.number;
-        memcpy(request->epoch, feed.epoch, sizeof(request->epoch));
-
-        rc = from ? es_place_from(txn, &feed, from, request, problem)
-                  : es_place_cursor(&feed, cursor, request, problem);
-
-    } else if (rc == ES_NOT_FOUND) {
-        rc = es_problem_set(problem, ES_INVALID, -1, NULL, "there is no feed "
-                            "\"%.*s\"", (int) name.len, name.data);
-    }
-
-    es_txn_end(txn);
 
     return rc;
 }

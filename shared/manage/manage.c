@@ -20,11 +20,11 @@
 #include "registry/registry.h"
 #include "registry/endpoint_simulate.h"
 
-typedef es_rc_t (*es_manage_fn)(es_managing_t *m);
+typedef es_rc_t (*es_manage_fn)(es_manage_ctx_t *m);
 
 
 es_rc_t
-es_manage_invalid(es_managing_t *m, const char *pointer, const char *detail)
+es_manage_invalid(es_manage_ctx_t *m, const char *pointer, const char *detail)
 {
     return es_problem_set(m->problem, ES_INVALID, -1, pointer, "%s", detail);
 }
@@ -51,7 +51,7 @@ es_narrow_covers(const es_narrow_t *narrow, es_str_t pattern)
 /* The first of the feeds that is beyond those of the key, or NULL. */
 
 static const char *
-es_manage_beyond(const es_managing_t *m, const json_t *feeds)
+es_manage_beyond(const es_manage_ctx_t *m, const json_t *feeds)
 {
     size_t   i;
     json_t  *feed;
@@ -70,7 +70,7 @@ es_manage_beyond(const es_managing_t *m, const json_t *feeds)
 
 
 es_rc_t
-es_manage_feeds(es_managing_t *m, json_t *object, es_problem_t *problem)
+es_manage_feeds(es_manage_ctx_t *m, json_t *object, es_problem_t *problem)
 {
     const char  *feed;
 
@@ -89,7 +89,7 @@ es_manage_feeds(es_managing_t *m, json_t *object, es_problem_t *problem)
 
 
 bool
-es_manage_mine(const es_managing_t *m, json_t *object)
+es_manage_mine(const es_manage_ctx_t *m, json_t *object)
 {
     json_t    *feeds;
     es_str_t   owner;
@@ -105,7 +105,7 @@ es_manage_mine(const es_managing_t *m, json_t *object)
 
 
 json_t *
-es_manage_object(es_managing_t *m, es_kind_t kind, es_str_t name)
+es_manage_object(es_manage_ctx_t *m, es_kind_t kind, es_str_t name)
 {
     json_t    *object;
     es_buf_t   text = { 0 };
@@ -122,7 +122,7 @@ es_manage_object(es_managing_t *m, es_kind_t kind, es_str_t name)
 
 
 json_t *
-es_manage_load(es_managing_t *m, es_str_t name)
+es_manage_load(es_manage_ctx_t *m, es_str_t name)
 {
     json_t  *object;
 
@@ -140,7 +140,7 @@ es_manage_load(es_managing_t *m, es_str_t name)
 /* Of its revision; what it simulates is not shown when it has ended. */
 
 void
-es_manage_etag(es_managing_t *m, json_t *object,
+es_manage_etag(es_manage_ctx_t *m, json_t *object,
     char etag[ES_ENDPOINT_ETAG_MAX])
 {
     (void) snprintf(etag, ES_ENDPOINT_ETAG_MAX, "\"%lld%s\"",
@@ -150,7 +150,7 @@ es_manage_etag(es_managing_t *m, json_t *object,
 
 
 es_rc_t
-es_manage_show(es_managing_t *m)
+es_manage_show(es_manage_ctx_t *m)
 {
     json_t  *object;
 
@@ -167,7 +167,7 @@ es_manage_show(es_managing_t *m)
 
 
 static es_rc_t
-es_manage_keys(es_managing_t *m)
+es_manage_keys(es_manage_ctx_t *m)
 {
     return es_endpoint_keys(m->store, m->manage->endpoint, &m->answer);
 }
@@ -184,7 +184,7 @@ static const es_manage_fn  es_manage_ops[] = {
 
 
 static es_rc_t
-es_manage_begin(es_managing_t *m)
+es_manage_begin(es_manage_ctx_t *m)
 {
     json_t       *object;
     json_error_t  error;
@@ -230,11 +230,11 @@ es_manage_begin(es_managing_t *m)
 
 es_rc_t
 es_manage(es_store_t *store, const es_manage_t *manage,
-    es_managed_t *managed, es_problem_t *problem)
+    es_manage_result_t *managed, es_problem_t *problem)
 {
-    char           *text;
-    es_rc_t         rc;
-    es_managing_t   m = { .store = store, .manage = manage,
+    char            *text;
+    es_rc_t          rc;
+    es_manage_ctx_t  m = { .store = store, .manage = manage,
                           .managed = managed, .problem = problem,
                           .now_ms = es_store_due_ms(store) };
 

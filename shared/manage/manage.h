@@ -18,7 +18,6 @@
 #include "delivery/delivery.h"
 #include "delivery/list_position.h"
 #include "keys/signature.h"
-#include "registry/edit.h"
 #include "registry/registry.h"
 #include "registry/control_request.h"
 
@@ -76,10 +75,10 @@ typedef struct {
                                   looked at */
 
     /* Behind what a list goes on, if not at its beginning. */
-    bool                has_after;
-    es_str_t            after;         /* of LIST: a name */
-    es_attempt_place_t  attempt_after;
-    es_dead_place_t     dead_after;
+    bool                   has_after;
+    es_str_t               after;      /* of LIST: a name */
+    es_attempt_position_t  attempt_after;
+    es_dead_position_t     dead_after;
 } es_manage_t;
 
 /* Why an outcome is ES_CONFLICT or ES_DENIED. */
@@ -99,7 +98,7 @@ typedef struct {
     es_refusal_t  refusal;
     uint64_t      count;       /* of REMOVE: events that were not delivered */
     bool          later;       /* the dispatcher has still to do it */
-} es_managed_t;
+} es_manage_result_t;
 
 /*
  * ES_NOT_FOUND: the partner has no such endpoint, or none of these feeds.
@@ -107,7 +106,7 @@ typedef struct {
  * ES_DENIED, and what the registry says.
  */
 es_rc_t es_manage(es_store_t *store, const es_manage_t *manage,
-    es_managed_t *managed, es_problem_t *problem);
+    es_manage_result_t *managed, es_problem_t *problem);
 
 /* A new endpoint's name.  ES_IO: no random bytes. */
 es_rc_t es_endpoint_name(char name[ES_ENDPOINT_NAME_MAX]);
@@ -132,8 +131,9 @@ es_rc_t es_endpoint_rotate(es_store_t *store, es_str_t name,
  * Where in a feed a request begins: at a cursor, or (`cursor` NULL) `from`
  * "oldest" or an RFC 3339 time.  Fills feed, epoch and sequence.
  */
-es_rc_t es_request_place(es_store_t *store, es_str_t feed, const char *cursor,
-    const char *from, es_request_t *request, es_problem_t *problem);
+es_rc_t es_control_request_start(es_store_t *store, es_str_t feed,
+    const char *cursor,
+    const char *from, es_control_request_t *request, es_problem_t *problem);
 
 #define ES_TEST_ID_MAX  24             /* "test-", 16 characters, NUL */
 
@@ -142,7 +142,8 @@ es_rc_t es_request_place(es_store_t *store, es_str_t feed, const char *cursor,
  * `data` (NULL: the endpoint's name; borrowed).  `id` is the event's.
  * ES_INVALID: a type that is none, or data of more than some 8000 bytes.
  */
-es_rc_t es_request_test(es_request_t *request, const char *endpoint,
+es_rc_t es_control_request_test(es_control_request_t *request,
+    const char *endpoint,
     const char *type, json_t *data, char id[ES_TEST_ID_MAX],
     es_problem_t *problem);
 

@@ -15,7 +15,6 @@
 #include "keys/signature.h"
 #include "manage/manage.h"
 #include "manage/manage_internal.h"
-#include "registry/edit.h"
 #include "registry/registry.h"
 #include "registry/endpoint_simulate.h"
 #include "registry/values.h"
@@ -27,8 +26,8 @@ static es_rc_t
 es_manage_guard(void *ctx, json_t *stored, json_t *change,
     es_problem_t *problem)
 {
-    char            etag[ES_ENDPOINT_ETAG_MAX];
-    es_managing_t  *m = ctx;
+    char              etag[ES_ENDPOINT_ETAG_MAX];
+    es_manage_ctx_t  *m = ctx;
 
     m->managed->refusal = ES_REFUSED_OTHER;
 
@@ -49,7 +48,7 @@ es_manage_guard(void *ctx, json_t *stored, json_t *change,
 
 
 static es_rc_t
-es_manage_edit(es_managing_t *m, json_t *change)
+es_manage_edit(es_manage_ctx_t *m, json_t *change)
 {
     es_edit_t  guard = { es_manage_guard, m };
 
@@ -61,7 +60,7 @@ es_manage_edit(es_managing_t *m, json_t *change)
 /* Tells of the feeds that the endpoint was sent, and is not any more. */
 
 static void
-es_manage_left(es_managing_t *m, const es_undelivered_list_t *waiting)
+es_manage_left(es_manage_ctx_t *m, const es_undelivered_list_t *waiting)
 {
     size_t                   i;
     json_t                  *left;
@@ -92,7 +91,7 @@ es_manage_left(es_managing_t *m, const es_undelivered_list_t *waiting)
 
 
 es_rc_t
-es_manage_change(es_managing_t *m)
+es_manage_change(es_manage_ctx_t *m)
 {
     es_rc_t                rc;
     es_undelivered_list_t  waiting = { 0 };
@@ -128,7 +127,7 @@ es_manage_change(es_managing_t *m)
 
 
 es_rc_t
-es_manage_paused(es_managing_t *m)
+es_manage_paused(es_manage_ctx_t *m)
 {
     es_rc_t   rc;
     json_t   *change;
@@ -142,7 +141,7 @@ es_manage_paused(es_managing_t *m)
 
 
 es_rc_t
-es_manage_create(es_managing_t *m)
+es_manage_create(es_manage_ctx_t *m)
 {
     char      secret[ES_SECRET_TEXT_MAX] = "", *text;
     es_rc_t   rc;
@@ -200,7 +199,7 @@ es_manage_create(es_managing_t *m)
 
 
 es_rc_t
-es_manage_remove(es_managing_t *m)
+es_manage_remove(es_manage_ctx_t *m)
 {
     size_t                 i;
     es_rc_t                rc;
@@ -227,7 +226,7 @@ es_manage_remove(es_managing_t *m)
 
 
 es_rc_t
-es_manage_rotate(es_managing_t *m)
+es_manage_rotate(es_manage_ctx_t *m)
 {
     char         secret[ES_SECRET_TEXT_MAX] = "";
     es_rc_t      rc;
@@ -289,7 +288,7 @@ es_manage_rotate(es_managing_t *m)
 
 
 es_rc_t
-es_manage_simulate(es_managing_t *m)
+es_manage_simulate(es_manage_ctx_t *m)
 {
     es_rc_t    rc;
     es_edit_t  guard = { es_manage_guard, m };

@@ -25,7 +25,7 @@
 
 
 static es_rc_t
-es_manage_conflict(es_managing_t *m, es_refusal_t refusal, uint64_t count,
+es_manage_conflict(es_manage_ctx_t *m, es_refusal_t refusal, uint64_t count,
     const char *detail)
 {
     m->managed->refusal = refusal;
@@ -38,7 +38,7 @@ es_manage_conflict(es_managing_t *m, es_refusal_t refusal, uint64_t count,
 /* What is asked of feeds that the key may not know is not asked. */
 
 static es_rc_t
-es_manage_clear_feed(es_managing_t *m)
+es_manage_clear_feed(es_manage_ctx_t *m)
 {
     const char  *feed;
 
@@ -61,7 +61,7 @@ es_manage_clear_feed(es_managing_t *m)
 /* Without a dispatcher it is judged by what is on disk. */
 
 static es_rc_t
-es_manage_stands(es_managing_t *m, const es_request_t *request)
+es_manage_stands(es_manage_ctx_t *m, const es_control_request_t *request)
 {
     es_rc_t         rc;
     json_t         *object;
@@ -89,7 +89,7 @@ es_manage_stands(es_managing_t *m, const es_request_t *request)
 
 
 static es_rc_t
-es_manage_replied(es_managing_t *m, const es_reply_t *reply)
+es_manage_replied(es_manage_ctx_t *m, const es_control_reply_t *reply)
 {
     switch (reply->rc) {
 
@@ -118,14 +118,16 @@ es_manage_replied(es_managing_t *m, const es_reply_t *reply)
    time: the threads are those that publish, too. */
 
 static es_rc_t
-es_manage_wait(es_managing_t *m, uint64_t id, bool runs, es_reply_t *reply)
+es_manage_wait(es_manage_ctx_t *m, uint64_t id, bool runs,
+    es_control_reply_t *reply)
 {
     bool     first;
     es_rc_t  rc;
 
     first = atomic_fetch_add(&m->store->waits, 1) < ES_REPLY_WAITS;
 
-    rc = es_reply_wait(m->store, id, runs && first ? ES_REPLY_MS : 0, reply);
+    rc = es_control_reply_wait(m->store, id, runs && first ? ES_REPLY_MS : 0,
+                               reply);
 
     atomic_fetch_sub(&m->store->waits, 1);
 
@@ -135,16 +137,16 @@ es_manage_wait(es_managing_t *m, uint64_t id, bool runs, es_reply_t *reply)
 
 
 static es_rc_t
-es_manage_ask(es_managing_t *m, es_request_t *request, bool runs)
+es_manage_ask(es_manage_ctx_t *m, es_control_request_t *request, bool runs)
 {
-    es_rc_t     rc;
-    uint64_t    taken;
-    es_reply_t  reply;
+    es_rc_t             rc;
+    uint64_t            taken;
+    es_control_reply_t  reply;
 
-    rc = es_delivery_taken(m->store, &taken);
+    rc = es_delivery_control_taken(m->store, &taken);
 
     if (rc == ES_OK) {
-        rc = es_request_add(m->store, request, taken);
+        rc = es_control_request_add(m->store, request, taken);
     }
 
     if (rc == ES_OK) {
@@ -166,7 +168,7 @@ es_manage_ask(es_managing_t *m, es_request_t *request, bool runs)
 
 
 static es_rc_t
-es_manage_clear_run(es_managing_t *m, es_request_t *request,
+es_manage_clear_run(es_manage_ctx_t *m, es_control_request_t *request,
     const es_clearing_t *clearing)
 {
     bool      runs;
@@ -176,7 +178,7 @@ es_manage_clear_run(es_managing_t *m, es_request_t *request,
 
     runs = es_dispatcher_runs(m->store);
 
-    if (request->kind == ES_REQUEST_SKIP) {
+    if (request->kind == ES_CONTROL_SKIP) {
         rc = runs ? ES_OK : es_manage_stands(m, request);
 
         return rc == ES_OK ? es_manage_ask(m, request, runs) : rc;
@@ -205,16 +207,16 @@ es_manage_clear_run(es_managing_t *m, es_request_t *request,
 
 
 es_rc_t
-es_manage_clear(es_managing_t *m)
+es_manage_clear(es_manage_ctx_t *m)
 {
-    es_rc_t            rc;
-    es_request_t       request = { .endpoint = m->number };
-    es_clearing_t      clearing = { 0 };
-    es_request_kind_t  kind;
+    es_rc_t               rc;
+    es_control_request_t  request = { .endpoint = m->number };
+    es_clearing_t         clearing = { 0 };
+    es_control_kind_t     kind;
 
-    kind = m->manage->op == ES_MANAGE_SKIP ? ES_REQUEST_SKIP
-           : m->manage->op == ES_MANAGE_CANCEL ? ES_REQUEST_CANCEL
-                                               : ES_REQUEST_DISCARD;
+    kind = m->manage->op == ES_MANAGE_SKIP ? ES_CONTROL_SKIP
+           : m->manage->op == ES_MANAGE_CANCEL ? ES_CONTROL_CANCEL
+                                               : ES_CONTROL_DISCARD;
 
     if (m->body == NULL) {
         return es_manage_invalid(m, NULL, "the body must be a JSON object "

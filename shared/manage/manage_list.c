@@ -16,9 +16,9 @@
 #define ES_OWNER_MAX  (sizeof("\"partner\":\"\"") + ES_FEED_MAX)
 
 typedef struct {
-    es_managing_t  *m;
-    char            owner[ES_OWNER_MAX];   /* as it stands in their texts */
-    size_t          owner_len;
+    es_manage_ctx_t  *m;
+    char              owner[ES_OWNER_MAX]; /* as it stands in their texts */
+    size_t            owner_len;
 } es_listing_t;
 
 
@@ -26,7 +26,7 @@ typedef struct {
    looked at, and before what was not. */
 
 static void
-es_list_cut(es_managing_t *m, es_str_t beyond)
+es_list_cut(es_manage_ctx_t *m, es_str_t beyond)
 {
     size_t  n;
 
@@ -46,9 +46,9 @@ es_list_cut(es_managing_t *m, es_str_t beyond)
 static es_rc_t
 es_on_endpoint(void *ctx, es_str_t name, es_str_t text)
 {
-    json_t         *object;
-    es_listing_t   *listing = ctx;
-    es_managing_t  *m;
+    json_t           *object;
+    es_listing_t     *listing = ctx;
+    es_manage_ctx_t  *m;
 
     m = listing->m;
 
@@ -85,7 +85,7 @@ es_on_endpoint(void *ctx, es_str_t name, es_str_t text)
 
 
 es_rc_t
-es_manage_list(es_managing_t *m)
+es_manage_list(es_manage_ctx_t *m)
 {
     es_rc_t       rc;
     es_listing_t  listing = { .m = m };

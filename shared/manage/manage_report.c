@@ -17,7 +17,7 @@
 
 
 static bool
-es_manage_tells(const es_managing_t *m, uint32_t feed)
+es_manage_tells(const es_manage_ctx_t *m, uint32_t feed)
 {
     return es_narrow_covers(&m->manage->narrow,
                             es_str(es_report_feed(&m->feeds, feed)->name));
@@ -25,7 +25,7 @@ es_manage_tells(const es_managing_t *m, uint32_t feed)
 
 
 static es_rc_t
-es_manage_append(es_managing_t *m, json_t *report)
+es_manage_append(es_manage_ctx_t *m, json_t *report)
 {
     if (report == NULL || json_array_append_new(m->list, report) != 0) {
         return ES_NOMEM;
@@ -45,18 +45,18 @@ es_manage_status_tells(void *ctx, uint32_t feed)
 /* Who may ask is of a partner that is not disabled. */
 
 es_rc_t
-es_manage_status(es_managing_t *m)
+es_manage_status(es_manage_ctx_t *m)
 {
     es_rc_t            rc;
     json_t            *status;
-    es_status_query_t  q = {
+    es_endpoint_status_query_t  q = {
         .store = m->store, .feeds = &m->feeds, .endpoint = m->number,
         .revision = m->revision, .paused = m->paused,
         .partner = true,
         .tells = es_manage_status_tells, .ctx = m
     };
 
-    rc = es_status_read(&q, &status);
+    rc = es_endpoint_status_read(&q, &status);
 
     if (rc == ES_OK) {
         m->answer = json_pack("{s:s}", "name", m->managed->name);
@@ -71,15 +71,15 @@ es_manage_status(es_managing_t *m)
 static es_rc_t
 es_on_attempt(void *ctx, const es_attempt_t *attempt)
 {
-    es_managing_t       *m = ctx;
-    es_attempt_place_t   place = { attempt->time_ms, attempt->feed,
+    es_manage_ctx_t       *m = ctx;
+    es_attempt_position_t  place = { attempt->time_ms, attempt->feed,
                                    attempt->sequence, attempt->attempt };
 
     if (m->room-- == 0) {
         return ES_EXISTS;
     }
 
-    es_attempt_place_print(&place, m->next);
+    es_attempt_position_print(&place, m->next);
 
     /* of no feed are tests, and what tokens were asked for */
 
@@ -92,14 +92,14 @@ es_on_attempt(void *ctx, const es_attempt_t *attempt)
 static es_rc_t
 es_on_dead(void *ctx, const es_dead_t *dead)
 {
-    es_managing_t    *m = ctx;
-    es_dead_place_t   place = { dead->endpoint, dead->feed, dead->sequence };
+    es_manage_ctx_t    *m = ctx;
+    es_dead_position_t  place = { dead->endpoint, dead->feed, dead->sequence };
 
     if (m->room-- == 0) {
         return ES_EXISTS;
     }
 
-    es_dead_place_print(&place, m->next);
+    es_dead_position_print(&place, m->next);
 
     return es_manage_tells(m, dead->feed)
            ? es_manage_append(m, es_report_dead(&m->feeds, dead)) : ES_OK;
@@ -107,7 +107,7 @@ es_on_dead(void *ctx, const es_dead_t *dead)
 
 
 static es_rc_t
-es_manage_attempts(es_managing_t *m)
+es_manage_attempts(es_manage_ctx_t *m)
 {
     return es_delivery_last_attempts(m->store, m->number,
                                      m->manage->has_after
@@ -117,9 +117,9 @@ es_manage_attempts(es_managing_t *m)
 
 
 static es_rc_t
-es_manage_dead(es_managing_t *m)
+es_manage_dead(es_manage_ctx_t *m)
 {
-    es_dead_place_t  after;
+    es_dead_position_t  after;
 
     if (!m->manage->has_after) {
         return es_delivery_each_dead(m->store, m->number, es_on_dead, m);
@@ -135,7 +135,7 @@ es_manage_dead(es_managing_t *m)
 /* Attempts from the newest on, dead letters from the oldest. */
 
 es_rc_t
-es_manage_records(es_managing_t *m)
+es_manage_records(es_manage_ctx_t *m)
 {
     bool     attempts, more;
     es_rc_t  rc;

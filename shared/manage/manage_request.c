@@ -31,7 +31,7 @@ es_manage_decode(json_t *object, json_t *owner, es_pool_t *pool,
 
 
 bool
-es_manage_sends(es_managing_t *m, const char *feed)
+es_manage_sends(es_manage_ctx_t *m, const char *feed)
 {
     bool           sends;
     json_t        *object, *owner;
@@ -54,12 +54,12 @@ es_manage_sends(es_managing_t *m, const char *feed)
 
 
 static es_rc_t
-es_manage_place(es_managing_t *m, es_request_t *request)
+es_manage_place(es_manage_ctx_t *m, es_control_request_t *request)
 {
     bool         replay;
     const char  *feed = NULL, *cursor = NULL, *from = NULL;
 
-    replay = request->kind == ES_REQUEST_REPLAY;
+    replay = request->kind == ES_CONTROL_REPLAY;
 
     if (m->body == NULL
         || json_unpack(m->body, "{s:s, s?:s, s?:s !}", "feed", &feed,
@@ -80,40 +80,40 @@ es_manage_place(es_managing_t *m, es_request_t *request)
                                  "this feed");
     }
 
-    return es_request_place(m->store, es_str(feed), cursor, from, request,
-                            m->problem);
+    return es_control_request_start(m->store, es_str(feed), cursor, from,
+                                    request, m->problem);
 }
 
 
 static es_rc_t
-es_manage_add(es_managing_t *m, es_request_t *request)
+es_manage_add(es_manage_ctx_t *m, es_control_request_t *request)
 {
     es_rc_t   rc;
     uint64_t  taken;
 
-    rc = es_delivery_taken(m->store, &taken);
+    rc = es_delivery_control_taken(m->store, &taken);
 
-    return rc == ES_OK ? es_request_add(m->store, request, taken) : rc;
+    return rc == ES_OK ? es_control_request_add(m->store, request, taken) : rc;
 }
 
 
 es_rc_t
-es_manage_request(es_managing_t *m)
+es_manage_request(es_manage_ctx_t *m)
 {
-    es_rc_t       rc;
-    es_request_t  request = { .endpoint = m->number };
+    es_rc_t               rc;
+    es_control_request_t  request = { .endpoint = m->number };
 
-    request.kind = m->manage->op == ES_MANAGE_REPLAY ? ES_REQUEST_REPLAY
-                   : m->manage->op == ES_MANAGE_RESEND ? ES_REQUEST_RESEND
-                                                       : ES_REQUEST_REDRIVE;
+    request.kind = m->manage->op == ES_MANAGE_REPLAY ? ES_CONTROL_REPLAY
+                   : m->manage->op == ES_MANAGE_RESEND ? ES_CONTROL_RESEND
+                                                       : ES_CONTROL_REDRIVE;
 
-    rc = request.kind == ES_REQUEST_REDRIVE ? ES_OK
+    rc = request.kind == ES_CONTROL_REDRIVE ? ES_OK
                                             : es_manage_place(m, &request);
     if (rc != ES_OK) {
         return rc;
     }
 
-    if (request.kind == ES_REQUEST_RESEND && request.sequence == 0) {
+    if (request.kind == ES_CONTROL_RESEND && request.sequence == 0) {
         return es_manage_invalid(m, "/cursor", "\"cursor\" is before the "
                                  "first event");
     }
@@ -126,13 +126,13 @@ es_manage_request(es_managing_t *m)
 
 
 es_rc_t
-es_manage_test(es_managing_t *m)
+es_manage_test(es_manage_ctx_t *m)
 {
-    char          id[ES_TEST_ID_MAX];
-    json_t       *data = NULL;
-    es_rc_t       rc;
-    const char   *type = NULL;
-    es_request_t  request = { .endpoint = m->number };
+    char                  id[ES_TEST_ID_MAX];
+    json_t               *data = NULL;
+    es_rc_t               rc;
+    const char           *type = NULL;
+    es_control_request_t  request = { .endpoint = m->number };
 
     if (m->body != NULL
         && json_unpack(m->body, "{s?:s, s?:o !}", "type", &type, "data",
@@ -142,8 +142,8 @@ es_manage_test(es_managing_t *m)
                                  "string, and \"data\"");
     }
 
-    rc = es_request_test(&request, m->managed->name, type, data, id,
-                         m->problem);
+    rc = es_control_request_test(&request, m->managed->name, type, data, id,
+                                 m->problem);
 
     if (rc == ES_OK) {
         rc = es_manage_add(m, &request);

@@ -66,7 +66,7 @@ es_view_names(json_t *headers)
 
 
 json_t *
-es_manage_view(es_managing_t *m, es_str_t name, json_t *object)
+es_manage_view(es_manage_ctx_t *m, es_str_t name, json_t *object)
 {
     size_t   i;
     json_t  *view, *secrets, *secret;
@@ -102,7 +102,7 @@ es_manage_view(es_managing_t *m, es_str_t name, json_t *object)
 
 
 es_rc_t
-es_manage_owner(es_managing_t *m)
+es_manage_owner(es_manage_ctx_t *m)
 {
     size_t  i;
     char    pointer[32], says[64];

@@ -30,7 +30,8 @@ es_test_type(const char *type, es_problem_t *problem)
 
 
 es_rc_t
-es_request_test(es_request_t *request, const char *endpoint, const char *type,
+es_control_request_test(es_control_request_t *request, const char *endpoint,
+    const char *type,
     json_t *data, char id[ES_TEST_ID_MAX], es_problem_t *problem)
 {
     char     time[ES_TIME_LEN + 1];
@@ -66,18 +67,18 @@ es_request_test(es_request_t *request, const char *endpoint, const char *type,
         return es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
     }
 
-    len = json_dumpb(event, request->event, ES_REQUEST_EVENT_MAX,
+    len = json_dumpb(event, request->event, ES_CONTROL_EVENT_MAX,
                      JSON_COMPACT);
     json_decref(event);
 
-    if (len == 0 || len > ES_REQUEST_EVENT_MAX) {
+    if (len == 0 || len > ES_CONTROL_EVENT_MAX) {
         return es_problem_set(problem, ES_INVALID, -1, "/data", "\"data\" "
                               "makes an event of %zu bytes; a test event may "
                               "have at most %d",
-                              len, ES_REQUEST_EVENT_MAX);
+                              len, ES_CONTROL_EVENT_MAX);
     }
 
-    request->kind = ES_REQUEST_TEST;
+    request->kind = ES_CONTROL_TEST;
     request->event_len = len;
     request->event[len] = '\0';
 

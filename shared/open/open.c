@@ -390,9 +390,9 @@ es_store_alloc(const char *path, unsigned flags, const es_format_t *format)
     es_machine_read(&store->machine);
 
     store->path = strdup(path);
-    store->conform = es_conform_create();
+    store->validator = es_validator_create();
 
-    if (store->path == NULL || store->conform == NULL) {
+    if (store->path == NULL || store->validator == NULL) {
         es_store_close(store);
         return NULL;
     }
@@ -466,8 +466,8 @@ es_store_close(es_store_t *store)
 
     es_txn_drop(store);
 
-    es_conform_destroy(store->conform);
-    es_ids_close(store->ids);
+    es_validator_destroy(store->validator);
+    es_id_index_close(store->ids);
     es_env_close(store->checkpoints);
     es_env_close(store->delivery);
     es_env_close(store->registry);
@@ -480,7 +480,7 @@ es_store_close(es_store_t *store)
 
     (void) pthread_mutex_destroy(&store->txns_lock);
     (void) pthread_mutex_destroy(&store->said_lock);
-    es_taken_free(store);
+    es_deletions_free(store);
     free(store->path);
     free(store);
 }

@@ -190,8 +190,8 @@ es_chunk_subject(es_commit_t *c, const es_append_t *append, size_t i,
         return ES_OK;
     }
 
-    rc = es_touched_get(&c->touched, c->store, c->txn, append->feed.number,
-                        text, &subject);
+    rc = es_dirty_subjects_get(&c->dirty, c->store, c->txn,
+                               append->feed.number, text, &subject);
     if (rc == ES_OK) {
         es_subject_add(subject, append->first + i, entry);
     }
@@ -349,11 +349,11 @@ es_commit_neglected(es_commit_t *c, es_txn_t *txn, const es_feed_t *feed,
 static es_rc_t
 es_commit_retain(es_commit_t *c, es_append_t *append, unsigned nchunks)
 {
-    bool             neglected;
-    es_rc_t          rc;
-    uint64_t         oldest, target;
-    es_feed_t       *feed;
-    es_taken_why_t   why;
+    bool                 neglected;
+    es_rc_t              rc;
+    uint64_t             oldest, target;
+    es_feed_t           *feed;
+    es_deletion_cause_t  why;
 
     es_txn_t  txn = { .mdb = c->txn, .events = c->events, .store = c->store };
 
@@ -416,7 +416,7 @@ es_commit_check(const es_commit_t *c, const es_append_t *append,
 
 
 es_rc_t
-es_commit_write(es_commit_t *c, es_append_t *append)
+es_append_write(es_commit_t *c, es_append_t *append)
 {
     size_t     i, n, size;
     es_rc_t    rc;
@@ -447,7 +447,8 @@ es_commit_write(es_commit_t *c, es_append_t *append)
 
     es_commit_check(c, append, &before);
 
-    rc = es_touched_flush(&c->touched, c->store, c->txn, append->feed.number);
+    rc = es_dirty_subjects_flush(&c->dirty, c->store, c->txn,
+                                 append->feed.number);
 
     if (rc == ES_OK) {
         rc = es_commit_retain(c, append, nchunks);

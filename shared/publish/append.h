@@ -4,8 +4,8 @@
  * A commit under way: publish.c assigns sequences, append.c writes.
  */
 
-#ifndef ES_COMMIT_H
-#define ES_COMMIT_H
+#ifndef ES_APPEND_H
+#define ES_APPEND_H
 
 #include "base/clock.h"
 #include "event/batch.h"
@@ -20,14 +20,14 @@
 typedef struct es_append  es_append_t;
 
 struct es_append {
-    es_feed_t           feed;
-    uint64_t            first;     /* sequence of drafts[0] */
-    const es_draft_t  **drafts;
-    size_t              n;
-    size_t              cap;
-    uint64_t            dropped;   /* events that retention took */
-    es_taken_why_t      why;
-    es_append_t        *next;
+    es_feed_t            feed;
+    uint64_t             first;    /* sequence of drafts[0] */
+    const es_draft_t   **drafts;
+    size_t               n;
+    size_t               cap;
+    uint64_t             dropped;  /* events that retention took */
+    es_deletion_cause_t  why;
+    es_append_t         *next;
 };
 
 typedef struct {
@@ -44,11 +44,11 @@ typedef struct {
     bool          appended;
     bool          retained;    /* retention has deleted events */
     bool          keep;        /* it is to delete none */
-    es_touched_t  touched;     /* subjects of the feed that is written */
+    es_dirty_subjects_t  dirty;     /* subjects of the feed that is written */
     es_entry_t    entries[ES_CHUNK_COUNT];     /* of the chunk, their links */
 } es_commit_t;
 
 /* Writes what the feed was assigned: chunks, indexes, and the feed's head. */
-es_rc_t es_commit_write(es_commit_t *c, es_append_t *append);
+es_rc_t es_append_write(es_commit_t *c, es_append_t *append);
 
-#endif /* ES_COMMIT_H */
+#endif /* ES_APPEND_H */

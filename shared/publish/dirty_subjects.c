@@ -9,7 +9,7 @@
 
 #define ES_TOUCHED_FIRST  64
 
-struct es_touched_node {
+struct es_dirty_subjects_node {
     uint64_t      hash;
     es_str_t      text;
     es_subject_t  subject;
@@ -17,16 +17,16 @@ struct es_touched_node {
 
 
 static es_rc_t
-es_touched_grow(es_touched_t *t)
+es_dirty_subjects_grow(es_dirty_subjects_t *t)
 {
-    size_t              i, cap;
-    uint64_t            at;
-    uint32_t           *table;
-    es_touched_node_t  *nodes;
+    size_t               i, cap;
+    uint64_t             at;
+    uint32_t            *table;
+    es_dirty_subject_t  *nodes;
 
     cap = t->cap ? t->cap * 2 : ES_TOUCHED_FIRST;
 
-    nodes = realloc(t->nodes, cap * sizeof(es_touched_node_t));
+    nodes = realloc(t->nodes, cap * sizeof(es_dirty_subject_t));
     if (nodes == NULL) {
         return ES_NOMEM;
     }
@@ -55,15 +55,15 @@ es_touched_grow(es_touched_t *t)
 
 
 es_rc_t
-es_touched_get(es_touched_t *t, es_store_t *store, MDB_txn *txn,
+es_dirty_subjects_get(es_dirty_subjects_t *t, es_store_t *store, MDB_txn *txn,
     uint32_t feed, es_str_t text, es_subject_t **subject)
 {
-    es_rc_t             rc;
-    uint64_t            at, hash;
-    es_touched_node_t  *node;
+    es_rc_t              rc;
+    uint64_t             at, hash;
+    es_dirty_subject_t  *node;
 
     if (t->n == t->cap) {
-        rc = es_touched_grow(t);
+        rc = es_dirty_subjects_grow(t);
         if (rc != ES_OK) {
             return rc;
         }
@@ -97,14 +97,14 @@ es_touched_get(es_touched_t *t, es_store_t *store, MDB_txn *txn,
 
 
 static int
-es_touched_order(const void *a, const void *b)
+es_dirty_subjects_order(const void *a, const void *b)
 {
     int       order;
     size_t    len;
     es_str_t  x, y;
 
-    x = (*(const es_touched_node_t *const *) a)->text;
-    y = (*(const es_touched_node_t *const *) b)->text;
+    x = (*(const es_dirty_subject_t *const *) a)->text;
+    y = (*(const es_dirty_subject_t *const *) b)->text;
     len = x.len < y.len ? x.len : y.len;
     order = memcmp(x.data, y.data, len);
 
@@ -113,12 +113,12 @@ es_touched_order(const void *a, const void *b)
 
 
 es_rc_t
-es_touched_flush(es_touched_t *t, es_store_t *store, MDB_txn *txn,
+es_dirty_subjects_flush(es_dirty_subjects_t *t, es_store_t *store, MDB_txn *txn,
     uint32_t feed)
 {
-    size_t               i;
-    es_rc_t              rc;
-    es_touched_node_t  **order;
+    size_t                i;
+    es_rc_t               rc;
+    es_dirty_subject_t  **order;
 
     if (t->n == 0) {
         return ES_OK;
@@ -133,7 +133,7 @@ es_touched_flush(es_touched_t *t, es_store_t *store, MDB_txn *txn,
         order[i] = &t->nodes[i];
     }
 
-    qsort(order, t->n, sizeof(*order), es_touched_order);
+    qsort(order, t->n, sizeof(*order), es_dirty_subjects_order);
 
     rc = ES_OK;
 
@@ -143,14 +143,14 @@ es_touched_flush(es_touched_t *t, es_store_t *store, MDB_txn *txn,
     }
 
     free(order);
-    es_touched_clear(t);
+    es_dirty_subjects_clear(t);
 
     return rc;
 }
 
 
 void
-es_touched_clear(es_touched_t *t)
+es_dirty_subjects_clear(es_dirty_subjects_t *t)
 {
     if (t->n > 0) {
         memset(t->table, 0, (t->mask + 1) * sizeof(uint32_t));
@@ -160,7 +160,7 @@ es_touched_clear(es_touched_t *t)
 
 
 void
-es_touched_free(es_touched_t *t)
+es_dirty_subjects_free(es_dirty_subjects_t *t)
 {
     free(t->nodes);
     free(t->table);

@@ -59,7 +59,7 @@ es_publish_prepare(es_store_t *store, es_batch_t **batches, size_t n)
         rc = es_batch_seal(batches[i]);
 
         if (rc == ES_OK && !batches[i]->judged) {
-            (void) es_batch_judge(store, batches[i], NULL);
+            (void) es_batch_validate(store, batches[i], NULL);
         }
 
         for (j = 0; rc == ES_OK && j < batches[i]->n; j++) {
@@ -167,8 +167,8 @@ es_commit_run(es_commit_t *c)
 
     if (rc == ES_OK) {
         for (append = c->appends; append != NULL; append = append->next) {
-            es_taken_add(c->store, append->feed.name, append->dropped,
-                         append->why);
+            es_deletions_add(c->store, append->feed.name, append->dropped,
+                             append->why);
         }
     }
 
@@ -188,7 +188,7 @@ es_commit_end(es_commit_t *c)
         c->events = NULL;
     }
 
-    es_touched_free(&c->touched);
+    es_dirty_subjects_free(&c->dirty);
 }
 
 
@@ -213,7 +213,7 @@ es_commit_txn(MDB_txn *txn, void *ctx)
     es_time_print(c->now_ms, c->time);
 
     if (rc == ES_OK) {
-        rc = es_ids_ready(c->store, txn);
+        rc = es_id_index_ready(c->store, txn);
     }
 
     if (rc == ES_OK) {
@@ -236,12 +236,12 @@ es_commit_txn(MDB_txn *txn, void *ctx)
     }
 
     for (append = c->appends; rc == ES_OK && append; append = append->next) {
-        rc = es_commit_write(c, append);
+        rc = es_append_write(c, append);
     }
 
     if (rc == ES_OK && c->appended) {
         published = mdb_txn_id(txn);
-        es_ids_mark(c->store->ids, published);
+        es_id_index_mark(c->store->ids, published);
         rc = es_meta_put(c->store, txn, ES_META_PUBLISHED, published);
     }
 
@@ -351,8 +351,8 @@ es_commit_batch(es_commit_t *c, es_batch_t *batch)
         hash = es_ident_in(draft->ident, feed);
 
         if (i + ES_PREFETCH < batch->n) {
-            es_ids_prefetch(c->store->ids,
-                            es_ident_in(draft[ES_PREFETCH].ident, feed));
+            es_id_index_prefetch(c->store->ids,
+                                 es_ident_in(draft[ES_PREFETCH].ident, feed));
         }
 
         rc = es_commit_find(c, append, draft, hash, &sequence);
@@ -377,7 +377,7 @@ es_commit_batch(es_commit_t *c, es_batch_t *batch)
 
             rc = es_append_push(append, draft);
             if (rc == ES_OK) {
-                rc = es_ids_insert(c->store->ids, hash, sequence);
+                rc = es_id_index_insert(c->store->ids, hash, sequence);
             }
 
             if (rc != ES_OK) {
@@ -472,13 +472,13 @@ static es_rc_t
 es_commit_find(es_commit_t *c, es_append_t *append, const es_draft_t *draft,
     uint64_t hash, uint64_t *sequence)
 {
-    es_rc_t            rc;
-    es_ids_iter_t      iter;
-    const es_draft_t  *other;
+    es_rc_t             rc;
+    es_id_index_iter_t  iter;
+    const es_draft_t   *other;
 
-    es_ids_find(c->store->ids, hash, &iter);
+    es_id_index_find(c->store->ids, hash, &iter);
 
-    while (es_ids_next(c->store->ids, &iter, sequence)) {
+    while (es_id_index_next(c->store->ids, &iter, sequence)) {
         if (*sequence < append->feed.oldest) {
             continue;
         }

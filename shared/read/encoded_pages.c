@@ -20,55 +20,55 @@
 #include "store/env.h"
 #include "store/txn.h"
 
-#define ES_PAGES_VERSION   1          /* of what a page's body looks like */
-#define ES_PAGES_SLACK     (UINT64_C(64) << 20)
-#define ES_PAGES_RESERVE  (UINT64_C(256) << 10)
-#define ES_PAGES_PRUNE     256        /* removed in one transaction */
-#define ES_PAGES_KEY_LEN   (4 + ES_EPOCH_MAX + 1 + 8 + 1)
+#define ES_ENCODED_VERSION   1          /* of what a page's body looks like */
+#define ES_ENCODED_SLACK     (UINT64_C(64) << 20)
+#define ES_ENCODED_RESERVE  (UINT64_C(256) << 10)
+#define ES_ENCODED_PRUNE     256        /* removed in one transaction */
+#define ES_ENCODED_KEY_LEN   (4 + ES_EPOCH_MAX + 1 + 8 + 1)
 
 /* Databases */
-#define ES_PAGES_PAGES  0    /* feed, epoch, page, encoding -> head, bytes */
-#define ES_PAGES_ORDER  1    /* order of making -> key of a page */
-#define ES_PAGES_META   2    /* "state" -> es_pages_state_t */
+#define ES_ENCODED_PAGES  0    /* feed, epoch, page, encoding -> head, bytes */
+#define ES_ENCODED_ORDER  1    /* order of making -> key of a page */
+#define ES_ENCODED_META   2    /* "state" -> es_encoded_state_t */
 
 typedef struct __attribute__((packed)) {
     uint64_t  hash;            /* XXH3 of what follows, seeded by the key */
     uint64_t  source;
     uint64_t  order;
-} es_pages_head_t;
+} es_encoded_head_t;
 
 typedef struct {
     uint64_t  next;            /* order of the next entry */
     uint64_t  bytes;           /* that the entries take */
-} es_pages_state_t;
+} es_encoded_state_t;
 
-struct es_pages {
+struct es_encoded {
     es_env_t  *env;
     uint64_t   size;
 };
 
 typedef struct {
-    es_pages_t       *pages;
-    es_pages_item_t  *items;
-    size_t            n;
-} es_pages_make_t;
+    es_encoded_pages_t  *pages;
+    es_encoded_item_t   *items;
+    size_t               n;
+} es_encoded_make_t;
 
 /* What a feed still has. */
 typedef struct {
     uint32_t  number;
     char      epoch[ES_EPOCH_MAX + 1];
     uint64_t  first;           /* first page that is whole */
-} es_pages_feed_t;
+} es_encoded_feed_t;
 
 typedef struct {
-    es_pages_t       *pages;
-    es_pages_feed_t  *feeds;
-    size_t            nfeeds;
-    es_slice_t        slice;
-    bool              more;
-} es_pages_prune_t;
+    es_encoded_pages_t  *pages;
+    es_encoded_feed_t   *feeds;
+    size_t               nfeeds;
+    es_slice_t           slice;
+    bool                 more;
+} es_encoded_prune_t;
 
-static const es_env_db_t  es_pages_dbs[] = {
+static const es_env_db_t  es_encoded_dbs[] = {
     { "pages", 0, NULL },
     { "order", 0, NULL },
     { "meta", 0, NULL },
@@ -77,13 +77,13 @@ static const es_env_db_t  es_pages_dbs[] = {
 
 
 es_rc_t
-es_pages_open(es_store_t *store, uint64_t size, es_pages_t **out,
+es_encoded_open(es_store_t *store, uint64_t size, es_encoded_pages_t **out,
     es_problem_t *problem)
 {
-    char              dir[4096];
-    es_rc_t           rc;
-    es_pages_t       *pages;
-    es_env_options_t  options;
+    char                 dir[4096];
+    es_rc_t              rc;
+    es_encoded_pages_t  *pages;
+    es_env_options_t     options;
 
     if (snprintf(dir, sizeof(dir), "%s/pages", store->path)
         >= (int) sizeof(dir) - 16)
@@ -96,7 +96,7 @@ es_pages_open(es_store_t *store, uint64_t size, es_pages_t **out,
         return es_problem_set(problem, rc, -1, NULL, "%s", es_reason(rc));
     }
 
-    pages = calloc(1, sizeof(es_pages_t));
+    pages = calloc(1, sizeof(es_encoded_pages_t));
     if (pages == NULL) {
         return es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
     }
@@ -107,12 +107,12 @@ es_pages_open(es_store_t *store, uint64_t size, es_pages_t **out,
     memset(&options, 0, sizeof(options));
     options.dir = dir;
     options.writable = true;
-    options.map_initial = 2 * size + ES_PAGES_SLACK;
+    options.map_initial = 2 * size + ES_ENCODED_SLACK;
     options.map_max = options.map_initial;
-    options.reserve = ES_PAGES_RESERVE;
+    options.reserve = ES_ENCODED_RESERVE;
     options.step = 0;
     options.remedy = "delete it while nginx is stopped";
-    options.dbs = es_pages_dbs;
+    options.dbs = es_encoded_dbs;
 
     /* Making takes the writer lock, which may be held for long. */
 
@@ -134,7 +134,7 @@ es_pages_open(es_store_t *store, uint64_t size, es_pages_t **out,
 
 
 void
-es_pages_close(es_pages_t *pages)
+es_encoded_close(es_encoded_pages_t *pages)
 {
     if (pages == NULL) {
         return;
@@ -146,7 +146,7 @@ es_pages_close(es_pages_t *pages)
 
 
 uint64_t
-es_pages_source(const es_page_t *page, es_encoding_t encoding)
+es_encoded_source(const es_page_t *page, es_encoding_t encoding)
 {
     char      text[64];
     size_t    i;
@@ -154,7 +154,7 @@ es_pages_source(const es_page_t *page, es_encoding_t encoding)
     uint64_t  hash;
 
     maker = es_encoding_maker(encoding, text, sizeof(text));
-    hash = XXH3_64bits_withSeed(maker.data, maker.len, ES_PAGES_VERSION);
+    hash = XXH3_64bits_withSeed(maker.data, maker.len, ES_ENCODED_VERSION);
 
     for (i = 0; i < page->nslices; i++) {
         hash = page->slices[i].len > 1
@@ -167,7 +167,7 @@ es_pages_source(const es_page_t *page, es_encoding_t encoding)
 
 
 static void
-es_pages_key(const es_pages_key_t *key, uint8_t out[ES_PAGES_KEY_LEN])
+es_encoded_key(const es_encoded_key_t *key, uint8_t out[ES_ENCODED_KEY_LEN])
 {
     uint8_t  feed[ES_EVENT_KEY_LEN];
 
@@ -175,12 +175,12 @@ es_pages_key(const es_pages_key_t *key, uint8_t out[ES_PAGES_KEY_LEN])
     memcpy(out, feed, 4);
     memcpy(out + 4, key->epoch, ES_EPOCH_MAX + 1);
     es_be64(key->page, out + 4 + ES_EPOCH_MAX + 1);
-    out[ES_PAGES_KEY_LEN - 1] = (uint8_t) key->encoding;
+    out[ES_ENCODED_KEY_LEN - 1] = (uint8_t) key->encoding;
 }
 
 
 static uint64_t
-es_pages_hash(const MDB_val *key, const MDB_val *value)
+es_encoded_hash(const MDB_val *key, const MDB_val *value)
 {
     return es_hash_long((const char *) value->mv_data + sizeof(uint64_t),
                         value->mv_size - sizeof(uint64_t),
@@ -191,26 +191,26 @@ es_pages_hash(const MDB_val *key, const MDB_val *value)
 /* Whole pages of the file, as LMDB gives them to a value of this size. */
 
 static uint64_t
-es_pages_cost(size_t size)
+es_encoded_cost(size_t size)
 {
     return (size + 2 * sizeof(uint64_t) + 4095) & ~UINT64_C(4095);
 }
 
 
 static es_rc_t
-es_pages_find(es_pages_t *pages, MDB_txn *txn, const es_pages_key_t *key,
-    es_buf_t *out)
+es_encoded_find(es_encoded_pages_t *pages, MDB_txn *txn,
+    const es_encoded_key_t *key, es_buf_t *out)
 {
-    int              rc;
-    uint8_t          text[ES_PAGES_KEY_LEN];
-    MDB_val          k, v;
-    es_pages_head_t  head;
+    int                rc;
+    uint8_t            text[ES_ENCODED_KEY_LEN];
+    MDB_val            k, v;
+    es_encoded_head_t  head;
 
-    es_pages_key(key, text);
+    es_encoded_key(key, text);
     k.mv_data = text;
     k.mv_size = sizeof(text);
 
-    rc = mdb_get(txn, es_env_dbi(pages->env, ES_PAGES_PAGES), &k, &v);
+    rc = mdb_get(txn, es_env_dbi(pages->env, ES_ENCODED_PAGES), &k, &v);
     if (rc != 0) {
         return es_env_rc(rc);
     }
@@ -221,7 +221,7 @@ es_pages_find(es_pages_t *pages, MDB_txn *txn, const es_pages_key_t *key,
 
     memcpy(&head, v.mv_data, sizeof(head));
 
-    if (head.source != key->source || head.hash != es_pages_hash(&k, &v)) {
+    if (head.source != key->source || head.hash != es_encoded_hash(&k, &v)) {
         return ES_NOT_FOUND;
     }
 
@@ -231,14 +231,15 @@ es_pages_find(es_pages_t *pages, MDB_txn *txn, const es_pages_key_t *key,
 
 
 es_env_t *
-es_pages_env(es_pages_t *pages)
+es_encoded_env(es_encoded_pages_t *pages)
 {
     return pages->env;
 }
 
 
 es_rc_t
-es_pages_get(es_pages_t *pages, const es_pages_key_t *key, es_buf_t *out)
+es_encoded_get(es_encoded_pages_t *pages, const es_encoded_key_t *key,
+    es_buf_t *out)
 {
     MDB_txn  *txn;
     es_rc_t   rc;
@@ -248,7 +249,7 @@ es_pages_get(es_pages_t *pages, const es_pages_key_t *key, es_buf_t *out)
         return rc;
     }
 
-    rc = es_pages_find(pages, txn, key, out);
+    rc = es_encoded_find(pages, txn, key, out);
 
     es_env_read_end(pages->env, txn);
 
@@ -257,42 +258,44 @@ es_pages_get(es_pages_t *pages, const es_pages_key_t *key, es_buf_t *out)
 
 
 static es_rc_t
-es_pages_state(es_pages_t *pages, MDB_txn *txn, es_pages_state_t *state)
+es_encoded_state(es_encoded_pages_t *pages, MDB_txn *txn,
+    es_encoded_state_t *state)
 {
     int      rc;
     MDB_val  k, v;
 
-    memset(state, 0, sizeof(es_pages_state_t));
+    memset(state, 0, sizeof(es_encoded_state_t));
 
     k.mv_data = (void *) (uintptr_t) "state";
     k.mv_size = 5;
 
-    rc = mdb_get(txn, es_env_dbi(pages->env, ES_PAGES_META), &k, &v);
+    rc = mdb_get(txn, es_env_dbi(pages->env, ES_ENCODED_META), &k, &v);
     if (rc == MDB_NOTFOUND) {
         return ES_OK;
     }
 
-    if (rc != 0 || v.mv_size != sizeof(es_pages_state_t)) {
+    if (rc != 0 || v.mv_size != sizeof(es_encoded_state_t)) {
         return rc != 0 ? es_env_rc(rc) : ES_CORRUPT;
     }
 
-    memcpy(state, v.mv_data, sizeof(es_pages_state_t));
+    memcpy(state, v.mv_data, sizeof(es_encoded_state_t));
 
     return ES_OK;
 }
 
 
 static es_rc_t
-es_pages_save(es_pages_t *pages, MDB_txn *txn, es_pages_state_t *state)
+es_encoded_save(es_encoded_pages_t *pages, MDB_txn *txn,
+    es_encoded_state_t *state)
 {
     MDB_val  k, v;
 
     k.mv_data = (void *) (uintptr_t) "state";
     k.mv_size = 5;
     v.mv_data = state;
-    v.mv_size = sizeof(es_pages_state_t);
+    v.mv_size = sizeof(es_encoded_state_t);
 
-    return es_env_rc(mdb_put(txn, es_env_dbi(pages->env, ES_PAGES_META), &k,
+    return es_env_rc(mdb_put(txn, es_env_dbi(pages->env, ES_ENCODED_META), &k,
                              &v, 0));
 }
 
@@ -300,51 +303,52 @@ es_pages_save(es_pages_t *pages, MDB_txn *txn, es_pages_state_t *state)
 /* Removes an entry by its key, if there. */
 
 static es_rc_t
-es_pages_remove(es_pages_t *pages, MDB_txn *txn, es_pages_state_t *state,
-    MDB_val *key)
+es_encoded_remove(es_encoded_pages_t *pages, MDB_txn *txn,
+    es_encoded_state_t *state, MDB_val *key)
 {
-    int              rc;
-    uint8_t          order[8];
-    MDB_val          k, v;
-    uint64_t         cost;
-    es_pages_head_t  head;
+    int                rc;
+    uint8_t            order[8];
+    MDB_val            k, v;
+    uint64_t           cost;
+    es_encoded_head_t  head;
 
-    rc = mdb_get(txn, es_env_dbi(pages->env, ES_PAGES_PAGES), key, &v);
+    rc = mdb_get(txn, es_env_dbi(pages->env, ES_ENCODED_PAGES), key, &v);
     if (rc != 0) {
         return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
     }
 
     if (v.mv_size >= sizeof(head)) {
         memcpy(&head, v.mv_data, sizeof(head));
-        cost = es_pages_cost(v.mv_size);
+        cost = es_encoded_cost(v.mv_size);
         state->bytes -= cost < state->bytes ? cost : state->bytes;
 
         es_be64(head.order, order);
         k.mv_data = order;
         k.mv_size = sizeof(order);
 
-        rc = mdb_del(txn, es_env_dbi(pages->env, ES_PAGES_ORDER), &k, NULL);
+        rc = mdb_del(txn, es_env_dbi(pages->env, ES_ENCODED_ORDER), &k, NULL);
         if (rc != 0 && rc != MDB_NOTFOUND) {
             return es_env_rc(rc);
         }
     }
 
-    return es_env_rc(mdb_del(txn, es_env_dbi(pages->env, ES_PAGES_PAGES), key,
+    return es_env_rc(mdb_del(txn, es_env_dbi(pages->env, ES_ENCODED_PAGES), key,
                              NULL));
 }
 
 
 static es_rc_t
-es_pages_remove_oldest(es_pages_t *pages, MDB_txn *txn,
-    es_pages_state_t *state)
+es_encoded_remove_oldest(es_encoded_pages_t *pages, MDB_txn *txn,
+    es_encoded_state_t *state)
 {
     int          rc;
-    uint8_t      key[ES_PAGES_KEY_LEN], order[8];
+    uint8_t      key[ES_ENCODED_KEY_LEN], order[8];
     MDB_val      k, v;
     es_rc_t      result;
     MDB_cursor  *cursor;
 
-    rc = mdb_cursor_open(txn, es_env_dbi(pages->env, ES_PAGES_ORDER), &cursor);
+    rc = mdb_cursor_open(txn, es_env_dbi(pages->env, ES_ENCODED_ORDER),
+                         &cursor);
     if (rc != 0) {
         return es_env_rc(rc);
     }
@@ -373,38 +377,38 @@ es_pages_remove_oldest(es_pages_t *pages, MDB_txn *txn,
     k.mv_data = key;
     k.mv_size = sizeof(key);
 
-    result = es_pages_remove(pages, txn, state, &k);
+    result = es_encoded_remove(pages, txn, state, &k);
 
     return result;
 }
 
 
 static es_rc_t
-es_pages_put(es_pages_t *pages, MDB_txn *txn, es_pages_state_t *state,
-    const es_pages_item_t *item)
+es_encoded_put(es_encoded_pages_t *pages, MDB_txn *txn,
+    es_encoded_state_t *state, const es_encoded_item_t *item)
 {
-    int              rc;
-    char            *p;
-    uint8_t          key[ES_PAGES_KEY_LEN], order[8];
-    MDB_val          k, v, o;
-    es_rc_t          result;
-    uint64_t         cost;
-    es_pages_head_t  head;
+    int                rc;
+    char              *p;
+    uint8_t            key[ES_ENCODED_KEY_LEN], order[8];
+    MDB_val            k, v, o;
+    es_rc_t            result;
+    uint64_t           cost;
+    es_encoded_head_t  head;
 
-    es_pages_key(&item->key, key);
+    es_encoded_key(&item->key, key);
     k.mv_data = key;
     k.mv_size = sizeof(key);
 
-    result = es_pages_remove(pages, txn, state, &k);
+    result = es_encoded_remove(pages, txn, state, &k);
 
-    cost = es_pages_cost(sizeof(head) + item->out.len);
+    cost = es_encoded_cost(sizeof(head) + item->out.len);
 
     if (cost > pages->size) {
         return result;
     }
 
     while (result == ES_OK && state->bytes + cost > pages->size) {
-        result = es_pages_remove_oldest(pages, txn, state);
+        result = es_encoded_remove_oldest(pages, txn, state);
     }
 
     if (result != ES_OK) {
@@ -423,10 +427,10 @@ es_pages_put(es_pages_t *pages, MDB_txn *txn, es_pages_state_t *state,
     p = v.mv_data;
     memcpy(p + sizeof(head), item->out.data, item->out.len);
     memcpy(p, &head, sizeof(head));
-    head.hash = es_pages_hash(&k, &v);
+    head.hash = es_encoded_hash(&k, &v);
     memcpy(p, &head, sizeof(head));
 
-    rc = mdb_put(txn, es_env_dbi(pages->env, ES_PAGES_PAGES), &k, &v, 0);
+    rc = mdb_put(txn, es_env_dbi(pages->env, ES_ENCODED_PAGES), &k, &v, 0);
 
     free(p);
 
@@ -434,7 +438,7 @@ es_pages_put(es_pages_t *pages, MDB_txn *txn, es_pages_state_t *state,
         es_be64(state->next, order);
         o.mv_data = order;
         o.mv_size = sizeof(order);
-        rc = mdb_put(txn, es_env_dbi(pages->env, ES_PAGES_ORDER), &o, &k, 0);
+        rc = mdb_put(txn, es_env_dbi(pages->env, ES_ENCODED_ORDER), &o, &k, 0);
     }
 
     state->next++;
@@ -445,18 +449,18 @@ es_pages_put(es_pages_t *pages, MDB_txn *txn, es_pages_state_t *state,
 
 
 static es_rc_t
-es_pages_make_txn(MDB_txn *txn, void *data)
+es_encoded_make_txn(MDB_txn *txn, void *data)
 {
-    size_t            i, encoded;
-    es_rc_t           rc;
-    es_pages_item_t  *item;
-    es_pages_make_t  *make;
-    es_pages_state_t  state;
+    size_t              i, encoded;
+    es_rc_t             rc;
+    es_encoded_item_t  *item;
+    es_encoded_make_t  *make;
+    es_encoded_state_t  state;
 
     make = data;
     encoded = 0;
 
-    rc = es_pages_state(make->pages, txn, &state);
+    rc = es_encoded_state(make->pages, txn, &state);
 
     for (i = 0; rc == ES_OK && i < make->n; i++) {
         item = &make->items[i];
@@ -468,7 +472,7 @@ es_pages_make_txn(MDB_txn *txn, void *data)
         /* of a run before, that found the map full */
 
         if (item->out.len == 0) {
-            rc = es_pages_find(make->pages, txn, &item->key, &item->out);
+            rc = es_encoded_find(make->pages, txn, &item->key, &item->out);
 
             if (rc == ES_OK) {
                 item->rc = ES_OK;
@@ -479,13 +483,13 @@ es_pages_make_txn(MDB_txn *txn, void *data)
             item->rc = es_encode(item->key.encoding, item->in, &item->out);
         }
 
-        rc = item->rc == ES_OK ? es_pages_put(make->pages, txn, &state, item)
+        rc = item->rc == ES_OK ? es_encoded_put(make->pages, txn, &state, item)
                                : ES_OK;
         encoded++;
     }
 
     if (rc == ES_OK && encoded > 0) {
-        rc = es_pages_save(make->pages, txn, &state);
+        rc = es_encoded_save(make->pages, txn, &state);
     }
 
     return rc;
@@ -493,11 +497,11 @@ es_pages_make_txn(MDB_txn *txn, void *data)
 
 
 es_rc_t
-es_pages_make(es_pages_t *pages, es_pages_item_t *items, size_t n)
+es_encoded_make(es_encoded_pages_t *pages, es_encoded_item_t *items, size_t n)
 {
-    size_t           i, missing;
-    es_rc_t          rc;
-    es_pages_make_t  make;
+    size_t             i, missing;
+    es_rc_t            rc;
+    es_encoded_make_t  make;
 
     rc = ES_OK;
     missing = 0;
@@ -505,7 +509,7 @@ es_pages_make(es_pages_t *pages, es_pages_item_t *items, size_t n)
     /* what is there waits for nobody who encodes */
 
     for (i = 0; pages != NULL && i < n; i++) {
-        items[i].rc = es_pages_get(pages, &items[i].key, &items[i].out);
+        items[i].rc = es_encoded_get(pages, &items[i].key, &items[i].out);
         items[i].kept = items[i].rc == ES_OK;
         missing += !items[i].kept;
     }
@@ -515,7 +519,7 @@ es_pages_make(es_pages_t *pages, es_pages_item_t *items, size_t n)
         make.items = items;
         make.n = n;
 
-        rc = es_env_update(pages->env, es_pages_make_txn, &make);
+        rc = es_env_update(pages->env, es_encoded_make_txn, &make);
     }
 
     /* what could not be kept is sent all the same */
@@ -532,9 +536,9 @@ es_pages_make(es_pages_t *pages, es_pages_item_t *items, size_t n)
 
 
 static int
-es_pages_feed_cmp(const void *one, const void *two)
+es_encoded_feed_cmp(const void *one, const void *two)
 {
-    const es_pages_feed_t  *a, *b;
+    const es_encoded_feed_t  *a, *b;
 
     a = one;
     b = two;
@@ -544,13 +548,13 @@ es_pages_feed_cmp(const void *one, const void *two)
 
 
 static es_rc_t
-es_pages_feeds(es_store_t *store, es_pages_prune_t *prune)
+es_encoded_feeds(es_store_t *store, es_encoded_prune_t *prune)
 {
-    size_t            cap;
-    es_rc_t           rc;
-    es_txn_t         *txn;
-    es_feed_t         feed;
-    es_pages_feed_t  *feeds;
+    size_t              cap;
+    es_rc_t             rc;
+    es_txn_t           *txn;
+    es_feed_t           feed;
+    es_encoded_feed_t  *feeds;
 
     cap = 0;
     feed.name[0] = '\0';
@@ -565,7 +569,7 @@ es_pages_feeds(es_store_t *store, es_pages_prune_t *prune)
         if (prune->nfeeds == cap) {
             cap = cap ? 2 * cap : 64;
 
-            feeds = realloc(prune->feeds, cap * sizeof(es_pages_feed_t));
+            feeds = realloc(prune->feeds, cap * sizeof(es_encoded_feed_t));
             if (feeds == NULL) {
                 rc = ES_NOMEM;
                 break;
@@ -587,8 +591,8 @@ es_pages_feeds(es_store_t *store, es_pages_prune_t *prune)
     }
 
     if (prune->nfeeds > 0) {
-        qsort(prune->feeds, prune->nfeeds, sizeof(es_pages_feed_t),
-              es_pages_feed_cmp);
+        qsort(prune->feeds, prune->nfeeds, sizeof(es_encoded_feed_t),
+              es_encoded_feed_cmp);
     }
 
     return ES_OK;
@@ -596,11 +600,11 @@ es_pages_feeds(es_store_t *store, es_pages_prune_t *prune)
 
 
 static bool
-es_pages_stale(const es_pages_prune_t *prune, const uint8_t *key)
+es_encoded_stale(const es_encoded_prune_t *prune, const uint8_t *key)
 {
-    es_pages_feed_t   number;
-    const uint8_t    *epoch;
-    es_pages_feed_t  *feed;
+    es_encoded_feed_t   number;
+    const uint8_t      *epoch;
+    es_encoded_feed_t  *feed;
 
     memset(&number, 0, sizeof(number));
     number.number = es_event_key_feed(key);
@@ -609,7 +613,7 @@ es_pages_stale(const es_pages_prune_t *prune, const uint8_t *key)
     feed = prune->nfeeds == 0
            ? NULL
            : bsearch(&number, prune->feeds, prune->nfeeds,
-                     sizeof(es_pages_feed_t), es_pages_feed_cmp);
+                     sizeof(es_encoded_feed_t), es_encoded_feed_cmp);
 
     return feed == NULL
            || strncmp(feed->epoch, (const char *) epoch, ES_EPOCH_MAX + 1) != 0
@@ -620,27 +624,27 @@ es_pages_stale(const es_pages_prune_t *prune, const uint8_t *key)
 /* Stale pages stand before those that are not: one look at each epoch. */
 
 static es_rc_t
-es_pages_prune_txn(MDB_txn *txn, void *data)
+es_encoded_prune_txn(MDB_txn *txn, void *data)
 {
-    int                rc;
-    uint8_t            key[ES_PAGES_KEY_LEN];
-    es_rc_t            result;
-    MDB_val            k, v;
-    unsigned           removed;
-    MDB_cursor        *cursor;
-    es_pages_prune_t  *prune;
-    es_pages_state_t   state;
+    int                  rc;
+    uint8_t              key[ES_ENCODED_KEY_LEN];
+    es_rc_t              result;
+    MDB_val              k, v;
+    unsigned             removed;
+    MDB_cursor          *cursor;
+    es_encoded_prune_t  *prune;
+    es_encoded_state_t   state;
 
     prune = data;
     prune->more = false;
     removed = 0;
 
-    result = es_pages_state(prune->pages, txn, &state);
+    result = es_encoded_state(prune->pages, txn, &state);
     if (result != ES_OK) {
         return result;
     }
 
-    rc = mdb_cursor_open(txn, es_env_dbi(prune->pages->env, ES_PAGES_PAGES),
+    rc = mdb_cursor_open(txn, es_env_dbi(prune->pages->env, ES_ENCODED_PAGES),
                          &cursor);
     if (rc != 0) {
         return es_env_rc(rc);
@@ -663,8 +667,8 @@ es_pages_prune_txn(MDB_txn *txn, void *data)
         memcpy(key, k.mv_data, sizeof(key));
         k.mv_data = key;
 
-        if (es_pages_stale(prune, key)) {
-            result = es_pages_remove(prune->pages, txn, &state, &k);
+        if (es_encoded_stale(prune, key)) {
+            result = es_encoded_remove(prune->pages, txn, &state, &k);
             removed++;
 
         } else {
@@ -681,7 +685,7 @@ es_pages_prune_txn(MDB_txn *txn, void *data)
     }
 
     if (result == ES_OK && removed > 0) {
-        result = es_pages_save(prune->pages, txn, &state);
+        result = es_encoded_save(prune->pages, txn, &state);
     }
 
     return result;
@@ -689,20 +693,20 @@ es_pages_prune_txn(MDB_txn *txn, void *data)
 
 
 es_rc_t
-es_pages_prune(es_pages_t *pages, es_store_t *store)
+es_encoded_prune(es_encoded_pages_t *pages, es_store_t *store)
 {
-    es_rc_t           rc;
-    es_pages_prune_t  prune;
+    es_rc_t             rc;
+    es_encoded_prune_t  prune;
 
     memset(&prune, 0, sizeof(prune));
     prune.pages = pages;
-    prune.slice.most = ES_PAGES_PRUNE;
-    prune.slice.max = ES_PAGES_PRUNE;
+    prune.slice.most = ES_ENCODED_PRUNE;
+    prune.slice.max = ES_ENCODED_PRUNE;
 
-    rc = es_pages_feeds(store, &prune);
+    rc = es_encoded_feeds(store, &prune);
 
     while (rc == ES_OK) {
-        rc = es_env_shrink(pages->env, es_pages_prune_txn, &prune,
+        rc = es_env_shrink(pages->env, es_encoded_prune_txn, &prune,
                            &prune.slice);
 
         if (!prune.more) {

@@ -62,8 +62,8 @@ es_retained_old(es_txn_t *txn, const es_feed_t *feed, int64_t before_ms,
 
 
 static void
-es_retained_more(uint64_t limit, es_taken_why_t why, uint64_t *oldest,
-    es_taken_why_t *most)
+es_retained_more(uint64_t limit, es_deletion_cause_t why, uint64_t *oldest,
+    es_deletion_cause_t *most)
 {
     if (limit > *oldest) {
         *oldest = limit;
@@ -74,14 +74,14 @@ es_retained_more(uint64_t limit, es_taken_why_t why, uint64_t *oldest,
 
 es_rc_t
 es_feed_retained(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
-    uint64_t *oldest, es_taken_why_t *why)
+    uint64_t *oldest, es_deletion_cause_t *why)
 {
     bool      old;
     es_rc_t   rc;
     uint64_t  limit;
 
     *oldest = feed->oldest;
-    *why = ES_TAKEN_COUNT;
+    *why = ES_DELETION_COUNT;
 
     if (feed->retain_count != 0
         && feed->last + 1 - feed->oldest > feed->retain_count)
@@ -95,7 +95,7 @@ es_feed_retained(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
         if (rc == ES_OK && old) {
             rc = es_feed_seek_time(txn, feed, now_ms - feed->retain_ms,
                                    &limit);
-            es_retained_more(limit + 1, ES_TAKEN_AGE, oldest, why);
+            es_retained_more(limit + 1, ES_DELETION_AGE, oldest, why);
         }
 
         if (rc != ES_OK) {
@@ -110,7 +110,7 @@ es_feed_retained(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
             return rc;
         }
 
-        es_retained_more(limit, ES_TAKEN_BYTES, oldest, why);
+        es_retained_more(limit, ES_DELETION_BYTES, oldest, why);
     }
 
     return ES_OK;

@@ -17,7 +17,7 @@
 
 
 static uint64_t
-es_snapshot_place_check(const es_snapshot_place_t *place, es_str_t feed,
+es_snapshot_token_check(const es_snapshot_token_t *place, es_str_t feed,
     bool tombstones)
 {
     uint64_t  hash;
@@ -33,7 +33,7 @@ es_snapshot_place_check(const es_snapshot_place_t *place, es_str_t feed,
 /* Base64url without padding; returns the length. */
 
 static size_t
-es_snapshot_place_encode(const es_snapshot_place_t *place, char *out)
+es_snapshot_token_encode(const es_snapshot_token_t *place, char *out)
 {
     size_t         i, len;
     unsigned char  text[ES_ENCODED_MAX + 1];
@@ -54,7 +54,7 @@ es_snapshot_place_encode(const es_snapshot_place_t *place, char *out)
 /* Whether it was written as it would be here is for the caller to see. */
 
 static es_rc_t
-es_snapshot_place_decode(es_str_t text, es_snapshot_place_t *place)
+es_snapshot_token_decode(es_str_t text, es_snapshot_token_t *place)
 {
     size_t         i, len;
     unsigned char  in[ES_ENCODED_MAX], out[ES_ENCODED_MAX / 4 * 3];
@@ -87,10 +87,10 @@ es_snapshot_place_decode(es_str_t text, es_snapshot_place_t *place)
 
 
 es_rc_t
-es_snapshot_place_parse(es_str_t text, es_str_t feed, bool tombstones,
-    es_snapshot_place_t *place)
+es_snapshot_token_parse(es_str_t text, es_str_t feed, bool tombstones,
+    es_snapshot_token_t *place)
 {
-    char         again[ES_SNAPSHOT_PLACE_MAX];
+    char         again[ES_SNAPSHOT_TOKEN_MAX];
     size_t       len;
     es_str_t     cursor, position;
     const char  *first, *last;
@@ -110,19 +110,19 @@ es_snapshot_place_parse(es_str_t text, es_str_t feed, bool tombstones,
     position = (es_str_t) { first + 1, (size_t) (last - first) - 1 };
 
     if (es_cursor_parse(cursor, &place->at) != ES_OK
-        || es_snapshot_place_decode(position, place) != ES_OK)
+        || es_snapshot_token_decode(position, place) != ES_OK)
     {
         return ES_INVALID;
     }
 
-    len = es_snapshot_place_print(place, feed, tombstones, again);
+    len = es_snapshot_token_print(place, feed, tombstones, again);
 
     return es_str_eq(text, (es_str_t) { again, len }) ? ES_OK : ES_INVALID;
 }
 
 
 size_t
-es_snapshot_place_print(const es_snapshot_place_t *place, es_str_t feed,
+es_snapshot_token_print(const es_snapshot_token_t *place, es_str_t feed,
     bool tombstones, char *out)
 {
     char           *p;
@@ -135,10 +135,10 @@ es_snapshot_place_print(const es_snapshot_place_t *place, es_str_t feed,
     p = out + es_cursor_print(place->at.epoch, place->at.sequence, out);
     *p++ = '.';
 
-    p += es_snapshot_place_encode(place, p);
+    p += es_snapshot_token_encode(place, p);
     *p++ = '.';
 
-    check = es_snapshot_place_check(place, feed, tombstones);
+    check = es_snapshot_token_check(place, feed, tombstones);
     memcpy(bytes, &check, sizeof(check));
 
     for (i = 0; i < sizeof(bytes); i++) {

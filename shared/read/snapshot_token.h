@@ -11,8 +11,8 @@
  * one up finds but what he may read.
  */
 
-#ifndef ES_SNAPSHOT_PLACE_H
-#define ES_SNAPSHOT_PLACE_H
+#ifndef ES_SNAPSHOT_TOKEN_H
+#define ES_SNAPSHOT_TOKEN_H
 
 #include "event/cursor.h"
 #include "log/subject.h"
@@ -23,7 +23,7 @@
 #define ES_SNAPSHOT_POSITION_MAX  (ES_SUBJECT_KEY_MAX - sizeof(uint32_t))
 
 /* Of the text, with NUL. */
-#define ES_SNAPSHOT_PLACE_MAX                                                 \
+#define ES_SNAPSHOT_TOKEN_MAX                                                 \
     (ES_CURSOR_MAX + (ES_SNAPSHOT_POSITION_MAX + 2) / 3 * 4                   \
      + ES_SNAPSHOT_CHECK_LEN + 3)
 
@@ -31,16 +31,16 @@ typedef struct {
     es_cursor_t  at;
     size_t       len;          /* of the position, at least 1 */
     char         position[ES_SNAPSHOT_POSITION_MAX];
-} es_snapshot_place_t;
+} es_snapshot_token_t;
 
-/* ES_INVALID unless the whole text is what es_snapshot_place_print() gives for
+/* ES_INVALID unless the whole text is what es_snapshot_token_print() gives for
    this feed and these tombstones: one text for each place. */
-es_rc_t es_snapshot_place_parse(es_str_t text, es_str_t feed, bool tombstones,
-    es_snapshot_place_t *place);
+es_rc_t es_snapshot_token_parse(es_str_t text, es_str_t feed, bool tombstones,
+    es_snapshot_token_t *place);
 
-/* Returns the length; `out` has ES_SNAPSHOT_PLACE_MAX bytes and is
+/* Returns the length; `out` has ES_SNAPSHOT_TOKEN_MAX bytes and is
    NUL-terminated. */
-size_t es_snapshot_place_print(const es_snapshot_place_t *place,
+size_t es_snapshot_token_print(const es_snapshot_token_t *place,
     es_str_t feed, bool tombstones, char *out);
 
-#endif /* ES_SNAPSHOT_PLACE_H */
+#endif /* ES_SNAPSHOT_TOKEN_H */

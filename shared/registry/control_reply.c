@@ -3,8 +3,8 @@
 /*
  * Replies to requests, in delivery's `meta`.
  *
- *     "reply", request     es_reply_value_t, who asked, NUL, the detail
- *     "clear", endpoint    es_clear_value_t, the request's text
+ *     "reply", request     es_control_reply_value_t, who asked, NUL, the detail
+ *     "clear", endpoint    es_clearing_progress_value_t, the request's text
  */
 
 #include <unistd.h>
@@ -29,7 +29,7 @@ typedef struct __attribute__((packed)) {
     uint32_t  endpoint;
     uint64_t  count;
     int64_t   time_ms;
-} es_reply_value_t;
+} es_control_reply_value_t;
 
 typedef struct __attribute__((packed)) {
     uint64_t  id;
@@ -39,11 +39,11 @@ typedef struct __attribute__((packed)) {
     char      epoch[ES_EPOCH_MAX + 1];
     uint64_t  sequence;
     int64_t   time_ms;
-} es_clear_value_t;
+} es_clearing_progress_value_t;
 
 
 static es_dkey_t
-es_reply_key(uint64_t id)
+es_control_reply_key(uint64_t id)
 {
     es_dkey_t  key;
 
@@ -55,14 +55,14 @@ es_reply_key(uint64_t id)
 }
 
 es_rc_t
-es_changes_reply(es_changes_t *c, const es_reply_t *reply)
+es_changeset_control_reply(es_changeset_t *c, const es_control_reply_t *reply)
 {
-    char              text[sizeof(es_reply_value_t) + ES_BY_MAX
+    char              text[sizeof(es_control_reply_value_t) + ES_BY_MAX
                            + ES_REASON_MAX];
-    size_t            by, detail;
-    es_rc_t           rc;
-    es_dkey_t         key;
-    es_reply_value_t  value;
+    size_t                    by, detail;
+    es_rc_t                   rc;
+    es_dkey_t                 key;
+    es_control_reply_value_t  value;
 
     value.kind = (uint8_t) reply->kind;
     value.rc = (uint8_t) reply->rc;
@@ -76,12 +76,12 @@ es_changes_reply(es_changes_t *c, const es_reply_t *reply)
     memcpy(text + sizeof(value), reply->by, by);
     memcpy(text + sizeof(value) + by, reply->detail, detail);
 
-    key = es_reply_key(reply->id);
-    rc = es_changes_meta_put(c, &key, text, sizeof(value) + by + detail);
+    key = es_control_reply_key(reply->id);
+    rc = es_changeset_meta_put(c, &key, text, sizeof(value) + by + detail);
 
-    if (rc == ES_OK && reply->id > ES_REPLIES_MAX) {
-        key = es_reply_key(reply->id - ES_REPLIES_MAX);
-        rc = es_changes_meta_delete(c, &key, false);
+    if (rc == ES_OK && reply->id > ES_CONTROL_REPLIES_MAX) {
+        key = es_control_reply_key(reply->id - ES_CONTROL_REPLIES_MAX);
+        rc = es_changeset_meta_delete(c, &key, false);
     }
 
     return rc;
@@ -89,13 +89,13 @@ es_changes_reply(es_changes_t *c, const es_reply_t *reply)
 
 
 es_rc_t
-es_changes_clearing(es_changes_t *c, const es_clear_t *clear)
+es_changeset_clearing(es_changeset_t *c, const es_clearing_progress_t *clear)
 {
-    es_rc_t              rc;
-    es_buf_t             buf = { 0 };
-    es_dkey_t            key;
-    es_clear_value_t     value;
-    const es_request_t  *request;
+    es_rc_t                       rc;
+    es_buf_t                      buf = { 0 };
+    es_dkey_t                     key;
+    es_clearing_progress_value_t  value;
+    const es_control_request_t   *request;
 
     request = &clear->request;
 
@@ -107,7 +107,7 @@ es_changes_clearing(es_changes_t *c, const es_clear_t *clear)
     value.sequence = request->sequence;
     value.time_ms = request->time_ms;
 
-    key = es_clear_key(request->endpoint);
+    key = es_clearing_progress_key(request->endpoint);
     rc = es_buf_append(&buf, &value, sizeof(value));
 
     if (rc == ES_OK) {
@@ -115,7 +115,7 @@ es_changes_clearing(es_changes_t *c, const es_clear_t *clear)
     }
 
     if (rc == ES_OK) {
-        rc = es_changes_meta_put(c, &key, buf.data, buf.len);
+        rc = es_changeset_meta_put(c, &key, buf.data, buf.len);
     }
 
     es_buf_free(&buf);
@@ -124,11 +124,11 @@ es_changes_clearing(es_changes_t *c, const es_clear_t *clear)
 }
 
 static es_rc_t
-es_reply_decode(const MDB_val *val, es_reply_t *reply)
+es_control_reply_decode(const MDB_val *val, es_control_reply_t *reply)
 {
-    size_t             by, detail;
-    const char        *p, *end;
-    es_reply_value_t   value;
+    size_t                    by, detail;
+    const char               *p, *end;
+    es_control_reply_value_t  value;
 
     if (val->mv_size <= sizeof(value)) {
         return ES_CORRUPT;
@@ -155,7 +155,7 @@ es_reply_decode(const MDB_val *val, es_reply_t *reply)
     memcpy(reply->detail, p, detail);
     reply->detail[detail] = '\0';
 
-    reply->kind = (es_request_kind_t) value.kind;
+    reply->kind = (es_control_kind_t) value.kind;
     reply->rc = (es_rc_t) value.rc;
     reply->endpoint = value.endpoint;
     reply->count = value.count;
@@ -166,13 +166,13 @@ es_reply_decode(const MDB_val *val, es_reply_t *reply)
 
 
 static es_rc_t
-es_clear_decode(const MDB_val *val, es_clear_t *clear)
+es_clearing_progress_decode(const MDB_val *val, es_clearing_progress_t *clear)
 {
-    es_request_t      *request;
-    es_clear_value_t   value;
+    es_control_request_t         *request;
+    es_clearing_progress_value_t  value;
 
     if (val->mv_size < sizeof(value)
-        || val->mv_size - sizeof(value) > ES_REQUEST_EVENT_MAX)
+        || val->mv_size - sizeof(value) > ES_CONTROL_EVENT_MAX)
     {
         return ES_CORRUPT;
     }
@@ -182,7 +182,7 @@ es_clear_decode(const MDB_val *val, es_clear_t *clear)
 
     request = &clear->request;
     request->id = value.id;
-    request->kind = (es_request_kind_t) value.kind;
+    request->kind = (es_control_kind_t) value.kind;
     request->feed = value.feed;
     memcpy(request->epoch, value.epoch, sizeof(request->epoch));
     request->sequence = value.sequence;
@@ -199,8 +199,8 @@ es_clear_decode(const MDB_val *val, es_clear_t *clear)
 /* Reads one record; which `out` is told by what is not NULL. */
 
 static es_rc_t
-es_reply_get(es_store_t *store, const es_dkey_t *name, es_reply_t *reply,
-    es_clear_t *clear)
+es_control_reply_get(es_store_t *store, const es_dkey_t *name,
+    es_control_reply_t *reply, es_clearing_progress_t *clear)
 {
     es_rc_t   rc;
     MDB_txn  *txn;
@@ -218,8 +218,8 @@ es_reply_get(es_store_t *store, const es_dkey_t *name, es_reply_t *reply,
                            &key, &val));
 
     if (rc == ES_OK) {
-        rc = reply != NULL ? es_reply_decode(&val, reply)
-                           : es_clear_decode(&val, clear);
+        rc = reply != NULL ? es_control_reply_decode(&val, reply)
+                           : es_clearing_progress_decode(&val, clear);
     }
 
     es_env_read_end(store->delivery, txn);
@@ -229,39 +229,41 @@ es_reply_get(es_store_t *store, const es_dkey_t *name, es_reply_t *reply,
 
 
 es_rc_t
-es_delivery_reply(es_store_t *store, uint64_t id, es_reply_t *reply)
+es_delivery_control_reply(es_store_t *store, uint64_t id,
+    es_control_reply_t *reply)
 {
     es_dkey_t  key;
 
-    key = es_reply_key(id);
+    key = es_control_reply_key(id);
     reply->id = id;
 
-    return es_reply_get(store, &key, reply, NULL);
+    return es_control_reply_get(store, &key, reply, NULL);
 }
 
 
 es_rc_t
-es_delivery_clearing(es_store_t *store, uint32_t endpoint, es_clear_t *clear)
+es_delivery_clearing(es_store_t *store, uint32_t endpoint,
+    es_clearing_progress_t *clear)
 {
     es_dkey_t  key;
 
-    key = es_clear_key(endpoint);
+    key = es_clearing_progress_key(endpoint);
     clear->request.endpoint = endpoint;
 
-    return es_reply_get(store, &key, NULL, clear);
+    return es_control_reply_get(store, &key, NULL, clear);
 }
 
 
 es_rc_t
-es_reply_wait(es_store_t *store, uint64_t id, int64_t max_ms,
-    es_reply_t *reply)
+es_control_reply_wait(es_store_t *store, uint64_t id, int64_t max_ms,
+    es_control_reply_t *reply)
 {
     es_rc_t  rc;
     int64_t  until_us;
 
     until_us = es_clock_mono_us() + max_ms * 1000;
 
-    while ((rc = es_delivery_reply(store, id, reply)) == ES_NOT_FOUND
+    while ((rc = es_delivery_control_reply(store, id, reply)) == ES_NOT_FOUND
            && es_clock_mono_us() < until_us)
     {
         (void) usleep(ES_REPLY_US);

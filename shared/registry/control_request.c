@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Requests in the registry: number -> es_request_value_t, and of
+ * Requests in the registry: number -> es_control_value_t, and of
  * a test its event.
  */
 
@@ -24,20 +24,20 @@ typedef struct __attribute__((packed)) {
     char      epoch[ES_EPOCH_MAX + 1];
     uint64_t  sequence;
     int64_t   time_ms;
-} es_request_value_t;
+} es_control_value_t;
 
 typedef struct {
-    es_store_t    *store;
-    es_request_t  *request;
-    uint64_t       taken;
-    bool           full;           /* only the reserve has room */
-} es_request_add_t;
+    es_store_t            *store;
+    es_control_request_t  *request;
+    uint64_t               taken;
+    bool                   full;   /* only the reserve has room */
+} es_control_add_t;
 
 
 /* Numbers go on from the last one taken when none is left. */
 
 static es_rc_t
-es_request_number(es_request_add_t *add, MDB_cursor *cursor)
+es_control_number(es_control_add_t *add, MDB_cursor *cursor)
 {
     int       rc;
     MDB_val   key, value;
@@ -73,7 +73,7 @@ es_request_number(es_request_add_t *add, MDB_cursor *cursor)
    is not taken yet leaves the reserve to others. */
 
 static es_rc_t
-es_request_admit(const es_request_add_t *add, MDB_txn *txn, MDB_dbi dbi)
+es_control_admit(const es_control_add_t *add, MDB_txn *txn, MDB_dbi dbi)
 {
     int       rc;
     MDB_stat  stat;
@@ -92,24 +92,24 @@ es_request_admit(const es_request_add_t *add, MDB_txn *txn, MDB_dbi dbi)
 
 
 static bool
-es_request_ends(es_request_kind_t kind)
+es_control_frees_room(es_control_kind_t kind)
 {
-    return kind == ES_REQUEST_SKIP || kind == ES_REQUEST_CANCEL
-           || kind == ES_REQUEST_DISCARD;
+    return kind == ES_CONTROL_SKIP || kind == ES_CONTROL_CANCEL
+           || kind == ES_CONTROL_DISCARD;
 }
 
 
 static es_rc_t
-es_request_write(MDB_txn *txn, void *ctx)
+es_control_write(MDB_txn *txn, void *ctx)
 {
-    int                  rc;
-    es_rc_t              result;
-    MDB_val              key, data;
-    uint8_t              number[8];
-    MDB_cursor          *cursor;
-    es_request_t        *request;
-    es_request_add_t    *add;
-    es_request_value_t   value;
+    int                    rc;
+    es_rc_t                result;
+    MDB_val                key, data;
+    uint8_t                number[8];
+    MDB_cursor            *cursor;
+    es_control_request_t  *request;
+    es_control_add_t      *add;
+    es_control_value_t     value;
 
     add = ctx;
     request = add->request;
@@ -120,10 +120,10 @@ es_request_write(MDB_txn *txn, void *ctx)
         return es_env_rc(rc);
     }
 
-    result = es_request_number(add, cursor);
+    result = es_control_number(add, cursor);
 
     if (result == ES_OK) {
-        result = es_request_admit(add, txn, mdb_cursor_dbi(cursor));
+        result = es_control_admit(add, txn, mdb_cursor_dbi(cursor));
     }
 
     if (result == ES_OK) {
@@ -151,16 +151,17 @@ es_request_write(MDB_txn *txn, void *ctx)
 
     mdb_cursor_close(cursor);
 
-    return result == ES_OK ? es_access_keep(add->store, txn, true) : result;
+    return result == ES_OK ? es_unchanged_mark(add->store, txn, true) : result;
 }
 
 
 es_rc_t
-es_request_add(es_store_t *store, es_request_t *request, uint64_t taken)
+es_control_request_add(es_store_t *store, es_control_request_t *request,
+    uint64_t taken)
 {
     es_rc_t           rc;
     es_slice_t        slice = { 1, 1 };
-    es_request_add_t  add = { store, request, taken, false };
+    es_control_add_t  add = { store, request, taken, false };
 
     if (!(store->flags & ES_STORE_ADMIN)) {
         return ES_DENIED;
@@ -168,11 +169,11 @@ es_request_add(es_store_t *store, es_request_t *request, uint64_t taken)
 
     request->time_ms = es_store_due_ms(store);
 
-    rc = es_env_update(store->registry, es_request_write, &add);
+    rc = es_env_update(store->registry, es_control_write, &add);
 
-    if (rc == ES_FULL && es_request_ends(request->kind)) {
+    if (rc == ES_FULL && es_control_frees_room(request->kind)) {
         add.full = true;
-        rc = es_env_shrink(store->registry, es_request_write, &add, &slice);
+        rc = es_env_shrink(store->registry, es_control_write, &add, &slice);
     }
 
     if (rc == ES_OK) {
@@ -184,12 +185,12 @@ es_request_add(es_store_t *store, es_request_t *request, uint64_t taken)
 
 
 static es_rc_t
-es_request_read(MDB_cursor *cursor, uint64_t id, es_request_t *request)
+es_control_read(MDB_cursor *cursor, uint64_t id, es_control_request_t *request)
 {
     int                 rc;
     MDB_val             key, data;
     uint8_t             number[8];
-    es_request_value_t  value;
+    es_control_value_t  value;
 
     es_be64(id + 1, number);
     key.mv_data = number;
@@ -202,14 +203,14 @@ es_request_read(MDB_cursor *cursor, uint64_t id, es_request_t *request)
 
     if (key.mv_size != sizeof(number)
         || data.mv_size < sizeof(value)
-        || data.mv_size - sizeof(value) > ES_REQUEST_EVENT_MAX)
+        || data.mv_size - sizeof(value) > ES_CONTROL_EVENT_MAX)
     {
         return ES_CORRUPT;
     }
 
     memcpy(&value, data.mv_data, sizeof(value));
     request->id = es_be64_get(key.mv_data);
-    request->kind = (es_request_kind_t) value.kind;
+    request->kind = (es_control_kind_t) value.kind;
     request->endpoint = value.endpoint;
     request->feed = value.feed;
     memcpy(request->epoch, value.epoch, sizeof(request->epoch));
@@ -226,7 +227,8 @@ es_request_read(MDB_cursor *cursor, uint64_t id, es_request_t *request)
 
 
 es_rc_t
-es_request_next(es_store_t *store, uint64_t id, es_request_t *request)
+es_control_request_next(es_store_t *store, uint64_t id,
+    es_control_request_t *request)
 {
     int          rc;
     es_rc_t      result;
@@ -243,7 +245,7 @@ es_request_next(es_store_t *store, uint64_t id, es_request_t *request)
     result = es_env_rc(rc);
 
     if (rc == 0) {
-        result = es_request_read(cursor, id, request);
+        result = es_control_read(cursor, id, request);
         mdb_cursor_close(cursor);
     }
 

@@ -33,7 +33,7 @@ static const char  *const  es_headers_denied[] = {
 /* RFC 9110, 5.6.2. */
 
 static bool
-es_token_ok(es_str_t text)
+es_field_name_ok(es_str_t text)
 {
     char    c;
     size_t  i;
@@ -127,7 +127,7 @@ es_header_fault(json_t *headers, es_str_t name, const json_t *value)
 {
     es_str_t  text;
 
-    if (!es_token_ok(name)) {
+    if (!es_field_name_ok(name)) {
         return "is not the name of a header field";
     }
 

@@ -14,7 +14,7 @@
 
 #define ES_DISABLE_AFTER_MS      (5 * 24 * 3600 * 1000)
 #define ES_DISABLE_AFTER_MIN_MS  1000
-#define ES_BURST_MAX             1000000
+#define ES_ENDPOINT_BURST_MAX             1000000
 
 
 es_rc_t
@@ -51,7 +51,7 @@ es_take_rate(es_record_t *r, es_endpoint_t *out)
 
     n = burst != NULL ? json_integer_value(burst) : 1;
 
-    if (n < 1 || n > ES_BURST_MAX) {
+    if (n < 1 || n > ES_ENDPOINT_BURST_MAX) {
         return es_fault(r, "/burst", "must be a whole number from 1 to "
                         "1000000");
     }

@@ -7,7 +7,6 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "log/store_clock.h"
-#include "registry/edit.h"
 #include "registry/member.h"
 #include "registry/record.h"
 #include "registry/registry.h"
@@ -125,7 +124,7 @@ es_take_simulate(es_record_t *r, es_endpoint_t *out)
 
 
 es_rc_t
-es_simulate_judge(const es_simulation_t *simulate, int64_t now_ms,
+es_simulate_check(const es_simulation_t *simulate, int64_t now_ms,
     es_problem_t *problem)
 {
     return simulate->until_ms <= now_ms + ES_SIMULATE_MAX_MS

@@ -6,12 +6,12 @@
  * What is simulated is a member of the endpoint's record and ends by itself.
  */
 
-#ifndef ES_SIMULATE_H
-#define ES_SIMULATE_H
+#ifndef ES_ENDPOINT_SIMULATE_H
+#define ES_ENDPOINT_SIMULATE_H
 
 #include <jansson.h>
 
-#include "registry/edit.h"
+#include "registry/registry.h"
 
 #define ES_SIMULATE_MS      (10 * 60 * 1000)
 #define ES_SIMULATE_MAX_MS  (24 * 3600 * 1000)
@@ -30,4 +30,4 @@ bool es_simulate_ended(json_t *object, int64_t now_ms);
 /* Takes the member from an object to be shown when it has ended. */
 void es_simulate_prune(json_t *object, int64_t now_ms);
 
-#endif /* ES_SIMULATE_H */
+#endif /* ES_ENDPOINT_SIMULATE_H */

@@ -53,7 +53,7 @@ es_take_file(es_record_t *r, const char *pointer, es_str_t *out)
 
 
 es_rc_t
-es_take_identity(es_record_t *r, es_endpoint_t *out)
+es_take_tls(es_record_t *r, es_endpoint_t *out)
 {
     es_rc_t  rc;
 

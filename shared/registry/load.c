@@ -370,7 +370,7 @@ es_registry_load_access(es_store_t *store, es_registry_t **registry)
 
 
 bool
-es_registry_kept(es_store_t *store, es_registry_t *registry)
+es_registry_unchanged(es_store_t *store, es_registry_t *registry)
 {
     bool      kept;
     MDB_txn  *txn;
@@ -382,7 +382,8 @@ es_registry_kept(es_store_t *store, es_registry_t *registry)
 
     version = mdb_txn_id(txn);
     kept = (version == registry->version
-            || es_access_kept(store, txn, registry->version, registry->full))
+            || es_unchanged_since(store, txn, registry->version,
+                                  registry->full))
            && es_load_requests(store, txn, &requests) == ES_OK;
 
     es_env_read_end(store->registry, txn);
@@ -397,12 +398,12 @@ es_registry_kept(es_store_t *store, es_registry_t *registry)
 
 
 es_rc_t
-es_registry_renew_access(es_store_t *store, es_registry_t **registry)
+es_registry_refresh_access(es_store_t *store, es_registry_t **registry)
 {
     es_rc_t         rc;
     es_registry_t  *fresh;
 
-    if (*registry != NULL && es_registry_kept(store, *registry)) {
+    if (*registry != NULL && es_registry_unchanged(store, *registry)) {
         return ES_OK;
     }
 

@@ -21,7 +21,7 @@
 #include "registry/registry.h"
 #include "registry/values.h"
 
-#define ES_BURST_MAX          INT64_C(1000000000000000)
+#define ES_LIMIT_BURST_MAX          INT64_C(1000000000000000)
 
 static const char  *const  es_partner_members[] = {
     "feeds", "publish", "limits", "disabled", "operations", NULL
@@ -118,7 +118,7 @@ es_limit_number(es_record_t *r, es_str_t policy, json_t *limit,
     value = json_object_get(limit, name);
     number = json_integer_value(value);
 
-    if (number < 1 || number > ES_BURST_MAX) {
+    if (number < 1 || number > ES_LIMIT_BURST_MAX) {
         (void) snprintf(pointer, sizeof(pointer), "/limits/%s/%s",
                         policy.data, name);
         return es_fault(r, pointer, "must be a whole number from 1");
@@ -557,12 +557,12 @@ es_endpoint_decode(json_t *object, es_pool_t *pool, es_endpoint_t *out,
         return rc;
     }
 
-    return es_take_identity(&r, out);
+    return es_take_tls(&r, out);
 }
 
 
 es_rc_t
-es_endpoint_judge(const es_endpoint_t *endpoint, es_problem_t *problem)
+es_endpoint_check(const es_endpoint_t *endpoint, es_problem_t *problem)
 {
     bool          hmac, forever;
     char          pointer[ES_POINTER_MAX];

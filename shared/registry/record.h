@@ -48,17 +48,17 @@ es_rc_t es_take_oauth(es_record_t *r, es_endpoint_t *out);
 
 /* endpoint_simulate.c; judged when it is written: that it ends within a day. */
 es_rc_t es_take_simulate(es_record_t *r, es_endpoint_t *out);
-es_rc_t es_simulate_judge(const es_simulation_t *simulate, int64_t now_ms,
+es_rc_t es_simulate_check(const es_simulation_t *simulate, int64_t now_ms,
     es_problem_t *problem);
 
 /* endpoint_tls.c */
-es_rc_t es_take_identity(es_record_t *r, es_endpoint_t *out);
+es_rc_t es_take_tls(es_record_t *r, es_endpoint_t *out);
 
 /* endpoint_sending.c */
 es_rc_t es_take_sending(es_record_t *r, es_endpoint_t *out);
 
 /* What is judged only when it is written: URL and secrets. */
-es_rc_t es_endpoint_judge(const es_endpoint_t *endpoint,
+es_rc_t es_endpoint_check(const es_endpoint_t *endpoint,
     es_problem_t *problem);
 
 #endif /* ES_RECORD_H */

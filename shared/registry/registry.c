@@ -16,7 +16,6 @@
 #include "log/feed.h"
 #include "log/store_clock.h"
 #include "registry/unchanged.h"
-#include "registry/edit.h"
 #include "registry/removed_endpoints.h"
 #include "registry/object.h"
 #include "registry/record.h"
@@ -214,7 +213,7 @@ es_operations_exist(es_write_t *w, es_str_t name)
 /* Decodes the object as readers will, and judges what it refers to. */
 
 static es_rc_t
-es_object_judge(es_write_t *w, MDB_txn *txn, json_t *object)
+es_object_check(es_write_t *w, MDB_txn *txn, json_t *object)
 {
     es_rc_t        rc;
     es_key_t       key;
@@ -254,10 +253,10 @@ es_object_judge(es_write_t *w, MDB_txn *txn, json_t *object)
         rc = es_endpoint_decode(object, &pool, &endpoint, &partner,
                                 w->problem);
         if (rc == ES_OK) {
-            rc = es_endpoint_judge(&endpoint, w->problem);
+            rc = es_endpoint_check(&endpoint, w->problem);
         }
         if (rc == ES_OK && json_object_get(w->input, "simulate") != NULL) {
-            rc = es_simulate_judge(&endpoint.simulate,
+            rc = es_simulate_check(&endpoint.simulate,
                                    es_store_due_ms(w->store), w->problem);
         }
         if (rc == ES_OK) {
@@ -307,11 +306,11 @@ static es_rc_t
 es_object_number(es_write_t *w, MDB_txn *txn, json_t *object,
     uint64_t *number, uint64_t *revision)
 {
-    es_rc_t    rc;
-    es_gone_t  gone;
+    es_rc_t       rc;
+    es_removed_t  gone;
 
     if (w->kind == ES_KIND_ENDPOINT) {
-        rc = es_gone_take(w->store, txn, w->name, object, &gone);
+        rc = es_removed_take(w->store, txn, w->name, object, &gone);
 
         if (rc == ES_OK) {
             *number = gone.number;
@@ -385,7 +384,7 @@ es_write_create(es_write_t *w, MDB_txn *txn)
     rc = es_object_merge(w, object);
 
     if (rc == ES_OK) {
-        rc = es_object_judge(w, txn, object);
+        rc = es_object_check(w, txn, object);
     }
 
     if (rc == ES_OK) {
@@ -421,7 +420,7 @@ es_write_change(es_write_t *w, MDB_txn *txn)
     }
 
     if (rc == ES_OK) {
-        rc = es_object_judge(w, txn, object);
+        rc = es_object_check(w, txn, object);
     }
 
     revision = json_integer_value(json_object_get(object, "revision"));
@@ -516,7 +515,7 @@ es_write_remove(es_write_t *w, MDB_txn *txn)
     }
 
     if (w->kind == ES_KIND_ENDPOINT) {
-        rc = es_gone_put(w->store, txn, w->name);
+        rc = es_removed_put(w->store, txn, w->name);
         if (rc != ES_OK) {
             return rc;
         }
@@ -580,7 +579,7 @@ es_write_run(MDB_txn *txn, void *ctx)
     if (rc == ES_OK
         && (w->kind == ES_KIND_ENDPOINT || w->kind == ES_KIND_FEED))
     {
-        rc = es_access_keep(w->store, txn, w->kind == ES_KIND_FEED);
+        rc = es_unchanged_mark(w->store, txn, w->kind == ES_KIND_FEED);
     }
 
     return rc;

@@ -14,6 +14,8 @@
 #ifndef ES_REGISTRY_H
 #define ES_REGISTRY_H
 
+#include <jansson.h>
+
 #include "base/base.h"
 #include "event/filter.h"
 #include "keys/apikey.h"
@@ -193,7 +195,7 @@ es_rc_t es_registry_load_access(es_store_t *store, es_registry_t **registry);
  * version moves; otherwise another takes its place and it is freed.  Whatever
  * but ES_OK: nothing has changed.
  */
-es_rc_t es_registry_renew_access(es_store_t *store, es_registry_t **registry);
+es_rc_t es_registry_refresh_access(es_store_t *store, es_registry_t **registry);
 
 void es_registry_free(es_registry_t *registry);
 
@@ -204,7 +206,7 @@ uint64_t es_registry_loaded_requests(const es_registry_t *registry);
 
 /* True when everything that the picture holds is still as it was: then it is
    one of the present, and its version moves.  False: load another. */
-bool es_registry_kept(es_store_t *store, es_registry_t *registry);
+bool es_registry_unchanged(es_store_t *store, es_registry_t *registry);
 
 /* Look-ups; NULL when there is none.  Pointers live as long as the picture. */
 const es_key_t *es_registry_key(const es_registry_t *registry, const char *id);
@@ -255,11 +257,32 @@ es_rc_t es_registry_remove(es_store_t *store, es_kind_t kind, es_str_t name,
     es_problem_t *problem);
 
 /*
+ * Checks the stored record before it is changed or removed, and may set members
+ * of the change (NULL: the record is removed).  It runs in the transaction that
+ * writes, so that a concurrent change is neither lost nor applied to a record
+ * that was not checked.  It may be called more than once, each time with the
+ * record that is stored then.  A result other than ES_OK is the outcome, and
+ * nothing is written.
+ */
+typedef es_rc_t (*es_edit_fn)(void *ctx, json_t *stored, json_t *change,
+    es_problem_t *problem);
+
+typedef struct {
+    es_edit_fn  fn;
+    void       *ctx;
+} es_edit_t;
+
+/* As es_registry_change() with the members of `change`, or without any (NULL)
+   as es_registry_remove(), if `edit` (NULL: none) allows it. */
+es_rc_t es_registry_edit(es_store_t *store, es_kind_t kind, es_str_t name,
+    json_t *change, const es_edit_t *edit, es_problem_t *problem);
+
+/*
  * The name of an endpoint that was removed, by its number; NUL-terminated.
  * ES_NOT_FOUND: nobody knows.  An endpoint that is created under such a name by
  * the same partner has the old number again.
  */
-es_rc_t es_registry_gone(es_store_t *store, uint32_t number,
+es_rc_t es_registry_removed_name(es_store_t *store, uint32_t number,
     char name[ES_FEED_MAX + 1]);
 
 /* The stored object's text, appended to `out`.  ES_NOT_FOUND. */

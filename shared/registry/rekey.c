@@ -83,7 +83,7 @@ es_mark_put(es_store_t *store, MDB_txn *txn)
 /* Whether who has these keys may go on with a store. */
 
 static es_rc_t
-es_mark_judge(es_store_t *store, MDB_txn *txn, const es_keyring_t *ring,
+es_mark_check(es_store_t *store, MDB_txn *txn, const es_keyring_t *ring,
     es_problem_t *problem)
 {
     es_rc_t   rc;
@@ -126,7 +126,7 @@ es_secrets_admit(es_store_t *store, MDB_txn *txn, es_kind_t kind,
         return ES_OK;
     }
 
-    return es_mark_judge(store, txn, store->ring, problem);
+    return es_mark_check(store, txn, store->ring, problem);
 }
 
 
@@ -158,7 +158,7 @@ es_registry_keys(es_store_t *store, es_keyring_t *ring, es_problem_t *problem)
                               "registry: %s", es_reason(rc));
     }
 
-    rc = es_mark_judge(store, txn, ring, problem);
+    rc = es_mark_check(store, txn, ring, problem);
     es_env_read_end(store->registry, txn);
 
     if (rc == ES_OK) {
@@ -262,7 +262,7 @@ es_rekey_run(MDB_txn *txn, void *ctx)
 
     r->changed = 0;
 
-    result = es_mark_judge(r->store, txn, r->store->ring, r->problem);
+    result = es_mark_check(r->store, txn, r->store->ring, r->problem);
 
     if (result == ES_OK) {
         result = es_env_rc(mdb_cursor_open(txn, es_env_dbi(r->store->registry,
@@ -291,7 +291,7 @@ es_rekey_run(MDB_txn *txn, void *ctx)
         result = es_mark_put(r->store, txn);
     }
 
-    return result == ES_OK ? es_access_keep(r->store, txn, false) : result;
+    return result == ES_OK ? es_unchanged_mark(r->store, txn, false) : result;
 }
 
 

@@ -3,7 +3,7 @@
 /*
  * Endpoints that were removed, in the registry's `meta`.
  *
- *     "gone", name    es_gone_value_t, the partner's name
+ *     "gone", name    es_removed_value_t, the partner's name
  */
 
 #include "base/base.h"
@@ -15,27 +15,27 @@
 #include "store/env.h"
 #include "store/store.h"
 
-#define ES_GONE  "gone"
+#define ES_META_REMOVED  "gone"
 
 typedef struct __attribute__((packed)) {
     uint64_t  number;
     uint64_t  revision;
     int64_t   time_ms;
-} es_gone_value_t;
+} es_removed_value_t;
 
 typedef struct {
     size_t  len;
-    char    data[sizeof(ES_GONE) - 1 + ES_FEED_MAX];
-} es_gone_key_t;
+    char    data[sizeof(ES_META_REMOVED) - 1 + ES_FEED_MAX];
+} es_removed_key_t;
 
 
 static MDB_val
-es_gone_key(es_str_t name, es_gone_key_t *key)
+es_removed_key(es_str_t name, es_removed_key_t *key)
 {
     MDB_val  val;
 
-    key->len = sizeof(ES_GONE) - 1;
-    memcpy(key->data, ES_GONE, key->len);
+    key->len = sizeof(ES_META_REMOVED) - 1;
+    memcpy(key->data, ES_META_REMOVED, key->len);
 
     if (name.len > 0) {
         memcpy(key->data + key->len, name.data, name.len);
@@ -50,34 +50,35 @@ es_gone_key(es_str_t name, es_gone_key_t *key)
 
 
 static bool
-es_gone_is(const MDB_val *key, const MDB_val *val)
+es_removed_is(const MDB_val *key, const MDB_val *val)
 {
-    return key->mv_size > sizeof(ES_GONE) - 1
-           && key->mv_size <= sizeof(ES_GONE) - 1 + ES_FEED_MAX
-           && memcmp(key->mv_data, ES_GONE, sizeof(ES_GONE) - 1) == 0
-           && val->mv_size >= sizeof(es_gone_value_t);
+    return key->mv_size > sizeof(ES_META_REMOVED) - 1
+           && key->mv_size <= sizeof(ES_META_REMOVED) - 1 + ES_FEED_MAX
+           && memcmp(key->mv_data, ES_META_REMOVED,
+                     sizeof(ES_META_REMOVED) - 1) == 0
+           && val->mv_size >= sizeof(es_removed_value_t);
 }
 
 
 /* Makes room for one more. */
 
 static es_rc_t
-es_gone_prune(MDB_cursor *cursor)
+es_removed_prune(MDB_cursor *cursor)
 {
-    int              rc;
-    size_t           n;
-    int64_t          first_ms;
-    MDB_val          key, val;
-    es_gone_key_t    from, first;
-    es_gone_value_t  value;
+    int                 rc;
+    size_t              n;
+    int64_t             first_ms;
+    MDB_val             key, val;
+    es_removed_key_t    from, first;
+    es_removed_value_t  value;
 
     n = 0;
     first_ms = INT64_MAX;
     first.len = 0;
-    key = es_gone_key(es_null_str, &from);
+    key = es_removed_key(es_null_str, &from);
 
     for (rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
-         rc == 0 && es_gone_is(&key, &val);
+         rc == 0 && es_removed_is(&key, &val);
          rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT))
     {
         n++;
@@ -90,7 +91,7 @@ es_gone_prune(MDB_cursor *cursor)
         }
     }
 
-    if ((rc == 0 || rc == MDB_NOTFOUND) && n >= ES_GONE_MAX) {
+    if ((rc == 0 || rc == MDB_NOTFOUND) && n >= ES_REMOVED_ENDPOINTS_MAX) {
         key.mv_data = first.data;
         key.mv_size = first.len;
 
@@ -103,16 +104,16 @@ es_gone_prune(MDB_cursor *cursor)
 
 
 static es_rc_t
-es_gone_write(es_store_t *store, MDB_txn *txn, es_str_t name,
+es_removed_write(es_store_t *store, MDB_txn *txn, es_str_t name,
     const json_t *object)
 {
-    char              text[sizeof(es_gone_value_t) + ES_FEED_MAX];
-    MDB_val           key, val;
-    es_rc_t           rc;
-    es_str_t          partner;
-    MDB_cursor       *cursor;
-    es_gone_key_t     buf;
-    es_gone_value_t   value;
+    char                text[sizeof(es_removed_value_t) + ES_FEED_MAX];
+    MDB_val             key, val;
+    es_rc_t             rc;
+    es_str_t            partner;
+    MDB_cursor         *cursor;
+    es_removed_key_t    buf;
+    es_removed_value_t  value;
 
     partner = es_str(json_string_value(json_object_get(object, "partner")));
 
@@ -135,10 +136,10 @@ es_gone_write(es_store_t *store, MDB_txn *txn, es_str_t name,
         return rc;
     }
 
-    rc = es_gone_prune(cursor);
+    rc = es_removed_prune(cursor);
 
     if (rc == ES_OK) {
-        key = es_gone_key(name, &buf);
+        key = es_removed_key(name, &buf);
         val.mv_data = text;
         val.mv_size = sizeof(value) + partner.len;
         rc = es_env_rc(mdb_cursor_put(cursor, &key, &val, 0));
@@ -151,7 +152,7 @@ es_gone_write(es_store_t *store, MDB_txn *txn, es_str_t name,
 
 
 es_rc_t
-es_gone_put(es_store_t *store, MDB_txn *txn, es_str_t name)
+es_removed_put(es_store_t *store, MDB_txn *txn, es_str_t name)
 {
     json_t   *object;
     MDB_val   text;
@@ -165,7 +166,7 @@ es_gone_put(es_store_t *store, MDB_txn *txn, es_str_t name)
     /* a record that is damaged may be removed all the same */
 
     object = json_loadb(text.mv_data, text.mv_size, 0, NULL);
-    rc = object != NULL ? es_gone_write(store, txn, name, object) : ES_OK;
+    rc = object != NULL ? es_removed_write(store, txn, name, object) : ES_OK;
     json_decref(object);
 
     return rc;
@@ -173,18 +174,18 @@ es_gone_put(es_store_t *store, MDB_txn *txn, es_str_t name)
 
 
 es_rc_t
-es_gone_take(es_store_t *store, MDB_txn *txn, es_str_t name,
-    const json_t *object, es_gone_t *gone)
+es_removed_take(es_store_t *store, MDB_txn *txn, es_str_t name,
+    const json_t *object, es_removed_t *gone)
 {
-    MDB_dbi          dbi;
-    MDB_val          key, val;
-    es_rc_t          rc;
-    es_str_t         partner, owner;
-    es_gone_key_t    buf;
-    es_gone_value_t  value;
+    MDB_dbi             dbi;
+    MDB_val             key, val;
+    es_rc_t             rc;
+    es_str_t            partner, owner;
+    es_removed_key_t    buf;
+    es_removed_value_t  value;
 
     dbi = es_env_dbi(store->registry, ES_REGISTRY_META);
-    key = es_gone_key(name, &buf);
+    key = es_removed_key(name, &buf);
     partner = es_str(json_string_value(json_object_get(object, "partner")));
 
     rc = es_env_rc(mdb_get(txn, dbi, &key, &val));
@@ -192,7 +193,7 @@ es_gone_take(es_store_t *store, MDB_txn *txn, es_str_t name,
         return rc;
     }
 
-    if (!es_gone_is(&key, &val)) {
+    if (!es_removed_is(&key, &val)) {
         return ES_CORRUPT;
     }
 
@@ -212,25 +213,26 @@ es_gone_take(es_store_t *store, MDB_txn *txn, es_str_t name,
 
 
 static es_rc_t
-es_gone_find(MDB_cursor *cursor, uint32_t number, char name[ES_FEED_MAX + 1])
+es_removed_find(MDB_cursor *cursor, uint32_t number, char name[ES_FEED_MAX + 1])
 {
-    int              rc;
-    size_t           len;
-    MDB_val          key, val;
-    es_gone_key_t    from;
-    es_gone_value_t  value;
+    int                 rc;
+    size_t              len;
+    MDB_val             key, val;
+    es_removed_key_t    from;
+    es_removed_value_t  value;
 
-    key = es_gone_key(es_null_str, &from);
+    key = es_removed_key(es_null_str, &from);
 
     for (rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
-         rc == 0 && es_gone_is(&key, &val);
+         rc == 0 && es_removed_is(&key, &val);
          rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT))
     {
         memcpy(&value, val.mv_data, sizeof(value));
 
         if (value.number == number) {
-            len = key.mv_size - (sizeof(ES_GONE) - 1);
-            memcpy(name, (const char *) key.mv_data + sizeof(ES_GONE) - 1,
+            len = key.mv_size - (sizeof(ES_META_REMOVED) - 1);
+            memcpy(name,
+                   (const char *) key.mv_data + sizeof(ES_META_REMOVED) - 1,
                    len);
             name[len] = '\0';
             return ES_OK;
@@ -242,7 +244,7 @@ es_gone_find(MDB_cursor *cursor, uint32_t number, char name[ES_FEED_MAX + 1])
 
 
 es_rc_t
-es_registry_gone(es_store_t *store, uint32_t number,
+es_registry_removed_name(es_store_t *store, uint32_t number,
     char name[ES_FEED_MAX + 1])
 {
     es_rc_t      rc;
@@ -258,7 +260,7 @@ es_registry_gone(es_store_t *store, uint32_t number,
                                                    ES_REGISTRY_META),
                                    &cursor));
     if (rc == ES_OK) {
-        rc = es_gone_find(cursor, number, name);
+        rc = es_removed_find(cursor, number, name);
         mdb_cursor_close(cursor);
     }
 

@@ -84,7 +84,7 @@ es_access_say(es_store_t *store, MDB_txn *txn, bool endpoints)
 
 
 es_rc_t
-es_access_keep(es_store_t *store, MDB_txn *txn, bool endpoints)
+es_unchanged_mark(es_store_t *store, MDB_txn *txn, bool endpoints)
 {
     es_rc_t  rc;
 
@@ -95,7 +95,7 @@ es_access_keep(es_store_t *store, MDB_txn *txn, bool endpoints)
 
 
 bool
-es_access_kept(es_store_t *store, MDB_txn *txn, uint64_t version,
+es_unchanged_since(es_store_t *store, MDB_txn *txn, uint64_t version,
     bool endpoints)
 {
     uint64_t  from, to;

@@ -15,17 +15,17 @@
  * from the first to the second.
  */
 
-#ifndef ES_ACCESS_H
-#define ES_ACCESS_H
+#ifndef ES_UNCHANGED_H
+#define ES_UNCHANGED_H
 
 #include "store/store.h"
 
 /* In a write transaction of the registry's that leaves partners and keys as
    they are, and `endpoints` as well; may be called more than once. */
-es_rc_t es_access_keep(es_store_t *store, MDB_txn *txn, bool endpoints);
+es_rc_t es_unchanged_mark(es_store_t *store, MDB_txn *txn, bool endpoints);
 
 /* True when the transaction sees them as they were at `version`. */
-bool es_access_kept(es_store_t *store, MDB_txn *txn, uint64_t version,
+bool es_unchanged_since(es_store_t *store, MDB_txn *txn, uint64_t version,
     bool endpoints);
 
-#endif /* ES_ACCESS_H */
+#endif /* ES_UNCHANGED_H */

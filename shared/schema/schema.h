@@ -57,7 +57,7 @@ void es_schema_free(es_schema_t *schema);
  * the text cannot be judged (a name twice in an object, a number beyond a
  * double, more than ES_SCHEMA_WORK_MAX steps).  ES_NOMEM.
  */
-es_rc_t es_schema_judge(const es_schema_t *schema, es_str_t text,
+es_rc_t es_schema_validate(const es_schema_t *schema, es_str_t text,
     const char *root, es_problem_t *problem);
 
 /*

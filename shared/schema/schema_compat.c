@@ -341,7 +341,7 @@ es_implied_values(es_compat_t *c, const es_node_t *old,
 
     had = es_node_find(old, ES_KW_CONST);
     if (had != NULL
-        && es_schema_judge_json(&only, had->value, "", &c->work, NULL)
+        && es_schema_validate_json(&only, had->value, "", &c->work, NULL)
            == ES_OK)
     {
         return true;
@@ -353,7 +353,9 @@ es_implied_values(es_compat_t *c, const es_node_t *old,
     }
 
     json_array_foreach(had->value, i, value) {
-        if (es_schema_judge_json(&only, value, "", &c->work, NULL) != ES_OK) {
+        if (es_schema_validate_json(&only, value, "", &c->work, NULL)
+            != ES_OK)
+        {
             return false;
         }
     }

@@ -17,46 +17,46 @@
 #include "schema/schema_node.h"
 #include "schema/schema_regex.h"
 
-#define ES_JUDGE_DEPTH    8192
+#define ES_EVAL_DEPTH     8192
 #define ES_REGEX_WORK     100          /* steps that a match stands for */
 #define ES_SHOWN_VALUE    80           /* bytes of a keyword's value shown */
 
-typedef bool (*es_judge_fn)(es_judge_t *j, const es_check_t *check,
+typedef bool (*es_eval_fn)(es_eval_t *e, const es_check_t *check,
     json_t *instance);
 
 
 bool
-es_judge_work(es_judge_t *j, size_t steps)
+es_eval_work(es_eval_t *e, size_t steps)
 {
-    j->work -= (int64_t) steps;
+    e->work -= (int64_t) steps;
 
-    if (j->work < 0 && j->rc == ES_OK) {
-        j->rc = ES_TOO_LARGE;
+    if (e->work < 0 && e->rc == ES_OK) {
+        e->rc = ES_TOO_LARGE;
     }
 
-    return j->rc == ES_OK;
+    return e->rc == ES_OK;
 }
 
 
 static void
-es_place_print(const es_judge_t *j, const es_place_t *place, char *pointer,
-    size_t size)
+es_location_print(const es_eval_t *e, const es_location_t *location,
+    char *pointer, size_t size)
 {
     char  index[24];
 
-    if (place == NULL) {
-        (void) snprintf(pointer, size, "%s", j->root);
+    if (location == NULL) {
+        (void) snprintf(pointer, size, "%s", e->root);
         return;
     }
 
-    es_place_print(j, place->above, pointer, size);
+    es_location_print(e, location->above, pointer, size);
 
-    if (place->name != NULL) {
-        es_pointer_add(pointer, size, es_str(place->name));
+    if (location->name != NULL) {
+        es_pointer_add(pointer, size, es_str(location->name));
         return;
     }
 
-    (void) snprintf(index, sizeof(index), "%zu", place->index);
+    (void) snprintf(index, sizeof(index), "%zu", location->index);
     es_pointer_add(pointer, size, es_str(index));
 }
 
@@ -64,25 +64,25 @@ es_place_print(const es_judge_t *j, const es_place_t *place, char *pointer,
 /* Always false.  `name` is a member that is missing or too many, or NULL. */
 
 bool
-es_judge_fail(es_judge_t *j, const es_check_t *by, const char *name)
+es_eval_fail(es_eval_t *e, const es_check_t *by, const char *name)
 {
-    char   pointer[sizeof(j->problem->pointer)];
+    char   pointer[sizeof(e->problem->pointer)];
     char  *text;
 
-    if (j->quiet > 0 || j->problem->rc != ES_OK) {
+    if (e->quiet > 0 || e->problem->rc != ES_OK) {
         return false;
     }
 
-    es_place_print(j, j->place, pointer, sizeof(pointer));
+    es_location_print(e, e->location, pointer, sizeof(pointer));
 
     if (by == NULL) {
-        (void) es_problem_set(j->problem, ES_MISMATCH, -1, pointer,
+        (void) es_problem_set(e->problem, ES_MISMATCH, -1, pointer,
                               "the schema allows nothing");
         return false;
     }
 
     if (name != NULL) {
-        (void) es_problem_set(j->problem, ES_MISMATCH, -1, pointer,
+        (void) es_problem_set(e->problem, ES_MISMATCH, -1, pointer,
                               "\"%s\" needs the member \"%s\"",
                               es_keyword_name(by->kw), name);
 
@@ -90,7 +90,7 @@ es_judge_fail(es_judge_t *j, const es_check_t *by, const char *name)
         text = json_dumps(by->value, JSON_COMPACT | JSON_ENCODE_ANY
                                      | JSON_ENSURE_ASCII);
 
-        (void) es_problem_set(j->problem, ES_MISMATCH, -1, pointer,
+        (void) es_problem_set(e->problem, ES_MISMATCH, -1, pointer,
                               "\"%s\":%.*s%s does not allow it",
                               es_keyword_name(by->kw), ES_SHOWN_VALUE,
                               text ? text : "",
@@ -99,60 +99,60 @@ es_judge_fail(es_judge_t *j, const es_check_t *by, const char *name)
         free(text);
     }
 
-    (void) es_problem_keyword(j->problem, es_keyword_name(by->kw));
+    (void) es_problem_keyword(e->problem, es_keyword_name(by->kw));
 
     return false;
 }
 
 
 bool
-es_judge_says(es_judge_t *j, const es_check_t *check, bool holds)
+es_eval_says(es_eval_t *e, const es_check_t *check, bool holds)
 {
-    return holds || es_judge_fail(j, check, NULL);
+    return holds || es_eval_fail(e, check, NULL);
 }
 
 
 bool
-es_judge_at(es_judge_t *j, const es_node_t *node, const es_check_t *by,
+es_eval_at(es_eval_t *e, const es_node_t *node, const es_check_t *by,
     json_t *instance, const char *name, size_t index)
 {
-    bool        holds;
-    es_place_t  place = { j->place, name, index };
+    bool           holds;
+    es_location_t  location = { e->location, name, index };
 
-    j->place = &place;
-    holds = es_judge_node(j, node, by, instance);
-    j->place = place.above;
+    e->location = &location;
+    holds = es_eval_node(e, node, by, instance);
+    e->location = location.above;
 
     return holds;
 }
 
 
 bool
-es_judge_quietly(es_judge_t *j, const es_node_t *node, json_t *instance)
+es_eval_quietly(es_eval_t *e, const es_node_t *node, json_t *instance)
 {
     bool  holds;
 
-    j->quiet++;
-    holds = es_judge_node(j, node, NULL, instance);
-    j->quiet--;
+    e->quiet++;
+    holds = es_eval_node(e, node, NULL, instance);
+    e->quiet--;
 
     return holds;
 }
 
 
 bool
-es_judge_regex(es_judge_t *j, const es_regex_t *regex, es_str_t text)
+es_eval_regex(es_eval_t *e, const es_regex_t *regex, es_str_t text)
 {
     es_rc_t  rc;
 
-    if (!es_judge_work(j, ES_REGEX_WORK + text.len)) {
+    if (!es_eval_work(e, ES_REGEX_WORK + text.len)) {
         return false;
     }
 
-    rc = es_regex_match(regex, text, &j->room);
+    rc = es_regex_match(regex, text, &e->room);
 
     if (rc != ES_OK && rc != ES_NOT_FOUND) {
-        j->rc = rc;
+        e->rc = rc;
     }
 
     return rc == ES_OK;
@@ -188,22 +188,22 @@ es_value_work(const json_t *value)
 
 
 static bool
-es_judge_type(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_type(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
-    return es_judge_says(j, check, es_value_types(instance) & check->types);
+    return es_eval_says(e, check, es_value_types(instance) & check->types);
 }
 
 
 /* The smaller of the two bounds what a comparison costs. */
 
 static bool
-es_judge_enum(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_enum(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     size_t   i;
     json_t  *value;
 
     json_array_foreach(check->value, i, value) {
-        if (!es_judge_work(j, es_value_work(value))) {
+        if (!es_eval_work(e, es_value_work(value))) {
             return false;
         }
 
@@ -212,15 +212,15 @@ es_judge_enum(es_judge_t *j, const es_check_t *check, json_t *instance)
         }
     }
 
-    return es_judge_fail(j, check, NULL);
+    return es_eval_fail(e, check, NULL);
 }
 
 
 static bool
-es_judge_const(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_const(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
-    return es_judge_work(j, es_value_work(check->value))
-           && es_judge_says(j, check, es_value_equal(check->value, instance));
+    return es_eval_work(e, es_value_work(check->value))
+           && es_eval_says(e, check, es_value_equal(check->value, instance));
 }
 
 
@@ -228,17 +228,17 @@ es_judge_const(es_judge_t *j, const es_check_t *check, json_t *instance)
 
 
 static bool
-es_judge_multiple(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_multiple(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     return !json_is_number(instance)
-           || (es_judge_work(j, 20)
-               && es_judge_says(j, check,
-                                es_value_multiple(instance, check->value)));
+           || (es_eval_work(e, 20)
+               && es_eval_says(e, check,
+                               es_value_multiple(instance, check->value)));
 }
 
 
 static bool
-es_judge_bound(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_bound(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     int   order;
     bool  holds;
@@ -263,7 +263,7 @@ es_judge_bound(es_judge_t *j, const es_check_t *check, json_t *instance)
         holds = order > 0;
     }
 
-    return es_judge_says(j, check, holds);
+    return es_eval_says(e, check, holds);
 }
 
 
@@ -271,7 +271,7 @@ es_judge_bound(es_judge_t *j, const es_check_t *check, json_t *instance)
 
 
 static bool
-es_judge_length(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_length(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     size_t  n;
 
@@ -279,23 +279,23 @@ es_judge_length(es_judge_t *j, const es_check_t *check, json_t *instance)
         return true;
     }
 
-    if (!es_judge_work(j, json_string_length(instance) / 16)) {
+    if (!es_eval_work(e, json_string_length(instance) / 16)) {
         return false;
     }
 
     n = es_value_length(instance);
 
-    return es_judge_says(j, check, check->kw == ES_KW_MAX_LENGTH
+    return es_eval_says(e, check, check->kw == ES_KW_MAX_LENGTH
                                    ? n <= check->count : n >= check->count);
 }
 
 
 static bool
-es_judge_pattern(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_pattern(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     return !json_is_string(instance)
-           || es_judge_says(j, check, es_judge_regex(j, check->regex,
-                                                     es_value_str(instance)));
+           || es_eval_says(e, check, es_eval_regex(e, check->regex,
+                                                   es_value_str(instance)));
 }
 
 
@@ -303,12 +303,12 @@ es_judge_pattern(es_judge_t *j, const es_check_t *check, json_t *instance)
 
 
 static bool
-es_judge_all(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_all(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     size_t  i;
 
     for (i = 0; i < check->n; i++) {
-        if (!es_judge_node(j, check->nodes[i], check, instance)) {
+        if (!es_eval_node(e, check->nodes[i], check, instance)) {
             return false;
         }
     }
@@ -318,163 +318,163 @@ es_judge_all(es_judge_t *j, const es_check_t *check, json_t *instance)
 
 
 static bool
-es_judge_any(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_any(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     size_t  i;
 
-    for (i = 0; i < check->n && j->rc == ES_OK; i++) {
-        if (es_judge_quietly(j, check->nodes[i], instance)) {
+    for (i = 0; i < check->n && e->rc == ES_OK; i++) {
+        if (es_eval_quietly(e, check->nodes[i], instance)) {
             return true;
         }
     }
 
-    return es_judge_fail(j, check, NULL);
+    return es_eval_fail(e, check, NULL);
 }
 
 
 static bool
-es_judge_one(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_one(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     size_t    i;
     unsigned  found;
 
     for (i = 0, found = 0; i < check->n && found < 2; i++) {
-        found += es_judge_quietly(j, check->nodes[i], instance);
+        found += es_eval_quietly(e, check->nodes[i], instance);
     }
 
-    return es_judge_says(j, check, found == 1);
+    return es_eval_says(e, check, found == 1);
 }
 
 
 static bool
-es_judge_not(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_not(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
-    return es_judge_says(j, check,
-                         !es_judge_quietly(j, check->nodes[0], instance));
+    return es_eval_says(e, check,
+                        !es_eval_quietly(e, check->nodes[0], instance));
 }
 
 
 static bool
-es_judge_if(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_if(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     const es_node_t  *node;
 
-    node = es_judge_quietly(j, check->nodes[0], instance) ? check->nodes[1]
+    node = es_eval_quietly(e, check->nodes[0], instance) ? check->nodes[1]
                                                           : check->nodes[2];
 
-    return node == NULL || es_judge_node(j, node, check, instance);
+    return node == NULL || es_eval_node(e, node, check, instance);
 }
 
 
 /* In the order of es_kw_t. */
 
-static const es_judge_fn  es_judges[ES_KW_CHECKS] = {
-    es_judge_type,
-    es_judge_enum,
-    es_judge_const,
-    es_judge_multiple,
-    es_judge_bound,
-    es_judge_bound,
-    es_judge_bound,
-    es_judge_bound,
-    es_judge_length,
-    es_judge_length,
-    es_judge_pattern,
-    es_judge_nitems,
-    es_judge_nitems,
-    es_judge_unique,
-    es_judge_prefix,
-    es_judge_items,
-    es_judge_contains,
-    es_judge_nmembers,
-    es_judge_nmembers,
-    es_judge_required,
-    es_judge_properties,
-    es_judge_patterns,
-    es_judge_additional,
-    es_judge_names,
-    es_judge_dependent,
-    es_judge_dependents,
-    es_judge_all,                          /* $ref: of one */
-    es_judge_all,
-    es_judge_any,
-    es_judge_one,
-    es_judge_not,
-    es_judge_if
+static const es_eval_fn  es_evaluators[ES_KW_CHECKS] = {
+    es_eval_type,
+    es_eval_enum,
+    es_eval_const,
+    es_eval_multiple,
+    es_eval_bound,
+    es_eval_bound,
+    es_eval_bound,
+    es_eval_bound,
+    es_eval_length,
+    es_eval_length,
+    es_eval_pattern,
+    es_eval_nitems,
+    es_eval_nitems,
+    es_eval_unique,
+    es_eval_prefix,
+    es_eval_items,
+    es_eval_contains,
+    es_eval_nmembers,
+    es_eval_nmembers,
+    es_eval_required,
+    es_eval_properties,
+    es_eval_patterns,
+    es_eval_additional,
+    es_eval_names,
+    es_eval_dependent,
+    es_eval_dependents,
+    es_eval_all,                          /* $ref: of one */
+    es_eval_all,
+    es_eval_any,
+    es_eval_one,
+    es_eval_not,
+    es_eval_if
 };
 
 
 bool
-es_judge_node(es_judge_t *j, const es_node_t *node, const es_check_t *by,
+es_eval_node(es_eval_t *e, const es_node_t *node, const es_check_t *by,
     json_t *instance)
 {
     bool    holds;
     size_t  i;
 
-    if (!es_judge_work(j, 1)) {
+    if (!es_eval_work(e, 1)) {
         return false;
     }
 
     if (node->never) {
-        return es_judge_fail(j, by, NULL);
+        return es_eval_fail(e, by, NULL);
     }
 
-    if (j->depth == ES_JUDGE_DEPTH) {
-        j->rc = ES_TOO_LARGE;
+    if (e->depth == ES_EVAL_DEPTH) {
+        e->rc = ES_TOO_LARGE;
         return false;
     }
 
-    j->depth++;
+    e->depth++;
     holds = true;
 
     for (i = 0; i < node->n && holds; i++) {
-        holds = es_judge_work(j, 1)
-                && es_judges[node->checks[i].kw](j, &node->checks[i],
-                                                 instance);
+        holds = es_eval_work(e, 1)
+                && es_evaluators[node->checks[i].kw](e, &node->checks[i],
+                                                     instance);
     }
 
-    j->depth--;
+    e->depth--;
 
     return holds;
 }
 
 
 es_rc_t
-es_schema_judge_json(const es_node_t *node, json_t *instance,
+es_schema_validate_json(const es_node_t *node, json_t *instance,
     const char *root, int64_t *work, es_problem_t *problem)
 {
     bool          holds;
-    es_judge_t    j = { 0 };
+    es_eval_t     e = { 0 };
     es_problem_t  ignored = { 0 };
 
-    j.problem = problem ? problem : &ignored;
-    j.problem->rc = ES_OK;
-    j.root = root;
-    j.work = *work;
-    j.rc = ES_OK;
+    e.problem = problem ? problem : &ignored;
+    e.problem->rc = ES_OK;
+    e.root = root;
+    e.work = *work;
+    e.rc = ES_OK;
 
-    holds = es_judge_node(&j, node, NULL, instance);
+    holds = es_eval_node(&e, node, NULL, instance);
 
-    es_regex_room_free(&j.room);
-    *work = j.work;
+    es_regex_room_free(&e.room);
+    *work = e.work;
 
-    switch (j.rc) {
+    switch (e.rc) {
 
     case ES_OK:
         return holds ? ES_OK : ES_MISMATCH;
 
     case ES_NOMEM:
-        return es_problem_set(j.problem, ES_NOMEM, -1, NULL, "out of memory");
+        return es_problem_set(e.problem, ES_NOMEM, -1, NULL, "out of memory");
 
     default:
-        return es_problem_set(j.problem, ES_MISMATCH, -1, root,
+        return es_problem_set(e.problem, ES_MISMATCH, -1, root,
                               "the schema takes too long to judge it");
     }
 }
 
 
 es_rc_t
-es_schema_judge(const es_schema_t *schema, es_str_t text, const char *root,
+es_schema_validate(const es_schema_t *schema, es_str_t text, const char *root,
     es_problem_t *problem)
 {
     json_t        *instance;
@@ -505,7 +505,7 @@ es_schema_judge(const es_schema_t *schema, es_str_t text, const char *root,
     }
 
     work = ES_SCHEMA_WORK_MAX;
-    rc = es_schema_judge_json(schema->root, instance, root, &work, problem);
+    rc = es_schema_validate_json(schema->root, instance, root, &work, problem);
     json_decref(instance);
 
     return rc;

@@ -15,14 +15,14 @@
 
 
 bool
-es_judge_nitems(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_nitems(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     size_t  n;
 
     n = json_array_size(instance);
 
     return !json_is_array(instance)
-           || es_judge_says(j, check, check->kw == ES_KW_MAX_ITEMS
+           || es_eval_says(e, check, check->kw == ES_KW_MAX_ITEMS
                                       ? n <= check->count
                                       : n >= check->count);
 }
@@ -46,7 +46,7 @@ es_hashed_order(const void *one, const void *two)
 /* By hashes: only values that share one are compared. */
 
 bool
-es_judge_unique(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_unique(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     bool          unique;
     size_t        i, k, n;
@@ -58,13 +58,13 @@ es_judge_unique(es_judge_t *j, const es_check_t *check, json_t *instance)
         return true;
     }
 
-    if (!es_judge_work(j, 4 * es_value_work(instance))) {
+    if (!es_eval_work(e, 4 * es_value_work(instance))) {
         return false;
     }
 
     items = malloc(n * sizeof(es_hashed_t));
     if (items == NULL) {
-        j->rc = ES_NOMEM;
+        e->rc = ES_NOMEM;
         return false;
     }
 
@@ -79,7 +79,7 @@ es_judge_unique(es_judge_t *j, const es_check_t *check, json_t *instance)
 
     for (i = 0; i < n && unique; i++) {
         for (k = i + 1; k < n && items[k].hash == items[i].hash; k++) {
-            if (!es_judge_work(j, es_value_work(items[k].value))
+            if (!es_eval_work(e, es_value_work(items[k].value))
                 || es_value_equal(items[i].value, items[k].value))
             {
                 unique = false;
@@ -90,12 +90,12 @@ es_judge_unique(es_judge_t *j, const es_check_t *check, json_t *instance)
 
     free(items);
 
-    return es_judge_says(j, check, unique);
+    return es_eval_says(e, check, unique);
 }
 
 
 bool
-es_judge_prefix(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_prefix(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     size_t   i;
     json_t  *item;
@@ -105,7 +105,7 @@ es_judge_prefix(es_judge_t *j, const es_check_t *check, json_t *instance)
             break;
         }
 
-        if (!es_judge_at(j, check->nodes[i], check, item, NULL, i)) {
+        if (!es_eval_at(e, check->nodes[i], check, item, NULL, i)) {
             return false;
         }
     }
@@ -115,15 +115,15 @@ es_judge_prefix(es_judge_t *j, const es_check_t *check, json_t *instance)
 
 
 bool
-es_judge_items(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_items(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     size_t  i, n;
 
     n = json_array_size(instance);
 
     for (i = check->count; i < n; i++) {
-        if (!es_judge_at(j, check->nodes[0], check,
-                         json_array_get(instance, i), NULL, i))
+        if (!es_eval_at(e, check->nodes[0], check,
+                        json_array_get(instance, i), NULL, i))
         {
             return false;
         }
@@ -134,7 +134,7 @@ es_judge_items(es_judge_t *j, const es_check_t *check, json_t *instance)
 
 
 bool
-es_judge_contains(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_contains(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     size_t    i;
     json_t   *item;
@@ -147,9 +147,9 @@ es_judge_contains(es_judge_t *j, const es_check_t *check, json_t *instance)
     found = 0;
 
     json_array_foreach(instance, i, item) {
-        found += es_judge_quietly(j, check->nodes[0], item);
+        found += es_eval_quietly(e, check->nodes[0], item);
 
-        if (j->rc != ES_OK) {
+        if (e->rc != ES_OK) {
             return false;
         }
 
@@ -160,7 +160,7 @@ es_judge_contains(es_judge_t *j, const es_check_t *check, json_t *instance)
         }
     }
 
-    return es_judge_says(j, check, found >= check->count
+    return es_eval_says(e, check, found >= check->count
                                    && found <= check->most);
 }
 
@@ -169,33 +169,33 @@ es_judge_contains(es_judge_t *j, const es_check_t *check, json_t *instance)
 
 
 bool
-es_judge_nmembers(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_nmembers(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     size_t  n;
 
     n = json_object_size(instance);
 
     return !json_is_object(instance)
-           || es_judge_says(j, check, check->kw == ES_KW_MAX_PROPERTIES
+           || es_eval_says(e, check, check->kw == ES_KW_MAX_PROPERTIES
                                       ? n <= check->count
                                       : n >= check->count);
 }
 
 
 static bool
-es_judge_has(es_judge_t *j, const es_check_t *check, const json_t *names,
+es_eval_has(es_eval_t *e, const es_check_t *check, const json_t *names,
     const json_t *instance)
 {
     size_t        i;
     const json_t  *name;
 
     json_array_foreach(names, i, name) {
-        if (!es_judge_work(j, 1)) {
+        if (!es_eval_work(e, 1)) {
             return false;
         }
 
         if (json_object_get(instance, json_string_value(name)) == NULL) {
-            return es_judge_fail(j, check, json_string_value(name));
+            return es_eval_fail(e, check, json_string_value(name));
         }
     }
 
@@ -204,15 +204,15 @@ es_judge_has(es_judge_t *j, const es_check_t *check, const json_t *names,
 
 
 bool
-es_judge_required(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_required(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     return !json_is_object(instance)
-           || es_judge_has(j, check, check->value, instance);
+           || es_eval_has(e, check, check->value, instance);
 }
 
 
 bool
-es_judge_properties(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_properties(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     size_t              i;
     json_t             *value;
@@ -222,13 +222,13 @@ es_judge_properties(es_judge_t *j, const es_check_t *check, json_t *instance)
         member = &check->members[i];
         value = json_object_get(instance, member->name.data);
 
-        if (!es_judge_work(j, 1)) {
+        if (!es_eval_work(e, 1)) {
             return false;
         }
 
         if (value != NULL
-            && !es_judge_at(j, member->node, check, value, member->name.data,
-                            0))
+            && !es_eval_at(e, member->node, check, value, member->name.data,
+                           0))
         {
             return false;
         }
@@ -239,7 +239,7 @@ es_judge_properties(es_judge_t *j, const es_check_t *check, json_t *instance)
 
 
 bool
-es_judge_patterns(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_patterns(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     size_t       i;
     json_t      *value;
@@ -247,14 +247,14 @@ es_judge_patterns(es_judge_t *j, const es_check_t *check, json_t *instance)
 
     json_object_foreach(instance, name, value) {
         for (i = 0; i < check->n; i++) {
-            if (es_judge_regex(j, check->members[i].regex, es_str(name))
-                && !es_judge_at(j, check->members[i].node, check, value, name,
-                                0))
+            if (es_eval_regex(e, check->members[i].regex, es_str(name))
+                && !es_eval_at(e, check->members[i].node, check, value, name,
+                               0))
             {
                 return false;
             }
 
-            if (j->rc != ES_OK) {
+            if (e->rc != ES_OK) {
                 return false;
             }
         }
@@ -265,7 +265,7 @@ es_judge_patterns(es_judge_t *j, const es_check_t *check, json_t *instance)
 
 
 static bool
-es_judge_is_named(es_judge_t *j, const es_check_t *check, const char *name)
+es_eval_is_named(es_eval_t *e, const es_check_t *check, const char *name)
 {
     size_t             i;
     const es_check_t  *patterns;
@@ -279,7 +279,7 @@ es_judge_is_named(es_judge_t *j, const es_check_t *check, const char *name)
     patterns = check->patterns;
 
     for (i = 0; patterns != NULL && i < patterns->n; i++) {
-        if (es_judge_regex(j, patterns->members[i].regex, es_str(name))) {
+        if (es_eval_regex(e, patterns->members[i].regex, es_str(name))) {
             return true;
         }
     }
@@ -289,18 +289,18 @@ es_judge_is_named(es_judge_t *j, const es_check_t *check, const char *name)
 
 
 bool
-es_judge_additional(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_additional(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     json_t      *value;
     const char  *name;
 
     json_object_foreach(instance, name, value) {
-        if (!es_judge_work(j, 1)) {
+        if (!es_eval_work(e, 1)) {
             return false;
         }
 
-        if (!es_judge_is_named(j, check, name)
-            && !es_judge_at(j, check->nodes[0], check, value, name, 0))
+        if (!es_eval_is_named(e, check, name)
+            && !es_eval_at(e, check->nodes[0], check, value, name, 0))
         {
             return false;
         }
@@ -311,7 +311,7 @@ es_judge_additional(es_judge_t *j, const es_check_t *check, json_t *instance)
 
 
 bool
-es_judge_names(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_names(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     bool         holds;
     json_t      *value, *text;
@@ -320,11 +320,11 @@ es_judge_names(es_judge_t *j, const es_check_t *check, json_t *instance)
     json_object_foreach(instance, name, value) {
         text = json_string(name);
         if (text == NULL) {
-            j->rc = ES_NOMEM;
+            e->rc = ES_NOMEM;
             return false;
         }
 
-        holds = es_judge_at(j, check->nodes[0], check, text, name, 0);
+        holds = es_eval_at(e, check->nodes[0], check, text, name, 0);
         json_decref(text);
 
         if (!holds) {
@@ -337,7 +337,7 @@ es_judge_names(es_judge_t *j, const es_check_t *check, json_t *instance)
 
 
 bool
-es_judge_dependent(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_dependent(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     json_t      *names;
     const char  *name;
@@ -347,12 +347,12 @@ es_judge_dependent(es_judge_t *j, const es_check_t *check, json_t *instance)
     }
 
     json_object_foreach(check->value, name, names) {
-        if (!es_judge_work(j, 1)) {
+        if (!es_eval_work(e, 1)) {
             return false;
         }
 
         if (json_object_get(instance, name) != NULL
-            && !es_judge_has(j, check, names, instance))
+            && !es_eval_has(e, check, names, instance))
         {
             return false;
         }
@@ -363,13 +363,13 @@ es_judge_dependent(es_judge_t *j, const es_check_t *check, json_t *instance)
 
 
 bool
-es_judge_dependents(es_judge_t *j, const es_check_t *check, json_t *instance)
+es_eval_dependents(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     size_t  i;
 
     for (i = 0; i < check->n; i++) {
         if (json_object_get(instance, check->members[i].name.data) != NULL
-            && !es_judge_node(j, check->members[i].node, check, instance))
+            && !es_eval_node(e, check->members[i].node, check, instance))
         {
             return false;
         }

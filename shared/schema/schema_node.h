@@ -29,7 +29,7 @@
 
 typedef struct es_node   es_node_t;
 typedef struct es_check  es_check_t;
-typedef struct es_judge  es_judge_t;
+typedef struct es_eval  es_eval_t;
 
 /* A member of `properties`, `patternProperties` or `dependentSchemas`. */
 typedef struct {
@@ -118,7 +118,7 @@ const es_check_t *es_node_find(const es_node_t *node, es_kw_t kw);
 
 /* schema_eval.c: an instance that is decoded already; takes its steps from
    `work`. */
-es_rc_t es_schema_judge_json(const es_node_t *node, json_t *instance,
+es_rc_t es_schema_validate_json(const es_node_t *node, json_t *instance,
     const char *root, int64_t *work, es_problem_t *problem);
 
 /* schema_value.c */

@@ -12,20 +12,20 @@
 #include "store/store.h"
 #include "store/deletions.h"
 
-#define ES_TAKEN_EVERY_US  10000000
+#define ES_DELETIONS_EVERY_US  10000000
 
-struct es_taken {
-    es_taken_t  *next;
-    char         feed[ES_FEED_MAX + 1];
-    uint64_t     counts[ES_TAKEN_WHYS];
-    int64_t      told_us[ES_TAKEN_WHYS];   /* monotonic; 0: never */
+struct es_deletions {
+    es_deletions_t  *next;
+    char             feed[ES_FEED_MAX + 1];
+    uint64_t         counts[ES_DELETION_CAUSES];
+    int64_t          told_us[ES_DELETION_CAUSES];  /* monotonic; 0: never */
 };
 
 
 const char *
-es_taken_name(es_taken_why_t why)
+es_deletion_cause_name(es_deletion_cause_t why)
 {
-    static const char  *const names[ES_TAKEN_WHYS] = {
+    static const char  *const names[ES_DELETION_CAUSES] = {
         "age", "count", "bytes", "trim", "reset", "remove"
     };
 
@@ -34,10 +34,10 @@ es_taken_name(es_taken_why_t why)
 
 
 void
-es_taken_add(es_store_t *store, const char *feed, uint64_t count,
-    es_taken_why_t why)
+es_deletions_add(es_store_t *store, const char *feed, uint64_t count,
+    es_deletion_cause_t why)
 {
-    es_taken_t  *taken;
+    es_deletions_t  *d;
 
     if (count == 0) {
         return;
@@ -45,26 +45,26 @@ es_taken_add(es_store_t *store, const char *feed, uint64_t count,
 
     (void) pthread_mutex_lock(&store->said_lock);
 
-    for (taken = store->taken; taken != NULL; taken = taken->next) {
-        if (strcmp(taken->feed, feed) == 0) {
+    for (d = store->deletions; d != NULL; d = d->next) {
+        if (strcmp(d->feed, feed) == 0) {
             break;
         }
     }
 
-    if (taken == NULL) {
-        taken = calloc(1, sizeof(es_taken_t));
+    if (d == NULL) {
+        d = calloc(1, sizeof(es_deletions_t));
 
-        if (taken != NULL) {
-            (void) snprintf(taken->feed, sizeof(taken->feed), "%s", feed);
-            taken->next = store->taken;
-            store->taken = taken;
+        if (d != NULL) {
+            (void) snprintf(d->feed, sizeof(d->feed), "%s", feed);
+            d->next = store->deletions;
+            store->deletions = d;
         }
     }
 
     /* without memory the log lacks a line, and the log alone */
 
-    if (taken != NULL) {
-        taken->counts[why] += count;
+    if (d != NULL) {
+        d->counts[why] += count;
     }
 
     (void) pthread_mutex_unlock(&store->said_lock);
@@ -72,40 +72,40 @@ es_taken_add(es_store_t *store, const char *feed, uint64_t count,
 
 
 static bool
-es_taken_due(const es_taken_t *taken, es_taken_why_t why, bool all,
+es_deletions_due(const es_deletions_t *d, es_deletion_cause_t why, bool all,
     int64_t now_us)
 {
-    return taken->counts[why] > 0
-           && (all || taken->told_us[why] == 0
-               || now_us - taken->told_us[why] >= ES_TAKEN_EVERY_US);
+    return d->counts[why] > 0
+           && (all || d->told_us[why] == 0
+               || now_us - d->told_us[why] >= ES_DELETIONS_EVERY_US);
 }
 
 
 bool
-es_store_taken(es_store_t *store, bool all, char *text, size_t size)
+es_deletions_next(es_store_t *store, bool all, char *text, size_t size)
 {
-    bool             found;
-    int64_t          now_us;
-    es_taken_t      *taken;
-    es_taken_why_t   why;
+    bool                 found;
+    int64_t              now_us;
+    es_deletions_t      *d;
+    es_deletion_cause_t  why;
 
     found = false;
     now_us = es_clock_mono_us();
 
     (void) pthread_mutex_lock(&store->said_lock);
 
-    for (taken = store->taken; taken != NULL && !found; taken = taken->next) {
-        for (why = 0; why < ES_TAKEN_WHYS && !found; why++) {
-            if (!es_taken_due(taken, why, all, now_us)) {
+    for (d = store->deletions; d != NULL && !found; d = d->next) {
+        for (why = 0; why < ES_DELETION_CAUSES && !found; why++) {
+            if (!es_deletions_due(d, why, all, now_us)) {
                 continue;
             }
 
             (void) snprintf(text, size, "deleted %" PRIu64 " events of feed "
-                            "\"%s\": %s%s", taken->counts[why], taken->feed,
-                            why <= ES_TAKEN_BYTES ? "retention by " : "",
-                            es_taken_name(why));
-            taken->counts[why] = 0;
-            taken->told_us[why] = now_us;
+                            "\"%s\": %s%s", d->counts[why], d->feed,
+                            why <= ES_DELETION_BYTES ? "retention by " : "",
+                            es_deletion_cause_name(why));
+            d->counts[why] = 0;
+            d->told_us[why] = now_us;
             found = true;
         }
     }
@@ -117,12 +117,12 @@ es_store_taken(es_store_t *store, bool all, char *text, size_t size)
 
 
 void
-es_taken_free(es_store_t *store)
+es_deletions_free(es_store_t *store)
 {
-    es_taken_t  *taken;
+    es_deletions_t  *d;
 
-    while ((taken = store->taken) != NULL) {
-        store->taken = taken->next;
-        free(taken);
+    while ((d = store->deletions) != NULL) {
+        store->deletions = d->next;
+        free(d);
     }
 }

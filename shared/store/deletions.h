@@ -7,36 +7,36 @@
  * commit or by a command, is added up here; the process asks now and then.
  */
 
-#ifndef ES_TAKEN_H
-#define ES_TAKEN_H
+#ifndef ES_DELETIONS_H
+#define ES_DELETIONS_H
 
 #include "base/base.h"
 
 typedef enum {
-    ES_TAKEN_AGE = 0,          /* retention, by its limits */
-    ES_TAKEN_COUNT,
-    ES_TAKEN_BYTES,
-    ES_TAKEN_TRIM,             /* commands */
-    ES_TAKEN_RESET,
-    ES_TAKEN_REMOVE,
-    ES_TAKEN_WHYS
-} es_taken_why_t;
+    ES_DELETION_AGE = 0,          /* retention, by its limits */
+    ES_DELETION_COUNT,
+    ES_DELETION_BYTES,
+    ES_DELETION_TRIM,             /* commands */
+    ES_DELETION_RESET,
+    ES_DELETION_REMOVE,
+    ES_DELETION_CAUSES
+} es_deletion_cause_t;
 
 /* Room for a sentence of what a process is to tell. */
-#define ES_TOLD_MAX  512
+#define ES_STORE_NEWS_MAX  512
 
 /* "age", "count", "bytes", "trim", "reset", "remove" */
-const char *es_taken_name(es_taken_why_t why);
+const char *es_deletion_cause_name(es_deletion_cause_t why);
 
 /* Any thread.  Nothing for a count of 0. */
-void es_taken_add(es_store_t *store, const char *feed, uint64_t count,
-    es_taken_why_t why);
+void es_deletions_add(es_store_t *store, const char *feed, uint64_t count,
+    es_deletion_cause_t why);
 
 /*
  * The next sentence about deletions, without its point; false: there is none
  * now.  Of a feed and reason the first deletion is told at once, and then the
  * sum of each ten seconds; all that is left with `all`.  Any thread.
  */
-bool es_store_taken(es_store_t *store, bool all, char *text, size_t size);
+bool es_deletions_next(es_store_t *store, bool all, char *text, size_t size);
 
-#endif /* ES_TAKEN_H */
+#endif /* ES_DELETIONS_H */

@@ -204,8 +204,8 @@ es_env_open(const es_env_options_t *options, es_env_t **out)
     env->queue = open(options->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (options->writable) {
-        es_room_init(&env->room, env->mdb, options->reserve, options->step,
-                     options->map_max);
+        es_reserve_init(&env->room, env->mdb, options->reserve, options->step,
+                        options->map_max);
     }
 
     *out = env;
@@ -345,10 +345,10 @@ es_env_open_once(es_env_t *env, bool create, MDB_txn **txn)
 static int
 es_env_register(es_env_t *env, bool create, MDB_txn **txn)
 {
-    int           rc;
-    es_readers_t  readers;
+    int                rc;
+    es_reader_table_t  readers;
 
-    es_readers_look(env->mdb, &readers);
+    es_reader_table_read(env->mdb, &readers);
 
     rc = es_env_begin(env, MDB_RDONLY, txn);
     if (rc != 0) {

@@ -29,7 +29,7 @@ struct es_env {
     bool                shadows;       /* see es_env_shadows() */
 
     _Atomic uint64_t    map_max;       /* as the options last had it */
-    es_room_t           room;
+    es_reserve_t        room;
 };
 
 /* Maps `size` bytes; 0 takes the size that another process has set. */

@@ -146,15 +146,16 @@ es_env_write_txn(es_env_t *env, const es_env_write_t *w, MDB_txn *txn)
     int64_t  grown;
     es_rc_t  result;
 
-    grown = w->gives ? 0 : -(int64_t) es_room_used(txn, env->dbis, env->ndbs);
+    grown = w->gives ? 0 : -(int64_t) es_reserve_used(txn, env->dbis,
+                                                      env->ndbs);
 
     errno = 0;
     result = w->fn(txn, w->ctx);
 
     if (result == ES_OK && !w->gives) {
-        grown += (int64_t) es_room_used(txn, env->dbis, env->ndbs);
-        rc = es_room_check(&env->room, env->mdb, grown,
-                           atomic_load(&env->map_max));
+        grown += (int64_t) es_reserve_used(txn, env->dbis, env->ndbs);
+        rc = es_reserve_check(&env->room, env->mdb, grown,
+                              atomic_load(&env->map_max));
         result = es_env_rc(rc);
     }
 
@@ -368,7 +369,7 @@ es_env_lagging(es_env_t *env)
         return 0;
     }
 
-    pid = es_room_reader(env->mdb);
+    pid = es_reserve_reader(env->mdb);
     es_env_leave(env);
 
     return pid;

@@ -8,16 +8,19 @@
 #include "store/reader_table.h"
 #include "store/page_reserve.h"
 
-#define ES_ROOM_MAP_PART   8       /* of the map, the reserve at most ... */
-#define ES_ROOM_SMALL_PART 4       /* ... and of one that is so small that ... */
-#define ES_ROOM_SMALL  (1 << 20)   /* ... this would be more, in bytes */
-#define ES_ROOM_DISK_PART 16       /* of the disk */
-#define ES_ROOM_LAG        8       /* commits; readers are seldom so slow */
-#define ES_ROOM_FREE_DBI   0       /* LMDB's own list of free pages */
+/* The reserve is at most an eighth of the map, or of a small map a quarter, up
+   to 1 MB; and at most a sixteenth of the disk. */
+#define ES_RESERVE_MAP_PART    8
+#define ES_RESERVE_SMALL_PART  4
+#define ES_RESERVE_SMALL       (1 << 20)
+#define ES_RESERVE_DISK_PART   16
+
+#define ES_RESERVE_LAG         8      /* commits; readers are seldom so slow */
+#define ES_RESERVE_FREE_DBI    0      /* LMDB's own list of free pages */
 
 
 static uint64_t
-es_room_next(MDB_env *mdb, size_t *txnid)
+es_reserve_next(MDB_env *mdb, size_t *txnid)
 {
     MDB_envinfo  info;
 
@@ -32,7 +35,7 @@ es_room_next(MDB_env *mdb, size_t *txnid)
 
 
 static uint64_t
-es_room_over(uint64_t end, uint64_t next)
+es_reserve_over(uint64_t end, uint64_t next)
 {
     return end > next ? end - next : 0;
 }
@@ -42,7 +45,8 @@ es_room_over(uint64_t end, uint64_t next)
    where it was. */
 
 static int
-es_room_extend(es_room_t *room, MDB_env *mdb, uint64_t from, uint64_t end)
+es_reserve_extend(es_reserve_t *reserve, MDB_env *mdb, uint64_t from,
+    uint64_t end)
 {
     int               rc;
     mdb_filehandle_t  fd;
@@ -51,8 +55,8 @@ es_room_extend(es_room_t *room, MDB_env *mdb, uint64_t from, uint64_t end)
     (void) mdb_env_get_fd(mdb, &fd);
 
     do {
-        rc = fallocate(fd, 0, (off_t) (from * room->page),
-                       (off_t) ((end - from) * room->page));
+        rc = fallocate(fd, 0, (off_t) (from * reserve->page),
+                       (off_t) ((end - from) * reserve->page));
     } while (rc == -1 && errno == EINTR);
 
     if (rc == -1) {
@@ -63,13 +67,13 @@ es_room_extend(es_room_t *room, MDB_env *mdb, uint64_t from, uint64_t end)
         /* The file system cannot promise: take it at its word. */
 
         if (fstatvfs(fd, &fs) == 0
-            && fs.f_bavail * fs.f_frsize < (end - from) * room->page)
+            && fs.f_bavail * fs.f_frsize < (end - from) * reserve->page)
         {
             return ENOSPC;
         }
     }
 
-    atomic_store(&room->tail, end);
+    atomic_store(&reserve->tail, end);
 
     return 0;
 }
@@ -79,21 +83,21 @@ es_room_extend(es_room_t *room, MDB_env *mdb, uint64_t from, uint64_t end)
    more slowly than the map. */
 
 static uint64_t
-es_room_part(uint64_t map_max)
+es_reserve_part(uint64_t map_max)
 {
     uint64_t  part, small;
 
-    part = map_max / ES_ROOM_MAP_PART;
-    small = map_max / ES_ROOM_SMALL_PART;
-    small = small < ES_ROOM_SMALL ? small : ES_ROOM_SMALL;
+    part = map_max / ES_RESERVE_MAP_PART;
+    small = map_max / ES_RESERVE_SMALL_PART;
+    small = small < ES_RESERVE_SMALL ? small : ES_RESERVE_SMALL;
 
     return part > small ? part : small;
 }
 
 
 void
-es_room_init(es_room_t *room, MDB_env *mdb, uint64_t reserve, uint64_t step,
-    uint64_t map_max)
+es_reserve_init(es_reserve_t *reserve, MDB_env *mdb, uint64_t bytes,
+    uint64_t step, uint64_t map_max)
 {
     uint64_t          next;
     MDB_stat          stat;
@@ -103,29 +107,30 @@ es_room_init(es_room_t *room, MDB_env *mdb, uint64_t reserve, uint64_t step,
     (void) mdb_env_stat(mdb, &stat);
     (void) mdb_env_get_fd(mdb, &fd);
 
-    if (reserve > es_room_part(map_max)) {
-        reserve = es_room_part(map_max);
+    if (bytes > es_reserve_part(map_max)) {
+        bytes = es_reserve_part(map_max);
     }
 
     if (fstatvfs(fd, &fs) == 0 && fs.f_blocks != 0
-        && reserve > fs.f_blocks * fs.f_frsize / ES_ROOM_DISK_PART)
+        && bytes > fs.f_blocks * fs.f_frsize / ES_RESERVE_DISK_PART)
     {
-        reserve = fs.f_blocks * fs.f_frsize / ES_ROOM_DISK_PART;
+        bytes = fs.f_blocks * fs.f_frsize / ES_RESERVE_DISK_PART;
     }
 
-    room->page = stat.ms_psize;
-    room->reserve = reserve / room->page;
-    room->step = (step < reserve ? step : reserve) / room->page;
+    reserve->page = stat.ms_psize;
+    reserve->pages = bytes / reserve->page;
+    reserve->step = (step < bytes ? step : bytes) / reserve->page;
 
-    next = es_room_next(mdb, NULL);
-    atomic_store(&room->tail, next);
+    next = es_reserve_next(mdb, NULL);
+    atomic_store(&reserve->tail, next);
 
-    (void) es_room_extend(room, mdb, next, next + room->reserve + room->step);
+    (void) es_reserve_extend(reserve, mdb, next,
+                             next + reserve->pages + reserve->step);
 }
 
 
 uint64_t
-es_room_used(MDB_txn *txn, const MDB_dbi *dbis, unsigned n)
+es_reserve_used(MDB_txn *txn, const MDB_dbi *dbis, unsigned n)
 {
     unsigned  i;
     uint64_t  pages;
@@ -148,15 +153,15 @@ es_room_used(MDB_txn *txn, const MDB_dbi *dbis, unsigned n)
    sees, which is beyond all if none lags behind. */
 
 static int
-es_room_lag(MDB_env *mdb, size_t *oldest)
+es_reserve_lag(MDB_env *mdb, size_t *oldest)
 {
-    size_t        last;
-    es_readers_t  readers;
+    size_t             last;
+    es_reader_table_t  readers;
 
-    (void) es_room_next(mdb, &last);
-    es_readers_look(mdb, &readers);
+    (void) es_reserve_next(mdb, &last);
+    es_reader_table_read(mdb, &readers);
 
-    if (readers.oldest == 0 || readers.oldest + ES_ROOM_LAG >= last) {
+    if (readers.oldest == 0 || readers.oldest + ES_RESERVE_LAG >= last) {
         *oldest = SIZE_MAX;
         return 0;
     }
@@ -174,7 +179,7 @@ es_room_lag(MDB_env *mdb, size_t *oldest)
  */
 
 static uint64_t
-es_room_free(MDB_env *mdb, size_t oldest, uint64_t wanted)
+es_reserve_free(MDB_env *mdb, size_t oldest, uint64_t wanted)
 {
     int          rc;
     size_t       txnid, n;
@@ -189,7 +194,7 @@ es_room_free(MDB_env *mdb, size_t oldest, uint64_t wanted)
 
     pages = 0;
 
-    if (mdb_cursor_open(txn, ES_ROOM_FREE_DBI, &cursor) == 0) {
+    if (mdb_cursor_open(txn, ES_RESERVE_FREE_DBI, &cursor) == 0) {
         rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
 
         while (rc == 0 && pages < wanted) {
@@ -214,7 +219,8 @@ es_room_free(MDB_env *mdb, size_t oldest, uint64_t wanted)
 
 
 int
-es_room_check(es_room_t *room, MDB_env *mdb, int64_t grown, uint64_t limit)
+es_reserve_check(es_reserve_t *reserve, MDB_env *mdb, int64_t grown,
+    uint64_t limit)
 {
     size_t    oldest;
     uint64_t  next, need, map, disk, least;
@@ -223,15 +229,16 @@ es_room_check(es_room_t *room, MDB_env *mdb, int64_t grown, uint64_t limit)
         return 0;
     }
 
-    next = es_room_next(mdb, NULL);
-    need = room->reserve + (uint64_t) grown;
-    map = es_room_over(limit / room->page, next);
-    disk = es_room_over(atomic_load(&room->tail), next);
+    next = es_reserve_next(mdb, NULL);
+    need = reserve->pages + (uint64_t) grown;
+    map = es_reserve_over(limit / reserve->page, next);
+    disk = es_reserve_over(atomic_load(&reserve->tail), next);
 
     if (disk < need
-        && es_room_extend(room, mdb, next, next + need + room->step) == 0)
+        && es_reserve_extend(reserve, mdb, next,
+                             next + need + reserve->step) == 0)
     {
-        disk = need + room->step;
+        disk = need + reserve->step;
     }
 
     least = map < disk ? map : disk;
@@ -240,8 +247,8 @@ es_room_check(es_room_t *room, MDB_env *mdb, int64_t grown, uint64_t limit)
         return 0;
     }
 
-    (void) es_room_lag(mdb, &oldest);
-    least += es_room_free(mdb, oldest, need - least);
+    (void) es_reserve_lag(mdb, &oldest);
+    least += es_reserve_free(mdb, oldest, need - least);
 
     if (least >= need) {
         return 0;
@@ -252,9 +259,9 @@ es_room_check(es_room_t *room, MDB_env *mdb, int64_t grown, uint64_t limit)
 
 
 int
-es_room_reader(MDB_env *mdb)
+es_reserve_reader(MDB_env *mdb)
 {
     size_t  oldest;
 
-    return es_room_lag(mdb, &oldest);
+    return es_reserve_lag(mdb, &oldest);
 }

@@ -10,22 +10,22 @@
 #include "store/reader_table.h"
 
 typedef struct {
-    es_readers_t  *readers;
-    long           number;     /* of this process */
-} es_readers_ctx_t;
+    es_reader_table_t  *readers;
+    long                number;  /* of this process */
+} es_reader_table_ctx_t;
 
 
 /* A line for each slot: number, thread, and transaction or "-"; below a
    heading. */
 
 static int
-es_readers_line(const char *line, void *ctx)
+es_reader_table_line(const char *line, void *ctx)
 {
-    int                 n;
-    long                number;
-    es_readers_t       *readers;
-    es_readers_ctx_t   *look;
-    unsigned long long  txn;
+    int                     n;
+    long                    number;
+    es_reader_table_t      *readers;
+    es_reader_table_ctx_t  *look;
+    unsigned long long      txn;
 
     look = ctx;
     readers = look->readers;
@@ -48,14 +48,14 @@ es_readers_line(const char *line, void *ctx)
 
 
 void
-es_readers_look(MDB_env *mdb, es_readers_t *readers)
+es_reader_table_read(MDB_env *mdb, es_reader_table_t *readers)
 {
-    es_readers_ctx_t  look;
+    es_reader_table_ctx_t  look;
 
-    memset(readers, 0, sizeof(es_readers_t));
+    memset(readers, 0, sizeof(es_reader_table_t));
 
     look.readers = readers;
     look.number = (long) getpid();
 
-    (void) mdb_reader_list(mdb, es_readers_line, &look);
+    (void) mdb_reader_list(mdb, es_reader_table_line, &look);
 }

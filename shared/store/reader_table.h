@@ -13,8 +13,8 @@
  * if a process that lives has come by its number.
  */
 
-#ifndef ES_READERS_H
-#define ES_READERS_H
+#ifndef ES_READER_TABLE_H
+#define ES_READER_TABLE_H
 
 #include <lmdb.h>
 
@@ -25,8 +25,8 @@ typedef struct {
     uint64_t  own;             /* with this process's number */
     uint64_t  oldest;          /* commit that the slowest reads; 0: none */
     int       slowest;         /* its process, in its own namespace */
-} es_readers_t;
+} es_reader_table_t;
 
-void es_readers_look(MDB_env *mdb, es_readers_t *readers);
+void es_reader_table_read(MDB_env *mdb, es_reader_table_t *readers);
 
-#endif /* ES_READERS_H */
+#endif /* ES_READER_TABLE_H */

@@ -58,10 +58,12 @@ typedef struct {
     uint32_t  number;          /* 0: free */
 } es_type_slot_t;
 
-typedef struct es_conform  es_conform_t;     /* catalogue/validate.h */
-typedef struct es_ids      es_ids_t;         /* log/id_index.h */
-typedef struct es_keyring  es_keyring_t;     /* keys/keyring.h */
-typedef struct es_taken    es_taken_t;
+/* Of layers above: catalogue/validate.h, log/id_index.h, keys/keyring.h. */
+struct es_validator;
+struct es_id_index;
+struct es_keyring;
+
+typedef struct es_deletions  es_deletions_t;
 
 struct es_store {
     char             *path;
@@ -72,10 +74,10 @@ struct es_store {
     es_env_t         *registry;
     es_env_t         *delivery;        /* these two NULL unless asked for */
     es_env_t         *checkpoints;
-    es_keyring_t     *ring;            /* NULL: no keys */
     int               bell;            /* -1 when not writable */
 
-    es_conform_t     *conform;         /* schemas compiled, validate.c */
+    struct es_keyring    *ring;        /* NULL: no keys */
+    struct es_validator  *validator;   /* schemas that are compiled */
 
     _Atomic int       waits;           /* for replies, manage_clear.c */
 
@@ -85,15 +87,15 @@ struct es_store {
     pthread_mutex_t     said_lock;
     es_clock_verdict_t  said;          /* the last that was not as before */
     bool                say;           /* and nobody has taken it yet */
-    es_taken_t         *taken;         /* one for each feed */
+    es_deletions_t     *deletions;     /* one for each feed */
 
     pthread_mutex_t   txns_lock;
     es_txn_t         *txns;            /* parked read transactions */
     unsigned          reading;         /* read transactions that are open */
 
     /* Used with the log's writer lock held. */
-    es_ids_t         *ids;
-    es_type_slot_t    types[ES_TYPE_CACHE];
+    struct es_id_index  *ids;
+    es_type_slot_t       types[ES_TYPE_CACHE];
 };
 
 /*
@@ -113,7 +115,7 @@ es_rc_t es_clock_commit(es_store_t *store, MDB_txn *txn,
     es_clock_verdict_t *verdict);
 
 /* deletions.c, when the store is closed. */
-void es_taken_free(es_store_t *store);
+void es_deletions_free(es_store_t *store);
 
 struct es_txn {
     MDB_txn     *mdb;

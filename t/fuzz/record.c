@@ -107,7 +107,7 @@ endpoint(json_t *object, es_pool_t *pool, es_problem_t *problem)
 
     if (rc == ES_OK) {
         must_endpoint(&e);
-        rc = es_endpoint_judge(&e, problem);
+        rc = es_endpoint_check(&e, problem);
     }
 
     if (rc != ES_OK) {

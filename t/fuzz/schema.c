@@ -68,7 +68,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     instance = line(&rest);
 
-    old = es_schema_judge(schema, instance, "/data", &problem);
+    old = es_schema_validate(schema, instance, "/data", &problem);
     if (old != ES_OK) {
         must(old == ES_MISMATCH);
         must_explain(&problem, old);
@@ -78,7 +78,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     other = compile(rest);
 
     if (other != NULL) {
-        new = es_schema_judge(other, instance, "", NULL);
+        new = es_schema_validate(other, instance, "", NULL);
 
         if (es_schema_compatible(schema, other, &problem) != ES_OK) {
             must_explain(&problem, ES_CONFLICT);

@@ -10,18 +10,18 @@
 static void
 parse(es_str_t feed, es_str_t text, bool tombstones)
 {
-    char                 again[ES_SNAPSHOT_PLACE_MAX];
+    char                 again[ES_SNAPSHOT_TOKEN_MAX];
     size_t               len;
-    es_snapshot_place_t  place;
+    es_snapshot_token_t  place;
 
-    if (es_snapshot_place_parse(text, feed, tombstones, &place) != ES_OK) {
+    if (es_snapshot_token_parse(text, feed, tombstones, &place) != ES_OK) {
         return;
     }
 
     must(place.len > 0 && place.len <= ES_SNAPSHOT_POSITION_MAX);
     must(place.at.sequence <= ES_SEQUENCE_MAX);
 
-    len = es_snapshot_place_print(&place, feed, tombstones, again);
+    len = es_snapshot_token_print(&place, feed, tombstones, again);
     must(es_str_eq(text, (es_str_t) { again, len }));
 }
 
@@ -29,10 +29,10 @@ parse(es_str_t feed, es_str_t text, bool tombstones)
 static void
 round_trip(es_str_t feed, es_str_t bytes)
 {
-    char                 text[ES_SNAPSHOT_PLACE_MAX];
+    char                 text[ES_SNAPSHOT_TOKEN_MAX];
     size_t               len, i;
     es_str_t             printed;
-    es_snapshot_place_t  place, again;
+    es_snapshot_token_t  place, again;
 
     if (bytes.len == 0 || bytes.len > ES_SNAPSHOT_POSITION_MAX) {
         return;
@@ -44,20 +44,20 @@ round_trip(es_str_t feed, es_str_t bytes)
     place.len = bytes.len;
     memcpy(place.position, bytes.data, bytes.len);
 
-    len = es_snapshot_place_print(&place, feed, true, text);
+    len = es_snapshot_token_print(&place, feed, true, text);
     must(len < sizeof(text) && text[len] == '\0');
 
     printed = (es_str_t) { text, len };
-    must(es_snapshot_place_parse(printed, feed, true, &again) == ES_OK);
+    must(es_snapshot_token_parse(printed, feed, true, &again) == ES_OK);
     must(again.len == place.len
          && memcmp(again.position, place.position, place.len) == 0);
-    must(es_snapshot_place_parse(printed, feed, false, &again) != ES_OK);
+    must(es_snapshot_token_parse(printed, feed, false, &again) != ES_OK);
 
     /* each of its bytes counts */
 
     i = (unsigned char) bytes.data[0] * len / 256;
     text[i] ^= 1;
-    must(es_snapshot_place_parse(printed, feed, true, &again) != ES_OK);
+    must(es_snapshot_token_parse(printed, feed, true, &again) != ES_OK);
 }
 
 

@@ -24,7 +24,7 @@ run_test(const es_schema_t *schema, const char *group, const json_t *test)
 
     text = json_dumps(json_object_get(test, "data"), JSON_ENCODE_ANY);
 
-    rc = es_schema_judge(schema, es_str(text), "", &problem);
+    rc = es_schema_validate(schema, es_str(text), "", &problem);
 
     printf("%s\t%s\t%s\t%s: %s\n",
            (rc == ES_OK) == json_is_true(json_object_get(test, "valid"))

@@ -156,11 +156,11 @@ write_at(es_commit_t *c, MDB_txn *txn, uint64_t gap)
     if (rc == ES_OK) {
         c->txn = txn;
         append->first = append->feed.last + 1 + gap;
-        rc = es_commit_write(c, append);
+        rc = es_append_write(c, append);
     }
 
     mdb_cursor_close(c->events);
-    es_touched_free(&c->touched);
+    es_dirty_subjects_free(&c->dirty);
 
     return rc;
 }

@@ -24,7 +24,7 @@
 
 static char          dir[] = "/tmp/eventsync-pages-XXXXXX";
 static es_store_t   *store;
-static es_pages_t   *pages;
+static es_encoded_pages_t   *pages;
 
 
 static void
@@ -42,8 +42,8 @@ reopen(uint64_t size)
 {
     es_problem_t  problem;
 
-    es_pages_close(pages);
-    need(es_pages_open(store, size, &pages, &problem), "pages");
+    es_encoded_close(pages);
+    need(es_encoded_open(store, size, &pages, &problem), "pages");
 }
 
 
@@ -85,11 +85,11 @@ feed_of(const char *name)
 }
 
 
-static es_pages_key_t
+static es_encoded_key_t
 key_of(const char *name, uint64_t page, es_encoding_t encoding)
 {
-    es_feed_t       feed;
-    es_pages_key_t  key;
+    es_feed_t         feed;
+    es_encoded_key_t  key;
 
     feed = feed_of(name);
 
@@ -105,13 +105,13 @@ key_of(const char *name, uint64_t page, es_encoding_t encoding)
 
 
 static es_rc_t
-get(es_pages_key_t key)
+get(es_encoded_key_t key)
 {
     es_rc_t   rc;
     es_buf_t  out;
 
     memset(&out, 0, sizeof(out));
-    rc = es_pages_get(pages, &key, &out);
+    rc = es_encoded_get(pages, &key, &out);
     es_buf_free(&out);
 
     return rc;
@@ -139,15 +139,15 @@ noise(char *data, size_t len, unsigned seed)
 
 
 static void
-make(es_pages_key_t key, es_str_t in, es_buf_t *out)
+make(es_encoded_key_t key, es_str_t in, es_buf_t *out)
 {
-    es_pages_item_t  item;
+    es_encoded_item_t  item;
 
     memset(&item, 0, sizeof(item));
     item.key = key;
     item.in = in;
 
-    is_int(es_pages_make(pages, &item, 1), ES_OK, "made");
+    is_int(es_encoded_make(pages, &item, 1), ES_OK, "made");
     need(item.rc, "item");
 
     if (out != NULL) {
@@ -219,8 +219,8 @@ test_encoders(void)
 static void
 test_kept(void)
 {
-    es_buf_t        one, two;
-    es_pages_key_t  key, other;
+    es_buf_t          one, two;
+    es_encoded_key_t  key, other;
 
     key = key_of("a", 1, ES_ENCODING_GZIP);
     is_int(get(key), ES_NOT_FOUND, "nothing yet");
@@ -302,9 +302,9 @@ hold_writer(void)
 static void
 test_held(void)
 {
-    pid_t           pid;
-    es_buf_t        one, two;
-    es_pages_key_t  key;
+    pid_t             pid;
+    es_buf_t          one, two;
+    es_encoded_key_t  key;
 
     key = key_of("a", 1, ES_ENCODING_ZSTD);
     make(key, es_lit("some text"), &one);
@@ -342,12 +342,12 @@ test_source(void)
     need(es_page_read(txn, &feed, 100, es_null_str, 100, SIZE, NULL, &two),
          "page");
 
-    ok(es_pages_source(&one, ES_ENCODING_GZIP)
-       == es_pages_source(&one, ES_ENCODING_GZIP), "a source is what it is");
-    ok(es_pages_source(&one, ES_ENCODING_GZIP)
-       != es_pages_source(&two, ES_ENCODING_GZIP), "of these events");
-    ok(es_pages_source(&one, ES_ENCODING_GZIP)
-       != es_pages_source(&one, ES_ENCODING_BR), "by this encoder");
+    ok(es_encoded_source(&one, ES_ENCODING_GZIP)
+       == es_encoded_source(&one, ES_ENCODING_GZIP), "a source is what it is");
+    ok(es_encoded_source(&one, ES_ENCODING_GZIP)
+       != es_encoded_source(&two, ES_ENCODING_GZIP), "of these events");
+    ok(es_encoded_source(&one, ES_ENCODING_GZIP)
+       != es_encoded_source(&one, ES_ENCODING_BR), "by this encoder");
 
     es_txn_end(txn);
     es_page_free(&one);
@@ -358,10 +358,10 @@ test_source(void)
 static void
 test_bound(void)
 {
-    char            data[100000], file[128];
-    unsigned        i, kept;
-    struct stat     st;
-    es_pages_key_t  key;
+    char              data[100000], file[128];
+    unsigned          i, kept;
+    struct stat       st;
+    es_encoded_key_t  key;
 
     for (i = 1; i <= 30; i++) {
         make(key_of("b", i, ES_ENCODING_ZSTD), noise(data, sizeof(data), i),
@@ -400,28 +400,28 @@ test_prune(void)
     make(key_of("a", 2, ES_ENCODING_BR), es_lit("a2"), NULL);
     make(key_of("b", 1, ES_ENCODING_BR), es_lit("b1"), NULL);
 
-    is_int(es_pages_prune(pages, store), ES_OK, "nothing to prune");
+    is_int(es_encoded_prune(pages, store), ES_OK, "nothing to prune");
     is_int(get(key_of("a", 1, ES_ENCODING_BR)), ES_OK, "still there");
 
     need(es_feed_trim(store, es_lit("a"), 101), "trim");
-    need(es_pages_prune(pages, store), "prune");
+    need(es_encoded_prune(pages, store), "prune");
     is_int(get(key_of("a", 1, ES_ENCODING_BR)), ES_NOT_FOUND, "trimmed");
     is_int(get(key_of("a", 2, ES_ENCODING_BR)), ES_OK, "not trimmed");
 
     need(es_feed_trim(store, es_lit("a"), 102), "trim");
-    need(es_pages_prune(pages, store), "prune");
+    need(es_encoded_prune(pages, store), "prune");
     is_int(get(key_of("a", 2, ES_ENCODING_BR)), ES_NOT_FOUND,
            "trimmed by an event");
 
     {
-        es_pages_key_t  reset, removed;
+        es_encoded_key_t  reset, removed;
 
         reset = key_of("b", 1, ES_ENCODING_BR);
         need(es_feed_reset(store, es_lit("b"), &feed), "reset");
         make(key_of("c", 1, ES_ENCODING_BR), es_lit("c1"), NULL);
         removed = key_of("c", 1, ES_ENCODING_BR);
         need(es_feed_remove(store, es_lit("c")), "remove");
-        need(es_pages_prune(pages, store), "prune");
+        need(es_encoded_prune(pages, store), "prune");
         is_int(get(reset), ES_NOT_FOUND, "of another epoch");
         is_int(get(removed), ES_NOT_FOUND, "of no feed");
     }
@@ -431,18 +431,18 @@ test_prune(void)
 static void
 test_damage(void)
 {
-    char            file[128], data[4096];
-    FILE           *f;
-    long            at;
-    size_t          i;
-    es_pages_key_t  key;
+    char              file[128], data[4096];
+    FILE             *f;
+    long              at;
+    size_t            i;
+    es_encoded_key_t  key;
 
     key = key_of("b", 7, ES_ENCODING_ZSTD);
     (void) noise(data, sizeof(data), 7);
     make(key, (es_str_t) { data, sizeof(data) }, NULL);
     is_int(get(key), ES_OK, "before");
 
-    es_pages_close(pages);
+    es_encoded_close(pages);
     pages = NULL;
 
     (void) snprintf(file, sizeof(file), "%s/pages/data.mdb", dir);
@@ -489,13 +489,13 @@ test_damage(void)
 static void
 test_without(void)
 {
-    es_pages_item_t  item;
+    es_encoded_item_t  item;
 
     memset(&item, 0, sizeof(item));
     item.key = key_of("a", 3, ES_ENCODING_GZIP);
     item.in = es_lit("text");
 
-    is_int(es_pages_make(NULL, &item, 1), ES_OK, "nowhere to keep");
+    is_int(es_encoded_make(NULL, &item, 1), ES_OK, "nowhere to keep");
     ok(item.rc == ES_OK && item.out.len > 0, "but made");
     es_buf_free(&item.out);
 }
@@ -534,7 +534,7 @@ main(void)
     test_damage();
     test_without();
 
-    es_pages_close(pages);
+    es_encoded_close(pages);
     es_store_close(store);
 
     (void) snprintf(command, sizeof(command), "rm -rf '%s'", dir);

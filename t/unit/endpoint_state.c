@@ -14,9 +14,9 @@
 static void
 test_precedence(void)
 {
-    bool              all;
-    unsigned          bits, i;
-    es_state_facts_t  facts;
+    bool                 all;
+    unsigned             bits, i;
+    es_endpoint_facts_t  facts;
 
     static const char *const  words[] = {
         "disabled", "stopped", "paused", "failing", "stalled", "active"
@@ -35,13 +35,15 @@ test_precedence(void)
             /* void */
         }
 
-        all &= strcmp(es_state_name(es_state_of(&facts)), words[i]) == 0;
+        all &= strcmp(es_endpoint_state_name(es_endpoint_state(&facts)),
+                      words[i]) == 0;
     }
 
     ok(all, "of 32 combinations each has the state of its most lasting fact");
 
     for (i = 0; i < ES_STATES; i++) {
-        ok(strcmp(es_state_name((es_state_t) i), words[i]) == 0,
+        ok(strcmp(es_endpoint_state_name((es_endpoint_state_t) i),
+                  words[i]) == 0,
            "state %u is \"%s\"", i, words[i]);
     }
 }

@@ -265,19 +265,19 @@ test_prefix(es_store_t *store)
 static void
 test_trim(es_store_t *store)
 {
-    es_txn_t           *txn;
-    uint64_t            oldest;
-    es_feed_t           feed, again;
-    es_taken_why_t      why;
-    es_cursor_t         cursor;
-    es_feed_options_t   options = { 1000, 0, 0 };
+    es_txn_t            *txn;
+    uint64_t             oldest;
+    es_feed_t            feed, again;
+    es_deletion_cause_t  why;
+    es_cursor_t          cursor;
+    es_feed_options_t    options = { 1000, 0, 0 };
 
     (void) es_feed_change(store, es_str("a"), &options);
 
     (void) es_txn_begin(store, &txn);
     (void) es_feed_get(txn, es_str("a"), &feed);
     ok(es_feed_retained(txn, &feed, es_clock_ms(), &oldest, &why) == ES_OK
-       && oldest == 1502 && why == ES_TAKEN_COUNT,
+       && oldest == 1502 && why == ES_DELETION_COUNT,
        "retention by count keeps the newest");
     es_txn_end(txn);
 

@@ -49,11 +49,11 @@ endpoint(const char *name, const char *partner, const char *feeds)
 static void
 page(es_manage_t *manage, const char *after, const char *expected)
 {
-    char          text[256] = "";
-    size_t        i;
-    json_t       *answer, *object;
-    es_problem_t  problem = { 0 };
-    es_managed_t  managed = { 0 };
+    char                text[256] = "";
+    size_t              i;
+    json_t             *answer, *object;
+    es_problem_t        problem = { 0 };
+    es_manage_result_t  managed = { 0 };
 
     manage->op = ES_MANAGE_LIST;
     manage->after = es_str(after);
@@ -178,22 +178,22 @@ test_narrow(void)
 static void
 places(const char *text, bool attempt, bool dead)
 {
-    char                again[ES_PLACE_MAX];
-    es_dead_place_t     d = { 0 };
-    es_attempt_place_t  a;
+    char                   again[ES_LIST_POSITION_MAX];
+    es_dead_position_t     d = { 0 };
+    es_attempt_position_t  a;
 
-    is_int(es_attempt_place_parse(es_str(text), &a),
+    is_int(es_attempt_position_parse(es_str(text), &a),
            attempt ? ES_OK : ES_INVALID, text);
-    is_int(es_dead_place_parse(es_str(text), &d), dead ? ES_OK : ES_INVALID,
+    is_int(es_dead_position_parse(es_str(text), &d), dead ? ES_OK : ES_INVALID,
            text);
 
     if (attempt) {
-        es_attempt_place_print(&a, again);
+        es_attempt_position_print(&a, again);
         is_str(es_str(again), text, "and back");
     }
 
     if (dead) {
-        es_dead_place_print(&d, again);
+        es_dead_position_print(&d, again);
         is_str(es_str(again), text, "and back");
     }
 }

@@ -99,44 +99,44 @@ make_endpoints(void)
 static es_rc_t
 record(uint32_t retries)
 {
-    es_rc_t        rc;
-    uint32_t       i;
-    es_dead_t      dead = { .endpoint = 5, .feed = 1, .sequence = 1 };
-    es_stop_t      stop = { .endpoint = 2, .revision = 1 };
-    es_retry_t     retry = { .endpoint = 3, .feed = 1 };
-    es_stall_t     stall = { .feed = 1, .reason = ES_STALL_EVENT,
+    es_rc_t          rc;
+    uint32_t         i;
+    es_dead_t        dead = { .endpoint = 5, .feed = 1, .sequence = 1 };
+    es_stop_t        stop = { .endpoint = 2, .revision = 1 };
+    es_retry_t       retry = { .endpoint = 3, .feed = 1 };
+    es_stall_t       stall = { .feed = 1, .reason = ES_STALL_EVENT,
                              .since_ms = 500 };
-    es_changes_t  *c;
-    es_circuit_t   circuit = { .trips = 1 };
+    es_changeset_t  *c;
+    es_circuit_t     circuit = { .trips = 1 };
 
-    c = es_changes_create();
-    rc = es_changes_stop(c, &stop);
+    c = es_changeset_create();
+    rc = es_changeset_stop(c, &stop);
     stop.endpoint = 3;
     stop.revision = 0;
-    rc = rc == ES_OK ? es_changes_stop(c, &stop) : rc;
+    rc = rc == ES_OK ? es_changeset_stop(c, &stop) : rc;
 
     for (i = 2; i <= 8; i += 3) {
         circuit.endpoint = i;
-        rc = rc == ES_OK ? es_changes_circuit(c, &circuit) : rc;
+        rc = rc == ES_OK ? es_changeset_circuit(c, &circuit) : rc;
     }
 
     /* that of 4 does not count, as it is paused */
 
     for (i = 1; i <= 4; i += 3) {
         stall.endpoint = i;
-        rc = rc == ES_OK ? es_changes_stall(c, &stall) : rc;
+        rc = rc == ES_OK ? es_changeset_stall(c, &stall) : rc;
     }
 
-    rc = rc == ES_OK ? es_changes_dead(c, &dead) : rc;
-    rc = rc == ES_OK ? es_changes_heartbeat(c, 1000) : rc;
+    rc = rc == ES_OK ? es_changeset_dead(c, &dead) : rc;
+    rc = rc == ES_OK ? es_changeset_heartbeat(c, 1000) : rc;
 
     for (i = 0; rc == ES_OK && i < retries; i++) {
         retry.sequence = i + 1;
-        rc = es_changes_retry(c, &retry);
+        rc = es_changeset_retry(c, &retry);
     }
 
     rc = rc == ES_OK ? es_delivery_commit(store, c) : rc;
-    es_changes_destroy(c);
+    es_changeset_destroy(c);
 
     return rc;
 }
@@ -148,10 +148,10 @@ record(uint32_t retries)
 static es_rc_t
 progress(const char *epoch)
 {
-    es_rc_t         rc;
-    size_t          i;
-    es_changes_t   *c;
-    es_progress_t   p = { .feed = 1 };
+    es_rc_t          rc;
+    size_t           i;
+    es_changeset_t  *c;
+    es_progress_t    p = { .feed = 1 };
 
     static const struct {
         uint32_t  endpoint;
@@ -159,18 +159,18 @@ progress(const char *epoch)
     } all[] = { { 1, 1 }, { 3, 4 }, { 4, 0 }, { 9, 0 } };
 
     rc = ES_OK;
-    c = es_changes_create();
+    c = es_changeset_create();
 
     for (i = 0; rc == ES_OK && i < sizeof(all) / sizeof(all[0]); i++) {
         p.endpoint = all[i].endpoint;
         p.sequence = all[i].sequence;
         (void) snprintf(p.epoch, sizeof(p.epoch), "%s",
                         p.endpoint == 4 ? "gone" : epoch);
-        rc = es_changes_progress(c, &p);
+        rc = es_changeset_progress(c, &p);
     }
 
     rc = rc == ES_OK ? es_delivery_commit(store, c) : rc;
-    es_changes_destroy(c);
+    es_changeset_destroy(c);
 
     return rc;
 }

@@ -220,16 +220,16 @@ count(void *ctx, const es_retry_t *retry)
 static void
 test_joined(void)
 {
-    char           path[100];
-    uint64_t       seen = 0;
-    es_retry_t     retry = { .endpoint = 1, .feed = 1 };
-    es_store_t    *store;
-    es_changes_t  *first, *later;
-    es_problem_t   problem;
+    char             path[100];
+    uint64_t         seen = 0;
+    es_retry_t       retry = { .endpoint = 1, .feed = 1 };
+    es_store_t      *store;
+    es_changeset_t  *first, *later;
+    es_problem_t     problem;
 
     (void) snprintf(path, sizeof(path), "%s/store", dir);
-    first = es_changes_create();
-    later = es_changes_create();
+    first = es_changeset_create();
+    later = es_changeset_create();
 
     if (first == NULL || later == NULL
         || es_store_create(path, &problem) != ES_OK
@@ -240,20 +240,20 @@ test_joined(void)
     }
 
     for (retry.sequence = 1; retry.sequence < 4; retry.sequence++) {
-        (void) es_changes_retry(first, &retry);
+        (void) es_changeset_retry(first, &retry);
     }
 
-    (void) es_changes_retry_done(later, 1, 1, 2);
+    (void) es_changeset_retry_done(later, 1, 1, 2);
 
-    ok(es_changes_join(first, later) == ES_OK && es_changes_empty(later)
-       && es_changes_join(first, later) == ES_OK
+    ok(es_changeset_join(first, later) == ES_OK && es_changeset_empty(later)
+       && es_changeset_join(first, later) == ES_OK
        && es_delivery_commit(store, first) == ES_OK
        && es_delivery_each_retry(store, 0, count, &seen) == ES_OK,
        "changes are joined");
     is_int((int64_t) seen, 13, "and happen in their order");
 
-    es_changes_destroy(first);
-    es_changes_destroy(later);
+    es_changeset_destroy(first);
+    es_changeset_destroy(later);
     es_store_close(store);
 }
 

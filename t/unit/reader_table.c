@@ -63,12 +63,12 @@ publish(es_store_t *store)
 }
 
 
-static es_readers_t
+static es_reader_table_t
 look(es_store_t *store)
 {
-    es_readers_t  readers;
+    es_reader_table_t  readers;
 
-    es_readers_look(es_env_handle(store->log), &readers);
+    es_reader_table_read(es_env_handle(store->log), &readers);
 
     return readers;
 }

@@ -532,7 +532,7 @@ renewed(es_registry_t **registry)
     es_registry_t  *old;
 
     old = *registry;
-    is_int(es_registry_renew_access(store, registry), ES_OK, "it is renewed");
+    is_int(es_registry_refresh_access(store, registry), ES_OK, "it is renewed");
     ok(es_registry_loaded_version(*registry) == es_registry_version(store),
        "and is as of the version");
 
@@ -544,7 +544,7 @@ static void
 test_renew(void)
 {
     es_registry_t         *registry;
-    es_request_t           request;
+    es_control_request_t   request;
     const es_partner_t    *acme;
 
     static const es_lifetime_t  lifetime = {
@@ -574,8 +574,8 @@ test_renew(void)
     good(es_catalogue_change(store, es_lit("a.b"), es_lit("1.0.0"), &lifetime,
                              &problem), "and given an end");
     memset(&request, 0, sizeof(request));
-    is_int(es_request_add(store, &request, 0), ES_OK, "something is asked of "
-           "the dispatcher");
+    is_int(es_control_request_add(store, &request, 0), ES_OK,
+           "something is asked of the dispatcher");
     ok(!renewed(&registry), "nor do these");
     ok(es_registry_partner(registry, es_lit("acme")) == acme,
        "what points into it still does");
@@ -612,29 +612,31 @@ test_renew(void)
 static void
 test_kept(void)
 {
-    es_request_t    request;
-    es_registry_t  *registry;
+    es_control_request_t  request;
+    es_registry_t        *registry;
 
     is_int(es_registry_load(store, &registry), ES_OK, "a picture is loaded");
     is_int((long) es_registry_loaded_requests(registry), 1,
            "with the last request's number");
-    ok(es_registry_kept(store, registry), "it is kept");
+    ok(es_registry_unchanged(store, registry), "it is kept");
 
     memset(&request, 0, sizeof(request));
-    is_int(es_request_add(store, &request, 0), ES_OK, "something is asked");
+    is_int(es_control_request_add(store, &request, 0), ES_OK,
+           "something is asked");
     good(change(ES_KIND_FEED, "orders", "{\"schema\":\"off\"}"),
          "a feed is ruled of");
     ok(es_registry_loaded_version(registry) != es_registry_version(store),
        "it is not of that version");
-    ok(es_registry_kept(store, registry), "but kept");
+    ok(es_registry_unchanged(store, registry), "but kept");
     ok(es_registry_loaded_version(registry) == es_registry_version(store),
        "then it is");
     is_int((long) es_registry_loaded_requests(registry), 2,
            "and has the request");
 
     good(change(ES_KIND_ENDPOINT, "ep_b", "{}"), "an endpoint is changed");
-    is_int(es_request_add(store, &request, 0), ES_OK, "something is asked");
-    ok(!es_registry_kept(store, registry), "that is not overlooked");
+    is_int(es_control_request_add(store, &request, 0), ES_OK,
+           "something is asked");
+    ok(!es_registry_unchanged(store, registry), "that is not overlooked");
     is_int((long) es_registry_loaded_requests(registry), 2,
            "what was asked since is not its");
     es_registry_free(registry);
@@ -642,7 +644,7 @@ test_kept(void)
     is_int(es_registry_load(store, &registry), ES_OK, "another is loaded");
     good(change(ES_KIND_PARTNER, "acme", "{\"disabled\":true}"),
          "a partner is changed");
-    ok(!es_registry_kept(store, registry), "neither is that");
+    ok(!es_registry_unchanged(store, registry), "neither is that");
     es_registry_free(registry);
 }
 

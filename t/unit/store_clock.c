@@ -21,7 +21,7 @@ at(uint64_t boot, int64_t boot_ms, int64_t wall_ms)
 {
     es_clock_now_t  now = { boot, boot_ms, NOON + wall_ms };
 
-    es_clock_judge(&record, &now, &verdict);
+    es_clock_decide(&record, &now, &verdict);
 
     return verdict.outcome;
 }

@@ -11,7 +11,7 @@
 
 static char           dir[] = "/tmp/eventsync-tally-XXXXXX";
 static es_store_t    *store;
-static es_changes_t  *changes;
+static es_changeset_t  *changes;
 
 
 static void
@@ -55,9 +55,9 @@ static es_rc_t
 put(const void *record, size_t len)
 {
     es_rc_t    rc;
-    es_dkey_t  key = { ES_TALLY, sizeof(ES_TALLY) - 1 };
+    es_dkey_t  key = { ES_META_TALLY, sizeof(ES_META_TALLY) - 1 };
 
-    rc = es_changes_meta_put(changes, &key, record, len);
+    rc = es_changeset_meta_put(changes, &key, record, len);
 
     return rc == ES_OK ? es_delivery_commit(store, changes) : rc;
 }
@@ -82,7 +82,7 @@ test_record(void)
         ((uint64_t *) &tally)[i] = i * i + 1;
     }
 
-    ok(es_changes_tally(changes, &tally) == ES_OK
+    ok(es_changeset_tally(changes, &tally) == ES_OK
        && es_delivery_commit(store, changes) == ES_OK
        && es_delivery_tally(store, &read) == ES_OK
        && memcmp(&read, &tally, sizeof(read)) == 0, "what is written is read");
@@ -112,14 +112,14 @@ main(void)
     if (mkdtemp(dir) == NULL
         || es_store_create(dir, &problem) != ES_OK
         || es_store_open(dir, ES_STORE_DELIVER, &store, &problem) != ES_OK
-        || (changes = es_changes_create()) == NULL)
+        || (changes = es_changeset_create()) == NULL)
     {
         return 1;
     }
 
     test_record();
 
-    es_changes_destroy(changes);
+    es_changeset_destroy(changes);
     es_store_close(store);
     (void) snprintf(command, sizeof(command), "rm -rf %s", dir);
 

@@ -124,14 +124,14 @@ test_beforehand(void)
     static const char *const  bad[] = { "5", NULL };
 
     batch = make_batch("strict", bad);
-    is_int(es_batch_judge(store, batch, &problem), ES_MISMATCH,
+    is_int(es_batch_validate(store, batch, &problem), ES_MISMATCH,
            "judged beforehand");
     is_int(problem.index, 0, "with the event");
-    is_int(es_batch_judge(store, batch, NULL), ES_MISMATCH, "and once more");
+    is_int(es_batch_validate(store, batch, NULL), ES_MISMATCH, "and once more");
     es_batch_destroy(batch);
 
     batch = make_batch("strict", good);
-    is_int(es_batch_judge(store, batch, &problem), ES_OK, "or it is right");
+    is_int(es_batch_validate(store, batch, &problem), ES_OK, "or it is right");
     es_publish(store, &batch, 1);
     is_int(es_batch_rc(batch), ES_OK, "and published");
     es_batch_destroy(batch);
