@@ -59,8 +59,7 @@ sub links {
 
 # Prose is wrapped at 80 columns; tables, code and lists of links are not prose.
 sub width {
-    for my $page (grep { !/architecture|decisions
-        |install|performance|registry/x } @pages) {
+    for my $page (@pages) {
         my ($fenced, $number, @long) = (0, 0);
         for my $line (split /\n/, decode('UTF-8', $text{$page})) {
             $number++;
