@@ -32,8 +32,8 @@ sub came { my ($path) = @_; grep { $_->{path} eq "/$path" } $recv->requests }
 sub stopped { $t->ctl_ok('endpoint', 'status', $_[0]) =~ /stopped: (.*)/;
     return $1 }
 
-# Operational events of an endpoint so far, but for what stands still, which is
-# dispatch_states.t's.
+# Operational events of an endpoint so far, except stalls, which are
+# states.t's.
 sub told {
     my ($endpoint, $type) = @_;
     return grep { $_->{subject} eq $endpoint
@@ -179,7 +179,7 @@ SKIP: {
     ok(wait_for(sub {
         $t->{dispatcher}->stderr =~ /cannot publish operational events/
     }, 30), 'an event that cannot be published');
-    ok(stopped($crash), 'and its cause');
+    ok(wait_for(sub { stopped($crash) }), 'and its cause');
     $t->stop_dispatcher('KILL');
     $t->run_dispatcher;
     ok(wait_for(sub { told($crash) }), 'is published after the next start');
