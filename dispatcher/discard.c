@@ -31,7 +31,7 @@ esd_discard_dead(void *ctx, const es_dead_t *dead)
     job = walk->job;
 
     if (walk->looks++ == ESD_DISCARD_SLICE) {
-        return ES_EXISTS;
+        return ES_STOP;
     }
 
     job->place.endpoint = dead->endpoint;
@@ -72,7 +72,7 @@ esd_discard_slice(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
     rc = es_delivery_dead_after(d->store, &job->place, esd_discard_dead,
                                 &walk);
 
-    if (rc == ES_EXISTS) {
+    if (rc == ES_STOP) {
         return ESD_SLICE_AGAIN;
     }
 

@@ -63,7 +63,7 @@ esd_next_event_ripe(const esd_lane_t *lane, int64_t until_ms)
 }
 
 
-/* ES_NOT_FOUND: none up to fresh->position; ES_EXISTS: it is not sent now;
+/* ES_NOT_FOUND: none up to fresh->position; ES_STOP: it is not sent now;
    ES_TOO_LARGE: it is for the next message. */
 
 static es_rc_t
@@ -102,7 +102,7 @@ esd_next_event_take(esd_next_event_t *fresh)
     if (esd_ordering_holds(lane, &event, &item)) {
         item.held = true;
         esd_lane_retry(fresh->d, lane, &item, 0);
-        rc = ES_EXISTS;
+        rc = ES_STOP;
 
     } else if (esd_simulate_new_event(fresh->d, lane, &item, event.id,
                                       &next_ms))
@@ -111,13 +111,13 @@ esd_next_event_take(esd_next_event_t *fresh)
             esd_lane_retry(fresh->d, lane, &item, next_ms);
         }
 
-        rc = ES_EXISTS;
+        rc = ES_STOP;
 
     } else {
         rc = esd_message_add(fresh->send, lane, &item, &event);
     }
 
-    if (rc == ES_OK || rc == ES_EXISTS) {
+    if (rc == ES_OK || rc == ES_STOP) {
         fresh->first_ms = fresh->first_ms ? fresh->first_ms : event.time_ms;
         fresh->position = event.sequence;
         fresh->matched = event.sequence;
@@ -226,7 +226,7 @@ esd_next_event(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane)
         rc = esd_next_event_take(&fresh);
     } while (rc == ES_OK && fresh.send->nitems < max);
 
-    if (rc == ES_EXISTS && fresh.send->nitems == 0) {
+    if (rc == ES_STOP && fresh.send->nitems == 0) {
         esd_next_event_move(&fresh, 1);
         esd_lane_dirty(d, lane);
         return true;

@@ -275,7 +275,7 @@ esd_redrive_dead(void *ctx, const es_dead_t *dead)
 
     if (walk->target->asked >= ESD_REDRIVE_MAX) {
         walk->taken++;
-        return ES_EXISTS;
+        return ES_STOP;
     }
 
     lane = esd_lane_find(d, walk->target, dead->feed);
@@ -324,7 +324,7 @@ esd_redrive(esd_dispatcher_t *d, esd_target_t *target)
         es_txn_end(walk.txn);
     }
 
-    if (rc != ES_OK && rc != ES_EXISTS) {
+    if (rc != ES_OK && rc != ES_STOP) {
         esd_log_line(ESD_LOG_ERROR, "cannot read the dead letters of endpoint "
                      "%s: %s", target->name, es_reason(rc));
         return;

@@ -166,7 +166,7 @@ esd_warning_retry(void *ctx, const es_retry_t *retry)
         near->lane->done.sequence = retry->sequence - 1;
     }
 
-    return ES_EXISTS;
+    return ES_STOP;
 }
 
 
@@ -268,7 +268,7 @@ esd_warning_lanes(esd_warning_t *near)
         rc = es_delivery_each_retry(near->d->store, lanes[i].endpoint,
                                     esd_warning_retry, near);
 
-        if (rc == ES_OK || rc == ES_EXISTS) {
+        if (rc == ES_OK || rc == ES_STOP) {
             rc = esd_warning_decide(near, &lanes[i]);
         }
     }

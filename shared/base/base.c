@@ -257,6 +257,8 @@ es_strerror(es_rc_t rc)
         return "not allowed by the schema";
     case ES_TAKEN:
         return "another process has the number of this one";
+    case ES_STOP:
+        return "stopped by its caller";
     }
 
     return "unknown outcome";

@@ -61,8 +61,10 @@ typedef enum {
     ES_IO,              /* the operating system refused; errno has why */
     ES_NOMEM,
     ES_MISMATCH,        /* an event that its schema does not allow */
-    ES_TAKEN            /* the store takes this process for another one, see
+    ES_TAKEN,           /* the store takes this process for another one, see
                            es_store_open() */
+    ES_STOP             /* of a callback: it has seen enough, so the walk ends
+                           and returns this */
 } es_rc_t;
 
 /* Text that is not owned and not NUL-terminated. */

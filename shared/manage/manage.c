@@ -174,13 +174,30 @@ es_manage_keys(es_manage_ctx_t *m)
 
 
 static const es_manage_fn  es_manage_ops[] = {
-    es_manage_list, es_manage_create, es_manage_show, es_manage_change,
-    es_manage_remove, es_manage_paused, es_manage_paused, es_manage_rotate,
-    es_manage_status, es_manage_records, es_manage_records,
-    es_manage_request, es_manage_request, es_manage_request, es_manage_keys,
-    es_manage_test, es_manage_simulate, es_manage_clear, es_manage_clear,
-    es_manage_clear
+    [ES_MANAGE_LIST] = es_manage_list,
+    [ES_MANAGE_CREATE] = es_manage_create,
+    [ES_MANAGE_SHOW] = es_manage_show,
+    [ES_MANAGE_CHANGE] = es_manage_change,
+    [ES_MANAGE_REMOVE] = es_manage_remove,
+    [ES_MANAGE_PAUSE] = es_manage_paused,
+    [ES_MANAGE_RESUME] = es_manage_paused,
+    [ES_MANAGE_ROTATE] = es_manage_rotate,
+    [ES_MANAGE_STATUS] = es_manage_status,
+    [ES_MANAGE_ATTEMPTS] = es_manage_records,
+    [ES_MANAGE_DEAD] = es_manage_records,
+    [ES_MANAGE_REPLAY] = es_manage_request,
+    [ES_MANAGE_RESEND] = es_manage_request,
+    [ES_MANAGE_REDRIVE] = es_manage_request,
+    [ES_MANAGE_KEYS] = es_manage_keys,
+    [ES_MANAGE_TEST] = es_manage_test,
+    [ES_MANAGE_SIMULATE] = es_manage_simulate,
+    [ES_MANAGE_SKIP] = es_manage_clear,
+    [ES_MANAGE_CANCEL] = es_manage_clear,
+    [ES_MANAGE_DISCARD] = es_manage_clear
 };
+
+_Static_assert(sizeof(es_manage_ops) / sizeof(es_manage_ops[0])
+               == ES_MANAGE_OPS, "each operation has a function");
 
 
 static es_rc_t

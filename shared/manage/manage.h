@@ -47,7 +47,8 @@ typedef enum {
     ES_MANAGE_SIMULATE,
     ES_MANAGE_SKIP,
     ES_MANAGE_CANCEL,
-    ES_MANAGE_DISCARD
+    ES_MANAGE_DISCARD,
+    ES_MANAGE_OPS
 } es_manage_op_t;
 
 /* Lists of feeds: what is narrowed is of feeds that are in all of them. */

@@ -54,7 +54,7 @@ es_on_endpoint(void *ctx, es_str_t name, es_str_t text)
 
     if (m->looks-- == 0) {
         es_list_cut(m, name);
-        return ES_EXISTS;
+        return ES_STOP;
     }
 
     if (memmem(text.data, text.len, listing->owner, listing->owner_len)
@@ -67,7 +67,7 @@ es_on_endpoint(void *ctx, es_str_t name, es_str_t text)
 
         } else if (m->room-- == 0) {
             json_decref(object);
-            return ES_EXISTS;
+            return ES_STOP;
 
         } else if (json_array_append_new(m->list,
                                          es_manage_view(m, name, object))
@@ -102,7 +102,7 @@ es_manage_list(es_manage_ctx_t *m)
                           es_on_endpoint, &listing);
 
     m->answer = json_pack("{s:o, s:s?}", "endpoints", m->list, "next",
-                          rc == ES_EXISTS ? m->next : NULL);
+                          rc == ES_STOP ? m->next : NULL);
 
-    return rc == ES_EXISTS ? ES_OK : rc;
+    return rc == ES_STOP ? ES_OK : rc;
 }

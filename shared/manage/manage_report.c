@@ -76,7 +76,7 @@ es_on_attempt(void *ctx, const es_attempt_t *attempt)
                                    attempt->sequence, attempt->attempt };
 
     if (m->room-- == 0) {
-        return ES_EXISTS;
+        return ES_STOP;
     }
 
     es_attempt_position_print(&place, m->next);
@@ -96,7 +96,7 @@ es_on_dead(void *ctx, const es_dead_t *dead)
     es_dead_position_t  place = { dead->endpoint, dead->feed, dead->sequence };
 
     if (m->room-- == 0) {
-        return ES_EXISTS;
+        return ES_STOP;
     }
 
     es_dead_position_print(&place, m->next);
@@ -147,7 +147,7 @@ es_manage_records(es_manage_ctx_t *m)
                           m->list);
 
     rc = attempts ? es_manage_attempts(m) : es_manage_dead(m);
-    more = rc == ES_EXISTS;
+    more = rc == ES_STOP;
 
     (void) json_object_set_new(m->answer, "has_more", json_boolean(more));
     (void) json_object_set_new(m->answer, "next",

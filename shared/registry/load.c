@@ -13,10 +13,11 @@
 #include "keys/apikey.h"
 #include "keys/keyring.h"
 #include "log/chunk.h"
-#include "registry/unchanged.h"
+#include "registry/object.h"
 #include "registry/record.h"
 #include "registry/registry.h"
 #include "registry/secrets.h"
+#include "registry/unchanged.h"
 #include "store/env.h"
 #include "store/store.h"
 
@@ -132,16 +133,17 @@ es_load_endpoint(es_registry_t *registry, size_t i, es_str_t name,
 }
 
 
-/* Counts the records of a kind by its letter; leaves the cursor anywhere. */
+/* Counts the records of a kind; leaves the cursor anywhere. */
 
 static es_rc_t
-es_load_count(MDB_cursor *cursor, char letter, size_t *n)
+es_load_count(MDB_cursor *cursor, es_kind_t kind, size_t *n)
 {
     int      rc;
+    char     buf[ES_OBJECT_KEY_MAX], letter;
     MDB_val  key, data;
 
-    key.mv_data = &letter;
-    key.mv_size = 1;
+    key = es_object_key(kind, es_null_str, buf);
+    letter = buf[0];
     *n = 0;
 
     for (rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
@@ -156,18 +158,18 @@ es_load_count(MDB_cursor *cursor, char letter, size_t *n)
 
 
 static es_rc_t
-es_load_each(es_registry_t *registry, MDB_cursor *cursor, char letter,
+es_load_each(es_registry_t *registry, MDB_cursor *cursor, es_kind_t kind,
     size_t n, es_load_fn fn)
 {
     int       rc;
+    char      buf[ES_OBJECT_KEY_MAX];
     size_t    i;
     json_t   *object;
     MDB_val   key, data;
     es_rc_t   result;
     es_str_t  name;
 
-    key.mv_data = &letter;
-    key.mv_size = 1;
+    key = es_object_key(kind, es_null_str, buf);
 
     rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
 
@@ -198,12 +200,12 @@ es_load_each(es_registry_t *registry, MDB_cursor *cursor, char letter,
 /* Counts the records of a kind and makes zeroed room for them. */
 
 static es_rc_t
-es_load_room(es_registry_t *registry, MDB_cursor *cursor, char letter,
+es_load_room(es_registry_t *registry, MDB_cursor *cursor, es_kind_t kind,
     size_t size, size_t *n, void **room)
 {
     es_rc_t  rc;
 
-    rc = es_load_count(cursor, letter, n);
+    rc = es_load_count(cursor, kind, n);
     if (rc != ES_OK) {
         return rc;
     }
@@ -222,7 +224,7 @@ es_load_access(es_registry_t *registry, MDB_cursor *cursor)
     void     *room;
     es_rc_t   rc;
 
-    rc = es_load_room(registry, cursor, 'p', sizeof(es_partner_t),
+    rc = es_load_room(registry, cursor, ES_KIND_PARTNER, sizeof(es_partner_t),
                       &registry->npartners, &room);
     if (rc != ES_OK) {
         return rc;
@@ -230,7 +232,7 @@ es_load_access(es_registry_t *registry, MDB_cursor *cursor)
 
     registry->partners = room;
 
-    rc = es_load_room(registry, cursor, 'k', sizeof(es_key_t),
+    rc = es_load_room(registry, cursor, ES_KIND_KEY, sizeof(es_key_t),
                       &registry->nkeys, &room);
     if (rc != ES_OK) {
         return rc;
@@ -238,13 +240,14 @@ es_load_access(es_registry_t *registry, MDB_cursor *cursor)
 
     registry->keys = room;
 
-    rc = es_load_each(registry, cursor, 'p', registry->npartners,
+    rc = es_load_each(registry, cursor, ES_KIND_PARTNER, registry->npartners,
                       es_load_partner);
     if (rc != ES_OK) {
         return rc;
     }
 
-    return es_load_each(registry, cursor, 'k', registry->nkeys, es_load_key);
+    return es_load_each(registry, cursor, ES_KIND_KEY, registry->nkeys,
+                        es_load_key);
 }
 
 
@@ -254,7 +257,7 @@ es_load_endpoints(es_registry_t *registry, MDB_cursor *cursor)
     void     *room;
     es_rc_t   rc;
 
-    rc = es_load_room(registry, cursor, 'e', sizeof(es_endpoint_t),
+    rc = es_load_room(registry, cursor, ES_KIND_ENDPOINT, sizeof(es_endpoint_t),
                       &registry->nendpoints, &room);
     if (rc != ES_OK) {
         return rc;
@@ -262,8 +265,8 @@ es_load_endpoints(es_registry_t *registry, MDB_cursor *cursor)
 
     registry->endpoints = room;
 
-    return es_load_each(registry, cursor, 'e', registry->nendpoints,
-                        es_load_endpoint);
+    return es_load_each(registry, cursor, ES_KIND_ENDPOINT,
+                        registry->nendpoints, es_load_endpoint);
 }
 
 

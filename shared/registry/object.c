@@ -21,11 +21,13 @@ es_kind_name(es_kind_t kind)
         return "partner";
     case ES_KIND_KEY:
         return "key";
+    case ES_KIND_ENDPOINT:
+        return "endpoint";
     case ES_KIND_FEED:
         return "feed";
-    default:
-        return "endpoint";
     }
+
+    return "";
 }
 
 
@@ -225,7 +227,7 @@ es_name_take(void *ctx, es_str_t name, es_str_t text)
     memcpy(next, name.data, name.len);
     next[name.len] = '\0';
 
-    return ES_EXISTS;
+    return ES_STOP;
 }
 
 
@@ -237,5 +239,5 @@ es_registry_next(es_store_t *store, es_kind_t kind, es_str_t name,
 
     rc = es_registry_each(store, kind, name, es_name_take, next);
 
-    return rc == ES_OK ? ES_NOT_FOUND : rc == ES_EXISTS ? ES_OK : rc;
+    return rc == ES_OK ? ES_NOT_FOUND : rc == ES_STOP ? ES_OK : rc;
 }
