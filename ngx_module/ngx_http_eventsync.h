@@ -575,6 +575,8 @@ typedef struct {
 
 ngx_int_t ngx_http_eventsync_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_add_variables(ngx_conf_t *cf);
+char *ngx_http_eventsync_too_large_page(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf);
 ngx_table_elt_t *ngx_http_eventsync_header_in(ngx_http_request_t *r,
     ngx_str_t *name, ngx_table_elt_t *after);
 ngx_int_t ngx_http_eventsync_small_body(ngx_http_request_t *r,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The module: directives and configuration.
+ * The module definition: directives, and creating and merging configurations.
  */
 
 
@@ -17,8 +17,6 @@ static char *ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_eventsync_enable(ngx_conf_t *cf,
     ngx_http_eventsync_loc_conf_t *conf);
-static char *ngx_http_eventsync_too_large_page(ngx_conf_t *cf,
-    ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_eventsync_poll_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_eventsync_thread_pool(ngx_conf_t *cf,
@@ -498,7 +496,7 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    /* another module's handler, such as that of a nested proxy_pass */
+    /* another module handles the location, such as a nested proxy_pass */
 
     if (clcf->handler) {
         return NGX_CONF_OK;
@@ -555,7 +553,7 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
         }
     }
 
-    /* pages are made for the whole store: the first pool serves them all */
+    /* pages are encoded for the whole store: the first pool serves all */
 
     if (conf->serves[NGX_HTTP_EVENTSYNC_PAGES]
         && conf->store->pages_pool == NULL)
@@ -564,72 +562,6 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
     }
 
     return ngx_http_eventsync_too_large_page(cf, clcf);
-}
-
-
-/*
- * client_max_body_size is judged before a location's handler is asked.  So
- * that its 413 has a problem's body as every other error, it is redirected to
- * where it came from, unless the configuration says otherwise.
- */
-
-static char *
-ngx_http_eventsync_too_large_page(ngx_conf_t *cf,
-    ngx_http_core_loc_conf_t *clcf)
-{
-    ngx_str_t                          uri;
-    ngx_uint_t                         i;
-    ngx_array_t                       *pages;
-    ngx_http_err_page_t               *page, *old;
-    ngx_http_compile_complex_value_t   ccv;
-
-    pages = ngx_array_create(cf->pool, 4, sizeof(ngx_http_err_page_t));
-    if (pages == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (clcf->error_pages) {
-        old = clcf->error_pages->elts;
-
-        for (i = 0; i < clcf->error_pages->nelts; i++) {
-
-            if (old[i].status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
-                return NGX_CONF_OK;
-            }
-
-            page = ngx_array_push(pages);
-            if (page == NULL) {
-                return NGX_CONF_ERROR;
-            }
-
-            *page = old[i];
-        }
-    }
-
-    page = ngx_array_push(pages);
-    if (page == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_memzero(page, sizeof(ngx_http_err_page_t));
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ngx_str_set(&uri, "$eventsync_too_large");
-
-    page->status = NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
-    page->overwrite = -1;
-
-    ccv.cf = cf;
-    ccv.value = &uri;
-    ccv.complex_value = &page->value;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    clcf->error_pages = pages;
-
-    return NGX_CONF_OK;
 }
 
 
@@ -662,7 +594,7 @@ ngx_http_eventsync_poll_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (numbers[0] > numbers[1]) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "default \"%V\" is over the maximum \"%V\"",
+                           "default \"%V\" exceeds the maximum \"%V\"",
                            &value[1], &value[2]);
         return NGX_CONF_ERROR;
     }

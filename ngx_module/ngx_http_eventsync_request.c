@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A request: its context, and what the access log may know of it.
+ * The content handler, which creates the context of a request, the variables
+ * of the access log, and access to request headers and bodies.
  */
 
 
@@ -43,7 +44,7 @@ static ngx_http_variable_t  ngx_http_eventsync_vars[] = {
       offsetof(ngx_http_eventsync_ctx_t, warnings),
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-    /* for the module itself, see ngx_http_eventsync_too_large_page() */
+    /* internal, see ngx_http_eventsync_too_large_page() */
 
     { ngx_string("eventsync_too_large"), NULL,
       ngx_http_eventsync_too_large_variable, 0,
@@ -74,7 +75,7 @@ ngx_http_eventsync_handler(ngx_http_request_t *r)
 
     ngx_http_set_ctx(r, ctx, ngx_http_eventsync_module);
 
-    /* nginx itself refused the body and came back for the words */
+    /* nginx refused the body and redirected the request here for an answer */
 
     if (r->err_status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
         (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_LARGE,
@@ -132,7 +133,10 @@ ngx_http_eventsync_name_variable(ngx_http_request_t *r,
 }
 
 
-/* the client has chosen it, and a configuration may put it into a header */
+/*
+ * the client chose the name, and a configuration may put it into a header:
+ * check it
+ */
 
 static ngx_int_t
 ngx_http_eventsync_feed_variable(ngx_http_request_t *r,
@@ -184,9 +188,76 @@ ngx_http_eventsync_sequence_variable(ngx_http_request_t *r,
 
 
 /*
- * Where a body that is too large is redirected to.  Over HTTP/2 nginx does not
- * note that the body is discarded already, would judge its length once more,
- * and give up.
+ * nginx checks client_max_body_size before it calls a location's handler. To
+ * give the 413 a problem as its body, as every other error has, nginx
+ * redirects it to the same URI, unless the configuration has an error_page for
+ * it.
+ */
+
+char *
+ngx_http_eventsync_too_large_page(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf)
+{
+    ngx_str_t                          uri;
+    ngx_uint_t                         i;
+    ngx_array_t                       *pages;
+    ngx_http_err_page_t               *page, *old;
+    ngx_http_compile_complex_value_t   ccv;
+
+    pages = ngx_array_create(cf->pool, 4, sizeof(ngx_http_err_page_t));
+    if (pages == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (clcf->error_pages) {
+        old = clcf->error_pages->elts;
+
+        for (i = 0; i < clcf->error_pages->nelts; i++) {
+
+            if (old[i].status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
+                return NGX_CONF_OK;
+            }
+
+            page = ngx_array_push(pages);
+            if (page == NULL) {
+                return NGX_CONF_ERROR;
+            }
+
+            *page = old[i];
+        }
+    }
+
+    page = ngx_array_push(pages);
+    if (page == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(page, sizeof(ngx_http_err_page_t));
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ngx_str_set(&uri, "$eventsync_too_large");
+
+    page->status = NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+    page->overwrite = -1;
+
+    ccv.cf = cf;
+    ccv.value = &uri;
+    ccv.complex_value = &page->value;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    clcf->error_pages = pages;
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * The URI to which a 413 is redirected. Over HTTP/2, nginx does not record
+ * that it has discarded the body; without this flag it would check the length
+ * again and fail.
  */
 
 static ngx_int_t
@@ -205,7 +276,7 @@ ngx_http_eventsync_too_large_variable(ngx_http_request_t *r,
 }
 
 
-/* the next header of the request by its name in lower case, or NULL */
+/* finds the next header of the request by its lower-case name, or NULL */
 
 ngx_table_elt_t *
 ngx_http_eventsync_header_in(ngx_http_request_t *r, ngx_str_t *name,
@@ -239,8 +310,9 @@ ngx_http_eventsync_header_in(ngx_http_request_t *r, ngx_str_t *name,
 
 
 /*
- * A body that is small, in one piece: what came with the header and what came
- * after it are two.  NGX_DECLINED: it was too large to be kept in memory.
+ * Gets a small body in one piece; nginx may hold it in several buffers.
+ * NGX_DECLINED: the body is in a file, because it exceeds
+ * client_body_buffer_size.
  */
 
 ngx_int_t
