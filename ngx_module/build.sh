@@ -12,7 +12,7 @@
 
 set -e
 
-# nginx's makefiles take no options or variables of ours
+# our make's options and variables must not reach nginx's makefiles
 unset MAKEFLAGS MFLAGS
 
 repo=$(cd "$(dirname "$0")/.." && pwd)
@@ -32,8 +32,8 @@ fi
 src=${NGINX_SRC:-$dev}
 tree=$build/nginx-src
 
-# Debian's source directory is not to be written to; a copy is kept, and made
-# anew only when it is of another origin.
+# Debian's source directory must not be written to.  Keep a copy, and make it
+# again only if it comes from another directory.
 
 if [ "$(cat "$tree/.origin" 2>/dev/null)" != "$src" ]; then
     rm -rf "$tree"
@@ -44,7 +44,7 @@ fi
 
 cd "$tree"
 
-# What the tests' configurations use, of what Debian's nginx has.
+# The modules that the tests use; Debian's nginx has all of them.
 
 options="--with-compat --with-threads --with-debug --with-http_v2_module
     --with-http_ssl_module --with-http_stub_status_module
@@ -78,7 +78,7 @@ then
     echo "$want" > .configured
 fi
 
-# when it has changed since
+# writes the file only if the document has changed
 
 sh "$repo/ngx_module/openapi.sh" "$repo/docs/openapi.json" \
     objs/ngx_http_eventsync_openapi.inc

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What the client would like to have, of what there is: Accept and
- * Accept-Encoding.
+ * Content negotiation: chooses a representation by Accept and Accept-Encoding.
  */
 
 
@@ -17,7 +16,7 @@ static ngx_int_t ngx_http_eventsync_not_acceptable(
     ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types, ngx_uint_t n);
 
 
-/* sets `*index` to that of the type preferred of at most eight */
+/* sets `*index` to that of the preferred type, of at most eight */
 
 ngx_int_t
 ngx_http_eventsync_accept(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types,
@@ -39,7 +38,10 @@ ngx_http_eventsync_accept(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types,
 }
 
 
-/* the same, or -1; the context's problem stays as it is */
+/*
+ * sets `*preferred` to the index, or to -1 if no type is acceptable; does not
+ * set ctx->problem
+ */
 
 ngx_int_t
 ngx_http_eventsync_preferred(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types,
@@ -65,7 +67,7 @@ ngx_http_eventsync_preferred(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types,
 }
 
 
-/* several fields are one list, RFC 9110, section 5.3 */
+/* joins repeated fields to one list (RFC 9110, section 5.3) */
 
 static ngx_int_t
 ngx_http_eventsync_accept_value(ngx_http_request_t *r, ngx_str_t *name,
@@ -130,7 +132,7 @@ ngx_http_eventsync_not_acceptable(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* an es_encoding_t, of those from `first` on */
+/* sets `*encoding` to an es_encoding_t from `first` on */
 
 ngx_int_t
 ngx_http_eventsync_accept_encoding(ngx_http_eventsync_ctx_t *ctx,

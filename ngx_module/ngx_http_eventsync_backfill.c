@@ -328,7 +328,8 @@ ngx_http_eventsync_backfill_write(ngx_http_request_t *r)
     wev = c->write;
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, c->log, 0,
-                   "eventsync backfill goes on: \"%V?%V\"", &r->uri, &r->args);
+                   "eventsync backfill continues: "
+                   "\"%V?%V\"", &r->uri, &r->args);
 
     if (wev->timedout) {
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,

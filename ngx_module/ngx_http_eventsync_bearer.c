@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Access tokens as a credential.  Verifying one costs a signature check, so
- * those that came lately are remembered by their whole text, and shared by the
- * requests that have them.  That says only who signed what: whether the token
- * has expired, and what its key may, is asked each time, see _auth.
+ * Access tokens as a credential. Verifying a token costs a signature check, so
+ * a worker caches recently verified tokens by their whole text, and requests
+ * share them. The cache only proves who signed the token. Each request checks
+ * again whether the token has expired and what its key may do, see _auth.
  */
 
 
@@ -19,8 +19,7 @@ static void ngx_http_eventsync_token_unref(ngx_http_eventsync_token_t *token);
 static void ngx_http_eventsync_token_cleanup(void *data);
 
 
-/* NGX_DECLINED: none that was signed here for this store; NGX_ERROR: no
-   memory */
+/* NGX_DECLINED: the token is not valid for this store; NGX_ERROR: no memory */
 
 ngx_int_t
 ngx_http_eventsync_bearer(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
@@ -33,7 +32,7 @@ ngx_http_eventsync_bearer(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
         return NGX_DECLINED;
     }
 
-    /* servers of one store may have different keys */
+    /* servers that share a store may have different signing keys */
 
     hash = ngx_crc32_long(text->data, text->len);
     seen = &ctx->worker->tokens[hash % NGX_HTTP_EVENTSYNC_TOKENS];

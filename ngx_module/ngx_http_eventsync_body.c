@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Bodies: what a request's header fields say of their bytes, judged before a
- * byte is read, and the bytes themselves, checked and decoded.  No body is
- * taken for what it is not.
+ * Request bodies. Header fields that describe the body (coding, digest, range)
+ * are checked before any of it is read. The body itself is then verified and
+ * decoded. A body is refused if it cannot be interpreted exactly as its header
+ * fields state.
  */
 
 
@@ -12,10 +13,10 @@
 #include "event/attribute.h"
 
 
-/* a body that is not a publish's comes out with at most so many bytes */
+/* limit of a decoded body, except when publishing */
 #define NGX_HTTP_EVENTSYNC_SMALL_BODY  65536
 
-/* and a publish's, where the location has no maximum */
+/* limit of a published body if client_max_body_size is 0 */
 #define NGX_HTTP_EVENTSYNC_LARGE_BODY  (64 * 1024 * 1024)
 
 #define ngx_http_eventsync_key_is(h, name)                                    \
@@ -40,8 +41,8 @@ static ngx_int_t ngx_http_eventsync_body_copy(ngx_http_eventsync_ctx_t *ctx,
 
 
 /*
- * Of a request whose body will be looked at.  ctx->body is there afterwards if
- * the body cannot be taken as it comes.
+ * Checks the header fields of a request whose body will be read. Sets
+ * ctx->body if the body must be verified or decoded.
  */
 
 ngx_int_t
@@ -89,7 +90,7 @@ ngx_http_eventsync_body_header(ngx_http_eventsync_ctx_t *ctx,
         return ngx_http_eventsync_body_digest(ctx, h);
     }
 
-    /* RFC 9110, section 14.5: a part must not be taken for the whole */
+    /* RFC 9110, section 14.5: a part must not be processed as the whole */
 
     if (ngx_http_eventsync_key_is(h, "content-range")) {
         return ngx_http_eventsync_body_refuse(ctx, h, "is not allowed in a "
@@ -97,7 +98,10 @@ ngx_http_eventsync_body_header(ngx_http_eventsync_ctx_t *ctx,
                                               "complete");
     }
 
-    /* of MIME: HTTP has none, but a sender that says base64 means it */
+    /*
+     * HTTP does not use this MIME field, but a sender that sets it has encoded
+     * the body
+     */
 
     if (ngx_http_eventsync_key_is(h, "content-transfer-encoding")
         && !ngx_http_eventsync_body_plain(&h->value))
@@ -220,7 +224,7 @@ ngx_http_eventsync_body_refuse(ngx_http_eventsync_ctx_t *ctx,
 {
     ngx_str_t  name;
 
-    /* one of those above, so that nothing in it needs an escape */
+    /* the name is one of those above and needs no JSON escaping */
 
     name.data = h->lowcase_key;
     name.len = h->key.len;
@@ -247,7 +251,7 @@ ngx_http_eventsync_body_get(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* what a client may send uncoded it may send encoded, and no more */
+/* the limit of an uncoded body applies to a decoded one, too */
 
 static size_t
 ngx_http_eventsync_body_max(ngx_http_request_t *r)
@@ -261,7 +265,7 @@ ngx_http_eventsync_body_max(ngx_http_request_t *r)
 }
 
 
-/* nothing of nginx's: a thread calls it */
+/* runs in a thread: must not use nginx's structures */
 
 es_rc_t
 ngx_http_eventsync_body_open(const ngx_http_eventsync_body_t *say, size_t max,
@@ -322,7 +326,7 @@ ngx_http_eventsync_body_fail(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc,
 }
 
 
-/* the type is exactly this one, with any parameters; its text is UTF-8 */
+/* compares the media type; parameters may follow it */
 
 ngx_int_t
 ngx_http_eventsync_body_type(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *type)
@@ -368,8 +372,8 @@ ngx_http_eventsync_body_utf8(ngx_http_eventsync_ctx_t *ctx)
 
 
 /*
- * A body of this type that is small; empty when there is none, whatever its
- * header fields say.  NGX_DECLINED: the context has the problem.
+ * Gets a small body of this type, verified and decoded. Without a body it is
+ * empty, and its type is not checked. NGX_DECLINED: ctx->problem is set.
  */
 
 ngx_int_t

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Claims: a reader that comes back to its stream, and finds no place because of
- * the stream that it was cut off from, which nobody has noticed to be dead.
+ * Claims: a reader that reconnects to its stream may find no free slot,
+ * because its old stream is dead and nobody has noticed it.
  *
- * It waits for half a second at most.  An end that is on its way frees the place
- * by itself; else the reader's worker writes down what it claims, and the worker
- * that has such a stream ends it.  The place is counted once at any time.
+ * The reader waits for half a second at most. If the old stream is about to
+ * end, that frees the slot. Otherwise the reader's worker writes a claim to
+ * shared memory, and the worker that has such a stream ends it. The slot is
+ * counted once at any time.
  *
- * A stream is the reader's own only if its key, feed, epoch and filter are the
- * same, it was sent the id that the reader gives, and the client either has the
- * same address or has acknowledged nothing for a while.  Of two that are alike,
- * such as two tabs of a browser, one may be ended in the other's stead: it comes
- * back, and claims the place that was meant.  Who got its place so keeps it for
- * ten seconds, so that two readers with one place do not drive each other out.
+ * A stream belongs to the reader only if key, feed, epoch and filter are the
+ * same, it was sent the id that the reader gives, and its client either has
+ * the same address or has acknowledged nothing for a while. If two streams are
+ * alike, such as those of two tabs of a browser, the wrong one may be ended;
+ * its reader then reconnects and claims the right one. A claimed slot is safe
+ * for ten seconds, so that two readers with one slot do not drive each other
+ * out.
  */
 
 
@@ -27,16 +29,18 @@
 
 
 #define NGX_HTTP_EVENTSYNC_CLAIMS       16
-#define NGX_HTTP_EVENTSYNC_CLAIMING     64      /* in a worker */
+#define NGX_HTTP_EVENTSYNC_CLAIMING     64      /* in each worker */
 
-/* ms: at most, before others are asked, between two looks, as a rule; and
-   for how long a place is kept that was got by a claim */
+/*
+ * ms: maximum wait, time before a claim is made, interval of attempts, and
+ * time for which a claimed slot is safe from other claims
+ */
 #define NGX_HTTP_EVENTSYNC_CLAIM_TIME   500
 #define NGX_HTTP_EVENTSYNC_CLAIM_GRACE  60
 #define NGX_HTTP_EVENTSYNC_CLAIM_STEP   20
 #define NGX_HTTP_EVENTSYNC_CLAIM_KEPT   10000
 
-/* ms without an acknowledgement of what was sent: nobody is there any more */
+/* ms without an acknowledgement of sent data: the client is gone */
 #define NGX_HTTP_EVENTSYNC_CLAIM_GONE   3000
 
 #define ngx_http_eventsync_claim_phase(state)  ((state) & 3)
@@ -53,11 +57,11 @@ typedef enum {
 } ngx_http_eventsync_claim_phase_e;
 
 
-/* in shared memory; a state that is over is free, whoever left it */
+/* in shared memory; an expired claim is free, even if its worker died */
 
 typedef struct {
     _Atomic uint64_t                  state;
-    uint64_t                          sequence;   /* of the id that is held */
+    uint64_t                          sequence;   /* of the reader's last id */
     uint64_t                          filter;
     uint64_t                          address;
     char                              epoch[ES_EPOCH_MAX + 1];
@@ -68,7 +72,7 @@ typedef struct {
 
 
 struct ngx_http_eventsync_claims_s {
-    _Atomic uint64_t                  made;       /* so many, ever */
+    _Atomic uint64_t                  made;       /* number of claims so far */
     ngx_http_eventsync_claim_t        list[NGX_HTTP_EVENTSYNC_CLAIMS];
 };
 
@@ -110,7 +114,7 @@ ngx_http_eventsync_claim_now(void)
 }
 
 
-/* takes its part of zeroed memory; the size that it takes */
+/* lays out the claims in zeroed memory; returns the size used */
 
 size_t
 ngx_http_eventsync_claims_init(ngx_http_eventsync_zone_t *zone, u_char *p)
@@ -121,10 +125,10 @@ ngx_http_eventsync_claims_init(ngx_http_eventsync_zone_t *zone, u_char *p)
 }
 
 
-/* ---- who comes back ---- */
+/* ---- the reader that reconnects ---- */
 
 
-/* of a request that found no place; NGX_DONE, or NGX_DECLINED: it must not wait */
+/* a request found no slot; NGX_DONE: it waits; NGX_DECLINED: it must not */
 
 ngx_int_t
 ngx_http_eventsync_claim(ngx_http_eventsync_ctx_t *ctx)
@@ -224,7 +228,7 @@ ngx_http_eventsync_claim_event(ngx_event_t *ev)
 }
 
 
-/* also of a client that has left meanwhile; may be called again */
+/* also called when the client has left; may be called again */
 
 static void
 ngx_http_eventsync_claim_cleanup(void *data)
@@ -288,7 +292,7 @@ ngx_http_eventsync_claim_make(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* a feed that was found has a name that fits */
+/* the feed exists, so its name fits */
 
 static void
 ngx_http_eventsync_claim_write(ngx_http_eventsync_ctx_t *ctx,
@@ -323,7 +327,7 @@ ngx_http_eventsync_claim_drop(ngx_http_eventsync_ctx_t *ctx)
 
     ctx->poll->claim = NULL;
 
-    /* made or met, unless it is over and another's */
+    /* frees the claim, made or met, unless it expired and is another's now */
 
     state = ngx_http_eventsync_claim_state(ctx->poll->claim_until,
                                            NGX_HTTP_EVENTSYNC_CLAIM_MADE);
@@ -336,10 +340,10 @@ ngx_http_eventsync_claim_drop(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* ---- whose place is claimed ---- */
+/* ---- the worker of the old stream ---- */
 
 
-/* one memory read where no claim was made since */
+/* costs one memory read if no claim was made since the last check */
 
 void
 ngx_http_eventsync_claims_look(ngx_http_eventsync_worker_t *w)
@@ -370,7 +374,7 @@ ngx_http_eventsync_claims_look(ngx_http_eventsync_worker_t *w)
             continue;
         }
 
-        /* what it says is whole if it is still the same afterwards */
+        /* the copy is consistent if the state is still the same afterwards */
 
         ngx_memcpy(&claim, &claims->list[i], sizeof(claim));
 
@@ -415,8 +419,7 @@ ngx_http_eventsync_claim_find(ngx_http_eventsync_worker_t *w,
 }
 
 
-/* one that nobody reads any more goes before one that may be read, and then the
-   oldest */
+/* prefers a stream whose client is gone, then the oldest */
 
 static ngx_http_eventsync_poll_t *
 ngx_http_eventsync_claim_better(ngx_queue_t *queue,
@@ -448,7 +451,7 @@ ngx_http_eventsync_claim_better(ngx_queue_t *queue,
 }
 
 
-/* 0: it is another's */
+/* 0: the stream belongs to another reader */
 
 static ngx_uint_t
 ngx_http_eventsync_claim_rank(ngx_http_eventsync_ctx_t *ctx,
@@ -487,7 +490,7 @@ ngx_http_eventsync_claim_rank(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* something was sent, or is to be, and nothing has come back for a while */
+/* data was sent or queued, and nothing was acknowledged for a while */
 
 static ngx_uint_t
 ngx_http_eventsync_claim_gone(ngx_connection_t *c)

@@ -235,8 +235,8 @@ ngx_http_eventsync_commit_event(ngx_event_t *ev)
              && ngx_http_eventsync_retire(w->data, 1, ev->log)))
     {
         ngx_log_error(NGX_LOG_CRIT, ev->log, 0,
-                      "eventsync store cannot be opened again after a commit "
-                      "that failed: %s", es_reason(rc));
+                      "eventsync store cannot be reopened after a failed "
+                      "commit: %s", es_reason(rc));
 
         ngx_add_timer(&w->reopen, NGX_HTTP_EVENTSYNC_REOPEN);
     }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What browsers ask before they let a page of another origin have an answer
- * (CORS, in the Fetch standard), and OPTIONS, by which they ask.
+ * Cross-origin requests (CORS, in the Fetch standard): the headers that let a
+ * browser give an answer to a page of another origin, and OPTIONS, which
+ * browsers send first.
  */
 
 
 #include "ngx_http_eventsync.h"
 
 
-/* of the names that a preflight may add to those that are always allowed */
+/* room for header names that a preflight adds to the allowed ones */
 #define NGX_HTTP_EVENTSYNC_CORS_BYTES  1024
 
 
@@ -45,8 +46,10 @@ static ngx_str_t  ngx_http_eventsync_max_age =
 static ngx_str_t  ngx_http_eventsync_expose_headers =
     ngx_string("Access-Control-Expose-Headers");
 
-/* what the module reads, but for those that a page may always send, and the
-   attributes of events that are of its own choosing */
+/*
+ * request headers that the module reads, except those that a page may always
+ * send and extension attributes of events
+ */
 
 static ngx_str_t  ngx_http_eventsync_request_headers =
     ngx_string("Authorization, Content-Digest, Content-Encoding, "
@@ -55,19 +58,18 @@ static ngx_str_t  ngx_http_eventsync_request_headers =
                "ce-id, ce-source, ce-type, ce-subject, ce-time, "
                "ce-dataschema");
 
-/* what it sends, but for those that a page may always see */
+/* response headers, except those that a page may always read */
 
 static ngx_str_t  ngx_http_eventsync_response_headers =
-    ngx_string("Accept-Encoding, Allow, Content-Range, Deprecation, ETag, Eventsync-Bytes, "
-               "Eventsync-Events, Eventsync-Events-Max, Eventsync-From, "
-               "Eventsync-Has-More, "
-               "Eventsync-Next, Eventsync-To, Eventsync-Undelivered, "
-               "Link, Location, RateLimit, "
-               "RateLimit-Policy, Retry-After, Sunset, "
+    ngx_string("Accept-Encoding, Allow, Content-Range, Deprecation, ETag, "
+               "Eventsync-Bytes, Eventsync-Events, Eventsync-Events-Max, "
+               "Eventsync-From, Eventsync-Has-More, Eventsync-Next, "
+               "Eventsync-To, Eventsync-Undelivered, Link, Location, "
+               "RateLimit, RateLimit-Policy, Retry-After, Sunset, "
                "WWW-Authenticate, X-RateLimit-Limit, X-RateLimit-Remaining, "
                "X-RateLimit-Reset");
 
-/* the most that Chromium keeps */
+/* Chromium caches a preflight no longer than this */
 
 static ngx_str_t  ngx_http_eventsync_two_hours = ngx_string("7200");
 
@@ -120,8 +122,8 @@ ngx_http_eventsync_cors_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 
 
 /*
- * As browsers write it (RFC 6454, section 6.2): lower case, no path.  One that
- * is written otherwise would never be equal to what is sent.
+ * An origin must be written as browsers send it (RFC 6454, section 6.2): in
+ * lower case, without a path. Otherwise it would never match.
  */
 
 static char *
@@ -206,7 +208,7 @@ ngx_http_eventsync_cors_any(ngx_array_t *origins)
 }
 
 
-/* on every answer that may be read by a page of an origin that is allowed */
+/* lets a page of an allowed origin read the answer */
 
 ngx_int_t
 ngx_http_eventsync_cors(ngx_http_request_t *r)
@@ -258,7 +260,7 @@ ngx_http_eventsync_cors(ngx_http_request_t *r)
 }
 
 
-/* in the one field: of several, caches of nginx before 1.23 obey the last */
+/* extends an existing field: caches of nginx before 1.23 use only the last */
 
 static ngx_int_t
 ngx_http_eventsync_cors_varies(ngx_http_request_t *r)
@@ -339,7 +341,7 @@ ngx_http_eventsync_cors_allowed(ngx_http_request_t *r, ngx_array_t *origins)
 }
 
 
-/* what may be done with a resource is no secret: it takes no credential */
+/* the methods of a resource are no secret: OPTIONS needs no credential */
 
 ngx_int_t
 ngx_http_eventsync_options(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *methods)
@@ -407,7 +409,8 @@ ngx_http_eventsync_preflight(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *methods)
 
 /*
  * Publishing reads every "ce-" header, extensions have any name, and "*" is
- * not for requests with credentials: the page is told of those it asks for.
+ * not valid for requests with credentials. So the answer also allows the "ce-"
+ * headers that the preflight names.
  */
 
 static ngx_int_t
@@ -466,7 +469,7 @@ ngx_http_eventsync_preflight_headers(ngx_http_request_t *r, ngx_str_t *headers)
 }
 
 
-/* as browsers ask for one, in lower case */
+/* browsers send the names in lower case */
 
 static ngx_uint_t
 ngx_http_eventsync_cors_attribute(u_char *p, size_t len)

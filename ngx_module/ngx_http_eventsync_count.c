@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Counters of requests and events.
+ * Counters of requests and events: the handler of the log phase, the updates,
+ * and the sums for metrics.
  */
 
 
@@ -10,11 +11,11 @@
 #include <stdatomic.h>
 
 
-/* blocks take at most this part of the zone, and are at most so many */
+/* blocks take at most 1/32 of the zone, and there are at most 32 */
 #define NGX_HTTP_EVENTSYNC_COUNT_PART    32
 #define NGX_HTTP_EVENTSYNC_COUNT_BLOCKS  32
 
-/* slots that follow each other are on different cache lines */
+/* words of neighbouring slots are on different cache lines */
 #define NGX_HTTP_EVENTSYNC_WORDS                                              \
     (NGX_HTTP_EVENTSYNC_LINE / sizeof(uint64_t))
 #define ngx_http_eventsync_waiting(slot)                                      \
@@ -53,8 +54,10 @@ ngx_http_eventsync_count_init(ngx_conf_t *cf)
 }
 
 
-/* takes its part of zeroed memory that begins with a cache line; the size that
-   it takes */
+/*
+ * lays out the counters in zeroed memory that begins at a cache line; returns
+ * the size used
+ */
 
 size_t
 ngx_http_eventsync_count_init_zone(ngx_http_eventsync_zone_t *zone, u_char *p,
@@ -78,7 +81,7 @@ ngx_http_eventsync_count_init_zone(ngx_http_eventsync_zone_t *zone, u_char *p,
 }
 
 
-/* whoever had the slot is dead and nobody waits there any more */
+/* the slot's last process is dead, and with it the requests that waited */
 
 void
 ngx_http_eventsync_count_start(ngx_http_eventsync_zone_t *zone)
@@ -98,7 +101,7 @@ ngx_http_eventsync_counters(ngx_http_eventsync_store_t *store)
 }
 
 
-/* in the log phase, of every request that ended in one of our locations */
+/* log phase: counts each request that ended in one of our locations */
 
 static ngx_int_t
 ngx_http_eventsync_count_request(ngx_http_request_t *r)
@@ -114,7 +117,7 @@ ngx_http_eventsync_count_request(ngx_http_request_t *r)
         return NGX_OK;
     }
 
-    /* other modules may have refused it before it came to us */
+    /* another module may have refused the request before our handler ran */
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
 
@@ -136,7 +139,7 @@ ngx_http_eventsync_count_request(ngx_http_request_t *r)
 }
 
 
-/* the status as the access log has it */
+/* the status that the access log shows */
 
 static ngx_uint_t
 ngx_http_eventsync_count_code(ngx_http_request_t *r)
@@ -156,7 +159,7 @@ ngx_http_eventsync_count_code(ngx_http_request_t *r)
 }
 
 
-/* of an answer that takes its time, as its parts go */
+/* counts the events of a long answer as they are sent */
 
 void
 ngx_http_eventsync_count_sent(ngx_http_eventsync_ctx_t *ctx, uint64_t events)
@@ -169,7 +172,7 @@ ngx_http_eventsync_count_sent(ngx_http_eventsync_ctx_t *ctx, uint64_t events)
 }
 
 
-/* after a commit, whether anybody waits for its outcome or not */
+/* counts after a commit, even if the client has left */
 
 void
 ngx_http_eventsync_count_published(ngx_http_eventsync_ctx_t *ctx)
@@ -199,7 +202,7 @@ ngx_http_eventsync_count_published(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* one more or one less that waits; the word is nobody else's */
+/* only this process writes the word, so that it needs no atomic addition */
 
 void
 ngx_http_eventsync_count_waiting(ngx_http_eventsync_ctx_t *ctx,

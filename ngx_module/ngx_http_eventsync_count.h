@@ -3,10 +3,10 @@
 /*
  * Counters of requests and events, in the store's shared memory.
  *
- * Each worker has a block of its own, so that two workers do not write to one
- * cache line; where there are more workers than blocks they share, which costs
- * time and no count.  What is under way is a word for each process slot, and
- * counts as long as its process lives.
+ * Each worker has a block of its own, so that two workers do not write to the
+ * same cache line. If there are more workers than blocks, they share blocks,
+ * which costs time but loses no count. One word for each process slot counts
+ * its waiting requests, and is valid as long as its process lives.
  */
 
 
@@ -17,13 +17,13 @@
 #include "ngx_http_eventsync.h"
 
 
-/* what was asked for, or nothing that there is */
+/* the resources, and one for requests that named none */
 #define NGX_HTTP_EVENTSYNC_COUNTED  (NGX_HTTP_EVENTSYNC_RESOURCES + 1)
 
 #define NGX_HTTP_EVENTSYNC_LINE     64
 
 
-/* of a status; the first is of requests that were not answered */
+/* classes of status; the first is for requests that were not answered */
 
 typedef enum {
     NGX_HTTP_EVENTSYNC_NONE = 0,
@@ -55,7 +55,7 @@ typedef struct {
     uint64_t                          events[NGX_HTTP_EVENTSYNC_COUNTED];
     uint64_t                          published;
     uint64_t                          duplicates;
-    uint64_t                          polls;      /* that wait now */
+    uint64_t                          polls;      /* waiting now */
     uint64_t                          streams;
 } ngx_http_eventsync_totals_t;
 

@@ -373,7 +373,7 @@ ngx_http_eventsync_encode_event(ngx_event_t *ev)
 
     if (task->rc != ES_OK) {
         ngx_log_error(NGX_LOG_WARN, ev->log, 0,
-                      "eventsync cannot keep encoded pages: %s",
+                      "eventsync cannot store encoded pages: %s",
                       es_reason(task->rc));
     }
 
@@ -565,7 +565,7 @@ ngx_http_eventsync_pages_open(ngx_http_eventsync_worker_t *w,
         w->pages->kept = NULL;
 
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
-                      "eventsync cannot keep encoded pages of \"%V\": %s",
+                      "eventsync cannot store encoded pages of \"%V\": %s",
                       &store->path, problem.detail);
     }
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Health: that the worker serves, and that what it needs does.
+ * Health checks: whether the worker serves requests, and whether the store and
+ * the dispatcher, which it depends on, work.
  *
- * Nobody is asked for a credential, so nothing is told but words.
+ * They need no credential, so the answers give no details.
  */
 
 
@@ -12,7 +13,7 @@
 #include "delivery/delivery.h"
 
 
-/* ms: the dispatcher says each second that it lives, and may be busy */
+/* ms: the dispatcher writes a heartbeat each second, but may be busy */
 #define NGX_HTTP_EVENTSYNC_READY_MIN  5000
 
 
@@ -20,18 +21,18 @@
 
 typedef enum {
     NGX_HTTP_EVENTSYNC_READY = 0,
-    NGX_HTTP_EVENTSYNC_FAILED,           /* it cannot be read */
-    NGX_HTTP_EVENTSYNC_CLOSED,           /* it cannot be opened: see the log */
-    NGX_HTTP_EVENTSYNC_LATE,             /* a dispatcher's */
+    NGX_HTTP_EVENTSYNC_FAILED,           /* cannot be read */
+    NGX_HTTP_EVENTSYNC_CLOSED,           /* cannot be opened, see the log */
+    NGX_HTTP_EVENTSYNC_LATE,             /* old heartbeat */
     NGX_HTTP_EVENTSYNC_NEVER,
-    NGX_HTTP_EVENTSYNC_UNKNOWN           /* nobody could ask */
+    NGX_HTTP_EVENTSYNC_UNKNOWN           /* not checked */
 } ngx_http_eventsync_outcome_e;
 
 
 typedef struct {
     ngx_http_eventsync_outcome_e      store;
     ngx_http_eventsync_outcome_e      dispatcher;
-    ngx_msec_t                        limit;      /* 0: not asked */
+    ngx_msec_t                        limit;      /* 0: not checked */
 } ngx_http_eventsync_ready_t;
 
 
@@ -132,8 +133,9 @@ ngx_http_eventsync_health_send(ngx_http_eventsync_ctx_t *ctx,
 
 
 /*
- * The registry is read as every request does it, here and only when it has
- * changed; the rest may have to wait for a lock and is read in a thread.
+ * Refreshes the registry in the event loop, as every request does; that costs
+ * time only after a change. The other checks may wait for a lock, so a thread
+ * does them.
  */
 
 static ngx_int_t
@@ -194,8 +196,10 @@ ngx_http_eventsync_ready_store(es_store_t *es)
 }
 
 
-/* a heartbeat of the future is of a clock that was put back since, and tells
-   as little as an old one */
+/*
+ * a heartbeat in the future means that the clock was put back since, and
+ * proves as little as an old one
+ */
 
 static ngx_http_eventsync_outcome_e
 ngx_http_eventsync_ready_dispatcher(es_store_t *es, ngx_msec_t limit)
@@ -289,8 +293,8 @@ ngx_http_eventsync_ready_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     if (ms < NGX_HTTP_EVENTSYNC_READY_MIN) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "time \"%V\" is shorter than "
-                           "%d seconds", &value[1],
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid time \"%V\", it "
+                           "must be at least %d seconds", &value[1],
                            NGX_HTTP_EVENTSYNC_READY_MIN / 1000);
         return NGX_CONF_ERROR;
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The keys that secrets at rest are encrypted with: read with the
- * configuration, by the master, so that workers need no right to the file.
+ * The keys that encrypt stored secrets. The master reads them together with
+ * the configuration, so that workers need no permission to read the file.
  */
 
 
@@ -52,7 +52,10 @@ ngx_http_eventsync_keys_free(void *data)
 }
 
 
-/* the path that a directive names, and what frees its keys with the cycle */
+/*
+ * gets the path that a directive names, and a cleanup that frees its keys with
+ * the cycle
+ */
 
 ngx_pool_cleanup_t *
 ngx_http_eventsync_keys_file(ngx_conf_t *cf, ngx_str_t *path)
@@ -70,7 +73,10 @@ ngx_http_eventsync_keys_file(ngx_conf_t *cf, ngx_str_t *path)
 }
 
 
-/* gives the keys to a store whose secrets the server's workers write */
+/*
+ * sets the keys of a store; all servers that write its secrets must have the
+ * same
+ */
 
 char *
 ngx_http_eventsync_keys_use(ngx_conf_t *cf, ngx_http_eventsync_store_t *store,
@@ -92,8 +98,8 @@ ngx_http_eventsync_keys_use(ngx_conf_t *cf, ngx_http_eventsync_store_t *store,
 
 
 /*
- * in a worker that has opened the store: without the right keys it goes on,
- * and nothing that has a secret can be written
+ * Called in a worker that has opened the store. Without the right keys the
+ * worker goes on, but cannot write a secret.
  */
 
 void
@@ -128,7 +134,8 @@ ngx_http_eventsync_keys_open(ngx_http_eventsync_store_t *store, ngx_log_t *log)
 
         ngx_log_error(NGX_LOG_CRIT, log, 0,
                       "eventsync store \"%V\": %s; endpoints cannot be "
-                      "created, nor their secrets changed", &store->path,
+                      "created and their secrets cannot be "
+                      "changed", &store->path,
                       problem.detail);
 
     } else if (keys == NULL) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Limits: rates of a partner by one word for each policy in shared memory,
- * indexed by the partner's number; what it has under way, by a gauge; and
- * rates of client addresses, by a table of fixed size.  Nothing is allocated,
- * and only the gauge is locked; all of it lives on through a reload.
+ * The rate limiter. The rates of a partner are one word for each policy in
+ * shared memory, indexed by the partner's number. A gauge counts its running
+ * requests. A table of fixed size meters client addresses. Nothing is
+ * allocated, only the gauge takes a lock, and all state survives a reload.
  */
 
 
@@ -13,7 +13,7 @@
 #include "base/clock.h"
 
 
-/* a stream looks again at its rate after so many ms */
+/* maximum delay, in ms, before a stream checks its rate again */
 #define NGX_HTTP_EVENTSYNC_LIMIT_DELAY  1000
 
 #define ngx_http_eventsync_now_ns()  ((uint64_t) es_clock_mono_us() * 1000)
@@ -38,7 +38,7 @@ static ngx_int_t ngx_http_eventsync_limit_check(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_meter_t *meter);
 static ngx_int_t ngx_http_eventsync_limit_take(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_meter_t *meter);
-static es_gcra_t ngx_http_eventsync_limit_judge(ngx_http_eventsync_ctx_t *ctx,
+static es_gcra_t ngx_http_eventsync_limit_apply(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_meter_t *meter, ngx_http_eventsync_charge_t *charge,
     ngx_uint_t take);
 static void ngx_http_eventsync_limit_undo(ngx_http_eventsync_ctx_t *ctx,
@@ -66,7 +66,7 @@ ngx_http_eventsync_limit(ngx_http_eventsync_ctx_t *ctx,
 
     if (ctx->limit.status == NGX_HTTP_EVENTSYNC_LIMIT_REJECTED_DRY_RUN) {
 
-        /* by its address: it would not have come here */
+        /* its address would have been refused without the dry run */
 
         return NGX_OK;
     }
@@ -77,7 +77,7 @@ ngx_http_eventsync_limit(ngx_http_eventsync_ctx_t *ctx,
         return rc;
     }
 
-    /* all are asked before any is charged; one alone can be charged at once */
+    /* check all policies before charging any; charge a single one at once */
 
     if (meter.n > 1 || meter.charges[0].policy == ES_POLICY_WAITS) {
         rc = ngx_http_eventsync_limit_check(ctx, &meter);
@@ -129,7 +129,7 @@ ngx_http_eventsync_limit_refund(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* the policies that have a limit, and where their meters are */
+/* collects the policies that have a limit, and finds their meters */
 
 static ngx_int_t
 ngx_http_eventsync_limit_collect(ngx_http_eventsync_ctx_t *ctx,
@@ -170,7 +170,7 @@ ngx_http_eventsync_limit_collect(ngx_http_eventsync_ctx_t *ctx,
         meter->slot = &meter->zone->slots[ctx->partner];
     }
 
-    /* who needs no credential is known by address only */
+    /* without authentication only the address identifies a client */
 
     if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF
         && ctx->limit.rates[ES_POLICY_ADDRESS].burst)
@@ -189,8 +189,8 @@ ngx_http_eventsync_limit_collect(ngx_http_eventsync_ctx_t *ctx,
 
 
 /*
- * What is under way is not only asked but counted, as that can be taken back
- * without a trace.  NGX_BUSY: at least one refuses.
+ * Checks all charges. ES_POLICY_WAITS is counted at once, because that can be
+ * undone without a trace. NGX_BUSY: at least one policy refuses.
  */
 
 static ngx_int_t
@@ -215,7 +215,7 @@ ngx_http_eventsync_limit_check(ngx_http_eventsync_ctx_t *ctx,
             continue;
         }
 
-        result = ngx_http_eventsync_limit_judge(ctx, meter, charge, 0);
+        result = ngx_http_eventsync_limit_apply(ctx, meter, charge, 0);
         ngx_http_eventsync_limit_note(ctx, charge->policy, &result);
     }
 
@@ -243,12 +243,12 @@ ngx_http_eventsync_limit_take(ngx_http_eventsync_ctx_t *ctx,
             continue;
         }
 
-        result = ngx_http_eventsync_limit_judge(ctx, meter, charge, 1);
+        result = ngx_http_eventsync_limit_apply(ctx, meter, charge, 1);
         ngx_http_eventsync_limit_note(ctx, charge->policy, &result);
 
         if (!result.admitted) {
 
-            /* another worker took the last of it since the check */
+            /* another worker has used up the quota since the check */
 
             ngx_http_eventsync_limit_undo(ctx, meter, i);
             return NGX_BUSY;
@@ -260,7 +260,7 @@ ngx_http_eventsync_limit_take(ngx_http_eventsync_ctx_t *ctx,
 
 
 static es_gcra_t
-ngx_http_eventsync_limit_judge(ngx_http_eventsync_ctx_t *ctx,
+ngx_http_eventsync_limit_apply(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_meter_t *meter, ngx_http_eventsync_charge_t *charge,
     ngx_uint_t take)
 {
@@ -287,8 +287,10 @@ ngx_http_eventsync_limit_judge(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* gives back the first `n` of the charges; who did not refuse tells what is
-   left without this request */
+/*
+ * Refunds the first `n` charges. Policies that did not refuse report what is
+ * left without this request.
+ */
 
 static void
 ngx_http_eventsync_limit_undo(ngx_http_eventsync_ctx_t *ctx,
@@ -323,7 +325,7 @@ ngx_http_eventsync_limit_undo(ngx_http_eventsync_ctx_t *ctx,
 
         if (!(ctx->limit.refused >> charge->policy & 1)) {
             charge->cost = 0;
-            result = ngx_http_eventsync_limit_judge(ctx, meter, charge, 0);
+            result = ngx_http_eventsync_limit_apply(ctx, meter, charge, 0);
             ngx_http_eventsync_limit_note(ctx, charge->policy, &result);
         }
     }
@@ -372,7 +374,7 @@ ngx_http_eventsync_limit_least(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* one more under way; NGX_BUSY when it may not be, which is noted */
+/* counts the request as running; NGX_BUSY: it must not run, which is noted */
 
 static ngx_int_t
 ngx_http_eventsync_limit_enter(ngx_http_eventsync_ctx_t *ctx)
@@ -407,7 +409,7 @@ ngx_http_eventsync_limit_enter(ngx_http_eventsync_ctx_t *ctx)
 
     ctx->limit.waits = (rc == ES_OK);
 
-    /* when one of them will end is not known */
+    /* nobody knows when one of the running requests will end */
 
     result.admitted = (rc == ES_OK);
     result.remaining = (count < max) ? max - count : 0;
@@ -463,7 +465,7 @@ ngx_http_eventsync_limit_bytes(ngx_http_eventsync_ctx_t *ctx, size_t n,
 
     if (ctx->limit.status == NGX_HTTP_EVENTSYNC_LIMIT_REJECTED_DRY_RUN) {
 
-        /* it would not have begun: it is counted, and costs nothing */
+        /* it would have been refused without the dry run: charge nothing */
 
         return NGX_OK;
     }
@@ -544,7 +546,7 @@ ngx_http_eventsync_limit_failed(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* an IPv6 network of 64 bits is one client: it has all of its addresses */
+/* an IPv6 network of 64 bits is one client, who can use all its addresses */
 
 uint64_t
 ngx_http_eventsync_limit_address_key(ngx_http_eventsync_ctx_t *ctx)
@@ -583,7 +585,7 @@ ngx_http_eventsync_limit_address_key(ngx_http_eventsync_ctx_t *ctx)
         break;
 #endif
 
-    default: /* all of AF_UNIX are one */
+    default: /* all AF_UNIX clients share a key */
         break;
     }
 
@@ -591,7 +593,7 @@ ngx_http_eventsync_limit_address_key(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* sharing a word would let one partner use up another's quota */
+/* sharing a slot would let one partner use up the quota of another */
 
 static ngx_int_t
 ngx_http_eventsync_limit_no_room(ngx_http_eventsync_ctx_t *ctx)
@@ -616,7 +618,7 @@ ngx_http_eventsync_limit_no_room(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* no waiting would ever admit it, so it is not a 429 */
+/* waiting would never admit the request, so it is not a 429 */
 
 static ngx_int_t
 ngx_http_eventsync_limit_over_burst(ngx_http_eventsync_ctx_t *ctx,
@@ -643,7 +645,7 @@ ngx_http_eventsync_limit_over_burst(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* by the policies that are noted as refusing */
+/* refuses the request by the policies in ctx->limit.refused */
 
 static ngx_int_t
 ngx_http_eventsync_limit_refuse(ngx_http_eventsync_ctx_t *ctx)
@@ -681,7 +683,7 @@ ngx_http_eventsync_limit_refuse(ngx_http_eventsync_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    /* rounded up, and spread so that clients do not come back at once */
+    /* rounded up, and spread so that clients do not return at the same time */
 
     seconds = (time_t) (retry_after / ES_SECOND_NS
                         + (retry_after % ES_SECOND_NS ? 1 : 0));
@@ -694,7 +696,10 @@ ngx_http_eventsync_limit_refuse(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* one refusal more, or what would be one; its policies, as JSON strings */
+/*
+ * counts and logs a refusal, or what would be one without the dry run; writes
+ * its policies as JSON strings
+ */
 
 static u_char *
 ngx_http_eventsync_limit_count(ngx_http_eventsync_ctx_t *ctx, u_char *p,

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Limits: what the other files need of them.
+ * Interface of the rate limiter.
  *
  * A handler charges a request once, by all policies that concern it, with
- * ngx_http_eventsync_limit(); a stream asks for each piece as well.  Rates are
- * those of the last ngx_http_eventsync_authenticate(), so that who runs for
- * long and authenticates again, as it must, has the ones in force.
+ * ngx_http_eventsync_limit(). A stream charges each piece as well. The rates
+ * are those found by the last ngx_http_eventsync_authenticate(). Long requests
+ * authenticate repeatedly and so use the current rates.
  */
 
 
@@ -38,20 +38,20 @@ typedef struct ngx_http_eventsync_counters_s  ngx_http_eventsync_counters_t;
 typedef struct ngx_http_eventsync_claims_s  ngx_http_eventsync_claims_t;
 
 
-/* one partner's words, in shared memory */
+/* rate state of one partner, in shared memory */
 
 typedef struct {
     _Atomic uint64_t                  tat[ES_POLICIES];
 } ngx_http_eventsync_slot_t;
 
 
-/* since the zone was made, by policy */
+/* refusals by policy since the zone was created */
 
 typedef struct {
     _Atomic uint64_t                  refused[ES_POLICIES_ALL];
     _Atomic uint64_t                  dry_run[ES_POLICIES_ALL];
 
-    /* workers that ended, one after the other, see _process */
+    /* consecutive workers that ended to get another pid, see _process */
     _Atomic uint64_t                  retired;
 } ngx_http_eventsync_refusals_t;
 
@@ -70,7 +70,7 @@ typedef struct {
 } ngx_http_eventsync_zone_t;
 
 
-/* of a location */
+/* limits of a location */
 
 typedef struct {
     ngx_uint_t                        limited[ES_POLICIES_ALL];
@@ -96,7 +96,7 @@ typedef enum {
 } ngx_http_eventsync_limit_status_e;
 
 
-/* of a request; sets have a bit for each policy */
+/* limits of a request; `asked` and `refused` have a bit for each policy */
 
 typedef struct {
     es_rate_t                         rates[ES_POLICIES_ALL];
@@ -105,64 +105,70 @@ typedef struct {
     ngx_uint_t                        refused;
     ngx_http_eventsync_limit_status_e status;
 
-    unsigned                          waits:1;    /* counted as under way */
+    unsigned                          waits:1;    /* counted as running */
     unsigned                          cleanup:1;
 
-    /* it waits for a place, so that having none is no refusal yet */
+    /* the request waits for a slot: having none is not a refusal yet */
     unsigned                          patient:1;
 
-    /* set by a handler whose answer shared caches may keep and give to
-       others: it says nothing of anybody's quota */
+    /*
+     * shared caches may store the answer: it must not contain anybody's quota
+     */
     unsigned                          shared:1;
 } ngx_http_eventsync_limited_t;
 
 
 /*
- * Charges a request by all of the policies or by none.  ES_POLICY_WAITS, with
- * a cost of 1, counts it as under way until it ends or
- * ngx_http_eventsync_limit_leave(); ES_POLICY_BACKFILL, with a cost of 0, asks
- * whether there is anything left to stream.  Policies without a limit cost
- * nothing.  NGX_DECLINED: the context has the problem.  NGX_BUSY: there is no
- * place for one that is patient; nothing was charged or counted.
+ * Charges a request by all of the policies or by none. ES_POLICY_WAITS, with a
+ * cost of 1, counts the request as running until it ends or until
+ * ngx_http_eventsync_limit_leave(). ES_POLICY_BACKFILL, with a cost of 0,
+ * checks whether any bytes may be streamed. Policies without a limit cost
+ * nothing. NGX_DECLINED: ctx->problem is set. NGX_BUSY: no slot is free for a
+ * patient request; nothing was charged or counted.
  */
 ngx_int_t ngx_http_eventsync_limit(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_charge_t *charges, ngx_uint_t n);
 
-/* The same, of what costs one poll. */
+/* Charges one poll. */
 ngx_int_t ngx_http_eventsync_limit_poll(ngx_http_eventsync_ctx_t *ctx);
 
-/* Gives back what the request was charged, all of it: it turned out to cost
-   nothing. */
+/* Refunds all charges of a request that turned out to cost nothing. */
 void ngx_http_eventsync_limit_refund(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_charge_t *charges, ngx_uint_t n);
 
 /*
- * Before a stream sends a piece of `n` bytes, at most ES_GCRA_DEBT.  NGX_OK:
- * it is charged, send it.  NGX_AGAIN: nothing is charged; ask again after
- * `*delay` ms, a second at most, so that a changed rate is seen.  What was
- * charged and not sent, because the client left, is at most one piece and
- * stays charged.
+ * Charges a piece of `n` bytes, at most ES_GCRA_DEBT, before a stream sends
+ * it. NGX_OK: the piece is charged, send it. NGX_AGAIN: nothing is charged;
+ * try again after `*delay` ms, which is at most one second, so that a changed
+ * rate takes effect. If the client leaves, at most one charged piece is
+ * unsent; it stays charged.
  */
 ngx_int_t ngx_http_eventsync_limit_bytes(ngx_http_eventsync_ctx_t *ctx,
     size_t n, ngx_msec_t *delay);
 
-/* No longer under way: to be called before an answer is sent, so that a
-   client that has it can at once begin the next.  May be called always. */
+/*
+ * Ends the count of a running request. Must be called before the answer is
+ * sent, so that a client that has it can begin its next request at once. Safe
+ * to call at any time.
+ */
 void ngx_http_eventsync_limit_leave(ngx_http_eventsync_ctx_t *ctx);
 
-/* What the client's address counts as. */
+/* The key by which the client's address is metered. */
 uint64_t ngx_http_eventsync_limit_address_key(ngx_http_eventsync_ctx_t *ctx);
 
-/* The client's address: judged before a credential is looked at, and charged
-   when it is not good.  NGX_DECLINED: the context has the problem. */
+/*
+ * Checks the quota of the client's address, before the credential is checked.
+ * NGX_DECLINED: ctx->problem is set. The second function charges the address
+ * for an invalid credential.
+ */
 ngx_int_t ngx_http_eventsync_limit_address(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_limit_failed(ngx_http_eventsync_ctx_t *ctx);
 
-/* The policy of the request's that has the least left; NGX_DECLINED: none. */
+/* The policy of the request that has the least left; NGX_DECLINED: none. */
 ngx_int_t ngx_http_eventsync_limit_least(ngx_http_eventsync_ctx_t *ctx,
     es_policy_t *policy);
 
-/* _limit_headers; nothing for an answer that shared caches may keep */
+/* _limit_headers: adds nothing to an answer that shared caches may store */
 
 ngx_int_t ngx_http_eventsync_limit_headers(ngx_http_eventsync_ctx_t *ctx);
 
@@ -178,7 +184,7 @@ void ngx_http_eventsync_limit_merge_conf(
 ngx_int_t ngx_http_eventsync_limit_variables(ngx_conf_t *cf);
 ngx_int_t ngx_http_eventsync_init_zone(ngx_shm_zone_t *shm_zone, void *data);
 
-/* in a worker, before its first request */
+/* called in a worker before its first request */
 void ngx_http_eventsync_limit_start(ngx_shm_zone_t *shm_zone);
 
 

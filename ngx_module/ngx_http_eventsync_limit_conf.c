@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/*
- * Limits: directives, variables, and how the shared zone is laid out.
- */
+/* Limits: directives, variables, and the layout of the shared zone. */
 
 
 #include "ngx_http_eventsync.h"
 
 
-/* parts of the zone that are not the partners' words: one of so many each */
+/* the gauge and the table of addresses each take 1/8 of the zone */
 #define NGX_HTTP_EVENTSYNC_ZONE_PART  8
 
 
@@ -107,12 +105,14 @@ ngx_http_eventsync_limit_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-/* rate= and burst=; or max= of what is under way */
+/* parses rate= and burst=, or max= of the policy "waits" */
 
 static char *
 ngx_http_eventsync_limit_parameters(ngx_conf_t *cf, es_policy_t policy,
     es_rate_t *rate)
 {
+    char       *prefix;
+    size_t      len;
     es_rc_t     rc;
     ngx_str_t  *value, *text, s;
     uint64_t    amount;
@@ -120,6 +120,8 @@ ngx_http_eventsync_limit_parameters(ngx_conf_t *cf, es_policy_t policy,
 
     value = cf->args->elts;
     gauge = (policy == ES_POLICY_WAITS);
+    prefix = gauge ? "max=" : "burst=";
+    len = ngx_strlen(prefix);
     text = NULL;
     amount = 0;
 
@@ -132,12 +134,9 @@ ngx_http_eventsync_limit_parameters(ngx_conf_t *cf, es_policy_t policy,
             continue;
         }
 
-        if (amount == 0
-            && ngx_strncmp(value[i].data, gauge ? "max=" : "burst=",
-                           gauge ? 4 : 6) == 0)
-        {
-            s.data = value[i].data + (gauge ? 4 : 6);
-            s.len = value[i].len - (gauge ? 4 : 6);
+        if (amount == 0 && ngx_strncmp(value[i].data, prefix, len) == 0) {
+            s.data = value[i].data + len;
+            s.len = value[i].len - len;
 
             if (ngx_http_eventsync_limit_amount(policy, &s, &amount)
                 == NGX_OK)
@@ -155,9 +154,7 @@ ngx_http_eventsync_limit_parameters(ngx_conf_t *cf, es_policy_t policy,
     }
 
     if (text == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" must have \"rate\" parameter", &value[0]);
-        return NGX_CONF_ERROR;
+        return "must have \"rate\" parameter";
     }
 
     s.data = text->data + 5;
@@ -167,8 +164,8 @@ ngx_http_eventsync_limit_parameters(ngx_conf_t *cf, es_policy_t policy,
 
     if (rc == ES_TOO_LARGE) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "burst of \"%V\" is more than a century of the "
-                           "rate \"%V\"", &value[0], &s);
+                           "burst of \"%V\" exceeds what the rate \"%V\" "
+                           "allows in 100 years", &value[0], &s);
         return NGX_CONF_ERROR;
     }
 
@@ -187,7 +184,7 @@ invalid:
 }
 
 
-/* a size for bytes, else a plain number */
+/* parses a size in bytes for "backfill", else a plain number */
 
 static ngx_int_t
 ngx_http_eventsync_limit_amount(es_policy_t policy, ngx_str_t *text,
@@ -248,9 +245,9 @@ ngx_http_eventsync_limit_merge_conf(ngx_http_eventsync_limit_conf_t *conf,
 
 
 /*
- * All of the zone is taken at once and nothing in it is ever freed: refusals,
- * counters, what is under way, addresses, and the rest are the partners'
- * words.
+ * Allocates the whole zone at once and never frees any of it. It holds
+ * refusals, claims, counters, the gauge of running requests and the meters of
+ * addresses. The rest holds the rates of the partners.
  */
 
 ngx_int_t
@@ -399,7 +396,10 @@ ngx_http_eventsync_limit_variable(ngx_http_request_t *r,
 }
 
 
-/* those that refuse, separated by commas, or the one with the least left */
+/*
+ * the policies that refuse, separated by commas, or the one with the least
+ * left
+ */
 
 static ngx_int_t
 ngx_http_eventsync_limit_policies(ngx_http_eventsync_ctx_t *ctx,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What a client is told of its limits: by the fields of
- * draft-ietf-httpapi-ratelimit-headers-11, or by those that came before.
+ * Rate limit headers in answers: the fields of
+ * draft-ietf-httpapi-ratelimit-headers-11, or the older X-RateLimit fields.
  */
 
 
@@ -44,7 +44,7 @@ ngx_http_eventsync_limit_headers(ngx_http_eventsync_ctx_t *ctx)
         return NGX_OK;
     }
 
-    /* an error is never kept by a cache, whoever sends it */
+    /* caches never store a problem, so it may tell the quota */
 
     if (ctx->limit.shared && ctx->problem == NULL) {
         return NGX_OK;
@@ -64,7 +64,7 @@ ngx_http_eventsync_limit_headers(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* an item of each policy that was asked in both fields */
+/* writes an item for each policy that was checked to both fields */
 
 static ngx_int_t
 ngx_http_eventsync_limit_draft(ngx_http_eventsync_ctx_t *ctx)
@@ -166,7 +166,7 @@ ngx_http_eventsync_limit_parameter(u_char *p, const char *name, uint64_t value)
 }
 
 
-/* these fields have room for one policy: the one with the least left */
+/* these fields describe one policy: the one with the least left */
 
 static ngx_int_t
 ngx_http_eventsync_limit_legacy(ngx_http_eventsync_ctx_t *ctx)
@@ -207,7 +207,7 @@ ngx_http_eventsync_limit_seconds(uint64_t ns)
 }
 
 
-/* until it is full, or until what was refused would be admitted */
+/* time until the quota is full, or until a refused request is admitted */
 
 static uint64_t
 ngx_http_eventsync_limit_reset(es_gcra_t *result)

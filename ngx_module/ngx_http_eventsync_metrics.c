@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Metrics, in Prometheus' text format: what the workers have counted, then
- * what the store tells.
+ * Metrics in Prometheus' text format: first what the workers have counted,
+ * then what the store contains.
  */
 
 
@@ -37,7 +37,7 @@ static ngx_int_t ngx_http_eventsync_metrics_answer(
     ngx_http_eventsync_task_t *task);
 
 
-/* as the directives are called; what is none of them is "other" */
+/* named like the directives; "other": the request named no resource */
 
 static char  *ngx_http_eventsync_resources[NGX_HTTP_EVENTSYNC_COUNTED] = {
     [NGX_HTTP_EVENTSYNC_POLL] = "poll",
@@ -144,7 +144,7 @@ ngx_http_eventsync_metrics_run(ngx_http_eventsync_task_t *task)
 }
 
 
-/* after an upgrade old workers may still answer */
+/* after an upgrade of the binary, old workers may still answer */
 
 static void
 ngx_http_eventsync_metrics_build(es_exposition_t *e)
@@ -152,8 +152,8 @@ ngx_http_eventsync_metrics_build(es_exposition_t *e)
     es_label_t  label;
 
     es_metric_family(e, "eventsync_build_info", "gauge",
-                     "1; the version of the module in the worker that "
-                     "answers.");
+                     "Version of the module in the worker that answers; the "
+                     "value is 1.");
 
     label.name = "version";
     label.value = es_str(ES_VERSION);
@@ -169,8 +169,8 @@ ngx_http_eventsync_metrics_requests(ngx_http_eventsync_totals_t *totals,
     es_label_t  labels[2];
 
     es_metric_family(e, "eventsync_http_requests_total", "counter",
-                     "Requests that have ended, by what they asked for and "
-                     "the class of their status.");
+                     "Requests that have ended, by resource and class of "
+                     "status.");
 
     labels[0].name = "resource";
     labels[1].name = "code";
@@ -195,12 +195,12 @@ ngx_http_eventsync_metrics_events(ngx_http_eventsync_totals_t *totals,
     es_exposition_t *e)
 {
     ngx_http_eventsync_metrics_each(e, "eventsync_events_sent_total",
-                                    "Events in answers.", totals->events);
+                                    "Events sent in answers.", totals->events);
 
-    es_metric_counter(e, "eventsync_events_published_total", "Events that "
-                      "were stored by requests.", totals->published);
+    es_metric_counter(e, "eventsync_events_published_total", "Events stored "
+                      "by requests.", totals->published);
     es_metric_counter(e, "eventsync_events_duplicate_total", "Events of "
-                      "requests that had been stored before.",
+                      "requests that were stored already.",
                       totals->duplicates);
 }
 
@@ -212,8 +212,8 @@ ngx_http_eventsync_metrics_waiting(ngx_http_eventsync_totals_t *totals,
     es_label_t  label;
 
     es_metric_family(e, "eventsync_http_waiting_requests", "gauge",
-                     "Long polls and streams of Server-Sent Events that wait "
-                     "now.");
+                     "Long polls and streams of Server-Sent Events that are "
+                     "waiting.");
 
     label.name = "kind";
     label.value = es_str("poll");
@@ -246,11 +246,11 @@ ngx_http_eventsync_metrics_limits(ngx_http_eventsync_refusals_t *refusals,
     es_exposition_t *e)
 {
     ngx_http_eventsync_metrics_policies(e, "eventsync_limit_refused_total",
-                                        "Requests that a policy has refused.",
+                                        "Requests refused by a policy.",
                                         refusals->refused);
     ngx_http_eventsync_metrics_policies(e, "eventsync_limit_dry_run_total",
                                         "Requests that a policy would have "
-                                        "refused or slowed, but for the dry "
+                                        "refused or slowed without the dry "
                                         "run.", refusals->dry_run);
 }
 

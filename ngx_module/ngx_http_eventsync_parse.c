@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A publish's body to events.  Small ones are parsed in the event loop; large
- * ones, those in a temporary file and those of a feed whose events are judged
- * by their schemas on the thread pool.
+ * Parses the body of a publish into events. The event loop parses a small
+ * body. A thread parses a body that is large, is in a temporary file, must be
+ * verified or decoded, or belongs to a feed that validates events by schema.
  */
 
 
 #include "ngx_http_eventsync.h"
 
 
-/* up to this, parsing takes no longer than handing it to a thread */
+/* up to this size, parsing costs no more than handing the body to a thread */
 #define NGX_HTTP_EVENTSYNC_INLINE  16384
 
 
@@ -35,8 +35,9 @@ static void ngx_http_eventsync_parse_event(ngx_event_t *ev);
 
 
 /*
- * NGX_OK: parsed, the outcome is in the publish; NGX_AGAIN: a thread is at it
- * and the request will be resumed; NGX_DECLINED.
+ * NGX_OK: parsed, the outcome is in ctx->publish. NGX_AGAIN: a thread parses
+ * the body, and the request will be resumed. NGX_DECLINED: ctx->problem may be
+ * set.
  */
 
 ngx_int_t
@@ -154,7 +155,7 @@ ngx_http_eventsync_parse_thread(void *data, ngx_log_t *log)
                                       (es_str_t) { body.data, body.len });
     }
 
-    /* here already, because commits are made one at a time */
+    /* validate before the commit, because commits are made one at a time */
 
     if (publish->rc == ES_OK) {
         publish->rc = es_batch_validate(publish->ctx->worker->es,
@@ -217,7 +218,7 @@ ngx_http_eventsync_gather(ngx_chain_t *in, es_buf_t *body)
 }
 
 
-/* a body that is not to be taken as it comes */
+/* parses a body that must be verified or decoded first */
 
 static void
 ngx_http_eventsync_parse_open(ngx_http_eventsync_publish_t *publish,
@@ -270,7 +271,7 @@ ngx_http_eventsync_parse_body(ngx_http_eventsync_publish_t *publish,
                                           problem);
         break;
 
-    default: /* NGX_HTTP_EVENTSYNC_BINARY */
+    case NGX_HTTP_EVENTSYNC_BINARY:
         if (publish->malformed) {
             publish->rc = ngx_http_eventsync_parse_malformed(publish);
             break;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The contract's table of errors: type, title and status stand here once, and
- * the rest of the module knows them by name.  Bodies are those of RFC 9457.
+ * The table of problems in the HTTP contract. Each type, title and status is
+ * defined once, here; other files use its name. Bodies follow RFC 9457.
  */
 
 
@@ -148,7 +148,7 @@ ngx_http_eventsync_fail(ngx_http_eventsync_ctx_t *ctx,
     va_list                        args;
     ngx_http_eventsync_problem_t  *problem;
 
-    /* without memory there is no problem, and the answer a bare 500 */
+    /* without memory for the problem, the answer is a bare 500 */
 
     ctx->problem = NULL;
 
@@ -216,8 +216,7 @@ ngx_http_eventsync_fail_store(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc)
 }
 
 
-/* a worker without a store has said why in the log, which it does each second,
-   and does not tell strangers */
+/* the worker logs the reason each second; clients must not see it */
 
 ngx_int_t
 ngx_http_eventsync_fail_closed(ngx_http_eventsync_ctx_t *ctx)
@@ -288,7 +287,7 @@ ngx_http_eventsync_send_problem(ngx_http_eventsync_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    /* what is left of a body must not be taken for the next request */
+    /* unread bytes of the body must not be parsed as the next request */
 
     if (ngx_http_discard_request_body(r) != NGX_OK) {
         r->keepalive = 0;
@@ -323,7 +322,7 @@ ngx_http_eventsync_problem_status(const ngx_http_eventsync_problem_t *problem)
 }
 
 
-/* RFC 6749, section 5.2, which has its own characters for a description */
+/* RFC 6749, section 5.2, allows only some ASCII characters in a description */
 
 static ngx_buf_t *
 ngx_http_eventsync_oauth_body(ngx_http_request_t *r,
@@ -371,7 +370,7 @@ ngx_http_eventsync_problem_body(ngx_http_request_t *r,
 
     type = &ngx_http_eventsync_problems[problem->type];
 
-    /* a detail may quote the request: no byte of it is to be trusted */
+    /* a detail may quote the request: its bytes may be invalid UTF-8 */
 
     for (p = problem->detail.data;
          p < problem->detail.data + problem->detail.len;

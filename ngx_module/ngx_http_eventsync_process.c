@@ -2,12 +2,12 @@
 
 /*
  * The store in a worker: opened after fork, watched by the event loop, closed
- * at exit.  A store that cannot be opened, or not again after a commit that
- * failed, is tried each second; until then requests are answered by 503.
+ * at exit. If the store cannot be opened, or reopened after a failed commit,
+ * the worker tries again each second; until then it answers requests with 503.
  *
- * LMDB tells processes apart by their number, and another PID namespace may
- * have a process with that of this worker.  Then the worker ends, and nginx's
- * master starts another one in its place, which has another number.
+ * LMDB identifies processes by pid, and a process in another PID namespace may
+ * have the pid of this worker. Then the worker exits, and nginx's master
+ * starts another, which has another pid.
  */
 
 
@@ -37,7 +37,7 @@ ngx_http_eventsync_init_process(ngx_cycle_t *cycle)
     ngx_http_eventsync_worker_t      *w;
     ngx_http_eventsync_main_conf_t   *emcf;
 
-    /* cache helpers come here as well and serve nobody */
+    /* cache helpers run this as well, but serve no requests */
 
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
     {
@@ -87,7 +87,10 @@ ngx_http_eventsync_init_process(ngx_cycle_t *cycle)
 
         if (ngx_http_eventsync_open(store, cycle) != NGX_OK) {
 
-            /* nobody has been served yet: the master notices at once */
+            /*
+             * no request has come yet: exit, so that the master replaces the
+             * worker at once
+             */
 
             if (w->retired) {
                 ngx_http_eventsync_exit_process(cycle);
@@ -164,9 +167,9 @@ ngx_http_eventsync_open(ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle)
 
 
 /*
- * Ends the worker gracefully, so that the master starts one with another number
- * in its place.  `taken`: by a process that lives, otherwise readers of a dead
- * one are in the way.  0: there is no master, or it has not helped.
+ * Ends the worker gracefully, so that the master starts one with another pid.
+ * `taken`: a live process has this pid, otherwise a dead one has left its
+ * readers. Returns 0 if there is no master, or if new workers have not helped.
  */
 
 ngx_uint_t
@@ -185,9 +188,8 @@ ngx_http_eventsync_retire(ngx_http_eventsync_store_t *store, ngx_uint_t taken,
     }
 
     ngx_log_error(NGX_LOG_NOTICE, log, 0,
-                  "eventsync store \"%V\" has readers of a %s with the number "
-                  "%P: a worker with another number takes the place of this "
-                  "one", &store->path,
+                  "eventsync store \"%V\" has readers of a %s with pid %P: "
+                  "this worker exits and another replaces it", &store->path,
                   taken ? "process of another PID namespace"
                         : "killed process", ngx_pid);
 
@@ -220,7 +222,7 @@ ngx_http_eventsync_watch(ngx_http_eventsync_worker_t *w, ngx_cycle_t *cycle)
     if (c == NULL) {
         if (close(fd) == -1) {
             ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_errno,
-                          "close() of a bell failed");
+                          "close() of inotify descriptor failed");
         }
 
         return NGX_ERROR;
@@ -231,7 +233,7 @@ ngx_http_eventsync_watch(ngx_http_eventsync_worker_t *w, ngx_cycle_t *cycle)
     c->read->log = cycle->log;
     c->write->log = cycle->log;
 
-    /* as one that is idle it is told when the worker is to exit */
+    /* nginx closes idle connections when the worker begins to exit */
 
     c->idle = 1;
 
@@ -277,7 +279,9 @@ ngx_http_eventsync_bell(ngx_event_t *rev)
 
     if (c->close) {
 
-        /* said once: the bell is heard until the last request has ended */
+        /*
+         * happens once; the bell stays open until the last request has ended
+         */
 
         c->close = 0;
         w->exiting = ngx_current_msec;

@@ -626,7 +626,7 @@ ngx_http_eventsync_publish_log(ngx_http_eventsync_ctx_t *ctx, size_t i)
                                       ngx_strlen(warning->pointer));
 
     ngx_log_error(NGX_LOG_WARN, ctx->request->connection->log, 0,
-                  "eventsync: %uz of %uz events are not as their schemas say; "
+                  "eventsync: %uz of %uz events do not match their schemas; "
                   "event %uz, \"%*s\": %s", es_batch_warnings(batch),
                   es_batch_count(batch), i, (size_t) (last - pointer), pointer,
                   warning->detail);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Reconnects: a stream's reader that comes back says so by the id that it holds,
- * and is not turned away by what passes, nor by what it must be told.
+ * Reconnects: a reader that returns to its stream sends the last id that it
+ * received. A temporary failure must not stop the reader for good, nor must a
+ * position that is gone.
  *
- * An EventSource gives up for good on any answer but 200.  So what refuses a
- * reconnect, and is no matter of its credential, is an event of a stream that
- * ends at once.  The log and the counters have the status of the refusal.
+ * An EventSource gives up after any status but 200. So if a quota, the store
+ * or a position that is gone refuses a reconnect, the answer is a stream that
+ * sends the problem as an event and ends. The access log and the counters have
+ * the status of the problem.
  */
 
 
@@ -15,17 +17,17 @@
 #include "base/query.h"
 
 
-/* ms until a reader whose position is gone is told so once more, at least */
+/* minimum retry time, in ms, of a reader whose position is gone */
 #define NGX_HTTP_EVENTSYNC_RETRY_GONE  30000
 
 
-static ngx_uint_t ngx_http_eventsync_passes(ngx_http_eventsync_ctx_t *ctx);
+static ngx_uint_t ngx_http_eventsync_retryable(ngx_http_eventsync_ctx_t *ctx);
 static ngx_uint_t ngx_http_eventsync_last_id(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *name, ngx_str_t *value);
 static ngx_uint_t ngx_http_eventsync_last_id_arg(es_str_t name);
 
 
-/* the id of a stream's request overrules `after` and `from` */
+/* the id in a request for a stream overrides `after` and `from` */
 
 ngx_int_t
 ngx_http_eventsync_stream_id(ngx_http_eventsync_ctx_t *ctx)
@@ -41,7 +43,7 @@ ngx_http_eventsync_stream_id(ngx_http_eventsync_ctx_t *ctx)
     poll->has_after = 1;
     poll->has_from = 0;
 
-    /* one without a key has no place of its own */
+    /* only a reader with a key can take over the slot of its old stream */
 
     ctx->limit.patient = (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_KEY
                           && ctx->request->method == NGX_HTTP_GET);
@@ -61,9 +63,9 @@ ngx_http_eventsync_stream_id(ngx_http_eventsync_ctx_t *ctx)
 
 
 /*
- * The header, which is of a later moment, or else the query, to which some
- * readers add it.  The parameter has been judged with the others, or what
- * refuses comes before that; an empty value is none.
+ * Gets the last id from the header, which is newer, or else from the query,
+ * where some readers put it. The query has been checked before, unless the
+ * request was refused earlier. An empty id counts as none.
  */
 
 static ngx_uint_t
@@ -119,7 +121,7 @@ ngx_http_eventsync_last_id_arg(es_str_t name)
 }
 
 
-/* whether the request's problem is one that must not end its reader */
+/* whether the problem must be sent as a stream, so that the reader retries */
 
 ngx_uint_t
 ngx_http_eventsync_reconnects(ngx_http_eventsync_ctx_t *ctx)
@@ -130,7 +132,7 @@ ngx_http_eventsync_reconnects(ngx_http_eventsync_ctx_t *ctx)
 
     r = ctx->request;
 
-    if (!ngx_http_eventsync_passes(ctx)
+    if (!ngx_http_eventsync_retryable(ctx)
         || ctx->resource != NGX_HTTP_EVENTSYNC_POLL
         || !ctx->conf->sse
         || r != r->main
@@ -149,26 +151,22 @@ ngx_http_eventsync_reconnects(ngx_http_eventsync_ctx_t *ctx)
 
 
 static ngx_uint_t
-ngx_http_eventsync_passes(ngx_http_eventsync_ctx_t *ctx)
+ngx_http_eventsync_retryable(ngx_http_eventsync_ctx_t *ctx)
 {
-    switch (ctx->problem->type) {
+    ngx_http_eventsync_problem_e  type;
 
-    case NGX_HTTP_EVENTSYNC_CURSOR_EXPIRED:
-    case NGX_HTTP_EVENTSYNC_FEED_RESET:
-    case NGX_HTTP_EVENTSYNC_QUOTA_EXCEEDED:
-    case NGX_HTTP_EVENTSYNC_UNAVAILABLE:
-        return 1;
+    type = ctx->problem->type;
 
-    default:
-        return 0;
-    }
+    return type == NGX_HTTP_EVENTSYNC_CURSOR_EXPIRED
+           || type == NGX_HTTP_EVENTSYNC_FEED_RESET
+           || type == NGX_HTTP_EVENTSYNC_QUOTA_EXCEEDED
+           || type == NGX_HTTP_EVENTSYNC_UNAVAILABLE;
 }
 
 
 /*
- * Appends how a stream ends that will not go on: its problem in one line, and
- * when to come back.  `cursor` is what the reader holds, if it is known,
- * and its id again.
+ * Appends the last event of a stream: the problem in one line, and the retry
+ * time. The event repeats `cursor`, the reader's last id, if it is known.
  */
 
 ngx_int_t
@@ -192,7 +190,7 @@ ngx_http_eventsync_stream_end(ngx_http_eventsync_ctx_t *ctx, es_str_t cursor,
     if (problem->retry_after) {
         retry_ms = (int) ngx_min(problem->retry_after, 86400) * 1000;
 
-    } else if (ngx_http_eventsync_passes(ctx)) {
+    } else if (ngx_http_eventsync_retryable(ctx)) {
         retry_ms = NGX_HTTP_EVENTSYNC_RETRY_GONE
                    + (int) (ngx_random() % NGX_HTTP_EVENTSYNC_RETRY_GONE);
     }
@@ -227,7 +225,7 @@ ngx_http_eventsync_send_end(ngx_http_eventsync_ctx_t *ctx)
 
     ngx_memzero(&text, sizeof(es_buf_t));
 
-    /* only what is a cursor can stand in a line of its own */
+    /* only a valid cursor is safe in a line of its own */
 
     if (!ngx_http_eventsync_last_id(ctx, &name, &value)
         || es_cursor_parse(ngx_http_eventsync_str(&value), &held) != ES_OK)
@@ -256,7 +254,7 @@ ngx_http_eventsync_send_end(ngx_http_eventsync_ctx_t *ctx)
                        &ngx_http_eventsync_page_types[NGX_HTTP_EVENTSYNC_SSE],
                        b);
 
-    /* what the log and the counters go by, now that the header is gone */
+    /* the status sent was 200; log and counters use that of the problem */
 
     r->err_status = ngx_http_eventsync_problem_status(ctx->problem);
 

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Slices of a backfill: what its buffer is filled with, event lines in one
- * read transaction, and the line that ends it.
+ * Slices of a backfill: fills the buffer with event lines, each time in one
+ * read transaction, and writes the line that ends it.
  */
 
 
 #include "ngx_http_eventsync.h"
 
 
-/* what the closing line needs at most */
+/* maximum size of the closing line */
 #define NGX_HTTP_EVENTSYNC_CLOSING      1024
 
 #define NGX_HTTP_EVENTSYNC_SLICE_BYTES                                        \
     (NGX_HTTP_EVENTSYNC_SLICE - NGX_HTTP_EVENTSYNC_CLOSING)
 
-/* more events than a slice has room for */
+/* more events than fit into a slice */
 #define NGX_HTTP_EVENTSYNC_SLICE_LIMIT  4096
 
-/* milliseconds that streams go on when their worker is to exit */
+/* ms that streams continue after their worker begins to exit */
 #define NGX_HTTP_EVENTSYNC_DRAIN        30000
 
 
@@ -36,7 +36,7 @@ static ngx_int_t ngx_http_eventsync_slice_close(
     ngx_http_eventsync_ctx_t *ctx, ngx_uint_t complete);
 
 
-/* fills the buffer; it stays empty when nothing matched */
+/* fills the buffer, which stays empty if no event matches */
 
 ngx_int_t
 ngx_http_eventsync_slice(ngx_http_eventsync_ctx_t *ctx)
@@ -107,7 +107,7 @@ ngx_http_eventsync_slice_may_read(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* a worker that is to exit gives its streams some time, but not for ever */
+/* an exiting worker gives its streams a limited time */
 
 ngx_uint_t
 ngx_http_eventsync_slice_drained(ngx_http_eventsync_ctx_t *ctx)
@@ -125,7 +125,7 @@ ngx_http_eventsync_slice_drained(ngx_http_eventsync_ctx_t *ctx)
     ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_cycle->conf_ctx,
                                            ngx_core_module);
 
-    /* nginx closes what is still open after this one */
+    /* nginx itself closes all connections after shutdown_timeout */
 
     drain = ccf->shutdown_timeout
             ? ngx_min(ccf->shutdown_timeout / 2, NGX_HTTP_EVENTSYNC_DRAIN)
@@ -155,7 +155,7 @@ ngx_http_eventsync_slice_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
         return NGX_DECLINED;
     }
 
-    /* what came since the beginning is not of this range */
+    /* events committed after the request began are not in its range */
 
     feed.last = bf->to;
 
@@ -178,9 +178,9 @@ ngx_http_eventsync_slice_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
 
 
 /*
- * The store checks the hash of whole chunks, which end with pages at the
- * latest: one that two slices share is checked twice.  So a slice ends with a
- * page when, by the events so far, one ends within it.
+ * The store verifies the hash of whole chunks, and no chunk crosses the end of
+ * a page. A chunk that two slices share is verified twice. So a slice ends
+ * with a page if, by the average size so far, a page ends within it.
  */
 
 static unsigned
@@ -222,7 +222,7 @@ ngx_http_eventsync_slice_copy(ngx_http_eventsync_ctx_t *ctx,
 
     } else {
 
-        /* one event alone is over the limit of bytes */
+        /* a single event exceeds the limit of bytes */
 
         size = ngx_min(page->bytes - bf->offset,
                        NGX_HTTP_EVENTSYNC_SLICE_BYTES - 1);
@@ -282,7 +282,7 @@ ngx_http_eventsync_slice_part(const es_page_t *page, size_t offset,
 }
 
 
-/* the end before the end: the chain is told up to here */
+/* ends the range early; the digest covers it up to here */
 
 static ngx_int_t
 ngx_http_eventsync_slice_stop(ngx_http_eventsync_ctx_t *ctx)
@@ -326,7 +326,7 @@ ngx_http_eventsync_slice_stop(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* the manifest: after it, nothing */
+/* writes the manifest, which is the last line */
 
 static ngx_int_t
 ngx_http_eventsync_slice_close(ngx_http_eventsync_ctx_t *ctx,
@@ -388,8 +388,8 @@ ngx_http_eventsync_slice_close(ngx_http_eventsync_ctx_t *ctx,
 
 
 /*
- * The answer has begun: a problem is its last line.  In the midst of a line
- * there is no place for one, and the stream is cut.
+ * The answer has begun, so a problem becomes its last line. Within a line that
+ * is not possible, and the connection is cut.
  */
 
 ngx_int_t

@@ -86,7 +86,7 @@ ngx_http_eventsync_tombstones_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 
         if (ngx_strcmp(value[i].data, "off") == 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"off\" is not for other suffixes");
+                               "\"off\" cannot be used with suffixes");
             return NGX_CONF_ERROR;
         }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The directive eventsync_store: one store for each path, however many servers
- * name it.
+ * The directive eventsync_store. Servers that name the same path share one
+ * store.
  */
 
 
@@ -95,7 +95,7 @@ ngx_http_eventsync_store_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-/* NAME_size=SIZE */
+/* parses NAME_size=SIZE */
 
 static char *
 ngx_http_eventsync_size(ngx_conf_t *cf, ngx_str_t *value, char *name,
@@ -116,8 +116,9 @@ ngx_http_eventsync_size(ngx_conf_t *cf, ngx_str_t *value, char *name,
     }
 
     if (*size < min) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s of \"%V\" is too small",
-                           name, path);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "%s size of \"%V\" is too small, the minimum "
+                           "is %z bytes", name, path, min);
         return NGX_CONF_ERROR;
     }
 
@@ -141,7 +142,7 @@ ngx_http_eventsync_same_size(ngx_conf_t *cf, char *name, ngx_str_t *path,
 }
 
 
-/* one for each path: a process may open a store only once */
+/* one store for each path, because a process may open a store only once */
 
 static char *
 ngx_http_eventsync_add_store(ngx_conf_t *cf, ngx_str_t *path,

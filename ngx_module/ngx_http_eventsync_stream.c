@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Server-Sent Events: the events resource as a stream that a browser's
- * EventSource reads, with the cursor as the id to reconnect with.
+ * Server-Sent Events: the events resource as a stream for a browser's
+ * EventSource, with the cursor as the id to reconnect with.
  *
- * A stream is idle, waits for its socket, or waits for its turn.  In all of
- * them it is parked among the long polls: idle it is woken by commits, and
- * its timer is the heartbeat; otherwise the timer is the end of its life.  It
- * holds one slice of text, read in a transaction of its own when the socket
- * has taken the slice before, and nothing while it is idle.
+ * A stream is idle, waits for its socket, or waits for its turn. In each state
+ * it is parked among the long polls. An idle stream is woken by commits, and
+ * its timer is the heartbeat; otherwise its timer is the end of its life. A
+ * stream holds one slice of text, which it reads in a transaction of its own
+ * after the socket has taken the last slice. An idle stream holds nothing.
  *
- * Its reader always knows its position: it is told at the beginning, at the end,
- * and by the clock whenever it has moved on over what is not sent.
+ * The reader always knows its position. The stream sends it at the beginning,
+ * at the end, and instead of a heartbeat if the stream has passed events that
+ * it does not send.
  */
 
 
@@ -23,7 +24,7 @@
 #define NGX_HTTP_EVENTSYNC_FRAME                                              \
     (sizeof("id: \ndata: \n\n") - 1 + ES_CURSOR_MAX)
 
-/* what a socket has left to take its slice when the worker is to exit */
+/* ms in which a socket must take its slice when the worker exits */
 #define NGX_HTTP_EVENTSYNC_LINGER        2000
 
 
@@ -39,8 +40,10 @@ static ngx_int_t ngx_http_eventsync_stream_check(
     ngx_http_eventsync_ctx_t *ctx, es_rc_t es, const es_feed_t *feed);
 static ngx_int_t ngx_http_eventsync_stream_close(
     ngx_http_eventsync_ctx_t *ctx);
-static ngx_int_t ngx_http_eventsync_stream_beat(ngx_http_eventsync_ctx_t *ctx);
-static ngx_int_t ngx_http_eventsync_stream_tell(ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_stream_heartbeat(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_stream_position(
+    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_stream_frame(ngx_http_eventsync_ctx_t *ctx,
     const es_page_t *page);
 static ngx_int_t ngx_http_eventsync_stream_text(ngx_http_eventsync_ctx_t *ctx,
@@ -61,8 +64,10 @@ static ngx_str_t  ngx_http_eventsync_accel_buffering =
 static ngx_str_t  ngx_http_eventsync_no = ngx_string("no");
 
 
-/* what the query says of a page is not for a stream, and where it begins is
-   overruled by the id that an EventSource repeats */
+/*
+ * a stream takes no parameters of pages, and the id that an EventSource sends
+ * overrides its beginning
+ */
 
 ngx_int_t
 ngx_http_eventsync_stream_args(ngx_http_eventsync_ctx_t *ctx)
@@ -88,7 +93,7 @@ ngx_http_eventsync_stream_args(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* the position is known to be honest: from here on it is 200 */
+/* the position has been checked: from here on the status is 200 */
 
 ngx_int_t
 ngx_http_eventsync_stream(ngx_http_eventsync_ctx_t *ctx)
@@ -167,7 +172,7 @@ ngx_http_eventsync_stream_begin(ngx_http_eventsync_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    /* of the pool: until then the text may be in an output queue */
+    /* freed with the pool: until then the text may be in an output queue */
 
     cln = ngx_pool_cleanup_add(r->pool, 0);
     if (cln == NULL) {
@@ -190,7 +195,7 @@ ngx_http_eventsync_stream_begin(ngx_http_eventsync_ctx_t *ctx)
 
     ctx->stream = stream;
 
-    /* those that a reload closes together come back one by one */
+    /* spreads the reconnects of streams that a reload closes together */
 
     if (ngx_http_eventsync_stream_text(ctx, "retry: %d\n\n",
                                        (int) (500 + ngx_random() % 2000))
@@ -199,13 +204,12 @@ ngx_http_eventsync_stream_begin(ngx_http_eventsync_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    return ngx_http_eventsync_stream_tell(ctx);
+    return ngx_http_eventsync_stream_position(ctx);
 }
 
 
 /*
- * Goes on as far as the socket takes it, one slice in a turn.  May end the
- * request.
+ * Sends as much as the socket takes, one slice in a turn. May end the request.
  */
 
 void
@@ -284,7 +288,7 @@ ngx_http_eventsync_stream_write(ngx_http_request_t *r)
 }
 
 
-/* of a stream that is parked: its heartbeat, or the end of its life */
+/* the timer of a parked stream: its heartbeat, or the end of its life */
 
 void
 ngx_http_eventsync_stream_timeout(ngx_http_eventsync_ctx_t *ctx)
@@ -295,7 +299,7 @@ ngx_http_eventsync_stream_timeout(ngx_http_eventsync_ctx_t *ctx)
 
     if (stream->state == NGX_HTTP_EVENTSYNC_BLOCKED) {
 
-        /* cut within a slice: what is unfinished its reader passes over */
+        /* cut within a slice: the reader ignores an unfinished event */
 
         ngx_http_finalize_request(ctx->request, NGX_HTTP_REQUEST_TIME_OUT);
         return;
@@ -304,7 +308,7 @@ ngx_http_eventsync_stream_timeout(ngx_http_eventsync_ctx_t *ctx)
     if (stream->state == NGX_HTTP_EVENTSYNC_IDLE
         && ngx_http_eventsync_stream_left(ctx) > 0
         && ngx_http_eventsync_stream_silent(ctx) <= 0
-        && ngx_http_eventsync_stream_beat(ctx) != NGX_OK)
+        && ngx_http_eventsync_stream_heartbeat(ctx) != NGX_OK)
     {
         ngx_http_finalize_request(ctx->request, NGX_ERROR);
         return;
@@ -314,14 +318,14 @@ ngx_http_eventsync_stream_timeout(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* its reader is elsewhere: it ends, when the loop comes to it */
+/* the reader has reconnected: the stream ends when its timer fires */
 
 void
 ngx_http_eventsync_stream_displace(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
-                  "eventsync ends a stream of \"%V\" whose reader has come "
-                  "back", &ctx->feed);
+                  "eventsync ends a stream of \"%V\" whose reader has "
+                  "reconnected", &ctx->feed);
 
     ctx->stream->displaced = 1;
 
@@ -333,7 +337,7 @@ ngx_http_eventsync_stream_displace(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* NGX_OK: it has something to do, NGX_AGAIN: it is left where it is */
+/* NGX_OK: the stream has something to do; NGX_AGAIN: it stays parked */
 
 ngx_int_t
 ngx_http_eventsync_stream_again(ngx_http_eventsync_ctx_t *ctx, es_rc_t es,
@@ -423,8 +427,8 @@ ngx_http_eventsync_stream_output(ngx_http_eventsync_ctx_t *ctx)
 
 
 /*
- * NGX_OK: there is text, or more to look through, or it is closing; NGX_BUSY:
- * nothing now.
+ * NGX_OK: there is text, there is more to search, or the stream is closing.
+ * NGX_BUSY: nothing to do now.
  */
 
 static ngx_int_t
@@ -434,7 +438,7 @@ ngx_http_eventsync_stream_fill(ngx_http_eventsync_ctx_t *ctx)
     es_txn_t  *txn;
     ngx_int_t  rc;
 
-    /* of an earlier look, which may have been in vain */
+    /* left by an earlier check */
 
     ctx->problem = NULL;
 
@@ -496,14 +500,14 @@ ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
         return NGX_BUSY;
     }
 
-    /* a long search is no silence */
+    /* the heartbeat goes on during a long search */
 
     return (ngx_http_eventsync_stream_silent(ctx) > 0)
-           ? NGX_OK : ngx_http_eventsync_stream_beat(ctx);
+           ? NGX_OK : ngx_http_eventsync_stream_heartbeat(ctx);
 }
 
 
-/* may it still be read, and from there? */
+/* checks the credential and the position again */
 
 static ngx_int_t
 ngx_http_eventsync_stream_check(ngx_http_eventsync_ctx_t *ctx, es_rc_t es,
@@ -529,8 +533,8 @@ ngx_http_eventsync_stream_check(ngx_http_eventsync_ctx_t *ctx, es_rc_t es,
 
 
 /*
- * The last that its reader is told: where it is, and why it must not simply
- * come back.  Its place is free before it knows.
+ * Sends the last text of a stream: its position, and the problem that ends it,
+ * if any. The slot is free before the reader learns of it.
  */
 
 static ngx_int_t
@@ -545,7 +549,7 @@ ngx_http_eventsync_stream_close(ngx_http_eventsync_ctx_t *ctx)
 
     ngx_http_eventsync_limit_leave(ctx);
 
-    if (ngx_http_eventsync_stream_tell(ctx) != NGX_OK) {
+    if (ngx_http_eventsync_stream_position(ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -556,24 +560,25 @@ ngx_http_eventsync_stream_close(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* that it lives, and where it is if its reader does not know */
+/* sends a heartbeat, or the position if the reader does not know it */
 
 static ngx_int_t
-ngx_http_eventsync_stream_beat(ngx_http_eventsync_ctx_t *ctx)
+ngx_http_eventsync_stream_heartbeat(ngx_http_eventsync_ctx_t *ctx)
 {
     return (ctx->stream->held == ctx->poll->scan)
            ? ngx_http_eventsync_stream_text(ctx, ":\n\n")
-           : ngx_http_eventsync_stream_tell(ctx);
+           : ngx_http_eventsync_stream_position(ctx);
 }
 
 
 /*
- * The position, in an event of its own name: readers forget an id that comes
- * without data, and who listens to messages only is not handed this one.
+ * Sends the position as an event with a name of its own. Readers ignore an id
+ * that comes without data, and code that listens to messages only does not get
+ * this event.
  */
 
 static ngx_int_t
-ngx_http_eventsync_stream_tell(ngx_http_eventsync_ctx_t *ctx)
+ngx_http_eventsync_stream_position(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_http_eventsync_poll_t  *poll;
 
@@ -589,8 +594,8 @@ ngx_http_eventsync_stream_tell(ngx_http_eventsync_ctx_t *ctx)
 
 
 /*
- * Copies the events to the end of the slice and from there to their places,
- * each in its frame: room for the frames is what stays between the two.
+ * Copies the events to the end of the slice, and from there moves each into
+ * its frame. The space before the copy is room for the frames.
  */
 
 static ngx_int_t
@@ -694,8 +699,10 @@ ngx_http_eventsync_stream_left(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* ms until it must be heard of again; what it looks through in vain, and who
-   wakes it for that, does not count */
+/*
+ * ms until the next heartbeat; searching without a result, and being woken for
+ * that, does not postpone it
+ */
 
 static ngx_msec_int_t
 ngx_http_eventsync_stream_silent(ngx_http_eventsync_ctx_t *ctx)

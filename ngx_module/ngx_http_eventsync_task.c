@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What is done on the thread pool, because it reads what may be long or may
- * have to wait: for one request, and what all such tasks have in common.
+ * Tasks for the thread pool, which does all work that may take long or wait
+ * for a lock: tasks of one request, and functions that all tasks share.
  */
 
 
@@ -130,7 +130,7 @@ ngx_http_eventsync_task_cleanup(void *data)
 }
 
 
-/* posts a task of the request's own, which is not freed before it is done */
+/* posts a task of the request, which is not freed before the task is done */
 
 ngx_int_t
 ngx_http_eventsync_task_block(ngx_http_eventsync_ctx_t *ctx,
@@ -140,7 +140,7 @@ ngx_http_eventsync_task_block(ngx_http_eventsync_ctx_t *ctx,
         return ngx_http_eventsync_fail_store(ctx, ES_BUSY);
     }
 
-    /* the timer keeps a worker that is to exit until the task is done */
+    /* the timer keeps an exiting worker alive until the task is done */
 
     ngx_add_timer(&task->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
 
@@ -151,7 +151,7 @@ ngx_http_eventsync_task_block(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* a task of the request is done: go on with it, or let it end */
+/* a task is done: resume its request, or let it end */
 
 void
 ngx_http_eventsync_task_unblock(ngx_http_eventsync_ctx_t *ctx)
@@ -167,7 +167,7 @@ ngx_http_eventsync_task_unblock(ngx_http_eventsync_ctx_t *ctx)
     r->main->blocked--;
     r->aio = 0;
 
-    /* of a request that was terminated meanwhile this is nginx's finaliser */
+    /* if the request was terminated meanwhile, this is nginx's finaliser */
 
     r->write_event_handler(r);
 
@@ -175,7 +175,7 @@ ngx_http_eventsync_task_unblock(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* whether the event of a task is only that of its timer */
+/* whether only the timer has expired, and the task still runs */
 
 ngx_uint_t
 ngx_http_eventsync_task_late(ngx_event_t *ev)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Token: a key in, an access token out (OAuth 2.0 client credentials, RFC
- * 6749, section 4.4).  What that RFC has an error for is told in its way, all
- * else by problems as everywhere.
+ * The token endpoint: exchanges a key for an access token (OAuth 2.0 client
+ * credentials, RFC 6749, section 4.4). Errors that this RFC defines have its
+ * format; all others are problems, as everywhere.
  */
 
 
@@ -12,7 +12,7 @@
 #include "base/query.h"
 
 
-/* parameters of the form, in the order of the array */
+/* indexes of form parameters */
 
 typedef enum {
     NGX_HTTP_EVENTSYNC_GRANT_TYPE = 0,
@@ -135,7 +135,7 @@ ngx_http_eventsync_token_answer(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* what is wrong with its bytes is an error of section 5.2, too */
+/* an invalid body is an error of section 5.2, too */
 
 static ngx_int_t
 ngx_http_eventsync_token_text(ngx_http_eventsync_ctx_t *ctx, es_str_t *body)
@@ -157,7 +157,7 @@ ngx_http_eventsync_token_text(ngx_http_eventsync_ctx_t *ctx, es_str_t *body)
 }
 
 
-/* other parameters are passed over, as section 3.2 has it */
+/* unknown parameters are ignored, as section 3.2 requires */
 
 static ngx_int_t
 ngx_http_eventsync_token_form(ngx_http_eventsync_ctx_t *ctx,
@@ -229,7 +229,7 @@ ngx_http_eventsync_token_decode(ngx_http_eventsync_ctx_t *ctx, es_str_t *text,
 }
 
 
-/* by one of the two ways of section 2.3.1 */
+/* authenticates the client by one of the two methods of section 2.3.1 */
 
 static ngx_int_t
 ngx_http_eventsync_token_client(ngx_http_eventsync_ctx_t *ctx,
@@ -302,7 +302,7 @@ ngx_http_eventsync_token_basic(ngx_http_eventsync_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
-    /* some clients say the id in both places, which is no second way */
+    /* some clients repeat the id in the form, which is not a second method */
 
     other = &form[NGX_HTTP_EVENTSYNC_CLIENT_ID];
 
@@ -321,7 +321,7 @@ ngx_http_eventsync_token_basic(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* the problem of a credential, as this RFC has it; others stay as they are */
+/* turns a 401 into invalid_client; leaves other problems unchanged */
 
 static ngx_int_t
 ngx_http_eventsync_token_unknown(ngx_http_eventsync_ctx_t *ctx)
@@ -337,7 +337,7 @@ ngx_http_eventsync_token_unknown(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* what the token is to say */
+/* fills in the claims of the token */
 
 static ngx_int_t
 ngx_http_eventsync_token_grant(ngx_http_eventsync_ctx_t *ctx,
@@ -398,7 +398,7 @@ ngx_http_eventsync_token_grant(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* the answer, in JSON: nothing of it needs an escape */
+/* writes the answer as JSON; no value in it needs escaping */
 
 static ngx_int_t
 ngx_http_eventsync_token_sign(ngx_http_eventsync_ctx_t *ctx, es_jwt_t *jwt,
@@ -461,7 +461,10 @@ ngx_http_eventsync_token_send(ngx_http_eventsync_ctx_t *ctx, es_buf_t *out)
 }
 
 
-/* an error of section 5.2; without a detail, of the problem that is there */
+/*
+ * sets an error of section 5.2; without `detail` the existing problem gives
+ * the description
+ */
 
 static ngx_int_t
 ngx_http_eventsync_token_fail(ngx_http_eventsync_ctx_t *ctx, char *error,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Access tokens in the configuration.  The keys that sign them are read with
- * it, by the master, so that workers need no right to the file.
+ * Directives of access tokens. The master reads the signing keys together with
+ * the configuration, so that workers need no permission to read the file.
  */
 
 
@@ -18,7 +18,7 @@ ngx_http_eventsync_token_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_eventsync_loc_conf_t *elcf = conf;
 
-    /* what is wrong with it is known later, and said of this place */
+    /* only merging can detect missing keys; it reports this place */
 
     elcf->token_file = cf->conf_file->file.name.data;
     elcf->token_line = cf->conf_file->line;
@@ -90,7 +90,7 @@ ngx_http_eventsync_token_lifetime(ngx_conf_t *cf, void *post, void *data)
 }
 
 
-/* of a location that is complete: who verifies tokens, and who signs them */
+/* sets the keys of a merged location; to issue tokens, it must have keys */
 
 char *
 ngx_http_eventsync_token_use_keys(ngx_conf_t *cf,

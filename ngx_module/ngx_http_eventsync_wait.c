@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Long polls: requests that wait for the next commit.  No transaction is open
- * while they do.
+ * Long polls: requests that wait for the next commit. They hold no transaction
+ * while they wait.
  *
- * The bell wakes them after each commit (ngx_http_eventsync_wake.c); a tick,
- * there only while somebody waits, finds what a writer killed before ringing
- * has left.
+ * The store's bell wakes them after each commit (ngx_http_eventsync_wake.c).
+ * If a writer was killed before it rang the bell, a tick finds its commit; the
+ * tick runs only while requests wait.
  */
 
 
@@ -31,7 +31,7 @@ ngx_http_eventsync_wait(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* keeps a request that is to be parked, and sees its client leave */
+/* prepares a request for parking, and notices when its client leaves */
 
 ngx_int_t
 ngx_http_eventsync_hold(ngx_http_eventsync_ctx_t *ctx)
@@ -57,7 +57,10 @@ ngx_http_eventsync_hold(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* goes on later, and sees its client leave; as limit_req does */
+/*
+ * keeps the request for later, and notices when its client leaves, as
+ * limit_req does
+ */
 
 ngx_int_t
 ngx_http_eventsync_stay(ngx_http_request_t *r)

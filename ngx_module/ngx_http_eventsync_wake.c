@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Wakes: whom of those who wait a commit or a revoked key concerns, and their
- * answers.
+ * Wakes: finds the waiting requests that a commit or a revoked key concerns,
+ * and answers them.
  *
- * Who waits for the same feed is a crowd.  A wake looks up the feed of each
- * crowd once, and where it has changed the whole crowd is due.  Who is due is
- * served in turns of the event loop, of each crowd one after the other, so
- * that neither many waiters nor large pages keep other requests waiting.
+ * The requests that wait for the same feed are a crowd. A wake reads the feed
+ * of each crowd once; if the feed has changed, all members of the crowd are
+ * due. Due requests are served in turns of the event loop, one of each crowd
+ * after another, so that neither many waiters nor large pages delay other
+ * requests.
  *
  * Within a turn all pages are composed before any is sent, because sending may
  * run the next request of a connection, which begins a transaction of its own.
- * A turn is therefore bounded by bytes too.
+ * A turn is therefore limited in bytes, too.
  */
 
 
 #include "ngx_http_eventsync.h"
 
 
-/* waiters, and bytes that are composed for them, in one turn */
+/* limits of one turn: waiters, and bytes composed for them */
 #define NGX_HTTP_EVENTSYNC_TURN        64
 #define NGX_HTTP_EVENTSYNC_TURN_BYTES  (1024 * 1024)
 
@@ -26,11 +27,11 @@
 static ngx_uint_t ngx_http_eventsync_wake_all(
     ngx_http_eventsync_worker_t *w);
 static void ngx_http_eventsync_turn(ngx_http_eventsync_worker_t *w,
-    ngx_uint_t look, ngx_uint_t all);
+    ngx_uint_t refresh, ngx_uint_t all);
 static void ngx_http_eventsync_turn_event(ngx_event_t *ev);
-static void ngx_http_eventsync_look(ngx_http_eventsync_worker_t *w,
+static void ngx_http_eventsync_refresh(ngx_http_eventsync_worker_t *w,
     es_txn_t *txn, ngx_uint_t all);
-static void ngx_http_eventsync_look_feed(ngx_http_eventsync_worker_t *w,
+static void ngx_http_eventsync_refresh_feed(ngx_http_eventsync_worker_t *w,
     es_txn_t *txn, ngx_http_eventsync_crowd_t *crowd);
 static void ngx_http_eventsync_serve_expired(ngx_http_eventsync_worker_t *w,
     es_txn_t *txn, es_rc_t es, ngx_queue_t *ready);
@@ -56,8 +57,10 @@ ngx_http_eventsync_wake_init(ngx_http_eventsync_worker_t *w, ngx_log_t *log)
 }
 
 
-/* the request's crowd; what its feed was when the first joined is enough to
-   see that it has changed, since nobody waits who has not seen that much */
+/*
+ * Joins the crowd of the request's feed. A crowd stores the feed head seen by
+ * its first member; later members have seen at least that.
+ */
 
 ngx_int_t
 ngx_http_eventsync_crowd_join(ngx_http_eventsync_ctx_t *ctx)
@@ -78,7 +81,7 @@ ngx_http_eventsync_crowd_join(ngx_http_eventsync_ctx_t *ctx)
             return NGX_ERROR;
         }
 
-        /* a feed that was found has a name that fits */
+        /* the feed exists, so its name fits */
 
         ngx_memcpy(crowd->name, ctx->feed.data, ctx->feed.len);
 
@@ -102,7 +105,7 @@ ngx_http_eventsync_crowd_join(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* who waits for the feed, or NULL */
+/* the crowd that waits for the feed, or NULL */
 
 ngx_http_eventsync_crowd_t *
 ngx_http_eventsync_crowd(ngx_http_eventsync_worker_t *w, ngx_str_t *feed)
@@ -139,7 +142,7 @@ ngx_http_eventsync_crowd_leave(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* a request whose time is over: many may have come together */
+/* queues a request whose wait is over, because many may end at once */
 
 void
 ngx_http_eventsync_expire(ngx_http_eventsync_ctx_t *ctx)
@@ -172,7 +175,7 @@ ngx_http_eventsync_wake(ngx_http_eventsync_worker_t *w)
 }
 
 
-/* at the end, and when anybody's key may be worth nothing any more */
+/* the worker exits, or a change of the registry may have revoked keys */
 
 static ngx_uint_t
 ngx_http_eventsync_wake_all(ngx_http_eventsync_worker_t *w)
@@ -206,7 +209,7 @@ ngx_http_eventsync_turn_event(ngx_event_t *ev)
 
 
 static void
-ngx_http_eventsync_turn(ngx_http_eventsync_worker_t *w, ngx_uint_t look,
+ngx_http_eventsync_turn(ngx_http_eventsync_worker_t *w, ngx_uint_t refresh,
     ngx_uint_t all)
 {
     es_rc_t      es;
@@ -223,8 +226,8 @@ ngx_http_eventsync_turn(ngx_http_eventsync_worker_t *w, ngx_uint_t look,
 
     if (es == ES_OK) {
 
-        if (look) {
-            ngx_http_eventsync_look(w, txn, all);
+        if (refresh) {
+            ngx_http_eventsync_refresh(w, txn, all);
         }
 
         ngx_http_eventsync_serve_expired(w, txn, es, &ready);
@@ -237,7 +240,7 @@ ngx_http_eventsync_turn(ngx_http_eventsync_worker_t *w, ngx_uint_t look,
                       "eventsync cannot wake waiting requests: %s",
                       es_reason(es));
 
-        /* the next tick looks for the others */
+        /* makes the next tick check the feeds again */
 
         w->version = 0;
 
@@ -260,10 +263,10 @@ ngx_http_eventsync_turn(ngx_http_eventsync_worker_t *w, ngx_uint_t look,
 }
 
 
-/* who is due: the crowds whose feed has changed, or all */
+/* makes due the crowds whose feed has changed, or all */
 
 static void
-ngx_http_eventsync_look(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
+ngx_http_eventsync_refresh(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
     ngx_uint_t all)
 {
     ngx_rbtree_node_t           *node;
@@ -271,8 +274,10 @@ ngx_http_eventsync_look(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
 
     w->judged = w->pictures;
 
-    /* not what a wake was asked by: a commit has a number before it is seen,
-       and is then looked for again */
+    /*
+     * the number of this transaction, not the newest one in shared memory: a
+     * commit has a number before readers can see it
+     */
 
     w->version = es_txn_version(txn);
 
@@ -282,7 +287,7 @@ ngx_http_eventsync_look(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
     {
         crowd = (ngx_http_eventsync_crowd_t *) node;
 
-        ngx_http_eventsync_look_feed(w, txn, crowd);
+        ngx_http_eventsync_refresh_feed(w, txn, crowd);
 
         if (crowd->rc == ES_OK) {
 
@@ -313,10 +318,10 @@ ngx_http_eventsync_look(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
 }
 
 
-/* once in a turn */
+/* reads the crowd's feed, once in a turn */
 
 static void
-ngx_http_eventsync_look_feed(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
+ngx_http_eventsync_refresh_feed(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
     ngx_http_eventsync_crowd_t *crowd)
 {
     if (crowd->turn == w->turns) {
@@ -329,7 +334,7 @@ ngx_http_eventsync_look_feed(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
 }
 
 
-/* without a transaction they are told why there is none */
+/* without a transaction, the requests fail with the reason */
 
 static void
 ngx_http_eventsync_serve_expired(ngx_http_eventsync_worker_t *w,
@@ -351,7 +356,7 @@ ngx_http_eventsync_serve_expired(ngx_http_eventsync_worker_t *w,
         poll = ngx_queue_data(q, ngx_http_eventsync_poll_t, queue);
 
         if (txn) {
-            ngx_http_eventsync_look_feed(w, txn, poll->crowd);
+            ngx_http_eventsync_refresh_feed(w, txn, poll->crowd);
             (void) ngx_http_eventsync_poll_again(poll->ctx, txn,
                                                  poll->crowd->rc,
                                                  &poll->crowd->feed, 1);
@@ -392,13 +397,13 @@ ngx_http_eventsync_serve_due(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
         ngx_queue_remove(q);
         crowd->listed = 0;
 
-        /* those who were due may have left */
+        /* all due requests may have left */
 
         if (ngx_queue_empty(&crowd->due)) {
             continue;
         }
 
-        ngx_http_eventsync_look_feed(w, txn, crowd);
+        ngx_http_eventsync_refresh_feed(w, txn, crowd);
 
         q = ngx_queue_head(&crowd->due);
         poll = ngx_queue_data(q, ngx_http_eventsync_poll_t, queue);

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 
-# Makes C of the OpenAPI document: openapi.sh DOCUMENT OUTPUT writes its bytes
-# as the list of an array's elements.  POSIX tools only: `config` runs it
-# wherever nginx is configured.  What would not change is not written, so that
-# make has nothing to do.
+# Converts the OpenAPI document to C: openapi.sh DOCUMENT OUTPUT writes its
+# bytes as the elements of an array.  It uses POSIX tools only, because `config`
+# runs it wherever nginx is configured.  It does not write an unchanged output,
+# so that make has nothing to do.
 
 set -e
 

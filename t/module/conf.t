@@ -98,7 +98,7 @@ accepted(conf('', server => 'eventsync_store %%STORE%%;'),
 refused(conf('', http => 'eventsync_store %%STORE%% pages_size=big;'),
     'invalid pages size "pages_size=big"', 'a size of pages that is none', 4);
 refused(conf('', http => 'eventsync_store %%STORE%% pages_size=1023k;'),
-    'pages of "[^"]*" is too small', 'a size of pages that is too small', 4);
+    'pages size of "[^"]*" is too small, the minimum is 1048576 bytes', 'a size of pages that is too small', 4);
 refused(conf('', server => 'eventsync_store %%STORE%% pages_size=2m;'),
     'the pages size 2097152 of "[^"]*" conflicts with already declared size '
     . '268435456', 'another size of pages, and its default', 8);
@@ -113,8 +113,8 @@ accepted(conf('', http => 'eventsync_store %%STORE%% zone_size=2m;'),
 accepted(conf("eventsync_ready_dispatcher $_;", location => 'eventsync_health on;'
     . ' eventsync_metrics endpoints;'), "eventsync_ready_dispatcher $_")
     for '5s', '1m', '5000ms', 'off';
-refused(conf("eventsync_ready_dispatcher $_;"), "time \"$_\" is shorter than 5 "
-    . 'seconds', "eventsync_ready_dispatcher $_", 5) for '0', '4999ms', '4s';
+refused(conf("eventsync_ready_dispatcher $_;"), "invalid time \"$_\", it must be "
+    . 'at least 5 seconds', "eventsync_ready_dispatcher $_", 5) for '0', '4999ms', '4s';
 refused(conf('eventsync_ready_dispatcher soon;'), 'invalid time "soon"',
     'a time that is none', 5);
 refused(conf('eventsync_ready_dispatcher 9s; eventsync_ready_dispatcher off;'),
@@ -268,7 +268,7 @@ refused(conf("eventsync_limit backfill rate=$_;"),
 refused(conf('eventsync_limit backfill rate=1m/s burst=1x;'),
     'invalid parameter "burst=1x"', 'backfill burst', 5);
 refused(conf('eventsync_limit poll rate=1r/d burst=40000;'),
-    'is more than a century of the rate "1r/d"', 'a burst never earned', 5);
+    'exceeds what the rate "1r/d" allows in 100 years', 'a burst never earned', 5);
 refused(conf("eventsync_limit poll rate=1r/s $_;"), "invalid parameter \"$_\"",
     "poll $_", 5) for 'rate=2r/s', 'max=1';
 refused(conf('eventsync_limit address;'), 'invalid number of arguments',
@@ -290,7 +290,7 @@ accepted(conf('eventsync_limit poll rate=1r/s burst=5;'
 refused(conf("eventsync_poll_limit $_;"), 'invalid number', "poll_limit $_", 5)
     for '0 10', '-1 10', '10 x';
 refused(conf('eventsync_poll_limit 10 5;'),
-    'default "10" is over the maximum "5"', 'poll_limit', 5);
+    'default "10" exceeds the maximum "5"', 'poll_limit', 5);
 refused(conf('eventsync_poll_limit 10;'), 'invalid number of arguments',
     'poll_limit 10', 5);
 refused(conf('eventsync_poll_limit 1 2; eventsync_poll_limit 1 2;'),
@@ -299,7 +299,7 @@ refused(conf('eventsync_poll_wait_max long;'), 'invalid value',
     'poll_wait_max', 5);
 refused(conf('eventsync_poll_wait_max 1500ms;'), 'invalid value',
     'poll_wait_max is of whole seconds', 5);
-refused(conf('eventsync_tombstones .x off;'), '"off" is not for other',
+refused(conf('eventsync_tombstones .x off;'), '"off" cannot be used with suffixes',
     'tombstones off beside a suffix', 5);
 refused(conf('eventsync_max_event big;'), 'invalid value', 'max_event', 5);
 

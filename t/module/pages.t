@@ -527,7 +527,7 @@ $t->write_file('store/pages', 'not a directory');
 $t->run_nginx;
 is_deeply(everything(), $before, 'the same when nothing can be kept');
 like($t->read_file('error.log'),
-    qr/\[warn\].*eventsync cannot keep encoded pages of "/, 'the log says so');
+    qr/\[warn\].*eventsync cannot store encoded pages of "/, 'the log says so');
 unlink $t->store . '/pages';
 
 ###############################################################################

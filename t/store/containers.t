@@ -202,7 +202,7 @@ for my $i (0, 1) {
     is($t->http(GET => '/ops/readyz', {}, undef, port => $t->port($i))
         ->{status}, 200, 'and are ready');
 }
-my $retires = qr/\[notice\].* has readers of a process of another PID namespace with the number \d+: a worker with another number takes the place/;
+my $retires = qr/\[notice\].* has readers of a process of another PID namespace with pid \d+: this worker exits and another replaces it/;
 like($t->read_file('error1.log'), $retires,
     'the second nginx started its workers anew, and says why');
 

@@ -103,7 +103,7 @@ sub worker {
     is_deeply([map { $_->{sequence} + 0 } @events], [1 .. 4], 'with no gap');
     is_deeply([$t->workers], [$pid], 'in the same worker');
     ok($t->verify, 'the store is sound');
-    like($t->read_file('error.log'), qr/cannot be opened again after a commit/,
+    like($t->read_file('error.log'), qr/cannot be reopened after a failed commit/,
         'the log says what happened');
 }
 
@@ -189,7 +189,7 @@ sub pages {
         heal($t, 'nginx');
     }
     like($t->read_file('error.log'),
-        qr/\[warn\].*eventsync cannot keep encoded pages: /, 'with a warning');
+        qr/\[warn\].*eventsync cannot store encoded pages: /, 'with a warning');
     is($get->($_), "200 $_", "$_: still") for qw(br zstd gzip);
 }
 

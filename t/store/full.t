@@ -153,7 +153,7 @@ sub others {
     is($answer->{status}, 200, 'pages: one that cannot be kept is sent');
     is($answer->{headers}{'content-encoding'}, 'br', 'as it was asked for');
     ok($t->logged('error.log',
-        qr/\[warn\].*eventsync cannot keep encoded pages: /),
+        qr/\[warn\].*eventsync cannot store encoded pages: /),
         'and the log says so');
     is($page->('zstd')->{status}, 200, 'what was kept is sent');
 
