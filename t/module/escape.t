@@ -242,7 +242,7 @@ is(request(GET => '/v1/feeds/orders')->{headers}{'x-feed'}, 'orders',
 is($t->publish('checked', { id => 'w',
         data => { "a\nforged" => 'text' } })
     ->{status}, 201, 'a member that its schema does not allow is warned of');
-ok($t->logged('error.log', qr/not as their schemas say/), '... in the log');
+ok($t->logged('error.log', qr/do not match their schemas/), '... in the log');
 unlike($t->read_file('error.log'), qr/^forged/m,
     '... on one line, whatever its name');
 like($t->read_file('access.log'), qr/\A(?:[a-z0-9_-]+\n)+\z/,
