@@ -9,9 +9,24 @@
  * acknowledged before is sent all the same.
  */
 
-#include "dispatcher.h"
+#include <ev.h>
 
+#include "base/base.h"
+#include "base/clock.h"
 #include "checkpoint/checkpoint.h"
+#include "registry/registry.h"
+
+#include "ack.h"
+#include "dispatcher.h"
+#include "item.h"
+#include "lane.h"
+#include "log.h"
+#include "ordering.h"
+#include "ready.h"
+#include "send.h"
+#include "stall.h"
+#include "target.h"
+#include "types.h"
 
 #define ESD_ACK_SLICE_US  100
 #define ESD_ACK_LANES     8        /* between looks at the clock */

@@ -7,7 +7,11 @@
 
 #include <openssl/crypto.h>
 
-#include "dispatcher.h"
+#include "base/base.h"
+
+#include "bearer.h"
+#include "send.h"
+#include "target.h"
 
 
 void

@@ -9,7 +9,24 @@
  * the lane, slice by slice, if they still wait.
  */
 
+#include <stdlib.h>
+
+#include "manage/clearing.h"
+#include "store/txn.h"
+
+#include "cancel.h"
+#include "clearing.h"
 #include "dispatcher.h"
+#include "item.h"
+#include "lane.h"
+#include "ordering.h"
+#include "ready.h"
+#include "recorder.h"
+#include "send.h"
+#include "stall.h"
+#include "target.h"
+#include "types.h"
+#include "waiting.h"
 
 #define ESD_CANCEL_MATCHES    500    /* events read in a slice */
 #define ESD_CANCEL_REMOVES  2000

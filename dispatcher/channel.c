@@ -15,13 +15,26 @@
  * asked instead, once for all that a channel has done, before the loop waits.
  */
 
+#include <curl/curl.h>
 #include <errno.h>
+#include <ev.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "registry/registry.h"
+
+#include "channel.h"
 #include "dispatcher.h"
+#include "egress.h"
+#include "log.h"
+#include "send.h"
+#include "target.h"
 
 #define ESD_UNACKED_MS  30000      /* of data, until a connection is lost */
 #define ESD_SHORT_US    1000000    /* nothing is sent without descriptors */

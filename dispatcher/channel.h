@@ -10,14 +10,12 @@
 
 #include <curl/curl.h>
 #include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
-#include "base/base.h"
-
-typedef struct esd_dispatcher  esd_dispatcher_t;
-typedef struct esd_target      esd_target_t;
-typedef struct esd_send        esd_send_t;
-typedef struct esd_channel     esd_channel_t;
+#include "types.h"
 
 typedef TAILQ_HEAD(esd_channel_queue, esd_channel)  esd_channel_list_t;
 

@@ -8,9 +8,27 @@
  * they are done, so that a restart goes on with them.
  */
 
+#include <ev.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/base.h"
+#include "delivery/delivery.h"
+#include "manage/clearing.h"
+#include "registry/control_reply.h"
+#include "registry/control_request.h"
+#include "store/txn.h"
+
+#include "cancel.h"
+#include "clearing.h"
+#include "discard.h"
 #include "dispatcher.h"
+#include "lane.h"
+#include "log.h"
+#include "notice.h"
+#include "recorder.h"
+#include "target.h"
+#include "trusted_clock.h"
 
 #define ESD_CLEARING_S  0.01          /* between two slices */
 

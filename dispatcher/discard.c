@@ -7,7 +7,19 @@
  * meant and to drop them.
  */
 
+#include "base/base.h"
+#include "delivery/delivery.h"
+#include "log/feed.h"
+#include "manage/clearing.h"
+#include "store/txn.h"
+
+#include "clearing.h"
+#include "discard.h"
 #include "dispatcher.h"
+#include "lane.h"
+#include "log.h"
+#include "recorder.h"
+#include "target.h"
 
 #define ESD_DISCARD_SLICE  1000    /* dead letters in a slice */
 

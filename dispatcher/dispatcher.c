@@ -4,13 +4,42 @@
  * Start, ticks, stop.
  */
 
+#include <curl/curl.h>
 #include <errno.h>
+#include <ev.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "dispatcher.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "delivery/delivery.h"
 #include "open/child.h"
+#include "store/wake.h"
+
+#include "ack.h"
+#include "channel.h"
+#include "clearing.h"
+#include "dispatcher.h"
+#include "janitor.h"
+#include "loader.h"
+#include "log.h"
+#include "loop.h"
+#include "notifier.h"
+#include "proxy.h"
+#include "recorder.h"
+#include "refresh.h"
+#include "request.h"
+#include "schedule.h"
+#include "secret_keys.h"
+#include "select.h"
+#include "signing.h"
+#include "stall.h"
+#include "target.h"
+#include "test_event.h"
+#include "trickle.h"
+#include "trusted_clock.h"
 
 #define ESD_GRACE_S    30
 #define ESD_ECHO_US    1000000
@@ -370,7 +399,7 @@ esd_dispatcher_start(esd_dispatcher_t *d)
     }
 
     if (rc == ES_OK) {
-        rc = esd_targets_load(d);
+        rc = esd_refresh_load(d);
     }
 
     if (rc == ES_OK) {

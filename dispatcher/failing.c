@@ -16,7 +16,20 @@
 
 #include <stdio.h>
 
+#include "base/base.h"
+#include "base/clock.h"
+#include "delivery/delivery.h"
+#include "delivery/outbox.h"
+#include "registry/registry.h"
+
 #include "dispatcher.h"
+#include "failing.h"
+#include "log.h"
+#include "notice.h"
+#include "recorder.h"
+#include "send.h"
+#include "target.h"
+#include "trusted_clock.h"
 
 #define ESD_DAY_MS  (24 * 3600 * 1000)
 

@@ -12,7 +12,20 @@
  *               probe, at ever longer intervals, until one succeeds
  */
 
+#include "base/base.h"
+#include "base/clock.h"
+#include "delivery/delivery.h"
+
 #include "dispatcher.h"
+#include "failing.h"
+#include "health.h"
+#include "log.h"
+#include "outcome.h"
+#include "recorder.h"
+#include "schedule.h"
+#include "send.h"
+#include "target.h"
+#include "window.h"
 
 #define ESD_THROTTLE_MS    1000
 #define ESD_TRIP_FAILURES  5

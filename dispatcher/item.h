@@ -7,7 +7,8 @@
 #ifndef ESD_ITEM_H
 #define ESD_ITEM_H
 
-#include "base/base.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 typedef struct {
     uint64_t  sequence;

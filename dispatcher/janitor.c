@@ -10,10 +10,21 @@
  * unusable.
  */
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
+#include "base/base.h"
+#include "delivery/delivery.h"
+#include "log/feed.h"
+#include "log/store_clock.h"
+#include "store/deletions.h"
+#include "store/txn.h"
+
 #include "dispatcher.h"
+#include "janitor.h"
+#include "log.h"
+#include "thread.h"
+#include "trusted_clock.h"
 
 #define ESD_JANITOR_S       2
 #define ESD_EXPIRE_MAX      5000   /* attempts in one commit */

@@ -9,9 +9,28 @@
  * listed with the progress as pending until it has an outcome.
  */
 
-#include <stdio.h>
+#include <ev.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "base/base.h"
+#include "delivery/away_feeds.h"
+#include "delivery/delivery.h"
+#include "log/feed.h"
+#include "store/txn.h"
 
 #include "dispatcher.h"
+#include "item.h"
+#include "lane.h"
+#include "log.h"
+#include "loss.h"
+#include "ready.h"
+#include "recorder.h"
+#include "schedule.h"
+#include "send.h"
+#include "target.h"
+#include "types.h"
+#include "waiting.h"
 
 #define ESD_WAITING_MIN  1000      /* that a lane may have in any case */
 

@@ -8,7 +8,18 @@
  * there it looks again, and takes it.
  */
 
+#include <ev.h>
+
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/reason.h"
+#include "registry/registry.h"
+
 #include "dispatcher.h"
+#include "loader.h"
+#include "secret_keys.h"
+#include "thread.h"
+#include "trusted_clock.h"
 
 static void esd_loader_ready(struct ev_loop *ev, ev_async *w, int revents);
 static void *esd_loader_main(void *ctx);

@@ -2,10 +2,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+
 #include "log.h"
 
 static const char  *esd_log_names[] = { "error", "warn", "info", "debug" };

@@ -8,7 +8,17 @@
  * those here.
  */
 
+#include <ev.h>
+
+#include "base/base.h"
+
+#include "channel.h"
 #include "dispatcher.h"
+#include "loop.h"
+#include "notifier.h"
+#include "refresh.h"
+#include "select.h"
+#include "test_event.h"
 
 #define ESD_LOOP_TURNS  64
 

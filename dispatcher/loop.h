@@ -11,7 +11,7 @@
 
 #include "base/base.h"
 
-struct esd_dispatcher;
+#include "types.h"
 
 typedef struct {
     struct ev_loop  *ev;
@@ -19,7 +19,7 @@ typedef struct {
     ev_idle          idle;         /* runs while there is work left */
 } esd_loop_t;
 
-es_rc_t esd_loop_init(struct esd_dispatcher *d);
-void esd_loop_done(struct esd_dispatcher *d);
+es_rc_t esd_loop_init(esd_dispatcher_t *d);
+void esd_loop_done(esd_dispatcher_t *d);
 
 #endif /* ESD_LOOP_H */

@@ -9,41 +9,31 @@
  * is on record, so that a restart tells it.
  */
 
-#include "dispatcher.h"
-
+#include "base/base.h"
+#include "base/clock.h"
+#include "delivery/away_feeds.h"
+#include "event/cursor.h"
 #include "log/ended_epochs.h"
+#include "registry/registry.h"
+#include "store/txn.h"
+
+#include "dispatcher.h"
+#include "lane.h"
+#include "log.h"
+#include "loss.h"
+#include "notice.h"
+#include "recorder.h"
+#include "saved_state.h"
+#include "send.h"
+#include "target.h"
+#include "types.h"
 
 #define ESD_LOSS_US    60000000    /* between two tales of a lane */
 #define ESD_ENDING_US  5000000     /* that dropping a slice may take */
 
 
-/* The names of the lane's endpoint and feed. */
-
-void
-esd_lane_away(const esd_lane_t *lane, es_away_t *away)
-{
-    es_str_t  operations;
-
-    memset(away, 0, sizeof(es_away_t));
-    away->endpoint = lane->target->number;
-    away->feed = lane->source->feed.number;
-    memcpy(away->name, lane->target->name, sizeof(lane->target->name));
-    memcpy(away->feed_name, lane->source->feed.name,
-           sizeof(lane->source->feed.name));
-
-    operations = lane->target->conf->partner->operations;
-
-    if (operations.data != NULL) {
-        memcpy(away->operations, operations.data, operations.len);
-    }
-}
-
-
-/* How many items the lane has, and in `*first` the least of their sequences,
-   if that is less than it was. */
-
 size_t
-esd_lane_items(const esd_lane_t *lane, uint64_t *first)
+esd_loss_items(const esd_lane_t *lane, uint64_t *first)
 {
     size_t             i, n;
     const esd_send_t  *send;
@@ -65,6 +55,26 @@ esd_lane_items(const esd_lane_t *lane, uint64_t *first)
     }
 
     return n;
+}
+
+
+void
+esd_loss_away(const esd_lane_t *lane, es_away_t *away)
+{
+    es_str_t  operations;
+
+    memset(away, 0, sizeof(es_away_t));
+    away->endpoint = lane->target->number;
+    away->feed = lane->source->feed.number;
+    memcpy(away->name, lane->target->name, sizeof(lane->target->name));
+    memcpy(away->feed_name, lane->source->feed.name,
+           sizeof(lane->source->feed.name));
+
+    operations = lane->target->conf->partner->operations;
+
+    if (operations.data != NULL) {
+        memcpy(away->operations, operations.data, operations.len);
+    }
 }
 
 
@@ -135,7 +145,7 @@ esd_loss_flush(esd_dispatcher_t *d, esd_lane_t *lane)
     es_away_t  away;
 
     if (lane->loss.count > 0) {
-        esd_lane_away(lane, &away);
+        esd_loss_away(lane, &away);
         esd_loss_report(d, &away, &lane->loss);
         lane->loss.count = 0;
         lane->loss_us = es_clock_mono_us();
@@ -231,12 +241,12 @@ esd_loss_epoch(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 
     memcpy(place.epoch, lane->epoch, sizeof(place.epoch));
     first = UINT64_MAX;
-    n = esd_lane_items(lane, &first);
+    n = esd_loss_items(lane, &first);
 
     esd_loss_ended(txn, &place, n, first, &ended, &loss);
     loss.reason = reason;
 
-    esd_lane_away(lane, &away);
+    esd_loss_away(lane, &away);
     esd_loss_report(d, &away, &loss);
 }
 

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include <signal.h>
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "open/child.h"
 
 #include "dispatcher.h"
-#include "open/child.h"
+#include "options.h"
 
 
 int

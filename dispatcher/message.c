@@ -11,7 +11,20 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
-#include "dispatcher.h"
+#include "base/base.h"
+#include "event/attribute.h"
+#include "event/cursor.h"
+#include "keys/signature.h"
+#include "read/reader.h"
+#include "registry/registry.h"
+
+#include "item.h"
+#include "lane.h"
+#include "message.h"
+#include "send.h"
+#include "signing.h"
+#include "target.h"
+#include "trusted_clock.h"
 
 #define ESD_TRACEPARENT  "\"traceparent\":\""
 #define ESD_BATCH_ID     "batch-"

@@ -7,7 +7,25 @@
  * time of its first event, so that a restart changes nothing.
  */
 
+#include "base/base.h"
+#include "delivery/delivery.h"
+#include "event/filter.h"
+#include "read/reader.h"
+#include "registry/registry.h"
+#include "store/txn.h"
+
 #include "dispatcher.h"
+#include "item.h"
+#include "lane.h"
+#include "message.h"
+#include "next_event.h"
+#include "ordering.h"
+#include "outcome.h"
+#include "send.h"
+#include "simulate.h"
+#include "target.h"
+#include "token.h"
+#include "trusted_clock.h"
 
 #define ESD_BATCH_BYTES  (1024 * 1024)
 

@@ -9,10 +9,32 @@
  * next ones to deliver: see failing.c and esd_notice_exhausted().
  */
 
+#include <jansson.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/base.h"
+#include "base/clock.h"
 #include "base/hash.h"
+#include "delivery/away_feeds.h"
+#include "delivery/delivery.h"
+#include "delivery/outbox.h"
+#include "delivery/stall.h"
+#include "event/attribute.h"
+#include "event/cursor.h"
+#include "manage/clearing.h"
+#include "read/lag.h"
+#include "registry/control_request.h"
+#include "registry/registry.h"
+
+#include "clearing.h"
 #include "dispatcher.h"
+#include "lane.h"
+#include "notice.h"
+#include "recorder.h"
+#include "target.h"
+#include "trusted_clock.h"
 
 #define ESD_NOTICE_ID_MAX   320    /* before it is shortened */
 #define ESD_NOTICE_ID_HASH  17     /* bytes of what makes it its own then */

@@ -8,12 +8,20 @@
  * it out.  While the log cannot be written it tries again each second.
  */
 
-#include <errno.h>
-#include <stdio.h>
+#include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/base.h"
+#include "delivery/delivery.h"
+#include "delivery/outbox.h"
+#include "registry/registry.h"
+
 #include "dispatcher.h"
+#include "log.h"
+#include "notifier.h"
+#include "retention_warning.h"
+#include "thread.h"
 
 #define ESD_NOTICES_MAX  100       /* in one commit */
 #define ESD_NOTICE_S     1

@@ -9,7 +9,37 @@
  * long as it does not, they stay where they are.
  */
 
+#include <curl/curl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "base/base.h"
+#include "base/clock.h"
+#include "event/attribute.h"
+#include "event/cursor.h"
+#include "event/filter.h"
+#include "log/feed.h"
+#include "read/reader.h"
+#include "registry/registry.h"
+#include "store/txn.h"
+
+#include "ack.h"
 #include "dispatcher.h"
+#include "failing.h"
+#include "health.h"
+#include "lane.h"
+#include "message.h"
+#include "notice.h"
+#include "nudge.h"
+#include "outcome.h"
+#include "recorder.h"
+#include "schedule.h"
+#include "send.h"
+#include "target.h"
+#include "token.h"
+#include "trusted_clock.h"
 
 #define ESD_NUDGE_TURN    256      /* events counted in a turn */
 #define ESD_NUDGE_MIN_MS  5000

@@ -3,9 +3,15 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-#include "dispatcher.h"
+#include "base/base.h"
 #include "registry/values.h"
+
+#include "egress.h"
+#include "log.h"
+#include "options.h"
+#include "proxy.h"
 
 #define ESD_TLS_DIR          "/etc/eventsync/tls"
 #define ESD_CONNECTIONS      2048

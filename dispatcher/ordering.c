@@ -9,8 +9,20 @@
  * how many there are.  Events without a subject are held by nothing.
  */
 
+#include "base/base.h"
 #include "base/hash.h"
+#include "read/reader.h"
+#include "registry/registry.h"
+#include "store/txn.h"
+
 #include "dispatcher.h"
+#include "item.h"
+#include "lane.h"
+#include "ordering.h"
+#include "send.h"
+#include "target.h"
+#include "types.h"
+#include "waiting.h"
 
 
 /* Two subjects of one hash only wait for each other. */

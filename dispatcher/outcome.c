@@ -13,9 +13,35 @@
  *     the schedule's end     a dead letter; the next event goes on
  */
 
+#include <curl/curl.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/base.h"
+#include "base/clock.h"
+#include "delivery/delivery.h"
+#include "registry/registry.h"
+
+#include "bearer.h"
+#include "channel.h"
 #include "dispatcher.h"
+#include "failing.h"
+#include "health.h"
+#include "item.h"
+#include "lane.h"
+#include "log.h"
+#include "notice.h"
+#include "ordering.h"
+#include "outcome.h"
+#include "proxy.h"
+#include "ready.h"
+#include "recorder.h"
+#include "schedule.h"
+#include "send.h"
+#include "simulate.h"
+#include "stall.h"
+#include "target.h"
+#include "trusted_clock.h"
 
 
 #define ESD_CURLE_TOO_LARGE      100        /* older headers end before */
@@ -175,7 +201,7 @@ esd_outcome_of(const esd_send_t *send, CURLcode result, esd_outcome_t *o)
     o->throttle = status == 429 || status == 502 || status == 504;
 
     if ((status == 429 || status == 503) && send->retry_after[0] != '\0') {
-        o->retry_after_ms = esd_retry_after_ms(send->retry_after,
+        o->retry_after_ms = esd_schedule_retry_after(send->retry_after,
                                                es_clock_ms());
     }
 }

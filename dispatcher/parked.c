@@ -8,9 +8,32 @@
  * with the retries, for 30 days, and a lane that begins again takes it over.
  */
 
-#include "dispatcher.h"
+#include <stdlib.h>
 
+#include "base/base.h"
+#include "delivery/away_feeds.h"
+#include "delivery/delivery.h"
+#include "event/cursor.h"
 #include "log/ended_epochs.h"
+#include "log/feed.h"
+#include "registry/registry.h"
+#include "store/txn.h"
+
+#include "dispatcher.h"
+#include "item.h"
+#include "lane.h"
+#include "log.h"
+#include "loss.h"
+#include "notice.h"
+#include "parked.h"
+#include "recorder.h"
+#include "saved_state.h"
+#include "send.h"
+#include "stall.h"
+#include "table.h"
+#include "target.h"
+#include "trusted_clock.h"
+#include "types.h"
 
 struct esd_parked {
     esd_parked_t      *next;           /* of the same endpoint */
@@ -149,7 +172,7 @@ esd_park(esd_dispatcher_t *d, esd_lane_t *lane, const char *why)
         esd_out_of_memory();
     }
 
-    esd_lane_away(lane, place.away);
+    esd_loss_away(lane, place.away);
     place.away->since_ms = esd_clock_stamp_ms(d);
 
     /* what is in flight has no outcome any more: it is sent again */

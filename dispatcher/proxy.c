@@ -10,11 +10,24 @@
  * of that kind: it would stop everybody's.
  */
 
+#include <curl/curl.h>
 #include <errno.h>
+#include <ev.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "base/clock.h"
+#include "delivery/delivery.h"
 
 #include "dispatcher.h"
+#include "egress.h"
+#include "log.h"
+#include "options.h"
+#include "outcome.h"
+#include "proxy.h"
+#include "send.h"
 
 #define ESD_PROXY_AUTH_MAX  1024
 #define ESD_PROXY_MIN_MS    1000

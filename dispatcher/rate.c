@@ -7,7 +7,16 @@
  * of its record.  A lane that finds it empty is woken by a timer.
  */
 
+#include <ev.h>
+
+#include "base/clock.h"
+#include "limit/gcra.h"
+#include "registry/registry.h"
+
 #include "dispatcher.h"
+#include "rate.h"
+#include "ready.h"
+#include "target.h"
 
 #define esd_rate_ns(us)  ((uint64_t) (us) * 1000)
 

@@ -9,7 +9,13 @@
  * chooses and sends its next event.
  */
 
+#include <sys/queue.h>
+
 #include "dispatcher.h"
+#include "lane.h"
+#include "ready.h"
+#include "target.h"
+#include "types.h"
 
 
 void
@@ -18,18 +24,6 @@ esd_ready_init(esd_dispatcher_t *d)
     TAILQ_INIT(&d->ready);
     TAILQ_INIT(&d->later);
     TAILQ_INIT(&d->testing);
-}
-
-
-/* What its record says, whose change wakes it. */
-
-bool
-esd_target_enabled(const esd_target_t *target)
-{
-    return !target->stopped
-           && !target->conf->paused
-           && target->nsigners > 0
-           && !target->conf->partner->disabled;
 }
 
 

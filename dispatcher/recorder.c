@@ -14,11 +14,31 @@
  * bounded by what was in flight.
  */
 
+#include <curl/curl.h>
 #include <errno.h>
+#include <ev.h>
 #include <stdio.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/reason.h"
+#include "delivery/delivery.h"
+#include "delivery/tally.h"
+#include "registry/registry.h"
+
 #include "dispatcher.h"
+#include "item.h"
+#include "lane.h"
+#include "log.h"
+#include "outcome.h"
+#include "recorder.h"
+#include "send.h"
+#include "target.h"
+#include "thread.h"
+#include "trusted_clock.h"
+#include "types.h"
 
 static void esd_recorder_done(struct ev_loop *ev, ev_async *w, int revents);
 static void esd_recorder_due(struct ev_loop *ev, ev_timer *w, int revents);

@@ -5,7 +5,38 @@
  * requests.  When the bell rings, and each second.
  */
 
+#include <ev.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "base/base.h"
+#include "base/clock.h"
+#include "delivery/away_feeds.h"
+#include "delivery/delivery.h"
+#include "delivery/stall.h"
+#include "log/feed.h"
+#include "registry/registry.h"
+#include "store/txn.h"
+
+#include "ack.h"
 #include "dispatcher.h"
+#include "lane.h"
+#include "loader.h"
+#include "log.h"
+#include "loss.h"
+#include "parked.h"
+#include "ready.h"
+#include "recorder.h"
+#include "refresh.h"
+#include "request.h"
+#include "saved_state.h"
+#include "secret_keys.h"
+#include "slots.h"
+#include "stall.h"
+#include "table.h"
+#include "target.h"
+#include "trusted_clock.h"
+#include "types.h"
 
 #define ESD_RELOAD_US  900000       /* less than between ticks */
 
@@ -330,7 +361,7 @@ esd_refresh(esd_dispatcher_t *d)
 
 
 es_rc_t
-esd_targets_load(esd_dispatcher_t *d)
+esd_refresh_load(esd_dispatcher_t *d)
 {
     int64_t    now_ms;
     es_rc_t    rc;

@@ -8,8 +8,29 @@
  * what was done for it, so that each is done once.
  */
 
-#include "dispatcher.h"
+#include <sys/queue.h>
+
+#include "base/base.h"
+#include "delivery/delivery.h"
 #include "registry/control_request.h"
+#include "registry/registry.h"
+#include "store/txn.h"
+
+#include "clearing.h"
+#include "dispatcher.h"
+#include "item.h"
+#include "lane.h"
+#include "log.h"
+#include "ordering.h"
+#include "ready.h"
+#include "recorder.h"
+#include "request.h"
+#include "send.h"
+#include "skip.h"
+#include "target.h"
+#include "test_event.h"
+#include "types.h"
+#include "waiting.h"
 
 #define ESD_REDRIVE_MAX   500      /* untried at once */
 #define ESD_REDRIVE_PART  4        /* of --max-waiting, with all that wait */

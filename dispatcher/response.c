@@ -5,7 +5,16 @@
  * something, and the first bytes of its body.
  */
 
-#include "dispatcher.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "base/base.h"
+#include "registry/registry.h"
+
+#include "response.h"
+#include "send.h"
+#include "trickle.h"
 
 
 size_t

@@ -9,8 +9,27 @@
  * after the lane has been in the newer half of what the feed keeps.
  */
 
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "base/clock.h"
+#include "delivery/delivery.h"
+#include "delivery/outbox.h"
 #include "delivery/report.h"
+#include "event/cursor.h"
+#include "log/feed.h"
+#include "read/lag.h"
+#include "registry/registry.h"
+#include "store/txn.h"
+
 #include "dispatcher.h"
+#include "lane.h"
+#include "log.h"
+#include "notice.h"
+#include "notifier.h"
+#include "retention_warning.h"
+#include "trusted_clock.h"
 
 #define ESD_WARNING_US     1000000     /* between checks at least */
 #define ESD_WARNING_SHARE  20          /* of the time goes to them at most */

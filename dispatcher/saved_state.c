@@ -2,6 +2,11 @@
 
 #include <stdlib.h>
 
+#include "base/base.h"
+#include "delivery/away_feeds.h"
+#include "delivery/delivery.h"
+
+#include "item.h"
 #include "saved_state.h"
 
 

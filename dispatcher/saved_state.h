@@ -7,7 +7,13 @@
 #ifndef ESD_SAVED_STATE_H
 #define ESD_SAVED_STATE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
 #include "delivery/away_feeds.h"
+
 #include "item.h"
 
 typedef struct {

@@ -4,10 +4,18 @@
  * When an event is tried again.
  */
 
+#include <curl/curl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
+#include <time.h>
+
+#include "base/base.h"
+#include "base/clock.h"
+#include "event/filter.h"
+#include "registry/registry.h"
 
 #include "dispatcher.h"
+#include "schedule.h"
 
 #define ESD_JITTER  0.2
 
@@ -99,7 +107,7 @@ esd_schedule_longest(const es_endpoint_t *endpoint)
 /* Seconds or an HTTP date; -1 when it is neither, never over the bound. */
 
 int64_t
-esd_retry_after_ms(const char *value, int64_t now_ms)
+esd_schedule_retry_after(const char *value, int64_t now_ms)
 {
     char     *end;
     time_t    date;

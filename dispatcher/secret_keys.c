@@ -4,7 +4,13 @@
  * The keys that the endpoints' secrets are encrypted with.
  */
 
+#include "base/base.h"
+#include "keys/keyring.h"
+#include "registry/registry.h"
+
 #include "dispatcher.h"
+#include "log.h"
+#include "secret_keys.h"
 
 
 /* Reads the key file, if there is one, and gives the store its keys. */

@@ -8,8 +8,44 @@
  */
 
 #include <stdio.h>
+#include <sys/queue.h>
 
+#include "base/base.h"
+#include "base/clock.h"
+#include "delivery/delivery.h"
+#include "delivery/stall.h"
+#include "log/feed.h"
+#include "read/reader.h"
+#include "registry/registry.h"
+#include "store/txn.h"
+
+#include "channel.h"
 #include "dispatcher.h"
+#include "health.h"
+#include "item.h"
+#include "lane.h"
+#include "log.h"
+#include "message.h"
+#include "next_event.h"
+#include "notice.h"
+#include "nudge.h"
+#include "ordering.h"
+#include "outcome.h"
+#include "proxy.h"
+#include "rate.h"
+#include "ready.h"
+#include "recorder.h"
+#include "schedule.h"
+#include "select.h"
+#include "send.h"
+#include "simulate.h"
+#include "slots.h"
+#include "stall.h"
+#include "target.h"
+#include "token.h"
+#include "trusted_clock.h"
+#include "types.h"
+#include "waiting.h"
 
 #define ESD_PUMP_TURNS        512  /* before the loop looks at sockets again */
 #define ESD_LATER_TURNS       16   /* the same, of doubted endpoints */

@@ -7,11 +7,34 @@
  * does not change.
  */
 
+#include <curl/curl.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <sys/queue.h>
 
+#include "base/base.h"
+#include "base/clock.h"
+#include "registry/registry.h"
+
+#include "bearer.h"
+#include "channel.h"
 #include "dispatcher.h"
+#include "item.h"
+#include "lane.h"
+#include "message.h"
+#include "options.h"
+#include "proxy.h"
+#include "rate.h"
+#include "response.h"
+#include "send.h"
+#include "signing.h"
+#include "simulate.h"
+#include "slots.h"
+#include "target.h"
+#include "trickle.h"
 
 #define ESD_BODY_KEEP        65536 /* bigger buffers are not kept */
 #define ESD_BODY_ASKED       500000

@@ -8,9 +8,21 @@
  * a thread never looks at a send, which may end at any time.
  */
 
+#include <ev.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
+#include "base/base.h"
+#include "keys/signature.h"
+#include "registry/registry.h"
+
 #include "dispatcher.h"
+#include "log.h"
+#include "send.h"
+#include "signing.h"
+#include "thread.h"
 
 /* Behind so many, 400 us of work, the loop signs by itself. */
 #define ESD_SIGNING_QUEUE  16

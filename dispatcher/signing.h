@@ -9,19 +9,22 @@
 #define ESD_SIGNING_H
 
 #include <ev.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
-#include "thread.h"
+#include "base/base.h"
 #include "keys/signature.h"
+
+#include "thread.h"
+#include "types.h"
 
 #define ESD_SIGNING_THREADS  4
 
-struct esd_dispatcher;
-struct esd_send;
-
 typedef struct esd_signing  esd_signing_t;
 
-typedef void (*esd_signing_fn)(struct esd_send *send, es_rc_t rc);
+typedef void (*esd_signing_fn)(esd_send_t *send, es_rc_t rc);
 
 typedef TAILQ_HEAD(esd_signing_list, esd_signing)  esd_signing_list_t;
 
@@ -42,21 +45,21 @@ typedef struct {
 
 /* True when threads have time for the signatures of one request more, and the
    loop is not as fast by itself.  Starts them. */
-bool esd_signing_idle(struct esd_dispatcher *d);
+bool esd_signing_idle(esd_dispatcher_t *d);
 
 /* Leaves a signature of the send's message to a thread: that of `signer` over
    `id`, the time and the body is to be at `out`, in the header fields; all of
    a message have the same `id` and time.  ES_NOMEM. */
-es_rc_t esd_signing_add(struct esd_send *send, es_signer_t *signer,
+es_rc_t esd_signing_add(esd_send_t *send, es_signer_t *signer,
     es_str_t id, int64_t timestamp_s, char *out);
 
 /* All of a message's are added: `signed_fn` is called when they are made. */
-void esd_signing_submit(struct esd_send *send, esd_signing_fn signed_fn);
+void esd_signing_submit(esd_send_t *send, esd_signing_fn signed_fn);
 
 /* The send ends before, or will not be submitted. */
-void esd_signing_drop(struct esd_send *send);
+void esd_signing_drop(esd_send_t *send);
 
 /* Ends the threads; no send is signed any more. */
-void esd_signing_finish(struct esd_dispatcher *d);
+void esd_signing_finish(esd_dispatcher_t *d);
 
 #endif /* ESD_SIGNING_H */

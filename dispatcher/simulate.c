@@ -10,7 +10,23 @@
  * the event be sent again.
  */
 
+#include <curl/curl.h>
+
+#include "base/base.h"
+#include "delivery/delivery.h"
+#include "registry/registry.h"
+
 #include "dispatcher.h"
+#include "item.h"
+#include "lane.h"
+#include "outcome.h"
+#include "recorder.h"
+#include "schedule.h"
+#include "send.h"
+#include "simulate.h"
+#include "target.h"
+#include "trusted_clock.h"
+#include "waiting.h"
 
 #define ESD_REORDER_MS  2000       /* as long as no other event comes */
 

@@ -11,7 +11,35 @@
 
 #include <stdio.h>
 
+#include "base/base.h"
+#include "delivery/delivery.h"
+#include "event/attribute.h"
+#include "event/cursor.h"
+#include "event/filter.h"
+#include "log/feed.h"
+#include "manage/clearing.h"
+#include "read/reader.h"
+#include "registry/control_request.h"
+#include "registry/registry.h"
+#include "store/txn.h"
+
+#include "clearing.h"
 #include "dispatcher.h"
+#include "item.h"
+#include "lane.h"
+#include "log.h"
+#include "loss.h"
+#include "notice.h"
+#include "ordering.h"
+#include "ready.h"
+#include "recorder.h"
+#include "send.h"
+#include "skip.h"
+#include "stall.h"
+#include "target.h"
+#include "trusted_clock.h"
+#include "types.h"
+#include "waiting.h"
 
 
 /* Takes the event out of the request that has it in flight.  Others of a batch
@@ -97,7 +125,7 @@ esd_skip_take(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 
     memset(item, 0, sizeof(esd_item_t));
     *first = UINT64_MAX;
-    n = esd_lane_items(lane, first);
+    n = esd_loss_items(lane, first);
 
     if (n == 0) {
         *first = esd_skip_next(txn, lane);

@@ -4,7 +4,18 @@
  * The places that all requests in flight share.
  */
 
+#include <stdlib.h>
+#include <sys/queue.h>
+
 #include "dispatcher.h"
+#include "health.h"
+#include "lane.h"
+#include "ready.h"
+#include "recorder.h"
+#include "send.h"
+#include "slots.h"
+#include "table.h"
+#include "target.h"
 
 #define ESD_SLOTS_MIN      2       /* that a partner may have in any case */
 #define ESD_SLOTS_KEPT     16      /* one in so many is kept for doubted */

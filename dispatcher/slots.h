@@ -18,10 +18,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-struct esd_dispatcher;
-struct esd_lane;
-struct esd_send;
-struct esd_target;
+#include "types.h"
 
 typedef TAILQ_HEAD(esd_passed_list, esd_lane)  esd_passed_t;
 
@@ -41,24 +38,24 @@ typedef struct {
     TAILQ_HEAD(esd_slot_holder_list, esd_slot_holder)  waiting;
 } esd_slots_t;
 
-void esd_slots_init(struct esd_dispatcher *d);
-void esd_slots_done(struct esd_dispatcher *d);
+void esd_slots_init(esd_dispatcher_t *d);
+void esd_slots_done(esd_dispatcher_t *d);
 /* The partner of this number; never fails but by ending the process. */
-esd_slot_holder_t *esd_slot_holder_get(struct esd_dispatcher *d,
+esd_slot_holder_t *esd_slot_holder_get(esd_dispatcher_t *d,
     uint32_t number);
 
 /* There is room for somebody's who is not doubted. */
-bool esd_slots_left(const struct esd_dispatcher *d);
+bool esd_slots_left(const esd_dispatcher_t *d);
 /* There is for one request more of this endpoint's. */
-bool esd_slot_available(const struct esd_dispatcher *d,
-    const struct esd_target *target);
+bool esd_slot_available(const esd_dispatcher_t *d,
+    const esd_target_t *target);
 /* The same, and else the lane is woken when there may be. */
-bool esd_slot_room(struct esd_dispatcher *d, struct esd_lane *lane);
+bool esd_slot_room(esd_dispatcher_t *d, esd_lane_t *lane);
 /* Wakes lanes that were passed over; true when there were some. */
-bool esd_slots_wake(struct esd_dispatcher *d);
+bool esd_slots_wake(esd_dispatcher_t *d);
 
 /* A request takes a place, and gives it back. */
-void esd_slot_take(struct esd_send *send);
-void esd_slot_release(struct esd_send *send);
+void esd_slot_take(esd_send_t *send);
+void esd_slot_release(esd_send_t *send);
 
 #endif /* ESD_SLOTS_H */

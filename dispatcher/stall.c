@@ -9,9 +9,33 @@
  * sent nothing on purpose: it is paused or stopped, or its partner disabled.
  */
 
+#include <jansson.h>
 #include <stdio.h>
+#include <sys/queue.h>
 
+#include "base/base.h"
+#include "base/clock.h"
+#include "delivery/stall.h"
+#include "event/attribute.h"
+#include "event/filter.h"
+#include "log/feed.h"
+#include "read/reader.h"
+#include "registry/registry.h"
+#include "store/txn.h"
+
+#include "channel.h"
 #include "dispatcher.h"
+#include "item.h"
+#include "lane.h"
+#include "log.h"
+#include "notice.h"
+#include "recorder.h"
+#include "schedule.h"
+#include "stall.h"
+#include "target.h"
+#include "trusted_clock.h"
+#include "types.h"
+#include "waiting.h"
 
 #define ESD_STALL_PAUSE_US  60000000   /* asked for by the receiver */
 #define ESD_STALL_TEXT_MAX  256

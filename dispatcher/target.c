@@ -7,9 +7,45 @@
  * read.
  */
 
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/queue.h>
 
+#include "base/base.h"
+#include "base/clock.h"
+#include "delivery/delivery.h"
+#include "delivery/stall.h"
+#include "keys/signature.h"
+#include "log/store_clock.h"
+#include "read/reader.h"
+#include "registry/registry.h"
+#include "store/txn.h"
+
+#include "clearing.h"
 #include "dispatcher.h"
+#include "failing.h"
+#include "health.h"
+#include "lane.h"
+#include "log.h"
+#include "loss.h"
+#include "ordering.h"
+#include "parked.h"
+#include "rate.h"
+#include "ready.h"
+#include "recorder.h"
+#include "saved_state.h"
+#include "schedule.h"
+#include "send.h"
+#include "slots.h"
+#include "stall.h"
+#include "table.h"
+#include "target.h"
+#include "test_event.h"
+#include "token.h"
+#include "trusted_clock.h"
+#include "types.h"
+#include "window.h"
 
 #define ESD_IDLE_US  30000000
 

@@ -8,7 +8,30 @@
  * and a token where one is needed.  Each comes to an attempt on record.
  */
 
+#include <curl/curl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "base/base.h"
+#include "delivery/delivery.h"
+#include "event/attribute.h"
+#include "registry/control_request.h"
+
+#include "channel.h"
 #include "dispatcher.h"
+#include "log.h"
+#include "message.h"
+#include "outcome.h"
+#include "ready.h"
+#include "recorder.h"
+#include "send.h"
+#include "slots.h"
+#include "target.h"
+#include "test_event.h"
+#include "token.h"
+#include "trusted_clock.h"
+#include "types.h"
 
 #define ESD_TEST_EVENTS_MAX   2          /* of an endpoint in flight */
 #define ESD_TEST_EVENTS_WAITING  100        /* and waiting */

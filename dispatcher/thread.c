@@ -4,9 +4,13 @@
  * Starts and ends threads.
  */
 
-#include "base/reason.h"
+#include <pthread.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "base/base.h"
+#include "base/reason.h"
 
 #include "thread.h"
 

@@ -9,6 +9,7 @@
 #define ESD_THREAD_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <time.h>
 
 #include "base/base.h"

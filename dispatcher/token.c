@@ -10,11 +10,32 @@
  * events wait, and use up no attempts.
  */
 
+#include <curl/curl.h>
+#include <ev.h>
+#include <jansson.h>
 #include <openssl/crypto.h>
-#include <stdio.h>
+#include <strings.h>
 
+#include "base/base.h"
+#include "base/clock.h"
 #include "base/decode.h"
+#include "delivery/delivery.h"
+#include "registry/registry.h"
+
+#include "bearer.h"
 #include "dispatcher.h"
+#include "failing.h"
+#include "log.h"
+#include "message.h"
+#include "outcome.h"
+#include "ready.h"
+#include "recorder.h"
+#include "response.h"
+#include "schedule.h"
+#include "send.h"
+#include "slots.h"
+#include "target.h"
+#include "token.h"
 
 #define ESD_TOKEN_MAX         8192
 #define ESD_TOKEN_S           3600     /* of who does not say */

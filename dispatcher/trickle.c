@@ -7,7 +7,15 @@
  * attempt ends as if it had, and who sends it drop by drop keeps no place.
  */
 
+#include <curl/curl.h>
+#include <ev.h>
+#include <sys/queue.h>
+
+#include "base/clock.h"
+
 #include "dispatcher.h"
+#include "send.h"
+#include "trickle.h"
 
 #define ESD_TRICKLE_US  5000000
 

@@ -13,9 +13,16 @@
  * what has passed since.
  */
 
-#include <stdio.h>
+#include <stdatomic.h>
+
+#include "base/base.h"
+#include "base/clock.h"
+#include "log/store_clock.h"
+#include "store/txn.h"
 
 #include "dispatcher.h"
+#include "log.h"
+#include "trusted_clock.h"
 
 #define ESD_CLOCK_OBSERVE_MS  3600000  /* the store's record may be that old */
 

@@ -9,7 +9,12 @@
  * so that none has to be kept.
  */
 
-#include "dispatcher.h"
+#include <stdlib.h>
+#include <string.h>
+
+#include "item.h"
+#include "lane.h"
+#include "waiting.h"
 
 #define ESD_WAITING_KEPT  64       /* items whose memory is kept for others */
 

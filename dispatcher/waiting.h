@@ -25,8 +25,7 @@
 #include <stdint.h>
 
 #include "item.h"
-
-struct esd_lane;
+#include "types.h"
 
 #define ESD_NO_ITEM  SIZE_MAX
 
@@ -44,24 +43,24 @@ typedef struct {
 } esd_link_t;
 
 /* Adds an item; false: out of memory, and nothing has changed. */
-bool esd_waiting_add(struct esd_lane *lane, const esd_item_t *item);
+bool esd_waiting_add(esd_lane_t *lane, const esd_item_t *item);
 /* Takes the item at `i` out; the last one is at `i` then. */
-void esd_waiting_take(struct esd_lane *lane, size_t i);
+void esd_waiting_take(esd_lane_t *lane, size_t i);
 /* The item at `i` is held or not, and its next attempt is at `next_ms`. */
-void esd_waiting_move(struct esd_lane *lane, size_t i, bool held,
+void esd_waiting_move(esd_lane_t *lane, size_t i, bool held,
     int64_t next_ms);
 /* Makes both orders anew, after changes of many items. */
-void esd_waiting_sort(struct esd_lane *lane);
+void esd_waiting_sort(esd_lane_t *lane);
 /* Takes all items out, and gives their memory back. */
-void esd_waiting_clear(struct esd_lane *lane);
+void esd_waiting_clear(esd_lane_t *lane);
 
 /* The first item by an order; ESD_NO_ITEM: there is none. */
-size_t esd_waiting_first(const struct esd_lane *lane, esd_order_t order);
+size_t esd_waiting_first(const esd_lane_t *lane, esd_order_t order);
 /* The item behind the one at `i`; ESD_NO_ITEM: that is the last. */
-size_t esd_waiting_next(const struct esd_lane *lane, esd_order_t order,
+size_t esd_waiting_next(const esd_lane_t *lane, esd_order_t order,
     size_t i);
 /* The first item of the key from `sequence` on; ESD_NO_ITEM: there is none. */
-size_t esd_waiting_find(const struct esd_lane *lane, uint64_t key,
+size_t esd_waiting_find(const esd_lane_t *lane, uint64_t key,
     uint64_t sequence);
 
 #endif /* ESD_WAITING_H */

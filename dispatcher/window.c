@@ -13,7 +13,14 @@
  * window is halved to see whether it is slow with fewer, too.
  */
 
-#include "dispatcher.h"
+#include <curl/curl.h>
+
+#include "base/clock.h"
+#include "registry/registry.h"
+
+#include "send.h"
+#include "target.h"
+#include "window.h"
 
 #define ESD_WINDOW_SLACK_US   50000
 #define ESD_WINDOW_ROUND      4        /* answers at least */

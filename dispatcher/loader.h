@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Loads the registry in a thread, so that a large one does not stop the
+ * loop.
+ */
+
+#ifndef ESD_LOADER_H
+#define ESD_LOADER_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "base/reason.h"
+#include "registry/registry.h"
+
+#include "thread.h"
+#include "types.h"
+
+typedef struct {
+    esd_thread_t     thread;
+    bool             asked;
+    bool             done;         /* what was loaded is the loop's to take */
+    int64_t          asked_ms;     /* esd_clock_stamp_ms(); the loop's */
+    uint64_t         asked_version; /* of the registry, then; the loop's */
+    uint64_t         failed_version;   /* said of this one; the loop's */
+    int64_t          until_us;     /* monotonic: it failed, and none is asked
+                                      for before; the loop's */
+    es_rc_t         rc;
+    es_reason_t     reason;        /* its record */
+    es_registry_t  *registry;
+    ev_async        ready;
+} esd_loader_t;
+
+es_rc_t esd_loader_start(esd_dispatcher_t *d);
+void esd_loader_finish(esd_dispatcher_t *d);
+/* Requests a registry of this version or later; d->refresh is set when it is
+   loaded.  Does nothing while a request is under way. */
+void esd_loader_request(esd_dispatcher_t *d, uint64_t version);
+/* False: nothing was loaded.  Otherwise `*rc` and `*registry` are those of
+   esd_secret_keys_load(). */
+bool esd_loader_take(esd_dispatcher_t *d, es_rc_t *rc,
+    es_registry_t **registry);
+
+#endif /* ESD_LOADER_H */

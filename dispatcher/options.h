@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The command line.
+ */
+
+#ifndef ESD_OPTIONS_H
+#define ESD_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "egress.h"
+
+typedef struct {
+    const char   *store;
+    const char   *ca_file;
+    const char   *tls_dir;         /* of files that endpoints name */
+    const char   *key_file;
+    const char   *pid_file;
+    const char   *proxy;           /* URL, or NULL: none */
+    const char   *proxy_auth_file;
+    bool          allow_http;
+    esd_egress_t  egress;
+    unsigned      max_connections;
+    unsigned      max_waiting;     /* items of all lanes, see
+                                      esd_lane_room() */
+    uint32_t      commit_ms;
+    uint32_t      attempts_ms;     /* how long attempts are kept */
+    uint32_t      dead_ms;         /* how long dead letters are kept */
+} esd_options_t;
+
+/* Prints the help, the version or an error and exits where the command line
+   asks for that. */
+void esd_options_parse(int argc, char **argv, esd_options_t *options);
+
+#endif /* ESD_OPTIONS_H */

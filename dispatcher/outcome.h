@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The outcome of an attempt, and what follows from it.
+ *
+ * Each kind of attempt ends in a function of its own: it calls
+ * esd_outcome_read(), records the attempt, draws its own conclusions, and
+ * calls esd_outcome_apply().  So this file knows none of the other kinds.
+ */
+
+#ifndef ESD_OUTCOME_H
+#define ESD_OUTCOME_H
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "delivery/delivery.h"
+
+#include "types.h"
+
+struct esd_outcome {
+    es_attempt_class_t  klass;
+    int32_t             status;
+    bool                success;
+    bool                ours;          /* not the receiver's fault: nothing
+                                          has happened */
+    const char         *stop;          /* why the endpoint wants no more, or
+                                          NULL: 410, disable */
+    bool                abort;         /* it wants no more of this event */
+    bool                stale;         /* of a record that has changed */
+    bool                throttle;      /* 429, 502, 504 */
+    int64_t             retry_after_ms;    /* -1: none */
+};
+
+/* Finds the outcome of an attempt that is over. */
+void esd_outcome_read(esd_send_t *send, CURLcode result, esd_outcome_t *o);
+/* Ends every attempt: stops the endpoint if it asked for that, gives the send
+   back, and wakes what waited. */
+void esd_outcome_apply(esd_send_t *send, const esd_outcome_t *o);
+/* The esd_send_fn of attempts that carry events. */
+void esd_outcome_events(esd_send_t *send, CURLcode result);
+
+#endif /* ESD_OUTCOME_H */

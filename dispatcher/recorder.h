@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The recorder: writes delivery state, many changes in one commit of a
+ * thread.
+ */
+
+#ifndef ESD_RECORDER_H
+#define ESD_RECORDER_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "base/reason.h"
+#include "delivery/delivery.h"
+#include "delivery/tally.h"
+
+#include "thread.h"
+#include "types.h"
+
+typedef struct {
+    esd_thread_t     thread;
+    bool             handed;       /* `committing` is the thread's */
+    es_rc_t          rc;           /* of the last commit */
+    int              error;        /* its errno */
+    es_reason_t      reason;       /* and its record */
+
+    /* The loop's. */
+    es_changeset_t  *filling;
+    es_changeset_t  *committing;
+    bool             notices;      /* `filling` has operational events */
+    bool             noticed;      /* so has `committing` */
+    bool             announce;     /* events of a commit are in the outbox:
+                                      the loop wakes the notifier */
+    bool             busy;
+    bool             due;          /* commit again as soon as it can be */
+    bool             failed;       /* `committing` waits to be tried again */
+    bool             full;         /* as there is no room for it */
+    uint64_t         commits;
+    ev_async         done;
+    ev_timer         timer;
+    esd_lanes_t      dirty;
+    es_tally_t       tally;        /* with what is in `filling` */
+    bool             tallied;      /* it has moved since it was written */
+} esd_recorder_t;
+
+es_rc_t esd_recorder_start(esd_dispatcher_t *d);
+/* Changes are committed within the interval of --commit-interval. */
+void esd_recorder_touch(esd_dispatcher_t *d);
+/* Each second: tries a failed commit again. */
+void esd_recorder_retry(esd_dispatcher_t *d);
+/* Commits all changes, and ends the thread. */
+es_rc_t esd_recorder_finish(esd_dispatcher_t *d);
+
+/* `rc` is the result of adding a change to recorder->filling.  Unless it is
+   ES_OK the process ends: a lost change would let an event be delivered twice,
+   or never. */
+void esd_must(esd_dispatcher_t *d, es_rc_t rc);
+/* Ends the process in the same way. */
+void esd_out_of_memory(void) __attribute__((noreturn));
+
+/* Adds the lane's present progress to the changes at once. */
+void esd_record_progress(esd_dispatcher_t *d, esd_lane_t *lane);
+/* These two count as well, see delivery/tally.h. */
+void esd_record_attempt(esd_dispatcher_t *d, const es_attempt_t *attempt);
+void esd_record_dead(esd_dispatcher_t *d, const es_dead_t *dead);
+/* Records the attempt of a send.  `sequence` is the event's, or what
+   identifies an attempt that is of no event. */
+void esd_record_send(esd_send_t *send, uint64_t sequence, uint32_t attempt,
+    const esd_outcome_t *o);
+/* Records that this process is alive. */
+void esd_record_heartbeat(esd_dispatcher_t *d);
+
+#endif /* ESD_RECORDER_H */

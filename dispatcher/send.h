@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * A send: one attempt in flight, with libcurl's handle and memory that the
+ * next attempt uses again.
+ */
+
+#ifndef ESD_SEND_H
+#define ESD_SEND_H
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "base/base.h"
+#include "event/attribute.h"
+#include "keys/signature.h"
+#include "registry/registry.h"
+
+#include "channel.h"
+#include "item.h"
+#include "response.h"
+#include "signing.h"
+#include "types.h"
+
+/* Room for all header lines of a request but those of the endpoint. */
+#define ESD_HEAD_MAX  (512 + ES_ID_MAX + ES_FEED_MAX                         \
+                       + ES_SECRETS_MAX * ES_SIGNATURE_MAX)
+
+typedef enum {
+    ESD_SEND_EVENTS = 0,
+    ESD_SEND_NUDGE,
+    ESD_SEND_TEST,
+    ESD_SEND_TOKEN
+} esd_send_kind_t;
+
+#define ESD_TRACEPARENT_LEN  55
+
+/* Takes the result of an attempt that is over; each kind has one. */
+typedef void (*esd_send_fn)(esd_send_t *send, CURLcode result);
+
+struct esd_send {
+    esd_dispatcher_t       *d;
+    esd_target_t           *target;
+    esd_lane_t             *lane;
+    TAILQ_ENTRY(esd_send)   link;      /* in one of the lane's lists, or of
+                                          the target's */
+    esd_channel_t          *channel;
+    CURL                   *easy;
+    CURLU                  *url;
+    uint64_t                revision;  /* of the endpoint, that it is set to */
+    esd_send_kind_t         kind;
+    esd_send_fn             ended;
+    esd_item_t             *items;     /* what it carries, in order; other */
+    unsigned                nitems;    /* kinds have none */
+    unsigned                nflying;   /* counted in lane->nflying */
+    uint64_t                upto;      /* nudge: last event that it is for;
+                                          test: number of the request */
+    uint32_t                attempt;   /* from 1 */
+    es_buf_t                body;
+    es_buf_t                ids;       /* of the events, a NUL after each;
+                                          token: the answer */
+    es_buf_t                auth;      /* its own, of target->token */
+    char                    trace[ESD_TRACEPARENT_LEN + 1];
+    esd_signing_t          *signing;   /* signatures that are being made */
+    bool                    proxied;
+    es_failure_t            simulate;  /* NONE: it is meant well */
+    size_t                  truncated; /* of the body, what was sent */
+    bool                    retry;     /* counted in target->retrying */
+    bool                    doubted;   /* counted in d->doubted */
+    TAILQ_ENTRY(esd_send)   in_trickles;
+    int64_t                 trickle_us; /* monotonic: it ends; 0: in none */
+    int64_t                 sent_ms;
+    int64_t                 sent_us;   /* monotonic */
+
+    /* The answer so far. */
+    bool                    refused;   /* an address that is not allowed */
+    bool                    starved;   /* there was no descriptor for it */
+    bool                    overflow;  /* headers over their limit, or none
+                                          of HTTP: no status counts */
+    size_t                 header_bytes;
+    size_t                 read_bytes;
+    unsigned               first_len;
+    char                   first[ESD_BODY_FIRST];
+    char                   retry_after[64];
+    char                   coding[32]; /* Content-Encoding, or "" */
+    bool                   disable;    /* webhook-delivery: disable */
+    bool                   abort;      /* webhook-delivery: abort */
+
+    struct curl_slist      heads[3];
+    char                   head[];     /* ESD_HEAD_MAX, and its own headers */
+};
+
+/* An idle send of the endpoint; NULL: out of memory.  It stays idle until
+   esd_send_start(). */
+esd_send_t *esd_send_get(esd_dispatcher_t *d, esd_target_t *target);
+/* A new idle send for another URL than the endpoint's. */
+esd_send_t *esd_send_create(esd_dispatcher_t *d, esd_target_t *target,
+    const char *url);
+/* Hands the message to libcurl, at once or when it is signed.  `lane` is NULL
+   for a test event or a token.  `ended` is called once, when the attempt is
+   over; it calls esd_send_end().  It is not called when someone else calls
+   that before. */
+es_rc_t esd_send_start(esd_send_t *send, esd_lane_t *lane,
+    esd_send_fn ended);
+/* Takes the send from libcurl and from its lane; it is idle again. */
+void esd_send_end(esd_send_t *send);
+/* Frees an idle send. */
+void esd_send_destroy(esd_send_t *send);
+
+#endif /* ESD_SEND_H */
