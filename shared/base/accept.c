@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Content negotiation.
+ * Content negotiation by weight and exactness.
+ *
+ * Both fields have the same list grammar, so one loop weighs the items of
+ * either, and a match function says how exactly an item names an offer.
  */
 
 #include <strings.h>
 
 #include "base/accept.h"
 
-/* How exactly a range names a type; the more exact has the word. */
+/* How exactly a range names a type.  A more exact range overrides the
+   others. */
 enum {
     ES_RANGE_NONE = 0,
     ES_RANGE_ALL,              /* any type, any subtype */
@@ -43,7 +47,7 @@ es_trim(es_str_t text)
 }
 
 
-/* Takes what stands before the next `mark` that is in no quoted string. */
+/* Takes the item before the next `mark` outside a quoted string. */
 static es_str_t
 es_take(es_str_t *text, char mark)
 {
@@ -76,7 +80,7 @@ es_take(es_str_t *text, char mark)
 }
 
 
-/* 0, 0.5, 1, 1.000: at most three digits after the point.  -1: malformed. */
+/* A weight has at most three digits after the point.  -1: malformed. */
 static int
 es_weight(es_str_t text)
 {
@@ -166,7 +170,7 @@ typedef int (*es_accept_match)(es_str_t range, es_str_t offer);
 
 typedef struct {
     int   weight[ES_ACCEPT_OFFERS_MAX];
-    int   exact[ES_ACCEPT_OFFERS_MAX];     /* how it is named */
+    int   exact[ES_ACCEPT_OFFERS_MAX];     /* how exactly a range names it */
     bool  empty;
 } es_accept_t;
 
@@ -247,7 +251,7 @@ es_accept(es_str_t value, const es_str_t *offers, int n)
 }
 
 
-/* "x-gzip" is another name of gzip, RFC 9110, section 8.4.1.3. */
+/* "x-gzip" is another name of gzip (RFC 9110, section 8.4.1.3). */
 static int
 es_coding_matches(es_str_t range, es_str_t offer)
 {

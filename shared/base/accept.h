@@ -12,22 +12,25 @@
 #define ES_ACCEPT_OFFERS_MAX  8
 
 /*
- * The index of the media type among `offers` (type/subtype, lower case, at
- * most ES_ACCEPT_OFFERS_MAX) that the field's value prefers: by weight, then
- * by how exactly it is named, then by the order of the offers.  A type's
- * weight is that of the most exact range that matches it.  Parameters of a
- * range but its weight are passed over, and so is an item that is malformed.
+ * Returns the index of the media type that the field's value prefers among `n`
+ * offers.  Offers are type/subtype in lower case, at most ES_ACCEPT_OFFERS_MAX
+ * of them.  The weight decides, then how exactly the field names the type,
+ * then the order of the offers.
  *
- * An empty list accepts everything; -1: nothing that is offered.
+ * The weight of a type is that of the most exact range that matches it.  A
+ * malformed item and all parameters but the weight are ignored.
+ *
+ * An empty list accepts everything.  -1: the client accepts no offer.
  */
 int es_accept(es_str_t value, const es_str_t *offers, int n);
 
 /*
- * The same for content codings (section 12.5.3), of which the last of `offers`
- * is "identity".  It is acceptable unless it is excluded, but is preferred to
- * another that is acceptable only when it is named with a greater weight.
+ * The same for content codings (section 12.5.3), where the last of `offers` is
+ * "identity".  Identity is acceptable unless the field excludes it, but
+ * another acceptable coding wins unless the field gives identity a greater
+ * weight.
  *
- * An empty list accepts identity alone; -1: nothing that is offered.
+ * An empty list accepts identity alone.  -1: the client accepts no offer.
  */
 int es_accept_encoding(es_str_t value, const es_str_t *offers, int n);
 

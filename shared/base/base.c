@@ -2,6 +2,9 @@
 
 /*
  * Buffers, problems and the words of outcomes.
+ *
+ * Problems reach clients in JSON documents and operators in log lines, so
+ * every text is cut at whole UTF-8 characters and stays on one line.
  */
 
 #include "base/base.h"
@@ -106,8 +109,8 @@ es_buf_free(es_buf_t *buf)
 
 
 /*
- * A cut in the middle of a UTF-8 sequence would make the problem document
- * invalid JSON, so the text is cut before it.
+ * A cut inside a UTF-8 sequence would make the problem document invalid JSON,
+ * so this function moves the cut before the sequence.
  */
 static void
 es_trim_utf8(char *text, size_t size)
@@ -137,7 +140,7 @@ es_trim_utf8(char *text, size_t size)
 }
 
 
-/* A detail may quote what somebody sent, and stands on one line of a log. */
+/* A detail may quote a client's text, and log lines must not break. */
 
 static void
 es_one_line(char *text)

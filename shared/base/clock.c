@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The clocks, and RFC 3339.
+ * The clocks of the system, and RFC 3339 dates.
+ *
+ * A commit prints a time for each event that has none, so dates are printed
+ * and parsed here without the C library's time zones and locales.
  */
 
 #include "base/clock.h"
@@ -48,7 +51,8 @@ es_clock_boot_ms(void)
 }
 
 
-/* The file's text with a NUL, cut to `size`; "" if it cannot be read. */
+/* Fills `text` with the beginning of the file and a NUL.  The text is empty
+   if the file cannot be read. */
 static void
 es_machine_file(const char *path, char *text, size_t size)
 {
@@ -94,7 +98,8 @@ es_machine_ms(const es_machine_t *machine)
 {
     struct timespec  ts;
 
-    /* Not by the C library: who fakes one process's clocks does it there. */
+    /* A tool that fakes one process's clocks replaces the C library's
+       function. */
 
     (void) syscall(SYS_clock_gettime, CLOCK_BOOTTIME, &ts);
 
@@ -104,8 +109,8 @@ es_machine_ms(const es_machine_t *machine)
 
 
 /*
- * Days since 1970-01-01 of a proleptic Gregorian date, by counting years that
- * begin in March so that the leap day comes last.
+ * Returns the days since 1970-01-01 of a proleptic Gregorian date.  Years
+ * begin in March, so that the leap day comes last.
  */
 static int64_t
 es_days(int64_t year, unsigned month, unsigned day)
@@ -196,7 +201,7 @@ es_time_print(int64_t ms, char *out)
 }
 
 
-/* Reads `width` digits at `*p` and moves it; false if they are not there. */
+/* Reads `width` digits at `*p` and moves `*p`.  False: there are fewer. */
 static bool
 es_digits_parse(const char **p, const char *end, unsigned width, unsigned *n)
 {

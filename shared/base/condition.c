@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * If-Match and If-None-Match.
+ * Evaluates If-Match and If-None-Match.
+ *
+ * If-Match compares strongly, If-None-Match weakly (RFC 9110, sections 13.1.1
+ * and 13.1.2).
  */
 
 #include "base/base.h"
 #include "base/condition.h"
 
 
-/* Whether a list of entity tags has this one; `weak`: a weak one counts. */
+/* True if the list has the entity tag.  With `weak` a weak tag matches,
+   too. */
 
 static bool
 es_etag_listed(es_str_t list, es_str_t etag, bool weak)
@@ -29,7 +33,7 @@ es_etag_listed(es_str_t list, es_str_t etag, bool weak)
             tag += 2;
         }
 
-        /* tags of ours have no comma */
+        /* the tags of this project have no comma */
 
         while (p < end && *p != ',') {
             p++;

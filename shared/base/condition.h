@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Conditions of HTTP on what is stored (RFC 9110, section 13.1).
+ * Conditional requests (RFC 9110, section 13.1).
  */
 
 #ifndef ES_CONDITION_H
@@ -9,14 +9,17 @@
 
 #include "base/base.h"
 
-/* Header fields, each NULL if it is not there. */
+/* Header fields.  `data` is NULL if the request does not have the field. */
 typedef struct {
     es_str_t  if_match;
     es_str_t  if_none_match;
 } es_condition_t;
 
-/* Whether it is as the fields say.  `etag` is strong, with its quotes and
-   without a comma inside; NULL: there is nothing. */
+/*
+ * True if both conditions hold.  `etag` is the strong tag of the stored
+ * resource, with its quotes and without a comma inside; its `data` is NULL if
+ * there is no resource.
+ */
 bool es_condition_met(const es_condition_t *condition, es_str_t etag);
 
 #endif /* ES_CONDITION_H */

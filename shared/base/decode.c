@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * One loop for all codings: each of them is a step that takes some
- * input, gives some output, and says whether that was its end.
+ * Decodes request bodies.
+ *
+ * One loop serves all codings.  Each coding is a step function that consumes
+ * input, produces output, and says whether its stream has ended.
  */
 
 #include <strings.h>
@@ -15,16 +17,16 @@
 #include "base/base.h"
 #include "base/decode.h"
 
-#define ES_DECODE_CHUNK    16384        /* the first piece of output */
+#define ES_DECODE_CHUNK    16384        /* bytes of output at first */
 #define ES_DECODE_PIECE    (1 << 30)    /* zlib counts in 32 bits */
-#define ES_DECODE_GZIP     (15 + 16)    /* 16: a gzip header, and no other */
-#define ES_DECODE_MAGIC    "\x1f\x8b"    /* with which a member begins */
+#define ES_DECODE_GZIP     (15 + 16)    /* 16: only a gzip header */
+#define ES_DECODE_MAGIC    "\x1f\x8b"    /* the first bytes of a gzip member */
 #define ES_DECODE_ZLIB     15
 #define ES_DECODE_WINDOW   23           /* zstd: 8 MB */
 
 typedef enum {
-    ES_STEP_ON = 0,     /* it wants more input, or more room */
-    ES_STEP_END,        /* its end, which is whole */
+    ES_STEP_ON = 0,     /* needs more input or more room */
+    ES_STEP_END,        /* the stream is complete */
     ES_STEP_BAD,
     ES_STEP_WINDOW,
     ES_STEP_NOMEM
@@ -32,7 +34,7 @@ typedef enum {
 
 typedef struct {
     es_coding_t  coding;
-    bool         ended;     /* a member or frame; another may follow */
+    bool         ended;     /* after a member or frame; another may follow */
     const char  *in;
     size_t       in_len;
     char        *out;
@@ -61,7 +63,8 @@ es_coding_is(es_str_t name, const char *coding)
 }
 
 
-/* One name; ES_CODINGS for "identity", and for nothing between two commas. */
+/* Finds one coding by its name.  ES_CODINGS stands for "identity" and for
+   an empty list item. */
 
 static bool
 es_coding_find(es_str_t name, es_coding_t *coding)
@@ -156,7 +159,7 @@ es_step_zlib(es_decoder_t *d)
 
     if (d->ended) {
 
-        /* gzip: another member */
+        /* gzip: another member follows */
 
         if (d->coding != ES_CODING_GZIP
             || memcmp(d->in, ES_DECODE_MAGIC,
@@ -195,7 +198,7 @@ es_step_zlib(es_decoder_t *d)
 }
 
 
-/* The library begins a frame that follows by itself. */
+/* The library starts the next frame by itself. */
 
 static es_step_t
 es_step_zstd(es_decoder_t *d)
@@ -286,7 +289,7 @@ es_step(es_decoder_t *d)
 }
 
 
-/* ---- their beginning and their end ---- */
+/* ---- start and end ---- */
 
 
 static bool
@@ -344,7 +347,8 @@ es_decode_fault(es_decoder_t *d, const char *what, es_problem_t *problem)
 }
 
 
-/* Whether the step was the last; ES_OK and not `*done`: another is needed. */
+/* Handles the result of a step.  ES_OK with `*done` unset: the loop goes
+   on. */
 
 static es_rc_t
 es_decode_outcome(es_decoder_t *d, es_step_t step, bool moved, bool *done,
@@ -375,8 +379,8 @@ es_decode_outcome(es_decoder_t *d, es_step_t step, bool moved, bool *done,
 }
 
 
-/* There is always room for one byte more than `max`, so that what has just so
-   many still comes to its end. */
+/* The buffer always has room for one byte more than `max`, so that a body
+   of exactly `max` bytes reaches the end of its stream. */
 
 static es_rc_t
 es_decode_run(es_decoder_t *d, size_t max, es_buf_t *out,

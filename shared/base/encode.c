@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Encodes pages with zlib, zstd and brotli.
+ *
+ * Levels are high, because a page is encoded once and sent often.  They and
+ * the versions of the libraries are part of the maker's name, so that a page
+ * that an older encoder made is made again.
+ */
+
 #include <stdio.h>
 
 #include <brotli/encode.h>
@@ -9,7 +17,7 @@
 #include "base/base.h"
 #include "base/encode.h"
 
-/* Beyond it the best compression would take seconds. */
+/* bytes; the highest levels would take seconds for more */
 #define ES_ENCODE_LARGE    (1024 * 1024)
 
 #define ES_GZIP_LEVEL      9
@@ -61,7 +69,8 @@ es_encoding_maker(es_encoding_t encoding, char *out, size_t size)
 }
 
 
-/* zlib writes no time and no name into the header: always the same bytes. */
+/* zlib writes no time and no name into the header, so that the bytes are
+   always the same. */
 
 static es_rc_t
 es_encode_gzip(es_str_t in, bool large, es_buf_t *out)

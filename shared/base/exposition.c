@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Prometheus' text format.
+ * Writes metrics in Prometheus' text format.
  */
 
 #include "base/base.h"
@@ -37,7 +37,8 @@ es_metric_family(es_exposition_t *e, const char *name, const char *type,
 }
 
 
-/* A backslash, a quote and a line break are escaped, nothing else is. */
+/* The format escapes a backslash, a quote and a line break, and nothing
+   else. */
 
 static void
 es_exposition_value(es_exposition_t *e, es_str_t value)

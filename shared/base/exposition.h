@@ -3,9 +3,9 @@
 /*
  * Prometheus' text format, version 0.0.4.
  *
- * A family is begun, then its samples follow: the format wants them together.
- * The first failure (memory is out) is kept, and nothing is written after it:
- * look at `rc` at the end.
+ * The caller begins a family and then writes its samples, because the format
+ * wants the samples of a family together.  After a failure (out of memory)
+ * nothing more is written: the caller checks `rc` once, at the end.
  */
 
 #ifndef ES_EXPOSITION_H
@@ -26,22 +26,22 @@ typedef struct {
     es_str_t     value;        /* UTF-8; escaped when it is written */
 } es_label_t;
 
-/* `type`: "counter", "gauge", "histogram"; `help` has neither '\' nor a line
-   break.  The names and texts stay as long as the family. */
+/* Begins a family.  `type` is "counter", "gauge" or "histogram"; `help` has
+   neither '\' nor a line break.  `name` must live as long as the family. */
 void es_metric_family(es_exposition_t *e, const char *name, const char *type,
     const char *help);
 
-/* A sample of the family; `suffix` is "", or a histogram's. */
+/* Writes a sample of the family.  `suffix` is "", or one of a histogram's. */
 void es_metric(es_exposition_t *e, const char *suffix,
     const es_label_t *labels, size_t nlabels, uint64_t value);
 
-/* The same, of a time in thousandths or millionths of its unit, a second. */
+/* The same for a time, which is printed in seconds. */
 void es_metric_ms(es_exposition_t *e, const char *suffix,
     const es_label_t *labels, size_t nlabels, uint64_t ms);
 void es_metric_us(es_exposition_t *e, const char *suffix,
     const es_label_t *labels, size_t nlabels, uint64_t us);
 
-/* A family of one sample without labels. */
+/* A family with one sample and no labels. */
 void es_metric_gauge(es_exposition_t *e, const char *name, const char *help,
     uint64_t value);
 void es_metric_counter(es_exposition_t *e, const char *name, const char *help,

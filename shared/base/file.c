@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Makes what is within a store.
+ * Makes files and directories within a store, with modes and owners that let
+ * all users of the store's group write them.
  */
 
 #include <errno.h>
@@ -17,8 +18,8 @@
 #define ES_FILE_DIR_MODE  0770
 
 
-/* Root gives what it makes to the user of the directory as well.  Who may not
-   give it away keeps it: others then are told that they may not open it. */
+/* Root also gives a file to the user of the directory.  A process without
+   that right keeps the file; others then get an error when they open it. */
 
 static void
 es_file_give(int fd, const struct stat *made, const struct stat *parent)
@@ -62,7 +63,7 @@ es_file_mkdir(const char *dir, const char *parent)
         es_file_give(fd, &made, &above);
     }
 
-    /* After the group, because a change of that may take the bit away. */
+    /* A change of the group may clear the bit, so the mode comes after it. */
 
     (void) fchmod(fd, ES_FILE_DIR_MODE | inherited);
     (void) close(fd);
@@ -98,7 +99,8 @@ es_file_open(const char *path, int flags, int *out)
 {
     int  fd, made;
 
-    /* Two may make it at once: one of them opens what the other has made. */
+    /* Of two processes that make the file at once, the second opens the
+       first's. */
 
     do {
         made = 0;

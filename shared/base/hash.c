@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * XXH3 with run-time dispatch on x86-64; other machines have one version.
+ */
+
 #include <xxhash.h>
 
 #if defined(__x86_64__)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * XXH3 of long input by the widest vectors that the processor has.
+ * XXH3 of long input, with the widest vectors that the processor has.
  *
- * A page's chunks are hashed whenever they are read, so this is the largest
- * single cost of a poll; with AVX2 it is less than half of that with the SSE2
- * that every amd64 has.  Short input is hashed inline where it is used.
+ * Readers hash the chunks of a page at each read, which is the largest single
+ * cost of a poll.  AVX2 takes less than half the time of SSE2, the only one
+ * that every amd64 processor has.  Short input is hashed inline by its users.
  */
 
 #ifndef ES_HASH_H

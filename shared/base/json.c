@@ -3,9 +3,9 @@
 /*
  * The scanner.
  *
- * Strings are most of the bytes, so they are looked through sixteen or eight
- * bytes at a time for the few that mean something.  Nesting needs no recursion: one bit
- * for each open bracket says whether it is an object's.
+ * Strings are most of the bytes, so it searches them sixteen or eight bytes at
+ * a time for the few that have a meaning.  Nesting needs no recursion: one bit
+ * for each open bracket says whether the bracket is an object's.
  */
 
 #include "base/json.h"
@@ -19,8 +19,8 @@
 #define ES_ONES   UINT64_C(0x0101010101010101)
 #define ES_HIGHS  UINT64_C(0x8080808080808080)
 
-/* What a '"', a '\', a control character or a byte of UTF-8 is in a word:
-   the high bit set in its byte.  Exact up to and including the first. */
+/* Sets the high bit of each byte in a word that is a '"', a '\', a control
+   character or part of a UTF-8 sequence.  Exact up to the first such byte. */
 static inline uint64_t
 es_special(uint64_t w)
 {
@@ -131,7 +131,7 @@ es_utf8_ok(es_str_t text)
 }
 
 
-/* The value of four hexadecimal digits, or -1. */
+/* Returns the value of four hexadecimal digits, or -1. */
 static int
 es_hex4(const char *p, const char *end)
 {
@@ -162,7 +162,7 @@ es_hex4(const char *p, const char *end)
 }
 
 
-/* Passes over the escape whose backslash is at `p`; NULL with an error. */
+/* Skips the escape whose backslash is at `p`.  NULL: it is malformed. */
 static const char *
 es_json_escaped(es_json_t *json, const char *p)
 {
@@ -212,8 +212,8 @@ es_json_escaped(es_json_t *json, const char *p)
 
 #ifdef __SSE2__
 
-/* The same as es_special() for sixteen bytes, as a bit each.  Bytes of UTF-8
-   are negative, so that one signed comparison finds them too. */
+/* The same as es_special() for sixteen bytes, one bit each.  Bytes of UTF-8
+   sequences are negative, so that one signed comparison finds them too. */
 
 static inline unsigned
 es_special16(const char *p)
@@ -232,7 +232,7 @@ es_special16(const char *p)
 #endif
 
 
-/* The next byte at or after `p` that means something in a string. */
+/* Returns the next byte at or after `p` that has a meaning in a string. */
 
 static inline const char *
 es_json_plain(const char *p, const char *end)
@@ -467,8 +467,8 @@ es_json_name(es_json_t *json, es_json_value_t *name)
 
 
 /*
- * Goes from an opening bracket to the byte after the one that closes it.
- * `open` has a bit for each open bracket, the innermost lowest: 1 an object.
+ * Goes from an opening bracket to the byte after its closing one.  `open` has
+ * a bit for each open bracket, the innermost lowest: 1 is an object's.
  */
 static es_rc_t
 es_json_nested(es_json_t *json)
@@ -613,7 +613,7 @@ es_json_enter(es_json_t *json, char bracket)
 }
 
 
-/* ES_OK at the start of the next element, ES_NOT_FOUND at the end. */
+/* ES_OK: the position is at the next element.  ES_NOT_FOUND: there is none. */
 static es_rc_t
 es_json_next(es_json_t *json, bool first, char close)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The inside of JSON strings, decoded and encoded.
+ * Decodes and encodes the inside of JSON strings.
  */
 
 #include "base/base.h"
@@ -36,7 +36,7 @@ es_utf8_print(unsigned c, char *out)
 }
 
 
-/* Four hexadecimal digits that the scanner has seen to be such. */
+/* The scanner has checked that these are hexadecimal digits. */
 static unsigned
 es_hex4_value(const char *p)
 {
@@ -53,7 +53,8 @@ es_hex4_value(const char *p)
 }
 
 
-/* Decodes the \u escape at `*p`, with its pair if it is a surrogate. */
+/* Decodes the \u escape at `*p`, together with the second of a surrogate
+   pair. */
 static char *
 es_json_decode_u(const char **p, char *out)
 {
@@ -145,7 +146,7 @@ es_json_encode(es_str_t text, char *out)
     size_t         i;
     unsigned char  c;
 
-    /* The letters of \b \t \n \f \r, by the character that they stand for. */
+    /* the letter of each short escape, by its character */
 
     static const char  short_escapes[32] = {
         ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Blocks in a list; the first is the one that has room.
+ * A pool is a list of blocks.  The first one has room; the others are full.
  */
 
 #include <stdlib.h>

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Memory that lives and dies together, at addresses that stay.
+ * Memory that is freed all at once, at addresses that do not change.
+ *
+ * A pool belongs to one thread at a time.
  */
 
 #ifndef ES_POOL_H
@@ -11,16 +13,16 @@
 
 typedef struct es_pool_block  es_pool_block_t;
 
-/* Zero-initialised is empty and valid. */
+/* A zeroed pool is empty and valid. */
 typedef struct {
     es_pool_block_t  *blocks;
 } es_pool_t;
 
-/* Zeroed memory, aligned for any type; NULL when there is none. */
+/* Returns zeroed memory, aligned for any type.  NULL: out of memory. */
 void *es_pool_alloc(es_pool_t *pool, size_t size);
 
-/* A copy with a NUL after it, which `len` does not count; data is NULL when
-   there is no memory. */
+/* Returns a copy with a NUL after it, which `len` does not count.  Its
+   `data` is NULL if there is no memory. */
 es_str_t es_pool_str(es_pool_t *pool, es_str_t text);
 
 void es_pool_free(es_pool_t *pool);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The query of a URL.
+ * Splits and decodes the query of a URL.
  */
 
 #include "base/query.h"

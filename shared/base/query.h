@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The query of a URL: "name=value&name=value", percent-encoded.
+ * The query of a URL: "name=value&name=value", percent-encoded (RFC 3986).
  */
 
 #ifndef ES_QUERY_H
@@ -10,8 +10,8 @@
 #include "base/base.h"
 
 /*
- * Takes the first parameter from `rest`; empty ones are passed over.  False
- * when there is none.  `name` and `value` are parts of the text, as encoded.
+ * Takes the first parameter from `rest` and skips empty ones.  `name` and
+ * `value` are parts of the text, still encoded.  False: there is none.
  */
 bool es_query_next(es_str_t *rest, es_str_t *name, es_str_t *value);
 
@@ -19,8 +19,9 @@ bool es_query_next(es_str_t *rest, es_str_t *name, es_str_t *value);
 bool es_query_encoded(es_str_t text);
 
 /*
- * Decodes a value into `out`, which has text.len bytes, and returns the end;
- * '+' is a space as forms have it, or with `plus` itself.  NULL: malformed.
+ * Decodes `text` into `out`, which has text.len bytes, and returns the end.  A
+ * '+' becomes a space, as in HTML forms, unless `plus` is set.  NULL:
+ * malformed.
  */
 char *es_query_decode(es_str_t text, bool plus, char *out);
 

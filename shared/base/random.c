@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Randomness from the kernel, base32 as in RFC 4648 in lower case.
+ * Random bytes from the kernel, and base32 (RFC 4648) in lower case.
  */
 
 #include "base/reason.h"

@@ -9,13 +9,14 @@
 
 #include "base/base.h"
 
-/* Fills `out` from the kernel's generator.  ES_IO. */
+/* Fills `out` from the kernel's generator.  ES_IO, which is recorded. */
 es_rc_t es_random(void *out, size_t len);
 
-/* Writes `len` random characters of [a-z2-7], no NUL. */
+/* Writes `len` random characters of [a-z2-7] and no NUL.  ES_IO. */
 es_rc_t es_random_base32(char *out, size_t len);
 
-/* The character of a value 0..31, and back: -1 for any other character. */
+/* The character of a value from 0 to 31, and the value of a character (-1:
+   it has none). */
 char es_base32_char(unsigned value);
 int es_base32_value(char c);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The record of each thread.
+ * One record for each thread.
  */
 
 #include <errno.h>
@@ -85,8 +85,8 @@ es_reason_give(const es_reason_t *reason)
 }
 
 
-/* Only outcomes that are always recorded: what was recorded for another one
-   long ago would be wrong. */
+/* Only these outcomes are always recorded.  For another one an old record
+   would be wrong. */
 
 const char *
 es_reason(es_rc_t rc)
