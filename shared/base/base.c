@@ -259,7 +259,7 @@ es_strerror(es_rc_t rc)
     case ES_MISMATCH:
         return "not allowed by the schema";
     case ES_TAKEN:
-        return "another process has the number of this one";
+        return "another process has the same process id";
     case ES_STOP:
         return "stopped by its caller";
     }

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A parent that does nothing but wait.
+ * Continues a program in a child process.
+ *
+ * A process cannot change its id.  When LMDB cannot tell this process from
+ * another one with the same id, the program needs a new process, and the
+ * parent stays only to pass signals on and to return the child's status.
  */
 
 #include <errno.h>
@@ -17,9 +21,9 @@
 #include "store/txn.h"
 
 #define ES_CHILD_TRIES  1024   /* more than a reader table has slots */
-#define ES_CHILD_AGAIN  120    /* exit status: this number is taken, too */
+#define ES_CHILD_AGAIN  120    /* exit status: this process id is taken, too */
 
-/* What the parent passes on. */
+/* Signals that the parent passes on to the child. */
 static const int  es_child_signals[] = {
     SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2
 };
@@ -28,14 +32,14 @@ static const int  es_child_signals[] = {
 static bool  es_child_forked;
 
 typedef enum {
-    ES_CHILD,                  /* this is the child */
-    ES_CHILD_FAILED,           /* there is none */
-    ES_CHILD_ENDED             /* with ES_CHILD_AGAIN */
+    ES_CHILD,                  /* this process is the child */
+    ES_CHILD_FAILED,           /* fork() failed */
+    ES_CHILD_ENDED             /* the child exited with ES_CHILD_AGAIN */
 } es_child_t;
 
 
-/* As the child has ended.  Nothing of stdio is written: the child had all of
-   it. */
+/* Ends as the child has ended.  The child has inherited stdio's buffers, so
+   the parent must not write them. */
 
 static void
 es_child_end(int status)
@@ -61,7 +65,7 @@ es_child_end(int status)
 }
 
 
-/* Orphans of a namespace are ended with the rest. */
+/* As process 1 of a namespace, the parent must also reap orphans. */
 
 static bool
 es_child_reap(pid_t child, int *status)
@@ -76,7 +80,7 @@ es_child_reap(pid_t child, int *status)
 }
 
 
-/* What a terminal sends, by the kernel, the child has got itself. */
+/* The terminal sends its signals, with SI_KERNEL, to the child as well. */
 
 static int
 es_child_wait(pid_t child, const sigset_t *set)
@@ -122,7 +126,7 @@ es_child_fork(void)
     if (child == 0) {
         es_child_forked = true;
 
-        /* It does not outlive a parent that is killed. */
+        /* The child ends when its parent is killed. */
 
         (void) prctl(PR_SET_PDEATHSIG, SIGTERM);
 
@@ -162,7 +166,8 @@ es_child_of_first(void)
 }
 
 
-/* Slots of a dead process would stay for as long as this one lives. */
+/* Slots of a dead process stay in the reader table while a process with the
+   same id lives, so such a store is closed again. */
 
 static es_rc_t
 es_child_try(const char *path, unsigned flags, es_store_t **store,
@@ -175,9 +180,9 @@ es_child_try(const char *path, unsigned flags, es_store_t **store,
     if (rc == ES_OK && es_store_shadows(*store)) {
         es_store_close(*store);
         *store = NULL;
-        rc = es_problem_set(problem, ES_TAKEN, -1, NULL, "a dead process had "
-                            "the number %ld of this one in the store \"%s\"",
-                            (long) getpid(), path);
+        rc = es_problem_set(problem, ES_TAKEN, -1, NULL, "a dead process with "
+                            "the same process id, %ld, has slots in the "
+                            "store \"%s\"", (long) getpid(), path);
     }
 
     return rc;
@@ -212,7 +217,7 @@ es_child_store_open(const char *path, unsigned flags, es_store_t **store,
         }
     }
 
-    /* Where there can be no other process, a dead one's slots must be borne. */
+    /* Without a child, the dead process's slots have to stay. */
 
     return rc == ES_TAKEN ? es_store_open(path, flags, store, problem) : rc;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What was deleted of which feed, and why; see deletions.h.
+ * Counts deleted events for each feed and cause.
  */
 
 #include <inttypes.h>
@@ -61,7 +61,7 @@ es_deletions_add(es_store_t *store, const char *feed, uint64_t count,
         }
     }
 
-    /* without memory the log lacks a line, and the log alone */
+    /* without memory only the log line is lost */
 
     if (d != NULL) {
         d->counts[why] += count;

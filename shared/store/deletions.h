@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Deletions of events, counted until whoever has a log tells them.
+ * Counts of deleted events, for the logs of programs.
  *
- * The library has no log.  What a process deletes of a feed, by retention in a
- * commit or by a command, is added up here; the process asks now and then.
+ * The library has no log.  It counts here the events that this process deletes
+ * from a feed, by retention in a commit or by a command.  The program polls
+ * es_deletions_next() and writes the sentences to its log.
  */
 
 #ifndef ES_DELETIONS_H
@@ -13,29 +14,31 @@
 #include "base/base.h"
 
 typedef enum {
-    ES_DELETION_AGE = 0,          /* retention, by its limits */
+    ES_DELETION_AGE = 0,          /* by limits of retention */
     ES_DELETION_COUNT,
     ES_DELETION_BYTES,
-    ES_DELETION_TRIM,             /* commands */
+    ES_DELETION_TRIM,             /* by commands */
     ES_DELETION_RESET,
     ES_DELETION_REMOVE,
     ES_DELETION_CAUSES
 } es_deletion_cause_t;
 
-/* Room for a sentence of what a process is to tell. */
+/* bytes for a sentence */
 #define ES_STORE_NEWS_MAX  512
 
-/* "age", "count", "bytes", "trim", "reset", "remove" */
+/* Returns the name of a cause: "age", "count", "bytes", "trim", "reset" or
+   "remove". */
 const char *es_deletion_cause_name(es_deletion_cause_t why);
 
-/* Any thread.  Nothing for a count of 0. */
+/* Adds to a count; `count` may be 0.  Any thread. */
 void es_deletions_add(es_store_t *store, const char *feed, uint64_t count,
     es_deletion_cause_t why);
 
 /*
- * The next sentence about deletions, without its point; false: there is none
- * now.  Of a feed and reason the first deletion is told at once, and then the
- * sum of each ten seconds; all that is left with `all`.  Any thread.
+ * Writes the next sentence about deletions, without a full stop, and returns
+ * true.  False: nothing is due.  For each feed and cause the first deletion is
+ * due at once, and later ones once in ten seconds, summed up; with `all`
+ * everything is due.  Any thread.
  */
 bool es_deletions_next(es_store_t *store, bool all, char *text, size_t size);
 

@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * An LMDB environment: how it is opened, closed, recovered, read and copied.
+ *
+ * LMDB's open can fail beside another process's open or close, and its handle
+ * becomes unusable when a meta page cannot be written.  Callers see neither:
+ * opening retries, and a lost environment is opened anew.  env_write.c has the
+ * write transactions.
+ */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,7 +27,8 @@
 #define ES_ENV_READERS    1022
 #define ES_ENV_OPEN_TRIES  250
 #define ES_ENV_OPEN_US    2000
-#define ES_ENV_TAKEN_TRIES   5    /* what has the number may just end */
+#define ES_ENV_TAKEN_TRIES   5    /* the process that has the id may be
+                                     about to end */
 #define ES_ENV_MODE       0660
 #define ES_ENV_LOCK      (ES_ENV_READERS * 64)    /* bytes of lock.mdb */
 
@@ -97,7 +107,7 @@ es_env_problem(es_problem_t *problem, es_rc_t rc, const char *dir)
         return es_problem_set(problem, rc, -1, NULL, "%s", es_reason(rc));
     }
 
-    /* Nothing else keeps an environment from being opened for a while. */
+    /* All other reasons are permanent for this open. */
 
     return es_problem_set(problem, rc, -1, NULL, "cannot open \"%s\": %s",
                           es_refused_path(dir),
@@ -106,8 +116,8 @@ es_env_problem(es_problem_t *problem, es_rc_t rc, const char *dir)
 }
 
 
-/* Why LMDB could not open the environment: it does not say which of the files
-   was refused. */
+/* Finds out why LMDB could not open the environment: LMDB does not say
+   which of the files the system refused. */
 
 static es_rc_t
 es_env_refused(const es_env_t *env, int err)
@@ -140,21 +150,21 @@ es_env_refused(const es_env_t *env, int err)
 }
 
 
-/* The words of docs/operations.md, "Containers". */
+/* docs/operations.md, "Containers", explains this message. */
 
 static es_rc_t
 es_env_taken(const es_env_t *env)
 {
-    return es_refused_text(ES_TAKEN, "cannot open \"%s\": a process of "
-                           "another PID namespace has the number %ld of this "
-                           "one; let both share one PID namespace",
+    return es_refused_text(ES_TAKEN, "cannot open \"%s\": a process in "
+                           "another PID namespace has the same process id, "
+                           "%ld; run both in one PID namespace",
                            es_refused_path(env->options.dir),
                            (long) getpid());
 }
 
 
-/* Makes a file that LMDB would make with less of a mode, and of its maker's
-   group.  What cannot be made here LMDB says. */
+/* Makes a file that LMDB would make with a smaller mode and its maker's
+   group.  If this fails, LMDB's own open reports the error. */
 
 static void
 es_env_make(const es_env_t *env, const char *name)
@@ -164,8 +174,8 @@ es_env_make(const es_env_t *env, const char *name)
 
     (void) snprintf(path, sizeof(path), "%s/%s", env->options.dir, name);
 
-    /* Of one that is there nothing is opened: closing it would take LMDB's
-       locks away. */
+    /* A file that exists is not opened, because closing it would release
+       LMDB's locks on it. */
 
     if (access(path, F_OK) != 0
         && es_file_open(path, O_RDWR | O_CREAT, &fd) == ES_OK)
@@ -199,7 +209,7 @@ es_env_open(const es_env_options_t *options, es_env_t **out)
         return rc;
     }
 
-    /* Without it writing works too, and is less fair. */
+    /* Without the queue writes work too, but less fairly. */
 
     env->queue = open(options->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -215,9 +225,10 @@ es_env_open(const es_env_options_t *options, es_env_t **out)
 
 /*
  * LMDB makes the file of its reader table with holes, and every process maps
- * it: a reader that is the first in a hole gets a SIGBUS when the disk is full.
- * So the file is given its places before.  LMDB must not have it open in this
- * process yet, because closing a file drops the process's locks on it.
+ * the file.  The first reader in a hole of a full disk would get a SIGBUS, so
+ * this function allocates the file's blocks first.  LMDB must not have the
+ * file open in this process yet, because closing a file releases the process's
+ * locks on it.
  */
 
 static void
@@ -234,7 +245,8 @@ es_env_allocate_lock(const es_env_t *env)
         return;
     }
 
-    /* The size of one that is there stays: others may have mapped it so. */
+    /* A file that exists keeps its size: other processes may have mapped
+       it. */
 
     if (fstat(fd, &st) == 0) {
         (void) fallocate(fd, 0, 0, st.st_size != 0 ? st.st_size : ES_ENV_LOCK);
@@ -289,12 +301,14 @@ es_env_connect(es_env_t *env, bool create)
 
 
 /*
- * Opens and begins a transaction, or closes again and gives LMDB's result.
+ * Opens the environment and begins a transaction.  On failure it closes the
+ * environment and returns LMDB's result.
  *
- * Both can fail when another process opens or closes at that very moment.  The
- * last one to close destroys the mutexes in the lock file; with LMDB 0.9.31 an
- * open beside that succeeds, and its first transaction has EINVAL.  An
- * environment that failed cannot be opened again, only a new one.
+ * Both steps can fail when another process opens or closes at that moment.
+ * The last process to close destroys the mutexes in the lock file; with LMDB
+ * 0.9.31 an open beside that succeeds, and its first transaction fails with
+ * EINVAL.  LMDB cannot open a failed environment again, so each try makes a
+ * new one.
  */
 
 static int
@@ -338,8 +352,8 @@ es_env_open_once(es_env_t *env, bool create, MDB_txn **txn)
 
 
 /*
- * The first read transaction locks this process's number in the reader table,
- * for as long as the environment is open.  EAGAIN: another process has it.
+ * The first read transaction locks this process's id in the reader table, for
+ * as long as the environment is open.  EAGAIN: another process has the lock.
  */
 
 static int
@@ -391,7 +405,7 @@ es_env_begin(es_env_t *env, unsigned flags, MDB_txn **txn)
 }
 
 
-/* The transaction ends in any case. */
+/* Ends the transaction in any case. */
 
 static es_rc_t
 es_env_open_dbs(es_env_t *env, bool create, MDB_txn *txn)
@@ -500,12 +514,12 @@ es_env_recover(es_env_t *env)
 
 
 /*
- * After the failed write of a meta page LMDB writes the old one back, unsynced:
- * the disk may have the new one, which leads to pages that the next commit
- * writes over.  A power loss just then would find a broken tree.  So both are
- * written as they are, under the writer's lock, and synced, before anything
- * else is.  (Written, and not synced only: a sync that failed before has
- * marked pages as clean that are not.)
+ * After a failed write of a meta page, LMDB writes the old page back without a
+ * sync.  The disk may still have the new page, which refers to pages that the
+ * next commit overwrites; after a power loss the tree would be broken.  So
+ * this function writes both meta pages as they are, under the writer lock, and
+ * syncs them, before anything else is written.  A sync alone is not enough:
+ * the sync that failed before has marked pages as clean that are not.
  */
 
 static es_rc_t
@@ -561,7 +575,8 @@ es_env_handle(es_env_t *env)
 }
 
 
-/* Who comes while the environment is opened anew is not made to wait. */
+/* While the environment is opened anew, readers get ES_BUSY and do not
+   wait. */
 
 es_rc_t
 es_env_enter(es_env_t *env)
@@ -599,7 +614,7 @@ es_env_again(es_env_t *env, int mdb_rc, es_rc_t *rc)
         atomic_store(&env->lost, true);
     }
 
-    /* The table may be full of the dead. */
+    /* Slots of dead processes may fill the table. */
 
     dead = 0;
 
@@ -664,7 +679,8 @@ es_env_copy(es_env_t *env, int fd)
             return rc;
         }
 
-        /* What makes it start again comes before the first byte is written. */
+        /* All errors that are worth a retry come before the first byte is
+           written. */
 
         mdb_rc = mdb_env_copyfd2(env->mdb, fd, MDB_CP_COMPACT);
         if (mdb_rc == 0) {

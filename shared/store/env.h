@@ -3,21 +3,23 @@
 /*
  * One LMDB environment as this project uses it.
  *
- * Opened once per process, after fork().  An open, or its first transaction,
- * can fail because another process opens or closes at that very moment: it is
- * closed and tried again for half a second, then the error stands.
+ * A process opens an environment once, after fork().  An open or its first
+ * transaction can fail because another process opens or closes at that moment.
+ * The library then retries for half a second before it returns the error.
  *
- * Any thread may begin transactions; a transaction belongs to one thread until
- * it ends.  The map grows online: es_env_update() doubles it when it is full,
- * and every begin adapts to growth by another process; both wait until this
- * process has no transaction open, which is why transactions must be short and
- * never nested in a thread.
+ * Any thread may begin a transaction.  A transaction belongs to one thread
+ * until it ends.  The map grows while it is in use: es_env_update() doubles a
+ * full map, and every begin adapts to growth by another process.  Both wait
+ * until this process has no transaction open, so transactions must be short,
+ * and a thread must not nest them.
  *
  * A commit whose meta page cannot be written leaves LMDB's handle unusable,
- * and what is on disk unknown.  The environment is then lost: reads answer
- * ES_BUSY at once, and whoever writes next, or calls es_env_recover(), opens
- * it anew.  Nothing is written before both meta pages are on disk as every
- * process sees them.
+ * and the state of the disk unknown.  The environment is then lost: reads
+ * return ES_BUSY at once, and the next write or es_env_recover() opens it
+ * anew.  Before anything else is written, both meta pages are written and
+ * synced as every process sees them.
+ *
+ * All functions record why the system refused a call (reason.h).
  */
 
 #ifndef ES_ENV_H
@@ -34,7 +36,7 @@ typedef struct es_env  es_env_t;
 typedef struct {
     const char    *name;
     unsigned       flags;      /* MDB_DUPSORT ... */
-    MDB_cmp_func  *order;      /* as memcmp() would, but faster; or NULL */
+    MDB_cmp_func  *order;      /* the order of memcmp(), but faster; or NULL */
 } es_env_db_t;
 
 typedef struct {
@@ -43,46 +45,50 @@ typedef struct {
     bool                create;        /* make the files and databases */
     uint64_t            map_initial;   /* bytes */
     uint64_t            map_max;       /* bytes; ES_FULL beyond */
-    uint64_t            reserve;       /* bytes for deletions only */
+    uint64_t            reserve;       /* bytes that only deletions may use */
     uint64_t            step;          /* bytes that the file grows by */
-    const char         *remedy;        /* "trim feeds"; stays */
-    const es_env_db_t  *dbs;           /* ends with a NULL name; stays */
+    const char         *remedy;        /* "trim feeds"; not copied */
+    const es_env_db_t  *dbs;           /* ends with a NULL name; not copied */
 
-    /* What `map_max` is now, in bytes: asked before a write is refused, from
-       any thread.  May be NULL. */
+    /* Returns the current `map_max` in bytes.  Called from any thread
+       before a write is refused.  May be NULL. */
     uint64_t          (*limit)(void *ctx);
     void               *limit_ctx;
 
-    /* Before a lost environment is closed: ends what is kept of it, such as
-       reset transactions.  No transaction is open then.  May be NULL. */
+    /*
+     * Called before a lost environment is closed.  It ends what is kept of the
+     * environment, such as reset transactions.  No transaction is open then.
+     * May be NULL.
+     */
     void              (*drop)(void *ctx);
     void               *drop_ctx;
 } es_env_options_t;
 
 /*
- * What the system refuses is recorded (reason.h), as by every function here.
- * ES_TAKEN: a process of another PID namespace has the number of this one and
- * has the environment open (reader_table.h).
+ * Opens an environment.  The caller closes it.  ES_TAKEN: a process of another
+ * PID namespace has the same process id and has the environment open
+ * (reader_table.h).
  */
 es_rc_t es_env_open(const es_env_options_t *options, es_env_t **env);
 
-/* Fills a problem with why `dir` could not be opened; is `rc`. */
+/* Fills a problem that says why `dir` could not be opened.  Returns `rc`. */
 es_rc_t es_env_problem(es_problem_t *problem, es_rc_t rc, const char *dir);
 
 void es_env_close(es_env_t *env);
 
-/* Handle of the i-th database of the options. */
+/* Returns the handle of the i-th database of the options. */
 MDB_dbi es_env_dbi(const es_env_t *env, unsigned i);
 
-/* A read transaction.  ES_BUSY: no reader slot is free, or it is lost. */
+/* Begins a read transaction, which es_env_read_end() ends.  ES_BUSY: no
+   reader slot is free, or the environment is lost. */
 es_rc_t es_env_read_begin(es_env_t *env, MDB_txn **txn);
 void es_env_read_end(es_env_t *env, MDB_txn *txn);
 
 /*
- * The same in parts, for who keeps transactions to renew them.  Between
- * es_env_enter() and es_env_leave() the environment is open and its map stays
- * where it is.  When a begin or renewal failed, es_env_again() takes the place
- * of es_env_leave(): true means to try all of it again.
+ * The same in parts, for callers that keep transactions and renew them.
+ * Between es_env_enter() and es_env_leave() the environment stays open and its
+ * map stays in place.  After a failed begin or renewal the caller calls
+ * es_env_again() in place of es_env_leave(); true: the caller enters again.
  */
 es_rc_t es_env_enter(es_env_t *env);
 void es_env_leave(es_env_t *env);
@@ -90,67 +96,72 @@ MDB_env *es_env_handle(es_env_t *env);
 bool es_env_again(es_env_t *env, int mdb_rc, es_rc_t *rc);
 
 /*
- * Runs `fn` in a write transaction and commits it durably.  When the map is
- * full it is grown and `fn` runs again from the start, so `fn` must be
- * repeatable.  Whatever but ES_OK `fn` returns aborts and is returned.
- * ES_FULL: it would use the page reserve; es_reason() says whether the map
- * or the disk is full, and errno is 0 for the map.
- * Blocks for the writer lock and the disk.  After ES_IO the outcome is not
- * known: the transaction may have happened, wholly or not at all.
+ * Runs `fn` in a write transaction and commits it durably.  If the map is
+ * full, it is grown and `fn` runs again from the start, so `fn` must be
+ * repeatable.  An outcome of `fn` other than ES_OK aborts the transaction and
+ * is returned.
+ *
+ * Blocks for the writer lock and the disk.
+ *
+ * ES_FULL: the commit would use the page reserve (page_reserve.h).
+ * es_reason() says whether the map or the disk is full; errno is 0 for the
+ * map.  ES_IO: the outcome is unknown; the transaction has happened wholly or
+ * not at all.
  */
 typedef es_rc_t (*es_env_fn)(MDB_txn *txn, void *ctx);
 
 es_rc_t es_env_update(es_env_t *env, es_env_fn fn, void *ctx);
 
-/* How much one transaction takes on: `max` of at most `most`. */
+/* How many items one transaction handles: at most `max`, which is never
+   above `most`. */
 typedef struct {
     unsigned  most;
     unsigned  max;
 } es_slice_t;
 
 /*
- * The same for what gives room back, such as a deletion: it may use the
- * reserve of pages that es_env_update() leaves alone.  `fn` takes on
- * `slice->max` things at most.  Without room for that, `max` becomes smaller,
- * down to 1, and `fn` runs again; after a success it becomes greater.  So a
- * loop over slices ends in an environment that is full, too.  If not even 1
- * fits, it waits up to a second for readers that lag behind; ES_FULL then, and
- * es_reason() names the process of one that keeps pages from use.
+ * The same for a transaction that frees pages, such as a deletion: it may use
+ * the page reserve.  `fn` handles at most `slice->max` items.
+ *
+ * If the reserve has no room for that, `max` shrinks, down to 1, and `fn` runs
+ * again; after a success `max` grows.  So a loop over slices also ends in a
+ * full environment.  If not even one item fits, the call waits up to a second
+ * for readers that lag behind, and then returns ES_FULL.  es_reason() then
+ * names the process of a reader that keeps pages from reuse.
  */
 es_rc_t es_env_shrink(es_env_t *env, es_env_fn fn, void *ctx,
     es_slice_t *slice);
 
-/* A commit has made the environment unusable; a memory read. */
+/* True after a commit that has made the environment unusable.  A memory
+   read. */
 bool es_env_lost(es_env_t *env);
 
 /*
- * Opens a lost environment anew; does nothing with one that is not.  Waits
- * for this process's transactions and for the disk.  Whatever but ES_OK: still
- * lost, to be tried again.
+ * Opens a lost environment anew, and does nothing with one that is not lost.
+ * Waits for this process's transactions and for the disk.  After an outcome
+ * other than ES_OK it is still lost, and the caller may try again.
  */
 es_rc_t es_env_recover(es_env_t *env);
 
 /*
- * Writes a copy of the environment as it is now to `fd`, without the pages that
- * are free.  It is one read transaction, so the pages that writers give back
- * meanwhile are not used again before it ends.  ES_IO, ES_FULL: errno says why
- * `fd` could not be written.
+ * Writes a copy of the environment, without its free pages, to `fd`.  The copy
+ * is one read transaction: until it ends, writers cannot reuse the pages that
+ * they free.  ES_IO, ES_FULL: errno says why `fd` could not be written.
  */
 es_rc_t es_env_copy(es_env_t *env, int fd);
 
-/* Number of the last commit; a memory read. */
+/* Returns the number of the last commit.  A memory read. */
 uint64_t es_env_version(es_env_t *env);
 
-/* Frees reader slots of dead processes; returns how many.  Opening does so
-   too, and so does whoever writes, each ten seconds. */
+/* Frees reader slots of dead processes and returns their number.  An open
+   does the same, and so does a writer once in ten seconds. */
 int es_env_reap(es_env_t *env);
 
-/* When it was opened the reader table had slots of a dead process with the
-   number of this one: nobody can free them before this process has ended. */
+/* True if the reader table had slots of a dead process with this process's
+   id at the open.  Nobody can free them while this process lives. */
 bool es_env_shadows(const es_env_t *env);
 
-/* An LMDB or errno result as the library's outcome, which is recorded if it is
-   ES_IO. */
+/* Turns a result of LMDB, or an errno, into an outcome.  ES_IO is recorded. */
 es_rc_t es_env_rc(int mdb_rc);
 
 #endif /* ES_ENV_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Inside of an environment, for env.c and env_write.c only.
+ * The inside of an environment, for env.c and env_write.c only.
  */
 
 #ifndef ES_ENV_IMPL_H
@@ -18,24 +18,25 @@ struct es_env {
     MDB_dbi             dbis[ES_ENV_DBS_MAX];
     unsigned            ndbs;
     es_env_options_t    options;       /* `dir` is a copy */
-    /* Shared by whoever has a transaction open; exclusive to remap and to
-       open anew. */
+    /* A transaction holds it shared.  Remapping and reopening hold it
+       exclusively. */
     pthread_rwlock_t    lock;
     atomic_bool         lost;
     _Atomic uint64_t    version;       /* last seen */
     int                 queue;         /* the directory, see es_env_queue() */
     _Atomic int64_t     wrote_us;      /* last commit, monotonic */
-    _Atomic int64_t     reaped_us;     /* look for dead readers, the same */
+    _Atomic int64_t     reaped_us;     /* last look for dead readers,
+                                          monotonic */
     bool                shadows;       /* see es_env_shadows() */
 
-    _Atomic uint64_t    map_max;       /* as the options last had it */
+    _Atomic uint64_t    map_max;       /* the limit as last read */
     es_reserve_t        room;
 };
 
 /* Maps `size` bytes; 0 takes the size that another process has set. */
 es_rc_t es_env_remap(es_env_t *env, uint64_t size);
 
-/* As es_env_rc(), with the environment named: "cannot WHAT ...". */
+/* As es_env_rc(), and records "cannot WHAT" with the environment's path. */
 es_rc_t es_env_failed(const es_env_t *env, int mdb_rc, const char *what);
 
 #endif /* ES_ENV_IMPL_H */

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Write transactions: turns, room, growth of the map.
+ * Write transactions: turns at the writer lock, the page reserve, and growth
+ * of the map.
+ *
+ * LMDB gives its writer lock to whichever process takes it first, lets a full
+ * map fail, and can use its last page for an insertion.  es_env_update() and
+ * es_env_shrink() add fairness, growth and the reserve.
  */
 
 #include <errno.h>
@@ -16,31 +21,34 @@
 #include "store/env_impl.h"
 #include "store/page_reserve.h"
 
-#define ES_ENV_ROOM      (4 * 1024 * 1024)    /* bytes: less is a full disk */
+#define ES_ENV_ROOM      (4 * 1024 * 1024)    /* bytes; a disk with less is
+                                                 full */
 
-#define ES_ENV_AGAIN_US  10000    /* who wrote just now and would again ... */
-#define ES_ENV_YIELD_US  10000    /* ... lets others go first, so long */
+#define ES_ENV_AGAIN_US  10000    /* a process that committed within this
+                                     time ... */
+#define ES_ENV_YIELD_US  10000    /* ... lets others write first, for at
+                                     most this time */
 #define ES_ENV_LOOK_US   100
 
 #define ES_ENV_REAP_US   10000000
 
-#define ES_ENV_PATIENCE     40    /* tries of what gives room back ... */
-#define ES_ENV_PAUSE_US   5000    /* ... so far apart */
+#define ES_ENV_PATIENCE     40    /* tries to free pages ... */
+#define ES_ENV_PAUSE_US   5000    /* ... and the pause between two tries */
 #define ES_ENV_TOUCH_MAX   512    /* bytes */
 
-/* One write, and what it finds. */
+/* One write and its result. */
 typedef struct {
     es_env_fn   fn;
     void       *ctx;
-    bool        gives;         /* room back: may use the reserve */
-    bool        again;         /* is to be run once more */
+    bool        gives;         /* frees pages: may use the reserve */
+    bool        again;         /* must run once more */
 } es_env_write_t;
 
 static es_rc_t es_env_grow(es_env_t *env);
 
 
-/* LMDB calls a short write EIO, which is what a disk that just got full
-   gives. */
+/* LMDB reports a short write as EIO, and a disk that has just filled up
+   causes short writes. */
 
 static es_rc_t
 es_env_commit_rc(es_env_t *env, int mdb_rc)
@@ -60,7 +68,7 @@ es_env_commit_rc(es_env_t *env, int mdb_rc)
 }
 
 
-/* Has the commit that just failed left the handle usable? */
+/* Finds out whether the commit that just failed has left the handle usable. */
 
 static void
 es_env_probe(es_env_t *env)
@@ -80,14 +88,15 @@ es_env_probe(es_env_t *env)
 
 
 /*
- * LMDB's writer lock goes to who asks first when it is let go, which is the
- * process that has just let it go and wants it again: one that writes in a
- * loop keeps all others from writing, for as long as it likes when cores are
- * busy.  So who waits for the lock says so, by a shared lock on a byte of the
- * environment's directory (its thread's number: a process may have several
- * that wait), which nothing else locks and which dies with its process; and
- * who has written just now lets those go first.  It looks and does not wait
- * for them without bound: they may be stopped.
+ * The process that has just released LMDB's writer lock is the first to take
+ * it again.  While cores are busy, a process that writes in a loop could
+ * therefore keep all others from writing for as long as it likes.
+ *
+ * So a thread that waits for the lock holds a shared lock on a byte of the
+ * environment's directory, at the offset of its thread id.  Nothing else locks
+ * that file, and the lock dies with its process.  A process that has just
+ * committed lets waiting ones write first.  It polls for a limited time only,
+ * because a waiting process may be stopped.
  */
 
 static void
@@ -137,7 +146,7 @@ es_env_give_way(es_env_t *env)
 }
 
 
-/* Runs `fn` and, if it may be committed, commits it. */
+/* Runs `fn`, and commits its changes if the reserve stays free. */
 
 static es_rc_t
 es_env_write_txn(es_env_t *env, const es_env_write_t *w, MDB_txn *txn)
@@ -181,8 +190,8 @@ es_env_write_txn(es_env_t *env, const es_env_write_t *w, MDB_txn *txn)
 }
 
 
-/* A dead reader keeps what is written from using pages again, so that it is
-   whoever writes who clears them away. */
+/* A dead reader keeps pages from reuse, which only writers need, so writers
+   free the slots of dead readers. */
 
 static void
 es_env_reap_due(es_env_t *env)
@@ -232,7 +241,7 @@ es_env_write_once(es_env_t *env, es_env_write_t *w)
     es_env_leave(env);
     errno = err;
 
-    /* ES_FULL with an errno is the disk; without, the map. */
+    /* ES_FULL with an errno means the disk, without one the map. */
 
     if (result == ES_FULL && err == 0) {
         result = es_env_grow(env);
@@ -243,8 +252,8 @@ es_env_write_once(es_env_t *env, es_env_write_t *w)
 }
 
 
-/* Says what was full, and what gives room back; and, if there is one, the
-   process that keeps it from doing so. */
+/* Records which of the two is full and what gives room back.  `pid` is the
+   process of a reader that keeps pages from reuse; 0: there is none. */
 
 static void
 es_env_full(const es_env_t *env, bool disk, int pid)
@@ -316,8 +325,8 @@ es_env_update(es_env_t *env, es_env_fn fn, void *ctx)
 }
 
 
-/* Writes some record as it is: what commits before have freed can be used
-   after one more of them. */
+/* Rewrites some record as it is.  Pages that earlier commits have freed can
+   be reused after one more commit. */
 
 static es_rc_t
 es_env_touch(MDB_txn *txn, void *ctx)
@@ -357,8 +366,8 @@ es_env_touch(MDB_txn *txn, void *ctx)
 }
 
 
-/* The process of a reader that lags behind and keeps pages from being used
-   again; 0: there is none. */
+/* Returns the process of a reader that lags behind and keeps pages from
+   reuse; 0: there is none. */
 
 static int
 es_env_lagging(es_env_t *env)
@@ -376,8 +385,10 @@ es_env_lagging(es_env_t *env)
 }
 
 
-/* What gives room back found none.  Free pages may come by a dead reader's
-   slot, by another commit, or when a reader is done; false: by none of them. */
+/*
+ * Called when a deletion found no free pages.  A dead reader's slot, another
+ * commit or the end of a reader may free some.  False: it is time to give up.
+ */
 
 static bool
 es_env_wait_room(es_env_t *env, unsigned tries)
@@ -433,8 +444,8 @@ es_env_shrink(es_env_t *env, es_env_fn fn, void *ctx, es_slice_t *slice)
 }
 
 
-/* A map can be larger than `map_max`, which was lowered then: what is raised
-   now is the limit alone. */
+/* `map_max` may have been lowered below the map's size.  Then only the
+   limit grows, and the map stays. */
 
 static es_rc_t
 es_env_grow(es_env_t *env)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What a proof of the store counts, and how it tells a fault.
+ * The counts and the callback that all checks of `verify` share.
+ *
+ * Each folder checks its own records, so these types are in store/, which all
+ * of those folders may include.
  */
 
 #ifndef ES_FAULTS_H
@@ -17,7 +20,7 @@ typedef struct {
     uint64_t  faults;
 } es_verify_t;
 
-/* Called with one sentence for each fault found. */
+/* Called with one sentence for each fault. */
 typedef void (*es_verify_fn)(void *ctx, const char *text);
 
 #endif /* ES_FAULTS_H */

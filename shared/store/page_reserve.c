@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Measures the free pages of an environment from LMDB's own numbers.
+ *
+ * The common case compares two numbers.  Only near a limit does a commit
+ * allocate more of the file, or read LMDB's list of free pages.
+ */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,7 +22,8 @@
 #define ES_RESERVE_SMALL       (1 << 20)
 #define ES_RESERVE_DISK_PART   16
 
-#define ES_RESERVE_LAG         8      /* commits; readers are seldom so slow */
+#define ES_RESERVE_LAG         8      /* commits; a reader is seldom further
+                                         behind */
 #define ES_RESERVE_FREE_DBI    0      /* LMDB's own list of free pages */
 
 
@@ -41,8 +49,7 @@ es_reserve_over(uint64_t end, uint64_t next)
 }
 
 
-/* Gives the file places on disk up to page `end`; on failure the tail is
-   where it was. */
+/* Allocates the file's blocks up to page `end`.  On failure the tail stays. */
 
 static int
 es_reserve_extend(es_reserve_t *reserve, MDB_env *mdb, uint64_t from,
@@ -64,7 +71,7 @@ es_reserve_extend(es_reserve_t *reserve, MDB_env *mdb, uint64_t from,
             return ENOSPC;
         }
 
-        /* The file system cannot promise: take it at its word. */
+        /* This file system cannot allocate, so its free space must do. */
 
         if (fstatvfs(fd, &fs) == 0
             && fs.f_bavail * fs.f_frsize < (end - from) * reserve->page)
@@ -79,8 +86,8 @@ es_reserve_extend(es_reserve_t *reserve, MDB_env *mdb, uint64_t from,
 }
 
 
-/* How much of the map the reserve may be.  What one deletion needs grows far
-   more slowly than the map. */
+/* Returns the most that the reserve may be.  The need of one deletion grows
+   far more slowly than the map. */
 
 static uint64_t
 es_reserve_part(uint64_t map_max)
@@ -149,8 +156,8 @@ es_reserve_used(MDB_txn *txn, const MDB_dbi *dbis, unsigned n)
 }
 
 
-/* The process of the reader that lags behind most, or 0; and the commit that it
-   sees, which is beyond all if none lags behind. */
+/* Returns the process of the reader that lags behind most, or 0.  `*oldest`
+   is the commit that it reads, or SIZE_MAX if none lags behind. */
 
 static int
 es_reserve_lag(MDB_env *mdb, size_t *oldest)
@@ -173,9 +180,9 @@ es_reserve_lag(MDB_env *mdb, size_t *oldest)
 
 
 /*
- * Counts the free pages that no reader keeps, until there are `wanted`.  LMDB
- * has a list of pages for each commit that freed some; it begins with their
- * number.  A transaction that writes may not read these lists.
+ * Counts the free pages that no reader keeps from reuse, up to `wanted`.  LMDB
+ * has a list of pages for each commit that freed some; the list begins with
+ * their number.  A write transaction must not read these lists.
  */
 
 static uint64_t

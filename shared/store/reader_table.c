@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Reads LMDB's list of readers, which is text.
+ * Parses LMDB's list of readers.  LMDB gives the list as text only.
  */
 
 #include <stdio.h>
@@ -15,8 +15,8 @@ typedef struct {
 } es_reader_table_ctx_t;
 
 
-/* A line for each slot: number, thread, and transaction or "-"; below a
-   heading. */
+/* A line has the process id, the thread, and the transaction or "-".  The
+   first line is a heading. */
 
 static int
 es_reader_table_line(const char *line, void *ctx)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What an open store tells of itself, and its recovery.
+ * Facts about an open store, its recovery and its reader slots: functions that
+ * ask each environment in turn.
  */
 
 #include <fcntl.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Inside of a store: its environments and databases.
+ * The inside of a store: its environments and databases.
  *
  * For the library's own files.  The store directory:
  *
- *     format       text: what this is, its version, its identity, map sizes
- *     bell         touched after each commit, see wake.h
+ *     format       text: type, version, identity and map sizes
+ *     bell         written after each commit, see wake.h
  *     log/         LMDB: feeds, events, types; written by publishers
  *     ids/         the (source, id) index, derived from the log, id_index.h
  *     registry/    LMDB: partners, keys, endpoints, event types; written by
@@ -27,7 +27,7 @@
 
 /* Databases of log/ */
 #define ES_LOG_FEEDS       0    /* name -> es_feed_record_t */
-#define ES_LOG_EVENTS      1    /* feed, last sequence -> chunk */
+#define ES_LOG_EVENTS      1    /* feed, last sequence -> chunk.h */
 #define ES_LOG_TYPES       2    /* type -> number */
 #define ES_LOG_BYTYPE      3    /* feed, type -> first event in a chunk */
 #define ES_LOG_META        4    /* counters */
@@ -55,7 +55,7 @@
 
 typedef struct {
     uint64_t  hash;
-    uint32_t  number;          /* 0: free */
+    uint32_t  number;          /* 0: the slot is free */
 } es_type_slot_t;
 
 /* Of layers above: catalogue/validate.h, log/id_index.h, keys/keyring.h. */
@@ -69,52 +69,52 @@ struct es_store {
     char             *path;
     unsigned          flags;
     uint64_t          identity;        /* random, from the format file */
-    _Atomic uint64_t  map_max;         /* from the same, as last read; bytes */
+    _Atomic uint64_t  map_max;         /* bytes; from there, as last read */
     es_env_t         *log;
     es_env_t         *registry;
-    es_env_t         *delivery;        /* these two NULL unless asked for */
-    es_env_t         *checkpoints;
-    int               bell;            /* -1 when not writable */
+    es_env_t         *delivery;        /* NULL unless asked for */
+    es_env_t         *checkpoints;     /* the same */
+    int               bell;            /* -1: not writable */
 
     struct es_keyring    *ring;        /* NULL: no keys */
-    struct es_validator  *validator;   /* schemas that are compiled */
+    struct es_validator  *validator;   /* compiled schemas */
 
     _Atomic int       waits;           /* for replies, manage_clear.c */
 
     es_machine_t      machine;
 
-    /* What its process is to tell, store_clock.h and deletions.h. */
+    /* News that the program polls for its log: store_clock.h, deletions.h. */
     pthread_mutex_t     said_lock;
-    es_clock_verdict_t  said;          /* the last that was not as before */
-    bool                say;           /* and nobody has taken it yet */
-    es_deletions_t     *deletions;     /* one for each feed */
+    es_clock_verdict_t  said;          /* the last verdict that differed */
+    bool                say;           /* nobody has taken it yet */
+    es_deletions_t     *deletions;     /* a list, one item for each feed */
 
     pthread_mutex_t   txns_lock;
-    es_txn_t         *txns;            /* parked read transactions */
-    unsigned          reading;         /* read transactions that are open */
+    es_txn_t         *txns;            /* transactions that are kept */
+    unsigned          reading;         /* transactions that are open */
 
-    /* Used with the log's writer lock held. */
+    /* Only for holders of the log's writer lock. */
     struct es_id_index  *ids;
     es_type_slot_t       types[ES_TYPE_CACHE];
 };
 
 /*
- * A descriptor of the file `bell` in the store at `path`, for `access`
- * (O_RDONLY, O_WRONLY).  The file may be lost: it is made where it is missing.
- * Outcomes as of es_file_open().  The caller closes it.
+ * Opens the file `bell` of the store at `path` for `access` (O_RDONLY or
+ * O_WRONLY).  The file may be lost, and is then made again.  Outcomes are
+ * those of es_file_open().  The caller closes `*fd`.
  */
 es_rc_t es_store_bell(const char *path, int access, int *fd);
 
-/* txn.c.  Ends the read transactions that are kept; `ctx` is the store.  Only
-   the log's are. */
+/* txn.c: ends the read transactions of the log that are kept.  `ctx` is the
+   store. */
 void es_txn_drop(void *ctx);
 
-/* In a write transaction of the log: judges this process's clock, and moves
-   the record on (store_clock.h). */
+/* store_clock.c, within a write transaction of the log: decides what this
+   process's clock is worth, and updates the clock's record. */
 es_rc_t es_clock_commit(es_store_t *store, MDB_txn *txn,
     es_clock_verdict_t *verdict);
 
-/* deletions.c, when the store is closed. */
+/* deletions.c: frees the counts when the store is closed. */
 void es_deletions_free(es_store_t *store);
 
 struct es_txn {

@@ -69,7 +69,7 @@ es_txn_unpark(es_store_t *store)
 }
 
 
-/* Keeps a transaction that has been reset; NULL: there is none to keep. */
+/* Keeps a transaction that has been reset.  NULL: the begin has failed. */
 
 static void
 es_txn_park(es_store_t *store, es_txn_t *txn)

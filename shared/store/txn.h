@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Read transactions as scoped objects, and where the environments are.
+ * Read transactions as scoped objects, and facts about an open store.
  *
  * A read transaction is one consistent view of the event log.  Pointers that
- * readers hand out point into the map and die with es_txn_end().  Keep it for
- * one response or one slice, never across a wait: an open one stops LMDB from
- * reusing pages.  A transaction belongs to one thread at a time.
+ * readers return point into the map and are invalid after es_txn_end().  A
+ * transaction lives for one response or one slice, and never across a wait: an
+ * open one keeps LMDB from reusing pages.  It belongs to one thread at a time.
  */
 
 #ifndef ES_TXN_H
@@ -17,49 +17,50 @@
 typedef struct es_txn  es_txn_t;
 
 /*
- * Begins a read of the event log.  Cheap (a renewed transaction).  Adapts to
- * a map that another process has grown.  ES_BUSY: reader table full, or the
- * log is lost.
+ * Begins a read of the event log; es_txn_end() ends it.  This mostly renews a
+ * transaction that was kept.  It adapts to a map that another process has
+ * grown.  ES_BUSY: the reader table is full, or the log is lost.
  */
 es_rc_t es_txn_begin(es_store_t *store, es_txn_t **txn);
 void es_txn_end(es_txn_t *txn);
 
-/* Number of the last commit that the transaction sees. */
+/* Returns the number of the last commit that the transaction sees. */
 uint64_t es_txn_version(const es_txn_t *txn);
 
 /*
- * Number of the last commit seen in shared memory; a plain memory read.  It
- * can be there some milliseconds before a transaction sees the commit: what
- * was read is as of es_txn_version(), whatever this has said before.
+ * Returns the number of the last commit.  A memory read.  The number may
+ * change some milliseconds before a transaction sees the commit, so a reader
+ * must remember es_txn_version() of its transaction, and not this number.
  */
 uint64_t es_store_version(es_store_t *store);
 
-/* Of this store and its copies: random, made with it. */
+/* Returns a random number that the store and all its copies have. */
 uint64_t es_store_identity(const es_store_t *store);
 
 /*
- * A commit failed in such a way that LMDB's handle can no longer be used
- * (env.h).  Reads answer ES_BUSY until the next publish, or this recovery,
- * has opened the store anew; it waits for the disk.  Whatever but ES_OK: still
- * lost, to be tried again.  es_store_lost() is a memory read.
+ * es_store_lost(): a commit failed so that LMDB's handle is unusable (env.h).
+ * Reads return ES_BUSY until the next publish or es_store_recover() has opened
+ * the store anew.  es_store_lost() is a memory read; es_store_recover() waits
+ * for the disk.  After an outcome other than ES_OK the store is still lost,
+ * and the caller may try again.
  */
 bool es_store_lost(es_store_t *store);
 es_rc_t es_store_recover(es_store_t *store);
 
-/* Frees reader slots of dead processes; returns how many. */
+/* Frees reader slots of dead processes and returns their number. */
 int es_store_reap_readers(es_store_t *store);
 
-/* When it was opened a dead process with the number of this one had slots: see
-   es_env_shadows(). */
+/* See es_env_shadows(): true if one of the environments has such slots. */
 bool es_store_shadows(const es_store_t *store);
 
 /*
- * Creates an empty store in `path` (made if missing) owned by the caller,
- * directories 0770 and files 0660.  ES_EXISTS if there is one.
+ * Creates an empty store in `path`, which is made if it is missing.  The
+ * caller's user owns it; directories have mode 0770 and files 0660.
+ * ES_EXISTS: there is a store.
  */
 es_rc_t es_store_create(const char *path, es_problem_t *problem);
 
-/* Checks the `format` file only; opens no environment: for `nginx -t`. */
+/* Checks only the file `format`, for `nginx -t`.  Opens no environment. */
 es_rc_t es_store_probe(const char *path, es_problem_t *problem);
 
 const char *es_store_path(const es_store_t *store);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * The bell: a file that writers touch, and inotify descriptors that watch it.
+ */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -60,8 +64,8 @@ es_wake_ring(es_store_t *store)
 {
     ssize_t  n;
 
-    /* The commit stands whether or not it is heard: readers also look from a
-       slow timer. */
+    /* A failure to ring is ignored: the commit stands, and readers also
+       check the version from a slow timer. */
 
     if (store->bell != -1) {
         n = pwrite(store->bell, "!", 1, 0);

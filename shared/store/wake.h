@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * One process's commit wakes every other.
+ * Wakes all other processes after a commit.
  *
  * After each commit the writer writes one byte to the file `bell` in the
- * store; readers watch it by inotify.  The bell rings after the commit can be
- * seen, so that a reader that looks upon waking always finds it.  A writer
- * killed between commit and bell is the reason to look at es_store_version()
- * from a slow timer too.
+ * store; readers watch the file by inotify.  The commit is visible before the
+ * bell rings, so a reader that wakes always finds it.  A writer may be killed
+ * between the commit and the bell, so readers also check es_store_version()
+ * from a slow timer.
  */
 
 #ifndef ES_WAKE_H
@@ -16,16 +16,16 @@
 #include "base/base.h"
 
 /*
- * Opens a non-blocking, close-on-exec inotify descriptor that becomes
- * readable after commits to the event log, or to the registry.  Makes the
- * bell where it is missing.  ES_IO with errno.  The caller closes it.
+ * Opens a non-blocking, close-on-exec inotify descriptor, which becomes
+ * readable after commits to the event log or the registry.  Makes the bell if
+ * it is missing.  ES_IO with errno.  The caller closes `*fd`.
  */
 es_rc_t es_wake_open(es_store_t *store, int *fd);
 
-/* Empties the descriptor; to be followed by a look at the versions. */
+/* Empties the descriptor.  The caller then compares the versions. */
 void es_wake_drain(int fd);
 
-/* Rings; called by the library itself after each commit. */
+/* Rings.  The library calls this after each commit. */
 void es_wake_ring(es_store_t *store);
 
 #endif /* ES_WAKE_H */

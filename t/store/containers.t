@@ -294,7 +294,7 @@ like($answer->{body}, qr/"detail":"The server cannot open the event store;/,
     'as it says');
 like($t->http(GET => '/ops/readyz', {}, undef, port => $t->port(1))->{body},
     qr/"store":"closed"/, 'and why it is not ready');
-ok($t->logged('error1.log', qr/\[crit\].* cannot be opened: cannot open "[^"]+": a process of another PID namespace has the number 1 of this one; let both share one PID namespace/),
+ok($t->logged('error1.log', qr/\[crit\].* cannot be opened: cannot open "[^"]+": a process in another PID namespace has the same process id, 1; run both in one PID namespace/),
     'its log names the cause and the remedy');
 is(stop_nginx(0), 0, 'the first one ends');
 ok(wait_for(sub { polls(1) == 200 }, 20), 'and the other one has it');

@@ -252,8 +252,8 @@ test_namespaces(void)
 
     b = start(true, 1, &opened);
     is_int(opened.rc, ES_TAKEN, "process 1 of another one cannot");
-    ok(strstr(opened.detail, "/log\": a process of another PID namespace has "
-              "the number 1 of this one; let both share one PID namespace")
+    ok(strstr(opened.detail, "/log\": a process in another PID namespace has "
+              "the same process id, 1; run both in one PID namespace")
        != NULL, "and is told why: %s", opened.detail);
     end(b);
     is_int((int64_t) look(store).taken >= 3, true,
