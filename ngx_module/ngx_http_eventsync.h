@@ -51,6 +51,8 @@
 /* see digest.h */
 #define NGX_HTTP_EVENTSYNC_CHAIN          "sha256-chain"
 
+#define NGX_HTTP_EVENTSYNC_CHALLENGE      "Bearer realm=\"eventsync\""
+
 #define NGX_HTTP_EVENTSYNC_SEGMENTS       3     /* '*' of a URL's pattern */
 #define NGX_HTTP_EVENTSYNC_PARTNER_LEN    64
 #define NGX_HTTP_EVENTSYNC_KEYS           256
@@ -97,6 +99,93 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_SSE,
     NGX_HTTP_EVENTSYNC_FORMATS
 } ngx_http_eventsync_format_e;
+
+
+/* parameters of a query; a route has a set of them, see _args */
+
+typedef enum {
+    NGX_HTTP_EVENTSYNC_ARG_AFTER = 0,
+    NGX_HTTP_EVENTSYNC_ARG_FROM,
+    NGX_HTTP_EVENTSYNC_ARG_TO,
+    NGX_HTTP_EVENTSYNC_ARG_LIMIT,
+    NGX_HTTP_EVENTSYNC_ARG_WAIT,
+    NGX_HTTP_EVENTSYNC_ARG_TYPES,
+    NGX_HTTP_EVENTSYNC_ARG_SUBJECT,
+    NGX_HTTP_EVENTSYNC_ARG_PAGE,
+    NGX_HTTP_EVENTSYNC_ARG_TOMBSTONES,
+    NGX_HTTP_EVENTSYNC_ARG_LAST_ID,
+    NGX_HTTP_EVENTSYNC_ARG_LAST_EVENT_ID,
+    NGX_HTTP_EVENTSYNC_ARG_LIST_AFTER,
+    NGX_HTTP_EVENTSYNC_ARG_LIST_LIMIT,
+    NGX_HTTP_EVENTSYNC_ARGS
+} ngx_http_eventsync_arg_e;
+
+
+#define NGX_HTTP_EVENTSYNC_ARGS_NONE      (1 << NGX_HTTP_EVENTSYNC_ARGS)
+
+#define NGX_HTTP_EVENTSYNC_ARGS_FILTER                                        \
+    (1 << NGX_HTTP_EVENTSYNC_ARG_TYPES | 1 << NGX_HTTP_EVENTSYNC_ARG_SUBJECT)
+
+#define NGX_HTTP_EVENTSYNC_ARGS_RANGE                                         \
+    (1 << NGX_HTTP_EVENTSYNC_ARG_AFTER | 1 << NGX_HTTP_EVENTSYNC_ARG_FROM     \
+     | 1 << NGX_HTTP_EVENTSYNC_ARG_TO)
+
+#define NGX_HTTP_EVENTSYNC_ARGS_BACKFILL                                      \
+    (NGX_HTTP_EVENTSYNC_ARGS_RANGE | NGX_HTTP_EVENTSYNC_ARGS_FILTER)
+
+#define NGX_HTTP_EVENTSYNC_ARGS_POLL                                          \
+    (1 << NGX_HTTP_EVENTSYNC_ARG_AFTER | 1 << NGX_HTTP_EVENTSYNC_ARG_FROM     \
+     | 1 << NGX_HTTP_EVENTSYNC_ARG_LIMIT | 1 << NGX_HTTP_EVENTSYNC_ARG_WAIT   \
+     | 1 << NGX_HTTP_EVENTSYNC_ARG_LAST_ID                                    \
+     | 1 << NGX_HTTP_EVENTSYNC_ARG_LAST_EVENT_ID                              \
+     | NGX_HTTP_EVENTSYNC_ARGS_FILTER)
+
+#define NGX_HTTP_EVENTSYNC_ARGS_SNAPSHOT                                      \
+    (1 << NGX_HTTP_EVENTSYNC_ARG_LIMIT | 1 << NGX_HTTP_EVENTSYNC_ARG_PAGE     \
+     | 1 << NGX_HTTP_EVENTSYNC_ARG_TOMBSTONES)
+
+#define NGX_HTTP_EVENTSYNC_ARGS_LIST                                          \
+    (1 << NGX_HTTP_EVENTSYNC_ARG_LIST_AFTER                                   \
+     | 1 << NGX_HTTP_EVENTSYNC_ARG_LIST_LIMIT)
+
+
+/* what a request needs, see ngx_http_eventsync_permit() */
+
+typedef enum {
+    NGX_HTTP_EVENTSYNC_PERMIT_ALL = 1,   /* nothing */
+    NGX_HTTP_EVENTSYNC_PERMIT_ADDRESS,   /* an address within its limit */
+    NGX_HTTP_EVENTSYNC_PERMIT_KEY,       /* a credential of any scope */
+    NGX_HTTP_EVENTSYNC_PERMIT_READ,      /* a scope on the feed */
+    NGX_HTTP_EVENTSYNC_PERMIT_PUBLISH,
+    NGX_HTTP_EVENTSYNC_PERMIT_AUTHORIZE, /* the same as READ, but never 404 */
+    NGX_HTTP_EVENTSYNC_PERMIT_CHECKPOINT, /* READ by a partner */
+    NGX_HTTP_EVENTSYNC_PERMIT_MANAGE,    /* a scope on no feed */
+    NGX_HTTP_EVENTSYNC_PERMIT_MANAGE_READ,
+    NGX_HTTP_EVENTSYNC_PERMIT_ADMIN
+} ngx_http_eventsync_permit_e;
+
+
+typedef enum {
+    NGX_HTTP_EVENTSYNC_ACCEPT_ANY = 1,   /* Accept is not looked at */
+    NGX_HTTP_EVENTSYNC_ACCEPT_JSON,
+    NGX_HTTP_EVENTSYNC_ACCEPT_NDJSON,
+    NGX_HTTP_EVENTSYNC_ACCEPT_PAGE       /* every format of a poll */
+} ngx_http_eventsync_accept_e;
+
+
+typedef enum {
+    NGX_HTTP_EVENTSYNC_LIMIT_FREE = 1,
+    NGX_HTTP_EVENTSYNC_LIMIT_POLL,       /* as one poll, before it is read */
+    NGX_HTTP_EVENTSYNC_LIMIT_OWN         /* by the resource, once it knows
+                                            that, or what, it must charge */
+} ngx_http_eventsync_limit_e;
+
+
+typedef enum {
+    NGX_HTTP_EVENTSYNC_BODY_DISCARD = 1,
+    NGX_HTTP_EVENTSYNC_BODY_READ,        /* and permission is asked again */
+    NGX_HTTP_EVENTSYNC_BODY_OWN          /* which the resource does itself */
+} ngx_http_eventsync_body_e;
 
 
 /* the contract's errors; their words are in ngx_http_eventsync_problem.c */
@@ -224,6 +313,7 @@ typedef struct {
 
 
 typedef struct ngx_http_eventsync_pages_s  ngx_http_eventsync_pages_t;
+typedef struct ngx_http_eventsync_snapshot_s  ngx_http_eventsync_snapshot_t;
 typedef struct ngx_http_eventsync_task_s  ngx_http_eventsync_task_t;
 typedef struct ngx_http_eventsync_leaf_request_s
     ngx_http_eventsync_leaf_request_t;
@@ -353,39 +443,55 @@ typedef struct {
 } ngx_http_eventsync_loc_conf_t;
 
 
+/* the query, parsed; which of them a resource has its route says */
+
 typedef struct {
-    ngx_http_eventsync_ctx_t         *ctx;
     ngx_uint_t                        has_after;  /* unsigned  :1 */
     ngx_uint_t                        has_from;   /* unsigned  :1 */
+    ngx_uint_t                        has_to;     /* unsigned  :1 */
     ngx_uint_t                        has_limit;  /* unsigned  :1 */
     ngx_uint_t                        has_wait;   /* unsigned  :1 */
-    ngx_uint_t                        has_to;     /* unsigned  :1 */
     ngx_uint_t                        has_page;   /* unsigned  :1 */
-    ngx_str_t                         stranger;   /* a parameter that is a
-                                                     stream's only */
+    ngx_uint_t                        tombstones; /* unsigned  :1 */
     es_cursor_t                       after;
-    ngx_str_t                         from;
+    ngx_str_t                         from;       /* a time, see _position */
     ngx_str_t                         to;
     ngx_uint_t                        limit;
     ngx_msec_t                        wait;
-    es_filter_t                      *filter;     /* NULL: none */
-    es_buf_t                          scratch;    /* the filter's */
+    ngx_str_t                         page;
+    ngx_uint_t                        has_list_after; /* unsigned  :1 */
+    ngx_str_t                         list_after; /* an item's name or place */
+    es_filter_t                      *filter;     /* NULL: all events */
+    es_buf_t                          scratch;    /* the filter's text */
+    ngx_str_t                         last_id;    /* name of the parameter
+                                                     that only streams have */
+} ngx_http_eventsync_args_t;
 
+
+/* how far a poll or a stream has read, and what its page depends on */
+
+typedef struct {
+    uint64_t                          scan;       /* sequence */
+    char                              after_text[ES_CURSOR_MAX];
     ngx_http_eventsync_page_key_t     key;
     uint64_t                          hash;       /* of `key` */
-    char                              after_text[ES_CURSOR_MAX];
-    uint64_t                          scan;       /* looked up to here */
+} ngx_http_eventsync_reading_t;
+
+
+/* a request that is parked: in a crowd, or until its place is free */
+
+typedef struct {
+    ngx_http_eventsync_ctx_t         *ctx;
+    ngx_http_eventsync_crowd_t       *crowd;      /* while it is held */
+    ngx_queue_t                       queue;
+    ngx_event_t                       timer;
+    ngx_uint_t                        parked;     /* unsigned  :1 */
 
     void                             *claim;      /* see _claim; or NULL */
     uint64_t                          claim_until; /* 0: none was made */
     ngx_msec_t                        claim_began;
     ngx_uint_t                        claiming;   /* unsigned  claiming:1 */
-
-    ngx_http_eventsync_crowd_t       *crowd;      /* while it is held */
-    ngx_queue_t                       queue;
-    ngx_event_t                       timer;
-    ngx_uint_t                        parked;     /* unsigned  :1 */
-} ngx_http_eventsync_poll_t;
+} ngx_http_eventsync_wait_t;
 
 
 /* why a stream of Server-Sent Events is parked */
@@ -403,7 +509,8 @@ typedef struct {
     ngx_msec_t                        said;       /* when text went out last */
     ngx_msec_t                        born;
     uint64_t                          held;       /* by the client, as
-                                                     poll->after_text */
+                                                     after_text of its
+                                                     reading */
     es_buf_t                          text;       /* one slice, or empty */
     ngx_buf_t                        *buf;
     ngx_uint_t                        given;      /* to the output filter */
@@ -448,6 +555,29 @@ typedef struct {
     unsigned                          closed:1;   /* it is the last one */
     unsigned                          failed:1;   /* and an error */
 } ngx_http_eventsync_backfill_t;
+
+
+typedef ngx_int_t (*ngx_http_eventsync_step_pt)(ngx_http_eventsync_ctx_t *ctx);
+
+
+/*
+ * What the route of a request says, see _route.  A step returns NGX_OK, or
+ * NGX_DECLINED with the problem in the context; `answer` may also return what
+ * the request is finalized with.
+ */
+
+typedef struct {
+    ngx_http_eventsync_resource_e     resource;
+    ngx_uint_t                        args;       /* set of ..._arg_e */
+    ngx_http_eventsync_permit_e       permit;
+    ngx_http_eventsync_accept_e       accept;
+    ngx_http_eventsync_limit_e       limit;
+    ngx_http_eventsync_body_e         body;
+    ngx_http_eventsync_step_pt        parse;      /* the resource's own names
+                                                     and texts; or NULL */
+    ngx_http_eventsync_step_pt        fields;     /* of a body; or NULL */
+    ngx_http_eventsync_step_pt        answer;
+} ngx_http_eventsync_steps_t;
 
 
 /* what a request says of the bytes of its body, see _body */
@@ -529,7 +659,10 @@ struct ngx_http_eventsync_ctx_s {
 
     ngx_http_eventsync_problem_t     *problem;
     ngx_http_eventsync_body_t        *body;       /* NULL: as it comes */
-    ngx_http_eventsync_poll_t        *poll;
+    const ngx_http_eventsync_steps_t *steps;      /* NULL: it has no route */
+    ngx_http_eventsync_args_t        *args;       /* NULL: it has none */
+    ngx_http_eventsync_reading_t     *reading;
+    ngx_http_eventsync_wait_t        *wait;       /* NULL: it never waited */
     ngx_http_eventsync_stream_t      *stream;
     ngx_http_eventsync_publish_t     *publish;
     ngx_http_eventsync_task_t        *task;
@@ -538,6 +671,7 @@ struct ngx_http_eventsync_ctx_s {
     ngx_http_eventsync_leaf_request_t
                                      *leaf;
     ngx_http_eventsync_backfill_t    *backfill;
+    ngx_http_eventsync_snapshot_t    *snapshot;
 };
 
 
@@ -568,6 +702,7 @@ typedef struct {
     ngx_str_t                         value;
     ngx_uint_t                        set;        /* unsigned  set:1 */
     ngx_uint_t                        plus;       /* '+' is not a space */
+    ngx_uint_t                        off;        /* unknown to the route */
 } ngx_http_eventsync_arg_t;
 
 
@@ -599,23 +734,24 @@ ngx_int_t ngx_http_eventsync_body(ngx_http_eventsync_ctx_t *ctx,
 
 ngx_int_t ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx);
 
-/* _args: the query */
+/* _steps: what comes before a resource's answer */
+
+ngx_int_t ngx_http_eventsync_steps(ngx_http_eventsync_ctx_t *ctx);
+
+/* _query: parameters as text; _args: as values */
 
 ngx_int_t ngx_http_eventsync_query(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_arg_t *args, ngx_uint_t n);
 ngx_int_t ngx_http_eventsync_parameter(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *name);
-ngx_int_t ngx_http_eventsync_poll_args(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_unknown(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *name);
+ngx_int_t ngx_http_eventsync_args(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_no_stream_args(ngx_http_eventsync_ctx_t *ctx);
-ngx_int_t ngx_http_eventsync_range_args(ngx_http_eventsync_ctx_t *ctx,
-    ngx_uint_t filter);
 ngx_int_t ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *cursor, const es_feed_t *feed, ngx_str_t *query);
 ngx_int_t ngx_http_eventsync_escape_path(ngx_http_request_t *r,
     ngx_str_t *path, ngx_str_t *escaped);
-
-ngx_int_t ngx_http_eventsync_snapshot_args(ngx_http_eventsync_ctx_t *ctx,
-    ngx_str_t *page, ngx_uint_t *tombstones);
 
 /* _position: where in the feed, and what is wrong with a cursor */
 
@@ -659,7 +795,7 @@ ngx_int_t ngx_http_eventsync_cors(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_options(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *methods);
 
-/* _auth: who asks, and may they */
+/* _auth: who asks */
 
 es_rc_t ngx_http_eventsync_access(ngx_http_eventsync_worker_t *w);
 int64_t ngx_http_eventsync_now_ms(ngx_http_eventsync_worker_t *w);
@@ -673,12 +809,11 @@ ngx_int_t ngx_http_eventsync_unauthorized(ngx_http_eventsync_ctx_t *ctx,
     ngx_uint_t given, char *detail);
 ngx_msec_t ngx_http_eventsync_until(ngx_http_eventsync_ctx_t *ctx,
     ngx_msec_t time);
-ngx_int_t ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx,
-    unsigned scope);
-ngx_int_t ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx);
-ngx_int_t ngx_http_eventsync_authorize_reader(ngx_http_eventsync_ctx_t *ctx);
-ngx_int_t ngx_http_eventsync_authorize_admin(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx);
+
+/* _permit: what the request may do */
+
+ngx_int_t ngx_http_eventsync_permit(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_narrow(ngx_http_eventsync_ctx_t *ctx,
     es_narrow_t *narrow);
 ngx_int_t ngx_http_eventsync_beyond(ngx_http_eventsync_ctx_t *ctx,
@@ -714,10 +849,12 @@ ngx_int_t ngx_http_eventsync_poll_retry(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_poll_answer(ngx_http_eventsync_ctx_t *ctx,
     ngx_int_t rc);
 ngx_int_t ngx_http_eventsync_stay(ngx_http_request_t *r);
+ngx_int_t ngx_http_eventsync_wait_create(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_hold(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_park(ngx_http_eventsync_ctx_t *ctx, ngx_msec_t time);
 void ngx_http_eventsync_unpark(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_answer(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_publish_fields(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_publish(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_parse(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_commit_init(ngx_http_eventsync_worker_t *w,
@@ -726,9 +863,12 @@ ngx_int_t ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_commit_recover(ngx_http_eventsync_worker_t *w);
 void ngx_http_eventsync_commit_free(ngx_http_eventsync_worker_t *w);
 ngx_int_t ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_manage_parse(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_catalogue_parse(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_may_authorize(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_authorized(ngx_http_eventsync_ctx_t *ctx);
 
 /* _wake: whom a commit concerns */
 
@@ -744,6 +884,7 @@ void ngx_http_eventsync_tick(ngx_event_t *ev);
 
 /* _checkpoint, _keep: what consumers acknowledge */
 
+ngx_int_t ngx_http_eventsync_checkpoint_parse(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_checkpoint(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_keep_init(ngx_http_eventsync_worker_t *w,
     ngx_cycle_t *cycle);
@@ -752,6 +893,7 @@ void ngx_http_eventsync_keep_free(ngx_http_eventsync_worker_t *w);
 
 /* _pages, _leaf, _leaf_send, _encode: see ngx_http_eventsync_pages.h */
 
+ngx_int_t ngx_http_eventsync_pages_parse(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_pages(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_pages_init(ngx_http_eventsync_worker_t *w,
     ngx_cycle_t *cycle);
@@ -791,7 +933,6 @@ ngx_int_t ngx_http_eventsync_manifest(ngx_http_eventsync_ctx_t *ctx);
 /* _slice: what a backfill sends next */
 
 ngx_int_t ngx_http_eventsync_slice(ngx_http_eventsync_ctx_t *ctx);
-ngx_int_t ngx_http_eventsync_slice_may_read(ngx_http_eventsync_ctx_t *ctx);
 ngx_uint_t ngx_http_eventsync_slice_drained(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_slice_fail(ngx_http_eventsync_ctx_t *ctx);
 
@@ -799,6 +940,7 @@ ngx_int_t ngx_http_eventsync_slice_fail(ngx_http_eventsync_ctx_t *ctx);
 
 char *ngx_http_eventsync_tombstones_directive(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_eventsync_snapshot_parse(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_snapshot(ngx_http_eventsync_ctx_t *ctx);
 
 /* _task: NGX_DONE, or NGX_DECLINED: the context may have a problem */

@@ -1,342 +1,174 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The query: untrusted text to typed values; and how an answer names the URL.
+ * Arguments: the query's parameters as typed values in ctx->args.
+ *
+ * The table below has every parameter that any resource has, and a route says
+ * by a set of bits which of them are its own.  All others are refused, so that
+ * a client learns that it has misspelt one.
  */
 
 
 #include "ngx_http_eventsync.h"
 
-#include "base/query.h"
+
+/* of lists whose items are not events */
+#define NGX_HTTP_EVENTSYNC_LIST_LIMIT      100
+#define NGX_HTTP_EVENTSYNC_LIST_LIMIT_MAX  1000
+
+#define ngx_http_eventsync_has_arg(ctx, arg)                                  \
+    ((ctx)->steps->args & (ngx_uint_t) 1 << (arg))
 
 
-static ngx_uint_t ngx_http_eventsync_still_to(es_str_t name, es_str_t value,
-    const es_feed_t *feed);
-static u_char *ngx_http_eventsync_escape_arg(u_char *p, u_char *src,
-    u_char *last);
-static ngx_int_t ngx_http_eventsync_query_arg(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_arg_t *args, ngx_uint_t n, ngx_str_t *name,
-    ngx_str_t *value);
-static ngx_int_t ngx_http_eventsync_decode(ngx_http_eventsync_ctx_t *ctx,
-    ngx_str_t *name, ngx_str_t *value, ngx_uint_t plus);
-static ngx_int_t ngx_http_eventsync_unknown(ngx_http_eventsync_ctx_t *ctx,
-    ngx_str_t *name);
-static ngx_int_t ngx_http_eventsync_poll_last_id(
+static ngx_int_t ngx_http_eventsync_args_parse(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *arg);
+static ngx_int_t ngx_http_eventsync_args_last_id(
     ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_arg_t *id,
     ngx_http_eventsync_arg_t *header);
-static ngx_int_t ngx_http_eventsync_poll_position(
+static ngx_int_t ngx_http_eventsync_args_position(
     ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_arg_t *after,
     ngx_http_eventsync_arg_t *from);
-static ngx_int_t ngx_http_eventsync_poll_numbers(
-    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_arg_t *limit,
+static ngx_int_t ngx_http_eventsync_args_limit(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *limit, ngx_uint_t max);
+static ngx_int_t ngx_http_eventsync_args_wait(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_arg_t *wait);
-static ngx_int_t ngx_http_eventsync_poll_filter(ngx_http_eventsync_ctx_t *ctx,
+static ngx_int_t ngx_http_eventsync_args_tombstones(
+    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_arg_t *arg);
+static ngx_int_t ngx_http_eventsync_args_filter(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_arg_t *types, ngx_http_eventsync_arg_t *subject);
-static void ngx_http_eventsync_poll_cleanup(void *data);
+static void ngx_http_eventsync_args_cleanup(void *data);
+
+
+static const ngx_http_eventsync_arg_t
+    ngx_http_eventsync_known_args[NGX_HTTP_EVENTSYNC_ARGS] =
+{
+    [NGX_HTTP_EVENTSYNC_ARG_AFTER] = { .name = ngx_string("after") },
+    [NGX_HTTP_EVENTSYNC_ARG_FROM] = { .name = ngx_string("from"), .plus = 1 },
+    [NGX_HTTP_EVENTSYNC_ARG_TO] = { .name = ngx_string("to"), .plus = 1 },
+    [NGX_HTTP_EVENTSYNC_ARG_LIMIT] = { .name = ngx_string("limit") },
+    [NGX_HTTP_EVENTSYNC_ARG_WAIT] = { .name = ngx_string("wait") },
+    [NGX_HTTP_EVENTSYNC_ARG_TYPES] = { .name = ngx_string("types") },
+    [NGX_HTTP_EVENTSYNC_ARG_SUBJECT] = { .name = ngx_string("subject") },
+    [NGX_HTTP_EVENTSYNC_ARG_PAGE] = { .name = ngx_string("page") },
+    [NGX_HTTP_EVENTSYNC_ARG_TOMBSTONES] = { .name = ngx_string("tombstones") },
+
+    /* two spellings of a stream's position, see _reconnect */
+    [NGX_HTTP_EVENTSYNC_ARG_LAST_ID] = { .name = ngx_string("lastEventId") },
+    [NGX_HTTP_EVENTSYNC_ARG_LAST_EVENT_ID] =
+        { .name = ngx_string("Last-Event-ID") },
+
+    /* of lists whose items are not events */
+    [NGX_HTTP_EVENTSYNC_ARG_LIST_AFTER] = { .name = ngx_string("after") },
+    [NGX_HTTP_EVENTSYNC_ARG_LIST_LIMIT] = { .name = ngx_string("limit") },
+};
 
 
 ngx_int_t
-ngx_http_eventsync_query(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_arg_t *args, ngx_uint_t n)
+ngx_http_eventsync_args(ngx_http_eventsync_ctx_t *ctx)
 {
-    es_str_t   rest, name_text, value_text;
-    ngx_str_t  name, value;
+    ngx_uint_t                i;
+    ngx_http_eventsync_arg_t  arg[NGX_HTTP_EVENTSYNC_ARGS];
 
-    rest = ngx_http_eventsync_str(&ctx->request->args);
-
-    while (es_query_next(&rest, &name_text, &value_text)) {
-
-        name.data = (u_char *) name_text.data;
-        name.len = name_text.len;
-        value.data = (u_char *) value_text.data;
-        value.len = value_text.len;
-
-        if (ngx_http_eventsync_query_arg(ctx, args, n, &name, &value)
-            != NGX_OK)
-        {
-            return NGX_DECLINED;
-        }
+    if (ctx->steps->args == NGX_HTTP_EVENTSYNC_ARGS_NONE) {
+        return ngx_http_eventsync_query(ctx, NULL, 0);
     }
 
-    return NGX_OK;
-}
-
-
-/*
- * The same query from another cursor, or without any, and to the end, or to
- * its own if that is of the feed, in characters that need no escape in a header
- * or in JSON.
- */
-
-ngx_int_t
-ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
-    ngx_str_t *cursor, const es_feed_t *feed, ngx_str_t *query)
-{
-    u_char      *p;
-    es_str_t     rest, name, value;
-    ngx_uint_t   i;
-
-    static es_str_t  places[] = {
-        { "after", 5 }, { "from", 4 }, { "to", 2 }, { "page", 4 },
-        { "lastEventId", 11 }, { "Last-Event-ID", 13 }
-    };
-
-    rest = ngx_http_eventsync_str(&ctx->request->args);
-
-    p = ngx_pnalloc(ctx->request->pool,
-                    sizeof("after=&") - 1 + ES_CURSOR_MAX + 3 * rest.len);
-    if (p == NULL) {
+    ctx->args = ngx_pcalloc(ctx->request->pool,
+                            sizeof(ngx_http_eventsync_args_t));
+    if (ctx->args == NULL) {
         return NGX_DECLINED;
     }
 
-    query->data = p;
+    ngx_memcpy(arg, ngx_http_eventsync_known_args, sizeof(arg));
 
-    if (cursor) {
-        p = ngx_sprintf(p, "after=%V", cursor);
+    for (i = 0; i < NGX_HTTP_EVENTSYNC_ARGS; i++) {
+        arg[i].off = !ngx_http_eventsync_has_arg(ctx, i);
     }
 
-    while (es_query_next(&rest, &name, &value)) {
-
-        for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-            if (es_str_eq(name, places[i])) {
-                break;
-            }
-        }
-
-        if (i < sizeof(places) / sizeof(places[0])
-            && !(feed && ngx_http_eventsync_still_to(name, value, feed)))
-        {
-            continue;
-        }
-
-        if (p != query->data) {
-            *p++ = '&';
-        }
-
-        p = ngx_http_eventsync_escape_arg(p, (u_char *) name.data,
-                                          (u_char *) value.data + value.len);
+    if (!ctx->conf->sse) {
+        arg[NGX_HTTP_EVENTSYNC_ARG_LAST_ID].off = 1;
+        arg[NGX_HTTP_EVENTSYNC_ARG_LAST_EVENT_ID].off = 1;
     }
 
-    query->len = p - query->data;
-
-    return NGX_OK;
-}
-
-
-/* an end that is a cursor and still there: a time may be before the oldest */
-
-static ngx_uint_t
-ngx_http_eventsync_still_to(es_str_t name, es_str_t value,
-    const es_feed_t *feed)
-{
-    es_cursor_t  to;
-
-    return es_str_eq(name, es_str("to"))
-           && es_cursor_parse(value, &to) == ES_OK
-           && es_feed_check(feed, &to) == ES_OK;
-}
-
-
-/* what is encoded stays as it is */
-
-static u_char *
-ngx_http_eventsync_escape_arg(u_char *p, u_char *src, u_char *last)
-{
-    for ( /* void */ ; src < last; src++) {
-
-        if ((*src >= '0' && *src <= '9') || (*src >= 'A' && *src <= 'Z')
-            || (*src >= 'a' && *src <= 'z')
-            || (*src && ngx_strchr("-._~!$'()*+,;=:@/?%", *src)))
-        {
-            *p++ = *src;
-
-        } else {
-            p = ngx_sprintf(p, "%%%02Xi", (ngx_int_t) *src);
-        }
-    }
-
-    return p;
-}
-
-
-/*
- * nginx has decoded the path of a request.  An answer names it only as a URL
- * spells it, in characters that need no escape in a header or in JSON.
- */
-
-ngx_int_t
-ngx_http_eventsync_escape_path(ngx_http_request_t *r, ngx_str_t *path,
-    ngx_str_t *escaped)
-{
-    escaped->len = path->len + 2 * ngx_escape_uri(NULL, path->data, path->len,
-                                                  NGX_ESCAPE_URI);
-
-    escaped->data = ngx_pnalloc(r->pool, escaped->len);
-    if (escaped->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    (void) ngx_escape_uri(escaped->data, path->data, path->len,
-                          NGX_ESCAPE_URI);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_query_arg(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_arg_t *args, ngx_uint_t n, ngx_str_t *name,
-    ngx_str_t *value)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < n; i++) {
-
-        if (args[i].name.len != name->len
-            || ngx_memcmp(args[i].name.data, name->data, name->len) != 0)
-        {
-            continue;
-        }
-
-        if (args[i].set) {
-            (void) ngx_http_eventsync_fail(ctx,
-                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"%V\" is repeated.", name);
-            return ngx_http_eventsync_parameter(ctx, name);
-        }
-
-        args[i].set = 1;
-        args[i].value = *value;
-
-        return ngx_http_eventsync_decode(ctx, name, &args[i].value,
-                                         args[i].plus);
-    }
-
-    return ngx_http_eventsync_unknown(ctx, name);
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_unknown(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *name)
-{
-    name->len = ngx_min(name->len, NGX_HTTP_EVENTSYNC_QUOTED);
-
-    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                   "Parameter \"%V\" is unknown.", name);
-
-    return ngx_http_eventsync_parameter(ctx, name);
-}
-
-
-/* which one it was, for programs; any byte may be in a name */
-
-ngx_int_t
-ngx_http_eventsync_parameter(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *name)
-{
-    u_char      text[NGX_HTTP_EVENTSYNC_QUOTED];
-    u_char      escaped[6 * NGX_HTTP_EVENTSYNC_QUOTED];
-    size_t      len;
-    ngx_str_t   value;
-    ngx_uint_t  i;
-
-    len = ngx_min(name->len, NGX_HTTP_EVENTSYNC_QUOTED);
-
-    for (i = 0; i < len; i++) {
-        text[i] = (name->data[i] < 0x80) ? name->data[i] : '?';
-    }
-
-    value.data = escaped;
-    value.len = (u_char *) ngx_escape_json(escaped, text, len) - escaped;
-
-    return ngx_http_eventsync_members(ctx, sizeof(escaped) + 32,
-                                      ",\"parameter\":\"%V\"", &value);
-}
-
-
-/* percent-encoding, and '+' for a space as forms have it */
-
-static ngx_int_t
-ngx_http_eventsync_decode(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *name,
-    ngx_str_t *value, ngx_uint_t plus)
-{
-    char      *out, *end;
-    es_str_t   text;
-
-    text = ngx_http_eventsync_str(value);
-
-    if (!es_query_encoded(text)) {
-        return NGX_OK;
-    }
-
-    out = ngx_pnalloc(ctx->request->pool, text.len);
-    if (out == NULL) {
-        return NGX_DECLINED;
-    }
-
-    end = es_query_decode(text, plus, out);
-
-    if (end == NULL) {
-        (void) ngx_http_eventsync_fail(ctx,
-                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"%V\" has a malformed "
-                                     "percent-encoding.", name);
-        return ngx_http_eventsync_parameter(ctx, name);
-    }
-
-    value->data = (u_char *) out;
-    value->len = end - out;
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_eventsync_poll_args(ngx_http_eventsync_ctx_t *ctx)
-{
-    ngx_uint_t                 n;
-    ngx_http_eventsync_arg_t  *after, *from, *limit, *wait, *types, *subject;
-    ngx_http_eventsync_arg_t   args[] = {
-        { ngx_string("after"), ngx_null_string, 0, 0 },
-        { ngx_string("limit"), ngx_null_string, 0, 0 },
-        { ngx_string("wait"), ngx_null_string, 0, 0 },
-        { ngx_string("types"), ngx_null_string, 0, 0 },
-        { ngx_string("subject"), ngx_null_string, 0, 0 },
-        { ngx_string("from"), ngx_null_string, 0, 1 },
-        { ngx_string("lastEventId"), ngx_null_string, 0, 0 },
-        { ngx_string("Last-Event-ID"), ngx_null_string, 0, 0 },
-    };
-
-    /* the last two are of streams, see _reconnect */
-
-    n = ctx->conf->sse ? 8 : 6;
-
-    after = &args[0];
-    limit = &args[1];
-    wait = &args[2];
-    types = &args[3];
-    subject = &args[4];
-    from = &args[5];
-
-    if (ngx_http_eventsync_query(ctx, args, n) != NGX_OK
-        || ngx_http_eventsync_poll_last_id(ctx, &args[6], &args[7]) != NGX_OK
-        || ngx_http_eventsync_poll_position(ctx, after, from) != NGX_OK
-        || ngx_http_eventsync_poll_numbers(ctx, limit, wait) != NGX_OK)
+    if (ngx_http_eventsync_query(ctx, arg, NGX_HTTP_EVENTSYNC_ARGS)
+        != NGX_OK)
     {
         return NGX_DECLINED;
     }
 
-    if (!types->set && !subject->set) {
-        return NGX_OK;
+    return ngx_http_eventsync_args_parse(ctx, arg);
+}
+
+
+/* what a route does not have is not set */
+
+static ngx_int_t
+ngx_http_eventsync_args_parse(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *arg)
+{
+    ngx_http_eventsync_args_t      *args;
+    ngx_http_eventsync_loc_conf_t  *conf;
+
+    args = ctx->args;
+    conf = ctx->conf;
+
+    if (ngx_http_eventsync_args_last_id(ctx,
+                                  &arg[NGX_HTTP_EVENTSYNC_ARG_LAST_ID],
+                                  &arg[NGX_HTTP_EVENTSYNC_ARG_LAST_EVENT_ID])
+        != NGX_OK
+        || ngx_http_eventsync_args_position(ctx,
+                                  &arg[NGX_HTTP_EVENTSYNC_ARG_AFTER],
+                                  &arg[NGX_HTTP_EVENTSYNC_ARG_FROM])
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
     }
 
-    return ngx_http_eventsync_poll_filter(ctx, types, subject);
+    args->has_to = arg[NGX_HTTP_EVENTSYNC_ARG_TO].set;
+    args->to = arg[NGX_HTTP_EVENTSYNC_ARG_TO].value;
+
+    args->limit = ngx_http_eventsync_has_arg(ctx,
+                                         NGX_HTTP_EVENTSYNC_ARG_LIST_LIMIT)
+                  ? NGX_HTTP_EVENTSYNC_LIST_LIMIT : conf->poll_limit;
+
+    if (ngx_http_eventsync_args_limit(ctx,
+                                      &arg[NGX_HTTP_EVENTSYNC_ARG_LIMIT],
+                                      conf->poll_limit_max)
+        != NGX_OK
+        || ngx_http_eventsync_args_limit(ctx,
+                                      &arg[NGX_HTTP_EVENTSYNC_ARG_LIST_LIMIT],
+                                      NGX_HTTP_EVENTSYNC_LIST_LIMIT_MAX)
+           != NGX_OK
+        || ngx_http_eventsync_args_wait(ctx,
+                                        &arg[NGX_HTTP_EVENTSYNC_ARG_WAIT])
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    args->has_list_after = arg[NGX_HTTP_EVENTSYNC_ARG_LIST_AFTER].set;
+    args->list_after = arg[NGX_HTTP_EVENTSYNC_ARG_LIST_AFTER].value;
+
+    args->has_page = arg[NGX_HTTP_EVENTSYNC_ARG_PAGE].set;
+    args->page = arg[NGX_HTTP_EVENTSYNC_ARG_PAGE].value;
+
+    if (ngx_http_eventsync_args_tombstones(ctx,
+                                     &arg[NGX_HTTP_EVENTSYNC_ARG_TOMBSTONES])
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_eventsync_args_filter(ctx,
+                                        &arg[NGX_HTTP_EVENTSYNC_ARG_TYPES],
+                                        &arg[NGX_HTTP_EVENTSYNC_ARG_SUBJECT]);
 }
 
 
 /* two spellings of one parameter; what it is worth depends on the format */
 
 static ngx_int_t
-ngx_http_eventsync_poll_last_id(ngx_http_eventsync_ctx_t *ctx,
+ngx_http_eventsync_args_last_id(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_arg_t *id, ngx_http_eventsync_arg_t *header)
 {
     if (id->set && header->set) {
@@ -348,7 +180,7 @@ ngx_http_eventsync_poll_last_id(ngx_http_eventsync_ctx_t *ctx,
     }
 
     if (id->set || header->set) {
-        ctx->poll->stranger = id->set ? id->name : header->name;
+        ctx->args->last_id = id->set ? id->name : header->name;
     }
 
     return NGX_OK;
@@ -360,96 +192,18 @@ ngx_http_eventsync_poll_last_id(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t
 ngx_http_eventsync_no_stream_args(ngx_http_eventsync_ctx_t *ctx)
 {
-    return ctx->poll->stranger.len
-           ? ngx_http_eventsync_unknown(ctx, &ctx->poll->stranger) : NGX_OK;
-}
-
-
-/* a range of events; with `filter`, of those that match */
-
-ngx_int_t
-ngx_http_eventsync_range_args(ngx_http_eventsync_ctx_t *ctx,
-    ngx_uint_t filter)
-{
-    ngx_http_eventsync_arg_t  *after, *from, *to, *types, *subject;
-    ngx_http_eventsync_arg_t   args[] = {
-        { ngx_string("after"), ngx_null_string, 0, 0 },
-        { ngx_string("from"), ngx_null_string, 0, 1 },
-        { ngx_string("to"), ngx_null_string, 0, 1 },
-        { ngx_string("types"), ngx_null_string, 0, 0 },
-        { ngx_string("subject"), ngx_null_string, 0, 0 },
-    };
-
-    after = &args[0];
-    from = &args[1];
-    to = &args[2];
-    types = &args[3];
-    subject = &args[4];
-
-    if (ngx_http_eventsync_query(ctx, args, filter ? 5 : 3) != NGX_OK
-        || ngx_http_eventsync_poll_position(ctx, after, from) != NGX_OK)
-    {
-        return NGX_DECLINED;
-    }
-
-    ctx->poll->has_to = to->set;
-    ctx->poll->to = to->value;
-
-    if (!types->set && !subject->set) {
-        return NGX_OK;
-    }
-
-    return ngx_http_eventsync_poll_filter(ctx, types, subject);
-}
-
-
-ngx_int_t
-ngx_http_eventsync_snapshot_args(ngx_http_eventsync_ctx_t *ctx,
-    ngx_str_t *page, ngx_uint_t *tombstones)
-{
-    ngx_http_eventsync_arg_t  *value, wait;
-    ngx_http_eventsync_arg_t   args[] = {
-        { ngx_string("limit"), ngx_null_string, 0, 0 },
-        { ngx_string("page"), ngx_null_string, 0, 0 },
-        { ngx_string("tombstones"), ngx_null_string, 0, 0 },
-    };
-
-    ngx_memzero(&wait, sizeof(ngx_http_eventsync_arg_t));
-
-    if (ngx_http_eventsync_query(ctx, args, 3) != NGX_OK
-        || ngx_http_eventsync_poll_numbers(ctx, &args[0], &wait) != NGX_OK)
-    {
-        return NGX_DECLINED;
-    }
-
-    ctx->poll->has_page = args[1].set;
-    *page = args[1].value;
-    value = &args[2];
-
-    if (value->set
-        && (value->value.len != 1
-            || (value->value.data[0] != '0' && value->value.data[0] != '1')))
-    {
-        (void) ngx_http_eventsync_fail(ctx,
-                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"tombstones\" must be 0 or "
-                                     "1.");
-        return ngx_http_eventsync_parameter(ctx, &value->name);
-    }
-
-    *tombstones = (value->set && value->value.data[0] == '1');
-
-    return NGX_OK;
+    return ctx->args->last_id.len
+           ? ngx_http_eventsync_unknown(ctx, &ctx->args->last_id) : NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_http_eventsync_poll_position(ngx_http_eventsync_ctx_t *ctx,
+ngx_http_eventsync_args_position(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_arg_t *after, ngx_http_eventsync_arg_t *from)
 {
-    ngx_http_eventsync_poll_t  *poll;
+    ngx_http_eventsync_args_t  *args;
 
-    poll = ctx->poll;
+    args = ctx->args;
 
     if (after->set && from->set) {
         (void) ngx_http_eventsync_fail(ctx,
@@ -460,10 +214,10 @@ ngx_http_eventsync_poll_position(ngx_http_eventsync_ctx_t *ctx,
     }
 
     if (after->set) {
-        poll->has_after = 1;
+        args->has_after = 1;
 
         if (es_cursor_parse(ngx_http_eventsync_str(&after->value),
-                            &poll->after)
+                            &args->after)
             != ES_OK)
         {
             after->value.len = ngx_min(after->value.len,
@@ -478,81 +232,115 @@ ngx_http_eventsync_poll_position(ngx_http_eventsync_ctx_t *ctx,
 
     /* the time is judged where it is used, in the scope of a feed */
 
-    poll->has_from = from->set;
-    poll->from = from->value;
+    args->has_from = from->set;
+    args->from = from->value;
 
     return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_http_eventsync_poll_numbers(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_arg_t *limit, ngx_http_eventsync_arg_t *wait)
+ngx_http_eventsync_args_limit(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *limit, ngx_uint_t max)
 {
-    ngx_int_t                       n;
-    ngx_uint_t                      max;
-    ngx_http_eventsync_poll_t      *poll;
-    ngx_http_eventsync_loc_conf_t  *conf;
+    ngx_int_t  n;
 
-    poll = ctx->poll;
-    conf = ctx->conf;
-
-    poll->limit = conf->poll_limit;
-    poll->has_limit = limit->set;
-    poll->has_wait = wait->set;
-
-    if (limit->set) {
-        n = ngx_atoi(limit->value.data, limit->value.len);
-
-        if (n < 1 || (ngx_uint_t) n > conf->poll_limit_max) {
-            (void) ngx_http_eventsync_fail(ctx,
-                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"limit\" must be between 1 "
-                                     "and %ui.",
-                                     conf->poll_limit_max);
-            return ngx_http_eventsync_members(ctx, 64,
-                                     ",\"parameter\":\"limit\","
-                                     "\"maximum\":%ui", conf->poll_limit_max);
-        }
-
-        poll->limit = n;
+    if (!limit->set) {
+        return NGX_OK;
     }
 
-    if (wait->set) {
-        n = ngx_atoi(wait->value.data, wait->value.len);
-        max = conf->poll_wait_max;
+    n = ngx_atoi(limit->value.data, limit->value.len);
 
-        if (n < 0 || (ngx_uint_t) n > max) {
-            (void) ngx_http_eventsync_fail(ctx,
+    if (n < 1 || (ngx_uint_t) n > max) {
+        (void) ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameter \"limit\" must be between 1 "
+                                     "and %ui.", max);
+        return ngx_http_eventsync_members(ctx, 64,
+                                     ",\"parameter\":\"limit\","
+                                     "\"maximum\":%ui", max);
+    }
+
+    ctx->args->has_limit = 1;
+    ctx->args->limit = n;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_args_wait(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *wait)
+{
+    ngx_int_t   n;
+    ngx_uint_t  max;
+
+    if (!wait->set) {
+        return NGX_OK;
+    }
+
+    n = ngx_atoi(wait->value.data, wait->value.len);
+    max = ctx->conf->poll_wait_max;
+
+    if (n < 0 || (ngx_uint_t) n > max) {
+        (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
                                      "Parameter \"wait\" must be between 0 "
                                      "and %ui seconds.", max);
-            return ngx_http_eventsync_members(ctx, 64,
+        return ngx_http_eventsync_members(ctx, 64,
                                      ",\"parameter\":\"wait\","
                                      "\"maximum\":%ui", max);
-        }
-
-        poll->wait = (ngx_msec_t) n * 1000;
     }
+
+    ctx->args->has_wait = 1;
+    ctx->args->wait = (ngx_msec_t) n * 1000;
 
     return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_http_eventsync_poll_filter(ngx_http_eventsync_ctx_t *ctx,
+ngx_http_eventsync_args_tombstones(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *arg)
+{
+    if (!arg->set) {
+        return NGX_OK;
+    }
+
+    if (arg->value.len != 1
+        || (arg->value.data[0] != '0' && arg->value.data[0] != '1'))
+    {
+        (void) ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameter \"tombstones\" must be 0 or "
+                                     "1.");
+        return ngx_http_eventsync_parameter(ctx, &arg->name);
+    }
+
+    ctx->args->tombstones = (arg->value.data[0] == '1');
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_args_filter(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_arg_t *types, ngx_http_eventsync_arg_t *subject)
 {
     es_rc_t                     rc, types_rc;
     ngx_str_t                  *name;
     es_problem_t                problem;
     ngx_pool_cleanup_t         *cln;
-    ngx_http_eventsync_poll_t  *poll;
+    ngx_http_eventsync_args_t  *args;
 
-    poll = ctx->poll;
+    if (!types->set && !subject->set) {
+        return NGX_OK;
+    }
 
-    poll->filter = ngx_pcalloc(ctx->request->pool, sizeof(es_filter_t));
-    if (poll->filter == NULL) {
+    args = ctx->args;
+
+    args->filter = ngx_pcalloc(ctx->request->pool, sizeof(es_filter_t));
+    if (args->filter == NULL) {
         return NGX_DECLINED;
     }
 
@@ -561,23 +349,23 @@ ngx_http_eventsync_poll_filter(ngx_http_eventsync_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
-    cln->handler = ngx_http_eventsync_poll_cleanup;
-    cln->data = poll;
+    cln->handler = ngx_http_eventsync_args_cleanup;
+    cln->data = args;
 
     types_rc = ES_OK;
     rc = ES_OK;
 
     if (types->set) {
-        types_rc = es_filter_types(poll->filter,
+        types_rc = es_filter_types(args->filter,
                                    ngx_http_eventsync_str(&types->value),
                                    &problem);
         rc = types_rc;
     }
 
     if (rc == ES_OK && subject->set) {
-        rc = es_filter_subject(poll->filter,
+        rc = es_filter_subject(args->filter,
                                ngx_http_eventsync_str(&subject->value),
-                               &poll->scratch, &problem);
+                               &args->scratch, &problem);
     }
 
     if (rc == ES_INVALID || rc == ES_TOO_LARGE) {
@@ -594,8 +382,8 @@ ngx_http_eventsync_poll_filter(ngx_http_eventsync_ctx_t *ctx,
         return ngx_http_eventsync_fail_store(ctx, rc);
     }
 
-    if (es_filter_is_all(poll->filter)) {
-        poll->filter = NULL;
+    if (es_filter_is_all(args->filter)) {
+        args->filter = NULL;
     }
 
     return NGX_OK;
@@ -603,9 +391,9 @@ ngx_http_eventsync_poll_filter(ngx_http_eventsync_ctx_t *ctx,
 
 
 static void
-ngx_http_eventsync_poll_cleanup(void *data)
+ngx_http_eventsync_args_cleanup(void *data)
 {
-    ngx_http_eventsync_poll_t  *poll = data;
+    ngx_http_eventsync_args_t  *args = data;
 
-    es_buf_free(&poll->scratch);
+    es_buf_free(&args->scratch);
 }

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Who asks, and what may be done: API keys, and the access tokens that they
- * were exchanged for, against the registry's picture.
+ * Who sends a request: API keys, and the access tokens that were issued for
+ * them, are looked up in the loaded registry.
  *
- * Pointers into the picture live until the next look at its version, that is
- * no longer than the handler of one event: ctx->grant is for the steps that
- * follow at once, and what is needed later is copied.
+ * A pointer into the loaded registry is valid until the next check of its
+ * version, that is within the handler of one event.  So ctx->grant is for the
+ * steps that follow at once, and what is needed later is copied.
  */
 
 
 #include "ngx_http_eventsync.h"
-
-
-#define NGX_HTTP_EVENTSYNC_CHALLENGE  "Bearer realm=\"eventsync\""
 
 
 /* a clock that timers go by may be behind the one that tells the time */
@@ -26,20 +23,10 @@ static ngx_int_t ngx_http_eventsync_parse_key(ngx_http_eventsync_ctx_t *ctx,
 static ngx_int_t ngx_http_eventsync_parse_token(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *text);
 static ngx_int_t ngx_http_eventsync_admit(ngx_http_eventsync_ctx_t *ctx);
-static ngx_uint_t ngx_http_eventsync_has(ngx_http_eventsync_ctx_t *ctx,
-    unsigned scope);
 static const es_key_t *ngx_http_eventsync_find_key(
     ngx_http_eventsync_ctx_t *ctx);
 static int64_t ngx_http_eventsync_expires(ngx_http_eventsync_ctx_t *ctx,
     const es_key_t *key);
-static ngx_uint_t ngx_http_eventsync_allows(ngx_http_eventsync_ctx_t *ctx,
-    unsigned scope, es_str_t feed);
-static ngx_int_t ngx_http_eventsync_narrow_to(ngx_http_eventsync_ctx_t *ctx,
-    es_narrow_t *narrow, const es_patterns_t *feeds);
-static ngx_int_t ngx_http_eventsync_forbidden(ngx_http_eventsync_ctx_t *ctx,
-    unsigned scope);
-static ngx_int_t ngx_http_eventsync_challenge(ngx_http_eventsync_ctx_t *ctx,
-    unsigned scope);
 
 
 /* May be called again for the same request: keys are revoked meanwhile. */
@@ -139,245 +126,6 @@ ngx_http_eventsync_admit(ngx_http_eventsync_ctx_t *ctx)
     }
 
     return NGX_OK;
-}
-
-
-/*
- * 404 hides what is not granted; 403 is for a feed that the key may know by
- * another scope.
- */
-
-ngx_int_t
-ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
-{
-    es_str_t  feed;
-
-    feed = ngx_http_eventsync_str(&ctx->feed);
-
-    if (!es_feed_name_ok(feed)) {
-        return ngx_http_eventsync_fail_store(ctx, ES_NOT_FOUND);
-    }
-
-    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF) {
-        return NGX_OK;
-    }
-
-    if (ngx_http_eventsync_allows(ctx, scope, feed)) {
-        return NGX_OK;
-    }
-
-    if (ngx_http_eventsync_allows(ctx, ES_SCOPE_READ, feed)
-        || ngx_http_eventsync_allows(ctx, ES_SCOPE_PUBLISH, feed))
-    {
-        return ngx_http_eventsync_forbidden(ctx, scope);
-    }
-
-    return ngx_http_eventsync_fail_store(ctx, ES_NOT_FOUND);
-}
-
-
-/* a scope that is of no feed */
-
-static ngx_uint_t
-ngx_http_eventsync_has(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
-{
-    return (ctx->grant->scopes & scope)
-           && (ctx->token == NULL
-               || (ctx->token->jwt.scope.scopes & scope));
-}
-
-
-/* for a partner's own things, which are of no feed */
-
-ngx_int_t
-ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx)
-{
-    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF) {
-        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
-                                       "Endpoints require \"eventsync_auth "
-                                       "key\", because each belongs to a "
-                                       "partner.");
-    }
-
-    if (ngx_http_eventsync_has(ctx, ES_SCOPE_MANAGE)) {
-        return NGX_OK;
-    }
-
-    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
-                                   "The %s lacks the scope \"manage\".",
-                                   ctx->token ? "token" : "key");
-
-    return ngx_http_eventsync_challenge(ctx, ES_SCOPE_MANAGE);
-}
-
-
-/* besides, of what says something of events: which feeds these may be of is
-   judged with the endpoint */
-
-ngx_int_t
-ngx_http_eventsync_authorize_reader(ngx_http_eventsync_ctx_t *ctx)
-{
-    return ngx_http_eventsync_has(ctx, ES_SCOPE_READ)
-           ? NGX_OK : ngx_http_eventsync_forbidden(ctx, ES_SCOPE_READ);
-}
-
-
-/* for what is of all partners */
-
-ngx_int_t
-ngx_http_eventsync_authorize_admin(ngx_http_eventsync_ctx_t *ctx)
-{
-    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF
-        || ngx_http_eventsync_has(ctx, ES_SCOPE_ADMIN))
-    {
-        return NGX_OK;
-    }
-
-    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
-                                   "The %s lacks the scope \"admin\".",
-                                   ctx->token ? "token" : "key");
-
-    return ngx_http_eventsync_challenge(ctx, ES_SCOPE_ADMIN);
-}
-
-
-/* what of its partner's the credential is for */
-
-ngx_int_t
-ngx_http_eventsync_narrow(ngx_http_eventsync_ctx_t *ctx, es_narrow_t *narrow)
-{
-    narrow->n = 0;
-
-    return ngx_http_eventsync_narrow_to(ctx, narrow, &ctx->grant->feeds);
-}
-
-
-/* copied, because it is needed on a thread; an empty list narrows nothing */
-
-static ngx_int_t
-ngx_http_eventsync_narrow_to(ngx_http_eventsync_ctx_t *ctx,
-    es_narrow_t *narrow, const es_patterns_t *feeds)
-{
-    u_char      *p;
-    size_t       i;
-    es_str_t    *list;
-    ngx_pool_t  *pool;
-
-    if (feeds->n == 0) {
-        return NGX_OK;
-    }
-
-    pool = ctx->request->pool;
-
-    list = ngx_palloc(pool, feeds->n * sizeof(es_str_t));
-
-    if (list == NULL || narrow->n == ES_NARROWS_MAX) {
-        return ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
-    }
-
-    for (i = 0; i < feeds->n; i++) {
-        p = ngx_pnalloc(pool, feeds->list[i].len);
-        if (p == NULL) {
-            return ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
-        }
-
-        ngx_memcpy(p, feeds->list[i].data, feeds->list[i].len);
-        list[i].data = (char *) p;
-        list[i].len = feeds->list[i].len;
-    }
-
-    narrow->lists[narrow->n].n = feeds->n;
-    narrow->lists[narrow->n++].list = list;
-
-    return NGX_OK;
-}
-
-
-/* the scope is there, and not for all that was asked */
-
-ngx_int_t
-ngx_http_eventsync_beyond(ngx_http_eventsync_ctx_t *ctx, char *detail)
-{
-    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN, "%s.",
-                                   detail);
-
-    return ngx_http_eventsync_challenge(ctx, ES_SCOPE_MANAGE);
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_forbidden(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
-{
-    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
-                                   "The %s lacks the scope \"%s\" on this "
-                                   "feed.", ctx->token ? "token" : "key",
-                                   (scope == ES_SCOPE_PUBLISH) ? "publish"
-                                                               : "read");
-
-    return ngx_http_eventsync_challenge(ctx, scope);
-}
-
-
-/* what the key would have to have (RFC 6750, section 3) */
-
-static ngx_int_t
-ngx_http_eventsync_challenge(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
-{
-    ngx_str_t  *challenge;
-
-    if (ctx->problem == NULL) {
-        return NGX_DECLINED;
-    }
-
-    challenge = &ctx->problem->challenge;
-
-    switch (scope) {
-
-    case ES_SCOPE_PUBLISH:
-        ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE
-                               ", error=\"insufficient_scope\""
-                               ", scope=\"publish\"");
-        break;
-
-    case ES_SCOPE_MANAGE:
-        ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE
-                               ", error=\"insufficient_scope\""
-                               ", scope=\"manage\"");
-        break;
-
-    case ES_SCOPE_ADMIN:
-        ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE
-                               ", error=\"insufficient_scope\""
-                               ", scope=\"admin\"");
-        break;
-
-    default: /* ES_SCOPE_READ */
-        ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE
-                               ", error=\"insufficient_scope\""
-                               ", scope=\"read\"");
-    }
-
-    return NGX_DECLINED;
-}
-
-
-ngx_uint_t
-ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx, es_str_t feed)
-{
-    return ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF
-           || ngx_http_eventsync_allows(ctx, ES_SCOPE_READ, feed);
-}
-
-
-/* what the key may now, and the token's scope does not leave out */
-
-static ngx_uint_t
-ngx_http_eventsync_allows(ngx_http_eventsync_ctx_t *ctx, unsigned scope,
-    es_str_t feed)
-{
-    return es_key_allows(ctx->grant, scope, feed)
-           && (ctx->token == NULL
-               || es_scope_allows(&ctx->token->jwt.scope, scope, feed));
 }
 
 

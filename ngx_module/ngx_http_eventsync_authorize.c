@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * May this credential read the feed: for a cache in front, which asks before
- * it gives a page to somebody (auth_request, ext_authz and the like).
+ * Whether a credential may read a feed.  A cache in front of the module asks
+ * before it answers from its own pages (auth_request, ext_authz and the like).
  */
 
 
@@ -10,37 +10,30 @@
 
 
 /*
- * 204, 401 or 403.  What is not granted is not 404 here, because auth_request
- * knows no other refusals; a feed that is granted need not be there.
+ * 401 or 403.  What is not granted is not 404 here, because auth_request knows
+ * no other refusals; a feed that is granted need not exist.
  */
 
 ngx_int_t
 ngx_http_eventsync_may_authorize(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_int_t            rc;
+    if (ngx_http_eventsync_may_read(ctx, ngx_http_eventsync_str(&ctx->feed)))
+    {
+        return NGX_OK;
+    }
+
+    return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
+                                   "This credential has no read access to the "
+                                   "feed.");
+}
+
+
+ngx_int_t
+ngx_http_eventsync_authorized(ngx_http_eventsync_ctx_t *ctx)
+{
     ngx_http_request_t  *r;
 
     r = ctx->request;
-
-    rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK
-        || ngx_http_eventsync_authenticate(ctx) != NGX_OK)
-    {
-        return ngx_http_eventsync_send_problem(ctx);
-    }
-
-    if (!ngx_http_eventsync_may_read(ctx, ngx_http_eventsync_str(&ctx->feed)))
-    {
-        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
-                                       "This credential has no read access to "
-                                       "the feed.");
-
-        return ngx_http_eventsync_send_problem(ctx);
-    }
 
     if (ngx_http_eventsync_no_store(r) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

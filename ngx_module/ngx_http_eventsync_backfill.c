@@ -53,33 +53,14 @@ ngx_http_eventsync_backfill(ngx_http_eventsync_ctx_t *ctx)
     es_rc_t              es;
     es_txn_t            *txn;
     ngx_int_t            rc;
-    ngx_uint_t           format;
     ngx_http_request_t  *r;
 
     r = ctx->request;
 
-    rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    ctx->poll = ngx_pcalloc(r->pool, sizeof(ngx_http_eventsync_poll_t));
     ctx->backfill = ngx_pcalloc(r->pool,
                                 sizeof(ngx_http_eventsync_backfill_t));
-
-    if (ctx->poll == NULL || ctx->backfill == NULL) {
+    if (ctx->backfill == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ngx_http_eventsync_range_args(ctx, 1) != NGX_OK
-        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK
-        || ngx_http_eventsync_accept(ctx,
-               &ngx_http_eventsync_page_types[NGX_HTTP_EVENTSYNC_NDJSON], 1,
-               &format)
-           != NGX_OK)
-    {
-        return ngx_http_eventsync_send_problem(ctx);
     }
 
     es = es_txn_begin(ctx->worker->es, &txn);
@@ -151,7 +132,7 @@ ngx_http_eventsync_backfill_start(ngx_http_eventsync_ctx_t *ctx,
     bf->sent = bf->after;
     (void) es_cursor_print(feed.epoch, bf->after, bf->prev);
 
-    if (ctx->poll->filter == NULL) {
+    if (ctx->args->filter == NULL) {
         es = es_range_bytes(txn, &feed, bf->after, bf->to, &bf->total);
 
         if (es == ES_OK) {
@@ -169,7 +150,7 @@ ngx_http_eventsync_backfill_start(ngx_http_eventsync_ctx_t *ctx,
         bf->total += bf->to - bf->after;    /* the ends of lines */
     }
 
-    es = es_range_count(txn, &feed, bf->after, bf->to, ctx->poll->filter,
+    es = es_range_count(txn, &feed, bf->after, bf->to, ctx->args->filter,
                         &bf->expected);
 
     bf->counted = (es == ES_OK);
@@ -224,7 +205,7 @@ ngx_http_eventsync_backfill_headers(ngx_http_eventsync_ctx_t *ctx)
                            : &ngx_http_eventsync_events_max,
                bf->expected)
            != NGX_OK
-        || (ctx->poll->filter == NULL
+        || (ctx->args->filter == NULL
             && ngx_http_eventsync_backfill_number(r,
                    &ngx_http_eventsync_bytes, bf->total)
                != NGX_OK)
@@ -258,7 +239,7 @@ ngx_http_eventsync_backfill_prepare(ngx_http_eventsync_ctx_t *ctx)
 
     /* of all events the store has the digest */
 
-    if (ctx->poll->filter == NULL) {
+    if (ctx->args->filter == NULL) {
         return NGX_OK;
     }
 
@@ -377,7 +358,7 @@ ngx_http_eventsync_backfill_run(ngx_http_eventsync_ctx_t *ctx)
 
         if (bf->buf->pos == bf->buf->last && !c->buffered) {
 
-            if (n && ctx->poll->filter) {
+            if (n && ctx->args->filter) {
                 break;
             }
 
@@ -446,7 +427,7 @@ ngx_http_eventsync_backfill_charge(ngx_http_eventsync_ctx_t *ctx)
 
     /* the rate that is in force, and whether the key still is, see _slice */
 
-    if (bf->slowed && ngx_http_eventsync_slice_may_read(ctx) != NGX_OK) {
+    if (bf->slowed && ngx_http_eventsync_permit(ctx) != NGX_OK) {
         bf->buf->last = bf->buf->pos;
 
         if (ngx_http_eventsync_slice_fail(ctx) != NGX_OK) {

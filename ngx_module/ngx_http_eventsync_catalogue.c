@@ -13,10 +13,6 @@
 #include "base/hash.h"
 
 
-#define NGX_HTTP_EVENTSYNC_TYPES      100
-#define NGX_HTTP_EVENTSYNC_TYPES_MAX  1000
-
-
 typedef struct {
     ngx_http_eventsync_ctx_t         *ctx;
     ngx_http_eventsync_task_t        *task;
@@ -28,8 +24,6 @@ typedef struct {
 } ngx_http_eventsync_catalogue_t;
 
 
-static ngx_int_t ngx_http_eventsync_catalogue_args(
-    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_catalogue_t *cat);
 static void ngx_http_eventsync_catalogue_run(
     ngx_http_eventsync_task_t *task);
 static ngx_int_t ngx_http_eventsync_catalogue_answer(
@@ -58,25 +52,18 @@ static ngx_str_t  ngx_http_eventsync_catalogue_sunset = ngx_string("Sunset");
 /* the route's data is how many names it has: a type, and a version of it */
 
 ngx_int_t
-ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx)
+ngx_http_eventsync_catalogue_parse(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_int_t                        rc;
-    ngx_http_request_t              *r;
+    ngx_str_t                        name = ngx_string("after");
     ngx_http_eventsync_task_t       *task;
     ngx_http_eventsync_catalogue_t  *cat;
 
-    r = ctx->request;
-
-    rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    cat = ngx_pcalloc(r->pool, sizeof(ngx_http_eventsync_catalogue_t));
+    cat = ngx_pcalloc(ctx->request->pool,
+                      sizeof(ngx_http_eventsync_catalogue_t));
     task = ngx_http_eventsync_task_create(ctx);
 
     if (cat == NULL || task == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_DECLINED;
     }
 
     task->run = ngx_http_eventsync_catalogue_run;
@@ -94,70 +81,33 @@ ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx)
         cat->version = ngx_http_eventsync_str(&ctx->segments[1]);
     }
 
-    if (ngx_http_eventsync_catalogue_args(ctx, cat) != NGX_OK
-        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_limit_poll(ctx) != NGX_OK)
-    {
-        return ngx_http_eventsync_send_problem(ctx);
+    if (ctx->args == NULL) {
+        return NGX_OK;
     }
 
-    rc = ngx_http_eventsync_task_post(task);
+    cat->limit = ctx->args->limit;
+    cat->after = ngx_http_eventsync_str(&ctx->args->list_after);
 
-    return (rc == NGX_DECLINED) ? ngx_http_eventsync_send_problem(ctx) : rc;
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_catalogue_args(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_catalogue_t *cat)
-{
-    ngx_int_t                  n;
-    ngx_http_eventsync_arg_t  *after, *limit;
-    ngx_http_eventsync_arg_t   args[] = {
-        { ngx_string("after"), ngx_null_string, 0, 0 },
-        { ngx_string("limit"), ngx_null_string, 0, 0 }
-    };
-
-    after = &args[0];
-    limit = &args[1];
-
-    if (ngx_http_eventsync_query(ctx, args, ctx->data ? 0 : 2) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    cat->limit = NGX_HTTP_EVENTSYNC_TYPES;
-
-    if (limit->set) {
-        n = ngx_atoi(limit->value.data, limit->value.len);
-
-        if (n < 1 || n > NGX_HTTP_EVENTSYNC_TYPES_MAX) {
-            (void) ngx_http_eventsync_fail(ctx,
-                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                      "Parameter \"limit\" must be between 1 "
-                                      "and %d.",
-                                      NGX_HTTP_EVENTSYNC_TYPES_MAX);
-            return ngx_http_eventsync_members(ctx, 64,
-                                      ",\"parameter\":\"limit\","
-                                      "\"maximum\":%d",
-                                      NGX_HTTP_EVENTSYNC_TYPES_MAX);
-        }
-
-        cat->limit = n;
-    }
-
-    if (after->set) {
-        cat->after = ngx_http_eventsync_str(&after->value);
-
-        if (!es_type_name_ok(cat->after)) {
-            (void) ngx_http_eventsync_fail(ctx,
-                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                      "Parameter \"after\" must be the name "
-                                      "of an event type.");
-            return ngx_http_eventsync_parameter(ctx, &after->name);
-        }
+    if (ctx->args->has_list_after && !es_type_name_ok(cat->after)) {
+        (void) ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameter \"after\" must be the name "
+                                     "of an event type.");
+        return ngx_http_eventsync_parameter(ctx, &name);
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_eventsync_task_post(ctx->task);
+
+    return (rc == NGX_DECLINED) ? ngx_http_eventsync_send_problem(ctx) : rc;
 }
 
 
@@ -194,7 +144,7 @@ ngx_http_eventsync_catalogue_answer(ngx_http_eventsync_task_t *task)
 
     /* what was granted may be no more */
 
-    if (ngx_http_eventsync_authenticate(ctx) != NGX_OK) {
+    if (ngx_http_eventsync_permit(ctx) != NGX_OK) {
         return ngx_http_eventsync_send_problem(ctx);
     }
 

@@ -12,12 +12,7 @@
 #define NGX_HTTP_EVENTSYNC_CONSUMERS  100    /* of a partner, on a feed */
 
 
-static ngx_int_t ngx_http_eventsync_checkpoint_authorize(
-    ngx_http_eventsync_ctx_t *ctx);
-static void ngx_http_eventsync_checkpoint_body(ngx_http_request_t *r);
-static ngx_int_t ngx_http_eventsync_checkpoint_start(
-    ngx_http_eventsync_ctx_t *ctx);
-static ngx_int_t ngx_http_eventsync_checkpoint_parse(
+static ngx_int_t ngx_http_eventsync_checkpoint_body(
     ngx_http_eventsync_ctx_t *ctx);
 static void ngx_http_eventsync_checkpoint_resume(ngx_http_request_t *r);
 static ngx_int_t ngx_http_eventsync_checkpoint_answer(
@@ -38,20 +33,17 @@ static void ngx_http_eventsync_checkpoint_cleanup(void *data);
 /* the route's data is what to do */
 
 ngx_int_t
-ngx_http_eventsync_checkpoint(ngx_http_eventsync_ctx_t *ctx)
+ngx_http_eventsync_checkpoint_parse(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_int_t                         rc;
-    ngx_http_request_t               *r;
     ngx_pool_cleanup_t               *cln;
     ngx_http_eventsync_checkpoint_t  *c;
 
-    r = ctx->request;
-
-    c = ngx_pcalloc(r->pool, sizeof(ngx_http_eventsync_checkpoint_t));
-    cln = ngx_pool_cleanup_add(r->pool, 0);
+    c = ngx_pcalloc(ctx->request->pool,
+                    sizeof(ngx_http_eventsync_checkpoint_t));
+    cln = ngx_pool_cleanup_add(ctx->request->pool, 0);
 
     if (c == NULL || cln == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_DECLINED;
     }
 
     cln->handler = ngx_http_eventsync_checkpoint_cleanup;
@@ -68,80 +60,35 @@ ngx_http_eventsync_checkpoint(ngx_http_eventsync_ctx_t *ctx)
 
     ctx->checkpoint = c;
 
-    /* a 304 too is found by a task that shares the thread pool and commits */
+    return NGX_OK;
+}
 
-    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK
-        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_checkpoint_authorize(ctx) != NGX_OK
-        || (c->job.op == ES_CHECKPOINT_PUT
-            && ngx_http_eventsync_body_headers(ctx) != NGX_OK)
-        || ngx_http_eventsync_limit_poll(ctx) != NGX_OK)
+
+ngx_int_t
+ngx_http_eventsync_checkpoint(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    ctx->checkpoint->job.partner = ctx->partner;
+
+    r->write_event_handler = ngx_http_eventsync_checkpoint_resume;
+
+    if (ngx_http_eventsync_checkpoint_body(ctx) != NGX_OK
+        || ngx_http_eventsync_keep(ctx) != NGX_OK)
     {
-        return ngx_http_eventsync_send_problem(ctx);
+        return NGX_DECLINED;
     }
 
-    c->job.partner = ctx->partner;
-
-    r->request_body_in_single_buf = 1;
-
-    rc = ngx_http_read_client_request_body(r,
-                                          ngx_http_eventsync_checkpoint_body);
-
-    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-        return rc;
-    }
+    r->main->count++;
 
     return NGX_DONE;
 }
 
 
 static ngx_int_t
-ngx_http_eventsync_checkpoint_authorize(ngx_http_eventsync_ctx_t *ctx)
-{
-    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF) {
-        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
-                                       "Checkpoints require \"eventsync_auth "
-                                       "key\", because each belongs to a "
-                                       "partner.");
-    }
-
-    return ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ);
-}
-
-
-static void
-ngx_http_eventsync_checkpoint_body(ngx_http_request_t *r)
-{
-    ngx_http_eventsync_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
-
-    r->write_event_handler = ngx_http_eventsync_checkpoint_resume;
-
-    if (ngx_http_eventsync_checkpoint_start(ctx) != NGX_OK) {
-        ngx_http_finalize_request(r, ngx_http_eventsync_send_problem(ctx));
-    }
-}
-
-
-/* the body may have taken its time: what was granted may be no more */
-
-static ngx_int_t
-ngx_http_eventsync_checkpoint_start(ngx_http_eventsync_ctx_t *ctx)
-{
-    if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_checkpoint_authorize(ctx) != NGX_OK
-        || ngx_http_eventsync_checkpoint_parse(ctx) != NGX_OK)
-    {
-        return NGX_DECLINED;
-    }
-
-    return ngx_http_eventsync_keep(ctx);
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_checkpoint_parse(ngx_http_eventsync_ctx_t *ctx)
+ngx_http_eventsync_checkpoint_body(ngx_http_eventsync_ctx_t *ctx)
 {
     es_rc_t               rc;
     es_str_t              body;

@@ -84,11 +84,11 @@ static void ngx_http_eventsync_claim_make(ngx_http_eventsync_ctx_t *ctx);
 static void ngx_http_eventsync_claim_write(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_claim_t *claim);
 static void ngx_http_eventsync_claim_drop(ngx_http_eventsync_ctx_t *ctx);
-static ngx_http_eventsync_poll_t *ngx_http_eventsync_claim_find(
+static ngx_http_eventsync_wait_t *ngx_http_eventsync_claim_find(
     ngx_http_eventsync_worker_t *w, ngx_http_eventsync_claim_t *claim);
-static ngx_http_eventsync_poll_t *ngx_http_eventsync_claim_better(
+static ngx_http_eventsync_wait_t *ngx_http_eventsync_claim_better(
     ngx_queue_t *queue, ngx_http_eventsync_claim_t *claim,
-    ngx_http_eventsync_poll_t *best, ngx_uint_t *rank);
+    ngx_http_eventsync_wait_t *best, ngx_uint_t *rank);
 static ngx_uint_t ngx_http_eventsync_claim_rank(
     ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_claim_t *claim);
 static ngx_uint_t ngx_http_eventsync_claim_gone(ngx_connection_t *c);
@@ -135,12 +135,11 @@ ngx_http_eventsync_claim(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_http_cleanup_t           *cln;
     ngx_http_request_t           *r;
-    ngx_http_eventsync_poll_t    *poll;
+    ngx_http_eventsync_wait_t    *wait;
     ngx_http_eventsync_worker_t  *w;
 
     r = ctx->request;
     w = ctx->worker;
-    poll = ctx->poll;
 
     if (ngx_exiting || w->claiming == NGX_HTTP_EVENTSYNC_CLAIMING) {
         return NGX_DECLINED;
@@ -151,16 +150,20 @@ ngx_http_eventsync_claim(ngx_http_eventsync_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    if (ngx_http_eventsync_stay(r) != NGX_OK) {
+    if (ngx_http_eventsync_wait_create(ctx) != NGX_OK
+        || ngx_http_eventsync_stay(r) != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 
     cln->handler = ngx_http_eventsync_claim_cleanup;
     cln->data = ctx;
 
+    wait = ctx->wait;
+
     w->claiming++;
-    poll->claiming = 1;
-    poll->claim_began = ngx_current_msec;
+    wait->claiming = 1;
+    wait->claim_began = ngx_current_msec;
 
     ngx_http_eventsync_claim_step(ctx);
 
@@ -171,15 +174,15 @@ ngx_http_eventsync_claim(ngx_http_eventsync_ctx_t *ctx)
 static void
 ngx_http_eventsync_claim_step(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_http_eventsync_poll_t  *poll;
+    ngx_http_eventsync_wait_t  *wait;
 
-    poll = ctx->poll;
+    wait = ctx->wait;
 
-    poll->timer.handler = ngx_http_eventsync_claim_event;
-    poll->timer.data = ctx;
-    poll->timer.log = ctx->request->connection->log;
+    wait->timer.handler = ngx_http_eventsync_claim_event;
+    wait->timer.data = ctx;
+    wait->timer.log = ctx->request->connection->log;
 
-    ngx_add_timer(&poll->timer, NGX_HTTP_EVENTSYNC_CLAIM_STEP);
+    ngx_add_timer(&wait->timer, NGX_HTTP_EVENTSYNC_CLAIM_STEP);
 }
 
 
@@ -192,15 +195,15 @@ ngx_http_eventsync_claim_event(ngx_event_t *ev)
     ngx_msec_t                  waited;
     ngx_connection_t           *c;
     ngx_http_request_t         *r;
-    ngx_http_eventsync_poll_t  *poll;
+    ngx_http_eventsync_wait_t  *wait;
 
     r = ctx->request;
     c = r->connection;
-    poll = ctx->poll;
+    wait = ctx->wait;
 
     ngx_http_set_log_request(c->log, r);
 
-    waited = ngx_current_msec - poll->claim_began;
+    waited = ngx_current_msec - wait->claim_began;
 
     if (waited >= NGX_HTTP_EVENTSYNC_CLAIM_TIME || ngx_exiting) {
         ctx->limit.patient = 0;
@@ -210,7 +213,7 @@ ngx_http_eventsync_claim_event(ngx_event_t *ev)
 
     if (rc == NGX_BUSY) {
 
-        if (poll->claim == NULL
+        if (wait->claim == NULL
             && waited >= NGX_HTTP_EVENTSYNC_CLAIM_GRACE)
         {
             ngx_http_eventsync_claim_make(ctx);
@@ -235,15 +238,15 @@ ngx_http_eventsync_claim_cleanup(void *data)
 {
     ngx_http_eventsync_ctx_t  *ctx = data;
 
-    if (!ctx->poll->claiming) {
+    if (!ctx->wait->claiming) {
         return;
     }
 
-    ctx->poll->claiming = 0;
+    ctx->wait->claiming = 0;
     ctx->worker->claiming--;
 
-    if (ctx->poll->timer.timer_set) {
-        ngx_del_timer(&ctx->poll->timer);
+    if (ctx->wait->timer.timer_set) {
+        ngx_del_timer(&ctx->wait->timer);
     }
 
     ngx_http_eventsync_claim_drop(ctx);
@@ -279,8 +282,8 @@ ngx_http_eventsync_claim_make(ngx_http_eventsync_ctx_t *ctx)
 
         ngx_http_eventsync_claim_write(ctx, claim);
 
-        ctx->poll->claim = claim;
-        ctx->poll->claim_until = until;
+        ctx->wait->claim = claim;
+        ctx->wait->claim_until = until;
 
         atomic_store(&claim->state,
                      ngx_http_eventsync_claim_state(until,
@@ -298,16 +301,16 @@ static void
 ngx_http_eventsync_claim_write(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_claim_t *claim)
 {
-    ngx_http_eventsync_poll_t  *poll;
+    ngx_http_eventsync_reading_t  *reading;
 
-    poll = ctx->poll;
+    reading = ctx->reading;
 
-    claim->sequence = poll->scan;
-    claim->filter = poll->key.filter;
+    claim->sequence = reading->scan;
+    claim->filter = reading->key.filter;
     claim->address = ngx_http_eventsync_limit_address_key(ctx);
     claim->feed_len = (u_char) ctx->feed.len;
 
-    ngx_memcpy(claim->epoch, poll->key.epoch, sizeof(claim->epoch));
+    ngx_memcpy(claim->epoch, reading->key.epoch, sizeof(claim->epoch));
     ngx_memcpy(claim->key, ctx->key.id, sizeof(claim->key));
     ngx_memcpy(claim->feed, ctx->feed.data, ctx->feed.len);
 }
@@ -319,21 +322,21 @@ ngx_http_eventsync_claim_drop(ngx_http_eventsync_ctx_t *ctx)
     uint64_t                     state;
     ngx_http_eventsync_claim_t  *claim;
 
-    claim = ctx->poll->claim;
+    claim = ctx->wait->claim;
 
     if (claim == NULL) {
         return;
     }
 
-    ctx->poll->claim = NULL;
+    ctx->wait->claim = NULL;
 
     /* frees the claim, made or met, unless it expired and is another's now */
 
-    state = ngx_http_eventsync_claim_state(ctx->poll->claim_until,
+    state = ngx_http_eventsync_claim_state(ctx->wait->claim_until,
                                            NGX_HTTP_EVENTSYNC_CLAIM_MADE);
 
     if (!atomic_compare_exchange_strong(&claim->state, &state, 0)) {
-        state = ngx_http_eventsync_claim_state(ctx->poll->claim_until,
+        state = ngx_http_eventsync_claim_state(ctx->wait->claim_until,
                                                NGX_HTTP_EVENTSYNC_CLAIM_MET);
         (void) atomic_compare_exchange_strong(&claim->state, &state, 0);
     }
@@ -350,7 +353,7 @@ ngx_http_eventsync_claims_look(ngx_http_eventsync_worker_t *w)
 {
     uint64_t                      made, state;
     ngx_uint_t                    i;
-    ngx_http_eventsync_poll_t    *poll;
+    ngx_http_eventsync_wait_t    *wait;
     ngx_http_eventsync_claim_t    claim;
     ngx_http_eventsync_claims_t  *claims;
 
@@ -378,27 +381,27 @@ ngx_http_eventsync_claims_look(ngx_http_eventsync_worker_t *w)
 
         ngx_memcpy(&claim, &claims->list[i], sizeof(claim));
 
-        poll = ngx_http_eventsync_claim_find(w, &claim);
+        wait = ngx_http_eventsync_claim_find(w, &claim);
 
-        if (poll
+        if (wait
             && atomic_compare_exchange_strong(&claims->list[i].state, &state,
                     ngx_http_eventsync_claim_state(
                         ngx_http_eventsync_claim_until(state),
                         NGX_HTTP_EVENTSYNC_CLAIM_MET)))
         {
-            ngx_http_eventsync_stream_displace(poll->ctx);
+            ngx_http_eventsync_stream_displace(wait->ctx);
         }
     }
 }
 
 
-static ngx_http_eventsync_poll_t *
+static ngx_http_eventsync_wait_t *
 ngx_http_eventsync_claim_find(ngx_http_eventsync_worker_t *w,
     ngx_http_eventsync_claim_t *claim)
 {
     ngx_str_t                    feed;
     ngx_uint_t                   rank;
-    ngx_http_eventsync_poll_t   *best;
+    ngx_http_eventsync_wait_t   *best;
     ngx_http_eventsync_crowd_t  *crowd;
 
     feed.data = claim->feed;
@@ -421,28 +424,28 @@ ngx_http_eventsync_claim_find(ngx_http_eventsync_worker_t *w,
 
 /* prefers a stream whose client is gone, then the oldest */
 
-static ngx_http_eventsync_poll_t *
+static ngx_http_eventsync_wait_t *
 ngx_http_eventsync_claim_better(ngx_queue_t *queue,
-    ngx_http_eventsync_claim_t *claim, ngx_http_eventsync_poll_t *best,
+    ngx_http_eventsync_claim_t *claim, ngx_http_eventsync_wait_t *best,
     ngx_uint_t *rank)
 {
     ngx_uint_t                  found;
     ngx_queue_t                *q;
-    ngx_http_eventsync_poll_t  *poll;
+    ngx_http_eventsync_wait_t  *wait;
 
     for (q = ngx_queue_head(queue);
          q != ngx_queue_sentinel(queue);
          q = ngx_queue_next(q))
     {
-        poll = ngx_queue_data(q, ngx_http_eventsync_poll_t, queue);
-        found = ngx_http_eventsync_claim_rank(poll->ctx, claim);
+        wait = ngx_queue_data(q, ngx_http_eventsync_wait_t, queue);
+        found = ngx_http_eventsync_claim_rank(wait->ctx, claim);
 
         if (found > *rank
             || (found && found == *rank
-                && (ngx_msec_int_t) (poll->ctx->stream->born
+                && (ngx_msec_int_t) (wait->ctx->stream->born
                                      - best->ctx->stream->born) < 0))
         {
-            best = poll;
+            best = wait;
             *rank = found;
         }
     }
@@ -457,20 +460,20 @@ static ngx_uint_t
 ngx_http_eventsync_claim_rank(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_claim_t *claim)
 {
-    ngx_http_eventsync_poll_t    *poll;
-    ngx_http_eventsync_stream_t  *stream;
+    ngx_http_eventsync_stream_t   *stream;
+    ngx_http_eventsync_reading_t  *reading;
 
-    poll = ctx->poll;
+    reading = ctx->reading;
     stream = ctx->stream;
 
     if (stream == NULL
         || stream->closing || stream->displaced
         || !ctx->limit.waits
         || ngx_memcmp(ctx->key.id, claim->key, sizeof(claim->key)) != 0
-        || ngx_memcmp(poll->key.epoch, claim->epoch, sizeof(claim->epoch))
+        || ngx_memcmp(reading->key.epoch, claim->epoch, sizeof(claim->epoch))
            != 0
-        || poll->key.filter != claim->filter
-        || poll->key.after > claim->sequence
+        || reading->key.filter != claim->filter
+        || reading->key.after > claim->sequence
         || stream->held < claim->sequence)
     {
         return 0;

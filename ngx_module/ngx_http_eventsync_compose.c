@@ -57,24 +57,24 @@ ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed)
     u_char                         *p;
     ngx_http_eventsync_page_key_t  *key;
 
-    key = &ctx->poll->key;
+    key = &ctx->reading->key;
 
     ngx_memcpy(key->epoch, feed->epoch, sizeof(key->epoch));
     key->number = feed->number;
     key->oldest = feed->oldest;
     key->latest = feed->last;
-    key->limit = ctx->poll->limit;
+    key->limit = ctx->args->limit;
     key->format = ctx->format;
 
-    if (ctx->poll->filter && key->filter == 0) {
-        key->filter = es_filter_hash(ctx->poll->filter);
+    if (ctx->args->filter && key->filter == 0) {
+        key->filter = es_filter_hash(ctx->args->filter);
     }
 
-    ctx->poll->hash = XXH3_64bits(key, sizeof(*key));
+    ctx->reading->hash = XXH3_64bits(key, sizeof(*key));
 
     p = ctx->etag_text;
     *p++ = '"';
-    p = ngx_hex_dump(p, (u_char *) &ctx->poll->hash, sizeof(uint64_t));
+    p = ngx_hex_dump(p, (u_char *) &ctx->reading->hash, sizeof(uint64_t));
     *p++ = '"';
 
     ctx->etag.data = ctx->etag_text;
@@ -204,28 +204,30 @@ static ngx_int_t
 ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page)
 {
-    size_t                        size, aligned;
-    ngx_http_eventsync_memo_t    *memo;
-    ngx_http_eventsync_poll_t    *poll;
-    ngx_http_eventsync_worker_t  *w;
-    ngx_http_eventsync_shared_t  *shared;
+    size_t                         size, aligned;
+    ngx_http_eventsync_memo_t     *memo;
+    ngx_http_eventsync_args_t     *args;
+    ngx_http_eventsync_worker_t   *w;
+    ngx_http_eventsync_shared_t   *shared;
+    ngx_http_eventsync_reading_t  *reading;
 
     w = ctx->worker;
-    poll = ctx->poll;
+    args = ctx->args;
+    reading = ctx->reading;
 
     size = NGX_HTTP_EVENTSYNC_FRAME + page->bytes;
 
     aligned = ngx_align(size, NGX_ALIGNMENT);
 
     shared = ngx_alloc(sizeof(ngx_http_eventsync_shared_t) + aligned
-                       + (poll->filter ? es_filter_size(poll->filter) : 0),
+                       + (args->filter ? es_filter_size(args->filter) : 0),
                        ctx->request->connection->log);
     if (shared == NULL) {
         return NGX_DECLINED;
     }
 
-    shared->filter = poll->filter
-                     ? es_filter_copy(poll->filter, shared->data + aligned)
+    shared->filter = args->filter
+                     ? es_filter_copy(args->filter, shared->data + aligned)
                      : NULL;
 
     shared->size = size;
@@ -253,7 +255,7 @@ ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
     }
 
     memo->page = shared;
-    memo->key = poll->key;
+    memo->key = reading->key;
 
     return ngx_http_eventsync_memo_use(ctx, shared);
 }
@@ -306,8 +308,9 @@ ngx_http_eventsync_memo_find(ngx_http_eventsync_ctx_t *ctx)
     /* the key has only a hash of the filter */
 
     return memo->page
-           && ngx_memcmp(&memo->key, &ctx->poll->key, sizeof(memo->key)) == 0
-           && es_filter_eq(memo->page->filter, ctx->poll->filter)
+           && ngx_memcmp(&memo->key, &ctx->reading->key, sizeof(memo->key))
+              == 0
+           && es_filter_eq(memo->page->filter, ctx->args->filter)
            && ngx_http_eventsync_memo_use(ctx, memo->page) == NGX_OK;
 }
 
@@ -315,7 +318,7 @@ ngx_http_eventsync_memo_find(ngx_http_eventsync_ctx_t *ctx)
 static ngx_http_eventsync_memo_t *
 ngx_http_eventsync_memo(ngx_http_eventsync_ctx_t *ctx)
 {
-    return &ctx->worker->memo[ctx->poll->hash % NGX_HTTP_EVENTSYNC_MEMO];
+    return &ctx->worker->memo[ctx->reading->hash % NGX_HTTP_EVENTSYNC_MEMO];
 }
 
 

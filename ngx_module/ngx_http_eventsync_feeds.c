@@ -29,34 +29,9 @@ static es_rc_t ngx_http_eventsync_feed_rate(es_txn_t *txn,
 ngx_int_t
 ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx)
 {
-    es_rc_t              es;
-    es_buf_t             out;
-    ngx_int_t            rc;
-    ngx_buf_t           *b;
-    ngx_http_request_t  *r;
-
-    r = ctx->request;
-
-    rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK
-        || ngx_http_eventsync_authenticate(ctx) != NGX_OK)
-    {
-        return ngx_http_eventsync_send_problem(ctx);
-    }
-
-    if (ctx->feed.data
-        && ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK)
-    {
-        return ngx_http_eventsync_send_problem(ctx);
-    }
-
-    if (ngx_http_eventsync_limit_poll(ctx) != NGX_OK) {
-        return ngx_http_eventsync_send_problem(ctx);
-    }
+    es_rc_t     es;
+    es_buf_t    out;
+    ngx_buf_t  *b;
 
     ngx_memzero(&out, sizeof(es_buf_t));
 
@@ -68,7 +43,7 @@ ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    b = ngx_create_temp_buf(r->pool, out.len);
+    b = ngx_create_temp_buf(ctx->request->pool, out.len);
     if (b) {
         b->last = ngx_cpymem(b->last, out.data, out.len);
     }

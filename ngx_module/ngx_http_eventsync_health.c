@@ -61,19 +61,9 @@ static char  *ngx_http_eventsync_outcomes[] = {
 ngx_int_t
 ngx_http_eventsync_healthz(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_int_t   rc;
     ngx_buf_t  *b;
 
     static ngx_str_t  body = ngx_string("{\"status\":\"ok\"}");
-
-    rc = ngx_http_discard_request_body(ctx->request);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK) {
-        return ngx_http_eventsync_send_problem(ctx);
-    }
 
     b = ngx_http_eventsync_memory_buf(ctx->request, body.data, body.len);
     if (b == NULL) {
@@ -87,17 +77,7 @@ ngx_http_eventsync_healthz(ngx_http_eventsync_ctx_t *ctx)
 ngx_int_t
 ngx_http_eventsync_readyz(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_int_t                    rc;
     ngx_http_eventsync_ready_t  *ready;
-
-    rc = ngx_http_discard_request_body(ctx->request);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK) {
-        return ngx_http_eventsync_send_problem(ctx);
-    }
 
     ready = ngx_palloc(ctx->request->pool, sizeof(ngx_http_eventsync_ready_t));
     if (ready == NULL) {

@@ -9,9 +9,7 @@
 #include "ngx_http_eventsync.h"
 
 
-#define NGX_HTTP_EVENTSYNC_RECORDS      100
-#define NGX_HTTP_EVENTSYNC_RECORDS_MAX  1000
-#define NGX_HTTP_EVENTSYNC_LOOKS        10000    /* at endpoints, for a page */
+#define NGX_HTTP_EVENTSYNC_LOOKS  10000    /* at endpoints, for a page */
 
 
 typedef struct {
@@ -22,17 +20,10 @@ typedef struct {
 } ngx_http_eventsync_managing_t;
 
 
-static ngx_int_t ngx_http_eventsync_manage_authorize(
-    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_manage_by(ngx_http_eventsync_ctx_t *ctx,
     es_str_t *by);
-static ngx_int_t ngx_http_eventsync_manage_args(ngx_http_eventsync_ctx_t *ctx,
-    es_manage_t *manage);
 static ngx_int_t ngx_http_eventsync_manage_after(es_manage_t *manage,
     es_str_t text);
-static void ngx_http_eventsync_manage_body(ngx_http_request_t *r);
-static ngx_int_t ngx_http_eventsync_manage_start(
-    ngx_http_eventsync_managing_t *m);
 static void ngx_http_eventsync_manage_run(ngx_http_eventsync_task_t *task);
 static ngx_int_t ngx_http_eventsync_manage_answer(
     ngx_http_eventsync_task_t *task);
@@ -48,21 +39,20 @@ static ngx_int_t ngx_http_eventsync_manage_fail(
     ngx_http_eventsync_managing_t *m);
 
 
+/* the route's data is what to do */
+
 ngx_int_t
-ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
+ngx_http_eventsync_manage_parse(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_int_t                       rc;
-    ngx_http_request_t             *r;
+    ngx_str_t                       name = ngx_string("after");
     ngx_http_eventsync_task_t      *task;
     ngx_http_eventsync_managing_t  *m;
 
-    r = ctx->request;
-
-    m = ngx_pcalloc(r->pool, sizeof(ngx_http_eventsync_managing_t));
+    m = ngx_pcalloc(ctx->request->pool, sizeof(ngx_http_eventsync_managing_t));
     task = ngx_http_eventsync_task_create(ctx);
 
     if (m == NULL || task == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_DECLINED;
     }
 
     task->run = ngx_http_eventsync_manage_run;
@@ -73,44 +63,52 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
     m->manage.op = ctx->data;
     m->manage.endpoint = ngx_http_eventsync_str(&ctx->segments[0]);
 
-    /* one that may turn out to be a 304 is charged when it does not */
+    if (ctx->args == NULL) {
+        return NGX_OK;
+    }
 
-    if (ngx_http_eventsync_manage_args(ctx, &m->manage) != NGX_OK
-        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_manage_authorize(ctx) != NGX_OK
-        || ((r->method & (NGX_HTTP_POST|NGX_HTTP_PATCH))
-            && ngx_http_eventsync_body_headers(ctx) != NGX_OK)
-        || (m->manage.op != ES_MANAGE_SHOW
-            && ngx_http_eventsync_limit_poll(ctx) != NGX_OK))
+    m->manage.limit = ctx->args->limit;
+    m->manage.looks = NGX_HTTP_EVENTSYNC_LOOKS;
+
+    if (ctx->args->has_list_after
+        && ngx_http_eventsync_manage_after(&m->manage,
+                             ngx_http_eventsync_str(&ctx->args->list_after))
+           != NGX_OK)
     {
-        return ngx_http_eventsync_send_problem(ctx);
+        (void) ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "Parameter \"after\" must be the "
+                                     "\"next\" value of a page of this "
+                                     "list.");
+        return ngx_http_eventsync_parameter(ctx, &name);
     }
 
-    m->manage.partner = ngx_http_eventsync_str(&ctx->partner_name);
-
-    r->request_body_in_single_buf = 1;
-
-    rc = ngx_http_read_client_request_body(r, ngx_http_eventsync_manage_body);
-
-    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-        return rc;
-    }
-
-    return NGX_DONE;
+    return NGX_OK;
 }
 
 
-/* what skips an event may read it */
-
-static ngx_int_t
-ngx_http_eventsync_manage_authorize(ngx_http_eventsync_ctx_t *ctx)
+ngx_int_t
+ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
 {
-    if (ngx_http_eventsync_authorize_manage(ctx) != NGX_OK) {
+    ngx_http_eventsync_managing_t  *m;
+
+    m = ctx->task->data;
+    m->manage.partner = ngx_http_eventsync_str(&ctx->partner_name);
+
+    if (ngx_http_eventsync_narrow(ctx, &m->manage.narrow) != NGX_OK
+        || ngx_http_eventsync_manage_by(ctx, &m->manage.by) != NGX_OK
+        || ngx_http_eventsync_body(ctx, &ngx_http_eventsync_json_type,
+                                   &m->manage.body)
+           != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 
-    return (ctx->data == ES_MANAGE_SKIP)
-           ? ngx_http_eventsync_authorize_reader(ctx) : NGX_OK;
+    if (m->manage.op == ES_MANAGE_CHANGE || m->manage.op == ES_MANAGE_REMOVE) {
+        ngx_http_eventsync_condition(ctx, &m->manage.condition);
+    }
+
+    return ngx_http_eventsync_task_post(ctx->task);
 }
 
 
@@ -129,69 +127,6 @@ ngx_http_eventsync_manage_by(ngx_http_eventsync_ctx_t *ctx, es_str_t *by)
     by->data = (char *) p;
     *ngx_sprintf(p, "key %*s", (size_t) ES_KEYID_LEN, ctx->grant->id) = '\0';
     by->len = ngx_strlen(p);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_manage_args(ngx_http_eventsync_ctx_t *ctx,
-    es_manage_t *manage)
-{
-    ngx_int_t                  n;
-    ngx_uint_t                 lists;
-    ngx_http_eventsync_arg_t  *after, *limit;
-    ngx_http_eventsync_arg_t   args[] = {
-        { ngx_string("after"), ngx_null_string, 0, 0 },
-        { ngx_string("limit"), ngx_null_string, 0, 0 }
-    };
-
-    after = &args[0];
-    limit = &args[1];
-
-    lists = (manage->op == ES_MANAGE_LIST
-             || manage->op == ES_MANAGE_ATTEMPTS
-             || manage->op == ES_MANAGE_DEAD);
-
-    manage->limit = NGX_HTTP_EVENTSYNC_RECORDS;
-    manage->looks = NGX_HTTP_EVENTSYNC_LOOKS;
-
-    if (ngx_http_eventsync_query(ctx, args, lists ? 2 : 0) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    if (limit->set) {
-        n = ngx_atoi(limit->value.data, limit->value.len);
-
-        if (n < 1 || n > NGX_HTTP_EVENTSYNC_RECORDS_MAX) {
-            (void) ngx_http_eventsync_fail(ctx,
-                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"limit\" must be between 1 "
-                                     "and %d.",
-                                     NGX_HTTP_EVENTSYNC_RECORDS_MAX);
-            return ngx_http_eventsync_members(ctx, 64,
-                                     ",\"parameter\":\"limit\","
-                                     "\"maximum\":%d",
-                                     NGX_HTTP_EVENTSYNC_RECORDS_MAX);
-        }
-
-        manage->limit = n;
-    }
-
-    if (!after->set) {
-        return NGX_OK;
-    }
-
-    if (ngx_http_eventsync_manage_after(manage,
-                                        ngx_http_eventsync_str(&after->value))
-        != NGX_OK)
-    {
-        (void) ngx_http_eventsync_fail(ctx,
-                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"after\" must be the "
-                                     "\"next\" value of a page of this list.");
-        return ngx_http_eventsync_parameter(ctx, &after->name);
-    }
 
     return NGX_OK;
 }
@@ -217,52 +152,6 @@ ngx_http_eventsync_manage_after(es_manage_t *manage, es_str_t text)
 
         return es_feed_name_ok(text) ? NGX_OK : NGX_DECLINED;
     }
-}
-
-
-static void
-ngx_http_eventsync_manage_body(ngx_http_request_t *r)
-{
-    ngx_int_t                  rc;
-    ngx_http_eventsync_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
-
-    rc = ngx_http_eventsync_manage_start(ctx->task->data);
-
-    if (rc == NGX_DECLINED) {
-        rc = ngx_http_eventsync_send_problem(ctx);
-    }
-
-    ngx_http_finalize_request(r, rc);
-}
-
-
-/* the body may have taken its time: what was granted may be no more */
-
-static ngx_int_t
-ngx_http_eventsync_manage_start(ngx_http_eventsync_managing_t *m)
-{
-    ngx_http_eventsync_ctx_t  *ctx;
-
-    ctx = m->ctx;
-
-    if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_manage_authorize(ctx) != NGX_OK
-        || ngx_http_eventsync_narrow(ctx, &m->manage.narrow) != NGX_OK
-        || ngx_http_eventsync_manage_by(ctx, &m->manage.by) != NGX_OK
-        || ngx_http_eventsync_body(ctx, &ngx_http_eventsync_json_type,
-                                   &m->manage.body)
-           != NGX_OK)
-    {
-        return NGX_DECLINED;
-    }
-
-    if (m->manage.op == ES_MANAGE_CHANGE || m->manage.op == ES_MANAGE_REMOVE) {
-        ngx_http_eventsync_condition(ctx, &m->manage.condition);
-    }
-
-    return ngx_http_eventsync_task_post(ctx->task);
 }
 
 
@@ -346,7 +235,8 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_task_t *task)
         return ngx_http_eventsync_send_header(r);
     }
 
-    return ngx_http_eventsync_send(r, status, &ngx_http_eventsync_json_type, b);
+    return ngx_http_eventsync_send(r, status, &ngx_http_eventsync_json_type,
+                                   b);
 }
 
 

@@ -40,32 +40,7 @@ ngx_http_eventsync_manifest(ngx_http_eventsync_ctx_t *ctx)
     es_rc_t                         es;
     es_txn_t                       *txn;
     ngx_int_t                       rc;
-    ngx_uint_t                      format;
-    ngx_http_request_t             *r;
     ngx_http_eventsync_manifest_t   m;
-
-    r = ctx->request;
-
-    rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    ctx->poll = ngx_pcalloc(r->pool, sizeof(ngx_http_eventsync_poll_t));
-    if (ctx->poll == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ngx_http_eventsync_range_args(ctx, 0) != NGX_OK
-        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK
-        || ngx_http_eventsync_accept(ctx,
-               &ngx_http_eventsync_page_types[NGX_HTTP_EVENTSYNC_JSON], 1,
-               &format)
-           != NGX_OK)
-    {
-        return ngx_http_eventsync_send_problem(ctx);
-    }
 
     ngx_memzero(&m, sizeof(ngx_http_eventsync_manifest_t));
 
@@ -84,7 +59,8 @@ ngx_http_eventsync_manifest(ngx_http_eventsync_ctx_t *ctx)
     }
 
     return ngx_http_eventsync_send_json(ctx, NGX_HTTP_OK,
-                                     ngx_http_eventsync_manifest_write(r, &m));
+                            ngx_http_eventsync_manifest_write(ctx->request,
+                                                              &m));
 }
 
 

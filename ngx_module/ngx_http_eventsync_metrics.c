@@ -73,26 +73,11 @@ ngx_int_t
 ngx_http_eventsync_metrics(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_int_t                      rc;
-    ngx_http_request_t            *r;
     ngx_http_eventsync_task_t     *task;
     ngx_http_eventsync_metrics_t  *m;
 
-    r = ctx->request;
-
-    rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK
-        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_authorize_admin(ctx) != NGX_OK)
-    {
-        return ngx_http_eventsync_send_problem(ctx);
-    }
-
     task = ngx_http_eventsync_task_create(ctx);
-    m = ngx_pcalloc(r->pool, sizeof(ngx_http_eventsync_metrics_t));
+    m = ngx_pcalloc(ctx->request->pool, sizeof(ngx_http_eventsync_metrics_t));
 
     if (task == NULL || m == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

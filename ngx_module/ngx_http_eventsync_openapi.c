@@ -31,20 +31,10 @@ static ngx_str_t  ngx_http_eventsync_openapi_public =
 ngx_int_t
 ngx_http_eventsync_openapi(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_int_t            rc;
     ngx_buf_t           *b;
     ngx_http_request_t  *r;
 
     r = ctx->request;
-
-    rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK) {
-        return ngx_http_eventsync_send_problem(ctx);
-    }
 
     if (ngx_http_eventsync_openapi_headers(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

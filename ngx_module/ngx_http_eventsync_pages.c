@@ -13,11 +13,8 @@
 #define NGX_HTTP_EVENTSYNC_PAGES_INLINE  (512 * 1024)
 
 
-static ngx_int_t ngx_http_eventsync_pages_args(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_pages_malformed(
     ngx_http_eventsync_ctx_t *ctx, char *parameter, char *detail);
-static ngx_int_t ngx_http_eventsync_pages_answer(
-    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_pages_head(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_head_t **head);
 static ngx_int_t ngx_http_eventsync_pages_judge(ngx_http_eventsync_ctx_t *ctx,
@@ -36,43 +33,10 @@ static void ngx_http_eventsync_pages_refund(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_pages_send(ngx_http_eventsync_ctx_t *ctx);
 
 
-ngx_int_t
-ngx_http_eventsync_pages(ngx_http_eventsync_ctx_t *ctx)
-{
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
-
-    r = ctx->request;
-
-    rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    ctx->leaf = ngx_pcalloc(r->pool,
-                            sizeof(ngx_http_eventsync_leaf_request_t));
-    if (ctx->leaf == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ctx->leaf->ctx = ctx;
-
-    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK
-        || ngx_http_eventsync_pages_args(ctx) != NGX_OK
-        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK)
-    {
-        return ngx_http_eventsync_send_problem(ctx);
-    }
-
-    return ngx_http_eventsync_pages_answer(ctx);
-}
-
-
 /* what the URL names: an epoch, and a page's number or "head" */
 
-static ngx_int_t
-ngx_http_eventsync_pages_args(ngx_http_eventsync_ctx_t *ctx)
+ngx_int_t
+ngx_http_eventsync_pages_parse(ngx_http_eventsync_ctx_t *ctx)
 {
     u_char                             *p, *last;
     size_t                              len;
@@ -80,7 +44,15 @@ ngx_http_eventsync_pages_args(ngx_http_eventsync_ctx_t *ctx)
     ngx_str_t                          *epoch, *page;
     ngx_http_eventsync_leaf_request_t  *lr;
 
-    lr = ctx->leaf;
+    lr = ngx_pcalloc(ctx->request->pool,
+                     sizeof(ngx_http_eventsync_leaf_request_t));
+    if (lr == NULL) {
+        return NGX_DECLINED;
+    }
+
+    lr->ctx = ctx;
+    ctx->leaf = lr;
+
     epoch = &ctx->segments[1];
     page = &ctx->segments[2];
 
@@ -151,8 +123,8 @@ ngx_http_eventsync_pages_malformed(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-static ngx_int_t
-ngx_http_eventsync_pages_answer(ngx_http_eventsync_ctx_t *ctx)
+ngx_int_t
+ngx_http_eventsync_pages(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_int_t                           rc;
     ngx_http_eventsync_head_t          *head;

@@ -12,7 +12,6 @@
 #define NGX_HTTP_EVENTSYNC_PAGE_BYTES  (4 * 1024 * 1024)
 
 
-static ngx_uint_t ngx_http_eventsync_formats(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_poll_look(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn);
@@ -25,36 +24,20 @@ static ngx_int_t ngx_http_eventsync_poll_page(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t
 ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
+    ngx_int_t  rc;
 
-    r = ctx->request;
-
-    rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    ctx->poll = ngx_pcalloc(r->pool, sizeof(ngx_http_eventsync_poll_t));
-    if (ctx->poll == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ctx->poll->ctx = ctx;
-
-    if (ngx_http_eventsync_poll_args(ctx) != NGX_OK
-        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK
-        || ngx_http_eventsync_accept(ctx, ngx_http_eventsync_page_types,
-                                     ngx_http_eventsync_formats(ctx),
-                                     &ctx->format)
-           != NGX_OK
-        || (ctx->format == NGX_HTTP_EVENTSYNC_SSE
-            ? ngx_http_eventsync_stream_args(ctx)
-            : ngx_http_eventsync_no_stream_args(ctx))
-           != NGX_OK)
+    if ((ctx->format == NGX_HTTP_EVENTSYNC_SSE
+         ? ngx_http_eventsync_stream_args(ctx)
+         : ngx_http_eventsync_no_stream_args(ctx))
+        != NGX_OK)
     {
         return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    ctx->reading = ngx_pcalloc(ctx->request->pool,
+                               sizeof(ngx_http_eventsync_reading_t));
+    if (ctx->reading == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     rc = ngx_http_eventsync_poll_look(ctx);
@@ -79,13 +62,8 @@ ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx)
 ngx_int_t
 ngx_http_eventsync_poll_retry(ngx_http_eventsync_ctx_t *ctx)
 {
-    if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK)
-    {
-        return NGX_DECLINED;
-    }
-
-    return ngx_http_eventsync_poll_look(ctx);
+    return (ngx_http_eventsync_permit(ctx) == NGX_OK)
+           ? ngx_http_eventsync_poll_look(ctx) : NGX_DECLINED;
 }
 
 
@@ -136,14 +114,6 @@ ngx_http_eventsync_poll_answer(ngx_http_eventsync_ctx_t *ctx, ngx_int_t rc)
 }
 
 
-static ngx_uint_t
-ngx_http_eventsync_formats(ngx_http_eventsync_ctx_t *ctx)
-{
-    return (ctx->conf->sse && ctx->request == ctx->request->main)
-           ? NGX_HTTP_EVENTSYNC_FORMATS : NGX_HTTP_EVENTSYNC_SSE;
-}
-
-
 /* from the feed's head to the page, or to the knowledge that it must wait */
 
 static ngx_int_t
@@ -168,7 +138,7 @@ ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
     }
 
     last = (ctx->format != NGX_HTTP_EVENTSYNC_SSE
-            && (ctx->poll->wait == 0 || ngx_exiting || r != r->main));
+            && (ctx->args->wait == 0 || ngx_exiting || r != r->main));
 
     /* who waits wants what is new: "unchanged" is no answer to that */
 
@@ -201,13 +171,12 @@ ngx_int_t
 ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     es_rc_t es, const es_feed_t *feed, ngx_uint_t last)
 {
-    ngx_http_eventsync_poll_t  *poll;
+    es_cursor_t                    position;
+    ngx_http_eventsync_reading_t  *reading;
 
-    poll = ctx->poll;
+    reading = ctx->reading;
 
-    if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK)
-    {
+    if (ngx_http_eventsync_permit(ctx) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -216,16 +185,16 @@ ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     }
 
     if (!last
-        && feed->last == poll->scan
-        && ngx_strcmp(feed->epoch, poll->key.epoch) == 0)
+        && feed->last == reading->scan
+        && ngx_strcmp(feed->epoch, reading->key.epoch) == 0)
     {
         return NGX_AGAIN;
     }
 
-    ngx_memcpy(poll->after.epoch, poll->key.epoch, sizeof(poll->after.epoch));
-    poll->after.sequence = poll->scan;
+    ngx_memcpy(position.epoch, reading->key.epoch, sizeof(position.epoch));
+    position.sequence = reading->scan;
 
-    if (ngx_http_eventsync_check(ctx, feed, &poll->after) != NGX_OK) {
+    if (ngx_http_eventsync_check(ctx, feed, &position) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -241,19 +210,19 @@ static ngx_int_t
 ngx_http_eventsync_poll_start(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     es_feed_t *feed)
 {
-    uint64_t                    after;
-    ngx_http_eventsync_poll_t  *poll;
+    uint64_t                       after;
+    ngx_http_eventsync_reading_t  *reading;
 
-    poll = ctx->poll;
+    reading = ctx->reading;
 
     if (ngx_http_eventsync_begin(ctx, txn, feed, 0, &after) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    poll->scan = after;
-    poll->key.after = after;
+    reading->scan = after;
+    reading->key.after = after;
 
-    (void) es_cursor_print(feed->epoch, after, poll->after_text);
+    (void) es_cursor_print(feed->epoch, after, reading->after_text);
 
     ngx_http_eventsync_etag(ctx, feed);
 
@@ -265,26 +234,28 @@ static ngx_int_t
 ngx_http_eventsync_poll_page(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     const es_feed_t *feed, ngx_uint_t last)
 {
-    es_rc_t                     es;
-    es_page_t                  *page;
-    ngx_http_eventsync_poll_t  *poll;
+    es_rc_t                        es;
+    es_page_t                     *page;
+    ngx_http_eventsync_args_t     *args;
+    ngx_http_eventsync_reading_t  *reading;
 
-    poll = ctx->poll;
+    args = ctx->args;
+    reading = ctx->reading;
     page = &ctx->worker->page;
 
     if (ngx_http_eventsync_memo_find(ctx)) {
         return NGX_OK;
     }
 
-    es = es_page_read(txn, feed, poll->scan, es_str(poll->after_text),
-                      poll->limit, NGX_HTTP_EVENTSYNC_PAGE_BYTES,
-                      poll->filter, page);
+    es = es_page_read(txn, feed, reading->scan, es_str(reading->after_text),
+                      args->limit, NGX_HTTP_EVENTSYNC_PAGE_BYTES,
+                      args->filter, page);
     if (es != ES_OK) {
         return ngx_http_eventsync_fail_store(ctx, es);
     }
 
     if (page->count == 0) {
-        poll->scan = page->next;
+        reading->scan = page->next;
 
         if (!last && !page->has_more) {
             return NGX_AGAIN;

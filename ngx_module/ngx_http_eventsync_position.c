@@ -27,17 +27,17 @@ ngx_http_eventsync_begin(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     const es_feed_t *feed, ngx_uint_t cursors, uint64_t *after)
 {
     ngx_str_t                   name = ngx_string("from");
-    ngx_http_eventsync_poll_t  *poll;
+    ngx_http_eventsync_args_t  *args;
 
-    poll = ctx->poll;
+    args = ctx->args;
 
-    if (poll->has_after) {
-        *after = poll->after.sequence;
-        return ngx_http_eventsync_check(ctx, feed, &poll->after);
+    if (args->has_after) {
+        *after = args->after.sequence;
+        return ngx_http_eventsync_check(ctx, feed, &args->after);
     }
 
-    if (poll->has_from) {
-        return ngx_http_eventsync_position(ctx, txn, feed, &name, &poll->from,
+    if (args->has_from) {
+        return ngx_http_eventsync_position(ctx, txn, feed, &name, &args->from,
                                            cursors, after);
     }
 
@@ -57,17 +57,17 @@ ngx_http_eventsync_range(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     const es_feed_t *feed, uint64_t *after, uint64_t *to)
 {
     ngx_str_t                   name = ngx_string("to");
-    ngx_http_eventsync_poll_t  *poll;
+    ngx_http_eventsync_args_t  *args;
 
-    poll = ctx->poll;
+    args = ctx->args;
     *to = feed->last;
 
     if (ngx_http_eventsync_begin(ctx, txn, feed, 1, after) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    if (poll->has_to
-        && ngx_http_eventsync_position(ctx, txn, feed, &name, &poll->to, 1, to)
+    if (args->has_to
+        && ngx_http_eventsync_position(ctx, txn, feed, &name, &args->to, 1, to)
            != NGX_OK)
     {
         return NGX_DECLINED;
@@ -213,7 +213,7 @@ ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
     /* a snapshot begins with no cursor, but gives one */
 
     if (ngx_http_eventsync_query_after(ctx,
-                           (ctx->poll && ctx->poll->has_page) ? NULL : &cursor,
+                           (ctx->args && ctx->args->has_page) ? NULL : &cursor,
                            feed, &query)
         != NGX_OK)
     {

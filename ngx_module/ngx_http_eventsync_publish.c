@@ -29,7 +29,6 @@ static ngx_table_elt_t *ngx_http_eventsync_next_attr(ngx_list_part_t **part,
     ngx_uint_t *i);
 static ngx_int_t ngx_http_eventsync_publish_batch(
     ngx_http_eventsync_ctx_t *ctx);
-static void ngx_http_eventsync_publish_body(ngx_http_request_t *r);
 static void ngx_http_eventsync_publish_resume(ngx_http_request_t *r);
 static ngx_int_t ngx_http_eventsync_publish_parsed(
     ngx_http_eventsync_ctx_t *ctx);
@@ -46,6 +45,23 @@ static void ngx_http_eventsync_publish_log(ngx_http_eventsync_ctx_t *ctx,
 static void ngx_http_eventsync_publish_cleanup(void *data);
 
 
+/* how events come in the body, and whether it can be read at all */
+
+ngx_int_t
+ngx_http_eventsync_publish_fields(ngx_http_eventsync_ctx_t *ctx)
+{
+    if (ngx_http_eventsync_publish_batch(ctx) != NGX_OK
+        || ngx_http_eventsync_publish_mode(ctx) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_eventsync_body_headers(ctx);
+}
+
+
+/* NGX_DONE: a thread parses the body, or it is in a queue */
+
 ngx_int_t
 ngx_http_eventsync_publish(ngx_http_eventsync_ctx_t *ctx)
 {
@@ -54,25 +70,22 @@ ngx_http_eventsync_publish(ngx_http_eventsync_ctx_t *ctx)
 
     r = ctx->request;
 
-    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK
-        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_PUBLISH) != NGX_OK
-        || ngx_http_eventsync_publish_batch(ctx) != NGX_OK
-        || ngx_http_eventsync_publish_mode(ctx) != NGX_OK
-        || ngx_http_eventsync_body_headers(ctx) != NGX_OK)
-    {
-        return ngx_http_eventsync_send_problem(ctx);
+    r->write_event_handler = ngx_http_eventsync_publish_resume;
+
+    rc = ngx_http_eventsync_parse(ctx);
+
+    if (rc == NGX_AGAIN) {
+        rc = NGX_DONE;
+
+    } else if (rc == NGX_OK) {
+        rc = ngx_http_eventsync_publish_parsed(ctx);
     }
 
-    r->request_body_in_single_buf = 1;
-
-    rc = ngx_http_read_client_request_body(r, ngx_http_eventsync_publish_body);
-
-    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-        return rc;
+    if (rc == NGX_DONE) {
+        r->main->count++;
     }
 
-    return NGX_DONE;
+    return rc;
 }
 
 
@@ -331,31 +344,6 @@ ngx_http_eventsync_next_attr(ngx_list_part_t **part, ngx_uint_t *i)
 
 
 static void
-ngx_http_eventsync_publish_body(ngx_http_request_t *r)
-{
-    ngx_int_t                  rc;
-    ngx_http_eventsync_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
-
-    r->write_event_handler = ngx_http_eventsync_publish_resume;
-
-    rc = ngx_http_eventsync_parse(ctx);
-
-    if (rc == NGX_AGAIN) {
-        return;
-    }
-
-    rc = (rc == NGX_OK) ? ngx_http_eventsync_publish_parsed(ctx)
-                        : ngx_http_eventsync_send_problem(ctx);
-
-    if (rc != NGX_DONE) {
-        ngx_http_finalize_request(r, rc);
-    }
-}
-
-
-static void
 ngx_http_eventsync_publish_resume(ngx_http_request_t *r)
 {
     ngx_int_t                      rc;
@@ -423,8 +411,7 @@ ngx_http_eventsync_publish_parsed(ngx_http_eventsync_ctx_t *ctx)
 
     /* the body may have taken its time: what was granted may be no more */
 
-    if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_PUBLISH) != NGX_OK
+    if (ngx_http_eventsync_permit(ctx) != NGX_OK
         || ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK
         || ngx_http_eventsync_commit(ctx) != NGX_OK)
     {

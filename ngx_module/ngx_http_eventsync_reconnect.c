@@ -33,22 +33,22 @@ ngx_int_t
 ngx_http_eventsync_stream_id(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_str_t                   name, value;
-    ngx_http_eventsync_poll_t  *poll;
+    ngx_http_eventsync_args_t  *args;
 
     if (!ngx_http_eventsync_last_id(ctx, &name, &value)) {
         return NGX_OK;
     }
 
-    poll = ctx->poll;
-    poll->has_after = 1;
-    poll->has_from = 0;
+    args = ctx->args;
+    args->has_after = 1;
+    args->has_from = 0;
 
     /* only a reader with a key can take over the slot of its old stream */
 
     ctx->limit.patient = (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_KEY
                           && ctx->request->method == NGX_HTTP_GET);
 
-    if (es_cursor_parse(ngx_http_eventsync_str(&value), &poll->after)
+    if (es_cursor_parse(ngx_http_eventsync_str(&value), &args->after)
         == ES_OK)
     {
         return NGX_OK;

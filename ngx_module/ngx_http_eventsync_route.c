@@ -11,19 +11,15 @@
 #define NGX_HTTP_EVENTSYNC_READ  (NGX_HTTP_GET|NGX_HTTP_HEAD)
 
 
-typedef ngx_int_t (*ngx_http_eventsync_step_pt)(ngx_http_eventsync_ctx_t *ctx);
-
-
 /* "*" is a segment of the client's choosing, the first one a feed's name if
    `feed` is set */
 
 typedef struct {
     ngx_str_t                         pattern;
     ngx_uint_t                        feed;       /* unsigned  feed:1 */
-    ngx_http_eventsync_resource_e     resource;
     ngx_uint_t                        methods;
-    ngx_http_eventsync_step_pt        step;
-    ngx_uint_t                        data;       /* for the step */
+    const ngx_http_eventsync_steps_t *steps;
+    ngx_uint_t                        data;       /* for the resource */
 } ngx_http_eventsync_route_t;
 
 
@@ -35,175 +31,352 @@ static ngx_int_t ngx_http_eventsync_other_method(
     ngx_http_eventsync_ctx_t *ctx, ngx_uint_t methods);
 
 
+/*
+ * What each kind of request is asked for, column by column as in
+ * ngx_http_eventsync_steps_t.  A column that is left out does not compile:
+ * nginx is built with -W, and no value of the enumerations is 0.
+ */
+
+/* a poll is charged when its position is known to be good: a 304 or an error
+   about the position costs nothing */
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_poll_steps = {
+    NGX_HTTP_EVENTSYNC_POLL, NGX_HTTP_EVENTSYNC_ARGS_POLL,
+    NGX_HTTP_EVENTSYNC_PERMIT_READ, NGX_HTTP_EVENTSYNC_ACCEPT_PAGE,
+    NGX_HTTP_EVENTSYNC_LIMIT_OWN, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    NULL, NULL, ngx_http_eventsync_poll
+};
+
+
+/* a publish is charged by the number of its events */
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_publish_steps = {
+    NGX_HTTP_EVENTSYNC_PUBLISH, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_PUBLISH, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_OWN, NGX_HTTP_EVENTSYNC_BODY_OWN,
+    NULL, ngx_http_eventsync_publish_fields, ngx_http_eventsync_publish
+};
+
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_pages_steps = {
+    NGX_HTTP_EVENTSYNC_PAGES, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_READ, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_OWN, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    ngx_http_eventsync_pages_parse, NULL, ngx_http_eventsync_pages
+};
+
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_authorize_steps = {
+    NGX_HTTP_EVENTSYNC_AUTHORIZE, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_AUTHORIZE, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_FREE, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    NULL, NULL, ngx_http_eventsync_authorized
+};
+
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_backfill_steps = {
+    NGX_HTTP_EVENTSYNC_BACKFILL, NGX_HTTP_EVENTSYNC_ARGS_BACKFILL,
+    NGX_HTTP_EVENTSYNC_PERMIT_READ, NGX_HTTP_EVENTSYNC_ACCEPT_NDJSON,
+    NGX_HTTP_EVENTSYNC_LIMIT_OWN, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    NULL, NULL, ngx_http_eventsync_backfill
+};
+
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_manifest_steps = {
+    NGX_HTTP_EVENTSYNC_BACKFILL, NGX_HTTP_EVENTSYNC_ARGS_RANGE,
+    NGX_HTTP_EVENTSYNC_PERMIT_READ, NGX_HTTP_EVENTSYNC_ACCEPT_JSON,
+    NGX_HTTP_EVENTSYNC_LIMIT_OWN, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    NULL, NULL, ngx_http_eventsync_manifest
+};
+
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_snapshot_steps = {
+    NGX_HTTP_EVENTSYNC_SNAPSHOT, NGX_HTTP_EVENTSYNC_ARGS_SNAPSHOT,
+    NGX_HTTP_EVENTSYNC_PERMIT_READ, NGX_HTTP_EVENTSYNC_ACCEPT_JSON,
+    NGX_HTTP_EVENTSYNC_LIMIT_OWN, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    ngx_http_eventsync_snapshot_parse, NULL, ngx_http_eventsync_snapshot
+};
+
+
+/* charged before the answer, even if that is a 304: a thread has to look */
+
+static const ngx_http_eventsync_steps_t
+    ngx_http_eventsync_checkpoint_view_steps =
+{
+    NGX_HTTP_EVENTSYNC_CHECKPOINTS, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_CHECKPOINT, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_POLL, NGX_HTTP_EVENTSYNC_BODY_READ,
+    ngx_http_eventsync_checkpoint_parse, NULL, ngx_http_eventsync_checkpoint
+};
+
+
+static const ngx_http_eventsync_steps_t
+    ngx_http_eventsync_checkpoint_put_steps =
+{
+    NGX_HTTP_EVENTSYNC_CHECKPOINTS, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_CHECKPOINT, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_POLL, NGX_HTTP_EVENTSYNC_BODY_READ,
+    ngx_http_eventsync_checkpoint_parse, ngx_http_eventsync_body_headers,
+    ngx_http_eventsync_checkpoint
+};
+
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_feed_steps = {
+    NGX_HTTP_EVENTSYNC_FEEDS, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_READ, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_POLL, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    NULL, NULL, ngx_http_eventsync_feeds
+};
+
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_feeds_steps = {
+    NGX_HTTP_EVENTSYNC_FEEDS, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_KEY, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_POLL, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    NULL, NULL, ngx_http_eventsync_feeds
+};
+
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_type_steps = {
+    NGX_HTTP_EVENTSYNC_CATALOGUE, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_KEY, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_POLL, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    ngx_http_eventsync_catalogue_parse, NULL, ngx_http_eventsync_catalogue
+};
+
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_types_steps = {
+    NGX_HTTP_EVENTSYNC_CATALOGUE, NGX_HTTP_EVENTSYNC_ARGS_LIST,
+    NGX_HTTP_EVENTSYNC_PERMIT_KEY, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_POLL, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    ngx_http_eventsync_catalogue_parse, NULL, ngx_http_eventsync_catalogue
+};
+
+
+static const ngx_http_eventsync_steps_t
+    ngx_http_eventsync_manage_list_steps =
+{
+    NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_ARGS_LIST,
+    NGX_HTTP_EVENTSYNC_PERMIT_MANAGE, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_POLL, NGX_HTTP_EVENTSYNC_BODY_READ,
+    ngx_http_eventsync_manage_parse, NULL, ngx_http_eventsync_manage
+};
+
+
+/* charged when it turns out not to be a 304 */
+
+static const ngx_http_eventsync_steps_t
+    ngx_http_eventsync_manage_show_steps =
+{
+    NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_MANAGE, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_OWN, NGX_HTTP_EVENTSYNC_BODY_READ,
+    ngx_http_eventsync_manage_parse, NULL, ngx_http_eventsync_manage
+};
+
+
+static const ngx_http_eventsync_steps_t
+    ngx_http_eventsync_manage_view_steps =
+{
+    NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_MANAGE, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_POLL, NGX_HTTP_EVENTSYNC_BODY_READ,
+    ngx_http_eventsync_manage_parse, NULL, ngx_http_eventsync_manage
+};
+
+
+static const ngx_http_eventsync_steps_t
+    ngx_http_eventsync_manage_change_steps =
+{
+    NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_MANAGE, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_POLL, NGX_HTTP_EVENTSYNC_BODY_READ,
+    ngx_http_eventsync_manage_parse, ngx_http_eventsync_body_headers,
+    ngx_http_eventsync_manage
+};
+
+
+static const ngx_http_eventsync_steps_t
+    ngx_http_eventsync_manage_skip_steps =
+{
+    NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_MANAGE_READ, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_POLL, NGX_HTTP_EVENTSYNC_BODY_READ,
+    ngx_http_eventsync_manage_parse, ngx_http_eventsync_body_headers,
+    ngx_http_eventsync_manage
+};
+
+
+/* the credential is in the body */
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_token_steps = {
+    NGX_HTTP_EVENTSYNC_TOKEN, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_ADDRESS, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_OWN, NGX_HTTP_EVENTSYNC_BODY_OWN,
+    NULL, ngx_http_eventsync_body_headers, ngx_http_eventsync_token
+};
+
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_healthz_steps = {
+    NGX_HTTP_EVENTSYNC_HEALTH, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_ALL, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_FREE, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    NULL, NULL, ngx_http_eventsync_healthz
+};
+
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_readyz_steps = {
+    NGX_HTTP_EVENTSYNC_HEALTH, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_ALL, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_FREE, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    NULL, NULL, ngx_http_eventsync_readyz
+};
+
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_metrics_steps = {
+    NGX_HTTP_EVENTSYNC_METRICS, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_ADMIN, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_FREE, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    NULL, NULL, ngx_http_eventsync_metrics
+};
+
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_openapi_steps = {
+    NGX_HTTP_EVENTSYNC_OPENAPI, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_ALL, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_FREE, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    NULL, NULL, ngx_http_eventsync_openapi
+};
+
+
 /* of two patterns that match, the first: longer ones come before shorter */
 
 static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
 
-    { ngx_string("/feeds/*/events"), 1,
-      NGX_HTTP_EVENTSYNC_POLL, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_poll, 0 },
+    { ngx_string("/feeds/*/events"), 1, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_poll_steps, 0 },
 
-    { ngx_string("/feeds/*/events"), 1,
-      NGX_HTTP_EVENTSYNC_PUBLISH, NGX_HTTP_POST,
-      ngx_http_eventsync_publish, 0 },
+    { ngx_string("/feeds/*/events"), 1, NGX_HTTP_POST,
+      &ngx_http_eventsync_publish_steps, 0 },
 
-    { ngx_string("/feeds/*/pages/*/*"), 1,
-      NGX_HTTP_EVENTSYNC_PAGES, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_pages, 0 },
+    { ngx_string("/feeds/*/pages/*/*"), 1, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_pages_steps, 0 },
 
-    { ngx_string("/feeds/*/authorize"), 1,
-      NGX_HTTP_EVENTSYNC_AUTHORIZE, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_may_authorize, 0 },
+    { ngx_string("/feeds/*/authorize"), 1, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_authorize_steps, 0 },
 
-    { ngx_string("/feeds/*/backfill"), 1,
-      NGX_HTTP_EVENTSYNC_BACKFILL, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_backfill, 0 },
+    { ngx_string("/feeds/*/backfill"), 1, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_backfill_steps, 0 },
 
-    { ngx_string("/feeds/*/manifest"), 1,
-      NGX_HTTP_EVENTSYNC_BACKFILL, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_manifest, 0 },
+    { ngx_string("/feeds/*/manifest"), 1, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_manifest_steps, 0 },
 
-    { ngx_string("/feeds/*/snapshot"), 1,
-      NGX_HTTP_EVENTSYNC_SNAPSHOT, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_snapshot, 0 },
+    { ngx_string("/feeds/*/snapshot"), 1, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_snapshot_steps, 0 },
 
-    { ngx_string("/feeds/*/checkpoints/*"), 1,
-      NGX_HTTP_EVENTSYNC_CHECKPOINTS, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_checkpoint, ES_CHECKPOINT_GET },
+    { ngx_string("/feeds/*/checkpoints/*"), 1, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_checkpoint_view_steps, ES_CHECKPOINT_GET },
 
-    { ngx_string("/feeds/*/checkpoints/*"), 1,
-      NGX_HTTP_EVENTSYNC_CHECKPOINTS, NGX_HTTP_PUT,
-      ngx_http_eventsync_checkpoint, ES_CHECKPOINT_PUT },
+    { ngx_string("/feeds/*/checkpoints/*"), 1, NGX_HTTP_PUT,
+      &ngx_http_eventsync_checkpoint_put_steps, ES_CHECKPOINT_PUT },
 
-    { ngx_string("/feeds/*/checkpoints/*"), 1,
-      NGX_HTTP_EVENTSYNC_CHECKPOINTS, NGX_HTTP_DELETE,
-      ngx_http_eventsync_checkpoint, ES_CHECKPOINT_REMOVE },
+    { ngx_string("/feeds/*/checkpoints/*"), 1, NGX_HTTP_DELETE,
+      &ngx_http_eventsync_checkpoint_view_steps, ES_CHECKPOINT_REMOVE },
 
-    { ngx_string("/feeds/*/checkpoints"), 1,
-      NGX_HTTP_EVENTSYNC_CHECKPOINTS, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_checkpoint, ES_CHECKPOINT_LIST },
+    { ngx_string("/feeds/*/checkpoints"), 1, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_checkpoint_view_steps, ES_CHECKPOINT_LIST },
 
-    { ngx_string("/feeds/*"), 1,
-      NGX_HTTP_EVENTSYNC_FEEDS, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_feeds, 0 },
+    { ngx_string("/feeds/*"), 1, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_feed_steps, 0 },
 
-    { ngx_string("/feeds"), 0,
-      NGX_HTTP_EVENTSYNC_FEEDS, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_feeds, 0 },
+    { ngx_string("/feeds"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_feeds_steps, 0 },
 
-    { ngx_string("/event-types/*/*"), 0,
-      NGX_HTTP_EVENTSYNC_CATALOGUE, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_catalogue, 2 },
+    { ngx_string("/event-types/*/*"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_type_steps, 2 },
 
-    { ngx_string("/event-types/*"), 0,
-      NGX_HTTP_EVENTSYNC_CATALOGUE, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_catalogue, 1 },
+    { ngx_string("/event-types/*"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_type_steps, 1 },
 
-    { ngx_string("/event-types"), 0,
-      NGX_HTTP_EVENTSYNC_CATALOGUE, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_catalogue, 0 },
+    { ngx_string("/event-types"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_types_steps, 0 },
 
-    { ngx_string("/endpoints/*/attempts"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_manage, ES_MANAGE_ATTEMPTS },
+    { ngx_string("/endpoints/*/attempts"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_manage_list_steps, ES_MANAGE_ATTEMPTS },
 
-    { ngx_string("/endpoints/*/dead-letters"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_manage, ES_MANAGE_DEAD },
+    { ngx_string("/endpoints/*/dead-letters"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_manage_list_steps, ES_MANAGE_DEAD },
 
-    { ngx_string("/endpoints/*/status"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_manage, ES_MANAGE_STATUS },
+    { ngx_string("/endpoints/*/status"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_manage_view_steps, ES_MANAGE_STATUS },
 
-    { ngx_string("/endpoints/*/keys"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_manage, ES_MANAGE_KEYS },
+    { ngx_string("/endpoints/*/keys"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_manage_view_steps, ES_MANAGE_KEYS },
 
-    { ngx_string("/endpoints/*/pause"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
-      ngx_http_eventsync_manage, ES_MANAGE_PAUSE },
+    { ngx_string("/endpoints/*/pause"), 0, NGX_HTTP_POST,
+      &ngx_http_eventsync_manage_change_steps, ES_MANAGE_PAUSE },
 
-    { ngx_string("/endpoints/*/resume"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
-      ngx_http_eventsync_manage, ES_MANAGE_RESUME },
+    { ngx_string("/endpoints/*/resume"), 0, NGX_HTTP_POST,
+      &ngx_http_eventsync_manage_change_steps, ES_MANAGE_RESUME },
 
-    { ngx_string("/endpoints/*/rotate"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
-      ngx_http_eventsync_manage, ES_MANAGE_ROTATE },
+    { ngx_string("/endpoints/*/rotate"), 0, NGX_HTTP_POST,
+      &ngx_http_eventsync_manage_change_steps, ES_MANAGE_ROTATE },
 
-    { ngx_string("/endpoints/*/replay"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
-      ngx_http_eventsync_manage, ES_MANAGE_REPLAY },
+    { ngx_string("/endpoints/*/replay"), 0, NGX_HTTP_POST,
+      &ngx_http_eventsync_manage_change_steps, ES_MANAGE_REPLAY },
 
-    { ngx_string("/endpoints/*/resend"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
-      ngx_http_eventsync_manage, ES_MANAGE_RESEND },
+    { ngx_string("/endpoints/*/resend"), 0, NGX_HTTP_POST,
+      &ngx_http_eventsync_manage_change_steps, ES_MANAGE_RESEND },
 
-    { ngx_string("/endpoints/*/redrive"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
-      ngx_http_eventsync_manage, ES_MANAGE_REDRIVE },
+    { ngx_string("/endpoints/*/redrive"), 0, NGX_HTTP_POST,
+      &ngx_http_eventsync_manage_change_steps, ES_MANAGE_REDRIVE },
 
-    { ngx_string("/endpoints/*/skip"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
-      ngx_http_eventsync_manage, ES_MANAGE_SKIP },
+    { ngx_string("/endpoints/*/skip"), 0, NGX_HTTP_POST,
+      &ngx_http_eventsync_manage_skip_steps, ES_MANAGE_SKIP },
 
-    { ngx_string("/endpoints/*/cancel"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
-      ngx_http_eventsync_manage, ES_MANAGE_CANCEL },
+    { ngx_string("/endpoints/*/cancel"), 0, NGX_HTTP_POST,
+      &ngx_http_eventsync_manage_change_steps, ES_MANAGE_CANCEL },
 
-    { ngx_string("/endpoints/*/discard"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
-      ngx_http_eventsync_manage, ES_MANAGE_DISCARD },
+    { ngx_string("/endpoints/*/discard"), 0, NGX_HTTP_POST,
+      &ngx_http_eventsync_manage_change_steps, ES_MANAGE_DISCARD },
 
-    { ngx_string("/endpoints/*/test"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
-      ngx_http_eventsync_manage, ES_MANAGE_TEST },
+    { ngx_string("/endpoints/*/test"), 0, NGX_HTTP_POST,
+      &ngx_http_eventsync_manage_change_steps, ES_MANAGE_TEST },
 
-    { ngx_string("/endpoints/*/simulate"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
-      ngx_http_eventsync_manage, ES_MANAGE_SIMULATE },
+    { ngx_string("/endpoints/*/simulate"), 0, NGX_HTTP_POST,
+      &ngx_http_eventsync_manage_change_steps, ES_MANAGE_SIMULATE },
 
-    { ngx_string("/endpoints/*"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_manage, ES_MANAGE_SHOW },
+    { ngx_string("/endpoints/*"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_manage_show_steps, ES_MANAGE_SHOW },
 
-    { ngx_string("/endpoints/*"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_PATCH,
-      ngx_http_eventsync_manage, ES_MANAGE_CHANGE },
+    { ngx_string("/endpoints/*"), 0, NGX_HTTP_PATCH,
+      &ngx_http_eventsync_manage_change_steps, ES_MANAGE_CHANGE },
 
-    { ngx_string("/endpoints/*"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_DELETE,
-      ngx_http_eventsync_manage, ES_MANAGE_REMOVE },
+    { ngx_string("/endpoints/*"), 0, NGX_HTTP_DELETE,
+      &ngx_http_eventsync_manage_view_steps, ES_MANAGE_REMOVE },
 
-    { ngx_string("/endpoints"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_manage, ES_MANAGE_LIST },
+    { ngx_string("/endpoints"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_manage_list_steps, ES_MANAGE_LIST },
 
-    { ngx_string("/endpoints"), 0,
-      NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_POST,
-      ngx_http_eventsync_manage, ES_MANAGE_CREATE },
+    { ngx_string("/endpoints"), 0, NGX_HTTP_POST,
+      &ngx_http_eventsync_manage_change_steps, ES_MANAGE_CREATE },
 
-    { ngx_string("/token"), 0,
-      NGX_HTTP_EVENTSYNC_TOKEN, NGX_HTTP_POST,
-      ngx_http_eventsync_token, 0 },
+    { ngx_string("/token"), 0, NGX_HTTP_POST,
+      &ngx_http_eventsync_token_steps, 0 },
 
-    { ngx_string("/healthz"), 0,
-      NGX_HTTP_EVENTSYNC_HEALTH, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_healthz, 0 },
+    { ngx_string("/healthz"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_healthz_steps, 0 },
 
-    { ngx_string("/readyz"), 0,
-      NGX_HTTP_EVENTSYNC_HEALTH, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_readyz, 0 },
+    { ngx_string("/readyz"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_readyz_steps, 0 },
 
-    { ngx_string("/metrics"), 0,
-      NGX_HTTP_EVENTSYNC_METRICS, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_metrics, 0 },
+    { ngx_string("/metrics"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_metrics_steps, 0 },
 
-    { ngx_string("/openapi.json"), 0,
-      NGX_HTTP_EVENTSYNC_OPENAPI, NGX_HTTP_EVENTSYNC_READ,
-      ngx_http_eventsync_openapi, 0 },
+    { ngx_string("/openapi.json"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_openapi_steps, 0 },
 
-    { ngx_null_string, 0, 0, 0, NULL, 0 }
+    { ngx_null_string, 0, 0, NULL, 0 }
 };
 
 
@@ -227,9 +400,9 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    for (route = ngx_http_eventsync_routes; route->step; route++) {
+    for (route = ngx_http_eventsync_routes; route->steps; route++) {
 
-        if (!ctx->conf->serves[route->resource]) {
+        if (!ctx->conf->serves[route->steps->resource]) {
             continue;
         }
 
@@ -246,7 +419,7 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
 
         pattern = &route->pattern;
         methods |= route->methods;
-        ctx->resource = route->resource;
+        ctx->resource = route->steps->resource;
 
         if (route->feed) {
             ctx->feed = ctx->segments[0];
@@ -264,16 +437,17 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
 
         /* who asks for our health asks for that, too */
 
-        if (route->resource != NGX_HTTP_EVENTSYNC_HEALTH
+        if (route->steps->resource != NGX_HTTP_EVENTSYNC_HEALTH
             && (ctx->worker == NULL || ctx->worker->es == NULL))
         {
             (void) ngx_http_eventsync_fail_closed(ctx);
             return ngx_http_eventsync_send_problem(ctx);
         }
 
+        ctx->steps = route->steps;
         ctx->data = route->data;
 
-        return route->step(ctx);
+        return ngx_http_eventsync_steps(ctx);
     }
 
     if (pattern) {
@@ -381,7 +555,7 @@ ngx_http_eventsync_route_below(u_char *start, u_char *last)
 
         len = end - p;
 
-        for (route = ngx_http_eventsync_routes; route->step; route++) {
+        for (route = ngx_http_eventsync_routes; route->steps; route++) {
 
             if (route->pattern.len >= len
                 && ngx_memcmp(route->pattern.data, p, len) == 0

@@ -60,7 +60,7 @@ ngx_http_eventsync_slice(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_slice_close(ctx, 1);
     }
 
-    rc = ngx_http_eventsync_slice_may_read(ctx);
+    rc = ngx_http_eventsync_permit(ctx);
 
     if (rc == NGX_OK) {
         es = es_txn_begin(ctx->worker->es, &txn);
@@ -93,17 +93,6 @@ ngx_http_eventsync_slice(ngx_http_eventsync_ctx_t *ctx)
     }
 
     return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_eventsync_slice_may_read(ngx_http_eventsync_ctx_t *ctx)
-{
-    if (ngx_http_eventsync_authenticate(ctx) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    return ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ);
 }
 
 
@@ -161,7 +150,7 @@ ngx_http_eventsync_slice_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
 
     es = es_page_read(txn, &feed, bf->position.sequence, es_str(bf->prev),
                       ngx_http_eventsync_slice_limit(ctx, &feed),
-                      NGX_HTTP_EVENTSYNC_SLICE_BYTES - 1, ctx->poll->filter,
+                      NGX_HTTP_EVENTSYNC_SLICE_BYTES - 1, ctx->args->filter,
                       page);
     if (es != ES_OK) {
         return ngx_http_eventsync_fail_store(ctx, es);
@@ -192,7 +181,7 @@ ngx_http_eventsync_slice_limit(ngx_http_eventsync_ctx_t *ctx,
 
     bf = ctx->backfill;
 
-    if (ctx->poll->filter || bf->count == 0) {
+    if (ctx->args->filter || bf->count == 0) {
         return NGX_HTTP_EVENTSYNC_SLICE_LIMIT;
     }
 
@@ -295,7 +284,7 @@ ngx_http_eventsync_slice_stop(ngx_http_eventsync_ctx_t *ctx)
 
     bf = ctx->backfill;
 
-    if (ctx->poll->filter) {
+    if (ctx->args->filter) {
         return ngx_http_eventsync_slice_close(ctx, 0);
     }
 

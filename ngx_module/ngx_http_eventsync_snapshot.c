@@ -20,16 +20,12 @@
 #define NGX_HTTP_EVENTSYNC_SNAPSHOT_BYTES  (4 * 1024 * 1024)
 
 
-typedef struct {
-    ngx_uint_t                        tombstones; /* unsigned  :1 */
-    ngx_str_t                         token;      /* of the page before */
-    es_snapshot_token_t               place;
+struct ngx_http_eventsync_snapshot_s {
+    es_snapshot_token_t               place;      /* of the page before */
     ngx_buf_t                        *out;
-} ngx_http_eventsync_snapshot_t;
+};
 
 
-static ngx_int_t ngx_http_eventsync_snapshot_token(
-    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_snapshot_t *sn);
 static ngx_int_t ngx_http_eventsync_snapshot_malformed(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_snapshot_read(
@@ -103,46 +99,42 @@ ngx_http_eventsync_tombstones_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 
 
 ngx_int_t
+ngx_http_eventsync_snapshot_parse(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_snapshot_t  *sn;
+
+    sn = ngx_pcalloc(ctx->request->pool,
+                     sizeof(ngx_http_eventsync_snapshot_t));
+    if (sn == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ctx->snapshot = sn;
+
+    if (!ctx->args->has_page
+        || es_snapshot_token_parse(ngx_http_eventsync_str(&ctx->args->page),
+                                   ngx_http_eventsync_str(&ctx->feed),
+                                   ctx->args->tombstones, &sn->place)
+           == ES_OK)
+    {
+        return NGX_OK;
+    }
+
+    return ngx_http_eventsync_snapshot_malformed(ctx);
+}
+
+
+ngx_int_t
 ngx_http_eventsync_snapshot(ngx_http_eventsync_ctx_t *ctx)
 {
-    es_rc_t                         es;
-    es_txn_t                       *txn;
-    ngx_int_t                       rc;
-    ngx_uint_t                      format;
-    ngx_http_request_t             *r;
-    ngx_http_eventsync_snapshot_t   sn;
-
-    r = ctx->request;
-
-    rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    ctx->poll = ngx_pcalloc(r->pool, sizeof(ngx_http_eventsync_poll_t));
-    if (ctx->poll == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_memzero(&sn, sizeof(ngx_http_eventsync_snapshot_t));
-
-    if (ngx_http_eventsync_snapshot_args(ctx, &sn.token, &sn.tombstones)
-        != NGX_OK
-        || ngx_http_eventsync_snapshot_token(ctx, &sn) != NGX_OK
-        || ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK
-        || ngx_http_eventsync_accept(ctx,
-               &ngx_http_eventsync_page_types[NGX_HTTP_EVENTSYNC_JSON], 1,
-               &format)
-           != NGX_OK)
-    {
-        return ngx_http_eventsync_send_problem(ctx);
-    }
+    es_rc_t     es;
+    es_txn_t   *txn;
+    ngx_int_t   rc;
 
     es = es_txn_begin(ctx->worker->es, &txn);
 
     if (es == ES_OK) {
-        rc = ngx_http_eventsync_snapshot_read(ctx, txn, &sn);
+        rc = ngx_http_eventsync_snapshot_read(ctx, txn, ctx->snapshot);
         es_txn_end(txn);
 
     } else {
@@ -153,24 +145,7 @@ ngx_http_eventsync_snapshot(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    return ngx_http_eventsync_send_json(ctx, NGX_HTTP_OK, sn.out);
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_snapshot_token(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_snapshot_t *sn)
-{
-    if (!ctx->poll->has_page
-        || es_snapshot_token_parse(ngx_http_eventsync_str(&sn->token),
-                                   ngx_http_eventsync_str(&ctx->feed),
-                                   sn->tombstones, &sn->place)
-           == ES_OK)
-    {
-        return NGX_OK;
-    }
-
-    return ngx_http_eventsync_snapshot_malformed(ctx);
+    return ngx_http_eventsync_send_json(ctx, NGX_HTTP_OK, ctx->snapshot->out);
 }
 
 
@@ -205,7 +180,7 @@ ngx_http_eventsync_snapshot_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
         return ngx_http_eventsync_fail_store(ctx, es);
     }
 
-    if (!ctx->poll->has_page) {
+    if (!ctx->args->has_page) {
         ngx_memcpy(sn->place.at.epoch, feed.epoch, sizeof(feed.epoch));
         sn->place.at.sequence = feed.last;
 
@@ -217,14 +192,14 @@ ngx_http_eventsync_snapshot_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
         return NGX_DECLINED;
     }
 
-    without = sn->tombstones ? NULL : ctx->conf->tombstones;
+    without = ctx->args->tombstones ? NULL : ctx->conf->tombstones;
 
     position.data = sn->place.position;
     position.len = sn->place.len;
 
     es = es_snapshot_page(txn, &feed, sn->place.at.sequence, position,
                           without ? without->elts : NULL,
-                          without ? without->nelts : 0, ctx->poll->limit,
+                          without ? without->nelts : 0, ctx->args->limit,
                           NGX_HTTP_EVENTSYNC_SNAPSHOT_BYTES, page, &last);
 
     if (es == ES_INVALID) {
@@ -267,7 +242,8 @@ ngx_http_eventsync_snapshot_write(ngx_http_eventsync_ctx_t *ctx,
         b->last = ngx_cpymem(b->last, "\",\"next\":\"", 10);
         b->last += es_snapshot_token_print(&sn->place,
                                            ngx_http_eventsync_str(&ctx->feed),
-                                           sn->tombstones, (char *) b->last);
+                                           ctx->args->tombstones,
+                                           (char *) b->last);
         b->last = ngx_cpymem(b->last, "\"}", 2);
 
     } else {

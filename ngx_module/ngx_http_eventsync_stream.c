@@ -73,13 +73,13 @@ ngx_int_t
 ngx_http_eventsync_stream_args(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_str_t                  *name;
-    ngx_http_eventsync_poll_t  *poll;
+    ngx_http_eventsync_args_t  *args;
 
     static ngx_str_t  limit = ngx_string("limit");
     static ngx_str_t  wait = ngx_string("wait");
 
-    poll = ctx->poll;
-    name = poll->has_limit ? &limit : poll->has_wait ? &wait : NULL;
+    args = ctx->args;
+    name = args->has_limit ? &limit : args->has_wait ? &wait : NULL;
 
     if (name) {
         (void) ngx_http_eventsync_fail(ctx,
@@ -190,8 +190,8 @@ ngx_http_eventsync_stream_begin(ngx_http_eventsync_ctx_t *ctx)
     stream->buf->tag = (ngx_buf_tag_t) &ngx_http_eventsync_module;
     stream->born = ngx_current_msec;
     stream->ends = ngx_current_msec + ctx->conf->sse_max_time;
-    stream->claimed = (ctx->poll->claim_until != 0);
-    stream->held = ctx->poll->scan;
+    stream->claimed = (ctx->wait && ctx->wait->claim_until);
+    stream->held = ctx->reading->scan;
 
     ctx->stream = stream;
 
@@ -329,11 +329,11 @@ ngx_http_eventsync_stream_displace(ngx_http_eventsync_ctx_t *ctx)
 
     ctx->stream->displaced = 1;
 
-    if (ctx->poll->timer.timer_set) {
-        ngx_del_timer(&ctx->poll->timer);
+    if (ctx->wait->timer.timer_set) {
+        ngx_del_timer(&ctx->wait->timer);
     }
 
-    ngx_add_timer(&ctx->poll->timer, 0);
+    ngx_add_timer(&ctx->wait->timer, 0);
 }
 
 
@@ -354,7 +354,7 @@ ngx_http_eventsync_stream_again(ngx_http_eventsync_ctx_t *ctx, es_rc_t es,
                > NGX_HTTP_EVENTSYNC_LINGER)
         {
             stream->ends = ngx_current_msec + NGX_HTTP_EVENTSYNC_LINGER;
-            ngx_add_timer(&ctx->poll->timer, NGX_HTTP_EVENTSYNC_LINGER);
+            ngx_add_timer(&ctx->wait->timer, NGX_HTTP_EVENTSYNC_LINGER);
         }
 
         return NGX_AGAIN;
@@ -362,7 +362,7 @@ ngx_http_eventsync_stream_again(ngx_http_eventsync_ctx_t *ctx, es_rc_t es,
 
     return (!ngx_exiting
             && ngx_http_eventsync_stream_check(ctx, es, feed) == NGX_OK
-            && feed->last == ctx->poll->scan)
+            && feed->last == ctx->reading->scan)
            ? NGX_AGAIN : NGX_OK;
 }
 
@@ -465,12 +465,14 @@ ngx_http_eventsync_stream_fill(ngx_http_eventsync_ctx_t *ctx)
 static ngx_int_t
 ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
 {
-    es_rc_t                     es;
-    es_feed_t                   feed;
-    es_page_t                  *page;
-    ngx_http_eventsync_poll_t  *poll;
+    es_rc_t                        es;
+    es_feed_t                      feed;
+    es_page_t                     *page;
+    ngx_http_eventsync_args_t     *args;
+    ngx_http_eventsync_reading_t  *reading;
 
-    poll = ctx->poll;
+    args = ctx->args;
+    reading = ctx->reading;
     page = &ctx->worker->page;
 
     es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &feed);
@@ -479,18 +481,18 @@ ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
         return NGX_DECLINED;
     }
 
-    if (feed.last == poll->scan) {
+    if (feed.last == reading->scan) {
         return NGX_BUSY;
     }
 
-    es = es_page_read(txn, &feed, poll->scan, es_str(poll->after_text),
+    es = es_page_read(txn, &feed, reading->scan, es_str(reading->after_text),
                       NGX_HTTP_EVENTSYNC_SLICE_EVENTS,
-                      NGX_HTTP_EVENTSYNC_SLICE_BYTES, poll->filter, page);
+                      NGX_HTTP_EVENTSYNC_SLICE_BYTES, args->filter, page);
     if (es != ES_OK) {
         return ngx_http_eventsync_fail_store(ctx, es);
     }
 
-    poll->scan = page->next;
+    reading->scan = page->next;
 
     if (page->count) {
         return ngx_http_eventsync_stream_frame(ctx, page);
@@ -515,9 +517,7 @@ ngx_http_eventsync_stream_check(ngx_http_eventsync_ctx_t *ctx, es_rc_t es,
 {
     es_cursor_t  cursor;
 
-    if (ngx_http_eventsync_authenticate(ctx) != NGX_OK
-        || ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ) != NGX_OK)
-    {
+    if (ngx_http_eventsync_permit(ctx) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -525,8 +525,8 @@ ngx_http_eventsync_stream_check(ngx_http_eventsync_ctx_t *ctx, es_rc_t es,
         return ngx_http_eventsync_fail_store(ctx, es);
     }
 
-    ngx_memcpy(cursor.epoch, ctx->poll->key.epoch, sizeof(cursor.epoch));
-    cursor.sequence = ctx->poll->scan;
+    ngx_memcpy(cursor.epoch, ctx->reading->key.epoch, sizeof(cursor.epoch));
+    cursor.sequence = ctx->reading->scan;
 
     return ngx_http_eventsync_check(ctx, feed, &cursor);
 }
@@ -554,7 +554,8 @@ ngx_http_eventsync_stream_close(ngx_http_eventsync_ctx_t *ctx)
     }
 
     return ctx->problem
-           ? ngx_http_eventsync_stream_end(ctx, es_str(ctx->poll->after_text),
+           ? ngx_http_eventsync_stream_end(ctx,
+                                           es_str(ctx->reading->after_text),
                                            &stream->text)
            : NGX_OK;
 }
@@ -565,7 +566,7 @@ ngx_http_eventsync_stream_close(ngx_http_eventsync_ctx_t *ctx)
 static ngx_int_t
 ngx_http_eventsync_stream_heartbeat(ngx_http_eventsync_ctx_t *ctx)
 {
-    return (ctx->stream->held == ctx->poll->scan)
+    return (ctx->stream->held == ctx->reading->scan)
            ? ngx_http_eventsync_stream_text(ctx, ":\n\n")
            : ngx_http_eventsync_stream_position(ctx);
 }
@@ -580,16 +581,18 @@ ngx_http_eventsync_stream_heartbeat(ngx_http_eventsync_ctx_t *ctx)
 static ngx_int_t
 ngx_http_eventsync_stream_position(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_http_eventsync_poll_t  *poll;
+    ngx_http_eventsync_reading_t  *reading;
 
-    poll = ctx->poll;
+    reading = ctx->reading;
 
-    (void) es_cursor_print(poll->key.epoch, poll->scan, poll->after_text);
-    ctx->stream->held = poll->scan;
+    (void) es_cursor_print(reading->key.epoch, reading->scan,
+                           reading->after_text);
+    ctx->stream->held = reading->scan;
 
     return ngx_http_eventsync_stream_text(ctx, "event: position\nid: %s\n"
                                           "data: {\"cursor\":\"%s\"}\n\n",
-                                          poll->after_text, poll->after_text);
+                                          reading->after_text,
+                                          reading->after_text);
 }
 
 
@@ -627,8 +630,8 @@ ngx_http_eventsync_stream_frame(ngx_http_eventsync_ctx_t *ctx,
         cursor = es_cursor_of(event);
 
         if (i + 1 == page->count) {
-            ngx_memcpy(ctx->poll->after_text, cursor.data, cursor.len);
-            ctx->poll->after_text[cursor.len] = '\0';
+            ngx_memcpy(ctx->reading->after_text, cursor.data, cursor.len);
+            ctx->reading->after_text[cursor.len] = '\0';
         }
 
         out = (char *) ngx_cpymem(out, "id: ", 4);

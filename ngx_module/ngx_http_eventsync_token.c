@@ -23,9 +23,6 @@ typedef enum {
 } ngx_http_eventsync_form_e;
 
 
-static void ngx_http_eventsync_token_body(ngx_http_request_t *r);
-static ngx_int_t ngx_http_eventsync_token_answer(
-    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_token_text(ngx_http_eventsync_ctx_t *ctx,
     es_str_t *body);
 static ngx_int_t ngx_http_eventsync_token_form(ngx_http_eventsync_ctx_t *ctx,
@@ -56,51 +53,6 @@ static ngx_str_t  ngx_http_eventsync_token_no_cache = ngx_string("no-cache");
 
 ngx_int_t
 ngx_http_eventsync_token(ngx_http_eventsync_ctx_t *ctx)
-{
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
-
-    r = ctx->request;
-
-    if (ngx_http_eventsync_query(ctx, NULL, 0) != NGX_OK
-        || ngx_http_eventsync_admit_address(ctx) != NGX_OK
-        || ngx_http_eventsync_body_headers(ctx) != NGX_OK)
-    {
-        return ngx_http_eventsync_send_problem(ctx);
-    }
-
-    r->request_body_in_single_buf = 1;
-
-    rc = ngx_http_read_client_request_body(r, ngx_http_eventsync_token_body);
-
-    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-        return rc;
-    }
-
-    return NGX_DONE;
-}
-
-
-static void
-ngx_http_eventsync_token_body(ngx_http_request_t *r)
-{
-    ngx_int_t                  rc;
-    ngx_http_eventsync_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
-
-    rc = ngx_http_eventsync_token_answer(ctx);
-
-    if (rc == NGX_DECLINED) {
-        rc = ngx_http_eventsync_send_problem(ctx);
-    }
-
-    ngx_http_finalize_request(r, rc);
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_token_answer(ngx_http_eventsync_ctx_t *ctx)
 {
     es_jwt_t                  jwt;
     es_buf_t                  out;

@@ -25,9 +25,30 @@ ngx_http_eventsync_wait(ngx_http_eventsync_ctx_t *ctx)
     }
 
     ngx_http_eventsync_park(ctx,
-                            ngx_http_eventsync_until(ctx, ctx->poll->wait));
+                            ngx_http_eventsync_until(ctx, ctx->args->wait));
 
     return NGX_DONE;
+}
+
+
+/* may be called again: a stream may have waited for its place before */
+
+ngx_int_t
+ngx_http_eventsync_wait_create(ngx_http_eventsync_ctx_t *ctx)
+{
+    if (ctx->wait) {
+        return NGX_OK;
+    }
+
+    ctx->wait = ngx_pcalloc(ctx->request->pool,
+                            sizeof(ngx_http_eventsync_wait_t));
+    if (ctx->wait == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->wait->ctx = ctx;
+
+    return NGX_OK;
 }
 
 
@@ -46,7 +67,9 @@ ngx_http_eventsync_hold(ngx_http_eventsync_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    if (ngx_http_eventsync_crowd_join(ctx) != NGX_OK) {
+    if (ngx_http_eventsync_wait_create(ctx) != NGX_OK
+        || ngx_http_eventsync_crowd_join(ctx) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -86,19 +109,19 @@ ngx_http_eventsync_stay(ngx_http_request_t *r)
 void
 ngx_http_eventsync_park(ngx_http_eventsync_ctx_t *ctx, ngx_msec_t time)
 {
-    ngx_http_eventsync_poll_t    *poll;
+    ngx_http_eventsync_wait_t    *wait;
     ngx_http_eventsync_worker_t  *w;
 
     w = ctx->worker;
-    poll = ctx->poll;
+    wait = ctx->wait;
 
-    poll->timer.handler = ngx_http_eventsync_timeout;
-    poll->timer.data = ctx;
-    poll->timer.log = ctx->request->connection->log;
-    ngx_add_timer(&poll->timer, time);
+    wait->timer.handler = ngx_http_eventsync_timeout;
+    wait->timer.data = ctx;
+    wait->timer.log = ctx->request->connection->log;
+    ngx_add_timer(&wait->timer, time);
 
-    poll->parked = 1;
-    ngx_queue_insert_tail(&poll->crowd->waiters, &poll->queue);
+    wait->parked = 1;
+    ngx_queue_insert_tail(&wait->crowd->waiters, &wait->queue);
     ngx_http_eventsync_count_waiting(ctx, 1);
 
     if (!w->tick.timer_set) {
@@ -164,17 +187,17 @@ ngx_http_eventsync_answer(ngx_http_eventsync_ctx_t *ctx)
 void
 ngx_http_eventsync_unpark(ngx_http_eventsync_ctx_t *ctx)
 {
-    if (!ctx->poll->parked) {
+    if (!ctx->wait->parked) {
         return;
     }
 
-    ctx->poll->parked = 0;
+    ctx->wait->parked = 0;
 
-    ngx_queue_remove(&ctx->poll->queue);
+    ngx_queue_remove(&ctx->wait->queue);
     ngx_http_eventsync_count_waiting(ctx, -1);
 
-    if (ctx->poll->timer.timer_set) {
-        ngx_del_timer(&ctx->poll->timer);
+    if (ctx->wait->timer.timer_set) {
+        ngx_del_timer(&ctx->wait->timer);
     }
 }
 

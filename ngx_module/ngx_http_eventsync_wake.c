@@ -65,12 +65,14 @@ ngx_http_eventsync_wake_init(ngx_http_eventsync_worker_t *w, ngx_log_t *log)
 ngx_int_t
 ngx_http_eventsync_crowd_join(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_http_eventsync_poll_t    *poll;
-    ngx_http_eventsync_crowd_t   *crowd;
-    ngx_http_eventsync_worker_t  *w;
+    ngx_http_eventsync_wait_t     *wait;
+    ngx_http_eventsync_crowd_t    *crowd;
+    ngx_http_eventsync_worker_t   *w;
+    ngx_http_eventsync_reading_t  *reading;
 
     w = ctx->worker;
-    poll = ctx->poll;
+    reading = ctx->reading;
+    wait = ctx->wait;
 
     crowd = ngx_http_eventsync_crowd(w, &ctx->feed);
 
@@ -89,8 +91,8 @@ ngx_http_eventsync_crowd_join(ngx_http_eventsync_ctx_t *ctx)
         crowd->node.str.data = crowd->name;
         crowd->node.str.len = ctx->feed.len;
 
-        ngx_memcpy(crowd->epoch, poll->key.epoch, sizeof(crowd->epoch));
-        crowd->last = poll->scan;
+        ngx_memcpy(crowd->epoch, reading->key.epoch, sizeof(crowd->epoch));
+        crowd->last = reading->scan;
 
         ngx_queue_init(&crowd->waiters);
         ngx_queue_init(&crowd->due);
@@ -99,7 +101,7 @@ ngx_http_eventsync_crowd_join(ngx_http_eventsync_ctx_t *ctx)
     }
 
     crowd->refs++;
-    poll->crowd = crowd;
+    wait->crowd = crowd;
 
     return NGX_OK;
 }
@@ -121,13 +123,13 @@ ngx_http_eventsync_crowd_leave(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_http_eventsync_crowd_t  *crowd;
 
-    crowd = ctx->poll->crowd;
+    crowd = ctx->wait->crowd;
 
     if (crowd == NULL) {
         return;
     }
 
-    ctx->poll->crowd = NULL;
+    ctx->wait->crowd = NULL;
 
     if (--crowd->refs) {
         return;
@@ -151,8 +153,8 @@ ngx_http_eventsync_expire(ngx_http_eventsync_ctx_t *ctx)
 
     w = ctx->worker;
 
-    ngx_queue_remove(&ctx->poll->queue);
-    ngx_queue_insert_tail(&w->expired, &ctx->poll->queue);
+    ngx_queue_remove(&ctx->wait->queue);
+    ngx_queue_insert_tail(&w->expired, &ctx->wait->queue);
 
     ngx_post_event(&w->turn, &ngx_posted_events);
 }
@@ -342,7 +344,7 @@ ngx_http_eventsync_serve_expired(ngx_http_eventsync_worker_t *w,
 {
     ngx_uint_t                  n;
     ngx_queue_t                *q;
-    ngx_http_eventsync_poll_t  *poll;
+    ngx_http_eventsync_wait_t  *wait;
 
     for (n = 0; n < NGX_HTTP_EVENTSYNC_TURN; n++) {
 
@@ -353,16 +355,16 @@ ngx_http_eventsync_serve_expired(ngx_http_eventsync_worker_t *w,
         }
 
         q = ngx_queue_head(&w->expired);
-        poll = ngx_queue_data(q, ngx_http_eventsync_poll_t, queue);
+        wait = ngx_queue_data(q, ngx_http_eventsync_wait_t, queue);
 
         if (txn) {
-            ngx_http_eventsync_refresh_feed(w, txn, poll->crowd);
-            (void) ngx_http_eventsync_poll_again(poll->ctx, txn,
-                                                 poll->crowd->rc,
-                                                 &poll->crowd->feed, 1);
+            ngx_http_eventsync_refresh_feed(w, txn, wait->crowd);
+            (void) ngx_http_eventsync_poll_again(wait->ctx, txn,
+                                                 wait->crowd->rc,
+                                                 &wait->crowd->feed, 1);
 
         } else {
-            (void) ngx_http_eventsync_fail_store(poll->ctx, es);
+            (void) ngx_http_eventsync_fail_store(wait->ctx, es);
         }
 
         ngx_queue_remove(q);
@@ -378,7 +380,7 @@ ngx_http_eventsync_serve_due(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
     ngx_int_t                    rc;
     ngx_uint_t                   n;
     ngx_queue_t                 *q;
-    ngx_http_eventsync_poll_t   *poll;
+    ngx_http_eventsync_wait_t   *wait;
     ngx_http_eventsync_crowd_t  *crowd;
 
     for (n = 0; n < NGX_HTTP_EVENTSYNC_TURN; n++) {
@@ -406,12 +408,12 @@ ngx_http_eventsync_serve_due(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
         ngx_http_eventsync_refresh_feed(w, txn, crowd);
 
         q = ngx_queue_head(&crowd->due);
-        poll = ngx_queue_data(q, ngx_http_eventsync_poll_t, queue);
+        wait = ngx_queue_data(q, ngx_http_eventsync_wait_t, queue);
 
-        rc = poll->ctx->stream
-             ? ngx_http_eventsync_stream_again(poll->ctx, crowd->rc,
+        rc = wait->ctx->stream
+             ? ngx_http_eventsync_stream_again(wait->ctx, crowd->rc,
                                                &crowd->feed)
-             : ngx_http_eventsync_poll_again(poll->ctx, txn, crowd->rc,
+             : ngx_http_eventsync_poll_again(wait->ctx, txn, crowd->rc,
                                              &crowd->feed, ngx_exiting);
 
         ngx_queue_remove(q);
@@ -429,15 +431,15 @@ static void
 ngx_http_eventsync_send_ready(ngx_queue_t *ready)
 {
     ngx_queue_t                *q;
-    ngx_http_eventsync_poll_t  *poll;
+    ngx_http_eventsync_wait_t  *wait;
 
     /* an answer can end other requests of its connection: take the head */
 
     while (!ngx_queue_empty(ready)) {
         q = ngx_queue_head(ready);
-        poll = ngx_queue_data(q, ngx_http_eventsync_poll_t, queue);
+        wait = ngx_queue_data(q, ngx_http_eventsync_wait_t, queue);
 
-        ngx_http_eventsync_unpark(poll->ctx);
-        ngx_http_eventsync_answer(poll->ctx);
+        ngx_http_eventsync_unpark(wait->ctx);
+        ngx_http_eventsync_answer(wait->ctx);
     }
 }
