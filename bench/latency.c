@@ -20,14 +20,14 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 
-#define REQUEST_MAX      8192
+#define DELIVERY_MAX     8192
 #define CONNECTIONS_MAX  4096
 #define PRODUCERS        4
 #define PATIENCE_NS      UINT64_C(30000000000)
 
 typedef struct {
     int     fd;
-    char    request[REQUEST_MAX];
+    char    request[DELIVERY_MAX];
     size_t  len;
 } peer_t;
 
@@ -235,7 +235,7 @@ receive(receiver_t *r, peer_t *peer)
     ssize_t  n;
 
     n = recv(peer->fd, peer->request + peer->len,
-             REQUEST_MAX - 1 - peer->len, 0);
+             DELIVERY_MAX - 1 - peer->len, 0);
 
     if (n < 0 && errno == EAGAIN) {
         return;

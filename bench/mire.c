@@ -19,25 +19,25 @@
 
 #define PATHS  4096
 
-typedef struct conn {
-    TAILQ_ENTRY(conn)  link;
+typedef struct held {
+    TAILQ_ENTRY(held)  link;
     int                fd;
     bool               listed;
     uint64_t           due_ns;     /* slow: when to answer */
     size_t             len;
     char               buf[16384];
-} conn_t;
+} held_t;
 
 static const char  answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 static const char  head[] = "HTTP/1.1 200 OK\r\n"
                             "Content-Length: 1000000\r\n\r\n";
 
-static TAILQ_HEAD(conns, conn)  waiting = TAILQ_HEAD_INITIALIZER(waiting);
+static TAILQ_HEAD(conns, held)  waiting = TAILQ_HEAD_INITIALIZER(waiting);
 static bool                known[PATHS];
 static uint64_t            after_ns;
 
 static void
-drop(conn_t *conn)
+drop(held_t *conn)
 {
     if (conn->listed) {
         TAILQ_REMOVE(&waiting, conn, link);
@@ -47,7 +47,7 @@ drop(conn_t *conn)
 }
 
 static bool
-put(const conn_t *conn, const char *text, size_t len)
+put(const held_t *conn, const char *text, size_t len)
 {
     return send(conn->fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT)
            == (ssize_t) len;
@@ -55,7 +55,7 @@ put(const conn_t *conn, const char *text, size_t len)
 
 /* Length of the request, or 0; requests are not pipelined. */
 static size_t
-request(const conn_t *conn)
+request(const held_t *conn)
 {
     size_t       len;
     const char  *end, *field;
@@ -72,7 +72,7 @@ request(const conn_t *conn)
 
 /* POST /hook/17 HTTP/1.1 */
 static bool
-first(const conn_t *conn)
+first(const held_t *conn)
 {
     size_t  path;
 
@@ -85,7 +85,7 @@ first(const conn_t *conn)
 
 /* False when the connection has ended. */
 static bool
-take(conn_t *conn)
+take(held_t *conn)
 {
     ssize_t  n;
 
@@ -120,7 +120,7 @@ take(conn_t *conn)
 static void
 tick(void)
 {
-    conn_t  *conn, *next;
+    held_t  *conn, *next;
 
     for (conn = TAILQ_FIRST(&waiting); conn != NULL; conn = next) {
         next = TAILQ_NEXT(conn, link);
@@ -141,10 +141,10 @@ tick(void)
 static void
 take_in(int poll, int listener)
 {
-    conn_t              *conn;
+    held_t              *conn;
     struct epoll_event   ev;
 
-    conn = bench_alloc(1, sizeof(conn_t));
+    conn = bench_alloc(1, sizeof(held_t));
     conn->fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (conn->fd < 0) {
         free(conn);

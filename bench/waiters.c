@@ -22,11 +22,11 @@
 #include <sys/epoll.h>
 
 #define ANSWER_MAX   8192
-#define REQUEST_MAX  1024
+#define POLL_MAX     1024
 
 typedef struct {
     int     fd;
-    char    request[REQUEST_MAX];
+    char    request[POLL_MAX];
     char    answer[ANSWER_MAX];
     size_t  len;
 } waiter_t;
@@ -74,7 +74,7 @@ make_request(const bench_t *b, waiter_t *w, const char *next,
     int  n;
 
     if (b->nchan) {
-        n = snprintf(w->request, REQUEST_MAX,
+        n = snprintf(w->request, POLL_MAX,
                      "GET /sub HTTP/1.1\r\nHost: localhost\r\n%s%s%s%s%s%s\r\n",
                      modified ? "If-Modified-Since: " : "",
                      modified ? modified : "", modified ? "\r\n" : "",
@@ -82,13 +82,13 @@ make_request(const bench_t *b, waiter_t *w, const char *next,
                      etag ? "\r\n" : "");
 
     } else {
-        n = snprintf(w->request, REQUEST_MAX,
+        n = snprintf(w->request, POLL_MAX,
                      "GET /v1/feeds/%s/events?%s%s&wait=60 HTTP/1.1\r\n"
                      "Host: localhost\r\nAuthorization: Bearer %s\r\n\r\n",
                      b->feed, next ? "after=" : "from=latest",
                      next ? next : "", b->key);
     }
-    if (n >= REQUEST_MAX) {
+    if (n >= POLL_MAX) {
         bench_die("the request is too long");
     }
 }
