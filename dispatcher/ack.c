@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What a consumer of the partner's has acknowledged is not sent.
+ * Events that a consumer of the partner has acknowledged are not sent.
  *
- * An endpoint with `ack` follows checkpoints of its partner: when one moves,
- * what waits up to it or is yet to come is passed over, and what is in flight
- * is not tried again.  Only a move counts, so that a replay of what was
- * acknowledged before is sent all the same.
+ * An endpoint with `ack` follows a checkpoint of its partner.  When that moves,
+ * the lane skips all events up to it, and those in flight are not tried again.
+ * Only a move counts, so that a replay sends events that were acknowledged
+ * before.
  */
 
 #include <ev.h>
@@ -29,7 +29,7 @@
 #include "types.h"
 
 #define ESD_ACK_SLICE_US  100
-#define ESD_ACK_LANES     8        /* between looks at the clock */
+#define ESD_ACK_LANES     8        /* between checks of the clock */
 #define ESD_ACK_SLACK_MS  5000
 
 
@@ -50,7 +50,7 @@ esd_ack_pass(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t sequence,
         }
     }
 
-    /* one that is released may move, so each time from the end */
+    /* an event that is released may move, so this starts at the end again */
 
     for (i = lane->nwaiting; i-- > 0; ) {
         item = lane->waiting[i];
@@ -74,15 +74,15 @@ esd_ack_pass(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t sequence,
         return;
     }
 
-    /* what was to be told by a nudge is known */
+    /* the receiver knows what a nudge would announce */
 
     lane->stuck_ms = 0;
     esd_lane_reset_nudge(lane);
 
     esd_log_line(ESD_LOG_INFO,
                  "endpoint %s: %s feed \"%s\" up to %s-%llu: %zu "
-                 "events that waited and %llu that were to come are passed "
-                 "over", lane->target->name, why, lane->source->feed.name,
+                 "waiting events and %llu later ones are skipped",
+                 lane->target->name, why, lane->source->feed.name,
                  lane->epoch, (unsigned long long) sequence, waited,
                  (unsigned long long) fresh);
 
@@ -92,8 +92,8 @@ esd_ack_pass(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t sequence,
 }
 
 
-/* At first only what was acknowledged since the last run: what it saw has been
-   taken in, and may be replayed. */
+/* The first check uses only acknowledgements since the last run, which has
+   handled the earlier ones; their events may have been replayed. */
 
 static void
 esd_ack_lane(esd_dispatcher_t *d, esd_lane_t *lane)
@@ -147,7 +147,7 @@ esd_ack_target(esd_dispatcher_t *d, esd_target_t *target, unsigned *lanes)
 }
 
 
-/* In slices: there may be thousands of endpoints. */
+/* Runs in slices, because there may be thousands of endpoints. */
 
 static void
 esd_ack_run(esd_dispatcher_t *d)
@@ -174,7 +174,7 @@ esd_ack_run(esd_dispatcher_t *d)
 
     ev_timer_stop(d->loop.ev, &d->ack_timer);
 
-    /* what could not be read is looked at again as at first */
+    /* a checkpoint that could not be read is checked again as the first time */
 
     if (d->ack_version != 0) {
         d->ack_since_ms = 0;
@@ -195,7 +195,7 @@ esd_on_ack(struct ev_loop *ev, ev_timer *w, int revents)
 void
 esd_ack_init(esd_dispatcher_t *d)
 {
-    /* one heartbeat of the last run may be missing */
+    /* the last heartbeat of the previous run may be missing */
 
     d->ack_since_ms = d->alive_ms > ESD_ACK_SLACK_MS
                       ? d->alive_ms - ESD_ACK_SLACK_MS : 0;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The access token that an endpoint's requests carry, once token.c has got
- * it.
+ * The access token in the requests to an endpoint.  token.c requests the token.
  */
 
 #include <openssl/crypto.h>

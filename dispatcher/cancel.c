@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What waits is not sent: retries, what is held, and events that are
- * yet to come.
+ * Cancel: waiting events of a lane are not sent, which are retries, held events
+ * and events that the lane has not taken from the log yet.
  *
- * What waits when the request is taken is listed.  The types of these events
- * are then looked up, slice by slice, and those that are meant are taken off
- * the lane, slice by slice, if they still wait.
+ * When the request is taken, the waiting events are listed.  The job then reads
+ * the types of these events in slices, and removes the matching ones from the
+ * lane in slices, if they still wait.
  */
 
 #include <stdlib.h>
@@ -82,7 +82,7 @@ esd_cancel_list(const esd_lane_t *lane, esd_clearing_job_t *job)
 }
 
 
-/* Keeps those of the list whose types are meant. */
+/* Keeps the events of the list whose types match. */
 
 static esd_slice_t
 esd_cancel_match(es_txn_t *txn, const esd_lane_t *lane,
@@ -118,7 +118,7 @@ esd_cancel_match(es_txn_t *txn, const esd_lane_t *lane,
 }
 
 
-/* What is in flight may be delivered, and is not tried again. */
+/* An event in flight may still be delivered; it is not tried again. */
 
 static void
 esd_cancel_pass(esd_dispatcher_t *d, esd_lane_t *lane, esd_clearing_job_t *job)
@@ -159,7 +159,7 @@ esd_cancel_remove(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 
     if (i == ESD_NO_ITEM) {
 
-        /* the ordering may have changed */
+        /* the ordering may have changed since */
 
         i = esd_lane_find_item(lane, esd_ordering_key_at(txn, lane,
                                                          meant->sequence),
@@ -197,7 +197,7 @@ esd_cancel_slice(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
         return esd_cancel_match(txn, lane, job);
     }
 
-    /* after a restart the list is made anew */
+    /* after a restart the list is built again */
 
     if (!job->looked) {
         (void) esd_cancel_match(txn, lane, job);

@@ -4,15 +4,15 @@
  * Channels: libcurl's multi-socket interface on libev, and the descriptors
  * that it uses.
  *
- * A kept connection goes from "wanted" to "not wanted" and back with each
- * request.  Telling the kernel each time would cost two system calls a
- * delivery, so a descriptor of ours stays watched until it closes, or becomes
- * readable while nobody wants it.  Descriptors that are libcurl's own (the
- * resolver's) are closed without a word, and are not watched any longer than
- * asked for.
+ * With each request libcurl starts and stops watching a kept connection.
+ * Telling the kernel each time would cost two system calls per delivery, so a
+ * descriptor that we opened stays watched until it closes, or becomes readable
+ * while libcurl does not watch it.  libcurl closes its own descriptors (the
+ * resolver's) without notice, so these are watched only while libcurl does.
  *
- * libcurl would tell its next timeout with each step of each request.  It is
- * asked instead, once for all that a channel has done, before the loop waits.
+ * libcurl would report its next timeout with each step of each request.
+ * Instead, the loop asks for it once before each wait, for each channel that
+ * was active.
  */
 
 #include <curl/curl.h>
@@ -36,9 +36,9 @@
 #include "send.h"
 #include "target.h"
 
-#define ESD_UNACKED_MS  30000      /* of data, until a connection is lost */
-#define ESD_SHORT_US    1000000    /* nothing is sent without descriptors */
-#define ESD_RECOUNT_US  1000000    /* between counts of what is open */
+#define ESD_UNACKED_MS  30000      /* of data, until a connection is closed */
+#define ESD_SHORT_US    1000000    /* pause when there are no descriptors */
+#define ESD_RECOUNT_US  1000000    /* between counts of open sockets */
 
 static void esd_channel_destroy(esd_dispatcher_t *d, esd_channel_t *channel);
 
@@ -101,8 +101,8 @@ esd_channel_on_io(struct ev_loop *ev, ev_io *io, int revents)
 
     watch = (esd_watch_t *) io;
 
-    /* An idle connection that its other end closes: libcurl finds out when it
-       next looks at it. */
+    /* The other end closes an idle connection.  libcurl notices that when it
+       next uses the connection. */
 
     if (watch->wanted == 0) {
         ev_io_stop(ev, io);
@@ -156,7 +156,7 @@ esd_socket_watch(esd_dispatcher_t *d, int fd)
 }
 
 
-/* libcurl 7.88 closes a socket that was never connected without a word. */
+/* libcurl 7.88 does not report the close of a socket that never connected. */
 
 static void
 esd_socket_check(esd_channels_t *channels, int fd)
@@ -218,8 +218,8 @@ esd_channel_on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx,
 }
 
 
-/* Without descriptors or memory nothing is sent for a while, and nobody is to
-   blame for it. */
+/* Without descriptors or memory nothing is sent for a while, and no endpoint
+   counts that as a failure. */
 
 void
 esd_descriptors_lack(esd_dispatcher_t *d, const char *what, int error)
@@ -230,7 +230,7 @@ esd_descriptors_lack(esd_dispatcher_t *d, const char *what, int error)
 
     if (now_us - d->channels.short_us > 10 * ESD_SHORT_US) {
         esd_log_line(ESD_LOG_ERROR,
-                     "cannot make %s, nothing is sent for %d s: "
+                     "cannot create %s, nothing is sent for %d s: "
                      "%s", what, ESD_SHORT_US / 1000000, strerror(error));
     }
 
@@ -304,8 +304,8 @@ esd_socket_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
         return CURL_SOCKET_BAD;
     }
 
-    /* An attempt over HTTP/2 that ends in time leaves its connection to the
-       next ones, also when nobody is there any more. */
+    /* An attempt over HTTP/2 that times out leaves its connection to the next
+       ones, even when the peer is gone. */
 
     unacked_ms = ESD_UNACKED_MS;
     (void) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms,
@@ -321,7 +321,8 @@ esd_socket_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
     ev_io_stop(d->loop.ev, &watch->io);
     watch->wanted = 0;
 
-    /* the number may be that of one which was closed without a word */
+    /* an earlier descriptor of this number may have been closed without
+       notice */
 
     d->channels.sockets += !watch->ours;
     watch->ours = true;
@@ -365,7 +366,7 @@ esd_channel_on_timer(struct ev_loop *ev, ev_timer *w, int revents)
 }
 
 
-/* Of what was closed so when nobody looked. */
+/* Corrects the count after closes that libcurl did not report. */
 
 static void
 esd_channels_recount(esd_channels_t *channels)
@@ -472,7 +473,7 @@ esd_channel_take(esd_dispatcher_t *d, esd_target_t *target)
             return NULL;
         }
 
-        /* what is shared stays, for the connections that it keeps */
+        /* a shared channel stays, because it keeps connections */
 
         (*channel)->sends = !own;
     }
@@ -527,7 +528,7 @@ esd_channels_reap(esd_dispatcher_t *d)
         esd_channel_reap(channel);
         next = TAILQ_NEXT(channel, in_busy);
 
-        /* not by who leaves it: libcurl may be at work in it */
+        /* not freed by esd_channel_leave(), where libcurl may be running */
 
         if (channel->sends == 0) {
             esd_channel_destroy(d, channel);
@@ -536,8 +537,8 @@ esd_channels_reap(esd_dispatcher_t *d)
 }
 
 
-/* True when libcurl has something to do at once; otherwise the channel's timer
-   is set. */
+/* True: libcurl has work to do at once.  Otherwise the channel's timer is
+   set. */
 
 static bool
 esd_channel_due(esd_channel_t *channel)

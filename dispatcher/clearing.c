@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A cancel or a discard: first it is counted, and done only if there
- * are as many events as whoever asks has said.
+ * Cancel and discard: the events are counted first, and the job continues only
+ * if their number is the one that the request states.
  *
- * Both are done in slices, as there may be very many, and are on record until
- * they are done, so that a restart goes on with them.
+ * Both work in slices, because there may be very many events.  A job is stored
+ * until it is done, so that a restart continues it.
  */
 
 #include <ev.h>
@@ -63,7 +63,7 @@ esd_clearing_reply(esd_dispatcher_t *d, const es_control_request_t *request,
     esd_must(d, es_changeset_control_reply(d->recorder.filling, &reply));
 
     if (rc != ES_OK) {
-        esd_log_line(ESD_LOG_WARN, "request %llu%s%s%s is refused: %s",
+        esd_log_line(ESD_LOG_WARN, "request %llu%s%s%s was refused: %s",
                      (unsigned long long) request->id,
                      by[0] != '\0' ? ", by " : "", by,
                      by[0] != '\0' ? "," : "", reply.detail);
@@ -78,7 +78,7 @@ esd_clearing_add(esd_dispatcher_t *d, esd_target_t *target,
     target->job = job;
     d->njobs++;
 
-    /* what has changed a moment ago is not on disk yet */
+    /* the latest changes are not on disk yet */
 
     job->commits = d->recorder.commits + 2;
     esd_recorder_touch(d);
@@ -149,7 +149,8 @@ esd_clearing_begin(esd_dispatcher_t *d, esd_target_t *target,
     job->clear.request = *request;
 
     if (es_clearing_read(request, &job->clearing) != ES_OK) {
-        esd_clearing_reply(d, request, "", ES_CORRUPT, 0, "cannot be read");
+        esd_clearing_reply(d, request, "", ES_CORRUPT, 0,
+                           "the request cannot be read");
         free(job);
         return;
     }
@@ -157,7 +158,7 @@ esd_clearing_begin(esd_dispatcher_t *d, esd_target_t *target,
     if (target->job != NULL) {
         esd_clearing_reply(d, request, job->clearing.by, ES_BUSY, 0,
                            "another cancel or discard of the endpoint is "
-                           "under way");
+                           "in progress");
         es_clearing_free(&job->clearing);
         free(job);
         return;
@@ -205,8 +206,8 @@ esd_clearing_end(esd_dispatcher_t *d, esd_target_t *target, es_rc_t rc,
         esd_log_line(ESD_LOG_WARN, "endpoint %s: %llu %s%s%s%s, by %s",
                      target->name, (unsigned long long) job->count,
                      job->clear.request.kind == ES_CONTROL_CANCEL
-                     ? "events that waited are cancelled"
-                     : "dead letters are discarded",
+                     ? "waiting events were cancelled"
+                     : "dead letters were discarded",
                      feed ? ", feed \"" : "", feed ? feed : "",
                      feed ? "\"" : "", job->clearing.by);
     }
@@ -239,8 +240,8 @@ esd_clearing_counted(esd_dispatcher_t *d, esd_target_t *target)
 }
 
 
-/* Where delivery/ is full, a discard goes on: its deletions join the set that
-   could not be committed, and give it room. */
+/* Where delivery/ is full, a discard continues: its deletions join the set that
+   could not be committed, and make room for it. */
 
 static bool
 esd_clearing_waits(const esd_dispatcher_t *d, const esd_clearing_job_t *job)
@@ -261,7 +262,7 @@ esd_clearing_slice(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
 
     if (esd_clearing_waits(d, target->job)) {
 
-        /* there may be nothing to commit */
+        /* the job may have nothing to commit */
 
         if (!d->halted) {
             esd_record_heartbeat(d);
@@ -286,7 +287,7 @@ esd_clearing_slice(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
 
     case ESD_SLICE_AWAY:
         esd_clearing_end(d, target, ES_CONFLICT,
-                         "the endpoint is not sent this "
+                         "the endpoint does not receive this "
                          "feed or epoch");
         break;
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Dead letters are forgotten.
+ * Discard: deletes dead letters.
  *
- * They are only on disk: they are gone through twice, to count those that are
- * meant and to drop them.
+ * Dead letters exist only on disk, so that the job reads them twice: once to
+ * count the matching ones, and once to delete them.
  */
 
 #include "base/base.h"

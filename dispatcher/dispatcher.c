@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Start, ticks, stop.
+ * The life of the process: start, periodic work, and an orderly stop.
+ *
+ * A stop waits for requests in flight, so that their outcomes are recorded.  It
+ * waits for a limited time; the next start sends again what has no outcome.
  */
 
 #include <curl/curl.h>
@@ -43,7 +46,7 @@
 
 #define ESD_GRACE_S    30
 #define ESD_ECHO_US    1000000
-#define ESD_UNLOCK_US  10000000    /* between looks for a missing key */
+#define ESD_UNLOCK_US  10000000    /* between checks for a missing key */
 
 static const int  esd_signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP };
 
@@ -78,7 +81,7 @@ esd_on_wake(struct ev_loop *ev, ev_io *w, int revents)
 }
 
 
-/* The key that a secret needs may be in the file by now. */
+/* The key file may contain the missing key now. */
 
 static void
 esd_dispatcher_unlock(esd_dispatcher_t *d)
@@ -104,7 +107,7 @@ esd_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 
     d = w->data;
 
-    /* A writer killed before it rang is noticed here. */
+    /* A writer may have been killed between its commit and the bell. */
 
     d->refresh = true;
 
@@ -150,14 +153,14 @@ esd_on_grace(struct ev_loop *ev, ev_timer *w, int revents)
 
     d = w->data;
     esd_log_line(ESD_LOG_WARN,
-                 "%u deliveries have not ended in %d s; they are "
-                 "sent again by the next start", d->in_flight, ESD_GRACE_S);
+                 "%u deliveries did not end within %d s; the next "
+                 "start sends them again", d->in_flight, ESD_GRACE_S);
     esd_dispatcher_end(d);
 }
 
 
-/* systemd sends TERM to all processes of a service, and a parent passes its
-   own on: the second one is then no wish to end at once. */
+/* systemd sends TERM to all processes of a service, and a parent passes its own
+   on to the child.  The second signal then does not mean to end at once. */
 
 static bool
 esd_on_echo(esd_dispatcher_t *d)
@@ -196,12 +199,13 @@ esd_on_signal(struct ev_loop *ev, ev_signal *w, int revents)
     }
 
     if (d->stopping) {
-        esd_log_line(ESD_LOG_WARN, "signal %d again: ending at once, %u "
+        esd_log_line(ESD_LOG_WARN, "signal %d again: ending at once with %u "
                      "deliveries in flight", w->signum, d->in_flight);
         _exit(1);
     }
 
-    esd_log_line(ESD_LOG_INFO, "signal %d: stopping, %u deliveries in flight",
+    esd_log_line(ESD_LOG_INFO,
+                 "signal %d: stopping with %u deliveries in flight",
                  w->signum, d->in_flight);
     d->stopping = true;
     d->stopped_us = es_clock_mono_us();
@@ -211,7 +215,8 @@ esd_on_signal(struct ev_loop *ev, ev_signal *w, int revents)
 }
 
 
-/* After all of a turn's work: ends the loop when nothing is in flight. */
+/* Runs after all other work of a turn; ends the loop when nothing is in
+   flight. */
 
 static void
 esd_on_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
@@ -265,8 +270,8 @@ esd_dispatcher_watch(esd_dispatcher_t *d)
 }
 
 
-/* Connections in use and as many kept, and some for the store, the resolver,
-   names. */
+/* Every connection in use may have a kept one beside it; the store, the
+   resolver and files need some descriptors more. */
 
 static void
 esd_dispatcher_files(esd_dispatcher_t *d)
@@ -312,7 +317,7 @@ esd_dispatcher_open(esd_dispatcher_t *d)
         return rc;
     }
 
-    (void) esd_clock_update(d);     /* the janitor tries again */
+    (void) esd_clock_update(d);     /* the janitor repeats this */
 
     rc = esd_secret_keys_open(d);
     if (rc != ES_OK) {
@@ -418,7 +423,7 @@ esd_dispatcher_start(esd_dispatcher_t *d)
 }
 
 
-/* Undoes a start, complete or not. */
+/* Undoes a complete or partial start. */
 
 static es_rc_t
 esd_dispatcher_stop(esd_dispatcher_t *d)
@@ -433,8 +438,8 @@ esd_dispatcher_stop(esd_dispatcher_t *d)
     rc = esd_recorder_finish(d);
     if (rc != ES_OK) {
         esd_log_line(ESD_LOG_ERROR,
-                     "cannot write delivery state: %s; what was "
-                     "delivered last is sent again by the next start",
+                     "cannot write delivery state: %s; the next start "
+                     "sends the last deliveries again",
                      es_reason(rc));
     }
 
@@ -465,7 +470,7 @@ esd_dispatcher_run(esd_dispatcher_t *d)
     es_rc_t  rc;
 
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        esd_log_line(ESD_LOG_ERROR, "libcurl cannot start");
+        esd_log_line(ESD_LOG_ERROR, "cannot initialise libcurl");
         return ES_NOMEM;
     }
 

@@ -133,7 +133,7 @@ struct esd_dispatcher {
 
     unsigned               nsends;     /* made, in flight or idle */
     unsigned               in_flight;
-    unsigned               doubted;    /* of them, to doubted endpoints */
+    unsigned               doubted;    /* of those, to doubted endpoints */
     size_t                 nwaiting;   /* items of all lanes */
     size_t                 nlingering; /* lanes with a batch that fills */
     bool                   halted;     /* the recorder cannot write */

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * The addresses that are not public, and the check of an address.
+ */
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -8,15 +12,15 @@
 
 #include "egress.h"
 
-/* Not public: IANA's special-purpose registries, multicast, reserved; and what
-   a cloud answers its hosts at although it is none of these. */
+/* Addresses that are not public: IANA's special-purpose registries, multicast,
+   reserved ones, and a public address that a cloud provider uses internally. */
 
 static const esd_prefix_t  esd_forbidden_v4[] = {
     { AF_INET, { 0 }, 8 },                     /* this network */
     { AF_INET, { 10 }, 8 },                    /* private */
     { AF_INET, { 100, 64 }, 10 },              /* carrier-grade NAT */
     { AF_INET, { 127 }, 8 },                   /* loopback */
-    { AF_INET, { 168, 63, 129, 16 }, 32 },     /* Azure's own, to its hosts */
+    { AF_INET, { 168, 63, 129, 16 }, 32 },     /* internal service of Azure */
     { AF_INET, { 169, 254 }, 16 },             /* link-local, cloud metadata */
     { AF_INET, { 172, 16 }, 12 },              /* private */
     { AF_INET, { 192, 0, 0 }, 24 },            /* protocol assignments */
@@ -30,8 +34,9 @@ static const esd_prefix_t  esd_forbidden_v4[] = {
     { AF_INET, { 240 }, 4 }                    /* reserved, broadcast */
 };
 
-/* Of v6 only 2000::/3 is public at all, which leaves out ::1, ULA, link-local,
-   multicast, NAT64 (64:ff9b::/96) and v4-compatible addresses; of that not: */
+/* In IPv6 only 2000::/3 is public, which excludes ::1, ULA, link-local,
+   multicast, NAT64 (64:ff9b::/96) and v4-compatible addresses.  These parts of
+   it are not public either. */
 
 static const esd_prefix_t  esd_global_v6 = { AF_INET6, { 0x20 }, 3 };
 
@@ -150,7 +155,7 @@ esd_egress_allows(const esd_egress_t *egress, const struct sockaddr *addr)
         family = AF_INET6;
         bytes = (const uint8_t *) &in6->sin6_addr;
 
-        /* ::ffff:a.b.c.d is sent as v4: judged as what it is. */
+        /* ::ffff:a.b.c.d is sent over IPv4 and checked as an IPv4 address. */
 
         if (memcmp(bytes, esd_mapped_v4, sizeof(esd_mapped_v4)) == 0) {
             family = AF_INET;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Which addresses webhooks may be sent to.
+ * The addresses to which the dispatcher may connect.
  *
- * Judged when a connection is made, after names are resolved, so that a name
- * that changes its address cannot pass.
+ * An address is checked when a connection is opened, after its name was
+ * resolved, so that a name which changes its address cannot bypass the check.
  */
 
 #ifndef ESD_EGRESS_H
@@ -16,20 +16,20 @@
 
 #define ESD_EGRESS_MAX  64
 
-/* Bits of an address, in network order; v4 in the first four bytes. */
+/* The leading bits of an address in network order; IPv4 uses four bytes. */
 typedef struct {
     int      family;           /* AF_INET, AF_INET6 */
     uint8_t  bytes[16];
     uint8_t  bits;
 } esd_prefix_t;
 
-/* What is allowed although it is not public. */
+/* Addresses that are allowed although they are not public. */
 typedef struct {
     unsigned      n;
     esd_prefix_t  allowed[ESD_EGRESS_MAX];
 } esd_egress_t;
 
-/* "127.0.0.0/8", "fd00::/8", or one address.  False when it is none. */
+/* Parses "127.0.0.0/8", "fd00::/8" or one address.  False: invalid. */
 bool esd_prefix_parse(const char *text, esd_prefix_t *prefix);
 
 bool esd_egress_allows(const esd_egress_t *egress,

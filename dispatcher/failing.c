@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * An endpoint that only fails: it is said, and in the end it is
- * disabled.
+ * Endpoints that keep failing: they are announced and finally disabled.
  *
- * From its first failure without a success after it an endpoint is failing;
- * a change of its record begins anew.  That is announced when its circuit
- * opens, when half of `disable_after` has passed, and when a day of that is
- * left.  The attempt that fails after all of it stops the endpoint as 410
- * does.  What was announced, and since when it fails, is on disk.
+ * An endpoint is failing from its first failure until its next success, or
+ * until its record changes.  The dispatcher announces this when the circuit
+ * opens, when half of `disable_after` has passed, and when a day of it is
+ * left.  The first failed attempt after `disable_after` stops the endpoint, as
+ * a 410 does. The announcements and the time of the first failure are stored.
  *
- * Failures of operational events count, but are not announced: an event about
- * them would only be the next to fail.
+ * Failures of operational events count as well, but are not announced: the
+ * next event to fail would be the one about them.
  */
 
 #include <stdio.h>
@@ -53,7 +52,7 @@ esd_failing_load(esd_dispatcher_t *d, esd_target_t *target)
 }
 
 
-/* What was announced stays so, for a success to be announced too. */
+/* The announcements are kept, so that a success is announced as well. */
 
 void
 esd_failing_change(esd_dispatcher_t *d, esd_target_t *target)
@@ -238,6 +237,6 @@ esd_failing_stop(esd_dispatcher_t *d, esd_target_t *target, const char *reason)
     esd_failing_stopped(d, target, reason);
 
     esd_log_line(ESD_LOG_WARN,
-                 "endpoint %s is stopped until it is changed: %s",
+                 "endpoint %s is stopped until its record changes: %s",
                  target->name, reason);
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * How much an endpoint is trusted with.
+ * The health of an endpoint, which limits the requests to it.
  *
- *     doubt     until its first answer, and after an attempt without one, it
- *               has one request in flight; and all such endpoints together
- *               have half of the places, so that those which never answer
- *               leave the other half to those which do
- *     circuit   opens after ESD_TRIP_FAILURES in a row without an answer or
- *               with 5xx, if they took ESD_TRIP_MS: nothing is sent but one
- *               probe, at ever longer intervals, until one succeeds
+ *     doubt     An endpoint is doubted until its first answer, and after an
+ *               attempt without one.  It has one request in flight.  All
+ *               doubted endpoints together have half of the slots, so that
+ *               endpoints that never answer leave the other half free.
+ *     circuit   The circuit opens after ESD_TRIP_FAILURES failures in a row
+ *               without an answer or with 5xx, if they took ESD_TRIP_MS.  Then
+ *               only single probes are sent, at increasing intervals, until
+ *               one succeeds.
  */
 
 #include "base/base.h"
@@ -88,7 +89,7 @@ esd_health_load(esd_dispatcher_t *d, esd_target_t *target)
 }
 
 
-/* Opens it, or keeps it open for twice as long as before. */
+/* Opens the circuit, or keeps it open for twice as long as before. */
 
 static void
 esd_circuit_open(esd_dispatcher_t *d, esd_target_t *target)
@@ -181,7 +182,7 @@ esd_health_failure(esd_dispatcher_t *d, esd_target_t *target,
         target->broken_ms = send->sent_ms;
     }
 
-    /* what was in flight when it opened was no probe */
+    /* a request that was in flight when the circuit opened is not a probe */
 
     if (target->trips > 0
         ? send->doubted

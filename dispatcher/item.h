@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * An event between being taken from the log and being done with.
+ * An event from the time when a lane takes it from the log until it is
+ * delivered, dead or skipped.
  */
 
 #ifndef ESD_ITEM_H
@@ -19,10 +20,10 @@ typedef struct {
     int32_t   status;          /* of the last one */
     bool      recorded;        /* has a retry record; else it is pending */
     bool      held;            /* an earlier one of its key is not done */
-    bool      repeated;        /* sent again for no reason: simulate.c */
+    bool      repeated;        /* a simulated duplicate: simulate.c */
     bool      acked;           /* in flight: not to be tried again */
     bool      keyed;           /* `key` is known, see ordering.c */
-    bool      asked;           /* waits on request and was not tried yet */
+    bool      asked;           /* of a redrive or resend, not tried yet */
     uint64_t  key;             /* of its subject, see ordering.c; 0: none */
 } esd_item_t;
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What has to be done now and then, in a thread of its own: it
- * waits for the disk and for other writers.
+ * Periodic maintenance of the store, in a thread of its own, because it waits
+ * for the disk and for other writers.
  *
- * Retention of the feeds, of attempts and of dead letters, and the reader
- * slots of processes that died, which would keep pages of the log from being
- * used again; and the store itself, when a commit that failed has left it
- * unusable.
+ * The janitor applies the retention of feeds, attempts and dead letters.  It
+ * frees the reader slots of dead processes, which would keep the log from
+ * reusing pages.  It also opens the store again when a failed commit has left
+ * it unusable.
  */
 
 #include <stdlib.h>
@@ -29,14 +29,14 @@
 #define ESD_JANITOR_S       2
 #define ESD_EXPIRE_MAX      5000   /* attempts in one commit */
 #define ESD_EXPIRE_PAUSE_NS 2000000 /* between such commits */
-#define ESD_EXPIRE_DEAD_MAX 5000   /* dead letters looked at in one */
+#define ESD_EXPIRE_DEAD_MAX 5000   /* dead letters examined in one */
 #define ESD_REAP_ROUNDS     5
 
-/* Feeds whose retention could not be applied, of the janitor's thread. */
+/* The feeds whose retention could not be applied; of the janitor's thread. */
 typedef struct {
     char    (*names)[ES_FEED_MAX + 1];
     size_t    n;
-    bool      expiring;            /* the same, of attempts and dead letters */
+    bool      expiring;            /* the same for attempts and dead letters */
 } esd_unapplied_t;
 
 static void *esd_janitor_main(void *ctx);
@@ -56,8 +56,8 @@ esd_janitor_finish(esd_dispatcher_t *d)
 }
 
 
-/* Says once that a feed's retention could not be applied, and once that it is
-   applied again. */
+/* Logs once that the retention of a feed cannot be applied, and once that it
+   can be applied again. */
 
 static void
 esd_janitor_note(esd_unapplied_t *unapplied, const char *name, es_rc_t rc)
@@ -107,7 +107,7 @@ esd_janitor_note(esd_unapplied_t *unapplied, const char *name, es_rc_t rc)
 }
 
 
-/* The next feed after `name` that keeps more than it should. */
+/* The next feed after `name` with events that retention must delete. */
 
 static es_rc_t
 esd_janitor_next(esd_dispatcher_t *d, esd_unapplied_t *unapplied, char *name,
@@ -166,7 +166,7 @@ esd_janitor_trim(esd_dispatcher_t *d, esd_unapplied_t *unapplied)
 }
 
 
-/* The next write would do the same, but one of these may never come. */
+/* The next write would do the same, but there may be no write. */
 
 static void
 esd_janitor_recover(esd_dispatcher_t *d)
@@ -181,13 +181,13 @@ esd_janitor_recover(esd_dispatcher_t *d)
 
     if (rc != ES_OK) {
         esd_log_line(ESD_LOG_ERROR,
-                     "cannot open the store again after a commit "
-                     "that failed: %s", es_reason(rc));
+                     "cannot open the store again after a failed "
+                     "commit: %s", es_reason(rc));
     }
 }
 
 
-/* Of the janitor and of the notifier, which publishes. */
+/* Logs deletions by the janitor and by the notifier, which publishes. */
 
 static void
 esd_janitor_report(esd_dispatcher_t *d, bool all)
@@ -212,7 +212,7 @@ esd_janitor_clock(esd_dispatcher_t *d)
     rc = esd_clock_update(d);
 
     if (rc != ES_OK && rc != ES_FULL) {
-        esd_log_line(ESD_LOG_ERROR, "cannot look at the store's time: %s",
+        esd_log_line(ESD_LOG_ERROR, "cannot read the store's time: %s",
                      es_strerror(rc));
     }
 }
@@ -231,8 +231,8 @@ esd_janitor_quits(esd_thread_t *janitor)
 }
 
 
-/* Attempts go as fast as they come: in commits that keep the recorder waiting
-   for a moment only, which has its turn between them. */
+/* Deletes attempts as fast as they expire, in small commits, so that the
+   recorder waits only for a moment and commits between them. */
 
 static void
 esd_janitor_expire(esd_dispatcher_t *d, esd_unapplied_t *unapplied,
@@ -262,8 +262,9 @@ esd_janitor_expire(esd_dispatcher_t *d, esd_unapplied_t *unapplied,
                                      ESD_EXPIRE_DEAD_MAX, place, &dropped);
 
         if (rc == ES_OK && dropped > 0) {
-            esd_log_line(ESD_LOG_WARN, "%u dead letters are dropped: they are "
-                         "older than %u s, and nobody has redriven them",
+            esd_log_line(ESD_LOG_WARN,
+                         "%u dead letters were deleted: they were "
+                         "older than %u s and were not redriven",
                          dropped, d->options.dead_ms / 1000);
         }
     }
@@ -310,8 +311,8 @@ esd_janitor_main(void *ctx)
             dead = es_store_reap_readers(d->store);
             if (dead > 0) {
                 esd_log_line(ESD_LOG_INFO,
-                             "freed %d reader slots of processes "
-                             "that died", dead);
+                             "freed %d reader slots of dead "
+                             "processes", dead);
             }
         }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A lane: what one endpoint is sent of one feed, and how far it is.
+ * A lane: the deliveries of one feed to one endpoint, and their progress.
  *
- * A lane has taken the log up to `position`.  What it took and is not done
- * with is either in flight or waiting: a retry, which has a record of its own
- * on disk, or something that was in flight when the last run ended, which is
- * listed with the progress as pending until it has an outcome.
+ * A lane has taken the log up to `position`.  Each event that it has taken and
+ * not finished is in flight or waiting.  A waiting event is a retry, with a
+ * record of its own on disk, or was in flight when the last run ended; then the
+ * progress record lists it as pending until it has an outcome.
  */
 
 #include <ev.h>
@@ -32,7 +32,7 @@
 #include "types.h"
 #include "waiting.h"
 
-#define ESD_WAITING_MIN  1000      /* that a lane may have in any case */
+#define ESD_WAITING_MIN  1000      /* that every lane may have */
 
 static void esd_lane_forget(esd_dispatcher_t *d, esd_lane_t *lane);
 
@@ -119,7 +119,7 @@ esd_lane_find_item(const esd_lane_t *lane, uint64_t key, uint64_t sequence)
 }
 
 
-/* Drops what is in flight or waiting. */
+/* Drops all events in flight or waiting. */
 
 static void
 esd_lane_forget(esd_dispatcher_t *d, esd_lane_t *lane)
@@ -208,7 +208,7 @@ esd_lane_check(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane)
     if (strcmp(lane->epoch, feed->epoch) != 0) {
         esd_loss_epoch(d, txn, lane, ES_LOSS_RESET);
         esd_log_line(ESD_LOG_INFO,
-                     "feed \"%s\" was reset: endpoint %s goes on "
+                     "feed \"%s\" was reset: endpoint %s continues "
                      "at the beginning of epoch %s", feed->name,
                      lane->target->name, feed->epoch);
         esd_lane_restart(d, lane, 0);
@@ -271,7 +271,7 @@ esd_lane_room(const esd_dispatcher_t *d, const esd_lane_t *lane, size_t more)
 }
 
 
-/* Its record, with what is known of it. */
+/* Writes the retry record of an item. */
 
 static void
 esd_lane_record(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A new picture of the registry, loaded by a thread: of thousands
- * of endpoints that takes as long as hundreds of deliveries.
+ * Loads the registry in a thread, because thousands of endpoints take as long
+ * to load as hundreds of deliveries.
  *
- * The loop asks and goes on with the picture that it has; when the new one is
- * there it looks again, and takes it.
+ * The loop requests a load and continues with the registry that it has.  When
+ * the new one is loaded, the loop refreshes and takes it.
  */
 
 #include <ev.h>

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Writes log lines.  There is no buffer, so that no line is lost when the
+ * process is killed.
+ */
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -10,7 +15,7 @@
 
 static const char  *esd_log_names[] = { "error", "warn", "info", "debug" };
 
-/* Set once, before there are threads. */
+/* Set once, before any thread starts. */
 static esd_log_level_t  esd_log_level = ESD_LOG_INFO;
 
 
@@ -30,8 +35,7 @@ esd_log_set(const char *name)
 }
 
 
-/* What a receiver or a partner has sent may be in a line, and is on that
-   one. */
+/* A line may quote a receiver or a partner, whose text must not break it. */
 
 static void
 esd_log_clean(char *text, int len)
@@ -46,7 +50,7 @@ esd_log_clean(char *text, int len)
 }
 
 
-/* One write a line, so that lines of threads do not mix. */
+/* Each line is one write, so that lines of different threads do not mix. */
 
 void
 esd_log_line(esd_log_level_t level, const char *fmt, ...)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Lines on standard error: "<time> <level>: <sentence>".
+ * The log on stderr: lines of the form "<time> <level>: <sentence>".
+ *
+ * Any thread may log.  A service manager stores the lines; the dispatcher has
+ * no log file of its own.
  */
 
 #ifndef ESD_LOG_H
@@ -14,7 +17,7 @@ typedef enum {
     ESD_LOG_DEBUG
 } esd_log_level_t;
 
-/* False when there is no such level. */
+/* False: there is no such level. */
 int esd_log_set(const char *name);
 
 void esd_log_line(esd_log_level_t level, const char *fmt, ...)

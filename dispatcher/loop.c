@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The event loop: libev, and all of the work before each wait.
+ * The event loop: libev, and all the work before each wait.
  *
- * Nothing that this file calls calls it back.  The other parts of the
- * dispatcher put a lane into a queue or set a flag, and the loop looks at
- * those here.
+ * No function that this file calls calls it back.  The other parts of the
+ * dispatcher put a lane into a queue or set a flag, which the loop checks
+ * here.
  */
 
 #include <ev.h>
@@ -66,9 +66,8 @@ esd_loop_done(esd_dispatcher_t *d)
 
 
 /*
- * All of the work, before each wait: attempts that have ended get their
- * outcome, what can be sent goes to libcurl, and libcurl runs, until there is
- * nothing left.
+ * Does all work before each wait: finished attempts get their outcome, events
+ * that can be sent go to libcurl, and libcurl runs, until no work is left.
  */
 
 static void
@@ -100,7 +99,7 @@ esd_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
         }
     }
 
-    /* An idle watcher keeps the loop from waiting. */
+    /* With an active idle watcher the loop does not wait. */
 
     if (more || n == ESD_LOOP_TURNS) {
         ev_idle_start(ev, &d->loop.idle);

@@ -16,7 +16,7 @@
 typedef struct {
     struct ev_loop  *ev;
     ev_prepare       prepare;
-    ev_idle          idle;         /* runs while there is work left */
+    ev_idle          idle;         /* active while work is left */
 } esd_loop_t;
 
 es_rc_t esd_loop_init(esd_dispatcher_t *d);

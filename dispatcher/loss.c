@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Events that an endpoint will never be sent, and who is told of it.
+ * Loss: events that an endpoint will never receive.
  *
  * A loss is logged, counted and announced by an operational event.  Retention
- * may overtake the same lane with every commit: it is told at once, and after
- * that once a minute, of all that was lost meanwhile.  What has not been told
- * is on record, so that a restart tells it.
+ * may overtake the same lane with every commit, so the first loss is announced
+ * at once and later ones once a minute as a sum.  Losses that are not announced
+ * yet are stored, so that the next run announces them.
  */
 
 #include "base/base.h"
@@ -28,8 +28,8 @@
 #include "target.h"
 #include "types.h"
 
-#define ESD_LOSS_US    60000000    /* between two tales of a lane */
-#define ESD_ENDING_US  5000000     /* that dropping a slice may take */
+#define ESD_LOSS_US    60000000    /* between two announcements of a lane */
+#define ESD_ENDING_US  5000000     /* that deleting a slice may take */
 
 
 size_t
@@ -92,28 +92,29 @@ esd_loss_log(const es_away_t *away, const es_loss_t *loss)
 
     case ES_LOSS_RETENTION:
         esd_log_line(ESD_LOG_WARN, "retention of feed \"%s\" has overtaken "
-                     "endpoint %s: %llu events, %s to %s, are not kept and "
-                     "not delivered", away->feed_name, away->name, n, from,
+                     "endpoint %s: %llu events, %s to %s, were deleted "
+                     "without delivery", away->feed_name, away->name, n, from,
                      to);
         break;
 
     case ES_LOSS_RESET:
         esd_log_line(ESD_LOG_WARN, "feed \"%s\" was reset: %llu events, %s to "
-                     "%s, are gone and were not delivered to endpoint %s",
+                     "%s, were deleted without delivery to endpoint %s",
                      away->feed_name, n, from, to, away->name);
         break;
 
     case ES_LOSS_REMOVED:
         esd_log_line(ESD_LOG_WARN,
                      "feed \"%s\" was removed: %llu events, %s to "
-                     "%s, are gone and were not delivered to endpoint %s",
+                     "%s, were deleted without delivery to endpoint %s",
                      away->feed_name, n, from, to, away->name);
         break;
 
     default: /* ES_LOSS_AWAY */
-        esd_log_line(ESD_LOG_WARN, "endpoint %s has not been sent feed \"%s\" "
-                     "for 30 days: its place is given up, with %llu events, "
-                     "%s to %s, not delivered", away->name, away->feed_name, n,
+        esd_log_line(ESD_LOG_WARN, "endpoint %s has not received feed \"%s\" "
+                     "for 30 days: its position is deleted, with %llu "
+                     "undelivered events, %s to %s", away->name,
+                     away->feed_name, n,
                      from, to);
     }
 }
@@ -137,7 +138,7 @@ esd_loss_report(esd_dispatcher_t *d, const es_away_t *away,
 }
 
 
-/* Tells of what the lane has lost, if it has. */
+/* Announces what the lane has lost, if anything. */
 
 void
 esd_loss_flush(esd_dispatcher_t *d, esd_lane_t *lane)
@@ -165,7 +166,7 @@ esd_loss_tick(esd_dispatcher_t *d, esd_lane_t *lane)
 }
 
 
-/* Retention has taken what comes before the oldest event. */
+/* Counts the events that retention has deleted before the oldest one. */
 
 void
 esd_loss_overtaken(esd_dispatcher_t *d, esd_lane_t *lane)
@@ -193,9 +194,8 @@ esd_loss_overtaken(esd_dispatcher_t *d, esd_lane_t *lane)
 }
 
 
-/* The events of an epoch that has ended which a place had still to be sent:
-   `n` and `first` are of its items.  What is not known of the log counts as
-   none. */
+/* The undelivered events of an ended epoch; `n` and `first` describe the items
+   of the position.  Events of which the log knows nothing are not counted. */
 
 void
 esd_loss_ended(es_txn_t *txn, const esd_saved_lane_t *place, size_t n,
@@ -222,7 +222,7 @@ esd_loss_ended(es_txn_t *txn, const esd_saved_lane_t *place, size_t n,
 }
 
 
-/* The lane's epoch has ended: by a reset, or with its feed. */
+/* The lane's epoch has ended by a reset or with its feed. */
 
 void
 esd_loss_epoch(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
@@ -251,9 +251,8 @@ esd_loss_epoch(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 }
 
 
-/* True while a reset or a removal is dropping the feed's events: how many the
-   lane loses by it is known when that is done.  One that was killed in between
-   is not waited for. */
+/* True while a reset or a removal deletes the feed's events: the number of lost
+   events is known only afterwards.  One that was killed is not waited for. */
 
 bool
 esd_loss_ending(es_txn_t *txn, esd_lane_t *lane)

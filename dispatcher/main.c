@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * The process: reads the options and runs the dispatcher.
+ */
+
 #include <signal.h>
 #include <stdlib.h>
 

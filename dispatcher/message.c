@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What a request carries: events, signatures, header fields.
+ * The contents of a request: events, signatures, header fields.
  *
- * libcurl looks through its whole list of headers a dozen times for each
- * request, so all of ours are one element of it: lines, with what separates
- * them, in memory of the send's own.
+ * libcurl searches its list of header fields a dozen times for each request.
+ * All our fields are therefore one element of the list: their lines, with the
+ * line breaks between them, in memory of the send.
  */
 
 #include <openssl/evp.h>
@@ -28,7 +28,7 @@
 
 #define ESD_TRACEPARENT  "\"traceparent\":\""
 #define ESD_BATCH_ID     "batch-"
-#define ESD_BATCH_BYTES  16        /* of a digest, in its id */
+#define ESD_BATCH_BYTES  16        /* of a digest in the id of a batch */
 
 
 void
@@ -70,8 +70,8 @@ esd_put_number(char *p, uint64_t n)
 }
 
 
-/* The value of a traceparent extension, if it is one: it goes into a header as
-   it is. */
+/* Keeps the value of a traceparent extension if it is valid, because it is
+   copied into a header field. */
 
 static void
 esd_message_trace(esd_send_t *send, es_str_t text)
@@ -119,8 +119,8 @@ esd_message_id(esd_send_t *send, es_str_t id)
 }
 
 
-/* The event as it is, or with another prevcursor where a filter skipped, or
-   without what comes after its attributes: the data is stored last. */
+/* Adds an event: unchanged, with another prevcursor where the filter skipped
+   events, or without its data, which is stored after the attributes. */
 
 static es_rc_t
 esd_message_event(esd_send_t *send, const esd_lane_t *lane,
@@ -212,8 +212,8 @@ esd_message_own(esd_send_t *send, esd_send_kind_t kind, es_str_t id,
 }
 
 
-/* Of several events, what none of them alone has, and no other list of them:
-   a receiver may drop what it has seen by this id. */
+/* The id of a batch is unique for its list of events, because a receiver may
+   drop a request whose id it has seen. */
 
 static es_str_t
 esd_message_name(const esd_send_t *send, char out[ES_ID_MAX + 1])
@@ -245,7 +245,7 @@ esd_message_name(const esd_send_t *send, char out[ES_ID_MAX + 1])
 }
 
 
-/* Appends the signatures, or room for them; moves `p`. */
+/* Appends the signatures, or space for them, and moves `p`. */
 
 static es_rc_t
 esd_message_sign(esd_send_t *send, es_str_t id, int64_t now_s, char **p)
@@ -296,7 +296,7 @@ esd_message_sign(esd_send_t *send, es_str_t id, int64_t now_s, char **p)
 }
 
 
-/* What is of the event, not of the request. */
+/* Appends the header fields about the event. */
 
 static char *
 esd_message_about(const esd_send_t *send, const esd_lane_t *lane, char *p)

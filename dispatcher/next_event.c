@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The next of the log for a lane: one event, or a batch of them.
+ * Takes the next event of the log for a lane, or a batch of events.
  *
- * A batch takes what there is; with `batch_wait` it waits for more, by the
- * time of its first event, so that a restart changes nothing.
+ * A batch takes the events that are available.  With `batch_wait` it waits for
+ * more, measured from the time of its first event, so that a restart does not
+ * extend the wait.
  */
 
 #include "base/base.h"
@@ -35,15 +36,15 @@ typedef struct {
     es_txn_t          *txn;
     esd_lane_t        *lane;
     esd_send_t        *send;
-    uint64_t           position;   /* the lane's, once it is sent */
+    uint64_t           position;   /* of the lane after the message is sent */
     uint64_t           matched;
     int64_t            first_ms;   /* commit of the first event */
-    uint64_t           fault;      /* what cannot be read */
+    uint64_t           fault;      /* event that cannot be read */
 } esd_next_event_t;
 
 
-/* As many as are on record as pending at most, see es_progress_t: those that
-   have a retry record are none of them. */
+/* The number of events that the progress record can still list as pending, see
+   es_progress_t.  Events with a retry record do not count. */
 
 static unsigned
 esd_next_event_room(const esd_lane_t *lane)
@@ -64,7 +65,7 @@ esd_next_event_room(const esd_lane_t *lane)
 }
 
 
-/* False as long as too few events have come to look at them again. */
+/* False: the batch must wait for more events. */
 
 static bool
 esd_next_event_ripe(const esd_lane_t *lane, int64_t until_ms)
@@ -75,7 +76,7 @@ esd_next_event_ripe(const esd_lane_t *lane, int64_t until_ms)
     conf = lane->target->conf;
     wait_ms = until_ms - esd_clock_stamp_ms(lane->target->d);
 
-    /* a clock that was put back is not waited for */
+    /* after the clock was set back, the wait ends */
 
     return wait_ms <= 0 || wait_ms > conf->batch_wait_ms;
 }
@@ -158,7 +159,7 @@ esd_next_event_move(esd_next_event_t *fresh, unsigned taken)
 }
 
 
-/* True when something was done: sent, or passed over. */
+/* True: events were sent or skipped. */
 
 static bool
 esd_next_event_end(esd_next_event_t *fresh, es_rc_t rc, unsigned max)

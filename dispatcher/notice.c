@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Operational events: what they say.
+ * Operational events: their contents.
  *
- * The loop composes an event with its cause and records both in one commit;
- * notifier.c publishes it afterwards.  A delivery of the partner's feed of
- * operational events causes no operational events, which would only be the
- * next ones to deliver: see failing.c and esd_notice_exhausted().
+ * The loop composes an event and stores it in the same commit as its cause;
+ * notifier.c publishes it afterwards.  Deliveries of the partner's feed of
+ * operational events cause no such events, because those would be the next
+ * ones to deliver: see failing.c and esd_notice_exhausted().
  */
 
 #include <jansson.h>
@@ -37,7 +37,7 @@
 #include "trusted_clock.h"
 
 #define ESD_NOTICE_ID_MAX   320    /* before it is shortened */
-#define ESD_NOTICE_ID_HASH  17     /* bytes of what makes it its own then */
+#define ESD_NOTICE_ID_HASH  17     /* bytes of the hash that makes it unique */
 
 
 bool
@@ -62,7 +62,7 @@ esd_notice_time(int64_t ms, char text[ES_TIME_LEN + 1])
 }
 
 
-/* The event as JSON; `data` is taken.  NULL: out of memory. */
+/* Returns the event as JSON and releases `data`.  NULL: out of memory. */
 
 static char *
 esd_notice_compose(const char *type, const char *endpoint, int64_t now_ms,
@@ -85,8 +85,8 @@ esd_notice_compose(const char *type, const char *endpoint, int64_t now_ms,
 }
 
 
-/* Names of feeds and endpoints may be long, and an id may not.  What is left
-   out is told apart by its hash. */
+/* The names of feeds and endpoints may be longer than an id allows.  A hash
+   replaces the rest of a long one. */
 
 static void
 esd_notice_shorten(char *id)
@@ -103,8 +103,8 @@ esd_notice_shorten(char *id)
 }
 
 
-/* Puts the event into the outbox with the other changes of the set.  `feed` is
-   that of the partner's operational events. */
+/* Adds the event to the outbox in the same set of changes.  `feed` is the feed
+   of the partner's operational events. */
 
 static es_rc_t
 esd_notice_put(esd_dispatcher_t *d, es_changeset_t *changes, es_str_t feed,
@@ -136,7 +136,7 @@ esd_notice_put(esd_dispatcher_t *d, es_changeset_t *changes, es_str_t feed,
 }
 
 
-/* Records the event with its cause, in the set that takes changes now. */
+/* Adds the event to the set of changes that also has its cause. */
 
 static void
 esd_notice_add(esd_dispatcher_t *d, const esd_target_t *target,
@@ -149,7 +149,7 @@ esd_notice_add(esd_dispatcher_t *d, const esd_target_t *target,
 }
 
 
-/* The same of a place, whose endpoint may be gone. */
+/* The same for a kept position, whose endpoint may be removed. */
 
 static void
 esd_notice_add_away(esd_dispatcher_t *d, const es_away_t *away,
@@ -162,7 +162,7 @@ esd_notice_add_away(esd_dispatcher_t *d, const es_away_t *away,
 }
 
 
-/* An event about the feed of such events would only be the next in it. */
+/* False for the feed of operational events itself. */
 
 static bool
 esd_notice_away_wanted(const es_away_t *away)
@@ -312,7 +312,7 @@ esd_notice_lost(esd_dispatcher_t *d, const es_away_t *away,
 }
 
 
-/* Of a subject it is another type: the feed, and the endpoint, move. */
+/* A stalled subject has a type of its own, because the endpoint goes on. */
 
 static void
 esd_notice_stall(esd_dispatcher_t *d, const esd_target_t *target,
@@ -400,7 +400,7 @@ esd_notice_skipped(esd_dispatcher_t *d, const esd_lane_t *lane,
 }
 
 
-/* A cancel or a discard is done, and told even if it was of no event. */
+/* Announces a finished cancel or discard, even of no event. */
 
 static void
 esd_notice_cleared(esd_dispatcher_t *d, const esd_target_t *target,

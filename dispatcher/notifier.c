@@ -3,9 +3,9 @@
 /*
  * The thread that publishes operational events.
  *
- * The events stand in an outbox of delivery/, where notice.c put them.  The
- * thread publishes each to the feed that the partner's record names, and takes
- * it out.  While the log cannot be written it tries again each second.
+ * notice.c stores the events in an outbox in delivery/.  The thread publishes
+ * each one to the feed that the partner's record names, and removes it from the
+ * outbox.  While the log cannot be written, it tries again each second.
  */
 
 #include <stdatomic.h>
@@ -96,27 +96,27 @@ esd_notifier_finish(esd_dispatcher_t *d)
 }
 
 
-/* As esd_must(), for the thread's own set. */
+/* The same as esd_must(), for the set of changes of this thread. */
 
 static void
 esd_notifier_must(es_rc_t rc)
 {
     if (rc != ES_OK) {
-        esd_log_line(ESD_LOG_ERROR, "cannot record what was announced: %s; "
-                     "ending, to go on from the last commit after a restart",
+        esd_log_line(ESD_LOG_ERROR, "cannot record an announcement: %s; "
+                     "ending, so that a restart continues from the last commit",
                      es_reason(rc));
         _exit(1);
     }
 }
 
 
-/* What has been at fault stays so, and must not keep others back. */
+/* Drops an event that can never be published, so that others go on. */
 
 static void
 esd_notifier_drop(esd_dispatcher_t *d, uint64_t number, const char *feed,
     const char *why)
 {
-    esd_log_line(ESD_LOG_ERROR, "an operational event for feed \"%s\" is "
+    esd_log_line(ESD_LOG_ERROR, "an operational event for feed \"%s\" was "
                  "dropped: %s", feed, why);
     d->notifier.dropped++;
     esd_notifier_must(es_changeset_outbox_done(d->notifier.changes, number));
@@ -167,7 +167,7 @@ esd_posting_gather(esd_dispatcher_t *d, esd_posting_t *posting)
 }
 
 
-/* True when all that was published or dropped need not be tried again. */
+/* True: every event was published or dropped. */
 
 static bool
 esd_posting_done(esd_dispatcher_t *d, esd_posting_t *posting)
@@ -218,8 +218,8 @@ esd_posting_done(esd_dispatcher_t *d, esd_posting_t *posting)
 }
 
 
-/* Publishes all that is in the outbox; what cannot be is tried again by the
-   next round. */
+/* Publishes the events of the outbox.  The next round tries those again that
+   could not be published. */
 
 static void
 esd_notifier_post(esd_dispatcher_t *d)
@@ -248,7 +248,7 @@ esd_notifier_post(esd_dispatcher_t *d)
     if (rc != ES_OK && !d->notifier.failed) {
         d->notifier.failed = true;
         esd_log_line(ESD_LOG_ERROR,
-                     "cannot take operational events from their "
+                     "cannot read operational events from the "
                      "outbox: %s; trying again each %d s", es_reason(rc),
                      ESD_NOTICE_S);
     }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Too much to be sent: one event that says "poll from here".
+ * Nudges: one event that says "poll from here" replaces a long backlog.
  *
- * An endpoint with `nudge` that has more events behind than that, after an
- * outage or a pause, is sent one instead of them, with the cursor to poll
- * from; when it takes that, they are passed over.  Nothing is given up: as
- * long as it does not, they stay where they are.
+ * An endpoint with `nudge` may have a longer backlog than that number after an
+ * outage or a pause.  Then the dispatcher sends one event with the cursor to
+ * poll from.  When the receiver accepts it, the lane skips the backlog; until
+ * then, all events of the backlog are kept.
  */
 
 #include <curl/curl.h>
@@ -45,8 +45,8 @@
 #define ESD_NUDGE_MIN_MS  5000
 
 
-/* True when it is known how many match after the position, or that they are
-   more than are sent. */
+/* True: the number of matching events after the position is known, or known to
+   exceed `nudge`. */
 
 static bool
 esd_nudge_counted(es_txn_t *txn, esd_lane_t *lane)
@@ -60,7 +60,7 @@ esd_nudge_counted(es_txn_t *txn, esd_lane_t *lane)
     feed = &lane->source->feed;
     conf = lane->target->conf;
 
-    /* what matches is no more than what is there */
+    /* the backlog is an upper bound of the matching events */
 
     if (es_filter_is_all(&conf->filter)
         || feed->last - lane->position + lane->nwaiting <= conf->nudge)
@@ -95,7 +95,7 @@ esd_nudge_counted(es_txn_t *txn, esd_lane_t *lane)
 
         default:
 
-            /* who takes it to send it will say so */
+            /* the lane logs this when it takes the event */
 
             return true;
         }
@@ -105,7 +105,7 @@ esd_nudge_counted(es_txn_t *txn, esd_lane_t *lane)
 }
 
 
-/* The cursor before the first of those that were not delivered. */
+/* The cursor before the first undelivered event. */
 
 static uint64_t
 esd_nudge_after(const esd_lane_t *lane)
@@ -180,7 +180,7 @@ esd_nudge_settle(esd_send_t *send, esd_outcome_t *o)
     if (o->success) {
         lane->nudges = 0;
         esd_health_success(d, target, send);
-        esd_ack_pass(d, lane, send->upto, "it was told to poll");
+        esd_ack_pass(d, lane, send->upto, "the receiver was told to poll");
         return;
     }
 
@@ -260,7 +260,7 @@ esd_nudge_turn(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 
     if (!TAILQ_EMPTY(&lane->sends)) {
 
-        /* what is in flight ends first */
+        /* events in flight end first */
 
         return TAILQ_FIRST(&lane->sends)->kind == ESD_SEND_NUDGE
                || lane->nudges > 0;

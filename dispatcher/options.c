@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * The command line: parses the options and checks their values.
+ *
+ * The text of --help states the defaults.  A wrong option ends the process with
+ * one line on stderr and exit status 2.
+ */
+
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -73,24 +80,27 @@ static const char  esd_help[] =
     "  --allow-http              allow http:// endpoints, not only https://\n"
     "  --allow-address=CIDR      allow addresses that are not public;\n"
     "                            may be given several times\n"
-    "  --ca-file=PATH            trusted certificates, PEM; default: the\n"
-    "                            system's\n"
-    "  --tls-dir=PATH            where the files are that endpoints name as\n"
+    "  --ca-file=PATH            trusted certificates in PEM (those of the\n"
+    "                            system)\n"
+    "  --tls-dir=PATH            directory of files that endpoints name as\n"
     "                            client_cert, client_key and ca_file\n"
     "                            (/etc/eventsync/tls)\n"
     "  --key-file=PATH           keys of the store's encrypted secrets\n"
-    "  --proxy=URL               send by this proxy, http://HOST:PORT or\n"
-    "                            https://HOST:PORT\n"
-    "  --proxy-auth-file=PATH    its user:password, in one line\n"
-    "  --max-connections=N       requests in flight at once, of all "
-    "endpoints\n                            (2048)\n"
-    "  --max-waiting=N           events that wait at once, of all endpoints,\n"
-    "                            each in some 100 bytes of memory (500000)\n"
-    "  --commit-interval=TIME    how long deliveries are collected for one\n"
-    "                            commit (5ms)\n"
-    "  --attempt-retention=TIME  how long attempts are kept (7d)\n"
-    "  --dead-retention=TIME     how long dead letters are kept (30d)\n"
-    "  --pid-file=PATH           write the process id there\n"
+    "  --proxy=URL               send all requests through this proxy,\n"
+    "                            http://HOST:PORT or https://HOST:PORT\n"
+    "  --proxy-auth-file=PATH    file with the user:password of the proxy in\n"
+    "                            its first line\n"
+    "  --max-connections=N       maximum number of concurrent requests to all\n"
+    "                            endpoints (2048)\n"
+    "  --max-waiting=N           maximum number of waiting events of all\n"
+    "                            endpoints; each takes about 100 bytes of\n"
+    "                            memory (500000)\n"
+    "  --commit-interval=TIME    time during which deliveries are collected\n"
+    "                            for one commit (5ms)\n"
+    "  --attempt-retention=TIME  time after which attempts are deleted (7d)\n"
+    "  --dead-retention=TIME     time after which dead letters are deleted\n"
+    "                            (30d)\n"
+    "  --pid-file=PATH           file to which the process id is written\n"
     "  --log-level=LEVEL         error, warn, info (default) or debug\n"
     "  --version                 print the version\n"
     "  --help                    print this text\n";
@@ -163,7 +173,7 @@ esd_option(esd_options_t *o, int option, char **argv)
         }
 
         if (!esd_prefix_parse(optarg, &o->egress.allowed[o->egress.n++])) {
-            esd_usage("--allow-address is an address or address/bits, not "
+            esd_usage("--allow-address must be an address or address/bits, not "
                       "\"%s\"", optarg);
         }
         break;
@@ -182,10 +192,10 @@ esd_option(esd_options_t *o, int option, char **argv)
 
     case ESD_OPT_PROXY:
 
-        /* not shown when it is wrong: it may have a password */
+        /* a wrong URL is not shown, because it may contain a password */
 
         if (!esd_proxy_ok(optarg)) {
-            esd_usage("--proxy is the URL of a proxy with its port and "
+            esd_usage("--proxy must be the URL of a proxy with its port and "
                       "without a path, like \"%s\"",
                       "http://proxy.example:3128");
         }
@@ -198,33 +208,36 @@ esd_option(esd_options_t *o, int option, char **argv)
         break;
 
     case ESD_OPT_MAX_CONNECTIONS:
-        o->max_connections = esd_option_number("--max-connections is a number "
-                                               "from 1 to 65536, not \"%s\"",
+        o->max_connections = esd_option_number("--max-connections must be a "
+                                               "number from 1 to 65536, not "
+                                               "\"%s\"",
                                                optarg, ESD_CONNECTIONS_MAX);
         break;
 
     case ESD_OPT_MAX_WAITING:
-        o->max_waiting = esd_option_number("--max-waiting is a number from 1 "
-                                           "to 100000000, not \"%s\"",
+        o->max_waiting = esd_option_number("--max-waiting must be a number "
+                                           "from 1 to 100000000, not \"%s\"",
                                            optarg, ESD_WAITING_MAX);
         break;
 
     case ESD_OPT_COMMIT_INTERVAL:
-        o->commit_ms = esd_option_duration("--commit-interval is a time up to "
-                                           "1s, like \"5ms\", not \"%s\"",
+        o->commit_ms = esd_option_duration("--commit-interval must be a time "
+                                           "of at most 1s, like \"5ms\", not "
+                                           "\"%s\"",
                                            optarg, 0, ESD_COMMIT_MAX_MS);
         break;
 
     case ESD_OPT_ATTEMPT_RETENTION:
-        o->attempts_ms = esd_option_duration("--attempt-retention is a time "
-                                             "from 1s to 30d, like \"7d\", "
-                                             "not \"%s\"", optarg, 1000,
+        o->attempts_ms = esd_option_duration("--attempt-retention must be a "
+                                             "time from 1s to 30d, like "
+                                             "\"7d\", not \"%s\"", optarg, 1000,
                                              UINT32_MAX);
         break;
 
     case ESD_OPT_DEAD_RETENTION:
-        o->dead_ms = esd_option_duration("--dead-retention is a time from 1s "
-                                         "to 30d, like \"30d\", not \"%s\"",
+        o->dead_ms = esd_option_duration("--dead-retention must be a time "
+                                         "from 1s to 30d, like \"30d\", not "
+                                         "\"%s\"",
                                          optarg, 1000, UINT32_MAX);
         break;
 
@@ -234,7 +247,8 @@ esd_option(esd_options_t *o, int option, char **argv)
 
     case ESD_OPT_LOG_LEVEL:
         if (!esd_log_set(optarg)) {
-            esd_usage("--log-level is error, warn, info or debug, not \"%s\"",
+            esd_usage("--log-level must be error, warn, info or debug, not "
+                      "\"%s\"",
                       optarg);
         }
         break;
@@ -286,6 +300,6 @@ esd_options_parse(int argc, char **argv, esd_options_t *o)
     }
 
     if (o->proxy == NULL && o->proxy_auth_file != NULL) {
-        esd_usage("%s is nothing without --proxy", "--proxy-auth-file");
+        esd_usage("%s requires --proxy", "--proxy-auth-file");
     }
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Order per subject: the `key` mode.
+ * Ordering `key`: the events of a subject are delivered in order.
  *
- * As `none`, but an event is held while an earlier one of its subject is in
- * flight or waits.  A held event has a retry record without attempts, so that
- * the lane can go on past it and a restart finds it; esd_lane_room() bounds
- * how many there are.  Events without a subject are held by nothing.
+ * An event is held while an earlier one of its subject is in flight or waiting.
+ * A held event has a retry record without attempts, so that the lane can
+ * continue after it and a restart finds it; esd_lane_room() limits their
+ * number.  Events without a subject are never held.
  */
 
 #include "base/base.h"
@@ -25,7 +25,7 @@
 #include "waiting.h"
 
 
-/* Two subjects of one hash only wait for each other. */
+/* Two subjects with the same hash wait for each other, which does no harm. */
 
 static uint64_t
 esd_ordering_key_of(const es_event_t *event)
@@ -80,7 +80,7 @@ esd_ordering_holds(const esd_lane_t *lane, const es_event_t *event,
 }
 
 
-/* An event of the key is done: the next one may go. */
+/* An event of the key is done, so that the next one may be sent. */
 
 static void
 esd_ordering_release(esd_lane_t *lane, uint64_t key)
@@ -105,7 +105,7 @@ esd_ordering_done(esd_dispatcher_t *d, esd_lane_t *lane,
 {
     esd_lane_drop(d, lane, item);
 
-    /* who is held itself holds nobody */
+    /* a held event never holds another */
 
     if (!item->held) {
         esd_ordering_release(lane, item->key);
@@ -113,7 +113,8 @@ esd_ordering_done(esd_dispatcher_t *d, esd_lane_t *lane,
 }
 
 
-/* Only the first of a key that waits may go, and it when none is in flight. */
+/* Only the first waiting event of a key is not held, and it only while no event
+   of the key is in flight. */
 
 static bool
 esd_ordering_held(const esd_lane_t *lane, size_t i)
@@ -166,7 +167,7 @@ esd_ordering_key_at(es_txn_t *txn, const esd_lane_t *lane, uint64_t sequence)
 }
 
 
-/* A key that is known stays so as long as the mode does. */
+/* A known key stays valid until the ordering changes. */
 
 static void
 esd_ordering_find(es_txn_t *txn, const esd_lane_t *lane, esd_item_t *item)
@@ -182,9 +183,9 @@ esd_ordering_find(es_txn_t *txn, const esd_lane_t *lane, esd_item_t *item)
 }
 
 
-/* What was in flight when the last run ended and is held may be so for as long
-   as another event fails.  It has a record of its own from then on, as what is
-   pending is sent before anything new. */
+/* An event that was in flight when the last run ended may now be held for as
+   long as another event fails.  It gets a retry record, because pending events
+   are sent before new ones. */
 
 void
 esd_ordering_restore(es_txn_t *txn, esd_lane_t *lane)

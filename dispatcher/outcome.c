@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What an attempt's outcome means for the event and the endpoint.
+ * The outcome of an attempt, and its effect on the event and the endpoint.
  *
- *     2xx                    delivered; the answer's body matters no more
- *     410, disable           the endpoint is stopped until it is changed; an
- *                            event that it did not take waits with it
- *     abort                  a dead letter at once
- *     anything else          tried again by the schedule; 429 and 503 may ask
- *                            for longer by Retry-After; see health.c for what
- *                            the endpoint may be sent meanwhile
- *     the schedule's end     a dead letter; the next event goes on
+ *     2xx                    The event is delivered; the rest of the body is
+ *                            ignored.
+ *     410, disable           The endpoint is stopped until its record changes,
+ *                            and the event waits.
+ *     abort                  The event becomes a dead letter at once.
+ *     anything else          The event is tried again by the schedule.  A 429
+ *                            or 503 may extend the delay by Retry-After.
+ *                            health.c limits the requests meanwhile.
+ *     end of the schedule    The event becomes a dead letter, and the next one
+ *                            is sent.
  */
 
 #include <curl/curl.h>
@@ -44,14 +46,14 @@
 #include "trusted_clock.h"
 
 
-#define ESD_CURLE_TOO_LARGE      100        /* older headers end before */
+#define ESD_CURLE_TOO_LARGE      100        /* older headers lack the code */
 #define ESD_CURL_HAS_TOO_LARGE   0x080600   /* libcurl 8.6.0 */
 
 
 /*
- * A limit of libcurl's own on the answer's headers, which is "out of memory"
- * before 8.6; or a fault that this program was built too early to know.  In
- * neither case is the status one that the receiver meant.
+ * True for libcurl's own limit on response headers, which is "out of memory"
+ * before 8.6, and for an error code newer than this build.  In both cases the
+ * status is not one that the receiver chose.
  */
 
 static bool
@@ -82,7 +84,7 @@ esd_outcome_class(const esd_send_t *send, CURLcode result)
 
     case CURLE_UNSUPPORTED_PROTOCOL:
 
-        /* Also what an answer that is not HTTP/1 comes to. */
+        /* An answer that is not HTTP/1 has this code as well. */
 
         return !send->d->options.allow_http
                && strncmp(send->target->conf->url.data, "http:", 5) == 0
@@ -122,7 +124,7 @@ esd_outcome_class(const esd_send_t *send, CURLcode result)
 }
 
 
-/* Names and certificates, too, are not had without descriptors. */
+/* Without descriptors, names and certificates cannot be read either. */
 
 static bool
 esd_outcome_starved(const esd_send_t *send, es_attempt_class_t klass)
@@ -164,7 +166,7 @@ esd_outcome_no_answer(const esd_send_t *send, CURLcode result,
 }
 
 
-/* A final status that has come counts, whatever became of the body. */
+/* A final status counts even when the body was not received completely. */
 
 static void
 esd_outcome_of(const esd_send_t *send, CURLcode result, esd_outcome_t *o)
@@ -174,7 +176,7 @@ esd_outcome_of(const esd_send_t *send, CURLcode result, esd_outcome_t *o)
     memset(o, 0, sizeof(esd_outcome_t));
     o->retry_after_ms = -1;
 
-    /* what was never handed to libcurl has its last answer */
+    /* a send that never reached libcurl has the status of its last request */
 
     status = 0;
 
@@ -222,8 +224,8 @@ esd_outcome_dead(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item,
     dead.prevcursor = item->prev;
     dead.time_ms = esd_clock_stamp_ms(d);
 
-    /* one that dies again is not of the redrive that sent it, though the
-       clock was put back */
+    /* an event that dies again does not belong to the redrive that sent it,
+       even if the clock was set back */
 
     if (dead.time_ms <= lane->target->redrive_ms) {
         dead.time_ms = lane->target->redrive_ms + 1;
@@ -241,7 +243,7 @@ esd_outcome_dead(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item,
     esd_notice_exhausted(d, lane, &dead, id.data, dead.reason);
 
     esd_log_line(ESD_LOG_WARN,
-                 "endpoint %s: event %s-%llu of feed \"%s\" is a "
+                 "endpoint %s: event %s-%llu of feed \"%s\" became a "
                  "dead letter after %u attempts, the last: %s, status %d",
                  lane->target->name, lane->epoch,
                  (unsigned long long) item->sequence, lane->source->feed.name,
@@ -273,7 +275,7 @@ esd_outcome_failure(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item,
 
     if (o->stop != NULL) {
 
-        /* At least one attempt is left for when it is changed. */
+        /* One attempt is left for the time after the record changes. */
 
         if (item->attempts >= target->conf->nschedule) {
             item->attempts = target->conf->nschedule - 1;
@@ -299,7 +301,8 @@ esd_outcome_failure(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item,
 }
 
 
-/* It was the proxy, or we: it waits for that, and nothing has happened. */
+/* After a failure of the proxy or of the dispatcher itself, the event waits and
+   the attempt does not count. */
 
 static void
 esd_outcome_repeat(esd_send_t *send, const esd_outcome_t *o)
@@ -322,8 +325,9 @@ esd_outcome_repeat(esd_send_t *send, const esd_outcome_t *o)
 }
 
 
-/* The same for all that it carried: what fails with others is tried again
-   alone, so that none makes others fail for long. */
+/* Applies the outcome to all events of the request.  After a failure of a batch
+   its events are tried again one by one, so that one bad event does not delay
+   the others for long. */
 
 static void
 esd_outcome_settle(esd_send_t *send, esd_outcome_t *o)
@@ -375,8 +379,8 @@ esd_outcome_settle(esd_send_t *send, esd_outcome_t *o)
 }
 
 
-/* What the endpoint was before it was changed says nothing of what it is:
-   it is not stopped or paused by that, and the event waits no longer. */
+/* An outcome from before a change of the record neither stops nor pauses the
+   endpoint, and does not delay the event. */
 
 static void
 esd_outcome_stale(esd_outcome_t *o)
@@ -444,7 +448,7 @@ esd_outcome_apply(esd_send_t *send, const esd_outcome_t *o)
         return;
     }
 
-    /* the lane that was sent last comes last */
+    /* the lane of this send comes last now */
 
     target->full = false;
     esd_ready_lanes(d, target);

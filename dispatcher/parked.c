@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Lanes that are away: an endpoint is not sent their feeds now.
+ * Parked positions: progress on feeds that an endpoint does not receive now.
  *
- * The partner's grant, or the endpoint's own list, does not have the feed any
- * more, or the endpoint was removed.  The place stays in delivery/ as it was,
- * with the retries, for 30 days, and a lane that begins again takes it over.
+ * A lane is parked when the partner's grant or the endpoint's list no longer
+ * has its feed, or when the endpoint is removed.  The position stays in
+ * delivery/ with its retries for 30 days, and a lane that begins again takes
+ * it over.
  */
 
 #include <stdlib.h>
@@ -41,7 +42,7 @@ struct esd_parked {
 };
 
 
-/* Where the endpoint's place on the feed is linked, or NULL. */
+/* The link to the endpoint's position on the feed, or NULL. */
 
 static esd_parked_t **
 esd_parked_find(esd_dispatcher_t *d, uint32_t endpoint, uint32_t feed)
@@ -76,7 +77,7 @@ esd_parked_free(esd_parked_t **link)
 }
 
 
-/* Takes over what is in `place`. */
+/* Takes over the contents of `place`. */
 
 static esd_parked_t *
 esd_parked_add(esd_dispatcher_t *d, esd_saved_lane_t *place)
@@ -110,7 +111,7 @@ esd_parked_behind(const es_feed_t *feed, const esd_saved_lane_t *place)
 }
 
 
-/* Records the place, and says that it is kept. */
+/* Records and announces that the position is kept. */
 
 static void
 esd_parked_begin(esd_dispatcher_t *d, const es_feed_t *feed,
@@ -125,8 +126,8 @@ esd_parked_begin(esd_dispatcher_t *d, const es_feed_t *feed,
     (void) es_cursor_print(place->epoch, place->sequence, cursor);
 
     esd_log_line(n > 0 ? ESD_LOG_WARN : ESD_LOG_INFO,
-                 "endpoint %s %s: its place "
-                 "on feed \"%s\", %s with %llu events not delivered, is kept "
+                 "endpoint %s %s: its position "
+                 "on feed \"%s\", %s with %llu undelivered events, is kept "
                  "for 30 days", away->name, why, away->feed_name, cursor,
                  (unsigned long long) n);
 
@@ -175,7 +176,7 @@ esd_park(esd_dispatcher_t *d, esd_lane_t *lane, const char *why)
     esd_loss_away(lane, place.away);
     place.away->since_ms = esd_clock_stamp_ms(d);
 
-    /* what is in flight has no outcome any more: it is sent again */
+    /* events in flight get no outcome any more and are sent again */
 
     esd_each(send, &lane->sends, link) {
         esd_parked_items(d, lane, &place, send->items, send->nitems);
@@ -209,8 +210,8 @@ esd_parked_resumed(esd_dispatcher_t *d, const esd_saved_lane_t *place)
     esd_parked_t  **link;
 
     if (place->away != NULL) {
-        esd_log_line(ESD_LOG_INFO, "endpoint %s is sent feed \"%s\" again: it "
-                     "goes on after %s-%llu", place->away->name,
+        esd_log_line(ESD_LOG_INFO, "endpoint %s receives feed \"%s\" again: it "
+                     "continues after %s-%llu", place->away->name,
                      place->away->feed_name, place->epoch,
                      (unsigned long long) place->sequence);
 
@@ -233,7 +234,7 @@ esd_parked_any(const esd_dispatcher_t *d, uint32_t endpoint)
 }
 
 
-/* The place is given up: what it had still to be sent is lost. */
+/* Deletes the position; its undelivered events are lost. */
 
 static void
 esd_parked_drop(esd_dispatcher_t *d, es_txn_t *txn, esd_parked_t **link,
@@ -269,8 +270,8 @@ esd_parked_drop(esd_dispatcher_t *d, es_txn_t *txn, esd_parked_t **link,
     esd_loss_report(d, place->away, &loss);
 
     if (loss.count == 0) {
-        esd_log_line(ESD_LOG_INFO, "endpoint %s: its place on feed \"%s\" is "
-                     "given up, with nothing to be delivered",
+        esd_log_line(ESD_LOG_INFO, "endpoint %s: its position on feed \"%s\" "
+                     "was deleted, with no undelivered events",
                      place->away->name, place->away->feed_name);
     }
 
@@ -301,7 +302,7 @@ esd_parked_feed(const esd_dispatcher_t *d, const esd_parked_t *parked)
 typedef bool (*esd_parked_fn)(const esd_parked_t *parked, int64_t arg);
 
 
-/* Gives up those that `fn` says. */
+/* Deletes the positions that `fn` selects. */
 
 static void
 esd_parked_sweep(esd_dispatcher_t *d, es_txn_t *txn, esd_parked_fn fn,
@@ -353,7 +354,7 @@ esd_parked_expire(esd_dispatcher_t *d, es_txn_t *txn, int64_t now_ms)
 }
 
 
-/* Who it was is known of one that was there when the place was left. */
+/* The name is known if the endpoint existed when the position was left. */
 
 static void
 esd_parked_name(const esd_dispatcher_t *d, esd_saved_lane_t *place)
@@ -379,8 +380,8 @@ esd_parked_name(const esd_dispatcher_t *d, esd_saved_lane_t *place)
 }
 
 
-/* What the last run left and no lane has taken.  Either it was away then, or
-   it was left since. */
+/* Keeps a position of the last run that no lane has taken over.  It was parked
+   then, or has been left since. */
 
 static void
 esd_parked_take(esd_dispatcher_t *d, es_txn_t *txn, esd_saved_lane_t *place)
@@ -422,7 +423,7 @@ esd_parked_take(esd_dispatcher_t *d, es_txn_t *txn, esd_saved_lane_t *place)
 
     } else if (left) {
         memcpy(place->away->feed_name, feed->name, sizeof(feed->name));
-        esd_parked_begin(d, feed, place, "is not sent a feed any more");
+        esd_parked_begin(d, feed, place, "no longer receives a feed");
     }
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The operator's proxy, by which everything goes out if there is
- * one: a tunnel for each connection, by CONNECT (RFC 9110, 9.3.6).
+ * The operator's proxy, through which all requests go if it is configured: a
+ * tunnel for each connection, opened by CONNECT (RFC 9110, 9.3.6).
  *
- * A proxy that does not work is nobody's fault but the operator's: all sending
- * waits, and events use up no attempts.  What a receiver's owner can bring
- * about, a name that is none or a receiver that the proxy cannot reach, is not
- * of that kind: it would stop everybody's.
+ * While the proxy fails, all sending waits and events use up no attempts.
+ * Failures that a partner can cause, such as an unknown name or a receiver that
+ * the proxy cannot reach, do not count as such: they would stop the deliveries
+ * of all partners.
  */
 
 #include <curl/curl.h>
@@ -33,11 +33,12 @@
 #define ESD_PROXY_MIN_MS    1000
 #define ESD_PROXY_MAX_MS    30000
 
-/* an attempt that had less time says nothing of the proxy */
+/* a shorter attempt does not show whether the proxy works */
 #define ESD_PROXY_PATIENCE_US  5000000
 
 
-/* "http://host:port", with "user:password@" or not. */
+/* Accepts "http://host:port" and "https://host:port", with or without
+   "user:password@". */
 
 bool
 esd_proxy_ok(const char *text)
@@ -82,7 +83,7 @@ esd_proxy_timer(struct ev_loop *ev, ev_timer *w, int revents)
 }
 
 
-/* One line, "user:password". */
+/* Reads the line "user:password". */
 
 static bool
 esd_proxy_read(esd_proxy_t *proxy, FILE *f)
@@ -151,8 +152,8 @@ esd_proxy_done(esd_dispatcher_t *d)
 }
 
 
-/* True when the URL's host is an address, that is not allowed: the proxy is
-   not asked then, and the socket is refused as without one. */
+/* True when the URL's host is an address that is not allowed.  The request then
+   bypasses the proxy, and the socket is refused as without one. */
 
 static bool
 esd_proxy_barred(const esd_send_t *send)
@@ -189,7 +190,7 @@ esd_proxy_barred(const esd_send_t *send)
 }
 
 
-/* An empty name keeps libcurl from what the environment says. */
+/* An empty name keeps libcurl from using the environment. */
 
 bool
 esd_proxy_set(esd_send_t *send)
@@ -228,7 +229,7 @@ esd_proxy_set(esd_send_t *send)
 }
 
 
-/* The status of CONNECT, if it was one that opened no tunnel. */
+/* The status of a CONNECT that opened no tunnel; 0: there is none. */
 
 static long
 esd_proxy_response(const esd_send_t *send)
@@ -242,8 +243,7 @@ esd_proxy_response(const esd_send_t *send)
 }
 
 
-/* There are those that refuse a receiver with 407 and ask for no
-   credentials. */
+/* Some proxies refuse a receiver with 407 without requesting credentials. */
 
 static es_attempt_class_t
 esd_proxy_refusal(const esd_send_t *send, long status)
@@ -301,14 +301,14 @@ esd_proxy_class(const esd_send_t *send, CURLcode result,
 
     case ES_ATTEMPT_TLS:
 
-        /* the receiver's begins in the tunnel */
+        /* the TLS of the receiver begins in the tunnel */
 
         return status == 0 ? ES_ATTEMPT_PROXY : klass;
 
     case ES_ATTEMPT_TIMEOUT:
 
-        /* a tunnel that takes long may be the receiver's fault, and so short a
-           time is the endpoint's own */
+        /* the receiver may be the cause of a slow tunnel, and the endpoint's
+           own timeout of a short attempt */
 
         return port == 0
                && es_clock_mono_us() - send->sent_us >= ESD_PROXY_PATIENCE_US
@@ -348,7 +348,7 @@ esd_proxy_failed(esd_dispatcher_t *d, const esd_send_t *send, CURLcode result)
 
     proxy = &d->proxy;
 
-    /* begun before it was known */
+    /* the attempt began before the failure was known */
 
     if (proxy->pause_ms != 0 && send->sent_us < proxy->until_us) {
         return;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Attempts that an endpoint is sent in a time.
+ * The rate limit of an endpoint.
  *
- * One bucket for all of an endpoint's lanes, full at start and after a change
- * of its record.  A lane that finds it empty is woken by a timer.
+ * All lanes of an endpoint share one bucket, which is full at the start and
+ * after a change of the record.  A timer wakes a lane that found it empty.
  */
 
 #include <ev.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Queues of lanes that may have something to send, and of endpoints that may
- * send a test event.
+ * Queues of lanes that may have events to send, and of endpoints that may send
+ * a test event.
  *
- * Every part of the dispatcher may put a lane here; only the loop, by way of
- * select.c, takes it out.  So nothing that wakes a lane depends on what
- * chooses and sends its next event.
+ * Every part of the dispatcher may add a lane; only select.c, which the loop
+ * calls, removes it.  Code that wakes a lane therefore does not depend on the
+ * code that chooses and sends its next event.
  */
 
 #include <sys/queue.h>

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What was done goes to disk, many deliveries in one commit.
+ * Writes delivery state to disk, with many deliveries in one commit.
  *
- * Two sets of changes: the loop fills one while the helper thread commits the
+ * There are two sets of changes: the loop fills one while a thread commits the
  * other.  A set is handed over when the interval has passed since its first
- * change and the thread is free.  Lanes whose progress has moved are listed,
- * and written once, as they are at that moment: attempts, retries and progress
- * of one moment are one commit.
+ * change and the thread is free.  Lanes whose progress has moved are listed
+ * and written once, at that moment, so that attempts, retries and progress of
+ * one moment are in one commit.
  *
- * A commit that fails changes nothing.  The set is kept and tried again each
- * second; meanwhile nothing new is sent, so that what is not on disk stays
- * bounded by what was in flight.
+ * A failed commit changes nothing.  The set is kept and tried again each
+ * second. Meanwhile nothing new is sent, so that the unwritten state is
+ * bounded by the requests that were in flight.
  */
 
 #include <curl/curl.h>
@@ -45,14 +45,14 @@ static void esd_recorder_due(struct ev_loop *ev, ev_timer *w, int revents);
 static void *esd_recorder_main(void *ctx);
 
 
-/* The state on disk is right, and to continue without the change would not
-   be. */
+/* The state on disk is correct; without the change, the state in memory would
+   not be. */
 
 static void __attribute__((noreturn))
 esd_recorder_exit(es_rc_t rc)
 {
-    esd_log_line(ESD_LOG_ERROR, "cannot record what was delivered: %s; "
-                 "ending, to go on from the last commit after a restart",
+    esd_log_line(ESD_LOG_ERROR, "cannot record a delivery: %s; ending, so that "
+                 "a restart continues from the last commit",
                  es_reason(rc));
     _exit(1);
 }
@@ -76,7 +76,7 @@ esd_must(esd_dispatcher_t *d, es_rc_t rc)
 }
 
 
-/* An attempt and a dead letter are counted where they are recorded. */
+/* Attempts and dead letters are counted where they are recorded. */
 
 void
 esd_record_attempt(esd_dispatcher_t *d, const es_attempt_t *attempt)
@@ -88,8 +88,8 @@ esd_record_attempt(esd_dispatcher_t *d, const es_attempt_t *attempt)
 }
 
 
-/* The first bytes of a coded answer are nothing that anybody could read, and
-   would be shown as if they were the answer's text. */
+/* The first bytes of an encoded body are not readable text, so that the name of
+   the coding is stored instead. */
 
 static void
 esd_recorder_body(es_attempt_t *attempt, const esd_send_t *send)
@@ -152,8 +152,8 @@ esd_record_dead(esd_dispatcher_t *d, const es_dead_t *dead)
 }
 
 
-/* The time up to which this process has seen all changes: whoever starts next
-   must not take earlier events for new ones. */
+/* Records the time up to which this process has seen all changes, because the
+   next run must not treat earlier events as new. */
 
 void
 esd_record_heartbeat(esd_dispatcher_t *d)
@@ -237,7 +237,7 @@ esd_recorder_main(void *ctx)
 }
 
 
-/* More than there is room for are counted, and then refused. */
+/* Events beyond the capacity are counted, so that the record is refused. */
 
 static void
 esd_recorder_pending(es_progress_t *progress, const esd_item_t *items,
@@ -260,13 +260,13 @@ esd_recorder_pending(es_progress_t *progress, const esd_item_t *items,
 }
 
 
-/* What the lane has taken and not finished, as the next start must see it. */
+/* Writes the progress of the lane and its unfinished events. */
 
 static es_rc_t
 esd_recorder_progress(es_changeset_t *changes, const esd_lane_t *lane)
 {
     const esd_send_t    *send;
-    static es_progress_t  progress;    /* big, and only the loop's */
+    static es_progress_t  progress;    /* large, and only the loop uses it */
 
     progress.endpoint = lane->target->number;
     progress.feed = lane->source->feed.number;
@@ -394,7 +394,7 @@ esd_recorder_failed(esd_dispatcher_t *d, es_rc_t rc, int error)
 
     if (!d->recorder.failed) {
         esd_log_line(ESD_LOG_ERROR, "cannot write delivery state: %s%s%s; "
-                     "nothing new is sent until it can be written",
+                     "nothing new is sent until this succeeds",
                      es_reason(rc), disk ? ", " : "",
                      disk ? strerror(error) : "");
     }
@@ -453,9 +453,8 @@ esd_recorder_done(struct ev_loop *ev, ev_async *w, int revents)
 }
 
 
-/* What has come since the set failed goes with it: where delivery/ is full,
-   the removal of an endpoint must not wait for room that it gives back
-   itself. */
+/* Joins the new changes to the failed set: where delivery/ is full, the removal
+   of an endpoint must not wait for space that it would free itself. */
 
 static void
 esd_recorder_join(esd_dispatcher_t *d)
@@ -472,7 +471,7 @@ esd_recorder_join(esd_dispatcher_t *d)
 }
 
 
-/* Hands the set that failed to the thread again. */
+/* Hands the failed set to the thread again. */
 
 void
 esd_recorder_retry(esd_dispatcher_t *d)
@@ -497,7 +496,7 @@ esd_recorder_retry(esd_dispatcher_t *d)
 }
 
 
-/* The loop has ended: from here on this is the only thread that writes. */
+/* The loop has ended, and only this thread writes from now on. */
 
 es_rc_t
 esd_recorder_finish(esd_dispatcher_t *d)
@@ -513,7 +512,7 @@ esd_recorder_finish(esd_dispatcher_t *d)
         return ES_OK;
     }
 
-    /* Empty when its commit succeeded. */
+    /* This set is empty if its commit succeeded. */
 
     rc = es_delivery_commit(d->store, recorder->committing);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What others have changed: the registry, the feeds and their events,
- * requests.  When the bell rings, and each second.
+ * Reads what other processes have changed: the registry, the feeds and their
+ * events, and requests.  It runs when the bell rings, and each second.
  */
 
 #include <ev.h>
@@ -38,7 +38,7 @@
 #include "trusted_clock.h"
 #include "types.h"
 
-#define ESD_RELOAD_US  900000       /* less than between ticks */
+#define ESD_RELOAD_US  900000       /* less than a tick */
 
 
 static void
@@ -59,7 +59,7 @@ esd_registry_use(esd_dispatcher_t *d, es_txn_t *txn, es_registry_t *registry)
 }
 
 
-/* Where nothing is to be loaded.  False: something is. */
+/* Handles a registry that need not be loaded.  False: it must be loaded. */
 
 static bool
 esd_registry_same(esd_dispatcher_t *d, es_txn_t *txn, uint64_t version)
@@ -80,7 +80,8 @@ esd_registry_same(esd_dispatcher_t *d, es_txn_t *txn, uint64_t version)
 }
 
 
-/* It is tried again each second: memory or a reader's slot may have lacked. */
+/* The load is tried again each second, because memory or a reader slot may have
+   been short. */
 
 static void
 esd_registry_failed(esd_dispatcher_t *d, es_rc_t rc)
@@ -91,16 +92,16 @@ esd_registry_failed(esd_dispatcher_t *d, es_rc_t rc)
 
     if (loader->failed_version != loader->asked_version) {
         loader->failed_version = loader->asked_version;
-        esd_log_line(ESD_LOG_ERROR, "cannot load the registry: %s; going on "
-                     "with what was loaded before", es_reason(rc));
+        esd_log_line(ESD_LOG_ERROR, "cannot load the registry: %s; using the "
+                     "one that was loaded before", es_reason(rc));
     }
 
     loader->until_us = es_clock_mono_us() + ESD_RELOAD_US;
 }
 
 
-/* `*as_of_ms` comes as the present time, and becomes that up to which changes
-   are known. */
+/* `*as_of_ms` is the current time on entry, and the time up to which changes
+   are known on return. */
 
 static es_rc_t
 esd_refresh_registry(esd_dispatcher_t *d, es_txn_t *txn, int64_t *as_of_ms)
@@ -258,8 +259,8 @@ esd_refresh_sources(esd_dispatcher_t *d, es_txn_t *txn)
 }
 
 
-/* The present picture of the registry is as new as that of the feeds: who
-   begins later begins after these events, whatever their times say. */
+/* The loaded registry is as new as the feeds, so that an endpoint which starts
+   later starts after these events, whatever their times are. */
 
 static void
 esd_sources_known(esd_dispatcher_t *d)
@@ -289,8 +290,8 @@ esd_refresh_read(esd_dispatcher_t *d)
     now_ms = esd_clock_stamp_ms(d);
     as_of_ms = now_ms;
 
-    /* The registry first and by itself: a damaged log must not keep an
-       endpoint from being changed. */
+    /* The registry comes first and on its own: a damaged log must not prevent
+       the change of an endpoint. */
 
     rc = es_txn_begin(d->store, &txn);
     if (rc != ES_OK) {
@@ -314,7 +315,7 @@ esd_refresh_read(esd_dispatcher_t *d)
         return log_rc;
     }
 
-    /* what could not be begun begins at what is new since then */
+    /* a lane that could not start will start at the events since then */
 
     if (rc == ES_OK && !d->unjoined) {
         d->alive_ms = as_of_ms;
@@ -328,7 +329,7 @@ esd_refresh_read(esd_dispatcher_t *d)
 }
 
 
-/* Looks as often as the bell rings, but for a fifth of the time at most. */
+/* Refreshes when the bell rings, but uses a fifth of the time at most. */
 
 void
 esd_refresh(esd_dispatcher_t *d)
@@ -389,7 +390,7 @@ esd_refresh_load(esd_dispatcher_t *d)
         return rc;
     }
 
-    /* by the wall clock of a run that may have been wrong */
+    /* the wall clock of the last run may have been wrong */
 
     now_ms = esd_clock_stamp_ms(d);
     d->alive_ms = d->saved.alive_ms < now_ms ? d->saved.alive_ms : now_ms;
@@ -397,8 +398,8 @@ esd_refresh_load(esd_dispatcher_t *d)
 
     rc = esd_refresh_read(d);
 
-    /* What nobody has taken belongs to endpoints and feeds that are gone, or
-       are not for each other any more: all of both have been read. */
+    /* All endpoints and feeds have been read.  Positions that no lane has taken
+       are of removed ones, or of endpoints that no longer receive the feed. */
 
     if (rc == ES_OK) {
         rc = es_txn_begin(d->store, &txn);

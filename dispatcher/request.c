@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What operators ask: replay, resend, redrive; for skip, cancel and
- * discard see skip.c and clearing.c.
+ * Requests of operators: replay, resend and redrive.  Skip is in skip.c; cancel
+ * and discard are in clearing.c.
  *
- * The number of the last request taken goes to disk in the same commit as
- * what was done for it, so that each is done once.
+ * The number of the last request is written in the same commit as the effect of
+ * the request, so that each request takes effect once.
  */
 
 #include <sys/queue.h>
@@ -32,8 +32,8 @@
 #include "types.h"
 #include "waiting.h"
 
-#define ESD_REDRIVE_MAX   500      /* untried at once */
-#define ESD_REDRIVE_PART  4        /* of --max-waiting, with all that wait */
+#define ESD_REDRIVE_MAX   500      /* untried events at once */
+#define ESD_REDRIVE_PART  4        /* of --max-waiting may be filled */
 
 typedef struct {
     esd_dispatcher_t  *d;
@@ -51,7 +51,8 @@ esd_replay_ends(const esd_send_t *send, uint64_t after)
 }
 
 
-/* Of a batch, those before stay: they are tried again with what is left. */
+/* Events of a batch before the position are kept; they are tried again with
+   their remaining attempts. */
 
 static void
 esd_replay_end(esd_dispatcher_t *d, esd_lane_t *lane, esd_send_t *send,
@@ -106,7 +107,7 @@ esd_replay(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     esd_lane_reset_nudge(lane);
     esd_ordering_restore(txn, lane);
 
-    /* dead letters that will be sent again are none any more */
+    /* events that the replay sends again are no longer dead letters */
 
     esd_must(d, es_changeset_dead_after(d->recorder.filling,
                                         lane->target->number,
@@ -134,7 +135,7 @@ esd_lane_sends(const esd_lane_t *lane, uint64_t sequence)
 }
 
 
-/* What was dead once may fail again, and must leave room for what is new. */
+/* Redriven events may fail again and must leave room for new ones. */
 
 static bool
 esd_redrive_room(const esd_dispatcher_t *d, const esd_lane_t *lane)
@@ -144,7 +145,8 @@ esd_redrive_room(const esd_dispatcher_t *d, const esd_lane_t *lane)
 }
 
 
-/* One that waits anyway goes at once; one that is yet to come, comes. */
+/* A waiting event becomes due at once; an event after the position needs no
+   change, because the lane will send it. */
 
 static void
 esd_resend(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
@@ -189,7 +191,7 @@ esd_request_run(esd_dispatcher_t *d, es_txn_t *txn,
                                              : NULL;
     if (target == NULL) {
         esd_clearing_reply(d, request, "", ES_NOT_FOUND, 0,
-                           "the endpoint is gone");
+                           "the endpoint was removed");
         return;
     }
 
@@ -210,7 +212,7 @@ esd_request_run(esd_dispatcher_t *d, es_txn_t *txn,
                      target->name);
         target->redrive_ms = request->time_ms;
 
-        /* those that are in no commit yet are not seen before */
+        /* dead letters of the current commits are visible only afterwards */
 
         target->redrive_commits = d->recorder.commits + 2;
         esd_must(d, es_changeset_redrive(d->recorder.filling, target->number,
@@ -227,11 +229,11 @@ esd_request_run(esd_dispatcher_t *d, es_txn_t *txn,
 
     if (lane == NULL || strcmp(lane->epoch, request->epoch) != 0) {
         esd_clearing_reply(d, request, "", ES_CONFLICT, 0,
-                           "the endpoint is not sent this feed or epoch");
+                           "the endpoint does not receive this feed or epoch");
         return;
     }
 
-    esd_log_line(ESD_LOG_INFO, "endpoint %s: %s %s-%llu of feed \"%s\" on "
+    esd_log_line(ESD_LOG_INFO, "endpoint %s: %s %s-%llu of feed \"%s\" by "
                  "request", target->name,
                  request->kind == ES_CONTROL_REPLAY ? "goes back to"
                                                     : "sends again",
@@ -249,8 +251,8 @@ esd_request_run(esd_dispatcher_t *d, es_txn_t *txn,
 }
 
 
-/* Those that were there when the picture was loaded: a later one may be of an
-   endpoint that is not in it, or of a secret. */
+/* Takes only requests that existed when the registry was loaded: a later one
+   may be for an endpoint or a secret that the loaded registry lacks. */
 
 void
 esd_requests_take(esd_dispatcher_t *d, es_txn_t *txn)
@@ -303,7 +305,7 @@ esd_redrive_dead(void *ctx, const es_dead_t *dead)
 
     if (lane == NULL || strcmp(lane->epoch, dead->epoch) != 0) {
 
-        /* what it was is gone; the record of it stays */
+        /* the event was deleted; its dead letter stays */
 
         return ES_OK;
     }
@@ -321,8 +323,8 @@ esd_redrive_dead(void *ctx, const es_dead_t *dead)
 }
 
 
-/* The next of its dead letters, as many as there is room for.  What was taken
-   is on disk two commits later; until then it would be seen again. */
+/* Takes the next dead letters, as many as there is room for.  That is on disk
+   two commits later; until then they would be taken again. */
 
 static void
 esd_redrive(esd_dispatcher_t *d, esd_target_t *target)

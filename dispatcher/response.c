@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What is read of a receiver's answer: headers that mean
- * something, and the first bytes of its body.
+ * Reads a receiver's answer: the header fields that have a meaning, and the
+ * first bytes of the body, which are stored with the attempt.
  */
 
 #include <stdio.h>
@@ -44,8 +44,8 @@ esd_response_body(char *data, size_t size, size_t n, void *ctx)
 }
 
 
-/* The value of a header line if it is of this name, without the blanks around
-   it; a longer one than `out` has room for is none. */
+/* Copies the value of a header line of this name, without the blanks around it.
+   False: another name, or the value is too long for `out`. */
 
 static bool
 esd_response_value(const char *line, size_t n, es_str_t name, char *out,
@@ -81,8 +81,8 @@ esd_response_value(const char *line, size_t n, es_str_t name, char *out,
 }
 
 
-/* "HTTP/1.1 200 OK": three digits and no more, which not every libcurl sees
-   to; a line that is no status line is fine. */
+/* A status line must have exactly three digits, which old versions of libcurl
+   do not check.  True for all other lines. */
 
 static bool
 esd_response_status_ok(const char *line, size_t n)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Endpoints whose next event retention will soon take.
+ * Retention warnings: endpoints whose next event retention will delete soon.
  *
- * Judged by the notifier's thread from what is on disk, so that the loop need
- * not look at lanes which do nothing: those of paused and stopped endpoints
- * are the ones that retention overtakes.  It is told once, and again only
- * after the lane has been in the newer half of what the feed keeps.
+ * The notifier's thread checks the stored state, so that the loop need not
+ * check idle lanes: retention overtakes mainly paused and stopped endpoints.
+ * A lane is announced once, and again only after it has been in the newer half
+ * of the feed's retention.
  */
 
 #include <stdatomic.h>
@@ -31,10 +31,10 @@
 #include "retention_warning.h"
 #include "trusted_clock.h"
 
-#define ESD_WARNING_US     1000000     /* between checks at least */
-#define ESD_WARNING_SHARE  20          /* of the time goes to them at most */
+#define ESD_WARNING_US     1000000     /* minimum between checks */
+#define ESD_WARNING_SHARE  20          /* 1/20 of the time, at most */
 
-/* What a lane has still to deliver begins after `done`. */
+/* The undelivered events of a lane begin after `done`. */
 typedef struct {
     uint32_t     endpoint;
     es_cursor_t  done;
@@ -43,15 +43,15 @@ typedef struct {
 
 typedef struct {
     esd_dispatcher_t      *d;
-    const es_endpoint_t  **endpoints;      /* by number, those that are told */
+    const es_endpoint_t  **endpoints;      /* by number: those to announce */
     size_t                 nendpoints;
     es_report_feeds_t      feeds;
     es_buf_t               lanes;
-    esd_warning_lane_t    *lane;           /* whose retries are walked */
+    esd_warning_lane_t    *lane;           /* of the walk over retries */
 } esd_warning_t;
 
 
-/* The thread's own picture of the registry. */
+/* Loads the thread's own registry. */
 
 static es_rc_t
 esd_warning_registry(esd_dispatcher_t *d)
@@ -79,7 +79,7 @@ esd_warning_registry(esd_dispatcher_t *d)
 }
 
 
-/* Those whose partners have a feed to be told by. */
+/* Selects endpoints whose partner has an operations feed. */
 
 static es_rc_t
 esd_warning_endpoints(esd_warning_t *near)
@@ -135,9 +135,8 @@ esd_warning_progress(void *ctx, const es_progress_t *progress)
         return ES_OK;
     }
 
-    /* an event about the feed of such events would only be the next in it, and
-       a place that is kept of a feed that it is not sent is not its
-       business */
+    /* the feed of operational events itself is not announced, and neither is a
+       kept position on a feed that the endpoint does not receive */
 
     feed = es_report_feed(&near->feeds, progress->feed);
 
@@ -166,7 +165,7 @@ esd_warning_progress(void *ctx, const es_progress_t *progress)
 }
 
 
-/* The first retry of the lane's feed is its oldest. */
+/* The first retry of the lane's feed is the oldest one. */
 
 static es_rc_t
 esd_warning_retry(void *ctx, const es_retry_t *retry)
@@ -349,18 +348,19 @@ esd_warning_check(esd_dispatcher_t *d)
 
     if (rc != ES_OK) {
 
-        /* the next look finds the same */
+        /* the next check finds the same */
 
         es_changeset_clear(notifier->changes);
 
         esd_log_line(notifier->blind ? ESD_LOG_DEBUG : ESD_LOG_ERROR,
-                     "cannot look for endpoints that retention will overtake: "
+                     "cannot search for endpoints that retention will "
+                     "overtake: "
                      "%s", es_reason(rc));
 
     } else if (notifier->blind) {
         esd_log_line(ESD_LOG_WARN,
-                     "endpoints that retention will overtake can "
-                     "be looked for again");
+                     "the search for endpoints that retention will "
+                     "overtake works again");
     }
 
     notifier->blind = rc != ES_OK;

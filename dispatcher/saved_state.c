@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Reads the delivery state that the last run left.
+ *
+ * The state is read once at the start and kept until lanes take it over.  Items
+ * without a retry record were in flight when that run ended.
+ */
+
 #include <stdlib.h>
 
 #include "base/base.h"

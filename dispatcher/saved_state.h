@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Delivery state as the last run left it, until lanes take it over.
+ * The delivery state that the last run left, until lanes take it over.
  */
 
 #ifndef ESD_SAVED_STATE_H
@@ -26,8 +26,8 @@ typedef struct {
     size_t       nitems;
     size_t       cap;
     esd_item_t  *items;
-    es_away_t   *away;             /* NULL: it was not */
-    es_loss_t    loss;             /* that was not told */
+    es_away_t   *away;             /* NULL: the lane was not parked */
+    es_loss_t    loss;             /* not announced yet */
 } esd_saved_lane_t;
 
 typedef struct {
@@ -47,13 +47,13 @@ typedef struct {
 
 es_rc_t esd_saved_load(es_store_t *store, esd_saved_t *saved);
 void esd_saved_free(esd_saved_t *saved);
-/* Appends a copy; ES_NOMEM. */
+/* Appends a copy of the item.  ES_NOMEM. */
 es_rc_t esd_saved_item(esd_saved_lane_t *lane, const esd_item_t *item);
 
-/* NULL when there is none. */
+/* NULL: there is none. */
 esd_saved_lane_t *esd_saved_lane(esd_saved_t *saved, uint32_t endpoint,
     uint32_t feed);
-/* Revision that is stopped; 0: none. */
+/* The revision of the endpoint that was stopped; 0: none. */
 uint64_t esd_saved_stop(const esd_saved_t *saved, uint32_t endpoint);
 
 #endif /* ESD_SAVED_STATE_H */

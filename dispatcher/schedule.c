@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * When an event is tried again.
+ * The time of the next attempt: the schedule, its jitter, and Retry-After.
  */
 
 #include <curl/curl.h>
@@ -21,9 +21,8 @@
 
 
 /*
- * A number in [0, 1) that is the same for the same event, endpoint and
- * attempt, wherever and whenever it is drawn: the first 53 bits of
- * SHA-256("id.endpoint.attempt").
+ * A number in [0, 1) that depends only on the event, the endpoint and the
+ * attempt: the first 53 bits of SHA-256("id.endpoint.attempt").
  */
 
 double
@@ -49,8 +48,8 @@ esd_schedule_draw(es_str_t id, es_str_t endpoint, uint32_t attempt)
 }
 
 
-/* Both clocks are cut to milliseconds: one more, so that nothing is due before
-   it is by the wall clock. */
+/* Both clocks are rounded down to milliseconds, so that one is added: nothing
+   is due before the wall clock says so. */
 
 void
 esd_schedule_init(esd_dispatcher_t *d)
@@ -66,7 +65,7 @@ esd_schedule_ms(const esd_dispatcher_t *d)
 }
 
 
-/* Delay before the next attempt when `attempts` were made; -1: no more. */
+/* The delay before the next attempt after `attempts`; -1: there is none. */
 
 int64_t
 esd_schedule_delay(const es_endpoint_t *endpoint, es_str_t id,
@@ -104,7 +103,7 @@ esd_schedule_longest(const es_endpoint_t *endpoint)
 }
 
 
-/* Seconds or an HTTP date; -1 when it is neither, never over the bound. */
+/* Reads seconds or an HTTP date, up to the bound; -1: neither. */
 
 int64_t
 esd_schedule_retry_after(const char *value, int64_t now_ms)

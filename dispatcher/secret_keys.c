@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The keys that the endpoints' secrets are encrypted with.
+ * The encryption keys of the endpoints' secrets, read from --key-file.
  */
 
 #include "base/base.h"
@@ -13,7 +13,7 @@
 #include "secret_keys.h"
 
 
-/* Reads the key file, if there is one, and gives the store its keys. */
+/* Reads the key file, if one is configured, and gives its keys to the store. */
 
 static es_rc_t
 esd_secret_keys_read(esd_dispatcher_t *d, es_problem_t *problem)
@@ -75,8 +75,8 @@ esd_secret_keys_missing(const es_registry_t *registry)
 }
 
 
-/* A key may have come into the file since it was read, and a secret with it:
-   then it is read again, once for each picture. */
+/* A key may have been added to the file together with a secret.  The file is
+   then read again, once for each loaded registry. */
 
 es_rc_t
 esd_secret_keys_load(esd_dispatcher_t *d, es_registry_t **registry)

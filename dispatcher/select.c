@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Selection: which lane is sent something next, and which event.
+ * Selection: chooses the next lane and its next event.
  *
- * Ready lanes queue, and each has one turn at a time, so that no endpoint
- * keeps another one waiting.
+ * Ready lanes are in a queue, and each gets one turn at a time, so that no
+ * endpoint delays another one.
  */
 
 #include <stdio.h>
@@ -47,14 +47,14 @@
 #include "types.h"
 #include "waiting.h"
 
-#define ESD_PUMP_TURNS        512  /* before the loop looks at sockets again */
-#define ESD_LATER_TURNS       16   /* the same, of doubted endpoints */
-#define ESD_LATER_EVERY       16   /* one of theirs in so many, if not more */
-#define ESD_RETRY_SLOTS_FROM  4    /* slots, to keep one of them */
+#define ESD_PUMP_TURNS        512  /* before the loop polls sockets again */
+#define ESD_LATER_TURNS       16   /* the same for doubted endpoints */
+#define ESD_LATER_EVERY       16   /* at least one turn of theirs in so many */
+#define ESD_RETRY_SLOTS_FROM  4    /* slots from which one is reserved */
 
 
 /* A time further away than any delay is of an earlier run, whose clock has
-   since been put back. */
+   since been set back; such an event is due. */
 
 static bool
 esd_select_is_due(const esd_lane_t *lane, int64_t next_ms, int64_t now_ms)
@@ -111,15 +111,16 @@ esd_select_open(const esd_dispatcher_t *d, const esd_target_t *target)
 }
 
 
-/* An event that retention has taken before its retry. */
+/* Handles an event that retention has deleted before its retry. */
 
 static void
 esd_select_lost(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item)
 {
     es_dead_t  dead;
 
-    esd_log_line(ESD_LOG_WARN, "retention of feed \"%s\" has taken event "
-                 "%s-%llu before endpoint %s had it, after %u attempts",
+    esd_log_line(ESD_LOG_WARN, "retention of feed \"%s\" deleted event "
+                 "%s-%llu before its delivery to endpoint %s, after %u "
+                 "attempts",
                  lane->source->feed.name, lane->epoch,
                  (unsigned long long) item->sequence, lane->target->name,
                  item->attempts);
@@ -133,7 +134,7 @@ esd_select_lost(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item)
     dead.attempts = item->attempts;
     dead.status = item->status;
     dead.klass = ES_ATTEMPT_INTERNAL;
-    (void) snprintf(dead.reason, sizeof(dead.reason), "retention has taken "
+    (void) snprintf(dead.reason, sizeof(dead.reason), "retention deleted "
                     "the event");
     esd_record_dead(d, &dead);
     esd_notice_exhausted(d, lane, &dead, NULL, dead.reason);
@@ -143,7 +144,7 @@ esd_select_lost(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item)
 }
 
 
-/* True when the lane's turn did something, so that it may have another. */
+/* True: the turn did something, so that the lane may get another one. */
 
 static bool
 esd_select_waiting(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
@@ -205,8 +206,8 @@ esd_select_waiting(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 }
 
 
-/* The feed as this read sees it; false when it is gone, which the next look
-   at the log takes in. */
+/* Reads the feed again in this transaction.  False: the feed was removed, which
+   the next refresh handles. */
 
 static bool
 esd_select_update(esd_dispatcher_t *d, es_txn_t *txn, esd_source_t *source)
@@ -230,8 +231,8 @@ esd_select_update(esd_dispatcher_t *d, es_txn_t *txn, esd_source_t *source)
 }
 
 
-/* As long as events wait for another attempt, an eighth of the places is kept
-   for them, so that one that is due need not wait for a slow answer. */
+/* While events wait for another attempt, an eighth of the window is reserved
+   for them, so that a due one need not wait for a slow answer. */
 
 static bool
 esd_select_room(const esd_target_t *target)
@@ -250,10 +251,10 @@ esd_select_room(const esd_target_t *target)
 }
 
 
-/* In other modes than `fifo`.  Failed events have half of the places and every
-   other turn, or all when nothing else is there: many that fail must not hold
-   back those that would not, however few may be sent.  What was in flight when
-   the last run ended goes first; what is held is none of it, see
+/* Selects in modes other than `fifo`.  Failed events get half of the window and
+   every other turn, or all of them when there are no new events: many failing
+   events must not delay others, even if only few may be sent.  Events that were
+   in flight when the last run ended come first; held ones are not selected, see
    ordering.c. */
 
 static bool
@@ -297,8 +298,8 @@ esd_select_event(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 }
 
 
-/* True when limits of the endpoint, of its partner and of the process allow
-   the lane a request now. */
+/* True: the limits of the endpoint, its partner and the process allow the lane
+   a request now. */
 
 static bool
 esd_select_allowed(esd_dispatcher_t *d, esd_lane_t *lane)
@@ -326,7 +327,7 @@ esd_select_allowed(esd_dispatcher_t *d, esd_lane_t *lane)
 }
 
 
-/* In `fifo` mode: what waits, in order, before anything new. */
+/* Selects in `fifo` mode: waiting events in order, and then new ones. */
 
 static bool
 esd_select_fifo(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
@@ -338,7 +339,7 @@ esd_select_fifo(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
         return esd_next_event(d, txn, lane);
     }
 
-    /* without keys that is the first in sequence */
+    /* without keys this is the first by sequence */
 
     i = esd_waiting_first(lane, ESD_BY_KEY);
 
@@ -384,9 +385,9 @@ esd_select_turn(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane)
 }
 
 
-/* The next one to have its turn.  Who is doubted comes last, and not often: it
-   takes a new connection each time, and may never answer.  But it does come,
-   however much the others have to do. */
+/* The next lane to get a turn.  Doubted endpoints come last and rarely: each
+   needs a new connection and may never answer.  They do get turns, however
+   busy the others are. */
 
 static esd_lane_t *
 esd_select_lane(esd_dispatcher_t *d)
@@ -467,7 +468,7 @@ esd_select_run(esd_dispatcher_t *d)
 
         if (lane == NULL) {
 
-            /* who was woken may have had nothing to send */
+            /* a lane that was woken may have had nothing to send */
 
             if (esd_select_any(d) || !esd_slots_wake(d)) {
                 break;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * One attempt: libcurl's handle, and its place among the others.
+ * A send: the libcurl handle of one attempt, and its slot.
  *
- * A send is made once for an endpoint and used again: its handle keeps what
- * does not change.
+ * A send is created for an endpoint and reused, because its handle keeps the
+ * options that do not change.
  */
 
 #include <curl/curl.h>
@@ -36,17 +36,17 @@
 #include "target.h"
 #include "trickle.h"
 
-#define ESD_BODY_KEEP        65536 /* bigger buffers are not kept */
+#define ESD_BODY_KEEP        65536 /* larger buffers are freed */
 #define ESD_BODY_ASKED       500000
-#define ESD_BUFFER           4096  /* libcurl's, for reading */
+#define ESD_BUFFER           4096  /* libcurl's receive buffer */
 #define ESD_CONN_IDLE_S      60L
 #define ESD_CONN_LIFE_S      600L
 
 static const char  esd_send_expect[] = "Expect:";
 
 
-/* Parsed once: libcurl would parse the text again for each request, which is a
-   tenth of all its work. */
+/* Parses the URL once: libcurl would parse the text for each request, which is
+   a tenth of its work. */
 
 static bool
 esd_send_url(esd_send_t *send, const char *url)
@@ -60,8 +60,8 @@ esd_send_url(esd_send_t *send, const char *url)
         return false;
     }
 
-    /* The text stays for a URL that libcurl does not accept: attempts say so
-       then. */
+    /* With a URL that libcurl does not accept, attempts fail with that
+       reason. */
 
     return curl_url_set(send->url, CURLUPART_URL, url, 0) != CURLUE_OK
            || curl_easy_setopt(send->easy, CURLOPT_CURLU, send->url)
@@ -84,7 +84,7 @@ esd_send_file(esd_send_t *send, CURLoption option, es_str_t name)
 }
 
 
-/* What is missing or not good fails the attempts: nothing goes out by another
+/* A missing or invalid file fails the attempts, so that no request uses another
    identity. */
 
 static bool
@@ -102,7 +102,7 @@ esd_send_identity(esd_send_t *send)
         return false;
     }
 
-    /* libcurl would trust the system's directory as well */
+    /* otherwise libcurl would trust the system's directory as well */
 
     if ((ca_file != NULL || conf->ca_file.len > 0)
         && curl_easy_setopt(send->easy, CURLOPT_CAPATH, NULL) != CURLE_OK)
@@ -118,10 +118,10 @@ esd_send_identity(esd_send_t *send)
 }
 
 
-/* HTTP/2 where a receiver offers it by ALPN.  An endpoint has one request in
-   flight until its first answer, so that the others find its connection; none
-   waits for one that is being made (CURLOPT_PIPEWAIT): who waits so has no
-   timeout, and is woken by what happens to connections of other hosts. */
+/* Uses HTTP/2 where a receiver offers it by ALPN.  An endpoint has one request
+   in flight until its first answer, so that later ones find its connection.
+   None waits for a connection in progress (CURLOPT_PIPEWAIT): such a request
+   would have no timeout, and connections of other hosts would wake it. */
 
 static long
 esd_send_version(const char *url)
@@ -131,8 +131,8 @@ esd_send_version(const char *url)
 }
 
 
-/* With QUICK_EXIT the end of an attempt leaves a name's look-up to its thread:
-   otherwise the loop would wait for a resolver that does not answer. */
+/* With QUICK_EXIT an attempt that ends does not join the thread of its name
+   resolution: the loop would wait for a resolver that does not answer. */
 
 static es_rc_t
 esd_send_setup(esd_send_t *send, const char *url)
@@ -259,7 +259,7 @@ esd_send_destroy(esd_send_t *send)
 }
 
 
-/* libcurl asks before it sends a megabyte; there is nothing to ask. */
+/* "Expect:" keeps libcurl from waiting for 100 Continue before a large body. */
 
 static void
 esd_send_heads(esd_send_t *send)
@@ -294,9 +294,9 @@ esd_send_clear(esd_send_t *send)
 }
 
 
-/* On a kept connection that ends without a byte libcurl sends again by itself,
-   on the next such one: once that is what the receiver does, one attempt would
-   be many. */
+/* When a kept connection ends without a byte, libcurl repeats the request on
+   the next kept one.  With a receiver that closes every connection so, one
+   attempt would become many. */
 
 static es_rc_t
 esd_send_fill(esd_send_t *send, const esd_lane_t *lane)
@@ -342,7 +342,7 @@ esd_send_add(esd_send_t *send)
 }
 
 
-/* The signatures are made, and the receiver's time begins now. */
+/* The signatures are complete, and the timeout of the attempt begins. */
 
 static void
 esd_send_signed(esd_send_t *send, es_rc_t rc)
@@ -361,7 +361,7 @@ esd_send_signed(esd_send_t *send, es_rc_t rc)
 }
 
 
-/* The request goes out, as soon as it is signed. */
+/* Sends the request as soon as it is signed. */
 
 static es_rc_t
 esd_send_go(esd_send_t *send)

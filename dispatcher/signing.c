@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Ed25519 signatures by threads.
+ * Ed25519 signatures in threads.
  *
- * A message's signatures have a known length, so its header fields are written
- * with room for them.  What is to be signed is copied, and the keys are held:
- * a thread never looks at a send, which may end at any time.
+ * The length of a signature is known, so the header fields are written with
+ * space for it.  The signed data is copied and the keys are held, because a
+ * send may end at any time: a thread never accesses a send.
  */
 
 #include <ev.h>
@@ -24,12 +24,12 @@
 #include "signing.h"
 #include "thread.h"
 
-/* Behind so many, 400 us of work, the loop signs by itself. */
+/* With so many signatures queued, 400 us of work, the loop signs itself. */
 #define ESD_SIGNING_QUEUE  16
 
 struct esd_signing {
     TAILQ_ENTRY(esd_signing)  link;
-    esd_signing_thread_t     *thread;      /* NULL: not submitted */
+    esd_signing_thread_t     *thread;      /* NULL: not submitted yet */
     esd_send_t               *send;        /* the loop's; NULL: dropped */
     esd_signing_fn            signed_fn;   /* the loop's */
     es_signer_t              *signers[ES_SECRETS_MAX];
@@ -73,7 +73,8 @@ esd_signing_start(esd_dispatcher_t *d)
                              thread)
             != ES_OK)
         {
-            esd_log_line(ESD_LOG_WARN, "%u threads sign: there can be no more",
+            esd_log_line(ESD_LOG_WARN,
+                         "%u threads sign; no more can be created",
                          signings->n);
             return;
         }

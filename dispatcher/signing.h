@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Ed25519 signatures are made by threads beside the loop: one
- * takes as long as all else of a delivery.
+ * Ed25519 signatures are made in threads, because one takes as long as all
+ * other work of a delivery.
  */
 
 #ifndef ESD_SIGNING_H
@@ -34,7 +34,7 @@ typedef struct {
     esd_signing_list_t  done;
     ev_async            ready;
     struct ev_loop     *ev;
-    _Atomic unsigned    pending;   /* asked and not made */
+    _Atomic unsigned    pending;   /* requested and not made */
 } esd_signing_thread_t;
 
 typedef struct {
@@ -43,23 +43,24 @@ typedef struct {
     bool                  started;
 } esd_signings_t;
 
-/* True when threads have time for the signatures of one request more, and the
-   loop is not as fast by itself.  Starts them. */
+/* True: the threads have time for the signatures of one more request, and are
+   faster than the loop.  Starts threads if needed. */
 bool esd_signing_idle(esd_dispatcher_t *d);
 
-/* Leaves a signature of the send's message to a thread: that of `signer` over
-   `id`, the time and the body is to be at `out`, in the header fields; all of
-   a message have the same `id` and time.  ES_NOMEM. */
+/* Adds a signature to make in a thread: by `signer`, over `id`, the time and
+   the body; it is written to `out`, in the header fields.  All signatures of a
+   message have the same `id` and time.  ES_NOMEM. */
 es_rc_t esd_signing_add(esd_send_t *send, es_signer_t *signer,
     es_str_t id, int64_t timestamp_s, char *out);
 
-/* All of a message's are added: `signed_fn` is called when they are made. */
+/* Starts the signatures of a message; `signed_fn` is called when all are
+   made. */
 void esd_signing_submit(esd_send_t *send, esd_signing_fn signed_fn);
 
-/* The send ends before, or will not be submitted. */
+/* The send ends before that, or is not submitted. */
 void esd_signing_drop(esd_send_t *send);
 
-/* Ends the threads; no send is signed any more. */
+/* Ends the threads; no send may be signed afterwards. */
 void esd_signing_finish(esd_dispatcher_t *d);
 
 #endif /* ESD_SIGNING_H */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Failures that somebody asked for, to see what becomes of them.
+ * Simulated failures, which an operator or partner requests to test a
+ * receiver.
  *
- * Which attempts fail is drawn from the event's id and the attempt as their
- * jitter is, so that it can be foretold.  Before an event is sent the first
- * time it can be dropped, delayed or passed by the next; while it is sent the
- * request can be spoilt; afterwards its answer can be taken for another, or
- * the event be sent again.
+ * The choice of the attempts that fail depends on the event's id and the
+ * attempt, as the jitter does, so that it is predictable.  Before its first
+ * attempt an event can be dropped, delayed or overtaken by the next one.
+ * During an attempt the request can be damaged.  Afterwards the outcome can be
+ * replaced, or the event sent again.
  */
 
 #include <curl/curl.h>
@@ -28,9 +29,9 @@
 #include "trusted_clock.h"
 #include "waiting.h"
 
-#define ESD_REORDER_MS  2000       /* as long as no other event comes */
+#define ESD_REORDER_MS  2000       /* unless another event comes earlier */
 
-/* The key of a certificate that nobody has. */
+/* The pin of a key that no certificate has. */
 static const char  esd_simulate_pin[] =
     "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
@@ -74,7 +75,7 @@ esd_simulate_drop(esd_dispatcher_t *d, const esd_lane_t *lane,
 }
 
 
-/* The event that stood back follows the one that passes it. */
+/* The event that was put back follows the one that overtook it. */
 
 static void
 esd_simulate_release(esd_lane_t *lane)
@@ -129,7 +130,8 @@ esd_simulate_new_event(esd_dispatcher_t *d, esd_lane_t *lane,
 }
 
 
-/* Once it was sent, as no other has come in time, none passes it any more. */
+/* An event that was sent, because no other came in time, is not put back
+   again. */
 
 static bool
 esd_simulate_back(const esd_lane_t *lane)
@@ -157,7 +159,7 @@ esd_simulate_swap(esd_lane_t *lane)
 }
 
 
-/* Half of the body, and then nothing more. */
+/* Sends half of the body and then stalls. */
 
 static size_t
 esd_simulate_read(char *out, size_t size, size_t n, void *ctx)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Somebody asks that the event which a lane stands on is not waited
- * for any more.
+ * Skip: makes the event that blocks a lane a dead letter.
  *
- * In `fifo` a lane stands on the first of what it has taken and is not done
- * with, or on the next event if there is none.  In `key` every subject stands
- * on its first event, and in `none` an event that waits stands for itself.
+ * In `fifo` the first unfinished event of a lane blocks it, or the next event
+ * of the log if there is none.  In `key` the first event of each subject
+ * blocks that subject.  In `none` a waiting event blocks only itself.
  */
 
 #include <stdio.h>
@@ -42,7 +41,7 @@
 #include "waiting.h"
 
 
-/* Takes the event out of the request that has it in flight.  Others of a batch
+/* Removes the event from the request in flight.  The other events of a batch
    wait again. */
 
 static void
@@ -85,7 +84,7 @@ esd_skip_sending(const esd_lane_t *lane, uint64_t sequence)
 }
 
 
-/* The next event to be taken from the log; 0: there is none. */
+/* The next event that the lane would take from the log; 0: there is none. */
 
 static uint64_t
 esd_skip_next(es_txn_t *txn, const esd_lane_t *lane)
@@ -113,8 +112,8 @@ esd_skip_next(es_txn_t *txn, const esd_lane_t *lane)
 }
 
 
-/* Takes the event off the lane, if that stands on it; otherwise `*first` is
-   the one on which it does, or 0. */
+/* Removes the event if it blocks the lane; otherwise `*first` becomes the event
+   that does, or 0. */
 
 static bool
 esd_skip_take(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
@@ -194,7 +193,7 @@ esd_skip_dead(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     dead.prevcursor = item->prev;
     dead.time_ms = esd_clock_stamp_ms(d);
 
-    /* as of one that dies in a redrive, see outcome.c */
+    /* the same as for an event that dies in a redrive, see outcome.c */
 
     if (dead.time_ms <= lane->target->redrive_ms) {
         dead.time_ms = lane->target->redrive_ms + 1;
@@ -209,8 +208,8 @@ esd_skip_dead(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     esd_record_dead(d, &dead);
     esd_notice_skipped(d, lane, &dead, id[0] != '\0' ? id : NULL, by);
 
-    esd_log_line(ESD_LOG_WARN, "endpoint %s: event %s-%llu of feed \"%s\" is "
-                 "skipped after %u attempts and a dead letter, by %s",
+    esd_log_line(ESD_LOG_WARN, "endpoint %s: event %s-%llu of feed \"%s\" was "
+                 "skipped after %u attempts and is a dead letter, by %s",
                  lane->target->name, lane->epoch,
                  (unsigned long long) item->sequence, lane->source->feed.name,
                  item->attempts, by);
@@ -229,7 +228,8 @@ esd_skip(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
     es_clearing_t   clearing;
 
     if (es_clearing_read(request, &clearing) != ES_OK) {
-        esd_clearing_reply(d, request, "", ES_CORRUPT, 0, "cannot be read");
+        esd_clearing_reply(d, request, "", ES_CORRUPT, 0,
+                           "the request cannot be read");
         return;
     }
 
@@ -237,7 +237,7 @@ esd_skip(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
 
     if (lane == NULL || strcmp(lane->epoch, request->epoch) != 0) {
         esd_clearing_reply(d, request, clearing.by, ES_CONFLICT, 0,
-                           "the endpoint is not sent this feed or epoch");
+                           "the endpoint does not receive this feed or epoch");
 
     } else if (!esd_skip_take(d, txn, lane, request->sequence, &item,
                               &first)) {

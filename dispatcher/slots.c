@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The places that all requests in flight share.
+ * Slots of requests in flight: gives them out and takes them back.
  */
 
 #include <stdlib.h>
@@ -17,10 +17,10 @@
 #include "table.h"
 #include "target.h"
 
-#define ESD_SLOTS_MIN      2       /* that a partner may have in any case */
-#define ESD_SLOTS_KEPT     16      /* one in so many is kept for doubted */
-#define ESD_SLOTS_SCANNED  16      /* partners that are examined in a turn */
-#define ESD_SLOTS_WAKE     8       /* lanes of one that are woken in a turn */
+#define ESD_SLOTS_MIN      2       /* that every partner may have */
+#define ESD_SLOTS_KEPT     16      /* one in so many is reserved for doubt */
+#define ESD_SLOTS_SCANNED  16      /* partners examined in a turn */
+#define ESD_SLOTS_WAKE     8       /* lanes of one partner woken in a turn */
 
 
 void
@@ -73,7 +73,7 @@ esd_slot_holder_get(esd_dispatcher_t *d, uint32_t number)
 }
 
 
-/* Those that anybody may have but doubted endpoints alone. */
+/* The number of slots that are not reserved for doubted endpoints. */
 
 static unsigned
 esd_slots_unreserved(const esd_dispatcher_t *d)
@@ -93,7 +93,8 @@ esd_slots_left(const esd_dispatcher_t *d)
 }
 
 
-/* How many more who has `used` may have: until it has what is left. */
+/* How many more slots a partner with `used` may take: it may have as many as
+   are left free. */
 
 static unsigned
 esd_slot_share(unsigned used, unsigned taken, unsigned max)
@@ -136,8 +137,8 @@ esd_slot_available(const esd_dispatcher_t *d, const esd_target_t *target)
 }
 
 
-/* Who comes while others wait, waits behind them: otherwise who has places
-   would have them again each time that one is given back. */
+/* A lane waits behind those that already wait: otherwise a partner that has
+   slots would take each one again as soon as it is released. */
 
 bool
 esd_slot_room(esd_dispatcher_t *d, esd_lane_t *lane)
@@ -195,7 +196,7 @@ esd_slot_wake(esd_dispatcher_t *d, esd_slot_holder_t *holder, bool doubted)
 }
 
 
-/* Some of the partners each time, in turn. */
+/* Examines some of the partners each time, in turn. */
 
 bool
 esd_slots_wake(esd_dispatcher_t *d)

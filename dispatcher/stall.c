@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What stands still is said at once: in the log, on disk for
- * `endpoint status` and metrics, and by an operational event; so is its end.
+ * Stalls: reports lanes and endpoints that make no progress.
  *
- * A lane is looked at after each failed attempt, when it finds no place for
- * events that wait, and each second.  Nothing is said of an endpoint that is
- * sent nothing on purpose: it is paused or stopped, or its partner disabled.
+ * The start and the end of a stall are logged, stored for `endpoint status` and
+ * metrics, and announced by an operational event.  A lane is checked after each
+ * failed attempt, when it has no room for waiting events, and each second.  An
+ * endpoint that is paused or stopped, or whose partner is disabled, is not
+ * reported.
  */
 
 #include <jansson.h>
@@ -37,7 +38,7 @@
 #include "types.h"
 #include "waiting.h"
 
-#define ESD_STALL_PAUSE_US  60000000   /* asked for by the receiver */
+#define ESD_STALL_PAUSE_US  60000000   /* requested by the receiver */
 #define ESD_STALL_TEXT_MAX  256
 
 
@@ -57,7 +58,7 @@ esd_stall_load(esd_dispatcher_t *d, esd_target_t *target, esd_lane_t *lane)
 }
 
 
-/* When the last attempt is made if all fail at once. */
+/* The time of the last attempt if all attempts fail at once. */
 
 static int64_t
 esd_stall_dead(const esd_lane_t *lane, const es_event_t *event,
@@ -93,8 +94,8 @@ esd_stall_item(es_stall_t *stall, const esd_item_t *item)
 }
 
 
-/* Subjects whose first event failed and has others behind it: those that are
-   due first, as many as are counted. */
+/* Counts the subjects whose first event failed and blocks others.  Only the
+   events that are due first are examined, up to a limit. */
 
 static void
 esd_stall_subjects(const esd_lane_t *lane, es_stall_t *stall)
@@ -126,8 +127,8 @@ esd_stall_subjects(const esd_lane_t *lane, es_stall_t *stall)
 }
 
 
-/* Whether there is an event behind the position that the endpoint is to be
-   sent.  Of what is known not to match, nothing is looked at again. */
+/* True: an event after the position matches.  Events that are known not to
+   match are not examined again. */
 
 static bool
 esd_stall_behind(esd_dispatcher_t *d, esd_lane_t *lane)
@@ -162,8 +163,8 @@ esd_stall_behind(esd_dispatcher_t *d, esd_lane_t *lane)
 }
 
 
-/* A `fifo` lane stands from a failed attempt on, with something behind the
-   event; while that is tried again it goes on to stand. */
+/* A `fifo` lane is stalled from a failed attempt on, if events wait behind it,
+   and stays stalled during the next attempt. */
 
 static void
 esd_stall_fifo(esd_dispatcher_t *d, esd_lane_t *lane, es_stall_t *stall)
@@ -190,7 +191,7 @@ esd_stall_fifo(esd_dispatcher_t *d, esd_lane_t *lane, es_stall_t *stall)
 }
 
 
-/* One that was full moves again when some places are free, not just one. */
+/* A full lane moves again only when several places are free, not just one. */
 
 static bool
 esd_stall_full(const esd_dispatcher_t *d, const esd_lane_t *lane)
@@ -256,10 +257,11 @@ esd_stall_log_event(const esd_target_t *target, const char *feed,
     }
 
     esd_log_line(ESD_LOG_WARN,
-                 "endpoint %s: feed \"%s\" stands on event %s%s, "
+                 "endpoint %s: feed \"%s\" is blocked by event %s%s, "
                  "id \"%s\", type \"%.200s\", after %u failed attempts, the "
-                 "last with status %d: what is behind it waits; it is tried "
-                 "again at %s and is a dead letter at %s", target->name,
+                 "last with status %d: later events wait; the next attempt is "
+                 "at %s, and the event becomes a dead letter at %s",
+                 target->name,
                  feed, esd_stall_text(report, "cursor"),
                  subject, esd_stall_text(report, "id"),
                  esd_stall_text(report, "type"), stall->attempts,
@@ -287,7 +289,7 @@ esd_stall_log(const esd_target_t *target, const esd_lane_t *lane,
 
     case ES_STALL_FULL:
         esd_log_line(ESD_LOG_WARN,
-                     "endpoint %s: feed \"%s\" takes nothing new: "
+                     "endpoint %s: feed \"%s\" accepts no new events: "
                      "%zu of its events wait, and --max-waiting allows no "
                      "more",
                      target->name, feed, nwaiting);
@@ -295,39 +297,39 @@ esd_stall_log(const esd_target_t *target, const esd_lane_t *lane,
 
     case ES_STALL_UNREADABLE:
         esd_log_line(ESD_LOG_WARN,
-                     "endpoint %s: feed \"%s\" takes nothing new: "
+                     "endpoint %s: feed \"%s\" makes no progress: "
                      "event %s cannot be read", target->name, feed,
                      esd_stall_text(report, "cursor"));
         break;
 
     case ES_STALL_NUDGE:
         esd_log_line(ESD_LOG_WARN, "endpoint %s: feed \"%s\" waits until the "
-                     "receiver takes the event that says to poll; it is sent "
-                     "again at %s", target->name, feed,
+                     "receiver accepts the nudge to poll; it is sent again at "
+                     "%s", target->name, feed,
                      esd_stall_text(report, "next"));
         break;
 
     case ES_STALL_TOKEN:
-        esd_log_line(ESD_LOG_WARN, "endpoint %s takes nothing: there is no "
-                     "access token; it is asked for again at %s", target->name,
+        esd_log_line(ESD_LOG_WARN, "endpoint %s receives nothing: there is no "
+                     "access token; it is requested again at %s", target->name,
                      esd_stall_text(report, "next"));
         break;
 
     case ES_STALL_SECRET:
         esd_log_line(ESD_LOG_WARN,
-                     "endpoint %s takes nothing: no secret can be "
+                     "endpoint %s receives nothing: no secret can be "
                      "used", target->name);
         break;
 
     default:
-        esd_log_line(ESD_LOG_WARN, "endpoint %s takes nothing: its receiver "
-                     "asked for a pause until %s", target->name,
+        esd_log_line(ESD_LOG_WARN, "endpoint %s receives nothing: the receiver "
+                     "requested a pause until %s", target->name,
                      esd_stall_text(report, "next"));
     }
 }
 
 
-/* The event that it stands on, as the log has it; then what is told of it. */
+/* Describes the blocking event from the log; returns the report. */
 
 static json_t *
 esd_stall_describe(esd_dispatcher_t *d, const esd_lane_t *lane,
@@ -369,7 +371,7 @@ esd_stall_same(const es_stall_t *a, const es_stall_t *b)
 }
 
 
-/* What stands is what stood, or takes its place. */
+/* The stall continues, or another one replaces it. */
 
 static void
 esd_stall_set(esd_dispatcher_t *d, esd_target_t *target, esd_lane_t *lane,
@@ -413,7 +415,8 @@ esd_stall_over(esd_dispatcher_t *d, esd_target_t *target, esd_lane_t *lane)
         return;
     }
 
-    esd_log_line(ESD_LOG_INFO, "endpoint %s: %s%s%s moves again after %lld s",
+    esd_log_line(ESD_LOG_INFO,
+                 "endpoint %s: %s%s%s makes progress again after %lld s",
                  target->name, lane != NULL ? "feed \"" : "it",
                  lane != NULL ? lane->source->feed.name : "",
                  lane != NULL ? "\"" : "",
@@ -460,8 +463,8 @@ esd_stall_check(esd_dispatcher_t *d, esd_lane_t *lane)
 }
 
 
-/* A time of the monotonic clock: to the second, as it is computed anew each
-   time. */
+/* Converts a time of the monotonic clock and rounds it to seconds, because it
+   is computed again for each report. */
 
 static int64_t
 esd_stall_at(const esd_dispatcher_t *d, int64_t until_us)
@@ -471,8 +474,7 @@ esd_stall_at(const esd_dispatcher_t *d, int64_t until_us)
 }
 
 
-/* A circuit that is open pauses an endpoint as well, and is told as
-   failing. */
+/* An open circuit pauses an endpoint as well, but is announced as failing. */
 
 static void
 esd_stall_target(esd_dispatcher_t *d, esd_target_t *target)
@@ -529,8 +531,8 @@ esd_stalls_tick(esd_dispatcher_t *d, esd_target_t *target)
 }
 
 
-/* What keeps all endpoints from being sent anything.  The log has it from who
-   found it out. */
+/* Reports a cause that stalls all endpoints.  The code that found it has logged
+   it. */
 
 void
 esd_stall_all(esd_dispatcher_t *d)

@@ -3,8 +3,8 @@
 /*
  * Arrays of pointers by number.
  *
- * Endpoints, feeds and partners have small numbers that the registry gives
- * out in order, so an array finds them faster than any map.
+ * The registry assigns small consecutive numbers to endpoints, feeds and
+ * partners, so that an array finds them faster than a map.
  */
 
 #include <stdlib.h>

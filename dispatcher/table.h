@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Makes room for `number` in an array of `*n` pointers; new ones are NULL.
-   Returns the array, which may have moved; NULL: out of memory, and the array
-   is as it was. */
+/* Extends an array of `*n` pointers to contain `number`; new pointers are
+   NULL. Returns the array, which may have moved.  NULL: out of memory, and the
+   array is unchanged. */
 void *esd_table_reserve(void *list, size_t *n, uint32_t number);
 
 #endif /* ESD_TABLE_H */

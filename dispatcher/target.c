@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Which endpoints there are, and what feeds they are sent.
+ * The endpoints of the registry, and the feeds that each receives.
  *
- * A lane exists for each feed that an endpoint asks for and its partner may
- * read.
+ * A lane exists for each feed that is in the endpoint's list and that its
+ * partner may read.
  */
 
 #include <stdatomic.h>
@@ -71,7 +71,7 @@ esd_target_signers(esd_target_t *target)
 
     if (conf->locked) {
         esd_log_line(ESD_LOG_ERROR,
-                     "endpoint %s: a secret cannot be decrypted: "
+                     "endpoint %s: a secret cannot be decrypted, so "
                      "nothing is sent", target->name);
         return;
     }
@@ -91,8 +91,8 @@ esd_target_signers(esd_target_t *target)
     }
 
     if (target->nsigners == 0) {
-        esd_log_line(ESD_LOG_ERROR, "endpoint %s has no secret to sign with: "
-                     "nothing is sent", target->name);
+        esd_log_line(ESD_LOG_ERROR, "endpoint %s has no secret to sign with, "
+                     "so nothing is sent", target->name);
     }
 }
 
@@ -175,8 +175,8 @@ esd_target_destroy(esd_dispatcher_t *d, esd_target_t *target)
 }
 
 
-/* Takes over a changed record.  Whoever changed it wants to see what comes of
-   it: nothing waits for its old time. */
+/* Takes over a changed record.  Waiting events become due, so that the author
+   of the change sees its effect at once. */
 
 static void
 esd_target_change(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
@@ -186,8 +186,9 @@ esd_target_change(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
 
     if (target->revision != 0) {
         target->throttled_us = 0;
-        esd_log_line(ESD_LOG_INFO, "endpoint %s: changed%s", target->name,
-                     target->conf->paused ? ", it is paused" : "");
+        esd_log_line(ESD_LOG_INFO, "endpoint %s: its record changed%s",
+                     target->name,
+                     target->conf->paused ? " and it is paused" : "");
     }
 
     target->revision = target->conf->revision;
@@ -213,15 +214,15 @@ esd_target_change(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
         esd_lane_stop_lingering(d, lane);
         esd_lane_reset_nudge(lane);
 
-        /* this sorts what waits, too */
+        /* this also sorts the waiting events */
 
         esd_ordering_restore(txn, lane);
     }
 }
 
 
-/* What es_endpoint_allows() says, but for a disabled partner, whose endpoints
-   keep their places. */
+/* The same as es_endpoint_allows(), except that the endpoints of a disabled
+   partner keep their lanes. */
 
 static bool
 esd_target_wants(const esd_target_t *target, const esd_source_t *source)
@@ -244,7 +245,7 @@ esd_target_join(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
         esd_lane_begin(d, txn, target, source);
 
     } else if (!wants && lane != NULL) {
-        esd_park(d, lane, "is not sent a feed any more");
+        esd_park(d, lane, "no longer receives a feed");
 
     } else if (lane != NULL) {
         esd_ready_lane(d, lane);
@@ -253,10 +254,10 @@ esd_target_join(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
 
 
 /*
- * Where an endpoint starts: at the oldest event, or after those committed
- * before it was made.  It may be sent a feed for the first time long after,
- * because the feed is new, or its list of feeds was changed: then what was
- * there when we last looked, and it was not to be sent, is not sent.
+ * The position at which an endpoint starts: the oldest event, or after the
+ * events committed before the endpoint was created.  It may receive a feed for
+ * the first time much later, because the feed is new or its list of feeds
+ * changed. Then events that existed at the last refresh are not sent.
  */
 
 static es_rc_t
@@ -271,7 +272,7 @@ esd_lane_start(esd_dispatcher_t *d, es_txn_t *txn, const esd_target_t *target,
         return ES_OK;
     }
 
-    /* who made it may have had a clock that was ahead */
+    /* the clock of the command that created it may have been ahead */
 
     now_ms = esd_clock_stamp_ms(d);
     from_ms = target->conf->created_ms < now_ms ? target->conf->created_ms
@@ -280,7 +281,7 @@ esd_lane_start(esd_dispatcher_t *d, es_txn_t *txn, const esd_target_t *target,
 
     rc = es_feed_seek_time(txn, &source->feed, from_ms, position);
 
-    /* events of the future, by a clock that was ahead, were there before */
+    /* events dated in the future, by a clock that was ahead, are older */
 
     if (source->feed.last_ms > now_ms + ES_CLOCK_AHEAD_MS
         && strcmp(source->known_epoch, source->feed.epoch) == 0
@@ -347,8 +348,8 @@ esd_lane_begin(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
 }
 
 
-/* As the record was when the endpoint was last joined to its feeds, and its
-   partner's. */
+/* True: neither the record nor the partner's has changed since the endpoint was
+   joined to its feeds. */
 
 static bool
 esd_target_joined(const esd_target_t *target)
@@ -374,7 +375,7 @@ esd_target_joins(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
 }
 
 
-/* Its record is not there any more.  It may come back under its name. */
+/* The record was removed.  It may come back under the same name. */
 
 static void
 esd_target_gone(esd_dispatcher_t *d, esd_target_t *target)
@@ -445,8 +446,8 @@ esd_targets_sync(esd_dispatcher_t *d, es_txn_t *txn, bool all)
 }
 
 
-/* Each second: handles that have not been used go, and progress over events
-   that did not match is written. */
+/* Runs each second: frees handles that were not used, and writes progress over
+   events that did not match. */
 
 void
 esd_targets_tick(esd_dispatcher_t *d)

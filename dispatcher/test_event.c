@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Test events: signed and sent as any other, once, whatever state the
- * endpoint is in, and of no feed.  Nothing is concluded from what it answers.
+ * Test events: signed and sent like any other event, once, in any state of the
+ * endpoint.  They belong to no feed, and their outcome does not affect the
+ * endpoint.
  *
- * An endpoint has two in flight; others wait in order, until there is a place,
- * and a token where one is needed.  Each comes to an attempt on record.
+ * An endpoint has two test events in flight.  Others wait in order until a slot
+ * is free and, where one is needed, a token is available.  Each test event
+ * results in a recorded attempt.
  */
 
 #include <curl/curl.h>
@@ -33,7 +35,7 @@
 #include "trusted_clock.h"
 #include "types.h"
 
-#define ESD_TEST_EVENTS_MAX   2          /* of an endpoint in flight */
+#define ESD_TEST_EVENTS_MAX   2          /* in flight to an endpoint */
 #define ESD_TEST_EVENTS_WAITING  100        /* and waiting */
 
 
@@ -107,13 +109,13 @@ esd_test_events_end(esd_dispatcher_t *d)
     for (i = 0; i < d->ntargets; i++) {
         if (d->targets[i] != NULL) {
             esd_test_events_fail(d, d->targets[i], ES_ATTEMPT_INTERNAL,
-                                 "the dispatcher ends");
+                                 "the dispatcher stops");
         }
     }
 }
 
 
-/* Whatever the receiver answers, the endpoint stays as it is. */
+/* The answer does not change the state of the endpoint. */
 
 static void
 esd_test_event_ended(esd_send_t *send, CURLcode result)
@@ -236,7 +238,7 @@ esd_test_event_send(esd_dispatcher_t *d, esd_target_t *target,
 
     if (target->ntests >= ESD_TEST_EVENTS_WAITING) {
         esd_test_event_fail(d, target, request->id, ES_ATTEMPT_INTERNAL,
-                            "too many wait");
+                            "too many test events wait");
         return;
     }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Starts and ends threads.
+ * Threads beside the loop: starting, waking and ending them.
  */
 
 #include <pthread.h>
@@ -26,7 +26,7 @@ esd_thread_start(esd_thread_t *thread, const char *name,
 
     err = pthread_create(&thread->id, NULL, run, ctx);
     if (err != 0) {
-        return es_refused(err, "make a thread", name);
+        return es_refused(err, "create a thread", name);
     }
 
     (void) pthread_setname_np(thread->id, name);
@@ -83,8 +83,8 @@ esd_thread_wait(esd_thread_t *thread)
 }
 
 
-/* The kernel's clock, past the C library, as the wait below is the kernel's: a
-   clock that only this process believes in would make it last for ever. */
+/* Reads the kernel's clock without the C library, because the wait below uses
+   the kernel's: with a faked clock it might never end. */
 
 void
 esd_thread_deadline(struct timespec *until, int seconds)
@@ -95,9 +95,10 @@ esd_thread_deadline(struct timespec *until, int seconds)
 
 
 /*
- * Nobody waits longer because the wall clock was put back.  The clock is named
- * at the wait: pthread_cond_timedwait() on a condition that has it as an
- * attribute returns at once, and again and again, under libfaketime.
+ * The wait uses the monotonic clock, so that setting the wall clock back does
+ * not extend it.  The clock is an argument of the wait: under libfaketime,
+ * pthread_cond_timedwait() with the clock as an attribute of the condition
+ * always returns at once.
  */
 
 bool

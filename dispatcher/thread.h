@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A thread beside the loop's, which waits until it is told to do
- * something or to end.
+ * A thread beside the loop, which waits for work or for its end.
  */
 
 #ifndef ESD_THREAD_H
@@ -16,28 +15,28 @@
 
 typedef struct {
     pthread_t        id;
-    pthread_mutex_t  lock;     /* of what is said to it and by it */
+    pthread_mutex_t  lock;     /* protects what both threads access */
     pthread_cond_t   cond;
     bool             started;
-    bool             quit;     /* it is to end; under the lock */
+    bool             quit;     /* the thread must end; under the lock */
 } esd_thread_t;
 
-/* Runs `run` with `ctx`; `name` has at most 15 bytes.  ES_IO: there can be no
-   thread. */
+/* Runs `run` with `ctx`; `name` has at most 15 bytes.  ES_IO: no thread can be
+   created. */
 es_rc_t esd_thread_start(esd_thread_t *thread, const char *name,
     void *(*run)(void *ctx), void *ctx);
 
-/* Tells it to end and waits for that.  False when it was not started. */
+/* Ends the thread and waits for it.  False: it was not started. */
 bool esd_thread_finish(esd_thread_t *thread);
 
 void esd_thread_lock(esd_thread_t *thread);
 void esd_thread_unlock(esd_thread_t *thread);
 
-/* The time, `seconds` from now, that a wait is to last until. */
+/* Sets the deadline of a wait, `seconds` from now. */
 void esd_thread_deadline(struct timespec *until, int seconds);
 
-/* All three with the lock.  The wait ends when it is woken, or for no reason;
-   false: when the time, of esd_thread_deadline(), has come. */
+/* All three require the lock.  A wait ends when the thread is woken, or
+   spuriously.  False: the deadline has passed. */
 void esd_thread_wake(esd_thread_t *thread);
 void esd_thread_wait(esd_thread_t *thread);
 bool esd_thread_wait_until(esd_thread_t *thread, const struct timespec *until);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Access tokens of endpoints: OAuth 2.0 client credentials
- * (RFC 6749, 4.4).
+ * Access tokens of endpoints: OAuth 2.0 client credentials (RFC 6749, 4.4).
  *
- * Got from the endpoint's token server when there is something to send, as a
- * request of the endpoint's own, and kept in memory until shortly before they
- * end, the receiver answers 401, or the record changes.  While there is none
- * events wait, and use up no attempts.
+ * A token is requested from the endpoint's token server when there is something
+ * to send; the request counts as one of the endpoint's.  The token is kept in
+ * memory until shortly before it expires, the receiver answers 401, or the
+ * record changes.  Without a token events wait, and use up no attempts.
  */
 
 #include <curl/curl.h>
@@ -38,12 +37,12 @@
 #include "token.h"
 
 #define ESD_TOKEN_MAX         8192
-#define ESD_TOKEN_S           3600     /* of who does not say */
+#define ESD_TOKEN_S           3600     /* if the server states no lifetime */
 #define ESD_TOKEN_MAX_S       (30 * 24 * 3600)
 #define ESD_TOKEN_EARLY_S     30
 #define ESD_TOKEN_MIN_MS      1000
 #define ESD_TOKEN_MAX_MS      300000
-#define ESD_TOKEN_SAY_MS      8000     /* pauses so long are announced */
+#define ESD_TOKEN_SAY_MS      8000     /* longer pauses are announced */
 
 static const char  esd_token_head[] =
     "Content-Type: application/x-www-form-urlencoded\r\n"
@@ -89,8 +88,8 @@ esd_token_done(esd_target_t *target)
 }
 
 
-/* name=value, form-encoded, which percent-encoding of all but unreserved
-   characters is. */
+/* Appends name=value in form encoding; percent-encoding of all but unreserved
+   characters is valid for that. */
 
 static es_rc_t
 esd_token_form(esd_send_t *send, const char *name, es_str_t value)
@@ -111,7 +110,7 @@ esd_token_form(esd_send_t *send, const char *name, es_str_t value)
 }
 
 
-/* RFC 6749, 2.3.1: by Basic, of what is form-encoded first. */
+/* RFC 6749, 2.3.1: Basic authentication with form-encoded credentials. */
 
 static es_rc_t
 esd_token_credentials(esd_send_t *send, const es_oauth_t *oauth)
@@ -175,7 +174,7 @@ esd_token_pause(esd_target_t *target, int64_t pause_ms)
 }
 
 
-/* b64token of RFC 6750, 2.1, and what others have in theirs. */
+/* Accepts b64token of RFC 6750, 2.1, and other characters that servers use. */
 
 static bool
 esd_token_valid(es_str_t text)
@@ -192,8 +191,8 @@ esd_token_valid(es_str_t text)
 }
 
 
-/* The answer, decoded if it has to be: a server may choose a content coding
-   that it was not asked for (RFC 9110, section 12.5.3). */
+/* Decodes the answer if needed: a server may choose a content coding that was
+   not requested (RFC 9110, section 12.5.3). */
 
 static json_t *
 esd_token_response(const esd_send_t *send)
@@ -284,11 +283,11 @@ esd_token_failed(esd_send_t *send, esd_outcome_t *o)
     esd_log_line(token->failures++ == 0 ? ESD_LOG_WARN : ESD_LOG_DEBUG,
                  "endpoint %s: no access token, nothing is sent: %s, status "
                  "%d", target->name,
-                 o->success ? "there is none in the answer"
+                 o->success ? "the answer contains no valid token"
                             : es_attempt_class_name(o->klass),
                  o->status);
 
-    /* what was received may be a token */
+    /* the first bytes of a success may be a token and are not recorded */
 
     send->first_len = o->success ? 0 : send->first_len;
 
@@ -320,7 +319,7 @@ esd_token_settle(esd_send_t *send, esd_outcome_t *o)
         return;
     }
 
-    /* it is not for what the endpoint's own are for */
+    /* this handle is set up for the token server and not for deliveries */
 
     send->revision = 0;
     target->token.fetching = false;
@@ -335,7 +334,7 @@ esd_token_settle(esd_send_t *send, esd_outcome_t *o)
 
     if (got) {
         esd_log_line(target->token.failures > 0 ? ESD_LOG_INFO : ESD_LOG_DEBUG,
-                     "endpoint %s: has an access token", target->name);
+                     "endpoint %s: an access token was received", target->name);
         target->token.failures = 0;
 
     } else {
@@ -380,7 +379,7 @@ esd_token_fetch(esd_dispatcher_t *d, esd_target_t *target)
     }
 
     if (rc != ES_OK) {
-        esd_log_line(ESD_LOG_ERROR, "endpoint %s: cannot ask for an access "
+        esd_log_line(ESD_LOG_ERROR, "endpoint %s: cannot request an access "
                      "token: %s", target->name, es_reason(rc));
         esd_token_pause(target, ESD_TOKEN_MAX_MS);
         return;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Answers of which the headers have come, and the rest does not.
+ * Answers whose body arrives slowly or never.
  *
- * The status says it all, and the rest has some seconds to come: then the
- * attempt ends as if it had, and who sends it drop by drop keeps no place.
+ * The status decides the outcome, so the body has only some seconds.  Then the
+ * attempt ends as if the body were complete, so that a receiver which sends it
+ * byte by byte does not hold a slot.
  */
 
 #include <curl/curl.h>
@@ -55,7 +56,7 @@ esd_trickle_init(esd_dispatcher_t *d)
 }
 
 
-/* A token is in the rest of its answer. */
+/* Does nothing for token requests, whose token is in the body. */
 
 void
 esd_trickle_begin(esd_send_t *send)

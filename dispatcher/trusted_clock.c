@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * By which time things are given up, and by which they are noted.
+ * The trusted clock: the time by which data expires, and the time of records.
  *
- * The store knows what time it must be (store_clock.h).  Where this process's
- * wall clock says the same, that is the time.  Where it does not, it has
- * jumped, or the machine was off: nothing is deleted or disabled by it before
- * it has stayed so for ten minutes of monotonic time, and nobody else has
- * written that the store is right.  Then this process goes by its clock.
+ * The store has a time of its own (store_clock.h).  While the wall clock of
+ * this process agrees with it, that is the trusted time.  If they differ, the
+ * wall clock has jumped or the machine was off.  Nothing is then deleted or
+ * disabled by the wall clock until the difference has lasted for ten minutes
+ * of monotonic time, and no other process has confirmed the store's time
+ * meanwhile.  After that this process trusts its wall clock.
  *
- * The janitor looks, every two seconds; others read what it has found, and add
- * what has passed since.
+ * The janitor compares the clocks every two seconds.  Other threads read its
+ * result and add the time since.
  */
 
 #include <stdatomic.h>
@@ -24,7 +25,7 @@
 #include "log.h"
 #include "trusted_clock.h"
 
-#define ESD_CLOCK_OBSERVE_MS  3600000  /* the store's record may be that old */
+#define ESD_CLOCK_OBSERVE_MS  3600000  /* maximum age of the store's record */
 
 
 static int64_t
@@ -55,8 +56,8 @@ esd_clock_due_ms(const esd_dispatcher_t *d)
 }
 
 
-/* True when the wall clock has said the same for ten minutes; `now_ms` is the
-   monotonic clock. */
+/* True: the difference has lasted for ten minutes; `now_ms` is the monotonic
+   clock. */
 
 static bool
 esd_clock_proved(esd_clock_t *c, int64_t now_ms, int64_t wall_ms,
@@ -66,7 +67,7 @@ esd_clock_proved(esd_clock_t *c, int64_t now_ms, int64_t wall_ms,
 
     apart_ms = wall_ms - now_ms - c->offset_ms;
 
-    /* who moved the record on has found the store's time to be right */
+    /* a process that advanced the record has confirmed the store's time */
 
     refuted = refuted && record->boot_ms > c->record.boot_ms;
 
@@ -101,23 +102,23 @@ esd_clock_report(esd_clock_t *c, const es_clock_verdict_t *v, bool proved)
 
     if (proved) {
         esd_log_line(ESD_LOG_WARN, "the clock has been %s %s the store's time "
-                     "for ten minutes: it is taken for right, and events, "
-                     "dead letters and attempts that are too old by it are "
+                     "for ten minutes: it is trusted now, and events, dead "
+                     "letters and attempts that are too old by it are "
                      "deleted",
                      span, v->off_ms > 0 ? "ahead of" : "behind");
 
     } else {
         esd_log_line(ESD_LOG_WARN,
                      "the clock is %s %s the store's time: nothing "
-                     "is deleted or disabled by it before it has stayed so "
+                     "is deleted or disabled by it until this has lasted "
                      "for ten minutes", span,
                      v->off_ms > 0 ? "ahead of" : "behind");
     }
 }
 
 
-/* The record needs somebody to write it where it would otherwise be that of
-   another start, say nothing of a jump, or be very old. */
+/* True: the record must be written, because it is of an earlier boot, does not
+   show a jump, or is old. */
 
 static bool
 esd_clock_stale(const es_clock_verdict_t *v, const es_clock_record_t *record,
@@ -147,7 +148,7 @@ esd_clock_read(esd_dispatcher_t *d, es_clock_verdict_t *v,
 }
 
 
-/* Until the first look nothing is too old. */
+/* Until the first comparison nothing expires. */
 
 void
 esd_clock_init(esd_dispatcher_t *d)

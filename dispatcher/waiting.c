@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The events of a lane that wait, in order.
+ * The waiting events of a lane, in two orders.
  *
- * Each order is a treap: a search tree whose nodes are also a heap by a
- * priority that looks like chance.  Its depth is the logarithm of what it has,
- * whatever order the items come in.  The priority is made from the sequence,
- * so that none has to be kept.
+ * Each order is a treap: a search tree whose nodes are also a heap by a random
+ * priority.  Its depth is logarithmic in the number of items, in any order of
+ * insertion.  The priority is a hash of the sequence, so that it need not be
+ * stored.
  */
 
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 #include "lane.h"
 #include "waiting.h"
 
-#define ESD_WAITING_KEPT  64       /* items whose memory is kept for others */
+#define ESD_WAITING_KEPT  64       /* items whose memory is kept */
 
 
 static uint64_t
@@ -48,7 +48,7 @@ esd_waiting_before(const esd_item_t *a, const esd_item_t *b, esd_order_t order)
 }
 
 
-/* Where the node stands in its parent, or the root. */
+/* The link to the node in its parent, or the root. */
 
 static uint32_t *
 esd_waiting_slot(esd_lane_t *lane, esd_order_t order, uint32_t node)
@@ -68,7 +68,7 @@ esd_waiting_slot(esd_lane_t *lane, esd_order_t order, uint32_t node)
 }
 
 
-/* The node takes the place of its parent, which becomes its child. */
+/* Rotates the node above its parent. */
 
 static void
 esd_waiting_rotate(esd_lane_t *lane, esd_order_t order, uint32_t node)
@@ -161,7 +161,7 @@ esd_waiting_remove(esd_lane_t *lane, esd_order_t order, uint32_t node)
 }
 
 
-/* The item of one node is now that of another. */
+/* Replaces node `from` by node `to` in the tree. */
 
 static void
 esd_waiting_rename(esd_lane_t *lane, esd_order_t order, uint32_t from,
@@ -184,8 +184,8 @@ esd_waiting_rename(esd_lane_t *lane, esd_order_t order, uint32_t from,
 }
 
 
-/* The first that is due is looked for ten times a second in all lanes: so its
-   time stands by itself. */
+/* Ten times a second the first due item of every lane is needed, so its time is
+   stored in the lane. */
 
 static void
 esd_waiting_due(esd_lane_t *lane)

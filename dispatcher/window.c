@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * How many an endpoint may have in flight: as many as it answers
- * without delay, and never more than its `in_flight`.
+ * The window of an endpoint: how many requests it may have in flight, up to its
+ * `in_flight`.
  *
- * Each success that comes about as fast as the endpoint has ever been adds a
- * little.  A round of answers that took much longer than that takes away what
- * they took too long, at most half: they waited for each other.  Throttling
- * and silence take half at once.
+ * Each success that is about as fast as the fastest one so far enlarges the
+ * window a little.  A round of much slower answers shows that requests waited
+ * for each other; it shrinks the window in proportion, at most to half.
+ * Throttling and missing answers halve the window at once.
  *
- * What it has ever been is forgotten after a while: if it is slower now, the
- * window is halved to see whether it is slow with fewer, too.
+ * The fastest time is forgotten after a while.  If the endpoint is slower now,
+ * the window is halved, to measure it with fewer requests.
  */
 
 #include <curl/curl.h>
@@ -23,7 +23,7 @@
 #include "window.h"
 
 #define ESD_WINDOW_SLACK_US   50000
-#define ESD_WINDOW_ROUND      4        /* answers at least */
+#define ESD_WINDOW_ROUND      4        /* minimum number of answers */
 #define ESD_WINDOW_FORGET_US  30000000
 
 
@@ -53,7 +53,7 @@ esd_window_halve(esd_target_t *target)
 }
 
 
-/* What an answer may take that does not wait for others. */
+/* The longest time of an answer that did not wait for others. */
 
 static double
 esd_window_limit(const esd_latency_t *latency)
@@ -84,7 +84,7 @@ esd_window_round(esd_target_t *target)
             esd_window_scale(target, 0.5);
         }
 
-        /* what is in flight now was sent beside more */
+        /* requests in flight now were sent with the larger window */
 
         latency->skip = target->in_flight;
         latency->best_us = 0;
@@ -95,7 +95,7 @@ esd_window_round(esd_target_t *target)
 }
 
 
-/* Time between the request and the answer's first byte. */
+/* The time between the request and the first byte of the answer. */
 
 static int64_t
 esd_window_took(const esd_send_t *send)

@@ -103,7 +103,7 @@ sub grant {
         . 'feed "invoices": its position, with 10 undelivered events, is '
         . "kept for 30 days\n", 'says who is affected, and by how much');
     ok(away($name), 'status says that the place is kept');
-    like($t->{dispatcher}->stderr, qr/warn: endpoint $name .*"invoices", \w+-2 with 10 events not/,
+    like($t->{dispatcher}->stderr, qr/warn: endpoint $name .*"invoices", \w+-2 with 10 undelivered/,
         'the log says it');
     ok(wait_for(sub { told('feed.away', $name) == 1 }),
         'an operational event, too');
@@ -142,7 +142,7 @@ sub lists {
         'and goes on when it is given back');
     is_deeply([grep { $_ > $from } came('lists')], [$from + 1 .. $from + 3],
         'with what came meanwhile');
-    ok(said(qr/endpoint $name is sent feed "invoices" again/),
+    ok(said(qr/endpoint $name receives feed "invoices" again/),
         'the log says so');
     $t->ctl_ok('endpoint', 'remove', $name);
 }
@@ -198,7 +198,7 @@ sub both_while_down {
     grants('orders,prices');
     $t->run_dispatcher;
     ok(away($name), 'taken while it is down');
-    ok(said(qr/ warn: endpoint $name .*"invoices".* 2 events/),
+    ok(said(qr/ warn: endpoint $name .*"invoices".* 2 undelivered/),
         'the next start says so');
     is($t->stop_dispatcher, 0, 'the dispatcher stops');
     grants('orders,invoices,prices');
@@ -221,7 +221,7 @@ sub filters {
     like(command('endpoint', 'change', $name, '--types=b', '--paused'),
         qr/endpoint $name: 3 events of feed "invoices" are undelivered;/,
         'a filter that becomes narrower says what waits');
-    ok(said(qr/endpoint $name: changed/), 'it is in effect');
+    ok(said(qr/endpoint $name: its record changed/), 'it is in effect');
     $t->ctl_ok('endpoint', 'change', $name, '--types=a,b', '--paused');
     $t->ctl_ok('endpoint', 'resume', $name);
     ok(wait_for(sub { came('filter') == 3 }),
@@ -259,7 +259,7 @@ sub endpoint_removed {
     like(command('endpoint', 'remove', $name),
         qr/$name no longer receives feed "invoices": .* with 2 undelivered/,
         'its removal says what waits');
-    ok(said(qr/ warn: endpoint $name was removed: .* 2 events not deliv/),
+    ok(said(qr/ warn: endpoint $name was removed: .* 2 undelivered/),
         'so does the log');
     ok(wait_for(sub { told('feed.away', $name) == 2 }),
         'and an operational event for each feed');
@@ -415,7 +415,7 @@ sub given_up {
     ok(said(qr/endpoint $name .* is kept for 30 days/), 'is away');
     is($t->stop_dispatcher, 0, 'the dispatcher stops');
     $t->run_dispatcher;
-    ok(said(qr/warn: endpoint $name has not been sent .* with 2 events/),
+    ok(said(qr/warn: endpoint $name has not received .* with 2 undelivered/),
         'the place is given up after thirty days');
     ok(wait_for(sub { my ($told) = told('events.lost', $name);
         $told && $told->{count} == 2 && $told->{reason} eq 'away' }),

@@ -87,7 +87,7 @@ run('+40d x100');
 ok(wait_for(sub { events('kept') == 0 }, 30),
     'after ten minutes it is as if forty days had passed: events go');
 ok(wait_for(sub { lines('dead', $dead) == 0 }), 'dead letters go');
-ok(log_like(qr/ahead of the store's time for ten minutes: it is taken for right/),
+ok(log_like(qr/ahead of the store's time for ten minutes: it is trusted now/),
     'which is said');
 ok(wait_for(sub { log_like(qr/info: deleted 100 events of feed "kept": retention by age/) }), 'a line says how many events of which feed went');
 is($t->stop_dispatcher, 0, 'stop');

@@ -179,8 +179,8 @@ ok(limit(1024), 'there are again');
 ok(wait_for(sub { came('/poor') == 1 }), 'it is delivered');
 is((came('/poor'))[0]{headers}{'eventsync-attempt'}, 1,
     'and none was used up');
-like($t->{dispatcher}->stderr, qr/cannot make a socket/, 'the log says so');
-$t->allow_errors(qr/cannot make a socket/);
+like($t->{dispatcher}->stderr, qr/cannot create a socket/, 'the log says so');
+$t->allow_errors(qr/cannot create a socket/);
 
 is($t->stop_dispatcher, 0, 'stop');
 ok($t->verify, 'verify');

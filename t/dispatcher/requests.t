@@ -64,7 +64,7 @@ for my $args (['replay', '--from=oldest'], ['resend',
     my ($rc, $out, $err) = $t->ctl('endpoint', $args->[0], $name, 'unsent',
         $args->[1]);
     is($rc, 1, "$args->[0] of a feed that it is not sent fails");
-    is($err, "eventsyncctl: the endpoint is not sent this feed or epoch\n",
+    is($err, "eventsyncctl: the endpoint does not receive this feed or epoch\n",
         'in one line');
 }
 
@@ -153,7 +153,7 @@ is($t->stop_dispatcher, 0, 'the dispatcher stops');
 $t->write_file('broken', '');
 put($t, 'orders', 2);
 my $slow = $t->run_dispatcher('--commit-interval=1s');
-ok(wait_for(sub { $slow->stderr =~ /is a dead letter/ }), 'a dead letter');
+ok(wait_for(sub { $slow->stderr =~ /became a dead letter/ }), 'a dead letter');
 unlink $broken;
 $n = $recv->count;
 ask('redrive', $name);

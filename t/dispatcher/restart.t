@@ -66,7 +66,7 @@ my $hang = endpoint('/hang');
 ok(wait_for(sub { came('/hang') }), 'one that does not answer');
 my $proc = $t->{dispatcher};
 $proc->kill('TERM');
-ok(wait_for(sub { $proc->stderr =~ /: stopping, \d+ deliveries/ }),
+ok(wait_for(sub { $proc->stderr =~ /: stopping with \d+ deliveries/ }),
     'is waited for');
 $proc->kill('TERM');
 is($proc->wait(5), 1, 'but not after a second signal');

@@ -49,7 +49,7 @@ my $dropped = 0;
 ok(wait_for(sub {
     $dropped = 0;
     $dropped += $_ for $t->{dispatcher}->stderr
-        =~ /warn: (\d+) dead letters are dropped/g;
+        =~ /warn: (\d+) dead letters were deleted/g;
     $dropped == 3;
 }), 'the log says how many are dropped');
 $t->write_file('works', '');
@@ -62,7 +62,7 @@ for my $option (qw(attempt dead)) {
     for my $value ('', '0', '999ms', '31d', 'long') {
         my $out = `\Q${\$t->build}\E/eventsync-dispatcher --store=x --$option-retention='$value' 2>&1`;
         is($? >> 8, 2, "--$option-retention='$value'");
-        is($out, "eventsync-dispatcher: --$option-retention is a time from 1s to 30d,"
+        is($out, "eventsync-dispatcher: --$option-retention must be a time from 1s to 30d,"
             . ' like "' . ($option eq 'dead' ? '30d' : '7d') . "\", not \"$value\"\n",
             '... says why');
     }

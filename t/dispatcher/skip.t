@@ -116,7 +116,7 @@ sub skip_fifo {
     like($t->ctl_ok('endpoint', 'dead', $name),
         qr/ class=skipped skipped by $uid$/m, 'in text, too');
     like($t->{dispatcher}->stderr,
-        qr/ warn: endpoint $name: event .* is skipped after 1 .* by $uid$/m,
+        qr/ warn: endpoint $name: event .* was skipped after 1 .* by $uid$/m,
         'so does the log');
     ok(wait_for(sub { told('message.skipped', $name) == 1 }),
         'and an operational event');
@@ -182,7 +182,7 @@ sub skip_without_dispatcher {
     ok(wait_for(sub { (came('down'))[-1] == $at + 2 }), 'and done at its start');
     is(scalar dead($t, $name), 1, 'once');
     ok(wait_for(sub { $t->{dispatcher}->stderr
-        =~ /warn: request \d+, by $uid,? is refused: the event does not/ }),
+        =~ /warn: request \d+, by $uid,? was refused: the event does not/ }),
         'the second is refused where it is taken');
     gone($name);
 }

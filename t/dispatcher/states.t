@@ -115,7 +115,7 @@ is($event->{type}, 'endpoint.stalled', 'of this type');
 is_deeply([@{ $event->{data} }{qw(endpoint feed reason cursor id type since
     next dead_at waiting)}], [$fifo, @{$stall}{qw(feed reason cursor id type
     since next dead_at)}, 1], 'with all of it');
-is(scalar logged($fifo, quotemeta qq(stands on event $stall->{cursor}, id )
+is(scalar logged($fifo, quotemeta qq(is blocked by event $stall->{cursor}, id )
     . qq("$stall->{id}", type "bad")), 1, 'the log has a line of it');
 
 is($t->stop_dispatcher('KILL'), 137, 'killed');
@@ -139,7 +139,7 @@ is(types($fifo), 'endpoint.stalled endpoint.unstalled', 'by another type');
 ($event) = (told($fifo))[1];
 is_deeply([@{ $event->{data} }{qw(feed reason since)}],
     ['orders', 'event', $stall->{since}], 'with what stood');
-is(scalar logged($fifo, 'moves again'), 1, 'and in the log');
+is(scalar logged($fifo, 'makes progress again'), 1, 'and in the log');
 
 ###############################################################################
 # the last event of a feed fails, and nothing waits for it
@@ -316,7 +316,7 @@ $t->ctl_ok('endpoint', 'remove', $token);
 
 $t->feed('gone');
 $t->ctl_ok('partner', 'create', 'dull', '--feeds=orders', '--operations=gone');
-$t->allow_errors(qr/is dropped/);
+$t->allow_errors(qr/was dropped/);
 $t->ctl_ok('feed', 'remove', 'gone');
 answers(dull => 410);
 my $dull = $t->endpoint('dull', url => $recv->url('/dull'), feeds => 'orders',

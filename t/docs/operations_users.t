@@ -81,7 +81,7 @@ sub dispatcher_ends {
     kill TERM => $child // $proc->pid;
     is($proc->wait(20), 0, $name);
     my $said = $proc->stderr
-        =~ s/^.*(?:no --key-file|was reset: \d+ events|stands on event).*\n//mgr;
+        =~ s/^.*(?:no --key-file|was reset: \d+ events|is blocked by event).*\n//mgr;
     unlike($said, qr/ (?:warn|error): /, 'and it had nothing to complain of');
 }
 

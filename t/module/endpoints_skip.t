@@ -196,7 +196,7 @@ is_deeply($r->{json}{left}, [{ feed => 'prices', events => 3 }],
     'a change tells which feed the endpoint is not sent, with how many');
 $r = ask($name, { feeds => ['orders', 'prices'] }, method => 'PATCH');
 ok(!exists $r->{json}{left}, 'and else nothing');
-ok(wait_for(sub { $t->{dispatcher}->stderr =~ /$name is sent feed "prices"/
+ok(wait_for(sub { $t->{dispatcher}->stderr =~ /$name receives feed "prices"/
     && !grep { $_->{line} =~ / away/ } status_lines($t, $name) }),
     'it has it again');
 $r = ask($name, undef, method => 'DELETE');

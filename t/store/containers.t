@@ -150,7 +150,7 @@ $t->endpoint('acme', url => $recv->url('/'), feeds => 'orders',
     start => 'oldest', in_flight => 1);
 ok(wait_for(sub { $recv->requests == 1 }, 20), 'a delivery is under way');
 kill TERM => (inside($d))[0, 1];
-ok(wait_for(sub { $d->stderr =~ /stopping, 1 deliveries in flight/ }, 20),
+ok(wait_for(sub { $d->stderr =~ /stopping with 1 deliveries in flight/ }, 20),
     'TERM for the parent and its child');
 $t->write_file('go', '');
 is($d->wait(20), 0, 'is one wish to stop');
