@@ -315,23 +315,55 @@ typedef struct {
 typedef struct ngx_http_eventsync_pages_s  ngx_http_eventsync_pages_t;
 typedef struct ngx_http_eventsync_snapshot_s  ngx_http_eventsync_snapshot_t;
 typedef struct ngx_http_eventsync_task_s  ngx_http_eventsync_task_t;
+typedef struct ngx_http_eventsync_worker_s  ngx_http_eventsync_worker_t;
 typedef struct ngx_http_eventsync_leaf_request_s
     ngx_http_eventsync_leaf_request_t;
 
 
-/* jobs of checkpoints, in one task at a time */
+/* what a request has in a group */
 
 typedef struct {
-    ngx_queue_t                       next;       /* for the next task */
-    ngx_queue_t                       running;    /* in the one that runs */
+    ngx_http_eventsync_ctx_t         *ctx;
+    void                             *item;       /* for the thread */
+    ngx_queue_t                       queue;
+} ngx_http_eventsync_job_t;
+
+
+/* jobs that one task does together, see _group */
+
+typedef struct ngx_http_eventsync_group_s  ngx_http_eventsync_group_t;
+
+struct ngx_http_eventsync_group_s {
+    ngx_http_eventsync_worker_t      *worker;
     ngx_thread_task_t                *task;
+    char                             *name;
+    ngx_int_t                         ident;      /* after 3 pointers, as in
+                                                     ngx_connection_t */
+    ngx_queue_t                       next;       /* jobs of the next task */
+    ngx_queue_t                       running;    /* of the one that runs */
     ngx_uint_t                        busy;       /* unsigned  busy:1 */
-} ngx_http_eventsync_keep_t;
+
+    es_store_t                       *es;
+    void                            **items;      /* of the running jobs */
+    size_t                            n;
+    size_t                            cap;
+
+    /* in a thread: it has what stands above from `es` on, and `rc` */
+    void                            (*run)(ngx_http_eventsync_group_t *group);
+    es_rc_t                           rc;
+    es_reason_t                       reason;
+
+    /* afterwards, in the event loop: once, and for each job */
+    void                            (*done)(ngx_http_eventsync_group_t *group,
+                                            ngx_log_t *log);
+    void                            (*answer)(ngx_http_eventsync_job_t *job,
+                                              es_rc_t rc);
+};
 
 
 /* what one worker has of a store: made after fork */
 
-typedef struct {
+struct ngx_http_eventsync_worker_s {
     void                             *data;       /* the ..._store_t */
     ngx_connection_t                 *bell;
     es_store_t                       *es;         /* NULL: not open */
@@ -362,14 +394,12 @@ typedef struct {
     ngx_event_t                       reopen;
     ngx_msec_t                        exiting;    /* since then */
 
-    ngx_queue_t                       publishes;  /* for the next commit */
-    ngx_queue_t                       committing; /* in the one that runs */
-    ngx_thread_task_t                *commit;
+    ngx_http_eventsync_group_t        commit;
     es_batch_t                       *batches[NGX_HTTP_EVENTSYNC_BATCHES];
     ngx_uint_t                        nbatches;   /* that are not in use */
     ngx_thread_pool_t                *thread_pool; /* of the last commit */
 
-    ngx_http_eventsync_keep_t         keep[2];    /* reads, writes */
+    ngx_http_eventsync_group_t        checkpoints[2]; /* reads, writes */
 
     es_page_t                         page;
     ngx_http_eventsync_memo_t         memo[NGX_HTTP_EVENTSYNC_MEMO];
@@ -380,8 +410,7 @@ typedef struct {
     ngx_http_eventsync_token_t       *tokens[NGX_HTTP_EVENTSYNC_TOKENS];
 
     unsigned                          waking:1;   /* somebody is due */
-    unsigned                          writing:1;  /* a commit runs */
-} ngx_http_eventsync_worker_t;
+};
 
 
 typedef struct {
@@ -606,7 +635,7 @@ typedef struct {
     es_batch_t                       *batch;
     es_rc_t                           rc;
     es_problem_t                      problem;
-    ngx_queue_t                       queue;
+    ngx_http_eventsync_job_t          member;     /* of a group */
     ngx_uint_t                        unread;     /* unsigned  :1; the problem
                                                      is the body's */
     ngx_uint_t                        parsed;     /* unsigned  :1 */
@@ -617,7 +646,7 @@ typedef struct {
 typedef struct {
     ngx_http_eventsync_ctx_t         *ctx;
     es_checkpoint_job_t               job;
-    ngx_queue_t                       queue;
+    ngx_http_eventsync_job_t          member;     /* of a group */
     ngx_uint_t                        done;       /* unsigned  done:1 */
 } ngx_http_eventsync_checkpoint_t;
 
@@ -633,7 +662,8 @@ struct ngx_http_eventsync_ctx_s {
 
     es_apikey_t                       key;        /* id "": none */
     ngx_http_eventsync_token_t       *token;      /* NULL: the key itself */
-    const es_key_t                   *grant;      /* of this event, see _auth */
+    const es_key_t                   *grant;      /* valid in this event,
+                                                     see _auth */
     int64_t                           expires_ms; /* of it; 0: never */
     uint32_t                          partner;    /* its number; 0: none */
     ngx_str_t                         partner_name;
@@ -882,14 +912,24 @@ void ngx_http_eventsync_expire(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_wake(ngx_http_eventsync_worker_t *w);
 void ngx_http_eventsync_tick(ngx_event_t *ev);
 
-/* _checkpoint, _keep: what consumers acknowledge */
+/* _checkpoint, _checkpoint_commit: what consumers acknowledge */
 
 ngx_int_t ngx_http_eventsync_checkpoint_parse(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_checkpoint(ngx_http_eventsync_ctx_t *ctx);
-ngx_int_t ngx_http_eventsync_keep_init(ngx_http_eventsync_worker_t *w,
-    ngx_cycle_t *cycle);
-ngx_int_t ngx_http_eventsync_keep(ngx_http_eventsync_ctx_t *ctx);
-void ngx_http_eventsync_keep_free(ngx_http_eventsync_worker_t *w);
+ngx_int_t ngx_http_eventsync_checkpoint_commit_init(
+    ngx_http_eventsync_worker_t *w, ngx_cycle_t *cycle);
+ngx_int_t ngx_http_eventsync_checkpoint_commit(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_checkpoint_commit_free(
+    ngx_http_eventsync_worker_t *w);
+
+/* _group: jobs of many requests in one task */
+
+ngx_int_t ngx_http_eventsync_group_init(ngx_http_eventsync_group_t *group,
+    ngx_http_eventsync_worker_t *w, ngx_cycle_t *cycle);
+ngx_int_t ngx_http_eventsync_group_add(ngx_http_eventsync_group_t *group,
+    ngx_http_eventsync_job_t *job);
+ngx_int_t ngx_http_eventsync_group_start(ngx_http_eventsync_group_t *group);
+void ngx_http_eventsync_group_free(ngx_http_eventsync_group_t *group);
 
 /* _pages, _leaf, _leaf_send, _encode: see ngx_http_eventsync_pages.h */
 

@@ -2,7 +2,7 @@
 
 /*
  * Checkpoints: what a partner's consumers say they have.  They are read and
- * written on the thread pool, see _keep.
+ * written on the thread pool, see _checkpoint_commit.
  */
 
 
@@ -76,7 +76,7 @@ ngx_http_eventsync_checkpoint(ngx_http_eventsync_ctx_t *ctx)
     r->write_event_handler = ngx_http_eventsync_checkpoint_resume;
 
     if (ngx_http_eventsync_checkpoint_body(ctx) != NGX_OK
-        || ngx_http_eventsync_keep(ctx) != NGX_OK)
+        || ngx_http_eventsync_checkpoint_commit(ctx) != NGX_OK)
     {
         return NGX_DECLINED;
     }

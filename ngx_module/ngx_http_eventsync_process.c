@@ -79,7 +79,7 @@ ngx_http_eventsync_init_process(ngx_cycle_t *cycle)
         ngx_http_eventsync_limit_start(store->zone);
 
         if (ngx_http_eventsync_commit_init(w, cycle) != NGX_OK
-            || ngx_http_eventsync_keep_init(w, cycle) != NGX_OK
+            || ngx_http_eventsync_checkpoint_commit_init(w, cycle) != NGX_OK
             || ngx_http_eventsync_pages_init(w, cycle) != NGX_OK)
         {
             return NGX_ERROR;
@@ -314,7 +314,7 @@ ngx_http_eventsync_exit_process(ngx_cycle_t *cycle)
     for (i = 0; i < emcf->stores.nelts; i++) {
         if (stores[i]->worker) {
             ngx_http_eventsync_commit_free(stores[i]->worker);
-            ngx_http_eventsync_keep_free(stores[i]->worker);
+            ngx_http_eventsync_checkpoint_commit_free(stores[i]->worker);
             ngx_http_eventsync_close(stores[i]->worker);
         }
     }
