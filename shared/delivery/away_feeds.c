@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Places that are kept and events that are lost, in delivery's `meta`.
+ * Reads and writes away feeds and losses, which are records of delivery's
+ * `meta`:
  *
  *     "away", endpoint, feed    es_away_value_t, then three texts with a NUL:
  *                               the endpoint, the feed, that of operations
@@ -33,8 +34,8 @@ typedef struct __attribute__((packed)) {
     uint8_t   reason;
 } es_loss_value_t;
 
-typedef es_rc_t (*es_meta_fn)(void *ctx, const MDB_val *key,
-    const MDB_val *value);
+_Static_assert(sizeof(es_away_value_t) == 8, "stored on disk");
+_Static_assert(sizeof(es_loss_value_t) == 41, "stored on disk");
 
 typedef struct {
     es_away_fn  away;
@@ -46,15 +47,18 @@ typedef struct {
 const char *
 es_loss_reason_name(es_loss_reason_t reason)
 {
-    static const char  *names[] = {
-        "retention", "reset", "removed", "away"
+    static const char  *const  names[ES_LOSS_REASONS] = {
+        [ES_LOSS_RETENTION] = "retention",
+        [ES_LOSS_RESET] = "reset",
+        [ES_LOSS_REMOVED] = "removed",
+        [ES_LOSS_AWAY] = "away"
     };
 
     return reason < ES_LOSS_REASONS ? names[reason] : "retention";
 }
 
 
-/* The word alone, with an endpoint, or with a feed as well. */
+/* The word, then the endpoint unless it is 0, then the feed unless it is 0. */
 
 static es_dkey_t
 es_away_key(const char *word, uint32_t endpoint, uint32_t feed)
@@ -160,7 +164,7 @@ es_changeset_lost(es_changeset_t *c, uint64_t total)
 }
 
 
-/* Takes a text with its NUL off the front. */
+/* Moves a text with its NUL from the front to `out`. */
 
 static bool
 es_away_take(const char **p, const char *end, char out[ES_FEED_MAX + 1])

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A set of changes to delivery state, and its commit.
+ * A changeset: changes to delivery state in one buffer, and their commit.
+ *
+ * A change is encoded when it is made.  The commit, on another thread, then
+ * only decodes heads and calls LMDB.
  */
 
 #include <stdlib.h>
@@ -18,11 +21,12 @@ typedef enum {
     ES_CHANGE_PUT,
     ES_CHANGE_DELETE,
     ES_CHANGE_DELETE_PREFIX,
-    ES_CHANGE_DELETE_AFTER         /* this record, and the lane's after it */
+    ES_CHANGE_DELETE_AFTER         /* this record and those after it in the
+                                      lane */
 } es_change_op_t;
 
-/* A change is encoded when it is made, so that the commit only puts.  The
-   value of a deletion is what those begin with that are to go. */
+/* The head of a change; key and value follow.  A deletion removes a record
+   only if the record's value begins with the change's value. */
 typedef struct {
     uint8_t   op;
     uint8_t   db;
@@ -90,7 +94,7 @@ es_changeset_join(es_changeset_t *c, es_changeset_t *later)
 }
 
 
-/* Room for a change; returns where its value goes, or NULL. */
+/* Appends a change and returns the place for its value.  NULL: no memory. */
 
 static char *
 es_change(es_changeset_t *c, es_change_op_t op, unsigned db, const void *key,
@@ -144,7 +148,8 @@ es_change_delete(es_changeset_t *c, es_change_op_t op, unsigned db,
 }
 
 
-/* A dead letter of another epoch is another event's. */
+/* The epoch leads the value: a dead letter of another epoch is another event
+   and must stay. */
 
 static es_rc_t
 es_change_delete_dead(es_changeset_t *c, es_change_op_t op,
@@ -432,7 +437,7 @@ es_changeset_redrive(es_changeset_t *c, uint32_t endpoint, int64_t until_ms)
 }
 
 
-/* Attempts are left: they are many, and expire by themselves. */
+/* Attempts stay: they may be many, and they expire by themselves. */
 
 es_rc_t
 es_changeset_forget(es_changeset_t *c, uint32_t endpoint)
@@ -506,8 +511,8 @@ es_value_begins_with(const MDB_val *value, const MDB_val *head)
 }
 
 
-/* Those from this key on, with the same first bytes, whose values begin with
-   `head`. */
+/* Deletes from the key `from` on, while the first `prefix` bytes of the key
+   are the same, each record whose value begins with `head`. */
 
 static es_rc_t
 es_delete_from(MDB_txn *txn, MDB_dbi dbi, const MDB_val *from, size_t prefix,
@@ -568,7 +573,7 @@ es_commit_change(es_store_t *store, MDB_txn *txn, const es_change_t *change,
 
     dbi = es_env_dbi(store->delivery, change->db);
 
-    switch (change->op) {
+    switch ((es_change_op_t) change->op) {
 
     case ES_CHANGE_PUT:
         return es_env_rc(mdb_put(txn, dbi, key, value, 0));
@@ -580,9 +585,11 @@ es_commit_change(es_store_t *store, MDB_txn *txn, const es_change_t *change,
         return es_delete_from(txn, dbi, key,
                               key->mv_size - sizeof(uint64_t), value);
 
-    default:
+    case ES_CHANGE_DELETE_PREFIX:
         return es_delete_from(txn, dbi, key, key->mv_size, value);
     }
+
+    return ES_CORRUPT;
 }
 
 

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Reads delivery state, expires attempts, takes the lock.
+ * Reads delivery state, and takes the lock that makes a process the only
+ * dispatcher of the store.
+ *
+ * One walk serves all kinds of records: each kind has a function that decodes
+ * a record and one that hands it to the caller's.
  */
 
 #include <errno.h>
@@ -19,7 +23,7 @@
 #include "store/env.h"
 #include "store/store.h"
 
-/* One decoded record; which member is told by the database that is walked. */
+/* One decoded record, of the database that is walked. */
 typedef union {
     es_progress_t  progress;
     es_retry_t     retry;
@@ -49,21 +53,31 @@ typedef struct {
 const char *
 es_attempt_class_name(es_attempt_class_t c)
 {
-    static const char  *names[] = {
-        "ok", "status", "redirect", "dns", "connect", "address", "tls",
-        "timeout", "reset", "protocol", "internal", "simulated",
-        "proxy", "token", "skipped"
+    static const char  *const  names[ES_ATTEMPT_CLASSES] = {
+        [ES_ATTEMPT_OK] = "ok",
+        [ES_ATTEMPT_STATUS] = "status",
+        [ES_ATTEMPT_REDIRECT] = "redirect",
+        [ES_ATTEMPT_DNS] = "dns",
+        [ES_ATTEMPT_CONNECT] = "connect",
+        [ES_ATTEMPT_ADDRESS] = "address",
+        [ES_ATTEMPT_TLS] = "tls",
+        [ES_ATTEMPT_TIMEOUT] = "timeout",
+        [ES_ATTEMPT_RESET] = "reset",
+        [ES_ATTEMPT_PROTOCOL] = "protocol",
+        [ES_ATTEMPT_INTERNAL] = "internal",
+        [ES_ATTEMPT_SIMULATED] = "simulated",
+        [ES_ATTEMPT_PROXY] = "proxy",
+        [ES_ATTEMPT_TOKEN] = "token",
+        [ES_ATTEMPT_SKIPPED] = "skipped"
     };
 
-    if ((size_t) c >= sizeof(names) / sizeof(names[0])) {
-        return "internal";
-    }
+    /* a later version may have stored a class that this one does not know */
 
-    return names[c];
+    return names[(unsigned) c < ES_ATTEMPT_CLASSES ? c : ES_ATTEMPT_INTERNAL];
 }
 
 
-/* The descriptor stays open: the lock ends with the process. */
+/* The descriptor stays open, so that the lock ends with the process. */
 
 es_rc_t
 es_delivery_own(es_store_t *store)
@@ -90,8 +104,9 @@ es_delivery_own(es_store_t *store)
 }
 
 
-/* At the endpoint's first record, or its last; or at the one behind or before
-   the place where `after` would be. */
+/* Moves the cursor to the endpoint's first record (`back`: its last), or to
+   the first one after (`back`: before) the key `after`, which need not exist.
+   */
 
 static int
 es_walk_begin(MDB_cursor *cursor, uint32_t endpoint, bool back,
@@ -121,7 +136,8 @@ es_walk_begin(MDB_cursor *cursor, uint32_t endpoint, bool back,
 }
 
 
-/* Walks a database from an endpoint's first record, or all of it. */
+/* Walks the records of an endpoint (0: of all) from where es_walk_begin() puts
+   the cursor. */
 
 static es_rc_t
 es_walk(es_store_t *store, unsigned db, uint32_t endpoint, bool back,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Keys and values of delivery/: the one place that knows them.
+ * The keys and values of the environment delivery/.  Only this file and the
+ * files that it names know them.
  *
- * Keys are big-endian, so that what belongs to an endpoint is contiguous and
- * in order; values are little-endian structs without padding.
+ * Keys are big-endian, so that the records of an endpoint are contiguous and
+ * in order.  Values are little-endian structs without padding.
  *
  *     progress   endpoint, feed                            es_progress_value_t,
  *                                                          es_pending_value_t*
@@ -85,6 +86,14 @@ typedef struct __attribute__((packed)) {
     int64_t   since_ms;
     int64_t   next_ms;
 } es_circuit_value_t;
+
+_Static_assert(sizeof(es_progress_value_t) == 32, "stored on disk");
+_Static_assert(sizeof(es_pending_value_t) == 16, "stored on disk");
+_Static_assert(sizeof(es_retry_value_t) == 32, "stored on disk");
+_Static_assert(sizeof(es_attempt_value_t) == 10, "stored on disk");
+_Static_assert(sizeof(es_dead_value_t) == 41, "stored on disk");
+_Static_assert(sizeof(es_stop_value_t) == 80, "stored on disk");
+_Static_assert(sizeof(es_circuit_value_t) == 24, "stored on disk");
 
 typedef struct {
     uint8_t  data[ES_KEY_MAX];
@@ -195,14 +204,15 @@ es_attempt_key(uint32_t endpoint, const es_attempt_position_t *place)
     return key;
 }
 
-/* Changes of `meta` by key, see delivery.h; `prefix`: all that begins so. */
+/* Changes of `meta`, see delivery.h; with `prefix`, of all keys that begin
+   with `key`. */
 es_rc_t es_changeset_meta_put(es_changeset_t *c, const es_dkey_t *key,
     const void *value, size_t len);
 es_rc_t es_changeset_meta_delete(es_changeset_t *c, const es_dkey_t *key,
     bool prefix);
 
-/* Calls back for each record of `meta` whose key begins so, in their order;
-   see delivery.h. */
+/* Walks the records of `meta` whose keys begin with `prefix`; see delivery.h.
+   */
 typedef es_rc_t (*es_meta_fn)(void *ctx, const MDB_val *key,
     const MDB_val *value);
 es_rc_t es_delivery_each_meta(es_store_t *store, es_dkey_t prefix,
@@ -210,7 +220,7 @@ es_rc_t es_delivery_each_meta(es_store_t *store, es_dkey_t prefix,
 
 #define ES_META_CLEAR         "clear"
 
-/* Of the request that an endpoint's events are being cleared for. */
+/* The record of a clearing (skip, cancel or discard) that is under way. */
 static inline es_dkey_t
 es_clearing_progress_key(uint32_t endpoint)
 {

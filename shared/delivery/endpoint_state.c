@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Decides the state of an endpoint by one table.
+ */
+
 #include <stddef.h>
 
 #include "delivery/endpoint_state.h"
 
 static const struct {
     const char  *name;
-    size_t       fact;         /* of es_endpoint_facts_t; of the last, none */
+    size_t       fact;         /* offset in es_endpoint_facts_t; the last has
+                                  none */
 } es_states[ES_STATES] = {
     [ES_STATE_DISABLED] = { "disabled", offsetof(es_endpoint_facts_t,
                                                  disabled) },

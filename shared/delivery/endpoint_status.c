@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Where deliveries of an endpoint stand, as JSON.
+ * Writes the status of an endpoint's deliveries as JSON.
  */
 
 #include <stdio.h>
@@ -19,11 +19,11 @@
 #include "read/reader.h"
 #include "store/txn.h"
 
-#define ES_STATUSES  16            /* that are told apart, of one feed */
+#define ES_STATUSES  16            /* counted one by one for a feed */
 
-/* What waits of one feed, while its retries are walked. */
+/* The waiting events of one feed, while its retries are walked. */
 typedef struct {
-    uint32_t  feed;                /* 0: none was seen yet */
+    uint32_t  feed;                /* 0: before the first feed */
     uint64_t  retries;
     uint64_t  held;
     unsigned  n;
@@ -35,14 +35,14 @@ typedef struct {
 typedef struct {
     const es_endpoint_status_query_t  *q;
     json_t                            *list;
-    json_t                            *first;  /* the first that wait */
+    json_t                            *first;  /* first waiting events */
     es_waiting_t                       waiting;
     es_endpoint_facts_t                facts;
 } es_status_t;
 
 
-/* How much is published to a feed that the partner may not read any more, and
-   what waits of it, is not for the partner. */
+/* A partner must not learn how much is published to a feed that it may no
+   longer read, nor which events of it wait. */
 
 static const es_away_t *
 es_status_away(const es_status_t *s, uint32_t feed)
@@ -93,7 +93,8 @@ es_status_progress(void *ctx, const es_progress_t *progress)
 }
 
 
-/* The event may be gone, or the feed: then there is only its place. */
+/* The event or the feed may have been deleted; the report then has no event.
+   */
 
 static json_t *
 es_status_stalled(const es_status_t *s, const es_stall_t *stall)
@@ -194,7 +195,8 @@ es_status_counts(const es_waiting_t *w)
 }
 
 
-/* The walk has come to another feed, or to its end. */
+/* Reports the counts of a feed when the walk comes to the next feed, or to its
+   end. */
 
 static es_rc_t
 es_status_waited(es_status_t *s, uint32_t feed)
@@ -305,7 +307,7 @@ es_status_redrive(es_status_t *s)
 }
 
 
-/* A mark counts only for the revision of the endpoint that it stopped. */
+/* A stop holds only for the revision of the record that it names. */
 
 static es_rc_t
 es_status_stopped(const es_endpoint_status_query_t *q, json_t *status)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Where deliveries of an endpoint stand, as JSON: its state, what
- * stands still, what waits.
+ * The status of an endpoint's deliveries, as JSON: its state, its stalls, its
+ * waiting events.
  *
- * However much waits, the answer is small: totals for each feed, and the first
- * few events one by one.
+ * The answer is small even if many events wait: it has totals for each feed,
+ * and only the first few events one by one.
  */
 
 #ifndef ES_ENDPOINT_STATUS_H
@@ -16,7 +16,7 @@
 #include "delivery/report.h"
 #include "delivery/endpoint_state.h"
 
-#define ES_STATUS_LISTED  10       /* events that wait, one by one */
+#define ES_STATUS_LISTED  10       /* waiting events, one by one */
 
 typedef struct {
     es_store_t               *store;
@@ -24,33 +24,33 @@ typedef struct {
     uint32_t                  endpoint;    /* its number */
     uint64_t                  revision;    /* of its record */
     bool                      paused;
-    bool                      disabled;    /* its partner is */
-    bool                      partner;     /* asks: of a feed that is away it
-                                              is told only that */
-    /* Whether something may be told of the feed; NULL: of all feeds. */
+    bool                      disabled;    /* its partner is disabled */
+    bool                      partner;     /* for a partner, who may learn of an
+                                              away feed only that it is away */
+    /* True if the answer may contain the feed; NULL: all feeds. */
     bool                    (*tells)(void *ctx, uint32_t feed);
     void                     *ctx;
 } es_endpoint_status_query_t;
 
 /*
- * A new object: `state`, `stopped` (why, if it is), and `deliveries`, an array
- * of objects by `kind`:
+ * Reads the status into a new object: `state`, `stopped` (the reason, if it is
+ * stopped), and `deliveries`, an array of objects by `kind`:
  *
- *     progress   of each feed: cursor, pending, behind
- *     away       instead of it, to a partner: see es_report_away_feed()
- *     stalled    what stands still, see stall.h
- *     waiting    of each feed with such: how many events wait for a retry, and
- *                how many are held, by the status of their last attempt
- *     retry, held   the first ES_STATUS_LISTED of all of these
- *     circuit    it is open
+ *     progress   for each feed: cursor, pending, behind
+ *     away       the same for a partner's away feed, see es_report_away_feed()
+ *     stalled    a stall, see stall.h
+ *     waiting    for each feed with waiting events: how many wait for a retry
+ *                and how many are held, by the status of their last attempt
+ *     retry, held   the first ES_STATUS_LISTED waiting events
+ *     circuit    the circuit is open
  *     redrive    dead letters are being tried again
  *
- * What may not be told of counts for `state` all the same.
+ * `state` also depends on feeds that the answer may not contain.
  */
 es_rc_t es_endpoint_status_read(const es_endpoint_status_query_t *q,
     json_t **status);
 
-/* What the records say of the endpoint, but for `paused` and `disabled`. */
+/* Reads all facts from the delivery records, but `paused` and `disabled`. */
 es_rc_t es_endpoint_facts_read(es_store_t *store, uint32_t endpoint,
     uint64_t revision, es_endpoint_facts_t *facts);
 

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Attempts and dead letters that nobody is to see any more.
+ * Deletes attempts and dead letters by age.
+ *
+ * An endpoint's attempts are in the order of time, so the walk visits only
+ * those that it deletes and one more of each endpoint.  Dead letters are in
+ * the order of sequences, so the walk visits all of them, a slice at each
+ * call.
  */
 
 #include "delivery/delivery.h"
@@ -106,9 +111,6 @@ es_delivery_expire(es_store_t *store, int64_t before_ms, unsigned max,
     return rc;
 }
 
-
-/* Dead letters are not in the order of time: they are gone through by and by,
-   as they are few, or were when somebody still looked. */
 
 static es_rc_t
 es_expire_dead_run(MDB_txn *txn, void *ctx)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Places in lists of attempts and dead letters.
+ * Prints and parses positions in lists of attempts and dead letters.
  */
 
 #include <inttypes.h>
@@ -14,7 +14,8 @@
 #define ES_DEAD_PLACE_LEN     24
 
 
-/* Takes so many digits from the text. */
+/* Reads `digits` hexadecimal digits off the front; the caller has checked the
+   length. */
 
 static bool
 es_hex_take(es_str_t *text, size_t digits, uint64_t *out)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Where a list of delivery records goes on, as text.
+ * The position in a list of delivery records, as the text of a page token.
  *
- * The text is the end of a record's key, in hexadecimal: of the list of one
- * endpoint, and nothing that who holds it should read.
+ * The text is the part of the last record's key after the endpoint, in
+ * hexadecimal.  It is opaque to clients.
  */
 
 #ifndef ES_LIST_POSITION_H
@@ -19,8 +19,8 @@ void es_attempt_position_print(const es_attempt_position_t *place,
 void es_dead_position_print(const es_dead_position_t *place,
     char text[ES_LIST_POSITION_MAX]);
 
-/* ES_INVALID: it is not such a text.  Of a dead letter's place the endpoint
-   is left as it is. */
+/* ES_INVALID: it is not such a text.  The endpoint of a dead letter's position
+   stays as it is. */
 es_rc_t es_attempt_position_parse(es_str_t text, es_attempt_position_t *place);
 es_rc_t es_dead_position_parse(es_str_t text, es_dead_position_t *place);
 

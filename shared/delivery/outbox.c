@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The outbox of operational events, in delivery's `meta`.
+ * The outbox of operational events, and what was announced of endpoints.  Both
+ * are records of delivery's `meta`:
  *
- * Of the records there, these begin with a word and a number:
- *
- *     "notice", place in the outbox      feed's name, NUL, the event as JSON
+ *     "notice", number in the outbox     feed's name, NUL, the event as JSON
  *     "failing", endpoint                es_failing_value_t
- *     "near", endpoint, feed             nothing
+ *     "near", endpoint, feed             nothing; a retention warning was sent
  *     "dropped"                          number of events
  */
 
@@ -31,6 +30,8 @@ typedef struct __attribute__((packed)) {
     uint8_t   level;
     uint8_t   loud;
 } es_failing_value_t;
+
+_Static_assert(sizeof(es_failing_value_t) == 22, "stored on disk");
 
 typedef struct {
     es_failing_fn  fn;
@@ -208,7 +209,7 @@ es_changeset_announced_done(es_changeset_t *c, uint32_t endpoint, uint32_t feed)
 }
 
 
-/* Reads the value at a key into `out`. */
+/* Appends the value of a key to `out`.  ES_NOT_FOUND. */
 
 static es_rc_t
 es_word_get(es_store_t *store, const es_dkey_t *name, es_buf_t *out)
@@ -372,7 +373,8 @@ es_outbox_split(const MDB_val *value, es_buf_t *feed, es_buf_t *event)
 }
 
 
-/* At the first place from `from` on; or, `back`, the last one before it. */
+/* The first event of the outbox from number `from` on, or with `back` the last
+   one before it. */
 
 static es_rc_t
 es_outbox_seek(es_store_t *store, uint64_t from, bool back, uint64_t *number,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Delivery state as JSON.
+ * Writes records of delivery state as JSON.
  */
 
 #include <stdlib.h>
@@ -138,7 +138,7 @@ es_report_time(int64_t ms, char text[ES_TIME_LEN + 1])
 }
 
 
-/* What an endpoint answered is bytes: '?' for each that is not UTF-8. */
+/* An endpoint may answer any bytes: each one that is not UTF-8 becomes '?'. */
 
 static json_t *
 es_report_body(const es_attempt_t *a)
@@ -270,7 +270,7 @@ es_report_away_feed(const es_away_t *away)
 }
 
 
-/* Without an attempt it waits for an earlier one of its subject. */
+/* A retry without an attempt is held by an earlier event of its subject. */
 
 json_t *
 es_report_retry(const es_report_feeds_t *feeds, const es_retry_t *r)

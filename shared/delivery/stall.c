@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Reads and writes stalls, which are records of delivery's `meta`, and shows
+ * them as JSON:
+ *
+ *     "stalled", endpoint, feed    es_stall_value_t
+ */
+
 #include "base/base.h"
 #include "base/clock.h"
 #include "delivery/delivery.h"
@@ -22,6 +29,8 @@ typedef struct __attribute__((packed)) {
     uint32_t  subjects;
 } es_stall_value_t;
 
+_Static_assert(sizeof(es_stall_value_t) == 61, "stored on disk");
+
 typedef struct {
     es_stall_fn  fn;
     void        *ctx;
@@ -31,9 +40,18 @@ typedef struct {
 const char *
 es_stall_name(es_stall_reason_t reason)
 {
-    static const char  *names[ES_STALLS] = {
-        "none", "event", "subject", "full", "unreadable", "nudge", "secret",
-        "token", "throttled", "proxy", "files"
+    static const char  *const  names[ES_STALLS] = {
+        [ES_STALL_NONE] = "none",
+        [ES_STALL_EVENT] = "event",
+        [ES_STALL_SUBJECT] = "subject",
+        [ES_STALL_FULL] = "full",
+        [ES_STALL_UNREADABLE] = "unreadable",
+        [ES_STALL_NUDGE] = "nudge",
+        [ES_STALL_SECRET] = "secret",
+        [ES_STALL_TOKEN] = "token",
+        [ES_STALL_THROTTLED] = "throttled",
+        [ES_STALL_PROXY] = "proxy",
+        [ES_STALL_FILES] = "files"
     };
 
     return names[(unsigned) reason < ES_STALLS ? reason : 0];
@@ -214,7 +232,7 @@ es_stall_time(json_t *report, const char *member, int64_t ms)
 }
 
 
-/* A value as it stands in JSON text. */
+/* Adds a value whose text is JSON-encoded, but without its quotes. */
 
 static void
 es_stall_member(json_t *report, const char *member, es_str_t text)

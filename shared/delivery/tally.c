@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Counting attempts, and the record of it.
+ * Counts attempts, and reads and writes the record of the counters.
  */
 
 #include "delivery/delivery.h"
@@ -10,13 +10,16 @@
 #include "store/env.h"
 #include "store/store.h"
 
-/* The record: this, then a number for each class and each duration. */
+/* The head of the record; a number for each class and each duration follows.
+   */
 typedef struct __attribute__((packed)) {
     uint32_t  classes;
     uint32_t  durations;
     uint64_t  dead;
     uint64_t  duration_us;
 } es_tally_value_t;
+
+_Static_assert(sizeof(es_tally_value_t) == 24, "stored on disk");
 
 #define ES_TALLY_DURATIONS  (ES_TALLY_BUCKETS + 1)
 
@@ -34,7 +37,7 @@ es_tally_attempt(es_tally_t *tally, const es_attempt_t *attempt)
         tally->attempts[attempt->klass]++;
     }
 
-    /* It was not sent: that took no time. */
+    /* a simulated failure sends nothing and has no duration */
 
     if (attempt->klass == ES_ATTEMPT_SIMULATED) {
         return;

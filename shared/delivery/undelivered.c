@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Counts the undelivered events of endpoints, by feed.
+ */
+
 #include <stdlib.h>
 
 #include "base/base.h"
@@ -14,7 +18,7 @@ typedef struct {
     uint64_t                before;
     es_report_feeds_t       feeds;
     es_buf_t                buf;       /* es_undelivered_t ... */
-    size_t                  at;        /* where the retries are */
+    size_t                  at;        /* item that the retries have reached */
 } es_undelivered_walk_t;
 
 
@@ -61,7 +65,7 @@ es_undelivered_progress(void *ctx, const es_progress_t *p)
 
     memcpy(u.feed, feed->name, sizeof(feed->name));
 
-    /* an epoch that has ended is lost already */
+    /* the events of an epoch that has ended are lost already */
 
     if (strcmp(feed->epoch, p->epoch) == 0) {
         end = feed->last < w->before - 1 ? feed->last : w->before - 1;
@@ -76,7 +80,7 @@ es_undelivered_progress(void *ctx, const es_progress_t *p)
 }
 
 
-/* Retries come in the order of the progress. */
+/* Retries come in the order of the progress records. */
 
 static es_rc_t
 es_undelivered_retry(void *ctx, const es_retry_t *r)

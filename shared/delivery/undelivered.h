@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What endpoints have still to be sent, for whoever is about
- * to take it away from them.
+ * Undelivered events of endpoints, to warn a user who is about to remove an
+ * endpoint, a feed or events.
  */
 
 #ifndef ES_UNDELIVERED_H
@@ -14,10 +14,10 @@
 typedef struct {
     uint32_t  endpoint;
     char      feed[ES_FEED_MAX + 1];
-    bool      away;            /* the place is kept, and not sent anything */
-    char      name[ES_FEED_MAX + 1];   /* the endpoint's then, or "" */
-    uint64_t  events;          /* after the cursor, in flight, or waiting; those
-                                  too that a filter will pass by */
+    bool      away;            /* the endpoint is away from the feed */
+    char      name[ES_FEED_MAX + 1];   /* the endpoint's if it is away, or "" */
+    uint64_t  events;          /* after the cursor, in flight, or waiting; with
+                                  those that a filter will skip */
 } es_undelivered_t;
 
 typedef struct {
@@ -26,9 +26,9 @@ typedef struct {
 } es_undelivered_list_t;
 
 /*
- * Every place of an endpoint (0: of every one) on a feed (empty: on every feed
- * that is there), with the events before sequence `before`.  Needs ES_STORE_DELIVERY_READ; free
- * with es_undelivered_free().
+ * Lists an endpoint's (0: every endpoint's) undelivered events of a feed
+ * (empty: of every feed) that have a sequence below `before`.  Needs
+ * ES_STORE_DELIVERY_READ.  The caller frees the list after ES_OK.
  */
 es_rc_t es_undelivered_load(es_store_t *store, uint32_t endpoint,
     es_str_t feed, uint64_t before, es_undelivered_list_t *out);
