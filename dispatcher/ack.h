@@ -15,8 +15,8 @@
 void esd_ack_init(esd_dispatcher_t *d);
 /* Each second. */
 void esd_ack_tick(esd_dispatcher_t *d);
-/* Events up to `sequence` that wait or are still to come are not sent, and
-   those in flight are not tried again; `why` is for the log. */
+/* Unsent events up to `sequence` are skipped, and those in flight are not tried
+   again; `why` is for the log. */
 void esd_ack_pass(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t sequence,
     const char *why);
 

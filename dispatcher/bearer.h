@@ -20,7 +20,7 @@ typedef struct {
     es_buf_t  line;            /* the header line, with its NUL; or empty */
     int64_t   refresh_us;   /* monotonic */
     int64_t   ends_us;
-    int64_t   until_us;        /* none is asked for before */
+    int64_t   until_us;        /* no request before */
     bool      fetching;
     bool      none;            /* the last request failed: test events that
                                   wait fail with it */

@@ -20,27 +20,27 @@
 
 #include "types.h"
 
-/* An event of a cancel, as it waits. */
+/* A waiting event of a cancel. */
 typedef struct {
     uint64_t  key;
     uint64_t  sequence;
 } esd_clearing_item_t;
 
-/* A cancel or a discard that is under way. */
+/* A cancel or a discard in progress. */
 struct esd_clearing_job {
     es_clearing_progress_t  clear;     /* as it is on disk */
     es_clearing_t           clearing;
-    uint64_t                commits;   /* not before so many */
+    uint64_t                commits;   /* starts after so many commits */
     uint64_t                count;     /* found, or done in this phase */
-    es_dead_position_t      place;     /* discard: looked at up to there */
-    bool                    begun;     /* cancel: the list was made, */
-    bool                    looked;    /* and has what is meant only */
+    es_dead_position_t      place;     /* discard: examined up to here */
+    bool                    begun;     /* cancel: the list is complete, */
+    bool                    looked;    /* and has only matching events */
     esd_clearing_item_t    *list;      /* cancel */
     size_t                  n;
-    size_t                  at;        /* of the list, that is next */
-    size_t                  kept;      /* of those before it, that are meant */
-    uint64_t                upto;      /* cancel: events yet to come up to
-                                          there are passed over */
+    size_t                  at;        /* next index of the list */
+    size_t                  kept;      /* matching ones before it */
+    uint64_t                upto;      /* cancel: events of the log up to
+                                          here are skipped */
 };
 
 /* The result of a slice of a job. */
@@ -57,8 +57,8 @@ void esd_clearing_init(esd_dispatcher_t *d);
 void esd_clearing_load(esd_dispatcher_t *d, esd_target_t *target);
 void esd_clearing_begin(esd_dispatcher_t *d, esd_target_t *target,
     const es_control_request_t *request);
-/* Forgets the job of an endpoint that goes away.  Its record stays, and the
-   job continues when the endpoint comes back. */
+/* Frees the job of a removed endpoint.  The record of the job stays, and it
+   continues when the endpoint is created again. */
 void esd_clearing_drop(esd_dispatcher_t *d, esd_target_t *target);
 /* Replies to a request; `detail` is NULL with ES_OK. */
 void esd_clearing_reply(esd_dispatcher_t *d,

@@ -7,9 +7,9 @@
  *
  *     refresh.c            reads what changed: registry, feeds, events
  *     loader.c             loads the registry in a thread
- *     target.c             the endpoints, and the feeds that each is sent
- *     parked.c             progress on feeds that an endpoint is not sent now
- *     loss.c               events that an endpoint will never be sent
+ *     target.c             the endpoints, and the feeds that each receives
+ *     parked.c             positions on feeds no longer sent to an endpoint
+ *     loss.c               events that an endpoint will never receive
  *     secret_keys.c        the keys that decrypt the endpoints' secrets
  *     lane.c               a lane: the state of one feed of one endpoint
  *     ready.c              queues of lanes that may have something to send
@@ -21,7 +21,7 @@
  *     send.c               one attempt: its libcurl handle and its slot
  *     channel.c            libcurl's sockets on the event loop
  *     proxy.c              the proxy for all outgoing requests, if any
- *     token.c              gets OAuth access tokens
+ *     token.c              requests OAuth access tokens
  *     bearer.c             gives requests their access token
  *     response.c           reads the response
  *     trickle.c            limits the time that a response body may take
@@ -33,7 +33,7 @@
  *     failing.c            reports and disables endpoints that keep failing
  *     notice.c             composes operational events
  *     notifier.c           publishes them, in a thread
- *     retention_warning.c  warns of events that retention will soon remove
+ *     retention_warning.c  warns of events that retention will delete soon
  *     stall.c              reports lanes that make no progress
  *     request.c            replay, resend, redrive
  *     skip.c               makes the event that blocks a lane a dead letter
@@ -46,14 +46,14 @@
  *     simulate.c           simulated failures
  *     recorder.c           writes delivery state, committed by a thread
  *     thread.c             threads beside the loop
- *     trusted_clock.c      the time by which things expire
+ *     trusted_clock.c      the time by which data expires
  *     table.c              arrays by number
  *     loop.c               the event loop, which calls all of this
  *
  * The files call each other in one direction only, which
  * t/house/dispatcher_cycles.t checks.
  *
- * Everything runs on the loop's thread but es_delivery_commit()
+ * Everything runs on the loop's thread except es_delivery_commit()
  * (recorder.c), es_registry_load() (loader.c), retention (janitor.c),
  * es_publish() (notifier.c) and Ed25519 signatures (signing.c).  The loop
  * never waits for the disk or for a receiver.
@@ -99,20 +99,20 @@ struct esd_dispatcher {
     esd_signings_t         signings;
 
     es_registry_t         *registry;
-    uint64_t               registry_version;   /* that was looked at */
+    uint64_t               registry_version;   /* that was examined */
     uint64_t               taken;      /* the last request */
     esd_saved_t            saved;      /* until it is taken over */
     int64_t                alive_ms;   /* esd_clock_stamp_ms() of the last
-                                          look */
-    int64_t                booted_ms;  /* wall clock of it, see schedule.c */
-    bool                   refresh;    /* the bell rang */
-    bool                   reload;     /* though nothing has changed */
-    bool                   locked;     /* there are secrets without a key */
-    int64_t                reload_us;  /* monotonic: for that, not before */
-    bool                   unjoined;   /* a lane could not be begun */
+                                          refresh */
+    int64_t                booted_ms;  /* wall clock at boot, see schedule.c */
+    bool                   refresh;    /* the bell has rung */
+    bool                   reload;     /* even without a change */
+    bool                   locked;     /* a secret lacks its key */
+    int64_t                reload_us;  /* monotonic: no such load before */
+    bool                   unjoined;   /* a lane could not start */
     uint64_t               refreshes;
     uint64_t               syncs;
-    uint64_t               rounds;     /* of reading */
+    uint64_t               rounds;     /* of reading the log */
 
     esd_target_t         **targets;    /* by number */
     size_t                 ntargets;
@@ -120,42 +120,42 @@ struct esd_dispatcher {
     size_t                 nsources;
     esd_parked_t         **parked;     /* by the endpoint's number */
     size_t                 nparked;
-    uint64_t               lost;       /* events, since the store was made */
+    uint64_t               lost;       /* events since the store was created */
     esd_lanes_t            ready;
-    esd_lanes_t            later;      /* ready, of doubted endpoints */
-    esd_targets_t          testing;    /* whose test events get a turn */
-    int                    nlater;     /* of them, turns since the loop has
-                                          looked at sockets */
-    int                    nready;     /* turns of others since then */
+    esd_lanes_t            later;      /* ready lanes of doubted endpoints */
+    esd_targets_t          testing;    /* their test events get a turn */
+    int                    nlater;     /* their turns since the loop has
+                                          polled sockets */
+    int                    nready;     /* turns of other lanes since then */
     esd_slots_t            slots;
-    esd_sends_t            trickles;   /* see trickle.c: first to end first */
+    esd_sends_t            trickles;   /* see trickle.c; earliest end first */
     ev_timer               trickle;
 
-    unsigned               nsends;     /* made, in flight or idle */
+    unsigned               nsends;     /* all of them, in flight or idle */
     unsigned               in_flight;
     unsigned               doubted;    /* of those, to doubted endpoints */
     size_t                 nwaiting;   /* items of all lanes */
-    size_t                 nlingering; /* lanes with a batch that fills */
+    size_t                 nlingering; /* lanes that wait to fill a batch */
     bool                   halted;     /* the recorder cannot write */
-    es_stall_t             stall;      /* why nothing is sent to anybody */
+    es_stall_t             stall;      /* why nothing is sent at all */
     bool                   stopping;
-    int64_t                stopped_us;     /* monotonic: the signal for it */
+    int64_t                stopped_us;     /* monotonic: time of the signal */
     bool                   pid_written;
 
     int                    wake_fd;
     ev_io                  wake;
-    int64_t                refresh_us; /* monotonic: no look before */
+    int64_t                refresh_us; /* monotonic: not again before */
     ev_timer               refresh_timer;
     ev_timer               tick;       /* each second */
     ev_timer               tock;       /* ten a second, while items wait */
-    ev_timer               ack_timer;  /* while a look at checkpoints goes
-                                          on, with targets from ack_next */
+    ev_timer               ack_timer;  /* while checkpoints are checked, from
+                                          target ack_next on */
     size_t                 ack_next;
-    uint64_t               ack_version;     /* that were looked at */
+    uint64_t               ack_version;     /* that was examined */
     uint64_t               ack_registry_version;
-    int64_t                ack_since_ms;    /* of the first look; 0: all */
-    ev_timer               clearing_timer;  /* while there are jobs, */
-    unsigned               njobs;           /* so many */
+    int64_t                ack_since_ms;    /* of the first check; 0: all */
+    ev_timer               clearing_timer;  /* runs while there are jobs */
+    unsigned               njobs;
     ev_timer               grace;
     ev_prepare             ending;
     ev_signal              signals[4];

@@ -21,7 +21,7 @@ typedef struct {
     bool      recorded;        /* has a retry record; else it is pending */
     bool      held;            /* an earlier one of its key is not done */
     bool      repeated;        /* a simulated duplicate: simulate.c */
-    bool      acked;           /* in flight: not to be tried again */
+    bool      acked;           /* in flight: must not be tried again */
     bool      keyed;           /* `key` is known, see ordering.c */
     bool      asked;           /* of a redrive or resend, not tried yet */
     uint64_t  key;             /* of its subject, see ordering.c; 0: none */

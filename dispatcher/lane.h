@@ -29,10 +29,10 @@
 #define ESD_STUCK_MS  60000        /* until an event that could not be read is
                                       read again */
 
-/* A feed and the lanes of all endpoints that are sent it. */
+/* A feed and its lanes to all endpoints. */
 struct esd_source {
     es_feed_t    feed;
-    uint64_t     round;            /* of reading, in which `feed` was read */
+    uint64_t     round;            /* d->rounds in which `feed` was read */
     uint64_t     seen;             /* d->refreshes that found it last */
     uint64_t     known;            /* the last event at d->alive_ms, */
     char         known_epoch[ES_EPOCH_MAX + 1];    /* and its epoch */
@@ -48,49 +48,49 @@ struct esd_lane {
     TAILQ_ENTRY(esd_lane)  in_dirty;
     TAILQ_ENTRY(esd_lane)  in_passed;
     esd_sends_t            sends;      /* in flight */
-    size_t                 nflying;    /* events of these without a record */
+    size_t                 nflying;    /* their events without a retry record */
     char                   epoch[ES_EPOCH_MAX + 1];
-    uint64_t               position;   /* taken from the log up to here */
+    uint64_t               position;   /* the log was taken up to here */
     uint64_t               matched;    /* last one that matched */
     uint64_t               acked;      /* by a checkpoint, see ack.c */
-    esd_item_t            *waiting;    /* not in flight: retries, and what was
-                                          in flight when the last run ended;
+    esd_item_t            *waiting;    /* not in flight: retries, and events
+                                          in flight at the end of the last run;
                                           see waiting.h */
     size_t                 nwaiting;
     size_t                 waiting_cap;
     esd_link_t            *links[ESD_ORDERS];
     uint32_t               roots[ESD_ORDERS];
-    size_t                 nheld;      /* of them, those that are held */
-    size_t                 npending;   /* of them, those without a record */
+    size_t                 nheld;      /* held ones of these */
+    size_t                 npending;   /* those without a retry record */
     int64_t                due_ms;     /* the least next_ms of `waiting` */
-    bool                   retried;    /* its last turn was a retry's */
+    bool                   retried;    /* its last turn sent a retry */
     int64_t                stuck_ms;   /* nothing is sent before; 0: now */
     uint64_t               stuck_at;   /* the event that cannot be read */
     uint64_t               unmatched;  /* none matches up to here, see
                                           stall.c */
-    es_stall_t             stall;      /* why it stands, see stall.c */
+    es_stall_t             stall;      /* see stall.c */
     int64_t                linger_ms;  /* a batch may fill until then; or 0 */
     uint64_t               ahead;      /* matches are counted up to here, */
     uint64_t               nahead;     /* from `position` on: see nudge.c */
     unsigned               nudges;     /* attempts of one */
-    uint64_t               swapped;    /* stands back, see simulate.c; or 0 */
+    uint64_t               swapped;    /* was put back, see simulate.c; or 0 */
     esd_lanes_t           *ready;      /* the list that it is in, or NULL */
-    es_loss_t              loss;       /* what has not been told yet */
-    int64_t                loss_us;    /* monotonic: told last; 0: never */
-    int64_t                ending_us;  /* monotonic: the feed is being emptied
-                                          since then, by the note of */
+    es_loss_t              loss;       /* not announced yet */
+    int64_t                loss_us;    /* monotonic: last announced; 0: never */
+    int64_t                ending_us;  /* monotonic: since when the feed is
+                                          being emptied, by the record of */
     int64_t                ending_ms;  /* that time, see loss.c */
-    esd_passed_t          *passed;     /* the same, while it waits for a
-                                          place, see slots.c */
-    bool                   called;     /* from there, for its turn */
+    esd_passed_t          *passed;     /* the list in which it waits for a slot,
+                                          see slots.c; or NULL */
+    bool                   called;     /* woken from that list for its turn */
     bool                   dirty;
-    bool                   moved;      /* position only, since last commit */
+    bool                   moved;      /* only the position, since the commit */
 };
 
 esd_lane_t *esd_lane_create(esd_target_t *target, esd_source_t *source);
 void esd_lane_destroy(esd_dispatcher_t *d, esd_lane_t *lane);
 
-/* The endpoint's lane of a feed; NULL: the endpoint is not sent the feed. */
+/* The endpoint's lane of a feed; NULL: the endpoint does not receive it. */
 esd_lane_t *esd_lane_of(const esd_target_t *target,
     const esd_source_t *source);
 /* The same, by the feed's number. */

@@ -22,12 +22,12 @@
 typedef struct {
     esd_thread_t     thread;
     bool             asked;
-    bool             done;         /* what was loaded is the loop's to take */
+    bool             done;         /* the loop may take the result */
     int64_t          asked_ms;     /* esd_clock_stamp_ms(); the loop's */
-    uint64_t         asked_version; /* of the registry, then; the loop's */
-    uint64_t         failed_version;   /* said of this one; the loop's */
-    int64_t          until_us;     /* monotonic: it failed, and none is asked
-                                      for before; the loop's */
+    uint64_t         asked_version; /* of the registry then; the loop's */
+    uint64_t         failed_version;   /* this failure was logged; the loop's */
+    int64_t          until_us;     /* monotonic: no request before, after a
+                                      failure; the loop's */
     es_rc_t         rc;
     es_reason_t     reason;        /* its record */
     es_registry_t  *registry;
@@ -37,7 +37,7 @@ typedef struct {
 es_rc_t esd_loader_start(esd_dispatcher_t *d);
 void esd_loader_finish(esd_dispatcher_t *d);
 /* Requests a registry of this version or later; d->refresh is set when it is
-   loaded.  Does nothing while a request is under way. */
+   loaded.  Does nothing while a request is in progress. */
 void esd_loader_request(esd_dispatcher_t *d, uint64_t version);
 /* False: nothing was loaded.  Otherwise `*rc` and `*registry` are those of
    esd_secret_keys_load(). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Losses: events that an endpoint will never be sent.
+ * Losses: events that an endpoint will never receive.
  */
 
 #ifndef ESD_LOSS_H
@@ -19,7 +19,7 @@
 #include "types.h"
 
 /* The number of events that the lane has in flight or waiting; `*first`
-   becomes the least of their sequences, if that is less. */
+   becomes the smallest of their sequences if it is larger. */
 size_t esd_loss_items(const esd_lane_t *lane, uint64_t *first);
 /* Fills in the names of the lane's endpoint and feed; `since_ms` is 0. */
 void esd_loss_away(const esd_lane_t *lane, es_away_t *away);
@@ -30,14 +30,14 @@ void esd_loss_report(esd_dispatcher_t *d, const es_away_t *away,
 /* Reports what the lane has lost: at once, or when a report is due. */
 void esd_loss_flush(esd_dispatcher_t *d, esd_lane_t *lane);
 void esd_loss_tick(esd_dispatcher_t *d, esd_lane_t *lane);
-/* Retention has removed events that the lane had still to send. */
+/* Retention has deleted undelivered events of the lane. */
 void esd_loss_overtaken(esd_dispatcher_t *d, esd_lane_t *lane);
-/* The lane's epoch has ended, with events that the lane had still to send. */
+/* The lane's epoch has ended, with undelivered events. */
 void esd_loss_epoch(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     es_loss_reason_t reason);
-/* The loss of progress whose epoch has ended.  It has `n` items, and `first`
-   is the least of their sequences.  `*ended` is the record of the epoch's end,
-   all zero if there is none. */
+/* Computes the loss of a position whose epoch has ended.  It has `n` items, and
+   `first` is the smallest of their sequences.  `*ended` is the record of the
+   epoch's end, all zero if there is none. */
 void esd_loss_ended(es_txn_t *txn, const esd_saved_lane_t *place, size_t n,
     uint64_t first, es_ended_epoch_t *ended, es_loss_t *loss);
 /* True while a reset or a removal empties the lane's feed. */

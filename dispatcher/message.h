@@ -15,8 +15,8 @@
 #include "types.h"
 
 void esd_message_begin(esd_send_t *send);
-/* Adds an event of the log.  There are at most as many as the endpoint's batch
-   has.  `event` is only read during the call. */
+/* Adds an event of the log, up to the endpoint's batch size.  `event` is read
+   only during the call. */
 es_rc_t esd_message_add(esd_send_t *send, const esd_lane_t *lane,
     const esd_item_t *item, const es_event_t *event);
 /* Adds an event that is not in the log, as the only one. */

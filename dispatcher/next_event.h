@@ -13,8 +13,7 @@
 
 #include "types.h"
 
-/* True when the lane sent or passed over something, so that there may be
-   more. */
+/* True: the lane sent or skipped events, so that there may be more. */
 bool esd_next_event(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane);
 
 #endif /* ESD_NEXT_EVENT_H */

@@ -20,19 +20,19 @@
 
 typedef struct {
     esd_thread_t      thread;
-    bool              told;        /* look into the outbox */
-    _Atomic uint64_t  last;        /* place in the outbox that was given */
-    _Atomic bool      wanted;      /* there are partners to tell */
+    bool              told;        /* the outbox must be read */
+    _Atomic uint64_t  last;        /* last number given in the outbox */
+    _Atomic bool      wanted;      /* some partner has an operations feed */
 
     /* The thread's. */
     es_changeset_t   *changes;
     es_registry_t    *registry;
-    int64_t           warning_us;  /* monotonic: no look before */
-    uint64_t          after;       /* place up to which it has read */
-    bool              failed;      /* and it was said */
-    bool              blind;       /* retention_warning.c failed, and it was
-                                      said */
-    uint64_t          dropped;     /* events, since the store was made */
+    int64_t           warning_us;  /* monotonic: not again before */
+    uint64_t          after;       /* number up to which it has read */
+    bool              failed;      /* and that was logged */
+    bool              blind;       /* retention_warning.c failed, and that
+                                      was logged */
+    uint64_t          dropped;     /* events since the store was created */
 } esd_notifier_t;
 
 es_rc_t esd_notifier_start(esd_dispatcher_t *d);

@@ -36,8 +36,8 @@ struct esd_outcome {
 
 /* Finds the outcome of an attempt that is over. */
 void esd_outcome_read(esd_send_t *send, CURLcode result, esd_outcome_t *o);
-/* Ends every attempt: stops the endpoint if it asked for that, gives the send
-   back, and wakes what waited. */
+/* Ends every attempt: stops the endpoint if the answer requests that, releases
+   the send, and wakes lanes that waited. */
 void esd_outcome_apply(esd_send_t *send, const esd_outcome_t *o);
 /* The esd_send_fn of attempts that carry events. */
 void esd_outcome_events(esd_send_t *send, CURLcode result);

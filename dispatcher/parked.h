@@ -29,7 +29,7 @@ bool esd_parked_any(const esd_dispatcher_t *d, uint32_t endpoint);
    long, and report what is lost. */
 void esd_parked_feed_gone(esd_dispatcher_t *d, es_txn_t *txn, uint32_t feed);
 void esd_parked_expire(esd_dispatcher_t *d, es_txn_t *txn, int64_t now_ms);
-/* Takes what the last run left and no lane has taken. */
+/* Keeps positions of the last run that no lane has taken over. */
 void esd_parked_load(esd_dispatcher_t *d, es_txn_t *txn);
 void esd_parked_done(esd_dispatcher_t *d);
 

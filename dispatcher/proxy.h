@@ -23,7 +23,7 @@ typedef struct {
     char     *password;
     int64_t   pause_ms;        /* 0: it works */
     int64_t   until_us;        /* monotonic: nothing is sent before */
-    ev_timer  timer;           /* then the loop looks again */
+    ev_timer  timer;           /* then the loop tries again */
 } esd_proxy_t;
 
 /* True when the text is the URL of a proxy. */

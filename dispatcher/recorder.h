@@ -35,7 +35,7 @@ typedef struct {
     bool             announce;     /* events of a commit are in the outbox:
                                       the loop wakes the notifier */
     bool             busy;
-    bool             due;          /* commit again as soon as it can be */
+    bool             due;          /* commit again as soon as possible */
     bool             failed;       /* `committing` waits to be tried again */
     bool             full;         /* as there is no room for it */
     uint64_t         commits;

@@ -14,7 +14,7 @@
 /* Takes over the state of the last run.  After ES_CORRUPT and other errors the
    dispatcher cannot start. */
 es_rc_t esd_refresh_load(esd_dispatcher_t *d);
-/* Reads what has changed, if d->refresh is set. */
+/* Reads all changes, if d->refresh is set. */
 void esd_refresh(esd_dispatcher_t *d);
 
 #endif /* ESD_REFRESH_H */

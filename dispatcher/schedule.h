@@ -26,12 +26,12 @@ int64_t esd_schedule_ms(const esd_dispatcher_t *d);
 
 /* The number in [0, 1) that makes the jitter. */
 double esd_schedule_draw(es_str_t id, es_str_t endpoint, uint32_t attempt);
-/* The delay after so many attempts; -1: there is no further attempt. */
+/* The delay after `attempts`; -1: there is no further attempt. */
 int64_t esd_schedule_delay(const es_endpoint_t *endpoint, es_str_t id,
     uint32_t attempts);
 /* The longest delay of the endpoint's schedule. */
 int64_t esd_schedule_longest(const es_endpoint_t *endpoint);
-/* The delay that a Retry-After header field asks for; -1: none. */
+/* The delay of a Retry-After header field; -1: none. */
 int64_t esd_schedule_retry_after(const char *value, int64_t now_ms);
 
 #endif /* ESD_SCHEDULE_H */

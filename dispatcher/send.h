@@ -26,7 +26,7 @@
 #include "signing.h"
 #include "types.h"
 
-/* Room for all header lines of a request but those of the endpoint. */
+/* Space for all header lines of a request except the endpoint's own. */
 #define ESD_HEAD_MAX  (512 + ES_ID_MAX + ES_FEED_MAX                         \
                        + ES_SECRETS_MAX * ES_SIGNATURE_MAX)
 
@@ -46,41 +46,41 @@ struct esd_send {
     esd_dispatcher_t       *d;
     esd_target_t           *target;
     esd_lane_t             *lane;
-    TAILQ_ENTRY(esd_send)   link;      /* in one of the lane's lists, or of
-                                          the target's */
+    TAILQ_ENTRY(esd_send)   link;      /* in a list of the lane or of the
+                                          target */
     esd_channel_t          *channel;
     CURL                   *easy;
     CURLU                  *url;
-    uint64_t                revision;  /* of the endpoint, that it is set to */
+    uint64_t                revision;  /* of the endpoint when it was set up */
     esd_send_kind_t         kind;
     esd_send_fn             ended;
-    esd_item_t             *items;     /* what it carries, in order; other */
+    esd_item_t             *items;     /* its events in order; other */
     unsigned                nitems;    /* kinds have none */
     unsigned                nflying;   /* counted in lane->nflying */
-    uint64_t                upto;      /* nudge: last event that it is for;
+    uint64_t                upto;      /* nudge: the last event it covers;
                                           test: number of the request */
     uint32_t                attempt;   /* from 1 */
     es_buf_t                body;
     es_buf_t                ids;       /* of the events, a NUL after each;
                                           token: the answer */
-    es_buf_t                auth;      /* its own, of target->token */
+    es_buf_t                auth;      /* its copy of target->token.line */
     char                    trace[ESD_TRACEPARENT_LEN + 1];
-    esd_signing_t          *signing;   /* signatures that are being made */
+    esd_signing_t          *signing;   /* signatures in progress, or NULL */
     bool                    proxied;
-    es_failure_t            simulate;  /* NONE: it is meant well */
-    size_t                  truncated; /* of the body, what was sent */
+    es_failure_t            simulate;  /* the simulated failure, or NONE */
+    size_t                  truncated; /* bytes of the body that were sent */
     bool                    retry;     /* counted in target->retrying */
     bool                    doubted;   /* counted in d->doubted */
     TAILQ_ENTRY(esd_send)   in_trickles;
-    int64_t                 trickle_us; /* monotonic: it ends; 0: in none */
+    int64_t                 trickle_us; /* monotonic: deadline; 0: none */
     int64_t                 sent_ms;
     int64_t                 sent_us;   /* monotonic */
 
     /* The answer so far. */
     bool                    refused;   /* an address that is not allowed */
-    bool                    starved;   /* there was no descriptor for it */
-    bool                    overflow;  /* headers over their limit, or none
-                                          of HTTP: no status counts */
+    bool                    starved;   /* no descriptor was available */
+    bool                    overflow;  /* headers over the limit or not of
+                                          HTTP: no status counts */
     size_t                 header_bytes;
     size_t                 read_bytes;
     unsigned               first_len;

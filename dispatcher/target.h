@@ -31,10 +31,10 @@ struct esd_target {
     esd_dispatcher_t      *d;
     uint32_t               number;
     esd_slot_holder_t     *holder;     /* its partner */
-    const es_endpoint_t   *conf;       /* of the present picture */
-    uint64_t               revision;   /* that the rest was made from */
+    const es_endpoint_t   *conf;       /* in the loaded registry */
+    uint64_t               revision;   /* of the record in use */
     uint64_t               partner_revision;
-    uint64_t               seen;       /* sync that found it last */
+    uint64_t               seen;       /* d->syncs that found it last */
     char                   name[ES_FEED_MAX + 1];
     es_signer_t           *signers[ES_SECRETS_MAX];
     int64_t                signer_expires_ms[ES_SECRETS_MAX];
@@ -42,40 +42,40 @@ struct esd_target {
     bool                   locked;     /* secrets that cannot be decrypted */
     bool                   stopped;
     uint64_t               stopped_revision;
-    bool                   full;       /* a lane found no room in flight */
+    bool                   full;       /* a lane found no free slot */
     unsigned               in_flight;
-    unsigned               retrying;   /* of them, those that failed before */
+    unsigned               retrying;   /* retries of these */
     unsigned               retries;    /* retry records of all lanes */
-    unsigned               asked;      /* that wait on request, untried */
+    unsigned               asked;      /* waiting and untried, by request */
     int64_t                longest_ms; /* more than any delay */
-    int64_t                redrive_ms; /* dead letters up to then are tried
+    int64_t                redrive_ms; /* dead letters up to this time are tried
                                           again; 0: none */
-    uint64_t               redrive_commits;    /* not before so many */
-    unsigned               failed;     /* that wait for another attempt */
-    double                 window;     /* in flight at most, adapting */
+    uint64_t               redrive_commits;    /* begins after these */
+    unsigned               failed;     /* events waiting for another attempt */
+    double                 window;     /* adaptive limit of in_flight */
     esd_latency_t          latency;
-    _Atomic uint64_t       bucket;     /* of its rate, as gcra.h has it */
-    ev_timer               earned;     /* the next attempt of its rate */
-    int64_t                throttled_us;   /* monotonic: none before */
+    _Atomic uint64_t       bucket;     /* of its rate limit, see gcra.h */
+    ev_timer               earned;     /* when its rate allows an attempt */
+    int64_t                throttled_us;   /* monotonic: no attempt before */
     int64_t                used_us;    /* monotonic: last send */
     unsigned               failures;   /* in a row */
     bool                   doubted;    /* its last attempt had no answer */
     uint32_t               broken;     /* no answer or 5xx, in a row */
-    int64_t                broken_us;  /* monotonic: the first of them */
+    int64_t                broken_us;  /* monotonic: time of the first */
     int64_t                broken_ms;
     uint32_t               trips;      /* circuit open: failed probes + 1 */
-    es_failing_t           failing;    /* since_ms 0: it does not */
+    es_failing_t           failing;    /* since_ms is 0: it is not failing */
     char                   over[64];   /* why it is disabled */
-    esd_lanes_t            lanes;      /* who was sent last comes last */
-    esd_sends_t            others;     /* in flight, of no lane */
-    esd_sends_t            idle;       /* made and not in flight */
-    esd_test_events_t      tests;      /* that wait */
+    esd_lanes_t            lanes;      /* the lane that sent last comes last */
+    esd_sends_t            others;     /* in flight, without a lane */
+    esd_sends_t            idle;       /* not in flight */
+    esd_test_events_t      tests;      /* waiting */
     unsigned               ntests;
     bool                   testing;    /* in d->testing */
     TAILQ_ENTRY(esd_target)  in_testing;
     esd_clearing_job_t    *job;        /* see clearing.c; or NULL */
     esd_token_t            token;
-    es_stall_t             stall;      /* why it is sent nothing */
+    es_stall_t             stall;      /* why nothing is sent to it */
     esd_channel_t         *channel;    /* of its own, while it has sends */
 };
 

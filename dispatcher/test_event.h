@@ -29,7 +29,7 @@ void esd_test_event_send(esd_dispatcher_t *d, esd_target_t *target,
 /* Sends waiting test events of the endpoints in d->testing, as many as their
    limits allow. */
 void esd_test_events_run(esd_dispatcher_t *d);
-/* Frees those that wait without recording attempts: the endpoint is gone. */
+/* Frees waiting ones without recording attempts: the endpoint was removed. */
 void esd_test_events_drop(esd_target_t *target);
 /* Records failed attempts for all that wait: the dispatcher ends. */
 void esd_test_events_end(esd_dispatcher_t *d);

@@ -10,7 +10,7 @@
 #include "types.h"
 
 void esd_trickle_init(esd_dispatcher_t *d);
-/* The headers of the response have come. */
+/* The response headers have been received. */
 void esd_trickle_begin(esd_send_t *send);
 void esd_trickle_end(esd_send_t *send);
 

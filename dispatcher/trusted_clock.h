@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The time by which things expire and by which records are stamped, safe
+ * The time by which data expires and by which records are stamped, safe
  * from jumps of the wall clock.
  */
 
@@ -24,12 +24,12 @@ typedef struct {
     _Atomic int64_t    sure_ms;
 
     /* The janitor's. */
-    es_clock_record_t  record;     /* at the last look */
-    bool               held;       /* the wall clock is not believed */
-    bool               proved;     /* or it is, as it has stayed so */
+    es_clock_record_t  record;     /* at the last comparison */
+    bool               held;       /* the wall clock is not trusted */
+    bool               proved;     /* or trusted, after ten minutes */
     int64_t            since_ms;   /* monotonic */
     int64_t            offset_ms;  /* of the wall clock to it, since then */
-    int                said;       /* 1: held; 2: proved */
+    int                said;       /* logged; 1: held; 2: proved */
 } esd_clock_t;
 
 void esd_clock_init(esd_dispatcher_t *d);

@@ -14,7 +14,7 @@
 /* How fast an endpoint answers. */
 typedef struct {
     int64_t   best_us;         /* 0: not known */
-    int64_t   best_at_us;      /* monotonic: since when it is looked for */
+    int64_t   best_at_us;      /* monotonic: start of the search */
     int64_t   sum_us;          /* of this round */
     unsigned  n;
     unsigned  skip;            /* answers that do not count */
