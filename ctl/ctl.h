@@ -43,7 +43,8 @@ typedef struct {
     int        (*run)(ctl_t *ctl, int argc, char **argv);
     int          kind;             /* of the registry records that the command
                                       works on (es_kind_t), or CTL_NO_KIND */
-    const char  *usage;            /* arguments and options */
+    const char  *usage;            /* arguments and options; NULL: those of
+                                      ctl_endpoint_usage() */
     const char  *about;
 } ctl_command_t;
 
@@ -134,6 +135,8 @@ int ctl_key_create(ctl_t *ctl, int argc, char **argv);
 int ctl_key_revoke(ctl_t *ctl, int argc, char **argv);
 
 int ctl_endpoint_create(ctl_t *ctl, int argc, char **argv);
+/* Prints its arguments and options. */
+void ctl_endpoint_usage(void);
 int ctl_endpoint_change(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_remove(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_rotate(ctl_t *ctl, int argc, char **argv);

@@ -13,100 +13,50 @@
 #include "affected.h"
 #include "manage/manage.h"
 #include "object.h"
+#include "registry/endpoint_members.h"
 
 
 /* How the text of an option becomes a member of the record.  An empty text
    removes the member. */
-typedef enum {
-    CTL_TEXT, CTL_LIST, CTL_NUMBER, CTL_OBJECT, CTL_NOTHING
-} ctl_value_t;
-
-static const struct {
-    const char   *option;
-    const char   *member;
-    ctl_value_t   value;
-    uint64_t      max;         /* of a number */
-} ctl_endpoint_members[] = {
-    { "url", "url", CTL_TEXT, 0 },
-    { "feeds", "feeds", CTL_LIST, 0 },
-    { "types", "types", CTL_LIST, 0 },
-    { "subject", "subject", CTL_TEXT, 0 },
-    { "ordering", "ordering", CTL_TEXT, 0 },
-    { "secret", "secrets", CTL_LIST, 0 },
-    { "start", "start", CTL_TEXT, 0 },
-    { "in-flight", "in_flight", CTL_NUMBER, 256 },
-    { "connect-timeout", "connect_timeout", CTL_TEXT, 0 },
-    { "timeout", "timeout", CTL_TEXT, 0 },
-    { "schedule", "schedule", CTL_LIST, 0 },
-    { "disable-after", "disable_after", CTL_TEXT, 0 },
-    { "rate", "rate", CTL_TEXT, 0 },
-    { "burst", "burst", CTL_NUMBER, 1000000 },
-    { "headers", "headers", CTL_OBJECT, 0 },
-    { "oauth", "oauth", CTL_OBJECT, 0 },
-    { "client-cert", "client_cert", CTL_TEXT, 0 },
-    { "client-key", "client_key", CTL_TEXT, 0 },
-    { "ca-file", "ca_file", CTL_TEXT, 0 },
-    { "ack", "ack", CTL_TEXT, 0 },
-    { "body", "body", CTL_TEXT, 0 },
-    { "batch", "batch", CTL_NUMBER, ES_BATCH_MAX },
-    { "batch-wait", "batch_wait", CTL_TEXT, 0 },
-    { "nudge", "nudge", CTL_NUMBER, 1000000000 }
-};
-
-#define CTL_MEMBERS                                                           \
-    (sizeof(ctl_endpoint_members) / sizeof(ctl_endpoint_members[0]))
-
 
 static int
-ctl_endpoint_member(json_t *object, size_t i, const char *text)
+ctl_endpoint_member(json_t *object, const es_endpoint_member_t *m,
+    const char *text)
 {
-    int          rc;
-    json_t      *value = NULL;
-    uint64_t     number;
-    const char  *option;
+    int        rc;
+    json_t    *value = NULL;
+    uint64_t   number;
 
-    option = ctl_endpoint_members[i].option;
+    if (m->type == ES_MEMBER_BOOL) {
+        value = json_true();
 
-    switch (text[0] != '\0' ? ctl_endpoint_members[i].value : CTL_NOTHING) {
-
-    case CTL_NOTHING:
+    } else if (text[0] == '\0') {
         value = json_null();
-        break;
 
-    case CTL_LIST:
+    } else if (m->type == ES_MEMBER_LIST) {
         value = ctl_list(text);
-        break;
 
-    case CTL_NUMBER:
-        rc = ctl_number(option, text, 1, ctl_endpoint_members[i].max,
-                        &number);
+    } else if (m->type == ES_MEMBER_NUMBER) {
+        rc = ctl_number(m->option, text, m->min, m->max, &number);
         if (rc != CTL_OK) {
             return rc;
         }
 
         value = json_integer((json_int_t) number);
-        break;
 
-    case CTL_OBJECT:
+    } else if (m->type == ES_MEMBER_OBJECT) {
         value = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
         if (value == NULL) {
             return ctl_fail(CTL_USAGE, "\"--%s\" is not a JSON object",
-                            option);
+                            m->option);
         }
-        break;
 
-    case CTL_TEXT:
+    } else {
         value = json_string(text);
-        break;
     }
 
-    if (json_object_set_new(object, ctl_endpoint_members[i].member, value)
-        != 0)
-    {
-        return ctl_fail(CTL_FAILED, "out of memory");
-    }
-
-    return CTL_OK;
+    return json_object_set_new(object, m->name, value) == 0
+           ? CTL_OK : ctl_fail(CTL_FAILED, "out of memory");
 }
 
 
@@ -118,21 +68,22 @@ ctl_endpoint_record(ctl_t *ctl, int *argc, char **argv, const char **name,
 {
     size_t         i;
     json_t        *object;
-    const char    *values[CTL_MEMBERS] = { NULL }, *paused = NULL;
-    ctl_option_t   options[CTL_MEMBERS + 3] = { { NULL, false, NULL } };
+    const char    *values[ES_ENDPOINT_MEMBERS] = { NULL };
+    ctl_option_t   options[ES_ENDPOINT_MEMBERS + 2] = { { NULL, false, NULL } };
+    ctl_option_t  *option = options;
 
-    for (i = 0; i < CTL_MEMBERS; i++) {
-        options[i].name = ctl_endpoint_members[i].option;
-        options[i].value = &values[i];
+    for (i = 0; i < ES_ENDPOINT_MEMBERS; i++) {
+        if (es_endpoint_members[i].option != NULL) {
+            option->name = es_endpoint_members[i].option;
+            option->flag = es_endpoint_members[i].type == ES_MEMBER_BOOL;
+            option->value = &values[i];
+            option++;
+        }
     }
 
-    options[i].name = "paused";
-    options[i].flag = true;
-    options[i].value = &paused;
-
     if (name != NULL) {
-        options[i + 1].name = "name";
-        options[i + 1].value = name;
+        option->name = "name";
+        option->value = name;
     }
 
     *rc = ctl_args(ctl, argc, argv, 1, 1, options);
@@ -142,14 +93,11 @@ ctl_endpoint_record(ctl_t *ctl, int *argc, char **argv, const char **name,
 
     object = json_object();
 
-    for (i = 0; *rc == CTL_OK && i < CTL_MEMBERS; i++) {
+    for (i = 0; *rc == CTL_OK && i < ES_ENDPOINT_MEMBERS; i++) {
         if (values[i] != NULL) {
-            *rc = ctl_endpoint_member(object, i, values[i]);
+            *rc = ctl_endpoint_member(object, &es_endpoint_members[i],
+                                      values[i]);
         }
-    }
-
-    if (paused != NULL) {
-        (void) json_object_set_new(object, "paused", json_true());
     }
 
     if (*rc != CTL_OK) {
@@ -158,6 +106,28 @@ ctl_endpoint_record(ctl_t *ctl, int *argc, char **argv, const char **name,
     }
 
     return object;
+}
+
+
+void
+ctl_endpoint_usage(void)
+{
+    size_t                       i;
+    const es_endpoint_member_t  *m;
+
+    (void) printf("PARTNER");
+
+    for (i = 0; i < ES_ENDPOINT_MEMBERS; i++) {
+        m = &es_endpoint_members[i];
+
+        if (m->option != NULL) {
+            (void) printf(" %s--%s%s%s%s", m->required ? "" : "[", m->option,
+                          m->usage ? "=" : "", m->usage ? m->usage : "",
+                          m->required ? "" : "]");
+        }
+    }
+
+    (void) printf(" [--name=ep_...]");
 }
 
 

@@ -80,14 +80,7 @@ static const ctl_command_t  ctl_commands[] = {
       "make a key invalid from now on" },
     { "key remove", ctl_object_remove, ES_KIND_KEY, "ID", "remove a key" },
 
-    { "endpoint create", ctl_endpoint_create, ES_KIND_ENDPOINT,
-      "PARTNER --url=URL --feeds=A [--types=A,B.*] [--subject=S] "
-      "[--ordering=fifo|key|none] [--secret=whsec_...] [--start=latest|oldest] "
-      "[--in-flight=N] [--connect-timeout=10s] [--timeout=30s] "
-      "[--schedule=0,5s,...] [--disable-after=5d] [--rate=10r/s] [--burst=N] "
-      "[--headers=JSON] [--oauth=JSON] [--client-cert=FILE] [--client-key=FILE] "
-      "[--ca-file=FILE] [--ack=CONSUMER] [--body=whole|thin] [--batch=N] "
-      "[--batch-wait=1s] [--nudge=N] [--paused] [--name=ep_...]",
+    { "endpoint create", ctl_endpoint_create, ES_KIND_ENDPOINT, NULL,
       "create a webhook endpoint and print its name and secret" },
     { "endpoint list", ctl_object_list, ES_KIND_ENDPOINT, "[--json]",
       "list the endpoints" },
@@ -330,9 +323,16 @@ ctl_help(const char *prefix)
 
     for (command = ctl_commands; command->name != NULL; command++) {
         if (strncmp(command->name, prefix, strlen(prefix)) == 0) {
-            (void) printf("eventsyncctl [--store=PATH] [--key-file=PATH] %s "
-                          "%s\n    %s\n", command->name, command->usage,
-                          command->about);
+            (void) printf("eventsyncctl [--store=PATH] [--key-file=PATH] %s ",
+                          command->name);
+
+            if (command->usage != NULL) {
+                (void) printf("%s", command->usage);
+            } else {
+                ctl_endpoint_usage();
+            }
+
+            (void) printf("\n    %s\n", command->about);
             shown++;
         }
     }

@@ -9,15 +9,8 @@
 #include "base/base.h"
 #include "keys/public_key.h"
 #include "manage/manage_internal.h"
+#include "registry/endpoint_members.h"
 #include "registry/endpoint_simulate.h"
-
-
-/* Members that reach into the operator's files: not a partner's to see or to
-   set. */
-
-static const char  *const  es_operators[] = {
-    "client_cert", "client_key", "ca_file"
-};
 
 
 static json_t *
@@ -89,8 +82,10 @@ es_manage_view(es_manage_ctx_t *m, es_str_t name, json_t *object)
     (void) json_object_del(object, "number");
     es_simulate_prune(object, m->now_ms);
 
-    for (i = 0; i < sizeof(es_operators) / sizeof(char *); i++) {
-        (void) json_object_del(object, es_operators[i]);
+    for (i = 0; i < ES_ENDPOINT_MEMBERS; i++) {
+        if (es_endpoint_members[i].access == ES_MEMBER_OPERATOR) {
+            (void) json_object_del(object, es_endpoint_members[i].name);
+        }
     }
 
     (void) json_object_set_new(object, "secrets", secrets);
@@ -104,16 +99,20 @@ es_manage_view(es_manage_ctx_t *m, es_str_t name, json_t *object)
 es_rc_t
 es_manage_owner(es_manage_ctx_t *m)
 {
-    size_t  i;
-    char    pointer[32], says[64];
+    size_t       i;
+    char         pointer[ES_POINTER_MAX], detail[64];
+    const char  *name;
 
-    for (i = 0; i < sizeof(es_operators) / sizeof(char *); i++) {
-        if (json_object_get(m->body, es_operators[i]) != NULL) {
-            (void) snprintf(pointer, sizeof(pointer), "/%s", es_operators[i]);
-            (void) snprintf(says, sizeof(says), "\"%s\" can only be set by an "
-                            "operator",
-                            es_operators[i]);
-            return es_manage_invalid(m, pointer, says);
+    for (i = 0; i < ES_ENDPOINT_MEMBERS; i++) {
+        name = es_endpoint_members[i].name;
+
+        if (es_endpoint_members[i].access == ES_MEMBER_OPERATOR
+            && json_object_get(m->body, name) != NULL)
+        {
+            (void) snprintf(pointer, sizeof(pointer), "/%s", name);
+            (void) snprintf(detail, sizeof(detail),
+                            "\"%s\" can only be set by an operator", name);
+            return es_manage_invalid(m, pointer, detail);
         }
     }
 

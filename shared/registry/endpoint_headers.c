@@ -13,8 +13,8 @@
 #include "base/json.h"
 #include "base/pool.h"
 #include "keys/keyring.h"
+#include "registry/endpoint_members.h"
 #include "registry/member.h"
-#include "registry/record.h"
 #include "registry/registry.h"
 
 #define ES_HEADERS_N    32

@@ -8,8 +8,8 @@
 #include <strings.h>
 
 #include "keys/keyring.h"
+#include "registry/endpoint_members.h"
 #include "registry/member.h"
-#include "registry/record.h"
 #include "registry/registry.h"
 
 #define ES_OAUTH_MAX  1024

@@ -5,18 +5,9 @@
  * how many, how often, and what a request carries.
  */
 
-#include "delivery/delivery.h"
+#include "registry/endpoint_members.h"
 #include "registry/member.h"
-#include "registry/record.h"
 #include "registry/registry.h"
-
-#define ES_IN_FLIGHT          32
-#define ES_CONNECT_TIMEOUT_MS (10 * 1000)
-#define ES_TIMEOUT_MS         (30 * 1000)
-#define ES_TIMEOUT_MIN_MS     10
-#define ES_TIMEOUT_MAX_MS     (10 * 60 * 1000)
-#define ES_BATCH_WAIT_MAX_MS  (60 * 1000)
-#define ES_NUDGE_MAX          1000000000
 
 const uint32_t  es_schedule_default_ms[10] = {
     0,
@@ -45,7 +36,7 @@ static const es_word_t  es_bodies[] = {
 };
 
 
-static es_rc_t
+es_rc_t
 es_take_schedule(es_record_t *r, es_endpoint_t *out)
 {
     char      item[ES_POINTER_MAX];
@@ -83,71 +74,22 @@ es_take_schedule(es_record_t *r, es_endpoint_t *out)
 }
 
 
-static es_rc_t
-es_take_order(es_record_t *r, es_endpoint_t *out)
+es_rc_t
+es_take_ordering(es_record_t *r, es_endpoint_t *out)
 {
     es_rc_t   rc;
     unsigned  ordering;
 
     ordering = ES_ORDER_FIFO;
-    out->in_flight = ES_IN_FLIGHT;
 
     rc = es_take_word(r, "/ordering", es_orderings, &ordering);
     out->ordering = (es_ordering_t) ordering;
-
-    return rc == ES_OK ? es_take_number(r, "/in_flight", 1, ES_INFLIGHT_MAX,
-                                        &out->in_flight) : rc;
-}
-
-
-static es_rc_t
-es_take_times(es_record_t *r, es_endpoint_t *out)
-{
-    es_rc_t  rc;
-
-    out->connect_timeout_ms = ES_CONNECT_TIMEOUT_MS;
-    out->timeout_ms = ES_TIMEOUT_MS;
-
-    rc = es_take_duration(r, "/connect_timeout", ES_TIMEOUT_MIN_MS,
-                          ES_TIMEOUT_MAX_MS, &out->connect_timeout_ms);
-
-    if (rc == ES_OK) {
-        rc = es_take_duration(r, "/timeout", ES_TIMEOUT_MIN_MS,
-                              ES_TIMEOUT_MAX_MS, &out->timeout_ms);
-    }
-
-    return rc == ES_OK ? es_take_schedule(r, out) : rc;
-}
-
-
-static es_rc_t
-es_take_batch(es_record_t *r, es_endpoint_t *out)
-{
-    es_rc_t  rc;
-
-    out->batch = 1;
-
-    rc = es_take_number(r, "/batch", 1, ES_BATCH_MAX, &out->batch);
-
-    if (rc == ES_OK && out->batch > 1 && out->ordering == ES_ORDER_KEY) {
-        rc = es_fault(r, "/batch", "cannot be used with \"ordering\" \"key\", "
-                      "because events of a key are sent one by one");
-    }
-
-    if (rc == ES_OK) {
-        rc = es_take_duration(r, "/batch_wait", 0, ES_BATCH_WAIT_MAX_MS,
-                              &out->batch_wait_ms);
-    }
-
-    if (rc == ES_OK && out->batch_wait_ms > 0 && out->batch == 1) {
-        rc = es_fault(r, "/batch_wait", "requires \"batch\"");
-    }
 
     return rc;
 }
 
 
-static es_rc_t
+es_rc_t
 es_take_body(es_record_t *r, es_endpoint_t *out)
 {
     es_rc_t   rc;
@@ -158,22 +100,23 @@ es_take_body(es_record_t *r, es_endpoint_t *out)
     rc = es_take_word(r, "/body", es_bodies, &thin);
     out->thin = thin;
 
-    return rc == ES_OK ? es_take_number(r, "/nudge", 1, ES_NUDGE_MAX,
-                                        &out->nudge) : rc;
+    return rc;
 }
 
 
 es_rc_t
-es_take_sending(es_record_t *r, es_endpoint_t *out)
+es_batch_check(es_record_t *r, es_endpoint_t *out)
 {
-    es_rc_t  rc;
+    return out->batch == 1 || out->ordering != ES_ORDER_KEY
+           ? ES_OK
+           : es_fault(r, "/batch", "cannot be used with \"ordering\" \"key\", "
+                      "because events of a key are sent one by one");
+}
 
-    if ((rc = es_take_order(r, out)) != ES_OK
-        || (rc = es_take_times(r, out)) != ES_OK
-        || (rc = es_take_body(r, out)) != ES_OK)
-    {
-        return rc;
-    }
 
-    return es_take_batch(r, out);
+es_rc_t
+es_batch_wait_check(es_record_t *r, es_endpoint_t *out)
+{
+    return out->batch_wait_ms == 0 || out->batch > 1
+           ? ES_OK : es_fault(r, "/batch_wait", "requires \"batch\"");
 }

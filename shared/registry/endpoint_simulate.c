@@ -7,6 +7,7 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "log/store_clock.h"
+#include "registry/endpoint_members.h"
 #include "registry/member.h"
 #include "registry/record.h"
 #include "registry/registry.h"

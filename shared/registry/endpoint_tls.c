@@ -8,8 +8,8 @@
  * leads out of there.
  */
 
+#include "registry/endpoint_members.h"
 #include "registry/member.h"
-#include "registry/record.h"
 #include "registry/registry.h"
 
 #define ES_FILE_NAME_MAX  128
@@ -37,34 +37,37 @@ es_file_name_ok(es_str_t name)
 
 
 static es_rc_t
-es_take_file(es_record_t *r, const char *pointer, es_str_t *out)
+es_file_check(es_record_t *r, const char *pointer, es_str_t name)
 {
-    es_rc_t  rc;
-
-    rc = es_take_str(r, pointer, false, out);
-
-    if (rc == ES_OK && out->data != NULL && !es_file_name_ok(*out)) {
-        rc = es_fault(r, pointer, "must be a file name of letters, digits, "
+    return name.data == NULL || es_file_name_ok(name)
+           ? ES_OK
+           : es_fault(r, pointer, "must be a file name of letters, digits, "
                       "'-', '_' and '.', not beginning with '.'");
-    }
-
-    return rc;
 }
 
 
 es_rc_t
-es_take_tls(es_record_t *r, es_endpoint_t *out)
+es_client_cert_check(es_record_t *r, es_endpoint_t *out)
+{
+    return es_file_check(r, "/client_cert", out->client_cert);
+}
+
+
+es_rc_t
+es_client_key_check(es_record_t *r, es_endpoint_t *out)
 {
     es_rc_t  rc;
 
-    if ((rc = es_take_file(r, "/client_cert", &out->client_cert)) != ES_OK
-        || (rc = es_take_file(r, "/client_key", &out->client_key)) != ES_OK
-        || (rc = es_take_file(r, "/ca_file", &out->ca_file)) != ES_OK)
-    {
-        return rc;
-    }
+    rc = es_file_check(r, "/client_key", out->client_key);
 
-    return out->client_key.len > 0 && out->client_cert.len == 0
+    return rc == ES_OK && out->client_key.len > 0 && out->client_cert.len == 0
            ? es_fault(r, "/client_key", "requires \"client_cert\"")
-           : ES_OK;
+           : rc;
+}
+
+
+es_rc_t
+es_ca_file_check(es_record_t *r, es_endpoint_t *out)
+{
+    return es_file_check(r, "/ca_file", out->ca_file);
 }

@@ -10,18 +10,19 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/pool.h"
-#include "event/filter.h"
+#include "event/cursor.h"
 #include "keys/apikey.h"
 #include "keys/keyring.h"
 #include "keys/signature.h"
 #include "limit/gcra.h"
 #include "limit/limit.h"
+#include "registry/endpoint_members.h"
 #include "registry/member.h"
 #include "registry/record.h"
 #include "registry/registry.h"
 #include "registry/values.h"
 
-#define ES_LIMIT_BURST_MAX          INT64_C(1000000000000000)
+#define ES_LIMIT_BURST_MAX  INT64_C(1000000000000000)
 
 static const char  *const  es_partner_members[] = {
     "feeds", "publish", "limits", "disabled", "operations", NULL
@@ -29,14 +30,6 @@ static const char  *const  es_partner_members[] = {
 
 static const char  *const  es_key_members[] = {
     "partner", "digest", "scopes", "feeds", "expires", "revoked", NULL
-};
-
-static const char  *const  es_endpoint_members[] = {
-    "partner", "url", "feeds", "types", "subject", "ordering", "secrets",
-    "paused", "start", "in_flight", "connect_timeout", "timeout", "schedule",
-    "disable_after", "rate", "burst", "headers", "oauth", "client_cert",
-    "client_key", "ca_file", "ack", "body", "batch",
-    "batch_wait", "nudge", "simulate", NULL
 };
 
 static const char  *const  es_feed_members[] = { "schema", NULL };
@@ -49,12 +42,6 @@ static const es_word_t  es_schema_modes[] = {
     { "off", ES_SCHEMA_OFF },
     { "warn", ES_SCHEMA_WARN },
     { "enforce", ES_SCHEMA_ENFORCE },
-    { NULL, 0 }
-};
-
-static const es_word_t  es_starts[] = {
-    { "latest", false },
-    { "oldest", true },
     { NULL, 0 }
 };
 
@@ -72,20 +59,33 @@ es_listed(const char *const *list, const char *name)
 }
 
 
+static bool
+es_member_known(es_kind_t kind, const char *name)
+{
+    switch (kind) {
+    case ES_KIND_PARTNER:
+        return es_listed(es_partner_members, name);
+    case ES_KIND_KEY:
+        return es_listed(es_key_members, name);
+    case ES_KIND_ENDPOINT:
+        return es_endpoint_member(name) != NULL;
+    case ES_KIND_FEED:
+        return es_listed(es_feed_members, name);
+    }
+
+    return false;
+}
+
+
 es_rc_t
 es_record_members(es_kind_t kind, json_t *object, es_problem_t *problem)
 {
     char                pointer[128];
     json_t             *value;
     const char         *name;
-    const char *const  *known;
-
-    known = kind == ES_KIND_PARTNER ? es_partner_members
-            : kind == ES_KIND_KEY ? es_key_members
-            : kind == ES_KIND_FEED ? es_feed_members : es_endpoint_members;
 
     json_object_foreach(object, name, value) {
-        if (es_listed(known, name)) {
+        if (es_member_known(kind, name)) {
             continue;
         }
 
@@ -236,6 +236,24 @@ es_take_limits(es_record_t *r, es_partner_t *out)
 }
 
 
+static es_rc_t
+es_take_operations(es_record_t *r, es_partner_t *out)
+{
+    es_rc_t  rc;
+
+    rc = es_take_str(r, "/operations", false, &out->operations);
+
+    if (rc == ES_OK
+        && out->operations.data != NULL
+        && !es_feed_name_ok(out->operations))
+    {
+        rc = es_fault(r, "/operations", "must be the name of a feed");
+    }
+
+    return rc;
+}
+
+
 es_rc_t
 es_partner_decode(json_t *object, es_pool_t *pool, es_partner_t *out,
     es_problem_t *problem)
@@ -367,253 +385,4 @@ es_feed_rule_decode(json_t *object, es_pool_t *pool, es_feed_rule_t *out,
     out->schema = (es_schema_mode_t) mode;
 
     return rc;
-}
-
-
-/* ---- endpoint ---- */
-
-
-/* Types are parsed as the comma list of a poll, so that both mean the same. */
-
-static es_rc_t
-es_take_types(es_record_t *r, es_filter_t *filter)
-{
-    char        item[ES_POINTER_MAX];
-    char       *p;
-    json_t     *array, *value;
-    size_t      i, len;
-    es_rc_t     rc;
-    es_str_t    list;
-
-    rc = es_take_array(r, "/types", 0, ES_FILTER_TYPES_MAX, &array);
-    if (rc != ES_OK || array == NULL || json_array_size(array) == 0) {
-        return rc;
-    }
-
-    len = 0;
-
-    json_array_foreach(array, i, value) {
-        if (!json_is_string(value)
-            || memchr(json_string_value(value), ',',
-                      json_string_length(value)) != NULL)
-        {
-            return es_fault(r, es_item_pointer("/types", i, item),
-                            "must be a type, or a prefix such as \"order.*\"");
-        }
-
-        len += json_string_length(value) + 1;
-    }
-
-    p = es_pool_alloc(r->pool, len);
-    if (p == NULL) {
-        return es_nomem(r);
-    }
-
-    list.data = p;
-
-    json_array_foreach(array, i, value) {
-        memcpy(p, json_string_value(value), json_string_length(value));
-        p += json_string_length(value);
-        *p++ = ',';
-    }
-
-    list.len = (size_t) (p - list.data) - 1;
-
-    if (es_filter_types(filter, list, r->problem) != ES_OK) {
-        return es_fault(r, "/types", "has a type that is empty, malformed or "
-                        "over 255 bytes");
-    }
-
-    return ES_OK;
-}
-
-
-static es_rc_t
-es_take_subject(es_record_t *r, es_filter_t *filter)
-{
-    char      *p;
-    es_rc_t    rc;
-    es_str_t   subject;
-
-    subject = es_null_str;
-
-    rc = es_take_str(r, "/subject", false, &subject);
-    if (rc != ES_OK || subject.data == NULL) {
-        return rc;
-    }
-
-    if (subject.len > ES_ATTR_MAX) {
-        return es_fault(r, "/subject", "may have at most 1024 bytes");
-    }
-
-    p = es_pool_alloc(r->pool, subject.len * 6);
-    if (p == NULL) {
-        return es_nomem(r);
-    }
-
-    filter->by_subject = true;
-    filter->subject.data = p;
-    filter->subject.len = (size_t) (es_json_encode(subject, p) - p);
-
-    return ES_OK;
-}
-
-
-/* A string, or {"secret":...,"expires":...} of one that is being replaced. */
-
-static es_rc_t
-es_take_secret(es_record_t *r, const char *pointer, json_t *value,
-    es_str_t *secret, int64_t *expires_ms)
-{
-    json_t  *text, *expires;
-
-    text = value;
-    *expires_ms = 0;
-
-    if (json_is_object(value)) {
-        text = json_object_get(value, "secret");
-        expires = json_object_get(value, "expires");
-
-        if (json_object_size(value) != 2
-            || es_time_parse(es_text(expires), expires_ms) != ES_OK)
-        {
-            return es_fault(r, pointer, "must be a string, or an object of "
-                            "\"secret\" and \"expires\", an RFC 3339 time");
-        }
-    }
-
-    if (!json_is_string(text)) {
-        return es_fault(r, pointer, "must be a string");
-    }
-
-    *secret = es_pool_str(r->pool, es_text(text));
-
-    return secret->data ? ES_OK : es_nomem(r);
-}
-
-
-static es_rc_t
-es_take_secrets(es_record_t *r, es_endpoint_t *out)
-{
-    char      item[ES_POINTER_MAX];
-    json_t   *array, *value;
-    size_t    i;
-    es_rc_t   rc;
-
-    rc = es_take_array(r, "/secrets", 1, ES_SECRETS_MAX, &array);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    json_array_foreach(array, i, value) {
-        rc = es_take_secret(r, es_item_pointer("/secrets", i, item), value,
-                            &out->secrets[i], &out->secret_expires_ms[i]);
-        if (rc != ES_OK) {
-            return rc;
-        }
-    }
-
-    out->nsecrets = (unsigned) json_array_size(array);
-
-    return ES_OK;
-}
-
-
-es_rc_t
-es_endpoint_decode(json_t *object, es_pool_t *pool, es_endpoint_t *out,
-    es_str_t *partner, es_problem_t *problem)
-{
-    es_rc_t      rc;
-    unsigned     start;
-    es_record_t  r = { object, pool, problem };
-
-    start = false;
-    out->number = (uint32_t) json_integer_value(
-                                 json_object_get(object, "number"));
-    out->revision = (uint64_t) json_integer_value(
-                                   json_object_get(object, "revision"));
-
-    if ((rc = es_take_str(&r, "/partner", true, partner)) != ES_OK
-        || (rc = es_take_str(&r, "/url", true, &out->url)) != ES_OK
-        || (rc = es_take_patterns(&r, "/feeds", 1, &out->feeds)) != ES_OK
-        || (rc = es_take_types(&r, &out->filter)) != ES_OK
-        || (rc = es_take_subject(&r, &out->filter)) != ES_OK
-        || (rc = es_take_secrets(&r, out)) != ES_OK
-        || (rc = es_take_bool(&r, "/paused", &out->paused)) != ES_OK
-        || (rc = es_take_word(&r, "/start", es_starts, &start)) != ES_OK
-        || (rc = es_take_time(&r, "/created", &out->created_ms)) != ES_OK)
-    {
-        return rc;
-    }
-
-    out->from_oldest = start;
-
-    if ((rc = es_take_sending(&r, out)) != ES_OK
-        || (rc = es_take_policy(&r, out)) != ES_OK
-        || (rc = es_take_headers(&r, out)) != ES_OK
-        || (rc = es_take_oauth(&r, out)) != ES_OK
-        || (rc = es_take_simulate(&r, out)) != ES_OK)
-    {
-        return rc;
-    }
-
-    return es_take_tls(&r, out);
-}
-
-
-es_rc_t
-es_endpoint_check(const es_endpoint_t *endpoint, es_problem_t *problem)
-{
-    bool          hmac, forever;
-    char          pointer[ES_POINTER_MAX];
-    es_rc_t       rc;
-    es_str_t      secret;
-    unsigned      i;
-    const char   *fault;
-    es_signer_t  *signer;
-
-    fault = es_url_fault(endpoint->url);
-    if (fault != NULL) {
-        return es_problem_set(problem, ES_INVALID, -1, "/url", "url %s",
-                              fault);
-    }
-
-    fault = endpoint->oauth.token_url.data != NULL
-            ? es_url_fault(endpoint->oauth.token_url) : NULL;
-    if (fault != NULL) {
-        return es_problem_set(problem, ES_INVALID, -1, "/oauth/token_url",
-                              "token_url %s", fault);
-    }
-
-    hmac = false;
-
-    for (i = 0; i < endpoint->nsecrets; i++) {
-        secret = endpoint->secrets[i];
-        forever = endpoint->secret_expires_ms[i] == 0;
-
-        if (es_sealed(secret)) {
-            hmac |= forever && es_sealed_public(secret).len == 0;
-            continue;
-        }
-
-        rc = es_signer_create(secret, &signer);
-        if (rc != ES_OK) {
-            return es_problem_set(problem, rc, -1,
-                                  es_item_pointer("/secrets", i, pointer),
-                                  "a secret must be \"whsec_\" and 24 to 64 "
-                                  "bytes in base64, or \"whsk_\" and an "
-                                  "ed25519 key pair");
-        }
-
-        es_signer_destroy(signer);
-        hmac |= forever && memcmp(secret.data, "whsec_", 6) == 0;
-    }
-
-    if (!hmac) {
-        return es_problem_set(problem, ES_INVALID, -1, "/secrets",
-                              "at least one \"whsec_\" secret must not "
-                              "expire: receivers verify v1 signatures");
-    }
-
-    return ES_OK;
 }

@@ -36,28 +36,12 @@ es_rc_t es_endpoint_decode(json_t *object, es_pool_t *pool,
 es_rc_t es_feed_rule_decode(json_t *object, es_pool_t *pool,
     es_feed_rule_t *out, es_problem_t *problem);
 
-/* Members that govern deliveries: endpoint_policy.c. */
-es_rc_t es_take_operations(es_record_t *r, es_partner_t *out);
-es_rc_t es_take_policy(es_record_t *r, es_endpoint_t *out);
-
-/* endpoint_headers.c */
-es_rc_t es_take_headers(es_record_t *r, es_endpoint_t *out);
-
-/* endpoint_oauth.c */
-es_rc_t es_take_oauth(es_record_t *r, es_endpoint_t *out);
-
-/* endpoint_simulate.c; judged when it is written: that it ends within a day. */
-es_rc_t es_take_simulate(es_record_t *r, es_endpoint_t *out);
+/* endpoint_simulate.c.  Checked only when it is written: that it ends within a
+   day. */
 es_rc_t es_simulate_check(const es_simulation_t *simulate, int64_t now_ms,
     es_problem_t *problem);
 
-/* endpoint_tls.c */
-es_rc_t es_take_tls(es_record_t *r, es_endpoint_t *out);
-
-/* endpoint_sending.c */
-es_rc_t es_take_sending(es_record_t *r, es_endpoint_t *out);
-
-/* What is judged only when it is written: URL and secrets. */
+/* endpoint_secrets.c.  Checked only when they are written: URL and secrets. */
 es_rc_t es_endpoint_check(const es_endpoint_t *endpoint,
     es_problem_t *problem);
 

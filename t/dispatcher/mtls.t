@@ -155,6 +155,6 @@ for my $bad (['--client-cert=../acme.pem', '/client_cert: '],
 my ($rc, undef, $err) = $t->ctl('endpoint', 'change', $names{none},
     '--client-key=acme.key');
 is($rc, 1, 'a key for no certificate');
-like($err, qr{/client_key: .*nothing without}, 'is nothing');
+like($err, qr{/client_key: .*requires "client_cert"}, 'is refused');
 
 done_testing();

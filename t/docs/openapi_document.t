@@ -11,6 +11,7 @@ use JSON::PP;
 use Test::More;
 
 use lib 't/lib';
+use Test::Eventsync::Members qw(endpoint_members);
 use Test::Eventsync::OpenApi;
 
 my $api = Test::Eventsync::OpenApi->new(slurp('docs/openapi.json'));
@@ -67,12 +68,7 @@ sub same_as_code {
         grep { /^Problem/ } keys %$schemas },
         { map { $_ => [ sort @{ $code{$_} } ] } keys %code }, 'types of problems');
 
-    my ($members) = slurp('shared/registry/record.c') =~ /es_endpoint_members\[\] = \{(.*?)NULL/s;
-    my ($operators) = slurp('shared/manage/manage_view.c') =~ /es_operators\[\] = \{(.*?)\}/s;
-    my %not = map { $_ => 1 } 'partner', $operators =~ /"(\w+)"/g;
-    my @members = sort grep { !$not{$_} } $members =~ /"(\w+)"/g;
-    is_deeply([ sort keys %{ $schemas->{$_}{properties} } ], \@members,
-        "members of $_") for qw(NewEndpoint EndpointChange);
+    same_members();
 
     my ($exposed) = slurp('ngx_module/ngx_http_eventsync_cors.c')
         =~ /ngx_http_eventsync_response_headers =(.*?);/s;
@@ -80,6 +76,45 @@ sub same_as_code {
     is_deeply([ grep { !$exposed{$_} && !/^(?:Cache-Control|Vary|Content-.*|CDN-.*
         |X-Accel-.*|Surrogate-Key|Pragma)$/x } sort keys %{ $api->doc->{components}{headers} } ],
         [], 'pages of other origins may see all headers that tell them something');
+}
+
+# The table of an endpoint's members, and what a partner sees and sets of them.
+sub same_members {
+    my $schemas = $api->doc->{components}{schemas};
+    my @table = grep { $_->{access} eq 'public' } endpoint_members();
+    my @names = sort map { $_->{name} } @table;
+
+    for my $schema (qw(NewEndpoint EndpointChange Endpoint)) {
+        my %members = $api->members($schemas->{$schema});
+        delete @members{qw(name revision created left)} if $schema eq 'Endpoint';
+        is_deeply([ sort keys %members ], \@names, "members of $schema");
+    }
+    is_deeply($schemas->{NewEndpoint}{required},
+        [ map { $_->{name} } grep { $_->{required} } @table ],
+        'members that a new endpoint needs');
+
+    my %members = $api->members($schemas->{NewEndpoint});
+    my %types = (text => 'string', duration => 'string', number => 'integer',
+        bool => 'boolean', list => 'array', object => 'object');
+    my @other = map {
+        my $type = type($members{ $_->{name} });
+        $type eq $types{ $_->{type} } ? () : "$_->{name}: $type";
+    } @table;
+    is_deeply(\@other, [], 'and types of members');
+    is_deeply([ map { [ @{ $members{ $_->{name} } }{qw(minimum maximum)} ] }
+        grep { $_->{type} eq 'number' } @table ],
+        [ map { [ 0 + $_->{min}, 0 + $_->{max} ] }
+        grep { $_->{type} eq 'number' } @table ], 'and bounds of numbers');
+}
+
+# The type of a schema's values but for null.
+sub type {
+    my ($schema) = @_;
+
+    $schema = $api->resolve($schema);
+    return type($schema->{oneOf}[0]) if $schema->{oneOf};
+    my $type = $schema->{type} // 'string';
+    return ref $type ? join ' ', grep { $_ ne 'null' } @$type : $type;
 }
 
 # A route names a set of parameters, which has their names in a table.
@@ -145,6 +180,14 @@ sub judges {
         [ { type => 'object', properties => { a => \%string } }, '{"b":1}', 1 ],
         [ { properties => {}, additionalProperties => \%string }, '{"b":1}', 1 ],
         [ { properties => {}, additionalProperties => \%string }, '{"b":"1"}', 0 ],
+        [ { properties => { a => {} }, allOf => [ { properties => { b => {} } } ] },
+            '{"a":1,"b":1}', 0 ],
+        [ { properties => { a => {} }, allOf => [ { properties => { b => {} } } ] },
+            '{"c":1}', 1 ],
+        [ { allOf => [ { properties => { a => {} } }, { required => ['a'] } ],
+            unevaluatedProperties => JSON::PP::false }, '{"b":1}', 2 ],
+        [ { allOf => [ { properties => { a => {} } },
+            { additionalProperties => \%string } ] }, '{"a":1}', 1 ],
         [ { '$ref' => '#/components/schemas/Cursor' }, '"k3f9-1"', 1 ],
         [ { '$ref' => '#/components/schemas/Cursor' }, '"k3f7-1"', 0 ],
     );

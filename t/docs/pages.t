@@ -14,6 +14,7 @@ use Test::More;
 
 use lib 't/lib';
 use Test::Eventsync qw(wait_for);
+use Test::Eventsync::Members qw(endpoint_members);
 
 my $t = Test::Eventsync->new;
 my @pages = ('README.md', glob 'docs/*.md');
@@ -149,25 +150,30 @@ sub cells {
     }
 }
 
-# The table of options names each that there is, with the default of the record.
+# The tables of an endpoint's members and options, as the code has them.
 sub endpoint_options {
-    my ($help) = `@{[ $t->build ]}/eventsyncctl endpoint create --help`
-        =~ /\Q endpoint create \E(.*)/;
-    my %row = map { /^\| `--([a-z-]+)[^|]*`? \| (.*?) \| / ? ($1 => $2) : () }
+    my @members = endpoint_members();
+    my @rows = map { /^\| `(\w+)` \| .*? \| (.*?) \| / ? [ $1, $2 ] : () }
+        split /\n/, $text{'docs/registry.md'} =~ s/.*?^## Endpoint\n(.*?)^#.*/$1/msr;
+    my %option = map { /^\| `--([a-z-]+)[^|]*`? \| (.*?) \| / ? ($1 => $2) : () }
         split /\n/, $text{'docs/eventsyncctl.md'}
             =~ s/.*?^### Options of an endpoint\n(.*?)(?:^#|\z).*/$1/msr;
-    my %record = map { /^\| `(\w+)` \| .*? \| (.*?) \| / ? ($1 => $2) : () }
-        split /\n/, $text{'docs/registry.md'} =~ s/.*?^## Endpoint\n(.*?)^#.*/$1/msr;
 
-    is_deeply([grep { !defined $row{$_} } $help =~ /--([a-z-]+)/g], [],
+    is_deeply([ map { [ $_->[0], $_->[1] =~ tr/`//dr ] } @rows ],
+        [ map { [ @$_{qw(name preset)} ] } @members ],
+        'docs/registry.md has each member of an endpoint, with its default');
+
+    @members = grep { $_->{option} ne '-' } @members;
+    is_deeply([ sort grep { $_ ne 'name' } keys %option ],
+        [ sort map { $_->{option} } @members ],
         'docs/eventsyncctl.md has each option of an endpoint');
     my @other = grep {
-        my $member = tr/-/_/r;
-        my $is = ($record{$member} // '') =~ tr/ ,`//dr;
-        $is =~ /^(?:[a-z]+|[0-9][0-9a-z]*)$/ && $is !~ /^(?:none|required|false)$/
-            && $row{$_} =~ tr/ ,`//dr ne $is;
-    } sort keys %row;
-    is_deeply(\@other, [], 'with the defaults that docs/registry.md has');
+        my $is = $_->{preset} =~ tr/ ,//dr;
+        $is =~ /^(?:[a-z]+|[0-9][0-9a-z]*)$/
+            && $is !~ /^(?:none|required|false|every.*)$/
+            && ($option{ $_->{option} } // '') =~ tr/ ,`//dr ne $is;
+    } @members;
+    is_deeply([ map { $_->{option} } @other ], [], 'with its default');
 }
 
 sub files {

@@ -17,7 +17,8 @@ package Test::Eventsync::OpenApi;
 # It knows the keywords of JSON Schema below; any other keyword is a fault of
 # the document.  An object whose schema has `properties` may have no other
 # members unless `additionalProperties` allows them: clients must accept new
-# members, but a test must report them.
+# members, but a test must report them.  With `allOf`, the members of all parts
+# are declared.
 
 use warnings;
 use strict;
@@ -32,8 +33,8 @@ my %NGINX = map { $_ => 1 } qw(server date connection content-length
     content-type transfer-encoding keep-alive accept-ranges last-modified);
 
 # Keywords that validate() checks, and those that do not restrict a value.
-my %KEYWORDS = map { $_ => 1 } qw(type const enum oneOf properties required
-    additionalProperties maxProperties items minItems maxItems pattern
+my %KEYWORDS = map { $_ => 1 } qw(type const enum oneOf allOf properties required
+    additionalProperties unevaluatedProperties maxProperties items minItems maxItems pattern
     minLength maxLength minimum maximum x-line), qw(description default);
 
 sub new {
@@ -165,7 +166,10 @@ sub schema_faults {
             sort keys %{ $schema->{properties} // {} };
         push @schemas, map { [ "$at/$_" => $schema->{$_} ] }
             qw(additionalProperties items x-line);
-        push @schemas, map { [ "$at/oneOf" => $_ ] } @{ $schema->{oneOf} // [] };
+        push @faults, "$at: unevaluatedProperties is not false"
+            if $schema->{unevaluatedProperties};
+        push @schemas, map { my $how = $_; map { [ "$at/$how" => $_ ] }
+            @{ $schema->{$how} // [] } } qw(oneOf allOf);
     }
     return @faults;
 }
@@ -346,9 +350,19 @@ sub type_of {
     return $value == int $value ? 'integer' : 'number';
 }
 
-# Returns the faults of a value, each with a JSON Pointer.
+# The members that a schema of objects declares, with their schemas.
+sub members {
+    my ($self, $schema) = @_;
+
+    $schema = $self->resolve($schema);
+    return ((map { $self->members($_) } @{ $schema->{allOf} // [] }),
+        %{ $schema->{properties} // {} });
+}
+
+# Returns the faults of a value, each with a JSON Pointer.  `part`: the schema
+# is one of an `allOf`, so that others may declare members as well.
 sub validate {
-    my ($self, $schema, $value, $at) = @_;
+    my ($self, $schema, $value, $at, $part) = @_;
     my @faults;
 
     $at //= '';
@@ -376,7 +390,10 @@ sub validate {
         push @faults, "$at: $text matches " . @matches . ' of oneOf' if @matches != 1;
     }
 
-    push @faults, $self->validate_object($schema, $value, $at) if $type eq 'object';
+    push @faults, map { $self->validate($_, $value, $at, 1) }
+        @{ $schema->{allOf} // [] };
+    push @faults, $self->validate_object($schema, $value, $at, $part)
+        if $type eq 'object';
     push @faults, $self->validate_array($schema, $value, $at) if $type eq 'array';
     if ($type eq 'string') {
         push @faults, $self->validate_lines($schema->{'x-line'}, $value, $at)
@@ -398,19 +415,23 @@ sub validate {
 }
 
 sub validate_object {
-    my ($self, $schema, $value, $at) = @_;
+    my ($self, $schema, $value, $at, $part) = @_;
     my $properties = $schema->{properties} // {};
-    my $others = $schema->{additionalProperties} // !$schema->{properties};
+    my $others = $schema->{additionalProperties};
+    my %declared = $self->members($schema);
     my @faults = map { "$at: has no $_" }
         grep { !exists $value->{$_} } @{ $schema->{required} // [] };
     push @faults, "$at: has too many"
         if defined $schema->{maxProperties} && keys %$value > $schema->{maxProperties};
 
     for my $name (sort keys %$value) {
-        my $member = $properties->{$name};
-        if (defined $member || ref $others eq 'HASH') {
-            push @faults, $self->validate($member // $others, $value->{$name}, "$at/$name");
-        } elsif (!$others) {
+        my $member = $properties->{$name}
+            // (ref $others eq 'HASH' ? $others : undef);
+        if (defined $member) {
+            push @faults, $self->validate($member, $value->{$name}, "$at/$name");
+        } elsif (defined $others) {
+            push @faults, "$at: $name is not declared" unless $others;
+        } elsif (!$part && %declared && !$declared{$name}) {
             push @faults, "$at: $name is not declared";
         }
     }
