@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The inside of an environment, for env.c and env_write.c only.
+ * The inside of an environment, for the files env*.c only.
  */
 
 #ifndef ES_ENV_IMPL_H
