@@ -22,9 +22,19 @@
 #ifndef ES_ASSERT_H
 #define ES_ASSERT_H
 
+#include <stddef.h>
+
 #define ES_ASSERT(condition)                                                  \
     ((condition) ? (void) 0                                                   \
                  : es_assert_failed(#condition, __func__, __FILE__, __LINE__))
+
+/* The layout of a record of the store, checked by the compiler: whoever changes
+   it changes the store's format. */
+#define ES_STORED_SIZE(type, size)                                            \
+    _Static_assert(sizeof(type) == (size), "the store's format: " #type)
+#define ES_STORED_AT(type, member, offset)                                    \
+    _Static_assert(offsetof(type, member) == (offset),                        \
+                   "the store's format: " #type "." #member)
 
 /* Writes one line to standard error, which in nginx is the error log, and
    aborts.  It allocates no memory and takes no lock. */

@@ -48,10 +48,10 @@ typedef struct {
 } es_decoder_t;
 
 const es_str_t  es_coding_names[ES_CODINGS] = {
-    { "gzip", 4 },
-    { "deflate", 7 },
-    { "zstd", 4 },
-    { "br", 2 },
+    [ES_CODING_GZIP] = { "gzip", 4 },
+    [ES_CODING_DEFLATE] = { "deflate", 7 },
+    [ES_CODING_ZSTD] = { "zstd", 4 },
+    [ES_CODING_BR] = { "br", 2 }
 };
 
 
@@ -283,9 +283,14 @@ es_step(es_decoder_t *d)
         return es_step_zstd(d);
     case ES_CODING_BR:
         return es_step_br(d);
-    default:
+    case ES_CODING_GZIP:
+    case ES_CODING_DEFLATE:
         return es_step_zlib(d);
+    case ES_CODINGS:
+        break;
     }
+
+    return ES_STEP_BAD;
 }
 
 
@@ -311,11 +316,17 @@ es_decoder_init(es_decoder_t *d)
         d->u.br = BrotliDecoderCreateInstance(NULL, NULL, NULL);
         return d->u.br != NULL;
 
-    default:
-        return inflateInit2(&d->u.z, d->coding == ES_CODING_GZIP
-                                     ? ES_DECODE_GZIP : ES_DECODE_ZLIB)
-               == Z_OK;
+    case ES_CODING_GZIP:
+        return inflateInit2(&d->u.z, ES_DECODE_GZIP) == Z_OK;
+
+    case ES_CODING_DEFLATE:
+        return inflateInit2(&d->u.z, ES_DECODE_ZLIB) == Z_OK;
+
+    case ES_CODINGS:
+        break;
     }
+
+    return false;
 }
 
 
@@ -329,8 +340,11 @@ es_decoder_free(es_decoder_t *d)
     case ES_CODING_BR:
         BrotliDecoderDestroyInstance(d->u.br);
         break;
-    default:
+    case ES_CODING_GZIP:
+    case ES_CODING_DEFLATE:
         (void) inflateEnd(&d->u.z);
+        break;
+    case ES_CODINGS:
         break;
     }
 }
@@ -371,11 +385,12 @@ es_decode_outcome(es_decoder_t *d, es_step_t step, bool moved, bool *done,
         *done = d->in_len == 0;
         return ES_OK;
 
-    default: /* ES_STEP_ON */
-        return moved ? ES_OK
-                     : es_decode_fault(d, "is cut off before its end",
-                                       problem);
+    case ES_STEP_ON:
+        break;
     }
+
+    return moved ? ES_OK
+                 : es_decode_fault(d, "is cut off before its end", problem);
 }
 
 

@@ -30,10 +30,10 @@
 #define ES_BR_LARGE        5
 
 const es_str_t  es_encoding_names[ES_ENCODINGS] = {
-    { "br", 2 },
-    { "zstd", 4 },
-    { "gzip", 4 },
-    { "identity", 8 },
+    [ES_ENCODING_BR] = { "br", 2 },
+    [ES_ENCODING_ZSTD] = { "zstd", 4 },
+    [ES_ENCODING_GZIP] = { "gzip", 4 },
+    [ES_ENCODING_IDENTITY] = { "identity", 8 }
 };
 
 
@@ -41,6 +41,8 @@ es_str_t
 es_encoding_maker(es_encoding_t encoding, char *out, size_t size)
 {
     int  n;
+
+    n = snprintf(out, size, "identity");
 
     switch (encoding) {
 
@@ -60,8 +62,8 @@ es_encoding_maker(es_encoding_t encoding, char *out, size_t size)
                      ES_GZIP_LEVEL, ES_GZIP_LARGE);
         break;
 
-    default:
-        n = snprintf(out, size, "identity");
+    case ES_ENCODING_IDENTITY:
+    case ES_ENCODINGS:
         break;
     }
 
@@ -181,7 +183,10 @@ es_encode(es_encoding_t encoding, es_str_t in, es_buf_t *out)
     case ES_ENCODING_GZIP:
         return es_encode_gzip(in, large, out);
 
-    default:
-        return ES_INVALID;
+    case ES_ENCODING_IDENTITY:
+    case ES_ENCODINGS:
+        break;
     }
+
+    return ES_INVALID;
 }

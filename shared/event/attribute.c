@@ -40,14 +40,14 @@ static const uint32_t  es_base64_chars[4] = {
 };
 
 static const es_str_t  es_attr_names[ES_ATTRS] = {
-    { "specversion", 11 },
-    { "id", 2 },
-    { "source", 6 },
-    { "type", 4 },
-    { "time", 4 },
-    { "subject", 7 },
-    { "dataschema", 10 },
-    { "datacontenttype", 15 }
+    [ES_ATTR_SPECVERSION] = { "specversion", 11 },
+    [ES_ATTR_ID] = { "id", 2 },
+    [ES_ATTR_SOURCE] = { "source", 6 },
+    [ES_ATTR_TYPE] = { "type", 4 },
+    [ES_ATTR_TIME] = { "time", 4 },
+    [ES_ATTR_SUBJECT] = { "subject", 7 },
+    [ES_ATTR_DATASCHEMA] = { "dataschema", 10 },
+    [ES_ATTR_DATACONTENTTYPE] = { "datacontenttype", 15 }
 };
 
 
@@ -430,10 +430,14 @@ es_attr_fault(es_attr_kind_t kind, es_str_t value, es_rc_t *rc)
     case ES_ATTR_DATACONTENTTYPE:
         return es_media_fault(value);
 
-    default:
-        return es_string_ok(value)
-               ? NULL : "must not contain control characters or noncharacters";
+    case ES_ATTR_SPECVERSION:
+    case ES_ATTR_SUBJECT:
+    case ES_ATTR_EXTENSION:
+        break;
     }
+
+    return es_string_ok(value)
+           ? NULL : "must not contain control characters or noncharacters";
 }
 
 

@@ -70,8 +70,13 @@ es_json_field(const es_json_value_t *value)
         field.text.len -= 2;
         break;
 
-    default:
+    case ES_JSON_TRUE:
+    case ES_JSON_FALSE:
+    case ES_JSON_NUMBER:
+    case ES_JSON_ARRAY:
+    case ES_JSON_OBJECT:
         field.form = ES_FIELD_LITERAL;
+        break;
     }
 
     return field;

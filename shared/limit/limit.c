@@ -8,14 +8,12 @@
 #include "limit/gcra.h"
 #include "limit/limit.h"
 
-/* in the order of es_policy_t */
-
 static const es_str_t  es_policy_names[ES_POLICIES_ALL] = {
-    { "poll", 4 },
-    { "publish", 7 },
-    { "backfill", 8 },
-    { "waits", 5 },
-    { "address", 7 }
+    [ES_POLICY_POLL] = { "poll", 4 },
+    [ES_POLICY_PUBLISH] = { "publish", 7 },
+    [ES_POLICY_BACKFILL] = { "backfill", 8 },
+    [ES_POLICY_WAITS] = { "waits", 5 },
+    [ES_POLICY_ADDRESS] = { "address", 7 }
 };
 
 

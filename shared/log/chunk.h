@@ -22,6 +22,7 @@
 #ifndef ES_CHUNK_H
 #define ES_CHUNK_H
 
+#include "base/assert.h"
 #include "event/digest.h"
 #include "event/event.h"
 #include "log/feed.h"
@@ -46,6 +47,14 @@ typedef struct __attribute__((packed)) {
     uint8_t   digest[ES_CHAIN_LEN];    /* D(first - 1), see digest.h */
 } es_chunk_head_t;
 
+ES_STORED_SIZE(es_chunk_head_t, 72);
+ES_STORED_AT(es_chunk_head_t, first, 8);
+ES_STORED_AT(es_chunk_head_t, count, 16);
+ES_STORED_AT(es_chunk_head_t, body, 20);
+ES_STORED_AT(es_chunk_head_t, time_ms, 24);
+ES_STORED_AT(es_chunk_head_t, total, 32);
+ES_STORED_AT(es_chunk_head_t, digest, 40);
+
 typedef struct __attribute__((packed)) {
     uint64_t  hash;            /* XXH3 of the event's text */
     uint32_t  end;             /* offset in the body where the event ends */
@@ -63,6 +72,21 @@ typedef struct __attribute__((packed)) {
     uint64_t  subject_jump;    /* one further back; 0: none */
 } es_entry_t;
 
+ES_STORED_SIZE(es_entry_t, 58);
+ES_STORED_AT(es_entry_t, end, 8);
+ES_STORED_AT(es_entry_t, subject_hash, 12);
+ES_STORED_AT(es_entry_t, mid, 16);
+ES_STORED_AT(es_entry_t, ident_len, 20);
+ES_STORED_AT(es_entry_t, id_len, 22);
+ES_STORED_AT(es_entry_t, type_off, 24);
+ES_STORED_AT(es_entry_t, type_len, 26);
+ES_STORED_AT(es_entry_t, subject_off, 28);
+ES_STORED_AT(es_entry_t, subject_len, 30);
+ES_STORED_AT(es_entry_t, time_off, 32);
+ES_STORED_AT(es_entry_t, subject_nth, 34);
+ES_STORED_AT(es_entry_t, subject_prev, 42);
+ES_STORED_AT(es_entry_t, subject_jump, 50);
+
 /* A feed as stored in the `feeds` database. */
 typedef struct __attribute__((packed)) {
     uint32_t  number;
@@ -79,6 +103,20 @@ typedef struct __attribute__((packed)) {
     uint8_t   digest[ES_CHAIN_LEN];
     char      epoch[ES_EPOCH_MAX + 1];
 } es_feed_record_t;
+
+ES_STORED_SIZE(es_feed_record_t, 128);
+ES_STORED_AT(es_feed_record_t, page_size, 4);
+ES_STORED_AT(es_feed_record_t, oldest, 8);
+ES_STORED_AT(es_feed_record_t, last, 16);
+ES_STORED_AT(es_feed_record_t, bytes, 24);
+ES_STORED_AT(es_feed_record_t, total, 32);
+ES_STORED_AT(es_feed_record_t, created_ms, 40);
+ES_STORED_AT(es_feed_record_t, last_ms, 48);
+ES_STORED_AT(es_feed_record_t, retain_count, 56);
+ES_STORED_AT(es_feed_record_t, retain_bytes, 64);
+ES_STORED_AT(es_feed_record_t, retain_ms, 72);
+ES_STORED_AT(es_feed_record_t, digest, 80);
+ES_STORED_AT(es_feed_record_t, epoch, 112);
 
 #define ES_EVENT_KEY_LEN   12
 

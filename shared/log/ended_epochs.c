@@ -6,6 +6,7 @@
  *     "ended", feed number, epoch    es_ended_epoch_value_t, the feed's name
  */
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "log/chunk.h"
 #include "log/ended_epochs.h"
@@ -22,6 +23,10 @@ typedef struct __attribute__((packed)) {
     int64_t   time_ms;
     uint8_t   over;
 } es_ended_epoch_value_t;
+
+ES_STORED_SIZE(es_ended_epoch_value_t, 17);
+ES_STORED_AT(es_ended_epoch_value_t, time_ms, 8);
+ES_STORED_AT(es_ended_epoch_value_t, over, 16);
 
 typedef struct {
     size_t   len;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "event/cursor.h"
 #include "base/reason.h"
 #include "base/file.h"
@@ -32,6 +33,9 @@ typedef struct {
     uint32_t  pad;
     uint64_t  used;            /* slots taken in the last table */
 } es_id_index_control_t;
+
+ES_STORED_SIZE(es_id_index_control_t, 88);
+ES_STORED_AT(es_id_index_control_t, published, 56);
 
 struct es_id_index {
     char                   *dir;

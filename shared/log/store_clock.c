@@ -531,7 +531,8 @@ es_store_clock_said(es_store_t *store, char *text, size_t size)
                         "has said for ten minutes", time);
         break;
 
-    default:
+    case ES_CLOCK_GOOD:
+    case ES_CLOCK_DOUBT:
         (void) snprintf(text, size, "the clock is %s %s the store's last time "
                         "before the machine was started, and the store's time "
                         "is now %s: no event is too old by that for ten "

@@ -27,6 +27,7 @@
 #ifndef ES_STORE_CLOCK_H
 #define ES_STORE_CLOCK_H
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "store/txn.h"
 
@@ -45,6 +46,14 @@ typedef struct __attribute__((packed)) {
     int64_t   jump_ms;         /* by which a wall clock is off; 0: none is */
     int64_t   jump_boot_ms;    /* since when, by the machine's clock */
 } es_clock_record_t;
+
+ES_STORED_SIZE(es_clock_record_t, 56);
+ES_STORED_AT(es_clock_record_t, boot_ms, 8);
+ES_STORED_AT(es_clock_record_t, time_ms, 16);
+ES_STORED_AT(es_clock_record_t, sure_ms, 24);
+ES_STORED_AT(es_clock_record_t, doubt_ms, 32);
+ES_STORED_AT(es_clock_record_t, jump_ms, 40);
+ES_STORED_AT(es_clock_record_t, jump_boot_ms, 48);
 
 /* What a process sees at this moment. */
 typedef struct {

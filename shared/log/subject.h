@@ -19,6 +19,7 @@
 #ifndef ES_SUBJECT_H
 #define ES_SUBJECT_H
 
+#include "base/assert.h"
 #include "log/chunk.h"
 #include "log/feed.h"
 #include "store/txn.h"
@@ -30,6 +31,9 @@ typedef struct __attribute__((packed)) {
     uint64_t  sequence;
     uint64_t  size;            /* events from it to the next root */
 } es_root_t;
+
+ES_STORED_SIZE(es_root_t, 16);
+ES_STORED_AT(es_root_t, size, 8);
 
 /* A subject's latest event. */
 typedef struct {

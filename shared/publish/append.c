@@ -234,6 +234,39 @@ es_chunk_index(es_commit_t *c, uint32_t feed, uint64_t first,
 }
 
 
+/* The numbers of the types, and the subjects' links, which have to be known
+   before the chunk's place in the map is reserved. */
+
+static es_rc_t
+es_chunk_links(es_commit_t *c, const es_append_t *append, size_t i, size_t n,
+    uint32_t *types)
+{
+    size_t             j;
+    es_rc_t            rc;
+    es_str_t           type;
+    const es_draft_t  *draft;
+
+    for (j = 0; j < n; j++) {
+        draft = append->drafts[i + j];
+        type.data = draft->head.data + draft->type_off;
+        type.len = draft->type_len;
+
+        types[j] = 0;
+        rc = es_commit_type(c, type, &types[j]);
+
+        if (rc == ES_OK) {
+            rc = es_chunk_subject(c, append, i + j, &c->entries[j]);
+        }
+
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    return ES_OK;
+}
+
+
 static es_rc_t
 es_chunk_write(es_commit_t *c, es_append_t *append, size_t i, size_t n,
     size_t size)
@@ -246,27 +279,14 @@ es_chunk_write(es_commit_t *c, es_append_t *append, size_t i, size_t n,
     es_rc_t           result;
     uint32_t          types[ES_CHUNK_COUNT];
     uint64_t          last;
-    es_str_t          type;
     es_entry_t       *entries;
     es_chunk_head_t  *head;
 
     last = append->first + i + n - 1;
 
-    for (j = 0; j < n; j++) {
-        type.data = append->drafts[i + j]->head.data
-                    + append->drafts[i + j]->type_off;
-        type.len = append->drafts[i + j]->type_len;
-
-        types[j] = 0;
-        result = es_commit_type(c, type, &types[j]);
-
-        if (result == ES_OK) {
-            result = es_chunk_subject(c, append, i + j, &c->entries[j]);
-        }
-
-        if (result != ES_OK) {
-            return result;
-        }
+    result = es_chunk_links(c, append, i, n, types);
+    if (result != ES_OK) {
+        return result;
     }
 
     es_event_key(append->feed.number, last, key);

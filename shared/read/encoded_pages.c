@@ -9,6 +9,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/assert.h"
 #include "base/base.h"
 #include "base/encode.h"
 #include "base/file.h"
@@ -37,10 +38,17 @@ typedef struct __attribute__((packed)) {
     uint64_t  order;
 } es_encoded_head_t;
 
+ES_STORED_SIZE(es_encoded_head_t, 24);
+ES_STORED_AT(es_encoded_head_t, source, 8);
+ES_STORED_AT(es_encoded_head_t, order, 16);
+
 typedef struct {
     uint64_t  next;            /* order of the next entry */
     uint64_t  bytes;           /* that the entries take */
 } es_encoded_state_t;
+
+ES_STORED_SIZE(es_encoded_state_t, 16);
+ES_STORED_AT(es_encoded_state_t, bytes, 8);
 
 struct es_encoded {
     es_env_t  *env;

@@ -14,6 +14,7 @@
  * induction over its depth.
  */
 
+#include "base/assert.h"
 #include "base/base.h"
 #include "schema/schema.h"
 #include "schema/schema_compat.h"
@@ -367,16 +368,13 @@ es_implied_values(es_compat_t *c, const es_node_t *old,
 /* ---- all of it ---- */
 
 
-/* By the node's own check of the same keyword. */
+/* A keyword with a number, a text or a flag, which compares with the old check
+   of the same keyword. */
 
 static bool
-es_implied_by(es_compat_t *c, const es_node_t *old, const es_node_t *new,
+es_implied_plain(const es_node_t *old, const es_check_t *had,
     const es_check_t *check)
 {
-    const es_check_t  *had;
-
-    had = es_node_find(old, check->kw);
-
     switch (check->kw) {
 
     case ES_KW_TYPE:
@@ -409,9 +407,40 @@ es_implied_by(es_compat_t *c, const es_node_t *old, const es_node_t *new,
     case ES_KW_PATTERN:
         return had != NULL && es_value_equal(had->value, check->value);
 
-    case ES_KW_UNIQUE_ITEMS:
+    default:
+        ES_ASSERT(check->kw == ES_KW_UNIQUE_ITEMS);
+
         return json_is_false(check->value)
                || (had != NULL && json_is_true(had->value));
+    }
+}
+
+
+static bool
+es_implied_by(es_compat_t *c, const es_node_t *old, const es_node_t *new,
+    const es_check_t *check)
+{
+    const es_check_t  *had;
+
+    had = es_node_find(old, check->kw);
+
+    switch (check->kw) {
+
+    case ES_KW_TYPE:
+    case ES_KW_MULTIPLE_OF:
+    case ES_KW_MAXIMUM:
+    case ES_KW_EXCLUSIVE_MAXIMUM:
+    case ES_KW_MINIMUM:
+    case ES_KW_EXCLUSIVE_MINIMUM:
+    case ES_KW_MAX_LENGTH:
+    case ES_KW_MIN_LENGTH:
+    case ES_KW_PATTERN:
+    case ES_KW_MAX_ITEMS:
+    case ES_KW_MIN_ITEMS:
+    case ES_KW_UNIQUE_ITEMS:
+    case ES_KW_MAX_PROPERTIES:
+    case ES_KW_MIN_PROPERTIES:
+        return es_implied_plain(old, had, check);
 
     case ES_KW_PREFIX_ITEMS:
     case ES_KW_ITEMS:
@@ -454,9 +483,15 @@ es_implied_by(es_compat_t *c, const es_node_t *old, const es_node_t *new,
     case ES_KW_IF:
         return es_implied_if(c, had, check);
 
-    default: /* ES_KW_ENUM, ES_KW_CONST: by values */
-        return false;
+    case ES_KW_ENUM:           /* es_says_check() compares values */
+    case ES_KW_CONST:
+    case ES_KW_REF:
+    case ES_KW_ALL_OF:
+    case ES_KW_CHECKS:
+        break;
     }
+
+    return false;
 }
 
 

@@ -126,11 +126,13 @@ es_speaks_of(es_compat_t *c, const es_node_t *old, const char *name)
             }
             break;
 
-        default:
-            if (check->kw < ES_KW_DEPENDENT_SCHEMAS) {
-                break;
-            }
-
+        case ES_KW_DEPENDENT_SCHEMAS:
+        case ES_KW_REF:
+        case ES_KW_ALL_OF:
+        case ES_KW_ANY_OF:
+        case ES_KW_ONE_OF:
+        case ES_KW_NOT:
+        case ES_KW_IF:
             for (j = 0; j < check->n; j++) {
                 node = check->nodes ? check->nodes[j]
                                     : check->members[j].node;
@@ -139,6 +141,10 @@ es_speaks_of(es_compat_t *c, const es_node_t *old, const char *name)
                     return true;
                 }
             }
+            break;
+
+        default:                   /* not about one member */
+            break;
         }
     }
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/base.h"
 #include "schema/schema.h"
 #include "schema/schema_eval.h"
@@ -259,7 +260,8 @@ es_eval_bound(es_eval_t *e, const es_check_t *check, json_t *instance)
     case ES_KW_MINIMUM:
         holds = order >= 0;
         break;
-    default: /* ES_KW_EXCLUSIVE_MINIMUM */
+    default:
+        ES_ASSERT(check->kw == ES_KW_EXCLUSIVE_MINIMUM);
         holds = order > 0;
     }
 
@@ -366,41 +368,39 @@ es_eval_if(es_eval_t *e, const es_check_t *check, json_t *instance)
 }
 
 
-/* In the order of es_kw_t. */
-
 static const es_eval_fn  es_evaluators[ES_KW_CHECKS] = {
-    es_eval_type,
-    es_eval_enum,
-    es_eval_const,
-    es_eval_multiple,
-    es_eval_bound,
-    es_eval_bound,
-    es_eval_bound,
-    es_eval_bound,
-    es_eval_length,
-    es_eval_length,
-    es_eval_pattern,
-    es_eval_nitems,
-    es_eval_nitems,
-    es_eval_unique,
-    es_eval_prefix,
-    es_eval_items,
-    es_eval_contains,
-    es_eval_nmembers,
-    es_eval_nmembers,
-    es_eval_required,
-    es_eval_properties,
-    es_eval_patterns,
-    es_eval_additional,
-    es_eval_names,
-    es_eval_dependent,
-    es_eval_dependents,
-    es_eval_all,                          /* $ref: of one */
-    es_eval_all,
-    es_eval_any,
-    es_eval_one,
-    es_eval_not,
-    es_eval_if
+    [ES_KW_TYPE] = es_eval_type,
+    [ES_KW_ENUM] = es_eval_enum,
+    [ES_KW_CONST] = es_eval_const,
+    [ES_KW_MULTIPLE_OF] = es_eval_multiple,
+    [ES_KW_MAXIMUM] = es_eval_bound,
+    [ES_KW_EXCLUSIVE_MAXIMUM] = es_eval_bound,
+    [ES_KW_MINIMUM] = es_eval_bound,
+    [ES_KW_EXCLUSIVE_MINIMUM] = es_eval_bound,
+    [ES_KW_MAX_LENGTH] = es_eval_length,
+    [ES_KW_MIN_LENGTH] = es_eval_length,
+    [ES_KW_PATTERN] = es_eval_pattern,
+    [ES_KW_MAX_ITEMS] = es_eval_nitems,
+    [ES_KW_MIN_ITEMS] = es_eval_nitems,
+    [ES_KW_UNIQUE_ITEMS] = es_eval_unique,
+    [ES_KW_PREFIX_ITEMS] = es_eval_prefix,
+    [ES_KW_ITEMS] = es_eval_items,
+    [ES_KW_CONTAINS] = es_eval_contains,
+    [ES_KW_MAX_PROPERTIES] = es_eval_nmembers,
+    [ES_KW_MIN_PROPERTIES] = es_eval_nmembers,
+    [ES_KW_REQUIRED] = es_eval_required,
+    [ES_KW_PROPERTIES] = es_eval_properties,
+    [ES_KW_PATTERN_PROPERTIES] = es_eval_patterns,
+    [ES_KW_ADDITIONAL_PROPERTIES] = es_eval_additional,
+    [ES_KW_PROPERTY_NAMES] = es_eval_names,
+    [ES_KW_DEPENDENT_REQUIRED] = es_eval_dependent,
+    [ES_KW_DEPENDENT_SCHEMAS] = es_eval_dependents,
+    [ES_KW_REF] = es_eval_all,           /* of one */
+    [ES_KW_ALL_OF] = es_eval_all,
+    [ES_KW_ANY_OF] = es_eval_any,
+    [ES_KW_ONE_OF] = es_eval_one,
+    [ES_KW_NOT] = es_eval_not,
+    [ES_KW_IF] = es_eval_if
 };
 
 

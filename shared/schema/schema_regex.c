@@ -35,14 +35,54 @@ es_regex_group_ok(const char *p, const char *end)
 }
 
 
-/* What is wrong with the pattern for who reads it by ECMA-262; NULL if it is
-   right or PCRE2 will tell. */
+/* Returns what is wrong with an operator at `p`, or NULL. */
+
+static const char *
+es_regex_operator(const char *p, const char *end)
+{
+    char  next;
+
+    next = p + 1 < end ? p[1] : '\0';
+
+    switch (*p) {
+
+    case '(':
+        if (next == '*') {
+            return "has a verb";
+        }
+
+        if (next == '?' && !es_regex_group_ok(p + 2, end)) {
+            return "has a group that ECMA-262 does not have";
+        }
+
+        break;
+
+    case '*':
+    case '+':
+    case '?':
+    case '}':
+        if (next == '+') {
+            return "has a possessive quantifier";
+        }
+
+        break;
+
+    default:
+        break;
+    }
+
+    return NULL;
+}
+
+
+/* Returns what is wrong with the pattern for a reader of ECMA-262.  NULL: it is
+   right, or PCRE2 will report the fault. */
 
 static const char *
 es_regex_fault(es_str_t pattern)
 {
     bool         class;
-    const char  *p, *end;
+    const char  *p, *end, *fault;
 
     static const char  letters[] = "bBdDwWsSfnrtvcxupPk0123456789";
 
@@ -78,37 +118,11 @@ es_regex_fault(es_str_t pattern)
             continue;
         }
 
-        switch (*p) {
+        class = *p == '[';
 
-        case '[':
-            class = true;
-            break;
-
-        case '(':
-            if (p + 1 < end && p[1] == '*') {
-                return "has a verb";
-            }
-
-            if (p + 1 < end && p[1] == '?'
-                && !es_regex_group_ok(p + 2, end))
-            {
-                return "has a group that ECMA-262 does not have";
-            }
-
-            break;
-
-        case '*':
-        case '+':
-        case '?':
-        case '}':
-            if (p + 1 < end && p[1] == '+') {
-                return "has a possessive quantifier";
-            }
-
-            break;
-
-        default:
-            break;
+        fault = es_regex_operator(p, end);
+        if (fault != NULL) {
+            return fault;
         }
     }
 

@@ -26,7 +26,12 @@ const char *
 es_deletion_cause_name(es_deletion_cause_t why)
 {
     static const char  *const names[ES_DELETION_CAUSES] = {
-        "age", "count", "bytes", "trim", "reset", "remove"
+        [ES_DELETION_AGE] = "age",
+        [ES_DELETION_COUNT] = "count",
+        [ES_DELETION_BYTES] = "bytes",
+        [ES_DELETION_TRIM] = "trim",
+        [ES_DELETION_RESET] = "reset",
+        [ES_DELETION_REMOVE] = "remove"
     };
 
     return names[why];
