@@ -266,7 +266,7 @@ attr(const char *name, const char *value, bool right)
 
 
 static void
-test_attributes(void)
+test_id_and_source(void)
 {
     attr("id", "evt_01J-x~!*'()", true);
     attr("id", "a.b", false);
@@ -296,7 +296,12 @@ test_attributes(void)
     attr("source", "\xc3\xa4", false);
     attr("source", "<a>", false);
     attr("source", "a\\\\b", false);
+}
 
+
+static void
+test_attributes(void)
+{
     attr("type", "com.example.order.created.v2", true);
     attr("type", "Order Created", true);
     attr("type", "\xc3\xa4", true);
@@ -342,7 +347,12 @@ test_attributes(void)
     attr("datacontenttype", "text/plain;a=\\\"b", false);
     attr("datacontenttype", "text/plain;=b", false);
     attr("datacontenttype", "", false);
+}
 
+
+static void
+test_extension_names(void)
+{
     attr("traceparent", "00-0af7651916cd43dd8448eb211c80319c-"
          "b7ad6b7169203331-01", true);
     attr("x", "a\\u0000", false);
@@ -602,7 +612,9 @@ main(void)
     test_canonical();
     test_data();
     test_required();
+    test_id_and_source();
     test_attributes();
+    test_extension_names();
     test_extensions();
     test_syntax();
     test_sizes();

@@ -45,18 +45,11 @@ opens(const es_keyring_t *ring, const char *bound, const char *sealed,
 }
 
 
-int
-main(void)
+static void
+test_seal(es_keyring_t *one, es_keyring_t *two, es_buf_t *sealed)
 {
-    char          *text, *copy;
-    size_t         i, changed;
-    es_buf_t       sealed = { 0 }, again = { 0 }, plain = { 0 }, large = { 0 };
-    es_keyring_t  *one, *two;
-
-    one = ring_of("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
-    two = ring_of("# new, old\r\n"
-                  "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=\r\n\n"
-                  "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=");
+    const char  *text;
+    es_buf_t     again = { 0 }, plain = { 0 };
 
     ok(es_keyring_has(two, es_str(es_keyring_current(one))),
        "a key has the same id in raw and in base64");
@@ -64,14 +57,14 @@ main(void)
        "another key has another");
 
     (void) es_seal(one, es_lit("endpoint/a"), es_lit("secret"),
-                   es_lit("public"), &sealed);
+                   es_lit("public"), sealed);
     (void) es_seal(one, es_lit("endpoint/a"), es_lit("secret"),
                    es_lit("public"), &again);
-    (void) es_buf_append(&sealed, "", 1);
-    text = sealed.data;
+    (void) es_buf_append(sealed, "", 1);
+    text = sealed->data;
 
     ok(es_sealed(es_str(text)), "is sealed");
-    ok(again.len + 1 != sealed.len || memcmp(again.data, text, again.len) != 0,
+    ok(again.len + 1 != sealed->len || memcmp(again.data, text, again.len) != 0,
        "differently each time");
     is_str(es_sealed_public(es_str(text)), "public", "the public part");
     is_str(es_sealed_kid(es_str(text)), es_keyring_current(one), "the key");
@@ -82,6 +75,18 @@ main(void)
     is_str((es_str_t) { plain.data, plain.len }, "secret", "to what it was");
 
     opens(one, "endpoint/b", text, ES_CORRUPT, "not as a secret of another");
+
+    es_buf_free(&again);
+    es_buf_free(&plain);
+}
+
+
+static void
+test_changed(es_keyring_t *one, const char *text)
+{
+    char      *copy;
+    size_t     i, changed;
+    es_buf_t   plain = { 0 };
 
     copy = strdup(text);
     changed = 0;
@@ -117,11 +122,21 @@ main(void)
     ok(es_sealed_public(es_lit("sealed:a")).len == 0
        && es_sealed_kid(es_lit("plain")).len == 0, "which have no parts");
 
+    free(copy);
+    es_buf_free(&plain);
+}
+
+
+static void
+test_large(es_keyring_t *one, es_keyring_t *two)
+{
+    size_t    i;
+    es_buf_t  sealed = { 0 }, plain = { 0 }, large = { 0 };
+
     for (i = 0; i < 1000; i++) {
         (void) es_buf_str(&large, es_lit("-----KEY-----"));
     }
 
-    sealed.len = plain.len = 0;
     (void) es_seal(two, es_lit("x"), (es_str_t) { large.data, large.len },
                    es_null_str, &sealed);
     ok(es_unseal(two, es_lit("x"), (es_str_t) { sealed.data, sealed.len },
@@ -131,11 +146,28 @@ main(void)
     ok(es_unseal(one, es_lit("x"), (es_str_t) { sealed.data, sealed.len },
                  &plain) == ES_NOT_FOUND, "under the first key of the two");
 
-    free(copy);
     es_buf_free(&sealed);
-    es_buf_free(&again);
     es_buf_free(&plain);
     es_buf_free(&large);
+}
+
+
+int
+main(void)
+{
+    es_buf_t       sealed = { 0 };
+    es_keyring_t  *one, *two;
+
+    one = ring_of("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    two = ring_of("# new, old\r\n"
+                  "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=\r\n\n"
+                  "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=");
+
+    test_seal(one, two, &sealed);
+    test_changed(one, sealed.data);
+    test_large(one, two);
+
+    es_buf_free(&sealed);
     es_keyring_free(one);
     es_keyring_free(two);
 

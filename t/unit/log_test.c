@@ -306,19 +306,14 @@ test_trim(es_store_t *store)
 }
 
 
-int
-main(void)
+/* A store whose map is small at first, so that it has to grow. */
+static es_store_t *
+test_create(void)
 {
     char          cmd[256];
-    unsigned      i;
     es_feed_t     feed;
     es_store_t   *store;
-    es_result_t   result;
     es_problem_t  problem;
-
-    if (mkdtemp(dir) == NULL) {
-        return 1;
-    }
 
     store = NULL;
 
@@ -326,8 +321,6 @@ main(void)
        "an empty directory is not a store");
     ok(es_store_create(dir, &problem) == ES_OK, "a store is made");
     ok(es_store_create(dir, &problem) == ES_EXISTS, "only once");
-
-    /* A small map, so that it has to grow. */
 
     (void) snprintf(cmd, sizeof(cmd),
                     "sed -i 's/^map_initial .*/map_initial 65536/' %s/format",
@@ -342,6 +335,16 @@ main(void)
     ok(es_feed_create(store, es_str("B"), NULL, &feed) == ES_INVALID,
        "a feed's name is checked");
     ok(es_feed_create(store, es_str("b"), NULL, &feed) == ES_OK, "another");
+
+    return store;
+}
+
+
+static void
+test_publishing(es_store_t *store)
+{
+    unsigned     i;
+    es_result_t  result;
 
     ok(publish(store, "none", 0, 1, "", NULL) == ES_NOT_FOUND, "no such feed");
     ok(publish(store, "a", 0, 1, "", &result) == ES_OK
@@ -371,8 +374,14 @@ main(void)
     ok(publish(store, "a", 2000, 600, ",\"x\":1", NULL) == ES_CONFLICT,
        "one conflict refuses the batch");
     ok(verified(store, 2504), "the store verifies");
+}
 
-    test_reading(store);
+
+static es_store_t *
+test_lost_index(es_store_t *store)
+{
+    char         cmd[256];
+    es_result_t  result;
 
     (void) snprintf(cmd, sizeof(cmd), "rm -r %s/ids", dir);
     ok(system(cmd) == 0, "the id index is lost");
@@ -381,6 +390,24 @@ main(void)
        && result.sequence == 1001, "and comes back from the log");
     ok(verified(store, 2504), "complete");
 
+    return store;
+}
+
+
+int
+main(void)
+{
+    char         cmd[256];
+    es_store_t  *store;
+
+    if (mkdtemp(dir) == NULL) {
+        return 1;
+    }
+
+    store = test_create();
+    test_publishing(store);
+    test_reading(store);
+    store = test_lost_index(store);
     test_trim(store);
     test_prefix(store);
 
