@@ -5,9 +5,13 @@
  */
 
 
+#include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_pages.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_send.h"
 
 #include "base/accept.h"
+#include "base/encode.h"
 
 
 static ngx_int_t ngx_http_eventsync_accept_value(ngx_http_request_t *r,

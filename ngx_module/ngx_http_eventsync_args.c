@@ -10,6 +10,15 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_route.h"
+
+#include "base/base.h"
+#include "event/cursor.h"
+#include "event/filter.h"
 
 
 /* of lists whose items are not events */

@@ -11,6 +11,16 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "keys/apikey.h"
+#include "limit/limit.h"
+#include "log/store_clock.h"
+#include "registry/registry.h"
+#include "token/jwt.h"
 
 
 /* a clock that timers go by may be behind the one that tells the time */

@@ -15,6 +15,20 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_backfill.h"
+#include "ngx_http_eventsync_position.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_route.h"
+#include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "event/cursor.h"
+#include "limit/limit.h"
+#include "log/feed.h"
+#include "read/range.h"
+#include "store/txn.h"
 
 
 /* slices until it is others' turn; those of a filter cost more to find */

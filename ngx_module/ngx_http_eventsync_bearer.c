@@ -9,6 +9,12 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "store/txn.h"
+#include "token/jwt.h"
 
 
 static ngx_http_eventsync_token_t *ngx_http_eventsync_token_verify(

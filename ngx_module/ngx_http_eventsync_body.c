@@ -9,8 +9,13 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_body.h"
+#include "ngx_http_eventsync_problem.h"
 
+#include "base/base.h"
+#include "base/decode.h"
 #include "event/attribute.h"
+#include "event/body_digest.h"
 
 
 /* limit of a decoded body, except when publishing */

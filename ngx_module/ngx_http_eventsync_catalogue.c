@@ -8,9 +8,17 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_route.h"
+#include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_task.h"
 
-#include "catalogue/catalogue.h"
+#include "base/base.h"
 #include "base/hash.h"
+#include "catalogue/catalogue.h"
 
 
 typedef struct {

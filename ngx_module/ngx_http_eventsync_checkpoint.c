@@ -7,6 +7,16 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_body.h"
+#include "ngx_http_eventsync_checkpoint.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_position.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_route.h"
+#include "ngx_http_eventsync_send.h"
+
+#include "base/base.h"
+#include "checkpoint/checkpoint.h"
 
 
 #define NGX_HTTP_EVENTSYNC_CONSUMERS  100    /* of a partner, on a feed */

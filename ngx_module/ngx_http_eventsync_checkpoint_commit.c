@@ -7,6 +7,12 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_checkpoint.h"
+#include "ngx_http_eventsync_group.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "checkpoint/checkpoint.h"
+#include "store/txn.h"
 
 
 static void ngx_http_eventsync_checkpoint_commit_run(

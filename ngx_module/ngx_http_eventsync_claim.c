@@ -20,8 +20,13 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_stream.h"
+#include "ngx_http_eventsync_worker.h"
 
 #include "base/clock.h"
+#include "keys/apikey.h"
 
 #include <linux/sockios.h>
 #include <netinet/tcp.h>

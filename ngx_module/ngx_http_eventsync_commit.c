@@ -9,6 +9,14 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_count.h"
+#include "ngx_http_eventsync_group.h"
+#include "ngx_http_eventsync_publish.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "log/store_clock.h"
+#include "store/deletions.h"
+#include "store/txn.h"
 
 
 static void ngx_http_eventsync_commit_run(ngx_http_eventsync_group_t *group);

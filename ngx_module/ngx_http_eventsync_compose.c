@@ -13,6 +13,14 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "event/cursor.h"
+#include "event/filter.h"
+#include "log/feed.h"
+#include "read/reader.h"
 
 #include <xxhash.h>
 

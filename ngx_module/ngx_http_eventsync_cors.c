@@ -8,6 +8,8 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_send.h"
 
 
 /* room for header names that a preflight adds to the allowed ones */

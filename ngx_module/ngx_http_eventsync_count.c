@@ -6,7 +6,13 @@
  */
 
 
+#include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_count.h"
+#include "ngx_http_eventsync_publish.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "limit/gauge.h"
 
 #include <stdatomic.h>
 

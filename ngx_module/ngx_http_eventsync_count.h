@@ -64,5 +64,15 @@ typedef struct {
 void ngx_http_eventsync_count_totals(ngx_http_eventsync_zone_t *zone,
     ngx_http_eventsync_totals_t *totals);
 
+ngx_int_t ngx_http_eventsync_count_init(ngx_conf_t *cf);
+size_t ngx_http_eventsync_count_init_zone(ngx_http_eventsync_zone_t *zone,
+    u_char *p, size_t size);
+void ngx_http_eventsync_count_start(ngx_http_eventsync_zone_t *zone);
+void ngx_http_eventsync_count_sent(ngx_http_eventsync_ctx_t *ctx,
+    uint64_t events);
+void ngx_http_eventsync_count_published(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_count_waiting(ngx_http_eventsync_ctx_t *ctx,
+    ngx_int_t change);
+
 
 #endif /* _NGX_HTTP_EVENTSYNC_COUNT_H_INCLUDED_ */

@@ -8,7 +8,20 @@
  */
 
 
+#include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_pages.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_task.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "base/base.h"
+#include "base/encode.h"
+#include "base/reason.h"
+#include "log/feed.h"
+#include "read/encoded_pages.h"
+#include "read/reader.h"
+#include "store/txn.h"
 
 
 #define NGX_HTTP_EVENTSYNC_PRUNE_TIME  5000

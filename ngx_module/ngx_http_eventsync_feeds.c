@@ -6,6 +6,19 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_route.h"
+#include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "base/base.h"
+#include "base/clock.h"
+#include "event/cursor.h"
+#include "log/feed.h"
+#include "log/store_clock.h"
+#include "read/reader.h"
+#include "store/txn.h"
 
 
 /* ms: what the rate of a feed's events is measured over */

@@ -11,6 +11,13 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_group.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_task.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "base/reason.h"
 
 
 static ngx_int_t ngx_http_eventsync_group_items(

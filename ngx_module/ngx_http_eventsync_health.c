@@ -9,8 +9,19 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_route.h"
+#include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_task.h"
+#include "ngx_http_eventsync_worker.h"
 
+#include "base/base.h"
 #include "delivery/delivery.h"
+#include "log/feed.h"
+#include "log/store_clock.h"
+#include "store/txn.h"
 
 
 /* ms: the dispatcher writes a heartbeat each second, but may be busy */

@@ -7,6 +7,11 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "keys/keyring.h"
+#include "registry/registry.h"
 
 
 static void ngx_http_eventsync_keys_free(void *data);

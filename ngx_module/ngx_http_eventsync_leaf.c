@@ -6,7 +6,14 @@
  */
 
 
+#include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_pages.h"
+#include "ngx_http_eventsync_send.h"
+
+#include "event/cursor.h"
+#include "log/feed.h"
+#include "read/encoded_pages.h"
+#include "read/reader.h"
 
 #include <xxhash.h>
 

@@ -6,7 +6,14 @@
  */
 
 
+#include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_pages.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_send.h"
+
+#include "base/encode.h"
 
 
 static ngx_int_t ngx_http_eventsync_leaf_range(ngx_http_eventsync_ctx_t *ctx);

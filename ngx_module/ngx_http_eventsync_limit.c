@@ -9,8 +9,14 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_problem.h"
 
 #include "base/clock.h"
+#include "limit/gauge.h"
+#include "limit/gcra.h"
+#include "limit/limit.h"
+#include "limit/meters.h"
 
 
 /* maximum delay, in ms, before a stream checks its rate again */

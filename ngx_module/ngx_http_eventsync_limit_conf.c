@@ -4,6 +4,15 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_count.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_send.h"
+
+#include "limit/gauge.h"
+#include "limit/gcra.h"
+#include "limit/limit.h"
+#include "limit/meters.h"
 
 
 /* the gauge and the table of addresses each take 1/8 of the zone */

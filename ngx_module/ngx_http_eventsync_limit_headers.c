@@ -7,6 +7,11 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_send.h"
+
+#include "limit/gcra.h"
+#include "limit/limit.h"
 
 
 /* "backfill";q=…;qu="content-bytes";w=…, */

@@ -7,6 +7,19 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_body.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_route.h"
+#include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_task.h"
+
+#include "delivery/list_position.h"
+#include "event/cursor.h"
+#include "keys/apikey.h"
+#include "manage/manage.h"
 
 
 #define NGX_HTTP_EVENTSYNC_LOOKS  10000    /* at endpoints, for a page */

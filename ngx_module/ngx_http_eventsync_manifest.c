@@ -7,6 +7,18 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_backfill.h"
+#include "ngx_http_eventsync_position.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_route.h"
+#include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "event/cursor.h"
+#include "event/digest.h"
+#include "log/feed.h"
+#include "read/range.h"
+#include "store/txn.h"
 
 
 #define NGX_HTTP_EVENTSYNC_MANIFEST                                           \

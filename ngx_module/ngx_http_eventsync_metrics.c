@@ -6,11 +6,23 @@
  */
 
 
+#include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_count.h"
 #include "ngx_http_eventsync_pages.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_route.h"
+#include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_task.h"
+#include "ngx_http_eventsync_worker.h"
 
+#include "base/base.h"
 #include "base/clock.h"
+#include "base/exposition.h"
 #include "inspect/metrics.h"
+#include "limit/limit.h"
+#include "log/store_clock.h"
 
 
 typedef struct {

@@ -6,6 +6,9 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_count.h"
+#include "ngx_http_eventsync_worker.h"
 
 
 static void *ngx_http_eventsync_create_main_conf(ngx_conf_t *cf);

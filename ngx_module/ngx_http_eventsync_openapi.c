@@ -7,6 +7,9 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_route.h"
+#include "ngx_http_eventsync_send.h"
 
 #include <xxhash.h>
 

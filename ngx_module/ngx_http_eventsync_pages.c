@@ -6,7 +6,22 @@
  */
 
 
+#include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_pages.h"
+#include "ngx_http_eventsync_position.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_route.h"
+#include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "base/base.h"
+#include "base/encode.h"
+#include "event/cursor.h"
+#include "limit/limit.h"
+#include "log/feed.h"
+#include "read/encoded_pages.h"
+#include "read/reader.h"
+#include "store/txn.h"
 
 
 /* to be read and copied by the event loop itself */

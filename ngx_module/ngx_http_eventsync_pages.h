@@ -132,6 +132,14 @@ struct ngx_http_eventsync_leaf_request_s {
 };
 
 
+/* _encode: in a worker */
+
+ngx_int_t ngx_http_eventsync_pages_init(ngx_http_eventsync_worker_t *w,
+    ngx_cycle_t *cycle);
+void ngx_http_eventsync_pages_open(ngx_http_eventsync_worker_t *w,
+    ngx_cycle_t *cycle);
+void ngx_http_eventsync_pages_close(ngx_http_eventsync_worker_t *w);
+
 /* _pages */
 
 ngx_int_t ngx_http_eventsync_pages_resume(ngx_http_eventsync_ctx_t *ctx);

@@ -8,6 +8,15 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_body.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_publish.h"
+#include "ngx_http_eventsync_task.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "base/base.h"
+#include "base/reason.h"
+#include "registry/registry.h"
 
 
 /* up to this size, parsing costs no more than handing the body to a thread */

@@ -8,6 +8,15 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_route.h"
+
+#include "event/cursor.h"
+#include "manage/manage.h"
+#include "registry/registry.h"
+#include "token/scope.h"
 
 
 static ngx_int_t ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx,

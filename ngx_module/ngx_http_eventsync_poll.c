@@ -6,6 +6,22 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_position.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_route.h"
+#include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_stream.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "base/base.h"
+#include "event/cursor.h"
+#include "limit/limit.h"
+#include "log/feed.h"
+#include "read/reader.h"
+#include "store/txn.h"
 
 
 /* a page ends early when it would pass this */

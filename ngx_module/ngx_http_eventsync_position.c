@@ -7,8 +7,15 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_position.h"
+#include "ngx_http_eventsync_problem.h"
 
 #include "base/clock.h"
+#include "event/cursor.h"
+#include "log/feed.h"
+#include "read/reader.h"
+#include "store/txn.h"
 
 
 static ngx_int_t ngx_http_eventsync_position(ngx_http_eventsync_ctx_t *ctx,

@@ -7,6 +7,9 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_stream.h"
 
 
 #define NGX_HTTP_EVENTSYNC_DETAIL  384

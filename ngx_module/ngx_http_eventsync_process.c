@@ -12,7 +12,17 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_checkpoint.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_pages.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_publish.h"
+#include "ngx_http_eventsync_worker.h"
 
+#include "read/reader.h"
+#include "registry/registry.h"
+#include "store/txn.h"
 #include "store/wake.h"
 
 

@@ -10,8 +10,19 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_body.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_publish.h"
+#include "ngx_http_eventsync_route.h"
+#include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_worker.h"
 
 #include "base/query.h"
+#include "base/reason.h"
+#include "event/batch.h"
+#include "limit/limit.h"
 
 
 #define NGX_HTTP_EVENTSYNC_BATCH_KEPT  (1024 * 1024)

@@ -7,8 +7,13 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_problem.h"
 
+#include "base/base.h"
 #include "base/query.h"
+#include "event/cursor.h"
+#include "log/feed.h"
 
 
 static ngx_uint_t ngx_http_eventsync_still_to(es_str_t name, es_str_t value,

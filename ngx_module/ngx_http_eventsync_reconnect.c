@@ -13,8 +13,15 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_stream.h"
 
+#include "base/base.h"
 #include "base/query.h"
+#include "event/cursor.h"
 
 
 /* minimum retry time, in ms, of a reader whose position is gone */

@@ -7,6 +7,11 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_route.h"
+
+#include "event/cursor.h"
 
 
 static ngx_int_t ngx_http_eventsync_name_variable(ngx_http_request_t *r,

@@ -6,6 +6,16 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_body.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_route.h"
+#include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "checkpoint/checkpoint.h"
+#include "manage/manage.h"
 
 
 #define NGX_HTTP_EVENTSYNC_READ  (NGX_HTTP_GET|NGX_HTTP_HEAD)

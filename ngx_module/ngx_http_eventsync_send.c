@@ -6,6 +6,11 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_send.h"
+
+#include "base/condition.h"
 
 
 static ngx_int_t ngx_http_eventsync_page_headers(

@@ -7,6 +7,22 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_backfill.h"
+#include "ngx_http_eventsync_count.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_position.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "base/base.h"
+#include "event/cursor.h"
+#include "event/digest.h"
+#include "log/feed.h"
+#include "read/range.h"
+#include "read/reader.h"
+#include "store/txn.h"
 
 
 /* maximum size of the closing line */

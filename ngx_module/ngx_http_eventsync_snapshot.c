@@ -11,9 +11,20 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_position.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_route.h"
+#include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_worker.h"
 
+#include "event/cursor.h"
+#include "log/feed.h"
+#include "read/reader.h"
 #include "read/snapshot.h"
 #include "read/snapshot_token.h"
+#include "store/txn.h"
 
 
 /* a page ends early when it would pass this */

@@ -7,6 +7,9 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_conf.h"
+
+#include "store/txn.h"
 
 
 #define NGX_HTTP_EVENTSYNC_ZONE_SIZE   (1024 * 1024)

@@ -17,6 +17,22 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_count.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_position.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_stream.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "base/base.h"
+#include "event/cursor.h"
+#include "log/feed.h"
+#include "read/reader.h"
+#include "store/txn.h"
 
 
 #define NGX_HTTP_EVENTSYNC_SLICE_EVENTS  64

@@ -7,6 +7,13 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_task.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "base/base.h"
+#include "base/reason.h"
 
 
 static void ngx_http_eventsync_task_thread(void *data, ngx_log_t *log);

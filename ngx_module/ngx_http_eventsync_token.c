@@ -8,8 +8,20 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_body.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_route.h"
+#include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_worker.h"
 
+#include "base/base.h"
 #include "base/query.h"
+#include "store/txn.h"
+#include "token/jwt.h"
+#include "token/scope.h"
 
 
 /* indexes of form parameters */

@@ -7,6 +7,9 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_conf.h"
+
+#include "token/jwt.h"
 
 
 static void ngx_http_eventsync_token_keys_free(void *data);

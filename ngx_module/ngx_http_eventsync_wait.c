@@ -11,6 +11,14 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_count.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_stream.h"
+#include "ngx_http_eventsync_worker.h"
 
 
 static void ngx_http_eventsync_timeout(ngx_event_t *ev);

@@ -17,6 +17,14 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_stream.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "log/feed.h"
+#include "store/txn.h"
 
 
 /* limits of one turn: waiters, and bytes composed for them */

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Who sends a request (_auth, _bearer), and what it may do (_permit).
+ */
+
+
+#ifndef _NGX_HTTP_EVENTSYNC_AUTH_H_INCLUDED_
+#define _NGX_HTTP_EVENTSYNC_AUTH_H_INCLUDED_
+
+
+#include "ngx_http_eventsync.h"
+
+#include "keys/apikey.h"
+#include "manage/manage.h"
+#include "token/jwt.h"
+
+
+#define NGX_HTTP_EVENTSYNC_CHALLENGE  "Bearer realm=\"eventsync\""
+
+
+/* text of a key that was well-formed; says nothing of its being valid */
+
+typedef struct {
+    u_char                            text[ES_APIKEY_LEN];
+    es_apikey_t                       key;
+} ngx_http_eventsync_seen_key_t;
+
+
+/* one that was verified; says nothing of its being valid now */
+
+struct ngx_http_eventsync_token_s {
+    ngx_uint_t                        refs;
+    es_jwt_keys_t                    *keys;       /* by these */
+    es_jwt_t                          jwt;
+    size_t                            len;
+    u_char                            text[];
+};
+
+
+es_rc_t ngx_http_eventsync_access(ngx_http_eventsync_worker_t *w);
+int64_t ngx_http_eventsync_now_ms(ngx_http_eventsync_worker_t *w);
+int64_t ngx_http_eventsync_store_ms(ngx_http_eventsync_worker_t *w);
+void ngx_http_eventsync_clock(ngx_http_eventsync_worker_t *w);
+ngx_int_t ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_admit_address(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_authenticate_client(
+    ngx_http_eventsync_ctx_t *ctx, ngx_str_t *id, ngx_str_t *secret);
+ngx_int_t ngx_http_eventsync_unauthorized(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t given, char *detail);
+ngx_msec_t ngx_http_eventsync_until(ngx_http_eventsync_ctx_t *ctx,
+    ngx_msec_t time);
+ngx_int_t ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_permit(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_narrow(ngx_http_eventsync_ctx_t *ctx,
+    es_narrow_t *narrow);
+ngx_int_t ngx_http_eventsync_beyond(ngx_http_eventsync_ctx_t *ctx,
+    char *detail);
+ngx_uint_t ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx,
+    es_str_t feed);
+ngx_int_t ngx_http_eventsync_bearer(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *text);
+void ngx_http_eventsync_tokens_free(ngx_http_eventsync_worker_t *w);
+ngx_int_t ngx_http_eventsync_may_authorize(ngx_http_eventsync_ctx_t *ctx);
+
+
+#endif /* _NGX_HTTP_EVENTSYNC_AUTH_H_INCLUDED_ */

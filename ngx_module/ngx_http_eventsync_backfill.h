@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Backfills: a range of events as one stream, slice by slice (_slice).
+ */
+
+
+#ifndef _NGX_HTTP_EVENTSYNC_BACKFILL_H_INCLUDED_
+#define _NGX_HTTP_EVENTSYNC_BACKFILL_H_INCLUDED_
+
+
+#include <openssl/evp.h>
+
+#include "ngx_http_eventsync.h"
+
+#include "event/cursor.h"
+#include "event/digest.h"
+
+
+/* see event/digest.h */
+#define NGX_HTTP_EVENTSYNC_CHAIN  "sha256-chain"
+
+
+#define NGX_HTTP_EVENTSYNC_SLICE          131072
+
+/* a stream of the events in (after, to] */
+
+struct ngx_http_eventsync_backfill_s {
+    uint64_t                          after;
+    uint64_t                          to;
+    es_cursor_t                       position;   /* all up to it is read */
+    size_t                            offset;     /* read of the next event */
+    uint64_t                          sent;       /* the same, as charged */
+    size_t                            sent_offset;
+    char                              prev[ES_CURSOR_MAX];
+
+    uint64_t                          count;
+    uint64_t                          bytes;
+    uint64_t                          first;
+    uint64_t                          last;
+    uint64_t                          total;      /* bytes of the range */
+    uint64_t                          expected;   /* events; at most, unless
+                                                     `counted` */
+    uint8_t                           chain_from[ES_CHAIN_LEN];
+    uint8_t                           chain[ES_CHAIN_LEN];
+    EVP_MD_CTX                       *digest;     /* with a filter */
+
+    ngx_buf_t                        *buf;
+
+    unsigned                          counted:1;
+    unsigned                          ready:1;    /* a slice, not charged */
+    unsigned                          slowed:1;   /* it waits for the quota */
+    unsigned                          closed:1;   /* it is the last one */
+    unsigned                          failed:1;   /* and an error */
+};
+
+
+ngx_int_t ngx_http_eventsync_slice(ngx_http_eventsync_ctx_t *ctx);
+ngx_uint_t ngx_http_eventsync_slice_drained(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_slice_fail(ngx_http_eventsync_ctx_t *ctx);
+
+
+#endif /* _NGX_HTTP_EVENTSYNC_BACKFILL_H_INCLUDED_ */

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The configuration: the stores, and what each location serves and how.
+ */
+
+
+#ifndef _NGX_HTTP_EVENTSYNC_CONF_H_INCLUDED_
+#define _NGX_HTTP_EVENTSYNC_CONF_H_INCLUDED_
+
+
+#include "ngx_http_eventsync.h"
+
+#include "keys/keyring.h"
+#include "token/jwt.h"
+
+
+#define NGX_HTTP_EVENTSYNC_AUTH_OFF           0
+#define NGX_HTTP_EVENTSYNC_AUTH_KEY           1
+
+#define NGX_HTTP_EVENTSYNC_CACHE_PRIVATE      0
+#define NGX_HTTP_EVENTSYNC_CACHE_SHARED       1
+
+#define NGX_HTTP_EVENTSYNC_METRICS_ON         1
+#define NGX_HTTP_EVENTSYNC_METRICS_ENDPOINTS  2
+
+
+struct ngx_http_eventsync_store_s {
+    ngx_str_t                         path;       /* NUL-terminated */
+    ngx_shm_zone_t                   *zone;
+    ngx_http_eventsync_worker_t      *worker;
+    ngx_uint_t                        publish;    /* unsigned  publish:1 */
+    ngx_uint_t                        manage;     /* unsigned  manage:1 */
+    es_keyring_t                     *keys;       /* of secrets; or NULL */
+    ngx_uint_t                        checkpoint; /* unsigned  :1 */
+    ngx_uint_t                        observe;    /* delivery state is read */
+    size_t                            pages_size;
+    ngx_thread_pool_t                *pages_pool; /* NULL: not served */
+};
+
+
+typedef struct {
+    ngx_array_t                       stores;     /* ..._store_t * */
+} ngx_http_eventsync_main_conf_t;
+
+
+typedef struct {
+    ngx_http_eventsync_store_t       *store;
+    es_keyring_t                     *keys;
+    es_jwt_keys_t                    *token_keys;
+} ngx_http_eventsync_srv_conf_t;
+
+
+struct ngx_http_eventsync_loc_conf_s {
+    ngx_http_eventsync_store_t       *store;
+
+    ngx_flag_t                        serves[NGX_HTTP_EVENTSYNC_RESOURCES];
+
+    ngx_uint_t                        auth;
+    ngx_http_eventsync_limit_conf_t   limit;
+
+    es_jwt_keys_t                    *token_keys; /* NULL: no tokens */
+    time_t                            token_lifetime;
+    u_char                           *token_file; /* where it is on */
+    ngx_uint_t                        token_line;
+
+    ngx_uint_t                        poll_limit;
+    ngx_uint_t                        poll_limit_max;
+    time_t                            poll_wait_max;
+
+    size_t                            max_event;
+    ngx_thread_pool_t                *thread_pool;
+
+    ngx_uint_t                        cache;
+
+    ngx_array_t                      *cors;       /* ngx_str_t; NULL: off */
+    ngx_array_t                      *tombstones; /* es_str_t; NULL: off */
+
+    ngx_flag_t                        sse;
+    ngx_msec_t                        sse_max_time;
+    ngx_msec_t                        sse_heartbeat;
+
+    ngx_msec_t                        ready_dispatcher;   /* 0: not asked */
+};
+
+
+char *ngx_http_eventsync_store_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_eventsync_keys_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_pool_cleanup_t *ngx_http_eventsync_keys_file(ngx_conf_t *cf,
+    ngx_str_t *path);
+char *ngx_http_eventsync_keys_use(ngx_conf_t *cf,
+    ngx_http_eventsync_store_t *store, es_keyring_t *keys);
+void ngx_http_eventsync_keys_open(ngx_http_eventsync_store_t *store,
+    ngx_log_t *log);
+char *ngx_http_eventsync_cors_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_eventsync_token_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_eventsync_token_keys_directive(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_eventsync_token_lifetime(ngx_conf_t *cf, void *post,
+    void *data);
+char *ngx_http_eventsync_token_use_keys(ngx_conf_t *cf,
+    ngx_http_eventsync_loc_conf_t *conf, es_jwt_keys_t *keys);
+char *ngx_http_eventsync_tombstones_directive(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_eventsync_ready_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
+extern ngx_array_t  ngx_http_eventsync_tombstones;
+
+
+#endif /* _NGX_HTTP_EVENTSYNC_CONF_H_INCLUDED_ */

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Publishes: from a body to a batch (_parse) and into a commit (_commit).
+ */
+
+
+#ifndef _NGX_HTTP_EVENTSYNC_PUBLISH_H_INCLUDED_
+#define _NGX_HTTP_EVENTSYNC_PUBLISH_H_INCLUDED_
+
+
+#include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_group.h"
+
+
+typedef enum {
+    NGX_HTTP_EVENTSYNC_STRUCTURED = 0,
+    NGX_HTTP_EVENTSYNC_ARRAY,
+    NGX_HTTP_EVENTSYNC_LINES,
+    NGX_HTTP_EVENTSYNC_BINARY
+} ngx_http_eventsync_mode_e;
+
+
+struct ngx_http_eventsync_publish_s {
+    ngx_http_eventsync_ctx_t         *ctx;
+    ngx_http_eventsync_mode_e         mode;
+    es_attr_t                        *attrs;      /* of binary mode */
+    size_t                            nattrs;
+    const es_attr_t                  *malformed;  /* one of them, or NULL */
+    es_batch_t                       *batch;
+    es_rc_t                           rc;
+    es_problem_t                      problem;
+    ngx_http_eventsync_job_t          member;     /* of a group */
+    ngx_uint_t                        unread;     /* unsigned  :1; the problem
+                                                     is the body's */
+    ngx_uint_t                        parsed;     /* unsigned  :1 */
+    ngx_uint_t                        committed;  /* unsigned  :1 */
+};
+
+
+ngx_int_t ngx_http_eventsync_parse(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_commit_init(ngx_http_eventsync_worker_t *w,
+    ngx_cycle_t *cycle);
+ngx_int_t ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_commit_recover(ngx_http_eventsync_worker_t *w);
+void ngx_http_eventsync_commit_free(ngx_http_eventsync_worker_t *w);
+
+
+#endif /* _NGX_HTTP_EVENTSYNC_PUBLISH_H_INCLUDED_ */

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Tasks: what one request has done on the thread pool.
+ *
+ * Posting returns NGX_DONE, or NGX_DECLINED: the context may have a problem.
+ */
+
+
+#ifndef _NGX_HTTP_EVENTSYNC_TASK_H_INCLUDED_
+#define _NGX_HTTP_EVENTSYNC_TASK_H_INCLUDED_
+
+
+#include "ngx_http_eventsync.h"
+
+#include "base/reason.h"
+
+
+#define NGX_HTTP_EVENTSYNC_TASK_TIME  60000
+
+
+/* what a request has done on the thread pool, see _task */
+
+struct ngx_http_eventsync_task_s {
+    ngx_http_eventsync_ctx_t         *ctx;
+    es_store_t                       *es;
+
+    /* in a thread: it has this object, and nothing of nginx's */
+    void                            (*run)(ngx_http_eventsync_task_t *task);
+
+    /* afterwards, in the event loop; what the request is finalized with */
+    ngx_int_t                       (*answer)(ngx_http_eventsync_task_t *task);
+
+    void                             *data;
+    es_rc_t                           rc;
+    es_reason_t                       reason;     /* of the thread */
+    es_buf_t                          out;        /* freed with the request */
+    ngx_uint_t                        done;       /* unsigned  done:1 */
+};
+
+
+ngx_http_eventsync_task_t *ngx_http_eventsync_task_create(
+    ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_task_post(ngx_http_eventsync_task_t *task);
+ngx_int_t ngx_http_eventsync_task_block(ngx_http_eventsync_ctx_t *ctx,
+    ngx_thread_task_t *task);
+void ngx_http_eventsync_task_unblock(ngx_http_eventsync_ctx_t *ctx);
+ngx_uint_t ngx_http_eventsync_task_late(ngx_event_t *ev);
+
+
+#endif /* _NGX_HTTP_EVENTSYNC_TASK_H_INCLUDED_ */

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * What one worker has of a store.
+ */
+
+
+#ifndef _NGX_HTTP_EVENTSYNC_WORKER_H_INCLUDED_
+#define _NGX_HTTP_EVENTSYNC_WORKER_H_INCLUDED_
+
+
+#include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_group.h"
+#include "ngx_http_eventsync_poll.h"
+
+#include "read/reader.h"
+#include "registry/registry.h"
+
+
+#define NGX_HTTP_EVENTSYNC_KEYS     256
+#define NGX_HTTP_EVENTSYNC_TOKENS   256
+#define NGX_HTTP_EVENTSYNC_MEMO     32
+#define NGX_HTTP_EVENTSYNC_BATCHES  8
+#define NGX_HTTP_EVENTSYNC_REOPEN   1000
+
+
+/* what one worker has of a store: made after fork */
+
+struct ngx_http_eventsync_worker_s {
+    void                             *data;       /* the ..._store_t */
+    ngx_connection_t                 *bell;
+    es_store_t                       *es;         /* NULL: not open */
+    ngx_int_t                         ident;      /* after 3 pointers, as in
+                                                     ngx_connection_t */
+    es_registry_t                    *registry;
+    ngx_uint_t                        pictures;   /* so many were loaded */
+    uint64_t                          version;    /* last commit seen by a
+                                                     wake; 0: none */
+    int64_t                           clock;      /* ms: the store's time, */
+    ngx_msec_t                        clocked;    /* when it was that */
+
+    ngx_uint_t                        retired;    /* unsigned  retired:1 */
+    uint32_t                          polls;      /* that wait, see
+                                                     _count */
+    uint32_t                          streams;
+    ngx_uint_t                        claiming;   /* requests, see _claim */
+    uint64_t                          claims;     /* that were looked at */
+    ngx_rbtree_t                      crowds;     /* by feed, see _wake */
+    ngx_rbtree_node_t                 sentinel;
+    ngx_queue_t                       due;        /* crowds */
+    ngx_queue_t                       expired;    /* waiters */
+    ngx_event_t                       turn;       /* serves these */
+    ngx_uint_t                        turns;
+    ngx_uint_t                        judged;     /* `pictures` at a wake */
+    size_t                            composed;   /* bytes, in this turn */
+    ngx_event_t                       tick;
+    ngx_event_t                       reopen;
+    ngx_msec_t                        exiting;    /* since then */
+
+    ngx_http_eventsync_group_t        commit;
+    es_batch_t                       *batches[NGX_HTTP_EVENTSYNC_BATCHES];
+    ngx_uint_t                        nbatches;   /* that are not in use */
+    ngx_thread_pool_t                *thread_pool; /* of the last commit */
+
+    ngx_http_eventsync_group_t        checkpoints[2]; /* reads, writes */
+
+    es_page_t                         page;
+    ngx_http_eventsync_memo_t         memo[NGX_HTTP_EVENTSYNC_MEMO];
+    size_t                            large;      /* bytes of large ones */
+    ngx_http_eventsync_pages_t       *pages;      /* NULL: not served */
+
+    ngx_http_eventsync_seen_key_t     keys[NGX_HTTP_EVENTSYNC_KEYS];
+    ngx_http_eventsync_token_t       *tokens[NGX_HTTP_EVENTSYNC_TOKENS];
+
+    unsigned                          waking:1;   /* somebody is due */
+};
+
+
+ngx_int_t ngx_http_eventsync_init_process(ngx_cycle_t *cycle);
+ngx_uint_t ngx_http_eventsync_retire(ngx_http_eventsync_store_t *store,
+    ngx_uint_t taken, ngx_log_t *log);
+void ngx_http_eventsync_exit_process(ngx_cycle_t *cycle);
+
+
+#endif /* _NGX_HTTP_EVENTSYNC_WORKER_H_INCLUDED_ */
