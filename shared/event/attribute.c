@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What attribute values may be: CloudEvents 1.0.2 section 3,
- * RFC 3986, RFC 3339, RFC 9110 section 8.3.1, and the log's own limits.
+ * The rules for attribute values: CloudEvents 1.0.2 section 3, RFC 3986, RFC
+ * 3339, RFC 9110 section 8.3.1, and the limits of the log.
  */
 
 #include <strings.h>
@@ -12,7 +12,7 @@
 #include "event/attribute.h"
 #include "event/filter.h"
 
-/* Sets of ASCII characters: a bit each. */
+/* Sets of ASCII characters, one bit for each. */
 
 static const uint32_t  es_uri_chars[4] = {
     0x00000000, 0xaffffffa, 0xafffffff, 0x47fffffe
@@ -26,7 +26,7 @@ static const uint32_t  es_token_chars[4] = {
     0x00000000, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff
 };
 
-/* visible ASCII but '.', '"' and '\' */
+/* visible ASCII without '.', '"' and '\' */
 static const uint32_t  es_id_chars[4] = {
     0x00000000, 0xffffbffa, 0xefffffff, 0x7fffffff
 };
@@ -62,7 +62,7 @@ es_in(const uint32_t *set, char c)
 }
 
 
-/* The number of bytes from the start that are in the set. */
+/* Returns how many bytes at the start are in the set. */
 
 static size_t
 es_span(const uint32_t *set, es_str_t text)
@@ -82,7 +82,7 @@ es_attr_name(es_attr_kind_t kind)
 }
 
 
-/* Their lengths tell most names apart without a comparison. */
+/* The length tells most names apart without a comparison. */
 
 es_attr_kind_t
 es_attr_find(es_str_t name)
@@ -121,8 +121,8 @@ es_attr_find(es_str_t name)
 
 
 /*
- * CloudEvents' String: no control characters and no noncharacters.  The text
- * is UTF-8 already.
+ * CloudEvents' type String: no control characters and no noncharacters.  The
+ * caller has checked that the text is UTF-8.
  */
 
 static bool
@@ -206,8 +206,8 @@ es_type_fault(es_str_t type)
 }
 
 
-/* A URI, or with `relative` a URI-reference, by its characters, its percent
-   escapes and its scheme. */
+/* Checks a URI, or with `relative` a URI reference: its characters, its
+   percent escapes and its scheme. */
 
 static const char *
 es_uri_fault(es_str_t uri, bool relative)
@@ -251,7 +251,7 @@ es_uri_fault(es_str_t uri, bool relative)
         return "is not a URI with a scheme";
     }
 
-    /* A first segment with a ':' would be read as a scheme. */
+    /* A ':' in the first segment would make it a scheme. */
 
     for (i = 0; i < uri.len; i++) {
         rest.data = uri.data + i;
@@ -269,7 +269,7 @@ es_uri_fault(es_str_t uri, bool relative)
 }
 
 
-/* Passes over a quoted-string; the length, or 0. */
+/* Returns the length of a quoted-string at the start, or 0. */
 
 static size_t
 es_quoted(es_str_t text)
@@ -307,8 +307,8 @@ es_skip_space(es_str_t *text)
 }
 
 
-/* One parameter after its ';': name "=" ( token | quoted-string ), or nothing,
-   which RFC 9110 allows. */
+/* Skips one parameter after its ';': name "=" ( token | quoted-string ), or
+   nothing, which RFC 9110 allows. */
 
 static bool
 es_media_parameter(es_str_t *text)
@@ -584,7 +584,7 @@ es_is_utf8(es_str_t charset)
 }
 
 
-/* What is malformed is judged elsewhere. */
+/* A malformed type is reported by es_media_fault(). */
 
 bool
 es_media_utf8(es_str_t content_type)
@@ -624,8 +624,8 @@ es_media_utf8(es_str_t content_type)
 
 
 /*
- * RFC 4648 section 4 with padding.  Bits that the padding leaves over must be
- * zero, because some decoders refuse others.
+ * RFC 4648 section 4, with padding.  The bits that the padding leaves over
+ * must be zero, because some decoders reject others.
  */
 
 bool

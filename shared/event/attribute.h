@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * CloudEvents' context attributes: names and what values may be.
+ * CloudEvents' context attributes: their names and the rules for values.
  */
 
 #ifndef ES_ATTRIBUTE_H
@@ -9,7 +9,7 @@
 
 #include "base/base.h"
 
-/* In the order in which they are composed. */
+/* In the order in which an event is composed. */
 typedef enum {
     ES_ATTR_SPECVERSION = 0,
     ES_ATTR_ID,
@@ -29,19 +29,22 @@ typedef enum {
 
 es_str_t es_attr_name(es_attr_kind_t kind);
 
-/* ES_ATTR_EXTENSION for a name that is none of CloudEvents' own. */
+/* ES_ATTR_EXTENSION: the name is not one of CloudEvents' own. */
 es_attr_kind_t es_attr_find(es_str_t name);
 
-/* Why a value (decoded, UTF-8) is not right, as the end of a sentence that
-   begins "the attribute NAME "; NULL if it is.  `rc` says which outcome. */
+/*
+ * Returns what is wrong with a decoded UTF-8 value, as the end of a sentence
+ * that begins "the attribute NAME ", and sets `*rc` to the outcome.  NULL:
+ * nothing is wrong.
+ */
 const char *es_attr_fault(es_attr_kind_t kind, es_str_t value, es_rc_t *rc);
 
-/* The same for an extension's name, and for a literal as its value; always
-   ES_INVALID. */
+/* The same for the name of an extension, and for its value if that is a
+   JSON literal.  The outcome is always ES_INVALID. */
 const char *es_extension_fault(es_str_t name);
 const char *es_literal_fault(es_str_t text);
 
-/* What binary-mode data of a content type becomes. */
+/* How binary-mode data of a content type is stored. */
 typedef enum {
     ES_MEDIA_JSON,
     ES_MEDIA_TEXT,
@@ -50,8 +53,10 @@ typedef enum {
 
 es_media_t es_media(es_str_t content_type);
 
-/* False if the type has a charset parameter that is neither UTF-8 nor ASCII:
-   its bytes then mean other characters, even where they are valid UTF-8. */
+/*
+ * False if the type has a charset parameter that is neither UTF-8 nor ASCII.
+ * Its bytes then mean other characters, even if they are valid UTF-8.
+ */
 bool es_media_utf8(es_str_t content_type);
 
 bool es_base64_ok(es_str_t text);

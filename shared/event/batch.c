@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Collects the events of one publish request.
+ *
+ * The arena grows while drafts are added, so until the batch is sealed a draft
+ * holds offsets.  A batch that is used again keeps its memory.
+ */
+
 #include <stdlib.h>
 
 #include "base/base.h"
@@ -43,7 +50,7 @@ es_batch_reset(es_batch_t *batch, es_str_t feed, const es_limits_t *limits)
     batch->results = kept.results;
     batch->results_cap = kept.results_cap;
 
-    /* An impossible name stays empty and is found to be no feed. */
+    /* A name that no feed can have stays empty; the commit finds no feed. */
 
     if (feed.len <= ES_FEED_MAX) {
         memcpy(batch->feed, feed.data, feed.len);
@@ -92,7 +99,7 @@ es_batch_destroy(es_batch_t *batch)
 }
 
 
-/* Makes room for one more draft and refuses one too many. */
+/* Makes room for one more draft.  ES_TOO_LARGE: there are too many. */
 
 static es_rc_t
 es_batch_room(es_batch_t *batch, es_problem_t *problem)

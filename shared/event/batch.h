@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Inside of a batch, for batch.c (collects) and publish.c (commits).
+ * The inside of a batch, for batch.c, which collects, and publish.c, which
+ * commits.
  */
 
 #ifndef ES_BATCH_H
@@ -16,28 +17,30 @@ struct es_batch {
     es_limits_t    limits;
     es_compose_t   compose;
     es_buf_t       arena;          /* text of all drafts */
-    es_draft_t    *drafts;         /* head and tail: offsets until sealed */
+    es_draft_t    *drafts;         /* head and tail are offsets until sealed */
     es_result_t   *results;
     size_t         results_cap;
     size_t         n;
     size_t         cap;
     bool           sealed;
     bool           judged;
-    bool           refused;        /* with `rc` and `problem`: not to commit */
+    bool           refused;        /* not to commit: `rc` and `problem` say
+                                      why */
     size_t         nwarnings;
     es_pool_t      warnings;
     es_rc_t        rc;
     es_problem_t   problem;
 };
 
-/* Turns the drafts' offsets into pointers; nothing can be added after. */
+/* Turns the drafts' offsets into pointers.  No event can be added
+   afterwards. */
 es_rc_t es_batch_seal(es_batch_t *batch);
 
-/* A batch as es_batch_create() makes it, of the memory that it has. */
+/* Makes a used batch as new, and keeps its memory. */
 void es_batch_reset(es_batch_t *batch, es_str_t feed,
     const es_limits_t *limits);
 
-/* Bytes of the memory that a batch keeps for its next use. */
+/* Returns the bytes of memory that a batch keeps for its next use. */
 size_t es_batch_kept(const es_batch_t *batch);
 
 #endif /* ES_BATCH_H */

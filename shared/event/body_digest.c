@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Dictionaries of RFC 8941 as far as RFC 9530 needs them:
- * "sha-256=:BASE64:, sha-512=:BASE64:;parameter".
+ * Parses the dictionaries of RFC 8941 that RFC 9530 uses: "sha-256=:BASE64:,
+ * sha-512=:BASE64:;parameter".
  */
 
 #include <openssl/evp.h>
@@ -55,7 +55,7 @@ es_dict_key(es_str_t text)
 }
 
 
-/* One member, "key=:base64:" and parameters, which are passed over. */
+/* Parses one member, "key=:base64:", and skips its parameters. */
 
 static bool
 es_dict_next(es_str_t *text, es_str_t *key, es_str_t *base64)

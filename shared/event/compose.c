@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * An event's fields checked and written in the order of storage.
+ * Checks an event's fields and writes them in the order of storage.
  *
- * Room for the whole is made first, so that nothing is allocated or compared
- * to an end while writing.
+ * The composer first reserves room for the largest result, so that while it
+ * writes it neither allocates nor checks bounds.
  */
 
 #include "base/base.h"
@@ -38,7 +38,8 @@ es_parts_init(es_event_parts_t *parts, const es_compose_t *compose, int index,
 
 
 
-/* Reports a fault at an attribute, by its name escaped as RFC 6901 asks. */
+/* Reports a fault of an attribute.  The pointer has its name, escaped as
+   RFC 6901 says. */
 
 es_rc_t
 es_attr_problem(es_event_parts_t *parts, es_rc_t rc, es_str_t name,
@@ -165,7 +166,7 @@ es_put_offset(const es_event_parts_t *parts)
 
 
 /*
- * Checks and writes the inside of a string attribute.  An escaped one is
+ * Checks and writes the inside of a string attribute.  An escaped string is
  * decoded and encoded again, so that equal values have equal bytes.
  */
 
@@ -181,7 +182,7 @@ es_put_string(es_event_parts_t *parts, es_attr_kind_t kind, es_str_t name,
 
     value = field->text;
 
-    /* A longer one is over every limit as it is. */
+    /* A longer text exceeds every limit even when decoded. */
 
     if (field->form == ES_FIELD_ESCAPED && value.len <= ES_ATTR_MAX * 6) {
         json.type = ES_JSON_STRING;
@@ -209,7 +210,7 @@ es_put_string(es_event_parts_t *parts, es_attr_kind_t kind, es_str_t name,
 }
 
 
-/* Writes ,"name":"value" and says where the value is. */
+/* Writes ,"name":"value" and returns where the value is. */
 
 static es_rc_t
 es_put_attr(es_event_parts_t *parts, es_attr_kind_t kind, uint32_t *off,
@@ -290,7 +291,7 @@ es_check_required(es_event_parts_t *parts)
 }
 
 
-/* specversion to type, and time. */
+/* Writes specversion to type, and time. */
 
 static es_rc_t
 es_compose_required(es_event_parts_t *parts, es_draft_t *draft)
@@ -439,7 +440,7 @@ es_put_base64(es_event_parts_t *parts)
 }
 
 
-/* The producer's base64: its escapes (some write "\/") are undone. */
+/* Undoes the escapes of the producer's base64 (some producers write "\/"). */
 
 static es_rc_t
 es_put_given_base64(es_event_parts_t *parts)

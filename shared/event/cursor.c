@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Cursors, epochs and feed names as text.
+ * Parses and prints cursors, epochs and feed names.
  */
 
 #include "event/cursor.h"
@@ -22,7 +22,7 @@ es_cursor_parse(es_str_t text, es_cursor_t *cursor)
         }
     }
 
-    /* 13 digits hold ES_SEQUENCE_MAX, and cannot overflow. */
+    /* 13 digits hold ES_SEQUENCE_MAX and cannot overflow. */
 
     if (n == 0 || n + 1 >= text.len || text.data[n] != '-'
         || text.len - n - 1 > 13
@@ -87,7 +87,7 @@ es_cursor_of(es_str_t event)
 
     static const char  name[] = "\"cursor\":\"";
 
-    /* within a string the quotes would have backslashes */
+    /* within a string the quotes would be escaped */
 
     p = memmem(event.data, event.len, name, sizeof(name) - 1);
     if (p == NULL) {

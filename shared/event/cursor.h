@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The one place where cursors and epochs are parsed and printed.
+ * The only place that parses and prints cursors and epochs.
  *
- * A cursor is "<epoch>-<sequence>": I have everything up to and including
- * that sequence.  An epoch is 1..15 characters of [a-z2-7].  The sequence is
- * decimal without leading zeros.
+ * A cursor is "<epoch>-<sequence>".  It says that its holder has all events up
+ * to and including that sequence.  An epoch is 1 to 15 characters of [a-z2-7];
+ * the sequence is decimal without leading zeros.
  */
 
 #ifndef ES_CURSOR_H
@@ -23,14 +23,15 @@ typedef struct {
 /* ES_INVALID unless the whole text is one canonical cursor. */
 es_rc_t es_cursor_parse(es_str_t text, es_cursor_t *cursor);
 
-/* Returns the length; `out` has ES_CURSOR_MAX bytes and is NUL-terminated. */
+/* Prints into `out`, which has ES_CURSOR_MAX bytes, with a NUL.  Returns
+   the length. */
 size_t es_cursor_print(const char *epoch, uint64_t sequence, char *out);
 
-/* The value of an event's "cursor", without quotes.  `event` is text that the
-   log composed: its first "cursor" is the attribute. */
+/* Returns the value of an event's "cursor", without quotes.  The log has
+   composed `event`, so the first "cursor" in it is the attribute. */
 es_str_t es_cursor_of(es_str_t event);
 
-/* A new random epoch: 8 lowercase base32 characters, NUL-terminated. */
+/* Makes a random epoch: 8 characters of lower-case base32, NUL-terminated. */
 es_rc_t es_epoch_create(char *out);
 
 /* True for a well-formed feed name, [a-z0-9][a-z0-9_-]{0,62}. */

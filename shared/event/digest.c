@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* The one-shot and EVP interfaces look the algorithm up and allocate at each
-   call, which is more than the hash of an event costs. */
+/*
+ * Hashes with OpenSSL's low-level SHA-256.  The one-shot and EVP interfaces
+ * look up the algorithm and allocate at each call, which costs more than the
+ * hash of an event.
+ */
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include <openssl/sha.h>

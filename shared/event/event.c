@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Events from the two content modes: the JSON event format and
- * attributes beside binary data.  Fields point into the input until composed.
+ * Parses events in the two content modes: the JSON event format, and
+ * attributes beside binary data.  Fields point into the input until they are
+ * composed.
  */
 
 #include "base/base.h"
@@ -120,7 +121,7 @@ es_json_problem(es_event_parts_t *parts, const es_json_t *json,
     char    pointer[sizeof("/data_base64")];
     size_t  n;
 
-    /* A plain name that has been read says where it went wrong. */
+    /* After a plain name, the position says where parsing failed. */
 
     pointer[0] = '\0';
     n = name->text.len;
@@ -203,8 +204,7 @@ es_draft_json(const es_compose_t *compose, const char *json, size_t len,
                                "cannot be used with data");
     }
 
-    /* No member is longer here than it was there; only the feed and the time
-       are added. */
+    /* No member becomes longer; only the feed and the time are added. */
 
     return es_compose(&parts, len + compose->feed.len + 128, arena, draft);
 }
@@ -213,7 +213,7 @@ es_draft_json(const es_compose_t *compose, const char *json, size_t len,
 /* ---- binary content mode ---- */
 
 
-/* Judges the data and says what becomes of it. */
+/* Checks the data and decides how it is stored. */
 
 static es_rc_t
 es_binary_data(es_event_parts_t *parts, es_str_t content_type)
@@ -251,7 +251,7 @@ es_binary_data(es_event_parts_t *parts, es_str_t content_type)
                               (size_t) (json.pos - json.start), json.error);
     }
 
-    /* bytes of another charset may be valid UTF-8, and mean something else */
+    /* Bytes in another charset may be valid UTF-8 and mean something else. */
 
     if (media == ES_MEDIA_TEXT && es_media_utf8(content_type)
         && es_utf8_ok(parts->data))
@@ -317,7 +317,7 @@ es_draft_binary(const es_compose_t *compose, const es_attr_t *attrs,
 
     es_parts_init(&parts, compose, 0, problem ? problem : &ignored);
 
-    /* An escape is at most six bytes for one. */
+    /* An escape takes at most six bytes for one. */
 
     bound = compose->feed.len + 256 + (content_type.len + len) * 6;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Type and subject filters.
+ * Parses, compares and hashes filters.
  */
 
 #define XXH_INLINE_ALL
@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "event/filter.h"
 
-/* One item: a type, or a prefix that ends in ".*". */
+/* Parses one item: a type, or a prefix that ends in ".*". */
 static es_rc_t
 es_filter_item(es_type_pattern_t *pattern, es_str_t item,
     es_problem_t *problem)
@@ -115,7 +115,7 @@ es_filter_subject(es_filter_t *filter, es_str_t subject, es_buf_t *scratch,
                               "bytes", ES_ATTR_MAX);
     }
 
-    /* All at once: the pointer below must not move afterwards. */
+    /* One reservation, because the pointer below must stay valid. */
 
     start = scratch->len;
 
@@ -163,9 +163,9 @@ es_filter_type_matches(const es_filter_t *filter, es_str_t type)
 
 
 /*
- * A cache that ignored an attribute would give one client the events of
- * another's filter.  Who adds one extends the four functions below and then
- * this assertion.
+ * A cache that ignored an attribute would send one client the events of
+ * another client's filter.  A new attribute must be added to the four
+ * functions below and then to this assertion.
  */
 _Static_assert(sizeof(es_type_pattern_t) == sizeof(es_str_t) + sizeof(void *)
                && offsetof(es_filter_t, subject) + sizeof(es_str_t)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Which events a consumer is sent: by type and by subject.
+ * Filters: the types and the subject of the events that a consumer gets.
  */
 
 #ifndef ES_FILTER_H
@@ -10,8 +10,9 @@
 #include "base/base.h"
 
 #define ES_FILTER_TYPES_MAX  32
-#define ES_ATTR_MAX          1024    /* bytes of one attribute's value */
-#define ES_TYPE_MAX          255     /* and of a type, a key of the log */
+#define ES_ATTR_MAX          1024    /* bytes of an attribute's value */
+#define ES_TYPE_MAX          255     /* bytes of a type, which is a key of
+                                        the log */
 
 typedef struct {
     es_str_t  name;        /* without a "*" at the end */
@@ -22,19 +23,20 @@ typedef struct {
     unsigned           ntypes;     /* 0: every type */
     es_type_pattern_t  types[ES_FILTER_TYPES_MAX];
     bool               by_subject;
-    es_str_t           subject;    /* as in JSON text, that is escaped */
+    es_str_t           subject;    /* escaped, as in JSON text */
 } es_filter_t;
 
 /*
- * Parses a comma list of types ("order.created,price.*"; "*" alone is all).
- * `filter` keeps pointers into `text`.  ES_INVALID with a problem for an
- * empty or malformed item, one over ES_TYPE_MAX, or more than
+ * Parses a comma-separated list of types ("order.created,price.*"; "*" alone
+ * is all).  `filter` keeps pointers into `text`.  ES_INVALID, with a problem:
+ * an item is empty, malformed or over ES_TYPE_MAX, or there are more than
  * ES_FILTER_TYPES_MAX.
  */
 es_rc_t es_filter_types(es_filter_t *filter, es_str_t text,
     es_problem_t *problem);
 
-/* Sets the subject; `scratch` holds its escaped form (6 bytes a byte). */
+/* Sets the subject.  `scratch` receives its escaped form, up to 6 bytes for
+   each byte, and must live as long as the filter. */
 es_rc_t es_filter_subject(es_filter_t *filter, es_str_t subject,
     es_buf_t *scratch, es_problem_t *problem);
 
@@ -47,19 +49,19 @@ es_filter_is_all(const es_filter_t *filter)
 bool es_filter_type_matches(const es_filter_t *filter, es_str_t type);
 
 /*
- * What a cache needs of a filter.  The three below read every attribute, and
- * an assertion beside them fails when es_filter_t gets another one.
+ * Equality, hash and size of a filter, for caches.  All of them read every
+ * attribute, and an assertion beside them fails when es_filter_t gets another.
  *
- * ETags of pages are made of the hash, so it must not change between
- * releases.  It is never 0.  A filter that is all events, or NULL, hashes as
- * 1 and equals every other of that kind.
+ * ETags of pages contain the hash, so it must not change between releases.  It
+ * is never 0.  A filter for all events, or NULL, hashes to 1 and equals every
+ * other such filter.
  */
 uint64_t es_filter_hash(const es_filter_t *filter);
 bool es_filter_eq(const es_filter_t *one, const es_filter_t *two);
 
 /*
- * Copies a filter together with the texts that it points to into `memory`,
- * which is aligned as for a pointer and has es_filter_size() bytes.
+ * Copies a filter with the texts that it points to into `memory`, which has
+ * es_filter_size() bytes and the alignment of a pointer.
  */
 size_t es_filter_size(const es_filter_t *filter);
 es_filter_t *es_filter_copy(const es_filter_t *filter, void *memory);

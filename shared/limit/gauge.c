@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Words of key (32 bits), place (10) and count (22); 0 is free.
+ * Counts in a table of words.  A word is a key (32 bits), a process slot (10)
+ * and a count (22); 0 is free.
  *
- * The words of a key are within a window that begins where the key's hash
- * says.  All of it is looked at each time: nothing is ever moved, and a hole
- * means nothing.
+ * All words of a key lie within a window that begins where the key's hash
+ * says.  Every look-up reads the whole window, because words never move and
+ * free words may stand anywhere.
  */
 
 #include <sched.h>
@@ -25,7 +26,8 @@
 #define es_gauge_word_count(word)  ((word) & 0x3fffff)
 
 struct es_gauge_s {
-    _Atomic uint64_t  turn;      /* place + 1 of who enters; 0: nobody */
+    _Atomic uint64_t  turn;      /* slot + 1 of the process that enters; 0:
+                                    none */
     uint64_t          nwords;
     _Atomic int32_t   pids[ES_GAUGE_PLACES];
     _Atomic uint64_t  words[];
@@ -88,7 +90,7 @@ es_gauge_next(const es_gauge_t *gauge, size_t i)
 }
 
 
-/* The word by which the place counts the key, or NULL. */
+/* Returns the word in which this slot counts the key, or NULL. */
 
 static _Atomic uint64_t *
 es_gauge_own(es_gauge_t *gauge, unsigned place, uint32_t key)
@@ -114,7 +116,8 @@ es_gauge_own(es_gauge_t *gauge, unsigned place, uint32_t key)
 }
 
 
-/* A first one of the key, in any free word.  ES_NOMEM. */
+/* Takes a free word for the slot's first count of the key.  ES_NOMEM: there
+   is none. */
 
 static es_rc_t
 es_gauge_claim(es_gauge_t *gauge, unsigned place, uint32_t key)
@@ -147,7 +150,7 @@ es_gauge_dead(const es_gauge_t *gauge, unsigned place)
 
     pid = (pid_t) atomic_load(&gauge->pids[place]);
 
-    /* EPERM: the number has passed on to a process of somebody else's. */
+    /* EPERM: the process id now belongs to another user's process. */
 
     return pid == 0 || kill(pid, 0) != 0;
 }
@@ -160,8 +163,8 @@ es_gauge_alive(const es_gauge_t *gauge, unsigned place)
 }
 
 
-/* Drops what the dead held of the key, or of every key in its window; true
-   if there was anything. */
+/* Drops the counts that dead processes held of the key, or of every key in
+   its window.  True: there were some. */
 
 static bool
 es_gauge_bury(es_gauge_t *gauge, uint32_t key, bool every)
@@ -192,9 +195,9 @@ es_gauge_bury(es_gauge_t *gauge, uint32_t key, bool every)
 
 
 /*
- * One process at a time enters, for some hundred nanoseconds.  Who waits for
- * longer than a holder can need goes on without: what is at stake is that two
- * at once pass the last of `max`.
+ * One process at a time enters, for some hundred nanoseconds.  A process that
+ * waits longer than any holder needs goes on without the lock: the worst case
+ * is that two processes at once pass the last of `max`.
  */
 
 static bool
@@ -290,7 +293,7 @@ es_gauge_leave(es_gauge_t *gauge, unsigned place, uint32_t key)
         return;
     }
 
-    /* Nobody else writes the word of one that lives. */
+    /* Only the process of the slot writes the word of a live one. */
 
     if (es_gauge_word_count(*own) == 1) {
         atomic_store(own, 0);

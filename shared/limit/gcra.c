@@ -63,12 +63,12 @@ es_gcra_bucket(const es_rate_t *rate)
 
 
 /*
- * The judgement of one value of the word.  `*next` receives the word's new
- * value if it is admitted and charged.
+ * Decides by one value of the word.  `*next` is the word's new value.
  *
- * A word that is further ahead than B * T was charged under a slower rate; it
- * counts as an empty bucket of the rate in force, and becomes one when it is
- * refused: a change to a faster rate does not wait until the old debt is paid.
+ * A word that is further ahead than B * T was charged under a slower rate.  It
+ * counts as an empty bucket of the current rate, and is set to that when the
+ * request is refused, so that a change to a faster rate does not wait until
+ * the old debt is paid.
  */
 
 static es_gcra_t
@@ -108,7 +108,7 @@ es_gcra_decide(uint64_t tat, const es_rate_t *rate, uint64_t now_ns,
 }
 
 
-/* The same for a piece of a stream: what is owed lies beyond the bucket. */
+/* The same for a piece of a stream, whose debt may exceed the bucket. */
 
 static es_gcra_t
 es_gcra_decide_piece(uint64_t tat, const es_rate_t *rate, uint64_t now_ns,
@@ -147,7 +147,8 @@ es_gcra_decide_piece(uint64_t tat, const es_rate_t *rate, uint64_t now_ns,
 }
 
 
-/* What is owed beyond a bucket is forgotten, unless somebody else was first. */
+/* Forgets the debt beyond a bucket, unless another process has changed the
+   word. */
 
 static void
 es_gcra_forgive(_Atomic uint64_t *tat, uint64_t seen, uint64_t next)
@@ -185,7 +186,7 @@ es_gcra_move(_Atomic uint64_t *tat, const es_rate_t *rate, uint64_t now_ns,
         return es_gcra_unlimited();
     }
 
-    /* The word guards nothing but itself, so no order is asked for. */
+    /* The word protects no other memory, so relaxed order is enough. */
 
     seen = atomic_load_explicit(tat, memory_order_relaxed);
 
@@ -269,7 +270,7 @@ es_gcra_refund(_Atomic uint64_t *tat, const es_rate_t *rate, uint64_t cost)
 }
 
 
-/* The digits at the head of `text`, and how many of its bytes they are. */
+/* Returns how many digits `text` begins with, and their value. */
 
 static size_t
 es_rate_digits(es_str_t text, uint64_t *n)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Policies by name, and limits from text.
+ * Names of policies, and the defaults of a limit.
  */
 
 #include "base/base.h"

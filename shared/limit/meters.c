@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Sets of eight meters.
+ * Sets of eight meters.  A key's hash selects its set.
  */
 
 #include <stdatomic.h>
@@ -69,7 +69,7 @@ es_meters_find(const es_meters_t *meters, uint64_t key)
 }
 
 
-/* The meter of who has used the least is the key's from now on. */
+/* The meter that has used the least now belongs to this key. */
 
 static es_meter_t *
 es_meters_claim(es_meters_t *meters, uint64_t key)

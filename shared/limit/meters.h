@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A fixed number of rate meters in shared memory, for keys that
- * anybody can make up, such as addresses.
+ * A fixed number of rate meters in shared memory, for keys that clients can
+ * invent, such as addresses.
  *
- * A key has one of the eight meters of its set.  A key that is charged and has
- * none takes that of the key which has used the least, with what was used: so
- * memory is bounded, who floods the table with keys gets nothing by it, and a
- * key is never judged better than it deserves (the "space-saving" algorithm).
- * A key that was never charged is never refused.
+ * A key has one of the eight meters of its set.  A charged key without a meter
+ * takes over that of the key with the least use, together with that use (the
+ * "space-saving" algorithm of Metwally, Agrawal and El Abbadi, 2005).  So
+ * memory is bounded, a flood of keys gains nothing, and a key never gets more
+ * than its rate.  A key that was never charged is never refused.
  *
- * Approximate where two keys meet in a meter at the same moment: then one
- * charge can be forgotten.
+ * If two keys take over one meter at the same moment, one charge can be lost.
  */
 
 #ifndef ES_METERS_H
@@ -21,14 +20,14 @@
 
 typedef struct es_meters_s  es_meters_t;
 
-/* Bytes of a table of so many sets of eight. */
+/* Returns the bytes of a table with this many sets. */
 size_t es_meters_size(size_t sets);
 
-/* Makes a table in zeroed memory of es_meters_size(sets) bytes, aligned to 8;
-   `sets` is at least 1.  ES_IO: there is no randomness to be had. */
+/* Makes a table in zeroed memory of es_meters_size(sets) bytes, aligned to
+   8.  `sets` is at least 1.  ES_IO: the kernel gives no random bytes. */
 es_rc_t es_meters_init(es_meters_t *meters, size_t sets);
 
-/* A key of bytes, under the table's own secret. */
+/* Hashes bytes to a key, with the table's own secret. */
 uint64_t es_meters_key(const es_meters_t *meters, const void *data,
     size_t len);
 
@@ -38,7 +37,7 @@ es_gcra_t es_meters_peek(es_meters_t *meters, uint64_t key,
 es_gcra_t es_meters_take(es_meters_t *meters, uint64_t key,
     const es_rate_t *rate, uint64_t now_ns, uint64_t cost);
 
-/* Gives back what was taken, if the key still has its meter. */
+/* Returns a charge, if the key still has its meter. */
 void es_meters_refund(es_meters_t *meters, uint64_t key,
     const es_rate_t *rate, uint64_t cost);
 
