@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "limit/gauge.h"
 
 #define ES_GAUGE_WINDOW  256
@@ -53,6 +54,8 @@ es_gauge_start(es_gauge_t *gauge, unsigned place)
 {
     size_t    i;
     uint64_t  word, mine;
+
+    ES_ASSERT(place < ES_GAUGE_PLACES);        /* I10 */
 
     atomic_store(&gauge->pids[place], (int32_t) getpid());
 
@@ -268,6 +271,8 @@ es_gauge_enter(es_gauge_t *gauge, unsigned place, uint32_t key, uint64_t max)
     bool      locked;
     es_rc_t   rc;
     uint64_t  mine;
+
+    ES_ASSERT(place < ES_GAUGE_PLACES);        /* I10 */
 
     locked = es_gauge_lock(gauge, place);
 

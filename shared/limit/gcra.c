@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "base/assert.h"
 #include "limit/gcra.h"
 
 #define ES_GCRA_MAX_NS  (UINT64_C(100) * 366 * 86400 * ES_SECOND_NS)
@@ -99,6 +100,8 @@ es_gcra_decide(uint64_t tat, const es_rate_t *rate, uint64_t now_ns,
         result.retry_after_ns = 0;
         used += charge;
     }
+
+    ES_ASSERT(used <= bucket);                 /* I9 */
 
     result.remaining = es_scale(bucket - used, rate->units, rate->period_ns);
     result.reset_ns = used;
