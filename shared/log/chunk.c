@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Encodes and decodes the keys and values of the log.
+ *
+ * Readers call this for each chunk that they touch, so a decode checks bounds
+ * once and copies nothing, and look-ups compare keys in their own function.
+ */
+
 #include <stdlib.h>
 
 #define XXH_INLINE_ALL
@@ -16,7 +23,8 @@
 #define ES_MID_PREV      "\",\"prevcursor\":\""
 #define ES_SEQUENCE_LEN  20
 #define ES_CACHE_LINE      64
-#define ES_CHUNK_PREFETCH  512     /* bytes; the processor sees the rest come */
+#define ES_CHUNK_PREFETCH  512     /* bytes; the processor prefetches the
+                                      rest itself */
 #define ES_HASH_SHORT    240      /* bytes: longer input uses wide vectors */
 
 
@@ -80,8 +88,8 @@ es_event_key_feed(const uint8_t *key)
 }
 
 
-/* The order of bytes, which LMDB has for any keys; half of a look-up's time is
-   comparing. */
+/* Compares as memcmp() does.  LMDB's own comparison works for any keys and
+   would take half the time of a look-up. */
 
 int
 es_event_key_order(const MDB_val *a, const MDB_val *b)
@@ -234,7 +242,8 @@ es_ident_hash(const es_store_t *store, const char *head, size_t ident_len)
 uint64_t
 es_ident_in(uint64_t ident, uint32_t feed)
 {
-    /* An odd multiplier: one to one, and every feed's bits go everywhere. */
+    /* Multiplication by an odd number is one to one and spreads the bits of
+       every feed. */
 
     return (ident ^ feed) * UINT64_C(0x9e3779b97f4a7c15);
 }
@@ -303,13 +312,14 @@ es_chunk_prefetch_entry(const MDB_val *key, const MDB_val *value,
 
     __builtin_prefetch(value->mv_data);
 
-    /* Were it a full chunk: in a smaller one entries are near the head. */
+    /* As in a full chunk; smaller ones have their entries nearer to the
+       head. */
 
     index = ES_CHUNK_COUNT - 1
             - (es_event_key_last(key->mv_data) - sequence) % ES_CHUNK_COUNT;
     entries = sizeof(es_chunk_head_t) + ES_CHUNK_COUNT * sizeof(uint32_t);
 
-    /* With the one before it, which tells where its text begins. */
+    /* Includes the entry before, which says where the text begins. */
 
     index -= index > 0;
 
@@ -430,7 +440,7 @@ es_chunk_next(MDB_cursor *cursor, uint32_t feed, bool whole, es_chunk_t *chunk)
 }
 
 
-/* By the logarithm: a filtered page asks this hundreds of times. */
+/* Uses the logarithm, because a filtered page calls this hundreds of times. */
 
 static size_t
 es_digits_count(uint64_t v)
@@ -448,7 +458,7 @@ es_digits_count(uint64_t v)
         UINT64_C(1000000000000000000), UINT64_C(10000000000000000000)
     };
 
-    /* 1233 / 4096 is the logarithm of 2, nearly */
+    /* 1233 / 4096 is about log10(2) */
 
     n = (64 - (unsigned) __builtin_clzll(v | 1)) * 1233 >> 12;
 

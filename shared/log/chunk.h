@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Keys and values of the event log: the one place that knows them.
+ * Keys and values of the event log.  No other file knows their encoding.
  *
- * Events are stored in chunks: what one commit appended to one feed, cut at
- * ES_CHUNK_COUNT events, ES_CHUNK_BYTES and each multiple of the feed's page
- * size, so that an aligned page is always a run of whole chunks.  A chunk is
- * one LMDB value under (feed, last sequence):
+ * Events are stored in chunks.  A chunk is what one commit appended to one
+ * feed, cut at ES_CHUNK_COUNT events, ES_CHUNK_BYTES and each multiple of the
+ * feed's page size, so that an aligned page is always a run of whole chunks.
+ * A chunk is one LMDB value under (feed, last sequence):
  *
  *     es_chunk_head_t | uint32_t * count | es_entry_t * count |
  *     event,event,...,event
  *
- * The numbers are the events' types, apart from the entries so that a reader
- * of one type looks at a few cache lines.
+ * The numbers are the events' types.  They stand apart from the entries, so
+ * that a reader of one type touches few cache lines.
  *
- * Integers are little-endian and unaligned; keys are big-endian, so that a
- * feed's chunks are contiguous and in order.  The events are the text that
+ * Integers are little-endian and unaligned.  Keys are big-endian, so that the
+ * chunks of a feed are contiguous and in order.  The events are the text that
  * every channel sends, already joined by ','.
  */
 
@@ -43,7 +43,7 @@ typedef struct __attribute__((packed)) {
     uint32_t  count;
     uint32_t  body;            /* offset of the first event */
     int64_t   time_ms;         /* of the commit */
-    uint64_t  total;           /* bytes of the epoch's events before these */
+    uint64_t  total;           /* bytes of the epoch's earlier events */
     uint8_t   digest[ES_CHAIN_LEN];    /* D(first - 1), see digest.h */
 } es_chunk_head_t;
 
@@ -66,9 +66,11 @@ typedef struct __attribute__((packed)) {
     uint16_t  type_len;
     uint16_t  subject_off;
     uint16_t  subject_len;
-    uint16_t  time_off;        /* of a time added at publish; 0: producer's */
-    uint64_t  subject_nth;     /* these three: see subject.h; 0: no subject */
-    uint64_t  subject_prev;    /* the event before of the subject; 0: none */
+    uint16_t  time_off;        /* of a time added at publish; 0: the
+                                  producer's */
+    uint64_t  subject_nth;     /* number within the subject; 0: no subject;
+                                  this and the next two: subject.h */
+    uint64_t  subject_prev;    /* the subject's event before; 0: none */
     uint64_t  subject_jump;    /* one further back; 0: none */
 } es_entry_t;
 
@@ -87,7 +89,7 @@ ES_STORED_AT(es_entry_t, subject_nth, 34);
 ES_STORED_AT(es_entry_t, subject_prev, 42);
 ES_STORED_AT(es_entry_t, subject_jump, 50);
 
-/* A feed as stored in the `feeds` database. */
+/* A feed's record in the database `feeds`. */
 typedef struct __attribute__((packed)) {
     uint32_t  number;
     uint32_t  page_size;
@@ -123,10 +125,10 @@ ES_STORED_AT(es_feed_record_t, epoch, 112);
 #define ES_BYTYPE_KEY_LEN    8
 #define ES_BYTYPE_VALUE_LEN  8
 
-/* A chunk in the map or in memory, bounds checked. */
+/* A chunk in the map or in memory, with checked bounds. */
 typedef struct {
     const es_chunk_head_t  *head;
-    const uint8_t          *types;     /* see es_chunk_type() */
+    const uint8_t          *types;     /* read by es_chunk_type() */
     const es_entry_t       *entries;
     const char             *body;
     size_t                  size;      /* of the whole value */
@@ -143,9 +145,9 @@ uint32_t es_bytype_key_feed(const uint8_t *key);
 uint32_t es_bytype_key_type(const uint8_t *key);
 
 /*
- * What the type index has of a chunk for a type: the type's first event in it,
- * and whether there are more.  False when the i-th of the chunk's `n` types is
- * not the first of its type, which has no entry then.
+ * Fills the type index's value of a chunk for its i-th event's type: the
+ * type's first event in the chunk, and whether the chunk has more.  False: the
+ * i-th of the `n` types is not the first of its kind, and gets no value.
  */
 bool es_bytype_value(const void *types, uint32_t n, uint32_t i,
     uint64_t first, uint8_t value[ES_BYTYPE_VALUE_LEN]);
@@ -155,22 +157,24 @@ void es_bytype_from(uint64_t sequence, uint8_t value[ES_BYTYPE_VALUE_LEN]);
 void es_be64(uint64_t v, uint8_t out[8]);
 uint64_t es_be64_get(const uint8_t *p);
 
-/* Seeded by the key, so that a record under a wrong key does not match. */
+/* The key is the seed, so a record under a wrong key does not match. */
 uint64_t es_chunk_hash(uint32_t feed, uint64_t last, const void *value,
     size_t size);
 uint64_t es_event_hash(const char *text, size_t len);
 uint32_t es_subject_hash(es_str_t subject);
 
-/* Identity of (source, id), and of that in a feed, for the id index. */
+/* The identity of (source, id), and the same within a feed, for the id
+   index. */
 uint64_t es_ident_hash(const es_store_t *store, const char *head,
     size_t ident_len);
 uint64_t es_ident_in(uint64_t ident, uint32_t feed);
 
-/* Checks the chunk's shape; with `whole` also its hash.  ES_CORRUPT. */
+/* Decodes a chunk and checks its shape; with `whole` also its hash.  The
+   chunk points into `value`.  ES_CORRUPT. */
 es_rc_t es_chunk_decode(uint32_t feed, const uint8_t *key, const MDB_val *value,
     bool whole, es_chunk_t *chunk);
 
-/* Number of the i-th event's type. */
+/* Returns the number of the i-th event's type. */
 static inline uint32_t
 es_chunk_type(const es_chunk_t *chunk, uint32_t i)
 {
@@ -182,21 +186,22 @@ es_chunk_type(const es_chunk_t *chunk, uint32_t i)
 }
 
 /*
- * Begin to fetch from memory an event's entry, of a chunk that es_chunk_find()
- * found, and its text.  Whoever reads events of many chunks does it for some
- * of them before the first is needed: each is several cache misses, and those
- * of several chunks are waited for at once.
+ * Prefetch the entry of an event, in a chunk that es_chunk_find() found, and
+ * its text.  A reader of events in many chunks prefetches some of them ahead:
+ * each event costs several cache misses, and those of different chunks
+ * overlap.
  */
 void es_chunk_prefetch_entry(const MDB_val *key, const MDB_val *value,
     uint64_t sequence);
 void es_chunk_prefetch_text(const es_chunk_t *chunk, uint64_t sequence);
 
-/* Text of the i-th event; ES_CORRUPT when it leaves the body. */
+/* Returns the text of the i-th event.  ES_CORRUPT: it exceeds the body. */
 es_rc_t es_chunk_text(const es_chunk_t *chunk, uint32_t i, es_str_t *text);
 
-/* The first chunk that holds a sequence >= `sequence`, by `cursor`, neither
-   read nor checked yet: key and value as in the map.  ES_NOT_FOUND when the
-   feed has none. */
+/*
+ * Finds the feed's first chunk with a sequence >= `sequence`, neither read nor
+ * checked: key and value point into the map.  ES_NOT_FOUND: there is none.
+ */
 es_rc_t es_chunk_find(MDB_cursor *cursor, uint32_t feed, uint64_t sequence,
     MDB_val *key, MDB_val *value);
 
@@ -204,34 +209,34 @@ es_rc_t es_chunk_find(MDB_cursor *cursor, uint32_t feed, uint64_t sequence,
 es_rc_t es_chunk_seek(MDB_cursor *cursor, uint32_t feed, uint64_t sequence,
     bool whole, es_chunk_t *chunk);
 
-/* The one after it. */
+/* Decodes the chunk after the cursor's.  ES_NOT_FOUND: there is none. */
 es_rc_t es_chunk_next(MDB_cursor *cursor, uint32_t feed, bool whole,
     es_chunk_t *chunk);
 
-/* What is printed between head and tail; `mid_len` tells its length first, from
-   those of the event's cursor and of the one before. */
+/* The text between head and tail.  es_mid_len() returns its length, from
+   the lengths of the event's cursor and of the one before. */
 size_t es_mid_len(size_t cursor, size_t prev);
 size_t es_cursor_len(const char *epoch, uint64_t sequence);
 char *es_mid_print(const char *epoch, uint64_t sequence, char *out);
 
-/* Where the cursor's and prevcursor's values are, from the mid's offset. */
+/* Returns the offset of the cursor's value from the mid's start. */
 size_t es_mid_cursor(void);
 
 void es_feed_decode(es_str_t name, const es_feed_record_t *record,
     es_feed_t *feed);
 void es_feed_encode(const es_feed_t *feed, es_feed_record_t *record);
 
-/* In a write or read transaction of the log. */
+/* Within a read or write transaction of the log. */
 es_rc_t es_feed_load(es_store_t *store, MDB_txn *txn, es_str_t name,
     es_feed_t *feed);
 es_rc_t es_feed_save(es_store_t *store, MDB_txn *txn, const es_feed_t *feed);
 
-/* Deletes the events before `target`, at most last + 1, in at most `max`
-   chunks, and moves the head in `feed`, which the caller saves. */
+/* Deletes the events before `target`, which is at most last + 1, in at most
+   `max` chunks, and moves the head in `feed`.  The caller saves `feed`. */
 es_rc_t es_feed_drop(es_store_t *store, MDB_txn *txn, es_feed_t *feed,
     uint64_t target, unsigned max);
 
-/* Counters in the log's `meta`: 0 when never written. */
+/* Counters in the log's `meta`.  A counter that was never written is 0. */
 es_rc_t es_meta_get(es_store_t *store, MDB_txn *txn, const char *name,
     uint64_t *value);
 es_rc_t es_meta_put(es_store_t *store, MDB_txn *txn, const char *name,

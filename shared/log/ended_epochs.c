@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Notes of epochs that have ended, in the log's `meta`.
+ * Records of ended epochs, in the log's `meta`.
  *
  *     "ended", feed number, epoch    es_ended_epoch_value_t, the feed's name
  */
@@ -80,7 +80,7 @@ es_ended_epoch_decode(const MDB_val *val, es_ended_epoch_t *ended)
 }
 
 
-/* Makes room for one more: the note that was made first goes. */
+/* Makes room for one more: the oldest record goes. */
 
 static es_rc_t
 es_ended_epoch_prune(MDB_cursor *cursor)

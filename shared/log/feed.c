@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Creates, changes, trims, resets and removes feeds.
+ *
+ * A feed may have any number of events, so everything that deletes works in
+ * slices, each a bounded transaction.
+ */
+
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -17,7 +24,7 @@
 #include "store/wake.h"
 
 #define ES_FEED_PAGE        100
-#define ES_TRIM_CHUNKS       64    /* of one transaction */
+#define ES_TRIM_CHUNKS       64    /* chunks in one transaction */
 
 typedef struct {
     es_store_t               *store;
@@ -25,8 +32,8 @@ typedef struct {
     const es_feed_options_t  *options;
     es_feed_t                 feed;
     uint64_t                  oldest;
-    es_slice_t                slice;       /* chunks, of one transaction */
-    uint64_t                  dropped;     /* events, by one transaction */
+    es_slice_t                slice;       /* chunks in one transaction */
+    uint64_t                  dropped;     /* events, in one transaction */
     bool                      done;
 } es_feed_update_t;
 
@@ -153,7 +160,7 @@ es_feed_next(es_txn_t *txn, es_str_t name, es_feed_t *feed)
         rc = mdb_cursor_get(cursor, &key, &val, MDB_FIRST);
 
     } else {
-        /* The name followed by NUL is the least key after it. */
+        /* The least key after a name is the name followed by NUL. */
 
         memcpy(after, name.data, name.len);
         after[name.len] = '\0';
@@ -272,7 +279,7 @@ es_feed_change_txn(MDB_txn *txn, void *ctx)
 }
 
 
-/* Only what makes a feed may not use the reserve of pages. */
+/* A new feed must not use the page reserve; all else may. */
 
 static es_rc_t
 es_feed_run(es_store_t *store, es_env_fn fn, es_feed_update_t *u)
@@ -365,7 +372,7 @@ es_feed_take(es_store_t *store, es_str_t name, uint64_t oldest,
 }
 
 
-/* Removes a chunk's entries of the type index. */
+/* Removes a chunk's entries from the type index. */
 
 static es_rc_t
 es_feed_untype(es_store_t *store, MDB_txn *txn, uint32_t feed,
@@ -399,7 +406,7 @@ es_feed_untype(es_store_t *store, MDB_txn *txn, uint32_t feed,
 }
 
 
-/* The bytes of the chunk's events before sequence `oldest`. */
+/* Returns the bytes of the chunk's events before the sequence `oldest`. */
 
 static uint64_t
 es_feed_bytes_before(const es_chunk_t *chunk, uint64_t from, uint64_t oldest)
@@ -588,9 +595,11 @@ es_feed_ending_txn(MDB_txn *txn, void *ctx)
 }
 
 
-/* Empties the feed in slices and then runs `fn`; a publish in between gives
-   ES_BUSY there and another round here.  A store without room for the note
-   must be emptied all the same. */
+/*
+ * Empties the feed in slices and then runs `fn`.  After a publish in between,
+ * `fn` returns ES_BUSY and the loop goes on.  A store that has no room for the
+ * record of the epoch's end is emptied without it.
+ */
 
 static es_rc_t
 es_feed_empty_and(es_store_t *store, es_str_t name, es_env_fn fn,

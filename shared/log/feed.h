@@ -3,8 +3,8 @@
 /*
  * Feeds: names, numbers, epochs and heads.
  *
- * A feed's record lives in the log environment, because its head moves in the
- * same transaction as its events.
+ * The record of a feed is in the log environment, because a feed's head
+ * changes in the same transaction as its events.
  */
 
 #ifndef ES_FEED_H
@@ -24,7 +24,7 @@ typedef struct {
     uint64_t  last;               /* last sequence; 0 if none ever */
     uint64_t  bytes;              /* of the events kept, as JSON */
     uint64_t  total;              /* of all the epoch's events */
-    uint8_t   digest[ES_CHAIN_LEN];   /* D(last), see digest.h */
+    uint8_t   digest[ES_CHAIN_LEN];   /* D(last), digest.h */
     int64_t   created_ms;
     int64_t   last_ms;            /* time of the last commit */
     uint64_t  retain_count;       /* 0: no limit */
@@ -32,21 +32,21 @@ typedef struct {
     int64_t   retain_ms;          /* 0: no limit */
 } es_feed_t;
 
-/* What can be chosen at creation and changed later; 0 is "no limit". */
+/* Settings of a feed, chosen when it is created; 0: no limit. */
 typedef struct {
     uint64_t  retain_count;
     uint64_t  retain_bytes;
     int64_t   retain_ms;
 } es_feed_options_t;
 
-/* Reads in the scope of a read transaction.  ES_NOT_FOUND. */
+/* Reads a feed within a read transaction.  ES_NOT_FOUND. */
 es_rc_t es_feed_get(es_txn_t *txn, es_str_t name, es_feed_t *feed);
 
-/* Feeds in name order: start with an empty `name`, then pass the last one.
-   ES_NOT_FOUND after the last. */
+/* Reads the feed whose name comes after `name`, which is empty for the
+   first one.  ES_NOT_FOUND: there is none. */
 es_rc_t es_feed_next(es_txn_t *txn, es_str_t name, es_feed_t *feed);
 
-/* Each of these is one durable transaction of its own; needs
+/* Each of these is a durable transaction of its own, and needs
    ES_STORE_PUBLISH. */
 
 es_rc_t es_feed_create(es_store_t *store, es_str_t name,
@@ -54,27 +54,30 @@ es_rc_t es_feed_create(es_store_t *store, es_str_t name,
 es_rc_t es_feed_change(es_store_t *store, es_str_t name,
     const es_feed_options_t *options);
 
-/* The next four note how many events they delete, also when they fail on the
-   way: deletions.h. */
+/* The next four count the events that they delete (deletions.h), even if
+   they fail on the way. */
 
-/* Removes the feed and all its events.  A feed of the same name that is created
-   later has another epoch.  The caller prunes its checkpoints: checkpoint.h. */
+/*
+ * Removes the feed and all its events.  A later feed of the same name gets
+ * another epoch.  The caller also prunes the feed's checkpoints
+ * (checkpoint.h).
+ */
 es_rc_t es_feed_remove(es_store_t *store, es_str_t name);
 
-/* Starts a new incarnation: no events, sequence 1 next, a new epoch. */
+/* Starts a new epoch: no events, and sequence 1 is next. */
 es_rc_t es_feed_reset(es_store_t *store, es_str_t name, es_feed_t *feed);
 
 /*
- * Drops events before `oldest` (never the future: at most last + 1), in
- * slices of bounded transactions.  Cursors before oldest - 1 then expire.
+ * Drops events before `oldest`, at most last + 1, in slices of bounded
+ * transactions.  Cursors before oldest - 1 then expire.
  */
 es_rc_t es_feed_trim(es_store_t *store, es_str_t name, uint64_t oldest);
 
-/* The same, with another reason. */
+/* The same, counted under another cause. */
 es_rc_t es_feed_take(es_store_t *store, es_str_t name, uint64_t oldest,
     es_deletion_cause_t why);
 
-/* It has a limit. */
+/* True if the feed has a limit. */
 static inline bool
 es_feed_limited(const es_feed_t *feed)
 {
@@ -83,31 +86,32 @@ es_feed_limited(const es_feed_t *feed)
 }
 
 /*
- * The first sequence that the feed's retention keeps at `now_ms`, and which of
- * its limits says so: that of the most events.  `*oldest` is the feed's when
- * nothing is over a limit.  A feed that keeps to its limits costs one look-up.
+ * Finds the first sequence that the feed's retention keeps at `now_ms`, and
+ * the limit that deletes the most.  If no limit is exceeded, `*oldest` is the
+ * feed's.  A feed within its limits costs one look-up.
  */
 es_rc_t es_feed_retained(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
     uint64_t *oldest, es_deletion_cause_t *why);
 
 /*
- * Since when the feed has kept more than its limits allow, because nobody has
- * applied them; 0: it keeps to them.
+ * Finds the time since when the feed has exceeded its limits because no
+ * process has applied them; 0: it is within its limits.
  */
 es_rc_t es_feed_overdue(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
     int64_t *since_ms);
 
 /*
- * Gives events whose commit time is later than `now_ms` this one, in slices of
- * bounded transactions; `*count` is how many.  For an operator who knows that
- * the clock is right now: it cannot be undone.  Needs ES_STORE_PUBLISH.
+ * Sets commit times later than `now_ms` to `now_ms`, in slices of bounded
+ * transactions; `*count` is the number of events.  For an operator who knows
+ * that the clock is right now, because it cannot be undone.  Needs
+ * ES_STORE_PUBLISH.
  */
 es_rc_t es_feed_retime(es_store_t *store, es_str_t name, int64_t now_ms,
     uint64_t *count);
 
 /*
- * Judges a cursor against the feed: ES_OK, ES_RESET (other epoch), ES_AHEAD,
- * or ES_EXPIRED when events after it are no longer kept.
+ * Checks a cursor against the feed: ES_OK, ES_RESET (another epoch), ES_AHEAD,
+ * or ES_EXPIRED if events after it are no longer kept.
  */
 es_rc_t es_feed_check(const es_feed_t *feed, const es_cursor_t *cursor);
 

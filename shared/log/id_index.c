@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Memory-mapped hash tables, shared by all writers.
+ *
+ * A power loss, a copy or a killed process can leave any file in any state, so
+ * every file is checked before it is trusted, and made anew otherwise.
+ */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,7 +24,8 @@
 #define ES_ID_INDEX_MAGIC       UINT64_C(0x3273646973797365)    /* "esysids2" */
 #define ES_ID_INDEX_FIRST_BITS  16
 #define ES_ID_INDEX_GROWTH_BITS  2    /* each table has four times the slots */
-#define ES_ID_INDEX_RETRY     1024    /* slots, between tries to make a table */
+#define ES_ID_INDEX_RETRY     1024    /* inserts between two tries to make a
+                                         table */
 #define ES_ID_INDEX_SEQ_BITS    40
 #define ES_ID_INDEX_BOOT_LEN    40
 #define ES_ID_INDEX_BOOT_ID     "/proc/sys/kernel/random/boot_id"
@@ -27,11 +35,11 @@ typedef struct {
     uint64_t  magic;
     uint64_t  identity;
     char      boot[ES_ID_INDEX_BOOT_LEN];
-    uint64_t  published;       /* last log transaction wholly indexed */
-    uint64_t  generation;      /* moves when the tables are cleared */
+    uint64_t  published;       /* last log transaction that is wholly indexed */
+    uint64_t  generation;      /* changes when the tables are cleared */
     uint32_t  ntables;
     uint32_t  pad;
-    uint64_t  used;            /* slots taken in the last table */
+    uint64_t  used;            /* slots in use in the last table */
 } es_id_index_control_t;
 
 ES_STORED_SIZE(es_id_index_control_t, 88);
@@ -134,8 +142,10 @@ es_id_index_open(const char *store, const char *dir, uint64_t identity,
 }
 
 
-/* A table that is missing, cut or somebody else's is made anew.  One for which
-   this process lacks memory or descriptors is good for others. */
+/*
+ * A missing, truncated or foreign table is made anew.  If this process lacks
+ * memory or descriptors for a table, other processes can still use it.
+ */
 
 static bool
 es_id_index_spoiled(es_rc_t rc)
@@ -183,8 +193,8 @@ es_id_index_map_control(es_id_index_t *ids)
 }
 
 
-/* After a power loss the page cache is gone, and with it unsynced slots; a
-   boot that is not this one means that the files cannot be trusted. */
+/* A power loss empties the page cache, which has the unsynced slots.  Files
+   of another boot can therefore not be trusted. */
 
 static es_rc_t
 es_id_index_boot(char *boot)
@@ -314,8 +324,10 @@ es_id_index_map_table(es_id_index_t *ids, unsigned i, bool create)
         return rc == ES_NOT_FOUND ? es_refused(ENOENT, "open", path) : rc;
     }
 
-    /* Blocks are allocated here: a store into a hole of a full disk would be
-       a SIGBUS later.  A table that is there may be a copy with holes. */
+    /*
+     * Allocates the blocks, because a write into a hole of a full disk would
+     * raise SIGBUS later.  A table that exists may be a copy with holes.
+     */
 
     if (create) {
         err = posix_fallocate(fd, 0, (off_t) size);
@@ -415,8 +427,8 @@ es_id_index_prefetch(const es_id_index_t *ids, uint64_t hash)
 }
 
 
-/* Adds a table.  A disk that is full is asked again now and then only, as long
-   as the last table has a slot in eight free. */
+/* Adds a table.  While one slot in eight of the last table is free, a full
+   disk is asked again only now and then. */
 
 static es_rc_t
 es_id_index_grow(es_id_index_t *ids, uint64_t capacity)
@@ -459,7 +471,7 @@ es_id_index_insert(es_id_index_t *ids, uint64_t hash, uint64_t sequence)
 
     capacity = ids->mapped ? es_id_index_capacity(ids->mapped - 1) : 0;
 
-    /* Half full at most: a look-up in vain probes two or three slots. */
+    /* At most half full: a look-up without a hit reads two or three slots. */
 
     if (ids->control->used >= capacity / 2) {
         rc = es_id_index_grow(ids, capacity);

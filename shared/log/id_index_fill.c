@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Fills the id index from the log.
+ *
+ * The first publisher after a power loss reads the whole log once; after that,
+ * commits keep the index complete.
+ */
+
 #include <stdio.h>
 
 #include "log/chunk.h"
@@ -11,7 +18,7 @@
 static es_rc_t es_id_index_fill(es_store_t *store, MDB_txn *txn);
 
 
-/* Fills the index, which is empty. */
+/* Fills the index, which must be empty. */
 
 static es_rc_t
 es_id_index_begin(es_store_t *store, MDB_txn *txn, uint64_t published)
@@ -33,7 +40,7 @@ es_id_index_begin(es_store_t *store, MDB_txn *txn, uint64_t published)
 }
 
 
-/* Events that the store keeps. */
+/* Returns how many events the store keeps. */
 
 static es_rc_t
 es_id_index_kept(es_store_t *store, MDB_txn *txn, uint64_t *kept)
@@ -66,8 +73,11 @@ es_id_index_kept(es_store_t *store, MDB_txn *txn, uint64_t *kept)
 }
 
 
-/* Slots of events that are gone are never given back.  Where the disk has no
-   room for another table, what is left is entered into the tables anew. */
+/*
+ * Slots of deleted events are never freed.  If the disk has no room for
+ * another table, the remaining events are entered into the existing tables
+ * anew.
+ */
 
 static es_rc_t
 es_id_index_renew(es_store_t *store, MDB_txn *txn)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The id index as part of a store: opened and, if need be, filled
- * from the log.  Needs the log's writer lock.
+ * The id index as part of a store.  It is opened with the first publish, and
+ * filled from the log if it cannot be trusted.  Needs the log's writer lock.
  */
 
 #ifndef ES_ID_INDEX_FILL_H
@@ -13,10 +13,10 @@
 #define ES_META_PUBLISHED  "published"    /* last publishing transaction */
 #define ES_META_TYPES      "types"        /* last event type's number */
 
-/* After it, store->ids finds every committed event. */
+/* Makes the index ready.  After ES_OK it finds every committed event. */
 es_rc_t es_id_index_ready(es_store_t *store, MDB_txn *txn);
 
-/* ES_OK when the index has a slot for this event; ES_NOT_FOUND. */
+/* ES_OK: the index has a slot for this event.  ES_NOT_FOUND: it has none. */
 es_rc_t es_id_index_check(es_store_t *store, uint64_t hash, uint64_t sequence);
 
 #endif /* ES_ID_INDEX_FILL_H */

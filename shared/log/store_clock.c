@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What time it is for the store; see store_clock.h.
+ * Compares a process's wall clock with the store's time, and updates the
+ * record of that time in each commit.
  */
 
 #include <inttypes.h>
@@ -16,7 +17,8 @@
 #include "store/txn.h"
 
 #define ES_CLOCK_KEY      "clock"
-#define ES_CLOCK_OLD_MS   1000     /* a record is written again after that */
+#define ES_CLOCK_OLD_MS   1000     /* age at which the record is written
+                                      again */
 
 
 static void
@@ -35,8 +37,8 @@ es_clock_believed(int64_t off_ms)
 }
 
 
-/* True when a wall clock has been off by this for long enough.  Otherwise it is
-   noted since when it is. */
+/* True if a wall clock has been off by this much for long enough.
+   Otherwise the record notes since when it is. */
 
 static bool
 es_clock_proved(es_clock_record_t *r, const es_clock_now_t *now,
@@ -71,8 +73,8 @@ es_clock_moved(es_clock_record_t *r, const es_clock_now_t *now,
 }
 
 
-/* The machine was started anew, or the store was moved to another: what passed
-   meanwhile is not known. */
+/* The machine has been started, or the store has moved to another machine:
+   the time that has passed since is unknown. */
 
 static void
 es_clock_restart(es_clock_record_t *r, const es_clock_now_t *now,
@@ -104,8 +106,8 @@ es_clock_restart(es_clock_record_t *r, const es_clock_now_t *now,
 }
 
 
-/* While the time after a start is in doubt, a wall clock that is set again is
-   as good as it was before; but not one that is earlier than what was sure. */
+/* While the time after a start is in doubt, a wall clock that is set again
+   is as credible as before, unless it is earlier than the last sure time. */
 
 static bool
 es_clock_again(es_clock_record_t *r, const es_clock_now_t *now,
@@ -127,7 +129,7 @@ es_clock_again(es_clock_record_t *r, const es_clock_now_t *now,
 }
 
 
-/* The wall clock is about what the record says. */
+/* The wall clock agrees with the record. */
 
 static void
 es_clock_agree(es_clock_record_t *r, const es_clock_now_t *now,
@@ -141,8 +143,8 @@ es_clock_agree(es_clock_record_t *r, const es_clock_now_t *now,
         return;
     }
 
-    /* One clock that is late by a minute does not make the others early: the
-       record goes back by such a step only as by a large one. */
+    /* A single clock that is late by a minute must not make the others
+       early, so a small step back needs the same proof as a large one. */
 
     if (off_ms < -ES_CLOCK_NEAR_MS) {
         if (es_clock_proved(r, now, off_ms, v)) {
@@ -179,8 +181,8 @@ es_clock_differ(es_clock_record_t *r, const es_clock_now_t *now,
 
     v->outcome = v->off_ms > 0 ? ES_CLOCK_AHEAD : ES_CLOCK_BEHIND;
 
-    /* A clock that is put back is put right more often than not.  One that was
-       behind when the machine started has not been put anywhere yet. */
+    /* A clock that is set back has mostly been corrected.  A clock that was
+       behind when the machine started has not been set yet. */
 
     if (v->off_ms > 0 || r->doubt_ms >= 0) {
         v->time_ms = time_ms;
@@ -242,8 +244,8 @@ es_clock_now(const es_store_t *store, es_clock_now_t *now)
 }
 
 
-/* A store of an earlier version: the latest time of its feeds is all that is
-   known.  A store without events has nothing to lose. */
+/* A store of an earlier version has no record, so the latest time of its
+   feeds must do.  A store without events has nothing to lose. */
 
 static es_rc_t
 es_clock_begin(es_store_t *store, MDB_txn *txn, const es_clock_now_t *now,
@@ -255,7 +257,7 @@ es_clock_begin(es_store_t *store, MDB_txn *txn, const es_clock_now_t *now,
     MDB_cursor  *cursor;
 
     memset(r, 0, sizeof(es_clock_record_t));
-    r->boot_ms = INT64_MAX;        /* of no start of any machine */
+    r->boot_ms = INT64_MAX;        /* matches no start of any machine */
     r->doubt_ms = -1;
 
     rc = mdb_cursor_open(txn, es_env_dbi(store->log, ES_LOG_FEEDS), &cursor);
@@ -359,7 +361,7 @@ es_clock_peek(es_txn_t *txn, es_clock_verdict_t *verdict,
 }
 
 
-/* A verdict of the wall clock alone, where the log cannot be read. */
+/* The verdict of the wall clock alone, for when the log cannot be read. */
 
 static void
 es_store_clock(es_store_t *store, es_clock_verdict_t *verdict)
@@ -403,7 +405,7 @@ es_store_due_ms(es_store_t *store)
 }
 
 
-/* Each case is said once, not with each commit. */
+/* Each case is reported once, not with each commit. */
 
 static void
 es_clock_say(es_store_t *store, const es_clock_verdict_t *v)

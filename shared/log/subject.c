@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Keeps the links between the events of a subject and follows them.
+ *
+ * Links come from the disk and are checked at each step: they must lead to
+ * earlier sequences, or a walk would not end.
+ */
+
 #include <xxhash.h>
 
 #include "log/chunk.h"
@@ -12,8 +19,9 @@
 #define es_found_entry(found)                                                 \
     (&(found)->chunk.entries[(found)->sequence - (found)->chunk.head->first])
 
-#define ES_SUBJECT_WAY   128       /* steps: twice the logarithm of events */
-#define ES_SUBJECT_HEAD  440       /* of a long subject, before its hash */
+#define ES_SUBJECT_WAY   128       /* steps, twice the binary logarithm of
+                                      the most events */
+#define ES_SUBJECT_HEAD  440       /* bytes of a long subject before its hash */
 
 
 size_t
@@ -37,7 +45,7 @@ es_subject_key(uint32_t feed, es_str_t subject,
         return len + subject.len;
     }
 
-    /* JSON text has no NUL: no short subject is the same. */
+    /* JSON text has no NUL, so no short subject has this key. */
 
     XXH128_canonicalFromHash(&hash, XXH3_128bits(subject.data, subject.len));
     memcpy(key + len, subject.data, ES_SUBJECT_HEAD);
@@ -125,9 +133,9 @@ es_subject_save(es_store_t *store, MDB_txn *txn, uint32_t feed, es_str_t text,
 
 
 /*
- * Trees of a skew-binary number: when the two latest have the same size, the
- * event becomes the root of both, otherwise a tree of its own.  Its jump leads
- * to the root after its tree.
+ * The roots are trees of a skew-binary number.  If the two latest trees have
+ * the same size, the event becomes the root of both; otherwise it is a tree of
+ * its own.  Its jump leads to the root after its tree.
  */
 
 void
@@ -206,7 +214,7 @@ es_subject_drop(es_store_t *store, MDB_txn *txn, uint32_t feed,
 }
 
 
-/* The event's chunk; ES_CORRUPT when it is not one of the feed's. */
+/* Finds the event's chunk.  ES_CORRUPT: no chunk of the feed has it. */
 
 static es_rc_t
 es_subject_chunk(es_txn_t *txn, const es_feed_t *feed, es_found_t *found)
@@ -235,7 +243,7 @@ es_subject_chunk(es_txn_t *txn, const es_feed_t *feed, es_found_t *found)
         return rc;
     }
 
-    /* A loop of damaged links would have no end. */
+    /* A loop of damaged links would never end. */
 
     links = es_found_entry(found);
 
@@ -246,10 +254,10 @@ es_subject_chunk(es_txn_t *txn, const es_feed_t *feed, es_found_t *found)
 
 
 /*
- * From an event after `after`, which is kept, back to the first such one.
- * `late` becomes the last one on the way whose number is beyond that one's by
- * `ahead` at least: that first one's successors are found from there.  Adds
- * to `looks` the chunks that were looked up.
+ * Goes back from an event after `after`, which is kept, to the first such
+ * event.  `*late` is the last event on the way whose number exceeds that one's
+ * by at least `ahead`; from there the successors of the first are found.  Adds
+ * the number of chunk look-ups to `*looks`.
  */
 
 static es_rc_t
@@ -297,8 +305,8 @@ es_subject_back(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
 }
 
 
-/* From an event back to the subject's event of this number, which is after
-   `after`. */
+/* Goes back from an event to the subject's event with number `nth`, which
+   is after `after`. */
 
 static es_rc_t
 es_subject_nth(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
@@ -334,7 +342,7 @@ es_subject_nth(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
 }
 
 
-/* From the last one back, each with its place in the chunk. */
+/* From the last one back, each in its chunk. */
 
 es_rc_t
 es_subject_list(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
@@ -405,8 +413,8 @@ es_subject_reach(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
 }
 
 
-/* The number of the subject's first event after `after`, or that which its
-   next one will have. */
+/* Returns the number of the subject's first event after `after`, or the
+   number that its next event will have. */
 
 static es_rc_t
 es_subject_number(es_txn_t *txn, const es_feed_t *feed,
