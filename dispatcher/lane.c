@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "base/assert.h"
 #include "base/base.h"
 #include "delivery/away_feeds.h"
 #include "delivery/delivery.h"
@@ -250,9 +251,16 @@ esd_lane_wait(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item)
 void
 esd_lane_unwait(esd_dispatcher_t *d, esd_lane_t *lane, size_t i)
 {
-    lane->npending -= !lane->waiting[i].recorded;
-    lane->target->failed -= lane->waiting[i].attempts > 0;
-    lane->target->asked -= lane->waiting[i].asked;
+    const esd_item_t  *item;
+
+    item = &lane->waiting[i];
+
+    ES_ASSERT(item->recorded || lane->npending > 0);               /* I7 */
+    ES_ASSERT(d->nwaiting > 0);
+
+    lane->npending -= !item->recorded;
+    lane->target->failed -= item->attempts > 0;
+    lane->target->asked -= item->asked;
     d->nwaiting--;
     esd_waiting_take(lane, i);
 }
@@ -309,6 +317,8 @@ esd_lane_retry(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item,
 void
 esd_lane_note(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item)
 {
+    ES_ASSERT(item->recorded || lane->npending > 0);               /* I7 */
+
     lane->npending -= !item->recorded;
     esd_lane_record(d, lane, item);
     esd_lane_dirty(d, lane);

@@ -88,7 +88,7 @@ esd_loss_log(const es_away_t *away, const es_loss_t *loss)
     (void) es_cursor_print(loss->epoch, loss->from, from);
     (void) es_cursor_print(loss->epoch, loss->to, to);
 
-    switch (loss->reason) {
+    switch ((es_loss_reason_t) loss->reason) {
 
     case ES_LOSS_RETENTION:
         esd_log_line(ESD_LOG_WARN, "retention of feed \"%s\" has overtaken "
@@ -110,12 +110,16 @@ esd_loss_log(const es_away_t *away, const es_loss_t *loss)
                      away->feed_name, n, from, to, away->name);
         break;
 
-    default: /* ES_LOSS_AWAY */
+    case ES_LOSS_AWAY:
         esd_log_line(ESD_LOG_WARN, "endpoint %s has not received feed \"%s\" "
                      "for 30 days: its position is deleted, with %llu "
                      "undelivered events, %s to %s", away->name,
                      away->feed_name, n,
                      from, to);
+        break;
+
+    case ES_LOSS_REASONS:
+        break;
     }
 }
 

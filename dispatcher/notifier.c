@@ -167,6 +167,19 @@ esd_posting_gather(esd_dispatcher_t *d, esd_posting_t *posting)
 }
 
 
+/* The event or its feed is at fault, so another attempt would fail too. */
+
+static bool
+esd_notifier_refused(es_rc_t rc)
+{
+    return rc == ES_NOT_FOUND
+           || rc == ES_CONFLICT
+           || rc == ES_INVALID
+           || rc == ES_TOO_LARGE
+           || rc == ES_MISMATCH;
+}
+
+
 /* True: every event was published or dropped. */
 
 static bool
@@ -183,28 +196,19 @@ esd_posting_done(esd_dispatcher_t *d, esd_posting_t *posting)
         rc = es_batch_rc(posting->batches[i]);
         feed = es_batch_feed(posting->batches[i]);
 
-        switch (rc) {
-
-        case ES_OK:
+        if (rc == ES_OK) {
             esd_notifier_must(es_changeset_outbox_done(d->notifier.changes,
                                                        posting->numbers[i]));
-            break;
 
-        case ES_NOT_FOUND:
-        case ES_CONFLICT:
-        case ES_INVALID:
-        case ES_TOO_LARGE:
-        case ES_MISMATCH:
+        } else if (esd_notifier_refused(rc)) {
             esd_notifier_drop(d, posting->numbers[i], feed,
-                            es_batch_problem(posting->batches[i])->detail);
-            break;
+                              es_batch_problem(posting->batches[i])->detail);
 
-        default:
+        } else {
             if (!d->notifier.failed) {
-                esd_log_line(ESD_LOG_ERROR,
-                             "cannot publish operational events "
-                             "to feed \"%s\": %s; trying again each %d s",
-                             feed, es_reason(rc), ESD_NOTICE_S);
+                esd_log_line(ESD_LOG_ERROR, "cannot publish operational "
+                             "events to feed \"%s\": %s; trying again each "
+                             "%d s", feed, es_reason(rc), ESD_NOTICE_S);
             }
 
             d->notifier.failed = true;

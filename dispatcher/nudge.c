@@ -51,6 +51,7 @@
 static bool
 esd_nudge_counted(es_txn_t *txn, esd_lane_t *lane)
 {
+    es_rc_t               rc;
     unsigned              i;
     uint64_t              scanned;
     es_event_t            event;
@@ -80,25 +81,22 @@ esd_nudge_counted(es_txn_t *txn, esd_lane_t *lane)
             return true;
         }
 
-        switch (es_event_next(txn, feed, lane->ahead, &conf->filter, &event,
-                              &scanned))
-        {
+        rc = es_event_next(txn, feed, lane->ahead, &conf->filter, &event,
+                           &scanned);
 
-        case ES_OK:
-            lane->ahead = event.sequence;
-            lane->nahead++;
-            break;
-
-        case ES_NOT_FOUND:
+        if (rc == ES_NOT_FOUND) {
             lane->ahead = scanned;
             return lane->ahead >= feed->last;
+        }
 
-        default:
+        /* the lane logs this when it takes the event */
 
-            /* the lane logs this when it takes the event */
-
+        if (rc != ES_OK) {
             return true;
         }
+
+        lane->ahead = event.sequence;
+        lane->nahead++;
     }
 
     return false;

@@ -154,40 +154,117 @@ esd_option_duration(const char *fmt, const char *text, uint32_t min_ms,
 }
 
 
-static void
-esd_option(esd_options_t *o, int option, char **argv)
+/* Options whose value is used as it is. */
+
+static bool
+esd_option_text(esd_options_t *o, int option)
 {
     switch (option) {
 
     case ESD_OPT_STORE:
         o->store = optarg;
-        break;
+        return true;
+
+    case ESD_OPT_CA_FILE:
+        o->ca_file = optarg;
+        return true;
+
+    case ESD_OPT_TLS_DIR:
+        o->tls_dir = optarg;
+        return true;
+
+    case ESD_OPT_KEY_FILE:
+        o->key_file = optarg;
+        return true;
+
+    case ESD_OPT_PROXY_AUTH_FILE:
+        o->proxy_auth_file = optarg;
+        return true;
+
+    case ESD_OPT_PID_FILE:
+        o->pid_file = optarg;
+        return true;
+
+    default:
+        return false;
+    }
+}
+
+
+static bool
+esd_option_limit(esd_options_t *o, int option)
+{
+    switch (option) {
+
+    case ESD_OPT_MAX_CONNECTIONS:
+        o->max_connections = esd_option_number("--max-connections must be a "
+                                               "number from 1 to 65536, not "
+                                               "\"%s\"",
+                                               optarg, ESD_CONNECTIONS_MAX);
+        return true;
+
+    case ESD_OPT_MAX_WAITING:
+        o->max_waiting = esd_option_number("--max-waiting must be a number "
+                                           "from 1 to 100000000, not \"%s\"",
+                                           optarg, ESD_WAITING_MAX);
+        return true;
+
+    case ESD_OPT_COMMIT_INTERVAL:
+        o->commit_ms = esd_option_duration("--commit-interval must be a time "
+                                           "of at most 1s, like \"5ms\", not "
+                                           "\"%s\"",
+                                           optarg, 0, ESD_COMMIT_MAX_MS);
+        return true;
+
+    case ESD_OPT_ATTEMPT_RETENTION:
+        o->attempts_ms = esd_option_duration("--attempt-retention must be a "
+                                             "time from 1s to 30d, like "
+                                             "\"7d\", not \"%s\"", optarg, 1000,
+                                             UINT32_MAX);
+        return true;
+
+    case ESD_OPT_DEAD_RETENTION:
+        o->dead_ms = esd_option_duration("--dead-retention must be a time "
+                                         "from 1s to 30d, like \"30d\", not "
+                                         "\"%s\"",
+                                         optarg, 1000, UINT32_MAX);
+        return true;
+
+    default:
+        return false;
+    }
+}
+
+
+static void
+esd_option_address(esd_options_t *o)
+{
+    if (o->egress.n == ESD_EGRESS_MAX) {
+        esd_usage("too many of --allow-address at \"%s\"", optarg);
+    }
+
+    if (!esd_prefix_parse(optarg, &o->egress.allowed[o->egress.n++])) {
+        esd_usage("--allow-address must be an address or address/bits, not "
+                  "\"%s\"", optarg);
+    }
+}
+
+
+static void
+esd_option(esd_options_t *o, int option, char **argv)
+{
+    if (esd_option_text(o, option) || esd_option_limit(o, option)) {
+        return;
+    }
+
+    switch (option) {
 
     case ESD_OPT_ALLOW_HTTP:
         o->allow_http = true;
         break;
 
     case ESD_OPT_ALLOW_ADDRESS:
-        if (o->egress.n == ESD_EGRESS_MAX) {
-            esd_usage("too many of --allow-address at \"%s\"", optarg);
-        }
-
-        if (!esd_prefix_parse(optarg, &o->egress.allowed[o->egress.n++])) {
-            esd_usage("--allow-address must be an address or address/bits, not "
-                      "\"%s\"", optarg);
-        }
-        break;
-
-    case ESD_OPT_CA_FILE:
-        o->ca_file = optarg;
-        break;
-
-    case ESD_OPT_TLS_DIR:
-        o->tls_dir = optarg;
-        break;
-
-    case ESD_OPT_KEY_FILE:
-        o->key_file = optarg;
+        esd_option_address(o);
         break;
 
     case ESD_OPT_PROXY:
@@ -201,48 +278,6 @@ esd_option(esd_options_t *o, int option, char **argv)
         }
 
         o->proxy = optarg;
-        break;
-
-    case ESD_OPT_PROXY_AUTH_FILE:
-        o->proxy_auth_file = optarg;
-        break;
-
-    case ESD_OPT_MAX_CONNECTIONS:
-        o->max_connections = esd_option_number("--max-connections must be a "
-                                               "number from 1 to 65536, not "
-                                               "\"%s\"",
-                                               optarg, ESD_CONNECTIONS_MAX);
-        break;
-
-    case ESD_OPT_MAX_WAITING:
-        o->max_waiting = esd_option_number("--max-waiting must be a number "
-                                           "from 1 to 100000000, not \"%s\"",
-                                           optarg, ESD_WAITING_MAX);
-        break;
-
-    case ESD_OPT_COMMIT_INTERVAL:
-        o->commit_ms = esd_option_duration("--commit-interval must be a time "
-                                           "of at most 1s, like \"5ms\", not "
-                                           "\"%s\"",
-                                           optarg, 0, ESD_COMMIT_MAX_MS);
-        break;
-
-    case ESD_OPT_ATTEMPT_RETENTION:
-        o->attempts_ms = esd_option_duration("--attempt-retention must be a "
-                                             "time from 1s to 30d, like "
-                                             "\"7d\", not \"%s\"", optarg, 1000,
-                                             UINT32_MAX);
-        break;
-
-    case ESD_OPT_DEAD_RETENTION:
-        o->dead_ms = esd_option_duration("--dead-retention must be a time "
-                                         "from 1s to 30d, like \"30d\", not "
-                                         "\"%s\"",
-                                         optarg, 1000, UINT32_MAX);
-        break;
-
-    case ESD_OPT_PID_FILE:
-        o->pid_file = optarg;
         break;
 
     case ESD_OPT_LOG_LEVEL:

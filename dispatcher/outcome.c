@@ -129,18 +129,14 @@ esd_outcome_class(const esd_send_t *send, CURLcode result)
 static bool
 esd_outcome_starved(const esd_send_t *send, es_attempt_class_t klass)
 {
-    switch (klass) {
-
-    case ES_ATTEMPT_INTERNAL:
-        return send->starved || !esd_descriptors_spare(send->d);
-
-    case ES_ATTEMPT_DNS:
-    case ES_ATTEMPT_TLS:
-        return !esd_descriptors_spare(send->d);
-
-    default:
-        return false;
+    if (klass == ES_ATTEMPT_INTERNAL && send->starved) {
+        return true;
     }
+
+    return (klass == ES_ATTEMPT_INTERNAL
+            || klass == ES_ATTEMPT_DNS
+            || klass == ES_ATTEMPT_TLS)
+           && !esd_descriptors_spare(send->d);
 }
 
 

@@ -290,33 +290,32 @@ esd_proxy_class(const esd_send_t *send, CURLcode result,
     (void) curl_easy_getinfo(send->easy, CURLINFO_HTTP_CONNECTCODE, &status);
     (void) curl_easy_getinfo(send->easy, CURLINFO_LOCAL_PORT, &port);
 
-    switch (klass) {
-
-    case ES_ATTEMPT_DNS:
+    if (klass == ES_ATTEMPT_DNS) {
         return result == CURLE_COULDNT_RESOLVE_PROXY ? ES_ATTEMPT_PROXY
                                                      : klass;
-
-    case ES_ATTEMPT_CONNECT:
-        return ES_ATTEMPT_PROXY;
-
-    case ES_ATTEMPT_TLS:
-
-        /* the TLS of the receiver begins in the tunnel */
-
-        return status == 0 ? ES_ATTEMPT_PROXY : klass;
-
-    case ES_ATTEMPT_TIMEOUT:
-
-        /* the receiver may be the cause of a slow tunnel, and the endpoint's
-           own timeout of a short attempt */
-
-        return port == 0
-               && es_clock_mono_us() - send->sent_us >= ESD_PROXY_PATIENCE_US
-               ? ES_ATTEMPT_PROXY : klass;
-
-    default:
-        return klass;
     }
+
+    if (klass == ES_ATTEMPT_CONNECT) {
+        return ES_ATTEMPT_PROXY;
+    }
+
+    /* TLS with the receiver begins when the tunnel is open */
+
+    if (klass == ES_ATTEMPT_TLS) {
+        return status == 0 ? ES_ATTEMPT_PROXY : klass;
+    }
+
+    /* A tunnel that takes long may be the receiver's fault, and a short
+       timeout is the endpoint's own. */
+
+    if (klass == ES_ATTEMPT_TIMEOUT
+        && port == 0
+        && es_clock_mono_us() - send->sent_us >= ESD_PROXY_PATIENCE_US)
+    {
+        return ES_ATTEMPT_PROXY;
+    }
+
+    return klass;
 }
 
 

@@ -21,6 +21,7 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/reason.h"
@@ -282,6 +283,10 @@ esd_recorder_progress(es_changeset_t *changes, const esd_lane_t *lane)
     if (lane->npending > 0) {
         esd_recorder_pending(&progress, lane->waiting, lane->nwaiting);
     }
+
+    /* I7: each event up to the position that has no retry record is listed */
+
+    ES_ASSERT(progress.npending == lane->npending + lane->nflying);
 
     return es_changeset_progress(changes, &progress);
 }

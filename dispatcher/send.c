@@ -15,6 +15,7 @@
 #include <strings.h>
 #include <sys/queue.h>
 
+#include "base/assert.h"
 #include "base/base.h"
 #include "base/clock.h"
 #include "registry/registry.h"
@@ -454,6 +455,7 @@ esd_send_end(esd_send_t *send)
     esd_channel_busy(send->channel);
 
     if (send->lane != NULL) {
+        ES_ASSERT(send->lane->nflying >= send->nflying);           /* I7 */
         send->lane->nflying -= send->nflying;
     }
 

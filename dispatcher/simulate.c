@@ -124,9 +124,16 @@ esd_simulate_new_event(esd_dispatcher_t *d, esd_lane_t *lane,
         *next_ms = now_ms + ESD_REORDER_MS;
         return true;
 
-    default:
-        return false;
+    case ES_SIMULATE_NONE:
+    case ES_SIMULATE_STATUS_CODE:
+    case ES_SIMULATE_RESET:
+    case ES_SIMULATE_TRUNCATE:
+    case ES_SIMULATE_TLS:
+    case ES_SIMULATE_DUPLICATE:
+        break;
     }
+
+    return false;
 }
 
 
@@ -253,7 +260,12 @@ esd_simulate_outcome(const esd_send_t *send, esd_outcome_t *o)
         o->retry_after_ms = -1;
         return;
 
-    default:
+    case ES_SIMULATE_NONE:
+    case ES_SIMULATE_DELAY:
+    case ES_SIMULATE_TLS:
+    case ES_SIMULATE_DUPLICATE:
+    case ES_SIMULATE_REORDER:
+    case ES_SIMULATE_DROP:
         return;
     }
 }

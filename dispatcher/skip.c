@@ -89,9 +89,10 @@ esd_skip_sending(const esd_lane_t *lane, uint64_t sequence)
 static uint64_t
 esd_skip_next(es_txn_t *txn, const esd_lane_t *lane)
 {
-    uint64_t           scanned;
-    es_event_t         event;
-    const es_feed_t   *feed;
+    es_rc_t           rc;
+    uint64_t          scanned;
+    es_event_t        event;
+    const es_feed_t  *feed;
 
     feed = &lane->source->feed;
 
@@ -99,16 +100,10 @@ esd_skip_next(es_txn_t *txn, const esd_lane_t *lane)
         return 0;
     }
 
-    switch (es_event_next(txn, feed, lane->position,
-                          &lane->target->conf->filter, &event, &scanned))
-    {
-    case ES_OK:
-        return event.sequence;
-    case ES_NOT_FOUND:
-        return 0;
-    default:
-        return scanned;
-    }
+    rc = es_event_next(txn, feed, lane->position, &lane->target->conf->filter,
+                       &event, &scanned);
+
+    return rc == ES_OK ? event.sequence : rc == ES_NOT_FOUND ? 0 : scanned;
 }
 
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "base/assert.h"
+
 #include "dispatcher.h"
 #include "health.h"
 #include "lane.h"
@@ -253,6 +255,11 @@ esd_slot_release(esd_send_t *send)
     esd_dispatcher_t  *d;
 
     d = send->d;
+
+    ES_ASSERT(send->target->in_flight > 0
+              && send->target->holder->in_flight > 0
+              && d->in_flight > 0
+              && d->doubted >= send->doubted);
 
     send->target->in_flight--;
     send->target->holder->in_flight--;

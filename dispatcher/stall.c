@@ -280,7 +280,7 @@ esd_stall_log(const esd_target_t *target, const esd_lane_t *lane,
     feed = lane != NULL ? lane->source->feed.name : "";
     nwaiting = lane != NULL ? lane->nwaiting : 0;
 
-    switch (stall->reason) {
+    switch ((es_stall_reason_t) stall->reason) {
 
     case ES_STALL_EVENT:
     case ES_STALL_SUBJECT:
@@ -321,10 +321,22 @@ esd_stall_log(const esd_target_t *target, const esd_lane_t *lane,
                      "used", target->name);
         break;
 
-    default:
+    case ES_STALL_THROTTLED:
         esd_log_line(ESD_LOG_WARN, "endpoint %s receives nothing: the receiver "
                      "requested a pause until %s", target->name,
                      esd_stall_text(report, "next"));
+        break;
+
+    case ES_STALL_PROXY:
+    case ES_STALL_FILES:
+
+        /* these stop all endpoints, see esd_stall_all() */
+
+        break;
+
+    case ES_STALL_NONE:
+    case ES_STALLS:
+        break;
     }
 }
 
