@@ -10,12 +10,12 @@
  *
  * A checkpoint is never ahead of the log, and it goes back only when the
  * request says "rewind" (invariant I16): a forgotten second instance of a
- * consumer that acknowledges late does no harm.  A checkpoint stays when its cursor expires
- * or its feed is reset, and the answer then says so.
+ * consumer that acknowledges late does no harm.  A checkpoint stays when its
+ * cursor expires or its feed is reset, and the answer then says so.
  *
  * checkpoint.c does the jobs, checkpoint_body.c reads a request's body,
- * checkpoint_reached.c reads for the dispatcher, and checkpoint_prune.c removes
- * and verifies.
+ * checkpoint_reached.c reads for the dispatcher, and checkpoint_prune.c
+ * removes and verifies.
  */
 
 #ifndef ES_CHECKPOINT_H
@@ -24,8 +24,8 @@
 #include "base/base.h"
 #include "base/condition.h"
 #include "event/cursor.h"
-#include "store/faults.h"
 #include "log/feed.h"
+#include "store/faults.h"
 
 typedef enum {
     ES_CHECKPOINT_GET = 0,
@@ -77,17 +77,17 @@ typedef struct {
 } es_checkpoint_job_t;
 
 /*
- * Reads the body of a PUT into the job: `{"cursor":"...","rewind":true}`, where
- * "rewind" is optional.  ES_INVALID with a detail, and the pointer "/cursor" if
- * the cursor is malformed.  ES_NOMEM.
+ * Reads the body of a PUT into the job: `{"cursor":"...","rewind":true}`,
+ * where "rewind" is optional.  ES_INVALID with a detail, and the pointer
+ * "/cursor" if the cursor is malformed.  ES_NOMEM.
  */
 es_rc_t es_checkpoint_body(es_str_t body, es_checkpoint_job_t *job,
     es_problem_t *problem);
 
 /*
- * Does all jobs: first those that write, in one durable commit, then those that
- * read.  Each job has its own outcome.  Blocks for the writer lock and the
- * disk.
+ * Does all jobs: first those that write, in one durable commit, then those
+ * that read.  Each job has its own outcome.  Blocks for the writer lock and
+ * the disk.
  */
 void es_checkpoints(es_store_t *store, es_checkpoint_job_t **jobs, size_t n);
 
@@ -114,8 +114,8 @@ es_rc_t es_checkpoint_reached(es_store_t *store,
  */
 es_rc_t es_checkpoint_prune(es_store_t *store);
 
-/* Verifies that each record matches its hash and is not ahead of the log.  Part
-   of es_verify(). */
+/* Verifies that each record matches its hash and is not ahead of the log.
+   Part of es_verify(). */
 es_rc_t es_checkpoint_verify(es_store_t *store, es_verify_fn fn, void *ctx,
     es_verify_t *totals);
 

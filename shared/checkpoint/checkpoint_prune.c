@@ -13,11 +13,11 @@
 #include "base/base.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/checkpoint_record.h"
-#include "store/faults.h"
 #include "log/chunk.h"
 #include "log/feed.h"
 #include "registry/registry.h"
 #include "store/env.h"
+#include "store/faults.h"
 #include "store/store.h"
 #include "store/txn.h"
 

@@ -13,8 +13,8 @@
 
 #include <jansson.h>
 
-#include "delivery/report.h"
 #include "delivery/endpoint_state.h"
+#include "delivery/report.h"
 
 #define ES_STATUS_LISTED  10       /* waiting events, one by one */
 

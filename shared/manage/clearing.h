@@ -18,9 +18,9 @@
 #include "event/filter.h"
 #include "log/feed.h"
 #include "read/reader.h"
-#include "registry/registry.h"
 #include "registry/control_reply.h"
 #include "registry/control_request.h"
+#include "registry/registry.h"
 #include "store/txn.h"
 
 #define ES_CLEARING_STATUSES  32

@@ -14,8 +14,8 @@
 #include "log/feed.h"
 #include "manage/clearing.h"
 #include "read/reader.h"
-#include "registry/registry.h"
 #include "registry/control_request.h"
+#include "registry/registry.h"
 #include "store/txn.h"
 
 typedef struct {

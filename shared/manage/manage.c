@@ -17,8 +17,8 @@
 #include "log/store_clock.h"
 #include "manage/manage.h"
 #include "manage/manage_internal.h"
-#include "registry/registry.h"
 #include "registry/endpoint_simulate.h"
+#include "registry/registry.h"
 
 typedef es_rc_t (*es_manage_fn)(es_manage_ctx_t *m);
 

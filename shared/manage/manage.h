@@ -18,8 +18,8 @@
 #include "delivery/delivery.h"
 #include "delivery/list_position.h"
 #include "keys/signature.h"
-#include "registry/registry.h"
 #include "registry/control_request.h"
+#include "registry/registry.h"
 
 #define ES_ENDPOINT_NAME_MAX  20           /* "ep_", 16 characters, NUL */
 #define ES_ENDPOINT_ETAG_MAX  26

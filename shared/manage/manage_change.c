@@ -15,8 +15,8 @@
 #include "keys/signature.h"
 #include "manage/manage.h"
 #include "manage/manage_internal.h"
-#include "registry/registry.h"
 #include "registry/endpoint_simulate.h"
+#include "registry/registry.h"
 #include "registry/values.h"
 
 

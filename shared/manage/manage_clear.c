@@ -14,10 +14,10 @@
 #include "manage/clearing.h"
 #include "manage/manage.h"
 #include "manage/manage_internal.h"
-#include "registry/record.h"
-#include "registry/registry.h"
 #include "registry/control_reply.h"
 #include "registry/control_request.h"
+#include "registry/record.h"
+#include "registry/registry.h"
 #include "store/store.h"
 
 #define ES_REPLY_MS     3000       /* that a reply is waited for */

@@ -9,9 +9,9 @@
 
 #include "base/base.h"
 #include "delivery/delivery.h"
+#include "delivery/endpoint_status.h"
 #include "delivery/list_position.h"
 #include "delivery/report.h"
-#include "delivery/endpoint_status.h"
 #include "manage/manage.h"
 #include "manage/manage_internal.h"
 

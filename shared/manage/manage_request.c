@@ -9,9 +9,9 @@
 #include "delivery/delivery.h"
 #include "manage/manage.h"
 #include "manage/manage_internal.h"
+#include "registry/control_request.h"
 #include "registry/record.h"
 #include "registry/registry.h"
-#include "registry/control_request.h"
 
 
 /* Only the endpoint and its partner are looked at, however many there are. */

@@ -15,9 +15,9 @@
 #include "log/subject.h"
 #include "publish/append.h"
 #include "publish/dirty_subjects.h"
+#include "store/deletions.h"
 #include "store/env.h"
 #include "store/store.h"
-#include "store/deletions.h"
 #include "store/txn.h"
 
 #define ES_RETAIN_CHUNKS  8    /* beside those that make up for new ones */

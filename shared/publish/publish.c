@@ -28,9 +28,9 @@
 #include "log/id_index_fill.h"
 #include "publish/append.h"
 #include "publish/dirty_subjects.h"
+#include "store/deletions.h"
 #include "store/env.h"
 #include "store/store.h"
-#include "store/deletions.h"
 #include "store/wake.h"
 
 #define ES_PREFETCH  8         /* look-ups ahead, to hide memory's latency */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Replies to requests, in delivery's `meta`.
+ * Reads and writes replies and clearings under way, which are records of
+ * delivery's `meta`:
  *
- *     "reply", request     es_control_reply_value_t, who asked, NUL, the detail
+ *     "reply", request     es_control_reply_value_t, the user, NUL, the detail
  *     "clear", endpoint    es_clearing_progress_value_t, the request's text
  */
 
@@ -20,8 +21,8 @@
 #include "store/store.h"
 
 #define ES_REPLY         "reply"
-#define ES_REPLY_US      10000     /* between two looks */
-#define ES_HEARTBEAT_MS  5000      /* of a dispatcher that runs */
+#define ES_REPLY_US      10000     /* between two polls for a reply */
+#define ES_HEARTBEAT_MS  5000      /* greatest age of a running dispatcher's */
 
 typedef struct __attribute__((packed)) {
     uint8_t   kind;
@@ -40,6 +41,9 @@ typedef struct __attribute__((packed)) {
     uint64_t  sequence;
     int64_t   time_ms;
 } es_clearing_progress_value_t;
+
+_Static_assert(sizeof(es_control_reply_value_t) == 22, "stored on disk");
+_Static_assert(sizeof(es_clearing_progress_value_t) == 46, "stored on disk");
 
 
 static es_dkey_t
@@ -196,7 +200,7 @@ es_clearing_progress_decode(const MDB_val *val, es_clearing_progress_t *clear)
 }
 
 
-/* Reads one record; which `out` is told by what is not NULL. */
+/* Reads a record into `reply` or `clear`, the other of which is NULL. */
 
 static es_rc_t
 es_control_reply_get(es_store_t *store, const es_dkey_t *name,

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Requests in the registry: number -> es_control_value_t, and of
- * a test its event.
+ * Reads and writes control requests in the registry's database `requests`: the
+ * key is the number, the value es_control_value_t and the request's text.
  */
 
 #include "base/clock.h"
 #include "log/chunk.h"
 #include "log/store_clock.h"
-#include "registry/unchanged.h"
-#include "registry/registry.h"
 #include "registry/control_request.h"
+#include "registry/registry.h"
+#include "registry/unchanged.h"
 #include "store/env.h"
 #include "store/store.h"
 #include "store/wake.h"
 
-#define ES_REQUESTS_FULL  100      /* that the reserve is used for */
+#define ES_REQUESTS_FULL  100      /* requests that may use the page reserve */
 
 typedef struct __attribute__((packed)) {
     uint8_t   kind;
@@ -26,15 +26,18 @@ typedef struct __attribute__((packed)) {
     int64_t   time_ms;
 } es_control_value_t;
 
+_Static_assert(sizeof(es_control_value_t) == 41, "stored on disk");
+
 typedef struct {
     es_store_t            *store;
     es_control_request_t  *request;
     uint64_t               taken;
-    bool                   full;   /* only the reserve has room */
+    bool                   full;   /* only the page reserve is left */
 } es_control_add_t;
 
 
-/* Numbers go on from the last one taken when none is left. */
+/* Deletes requests that were taken, and sets the next number.  If no request
+   is left, it follows the last one taken. */
 
 static es_rc_t
 es_control_number(es_control_add_t *add, MDB_cursor *cursor)
@@ -69,8 +72,8 @@ es_control_number(es_control_add_t *add, MDB_cursor *cursor)
 }
 
 
-/* What ends something goes through where the registry is full, as far as what
-   is not taken yet leaves the reserve to others. */
+/* A request that frees space is admitted when the registry is full, unless too
+   many requests already use the page reserve. */
 
 static es_rc_t
 es_control_admit(const es_control_add_t *add, MDB_txn *txn, MDB_dbi dbi)

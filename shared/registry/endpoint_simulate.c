@@ -8,10 +8,10 @@
 #include "base/clock.h"
 #include "log/store_clock.h"
 #include "registry/endpoint_members.h"
+#include "registry/endpoint_simulate.h"
 #include "registry/member.h"
 #include "registry/record.h"
 #include "registry/registry.h"
-#include "registry/endpoint_simulate.h"
 #include "registry/values.h"
 
 #include <stdio.h>

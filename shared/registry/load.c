@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The whole registry in memory, immutable, and look-ups in it.
+ * Loads the registry into memory, and looks records up in it.
  *
- * Records come in the order of their names, so each kind is a sorted array.
+ * A loaded registry never changes.  LMDB returns records in the order of their
+ * names, so each kind is a sorted array.
  */
 
 #include <stdlib.h>
@@ -23,7 +24,7 @@
 
 struct es_registry {
     uint64_t        version;
-    uint64_t        requests;              /* the last one's number; or 0 */
+    uint64_t        requests;              /* last control request; 0: none */
     bool            full;                  /* with endpoints */
     const es_keyring_t
                    *ring;                  /* while loading; or NULL */
@@ -133,7 +134,7 @@ es_load_endpoint(es_registry_t *registry, size_t i, es_str_t name,
 }
 
 
-/* Counts the records of a kind; leaves the cursor anywhere. */
+/* Counts the records of a kind.  It moves the cursor. */
 
 static es_rc_t
 es_load_count(MDB_cursor *cursor, es_kind_t kind, size_t *n)
@@ -197,7 +198,7 @@ es_load_each(es_registry_t *registry, MDB_cursor *cursor, es_kind_t kind,
 }
 
 
-/* Counts the records of a kind and makes zeroed room for them. */
+/* Counts the records of a kind and allocates a zeroed array for them. */
 
 static es_rc_t
 es_load_room(es_registry_t *registry, MDB_cursor *cursor, es_kind_t kind,
@@ -216,7 +217,7 @@ es_load_room(es_registry_t *registry, MDB_cursor *cursor, es_kind_t kind,
 }
 
 
-/* Partners first: the others point to them. */
+/* Loads partners first, because keys point to them. */
 
 static es_rc_t
 es_load_access(es_registry_t *registry, MDB_cursor *cursor)
@@ -433,7 +434,7 @@ es_registry_free(es_registry_t *registry)
 }
 
 
-/* Order of LMDB's keys: bytes, then length. */
+/* The order of LMDB's keys: by bytes, then by length. */
 
 static int
 es_name_order(es_str_t a, es_str_t b)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Typed members of a JSON object.
+ * Reads typed members of a JSON object, with one message for each kind of
+ * fault.
  */
 
 #include <stdio.h>

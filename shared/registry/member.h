@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Typed members of a JSON object, each by its JSON Pointer.
+ * Reads typed members of a JSON object by their JSON Pointers (RFC 6901).
  *
- * "Take" functions leave `out` as it is when the member is absent, and say
- * what is wrong with it otherwise.
+ * A "take" function leaves `out` unchanged if the member is absent.  If the
+ * member is invalid it sets a problem and returns ES_INVALID.
  */
 
 #ifndef ES_MEMBER_H
@@ -24,7 +24,7 @@ typedef struct {
     es_problem_t  *problem;
 } es_record_t;
 
-/* A word and what it stands for; a list ends with NULL. */
+/* A word and its value; a list of them ends with NULL. */
 typedef struct {
     const char  *word;
     unsigned     value;
@@ -33,23 +33,23 @@ typedef struct {
 /* Those of keys and tokens: scope.c. */
 extern const es_word_t  es_scope_words[];
 
-/* Set a problem and return its outcome. */
+/* Set a problem and return its code. */
 es_rc_t es_fault(es_record_t *r, const char *pointer, const char *why);
 es_rc_t es_nomem(es_record_t *r);
 
 es_str_t es_text(const json_t *value);
 
-/* Writes the pointer of an array's item to `out`, and returns it. */
+/* Writes the pointer of the i-th item of an array to `out` and returns it. */
 const char *es_item_pointer(const char *pointer, size_t i,
     char out[ES_POINTER_MAX]);
 
-/* Values, wherever they stand. */
+/* Read a value that is not a member of the record itself. */
 es_rc_t es_word(es_record_t *r, const char *pointer, const json_t *value,
     const es_word_t *words, unsigned *out);
 es_rc_t es_duration(es_record_t *r, const char *pointer, const json_t *value,
     uint32_t min_ms, uint32_t max_ms, uint32_t *out);
 
-/* Members of the record itself. */
+/* Read a member of the record itself. */
 es_rc_t es_take_bool(es_record_t *r, const char *pointer, bool *out);
 es_rc_t es_take_str(es_record_t *r, const char *pointer, bool required,
     es_str_t *out);
@@ -61,7 +61,7 @@ es_rc_t es_take_time(es_record_t *r, const char *pointer, int64_t *out);
 es_rc_t es_take_duration(es_record_t *r, const char *pointer, uint32_t min_ms,
     uint32_t max_ms, uint32_t *out);
 
-/* An array of `min` to `max` items; it must be there if `min` is over 0. */
+/* An array of `min` to `max` items; it is required if `min` is above 0. */
 es_rc_t es_take_array(es_record_t *r, const char *pointer, size_t min,
     size_t max, json_t **out);
 es_rc_t es_take_patterns(es_record_t *r, const char *pointer, size_t min,

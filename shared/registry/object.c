@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Registry records as stored, found by kind and name.
+ * Finds registry records by kind and name, and walks those of a kind.
  */
 
 #include "base/base.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Registry records: JSON objects into typed structs.
+ * Decodes registry records, JSON objects, into typed structs.
  *
- * The one place that knows the members of docs/registry.md.  The same code
- * judges what operators write and reads what is stored.
+ * Only these files know the members of docs/registry.md.  The same code checks
+ * what operators and partners write and reads what is stored.
  */
 
 #ifndef ES_RECORD_H
@@ -12,8 +12,8 @@
 
 #include <jansson.h>
 
-#include "registry/member.h"
 #include "base/pool.h"
+#include "registry/member.h"
 #include "registry/registry.h"
 
 /* ES_INVALID with a pointer to a member that the kind does not have, or that
@@ -22,9 +22,9 @@ es_rc_t es_record_members(es_kind_t kind, json_t *object,
     es_problem_t *problem);
 
 /*
- * Fill `out` (zeroed) from an object; texts are copied to the pool.  A key's
- * and an endpoint's partner is left to the caller, by its name.  ES_INVALID
- * with a problem, ES_NOMEM.
+ * Fill `out`, which the caller has zeroed, from an object.  Texts are copied
+ * to the pool.  `partner` is the name of the partner of a key or endpoint; the
+ * caller looks it up.  ES_INVALID with a problem, ES_NOMEM.
  */
 es_rc_t es_partner_decode(json_t *object, es_pool_t *pool, es_partner_t *out,
     es_problem_t *problem);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Registry records written, each in a transaction of its own.
+ * Writes registry records: creates, changes and removes them, each in a
+ * transaction of its own.
  *
- * Database `meta`: "partner" and "endpoint" -> the last number given, as 8
- * bytes big-endian.
+ * The database `meta` holds under "partner" and "endpoint" the last number
+ * given to a record of the kind, as 8 bytes big-endian.
  */
 
 #include <stdlib.h>
@@ -15,33 +16,20 @@
 #include "log/chunk.h"
 #include "log/feed.h"
 #include "log/store_clock.h"
-#include "registry/unchanged.h"
-#include "registry/removed_endpoints.h"
 #include "registry/object.h"
 #include "registry/record.h"
 #include "registry/registry.h"
+#include "registry/removed_endpoints.h"
 #include "registry/secrets.h"
+#include "registry/unchanged.h"
+#include "registry/write.h"
 #include "store/env.h"
 #include "store/store.h"
 #include "store/txn.h"
 #include "store/wake.h"
 
-typedef enum { ES_OP_CREATE, ES_OP_CHANGE, ES_OP_REMOVE } es_op_t;
 
-/* One write; the transaction's function may run more than once. */
-typedef struct {
-    es_store_t    *store;
-    es_op_t        op;
-    es_kind_t      kind;
-    es_str_t       name;
-    json_t        *input;      /* NULL to remove */
-    es_problem_t  *problem;
-
-    const es_edit_t  *edit;    /* NULL: none */
-} es_write_t;
-
-
-/* ES_CORRUPT: what was stored was valid, and is not now. */
+/* ES_CORRUPT: the stored text is not JSON. */
 
 static es_rc_t
 es_object_get(es_write_t *w, MDB_txn *txn, es_kind_t kind, es_str_t name,
@@ -131,8 +119,9 @@ es_number_next(es_write_t *w, MDB_txn *txn, uint64_t *number)
 }
 
 
-/* Members of the input replace those of the object; null removes.  They are
-   copied: what is sealed later must not be in the input of a second run. */
+/* Sets the members of the input in the object; null removes a member.  Copies
+   them, because the object's secrets are encrypted later and the transaction
+   may run again with the same input. */
 
 static es_rc_t
 es_object_merge(es_write_t *w, json_t *object)
@@ -161,146 +150,8 @@ es_object_merge(es_write_t *w, json_t *object)
 }
 
 
-static es_rc_t
-es_partner_exists(es_write_t *w, MDB_txn *txn, es_str_t name)
-{
-    es_rc_t  rc;
-    MDB_val  text;
-
-    rc = name.len <= ES_FEED_MAX
-         ? es_object_text(w->store, txn, ES_KIND_PARTNER, name, &text)
-         : ES_NOT_FOUND;
-
-    if (rc == ES_NOT_FOUND) {
-        return es_problem_set(w->problem, ES_INVALID, -1, "/partner",
-                              "there is no partner \"%.*s\"", (int) name.len,
-                              name.data);
-    }
-
-    return rc;
-}
-
-
-/* The feed that a record's `operations` names. */
-
-static es_rc_t
-es_operations_exist(es_write_t *w, es_str_t name)
-{
-    es_rc_t    rc;
-    es_txn_t  *txn;
-    es_feed_t  feed;
-
-    if (name.data == NULL || json_object_get(w->input, "operations") == NULL) {
-        return ES_OK;
-    }
-
-    rc = es_txn_begin(w->store, &txn);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    rc = es_feed_get(txn, name, &feed);
-    es_txn_end(txn);
-
-    return rc == ES_NOT_FOUND
-           ? es_problem_set(w->problem, ES_INVALID, -1, "/operations",
-                            "there is no feed \"%.*s\"", (int) name.len,
-                            name.data)
-           : rc;
-}
-
-
-/* Decodes the object as readers will, and judges what it refers to. */
-
-static es_rc_t
-es_object_check(es_write_t *w, MDB_txn *txn, json_t *object)
-{
-    es_rc_t        rc;
-    es_key_t       key;
-    es_pool_t      pool;
-    es_str_t       partner;
-    es_partner_t   record;
-    es_endpoint_t  endpoint;
-    es_feed_rule_t  rule;
-
-    memset(&pool, 0, sizeof(pool));
-
-    switch (w->kind) {
-
-    case ES_KIND_PARTNER:
-        memset(&record, 0, sizeof(record));
-        rc = es_partner_decode(object, &pool, &record, w->problem);
-        if (rc == ES_OK) {
-            rc = es_operations_exist(w, record.operations);
-        }
-        break;
-
-    case ES_KIND_KEY:
-        memset(&key, 0, sizeof(key));
-        rc = es_key_decode(object, &pool, &key, &partner, w->problem);
-        if (rc == ES_OK) {
-            rc = es_partner_exists(w, txn, partner);
-        }
-        break;
-
-    case ES_KIND_FEED:
-        memset(&rule, 0, sizeof(rule));
-        rc = es_feed_rule_decode(object, &pool, &rule, w->problem);
-        break;
-
-    default:
-        memset(&endpoint, 0, sizeof(endpoint));
-        rc = es_endpoint_decode(object, &pool, &endpoint, &partner,
-                                w->problem);
-        if (rc == ES_OK) {
-            rc = es_endpoint_check(&endpoint, w->problem);
-        }
-        if (rc == ES_OK && json_object_get(w->input, "simulate") != NULL) {
-            rc = es_simulate_check(&endpoint.simulate,
-                                   es_store_due_ms(w->store), w->problem);
-        }
-        if (rc == ES_OK) {
-            rc = es_partner_exists(w, txn, partner);
-        }
-    }
-
-    es_pool_free(&pool);
-
-    return rc;
-}
-
-
-/* Whom a record belongs to and what a key is cannot change. */
-
-static es_rc_t
-es_object_fixed(es_write_t *w, json_t *object)
-{
-    char          pointer[32];
-    json_t       *value;
-    unsigned      i;
-
-    static const char  *const  fixed[] = { "partner", "digest" };
-
-    for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
-        value = json_object_get(w->input, fixed[i]);
-
-        if (value != NULL
-            && !json_equal(value, json_object_get(object, fixed[i])))
-        {
-            pointer[0] = '\0';
-            es_pointer_add(pointer, sizeof(pointer), es_str(fixed[i]));
-
-            return es_problem_set(w->problem, ES_INVALID, -1, pointer,
-                                  "%s cannot be changed", fixed[i]);
-        }
-    }
-
-    return ES_OK;
-}
-
-
-/* One that is made again under its name takes its number over, and with it what
-   the dispatcher has kept. */
+/* An endpoint that is made again under its name gets its old number, and with
+   it the state that the dispatcher still has. */
 
 static es_rc_t
 es_object_number(es_write_t *w, MDB_txn *txn, json_t *object,
@@ -384,7 +235,7 @@ es_write_create(es_write_t *w, MDB_txn *txn)
     rc = es_object_merge(w, object);
 
     if (rc == ES_OK) {
-        rc = es_object_check(w, txn, object);
+        rc = es_write_check(w, txn, object);
     }
 
     if (rc == ES_OK) {
@@ -413,14 +264,14 @@ es_write_change(es_write_t *w, MDB_txn *txn)
         return rc;
     }
 
-    rc = es_object_fixed(w, object);
+    rc = es_write_check_fixed(w, object);
 
     if (rc == ES_OK) {
         rc = es_object_merge(w, object);
     }
 
     if (rc == ES_OK) {
-        rc = es_object_check(w, txn, object);
+        rc = es_write_check(w, txn, object);
     }
 
     revision = json_integer_value(json_object_get(object, "revision"));
@@ -442,59 +293,6 @@ es_write_change(es_write_t *w, MDB_txn *txn)
 }
 
 
-/* Fails with a problem if a record of the kind belongs to the partner. */
-
-static es_rc_t
-es_partner_unused(es_write_t *w, MDB_txn *txn, es_kind_t kind)
-{
-    int          rc;
-    char         letter;
-    json_t      *object;
-    MDB_val      key, data;
-    es_rc_t      result;
-    es_str_t     owner;
-    MDB_cursor  *cursor;
-
-    rc = mdb_cursor_open(txn, es_env_dbi(w->store->registry,
-                                         ES_REGISTRY_OBJECTS), &cursor);
-    if (rc != 0) {
-        return es_env_rc(rc);
-    }
-
-    letter = es_kind_name(kind)[0];
-    key.mv_data = &letter;
-    key.mv_size = 1;
-    result = ES_OK;
-
-    for (rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
-         rc == 0 && *(const char *) key.mv_data == letter;
-         rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT))
-    {
-        object = json_loadb(data.mv_data, data.mv_size, 0, NULL);
-        owner = es_str(json_string_value(json_object_get(object, "partner")));
-
-        if (es_str_eq(owner, w->name)) {
-            result = es_problem_set(w->problem, ES_CONFLICT, -1, NULL,
-                                    "the partner \"%.*s\" still has the %s "
-                                    "\"%.*s\"", (int) w->name.len,
-                                    w->name.data, es_kind_name(kind),
-                                    (int) key.mv_size - 1,
-                                    (const char *) key.mv_data + 1);
-        }
-
-        json_decref(object);
-
-        if (result != ES_OK) {
-            break;
-        }
-    }
-
-    mdb_cursor_close(cursor);
-
-    return rc != 0 && rc != MDB_NOTFOUND ? es_env_rc(rc) : result;
-}
-
-
 static es_rc_t
 es_write_remove(es_write_t *w, MDB_txn *txn)
 {
@@ -503,10 +301,10 @@ es_write_remove(es_write_t *w, MDB_txn *txn)
     MDB_val  key;
 
     if (w->kind == ES_KIND_PARTNER) {
-        rc = es_partner_unused(w, txn, ES_KIND_KEY);
+        rc = es_write_check_unused(w, txn, ES_KIND_KEY);
 
         if (rc == ES_OK) {
-            rc = es_partner_unused(w, txn, ES_KIND_ENDPOINT);
+            rc = es_write_check_unused(w, txn, ES_KIND_ENDPOINT);
         }
 
         if (rc != ES_OK) {
@@ -566,14 +364,18 @@ es_write_run(MDB_txn *txn, void *ctx)
     }
 
     switch (w->op) {
+
     case ES_OP_CREATE:
         rc = es_write_create(w, txn);
         break;
+
     case ES_OP_CHANGE:
         rc = es_write_change(w, txn);
         break;
-    default:
+
+    case ES_OP_REMOVE:
         rc = es_write_remove(w, txn);
+        break;
     }
 
     if (rc == ES_OK
@@ -617,8 +419,8 @@ es_input_parse(es_kind_t kind, const char *text, json_t **input,
 }
 
 
-/* What ends access or sending may use the reserve of pages, as a removal may:
-   that the store is full is no reason for a key to stay valid. */
+/* A write that ends access or sending may use the page reserve, as a removal
+   may: a key must not stay valid because the store is full. */
 
 static bool
 es_write_ends(const es_write_t *w)
@@ -640,8 +442,8 @@ es_write_ends(const es_write_t *w)
 }
 
 
-/* Runs one write, and sees to it that every failure has its words.  `json` is
-   the input's text, if that is not there yet. */
+/* Runs one write.  Every failure sets a problem.  `json` (NULL: none) is the
+   text of the input. */
 
 static es_rc_t
 es_write(es_write_t *w, const char *json)
@@ -677,7 +479,7 @@ es_write(es_write_t *w, const char *json)
         w->input = parsed;
     }
 
-    /* Not among the outcomes of what follows, to see if it set a problem. */
+    /* shows afterwards whether the write has set a problem itself */
 
     w->problem->rc = ES_OK;
 

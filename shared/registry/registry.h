@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Partners, keys, webhook endpoints, and rules of feeds.
+ * The registry: partners, keys, webhook endpoints, and rules of feeds.
  *
- * Written by operators (eventsyncctl), a few times a day; read by every
- * worker and the dispatcher as one immutable picture in memory, loaded anew
- * when es_registry_version() moves.  Each record is a JSON object in the
- * registry environment, keyed by kind and name; docs/registry.md has its
- * members.  Members that are not known are refused when written (they are
- * mostly misspelt) and passed over when read (a newer version wrote them).
+ * Operators and partners write it a few times a day.  Every worker and the
+ * dispatcher load it into memory as one immutable object, and load it again
+ * when es_registry_version() changes.  Each record is a JSON object in the
+ * registry environment under its kind and name; docs/registry.md lists the
+ * members.  A write refuses unknown members, which are mostly misspelt.  A
+ * read ignores them, because a newer version may have written them.
+ *
+ * registry.c implements the writes, load.c the loaded registry, object.c the
+ * reads of single records, rekey.c the keys of secrets, and
+ * removed_endpoints.c es_registry_removed_name().
+ *
+ * Functions that take the store block for the disk.  Those that take a loaded
+ * registry read memory only, and threads may share it.
  */
 
 #ifndef ES_REGISTRY_H
@@ -30,7 +37,7 @@
 
 #define ES_PATTERNS_MAX  64
 
-/* Feed names, or prefixes that end in '*'. */
+/* Names of feeds, and prefixes of such names that end in '*'. */
 typedef struct {
     size_t     n;
     es_str_t  *list;
@@ -38,15 +45,16 @@ typedef struct {
 
 typedef struct {
     es_str_t       name;             /* as a feed's name */
-    uint32_t       number;           /* small, dense, never reused: its slot */
-    uint64_t       revision;         /* moves with each change */
+    uint32_t       number;           /* small, dense, never reused; its slot in
+                                        the limits' shared memory */
+    uint64_t       revision;         /* grows with each change */
     bool           disabled;
-    es_patterns_t  feeds;            /* what it may read */
-    es_patterns_t  publish;          /* what it may publish to */
+    es_patterns_t  feeds;            /* that it may read */
+    es_patterns_t  publish;          /* that it may publish to */
     bool           limited[ES_POLICIES];    /* false: the location's default */
     es_rate_t      limits[ES_POLICIES];
-    es_str_t       operations;       /* feed of its operational events; none:
-                                        data is NULL */
+    es_str_t       operations;       /* feed of its operational events; data is
+                                        NULL: none */
 } es_partner_t;
 
 typedef struct {
@@ -54,19 +62,19 @@ typedef struct {
     uint8_t              digest[ES_DIGEST_LEN];
     const es_partner_t  *partner;
     unsigned             scopes;      /* ES_SCOPE_... */
-    es_patterns_t        feeds;       /* narrows; none: all the partner's */
+    es_patterns_t        feeds;       /* narrows; none: all of the partner's */
     int64_t              expires_ms;  /* 0: never */
-    int64_t              revoked_ms;  /* 0: not */
+    int64_t              revoked_ms;  /* 0: not revoked */
 } es_key_t;
 
-/* What becomes of an event that its schema does not allow. */
+/* What happens to an event that does not match its schema. */
 typedef enum {
-    ES_SCHEMA_OFF = 0,         /* nobody looks */
-    ES_SCHEMA_WARN,            /* it is stored, and the producer told */
+    ES_SCHEMA_OFF = 0,         /* events are not validated */
+    ES_SCHEMA_WARN,            /* it is stored, and the producer is warned */
     ES_SCHEMA_ENFORCE          /* it is refused */
 } es_schema_mode_t;
 
-/* What is ruled of a feed by its name, whether it is there or not. */
+/* The rule of a feed.  It belongs to the name, so the feed need not exist. */
 typedef struct {
     es_schema_mode_t  schema;
 } es_feed_rule_t;
@@ -114,7 +122,7 @@ typedef struct {
 typedef struct {
     es_str_t             name;            /* "ep_" and 16 base32 characters */
     uint32_t             number;          /* dense, never reused */
-    uint64_t             revision;        /* moves with each change */
+    uint64_t             revision;        /* grows with each change */
     int64_t              created_ms;
     const es_partner_t  *partner;
     es_str_t             url;             /* NUL-terminated as well */
@@ -136,18 +144,17 @@ typedef struct {
                                                            attempt; [0] is 0 */
     uint32_t             disable_after_ms;    /* of only failing; 0: never */
     es_rate_t            rate;            /* of attempts; units 0: no limit */
-    es_str_t             ack;             /* consumers whose checkpoints take
-                                             away what waits; none: NULL */
-    bool                 thin;            /* events without their data */
-    unsigned             batch;           /* events in a request at most; 1:
-                                             no batches */
-    uint32_t             batch_wait_ms;   /* how long one may fill */
-    unsigned             nudge;           /* with more events behind than
-                                             that, one that says so is sent
-                                             instead; 0: never */
+    es_str_t             ack;             /* consumers whose checkpoints also
+                                             acknowledge here; NULL: none */
+    bool                 thin;            /* events are sent without data */
+    unsigned             batch;           /* most events of a request; 1: no
+                                             batches */
+    uint32_t             batch_wait_ms;   /* how long a batch may fill */
+    unsigned             nudge;           /* with more events behind, a nudge
+                                             is sent instead; 0: never */
     es_simulation_t      simulate;
-    es_str_t             headers;         /* of its own, as sent: each line
-                                             begins with CR LF; may be none */
+    es_str_t             headers;         /* extra header fields as sent: each
+                                             line begins with CR LF */
     es_oauth_t           oauth;
     es_str_t             client_cert;     /* names of files; may be none */
     es_str_t             client_key;
@@ -159,56 +166,59 @@ extern const uint32_t es_schedule_default_ms[10];
 
 typedef struct es_registry  es_registry_t;
 
+/* Changes with each write to the registry.  Reads memory only. */
 uint64_t es_registry_version(es_store_t *store);
 
 /*
- * Gives the store the keys that its secrets are encrypted with, and takes
- * them over; those it had before are freed.  Without keys, secrets are stored
- * as they are.  ES_DENIED, and nothing is taken over: the store's secrets are
- * encrypted and `ring` is NULL or has not the key that they were last
- * encrypted with.  Not while another thread uses the store.
+ * Gives the store handle the keyring for its secrets.  The handle then owns
+ * the keyring and frees the one before.  Without a keyring, secrets are stored
+ * in plain text.  ES_DENIED: the store's secrets are encrypted, and `ring` is
+ * NULL or lacks the key that encrypted last; the caller keeps `ring`.  No
+ * other thread may use the store meanwhile.
  */
 es_rc_t es_registry_keys(es_store_t *store, es_keyring_t *ring,
     es_problem_t *problem);
 
-/* Encrypts every secret under the first of the store's keys, in one
-   transaction; `changed` is how many were under another or none.  ES_DENIED,
-   ES_CORRUPT and others with a problem: nothing was changed. */
+/* Encrypts every secret under the first key of the store's keyring, in one
+   transaction.  `changed` is the number of secrets that were under another key
+   or in plain text.  A failure changes nothing and sets a problem. */
 es_rc_t es_registry_rekey(es_store_t *store, unsigned *changed,
     es_problem_t *problem);
 
-/* Loads everything in one read; free with es_registry_free().  ES_CORRUPT: a
-   record cannot be read; a picture loaded before stays good. */
+/* Loads all records in one read transaction; free with es_registry_free().
+   ES_CORRUPT: a record cannot be read. */
 es_rc_t es_registry_load(es_store_t *store, es_registry_t **registry);
 
-/* The same with no secret opened, for who sends nothing.  Unlike the other two
-   it needs no keys, and may run while another thread changes them. */
+/* The same without opening secrets, for a process that sends nothing.  It
+   needs no keyring, and another thread may change the store's keyring
+   meanwhile. */
 es_rc_t es_registry_load_closed(es_store_t *store, es_registry_t **registry);
 
-/* The same without endpoints, for who only admits requests: ten thousand
-   endpoints take tens of milliseconds to load. */
+/* The same without endpoints, for a worker that only authenticates: ten
+   thousand endpoints take tens of milliseconds to load. */
 es_rc_t es_registry_load_access(es_store_t *store, es_registry_t **registry);
 
 /*
- * Brings such a picture, or NULL, up to date.  When partners and keys are as
- * they were it stays where it is, as do all pointers into it, and only its
- * version moves; otherwise another takes its place and it is freed.  Whatever
- * but ES_OK: nothing has changed.
+ * Brings a registry of es_registry_load_access(), or NULL, up to date.  If
+ * partners and keys are unchanged, the object and all pointers into it stay
+ * valid, and only its version changes.  Otherwise it is freed, and `registry`
+ * is a new one.  After a failure nothing has changed.
  */
 es_rc_t es_registry_refresh_access(es_store_t *store, es_registry_t **registry);
 
 void es_registry_free(es_registry_t *registry);
 
-/* Version of the picture itself, and the number of the last request (see
-   control_request.h) that was there then; 0: none. */
+/* The version of the loaded registry, and the number of the last control
+   request at that time (control_request.h); 0: none. */
 uint64_t es_registry_loaded_version(const es_registry_t *registry);
 uint64_t es_registry_loaded_requests(const es_registry_t *registry);
 
-/* True when everything that the picture holds is still as it was: then it is
-   one of the present, and its version moves.  False: load another. */
+/* True: all that was loaded is still the same, and the object now has the
+   present version.  False: the caller must load another. */
 bool es_registry_unchanged(es_store_t *store, es_registry_t *registry);
 
-/* Look-ups; NULL when there is none.  Pointers live as long as the picture. */
+/* Look-ups.  NULL: no such record.  Pointers are valid as long as the loaded
+   registry. */
 const es_key_t *es_registry_key(const es_registry_t *registry, const char *id);
 const es_partner_t *es_registry_partner(const es_registry_t *registry,
     es_str_t name);
@@ -219,31 +229,32 @@ const es_endpoint_t *es_registry_endpoints(const es_registry_t *registry,
 
 bool es_patterns_match(const es_patterns_t *patterns, es_str_t feed);
 
-/* True when the key has the scope on the feed: the key's scopes and feeds, and
-   the partner's (`publish` for ES_SCOPE_PUBLISH, `feeds` for the others). */
+/* True if the key has the scope for the feed: by its own scopes and feeds, and
+   by its partner's `publish` (ES_SCOPE_PUBLISH) or `feeds` (other scopes). */
 bool es_key_allows(const es_key_t *key, unsigned scope, es_str_t feed);
 
-/* True when it is not expired, not revoked, and its partner is not disabled. */
+/* True if the key is not expired and not revoked, and its partner is not
+   disabled. */
 bool es_key_valid(const es_key_t *key, int64_t now_ms);
 
-/* True when the endpoint is sent the feed's events: it asks for the feed, and
-   its partner may read it and is not disabled.  (`paused` is not judged.) */
+/* True if the endpoint is sent the feed's events: its `feeds` match, and its
+   partner may read the feed and is not disabled.  Ignores `paused`. */
 bool es_endpoint_allows(const es_endpoint_t *endpoint, es_str_t feed);
 
-/* The same, whether the partner is disabled or not: the endpoint has a place on
-   the feed. */
+/* The same, but also true if the partner is disabled: the endpoint keeps its
+   position on the feed. */
 bool es_endpoint_lists(const es_endpoint_t *endpoint, es_str_t feed);
 
 /*
- * Writing: one durable transaction each; needs ES_STORE_ADMIN.  `json` is the
- * whole object as documented in docs/registry.md; what is missing takes its
- * default; `number`, `revision` and `created` are given by the library.  On
- * change, members in `json` replace those stored, null removes.  `revision`
- * begins at 1 and moves with each change, an empty one too.
+ * Writes: one durable transaction each; they need ES_STORE_ADMIN.  `json` is
+ * an object as in docs/registry.md.  A missing member has its default.  The
+ * library sets `number`, `revision` and `created`.  A change replaces the
+ * members in `json`; null removes a member.  `revision` begins at 1 and grows
+ * with each change, even an empty one.  `problem` may be NULL.
  *
  * ES_DENIED: the store is not open with ES_STORE_ADMIN.  ES_INVALID with a
  * problem whose pointer names the member.  ES_EXISTS, ES_NOT_FOUND.
- * ES_CONFLICT: a partner that still has keys or endpoints is not removed.
+ * ES_CONFLICT: the partner still has keys or endpoints and cannot be removed.
  */
 typedef enum {
     ES_KIND_PARTNER, ES_KIND_KEY, ES_KIND_ENDPOINT, ES_KIND_FEED
@@ -257,12 +268,12 @@ es_rc_t es_registry_remove(es_store_t *store, es_kind_t kind, es_str_t name,
     es_problem_t *problem);
 
 /*
- * Checks the stored record before it is changed or removed, and may set members
- * of the change (NULL: the record is removed).  It runs in the transaction that
- * writes, so that a concurrent change is neither lost nor applied to a record
- * that was not checked.  It may be called more than once, each time with the
- * record that is stored then.  A result other than ES_OK is the outcome, and
- * nothing is written.
+ * Checks the stored record before it is changed or removed, and may set
+ * members of the change (NULL: the record is removed).  It runs in the
+ * transaction that writes, so that a concurrent change is neither lost nor
+ * applied to a record that was not checked.  It may be called more than once,
+ * each time with the record that is stored then.  A result other than ES_OK is
+ * the outcome, and nothing is written.
  */
 typedef es_rc_t (*es_edit_fn)(void *ctx, json_t *stored, json_t *change,
     es_problem_t *problem);
@@ -278,32 +289,32 @@ es_rc_t es_registry_edit(es_store_t *store, es_kind_t kind, es_str_t name,
     json_t *change, const es_edit_t *edit, es_problem_t *problem);
 
 /*
- * The name of an endpoint that was removed, by its number; NUL-terminated.
- * ES_NOT_FOUND: nobody knows.  An endpoint that is created under such a name by
- * the same partner has the old number again.
+ * The name of a removed endpoint by its number; NUL-terminated.  ES_NOT_FOUND:
+ * it is not remembered.  An endpoint that the same partner creates again under
+ * the name has the old number.
  */
 es_rc_t es_registry_removed_name(es_store_t *store, uint32_t number,
     char name[ES_FEED_MAX + 1]);
 
-/* The stored object's text, appended to `out`.  ES_NOT_FOUND. */
+/* Appends the text of the stored object.  ES_NOT_FOUND. */
 es_rc_t es_registry_get(es_store_t *store, es_kind_t kind, es_str_t name,
     es_buf_t *out);
 
-/* What is ruled of a feed, read from the registry as it is now: some
-   microseconds.  Without a record it is the default. */
+/* The rule of a feed as it is stored now, in some microseconds.  A feed
+   without a record has the default. */
 es_rc_t es_registry_rule(es_store_t *store, es_str_t feed,
     es_feed_rule_t *rule);
 
-/* Calls back for each record behind a name (empty: each) in the order of
-   names, in one read, until that returns anything but ES_OK, which is then
-   returned.  The texts are those in the map. */
+/* Walks the records after a name (empty: all) in the order of names, in one
+   read transaction.  The texts point into the map.  A result of `fn` other
+   than ES_OK ends the walk and is returned. */
 typedef es_rc_t (*es_object_fn)(void *ctx, es_str_t name, es_str_t text);
 
 es_rc_t es_registry_each(es_store_t *store, es_kind_t kind, es_str_t after,
     es_object_fn fn, void *ctx);
 
-/* Names in order: start with an empty `name`; ES_NOT_FOUND after the last.
-   `next` is NUL-terminated, at most 63 bytes. */
+/* The first name after `name` (empty: the first of all), with its NUL.
+   ES_NOT_FOUND: no further name. */
 es_rc_t es_registry_next(es_store_t *store, es_kind_t kind, es_str_t name,
     char next[64]);
 

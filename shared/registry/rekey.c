@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The keys of a store's secrets: given, marked, changed.
+ * The keys of a store's secrets: gives them to a store handle, encrypts all
+ * secrets under a new key, and verifies the secrets.
  *
- * Database `meta` of the registry: "sealed" -> the id of the key that sealed
- * last.
+ * The registry's database `meta` holds under "sealed" the id of the key that
+ * encrypted last, the mark.  A process without that key may not write plain
+ * secrets.
  */
 
 #include <stdlib.h>
 
 #include "base/base.h"
 #include "keys/keyring.h"
-#include "registry/unchanged.h"
 #include "registry/object.h"
 #include "registry/registry.h"
 #include "registry/secrets.h"
+#include "registry/unchanged.h"
 #include "store/env.h"
 #include "store/store.h"
 #include "store/wake.h"
@@ -35,7 +37,7 @@ es_mark_key(void)
 }
 
 
-/* ES_NOT_FOUND: no secret was ever sealed. */
+/* ES_NOT_FOUND: no secret was ever encrypted. */
 
 static es_rc_t
 es_mark_get(es_store_t *store, MDB_txn *txn, es_str_t *kid)
@@ -80,7 +82,7 @@ es_mark_put(es_store_t *store, MDB_txn *txn)
 }
 
 
-/* Whether who has these keys may go on with a store. */
+/* ES_DENIED with a problem: `ring` lacks the key of the mark. */
 
 static es_rc_t
 es_mark_check(es_store_t *store, MDB_txn *txn, const es_keyring_t *ring,
@@ -170,7 +172,8 @@ es_registry_keys(es_store_t *store, es_keyring_t *ring, es_problem_t *problem)
 }
 
 
-/* Seals anew what is not under the present key; leaves alone what is. */
+/* Encrypts secrets that are not under the current key.  ES_NOT_FOUND: all are,
+   and the record stays as it is. */
 
 static es_rc_t
 es_rekey_object(es_rekey_t *r, MDB_txn *txn, es_kind_t kind, es_str_t name,
@@ -219,7 +222,7 @@ es_rekey_record(es_rekey_t *r, MDB_txn *txn, MDB_cursor *cursor,
         return ES_CORRUPT;
     }
 
-    /* LMDB moves what is in the page, the key too, when the value grows */
+    /* LMDB moves the key within its page when the value grows */
 
     memcpy(copy, key->mv_data, key->mv_size);
     of.mv_data = copy;
@@ -325,7 +328,7 @@ es_registry_rekey(es_store_t *store, unsigned *changed,
 }
 
 
-/* Proves one record, see es_verify_secrets(). */
+/* Verifies one record and returns the number of faults. */
 
 static unsigned
 es_verify_record(es_store_t *store, es_str_t name, const es_buf_t *text,
@@ -415,7 +418,7 @@ es_registry_kids(es_store_t *store, es_buf_t *kids)
         memcpy(name, next, sizeof(name));
         text.len = 0;
 
-        /* It may have been removed meanwhile. */
+        /* it may have been removed in between */
 
         rc = es_registry_get(store, ES_KIND_ENDPOINT, es_str(name), &text);
         if (rc == ES_NOT_FOUND) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Endpoints that were removed, in the registry's `meta`.
+ * Reads and writes removed endpoints, which are records of the registry's
+ * `meta`:
  *
  *     "gone", name    es_removed_value_t, the partner's name
  */
@@ -9,9 +10,9 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "log/store_clock.h"
-#include "registry/removed_endpoints.h"
 #include "registry/object.h"
 #include "registry/registry.h"
+#include "registry/removed_endpoints.h"
 #include "store/env.h"
 #include "store/store.h"
 
@@ -22,6 +23,8 @@ typedef struct __attribute__((packed)) {
     uint64_t  revision;
     int64_t   time_ms;
 } es_removed_value_t;
+
+_Static_assert(sizeof(es_removed_value_t) == 24, "stored on disk");
 
 typedef struct {
     size_t  len;
@@ -60,7 +63,7 @@ es_removed_is(const MDB_val *key, const MDB_val *val)
 }
 
 
-/* Makes room for one more. */
+/* Forgets the oldest when there are ES_REMOVED_ENDPOINTS_MAX. */
 
 static es_rc_t
 es_removed_prune(MDB_cursor *cursor)
@@ -163,7 +166,7 @@ es_removed_put(es_store_t *store, MDB_txn *txn, es_str_t name)
         return rc;
     }
 
-    /* a record that is damaged may be removed all the same */
+    /* a damaged record can be removed, but not remembered */
 
     object = json_loadb(text.mv_data, text.mv_size, 0, NULL);
     rc = object != NULL ? es_removed_write(store, txn, name, object) : ES_OK;

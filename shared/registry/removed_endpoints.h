@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Endpoints that were removed, so that one that is made again under
- * its name is the same one to the dispatcher.
+ * Remembers removed endpoints.  An endpoint that its partner makes again under
+ * the same name gets its old number, so the dispatcher takes it for the same
+ * one.
  */
 
 #ifndef ES_REMOVED_ENDPOINTS_H
@@ -17,15 +18,15 @@
 
 typedef struct {
     uint64_t  number;
-    uint64_t  revision;            /* the last one of its record */
+    uint64_t  revision;            /* last revision of the record */
 } es_removed_t;
 
-/* Remembers an endpoint that is about to be removed, in a write of the
-   registry.  ES_NOT_FOUND: there is none. */
+/* Remembers an endpoint in the write transaction that removes it.
+   ES_NOT_FOUND: no such endpoint. */
 es_rc_t es_removed_put(es_store_t *store, MDB_txn *txn, es_str_t name);
 
-/* The one of this name, which is forgotten, if it was of the same partner as
-   the new `object`.  ES_NOT_FOUND. */
+/* Finds and forgets the removed endpoint of this name, if it belonged to the
+   partner of the new `object`.  ES_NOT_FOUND. */
 es_rc_t es_removed_take(es_store_t *store, MDB_txn *txn, es_str_t name,
     const json_t *object, es_removed_t *gone);
 

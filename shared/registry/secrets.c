@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The secret members of registry objects.
+ * Finds the secret members of registry records and encrypts or decrypts them.
+ *
+ * One table says where secrets are; every function walks it.
  */
 
 #include <openssl/crypto.h>
@@ -17,9 +19,9 @@
 #define ES_BOUND_MAX  (16 + ES_FEED_MAX + 32)
 
 /*
- * A secret is a string at `member`, or, where that is an array, each of its
- * elements; and where one of those is an object, the string at `inner` in it,
- * or, without `inner`, each of its members.
+ * The secret is the value of `member`.  If that is an array, each element is
+ * one.  If a value is an object, its member `inner` is the secret, or without
+ * `inner` each of its members.
  */
 typedef struct {
     es_kind_t    kind;
@@ -123,8 +125,9 @@ es_secret_text(json_t *text)
 }
 
 
-/* What a secret is one of: it cannot be moved to another endpoint, where
-   whoever may write there would have it used. */
+/* A secret is encrypted together with its kind, record and member.  Otherwise
+   somebody who may write another endpoint could copy it there and have it
+   used. */
 
 static es_str_t
 es_secret_bound(const es_secrets_ctx_t *ctx, const es_secret_field_t *field,

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Inside of the registry: which members of its objects are secret,
- * and how they are kept: encrypted, if the store has been given a keyring.
+ * The secret members of registry records, which are stored encrypted (sealed)
+ * once the store has a keyring (invariant I14).
  *
- * An object is sealed where it is written and opened where a picture of the
- * registry is loaded; in between, and for who has no keys, a secret is a text
- * that es_sealed() knows.  The database `meta` has the id of the key that
+ * Secrets are sealed when a record is written and opened when the registry is
+ * loaded.  In between, and for a process without keys, a secret is a text that
+ * es_sealed() recognizes.  The database `meta` holds the id of the key that
  * sealed last; from then on no secret is stored in plain text.
+ *
+ * secrets.c implements the functions on one record, rekey.c those on a store.
  */
 
 #ifndef ES_SECRETS_H
@@ -20,37 +22,37 @@
 #include "registry/object.h"
 #include "registry/registry.h"
 
-/* Replaces each plain secret by its sealed form.  Those that are sealed stay
-   as they are. */
+/* Replaces each plain secret by its sealed form. */
 es_rc_t es_secrets_seal(const es_keyring_t *ring, es_kind_t kind,
     es_str_t name, json_t *object);
 
-/* Replaces each sealed secret by its plain text.  ES_NOT_FOUND: some stay
-   because the keyring (NULL: none) has not their key; ES_CORRUPT: because they
-   are damaged or those of another object. */
+/* Replaces each sealed secret by its plain text, and leaves those that it
+   cannot open.  ES_NOT_FOUND: the keyring (NULL: none) lacks the key of a
+   secret. ES_CORRUPT: a secret is damaged or was copied from another record.
+   */
 es_rc_t es_secrets_open(const es_keyring_t *ring, es_kind_t kind,
     es_str_t name, json_t *object);
 
-/* How many there are, sealed or not. */
+/* The number of secrets that are sealed, or of those that are not. */
 unsigned es_secrets_count(es_kind_t kind, json_t *object, bool sealed);
 
-/* How many are not sealed under the key that encrypts now. */
+/* The number of secrets that are not sealed under the current key. */
 unsigned es_secrets_stale(const es_keyring_t *ring, es_kind_t kind,
     json_t *object);
 
-/* Appends the id of each key that sealed one of them, with a blank between,
-   unless it is in `kids` already.  ES_NOMEM. */
+/* Appends the id of each key that sealed one of the secrets, separated by
+   blanks, without repetitions.  ES_NOMEM. */
 es_rc_t es_secrets_kids(es_kind_t kind, json_t *object, es_buf_t *kids);
 
-/* The same of all that the registry has. */
+/* The same for all records of the registry. */
 es_rc_t es_registry_kids(es_store_t *store, es_buf_t *kids);
 
-/* Whether each sealed secret of `input` stands in `stored` (NULL: nothing)
-   as well: nobody makes them but the library. */
+/* True if each sealed secret of `input` is also in `stored` (NULL: nothing).
+   A client may repeat a sealed secret but must not bring its own. */
 bool es_secrets_known(es_kind_t kind, json_t *input, json_t *stored);
 
-/* Judges a write: fails with a problem if `input` brings plain secrets into a
-   store whose secrets are encrypted, and the keys are not at hand. */
+/* Checks a write.  ES_DENIED with a problem: `input` has plain secrets, the
+   store's secrets are encrypted, and this process does not have the key. */
 es_rc_t es_secrets_admit(es_store_t *store, MDB_txn *txn, es_kind_t kind,
     json_t *input, es_problem_t *problem);
 
@@ -59,9 +61,9 @@ es_rc_t es_secrets_put(es_store_t *store, MDB_txn *txn, es_kind_t kind,
     es_str_t name, json_t *object);
 
 /*
- * Proves that no secret is in plain text in a store that has encrypted ones,
- * and, if the store has keys, that each can be opened.  Calls `fn` with the
- * endpoint's name and a sentence for each that cannot.
+ * Verifies that a store with encrypted secrets has none in plain text and, if
+ * the store has keys, that each secret can be opened.  Calls `fn` with the
+ * endpoint's name and a sentence for each fault, and adds to `faults`.
  */
 typedef void (*es_secrets_fault_fn)(void *ctx, es_str_t name,
     const char *text);

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Reads and writes the notes of unchanged.h.
+ */
+
 #include "log/chunk.h"
 #include "registry/unchanged.h"
 #include "store/env.h"
 #include "store/store.h"
+
 
 static MDB_val
 es_access_key(bool endpoints)
@@ -17,7 +22,7 @@ es_access_key(bool endpoints)
 }
 
 
-/* ES_NOT_FOUND: nothing was ever said. */
+/* ES_NOT_FOUND: no write has left a note. */
 
 static es_rc_t
 es_access_get(es_store_t *store, MDB_txn *txn, bool endpoints, uint64_t *from,
@@ -64,7 +69,7 @@ es_access_say(es_store_t *store, MDB_txn *txn, bool endpoints)
         return rc;
     }
 
-    /* Of the write before this one nothing is known if it said nothing. */
+    /* a write before this one without a note may have changed anything */
 
     if (rc != ES_OK || to + 1 != now) {
         from = now - 1;

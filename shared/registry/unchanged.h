@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Which writes to the registry leave partners and keys as they are,
- * and which endpoints as well.
+ * Notes which writes leave partners and keys unchanged, and which leave
+ * endpoints unchanged too, so that processes do not load the registry again.
  *
- * A picture for who only admits requests holds partners and keys, and that of
- * the dispatcher endpoints besides; ten thousand of either take 50 ms and more
- * to load.  A write that touches none of them says so in its own transaction.
- * One that says nothing is taken to have changed them, so that no writer can
- * be overlooked, not one of an older version either.
+ * Workers only authenticate, so they load partners and keys; the dispatcher
+ * also loads endpoints.  Ten thousand of either take 50 ms and more.  A write
+ * that leaves them unchanged notes it in its own transaction.  A write without
+ * a note counts as a change of everything, so that readers miss no writer, not
+ * even one of an older version.
  *
- * Database `meta`: "access", and "endpoints" -> two numbers of transactions, 8
- * bytes big-endian each: partners and keys, and endpoints as well, are the same
- * from the first to the second.
+ * The database `meta` holds under "access" (partners and keys) and "endpoints"
+ * (endpoints as well) two transaction numbers of 8 bytes big-endian: nothing
+ * of these changed from the first to the second.
  */
 
 #ifndef ES_UNCHANGED_H
@@ -20,11 +20,13 @@
 
 #include "store/store.h"
 
-/* In a write transaction of the registry's that leaves partners and keys as
-   they are, and `endpoints` as well; may be called more than once. */
+/* Notes in a write transaction of the registry that it leaves partners and
+   keys unchanged, and with `endpoints` these too.  May be called more than
+   once. */
 es_rc_t es_unchanged_mark(es_store_t *store, MDB_txn *txn, bool endpoints);
 
-/* True when the transaction sees them as they were at `version`. */
+/* True if partners and keys (with `endpoints`: these too) are in this
+   transaction the same as at `version`. */
 bool es_unchanged_since(es_store_t *store, MDB_txn *txn, uint64_t version,
     bool endpoints);
 

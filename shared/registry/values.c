@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Durations, URLs, feed patterns.
+ * Parses durations, and checks URLs and feed patterns.
  */
 
 #include <arpa/inet.h>
@@ -14,7 +14,8 @@
 #define ES_DURATION_MAX_MS  (UINT64_C(30) * 86400 * 1000)
 
 
-/* The unit at `*p` in milliseconds, 0 if there is none. */
+/* Reads a unit and returns it in milliseconds.  At the end of the text the unit
+   is a second.  0: it is not a unit. */
 
 static uint64_t
 es_unit(const char **p, const char *end)

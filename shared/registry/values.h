@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Values that operators write: durations, URLs, feed patterns.
+ * Parses and checks values of registry records: durations, URLs, feed
+ * patterns.
  */
 
 #ifndef ES_VALUES_H
@@ -15,11 +16,11 @@
  */
 es_rc_t es_duration_parse(es_str_t text, uint32_t *ms);
 
-/* A feed's name, or the start of one and '*'. */
+/* True for a feed's name, and for the start of one followed by '*'. */
 bool es_pattern_ok(es_str_t text);
 
-/* Why a webhook URL is not right; NULL if it is: http or https, a host, no
-   userinfo, no fragment. */
+/* Why a webhook URL is invalid, as the end of a sentence; NULL: it is valid.
+   It must be http or https, with a host, without userinfo and fragment. */
 const char *es_url_fault(es_str_t url);
 
 #endif /* ES_VALUES_H */

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * One write to the registry, as registry.c and write_check.c share it.
+ */
+
+#ifndef ES_WRITE_H
+#define ES_WRITE_H
+
+#include <jansson.h>
+
+#include "registry/registry.h"
+#include "store/store.h"
+
+typedef enum { ES_OP_CREATE, ES_OP_CHANGE, ES_OP_REMOVE } es_op_t;
+
+/* One write.  es_env_update() may run the transaction's function again. */
+typedef struct {
+    es_store_t       *store;
+    es_op_t           op;
+    es_kind_t         kind;
+    es_str_t          name;
+    json_t           *input;       /* members to set; NULL: the record is
+                                      removed */
+    es_problem_t     *problem;
+    const es_edit_t  *edit;        /* NULL: none */
+} es_write_t;
+
+/* Each check sets a problem when it fails. */
+
+/* Decodes the new record as readers will, and checks that the partner and the
+   feed that it names exist.  ES_INVALID. */
+es_rc_t es_write_check(es_write_t *w, MDB_txn *txn, json_t *object);
+
+/* The partner of a record and the digest of a key cannot change.
+   ES_INVALID. */
+es_rc_t es_write_check_fixed(es_write_t *w, json_t *object);
+
+/* A partner that has a record of this kind cannot be removed.  ES_CONFLICT. */
+es_rc_t es_write_check_unused(es_write_t *w, MDB_txn *txn, es_kind_t kind);
+
+#endif /* ES_WRITE_H */

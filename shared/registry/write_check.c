@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Checks a registry write in its transaction: the members of the new record,
+ * what it refers to, what may not change, and what may not be removed.
+ */
+
+#include <string.h>
+
+#include "base/base.h"
+#include "base/json.h"
+#include "base/pool.h"
+#include "event/cursor.h"
+#include "log/feed.h"
+#include "log/store_clock.h"
+#include "registry/object.h"
+#include "registry/record.h"
+#include "registry/registry.h"
+#include "registry/write.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "store/txn.h"
+
+
+static es_rc_t
+es_partner_exists(es_write_t *w, MDB_txn *txn, es_str_t name)
+{
+    es_rc_t  rc;
+    MDB_val  text;
+
+    rc = name.len <= ES_FEED_MAX
+         ? es_object_text(w->store, txn, ES_KIND_PARTNER, name, &text)
+         : ES_NOT_FOUND;
+
+    if (rc == ES_NOT_FOUND) {
+        return es_problem_set(w->problem, ES_INVALID, -1, "/partner",
+                              "there is no partner \"%.*s\"", (int) name.len,
+                              name.data);
+    }
+
+    return rc;
+}
+
+
+/* The feed of `operations` must exist when a write sets it. */
+
+static es_rc_t
+es_operations_exist(es_write_t *w, es_str_t name)
+{
+    es_rc_t    rc;
+    es_txn_t  *txn;
+    es_feed_t  feed;
+
+    if (name.data == NULL || json_object_get(w->input, "operations") == NULL) {
+        return ES_OK;
+    }
+
+    rc = es_txn_begin(w->store, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_feed_get(txn, name, &feed);
+    es_txn_end(txn);
+
+    return rc == ES_NOT_FOUND
+           ? es_problem_set(w->problem, ES_INVALID, -1, "/operations",
+                            "there is no feed \"%.*s\"", (int) name.len,
+                            name.data)
+           : rc;
+}
+
+
+es_rc_t
+es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
+{
+    es_rc_t         rc;
+    es_key_t        key;
+    es_pool_t       pool;
+    es_str_t        partner;
+    es_partner_t    record;
+    es_endpoint_t   endpoint;
+    es_feed_rule_t  rule;
+
+    memset(&pool, 0, sizeof(pool));
+    rc = ES_INVALID;
+
+    switch (w->kind) {
+
+    case ES_KIND_PARTNER:
+        memset(&record, 0, sizeof(record));
+        rc = es_partner_decode(object, &pool, &record, w->problem);
+        if (rc == ES_OK) {
+            rc = es_operations_exist(w, record.operations);
+        }
+        break;
+
+    case ES_KIND_KEY:
+        memset(&key, 0, sizeof(key));
+        rc = es_key_decode(object, &pool, &key, &partner, w->problem);
+        if (rc == ES_OK) {
+            rc = es_partner_exists(w, txn, partner);
+        }
+        break;
+
+    case ES_KIND_FEED:
+        memset(&rule, 0, sizeof(rule));
+        rc = es_feed_rule_decode(object, &pool, &rule, w->problem);
+        break;
+
+    case ES_KIND_ENDPOINT:
+        memset(&endpoint, 0, sizeof(endpoint));
+        rc = es_endpoint_decode(object, &pool, &endpoint, &partner,
+                                w->problem);
+        if (rc == ES_OK) {
+            rc = es_endpoint_check(&endpoint, w->problem);
+        }
+        if (rc == ES_OK && json_object_get(w->input, "simulate") != NULL) {
+            rc = es_simulate_check(&endpoint.simulate,
+                                   es_store_due_ms(w->store), w->problem);
+        }
+        if (rc == ES_OK) {
+            rc = es_partner_exists(w, txn, partner);
+        }
+        break;
+    }
+
+    es_pool_free(&pool);
+
+    return rc;
+}
+
+
+es_rc_t
+es_write_check_fixed(es_write_t *w, json_t *object)
+{
+    char          pointer[32];
+    json_t       *value;
+    unsigned      i;
+
+    static const char  *const  fixed[] = { "partner", "digest" };
+
+    for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+        value = json_object_get(w->input, fixed[i]);
+
+        if (value != NULL
+            && !json_equal(value, json_object_get(object, fixed[i])))
+        {
+            pointer[0] = '\0';
+            es_pointer_add(pointer, sizeof(pointer), es_str(fixed[i]));
+
+            return es_problem_set(w->problem, ES_INVALID, -1, pointer,
+                                  "%s cannot be changed", fixed[i]);
+        }
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_write_check_unused(es_write_t *w, MDB_txn *txn, es_kind_t kind)
+{
+    int          rc;
+    char         letter;
+    json_t      *object;
+    MDB_val      key, data;
+    es_rc_t      result;
+    es_str_t     owner;
+    MDB_cursor  *cursor;
+
+    rc = mdb_cursor_open(txn, es_env_dbi(w->store->registry,
+                                         ES_REGISTRY_OBJECTS), &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    letter = es_kind_name(kind)[0];
+    key.mv_data = &letter;
+    key.mv_size = 1;
+    result = ES_OK;
+
+    for (rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+         rc == 0 && *(const char *) key.mv_data == letter;
+         rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT))
+    {
+        object = json_loadb(data.mv_data, data.mv_size, 0, NULL);
+        owner = es_str(json_string_value(json_object_get(object, "partner")));
+
+        if (es_str_eq(owner, w->name)) {
+            result = es_problem_set(w->problem, ES_CONFLICT, -1, NULL,
+                                    "the partner \"%.*s\" still has the %s "
+                                    "\"%.*s\"", (int) w->name.len,
+                                    w->name.data, es_kind_name(kind),
+                                    (int) key.mv_size - 1,
+                                    (const char *) key.mv_data + 1);
+        }
+
+        json_decref(object);
+
+        if (result != ES_OK) {
+            break;
+        }
+    }
+
+    mdb_cursor_close(cursor);
+
+    return rc != 0 && rc != MDB_NOTFOUND ? es_env_rc(rc) : result;
+}
