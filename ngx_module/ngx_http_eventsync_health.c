@@ -62,10 +62,13 @@ static ngx_int_t ngx_http_eventsync_ready_answer(
     ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_ready_t *ready);
 
 
-/* in the order of ngx_http_eventsync_outcome_e */
-
 static char  *ngx_http_eventsync_outcomes[] = {
-    "ok", "failed", "closed", "late", "never", "unknown"
+    [NGX_HTTP_EVENTSYNC_READY] = "ok",
+    [NGX_HTTP_EVENTSYNC_FAILED] = "failed",
+    [NGX_HTTP_EVENTSYNC_CLOSED] = "closed",
+    [NGX_HTTP_EVENTSYNC_LATE] = "late",
+    [NGX_HTTP_EVENTSYNC_NEVER] = "never",
+    [NGX_HTTP_EVENTSYNC_UNKNOWN] = "unknown"
 };
 
 

@@ -46,15 +46,14 @@ ngx_conf_enum_t  ngx_http_eventsync_limit_header_forms[] = {
 };
 
 
-/* in the order of ngx_http_eventsync_limit_status_e */
-
 static ngx_str_t  ngx_http_eventsync_limit_statuses[] = {
-    ngx_null_string,
-    ngx_string("PASSED"),
-    ngx_string("DELAYED"),
-    ngx_string("REJECTED"),
-    ngx_string("DELAYED_DRY_RUN"),
-    ngx_string("REJECTED_DRY_RUN")
+    [NGX_HTTP_EVENTSYNC_LIMIT_NONE] = ngx_null_string,
+    [NGX_HTTP_EVENTSYNC_LIMIT_PASSED] = ngx_string("PASSED"),
+    [NGX_HTTP_EVENTSYNC_LIMIT_DELAYED] = ngx_string("DELAYED"),
+    [NGX_HTTP_EVENTSYNC_LIMIT_REJECTED] = ngx_string("REJECTED"),
+    [NGX_HTTP_EVENTSYNC_LIMIT_DELAYED_DRY_RUN] = ngx_string("DELAYED_DRY_RUN"),
+    [NGX_HTTP_EVENTSYNC_LIMIT_REJECTED_DRY_RUN] =
+        ngx_string("REJECTED_DRY_RUN")
 };
 
 

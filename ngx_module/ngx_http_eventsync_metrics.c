@@ -70,10 +70,12 @@ static char  *ngx_http_eventsync_resources[NGX_HTTP_EVENTSYNC_COUNTED] = {
 };
 
 
-/* in the order of ngx_http_eventsync_code_e */
-
 static char  *ngx_http_eventsync_codes[NGX_HTTP_EVENTSYNC_CODES] = {
-    "none", "2xx", "3xx", "4xx", "5xx"
+    [NGX_HTTP_EVENTSYNC_NONE] = "none",
+    [NGX_HTTP_EVENTSYNC_2XX] = "2xx",
+    [NGX_HTTP_EVENTSYNC_3XX] = "3xx",
+    [NGX_HTTP_EVENTSYNC_4XX] = "4xx",
+    [NGX_HTTP_EVENTSYNC_5XX] = "5xx"
 };
 
 

@@ -31,102 +31,165 @@ static ngx_int_t ngx_http_eventsync_problem_headers(ngx_http_request_t *r,
     ngx_http_eventsync_problem_t *problem);
 
 
-/* in the order of ngx_http_eventsync_problem_e */
-
 static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
 
-    { 400, ngx_string(NGX_HTTP_EVENTSYNC_URN "invalid-parameter"),
-      ngx_string("Invalid request parameter") },
+    [NGX_HTTP_EVENTSYNC_INVALID_PARAMETER] = {
+        400, ngx_string(NGX_HTTP_EVENTSYNC_URN "invalid-parameter"),
+        ngx_string("Invalid request parameter")
+    },
 
-    { 400, ngx_string(NGX_HTTP_EVENTSYNC_URN "invalid-cursor"),
-      ngx_string("Malformed cursor") },
+    [NGX_HTTP_EVENTSYNC_INVALID_CURSOR] = {
+        400, ngx_string(NGX_HTTP_EVENTSYNC_URN "invalid-cursor"),
+        ngx_string("Malformed cursor")
+    },
 
-    { 400, ngx_string(NGX_HTTP_EVENTSYNC_URN "cursor-ahead"),
-      ngx_string("Cursor is ahead of the log") },
+    [NGX_HTTP_EVENTSYNC_CURSOR_AHEAD] = {
+        400, ngx_string(NGX_HTTP_EVENTSYNC_URN "cursor-ahead"),
+        ngx_string("Cursor is ahead of the log")
+    },
 
-    { 400, ngx_string(NGX_HTTP_EVENTSYNC_URN "invalid-event"),
-      ngx_string("Invalid event") },
+    [NGX_HTTP_EVENTSYNC_INVALID_EVENT] = {
+        400, ngx_string(NGX_HTTP_EVENTSYNC_URN "invalid-event"),
+        ngx_string("Invalid event")
+    },
 
-    { 400, ngx_string(NGX_HTTP_EVENTSYNC_URN "invalid-body"),
-      ngx_string("Invalid request body") },
+    [NGX_HTTP_EVENTSYNC_INVALID_BODY] = {
+        400, ngx_string(NGX_HTTP_EVENTSYNC_URN "invalid-body"),
+        ngx_string("Invalid request body")
+    },
 
-    { 400, ngx_string(NGX_HTTP_EVENTSYNC_URN "invalid-header"),
-      ngx_string("Invalid request header") },
+    [NGX_HTTP_EVENTSYNC_INVALID_HEADER] = {
+        400, ngx_string(NGX_HTTP_EVENTSYNC_URN "invalid-header"),
+        ngx_string("Invalid request header")
+    },
 
-    { 400, ngx_string(NGX_HTTP_EVENTSYNC_URN "digest-mismatch"),
-      ngx_string("Body does not match its digest") },
+    [NGX_HTTP_EVENTSYNC_DIGEST_MISMATCH] = {
+        400, ngx_string(NGX_HTTP_EVENTSYNC_URN "digest-mismatch"),
+        ngx_string("Body does not match its digest")
+    },
 
-    { 401, ngx_string(NGX_HTTP_EVENTSYNC_URN "unauthorized"),
-      ngx_string("Missing or invalid credential") },
+    [NGX_HTTP_EVENTSYNC_UNAUTHORIZED] = {
+        401, ngx_string(NGX_HTTP_EVENTSYNC_URN "unauthorized"),
+        ngx_string("Missing or invalid credential")
+    },
 
-    { 403, ngx_string(NGX_HTTP_EVENTSYNC_URN "forbidden"),
-      ngx_string("Permission denied") },
+    [NGX_HTTP_EVENTSYNC_FORBIDDEN] = {
+        403, ngx_string(NGX_HTTP_EVENTSYNC_URN "forbidden"),
+        ngx_string("Permission denied")
+    },
 
-    { 404, ngx_string(NGX_HTTP_EVENTSYNC_URN "not-found"),
-      ngx_string("Not found") },
+    [NGX_HTTP_EVENTSYNC_NOT_FOUND] = {
+        404, ngx_string(NGX_HTTP_EVENTSYNC_URN "not-found"),
+        ngx_string("Not found")
+    },
 
-    { 405, ngx_string(NGX_HTTP_EVENTSYNC_URN "method-not-allowed"),
-      ngx_string("Method not allowed") },
+    [NGX_HTTP_EVENTSYNC_METHOD_NOT_ALLOWED] = {
+        405, ngx_string(NGX_HTTP_EVENTSYNC_URN "method-not-allowed"),
+        ngx_string("Method not allowed")
+    },
 
-    { 406, ngx_string(NGX_HTTP_EVENTSYNC_URN "not-acceptable"),
-      ngx_string("No acceptable representation") },
+    [NGX_HTTP_EVENTSYNC_NOT_ACCEPTABLE] = {
+        406, ngx_string(NGX_HTTP_EVENTSYNC_URN "not-acceptable"),
+        ngx_string("No acceptable representation")
+    },
 
-    { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "conflict"),
-      ngx_string("Event already exists with different content") },
+    [NGX_HTTP_EVENTSYNC_CONFLICT] = {
+        409, ngx_string(NGX_HTTP_EVENTSYNC_URN "conflict"),
+        ngx_string("Event already exists with different content")
+    },
 
-    { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "in-use"),
-      ngx_string("Resource is in use") },
+    [NGX_HTTP_EVENTSYNC_IN_USE] = {
+        409, ngx_string(NGX_HTTP_EVENTSYNC_URN "in-use"),
+        ngx_string("Resource is in use")
+    },
 
-    { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "not-standing"),
-      ngx_string("Event does not block the endpoint") },
+    [NGX_HTTP_EVENTSYNC_NOT_STANDING] = {
+        409, ngx_string(NGX_HTTP_EVENTSYNC_URN "not-standing"),
+        ngx_string("Event does not block the endpoint")
+    },
 
-    { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "count-mismatch"),
-      ngx_string("Event count does not match") },
+    [NGX_HTTP_EVENTSYNC_COUNT_MISMATCH] = {
+        409, ngx_string(NGX_HTTP_EVENTSYNC_URN "count-mismatch"),
+        ngx_string("Event count does not match")
+    },
 
-    { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "checkpoint-behind"),
-      ngx_string("Checkpoint would move back") },
+    [NGX_HTTP_EVENTSYNC_CHECKPOINT_BEHIND] = {
+        409, ngx_string(NGX_HTTP_EVENTSYNC_URN "checkpoint-behind"),
+        ngx_string("Checkpoint would move back")
+    },
 
-    { 409, ngx_string(NGX_HTTP_EVENTSYNC_URN "too-many"),
-      ngx_string("Limit reached") },
+    [NGX_HTTP_EVENTSYNC_TOO_MANY] = {
+        409, ngx_string(NGX_HTTP_EVENTSYNC_URN "too-many"),
+        ngx_string("Limit reached")
+    },
 
-    { 410, ngx_string(NGX_HTTP_EVENTSYNC_URN "cursor-expired"),
-      ngx_string("Cursor has expired") },
+    [NGX_HTTP_EVENTSYNC_CURSOR_EXPIRED] = {
+        410, ngx_string(NGX_HTTP_EVENTSYNC_URN "cursor-expired"),
+        ngx_string("Cursor has expired")
+    },
 
-    { 410, ngx_string(NGX_HTTP_EVENTSYNC_URN "feed-reset"),
-      ngx_string("Feed was reset") },
+    [NGX_HTTP_EVENTSYNC_FEED_RESET] = {
+        410, ngx_string(NGX_HTTP_EVENTSYNC_URN "feed-reset"),
+        ngx_string("Feed was reset")
+    },
 
-    { 412, ngx_string(NGX_HTTP_EVENTSYNC_URN "precondition-failed"),
-      ngx_string("Precondition failed") },
+    [NGX_HTTP_EVENTSYNC_PRECONDITION_FAILED] = {
+        412, ngx_string(NGX_HTTP_EVENTSYNC_URN "precondition-failed"),
+        ngx_string("Precondition failed")
+    },
 
-    { 413, ngx_string(NGX_HTTP_EVENTSYNC_URN "too-large"),
-      ngx_string("Content too large") },
+    [NGX_HTTP_EVENTSYNC_TOO_LARGE] = {
+        413, ngx_string(NGX_HTTP_EVENTSYNC_URN "too-large"),
+        ngx_string("Content too large")
+    },
 
-    { 415, ngx_string(NGX_HTTP_EVENTSYNC_URN "unsupported-media-type"),
-      ngx_string("Unsupported media type") },
+    [NGX_HTTP_EVENTSYNC_UNSUPPORTED_TYPE] = {
+        415, ngx_string(NGX_HTTP_EVENTSYNC_URN "unsupported-media-type"),
+        ngx_string("Unsupported media type")
+    },
 
-    { 415, ngx_string(NGX_HTTP_EVENTSYNC_URN "unsupported-encoding"),
-      ngx_string("Unsupported content coding") },
+    [NGX_HTTP_EVENTSYNC_UNSUPPORTED_CODING] = {
+        415, ngx_string(NGX_HTTP_EVENTSYNC_URN "unsupported-encoding"),
+        ngx_string("Unsupported content coding")
+    },
 
-    { 416, ngx_string(NGX_HTTP_EVENTSYNC_URN "range-not-satisfiable"),
-      ngx_string("Range not satisfiable") },
+    [NGX_HTTP_EVENTSYNC_RANGE] = {
+        416, ngx_string(NGX_HTTP_EVENTSYNC_URN "range-not-satisfiable"),
+        ngx_string("Range not satisfiable")
+    },
 
-    { 422, ngx_string(NGX_HTTP_EVENTSYNC_URN "schema-mismatch"),
-      ngx_string("Event does not match its schema") },
+    [NGX_HTTP_EVENTSYNC_MISMATCH] = {
+        422, ngx_string(NGX_HTTP_EVENTSYNC_URN "schema-mismatch"),
+        ngx_string("Event does not match its schema")
+    },
 
-    { 429, ngx_string("https://iana.org/assignments/http-problem-types"
-                      "#quota-exceeded"),
-      ngx_string("Request cannot be satisfied as assigned quota has been "
-                 "exceeded") },
+    [NGX_HTTP_EVENTSYNC_QUOTA_EXCEEDED] = {
+        429, ngx_string("https://iana.org/assignments/http-problem-types"
+                   "#quota-exceeded"),
+        ngx_string("Request cannot be satisfied as assigned quota has been "
+                   "exceeded")
+    },
 
-    { 500, ngx_string(NGX_HTTP_EVENTSYNC_URN "internal"),
-      ngx_string("Internal error") },
+    [NGX_HTTP_EVENTSYNC_INTERNAL] = {
+        500, ngx_string(NGX_HTTP_EVENTSYNC_URN "internal"),
+        ngx_string("Internal error")
+    },
 
-    { 503, ngx_string(NGX_HTTP_EVENTSYNC_URN "unavailable"),
-      ngx_string("Service unavailable") },
+    [NGX_HTTP_EVENTSYNC_UNAVAILABLE] = {
+        503, ngx_string(NGX_HTTP_EVENTSYNC_URN "unavailable"),
+        ngx_string("Service unavailable")
+    },
 
-    { 507, ngx_string(NGX_HTTP_EVENTSYNC_URN "store-full"),
-      ngx_string("Store is full") },
+    [NGX_HTTP_EVENTSYNC_STORE_FULL] = {
+        507, ngx_string(NGX_HTTP_EVENTSYNC_URN "store-full"),
+        ngx_string("Store is full")
+    },
 };
+
+_Static_assert(sizeof(ngx_http_eventsync_problems)
+               == NGX_HTTP_EVENTSYNC_PROBLEMS
+                  * sizeof(ngx_http_eventsync_problem_type_t),
+               "each problem has an entry");
 
 
 static ngx_str_t  ngx_http_eventsync_problem_content_type =

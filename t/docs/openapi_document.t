@@ -57,7 +57,7 @@ sub same_as_code {
 
     my %code;
     my $problems = slurp('ngx_module/ngx_http_eventsync_problem.c');
-    while ($problems =~ /\{ (\d{3}), ngx_string\((.*?)\),\s+ngx_string/gs) {
+    while ($problems =~ /\{\s+(\d{3}), ngx_string\((.*?)\),\s+ngx_string/gs) {
         my ($status, $type) = ($1, $2);
         $type =~ s/NGX_HTTP_EVENTSYNC_URN/"urn:eventsync:problem:"/;
         push @{ $code{"Problem$status"} }, join '', $type =~ /"([^"]*)"/g;
