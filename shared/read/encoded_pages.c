@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * The LMDB environment `pages/`, and the encoding of what it lacks.
+ *
+ * Encoding runs within the write transaction that stores the result, so LMDB's
+ * writer lock keeps two processes from encoding the same page.
+ */
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,10 +28,11 @@
 #include "store/env.h"
 #include "store/txn.h"
 
-#define ES_ENCODED_VERSION   1          /* of what a page's body looks like */
+#define ES_ENCODED_VERSION   1          /* changes when the body of a page
+                                           changes */
 #define ES_ENCODED_SLACK     (UINT64_C(64) << 20)
 #define ES_ENCODED_RESERVE  (UINT64_C(256) << 10)
-#define ES_ENCODED_PRUNE     256        /* removed in one transaction */
+#define ES_ENCODED_PRUNE     256        /* entries removed in one transaction */
 #define ES_ENCODED_KEY_LEN   (4 + ES_EPOCH_MAX + 1 + 8 + 1)
 
 /* Databases */
@@ -33,7 +41,7 @@
 #define ES_ENCODED_META   2    /* "state" -> es_encoded_state_t */
 
 typedef struct __attribute__((packed)) {
-    uint64_t  hash;            /* XXH3 of what follows, seeded by the key */
+    uint64_t  hash;            /* XXH3 of the rest, seeded by the key */
     uint64_t  source;
     uint64_t  order;
 } es_encoded_head_t;
@@ -43,8 +51,8 @@ ES_STORED_AT(es_encoded_head_t, source, 8);
 ES_STORED_AT(es_encoded_head_t, order, 16);
 
 typedef struct {
-    uint64_t  next;            /* order of the next entry */
-    uint64_t  bytes;           /* that the entries take */
+    uint64_t  next;            /* number of the next entry */
+    uint64_t  bytes;           /* size of all entries */
 } es_encoded_state_t;
 
 ES_STORED_SIZE(es_encoded_state_t, 16);
@@ -61,11 +69,11 @@ typedef struct {
     size_t               n;
 } es_encoded_make_t;
 
-/* What a feed still has. */
+/* The pages that a feed still has. */
 typedef struct {
     uint32_t  number;
     char      epoch[ES_EPOCH_MAX + 1];
-    uint64_t  first;           /* first page that is whole */
+    uint64_t  first;           /* first page whose events are all kept */
 } es_encoded_feed_t;
 
 typedef struct {
@@ -109,7 +117,8 @@ es_encoded_open(es_store_t *store, uint64_t size, es_encoded_pages_t **out,
         return es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
     }
 
-    /* LMDB writes copies: twice the size, and the addresses cost nothing. */
+    /* LMDB copies what it changes, so it needs twice the size; a larger map
+       costs only addresses. */
 
     pages->size = size;
     memset(&options, 0, sizeof(options));
@@ -122,7 +131,7 @@ es_encoded_open(es_store_t *store, uint64_t size, es_encoded_pages_t **out,
     options.remedy = "delete it while nginx is stopped";
     options.dbs = es_encoded_dbs;
 
-    /* Making takes the writer lock, which may be held for long. */
+    /* Making takes the writer lock and may hold it for long. */
 
     rc = es_env_open(&options, &pages->env);
 
@@ -196,7 +205,7 @@ es_encoded_hash(const MDB_val *key, const MDB_val *value)
 }
 
 
-/* Whole pages of the file, as LMDB gives them to a value of this size. */
+/* Rounds up to the whole pages that LMDB takes for a value of this size. */
 
 static uint64_t
 es_encoded_cost(size_t size)
@@ -308,7 +317,7 @@ es_encoded_save(es_encoded_pages_t *pages, MDB_txn *txn,
 }
 
 
-/* Removes an entry by its key, if there. */
+/* Removes an entry by its key, if it exists. */
 
 static es_rc_t
 es_encoded_remove(es_encoded_pages_t *pages, MDB_txn *txn,
@@ -477,7 +486,7 @@ es_encoded_make_txn(MDB_txn *txn, void *data)
             continue;
         }
 
-        /* of a run before, that found the map full */
+        /* from an earlier run that found the map full */
 
         if (item->out.len == 0) {
             rc = es_encoded_find(make->pages, txn, &item->key, &item->out);
@@ -514,7 +523,7 @@ es_encoded_make(es_encoded_pages_t *pages, es_encoded_item_t *items, size_t n)
     rc = ES_OK;
     missing = 0;
 
-    /* what is there waits for nobody who encodes */
+    /* a page that is stored already must not wait for the encoder */
 
     for (i = 0; pages != NULL && i < n; i++) {
         items[i].rc = es_encoded_get(pages, &items[i].key, &items[i].out);
@@ -530,7 +539,7 @@ es_encoded_make(es_encoded_pages_t *pages, es_encoded_item_t *items, size_t n)
         rc = es_env_update(pages->env, es_encoded_make_txn, &make);
     }
 
-    /* what could not be kept is sent all the same */
+    /* a page that could not be stored is sent all the same */
 
     for (i = 0; i < n; i++) {
         if (items[i].out.len == 0) {
@@ -629,7 +638,8 @@ es_encoded_stale(const es_encoded_prune_t *prune, const uint8_t *key)
 }
 
 
-/* Stale pages stand before those that are not: one look at each epoch. */
+/* The stale pages of an epoch come first, so one look-up for each epoch is
+   enough. */
 
 static es_rc_t
 es_encoded_prune_txn(MDB_txn *txn, void *data)

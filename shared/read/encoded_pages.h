@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Encoded pages, made once and kept.
+ * Encoded pages, made once and stored.
  *
- * An LMDB environment of its own in the store, `pages/`: what is in it is
- * derived from the log, is written by nginx's workers only, and may be lost or
- * deleted at any time while nobody has it open.  It is bounded in size; the
- * oldest entry makes room for the next.  An entry is used only if it was made
- * from the same events by the same encoder and its bytes match their hash.
+ * They are in an LMDB environment of their own, `pages/`.  Its content is
+ * derived from the log and written only by nginx's workers.  It may be lost,
+ * or deleted while no process has it open.  Its size is bounded: the oldest
+ * entry makes room for the next.  An entry is used only if the same encoder
+ * made it from the same events and its bytes match their hash.
  *
- * One es_encoded_pages_t per store and process, opened after fork(); for any
- * thread.
+ * A process opens one es_encoded_pages_t for each store, after fork().  Any
+ * thread may use it.
  */
 
 #ifndef ES_ENCODED_PAGES_H
@@ -28,50 +28,52 @@ typedef struct {
     char           epoch[ES_EPOCH_MAX + 1];
     uint64_t       page;
     es_encoding_t  encoding;
-    uint64_t       source;     /* es_encoded_source(): not in the key */
+    uint64_t       source;     /* es_encoded_source(); not part of the key */
 } es_encoded_key_t;
 
 /* One page to be encoded. */
 typedef struct {
     es_encoded_key_t  key;
     es_str_t          in;
-    es_buf_t          out;     /* the caller's, to be freed by it */
+    es_buf_t          out;     /* the caller frees it */
     es_rc_t           rc;      /* ES_OK, ES_NOMEM */
-    bool              kept;    /* it was there */
+    bool              kept;    /* it was stored already */
 } es_encoded_item_t;
 
 /*
- * Opens, and makes it when it is not there.  `size`: bytes that it may take on
- * disk.  ES_IO, ES_FORMAT, with the problem's words.
+ * Opens the environment and makes it if it is missing.  `size` is the bytes
+ * that it may take on disk.  ES_IO, ES_FORMAT; the problem says why.
  */
 es_rc_t es_encoded_open(es_store_t *store, uint64_t size,
     es_encoded_pages_t **out, es_problem_t *problem);
 void es_encoded_close(es_encoded_pages_t *pages);
 
-/* Its environment, for who tells of its size. */
+/* Returns the environment, for reports of its size. */
 es_env_t *es_encoded_env(es_encoded_pages_t *pages);
 
-/* What an entry is made of: a hash of a page's events and its encoder. */
+/* Returns a hash of a page's events and of its encoder. */
 uint64_t es_encoded_source(const es_page_t *page, es_encoding_t encoding);
 
-/* Appends the entry's bytes to `out`.  ES_NOT_FOUND, or why it cannot be told.
-   Does not block. */
+/* Appends the entry's bytes to `out`.  ES_NOT_FOUND, or the reason why it
+   cannot be read.  Does not block. */
 es_rc_t es_encoded_get(es_encoded_pages_t *pages, const es_encoded_key_t *key,
     es_buf_t *out);
 
 /*
- * Fills each item's `out`: by what is kept, or by encoding it, which is then
- * kept.  Holds the writer lock while it encodes, so that no two processes
- * encode the same page.  One commit for all.  `pages` may be NULL: then nothing is kept.
- * An item whose rc is ES_OK has its bytes, whatever is returned; that tells
- * whether they could be kept.
+ * Fills the `out` of each item with the stored bytes, or encodes the page and
+ * stores it.  All items share one commit.  The call holds the writer lock
+ * while it encodes, so that no two processes encode the same page.  If `pages`
+ * is NULL, nothing is stored.
+ *
+ * An item whose rc is ES_OK has its bytes.  The returned outcome only says
+ * whether the pages could be stored.
  */
 es_rc_t es_encoded_make(es_encoded_pages_t *pages, es_encoded_item_t *items,
     size_t n);
 
 /*
- * Removes what belongs to no feed any more, to another epoch, or to a page of
- * which retention has trimmed events.  Takes a read of the log of its own.
+ * Removes pages of removed feeds, of other epochs, and of events that
+ * retention has deleted.  Begins a read of the log itself.
  */
 es_rc_t es_encoded_prune(es_encoded_pages_t *pages, es_store_t *store);
 

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Measures how far a cursor is behind, by look-ups that do not depend on the
+ * distance.
+ */
+
 #include "event/cursor.h"
 #include "log/chunk.h"
 #include "log/feed.h"
@@ -22,7 +27,8 @@ es_lag_near(uint64_t used, uint64_t allowance)
 }
 
 
-/* What retention leaves to the first event that is not acknowledged. */
+/* Computes what retention still leaves to the first event that is not
+   acknowledged. */
 
 static es_rc_t
 es_lag_retention(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
@@ -96,7 +102,7 @@ es_lag_read(es_txn_t *txn, const es_feed_t *feed, const es_cursor_t *cursor,
         return rc == ES_NOT_FOUND ? ES_CORRUPT : rc;
     }
 
-    /* a clock that was ahead may have dated it */
+    /* a clock that was ahead may have dated the event */
 
     time_ms = chunk.head->time_ms < now_ms ? chunk.head->time_ms : now_ms;
     lag->ms = now_ms - time_ms;

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Composes a page as slices of the map.
+ *
+ * Without a filter a slice is a whole run of events in a chunk, so that a page
+ * costs one hash and one copy for each chunk.
+ */
+
 #include <stdlib.h>
 
 #include "event/filter.h"
@@ -106,7 +113,7 @@ es_page_read(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
 }
 
 
-/* Takes events [i, n) of a chunk as one slice. */
+/* Adds the events [i, n) of a chunk as one slice. */
 
 static es_rc_t
 es_page_run(es_page_t *page, const es_chunk_t *chunk, uint32_t i, uint32_t n)
@@ -139,7 +146,7 @@ es_page_run(es_page_t *page, const es_chunk_t *chunk, uint32_t i, uint32_t n)
 }
 
 
-/* Whole runs of chunks; the chunk's hash has covered the entries. */
+/* The chunk's hash, which was checked, covers the entries. */
 
 static es_rc_t
 es_page_plain(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
@@ -201,7 +208,7 @@ es_page_plain(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
 }
 
 
-/* But for a chunk's first event, the comma before it is there, too. */
+/* All but a chunk's first event have the comma before them. */
 
 static es_rc_t
 es_page_event(es_page_t *page, const es_event_t *event, bool first,

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Byte counts, event counts and digests between two sequences.
+ *
+ * Chunks store the running totals of their epoch, so that a range is the
+ * difference of two look-ups.
+ */
+
 #include "event/digest.h"
 #include "event/filter.h"
 #include "log/chunk.h"
@@ -29,8 +36,8 @@ es_range_seek(es_txn_t *txn, const es_feed_t *feed, uint64_t sequence,
 }
 
 
-/* Bytes of the epoch's events up to the sequence.  Behind the last event there
-   is no chunk. */
+/* Returns the bytes of the epoch's events up to the sequence.  After the
+   last event there is no chunk, and the feed has the total. */
 
 static es_rc_t
 es_range_total(es_txn_t *txn, const es_feed_t *feed, uint64_t sequence,

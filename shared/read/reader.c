@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Look-ups of single events: by cursor, by sequence and by time.
+ */
+
 #include "event/filter.h"
 #include "log/chunk.h"
 #include "log/feed.h"
@@ -34,8 +38,8 @@ es_event_find(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
 }
 
 
-/* Who takes one after the other finds the next one close by, as a rule, and to
-   look there costs less than to ask an index. */
+/* A reader that takes one event after the other mostly finds the next one
+   in the same place, so this look comes before the index. */
 
 es_rc_t
 es_event_next(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
@@ -82,7 +86,8 @@ es_feed_seek_time(es_txn_t *txn, const es_feed_t *feed, int64_t time_ms,
     uint64_t    low, high, middle;
     es_chunk_t  chunk;
 
-    /* Every chunk before `low` is older; the one at `high` is not. */
+    /* Every chunk before `low` is older than the time; the one at `high` is
+       not. */
 
     low = feed->oldest;
     high = feed->last + 1;

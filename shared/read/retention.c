@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * What retention by count, bytes and age keeps of a feed, and since when a
+ * feed exceeds its limits.
+ */
+
 #include "log/chunk.h"
 #include "log/feed.h"
 #include "read/reader.h"
 #include "store/deletions.h"
 #include "store/txn.h"
 
-#define ES_OVERDUE_MS  10000    /* the dispatcher looks each two seconds */
+#define ES_OVERDUE_MS  10000    /* the dispatcher applies retention every
+                                   two seconds */
 
 
-/* The first sequence after dropping `excess` bytes from the oldest end. */
+/* Finds the first sequence that stays when `excess` bytes of the oldest
+   events are dropped. */
 
 static es_rc_t
 es_retained_bytes(es_txn_t *txn, const es_feed_t *feed, uint64_t excess,
@@ -35,8 +42,8 @@ es_retained_bytes(es_txn_t *txn, const es_feed_t *feed, uint64_t excess,
 }
 
 
-/* The feed's oldest chunk is older than its age allows: one look-up, and most
-   often the only one. */
+/* Checks the age of the feed's oldest chunk.  That is one look-up, and
+   mostly the only one. */
 
 static es_rc_t
 es_retained_old(es_txn_t *txn, const es_feed_t *feed, int64_t before_ms,
@@ -117,8 +124,8 @@ es_feed_retained(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
 }
 
 
-/* The commit that made the feed exceed `retain_bytes`: the chains of bytes
-   tell, as each chunk knows how many came before it. */
+/* Finds the time of the commit that made the feed exceed `retain_bytes`.
+   Each chunk knows the bytes before it, so a search is enough. */
 
 static es_rc_t
 es_overdue_bytes(es_txn_t *txn, const es_feed_t *feed, int64_t *since_ms)
@@ -145,7 +152,8 @@ es_overdue_bytes(es_txn_t *txn, const es_feed_t *feed, int64_t *since_ms)
             return rc;
         }
 
-        /* `total` has the bytes before: the chunk ahead of it exceeded */
+        /* `total` counts the bytes before this chunk, so the chunk before
+           exceeded */
 
         if (chunk.head->total > base
             && chunk.head->total - base > feed->retain_bytes)
@@ -233,7 +241,7 @@ es_feed_overdue(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
         }
     }
 
-    /* a feed that is about to be looked at is not neglected */
+    /* the dispatcher is about to apply retention to this feed */
 
     if (*since_ms > now_ms - ES_OVERDUE_MS) {
         *since_ms = 0;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Commit times in the future, which a clock that was ahead has left,
- * become the present one.
+ * Moves commit times that lie in the future, which a clock that was ahead has
+ * left, to the present.
  *
- * The time is in the head of each chunk, beside what is hashed with it, and in
- * no event, digest or page.  The chunks are changed from the first one on, in
- * slices, so that the feed's times never run backwards (I6) in between.
+ * The time is in the head of each chunk and covered by its hash, but in no
+ * event, digest or page.  Slices of transactions change the chunks from the
+ * first one on, so that the feed's times never run backwards in between (I6).
  */
 
 #include <stdlib.h>
@@ -18,13 +18,13 @@
 #include "store/store.h"
 #include "store/txn.h"
 
-#define ES_RETIME_CHUNKS  64       /* of one transaction */
+#define ES_RETIME_CHUNKS  64       /* chunks in one transaction */
 
 typedef struct {
     es_store_t  *store;
     es_str_t     name;
     int64_t      now_ms;
-    uint64_t     changed;          /* events, by one transaction */
+    uint64_t     changed;          /* events, in one transaction */
     bool         done;
 } es_retime_t;
 

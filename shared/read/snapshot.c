@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Walks over the subjects of a feed, and follows their links back to the
+ * moment of the snapshot.
+ */
+
 #include <errno.h>
 
 #include "base/base.h"
@@ -13,7 +18,7 @@
 #include "store/txn.h"
 
 
-/* The cursor at the first subject after `after`. */
+/* Sets the cursor to the first subject after `after`. */
 
 static int
 es_snapshot_seek(MDB_cursor *cursor, const es_feed_t *feed, es_str_t after,
@@ -89,8 +94,8 @@ es_snapshot_without(es_str_t type, const es_str_t *without, size_t nwithout)
 }
 
 
-/* Adds the subject's event, if it had one by then, and to `looks` the chunks
-   that this took.  ES_FULL: no room. */
+/* Adds the subject's event, if it had one by then, and adds the chunk
+   look-ups to `looks`.  ES_FULL: the page has no room. */
 
 static es_rc_t
 es_snapshot_add(es_txn_t *txn, const es_feed_t *feed, uint64_t at,

@@ -3,11 +3,11 @@
 /*
  * The latest event of each subject, as of one sequence.
  *
- * Pages are in the order of subjects' bytes.  However much is published
- * between two pages, together they are the state at `at`: of a subject that
- * has moved on, the event that was the latest then is given, and new subjects
- * are passed by.  Events without a subject are not part of it, nor are those
- * that retention has taken.
+ * Pages are in the order of the subjects' bytes.  Together they are the state
+ * at the sequence `at`, whatever is published between two pages.  A subject
+ * with later events is given by its latest event at that time, and new
+ * subjects are skipped.  Events without a subject are not part of a snapshot,
+ * and neither are events that retention has deleted.
  */
 
 #ifndef ES_SNAPSHOT_H
@@ -18,15 +18,17 @@
 #include "store/txn.h"
 
 /*
- * Fills `page` (see reader.h; has_more: there are further pages) with the
- * subjects after `after`, which is empty at first and then what `*last` was
- * set to: opaque bytes, which die with the transaction.  ES_INVALID: no page
- * gave this `after`.
- * Subjects whose event has a type that ends in one of `nwithout` suffixes are
- * passed by: those are deletions.
- * Ends when ES_SNAPSHOT_LOOKS chunks were looked up, one for each subject and
- * more for one that has moved on since, so that a page may have fewer than
- * `limit` events, or none.  Slices are the events as stored.
+ * Fills `page` (reader.h) with the subjects after `after`; has_more: there are
+ * further pages.  `after` is empty for the first page, and then the value of
+ * `*last`: opaque bytes that are valid within the transaction.  ES_INVALID: no
+ * page gave this `after`.
+ *
+ * Subjects whose event has a type that ends in one of the `nwithout` suffixes
+ * are skipped: they are deletions.
+ *
+ * A page ends after ES_SNAPSHOT_LOOKS chunk look-ups: one for each subject,
+ * and more for a subject with later events.  So it may have fewer than `limit`
+ * events, or none.  Slices are events as stored.
  */
 #define ES_SNAPSHOT_LOOKS  2000
 

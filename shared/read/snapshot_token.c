@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A place in a snapshot as text.
+ * Parses and prints a position in a snapshot.
  */
 
 #include <openssl/evp.h>
@@ -30,7 +30,8 @@ es_snapshot_token_check(const es_snapshot_token_t *place, es_str_t feed,
 }
 
 
-/* Base64url without padding; returns the length. */
+/* Encodes base64url (RFC 4648, section 5) without padding.  Returns the
+   length. */
 
 static size_t
 es_snapshot_token_encode(const es_snapshot_token_t *place, char *out)
@@ -51,7 +52,7 @@ es_snapshot_token_encode(const es_snapshot_token_t *place, char *out)
 }
 
 
-/* Whether it was written as it would be here is for the caller to see. */
+/* The caller checks that the text is the canonical one. */
 
 static es_rc_t
 es_snapshot_token_decode(es_str_t text, es_snapshot_token_t *place)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * How far a snapshot has come, as text for its reader.
+ * The page token of a snapshot: how far its reader has come, as text.
  *
  *     <cursor>.<position in base64url>.<check>
  *
- * Nothing is kept between two pages: the text has the moment that the snapshot
- * is of, what es_snapshot_page() gave as `last`, and a check that it is for the
- * same feed and choice of tombstones.  That is against accidents: whoever makes
- * one up finds but what he may read.
+ * The server keeps nothing between two pages.  The token has the snapshot's
+ * moment, the `last` of es_snapshot_page(), and a check that it belongs to the
+ * same feed and choice of tombstones.  The check prevents accidents only: a
+ * client that invents a token finds nothing that it may not read.
  */
 
 #ifndef ES_SNAPSHOT_TOKEN_H
@@ -19,10 +19,10 @@
 
 #define ES_SNAPSHOT_CHECK_LEN  16
 
-/* A subject's key but for the feed's number. */
+/* bytes of a subject's key without the feed's number */
 #define ES_SNAPSHOT_POSITION_MAX  (ES_SUBJECT_KEY_MAX - sizeof(uint32_t))
 
-/* Of the text, with NUL. */
+/* bytes of the text with its NUL */
 #define ES_SNAPSHOT_TOKEN_MAX                                                 \
     (ES_CURSOR_MAX + (ES_SNAPSHOT_POSITION_MAX + 2) / 3 * 4                   \
      + ES_SNAPSHOT_CHECK_LEN + 3)
@@ -33,13 +33,13 @@ typedef struct {
     char         position[ES_SNAPSHOT_POSITION_MAX];
 } es_snapshot_token_t;
 
-/* ES_INVALID unless the whole text is what es_snapshot_token_print() gives for
-   this feed and these tombstones: one text for each place. */
+/* ES_INVALID unless the whole text is what es_snapshot_token_print() gives
+   for this feed and these tombstones, so that each position has one text. */
 es_rc_t es_snapshot_token_parse(es_str_t text, es_str_t feed, bool tombstones,
     es_snapshot_token_t *place);
 
-/* Returns the length; `out` has ES_SNAPSHOT_TOKEN_MAX bytes and is
-   NUL-terminated. */
+/* Prints into `out`, which has ES_SNAPSHOT_TOKEN_MAX bytes, with a NUL.
+   Returns the length. */
 size_t es_snapshot_token_print(const es_snapshot_token_t *place,
     es_str_t feed, bool tombstones, char *out);
 

@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Walks along the events that may match a filter.
+ *
+ * At each step either the subject's links or the chunks of the types lead,
+ * whichever is expected to touch fewer events; without an index every event is
+ * examined.
+ */
+
 #include <stddef.h>
 
 #include "base/base.h"
@@ -41,7 +49,7 @@ es_walk_open(es_walk_t *walk, es_txn_t *txn, const es_feed_t *feed,
         walk->round = ES_WALK_SUBJECTS_MIN;
     }
 
-    /* Every waiter does all this at each commit: what came is soon read. */
+    /* Every waiter runs this at each commit, and the new events are few. */
 
     if (filter->ntypes == 0
         || after >= feed->last || feed->last - after <= ES_WALK_NEAR)
@@ -68,7 +76,8 @@ es_walk_close(es_walk_t *walk)
 static bool
 es_walk_wants(const es_walk_t *walk, uint32_t i)
 {
-    return walk->all_types || es_types_has(walk, es_chunk_type(&walk->chunk, i));
+    return walk->all_types
+           || es_types_has(walk, es_chunk_type(&walk->chunk, i));
 }
 
 
@@ -105,7 +114,7 @@ es_walk_matches(const es_walk_t *walk, uint32_t i, es_str_t text)
 }
 
 
-/* ES_NOT_FOUND: it does not. */
+/* ES_NOT_FOUND: the event does not match. */
 
 static es_rc_t
 es_walk_text(es_walk_t *walk, uint32_t i, es_str_t *text)
@@ -148,8 +157,8 @@ es_walk_no_more(es_walk_t *walk)
 }
 
 
-/* How many of the subject's events are found next.  One may be all that is
-   wanted; where types pass some by, it is more each time. */
+/* Returns how many of the subject's events to find next.  The caller may
+   want only one; if its types exclude some, the number grows each time. */
 
 static unsigned
 es_walk_round(es_walk_t *walk)
@@ -167,7 +176,7 @@ es_walk_round(es_walk_t *walk)
 }
 
 
-/* The subject leads along those of its events that were reached. */
+/* The subject leads up to the last of its events that were found. */
 
 static es_rc_t
 es_walk_list(es_walk_t *walk, unsigned n)
@@ -217,8 +226,9 @@ es_walk_subject(es_walk_t *walk)
 
 
 /*
- * With types and a subject, whoever gets further with as many of its own leads
- * so far: nothing is looked at between them that the other need not.
+ * With types and a subject, whichever gets further with the same number of
+ * events leads for that stretch.  The other one need not examine anything in
+ * between.
  */
 
 static es_rc_t
@@ -287,7 +297,7 @@ es_walk_enter(es_walk_t *walk, uint64_t end)
 }
 
 
-/* The chunk after the one that was. */
+/* Goes to the chunk after the current one. */
 
 static es_rc_t
 es_walk_chunk(es_walk_t *walk)
@@ -310,7 +320,7 @@ es_walk_chunk(es_walk_t *walk)
 }
 
 
-/* The next chunk of the types. */
+/* Goes to the next chunk of the types. */
 
 static es_rc_t
 es_walk_type(es_walk_t *walk)
@@ -345,7 +355,7 @@ es_walk_type(es_walk_t *walk)
 /* ---- the walk ---- */
 
 
-/* Gets what comes next, a chunk or the subject's events. */
+/* Fetches the next chunk or the next events of the subject. */
 
 static es_rc_t
 es_walk_more(es_walk_t *walk)
@@ -382,7 +392,8 @@ es_walk_more(es_walk_t *walk)
 }
 
 
-/* The next event that may match, of what is there.  ES_NOT_FOUND: none. */
+/* Finds the next event that may match among the fetched ones.
+   ES_NOT_FOUND: there is none. */
 
 static es_rc_t
 es_walk_candidate(es_walk_t *walk, uint32_t *index)

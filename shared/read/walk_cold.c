@@ -3,10 +3,10 @@
 /*
  * Chunks that have to be read from disk.
  *
- * Chunks that are far apart are a read each, and whoever serves others in the
- * same thread waits for it.  What is in memory costs no more for this: only
- * where some chunks have taken long is the kernel asked whether it had to
- * read, as the thread may have waited for the processor as well.
+ * Distant chunks cost one disk read each, and all that the same thread serves
+ * waits for it.  For chunks in memory this must cost nothing.  So only after
+ * some chunks have taken long is the kernel asked whether it had to read; the
+ * thread may have waited for the processor instead.
  */
 
 #include <sys/mman.h>
@@ -16,12 +16,13 @@
 #include "base/clock.h"
 #include "read/walk.h"
 
-#define ES_COLD_ASK    16      /* chunks of which the time is taken ... */
-#define ES_COLD_US     500     /* ... and that is long */
-#define ES_COLD_BYTES  65536   /* of a chunk: a large event is read as it goes */
+#define ES_COLD_ASK    16      /* chunks whose time is taken ... */
+#define ES_COLD_US     500     /* ... and the time that counts as long */
+#define ES_COLD_BYTES  65536   /* of a chunk; the rest of a large event is
+                                  read as it is sent */
 
 
-/* Reads that this thread has waited for. */
+/* Returns the disk reads that this thread has waited for. */
 
 static long
 es_walk_faults(void)
@@ -86,7 +87,7 @@ es_walk_advise(const es_walk_t *walk, const MDB_val *value)
     from = (uintptr_t) value->mv_data & ~(page - 1);
     len = value->mv_size < ES_COLD_BYTES ? value->mv_size : ES_COLD_BYTES;
 
-    /* It is a hint: whatever comes of it, the chunk is read. */
+    /* This is a hint: the chunk is read in any case. */
 
     (void) madvise((void *) from, (uintptr_t) value->mv_data + len - from,
                    MADV_WILLNEED);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Which types a filter means, of those that a feed has.
+ * Finds the types of a filter that a feed has.
  *
- * Types are numbered for the whole store.  What other feeds have may not cost
- * this one much, so it is looked for from both ends.
+ * Types are numbered for the whole store.  The types of other feeds must not
+ * cost this one much, so the search works from both ends: from the names of
+ * the store and from the numbers of the feed.
  */
 
 #include "event/filter.h"
@@ -13,14 +14,14 @@
 #include "store/env.h"
 #include "store/store.h"
 
-/* Numbers of types, in their order. */
+/* Numbers of types, sorted. */
 typedef struct {
     unsigned  n;
     uint32_t  list[ES_WALK_NAMES_MAX];
 } es_numbers_t;
 
 
-/* ---- the types that are meant ---- */
+/* ---- the types of the filter ---- */
 
 
 /* ES_TOO_LARGE: there is no room for one more. */
@@ -65,7 +66,7 @@ es_numbers_add(es_numbers_t *numbers, const MDB_val *value)
 }
 
 
-/* Numbers of the types that a pattern means, in whatever feed. */
+/* Finds the numbers of the types of a pattern, in any feed. */
 
 static es_rc_t
 es_types_pattern(MDB_cursor *names, const es_type_pattern_t *pattern,
@@ -106,7 +107,8 @@ es_types_numbers(const es_walk_t *walk, es_numbers_t *numbers)
     unsigned     i;
     MDB_cursor  *names;
 
-    rc = mdb_cursor_open(walk->txn->mdb, es_env_dbi(walk->txn->store->log, ES_LOG_TYPES),
+    rc = mdb_cursor_open(walk->txn->mdb,
+                         es_env_dbi(walk->txn->store->log, ES_LOG_TYPES),
                          &names);
     result = es_env_rc(rc);
     numbers->n = 0;
@@ -126,7 +128,8 @@ es_types_numbers(const es_walk_t *walk, es_numbers_t *numbers)
 /* ---- those that the feed has ---- */
 
 
-/* The feed's first type of this number or a higher one.  ES_NOT_FOUND: none. */
+/* Finds the feed's first type with this number or a higher one.
+   ES_NOT_FOUND: there is none. */
 
 static es_rc_t
 es_types_own(es_walk_t *walk, uint32_t from, uint32_t *number)
@@ -155,8 +158,10 @@ es_types_own(es_walk_t *walk, uint32_t from, uint32_t *number)
 }
 
 
-/* Those of the numbers that the feed has.  Where it lacks one, it says which
-   is its next: so the fewer of both are looked at. */
+/*
+ * Keeps those of the numbers that the feed has.  Where it lacks one, the index
+ * says which is its next, so that only the fewer of both are examined.
+ */
 
 static es_rc_t
 es_types_join(es_walk_t *walk, const es_numbers_t *numbers, uint64_t from)
@@ -188,8 +193,8 @@ es_types_join(es_walk_t *walk, const es_numbers_t *numbers, uint64_t from)
 }
 
 
-/* A type's name, from the last event that begins a chunk's: the chunk is in
-   memory rather than the first. */
+/* Reads the name of a type from the last chunk that begins with it, because
+   that is more likely in memory than the first. */
 
 static es_rc_t
 es_types_name(es_walk_t *walk, es_str_t *name)
@@ -235,8 +240,8 @@ es_types_name(es_walk_t *walk, es_str_t *name)
 }
 
 
-/* The same from the other end, where the store has very many types of these
-   names: each of the feed's, by its name. */
+/* The same from the other end, for a store with very many types of these
+   names: examines each type of the feed by its name. */
 
 static es_rc_t
 es_types_of_feed(es_walk_t *walk, uint64_t from)
@@ -287,7 +292,8 @@ es_types_open(es_walk_t *walk)
         return result;
     }
 
-    rc = mdb_cursor_open(walk->txn->mdb, es_env_dbi(walk->txn->store->log, ES_LOG_BYTYPE),
+    rc = mdb_cursor_open(walk->txn->mdb,
+                         es_env_dbi(walk->txn->store->log, ES_LOG_BYTYPE),
                          &walk->bytype);
     if (rc != 0) {
         return es_env_rc(rc);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The chunks that have events of some types, in order.
+ * Finds the chunks that have events of some types, in order.
  *
- * A type's entries for a feed lie together in the map, some hundred to a page,
- * and are read there: LMDB is asked for the first of them only.
+ * A type's entries for a feed are contiguous in the map, some hundred on a
+ * page.  They are read there, and LMDB is asked for the first of them only.
  */
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 /* ---- one type's entries ---- */
 
 
-/* Takes the next entry that lies in the map. */
+/* Takes the next entry of the map. */
 
 static void
 es_type_take(const es_walk_t *walk, es_walk_type_t *type)
@@ -66,7 +66,7 @@ es_type_seek(es_walk_t *walk, es_walk_type_t *type, uint64_t from)
         return ES_CORRUPT;
     }
 
-    /* All that lie in the same page; of one alone LMDB says nothing. */
+    /* All entries on the same page; LMDB returns none for a single one. */
 
     all = v;
 
@@ -153,7 +153,7 @@ es_type_forward(es_walk_t *walk, es_walk_type_t *type, uint64_t from)
 }
 
 
-/* The chunk that it is at may have no more of it after walk->position. */
+/* The current chunk may have no further event after walk->position. */
 
 static es_rc_t
 es_type_pass(es_walk_t *walk, es_walk_type_t *type)
@@ -163,7 +163,7 @@ es_type_pass(es_walk_t *walk, es_walk_type_t *type)
 }
 
 
-/* ---- all of them ---- */
+/* ---- all types ---- */
 
 
 es_rc_t
@@ -264,7 +264,7 @@ es_types_least(const es_walk_t *walk)
     for (i = 0; i < walk->ntypes; i++) {
         first = walk->types[i].first;
 
-        /* of none the number before 0, which is no less */
+        /* without any, the number before 0, which is no smaller */
 
         least = first - 1 < least - 1 ? first : least;
     }
@@ -273,8 +273,8 @@ es_types_least(const es_walk_t *walk)
 }
 
 
-/* Finds the chunk of the least of the types' next events, which every type
-   that it has is moved past. */
+/* Finds the chunk with the least of the types' next events, and moves every
+   type in it past it. */
 
 static es_rc_t
 es_types_visit(es_walk_t *walk, uint64_t least, es_walk_ahead_t *ahead,
@@ -310,8 +310,8 @@ es_types_visit(es_walk_t *walk, uint64_t least, es_walk_ahead_t *ahead,
 
 
 /*
- * They are far from each other: what each is looked at for is fetched for all
- * of them before it is looked at.
+ * The chunks are far apart, so the entries of all of them are prefetched
+ * before the first is read.
  */
 
 es_rc_t
@@ -354,7 +354,7 @@ es_types_ahead(es_walk_t *walk)
             return rc;
         }
 
-        /* it is told when it is reached */
+        /* the caller gets the error when it reaches this chunk */
 
         for (n = 0; n < walk->ntypes; n++) {
             rc = es_type_seek(walk, &walk->types[n], ahead[i].first);
@@ -398,7 +398,7 @@ es_types_skip(es_walk_t *walk)
 }
 
 
-/* An event up to which one type has `n` chunks. */
+/* Returns an event up to which one type has `n` chunks. */
 
 static es_rc_t
 es_type_reach(es_walk_t *walk, es_walk_type_t *type, size_t n,
