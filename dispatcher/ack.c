@@ -39,7 +39,7 @@ esd_ack_pass(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t sequence,
 {
     size_t       i, waited;
     esd_item_t   item;
-    uint64_t     fresh;
+    uint64_t     ahead;
     esd_send_t  *send;
 
     waited = 0;
@@ -62,15 +62,15 @@ esd_ack_pass(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t sequence,
         }
     }
 
-    fresh = sequence > lane->position ? sequence - lane->position : 0;
+    ahead = sequence > lane->position ? sequence - lane->position : 0;
 
-    if (fresh > 0) {
+    if (ahead > 0) {
         lane->position = sequence;
         lane->matched = sequence;
         esd_lane_stop_lingering(d, lane);
     }
 
-    if (fresh == 0 && waited == 0) {
+    if (ahead == 0 && waited == 0) {
         return;
     }
 
@@ -84,7 +84,7 @@ esd_ack_pass(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t sequence,
                  "waiting events and %llu later ones are skipped",
                  lane->target->name, why, lane->source->feed.name,
                  lane->epoch, (unsigned long long) sequence, waited,
-                 (unsigned long long) fresh);
+                 (unsigned long long) ahead);
 
     esd_lane_dirty(d, lane);
     esd_stall_check(d, lane);
@@ -152,17 +152,17 @@ esd_ack_target(esd_dispatcher_t *d, esd_target_t *target, unsigned *lanes)
 static void
 esd_ack_run(esd_dispatcher_t *d)
 {
-    unsigned  lanes, looked;
+    unsigned  lanes, examined;
     int64_t   end_us;
 
     end_us = es_clock_mono_us() + ESD_ACK_SLICE_US;
-    looked = 0;
+    examined = 0;
 
     while (d->ack_next < d->ntargets) {
-        lanes = looked / ESD_ACK_LANES;
-        esd_ack_target(d, d->targets[d->ack_next++], &looked);
+        lanes = examined / ESD_ACK_LANES;
+        esd_ack_target(d, d->targets[d->ack_next++], &examined);
 
-        if (looked / ESD_ACK_LANES != lanes && es_clock_mono_us() > end_us) {
+        if (examined / ESD_ACK_LANES != lanes && es_clock_mono_us() > end_us) {
             break;
         }
     }

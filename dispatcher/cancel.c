@@ -105,7 +105,7 @@ esd_cancel_match(es_txn_t *txn, const esd_lane_t *lane,
         return ESD_SLICE_AGAIN;
     }
 
-    job->looked = true;
+    job->matched = true;
     job->n = job->kept;
     job->at = 0;
     job->count = job->n;
@@ -152,18 +152,18 @@ esd_cancel_remove(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 {
     size_t                      i;
     esd_item_t                  item;
-    const esd_clearing_item_t  *meant;
+    const esd_clearing_item_t  *match;
 
-    meant = &job->list[job->at];
-    i = esd_lane_find_item(lane, meant->key, meant->sequence);
+    match = &job->list[job->at];
+    i = esd_lane_find_item(lane, match->key, match->sequence);
 
     if (i == ESD_NO_ITEM) {
 
         /* the ordering may have changed since */
 
         i = esd_lane_find_item(lane, esd_ordering_key_at(txn, lane,
-                                                         meant->sequence),
-                               meant->sequence);
+                                                         match->sequence),
+                               match->sequence);
     }
 
     if (i == ESD_NO_ITEM) {
@@ -199,7 +199,7 @@ esd_cancel_slice(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
 
     /* after a restart the list is built again */
 
-    if (!job->looked) {
+    if (!job->matched) {
         (void) esd_cancel_match(txn, lane, job);
         job->count = 0;
         return ESD_SLICE_AGAIN;

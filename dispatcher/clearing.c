@@ -235,7 +235,7 @@ esd_clearing_counted(esd_dispatcher_t *d, esd_target_t *target)
     job->clear.removing = true;
     job->count = 0;
     job->at = 0;
-    memset(&job->place, 0, sizeof(job->place));
+    memset(&job->position, 0, sizeof(job->position));
     esd_must(d, es_changeset_clearing(d->recorder.filling, &job->clear));
 }
 

@@ -32,9 +32,9 @@ struct esd_clearing_job {
     es_clearing_t           clearing;
     uint64_t                commits;   /* starts after so many commits */
     uint64_t                count;     /* found, or done in this phase */
-    es_dead_position_t      place;     /* discard: examined up to here */
+    es_dead_position_t      position;  /* discard: examined up to here */
     bool                    begun;     /* cancel: the list is complete, */
-    bool                    looked;    /* and has only matching events */
+    bool                    matched;   /* and has only matching events */
     esd_clearing_item_t    *list;      /* cancel */
     size_t                  n;
     size_t                  at;        /* next index of the list */

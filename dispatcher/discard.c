@@ -46,9 +46,9 @@ esd_discard_dead(void *ctx, const es_dead_t *dead)
         return ES_STOP;
     }
 
-    job->place.endpoint = dead->endpoint;
-    job->place.feed = dead->feed;
-    job->place.sequence = dead->sequence;
+    job->position.endpoint = dead->endpoint;
+    job->position.feed = dead->feed;
+    job->position.sequence = dead->sequence;
 
     feed = dead->feed < d->nsources && d->sources[dead->feed] != NULL
            ? &d->sources[dead->feed]->feed : NULL;
@@ -79,9 +79,9 @@ esd_discard_slice(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
     es_rc_t             rc;
     esd_discard_walk_t  walk = { .d = d, .txn = txn, .job = job };
 
-    job->place.endpoint = target->number;
+    job->position.endpoint = target->number;
 
-    rc = es_delivery_dead_after(d->store, &job->place, esd_discard_dead,
+    rc = es_delivery_dead_after(d->store, &job->position, esd_discard_dead,
                                 &walk);
 
     if (rc == ES_STOP) {

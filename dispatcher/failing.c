@@ -140,11 +140,11 @@ esd_failing_stop_reason(esd_target_t *target)
         return NULL;
     }
 
-    (void) snprintf(target->over, sizeof(target->over),
+    (void) snprintf(target->stop_reason, sizeof(target->stop_reason),
                     "no success since %s",
                     esd_notice_time(failing->since_ms, since));
 
-    return target->over;
+    return target->stop_reason;
 }
 
 

@@ -23,7 +23,7 @@ typedef struct {
     bool      repeated;        /* a simulated duplicate: simulate.c */
     bool      acked;           /* in flight: must not be tried again */
     bool      keyed;           /* `key` is known, see ordering.c */
-    bool      asked;           /* of a redrive or resend, not tried yet */
+    bool      requested;       /* of a redrive or resend, not tried yet */
     uint64_t  key;             /* of its subject, see ordering.c; 0: none */
 } esd_item_t;
 

@@ -236,7 +236,7 @@ esd_janitor_quits(esd_thread_t *janitor)
 
 static void
 esd_janitor_expire(esd_dispatcher_t *d, esd_unapplied_t *unapplied,
-    es_dead_position_t *place)
+    es_dead_position_t *position)
 {
     bool      more;
     es_rc_t   rc;
@@ -259,7 +259,7 @@ esd_janitor_expire(esd_dispatcher_t *d, esd_unapplied_t *unapplied,
 
     if (rc == ES_OK) {
         rc = es_delivery_expire_dead(d->store, now_ms - d->options.dead_ms,
-                                     ESD_EXPIRE_DEAD_MAX, place, &dropped);
+                                     ESD_EXPIRE_DEAD_MAX, position, &dropped);
 
         if (rc == ES_OK && dropped > 0) {
             esd_log_line(ESD_LOG_WARN,
@@ -289,7 +289,7 @@ esd_janitor_main(void *ctx)
     unsigned            round;
     struct timespec     until;
     esd_thread_t       *janitor;
-    es_dead_position_t  place = { 0 };
+    es_dead_position_t  position = { 0 };
     esd_unapplied_t     unapplied = { 0 };
     esd_dispatcher_t   *d;
 
@@ -304,7 +304,7 @@ esd_janitor_main(void *ctx)
         esd_janitor_recover(d);
         esd_janitor_clock(d);
         esd_janitor_trim(d, &unapplied);
-        esd_janitor_expire(d, &unapplied, &place);
+        esd_janitor_expire(d, &unapplied, &position);
         esd_janitor_report(d, false);
 
         if (round % ESD_REAP_ROUNDS == 0) {

@@ -142,7 +142,7 @@ esd_lane_forget(esd_dispatcher_t *d, esd_lane_t *lane)
         }
 
         lane->target->failed -= lane->waiting[i].attempts > 0;
-        lane->target->asked -= lane->waiting[i].asked;
+        lane->target->requested -= lane->waiting[i].requested;
     }
 
     d->nwaiting -= lane->nwaiting;
@@ -239,7 +239,7 @@ esd_lane_wait(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item)
 
     lane->npending += !item->recorded;
     lane->target->failed += item->attempts > 0;
-    lane->target->asked += item->asked;
+    lane->target->requested += item->requested;
     d->nwaiting++;
 
     if (!ev_is_active(&d->tock)) {
@@ -260,7 +260,7 @@ esd_lane_unwait(esd_dispatcher_t *d, esd_lane_t *lane, size_t i)
 
     lane->npending -= !item->recorded;
     lane->target->failed -= item->attempts > 0;
-    lane->target->asked -= item->asked;
+    lane->target->requested -= item->requested;
     d->nwaiting--;
     esd_waiting_take(lane, i);
 }

@@ -82,7 +82,7 @@ struct esd_lane {
     int64_t                ending_ms;  /* that time, see loss.c */
     esd_passed_t          *passed;     /* the list in which it waits for a slot,
                                           see slots.c; or NULL */
-    bool                   called;     /* woken from that list for its turn */
+    bool                   woken;      /* woken from that list for its turn */
     bool                   dirty;
     bool                   moved;      /* only the position, since the commit */
 };

@@ -63,7 +63,7 @@ esd_loader_main(void *ctx)
     esd_thread_lock(&loader->thread);
 
     for ( ;; ) {
-        while (!loader->asked && !loader->thread.quit) {
+        while (!loader->requested && !loader->thread.quit) {
             esd_thread_wait(&loader->thread);
         }
 
@@ -76,7 +76,7 @@ esd_loader_main(void *ctx)
         rc = esd_secret_keys_load(d, &registry);
         esd_thread_lock(&loader->thread);
 
-        loader->asked = false;
+        loader->requested = false;
         loader->done = true;
         loader->rc = rc;
         es_reason_take(&loader->reason);
@@ -142,10 +142,10 @@ esd_loader_request(esd_dispatcher_t *d, uint64_t version)
 
     esd_thread_lock(&loader->thread);
 
-    if (!loader->asked && !loader->done) {
-        loader->asked = true;
-        loader->asked_ms = esd_clock_stamp_ms(d);
-        loader->asked_version = version;
+    if (!loader->requested && !loader->done) {
+        loader->requested = true;
+        loader->requested_ms = esd_clock_stamp_ms(d);
+        loader->requested_version = version;
         esd_thread_wake(&loader->thread);
     }
 

@@ -21,10 +21,10 @@
 
 typedef struct {
     esd_thread_t     thread;
-    bool             asked;
+    bool             requested;
     bool             done;         /* the loop may take the result */
-    int64_t          asked_ms;     /* esd_clock_stamp_ms(); the loop's */
-    uint64_t         asked_version; /* of the registry then; the loop's */
+    int64_t          requested_ms; /* esd_clock_stamp_ms(); the loop's */
+    uint64_t         requested_version; /* of the registry then; the loop's */
     uint64_t         failed_version;   /* this failure was logged; the loop's */
     int64_t          until_us;     /* monotonic: no request before, after a
                                       failure; the loop's */

@@ -202,25 +202,25 @@ esd_loss_overtaken(esd_dispatcher_t *d, esd_lane_t *lane)
    of the position.  Events of which the log knows nothing are not counted. */
 
 void
-esd_loss_ended(es_txn_t *txn, const esd_saved_lane_t *place, size_t n,
+esd_loss_ended(es_txn_t *txn, const esd_saved_lane_t *saved, size_t n,
     uint64_t first, es_ended_epoch_t *ended, es_loss_t *loss)
 {
     memset(loss, 0, sizeof(es_loss_t));
-    loss->endpoint = place->endpoint;
-    loss->feed = place->feed;
-    memcpy(loss->epoch, place->epoch, sizeof(loss->epoch));
+    loss->endpoint = saved->endpoint;
+    loss->feed = saved->feed;
+    memcpy(loss->epoch, saved->epoch, sizeof(loss->epoch));
 
-    if (es_ended_epoch_get(txn, place->feed, place->epoch, ended) != ES_OK) {
+    if (es_ended_epoch_get(txn, saved->feed, saved->epoch, ended) != ES_OK) {
         memset(ended, 0, sizeof(es_ended_epoch_t));
     }
 
     loss->count = n;
-    loss->from = n > 0 && first <= place->sequence ? first
-                                                   : place->sequence + 1;
-    loss->to = place->sequence;
+    loss->from = n > 0 && first <= saved->sequence ? first
+                                                   : saved->sequence + 1;
+    loss->to = saved->sequence;
 
-    if (ended->last > place->sequence) {
-        loss->count += ended->last - place->sequence;
+    if (ended->last > saved->sequence) {
+        loss->count += ended->last - saved->sequence;
         loss->to = ended->last;
     }
 }
@@ -237,17 +237,17 @@ esd_loss_epoch(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     es_away_t         away;
     es_loss_t         loss;
     es_ended_epoch_t  ended;
-    esd_saved_lane_t  place = { .endpoint = lane->target->number,
+    esd_saved_lane_t  saved = { .endpoint = lane->target->number,
                                 .feed = lane->source->feed.number,
                                 .sequence = lane->position };
 
     esd_loss_flush(d, lane);
 
-    memcpy(place.epoch, lane->epoch, sizeof(place.epoch));
+    memcpy(saved.epoch, lane->epoch, sizeof(saved.epoch));
     first = UINT64_MAX;
     n = esd_loss_items(lane, &first);
 
-    esd_loss_ended(txn, &place, n, first, &ended, &loss);
+    esd_loss_ended(txn, &saved, n, first, &ended, &loss);
     loss.reason = reason;
 
     esd_loss_away(lane, &away);

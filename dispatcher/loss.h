@@ -38,7 +38,7 @@ void esd_loss_epoch(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 /* Computes the loss of a position whose epoch has ended.  It has `n` items, and
    `first` is the smallest of their sequences.  `*ended` is the record of the
    epoch's end, all zero if there is none. */
-void esd_loss_ended(es_txn_t *txn, const esd_saved_lane_t *place, size_t n,
+void esd_loss_ended(es_txn_t *txn, const esd_saved_lane_t *saved, size_t n,
     uint64_t first, es_ended_epoch_t *ended, es_loss_t *loss);
 /* True while a reset or a removal empties the lane's feed. */
 bool esd_loss_ending(es_txn_t *txn, esd_lane_t *lane);

@@ -86,7 +86,7 @@ esd_next_event_ripe(const esd_lane_t *lane, int64_t until_ms)
    ES_TOO_LARGE: it is for the next message. */
 
 static es_rc_t
-esd_next_event_take(esd_next_event_t *fresh)
+esd_next_event_take(esd_next_event_t *next)
 {
     es_rc_t             rc;
     int64_t             next_ms;
@@ -96,19 +96,19 @@ esd_next_event_take(esd_next_event_t *fresh)
     es_event_t          event;
     const es_filter_t  *filter;
 
-    lane = fresh->lane;
+    lane = next->lane;
     filter = &lane->target->conf->filter;
 
-    rc = es_event_next(fresh->txn, &lane->source->feed, fresh->position,
+    rc = es_event_next(next->txn, &lane->source->feed, next->position,
                        filter, &event, &scanned);
     if (rc != ES_OK) {
-        fresh->position = rc == ES_NOT_FOUND ? scanned : fresh->position;
-        fresh->fault = scanned;
+        next->position = rc == ES_NOT_FOUND ? scanned : next->position;
+        next->fault = scanned;
         return rc;
     }
 
-    if (fresh->send->nitems > 0
-        && fresh->send->body.len + event.json.len > ESD_BATCH_BYTES)
+    if (next->send->nitems > 0
+        && next->send->body.len + event.json.len > ESD_BATCH_BYTES)
     {
         return ES_TOO_LARGE;
     }
@@ -116,30 +116,30 @@ esd_next_event_take(esd_next_event_t *fresh)
     memset(&item, 0, sizeof(item));
     item.sequence = event.sequence;
     item.prev = es_filter_is_all(filter) ? event.sequence - 1
-                                         : fresh->matched;
+                                         : next->matched;
 
     if (esd_ordering_holds(lane, &event, &item)) {
         item.held = true;
-        esd_lane_retry(fresh->d, lane, &item, 0);
+        esd_lane_retry(next->d, lane, &item, 0);
         rc = ES_STOP;
 
-    } else if (esd_simulate_new_event(fresh->d, lane, &item, event.id,
+    } else if (esd_simulate_new_event(next->d, lane, &item, event.id,
                                       &next_ms))
     {
         if (next_ms >= 0) {
-            esd_lane_retry(fresh->d, lane, &item, next_ms);
+            esd_lane_retry(next->d, lane, &item, next_ms);
         }
 
         rc = ES_STOP;
 
     } else {
-        rc = esd_message_add(fresh->send, lane, &item, &event);
+        rc = esd_message_add(next->send, lane, &item, &event);
     }
 
     if (rc == ES_OK || rc == ES_STOP) {
-        fresh->first_ms = fresh->first_ms ? fresh->first_ms : event.time_ms;
-        fresh->position = event.sequence;
-        fresh->matched = event.sequence;
+        next->first_ms = next->first_ms ? next->first_ms : event.time_ms;
+        next->position = event.sequence;
+        next->matched = event.sequence;
     }
 
     return rc;
@@ -147,61 +147,61 @@ esd_next_event_take(esd_next_event_t *fresh)
 
 
 static void
-esd_next_event_move(esd_next_event_t *fresh, unsigned taken)
+esd_next_event_move(esd_next_event_t *next, unsigned taken)
 {
     esd_lane_t  *lane;
 
-    lane = fresh->lane;
+    lane = next->lane;
     lane->nahead -= taken < lane->nahead ? taken : lane->nahead;
-    lane->position = fresh->position;
-    lane->matched = fresh->matched;
-    esd_lane_stop_lingering(fresh->d, lane);
+    lane->position = next->position;
+    lane->matched = next->matched;
+    esd_lane_stop_lingering(next->d, lane);
 }
 
 
 /* True: events were sent or skipped. */
 
 static bool
-esd_next_event_end(esd_next_event_t *fresh, es_rc_t rc, unsigned max)
+esd_next_event_end(esd_next_event_t *next, es_rc_t rc, unsigned max)
 {
     int64_t      until_ms;
     esd_lane_t  *lane;
 
-    lane = fresh->lane;
+    lane = next->lane;
 
-    if (fresh->send->nitems == 0 && rc == ES_NOT_FOUND) {
-        esd_next_event_move(fresh, 0);
+    if (next->send->nitems == 0 && rc == ES_NOT_FOUND) {
+        esd_next_event_move(next, 0);
         lane->moved = true;
         return true;
     }
 
-    if (fresh->send->nitems == 0) {
-        esd_lane_stuck(lane, fresh->fault, rc);
+    if (next->send->nitems == 0) {
+        esd_lane_stuck(lane, next->fault, rc);
         return false;
     }
 
-    until_ms = fresh->first_ms + lane->target->conf->batch_wait_ms;
+    until_ms = next->first_ms + lane->target->conf->batch_wait_ms;
 
     if (rc == ES_NOT_FOUND
         && max == lane->target->conf->batch
-        && fresh->position >= lane->source->feed.last
+        && next->position >= lane->source->feed.last
         && !esd_next_event_ripe(lane, until_ms))
     {
-        esd_lane_linger(fresh->d, lane, until_ms);
+        esd_lane_linger(next->d, lane, until_ms);
         return false;
     }
 
-    if (!esd_token_ready(fresh->d, lane->target)) {
+    if (!esd_token_ready(next->d, lane->target)) {
         return false;
     }
 
-    rc = esd_send_start(fresh->send, lane, esd_outcome_events);
+    rc = esd_send_start(next->send, lane, esd_outcome_events);
     if (rc != ES_OK) {
-        esd_lane_stuck(lane, fresh->send->items[0].sequence, rc);
+        esd_lane_stuck(lane, next->send->items[0].sequence, rc);
         return false;
     }
 
-    esd_next_event_move(fresh, fresh->send->nitems);
+    esd_next_event_move(next, next->send->nitems);
 
     return true;
 }
@@ -212,8 +212,8 @@ esd_next_event(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane)
 {
     es_rc_t           rc;
     unsigned          max;
-    esd_next_event_t  fresh = { d, txn, lane, NULL, lane->position,
-                                lane->matched, 0, 0 };
+    esd_next_event_t  next = { d, txn, lane, NULL, lane->position,
+                               lane->matched, 0, 0 };
 
     if (lane->position >= lane->source->feed.last) {
         return false;
@@ -233,23 +233,23 @@ esd_next_event(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane)
         return false;
     }
 
-    fresh.send = esd_send_get(d, lane->target);
-    if (fresh.send == NULL) {
+    next.send = esd_send_get(d, lane->target);
+    if (next.send == NULL) {
         esd_lane_stuck(lane, lane->position + 1, ES_NOMEM);
         return false;
     }
 
-    esd_message_begin(fresh.send);
+    esd_message_begin(next.send);
 
     do {
-        rc = esd_next_event_take(&fresh);
-    } while (rc == ES_OK && fresh.send->nitems < max);
+        rc = esd_next_event_take(&next);
+    } while (rc == ES_OK && next.send->nitems < max);
 
-    if (rc == ES_STOP && fresh.send->nitems == 0) {
-        esd_next_event_move(&fresh, 1);
+    if (rc == ES_STOP && next.send->nitems == 0) {
+        esd_next_event_move(&next, 1);
         esd_lane_dirty(d, lane);
         return true;
     }
 
-    return esd_next_event_end(&fresh, rc, max);
+    return esd_next_event_end(&next, rc, max);
 }

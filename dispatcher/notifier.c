@@ -55,7 +55,7 @@ esd_notifier_start(esd_dispatcher_t *d)
     }
 
     atomic_store(&notifier->last, last);
-    notifier->told = true;
+    notifier->pending = true;
 
     notifier->changes = es_changeset_create();
     if (notifier->changes == NULL) {
@@ -75,7 +75,7 @@ esd_notifier_wake(esd_dispatcher_t *d)
     notifier = &d->notifier;
 
     esd_thread_lock(&notifier->thread);
-    notifier->told = true;
+    notifier->pending = true;
     esd_thread_wake(&notifier->thread);
     esd_thread_unlock(&notifier->thread);
 }
@@ -275,13 +275,13 @@ esd_notifier_wait(esd_notifier_t *notifier)
     esd_thread_deadline(&until, ESD_NOTICE_S);
 
     while (!notifier->thread.quit
-           && !notifier->told
+           && !notifier->pending
            && esd_thread_wait_until(&notifier->thread, &until))
     {
         /* void */
     }
 
-    notifier->told = false;
+    notifier->pending = false;
 }
 
 

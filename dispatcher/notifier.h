@@ -20,7 +20,7 @@
 
 typedef struct {
     esd_thread_t      thread;
-    bool              told;        /* the outbox must be read */
+    bool              pending;     /* the outbox must be read */
     _Atomic uint64_t  last;        /* last number given in the outbox */
     _Atomic bool      wanted;      /* some partner has an operations feed */
 
@@ -30,8 +30,8 @@ typedef struct {
     int64_t           warning_us;  /* monotonic: not again before */
     uint64_t          after;       /* number up to which it has read */
     bool              failed;      /* and that was logged */
-    bool              blind;       /* retention_warning.c failed, and that
-                                      was logged */
+    bool              warning_failed; /* retention_warning.c failed, and that
+                                         was logged */
     uint64_t          dropped;     /* events since the store was created */
 } esd_notifier_t;
 

@@ -38,7 +38,7 @@
 
 struct esd_parked {
     esd_parked_t      *next;           /* of the same endpoint */
-    esd_saved_lane_t   place;          /* its `away` is never NULL */
+    esd_saved_lane_t   saved;          /* its `away` is never NULL */
 };
 
 
@@ -54,7 +54,7 @@ esd_parked_find(esd_dispatcher_t *d, uint32_t endpoint, uint32_t feed)
     }
 
     for (link = &d->parked[endpoint]; *link != NULL; link = &(*link)->next) {
-        if ((*link)->place.feed == feed) {
+        if ((*link)->saved.feed == feed) {
             return link;
         }
     }
@@ -71,21 +71,21 @@ esd_parked_free(esd_parked_t **link)
     parked = *link;
     *link = parked->next;
 
-    free(parked->place.items);
-    free(parked->place.away);
+    free(parked->saved.items);
+    free(parked->saved.away);
     free(parked);
 }
 
 
-/* Takes over the contents of `place`. */
+/* Takes over the contents of `saved`. */
 
 static esd_parked_t *
-esd_parked_add(esd_dispatcher_t *d, esd_saved_lane_t *place)
+esd_parked_add(esd_dispatcher_t *d, esd_saved_lane_t *saved)
 {
     void          *slots;
     esd_parked_t  *parked;
 
-    slots = esd_table_reserve(d->parked, &d->nparked, place->endpoint);
+    slots = esd_table_reserve(d->parked, &d->nparked, saved->endpoint);
     parked = calloc(1, sizeof(esd_parked_t));
 
     if (slots == NULL || parked == NULL) {
@@ -93,20 +93,20 @@ esd_parked_add(esd_dispatcher_t *d, esd_saved_lane_t *place)
     }
 
     d->parked = slots;
-    parked->place = *place;
-    parked->next = d->parked[place->endpoint];
-    d->parked[place->endpoint] = parked;
+    parked->saved = *saved;
+    parked->next = d->parked[saved->endpoint];
+    d->parked[saved->endpoint] = parked;
 
     return parked;
 }
 
 
 static uint64_t
-esd_parked_behind(const es_feed_t *feed, const esd_saved_lane_t *place)
+esd_parked_behind(const es_feed_t *feed, const esd_saved_lane_t *saved)
 {
-    return place->nitems
-           + (strcmp(feed->epoch, place->epoch) == 0
-              && feed->last > place->sequence ? feed->last - place->sequence
+    return saved->nitems
+           + (strcmp(feed->epoch, saved->epoch) == 0
+              && feed->last > saved->sequence ? feed->last - saved->sequence
                                               : 0);
 }
 
@@ -115,15 +115,15 @@ esd_parked_behind(const es_feed_t *feed, const esd_saved_lane_t *place)
 
 static void
 esd_parked_begin(esd_dispatcher_t *d, const es_feed_t *feed,
-    const esd_saved_lane_t *place, const char *why)
+    const esd_saved_lane_t *saved, const char *why)
 {
     char       cursor[ES_CURSOR_MAX];
     uint64_t   n;
     es_away_t  *away;
 
-    away = place->away;
-    n = esd_parked_behind(feed, place);
-    (void) es_cursor_print(place->epoch, place->sequence, cursor);
+    away = saved->away;
+    n = esd_parked_behind(feed, saved);
+    (void) es_cursor_print(saved->epoch, saved->sequence, cursor);
 
     esd_log_line(n > 0 ? ESD_LOG_WARN : ESD_LOG_INFO,
                  "endpoint %s %s: its position "
@@ -138,7 +138,7 @@ esd_parked_begin(esd_dispatcher_t *d, const es_feed_t *feed,
 
 static void
 esd_parked_items(esd_dispatcher_t *d, esd_lane_t *lane,
-    esd_saved_lane_t *place, const esd_item_t *items, size_t n)
+    esd_saved_lane_t *saved, const esd_item_t *items, size_t n)
 {
     size_t  i;
 
@@ -147,7 +147,7 @@ esd_parked_items(esd_dispatcher_t *d, esd_lane_t *lane,
             esd_lane_drop(d, lane, &items[i]);
 
         } else {
-            esd_must(d, esd_saved_item(place, &items[i]));
+            esd_must(d, esd_saved_item(saved, &items[i]));
         }
     }
 }
@@ -158,36 +158,36 @@ esd_park(esd_dispatcher_t *d, esd_lane_t *lane, const char *why)
 {
     esd_send_t        *send;
     esd_parked_t      *parked;
-    esd_saved_lane_t   place;
+    esd_saved_lane_t   saved;
 
-    memset(&place, 0, sizeof(place));
-    place.endpoint = lane->target->number;
-    place.feed = lane->source->feed.number;
-    memcpy(place.epoch, lane->epoch, sizeof(place.epoch));
-    place.sequence = lane->position;
-    place.matched = lane->matched;
-    place.loss = lane->loss;
+    memset(&saved, 0, sizeof(saved));
+    saved.endpoint = lane->target->number;
+    saved.feed = lane->source->feed.number;
+    memcpy(saved.epoch, lane->epoch, sizeof(saved.epoch));
+    saved.sequence = lane->position;
+    saved.matched = lane->matched;
+    saved.loss = lane->loss;
 
-    place.away = malloc(sizeof(es_away_t));
-    if (place.away == NULL) {
+    saved.away = malloc(sizeof(es_away_t));
+    if (saved.away == NULL) {
         esd_out_of_memory();
     }
 
-    esd_loss_away(lane, place.away);
-    place.away->since_ms = esd_clock_stamp_ms(d);
+    esd_loss_away(lane, saved.away);
+    saved.away->since_ms = esd_clock_stamp_ms(d);
 
     /* events in flight get no outcome any more and are sent again */
 
     esd_each(send, &lane->sends, link) {
-        esd_parked_items(d, lane, &place, send->items, send->nitems);
+        esd_parked_items(d, lane, &saved, send->items, send->nitems);
     }
 
-    esd_parked_items(d, lane, &place, lane->waiting, lane->nwaiting);
+    esd_parked_items(d, lane, &saved, lane->waiting, lane->nwaiting);
 
     esd_stall_end(d, lane);
     esd_record_progress(d, lane);
-    parked = esd_parked_add(d, &place);
-    esd_parked_begin(d, &lane->source->feed, &parked->place, why);
+    parked = esd_parked_add(d, &saved);
+    esd_parked_begin(d, &lane->source->feed, &parked->saved, why);
 
     esd_lane_destroy(d, lane);
 }
@@ -200,26 +200,26 @@ esd_parked_progress(esd_dispatcher_t *d, uint32_t endpoint, uint32_t feed)
 
     link = esd_parked_find(d, endpoint, feed);
 
-    return link ? &(*link)->place : NULL;
+    return link ? &(*link)->saved : NULL;
 }
 
 
 void
-esd_parked_resumed(esd_dispatcher_t *d, const esd_saved_lane_t *place)
+esd_parked_resumed(esd_dispatcher_t *d, const esd_saved_lane_t *saved)
 {
     esd_parked_t  **link;
 
-    if (place->away != NULL) {
+    if (saved->away != NULL) {
         esd_log_line(ESD_LOG_INFO, "endpoint %s receives feed \"%s\" again: it "
-                     "continues after %s-%llu", place->away->name,
-                     place->away->feed_name, place->epoch,
-                     (unsigned long long) place->sequence);
+                     "continues after %s-%llu", saved->away->name,
+                     saved->away->feed_name, saved->epoch,
+                     (unsigned long long) saved->sequence);
 
         esd_must(d, es_changeset_away_done(d->recorder.filling,
-                                           place->endpoint, place->feed));
+                                           saved->endpoint, saved->feed));
     }
 
-    link = esd_parked_find(d, place->endpoint, place->feed);
+    link = esd_parked_find(d, saved->endpoint, saved->feed);
 
     if (link != NULL) {
         esd_parked_free(link);
@@ -245,38 +245,38 @@ esd_parked_drop(esd_dispatcher_t *d, es_txn_t *txn, esd_parked_t **link,
     uint64_t           first;
     es_loss_t          loss;
     es_ended_epoch_t   ended;
-    esd_saved_lane_t  *place;
+    esd_saved_lane_t  *saved;
 
-    place = &(*link)->place;
-    endpoint = place->endpoint;
+    saved = &(*link)->saved;
+    endpoint = saved->endpoint;
     first = UINT64_MAX;
 
-    for (i = 0; i < place->nitems; i++) {
-        first = place->items[i].sequence < first ? place->items[i].sequence
+    for (i = 0; i < saved->nitems; i++) {
+        first = saved->items[i].sequence < first ? saved->items[i].sequence
                                                  : first;
     }
 
-    esd_loss_report(d, place->away, &place->loss);
-    esd_loss_ended(txn, place, place->nitems, first, &ended, &loss);
+    esd_loss_report(d, saved->away, &saved->loss);
+    esd_loss_ended(txn, saved, saved->nitems, first, &ended, &loss);
     loss.reason = feed != NULL ? ES_LOSS_AWAY : ES_LOSS_REMOVED;
 
-    if (feed != NULL && strcmp(feed->epoch, place->epoch) == 0
-        && feed->last > place->sequence)
+    if (feed != NULL && strcmp(feed->epoch, saved->epoch) == 0
+        && feed->last > saved->sequence)
     {
-        loss.count = place->nitems + feed->last - place->sequence;
+        loss.count = saved->nitems + feed->last - saved->sequence;
         loss.to = feed->last;
     }
 
-    esd_loss_report(d, place->away, &loss);
+    esd_loss_report(d, saved->away, &loss);
 
     if (loss.count == 0) {
         esd_log_line(ESD_LOG_INFO, "endpoint %s: its position on feed \"%s\" "
                      "was deleted, with no undelivered events",
-                     place->away->name, place->away->feed_name);
+                     saved->away->name, saved->away->feed_name);
     }
 
     esd_must(d, es_changeset_forget_feed(d->recorder.filling, endpoint,
-                                         place->feed));
+                                         saved->feed));
     esd_parked_free(link);
 
     if (!esd_parked_any(d, endpoint)
@@ -292,7 +292,7 @@ esd_parked_feed(const esd_dispatcher_t *d, const esd_parked_t *parked)
 {
     uint32_t  feed;
 
-    feed = parked->place.feed;
+    feed = parked->saved.feed;
 
     return feed < d->nsources && d->sources[feed] != NULL
            ? &d->sources[feed]->feed : NULL;
@@ -329,7 +329,7 @@ esd_parked_sweep(esd_dispatcher_t *d, es_txn_t *txn, esd_parked_fn fn,
 static bool
 esd_parked_of(const esd_parked_t *parked, int64_t feed)
 {
-    return parked->place.feed == (uint32_t) feed;
+    return parked->saved.feed == (uint32_t) feed;
 }
 
 
@@ -343,7 +343,7 @@ esd_parked_feed_gone(esd_dispatcher_t *d, es_txn_t *txn, uint32_t feed)
 static bool
 esd_parked_over(const esd_parked_t *parked, int64_t now_ms)
 {
-    return now_ms - parked->place.away->since_ms >= ES_AWAY_MS;
+    return now_ms - parked->saved.away->since_ms >= ES_AWAY_MS;
 }
 
 
@@ -357,25 +357,25 @@ esd_parked_expire(esd_dispatcher_t *d, es_txn_t *txn, int64_t now_ms)
 /* The name is known if the endpoint existed when the position was left. */
 
 static void
-esd_parked_name(const esd_dispatcher_t *d, esd_saved_lane_t *place)
+esd_parked_name(const esd_dispatcher_t *d, esd_saved_lane_t *saved)
 {
     const esd_target_t  *target;
     es_str_t             operations;
 
-    target = place->endpoint < d->ntargets ? d->targets[place->endpoint]
+    target = saved->endpoint < d->ntargets ? d->targets[saved->endpoint]
                                            : NULL;
 
     if (target == NULL) {
-        (void) es_registry_removed_name(d->store, place->endpoint,
-                                        place->away->name);
+        (void) es_registry_removed_name(d->store, saved->endpoint,
+                                        saved->away->name);
         return;
     }
 
-    memcpy(place->away->name, target->name, sizeof(target->name));
+    memcpy(saved->away->name, target->name, sizeof(target->name));
     operations = target->conf->partner->operations;
 
     if (operations.data != NULL) {
-        memcpy(place->away->operations, operations.data, operations.len);
+        memcpy(saved->away->operations, operations.data, operations.len);
     }
 }
 
@@ -384,46 +384,46 @@ esd_parked_name(const esd_dispatcher_t *d, esd_saved_lane_t *place)
    then, or has been left since. */
 
 static void
-esd_parked_take(esd_dispatcher_t *d, es_txn_t *txn, esd_saved_lane_t *place)
+esd_parked_take(esd_dispatcher_t *d, es_txn_t *txn, esd_saved_lane_t *saved)
 {
     bool              left;
     es_ended_epoch_t  ended;
     esd_parked_t     *parked;
     const es_feed_t  *feed;
 
-    left = place->away == NULL;
+    left = saved->away == NULL;
 
     if (left) {
-        place->away = calloc(1, sizeof(es_away_t));
-        if (place->away == NULL) {
+        saved->away = calloc(1, sizeof(es_away_t));
+        if (saved->away == NULL) {
             esd_out_of_memory();
         }
 
-        place->away->endpoint = place->endpoint;
-        place->away->feed = place->feed;
-        place->away->since_ms = esd_clock_stamp_ms(d);
-        esd_parked_name(d, place);
+        saved->away->endpoint = saved->endpoint;
+        saved->away->feed = saved->feed;
+        saved->away->since_ms = esd_clock_stamp_ms(d);
+        esd_parked_name(d, saved);
     }
 
-    parked = esd_parked_add(d, place);
-    place->items = NULL;
-    place->away = NULL;
-    place = &parked->place;
+    parked = esd_parked_add(d, saved);
+    saved->items = NULL;
+    saved->away = NULL;
+    saved = &parked->saved;
     feed = esd_parked_feed(d, parked);
 
     if (feed == NULL) {
-        if (es_ended_epoch_get(txn, place->feed, place->epoch,
+        if (es_ended_epoch_get(txn, saved->feed, saved->epoch,
                                &ended) == ES_OK) {
-            memcpy(place->away->feed_name, ended.name, sizeof(ended.name));
+            memcpy(saved->away->feed_name, ended.name, sizeof(ended.name));
         }
 
-        esd_parked_drop(d, txn, esd_parked_find(d, place->endpoint,
-                                                place->feed),
+        esd_parked_drop(d, txn, esd_parked_find(d, saved->endpoint,
+                                                saved->feed),
                         NULL);
 
     } else if (left) {
-        memcpy(place->away->feed_name, feed->name, sizeof(feed->name));
-        esd_parked_begin(d, feed, place, "no longer receives a feed");
+        memcpy(saved->away->feed_name, feed->name, sizeof(feed->name));
+        esd_parked_begin(d, feed, saved, "no longer receives a feed");
     }
 }
 

@@ -22,7 +22,7 @@ void esd_park(esd_dispatcher_t *d, esd_lane_t *lane, const char *why);
 esd_saved_lane_t *esd_parked_progress(esd_dispatcher_t *d, uint32_t endpoint,
     uint32_t feed);
 /* A lane has taken over the progress, from here or from the last run. */
-void esd_parked_resumed(esd_dispatcher_t *d, const esd_saved_lane_t *place);
+void esd_parked_resumed(esd_dispatcher_t *d, const esd_saved_lane_t *saved);
 /* True when the endpoint has parked lanes. */
 bool esd_parked_any(const esd_dispatcher_t *d, uint32_t endpoint);
 /* Give up the lanes of a removed feed, or those that have been parked for too

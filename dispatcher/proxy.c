@@ -248,10 +248,10 @@ esd_proxy_response(const esd_send_t *send)
 static es_attempt_class_t
 esd_proxy_refusal(const esd_send_t *send, long status)
 {
-    long  asked;
+    long  requested;
 
-    asked = 0;
-    (void) curl_easy_getinfo(send->easy, CURLINFO_PROXYAUTH_AVAIL, &asked);
+    requested = 0;
+    (void) curl_easy_getinfo(send->easy, CURLINFO_PROXYAUTH_AVAIL, &requested);
 
     switch (status) {
 
@@ -260,7 +260,7 @@ esd_proxy_refusal(const esd_send_t *send, long status)
         return ES_ATTEMPT_PROXY;
 
     case 407:
-        return asked != 0 ? ES_ATTEMPT_PROXY : ES_ATTEMPT_ADDRESS;
+        return requested != 0 ? ES_ATTEMPT_PROXY : ES_ATTEMPT_ADDRESS;
 
     case 403:
         return ES_ATTEMPT_ADDRESS;

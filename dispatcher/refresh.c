@@ -90,8 +90,8 @@ esd_registry_failed(esd_dispatcher_t *d, es_rc_t rc)
 
     loader = &d->loader;
 
-    if (loader->failed_version != loader->asked_version) {
-        loader->failed_version = loader->asked_version;
+    if (loader->failed_version != loader->requested_version) {
+        loader->failed_version = loader->requested_version;
         esd_log_line(ESD_LOG_ERROR, "cannot load the registry: %s; using the "
                      "one that was loaded before", es_reason(rc));
     }
@@ -133,7 +133,7 @@ esd_refresh_registry(esd_dispatcher_t *d, es_txn_t *txn, int64_t *as_of_ms)
         return ES_OK;
     }
 
-    *as_of_ms = d->loader.asked_ms;
+    *as_of_ms = d->loader.requested_ms;
 
     if (rc != ES_OK) {
         esd_registry_failed(d, rc);

@@ -171,7 +171,7 @@ esd_resend(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
         esd_waiting_move(lane, i, lane->waiting[i].held, 0);
 
     } else if (sequence <= lane->position && !esd_lane_sends(lane, sequence)) {
-        item.asked = true;
+        item.requested = true;
         esd_lane_retry(d, lane, &item, 0);
         esd_ordering_join(lane, esd_lane_find_item(lane, item.key, sequence));
     }
@@ -296,7 +296,7 @@ esd_redrive_dead(void *ctx, const es_dead_t *dead)
         return ES_OK;
     }
 
-    if (walk->target->asked >= ESD_REDRIVE_MAX) {
+    if (walk->target->requested >= ESD_REDRIVE_MAX) {
         walk->taken++;
         return ES_STOP;
     }
@@ -333,7 +333,7 @@ esd_redrive(esd_dispatcher_t *d, esd_target_t *target)
     esd_dead_walk_t  walk = { .d = d, .target = target };
 
     if (target->redrive_ms == 0
-        || target->asked >= ESD_REDRIVE_MAX
+        || target->requested >= ESD_REDRIVE_MAX
         || d->recorder.commits < target->redrive_commits)
     {
         return;

@@ -82,12 +82,12 @@ esd_warning_registry(esd_dispatcher_t *d)
 /* Selects endpoints whose partner has an operations feed. */
 
 static es_rc_t
-esd_warning_endpoints(esd_warning_t *near)
+esd_warning_endpoints(esd_warning_t *scan)
 {
     size_t                i, n, max;
     const es_endpoint_t  *endpoints;
 
-    endpoints = es_registry_endpoints(near->d->notifier.registry, &n);
+    endpoints = es_registry_endpoints(scan->d->notifier.registry, &n);
     max = 0;
 
     for (i = 0; i < n; i++) {
@@ -102,16 +102,16 @@ esd_warning_endpoints(esd_warning_t *near)
         return ES_NOT_FOUND;
     }
 
-    near->nendpoints = max;
-    near->endpoints = calloc(max, sizeof(es_endpoint_t *));
+    scan->nendpoints = max;
+    scan->endpoints = calloc(max, sizeof(es_endpoint_t *));
 
-    if (near->endpoints == NULL) {
+    if (scan->endpoints == NULL) {
         return ES_NOMEM;
     }
 
     for (i = 0; i < n; i++) {
         if (endpoints[i].partner->operations.data != NULL) {
-            near->endpoints[endpoints[i].number] = &endpoints[i];
+            scan->endpoints[endpoints[i].number] = &endpoints[i];
         }
     }
 
@@ -123,14 +123,14 @@ static es_rc_t
 esd_warning_progress(void *ctx, const es_progress_t *progress)
 {
     unsigned            i;
-    esd_warning_t      *near;
+    esd_warning_t      *scan;
     esd_warning_lane_t  lane;
     const es_feed_t    *feed;
 
-    near = ctx;
+    scan = ctx;
 
-    if (progress->endpoint >= near->nendpoints
-        || near->endpoints[progress->endpoint] == NULL)
+    if (progress->endpoint >= scan->nendpoints
+        || scan->endpoints[progress->endpoint] == NULL)
     {
         return ES_OK;
     }
@@ -138,12 +138,12 @@ esd_warning_progress(void *ctx, const es_progress_t *progress)
     /* the feed of operational events itself is not announced, and neither is a
        kept position on a feed that the endpoint does not receive */
 
-    feed = es_report_feed(&near->feeds, progress->feed);
+    feed = es_report_feed(&scan->feeds, progress->feed);
 
     if (!es_feed_limited(feed)
-        || !es_endpoint_lists(near->endpoints[progress->endpoint],
+        || !es_endpoint_lists(scan->endpoints[progress->endpoint],
                               es_str(feed->name))
-        || es_str_eq(near->endpoints[progress->endpoint]->partner->operations,
+        || es_str_eq(scan->endpoints[progress->endpoint]->partner->operations,
                      es_str(feed->name)))
     {
         return ES_OK;
@@ -161,7 +161,7 @@ esd_warning_progress(void *ctx, const es_progress_t *progress)
         }
     }
 
-    return es_buf_append(&near->lanes, &lane, sizeof(lane));
+    return es_buf_append(&scan->lanes, &lane, sizeof(lane));
 }
 
 
@@ -170,18 +170,18 @@ esd_warning_progress(void *ctx, const es_progress_t *progress)
 static es_rc_t
 esd_warning_retry(void *ctx, const es_retry_t *retry)
 {
-    esd_warning_t  *near;
+    esd_warning_t  *scan;
 
-    near = ctx;
+    scan = ctx;
 
-    if (retry->feed < near->lane->feed) {
+    if (retry->feed < scan->lane->feed) {
         return ES_OK;
     }
 
-    if (retry->feed == near->lane->feed
-        && retry->sequence <= near->lane->done.sequence)
+    if (retry->feed == scan->lane->feed
+        && retry->sequence <= scan->lane->done.sequence)
     {
-        near->lane->done.sequence = retry->sequence - 1;
+        scan->lane->done.sequence = retry->sequence - 1;
     }
 
     return ES_STOP;
@@ -219,20 +219,20 @@ esd_warning_lag(esd_dispatcher_t *d, const esd_warning_lane_t *lane,
 
 
 static es_rc_t
-esd_warning_decide(esd_warning_t *near, const esd_warning_lane_t *lane)
+esd_warning_decide(esd_warning_t *scan, const esd_warning_lane_t *lane)
 {
-    bool                  told;
+    bool                  warned;
     es_rc_t               rc;
     es_lag_t              lag;
     es_feed_t             feed;
     es_changeset_t       *changes;
     const es_endpoint_t  *endpoint;
 
-    endpoint = near->endpoints[lane->endpoint];
-    changes = near->d->notifier.changes;
-    feed = *es_report_feed(&near->feeds, lane->feed);
+    endpoint = scan->endpoints[lane->endpoint];
+    changes = scan->d->notifier.changes;
+    feed = *es_report_feed(&scan->feeds, lane->feed);
 
-    rc = esd_warning_lag(near->d, lane, &feed, &lag);
+    rc = esd_warning_lag(scan->d, lane, &feed, &lag);
 
     if (rc == ES_NOT_FOUND || (rc == ES_OK && (lag.state == ES_RESET
                                                || lag.state == ES_AHEAD)))
@@ -241,16 +241,16 @@ esd_warning_decide(esd_warning_t *near, const esd_warning_lane_t *lane)
     }
 
     if (rc == ES_OK) {
-        rc = es_delivery_retention_warned(near->d->store, lane->endpoint,
-                                          lane->feed, &told);
+        rc = es_delivery_retention_warned(scan->d->store, lane->endpoint,
+                                          lane->feed, &warned);
     }
 
     if (rc != ES_OK) {
         return rc;
     }
 
-    if (!told && lag.warning) {
-        rc = esd_notice_retention(near->d, endpoint, feed.name, &lane->done,
+    if (!warned && lag.warning) {
+        rc = esd_notice_retention(scan->d, endpoint, feed.name, &lane->done,
                                   &lag);
 
         return rc == ES_OK
@@ -258,7 +258,7 @@ esd_warning_decide(esd_warning_t *near, const esd_warning_lane_t *lane)
                                                lane->feed, true) : rc;
     }
 
-    if (told && !lag.warning && lag.events <= (feed.last - feed.oldest) / 2) {
+    if (warned && !lag.warning && lag.events <= (feed.last - feed.oldest) / 2) {
         return es_changeset_retention_warned(changes, lane->endpoint,
                                              lane->feed, false);
     }
@@ -268,26 +268,26 @@ esd_warning_decide(esd_warning_t *near, const esd_warning_lane_t *lane)
 
 
 static es_rc_t
-esd_warning_lanes(esd_warning_t *near)
+esd_warning_lanes(esd_warning_t *scan)
 {
     size_t                i, n;
     es_rc_t               rc;
     esd_warning_lane_t   *lanes;
 
-    rc = es_delivery_each_progress(near->d->store, 0, esd_warning_progress,
-                                   near);
+    rc = es_delivery_each_progress(scan->d->store, 0, esd_warning_progress,
+                                   scan);
 
-    lanes = (esd_warning_lane_t *) (void *) near->lanes.data;
-    n = near->lanes.len / sizeof(esd_warning_lane_t);
+    lanes = (esd_warning_lane_t *) (void *) scan->lanes.data;
+    n = scan->lanes.len / sizeof(esd_warning_lane_t);
 
     for (i = 0; rc == ES_OK && i < n; i++) {
-        near->lane = &lanes[i];
+        scan->lane = &lanes[i];
 
-        rc = es_delivery_each_retry(near->d->store, lanes[i].endpoint,
-                                    esd_warning_retry, near);
+        rc = es_delivery_each_retry(scan->d->store, lanes[i].endpoint,
+                                    esd_warning_retry, scan);
 
         if (rc == ES_OK || rc == ES_STOP) {
-            rc = esd_warning_decide(near, &lanes[i]);
+            rc = esd_warning_decide(scan, &lanes[i]);
         }
     }
 
@@ -299,28 +299,28 @@ static es_rc_t
 esd_warning_scan(esd_dispatcher_t *d)
 {
     es_rc_t        rc;
-    esd_warning_t  near;
+    esd_warning_t  scan;
 
-    memset(&near, 0, sizeof(near));
-    near.d = d;
+    memset(&scan, 0, sizeof(scan));
+    scan.d = d;
 
     rc = esd_warning_registry(d);
 
     if (rc == ES_OK) {
-        rc = esd_warning_endpoints(&near);
+        rc = esd_warning_endpoints(&scan);
     }
 
     if (rc == ES_OK) {
-        rc = es_report_feeds_load(d->store, &near.feeds);
+        rc = es_report_feeds_load(d->store, &scan.feeds);
     }
 
     if (rc == ES_OK) {
-        rc = esd_warning_lanes(&near);
+        rc = esd_warning_lanes(&scan);
     }
 
-    es_report_feeds_free(&near.feeds);
-    es_buf_free(&near.lanes);
-    free(near.endpoints);
+    es_report_feeds_free(&scan.feeds);
+    es_buf_free(&scan.lanes);
+    free(scan.endpoints);
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;
 }
@@ -352,18 +352,18 @@ esd_warning_check(esd_dispatcher_t *d)
 
         es_changeset_clear(notifier->changes);
 
-        esd_log_line(notifier->blind ? ESD_LOG_DEBUG : ESD_LOG_ERROR,
+        esd_log_line(notifier->warning_failed ? ESD_LOG_DEBUG : ESD_LOG_ERROR,
                      "cannot search for endpoints that retention will "
                      "overtake: "
                      "%s", es_reason(rc));
 
-    } else if (notifier->blind) {
+    } else if (notifier->warning_failed) {
         esd_log_line(ESD_LOG_WARN,
                      "the search for endpoints that retention will "
                      "overtake works again");
     }
 
-    notifier->blind = rc != ES_OK;
+    notifier->warning_failed = rc != ES_OK;
 
     took_us = es_clock_mono_us() - began_us;
     notifier->warning_us = began_us + took_us * ESD_WARNING_SHARE;

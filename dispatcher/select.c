@@ -156,7 +156,7 @@ esd_select_waiting(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     es_event_t   event;
 
     item = lane->waiting[i];
-    item.asked = false;
+    item.requested = false;
 
     rc = es_event_get(txn, &lane->source->feed, item.sequence, &event);
 
@@ -261,23 +261,23 @@ static bool
 esd_select_event(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     int64_t now_ms)
 {
-    bool           due, fresh, room, retry;
+    bool           due, unsent, room, retry;
     esd_target_t  *target;
 
     target = lane->target;
     due = lane->nwaiting > 0 && esd_select_is_due(lane, lane->due_ms, now_ms);
-    fresh = lane->npending == 0 && lane->position < lane->source->feed.last;
+    unsent = lane->npending == 0 && lane->position < lane->source->feed.last;
 
-    if (fresh && !esd_lane_room(d, lane, 0)) {
-        fresh = false;
+    if (unsent && !esd_lane_room(d, lane, 0)) {
+        unsent = false;
 
         if (lane->stall.reason != ES_STALL_FULL) {
             esd_stall_check(d, lane);
         }
     }
 
-    room = fresh && esd_select_room(target);
-    retry = due && (!fresh || target->retrying < 1 + target->window / 2);
+    room = unsent && esd_select_room(target);
+    retry = due && (!unsent || target->retrying < 1 + target->window / 2);
 
     if (retry && (!room || !lane->retried)) {
         lane->retried = true;
@@ -286,7 +286,7 @@ esd_select_event(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     }
 
     lane->retried = false;
-    target->full |= fresh && !room;
+    target->full |= unsent && !room;
 
     if (room && esd_next_event(d, txn, lane)) {
         return true;

@@ -63,7 +63,7 @@ esd_signing_start(esd_dispatcher_t *d)
     while ((long) signings->n < n) {
         thread = &signings->threads[signings->n];
 
-        TAILQ_INIT(&thread->asked);
+        TAILQ_INIT(&thread->queue);
         TAILQ_INIT(&thread->done);
         ev_async_init(&thread->ready, esd_signing_ready);
         thread->ready.data = thread;
@@ -189,7 +189,7 @@ esd_signing_submit(esd_send_t *send, esd_signing_fn signed_fn)
     (void) atomic_fetch_add(&thread->pending, 1);
 
     esd_thread_lock(&thread->thread);
-    TAILQ_INSERT_TAIL(&thread->asked, signing, link);
+    TAILQ_INSERT_TAIL(&thread->queue, signing, link);
     esd_thread_wake(&thread->thread);
     esd_thread_unlock(&thread->thread);
 }
@@ -291,7 +291,7 @@ esd_signing_main(void *ctx)
     esd_thread_lock(&thread->thread);
 
     for ( ;; ) {
-        while (TAILQ_EMPTY(&thread->asked) && !thread->thread.quit) {
+        while (TAILQ_EMPTY(&thread->queue) && !thread->thread.quit) {
             esd_thread_wait(&thread->thread);
         }
 
@@ -299,8 +299,8 @@ esd_signing_main(void *ctx)
             break;
         }
 
-        signing = TAILQ_FIRST(&thread->asked);
-        TAILQ_REMOVE(&thread->asked, signing, link);
+        signing = TAILQ_FIRST(&thread->queue);
+        TAILQ_REMOVE(&thread->queue, signing, link);
 
         esd_thread_unlock(&thread->thread);
         esd_signing_make(signing);
@@ -344,7 +344,7 @@ esd_signing_finish(esd_dispatcher_t *d)
         thread = &d->signings.threads[i];
 
         (void) esd_thread_finish(&thread->thread);
-        esd_signing_drain(&thread->asked);
+        esd_signing_drain(&thread->queue);
         esd_signing_drain(&thread->done);
     }
 }

@@ -30,7 +30,7 @@ typedef TAILQ_HEAD(esd_signing_list, esd_signing)  esd_signing_list_t;
 
 typedef struct {
     esd_thread_t        thread;
-    esd_signing_list_t  asked;
+    esd_signing_list_t  queue;
     esd_signing_list_t  done;
     ev_async            ready;
     struct ev_loop     *ev;

@@ -145,15 +145,15 @@ esd_slot_available(const esd_dispatcher_t *d, const esd_target_t *target)
 bool
 esd_slot_room(esd_dispatcher_t *d, esd_lane_t *lane)
 {
-    bool                called, doubted;
+    bool                woken, doubted;
     esd_slot_holder_t  *holder;
 
     holder = lane->target->holder;
     doubted = esd_health_doubted(lane->target);
-    called = lane->called;
-    lane->called = false;
+    woken = lane->woken;
+    lane->woken = false;
 
-    if ((called || TAILQ_EMPTY(&holder->passed[doubted]))
+    if ((woken || TAILQ_EMPTY(&holder->passed[doubted]))
         && esd_slot_more(d, holder, doubted) > 0)
     {
         return true;
@@ -190,7 +190,7 @@ esd_slot_wake(esd_dispatcher_t *d, esd_slot_holder_t *holder, bool doubted)
         }
 
         esd_ready_leave_slots(lane);
-        lane->called = true;
+        lane->woken = true;
         esd_ready_lane(d, lane);
     }
 

@@ -101,15 +101,15 @@ static void
 esd_stall_subjects(const esd_lane_t *lane, es_stall_t *stall)
 {
     size_t             i, next;
-    unsigned           looked;
+    unsigned           examined;
     const esd_item_t  *item;
 
     i = esd_waiting_first(lane, ESD_BY_DUE);
 
-    for (looked = 0;
-         i != ESD_NO_ITEM && looked < ES_STALL_SUBJECTS
+    for (examined = 0;
+         i != ESD_NO_ITEM && examined < ES_STALL_SUBJECTS
          && !lane->waiting[i].held;
-         looked++)
+         examined++)
     {
         item = &lane->waiting[i];
         next = item->key != 0 && item->attempts > 0

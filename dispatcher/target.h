@@ -46,7 +46,7 @@ struct esd_target {
     unsigned               in_flight;
     unsigned               retrying;   /* retries of these */
     unsigned               retries;    /* retry records of all lanes */
-    unsigned               asked;      /* waiting and untried, by request */
+    unsigned               requested;  /* waiting and untried, by request */
     int64_t                longest_ms; /* more than any delay */
     int64_t                redrive_ms; /* dead letters up to this time are tried
                                           again; 0: none */
@@ -65,7 +65,7 @@ struct esd_target {
     int64_t                broken_ms;
     uint32_t               trips;      /* circuit open: failed probes + 1 */
     es_failing_t           failing;    /* since_ms is 0: it is not failing */
-    char                   over[64];   /* why it is disabled */
+    char                   stop_reason[64]; /* why it is disabled */
     esd_lanes_t            lanes;      /* the lane that sent last comes last */
     esd_sends_t            others;     /* in flight, without a lane */
     esd_sends_t            idle;       /* not in flight */

@@ -93,11 +93,11 @@ esd_clock_report(esd_clock_t *c, const es_clock_verdict_t *v, bool proved)
 {
     char  span[ES_CLOCK_SPAN_LEN];
 
-    if (c->said == (proved ? 2 : 1)) {
+    if (c->reported == (proved ? 2 : 1)) {
         return;
     }
 
-    c->said = proved ? 2 : 1;
+    c->reported = proved ? 2 : 1;
     es_clock_span(v->off_ms, span);
 
     if (proved) {
@@ -185,7 +185,7 @@ esd_clock_update(esd_dispatcher_t *d)
 
     if (v.settled) {
         c->held = false;
-        c->said = 0;
+        c->reported = 0;
         proved = true;
 
     } else {

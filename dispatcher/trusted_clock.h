@@ -29,7 +29,7 @@ typedef struct {
     bool               proved;     /* or trusted, after ten minutes */
     int64_t            since_ms;   /* monotonic */
     int64_t            offset_ms;  /* of the wall clock to it, since then */
-    int                said;       /* logged; 1: held; 2: proved */
+    int                reported;   /* logged; 1: held; 2: proved */
 } esd_clock_t;
 
 void esd_clock_init(esd_dispatcher_t *d);
