@@ -16,7 +16,6 @@
  */
 
 #include <curl/curl.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/base.h"
@@ -43,7 +42,6 @@
 #include "simulate.h"
 #include "stall.h"
 #include "target.h"
-#include "trusted_clock.h"
 
 
 #define ESD_CURLE_TOO_LARGE      100        /* older headers lack the code */
@@ -213,29 +211,9 @@ esd_outcome_dead(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item,
 
     esd_ordering_done(d, lane, item);
 
-    dead.endpoint = lane->target->number;
-    dead.feed = lane->source->feed.number;
-    memcpy(dead.epoch, lane->epoch, sizeof(dead.epoch));
-    dead.sequence = item->sequence;
-    dead.prevcursor = item->prev;
-    dead.time_ms = esd_clock_stamp_ms(d);
-
-    /* an event that dies again does not belong to the redrive that sent it,
-       even if the clock was set back */
-
-    if (dead.time_ms <= lane->target->redrive_ms) {
-        dead.time_ms = lane->target->redrive_ms + 1;
-    }
-
-    dead.attempts = item->attempts;
-    dead.status = item->status;
-    dead.klass = (uint8_t) o->klass;
-
-    (void) snprintf(dead.reason, sizeof(dead.reason), "%s",
+    esd_record_dead(d, lane, item, o->klass,
                     o->abort ? "webhook-delivery: abort"
-                             : "the schedule has ended");
-
-    esd_record_dead(d, &dead);
+                             : "the schedule has ended", &dead);
     esd_notice_exhausted(d, lane, &dead, id.data, dead.reason);
 
     esd_log_line(ESD_LOG_WARN,

@@ -144,8 +144,30 @@ esd_record_send(esd_send_t *send, uint64_t sequence, uint32_t number,
 
 
 void
-esd_record_dead(esd_dispatcher_t *d, const es_dead_t *dead)
+esd_record_dead(esd_dispatcher_t *d, const esd_lane_t *lane,
+    const esd_item_t *item, es_attempt_class_t klass, const char *reason,
+    es_dead_t *dead)
 {
+    memset(dead, 0, sizeof(es_dead_t));
+    dead->endpoint = lane->target->number;
+    dead->feed = lane->source->feed.number;
+    memcpy(dead->epoch, lane->epoch, sizeof(dead->epoch));
+    dead->sequence = item->sequence;
+    dead->prevcursor = item->prev;
+    dead->time_ms = esd_clock_stamp_ms(d);
+
+    /* an event that dies again does not belong to the redrive that sent it,
+       even if the clock was set back */
+
+    if (dead->time_ms <= lane->target->redrive_ms) {
+        dead->time_ms = lane->target->redrive_ms + 1;
+    }
+
+    dead->attempts = item->attempts;
+    dead->status = item->status;
+    dead->klass = (uint8_t) klass;
+    (void) snprintf(dead->reason, sizeof(dead->reason), "%s", reason);
+
     d->recorder.tally.dead++;
     d->recorder.tallied = true;
 

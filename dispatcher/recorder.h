@@ -17,6 +17,7 @@
 #include "delivery/delivery.h"
 #include "delivery/tally.h"
 
+#include "item.h"
 #include "thread.h"
 #include "types.h"
 
@@ -63,9 +64,13 @@ void esd_out_of_memory(void) __attribute__((noreturn));
 
 /* Adds the lane's present progress to the changes at once. */
 void esd_record_progress(esd_dispatcher_t *d, esd_lane_t *lane);
-/* These two count as well, see delivery/tally.h. */
+/* Records an attempt.  Attempts and dead letters are counted as well, see
+   delivery/tally.h. */
 void esd_record_attempt(esd_dispatcher_t *d, const es_attempt_t *attempt);
-void esd_record_dead(esd_dispatcher_t *d, const es_dead_t *dead);
+/* Records that the item is a dead letter now, and fills `*dead`. */
+void esd_record_dead(esd_dispatcher_t *d, const esd_lane_t *lane,
+    const esd_item_t *item, es_attempt_class_t klass, const char *reason,
+    es_dead_t *dead);
 /* Records the attempt of a send.  `sequence` is the event's, or what
    identifies an attempt that is of no event. */
 void esd_record_send(esd_send_t *send, uint64_t sequence, uint32_t attempt,

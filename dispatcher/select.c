@@ -7,7 +7,6 @@
  * endpoint delays another one.
  */
 
-#include <stdio.h>
 #include <sys/queue.h>
 
 #include "base/base.h"
@@ -125,18 +124,8 @@ esd_select_lost(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item)
                  (unsigned long long) item->sequence, lane->target->name,
                  item->attempts);
 
-    dead.endpoint = lane->target->number;
-    dead.feed = lane->source->feed.number;
-    memcpy(dead.epoch, lane->epoch, sizeof(dead.epoch));
-    dead.sequence = item->sequence;
-    dead.prevcursor = item->prev;
-    dead.time_ms = esd_clock_stamp_ms(d);
-    dead.attempts = item->attempts;
-    dead.status = item->status;
-    dead.klass = ES_ATTEMPT_INTERNAL;
-    (void) snprintf(dead.reason, sizeof(dead.reason), "retention deleted "
-                    "the event");
-    esd_record_dead(d, &dead);
+    esd_record_dead(d, lane, item, ES_ATTEMPT_INTERNAL,
+                    "retention deleted the event", &dead);
     esd_notice_exhausted(d, lane, &dead, NULL, dead.reason);
 
     esd_ordering_done(d, lane, item);

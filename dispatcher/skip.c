@@ -36,7 +36,6 @@
 #include "skip.h"
 #include "stall.h"
 #include "target.h"
-#include "trusted_clock.h"
 #include "types.h"
 #include "waiting.h"
 
@@ -169,7 +168,7 @@ static void
 esd_skip_dead(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     const esd_item_t *item, const char *by)
 {
-    char        id[ES_ID_MAX + 1] = "";
+    char        id[ES_ID_MAX + 1] = "", reason[ES_REASON_MAX];
     es_dead_t   dead;
     es_event_t  event;
 
@@ -180,27 +179,10 @@ esd_skip_dead(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
                         event.id.data);
     }
 
-    memset(&dead, 0, sizeof(dead));
-    dead.endpoint = lane->target->number;
-    dead.feed = lane->source->feed.number;
-    memcpy(dead.epoch, lane->epoch, sizeof(dead.epoch));
-    dead.sequence = item->sequence;
-    dead.prevcursor = item->prev;
-    dead.time_ms = esd_clock_stamp_ms(d);
-
-    /* the same as for an event that dies in a redrive, see outcome.c */
-
-    if (dead.time_ms <= lane->target->redrive_ms) {
-        dead.time_ms = lane->target->redrive_ms + 1;
-    }
-
-    dead.attempts = item->attempts;
-    dead.status = item->status;
-    dead.klass = ES_ATTEMPT_SKIPPED;
-    (void) snprintf(dead.reason, sizeof(dead.reason), "skipped by %s", by);
+    (void) snprintf(reason, sizeof(reason), "skipped by %s", by);
 
     esd_ordering_done(d, lane, item);
-    esd_record_dead(d, &dead);
+    esd_record_dead(d, lane, item, ES_ATTEMPT_SKIPPED, reason, &dead);
     esd_notice_skipped(d, lane, &dead, id[0] != '\0' ? id : NULL, by);
 
     esd_log_line(ESD_LOG_WARN, "endpoint %s: event %s-%llu of feed \"%s\" was "
