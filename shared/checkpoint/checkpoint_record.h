@@ -8,6 +8,7 @@
 #ifndef ES_CHECKPOINT_RECORD_H
 #define ES_CHECKPOINT_RECORD_H
 
+#include "base/assert.h"
 #include "checkpoint/checkpoint.h"
 #include "log/chunk.h"
 
@@ -24,7 +25,7 @@ typedef struct __attribute__((packed)) {
     char      epoch[ES_EPOCH_MAX + 1];
 } es_checkpoint_record_t;
 
-_Static_assert(sizeof(es_checkpoint_record_t) == 48, "stored on disk");
+ES_STORED_SIZE(es_checkpoint_record_t, 48);
 
 /* Copies the record out of the map.  ES_CORRUPT: it does not match its hash. */
 es_rc_t es_checkpoint_decode(const MDB_val *key, const MDB_val *value,

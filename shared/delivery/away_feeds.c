@@ -10,6 +10,7 @@
  *     "lost"                    number of events
  */
 
+#include "base/assert.h"
 #include "delivery/away_feeds.h"
 #include "delivery/delivery.h"
 #include "delivery/delivery_keys.h"
@@ -34,8 +35,8 @@ typedef struct __attribute__((packed)) {
     uint8_t   reason;
 } es_loss_value_t;
 
-_Static_assert(sizeof(es_away_value_t) == 8, "stored on disk");
-_Static_assert(sizeof(es_loss_value_t) == 41, "stored on disk");
+ES_STORED_SIZE(es_away_value_t, 8);
+ES_STORED_SIZE(es_loss_value_t, 41);
 
 typedef struct {
     es_away_fn  away;

@@ -27,6 +27,7 @@
 #ifndef ES_DELIVERY_KEYS_H
 #define ES_DELIVERY_KEYS_H
 
+#include "base/assert.h"
 #include "delivery/delivery.h"
 #include "store/store.h"
 
@@ -87,13 +88,13 @@ typedef struct __attribute__((packed)) {
     int64_t   next_ms;
 } es_circuit_value_t;
 
-_Static_assert(sizeof(es_progress_value_t) == 32, "stored on disk");
-_Static_assert(sizeof(es_pending_value_t) == 16, "stored on disk");
-_Static_assert(sizeof(es_retry_value_t) == 32, "stored on disk");
-_Static_assert(sizeof(es_attempt_value_t) == 10, "stored on disk");
-_Static_assert(sizeof(es_dead_value_t) == 41, "stored on disk");
-_Static_assert(sizeof(es_stop_value_t) == 80, "stored on disk");
-_Static_assert(sizeof(es_circuit_value_t) == 24, "stored on disk");
+ES_STORED_SIZE(es_progress_value_t, 32);
+ES_STORED_SIZE(es_pending_value_t, 16);
+ES_STORED_SIZE(es_retry_value_t, 32);
+ES_STORED_SIZE(es_attempt_value_t, 10);
+ES_STORED_SIZE(es_dead_value_t, 41);
+ES_STORED_SIZE(es_stop_value_t, 80);
+ES_STORED_SIZE(es_circuit_value_t, 24);
 
 typedef struct {
     uint8_t  data[ES_KEY_MAX];

@@ -10,6 +10,7 @@
  *     "dropped"                          number of events
  */
 
+#include "base/assert.h"
 #include "base/base.h"
 #include "delivery/delivery.h"
 #include "delivery/delivery_keys.h"
@@ -31,7 +32,7 @@ typedef struct __attribute__((packed)) {
     uint8_t   loud;
 } es_failing_value_t;
 
-_Static_assert(sizeof(es_failing_value_t) == 22, "stored on disk");
+ES_STORED_SIZE(es_failing_value_t, 22);
 
 typedef struct {
     es_failing_fn  fn;

@@ -7,6 +7,7 @@
  *     "stalled", endpoint, feed    es_stall_value_t
  */
 
+#include "base/assert.h"
 #include "base/base.h"
 #include "base/clock.h"
 #include "delivery/delivery.h"
@@ -29,7 +30,7 @@ typedef struct __attribute__((packed)) {
     uint32_t  subjects;
 } es_stall_value_t;
 
-_Static_assert(sizeof(es_stall_value_t) == 61, "stored on disk");
+ES_STORED_SIZE(es_stall_value_t, 61);
 
 typedef struct {
     es_stall_fn  fn;

@@ -4,6 +4,7 @@
  * Counts attempts, and reads and writes the record of the counters.
  */
 
+#include "base/assert.h"
 #include "delivery/delivery.h"
 #include "delivery/delivery_keys.h"
 #include "delivery/tally.h"
@@ -19,7 +20,7 @@ typedef struct __attribute__((packed)) {
     uint64_t  duration_us;
 } es_tally_value_t;
 
-_Static_assert(sizeof(es_tally_value_t) == 24, "stored on disk");
+ES_STORED_SIZE(es_tally_value_t, 24);
 
 #define ES_TALLY_DURATIONS  (ES_TALLY_BUCKETS + 1)
 

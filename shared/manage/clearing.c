@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Skip, cancel and discard as they are asked for and stored.
+ * Makes a clearing from the JSON object of a client, stores it in a control
+ * request and reads it back.
  */
 
 #include <stdlib.h>
@@ -68,7 +69,7 @@ es_clearing_members(es_control_kind_t kind, json_t *body,
 }
 
 
-/* A cursor of the feed, as its sequence. */
+/* Reads a cursor of the feed and returns its sequence. */
 
 static es_rc_t
 es_clearing_cursor(es_store_t *store, json_t *body, const char *member,
@@ -111,7 +112,7 @@ es_clearing_cursor(es_store_t *store, json_t *body, const char *member,
 }
 
 
-/* The feed as it is now, when no cursor says its epoch. */
+/* Sets the feed and its present epoch, for a clearing without cursors. */
 
 static es_rc_t
 es_clearing_feed(es_store_t *store, json_t *body, es_control_request_t *request,
@@ -235,7 +236,7 @@ es_clearing_counts(json_t *body, es_clearing_t *c, es_problem_t *problem)
 }
 
 
-/* The list as one text, which the filter points into. */
+/* Joins the types into one text, which the filter points into. */
 
 static es_rc_t
 es_clearing_types(json_t *body, json_t *text, es_problem_t *problem)
@@ -390,7 +391,8 @@ es_clearing_classes(json_t *body, json_t *text, es_problem_t *problem)
 }
 
 
-/* The request's text, and the clearing as whoever takes it will read it. */
+/* Stores the text in the request, and reads the clearing back from it as the
+   dispatcher will. */
 
 static es_rc_t
 es_clearing_store(json_t *text, es_control_request_t *request, es_clearing_t *c)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Which events a skip, a cancel or a discard is of.
+ * Finds the events that a skip, a cancel or a discard matches.
  */
 
 #include <stdlib.h>
@@ -55,7 +55,7 @@ es_clearing_within(const es_clearing_t *c, uint64_t sequence)
 }
 
 
-/* What was not tried has no status. */
+/* An event without an attempt has no status. */
 
 bool
 es_clearing_waits(const es_clearing_t *c, uint64_t sequence,
@@ -67,7 +67,7 @@ es_clearing_waits(const es_clearing_t *c, uint64_t sequence,
 }
 
 
-/* A range is of one epoch, and the whole of a feed is of all. */
+/* A range belongs to one epoch; a whole feed includes all its epochs. */
 
 static bool
 es_clearing_of(const es_clearing_t *c, const es_control_request_t *request,
@@ -283,7 +283,7 @@ es_clearing_first(void *ctx, const es_retry_t *r)
 }
 
 
-/* The first of what waits, or what comes next. */
+/* The first waiting event, or the next event of the feed; 0: none. */
 
 static uint64_t
 es_clearing_next(es_clearing_walk_t *w, const es_endpoint_t *endpoint)

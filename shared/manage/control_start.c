@@ -3,7 +3,8 @@
 /*
  * The event at which a replay, a skip or a cancel begins.
  *
- * A request says a cursor, "oldest" or a time; the dispatcher takes a sequence.
+ * A request says a cursor, "oldest" or a time; the dispatcher takes a
+ * sequence.
  */
 
 #include <string.h>

@@ -31,7 +31,8 @@ es_endpoint_name(char name[ES_ENDPOINT_NAME_MAX])
 }
 
 
-/* What an old secret becomes: it expires, unless it will sooner. */
+/* The entry of an old secret: it expires at `until_ms`, or sooner if it
+   already had an earlier end. */
 
 static json_t *
 es_rotate_old(json_t *old, int64_t until_ms)
@@ -82,8 +83,8 @@ es_rotate_pair(json_t *secret)
 }
 
 
-/* A secret replaces those of its kind.  v1 comes first: there are receivers
-   that look no further. */
+/* The new secret replaces those of its kind.  v1 comes first, because some
+   receivers read only the first signature. */
 
 static json_t *
 es_rotate_secrets(const json_t *old, const char *secret, int64_t overlap_ms,
@@ -182,8 +183,8 @@ typedef struct {
 } es_rotation_t;
 
 
-/* The list is made of what is stored when it is written, so that of rotations
-   at once none takes another's secret away. */
+/* Makes the list from the stored record in the writing transaction, so that
+   two rotations at once do not lose each other's secret. */
 
 static es_rc_t
 es_rotate_edit(void *ctx, json_t *stored, json_t *change,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A partner's own endpoints.
+ * Dispatches an operation on a partner's endpoints, and checks what the
+ * partner and its key may see.
  *
- * A partner sees its own and no others; nobody is shown a secret but in the
- * answer that made it.
+ * A partner sees only its own endpoints.  A secret appears only in the answer
+ * that has made it.
  */
 
 #include <jansson.h>
@@ -30,8 +31,8 @@ es_manage_invalid(es_manage_ctx_t *m, const char *pointer, const char *detail)
 }
 
 
-/* One pattern covers another as if that were a feed's name: "a-b" and "a-b*"
-   both begin as "a-*" says, and without a "*" there is only the same. */
+/* Matching treats the pattern as a name: "a-*" matches "a-b" and "a-b*", and a
+   pattern without "*" matches only itself. */
 
 bool
 es_narrow_covers(const es_narrow_t *narrow, es_str_t pattern)
@@ -48,7 +49,7 @@ es_narrow_covers(const es_narrow_t *narrow, es_str_t pattern)
 }
 
 
-/* The first of the feeds that is beyond those of the key, or NULL. */
+/* The first of the feeds that the key may not see, or NULL. */
 
 static const char *
 es_manage_beyond(const es_manage_ctx_t *m, const json_t *feeds)
@@ -137,7 +138,8 @@ es_manage_load(es_manage_ctx_t *m, es_str_t name)
 }
 
 
-/* Of its revision; what it simulates is not shown when it has ended. */
+/* The ETag names the revision, and whether the simulation has ended, because
+   an ended simulation is not shown. */
 
 void
 es_manage_etag(es_manage_ctx_t *m, json_t *object,

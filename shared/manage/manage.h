@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A partner's own endpoints: what the HTTP API does, and the parts
- * of it that the command line shares.
+ * The operations of the HTTP API on a partner's own endpoints, and the parts
+ * of them that the command line shares.
  *
- * Every function blocks for the registry's lock and disk: call it on a thread
- * that may.  The store is open with ES_STORE_ADMIN and ES_STORE_DELIVERY_READ.
+ * Every function blocks for the registry's lock and the disk, so call it on a
+ * thread that may block.  The store must be open with ES_STORE_ADMIN and
+ * ES_STORE_DELIVERY_READ.
+ *
+ * es_manage() is in manage.c, and its operations are in manage_*.c.
+ * endpoint_secret.c, control_start.c and test_event.c implement the rest.
  */
 
 #ifndef ES_MANAGE_H
@@ -51,33 +55,34 @@ typedef enum {
     ES_MANAGE_OPS
 } es_manage_op_t;
 
-/* Lists of feeds: what is narrowed is of feeds that are in all of them. */
+/* Lists of feeds that a credential is narrowed to: it may see feeds that match
+   all of the lists. */
 typedef struct {
     unsigned       n;
     es_patterns_t  lists[ES_NARROWS_MAX];
 } es_narrow_t;
 
-/* Whether all that a feed pattern stands for is in each of the lists. */
+/* True if each list matches all feeds that the pattern can match. */
 bool es_narrow_covers(const es_narrow_t *narrow, es_str_t pattern);
 
 typedef struct {
     es_manage_op_t  op;
-    es_str_t        partner;   /* whose endpoints these are */
-    es_narrow_t     narrow;    /* those of other feeds are not there */
-    es_str_t        endpoint;  /* not of LIST and CREATE */
-    es_str_t        body;      /* JSON; may be empty where nothing is needed */
-    es_condition_t  condition; /* of CHANGE and REMOVE */
-    es_str_t        by;        /* of SKIP, CANCEL and DISCARD: who asks, for the
-                                  record; NUL-terminated */
-    unsigned        limit;     /* of LIST, ATTEMPTS and DEAD: at most so many;
-                                  records of feeds that the key is narrowed
-                                  away from count, and are left out */
-    unsigned        looks;     /* of LIST: at most so many of whomever are
-                                  looked at */
+    es_str_t        partner;   /* that owns the endpoints */
+    es_narrow_t     narrow;    /* endpoints of other feeds are invisible */
+    es_str_t        endpoint;  /* unused by LIST and CREATE */
+    es_str_t        body;      /* JSON; may be empty if all is optional */
+    es_condition_t  condition; /* for CHANGE and REMOVE */
+    es_str_t        by;        /* for SKIP, CANCEL and DISCARD: the user, for
+                                  the record; NUL-terminated */
+    unsigned        limit;     /* for LIST, ATTEMPTS and DEAD: size of a page;
+                                  a record of a feed that the key may not see
+                                  counts but is left out */
+    unsigned        looks;     /* for LIST: most endpoints, of all partners,
+                                  that a page examines */
 
-    /* Behind what a list goes on, if not at its beginning. */
+    /* The position after which a list continues. */
     bool                   has_after;
-    es_str_t               after;      /* of LIST: a name */
+    es_str_t               after;      /* for LIST: a name */
     es_attempt_position_t  attempt_after;
     es_dead_position_t     dead_after;
 } es_manage_t;
@@ -85,52 +90,58 @@ typedef struct {
 /* Why an outcome is ES_CONFLICT or ES_DENIED. */
 typedef enum {
     ES_REFUSED_OTHER = 0,      /* ES_CONFLICT: something is still in use */
-    ES_REFUSED_UNMET,          /* ES_CONFLICT: the condition */
-    ES_REFUSED_FEEDS,          /* ES_DENIED: feeds beyond the narrow ones */
-    ES_REFUSED_STANDS,         /* ES_CONFLICT: it does not stand on the event */
-    ES_REFUSED_COUNT           /* ES_CONFLICT: there are `count` of them */
+    ES_REFUSED_UNMET,          /* ES_CONFLICT: the condition is not met */
+    ES_REFUSED_FEEDS,          /* ES_DENIED: a feed that the key may not see */
+    ES_REFUSED_STANDS,         /* ES_CONFLICT: the event does not block the
+                                  endpoint */
+    ES_REFUSED_COUNT           /* ES_CONFLICT: `expect` is not `count` */
 } es_refusal_t;
 
-/* What comes of it; zeroed. */
+/* The result; the caller zeroes it before. */
 typedef struct {
-    es_buf_t      out;         /* a JSON object; free it */
+    es_buf_t      out;         /* a JSON object; the caller frees it */
     char          name[ES_ENDPOINT_NAME_MAX];
     char          etag[ES_ENDPOINT_ETAG_MAX];  /* of SHOW, CREATE, CHANGE */
     es_refusal_t  refusal;
-    uint64_t      count;       /* of REMOVE: events that were not delivered */
-    bool          later;       /* the dispatcher has still to do it */
+    uint64_t      count;       /* of REMOVE: undelivered events */
+    bool          later;       /* the dispatcher will do it later */
 } es_manage_result_t;
 
 /*
- * ES_NOT_FOUND: the partner has no such endpoint, or none of these feeds.
- * ES_INVALID with a problem that says what of the body is wrong, ES_CONFLICT,
- * ES_DENIED, and what the registry says.
+ * Does one operation.  ES_NOT_FOUND: the partner has no such endpoint, or the
+ * key may not see it.  ES_INVALID with a problem whose pointer leads into the
+ * body.  ES_CONFLICT, ES_DENIED: see `refusal`.  Other results are those of
+ * registry.h.
  */
 es_rc_t es_manage(es_store_t *store, const es_manage_t *manage,
     es_manage_result_t *managed, es_problem_t *problem);
 
-/* A new endpoint's name.  ES_IO: no random bytes. */
+/* Makes a random name for a new endpoint.  ES_IO: no random bytes. */
 es_rc_t es_endpoint_name(char name[ES_ENDPOINT_NAME_MAX]);
 
-/* A new secret of a kind: "v1" or "v1a".  ES_INVALID for another. */
+/* Makes a random secret of the kind "v1" or "v1a".  ES_INVALID: another kind.
+   */
 es_rc_t es_endpoint_secret(const char *kind, char secret[ES_SECRET_TEXT_MAX],
     es_problem_t *problem);
 
-/* The JWK Set of its v1a keys, see public_key.h; a new reference. */
+/* The JWK Set (RFC 7517) of the endpoint's v1a keys, see public_key.h; a new
+   reference. */
 es_rc_t es_endpoint_keys(es_store_t *store, es_str_t name, json_t **keys);
 
 /*
- * Gives the endpoint a new secret (`secret`, or a random v1 if that is empty;
- * it receives what it is), and lets those of its kind expire after the overlap.
- * `guard` (NULL: none) may refuse it.  ES_CONFLICT: too many are still in use.
+ * Adds `secret` to the endpoint, and lets the older secrets of its kind expire
+ * after the overlap.  If `secret` is empty it receives a random v1 secret.
+ * `guard` (NULL: none) may refuse the change.  ES_CONFLICT: the endpoint
+ * already has ES_SECRETS_MAX secrets in use.
  */
 es_rc_t es_endpoint_rotate(es_store_t *store, es_str_t name,
     char secret[ES_SECRET_TEXT_MAX], int64_t overlap_ms,
     const es_edit_t *guard, es_problem_t *problem);
 
 /*
- * Where in a feed a request begins: at a cursor, or (`cursor` NULL) `from`
- * "oldest" or an RFC 3339 time.  Fills feed, epoch and sequence.
+ * Sets where in a feed a request begins: after a cursor, or (`cursor` NULL)
+ * from "oldest" or an RFC 3339 time.  Sets feed, epoch and sequence.
+ * ES_INVALID with a problem.
  */
 es_rc_t es_control_request_start(es_store_t *store, es_str_t feed,
     const char *cursor,
@@ -139,9 +150,9 @@ es_rc_t es_control_request_start(es_store_t *store, es_str_t feed,
 #define ES_TEST_ID_MAX  24             /* "test-", 16 characters, NUL */
 
 /*
- * Makes the request for a test event: `type` (NULL: "eventsync.test") and
- * `data` (NULL: the endpoint's name; borrowed).  `id` is the event's.
- * ES_INVALID: a type that is none, or data of more than some 8000 bytes.
+ * Makes the request for a test event with `type` (NULL: "eventsync.test") and
+ * `data` (NULL: the endpoint's name; borrowed).  `id` receives the event's id.
+ * ES_INVALID: the type is malformed, or the data exceeds some 8000 bytes.
  */
 es_rc_t es_control_request_test(es_control_request_t *request,
     const char *endpoint,

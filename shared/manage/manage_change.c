@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What a partner makes of its endpoints.
+ * Creates, changes, pauses and removes endpoints, rotates their secrets and
+ * sets simulated failures.
  *
- * What is there already is changed only by es_registry_edit(), which judges it
- * once more where it is written.
+ * Every change of an existing endpoint goes through es_registry_edit() with a
+ * guard, which checks the stored record again in the writing transaction.
  */
 
 #include <stdlib.h>
@@ -20,7 +21,9 @@
 #include "registry/values.h"
 
 
-/* Who may has been judged by what was read; this is what is written over. */
+/* The guard: checks owner, condition and feeds against the record that is
+   about to be overwritten, which may differ from the one that was read before.
+   */
 
 static es_rc_t
 es_manage_guard(void *ctx, json_t *stored, json_t *change,
@@ -57,7 +60,8 @@ es_manage_edit(es_manage_ctx_t *m, json_t *change)
 }
 
 
-/* Tells of the feeds that the endpoint was sent, and is not any more. */
+/* Reports the feeds that the change has taken from the endpoint, with their
+   undelivered events. */
 
 static void
 es_manage_left(es_manage_ctx_t *m, const es_undelivered_list_t *waiting)
@@ -277,7 +281,7 @@ es_manage_rotate(es_manage_ctx_t *m)
         rc = es_manage_show(m);
     }
 
-    /* the private half of a pair is nobody's business */
+    /* the private key of a pair is never shown */
 
     if (rc == ES_OK && given == NULL && strcmp(kind, "v1") == 0) {
         (void) json_object_set_new(m->answer, "secret", json_string(secret));

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What a partner does not want to be sent: skip, cancel,
- * discard.
+ * Skips, cancels and discards events for a partner.
+ *
+ * The dispatcher does the request if it runs, and this file waits for its
+ * reply. Otherwise the answer depends on what is on disk, and the dispatcher
+ * does the request later.
  */
 
 #include <stdatomic.h>
@@ -20,8 +23,8 @@
 #include "registry/registry.h"
 #include "store/store.h"
 
-#define ES_REPLY_MS     3000       /* that a reply is waited for */
-#define ES_REPLY_WAITS  4          /* threads of a process that do */
+#define ES_REPLY_MS     3000       /* longest wait for a reply */
+#define ES_REPLY_WAITS  4          /* threads of a process that may wait */
 
 
 static es_rc_t
@@ -35,7 +38,8 @@ es_manage_conflict(es_manage_ctx_t *m, es_refusal_t refusal, uint64_t count,
 }
 
 
-/* What is asked of feeds that the key may not know is not asked. */
+/* A narrowed key must name a feed, and the feed must be one that it may see.
+   */
 
 static es_rc_t
 es_manage_clear_feed(es_manage_ctx_t *m)
@@ -58,7 +62,7 @@ es_manage_clear_feed(es_manage_ctx_t *m)
 }
 
 
-/* Without a dispatcher it is judged by what is on disk. */
+/* Without a dispatcher, decides by what is on disk. */
 
 static es_rc_t
 es_manage_stands(es_manage_ctx_t *m, const es_control_request_t *request)
@@ -114,8 +118,8 @@ es_manage_replied(es_manage_ctx_t *m, const es_control_reply_t *reply)
 }
 
 
-/* Waits for the reply, unless there is nobody to give it.  Few may wait at a
-   time: the threads are those that publish, too. */
+/* Waits for the reply if a dispatcher runs.  Only a few threads may wait at a
+   time, because the same threads publish. */
 
 static es_rc_t
 es_manage_wait(es_manage_ctx_t *m, uint64_t id, bool runs,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Inside of manage.h: one request while it is done.
+ * One operation of es_manage() under way, as the files of this folder share
+ * it.
  */
 
 #ifndef ES_MANAGE_INTERNAL_H
@@ -24,38 +25,41 @@ typedef struct {
     bool                 paused;
     es_report_feeds_t    feeds;
     json_t              *list;
-    unsigned             room;         /* left on the page */
+    unsigned             room;         /* items left on the page */
     unsigned             looks;
-    char                 next[64];     /* what was looked at last */
+    char                 next[64];     /* position of the last item */
 } es_manage_ctx_t;
 
-/* Sets a problem and returns its outcome. */
+/* Sets a problem and returns ES_INVALID. */
 es_rc_t es_manage_invalid(es_manage_ctx_t *m, const char *pointer,
     const char *detail);
 
-/* The stored object, or NULL. */
+/* The stored object, a new reference, or NULL. */
 json_t *es_manage_object(es_manage_ctx_t *m, es_kind_t kind, es_str_t name);
 
-/* The endpoint's object if there is one for who asks, or NULL. */
+/* The endpoint's object, a new reference.  NULL: there is none, or the partner
+   or key may not see it. */
 json_t *es_manage_load(es_manage_ctx_t *m, es_str_t name);
 
-/* Whether the object is the partner's, and of feeds that the key is narrowed
-   to. */
+/* True if the endpoint belongs to the partner and the key may see its feeds.
+   */
 bool es_manage_mine(const es_manage_ctx_t *m, json_t *object);
 
-/* ES_DENIED if the object's feeds are beyond those that the key is narrowed
-   to.  What is no list of feeds is left to the registry. */
+/* ES_DENIED with a problem: the object lists a feed that the key may not see.
+   The registry checks whether `feeds` is a list at all. */
 es_rc_t es_manage_feeds(es_manage_ctx_t *m, json_t *object,
     es_problem_t *problem);
 
-/* Answers with the endpoint and its ETag. */
+/* Makes the endpoint and its ETag the answer. */
 es_rc_t es_manage_show(es_manage_ctx_t *m);
 void es_manage_etag(es_manage_ctx_t *m, json_t *object,
     char etag[ES_ENDPOINT_ETAG_MAX]);
 
-/* manage_view.c: what the partner sees of it; takes the object. */
+/* manage_view.c: the endpoint as its partner may see it.  Takes over the
+   reference to `object`. */
 json_t *es_manage_view(es_manage_ctx_t *m, es_str_t name, json_t *object);
-/* Refuses members that are the operator's. */
+/* ES_INVALID with a problem: the body has a member that only an operator may
+   set. */
 es_rc_t es_manage_owner(es_manage_ctx_t *m);
 
 /* manage_list.c */
@@ -77,8 +81,8 @@ es_rc_t es_manage_records(es_manage_ctx_t *m);
 es_rc_t es_manage_clear(es_manage_ctx_t *m);
 
 /* manage_request.c */
-/* Whether the endpoint is sent the feed.  Others' feeds are not to be told from
-   those that do not exist. */
+/* True if the endpoint is sent the feed.  A partner must not learn whether
+   another feed exists, so the caller answers both cases alike. */
 bool es_manage_sends(es_manage_ctx_t *m, const char *feed);
 es_rc_t es_manage_request(es_manage_ctx_t *m);
 es_rc_t es_manage_test(es_manage_ctx_t *m);

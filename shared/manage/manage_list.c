@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A partner's endpoints by pages.
+ * Lists a partner's endpoints by pages.
  *
- * Records have no index by partner: a page looks at a bounded number of them,
- * in one read, and parses only those that name the partner.  Ten thousand of
- * others take some milliseconds, on a thread.
+ * There is no index by partner.  A page examines a bounded number of records
+ * in one read transaction and parses only those that name the partner; ten
+ * thousand records of others take some milliseconds.
  */
 
 #include <stdio.h>
@@ -17,13 +17,13 @@
 
 typedef struct {
     es_manage_ctx_t  *m;
-    char              owner[ES_OWNER_MAX]; /* as it stands in their texts */
+    char              owner[ES_OWNER_MAX]; /* the member in a record's text */
     size_t            owner_len;
 } es_listing_t;
 
 
-/* Names of others are not to be told: the shortest that is behind all that was
-   looked at, and before what was not. */
+/* The page token must not reveal the name of another partner's endpoint.  It
+   becomes the shortest text after all records examined and before the next. */
 
 static void
 es_list_cut(es_manage_ctx_t *m, es_str_t beyond)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What a partner is shown of deliveries to its endpoints.
+ * Shows a partner the status, attempts and dead letters of its endpoints.
  *
- * An endpoint may have been sent other feeds before: of those that a key is
- * narrowed away from it is told nothing.
+ * An endpoint may have been sent other feeds before.  Records of feeds that
+ * the key may not see are left out.
  */
 
 #include "base/base.h"
@@ -42,7 +42,7 @@ es_manage_status_tells(void *ctx, uint32_t feed)
 }
 
 
-/* Who may ask is of a partner that is not disabled. */
+/* `disabled` stays false: the key of a disabled partner cannot get here. */
 
 es_rc_t
 es_manage_status(es_manage_ctx_t *m)
@@ -81,7 +81,7 @@ es_on_attempt(void *ctx, const es_attempt_t *attempt)
 
     es_attempt_position_print(&place, m->next);
 
-    /* of no feed are tests, and what tokens were asked for */
+    /* tests and requests for tokens belong to no feed */
 
     return attempt->feed == 0 || es_manage_tells(m, attempt->feed)
            ? es_manage_append(m, es_report_attempt(&m->feeds, attempt))
@@ -132,7 +132,7 @@ es_manage_dead(es_manage_ctx_t *m)
 }
 
 
-/* Attempts from the newest on, dead letters from the oldest. */
+/* Lists attempts from the newest, and dead letters from the oldest. */
 
 es_rc_t
 es_manage_records(es_manage_ctx_t *m)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What a partner asks the dispatcher to do.
+ * Adds control requests for a partner: replay, resend, redrive and test.
  */
 
 #include "base/base.h"
@@ -14,7 +14,8 @@
 #include "registry/registry.h"
 
 
-/* Only the endpoint and its partner are looked at, however many there are. */
+/* Decodes the endpoint and its partner alone, which is faster than loading the
+   registry. */
 
 static bool
 es_manage_decode(json_t *object, json_t *owner, es_pool_t *pool,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What a partner sees of its endpoints.
+ * Shows an endpoint as its partner may see it: without secrets and without the
+ * operator's members.
  */
 
 #include <stdio.h>
@@ -40,7 +41,7 @@ es_view_secret(json_t *secret)
 }
 
 
-/* Values of header fields are as secret as secrets are. */
+/* Header fields are shown by name only, because their values may be secret. */
 
 static json_t *
 es_view_names(json_t *headers)

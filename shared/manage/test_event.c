@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Events that are of no feed: what an endpoint is tested with.
+ * Makes test events, which belong to no feed.
  */
 
 #include <stdlib.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What a feed was assigned becomes chunks, with the type index and
- * the subjects' chains.
+ * Writes the assigned events of a feed as chunks, with the type index, the
+ * subjects' links and the digest chain, and applies retention if nobody else
+ * does.
  */
 
 #include "base/assert.h"
@@ -20,10 +21,10 @@
 #include "store/store.h"
 #include "store/txn.h"
 
-#define ES_RETAIN_CHUNKS  8    /* beside those that make up for new ones */
+#define ES_RETAIN_CHUNKS  8    /* deleted beyond twice the new chunks */
 
 
-/* The number of an event type, given at its first use. */
+/* The number of an event type, which gets one at its first use. */
 
 static es_rc_t
 es_commit_type(es_commit_t *c, es_str_t type, uint32_t *number)
@@ -74,7 +75,7 @@ es_commit_type(es_commit_t *c, es_str_t type, uint32_t *number)
         return rc == 0 ? ES_CORRUPT : es_env_rc(rc);
     }
 
-    /* A number given in this transaction may be lost with it. */
+    /* a number given in this transaction is lost if that is undone */
 
     if (*number <= c->ntypes) {
         slot->hash = hash;
@@ -85,7 +86,7 @@ es_commit_type(es_commit_t *c, es_str_t type, uint32_t *number)
 }
 
 
-/* How many of the drafts from `i` on go into one chunk, and its size. */
+/* The number of drafts from `i` on that go into one chunk, and its size. */
 
 static size_t
 es_chunk_plan(const es_append_t *append, size_t i, size_t *size)
@@ -139,7 +140,7 @@ es_chunk_event(es_commit_t *c, es_append_t *append, size_t i,
     memcpy(p, draft->head.data, draft->head.len);
 
     if (draft->time_off != 0) {
-        /* The time of the commit, rather than of parsing. */
+        /* the time of the commit, not of parsing */
         memcpy(p + draft->time_off, c->time, ES_TIME_LEN);
     }
 
@@ -334,8 +335,9 @@ es_chunk_write(es_commit_t *c, es_append_t *append, size_t i, size_t n,
 }
 
 
-/* Somebody has to: the feed has kept too much for ten seconds, or twice what
-   it may.  Before that the dispatcher does it, and who reads is not hurried. */
+/* A feed is neglected if it has exceeded a limit for ten seconds, or twofold.
+   Until then a publisher leaves retention to the dispatcher, so that readers
+   have time. */
 
 static es_rc_t
 es_commit_neglected(es_commit_t *c, es_txn_t *txn, const es_feed_t *feed,
@@ -361,9 +363,9 @@ es_commit_neglected(es_commit_t *c, es_txn_t *txn, const es_feed_t *feed,
 
 
 /*
- * Retention, whatever else runs: a feed that is far over a limit loses more
- * chunks than it was given, so that it comes back to the limit, and not many
- * more, so that no commit takes long.
+ * Applies retention to a neglected feed even if no dispatcher runs.  It
+ * deletes more chunks than the commit adds, so that the feed returns to its
+ * limit, and only a few more, so that no commit takes long.
  */
 
 static es_rc_t
@@ -407,7 +409,8 @@ es_commit_retain(es_commit_t *c, es_append_t *append, unsigned nchunks)
 }
 
 
-/* The invariants between a feed's heads before and after what was appended. */
+/* Asserts the invariants between the feed's head before and after the append.
+   */
 
 static void
 es_commit_check(const es_commit_t *c, const es_append_t *append,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A commit under way: publish.c assigns sequences, append.c writes.
+ * A commit under way, as publish.c and append.c share it: the first assigns
+ * sequences, the second writes.
  */
 
 #ifndef ES_APPEND_H
@@ -25,7 +26,7 @@ struct es_append {
     const es_draft_t   **drafts;
     size_t               n;
     size_t               cap;
-    uint64_t             dropped;  /* events that retention took */
+    uint64_t             dropped;  /* events that retention deleted */
     es_deletion_cause_t  why;
     es_append_t         *next;
 };
@@ -43,12 +44,13 @@ typedef struct {
     uint64_t      ntypes;      /* numbers given before this commit */
     bool          appended;
     bool          retained;    /* retention has deleted events */
-    bool          keep;        /* it is to delete none */
+    bool          keep;        /* retention must not delete */
     es_dirty_subjects_t  dirty;     /* subjects of the feed that is written */
-    es_entry_t    entries[ES_CHUNK_COUNT];     /* of the chunk, their links */
+    es_entry_t    entries[ES_CHUNK_COUNT];     /* subject links of the chunk */
 } es_commit_t;
 
-/* Writes what the feed was assigned: chunks, indexes, and the feed's head. */
+/* Writes the chunks, the indexes and the head of a feed, in the write
+   transaction c->txn.  A failure must undo the transaction. */
 es_rc_t es_append_write(es_commit_t *c, es_append_t *append);
 
 #endif /* ES_APPEND_H */

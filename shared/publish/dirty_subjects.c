@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * A hash table of subjects that a commit reads and writes once.
+ */
+
 #include <stdlib.h>
 
 #include "base/base.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The subjects that one commit adds events to, so that each is
- * read and written once.
+ * The subjects to which one commit adds events, so that the commit reads and
+ * writes the record of each only once.
  */
 
 #ifndef ES_DIRTY_SUBJECTS_H
@@ -12,7 +12,7 @@
 
 typedef struct es_dirty_subjects_node  es_dirty_subject_t;
 
-/* Zeroed is empty. */
+/* A hash table; zeroed: empty. */
 typedef struct {
     es_dirty_subject_t  *nodes;
     size_t               n;
@@ -22,13 +22,13 @@ typedef struct {
 } es_dirty_subjects_t;
 
 /*
- * The subject's record, read at its first use; the pointer is good until the
- * next call.  `text` must last until the table is cleared.
+ * The subject's record, which is read at its first use.  The pointer is valid
+ * until the next call.  `text` must stay valid until the table is cleared.
  */
 es_rc_t es_dirty_subjects_get(es_dirty_subjects_t *dirty, es_store_t *store,
     MDB_txn *txn, uint32_t feed, es_str_t text, es_subject_t **subject);
 
-/* Writes them all, in the order of their keys, and clears the table. */
+/* Writes all records in the order of their keys, and clears the table. */
 es_rc_t es_dirty_subjects_flush(es_dirty_subjects_t *dirty, es_store_t *store,
     MDB_txn *txn, uint32_t feed);
 

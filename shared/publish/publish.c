@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The commit: batches of drafts become chunks of the log.
+ * Publishes batches in one commit.
  *
- *   1. Each batch in turn: every draft is looked up by (source, id) among the
- *      events stored and those assigned so far; new ones get the feed's next
- *      sequence.  A conflict takes the batch's assignments back.
- *   2. What each feed was assigned is written as chunks, with its type index.
- *   3. The feeds' heads are saved; LMDB commits; the bell rings.
+ *   1. For each batch in turn, it looks up every event by (source, id) among
+ *      the stored events and those assigned so far.  A new event gets the
+ *      feed's next sequence.  A conflict undoes the assignments of its batch.
+ *   2. It writes the assigned events of each feed as chunks, with the indexes
+ *      (append.c), and saves the feed's head.
+ *   3. LMDB commits, and the bell rings.
  *
- * Slots of the id index may stay behind when 1 or the commit is undone: they
- * are hints (id_index.h).
+ * Slots of the id index may stay when step 1 or the commit is undone.  They
+ * are only hints (id_index.h).
  */
 
 #include <errno.h>
@@ -33,7 +34,7 @@
 #include "store/store.h"
 #include "store/wake.h"
 
-#define ES_PREFETCH  8         /* look-ups ahead, to hide memory's latency */
+#define ES_PREFETCH  8         /* look-ups ahead, to hide memory latency */
 
 static es_rc_t es_commit_run(es_commit_t *c);
 static es_rc_t es_commit_txn(MDB_txn *txn, void *ctx);
@@ -44,7 +45,7 @@ static es_rc_t es_commit_append(es_commit_t *c, es_batch_t *batch,
     es_append_t **append);
 
 
-/* All that needs no lock comes before it. */
+/* Does all work that needs no writer lock. */
 
 static es_rc_t
 es_publish_prepare(es_store_t *store, es_batch_t **batches, size_t n)
@@ -124,7 +125,7 @@ es_publish(es_store_t *store, es_batch_t **batches, size_t n)
         return;
     }
 
-    /* Where all of them together have no room, a small one may have. */
+    /* all batches together are too large, but a small one may fit */
 
     for (i = 0; i < n; i++) {
         rc = es_publish_commit(store, &batches[i], 1);
@@ -132,7 +133,8 @@ es_publish(es_store_t *store, es_batch_t **batches, size_t n)
     }
 }
 
-/* What a run has found out goes before the next one, and at the end. */
+/* Frees the appends of a run: before the transaction runs again, and at the
+   end. */
 
 static void
 es_commit_forget(es_commit_t *c)
@@ -159,7 +161,7 @@ es_commit_run(es_commit_t *c)
 
     if (rc == ES_FULL && c->retained) {
 
-        /* Deletions need room too: the events may fit without. */
+        /* deletions need pages, too: the events may fit without them */
 
         c->keep = true;
         rc = es_env_update(c->store->log, es_commit_txn, c);
@@ -245,7 +247,7 @@ es_commit_txn(MDB_txn *txn, void *ctx)
         rc = es_meta_put(c->store, txn, ES_META_PUBLISHED, published);
     }
 
-    /* The errno of a failure tells a full disk from a full map. */
+    /* errno distinguishes a full disk from a full map */
 
     err = errno;
     es_commit_end(c);
@@ -255,7 +257,8 @@ es_commit_txn(MDB_txn *txn, void *ctx)
 }
 
 
-/* The state of the batch's feed in this commit. */
+/* The append of the batch's feed, made at its first batch.  ES_NOT_FOUND: no
+   such feed. */
 
 static es_rc_t
 es_commit_append(es_commit_t *c, es_batch_t *batch, es_append_t **out)
@@ -318,7 +321,8 @@ es_append_push(es_append_t *append, const es_draft_t *draft)
 }
 
 
-/* Returns failures of the whole commit only; the batch's own are its rc. */
+/* Assigns sequences to a batch.  Returns only failures of the whole commit; a
+   failure of the batch is its own rc. */
 
 static es_rc_t
 es_commit_batch(es_commit_t *c, es_batch_t *batch)
@@ -393,7 +397,8 @@ es_commit_batch(es_commit_t *c, es_batch_t *batch)
 }
 
 
-/* Same text but for what the log adds: place, and time if it was added. */
+/* True if both texts are the same, apart from the time if the log has set it.
+   The members that the log adds stand between head and tail. */
 
 static bool
 es_same_content(const char *head, size_t head_len, es_str_t tail,

@@ -10,6 +10,7 @@
 
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/base.h"
 #include "base/clock.h"
 #include "delivery/delivery.h"
@@ -42,8 +43,8 @@ typedef struct __attribute__((packed)) {
     int64_t   time_ms;
 } es_clearing_progress_value_t;
 
-_Static_assert(sizeof(es_control_reply_value_t) == 22, "stored on disk");
-_Static_assert(sizeof(es_clearing_progress_value_t) == 46, "stored on disk");
+ES_STORED_SIZE(es_control_reply_value_t, 22);
+ES_STORED_SIZE(es_clearing_progress_value_t, 46);
 
 
 static es_dkey_t

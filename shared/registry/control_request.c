@@ -5,6 +5,7 @@
  * key is the number, the value es_control_value_t and the request's text.
  */
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "log/chunk.h"
 #include "log/store_clock.h"
@@ -26,7 +27,7 @@ typedef struct __attribute__((packed)) {
     int64_t   time_ms;
 } es_control_value_t;
 
-_Static_assert(sizeof(es_control_value_t) == 41, "stored on disk");
+ES_STORED_SIZE(es_control_value_t, 41);
 
 typedef struct {
     es_store_t            *store;

@@ -7,6 +7,7 @@
  *     "gone", name    es_removed_value_t, the partner's name
  */
 
+#include "base/assert.h"
 #include "base/base.h"
 #include "base/clock.h"
 #include "log/store_clock.h"
@@ -24,7 +25,7 @@ typedef struct __attribute__((packed)) {
     int64_t   time_ms;
 } es_removed_value_t;
 
-_Static_assert(sizeof(es_removed_value_t) == 24, "stored on disk");
+ES_STORED_SIZE(es_removed_value_t, 24);
 
 typedef struct {
     size_t  len;
