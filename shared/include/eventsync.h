@@ -4,9 +4,9 @@
  * The producer's interface to an eventsync store.
  *
  * A producer opens the store directory, collects CloudEvents 1.0 events for
- * one feed in a batch, and publishes the batch.  When es_publish() returns
- * ES_OK the events are on disk (fdatasync returned) with their sequence; every
- * nginx worker and the dispatcher have been woken.
+ * one feed in a batch, and publishes the batch.  When es_publish() has set
+ * ES_OK, the events are on disk (fdatasync has returned) with their sequences,
+ * and all nginx workers and the dispatcher have been woken.
  *
  *     es_store_t    *store;
  *     es_batch_t    *batch;
@@ -23,12 +23,13 @@
  *
  * Rules
  *
- *   - One es_store_t per store directory and process, opened after fork();
- *     a child must not use its parent's.  (LMDB's advisory locks would be
- *     dropped by a second open and close; see lmdb.h, caveats.)
- *   - An es_store_t may be used by any number of threads.  A batch belongs to
- *     one thread at a time.
- *   - Strings are pointer and length, UTF-8, not NUL-terminated unless said.
+ *   - A process opens one es_store_t for each store directory, after fork().
+ *     A child must not use its parent's.  (A second open and close would
+ *     release LMDB's advisory locks; see the caveats in lmdb.h.)
+ *   - Any number of threads may use an es_store_t.  A batch belongs to one
+ *     thread at a time.
+ *   - Strings are pointer and length, in UTF-8, and not NUL-terminated unless
+ *     the header says so.
  *   - Times are milliseconds since the epoch, UTC.
  */
 
@@ -42,38 +43,38 @@
 extern "C" {
 #endif
 
-/* Every outcome of the library.  es_strerror() has the words. */
+/* All outcomes of the library.  es_strerror() has their words. */
 typedef enum {
     ES_OK = 0,
     ES_NOT_FOUND,       /* no such feed, event, partner, key or endpoint */
-    ES_EXISTS,          /* it is there already */
-    ES_INVALID,         /* malformed input; the problem says where */
+    ES_EXISTS,          /* it exists already */
+    ES_INVALID,         /* malformed input; the problem has the place */
     ES_TOO_LARGE,       /* an event or attribute over its limit */
     ES_CONFLICT,        /* same (source, id), other content */
     ES_EXPIRED,         /* cursor older than retention */
     ES_RESET,           /* cursor of another epoch */
     ES_AHEAD,           /* cursor ahead of the log */
-    ES_DENIED,          /* no right to do that */
+    ES_DENIED,          /* the caller may not do that */
     ES_FULL,            /* disk or map limit reached; nothing was written */
-    ES_BUSY,            /* reader table full or store not available now */
+    ES_BUSY,            /* no reader slot, or store not available */
     ES_CORRUPT,         /* a record does not match its hash */
     ES_FORMAT,          /* not an eventsync store, or of another version */
     ES_IO,              /* the operating system refused; errno has why */
     ES_NOMEM,
-    ES_MISMATCH,        /* an event that its schema does not allow */
-    ES_TAKEN,           /* the store takes this process for another one, see
+    ES_MISMATCH,        /* the schema does not allow the event */
+    ES_TAKEN,           /* another process has the same process id, see
                            es_store_open() */
-    ES_STOP             /* of a callback: it has seen enough, so the walk ends
-                           and returns this */
+    ES_STOP             /* a callback has seen enough: the walk ends and
+                           returns this */
 } es_rc_t;
 
-/* Text that is not owned and not NUL-terminated. */
+/* Text that the struct does not own and that is not NUL-terminated. */
 typedef struct {
     const char  *data;
     size_t       len;
 } es_str_t;
 
-/* What was wrong, for people and for the problem document (RFC 9457). */
+/* What was wrong, for people and for problem documents (RFC 9457). */
 typedef struct {
     es_rc_t   rc;
     int       index;           /* event in the batch, from 0; -1: none */
@@ -85,12 +86,12 @@ typedef struct {
 typedef struct es_store  es_store_t;
 typedef struct es_batch  es_batch_t;
 
-/* Of library, module, dispatcher and eventsyncctl. */
+/* The version of library, module, dispatcher and eventsyncctl. */
 #define ES_VERSION  "0.1.0"
 
 #define ES_FEED_MAX      63    /* bytes in a feed name, [a-z0-9][a-z0-9_-]* */
 #define ES_EPOCH_MAX     15    /* bytes in an epoch */
-#define ES_CURSOR_MAX    40    /* bytes in a cursor's text, NUL included */
+#define ES_CURSOR_MAX    40    /* bytes in a cursor's text, with NUL */
 
 /* Ways to open a store. */
 #define ES_STORE_READ     0    /* log and registry read-only */
@@ -101,60 +102,63 @@ typedef struct es_batch  es_batch_t;
 #define ES_STORE_CHECKPOINT  16    /* consumers' checkpoints writable */
 
 /*
- * Opens an existing store.  ES_NOT_FOUND: no such directory; ES_FORMAT: not
- * an eventsync store or another version, which is never changed; ES_IO;
- * ES_TAKEN: a process of another PID namespace, which has the number of this
- * process in its own, has the store open.  A child has another number: fork()
- * and open the store there.
+ * Opens an existing store.  ES_NOT_FOUND: there is no such directory.
+ * ES_FORMAT: it is no eventsync store, or one of another version, which is
+ * never changed.  ES_IO.  ES_TAKEN: a process of another PID namespace, with
+ * the same process id there as this process has here, has the store open.  A
+ * child has another process id, so a program may fork() and open the store
+ * there.
  */
 es_rc_t es_store_open(const char *path, unsigned flags, es_store_t **store,
     es_problem_t *problem);
 
-/* Waits for nothing: no transaction or batch of this store may be in use. */
+/* Closes a store, without waiting.  No transaction or batch of the store
+   may be in use; an open transaction ends the process (abort()). */
 void es_store_close(es_store_t *store);
 
-/* A batch's limits; zero takes the default. */
+/* Limits of a batch; zero takes the default. */
 typedef struct {
     size_t    event_max;       /* bytes of one composed event, 262144 */
     unsigned  count_max;       /* events in a batch, 10000 */
 } es_limits_t;
 
-/* One event's fate. */
+/* The outcome of one event. */
 typedef struct {
     es_str_t  id;              /* lives as long as the batch */
     uint64_t  sequence;
     int       duplicate;       /* 1: stored before; `sequence` is the first */
     char      cursor[ES_CURSOR_MAX];    /* NUL-terminated */
 
-    /* Why its schema does not allow it, where the feed only warns; NULL:
-       nothing is wrong.  Lives as long as the batch. */
+    /* Why the schema does not allow the event, in a feed that only warns.
+       NULL: nothing is wrong.  Lives as long as the batch. */
     const es_problem_t  *warning;
 } es_result_t;
 
-/* NULL: out of memory.  `feed` and `limits` are copied. */
+/* Makes a batch; es_batch_destroy() frees it.  `feed` and `limits` are
+   copied.  NULL: out of memory. */
 es_batch_t *es_batch_create(es_str_t feed, const es_limits_t *limits);
 void es_batch_destroy(es_batch_t *batch);
 
 /*
- * Adds one CloudEvent in the JSON event format (CloudEvents 1.0.2, JSON
+ * Adds one CloudEvent in the JSON event format (CloudEvents 1.0.2, JSON format
  * 1.0.2, section 3).  `json` is copied.  The bytes of `data` are kept as they
- * are, but for line breaks and tabs between tokens, which become spaces.
+ * are, except that line breaks and tabs between tokens become spaces.
  *
- * ES_INVALID, ES_TOO_LARGE: the problem names the attribute by JSON Pointer
- * and the event's index; the batch is then not to be published.
+ * ES_INVALID, ES_TOO_LARGE: the problem has a JSON Pointer to the attribute
+ * and the event's index.  The batch must not be published then.
  */
 es_rc_t es_batch_add(es_batch_t *batch, const char *json, size_t len,
     es_problem_t *problem);
 
-/* Adds every event of a JSON array (section 4 of the same: a batch). */
+/* Adds every event of a JSON array (the batch format, section 4). */
 es_rc_t es_batch_add_array(es_batch_t *batch, const char *json, size_t len,
     es_problem_t *problem);
 
-/* Adds one event for each line; empty lines are passed over. */
+/* Adds one event for each line and ignores empty lines. */
 es_rc_t es_batch_add_ndjson(es_batch_t *batch, const char *text, size_t len,
     es_problem_t *problem);
 
-/* An attribute of an event that arrives in binary mode, value decoded. */
+/* An attribute of an event in binary mode, with its value decoded. */
 typedef struct {
     es_str_t  name;
     es_str_t  value;
@@ -162,51 +166,58 @@ typedef struct {
 
 /*
  * Adds one event in binary content mode: attributes beside the data.
- * `content_type` becomes datacontenttype; JSON data goes to `data` as it is,
- * other text to `data` as a string, anything else to `data_base64`.
+ * `content_type` becomes datacontenttype.  JSON data goes to `data` as it is,
+ * other text to `data` as a string, and anything else to `data_base64`.
  */
 es_rc_t es_batch_add_binary(es_batch_t *batch, const es_attr_t *attrs,
     size_t nattrs, es_str_t content_type, const char *data, size_t len,
     es_problem_t *problem);
 
 /*
- * Judges the batch's events by the event catalogue, if its feed asks for that
- * (docs/catalogue.md); nothing can be added to the batch after.  ES_MISMATCH:
- * an event is refused, the problem says which and why.  es_publish() does this
- * itself with a batch that was not judged; who has several threads may do it
- * beforehand, side by side.  Takes up to some tenths of a second an event.
+ * Validates the events by the event catalogue, if the batch's feed asks for
+ * that (docs/catalogue.md).  Nothing can be added to the batch afterwards.
+ * ES_MISMATCH: an event is refused; the problem says which one and why.
+ *
+ * es_publish() validates a batch that has not been validated.  A caller with
+ * several threads may validate several batches at once before that.  Takes up
+ * to some tenths of a second for an event.
  */
 es_rc_t es_batch_validate(es_store_t *store, es_batch_t *batch,
     es_problem_t *problem);
 
 /*
- * Publishes batches in one durable commit.  Each batch is all or nothing, and
- * has its own outcome, es_batch_rc(): ES_OK, ES_NOT_FOUND (no such feed),
- * ES_CONFLICT and ES_MISMATCH (es_batch_problem() has the index), or the
- * commit's failure.
- * After ES_IO it is not known whether the events are stored: publish the same
- * again, with the same ids.  The store is opened anew by itself if need be.
- * Blocks for the writer lock and the disk: not for an event loop's thread.
+ * Publishes batches in one durable commit.  Each batch is stored wholly or not
+ * at all, and has its own outcome, es_batch_rc(): ES_OK, ES_NOT_FOUND (no such
+ * feed), ES_CONFLICT or ES_MISMATCH (es_batch_problem() has the index), or the
+ * failure of the commit.
+ *
+ * After ES_IO it is unknown whether the events are stored.  The producer then
+ * publishes the same events again, with the same ids; the library opens the
+ * store anew if it must.
+ *
+ * Blocks for the writer lock and the disk, so an event loop must not call it.
  */
 void es_publish(es_store_t *store, es_batch_t **batches, size_t n);
 
 es_rc_t es_batch_rc(const es_batch_t *batch);
 const es_problem_t *es_batch_problem(const es_batch_t *batch);
-/* How many of its results have a warning. */
+/* Returns how many of the results have a warning. */
 size_t es_batch_warnings(const es_batch_t *batch);
 
-/* Of the feed, NUL-terminated. */
+/* Returns the name of the feed, NUL-terminated. */
 const char *es_batch_feed(const es_batch_t *batch);
 size_t es_batch_count(const es_batch_t *batch);
 const es_result_t *es_batch_result(const es_batch_t *batch, size_t i);
 
-/* One short phrase; never NULL. */
+/* Returns a short phrase, never NULL. */
 const char *es_strerror(es_rc_t rc);
 
-/* The same, or a sentence, if it was this thread's last call that failed so:
-   for ES_IO and ES_TAKEN with the path and the words of the operating system,
-   for ES_FULL with what is full, its map or its disk, and what gives room.  It
-   lives until this thread's next call. */
+/*
+ * Returns the same, or a sentence if this was the outcome of the thread's last
+ * failed call.  For ES_IO and ES_TAKEN the sentence has the path and the words
+ * of the operating system; for ES_FULL it says whether the map or the disk is
+ * full, and what gives room.  It lives until the thread's next call.
+ */
 const char *es_reason(es_rc_t rc);
 
 #ifdef __cplusplus

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * API keys as text, and their digest.
+ * Makes and parses API keys, and computes their digests.
  */
 
-/* The one-shot and EVP forms of SHA-256 look the algorithm up by name at each
-   call, which costs more than hashing; a key is hashed at each request. */
+/* The one-shot and EVP forms of SHA-256 look up the algorithm by name at
+   each call, which costs more than the hash; each request hashes a key. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include <openssl/crypto.h>
@@ -18,7 +18,7 @@
 #define ES_KEY_CHECKSUM_LEN  6
 #define ES_KEY_BODY_LEN      (ES_APIKEY_LEN - ES_KEY_CHECKSUM_LEN)
 
-/* CRC-32 of ISO-HDLC, as in zlib. */
+/* CRC-32/ISO-HDLC, as in zlib. */
 
 static const uint32_t  es_crc_table[256] = {
     0x00000000, 0x77073096, 0xee0e612c, 0x990951ba, 0x076dc419, 0x706af48f,
@@ -84,7 +84,8 @@ es_crc32(const char *data, size_t len)
 }
 
 
-/* The low thirty bits of the CRC as six characters, the highest first. */
+/* Writes the low thirty bits of the CRC as six characters, the highest
+   first. */
 
 static void
 es_key_checksum(const char *text, char out[ES_KEY_CHECKSUM_LEN])

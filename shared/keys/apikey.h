@@ -3,9 +3,10 @@
 /*
  * The text of API keys: esk_<keyid>_<secret><checksum>.
  *
- * keyid is 10 and secret 32 characters of lowercase base32; the checksum is 6
- * more, from a CRC of what goes before, so that a mistyped or truncated key is
- * told from a wrong one without a look-up and leak scanners can be sure.
+ * keyid is 10 and secret 32 characters of lower-case base32.  The checksum is
+ * 6 more, from a CRC of the text before it.  So a mistyped or truncated key is
+ * recognised without a look-up, and scanners for leaked secrets make no false
+ * report.
  */
 
 #ifndef ES_APIKEY_H
@@ -22,10 +23,12 @@ typedef struct {
     uint8_t  digest[ES_DIGEST_LEN];    /* SHA-256 of the whole text */
 } es_apikey_t;
 
-/* A new random key: its text (NUL-terminated), and what is stored of it. */
+/* Makes a random key: its text, NUL-terminated, and the record to store.
+   ES_IO: the kernel gives no random bytes. */
 es_rc_t es_apikey_create(char text[ES_APIKEY_LEN + 1], es_apikey_t *key);
 
-/* ES_INVALID unless well-formed with a right checksum; then id and digest. */
+/* Parses a key and computes its digest.  ES_INVALID: malformed, or with a
+   wrong checksum. */
 es_rc_t es_apikey_parse(es_str_t text, es_apikey_t *key);
 
 /* Compares digests in constant time. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Files with secret keys.
+ * Reads a file with secret keys, and refuses one that others can read.
  */
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 #define ES_KEY_FILE_MODE  0640
 
 
-/* One byte more than it may have is asked for. */
+/* The read asks for one byte more, to notice a file that is too large. */
 
 static es_rc_t
 es_key_file_text(int fd, const char *path, void *data, size_t size,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Files with secret keys: who may have rights to them.
+ * Files with secret keys, and the rights that they may have.
  */
 
 #ifndef ES_KEYFILE_H
@@ -10,10 +10,12 @@
 #include "base/base.h"
 
 /*
- * Reads the file into `data`, less than `size` bytes.  ES_IO: it cannot be
- * read; ES_DENIED: others than its owner and, to read, its group have rights
- * to it; ES_INVALID: it is empty or too large.  The problem has a sentence.
- * Blocks for the disk.  The caller wipes `data`, whatever the outcome.
+ * Reads the file into `data`, less than `size` bytes.  Blocks for the disk.
+ * The caller wipes `data`, whatever the outcome.
+ *
+ * ES_IO: it cannot be read.  ES_DENIED: users other than its owner and, for
+ * reading, its group have rights to it.  ES_INVALID: it is empty or too large.
+ * The problem has a sentence.
  */
 es_rc_t es_key_file_read(const char *path, void *data, size_t size,
     size_t *len, es_problem_t *problem);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * AES-256-GCM by OpenSSL, under the keys of a file.
+ * Seals secrets with OpenSSL's AES-256-GCM, under the keys of a file.
  */
 
 #include <openssl/crypto.h>
@@ -33,7 +33,7 @@ struct es_keyring {
     es_keyring_key_t  keys[ES_KEYRING_MAX];
 };
 
-/* What stands between the colons; `public_part` may be empty. */
+/* The texts between the colons.  `public_part` may be empty. */
 typedef struct {
     es_str_t  kid;
     es_str_t  nonce;
@@ -43,7 +43,7 @@ typedef struct {
 } es_envelope_t;
 
 
-/* Forty bits of the key's hash: enough to tell a few keys apart. */
+/* An id has forty bits of the key's hash, which is enough for a few keys. */
 
 static void
 es_keyring_name(es_keyring_key_t *key)
@@ -67,8 +67,8 @@ es_keyring_name(es_keyring_key_t *key)
 }
 
 
-/* Strict base64 into `out`, which has room for three bytes for each four
-   characters.  ES_INVALID. */
+/* Decodes strict base64 into `out`, which has room for three bytes for each
+   four characters.  ES_INVALID. */
 
 static es_rc_t
 es_base64_bytes(es_str_t text, unsigned char *out, size_t *len)
@@ -281,7 +281,7 @@ es_base64_append(es_buf_t *out, const unsigned char *data, size_t len)
 }
 
 
-/* What the tag vouches for beside the text. */
+/* The data that the tag authenticates beside the text. */
 
 static bool
 es_gcm_bind(EVP_CIPHER_CTX *ctx, es_str_t bound, es_str_t public_part)
@@ -376,7 +376,7 @@ es_sealed(es_str_t text)
 }
 
 
-/* False for what has not four or five parts. */
+/* False: the text does not have four or five parts. */
 
 static bool
 es_envelope_parse(es_str_t sealed, es_envelope_t *envelope)
@@ -436,7 +436,7 @@ es_sealed_public(es_str_t sealed)
 }
 
 
-/* ES_CORRUPT: the tag says that something is not what was sealed. */
+/* ES_CORRUPT: the tag does not match. */
 
 static es_rc_t
 es_gcm_decrypt(const es_keyring_key_t *key, es_str_t bound,

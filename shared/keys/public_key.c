@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Public keys, without the private ones.
+ * Derives the public half of `whsk_` secrets, also of sealed ones, and prints
+ * it as text and as JWK.
  */
 
 #include <openssl/evp.h>
@@ -14,7 +15,7 @@
 #include "keys/public_key.h"
 #include "keys/signature.h"
 
-#define ES_X_LEN      43           /* 32 bytes in base64url, no padding */
+#define ES_X_LEN      43           /* 32 bytes in base64url without padding */
 #define ES_WHPK_LEN   (5 + 44)
 
 
@@ -48,7 +49,8 @@ es_secret_public(es_str_t secret, char out[ES_PUBLIC_TEXT_MAX])
 }
 
 
-/* 32 bytes, as base64 of 44 characters, to base64url without padding. */
+/* Converts 32 bytes from base64, 44 characters, to base64url without
+   padding. */
 
 static void
 es_base64url(const char *text, char out[ES_X_LEN + 1])
@@ -63,7 +65,7 @@ es_base64url(const char *text, char out[ES_X_LEN + 1])
 }
 
 
-/* RFC 7638: the hash of the members that make the key, in their order. */
+/* RFC 7638: the hash of the members that define the key, in their order. */
 
 static void
 es_thumbprint(const char *x, char kid[ES_X_LEN + 1])

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Webhook signatures by OpenSSL.
+ * Makes and verifies webhook signatures with OpenSSL.
+ *
+ * A signer is keyed once for each secret, because the set-up of a key costs
+ * more than the signature of a small message.
  */
 
 #include <openssl/crypto.h>
@@ -23,7 +26,7 @@
 
 /* Exactly one of the two keys is set. */
 struct es_signer {
-    EVP_MAC_CTX  *mac;         /* keyed once, begun anew for each signature */
+    EVP_MAC_CTX  *mac;         /* keyed once, restarted for each signature */
     EVP_PKEY     *pkey;
     unsigned      owners;
 };
@@ -31,7 +34,7 @@ struct es_signer {
 
 /*
  * Decodes strict base64 into `out`, which has room for ES_SECRET_BYTES_MAX
- * and what a last block may add.
+ * bytes and for what the last block may add.
  */
 
 static es_rc_t
@@ -93,8 +96,8 @@ es_signer_hmac(es_signer_t *signer, const unsigned char *key, size_t len)
 }
 
 
-/* The second half must be the public key of the first, or receivers would be
-   told a key that verifies nothing. */
+/* The second half must be the public key of the first.  Otherwise receivers
+   would get a public key that verifies nothing. */
 
 static es_rc_t
 es_signer_ed25519(es_signer_t *signer, const unsigned char *key, size_t len)
@@ -205,7 +208,7 @@ es_signer_is_v1a(const es_signer_t *signer)
 }
 
 
-/* HMAC over id "." timestamp "." body. */
+/* HMAC of id "." timestamp "." body. */
 
 static es_rc_t
 es_hmac(es_signer_t *signer, es_str_t id, es_str_t timestamp,
@@ -218,7 +221,7 @@ es_hmac(es_signer_t *signer, es_str_t id, es_str_t timestamp,
     memcpy(middle + 1, timestamp.data, timestamp.len);
     middle[timestamp.len + 1] = '.';
 
-    /* No key: the context begins anew with the one that it has. */
+    /* Without a key argument the context restarts with its own key. */
 
     if (EVP_MAC_init(signer->mac, NULL, 0, NULL) != 1
         || EVP_MAC_update(signer->mac, (const unsigned char *) id.data,
@@ -241,7 +244,7 @@ es_hmac(es_signer_t *signer, es_str_t id, es_str_t timestamp,
 }
 
 
-/* ed25519 takes its message in one piece. */
+/* ed25519 needs the message in one piece. */
 
 static es_rc_t
 es_message(es_buf_t *message, es_str_t id, es_str_t timestamp,
@@ -380,7 +383,7 @@ es_sign(es_signer_t *signer, es_str_t id, int64_t timestamp_s,
 }
 
 
-/* The next token of the header, cut off its front. */
+/* Takes the next token from the header. */
 
 static es_str_t
 es_signature_token(es_str_t *header)

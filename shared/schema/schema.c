@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A JSON Schema document to nodes and checks.
+ * Compiles a JSON Schema document to nodes and checks.
  *
- *   1. Every schema of the document becomes a node, found again by its path;
- *      a member that is no keyword of schema.h is refused.
- *   2. References get their nodes.
- *   3. A circle that stays at one place of the instance, which would never
- *      end, is refused; so is a chain that is very long.
+ *   1. Every schema of the document becomes a node, indexed by its path.  A
+ *      member that is no keyword of schema.h is refused.
+ *   2. References get their target nodes.
+ *   3. A cycle of references that does not descend into the instance is
+ *      refused, because it would never end; so is a very long chain.
  */
 
 #include <stdlib.h>
@@ -39,7 +39,7 @@ es_compile_nomem(es_compile_t *c)
 }
 
 
-/* The path goes one name down; es_path_back() takes it to `len` again. */
+/* Extends the path by one name.  es_path_back() shortens it to `len` again. */
 
 es_rc_t
 es_path_down(es_compile_t *c, const char *name)
@@ -186,7 +186,8 @@ es_compile_checks(es_compile_t *c, es_node_t *node)
 }
 
 
-/* A new node at the path, entered in the index; NULL with a problem. */
+/* Makes a node for the path and enters it in the index.  NULL, with a
+   problem. */
 
 static es_node_t *
 es_compile_enter(es_compile_t *c, json_t *json)
@@ -240,7 +241,7 @@ es_compile_node(es_compile_t *c, json_t *json, es_node_t **out)
     es_node_t     *node;
     const json_t  *number;
 
-    /* `then` is compiled with its `if` and met again. */
+    /* `then` was compiled with its `if`, and is met again here. */
 
     number = json_object_get(c->index, c->path.data);
     if (number != NULL) {
@@ -280,7 +281,8 @@ es_compile_node(es_compile_t *c, json_t *json, es_node_t **out)
 /* ---- references ---- */
 
 
-/* The target's path, percent-decoded, or by its anchor; NULL: none. */
+/* Returns the target's path, percent-decoded, or by its anchor.  NULL:
+   there is none. */
 
 static es_node_t *
 es_ref_target(es_compile_t *c, const json_t *ref)
@@ -294,7 +296,7 @@ es_ref_target(es_compile_t *c, const json_t *ref)
     hash = memchr(text.data, '#', text.len);
     id = json_string_value(json_object_get(c->schema->document, "$id"));
 
-    /* Without a fragment it is the whole document that has the name. */
+    /* Without a fragment the target is the whole document. */
 
     if (hash == NULL) {
         return id != NULL && es_str_eq(text, es_str(id)) ? c->nodes[0] : NULL;
@@ -356,8 +358,9 @@ es_compile_refs(es_compile_t *c)
 
 
 /*
- * The longest chain of schemas that are applied to one place, so that judging
- * needs no more stack than depth of the instance times ES_SCHEMA_CHAIN_MAX.
+ * Computes the longest chain of schemas at one place of an instance.  Its
+ * limit bounds the stack of a validation: the depth of the instance times
+ * ES_SCHEMA_CHAIN_MAX.
  */
 
 static es_rc_t

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Whether one schema accepts all that another one does.
+ * Decides whether a new schema accepts all that an old one accepts.
  *
- * The old schema is a conjunction of checks: its own, its $ref's, those of
+ * The old schema is a conjunction of checks: its own, those of its $ref and of
  * each of its allOf, and what all of its anyOf have in common.  The new one
- * accepts all of it if each of its checks is implied by one of those.  What is not
- * shown so is not compatible: false may mean "cannot tell", true never does,
- * but for the one exception of es_member_open(), in schema_compat_object.c.
+ * accepts all of it if each of its checks is implied by one of those.
+ * Anything that this does not prove is incompatible: false may mean "cannot
+ * tell", true never does.  The only exception is es_member_open(), in
+ * schema_compat_object.c.
  *
- * Pairs that are being compared further up are taken to hold: schemas go round
- * in circles only by going down into the instance (schema.c), so that this is
- * induction over its depth.
+ * A pair whose comparison is under way further up is assumed to hold.  Schemas
+ * have no cycle that does not descend into the instance (schema.c), so this is
+ * an induction over the depth of the instance.
  */
 
 #include "base/assert.h"
@@ -60,7 +61,7 @@ es_compat_work(es_compat_t *c)
 }
 
 
-/* Each of the two accepts what the other does. */
+/* True if each of the two accepts what the other accepts. */
 
 static bool
 es_same(es_compat_t *c, const es_node_t *old, const es_node_t *new)
@@ -78,7 +79,7 @@ es_same(es_compat_t *c, const es_node_t *old, const es_node_t *new)
 /* ---- arrays ---- */
 
 
-/* The old schema of the i-th item; NULL when there is none. */
+/* Returns the old schema of the i-th item; NULL: there is none. */
 
 static const es_node_t *
 es_item(const es_node_t *old, size_t i)
@@ -184,7 +185,7 @@ es_implied_choice(es_compat_t *c, const es_node_t *old,
 }
 
 
-/* That no two hold is known only where nothing has changed. */
+/* Only if nothing has changed is it known that no two of them hold. */
 
 static bool
 es_implied_one(es_compat_t *c, const es_check_t *had, const es_check_t *check)
@@ -247,7 +248,7 @@ es_implied_if(es_compat_t *c, const es_check_t *had, const es_check_t *check)
 /* ---- values ---- */
 
 
-/* Of which types a check is; 0: of every one. */
+/* Returns the types that a check is about; 0: all. */
 
 static unsigned
 es_check_types(es_kw_t kw)
@@ -283,7 +284,8 @@ es_implied_type(unsigned had, unsigned now)
 }
 
 
-/* `side` is 1 for a maximum, and -1 for a minimum; `open` excludes. */
+/* `side` is 1 for a maximum and -1 for a minimum; `open` excludes the
+   bound. */
 
 static bool
 es_implied_bound(const es_node_t *old, const es_check_t *check, es_kw_t closed,
@@ -329,7 +331,7 @@ es_implied_multiple(const es_check_t *had, const es_check_t *type,
 }
 
 
-/* All of the values that the old schema lists pass the check. */
+/* True if all values that the old schema lists pass the check. */
 
 static bool
 es_implied_values(es_compat_t *c, const es_node_t *old,
@@ -365,11 +367,11 @@ es_implied_values(es_compat_t *c, const es_node_t *old,
 }
 
 
-/* ---- all of it ---- */
+/* ---- all keywords ---- */
 
 
-/* A keyword with a number, a text or a flag, which compares with the old check
-   of the same keyword. */
+/* A keyword with a number, a text or a flag, which is compared with the old
+   check of the same keyword. */
 
 static bool
 es_implied_plain(const es_node_t *old, const es_check_t *had,
@@ -508,7 +510,7 @@ es_says_check(es_compat_t *c, const es_node_t *old, void *ctx)
     const es_claim_t  *claim = ctx;
     const es_check_t  *type;
 
-    /* A check of strings says nothing where there are none. */
+    /* A check of strings holds wherever there are no strings. */
 
     types = es_check_types(claim->check->kw);
     type = es_node_find(old, ES_KW_TYPE);
@@ -527,7 +529,7 @@ es_implied(es_compat_t *c, const es_node_t *old, const es_node_t *new,
     es_claim_t    claim = { new, check };
     es_problem_t  saved;
 
-    /* These are the sum of their parts. */
+    /* These hold if all of their parts hold. */
 
     if (check->kw == ES_KW_REF || check->kw == ES_KW_ALL_OF) {
         for (i = 0; i < check->n; i++) {
@@ -541,7 +543,7 @@ es_implied(es_compat_t *c, const es_node_t *old, const es_node_t *new,
 
     saved = *c->problem;
 
-    /* These look for themselves wherever the old schema speaks of members. */
+    /* These examine every place where the old schema mentions members. */
 
     if (check->kw == ES_KW_PROPERTIES || check->kw == ES_KW_REQUIRED
         ? es_says_check(c, old, &claim)

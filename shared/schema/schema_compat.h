@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Inside of the comparison: schema_compat.c has most of it,
- * schema_compat_object.c what the schemas say of an object's members.
+ * The inside of the comparison: schema_compat.c, and for the members of
+ * objects schema_compat_object.c.
  */
 
 #ifndef ES_SCHEMA_COMPAT_H
@@ -24,29 +24,30 @@ typedef struct {
     const es_node_t  *whole;       /* the old schema of the pair */
     int64_t           work;
     unsigned          depth;
-    unsigned          strict;      /* without the exception */
+    unsigned          strict;      /* the exception does not apply */
 } es_compat_t;
 
 /* An empty schema. */
 extern const es_node_t  es_anything;
 
-/* False when there is no work left. */
+/* Counts a step.  False: there are none left. */
 bool es_compat_work(es_compat_t *c);
 
-/* Always false.  The first failure is the one that is told. */
+/* Records the first failure.  Always returns false. */
 bool es_compat_fail(es_compat_t *c, const es_node_t *new,
     const es_check_t *check, const char *why);
 
-/* Whether the new schema accepts all that the old one does. */
+/* True if the new schema accepts all that the old one accepts. */
 bool es_includes(es_compat_t *c, const es_node_t *old, const es_node_t *new);
 
 typedef bool (*es_says_fn)(es_compat_t *c, const es_node_t *old, void *ctx);
 
-/* True if `says` is true of the node or of what it is a conjunction of. */
+/* True if `says` holds for the node, or for a part of the conjunction that
+   it is. */
 bool es_somewhere(es_compat_t *c, const es_node_t *old, es_says_fn says,
     void *ctx);
 
-/* The check is implied by the old schema. */
+/* True if the old schema implies the check. */
 bool es_implied_properties(es_compat_t *c, const es_node_t *old,
     const es_node_t *new, const es_check_t *check);
 bool es_implied_patterns(es_compat_t *c, const es_node_t *old,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What two schemas say of an object's members.
+ * Compares two schemas' checks of the members of objects.
  */
 
 #include "base/base.h"
@@ -9,7 +9,7 @@
 #include "schema/schema_node.h"
 
 
-/* ---- what the old schema says, wherever it says so ---- */
+/* ---- what the old schema says, wherever it says it ---- */
 
 
 bool
@@ -88,7 +88,7 @@ es_requires(es_compat_t *c, const es_node_t *old, const char *name)
 }
 
 
-/* Whether the schema, anywhere at this place, has a word about the member. */
+/* True if the schema mentions the member anywhere at this place. */
 
 static bool
 es_speaks_of(es_compat_t *c, const es_node_t *old, const char *name)
@@ -143,7 +143,7 @@ es_speaks_of(es_compat_t *c, const es_node_t *old, const char *name)
             }
             break;
 
-        default:                   /* not about one member */
+        default:                   /* does not mention one member */
             break;
         }
     }
@@ -156,9 +156,9 @@ es_speaks_of(es_compat_t *c, const es_node_t *old, const char *name)
 
 
 /*
- * The exception: a member of which the old schema has no word, in an object
- * that it leaves open by saying nothing, may be given a schema.  Without it no
- * minor version of an open schema could ever name an optional member.
+ * The exception: a new schema may constrain a member that the old one does not
+ * mention, in an object that the old one leaves open.  Otherwise no minor
+ * version of an open schema could ever name an optional member.
  */
 
 static bool
@@ -224,7 +224,8 @@ es_implied_properties(es_compat_t *c, const es_node_t *old,
 }
 
 
-/* Each member of the keyword includes that of its name in the old one. */
+/* Each member of the keyword must include the old one's member of the same
+   name. */
 
 static bool
 es_implied_members(es_compat_t *c, const es_check_t *had,
@@ -261,8 +262,8 @@ es_implied_patterns(es_compat_t *c, const es_node_t *old,
 }
 
 
-/* Members of the old check that the new one, which may be NULL, does not
-   name. */
+/* Members of the old check that the new one does not name.  `check` may be
+   NULL. */
 
 static bool
 es_unnamed_included(es_compat_t *c, const es_check_t *had,

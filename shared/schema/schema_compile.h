@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Inside of the compiler: schema.c walks the document,
- * schema_keyword.c knows what each keyword may be.
+ * The inside of the compiler: schema.c walks the document, and
+ * schema_keyword.c knows the value that each keyword may have.
  */
 
 #ifndef ES_SCHEMA_COMPILE_H
@@ -38,28 +38,29 @@ typedef struct {
     es_pending_t   *pending;
     es_buf_t        path;          /* NUL-terminated */
     unsigned        nest;
-    const char     *keyword;       /* that is compiled, or "" */
+    const char     *keyword;       /* the keyword under compilation, or "" */
 } es_compile_t;
 
-/* Whatever but ES_OK has set the problem. */
+/* An outcome other than ES_OK has set the problem. */
 
-/* With the path and the keyword that are being compiled. */
+/* Sets the problem, with the path and the keyword under compilation. */
 es_rc_t es_compile_fail(es_compile_t *c, es_rc_t rc, const char *why);
 es_rc_t es_compile_nomem(es_compile_t *c);
 
-/* The path goes one name down; es_path_back() takes it to `len` again. */
+/* Extends the path by one name.  es_path_back() shortens it to `len` again. */
 es_rc_t es_path_down(es_compile_t *c, const char *name);
 void es_path_back(es_compile_t *c, size_t len);
 
-/* The schema at the path, or one name below it; a node that is there already
-   is found again. */
+/* Returns the node of the schema at the path, or one name below it.  A node
+   that exists is found again. */
 es_rc_t es_compile_node(es_compile_t *c, json_t *json, es_node_t **node);
 es_rc_t es_compile_below(es_compile_t *c, const char *name, json_t *json,
     es_node_t **node);
 
 /*
- * Keywords have numbers below es_keyword_count(), those of es_kw_t first; the
- * rest leave no check.  es_keyword_find() is the count for what is none.
+ * Keywords have numbers below es_keyword_count().  Those of es_kw_t come
+ * first; the rest leave no check.  es_keyword_find() returns the count for a
+ * name that is no keyword.
  */
 size_t es_keyword_count(void);
 size_t es_keyword_find(const char *name);

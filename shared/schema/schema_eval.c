@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * An instance judged by a compiled schema.
+ * Validates an instance against a compiled schema.
  *
- * One function for each keyword, in a table.  A judgement is over at the first
- * keyword that does not hold, which is what the problem names; within anyOf,
- * oneOf, not, if and contains a failure is no problem, and nobody is told.
+ * A table has one function for each keyword.  Validation ends at the first
+ * keyword that does not hold, which the problem names.  Within anyOf, oneOf,
+ * not, if and contains a failure is no problem, and sets none.
  */
 
 #include <stdio.h>
@@ -19,8 +19,9 @@
 #include "schema/schema_regex.h"
 
 #define ES_EVAL_DEPTH     8192
-#define ES_REGEX_WORK     100          /* steps that a match stands for */
-#define ES_SHOWN_VALUE    80           /* bytes of a keyword's value shown */
+#define ES_REGEX_WORK     100          /* steps that one match counts for */
+#define ES_SHOWN_VALUE    80           /* bytes of a keyword's value that
+                                          are quoted */
 
 typedef bool (*es_eval_fn)(es_eval_t *e, const es_check_t *check,
     json_t *instance);
@@ -62,7 +63,7 @@ es_location_print(const es_eval_t *e, const es_location_t *location,
 }
 
 
-/* Always false.  `name` is a member that is missing or too many, or NULL. */
+/* Always returns false.  `name` is a missing or surplus member, or NULL. */
 
 bool
 es_eval_fail(es_eval_t *e, const es_check_t *by, const char *name)
@@ -195,7 +196,7 @@ es_eval_type(es_eval_t *e, const es_check_t *check, json_t *instance)
 }
 
 
-/* The smaller of the two bounds what a comparison costs. */
+/* The smaller of the two bounds the cost of a comparison. */
 
 static bool
 es_eval_enum(es_eval_t *e, const es_check_t *check, json_t *instance)
@@ -395,7 +396,7 @@ static const es_eval_fn  es_evaluators[ES_KW_CHECKS] = {
     [ES_KW_PROPERTY_NAMES] = es_eval_names,
     [ES_KW_DEPENDENT_REQUIRED] = es_eval_dependent,
     [ES_KW_DEPENDENT_SCHEMAS] = es_eval_dependents,
-    [ES_KW_REF] = es_eval_all,           /* of one */
+    [ES_KW_REF] = es_eval_all,           /* a single one */
     [ES_KW_ALL_OF] = es_eval_all,
     [ES_KW_ANY_OF] = es_eval_any,
     [ES_KW_ONE_OF] = es_eval_one,
@@ -468,7 +469,7 @@ es_schema_validate_json(const es_node_t *node, json_t *instance,
 
     default:
         return es_problem_set(e.problem, ES_MISMATCH, -1, root,
-                              "the schema takes too long to judge it");
+                              "validation by the schema takes too long");
     }
 }
 
@@ -501,7 +502,7 @@ es_schema_validate(const es_schema_t *schema, es_str_t text, const char *root,
         }
 
         return es_problem_set(problem, ES_MISMATCH, -1, root,
-                              "no schema can judge it: %s", error.text);
+                              "the text cannot be validated: %s", error.text);
     }
 
     work = ES_SCHEMA_WORK_MAX;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Inside of the judge: schema_eval.c has values and logic,
- * schema_eval_parts.c what goes into arrays and objects.
+ * The inside of validation: schema_eval.c has values and logic, and
+ * schema_eval_parts.c descends into arrays and objects.
  */
 
 #ifndef ES_SCHEMA_EVAL_H
@@ -11,7 +11,8 @@
 #include "schema/schema_node.h"
 #include "schema/schema_regex.h"
 
-/* Where in the instance, up to its root: a name, or with none an index. */
+/* A place in the instance, linked up to its root: a name, or without one an
+   index. */
 typedef struct es_location  es_location_t;
 
 struct es_location {
@@ -26,37 +27,39 @@ struct es_eval {
     const es_location_t  *location;
     int64_t               work;        /* steps left */
     unsigned              depth;
-    unsigned              quiet;       /* failures are not told */
-    es_rc_t               rc;          /* ES_OK, or why it cannot be judged */
+    unsigned              quiet;       /* failures set no problem */
+    es_rc_t               rc;          /* ES_OK, or why validation is
+                                          impossible */
     es_regex_room_t       room;
 };
 
-/* False when there is no work left, or something failed. */
+/* Counts steps.  False: there are none left, or validation has failed. */
 bool es_eval_work(es_eval_t *e, size_t steps);
 
-/* Always false.  `name` is a member that is missing, or NULL. */
+/* Always returns false.  `name` is a missing member, or NULL. */
 bool es_eval_fail(es_eval_t *e, const es_check_t *by, const char *name);
 
-/* `holds`, or a failure of the check. */
+/* Returns `holds`; if it is false, the check has failed. */
 bool es_eval_says(es_eval_t *e, const es_check_t *check, bool holds);
 
 /* `by` is the keyword that applies the node; NULL at the top. */
 bool es_eval_node(es_eval_t *e, const es_node_t *node, const es_check_t *by,
     json_t *instance);
 
-/* The same one step down, to a member by its name or else to an item. */
+/* The same one level down, for a member by its name or an item by its
+   index. */
 bool es_eval_at(es_eval_t *e, const es_node_t *node, const es_check_t *by,
     json_t *instance, const char *name, size_t index);
 
-/* The same, and a failure is no problem. */
+/* The same, but a failure sets no problem. */
 bool es_eval_quietly(es_eval_t *e, const es_node_t *node, json_t *instance);
 
 bool es_eval_regex(es_eval_t *e, const es_regex_t *regex, es_str_t text);
 
-/* What comparing with a value may cost at most. */
+/* Returns the most that a comparison with the value may cost. */
 size_t es_value_work(const json_t *value);
 
-/* Of arrays and objects; true of all else. */
+/* Keywords of arrays and objects.  They hold for everything else. */
 bool es_eval_nitems(es_eval_t *e, const es_check_t *check,
     json_t *instance);
 bool es_eval_unique(es_eval_t *e, const es_check_t *check,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Keywords that go into arrays and objects.
+ * Keywords that descend into arrays and objects.
  */
 
 #include <stdlib.h>
@@ -43,7 +43,7 @@ es_hashed_order(const void *one, const void *two)
 }
 
 
-/* By hashes: only values that share one are compared. */
+/* Compares only values with the same hash. */
 
 bool
 es_eval_unique(es_eval_t *e, const es_check_t *check, json_t *instance)

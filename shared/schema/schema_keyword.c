@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What each keyword may be, and what it is compiled to.
+ * Checks and compiles the value of each keyword.
  */
 
 #include <stdio.h>
@@ -331,7 +331,7 @@ es_compile_items(es_compile_t *c, es_node_t *node, es_check_t *check)
 }
 
 
-/* Its siblings are judged to be numbers by their own rows. */
+/* The rows of its siblings check that they are numbers. */
 
 static es_rc_t
 es_compile_contains(es_compile_t *c, es_node_t *node, es_check_t *check)
@@ -399,7 +399,7 @@ es_compile_dependent(es_compile_t *c, es_node_t *node, es_check_t *check)
 }
 
 
-/* Stands after its siblings in the table, so that they are checks already. */
+/* Comes after its siblings in the table, so that they are compiled. */
 
 static es_rc_t
 es_compile_additional(es_compile_t *c, es_node_t *node, es_check_t *check)
@@ -524,7 +524,7 @@ es_compile_dialect(es_compile_t *c, es_node_t *node, es_check_t *check)
 }
 
 
-/* Below the top it would change what references mean. */
+/* Below the top it would change the meaning of references. */
 
 static es_rc_t
 es_compile_id(es_compile_t *c, es_node_t *node, es_check_t *check)
@@ -565,7 +565,8 @@ static const es_keyword_t  es_keywords[] = {
     [ES_KW_REQUIRED] = { "required", es_compile_required },
     [ES_KW_PROPERTIES] = { "properties", es_compile_members },
     [ES_KW_PATTERN_PROPERTIES] = { "patternProperties", es_compile_patterns },
-    [ES_KW_ADDITIONAL_PROPERTIES] = { "additionalProperties", es_compile_additional },
+    [ES_KW_ADDITIONAL_PROPERTIES]
+        = { "additionalProperties", es_compile_additional },
     [ES_KW_PROPERTY_NAMES] = { "propertyNames", es_compile_schema },
     [ES_KW_DEPENDENT_REQUIRED] = { "dependentRequired", es_compile_dependent },
     [ES_KW_DEPENDENT_SCHEMAS] = { "dependentSchemas", es_compile_members },

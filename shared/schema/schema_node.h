@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Inside of a compiled schema, for the files of schema.h.
+ * The inside of a compiled schema, for the files of schema.h.
  *
- * A schema of the document is a node: a list of checks, each of them a keyword
- * with what it was compiled to.  Nodes are shared by $ref, so they are a graph
- * and not a tree; every circle in it goes down into the instance, which
- * schema.c sees to.
+ * A schema of the document is a node: a list of checks, each a keyword with
+ * its compiled value.  $ref shares nodes, so they are a graph and not a tree.
+ * Every cycle in the graph descends into the instance, which schema.c ensures.
  */
 
 #ifndef ES_SCHEMA_NODE_H
@@ -22,9 +21,9 @@
 #define ES_TYPE_BOOLEAN  0x02
 #define ES_TYPE_OBJECT   0x04
 #define ES_TYPE_ARRAY    0x08
-#define ES_TYPE_NUMBER   0x10          /* any, whole ones too */
+#define ES_TYPE_NUMBER   0x10          /* any number */
 #define ES_TYPE_STRING   0x20
-#define ES_TYPE_INTEGER  0x40          /* whole ones only */
+#define ES_TYPE_INTEGER  0x40          /* whole numbers only */
 #define ES_TYPE_ALL      0x3f
 
 typedef struct es_node   es_node_t;
@@ -38,7 +37,7 @@ typedef struct {
     es_regex_t  *regex;        /* of a pattern */
 } es_member_t;
 
-/* In the order in which they are judged. */
+/* In the order of validation. */
 typedef enum {
     ES_KW_TYPE = 0,
     ES_KW_ENUM,
@@ -72,23 +71,23 @@ typedef enum {
     ES_KW_ONE_OF,
     ES_KW_NOT,
     ES_KW_IF,
-    ES_KW_CHECKS               /* how many of them are judged */
+    ES_KW_CHECKS               /* number of keywords that validate */
 } es_kw_t;
 
 struct es_check {
     es_kw_t              kw;
-    json_t              *value;          /* as written */
-    const es_check_t    *properties;     /* siblings of
-                                            additionalProperties */
+    json_t              *value;          /* as in the document */
+    const es_check_t    *properties;     /* siblings of additionalProperties */
     const es_check_t    *patterns;
     unsigned             types;
-    uint64_t             count;          /* of lengths; prefixItems' of items;
+    uint64_t             count;          /* length; items of prefixItems;
                                             minContains */
     uint64_t             most;           /* maxContains; UINT64_MAX: any */
     es_regex_t          *regex;
     size_t               n;              /* of nodes or members */
-    es_node_t          **nodes;          /* one or more; of `if`: if, then,
-                                            else, which may be NULL */
+    es_node_t          **nodes;          /* one or more; for `if`: if, then,
+                                            else, and the latter two may be
+                                            NULL */
     es_member_t         *members;
 };
 
@@ -98,7 +97,7 @@ struct es_node {
     bool               never;            /* the schema `false` */
     size_t             n;
     const es_check_t  *checks;
-    unsigned           height;           /* 0: not known, see schema.c */
+    unsigned           height;           /* 0: not yet known, schema.c */
     bool               entered;
 };
 
@@ -113,31 +112,31 @@ struct es_schema {
 
 const char *es_keyword_name(es_kw_t kw);
 
-/* The node's check of a keyword; NULL when it has none. */
+/* Returns the node's check of a keyword.  NULL: there is none. */
 const es_check_t *es_node_find(const es_node_t *node, es_kw_t kw);
 
-/* schema_eval.c: an instance that is decoded already; takes its steps from
+/* schema_eval.c: validates a decoded instance, and counts its steps in
    `work`. */
 es_rc_t es_schema_validate_json(const es_node_t *node, json_t *instance,
     const char *root, int64_t *work, es_problem_t *problem);
 
 /* schema_value.c */
 
-/* Bits of what the value is. */
+/* Returns the type bits of a value. */
 unsigned es_value_types(const json_t *value);
 
-/* -1, 0, 1; both are numbers. */
+/* Returns -1, 0 or 1.  Both values are numbers. */
 int es_value_compare(const json_t *a, const json_t *b);
 
-/* `b` is over 0. */
+/* True if `a` is a multiple of `b`, which is over 0. */
 bool es_value_multiple(const json_t *a, const json_t *b);
 
 bool es_value_equal(const json_t *a, const json_t *b);
 
-/* The same for values that are equal. */
+/* Equal values have equal hashes. */
 uint64_t es_value_hash(const json_t *value);
 
-/* Code points of a string. */
+/* Returns the code points of a string. */
 size_t es_value_length(const json_t *value);
 
 static inline es_str_t

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Compiles and matches patterns with PCRE2.
+ *
+ * PCRE2 accepts more than ECMA-262 does, so a scan refuses the rest first.
+ */
+
 #define PCRE2_CODE_UNIT_WIDTH  8
 
 #include <pcre2.h>
@@ -18,7 +24,7 @@ struct es_regex {
 };
 
 
-/* True when what follows "(?" is ECMA's: (?: (?= (?! (?<= (?<! (?<name> */
+/* True if the text after "(?" is ECMA-262's: (?: (?= (?! (?<= (?<! (?<name> */
 
 static bool
 es_regex_group_ok(const char *p, const char *end)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * JSON values compared as JSON Schema has it: by value, a
- * number's spelling not minded.
+ * Compares JSON values as JSON Schema does: by value, whatever the spelling of
+ * a number.
  */
 
 #include <math.h>
@@ -15,7 +15,7 @@
 
 __extension__ typedef unsigned __int128  es_u128_t;
 
-/* A number as mantissa * 10^exponent, the sign apart. */
+/* A number as mantissa * 10^exponent, without its sign. */
 typedef struct {
     uint64_t  mantissa;
     int       exponent;
@@ -108,7 +108,7 @@ es_value_compare(const json_t *a, const json_t *b)
 }
 
 
-/* The shortest decimal that reads as the double is what its writer meant. */
+/* The writer meant the shortest decimal that gives the double. */
 
 static es_decimal_t
 es_decimal_real(double real)
@@ -286,7 +286,7 @@ es_value_hash(const json_t *value)
 
     case JSON_OBJECT:
 
-        /* A sum: in whichever order its members stand. */
+        /* A sum, because the order of members has no meaning. */
 
         json_object_foreach((json_t *) (uintptr_t) value, name, item) {
             pair[0] = XXH3_64bits(name, strlen(name));

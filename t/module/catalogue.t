@@ -336,7 +336,7 @@ for (
         'order.updated/2.0.0 validates JSON, and the data is not JSON',
         'binary data'],
     [order_event(\'{"id":"a","qty":5,"qty":6}'), '/data', undef,
-        'order.updated/2.0.0: no schema can judge it: duplicate object key '
+        'order.updated/2.0.0: the text cannot be validated: duplicate object key '
         . 'near \'"qty"\'', 'a name twice'],
 ) {
     my ($event, $pointer, $keyword, $detail, $name) = @$_;
