@@ -132,6 +132,22 @@ ctl_args(ctl_t *ctl, int *argc, char **argv, int min, int max,
 }
 
 
+void
+ctl_filter_options(ctl_option_t *options, const char *texts[ES_FILTER_PARAMS])
+{
+    size_t  i;
+
+    while (options->name != NULL) {
+        options++;
+    }
+
+    for (i = 0; i < ES_FILTER_PARAMS; i++) {
+        options[i].name = es_filter_params[i].name;
+        options[i].value = &texts[i];
+    }
+}
+
+
 static const ctl_option_t *
 ctl_find(const ctl_option_t *options, const char *text, size_t len)
 {

@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "base/base.h"
+#include "event/filter.h"
 #include "inspect/verify.h"
 #include "registry/registry.h"
 #include "store/txn.h"
@@ -57,6 +58,11 @@ typedef struct {
  */
 int ctl_args(ctl_t *ctl, int *argc, char **argv, int min, int max,
     const ctl_option_t *options);
+
+/* Adds the options of a filter to the table, which has room for them.  `texts`
+   receives their values, in the order of es_filter_params. */
+void ctl_filter_options(ctl_option_t *options,
+    const char *texts[ES_FILTER_PARAMS]);
 
 /* Reads a decimal number from `min` to `max`.  CTL_USAGE with a message. */
 int ctl_number(const char *option, const char *text, uint64_t min,

@@ -170,8 +170,7 @@ ctl_heal_page(ctl_receiver_t *receiver, const char *feed, uint64_t *n,
     const ctl_held_t  *held;
 
     query.feed = feed;
-    query.types = receiver->types;
-    query.subject = receiver->subject;
+    memcpy(query.filter, receiver->filter, sizeof(query.filter));
 
     held = ctl_held_find(&receiver->helds, feed);
 

@@ -250,14 +250,21 @@ int
 ctl_http_poll(ctl_http_t *http, const ctl_query_t *query)
 {
     int       rc;
+    size_t    i;
+    es_rc_t   es;
     es_buf_t  url = { 0 };
 
-    if (es_buf_printf(&url, "%s/feeds/%s/events?wait=%u", http->url,
-                      query->feed, query->wait_s) != ES_OK
+    es = es_buf_printf(&url, "%s/feeds/%s/events?wait=%u", http->url,
+                       query->feed, query->wait_s);
+
+    for (i = 0; es == ES_OK && i < ES_FILTER_PARAMS; i++) {
+        es = ctl_http_parameter(http, &url, es_filter_params[i].name,
+                                query->filter[i]);
+    }
+
+    if (es != ES_OK
         || ctl_http_parameter(http, &url, "after", query->after) != ES_OK
         || ctl_http_parameter(http, &url, "from", query->from) != ES_OK
-        || ctl_http_parameter(http, &url, "types", query->types) != ES_OK
-        || ctl_http_parameter(http, &url, "subject", query->subject) != ES_OK
         || es_buf_append(&url, "", 1) != ES_OK)
     {
         es_buf_free(&url);

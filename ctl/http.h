@@ -12,6 +12,7 @@
 
 #include "ctl.h"
 #include "event/cursor.h"
+#include "event/filter.h"
 
 #define CTL_HTTP_TIMEOUT_S  30L
 
@@ -31,8 +32,7 @@ typedef struct {
     const char  *feed;
     const char  *after;
     const char  *from;
-    const char  *types;
-    const char  *subject;
+    const char  *filter[ES_FILTER_PARAMS];     /* texts of es_filter_params */
     unsigned     wait_s;
 } ctl_query_t;
 

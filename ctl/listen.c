@@ -483,13 +483,19 @@ static int
 ctl_listen_polls(ctl_listen_t *l, const ctl_listen_options_t *options)
 {
     int          rc;
+    bool         filtered;
     size_t       i;
     json_t      *list, *name;
     const char  *text;
 
+    filtered = false;
+
+    for (i = 0; i < ES_FILTER_PARAMS; i++) {
+        filtered = filtered || l->receiver.filter[i] != NULL;
+    }
+
     if (options->poll == NULL) {
-        return options->key || options->feeds || options->poll_every
-               || l->receiver.types || l->receiver.subject
+        return options->key || options->feeds || options->poll_every || filtered
                ? ctl_fail(CTL_USAGE, "\"--key\", \"--feeds\", \"--types\", "
                           "\"--subject\" and \"--poll-every\" need "
                           "\"--poll\"")
@@ -603,7 +609,7 @@ ctl_listen(ctl_t *ctl, int argc, char **argv)
     ctl_listen_t          l = { .lock = PTHREAD_MUTEX_INITIALIZER };
     ctl_listen_options_t  o = { .address = "127.0.0.1" };
 
-    const ctl_option_t  options[] = {
+    ctl_option_t  options[12 + ES_FILTER_PARAMS] = {
         { "port", false, &o.port },
         { "address", false, &o.address },
         { "secret", false, &o.secret },
@@ -611,14 +617,13 @@ ctl_listen(ctl_t *ctl, int argc, char **argv)
         { "key", false, &o.key },
         { "feeds", false, &o.feeds },
         { "poll-every", false, &o.poll_every },
-        { "types", false, &l.receiver.types },
-        { "subject", false, &l.receiver.subject },
         { "state", false, &l.receiver.helds.file },
         { "log", false, &l.receiver.journal.file },
         { "status", false, &o.status },
-        { "fail-rate", false, &o.fail_rate },
-        { NULL, false, NULL }
+        { "fail-rate", false, &o.fail_rate }
     };
+
+    ctl_filter_options(options, l.receiver.filter);
 
     rc = ctl_args(ctl, &argc, argv, 0, 0, options);
     if (rc != CTL_OK) {

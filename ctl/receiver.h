@@ -22,8 +22,7 @@ typedef struct {
     ctl_helds_t    helds;
     ctl_journal_t  journal;
     ctl_http_t    *http;           /* where to poll; NULL: no polling */
-    const char    *types;          /* the endpoint's filter, for polls */
-    const char    *subject;
+    const char    *filter[ES_FILTER_PARAMS];   /* the endpoint's, for polls */
     int64_t        poll_at_us;     /* monotonic; a Retry-After forbids polls
                                       before this time */
 } ctl_receiver_t;

@@ -212,6 +212,7 @@ ctl_tail_run(ctl_tail_t *t, bool follow)
 static int
 ctl_tail_options(ctl_tail_t *t, const ctl_query_t *query, const char *limit)
 {
+    size_t        i;
     es_problem_t  problem;
 
     if (query->after != NULL && query->from != NULL) {
@@ -219,20 +220,15 @@ ctl_tail_options(ctl_tail_t *t, const ctl_query_t *query, const char *limit)
                         "other");
     }
 
-    if (query->types != NULL
-        && es_filter_types(&t->filter, es_str(query->types), &problem)
-           != ES_OK)
-    {
-        return ctl_fail(CTL_USAGE, "\"--types=%s\": %s", query->types,
-                        problem.detail);
-    }
-
-    if (query->subject != NULL
-        && es_filter_subject(&t->filter, es_str(query->subject), &t->scratch,
-                             &problem) != ES_OK)
-    {
-        return ctl_fail(CTL_USAGE, "\"--subject=%s\": %s", query->subject,
-                        problem.detail);
+    for (i = 0; i < ES_FILTER_PARAMS; i++) {
+        if (query->filter[i] != NULL
+            && es_filter_params[i].set(&t->filter, es_str(query->filter[i]),
+                                       &t->scratch, &problem) != ES_OK)
+        {
+            return ctl_fail(CTL_USAGE, "\"--%s=%s\": %s",
+                            es_filter_params[i].name, query->filter[i],
+                            problem.detail);
+        }
     }
 
     t->feed = query->feed;
@@ -270,17 +266,16 @@ ctl_tail(ctl_t *ctl, int argc, char **argv)
     const char       *limit = NULL, *follow = NULL, *url = NULL, *key = NULL;
     ctl_tail_args_t   args = { 0 };
 
-    const ctl_option_t  options[] = {
+    ctl_option_t  options[7 + ES_FILTER_PARAMS] = {
         { "after", false, &args.query.after },
         { "from", false, &args.query.from },
-        { "types", false, &args.query.types },
-        { "subject", false, &args.query.subject },
         { "limit", false, &limit },
         { "follow", true, &follow },
         { "url", false, &url },
-        { "key", false, &key },
-        { NULL, false, NULL }
+        { "key", false, &key }
     };
+
+    ctl_filter_options(options, args.query.filter);
 
     rc = ctl_args(ctl, &argc, argv, 1, 1, options);
     if (rc != CTL_OK) {

@@ -44,7 +44,7 @@ static ngx_int_t ngx_http_eventsync_args_wait(ngx_http_eventsync_ctx_t *ctx,
 static ngx_int_t ngx_http_eventsync_args_tombstones(
     ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_arg_t *arg);
 static ngx_int_t ngx_http_eventsync_args_filter(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_arg_t *types, ngx_http_eventsync_arg_t *subject);
+    ngx_http_eventsync_arg_t *arg);
 static void ngx_http_eventsync_args_cleanup(void *data);
 
 
@@ -169,8 +169,7 @@ ngx_http_eventsync_args_parse(ngx_http_eventsync_ctx_t *ctx,
     }
 
     return ngx_http_eventsync_args_filter(ctx,
-                                        &arg[NGX_HTTP_EVENTSYNC_ARG_TYPES],
-                                        &arg[NGX_HTTP_EVENTSYNC_ARG_SUBJECT]);
+                                        &arg[NGX_HTTP_EVENTSYNC_ARG_TYPES]);
 }
 
 
@@ -332,17 +331,26 @@ ngx_http_eventsync_args_tombstones(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
+/* the parameters of a filter stand together, in the order of its table */
+
+_Static_assert(NGX_HTTP_EVENTSYNC_ARG_SUBJECT
+               == NGX_HTTP_EVENTSYNC_ARG_TYPES + ES_FILTER_PARAMS - 1,
+               "each parameter of a filter is an argument");
+
+
 static ngx_int_t
 ngx_http_eventsync_args_filter(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_arg_t *types, ngx_http_eventsync_arg_t *subject)
+    ngx_http_eventsync_arg_t *arg)
 {
-    es_rc_t                     rc, types_rc;
-    ngx_str_t                  *name;
+    es_rc_t                     rc;
+    ngx_uint_t                  i;
     es_problem_t                problem;
     ngx_pool_cleanup_t         *cln;
     ngx_http_eventsync_args_t  *args;
 
-    if (!types->set && !subject->set) {
+    for (i = 0; i < ES_FILTER_PARAMS && !arg[i].set; i++) { /* void */ }
+
+    if (i == ES_FILTER_PARAMS) {
         return NGX_OK;
     }
 
@@ -361,34 +369,27 @@ ngx_http_eventsync_args_filter(ngx_http_eventsync_ctx_t *ctx,
     cln->handler = ngx_http_eventsync_args_cleanup;
     cln->data = args;
 
-    types_rc = ES_OK;
-    rc = ES_OK;
+    for (i = 0; i < ES_FILTER_PARAMS; i++) {
 
-    if (types->set) {
-        types_rc = es_filter_types(args->filter,
-                                   ngx_http_eventsync_str(&types->value),
-                                   &problem);
-        rc = types_rc;
-    }
+        if (!arg[i].set) {
+            continue;
+        }
 
-    if (rc == ES_OK && subject->set) {
-        rc = es_filter_subject(args->filter,
-                               ngx_http_eventsync_str(&subject->value),
-                               &args->scratch, &problem);
-    }
+        rc = es_filter_params[i].set(args->filter,
+                                     ngx_http_eventsync_str(&arg[i].value),
+                                     &args->scratch, &problem);
 
-    if (rc == ES_INVALID || rc == ES_TOO_LARGE) {
-        name = (types_rc != ES_OK) ? &types->name : &subject->name;
+        if (rc == ES_INVALID || rc == ES_TOO_LARGE) {
+            (void) ngx_http_eventsync_fail(ctx,
+                                         NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                         "Parameter \"%V\": %s.",
+                                         &arg[i].name, problem.detail);
+            return ngx_http_eventsync_parameter(ctx, &arg[i].name);
+        }
 
-        (void) ngx_http_eventsync_fail(ctx,
-                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"%V\": %s.", name,
-                                     problem.detail);
-        return ngx_http_eventsync_parameter(ctx, name);
-    }
-
-    if (rc != ES_OK) {
-        return ngx_http_eventsync_fail_store(ctx, rc);
+        if (rc != ES_OK) {
+            return ngx_http_eventsync_fail_store(ctx, rc);
+        }
     }
 
     if (es_filter_is_all(args->filter)) {

@@ -137,6 +137,22 @@ es_filter_subject(es_filter_t *filter, es_str_t subject, es_buf_t *scratch,
 }
 
 
+static es_rc_t
+es_filter_types_set(es_filter_t *filter, es_str_t text, es_buf_t *scratch,
+    es_problem_t *problem)
+{
+    (void) scratch;
+
+    return es_filter_types(filter, text, problem);
+}
+
+
+const es_filter_param_t  es_filter_params[ES_FILTER_PARAMS] = {
+    { "types", es_filter_types_set },
+    { "subject", es_filter_subject }
+};
+
+
 bool
 es_filter_type_matches(const es_filter_t *filter, es_str_t type)
 {

@@ -40,6 +40,21 @@ es_rc_t es_filter_types(es_filter_t *filter, es_str_t text,
 es_rc_t es_filter_subject(es_filter_t *filter, es_str_t subject,
     es_buf_t *scratch, es_problem_t *problem);
 
+/*
+ * The attributes as a reader names them: by a query parameter over HTTP, and by
+ * an option of eventsyncctl.  `set` reads the text of one as the two functions
+ * above do.
+ */
+typedef struct {
+    const char  *name;
+    es_rc_t    (*set)(es_filter_t *filter, es_str_t text, es_buf_t *scratch,
+                      es_problem_t *problem);
+} es_filter_param_t;
+
+#define ES_FILTER_PARAMS  2
+
+extern const es_filter_param_t  es_filter_params[ES_FILTER_PARAMS];
+
 static inline bool
 es_filter_is_all(const es_filter_t *filter)
 {

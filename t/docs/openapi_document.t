@@ -123,6 +123,10 @@ sub same_parameters {
     my $header = join '', map { slurp($_) } glob 'ngx_module/*.h';
     my %name = slurp('ngx_module/ngx_http_eventsync_args.c')
         =~ /\[NGX_HTTP_EVENTSYNC_ARG_(\w+)\] =\s+\{ \.name = ngx_string\("([\w-]+)"\)/g;
+    my @filter = slurp('shared/event/filter.c') =~ /^    \{ "(\w+)", es_filter_\w+ \}/mg;
+    is_deeply([ map { $name{$_} }
+        grep { $header =~ /_ARGS_FILTER [^#]*?_ARG_$_\b/ } sort keys %name ],
+        [ sort @filter ], 'the set of a filter has its parameters');
     my %set = $header =~ /^#define NGX_HTTP_EVENTSYNC_ARGS_(\w+)\s+((?:.*\\\n)*.*)$/mg;
     my %steps = $routes
         =~ /ngx_http_eventsync_(\w+)_steps =\s*\{\s*\w+,\s+NGX_HTTP_EVENTSYNC_ARGS_(\w+),/g;
