@@ -48,6 +48,7 @@ static ngx_int_t ngx_http_eventsync_backfill_cursor(
 static void ngx_http_eventsync_backfill_write(ngx_http_request_t *r);
 static ngx_int_t ngx_http_eventsync_backfill_run(
     ngx_http_eventsync_ctx_t *ctx);
+static void ngx_http_eventsync_backfill_yield(ngx_http_request_t *r);
 static ngx_int_t ngx_http_eventsync_backfill_charge(
     ngx_http_eventsync_ctx_t *ctx);
 static void ngx_http_eventsync_backfill_cleanup(void *data);
@@ -359,7 +360,6 @@ ngx_http_eventsync_backfill_run(ngx_http_eventsync_ctx_t *ctx)
     ngx_chain_t                     out, *in;
     ngx_connection_t               *c;
     ngx_http_request_t             *r;
-    ngx_http_core_loc_conf_t       *clcf;
     ngx_http_eventsync_backfill_t  *bf;
 
     r = ctx->request;
@@ -409,6 +409,20 @@ ngx_http_eventsync_backfill_run(ngx_http_eventsync_ctx_t *ctx)
         }
     }
 
+    ngx_http_eventsync_backfill_yield(r);
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_eventsync_backfill_yield(ngx_http_request_t *r)
+{
+    ngx_connection_t          *c;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    c = r->connection;
+
     /*
      * Others have their turn.  The timer is there because a worker that is to
      * exit waits for its timers only.
@@ -420,8 +434,6 @@ ngx_http_eventsync_backfill_run(ngx_http_eventsync_ctx_t *ctx)
     }
 
     ngx_post_event(c->write, &ngx_posted_next_events);
-
-    return NGX_DONE;
 }
 
 

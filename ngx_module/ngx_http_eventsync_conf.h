@@ -84,12 +84,16 @@ struct ngx_http_eventsync_loc_conf_s {
 };
 
 
+typedef es_rc_t (*ngx_http_eventsync_keys_load_pt)(char *path, void **keys,
+    es_problem_t *problem);
+
+
 char *ngx_http_eventsync_store_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_eventsync_keys_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-ngx_pool_cleanup_t *ngx_http_eventsync_keys_file(ngx_conf_t *cf,
-    ngx_str_t *path);
+char *ngx_http_eventsync_keys_file(ngx_conf_t *cf, void **keys,
+    ngx_http_eventsync_keys_load_pt load, ngx_pool_cleanup_pt free);
 char *ngx_http_eventsync_keys_use(ngx_conf_t *cf,
     ngx_http_eventsync_store_t *store, es_keyring_t *keys);
 void ngx_http_eventsync_keys_open(ngx_http_eventsync_store_t *store,

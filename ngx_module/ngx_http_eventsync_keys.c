@@ -14,6 +14,8 @@
 #include "registry/registry.h"
 
 
+static es_rc_t ngx_http_eventsync_keys_load(char *path, void **keys,
+    es_problem_t *problem);
 static void ngx_http_eventsync_keys_free(void *data);
 
 
@@ -23,30 +25,16 @@ ngx_http_eventsync_keys_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_eventsync_srv_conf_t *escf = conf;
 
-    ngx_str_t            path;
-    es_problem_t         problem;
-    ngx_pool_cleanup_t  *cln;
+    return ngx_http_eventsync_keys_file(cf, (void **) &escf->keys,
+                                        ngx_http_eventsync_keys_load,
+                                        ngx_http_eventsync_keys_free);
+}
 
-    if (escf->keys != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
 
-    cln = ngx_http_eventsync_keys_file(cf, &path);
-    if (cln == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_memzero(&problem, sizeof(es_problem_t));
-
-    if (es_keyring_load((char *) path.data, &escf->keys, &problem) != ES_OK) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", problem.detail);
-        return NGX_CONF_ERROR;
-    }
-
-    cln->handler = ngx_http_eventsync_keys_free;
-    cln->data = escf->keys;
-
-    return NGX_CONF_OK;
+static es_rc_t
+ngx_http_eventsync_keys_load(char *path, void **keys, es_problem_t *problem)
+{
+    return es_keyring_load(path, (es_keyring_t **) keys, problem);
 }
 
 
@@ -57,24 +45,43 @@ ngx_http_eventsync_keys_free(void *data)
 }
 
 
-/*
- * gets the path that a directive names, and a cleanup that frees its keys with
- * the cycle
- */
+/* a directive that names a file of keys, which are freed with the cycle */
 
-ngx_pool_cleanup_t *
-ngx_http_eventsync_keys_file(ngx_conf_t *cf, ngx_str_t *path)
+char *
+ngx_http_eventsync_keys_file(ngx_conf_t *cf, void **keys,
+    ngx_http_eventsync_keys_load_pt load, ngx_pool_cleanup_pt free)
 {
-    ngx_str_t  *value;
+    ngx_str_t           *value, path;
+    es_problem_t         problem;
+    ngx_pool_cleanup_t  *cln;
 
-    value = cf->args->elts;
-    *path = value[1];
-
-    if (ngx_conf_full_name(cf->cycle, path, 1) != NGX_OK) {
-        return NULL;
+    if (*keys != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
     }
 
-    return ngx_pool_cleanup_add(cf->pool, 0);
+    value = cf->args->elts;
+    path = value[1];
+
+    if (ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&problem, sizeof(es_problem_t));
+
+    if (load((char *) path.data, keys, &problem) != ES_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", problem.detail);
+        return NGX_CONF_ERROR;
+    }
+
+    cln->handler = free;
+    cln->data = *keys;
+
+    return NGX_CONF_OK;
 }
 
 

@@ -28,6 +28,8 @@ typedef enum {
 
 static char *ngx_http_eventsync_limit_parameters(ngx_conf_t *cf,
     es_policy_t policy, es_rate_t *rate);
+static char *ngx_http_eventsync_limit_rate(ngx_conf_t *cf, es_policy_t policy,
+    ngx_str_t *text, uint64_t amount, es_rate_t *rate);
 static ngx_int_t ngx_http_eventsync_limit_amount(es_policy_t policy,
     ngx_str_t *text, uint64_t *amount);
 static ngx_int_t ngx_http_eventsync_limit_variable(ngx_http_request_t *r,
@@ -121,7 +123,6 @@ ngx_http_eventsync_limit_parameters(ngx_conf_t *cf, es_policy_t policy,
 {
     char       *prefix;
     size_t      len;
-    es_rc_t     rc;
     ngx_str_t  *value, *text, s;
     uint64_t    amount;
     ngx_uint_t  i, gauge;
@@ -165,6 +166,26 @@ ngx_http_eventsync_limit_parameters(ngx_conf_t *cf, es_policy_t policy,
         return "must have \"rate\" parameter";
     }
 
+    return ngx_http_eventsync_limit_rate(cf, policy, text, amount, rate);
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
+                       &value[i]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_eventsync_limit_rate(ngx_conf_t *cf, es_policy_t policy,
+    ngx_str_t *text, uint64_t amount, es_rate_t *rate)
+{
+    es_rc_t     rc;
+    ngx_str_t  *value, s;
+
+    value = cf->args->elts;
+
     s.data = text->data + 5;
     s.len = text->len - 5;
 
@@ -181,12 +202,8 @@ ngx_http_eventsync_limit_parameters(ngx_conf_t *cf, es_policy_t policy,
         return NGX_CONF_OK;
     }
 
-    i = text - value;
-
-invalid:
-
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
-                       &value[i]);
+                       text);
 
     return NGX_CONF_ERROR;
 }

@@ -19,6 +19,8 @@
 
 
 static ngx_int_t ngx_http_eventsync_limit_draft(ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_limit_fields(ngx_http_request_t *r,
+    ngx_str_t *policy, ngx_str_t *limit);
 static u_char *ngx_http_eventsync_limit_item(u_char *p, es_policy_t policy,
     const char *name, uint64_t value);
 static u_char *ngx_http_eventsync_limit_parameter(u_char *p, const char *name,
@@ -134,15 +136,21 @@ ngx_http_eventsync_limit_draft(ngx_http_eventsync_ctx_t *ctx)
     policy.len = p - policy.data;
     limit.len = q - limit.data;
 
-    if (ngx_http_eventsync_header(ctx->request,
-                                  &ngx_http_eventsync_limit_policy, &policy)
+    return ngx_http_eventsync_limit_fields(ctx->request, &policy, &limit);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_limit_fields(ngx_http_request_t *r, ngx_str_t *policy,
+    ngx_str_t *limit)
+{
+    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_limit_policy, policy)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return ngx_http_eventsync_header(ctx->request,
-                                     &ngx_http_eventsync_limit_name, &limit);
+    return ngx_http_eventsync_header(r, &ngx_http_eventsync_limit_name, limit);
 }
 
 

@@ -40,6 +40,8 @@ static ngx_int_t ngx_http_eventsync_manage_after(es_manage_t *manage,
 static void ngx_http_eventsync_manage_run(ngx_http_eventsync_task_t *task);
 static ngx_int_t ngx_http_eventsync_manage_answer(
     ngx_http_eventsync_task_t *task);
+static ngx_uint_t ngx_http_eventsync_manage_status(
+    ngx_http_eventsync_managing_t *m);
 static ngx_int_t ngx_http_eventsync_manage_headers(
     ngx_http_eventsync_managing_t *m);
 static ngx_int_t ngx_http_eventsync_manage_undelivered(
@@ -49,6 +51,8 @@ static ngx_int_t ngx_http_eventsync_manage_not_modified(
 static ngx_int_t ngx_http_eventsync_manage_location(
     ngx_http_eventsync_managing_t *m);
 static ngx_int_t ngx_http_eventsync_manage_fail(
+    ngx_http_eventsync_managing_t *m);
+static ngx_int_t ngx_http_eventsync_manage_pointer(
     ngx_http_eventsync_managing_t *m);
 
 
@@ -182,7 +186,6 @@ static ngx_int_t
 ngx_http_eventsync_manage_answer(ngx_http_eventsync_task_t *task)
 {
     ngx_buf_t                      *b;
-    ngx_uint_t                      status;
     ngx_http_request_t             *r;
     ngx_http_eventsync_ctx_t       *ctx;
     ngx_http_eventsync_managing_t  *m;
@@ -210,28 +213,6 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_task_t *task)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    switch (m->manage.op) {
-
-    case ES_MANAGE_CREATE:
-        status = NGX_HTTP_CREATED;
-
-        if (ngx_http_eventsync_manage_location(m) != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        break;
-
-    case ES_MANAGE_REPLAY:
-    case ES_MANAGE_RESEND:
-    case ES_MANAGE_REDRIVE:
-    case ES_MANAGE_TEST:
-        status = NGX_HTTP_ACCEPTED;
-        break;
-
-    default:
-        status = m->managed.later ? NGX_HTTP_ACCEPTED : NGX_HTTP_OK;
-    }
-
     b = ngx_http_eventsync_memory_buf(r, task->out.data, task->out.len);
 
     if (b == NULL
@@ -248,8 +229,28 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_task_t *task)
         return ngx_http_eventsync_send_header(r);
     }
 
-    return ngx_http_eventsync_send(r, status, &ngx_http_eventsync_json_type,
-                                   b);
+    return ngx_http_eventsync_send(r, ngx_http_eventsync_manage_status(m),
+                                   &ngx_http_eventsync_json_type, b);
+}
+
+
+static ngx_uint_t
+ngx_http_eventsync_manage_status(ngx_http_eventsync_managing_t *m)
+{
+    switch (m->manage.op) {
+
+    case ES_MANAGE_CREATE:
+        return NGX_HTTP_CREATED;
+
+    case ES_MANAGE_REPLAY:
+    case ES_MANAGE_RESEND:
+    case ES_MANAGE_REDRIVE:
+    case ES_MANAGE_TEST:
+        return NGX_HTTP_ACCEPTED;
+
+    default:
+        return m->managed.later ? NGX_HTTP_ACCEPTED : NGX_HTTP_OK;
+    }
 }
 
 
@@ -263,6 +264,12 @@ ngx_http_eventsync_manage_headers(ngx_http_eventsync_managing_t *m)
     if ((m->manage.op == ES_MANAGE_SHOW ? ngx_http_eventsync_revalidate(r)
                                         : ngx_http_eventsync_no_store(r))
         != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (m->manage.op == ES_MANAGE_CREATE
+        && ngx_http_eventsync_manage_location(m) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -343,8 +350,6 @@ ngx_http_eventsync_manage_location(ngx_http_eventsync_managing_t *m)
 static ngx_int_t
 ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
 {
-    u_char                        *p;
-    size_t                         len;
     ngx_http_eventsync_ctx_t      *ctx;
     ngx_http_eventsync_problem_e   type;
 
@@ -400,6 +405,20 @@ ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
     (void) ngx_http_eventsync_fail(ctx, type, "Request refused: %s.",
                                    m->problem.detail);
 
+    return ngx_http_eventsync_manage_pointer(m);
+}
+
+
+/* the member of the body that was refused, whose name can be anything */
+
+static ngx_int_t
+ngx_http_eventsync_manage_pointer(ngx_http_eventsync_managing_t *m)
+{
+    u_char                    *p;
+    size_t                     len;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = m->ctx;
     len = ngx_strlen(m->problem.pointer);
 
     p = ngx_pnalloc(ctx->request->pool, len * 6 + 1);

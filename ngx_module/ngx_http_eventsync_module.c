@@ -20,6 +20,8 @@ static char *ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_eventsync_enable(ngx_conf_t *cf,
     ngx_http_eventsync_loc_conf_t *conf);
+static char *ngx_http_eventsync_use_threads(ngx_conf_t *cf,
+    ngx_http_eventsync_loc_conf_t *conf);
 static char *ngx_http_eventsync_poll_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_eventsync_thread_pool(ngx_conf_t *cf,
@@ -542,6 +544,20 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_http_eventsync_use_threads(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_eventsync_too_large_page(cf, clcf);
+}
+
+
+/* what the location needs of its store, and the pool that does it */
+
+static char *
+ngx_http_eventsync_use_threads(ngx_conf_t *cf,
+    ngx_http_eventsync_loc_conf_t *conf)
+{
     conf->store->publish |= conf->serves[NGX_HTTP_EVENTSYNC_PUBLISH];
     conf->store->manage |= conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS];
     conf->store->checkpoint |= conf->serves[NGX_HTTP_EVENTSYNC_CHECKPOINTS];
@@ -564,7 +580,7 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
         conf->store->pages_pool = conf->thread_pool;
     }
 
-    return ngx_http_eventsync_too_large_page(cf, clcf);
+    return NGX_CONF_OK;
 }
 
 

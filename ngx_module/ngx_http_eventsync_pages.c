@@ -28,6 +28,8 @@
 #define NGX_HTTP_EVENTSYNC_PAGES_INLINE  (512 * 1024)
 
 
+static ngx_int_t ngx_http_eventsync_pages_number(
+    ngx_http_eventsync_ctx_t *ctx, ngx_str_t *page);
 static ngx_int_t ngx_http_eventsync_pages_malformed(
     ngx_http_eventsync_ctx_t *ctx, char *parameter, char *detail);
 static ngx_int_t ngx_http_eventsync_pages_head(ngx_http_eventsync_ctx_t *ctx,
@@ -53,9 +55,8 @@ static ngx_int_t ngx_http_eventsync_pages_send(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t
 ngx_http_eventsync_pages_parse(ngx_http_eventsync_ctx_t *ctx)
 {
-    u_char                             *p, *last;
+    u_char                             *p;
     size_t                              len;
-    uint64_t                            n;
     ngx_str_t                          *epoch, *page;
     ngx_http_eventsync_leaf_request_t  *lr;
 
@@ -93,6 +94,17 @@ ngx_http_eventsync_pages_parse(ngx_http_eventsync_ctx_t *ctx)
         return NGX_OK;
     }
 
+    return ngx_http_eventsync_pages_number(ctx, page);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_pages_number(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *page)
+{
+    u_char    *p, *last;
+    uint64_t   n;
+
     n = 0;
     p = page->data;
     last = p + page->len;
@@ -114,7 +126,7 @@ ngx_http_eventsync_pages_parse(ngx_http_eventsync_ctx_t *ctx)
         }
     }
 
-    lr->asked = n;
+    ctx->leaf->asked = n;
 
     return NGX_OK;
 

@@ -30,6 +30,8 @@
 #define NGX_HTTP_EVENTSYNC_RETIRED_MAX  1024
 
 
+static ngx_int_t ngx_http_eventsync_init_store(
+    ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_eventsync_open(ngx_http_eventsync_store_t *store,
     ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_eventsync_watch(ngx_http_eventsync_worker_t *w,
@@ -43,8 +45,7 @@ ngx_int_t
 ngx_http_eventsync_init_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t                        i;
-    ngx_http_eventsync_store_t      **stores, *store;
-    ngx_http_eventsync_worker_t      *w;
+    ngx_http_eventsync_store_t      **stores;
     ngx_http_eventsync_main_conf_t   *emcf;
 
     /* cache helpers run this as well, but serve no requests */
@@ -63,52 +64,64 @@ ngx_http_eventsync_init_process(ngx_cycle_t *cycle)
     stores = emcf->stores.elts;
 
     for (i = 0; i < emcf->stores.nelts; i++) {
-        store = stores[i];
-
-        w = ngx_pcalloc(cycle->pool, sizeof(ngx_http_eventsync_worker_t));
-        if (w == NULL) {
+        if (ngx_http_eventsync_init_store(stores[i], cycle) != NGX_OK) {
             return NGX_ERROR;
         }
+    }
 
-        w->ident = -1;
+    return NGX_OK;
+}
 
-        ngx_http_eventsync_wake_init(w, cycle->log);
 
-        w->reopen.handler = ngx_http_eventsync_reopen;
-        w->reopen.data = w;
-        w->reopen.log = cycle->log;
-        w->reopen.cancelable = 1;
+static ngx_int_t
+ngx_http_eventsync_init_store(ngx_http_eventsync_store_t *store,
+    ngx_cycle_t *cycle)
+{
+    ngx_http_eventsync_worker_t  *w;
 
-        w->data = store;
-        store->worker = w;
+    w = ngx_pcalloc(cycle->pool, sizeof(ngx_http_eventsync_worker_t));
+    if (w == NULL) {
+        return NGX_ERROR;
+    }
 
-        ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
-                      "eventsync " ES_VERSION " on store \"%V\"",
-                      &store->path);
+    w->ident = -1;
 
-        ngx_http_eventsync_limit_start(store->zone);
+    ngx_http_eventsync_wake_init(w, cycle->log);
 
-        if (ngx_http_eventsync_commit_init(w, cycle) != NGX_OK
-            || ngx_http_eventsync_checkpoint_commit_init(w, cycle) != NGX_OK
-            || ngx_http_eventsync_pages_init(w, cycle) != NGX_OK)
-        {
-            return NGX_ERROR;
+    w->reopen.handler = ngx_http_eventsync_reopen;
+    w->reopen.data = w;
+    w->reopen.log = cycle->log;
+    w->reopen.cancelable = 1;
+
+    w->data = store;
+    store->worker = w;
+
+    ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
+                  "eventsync " ES_VERSION " on store \"%V\"",
+                  &store->path);
+
+    ngx_http_eventsync_limit_start(store->zone);
+
+    if (ngx_http_eventsync_commit_init(w, cycle) != NGX_OK
+        || ngx_http_eventsync_checkpoint_commit_init(w, cycle) != NGX_OK
+        || ngx_http_eventsync_pages_init(w, cycle) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_eventsync_open(store, cycle) != NGX_OK) {
+
+        /*
+         * no request has come yet: exit, so that the master replaces the
+         * worker at once
+         */
+
+        if (w->retired) {
+            ngx_http_eventsync_exit_process(cycle);
+            exit(0);
         }
 
-        if (ngx_http_eventsync_open(store, cycle) != NGX_OK) {
-
-            /*
-             * no request has come yet: exit, so that the master replaces the
-             * worker at once
-             */
-
-            if (w->retired) {
-                ngx_http_eventsync_exit_process(cycle);
-                exit(0);
-            }
-
-            ngx_add_timer(&w->reopen, NGX_HTTP_EVENTSYNC_REOPEN);
-        }
+        ngx_add_timer(&w->reopen, NGX_HTTP_EVENTSYNC_REOPEN);
     }
 
     return NGX_OK;

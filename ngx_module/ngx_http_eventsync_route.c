@@ -33,7 +33,11 @@ typedef struct {
 } ngx_http_eventsync_route_t;
 
 
+static ngx_int_t ngx_http_eventsync_route_take(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_route_t *route);
 static ngx_uint_t ngx_http_eventsync_route_control(ngx_str_t *uri);
+static ngx_uint_t ngx_http_eventsync_route_same(ngx_str_t *one,
+    ngx_str_t *two);
 static ngx_uint_t ngx_http_eventsync_route_match(ngx_str_t *pattern,
     ngx_str_t *uri, ngx_str_t *segments);
 static ngx_uint_t ngx_http_eventsync_route_below(u_char *start, u_char *last);
@@ -404,9 +408,9 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
 
     if (ngx_http_eventsync_route_control(&r->uri)) {
         (void) ngx_http_eventsync_fail(ctx,
-                                       NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                       "The path contains a control character.");
-
+                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                     "The path contains a control "
+                                     "character.");
         return ngx_http_eventsync_send_problem(ctx);
     }
 
@@ -417,10 +421,7 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
         }
 
         if (pattern
-            ? (pattern->len != route->pattern.len
-               || ngx_strncmp(pattern->data, route->pattern.data,
-                              pattern->len)
-                  != 0)
+            ? !ngx_http_eventsync_route_same(pattern, &route->pattern)
             : !ngx_http_eventsync_route_match(&route->pattern, &r->uri,
                                               ctx->segments))
         {
@@ -435,29 +436,15 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
             ctx->feed = ctx->segments[0];
         }
 
-        if (!(r->method & route->methods)) {
-            continue;
-        }
-
         /* a subrequest has the method but not the body of its parent */
 
-        if (r != r->main && !(r->method & NGX_HTTP_EVENTSYNC_READ)) {
+        if (!(r->method & route->methods)
+            || (r != r->main && !(r->method & NGX_HTTP_EVENTSYNC_READ)))
+        {
             continue;
         }
 
-        /* who asks for our health asks for that, too */
-
-        if (route->steps->resource != NGX_HTTP_EVENTSYNC_HEALTH
-            && (ctx->worker == NULL || ctx->worker->es == NULL))
-        {
-            (void) ngx_http_eventsync_fail_closed(ctx);
-            return ngx_http_eventsync_send_problem(ctx);
-        }
-
-        ctx->steps = route->steps;
-        ctx->data = route->data;
-
-        return ngx_http_eventsync_steps(ctx);
+        return ngx_http_eventsync_route_take(ctx, route);
     }
 
     if (pattern) {
@@ -469,6 +456,26 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
                                    "The resource does not exist.");
 
     return ngx_http_eventsync_send_problem(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_route_take(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_route_t *route)
+{
+    /* health has a word of its own for a store that is not open */
+
+    if (route->steps->resource != NGX_HTTP_EVENTSYNC_HEALTH
+        && (ctx->worker == NULL || ctx->worker->es == NULL))
+    {
+        (void) ngx_http_eventsync_fail_closed(ctx);
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    ctx->steps = route->steps;
+    ctx->data = route->data;
+
+    return ngx_http_eventsync_steps(ctx);
 }
 
 
@@ -489,6 +496,14 @@ ngx_http_eventsync_route_control(ngx_str_t *uri)
     }
 
     return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_eventsync_route_same(ngx_str_t *one, ngx_str_t *two)
+{
+    return one->len == two->len
+           && ngx_strncmp(one->data, two->data, one->len) == 0;
 }
 
 

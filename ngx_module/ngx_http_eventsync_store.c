@@ -29,6 +29,8 @@ static char *ngx_http_eventsync_size(ngx_conf_t *cf, ngx_str_t *value,
     char *name, ssize_t min, ngx_str_t *path, ssize_t *size);
 static char *ngx_http_eventsync_add_store(ngx_conf_t *cf, ngx_str_t *path,
     ngx_http_eventsync_sizes_t *sizes, ngx_http_eventsync_store_t **result);
+static ngx_http_eventsync_store_t *ngx_http_eventsync_new_store(
+    ngx_conf_t *cf, ngx_str_t *path, ngx_http_eventsync_sizes_t *sizes);
 static ngx_int_t ngx_http_eventsync_same_size(ngx_conf_t *cf, char *name,
     ngx_str_t *path, size_t size, size_t old);
 
@@ -151,10 +153,7 @@ static char *
 ngx_http_eventsync_add_store(ngx_conf_t *cf, ngx_str_t *path,
     ngx_http_eventsync_sizes_t *sizes, ngx_http_eventsync_store_t **result)
 {
-    u_char                           *p;
-    ngx_str_t                         name;
     ngx_uint_t                        i;
-    ngx_http_eventsync_zone_t        *zone;
     ngx_http_eventsync_store_t       *store, **stores;
     ngx_http_eventsync_main_conf_t   *emcf;
 
@@ -186,13 +185,36 @@ ngx_http_eventsync_add_store(ngx_conf_t *cf, ngx_str_t *path,
         return NGX_CONF_OK;
     }
 
+    store = ngx_http_eventsync_new_store(cf, path, sizes);
+    stores = ngx_array_push(&emcf->stores);
+
+    if (store == NULL || stores == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *stores = store;
+    *result = store;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_http_eventsync_store_t *
+ngx_http_eventsync_new_store(ngx_conf_t *cf, ngx_str_t *path,
+    ngx_http_eventsync_sizes_t *sizes)
+{
+    u_char                      *p;
+    ngx_str_t                    name;
+    ngx_http_eventsync_zone_t   *zone;
+    ngx_http_eventsync_store_t  *store;
+
     store = ngx_pcalloc(cf->pool, sizeof(ngx_http_eventsync_store_t));
     zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_eventsync_zone_t));
     name.len = sizeof("eventsync:") - 1 + path->len;
     name.data = ngx_pnalloc(cf->pool, name.len);
 
     if (store == NULL || zone == NULL || name.data == NULL) {
-        return NGX_CONF_ERROR;
+        return NULL;
     }
 
     p = ngx_cpymem(name.data, "eventsync:", sizeof("eventsync:") - 1);
@@ -207,19 +229,11 @@ ngx_http_eventsync_add_store(ngx_conf_t *cf, ngx_str_t *path,
                                         : NGX_HTTP_EVENTSYNC_ZONE_SIZE,
                                         &ngx_http_eventsync_module);
     if (store->zone == NULL) {
-        return NGX_CONF_ERROR;
+        return NULL;
     }
 
     store->zone->init = ngx_http_eventsync_init_zone;
     store->zone->data = zone;
 
-    stores = ngx_array_push(&emcf->stores);
-    if (stores == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    *stores = store;
-    *result = store;
-
-    return NGX_CONF_OK;
+    return store;
 }

@@ -12,6 +12,8 @@
 #include "token/jwt.h"
 
 
+static es_rc_t ngx_http_eventsync_token_keys_load(char *path, void **keys,
+    es_problem_t *problem);
 static void ngx_http_eventsync_token_keys_free(void *data);
 
 
@@ -36,32 +38,17 @@ ngx_http_eventsync_token_keys_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_eventsync_srv_conf_t *escf = conf;
 
-    ngx_str_t            path;
-    es_problem_t         problem;
-    ngx_pool_cleanup_t  *cln;
+    return ngx_http_eventsync_keys_file(cf, (void **) &escf->token_keys,
+                                        ngx_http_eventsync_token_keys_load,
+                                        ngx_http_eventsync_token_keys_free);
+}
 
-    if (escf->token_keys != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
 
-    cln = ngx_http_eventsync_keys_file(cf, &path);
-    if (cln == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_memzero(&problem, sizeof(es_problem_t));
-
-    if (es_jwt_keys_load((char *) path.data, &escf->token_keys, &problem)
-        != ES_OK)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", problem.detail);
-        return NGX_CONF_ERROR;
-    }
-
-    cln->handler = ngx_http_eventsync_token_keys_free;
-    cln->data = escf->token_keys;
-
-    return NGX_CONF_OK;
+static es_rc_t
+ngx_http_eventsync_token_keys_load(char *path, void **keys,
+    es_problem_t *problem)
+{
+    return es_jwt_keys_load(path, (es_jwt_keys_t **) keys, problem);
 }
 
 
