@@ -23,8 +23,6 @@
 #define NGX_HTTP_EVENTSYNC_LIMIT_DELAY  1000
 
 #define ngx_http_eventsync_now_ns()  ((uint64_t) es_clock_mono_us() * 1000)
-#define ngx_http_eventsync_zone(ctx)                                          \
-    ((ngx_http_eventsync_zone_t *) (ctx)->conf->store->zone->data)
 
 
 typedef struct {
@@ -53,14 +51,6 @@ static void ngx_http_eventsync_limit_note(ngx_http_eventsync_ctx_t *ctx,
     es_policy_t policy, es_gcra_t *result);
 static ngx_int_t ngx_http_eventsync_limit_enter(ngx_http_eventsync_ctx_t *ctx);
 static void ngx_http_eventsync_limit_cleanup(void *data);
-static ngx_int_t ngx_http_eventsync_limit_no_room(
-    ngx_http_eventsync_ctx_t *ctx);
-static ngx_int_t ngx_http_eventsync_limit_over_burst(
-    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_charge_t *charge);
-static ngx_int_t ngx_http_eventsync_limit_refuse(
-    ngx_http_eventsync_ctx_t *ctx);
-static u_char *ngx_http_eventsync_limit_count(ngx_http_eventsync_ctx_t *ctx,
-    u_char *p, u_char *last);
 
 
 ngx_int_t
@@ -599,146 +589,3 @@ ngx_http_eventsync_limit_address_key(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* sharing a slot would let one partner use up the quota of another */
-
-static ngx_int_t
-ngx_http_eventsync_limit_no_room(ngx_http_eventsync_ctx_t *ctx)
-{
-    ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
-                  "eventsync zone of \"%V\" has no room for partner "
-                  "\"%V\" with number %uD: enlarge \"zone_size\"",
-                  &ctx->conf->store->path, &ctx->partner_name, ctx->partner);
-
-    if (ctx->conf->limit.dry_run) {
-        return NGX_OK;
-    }
-
-    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_UNAVAILABLE,
-                                   "The rate limiter has no room for this "
-                                   "partner.");
-    if (ctx->problem) {
-        ctx->problem->retry_after = 60;
-    }
-
-    return NGX_DECLINED;
-}
-
-
-/* waiting would never admit the request, so it is not a 429 */
-
-static ngx_int_t
-ngx_http_eventsync_limit_over_burst(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_charge_t *charge)
-{
-    u_char    names[64];
-    uint64_t  burst;
-
-    burst = ctx->limit.rates[charge->policy].burst;
-    ctx->limit.refused |= (ngx_uint_t) 1 << charge->policy;
-
-    (void) ngx_http_eventsync_limit_count(ctx, names, names + sizeof(names));
-
-    if (ctx->conf->limit.dry_run) {
-        return NGX_OK;
-    }
-
-    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_LARGE,
-                                   "%uL events in one request exceed the "
-                                   "quota's burst of %uL.",
-                                   charge->cost, burst);
-
-    return ngx_http_eventsync_members(ctx, 64, ",\"maximum\":%uL", burst);
-}
-
-
-/* refuses the request by the policies in ctx->limit.refused */
-
-static ngx_int_t
-ngx_http_eventsync_limit_refuse(ngx_http_eventsync_ctx_t *ctx)
-{
-    time_t       seconds;
-    u_char      *last, names[64];
-    uint64_t     retry_after;
-    ngx_uint_t   i;
-
-    last = ngx_http_eventsync_limit_count(ctx, names, names + sizeof(names));
-
-    if (ctx->conf->limit.dry_run) {
-        return NGX_OK;
-    }
-
-    retry_after = 0;
-
-    for (i = 0; i < ES_POLICIES_ALL; i++) {
-
-        if (ctx->limit.refused & (ngx_uint_t) 1 << i) {
-            retry_after = ngx_max(retry_after,
-                                  ctx->limit.results[i].retry_after_ns);
-        }
-    }
-
-    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_QUOTA_EXCEEDED,
-                                   (ctx->limit.refused
-                                    & (1 << ES_POLICY_ADDRESS))
-                                   ? "The quota of this client address is "
-                                     "used up."
-                                   : "The quota of the credential's partner "
-                                     "is used up.");
-
-    if (ctx->problem == NULL) {
-        return NGX_DECLINED;
-    }
-
-    /* rounded up, and spread so that clients do not return at the same time */
-
-    seconds = (time_t) (retry_after / ES_SECOND_NS
-                        + (retry_after % ES_SECOND_NS ? 1 : 0));
-    seconds += ngx_random() % (seconds / 8 + 2);
-
-    ctx->problem->retry_after = ngx_max(seconds, 1);
-
-    return ngx_http_eventsync_members(ctx, 128, ",\"violated-policies\":[%*s]",
-                                      (size_t) (last - names), names);
-}
-
-
-/*
- * counts and logs a refusal, or what would be one without the dry run; writes
- * its policies as JSON strings
- */
-
-static u_char *
-ngx_http_eventsync_limit_count(ngx_http_eventsync_ctx_t *ctx, u_char *p,
-    u_char *last)
-{
-    u_char                         *names;
-    ngx_uint_t                      i, dry_run;
-    _Atomic uint64_t               *counts;
-    ngx_http_eventsync_refusals_t  *refusals;
-
-    names = p;
-    dry_run = ctx->conf->limit.dry_run;
-    refusals = ngx_http_eventsync_zone(ctx)->refusals;
-    counts = dry_run ? refusals->dry_run : refusals->refused;
-
-    for (i = 0; i < ES_POLICIES_ALL; i++) {
-
-        if (ctx->limit.refused & (ngx_uint_t) 1 << i) {
-            p = ngx_slprintf(p, last, "%s\"%s\"", (p == names) ? "" : ",",
-                             es_policy_name(i).data);
-            counts[i]++;
-        }
-    }
-
-    ctx->limit.status = dry_run ? NGX_HTTP_EVENTSYNC_LIMIT_REJECTED_DRY_RUN
-                                : NGX_HTTP_EVENTSYNC_LIMIT_REJECTED;
-
-    ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
-                  "eventsync limits %s \"%V\" by %*s%s",
-                  ctx->partner_name.len ? "partner" : "client",
-                  ctx->partner_name.len ? &ctx->partner_name
-                                  : &ctx->request->connection->addr_text,
-                  (size_t) (p - names), names, dry_run ? ", dry run" : "");
-
-    return p;
-}

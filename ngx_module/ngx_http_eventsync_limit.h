@@ -28,6 +28,10 @@
 #define NGX_HTTP_EVENTSYNC_HEADERS_LEGACY 2
 
 
+#define ngx_http_eventsync_zone(ctx)                                          \
+    ((ngx_http_eventsync_zone_t *) (ctx)->conf->store->zone->data)
+
+
 typedef struct ngx_http_eventsync_ctx_s  ngx_http_eventsync_ctx_t;
 
 /* see _count */
@@ -167,6 +171,13 @@ void ngx_http_eventsync_limit_failed(ngx_http_eventsync_ctx_t *ctx);
 /* The policy of the request that has the least left; NGX_DECLINED: none. */
 ngx_int_t ngx_http_eventsync_limit_least(ngx_http_eventsync_ctx_t *ctx,
     es_policy_t *policy);
+
+/* _limit_refuse: NGX_OK in a dry run, else NGX_DECLINED */
+
+ngx_int_t ngx_http_eventsync_limit_no_room(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_limit_over_burst(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_charge_t *charge);
+ngx_int_t ngx_http_eventsync_limit_refuse(ngx_http_eventsync_ctx_t *ctx);
 
 /* _limit_headers: adds nothing to an answer that shared caches may store */
 

@@ -12,6 +12,7 @@
 #include "ngx_http_eventsync.h"
 
 #include "log/feed.h"
+#include "read/reader.h"
 
 
 /* why a stream of Server-Sent Events is parked */
@@ -56,6 +57,17 @@ ngx_int_t ngx_http_eventsync_stream_again(ngx_http_eventsync_ctx_t *ctx,
     es_rc_t es, const es_feed_t *feed);
 void ngx_http_eventsync_stream_run(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_stream_timeout(ngx_http_eventsync_ctx_t *ctx);
+
+/* _stream_text */
+
+ngx_int_t ngx_http_eventsync_stream_heartbeat(
+    ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_stream_position(
+    ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_stream_frame(ngx_http_eventsync_ctx_t *ctx,
+    const es_page_t *page);
+ngx_int_t ngx_http_eventsync_stream_text(ngx_http_eventsync_ctx_t *ctx,
+    const char *fmt, ...);
 
 
 #endif /* _NGX_HTTP_EVENTSYNC_STREAM_H_INCLUDED_ */

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The text of a stream of Server-Sent Events: events in their frames, the
+ * reader's position, and heartbeats.
+ */
+
+
+#include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_count.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_stream.h"
+#include "ngx_http_eventsync_worker.h"
+
+#include "base/base.h"
+#include "event/cursor.h"
+#include "read/reader.h"
+
+
+#define NGX_HTTP_EVENTSYNC_STREAM_FRAME                                       \
+    (sizeof("id: \ndata: \n\n") - 1 + ES_CURSOR_MAX)
+
+
+/* sends a heartbeat, or the position if the reader does not know it */
+
+ngx_int_t
+ngx_http_eventsync_stream_heartbeat(ngx_http_eventsync_ctx_t *ctx)
+{
+    return (ctx->stream->held == ctx->reading->scan)
+           ? ngx_http_eventsync_stream_text(ctx, ":\n\n")
+           : ngx_http_eventsync_stream_position(ctx);
+}
+
+
+/*
+ * Sends the position as an event with a name of its own. Readers ignore an id
+ * that comes without data, and code that listens to messages only does not get
+ * this event.
+ */
+
+ngx_int_t
+ngx_http_eventsync_stream_position(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_reading_t  *reading;
+
+    reading = ctx->reading;
+
+    (void) es_cursor_print(reading->key.epoch, reading->scan,
+                           reading->after_text);
+    ctx->stream->held = reading->scan;
+
+    return ngx_http_eventsync_stream_text(ctx, "event: position\nid: %s\n"
+                                          "data: {\"cursor\":\"%s\"}\n\n",
+                                          reading->after_text,
+                                          reading->after_text);
+}
+
+
+/*
+ * Copies the events to the end of the slice, and from there moves each into
+ * its frame. The space before the copy is room for the frames.
+ */
+
+ngx_int_t
+ngx_http_eventsync_stream_frame(ngx_http_eventsync_ctx_t *ctx,
+    const es_page_t *page)
+{
+    char                         *src, *out;
+    size_t                        frames;
+    es_str_t                      event, cursor;
+    unsigned                      i;
+    ngx_http_eventsync_stream_t  *stream;
+
+    stream = ctx->stream;
+    frames = page->count * NGX_HTTP_EVENTSYNC_STREAM_FRAME;
+
+    if (es_buf_reserve(&stream->text, frames + page->bytes) != ES_OK) {
+        return NGX_ERROR;
+    }
+
+    out = stream->text.data;
+    src = out + frames;
+
+    (void) es_page_copy(page, src);
+
+    for (i = 0; i < page->count; i++) {
+        event.data = i ? src + page->ends[i - 1] + 1 : src;
+        event.len = (size_t) (src + page->ends[i] - event.data);
+
+        cursor = es_cursor_of(event);
+
+        if (i + 1 == page->count) {
+            ngx_memcpy(ctx->reading->after_text, cursor.data, cursor.len);
+            ctx->reading->after_text[cursor.len] = '\0';
+        }
+
+        out = (char *) ngx_cpymem(out, "id: ", 4);
+        out = (char *) ngx_cpymem(out, cursor.data, cursor.len);
+        out = (char *) ngx_cpymem(out, "\ndata: ", 7);
+        out = (char *) ngx_movemem(out, event.data, event.len);
+        out = (char *) ngx_cpymem(out, "\n\n", 2);
+    }
+
+    stream->text.len = out - stream->text.data;
+    stream->held = page->last;
+
+    ctx->first = ctx->first ? ctx->first : page->first;
+    ctx->last = page->last;
+
+    ngx_http_eventsync_count_sent(ctx, page->count);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_eventsync_stream_text(ngx_http_eventsync_ctx_t *ctx, const char *fmt,
+    ...)
+{
+    char     text[2 * ES_CURSOR_MAX + 64];
+    u_char  *last;
+    va_list  args;
+
+    va_start(args, fmt);
+    last = ngx_vslprintf((u_char *) text, (u_char *) text + sizeof(text), fmt,
+                         args);
+    va_end(args);
+
+    return (es_buf_append(&ctx->stream->text, text, (char *) last - text)
+            == ES_OK)
+           ? NGX_OK : NGX_ERROR;
+}
