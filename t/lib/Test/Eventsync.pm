@@ -556,7 +556,7 @@ sub in_effect {
     my ($self, $name, $do) = @_;
     my $proc = $self->{dispatcher};
     my $said = sub { scalar(() = $proc->stderr
-        =~ /endpoint \Q$name\E: changed\b/g) };
+        =~ /endpoint \Q$name\E: its record changed\b/g) };
 
     my $before = $proc && $said->();
     my @result = $do->();
