@@ -89,8 +89,8 @@ ctl_heal_lines(ctl_receiver_t *receiver, const char *feed, uint64_t *n)
         rest.len -= line.len + (end != NULL);
 
         if (ctl_event_parse(line, &event) != ES_OK) {
-            return ctl_fail(CTL_FAILED, "feed \"%s\": a line of the answer to the "
-                            "poll is not an event", feed);
+            return ctl_fail(CTL_FAILED, "feed \"%s\": the answer to the poll "
+                            "has a line that is not an event", feed);
         }
 
         if (n != NULL) {

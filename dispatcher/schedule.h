@@ -18,7 +18,7 @@
 
 /*
  * The clock of the schedule: the wall clock at start, and the time that has
- * passed since.  So nothing waits longer or is sent earlier because somebody
+ * passed since.  So nothing waits longer or is sent earlier because an operator
  * set the wall clock; the next start takes the new time.
  */
 void esd_schedule_init(esd_dispatcher_t *d);
