@@ -19,6 +19,7 @@
 #include "log/feed.h"
 #include "log/store_clock.h"
 #include "object.h"
+#include "read/retention.h"
 #include "registry/values.h"
 
 typedef struct {

@@ -17,6 +17,7 @@
 #include "delivery/delivery.h"
 #include "log/feed.h"
 #include "log/store_clock.h"
+#include "read/retention.h"
 #include "store/deletions.h"
 #include "store/txn.h"
 

@@ -18,6 +18,7 @@
 #include "log/feed.h"
 #include "log/store_clock.h"
 #include "read/reader.h"
+#include "read/retention.h"
 #include "store/txn.h"
 
 

@@ -466,6 +466,15 @@ es_json_name(es_json_t *json, es_json_value_t *name)
 }
 
 
+static es_rc_t
+es_json_no_comma(es_json_t *json, bool object)
+{
+    return es_json_fail(json, json->pos,
+                        object ? "a ',' or '}' was expected"
+                               : "a ',' or ']' was expected");
+}
+
+
 /*
  * Goes from an opening bracket to the byte after its closing one.  `open` has
  * a bit for each open bracket, the innermost lowest: 1 is an object's.
@@ -532,9 +541,7 @@ es_json_nested(es_json_t *json)
             continue;
 
         } else {
-            return es_json_fail(json, json->pos,
-                                (open & 1) ? "a ',' or '}' was expected"
-                                           : "a ',' or ']' was expected");
+            return es_json_no_comma(json, open & 1);
         }
 
         if ((open & 1) && es_json_name(json, &scratch) != ES_OK) {
@@ -639,9 +646,8 @@ es_json_next(es_json_t *json, bool first, char close)
     }
 
     if (*p != ',') {
-        return es_json_fail(json, p, close == '}'
-                                     ? "a ',' or '}' was expected"
-                                     : "a ',' or ']' was expected");
+        json->pos = p;
+        return es_json_no_comma(json, close == '}');
     }
 
     json->pos = p + 1;

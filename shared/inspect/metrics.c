@@ -12,6 +12,7 @@
 #include "inspect/metrics.h"
 #include "log/feed.h"
 #include "read/encoded_pages.h"
+#include "read/retention.h"
 #include "store/env.h"
 #include "store/reader_table.h"
 #include "store/store.h"

@@ -16,6 +16,7 @@
 #include "log/subject.h"
 #include "publish/append.h"
 #include "publish/dirty_subjects.h"
+#include "read/retention.h"
 #include "store/deletions.h"
 #include "store/env.h"
 #include "store/store.h"

@@ -8,6 +8,7 @@
 #include "log/chunk.h"
 #include "log/feed.h"
 #include "read/reader.h"
+#include "read/retention.h"
 #include "store/deletions.h"
 #include "store/txn.h"
 

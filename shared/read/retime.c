@@ -14,6 +14,7 @@
 #include "log/chunk.h"
 #include "log/feed.h"
 #include "read/reader.h"
+#include "read/retention.h"
 #include "store/env.h"
 #include "store/store.h"
 #include "store/txn.h"

@@ -418,6 +418,45 @@ es_implied_plain(const es_node_t *old, const es_check_t *had,
 }
 
 
+/* A keyword about the members of an object. */
+
+static bool
+es_implied_members(es_compat_t *c, const es_node_t *old, const es_node_t *new,
+    const es_check_t *check)
+{
+    const es_check_t  *had;
+
+    switch (check->kw) {
+
+    case ES_KW_REQUIRED:
+        return es_implied_required(c, old, new, check);
+
+    case ES_KW_PROPERTIES:
+        return es_implied_properties(c, old, new, check);
+
+    case ES_KW_PATTERN_PROPERTIES:
+        return es_implied_patterns(c, old, check);
+
+    case ES_KW_ADDITIONAL_PROPERTIES:
+        return es_implied_additional(c, old, check);
+
+    case ES_KW_PROPERTY_NAMES:
+        had = es_node_find(old, ES_KW_PROPERTY_NAMES);
+
+        return es_includes(c, had ? had->nodes[0] : &es_anything,
+                           check->nodes[0]);
+
+    case ES_KW_DEPENDENT_REQUIRED:
+        return es_implied_dependent(c, old, check);
+
+    default:
+        ES_ASSERT(check->kw == ES_KW_DEPENDENT_SCHEMAS);
+
+        return es_implied_dependents(c, old, check);
+    }
+}
+
+
 static bool
 es_implied_by(es_compat_t *c, const es_node_t *old, const es_node_t *new,
     const es_check_t *check)
@@ -452,26 +491,13 @@ es_implied_by(es_compat_t *c, const es_node_t *old, const es_node_t *new,
         return es_implied_contains(c, had, check);
 
     case ES_KW_REQUIRED:
-        return es_implied_required(c, old, new, check);
-
     case ES_KW_PROPERTIES:
-        return es_implied_properties(c, old, new, check);
-
     case ES_KW_PATTERN_PROPERTIES:
-        return es_implied_patterns(c, old, check);
-
     case ES_KW_ADDITIONAL_PROPERTIES:
-        return es_implied_additional(c, old, check);
-
     case ES_KW_PROPERTY_NAMES:
-        return es_includes(c, had ? had->nodes[0] : &es_anything,
-                           check->nodes[0]);
-
     case ES_KW_DEPENDENT_REQUIRED:
-        return es_implied_dependent(c, old, check);
-
     case ES_KW_DEPENDENT_SCHEMAS:
-        return es_implied_dependents(c, old, check);
+        return es_implied_members(c, old, new, check);
 
     case ES_KW_ANY_OF:
         return es_implied_choice(c, old, check);

@@ -15,6 +15,7 @@
 #include "log/chunk.h"
 #include "log/id_index_fill.h"
 #include "read/reader.h"
+#include "read/retention.h"
 #include "tap.h"
 
 static char  dir[] = "/tmp/eventsync-log-XXXXXX";

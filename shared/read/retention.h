@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * What a feed's limits keep, and repair of commit times.
+ *
+ * These functions read events to answer, so they are here and not in
+ * log/feed.h, which has the limits themselves.
+ */
+
+#ifndef ES_RETENTION_H
+#define ES_RETENTION_H
+
+#include "log/feed.h"
+
+/*
+ * Finds the first sequence that the feed's retention keeps at `now_ms`, and
+ * the limit that deletes the most.  If no limit is exceeded, `*oldest` is the
+ * feed's.  A feed within its limits costs one look-up.
+ */
+es_rc_t es_feed_retained(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
+    uint64_t *oldest, es_deletion_cause_t *why);
+
+/*
+ * Finds the time since when the feed has exceeded its limits because no
+ * process has applied them; 0: it is within its limits.
+ */
+es_rc_t es_feed_overdue(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
+    int64_t *since_ms);
+
+/*
+ * Sets commit times later than `now_ms` to `now_ms`, in slices of bounded
+ * transactions; `*count` is the number of events.  For an operator who knows
+ * that the clock is right now, because it cannot be undone.  Needs
+ * ES_STORE_PUBLISH.
+ */
+es_rc_t es_feed_retime(es_store_t *store, es_str_t name, int64_t now_ms,
+    uint64_t *count);
+
+#endif /* ES_RETENTION_H */
