@@ -66,8 +66,7 @@ es_away_key(const char *word, uint32_t endpoint, uint32_t feed)
 {
     es_dkey_t  key;
 
-    key.len = ES_WORD_LEN;
-    memcpy(key.data, word, key.len);
+    key = es_meta_key(word);
 
     if (endpoint != 0) {
         es_key32(&key, endpoint);

@@ -590,52 +590,25 @@ es_delivery_circuit(es_store_t *store, uint32_t endpoint,
 
 
 static es_rc_t
-es_delivery_meta(es_store_t *store, MDB_val key, int64_t *number)
+es_number_take(void *ctx, const MDB_val *key, const MDB_val *value)
 {
-    int       rc;
-    MDB_txn  *txn;
-    MDB_val   value;
-    es_rc_t   result;
+    (void) key;
 
-    result = es_env_read_begin(store->delivery, &txn);
-    if (result != ES_OK) {
-        return result;
+    if (value->mv_size != sizeof(int64_t)) {
+        return ES_CORRUPT;
     }
 
-    rc = mdb_get(txn, es_env_dbi(store->delivery, ES_DELIVERY_META), &key,
-                 &value);
-    result = es_env_rc(rc);
+    memcpy(ctx, value->mv_data, sizeof(int64_t));
 
-    if (rc == 0 && value.mv_size != sizeof(*number)) {
-        result = ES_CORRUPT;
-    }
-
-    if (result == ES_OK) {
-        memcpy(number, value.mv_data, sizeof(*number));
-    }
-
-    es_env_read_end(store->delivery, txn);
-
-    return result;
-}
-
-
-static es_rc_t
-es_delivery_named(es_store_t *store, const char *name, int64_t *number)
-{
-    MDB_val  key;
-
-    key.mv_data = (void *) (uintptr_t) name;
-    key.mv_size = strlen(name);
-
-    return es_delivery_meta(store, key, number);
+    return ES_OK;
 }
 
 
 es_rc_t
 es_delivery_heartbeat(es_store_t *store, int64_t *ms)
 {
-    return es_delivery_named(store, ES_META_HEARTBEAT, ms);
+    return es_delivery_get_meta(store, es_meta_key(ES_META_HEARTBEAT),
+                                es_number_take, ms);
 }
 
 
@@ -645,7 +618,8 @@ es_delivery_control_taken(es_store_t *store, uint64_t *id)
     es_rc_t  rc;
     int64_t  number = 0;
 
-    rc = es_delivery_named(store, ES_META_TAKEN, &number);
+    rc = es_delivery_get_meta(store, es_meta_key(ES_META_TAKEN),
+                              es_number_take, &number);
     *id = (uint64_t) number;
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;
@@ -655,18 +629,43 @@ es_delivery_control_taken(es_store_t *store, uint64_t *id)
 es_rc_t
 es_delivery_redrive(es_store_t *store, uint32_t endpoint, int64_t *until_ms)
 {
-    es_rc_t    rc;
-    MDB_val    key;
-    es_dkey_t  name;
+    es_rc_t  rc;
 
-    name = es_redrive_key(endpoint);
-    key.mv_data = name.data;
-    key.mv_size = name.len;
     *until_ms = 0;
 
-    rc = es_delivery_meta(store, key, until_ms);
+    rc = es_delivery_get_meta(store, es_redrive_key(endpoint), es_number_take,
+                              until_ms);
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
+es_rc_t
+es_delivery_get_meta(es_store_t *store, es_dkey_t name, es_meta_fn fn,
+    void *ctx)
+{
+    es_rc_t   rc;
+    MDB_txn  *txn;
+    MDB_val   key, value;
+
+    rc = es_env_read_begin(store->delivery, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    key.mv_data = name.data;
+    key.mv_size = name.len;
+
+    rc = es_env_rc(mdb_get(txn, es_env_dbi(store->delivery, ES_DELIVERY_META),
+                           &key, &value));
+
+    if (rc == ES_OK) {
+        rc = fn(ctx, &key, &value);
+    }
+
+    es_env_read_end(store->delivery, txn);
+
+    return rc;
 }
 
 

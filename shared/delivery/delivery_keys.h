@@ -154,13 +154,26 @@ es_endpoint_key(uint32_t endpoint)
 }
 
 
+/* The key of `meta` that is or begins with this word. */
+
+static inline es_dkey_t
+es_meta_key(const char *word)
+{
+    es_dkey_t  key = { 0 };
+
+    key.len = strlen(word);
+    memcpy(key.data, word, key.len);
+
+    return key;
+}
+
+
 static inline es_dkey_t
 es_redrive_key(uint32_t endpoint)
 {
     es_dkey_t  key;
 
-    key.len = sizeof(ES_META_REDRIVE) - 1;
-    memcpy(key.data, ES_META_REDRIVE, key.len);
+    key = es_meta_key(ES_META_REDRIVE);
     es_key32(&key, endpoint);
 
     return key;
@@ -219,6 +232,11 @@ typedef es_rc_t (*es_meta_fn)(void *ctx, const MDB_val *key,
 es_rc_t es_delivery_each_meta(es_store_t *store, es_dkey_t prefix,
     es_meta_fn fn, void *ctx);
 
+/* Calls `fn` with the record of `meta` under exactly this key, and returns its
+   result.  ES_NOT_FOUND. */
+es_rc_t es_delivery_get_meta(es_store_t *store, es_dkey_t key, es_meta_fn fn,
+    void *ctx);
+
 #define ES_META_CLEAR         "clear"
 
 /* The record of a clearing (skip, cancel or discard) that is under way. */
@@ -227,8 +245,7 @@ es_clearing_progress_key(uint32_t endpoint)
 {
     es_dkey_t  key;
 
-    key.len = sizeof(ES_META_CLEAR) - 1;
-    memcpy(key.data, ES_META_CLEAR, key.len);
+    key = es_meta_key(ES_META_CLEAR);
     es_key32(&key, endpoint);
 
     return key;

@@ -41,24 +41,11 @@ typedef struct {
 
 
 static es_dkey_t
-es_word_key(const char *word)
-{
-    es_dkey_t  key;
-
-    memset(&key, 0, sizeof(key));
-    key.len = strlen(word);
-    memcpy(key.data, word, key.len);
-
-    return key;
-}
-
-
-static es_dkey_t
 es_outbox_key(uint64_t number)
 {
     es_dkey_t  key;
 
-    key = es_word_key(ES_NOTICE);
+    key = es_meta_key(ES_NOTICE);
     es_key64(&key, number);
 
     return key;
@@ -70,7 +57,7 @@ es_failing_key(uint32_t endpoint)
 {
     es_dkey_t  key;
 
-    key = es_word_key(ES_FAILING);
+    key = es_meta_key(ES_FAILING);
     es_key32(&key, endpoint);
 
     return key;
@@ -82,7 +69,7 @@ es_retention_warned_key(uint32_t endpoint, uint32_t feed)
 {
     es_dkey_t  key;
 
-    key = es_word_key(ES_NEAR);
+    key = es_meta_key(ES_NEAR);
     es_key32(&key, endpoint);
 
     if (feed != 0) {
@@ -139,7 +126,7 @@ es_changeset_outbox_dropped(es_changeset_t *c, uint64_t total)
 {
     es_dkey_t  key;
 
-    key = es_word_key(ES_DROPPED);
+    key = es_meta_key(ES_DROPPED);
 
     return es_changeset_meta_put(c, &key, &total, sizeof(total));
 }
@@ -210,38 +197,6 @@ es_changeset_announced_done(es_changeset_t *c, uint32_t endpoint, uint32_t feed)
 }
 
 
-/* Appends the value of a key to `out`.  ES_NOT_FOUND. */
-
-static es_rc_t
-es_word_get(es_store_t *store, const es_dkey_t *name, es_buf_t *out)
-{
-    int       rc;
-    es_rc_t   result;
-    MDB_txn  *txn;
-    MDB_val   key, value;
-
-    result = es_env_read_begin(store->delivery, &txn);
-    if (result != ES_OK) {
-        return result;
-    }
-
-    key.mv_data = (void *) (uintptr_t) name->data;
-    key.mv_size = name->len;
-
-    rc = mdb_get(txn, es_env_dbi(store->delivery, ES_DELIVERY_META), &key,
-                 &value);
-    result = es_env_rc(rc);
-
-    if (result == ES_OK) {
-        result = es_buf_append(out, value.mv_data, value.mv_size);
-    }
-
-    es_env_read_end(store->delivery, txn);
-
-    return result;
-}
-
-
 static es_rc_t
 es_failing_decode(uint32_t endpoint, const void *data, size_t len,
     es_failing_t *failing)
@@ -265,27 +220,6 @@ es_failing_decode(uint32_t endpoint, const void *data, size_t len,
 }
 
 
-es_rc_t
-es_delivery_failing(es_store_t *store, uint32_t endpoint,
-    es_failing_t *failing)
-{
-    es_rc_t    rc;
-    es_buf_t   buf = { 0 };
-    es_dkey_t  key;
-
-    key = es_failing_key(endpoint);
-    rc = es_word_get(store, &key, &buf);
-
-    if (rc == ES_OK) {
-        rc = es_failing_decode(endpoint, buf.data, buf.len, failing);
-    }
-
-    es_buf_free(&buf);
-
-    return rc;
-}
-
-
 static es_rc_t
 es_failing_visit(void *ctx, const MDB_val *key, const MDB_val *value)
 {
@@ -304,12 +238,32 @@ es_failing_visit(void *ctx, const MDB_val *key, const MDB_val *value)
 }
 
 
+static es_rc_t
+es_failing_take(void *ctx, const es_failing_t *failing)
+{
+    *(es_failing_t *) ctx = *failing;
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_delivery_failing(es_store_t *store, uint32_t endpoint,
+    es_failing_t *failing)
+{
+    es_failing_walk_t  walk = { es_failing_take, failing };
+
+    return es_delivery_get_meta(store, es_failing_key(endpoint),
+                                es_failing_visit, &walk);
+}
+
+
 es_rc_t
 es_delivery_each_failing(es_store_t *store, es_failing_fn fn, void *ctx)
 {
     es_failing_walk_t  walk = { fn, ctx };
 
-    return es_delivery_each_meta(store, es_word_key(ES_FAILING),
+    return es_delivery_each_meta(store, es_meta_key(ES_FAILING),
                                  es_failing_visit, &walk);
 }
 
@@ -323,19 +277,30 @@ es_failing_announced(const es_failing_t *failing)
 }
 
 
+static es_rc_t
+es_retention_warned_take(void *ctx, const MDB_val *key, const MDB_val *value)
+{
+    bool  *warned = ctx;
+
+    (void) key;
+    (void) value;
+
+    *warned = true;
+
+    return ES_OK;
+}
+
+
 es_rc_t
 es_delivery_retention_warned(es_store_t *store, uint32_t endpoint,
     uint32_t feed, bool *near)
 {
-    es_rc_t    rc;
-    es_buf_t   buf = { 0 };
-    es_dkey_t  key;
+    es_rc_t  rc;
 
-    key = es_retention_warned_key(endpoint, feed);
-    rc = es_word_get(store, &key, &buf);
-    es_buf_free(&buf);
+    *near = false;
 
-    *near = rc == ES_OK;
+    rc = es_delivery_get_meta(store, es_retention_warned_key(endpoint, feed),
+                              es_retention_warned_take, near);
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;
 }
@@ -466,31 +431,36 @@ es_outbox_count(void *ctx, const MDB_val *key, const MDB_val *value)
 }
 
 
+static es_rc_t
+es_dropped_take(void *ctx, const MDB_val *key, const MDB_val *value)
+{
+    (void) key;
+
+    if (value->mv_size == sizeof(uint64_t)) {
+        memcpy(ctx, value->mv_data, sizeof(uint64_t));
+    }
+
+    return ES_OK;
+}
+
+
 es_rc_t
 es_delivery_outbox_count(es_store_t *store, uint64_t *waiting,
     uint64_t *dropped)
 {
-    es_rc_t    rc;
-    es_buf_t   buf = { 0 };
-    es_dkey_t  key;
+    es_rc_t  rc;
 
     *waiting = 0;
     *dropped = 0;
 
-    rc = es_delivery_each_meta(store, es_word_key(ES_NOTICE), es_outbox_count,
+    rc = es_delivery_each_meta(store, es_meta_key(ES_NOTICE), es_outbox_count,
                                waiting);
     if (rc != ES_OK) {
         return rc;
     }
 
-    key = es_word_key(ES_DROPPED);
-    rc = es_word_get(store, &key, &buf);
-
-    if (rc == ES_OK && buf.len == sizeof(*dropped)) {
-        memcpy(dropped, buf.data, buf.len);
-    }
-
-    es_buf_free(&buf);
+    rc = es_delivery_get_meta(store, es_meta_key(ES_DROPPED), es_dropped_take,
+                              dropped);
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;
 }

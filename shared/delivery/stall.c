@@ -67,23 +67,11 @@ es_stall_is_state(es_stall_reason_t reason)
 
 
 static es_dkey_t
-es_stall_prefix(void)
-{
-    es_dkey_t  key;
-
-    key.len = sizeof(ES_STALLED) - 1;
-    memcpy(key.data, ES_STALLED, key.len);
-
-    return key;
-}
-
-
-static es_dkey_t
 es_stall_key(uint32_t endpoint)
 {
     es_dkey_t  key;
 
-    key = es_stall_prefix();
+    key = es_meta_key(ES_STALLED);
     es_key32(&key, endpoint);
 
     return key;
@@ -188,7 +176,7 @@ es_delivery_each_stall(es_store_t *store, uint32_t endpoint, es_stall_fn fn,
 
     return es_delivery_each_meta(store,
                                  endpoint != 0 ? es_stall_key(endpoint)
-                                               : es_stall_prefix(),
+                                               : es_meta_key(ES_STALLED),
                                  es_stall_visit, &walk);
 }
 

@@ -8,7 +8,6 @@
 #include "delivery/delivery.h"
 #include "delivery/delivery_keys.h"
 #include "delivery/tally.h"
-#include "store/env.h"
 #include "store/store.h"
 
 /* The head of the record; a number for each class and each duration follows.
@@ -55,18 +54,6 @@ es_tally_attempt(es_tally_t *tally, const es_attempt_t *attempt)
 }
 
 
-static es_dkey_t
-es_tally_key(void)
-{
-    es_dkey_t  key;
-
-    key.len = sizeof(ES_META_TALLY) - 1;
-    memcpy(key.data, ES_META_TALLY, key.len);
-
-    return key;
-}
-
-
 es_rc_t
 es_changeset_tally(es_changeset_t *c, const es_tally_t *tally)
 {
@@ -77,7 +64,7 @@ es_changeset_tally(es_changeset_t *c, const es_tally_t *tally)
     char  record[sizeof(value) + sizeof(tally->attempts)
                  + sizeof(tally->within)];
 
-    key = es_tally_key();
+    key = es_meta_key(ES_META_TALLY);
 
     value.classes = ES_ATTEMPT_CLASSES;
     value.durations = ES_TALLY_DURATIONS;
@@ -96,11 +83,14 @@ es_changeset_tally(es_changeset_t *c, const es_tally_t *tally)
 
 
 static es_rc_t
-es_tally_decode(const MDB_val *record, es_tally_t *tally)
+es_tally_decode(void *ctx, const MDB_val *key, const MDB_val *record)
 {
     size_t             classes;
     const char        *p;
+    es_tally_t        *tally = ctx;
     es_tally_value_t   value;
+
+    (void) key;
 
     if (record->mv_size < sizeof(value)) {
         return ES_CORRUPT;
@@ -136,29 +126,12 @@ es_tally_decode(const MDB_val *record, es_tally_t *tally)
 es_rc_t
 es_delivery_tally(es_store_t *store, es_tally_t *tally)
 {
-    int         rc;
-    MDB_txn    *txn;
-    MDB_val     key, value;
-    es_rc_t     result;
-    es_dkey_t   name;
+    es_rc_t  rc;
 
     memset(tally, 0, sizeof(*tally));
 
-    result = es_env_read_begin(store->delivery, &txn);
-    if (result != ES_OK) {
-        return result;
-    }
+    rc = es_delivery_get_meta(store, es_meta_key(ES_META_TALLY),
+                              es_tally_decode, tally);
 
-    name = es_tally_key();
-    key.mv_data = name.data;
-    key.mv_size = name.len;
-
-    rc = mdb_get(txn, es_env_dbi(store->delivery, ES_DELIVERY_META), &key,
-                 &value);
-
-    result = rc == 0 ? es_tally_decode(&value, tally) : es_env_rc(rc);
-
-    es_env_read_end(store->delivery, txn);
-
-    return result == ES_NOT_FOUND ? ES_OK : result;
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
 }

@@ -18,7 +18,6 @@
 #include "log/store_clock.h"
 #include "registry/control_reply.h"
 #include "registry/control_request.h"
-#include "store/env.h"
 #include "store/store.h"
 
 #define ES_REPLY         "reply"
@@ -52,12 +51,12 @@ es_control_reply_key(uint64_t id)
 {
     es_dkey_t  key;
 
-    key.len = sizeof(ES_REPLY) - 1;
-    memcpy(key.data, ES_REPLY, key.len);
+    key = es_meta_key(ES_REPLY);
     es_key64(&key, id);
 
     return key;
 }
+
 
 es_rc_t
 es_changeset_control_reply(es_changeset_t *c, const es_control_reply_t *reply)
@@ -128,12 +127,16 @@ es_changeset_clearing(es_changeset_t *c, const es_clearing_progress_t *clear)
     return rc;
 }
 
+
 static es_rc_t
-es_control_reply_decode(const MDB_val *val, es_control_reply_t *reply)
+es_control_reply_decode(void *ctx, const MDB_val *key, const MDB_val *val)
 {
     size_t                    by, detail;
     const char               *p, *end;
+    es_control_reply_t       *reply = ctx;
     es_control_reply_value_t  value;
+
+    (void) key;
 
     if (val->mv_size <= sizeof(value)) {
         return ES_CORRUPT;
@@ -171,10 +174,13 @@ es_control_reply_decode(const MDB_val *val, es_control_reply_t *reply)
 
 
 static es_rc_t
-es_clearing_progress_decode(const MDB_val *val, es_clearing_progress_t *clear)
+es_clearing_progress_decode(void *ctx, const MDB_val *key, const MDB_val *val)
 {
     es_control_request_t         *request;
+    es_clearing_progress_t       *clear = ctx;
     es_clearing_progress_value_t  value;
+
+    (void) key;
 
     if (val->mv_size < sizeof(value)
         || val->mv_size - sizeof(value) > ES_CONTROL_EVENT_MAX)
@@ -201,48 +207,14 @@ es_clearing_progress_decode(const MDB_val *val, es_clearing_progress_t *clear)
 }
 
 
-/* Reads a record into `reply` or `clear`, the other of which is NULL. */
-
-static es_rc_t
-es_control_reply_get(es_store_t *store, const es_dkey_t *name,
-    es_control_reply_t *reply, es_clearing_progress_t *clear)
-{
-    es_rc_t   rc;
-    MDB_txn  *txn;
-    MDB_val   key, val;
-
-    rc = es_env_read_begin(store->delivery, &txn);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    key.mv_data = (void *) (uintptr_t) name->data;
-    key.mv_size = name->len;
-
-    rc = es_env_rc(mdb_get(txn, es_env_dbi(store->delivery, ES_DELIVERY_META),
-                           &key, &val));
-
-    if (rc == ES_OK) {
-        rc = reply != NULL ? es_control_reply_decode(&val, reply)
-                           : es_clearing_progress_decode(&val, clear);
-    }
-
-    es_env_read_end(store->delivery, txn);
-
-    return rc;
-}
-
-
 es_rc_t
 es_delivery_control_reply(es_store_t *store, uint64_t id,
     es_control_reply_t *reply)
 {
-    es_dkey_t  key;
-
-    key = es_control_reply_key(id);
     reply->id = id;
 
-    return es_control_reply_get(store, &key, reply, NULL);
+    return es_delivery_get_meta(store, es_control_reply_key(id),
+                                es_control_reply_decode, reply);
 }
 
 
@@ -250,12 +222,10 @@ es_rc_t
 es_delivery_clearing(es_store_t *store, uint32_t endpoint,
     es_clearing_progress_t *clear)
 {
-    es_dkey_t  key;
-
-    key = es_clearing_progress_key(endpoint);
     clear->request.endpoint = endpoint;
 
-    return es_control_reply_get(store, &key, NULL, clear);
+    return es_delivery_get_meta(store, es_clearing_progress_key(endpoint),
+                                es_clearing_progress_decode, clear);
 }
 
 
