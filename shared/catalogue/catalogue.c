@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -149,6 +150,9 @@ es_register_txn(MDB_txn *txn, void *ctx)
                        : ES_OK;
 
     if (rc == ES_OK) {
+        ES_ASSERT(!highest.found
+                  || es_version_order(&p->version, &highest.version) > 0);
+
         rc = es_type_put(p->store, txn, 's', p->type, es_str(p->text),
                          p->document);
     }

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 
+#include "base/ascii.h"
 #include "catalogue/catalogue.h"
 #include "catalogue/catalogue_keys.h"
 #include "registry/unchanged.h"
@@ -26,9 +27,8 @@ es_type_name_ok(es_str_t type)
     for (i = 0; i < type.len; i++) {
         c = type.data[i];
 
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-              || (c >= '0' && c <= '9')
-              || (i > 0 && (c == '.' || c == '_' || c == '-'))))
+        if (!es_is_alnum(c)
+            && (i == 0 || (c != '.' && c != '_' && c != '-')))
         {
             return false;
         }

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Header fields of an endpoint's own, sent with each request.
+ * Decodes an endpoint's extra header fields, which each request carries.
  *
- * They go out as they are, so nothing is taken that RFC 9110 does not allow,
- * that frames or routes a request, or that says what only the sender may say.
+ * The dispatcher sends them as they are.  So a field is refused if RFC 9110
+ * does not allow it, if it frames or routes a request, or if only the
+ * dispatcher may set it.
  */
 
 #include <strings.h>
 
+#include "base/ascii.h"
 #include "base/base.h"
 #include "base/json.h"
 #include "base/pool.h"
@@ -20,7 +22,7 @@
 #define ES_HEADERS_N    32
 #define ES_HEADERS_MAX  4096   /* bytes of all names and values */
 
-/* Names, or prefixes that end in '*'. */
+/* Refused names, and prefixes of names that end in '*'. */
 
 static const char  *const  es_headers_denied[] = {
     "accept", "accept-encoding", "connection", "content-*", "eventsync-*",
@@ -30,7 +32,7 @@ static const char  *const  es_headers_denied[] = {
 };
 
 
-/* RFC 9110, 5.6.2. */
+/* A token (RFC 9110, section 5.6.2). */
 
 static bool
 es_field_name_ok(es_str_t text)
@@ -41,9 +43,8 @@ es_field_name_ok(es_str_t text)
     for (i = 0; i < text.len; i++) {
         c = text.data[i];
 
-        if (!((c >= '0' && c <= '9')
-              || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
-              || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL)))
+        if (!es_is_alnum(c)
+            && (c == '\0' || strchr("!#$%&'*+-.^_`|~", c) == NULL))
         {
             return false;
         }
@@ -53,7 +54,8 @@ es_field_name_ok(es_str_t text)
 }
 
 
-/* RFC 9110, 5.5, without obs-text: visible ASCII, inside of it blanks. */
+/* A field value (RFC 9110, section 5.5) without obs-text: visible ASCII, and
+   blanks or tabs inside. */
 
 static bool
 es_field_value_ok(es_str_t text)
@@ -147,7 +149,8 @@ es_header_fault(json_t *headers, es_str_t name, const json_t *value)
 }
 
 
-/* The lines as they are sent, each begun by what ends the one before. */
+/* The lines as they are sent.  Each begins with the CR LF that ends the line
+   before it. */
 
 static es_rc_t
 es_headers_lines(es_record_t *r, json_t *headers, size_t len, es_str_t *out)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * An endpoint's record decoded: the table of its members, and the loop over it.
+ * Decodes an endpoint's record: the table of its members, and the loop over
+ * it.
  *
  * A member that is a plain text, number, duration or boolean needs no code of
  * its own: its row has its bounds, its default and the field that it fills.
@@ -149,7 +150,8 @@ es_endpoint_member(const char *name)
 }
 
 
-/* By its type, into its field; a default that is no value leaves zero. */
+/* Decodes a member by its type into its field.  Without the member, the field
+   gets the default, or stays 0 if the default is not a value. */
 
 static es_rc_t
 es_member_take(es_record_t *r, const es_endpoint_member_t *m,

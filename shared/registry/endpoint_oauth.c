@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Credentials that an endpoint's access tokens are got with.
+ * Decodes an endpoint's OAuth 2.0 client credentials (RFC 6749, section 4.4),
+ * with which the dispatcher gets access tokens.
  */
 
 #include <stdio.h>
@@ -19,8 +20,7 @@ static const char  *const  es_oauth_members[] = {
 };
 
 
-/* Visible ASCII, and blanks inside for a list: what RFC 6749 has in its
-   appendix A. */
+/* Visible ASCII and blanks (RFC 6749, appendix A). */
 
 static bool
 es_oauth_text_ok(es_str_t text)
@@ -93,7 +93,7 @@ es_oauth_known(const char *name)
 }
 
 
-/* The pointer of a fault inside of it begins with it. */
+/* Puts "/oauth" before the pointer to a member of it. */
 
 static void
 es_oauth_point(char *pointer, size_t size)

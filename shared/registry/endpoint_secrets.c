@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The secrets of endpoints.
+ * Decodes an endpoint's secrets, and checks secrets and URL when a record is
+ * written.
  *
- * A record that is read may have secrets that this process cannot decrypt, or a
- * URL that an older version accepted: what follows from them is checked only
- * when a record is written.
+ * A stored record may have secrets that this process cannot decrypt, or a URL
+ * that an older version accepted, so a read does not check them.
  */
 
 #include <jansson.h>
@@ -23,7 +23,8 @@
 #include "registry/values.h"
 
 
-/* A string, or {"secret":...,"expires":...} of one that is being replaced. */
+/* A string, or {"secret":...,"expires":...} for a secret that is being
+   replaced. */
 
 static es_rc_t
 es_take_secret(es_record_t *r, const char *pointer, json_t *value,

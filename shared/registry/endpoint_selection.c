@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Members of endpoints that say which events they are sent.
+ * Decodes the members of endpoints that select the events: feeds, types,
+ * subject and start.
  */
 
 #include <jansson.h>
@@ -30,7 +31,8 @@ es_take_feeds(es_record_t *r, es_endpoint_t *out)
 }
 
 
-/* Types are parsed as the comma list of a poll, so that both mean the same. */
+/* Parses the types as the comma-separated list of a poll, so that both follow
+   the same rules. */
 
 es_rc_t
 es_take_types(es_record_t *r, es_endpoint_t *out)

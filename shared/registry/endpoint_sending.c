@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Members of endpoints that say how they are sent: in what order,
- * how many, how often, and what a request carries.
+ * Decodes the members of endpoints that govern sending: ordering, schedule,
+ * body and batches.
  */
 
 #include "registry/endpoint_members.h"

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Failures that an endpoint is to be tried with.
+ * Decodes, sets and removes an endpoint's simulated failure.
  */
+
+#include <stdio.h>
 
 #include "base/base.h"
 #include "base/clock.h"
@@ -13,9 +15,6 @@
 #include "registry/record.h"
 #include "registry/registry.h"
 #include "registry/values.h"
-
-#include <stdio.h>
-
 
 #define ES_SIMULATE_POINTER   "/simulate"
 #define ES_SIMULATE_STATUS    503
@@ -161,7 +160,8 @@ es_simulate_prune(json_t *object, int64_t now_ms)
 }
 
 
-/* The record's member of what was asked; NULL: the problem is set. */
+/* Makes the member of the record from the body of a request.  NULL: the
+   problem is set. */
 
 static json_t *
 es_simulate_member(es_store_t *store, json_t *body, es_problem_t *problem)
@@ -209,7 +209,7 @@ es_simulate_write(es_store_t *store, es_str_t name, json_t *member,
 
     json_decref(change);
 
-    /* as it stood in what was asked */
+    /* the pointer leads into the body of the request, not into the record */
 
     len = sizeof(ES_SIMULATE_POINTER) - 1;
 

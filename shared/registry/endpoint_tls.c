@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Files that an endpoint's connections are made with: its client
- * certificate, that one's key, and whom to trust.
+ * Checks the names of the files for an endpoint's TLS connections: client
+ * certificate, its key, and trusted CAs.
  *
- * Names only: the dispatcher's operator says where the files are, and nobody
- * leads out of there.
+ * A record has only names of files.  The dispatcher's operator sets their
+ * directory, and no name can lead out of it.
  */
 
+#include "base/ascii.h"
 #include "registry/endpoint_members.h"
 #include "registry/member.h"
 #include "registry/registry.h"
@@ -24,10 +25,7 @@ es_file_name_ok(es_str_t name)
     for (i = 0; i < name.len; i++) {
         c = name.data[i];
 
-        if (!((c >= '0' && c <= '9')
-              || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
-              || c == '_' || c == '-' || (c == '.' && i > 0)))
-        {
+        if (!es_is_alnum(c) && c != '_' && c != '-' && (c != '.' || i == 0)) {
             return false;
         }
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Members of registry records, each decoded by its type.
+ * Decodes the records of partners, keys and feeds, and refuses unknown
+ * members. endpoint_members.c decodes endpoints.
  */
 
 #include <stdio.h>
@@ -105,7 +106,7 @@ es_record_members(es_kind_t kind, json_t *object, es_problem_t *problem)
 /* ---- partner ---- */
 
 
-/* A whole number from 1. */
+/* Reads a whole number from 1. */
 
 static es_rc_t
 es_limit_number(es_record_t *r, es_str_t policy, json_t *limit,
@@ -130,7 +131,8 @@ es_limit_number(es_record_t *r, es_str_t policy, json_t *limit,
 }
 
 
-/* {"rate", "burst"}, or of what is under way {"max"}. */
+/* Reads the limit of a policy: {"rate", "burst"}, or {"max"} for the policy
+   that counts requests under way. */
 
 static es_rc_t
 es_limit_decode(es_record_t *r, es_policy_t policy, json_t *limit,

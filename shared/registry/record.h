@@ -16,8 +16,8 @@
 #include "registry/member.h"
 #include "registry/registry.h"
 
-/* ES_INVALID with a pointer to a member that the kind does not have, or that
-   is given by the library. */
+/* ES_INVALID with a pointer: the kind does not have the member, or the library
+   sets it. */
 es_rc_t es_record_members(es_kind_t kind, json_t *object,
     es_problem_t *problem);
 
@@ -36,12 +36,11 @@ es_rc_t es_endpoint_decode(json_t *object, es_pool_t *pool,
 es_rc_t es_feed_rule_decode(json_t *object, es_pool_t *pool,
     es_feed_rule_t *out, es_problem_t *problem);
 
-/* endpoint_simulate.c.  Checked only when it is written: that it ends within a
-   day. */
+/* endpoint_simulate.c.  A write checks that the failure ends within a day. */
 es_rc_t es_simulate_check(const es_simulation_t *simulate, int64_t now_ms,
     es_problem_t *problem);
 
-/* endpoint_secrets.c.  Checked only when they are written: URL and secrets. */
+/* endpoint_secrets.c.  A write checks URL and secrets. */
 es_rc_t es_endpoint_check(const es_endpoint_t *endpoint,
     es_problem_t *problem);
 

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/pool.h"
@@ -66,6 +67,9 @@ es_object_put(es_write_t *w, MDB_txn *txn, json_t *object)
     if (rc != ES_OK) {
         return rc;
     }
+
+    ES_ASSERT(w->store->ring == NULL
+              || es_secrets_count(w->kind, object, false) == 0);     /* I14 */
 
     text = json_dumps(object, JSON_COMPACT);
     if (text == NULL) {

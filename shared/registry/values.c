@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <strings.h>
 
+#include "base/ascii.h"
 #include "event/attribute.h"
 #include "event/cursor.h"
 #include "registry/values.h"
@@ -167,11 +168,7 @@ es_host_ok(es_str_t host)
             continue;
         }
 
-        if (!((c >= '0' && c <= '9')
-              || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
-              || c == '-' || c == '_')
-            || ++label > 63)
-        {
+        if ((!es_is_alnum(c) && c != '-' && c != '_') || ++label > 63) {
             return false;
         }
     }
