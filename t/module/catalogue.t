@@ -406,8 +406,8 @@ ok($t->logged('warnings.log', qr{/feeds/lax/events "2"}),
     'the access log has their number');
 ok($t->logged('warnings.log', qr{/feeds/strict/events "-"}),
     'which is none otherwise');
-like($t->read_file('error.log'), qr{\[warn\].*2\ of\ 3\ events\ are\ not\ as\ their
-    \ schemas\ say;\ event\ 1,\ "/data":\ order\.updated/2\.0\.0:\ "required"}x,
+like($t->read_file('error.log'), qr{\[warn\].*2\ of\ 3\ events\ do\ not\ match\ their
+    \ schemas;\ event\ 1,\ "/data":\ order\.updated/2\.0\.0:\ "required"}x,
     'the error log has one line');
 
 ($rc, $out, $err) = $t->ctl({ stdin => join "\n",
