@@ -9,6 +9,7 @@
 
 #include <xxhash.h>
 
+#include "base/assert.h"
 #include "log/chunk.h"
 #include "log/feed.h"
 #include "log/subject.h"
@@ -76,7 +77,11 @@ es_subject_decode(const MDB_val *value, es_subject_t *subject)
            size);
     subject->n = (unsigned) (size / sizeof(es_root_t));
 
-    return ES_OK;
+    /* A full list of roots takes another event only by merging two. */
+
+    return subject->n < ES_SUBJECT_ROOTS_MAX
+           || subject->roots[0].size == subject->roots[1].size
+           ? ES_OK : ES_CORRUPT;
 }
 
 
@@ -158,6 +163,8 @@ es_subject_add(es_subject_t *subject, uint64_t sequence, es_entry_t *entry)
 
     entry->subject_jump = subject->n > gone ? roots[gone].sequence : 0;
     entry->subject_nth = ++subject->nth;
+
+    ES_ASSERT(subject->n + 1 - gone <= ES_SUBJECT_ROOTS_MAX);
 
     memmove(roots + 1, roots + gone, (subject->n - gone) * sizeof(es_root_t));
     subject->n += 1 - gone;
