@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Arguments: the query's parameters as typed values in ctx->args.
+ * Arguments: the parameters of the query as typed values in ctx->args.
  *
- * The table below has every parameter that any resource has, and a route says
- * by a set of bits which of them are its own.  All others are refused, so that
- * a client learns that it has misspelt one.
+ * The table below contains the parameters of all resources, and each route has
+ * a set of bits that says which of them it takes. All others are refused, so
+ * that a client learns of a misspelt name.
  */
 
 
@@ -21,7 +21,7 @@
 #include "event/filter.h"
 
 
-/* of lists whose items are not events */
+/* for lists of other items than events */
 #define NGX_HTTP_EVENTSYNC_LIST_LIMIT      100
 #define NGX_HTTP_EVENTSYNC_LIST_LIMIT_MAX  1000
 
@@ -61,12 +61,12 @@ static const ngx_http_eventsync_arg_t
     [NGX_HTTP_EVENTSYNC_ARG_PAGE] = { .name = ngx_string("page") },
     [NGX_HTTP_EVENTSYNC_ARG_TOMBSTONES] = { .name = ngx_string("tombstones") },
 
-    /* two spellings of a stream's position, see _reconnect */
+    /* two spellings of the position of a stream, see _reconnect */
     [NGX_HTTP_EVENTSYNC_ARG_LAST_ID] = { .name = ngx_string("lastEventId") },
     [NGX_HTTP_EVENTSYNC_ARG_LAST_EVENT_ID] =
         { .name = ngx_string("Last-Event-ID") },
 
-    /* of lists whose items are not events */
+    /* for lists of other items than events */
     [NGX_HTTP_EVENTSYNC_ARG_LIST_AFTER] = { .name = ngx_string("after") },
     [NGX_HTTP_EVENTSYNC_ARG_LIST_LIMIT] = { .name = ngx_string("limit") },
 };
@@ -109,7 +109,7 @@ ngx_http_eventsync_args(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* what a route does not have is not set */
+/* parameters that the route does not take stay unset */
 
 static ngx_int_t
 ngx_http_eventsync_args_parse(ngx_http_eventsync_ctx_t *ctx,
@@ -173,7 +173,10 @@ ngx_http_eventsync_args_parse(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* two spellings of one parameter; what it is worth depends on the format */
+/*
+ * two spellings of one parameter; only streams take it, and the format is not
+ * known yet
+ */
 
 static ngx_int_t
 ngx_http_eventsync_args_last_id(ngx_http_eventsync_ctx_t *ctx,
@@ -195,7 +198,7 @@ ngx_http_eventsync_args_last_id(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* of a request that turns out to be none of a stream's */
+/* refuses the parameters of streams in a request for another format */
 
 ngx_int_t
 ngx_http_eventsync_no_stream_args(ngx_http_eventsync_ctx_t *ctx)
@@ -238,7 +241,7 @@ ngx_http_eventsync_args_position(ngx_http_eventsync_ctx_t *ctx,
         }
     }
 
-    /* the time is judged where it is used, in the scope of a feed */
+    /* the time is parsed later, when its feed is known */
 
     args->has_from = from->set;
     args->from = from->value;

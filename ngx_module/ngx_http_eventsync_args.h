@@ -17,7 +17,7 @@
 #include "log/feed.h"
 
 
-/* parameters of a query; a route has a set of them, see _args */
+/* query parameters; a route has a set of them, see _args */
 
 typedef enum {
     NGX_HTTP_EVENTSYNC_ARG_AFTER = 0,
@@ -65,7 +65,7 @@ typedef enum {
      | 1 << NGX_HTTP_EVENTSYNC_ARG_LIST_LIMIT)
 
 
-/* the query, parsed; which of them a resource has its route says */
+/* the parsed query; the route says which parameters a resource takes */
 
 struct ngx_http_eventsync_args_s {
     ngx_uint_t                        has_after;  /* unsigned  :1 */
@@ -82,7 +82,7 @@ struct ngx_http_eventsync_args_s {
     ngx_msec_t                        wait;
     ngx_str_t                         page;
     ngx_uint_t                        has_list_after; /* unsigned  :1 */
-    ngx_str_t                         list_after; /* an item's name or place */
+    ngx_str_t                         list_after; /* name or page token */
     es_filter_t                      *filter;     /* NULL: all events */
     es_buf_t                          scratch;    /* the filter's text */
     ngx_str_t                         last_id;    /* name of the parameter
@@ -90,14 +90,14 @@ struct ngx_http_eventsync_args_s {
 };
 
 
-/* one query parameter that is known; the rest are refused */
+/* one known query parameter; unknown ones are refused */
 
 typedef struct {
     ngx_str_t                         name;
     ngx_str_t                         value;
     ngx_uint_t                        set;        /* unsigned  set:1 */
     ngx_uint_t                        plus;       /* '+' is not a space */
-    ngx_uint_t                        off;        /* unknown to the route */
+    ngx_uint_t                        off;        /* not taken by the route */
 } ngx_http_eventsync_arg_t;
 
 

@@ -23,7 +23,7 @@
 #include "token/jwt.h"
 
 
-/* a clock that timers go by may be behind the one that tells the time */
+/* ms by which the clock of timers may be behind the clock of expiry times */
 #define NGX_HTTP_EVENTSYNC_CLOCKS  10
 
 
@@ -39,7 +39,10 @@ static int64_t ngx_http_eventsync_expires(ngx_http_eventsync_ctx_t *ctx,
     const es_key_t *key);
 
 
-/* May be called again for the same request: keys are revoked meanwhile. */
+/*
+ * May be called again for the same request, because a key may be revoked
+ * meanwhile.
+ */
 
 ngx_int_t
 ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx)
@@ -68,8 +71,10 @@ ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* for who asks for a token, whose credential comes otherwise: the first before
-   it is looked at */
+/*
+ * For requests for a token, whose credential is in the body: prepares the
+ * limits, and checks the address before the credential.
+ */
 
 ngx_int_t
 ngx_http_eventsync_admit_address(ngx_http_eventsync_ctx_t *ctx)
@@ -102,7 +107,7 @@ ngx_http_eventsync_authenticate_client(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* the key, by itself or by a token, as it is now */
+/* checks the current state of the key, which the request or its token names */
 
 static ngx_int_t
 ngx_http_eventsync_admit(ngx_http_eventsync_ctx_t *ctx)
@@ -150,14 +155,14 @@ ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx)
         return NGX_OK;
     }
 
-    /* an old picture could admit a key that is revoked */
+    /* an outdated registry could admit a key that is revoked */
 
     return ngx_http_eventsync_fail_store(ctx, rc == ES_NOT_FOUND ? ES_BUSY
                                                                  : rc);
 }
 
 
-/* the picture, loaded anew when an operator has changed something of it */
+/* loads the registry again if an operator has changed it */
 
 es_rc_t
 ngx_http_eventsync_access(ngx_http_eventsync_worker_t *w)
@@ -177,7 +182,7 @@ ngx_http_eventsync_access(ngx_http_eventsync_worker_t *w)
     rc = es_registry_refresh_access(w->es, &w->registry);
 
     if (w->registry != old) {
-        w->pictures++;
+        w->loads++;
     }
 
     return rc;
@@ -214,7 +219,7 @@ ngx_http_eventsync_credential(ngx_http_eventsync_ctx_t *ctx)
         text.len--;
     }
 
-    /* no key has a dot, and no token is without */
+    /* a token contains dots, a key never does */
 
     return ngx_strlchr(text.data, text.data + text.len, '.')
            ? ngx_http_eventsync_parse_token(ctx, &text)
@@ -242,9 +247,9 @@ ngx_http_eventsync_parse_token(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
 
 
 /*
- * Parsing costs a SHA-256, so what came lately is remembered by its text.  An
- * entry says only that the text was well-formed: the registry is asked each
- * time.
+ * Parsing costs a SHA-256, so a worker caches recently parsed keys by their
+ * text. An entry only says that the text was well-formed; each request looks
+ * up the key in the registry.
  */
 
 static ngx_int_t
@@ -305,8 +310,10 @@ ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* what ends is at its end by the wall clock or by the store's time: a clock
-   that is put back brings no key or token back to life */
+/*
+ * A time has passed if it has by the wall clock or by the store's time, so
+ * that a clock that is put back does not revive a key or token.
+ */
 
 int64_t
 ngx_http_eventsync_now_ms(ngx_http_eventsync_worker_t *w)
@@ -328,7 +335,7 @@ ngx_http_eventsync_store_ms(ngx_http_eventsync_worker_t *w)
 }
 
 
-/* once a second at most, and with no transaction open */
+/* at most once a second, and only without an open transaction */
 
 void
 ngx_http_eventsync_clock(ngx_http_eventsync_worker_t *w)
@@ -344,7 +351,7 @@ ngx_http_eventsync_clock(ngx_http_eventsync_worker_t *w)
 }
 
 
-/* when the first of what it needs ends */
+/* the earliest of the expiry times of the key and its token */
 
 static int64_t
 ngx_http_eventsync_expires(ngx_http_eventsync_ctx_t *ctx, const es_key_t *key)
@@ -367,7 +374,7 @@ ngx_http_eventsync_expires(ngx_http_eventsync_ctx_t *ctx, const es_key_t *key)
 }
 
 
-/* for who waits: no longer than the credential is good for */
+/* limits a waiting time to that of the credential */
 
 ngx_msec_t
 ngx_http_eventsync_until(ngx_http_eventsync_ctx_t *ctx, ngx_msec_t time)
@@ -391,8 +398,10 @@ ngx_http_eventsync_unauthorized(ngx_http_eventsync_ctx_t *ctx,
 {
     ngx_str_t  *challenge;
 
-    /* a key that was good and is revoked while its request waits is no guess,
-       nor is a token that we have signed */
+    /*
+     * a key that was revoked while its request waited is not a guess, nor is a
+     * token that was signed here
+     */
 
     if (ctx->partner == 0 && ctx->token == NULL) {
         ngx_http_eventsync_limit_failed(ctx);

@@ -19,7 +19,7 @@
 #define NGX_HTTP_EVENTSYNC_CHALLENGE  "Bearer realm=\"eventsync\""
 
 
-/* text of a key that was well-formed; says nothing of its being valid */
+/* text of a well-formed key; it may be invalid all the same */
 
 typedef struct {
     u_char                            text[ES_APIKEY_LEN];
@@ -27,11 +27,11 @@ typedef struct {
 } ngx_http_eventsync_seen_key_t;
 
 
-/* one that was verified; says nothing of its being valid now */
+/* a verified token; it may be expired or revoked all the same */
 
 struct ngx_http_eventsync_token_s {
     ngx_uint_t                        refs;
-    es_jwt_keys_t                    *keys;       /* by these */
+    es_jwt_keys_t                    *keys;       /* verified with these */
     es_jwt_t                          jwt;
     size_t                            len;
     u_char                            text[];

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Whether a credential may read a feed.  A cache in front of the module asks
- * before it answers from its own pages (auth_request, ext_authz and the like).
+ * Answers whether a credential may read a feed. A cache in front of the module
+ * asks this before it answers from its own pages (auth_request, ext_authz and
+ * the like).
  */
 
 
@@ -14,8 +15,8 @@
 
 
 /*
- * 401 or 403.  What is not granted is not 404 here, because auth_request knows
- * no other refusals; a feed that is granted need not exist.
+ * Refuses with 401 or 403, never with 404, because auth_request knows no other
+ * refusal. A feed that the credential may read need not exist.
  */
 
 ngx_int_t

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Backfill: a range of events as one stream of lines, however long.
+ * Backfill: a range of events of any length as one stream of lines.
  *
- * A stream has one buffer.  It is filled in a read transaction of its own when
- * the socket has taken all of the slice before, so a client that reads slowly,
- * or not at all, holds that buffer and nothing in the store.  An event that is
- * larger than the buffer is copied in parts.
+ * A stream has one buffer. It is filled in a read transaction of its own after
+ * the socket has taken the whole previous slice. So a client that reads
+ * slowly, or not at all, holds that buffer and nothing in the store. An event
+ * that is larger than the buffer is copied in parts.
  *
- * The last line tells that it is the last.  What ends a stream early, at the
- * end of a line, is told in its place; and without any such line the client
- * knows that it was cut.
+ * The last line says that it is the last. If a stream ends early at the end of
+ * a line, its last line says so. Without a last line the client knows
+ * that the stream was cut.
  */
 
 
@@ -31,7 +31,7 @@
 #include "store/txn.h"
 
 
-/* slices until it is others' turn; those of a filter cost more to find */
+/* slices in one turn; searching with a filter costs more */
 #define NGX_HTTP_EVENTSYNC_TURN         4
 
 
@@ -105,7 +105,7 @@ ngx_http_eventsync_backfill(ngx_http_eventsync_ctx_t *ctx)
         return rc;
     }
 
-    /* see a client that leaves while there is nothing to be written */
+    /* notice a client that leaves while there is nothing to write */
 
     r->read_event_handler = ngx_http_test_reading;
     r->write_event_handler = ngx_http_eventsync_backfill_write;
@@ -162,7 +162,7 @@ ngx_http_eventsync_backfill_start(ngx_http_eventsync_ctx_t *ctx,
             return ngx_http_eventsync_fail_store(ctx, es);
         }
 
-        bf->total += bf->to - bf->after;    /* the ends of lines */
+        bf->total += bf->to - bf->after;    /* one for each line feed */
     }
 
     es = es_range_count(txn, &feed, bf->after, bf->to, ctx->args->filter,
@@ -190,7 +190,7 @@ ngx_http_eventsync_backfill_start(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* what is coming is said before it comes */
+/* headers tell the size before the events come */
 
 static ngx_int_t
 ngx_http_eventsync_backfill_headers(ngx_http_eventsync_ctx_t *ctx)
@@ -252,7 +252,7 @@ ngx_http_eventsync_backfill_prepare(ngx_http_eventsync_ctx_t *ctx)
     b->flush = 1;
     bf->buf = b;
 
-    /* of all events the store has the digest */
+    /* the store has the digest of all events; a filter needs its own */
 
     if (ctx->args->filter == NULL) {
         return NGX_OK;
@@ -350,7 +350,7 @@ ngx_http_eventsync_backfill_write(ngx_http_request_t *r)
 }
 
 
-/* NGX_DONE: it goes on with the next event */
+/* NGX_DONE: the stream continues with the next event of the loop */
 
 static ngx_int_t
 ngx_http_eventsync_backfill_run(ngx_http_eventsync_ctx_t *ctx)
@@ -424,8 +424,8 @@ ngx_http_eventsync_backfill_yield(ngx_http_request_t *r)
     c = r->connection;
 
     /*
-     * Others have their turn.  The timer is there because a worker that is to
-     * exit waits for its timers only.
+     * Yields to other requests. The timer is set because an exiting worker
+     * waits only for timers.
      */
 
     if (!c->write->delayed) {
@@ -438,8 +438,8 @@ ngx_http_eventsync_backfill_yield(ngx_http_request_t *r)
 
 
 /*
- * The slice that is ready, against the partner's quota.  It waits for that as
- * limit_rate does.
+ * Charges the ready slice to the partner's quota. If the quota is used up, the
+ * slice waits as with limit_rate.
  */
 
 static ngx_int_t
@@ -451,7 +451,7 @@ ngx_http_eventsync_backfill_charge(ngx_http_eventsync_ctx_t *ctx)
 
     bf = ctx->backfill;
 
-    /* the rate that is in force, and whether the key still is, see _slice */
+    /* gets the current rate, and checks the key again, see _slice */
 
     if (bf->slowed && ngx_http_eventsync_permit(ctx) != NGX_OK) {
         bf->buf->last = bf->buf->pos;

@@ -28,9 +28,9 @@
 struct ngx_http_eventsync_backfill_s {
     uint64_t                          after;
     uint64_t                          to;
-    es_cursor_t                       position;   /* all up to it is read */
-    size_t                            offset;     /* read of the next event */
-    uint64_t                          sent;       /* the same, as charged */
+    es_cursor_t                       position;   /* last event read */
+    size_t                            offset;     /* bytes read of the next */
+    uint64_t                          sent;       /* last event charged */
     size_t                            sent_offset;
     char                              prev[ES_CURSOR_MAX];
 
@@ -50,8 +50,8 @@ struct ngx_http_eventsync_backfill_s {
     unsigned                          counted:1;
     unsigned                          ready:1;    /* a slice, not charged */
     unsigned                          slowed:1;   /* it waits for the quota */
-    unsigned                          closed:1;   /* it is the last one */
-    unsigned                          failed:1;   /* and an error */
+    unsigned                          closed:1;   /* the last slice */
+    unsigned                          failed:1;   /* with an error */
 };
 
 

@@ -15,7 +15,7 @@
 #include "event/body_digest.h"
 
 
-/* what a request says of the bytes of its body, see _body */
+/* what the header fields of a request say of its body, see _body */
 
 struct ngx_http_eventsync_body_s {
     es_codings_t                      codings;

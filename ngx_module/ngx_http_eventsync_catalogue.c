@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The event catalogue: which types there are, and the schema of each version.
- * It is read on the thread pool, because a list can be long, and charged
- * before: commits wait for that pool, and a 304 takes as much of it.
+ * The event catalogue: the event types, and the schema of each version.
+ *
+ * A thread reads it, because a list can be long. Requests are charged first,
+ * because commits use the same thread pool, and a 304 costs a thread just as
+ * much.
  */
 
 
@@ -26,9 +28,9 @@ typedef struct {
     ngx_http_eventsync_task_t        *task;
     es_str_t                          type;
     es_str_t                          version;
-    es_str_t                          after;      /* of the list */
+    es_str_t                          after;      /* of lists */
     ngx_uint_t                        limit;
-    es_lifetime_t                     lifetime;   /* of a version */
+    es_lifetime_t                     lifetime;   /* of versions */
 } ngx_http_eventsync_catalogue_t;
 
 
@@ -57,7 +59,7 @@ static ngx_str_t  ngx_http_eventsync_catalogue_deprecation =
 static ngx_str_t  ngx_http_eventsync_catalogue_sunset = ngx_string("Sunset");
 
 
-/* the route's data is how many names it has: a type, and a version of it */
+/* the data of the route is the number of names: type, and version */
 
 ngx_int_t
 ngx_http_eventsync_catalogue_parse(ngx_http_eventsync_ctx_t *ctx)
@@ -150,7 +152,7 @@ ngx_http_eventsync_catalogue_answer(ngx_http_eventsync_task_t *task)
     ctx = task->ctx;
     r = ctx->request;
 
-    /* what was granted may be no more */
+    /* the permission may have been revoked meanwhile */
 
     if (ngx_http_eventsync_permit(ctx) != NGX_OK) {
         return ngx_http_eventsync_send_problem(ctx);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Checkpoints: what a partner's consumers say they have.  They are read and
- * written on the thread pool, see _checkpoint_commit.
+ * Checkpoints: the positions that a partner's consumers have acknowledged. A
+ * thread reads and writes them, see _checkpoint_commit.
  */
 
 
@@ -19,7 +19,7 @@
 #include "checkpoint/checkpoint.h"
 
 
-#define NGX_HTTP_EVENTSYNC_CONSUMERS  100    /* of a partner, on a feed */
+#define NGX_HTTP_EVENTSYNC_CONSUMERS  100    /* per partner and feed */
 
 
 static ngx_int_t ngx_http_eventsync_checkpoint_body(
@@ -40,7 +40,7 @@ static ngx_int_t ngx_http_eventsync_checkpoint_gone(
 static void ngx_http_eventsync_checkpoint_cleanup(void *data);
 
 
-/* the route's data is what to do */
+/* the data of the route is the operation */
 
 ngx_int_t
 ngx_http_eventsync_checkpoint_parse(ngx_http_eventsync_ctx_t *ctx)
@@ -220,7 +220,7 @@ ngx_http_eventsync_checkpoint_headers(ngx_http_eventsync_checkpoint_t *c)
 
     r = c->ctx->request;
 
-    /* a cache that asked whether it has moved would go on with an old lag */
+    /* the lag changes while the ETag does not: a cache must not store it */
 
     if (ngx_http_eventsync_no_store(r) != NGX_OK) {
         return NGX_ERROR;
@@ -325,7 +325,7 @@ ngx_http_eventsync_checkpoint_conflict(ngx_http_eventsync_checkpoint_t *c)
 }
 
 
-/* who is too late goes on by polling */
+/* a consumer that is too late continues by polling */
 
 static ngx_int_t
 ngx_http_eventsync_checkpoint_gone(ngx_http_eventsync_checkpoint_t *c)

@@ -18,7 +18,7 @@
 struct ngx_http_eventsync_checkpoint_s {
     ngx_http_eventsync_ctx_t         *ctx;
     es_checkpoint_job_t               job;
-    ngx_http_eventsync_job_t          member;     /* of a group */
+    ngx_http_eventsync_job_t          member;     /* the job in a group */
     ngx_uint_t                        done;       /* unsigned  done:1 */
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Checkpoints share commits as publishes do.  Jobs that only read have a group
- * of their own, which waits for no disk.
+ * Commits of checkpoints: jobs of many requests share a commit, as publishes
+ * do. Jobs that only read have a group of their own, which does not wait for a
+ * disk.
  */
 
 
@@ -47,7 +48,7 @@ ngx_http_eventsync_checkpoint_commit_init(ngx_http_eventsync_worker_t *w,
 }
 
 
-/* NGX_DECLINED: it did not join a group */
+/* NGX_DECLINED: the job did not join a group */
 
 ngx_int_t
 ngx_http_eventsync_checkpoint_commit(ngx_http_eventsync_ctx_t *ctx)

@@ -222,7 +222,7 @@ ngx_http_eventsync_claim_event(ngx_event_t *ev)
             && waited >= NGX_HTTP_EVENTSYNC_CLAIM_GRACE)
         {
             ngx_http_eventsync_claim_make(ctx);
-            ngx_http_eventsync_claims_look(ctx->worker);
+            ngx_http_eventsync_claims_check(ctx->worker);
         }
 
         ngx_http_eventsync_claim_step(ctx);
@@ -354,7 +354,7 @@ ngx_http_eventsync_claim_drop(ngx_http_eventsync_ctx_t *ctx)
 /* costs one memory read if no claim was made since the last check */
 
 void
-ngx_http_eventsync_claims_look(ngx_http_eventsync_worker_t *w)
+ngx_http_eventsync_claims_check(ngx_http_eventsync_worker_t *w)
 {
     uint64_t                      made, state;
     ngx_uint_t                    i;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Commits of publishes: a group for each worker and store, see _group.
+ * Commits of publishes: one group for each worker and store, see _group.
  *
- * A store that a failed commit has left unusable is reopened by the next
- * commit.  When none comes, an empty one is made each second.
+ * If a failed commit has left the store unusable, the next commit reopens it.
+ * If there is none, the worker makes an empty commit each second.
  */
 
 
@@ -41,7 +41,7 @@ ngx_http_eventsync_commit_init(ngx_http_eventsync_worker_t *w,
 }
 
 
-/* the batch joins the next commit; NGX_DECLINED: it did not */
+/* the batch joins the next commit; NGX_DECLINED: it did not join */
 
 ngx_int_t
 ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx)
@@ -58,7 +58,7 @@ ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* only a commit loses a store, so there has been one that knows its pool */
+/* only a commit loses a store, so a commit has set the thread pool */
 
 void
 ngx_http_eventsync_commit_recover(ngx_http_eventsync_worker_t *w)
@@ -76,7 +76,7 @@ ngx_http_eventsync_commit_run(ngx_http_eventsync_group_t *group)
 {
     if (group->n) {
         es_publish(group->es, (es_batch_t **) group->items, group->n);
-        group->rc = ES_IO;     /* if it lost the store */
+        group->rc = ES_IO;     /* only if the commit lost the store */
 
     } else {
         group->rc = es_store_recover(group->es);
@@ -123,7 +123,7 @@ ngx_http_eventsync_commit_answer(ngx_http_eventsync_job_t *job, es_rc_t rc)
 }
 
 
-/* what commits have deleted, and what is wrong with the clock */
+/* logs what commits have deleted, and faults of the clock */
 
 static void
 ngx_http_eventsync_commit_log(ngx_http_eventsync_worker_t *w, ngx_log_t *log,

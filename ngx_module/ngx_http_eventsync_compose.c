@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A page's bytes, written once.
- *
- * They are a function of what their ETag is made of, so the last few pages are
- * remembered by it: those who wait for the same commit, or follow the head of
- * the same feed, share the bytes that were composed for the first of them.
- *
- * Large pages are remembered only while some of those who wait are due, who
- * may all be waiting for the same.
+ * Composes the bytes of a page, and caches the last few pages. Their key is
+ * what the ETag is made of, and determines the bytes. So requests that wait
+ * for the same commit, or follow the head of the same feed, share the bytes
+ * composed for the first of them. Large pages are cached only while waiting
+ * requests are due, because many may wait for the same page.
  */
 
 
@@ -29,10 +26,10 @@
     (sizeof("{\"events\":[],\"next\":\"\",\"has_more\":false,"                \
             "\"oldest\":\"\",\"latest\":\"\"}") - 1 + 3 * ES_CURSOR_MAX)
 
-/* with their number, bounds what a worker remembers: 2 MB */
+/* with their number, limits the cache of a worker to 2 MB */
 #define NGX_HTTP_EVENTSYNC_MEMO_BYTES  65536
 
-/* of larger ones together, unless one alone is larger */
+/* all larger ones together, unless a single one is larger */
 #define NGX_HTTP_EVENTSYNC_MEMO_LARGE  (16 * 1024 * 1024)
 
 #define ngx_http_eventsync_memo_large(page)                                   \
@@ -57,7 +54,7 @@ static ngx_int_t ngx_http_eventsync_memo_use(ngx_http_eventsync_ctx_t *ctx,
 static void ngx_http_eventsync_release(void *data);
 
 
-/* a hash of all that the answer depends on, before anything is read */
+/* hashes all that the answer depends on, before events are read */
 
 void
 ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed)
@@ -121,9 +118,10 @@ ngx_http_eventsync_compose(ngx_http_eventsync_ctx_t *ctx,
 
 
 /*
- * `next` after events is the last event's cursor: the next event's prevcursor
- * is then the cursor that the client holds.  It is the position looked up to
- * when there are none or more may follow.
+ * Sets `next`. After events it is the cursor of the last event, so that the
+ * prevcursor of the next event is the cursor that the client holds. If there
+ * are no events, or more may follow, it is the position up to which the feed
+ * was searched.
  */
 
 static void
@@ -206,7 +204,7 @@ ngx_http_eventsync_write_lines(const es_page_t *page, u_char *p)
 }
 
 
-/* remembers a page that was just composed, and gives it to the request */
+/* caches the composed page, and gives it to the request */
 
 static ngx_int_t
 ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
@@ -286,7 +284,7 @@ ngx_http_eventsync_memo_drop(ngx_http_eventsync_worker_t *w,
 }
 
 
-/* forgets the large ones */
+/* drops the large pages */
 
 void
 ngx_http_eventsync_memo_trim(ngx_http_eventsync_worker_t *w)
@@ -313,7 +311,7 @@ ngx_http_eventsync_memo_find(ngx_http_eventsync_ctx_t *ctx)
 
     memo = ngx_http_eventsync_memo(ctx);
 
-    /* the key has only a hash of the filter */
+    /* the key has only a hash of the filter, so compare the filter itself */
 
     return memo->page
            && ngx_memcmp(&memo->key, &ctx->reading->key, sizeof(memo->key))

@@ -31,9 +31,9 @@ struct ngx_http_eventsync_store_s {
     ngx_http_eventsync_worker_t      *worker;
     ngx_uint_t                        publish;    /* unsigned  publish:1 */
     ngx_uint_t                        manage;     /* unsigned  manage:1 */
-    es_keyring_t                     *keys;       /* of secrets; or NULL */
+    es_keyring_t                     *keys;       /* may be NULL */
     ngx_uint_t                        checkpoint; /* unsigned  :1 */
-    ngx_uint_t                        observe;    /* delivery state is read */
+    ngx_uint_t                        observe;    /* reads delivery state */
     size_t                            pages_size;
     ngx_thread_pool_t                *pages_pool; /* NULL: not served */
 };
@@ -61,7 +61,7 @@ struct ngx_http_eventsync_loc_conf_s {
 
     es_jwt_keys_t                    *token_keys; /* NULL: no tokens */
     time_t                            token_lifetime;
-    u_char                           *token_file; /* where it is on */
+    u_char                           *token_file; /* the directive's place */
     ngx_uint_t                        token_line;
 
     ngx_uint_t                        poll_limit;
@@ -80,7 +80,7 @@ struct ngx_http_eventsync_loc_conf_s {
     ngx_msec_t                        sse_max_time;
     ngx_msec_t                        sse_heartbeat;
 
-    ngx_msec_t                        ready_dispatcher;   /* 0: not asked */
+    ngx_msec_t                        ready_dispatcher;   /* 0: off */
 };
 
 

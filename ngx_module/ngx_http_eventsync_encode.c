@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Pages that are made by a thread: encoded ones that are not kept yet, and
- * large ones.  One task at a time for each worker and store, so that the
- * thread pool stays free for commits; what comes while it runs waits for the
- * next one, and all requests for the same page wait for the same job.
+ * Pages that a thread makes: large ones, and encoded ones that are not stored
+ * yet.
+ *
+ * Each worker and store has one task at a time, so that the thread pool stays
+ * free for commits. Jobs that come while it runs wait for the next one. All
+ * requests for the same page wait for the same job.
  */
 
 
@@ -31,7 +33,7 @@ typedef struct {
     es_store_t                       *es;
     es_encoded_pages_t               *kept;
     ngx_uint_t                        prune;      /* unsigned  prune:1 */
-    es_rc_t                           rc;         /* of keeping, pruning */
+    es_rc_t                           rc;         /* of storing and pruning */
     es_reason_t                       reason;
     ngx_uint_t                        n;
     ngx_http_eventsync_leaf_job_t    *jobs[NGX_HTTP_EVENTSYNC_LEAF_GROUP];
@@ -59,7 +61,7 @@ static void ngx_http_eventsync_encode_resume(ngx_http_request_t *r);
 static void ngx_http_eventsync_encode_prune(ngx_event_t *ev);
 
 
-/* the request waits for its page; NGX_DECLINED: it cannot */
+/* the request waits for its page; NGX_DECLINED: it does not */
 
 ngx_int_t
 ngx_http_eventsync_encode(ngx_http_eventsync_ctx_t *ctx)
@@ -152,7 +154,7 @@ ngx_http_eventsync_encode_job(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* takes what waits, up to a group, to a thread */
+/* takes waiting jobs, up to a group, to a thread */
 
 static ngx_int_t
 ngx_http_eventsync_encode_start(ngx_http_eventsync_worker_t *w,
@@ -186,7 +188,7 @@ ngx_http_eventsync_encode_start(ngx_http_eventsync_worker_t *w,
 
     if (ngx_thread_task_post(store->pages_pool, pages->task) != NGX_OK) {
 
-        /* back to the front, in order */
+        /* puts the jobs back to the front, in order */
 
         while (task->n) {
             q = &task->jobs[--task->n]->queue;
@@ -197,7 +199,7 @@ ngx_http_eventsync_encode_start(ngx_http_eventsync_worker_t *w,
         return NGX_ERROR;
     }
 
-    /* the timer keeps a worker that is to exit until the task is done */
+    /* the timer keeps an exiting worker alive until the task is done */
 
     ngx_add_timer(&pages->task->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
 
@@ -255,7 +257,7 @@ ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log)
 }
 
 
-/* the page without encoding, and what it is to be encoded by */
+/* reads the page without encoding, which will then be encoded */
 
 static ngx_http_eventsync_leaf_t *
 ngx_http_eventsync_encode_plain(es_store_t *es,
@@ -300,7 +302,7 @@ ngx_http_eventsync_encode_plain(es_store_t *es,
 }
 
 
-/* as it was asked for, or not at all: the feed may have moved on */
+/* reads exactly the requested page, or none: the feed may have moved on */
 
 static es_rc_t
 ngx_http_eventsync_encode_read(es_txn_t *txn,
@@ -412,7 +414,7 @@ ngx_http_eventsync_encode_event(ngx_event_t *ev)
 }
 
 
-/* answers everybody; `rc` other than ES_OK: nothing was made */
+/* answers all waiting requests; `rc` other than ES_OK: nothing was made */
 
 static void
 ngx_http_eventsync_encode_done(ngx_http_eventsync_worker_t *w,
@@ -467,7 +469,7 @@ ngx_http_eventsync_encode_resume(ngx_http_request_t *r)
 
     if (r->aio) {
 
-        /* the socket became writable: of no interest now */
+        /* ignore a writable socket for now */
 
         return;
     }
@@ -480,7 +482,7 @@ ngx_http_eventsync_encode_resume(ngx_http_request_t *r)
 }
 
 
-/* what retention has trimmed is not kept for long, whoever asks for what */
+/* pages that retention has trimmed are deleted soon, whatever is requested */
 
 static void
 ngx_http_eventsync_encode_prune(ngx_event_t *ev)
@@ -506,7 +508,7 @@ ngx_http_eventsync_encode_prune(ngx_event_t *ev)
 }
 
 
-/* memory; the environment is opened with the store */
+/* allocates memory; the environment is opened with the store */
 
 ngx_int_t
 ngx_http_eventsync_pages_init(ngx_http_eventsync_worker_t *w,
@@ -557,7 +559,7 @@ ngx_http_eventsync_pages_init(ngx_http_eventsync_worker_t *w,
 }
 
 
-/* pages are served without what is kept of them, only slower */
+/* without stored pages, pages are still served, only slower */
 
 void
 ngx_http_eventsync_pages_open(ngx_http_eventsync_worker_t *w,

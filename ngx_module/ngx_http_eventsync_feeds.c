@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/*
- * Feeds: what the caller may read.
- */
+/* Feeds: the list of feeds that the credential may read, and one feed. */
 
 
 #include "ngx_http_eventsync.h"
@@ -22,7 +20,7 @@
 #include "store/txn.h"
 
 
-/* ms: what the rate of a feed's events is measured over */
+/* ms: the time over which the event rate of a feed is measured */
 #define NGX_HTTP_EVENTSYNC_RATE_TIME  60000
 
 
@@ -179,7 +177,7 @@ ngx_http_eventsync_feed_object(es_txn_t *txn, const es_feed_t *feed,
 }
 
 
-/* there only while nobody applies the limits */
+/* present only while nobody applies the limits */
 
 static es_rc_t
 ngx_http_eventsync_feed_overdue(es_txn_t *txn, const es_feed_t *feed,
@@ -213,7 +211,7 @@ ngx_http_eventsync_feed_overdue(es_txn_t *txn, const es_feed_t *feed,
 }
 
 
-/* zero is "no limit", which JSON says by null */
+/* zero means "no limit", which is null in JSON */
 
 static es_rc_t
 ngx_http_eventsync_feed_limit(const char *name, uint64_t value, es_buf_t *out)
@@ -226,7 +224,7 @@ ngx_http_eventsync_feed_limit(const char *name, uint64_t value, es_buf_t *out)
 }
 
 
-/* by commit time, which a search finds: nothing is counted one by one */
+/* found by a search by commit time: no event is counted one by one */
 
 static es_rc_t
 ngx_http_eventsync_feed_rate(es_txn_t *txn, const es_feed_t *feed,
@@ -245,7 +243,7 @@ ngx_http_eventsync_feed_rate(es_txn_t *txn, const es_feed_t *feed,
         return es;
     }
 
-    /* thousandths of an event in a second, rounded */
+    /* rounded to thousandths of an event per second */
 
     n = (n * 1000 + NGX_HTTP_EVENTSYNC_RATE_TIME / 2000)
         / (NGX_HTTP_EVENTSYNC_RATE_TIME / 1000);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Groups: jobs of many requests that one task on the thread pool does
- * together, so that publishes, or checkpoints, share one commit and its fsync.
+ * Groups: one task on the thread pool does the jobs of many requests together,
+ * so that publishes, or checkpoints, share one commit and its fsync.
  *
- * A group has one task at a time.  Jobs that come while it runs wait in a
- * queue, and all of them go into the next task.  What a task does with its
- * jobs is told by two callbacks of the group's owner.
+ * A group has one task at a time. Jobs that come while it runs wait in a
+ * queue, and all of them go into the next task. Callbacks of the group's owner
+ * say what a task does with its jobs.
  */
 
 
@@ -57,8 +57,10 @@ ngx_http_eventsync_group_init(ngx_http_eventsync_group_t *group,
 }
 
 
-/* the job joins the next task, and its request is blocked until that is done;
-   NGX_DECLINED: it did not join */
+/*
+ * The job joins the next task, and its request is blocked until that task is
+ * done. NGX_DECLINED: the job did not join.
+ */
 
 ngx_int_t
 ngx_http_eventsync_group_add(ngx_http_eventsync_group_t *group,
@@ -79,7 +81,7 @@ ngx_http_eventsync_group_add(ngx_http_eventsync_group_t *group,
 }
 
 
-/* all jobs that wait, or none, on the pool of the last one that there was */
+/* starts a task with all waiting jobs, or none, on the last thread pool */
 
 ngx_int_t
 ngx_http_eventsync_group_start(ngx_http_eventsync_group_t *group)
@@ -94,7 +96,7 @@ ngx_http_eventsync_group_start(ngx_http_eventsync_group_t *group)
         return NGX_ERROR;
     }
 
-    /* the timer keeps a worker that is to exit until the task is done */
+    /* the timer keeps an exiting worker alive until the task is done */
 
     ngx_add_timer(&group->task->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
 
@@ -106,7 +108,7 @@ ngx_http_eventsync_group_start(ngx_http_eventsync_group_t *group)
 }
 
 
-/* the thread is given an array, because the queue is the event loop's */
+/* the thread gets an array, because the queue belongs to the event loop */
 
 static ngx_int_t
 ngx_http_eventsync_group_items(ngx_http_eventsync_group_t *group)
@@ -189,7 +191,7 @@ ngx_http_eventsync_group_event(ngx_event_t *ev)
 
     group->done(group, ev->log);
 
-    /* the disk has work again before anybody is answered */
+    /* start the next task before any answer is sent: the disk must not idle */
 
     if (!ngx_queue_empty(&group->next)
         && ngx_http_eventsync_group_start(group) != NGX_OK)

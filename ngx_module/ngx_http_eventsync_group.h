@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/*
- * Groups: jobs of many requests that one task does together, such as a commit.
- */
+/* Groups: one task does jobs of many requests together, such as a commit. */
 
 
 #ifndef _NGX_HTTP_EVENTSYNC_GROUP_H_INCLUDED_
@@ -14,7 +12,7 @@
 #include "base/reason.h"
 
 
-/* what a request has in a group */
+/* the job of a request in a group */
 
 typedef struct {
     ngx_http_eventsync_ctx_t         *ctx;
@@ -34,7 +32,7 @@ struct ngx_http_eventsync_group_s {
     ngx_int_t                         ident;      /* after 3 pointers, as in
                                                      ngx_connection_t */
     ngx_queue_t                       next;       /* jobs of the next task */
-    ngx_queue_t                       running;    /* of the one that runs */
+    ngx_queue_t                       running;    /* jobs being done */
     ngx_uint_t                        busy;       /* unsigned  busy:1 */
 
     es_store_t                       *es;
@@ -42,7 +40,9 @@ struct ngx_http_eventsync_group_s {
     size_t                            n;
     size_t                            cap;
 
-    /* in a thread: it has what stands above from `es` on, and `rc` */
+    /*
+     * runs in a thread, which may use the members above from `es` on, and `rc`
+     */
     void                            (*run)(ngx_http_eventsync_group_t *group);
     es_rc_t                           rc;
     es_reason_t                       reason;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A page as it goes out: composed once, with its headers, and remembered by
- * the worker as long as others are not asked for more often.
+ * Cached pages: a page is composed once, together with its headers. The worker
+ * keeps the pages that are requested most.
  */
 
 
@@ -18,7 +18,7 @@
 #include <xxhash.h>
 
 
-/* what a worker remembers, in bytes */
+/* size of the cache of a worker, in bytes */
 #define NGX_HTTP_EVENTSYNC_LEAF_BYTES  (16 * 1024 * 1024)
 #define NGX_HTTP_EVENTSYNC_LEAF_MAX    (1024 * 1024)
 
@@ -27,7 +27,7 @@
             "\"first\":null,\"last\":null,\"next\":\"\"}")                    \
      + ES_FEED_MAX + ES_EPOCH_MAX + NGX_INT64_LEN + 3 * ES_CURSOR_MAX)
 
-/* seconds: what is trimmed by count or bytes goes when nobody can tell */
+/* seconds: nobody knows when retention by count or bytes trims a page */
 #define NGX_HTTP_EVENTSYNC_LEAF_YEAR     31536000
 #define NGX_HTTP_EVENTSYNC_LEAF_BOUNDED  60
 
@@ -52,8 +52,8 @@ static void ngx_http_eventsync_leaf_forget(ngx_http_eventsync_pages_t *pages,
 
 
 /*
- * Nothing but what never changes for a full page stands in it: the same bytes
- * on every worker and after every restart.
+ * A full page contains only what never changes, so that its bytes are the same
+ * in every worker and after every restart.
  */
 
 ngx_http_eventsync_leaf_t *
@@ -156,8 +156,8 @@ ngx_http_eventsync_leaf_create(const ngx_http_eventsync_leaf_key_t *key,
 
 
 /*
- * A strong ETag of the very bytes, so that it differs between encodings, and
- * between versions of an encoder.
+ * A strong ETag of the bytes sent. It differs between encodings, and between
+ * versions of an encoder.
  */
 
 static void
@@ -183,7 +183,7 @@ ngx_http_eventsync_leaf_seal(ngx_http_eventsync_leaf_t *leaf,
     p = ngx_http_eventsync_leaf_link(leaf, p);
     leaf->link.len = p - leaf->link.data;
 
-    /* a CDN purges by one of them: a feed, an epoch, a page */
+    /* keys by which a CDN can purge: feed, epoch and page */
 
     leaf->surrogate.data = p;
     p = ngx_sprintf(p, "%s %s-%s %s-%s-%uL", feed->name, feed->name,
@@ -195,7 +195,7 @@ ngx_http_eventsync_leaf_seal(ngx_http_eventsync_leaf_t *leaf,
 }
 
 
-/* relative to the page's own URL, RFC 8288 and RFC 5005 */
+/* links are relative to the page's URL (RFC 8288, RFC 5005) */
 
 static u_char *
 ngx_http_eventsync_leaf_link(ngx_http_eventsync_leaf_t *leaf, u_char *p)
@@ -216,7 +216,7 @@ ngx_http_eventsync_leaf_link(ngx_http_eventsync_leaf_t *leaf, u_char *p)
 }
 
 
-/* how long it may be fresh: printed once a second at most */
+/* prints how long the page is fresh, at most once a second */
 
 void
 ngx_http_eventsync_leaf_age(ngx_http_eventsync_leaf_t *leaf,
@@ -298,7 +298,7 @@ ngx_http_eventsync_leaf_find(ngx_http_eventsync_pages_t *pages,
 }
 
 
-/* of a page, whatever it has got so far */
+/* frees a page, complete or not */
 
 static ngx_http_eventsync_leaf_t **
 ngx_http_eventsync_leaf_bucket(ngx_http_eventsync_pages_t *pages,
@@ -333,7 +333,7 @@ ngx_http_eventsync_leaf_remember(ngx_http_eventsync_pages_t *pages,
     leaf->refs++;
     pages->bytes += sizeof(ngx_http_eventsync_leaf_t) + leaf->len;
 
-    /* what the page was before has no use any more */
+    /* the previous version of the page is of no more use */
 
     for (old = &leaf->next; *old; old = &(*old)->next) {
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Answers with a page: what could be printed before is, and the body is the
- * leaf's own memory.
+ * Answers with a cached page: its headers have been printed, and the body is
+ * its own memory.
  */
 
 
@@ -50,7 +50,7 @@ static ngx_str_t  ngx_http_eventsync_leaf_surrogate =
     ngx_string("Surrogate-Key");
 
 
-/* 200 or 304; the request holds a reference to the leaf */
+/* sends 200 or 304; the request holds a reference to the page */
 
 ngx_int_t
 ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status)
@@ -75,7 +75,7 @@ ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    /* of what never changes, parts can be put together */
+    /* ranges of a full page can be combined, because it never changes */
 
     r->allow_ranges = leaf->full;
 
@@ -100,7 +100,7 @@ ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status)
 }
 
 
-/* nginx's page of its own would have the encoding and the age of the leaf */
+/* nginx's own error page would have the encoding and the age of the page */
 
 static ngx_int_t
 ngx_http_eventsync_leaf_range(ngx_http_eventsync_ctx_t *ctx)
@@ -183,8 +183,8 @@ ngx_http_eventsync_leaf_headers(ngx_http_eventsync_ctx_t *ctx)
 
 
 /*
- * Nothing that depends on who asks: whoever stores the page gives it to others
- * as it is.  nginx before 1.23 obeys the first of X-Accel-Expires and
+ * The headers must not depend on the client, because a cache gives the page to
+ * others. nginx before 1.23 obeys the first of X-Accel-Expires and
  * Cache-Control.
  */
 
@@ -226,7 +226,7 @@ ngx_http_eventsync_leaf_cache_headers(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* nginx's own filters are not to encode or decode it: the ETag is strong */
+/* nginx's filters must not encode or decode the page: the ETag is strong */
 
 static ngx_int_t
 ngx_http_eventsync_leaf_encoding(ngx_http_request_t *r,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Endpoints: what a partner does with its own.  The registry is written and
- * delivery state read on the thread pool.
+ * Endpoints: a partner manages its own. A thread writes the registry and reads
+ * delivery state.
  */
 
 
@@ -22,7 +22,7 @@
 #include "manage/manage.h"
 
 
-#define NGX_HTTP_EVENTSYNC_LOOKS  10000    /* at endpoints, for a page */
+#define NGX_HTTP_EVENTSYNC_LOOKS  10000    /* examined per page */
 
 
 typedef struct {
@@ -56,7 +56,7 @@ static ngx_int_t ngx_http_eventsync_manage_pointer(
     ngx_http_eventsync_managing_t *m);
 
 
-/* the route's data is what to do */
+/* the data of the route is the operation */
 
 ngx_int_t
 ngx_http_eventsync_manage_parse(ngx_http_eventsync_ctx_t *ctx)
@@ -129,7 +129,7 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* copied, because it is needed on a thread */
+/* copied for the thread */
 
 static ngx_int_t
 ngx_http_eventsync_manage_by(ngx_http_eventsync_ctx_t *ctx, es_str_t *by)
@@ -289,7 +289,7 @@ ngx_http_eventsync_manage_headers(ngx_http_eventsync_managing_t *m)
 }
 
 
-/* how many events the endpoint had still to be sent */
+/* the number of events that the endpoint had not received yet */
 
 static ngx_int_t
 ngx_http_eventsync_manage_undelivered(ngx_http_eventsync_managing_t *m)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Manifest: count, bytes and digest of a range, so that who holds its events
- * can prove that none is missing and none is changed.
+ * Manifest: count, bytes and digest of a range. With it a client can prove
+ * that its copy of the range is complete and unchanged.
  */
 
 
@@ -138,7 +138,7 @@ ngx_http_eventsync_manifest_write(ngx_http_request_t *r,
 
     count = m->to - m->after;
 
-    /* a line for each: as many bytes as a backfill's lines have */
+    /* count a line feed for each event, as a backfill sends it */
 
     b->last = ngx_sprintf(b->last, "{\"feed\":\"%s\",\"epoch\":\"%s\","
                           "\"from\":\"%s\",\"to\":\"%s\",\"count\":%uL,"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * OpenAPI: the description of what the module serves, docs/openapi.json as it
- * was when the module was built.
+ * OpenAPI: serves docs/openapi.json, which describes the interface, as it was
+ * when the module was built.
  */
 
 
@@ -29,7 +29,7 @@ static ngx_str_t  ngx_http_eventsync_openapi_public =
     ngx_string("public, max-age=3600");
 
 
-/* the same for all: it takes no credential and is not charged */
+/* everybody gets the same document: no credential, no quota */
 
 ngx_int_t
 ngx_http_eventsync_openapi(ngx_http_eventsync_ctx_t *ctx)

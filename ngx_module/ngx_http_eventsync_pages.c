@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Pages: a feed in runs of its page size, each of which never changes once it
- * is full.
+ * Pages: a feed in pages of a fixed number of events. A full page never
+ * changes.
  */
 
 
@@ -24,7 +24,7 @@
 #include "store/txn.h"
 
 
-/* to be read and copied by the event loop itself */
+/* limit of a page that the event loop itself reads and copies */
 #define NGX_HTTP_EVENTSYNC_PAGES_INLINE  (512 * 1024)
 
 
@@ -50,7 +50,7 @@ static void ngx_http_eventsync_pages_refund(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_pages_send(ngx_http_eventsync_ctx_t *ctx);
 
 
-/* what the URL names: an epoch, and a page's number or "head" */
+/* parses the URL: an epoch, and the number of a page or "head" */
 
 ngx_int_t
 ngx_http_eventsync_pages_parse(ngx_http_eventsync_ctx_t *ctx)
@@ -119,7 +119,7 @@ ngx_http_eventsync_pages_number(ngx_http_eventsync_ctx_t *ctx,
             goto malformed;
         }
 
-        /* beyond every sequence: a page that there will never be */
+        /* no sequence is that high: the page will never exist */
 
         if (n <= ES_SEQUENCE_MAX) {
             n = n * 10 + (*p - '0');
@@ -174,7 +174,7 @@ ngx_http_eventsync_pages(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_pages_send(ctx);
     }
 
-    /* work for a thread is charged before it is done */
+    /* charge work of a thread before it is done */
 
     if (rc == NGX_AGAIN
         && ngx_http_eventsync_pages_charge(ctx) == NGX_OK
@@ -188,7 +188,7 @@ ngx_http_eventsync_pages(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* a thread is done with it */
+/* a thread has made the page */
 
 ngx_int_t
 ngx_http_eventsync_pages_resume(ngx_http_eventsync_ctx_t *ctx)
@@ -215,7 +215,7 @@ ngx_http_eventsync_pages_resume(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* of the feed's head it is enough to read once for each commit */
+/* the head of a feed is read once for each commit */
 
 static ngx_int_t
 ngx_http_eventsync_pages_head(ngx_http_eventsync_ctx_t *ctx,
@@ -261,7 +261,7 @@ ngx_http_eventsync_pages_head(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* is there such a page, and which events has it */
+/* checks that the page exists, and finds its events */
 
 static ngx_int_t
 ngx_http_eventsync_pages_judge(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
@@ -312,7 +312,7 @@ ngx_http_eventsync_pages_judge(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
         return NGX_OK;
     }
 
-    /* what is to change soon is not worth encoding */
+    /* a page that will change soon is not worth encoding */
 
     key->encoding = ES_ENCODING_IDENTITY;
 
@@ -321,7 +321,7 @@ ngx_http_eventsync_pages_judge(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
 }
 
 
-/* the rest of what was there can be polled */
+/* a client can poll the events that are left */
 
 static ngx_int_t
 ngx_http_eventsync_pages_gone(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed,
@@ -373,7 +373,7 @@ ngx_http_eventsync_pages_begin(ngx_http_eventsync_ctx_t *ctx)
 
     } else {
 
-        /* again: what was looked at may have been another commit's */
+        /* check again: another commit may have come meanwhile */
 
         rc = ngx_http_eventsync_pages_judge(ctx, &feed);
 
@@ -479,7 +479,7 @@ ngx_http_eventsync_pages_kept(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed,
 }
 
 
-/* once for each request */
+/* charges a request once */
 
 static ngx_int_t
 ngx_http_eventsync_pages_charge(ngx_http_eventsync_ctx_t *ctx)
@@ -494,7 +494,7 @@ ngx_http_eventsync_pages_charge(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* a thread had to make it before its ETag was known */
+/* a thread had to make the page to know its ETag */
 
 static void
 ngx_http_eventsync_pages_refund(ngx_http_eventsync_ctx_t *ctx)

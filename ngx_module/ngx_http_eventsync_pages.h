@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Immutable pages: what their files share.
+ * Immutable pages.
  *
- * A leaf is one page in one encoding as it goes out, with its headers.  It is
- * made by the event loop or by a thread, belongs to the event loop from then
- * on, and is freed with its last reference: the memo's or an answer's.
+ * A leaf is one cached page in one encoding, together with its headers. The
+ * event loop or a thread creates it. From then on it belongs to the event
+ * loop, and is freed with its last reference, which is that of the cache or of
+ * an answer.
  */
 
 
@@ -21,10 +22,10 @@
 #define NGX_HTTP_EVENTSYNC_LEAF_BUCKETS  1024
 #define NGX_HTTP_EVENTSYNC_LEAF_HEADS    64
 #define NGX_HTTP_EVENTSYNC_LEAF_TEXT     512
-#define NGX_HTTP_EVENTSYNC_LEAF_GROUP    8     /* in one task */
+#define NGX_HTTP_EVENTSYNC_LEAF_GROUP    8     /* jobs in one task */
 
 
-/* everything that its bytes depend on, without padding */
+/* all that the bytes depend on, without padding */
 
 typedef struct {
     uint64_t                          page;
@@ -41,7 +42,7 @@ struct ngx_http_eventsync_leaf_s {
     ngx_http_eventsync_leaf_key_t     key;
     ngx_uint_t                        refs;
     ngx_queue_t                       queue;      /* by use */
-    ngx_http_eventsync_leaf_t        *next;       /* of its bucket */
+    ngx_http_eventsync_leaf_t        *next;       /* next in the bucket */
 
     uint64_t                          first;      /* sequence */
     int64_t                           time_ms;    /* its commit's */
@@ -59,7 +60,7 @@ struct ngx_http_eventsync_leaf_s {
     ngx_str_t                         cdn;
     ngx_str_t                         expires;
 
-    u_char                           *text;       /* where more is printed */
+    u_char                           *text;       /* end of printed text */
     u_char                            texts[NGX_HTTP_EVENTSYNC_LEAF_TEXT];
 
     size_t                            len;
@@ -73,7 +74,7 @@ typedef struct {
 } ngx_http_eventsync_head_t;
 
 
-/* a leaf that a thread makes, for everybody who waits for it */
+/* a leaf that a thread makes, for all requests that wait for it */
 
 typedef struct {
     ngx_http_eventsync_leaf_key_t     key;
@@ -82,7 +83,7 @@ typedef struct {
     ngx_queue_t                       queue;
     ngx_queue_t                       waiters;
 
-    /* by the thread */
+    /* set by the thread */
     es_rc_t                           rc;         /* ES_EXPIRED: not as it was
                                                      asked for any more */
     es_feed_t                         head;
@@ -91,10 +92,10 @@ typedef struct {
 } ngx_http_eventsync_leaf_job_t;
 
 
-/* what a worker has of a store's pages */
+/* the pages of a store in a worker */
 
 struct ngx_http_eventsync_pages_s {
-    es_encoded_pages_t               *kept;       /* NULL: none is kept */
+    es_encoded_pages_t               *kept;       /* NULL: not stored */
 
     ngx_http_eventsync_leaf_t        *buckets[NGX_HTTP_EVENTSYNC_LEAF_BUCKETS];
     ngx_queue_t                       leaves;
@@ -111,7 +112,7 @@ struct ngx_http_eventsync_pages_s {
 };
 
 
-/* a request's */
+/* a request for a page */
 
 struct ngx_http_eventsync_leaf_request_s {
     ngx_http_eventsync_ctx_t         *ctx;
@@ -144,7 +145,7 @@ void ngx_http_eventsync_pages_close(ngx_http_eventsync_worker_t *w);
 
 ngx_int_t ngx_http_eventsync_pages_resume(ngx_http_eventsync_ctx_t *ctx);
 
-/* _leaf: created by any thread, the rest is the event loop's */
+/* _leaf: any thread may create one; all else is for the event loop */
 
 ngx_http_eventsync_leaf_t *ngx_http_eventsync_leaf_compose(
     const ngx_http_eventsync_leaf_key_t *key, const es_feed_t *feed,

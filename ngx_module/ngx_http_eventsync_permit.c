@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What a request may do.  Its route says what it needs, and
- * ngx_http_eventsync_permit() is the one way to ask for that: before anything
- * is read for the request, and again whenever it has waited since.
+ * Permissions. The route says what a request needs, and
+ * ngx_http_eventsync_permit() checks it: before anything is read for the
+ * request, and again whenever the request has waited.
  */
 
 
@@ -41,7 +41,7 @@ static ngx_int_t ngx_http_eventsync_challenge(ngx_http_eventsync_ctx_t *ctx,
     unsigned scope);
 
 
-/* may be called again for the same request: keys are revoked meanwhile */
+/* may be called again for a request, because a key may be revoked meanwhile */
 
 ngx_int_t
 ngx_http_eventsync_permit(ngx_http_eventsync_ctx_t *ctx)
@@ -97,8 +97,8 @@ ngx_http_eventsync_permit(ngx_http_eventsync_ctx_t *ctx)
 
 
 /*
- * 404 hides what is not granted; 403 is for a feed that the key may know by
- * another scope.
+ * 404 hides a feed that the key may not know. 403 is for a feed that the key
+ * knows by another scope.
  */
 
 static ngx_int_t
@@ -146,7 +146,7 @@ ngx_http_eventsync_authorize_checkpoint(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* a scope that is of no feed */
+/* checks a scope that concerns no feed */
 
 static ngx_uint_t
 ngx_http_eventsync_has(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
@@ -157,7 +157,7 @@ ngx_http_eventsync_has(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
 }
 
 
-/* for a partner's own things, which are of no feed */
+/* for resources of a partner that belong to no feed */
 
 static ngx_int_t
 ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx)
@@ -181,8 +181,7 @@ ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* besides, of what says something of events: which feeds these may be of is
-   judged with the endpoint */
+/* also required to read events; the feeds are checked with the endpoint */
 
 static ngx_int_t
 ngx_http_eventsync_authorize_reader(ngx_http_eventsync_ctx_t *ctx)
@@ -192,7 +191,7 @@ ngx_http_eventsync_authorize_reader(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* for what is of all partners */
+/* for resources that concern all partners */
 
 static ngx_int_t
 ngx_http_eventsync_authorize_admin(ngx_http_eventsync_ctx_t *ctx)
@@ -211,7 +210,7 @@ ngx_http_eventsync_authorize_admin(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* what of its partner's the credential is for */
+/* gets the feeds that the credential is limited to */
 
 ngx_int_t
 ngx_http_eventsync_narrow(ngx_http_eventsync_ctx_t *ctx, es_narrow_t *narrow)
@@ -222,7 +221,7 @@ ngx_http_eventsync_narrow(ngx_http_eventsync_ctx_t *ctx, es_narrow_t *narrow)
 }
 
 
-/* copied, because it is needed on a thread; an empty list narrows nothing */
+/* copied for a thread; an empty list limits nothing */
 
 static ngx_int_t
 ngx_http_eventsync_narrow_to(ngx_http_eventsync_ctx_t *ctx,
@@ -263,7 +262,7 @@ ngx_http_eventsync_narrow_to(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* the scope is there, and not for all that was asked */
+/* the key has the scope, but not for all requested feeds */
 
 ngx_int_t
 ngx_http_eventsync_beyond(ngx_http_eventsync_ctx_t *ctx, char *detail)
@@ -288,7 +287,7 @@ ngx_http_eventsync_forbidden(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
 }
 
 
-/* what the key would have to have (RFC 6750, section 3) */
+/* names the missing scope (RFC 6750, section 3) */
 
 static ngx_int_t
 ngx_http_eventsync_challenge(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
@@ -339,7 +338,7 @@ ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx, es_str_t feed)
 }
 
 
-/* what the key may now, and the token's scope does not leave out */
+/* the key has the permission now, and the token's scope includes it */
 
 static ngx_uint_t
 ngx_http_eventsync_allows(ngx_http_eventsync_ctx_t *ctx, unsigned scope,

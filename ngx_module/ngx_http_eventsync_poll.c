@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Poll: one read transaction from the position to the composed page.
+ * Poll: reads events from a position and composes a page, in one read
+ * transaction.
  */
 
 
@@ -24,7 +25,7 @@
 #include "store/txn.h"
 
 
-/* a page ends early when it would pass this */
+/* maximum size of a page of several events */
 #define NGX_HTTP_EVENTSYNC_PAGE_BYTES  (4 * 1024 * 1024)
 
 
@@ -73,7 +74,7 @@ ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* once more, of a reader that waits for its place */
+/* tries again for a reader that waits for a slot */
 
 ngx_int_t
 ngx_http_eventsync_poll_retry(ngx_http_eventsync_ctx_t *ctx)
@@ -104,7 +105,7 @@ ngx_http_eventsync_poll_look(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* what the request is finalized with */
+/* returns the code that finalizes the request */
 
 ngx_int_t
 ngx_http_eventsync_poll_answer(ngx_http_eventsync_ctx_t *ctx, ngx_int_t rc)
@@ -130,7 +131,7 @@ ngx_http_eventsync_poll_answer(ngx_http_eventsync_ctx_t *ctx, ngx_int_t rc)
 }
 
 
-/* from the feed's head to the page, or to the knowledge that it must wait */
+/* reads the page, or finds out that the request must wait */
 
 static ngx_int_t
 ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
@@ -156,7 +157,7 @@ ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
     last = (ctx->format != NGX_HTTP_EVENTSYNC_SSE
             && (ctx->args->wait == 0 || ngx_exiting || r != r->main));
 
-    /* who waits wants what is new: "unchanged" is no answer to that */
+    /* a request that may wait wants new events, not a 304 */
 
     if (last && ngx_http_eventsync_etag_matches(ctx)) {
         return NGX_HTTP_NOT_MODIFIED;
@@ -181,7 +182,7 @@ ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
 }
 
 
-/* for a request that waits: look once more at what its feed was found to be */
+/* checks the feed again for a waiting request */
 
 ngx_int_t
 ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
@@ -220,7 +221,7 @@ ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
 }
 
 
-/* where to begin: `after`, `from`, or the oldest event kept */
+/* finds the beginning: `after`, `from`, or the oldest event retained */
 
 static ngx_int_t
 ngx_http_eventsync_poll_start(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Polls: how far one has read, the memo of composed pages (_compose), and
- * requests that wait (_wait), for a commit (_wake) or for a place (_claim).
+ * Polls: how far a request has read, the cache of composed pages (_compose),
+ * and requests that wait for a commit (_wait, _wake) or for a slot (_claim).
  */
 
 
@@ -21,7 +21,7 @@
 #define NGX_HTTP_EVENTSYNC_TICK  100
 
 
-/* a composed page that several answers share, freed with the last of them */
+/* a composed page that answers share, freed with the last of them */
 
 typedef struct {
     ngx_uint_t                        refs;
@@ -38,7 +38,7 @@ typedef struct {
 } ngx_http_eventsync_shared_t;
 
 
-/* everything that such a page depends on */
+/* all that the bytes of a page depend on */
 
 typedef struct {
     char                              epoch[ES_EPOCH_MAX + 1];
@@ -58,17 +58,17 @@ typedef struct {
 } ngx_http_eventsync_memo_t;
 
 
-/* who waits for one feed: there as long as somebody does */
+/* the requests that wait for one feed; exists while there are any */
 
 struct ngx_http_eventsync_crowd_s {
     ngx_str_node_t                    node;       /* its name */
     ngx_uint_t                        refs;
-    ngx_queue_t                       waiters;    /* have seen all there is */
-    ngx_queue_t                       due;        /* those who are to look */
+    ngx_queue_t                       waiters;    /* have seen all events */
+    ngx_queue_t                       due;        /* must check the feed */
     ngx_queue_t                       queue;      /* if any may be due */
     ngx_uint_t                        listed;     /* unsigned  listed:1 */
     char                              epoch[ES_EPOCH_MAX + 1];
-    uint64_t                          last;       /* when last looked at */
+    uint64_t                          last;       /* at the last check */
     ngx_uint_t                        turn;       /* that these are of: */
     es_rc_t                           rc;
     es_feed_t                         feed;
@@ -76,7 +76,7 @@ struct ngx_http_eventsync_crowd_s {
 };
 
 
-/* how far a poll or a stream has read, and what its page depends on */
+/* how far a poll or a stream has read, and the key of its page */
 
 struct ngx_http_eventsync_reading_s {
     uint64_t                          scan;       /* sequence */
@@ -86,7 +86,7 @@ struct ngx_http_eventsync_reading_s {
 };
 
 
-/* a request that is parked: in a crowd, or until its place is free */
+/* a parked request: in a crowd, or waiting for a slot */
 
 struct ngx_http_eventsync_wait_s {
     ngx_http_eventsync_ctx_t         *ctx;
@@ -126,7 +126,7 @@ void ngx_http_eventsync_tick(ngx_event_t *ev);
 size_t ngx_http_eventsync_claims_init(ngx_http_eventsync_zone_t *zone,
     u_char *p);
 ngx_int_t ngx_http_eventsync_claim(ngx_http_eventsync_ctx_t *ctx);
-void ngx_http_eventsync_claims_look(ngx_http_eventsync_worker_t *w);
+void ngx_http_eventsync_claims_check(ngx_http_eventsync_worker_t *w);
 void ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed);
 ngx_int_t ngx_http_eventsync_compose(ngx_http_eventsync_ctx_t *ctx,

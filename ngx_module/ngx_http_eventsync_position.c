@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Positions: what the query names by a cursor, a time or a word, judged
- * against the feed, and the errors that tell a client where to go on.
+ * Positions: resolves the cursor, time or word of a query in the feed. The
+ * errors tell the client where to continue.
  */
 
 
@@ -25,8 +25,8 @@ static ngx_uint_t ngx_http_eventsync_word(ngx_str_t *text, const char *word);
 
 
 /*
- * Where to begin: `after`, `from`, or the oldest event kept.  With `cursors`,
- * `from` may be one too.
+ * Finds the beginning: `after`, `from`, or the oldest event retained. `from`
+ * may be a cursor only if `cursors` is set.
  */
 
 ngx_int_t
@@ -55,8 +55,8 @@ ngx_http_eventsync_begin(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
 
 
 /*
- * The events of (after, to]: a time is the end of what was committed before
- * it, and by default the range ends where the feed does now.
+ * Finds the range (after, to]. A time ends it after the last event committed
+ * before that time. By default it ends at the feed's last event.
  */
 
 ngx_int_t
@@ -144,7 +144,7 @@ ngx_http_eventsync_word(ngx_str_t *text, const char *word)
 }
 
 
-/* an expired, foreign or future cursor is never taken for another */
+/* never replace an expired, foreign or future cursor by another one */
 
 ngx_int_t
 ngx_http_eventsync_check(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
@@ -189,7 +189,7 @@ ngx_http_eventsync_check(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
 }
 
 
-/* what a client needs to go on at `path`: no secret of the feed's */
+/* tells the client how to continue at `path`; reveals nothing secret */
 
 ngx_int_t
 ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
@@ -202,7 +202,7 @@ ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
     (void) es_cursor_print(feed->epoch, feed->oldest - 1, oldest);
     (void) es_cursor_print(feed->epoch, feed->last, latest);
 
-    /* nobody knows how many events another epoch had */
+    /* the number of events of another epoch is unknown */
 
     if (ngx_strcmp(feed->epoch, held->epoch) == 0) {
         ngx_sprintf(missed, "%uL%Z", feed->oldest - 1 - held->sequence);
@@ -217,7 +217,7 @@ ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
     cursor.data = (u_char *) oldest;
     cursor.len = ngx_strlen(oldest);
 
-    /* a snapshot begins with no cursor, but gives one */
+    /* a snapshot starts without a cursor, but returns one */
 
     if (ngx_http_eventsync_query_after(ctx,
                            (ctx->args && ctx->args->has_page) ? NULL : &cursor,

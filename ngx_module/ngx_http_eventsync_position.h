@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Positions in a feed: where to begin and end, and what is wrong with a
- * cursor.
+ * Positions in a feed: where a request begins and ends, and errors of cursors.
  */
 
 

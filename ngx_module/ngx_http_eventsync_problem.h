@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Problems: the errors of the contract, by name.
- *
- * A step that fails puts a problem into the context and returns NGX_DECLINED;
- * only its caller sends the problem.  Details are printed as by ngx_sprintf();
- * types, titles and statuses stand in _problem.
+ * Problems: the errors of the HTTP contract, by name. A step that fails puts a
+ * problem into the context and returns NGX_DECLINED; only its caller sends the
+ * problem. Details are printed as by ngx_sprintf(). Types, titles and statuses
+ * are in _problem.
  */
 
 
@@ -16,7 +15,7 @@
 #include "ngx_http_eventsync.h"
 
 
-/* the contract's errors; their words are in ngx_http_eventsync_problem.c */
+/* the problems of the contract; _problem has their types and titles */
 
 typedef enum {
     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER = 0,
@@ -59,8 +58,7 @@ struct ngx_http_eventsync_problem_s {
     ngx_str_t                         members;    /* JSON, begins with ',' */
     ngx_str_t                         allow;
     ngx_str_t                         challenge;
-    ngx_str_t                         oauth;      /* the error of RFC 6749 that
-                                                     it is; or empty */
+    ngx_str_t                         oauth;      /* RFC 6749, or empty */
     time_t                            retry_after;
     ngx_uint_t                        codings;    /* unsigned  :1; say which
                                                      are decoded */

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Publish: from a request to a batch in the next commit, and from its outcome
- * to the answer.
- *
- * While a thread works for it, the request is blocked: it can be terminated
- * but not freed.
+ * Publish: puts the events of a request into a batch, which joins the next
+ * commit, and answers with the outcome. While a thread works for the request,
+ * it is blocked: nginx can terminate but not free it.
  */
 
 
@@ -56,7 +54,7 @@ static void ngx_http_eventsync_publish_log(ngx_http_eventsync_ctx_t *ctx,
 static void ngx_http_eventsync_publish_cleanup(void *data);
 
 
-/* how events come in the body, and whether it can be read at all */
+/* finds the format of the body, and whether it is supported */
 
 ngx_int_t
 ngx_http_eventsync_publish_fields(ngx_http_eventsync_ctx_t *ctx)
@@ -114,7 +112,7 @@ ngx_http_eventsync_publish_batch(ngx_http_eventsync_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    /* of the pool, not of the request: a thread may outlive its finalising */
+    /* freed with the pool: a thread may outlive the finalized request */
 
     cln = ngx_pool_cleanup_add(ctx->request->pool, 0);
     if (cln == NULL) {
@@ -149,7 +147,7 @@ ngx_http_eventsync_publish_batch(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* CloudEvents HTTP binding 1.0.2, section 3: how the mode is told */
+/* CloudEvents HTTP binding 1.0.2, section 3: finds the mode */
 
 static ngx_int_t
 ngx_http_eventsync_publish_mode(ngx_http_eventsync_ctx_t *ctx)
@@ -175,7 +173,7 @@ ngx_http_eventsync_publish_mode(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_body_utf8(ctx);
     }
 
-    /* an event in another format is not the data of one */
+    /* an event in an unsupported format must not be taken as data */
 
     h = ctx->request->headers_in.content_type;
 
@@ -223,8 +221,10 @@ ngx_http_eventsync_publish_no_mode(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* binary mode: each "ce-" header is an attribute; its value is unquoted and
-   then percent-decoded, as section 3.1.3.2 has it */
+/*
+ * In binary mode each "ce-" header is an attribute. Its value is unquoted and
+ * then percent-decoded, as section 3.1.3.2 requires.
+ */
 
 static ngx_int_t
 ngx_http_eventsync_publish_attrs(ngx_http_eventsync_ctx_t *ctx)
@@ -292,7 +292,7 @@ ngx_http_eventsync_publish_attrs(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* a quoted-string is the whole value; `out` has room for what is in it */
+/* the quoted-string must be the whole value; `out` is large enough */
 
 static ngx_int_t
 ngx_http_eventsync_publish_unquote(es_str_t *value, char *out)
@@ -363,7 +363,7 @@ ngx_http_eventsync_publish_resume(ngx_http_request_t *r)
 
     if (r->aio) {
 
-        /* the socket became writable: of no interest now */
+        /* ignore a writable socket for now */
 
         return;
     }
@@ -389,7 +389,7 @@ ngx_http_eventsync_publish_resume(ngx_http_request_t *r)
 }
 
 
-/* NGX_DONE: it is in a queue; NGX_AGAIN is of an answer that is being sent */
+/* NGX_DONE: the batch is in a queue; NGX_AGAIN: an answer is being sent */
 
 static ngx_int_t
 ngx_http_eventsync_publish_parsed(ngx_http_eventsync_ctx_t *ctx)
@@ -420,7 +420,7 @@ ngx_http_eventsync_publish_parsed(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    /* the body may have taken its time: what was granted may be no more */
+    /* reading the body may have taken long: check the permission again */
 
     if (ngx_http_eventsync_permit(ctx) != NGX_OK
         || ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK
@@ -461,7 +461,9 @@ ngx_http_eventsync_publish_problem(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc,
 
     default:
 
-        /* it may have failed in a thread, which left its reason here */
+        /*
+         * it may have failed in a thread, which left the reason in the problem
+         */
 
         (void) es_refused_text(rc, "%s", problem->detail);
 
@@ -476,7 +478,7 @@ ngx_http_eventsync_publish_problem(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc,
     (void) ngx_http_eventsync_fail(ctx, type, "Event %d: %s.", problem->index,
                                    problem->detail);
 
-    /* names of members can be anything: escape the pointer */
+    /* the names of members can be any text: escape the pointer */
 
     len = ngx_strlen(problem->pointer);
 
@@ -561,7 +563,7 @@ ngx_http_eventsync_publish_results(ngx_http_eventsync_ctx_t *ctx)
     for (i = 0; i < n; i++) {
         result = es_batch_result(batch, i);
 
-        /* an id has no byte to escape, see event.h */
+        /* an id contains no byte that needs escaping, see event.h */
 
         b->last = ngx_sprintf(b->last, "%s{\"id\":\"%*s\",\"cursor\":\"%s\","
                               "\"duplicate\":%s",
@@ -618,7 +620,7 @@ ngx_http_eventsync_publish_log(ngx_http_eventsync_ctx_t *ctx, size_t i)
     batch = ctx->publish->batch;
     warning = es_batch_result(batch, i)->warning;
 
-    /* names of members can be anything, and a line of the log is one line */
+    /* the names of members can be any text: keep the log entry on one line */
 
     last = (u_char *) ngx_escape_json(pointer, (u_char *) warning->pointer,
                                       ngx_strlen(warning->pointer));
@@ -640,7 +642,7 @@ ngx_http_eventsync_publish_cleanup(void *data)
 
     w = publish->ctx->worker;
 
-    /* fresh memory is cleared page by page, which costs more than parsing */
+    /* clearing fresh memory page by page costs more than parsing */
 
     if (w->nbatches < NGX_HTTP_EVENTSYNC_BATCHES
         && es_batch_kept(publish->batch) <= NGX_HTTP_EVENTSYNC_BATCH_KEPT)

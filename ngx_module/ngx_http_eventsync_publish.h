@@ -24,13 +24,13 @@ typedef enum {
 struct ngx_http_eventsync_publish_s {
     ngx_http_eventsync_ctx_t         *ctx;
     ngx_http_eventsync_mode_e         mode;
-    es_attr_t                        *attrs;      /* of binary mode */
+    es_attr_t                        *attrs;      /* binary mode only */
     size_t                            nattrs;
     const es_attr_t                  *malformed;  /* one of them, or NULL */
     es_batch_t                       *batch;
     es_rc_t                           rc;
     es_problem_t                      problem;
-    ngx_http_eventsync_job_t          member;     /* of a group */
+    ngx_http_eventsync_job_t          member;     /* the job in a group */
     ngx_uint_t                        unread;     /* unsigned  :1; the problem
                                                      is the body's */
     ngx_uint_t                        parsed;     /* unsigned  :1 */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The query as text: its parameters found and decoded, and how an answer
- * names the URL.  What their values mean is parsed in _args.
+ * The query as text: finds and decodes parameters, and prints URLs for
+ * answers. _args parses the values.
  */
 
 
@@ -55,9 +55,9 @@ ngx_http_eventsync_query(ngx_http_eventsync_ctx_t *ctx,
 
 
 /*
- * The same query from another cursor, or without any, and to the end, or to
- * its own if that is of the feed, in characters that need no escape in a header
- * or in JSON.
+ * Prints the same query with another cursor, or without any. It drops the end
+ * of the range, unless that is a valid cursor of the feed. All characters are
+ * safe in a header and in JSON.
  */
 
 ngx_int_t
@@ -115,7 +115,7 @@ ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* an end that is a cursor and still there: a time may be before the oldest */
+/* whether the end is a valid cursor; a time may be before the oldest event */
 
 static ngx_uint_t
 ngx_http_eventsync_still_to(es_str_t name, es_str_t value,
@@ -129,7 +129,7 @@ ngx_http_eventsync_still_to(es_str_t name, es_str_t value,
 }
 
 
-/* what is encoded stays as it is */
+/* keeps existing percent-encoding */
 
 static u_char *
 ngx_http_eventsync_escape_arg(u_char *p, u_char *src, u_char *last)
@@ -152,8 +152,8 @@ ngx_http_eventsync_escape_arg(u_char *p, u_char *src, u_char *last)
 
 
 /*
- * nginx has decoded the path of a request.  An answer names it only as a URL
- * spells it, in characters that need no escape in a header or in JSON.
+ * nginx has decoded the path of the request. Answers must encode it again, in
+ * characters that are safe in a header and in JSON.
  */
 
 ngx_int_t
@@ -221,7 +221,7 @@ ngx_http_eventsync_unknown(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *name)
 }
 
 
-/* which one it was, for programs; any byte may be in a name */
+/* names the parameter for programs; the name may contain any byte */
 
 ngx_int_t
 ngx_http_eventsync_parameter(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *name)
@@ -246,7 +246,7 @@ ngx_http_eventsync_parameter(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *name)
 }
 
 
-/* percent-encoding, and '+' for a space as forms have it */
+/* decodes percent-encoding, and '+' as a space where forms use it */
 
 static ngx_int_t
 ngx_http_eventsync_decode(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *name,

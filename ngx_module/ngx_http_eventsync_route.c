@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The layout of URLs: which step serves a request.
+ * The layout of URLs: finds the route of a request, and the steps of each
+ * route.
  */
 
 
@@ -21,8 +22,7 @@
 #define NGX_HTTP_EVENTSYNC_READ  (NGX_HTTP_GET|NGX_HTTP_HEAD)
 
 
-/* "*" is a segment of the client's choosing, the first one a feed's name if
-   `feed` is set */
+/* "*" matches one segment; if `feed` is set, the first one names a feed */
 
 typedef struct {
     ngx_str_t                         pattern;
@@ -46,13 +46,13 @@ static ngx_int_t ngx_http_eventsync_other_method(
 
 
 /*
- * What each kind of request is asked for, column by column as in
- * ngx_http_eventsync_steps_t.  A column that is left out does not compile:
- * nginx is built with -W, and no value of the enumerations is 0.
+ * The steps of each kind of request; the columns are the members of
+ * ngx_http_eventsync_steps_t.  A missing column does not compile, because nginx
+ * is built with -W and no value of the enumerations is 0.
  */
 
-/* a poll is charged when its position is known to be good: a 304 or an error
-   about the position costs nothing */
+/* a poll is charged when its position has been checked, so that a 304 or an
+   error of the position costs nothing */
 
 static const ngx_http_eventsync_steps_t  ngx_http_eventsync_poll_steps = {
     NGX_HTTP_EVENTSYNC_POLL, NGX_HTTP_EVENTSYNC_ARGS_POLL,
@@ -112,7 +112,7 @@ static const ngx_http_eventsync_steps_t  ngx_http_eventsync_snapshot_steps = {
 };
 
 
-/* charged before the answer, even if that is a 304: a thread has to look */
+/* charged first, because even a 304 costs a thread */
 
 static const ngx_http_eventsync_steps_t
     ngx_http_eventsync_checkpoint_view_steps =
@@ -177,7 +177,7 @@ static const ngx_http_eventsync_steps_t
 };
 
 
-/* charged when it turns out not to be a 304 */
+/* charged later, unless the answer is a 304 */
 
 static const ngx_http_eventsync_steps_t
     ngx_http_eventsync_manage_show_steps =
@@ -263,7 +263,7 @@ static const ngx_http_eventsync_steps_t  ngx_http_eventsync_openapi_steps = {
 };
 
 
-/* of two patterns that match, the first: longer ones come before shorter */
+/* the first match counts: longer patterns come before shorter ones */
 
 static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
 
@@ -463,7 +463,7 @@ static ngx_int_t
 ngx_http_eventsync_route_take(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_route_t *route)
 {
-    /* health has a word of its own for a store that is not open */
+    /* health checks report a closed store themselves */
 
     if (route->steps->resource != NGX_HTTP_EVENTSYNC_HEALTH
         && (ctx->worker == NULL || ctx->worker->es == NULL))
@@ -480,8 +480,8 @@ ngx_http_eventsync_route_take(ngx_http_eventsync_ctx_t *ctx,
 
 
 /*
- * No name has one, so the client has sent it for whoever reads the path later:
- * a header, a log, a configuration's variable.
+ * Whether the path contains a control character.  No name has one, and it could
+ * do harm in a header, a log or a variable of the configuration.
  */
 
 static ngx_uint_t
@@ -508,8 +508,8 @@ ngx_http_eventsync_route_same(ngx_str_t *one, ngx_str_t *two)
 
 
 /*
- * From the end of both: what stands before the pattern is of the operator's
- * choosing, but it leads to no resource.
+ * Compares from the end of both.  The operator chooses the prefix before the
+ * pattern, but it must not itself contain a resource.
  */
 
 static ngx_uint_t
@@ -559,9 +559,9 @@ ngx_http_eventsync_route_match(ngx_str_t *pattern, ngx_str_t *uri,
 
 
 /*
- * A segment by which a pattern begins.  One resource below another would be
- * served by what nginx, or a cache in front, was told of the other: its
- * location, or who may have it.
+ * Whether a pattern begins with a segment of this prefix.  A resource below
+ * another would be served by the rules of the other: those of its location in
+ * nginx, or the permissions in a cache.
  */
 
 static ngx_uint_t
@@ -596,7 +596,7 @@ ngx_http_eventsync_route_below(u_char *start, u_char *last)
 }
 
 
-/* OPTIONS, or one that is not served */
+/* answers OPTIONS, or refuses a method that is not served */
 
 static ngx_int_t
 ngx_http_eventsync_other_method(ngx_http_eventsync_ctx_t *ctx,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Routes: what each kind of request is asked for before its resource answers,
- * and the entry of every resource.
+ * Routes: the steps of each kind of request, and the entry point of each
+ * resource.
  */
 
 
@@ -13,7 +13,7 @@
 #include "ngx_http_eventsync.h"
 
 
-/* what a request needs, see ngx_http_eventsync_permit() */
+/* the permission that a request needs, see ngx_http_eventsync_permit() */
 
 typedef enum {
     NGX_HTTP_EVENTSYNC_PERMIT_ALL = 1,   /* nothing */
@@ -30,7 +30,7 @@ typedef enum {
 
 
 typedef enum {
-    NGX_HTTP_EVENTSYNC_ACCEPT_ANY = 1,   /* Accept is not looked at */
+    NGX_HTTP_EVENTSYNC_ACCEPT_ANY = 1,   /* Accept is ignored */
     NGX_HTTP_EVENTSYNC_ACCEPT_JSON,
     NGX_HTTP_EVENTSYNC_ACCEPT_NDJSON,
     NGX_HTTP_EVENTSYNC_ACCEPT_PAGE       /* every format of a poll */
@@ -47,8 +47,8 @@ typedef enum {
 
 typedef enum {
     NGX_HTTP_EVENTSYNC_BODY_DISCARD = 1,
-    NGX_HTTP_EVENTSYNC_BODY_READ,        /* and permission is asked again */
-    NGX_HTTP_EVENTSYNC_BODY_OWN          /* which the resource does itself */
+    NGX_HTTP_EVENTSYNC_BODY_READ,        /* and permission is checked again */
+    NGX_HTTP_EVENTSYNC_BODY_OWN          /* the resource reads it */
 } ngx_http_eventsync_body_e;
 
 
@@ -56,9 +56,9 @@ typedef ngx_int_t (*ngx_http_eventsync_step_pt)(ngx_http_eventsync_ctx_t *ctx);
 
 
 /*
- * What the route of a request says, see _route.  A step returns NGX_OK, or
- * NGX_DECLINED with the problem in the context; `answer` may also return what
- * the request is finalized with.
+ * The steps of a route, see _route. A step returns NGX_OK, or NGX_DECLINED
+ * after it has set ctx->problem. `answer` may also return the code that
+ * finalizes the request.
  */
 
 struct ngx_http_eventsync_steps_s {

@@ -40,7 +40,10 @@ static ngx_str_t  ngx_http_eventsync_true = ngx_string("true");
 static ngx_str_t  ngx_http_eventsync_false = ngx_string("false");
 
 
-/* a third of ngx_sprintf()'s time, which tells where each answer has several */
+/*
+ * takes a third of the time of ngx_sprintf(), which matters in answers with
+ * many numbers
+ */
 
 u_char *
 ngx_http_eventsync_number(u_char *p, uint64_t number)
@@ -107,7 +110,7 @@ ngx_http_eventsync_no_store(ngx_http_request_t *r)
 }
 
 
-/* the client may keep the answer, but asks with its ETag before each use */
+/* the client may store the answer, but must revalidate it before each use */
 
 ngx_int_t
 ngx_http_eventsync_revalidate(ngx_http_request_t *r)
@@ -125,8 +128,10 @@ ngx_http_eventsync_send_header(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    /* who has conditions has judged them; nginx would judge those of others,
-       such as of a stream, and of a change that has been made */
+    /*
+     * The resources check conditions themselves. nginx would check those of
+     * other requests, too, such as for a stream or after a change.
+     */
 
     r->disable_not_modified = 1;
 
@@ -134,7 +139,7 @@ ngx_http_eventsync_send_header(ngx_http_request_t *r)
 }
 
 
-/* 304, whose header fields are there */
+/* sends a 304, whose header fields are already set */
 
 ngx_int_t
 ngx_http_eventsync_send_unchanged(ngx_http_request_t *r)
@@ -175,7 +180,7 @@ ngx_http_eventsync_send(ngx_http_request_t *r, ngx_uint_t status,
 
     if (b->pos == b->last) {
 
-        /* nothing but the end: a buffer of no memory */
+        /* an empty buffer that ends the answer */
 
         b->temporary = 0;
         b->memory = 0;
@@ -191,7 +196,7 @@ ngx_http_eventsync_send(ngx_http_request_t *r, ngx_uint_t status,
 }
 
 
-/* a document that nobody may keep; without a buffer there was no memory */
+/* sends a document that must not be stored; `b` is NULL without memory */
 
 ngx_int_t
 ngx_http_eventsync_send_json(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status,
@@ -209,7 +214,7 @@ ngx_http_eventsync_send_json(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status,
 }
 
 
-/* a buffer of bytes that live as long as the request */
+/* a buffer for bytes that live as long as the request */
 
 ngx_buf_t *
 ngx_http_eventsync_memory_buf(ngx_http_request_t *r, void *data, size_t len)
@@ -231,7 +236,7 @@ ngx_http_eventsync_memory_buf(ngx_http_request_t *r, void *data, size_t len)
 }
 
 
-/* until the socket takes more, but for no longer than send_timeout */
+/* waits until the socket takes more, at most send_timeout */
 
 ngx_int_t
 ngx_http_eventsync_block(ngx_http_request_t *r)
@@ -242,7 +247,7 @@ ngx_http_eventsync_block(ngx_http_request_t *r)
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
     wev = r->connection->write;
 
-    /* a delay of limit_rate has the timer for itself */
+    /* limit_rate needs the timer for itself */
 
     if (!wev->delayed) {
         ngx_add_timer(wev, clcf->send_timeout);
@@ -314,7 +319,7 @@ ngx_http_eventsync_page_headers(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* formats without a place for `next` have it in headers */
+/* formats that cannot contain `next` have it in headers */
 
 static ngx_int_t
 ngx_http_eventsync_next_headers(ngx_http_eventsync_ctx_t *ctx)
@@ -361,7 +366,7 @@ ngx_http_eventsync_next_headers(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* what a change is conditional on */
+/* gets the conditions of a change */
 
 void
 ngx_http_eventsync_condition(ngx_http_eventsync_ctx_t *ctx,
@@ -415,7 +420,7 @@ ngx_http_eventsync_etag_matches(ngx_http_eventsync_ctx_t *ctx)
             return 1;
         }
 
-        /* entity tags have no comma that we would have made */
+        /* the ETags of this module contain no comma */
 
         while (p < last && *p != ',') { p++; }
         while (p < last && (*p == ',' || *p == ' ' || *p == '\t')) { p++; }

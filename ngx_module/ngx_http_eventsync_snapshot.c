@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Snapshot: the latest event of each subject, in pages that are all of one
- * moment, and the cursor to tail from.
+ * Snapshot: the latest event of each subject, in pages that all show the same
+ * moment, and the cursor to poll from afterwards.
  *
- * Nothing is kept between two pages: the text that leads to the next one has
- * the moment and how far it went, and the store finds what was the latest
+ * The server keeps no state between two pages. The page token contains the
+ * moment and the position, and the store finds the events that were the latest
  * then.
  */
 
@@ -27,12 +27,12 @@
 #include "store/txn.h"
 
 
-/* a page ends early when it would pass this */
+/* maximum size of a page of several events */
 #define NGX_HTTP_EVENTSYNC_SNAPSHOT_BYTES  (4 * 1024 * 1024)
 
 
 struct ngx_http_eventsync_snapshot_s {
-    es_snapshot_token_t               place;      /* of the page before */
+    es_snapshot_token_t               place;      /* page token */
     ngx_buf_t                        *out;
 };
 
@@ -47,7 +47,7 @@ static ngx_int_t ngx_http_eventsync_snapshot_write(
     ngx_http_eventsync_snapshot_t *sn);
 
 
-/* by default a deletion is what its type says: order.deleted */
+/* by default, a type such as order.deleted marks a deletion */
 
 static es_str_t  ngx_http_eventsync_deleted = { ".deleted", 8 };
 

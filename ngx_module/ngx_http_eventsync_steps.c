@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The steps that every request goes through before its resource answers it:
- * arguments, permission, format, the fields of a body, and the limit, in this
- * order.  The first that refuses decides which problem the client is sent.
- *
- * A route names all of them, so that no resource can leave one out.
+ * The common steps of every request before its resource answers: arguments,
+ * permission, format, header fields of the body, and limit, in this order. The
+ * first step that refuses decides which problem the client gets. Each route
+ * names all steps, so that no resource can omit one.
  */
 
 
@@ -118,7 +117,7 @@ ngx_http_eventsync_steps_body(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
 
-    /* reading may have taken long: what was granted may be revoked by now */
+    /* reading may have taken long: the permission may be revoked by now */
 
     if (ctx->steps->body == NGX_HTTP_EVENTSYNC_BODY_READ
         && ngx_http_eventsync_permit(ctx) != NGX_OK)

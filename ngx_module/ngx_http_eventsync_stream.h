@@ -20,14 +20,14 @@
 typedef enum {
     NGX_HTTP_EVENTSYNC_IDLE = 0,         /* nothing to send */
     NGX_HTTP_EVENTSYNC_BLOCKED,          /* the socket takes no more */
-    NGX_HTTP_EVENTSYNC_POSTED            /* others have their turn */
+    NGX_HTTP_EVENTSYNC_POSTED            /* yields to others */
 } ngx_http_eventsync_state_e;
 
 
 struct ngx_http_eventsync_stream_s {
     ngx_http_eventsync_state_e        state;
     ngx_msec_t                        ends;
-    ngx_msec_t                        said;       /* when text went out last */
+    ngx_msec_t                        said;       /* when it last sent */
     ngx_msec_t                        born;
     uint64_t                          held;       /* by the client, as
                                                      after_text of its

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Tasks: what one request has done on the thread pool.
- *
- * Posting returns NGX_DONE, or NGX_DECLINED: the context may have a problem.
+ * Tasks: work of one request on the thread pool. Posting returns NGX_DONE, or
+ * NGX_DECLINED, after which ctx->problem may be set.
  */
 
 
@@ -19,21 +18,24 @@
 #define NGX_HTTP_EVENTSYNC_TASK_TIME  60000
 
 
-/* what a request has done on the thread pool, see _task */
+/* the work of a request on the thread pool, see _task */
 
 struct ngx_http_eventsync_task_s {
     ngx_http_eventsync_ctx_t         *ctx;
     es_store_t                       *es;
 
-    /* in a thread: it has this object, and nothing of nginx's */
+    /* runs in a thread, which may use only this object */
     void                            (*run)(ngx_http_eventsync_task_t *task);
 
-    /* afterwards, in the event loop; what the request is finalized with */
+    /*
+     * runs in the event loop afterwards; returns the code that finalizes the
+     * request
+     */
     ngx_int_t                       (*answer)(ngx_http_eventsync_task_t *task);
 
     void                             *data;
     es_rc_t                           rc;
-    es_reason_t                       reason;     /* of the thread */
+    es_reason_t                       reason;     /* set by the thread */
     es_buf_t                          out;        /* freed with the request */
     ngx_uint_t                        done;       /* unsigned  done:1 */
 };

@@ -39,7 +39,7 @@ ngx_http_eventsync_wait(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* may be called again: a stream may have waited for its place before */
+/* may be called again: a stream may have waited for its slot before */
 
 ngx_int_t
 ngx_http_eventsync_wait_create(ngx_http_eventsync_ctx_t *ctx)

@@ -193,7 +193,7 @@ ngx_http_eventsync_wake_all(ngx_http_eventsync_worker_t *w)
     return ngx_exiting
            || (w->registry
                && (ngx_http_eventsync_access(w) != ES_OK
-                   || w->pictures != w->judged));
+                   || w->loads != w->loads_woken));
 }
 
 
@@ -202,7 +202,7 @@ ngx_http_eventsync_tick(ngx_event_t *ev)
 {
     ngx_http_eventsync_worker_t  *w = ev->data;
 
-    ngx_http_eventsync_claims_look(w);
+    ngx_http_eventsync_claims_check(w);
     ngx_http_eventsync_wake(w);
 
     if (w->crowds.root != w->crowds.sentinel) {
@@ -282,7 +282,7 @@ ngx_http_eventsync_refresh(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
     ngx_rbtree_node_t           *node;
     ngx_http_eventsync_crowd_t  *crowd;
 
-    w->judged = w->pictures;
+    w->loads_woken = w->loads;
 
     /*
      * the number of this transaction, not the newest one in shared memory: a

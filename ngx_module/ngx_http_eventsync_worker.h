@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/*
- * What one worker has of a store.
- */
+/* A store in one worker. */
 
 
 #ifndef _NGX_HTTP_EVENTSYNC_WORKER_H_INCLUDED_
@@ -25,7 +23,7 @@
 #define NGX_HTTP_EVENTSYNC_REOPEN   1000
 
 
-/* what one worker has of a store: made after fork */
+/* a store in one worker, created after fork */
 
 struct ngx_http_eventsync_worker_s {
     void                             *data;       /* the ..._store_t */
@@ -34,25 +32,25 @@ struct ngx_http_eventsync_worker_s {
     ngx_int_t                         ident;      /* after 3 pointers, as in
                                                      ngx_connection_t */
     es_registry_t                    *registry;
-    ngx_uint_t                        pictures;   /* so many were loaded */
+    ngx_uint_t                        loads;      /* of the registry */
     uint64_t                          version;    /* last commit seen by a
                                                      wake; 0: none */
     int64_t                           clock;      /* ms: the store's time, */
-    ngx_msec_t                        clocked;    /* when it was that */
+    ngx_msec_t                        clocked;    /* when it was read */
 
     ngx_uint_t                        retired;    /* unsigned  retired:1 */
     uint32_t                          polls;      /* that wait, see
                                                      _count */
     uint32_t                          streams;
-    ngx_uint_t                        claiming;   /* requests, see _claim */
-    uint64_t                          claims;     /* that were looked at */
+    ngx_uint_t                        claiming;   /* waiting, see _claim */
+    uint64_t                          claims;     /* claims checked */
     ngx_rbtree_t                      crowds;     /* by feed, see _wake */
     ngx_rbtree_node_t                 sentinel;
     ngx_queue_t                       due;        /* crowds */
     ngx_queue_t                       expired;    /* waiters */
     ngx_event_t                       turn;       /* serves these */
     ngx_uint_t                        turns;
-    ngx_uint_t                        judged;     /* `pictures` at a wake */
+    ngx_uint_t                        loads_woken; /* `loads` at a wake */
     size_t                            composed;   /* bytes, in this turn */
     ngx_event_t                       tick;
     ngx_event_t                       reopen;
@@ -60,14 +58,14 @@ struct ngx_http_eventsync_worker_s {
 
     ngx_http_eventsync_group_t        commit;
     es_batch_t                       *batches[NGX_HTTP_EVENTSYNC_BATCHES];
-    ngx_uint_t                        nbatches;   /* that are not in use */
+    ngx_uint_t                        nbatches;   /* unused ones */
     ngx_thread_pool_t                *thread_pool; /* of the last commit */
 
     ngx_http_eventsync_group_t        checkpoints[2]; /* reads, writes */
 
     es_page_t                         page;
     ngx_http_eventsync_memo_t         memo[NGX_HTTP_EVENTSYNC_MEMO];
-    size_t                            large;      /* bytes of large ones */
+    size_t                            large;      /* bytes of large pages */
     ngx_http_eventsync_pages_t       *pages;      /* NULL: not served */
 
     ngx_http_eventsync_seen_key_t     keys[NGX_HTTP_EVENTSYNC_KEYS];
