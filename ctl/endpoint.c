@@ -3,8 +3,8 @@
 /*
  * Endpoints: created, changed, paused and removed.
  *
- * A change may take events from an endpoint that still has to deliver them, so
- * that it reports what is affected.
+ * A change may take undelivered events from endpoints, so the commands report
+ * which endpoints lose how many.
  */
 
 #include <stdio.h>

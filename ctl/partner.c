@@ -3,8 +3,8 @@
 /*
  * Partners: the feeds that they may use, and their limits.
  *
- * A change may take a feed from endpoints that still have events to deliver, so
- * that it reports the endpoints affected.
+ * A change may take a feed from endpoints with undelivered events, so the
+ * command reports these endpoints.
  */
 
 #include "affected.h"
