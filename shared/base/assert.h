@@ -28,8 +28,8 @@
     ((condition) ? (void) 0                                                   \
                  : es_assert_failed(#condition, __func__, __FILE__, __LINE__))
 
-/* The layout of a record of the store, checked by the compiler: whoever changes
-   it changes the store's format. */
+/* The layout of a record of the store, checked by the compiler.  A change
+   of the layout is a change of the store's format. */
 #define ES_STORED_SIZE(type, size)                                            \
     _Static_assert(sizeof(type) == (size), "the store's format: " #type)
 #define ES_STORED_AT(type, member, offset)                                    \

@@ -50,7 +50,7 @@ int64_t es_machine_ms(const es_machine_t *machine);
  */
 es_rc_t es_time_parse(es_str_t text, int64_t *ms);
 
-/* What a process's wall clock is worth beside the store's time;
+/* The value of a process's wall clock beside the store's time, as
    log/store_clock.h decides it. */
 typedef enum {
     ES_CLOCK_GOOD = 0,

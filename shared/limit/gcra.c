@@ -67,9 +67,9 @@ es_gcra_bucket(const es_rate_t *rate)
  * Decides by one value of the word.  `*next` is the word's new value.
  *
  * A word that is further ahead than B * T was charged under a slower rate.  It
- * counts as an empty bucket of the current rate, and is set to that when the
- * request is refused, so that a change to a faster rate does not wait until
- * the old debt is paid.
+ * counts as an empty bucket of the current rate, and a refusal sets it to
+ * that.  So a change to a faster rate does not wait until the old debt is
+ * paid.
  */
 
 static es_gcra_t

@@ -4,9 +4,9 @@
  * Keys and values of the event log.  No other file knows their encoding.
  *
  * Events are stored in chunks.  A chunk is what one commit appended to one
- * feed, cut at ES_CHUNK_COUNT events, ES_CHUNK_BYTES and each multiple of the
- * feed's page size, so that an aligned page is always a run of whole chunks.
- * A chunk is one LMDB value under (feed, last sequence):
+ * feed, cut at ES_CHUNK_COUNT events, at ES_CHUNK_BYTES, and at each multiple
+ * of the feed's page size.  So an aligned page is always a run of whole
+ * chunks.  A chunk is one LMDB value under (feed, last sequence):
  *
  *     es_chunk_head_t | uint32_t * count | es_entry_t * count |
  *     event,event,...,event

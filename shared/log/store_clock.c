@@ -518,7 +518,8 @@ es_store_clock_said(es_store_t *store, char *text, size_t size)
     case ES_CLOCK_AHEAD:
         (void) snprintf(text, size, "the clock of this process is %s ahead of "
                         "the store's time: events get the store's time, which "
-                        "is %s, until the clock has stayed so for ten minutes",
+                        "is %s, until the clock has kept this difference for "
+                        "ten minutes",
                         span, time);
         break;
 
@@ -529,15 +530,15 @@ es_store_clock_said(es_store_t *store, char *text, size_t size)
         break;
 
     case ES_CLOCK_MOVED:
-        (void) snprintf(text, size, "the store's time is now %s, as the clock "
-                        "has said for ten minutes", time);
+        (void) snprintf(text, size, "the store's time is now %s, because the "
+                        "clock has shown it for ten minutes", time);
         break;
 
     case ES_CLOCK_GOOD:
     case ES_CLOCK_DOUBT:
         (void) snprintf(text, size, "the clock is %s %s the store's last time "
                         "before the machine was started, and the store's time "
-                        "is now %s: no event is too old by that for ten "
+                        "is now %s: deletion by age ignores it for ten "
                         "minutes", span,
                         said.off_ms > 0 ? "ahead of" : "behind", time);
         break;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What retention by count, bytes and age keeps of a feed, and since when a
- * feed exceeds its limits.
+ * Finds the events that retention by count, bytes and age keeps of a feed, and
+ * the time since when a feed exceeds its limits.
  */
 
 #include "log/chunk.h"

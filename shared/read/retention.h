@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What a feed's limits keep, and repair of commit times.
+ * The events that a feed's limits keep, and repair of commit times.
  *
  * These functions read events to answer, so they are here and not in
  * log/feed.h, which has the limits themselves.

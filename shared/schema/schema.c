@@ -373,8 +373,8 @@ es_compile_height(es_compile_t *c, es_node_t *node, unsigned above)
 
     if (node->entered) {
         return es_problem_set(c->problem, ES_INVALID, -1, node->path,
-                              "the schema refers to itself at the same place "
-                              "of what it judges, without end");
+                              "the schema refers to itself without "
+                              "descending into the instance");
     }
 
     if (above + (node->height ? node->height : 1) > ES_SCHEMA_CHAIN_MAX) {

@@ -30,7 +30,7 @@ struct es_env {
     bool                shadows;       /* see es_env_shadows() */
 
     _Atomic uint64_t    map_max;       /* the limit as last read */
-    es_reserve_t        room;
+    es_reserve_t        reserve;
 };
 
 /* Maps `size` bytes; 0 takes the size that another process has set. */

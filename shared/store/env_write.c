@@ -163,7 +163,7 @@ es_env_write_txn(es_env_t *env, const es_env_write_t *w, MDB_txn *txn)
 
     if (result == ES_OK && !w->gives) {
         grown += (int64_t) es_reserve_used(txn, env->dbis, env->ndbs);
-        rc = es_reserve_check(&env->room, env->mdb, grown,
+        rc = es_reserve_check(&env->reserve, env->mdb, grown,
                               atomic_load(&env->map_max));
         result = es_env_rc(rc);
     }

@@ -56,7 +56,7 @@ $t->run_nginx;
 like(publish_at('+30d', 'orders'), qr/ahead of the store's time/, 'ahead');
 ten_minutes();
 like(publish_at('+30d', 'orders'),
-    qr/warning: the store's time is now \S+, as the clock has said for ten minutes/,
+    qr/warning: the store's time is now \S+, because the clock has shown it for ten minutes/,
     'the same clock is believed, which is said');
 $t->publish('orders', {}) for 1 .. 200;
 is(count('orders', 'from=' . rfc3339(86400)), 201,
