@@ -85,7 +85,7 @@ ngx_http_eventsync_manage_parse(ngx_http_eventsync_ctx_t *ctx)
     }
 
     m->manage.limit = ctx->args->limit;
-    m->manage.looks = NGX_HTTP_EVENTSYNC_LOOKS;
+    m->manage.scan_max = NGX_HTTP_EVENTSYNC_LOOKS;
 
     if (ctx->args->has_list_after
         && ngx_http_eventsync_manage_after(&m->manage,

@@ -205,15 +205,15 @@ es_delivery_key(uint32_t endpoint, uint32_t feed, uint64_t sequence)
 
 
 static inline es_dkey_t
-es_attempt_key(uint32_t endpoint, const es_attempt_position_t *place)
+es_attempt_key(uint32_t endpoint, const es_attempt_position_t *position)
 {
     es_dkey_t  key;
 
     key = es_endpoint_key(endpoint);
-    es_key64(&key, (uint64_t) place->time_ms);
-    es_key32(&key, place->feed);
-    es_key64(&key, place->sequence);
-    es_key32(&key, place->attempt);
+    es_key64(&key, (uint64_t) position->time_ms);
+    es_key32(&key, position->feed);
+    es_key64(&key, position->sequence);
+    es_key32(&key, position->attempt);
 
     return key;
 }

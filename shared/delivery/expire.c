@@ -25,7 +25,7 @@ typedef struct {
     es_store_t          *store;
     int64_t              before_ms;
     es_slice_t           slice;
-    es_dead_position_t  *place;
+    es_dead_position_t  *position;
     es_dead_position_t   next;
     unsigned             dropped;
 } es_expire_dead_t;
@@ -124,8 +124,8 @@ es_expire_dead_run(MDB_txn *txn, void *ctx)
     es_expire_dead_t  *expire;
 
     expire = ctx;
-    from = es_delivery_key(expire->place->endpoint, expire->place->feed,
-                           expire->place->sequence);
+    from = es_delivery_key(expire->position->endpoint, expire->position->feed,
+                           expire->position->sequence);
 
     rc = mdb_cursor_open(txn, es_env_dbi(expire->store->delivery,
                                          ES_DELIVERY_DEAD), &cursor);
@@ -176,7 +176,7 @@ es_expire_dead_run(MDB_txn *txn, void *ctx)
 
 es_rc_t
 es_delivery_expire_dead(es_store_t *store, int64_t before_ms, unsigned max,
-    es_dead_position_t *place, unsigned *dropped)
+    es_dead_position_t *position, unsigned *dropped)
 {
     es_rc_t           rc;
     es_expire_dead_t  expire;
@@ -185,7 +185,7 @@ es_delivery_expire_dead(es_store_t *store, int64_t before_ms, unsigned max,
     expire.before_ms = before_ms;
     expire.slice.most = max;
     expire.slice.max = max;
-    expire.place = place;
+    expire.position = position;
 
     rc = es_env_shrink(store->delivery, es_expire_dead_run, &expire,
                        &expire.slice);
@@ -193,7 +193,7 @@ es_delivery_expire_dead(es_store_t *store, int64_t before_ms, unsigned max,
     *dropped = 0;
 
     if (rc == ES_OK) {
-        *place = expire.next;
+        *position = expire.next;
         *dropped = expire.dropped;
     }
 

@@ -47,59 +47,59 @@ es_hex_take(es_str_t *text, size_t digits, uint64_t *out)
 
 
 void
-es_attempt_position_print(const es_attempt_position_t *place,
+es_attempt_position_print(const es_attempt_position_t *position,
     char text[ES_LIST_POSITION_MAX])
 {
     (void) snprintf(text, ES_LIST_POSITION_MAX, "%016" PRIx64 "%08" PRIx32
-                    "%016" PRIx64 "%08" PRIx32, (uint64_t) place->time_ms,
-                    place->feed, place->sequence, place->attempt);
+                    "%016" PRIx64 "%08" PRIx32, (uint64_t) position->time_ms,
+                    position->feed, position->sequence, position->attempt);
 }
 
 
 void
-es_dead_position_print(const es_dead_position_t *place,
+es_dead_position_print(const es_dead_position_t *position,
     char text[ES_LIST_POSITION_MAX])
 {
     (void) snprintf(text, ES_LIST_POSITION_MAX, "%08" PRIx32 "%016" PRIx64,
-                    place->feed, place->sequence);
+                    position->feed, position->sequence);
 }
 
 
 es_rc_t
-es_attempt_position_parse(es_str_t text, es_attempt_position_t *place)
+es_attempt_position_parse(es_str_t text, es_attempt_position_t *position)
 {
     uint64_t  time_ms, feed, attempt;
 
     if (text.len != ES_ATTEMPT_PLACE_LEN
         || !es_hex_take(&text, 16, &time_ms)
         || !es_hex_take(&text, 8, &feed)
-        || !es_hex_take(&text, 16, &place->sequence)
+        || !es_hex_take(&text, 16, &position->sequence)
         || !es_hex_take(&text, 8, &attempt))
     {
         return ES_INVALID;
     }
 
-    place->time_ms = (int64_t) time_ms;
-    place->feed = (uint32_t) feed;
-    place->attempt = (uint32_t) attempt;
+    position->time_ms = (int64_t) time_ms;
+    position->feed = (uint32_t) feed;
+    position->attempt = (uint32_t) attempt;
 
     return ES_OK;
 }
 
 
 es_rc_t
-es_dead_position_parse(es_str_t text, es_dead_position_t *place)
+es_dead_position_parse(es_str_t text, es_dead_position_t *position)
 {
     uint64_t  feed;
 
     if (text.len != ES_DEAD_PLACE_LEN
         || !es_hex_take(&text, 8, &feed)
-        || !es_hex_take(&text, 16, &place->sequence))
+        || !es_hex_take(&text, 16, &position->sequence))
     {
         return ES_INVALID;
     }
 
-    place->feed = (uint32_t) feed;
+    position->feed = (uint32_t) feed;
 
     return ES_OK;
 }

@@ -163,13 +163,13 @@ es_changeset_failing_done(es_changeset_t *c, uint32_t endpoint)
 
 es_rc_t
 es_changeset_retention_warned(es_changeset_t *c, uint32_t endpoint,
-    uint32_t feed, bool near)
+    uint32_t feed, bool warned)
 {
     es_dkey_t  key;
 
     key = es_retention_warned_key(endpoint, feed);
 
-    return near ? es_changeset_meta_put(c, &key, "", 0)
+    return warned ? es_changeset_meta_put(c, &key, "", 0)
                 : es_changeset_meta_delete(c, &key, false);
 }
 
@@ -293,14 +293,14 @@ es_retention_warned_take(void *ctx, const MDB_val *key, const MDB_val *value)
 
 es_rc_t
 es_delivery_retention_warned(es_store_t *store, uint32_t endpoint,
-    uint32_t feed, bool *near)
+    uint32_t feed, bool *warned)
 {
     es_rc_t  rc;
 
-    *near = false;
+    *warned = false;
 
     rc = es_delivery_get_meta(store, es_retention_warned_key(endpoint, feed),
-                              es_retention_warned_take, near);
+                              es_retention_warned_take, warned);
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;
 }

@@ -44,7 +44,7 @@ es_rc_t es_changeset_outbox_done(es_changeset_t *c, uint64_t number);
 es_rc_t es_changeset_failing(es_changeset_t *c, const es_failing_t *failing);
 es_rc_t es_changeset_failing_done(es_changeset_t *c, uint32_t endpoint);
 es_rc_t es_changeset_retention_warned(es_changeset_t *c, uint32_t endpoint,
-    uint32_t feed, bool near);
+    uint32_t feed, bool warned);
 
 /* The number of events dropped from the outbox since the store was made, which
    were never published. */
@@ -80,8 +80,8 @@ es_rc_t es_delivery_each_failing(es_store_t *store, es_failing_fn fn,
 /* True if a failure was announced and the endpoint is not disabled. */
 bool es_failing_announced(const es_failing_t *failing);
 
-/* `near`: a retention warning was sent for the feed. */
+/* `warned`: a retention warning was sent for the feed. */
 es_rc_t es_delivery_retention_warned(es_store_t *store, uint32_t endpoint,
-    uint32_t feed, bool *near);
+    uint32_t feed, bool *warned);
 
 #endif /* ES_OUTBOX_H */

@@ -77,7 +77,7 @@ typedef struct {
     unsigned        limit;     /* for LIST, ATTEMPTS and DEAD: size of a page;
                                   a record of a feed that the key may not see
                                   counts but is left out */
-    unsigned        looks;     /* for LIST: most endpoints, of all partners,
+    unsigned        scan_max;  /* for LIST: most endpoints, of all partners,
                                   that a page examines */
 
     /* The position after which a list continues. */

@@ -26,7 +26,7 @@ typedef struct {
     es_report_feeds_t    feeds;
     json_t              *list;
     unsigned             room;         /* items left on the page */
-    unsigned             looks;
+    unsigned             scans;        /* records left to examine */
     char                 next[64];     /* position of the last item */
 } es_manage_ctx_t;
 

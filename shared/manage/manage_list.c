@@ -52,7 +52,7 @@ es_on_endpoint(void *ctx, es_str_t name, es_str_t text)
 
     m = listing->m;
 
-    if (m->looks-- == 0) {
+    if (m->scans-- == 0) {
         es_list_cut(m, name);
         return ES_STOP;
     }
@@ -94,7 +94,7 @@ es_manage_list(es_manage_ctx_t *m)
                                           "\"partner\":\"%.*s\"",
                                           (int) m->manage->partner.len,
                                           m->manage->partner.data);
-    m->looks = m->manage->looks;
+    m->scans = m->manage->scan_max;
     m->room = m->manage->limit;
     m->list = json_array();
 

@@ -72,14 +72,14 @@ static es_rc_t
 es_on_attempt(void *ctx, const es_attempt_t *attempt)
 {
     es_manage_ctx_t       *m = ctx;
-    es_attempt_position_t  place = { attempt->time_ms, attempt->feed,
-                                   attempt->sequence, attempt->attempt };
+    es_attempt_position_t  position = { attempt->time_ms, attempt->feed,
+                                        attempt->sequence, attempt->attempt };
 
     if (m->room-- == 0) {
         return ES_STOP;
     }
 
-    es_attempt_position_print(&place, m->next);
+    es_attempt_position_print(&position, m->next);
 
     /* tests and requests for tokens belong to no feed */
 
@@ -93,13 +93,14 @@ static es_rc_t
 es_on_dead(void *ctx, const es_dead_t *dead)
 {
     es_manage_ctx_t    *m = ctx;
-    es_dead_position_t  place = { dead->endpoint, dead->feed, dead->sequence };
+    es_dead_position_t  position = { dead->endpoint, dead->feed,
+                                     dead->sequence };
 
     if (m->room-- == 0) {
         return ES_STOP;
     }
 
-    es_dead_position_print(&place, m->next);
+    es_dead_position_print(&position, m->next);
 
     return es_manage_tells(m, dead->feed)
            ? es_manage_append(m, es_report_dead(&m->feeds, dead)) : ES_OK;

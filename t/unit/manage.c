@@ -86,7 +86,7 @@ static void
 test_pages(void)
 {
     es_manage_t  manage = { .partner = es_lit("one"), .limit = 10,
-                            .looks = 100 };
+                            .scan_max = 100 };
 
     endpoint("ep_aaaa", "one", "\"a\"");
     endpoint("ep_abbb", "two", "\"a\"");
@@ -105,11 +105,11 @@ test_pages(void)
     /* The place is behind what was looked at, and is no other's name. */
 
     manage.limit = 10;
-    manage.looks = 2;
+    manage.scan_max = 2;
     page(&manage, NULL, "ep_aaaa |ep_ac");
     page(&manage, "ep_ac", "|ep_be");
     page(&manage, "ep_be", "ep_beee ep_bfff |");
-    manage.looks = 1;
+    manage.scan_max = 1;
     page(&manage, "ep_accc", "|ep_be");
     page(&manage, "ep_be", "ep_beee |ep_bf");
     page(&manage, "ep_bf", "ep_bfff |");
@@ -132,7 +132,7 @@ test_narrow(void)
     es_str_t     c[] = { es_lit("a-x*"), es_lit("b"), es_lit("c") };
     es_narrow_t  narrow = { 0 };
     es_manage_t  manage = { .partner = es_lit("three"), .limit = 10,
-                            .looks = 100 };
+                            .scan_max = 100 };
 
     covers(&narrow, "*", true);
 
