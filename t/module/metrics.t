@@ -62,9 +62,11 @@ sub get {
 
 # All series, after a look at their form.
 my $scrapes = 0;
+my %family;
 sub scrape {
     my $answer = get($_[0] // '/ops/metrics');
     my ($metrics, @faults) = parse_metrics($answer->{body});
+    $family{$1} = 1 while $answer->{body} =~ /^# TYPE (\S+)/mg;
 
     $scrapes++;
     die "scrape $scrapes: $answer->{status} @faults\n" if @faults || $answer->{status} != 200;
@@ -89,6 +91,7 @@ feeds();
 deliveries();
 given_up();
 lives();
+documented();
 
 done_testing();
 
@@ -388,4 +391,13 @@ sub lives {
     ok(wait_for(sub { scrape()->{'eventsync_http_requests_total{code="2xx",resource="poll"}'}
         > $polls }), 'and go on');
     cmp_ok($scrapes, '>', 30, 'all in the right form');
+}
+
+# docs/http.md has each family that there was.
+sub documented {
+    open my $fh, '<', 'docs/http.md' or die "docs/http.md: $!\n";
+    my $page = do { local $/; <$fh> };
+    cmp_ok(scalar keys %family, '>', 30, 'families of metrics');
+    is_deeply([ grep { $page !~ /`\Q$_\E`/ } sort keys %family ], [],
+        'docs/http.md has each');
 }
