@@ -85,8 +85,8 @@ typedef struct ngx_http_eventsync_body_s  ngx_http_eventsync_body_t;
 typedef struct ngx_http_eventsync_checkpoint_s
     ngx_http_eventsync_checkpoint_t;
 typedef struct ngx_http_eventsync_crowd_s  ngx_http_eventsync_crowd_t;
-typedef struct ngx_http_eventsync_leaf_request_s
-    ngx_http_eventsync_leaf_request_t;
+typedef struct ngx_http_eventsync_cached_request_s
+    ngx_http_eventsync_cached_request_t;
 typedef struct ngx_http_eventsync_loc_conf_s  ngx_http_eventsync_loc_conf_t;
 typedef struct ngx_http_eventsync_pages_s  ngx_http_eventsync_pages_t;
 typedef struct ngx_http_eventsync_problem_s  ngx_http_eventsync_problem_t;
@@ -149,8 +149,8 @@ struct ngx_http_eventsync_ctx_s {
     ngx_http_eventsync_task_t        *task;
     ngx_http_eventsync_checkpoint_t  *checkpoint;
     ngx_uint_t                        data;       /* of the route */
-    ngx_http_eventsync_leaf_request_t
-                                     *leaf;
+    ngx_http_eventsync_cached_request_t
+                                     *cached;
     ngx_http_eventsync_backfill_t    *backfill;
     ngx_http_eventsync_snapshot_t    *snapshot;
 };

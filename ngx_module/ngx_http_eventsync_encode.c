@@ -36,24 +36,26 @@ typedef struct {
     es_rc_t                           rc;         /* of storing and pruning */
     es_reason_t                       reason;
     ngx_uint_t                        n;
-    ngx_http_eventsync_leaf_job_t    *jobs[NGX_HTTP_EVENTSYNC_LEAF_GROUP];
+    ngx_http_eventsync_cached_job_t    *jobs[NGX_HTTP_EVENTSYNC_CACHED_GROUP];
 } ngx_http_eventsync_encode_t;
 
 
-static ngx_http_eventsync_leaf_job_t *ngx_http_eventsync_encode_find(
-    ngx_queue_t *queue, const ngx_http_eventsync_leaf_key_t *key);
-static ngx_http_eventsync_leaf_job_t *ngx_http_eventsync_encode_job(
+static ngx_http_eventsync_cached_job_t *ngx_http_eventsync_encode_find(
+    ngx_queue_t *queue, const ngx_http_eventsync_cached_key_t *key);
+static ngx_http_eventsync_cached_job_t *ngx_http_eventsync_encode_job(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_encode_start(
     ngx_http_eventsync_worker_t *w, ngx_uint_t prune);
 static void ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log);
-static ngx_http_eventsync_leaf_t *ngx_http_eventsync_encode_plain(
-    es_store_t *es, ngx_http_eventsync_leaf_job_t *job, es_encoded_item_t *item,
+static ngx_http_eventsync_cached_t *ngx_http_eventsync_encode_plain(
+    es_store_t *es, ngx_http_eventsync_cached_job_t *job,
+    es_encoded_item_t *item,
     ngx_log_t *log);
 static es_rc_t ngx_http_eventsync_encode_read(es_txn_t *txn,
-    ngx_http_eventsync_leaf_job_t *job, es_page_t *page);
-static void ngx_http_eventsync_encode_leaf(ngx_http_eventsync_leaf_job_t *job,
-    es_encoded_item_t *item, ngx_log_t *log);
+    ngx_http_eventsync_cached_job_t *job, es_page_t *page);
+static void ngx_http_eventsync_encode_page(
+    ngx_http_eventsync_cached_job_t *job, es_encoded_item_t *item,
+    ngx_log_t *log);
 static void ngx_http_eventsync_encode_event(ngx_event_t *ev);
 static void ngx_http_eventsync_encode_done(ngx_http_eventsync_worker_t *w,
     ngx_queue_t *jobs, es_rc_t rc);
@@ -66,13 +68,13 @@ static void ngx_http_eventsync_encode_prune(ngx_event_t *ev);
 ngx_int_t
 ngx_http_eventsync_encode(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_http_request_t                  *r;
-    ngx_http_eventsync_pages_t          *pages;
-    ngx_http_eventsync_leaf_job_t       *job;
-    ngx_http_eventsync_leaf_request_t   *lr;
+    ngx_http_request_t                   *r;
+    ngx_http_eventsync_pages_t           *pages;
+    ngx_http_eventsync_cached_job_t      *job;
+    ngx_http_eventsync_cached_request_t  *lr;
 
     r = ctx->request;
-    lr = ctx->leaf;
+    lr = ctx->cached;
     pages = ctx->worker->pages;
 
     job = ngx_http_eventsync_encode_find(&pages->running, &lr->key);
@@ -110,18 +112,18 @@ ngx_http_eventsync_encode(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-static ngx_http_eventsync_leaf_job_t *
+static ngx_http_eventsync_cached_job_t *
 ngx_http_eventsync_encode_find(ngx_queue_t *queue,
-    const ngx_http_eventsync_leaf_key_t *key)
+    const ngx_http_eventsync_cached_key_t *key)
 {
-    ngx_queue_t                    *q;
-    ngx_http_eventsync_leaf_job_t  *job;
+    ngx_queue_t                      *q;
+    ngx_http_eventsync_cached_job_t  *job;
 
     for (q = ngx_queue_head(queue);
          q != ngx_queue_sentinel(queue);
          q = ngx_queue_next(q))
     {
-        job = ngx_queue_data(q, ngx_http_eventsync_leaf_job_t, queue);
+        job = ngx_queue_data(q, ngx_http_eventsync_cached_job_t, queue);
 
         if (ngx_memcmp(&job->key, key, sizeof(*key)) == 0) {
             return job;
@@ -132,18 +134,18 @@ ngx_http_eventsync_encode_find(ngx_queue_t *queue,
 }
 
 
-static ngx_http_eventsync_leaf_job_t *
+static ngx_http_eventsync_cached_job_t *
 ngx_http_eventsync_encode_job(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_http_eventsync_leaf_job_t  *job;
+    ngx_http_eventsync_cached_job_t  *job;
 
-    job = ngx_calloc(sizeof(ngx_http_eventsync_leaf_job_t),
+    job = ngx_calloc(sizeof(ngx_http_eventsync_cached_job_t),
                      ctx->request->connection->log);
     if (job == NULL) {
         return NULL;
     }
 
-    job->key = ctx->leaf->key;
+    job->key = ctx->cached->key;
     job->feed.len = ngx_min(ctx->feed.len, ES_FEED_MAX);
     job->feed.data = job->name;
     ngx_memcpy(job->name, ctx->feed.data, job->feed.len);
@@ -176,14 +178,14 @@ ngx_http_eventsync_encode_start(ngx_http_eventsync_worker_t *w,
     task->n = 0;
 
     while (!ngx_queue_empty(&pages->jobs)
-           && task->n < NGX_HTTP_EVENTSYNC_LEAF_GROUP)
+           && task->n < NGX_HTTP_EVENTSYNC_CACHED_GROUP)
     {
         q = ngx_queue_head(&pages->jobs);
         ngx_queue_remove(q);
         ngx_queue_insert_tail(&pages->running, q);
 
         task->jobs[task->n++] = ngx_queue_data(q,
-                                       ngx_http_eventsync_leaf_job_t, queue);
+                                       ngx_http_eventsync_cached_job_t, queue);
     }
 
     if (ngx_thread_task_post(store->pages_pool, pages->task) != NGX_OK) {
@@ -214,10 +216,11 @@ ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log)
 {
     ngx_http_eventsync_encode_t  *task = data;
 
-    ngx_uint_t                      i, n;
-    es_encoded_item_t               items[NGX_HTTP_EVENTSYNC_LEAF_GROUP];
-    ngx_http_eventsync_leaf_t      *plain[NGX_HTTP_EVENTSYNC_LEAF_GROUP];
-    ngx_http_eventsync_leaf_job_t  *job, *jobs[NGX_HTTP_EVENTSYNC_LEAF_GROUP];
+    ngx_uint_t                        i, n;
+    es_encoded_item_t                 items[NGX_HTTP_EVENTSYNC_CACHED_GROUP];
+    ngx_http_eventsync_cached_t      *plain[NGX_HTTP_EVENTSYNC_CACHED_GROUP];
+    ngx_http_eventsync_cached_job_t  *jobs[NGX_HTTP_EVENTSYNC_CACHED_GROUP];
+    ngx_http_eventsync_cached_job_t  *job;
 
     n = 0;
 
@@ -232,7 +235,7 @@ ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log)
         }
 
         if (job->key.encoding == ES_ENCODING_IDENTITY) {
-            job->leaf = plain[n];
+            job->cached = plain[n];
             continue;
         }
 
@@ -244,7 +247,7 @@ ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log)
     }
 
     for (i = 0; i < n; i++) {
-        ngx_http_eventsync_encode_leaf(jobs[i], &items[i], log);
+        ngx_http_eventsync_encode_page(jobs[i], &items[i], log);
         es_buf_free(&items[i].out);
         ngx_free(plain[i]);
     }
@@ -259,14 +262,15 @@ ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log)
 
 /* reads the page without encoding, which will then be encoded */
 
-static ngx_http_eventsync_leaf_t *
+static ngx_http_eventsync_cached_t *
 ngx_http_eventsync_encode_plain(es_store_t *es,
-    ngx_http_eventsync_leaf_job_t *job, es_encoded_item_t *item, ngx_log_t *log)
+    ngx_http_eventsync_cached_job_t *job, es_encoded_item_t *item,
+    ngx_log_t *log)
 {
-    es_txn_t                       *txn;
-    es_page_t                       page;
-    ngx_http_eventsync_leaf_t      *plain;
-    ngx_http_eventsync_leaf_key_t   key;
+    es_txn_t                        *txn;
+    es_page_t                        page;
+    ngx_http_eventsync_cached_t     *plain;
+    ngx_http_eventsync_cached_key_t  key;
 
     plain = NULL;
     ngx_memzero(&page, sizeof(es_page_t));
@@ -283,14 +287,14 @@ ngx_http_eventsync_encode_plain(es_store_t *es,
         key = job->key;
         key.encoding = ES_ENCODING_IDENTITY;
 
-        plain = ngx_http_eventsync_leaf_compose(&key, &job->head, &page,
-                                                job->time_ms, log);
+        plain = ngx_http_eventsync_cached_compose(&key, &job->head, &page,
+                                                  job->time_ms, log);
         job->rc = plain ? ES_OK : ES_NOMEM;
     }
 
     if (plain) {
         ngx_memzero(item, sizeof(es_encoded_item_t));
-        ngx_http_eventsync_leaf_pages_key(&job->key, &page, &item->key);
+        ngx_http_eventsync_cached_pages_key(&job->key, &page, &item->key);
         item->in.data = (char *) plain->data;
         item->in.len = plain->len;
     }
@@ -306,7 +310,7 @@ ngx_http_eventsync_encode_plain(es_store_t *es,
 
 static es_rc_t
 ngx_http_eventsync_encode_read(es_txn_t *txn,
-    ngx_http_eventsync_leaf_job_t *job, es_page_t *page)
+    ngx_http_eventsync_cached_job_t *job, es_page_t *page)
 {
     es_rc_t      rc;
     uint64_t     first;
@@ -346,7 +350,7 @@ ngx_http_eventsync_encode_read(es_txn_t *txn,
 
 
 static void
-ngx_http_eventsync_encode_leaf(ngx_http_eventsync_leaf_job_t *job,
+ngx_http_eventsync_encode_page(ngx_http_eventsync_cached_job_t *job,
     es_encoded_item_t *item, ngx_log_t *log)
 {
     es_str_t  bytes;
@@ -360,9 +364,9 @@ ngx_http_eventsync_encode_leaf(ngx_http_eventsync_leaf_job_t *job,
     bytes.data = item->out.data;
     bytes.len = item->out.len;
 
-    job->leaf = ngx_http_eventsync_leaf_encoded(&job->key, &job->head,
-                                                job->time_ms, bytes, log);
-    if (job->leaf == NULL) {
+    job->cached = ngx_http_eventsync_cached_encoded(&job->key, &job->head,
+                                                    job->time_ms, bytes, log);
+    if (job->cached == NULL) {
         job->rc = ES_NOMEM;
     }
 }
@@ -420,22 +424,22 @@ static void
 ngx_http_eventsync_encode_done(ngx_http_eventsync_worker_t *w,
     ngx_queue_t *jobs, es_rc_t rc)
 {
-    ngx_queue_t                        *q, *next;
-    ngx_http_eventsync_leaf_job_t      *job;
-    ngx_http_eventsync_leaf_request_t  *lr;
+    ngx_queue_t                          *q, *next;
+    ngx_http_eventsync_cached_job_t      *job;
+    ngx_http_eventsync_cached_request_t  *lr;
 
     while (!ngx_queue_empty(jobs)) {
         q = ngx_queue_head(jobs);
         ngx_queue_remove(q);
 
-        job = ngx_queue_data(q, ngx_http_eventsync_leaf_job_t, queue);
+        job = ngx_queue_data(q, ngx_http_eventsync_cached_job_t, queue);
 
         if (rc != ES_OK) {
             job->rc = rc;
         }
 
-        if (job->leaf) {
-            ngx_http_eventsync_leaf_remember(w->pages, job->leaf);
+        if (job->cached) {
+            ngx_http_eventsync_cached_remember(w->pages, job->cached);
         }
 
         for (q = ngx_queue_head(&job->waiters);
@@ -444,19 +448,19 @@ ngx_http_eventsync_encode_done(ngx_http_eventsync_worker_t *w,
         {
             next = ngx_queue_next(q);
 
-            lr = ngx_queue_data(q, ngx_http_eventsync_leaf_request_t, queue);
+            lr = ngx_queue_data(q, ngx_http_eventsync_cached_request_t, queue);
 
             lr->rc = job->rc;
-            lr->leaf = job->leaf;
+            lr->cached = job->cached;
 
-            if (lr->leaf) {
-                lr->leaf->refs++;
+            if (lr->cached) {
+                lr->cached->refs++;
             }
 
             ngx_http_eventsync_task_unblock(lr->ctx);
         }
 
-        ngx_http_eventsync_leaf_release(job->leaf);
+        ngx_http_eventsync_cached_release(job->cached);
         ngx_free(job);
     }
 }
@@ -542,7 +546,7 @@ ngx_http_eventsync_pages_init(ngx_http_eventsync_worker_t *w,
 
     pages->task = task;
 
-    ngx_queue_init(&pages->leaves);
+    ngx_queue_init(&pages->by_use);
     ngx_queue_init(&pages->jobs);
     ngx_queue_init(&pages->running);
 
@@ -593,7 +597,7 @@ ngx_http_eventsync_pages_close(ngx_http_eventsync_worker_t *w)
         return;
     }
 
-    ngx_http_eventsync_leaf_free_all(w->pages);
+    ngx_http_eventsync_cached_free_all(w->pages);
 
     es_encoded_close(w->pages->kept);
     w->pages->kept = NULL;

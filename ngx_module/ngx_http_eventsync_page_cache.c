@@ -19,36 +19,36 @@
 
 
 /* size of the cache of a worker, in bytes */
-#define NGX_HTTP_EVENTSYNC_LEAF_BYTES  (16 * 1024 * 1024)
-#define NGX_HTTP_EVENTSYNC_LEAF_MAX    (1024 * 1024)
+#define NGX_HTTP_EVENTSYNC_CACHED_BYTES  (16 * 1024 * 1024)
+#define NGX_HTTP_EVENTSYNC_CACHED_MAX    (1024 * 1024)
 
-#define NGX_HTTP_EVENTSYNC_LEAF_FRAME                                         \
+#define NGX_HTTP_EVENTSYNC_CACHED_FRAME                                       \
     (sizeof("{\"events\":[],\"feed\":\"\",\"epoch\":\"\",\"page\":,"          \
             "\"first\":null,\"last\":null,\"next\":\"\"}")                    \
      + ES_FEED_MAX + ES_EPOCH_MAX + NGX_INT64_LEN + 3 * ES_CURSOR_MAX)
 
 /* seconds: nobody knows when retention by count or bytes trims a page */
-#define NGX_HTTP_EVENTSYNC_LEAF_YEAR     31536000
-#define NGX_HTTP_EVENTSYNC_LEAF_BOUNDED  60
+#define NGX_HTTP_EVENTSYNC_CACHED_YEAR     31536000
+#define NGX_HTTP_EVENTSYNC_CACHED_BOUNDED  60
 
 #define ngx_http_eventsync_copy(p, text)                                      \
     ngx_cpymem(p, text, sizeof(text) - 1)
 
 
-static ngx_http_eventsync_leaf_t *ngx_http_eventsync_leaf_create(
-    const ngx_http_eventsync_leaf_key_t *key, const es_feed_t *feed,
+static ngx_http_eventsync_cached_t *ngx_http_eventsync_cached_create(
+    const ngx_http_eventsync_cached_key_t *key, const es_feed_t *feed,
     int64_t time_ms, size_t size, ngx_log_t *log);
-static u_char *ngx_http_eventsync_leaf_cursors(
-    const ngx_http_eventsync_leaf_t *leaf, u_char *p);
-static void ngx_http_eventsync_leaf_seal(ngx_http_eventsync_leaf_t *leaf,
+static u_char *ngx_http_eventsync_cached_cursors(
+    const ngx_http_eventsync_cached_t *cached, u_char *p);
+static void ngx_http_eventsync_cached_seal(ngx_http_eventsync_cached_t *cached,
     const es_feed_t *feed);
-static u_char *ngx_http_eventsync_leaf_link(ngx_http_eventsync_leaf_t *leaf,
-    u_char *p);
-static ngx_http_eventsync_leaf_t **ngx_http_eventsync_leaf_bucket(
+static u_char *ngx_http_eventsync_cached_link(
+    ngx_http_eventsync_cached_t *cached, u_char *p);
+static ngx_http_eventsync_cached_t **ngx_http_eventsync_cached_bucket(
     ngx_http_eventsync_pages_t *pages,
-    const ngx_http_eventsync_leaf_key_t *key);
-static void ngx_http_eventsync_leaf_forget(ngx_http_eventsync_pages_t *pages,
-    ngx_http_eventsync_leaf_t **link);
+    const ngx_http_eventsync_cached_key_t *key);
+static void ngx_http_eventsync_cached_forget(ngx_http_eventsync_pages_t *pages,
+    ngx_http_eventsync_cached_t **link);
 
 
 /*
@@ -56,102 +56,103 @@ static void ngx_http_eventsync_leaf_forget(ngx_http_eventsync_pages_t *pages,
  * in every worker and after every restart.
  */
 
-ngx_http_eventsync_leaf_t *
-ngx_http_eventsync_leaf_compose(const ngx_http_eventsync_leaf_key_t *key,
+ngx_http_eventsync_cached_t *
+ngx_http_eventsync_cached_compose(const ngx_http_eventsync_cached_key_t *key,
     const es_feed_t *feed, const es_page_t *page, int64_t time_ms,
     ngx_log_t *log)
 {
-    u_char                     *p;
-    ngx_http_eventsync_leaf_t  *leaf;
+    u_char                       *p;
+    ngx_http_eventsync_cached_t  *cached;
 
-    leaf = ngx_http_eventsync_leaf_create(key, feed, time_ms,
-                                          NGX_HTTP_EVENTSYNC_LEAF_FRAME
-                                          + page->bytes, log);
-    if (leaf == NULL) {
+    cached = ngx_http_eventsync_cached_create(key, feed, time_ms,
+                                              NGX_HTTP_EVENTSYNC_CACHED_FRAME
+                                              + page->bytes, log);
+    if (cached == NULL) {
         return NULL;
     }
 
-    p = ngx_http_eventsync_copy(leaf->data, "{\"events\":[");
+    p = ngx_http_eventsync_copy(cached->data, "{\"events\":[");
     p = (u_char *) es_page_copy(page, (char *) p);
     p = ngx_http_eventsync_copy(p, "],\"feed\":\"");
     p = ngx_cpymem(p, feed->name, ngx_strlen(feed->name));
     p = ngx_http_eventsync_copy(p, "\",\"epoch\":\"");
-    p = ngx_cpymem(p, leaf->key.epoch, ngx_strlen(leaf->key.epoch));
+    p = ngx_cpymem(p, cached->key.epoch, ngx_strlen(cached->key.epoch));
     p = ngx_http_eventsync_copy(p, "\",\"page\":");
-    p = ngx_http_eventsync_number(p, leaf->key.page);
-    p = ngx_http_eventsync_leaf_cursors(leaf, p);
+    p = ngx_http_eventsync_number(p, cached->key.page);
+    p = ngx_http_eventsync_cached_cursors(cached, p);
 
-    leaf->len = p - leaf->data;
+    cached->len = p - cached->data;
 
-    ngx_http_eventsync_leaf_seal(leaf, feed);
+    ngx_http_eventsync_cached_seal(cached, feed);
 
-    return leaf;
+    return cached;
 }
 
 
 static u_char *
-ngx_http_eventsync_leaf_cursors(const ngx_http_eventsync_leaf_t *leaf,
+ngx_http_eventsync_cached_cursors(const ngx_http_eventsync_cached_t *cached,
     u_char *p)
 {
-    if (leaf->key.last < leaf->first) {
+    if (cached->key.last < cached->first) {
         p = ngx_http_eventsync_copy(p, ",\"first\":null,\"last\":null,");
 
     } else {
         p = ngx_http_eventsync_copy(p, ",\"first\":\"");
-        p += es_cursor_print(leaf->key.epoch, leaf->first, (char *) p);
+        p += es_cursor_print(cached->key.epoch, cached->first, (char *) p);
         p = ngx_http_eventsync_copy(p, "\",\"last\":\"");
-        p += es_cursor_print(leaf->key.epoch, leaf->key.last, (char *) p);
+        p += es_cursor_print(cached->key.epoch, cached->key.last, (char *) p);
         p = ngx_http_eventsync_copy(p, "\",");
     }
 
     p = ngx_http_eventsync_copy(p, "\"next\":\"");
-    p += es_cursor_print(leaf->key.epoch, leaf->key.last, (char *) p);
+    p += es_cursor_print(cached->key.epoch, cached->key.last, (char *) p);
 
     return ngx_http_eventsync_copy(p, "\"}");
 }
 
 
-ngx_http_eventsync_leaf_t *
-ngx_http_eventsync_leaf_encoded(const ngx_http_eventsync_leaf_key_t *key,
+ngx_http_eventsync_cached_t *
+ngx_http_eventsync_cached_encoded(const ngx_http_eventsync_cached_key_t *key,
     const es_feed_t *feed, int64_t time_ms, es_str_t bytes, ngx_log_t *log)
 {
-    ngx_http_eventsync_leaf_t  *leaf;
+    ngx_http_eventsync_cached_t  *cached;
 
-    leaf = ngx_http_eventsync_leaf_create(key, feed, time_ms, bytes.len, log);
-    if (leaf == NULL) {
+    cached = ngx_http_eventsync_cached_create(key, feed, time_ms, bytes.len,
+                                              log);
+    if (cached == NULL) {
         return NULL;
     }
 
-    ngx_memcpy(leaf->data, bytes.data, bytes.len);
-    leaf->len = bytes.len;
+    ngx_memcpy(cached->data, bytes.data, bytes.len);
+    cached->len = bytes.len;
 
-    ngx_http_eventsync_leaf_seal(leaf, feed);
+    ngx_http_eventsync_cached_seal(cached, feed);
 
-    return leaf;
+    return cached;
 }
 
 
-static ngx_http_eventsync_leaf_t *
-ngx_http_eventsync_leaf_create(const ngx_http_eventsync_leaf_key_t *key,
+static ngx_http_eventsync_cached_t *
+ngx_http_eventsync_cached_create(const ngx_http_eventsync_cached_key_t *key,
     const es_feed_t *feed, int64_t time_ms, size_t size, ngx_log_t *log)
 {
-    ngx_http_eventsync_leaf_t  *leaf;
+    ngx_http_eventsync_cached_t  *cached;
 
-    leaf = ngx_alloc(sizeof(ngx_http_eventsync_leaf_t) + size, log);
-    if (leaf == NULL) {
+    cached = ngx_alloc(sizeof(ngx_http_eventsync_cached_t) + size, log);
+    if (cached == NULL) {
         return NULL;
     }
 
-    ngx_memzero(leaf, offsetof(ngx_http_eventsync_leaf_t, texts));
+    ngx_memzero(cached, offsetof(ngx_http_eventsync_cached_t, texts));
 
-    leaf->key = *key;
-    leaf->refs = 1;
-    leaf->time_ms = time_ms;
-    leaf->first = (key->page - 1) * feed->page_size + 1;
-    leaf->full = (key->last == key->page * feed->page_size);
-    leaf->len = 0;
+    cached->key = *key;
+    cached->refs = 1;
+    cached->time_ms = time_ms;
+    cached->first = (key->page - 1) * feed->page_size + 1;
+    cached->full = (key->last == key->page * feed->page_size);
+    cached->len = 0;
 
-    return leaf;
+    return cached;
 }
 
 
@@ -161,54 +162,54 @@ ngx_http_eventsync_leaf_create(const ngx_http_eventsync_leaf_key_t *key,
  */
 
 static void
-ngx_http_eventsync_leaf_seal(ngx_http_eventsync_leaf_t *leaf,
+ngx_http_eventsync_cached_seal(ngx_http_eventsync_cached_t *cached,
     const es_feed_t *feed)
 {
     u_char                *p;
     XXH128_hash_t          hash;
     XXH128_canonical_t     canonical;
 
-    hash = XXH3_128bits(leaf->data, leaf->len);
+    hash = XXH3_128bits(cached->data, cached->len);
     XXH128_canonicalFromHash(&canonical, hash);
 
-    p = leaf->texts;
+    p = cached->texts;
 
-    leaf->etag.data = p;
+    cached->etag.data = p;
     *p++ = '"';
     p = ngx_hex_dump(p, canonical.digest, sizeof(canonical.digest));
     *p++ = '"';
-    leaf->etag.len = p - leaf->etag.data;
+    cached->etag.len = p - cached->etag.data;
 
-    leaf->link.data = p;
-    p = ngx_http_eventsync_leaf_link(leaf, p);
-    leaf->link.len = p - leaf->link.data;
+    cached->link.data = p;
+    p = ngx_http_eventsync_cached_link(cached, p);
+    cached->link.len = p - cached->link.data;
 
     /* keys by which a CDN can purge: feed, epoch and page */
 
-    leaf->surrogate.data = p;
+    cached->surrogate.data = p;
     p = ngx_sprintf(p, "%s %s-%s %s-%s-%uL", feed->name, feed->name,
-                    leaf->key.epoch, feed->name, leaf->key.epoch,
-                    leaf->key.page);
-    leaf->surrogate.len = p - leaf->surrogate.data;
+                    cached->key.epoch, feed->name, cached->key.epoch,
+                    cached->key.page);
+    cached->surrogate.len = p - cached->surrogate.data;
 
-    leaf->text = p;
+    cached->text = p;
 }
 
 
 /* links are relative to the page's URL (RFC 8288, RFC 5005) */
 
 static u_char *
-ngx_http_eventsync_leaf_link(ngx_http_eventsync_leaf_t *leaf, u_char *p)
+ngx_http_eventsync_cached_link(ngx_http_eventsync_cached_t *cached, u_char *p)
 {
-    if (leaf->full) {
+    if (cached->full) {
         *p++ = '<';
-        p = ngx_http_eventsync_number(p, leaf->key.page + 1);
+        p = ngx_http_eventsync_number(p, cached->key.page + 1);
         p = ngx_http_eventsync_copy(p, ">; rel=\"next\", ");
     }
 
-    if (leaf->key.page > 1) {
+    if (cached->key.page > 1) {
         *p++ = '<';
-        p = ngx_http_eventsync_number(p, leaf->key.page - 1);
+        p = ngx_http_eventsync_number(p, cached->key.page - 1);
         p = ngx_http_eventsync_copy(p, ">; rel=\"prev-archive\", ");
     }
 
@@ -219,7 +220,7 @@ ngx_http_eventsync_leaf_link(ngx_http_eventsync_leaf_t *leaf, u_char *p)
 /* prints how long the page is fresh, at most once a second */
 
 void
-ngx_http_eventsync_leaf_age(ngx_http_eventsync_leaf_t *leaf,
+ngx_http_eventsync_cached_age(ngx_http_eventsync_cached_t *cached,
     int64_t retain_ms, ngx_uint_t bounded)
 {
     u_char      *p;
@@ -229,69 +230,69 @@ ngx_http_eventsync_leaf_age(ngx_http_eventsync_leaf_t *leaf,
 
     tp = ngx_timeofday();
 
-    if (leaf->aged == tp->sec
-        && leaf->retain_ms == retain_ms
-        && leaf->bounded == bounded)
+    if (cached->aged == tp->sec
+        && cached->retain_ms == retain_ms
+        && cached->bounded == bounded)
     {
         return;
     }
 
-    leaf->aged = tp->sec;
-    leaf->retain_ms = retain_ms;
-    leaf->bounded = bounded;
+    cached->aged = tp->sec;
+    cached->retain_ms = retain_ms;
+    cached->bounded = bounded;
 
-    seconds = NGX_HTTP_EVENTSYNC_LEAF_YEAR;
+    seconds = NGX_HTTP_EVENTSYNC_CACHED_YEAR;
 
     if (retain_ms) {
         now = (int64_t) tp->sec * 1000 + tp->msec;
-        age = (ngx_min(leaf->time_ms, now) + retain_ms - now) / 1000;
+        age = (ngx_min(cached->time_ms, now) + retain_ms - now) / 1000;
         seconds = ngx_min((uint64_t) ngx_max(age, 0), seconds);
     }
 
-    p = leaf->text;
+    p = cached->text;
 
-    leaf->control.data = p;
+    cached->control.data = p;
     p = ngx_http_eventsync_copy(p, "private, max-age=");
     p = ngx_http_eventsync_number(p, seconds);
     p = ngx_http_eventsync_copy(p, ", immutable");
-    leaf->control.len = p - leaf->control.data;
+    cached->control.len = p - cached->control.data;
 
     if (bounded) {
-        seconds = ngx_min(seconds, NGX_HTTP_EVENTSYNC_LEAF_BOUNDED);
+        seconds = ngx_min(seconds, NGX_HTTP_EVENTSYNC_CACHED_BOUNDED);
     }
 
-    leaf->cdn.data = p;
+    cached->cdn.data = p;
     p = ngx_http_eventsync_copy(p, "public, max-age=");
 
-    leaf->expires.data = p;
+    cached->expires.data = p;
     p = ngx_http_eventsync_number(p, seconds);
-    leaf->expires.len = p - leaf->expires.data;
-    leaf->cdn.len = p - leaf->cdn.data;
+    cached->expires.len = p - cached->expires.data;
+    cached->cdn.len = p - cached->cdn.data;
 }
 
 
-ngx_http_eventsync_leaf_t *
-ngx_http_eventsync_leaf_find(ngx_http_eventsync_pages_t *pages,
-    const ngx_http_eventsync_leaf_key_t *key)
+ngx_http_eventsync_cached_t *
+ngx_http_eventsync_cached_find(ngx_http_eventsync_pages_t *pages,
+    const ngx_http_eventsync_cached_key_t *key)
 {
-    ngx_http_eventsync_leaf_t  *leaf;
+    ngx_http_eventsync_cached_t  *cached;
 
-    leaf = *ngx_http_eventsync_leaf_bucket(pages, key);
+    cached = *ngx_http_eventsync_cached_bucket(pages, key);
 
-    for ( /* void */ ; leaf; leaf = leaf->next) {
+    for ( /* void */ ; cached; cached = cached->next) {
 
-        if (ngx_memcmp(&leaf->key, key, sizeof(*key)) != 0) {
+        if (ngx_memcmp(&cached->key, key, sizeof(*key)) != 0) {
             continue;
         }
 
-        if (ngx_queue_head(&pages->leaves) != &leaf->queue) {
-            ngx_queue_remove(&leaf->queue);
-            ngx_queue_insert_head(&pages->leaves, &leaf->queue);
+        if (ngx_queue_head(&pages->by_use) != &cached->queue) {
+            ngx_queue_remove(&cached->queue);
+            ngx_queue_insert_head(&pages->by_use, &cached->queue);
         }
 
-        leaf->refs++;
+        cached->refs++;
 
-        return leaf;
+        return cached;
     }
 
     return NULL;
@@ -300,121 +301,122 @@ ngx_http_eventsync_leaf_find(ngx_http_eventsync_pages_t *pages,
 
 /* frees a page, complete or not */
 
-static ngx_http_eventsync_leaf_t **
-ngx_http_eventsync_leaf_bucket(ngx_http_eventsync_pages_t *pages,
-    const ngx_http_eventsync_leaf_key_t *key)
+static ngx_http_eventsync_cached_t **
+ngx_http_eventsync_cached_bucket(ngx_http_eventsync_pages_t *pages,
+    const ngx_http_eventsync_cached_key_t *key)
 {
     uint64_t  hash;
 
     hash = XXH3_64bits_withSeed(&key->page, sizeof(key->page),
                                 ((uint64_t) key->feed << 8) + key->encoding);
 
-    return &pages->buckets[hash % NGX_HTTP_EVENTSYNC_LEAF_BUCKETS];
+    return &pages->buckets[hash % NGX_HTTP_EVENTSYNC_CACHED_BUCKETS];
 }
 
 
 void
-ngx_http_eventsync_leaf_remember(ngx_http_eventsync_pages_t *pages,
-    ngx_http_eventsync_leaf_t *leaf)
+ngx_http_eventsync_cached_remember(ngx_http_eventsync_pages_t *pages,
+    ngx_http_eventsync_cached_t *cached)
 {
-    ngx_queue_t                 *q, *prev;
-    ngx_http_eventsync_leaf_t  **bucket, **old;
+    ngx_queue_t                   *q, *prev;
+    ngx_http_eventsync_cached_t  **bucket, **old;
 
-    if (leaf->len > NGX_HTTP_EVENTSYNC_LEAF_MAX) {
+    if (cached->len > NGX_HTTP_EVENTSYNC_CACHED_MAX) {
         return;
     }
 
-    bucket = ngx_http_eventsync_leaf_bucket(pages, &leaf->key);
+    bucket = ngx_http_eventsync_cached_bucket(pages, &cached->key);
 
-    leaf->next = *bucket;
-    *bucket = leaf;
-    ngx_queue_insert_head(&pages->leaves, &leaf->queue);
+    cached->next = *bucket;
+    *bucket = cached;
+    ngx_queue_insert_head(&pages->by_use, &cached->queue);
 
-    leaf->refs++;
-    pages->bytes += sizeof(ngx_http_eventsync_leaf_t) + leaf->len;
+    cached->refs++;
+    pages->bytes += sizeof(ngx_http_eventsync_cached_t) + cached->len;
 
     /* the previous version of the page is of no more use */
 
-    for (old = &leaf->next; *old; old = &(*old)->next) {
+    for (old = &cached->next; *old; old = &(*old)->next) {
 
-        if ((*old)->key.page == leaf->key.page
-            && (*old)->key.feed == leaf->key.feed
-            && (*old)->key.encoding == leaf->key.encoding)
+        if ((*old)->key.page == cached->key.page
+            && (*old)->key.feed == cached->key.feed
+            && (*old)->key.encoding == cached->key.encoding)
         {
-            ngx_http_eventsync_leaf_forget(pages, old);
+            ngx_http_eventsync_cached_forget(pages, old);
             break;
         }
     }
 
-    for (q = ngx_queue_last(&pages->leaves);
-         q != ngx_queue_sentinel(&pages->leaves)
-         && pages->bytes > NGX_HTTP_EVENTSYNC_LEAF_BYTES;
+    for (q = ngx_queue_last(&pages->by_use);
+         q != ngx_queue_sentinel(&pages->by_use)
+         && pages->bytes > NGX_HTTP_EVENTSYNC_CACHED_BYTES;
          q = prev)
     {
         prev = ngx_queue_prev(q);
-        leaf = ngx_queue_data(q, ngx_http_eventsync_leaf_t, queue);
+        cached = ngx_queue_data(q, ngx_http_eventsync_cached_t, queue);
 
-        old = ngx_http_eventsync_leaf_bucket(pages, &leaf->key);
+        old = ngx_http_eventsync_cached_bucket(pages, &cached->key);
 
-        while (*old != leaf) {
+        while (*old != cached) {
             old = &(*old)->next;
         }
 
-        ngx_http_eventsync_leaf_forget(pages, old);
+        ngx_http_eventsync_cached_forget(pages, old);
     }
 }
 
 
 static void
-ngx_http_eventsync_leaf_forget(ngx_http_eventsync_pages_t *pages,
-    ngx_http_eventsync_leaf_t **link)
+ngx_http_eventsync_cached_forget(ngx_http_eventsync_pages_t *pages,
+    ngx_http_eventsync_cached_t **link)
 {
-    ngx_http_eventsync_leaf_t  *leaf;
+    ngx_http_eventsync_cached_t  *cached;
 
-    leaf = *link;
-    *link = leaf->next;
+    cached = *link;
+    *link = cached->next;
 
-    ngx_queue_remove(&leaf->queue);
-    pages->bytes -= sizeof(ngx_http_eventsync_leaf_t) + leaf->len;
+    ngx_queue_remove(&cached->queue);
+    pages->bytes -= sizeof(ngx_http_eventsync_cached_t) + cached->len;
 
-    ngx_http_eventsync_leaf_release(leaf);
+    ngx_http_eventsync_cached_release(cached);
 }
 
 
 void
-ngx_http_eventsync_leaf_free_all(ngx_http_eventsync_pages_t *pages)
+ngx_http_eventsync_cached_free_all(ngx_http_eventsync_pages_t *pages)
 {
     ngx_queue_t  *q, *next;
 
-    for (q = ngx_queue_head(&pages->leaves);
-         q != ngx_queue_sentinel(&pages->leaves);
+    for (q = ngx_queue_head(&pages->by_use);
+         q != ngx_queue_sentinel(&pages->by_use);
          q = next)
     {
         next = ngx_queue_next(q);
 
-        ngx_http_eventsync_leaf_release(
-                        ngx_queue_data(q, ngx_http_eventsync_leaf_t, queue));
+        ngx_http_eventsync_cached_release(
+                        ngx_queue_data(q, ngx_http_eventsync_cached_t,
+                                       queue));
     }
 
-    ngx_queue_init(&pages->leaves);
+    ngx_queue_init(&pages->by_use);
     ngx_memzero(pages->buckets, sizeof(pages->buckets));
     pages->bytes = 0;
 }
 
 
 void
-ngx_http_eventsync_leaf_release(void *data)
+ngx_http_eventsync_cached_release(void *data)
 {
-    ngx_http_eventsync_leaf_t  *leaf = data;
+    ngx_http_eventsync_cached_t  *cached = data;
 
-    if (leaf && --leaf->refs == 0) {
-        ngx_free(leaf);
+    if (cached && --cached->refs == 0) {
+        ngx_free(cached);
     }
 }
 
 
 void
-ngx_http_eventsync_leaf_pages_key(const ngx_http_eventsync_leaf_key_t *key,
+ngx_http_eventsync_cached_pages_key(const ngx_http_eventsync_cached_key_t *key,
     const es_page_t *page, es_encoded_key_t *out)
 {
     out->feed = key->feed;

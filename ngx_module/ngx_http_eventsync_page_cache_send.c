@@ -16,18 +16,19 @@
 #include "base/encode.h"
 
 
-static ngx_int_t ngx_http_eventsync_leaf_range(ngx_http_eventsync_ctx_t *ctx);
-static ngx_int_t ngx_http_eventsync_leaf_headers(
+static ngx_int_t ngx_http_eventsync_cached_range(
     ngx_http_eventsync_ctx_t *ctx);
-static ngx_int_t ngx_http_eventsync_leaf_cache_headers(
+static ngx_int_t ngx_http_eventsync_cached_headers(
     ngx_http_eventsync_ctx_t *ctx);
-static ngx_int_t ngx_http_eventsync_leaf_encoding(ngx_http_request_t *r,
-    ngx_http_eventsync_leaf_t *leaf);
+static ngx_int_t ngx_http_eventsync_cached_cache_headers(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_cached_encoding(ngx_http_request_t *r,
+    ngx_http_eventsync_cached_t *cached);
 
 
 /* in the order of es_encoding_t */
 
-static ngx_str_t  ngx_http_eventsync_leaf_encodings[] = {
+static ngx_str_t  ngx_http_eventsync_cached_encodings[] = {
     ngx_string("br"),
     ngx_string("zstd"),
     ngx_string("gzip"),
@@ -35,35 +36,36 @@ static ngx_str_t  ngx_http_eventsync_leaf_encodings[] = {
 };
 
 
-static ngx_str_t  ngx_http_eventsync_leaf_etag = ngx_string("ETag");
-static ngx_str_t  ngx_http_eventsync_leaf_link = ngx_string("Link");
-static ngx_str_t  ngx_http_eventsync_leaf_vary = ngx_string("Vary");
-static ngx_str_t  ngx_http_eventsync_leaf_accept_encoding =
+static ngx_str_t  ngx_http_eventsync_cached_etag = ngx_string("ETag");
+static ngx_str_t  ngx_http_eventsync_cached_link = ngx_string("Link");
+static ngx_str_t  ngx_http_eventsync_cached_vary = ngx_string("Vary");
+static ngx_str_t  ngx_http_eventsync_cached_accept_encoding =
     ngx_string("Accept-Encoding");
-static ngx_str_t  ngx_http_eventsync_leaf_content_encoding =
+static ngx_str_t  ngx_http_eventsync_cached_content_encoding =
     ngx_string("Content-Encoding");
-static ngx_str_t  ngx_http_eventsync_leaf_cdn =
+static ngx_str_t  ngx_http_eventsync_cached_cdn =
     ngx_string("CDN-Cache-Control");
-static ngx_str_t  ngx_http_eventsync_leaf_accel =
+static ngx_str_t  ngx_http_eventsync_cached_accel =
     ngx_string("X-Accel-Expires");
-static ngx_str_t  ngx_http_eventsync_leaf_surrogate =
+static ngx_str_t  ngx_http_eventsync_cached_surrogate =
     ngx_string("Surrogate-Key");
 
 
 /* sends 200 or 304; the request holds a reference to the page */
 
 ngx_int_t
-ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status)
+ngx_http_eventsync_cached_send(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t status)
 {
-    ngx_int_t                   rc;
-    ngx_buf_t                  *b;
-    ngx_http_request_t         *r;
-    ngx_http_eventsync_leaf_t  *leaf;
+    ngx_int_t                     rc;
+    ngx_buf_t                    *b;
+    ngx_http_request_t           *r;
+    ngx_http_eventsync_cached_t  *cached;
 
     r = ctx->request;
-    leaf = ctx->leaf->leaf;
+    cached = ctx->cached->cached;
 
-    if (ngx_http_eventsync_leaf_headers(ctx) != NGX_OK) {
+    if (ngx_http_eventsync_cached_headers(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -71,21 +73,21 @@ ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status)
         return ngx_http_eventsync_send_unchanged(r);
     }
 
-    if (ngx_http_eventsync_leaf_encoding(r, leaf) != NGX_OK) {
+    if (ngx_http_eventsync_cached_encoding(r, cached) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     /* ranges of a full page can be combined, because it never changes */
 
-    r->allow_ranges = leaf->full;
+    r->allow_ranges = cached->full;
 
-    if (leaf->key.last >= leaf->first) {
-        ctx->first = leaf->first;
-        ctx->last = leaf->key.last;
+    if (cached->key.last >= cached->first) {
+        ctx->first = cached->first;
+        ctx->last = cached->key.last;
         ctx->events = ctx->last - ctx->first + 1;
     }
 
-    b = ngx_http_eventsync_memory_buf(r, leaf->data, leaf->len);
+    b = ngx_http_eventsync_memory_buf(r, cached->data, cached->len);
     if (b == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -93,7 +95,7 @@ ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status)
     rc = ngx_http_eventsync_send(r, status, &ngx_http_eventsync_json_type, b);
 
     if (rc == NGX_HTTP_RANGE_NOT_SATISFIABLE && !r->header_sent) {
-        return ngx_http_eventsync_leaf_range(ctx);
+        return ngx_http_eventsync_cached_range(ctx);
     }
 
     return rc;
@@ -103,7 +105,7 @@ ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t status)
 /* nginx's own error page would have the encoding and the age of the page */
 
 static ngx_int_t
-ngx_http_eventsync_leaf_range(ngx_http_eventsync_ctx_t *ctx)
+ngx_http_eventsync_cached_range(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_uint_t           i;
     ngx_list_part_t     *part;
@@ -140,38 +142,38 @@ ngx_http_eventsync_leaf_range(ngx_http_eventsync_ctx_t *ctx)
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_RANGE,
                                    "The page has %uz bytes in this encoding.",
-                                   ctx->leaf->leaf->len);
+                                   ctx->cached->cached->len);
 
     return ngx_http_eventsync_send_problem(ctx);
 }
 
 
 static ngx_int_t
-ngx_http_eventsync_leaf_headers(ngx_http_eventsync_ctx_t *ctx)
+ngx_http_eventsync_cached_headers(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_http_request_t         *r;
-    ngx_http_eventsync_leaf_t  *leaf;
+    ngx_http_request_t           *r;
+    ngx_http_eventsync_cached_t  *cached;
 
     r = ctx->request;
-    leaf = ctx->leaf->leaf;
+    cached = ctx->cached->cached;
 
     r->headers_out.etag = ngx_http_eventsync_push_header(r,
-                                                &ngx_http_eventsync_leaf_etag,
-                                                &leaf->etag);
+                                              &ngx_http_eventsync_cached_etag,
+                                                &cached->etag);
 
     if (r->headers_out.etag == NULL
-        || ngx_http_eventsync_header(r, &ngx_http_eventsync_leaf_vary,
-                                     &ngx_http_eventsync_leaf_accept_encoding)
+        || ngx_http_eventsync_header(r, &ngx_http_eventsync_cached_vary,
+                                   &ngx_http_eventsync_cached_accept_encoding)
            != NGX_OK
-        || ngx_http_eventsync_header(r, &ngx_http_eventsync_leaf_link,
-                                     &leaf->link)
+        || ngx_http_eventsync_header(r, &ngx_http_eventsync_cached_link,
+                                     &cached->link)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (leaf->full) {
-        return ngx_http_eventsync_leaf_cache_headers(ctx);
+    if (cached->full) {
+        return ngx_http_eventsync_cached_cache_headers(ctx);
     }
 
     if (ngx_http_eventsync_revalidate(r) != NGX_OK) {
@@ -189,36 +191,34 @@ ngx_http_eventsync_leaf_headers(ngx_http_eventsync_ctx_t *ctx)
  */
 
 static ngx_int_t
-ngx_http_eventsync_leaf_cache_headers(ngx_http_eventsync_ctx_t *ctx)
+ngx_http_eventsync_cached_cache_headers(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_http_request_t                 *r;
-    ngx_http_eventsync_leaf_t          *leaf;
-    ngx_http_eventsync_leaf_request_t  *lr;
+    ngx_http_request_t                   *r;
+    ngx_http_eventsync_cached_t          *cached;
+    ngx_http_eventsync_cached_request_t  *lr;
 
     r = ctx->request;
-    lr = ctx->leaf;
-    leaf = lr->leaf;
+    lr = ctx->cached;
+    cached = lr->cached;
 
-    ngx_http_eventsync_leaf_age(leaf, lr->retain_ms, lr->bounded);
+    ngx_http_eventsync_cached_age(cached, lr->retain_ms, lr->bounded);
 
     if (ctx->conf->cache == NGX_HTTP_EVENTSYNC_CACHE_SHARED
-        && (ngx_http_eventsync_header(r, &ngx_http_eventsync_leaf_accel,
-                                      &leaf->expires)
+        && (ngx_http_eventsync_header(r, &ngx_http_eventsync_cached_accel,
+                                      &cached->expires)
             != NGX_OK
-            || ngx_http_eventsync_header(r, &ngx_http_eventsync_leaf_cdn,
-                                         &leaf->cdn)
+            || ngx_http_eventsync_header(r, &ngx_http_eventsync_cached_cdn,
+                                         &cached->cdn)
                != NGX_OK
-            || ngx_http_eventsync_header(r, &ngx_http_eventsync_leaf_surrogate,
-                                         &leaf->surrogate)
+            || ngx_http_eventsync_header(r,
+                                       &ngx_http_eventsync_cached_surrogate,
+                                       &cached->surrogate)
                != NGX_OK))
     {
         return NGX_ERROR;
     }
 
-    if (ngx_http_eventsync_cache_control(r,
-                                  &leaf->control)
-        != NGX_OK)
-    {
+    if (ngx_http_eventsync_cache_control(r, &cached->control) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -229,24 +229,24 @@ ngx_http_eventsync_leaf_cache_headers(ngx_http_eventsync_ctx_t *ctx)
 /* nginx's filters must not encode or decode the page: the ETag is strong */
 
 static ngx_int_t
-ngx_http_eventsync_leaf_encoding(ngx_http_request_t *r,
-    ngx_http_eventsync_leaf_t *leaf)
+ngx_http_eventsync_cached_encoding(ngx_http_request_t *r,
+    ngx_http_eventsync_cached_t *cached)
 {
     ngx_str_t  *name;
 
 #if (NGX_HTTP_GZIP)
     r->gzip_tested = 1;
-    r->gzip_ok = (leaf->key.encoding == ES_ENCODING_GZIP);
+    r->gzip_ok = (cached->key.encoding == ES_ENCODING_GZIP);
 #endif
 
-    if (leaf->key.encoding == ES_ENCODING_IDENTITY) {
+    if (cached->key.encoding == ES_ENCODING_IDENTITY) {
         return NGX_OK;
     }
 
-    name = &ngx_http_eventsync_leaf_encodings[leaf->key.encoding];
+    name = &ngx_http_eventsync_cached_encodings[cached->key.encoding];
 
     r->headers_out.content_encoding = ngx_http_eventsync_push_header(r,
-                                    &ngx_http_eventsync_leaf_content_encoding,
+                                  &ngx_http_eventsync_cached_content_encoding,
                                     name);
 
     return r->headers_out.content_encoding ? NGX_OK : NGX_ERROR;

@@ -55,19 +55,19 @@ static ngx_int_t ngx_http_eventsync_pages_send(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t
 ngx_http_eventsync_pages_parse(ngx_http_eventsync_ctx_t *ctx)
 {
-    u_char                             *p;
-    size_t                              len;
-    ngx_str_t                          *epoch, *page;
-    ngx_http_eventsync_leaf_request_t  *lr;
+    u_char                               *p;
+    size_t                                len;
+    ngx_str_t                            *epoch, *page;
+    ngx_http_eventsync_cached_request_t  *lr;
 
     lr = ngx_pcalloc(ctx->request->pool,
-                     sizeof(ngx_http_eventsync_leaf_request_t));
+                     sizeof(ngx_http_eventsync_cached_request_t));
     if (lr == NULL) {
         return NGX_DECLINED;
     }
 
     lr->ctx = ctx;
-    ctx->leaf = lr;
+    ctx->cached = lr;
 
     epoch = &ctx->segments[1];
     page = &ctx->segments[2];
@@ -126,7 +126,7 @@ ngx_http_eventsync_pages_number(ngx_http_eventsync_ctx_t *ctx,
         }
     }
 
-    ctx->leaf->asked = n;
+    ctx->cached->asked = n;
 
     return NGX_OK;
 
@@ -153,11 +153,11 @@ ngx_http_eventsync_pages_malformed(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t
 ngx_http_eventsync_pages(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_int_t                           rc;
-    ngx_http_eventsync_head_t          *head;
-    ngx_http_eventsync_leaf_request_t  *lr;
+    ngx_int_t                             rc;
+    ngx_http_eventsync_head_t            *head;
+    ngx_http_eventsync_cached_request_t  *lr;
 
-    lr = ctx->leaf;
+    lr = ctx->cached;
 
     if (ngx_http_eventsync_pages_head(ctx, &head) != NGX_OK
         || ngx_http_eventsync_accept_encoding(ctx, 0, &lr->encoding) != NGX_OK
@@ -166,9 +166,9 @@ ngx_http_eventsync_pages(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    lr->leaf = ngx_http_eventsync_leaf_find(ctx->worker->pages, &lr->key);
+    lr->cached = ngx_http_eventsync_cached_find(ctx->worker->pages, &lr->key);
 
-    rc = lr->leaf ? NGX_OK : ngx_http_eventsync_pages_begin(ctx);
+    rc = lr->cached ? NGX_OK : ngx_http_eventsync_pages_begin(ctx);
 
     if (rc == NGX_OK) {
         return ngx_http_eventsync_pages_send(ctx);
@@ -193,12 +193,12 @@ ngx_http_eventsync_pages(ngx_http_eventsync_ctx_t *ctx)
 ngx_int_t
 ngx_http_eventsync_pages_resume(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_http_eventsync_head_t          *head;
-    ngx_http_eventsync_leaf_request_t  *lr;
+    ngx_http_eventsync_head_t            *head;
+    ngx_http_eventsync_cached_request_t  *lr;
 
-    lr = ctx->leaf;
+    lr = ctx->cached;
 
-    if (lr->leaf) {
+    if (lr->cached) {
         return ngx_http_eventsync_pages_send(ctx);
     }
 
@@ -228,7 +228,7 @@ ngx_http_eventsync_pages_head(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_head_t  *head;
 
     hash = ngx_crc32_short(ctx->feed.data, ctx->feed.len);
-    head = &ctx->worker->pages->heads[hash % NGX_HTTP_EVENTSYNC_LEAF_HEADS];
+    head = &ctx->worker->pages->heads[hash % NGX_HTTP_EVENTSYNC_CACHED_HEADS];
 
     *result = head;
 
@@ -266,12 +266,12 @@ ngx_http_eventsync_pages_head(ngx_http_eventsync_ctx_t *ctx,
 static ngx_int_t
 ngx_http_eventsync_pages_judge(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
 {
-    uint64_t                            current, page;
-    ngx_uint_t                          encoding;
-    ngx_http_eventsync_leaf_key_t      *key;
-    ngx_http_eventsync_leaf_request_t  *lr;
+    uint64_t                              current, page;
+    ngx_uint_t                            encoding;
+    ngx_http_eventsync_cached_key_t      *key;
+    ngx_http_eventsync_cached_request_t  *lr;
 
-    lr = ctx->leaf;
+    lr = ctx->cached;
     key = &lr->key;
 
     if (ngx_strcmp(key->epoch, feed->epoch) != 0) {
@@ -345,7 +345,7 @@ ngx_http_eventsync_pages_gone(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed,
     p = ngx_cpymem(p, "/events", sizeof("/events") - 1);
     path.len = p - path.data;
 
-    ngx_memcpy(held.epoch, ctx->leaf->key.epoch, sizeof(held.epoch));
+    ngx_memcpy(held.epoch, ctx->cached->key.epoch, sizeof(held.epoch));
     held.sequence = after;
 
     return ngx_http_eventsync_gone(ctx, feed, &held, &path);
@@ -394,12 +394,12 @@ static ngx_int_t
 ngx_http_eventsync_pages_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     es_feed_t *feed)
 {
-    es_rc_t                             es;
-    es_page_t                          *page;
-    es_event_t                          event;
-    ngx_http_eventsync_leaf_request_t  *lr;
+    es_rc_t                               es;
+    es_page_t                            *page;
+    es_event_t                            event;
+    ngx_http_eventsync_cached_request_t  *lr;
 
-    lr = ctx->leaf;
+    lr = ctx->cached;
     page = &ctx->worker->page;
     event.time_ms = 0;
 
@@ -422,14 +422,14 @@ ngx_http_eventsync_pages_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
         return ngx_http_eventsync_pages_kept(ctx, feed, page, event.time_ms);
     }
 
-    lr->leaf = ngx_http_eventsync_leaf_compose(&lr->key, feed, page,
-                                               event.time_ms,
-                                               ctx->request->connection->log);
-    if (lr->leaf == NULL) {
+    lr->cached = ngx_http_eventsync_cached_compose(&lr->key, feed, page,
+                                                   event.time_ms,
+                                              ctx->request->connection->log);
+    if (lr->cached == NULL) {
         return ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
     }
 
-    ngx_http_eventsync_leaf_remember(ctx->worker->pages, lr->leaf);
+    ngx_http_eventsync_cached_remember(ctx->worker->pages, lr->cached);
 
     return NGX_OK;
 }
@@ -439,14 +439,14 @@ static ngx_int_t
 ngx_http_eventsync_pages_kept(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed,
     const es_page_t *page, int64_t time_ms)
 {
-    es_rc_t                             es;
-    es_str_t                            bytes;
-    es_buf_t                            out;
-    es_encoded_key_t                    key;
-    ngx_http_eventsync_pages_t         *pages;
-    ngx_http_eventsync_leaf_request_t  *lr;
+    es_rc_t                               es;
+    es_str_t                              bytes;
+    es_buf_t                              out;
+    es_encoded_key_t                      key;
+    ngx_http_eventsync_pages_t           *pages;
+    ngx_http_eventsync_cached_request_t  *lr;
 
-    lr = ctx->leaf;
+    lr = ctx->cached;
     pages = ctx->worker->pages;
 
     if (pages->kept == NULL) {
@@ -454,7 +454,7 @@ ngx_http_eventsync_pages_kept(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed,
     }
 
     ngx_memzero(&out, sizeof(es_buf_t));
-    ngx_http_eventsync_leaf_pages_key(&lr->key, page, &key);
+    ngx_http_eventsync_cached_pages_key(&lr->key, page, &key);
 
     es = es_encoded_get(pages->kept, &key, &out);
 
@@ -462,18 +462,18 @@ ngx_http_eventsync_pages_kept(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed,
         bytes.data = out.data;
         bytes.len = out.len;
 
-        lr->leaf = ngx_http_eventsync_leaf_encoded(&lr->key, feed, time_ms,
-                                               bytes,
-                                               ctx->request->connection->log);
+        lr->cached = ngx_http_eventsync_cached_encoded(&lr->key, feed, time_ms,
+                                                   bytes,
+                                              ctx->request->connection->log);
     }
 
     es_buf_free(&out);
 
-    if (lr->leaf == NULL) {
+    if (lr->cached == NULL) {
         return NGX_AGAIN;
     }
 
-    ngx_http_eventsync_leaf_remember(pages, lr->leaf);
+    ngx_http_eventsync_cached_remember(pages, lr->cached);
 
     return NGX_OK;
 }
@@ -484,11 +484,11 @@ ngx_http_eventsync_pages_kept(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed,
 static ngx_int_t
 ngx_http_eventsync_pages_charge(ngx_http_eventsync_ctx_t *ctx)
 {
-    if (ctx->leaf->charged) {
+    if (ctx->cached->charged) {
         return NGX_OK;
     }
 
-    ctx->leaf->charged = 1;
+    ctx->cached->charged = 1;
 
     return ngx_http_eventsync_limit_poll(ctx);
 }
@@ -501,8 +501,8 @@ ngx_http_eventsync_pages_refund(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_http_eventsync_charge_t  charge = { ES_POLICY_POLL, 1 };
 
-    if (ctx->leaf->charged) {
-        ctx->leaf->charged = 0;
+    if (ctx->cached->charged) {
+        ctx->cached->charged = 0;
         ngx_http_eventsync_limit_refund(ctx, &charge, 1);
     }
 }
@@ -511,31 +511,31 @@ ngx_http_eventsync_pages_refund(ngx_http_eventsync_ctx_t *ctx)
 static ngx_int_t
 ngx_http_eventsync_pages_send(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_pool_cleanup_t                 *cln;
-    ngx_http_eventsync_leaf_request_t  *lr;
+    ngx_pool_cleanup_t                   *cln;
+    ngx_http_eventsync_cached_request_t  *lr;
 
-    lr = ctx->leaf;
+    lr = ctx->cached;
 
     cln = ngx_pool_cleanup_add(ctx->request->pool, 0);
     if (cln == NULL) {
-        ngx_http_eventsync_leaf_release(lr->leaf);
+        ngx_http_eventsync_cached_release(lr->cached);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    cln->handler = ngx_http_eventsync_leaf_release;
-    cln->data = lr->leaf;
+    cln->handler = ngx_http_eventsync_cached_release;
+    cln->data = lr->cached;
 
-    ctx->etag = lr->leaf->etag;
+    ctx->etag = lr->cached->etag;
 
     if (ngx_http_eventsync_etag_matches(ctx)) {
         ngx_http_eventsync_pages_refund(ctx);
 
-        return ngx_http_eventsync_leaf_send(ctx, NGX_HTTP_NOT_MODIFIED);
+        return ngx_http_eventsync_cached_send(ctx, NGX_HTTP_NOT_MODIFIED);
     }
 
     if (ngx_http_eventsync_pages_charge(ctx) != NGX_OK) {
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    return ngx_http_eventsync_leaf_send(ctx, NGX_HTTP_OK);
+    return ngx_http_eventsync_cached_send(ctx, NGX_HTTP_OK);
 }

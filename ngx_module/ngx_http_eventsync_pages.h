@@ -3,10 +3,10 @@
 /*
  * Immutable pages.
  *
- * A leaf is one cached page in one encoding, together with its headers. The
- * event loop or a thread creates it. From then on it belongs to the event
- * loop, and is freed with its last reference, which is that of the cache or of
- * an answer.
+ * A cached page is one page in one encoding, together with its headers.  The
+ * event loop or a thread creates it.  From then on it belongs to the event
+ * loop, and it is freed with its last reference, which is that of the cache or
+ * of an answer.
  */
 
 
@@ -19,10 +19,10 @@
 #include "read/encoded_pages.h"
 
 
-#define NGX_HTTP_EVENTSYNC_LEAF_BUCKETS  1024
-#define NGX_HTTP_EVENTSYNC_LEAF_HEADS    64
-#define NGX_HTTP_EVENTSYNC_LEAF_TEXT     512
-#define NGX_HTTP_EVENTSYNC_LEAF_GROUP    8     /* jobs in one task */
+#define NGX_HTTP_EVENTSYNC_CACHED_BUCKETS  1024
+#define NGX_HTTP_EVENTSYNC_CACHED_HEADS    64
+#define NGX_HTTP_EVENTSYNC_CACHED_TEXT     512
+#define NGX_HTTP_EVENTSYNC_CACHED_GROUP    8     /* jobs in one task */
 
 
 /* all that the bytes depend on, without padding */
@@ -33,16 +33,16 @@ typedef struct {
     uint32_t                          feed;       /* number */
     uint32_t                          encoding;   /* es_encoding_t */
     char                              epoch[ES_EPOCH_MAX + 1];
-} ngx_http_eventsync_leaf_key_t;
+} ngx_http_eventsync_cached_key_t;
 
 
-typedef struct ngx_http_eventsync_leaf_s  ngx_http_eventsync_leaf_t;
+typedef struct ngx_http_eventsync_cached_s  ngx_http_eventsync_cached_t;
 
-struct ngx_http_eventsync_leaf_s {
-    ngx_http_eventsync_leaf_key_t     key;
+struct ngx_http_eventsync_cached_s {
+    ngx_http_eventsync_cached_key_t   key;
     ngx_uint_t                        refs;
     ngx_queue_t                       queue;      /* by use */
-    ngx_http_eventsync_leaf_t        *next;       /* next in the bucket */
+    ngx_http_eventsync_cached_t      *next;       /* next in the bucket */
 
     uint64_t                          first;      /* sequence */
     int64_t                           time_ms;    /* its commit's */
@@ -61,7 +61,7 @@ struct ngx_http_eventsync_leaf_s {
     ngx_str_t                         expires;
 
     u_char                           *text;       /* end of printed text */
-    u_char                            texts[NGX_HTTP_EVENTSYNC_LEAF_TEXT];
+    u_char                            texts[NGX_HTTP_EVENTSYNC_CACHED_TEXT];
 
     size_t                            len;
     u_char                            data[];
@@ -74,10 +74,10 @@ typedef struct {
 } ngx_http_eventsync_head_t;
 
 
-/* a leaf that a thread makes, for all requests that wait for it */
+/* a cached page that a thread makes, for all requests that wait for it */
 
 typedef struct {
-    ngx_http_eventsync_leaf_key_t     key;
+    ngx_http_eventsync_cached_key_t   key;
     ngx_str_t                         feed;       /* in `name` */
     u_char                            name[ES_FEED_MAX];
     ngx_queue_t                       queue;
@@ -88,8 +88,8 @@ typedef struct {
                                                      asked for any more */
     es_feed_t                         head;
     int64_t                           time_ms;
-    ngx_http_eventsync_leaf_t        *leaf;
-} ngx_http_eventsync_leaf_job_t;
+    ngx_http_eventsync_cached_t      *cached;
+} ngx_http_eventsync_cached_job_t;
 
 
 /* the pages of a store in a worker */
@@ -97,11 +97,12 @@ typedef struct {
 struct ngx_http_eventsync_pages_s {
     es_encoded_pages_t               *kept;       /* NULL: not stored */
 
-    ngx_http_eventsync_leaf_t        *buckets[NGX_HTTP_EVENTSYNC_LEAF_BUCKETS];
-    ngx_queue_t                       leaves;
+    ngx_http_eventsync_cached_t
+                              *buckets[NGX_HTTP_EVENTSYNC_CACHED_BUCKETS];
+    ngx_queue_t                       by_use;
     size_t                            bytes;
 
-    ngx_http_eventsync_head_t         heads[NGX_HTTP_EVENTSYNC_LEAF_HEADS];
+    ngx_http_eventsync_head_t         heads[NGX_HTTP_EVENTSYNC_CACHED_HEADS];
 
     ngx_queue_t                       jobs;       /* for the next task */
     ngx_queue_t                       running;
@@ -114,13 +115,13 @@ struct ngx_http_eventsync_pages_s {
 
 /* a request for a page */
 
-struct ngx_http_eventsync_leaf_request_s {
+struct ngx_http_eventsync_cached_request_s {
     ngx_http_eventsync_ctx_t         *ctx;
     ngx_uint_t                        head;       /* unsigned  head:1 */
     uint64_t                          asked;      /* page, unless head */
     ngx_uint_t                        encoding;   /* es_encoding_t */
 
-    ngx_http_eventsync_leaf_key_t     key;
+    ngx_http_eventsync_cached_key_t   key;
     uint64_t                          first;
     ngx_uint_t                        full;       /* unsigned  full:1 */
     int64_t                           retain_ms;
@@ -128,7 +129,7 @@ struct ngx_http_eventsync_leaf_request_s {
 
     ngx_queue_t                       queue;
     es_rc_t                           rc;
-    ngx_http_eventsync_leaf_t        *leaf;       /* a reference */
+    ngx_http_eventsync_cached_t      *cached;     /* a reference */
     ngx_uint_t                        charged;    /* unsigned  charged:1 */
 };
 
@@ -145,30 +146,30 @@ void ngx_http_eventsync_pages_close(ngx_http_eventsync_worker_t *w);
 
 ngx_int_t ngx_http_eventsync_pages_resume(ngx_http_eventsync_ctx_t *ctx);
 
-/* _leaf: any thread may create one; all else is for the event loop */
+/* _page_cache: any thread may create one; all else is for the event loop */
 
-ngx_http_eventsync_leaf_t *ngx_http_eventsync_leaf_compose(
-    const ngx_http_eventsync_leaf_key_t *key, const es_feed_t *feed,
+ngx_http_eventsync_cached_t *ngx_http_eventsync_cached_compose(
+    const ngx_http_eventsync_cached_key_t *key, const es_feed_t *feed,
     const es_page_t *page, int64_t time_ms, ngx_log_t *log);
-ngx_http_eventsync_leaf_t *ngx_http_eventsync_leaf_encoded(
-    const ngx_http_eventsync_leaf_key_t *key, const es_feed_t *feed,
+ngx_http_eventsync_cached_t *ngx_http_eventsync_cached_encoded(
+    const ngx_http_eventsync_cached_key_t *key, const es_feed_t *feed,
     int64_t time_ms, es_str_t bytes, ngx_log_t *log);
-void ngx_http_eventsync_leaf_age(ngx_http_eventsync_leaf_t *leaf,
+void ngx_http_eventsync_cached_age(ngx_http_eventsync_cached_t *cached,
     int64_t retain_ms, ngx_uint_t bounded);
-ngx_http_eventsync_leaf_t *ngx_http_eventsync_leaf_find(
+ngx_http_eventsync_cached_t *ngx_http_eventsync_cached_find(
     ngx_http_eventsync_pages_t *pages,
-    const ngx_http_eventsync_leaf_key_t *key);
-void ngx_http_eventsync_leaf_remember(ngx_http_eventsync_pages_t *pages,
-    ngx_http_eventsync_leaf_t *leaf);
-void ngx_http_eventsync_leaf_release(void *data);
-void ngx_http_eventsync_leaf_free_all(ngx_http_eventsync_pages_t *pages);
-void ngx_http_eventsync_leaf_pages_key(
-    const ngx_http_eventsync_leaf_key_t *key, const es_page_t *page,
+    const ngx_http_eventsync_cached_key_t *key);
+void ngx_http_eventsync_cached_remember(ngx_http_eventsync_pages_t *pages,
+    ngx_http_eventsync_cached_t *cached);
+void ngx_http_eventsync_cached_release(void *data);
+void ngx_http_eventsync_cached_free_all(ngx_http_eventsync_pages_t *pages);
+void ngx_http_eventsync_cached_pages_key(
+    const ngx_http_eventsync_cached_key_t *key, const es_page_t *page,
     es_encoded_key_t *out);
 
-/* _leaf_send */
+/* _page_cache_send */
 
-ngx_int_t ngx_http_eventsync_leaf_send(ngx_http_eventsync_ctx_t *ctx,
+ngx_int_t ngx_http_eventsync_cached_send(ngx_http_eventsync_ctx_t *ctx,
     ngx_uint_t status);
 
 /* _accept */
