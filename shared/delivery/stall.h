@@ -3,10 +3,10 @@
 /*
  * Stalls: deliveries of an endpoint that do not move, and why.
  *
- * The dispatcher writes a record for a feed of an endpoint that takes no new
- * events, for an endpoint that is sent nothing, and for a feed on which some
- * subjects wait.  The record is committed together with its cause and deleted
- * when the feed moves again.
+ * The dispatcher writes a record for each feed of an endpoint that takes no new
+ * events or on which some subjects wait.  It also writes one for an endpoint
+ * that is sent nothing.  The record is committed together with its cause and
+ * deleted when the feed moves again.
  */
 
 #ifndef ES_STALL_H

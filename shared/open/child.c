@@ -4,8 +4,8 @@
  * Continues a program in a child process.
  *
  * A process cannot change its id.  When LMDB cannot tell this process from
- * another one with the same id, the program needs a new process, and the
- * parent stays only to pass signals on and to return the child's status.
+ * another one with the same id, the program needs a new process.  The parent
+ * then only passes signals on and returns the child's status.
  */
 
 #include <errno.h>

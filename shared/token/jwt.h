@@ -5,7 +5,7 @@
  * in JWS Compact Serialization (RFC 7515), by the rules of RFC 8725.
  *
  * A key has one algorithm; a token's `alg` must be equal to it.  The store's
- * identity is both the issuer and the audience of a token, so that a token of
+ * identity is both the issuer and the audience of a token.  So a token of
  * another store is invalid here, even if the same key has signed it.
  *
  * A token grants nothing by itself.  At each use the caller looks up the
