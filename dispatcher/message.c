@@ -28,7 +28,7 @@
 
 #define ESD_TRACEPARENT  "\"traceparent\":\""
 #define ESD_BATCH_ID     "batch-"
-#define ESD_BATCH_BYTES  16        /* of a digest in the id of a batch */
+#define ESD_BATCH_ID_BYTES  16     /* of a digest in the id of a batch */
 
 
 void
@@ -234,7 +234,7 @@ esd_message_name(const esd_send_t *send, char out[ES_ID_MAX + 1])
 
     memcpy(out, ESD_BATCH_ID, sizeof(ESD_BATCH_ID));
 
-    for (i = 0; i < ESD_BATCH_BYTES; i++) {
+    for (i = 0; i < ESD_BATCH_ID_BYTES; i++) {
         (void) snprintf(out + sizeof(ESD_BATCH_ID) - 1 + 2 * i, 3, "%02x",
                         digest[i]);
     }

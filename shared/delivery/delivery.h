@@ -198,8 +198,8 @@ typedef struct {
 } es_dead_position_t;
 
 /* Reads up to `max` dead letters from `position` on and deletes those older
-   than `before_ms`; `dropped` is their number.  `position` moves to the next, and
-   after the last back to the first. */
+   than `before_ms`; `dropped` is their number.  `position` moves to the next,
+   and after the last back to the first. */
 es_rc_t es_delivery_expire_dead(es_store_t *store, int64_t before_ms,
     unsigned max, es_dead_position_t *position, unsigned *dropped);
 

@@ -228,7 +228,7 @@ es_implied_properties(es_compat_t *c, const es_node_t *old,
    name. */
 
 static bool
-es_implied_members(es_compat_t *c, const es_check_t *had,
+es_implied_each(es_compat_t *c, const es_check_t *had,
     const es_check_t *check)
 {
     size_t  i, j;
@@ -257,8 +257,8 @@ bool
 es_implied_patterns(es_compat_t *c, const es_node_t *old,
     const es_check_t *check)
 {
-    return es_implied_members(c, es_node_find(old, ES_KW_PATTERN_PROPERTIES),
-                              check);
+    return es_implied_each(c, es_node_find(old, ES_KW_PATTERN_PROPERTIES),
+                           check);
 }
 
 
@@ -351,6 +351,6 @@ bool
 es_implied_dependents(es_compat_t *c, const es_node_t *old,
     const es_check_t *check)
 {
-    return es_implied_members(c, es_node_find(old, ES_KW_DEPENDENT_SCHEMAS),
-                              check);
+    return es_implied_each(c, es_node_find(old, ES_KW_DEPENDENT_SCHEMAS),
+                           check);
 }

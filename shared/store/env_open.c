@@ -137,8 +137,8 @@ es_env_open(const es_env_options_t *options, es_env_t **out)
     env->queue = open(options->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (options->writable) {
-        es_reserve_init(&env->reserve, env->mdb, options->reserve, options->step,
-                        options->map_max);
+        es_reserve_init(&env->reserve, env->mdb, options->reserve,
+                        options->step, options->map_max);
     }
 
     *out = env;
