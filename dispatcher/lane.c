@@ -182,8 +182,10 @@ esd_lane_reset_nudge(esd_lane_t *lane)
 }
 
 
-void
-esd_lane_restart(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t position)
+/* The lane starts again, at the beginning of the feed's present epoch. */
+
+static void
+esd_lane_restart(esd_dispatcher_t *d, esd_lane_t *lane)
 {
     esd_lane_forget(d, lane);
     esd_must(d, es_changeset_forget_feed(d->recorder.filling,
@@ -191,8 +193,8 @@ esd_lane_restart(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t position)
                                          lane->source->feed.number));
 
     memcpy(lane->epoch, lane->source->feed.epoch, sizeof(lane->epoch));
-    lane->position = position;
-    lane->matched = position;
+    lane->position = 0;
+    lane->matched = 0;
     lane->unmatched = 0;
     lane->acked = 0;
     esd_lane_dirty(d, lane);
@@ -212,7 +214,7 @@ esd_lane_check(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane)
                      "feed \"%s\" was reset: endpoint %s continues "
                      "at the beginning of epoch %s", feed->name,
                      lane->target->name, feed->epoch);
-        esd_lane_restart(d, lane, 0);
+        esd_lane_restart(d, lane);
     }
 
     if (lane->position + 1 < feed->oldest) {

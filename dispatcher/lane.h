@@ -103,9 +103,6 @@ size_t esd_lane_find_item(const esd_lane_t *lane, uint64_t key,
 /* Compares the lane with its feed and follows another epoch or retention.
    False: the feed is being emptied, and the lane waits until that is done. */
 bool esd_lane_check(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane);
-/* Starts the lane again in the feed's present epoch, after `position`. */
-void esd_lane_restart(esd_dispatcher_t *d, esd_lane_t *lane,
-    uint64_t position);
 /* The lane's progress is written with the next commit. */
 void esd_lane_dirty(esd_dispatcher_t *d, esd_lane_t *lane);
 

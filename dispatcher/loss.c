@@ -144,7 +144,7 @@ esd_loss_report(esd_dispatcher_t *d, const es_away_t *away,
 
 /* Announces what the lane has lost, if anything. */
 
-void
+static void
 esd_loss_flush(esd_dispatcher_t *d, esd_lane_t *lane)
 {
     es_away_t  away;

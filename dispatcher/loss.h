@@ -27,8 +27,7 @@ void esd_loss_away(const esd_lane_t *lane, es_away_t *away);
 /* Logs, counts and announces a loss; nothing if its count is 0. */
 void esd_loss_report(esd_dispatcher_t *d, const es_away_t *away,
     const es_loss_t *loss);
-/* Reports what the lane has lost: at once, or when a report is due. */
-void esd_loss_flush(esd_dispatcher_t *d, esd_lane_t *lane);
+/* Each second: reports what the lane has lost, when a report is due. */
 void esd_loss_tick(esd_dispatcher_t *d, esd_lane_t *lane);
 /* Retention has deleted undelivered events of the lane. */
 void esd_loss_overtaken(esd_dispatcher_t *d, esd_lane_t *lane);
