@@ -40,14 +40,14 @@
 
 #define NGX_HTTP_EVENTSYNC_SEGMENTS     3     /* '*' of a URL's pattern */
 #define NGX_HTTP_EVENTSYNC_PARTNER_LEN  64
-#define NGX_HTTP_EVENTSYNC_QUOTED       64    /* of a request in a detail */
+#define NGX_HTTP_EVENTSYNC_QUOTED       64    /* bytes of a request */
 
-/* the name of a feed as the reader's and the publisher's argument */
+/* converts an nginx string, such as a feed's name, for the library */
 #define ngx_http_eventsync_str(s)                                             \
     ((es_str_t) { (const char *) (s)->data, (s)->len })
 
 
-/* what a location serves, each switched by a directive of its own */
+/* the resources of a location; each has a directive that enables it */
 
 typedef enum {
     NGX_HTTP_EVENTSYNC_POLL = 0,
@@ -68,7 +68,7 @@ typedef enum {
 } ngx_http_eventsync_resource_e;
 
 
-/* in the order of preference of a client that has none */
+/* in the order in which the server prefers them */
 
 typedef enum {
     NGX_HTTP_EVENTSYNC_JSON = 0,
@@ -115,7 +115,7 @@ struct ngx_http_eventsync_ctx_s {
     ngx_http_eventsync_token_t       *token;      /* NULL: the key itself */
     const es_key_t                   *grant;      /* valid in this event,
                                                      see _auth */
-    int64_t                           expires_ms; /* of it; 0: never */
+    int64_t                           expires_ms; /* 0: never */
     uint32_t                          partner;    /* its number; 0: none */
     ngx_str_t                         partner_name;
     u_char                            name[NGX_HTTP_EVENTSYNC_PARTNER_LEN];

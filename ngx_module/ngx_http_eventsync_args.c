@@ -334,7 +334,7 @@ ngx_http_eventsync_args_tombstones(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* the parameters of a filter stand together, in the order of its table */
+/* the parameters of a filter are adjacent, in the order of its table */
 
 _Static_assert(NGX_HTTP_EVENTSYNC_ARG_SUBJECT
                == NGX_HTTP_EVENTSYNC_ARG_TYPES + ES_FILTER_PARAMS - 1,

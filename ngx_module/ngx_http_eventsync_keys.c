@@ -45,7 +45,9 @@ ngx_http_eventsync_keys_free(void *data)
 }
 
 
-/* a directive that names a file of keys, which are freed with the cycle */
+/*
+ * handles a directive with a file of keys, and frees the keys with the cycle
+ */
 
 char *
 ngx_http_eventsync_keys_file(ngx_conf_t *cf, void **keys,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Refusals by a limit: the problem that the client is sent, the counters, and
- * the log line.  In a dry run a refusal is only counted and logged.
+ * Refusals by a limit: the problem for the client, the counters, and the log
+ * line. In a dry run a refusal is only counted and logged.
  */
 
 

@@ -89,7 +89,7 @@ ngx_http_eventsync_steps_accept(ngx_http_eventsync_ctx_t *ctx)
 
     case NGX_HTTP_EVENTSYNC_ACCEPT_PAGE:
 
-        /* a subrequest is no stream */
+        /* a subrequest cannot be a stream */
 
         n = (ctx->conf->sse && ctx->request == ctx->request->main)
             ? NGX_HTTP_EVENTSYNC_FORMATS : NGX_HTTP_EVENTSYNC_SSE;
