@@ -61,6 +61,14 @@ es_filter_is_all(const es_filter_t *filter)
     return filter == NULL || (filter->ntypes == 0 && !filter->by_subject);
 }
 
+/* True if the subject is all that the filter asks for.  A new attribute must
+   be ruled out here and above. */
+static inline bool
+es_filter_is_subject(const es_filter_t *filter)
+{
+    return filter != NULL && filter->by_subject && filter->ntypes == 0;
+}
+
 bool es_filter_type_matches(const es_filter_t *filter, es_str_t type);
 
 /*

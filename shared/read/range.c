@@ -140,7 +140,7 @@ es_range_count(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
         return ES_OK;
     }
 
-    if (filter->ntypes > 0) {
+    if (!es_filter_is_subject(filter)) {
         return ES_NOT_FOUND;
     }
 

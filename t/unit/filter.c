@@ -210,6 +210,11 @@ test_subject(void)
                              &problem), ES_OK, "a subject is taken");
     is_str(filter.subject, "a\\\"b\\\\c\\u0001", "as in JSON text");
     ok(filter.by_subject && !es_filter_is_all(&filter), "and filters");
+    ok(es_filter_is_subject(&filter), "by the subject alone");
+    filter.ntypes = 1;
+    ok(!es_filter_is_subject(&filter) && !es_filter_is_subject(NULL),
+       "which it does not with a type, and not without a filter");
+    filter.ntypes = 0;
     is_int(es_filter_subject(&filter, es_lit(""), &scratch, &problem),
            ES_INVALID, "an empty subject is refused");
     is_int(es_filter_subject(&filter, es_lit("\xff"), &scratch, &problem),
