@@ -14,6 +14,7 @@
 #include "manage/manage.h"
 #include "object.h"
 #include "registry/endpoint_members.h"
+#include "registry/origin.h"
 
 
 /* How the text of an option becomes a member of the record.  An empty text
@@ -219,6 +220,59 @@ ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
 }
 
 
+/* An origin that the change shows the endpoint's client certificate to, or
+   trusts by its CA file; NULL: none.  The change itself reports a record that
+   cannot be read. */
+
+static const char *
+ctl_endpoint_pinned(ctl_t *ctl, const char *name, const json_t *change,
+    char origin[ES_ORIGIN_MAX])
+{
+    json_t      *stored = NULL;
+    es_buf_t     buf = { 0 };
+    const char  *pointer;
+
+    if (es_registry_get(ctl->store, ES_KIND_ENDPOINT, es_str(name), &buf)
+        == ES_OK)
+    {
+        stored = json_loadb(buf.data, buf.len, 0, NULL);
+    }
+
+    pointer = es_origin_pinned(stored, change, origin);
+    json_decref(stored);
+    es_buf_free(&buf);
+
+    return pointer != NULL ? origin : NULL;
+}
+
+
+/* Changes the record, and says so if TLS files are used for a new origin. */
+
+static int
+ctl_endpoint_apply(ctl_t *ctl, const char *name, json_t *object)
+{
+    int          rc;
+    char         buf[ES_ORIGIN_MAX];
+    const char  *origin;
+
+    rc = ctl_open(ctl, ES_STORE_ADMIN);
+    if (rc != CTL_OK) {
+        json_decref(object);
+        return rc;
+    }
+
+    origin = ctl_endpoint_pinned(ctl, name, object, buf);
+    rc = ctl_object_change(ctl, ES_KIND_ENDPOINT, name, object);
+
+    if (rc == CTL_OK && origin != NULL) {
+        ctl_complain("note: endpoint %s now uses its TLS files for %s", name,
+                     origin);
+    }
+
+    return rc;
+}
+
+
 int
 ctl_endpoint_change(ctl_t *ctl, int argc, char **argv)
 {
@@ -238,7 +292,7 @@ ctl_endpoint_change(ctl_t *ctl, int argc, char **argv)
              || json_object_get(object, "subject") != NULL;
 
     if (!feeds && !filter) {
-        rc = ctl_object_change(ctl, ES_KIND_ENDPOINT, argv[0], object);
+        rc = ctl_endpoint_apply(ctl, argv[0], object);
         ctl_endpoint_hint(rc, plain);
         return rc;
     }
@@ -249,7 +303,7 @@ ctl_endpoint_change(ctl_t *ctl, int argc, char **argv)
         return rc;
     }
 
-    rc = ctl_object_change(ctl, ES_KIND_ENDPOINT, argv[0], object);
+    rc = ctl_endpoint_apply(ctl, argv[0], object);
 
     if (rc == CTL_OK) {
         ctl_affected_left(ctl, &affected);

@@ -13,13 +13,38 @@
 
 #include "checkpoint/checkpoint.h"
 #include "object.h"
+#include "registry/endpoint_members.h"
 #include "registry/object.h"
+
+
+/* The option of the member that is at fault as a whole; NULL: none. */
+
+static const char *
+ctl_object_option(es_kind_t kind, const char *pointer)
+{
+    const es_endpoint_member_t  *m;
+
+    m = kind == ES_KIND_ENDPOINT && pointer[0] == '/'
+        ? es_endpoint_member(pointer + 1) : NULL;
+
+    return m != NULL && m->type == ES_MEMBER_OBJECT ? m->option : NULL;
+}
 
 
 static int
 ctl_object_failed(es_kind_t kind, const char *name, es_rc_t rc,
     const es_problem_t *problem)
 {
+    const char  *option;
+
+    option = ctl_object_option(kind, problem->pointer);
+
+    if (option != NULL) {
+        return ctl_fail(CTL_FAILED, "%s \"%s\": %s: %s (--%s=JSON sets it, "
+                        "--%s= removes it)", es_kind_name(kind), name,
+                        problem->pointer, problem->detail, option, option);
+    }
+
     if (problem->pointer[0] != '\0') {
         return ctl_fail(CTL_FAILED, "%s \"%s\": %s: %s", es_kind_name(kind),
                         name, problem->pointer, problem->detail);

@@ -17,19 +17,38 @@
 #include "manage/manage.h"
 #include "manage/manage_internal.h"
 #include "registry/endpoint_simulate.h"
+#include "registry/origin.h"
 #include "registry/registry.h"
 #include "registry/values.h"
 
 
-/* The guard: checks owner, condition and feeds against the record that is
-   about to be overwritten, which may differ from the one that was read before.
-   */
+static es_rc_t
+es_manage_origin(json_t *stored, json_t *change, es_problem_t *problem)
+{
+    char         origin[ES_ORIGIN_MAX];
+    const char  *pointer;
+
+    pointer = es_origin_pinned(stored, change, origin);
+
+    return pointer == NULL
+           ? ES_OK
+           : es_problem_set(problem, ES_INVALID, -1, pointer, "only an "
+                            "operator can change the origin of this URL, "
+                            "because an operator has set TLS files for the "
+                            "endpoint");
+}
+
+
+/* The guard: checks owner, condition, feeds and origins against the record
+   that is about to be overwritten, which may differ from the one that was read
+   before. */
 
 static es_rc_t
 es_manage_guard(void *ctx, json_t *stored, json_t *change,
     es_problem_t *problem)
 {
     char              etag[ES_ENDPOINT_ETAG_MAX];
+    es_rc_t           rc;
     es_manage_ctx_t  *m = ctx;
 
     m->managed->refusal = ES_REFUSED_OTHER;
@@ -46,7 +65,9 @@ es_manage_guard(void *ctx, json_t *stored, json_t *change,
                               "ETag does not satisfy the condition");
     }
 
-    return es_manage_feeds(m, change, problem);
+    rc = es_manage_feeds(m, change, problem);
+
+    return rc == ES_OK ? es_manage_origin(stored, change, problem) : rc;
 }
 
 

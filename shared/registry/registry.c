@@ -18,6 +18,7 @@
 #include "log/feed.h"
 #include "log/store_clock.h"
 #include "registry/object.h"
+#include "registry/origin.h"
 #include "registry/record.h"
 #include "registry/registry.h"
 #include "registry/removed_endpoints.h"
@@ -256,6 +257,40 @@ es_write_create(es_write_t *w, MDB_txn *txn)
 }
 
 
+/* Merges the change into the object and checks the result. */
+
+static es_rc_t
+es_object_change(es_write_t *w, MDB_txn *txn, json_t *object)
+{
+    json_t   *stored;
+    es_rc_t   rc;
+
+    rc = es_write_check_fixed(w, object);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    stored = json_copy(object);
+    if (stored == NULL) {
+        return ES_NOMEM;
+    }
+
+    rc = es_object_merge(w, object);
+
+    if (rc == ES_OK) {
+        rc = es_write_check(w, txn, object);
+    }
+
+    if (rc == ES_OK && w->kind == ES_KIND_ENDPOINT) {
+        rc = es_origin_check(stored, w->input, w->problem);
+    }
+
+    json_decref(stored);
+
+    return rc;
+}
+
+
 static es_rc_t
 es_write_change(es_write_t *w, MDB_txn *txn)
 {
@@ -268,15 +303,7 @@ es_write_change(es_write_t *w, MDB_txn *txn)
         return rc;
     }
 
-    rc = es_write_check_fixed(w, object);
-
-    if (rc == ES_OK) {
-        rc = es_object_merge(w, object);
-    }
-
-    if (rc == ES_OK) {
-        rc = es_write_check(w, txn, object);
-    }
+    rc = es_object_change(w, txn, object);
 
     revision = json_integer_value(json_object_get(object, "revision"));
 
