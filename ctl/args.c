@@ -27,7 +27,7 @@ ctl_take(ctl_t *ctl, const ctl_option_t *options, char **argv, int argc, int *i)
 {
     int                  rc;
     size_t               len;
-    const char          *name, *text;
+    const char          *name;
     const ctl_option_t  *option;
     const ctl_option_t   store[] = {
         { "store", false, &ctl->store_path },
@@ -35,8 +35,7 @@ ctl_take(ctl_t *ctl, const ctl_option_t *options, char **argv, int argc, int *i)
         { NULL, false, NULL }
     };
 
-    text = argv[*i];
-    name = text + 2;
+    name = argv[*i] + 2;
     len = strcspn(name, "=");
 
     option = ctl_find(store, name, len);
@@ -47,10 +46,15 @@ ctl_take(ctl_t *ctl, const ctl_option_t *options, char **argv, int argc, int *i)
 
     option = ctl_find(options, name, len);
     if (option == NULL) {
-        return ctl_fail(CTL_USAGE, "unknown option \"%s\"", text);
+        return ctl_fail(CTL_USAGE, "unknown option \"--%.*s\"", (int) len,
+                        name);
     }
 
     rc = ctl_value(option, argv, argc, i);
+
+    if (rc == CTL_OK && ctl_secret_option(option->name)) {
+        rc = ctl_secret_take(ctl, option->name, option->value);
+    }
 
     /* A path may have any bytes; all other values end up in JSON. */
 

@@ -25,11 +25,15 @@
 
 #define CTL_NO_KIND  (-1)
 
+typedef struct ctl_secret  ctl_secret_t;
+
 typedef struct {
-    const char  *store_path;       /* --store or EVENTSYNC_STORE */
-    const char  *key_file;         /* --key-file or EVENTSYNC_KEY_FILE */
-    int          kind;             /* of the command, see ctl_command_t */
-    es_store_t  *store;
+    const char    *store_path;     /* --store or EVENTSYNC_STORE */
+    const char    *key_file;       /* --key-file or EVENTSYNC_KEY_FILE */
+    int            kind;           /* of the command, see ctl_command_t */
+    es_store_t    *store;
+    ctl_secret_t  *secrets;        /* that options have named */
+    const char    *input;          /* content of standard input; NULL: none */
 } ctl_t;
 
 /* One long option.  `value` receives its text; for a flag it is "". */
@@ -70,6 +74,23 @@ int ctl_number(const char *option, const char *text, uint64_t min,
 
 /* "a,b" as a JSON array of strings. */
 json_t *ctl_list(const char *text);
+
+/* ---- secret.c ---- */
+
+/* Tells whether the value of this option is a secret, in every command. */
+bool ctl_secret_option(const char *name);
+
+/*
+ * Replaces the value "@FILE", "-" or "env:NAME" by the secret that it names,
+ * which is valid until ctl_secrets_free().  An empty value stays.  CTL_USAGE
+ * with a message: it is the secret itself.  CTL_FAILED with a message: the
+ * secret cannot be read, or users other than the file's owner and group can
+ * read it.
+ */
+int ctl_secret_take(ctl_t *ctl, const char *option, const char **value);
+
+/* Wipes the secrets. */
+void ctl_secrets_free(ctl_t *ctl);
 
 /* ---- output.c ---- */
 

@@ -94,7 +94,7 @@ static const ctl_command_t  ctl_commands[] = {
     { "endpoint resume", ctl_endpoint_resume, ES_KIND_ENDPOINT, "NAME",
       "resume deliveries, also after a stop" },
     { "endpoint rotate", ctl_endpoint_rotate, ES_KIND_ENDPOINT,
-      "NAME [--overlap=24h] [--kind=v1|v1a | --secret=whsec_...]",
+      "NAME [--overlap=24h] [--kind=v1|v1a | --secret=@FILE]",
       "add a new secret; the old ones sign as well until the overlap ends" },
     { "endpoint keys", ctl_endpoint_keys, ES_KIND_ENDPOINT, "NAME",
       "print the public keys of v1a signatures as a JWK Set" },
@@ -150,21 +150,21 @@ static const ctl_command_t  ctl_commands[] = {
 
     { "publish", ctl_publish, CTL_NO_KIND,
       "FEED [--format=ndjson|json|batch] [--batch=N] [--results] "
-      "[--url=URL [--key=KEY]] < events",
+      "[--url=URL [--key=@FILE]] < events",
       "publish events from standard input, to the store or by HTTP" },
     { "tail", ctl_tail, CTL_NO_KIND,
       "FEED [--after=CURSOR | --from=TIME|oldest|latest] [--types=A,B.*] "
-      "[--subject=S] [--limit=N] [--follow] [--url=URL [--key=KEY]]",
+      "[--subject=S] [--limit=N] [--follow] [--url=URL [--key=@FILE]]",
       "print events, one per line, from the store or by HTTP" },
     { "listen", ctl_listen, CTL_NO_KIND,
-      "--port=N --secret=whsec_... [--log=FILE | --state=FILE] "
+      "--port=N --secret=@FILE [--log=FILE | --state=FILE] "
       "[--address=127.0.0.1] "
-      "[--poll=URL [--key=KEY] [--feeds=A,B] [--types=A,B.*] [--subject=S] "
+      "[--poll=URL [--key=@FILE] [--feeds=A,B] [--types=A,B.*] [--subject=S] "
       "[--poll-every=1m]] "
       "[--status=503] [--fail-rate=PERCENT]",
       "receive webhooks, verify them and heal gaps by polling" },
     { "verify-integration", ctl_verify_integration, CTL_NO_KIND,
-      "ENDPOINT | --url=URL --secret=whsec_... [--timeout=10s] [--thin] "
+      "ENDPOINT | --url=URL --secret=@FILE [--timeout=10s] [--thin] "
       "[--batch] [--json]",
       "send valid and invalid signed requests to a receiver and check its "
       "answers" },
@@ -223,7 +223,8 @@ main(int argc, char **argv)
     }
 
     if (command == NULL && strncmp(argv[0], "--", 2) == 0) {
-        return ctl_fail(CTL_USAGE, "unknown option \"%s\"", argv[0]);
+        return ctl_fail(CTL_USAGE, "unknown option \"%.*s\"",
+                        (int) strcspn(argv[0], "="), argv[0]);
     }
 
     if (command == NULL) {
@@ -238,6 +239,7 @@ main(int argc, char **argv)
 
     ctl_report(&ctl, true);
     es_store_close(ctl.store);
+    ctl_secrets_free(&ctl);
 
     if (fflush(stdout) != 0 && rc == CTL_OK) {
         return ctl_fail(CTL_FAILED, "cannot write to standard output");

@@ -128,6 +128,7 @@ ctl_publish(ctl_t *ctl, int argc, char **argv)
 
     size = CTL_PUBLISH_BATCH;
     format = CTL_NDJSON;
+    ctl->input = "the events";
 
     rc = ctl_args(ctl, &argc, argv, 1, 1, options);
 

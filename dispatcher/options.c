@@ -89,7 +89,7 @@ static const char  esd_help[] =
     "  --proxy=URL               send all requests through this proxy,\n"
     "                            http://HOST:PORT or https://HOST:PORT\n"
     "  --proxy-auth-file=PATH    file with the user:password of the proxy in\n"
-    "                            its first line\n"
+    "                            its first line; its mode is 0600 or 0640\n"
     "  --max-connections=N       maximum number of concurrent requests to all\n"
     "                            endpoints (2048)\n"
     "  --max-waiting=N           maximum number of waiting events of all\n"
@@ -273,7 +273,8 @@ esd_option(esd_options_t *o, int option, char **argv)
 
         if (!esd_proxy_ok(optarg)) {
             esd_usage("--proxy must be the URL of a proxy with its port and "
-                      "without a path, like \"%s\"",
+                      "without a path, like \"%s\"; a user and a password "
+                      "belong in the file of --proxy-auth-file",
                       "http://proxy.example:3128");
         }
 

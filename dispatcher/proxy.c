@@ -11,7 +11,6 @@
  */
 
 #include <curl/curl.h>
-#include <errno.h>
 #include <ev.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -20,6 +19,7 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "delivery/delivery.h"
+#include "keys/keyfile.h"
 
 #include "dispatcher.h"
 #include "egress.h"
@@ -37,14 +37,14 @@
 #define ESD_PROXY_PATIENCE_US  5000000
 
 
-/* Accepts "http://host:port" and "https://host:port", with or without
-   "user:password@". */
+/* Accepts "http://host:port" and "https://host:port".  Credentials are refused,
+   because other users can read a command line. */
 
 bool
 esd_proxy_ok(const char *text)
 {
     bool    ok;
-    char   *port, *path, *query;
+    char   *port, *path, *other;
     CURLU  *url;
 
     if (strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0)
@@ -54,7 +54,7 @@ esd_proxy_ok(const char *text)
 
     port = NULL;
     path = NULL;
-    query = NULL;
+    other = NULL;
     url = curl_url();
 
     ok = url != NULL
@@ -62,12 +62,14 @@ esd_proxy_ok(const char *text)
          && curl_url_get(url, CURLUPART_PORT, &port, 0) == CURLUE_OK
          && curl_url_get(url, CURLUPART_PATH, &path, 0) == CURLUE_OK
          && strcmp(path, "/") == 0
-         && curl_url_get(url, CURLUPART_QUERY, &query, 0) != CURLUE_OK
-         && curl_url_get(url, CURLUPART_FRAGMENT, &query, 0) != CURLUE_OK;
+         && curl_url_get(url, CURLUPART_QUERY, &other, 0) != CURLUE_OK
+         && curl_url_get(url, CURLUPART_FRAGMENT, &other, 0) != CURLUE_OK
+         && curl_url_get(url, CURLUPART_USER, &other, 0) != CURLUE_OK
+         && curl_url_get(url, CURLUPART_PASSWORD, &other, 0) != CURLUE_OK;
 
     curl_free(port);
     curl_free(path);
-    curl_free(query);
+    curl_free(other);
     curl_url_cleanup(url);
 
     return ok;
@@ -86,13 +88,9 @@ esd_proxy_timer(struct ev_loop *ev, ev_timer *w, int revents)
 /* Reads the line "user:password". */
 
 static bool
-esd_proxy_read(esd_proxy_t *proxy, FILE *f)
+esd_proxy_read(esd_proxy_t *proxy, char *line)
 {
-    char  *colon, line[ESD_PROXY_AUTH_MAX];
-
-    if (fgets(line, sizeof(line), f) == NULL) {
-        return false;
-    }
+    char  *colon;
 
     line[strcspn(line, "\r\n")] = '\0';
     colon = strchr(line, ':');
@@ -104,7 +102,6 @@ esd_proxy_read(esd_proxy_t *proxy, FILE *f)
     *colon = '\0';
     proxy->user = strdup(line);
     proxy->password = strdup(colon + 1);
-    explicit_bzero(line, sizeof(line));
 
     return proxy->user != NULL && proxy->password != NULL;
 }
@@ -113,9 +110,12 @@ esd_proxy_read(esd_proxy_t *proxy, FILE *f)
 es_rc_t
 esd_proxy_init(esd_dispatcher_t *d)
 {
-    bool         ok;
-    FILE        *f;
-    const char  *name;
+    bool          ok;
+    char          text[ESD_PROXY_AUTH_MAX];
+    size_t        len = 0;
+    es_rc_t       rc;
+    const char   *name;
+    es_problem_t  problem = { 0 };
 
     ev_init(&d->proxy.timer, esd_proxy_timer);
     name = d->options.proxy_auth_file;
@@ -124,15 +124,17 @@ esd_proxy_init(esd_dispatcher_t *d)
         return ES_OK;
     }
 
-    f = fopen(name, "re");
-    if (f == NULL) {
-        esd_log_line(ESD_LOG_ERROR, "cannot read \"%s\": %s", name,
-                     strerror(errno));
-        return ES_IO;
+    rc = es_key_file_read("proxy file", name, text, sizeof(text), &len,
+                          &problem);
+    if (rc != ES_OK) {
+        explicit_bzero(text, sizeof(text));
+        esd_log_line(ESD_LOG_ERROR, "%s", problem.detail);
+        return rc;
     }
 
-    ok = esd_proxy_read(&d->proxy, f);
-    (void) fclose(f);
+    text[len] = '\0';
+    ok = esd_proxy_read(&d->proxy, text);
+    explicit_bzero(text, sizeof(text));
 
     if (!ok) {
         esd_log_line(ESD_LOG_ERROR, "\"%s\" does not begin with a line "
@@ -147,6 +149,10 @@ esd_proxy_init(esd_dispatcher_t *d)
 void
 esd_proxy_done(esd_dispatcher_t *d)
 {
+    if (d->proxy.password != NULL) {
+        explicit_bzero(d->proxy.password, strlen(d->proxy.password));
+    }
+
     free(d->proxy.user);
     free(d->proxy.password);
 }

@@ -18,8 +18,8 @@
 /* The read asks for one byte more, to notice a file that is too large. */
 
 static es_rc_t
-es_key_file_text(int fd, const char *path, void *data, size_t size,
-    size_t *len, es_problem_t *problem)
+es_key_file_text(int fd, const char *what, const char *path, void *data,
+    size_t size, size_t *len, es_problem_t *problem)
 {
     ssize_t  n;
 
@@ -27,9 +27,9 @@ es_key_file_text(int fd, const char *path, void *data, size_t size,
 
     if (n <= 0 || (size_t) n == size) {
         return es_problem_set(problem, n < 0 ? ES_IO : ES_INVALID, -1, NULL,
-                              "key file \"%s\" %s", path,
+                              "%s \"%s\" %s", what, path,
                               n < 0 ? "cannot be read"
-                                    : n == 0 ? "has no key" : "is too large");
+                                    : n == 0 ? "is empty" : "is too large");
     }
 
     *len = (size_t) n;
@@ -39,8 +39,8 @@ es_key_file_text(int fd, const char *path, void *data, size_t size,
 
 
 es_rc_t
-es_key_file_read(const char *path, void *data, size_t size, size_t *len,
-    es_problem_t *problem)
+es_key_file_read(const char *what, const char *path, void *data, size_t size,
+    size_t *len, es_problem_t *problem)
 {
     int          fd;
     es_rc_t      rc;
@@ -50,18 +50,18 @@ es_key_file_read(const char *path, void *data, size_t size, size_t *len,
 
     if (fd == -1 || fstat(fd, &st) == -1) {
         rc = es_problem_set(problem, ES_IO, -1, NULL,
-                            "key file \"%s\" cannot be opened: %s", path,
+                            "%s \"%s\" cannot be opened: %s", what, path,
                             strerror(errno));
 
     } else if (!S_ISREG(st.st_mode)
                || (st.st_mode & 07777 & ~ES_KEY_FILE_MODE))
     {
-        rc = es_problem_set(problem, ES_DENIED, -1, NULL, "key file \"%s\" "
+        rc = es_problem_set(problem, ES_DENIED, -1, NULL, "%s \"%s\" "
                             "must be a file of mode 0600 or 0640, not "
-                            "%04o", path, (unsigned) st.st_mode & 07777);
+                            "%04o", what, path, (unsigned) st.st_mode & 07777);
 
     } else {
-        rc = es_key_file_text(fd, path, data, size, len, problem);
+        rc = es_key_file_text(fd, what, path, data, size, len, problem);
     }
 
     if (fd != -1) {

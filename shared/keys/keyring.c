@@ -185,7 +185,7 @@ es_keyring_load(const char *path, es_keyring_t **out, es_problem_t *problem)
         return es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
     }
 
-    rc = es_key_file_read(path, data, sizeof(data), &len, problem);
+    rc = es_key_file_read("key file", path, data, sizeof(data), &len, problem);
 
     if (rc == ES_OK) {
         rc = es_keyring_parse(ring, (es_str_t) { (char *) data, len }, path,

@@ -45,7 +45,7 @@ const es_endpoint_member_t  es_endpoint_members[] = {
       .preset = "fifo", .option = "ordering", .usage = "fifo|key|none" },
 
     { .name = "secrets", .type = ES_MEMBER_LIST, .take = es_take_secrets,
-      .preset = "required", .option = "secret", .usage = "whsec_..." },
+      .preset = "required", .option = "secret", .usage = "@FILE" },
 
     { .name = "paused", .type = ES_MEMBER_BOOL,
       .field = offsetof(es_endpoint_t, paused), .preset = "false",
@@ -108,10 +108,10 @@ const es_endpoint_member_t  es_endpoint_members[] = {
       .preset = "none" },
 
     { .name = "headers", .type = ES_MEMBER_OBJECT, .take = es_take_headers,
-      .preset = "none", .option = "headers", .usage = "JSON" },
+      .preset = "none", .option = "headers", .usage = "@FILE" },
 
     { .name = "oauth", .type = ES_MEMBER_OBJECT, .take = es_take_oauth,
-      .preset = "none", .option = "oauth", .usage = "JSON" },
+      .preset = "none", .option = "oauth", .usage = "@FILE" },
 
     { .name = "client_cert", .type = ES_MEMBER_TEXT,
       .access = ES_MEMBER_OPERATOR,

@@ -366,7 +366,8 @@ es_jwt_keys_load(const char *path, es_jwt_keys_t **keys,
         return es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
     }
 
-    rc = es_key_file_read(path, data, ES_JWK_FILE_MAX, &len, problem);
+    rc = es_key_file_read("key file", path, data, ES_JWK_FILE_MAX, &len,
+                          problem);
 
     if (rc == ES_OK) {
         rc = es_jwt_keys_parse((es_str_t) { data, len }, path, keys, problem);

@@ -34,7 +34,7 @@ like($t->ctl_ok('feed', 'create', '--help'), qr/--retain-age/,
     'help of a command');
 fails(2, 'no command', 'nothing to do');
 fails(2, 'unknown command "fed create"', 'a misspelt command', 'fed', 'create');
-fails(2, 'unknown option "--nam=x"', 'a misspelt option', 'feed', 'create',
+fails(2, 'unknown option "--nam"', 'a misspelt option', 'feed', 'create',
     'x', '--nam=x');
 fails(2, 'too few arguments', 'no name', 'feed', 'create');
 fails(2, 'unexpected argument "y"', 'one name too many', 'feed', 'create',

@@ -82,7 +82,7 @@ $t->ctl_ok('feed', 'remove', 'orders');
 my ($gone) = grep { $_->{status} == 204 } objects('endpoint', 'attempts');
 is("$gone->{endpoint} $gone->{feed}", '(removed) (removed)',
     'what is left of endpoints and feeds that are no more');
-for (['unknown option "--limit=1"', 'status', '--limit=1'],
+for (['unknown option "--limit"', 'status', '--limit=1'],
     ['"--limit" needs an endpoint', 'attempts', '--limit=1'],
     ['"--limit=0" is not', 'attempts', 'x', '--limit=0'])
 {

@@ -65,7 +65,7 @@ sub one_sent {
 # the key file
 
 my @bad = (
-    ['', 0600, qr/has no key/, 'an empty file'],
+    ['', 0600, qr/is empty/, 'an empty file'],
     ["# nothing\n\n", 0600, qr/has no key/, 'comments alone'],
     ["c2hvcnQ=\n", 0600, qr/line 1 is not 32 bytes in base64/, 'a short key'],
     ["$key[0]\n!$key[0]\n", 0600, qr/line 2 is not/, 'not base64'],

@@ -128,15 +128,10 @@ ok(wait_for(sub { $proc->stderr =~ /answers CONNECT with 407/ }, 30),
 $t->stop_dispatcher;
 is((attempts($t, $name))[-1]{class}, 'proxy', 'its attempt is the proxy\'s');
 
-$t->write_file('auth', "u:p:q\n");
+$t->secret_file("u:p:q\n", 'auth');
 $proc = $t->run_dispatcher('--allow-http', $by, "--proxy-auth-file=$dir/auth");
 ok(wait_for(sub { $late->() == $many + 1 }, 30), 'with them it does');
 unlike($proc->stderr, qr/p:q/, 'they are not in the log');
-put($t, 'orders', 1);
-$t->stop_dispatcher;
-$t->run_dispatcher('--allow-http', '--proxy=http://u:p%3aq@127.0.0.1:'
-    . $proxy->port);
-ok(wait_for(sub { $late->() == $many + 2 }, 30), 'so it does by its URL');
 $t->stop_dispatcher;
 
 # A port whose backlog is full: no connection to it is ever made.
@@ -175,6 +170,7 @@ for my $case (['https://127.0.0.1:' . $t->port(0), 'a certificate'],
 
 for my $bad (['--proxy=ftp://a:1'], ['--proxy=a:1'], ['--proxy=http://a'],
     ['--proxy=http://a:1/x'], ['--proxy=http://u:hush@a:1/?x'],
+    ['--proxy=http://u:hush@a:1'], ['--proxy=https://hush@a:1'],
     ['--proxy-auth-file=x'])
 {
     my $p = $t->start('bad', {}, $t->build . '/eventsync-dispatcher',
@@ -183,8 +179,10 @@ for my $bad (['--proxy=ftp://a:1'], ['--proxy=a:1'], ['--proxy=http://a'],
     like($p->stderr, qr/\Aeventsync-dispatcher: [^\n]+\n\z/, 'in one line');
     unlike($p->stderr, qr/hush/, 'that has no password');
 }
-$t->write_file('badauth', "nothing\n");
-for my $file ('badauth', 'nofile') {
+$t->secret_file("nothing\n", 'badauth');
+$t->secret_file("u:p:q\n", 'openauth');
+chmod 0644, "$dir/openauth";
+for my $file ('badauth', 'openauth', 'nofile') {
     my $p = $t->run_dispatcher($by, "--proxy-auth-file=$dir/$file");
     is($p->wait(10), 1, "$file is no file of credentials");
     like($p->stderr, qr/error: .*$file/, 'and it says so');

@@ -405,7 +405,7 @@ sub refused {
             'orders', '--dry-run', '--types=a*b'],
         ['classes must be classes', 2, 'discard', $name, '--dry-run',
             '--class=none'],
-        ['unknown option "--class=status"', 2, 'cancel', $name, 'orders',
+        ['unknown option "--class"', 2, 'cancel', $name, 'orders',
             '--dry-run', '--class=status'],
         ['from requires "feed"', 2, 'discard', $name, '--dry-run',
             "--from=$cursor"],

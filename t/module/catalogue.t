@@ -421,7 +421,7 @@ is($err, 'eventsyncctl: warning: feed "lax": event 2: /data: '
 
 ($rc, $out, $err) = $t->ctl({ stdin => join "\n",
     map { $t->event(%$_) } order_event($good), order_event(1) },
-    'publish', 'lax', '--results', '--key', $key, '--url',
+    'publish', 'lax', '--results', "--key=$key", '--url',
     'http://127.0.0.1:' . $t->port . '/v1');
 is($rc, 0, 'by HTTP too');
 like($out, qr/\A\S+ e\d+\n\S+ e\d+ warning\n\z/, 'it marks the event');

@@ -265,7 +265,8 @@ CONF
 ###############################################################################
 # the store, by eventsyncctl
 
-# Runs eventsyncctl; a leading { stdin => text } is its input.
+# Runs eventsyncctl; a leading { stdin => text } is its input.  Secrets among the
+# options go through files, unless { plain => 1 } is given.
 # Returns (exit, out, err); exit is 128 + n when a signal killed it.
 sub ctl {
     my ($self, @args) = @_;
@@ -303,8 +304,29 @@ sub ctl_start {
     my ($self, @args) = @_;
 
     my $opts = ref $args[0] ? shift @args : {};
+    @args = map { $self->hidden($_) } @args if !$opts->{plain};
     return $self->start("ctl", $opts,
         "$self->{build}/eventsyncctl", '--store', $self->store, @args);
+}
+
+# An option of eventsyncctl whose value is a secret, with a file instead of it.
+sub hidden {
+    my ($self, $arg) = @_;
+
+    return $arg
+        if $arg !~ /^--(secret|headers|oauth|key)=(?!@|-\z|env:)(.+)\z/s;
+    my ($option, $secret) = ($1, $2);
+    return "--$option=@" . $self->secret_file($secret);
+}
+
+# Writes a file that only its owner can read; returns its path.
+sub secret_file {
+    my ($self, $text, $name) = @_;
+
+    $name //= 'secret' . ++$self->{secret_files};
+    my $path = $self->write_file($name, $text);
+    chmod 0600, $path;
+    return $path;
 }
 
 sub store_init {
