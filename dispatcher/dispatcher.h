@@ -8,7 +8,7 @@
  *     refresh.c            reads what changed: registry, feeds, events
  *     loader.c             loads the registry in a thread
  *     target.c             the endpoints, and the feeds that each receives
- *     parked.c             positions on feeds no longer sent to an endpoint
+ *     away.c               positions on feeds no longer sent to an endpoint
  *     loss.c               events that an endpoint will never receive
  *     secret_keys.c        the keys that decrypt the endpoints' secrets
  *     lane.c               a lane: the state of one feed of one endpoint

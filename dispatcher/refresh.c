@@ -24,7 +24,7 @@
 #include "loader.h"
 #include "log.h"
 #include "loss.h"
-#include "parked.h"
+#include "away.h"
 #include "ready.h"
 #include "recorder.h"
 #include "refresh.h"

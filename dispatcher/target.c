@@ -30,7 +30,7 @@
 #include "log.h"
 #include "loss.h"
 #include "ordering.h"
-#include "parked.h"
+#include "away.h"
 #include "rate.h"
 #include "ready.h"
 #include "recorder.h"

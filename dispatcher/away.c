@@ -26,7 +26,7 @@
 #include "log.h"
 #include "loss.h"
 #include "notice.h"
-#include "parked.h"
+#include "away.h"
 #include "recorder.h"
 #include "saved_state.h"
 #include "send.h"
