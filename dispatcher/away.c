@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Parked positions: progress on feeds that an endpoint does not receive now.
+ * Lanes that are away: progress on feeds that an endpoint does not receive
+ * now.  The records are those of delivery/away_feeds.h.
  *
- * A lane is parked when the partner's grant or the endpoint's list no longer
+ * A lane is away when the partner's grant or the endpoint's list no longer
  * has its feed, or when the endpoint is removed.  The position stays in
  * delivery/ with its retries for 30 days, and a lane that begins again takes
  * it over.
@@ -20,13 +21,13 @@
 #include "registry/registry.h"
 #include "store/txn.h"
 
+#include "away.h"
 #include "dispatcher.h"
 #include "item.h"
 #include "lane.h"
 #include "log.h"
 #include "loss.h"
 #include "notice.h"
-#include "away.h"
 #include "recorder.h"
 #include "saved_state.h"
 #include "send.h"
@@ -36,24 +37,24 @@
 #include "trusted_clock.h"
 #include "types.h"
 
-struct esd_parked {
-    esd_parked_t      *next;           /* of the same endpoint */
+struct esd_away {
+    esd_away_t        *next;           /* of the same endpoint */
     esd_saved_lane_t   saved;          /* its `away` is never NULL */
 };
 
 
 /* The link to the endpoint's position on the feed, or NULL. */
 
-static esd_parked_t **
-esd_parked_find(esd_dispatcher_t *d, uint32_t endpoint, uint32_t feed)
+static esd_away_t **
+esd_away_find(esd_dispatcher_t *d, uint32_t endpoint, uint32_t feed)
 {
-    esd_parked_t  **link;
+    esd_away_t  **link;
 
-    if (endpoint >= d->nparked) {
+    if (endpoint >= d->naway) {
         return NULL;
     }
 
-    for (link = &d->parked[endpoint]; *link != NULL; link = &(*link)->next) {
+    for (link = &d->away[endpoint]; *link != NULL; link = &(*link)->next) {
         if ((*link)->saved.feed == feed) {
             return link;
         }
@@ -64,45 +65,45 @@ esd_parked_find(esd_dispatcher_t *d, uint32_t endpoint, uint32_t feed)
 
 
 static void
-esd_parked_free(esd_parked_t **link)
+esd_away_free(esd_away_t **link)
 {
-    esd_parked_t  *parked;
+    esd_away_t  *away;
 
-    parked = *link;
-    *link = parked->next;
+    away = *link;
+    *link = away->next;
 
-    free(parked->saved.items);
-    free(parked->saved.away);
-    free(parked);
+    free(away->saved.items);
+    free(away->saved.away);
+    free(away);
 }
 
 
 /* Takes over the contents of `saved`. */
 
-static esd_parked_t *
-esd_parked_add(esd_dispatcher_t *d, esd_saved_lane_t *saved)
+static esd_away_t *
+esd_away_add(esd_dispatcher_t *d, esd_saved_lane_t *saved)
 {
     void          *slots;
-    esd_parked_t  *parked;
+    esd_away_t  *away;
 
-    slots = esd_table_reserve(d->parked, &d->nparked, saved->endpoint);
-    parked = calloc(1, sizeof(esd_parked_t));
+    slots = esd_table_reserve(d->away, &d->naway, saved->endpoint);
+    away = calloc(1, sizeof(esd_away_t));
 
-    if (slots == NULL || parked == NULL) {
+    if (slots == NULL || away == NULL) {
         esd_out_of_memory();
     }
 
-    d->parked = slots;
-    parked->saved = *saved;
-    parked->next = d->parked[saved->endpoint];
-    d->parked[saved->endpoint] = parked;
+    d->away = slots;
+    away->saved = *saved;
+    away->next = d->away[saved->endpoint];
+    d->away[saved->endpoint] = away;
 
-    return parked;
+    return away;
 }
 
 
 static uint64_t
-esd_parked_behind(const es_feed_t *feed, const esd_saved_lane_t *saved)
+esd_away_behind(const es_feed_t *feed, const esd_saved_lane_t *saved)
 {
     return saved->nitems
            + (strcmp(feed->epoch, saved->epoch) == 0
@@ -114,7 +115,7 @@ esd_parked_behind(const es_feed_t *feed, const esd_saved_lane_t *saved)
 /* Records and announces that the position is kept. */
 
 static void
-esd_parked_begin(esd_dispatcher_t *d, const es_feed_t *feed,
+esd_away_begin(esd_dispatcher_t *d, const es_feed_t *feed,
     const esd_saved_lane_t *saved, const char *why)
 {
     char       cursor[ES_CURSOR_MAX];
@@ -122,7 +123,7 @@ esd_parked_begin(esd_dispatcher_t *d, const es_feed_t *feed,
     es_away_t  *away;
 
     away = saved->away;
-    n = esd_parked_behind(feed, saved);
+    n = esd_away_behind(feed, saved);
     (void) es_cursor_print(saved->epoch, saved->sequence, cursor);
 
     esd_log_line(n > 0 ? ESD_LOG_WARN : ESD_LOG_INFO,
@@ -137,7 +138,7 @@ esd_parked_begin(esd_dispatcher_t *d, const es_feed_t *feed,
 
 
 static void
-esd_parked_items(esd_dispatcher_t *d, esd_lane_t *lane,
+esd_away_items(esd_dispatcher_t *d, esd_lane_t *lane,
     esd_saved_lane_t *saved, const esd_item_t *items, size_t n)
 {
     size_t  i;
@@ -154,10 +155,10 @@ esd_parked_items(esd_dispatcher_t *d, esd_lane_t *lane,
 
 
 void
-esd_park(esd_dispatcher_t *d, esd_lane_t *lane, const char *why)
+esd_away_lane(esd_dispatcher_t *d, esd_lane_t *lane, const char *why)
 {
     esd_send_t        *send;
-    esd_parked_t      *parked;
+    esd_away_t        *away;
     esd_saved_lane_t   saved;
 
     memset(&saved, 0, sizeof(saved));
@@ -179,35 +180,35 @@ esd_park(esd_dispatcher_t *d, esd_lane_t *lane, const char *why)
     /* events in flight get no outcome any more and are sent again */
 
     esd_each(send, &lane->sends, link) {
-        esd_parked_items(d, lane, &saved, send->items, send->nitems);
+        esd_away_items(d, lane, &saved, send->items, send->nitems);
     }
 
-    esd_parked_items(d, lane, &saved, lane->waiting, lane->nwaiting);
+    esd_away_items(d, lane, &saved, lane->waiting, lane->nwaiting);
 
     esd_stall_end(d, lane);
     esd_record_progress(d, lane);
-    parked = esd_parked_add(d, &saved);
-    esd_parked_begin(d, &lane->source->feed, &parked->saved, why);
+    away = esd_away_add(d, &saved);
+    esd_away_begin(d, &lane->source->feed, &away->saved, why);
 
     esd_lane_destroy(d, lane);
 }
 
 
 esd_saved_lane_t *
-esd_parked_progress(esd_dispatcher_t *d, uint32_t endpoint, uint32_t feed)
+esd_away_progress(esd_dispatcher_t *d, uint32_t endpoint, uint32_t feed)
 {
-    esd_parked_t  **link;
+    esd_away_t  **link;
 
-    link = esd_parked_find(d, endpoint, feed);
+    link = esd_away_find(d, endpoint, feed);
 
     return link ? &(*link)->saved : NULL;
 }
 
 
 void
-esd_parked_resumed(esd_dispatcher_t *d, const esd_saved_lane_t *saved)
+esd_away_resumed(esd_dispatcher_t *d, const esd_saved_lane_t *saved)
 {
-    esd_parked_t  **link;
+    esd_away_t  **link;
 
     if (saved->away != NULL) {
         esd_log_line(ESD_LOG_INFO, "endpoint %s receives feed \"%s\" again: it "
@@ -219,25 +220,25 @@ esd_parked_resumed(esd_dispatcher_t *d, const esd_saved_lane_t *saved)
                                            saved->endpoint, saved->feed));
     }
 
-    link = esd_parked_find(d, saved->endpoint, saved->feed);
+    link = esd_away_find(d, saved->endpoint, saved->feed);
 
     if (link != NULL) {
-        esd_parked_free(link);
+        esd_away_free(link);
     }
 }
 
 
 bool
-esd_parked_any(const esd_dispatcher_t *d, uint32_t endpoint)
+esd_away_any(const esd_dispatcher_t *d, uint32_t endpoint)
 {
-    return endpoint < d->nparked && d->parked[endpoint] != NULL;
+    return endpoint < d->naway && d->away[endpoint] != NULL;
 }
 
 
 /* Deletes the position; its undelivered events are lost. */
 
 static void
-esd_parked_drop(esd_dispatcher_t *d, es_txn_t *txn, esd_parked_t **link,
+esd_away_drop(esd_dispatcher_t *d, es_txn_t *txn, esd_away_t **link,
     const es_feed_t *feed)
 {
     size_t             i;
@@ -277,9 +278,9 @@ esd_parked_drop(esd_dispatcher_t *d, es_txn_t *txn, esd_parked_t **link,
 
     esd_must(d, es_changeset_forget_feed(d->recorder.filling, endpoint,
                                          saved->feed));
-    esd_parked_free(link);
+    esd_away_free(link);
 
-    if (!esd_parked_any(d, endpoint)
+    if (!esd_away_any(d, endpoint)
         && (endpoint >= d->ntargets || d->targets[endpoint] == NULL))
     {
         esd_must(d, es_changeset_forget(d->recorder.filling, endpoint));
@@ -288,35 +289,35 @@ esd_parked_drop(esd_dispatcher_t *d, es_txn_t *txn, esd_parked_t **link,
 
 
 static const es_feed_t *
-esd_parked_feed(const esd_dispatcher_t *d, const esd_parked_t *parked)
+esd_away_feed(const esd_dispatcher_t *d, const esd_away_t *away)
 {
     uint32_t  feed;
 
-    feed = parked->saved.feed;
+    feed = away->saved.feed;
 
     return feed < d->nsources && d->sources[feed] != NULL
            ? &d->sources[feed]->feed : NULL;
 }
 
 
-typedef bool (*esd_parked_fn)(const esd_parked_t *parked, int64_t arg);
+typedef bool (*esd_away_fn)(const esd_away_t *away, int64_t arg);
 
 
 /* Deletes the positions that `fn` selects. */
 
 static void
-esd_parked_sweep(esd_dispatcher_t *d, es_txn_t *txn, esd_parked_fn fn,
+esd_away_sweep(esd_dispatcher_t *d, es_txn_t *txn, esd_away_fn fn,
     int64_t arg)
 {
     size_t          i;
-    esd_parked_t  **link;
+    esd_away_t  **link;
 
-    for (i = 0; i < d->nparked; i++) {
-        link = &d->parked[i];
+    for (i = 0; i < d->naway; i++) {
+        link = &d->away[i];
 
         while (*link != NULL) {
             if (fn(*link, arg)) {
-                esd_parked_drop(d, txn, link, esd_parked_feed(d, *link));
+                esd_away_drop(d, txn, link, esd_away_feed(d, *link));
 
             } else {
                 link = &(*link)->next;
@@ -327,37 +328,37 @@ esd_parked_sweep(esd_dispatcher_t *d, es_txn_t *txn, esd_parked_fn fn,
 
 
 static bool
-esd_parked_of(const esd_parked_t *parked, int64_t feed)
+esd_away_of(const esd_away_t *away, int64_t feed)
 {
-    return parked->saved.feed == (uint32_t) feed;
+    return away->saved.feed == (uint32_t) feed;
 }
 
 
 void
-esd_parked_feed_gone(esd_dispatcher_t *d, es_txn_t *txn, uint32_t feed)
+esd_away_feed_gone(esd_dispatcher_t *d, es_txn_t *txn, uint32_t feed)
 {
-    esd_parked_sweep(d, txn, esd_parked_of, feed);
+    esd_away_sweep(d, txn, esd_away_of, feed);
 }
 
 
 static bool
-esd_parked_over(const esd_parked_t *parked, int64_t now_ms)
+esd_away_over(const esd_away_t *away, int64_t now_ms)
 {
-    return now_ms - parked->saved.away->since_ms >= ES_AWAY_MS;
+    return now_ms - away->saved.away->since_ms >= ES_AWAY_MS;
 }
 
 
 void
-esd_parked_expire(esd_dispatcher_t *d, es_txn_t *txn, int64_t now_ms)
+esd_away_expire(esd_dispatcher_t *d, es_txn_t *txn, int64_t now_ms)
 {
-    esd_parked_sweep(d, txn, esd_parked_over, now_ms);
+    esd_away_sweep(d, txn, esd_away_over, now_ms);
 }
 
 
 /* The name is known if the endpoint existed when the position was left. */
 
 static void
-esd_parked_name(const esd_dispatcher_t *d, esd_saved_lane_t *saved)
+esd_away_name(const esd_dispatcher_t *d, esd_saved_lane_t *saved)
 {
     const esd_target_t  *target;
     es_str_t             operations;
@@ -380,15 +381,15 @@ esd_parked_name(const esd_dispatcher_t *d, esd_saved_lane_t *saved)
 }
 
 
-/* Keeps a position of the last run that no lane has taken over.  It was parked
-   then, or has been left since. */
+/* Keeps a position of the last run that no lane has taken over.  It was away
+   then, or its endpoint has lost the feed since. */
 
 static void
-esd_parked_take(esd_dispatcher_t *d, es_txn_t *txn, esd_saved_lane_t *saved)
+esd_away_take(esd_dispatcher_t *d, es_txn_t *txn, esd_saved_lane_t *saved)
 {
     bool              left;
     es_ended_epoch_t  ended;
-    esd_parked_t     *parked;
+    esd_away_t       *away;
     const es_feed_t  *feed;
 
     left = saved->away == NULL;
@@ -402,14 +403,14 @@ esd_parked_take(esd_dispatcher_t *d, es_txn_t *txn, esd_saved_lane_t *saved)
         saved->away->endpoint = saved->endpoint;
         saved->away->feed = saved->feed;
         saved->away->since_ms = esd_clock_stamp_ms(d);
-        esd_parked_name(d, saved);
+        esd_away_name(d, saved);
     }
 
-    parked = esd_parked_add(d, saved);
+    away = esd_away_add(d, saved);
     saved->items = NULL;
     saved->away = NULL;
-    saved = &parked->saved;
-    feed = esd_parked_feed(d, parked);
+    saved = &away->saved;
+    feed = esd_away_feed(d, away);
 
     if (feed == NULL) {
         if (es_ended_epoch_get(txn, saved->feed, saved->epoch,
@@ -417,40 +418,39 @@ esd_parked_take(esd_dispatcher_t *d, es_txn_t *txn, esd_saved_lane_t *saved)
             memcpy(saved->away->feed_name, ended.name, sizeof(ended.name));
         }
 
-        esd_parked_drop(d, txn, esd_parked_find(d, saved->endpoint,
-                                                saved->feed),
-                        NULL);
+        esd_away_drop(d, txn, esd_away_find(d, saved->endpoint, saved->feed),
+                      NULL);
 
     } else if (left) {
         memcpy(saved->away->feed_name, feed->name, sizeof(feed->name));
-        esd_parked_begin(d, feed, saved, "no longer receives a feed");
+        esd_away_begin(d, feed, saved, "no longer receives a feed");
     }
 }
 
 
 void
-esd_parked_load(esd_dispatcher_t *d, es_txn_t *txn)
+esd_away_load(esd_dispatcher_t *d, es_txn_t *txn)
 {
     size_t  i;
 
     for (i = 0; i < d->saved.nlanes; i++) {
         if (!d->saved.lanes[i].taken) {
-            esd_parked_take(d, txn, &d->saved.lanes[i]);
+            esd_away_take(d, txn, &d->saved.lanes[i]);
         }
     }
 }
 
 
 void
-esd_parked_done(esd_dispatcher_t *d)
+esd_away_done(esd_dispatcher_t *d)
 {
     size_t  i;
 
-    for (i = 0; i < d->nparked; i++) {
-        while (d->parked[i] != NULL) {
-            esd_parked_free(&d->parked[i]);
+    for (i = 0; i < d->naway; i++) {
+        while (d->away[i] != NULL) {
+            esd_away_free(&d->away[i]);
         }
     }
 
-    free(d->parked);
+    free(d->away);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Parked lanes: progress on feeds that an endpoint is not sent now.  See
+ * Lanes that are away: progress on feeds that an endpoint is not sent now.  See
  * docs/dispatcher.md, "Where an endpoint starts".
  */
 
-#ifndef ESD_PARKED_H
-#define ESD_PARKED_H
+#ifndef ESD_AWAY_H
+#define ESD_AWAY_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,20 +17,20 @@
 #include "types.h"
 
 /* Keeps the lane's progress and destroys the lane; `why` is for the log. */
-void esd_park(esd_dispatcher_t *d, esd_lane_t *lane, const char *why);
-/* The progress that is kept, or NULL.  It lives until esd_parked_resumed(). */
-esd_saved_lane_t *esd_parked_progress(esd_dispatcher_t *d, uint32_t endpoint,
+void esd_away_lane(esd_dispatcher_t *d, esd_lane_t *lane, const char *why);
+/* The progress that is kept, or NULL.  It lives until esd_away_resumed(). */
+esd_saved_lane_t *esd_away_progress(esd_dispatcher_t *d, uint32_t endpoint,
     uint32_t feed);
 /* A lane has taken over the progress, from here or from the last run. */
-void esd_parked_resumed(esd_dispatcher_t *d, const esd_saved_lane_t *saved);
-/* True when the endpoint has parked lanes. */
-bool esd_parked_any(const esd_dispatcher_t *d, uint32_t endpoint);
-/* Give up the lanes of a removed feed, or those that have been parked for too
+void esd_away_resumed(esd_dispatcher_t *d, const esd_saved_lane_t *saved);
+/* True when the endpoint has lanes that are away. */
+bool esd_away_any(const esd_dispatcher_t *d, uint32_t endpoint);
+/* Give up the lanes of a removed feed, or those that have been away for too
    long, and report what is lost. */
-void esd_parked_feed_gone(esd_dispatcher_t *d, es_txn_t *txn, uint32_t feed);
-void esd_parked_expire(esd_dispatcher_t *d, es_txn_t *txn, int64_t now_ms);
+void esd_away_feed_gone(esd_dispatcher_t *d, es_txn_t *txn, uint32_t feed);
+void esd_away_expire(esd_dispatcher_t *d, es_txn_t *txn, int64_t now_ms);
 /* Keeps positions of the last run that no lane has taken over. */
-void esd_parked_load(esd_dispatcher_t *d, es_txn_t *txn);
-void esd_parked_done(esd_dispatcher_t *d);
+void esd_away_load(esd_dispatcher_t *d, es_txn_t *txn);
+void esd_away_done(esd_dispatcher_t *d);
 
-#endif /* ESD_PARKED_H */
+#endif /* ESD_AWAY_H */

@@ -118,8 +118,8 @@ struct esd_dispatcher {
     size_t                 ntargets;
     esd_source_t         **sources;    /* by number */
     size_t                 nsources;
-    esd_parked_t         **parked;     /* by the endpoint's number */
-    size_t                 nparked;
+    esd_away_t           **away;       /* by the endpoint's number */
+    size_t                 naway;
     uint64_t               lost;       /* events since the store was created */
     esd_lanes_t            ready;
     esd_lanes_t            later;      /* ready lanes of doubted endpoints */

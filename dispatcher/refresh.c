@@ -19,12 +19,12 @@
 #include "store/txn.h"
 
 #include "ack.h"
+#include "away.h"
 #include "dispatcher.h"
 #include "lane.h"
 #include "loader.h"
 #include "log.h"
 #include "loss.h"
-#include "away.h"
 #include "ready.h"
 #include "recorder.h"
 #include "refresh.h"
@@ -200,7 +200,7 @@ esd_source_destroy(esd_dispatcher_t *d, es_txn_t *txn, esd_source_t *source)
     number = source->feed.number;
     d->sources[number] = NULL;
     free(source);
-    esd_parked_feed_gone(d, txn, number);
+    esd_away_feed_gone(d, txn, number);
 }
 
 
@@ -304,7 +304,7 @@ esd_refresh_read(esd_dispatcher_t *d)
 
     if (rc == ES_OK && log_rc == ES_OK) {
         esd_requests_take(d, txn);
-        esd_parked_expire(d, txn, esd_clock_expiry_ms(d));
+        esd_away_expire(d, txn, esd_clock_expiry_ms(d));
     }
 
     es_txn_end(txn);
@@ -409,7 +409,7 @@ esd_refresh_load(esd_dispatcher_t *d)
         return rc;
     }
 
-    esd_parked_load(d, txn);
+    esd_away_load(d, txn);
     es_txn_end(txn);
 
     esd_saved_free(&d->saved);

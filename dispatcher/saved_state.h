@@ -26,7 +26,7 @@ typedef struct {
     size_t       nitems;
     size_t       cap;
     esd_item_t  *items;
-    es_away_t   *away;             /* NULL: the lane was not parked */
+    es_away_t   *away;             /* NULL: the lane was not away */
     es_loss_t    loss;             /* not announced yet */
 } esd_saved_lane_t;
 

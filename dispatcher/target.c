@@ -22,6 +22,7 @@
 #include "registry/registry.h"
 #include "store/txn.h"
 
+#include "away.h"
 #include "clearing.h"
 #include "dispatcher.h"
 #include "failing.h"
@@ -30,7 +31,6 @@
 #include "log.h"
 #include "loss.h"
 #include "ordering.h"
-#include "away.h"
 #include "rate.h"
 #include "ready.h"
 #include "recorder.h"
@@ -245,7 +245,7 @@ esd_target_join(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
         esd_lane_begin(d, txn, target, source);
 
     } else if (!wants && lane != NULL) {
-        esd_park(d, lane, "no longer receives a feed");
+        esd_away_lane(d, lane, "no longer receives a feed");
 
     } else if (lane != NULL) {
         esd_ready_lane(d, lane);
@@ -307,7 +307,7 @@ esd_lane_begin(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
     saved = esd_saved_lane(&d->saved, target->number, source->feed.number);
 
     if (saved == NULL || saved->taken) {
-        saved = esd_parked_progress(d, target->number, source->feed.number);
+        saved = esd_away_progress(d, target->number, source->feed.number);
     }
 
     if (saved == NULL) {
@@ -341,7 +341,7 @@ esd_lane_begin(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
         esd_lane_wait(d, lane, &saved->items[i]);
     }
 
-    esd_parked_resumed(d, saved);
+    esd_away_resumed(d, saved);
     esd_ordering_restore(txn, lane);
     (void) esd_lane_check(d, txn, lane);
     esd_ready_lane(d, lane);
@@ -383,13 +383,13 @@ esd_target_gone(esd_dispatcher_t *d, esd_target_t *target)
     esd_lane_t  *lane;
 
     while ((lane = TAILQ_FIRST(&target->lanes)) != NULL) {
-        esd_park(d, lane, "was removed");
+        esd_away_lane(d, lane, "was removed");
     }
 
     esd_must(d, es_changeset_stalls_done(d->recorder.filling,
                                          target->number));
 
-    if (!esd_parked_any(d, target->number)) {
+    if (!esd_away_any(d, target->number)) {
         esd_must(d, es_changeset_forget(d->recorder.filling, target->number));
     }
 
@@ -502,7 +502,7 @@ esd_targets_done(esd_dispatcher_t *d)
     }
 
     esd_slots_done(d);
-    esd_parked_done(d);
+    esd_away_done(d);
     free(d->targets);
     free(d->sources);
     esd_saved_free(&d->saved);

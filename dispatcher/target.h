@@ -94,7 +94,7 @@ esd_target_enabled(const esd_target_t *target)
    changed, and destroys others.  With `all` every target is compared with
    every feed again. */
 void esd_targets_sync(esd_dispatcher_t *d, es_txn_t *txn, bool all);
-/* Makes, keeps or parks the lane of an endpoint and a feed. */
+/* Makes or keeps the lane of an endpoint and a feed, or puts it away. */
 void esd_target_join(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
     esd_source_t *source);
 /* Each second. */
