@@ -30,7 +30,7 @@
  *     window.c             the number of concurrent requests to an endpoint
  *     rate.c               the rate limit of an endpoint
  *     slots.c              shares all concurrent requests among partners
- *     failing.c            reports and disables endpoints that keep failing
+ *     failing.c            reports and stops endpoints that keep failing
  *     notice.c             composes operational events
  *     notifier.c           publishes them, in a thread
  *     retention_warning.c  warns of events that retention will delete soon

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Endpoints that keep failing: they are announced and finally disabled.
+ * Endpoints that keep failing: they are announced and finally stopped.
  *
  * An endpoint is failing from its first failure until its next success, or
  * until its record changes.  The dispatcher announces this when the circuit
@@ -193,11 +193,11 @@ esd_failing_tick(esd_dispatcher_t *d, esd_target_t *target, int64_t now_ms)
 
     if (after_ms > 2 * ESD_DAY_MS && passed_ms >= after_ms - ESD_DAY_MS) {
         esd_failing_announce(d, target, ES_FAILING_DAY,
-                             "a day is left until it is disabled", 0);
+                             "a day is left until it is stopped", 0);
 
     } else if (passed_ms >= after_ms / 2) {
         esd_failing_announce(d, target, ES_FAILING_HALF,
-                             "half of the time until it is disabled has "
+                             "half of the time until it is stopped has "
                              "passed",
                              0);
     }
@@ -208,9 +208,9 @@ static void
 esd_failing_stopped(esd_dispatcher_t *d, esd_target_t *target,
     const char *reason)
 {
-    esd_notice_disabled(d, target, reason);
+    esd_notice_stopped(d, target, reason);
 
-    target->failing.level = ES_FAILING_DISABLED;
+    target->failing.level = ES_FAILING_STOPPED;
     target->failing.revision = target->revision;
     esd_failing_record(d, target);
 }

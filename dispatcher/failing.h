@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Reports endpoints that keep failing, and in the end disables them.
+ * Reports endpoints that keep failing, and in the end stops them.
  */
 
 #ifndef ESD_FAILING_H

@@ -180,7 +180,7 @@ esd_notice_wanted(const esd_target_t *target)
 
 
 void
-esd_notice_disabled(esd_dispatcher_t *d, const esd_target_t *target,
+esd_notice_stopped(esd_dispatcher_t *d, const esd_target_t *target,
     const char *reason)
 {
     char  since[ES_TIME_LEN + 1];

@@ -28,7 +28,7 @@ bool esd_notice_own(const esd_lane_t *lane);
 /* The time as text; NULL for 0. */
 const char *esd_notice_time(int64_t ms, char text[ES_TIME_LEN + 1]);
 
-void esd_notice_disabled(esd_dispatcher_t *d, const esd_target_t *target,
+void esd_notice_stopped(esd_dispatcher_t *d, const esd_target_t *target,
     const char *reason);
 void esd_notice_failing(esd_dispatcher_t *d, const esd_target_t *target,
     const char *reason, int64_t next_ms, int64_t disable_ms);

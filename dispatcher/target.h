@@ -65,7 +65,7 @@ struct esd_target {
     int64_t                broken_ms;
     uint32_t               trips;      /* circuit open: failed probes + 1 */
     es_failing_t           failing;    /* since_ms is 0: it is not failing */
-    char                   stop_reason[64]; /* why it is disabled */
+    char                   stop_reason[64]; /* why it is stopped */
     esd_lanes_t            lanes;      /* the lane that sent last comes last */
     esd_sends_t            others;     /* in flight, without a lane */
     esd_sends_t            idle;       /* not in flight */

@@ -6,7 +6,7 @@
  * The store has a time of its own (store_clock.h).  While the wall clock of
  * this process agrees with it, that is the trusted time.  If they differ, the
  * wall clock has jumped or the machine was off.  Nothing is then deleted or
- * disabled by the wall clock until the difference has lasted for ten minutes
+ * stopped by the wall clock until the difference has lasted for ten minutes
  * of monotonic time, and no other process has confirmed the store's time
  * meanwhile.  After that this process trusts its wall clock.
  *
@@ -110,7 +110,7 @@ esd_clock_report(esd_clock_t *c, const es_clock_verdict_t *v, bool proved)
     } else {
         esd_log_line(ESD_LOG_WARN,
                      "the clock is %s %s the store's time: nothing "
-                     "is deleted or disabled by it until this has lasted "
+                     "is deleted or stopped by it until this has lasted "
                      "for ten minutes", span,
                      v->off_ms > 0 ? "ahead of" : "behind");
     }

@@ -273,7 +273,7 @@ es_failing_announced(const es_failing_t *failing)
 {
     return failing->since_ms != 0
            && failing->level != ES_FAILING_QUIET
-           && failing->level != ES_FAILING_DISABLED;
+           && failing->level != ES_FAILING_STOPPED;
 }
 
 

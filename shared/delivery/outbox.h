@@ -22,7 +22,7 @@ typedef enum {
     ES_FAILING_CIRCUIT,        /* its circuit has opened */
     ES_FAILING_HALF,           /* half of `disable_after` has passed */
     ES_FAILING_DAY,            /* one day of `disable_after` is left */
-    ES_FAILING_DISABLED
+    ES_FAILING_STOPPED
 } es_failing_level_t;
 
 /* An endpoint that has failed since its last success.  A success deletes the
@@ -77,7 +77,7 @@ es_rc_t es_delivery_failing(es_store_t *store, uint32_t endpoint,
 typedef es_rc_t (*es_failing_fn)(void *ctx, const es_failing_t *failing);
 es_rc_t es_delivery_each_failing(es_store_t *store, es_failing_fn fn,
     void *ctx);
-/* True if a failure was announced and the endpoint is not disabled. */
+/* True if a failure was announced and the endpoint is not stopped. */
 bool es_failing_announced(const es_failing_t *failing);
 
 /* `warned`: a retention warning was sent for the feed. */

@@ -144,7 +144,7 @@ ok(wait_for(sub { told($bad, 'endpoint.failing') }, 20),
     'is announced to be disabled, also after a restart');
 ($event) = told($bad, 'endpoint.failing');
 is($event->{data}{reason},
-    'half of the time until it is disabled has passed', 'at half of the time');
+    'half of the time until it is stopped has passed', 'at half of the time');
 is(time_ms($event->{data}{disable_at}) - time_ms($event->{data}{since}), 5000,
     'which is said');
 ok(wait_for(sub { stopped($bad) }, 20), 'and is disabled');
