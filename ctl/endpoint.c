@@ -214,6 +214,8 @@ ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
         (void) printf("%s%s%s\n", name, secret[0] ? " " : "", secret);
     }
 
+    explicit_bzero(secret, sizeof(secret));
+
     ctl_endpoint_hint(rc, plain);
 
     return rc;

@@ -75,6 +75,8 @@ ctl_key_create(ctl_t *ctl, int argc, char **argv)
         (void) printf("%s\n", text);
     }
 
+    explicit_bzero(text, sizeof(text));
+
     return rc;
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/private.h"
 #include "ctl.h"
 #include "log/store_clock.h"
 #include "open/child.h"
@@ -27,6 +28,10 @@ ctl_open_keys(ctl_t *ctl)
 
     if (ctl->key_file == NULL || ctl->key_file[0] == '\0') {
         return CTL_OK;
+    }
+
+    if (!es_process_private()) {
+        return ctl_fail(CTL_FAILED, "cannot switch core dumps off");
     }
 
     if (es_keyring_load(ctl->key_file, &ring, &problem) != ES_OK) {

@@ -72,17 +72,18 @@ ctl_endpoint_rotate(ctl_t *ctl, int argc, char **argv)
 
     es = es_endpoint_rotate(ctl->store, es_str(argv[0]), made, overlap_ms,
                             NULL, &problem);
-    if (es != ES_OK) {
-        return ctl_fail(CTL_FAILED, "%s", problem.detail[0] ? problem.detail
-                                                            : es_reason(es));
-    }
 
-    if (secret == NULL) {
+    if (es == ES_OK && secret == NULL) {
         (void) printf("%s\n", es_secret_public(es_str(made), whpk) ? whpk
                                                                    : made);
     }
 
-    return CTL_OK;
+    explicit_bzero(made, sizeof(made));
+
+    return es == ES_OK
+           ? CTL_OK : ctl_fail(CTL_FAILED, "%s", problem.detail[0]
+                                                 ? problem.detail
+                                                 : es_reason(es));
 }
 
 

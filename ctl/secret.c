@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/private.h"
 #include "ctl.h"
 
 #define CTL_SECRET_MAX   65536
@@ -178,6 +179,10 @@ ctl_secret_take(ctl_t *ctl, const char *option, const char **value)
         return ctl_fail(CTL_USAGE, "\"--%s\" must be @FILE, - for standard "
                         "input or env:NAME for an environment variable, "
                         "because other users can read a command line", option);
+    }
+
+    if (!es_process_private()) {
+        return ctl_fail(CTL_FAILED, "cannot switch core dumps off");
     }
 
     secret = calloc(1, sizeof(ctl_secret_t));

@@ -47,7 +47,8 @@ esd_bearer_refused(const esd_send_t *send)
 
     if (token->line.len > 0
         && send->auth.len == token->line.len
-        && memcmp(send->auth.data, token->line.data, token->line.len) == 0)
+        && CRYPTO_memcmp(send->auth.data, token->line.data, token->line.len)
+           == 0)
     {
         esd_bearer_drop(token);
     }

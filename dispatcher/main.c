@@ -8,9 +8,11 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/private.h"
 #include "open/child.h"
 
 #include "dispatcher.h"
+#include "log.h"
 #include "options.h"
 
 
@@ -28,6 +30,14 @@ main(int argc, char **argv)
     esd_options_parse(argc, argv, &d->options);
 
     (void) signal(SIGPIPE, SIG_IGN);
+
+    /* It reads secrets of endpoints, with or without a key file. */
+
+    if (!es_process_private()) {
+        esd_log_line(ESD_LOG_ERROR, "cannot switch core dumps off");
+        free(d);
+        return 1;
+    }
 
     es_child_of_first();
 

@@ -247,40 +247,18 @@ ngx_http_eventsync_parse_token(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
 
 
 /*
- * Parsing costs a SHA-256, so a worker caches recently parsed keys by their
- * text. An entry only says that the text was well-formed; each request looks
- * up the key in the registry.
+ * Keeps the digest of the key only. The worker does not remember keys that
+ * have been presented, because their text would stay in its memory.
  */
 
 static ngx_int_t
 ngx_http_eventsync_parse_key(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
 {
-    ngx_uint_t                      hash;
-    ngx_http_eventsync_seen_key_t  *seen;
-
-    if (text->len != ES_APIKEY_LEN) {
-        goto malformed;
-    }
-
-    hash = ngx_crc32_short(text->data + 4, ES_KEYID_LEN);
-    seen = &ctx->worker->keys[hash % NGX_HTTP_EVENTSYNC_KEYS];
-
-    if (ngx_memcmp(seen->text, text->data, ES_APIKEY_LEN) == 0) {
-        ctx->key = seen->key;
+    if (es_apikey_parse(ngx_http_eventsync_str(text), &ctx->key) == ES_OK) {
         return NGX_OK;
     }
 
-    if (es_apikey_parse(ngx_http_eventsync_str(text), &ctx->key) != ES_OK) {
-        ctx->key.id[0] = '\0';
-        goto malformed;
-    }
-
-    ngx_memcpy(seen->text, text->data, ES_APIKEY_LEN);
-    seen->key = ctx->key;
-
-    return NGX_OK;
-
-malformed:
+    ctx->key.id[0] = '\0';
 
     return ngx_http_eventsync_unauthorized(ctx, 1, "The key is malformed.");
 }

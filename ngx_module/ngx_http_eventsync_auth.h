@@ -19,22 +19,13 @@
 #define NGX_HTTP_EVENTSYNC_CHALLENGE  "Bearer realm=\"eventsync\""
 
 
-/* text of a well-formed key; it may be invalid all the same */
-
-typedef struct {
-    u_char                            text[ES_APIKEY_LEN];
-    es_apikey_t                       key;
-} ngx_http_eventsync_seen_key_t;
-
-
 /* a verified token; it may be expired or revoked all the same */
 
 struct ngx_http_eventsync_token_s {
     ngx_uint_t                        refs;
     es_jwt_keys_t                    *keys;       /* verified with these */
     es_jwt_t                          jwt;
-    size_t                            len;
-    u_char                            text[];
+    u_char                            digest[ES_DIGEST_LEN]; /* of its text */
 };
 
 

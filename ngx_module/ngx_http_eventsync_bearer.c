@@ -2,8 +2,9 @@
 
 /*
  * Access tokens as a credential. Verifying a token costs a signature check, so
- * a worker caches recently verified tokens by their whole text, and requests
- * share them. The cache only proves who signed the token. Each request checks
+ * a worker caches recently verified tokens by the digest of their text, so
+ * that a memory dump has no token and no comparison depends on one. Requests
+ * share the entries. The cache only proves who signed the token. Each request checks
  * again whether the token has expired and what its key may do, see _auth.
  */
 
@@ -13,6 +14,7 @@
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_worker.h"
 
+#include "keys/apikey.h"
 #include "store/txn.h"
 #include "token/jwt.h"
 
@@ -30,8 +32,8 @@ static void ngx_http_eventsync_token_cleanup(void *data);
 ngx_int_t
 ngx_http_eventsync_bearer(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
 {
+    u_char                        digest[ES_DIGEST_LEN];
     ngx_int_t                     rc;
-    ngx_uint_t                    hash;
     ngx_http_eventsync_token_t   *token, **seen;
 
     if (ctx->conf->token_keys == NULL || text->len > ES_JWT_MAX) {
@@ -40,14 +42,13 @@ ngx_http_eventsync_bearer(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
 
     /* servers that share a store may have different signing keys */
 
-    hash = ngx_crc32_long(text->data, text->len);
-    seen = &ctx->worker->tokens[hash % NGX_HTTP_EVENTSYNC_TOKENS];
+    es_credential_digest(ngx_http_eventsync_str(text), digest);
+    seen = &ctx->worker->tokens[digest[0] % NGX_HTTP_EVENTSYNC_TOKENS];
     token = *seen;
 
     if (token
         && token->keys == ctx->conf->token_keys
-        && token->len == text->len
-        && ngx_memcmp(token->text, text->data, text->len) == 0)
+        && es_apikey_equal(token->digest, digest))
     {
         return ngx_http_eventsync_token_use(ctx, token);
     }
@@ -56,6 +57,8 @@ ngx_http_eventsync_bearer(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
     if (token == NULL) {
         return rc;
     }
+
+    ngx_memcpy(token->digest, digest, ES_DIGEST_LEN);
 
     ngx_http_eventsync_token_unref(*seen);
     *seen = token;
@@ -71,7 +74,7 @@ ngx_http_eventsync_token_verify(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text,
     es_rc_t                      es;
     ngx_http_eventsync_token_t  *token;
 
-    token = ngx_alloc(sizeof(ngx_http_eventsync_token_t) + text->len,
+    token = ngx_alloc(sizeof(ngx_http_eventsync_token_t),
                       ctx->request->connection->log);
     if (token == NULL) {
         *rc = NGX_ERROR;
@@ -91,8 +94,6 @@ ngx_http_eventsync_token_verify(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text,
 
     token->refs = 1;
     token->keys = ctx->conf->token_keys;
-    token->len = text->len;
-    ngx_memcpy(token->text, text->data, text->len);
 
     return token;
 }

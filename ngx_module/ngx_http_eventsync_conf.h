@@ -41,6 +41,7 @@ struct ngx_http_eventsync_store_s {
 
 typedef struct {
     ngx_array_t                       stores;     /* ..._store_t * */
+    ngx_uint_t                        secrets;    /* workers have keys */
 } ngx_http_eventsync_main_conf_t;
 
 
@@ -96,6 +97,7 @@ char *ngx_http_eventsync_keys_file(ngx_conf_t *cf, void **keys,
     ngx_http_eventsync_keys_load_pt load, ngx_pool_cleanup_pt free);
 char *ngx_http_eventsync_keys_use(ngx_conf_t *cf,
     ngx_http_eventsync_store_t *store, es_keyring_t *keys);
+void ngx_http_eventsync_keys_private(ngx_cycle_t *cycle);
 void ngx_http_eventsync_keys_open(ngx_http_eventsync_store_t *store,
     ngx_log_t *log);
 char *ngx_http_eventsync_cors_directive(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -10,6 +10,7 @@
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_worker.h"
 
+#include "base/private.h"
 #include "keys/keyring.h"
 #include "registry/registry.h"
 
@@ -53,9 +54,10 @@ char *
 ngx_http_eventsync_keys_file(ngx_conf_t *cf, void **keys,
     ngx_http_eventsync_keys_load_pt load, ngx_pool_cleanup_pt free)
 {
-    ngx_str_t           *value, path;
-    es_problem_t         problem;
-    ngx_pool_cleanup_t  *cln;
+    ngx_str_t                       *value, path;
+    es_problem_t                     problem;
+    ngx_pool_cleanup_t              *cln;
+    ngx_http_eventsync_main_conf_t  *emcf;
 
     if (*keys != NGX_CONF_UNSET_PTR) {
         return "is duplicate";
@@ -83,6 +85,9 @@ ngx_http_eventsync_keys_file(ngx_conf_t *cf, void **keys,
     cln->handler = free;
     cln->data = *keys;
 
+    emcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_eventsync_module);
+    emcf->secrets = 1;
+
     return NGX_CONF_OK;
 }
 
@@ -108,6 +113,40 @@ ngx_http_eventsync_keys_use(ngx_conf_t *cf, ngx_http_eventsync_store_t *store,
     store->keys = keys;
 
     return NGX_CONF_OK;
+}
+
+
+/*
+ * Keeps the keys of a worker out of core dumps. nginx makes its workers
+ * dumpable, so this must come after that. An operator who sets
+ * "worker_rlimit_core" wants core dumps.
+ */
+
+void
+ngx_http_eventsync_keys_private(ngx_cycle_t *cycle)
+{
+    ngx_core_conf_t                 *ccf;
+    ngx_http_eventsync_main_conf_t  *emcf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+    emcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_eventsync_module);
+
+    if (!emcf->secrets) {
+        return;
+    }
+
+    if (ccf->rlimit_core != NGX_CONF_UNSET) {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "eventsync: because of \"worker_rlimit_core\", a core "
+                      "dump of a worker has the keys of key files");
+        return;
+    }
+
+    if (!es_process_private()) {
+        ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_errno,
+                      "eventsync: cannot switch core dumps off");
+    }
 }
 
 

@@ -61,6 +61,8 @@ ngx_http_eventsync_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    ngx_http_eventsync_keys_private(cycle);
+
     stores = emcf->stores.elts;
 
     for (i = 0; i < emcf->stores.nelts; i++) {
@@ -331,6 +333,8 @@ ngx_http_eventsync_exit_process(ngx_cycle_t *cycle)
     if (emcf == NULL) {
         return;
     }
+
+    ngx_http_eventsync_keys_private(cycle);
 
     stores = emcf->stores.elts;
 

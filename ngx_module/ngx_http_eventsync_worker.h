@@ -16,7 +16,6 @@
 #include "registry/registry.h"
 
 
-#define NGX_HTTP_EVENTSYNC_KEYS     256
 #define NGX_HTTP_EVENTSYNC_TOKENS   256
 #define NGX_HTTP_EVENTSYNC_MEMO     32
 #define NGX_HTTP_EVENTSYNC_BATCHES  8
@@ -68,7 +67,6 @@ struct ngx_http_eventsync_worker_s {
     size_t                            large;      /* bytes of large pages */
     ngx_http_eventsync_pages_t       *pages;      /* NULL: not served */
 
-    ngx_http_eventsync_seen_key_t     keys[NGX_HTTP_EVENTSYNC_KEYS];
     ngx_http_eventsync_token_t       *tokens[NGX_HTTP_EVENTSYNC_TOKENS];
 
     unsigned                          waking:1;   /* somebody is due */

@@ -102,14 +102,15 @@ es_key_checksum(const char *text, char out[ES_KEY_CHECKSUM_LEN])
 }
 
 
-static void
-es_key_digest(const char *text, uint8_t digest[ES_DIGEST_LEN])
+void
+es_credential_digest(es_str_t text, uint8_t digest[ES_DIGEST_LEN])
 {
     SHA256_CTX  sha;
 
     (void) SHA256_Init(&sha);
-    (void) SHA256_Update(&sha, text, ES_APIKEY_LEN);
+    (void) SHA256_Update(&sha, text.data, text.len);
     (void) SHA256_Final(digest, &sha);
+    OPENSSL_cleanse(&sha, sizeof(sha));
 }
 
 
@@ -139,7 +140,7 @@ es_apikey_create(char text[ES_APIKEY_LEN + 1], es_apikey_t *key)
     es_key_checksum(text, p + ES_KEY_SECRET_LEN);
     text[ES_APIKEY_LEN] = '\0';
 
-    es_key_digest(text, key->digest);
+    es_credential_digest((es_str_t) { text, ES_APIKEY_LEN }, key->digest);
 
     return ES_OK;
 }
@@ -171,7 +172,7 @@ es_apikey_parse(es_str_t text, es_apikey_t *key)
 
     memcpy(key->id, text.data + 4, ES_KEYID_LEN);
     key->id[ES_KEYID_LEN] = '\0';
-    es_key_digest(text.data, key->digest);
+    es_credential_digest(text, key->digest);
 
     return ES_OK;
 }

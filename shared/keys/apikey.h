@@ -31,6 +31,9 @@ es_rc_t es_apikey_create(char text[ES_APIKEY_LEN + 1], es_apikey_t *key);
    wrong checksum. */
 es_rc_t es_apikey_parse(es_str_t text, es_apikey_t *key);
 
+/* SHA-256 of a key or of an access token. */
+void es_credential_digest(es_str_t text, uint8_t digest[ES_DIGEST_LEN]);
+
 /* Compares digests in constant time. */
 bool es_apikey_equal(const uint8_t *a, const uint8_t *b);
 

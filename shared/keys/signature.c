@@ -151,8 +151,9 @@ es_signer_create(es_str_t secret, es_signer_t **signer)
         return ES_INVALID;
     }
 
-    if (es_secret_decode(secret, key, &len) != ES_OK) {
-        return ES_INVALID;
+    rc = es_secret_decode(secret, key, &len);
+    if (rc != ES_OK) {
+        goto done;
     }
 
     s = calloc(1, sizeof(es_signer_t));
@@ -434,6 +435,9 @@ es_hmac_verify(es_signer_t *signer, es_str_t header, es_str_t id,
             ok = true;
         }
     }
+
+    OPENSSL_cleanse(expected, sizeof(expected));
+    OPENSSL_cleanse(raw, sizeof(raw));
 
     return ok;
 }

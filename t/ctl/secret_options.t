@@ -11,7 +11,7 @@ use MIME::Base64 qw(encode_base64);
 use Test::More;
 
 use lib 't/lib';
-use Test::Eventsync;
+use Test::Eventsync qw(wait_for);
 use Test::Eventsync::Webhooks;
 
 my $t = webhook_store();
@@ -99,6 +99,30 @@ like($err, qr/standard input has another secret already/, '... why');
     'orders', '--url=https://a.example/', '--key=-');
 is($rc, 2, 'and none to publish');
 like($err, qr/standard input has the events already/, '... why');
+
+
+###############################################################################
+# core dumps
+
+sub core_dump { my ($pid) = @_; $t->read_file("/proc/$pid/limits")
+    =~ /^Max core file size\s+\S+\s+(\S+)/m ? $1 : undef }
+
+  SKIP: {
+    skip 'core dumps are off on this machine', 3 if core_dump($$) eq '0';
+    my $port = Test::Eventsync::free_port();
+    my @listen = ('listen', "--port=$port", "--secret=$secret");
+    for (['0', {}], [core_dump($$), { env => { EVENTSYNC_CORE_DUMPS => 1 } }]) {
+        my ($size, $opts) = @$_;
+        my $proc = $t->ctl_start($opts, @listen);
+        wait_for(sub { Test::Eventsync::port_open($port) });
+        is(core_dump($proc->pid), $size, "with a secret, dumps of size $size");
+        $proc->stop('TERM');
+    }
+    my $proc = $t->run_dispatcher("--key-file=$file");
+    wait_for(sub { $proc->stderr =~ /info: eventsync-dispatcher/ });
+    is(core_dump($proc->pid), '0', 'a dispatcher leaves none');
+    $t->stop_dispatcher;
+}
 
 $t->finish;
 done_testing();

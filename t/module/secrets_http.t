@@ -143,6 +143,30 @@ like($t->ctl_ok('store', 'rekey', '--key-file', "$dir/two"),
     qr/^[23] secrets/, 'another key');
 is(ask(POST => "/$name/rotate", { overlap => '0' })->{status}, 200,
     'is in use');
+
+###############################################################################
+# core dumps
+
+# The largest core dump that the worker may leave.
+sub core_dump {
+    my $pid;
+    wait_for(sub { ($pid) = $t->workers });
+    return $t->read_file("/proc/$pid/limits")
+        =~ /^Max core file size\s+\S+\s+(\S+)/m ? $1 : undef;
+}
+
+  SKIP: {
+    restart();
+    skip 'core dumps are off on this machine', 3 if core_dump() eq '0';
+    restart(http => 'eventsync_key_file two;');
+    is(core_dump(), '0', 'a worker with keys leaves no core dump');
+    restart(http => 'eventsync_key_file two;',
+        main => 'worker_rlimit_core 1m;');
+    is(core_dump(), 1 << 20, 'unless the operator wants one');
+    ok($t->logged('error.log', qr/a core dump of a worker has the keys/),
+        '... and is warned');
+}
+
 ok($t->verify, 'nothing is wrong');
 $t->finish;
 done_testing();
