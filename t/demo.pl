@@ -31,7 +31,13 @@ my ($endpoint, $secret) = $t->endpoint('acme', feeds => 'orders',
 detail("feed orders, partner acme, endpoint $endpoint");
 
 say_('nginx with the module (two workers), the dispatcher, a receiver');
-$t->default_conf(server => <<'CONF');
+$t->default_conf(http => <<'LIMITS', server => <<'CONF');
+    eventsync_limit poll rate=10r/s burst=100;
+    eventsync_limit publish rate=100r/s burst=10000;
+    eventsync_limit backfill rate=1g/h;
+    eventsync_limit waits max=50;
+    eventsync_limit address rate=60r/m burst=60;
+LIMITS
         location /ops/ {
             eventsync_health on;
             eventsync_metrics on;

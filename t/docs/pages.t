@@ -27,6 +27,7 @@ anchors();
 files();
 options();
 rates();
+limits();
 endpoint_options();
 set_up();
 install();
@@ -69,6 +70,19 @@ sub width {
                 && $line !~ /^(?:\|| {4}|- \[)/;
         }
         is_deeply(\@long, [], "$page: prose is wrapped at 80 columns");
+    }
+}
+
+# Each example of a whole configuration limits what clients may do.
+sub limits {
+    for my $page (qw(docs/install.md docs/directives.md docs/cdn.md t/demo.pl))
+    {
+        my $text = $text{$page} // slurp($page);
+        my ($conf) = $page =~ /md$/ ? $text =~ /```nginx\n(.*?)```/s : $text;
+        my %on = map { $_ => 1 } $conf =~ /^ *eventsync_limit +(\w+) +\w+=/mg;
+        is_deeply([ sort keys %on ],
+            [ qw(address backfill poll publish waits) ],
+            "$page: every limit is on");
     }
 }
 
@@ -261,6 +275,13 @@ sub set_up {
         'and polled');
     is(scalar @{ $t->json_get('/v1/feeds', $key)->{feeds} }, 1,
         'and the feed is listed');
+    my $ask = sub { $t->http(GET => '/v1/feeds',
+        { authorization => "Bearer $_[0]" }) };
+    like($ask->($key)->{headers}{'ratelimit-policy'} // '', qr/"poll"/, 'limits are on');
+    my $wrong = sub { $ask->('esk_no')->{status} };
+    my @first = map { $wrong->() } 1 .. 60;
+    is(scalar(grep { $_ == 401 } @first), 60, 'an address may guess some keys');
+    is(scalar(grep { $wrong->() == 429 } 1 .. 20) > 0, 1, 'and not more');
     is($t->stop_dispatcher, 0, 'the dispatcher runs');
 }
 
