@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * API keys of partners: created and revoked.
+ * API keys of partners: created, and revoked, also with the endpoints that
+ * they have made.
  *
  * The store has only a digest of a key, so that a key can be printed only when
  * it is created.
@@ -12,6 +13,11 @@
 #include "base/clock.h"
 #include "log/store_clock.h"
 #include "object.h"
+
+typedef struct {
+    const char  *key;              /* id */
+    json_t      *names;            /* of its endpoints that are not paused */
+} ctl_key_made_t;
 
 
 int
@@ -81,20 +87,97 @@ ctl_key_create(ctl_t *ctl, int argc, char **argv)
 }
 
 
+/* Adds the endpoint's name if the key has made it and it is not paused. */
+
+static es_rc_t
+ctl_key_collect(void *ctx, es_str_t name, es_str_t text)
+{
+    json_t          *object;
+    const char      *made_by;
+    ctl_key_made_t  *made = ctx;
+
+    object = json_loadb(text.data, text.len, 0, NULL);
+    made_by = json_string_value(json_object_get(object, "made_by"));
+
+    if (made_by != NULL
+        && strcmp(made_by, made->key) == 0
+        && !json_is_true(json_object_get(object, "paused")))
+    {
+        (void) json_array_append_new(made->names,
+                                     json_stringn(name.data, name.len));
+    }
+
+    json_decref(object);
+
+    return ES_OK;
+}
+
+
+/* Pauses the endpoints instead of removing them, because some may be the
+   partner's own work before the key leaked.  A paused endpoint is sent nothing
+   and loses nothing, and an operator can look at it. */
+
+static int
+ctl_key_pause(ctl_t *ctl, const char *id)
+{
+    int              rc;
+    size_t           i;
+    json_t          *name;
+    es_rc_t          es;
+    ctl_key_made_t   made = { .key = id, .names = json_array() };
+
+    rc = CTL_OK;
+    es = es_registry_each(ctl->store, ES_KIND_ENDPOINT, es_null_str,
+                          ctl_key_collect, &made);
+
+    if (es != ES_OK) {
+        rc = ctl_fail(CTL_FAILED, "cannot read the registry: %s",
+                      es_reason(es));
+    }
+
+    json_array_foreach(made.names, i, name) {
+        if (rc == CTL_OK) {
+            rc = ctl_object_change(ctl, ES_KIND_ENDPOINT,
+                                   json_string_value(name),
+                                   json_pack("{s:b}", "paused", true));
+        }
+
+        if (rc == CTL_OK) {
+            (void) printf("%s\n", json_string_value(name));
+        }
+    }
+
+    json_decref(made.names);
+
+    return rc;
+}
+
+
+/* The key is revoked first: from then on it makes no endpoint. */
+
 int
 ctl_key_revoke(ctl_t *ctl, int argc, char **argv)
 {
-    int   rc;
-    char  now[ES_TIME_LEN];
+    int          rc;
+    char         now[ES_TIME_LEN];
+    const char  *with_endpoints = NULL;
 
-    rc = ctl_begin(ctl, &argc, argv, 1, 1, NULL, ES_STORE_ADMIN);
+    const ctl_option_t  options[] = {
+        { "with-endpoints", true, &with_endpoints },
+        { NULL, false, NULL }
+    };
+
+    rc = ctl_begin(ctl, &argc, argv, 1, 1, options, ES_STORE_ADMIN);
     if (rc != CTL_OK) {
         return rc;
     }
 
     es_time_print(es_store_ms(ctl->store), now);
 
-    return ctl_object_change(ctl, ES_KIND_KEY, argv[0],
-                             json_pack("{s:o}", "revoked",
-                                       json_stringn(now, ES_TIME_LEN)));
+    rc = ctl_object_change(ctl, ES_KIND_KEY, argv[0],
+                           json_pack("{s:o}", "revoked",
+                                     json_stringn(now, ES_TIME_LEN)));
+
+    return rc == CTL_OK && with_endpoints != NULL
+           ? ctl_key_pause(ctl, argv[0]) : rc;
 }

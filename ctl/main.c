@@ -76,8 +76,8 @@ static const ctl_command_t  ctl_commands[] = {
       "PARTNER --scopes=read,publish [--feeds=A] [--expires=TIME]",
       "create a key and print it; it cannot be printed again" },
     { "key list", ctl_object_list, ES_KIND_KEY, "[--json]", "list the keys" },
-    { "key revoke", ctl_key_revoke, ES_KIND_KEY, "ID",
-      "make a key invalid from now on" },
+    { "key revoke", ctl_key_revoke, ES_KIND_KEY, "ID [--with-endpoints]",
+      "make a key invalid from now on, and pause the endpoints that it made" },
     { "key remove", ctl_object_remove, ES_KIND_KEY, "ID", "remove a key" },
 
     { "endpoint create", ctl_endpoint_create, ES_KIND_ENDPOINT, NULL,

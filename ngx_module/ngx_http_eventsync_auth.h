@@ -46,7 +46,9 @@ ngx_int_t ngx_http_eventsync_permit(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_narrow(ngx_http_eventsync_ctx_t *ctx,
     es_narrow_t *narrow);
 ngx_int_t ngx_http_eventsync_beyond(ngx_http_eventsync_ctx_t *ctx,
-    char *detail);
+    unsigned scope, char *detail);
+ngx_uint_t ngx_http_eventsync_has(ngx_http_eventsync_ctx_t *ctx,
+    unsigned scope);
 ngx_uint_t ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx,
     es_str_t feed);
 ngx_int_t ngx_http_eventsync_bearer(ngx_http_eventsync_ctx_t *ctx,

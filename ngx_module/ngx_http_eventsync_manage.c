@@ -20,6 +20,7 @@
 #include "event/cursor.h"
 #include "keys/apikey.h"
 #include "manage/manage.h"
+#include "registry/registry.h"
 
 
 #define NGX_HTTP_EVENTSYNC_LOOKS  10000    /* examined per page */
@@ -111,6 +112,8 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
 
     m = ctx->task->data;
     m->manage.partner = ngx_http_eventsync_str(&ctx->partner_name);
+    m->manage.key = ctx->key.id;
+    m->manage.reads = ngx_http_eventsync_has(ctx, ES_SCOPE_READ);
 
     if (ngx_http_eventsync_narrow(ctx, &m->manage.narrow) != NGX_OK
         || ngx_http_eventsync_manage_by(ctx, &m->manage.by) != NGX_OK
@@ -391,7 +394,18 @@ ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
     case ES_DENIED:
 
         if (m->managed.refusal == ES_REFUSED_FEEDS) {
-            return ngx_http_eventsync_beyond(ctx, m->problem.detail);
+            return ngx_http_eventsync_beyond(ctx, ES_SCOPE_MANAGE,
+                                             m->problem.detail);
+        }
+
+        if (m->managed.refusal == ES_REFUSED_READ) {
+            return ngx_http_eventsync_beyond(ctx, ES_SCOPE_READ,
+                                             m->problem.detail);
+        }
+
+        if (m->managed.refusal == ES_REFUSED_KEY) {
+            return ngx_http_eventsync_unauthorized(ctx, 1, "The key is expired "
+                                                   "or revoked.");
         }
 
         ngx_log_error(NGX_LOG_CRIT, ctx->request->connection->log, 0,

@@ -23,8 +23,6 @@ static ngx_int_t ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx,
     unsigned scope);
 static ngx_int_t ngx_http_eventsync_authorize_checkpoint(
     ngx_http_eventsync_ctx_t *ctx);
-static ngx_uint_t ngx_http_eventsync_has(ngx_http_eventsync_ctx_t *ctx,
-    unsigned scope);
 static ngx_int_t ngx_http_eventsync_authorize_manage(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_authorize_reader(
@@ -148,7 +146,7 @@ ngx_http_eventsync_authorize_checkpoint(ngx_http_eventsync_ctx_t *ctx)
 
 /* checks a scope that concerns no feed */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_eventsync_has(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
 {
     return (ctx->grant->scopes & scope)
@@ -181,13 +179,21 @@ ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* also required to read events; the feeds are checked with the endpoint */
+/* also required to have events sent; the feeds are checked with the endpoint */
 
 static ngx_int_t
 ngx_http_eventsync_authorize_reader(ngx_http_eventsync_ctx_t *ctx)
 {
-    return ngx_http_eventsync_has(ctx, ES_SCOPE_READ)
-           ? NGX_OK : ngx_http_eventsync_forbidden(ctx, ES_SCOPE_READ);
+    if (ngx_http_eventsync_has(ctx, ES_SCOPE_READ)) {
+        return NGX_OK;
+    }
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
+                                   "The %s lacks the scope \"read\", which "
+                                   "this request needs, too.",
+                                   ctx->token ? "token" : "key");
+
+    return ngx_http_eventsync_challenge(ctx, ES_SCOPE_READ);
 }
 
 
@@ -262,15 +268,16 @@ ngx_http_eventsync_narrow_to(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* the key has the scope, but not for all requested feeds */
+/* the key lacks the scope for what the body requests */
 
 ngx_int_t
-ngx_http_eventsync_beyond(ngx_http_eventsync_ctx_t *ctx, char *detail)
+ngx_http_eventsync_beyond(ngx_http_eventsync_ctx_t *ctx, unsigned scope,
+    char *detail)
 {
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN, "%s.",
                                    detail);
 
-    return ngx_http_eventsync_challenge(ctx, ES_SCOPE_MANAGE);
+    return ngx_http_eventsync_challenge(ctx, scope);
 }
 
 

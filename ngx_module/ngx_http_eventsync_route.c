@@ -210,8 +210,10 @@ static const ngx_http_eventsync_steps_t
 };
 
 
+/* these have events sent, or decide about one by its contents */
+
 static const ngx_http_eventsync_steps_t
-    ngx_http_eventsync_manage_skip_steps =
+    ngx_http_eventsync_manage_read_steps =
 {
     NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_ARGS_NONE,
     NGX_HTTP_EVENTSYNC_PERMIT_MANAGE_READ, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
@@ -337,16 +339,16 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
       &ngx_http_eventsync_manage_change_steps, ES_MANAGE_ROTATE },
 
     { ngx_string("/endpoints/*/replay"), 0, NGX_HTTP_POST,
-      &ngx_http_eventsync_manage_change_steps, ES_MANAGE_REPLAY },
+      &ngx_http_eventsync_manage_read_steps, ES_MANAGE_REPLAY },
 
     { ngx_string("/endpoints/*/resend"), 0, NGX_HTTP_POST,
-      &ngx_http_eventsync_manage_change_steps, ES_MANAGE_RESEND },
+      &ngx_http_eventsync_manage_read_steps, ES_MANAGE_RESEND },
 
     { ngx_string("/endpoints/*/redrive"), 0, NGX_HTTP_POST,
-      &ngx_http_eventsync_manage_change_steps, ES_MANAGE_REDRIVE },
+      &ngx_http_eventsync_manage_read_steps, ES_MANAGE_REDRIVE },
 
     { ngx_string("/endpoints/*/skip"), 0, NGX_HTTP_POST,
-      &ngx_http_eventsync_manage_skip_steps, ES_MANAGE_SKIP },
+      &ngx_http_eventsync_manage_read_steps, ES_MANAGE_SKIP },
 
     { ngx_string("/endpoints/*/cancel"), 0, NGX_HTTP_POST,
       &ngx_http_eventsync_manage_change_steps, ES_MANAGE_CANCEL },
@@ -373,7 +375,7 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
       &ngx_http_eventsync_manage_list_steps, ES_MANAGE_LIST },
 
     { ngx_string("/endpoints"), 0, NGX_HTTP_POST,
-      &ngx_http_eventsync_manage_change_steps, ES_MANAGE_CREATE },
+      &ngx_http_eventsync_manage_read_steps, ES_MANAGE_CREATE },
 
     { ngx_string("/token"), 0, NGX_HTTP_POST,
       &ngx_http_eventsync_token_steps, 0 },

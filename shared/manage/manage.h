@@ -72,6 +72,9 @@ typedef struct {
     es_str_t        endpoint;  /* unused by LIST and CREATE */
     es_str_t        body;      /* JSON; may be empty if all is optional */
     es_condition_t  condition; /* for CHANGE and REMOVE */
+    bool            reads;     /* the credential may read the feeds of
+                                  `narrow`, too */
+    const char     *key;       /* for CREATE: the key's id */
     es_str_t        by;        /* for SKIP, CANCEL and DISCARD: the user, for
                                   the record; NUL-terminated */
     unsigned        limit;     /* for LIST, ATTEMPTS and DEAD: size of a page;
@@ -92,6 +95,8 @@ typedef enum {
     ES_REFUSED_OTHER = 0,      /* ES_CONFLICT: something is still in use */
     ES_REFUSED_UNMET,          /* ES_CONFLICT: the condition is not met */
     ES_REFUSED_FEEDS,          /* ES_DENIED: a feed that the key may not see */
+    ES_REFUSED_READ,           /* ES_DENIED: the change needs `reads` */
+    ES_REFUSED_KEY,            /* ES_DENIED: the key is not valid any more */
     ES_REFUSED_STANDS,         /* ES_CONFLICT: the event does not block the
                                   endpoint */
     ES_REFUSED_COUNT           /* ES_CONFLICT: `expect` is not `count` */

@@ -39,7 +39,7 @@ es_manage_origin(json_t *stored, json_t *change, es_problem_t *problem)
 }
 
 
-/* The guard: checks owner, condition, feeds and origins against the record
+/* The guard: checks owner, condition, rights and origins against the record
    that is about to be overwritten, which may differ from the one that was read
    before. */
 
@@ -66,6 +66,10 @@ es_manage_guard(void *ctx, json_t *stored, json_t *change,
     }
 
     rc = es_manage_feeds(m, change, problem);
+
+    if (rc == ES_OK) {
+        rc = es_manage_reads(m, stored, change, problem);
+    }
 
     return rc == ES_OK ? es_manage_origin(stored, change, problem) : rc;
 }
@@ -206,10 +210,15 @@ es_manage_create(es_manage_ctx_t *m)
                                             m->manage->partner.len));
     text = json_dumps(m->body, JSON_COMPACT);
 
-    rc = text ? es_registry_create(m->store, ES_KIND_ENDPOINT,
-                                   es_str(m->managed->name), text, m->problem)
+    rc = text ? es_registry_create_endpoint(m->store,
+                                            es_str(m->managed->name), text,
+                                            m->manage->key, m->problem)
               : ES_NOMEM;
     free(text);
+
+    if (rc == ES_DENIED && strcmp(m->problem->pointer, "/made_by") == 0) {
+        m->managed->refusal = ES_REFUSED_KEY;
+    }
 
     if (rc == ES_OK) {
         rc = es_manage_show(m);

@@ -55,6 +55,12 @@ es_rc_t es_manage_show(es_manage_ctx_t *m);
 void es_manage_etag(es_manage_ctx_t *m, json_t *object,
     char etag[ES_ENDPOINT_ETAG_MAX]);
 
+/* manage_read.c: ES_DENIED with a problem: the change has more events, or
+   events of other feeds, sent to the endpoint or to another URL, and the
+   credential may not read. */
+es_rc_t es_manage_reads(es_manage_ctx_t *m, const json_t *stored,
+    const json_t *change, es_problem_t *problem);
+
 /* manage_view.c: the endpoint as its partner may see it.  Takes over the
    reference to `object`. */
 json_t *es_manage_view(es_manage_ctx_t *m, es_str_t name, json_t *object);

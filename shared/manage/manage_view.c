@@ -81,6 +81,7 @@ es_manage_view(es_manage_ctx_t *m, es_str_t name, json_t *object)
     (void) json_object_del(json_object_get(object, "oauth"), "client_secret");
     (void) json_object_del(object, "partner");
     (void) json_object_del(object, "number");
+    (void) json_object_del(object, "made_by");
     es_simulate_prune(object, m->now_ms);
 
     for (i = 0; i < ES_ENDPOINT_MEMBERS; i++) {

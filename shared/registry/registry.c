@@ -202,6 +202,13 @@ es_object_stamp(es_write_t *w, MDB_txn *txn, json_t *object)
         }
     }
 
+    if (w->made_by != NULL
+        && json_object_set_new(object, "made_by", json_string(w->made_by))
+           != 0)
+    {
+        return ES_NOMEM;
+    }
+
     es_time_print(es_store_ms(w->store), now);
 
     return json_object_set_new(object, "revision",
@@ -229,6 +236,11 @@ es_write_create(es_write_t *w, MDB_txn *txn)
     }
 
     if (rc != ES_NOT_FOUND) {
+        return rc;
+    }
+
+    rc = es_write_check_maker(w, txn);
+    if (rc != ES_OK) {
         return rc;
     }
 
@@ -547,7 +559,18 @@ es_registry_create(es_store_t *store, es_kind_t kind, es_str_t name,
 {
     es_problem_t  ignored;
     es_write_t    w = { store, ES_OP_CREATE, kind, name, NULL,
-                        problem ? problem : &ignored, NULL };
+                        problem ? problem : &ignored, NULL, NULL };
+
+    return es_write(&w, json);
+}
+
+
+es_rc_t
+es_registry_create_endpoint(es_store_t *store, es_str_t name,
+    const char *json, const char *made_by, es_problem_t *problem)
+{
+    es_write_t  w = { store, ES_OP_CREATE, ES_KIND_ENDPOINT, name, NULL,
+                      problem, NULL, made_by };
 
     return es_write(&w, json);
 }
@@ -559,7 +582,7 @@ es_registry_change(es_store_t *store, es_kind_t kind, es_str_t name,
 {
     es_problem_t  ignored;
     es_write_t    w = { store, ES_OP_CHANGE, kind, name, NULL,
-                        problem ? problem : &ignored, NULL };
+                        problem ? problem : &ignored, NULL, NULL };
 
     return es_write(&w, json);
 }
@@ -571,7 +594,7 @@ es_registry_edit(es_store_t *store, es_kind_t kind, es_str_t name,
 {
     es_problem_t  ignored;
     es_write_t    w = { store, change ? ES_OP_CHANGE : ES_OP_REMOVE, kind,
-                        name, change, problem ? problem : &ignored, edit };
+                        name, change, problem ? problem : &ignored, edit, NULL };
 
     return es_write(&w, NULL);
 }
@@ -583,7 +606,7 @@ es_registry_remove(es_store_t *store, es_kind_t kind, es_str_t name,
 {
     es_problem_t  ignored;
     es_write_t    w = { store, ES_OP_REMOVE, kind, name, NULL,
-                        problem ? problem : &ignored, NULL };
+                        problem ? problem : &ignored, NULL, NULL };
 
     return es_write(&w, NULL);
 }

@@ -248,7 +248,7 @@ bool es_endpoint_lists(const es_endpoint_t *endpoint, es_str_t feed);
 /*
  * Writes: one durable transaction each; they need ES_STORE_ADMIN.  `json` is
  * an object as in docs/registry.md.  A missing member has its default.  The
- * library sets `number`, `revision` and `created`.  A change replaces the
+ * library sets `number`, `revision`, `created` and `made_by`.  A change replaces the
  * members in `json`; null removes a member.  `revision` begins at 1 and grows
  * with each change, even an empty one.  `problem` may be NULL.
  *
@@ -262,6 +262,12 @@ typedef enum {
 
 es_rc_t es_registry_create(es_store_t *store, es_kind_t kind, es_str_t name,
     const char *json, es_problem_t *problem);
+/* Creates an endpoint for the key with the id `made_by`, which the record
+   remembers.  ES_DENIED with the pointer "/made_by": the key is not valid any
+   more.  `problem` is not NULL. */
+es_rc_t es_registry_create_endpoint(es_store_t *store, es_str_t name,
+    const char *json, const char *made_by, es_problem_t *problem);
+
 es_rc_t es_registry_change(es_store_t *store, es_kind_t kind, es_str_t name,
     const char *json, es_problem_t *problem);
 es_rc_t es_registry_remove(es_store_t *store, es_kind_t kind, es_str_t name,

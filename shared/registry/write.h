@@ -24,6 +24,8 @@ typedef struct {
                                       removed */
     es_problem_t     *problem;
     const es_edit_t  *edit;        /* NULL: none */
+    const char       *made_by;     /* id of the key that creates an endpoint;
+                                      NULL: an operator does */
 } es_write_t;
 
 /* Each check sets a problem when it fails. */
@@ -31,6 +33,10 @@ typedef struct {
 /* Decodes the new record as readers will, and checks that the partner and the
    feed that it names exist.  ES_INVALID. */
 es_rc_t es_write_check(es_write_t *w, MDB_txn *txn, json_t *object);
+
+/* ES_DENIED with the pointer "/made_by": the key of `made_by` is not valid any
+   more.  So no endpoint of a key appears after the key was revoked. */
+es_rc_t es_write_check_maker(es_write_t *w, MDB_txn *txn);
 
 /* The partner of a record and the digest of a key cannot change.
    ES_INVALID. */

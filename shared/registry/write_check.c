@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/pool.h"
 #include "event/cursor.h"
@@ -125,6 +126,49 @@ es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
         break;
     }
 
+    es_pool_free(&pool);
+
+    return rc;
+}
+
+
+es_rc_t
+es_write_check_maker(es_write_t *w, MDB_txn *txn)
+{
+    json_t     *object;
+    int64_t     due_ms, now_ms;
+    es_rc_t     rc;
+    MDB_val     text;
+    es_key_t    key = { 0 };
+    es_str_t    partner;
+    es_pool_t   pool = { 0 };
+
+    if (w->made_by == NULL) {
+        return ES_OK;
+    }
+
+    rc = es_object_text(w->store, txn, ES_KIND_KEY, es_str(w->made_by), &text);
+
+    if (rc != ES_OK && rc != ES_NOT_FOUND) {
+        return rc;
+    }
+
+    object = rc == ES_OK ? json_loadb(text.mv_data, text.mv_size, 0, NULL)
+                         : NULL;
+    now_ms = es_clock_ms();
+    due_ms = es_store_due_ms(w->store);
+    now_ms = now_ms > due_ms ? now_ms : due_ms;
+
+    if (object == NULL
+        || es_key_decode(object, &pool, &key, &partner, NULL) != ES_OK
+        || (key.expires_ms != 0 && now_ms >= key.expires_ms)
+        || (key.revoked_ms != 0 && now_ms >= key.revoked_ms))
+    {
+        rc = es_problem_set(w->problem, ES_DENIED, -1, "/made_by",
+                            "the key is expired or revoked");
+    }
+
+    json_decref(object);
     es_pool_free(&pool);
 
     return rc;

@@ -23,8 +23,8 @@ my $whpk = 'whpk_' . encode_base64(decode_base64url($x), '');
 
 my $t = webhook_store();
 $t->{partners}{acme} = 1;
-my $key = $t->partner_key('acme', scopes => 'manage');
-my $theirs = $t->partner_key('other', feeds => '*', scopes => 'manage');
+my $key = $t->partner_key('acme', scopes => 'read,manage');
+my $theirs = $t->partner_key('other', feeds => '*', scopes => 'read,manage');
 $t->default_conf(location => "eventsync_endpoints on;\n"
     . 'eventsync_ratelimit_headers off;');
 $t->run_nginx;

@@ -19,7 +19,7 @@ $t->{partners}{acme} = 1;
 $t->ctl_ok('partner', 'change', 'acme', '--feeds=orders');
 my $key = $t->partner_key('acme', scopes => 'read,manage');
 my $reader = $t->partner_key('acme', scopes => 'read');
-my $theirs = $t->partner_key('other', feeds => '*', scopes => 'manage');
+my $theirs = $t->partner_key('other', feeds => '*', scopes => 'read,manage');
 $t->default_conf(location => <<'CONF');
 eventsync_endpoints on;
             eventsync_ratelimit_headers off;

@@ -17,7 +17,7 @@ use Test::Eventsync::Webhooks;
 
 my $t = webhook_store(workers => 2);
 $t->{partners}{acme} = 1;
-my $key = $t->partner_key('acme', scopes => 'manage');
+my $key = $t->partner_key('acme', scopes => 'read,manage');
 $t->default_conf(location => <<'CONF');
 eventsync_endpoints on;
             eventsync_ratelimit_headers off;

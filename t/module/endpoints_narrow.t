@@ -17,11 +17,11 @@ use Test::Eventsync::Webhooks;
 my $t = webhook_store();
 $t->feed($_) for qw(a-one a-two b);
 $t->{partners}{acme} = 1;
-my $wide = $t->partner_key('acme', scopes => 'manage');
-my $narrow = $t->partner_key('acme', scopes => 'manage', key_feeds => 'a-*');
-my $exact = $t->partner_key('acme', scopes => 'manage',
+my $wide = $t->partner_key('acme', scopes => 'read,manage');
+my $narrow = $t->partner_key('acme', scopes => 'read,manage', key_feeds => 'a-*');
+my $exact = $t->partner_key('acme', scopes => 'read,manage',
     key_feeds => 'a-one,b');
-my $all = $t->partner_key('acme', scopes => 'manage', key_feeds => '*');
+my $all = $t->partner_key('acme', scopes => 'read,manage', key_feeds => '*');
 my $recv = $t->receiver(sub { 500 });
 
 $t->default_conf(location => <<'CONF');

@@ -16,8 +16,8 @@ use Test::Eventsync::Webhooks;
 
 my $t = webhook_store();
 $t->{partners}{acme} = 1;
-my $key = $t->partner_key('acme', scopes => 'manage');
-my $theirs = $t->partner_key('other', feeds => '*', scopes => 'manage');
+my $key = $t->partner_key('acme', scopes => 'read,manage');
+my $theirs = $t->partner_key('other', feeds => '*', scopes => 'read,manage');
 $t->feed('more');
 $t->default_conf(location => <<'CONF');
 eventsync_endpoints on;

@@ -403,7 +403,9 @@ sub managing {
         token($key, scope => 'read+publish'));
 
     is(call(POST => '/v1/endpoints', $all, $body), 201, 'with all scopes: manage');
-    is(call(POST => '/v1/endpoints', $manage, $body), 201, 'with that scope');
+    is(call(GET => '/v1/endpoints', $manage), 200, 'with that scope');
+    is(call(POST => '/v1/endpoints', $manage, $body), 403,
+        'nor without reading, which a webhook is');
     is(call(POST => '/v1/endpoints', $read, $body), 403, 'not without');
     is(call(GET => '/v1/endpoints', $read), 403, 'not even look');
     is(call(POST => '/v1/endpoints', token($key, scope => 'feed:prices'), $body), 403,
