@@ -40,8 +40,8 @@ ctl_object_failed(es_kind_t kind, const char *name, es_rc_t rc,
     option = ctl_object_option(kind, problem->pointer);
 
     if (option != NULL) {
-        return ctl_fail(CTL_FAILED, "%s \"%s\": %s: %s (--%s=JSON sets it, "
-                        "--%s= removes it)", es_kind_name(kind), name,
+        return ctl_fail(CTL_FAILED, "%s \"%s\": %s: %s (--%s=@FILE sets "
+                        "it, --%s= removes it)", es_kind_name(kind), name,
                         problem->pointer, problem->detail, option, option);
     }
 

@@ -132,10 +132,10 @@ $name = make(headers => { 'X-Token' => 'once' }, oauth => \%oauth);
 my @change = ('--key-file', $file, 'endpoint', 'change', $name);
 my ($rc, undef, $err) = $t->ctl(@change, '--url=https://b.example/');
 is($rc, 1, 'an operator gives them again, too');
-like($err, qr{\A[^\n]*/headers: [^\n]*--headers=JSON[^\n]*\n\z},
+like($err, qr{\A[^\n]*/headers: [^\n]*--headers=\@FILE[^\n]*\n\z},
     '... in one line with the option');
 (undef, undef, $err) = $t->ctl(@change, '--url=https://b.example/', '--headers=');
-like($err, qr{\A[^\n]*/oauth: [^\n]*--oauth=JSON[^\n]*\n\z},
+like($err, qr{\A[^\n]*/oauth: [^\n]*--oauth=\@FILE[^\n]*\n\z},
     '... one after another');
 $t->ctl_ok(@change, '--url=https://b.example/', '--headers=', '--oauth=');
 is(record($name)->{url}, 'https://b.example/', 'or removes them');
@@ -146,8 +146,11 @@ $sealed = record($name)->{headers}{'X-Token'};
 is(ask(DELETE => "/$name")->{status}, 204, 'an endpoint is removed');
 my @restore = ('--key-file', $file, 'endpoint', 'create', 'acme',
     '--feeds=orders', "--name=$name", '--url=https://b.example/');
-($rc) = $t->ctl(@restore, qq(--headers={"X-Token":"$sealed"}));
-is($rc, 1, 'it is not restored with the encrypted text');
+$t->write_file('headers', qq({"X-Token":"$sealed"}));
+chmod 0600, $t->testdir . '/headers';
+($rc, undef, $err) = $t->ctl(@restore, '--headers=@' . $t->testdir
+    . '/headers');
+like($err, qr/sealed secret/, 'it is not restored with the encrypted text');
 $t->ctl_ok(@restore);
 is(record($name)->{headers}, undef, 'nor does it keep the header');
 
