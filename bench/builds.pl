@@ -64,6 +64,13 @@ sub cpu_seconds {
     return ($stat[11] + $stat[12]) / $ticks;
 }
 
+# An earlier build does not know the exceptions of records, and needs none.
+sub exceptions_of {
+    my ($dir) = @_;
+    return `$dir/eventsyncctl --help` =~ /--allow-addresses/
+        ? %Test::Eventsync::EXCEPTIONS : ();
+}
+
 # Starts a system of one build that serves feed `bench` with `n` events.
 sub system_of {
     my ($dir, $events) = @_;
@@ -71,6 +78,7 @@ sub system_of {
 
     $system->{build} = $dir;
     local $t = $system;
+    local %Test::Eventsync::EXCEPTIONS = exceptions_of($dir);
     my ($key, $base) = serve($events,
         main => 'worker_rlimit_nofile 8192;');
     return ($system, $key, $base);
@@ -114,6 +122,7 @@ sub dispatched {
 
     $system->{build} = $dir;
     local $t = $system;
+    local %Test::Eventsync::EXCEPTIONS = exceptions_of($dir);
     my $url = sink();
     prepare($total);
 

@@ -212,3 +212,48 @@ ctl_list(const char *text)
 
     return list;
 }
+
+
+int
+ctl_numbers(const char *option, const char *text, uint64_t min, uint64_t max,
+    json_t **list)
+{
+    int        rc;
+    size_t     i;
+    json_t    *texts, *item;
+    uint64_t   number;
+
+    rc = CTL_OK;
+    texts = ctl_list(text);
+    *list = json_array();
+
+    json_array_foreach(texts, i, item) {
+        rc = ctl_number(option, json_string_value(item), min, max, &number);
+        if (rc != CTL_OK) {
+            json_decref(*list);
+            *list = NULL;
+            break;
+        }
+
+        (void) json_array_append_new(*list,
+                                     json_integer((json_int_t) number));
+    }
+
+    json_decref(texts);
+
+    return rc;
+}
+
+
+int
+ctl_yes(const char *option, const char *text, json_t **value)
+{
+    if (strcmp(text, "yes") != 0 && strcmp(text, "no") != 0) {
+        return ctl_fail(CTL_USAGE, "\"--%s=%s\" is neither yes nor no", option,
+                        text);
+    }
+
+    *value = json_boolean(text[0] == 'y');
+
+    return CTL_OK;
+}

@@ -75,6 +75,12 @@ int ctl_number(const char *option, const char *text, uint64_t min,
 /* "a,b" as a JSON array of strings. */
 json_t *ctl_list(const char *text);
 
+/* "1,2" as a JSON array of numbers; "yes" or "no" as a boolean.  CTL_USAGE with
+   a message. */
+int ctl_numbers(const char *option, const char *text, uint64_t min,
+    uint64_t max, json_t **list);
+int ctl_yes(const char *option, const char *text, json_t **value);
+
 /* ---- secret.c ---- */
 
 /* Tells whether the value of this option is a secret, in every command. */

@@ -28,11 +28,23 @@ ctl_endpoint_member(json_t *object, const es_endpoint_member_t *m,
     json_t    *value = NULL;
     uint64_t   number;
 
-    if (m->type == ES_MEMBER_BOOL) {
+    if (m->type == ES_MEMBER_BOOL && m->usage == NULL) {
         value = json_true();
 
     } else if (text[0] == '\0') {
         value = json_null();
+
+    } else if (m->type == ES_MEMBER_BOOL) {
+        rc = ctl_yes(m->option, text, &value);
+        if (rc != CTL_OK) {
+            return rc;
+        }
+
+    } else if (m->type == ES_MEMBER_NUMBERS) {
+        rc = ctl_numbers(m->option, text, m->min, m->max, &value);
+        if (rc != CTL_OK) {
+            return rc;
+        }
 
     } else if (m->type == ES_MEMBER_LIST) {
         value = ctl_list(text);
@@ -76,7 +88,8 @@ ctl_endpoint_record(ctl_t *ctl, int *argc, char **argv, const char **name,
     for (i = 0; i < ES_ENDPOINT_MEMBERS; i++) {
         if (es_endpoint_members[i].option != NULL) {
             option->name = es_endpoint_members[i].option;
-            option->flag = es_endpoint_members[i].type == ES_MEMBER_BOOL;
+            option->flag = es_endpoint_members[i].type == ES_MEMBER_BOOL
+                           && es_endpoint_members[i].usage == NULL;
             option->value = &values[i];
             option++;
         }
@@ -150,9 +163,10 @@ static void
 ctl_endpoint_hint(int rc, bool plain)
 {
     if (rc == CTL_OK && plain) {
-        ctl_complain("note: a dispatcher sends nothing to http:// without "
-                     "--allow-http, and nothing to an address that is not "
-                     "public without --allow-address");
+        ctl_complain("note: http:// requires --allow-http of the dispatcher "
+                     "and --allow-http=yes of the endpoint or its partner; "
+                     "an address that is not public requires "
+                     "--allow-address and --allow-addresses");
     }
 }
 
@@ -267,7 +281,8 @@ ctl_endpoint_apply(ctl_t *ctl, const char *name, json_t *object)
     rc = ctl_object_change(ctl, ES_KIND_ENDPOINT, name, object);
 
     if (rc == CTL_OK && origin != NULL) {
-        ctl_complain("note: endpoint %s now uses its TLS files for %s", name,
+        ctl_complain("note: endpoint %s now uses its TLS files and exceptions "
+                     "for %s", name,
                      origin);
     }
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Partners: the feeds that they may use, and their limits.
+ * Partners: the feeds that they may use, their limits, and their exceptions
+ * from the dispatcher's rules for connections.
  *
  * A change may take a feed from endpoints with undelivered events, so the
  * command reports these endpoints.
  */
+
+#include <stdint.h>
 
 #include "affected.h"
 #include "object.h"
@@ -17,6 +20,9 @@ typedef struct {
     const char  *operations;
     const char  *disabled;
     const char  *enabled;
+    const char  *http;
+    const char  *addresses;
+    const char  *ports;
     const char  *limit[ES_POLICIES];
 } ctl_partner_args_t;
 
@@ -94,6 +100,9 @@ ctl_partner_args(ctl_t *ctl, int *argc, char **argv, bool change,
         { "limit-backfill", false, &a->limit[ES_POLICY_BACKFILL] },
         { "limit-waits", false, &a->limit[ES_POLICY_WAITS] },
         { "operations", false, &a->operations },
+        { "allow-http", false, &a->http },
+        { "allow-addresses", false, &a->addresses },
+        { "allow-ports", false, &a->ports },
         { "disabled", true, &a->disabled },
         { change ? "enabled" : NULL, true, &a->enabled },
         { NULL, false, NULL }
@@ -110,6 +119,41 @@ ctl_partner_args(ctl_t *ctl, int *argc, char **argv, bool change,
 }
 
 
+/* The exceptions from the dispatcher's rules for connections. */
+
+static int
+ctl_partner_exceptions(const ctl_partner_args_t *a, json_t *object)
+{
+    int      rc;
+    json_t  *value;
+
+    if (a->addresses != NULL) {
+        (void) json_object_set_new(object, "allow_addresses",
+                                   ctl_list(a->addresses));
+    }
+
+    if (a->ports != NULL) {
+        rc = ctl_numbers("allow-ports", a->ports, 1, UINT16_MAX, &value);
+        if (rc != CTL_OK) {
+            return rc;
+        }
+
+        (void) json_object_set_new(object, "allow_ports", value);
+    }
+
+    if (a->http != NULL) {
+        rc = ctl_yes("allow-http", a->http, &value);
+        if (rc != CTL_OK) {
+            return rc;
+        }
+
+        (void) json_object_set_new(object, "allow_http", value);
+    }
+
+    return CTL_OK;
+}
+
+
 /* The record that the options describe; NULL with *rc when one is wrong. */
 
 static json_t *
@@ -118,7 +162,6 @@ ctl_partner_record(const ctl_partner_args_t *a, int *rc)
     unsigned   i;
     json_t    *object, *limits;
 
-    *rc = CTL_OK;
     object = json_object();
     limits = json_object();
 
@@ -141,6 +184,8 @@ ctl_partner_record(const ctl_partner_args_t *a, int *rc)
         (void) json_object_set_new(object, "disabled",
                                    json_boolean(a->disabled != NULL));
     }
+
+    *rc = ctl_partner_exceptions(a, object);
 
     for (i = 0; i < ES_POLICIES && *rc == CTL_OK; i++) {
         *rc = ctl_partner_limit(limits,

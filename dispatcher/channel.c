@@ -30,8 +30,9 @@
 #include "registry/registry.h"
 
 #include "channel.h"
+#include "destination.h"
 #include "dispatcher.h"
-#include "egress.h"
+#include "interfaces.h"
 #include "log.h"
 #include "send.h"
 #include "target.h"
@@ -290,11 +291,18 @@ esd_socket_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
     send = ctx;
     d = send->d;
 
-    if (purpose != CURLSOCKTYPE_IPCXN
-        || (!send->proxied
-            && !esd_egress_allows(&d->options.egress, &addr->addr)))
-    {
+    if (purpose != CURLSOCKTYPE_IPCXN) {
         send->refused = true;
+        return CURL_SOCKET_BAD;
+    }
+
+    if (!esd_interfaces_refresh(&d->interfaces)) {
+        send->starved = true;
+        esd_descriptors_lack(d, "a socket", errno);
+        return CURL_SOCKET_BAD;
+    }
+
+    if (!esd_destination_allowed(send, &addr->addr)) {
         return CURL_SOCKET_BAD;
     }
 
@@ -406,6 +414,18 @@ esd_channels_full(esd_dispatcher_t *d)
 }
 
 
+/* Endpoints with exceptions share no connections with others: a connection to an
+   address that is not public would refuse the request of another endpoint, which
+   might reach the same name at a public one. */
+
+static bool
+esd_channel_excepted(const es_endpoint_t *endpoint)
+{
+    return endpoint->exceptions.naddresses > 0
+           || endpoint->partner->exceptions.naddresses > 0;
+}
+
+
 static esd_channel_t *
 esd_channel_create(esd_dispatcher_t *d)
 {
@@ -460,11 +480,12 @@ esd_channel_t *
 esd_channel_take(esd_dispatcher_t *d, esd_target_t *target)
 {
     bool             own;
-    esd_channel_t  **channel;
+    esd_channel_t  **channel, **shares;
 
     own = target->conf->client_cert.len > 0 || target->conf->ca_file.len > 0;
-    channel = own ? &target->channel
-                  : &d->channels.shares[target->number % ESD_SHARES];
+    shares = esd_channel_excepted(target->conf) ? d->channels.excepted
+                                                : d->channels.shares;
+    channel = own ? &target->channel : &shares[target->number % ESD_SHARES];
 
     if (*channel == NULL) {
         *channel = esd_channel_create(d);

@@ -49,6 +49,8 @@ typedef struct {
     esd_channel_list_t    all;
     esd_channel_list_t    busy;
     esd_channel_t        *shares[ESD_SHARES];  /* created when needed */
+    esd_channel_t        *excepted[ESD_SHARES];    /* likewise; of endpoints
+                                          with excepted addresses */
     unsigned              sockets;     /* open ones, in use or kept; may be too
                                           high, see esd_channels_full() */
     int64_t               counted_us;  /* monotonic */

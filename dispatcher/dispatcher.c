@@ -25,6 +25,7 @@
 #include "channel.h"
 #include "clearing.h"
 #include "dispatcher.h"
+#include "interfaces.h"
 #include "janitor.h"
 #include "loader.h"
 #include "log.h"
@@ -380,6 +381,12 @@ esd_dispatcher_start(esd_dispatcher_t *d)
 
     esd_dispatcher_files(d);
 
+    if (!esd_interfaces_refresh(&d->interfaces)) {
+        esd_log_line(ESD_LOG_ERROR, "cannot read the addresses of this host: "
+                     "%s", strerror(errno));
+        return ES_IO;
+    }
+
     rc = esd_proxy_init(d);
     if (rc != ES_OK) {
         return rc;
@@ -448,6 +455,7 @@ esd_dispatcher_stop(esd_dispatcher_t *d)
     esd_channels_done(d);
     esd_loop_done(d);
     esd_proxy_done(d);
+    esd_interfaces_done(&d->interfaces);
 
     if (d->wake_fd != -1) {
         (void) close(d->wake_fd);

@@ -1,21 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The addresses that are not public, and the check of an address.
+ * The addresses that are not public, and the rules for connections.
+ *
+ * An address is checked when a connection is opened, after its name was
+ * resolved, so that a name which changes its address cannot bypass the check.
  */
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/base.h"
+#include "base/prefix.h"
+#include "registry/registry.h"
+
 #include "egress.h"
+#include "interfaces.h"
+
+#define ESD_PORT_HTTP    80
+#define ESD_PORT_HTTPS   443
+#define ESD_PORT_FREE    1024      /* no service of the system is below */
 
 /* Addresses that are not public: IANA's special-purpose registries, multicast,
    reserved ones, and a public address that a cloud provider uses internally. */
 
-static const esd_prefix_t  esd_forbidden_v4[] = {
+static const es_prefix_t  esd_forbidden_v4[] = {
     { AF_INET, { 0 }, 8 },                     /* this network */
     { AF_INET, { 10 }, 8 },                    /* private */
     { AF_INET, { 100, 64 }, 10 },              /* carrier-grade NAT */
@@ -35,16 +46,22 @@ static const esd_prefix_t  esd_forbidden_v4[] = {
 };
 
 /* In IPv6 only 2000::/3 is public, which excludes ::1, ULA, link-local,
-   multicast, NAT64 (64:ff9b::/96) and v4-compatible addresses.  These parts of
-   it are not public either. */
+   multicast and v4-compatible addresses.  These parts of it are not public
+   either. */
 
-static const esd_prefix_t  esd_global_v6 = { AF_INET6, { 0x20 }, 3 };
+static const es_prefix_t  esd_global_v6 = { AF_INET6, { 0x20 }, 3 };
 
-static const esd_prefix_t  esd_forbidden_v6[] = {
+static const es_prefix_t  esd_forbidden_v6[] = {
     { AF_INET6, { 0x20, 0x01, 0x00 }, 23 },    /* Teredo, ORCHID ... */
     { AF_INET6, { 0x20, 0x01, 0x0d, 0xb8 }, 32 },    /* documentation */
     { AF_INET6, { 0x20, 0x02 }, 16 },          /* 6to4 */
     { AF_INET6, { 0x3f, 0xff, 0x00 }, 20 }     /* documentation */
+};
+
+/* The prefixes of NAT64 that are reserved (RFC 6052, RFC 8215). */
+
+static const char  *const  esd_reserved_nat64[] = {
+    "64:ff9b::/96", "64:ff9b:1::/48"
 };
 
 static const uint8_t  esd_mapped_v4[12] = {
@@ -52,83 +69,71 @@ static const uint8_t  esd_mapped_v4[12] = {
 };
 
 
-bool
-esd_prefix_parse(const char *text, esd_prefix_t *prefix)
+void
+esd_egress_init(esd_egress_t *egress)
 {
-    char         *end;
-    char          addr[INET6_ADDRSTRLEN];
-    long          bits, max;
-    size_t        len;
-    const char   *slash;
+    size_t  i;
 
-    slash = strchr(text, '/');
-    len = slash ? (size_t) (slash - text) : strlen(text);
+    memset(egress, 0, sizeof(esd_egress_t));
 
-    if (len >= sizeof(addr)) {
+    for (i = 0; i < sizeof(esd_reserved_nat64) / sizeof(char *); i++) {
+        (void) esd_egress_nat64(egress, esd_reserved_nat64[i]);
+    }
+}
+
+
+/* RFC 6052, 2.2: a prefix has one of six lengths, and bits 64 to 71 of each
+   address are zero. */
+
+bool
+esd_egress_nat64(esd_egress_t *egress, const char *text)
+{
+    unsigned      i;
+    es_prefix_t  *prefix;
+
+    if (egress->nnat64 == ESD_EGRESS_MAX) {
         return false;
     }
 
-    memcpy(addr, text, len);
-    addr[len] = '\0';
-    memset(prefix, 0, sizeof(esd_prefix_t));
+    prefix = &egress->nat64[egress->nnat64];
 
-    if (inet_pton(AF_INET, addr, prefix->bytes) == 1) {
-        prefix->family = AF_INET;
-        max = 32;
-
-    } else if (inet_pton(AF_INET6, addr, prefix->bytes) == 1) {
-        prefix->family = AF_INET6;
-        max = 128;
-
-    } else {
+    if (!es_prefix_parse(text, prefix)
+        || prefix->family != AF_INET6
+        || prefix->bits % 8 != 0
+        || prefix->bits < 32
+        || (prefix->bits > 64 && prefix->bits != 96)
+        || prefix->bytes[8] != 0)
+    {
         return false;
     }
 
-    bits = max;
-
-    if (slash != NULL) {
-        bits = strtol(slash + 1, &end, 10);
-
-        if (slash[1] < '0' || slash[1] > '9' || *end != '\0' || bits > max) {
+    for (i = prefix->bits / 8; i < sizeof(prefix->bytes); i++) {
+        if (prefix->bytes[i] != 0) {
             return false;
         }
     }
 
-    prefix->bits = (uint8_t) bits;
+    egress->nnat64++;
 
     return true;
 }
 
 
-static bool
-esd_prefix_holds(const esd_prefix_t *prefix, int family, const uint8_t *bytes)
+bool
+esd_egress_http(const esd_egress_t *egress, const es_endpoint_t *endpoint)
 {
-    unsigned  whole, rest;
-
-    if (prefix->family != family) {
-        return false;
-    }
-
-    whole = prefix->bits / 8;
-    rest = prefix->bits % 8;
-
-    if (memcmp(prefix->bytes, bytes, whole) != 0) {
-        return false;
-    }
-
-    return rest == 0
-           || ((prefix->bytes[whole] ^ bytes[whole]) >> (8 - rest)) == 0;
+    return egress->http
+           && (endpoint->exceptions.http || endpoint->partner->exceptions.http);
 }
 
 
 static bool
-esd_prefixes_hold(const esd_prefix_t *list, size_t n, int family,
-    const uint8_t *bytes)
+esd_ports_hold(const uint16_t *list, size_t n, unsigned port)
 {
     size_t  i;
 
     for (i = 0; i < n; i++) {
-        if (esd_prefix_holds(&list[i], family, bytes)) {
+        if (list[i] == port) {
             return true;
         }
     }
@@ -138,48 +143,159 @@ esd_prefixes_hold(const esd_prefix_t *list, size_t n, int family,
 
 
 bool
-esd_egress_allows(const esd_egress_t *egress, const struct sockaddr *addr)
+esd_egress_port(const esd_egress_t *egress, const es_endpoint_t *endpoint,
+    unsigned port)
+{
+    const es_exceptions_t  *own, *partner;
+
+    own = &endpoint->exceptions;
+    partner = &endpoint->partner->exceptions;
+
+    return port == ESD_PORT_HTTPS
+           || port >= ESD_PORT_FREE
+           || (port == ESD_PORT_HTTP && esd_egress_http(egress, endpoint))
+           || (esd_ports_hold(egress->ports, egress->nports, port)
+               && (esd_ports_hold(own->ports, own->nports, port)
+                   || esd_ports_hold(partner->ports, partner->nports, port)));
+}
+
+
+static bool
+esd_egress_excepted(const esd_egress_t *egress, const es_endpoint_t *endpoint,
+    int family, const uint8_t *bytes)
+{
+    const es_exceptions_t  *own, *partner;
+
+    own = &endpoint->exceptions;
+    partner = &endpoint->partner->exceptions;
+
+    return es_prefixes_hold(egress->addresses, egress->naddresses, family,
+                            bytes)
+           && (es_prefixes_hold(own->addresses, own->naddresses, family, bytes)
+               || es_prefixes_hold(partner->addresses, partner->naddresses,
+                                   family, bytes));
+}
+
+
+/* The longest prefix of NAT64 that the address begins with; NULL: none. */
+
+static const es_prefix_t *
+esd_egress_nat64_of(const esd_egress_t *egress, const uint8_t *bytes)
+{
+    unsigned            i;
+    const es_prefix_t  *best, *prefix;
+
+    best = NULL;
+
+    for (i = 0; i < egress->nnat64; i++) {
+        prefix = &egress->nat64[i];
+
+        if (es_prefix_holds(prefix, AF_INET6, bytes)
+            && (best == NULL || prefix->bits > best->bits))
+        {
+            best = prefix;
+        }
+    }
+
+    return best;
+}
+
+
+/* Takes the IPv4 address out of one of NAT64.  False: bits that must be zero
+   are not, so that a translator may read another address than this one. */
+
+static bool
+esd_nat64_inner(const es_prefix_t *prefix, const uint8_t *bytes,
+    uint8_t inner[4])
+{
+    unsigned  i, at;
+
+    at = prefix->bits / 8;
+
+    for (i = 0; i < 4; i++, at++) {
+        at += at == 8;                     /* bits 64 to 71 are left out */
+        inner[i] = bytes[at];
+    }
+
+    if (bytes[8] != 0) {
+        return false;
+    }
+
+    for ( ; at < 16; at++) {
+        if (bytes[at] != 0) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+static bool
+esd_address_public(int family, const uint8_t *bytes)
+{
+    if (family == AF_INET) {
+        return !es_prefixes_hold(esd_forbidden_v4,
+                                 sizeof(esd_forbidden_v4)
+                                 / sizeof(es_prefix_t),
+                                 family, bytes);
+    }
+
+    return es_prefix_holds(&esd_global_v6, family, bytes)
+           && !es_prefixes_hold(esd_forbidden_v6,
+                                sizeof(esd_forbidden_v6)
+                                / sizeof(es_prefix_t),
+                                family, bytes);
+}
+
+
+bool
+esd_egress_address(const esd_egress_t *egress,
+    const esd_interfaces_t *interfaces, const es_endpoint_t *endpoint,
+    const struct sockaddr *addr)
 {
     int                         family;
+    uint8_t                     inner[4];
     const uint8_t              *bytes;
+    const es_prefix_t          *nat64;
     const struct sockaddr_in   *in;
     const struct sockaddr_in6  *in6;
 
-    if (addr->sa_family == AF_INET) {
+    family = addr->sa_family;
+
+    if (family == AF_INET) {
         in = (const struct sockaddr_in *) (const void *) addr;
-        family = AF_INET;
         bytes = (const uint8_t *) &in->sin_addr;
 
-    } else if (addr->sa_family == AF_INET6) {
+    } else if (family == AF_INET6) {
         in6 = (const struct sockaddr_in6 *) (const void *) addr;
-        family = AF_INET6;
         bytes = (const uint8_t *) &in6->sin6_addr;
+        nat64 = esd_egress_nat64_of(egress, bytes);
 
-        /* ::ffff:a.b.c.d is sent over IPv4 and checked as an IPv4 address. */
+        /* An address that is sent to over IPv4 is checked as that address:
+           ::ffff:a.b.c.d by this host, one of NAT64 by a translator. */
 
         if (memcmp(bytes, esd_mapped_v4, sizeof(esd_mapped_v4)) == 0) {
             family = AF_INET;
             bytes += sizeof(esd_mapped_v4);
+
+        } else if (nat64 != NULL) {
+            if (es_prefixes_hold(interfaces->list, interfaces->n, family, bytes)
+                || !esd_nat64_inner(nat64, bytes, inner))
+            {
+                return false;
+            }
+
+            family = AF_INET;
+            bytes = inner;
         }
 
     } else {
         return false;
     }
 
-    if (esd_prefixes_hold(egress->allowed, egress->n, family, bytes)) {
-        return true;
-    }
-
-    if (family == AF_INET) {
-        return !esd_prefixes_hold(esd_forbidden_v4,
-                                  sizeof(esd_forbidden_v4)
-                                  / sizeof(esd_prefix_t),
-                                  family, bytes);
-    }
-
-    return esd_prefix_holds(&esd_global_v6, family, bytes)
-           && !esd_prefixes_hold(esd_forbidden_v6,
-                                 sizeof(esd_forbidden_v6)
-                                 / sizeof(esd_prefix_t),
-                                 family, bytes);
+    return esd_egress_excepted(egress, endpoint, family, bytes)
+           || (esd_address_public(family, bytes)
+               && !es_prefixes_hold(interfaces->list, interfaces->n, family,
+                                    bytes));
 }

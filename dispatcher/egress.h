@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The addresses to which the dispatcher may connect.
+ * The rules for connections: which scheme, address and port the dispatcher may
+ * use for an endpoint.
  *
- * An address is checked when a connection is opened, after its name was
- * resolved, so that a name which changes its address cannot bypass the check.
+ * The dispatcher connects to public addresses of other hosts, over https, to
+ * port 443 and to those from 1024.  An exception needs both sides: an option of
+ * the dispatcher, which bounds what any record may open, and the record of the
+ * endpoint or of its partner, so that one receiver in the operator's network
+ * does not open that network to every partner.
  */
 
 #ifndef ESD_EGRESS_H
@@ -14,25 +18,40 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define ESD_EGRESS_MAX  64
+#include "base/prefix.h"
+#include "registry/registry.h"
 
-/* The leading bits of an address in network order; IPv4 uses four bytes. */
-typedef struct {
-    int      family;           /* AF_INET, AF_INET6 */
-    uint8_t  bytes[16];
-    uint8_t  bits;
-} esd_prefix_t;
+#include "interfaces.h"
 
-/* Addresses that are allowed although they are not public. */
+#define ESD_EGRESS_MAX  64     /* of each option */
+
+/* What the options allow, and the prefixes of NAT64. */
 typedef struct {
-    unsigned      n;
-    esd_prefix_t  allowed[ESD_EGRESS_MAX];
+    bool         http;
+    unsigned     naddresses;
+    es_prefix_t  addresses[ESD_EGRESS_MAX];
+    unsigned     nports;
+    uint16_t     ports[ESD_EGRESS_MAX];
+    unsigned     nnat64;
+    es_prefix_t  nat64[ESD_EGRESS_MAX];
 } esd_egress_t;
 
-/* Parses "127.0.0.0/8", "fd00::/8" or one address.  False: invalid. */
-bool esd_prefix_parse(const char *text, esd_prefix_t *prefix);
+/* Begins with the prefixes of NAT64 that are reserved for it. */
+void esd_egress_init(esd_egress_t *egress);
 
-bool esd_egress_allows(const esd_egress_t *egress,
+/* Adds a prefix of NAT64.  False: it is none of RFC 6052, 2.2, or there are too
+   many. */
+bool esd_egress_nat64(esd_egress_t *egress, const char *text);
+
+/* True: requests for the endpoint may use plain http. */
+bool esd_egress_http(const esd_egress_t *egress, const es_endpoint_t *endpoint);
+
+bool esd_egress_port(const esd_egress_t *egress, const es_endpoint_t *endpoint,
+    unsigned port);
+
+/* The port is not checked. */
+bool esd_egress_address(const esd_egress_t *egress,
+    const esd_interfaces_t *interfaces, const es_endpoint_t *endpoint,
     const struct sockaddr *addr);
 
 #endif /* ESD_EGRESS_H */

@@ -9,10 +9,12 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/prefix.h"
 #include "registry/values.h"
 
 #include "egress.h"
@@ -34,6 +36,8 @@ enum {
     ESD_OPT_STORE = 256,
     ESD_OPT_ALLOW_HTTP,
     ESD_OPT_ALLOW_ADDRESS,
+    ESD_OPT_ALLOW_PORT,
+    ESD_OPT_NAT64,
     ESD_OPT_CA_FILE,
     ESD_OPT_TLS_DIR,
     ESD_OPT_KEY_FILE,
@@ -54,6 +58,8 @@ static const struct option  esd_long_options[] = {
     { "store", required_argument, NULL, ESD_OPT_STORE },
     { "allow-http", no_argument, NULL, ESD_OPT_ALLOW_HTTP },
     { "allow-address", required_argument, NULL, ESD_OPT_ALLOW_ADDRESS },
+    { "allow-port", required_argument, NULL, ESD_OPT_ALLOW_PORT },
+    { "nat64", required_argument, NULL, ESD_OPT_NAT64 },
     { "ca-file", required_argument, NULL, ESD_OPT_CA_FILE },
     { "tls-dir", required_argument, NULL, ESD_OPT_TLS_DIR },
     { "key-file", required_argument, NULL, ESD_OPT_KEY_FILE },
@@ -77,9 +83,13 @@ static const char  esd_help[] =
     "Sends the events of a store to the webhook endpoints in its registry.\n"
     "\n"
     "  --store=PATH              directory of the store; required\n"
-    "  --allow-http              allow http:// endpoints, not only https://\n"
-    "  --allow-address=CIDR      allow addresses that are not public;\n"
-    "                            may be given several times\n"
+    "  --allow-http              let records allow http://\n"
+    "  --allow-address=CIDR      let records allow these addresses that are\n"
+    "                            not public; may be given several times\n"
+    "  --allow-port=N            let records allow this port below 1024; may be\n"
+    "                            given several times\n"
+    "  --nat64=PREFIX            prefix of the network's own NAT64; may be\n"
+    "                            given several times\n"
     "  --ca-file=PATH            trusted certificates in PEM (those of the\n"
     "                            system)\n"
     "  --tls-dir=PATH            directory of files that endpoints name as\n"
@@ -239,11 +249,12 @@ esd_option_limit(esd_options_t *o, int option)
 static void
 esd_option_address(esd_options_t *o)
 {
-    if (o->egress.n == ESD_EGRESS_MAX) {
+    if (o->egress.naddresses == ESD_EGRESS_MAX) {
         esd_usage("too many of --allow-address at \"%s\"", optarg);
     }
 
-    if (!esd_prefix_parse(optarg, &o->egress.allowed[o->egress.n++])) {
+    if (!es_prefix_parse(optarg, &o->egress.addresses[o->egress.naddresses++]))
+    {
         esd_usage("--allow-address must be an address or address/bits, not "
                   "\"%s\"", optarg);
     }
@@ -251,21 +262,62 @@ esd_option_address(esd_options_t *o)
 
 
 static void
+esd_option_port(esd_options_t *o)
+{
+    if (o->egress.nports == ESD_EGRESS_MAX) {
+        esd_usage("too many of --allow-port at \"%s\"", optarg);
+    }
+
+    o->egress.ports[o->egress.nports++]
+        = (uint16_t) esd_option_number("--allow-port must be a number from 1 "
+                                       "to 65535, not \"%s\"",
+                                       optarg, UINT16_MAX);
+}
+
+
+/* Options of the rules for connections. */
+
+static bool
+esd_option_egress(esd_options_t *o, int option)
+{
+    switch (option) {
+
+    case ESD_OPT_ALLOW_HTTP:
+        o->egress.http = true;
+        return true;
+
+    case ESD_OPT_ALLOW_ADDRESS:
+        esd_option_address(o);
+        return true;
+
+    case ESD_OPT_ALLOW_PORT:
+        esd_option_port(o);
+        return true;
+
+    case ESD_OPT_NAT64:
+        if (!esd_egress_nat64(&o->egress, optarg)) {
+            esd_usage("--nat64 must be an IPv6 prefix of 32, 40, 48, 56, 64 "
+                      "or 96 bits, at most 62 of them, not \"%s\"", optarg);
+        }
+        return true;
+
+    default:
+        return false;
+    }
+}
+
+
+static void
 esd_option(esd_options_t *o, int option, char **argv)
 {
-    if (esd_option_text(o, option) || esd_option_limit(o, option)) {
+    if (esd_option_text(o, option)
+        || esd_option_limit(o, option)
+        || esd_option_egress(o, option))
+    {
         return;
     }
 
     switch (option) {
-
-    case ESD_OPT_ALLOW_HTTP:
-        o->allow_http = true;
-        break;
-
-    case ESD_OPT_ALLOW_ADDRESS:
-        esd_option_address(o);
-        break;
 
     case ESD_OPT_PROXY:
 
@@ -312,6 +364,7 @@ esd_options_parse(int argc, char **argv, esd_options_t *o)
     int  option;
 
     memset(o, 0, sizeof(esd_options_t));
+    esd_egress_init(&o->egress);
     o->tls_dir = ESD_TLS_DIR;
     o->max_connections = ESD_CONNECTIONS;
     o->max_waiting = ESD_WAITING;

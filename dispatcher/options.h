@@ -20,7 +20,6 @@ typedef struct {
     const char   *pid_file;
     const char   *proxy;           /* URL, or NULL: none */
     const char   *proxy_auth_file;
-    bool          allow_http;
     esd_egress_t  egress;
     unsigned      max_connections;
     unsigned      max_waiting;     /* items of all lanes, see

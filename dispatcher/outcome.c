@@ -84,9 +84,11 @@ esd_outcome_class(const esd_send_t *send, CURLcode result)
 
         /* An answer that is not HTTP/1 has this code as well. */
 
-        return !send->d->options.allow_http
-               && strncmp(send->target->conf->url.data, "http:", 5) == 0
+        return !send->d->options.egress.http && send->destination.plain
                ? ES_ATTEMPT_ADDRESS : ES_ATTEMPT_PROTOCOL;
+
+    case CURLE_ABORTED_BY_CALLBACK:
+        return send->refused ? ES_ATTEMPT_ADDRESS : ES_ATTEMPT_INTERNAL;
 
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:

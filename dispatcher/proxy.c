@@ -12,7 +12,6 @@
 
 #include <curl/curl.h>
 #include <ev.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,7 +21,6 @@
 #include "keys/keyfile.h"
 
 #include "dispatcher.h"
-#include "egress.h"
 #include "log.h"
 #include "options.h"
 #include "outcome.h"
@@ -158,44 +156,6 @@ esd_proxy_done(esd_dispatcher_t *d)
 }
 
 
-/* True when the URL's host is an address that is not allowed.  The request then
-   bypasses the proxy, and the socket is refused as without one. */
-
-static bool
-esd_proxy_barred(const esd_send_t *send)
-{
-    bool              barred;
-    char             *host, *name;
-    size_t            len;
-    struct addrinfo  *addr, hints = { .ai_flags = AI_NUMERICHOST };
-
-    host = NULL;
-
-    if (curl_url_get(send->url, CURLUPART_HOST, &host, 0) != CURLUE_OK) {
-        return true;
-    }
-
-    name = host[0] == '[' ? host + 1 : host;
-    len = strlen(name);
-
-    if (len > 0 && (name[len - 1] == ']' || name[len - 1] == '.')) {
-        name[len - 1] = '\0';
-    }
-
-    barred = false;
-    addr = NULL;
-
-    if (getaddrinfo(name, NULL, &hints, &addr) == 0) {
-        barred = !esd_egress_allows(&send->d->options.egress, addr->ai_addr);
-        freeaddrinfo(addr);
-    }
-
-    curl_free(host);
-
-    return barred;
-}
-
-
 /* An empty name keeps libcurl from using the environment. */
 
 bool
@@ -208,7 +168,7 @@ esd_proxy_set(esd_send_t *send)
     easy = send->easy;
     proxy = &send->d->proxy;
     options = &send->d->options;
-    send->proxied = options->proxy != NULL && !esd_proxy_barred(send);
+    send->proxied = options->proxy != NULL;
 
 #define esd_proxy_setopt(option, value)                                      \
     (curl_easy_setopt(easy, (option), (value)) == CURLE_OK)
@@ -283,7 +243,7 @@ esd_proxy_class(const esd_send_t *send, CURLcode result,
 {
     long  status, port;
 
-    if (!send->proxied) {
+    if (!send->proxied || send->refused) {
         return klass;
     }
 
@@ -379,7 +339,7 @@ void
 esd_proxy_outcome(esd_dispatcher_t *d, const esd_send_t *send, CURLcode result,
     const esd_outcome_t *o)
 {
-    if (!send->proxied) {
+    if (!send->proxied || send->refused) {
         return;
     }
 

@@ -22,6 +22,7 @@
 
 #include "bearer.h"
 #include "channel.h"
+#include "destination.h"
 #include "dispatcher.h"
 #include "item.h"
 #include "lane.h"
@@ -155,10 +156,11 @@ esd_send_setup(esd_send_t *send, const char *url)
          && esd_send_setopt(CURLOPT_PRIVATE, send)
          && esd_send_setopt(CURLOPT_NOSIGNAL, 1L)
          && esd_send_setopt(CURLOPT_QUICK_EXIT, 1L)
+         && esd_destination_set(send)
          && esd_proxy_set(send)
          && esd_send_setopt(CURLOPT_FOLLOWLOCATION, 0L)
          && esd_send_setopt(CURLOPT_PROTOCOLS_STR,
-                             options->allow_http ? "http,https" : "https")
+                             options->egress.http ? "http,https" : "https")
          && esd_send_setopt(CURLOPT_HTTP_VERSION, esd_send_version(url))
          && esd_send_setopt(CURLOPT_CONNECTTIMEOUT_MS,
                              (long) conf->connect_timeout_ms)

@@ -21,6 +21,7 @@
 #include "registry/registry.h"
 
 #include "channel.h"
+#include "destination.h"
 #include "item.h"
 #include "response.h"
 #include "signing.h"
@@ -67,6 +68,7 @@ struct esd_send {
     char                    trace[ESD_TRACEPARENT_LEN + 1];
     esd_signing_t          *signing;   /* signatures in progress, or NULL */
     bool                    proxied;
+    esd_destination_t       destination;
     es_failure_t            simulate;  /* the simulated failure, or NONE */
     size_t                  truncated; /* bytes of the body that were sent */
     bool                    retry;     /* counted in target->retrying */

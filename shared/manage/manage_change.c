@@ -34,8 +34,8 @@ es_manage_origin(json_t *stored, json_t *change, es_problem_t *problem)
            ? ES_OK
            : es_problem_set(problem, ES_INVALID, -1, pointer, "only an "
                             "operator can change the origin of this URL, "
-                            "because an operator has set TLS files for the "
-                            "endpoint");
+                            "because an operator has set TLS files or "
+                            "exceptions for the endpoint");
 }
 
 

@@ -128,7 +128,21 @@ const es_endpoint_member_t  es_endpoint_members[] = {
     { .name = "ca_file", .type = ES_MEMBER_TEXT, .access = ES_MEMBER_OPERATOR,
       .field = offsetof(es_endpoint_t, ca_file), .check = es_ca_file_check,
       .preset = "the dispatcher's --ca-file", .option = "ca-file",
-      .usage = "FILE" }
+      .usage = "FILE" },
+
+    { .name = "allow_http", .type = ES_MEMBER_BOOL,
+      .access = ES_MEMBER_OPERATOR,
+      .field = offsetof(es_endpoint_t, exceptions.http), .preset = "false",
+      .option = "allow-http", .usage = "yes|no" },
+
+    { .name = "allow_addresses", .type = ES_MEMBER_LIST,
+      .access = ES_MEMBER_OPERATOR, .take = es_take_allow_addresses,
+      .preset = "none", .option = "allow-addresses", .usage = "CIDR,..." },
+
+    { .name = "allow_ports", .type = ES_MEMBER_NUMBERS,
+      .access = ES_MEMBER_OPERATOR, .min = 1, .max = 65535,
+      .take = es_take_allow_ports, .preset = "none", .option = "allow-ports",
+      .usage = "N,..." }
 };
 
 _Static_assert(sizeof(es_endpoint_members) / sizeof(es_endpoint_members[0])
@@ -180,6 +194,7 @@ es_member_take(es_record_t *r, const es_endpoint_member_t *m,
         return es_take_bool(r, pointer, field);
 
     case ES_MEMBER_LIST:
+    case ES_MEMBER_NUMBERS:
     case ES_MEMBER_OBJECT:
         break;
     }

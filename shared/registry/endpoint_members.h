@@ -17,16 +17,18 @@
 #include "registry/member.h"
 #include "registry/registry.h"
 
-#define ES_ENDPOINT_MEMBERS  27
+#define ES_ENDPOINT_MEMBERS  30
 
 /* The type in JSON, and how a text on the command line becomes a value. */
 typedef enum {
     ES_MEMBER_TEXT,            /* a string */
     ES_MEMBER_DURATION,        /* a string, see values.h */
     ES_MEMBER_NUMBER,          /* a whole number */
-    ES_MEMBER_BOOL,            /* a boolean; the option has no value */
+    ES_MEMBER_BOOL,            /* a boolean; the option has no value unless
+                                  the row has `usage` */
     ES_MEMBER_LIST,            /* an array of strings; in the option, commas
                                   separate them */
+    ES_MEMBER_NUMBERS,         /* an array of whole numbers, likewise */
     ES_MEMBER_OBJECT           /* an object; the option's value is JSON */
 } es_member_type_t;
 
@@ -86,6 +88,8 @@ es_rc_t es_disable_after_check(es_record_t *r, es_endpoint_t *out);
 es_rc_t es_take_rate(es_record_t *r, es_endpoint_t *out);
 es_rc_t es_take_burst(es_record_t *r, es_endpoint_t *out);
 es_rc_t es_ack_check(es_record_t *r, es_endpoint_t *out);
+es_rc_t es_take_allow_addresses(es_record_t *r, es_endpoint_t *out);
+es_rc_t es_take_allow_ports(es_record_t *r, es_endpoint_t *out);
 
 /* endpoint_headers.c, endpoint_oauth.c, endpoint_simulate.c */
 es_rc_t es_take_headers(es_record_t *r, es_endpoint_t *out);

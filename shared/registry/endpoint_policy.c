@@ -2,13 +2,15 @@
 
 /*
  * Members of endpoints that govern their deliveries: rate, acknowledgement,
- * and when an endpoint that only fails is stopped.
+ * when an endpoint that only fails is stopped, and exceptions from the rules
+ * for connections.
  */
 
 #include <jansson.h>
 
 #include "limit/gcra.h"
 #include "registry/endpoint_members.h"
+#include "registry/exceptions.h"
 #include "registry/member.h"
 #include "registry/registry.h"
 #include "registry/values.h"
@@ -76,4 +78,18 @@ es_disable_after_check(es_record_t *r, es_endpoint_t *out)
            ? ES_OK
            : es_fault(r, "/disable_after", "must be \"0\" (never) or a time "
                       "of at least 1s");
+}
+
+
+es_rc_t
+es_take_allow_addresses(es_record_t *r, es_endpoint_t *out)
+{
+    return es_take_exception_addresses(r, &out->exceptions);
+}
+
+
+es_rc_t
+es_take_allow_ports(es_record_t *r, es_endpoint_t *out)
+{
+    return es_take_exception_ports(r, &out->exceptions);
 }

@@ -18,11 +18,12 @@
 #include "registry/registry.h"
 #include "registry/values.h"
 
-/* The members that decide to whom the dispatcher proves its identity, and whom
-   it trusts. */
+/* The members that decide to whom the dispatcher proves its identity, whom it
+   trusts, and what it may open that is closed to others. */
 
 static const char  *const  es_origin_pins[] = {
-    "client_cert", "client_key", "ca_file"
+    "client_cert", "client_key", "ca_file", "allow_http", "allow_addresses",
+    "allow_ports"
 };
 
 
@@ -239,13 +240,17 @@ const char *
 es_origin_pinned(const json_t *stored, const json_t *change,
     char origin[ES_ORIGIN_MAX])
 {
-    bool    pinned;
-    size_t  i;
+    bool     pinned;
+    size_t   i;
+    json_t  *pin;
 
     pinned = false;
 
     for (i = 0; i < sizeof(es_origin_pins) / sizeof(es_origin_pins[0]); i++) {
-        pinned |= json_object_get(stored, es_origin_pins[i]) != NULL;
+        pin = json_object_get(stored, es_origin_pins[i]);
+        pinned |= json_is_string(pin)
+                  || json_is_true(pin)
+                  || json_array_size(pin) > 0;
     }
 
     if (!pinned) {

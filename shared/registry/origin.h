@@ -35,7 +35,8 @@ es_rc_t es_origin_check(const json_t *stored, const json_t *change,
 
 /*
  * The pointer of the URL by which the change would show the operator's client
- * certificate, or trust in the operator's CA, to another origin; NULL: none.
+ * certificate, or trust in the operator's CA, to another origin, or use the
+ * endpoint's exceptions for it; NULL: none.
  * `origin` receives the new origin.
  */
 const char *es_origin_pinned(const json_t *stored, const json_t *change,

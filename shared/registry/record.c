@@ -18,6 +18,7 @@
 #include "limit/gcra.h"
 #include "limit/limit.h"
 #include "registry/endpoint_members.h"
+#include "registry/exceptions.h"
 #include "registry/member.h"
 #include "registry/record.h"
 #include "registry/registry.h"
@@ -26,7 +27,8 @@
 #define ES_LIMIT_BURST_MAX  INT64_C(1000000000000000)
 
 static const char  *const  es_partner_members[] = {
-    "feeds", "publish", "limits", "disabled", "operations", NULL
+    "feeds", "publish", "limits", "disabled", "operations", "allow_http",
+    "allow_addresses", "allow_ports", NULL
 };
 
 static const char  *const  es_key_members[] = {
@@ -271,7 +273,8 @@ es_partner_decode(json_t *object, es_pool_t *pool, es_partner_t *out,
     if ((rc = es_take_patterns(&r, "/feeds", 0, &out->feeds)) != ES_OK
         || (rc = es_take_patterns(&r, "/publish", 0, &out->publish)) != ES_OK
         || (rc = es_take_bool(&r, "/disabled", &out->disabled)) != ES_OK
-        || (rc = es_take_operations(&r, out)) != ES_OK)
+        || (rc = es_take_operations(&r, out)) != ES_OK
+        || (rc = es_take_exceptions(&r, &out->exceptions)) != ES_OK)
     {
         return rc;
     }

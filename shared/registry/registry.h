@@ -24,6 +24,7 @@
 #include <jansson.h>
 
 #include "base/base.h"
+#include "base/prefix.h"
 #include "event/filter.h"
 #include "keys/apikey.h"
 #include "keys/keyring.h"
@@ -43,6 +44,16 @@ typedef struct {
     es_str_t  *list;
 } es_patterns_t;
 
+/* What the dispatcher may do for this record although its rules for connections
+   forbid it, if its options allow it too. */
+typedef struct {
+    bool          http;              /* plain http:// */
+    size_t        naddresses;
+    es_prefix_t  *addresses;         /* that are not public */
+    size_t        nports;
+    uint16_t     *ports;
+} es_exceptions_t;
+
 typedef struct {
     es_str_t       name;             /* as a feed's name */
     uint32_t       number;           /* small, dense, never reused; its slot in
@@ -55,6 +66,7 @@ typedef struct {
     es_rate_t      limits[ES_POLICIES];
     es_str_t       operations;       /* feed of its operational events; data is
                                         NULL: none */
+    es_exceptions_t  exceptions;
 } es_partner_t;
 
 typedef struct {
@@ -159,6 +171,7 @@ typedef struct {
     es_str_t             client_cert;     /* names of files; may be none */
     es_str_t             client_key;
     es_str_t             ca_file;
+    es_exceptions_t      exceptions;      /* besides those of the partner */
 } es_endpoint_t;
 
 /* The default schedule of the contract: ten attempts over 75 h 35 m. */

@@ -163,7 +163,8 @@ is($recv->count, 0, 'nothing has come');
 my %allowed = (
     '127.0.0.1' => 'ok 200', '[::ffff:127.0.0.1]' => 'ok 200',
     '2130706433' => 'ok 200', '127.0.0.2' => 'address 0',
-    '[::127.0.0.1]' => 'address 0', '[64:ff9b::127.0.0.1]' => 'address 0',
+    '[::127.0.0.1]' => 'address 0', '[64:ff9b::127.0.0.2]' => 'address 0',
+    '[64:ff9b::7f00:2]' => 'address 0', '[64:ff9b:1:7f00:0:200::]' => 'address 0',
     '[2002:7f00:1::]' => 'address 0', '[::1]' => 'address 0',
 );
 my %by_url = map { ("http://$_:$port/" => $allowed{$_}) } keys %allowed;

@@ -265,8 +265,7 @@ sub endpoint_removed {
         'and an operational event for each feed');
     put($t, 'invoices', 1);
 
-    $t->ctl_ok('partner', 'create', 'other', '--feeds=invoices',
-        '--operations=ops');
+    $t->partner('other', feeds => 'invoices', operations => 'ops');
     my ($rc, $out) = $t->ctl('endpoint', 'create', 'other', "--name=$name",
         '--url=' . $recv->url('/other'), '--feeds=invoices', '--start=latest');
     is($rc, 0, 'another partner takes the name');

@@ -16,7 +16,7 @@ use Test::Eventsync::Webhooks;
 
 my $t = webhook_store();
 $t->feed($_) for qw(bulk other);
-$t->ctl_ok('partner', 'create', $_, '--feeds=*') for qw(greedy small);
+$t->partner($_, feeds => '*') for qw(greedy small);
 
 # "slow" after its first answer only, so that it is trusted.
 my %first;

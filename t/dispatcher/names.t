@@ -3,7 +3,8 @@
 
 # Names in endpoints' URLs: what they resolve to is judged at each connection,
 # whatever the resolver says at which time.  In namespaces of its own, with a
-# resolver of its own, and public addresses that are this machine's.
+# resolver of its own, and public addresses that are this machine's, so that they
+# are refused too unless they are allowed.
 
 use warnings;
 use strict;
@@ -64,9 +65,17 @@ my @numbers = qw(127.0.0.1. localhost. 4294967296 0x100000000 127.0.0.256
     127.0.0.0.1 0400.0.0.1 127.0.0.1.test);
 $zone{$_} = { A => ['127.0.0.1'] } for map { s/\.$//r } @numbers;
 
+$t->ctl_ok('partner', 'create', 'bolt', '--feeds=*');
+
 my $dns = $t->background('dns', \&resolver);
 ok(wait_for(sub { $dns->stdout =~ /^ready/ }), 'a resolver')
     or diag($dns->stderr);
+
+# The two public addresses; the record allows the loopback too, but not the
+# dispatcher.
+my @allow = ('--allow-http', map { "--allow-address=$_" } PUBLIC, CLOSED);
+$t->ctl_ok('partner', 'change', 'acme',
+    '--allow-addresses=' . join ',', PUBLIC, CLOSED, '127.0.0.0/8', '::1');
 
 my $private = $t->receiver(200);
 my $port = $private->port;
@@ -91,12 +100,12 @@ my %outcome = (
     (map { $_ => 'timeout 0' } qw(garbage.test silent.test)),
 );
 
-my $got = outcomes($t, [map { url($_) } sort keys %outcome], '--allow-http');
+my $got = outcomes($t, [map { url($_) } sort keys %outcome], @allow);
 is($got->{ url($_) }, $outcome{$_}, "$_ is $outcome{$_}")
     for sort keys %outcome;
 is($public->count, 1, 'the public one has come');
 
-$got = outcomes($t, [map { url($_) } @numbers], '--allow-http');
+$got = outcomes($t, [map { url($_) } @numbers], @allow);
 like($got->{ url($_) }, qr/^(?:address|dns) 0$/, "$_ is not sent to")
     for @numbers;
 is($private->count, 0, 'nothing has come to the private listener');
@@ -105,10 +114,10 @@ is($private->count, 0, 'nothing has come to the private listener');
 # a name that changes its mind
 
 my $rebind = url('rebind.test');
-is(outcomes($t, [$rebind], '--allow-http')->{$rebind}, 'ok 200',
+is(outcomes($t, [$rebind], @allow)->{$rebind}, 'ok 200',
     'a name is public when it is first looked up');
 is(asked('rebind.test'), 1, 'by one question');
-is(outcomes($t, [$rebind], '--allow-http')->{$rebind}, 'address 0',
+is(outcomes($t, [$rebind], @allow)->{$rebind}, 'address 0',
     'and refused when it has become private');
 is(asked('rebind.test'), 2, 'by another one');
 is($private->count, 0, 'nothing has come to the private listener');
@@ -124,11 +133,57 @@ my @beside = map { url($_) } qw(1.0.0.0 9.255.255.255 11.0.0.0 100.63.255.255
     223.255.255.255 168.63.129.15 168.63.129.17 [2000::] [2001:200::]
     [2001:db7:ffff::] [2001:db9::] [2003::] [3ffe:ffff::] [3fff:1000::]
     [3fff:ffff::] [::ffff:8.8.8.8]);
-$got = outcomes($t, \@beside, '--allow-http');
+$got = outcomes($t, \@beside, @allow);
 is($got->{$_}, 'connect 0', "$_ is not refused") for @beside;
 
+###############################################################################
+# public, but this machine's own
+
+is(outcomes($t, [url(PUBLIC)], '--allow-http')->{ url(PUBLIC) }, 'address 0',
+    'an address of an own interface is refused');
+is(outcomes($t, [url('public.test')], { partner => 'bolt',
+    allow_http => 'yes' }, @allow)->{ url('public.test') }, 'address 0',
+    'also with a dispatcher that allows it to another record');
+my $inner = url('[64:ff9b::' . PUBLIC . ']');
+is(outcomes($t, [$inner], '--allow-http')->{$inner}, 'address 0',
+    'and within NAT64');
+is(outcomes($t, [$inner], @allow)->{$inner}, 'connect 0',
+    'unless it is allowed, by its IPv4 address');
+
+###############################################################################
+# NAT64: the IPv4 address inside counts (RFC 6052, 2.2)
+
+my @nat64 = ('64:ff9b::/96', '64:ff9b:1::/48', 'fd32:1::/32', 'fd40:1:200::/40',
+    'fd48:1:2::/48', 'fd56:1:2:300::/56', 'fd64:1:2:3::/64', 'fd96:1:2:3::/96');
+my @own = map { "--nat64=$_" } @nat64[2 .. $#nat64];
+my @opened = map { "--allow-address=$_" } @nat64;
+$t->ctl_ok('partner', 'change', 'acme', '--allow-addresses=' . join ',',
+    @nat64, '10.1.1.1');
+
+my %inner = ('8.8.8.8' => 'connect 0', '10.0.0.1' => 'address 0',
+    '127.0.0.1' => 'address 0', '169.254.169.254' => 'address 0',
+    '0.0.0.0' => 'address 0', '10.1.1.1' => 'connect 0');
+my %nat64 = map { my $prefix = $_; map { url(nat64($prefix, $_)) => $inner{$_} }
+    keys %inner } @nat64;
+is(nat64('fd48:1:2::/48', '192.0.2.33'), '[fd48:1:2:c000:2:2100:0:0]',
+    'an address as RFC 6052 has it');
+
+# Bits that must be zero are not, so another translator may read another address.
+$nat64{ url($_) } = 'address 0' for '[fd48:1:2:808:108:800::]',
+    '[fd48:1:2:808:8:800:0:1]', '[64:ff9b:1:808:8:808::]', '[fd32:1:808:808::1]';
+
+$got = outcomes($t, [sort keys %nat64], '--allow-http', @own, @opened,
+    '--allow-address=10.1.1.1');
+is($got->{$_}, $nat64{$_}, "$_ is $nat64{$_}") for sort keys %nat64;
+
+my $unknown = url(nat64('fd48:1:2::/48', '8.8.8.8'));
+is(outcomes($t, [$unknown], '--allow-http')->{$unknown}, 'address 0',
+    'a prefix that is not given is one of unique local addresses');
+$t->ctl_ok('partner', 'change', 'acme',
+    '--allow-addresses=' . join ',', PUBLIC, CLOSED);
+
 my $azure = url('168.63.129.16');
-is(outcomes($t, [$azure], '--allow-http')->{$azure}, 'address 0',
+is(outcomes($t, [$azure], @allow)->{$azure}, 'address 0',
     'what a cloud answers at is refused, though it is no special range');
 
 ###############################################################################
@@ -139,7 +194,7 @@ my $silent = $t->endpoint('acme', url => url('silent.test'), feeds => 'orders',
 my $healthy = $t->endpoint('acme', url => url(PUBLIC), feeds => 'orders',
     start => 'oldest');
 {
-    local @Test::Eventsync::DISPATCHER_OPTS = '--allow-http';
+    local @Test::Eventsync::DISPATCHER_OPTS = @allow;
     $t->run_dispatcher;
 }
 my @list;
@@ -183,6 +238,21 @@ sub resolver_files {
         system('mount', '--bind', $file, "/etc/$name") == 0
             or die "mount: $?\n";
     }
+}
+
+# The IPv4 address within a prefix, as an URL has it.
+sub nat64 {
+    my ($prefix, $v4) = @_;
+    my ($base, $bits) = split m{/}, $prefix;
+    my @bytes = unpack 'C16', inet_pton(AF_INET6, $base);
+    my $at = $bits / 8;
+
+    for my $byte (unpack 'C4', inet_aton($v4)) {
+        $at++ if $at == 8;
+        $bytes[$at++] = $byte;
+    }
+    return '[' . join(':', map { sprintf '%x', $_ }
+        unpack 'n8', pack 'C16', @bytes) . ']';
 }
 
 sub asked {

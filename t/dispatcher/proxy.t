@@ -53,17 +53,19 @@ my $proxy = Test::Eventsync::Proxy->start(answer => \&answer, dir => $dir,
 my $by = '--proxy=' . $proxy->url;
 
 put($t, 'orders', 1);
+$t->ctl_ok('partner', 'create', 'closed', '--feeds=*');
 
 my $got = outcomes($t, ['http://plain.test/x', 'https://tls.test/',
     'https://other-tls.test/', 'http://denied.test/', 'http://s403.test/',
     'http://s503.test/', 'http://10.0.0.1/', 'http://127.0.0.1./',
-    'http://[::1]/', 'http://2130706433/'],
+    'http://[::1]/', 'http://2130706433/', 'https://tls.test:25/'],
     '--allow-http', "--ca-file=$dir/cert.pem", $by);
 is_deeply($got, {
     'http://plain.test/x' => 'ok 200', 'https://tls.test/' => 'ok 204',
     'https://other-tls.test/' => 'tls 0', 'http://denied.test/' => 'address 0',
     'http://s403.test/' => 'address 0', 'http://s503.test/' => 'connect 0',
-    'http://10.0.0.1/' => 'address 0', 'http://127.0.0.1./' => 'dns 0',
+    'http://10.0.0.1/' => 'address 0', 'http://127.0.0.1./' => 'address 0',
+    'https://tls.test:25/' => 'address 0',
     'http://[::1]/' => 'address 0', 'http://2130706433/' => 'address 0',
 }, 'outcomes by a proxy that works');
 is(($recv->requests)[0]{path}, '/x', 'the request has come');
@@ -77,6 +79,9 @@ is(outcomes($t, ['https://tls.test/'], '--allow-http', $by)
     'the certificate of a receiver is verified through the tunnel');
 is(outcomes($t, ['http://plain.test/'], $by)->{'http://plain.test/'},
     'address 0', 'plain http needs --allow-http still');
+is(outcomes($t, ['http://plain.test/'], { allow_http => 'no',
+    partner => 'closed' }, '--allow-http', $by)->{'http://plain.test/'},
+    'address 0', 'and the record that allows it');
 
 ###############################################################################
 # a proxy that does not work

@@ -17,7 +17,7 @@ $t->feed($_, retain_count => 10) for qw(short retried);
 $t->feed('ops', retain_count => 100);
 $t->feed('tight', retain_count => 2);
 $t->ctl_ok('partner', 'change', 'acme', '--operations=ops');
-$t->ctl_ok('partner', 'create', 'own', '--feeds=*', '--operations=tight');
+$t->partner('own', feeds => '*', operations => 'tight');
 
 my $recv = $t->receiver(sub {
     my ($request) = @_;

@@ -315,7 +315,7 @@ $t->ctl_ok('endpoint', 'remove', $token);
 # operational events that nobody takes
 
 $t->feed('gone');
-$t->ctl_ok('partner', 'create', 'dull', '--feeds=orders', '--operations=gone');
+$t->partner('dull', feeds => 'orders', operations => 'gone');
 $t->allow_errors(qr/was dropped/);
 $t->ctl_ok('feed', 'remove', 'gone');
 answers(dull => 410);

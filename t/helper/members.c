@@ -17,6 +17,7 @@ static const char  *const  types[] = {
     [ES_MEMBER_NUMBER] = "number",
     [ES_MEMBER_BOOL] = "bool",
     [ES_MEMBER_LIST] = "list",
+    [ES_MEMBER_NUMBERS] = "list",
     [ES_MEMBER_OBJECT] = "object"
 };
 

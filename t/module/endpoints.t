@@ -249,6 +249,19 @@ refused(ask(POST => '', { url => 'https://e.org/', feeds => ['*'],
 $t->ctl_ok('endpoint', 'change', $name, '--client-cert=x.pem');
 is(ask(GET => "/$name")->{json}{client_cert}, undef, 'nor to see');
 $t->ctl_ok('endpoint', 'change', $name, '--client-cert=');
+is(ask(PATCH => "/$name", { $_->[0] => $_->[1] })->{json}{pointer}, "/$_->[0]",
+    "$_->[0] is the operator's, too")
+    for [allow_http => JSON::PP::true], [allow_addresses => ['127.0.0.1']],
+        [allow_ports => [99]];
+$t->ctl_ok('endpoint', 'change', $name, '--allow-http=yes',
+    '--allow-addresses=127.0.0.1,fd00::/8', '--allow-ports=99,25');
+is_deeply({ map { /^allow/ ? ($_ => 1) : () }
+    keys %{ ask(GET => "/$name")->{json} } }, {}, 'and not shown');
+my $stored = Test::Eventsync::json($t->ctl_ok('endpoint', 'show', $name));
+is_deeply([ @$stored{qw(allow_addresses allow_ports)} ],
+    [['127.0.0.1', 'fd00::/8'], [99, 25]], 'but stored');
+$t->ctl_ok('endpoint', 'change', $name, "--allow-$_=")
+    for qw(http addresses ports);
 is(ask(PATCH => "/$name", { headers => undef })->{json}{headers}, undef,
     'none any more');
 refused(ask(POST => ''), 400, 'invalid-body', 'must be a JSON object', 'nothing');

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 
 # A change of the origin of an endpoint's URL takes no secret elsewhere: it
-# gives the secrets again or removes them, and TLS files of an operator pin the
+# gives the secrets again or removes them, and what an operator has set pins the
 # origin.
 
 use warnings;
@@ -104,9 +104,11 @@ allowed('another token server with the secret', $name, oauth => { %oauth,
 allowed('without them', $name, url => 'https://c.example/', oauth => undef);
 
 ###############################################################################
-# TLS files are the operator's
+# TLS files and exceptions are the operator's
 
-for my $pin ([client_cert => 'acme.pem'], [ca_file => 'ca.pem']) {
+for my $pin ([client_cert => 'acme.pem'], [ca_file => 'ca.pem'],
+    [allow_http => 'yes'], [allow_addresses => '10.1.2.3'], [allow_ports => 99])
+{
     my ($member, $value) = @$pin;
     (my $option = $member) =~ tr/_/-/;
     $name = make();
@@ -118,7 +120,7 @@ for my $pin ([client_cert => 'acme.pem'], [ca_file => 'ca.pem']) {
     my ($rc, undef, $err) = $t->ctl('--key-file', $file, 'endpoint',
         'change', $name, '--url=https://b.example/');
     is($rc, 0, 'an operator may');
-    like($err, qr{\A.*now uses its TLS files for https://b\.example\n\z},
+    like($err, qr{\A.*now uses its TLS files and exceptions for https://b\.example\n\z},
         '... and is told');
     (undef, undef, $err) = $t->ctl('--key-file', $file, 'endpoint',
         'change', $name, '--url=https://b.example/y');

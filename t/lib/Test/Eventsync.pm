@@ -342,6 +342,19 @@ sub feed {
     return $self;
 }
 
+# The receivers of tests need http:// and the loopback.  The dispatcher allows
+# both, and so must the record of each partner or endpoint.
+our @DISPATCHER_OPTS = ('--allow-http', '--allow-address=127.0.0.0/8');
+our %EXCEPTIONS = (allow_http => 'yes', allow_addresses => '127.0.0.0/8');
+
+# Creates a partner with these exceptions; other options become flags.
+sub partner {
+    my ($self, $partner, %opts) = @_;
+    $self->{partners}{$partner}++;
+    $self->ctl_ok('partner', 'create', $partner, flags(%EXCEPTIONS, %opts));
+    return $self;
+}
+
 # Creates the partner unless it exists, and a key; returns the text of the key.
 # Options: feeds, publish (lists or comma text) of the partner; scopes,
 # key_feeds, expires of the key; others become flags of the partner.
@@ -352,9 +365,7 @@ sub partner_key {
         scopes => delete $opts{scopes} // 'read,publish',
         (map { exists $opts{"key_$_"} ? ($_ => delete $opts{"key_$_"}) : () }
             qw(feeds expires)));
-    if (!$self->{partners}{$partner}++) {
-        $self->ctl_ok('partner', 'create', $partner, flags(%opts));
-    }
+    $self->partner($partner, %opts) if !$self->{partners}{$partner};
     my $out = $self->ctl_ok('key', 'create', $partner, @key);
     $out =~ /(esk_[a-z2-7]+_[a-z2-7]+)/ or die "no key in: $out\n";
     return $1;
@@ -548,9 +559,7 @@ sub stop_nginx {
     return $rc;
 }
 
-# Starts the dispatcher; the receivers of tests need http:// and the loopback.
-our @DISPATCHER_OPTS = ('--allow-http', '--allow-address=127.0.0.0/8');
-
+# Starts the dispatcher.
 sub run_dispatcher {
     my ($self, @opts) = @_;
     my $opts = ref $opts[0] ? shift @opts : {};

@@ -28,7 +28,7 @@ sub webhook_store {
 
     my $t = Test::Eventsync->new(%opts);
     $t->store_init->feed('orders');
-    $t->ctl_ok('partner', 'create', 'acme', '--feeds=*');
+    $t->partner('acme', feeds => '*');
     return $t;
 }
 
@@ -70,15 +70,19 @@ sub attempts {
     } split /\n/, $t->ctl_ok('endpoint', 'attempts', $endpoint);
 }
 
-# Sends one event to each of the URLs, by a dispatcher with the given options.
+# Sends one event to each of the URLs, by a dispatcher with the given options;
+# a hash before these has the partner (acme) and options of the endpoints.
 # Returns a hash of "class status" by URL.  A failure becomes a dead letter at
 # once, and the endpoints are removed.
 sub outcomes {
     my ($t, $urls, @options) = @_;
 
+    my %record = ref $options[0] ? %{ shift @options } : ();
+    my $partner = delete $record{partner} // 'acme';
     my %names = map {
-        scalar($t->endpoint('acme', url => $_, feeds => 'orders',
-            start => 'oldest', schedule => '0', connect_timeout => '2s')) => $_
+        scalar($t->endpoint($partner, url => $_, feeds => 'orders',
+            start => 'oldest', schedule => '0', connect_timeout => '2s',
+            %record)) => $_
     } @$urls;
     local @Test::Eventsync::DISPATCHER_OPTS;
     $t->run_dispatcher(@options);
