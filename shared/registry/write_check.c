@@ -75,7 +75,7 @@ es_operations_exist(es_write_t *w, es_str_t name)
 es_rc_t
 es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
 {
-    es_rc_t         rc;
+    es_rc_t         rc = ES_INVALID;
     es_key_t        key;
     es_pool_t       pool;
     es_str_t        partner;
@@ -84,7 +84,6 @@ es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
     es_feed_rule_t  rule;
 
     memset(&pool, 0, sizeof(pool));
-    rc = ES_INVALID;
 
     switch (w->kind) {
 
