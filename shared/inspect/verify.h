@@ -35,7 +35,9 @@ es_rc_t es_verify(es_store_t *store, es_verify_fn fn, void *ctx,
     es_verify_t *totals);
 
 /* Verifies that each record of the registry can be read and is found by its
-   name, and that the partner of each key and endpoint exists. */
+   name, and that the partner of each key and endpoint exists.  Calls `fn`
+   without a fault for an operations feed that is not one partner's alone, see
+   operations.h. */
 es_rc_t es_verify_registry(es_store_t *store, es_verify_fn fn, void *ctx,
     es_verify_t *totals);
 

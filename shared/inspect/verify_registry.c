@@ -2,15 +2,19 @@
 
 /*
  * Verifies the registry: each record is found by its name, and the partner of
- * each key and endpoint exists.
+ * each key and endpoint exists.  Reports partners whose operations feed is not
+ * theirs alone, which a store may have from an earlier version.
  */
 
 #include <jansson.h>
 #include <stdio.h>
 
 #include "base/base.h"
+#include "base/pool.h"
 #include "inspect/verify.h"
 #include "registry/object.h"
+#include "registry/operations.h"
+#include "registry/record.h"
 #include "registry/registry.h"
 #include "store/env.h"
 #include "store/store.h"
@@ -28,15 +32,54 @@ typedef struct {
 
 
 static void
-es_registry_fault(es_registry_walk_t *w, const char *says)
+es_registry_report(es_registry_walk_t *w, const char *says)
 {
-    char  text[256];
+    char  text[384];
 
     (void) snprintf(text, sizeof(text), "%s %.*s: %s", es_kind_name(w->kind),
                     (int) w->name.len, w->name.data, says);
 
-    w->totals->faults++;
     w->fn(w->fn_ctx, text);
+}
+
+
+static void
+es_registry_fault(es_registry_walk_t *w, const char *says)
+{
+    w->totals->faults++;
+    es_registry_report(w, says);
+}
+
+
+/* A shared feed is no fault of the store, whose backup must not fail for it. */
+
+static es_rc_t
+es_registry_operations(es_registry_walk_t *w, json_t *object)
+{
+    es_rc_t        rc;
+    es_pool_t      pool = { 0 };
+    es_partner_t   partner = { 0 };
+    es_problem_t   problem = { 0 };
+
+    rc = es_partner_decode(object, &pool, &partner, &problem);
+
+    if (rc == ES_INVALID) {
+        es_registry_fault(w, problem.detail);
+        rc = ES_OK;
+
+    } else if (rc == ES_OK && partner.operations.data != NULL) {
+        rc = es_operations_check(w->store, w->txn, w->name, &partner,
+                                 &problem);
+    }
+
+    if (rc == ES_INVALID) {
+        es_registry_report(w, problem.detail);
+        rc = ES_OK;
+    }
+
+    es_pool_free(&pool);
+
+    return rc;
 }
 
 
@@ -57,17 +100,18 @@ es_registry_has_partner(es_registry_walk_t *w, const json_t *object)
 }
 
 
-static void
+static es_rc_t
 es_registry_record(es_registry_walk_t *w, const MDB_val *key,
     const MDB_val *value)
 {
+    es_rc_t  rc;
     MDB_val  of, found;
     json_t  *object;
 
     w->name = (es_str_t) { (char *) key->mv_data + 1, key->mv_size - 1 };
 
     if (!es_object_kind(key, &w->kind)) {
-        return;
+        return ES_OK;
     }
 
     of = *key;
@@ -76,9 +120,10 @@ es_registry_record(es_registry_walk_t *w, const MDB_val *key,
         || found.mv_data != value->mv_data)
     {
         es_registry_fault(w, "the record is not found by its name");
-        return;
+        return ES_OK;
     }
 
+    rc = ES_OK;
     object = json_loadb(value->mv_data, value->mv_size, 0, NULL);
 
     if (!json_is_object(object) || !es_object_name_ok(w->kind, w->name)) {
@@ -86,9 +131,14 @@ es_registry_record(es_registry_walk_t *w, const MDB_val *key,
 
     } else if (w->kind != ES_KIND_PARTNER) {
         es_registry_has_partner(w, object);
+
+    } else {
+        rc = es_registry_operations(w, object);
     }
 
     json_decref(object);
+
+    return rc;
 }
 
 
@@ -97,6 +147,7 @@ es_registry_walk(es_registry_walk_t *w)
 {
     int          rc;
     size_t       n;
+    es_rc_t      result;
     MDB_val      key, value;
     MDB_stat     stat;
     MDB_cursor  *cursor;
@@ -106,14 +157,21 @@ es_registry_walk(es_registry_walk_t *w)
         return es_env_rc(rc);
     }
 
+    result = ES_OK;
+
     for (n = 0;
-         (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0;
+         result == ES_OK
+         && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0;
          n++)
     {
-        es_registry_record(w, &key, &value);
+        result = es_registry_record(w, &key, &value);
     }
 
     mdb_cursor_close(cursor);
+
+    if (result != ES_OK) {
+        return result;
+    }
 
     if (rc != MDB_NOTFOUND) {
         return es_env_rc(rc);

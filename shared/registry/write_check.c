@@ -15,6 +15,7 @@
 #include "log/feed.h"
 #include "log/store_clock.h"
 #include "registry/object.h"
+#include "registry/operations.h"
 #include "registry/record.h"
 #include "registry/registry.h"
 #include "registry/write.h"
@@ -72,6 +73,23 @@ es_operations_exist(es_write_t *w, es_str_t name)
 }
 
 
+/* Other changes of a partner do not fail for what was allowed earlier. */
+
+static es_rc_t
+es_operations_admit(es_write_t *w, MDB_txn *txn, const es_partner_t *partner)
+{
+    es_rc_t  rc;
+
+    rc = es_operations_exist(w, partner->operations);
+
+    return rc == ES_OK
+           && (json_object_get(w->input, "operations") != NULL
+               || json_object_get(w->input, "publish") != NULL)
+           ? es_operations_check(w->store, txn, w->name, partner, w->problem)
+           : rc;
+}
+
+
 es_rc_t
 es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
 {
@@ -91,7 +109,7 @@ es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
         memset(&record, 0, sizeof(record));
         rc = es_partner_decode(object, &pool, &record, w->problem);
         if (rc == ES_OK) {
-            rc = es_operations_exist(w, record.operations);
+            rc = es_operations_admit(w, txn, &record);
         }
         break;
 
