@@ -46,6 +46,10 @@
 #define ngx_http_eventsync_str(s)                                             \
     ((es_str_t) { (const char *) (s)->data, (s)->len })
 
+/* appends a string literal at p and returns its end */
+#define ngx_http_eventsync_copy(p, text)                                      \
+    ngx_cpymem(p, text, sizeof(text) - 1)
+
 
 /* the resources of a location; each has a directive that enables it */
 

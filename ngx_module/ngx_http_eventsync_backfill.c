@@ -32,7 +32,7 @@
 
 
 /* slices in one turn; searching with a filter costs more */
-#define NGX_HTTP_EVENTSYNC_TURN         4
+#define NGX_HTTP_EVENTSYNC_BACKFILL_TURN  4
 
 
 static ngx_int_t ngx_http_eventsync_backfill_start(
@@ -366,7 +366,7 @@ ngx_http_eventsync_backfill_run(ngx_http_eventsync_ctx_t *ctx)
     c = r->connection;
     bf = ctx->backfill;
 
-    for (n = 0; n < NGX_HTTP_EVENTSYNC_TURN; n++) {
+    for (n = 0; n < NGX_HTTP_EVENTSYNC_BACKFILL_TURN; n++) {
 
         in = NULL;
 

@@ -35,9 +35,6 @@
 #define ngx_http_eventsync_memo_large(page)                                   \
     ((page)->size > NGX_HTTP_EVENTSYNC_FRAME + NGX_HTTP_EVENTSYNC_MEMO_BYTES)
 
-#define ngx_http_eventsync_copy(p, text)                                      \
-    ngx_cpymem(p, text, sizeof(text) - 1)
-
 
 static void ngx_http_eventsync_result(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page);

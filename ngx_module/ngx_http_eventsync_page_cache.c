@@ -31,9 +31,6 @@
 #define NGX_HTTP_EVENTSYNC_CACHED_YEAR     31536000
 #define NGX_HTTP_EVENTSYNC_CACHED_BOUNDED  60
 
-#define ngx_http_eventsync_copy(p, text)                                      \
-    ngx_cpymem(p, text, sizeof(text) - 1)
-
 
 static ngx_http_eventsync_cached_t *ngx_http_eventsync_cached_create(
     const ngx_http_eventsync_cached_key_t *key, const es_feed_t *feed,

@@ -342,7 +342,7 @@ ngx_http_eventsync_pages_gone(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed,
 
     path.data = p;
     p = ngx_cpymem(p, ctx->request->uri.data, len);
-    p = ngx_cpymem(p, "/events", sizeof("/events") - 1);
+    p = ngx_http_eventsync_copy(p, "/events");
     path.len = p - path.data;
 
     ngx_memcpy(held.epoch, ctx->cached->key.epoch, sizeof(held.epoch));

@@ -217,7 +217,7 @@ ngx_http_eventsync_new_store(ngx_conf_t *cf, ngx_str_t *path,
         return NULL;
     }
 
-    p = ngx_cpymem(name.data, "eventsync:", sizeof("eventsync:") - 1);
+    p = ngx_http_eventsync_copy(name.data, "eventsync:");
     ngx_memcpy(p, path->data, path->len);
 
     store->path = *path;

@@ -35,8 +35,8 @@
 #include "store/txn.h"
 
 
-#define NGX_HTTP_EVENTSYNC_SLICE_EVENTS  64
-#define NGX_HTTP_EVENTSYNC_SLICE_BYTES   32768
+#define NGX_HTTP_EVENTSYNC_STREAM_EVENTS  64
+#define NGX_HTTP_EVENTSYNC_STREAM_BYTES   32768
 
 /* ms in which a socket must take its slice when the worker exits */
 #define NGX_HTTP_EVENTSYNC_LINGER        2000
@@ -492,8 +492,8 @@ ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
     }
 
     es = es_page_read(txn, &feed, reading->scan, es_str(reading->after_text),
-                      NGX_HTTP_EVENTSYNC_SLICE_EVENTS,
-                      NGX_HTTP_EVENTSYNC_SLICE_BYTES, args->filter, page);
+                      NGX_HTTP_EVENTSYNC_STREAM_EVENTS,
+                      NGX_HTTP_EVENTSYNC_STREAM_BYTES, args->filter, page);
     if (es != ES_OK) {
         return ngx_http_eventsync_fail_store(ctx, es);
     }

@@ -28,8 +28,8 @@
 
 
 /* limits of one turn: waiters, and bytes composed for them */
-#define NGX_HTTP_EVENTSYNC_TURN        64
-#define NGX_HTTP_EVENTSYNC_TURN_BYTES  (1024 * 1024)
+#define NGX_HTTP_EVENTSYNC_WAKE_TURN   64
+#define NGX_HTTP_EVENTSYNC_WAKE_BYTES  (1024 * 1024)
 
 
 static ngx_uint_t ngx_http_eventsync_wake_all(
@@ -354,10 +354,10 @@ ngx_http_eventsync_serve_expired(ngx_http_eventsync_worker_t *w,
     ngx_queue_t                *q;
     ngx_http_eventsync_wait_t  *wait;
 
-    for (n = 0; n < NGX_HTTP_EVENTSYNC_TURN; n++) {
+    for (n = 0; n < NGX_HTTP_EVENTSYNC_WAKE_TURN; n++) {
 
         if (ngx_queue_empty(&w->expired)
-            || w->composed >= NGX_HTTP_EVENTSYNC_TURN_BYTES)
+            || w->composed >= NGX_HTTP_EVENTSYNC_WAKE_BYTES)
         {
             return;
         }
@@ -391,10 +391,10 @@ ngx_http_eventsync_serve_due(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
     ngx_http_eventsync_wait_t   *wait;
     ngx_http_eventsync_crowd_t  *crowd;
 
-    for (n = 0; n < NGX_HTTP_EVENTSYNC_TURN; n++) {
+    for (n = 0; n < NGX_HTTP_EVENTSYNC_WAKE_TURN; n++) {
 
         if (ngx_queue_empty(&w->due)
-            || w->composed >= NGX_HTTP_EVENTSYNC_TURN_BYTES)
+            || w->composed >= NGX_HTTP_EVENTSYNC_WAKE_BYTES)
         {
             return;
         }

@@ -93,12 +93,13 @@ sub definitions {
             $code =~ /^typedef\s(?!struct\b)[^;{(]*?\b(\w+_t)(?:\[\w*\])?;/mg,
             $code =~ /^typedef\s[^;{]*\(\*\s*(\w+)\)\(/mg;
         $macro{$_}{$file} = 1
-            for $code =~ /^\s*#\s*define\s+([A-Z]\w+)(?:\(|[ \t]+\S)/mg;
+            for $code =~ /^\s*#\s*define\s+(\w+)(?:\(|[ \t]+\S)/mg;
     }
     for (['type', \%type], ['macro', \%macro]) {
         my ($kind, $defined) = @$_;
         none([ map { "$_: " . join ' ', sort keys %{ $defined->{$_} } }
-            grep { keys %{ $defined->{$_} } > 1 && !/^(?:PCRE2_|_|XXH_|NGX_)/ }
+            grep { keys %{ $defined->{$_} } > 1
+                && !/^(?:PCRE2_|_|XXH_|NGX_(?!HTTP_EVENTSYNC_))/ }
             sort keys %$defined ], "no $kind is defined in two files");
     }
 }
