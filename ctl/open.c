@@ -117,7 +117,7 @@ ctl_begin_list(ctl_t *ctl, int *argc, char **argv, bool *as_json)
 void
 ctl_report(ctl_t *ctl, bool all)
 {
-    char  text[ES_STORE_NEWS_MAX];
+    char  text[ES_DELETIONS_TEXT_MAX];
 
     if (ctl->store == NULL) {
         return;

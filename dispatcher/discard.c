@@ -27,7 +27,7 @@ typedef struct {
     esd_dispatcher_t    *d;
     es_txn_t            *txn;
     esd_clearing_job_t  *job;
-    unsigned             looks;
+    unsigned             seen;
 } esd_discard_walk_t;
 
 
@@ -42,7 +42,7 @@ esd_discard_dead(void *ctx, const es_dead_t *dead)
     d = walk->d;
     job = walk->job;
 
-    if (walk->looks++ == ESD_DISCARD_SLICE) {
+    if (walk->seen++ == ESD_DISCARD_SLICE) {
         return ES_STOP;
     }
 

@@ -79,8 +79,8 @@ esd_janitor_note(esd_unapplied_t *unapplied, const char *name, es_rc_t rc)
 
         esd_log_line(ESD_LOG_ERROR,
                      "cannot apply retention to feed \"%s\": %s; "
-                     "trying again each %d s", name, es_reason(rc),
-                     ESD_JANITOR_S);
+                     "the dispatcher tries again every %d s", name,
+                     es_reason(rc), ESD_JANITOR_S);
 
         names = realloc(unapplied->names,
                         (i + 1) * sizeof(unapplied->names[0]));
@@ -114,7 +114,7 @@ static es_rc_t
 esd_janitor_next(esd_dispatcher_t *d, esd_unapplied_t *unapplied, char *name,
     uint64_t *oldest, es_deletion_cause_t *why)
 {
-    es_rc_t    rc, judged;
+    es_rc_t    rc, checked;
     es_txn_t  *txn;
     es_feed_t  feed;
 
@@ -130,11 +130,11 @@ esd_janitor_next(esd_dispatcher_t *d, esd_unapplied_t *unapplied, char *name,
             continue;
         }
 
-        judged = es_feed_retained(txn, &feed, esd_clock_expiry_ms(d), oldest,
-                                  why);
+        checked = es_feed_retained(txn, &feed, esd_clock_expiry_ms(d), oldest,
+                                   why);
 
-        if (judged != ES_OK) {
-            esd_janitor_note(unapplied, name, judged);
+        if (checked != ES_OK) {
+            esd_janitor_note(unapplied, name, checked);
 
         } else if (*oldest > feed.oldest) {
             break;
@@ -193,7 +193,7 @@ esd_janitor_recover(esd_dispatcher_t *d)
 static void
 esd_janitor_report(esd_dispatcher_t *d, bool all)
 {
-    char  text[ES_STORE_NEWS_MAX];
+    char  text[ES_DELETIONS_TEXT_MAX];
 
     while (es_deletions_next(d->store, all, text, sizeof(text))) {
         esd_log_line(ESD_LOG_INFO, "%s", text);
@@ -272,8 +272,8 @@ esd_janitor_expire(esd_dispatcher_t *d, esd_unapplied_t *unapplied,
 
     if (rc != ES_OK && !unapplied->expiring) {
         esd_log_line(ESD_LOG_ERROR, "cannot expire attempts and dead letters: "
-                     "%s; trying again each %d s", es_reason(rc),
-                     ESD_JANITOR_S);
+                     "%s; the dispatcher tries again every %d s",
+                     es_reason(rc), ESD_JANITOR_S);
 
     } else if (rc == ES_OK && unapplied->expiring) {
         esd_log_line(ESD_LOG_WARN, "attempts and dead letters expire again");

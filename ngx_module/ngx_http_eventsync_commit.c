@@ -129,7 +129,7 @@ static void
 ngx_http_eventsync_commit_log(ngx_http_eventsync_worker_t *w, ngx_log_t *log,
     ngx_uint_t all)
 {
-    char  text[ES_STORE_NEWS_MAX];
+    char  text[ES_DELETIONS_TEXT_MAX];
 
     while (es_deletions_next(w->es, all, text, sizeof(text))) {
         ngx_log_error(NGX_LOG_NOTICE, log, 0, "eventsync %s", text);

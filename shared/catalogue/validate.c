@@ -518,7 +518,7 @@ es_batch_validate(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
     es_rc_t       rc;
     es_problem_t  said = { 0 };
 
-    if (batch->judged) {
+    if (batch->validated) {
         return batch->refused ? batch->rc : ES_OK;
     }
 
@@ -530,7 +530,7 @@ es_batch_validate(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
         (void) es_problem_set(&said, rc, -1, NULL, "%s", es_reason(rc));
     }
 
-    batch->judged = rc == ES_OK || rc == ES_MISMATCH;
+    batch->validated = rc == ES_OK || rc == ES_MISMATCH;
     batch->refused = rc != ES_OK;
 
     if (rc != ES_OK) {

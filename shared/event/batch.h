@@ -23,7 +23,7 @@ struct es_batch {
     size_t         n;
     size_t         cap;
     bool           sealed;
-    bool           judged;
+    bool           validated;
     bool           refused;        /* not to commit: `rc` and `problem` say
                                       why */
     size_t         nwarnings;

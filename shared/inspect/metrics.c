@@ -88,7 +88,7 @@ es_metrics_feed(const es_metrics_t *m, es_exposition_t *e,
 static es_rc_t
 es_metrics_overdue(const es_metrics_t *m, es_exposition_t *e)
 {
-    es_rc_t      rc, judged;
+    es_rc_t      rc, checked;
     int64_t      since_ms;
     es_txn_t    *txn;
     es_feed_t    feed = { 0 };
@@ -108,12 +108,12 @@ es_metrics_overdue(const es_metrics_t *m, es_exposition_t *e)
             continue;
         }
 
-        judged = es_feed_overdue(txn, &feed, m->now_ms, &since_ms);
+        checked = es_feed_overdue(txn, &feed, m->now_ms, &since_ms);
         label.value = es_str(feed.name);
 
         /* a damaged feed is left out, and the others are still reported */
 
-        if (judged == ES_OK) {
+        if (checked == ES_OK) {
             es_metric_ms(e, "", &label, 1,
                          since_ms != 0 ? (uint64_t) (m->now_ms - since_ms)
                                        : 0);

@@ -180,7 +180,7 @@ es_gcra_unlimited(void)
 
 static es_gcra_t
 es_gcra_move(_Atomic uint64_t *tat, const es_rate_t *rate, uint64_t now_ns,
-    uint64_t cost, es_gcra_fn judge)
+    uint64_t cost, es_gcra_fn decide)
 {
     uint64_t   seen, next;
     es_gcra_t  result;
@@ -194,7 +194,7 @@ es_gcra_move(_Atomic uint64_t *tat, const es_rate_t *rate, uint64_t now_ns,
     seen = atomic_load_explicit(tat, memory_order_relaxed);
 
     do {
-        result = judge(seen, rate, now_ns, cost, &next);
+        result = decide(seen, rate, now_ns, cost, &next);
 
         if (!result.admitted) {
             es_gcra_forgive(tat, seen, next);

@@ -59,7 +59,7 @@ es_publish_prepare(es_store_t *store, es_batch_t **batches, size_t n)
     for (i = 0; rc == ES_OK && i < n; i++) {
         rc = es_batch_seal(batches[i]);
 
-        if (rc == ES_OK && !batches[i]->judged) {
+        if (rc == ES_OK && !batches[i]->validated) {
             (void) es_batch_validate(store, batches[i], NULL);
         }
 

@@ -95,12 +95,12 @@ es_snapshot_without(es_str_t type, const es_str_t *without, size_t nwithout)
 
 
 /* Adds the subject's event, if it had one by then, and adds the chunk
-   look-ups to `looks`.  ES_FULL: the page has no room. */
+   look-ups to `lookups`.  ES_FULL: the page has no room. */
 
 static es_rc_t
 es_snapshot_add(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
     const MDB_val *value, const es_str_t *without, size_t nwithout,
-    size_t bytes_max, es_page_t *page, unsigned *looks)
+    size_t bytes_max, es_page_t *page, unsigned *lookups)
 {
     es_rc_t       rc;
     uint64_t      sequence;
@@ -110,8 +110,8 @@ es_snapshot_add(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
     rc = es_subject_decode(value, &subject);
 
     if (rc == ES_OK) {
-        rc = es_subject_at(txn, feed, &subject, at, &sequence, looks);
-        (*looks)++;
+        rc = es_subject_at(txn, feed, &subject, at, &sequence, lookups);
+        (*lookups)++;
     }
 
     if (rc == ES_OK) {
@@ -153,7 +153,7 @@ es_snapshot_page(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
     int          rc;
     MDB_val      key, value;
     es_rc_t      result;
-    unsigned     looks;
+    unsigned     lookups;
     MDB_cursor  *cursor;
 
     es_page_clear(page, at);
@@ -165,18 +165,18 @@ es_snapshot_page(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
         return es_env_rc(rc);
     }
 
-    looks = 0;
+    lookups = 0;
     result = ES_OK;
     rc = es_snapshot_seek(cursor, feed, after, &key, &value);
 
     while (rc == 0 && es_snapshot_of(feed, &key)) {
-        if (page->count == limit || looks >= ES_SNAPSHOT_LOOKS) {
+        if (page->count == limit || lookups >= ES_SNAPSHOT_LOOKUPS) {
             page->has_more = true;
             break;
         }
 
         result = es_snapshot_add(txn, feed, at, &value, without, nwithout,
-                                 bytes_max, page, &looks);
+                                 bytes_max, page, &lookups);
         if (result != ES_OK) {
             page->has_more = result == ES_FULL;
             break;

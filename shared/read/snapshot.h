@@ -26,11 +26,11 @@
  * Subjects whose event has a type that ends in one of the `nwithout` suffixes
  * are skipped: they are deletions.
  *
- * A page ends after ES_SNAPSHOT_LOOKS chunk look-ups: one for each subject,
+ * A page ends after ES_SNAPSHOT_LOOKUPS chunk look-ups: one for each subject,
  * and more for a subject with later events.  So it may have fewer than `limit`
  * events, or none.  Slices are events as stored.
  */
-#define ES_SNAPSHOT_LOOKS  2000
+#define ES_SNAPSHOT_LOOKUPS  2000
 
 es_rc_t es_snapshot_page(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
     es_str_t after, const es_str_t *without, size_t nwithout, unsigned limit,

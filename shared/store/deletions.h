@@ -24,7 +24,7 @@ typedef enum {
 } es_deletion_cause_t;
 
 /* bytes for a sentence */
-#define ES_STORE_NEWS_MAX  512
+#define ES_DELETIONS_TEXT_MAX  512
 
 /* Returns the name of a cause: "age", "count", "bytes", "trim", "reset" or
    "remove". */

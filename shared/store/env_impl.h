@@ -25,7 +25,7 @@ struct es_env {
     _Atomic uint64_t    version;       /* last seen */
     int                 queue;         /* the directory, see es_env_queue() */
     _Atomic int64_t     wrote_us;      /* last commit, monotonic */
-    _Atomic int64_t     reaped_us;     /* last look for dead readers,
+    _Atomic int64_t     reaped_us;     /* last check for dead readers,
                                           monotonic */
     bool                shadows;       /* see es_env_shadows() */
 

@@ -28,7 +28,7 @@
                                      time ... */
 #define ES_ENV_YIELD_US  10000    /* ... lets others write first, for at
                                      most this time */
-#define ES_ENV_LOOK_US   100
+#define ES_ENV_POLL_US   100
 
 #define ES_ENV_REAP_US   10000000
 
@@ -40,7 +40,7 @@
 typedef struct {
     es_env_fn   fn;
     void       *ctx;
-    bool        gives;         /* frees pages: may use the reserve */
+    bool        frees;         /* frees pages: may use the reserve */
     bool        again;         /* must run once more */
 } es_env_write_t;
 
@@ -139,9 +139,9 @@ es_env_give_way(es_env_t *env)
     }
 
     for (us = 0; us < ES_ENV_YIELD_US && es_env_others_wait(env);
-         us += ES_ENV_LOOK_US)
+         us += ES_ENV_POLL_US)
     {
-        (void) usleep(ES_ENV_LOOK_US);
+        (void) usleep(ES_ENV_POLL_US);
     }
 }
 
@@ -155,13 +155,13 @@ es_env_write_txn(es_env_t *env, const es_env_write_t *w, MDB_txn *txn)
     int64_t  grown;
     es_rc_t  result;
 
-    grown = w->gives ? 0 : -(int64_t) es_reserve_used(txn, env->dbis,
+    grown = w->frees ? 0 : -(int64_t) es_reserve_used(txn, env->dbis,
                                                       env->ndbs);
 
     errno = 0;
     result = w->fn(txn, w->ctx);
 
-    if (result == ES_OK && !w->gives) {
+    if (result == ES_OK && !w->frees) {
         grown += (int64_t) es_reserve_used(txn, env->dbis, env->ndbs);
         rc = es_reserve_check(&env->reserve, env->mdb, grown,
                               atomic_load(&env->map_max));
@@ -287,11 +287,11 @@ es_env_full(const es_env_t *env, bool disk, int pid)
 
 
 static es_rc_t
-es_env_write(es_env_t *env, es_env_fn fn, void *ctx, bool gives)
+es_env_write(es_env_t *env, es_env_fn fn, void *ctx, bool frees)
 {
     int             err;
     es_rc_t         rc;
-    es_env_write_t  w = { fn, ctx, gives, false };
+    es_env_write_t  w = { fn, ctx, frees, false };
 
     do {
         rc = es_env_recover(env);

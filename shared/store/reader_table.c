@@ -24,11 +24,11 @@ es_reader_table_line(const char *line, void *ctx)
     int                     n;
     long                    number;
     es_reader_table_t      *readers;
-    es_reader_table_ctx_t  *look;
+    es_reader_table_ctx_t  *reading;
     unsigned long long      txn;
 
-    look = ctx;
-    readers = look->readers;
+    reading = ctx;
+    readers = reading->readers;
 
     n = sscanf(line, "%ld %*s %llu", &number, &txn);
     if (n < 1) {
@@ -36,7 +36,7 @@ es_reader_table_line(const char *line, void *ctx)
     }
 
     readers->taken++;
-    readers->own += number == look->number;
+    readers->own += number == reading->number;
 
     if (n == 2 && (readers->oldest == 0 || txn < readers->oldest)) {
         readers->oldest = txn;
@@ -50,12 +50,12 @@ es_reader_table_line(const char *line, void *ctx)
 void
 es_reader_table_read(MDB_env *mdb, es_reader_table_t *readers)
 {
-    es_reader_table_ctx_t  look;
+    es_reader_table_ctx_t  reading;
 
     memset(readers, 0, sizeof(es_reader_table_t));
 
-    look.readers = readers;
-    look.number = (long) getpid();
+    reading.readers = readers;
+    reading.number = (long) getpid();
 
-    (void) mdb_reader_list(mdb, es_reader_table_line, &look);
+    (void) mdb_reader_list(mdb, es_reader_table_line, &reading);
 }

@@ -234,7 +234,7 @@ $t->ctl_ok('partner', 'change', 'acme', '--limit-poll=');
 $listen->stop('TERM');
 start('--status=410');
 is(hook(made(1)), 410, 'a status is answered on purpose');
-is(hook(made(1), at => time - 1000), 400, 'after the signature is judged');
+is(hook(made(1), at => time - 1000), 400, 'after the signature is checked');
 like(said(), qr/^refused:1$/, 'and told');
 $listen->stop('TERM');
 start('--fail-rate=40');

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: BSD-2-Clause
 
-# Names in endpoints' URLs: what they resolve to is judged at each connection,
+# Names in endpoints' URLs: what they resolve to is checked at each connection,
 # whatever the resolver says at which time.  In namespaces of its own, with a
 # resolver of its own, and public addresses that are this machine's, so that they
 # are refused too unless they are allowed.

@@ -433,12 +433,12 @@ sub catalogue {
     ask(400, GET => "$types?limit=0");
     ask(404, GET => "$types/one/1.0.1");
 
-    $t->feed("judged-$_", schema => $_) for qw(warn enforce);
+    $t->feed("checked-$_", schema => $_) for qw(warn enforce);
     my $event = { specversion => '1.0', source => '/a', type => 'one', id => 'j1',
         dataschema => 'https://a.example/one/1.0.0', data => 'x' };
-    my $kept = ask(201, POST => '/feeds/judged-warn/events', body => $event);
+    my $kept = ask(201, POST => '/feeds/checked-warn/events', body => $event);
     is($kept->{json}{results}[0]{warning}{pointer}, '/data', 'a warning');
-    ask(422, POST => '/feeds/judged-enforce/events', body => $event);
+    ask(422, POST => '/feeds/checked-enforce/events', body => $event);
 }
 
 sub checkpoints {

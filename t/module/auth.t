@@ -149,7 +149,7 @@ for my $before ('/v1/feeds/prices', '/v1/feeds/prices/x', '/v1/feeds',
         "no other feed below $before");
 }
 is(get('/v1/feeds/prices/%2e%2e/orders-acme/events')->{status}, 401,
-    'what the URI comes to is judged');
+    'what the URI comes to is checked');
 is(get("/v1/feeds/prices$_/events")->{status}, 404, "nor by $_")
     for '%2ffeeds%2forders-acme', '%2Ffeeds/orders-acme';
 is(with('/v1/xfeeds/feedsx/feeds/orders-acme/events', $acme)->{status}, 200,
@@ -203,7 +203,7 @@ $answer = $t->http_end($call);
 is($answer->{status}, 401, 'a waiting request ends when its key is revoked');
 cmp_ok($answer->{seconds}, '<', 3, 'and soon');
 
-# A slow upload is judged again when it is complete.
+# A slow upload is checked again when it is complete.
 my $late = $t->partner_key('acme');
 my $event = $t->event;
 my $sock = $t->socket;

@@ -372,7 +372,7 @@ $answer = $t->http(POST => '/v1/feeds/strict/events',
         'ce-dataschema' => "$schema/2.0.0" }, '{"id":"a","qty":0}');
 is($answer->{status}, 422, 'binary mode');
 is(Test::Eventsync::json($answer->{body})->{pointer}, '/data/qty',
-    'is judged as well');
+    'is checked as well');
 
 $answer = $t->publish('nowhere', order_event(5));
 is($answer->{status}, 404, 'a feed that is not there');

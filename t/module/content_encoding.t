@@ -180,7 +180,7 @@ for my $coding (qw(gzip deflate zstd br)) {
         '400 invalid-body', 'deflate is the zlib format, and no other');
 }
 is(binary('application/json', gz('{"a":'), 'content-encoding' => 'gzip'),
-    '400 invalid-event', 'what is inside is judged as ever');
+    '400 invalid-event', 'what is inside is checked as ever');
 is(count(), $before, 'nothing of any of these was stored');
 
 ###############################################################################
@@ -285,7 +285,7 @@ is(json_body(GET => $path)->{json}{rate}, '7r/s', 'none of it was done');
 for my $at ($path, $consumer, '/v1/feeds/modes/events', '/v1/feeds') {
     is(send_to(GET => $at, { authorization => "Bearer $manager",
         'content-encoding' => 'rot13', 'content-range' => 'bytes 0-1/2' })
-        ->{is}, 200, "$at: a request without a body has nothing to be judged");
+        ->{is}, 200, "$at: a request without a body has nothing to be checked");
 }
 
 ###############################################################################

@@ -15,7 +15,7 @@ use Test::Eventsync qw(wait_for);
 my $t = Test::Eventsync->new;
 $t->store_init;
 $t->feed($_) for 'orders', 'secret', 'log', 'trimmed', 'busy';
-$t->feed('judged', schema => 'enforce');
+$t->feed('checked', schema => 'enforce');
 $t->ctl_ok({ stdin => '{"maximum":1}' }, qw(type register one 1.0.0));
 my $key = $t->master_key;
 my $acme = $t->partner_key('acme', feeds => 'orders', publish => 'log',
@@ -298,9 +298,9 @@ row(413, 'too-large', publish('/quota/feeds/orders/events',
 row(415, 'unsupported-media-type', publish($events, $event->(),
     'content-type' => $_)) for 'text/plain', '', 'application/jsonx';
 
-row(422, 'schema-mismatch', publish('/v1/feeds/judged/events',
+row(422, 'schema-mismatch', publish('/v1/feeds/checked/events',
     $event->(type => 'two')), members => { index => 0, pointer => '/type' });
-row(422, 'schema-mismatch', publish('/v1/feeds/judged/events',
+row(422, 'schema-mismatch', publish('/v1/feeds/checked/events',
     $event->(type => 'one', data => 2)),
     members => { index => 0, pointer => '/data', keyword => 'maximum' });
 

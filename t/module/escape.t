@@ -207,7 +207,7 @@ for my $bytes (qw(%0d%0a %0a %01 %1f %7f)) {
 
 is(request(GET => '/v1/a%00b/feeds')->{status}, 400, 'nginx refuses %00');
 is(request(GET => '/v1/no%0asuch')->{status}, 400,
-    'a path that leads nowhere is judged too');
+    'a path that leads nowhere is checked too');
 is(request(GET => '/v1/feeds/orders/checkpoints/a%0ab')->{status}, 400,
     'and the name of a consumer');
 is(scalar @{ request(GET => '/v1/endpoints')->{json}{endpoints} },

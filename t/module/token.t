@@ -471,7 +471,7 @@ sub ends {
     error(ask($brief), 401, 'invalid_client', qr/expired/, 'and gets no other');
 }
 
-# Who waits ends with the token, and a slow upload is judged at its end.
+# Who waits ends with the token, and a slow upload is checked at its end.
 sub waiting {
     my $poll = '/v1/feeds/prices/events?from=latest&wait=30';
     my $token = token($key, prefix => '/short');

@@ -306,7 +306,7 @@ test_places(void)
         }
     }
 
-    is_int(wrong, 0, "every byte at every place of a string is judged right");
+    is_int(wrong, 0, "every byte at every place of a string is checked right");
 }
 
 

@@ -30,7 +30,7 @@ refuses(const char *schema, es_rc_t expected, const char *pointer,
 /* What is said of the instance: "" if it is allowed, else "pointer keyword". */
 
 static void
-judges(const char *schema, const char *instance, const char *expected,
+checks(const char *schema, const char *instance, const char *expected,
     const char *name)
 {
     char           got[256] = "";
@@ -68,7 +68,7 @@ test_refused(void)
     refuses("{\"properties\":{\"a\":[]}}", ES_INVALID, "/properties/a",
             "a list is no schema");
     refuses("{\"unevaluatedProperties\":false}", ES_INVALID,
-            "/unevaluatedProperties", "a keyword that is not judged");
+            "/unevaluatedProperties", "a keyword that is not checked");
     refuses("{\"items\":{\"x-mine\":1}}", ES_INVALID, "/items/x-mine",
             "a keyword that nobody knows");
     refuses("{\"a/b~c\":1}", ES_INVALID, "/a~1b~0c",
@@ -130,13 +130,13 @@ test_patterns_refused(void)
         refuses(schema, ES_INVALID, "/pattern", patterns[i]);
     }
 
-    judges("{\"pattern\":\"^(?:\\\\d{2}|(?<y>[a-z])\\\\k<y>|(?=x)x(?!y)"
+    checks("{\"pattern\":\"^(?:\\\\d{2}|(?<y>[a-z])\\\\k<y>|(?=x)x(?!y)"
            "|(?<=q)[\\\\]\\\\[]+?)$\"}", "\"aa\"", "", "what ECMA-262 has");
-    judges("{\"pattern\":\"^a$\"}", "\"a\\n\"", "/data pattern",
+    checks("{\"pattern\":\"^a$\"}", "\"a\\n\"", "/data pattern",
            "the end is the end");
-    judges("{\"pattern\":\"^\\\\u00e9$\"}", "\"\xc3\xa9\"", "",
+    checks("{\"pattern\":\"^\\\\u00e9$\"}", "\"\xc3\xa9\"", "",
            "a character by its number");
-    judges("{\"pattern\":\"^.$\"}", "\"\xf0\x9f\x98\x80\"", "",
+    checks("{\"pattern\":\"^.$\"}", "\"\xf0\x9f\x98\x80\"", "",
            "a character is a code point");
 }
 
@@ -144,39 +144,39 @@ test_patterns_refused(void)
 static void
 test_numbers(void)
 {
-    judges("{\"const\":1}", "1.0", "", "1 is 1.0");
-    judges("{\"const\":true}", "1", "/data const", "1 is not true");
-    judges("{\"const\":9007199254740993}", "9007199254740992",
+    checks("{\"const\":1}", "1.0", "", "1 is 1.0");
+    checks("{\"const\":true}", "1", "/data const", "1 is not true");
+    checks("{\"const\":9007199254740993}", "9007199254740992",
            "/data const", "integers are exact");
-    judges("{\"const\":9007199254740993}", "9007199254740992.0",
+    checks("{\"const\":9007199254740993}", "9007199254740992.0",
            "/data const", "also against doubles");
-    judges("{\"maximum\":9223372036854775807}", "9223372036854775808",
+    checks("{\"maximum\":9223372036854775807}", "9223372036854775808",
            "/data maximum", "the first beyond 64 bits is larger");
-    judges("{\"items\":{\"const\":9007199254740992}}",
+    checks("{\"items\":{\"const\":9007199254740992}}",
            "[9007199254740993,1e19,18446744073709551616]",
            "/data/1 const", "and makes doubles of all beside it");
-    judges("{\"type\":\"integer\"}", "123456789012345678901234567890", "",
+    checks("{\"type\":\"integer\"}", "123456789012345678901234567890", "",
            "and are whole");
-    judges("{\"type\":\"number\"}", "1e999", "/data ",
-           "a number that no double holds is not judged");
-    judges("{\"multipleOf\":0.01}", "19.99", "", "decimals are exact");
-    judges("{\"multipleOf\":0.01}", "19.995", "/data multipleOf",
+    checks("{\"type\":\"number\"}", "1e999", "/data ",
+           "a number that no double holds is not checked");
+    checks("{\"multipleOf\":0.01}", "19.99", "", "decimals are exact");
+    checks("{\"multipleOf\":0.01}", "19.995", "/data multipleOf",
            "half a cent is none");
-    judges("{\"multipleOf\":0.1}", "0.3", "", "a third of what?");
-    judges("{\"multipleOf\":1e-300}", "1", "", "a very small divisor");
-    judges("{\"multipleOf\":3}", "1e300", "/data multipleOf",
+    checks("{\"multipleOf\":0.1}", "0.3", "", "a third of what?");
+    checks("{\"multipleOf\":1e-300}", "1", "", "a very small divisor");
+    checks("{\"multipleOf\":3}", "1e300", "/data multipleOf",
            "a very large number");
-    judges("{\"multipleOf\":1e300}", "3e-300", "/data multipleOf",
+    checks("{\"multipleOf\":1e300}", "3e-300", "/data multipleOf",
            "and the other way round");
-    judges("{\"multipleOf\":7}", "-9223372036854775808", "/data multipleOf",
+    checks("{\"multipleOf\":7}", "-9223372036854775808", "/data multipleOf",
            "the smallest integer");
-    judges("{\"multipleOf\":2}", "-9223372036854775808", "",
+    checks("{\"multipleOf\":2}", "-9223372036854775808", "",
            "which is even");
-    judges("{\"multipleOf\":2.5}", "0", "", "zero is a multiple");
-    judges("{\"minimum\":-9223372036854775808}", "-9.3e18", "/data minimum",
+    checks("{\"multipleOf\":2.5}", "0", "", "zero is a multiple");
+    checks("{\"minimum\":-9223372036854775808}", "-9.3e18", "/data minimum",
            "a double below all integers");
-    judges("{\"exclusiveMaximum\":5}", "4.999", "", "between two integers");
-    judges("{\"exclusiveMinimum\":5}", "5.0", "/data exclusiveMinimum",
+    checks("{\"exclusiveMaximum\":5}", "4.999", "", "between two integers");
+    checks("{\"exclusiveMinimum\":5}", "5.0", "/data exclusiveMinimum",
            "the bound itself");
 }
 
@@ -184,38 +184,38 @@ test_numbers(void)
 static void
 test_places(void)
 {
-    judges("{\"properties\":{\"a/b\":{\"items\":{\"maxLength\":1}}}}",
+    checks("{\"properties\":{\"a/b\":{\"items\":{\"maxLength\":1}}}}",
            "{\"a/b\":[\"x\",\"yy\"]}", "/data/a~1b/1 maxLength",
            "names and indexes, escaped");
-    judges("{\"required\":[\"id\"]}", "{}", "/data required",
+    checks("{\"required\":[\"id\"]}", "{}", "/data required",
            "what is missing is told where it should be");
-    judges("{\"additionalProperties\":false}", "{\"x\":1}",
+    checks("{\"additionalProperties\":false}", "{\"x\":1}",
            "/data/x additionalProperties", "one too many");
-    judges("{\"propertyNames\":{\"maxLength\":2}}", "{\"abc\":1}",
+    checks("{\"propertyNames\":{\"maxLength\":2}}", "{\"abc\":1}",
            "/data/abc maxLength", "a name that is not allowed");
-    judges("{\"anyOf\":[{\"properties\":{\"a\":{\"type\":\"null\"}}},"
+    checks("{\"anyOf\":[{\"properties\":{\"a\":{\"type\":\"null\"}}},"
            "{\"required\":[\"b\"]}]}", "{\"a\":1}", "/data anyOf",
            "none of the choices is singled out");
-    judges("{\"not\":{\"not\":{\"type\":\"null\"}}}", "1", "/data not",
+    checks("{\"not\":{\"not\":{\"type\":\"null\"}}}", "1", "/data not",
            "nor what is within not");
-    judges("{\"if\":{\"type\":\"object\"},\"then\":{\"required\":[\"a\"]}}",
+    checks("{\"if\":{\"type\":\"object\"},\"then\":{\"required\":[\"a\"]}}",
            "{}", "/data required", "what then asks for is");
-    judges("{\"$ref\":\"#/$defs/a\",\"$defs\":{\"a\":{\"minimum\":3}}}", "2",
+    checks("{\"$ref\":\"#/$defs/a\",\"$defs\":{\"a\":{\"minimum\":3}}}", "2",
            "/data minimum", "and what a reference does");
-    judges("false", "1", "/data ", "a schema that allows nothing");
-    judges("{\"items\":{\"$ref\":\"#\"},\"type\":\"array\"}", "[[],[[1]]]",
+    checks("false", "1", "/data ", "a schema that allows nothing");
+    checks("{\"items\":{\"$ref\":\"#\"},\"type\":\"array\"}", "[[],[[1]]]",
            "/data/1/0/0 type", "a recursive schema");
-    judges("{\"$id\":\"urn:x\",\"items\":{\"$ref\":\"urn:x#a\"},"
+    checks("{\"$id\":\"urn:x\",\"items\":{\"$ref\":\"urn:x#a\"},"
            "\"$defs\":{\"y\":{\"$anchor\":\"a\",\"type\":\"null\"}}}", "[1]",
            "/data/0 type", "a reference by the document's own name");
-    judges("{\"$ref\":\"#/$defs/a%20b~1c\",\"$defs\":{\"a b/c\":false}}", "1",
+    checks("{\"$ref\":\"#/$defs/a%20b~1c\",\"$defs\":{\"a b/c\":false}}", "1",
            "/data $ref", "a reference with escapes");
-    judges("{\"format\":\"date\",\"contentEncoding\":\"base64\"}", "\"x\"", "",
-           "annotations are not judged");
-    judges("true", "{\"a\":1,\"a\":2}", "/data ",
+    checks("{\"format\":\"date\",\"contentEncoding\":\"base64\"}", "\"x\"", "",
+           "annotations are not checked");
+    checks("true", "{\"a\":1,\"a\":2}", "/data ",
            "a name twice means nothing certain");
-    judges("{\"type\":\"string\"}", "\"a\\u0000b\"", "", "a NUL in a string");
-    judges("{\"uniqueItems\":true}", "[{\"a\":1,\"b\":2},{\"b\":2.0,\"a\":1}]",
+    checks("{\"type\":\"string\"}", "\"a\\u0000b\"", "", "a NUL in a string");
+    checks("{\"uniqueItems\":true}", "[{\"a\":1,\"b\":2},{\"b\":2.0,\"a\":1}]",
            "/data uniqueItems", "unique in whichever order and spelling");
 }
 
@@ -271,12 +271,12 @@ test_deep(void)
     free(text);
 
     text = nested("[", 2000, "", "]");
-    judges("{\"items\":{\"$ref\":\"#\"}}", text, "",
+    checks("{\"items\":{\"$ref\":\"#\"}}", text, "",
            "an instance as deep as the parser takes");
     free(text);
 
     text = nested("[", 3000, "", "]");
-    judges("true", text, "/data ", "an instance that is deeper");
+    checks("true", text, "/data ", "an instance that is deeper");
     free(text);
 }
 
@@ -298,12 +298,12 @@ test_exponential(void)
     }
 
     (void) sprintf(p, "\"a15\":true}}");
-    judges(text, "1", "/data ", "a schema that would take for ever");
+    checks(text, "1", "/data ", "a schema that would take for ever");
 
-    judges("{\"pattern\":\"^(a|aa)+$\"}",
+    checks("{\"pattern\":\"^(a|aa)+$\"}",
            "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\"",
            "/data ", "a pattern that would");
-    judges("{\"not\":{\"pattern\":\"^(a|aa)+$\"}}",
+    checks("{\"not\":{\"pattern\":\"^(a|aa)+$\"}}",
            "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\"",
            "/data ", "its end within not proves nothing");
 }
@@ -341,9 +341,9 @@ test_large(void)
     }
 
     (void) strcpy(p, "0.0]");
-    judges("{\"uniqueItems\":true}", text, "/data uniqueItems",
+    checks("{\"uniqueItems\":true}", text, "/data uniqueItems",
            "one of many is there twice");
-    judges("{\"items\":{\"minimum\":0,\"multipleOf\":1}}", text, "",
+    checks("{\"items\":{\"minimum\":0,\"multipleOf\":1}}", text, "",
            "many that are allowed");
     free(text);
 }

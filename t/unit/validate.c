@@ -125,7 +125,7 @@ test_beforehand(void)
 
     batch = make_batch("strict", bad);
     is_int(es_batch_validate(store, batch, &problem), ES_MISMATCH,
-           "judged beforehand");
+           "validated beforehand");
     is_int(problem.index, 0, "with the event");
     is_int(es_batch_validate(store, batch, NULL), ES_MISMATCH, "and once more");
     es_batch_destroy(batch);
