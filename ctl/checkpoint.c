@@ -52,7 +52,8 @@ ctl_checkpoint_failed(const es_checkpoint_job_t *job)
     }
 
     if (rc == ES_EXPIRED) {
-        return ctl_fail(CTL_FAILED, "events after this cursor have expired");
+        return ctl_fail(CTL_FAILED, "the feed no longer keeps the events after "
+                        "this cursor");
     }
 
     if (rc == ES_RESET) {

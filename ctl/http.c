@@ -282,7 +282,7 @@ ctl_http_poll(ctl_http_t *http, const ctl_query_t *query)
     es_buf_free(&url);
 
     if (rc == CTL_OK && http->status == 200 && http->next[0] == '\0') {
-        return ctl_fail(CTL_FAILED, "\"%s\" does not answer like eventsync",
+        return ctl_fail(CTL_FAILED, "the server at \"%s\" is not eventsync",
                         http->url);
     }
 

@@ -118,8 +118,9 @@ ctl_journal_read(ctl_journal_t *journal, ctl_helds_t *helds, FILE *f)
 
         if (ctl_journal_line(helds, line, (size_t) n) != CTL_OK) {
             free(line);
-            return ctl_fail(CTL_FAILED, "\"%s\": line %" PRIu64 " is not a "
-                            "line of a log of events", journal->file, number);
+            return ctl_fail(CTL_FAILED, "\"%s\": line %" PRIu64 " is not an "
+                            "event of a log that listen wrote",
+                            journal->file, number);
         }
 
         whole += n;

@@ -124,8 +124,9 @@ ctl_stage_vacant(const char *target, bool *there)
 
     if (dir == NULL) {
         return errno == ENOENT ? CTL_OK
-                               : ctl_fail(CTL_FAILED, "cannot use \"%s\": %s",
-                                          target, strerror(errno));
+                               : ctl_fail(CTL_FAILED, "cannot read the "
+                                          "directory \"%s\": %s", target,
+                                          strerror(errno));
     }
 
     n = 0;

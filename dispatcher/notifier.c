@@ -207,8 +207,9 @@ esd_posting_done(esd_dispatcher_t *d, esd_posting_t *posting)
         } else {
             if (!d->notifier.failed) {
                 esd_log_line(ESD_LOG_ERROR, "cannot publish operational "
-                             "events to feed \"%s\": %s; trying again each "
-                             "%d s", feed, es_reason(rc), ESD_NOTICE_S);
+                             "events to feed \"%s\": %s; the dispatcher "
+                             "tries again every %d s", feed,
+                             es_reason(rc), ESD_NOTICE_S);
             }
 
             d->notifier.failed = true;
@@ -253,8 +254,8 @@ esd_notifier_post(esd_dispatcher_t *d)
         d->notifier.failed = true;
         esd_log_line(ESD_LOG_ERROR,
                      "cannot read operational events from the "
-                     "outbox: %s; trying again each %d s", es_reason(rc),
-                     ESD_NOTICE_S);
+                     "outbox: %s; the dispatcher tries again every %d s",
+                     es_reason(rc), ESD_NOTICE_S);
     }
 
     done = done && rc == ES_OK;

@@ -56,7 +56,7 @@ esd_test_event_fail(esd_dispatcher_t *d, const esd_target_t *target,
     esd_record_attempt(d, &attempt);
 
     esd_log_line(klass == ES_ATTEMPT_INTERNAL ? ESD_LOG_WARN : ESD_LOG_INFO,
-                 "endpoint %s: cannot send the test event of request %llu: %s",
+                 "endpoint %s: the test event of request %llu was not sent: %s",
                  target->name, (unsigned long long) request, why);
 }
 

@@ -372,7 +372,7 @@ ngx_http_eventsync_body_utf8(ngx_http_eventsync_ctx_t *ctx)
 
     return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_UNSUPPORTED_TYPE,
                                    "The charset in Content-Type must be "
-                                   "utf-8.");
+                                   "utf-8 or us-ascii.");
 }
 
 

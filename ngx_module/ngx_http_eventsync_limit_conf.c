@@ -324,7 +324,7 @@ ngx_http_eventsync_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     zone->addresses = (es_meters_t *) p;
     if (es_meters_init(zone->addresses, sets) != ES_OK) {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, ngx_errno,
-                      "eventsync zone \"%V\" cannot be seeded",
+                      "eventsync got no random bytes for zone \"%V\"",
                       &shm_zone->shm.name);
         return NGX_ERROR;
     }

@@ -477,7 +477,7 @@ es_backup_read(const char *dir, es_backup_t *backup, es_problem_t *problem)
     if (version != ES_BACKUP_VERSION) {
         (void) fclose(f);
         return es_problem_set(problem, ES_FORMAT, -1, NULL, "\"%s\" is a "
-                              "backup of version %u, this program reads "
+                              "backup of version %u, but this program reads "
                               "version %u", dir, version, ES_BACKUP_VERSION);
     }
 

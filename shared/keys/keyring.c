@@ -111,8 +111,12 @@ es_keyring_line(es_keyring_t *ring, es_str_t line)
         return ES_OK;
     }
 
-    if (ring->n == ES_KEYRING_MAX || line.len != ES_KEY_TEXT) {
+    if (line.len != ES_KEY_TEXT) {
         return ES_INVALID;
+    }
+
+    if (ring->n == ES_KEYRING_MAX) {
+        return ES_FULL;
     }
 
     rc = es_base64_bytes(line, bytes, &len);
@@ -137,6 +141,7 @@ es_keyring_parse(es_keyring_t *ring, es_str_t text, const char *path,
     es_problem_t *problem)
 {
     int          number;
+    es_rc_t      rc;
     es_str_t     line;
     const char  *end;
 
@@ -152,11 +157,18 @@ es_keyring_parse(es_keyring_t *ring, es_str_t text, const char *path,
         line.data = text.data;
         line.len = end ? (size_t) (end - text.data) : text.len;
 
-        if (es_keyring_line(ring, line) != ES_OK) {
+        rc = es_keyring_line(ring, line);
+
+        if (rc == ES_FULL) {
+            return es_problem_set(problem, ES_INVALID, -1, NULL, "key file "
+                                  "\"%s\" has more than %d keys", path,
+                                  ES_KEYRING_MAX);
+        }
+
+        if (rc != ES_OK) {
             return es_problem_set(problem, ES_INVALID, -1, NULL, "key file "
                                   "\"%s\": line %d is not 32 bytes in "
-                                  "base64, or there are more than %d keys",
-                                  path, number, ES_KEYRING_MAX);
+                                  "base64", path, number);
         }
 
         text.data += line.len + (end != NULL);

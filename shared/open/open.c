@@ -254,8 +254,8 @@ es_format_read(const char *path, es_format_t *format, es_problem_t *problem)
 
     if (format->version != ES_STORE_VERSION) {
         return es_problem_set(problem, ES_FORMAT, -1, NULL,
-                              "\"%s\" is a store of version %u, this program "
-                              "reads version %u", path, format->version,
+                              "\"%s\" is a store of version %u, but this "
+                              "program reads version %u", path, format->version,
                               ES_STORE_VERSION);
     }
 

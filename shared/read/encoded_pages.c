@@ -104,7 +104,8 @@ es_encoded_open(es_store_t *store, uint64_t size, es_encoded_pages_t **out,
     if (snprintf(dir, sizeof(dir), "%s/pages", store->path)
         >= (int) sizeof(dir) - 16)
     {
-        return es_problem_set(problem, ES_IO, -1, NULL, "too long a path");
+        return es_problem_set(problem, ES_IO, -1, NULL,
+                              "the path of the store is too long");
     }
 
     rc = es_file_mkdir(dir, store->path);

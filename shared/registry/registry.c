@@ -135,8 +135,8 @@ es_object_merge(es_write_t *w, json_t *object)
     const char  *name;
 
     if (!es_secrets_known(w->kind, w->input, object)) {
-        return es_problem_set(w->problem, ES_INVALID, -1, NULL, "a sealed "
-                              "secret is not one of the %s's own",
+        return es_problem_set(w->problem, ES_INVALID, -1, NULL, "an "
+                              "encrypted secret is not one of the %s's own",
                               es_kind_name(w->kind));
     }
 

@@ -134,8 +134,8 @@ es_compile_known(es_compile_t *c, const es_node_t *node)
 
         c->keyword = name;
 
-        return es_compile_fail(c, ES_INVALID, "is not a keyword that is "
-                               "judged here");
+        return es_compile_fail(c, ES_INVALID, "is not a keyword that "
+                               "eventsync checks");
     }
 
     return ES_OK;
@@ -344,7 +344,7 @@ es_compile_refs(es_compile_t *c)
 
         if (target == NULL) {
             (void) es_problem_set(c->problem, ES_INVALID, -1,
-                                  pending->node->path, "\"$ref\" is to no "
+                                  pending->node->path, "\"$ref\" names no "
                                   "schema of this document: %s",
                                   json_string_value(pending->check->value));
             return es_problem_keyword(c->problem, "$ref");
@@ -373,14 +373,15 @@ es_compile_height(es_compile_t *c, es_node_t *node, unsigned above)
 
     if (node->entered) {
         return es_problem_set(c->problem, ES_INVALID, -1, node->path,
-                              "the schema refers to itself without "
-                              "descending into the instance");
+                              "the schema refers to itself at the same place "
+                              "of an instance");
     }
 
     if (above + (node->height ? node->height : 1) > ES_SCHEMA_CHAIN_MAX) {
         return es_problem_set(c->problem, ES_TOO_LARGE, -1, node->path,
-                              "more than %d schemas apply to one place in "
-                              "turn", ES_SCHEMA_CHAIN_MAX);
+                              "a chain of more than %d schemas applies to "
+                              "one place of an instance",
+                              ES_SCHEMA_CHAIN_MAX);
     }
 
     if (node->height > 0) {

@@ -126,7 +126,7 @@ fails('"[^"]*/full" is not empty: name a new directory', 'a full target',
     'backup', do { mkdir "$dir/full"; spew("$dir/full/x", ''); "$dir/full" });
 fails('"[^"]*/store" is not empty \(it has a store or a backup\)', 'a store as target',
     'restore', $backup, $t->store);
-fails('cannot use "[^"]*/full/x": Not a directory', 'a file as target',
+fails('cannot read the directory "[^"]*/full/x": Not a directory', 'a file as target',
     'backup', "$dir/full/x");
 fails('cannot create "[^"]*": No such file or directory', 'no such place',
     'backup', "$dir/none/b");
@@ -140,7 +140,7 @@ spew("$dir/full/backup", "something\n");
 fails('"[^"]*/full/backup" is not a list of an eventsync backup',
     'a file of that name', 'restore', "$dir/full", "$dir/r");
 spew("$dir/full/backup", "eventsync-backup 2\n");
-fails('"[^"]*/full" is a backup of version 2, this program reads version 1',
+fails('"[^"]*/full" is a backup of version 2, but this program reads version 1',
     'a backup of another version', 'restore', "$dir/full", "$dir/r");
 
 # One thing of a copy of the backup is changed, by a sub that is given it.

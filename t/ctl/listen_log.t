@@ -158,7 +158,7 @@ $t->write_file('log', $whole . "{}\n");
 ($rc, undef, $err) = $t->ctl('listen', "--port=$port", "--secret=$SECRET",
     "--log=$log");
 is($rc, 1, 'a line that is not of a log');
-like($err, qr/\Aeventsyncctl: "[^"]+": line 7 is not a line of a log of events\n\z/,
+like($err, qr/\Aeventsyncctl: "[^"]+": line 7 is not an event of a log that listen wrote\n\z/,
     'is refused');
 is($t->read_file('log'), "$whole\{}\n", 'and left alone');
 ($rc, undef, $err) = $t->ctl('listen', "--port=$port", "--secret=$SECRET",

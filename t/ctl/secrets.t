@@ -148,7 +148,7 @@ my $stolen = text(shown($plain)->{secrets}[0]);
 ($rc, undef, $err) = $t->ctl('endpoint', 'change', $name,
     "--secret=$stolen", '--key-file', $file);
 is($rc, 1, 'the secret of another endpoint is not taken');
-like($err, qr/a sealed secret is not one of the endpoint's own/, '... why');
+like($err, qr/an encrypted secret is not one of the endpoint's own/, '... why');
 
 like(dies('no key file'), qr/encrypted under the key $kid: a key file/,
     '... and why');

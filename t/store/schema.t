@@ -3,7 +3,7 @@
 
 # The validator against the JSON Schema test suite, in the two editions that
 # Debian has: json-schema-test-suite, of draft 7, and the one of 2020-12
-# that comes with Test::JSON::Schema::Acceptance.  Nothing may be judged
+# that comes with Test::JSON::Schema::Acceptance.  Nothing may be checked
 # wrongly; a group whose schema is refused is skipped, and only for the reasons
 # listed here.
 
@@ -34,7 +34,7 @@ my %changed = map { $_ => 1 } qw(
 
 # Why a schema of the files that are left may be refused.
 my @reasons = (
-    [qr/^: "\$ref" is to no schema of this document: http/,
+    [qr/^: "\$ref" names no schema of this document: http/,
         'a reference to another document'],
     [qr/"\$id" must be a string without '#', and at the top/,
         'an $id below the top'],
@@ -47,7 +47,7 @@ my @reasons7 = (
     [qr/"items" must be one schema/, 'items as a list, now prefixItems'],
     [qr/"definitions" is not a keyword/, 'definitions, now $defs'],
     [qr/"tilda~field" is not a keyword/, 'an unknown keyword'],
-    [qr/"\$ref" is to no schema of this document/,
+    [qr/"\$ref" names no schema of this document/,
         'a reference to another document'],
 );
 

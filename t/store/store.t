@@ -35,7 +35,7 @@ sub refused {
 }
 
 (my $newer = $good) =~ s/store 3/store 4/;
-refused($newer, '".*" is a store of version 4, this program reads version 3',
+refused($newer, '".*" is a store of version 4, but this program reads version 3',
     'another version');
 refused("something else\n", '".*format" is not an eventsync format file',
     'a foreign file');
