@@ -60,10 +60,6 @@ es_rc_t es_json_item(es_json_t *json, bool first, es_json_value_t *value);
    value->text.len bytes.  Returns the end of what it wrote. */
 char *es_json_decode(const es_json_value_t *value, char *out);
 
-/* Appends the decoded inside of a string value to `out`.  ES_INVALID: the
-   value is no string. */
-es_rc_t es_json_unescape(const es_json_value_t *value, es_buf_t *out);
-
 /* Writes UTF-8 text as the inside of a JSON string with the fewest escapes.
    `out` has room for six bytes for each byte.  Returns the end. */
 char *es_json_encode(es_str_t text, char *out);

@@ -122,24 +122,6 @@ es_json_decode(const es_json_value_t *value, char *out)
 }
 
 
-es_rc_t
-es_json_unescape(const es_json_value_t *value, es_buf_t *out)
-{
-    if (value->type != ES_JSON_STRING) {
-        return ES_INVALID;
-    }
-
-    if (es_buf_reserve(out, value->text.len) != ES_OK) {
-        return ES_NOMEM;
-    }
-
-    out->len = (size_t) (es_json_decode(value, out->data + out->len)
-                         - out->data);
-
-    return ES_OK;
-}
-
-
 char *
 es_json_encode(es_str_t text, char *out)
 {

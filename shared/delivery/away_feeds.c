@@ -240,31 +240,6 @@ es_delivery_each_away(es_store_t *store, uint32_t endpoint, es_away_fn fn,
 
 
 static es_rc_t
-es_away_copy(void *ctx, const es_away_t *away)
-{
-    *(es_away_t *) ctx = *away;
-
-    return ES_OK;
-}
-
-
-es_rc_t
-es_delivery_away(es_store_t *store, uint32_t endpoint, uint32_t feed,
-    es_away_t *away)
-{
-    es_rc_t         rc;
-    es_dkey_t       key;
-    es_away_walk_t  walk = { es_away_copy, NULL, away };
-
-    away->feed = 0;
-    key = es_away_key(ES_AWAY, endpoint, feed);
-    rc = es_delivery_each_meta(store, key, es_away_visit, &walk);
-
-    return rc == ES_OK && away->feed == 0 ? ES_NOT_FOUND : rc;
-}
-
-
-static es_rc_t
 es_loss_visit(void *ctx, const MDB_val *key, const MDB_val *value)
 {
     es_loss_t        loss;

@@ -68,9 +68,6 @@ typedef es_rc_t (*es_loss_fn)(void *ctx, const es_loss_t *loss);
 
 es_rc_t es_delivery_each_away(es_store_t *store, uint32_t endpoint,
     es_away_fn fn, void *ctx);
-/* One feed of one endpoint.  ES_NOT_FOUND: it is not away. */
-es_rc_t es_delivery_away(es_store_t *store, uint32_t endpoint, uint32_t feed,
-    es_away_t *away);
 es_rc_t es_delivery_each_loss(es_store_t *store, es_loss_fn fn, void *ctx);
 /* 0 without a record. */
 es_rc_t es_delivery_lost(es_store_t *store, uint64_t *total);

@@ -24,7 +24,6 @@
 #define ES_TYPE_NUMBER   0x10          /* any number */
 #define ES_TYPE_STRING   0x20
 #define ES_TYPE_INTEGER  0x40          /* whole numbers only */
-#define ES_TYPE_ALL      0x3f
 
 typedef struct es_node   es_node_t;
 typedef struct es_check  es_check_t;

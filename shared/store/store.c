@@ -26,14 +26,6 @@ es_store_bell(const char *path, int access, int *fd)
 }
 
 
-
-const char *
-es_store_path(const es_store_t *store)
-{
-    return store->path;
-}
-
-
 uint64_t
 es_store_identity(const es_store_t *store)
 {
