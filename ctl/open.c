@@ -14,6 +14,7 @@
 #include "ctl.h"
 #include "log/store_clock.h"
 #include "open/child.h"
+#include "open/open.h"
 #include "store/deletions.h"
 
 

@@ -9,6 +9,7 @@
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_conf.h"
 
+#include "open/open.h"
 #include "store/txn.h"
 
 

@@ -28,6 +28,8 @@
 #ifndef ES_STORE_CLOCK_H
 #define ES_STORE_CLOCK_H
 
+#include <lmdb.h>
+
 #include "base/assert.h"
 #include "base/clock.h"
 #include "store/txn.h"
@@ -67,6 +69,11 @@ typedef struct {
 /* Compares `now` with the record, updates the record, and gives a verdict.
    It has no other effect. */
 void es_clock_decide(es_clock_record_t *record, const es_clock_now_t *now,
+    es_clock_verdict_t *verdict);
+
+/* Within a write transaction of the log: decides what this process's clock is
+   worth, and updates the clock's record. */
+es_rc_t es_clock_commit(es_store_t *store, MDB_txn *txn,
     es_clock_verdict_t *verdict);
 
 /* Gives the verdict on this process's clock in a read transaction, and

@@ -26,6 +26,7 @@
 #include "keys/keyring.h"
 #include "log/chunk.h"
 #include "log/id_index.h"
+#include "open/open.h"
 #include "store/env.h"
 #include "store/store.h"
 #include "store/txn.h"

@@ -4,10 +4,14 @@
  * Finds registry records by kind and name, and walks those of a kind.
  */
 
+#include <jansson.h>
+
 #include "base/base.h"
+#include "base/pool.h"
 #include "event/cursor.h"
 #include "keys/apikey.h"
 #include "registry/object.h"
+#include "registry/record.h"
 #include "registry/registry.h"
 #include "store/env.h"
 #include "store/store.h"
@@ -187,6 +191,42 @@ es_objects_each(MDB_cursor *cursor, es_kind_t kind, es_str_t after,
     }
 
     return rc == 0 || rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+es_rc_t
+es_registry_rule(es_store_t *store, es_str_t feed, es_feed_rule_t *rule)
+{
+    json_t      *object;
+    es_rc_t      rc;
+    MDB_txn     *txn;
+    MDB_val      text;
+    es_pool_t    pool = { 0 };
+
+    memset(rule, 0, sizeof(es_feed_rule_t));
+
+    if (!es_feed_name_ok(feed)) {
+        return ES_OK;
+    }
+
+    rc = es_env_read_begin(store->registry, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_object_text(store, txn, ES_KIND_FEED, feed, &text);
+
+    if (rc == ES_OK) {
+        object = json_loadb(text.mv_data, text.mv_size, 0, NULL);
+        rc = json_is_object(object)
+             ? es_feed_rule_decode(object, &pool, rule, NULL) : ES_CORRUPT;
+        json_decref(object);
+    }
+
+    es_env_read_end(store->registry, txn);
+    es_pool_free(&pool);
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
 }
 
 

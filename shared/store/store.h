@@ -109,11 +109,6 @@ es_rc_t es_store_bell(const char *path, int access, int *fd);
    store. */
 void es_txn_drop(void *ctx);
 
-/* store_clock.c, within a write transaction of the log: decides what this
-   process's clock is worth, and updates the clock's record. */
-es_rc_t es_clock_commit(es_store_t *store, MDB_txn *txn,
-    es_clock_verdict_t *verdict);
-
 /* deletions.c: frees the counts when the store is closed. */
 void es_deletions_free(es_store_t *store);
 

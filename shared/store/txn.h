@@ -53,16 +53,4 @@ int es_store_reap_readers(es_store_t *store);
 /* See es_env_shadows(): true if one of the environments has such slots. */
 bool es_store_shadows(const es_store_t *store);
 
-/*
- * Creates an empty store in `path`, which is made if it is missing.  The
- * caller's user owns it; directories have mode 0770 and files 0660.
- * ES_EXISTS: there is a store.
- */
-es_rc_t es_store_create(const char *path, es_problem_t *problem);
-
-/* Checks only the file `format`, for `nginx -t`.  Opens no environment. */
-es_rc_t es_store_probe(const char *path, es_problem_t *problem);
-
-const char *es_store_path(const es_store_t *store);
-
 #endif /* ES_TXN_H */

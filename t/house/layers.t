@@ -3,7 +3,9 @@
 
 # The folders are layers: a file includes only headers of its own folder and of
 # those below.  shared/ knows neither nginx nor curl, and processes never
-# include each other.  Each header has an include guard of its own.
+# include each other.  A header declares only functions of its own folder, so
+# a reader finds the code beside it.  Each header has an include guard of its
+# own.
 
 use warnings;
 use strict;
@@ -42,6 +44,25 @@ for my $process (qw(ngx_module dispatcher ctl)) {
         glob "$process/*.[ch]";
     is_deeply(\@others, [], "$process/ includes its own headers and shared/'s");
 }
+
+# eventsync.h declares what several folders define for producers.
+my (%declared, %defined);
+for my $file (grep { !m{^shared/include/} } glob 'shared/*/*.[ch]') {
+    my ($folder) = $file =~ m{^shared/(\w+)/};
+    my $code = slurp($file) =~ s{/\*.*?\*/}{}gsr;
+    if ($file =~ /h$/) {
+        $declared{$_}{$folder} = 1
+            for $code =~ /^(?!static|typedef)\w[\w *]*?\b(es_\w+)\([^{};]*\);/mg;
+    }
+    else {
+        my %static = map { $_ => 1 } $code =~ /^static [^;={(]*?\b(es_\w+)\(/mg;
+        $defined{$_} = $folder for grep { !$static{$_} } $code =~ /^(es_\w+)\(/mg;
+    }
+}
+cmp_ok(scalar keys %declared, '>', 400, 'the declarations of shared/ are found');
+is_deeply([ grep { !exists $declared{$_}{$defined{$_} // q{}} }
+    sort keys %declared ], [],
+    'each function is declared in the folder that defines it');
 
 push @{ $guard{$_->[1]} }, $_->[0]
     for map { my $file = $_; map { [$file, $_] } slurp($file)

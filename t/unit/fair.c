@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "open/open.h"
 #include "store/store.h"
 #include "tap.h"
 

@@ -14,6 +14,7 @@
 #include "inspect/verify.h"
 #include "log/chunk.h"
 #include "log/id_index_fill.h"
+#include "open/open.h"
 #include "read/reader.h"
 #include "read/retention.h"
 #include "tap.h"

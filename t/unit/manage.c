@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "manage/manage.h"
+#include "open/open.h"
 #include "store/txn.h"
 #include "tap.h"
 

@@ -9,6 +9,7 @@
 #include "delivery/tally.h"
 #include "inspect/metrics.h"
 #include "log/feed.h"
+#include "open/open.h"
 #include "registry/registry.h"
 #include "tap.h"
 

@@ -11,6 +11,7 @@
 #include "registry/registry.h"
 #include "store/env.h"
 #include "store/store.h"
+#include "open/open.h"
 #include "tap.h"
 
 static char         dir[] = "/tmp/eventsync-operations-XXXXXX";

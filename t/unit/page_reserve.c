@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "delivery/delivery.h"
+#include "open/open.h"
 #include "store/env.h"
 #include "store/store.h"
 #include "tap.h"

@@ -13,6 +13,7 @@
 
 #include "base/reason.h"
 #include "log/feed.h"
+#include "open/open.h"
 #include "store/reader_table.h"
 #include "store/store.h"
 #include "tap.h"

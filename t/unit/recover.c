@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "inspect/verify.h"
+#include "open/open.h"
 #include "read/reader.h"
 #include "store/store.h"
 #include "tap.h"

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "catalogue/catalogue.h"
+#include "open/open.h"
 #include "registry/registry.h"
 #include "registry/control_request.h"
 #include "store/store.h"

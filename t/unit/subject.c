@@ -13,6 +13,7 @@
 #include "inspect/verify.h"
 #include "log/chunk.h"
 #include "log/subject.h"
+#include "open/open.h"
 #include "read/range.h"
 #include "read/snapshot.h"
 #include "tap.h"

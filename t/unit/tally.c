@@ -7,6 +7,7 @@
 
 #include "delivery/delivery_keys.h"
 #include "delivery/tally.h"
+#include "open/open.h"
 #include "tap.h"
 
 static char           dir[] = "/tmp/eventsync-tally-XXXXXX";

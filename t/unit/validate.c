@@ -6,6 +6,7 @@
 
 #include "catalogue/catalogue.h"
 #include "log/feed.h"
+#include "open/open.h"
 #include "registry/registry.h"
 #include "tap.h"
 
