@@ -11,6 +11,7 @@
 #include "inspect/verify_internal.h"
 #include "log/chunk.h"
 #include "log/feed.h"
+#include "log/feed_record.h"
 #include "log/id_index_fill.h"
 #include "log/subject.h"
 #include "store/env.h"

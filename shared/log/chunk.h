@@ -25,7 +25,6 @@
 #include "base/assert.h"
 #include "event/digest.h"
 #include "event/event.h"
-#include "log/feed.h"
 #include "store/store.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -88,37 +87,6 @@ ES_STORED_AT(es_entry_t, time_off, 32);
 ES_STORED_AT(es_entry_t, subject_nth, 34);
 ES_STORED_AT(es_entry_t, subject_prev, 42);
 ES_STORED_AT(es_entry_t, subject_jump, 50);
-
-/* A feed's record in the database `feeds`. */
-typedef struct __attribute__((packed)) {
-    uint32_t  number;
-    uint32_t  page_size;
-    uint64_t  oldest;
-    uint64_t  last;
-    uint64_t  bytes;
-    uint64_t  total;
-    int64_t   created_ms;
-    int64_t   last_ms;
-    uint64_t  retain_count;
-    uint64_t  retain_bytes;
-    int64_t   retain_ms;
-    uint8_t   digest[ES_CHAIN_LEN];
-    char      epoch[ES_EPOCH_MAX + 1];
-} es_feed_record_t;
-
-ES_STORED_SIZE(es_feed_record_t, 128);
-ES_STORED_AT(es_feed_record_t, page_size, 4);
-ES_STORED_AT(es_feed_record_t, oldest, 8);
-ES_STORED_AT(es_feed_record_t, last, 16);
-ES_STORED_AT(es_feed_record_t, bytes, 24);
-ES_STORED_AT(es_feed_record_t, total, 32);
-ES_STORED_AT(es_feed_record_t, created_ms, 40);
-ES_STORED_AT(es_feed_record_t, last_ms, 48);
-ES_STORED_AT(es_feed_record_t, retain_count, 56);
-ES_STORED_AT(es_feed_record_t, retain_bytes, 64);
-ES_STORED_AT(es_feed_record_t, retain_ms, 72);
-ES_STORED_AT(es_feed_record_t, digest, 80);
-ES_STORED_AT(es_feed_record_t, epoch, 112);
 
 #define ES_EVENT_KEY_LEN   12
 
@@ -221,20 +189,6 @@ char *es_mid_print(const char *epoch, uint64_t sequence, char *out);
 
 /* Returns the offset of the cursor's value from the mid's start. */
 size_t es_mid_cursor(void);
-
-void es_feed_decode(es_str_t name, const es_feed_record_t *record,
-    es_feed_t *feed);
-void es_feed_encode(const es_feed_t *feed, es_feed_record_t *record);
-
-/* Within a read or write transaction of the log. */
-es_rc_t es_feed_load(es_store_t *store, MDB_txn *txn, es_str_t name,
-    es_feed_t *feed);
-es_rc_t es_feed_save(es_store_t *store, MDB_txn *txn, const es_feed_t *feed);
-
-/* Deletes the events before `target`, which is at most last + 1, in at most
-   `max` chunks, and moves the head in `feed`.  The caller saves `feed`. */
-es_rc_t es_feed_drop(es_store_t *store, MDB_txn *txn, es_feed_t *feed,
-    uint64_t target, unsigned max);
 
 /* Counters in the log's `meta`.  A counter that was never written is 0. */
 es_rc_t es_meta_get(es_store_t *store, MDB_txn *txn, const char *name,

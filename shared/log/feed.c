@@ -15,6 +15,7 @@
 #include "log/chunk.h"
 #include "log/ended_epochs.h"
 #include "log/feed.h"
+#include "log/feed_record.h"
 #include "log/store_clock.h"
 #include "log/subject.h"
 #include "store/env.h"
@@ -62,7 +63,7 @@ es_feed_decode(es_str_t name, const es_feed_record_t *record, es_feed_t *feed)
 }
 
 
-void
+static void
 es_feed_encode(const es_feed_t *feed, es_feed_record_t *record)
 {
     memset(record, 0, sizeof(es_feed_record_t));

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "log/chunk.h"
+#include "log/feed_record.h"
 #include "log/id_index.h"
 #include "log/id_index_fill.h"
 #include "store/env.h"

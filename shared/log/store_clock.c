@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "log/chunk.h"
 #include "log/feed.h"
+#include "log/feed_record.h"
 #include "log/store_clock.h"
 #include "store/env.h"
 #include "store/store.h"

@@ -25,6 +25,7 @@
 #include "event/event.h"
 #include "log/chunk.h"
 #include "log/feed.h"
+#include "log/feed_record.h"
 #include "log/id_index.h"
 #include "log/id_index_fill.h"
 #include "publish/append.h"

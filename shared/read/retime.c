@@ -13,6 +13,7 @@
 
 #include "log/chunk.h"
 #include "log/feed.h"
+#include "log/feed_record.h"
 #include "read/reader.h"
 #include "read/retention.h"
 #include "store/env.h"

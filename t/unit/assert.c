@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "event/batch.h"
 #include "log/feed.h"
+#include "log/feed_record.h"
 #include "open/open.h"
 #include "publish/append.h"
 #include "publish/dirty_subjects.h"

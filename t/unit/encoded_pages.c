@@ -17,6 +17,7 @@
 #include <zstd.h>
 
 #include "log/chunk.h"
+#include "log/feed.h"
 #include "open/open.h"
 #include "read/encoded_pages.h"
 #include "tap.h"

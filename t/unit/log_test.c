@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "inspect/verify.h"
 #include "log/chunk.h"
+#include "log/feed.h"
 #include "log/id_index_fill.h"
 #include "open/open.h"
 #include "read/reader.h"

@@ -12,6 +12,7 @@
 
 #include "inspect/verify.h"
 #include "log/chunk.h"
+#include "log/feed.h"
 #include "log/subject.h"
 #include "open/open.h"
 #include "read/range.h"

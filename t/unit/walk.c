@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "log/chunk.h"
+#include "log/feed.h"
 #include "open/open.h"
 #include "read/reader.h"
 #include "tap.h"
