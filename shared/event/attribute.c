@@ -624,8 +624,9 @@ es_media_utf8(es_str_t content_type)
 
 
 /*
- * RFC 4648 section 4, with padding.  The bits that the padding leaves over
- * must be zero, because some decoders reject others.
+ * RFC 4648 section 4, with padding.  EVP_DecodeBlock() would not do: it skips
+ * white space, and ignores the bits that the padding leaves over.  They must be
+ * zero here, because some decoders reject others.
  */
 
 bool

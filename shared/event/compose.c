@@ -7,6 +7,8 @@
  * writes it neither allocates nor checks bounds.
  */
 
+#include <openssl/evp.h>
+
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -415,28 +417,14 @@ es_put_json_data(es_event_parts_t *parts)
 }
 
 
+/* The NUL that EVP_EncodeBlock() appends is overwritten by the quote. */
+
 static void
 es_put_base64(es_event_parts_t *parts)
 {
-    uint32_t              v;
-    size_t                i, n;
-    const unsigned char  *u;
-
-    static const char  alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    u = (const unsigned char *) parts->data.data;
-
-    for (i = 0; i < parts->data.len; i += 3) {
-        n = parts->data.len - i;
-        v = (uint32_t) u[i] << 16 | (n > 1 ? (uint32_t) u[i + 1] << 8 : 0)
-            | (n > 2 ? u[i + 2] : 0);
-
-        *parts->out++ = alphabet[v >> 18];
-        *parts->out++ = alphabet[v >> 12 & 63];
-        *parts->out++ = n > 1 ? alphabet[v >> 6 & 63] : '=';
-        *parts->out++ = n > 2 ? alphabet[v & 63] : '=';
-    }
+    parts->out += EVP_EncodeBlock((unsigned char *) parts->out,
+                                  (const unsigned char *) parts->data.data,
+                                  (int) parts->data.len);
 }
 
 
