@@ -7,8 +7,10 @@
 
 #include "catalogue/catalogue.h"
 #include "open/open.h"
-#include "registry/registry.h"
 #include "registry/control_request.h"
+#include "registry/endpoint_members.h"
+#include "registry/registry.h"
+#include "registry/values.h"
 #include "store/store.h"
 #include "tap.h"
 
@@ -194,6 +196,37 @@ test_key(void)
     wrong(ES_KIND_KEY, KEY ",\"scopes\":[\"read\"]", "\"revoked\":1",
           "/revoked");
     wrong(ES_KIND_KEY, KEY ",\"scopes\":[\"read\"]", "\"url\":\"x\"", "/url");
+}
+
+
+/* The table says it as text for people, and the decoder as milliseconds. */
+
+static void
+test_default_schedule(void)
+{
+    char        *text, *word, *rest;
+    size_t       i, n = 0;
+    uint32_t     ms;
+    const char  *preset = NULL;
+
+    for (i = 0; i < ES_ENDPOINT_MEMBERS; i++) {
+        if (strcmp(es_endpoint_members[i].name, "schedule") == 0) {
+            preset = es_endpoint_members[i].preset;
+        }
+    }
+
+    text = strdup(preset);
+
+    for (word = strtok_r(text, " ", &rest); word != NULL;
+         word = strtok_r(NULL, " ", &rest))
+    {
+        ms = 0;
+        good(es_duration_parse(es_str(word), &ms), word);
+        is_int(ms, es_schedule_default_ms[n++ % 10], "the default's");
+    }
+
+    is_int((int) n, 10, "the schedule of the table is the default's");
+    free(text);
 }
 
 
@@ -741,6 +774,7 @@ main(void)
 
     test_partner();
     test_key();
+    test_default_schedule();
     test_endpoint();
     test_headers();
     test_load();
