@@ -15,6 +15,8 @@
 #ifndef ES_JSON_H
 #define ES_JSON_H
 
+#include <jansson.h>
+
 #include "base/base.h"
 
 typedef enum {
@@ -66,6 +68,13 @@ char *es_json_encode(es_str_t text, char *out);
 
 /* Appends the same to `out`.  ES_INVALID: the text is not UTF-8. */
 es_rc_t es_json_escape(es_str_t text, es_buf_t *out);
+
+/* The text of a string of jansson, or an empty string for another value. */
+static inline es_str_t
+es_text(const json_t *value)
+{
+    return (es_str_t) { json_string_value(value), json_string_length(value) };
+}
 
 /* Returns the length of the valid UTF-8 sequence at `p`, or 0. */
 size_t es_utf8_len(const char *p, const char *end);

@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "base/base.h"
+#include "base/json.h"
 #include "manage/manage_internal.h"
 #include "registry/member.h"
 

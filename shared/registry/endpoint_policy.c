@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "base/json.h"
 #include "limit/gcra.h"
 #include "registry/endpoint_members.h"
 #include "registry/exceptions.h"

@@ -13,6 +13,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/pool.h"
 #include "keys/keyring.h"
 #include "keys/signature.h"

@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "log/store_clock.h"
 #include "registry/endpoint_members.h"
 #include "registry/endpoint_simulate.h"

@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/pool.h"
 #include "registry/member.h"
 #include "registry/registry.h"
@@ -27,13 +28,6 @@ es_rc_t
 es_nomem(es_record_t *r)
 {
     return es_problem_set(r->problem, ES_NOMEM, -1, NULL, "out of memory");
-}
-
-
-es_str_t
-es_text(const json_t *value)
-{
-    return (es_str_t) { json_string_value(value), json_string_length(value) };
 }
 
 

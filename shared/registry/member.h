@@ -37,8 +37,6 @@ extern const es_word_t  es_scope_words[];
 es_rc_t es_fault(es_record_t *r, const char *pointer, const char *why);
 es_rc_t es_nomem(es_record_t *r);
 
-es_str_t es_text(const json_t *value);
-
 /* Writes the pointer of the i-th item of an array to `out` and returns it. */
 const char *es_item_pointer(const char *pointer, size_t i,
     char out[ES_POINTER_MAX]);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/json.h"
 #include "base/pool.h"
 #include "base/query.h"
 #include "schema/schema.h"
@@ -292,7 +293,7 @@ es_ref_target(es_compile_t *c, const json_t *ref)
     const char   *id, *hash;
     const json_t  *number;
 
-    text = es_value_str(ref);
+    text = es_text(ref);
     hash = memchr(text.data, '#', text.len);
     id = json_string_value(json_object_get(c->schema->document, "$id"));
 

@@ -13,6 +13,7 @@
 
 #include "base/assert.h"
 #include "base/base.h"
+#include "base/json.h"
 #include "schema/schema.h"
 #include "schema/schema_eval.h"
 #include "schema/schema_node.h"
@@ -298,7 +299,7 @@ es_eval_pattern(es_eval_t *e, const es_check_t *check, json_t *instance)
 {
     return !json_is_string(instance)
            || es_eval_says(e, check, es_eval_regex(e, check->regex,
-                                                   es_value_str(instance)));
+                                                   es_text(instance)));
 }
 
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/base.h"
+#include "base/json.h"
 #include "base/pool.h"
 #include "schema/schema_compile.h"
 #include "schema/schema_node.h"
@@ -41,7 +42,7 @@ es_compile_type_name(es_compile_t *c, const json_t *value, unsigned *types)
     for (i = 0; json_is_string(value) && i < sizeof(names) / sizeof(names[0]);
          i++)
     {
-        if (es_str_eq(es_value_str(value), es_str(names[i].name))) {
+        if (es_str_eq(es_text(value), es_str(names[i].name))) {
             *types |= names[i].bit;
             return ES_OK;
         }
@@ -206,7 +207,7 @@ es_compile_pattern(es_compile_t *c, es_node_t *node, es_check_t *check)
         return es_compile_fail(c, ES_INVALID, "must be a string");
     }
 
-    return es_compile_regex(c, es_value_str(check->value), &check->regex);
+    return es_compile_regex(c, es_text(check->value), &check->regex);
 }
 
 
@@ -478,7 +479,7 @@ es_compile_anchor(es_compile_t *c, es_node_t *node, es_check_t *check)
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
         "0123456789-.";
 
-    name = json_is_string(check->value) ? es_value_str(check->value)
+    name = json_is_string(check->value) ? es_text(check->value)
                                         : es_lit("");
     i = 0;
 
@@ -508,7 +509,7 @@ es_compile_dialect(es_compile_t *c, es_node_t *node, es_check_t *check)
 {
     es_str_t  uri;
 
-    uri = json_is_string(check->value) ? es_value_str(check->value)
+    uri = json_is_string(check->value) ? es_text(check->value)
                                        : es_lit("");
 
     if (uri.len > 0 && uri.data[uri.len - 1] == '#') {

@@ -138,10 +138,4 @@ uint64_t es_value_hash(const json_t *value);
 /* Returns the code points of a string. */
 size_t es_value_length(const json_t *value);
 
-static inline es_str_t
-es_value_str(const json_t *value)
-{
-    return (es_str_t) { json_string_value(value), json_string_length(value) };
-}
-
 #endif /* ES_SCHEMA_NODE_H */

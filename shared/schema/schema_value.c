@@ -11,6 +11,7 @@
 #include <xxhash.h>
 
 #include "base/base.h"
+#include "base/json.h"
 #include "schema/schema_node.h"
 
 __extension__ typedef unsigned __int128  es_u128_t;
@@ -217,7 +218,7 @@ es_value_equal(const json_t *a, const json_t *b)
     switch (json_typeof(a)) {
 
     case JSON_STRING:
-        return es_str_eq(es_value_str(a), es_value_str(b));
+        return es_str_eq(es_text(a), es_text(b));
 
     case JSON_ARRAY:
         if (json_array_size(a) != json_array_size(b)) {
@@ -308,7 +309,7 @@ es_value_length(const json_t *value)
     size_t    i, n;
     es_str_t  text;
 
-    text = es_value_str(value);
+    text = es_text(value);
 
     for (i = 0, n = 0; i < text.len; i++) {
         n += ((unsigned char) text.data[i] & 0xc0) != 0x80;

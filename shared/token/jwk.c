@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/json.h"
 #include "keys/keyfile.h"
 #include "registry/member.h"
 #include "token/jwk.h"

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/json.h"
 #include "base/pool.h"
 #include "base/random.h"
 #include "keys/apikey.h"
