@@ -263,19 +263,40 @@ ngx_http_eventsync_too_large_page(ngx_conf_t *cf,
  * The URI to which a 413 is redirected. Over HTTP/2, nginx does not record
  * that it has discarded the body; without this flag it would check the length
  * again and fail.
+ *
+ * nginx takes what follows a question mark for arguments.  It must not: the
+ * client could choose another location with the rest, even an internal one.
  */
 
 static ngx_int_t
 ngx_http_eventsync_too_large_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
+    u_char  *p, *u;
+
     r->discard_body = 1;
 
-    v->len = r->uri.len;
+    p = ngx_pnalloc(r->pool, 3 * r->uri.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    v->data = p;
+
+    for (u = r->uri.data; u < r->uri.data + r->uri.len; u++) {
+
+        if (*u == '?') {
+            p = ngx_cpymem(p, "%3F", 3);
+
+        } else {
+            *p++ = *u;
+        }
+    }
+
+    v->len = p - v->data;
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;
-    v->data = r->uri.data;
 
     return NGX_OK;
 }
