@@ -56,6 +56,12 @@ struct ngx_http_eventsync_loc_conf_s {
     ngx_http_eventsync_store_t       *store;
 
     ngx_flag_t                        serves[NGX_HTTP_EVENTSYNC_RESOURCES];
+    u_char                           *serves_file; /* place of the first */
+    ngx_uint_t                        serves_line;
+
+    ngx_str_t                         prefix;     /* of URLs; data NULL: none,
+                                                     such as for a server */
+    ngx_uint_t                        prefix_set; /* by eventsync_prefix */
 
     ngx_uint_t                        auth;
     ngx_http_eventsync_limit_conf_t   limit;
@@ -89,6 +95,15 @@ typedef es_rc_t (*ngx_http_eventsync_keys_load_pt)(char *path, void **keys,
     es_problem_t *problem);
 
 
+char *ngx_http_eventsync_serve_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_eventsync_prefix_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+void ngx_http_eventsync_prefix_merge(ngx_conf_t *cf,
+    ngx_http_eventsync_loc_conf_t *conf,
+    const ngx_http_eventsync_loc_conf_t *prev);
+char *ngx_http_eventsync_prefix_check(ngx_conf_t *cf,
+    ngx_http_eventsync_loc_conf_t *conf);
 char *ngx_http_eventsync_store_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_eventsync_keys_directive(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -102,9 +102,16 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
                serves[NGX_HTTP_EVENTSYNC_TOKEN]),
       NULL },
 
+    { ngx_string("eventsync_prefix"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_eventsync_prefix_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("eventsync_poll"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      ngx_http_eventsync_serve_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_eventsync_loc_conf_t,
                serves[NGX_HTTP_EVENTSYNC_POLL]),
@@ -112,7 +119,7 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
 
     { ngx_string("eventsync_publish"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      ngx_http_eventsync_serve_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_eventsync_loc_conf_t,
                serves[NGX_HTTP_EVENTSYNC_PUBLISH]),
@@ -120,7 +127,7 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
 
     { ngx_string("eventsync_feeds"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      ngx_http_eventsync_serve_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_eventsync_loc_conf_t,
                serves[NGX_HTTP_EVENTSYNC_FEEDS]),
@@ -128,7 +135,7 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
 
     { ngx_string("eventsync_backfill"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      ngx_http_eventsync_serve_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_eventsync_loc_conf_t,
                serves[NGX_HTTP_EVENTSYNC_BACKFILL]),
@@ -136,7 +143,7 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
 
     { ngx_string("eventsync_snapshot"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      ngx_http_eventsync_serve_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_eventsync_loc_conf_t,
                serves[NGX_HTTP_EVENTSYNC_SNAPSHOT]),
@@ -151,7 +158,7 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
 
     { ngx_string("eventsync_catalogue"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      ngx_http_eventsync_serve_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_eventsync_loc_conf_t,
                serves[NGX_HTTP_EVENTSYNC_CATALOGUE]),
@@ -159,7 +166,7 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
 
     { ngx_string("eventsync_checkpoints"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      ngx_http_eventsync_serve_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_eventsync_loc_conf_t,
                serves[NGX_HTTP_EVENTSYNC_CHECKPOINTS]),
@@ -167,7 +174,7 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
 
     { ngx_string("eventsync_endpoints"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      ngx_http_eventsync_serve_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_eventsync_loc_conf_t,
                serves[NGX_HTTP_EVENTSYNC_ENDPOINTS]),
@@ -175,7 +182,7 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
 
     { ngx_string("eventsync_pages"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      ngx_http_eventsync_serve_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_eventsync_loc_conf_t,
                serves[NGX_HTTP_EVENTSYNC_PAGES]),
@@ -183,7 +190,7 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
 
     { ngx_string("eventsync_authorize"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      ngx_http_eventsync_serve_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_eventsync_loc_conf_t,
                serves[NGX_HTTP_EVENTSYNC_AUTHORIZE]),
@@ -191,7 +198,7 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
 
     { ngx_string("eventsync_openapi"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      ngx_http_eventsync_serve_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_eventsync_loc_conf_t,
                serves[NGX_HTTP_EVENTSYNC_OPENAPI]),
@@ -199,7 +206,7 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
 
     { ngx_string("eventsync_health"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      ngx_http_eventsync_serve_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_eventsync_loc_conf_t,
                serves[NGX_HTTP_EVENTSYNC_HEALTH]),
@@ -214,7 +221,7 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
 
     { ngx_string("eventsync_metrics"),
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_eventsync_serve_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_eventsync_loc_conf_t,
                serves[NGX_HTTP_EVENTSYNC_METRICS]),
@@ -414,6 +421,10 @@ ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     conf->store = NULL;
+     *     conf->serves_file = NULL;
+     *     conf->serves_line = 0;
+     *     conf->prefix = { 0, NULL };
+     *     conf->prefix_set = 0;
      *     conf->token_keys = NULL;
      *     conf->token_file = NULL;
      *     conf->token_line = 0;
@@ -481,6 +492,7 @@ ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               30000);
 
     ngx_http_eventsync_limit_merge_conf(&conf->limit, &prev->limit);
+    ngx_http_eventsync_prefix_merge(cf, conf, prev);
 
     serves = 0;
 
@@ -518,6 +530,10 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
 
     conf->store = escf->store;
     clcf->handler = ngx_http_eventsync_handler;
+
+    if (ngx_http_eventsync_prefix_check(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     if (ngx_http_eventsync_token_use_keys(cf, conf, escf->token_keys)
         != NGX_CONF_OK)

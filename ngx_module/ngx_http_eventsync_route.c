@@ -2,7 +2,8 @@
 
 /*
  * The layout of URLs: finds the route of a request, and the steps of each
- * route.
+ * route.  A URL is the prefix of its location and a pattern, with nothing
+ * before, between or after them, so that each resource has one URL.
  */
 
 
@@ -36,11 +37,14 @@ typedef struct {
 static ngx_int_t ngx_http_eventsync_route_take(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_route_t *route);
 static ngx_uint_t ngx_http_eventsync_route_control(ngx_str_t *uri);
+static void ngx_http_eventsync_route_path(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *path);
 static ngx_uint_t ngx_http_eventsync_route_same(ngx_str_t *one,
     ngx_str_t *two);
 static ngx_uint_t ngx_http_eventsync_route_match(ngx_str_t *pattern,
-    ngx_str_t *uri, ngx_str_t *segments);
-static ngx_uint_t ngx_http_eventsync_route_below(u_char *start, u_char *last);
+    ngx_str_t *path, ngx_str_t *segments);
+static ngx_uint_t ngx_http_eventsync_route_begins(u_char *segment,
+    size_t len);
 static ngx_int_t ngx_http_eventsync_other_method(
     ngx_http_eventsync_ctx_t *ctx, ngx_uint_t methods);
 
@@ -399,7 +403,7 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
 ngx_int_t
 ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_str_t                   *pattern;
+    ngx_str_t                   *pattern, path;
     ngx_uint_t                   methods;
     ngx_http_request_t          *r;
     ngx_http_eventsync_route_t  *route;
@@ -416,6 +420,8 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
+    ngx_http_eventsync_route_path(ctx, &path);
+
     for (route = ngx_http_eventsync_routes; route->steps; route++) {
 
         if (!ctx->conf->serves[route->steps->resource]) {
@@ -424,7 +430,7 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
 
         if (pattern
             ? !ngx_http_eventsync_route_same(pattern, &route->pattern)
-            : !ngx_http_eventsync_route_match(&route->pattern, &r->uri,
+            : !ngx_http_eventsync_route_match(&route->pattern, &path,
                                               ctx->segments))
         {
             continue;
@@ -501,6 +507,28 @@ ngx_http_eventsync_route_control(ngx_str_t *uri)
 }
 
 
+/* gets what stands behind the location's prefix; it is empty without one */
+
+static void
+ngx_http_eventsync_route_path(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *path)
+{
+    ngx_str_t  *uri, *prefix;
+
+    uri = &ctx->request->uri;
+    prefix = &ctx->conf->prefix;
+
+    if (uri->len < prefix->len
+        || ngx_memcmp(uri->data, prefix->data, prefix->len) != 0)
+    {
+        ngx_str_null(path);
+        return;
+    }
+
+    path->data = uri->data + prefix->len;
+    path->len = uri->len - prefix->len;
+}
+
+
 static ngx_uint_t
 ngx_http_eventsync_route_same(ngx_str_t *one, ngx_str_t *two)
 {
@@ -509,51 +537,45 @@ ngx_http_eventsync_route_same(ngx_str_t *one, ngx_str_t *two)
 }
 
 
-/*
- * Compares from the end of both.  The operator chooses the prefix before the
- * pattern, but it must not itself contain a resource.
- */
-
 static ngx_uint_t
-ngx_http_eventsync_route_match(ngx_str_t *pattern, ngx_str_t *uri,
+ngx_http_eventsync_route_match(ngx_str_t *pattern, ngx_str_t *path,
     ngx_str_t *segments)
 {
-    u_char      *p, *u, *end;
+    u_char      *p, *u, *last, *start;
     ngx_uint_t   i, n;
     ngx_str_t    found[NGX_HTTP_EVENTSYNC_SEGMENTS];
 
-    p = pattern->data + pattern->len;
-    u = uri->data + uri->len;
+    u = path->data;
+    last = path->data + path->len;
     n = 0;
 
-    while (p > pattern->data) {
+    for (p = pattern->data; p < pattern->data + pattern->len; p++) {
 
-        if (u == uri->data) {
-            return 0;
-        }
+        if (*p != '*') {
 
-        if (p[-1] != '*') {
-
-            if (*--p != *--u) {
+            if (u == last || *u++ != *p) {
                 return 0;
             }
 
             continue;
         }
 
-        for (end = u; u > uri->data && u[-1] != '/'; u--) { /* void */ }
+        for (start = u; u < last && *u != '/'; u++) { /* void */ }
 
-        found[n].data = u;
-        found[n++].len = end - u;
-        p--;
+        if (u == start) {
+            return 0;
+        }
+
+        found[n].data = start;
+        found[n++].len = u - start;
     }
 
-    if (ngx_http_eventsync_route_below(uri->data, u)) {
+    if (u != last) {
         return 0;
     }
 
     for (i = 0; i < n; i++) {
-        segments[i] = found[n - 1 - i];
+        segments[i] = found[i];
     }
 
     return 1;
@@ -561,36 +583,48 @@ ngx_http_eventsync_route_match(ngx_str_t *pattern, ngx_str_t *uri,
 
 
 /*
- * Whether a pattern begins with a segment of this prefix.  A resource below
- * another would be served by the rules of the other: those of its location in
- * nginx, or the permissions in a cache.
+ * The length of the prefix in the name of a location.  It ends before the first
+ * segment with which a pattern begins, so that a location of one feed or one
+ * resource has the prefix of all others.
  */
 
-static ngx_uint_t
-ngx_http_eventsync_route_below(u_char *start, u_char *last)
+size_t
+ngx_http_eventsync_route_prefix(ngx_str_t *name)
 {
-    size_t                       len;
-    u_char                      *p, *end;
-    ngx_http_eventsync_route_t  *route;
+    u_char  *p, *end, *last;
 
-    for (p = start; p < last; p = end) {
+    last = name->data + name->len;
+
+    for (p = name->data; p < last; p = end) {
 
         end = ngx_strlchr(p + 1, last, '/');
         if (end == NULL) {
             end = last;
         }
 
-        len = end - p;
+        if (ngx_http_eventsync_route_begins(p, end - p)) {
+            return p - name->data;
+        }
+    }
 
-        for (route = ngx_http_eventsync_routes; route->steps; route++) {
+    return (name->len && last[-1] == '/') ? name->len - 1 : name->len;
+}
 
-            if (route->pattern.len >= len
-                && ngx_memcmp(route->pattern.data, p, len) == 0
-                && (route->pattern.len == len
-                    || route->pattern.data[len] == '/'))
-            {
-                return 1;
-            }
+
+/* whether a pattern begins with the segment, which includes its slash */
+
+static ngx_uint_t
+ngx_http_eventsync_route_begins(u_char *segment, size_t len)
+{
+    ngx_http_eventsync_route_t  *route;
+
+    for (route = ngx_http_eventsync_routes; route->steps; route++) {
+
+        if (route->pattern.len >= len
+            && ngx_memcmp(route->pattern.data, segment, len) == 0
+            && (route->pattern.len == len || route->pattern.data[len] == '/'))
+        {
+            return 1;
         }
     }
 

@@ -28,7 +28,7 @@ ngx_http_eventsync_token_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     elcf->token_file = cf->conf_file->file.name.data;
     elcf->token_line = cf->conf_file->line;
 
-    return ngx_conf_set_flag_slot(cf, cmd, conf);
+    return ngx_http_eventsync_serve_directive(cf, cmd, conf);
 }
 
 

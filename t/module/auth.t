@@ -29,6 +29,10 @@ $t->default_conf(server => <<'CONF');
             eventsync_publish on;
             eventsync_auth off;
         }
+        location /xfeeds/feedsx/ {
+            eventsync_poll on;
+            eventsync_publish on;
+        }
         location /v1/feeds/prices/ {
             eventsync_poll on;
             eventsync_auth off;
@@ -46,7 +50,7 @@ $t->default_conf(server => <<'CONF');
 CONF
 $t->run_nginx;
 
-my $prices = '/v1/x/feeds/prices/events';
+my $prices = '/xfeeds/feedsx/feeds/prices/events';
 my $orders = '/v1/feeds/orders-acme/events';
 my $bolt = '/v1/feeds/orders-bolt/events';
 
@@ -152,7 +156,7 @@ is(get('/v1/feeds/prices/%2e%2e/orders-acme/events')->{status}, 401,
     'what the URI comes to is checked');
 is(get("/v1/feeds/prices$_/events")->{status}, 404, "nor by $_")
     for '%2ffeeds%2forders-acme', '%2Ffeeds/orders-acme';
-is(with('/v1/xfeeds/feedsx/feeds/orders-acme/events', $acme)->{status}, 200,
+is(with('/xfeeds/feedsx/feeds/orders-acme/events', $acme)->{status}, 200,
     'a prefix that is only like it');
 
 ###############################################################################

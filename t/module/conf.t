@@ -304,6 +304,37 @@ refused(conf('eventsync_tombstones .x off;'), '"off" cannot be used with suffixe
 refused(conf('eventsync_max_event big;'), 'invalid value', 'max_event', 5);
 
 ###############################################################################
+# eventsync_prefix
+
+refused(conf('', location => "eventsync_prefix $_;"),
+    'invalid prefix ".*", it must begin with "/" and have no variable',
+    "prefix $_", 11) for '""', 'v1', '@v1', '/$host/v1', '$uri';
+refused(conf('', location => 'eventsync_prefix;'), 'invalid number of arguments',
+    'prefix of nothing', 11);
+refused(conf('', location => 'eventsync_prefix /v1; eventsync_prefix /v1;'),
+    'is duplicate', 'prefix twice', 11);
+refused(conf('eventsync_prefix /v1;'), 'is not allowed here', 'prefix for all', 5);
+
+for my $name ('~ ^/v2/', '~* ^/V2', '@v2') {
+    my $text = $name =~ s/.* //r;
+    my $other = "location $name { eventsync_sse on; eventsync_feeds on; }";
+
+    refused(conf('', server => $other), "no \"eventsync_prefix\" is defined for "
+        . "location \"\Q$text\E\"", "location $name", 8);
+    accepted(conf('', server => $other =~ s/\{/{ eventsync_prefix \/v2;/r),
+        '... has one');
+    accepted(conf('', server => $other =~ s/feeds on/feeds off/r),
+        '... or serves nothing');
+    accepted(conf('', server => $other =~ s/\{/{ return 204; /r
+        =~ s/eventsync_feeds on/proxy_pass http:\/\/127.0.0.1:1/r),
+        '... or has another handler');
+}
+accepted(conf('', location => 'location ~ x { eventsync_feeds on; }'),
+    'a regular expression within a location needs none');
+accepted(conf('', server => 'location ~ x { eventsync_prefix /; '
+    . 'location ~ y { eventsync_feeds on; } }'), 'nor within another that has it');
+
+###############################################################################
 # thread pools
 
 refused(conf('eventsync_thread_pool none;',

@@ -20,8 +20,7 @@ my $key = $t->partner_key('acme', feeds => '*', publish => '*',
 $t->ctl_ok({ stdin => '{"additionalProperties":{"type":"integer"}}' },
     'type', 'register', 'test.event', '1.0.0');
 
-$t->default_conf(http => "log_format seen '\$eventsync_feed';\n"
-        . 'access_log %%TESTDIR%%/access.log seen;', location => <<'CONF');
+my %on = (location => <<'CONF');
 eventsync_pages on;
             eventsync_cache shared;
             eventsync_backfill on;
@@ -34,11 +33,19 @@ eventsync_pages on;
             eventsync_cors https://a.example;
             add_header X-Feed $eventsync_feed always;
 CONF
+$on{server} = qq(location '/a"> %?#\xc3\xa9b/' {
+            eventsync_poll on;
+            $on{location}
+        });
+$t->default_conf(%on, http => "log_format seen '\$eventsync_feed';\n"
+        . 'access_log %%TESTDIR%%/access.log seen;');
 $t->run_nginx;
 
 $t->publish('orders', {}) for 1 .. 3;
 my $epoch = $t->poll('orders', from => 'latest')->{next} =~ s/-.*//r;
 $t->ctl_ok('feed', 'trim', 'orders', "--before=$epoch-2");
+
+my $odd = '/a%22%3e%20%25%3f%23%c3%a9b';    # as a request has it
 
 my $endpoint = endpoint('/v1')->{json}{name};
 like($endpoint, qr/^ep_/, 'a partner makes an endpoint');
@@ -112,6 +119,10 @@ my @urls = (
     [PATCH => '/v1/P/endpoints/P'],
     [DELETE => '/v1/P/endpoints/P'],
 );
+
+# A path with more before a resource is nothing; without it, it is the resource.
+push @urls, map { [$_->[0], $_->[1] =~ s{^/v1/P/}{/v1/}r] }
+    grep { $_->[1] =~ m{^/v1/P/} } @urls;
 
 my %accept = (
     'application/json'     => {},
@@ -214,16 +225,16 @@ is(scalar @{ request(GET => '/v1/endpoints')->{json}{endpoints} },
     1 + grep { $_->{status} == 201 } map { endpoint("/v1/a${_}b") }
         qw(%0d%0a %22 %3e %20 %25 %3f), 'what is refused makes nothing');
 
-is(endpoint('/v1/a%22%3e%20%25%3f%23%c3%a9b')->{headers}{location}
-        =~ s{/ep_[a-z2-7]+$}{}r,
-    '/v1/a%22%3E%20%25%3F%23%C3%A9b/endpoints',
+is(endpoint($odd)->{headers}{location} =~ s{/ep_[a-z2-7]+$}{}r,
+    '/a%22%3E%20%25%3F%23%C3%A9b/endpoints',
     'Location has the path as a URL has it');
 
 my $r = request(GET =>
-    "/v1/a%22%3eb/feeds/orders/events?after=$epoch-0&subject=%22%3e");
+    "$odd/feeds/orders/events?after=$epoch-0&subject=%22%3e");
 is($r->{status}, 410, 'an expired cursor');
 is($r->{json}{restart},
-    "/v1/a%22%3Eb/feeds/orders/events?after=$epoch-2&subject=%22%3e",
+    '/a%22%3E%20%25%3F%23%C3%A9b/feeds/orders/events'
+        . "?after=$epoch-2&subject=%22%3e",
     '... leads on by a URL, too');
 
 $r = request(GET => '/v1/feeds/orders/events?from=oldest&subject=">&types=a',

@@ -32,6 +32,8 @@ http {
         listen 127.0.0.1:%%PORT_0%%;
 
         location / {
+            location /v1/ { }
+
             eventsync_poll on;
             eventsync_publish on;
             eventsync_limit poll rate=1r/m burst=10;
@@ -123,7 +125,7 @@ ok(!(grep { $_ < $seconds - 2 || $_ > $seconds + 10 } keys %retry),
 cmp_ok(keys %retry, '>', 1, 'and not the same for all');
 
 is(get('/v1', $bolt)->{status}, 200, 'another partner is not concerned');
-is(get('/other', $acme)->{status}, 429, 'another location is no way round');
+is(get('/legacy', $acme)->{status}, 429, 'another location is no way round');
 is(post('/v1', $acme, 1)->{status}, 201, 'another policy is not concerned');
 
 is(get('/v1', $acme, 'if-none-match' => header(get('/free', $acme), 'etag'))
@@ -255,6 +257,8 @@ http {
         listen 127.0.0.1:%%PORT_0%%;
 
         location / {
+            location /v1/ { }
+
             eventsync_poll on;
             eventsync_limit poll rate=1r/h burst=2;
 

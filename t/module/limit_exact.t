@@ -33,6 +33,8 @@ http {
         add_header X-Pid $pid always;
 
         location / {
+            location /v1/ { }
+
             eventsync_poll on;
             eventsync_publish on;
             eventsync_limit poll rate=1r/d burst=40;

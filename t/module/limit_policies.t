@@ -43,6 +43,8 @@ http {
         add_header X-Pid $pid always;
 
         location / {
+            location /v1/ { }
+
             eventsync_poll on;
             eventsync_publish on;
             eventsync_feeds on;

@@ -35,6 +35,8 @@ http {
         client_max_body_size 16m;
 
         location / {
+            location /v1/ { }
+
             eventsync_poll on;
             eventsync_publish on;
             eventsync_backfill on;

@@ -300,7 +300,7 @@ is(get("$pages/head", 'if-none-match' => get("$pages/head")->{headers}{etag})
 # what cannot be had
 
 is_problem(get("/v1/feeds/orders/pages/$_"), 400, 'invalid-parameter', $_) for
-    "$epoch/0", "$epoch/01", "$epoch/-1", "$epoch/1x", "$epoch/x", "$epoch/",
+    "$epoch/0", "$epoch/01", "$epoch/-1", "$epoch/1x", "$epoch/x",
     "$epoch/HEAD", "$epoch/1%2B", 'K3F9/1', 'a0/1', 'aaaaaaaaaaaaaaaa/1';
 is_deeply([ map { json(get("/v1/feeds/orders/pages/$_"))->{parameter} }
     '0/1', 'a/x' ], [qw(epoch page)], 'says which');
@@ -308,6 +308,7 @@ is_problem(get("$pages/1?x=1"), 400, 'invalid-parameter', 'a parameter');
 is_problem(get("$pages/$_"), 404, 'not-found', "page $_") for
     5, 99999999999, '9' x 40;
 is_problem(get("/v1/feeds/orders/pages/$epoch"), 404, 'not-found', 'no number');
+is_problem(get("$pages/"), 404, 'not-found', 'no page');
 is_problem(get("/off/feeds/orders/pages/$epoch/1"), 404, 'not-found', 'off');
 my @hidden = map { $t->http(GET => "/v1/feeds/$_/pages/$epoch/1",
     { authorization => "Bearer $reader" }) } qw(other none);

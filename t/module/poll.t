@@ -48,6 +48,7 @@ http {
         }
 
         location ~ ^/re.ex/ {
+            eventsync_prefix /re-ex;
             eventsync_poll on;
         }
     }
@@ -345,7 +346,9 @@ is($answer->{headers}{allow}, 'GET, HEAD, OPTIONS', 'what is allowed there');
 is(get('/small/feeds')->{status}, 404, 'feeds where they are off');
 
 is(get("$_/feeds/orders/events")->{status}, 200, "served below $_")
-    for '/deep/er', '/deep/er/still', '/re-ex', '/small';
+    for '/deep/er', '/re-ex', '/small';
+is(get("$_/feeds/orders/events")->{status}, 404, "but not below $_")
+    for '/deep', '/deep/er/still', '/re.ex', '/small/v1';
 
 $t->publish('orders', map { { id => "n$_" } } 1 .. 5);
 is(@{ Test::Eventsync::json(get('/small/feeds/orders/events')->{body})

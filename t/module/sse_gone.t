@@ -38,6 +38,8 @@ http {
     server {
         listen 127.0.0.1:%%PORT_0%%;
         location / {
+            location /v1/ { }
+
             eventsync_poll on;
             eventsync_publish on;
             eventsync_sse_heartbeat 500ms;

@@ -29,6 +29,8 @@ http {
     server {
         listen 127.0.0.1:%%PORT_0%% reuseport;
         location / {
+            location /v1/ { }
+
             eventsync_poll on;
             eventsync_publish on;
 

@@ -29,6 +29,8 @@ http {
         listen 127.0.0.1:%%PORT_0%%;
         client_max_body_size 64m;
         location / {
+            location /v1/ { }
+
             eventsync_poll on;
             eventsync_publish on;
             eventsync_sse_heartbeat 300ms;

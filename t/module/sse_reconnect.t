@@ -36,6 +36,8 @@ http {
     server {
         listen 127.0.0.1:%%PORT_0%%;
         location / {
+            location /v1/ { }
+
             eventsync_poll on;
             eventsync_publish on;
             eventsync_sse_heartbeat 300ms;
@@ -54,7 +56,7 @@ http {
     server {
         listen 127.0.0.1:%%PORT_1%%;
         eventsync_store %%TESTDIR%%/gone;
-        location / { eventsync_poll on; }
+        location /v1/ { eventsync_poll on; }
     }
 }
 CONF
