@@ -20,6 +20,7 @@
 #include "log/store_clock.h"
 #include "object.h"
 #include "read/retention.h"
+#include "read/retime.h"
 #include "registry/values.h"
 
 typedef struct {

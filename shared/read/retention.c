@@ -2,7 +2,8 @@
 
 /*
  * Finds the events that retention by count, bytes and age keeps of a feed, and
- * the time since when a feed exceeds its limits.
+ * the time since when a feed exceeds its limits.  It deletes nothing: that is
+ * es_feed_drop() in log/feed.c, in a publish or in a pass of the dispatcher.
  */
 
 #include "log/chunk.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The events that a feed's limits keep, and repair of commit times.
+ * The events that a feed's limits keep.
  *
  * These functions read events to answer, so they are here and not in
- * log/feed.h, which has the limits themselves.
+ * log/feed.h, which has the limits themselves and deletes the events.
  */
 
 #ifndef ES_RETENTION_H
@@ -26,14 +26,5 @@ es_rc_t es_feed_retained(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
  */
 es_rc_t es_feed_overdue(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
     int64_t *since_ms);
-
-/*
- * Sets commit times later than `now_ms` to `now_ms`, in slices of bounded
- * transactions; `*count` is the number of events.  For an operator who knows
- * that the clock is right now, because it cannot be undone.  Needs
- * ES_STORE_PUBLISH.
- */
-es_rc_t es_feed_retime(es_store_t *store, es_str_t name, int64_t now_ms,
-    uint64_t *count);
 
 #endif /* ES_RETENTION_H */

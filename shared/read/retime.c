@@ -15,7 +15,7 @@
 #include "log/feed.h"
 #include "log/feed_record.h"
 #include "read/reader.h"
-#include "read/retention.h"
+#include "read/retime.h"
 #include "store/env.h"
 #include "store/store.h"
 #include "store/txn.h"
