@@ -181,7 +181,8 @@ es_filter_type_matches(const es_filter_t *filter, es_str_t type)
 /*
  * A cache that ignored an attribute would send one client the events of
  * another client's filter.  A new attribute must be added to the four
- * functions below and then to this assertion.
+ * functions below and then to this assertion.  The assertion compares sizes, so
+ * it misses a small attribute, such as a bool, that fits into padding.
  */
 _Static_assert(sizeof(es_type_pattern_t) == sizeof(es_str_t) + sizeof(void *)
                && offsetof(es_filter_t, subject) + sizeof(es_str_t)
