@@ -3,8 +3,8 @@
 /*
  * Checkpoints: the cursors that consumers of a partner have stored.
  *
- * The commands read and write them as the HTTP interface does, with the same
- * refusals.
+ * The commands read and write them with shared/checkpoint/, as the HTTP
+ * interface does, and so with the same refusals.
  */
 
 #include <stdio.h>

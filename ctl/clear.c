@@ -90,8 +90,8 @@ ctl_clear_send(ctl_t *ctl, es_control_request_t *request)
 }
 
 
-/* A running dispatcher checks that the endpoint's lane stands at the event.
-   Without one the stored state is checked here. */
+/* A running dispatcher checks that the event blocks the endpoint's lane.  If
+   no dispatcher runs, this command checks the stored state. */
 
 static int
 ctl_clear_skip(ctl_t *ctl, const es_endpoint_t *endpoint,

@@ -3,6 +3,7 @@
 /*
  * Registry records (docs/registry.md) for the commands of partners, keys,
  * endpoints and feeds: written from JSON, and looked up by name or number.
+ * shared/registry/object.h has the stored records.
  */
 
 #ifndef CTL_OBJECT_H

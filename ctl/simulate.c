@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Simulated failures of an endpoint's deliveries, for tests of a receiver.
+ * Simulated failures of an endpoint's deliveries, for tests of a receiver: the
+ * commands that set and end them.  dispatcher/simulate.c simulates them.
  */
 
 #include <stdio.h>

@@ -381,8 +381,9 @@ esd_away_name(const esd_dispatcher_t *d, esd_saved_lane_t *saved)
 }
 
 
-/* Keeps a position of the last run that no lane has taken over.  It was away
-   then, or its endpoint has lost the feed since. */
+/* Takes over the position of a lane of the last run that no lane of this run
+   continues.  Either that lane was away, or its endpoint has lost the feed
+   since then. */
 
 static void
 esd_away_take(esd_dispatcher_t *d, es_txn_t *txn, esd_saved_lane_t *saved)

@@ -2,7 +2,7 @@
 
 /*
  * Cancel and discard: requests that remove many events, at most one of an
- * endpoint at a time.
+ * endpoint at a time.  shared/manage/clearing.h has the form of the requests.
  */
 
 #ifndef ESD_CLEARING_H

@@ -24,11 +24,11 @@ struct esd_outcome {
     es_attempt_class_t  klass;
     int32_t             status;
     bool                success;
-    bool                ours;          /* not the receiver's fault: nothing
-                                          has happened */
-    const char         *stop;          /* why the endpoint wants no more, or
-                                          NULL: 410, disable */
-    bool                abort;         /* it wants no more of this event */
+    bool                ours;          /* the failure is the proxy's or our
+                                          own; the attempt does not count */
+    const char         *stop;          /* NULL, or why the endpoint must be
+                                          stopped: 410, disable */
+    bool                abort;         /* the receiver refuses this event */
     bool                stale;         /* of a record that has changed */
     bool                throttle;      /* 429, 502, 504 */
     int64_t             retry_after_ms;    /* -1: none */

@@ -52,8 +52,8 @@
 #define ESD_RETRY_SLOTS_FROM  4    /* slots from which one is reserved */
 
 
-/* A time further away than any delay is of an earlier run, whose clock has
-   since been set back; such an event is due. */
+/* The clock has been set back if the next attempt is further away than any
+   delay: an earlier run chose that time.  Such an event is due. */
 
 static bool
 esd_select_is_due(const esd_lane_t *lane, int64_t next_ms, int64_t now_ms)

@@ -2,7 +2,7 @@
 
 /*
  * Simulated failures.  All functions do nothing unless the endpoint's record
- * asks for a failure.
+ * has a failure (shared/registry/endpoint_simulate.h).
  */
 
 #ifndef ESD_SIMULATE_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Reports lanes and endpoints that make no progress.
+ * Reports lanes and endpoints that make no progress.  shared/delivery/stall.h
+ * has the stored record of a stall.
  */
 
 #ifndef ESD_STALL_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Test events of endpoints.
+ * Sending of the test events that shared/manage/test_event.c makes.
  */
 
 #ifndef ESD_TEST_EVENT_H

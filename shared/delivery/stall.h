@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Stalls: deliveries of an endpoint that do not move, and why.
+ * Stalls: deliveries of an endpoint that do not move, and why.  This is the
+ * stored record; dispatcher/stall.c decides when a stall begins and ends.
  *
  * The dispatcher writes a record for each feed of an endpoint that takes no new
  * events or on which some subjects wait.  It also writes one for an endpoint
@@ -60,11 +61,12 @@ const char *es_stall_name(es_stall_reason_t reason);
    "stalled" its state. */
 bool es_stall_is_state(es_stall_reason_t reason);
 
-/* Writing; see delivery.h.  The second deletes one stall (feed 0: that of all
-   feeds), the third deletes all stalls of the endpoint. */
+/* Writes a stall in the changeset's commit (delivery.h). */
 es_rc_t es_changeset_stall(es_changeset_t *c, const es_stall_t *stall);
+/* Deletes one stall; feed 0: the stall of all feeds. */
 es_rc_t es_changeset_stall_done(es_changeset_t *c, uint32_t endpoint,
     uint32_t feed);
+/* Deletes all stalls of the endpoint. */
 es_rc_t es_changeset_stalls_done(es_changeset_t *c, uint32_t endpoint);
 
 /* Walks the stalls by endpoint and feed; endpoint 0: all.  See delivery.h. */

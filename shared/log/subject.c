@@ -420,8 +420,8 @@ es_subject_reach(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
 }
 
 
-/* Returns the number of the subject's first event after `after`, or the
-   number that its next event will have. */
+/* Finds the number within the subject of its first event after `after`.
+   Without such an event it is the number that the next event will get. */
 
 static es_rc_t
 es_subject_number(es_txn_t *txn, const es_feed_t *feed,

@@ -8,6 +8,7 @@
  * sequences instead of cursors, and with the user.
  *
  * clearing.c makes and reads clearings; clearing_match.c finds the events.
+ * dispatcher/clearing.c carries them out.
  */
 
 #ifndef ES_CLEARING_H

@@ -3,7 +3,7 @@
 /*
  * The event at which a replay, a skip or a cancel begins.
  *
- * A request says a cursor, "oldest" or a time; the dispatcher takes a
+ * A request names a cursor, "oldest" or a time; the dispatcher takes a
  * sequence.
  */
 

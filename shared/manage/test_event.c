@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Makes test events, which belong to no feed.
+ * Makes test events, which belong to no feed.  dispatcher/test_event.c sends
+ * them.
  */
 
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * Simulated failures, with which a partner tests its receiver.
  *
  * The simulated failure is a member of the endpoint's record and ends by
- * itself at its time.
+ * itself at its time.  dispatcher/simulate.c carries it out.
  */
 
 #ifndef ES_ENDPOINT_SIMULATE_H

@@ -4,7 +4,8 @@
  * Counts of deleted events, for the logs of programs.
  *
  * The library has no log.  It counts here the events that this process deletes
- * from a feed, by retention in a commit or by a command.  The program polls
+ * from a feed, by retention in a commit or by a command; log/feed.c deletes
+ * them.  The program polls
  * es_deletions_next() and writes the sentences to its log.
  */
 
