@@ -5,6 +5,11 @@
  *
  * The files, roughly in the order of a delivery:
  *
+ *     main.c               the process: reads the options, runs the dispatcher
+ *     options.c            the command line
+ *     log.c                log lines
+ *     dispatcher.c         start, periodic work and stop of the process
+ *     saved_state.c        the delivery state that the last run left
  *     refresh.c            reads what changed: registry, feeds, events
  *     loader.c             loads the registry in a thread
  *     target.c             the endpoints, and the feeds that each receives
@@ -47,7 +52,10 @@
  *     nudge.c              sends one event that says "poll from here"
  *     test_event.c         test events
  *     simulate.c           simulated failures
+ *     schedule.c           the time of the next attempt
+ *     signing.c            Ed25519 signatures, in threads
  *     recorder.c           writes delivery state, committed by a thread
+ *     janitor.c            retention and dead readers, in a thread
  *     thread.c             threads beside the loop
  *     trusted_clock.c      the time by which data expires
  *     table.c              arrays by number

@@ -9,6 +9,7 @@
  *     bell         written after each commit, see wake.h
  *     log/         LMDB: feeds, events, types; written by publishers
  *     ids/         the (source, id) index, derived from the log, id_index.h
+ *     pages/       LMDB: encoded pages, derived from the log, made by workers
  *     registry/    LMDB: partners, keys, endpoints, event types; written by
  *                  operators
  *     delivery/    LMDB: written by the dispatcher only

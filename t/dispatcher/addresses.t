@@ -3,7 +3,7 @@
 
 # The ways to write an address in an endpoint's URL that is not public: each
 # is refused when the endpoint is made, or at the attempt, and nothing comes
-# to a listener on this machine.  Names are in dispatch_names.t.
+# to a listener on this machine.  Names are in names.t.
 
 use warnings;
 use strict;

@@ -4,7 +4,8 @@
 # The files of dispatcher/ call each other in one direction only, and so do the
 # folders of shared/.  A call, or a function that is passed on by its name, is
 # an edge from the file that names the function to the file that defines it.
-# A part that must be reached from below sets a flag or keeps a callback.
+# A part that must be reached from below sets a flag or keeps a callback.  The
+# map in dispatcher.h has each file of the folder once.
 
 use warnings;
 use strict;
@@ -24,6 +25,13 @@ is_deeply([cycles(\%dispatcher, \&by_file)], [],
 cmp_ok(scalar keys %shared, '>', 100, 'the files of shared/ are found');
 is_deeply([cycles(\%shared, \&by_folder)], [],
     'no cycle of calls between folders of shared/');
+
+# The map of files.
+
+open my $map, '<', 'dispatcher/dispatcher.h' or die $!;
+is_deeply([ sort map { m{^ \*     (\w+\.c) } ? $1 : () } <$map> ],
+    [ sort map { m{([^/]+)$} } glob 'dispatcher/*.c' ],
+    'dispatcher.h lists the files of dispatcher/');
 
 # The test notices a cycle.
 
