@@ -275,6 +275,14 @@ sub set_up {
         'and polled');
     is(scalar @{ $t->json_get('/v1/feeds', $key)->{feeds} }, 1,
         'and the feed is listed');
+
+    my ($curl) = $text{'docs/install.md'} =~ /```sh\n(KEY=.*?)```/s;
+    $curl =~ s/^KEY=.*/KEY=$key/;
+    $curl =~ s{http://localhost/}{http://127.0.0.1:$port/}g;
+    $curl =~ s/^curl /curl -s /mg;
+    like(`$curl`, qr/\{"results":\[.*"duplicate":false.*"id":"evt-1".*"next"/s,
+        'the commands of curl publish and poll');
+
     my $ask = sub { $t->http(GET => '/v1/feeds',
         { authorization => "Bearer $_[0]" }) };
     like($ask->($key)->{headers}{'ratelimit-policy'} // '', qr/"poll"/, 'limits are on');
@@ -352,6 +360,6 @@ C
     my $producer = $t->start('producer', {}, "$root/producer", $t->store,
         $t->event(id => 'from-c'));
     $producer->wait(20);
-    like($producer->stdout, qr/^\w+-2$/, 'and publishes');
+    like($producer->stdout, qr/^\w+-3$/, 'and publishes');
   }
 }
