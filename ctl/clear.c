@@ -60,12 +60,13 @@ ctl_clear_send(ctl_t *ctl, es_control_request_t *request)
 {
     es_rc_t             es;
     uint64_t            taken;
+    es_problem_t        problem = { 0 };
     es_control_reply_t  reply;
 
     es = es_delivery_control_taken(ctl->store, &taken);
 
     if (es == ES_OK) {
-        es = es_control_request_add(ctl->store, request, taken);
+        es = es_control_request_add(ctl->store, request, taken, &problem);
     }
 
     if (es == ES_OK) {
@@ -79,7 +80,7 @@ ctl_clear_send(ctl_t *ctl, es_control_request_t *request)
 
     if (es != ES_NOT_FOUND) {
         return ctl_fail(CTL_FAILED, "cannot store the request: %s",
-                        es_strerror(es));
+                        problem.detail[0] ? problem.detail : es_reason(es));
     }
 
     (void) puts(es_delivery_control_taken(ctl->store, &taken) == ES_OK

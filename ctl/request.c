@@ -80,19 +80,20 @@ ctl_request_taken(ctl_t *ctl, uint64_t id)
 static int
 ctl_request_add(ctl_t *ctl, es_control_request_t *request, bool *taken)
 {
-    es_rc_t   es;
-    int64_t   until_us;
-    uint64_t  last;
+    es_rc_t       es;
+    int64_t       until_us;
+    uint64_t      last;
+    es_problem_t  problem = { 0 };
 
     es = es_delivery_control_taken(ctl->store, &last);
 
     if (es == ES_OK) {
-        es = es_control_request_add(ctl->store, request, last);
+        es = es_control_request_add(ctl->store, request, last, &problem);
     }
 
     if (es != ES_OK) {
         return ctl_fail(CTL_FAILED, "cannot store the request: %s",
-                        es_reason(es));
+                        problem.detail[0] ? problem.detail : es_reason(es));
     }
 
     until_us = es_clock_mono_us() + CTL_REQUEST_WAIT_US;

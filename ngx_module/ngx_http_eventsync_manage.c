@@ -23,7 +23,8 @@
 #include "registry/registry.h"
 
 
-#define NGX_HTTP_EVENTSYNC_EXAMINED  10000    /* endpoints for one page */
+#define NGX_HTTP_EVENTSYNC_EXAMINED      10000    /* endpoints for one page */
+#define NGX_HTTP_EVENTSYNC_MANAGE_RETRY  10       /* seconds */
 
 
 typedef struct {
@@ -52,6 +53,12 @@ static ngx_int_t ngx_http_eventsync_manage_not_modified(
 static ngx_int_t ngx_http_eventsync_manage_location(
     ngx_http_eventsync_managing_t *m);
 static ngx_int_t ngx_http_eventsync_manage_fail(
+    ngx_http_eventsync_managing_t *m);
+static ngx_int_t ngx_http_eventsync_manage_conflict(
+    ngx_http_eventsync_managing_t *m);
+static ngx_int_t ngx_http_eventsync_manage_refused(
+    ngx_http_eventsync_managing_t *m, ngx_http_eventsync_problem_e type);
+static ngx_int_t ngx_http_eventsync_manage_waiting(
     ngx_http_eventsync_managing_t *m);
 static ngx_int_t ngx_http_eventsync_manage_pointer(
     ngx_http_eventsync_managing_t *m);
@@ -353,39 +360,18 @@ ngx_http_eventsync_manage_location(ngx_http_eventsync_managing_t *m)
 static ngx_int_t
 ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
 {
-    ngx_http_eventsync_ctx_t      *ctx;
-    ngx_http_eventsync_problem_e   type;
+    ngx_http_eventsync_ctx_t  *ctx;
 
     ctx = m->ctx;
 
     switch (m->ctx->task->rc) {
 
     case ES_INVALID:
-        type = NGX_HTTP_EVENTSYNC_INVALID_BODY;
-        break;
+        return ngx_http_eventsync_manage_refused(m,
+                                             NGX_HTTP_EVENTSYNC_INVALID_BODY);
 
     case ES_CONFLICT:
-
-        if (m->managed.refusal == ES_REFUSED_UNMET) {
-            return ngx_http_eventsync_fail(ctx,
-                                     NGX_HTTP_EVENTSYNC_PRECONDITION_FAILED,
-                                     "The endpoint's ETag does not satisfy "
-                                     "If-Match or If-None-Match.");
-        }
-
-        if (m->managed.refusal == ES_REFUSED_COUNT) {
-            (void) ngx_http_eventsync_fail(ctx,
-                                     NGX_HTTP_EVENTSYNC_COUNT_MISMATCH,
-                                     "Request refused: %s.",
-                                     m->problem.detail);
-
-            return ngx_http_eventsync_members(ctx, 64, ",\"count\":%uL",
-                                              m->managed.count);
-        }
-
-        type = (m->managed.refusal == ES_REFUSED_STANDS)
-               ? NGX_HTTP_EVENTSYNC_NOT_STANDING : NGX_HTTP_EVENTSYNC_IN_USE;
-        break;
+        return ngx_http_eventsync_manage_conflict(m);
 
     case ES_NOT_FOUND:
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
@@ -415,11 +401,72 @@ ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
     default:
         return ngx_http_eventsync_fail_store(ctx, m->ctx->task->rc);
     }
+}
 
-    (void) ngx_http_eventsync_fail(ctx, type, "Request refused: %s.",
+
+static ngx_int_t
+ngx_http_eventsync_manage_conflict(ngx_http_eventsync_managing_t *m)
+{
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = m->ctx;
+
+    if (m->managed.refusal == ES_REFUSED_UNMET) {
+        return ngx_http_eventsync_fail(ctx,
+                                     NGX_HTTP_EVENTSYNC_PRECONDITION_FAILED,
+                                     "The endpoint's ETag does not satisfy "
+                                     "If-Match or If-None-Match.");
+    }
+
+    if (m->managed.refusal == ES_REFUSED_COUNT) {
+        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_COUNT_MISMATCH,
+                                       "Request refused: %s.",
+                                       m->problem.detail);
+
+        return ngx_http_eventsync_members(ctx, 64, ",\"count\":%uL",
+                                          m->managed.count);
+    }
+
+    if (m->managed.refusal == ES_REFUSED_WAITING) {
+        return ngx_http_eventsync_manage_waiting(m);
+    }
+
+    return ngx_http_eventsync_manage_refused(m,
+                                   m->managed.refusal == ES_REFUSED_STANDS
+                                   ? NGX_HTTP_EVENTSYNC_NOT_STANDING
+                                   : NGX_HTTP_EVENTSYNC_IN_USE);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_manage_refused(ngx_http_eventsync_managing_t *m,
+    ngx_http_eventsync_problem_e type)
+{
+    (void) ngx_http_eventsync_fail(m->ctx, type, "Request refused: %s.",
                                    m->problem.detail);
 
     return ngx_http_eventsync_manage_pointer(m);
+}
+
+
+/* a running dispatcher takes all requests within a second */
+
+static ngx_int_t
+ngx_http_eventsync_manage_waiting(ngx_http_eventsync_managing_t *m)
+{
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = m->ctx;
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_QUOTA_EXCEEDED,
+                                   "Request refused: %s.", m->problem.detail);
+
+    if (ctx->problem) {
+        ctx->problem->retry_after = NGX_HTTP_EVENTSYNC_MANAGE_RETRY;
+    }
+
+    return ngx_http_eventsync_members(ctx, 64,
+                                      ",\"violated-policies\":[\"requests\"]");
 }
 
 

@@ -99,7 +99,9 @@ typedef enum {
     ES_REFUSED_KEY,            /* ES_DENIED: the key is not valid any more */
     ES_REFUSED_STANDS,         /* ES_CONFLICT: the event does not block the
                                   endpoint */
-    ES_REFUSED_COUNT           /* ES_CONFLICT: `expect` is not `count` */
+    ES_REFUSED_COUNT,          /* ES_CONFLICT: `expect` is not `count` */
+    ES_REFUSED_WAITING         /* ES_CONFLICT: too many requests wait for the
+                                  dispatcher */
 } es_refusal_t;
 
 /* The result; the caller zeroes it before. */

@@ -144,14 +144,9 @@ static es_rc_t
 es_manage_ask(es_manage_ctx_t *m, es_control_request_t *request, bool runs)
 {
     es_rc_t             rc;
-    uint64_t            taken;
     es_control_reply_t  reply;
 
-    rc = es_delivery_control_taken(m->store, &taken);
-
-    if (rc == ES_OK) {
-        rc = es_control_request_add(m->store, request, taken);
-    }
+    rc = es_manage_add(m, request);
 
     if (rc == ES_OK) {
         rc = es_manage_wait(m, request->id, runs, &reply);

@@ -10,6 +10,7 @@
 
 #include "delivery/report.h"
 #include "manage/manage.h"
+#include "registry/control_request.h"
 #include "registry/registry.h"
 
 typedef struct {
@@ -90,6 +91,8 @@ es_rc_t es_manage_clear(es_manage_ctx_t *m);
 /* True if the endpoint is sent the feed.  A partner must not learn whether
    another feed exists, so the caller answers both cases alike. */
 bool es_manage_sends(es_manage_ctx_t *m, const char *feed);
+/* Adds a request and sets its number.  ES_CONFLICT: too many wait. */
+es_rc_t es_manage_add(es_manage_ctx_t *m, es_control_request_t *request);
 es_rc_t es_manage_request(es_manage_ctx_t *m);
 es_rc_t es_manage_test(es_manage_ctx_t *m);
 

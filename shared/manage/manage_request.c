@@ -86,7 +86,7 @@ es_manage_place(es_manage_ctx_t *m, es_control_request_t *request)
 }
 
 
-static es_rc_t
+es_rc_t
 es_manage_add(es_manage_ctx_t *m, es_control_request_t *request)
 {
     es_rc_t   rc;
@@ -94,7 +94,15 @@ es_manage_add(es_manage_ctx_t *m, es_control_request_t *request)
 
     rc = es_delivery_control_taken(m->store, &taken);
 
-    return rc == ES_OK ? es_control_request_add(m->store, request, taken) : rc;
+    if (rc == ES_OK) {
+        rc = es_control_request_add(m->store, request, taken, m->problem);
+    }
+
+    if (rc == ES_CONFLICT) {
+        m->managed->refusal = ES_REFUSED_WAITING;
+    }
+
+    return rc;
 }
 
 

@@ -34,6 +34,7 @@ typedef struct {
     es_control_request_t  *request;
     uint64_t               taken;
     bool                   full;   /* only the page reserve is left */
+    es_problem_t          *problem;
 } es_control_add_t;
 
 
@@ -70,6 +71,56 @@ es_control_number(es_control_add_t *add, MDB_cursor *cursor)
     add->request->id = last + 1;
 
     return ES_OK;
+}
+
+
+/* ES_CONFLICT: too many requests wait.  The limit of all requests also bounds
+   how many are counted here. */
+
+static es_rc_t
+es_control_bound(const es_control_add_t *add, MDB_txn *txn, MDB_cursor *cursor)
+{
+    int                 rc;
+    MDB_cursor_op       op;
+    MDB_val             key, data;
+    MDB_stat            stat;
+    unsigned            n;
+    es_control_value_t  value;
+
+    rc = mdb_stat(txn, mdb_cursor_dbi(cursor), &stat);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    if (stat.ms_entries >= ES_CONTROL_MAX) {
+        return es_problem_set(add->problem, ES_CONFLICT, -1, NULL, "%d "
+                              "requests wait for the dispatcher already",
+                              ES_CONTROL_MAX);
+    }
+
+    n = 0;
+    op = MDB_FIRST;
+
+    while ((rc = mdb_cursor_get(cursor, &key, &data, op)) == 0) {
+
+        if (data.mv_size < sizeof(value)) {
+            return ES_CORRUPT;
+        }
+
+        memcpy(&value, data.mv_data, sizeof(value));
+        n += value.endpoint == add->request->endpoint;
+
+        if (n == ES_CONTROL_ENDPOINT_MAX) {
+            return es_problem_set(add->problem, ES_CONFLICT, -1, NULL, "%d "
+                                  "requests of the endpoint wait for the "
+                                  "dispatcher already",
+                                  ES_CONTROL_ENDPOINT_MAX);
+        }
+
+        op = MDB_NEXT;
+    }
+
+    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
 }
 
 
@@ -127,6 +178,10 @@ es_control_write(MDB_txn *txn, void *ctx)
     result = es_control_number(add, cursor);
 
     if (result == ES_OK) {
+        result = es_control_bound(add, txn, cursor);
+    }
+
+    if (result == ES_OK) {
         result = es_control_admit(add, txn, mdb_cursor_dbi(cursor));
     }
 
@@ -161,11 +216,11 @@ es_control_write(MDB_txn *txn, void *ctx)
 
 es_rc_t
 es_control_request_add(es_store_t *store, es_control_request_t *request,
-    uint64_t taken)
+    uint64_t taken, es_problem_t *problem)
 {
     es_rc_t           rc;
     es_slice_t        slice = { 1, 1 };
-    es_control_add_t  add = { store, request, taken, false };
+    es_control_add_t  add = { store, request, taken, false, problem };
 
     if (!(store->flags & ES_STORE_ADMIN)) {
         return ES_DENIED;

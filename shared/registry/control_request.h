@@ -27,6 +27,11 @@ typedef enum {
 
 #define ES_CONTROL_EVENT_MAX  8192
 
+/* Requests that may wait for the dispatcher, because all partners share the
+   registry's space. */
+#define ES_CONTROL_ENDPOINT_MAX  10        /* of one endpoint */
+#define ES_CONTROL_MAX           10000     /* of all endpoints */
+
 typedef struct {
     uint64_t           id;     /* from 1, set by es_control_request_add() */
     es_control_kind_t  kind;
@@ -45,11 +50,11 @@ typedef struct {
 /*
  * Adds a request in one durable transaction and sets id and time_ms.  The same
  * transaction deletes requests up to `taken`, which the caller has from
- * es_delivery_control_taken().  ES_DENIED: the store is not open with
- * ES_STORE_ADMIN.
+ * es_delivery_control_taken().  ES_CONFLICT with a problem: too many requests
+ * wait already.  ES_DENIED: the store is not open with ES_STORE_ADMIN.
  */
 es_rc_t es_control_request_add(es_store_t *store, es_control_request_t *request,
-    uint64_t taken);
+    uint64_t taken, es_problem_t *problem);
 
 /* The first request after `id`.  ES_NOT_FOUND. */
 es_rc_t es_control_request_next(es_store_t *store, uint64_t id,

@@ -40,6 +40,7 @@ refused();
 legacy();
 waiting();
 limited();
+untaken();
 full();
 broken();
 
@@ -707,6 +708,18 @@ sub limited {
         ok(wait_for(sub { $t->http(GET => '/waits/feeds/orders/events?from=oldest&wait=1',
             { authorization => "Bearer $one" })->{status} == 200 }), 'until it leaves');
     }
+}
+
+# Requests that no dispatcher takes.
+sub untaken {
+    my @as = (key => $t->partner_key('queue', feeds => 'orders',
+        scopes => 'read,manage'));
+    my $name = ask(201, POST => '/endpoints', @as, body => { feeds => ['orders'],
+        url => 'https://a.example/' })->{json}{name};
+    ask(202, POST => "/endpoints/$name/test", @as) for 1 .. 10;
+    is_deeply(ask(429, POST => "/endpoints/$name/test", @as)->{json}{'violated-policies'},
+        ['requests'], 'no more than ten wait');
+    ask(204, DELETE => "/endpoints/$name", @as);
 }
 
 # What ends a wait, which was charged: errors with fields of limits.

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "catalogue/catalogue.h"
+#include "log/chunk.h"
 #include "open/open.h"
 #include "registry/control_request.h"
 #include "registry/endpoint_members.h"
@@ -608,7 +609,7 @@ test_renew(void)
     good(es_catalogue_change(store, es_lit("a.b"), es_lit("1.0.0"), &lifetime,
                              &problem), "and given an end");
     memset(&request, 0, sizeof(request));
-    is_int(es_control_request_add(store, &request, 0), ES_OK,
+    is_int(es_control_request_add(store, &request, 0, &problem), ES_OK,
            "something is asked of the dispatcher");
     ok(!renewed(&registry), "nor do these");
     ok(es_registry_partner(registry, es_lit("acme")) == acme,
@@ -655,7 +656,7 @@ test_kept(void)
     ok(es_registry_unchanged(store, registry), "it is kept");
 
     memset(&request, 0, sizeof(request));
-    is_int(es_control_request_add(store, &request, 0), ES_OK,
+    is_int(es_control_request_add(store, &request, 0, &problem), ES_OK,
            "something is asked");
     good(change(ES_KIND_FEED, "orders", "{\"schema\":\"off\"}"),
          "a feed is ruled of");
@@ -668,7 +669,7 @@ test_kept(void)
            "and has the request");
 
     good(change(ES_KIND_ENDPOINT, "ep_b", "{}"), "an endpoint is changed");
-    is_int(es_control_request_add(store, &request, 0), ES_OK,
+    is_int(es_control_request_add(store, &request, 0, &problem), ES_OK,
            "something is asked");
     ok(!es_registry_unchanged(store, registry), "that is not overlooked");
     is_int((long) es_registry_loaded_requests(registry), 2,
@@ -680,6 +681,79 @@ test_kept(void)
          "a partner is changed");
     ok(!es_registry_unchanged(store, registry), "neither is that");
     es_registry_free(registry);
+}
+
+
+static es_rc_t
+ask(uint32_t endpoint, uint64_t taken)
+{
+    es_control_request_t  request;
+
+    memset(&request, 0, sizeof(request));
+    request.kind = ES_CONTROL_REDRIVE;
+    request.endpoint = endpoint;
+
+    memset(&problem, 0, sizeof(problem));
+
+    return es_control_request_add(store, &request, taken, &problem);
+}
+
+
+/* Adds a request of each of many endpoints, without a commit for each. */
+
+static es_rc_t
+ask_many(MDB_txn *txn, void *ctx)
+{
+    int       rc = 0;
+    char      text[41] = "";
+    MDB_val   key, value = { sizeof(text), text };
+    uint8_t   number[8];
+    uint32_t  i, endpoint;
+
+    for (i = 0; rc == 0 && i < *(uint32_t *) ctx; i++) {
+        es_be64(1000 + i, number);
+        endpoint = 1000 + i;
+        text[0] = ES_CONTROL_REDRIVE;
+        memcpy(text + 1, &endpoint, sizeof(endpoint));
+        key.mv_size = sizeof(number);
+        key.mv_data = number;
+        rc = mdb_put(txn, es_env_dbi(store->registry, ES_REGISTRY_REQUESTS),
+                     &key, &value, 0);
+    }
+
+    return es_env_rc(rc);
+}
+
+
+/* Requests that no dispatcher takes do not fill the registry. */
+
+static void
+test_requests(void)
+{
+    int       i;
+    uint32_t  n;
+
+    is_int(ask(1, 999), ES_OK, "earlier requests are taken");
+
+    for (i = 2; i <= ES_CONTROL_ENDPOINT_MAX; i++) {
+        is_int(ask(1, 999), ES_OK, "another waits");
+    }
+
+    is_int(ask(1, 999), ES_CONFLICT, "and no further one of the endpoint");
+    ok(strstr(problem.detail, "10 requests of the endpoint") != NULL,
+       "that is the reason");
+    is_int(ask(2, 999), ES_OK, "but one of another");
+    is_int(ask(1, 1000), ES_OK, "and one more when the first is taken");
+    is_int(ask(1, 1000), ES_CONFLICT, "but not two");
+
+    n = ES_CONTROL_MAX - 1;
+    is_int(es_env_update(store->registry, ask_many, &n), ES_OK,
+           "many endpoints have requests");
+    is_int(ask(3, 999), ES_OK, "one more waits");
+    is_int(ask(4, 999), ES_CONFLICT, "and then none");
+    ok(strstr(problem.detail, "10000 requests wait") != NULL,
+       "that is the reason");
+    is_int(ask(4, 20000), ES_OK, "until all are taken");
 }
 
 
@@ -781,6 +855,7 @@ main(void)
     test_change();
     test_renew();
     test_kept();
+    test_requests();
     test_names();
     test_remove();
 
