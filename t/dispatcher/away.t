@@ -16,7 +16,7 @@ use Test::Eventsync qw(wait_for);
 use Test::Eventsync::Webhooks;
 
 my $t = webhook_store();
-$t->feed($_) for qw(invoices prices ops);
+$t->feed($_) for qw(invoices prices ops theirs);
 $t->ctl_ok('partner', 'change', 'acme', '--operations=ops',
     '--feeds=orders,invoices,prices');
 
@@ -265,7 +265,7 @@ sub endpoint_removed {
         'and an operational event for each feed');
     put($t, 'invoices', 1);
 
-    $t->partner('other', feeds => 'invoices', operations => 'ops');
+    $t->partner('other', feeds => 'invoices', operations => 'theirs');
     my ($rc, $out) = $t->ctl('endpoint', 'create', 'other', "--name=$name",
         '--url=' . $recv->url('/other'), '--feeds=invoices', '--start=latest');
     is($rc, 0, 'another partner takes the name');
@@ -430,7 +430,7 @@ sub given_up {
         =~ /^eventsync_delivery_lost_events_total (\d+)$/m;
     my $sum = 0;
     $sum += decode_json($_)->{data}{count}
-        for grep { /"events\.lost"/ } stored($t, 'ops');
+        for grep { /"events\.lost"/ } map { stored($t, $_) } qw(ops theirs);
     ok($sum > 1000, 'events were lost in all');
     is($lost, $sum, 'a metric counts them');
     partners_view();
