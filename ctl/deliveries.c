@@ -174,7 +174,7 @@ static es_rc_t
 ctl_print_attempt(void *ctx, const es_attempt_t *a)
 {
     char             time[ES_TIME_LEN + 1] = "";
-    const char      *name, *feed, *kind, *klass;
+    const char      *name, *feed, *kind, *class;
     ctl_delivery_t  *d = ctx;
 
     if (ctl_delivery_skips(d)) {
@@ -184,7 +184,7 @@ ctl_print_attempt(void *ctx, const es_attempt_t *a)
     es_time_print(a->time_ms, time);
     name = ctl_delivery_name(d, a->endpoint);
     feed = es_report_feed(&d->feeds, a->feed)->name;
-    klass = es_attempt_class_name((es_attempt_class_t) a->klass);
+    class = es_attempt_class_name((es_attempt_class_t) a->class);
 
     if (d->json) {
         return ctl_delivery_json(name, es_report_attempt(&d->feeds, a));
@@ -205,7 +205,7 @@ ctl_print_attempt(void *ctx, const es_attempt_t *a)
            ? es_report_kind(a) : "";
 
     (void) printf(" attempt=%u status=%d class=%s latency_us=%u reused=%u"
-                  "%s%s%s\n", a->attempt, a->status, klass, a->latency_us,
+                  "%s%s%s\n", a->attempt, a->status, class, a->latency_us,
                   (a->flags & ES_ATTEMPT_REUSED) != 0,
                   kind[0] != '\0' ? " kind=" : "", kind,
                   a->flags & ES_ATTEMPT_SIMULATED_FLAG ? " simulated" : "");
@@ -245,13 +245,13 @@ static es_rc_t
 ctl_print_dead(void *ctx, const es_dead_t *dead)
 {
     char             time[ES_TIME_LEN + 1] = "";
-    const char      *name, *feed, *klass;
+    const char      *name, *feed, *class;
     ctl_delivery_t  *d = ctx;
 
     es_time_print(dead->time_ms, time);
     name = ctl_delivery_name(d, dead->endpoint);
     feed = es_report_feed(&d->feeds, dead->feed)->name;
-    klass = es_attempt_class_name((es_attempt_class_t) dead->klass);
+    class = es_attempt_class_name((es_attempt_class_t) dead->class);
 
     if (d->json) {
         return ctl_delivery_json(name, es_report_dead(&d->feeds, dead));
@@ -259,9 +259,9 @@ ctl_print_dead(void *ctx, const es_dead_t *dead)
 
     (void) printf("%s %s feed=%s sequence=%" PRIu64 " attempts=%u status=%d "
                   "class=%s%s%s\n", time, name, feed, dead->sequence,
-                  dead->attempts, dead->status, klass,
-                  dead->klass == ES_ATTEMPT_SKIPPED ? " " : "",
-                  dead->klass == ES_ATTEMPT_SKIPPED ? dead->reason : "");
+                  dead->attempts, dead->status, class,
+                  dead->class == ES_ATTEMPT_SKIPPED ? " " : "",
+                  dead->class == ES_ATTEMPT_SKIPPED ? dead->reason : "");
 
     return ES_OK;
 }

@@ -255,9 +255,9 @@ ctl_test_outcome(ctl_t *ctl, const es_control_request_t *request)
             (void) printf("status=%d class=%s latency_us=%u\n",
                           test.attempt.status,
                           es_attempt_class_name((es_attempt_class_t)
-                                                test.attempt.klass),
+                                                test.attempt.class),
                           test.attempt.latency_us);
-            return test.attempt.klass == ES_ATTEMPT_OK ? CTL_OK : CTL_FAILED;
+            return test.attempt.class == ES_ATTEMPT_OK ? CTL_OK : CTL_FAILED;
         }
 
         if (es != ES_OK && es != ES_NOT_FOUND) {

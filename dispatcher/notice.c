@@ -259,7 +259,7 @@ esd_notice_exhausted(esd_dispatcher_t *d, const esd_lane_t *lane,
                              "cursor", cursor, "id", id, "reason", reason,
                              "attempts", (json_int_t) dead->attempts,
                              "class", es_attempt_class_name(
-                                         (es_attempt_class_t) dead->klass),
+                                         (es_attempt_class_t) dead->class),
                              "status", (int) dead->status));
 }
 

@@ -127,15 +127,15 @@ esd_outcome_class(const esd_send_t *send, CURLcode result)
 /* Without descriptors, names and certificates cannot be read either. */
 
 static bool
-esd_outcome_starved(const esd_send_t *send, es_attempt_class_t klass)
+esd_outcome_starved(const esd_send_t *send, es_attempt_class_t class)
 {
-    if (klass == ES_ATTEMPT_INTERNAL && send->starved) {
+    if (class == ES_ATTEMPT_INTERNAL && send->starved) {
         return true;
     }
 
-    return (klass == ES_ATTEMPT_INTERNAL
-            || klass == ES_ATTEMPT_DNS
-            || klass == ES_ATTEMPT_TLS)
+    return (class == ES_ATTEMPT_INTERNAL
+            || class == ES_ATTEMPT_DNS
+            || class == ES_ATTEMPT_TLS)
            && !esd_descriptors_spare(send->d);
 }
 
@@ -145,20 +145,20 @@ esd_outcome_no_answer(const esd_send_t *send, CURLcode result,
     esd_outcome_t *o)
 {
     if (send->overflow || result == CURLE_OK) {
-        o->klass = ES_ATTEMPT_PROTOCOL;
+        o->class = ES_ATTEMPT_PROTOCOL;
         return;
     }
 
-    o->klass = esd_outcome_class(send, result);
+    o->class = esd_outcome_class(send, result);
 
-    if (esd_outcome_starved(send, o->klass)) {
-        o->klass = ES_ATTEMPT_INTERNAL;
+    if (esd_outcome_starved(send, o->class)) {
+        o->class = ES_ATTEMPT_INTERNAL;
         o->ours = true;
         return;
     }
 
-    o->klass = esd_proxy_class(send, result, o->klass);
-    o->ours = o->klass == ES_ATTEMPT_PROXY;
+    o->class = esd_proxy_class(send, result, o->class);
+    o->ours = o->class == ES_ATTEMPT_PROXY;
 }
 
 
@@ -195,7 +195,7 @@ esd_outcome_of(const esd_send_t *send, CURLcode result, esd_outcome_t *o)
         return;
     }
 
-    o->klass = status < 400 ? ES_ATTEMPT_REDIRECT : ES_ATTEMPT_STATUS;
+    o->class = status < 400 ? ES_ATTEMPT_REDIRECT : ES_ATTEMPT_STATUS;
     o->throttle = status == 429 || status == 502 || status == 504;
 
     if ((status == 429 || status == 503) && send->retry_after[0] != '\0') {
@@ -213,7 +213,7 @@ esd_outcome_dead(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item,
 
     esd_ordering_done(d, lane, item);
 
-    esd_record_dead(d, lane, item, o->klass,
+    esd_record_dead(d, lane, item, o->class,
                     o->abort ? "webhook-delivery: abort"
                              : "the schedule has ended", &dead);
     esd_notice_exhausted(d, lane, &dead, id.data, dead.reason);
@@ -223,7 +223,7 @@ esd_outcome_dead(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item,
                  "dead letter after %u attempts, the last: %s, status %d",
                  lane->target->name, lane->epoch,
                  (unsigned long long) item->sequence, lane->source->feed.name,
-                 item->attempts, es_attempt_class_name(o->klass), o->status);
+                 item->attempts, es_attempt_class_name(o->class), o->status);
 }
 
 
@@ -241,7 +241,7 @@ esd_outcome_failure(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item,
                  "endpoint %s: attempt %u of event %s-%llu of feed \"%s\" "
                  "failed: %s, status %d", target->name, item->attempts,
                  lane->epoch, (unsigned long long) item->sequence,
-                 lane->source->feed.name, es_attempt_class_name(o->klass),
+                 lane->source->feed.name, es_attempt_class_name(o->class),
                  o->status);
 
     if (item->acked) {
@@ -379,7 +379,7 @@ esd_outcome_read(esd_send_t *send, CURLcode result, esd_outcome_t *o)
         esd_simulate_outcome(send, o);
     }
 
-    if (!o->ours || o->klass == ES_ATTEMPT_PROXY) {
+    if (!o->ours || o->class == ES_ATTEMPT_PROXY) {
         esd_proxy_outcome(send->d, send, result, o);
     }
 

@@ -21,7 +21,7 @@
 #include "types.h"
 
 struct esd_outcome {
-    es_attempt_class_t  klass;
+    es_attempt_class_t  class;
     int32_t             status;
     bool                success;
     bool                ours;          /* the failure is the proxy's or our

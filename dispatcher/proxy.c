@@ -239,12 +239,12 @@ esd_proxy_refusal(const esd_send_t *send, long status)
 
 es_attempt_class_t
 esd_proxy_class(const esd_send_t *send, CURLcode result,
-    es_attempt_class_t klass)
+    es_attempt_class_t class)
 {
     long  status, port;
 
     if (!send->proxied || send->refused) {
-        return klass;
+        return class;
     }
 
     status = esd_proxy_response(send);
@@ -256,32 +256,32 @@ esd_proxy_class(const esd_send_t *send, CURLcode result,
     (void) curl_easy_getinfo(send->easy, CURLINFO_HTTP_CONNECTCODE, &status);
     (void) curl_easy_getinfo(send->easy, CURLINFO_LOCAL_PORT, &port);
 
-    if (klass == ES_ATTEMPT_DNS) {
+    if (class == ES_ATTEMPT_DNS) {
         return result == CURLE_COULDNT_RESOLVE_PROXY ? ES_ATTEMPT_PROXY
-                                                     : klass;
+                                                     : class;
     }
 
-    if (klass == ES_ATTEMPT_CONNECT) {
+    if (class == ES_ATTEMPT_CONNECT) {
         return ES_ATTEMPT_PROXY;
     }
 
     /* TLS with the receiver begins when the tunnel is open */
 
-    if (klass == ES_ATTEMPT_TLS) {
-        return status == 0 ? ES_ATTEMPT_PROXY : klass;
+    if (class == ES_ATTEMPT_TLS) {
+        return status == 0 ? ES_ATTEMPT_PROXY : class;
     }
 
     /* A tunnel that takes long may be the receiver's fault, and a short
        timeout is the endpoint's own. */
 
-    if (klass == ES_ATTEMPT_TIMEOUT
+    if (class == ES_ATTEMPT_TIMEOUT
         && port == 0
         && es_clock_mono_us() - send->sent_us >= ESD_PROXY_PATIENCE_US)
     {
         return ES_ATTEMPT_PROXY;
     }
 
-    return klass;
+    return class;
 }
 
 
@@ -343,7 +343,7 @@ esd_proxy_outcome(esd_dispatcher_t *d, const esd_send_t *send, CURLcode result,
         return;
     }
 
-    if (o->klass == ES_ATTEMPT_PROXY) {
+    if (o->class == ES_ATTEMPT_PROXY) {
         esd_proxy_failed(d, send, result);
 
     } else if (d->proxy.pause_ms != 0

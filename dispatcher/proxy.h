@@ -33,10 +33,10 @@ es_rc_t esd_proxy_init(esd_dispatcher_t *d);
 void esd_proxy_done(esd_dispatcher_t *d);
 /* Sets a handle that has its URL to the proxy, or to no proxy at all. */
 bool esd_proxy_set(esd_send_t *send);
-/* The class of an attempt that got no response: `klass`, unless the proxy is
+/* The class of an attempt that got no response: `class`, unless the proxy is
    the cause or says otherwise. */
 es_attempt_class_t esd_proxy_class(const esd_send_t *send, CURLcode result,
-    es_attempt_class_t klass);
+    es_attempt_class_t class);
 /* True while the proxy does not work and must not be tried. */
 bool esd_proxy_holds(const esd_dispatcher_t *d);
 /* Notes whether the proxy worked in this attempt. */

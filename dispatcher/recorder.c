@@ -130,7 +130,7 @@ esd_record_send(esd_send_t *send, uint64_t sequence, uint32_t number,
                                                  : UINT32_MAX;
     attempt.attempt = number;
     attempt.status = o->status;
-    attempt.klass = (uint8_t) o->klass;
+    attempt.class = (uint8_t) o->class;
     attempt.flags = connects == 0 && o->status != 0 ? ES_ATTEMPT_REUSED : 0;
     attempt.flags |= send->kind == ESD_SEND_TEST ? ES_ATTEMPT_TEST
                      : send->kind == ESD_SEND_NUDGE ? ES_ATTEMPT_NUDGE
@@ -145,7 +145,7 @@ esd_record_send(esd_send_t *send, uint64_t sequence, uint32_t number,
 
 void
 esd_record_dead(esd_dispatcher_t *d, const esd_lane_t *lane,
-    const esd_item_t *item, es_attempt_class_t klass, const char *reason,
+    const esd_item_t *item, es_attempt_class_t class, const char *reason,
     es_dead_t *dead)
 {
     memset(dead, 0, sizeof(es_dead_t));
@@ -165,7 +165,7 @@ esd_record_dead(esd_dispatcher_t *d, const esd_lane_t *lane,
 
     dead->attempts = item->attempts;
     dead->status = item->status;
-    dead->klass = (uint8_t) klass;
+    dead->class = (uint8_t) class;
     (void) snprintf(dead->reason, sizeof(dead->reason), "%s", reason);
 
     d->recorder.tally.dead++;

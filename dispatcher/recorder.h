@@ -69,7 +69,7 @@ void esd_record_progress(esd_dispatcher_t *d, esd_lane_t *lane);
 void esd_record_attempt(esd_dispatcher_t *d, const es_attempt_t *attempt);
 /* Records that the item is a dead letter now, and fills `*dead`. */
 void esd_record_dead(esd_dispatcher_t *d, const esd_lane_t *lane,
-    const esd_item_t *item, es_attempt_class_t klass, const char *reason,
+    const esd_item_t *item, es_attempt_class_t class, const char *reason,
     es_dead_t *dead);
 /* Records the attempt of a send.  `sequence` is the event's, or what
    identifies an attempt that is of no event. */

@@ -68,7 +68,7 @@ esd_simulate_drop(esd_dispatcher_t *d, const esd_lane_t *lane,
     attempt.sequence = item->sequence;
     attempt.time_ms = esd_clock_stamp_ms(d);
     attempt.attempt = 1;
-    attempt.klass = ES_ATTEMPT_SIMULATED;
+    attempt.class = ES_ATTEMPT_SIMULATED;
     attempt.flags = ES_ATTEMPT_SIMULATED_FLAG;
 
     esd_record_attempt(d, &attempt);
@@ -248,7 +248,7 @@ esd_simulate_outcome(const esd_send_t *send, esd_outcome_t *o)
         status = (int32_t) send->target->conf->simulate.status;
         memset(o, 0, sizeof(esd_outcome_t));
         o->status = status;
-        o->klass = status < 400 ? ES_ATTEMPT_REDIRECT : ES_ATTEMPT_STATUS;
+        o->class = status < 400 ? ES_ATTEMPT_REDIRECT : ES_ATTEMPT_STATUS;
         o->throttle = status == 429 || status == 502 || status == 504;
         o->retry_after_ms = -1;
         return;
@@ -256,7 +256,7 @@ esd_simulate_outcome(const esd_send_t *send, esd_outcome_t *o)
     case ES_SIMULATE_RESET:
     case ES_SIMULATE_TRUNCATE:
         memset(o, 0, sizeof(esd_outcome_t));
-        o->klass = ES_ATTEMPT_RESET;
+        o->class = ES_ATTEMPT_RESET;
         o->retry_after_ms = -1;
         return;
 

@@ -41,7 +41,7 @@
 
 static void
 esd_test_event_fail(esd_dispatcher_t *d, const esd_target_t *target,
-    uint64_t request, es_attempt_class_t klass, const char *why)
+    uint64_t request, es_attempt_class_t class, const char *why)
 {
     es_attempt_t  attempt;
 
@@ -50,12 +50,12 @@ esd_test_event_fail(esd_dispatcher_t *d, const esd_target_t *target,
     attempt.sequence = request;
     attempt.time_ms = esd_clock_stamp_ms(d);
     attempt.attempt = 1;
-    attempt.klass = (uint8_t) klass;
+    attempt.class = (uint8_t) class;
     attempt.flags = ES_ATTEMPT_TEST;
 
     esd_record_attempt(d, &attempt);
 
-    esd_log_line(klass == ES_ATTEMPT_INTERNAL ? ESD_LOG_WARN : ESD_LOG_INFO,
+    esd_log_line(class == ES_ATTEMPT_INTERNAL ? ESD_LOG_WARN : ESD_LOG_INFO,
                  "endpoint %s: the test event of request %llu was not sent: %s",
                  target->name, (unsigned long long) request, why);
 }
@@ -79,12 +79,12 @@ esd_test_event_pop(esd_target_t *target)
 
 static void
 esd_test_events_fail(esd_dispatcher_t *d, esd_target_t *target,
-    es_attempt_class_t klass, const char *why)
+    es_attempt_class_t class, const char *why)
 {
     esd_test_event_t  *test;
 
     while ((test = esd_test_event_pop(target)) != NULL) {
-        esd_test_event_fail(d, target, test->request, klass, why);
+        esd_test_event_fail(d, target, test->request, class, why);
         free(test);
     }
 }
@@ -129,7 +129,7 @@ esd_test_event_ended(esd_send_t *send, CURLcode result)
 
     esd_log_line(ESD_LOG_INFO, "endpoint %s: test event %s: %s, status %d",
                  send->target->name, send->ids.data,
-                 es_attempt_class_name(outcome.klass), outcome.status);
+                 es_attempt_class_name(outcome.class), outcome.status);
 
     esd_outcome_apply(send, &outcome);
 }

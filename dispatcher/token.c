@@ -284,7 +284,7 @@ esd_token_failed(esd_send_t *send, esd_outcome_t *o)
                  "endpoint %s: no access token, nothing is sent: %s, status "
                  "%d", target->name,
                  o->success ? "the answer contains no valid token"
-                            : es_attempt_class_name(o->klass),
+                            : es_attempt_class_name(o->class),
                  o->status);
 
     /* the first bytes of a success may be a token and are not recorded */
@@ -292,7 +292,7 @@ esd_token_failed(esd_send_t *send, esd_outcome_t *o)
     send->first_len = o->success ? 0 : send->first_len;
 
     o->success = false;
-    o->klass = ES_ATTEMPT_TOKEN;
+    o->class = ES_ATTEMPT_TOKEN;
     esd_record_send(send, 0, send->attempt, o);
 
     esd_token_pause(target, pause_ms);

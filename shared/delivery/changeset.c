@@ -264,7 +264,7 @@ es_changeset_attempt(es_changeset_t *c, const es_attempt_t *attempt)
 
     value.latency_us = attempt->latency_us;
     value.status = attempt->status;
-    value.klass = attempt->klass;
+    value.class = attempt->class;
     value.flags = attempt->flags;
     memcpy(p, &value, sizeof(value));
     memcpy(p + sizeof(value), attempt->body, attempt->body_len);
@@ -289,7 +289,7 @@ es_changeset_dead(es_changeset_t *c, const es_dead_t *dead)
     value.time_ms = dead->time_ms;
     value.attempts = dead->attempts;
     value.status = dead->status;
-    value.klass = dead->klass;
+    value.class = dead->class;
 
     p = es_change(c, ES_CHANGE_PUT, ES_DELIVERY_DEAD, key.data, key.len,
                   sizeof(value) + len);

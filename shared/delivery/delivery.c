@@ -300,7 +300,7 @@ es_decode_attempt(const MDB_val *key, const MDB_val *value,
     attempt->attempt = es_key32_get(key, 24);
     attempt->latency_us = v.latency_us;
     attempt->status = v.status;
-    attempt->klass = v.klass;
+    attempt->class = v.class;
     attempt->flags = v.flags;
     attempt->body_len = (uint16_t) size;
     memcpy(attempt->body, (const char *) value->mv_data + sizeof(v), size);
@@ -335,7 +335,7 @@ es_decode_dead(const MDB_val *key, const MDB_val *value,
     dead->time_ms = v.time_ms;
     dead->attempts = v.attempts;
     dead->status = v.status;
-    dead->klass = v.klass;
+    dead->class = v.class;
 
     len = value->mv_size - sizeof(v);
     memcpy(dead->reason, (const char *) value->mv_data + sizeof(v), len);

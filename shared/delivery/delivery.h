@@ -88,7 +88,7 @@ typedef struct {
     uint32_t  latency_us;
     uint32_t  attempt;         /* from 1 */
     int32_t   status;
-    uint8_t   klass;           /* es_attempt_class_t */
+    uint8_t   class;           /* es_attempt_class_t */
     uint8_t   flags;           /* ES_ATTEMPT_... */
     uint16_t  body_len;
     char      body[256];       /* the response's first bytes */
@@ -103,7 +103,7 @@ typedef struct {
     int64_t   time_ms;
     uint32_t  attempts;
     int32_t   status;
-    uint8_t   klass;
+    uint8_t   class;
     char      reason[ES_REASON_MAX];   /* NUL-terminated, e.g. "the schedule
                                           has ended"; may be empty */
 } es_dead_t;

@@ -62,7 +62,7 @@ typedef struct __attribute__((packed)) {
 typedef struct __attribute__((packed)) {
     uint32_t  latency_us;
     int32_t   status;
-    uint8_t   klass;
+    uint8_t   class;
     uint8_t   flags;           /* ES_ATTEMPT_... */
 } es_attempt_value_t;
 
@@ -72,7 +72,7 @@ typedef struct __attribute__((packed)) {
     int64_t   time_ms;
     uint32_t  attempts;
     int32_t   status;
-    uint8_t   klass;
+    uint8_t   class;
 } es_dead_value_t;
 
 typedef struct __attribute__((packed)) {

@@ -192,7 +192,7 @@ es_report_attempt(const es_report_feeds_t *feeds, const es_attempt_t *a)
                        (json_int_t) a->sequence,
                        "attempt", (int) a->attempt, "status", (int) a->status,
                        "class",
-                       es_attempt_class_name((es_attempt_class_t) a->klass),
+                       es_attempt_class_name((es_attempt_class_t) a->class),
                        "latency_us", (json_int_t) a->latency_us,
                        "reused", (a->flags & ES_ATTEMPT_REUSED) != 0,
                        "body", es_report_body(a));
@@ -218,7 +218,7 @@ es_report_dead(const es_report_feeds_t *feeds, const es_dead_t *dead)
                      "sequence", (json_int_t) dead->sequence,
                      "cursor", cursor, "attempts", (int) dead->attempts,
                      "status", (int) dead->status, "class",
-                     es_attempt_class_name((es_attempt_class_t) dead->klass),
+                     es_attempt_class_name((es_attempt_class_t) dead->class),
                      "reason", dead->reason[0] != '\0' ? dead->reason : NULL);
 }
 

@@ -33,13 +33,13 @@ es_tally_attempt(es_tally_t *tally, const es_attempt_t *attempt)
 {
     unsigned  i;
 
-    if (attempt->klass < ES_ATTEMPT_CLASSES) {
-        tally->attempts[attempt->klass]++;
+    if (attempt->class < ES_ATTEMPT_CLASSES) {
+        tally->attempts[attempt->class]++;
     }
 
     /* a simulated failure sends nothing and has no duration */
 
-    if (attempt->klass == ES_ATTEMPT_SIMULATED) {
+    if (attempt->class == ES_ATTEMPT_SIMULATED) {
         return;
     }
 

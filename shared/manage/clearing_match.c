@@ -93,7 +93,7 @@ es_clearing_dead(const es_clearing_t *c, const es_control_request_t *request,
 
     return dead->time_ms <= request->time_ms
            && es_clearing_status(c, dead->status)
-           && (c->classes == 0 || (c->classes >> dead->klass & 1));
+           && (c->classes == 0 || (c->classes >> dead->class & 1));
 }
 
 

@@ -16,9 +16,9 @@ static es_changeset_t  *changes;
 
 
 static void
-count(es_tally_t *tally, es_attempt_class_t klass, uint32_t us)
+count(es_tally_t *tally, es_attempt_class_t class, uint32_t us)
 {
-    es_attempt_t  attempt = { .klass = (uint8_t) klass, .latency_us = us };
+    es_attempt_t  attempt = { .class = (uint8_t) class, .latency_us = us };
 
     es_tally_attempt(tally, &attempt);
 }
