@@ -43,7 +43,7 @@
  *     notifier.c           publishes them, in a thread
  *     retention_warning.c  warns of events that retention will delete soon
  *     stall.c              reports lanes that make no progress
- *     request.c            replay, resend, redrive
+ *     control.c            replay, resend, redrive
  *     skip.c               makes the event that blocks a lane a dead letter
  *     clearing.c           cancel and discard, in slices
  *     cancel.c             removes waiting events

@@ -20,6 +20,7 @@
 
 #include "ack.h"
 #include "away.h"
+#include "control.h"
 #include "dispatcher.h"
 #include "lane.h"
 #include "loader.h"
@@ -28,7 +29,6 @@
 #include "ready.h"
 #include "recorder.h"
 #include "refresh.h"
-#include "request.h"
 #include "saved_state.h"
 #include "secret_keys.h"
 #include "slots.h"

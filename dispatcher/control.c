@@ -17,6 +17,7 @@
 #include "store/txn.h"
 
 #include "clearing.h"
+#include "control.h"
 #include "dispatcher.h"
 #include "item.h"
 #include "lane.h"
@@ -24,7 +25,6 @@
 #include "ordering.h"
 #include "ready.h"
 #include "recorder.h"
-#include "request.h"
 #include "send.h"
 #include "skip.h"
 #include "target.h"

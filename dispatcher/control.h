@@ -5,8 +5,8 @@
  * clearing.h and test_event.h.
  */
 
-#ifndef ESD_REQUEST_H
-#define ESD_REQUEST_H
+#ifndef ESD_CONTROL_H
+#define ESD_CONTROL_H
 
 #include "store/txn.h"
 
@@ -17,4 +17,4 @@ void esd_requests_take(esd_dispatcher_t *d, es_txn_t *txn);
 /* Each second: continues the redrives of dead letters. */
 void esd_requests_tick(esd_dispatcher_t *d);
 
-#endif /* ESD_REQUEST_H */
+#endif /* ESD_CONTROL_H */
