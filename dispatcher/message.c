@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The contents of a request: events, signatures, header fields.
+ * Makes the HTTP request of a webhook from its events: body, signatures, header
+ * fields.
  *
  * libcurl searches its list of header fields a dozen times for each request.
  * All our fields are therefore one element of the list: their lines, with the

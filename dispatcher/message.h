@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The message of a request: events, signatures, header fields.
+ * Makes the HTTP request of a webhook: events, signatures, header fields.  A
+ * message is one or more events in one request.
  */
 
 #ifndef ESD_MESSAGE_H
