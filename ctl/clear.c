@@ -103,7 +103,7 @@ ctl_clear_skip(ctl_t *ctl, const es_endpoint_t *endpoint,
 
     es = es_dispatcher_runs(ctl->store)
          ? ES_OK
-         : es_clearing_stands(ctl->store, request, endpoint, &problem);
+         : es_clearing_blocks(ctl->store, request, endpoint, &problem);
 
     return es == ES_OK ? ctl_clear_send(ctl, request)
                        : ctl_clear_problem(&problem, es);

@@ -159,7 +159,7 @@ struct esd_dispatcher {
     ev_io                  wake;
     int64_t                refresh_us; /* monotonic: not again before */
     ev_timer               refresh_timer;
-    ev_timer               tick;       /* each second */
+    ev_timer               tick;       /* every second */
     ev_timer               tock;       /* ten a second, while items wait */
     ev_timer               ack_timer;  /* while checkpoints are checked, from
                                           target ack_next on */

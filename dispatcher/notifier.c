@@ -5,7 +5,7 @@
  *
  * notice.c stores the events in an outbox in delivery/.  The thread publishes
  * each one to the feed that the partner's record names, and removes it from the
- * outbox.  While the log cannot be written, it tries again each second.
+ * outbox.  While the log cannot be written, it tries again every second.
  */
 
 #include <stdatomic.h>

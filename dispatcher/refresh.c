@@ -2,7 +2,7 @@
 
 /*
  * Reads what other processes have changed: the registry, the feeds and their
- * events, and requests.  It runs when the bell rings, and each second.
+ * events, and requests.  It runs when the bell rings, and every second.
  */
 
 #include <ev.h>
@@ -80,7 +80,7 @@ esd_registry_same(esd_dispatcher_t *d, es_txn_t *txn, uint64_t version)
 }
 
 
-/* The load is tried again each second, because memory or a reader slot may have
+/* The load is tried every second, because memory or a reader slot may have
    been short. */
 
 static void

@@ -5,7 +5,7 @@
  *
  * The start and the end of a stall are logged, stored for `endpoint status` and
  * metrics, and announced by an operational event.  A lane is checked after each
- * failed attempt, when it has no room for waiting events, and each second.  An
+ * failed attempt, when it has no room for waiting events, and every second.  An
  * endpoint that is paused or stopped, or whose partner is disabled, is not
  * reported.
  */

@@ -446,7 +446,7 @@ esd_targets_sync(esd_dispatcher_t *d, es_txn_t *txn, bool all)
 }
 
 
-/* Runs each second: frees handles that were not used, and writes progress over
+/* Runs every second: frees handles that were not used, and writes progress over
    events that did not match. */
 
 void

@@ -4,7 +4,7 @@
  * Commits of publishes: one group for each worker and store, see _group.
  *
  * If a failed commit has left the store unusable, the next commit reopens it.
- * If there is none, the worker makes an empty commit each second.
+ * If there is none, the worker makes an empty commit every second.
  */
 
 

@@ -24,7 +24,7 @@
 #include "store/txn.h"
 
 
-/* ms: the dispatcher writes a heartbeat each second, but may be busy */
+/* ms: the dispatcher writes a heartbeat every second, but may be busy */
 #define NGX_HTTP_EVENTSYNC_READY_MIN  5000
 
 

@@ -282,7 +282,7 @@ ngx_http_eventsync_fail_store(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc)
 }
 
 
-/* the worker logs the reason each second; clients must not see it */
+/* the worker logs the reason every second; clients must not see it */
 
 ngx_int_t
 ngx_http_eventsync_fail_closed(ngx_http_eventsync_ctx_t *ctx)

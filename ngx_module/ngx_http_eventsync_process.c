@@ -3,7 +3,7 @@
 /*
  * The store in a worker: opened after fork, watched by the event loop, closed
  * at exit. If the store cannot be opened, or reopened after a failed commit,
- * the worker tries again each second; until then it answers requests with 503.
+ * the worker tries again every second; until then it answers requests with 503.
  *
  * LMDB identifies processes by pid, and a process in another PID namespace may
  * have the pid of this worker. Then the worker exits, and nginx's master

@@ -21,7 +21,7 @@
 
 #define ES_NOTICE   "notice"
 #define ES_FAILING  "failing"
-#define ES_NEAR     "near"
+#define ES_WARNED   "near"
 #define ES_DROPPED  "dropped"
 
 typedef struct __attribute__((packed)) {
@@ -69,7 +69,7 @@ es_retention_warned_key(uint32_t endpoint, uint32_t feed)
 {
     es_dkey_t  key;
 
-    key = es_meta_key(ES_NEAR);
+    key = es_meta_key(ES_WARNED);
     es_key32(&key, endpoint);
 
     if (feed != 0) {

@@ -86,7 +86,7 @@ es_rc_t es_clearing_count(es_store_t *store,
 
 /* Checks on disk that the event of a skip blocks the endpoint's lane.
    ES_CONFLICT with a problem. */
-es_rc_t es_clearing_stands(es_store_t *store,
+es_rc_t es_clearing_blocks(es_store_t *store,
     const es_control_request_t *request,
     const es_endpoint_t *endpoint, es_problem_t *problem);
 

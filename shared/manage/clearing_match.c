@@ -323,10 +323,10 @@ es_clearing_next(es_clearing_walk_t *w, const es_endpoint_t *endpoint)
 
 
 es_rc_t
-es_clearing_stands(es_store_t *store, const es_control_request_t *request,
+es_clearing_blocks(es_store_t *store, const es_control_request_t *request,
     const es_endpoint_t *endpoint, es_problem_t *problem)
 {
-    bool                stands;
+    bool                blocked;
     char                cursor[ES_CURSOR_MAX] = "none";
     es_rc_t             rc;
     uint64_t            next;
@@ -347,10 +347,10 @@ es_clearing_stands(es_store_t *store, const es_control_request_t *request,
         return rc;
     }
 
-    stands = endpoint->ordering == ES_ORDER_FIFO
-             ? next == request->sequence : w.waits && !w.held;
+    blocked = endpoint->ordering == ES_ORDER_FIFO
+              ? next == request->sequence : w.waits && !w.held;
 
-    if (stands) {
+    if (blocked) {
         return ES_OK;
     }
 

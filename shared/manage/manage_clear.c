@@ -65,7 +65,7 @@ es_manage_clear_feed(es_manage_ctx_t *m)
 /* Without a dispatcher, decides by what is on disk. */
 
 static es_rc_t
-es_manage_stands(es_manage_ctx_t *m, const es_control_request_t *request)
+es_manage_blocks(es_manage_ctx_t *m, const es_control_request_t *request)
 {
     es_rc_t         rc;
     json_t         *object;
@@ -81,7 +81,7 @@ es_manage_stands(es_manage_ctx_t *m, const es_control_request_t *request)
                                              NULL);
 
     if (rc == ES_OK) {
-        rc = es_clearing_stands(m->store, request, &endpoint, &problem);
+        rc = es_clearing_blocks(m->store, request, &endpoint, &problem);
     }
 
     json_decref(object);
@@ -178,7 +178,7 @@ es_manage_clear_run(es_manage_ctx_t *m, es_control_request_t *request,
     runs = es_dispatcher_runs(m->store);
 
     if (request->kind == ES_CONTROL_SKIP) {
-        rc = runs ? ES_OK : es_manage_stands(m, request);
+        rc = runs ? ES_OK : es_manage_blocks(m, request);
 
         return rc == ES_OK ? es_manage_ask(m, request, runs) : rc;
     }

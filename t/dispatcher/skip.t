@@ -95,7 +95,7 @@ sub skip_fifo {
     begins($name);
     my $at = last_of('orders');
     put_types($t, 'orders', qw(good bad good good));
-    ok(wait_for(sub { retries($t, $name) == 1 }), 'it stands on one event');
+    ok(wait_for(sub { retries($t, $name) == 1 }), 'one event blocks it');
     is_deeply([came('fifo')], [$at + 1, $at + 2], 'behind which none is sent');
 
     refuses("does not block the endpoint; the first event that waits is "
@@ -170,7 +170,7 @@ sub skip_without_dispatcher {
     begins($name);
     my $at = last_of('orders');
     put_types($t, 'orders', qw(bad good));
-    ok(wait_for(sub { retries($t, $name) == 1 }), 'it stands on one event');
+    ok(wait_for(sub { retries($t, $name) == 1 }), 'one event blocks it');
     is($t->stop_dispatcher, 0, 'the dispatcher stops');
     my @ctl = map { $t->ctl_start('endpoint', 'skip', $name, 'orders',
         cursor($_)) } $at + 1, $at + 1;
@@ -263,7 +263,7 @@ sub cancel_what_is_to_come {
     begins($name);
     my $at = last_of('orders');
     put_types($t, 'orders', qw(bad good good good good));
-    ok(wait_for(sub { retries($t, $name) == 1 }), 'it stands on one event');
+    ok(wait_for(sub { retries($t, $name) == 1 }), 'one event blocks it');
     my ($n) = $t->ctl_ok('endpoint', 'cancel', $name, 'orders', '--dry-run');
     is($n, "1\n", 'of what waits there is one');
     is($t->ctl_ok('endpoint', 'cancel', $name, 'orders', '--dry-run',

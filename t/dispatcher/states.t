@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: BSD-2-Clause
 
-# What stands still is said at once: as the endpoint's state, in the status, in
-# metrics, in the log and by an operational event; so is its end.
+# The dispatcher reports a stall at once: as the endpoint's state, in the status,
+# in metrics, in the log and by an operational event; so is its end.
 
 use warnings;
 use strict;
@@ -78,7 +78,7 @@ sub shown { my ($name) = @_;
     return Test::Eventsync::json($r->{body}) }
 
 ###############################################################################
-# a fifo feed stands on one event
+# one event blocks a fifo feed
 
 put($t, 'orders', { type => 'good' }, { type => 'bad' }, { type => 'good' });
 my @events = map { Test::Eventsync::json($_) } stored($t, 'orders');
@@ -102,7 +102,7 @@ cmp_ok(abs(time_ms($stall->{since}) - time_ms((attempts($t, $fifo))[-1]{line}
 my $status = shown($fifo);
 is($status->{state}, 'stalled', 'the state is the same by HTTP');
 my ($same) = grep { $_->{kind} eq 'stalled' } @{ $status->{deliveries} };
-is_deeply({ %$same, endpoint => $fifo }, $stall, 'so is what it stands on');
+is_deeply({ %$same, endpoint => $fifo }, $stall, 'so is the event that blocks it');
 is(gauge('endpoints{state="stalled"}'), 1, 'it is counted');
 is(gauge(qq(endpoint_state{endpoint="$fifo",partner="acme",state="stalled"})),
     1, 'and shown in metrics');

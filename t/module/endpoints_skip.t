@@ -81,7 +81,7 @@ my $last = sub { my $n = () = stored($t, 'orders'); return $n };
 my $name = endpoint('fifo');
 my $at = $last->();
 put_types($t, 'orders', qw(bad good bad good));
-ok(wait_for(sub { retries($t, $name) == 1 }), 'it stands on an event');
+ok(wait_for(sub { retries($t, $name) == 1 }), 'an event blocks it');
 my $this = { feed => 'orders', cursor => "$epoch-" . ($at + 1) };
 my $next = { feed => 'orders', cursor => "$epoch-" . ($at + 2) };
 
@@ -95,7 +95,7 @@ refused(ask("$name/skip", $this, as => $theirs), 404, 'not-found',
 is(scalar retries($t, $name), 1, 'nothing has changed');
 
 my $r = ask("$name/skip", $this);
-is($r->{status}, 200, 'the one that it stands on');
+is($r->{status}, 200, 'the one that blocks it');
 is($r->{json}{count}, 1, 'is skipped');
 is($r->{headers}{'cache-control'}, 'no-store', 'which nobody stores');
 refused(ask("$name/skip", $this), 409, 'not-standing', 'once');

@@ -314,7 +314,7 @@ sub deliveries {
     series('endpoints{state="stopped"}', 1);
     series('endpoints{state="paused"}', 1);
     series('endpoints{state="active"}', 2);
-    series('endpoints{state="stalled"}', 1, 'one that stands on an event');
+    series('endpoints{state="stalled"}', 1, 'one that an event blocks');
     series('delivery_stalled{reason="event"}', 1, 'with the reason');
     series('endpoints{state="failing"}', 0);
     cmp_ok(scrape()->{eventsync_delivery_backlog_events}, '>=', 2, 'events that wait');
