@@ -612,7 +612,7 @@ ngx_http_eventsync_publish_warning(u_char *p, const es_problem_t *warning)
 static void
 ngx_http_eventsync_publish_log(ngx_http_eventsync_ctx_t *ctx, size_t i)
 {
-    u_char              *last;
+    u_char              *p, *last;
     es_batch_t          *batch;
     const es_problem_t  *warning;
     u_char               pointer[6 * sizeof(warning->pointer)];
@@ -624,6 +624,12 @@ ngx_http_eventsync_publish_log(ngx_http_eventsync_ctx_t *ctx, size_t i)
 
     last = (u_char *) ngx_escape_json(pointer, (u_char *) warning->pointer,
                                       ngx_strlen(warning->pointer));
+
+    for (p = pointer; p < last; p++) {
+        if (*p > '~') {
+            *p = '?';
+        }
+    }
 
     ngx_log_error(NGX_LOG_WARN, ctx->request->connection->log, 0,
                   "eventsync: %uz of %uz events do not match their schemas; "

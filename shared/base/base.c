@@ -140,14 +140,22 @@ es_trim_utf8(char *text, size_t size)
 }
 
 
-/* A detail may quote a client's text, and log lines must not break. */
+/* A detail may quote a client's text.  It must not break a line of a log, nor
+ * control the terminal that shows it: U+0080 to U+009F do so, too. */
 
 static void
 es_one_line(char *text)
 {
-    for ( /* void */ ; *text != '\0'; text++) {
-        if ((unsigned char) *text < ' ' || *text == 0x7f) {
-            *text = '?';
+    unsigned char  *p;
+
+    for (p = (unsigned char *) text; *p != '\0'; p++) {
+
+        if (*p < ' ' || *p == 0x7f) {
+            *p = '?';
+
+        } else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) {
+            *p++ = '?';
+            *p = '?';
         }
     }
 }

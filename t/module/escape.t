@@ -251,11 +251,13 @@ is(request(GET => '/v1/feeds/orders')->{headers}{'x-feed'}, 'orders',
 # logs
 
 is($t->publish('checked', { id => 'w',
-        data => { "a\nforged" => 'text' } })
+        data => { "a\nforged\x7f\x{9b}" => 'text' } })
     ->{status}, 201, 'a member that its schema does not allow is warned of');
 ok($t->logged('error.log', qr/do not match their schemas/), '... in the log');
 unlike($t->read_file('error.log'), qr/^forged/m,
     '... on one line, whatever its name');
+like($t->read_file('error.log'), qr/forged\?\?\?"/,
+    '... and without the controls of a terminal');
 like($t->read_file('access.log'), qr/\A(?:[a-z0-9_-]+\n)+\z/,
     'the access log has names of feeds only');
 
