@@ -181,7 +181,7 @@ esd_resend(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 
 
 static void
-esd_request_run(esd_dispatcher_t *d, es_txn_t *txn,
+esd_control_run(esd_dispatcher_t *d, es_txn_t *txn,
     const es_control_request_t *request)
 {
     esd_lane_t    *lane;
@@ -255,7 +255,7 @@ esd_request_run(esd_dispatcher_t *d, es_txn_t *txn,
    may be for an endpoint or a secret that the loaded registry lacks. */
 
 void
-esd_requests_take(esd_dispatcher_t *d, es_txn_t *txn)
+esd_control_take(esd_dispatcher_t *d, es_txn_t *txn)
 {
     es_rc_t               rc;
     uint64_t              last;
@@ -269,7 +269,7 @@ esd_requests_take(esd_dispatcher_t *d, es_txn_t *txn)
                                             &request)) == ES_OK
            && request.id <= last)
     {
-        esd_request_run(d, txn, &request);
+        esd_control_run(d, txn, &request);
         d->taken = request.id;
         esd_must(d, es_changeset_control_taken(d->recorder.filling, d->taken));
         esd_recorder_touch(d);
@@ -366,7 +366,7 @@ esd_redrive(esd_dispatcher_t *d, esd_target_t *target)
 
 
 void
-esd_requests_tick(esd_dispatcher_t *d)
+esd_control_tick(esd_dispatcher_t *d)
 {
     size_t  i;
 

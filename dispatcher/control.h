@@ -13,8 +13,8 @@
 #include "types.h"
 
 /* Carries out the requests that came since the last call. */
-void esd_requests_take(esd_dispatcher_t *d, es_txn_t *txn);
+void esd_control_take(esd_dispatcher_t *d, es_txn_t *txn);
 /* Each second: continues the redrives of dead letters. */
-void esd_requests_tick(esd_dispatcher_t *d);
+void esd_control_tick(esd_dispatcher_t *d);
 
 #endif /* ESD_CONTROL_H */

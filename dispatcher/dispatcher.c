@@ -116,7 +116,7 @@ esd_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
     esd_recorder_retry(d);
     esd_ack_tick(d);
     esd_targets_tick(d);
-    esd_requests_tick(d);
+    esd_control_tick(d);
     esd_stall_all(d);
     esd_select_due(d);
 

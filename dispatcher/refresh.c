@@ -303,7 +303,7 @@ esd_refresh_read(esd_dispatcher_t *d)
     log_rc = esd_refresh_sources(d, txn);
 
     if (rc == ES_OK && log_rc == ES_OK) {
-        esd_requests_take(d, txn);
+        esd_control_take(d, txn);
         esd_away_expire(d, txn, esd_clock_expiry_ms(d));
     }
 
