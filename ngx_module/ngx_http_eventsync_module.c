@@ -64,6 +64,21 @@ static ngx_conf_enum_t  ngx_http_eventsync_metrics_levels[] = {
 };
 
 
+/* resources whose requests wait for a disk or a lock, in a thread */
+
+static const ngx_flag_t
+    ngx_http_eventsync_threaded[NGX_HTTP_EVENTSYNC_RESOURCES] =
+{
+    [NGX_HTTP_EVENTSYNC_PUBLISH] = 1,
+    [NGX_HTTP_EVENTSYNC_ENDPOINTS] = 1,
+    [NGX_HTTP_EVENTSYNC_CATALOGUE] = 1,
+    [NGX_HTTP_EVENTSYNC_CHECKPOINTS] = 1,
+    [NGX_HTTP_EVENTSYNC_HEALTH] = 1,
+    [NGX_HTTP_EVENTSYNC_METRICS] = 1,
+    [NGX_HTTP_EVENTSYNC_PAGES] = 1
+};
+
+
 static ngx_command_t  ngx_http_eventsync_commands[] = {
 
     { ngx_string("eventsync_store"),
@@ -508,6 +523,7 @@ ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 static char *
 ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
 {
+    ngx_uint_t                      i;
     ngx_http_core_loc_conf_t       *clcf;
     ngx_http_eventsync_srv_conf_t  *escf;
 
@@ -541,14 +557,13 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (!conf->serves[NGX_HTTP_EVENTSYNC_PUBLISH]
-        && !conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS]
-        && !conf->serves[NGX_HTTP_EVENTSYNC_CATALOGUE]
-        && !conf->serves[NGX_HTTP_EVENTSYNC_CHECKPOINTS]
-        && !conf->serves[NGX_HTTP_EVENTSYNC_HEALTH]
-        && !conf->serves[NGX_HTTP_EVENTSYNC_METRICS]
-        && !conf->serves[NGX_HTTP_EVENTSYNC_PAGES])
-    {
+    for (i = 0; i < NGX_HTTP_EVENTSYNC_RESOURCES; i++) {
+        if (conf->serves[i] && ngx_http_eventsync_threaded[i]) {
+            break;
+        }
+    }
+
+    if (i == NGX_HTTP_EVENTSYNC_RESOURCES) {
         return conf->serves[NGX_HTTP_EVENTSYNC_TOKEN]
                ? ngx_http_eventsync_too_large_page(cf, clcf) : NGX_CONF_OK;
     }
