@@ -20,6 +20,19 @@ typedef struct {
 } ctl_key_made_t;
 
 
+/* A record without names would narrow nothing, and an empty list comes more
+   likely from an empty shell variable. */
+
+static int
+ctl_key_named(const char *option, const char *noun, const char *text)
+{
+    return text != NULL && text[strspn(text, ",")] == '\0'
+           ? ctl_fail(CTL_USAGE, "\"--%s\" names no %s; leave the option out to "
+                      "narrow nothing", option, noun)
+           : CTL_OK;
+}
+
+
 int
 ctl_key_create(ctl_t *ctl, int argc, char **argv)
 {
@@ -28,10 +41,12 @@ ctl_key_create(ctl_t *ctl, int argc, char **argv)
     json_t       *object;
     es_apikey_t   key;
     const char   *scopes = NULL, *feeds = NULL, *expires = NULL;
+    const char   *consumers = NULL;
 
     const ctl_option_t  options[] = {
         { "scopes", false, &scopes },
         { "feeds", false, &feeds },
+        { "consumers", false, &consumers },
         { "expires", false, &expires },
         { NULL, false, NULL }
     };
@@ -46,12 +61,10 @@ ctl_key_create(ctl_t *ctl, int argc, char **argv)
                         "--scopes=read,publish");
     }
 
-    /* A record without feeds would allow all of the partner's, and an empty
-       list comes more likely from an empty shell variable. */
-
-    if (feeds != NULL && feeds[strspn(feeds, ",")] == '\0') {
-        return ctl_fail(CTL_USAGE, "\"--feeds\" names no feed; leave the "
-                        "option out to allow all feeds of the partner");
+    if ((rc = ctl_key_named("feeds", "feed", feeds)) != CTL_OK
+        || (rc = ctl_key_named("consumers", "consumer", consumers)) != CTL_OK)
+    {
+        return rc;
     }
 
     if (es_apikey_create(text, &key) != ES_OK) {
@@ -70,6 +83,10 @@ ctl_key_create(ctl_t *ctl, int argc, char **argv)
 
     if (feeds != NULL) {
         (void) json_object_set_new(object, "feeds", ctl_list(feeds));
+    }
+
+    if (consumers != NULL) {
+        (void) json_object_set_new(object, "consumers", ctl_list(consumers));
     }
 
     if (expires != NULL) {

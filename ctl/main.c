@@ -74,7 +74,8 @@ static const ctl_command_t  ctl_commands[] = {
       "remove a partner" },
 
     { "key create", ctl_key_create, ES_KIND_KEY,
-      "PARTNER --scopes=read,publish [--feeds=A] [--expires=TIME]",
+      "PARTNER --scopes=read,publish [--feeds=A] [--consumers=A,B-*] "
+      "[--expires=TIME]",
       "create a key and print it; it cannot be printed again" },
     { "key list", ctl_object_list, ES_KIND_KEY, "[--json]", "list the keys" },
     { "key revoke", ctl_key_revoke, ES_KIND_KEY, "ID [--with-endpoints]",

@@ -22,6 +22,8 @@
 static ngx_int_t ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx,
     unsigned scope);
 static ngx_int_t ngx_http_eventsync_authorize_checkpoint(
+    ngx_http_eventsync_ctx_t *ctx, unsigned scope);
+static ngx_int_t ngx_http_eventsync_authorize_ack(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_authorize_manage(
     ngx_http_eventsync_ctx_t *ctx);
@@ -77,7 +79,10 @@ ngx_http_eventsync_permit(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_may_authorize(ctx);
 
     case NGX_HTTP_EVENTSYNC_PERMIT_CHECKPOINT:
-        return ngx_http_eventsync_authorize_checkpoint(ctx);
+        return ngx_http_eventsync_authorize_checkpoint(ctx, ES_SCOPE_READ);
+
+    case NGX_HTTP_EVENTSYNC_PERMIT_ACK:
+        return ngx_http_eventsync_authorize_ack(ctx);
 
     case NGX_HTTP_EVENTSYNC_PERMIT_MANAGE:
         return ngx_http_eventsync_authorize_manage(ctx);
@@ -119,7 +124,8 @@ ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
     }
 
     if (ngx_http_eventsync_allows(ctx, ES_SCOPE_READ, feed)
-        || ngx_http_eventsync_allows(ctx, ES_SCOPE_PUBLISH, feed))
+        || ngx_http_eventsync_allows(ctx, ES_SCOPE_PUBLISH, feed)
+        || ngx_http_eventsync_allows(ctx, ES_SCOPE_ACK, feed))
     {
         return ngx_http_eventsync_forbidden(ctx, scope);
     }
@@ -131,7 +137,8 @@ ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
 /* a checkpoint belongs to a partner */
 
 static ngx_int_t
-ngx_http_eventsync_authorize_checkpoint(ngx_http_eventsync_ctx_t *ctx)
+ngx_http_eventsync_authorize_checkpoint(ngx_http_eventsync_ctx_t *ctx,
+    unsigned scope)
 {
     if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF) {
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
@@ -140,7 +147,32 @@ ngx_http_eventsync_authorize_checkpoint(ngx_http_eventsync_ctx_t *ctx)
                                        "partner.");
     }
 
-    return ngx_http_eventsync_authorize(ctx, ES_SCOPE_READ);
+    return ngx_http_eventsync_authorize(ctx, scope);
+}
+
+
+/*
+ * An endpoint may pass over what a checkpoint acknowledges, so reading is not
+ * enough to move one.
+ */
+
+static ngx_int_t
+ngx_http_eventsync_authorize_ack(ngx_http_eventsync_ctx_t *ctx)
+{
+    if (ngx_http_eventsync_authorize_checkpoint(ctx, ES_SCOPE_ACK) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (es_key_moves(ctx->grant,
+                     ngx_http_eventsync_str(&ctx->segments[1])))
+    {
+        return NGX_OK;
+    }
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
+                                   "The key is bound to other consumers.");
+
+    return ngx_http_eventsync_challenge(ctx, ES_SCOPE_ACK);
 }
 
 
@@ -288,7 +320,8 @@ ngx_http_eventsync_forbidden(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
                                    "The %s lacks the scope \"%s\" on this "
                                    "feed.", ctx->token ? "token" : "key",
                                    (scope == ES_SCOPE_PUBLISH) ? "publish"
-                                                               : "read");
+                                   : (scope == ES_SCOPE_ACK) ? "ack"
+                                                             : "read");
 
     return ngx_http_eventsync_challenge(ctx, scope);
 }
@@ -319,6 +352,12 @@ ngx_http_eventsync_challenge(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
         ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE
                                ", error=\"insufficient_scope\""
                                ", scope=\"manage\"");
+        break;
+
+    case ES_SCOPE_ACK:
+        ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE
+                               ", error=\"insufficient_scope\""
+                               ", scope=\"ack\"");
         break;
 
     case ES_SCOPE_ADMIN:

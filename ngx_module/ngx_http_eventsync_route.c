@@ -132,10 +132,20 @@ static const ngx_http_eventsync_steps_t
     ngx_http_eventsync_checkpoint_put_steps =
 {
     NGX_HTTP_EVENTSYNC_CHECKPOINTS, NGX_HTTP_EVENTSYNC_ARGS_NONE,
-    NGX_HTTP_EVENTSYNC_PERMIT_CHECKPOINT, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_PERMIT_ACK, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
     NGX_HTTP_EVENTSYNC_LIMIT_POLL, NGX_HTTP_EVENTSYNC_BODY_READ,
     ngx_http_eventsync_checkpoint_parse, ngx_http_eventsync_body_headers,
     ngx_http_eventsync_checkpoint
+};
+
+
+static const ngx_http_eventsync_steps_t
+    ngx_http_eventsync_checkpoint_remove_steps =
+{
+    NGX_HTTP_EVENTSYNC_CHECKPOINTS, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_ACK, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_POLL, NGX_HTTP_EVENTSYNC_BODY_READ,
+    ngx_http_eventsync_checkpoint_parse, NULL, ngx_http_eventsync_checkpoint
 };
 
 
@@ -301,7 +311,7 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
       &ngx_http_eventsync_checkpoint_put_steps, ES_CHECKPOINT_PUT },
 
     { ngx_string("/feeds/*/checkpoints/*"), 1, NGX_HTTP_DELETE,
-      &ngx_http_eventsync_checkpoint_view_steps, ES_CHECKPOINT_REMOVE },
+      &ngx_http_eventsync_checkpoint_remove_steps, ES_CHECKPOINT_REMOVE },
 
     { ngx_string("/feeds/*/checkpoints"), 1, NGX_HTTP_EVENTSYNC_READ,
       &ngx_http_eventsync_checkpoint_view_steps, ES_CHECKPOINT_LIST },

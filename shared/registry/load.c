@@ -561,6 +561,13 @@ es_key_allows(const es_key_t *key, unsigned scope, es_str_t feed)
 
 
 bool
+es_key_moves(const es_key_t *key, es_str_t consumer)
+{
+    return key->consumers.n == 0 || es_patterns_match(&key->consumers, consumer);
+}
+
+
+bool
 es_key_valid(const es_key_t *key, int64_t now_ms)
 {
     return !key->partner->disabled

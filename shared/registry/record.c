@@ -32,7 +32,8 @@ static const char  *const  es_partner_members[] = {
 };
 
 static const char  *const  es_key_members[] = {
-    "partner", "digest", "scopes", "feeds", "expires", "revoked", NULL
+    "partner", "digest", "scopes", "feeds", "consumers", "expires", "revoked",
+    NULL
 };
 
 static const char  *const  es_feed_members[] = { "schema", NULL };
@@ -334,7 +335,7 @@ es_take_scopes(es_record_t *r, unsigned *out)
     es_rc_t   rc;
     unsigned  scope;
 
-    rc = es_take_array(r, "/scopes", 1, 4, &array);
+    rc = es_take_array(r, "/scopes", 1, 5, &array);
     if (rc != ES_OK) {
         return rc;
     }
@@ -364,9 +365,17 @@ es_key_decode(json_t *object, es_pool_t *pool, es_key_t *out,
         || (rc = es_take_digest(&r, out->digest)) != ES_OK
         || (rc = es_take_scopes(&r, &out->scopes)) != ES_OK
         || (rc = es_take_patterns(&r, "/feeds", 0, &out->feeds)) != ES_OK
+        || (rc = es_take_patterns(&r, "/consumers", 0, &out->consumers))
+           != ES_OK
         || (rc = es_take_time(&r, "/expires", &out->expires_ms)) != ES_OK)
     {
         return rc;
+    }
+
+    /* a key that is bound to consumers may move their checkpoints */
+
+    if (out->consumers.n > 0) {
+        out->scopes |= ES_SCOPE_ACK;
     }
 
     return es_take_time(&r, "/revoked", &out->revoked_ms);

@@ -35,6 +35,7 @@
 #define ES_SCOPE_PUBLISH   0x02
 #define ES_SCOPE_MANAGE    0x04
 #define ES_SCOPE_ADMIN     0x08
+#define ES_SCOPE_ACK       0x10   /* to move and remove checkpoints */
 
 #define ES_PATTERNS_MAX  64
 
@@ -75,6 +76,8 @@ typedef struct {
     const es_partner_t  *partner;
     unsigned             scopes;      /* ES_SCOPE_... */
     es_patterns_t        feeds;       /* narrows; none: all of the partner's */
+    es_patterns_t        consumers;   /* whose checkpoints it moves with
+                                         ES_SCOPE_ACK; none: all */
     int64_t              expires_ms;  /* 0: never */
     int64_t              revoked_ms;  /* 0: not revoked */
 } es_key_t;
@@ -245,6 +248,10 @@ bool es_patterns_match(const es_patterns_t *patterns, es_str_t feed);
 /* True if the key has the scope for the feed: by its own scopes and feeds, and
    by its partner's `publish` (ES_SCOPE_PUBLISH) or `feeds` (other scopes). */
 bool es_key_allows(const es_key_t *key, unsigned scope, es_str_t feed);
+
+/* True if the key is not bound to other consumers.  It does not say that the
+   key has ES_SCOPE_ACK. */
+bool es_key_moves(const es_key_t *key, es_str_t consumer);
 
 /* True if the key is not expired and not revoked, and its partner is not
    disabled. */

@@ -12,7 +12,7 @@
 #include "registry/values.h"
 #include "token/scope.h"
 
-#define ES_SCOPE_OF_FEEDS  (ES_SCOPE_READ | ES_SCOPE_PUBLISH)
+#define ES_SCOPE_OF_FEEDS  (ES_SCOPE_READ | ES_SCOPE_PUBLISH | ES_SCOPE_ACK)
 #define ES_SCOPE_FEED      "feed:"
 #define ES_SCOPE_FEED_LEN  (sizeof(ES_SCOPE_FEED) - 1)
 #define ES_SCOPE_QUOTED    80
@@ -20,6 +20,7 @@
 const es_word_t  es_scope_words[] = {
     { "read", ES_SCOPE_READ },
     { "publish", ES_SCOPE_PUBLISH },
+    { "ack", ES_SCOPE_ACK },
     { "manage", ES_SCOPE_MANAGE },
     { "admin", ES_SCOPE_ADMIN },
     { NULL, 0 }
@@ -251,8 +252,8 @@ es_scope_ask(es_str_t text, const es_key_t *key, es_pool_t *pool,
     return scope->scopes
            ? ES_OK
            : es_problem_set(problem, ES_INVALID, -1, NULL, "the key has "
-                            "neither \"read\" nor \"publish\", which "
-                            "\"feed:\" narrows");
+                            "none of \"read\", \"publish\" and \"ack\", "
+                            "which \"feed:\" narrows");
 }
 
 

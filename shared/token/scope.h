@@ -4,8 +4,8 @@
  * The scope of an access token (RFC 6749, section 3.3): the part of its key's
  * rights that the token has.
  *
- * The words are those of keys (read, publish, manage, admin) and feed:PATTERN,
- * which narrows reading and publishing to feeds.  The words manage and admin
+ * The words are those of keys (read, publish, ack, manage, admin) and
+ * feed:PATTERN, which narrows the first three to feeds.  The words manage and admin
  * never stand beside feed:PATTERN, because a token that is narrowed to one feed
  * could otherwise have another feed sent to an endpoint.
  */
@@ -25,7 +25,7 @@ typedef struct {
 /*
  * Reads the scope that a client requests with a key.  An empty text requests
  * all scopes of the key.  A text of feed:PATTERN words alone requests those of
- * read and publish that the key has.  ES_INVALID with a problem that names the
+ * read, publish and ack that the key has.  ES_INVALID with a problem that names the
  * word that is not a scope, or that the key lacks.  ES_NOMEM.  Texts are copied
  * to the pool.
  */

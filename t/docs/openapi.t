@@ -81,7 +81,7 @@ sub prepare {
     $t->store_init;
     $t->feed($_) for qw(orders paged trimmed secret);
     $key = $t->master_key;
-    $manager = $t->partner_key('acme', feeds => 'orders', scopes => 'read,manage');
+    $manager = $t->partner_key('acme', feeds => 'orders', scopes => 'read,ack,manage');
     $reader = $t->partner_key('acme', scopes => 'read');
     $writer = $t->partner_key('press', publish => 'orders', scopes => 'publish');
     $admin = $t->partner_key('ops', scopes => 'admin');
@@ -106,7 +106,7 @@ sub prepare {
         $t->write_file('tiny/format', $format);
         $t->feed('orders');
         $t->{tiny} = $t->partner_key('acme', feeds => '*', publish => '*',
-            scopes => 'read,publish,manage');
+            scopes => 'read,publish,ack,manage');
     });
 
     $t->write_file('keys', $coder->encode({ keys => [ { kty => 'oct', alg => 'HS256',

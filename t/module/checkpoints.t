@@ -19,8 +19,8 @@ $t->feed('short', retain_count => 10);
 $t->feed('small', retain_bytes => 5000);
 $t->feed('aged', retain_age => '1h');
 my $acme = $t->partner_key('acme', feeds => 'orders,reset,gone,short,small,aged,nothing',
-    scopes => 'read');
-my $other = $t->partner_key('other', feeds => 'orders', scopes => 'read');
+    scopes => 'read,ack');
+my $other = $t->partner_key('other', feeds => 'orders', scopes => 'read,ack');
 my $writer = $t->partner_key('writer', feeds => 'orders', publish => 'orders',
     scopes => 'publish');
 
@@ -407,7 +407,7 @@ sub moment {
 # who may no more when the body is complete
 
 {
-    my $late = $t->partner_key('acme', scopes => 'read');
+    my $late = $t->partner_key('acme', scopes => 'read,ack');
     my ($id) = $late =~ /^esk_([a-z2-7]+)_/;
     my $body = qq({"cursor":"$epoch{orders}-9"});
     my $before = ask(GET => $one)->{json}{cursor};
@@ -500,7 +500,7 @@ sub records { return ($t->ctl_ok('verify') =~ /(\d+) checkpoints/)[0] }
     $t->ctl_ok(qw(key remove), $id);
     $t->ctl_ok(qw(partner remove other));
     is(records(), $records - 2, 'what is of a partner that is removed goes');
-    my $again = $t->partner_key('another', feeds => 'orders', scopes => 'read');
+    my $again = $t->partner_key('another', feeds => 'orders', scopes => 'read,ack');
     is_deeply(ask(GET => 'orders/checkpoints', key => $again)->{json},
         { checkpoints => [] }, 'no other partner has them');
 }

@@ -22,7 +22,7 @@ use Test::Eventsync;
 my $t = Test::Eventsync->new;
 $t->store_init->feed('modes')->feed('many');
 my $key = $t->master_key;
-my $manager = $t->partner_key('acme', feeds => 'modes', scopes => 'read,manage');
+my $manager = $t->partner_key('acme', feeds => 'modes', scopes => 'read,ack,manage');
 
 $t->write_file('keys', '{"keys":[{"kty":"oct","alg":"HS256","kid":"one","k":"'
     . 'A' x 43 . '"}]}');

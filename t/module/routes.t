@@ -72,10 +72,10 @@ http {
 CONF
 
 my $good = $t->partner_key('good', feeds => 'orders', publish => 'orders',
-    scopes => 'read,publish,manage,admin');
+    scopes => 'read,publish,ack,manage,admin');
 my $other = $t->partner_key('other', feeds => 'none', scopes => 'read');
 my $poor = $t->partner_key('poor', feeds => 'orders', publish => 'orders',
-    scopes => 'read,publish,manage,admin');
+    scopes => 'read,publish,ack,manage,admin');
 
 $t->run_nginx;
 $t->publish('orders', { id => 'o1' });

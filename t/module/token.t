@@ -63,7 +63,7 @@ my $t = Test::Eventsync->new(workers => 2);
 $t->store_init;
 $t->feed($_) for qw(prices orders-acme orders-bolt);
 my $key = $t->partner_key('acme', feeds => 'prices,orders-*',
-    publish => 'orders-acme', scopes => 'read,publish,manage');
+    publish => 'orders-acme', scopes => 'read,publish,ack,manage');
 my $reader = $t->partner_key('acme', scopes => 'read', key_feeds => 'prices');
 my $manager = $t->partner_key('acme', scopes => 'manage');
 
@@ -225,7 +225,7 @@ sub granted {
             [qw(access_token expires_in scope token_type)], 'its members');
         is($body->{token_type}, 'Bearer', 'of its type');
         is($body->{expires_in}, 900, 'for a quarter of an hour');
-        is($body->{scope}, 'read publish manage', 'with all that the key has');
+        is($body->{scope}, 'read publish ack manage', 'with all that the key has');
         is(get('/v1/feeds/prices/events', $body->{access_token})->{status}, 200,
             'it is good');
     }

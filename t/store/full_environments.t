@@ -86,7 +86,7 @@ sub checkpoints {
     my @feeds = map { "f$_" } 1 .. 20;
     $t->feed($_) for @feeds;
     my %key = (authorization => 'Bearer '
-        . $t->partner_key('reader', feeds => 'f*', scopes => 'read'));
+        . $t->partner_key('reader', feeds => 'f*', scopes => 'read,ack'));
     $t->default_conf(location => 'eventsync_checkpoints on;');
     $t->run_nginx;
 

@@ -126,8 +126,8 @@ main(void)
             "no: the word \"feed:orders-*\" is not granted to the key");
 
     key.scopes = ES_SCOPE_MANAGE;
-    granted("feed:orders-acme", "no: the key has neither "
-            "\"read\" nor \"publish\", which \"feed:\" narrows");
+    granted("feed:orders-acme", "no: the key has none of "
+            "\"read\", \"publish\" and \"ack\", which \"feed:\" narrows");
 
     ok(parsed("admin manage"), "a token may manage");
     ok(!parsed(""), "but not nothing");

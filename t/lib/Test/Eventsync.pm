@@ -362,7 +362,7 @@ sub partner_key {
     my ($self, $partner, %opts) = @_;
 
     my @key = flags(
-        scopes => delete $opts{scopes} // 'read,publish',
+        scopes => delete $opts{scopes} // 'read,publish,ack',
         (map { exists $opts{"key_$_"} ? ($_ => delete $opts{"key_$_"}) : () }
             qw(feeds expires)));
     $self->partner($partner, %opts) if !$self->{partners}{$partner};

@@ -199,7 +199,7 @@ sub event {
 sub master_key {
     my ($self) = @_;
     return $self->{master_key} //= $self->partner_key('tester',
-        feeds => '*', publish => '*', scopes => 'read,publish');
+        feeds => '*', publish => '*', scopes => 'read,publish,ack');
 }
 
 # Publishes events (JSON texts or attribute hashes) over HTTP as NDJSON, with
