@@ -170,11 +170,9 @@ ctl_secret_take(ctl_t *ctl, const char *option, const char **value)
         return CTL_OK;                     /* removes the member */
     }
 
-    if (strncmp(place, "env:", 4) == 0) {
-        return ctl_secret_variable(option, place + 4, value);
-    }
-
-    if (place[0] != '@' && strcmp(place, "-") != 0) {
+    if (place[0] != '@' && strcmp(place, "-") != 0
+        && strncmp(place, "env:", 4) != 0)
+    {
         *value = NULL;
         return ctl_fail(CTL_USAGE, "\"--%s\" must be @FILE, - for standard "
                         "input or env:NAME for an environment variable, "
@@ -183,6 +181,10 @@ ctl_secret_take(ctl_t *ctl, const char *option, const char **value)
 
     if (!es_process_private()) {
         return ctl_fail(CTL_FAILED, "cannot switch core dumps off");
+    }
+
+    if (place[0] == 'e') {
+        return ctl_secret_variable(option, place + 4, value);
     }
 
     secret = calloc(1, sizeof(ctl_secret_t));
