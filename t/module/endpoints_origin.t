@@ -152,7 +152,7 @@ $t->write_file('headers', qq({"X-Token":"$sealed"}));
 chmod 0600, $t->testdir . '/headers';
 ($rc, undef, $err) = $t->ctl(@restore, '--headers=@' . $t->testdir
     . '/headers');
-like($err, qr/sealed secret/, 'it is not restored with the encrypted text');
+like($err, qr/encrypted secret is not one of/, 'it is not restored with the encrypted text');
 $t->ctl_ok(@restore);
 is(record($name)->{headers}, undef, 'nor does it keep the header');
 
