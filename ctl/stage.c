@@ -56,6 +56,16 @@ ctl_stage_remove(const char *path)
 }
 
 
+static void
+ctl_stage_signals(sigset_t *set)
+{
+    (void) sigemptyset(set);
+    (void) sigaddset(set, SIGTERM);
+    (void) sigaddset(set, SIGINT);
+    (void) sigaddset(set, SIGHUP);
+}
+
+
 /* The thread that waits for signals.  The main thread may create files until
    the process ends, so that one removal may not be enough. */
 
@@ -66,11 +76,7 @@ ctl_stage_watch(void *ctx)
     sigset_t            set;
     const ctl_stage_t  *stage = ctx;
 
-    (void) sigemptyset(&set);
-    (void) sigaddset(&set, SIGTERM);
-    (void) sigaddset(&set, SIGINT);
-    (void) sigaddset(&set, SIGHUP);
-
+    ctl_stage_signals(&set);
     (void) sigwait(&set, &caught);
     (void) pthread_mutex_lock(&ctl_stage_end);
 
@@ -86,19 +92,25 @@ ctl_stage_watch(void *ctx)
 }
 
 
+/* Creates the directory, and the thread that removes it after a signal.  The
+   signals are blocked before, so that none finds the directory unguarded. */
+
 static int
-ctl_stage_guard(ctl_stage_t *stage)
+ctl_stage_create(ctl_stage_t *stage)
 {
     sigset_t   set;
     pthread_t  thread;
 
-    (void) sigemptyset(&set);
-    (void) sigaddset(&set, SIGTERM);
-    (void) sigaddset(&set, SIGINT);
-    (void) sigaddset(&set, SIGHUP);
+    ctl_stage_signals(&set);
     (void) pthread_sigmask(SIG_BLOCK, &set, NULL);
 
+    if (mkdtemp(stage->path) == NULL) {
+        return ctl_fail(CTL_FAILED, "cannot create \"%s\": %s", stage->path,
+                        strerror(errno));
+    }
+
     if (pthread_create(&thread, NULL, ctl_stage_watch, stage) != 0) {
+        (void) rmdir(stage->path);
         return ctl_fail(CTL_FAILED, "out of memory");
     }
 
@@ -176,9 +188,9 @@ ctl_stage_open(ctl_stage_t *stage, const char *target)
     (void) snprintf(stage->path, sizeof(stage->path), "%.*s%s.XXXXXX",
                     (int) len, target, stage->within ? "/new" : "");
 
-    if (mkdtemp(stage->path) == NULL) {
-        return ctl_fail(CTL_FAILED, "cannot create \"%s\": %s", stage->path,
-                        strerror(errno));
+    rc = ctl_stage_create(stage);
+    if (rc != CTL_OK) {
+        return rc;
     }
 
     if (stat(stage->within ? stage->target : stage->path, &stage->like) == -1)
@@ -187,7 +199,7 @@ ctl_stage_open(ctl_stage_t *stage, const char *target)
                         strerror(errno));
     }
 
-    return ctl_stage_guard(stage);
+    return CTL_OK;
 }
 
 
