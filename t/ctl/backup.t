@@ -310,6 +310,8 @@ CONF
     }
     ok(wait_for(sub { -e $t->store . '/bell' }),
         "a lost bell comes back by $who");
+    # It is created first, and gets its mode then.
+    wait_for(sub { mode($t->store . '/bell') eq '0660' });
     is(mode($t->store . '/bell'), '0660', 'with the mode of a store');
 }
 ok(wait_for(sub { $t->{dispatcher}->stderr =~ /info: eventsync-dispatcher/ }),
