@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "base/assert.h"
 #include "base/base.h"
 #include "base/pool.h"
 #include "catalogue/catalogue.h"
@@ -388,6 +389,8 @@ es_validate_event(es_validation_t *j, const es_draft_t *draft,
     if (rc != ES_OK) {
         return rc;
     }
+
+    ES_ASSERT(j->known != NULL);
 
     data = es_lit("null");
 
