@@ -151,7 +151,7 @@ static const ctl_command_t  ctl_commands[] = {
       "remove a checkpoint" },
 
     { "publish", ctl_publish, CTL_NO_KIND,
-      "FEED [--format=ndjson|json|batch] [--batch=N] [--results] "
+      "FEED [--format=ndjson|json|batch|tail] [--batch=N] [--results] "
       "[--url=URL [--key=@FILE]] < events",
       "publish events from standard input, to the store or by HTTP" },
     { "tail", ctl_tail, CTL_NO_KIND,

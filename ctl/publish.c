@@ -20,11 +20,53 @@ ctl_publish_input(es_rc_t rc)
 }
 
 
+/*
+ * Takes the log's own members out of a line that "tail" printed.  They follow
+ * one another, and the first text like theirs is theirs: in a string before
+ * them the quotes would be escaped.
+ */
+
+static int
+ctl_publish_untail(const ctl_sink_t *sink, es_str_t *line)
+{
+    char        *from;
+    const char  *to, *end;
+
+    static const char  first[] = ",\"feed\":\"", last[] = ",\"prevcursor\":\"";
+
+    if (line->len == 0) {
+        return CTL_OK;
+    }
+
+    end = line->data + line->len;
+    from = memmem(line->data, line->len, first, sizeof(first) - 1);
+    to = from ? memmem(from, (size_t) (end - from), last, sizeof(last) - 1)
+              : NULL;
+
+    if (to != NULL) {
+        to += sizeof(last) - 1;
+        to = memchr(to, '"', (size_t) (end - to));
+    }
+
+    if (to == NULL) {
+        return ctl_fail(CTL_FAILED, "line %llu: not a line of \"tail\"",
+                        (unsigned long long) sink->line);
+    }
+
+    to++;
+    memmove(from, to, (size_t) (end - to));
+    line->len -= (size_t) (to - from);
+
+    return CTL_OK;
+}
+
+
 /* Commits after each `size` lines, and when the next line has not arrived yet,
    so that endless input is published as it comes. */
 
 static int
-ctl_publish_lines(ctl_sink_t *sink, ctl_input_t *input, uint64_t size)
+ctl_publish_lines(ctl_sink_t *sink, ctl_input_t *input, ctl_format_t format,
+    uint64_t size)
 {
     int       rc;
     es_rc_t   es;
@@ -33,7 +75,11 @@ ctl_publish_lines(ctl_sink_t *sink, ctl_input_t *input, uint64_t size)
     while ((es = ctl_input_line(input, &line)) == ES_OK) {
         sink->line++;
 
-        rc = ctl_sink_add(sink, CTL_NDJSON, line);
+        rc = format == CTL_TAIL ? ctl_publish_untail(sink, &line) : CTL_OK;
+
+        if (rc == CTL_OK) {
+            rc = ctl_sink_add(sink, CTL_NDJSON, line);
+        }
 
         if (rc == CTL_OK
             && (ctl_sink_full(sink, size) || !ctl_input_ready(input)))
@@ -77,8 +123,9 @@ ctl_publish_run(ctl_sink_t *sink, ctl_format_t format, uint64_t size)
     int          rc;
     ctl_input_t  input = { .fd = STDIN_FILENO };
 
-    rc = format == CTL_NDJSON ? ctl_publish_lines(sink, &input, size)
-                              : ctl_publish_whole(sink, &input, format);
+    rc = format == CTL_NDJSON || format == CTL_TAIL
+         ? ctl_publish_lines(sink, &input, format, size)
+         : ctl_publish_whole(sink, &input, format);
     ctl_input_free(&input);
 
     return rc;
@@ -97,9 +144,12 @@ ctl_publish_format(const char *text, ctl_format_t *format)
     } else if (strcmp(text, "batch") == 0) {
         *format = CTL_BATCH;
 
+    } else if (strcmp(text, "tail") == 0) {
+        *format = CTL_TAIL;
+
     } else {
-        return ctl_fail(CTL_USAGE, "\"--format=%s\" is not ndjson, json or "
-                        "batch", text);
+        return ctl_fail(CTL_USAGE, "\"--format=%s\" is not ndjson, json, "
+                        "batch or tail", text);
     }
 
     return CTL_OK;

@@ -12,7 +12,7 @@
 
 #include "http.h"
 
-typedef enum { CTL_NDJSON = 0, CTL_JSON, CTL_BATCH } ctl_format_t;
+typedef enum { CTL_NDJSON = 0, CTL_JSON, CTL_BATCH, CTL_TAIL } ctl_format_t;
 
 typedef struct {
     ctl_t         *ctl;

@@ -32,7 +32,11 @@
 #include "store/txn.h"
 #include "store/wake.h"
 
-#define ES_STORE_VERSION   3
+#define ES_STORE_VERSION   4
+#define ES_STORE_OLDER                                                       \
+    ": pipe \"tail FEED\" of the old eventsyncctl into \"publish FEED "        \
+    "--format=tail\" of this one, for a new store"
+
 #define ES_STORE_MAP       (UINT64_C(1) << 30)
 #define ES_STORE_MAP_MAX   (UINT64_C(1) << 40)
 
@@ -92,8 +96,7 @@ typedef struct {
 } es_store_env_t;
 
 /* The reserve must hold the pages that one deletion writes: a chunk may have a
-   hundred events of as many subjects and types.  A store may be older than
-   checkpoints. */
+   hundred events of as many subjects and types.  Checkpoints may be lost. */
 
 static const es_store_env_t  es_store_envs[] = {
     { "log", es_log_dbs, 4 << 20, 512 << 10, "trim or remove feeds",
@@ -255,9 +258,11 @@ es_format_read(const char *path, es_format_t *format, es_problem_t *problem)
 
     if (format->version != ES_STORE_VERSION) {
         return es_problem_set(problem, ES_FORMAT, -1, NULL,
-                              "\"%s\" is a store of version %u, but this "
-                              "program reads version %u", path, format->version,
-                              ES_STORE_VERSION);
+                              "\"%s\" is a store of format %u, but this "
+                              "program reads format %u%s", path,
+                              format->version, ES_STORE_VERSION,
+                              format->version < ES_STORE_VERSION
+                              ? ES_STORE_OLDER : "");
     }
 
     if (n != 4) {

@@ -114,6 +114,26 @@ is(($t->ctl({ stdin => '[' . join(',', map { $t->event(id => "$_") } 11, 12)
 is(($t->ctl({ stdin => $t->event(id => "13") }, 'publish', 'orders',
     '--format=json'))[0], 0, 'one event');
 
+# A copy of a feed: what the log added is left out, and nothing else changes.
+{
+    my $odd = '{"specversion":"1.0","id":"odd","source":"/s","type":"t",'
+        . '"note":"a \\",\\"feed\\":\\"x\\" b","data":{"n": 1.0e1,'
+        . '"feed":"y","prevcursor":"z"}}' . "\n";
+    $t->feed($_) for qw(from to);
+    $t->ctl_ok({ stdin => events(1 .. 3) . $odd }, 'publish', 'from');
+    my $from = $t->ctl_ok('tail', 'from');
+    $t->ctl_ok({ stdin => $from }, 'publish', 'to', '--format=tail');
+    my $plain = sub { join '', map { s/,"feed":"(?:from|to)",.*?"prevcursor":".*?"//r }
+        split /^/, shift };
+    is($plain->($t->ctl_ok('tail', 'to')), $plain->($from),
+        'the lines of tail are published as they are, without the log\'s members');
+    fails(1, 'line 2: not a line of "tail"', 'another line',
+        { stdin => $from =~ s/\n.*//sr . "\n" . events(9) }, 'publish', 'to',
+        '--format=tail');
+    is((() = $t->ctl_ok('tail', 'to') =~ /^/mg), 4, 'nothing was added');
+    $t->ctl_ok('feed', 'remove', $_) for qw(from to);
+}
+
 # A producer that writes now and then: nothing waits for a full commit.
 {
     pipe my $out, my $in;
