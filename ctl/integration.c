@@ -534,7 +534,7 @@ ctl_integration_endpoint(ctl_integration_t *in, ctl_t *ctl, const char *name)
     if (endpoint == NULL) {
         rc = CTL_FAILED;
 
-    } else if (endpoint->locked || i == endpoint->nsecrets) {
+    } else if (endpoint->locked != ES_OK || i == endpoint->nsecrets) {
         rc = ctl_fail(CTL_FAILED, "endpoint \"%s\" has no usable secret", name);
 
     } else {

@@ -66,7 +66,7 @@ esd_secret_keys_missing(const es_registry_t *registry)
     endpoints = es_registry_endpoints(registry, &n);
 
     for (i = 0; i < n; i++) {
-        if (endpoints[i].locked) {
+        if (endpoints[i].locked == ES_NOT_FOUND) {
             return true;
         }
     }

@@ -20,6 +20,7 @@
 #include "log/store_clock.h"
 #include "read/reader.h"
 #include "registry/registry.h"
+#include "registry/secrets.h"
 #include "store/txn.h"
 
 #include "away.h"
@@ -69,10 +70,10 @@ esd_target_signers(esd_target_t *target)
     target->nsigners = 0;
     target->locked = conf->locked;
 
-    if (conf->locked) {
+    if (conf->locked != ES_OK) {
         esd_log_line(ESD_LOG_ERROR,
-                     "endpoint %s: a secret cannot be decrypted, so "
-                     "nothing is sent", target->name);
+                     "endpoint %s: %s; nothing is sent", target->name,
+                     es_secrets_reason(conf->locked));
         return;
     }
 
@@ -420,7 +421,7 @@ esd_targets_sync(esd_dispatcher_t *d, es_txn_t *txn, bool all)
         target->conf = &conf[i];
         target->seen = d->syncs;
         wanted |= conf[i].partner->operations.data != NULL;
-        d->locked |= conf[i].locked;
+        d->locked |= conf[i].locked == ES_NOT_FOUND;
         joined = esd_target_joined(target);
 
         if (target->revision != conf[i].revision

@@ -39,7 +39,8 @@ struct esd_target {
     es_signer_t           *signers[ES_SECRETS_MAX];
     int64_t                signer_expires_ms[ES_SECRETS_MAX];
     unsigned               nsigners;
-    bool                   locked;     /* secrets that cannot be decrypted */
+    es_rc_t                locked;     /* not ES_OK: secrets that cannot be
+                                          used */
     bool                   stopped;
     uint64_t               stopped_revision;
     bool                   full;       /* a lane found no free slot */

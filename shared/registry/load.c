@@ -28,6 +28,7 @@ struct es_registry {
     bool            full;                  /* with endpoints */
     const es_keyring_t
                    *ring;                  /* while loading; or NULL */
+    uint64_t        identity;              /* of the store */
     es_pool_t       pool;
     size_t          npartners;
     es_partner_t   *partners;
@@ -120,8 +121,8 @@ es_load_endpoint(es_registry_t *registry, size_t i, es_str_t name,
         return ES_NOMEM;
     }
 
-    endpoint->locked = es_secrets_open(registry->ring, ES_KIND_ENDPOINT, name,
-                                       object) != ES_OK;
+    endpoint->locked = es_secrets_open(registry->ring, registry->identity,
+                                       ES_KIND_ENDPOINT, name, object);
 
     rc = es_endpoint_decode(object, &registry->pool, endpoint, &partner, NULL);
     if (rc != ES_OK) {
@@ -320,6 +321,7 @@ es_load(es_store_t *store, const es_keyring_t *ring, bool endpoints,
 
     registry->version = mdb_txn_id(txn);
     registry->ring = ring;
+    registry->identity = store->identity;
     registry->full = endpoints;
 
     rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(store->registry,

@@ -297,6 +297,11 @@ es_object_change(es_write_t *w, MDB_txn *txn, json_t *object)
         rc = es_origin_check(stored, w->input, w->problem);
     }
 
+    if (rc == ES_OK) {
+        rc = es_secrets_move(w->store, txn, w->kind, w->name, stored, object,
+                             w->problem);
+    }
+
     json_decref(stored);
 
     return rc;

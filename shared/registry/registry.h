@@ -149,8 +149,9 @@ typedef struct {
     unsigned             nsecrets;
     es_str_t             secrets[ES_SECRETS_MAX];
     int64_t              secret_expires_ms[ES_SECRETS_MAX];  /* 0: never */
-    bool                 locked;          /* a secret could not be opened: it
-                                             is not to be used at all */
+    es_rc_t              locked;          /* not ES_OK: a secret could not be
+                                             opened (es_secrets_open()), and
+                                             nothing may be sent */
     unsigned             in_flight;       /* cap, but in `fifo`; 1..256 */
     uint32_t             connect_timeout_ms;
     uint32_t             timeout_ms;

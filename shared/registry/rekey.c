@@ -142,9 +142,49 @@ es_secrets_put(es_store_t *store, MDB_txn *txn, es_kind_t kind, es_str_t name,
         return ES_OK;
     }
 
-    rc = es_secrets_seal(store->ring, kind, name, object);
+    rc = es_secrets_seal(store->ring, store->identity, kind, name, object);
 
     return rc == ES_OK ? es_mark_put(store, txn) : rc;
+}
+
+
+es_rc_t
+es_secrets_move(es_store_t *store, MDB_txn *txn, es_kind_t kind, es_str_t name,
+    const json_t *before, json_t *object, es_problem_t *problem)
+{
+    es_rc_t  rc;
+
+    rc = es_secrets_rebind(store->ring, store->identity, kind, name, before,
+                           object);
+
+    if (rc == ES_OK || rc == ES_NOMEM) {
+        return rc;
+    }
+
+    if (rc == ES_NOT_FOUND) {
+        rc = es_mark_check(store, txn, store->ring, problem);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        rc = ES_NOT_FOUND;
+    }
+
+    return es_problem_set(problem, ES_DENIED, -1, NULL, "the URL of the %s "
+                          "\"%.*s\" cannot get another origin: %s",
+                          es_kind_name(kind), (int) name.len, name.data,
+                          es_secrets_reason(rc));
+}
+
+
+const char *
+es_secrets_reason(es_rc_t rc)
+{
+    return rc == ES_NOT_FOUND
+           ? "a secret cannot be decrypted, because the key file does not "
+             "contain its key"
+           : "a secret cannot be decrypted, because it is damaged or was "
+             "encrypted for another record or another origin";
 }
 
 
@@ -187,14 +227,13 @@ es_rekey_object(es_rekey_t *r, MDB_txn *txn, es_kind_t kind, es_str_t name,
         return ES_NOT_FOUND;
     }
 
-    rc = es_secrets_open(r->store->ring, kind, name, object);
+    rc = es_secrets_open(r->store->ring, r->store->identity, kind, name,
+                         object);
     if (rc != ES_OK) {
-        return es_problem_set(r->problem, ES_CORRUPT, -1, NULL, "a secret of "
-                              "the %s \"%.*s\" cannot be opened: %s",
-                              es_kind_name(kind), (int) name.len, name.data,
-                              rc == ES_NOT_FOUND ? "the key file does not "
-                                                   "contain its key"
-                                                 : es_reason(rc));
+        return es_problem_set(r->problem, ES_CORRUPT, -1, NULL, "the %s "
+                              "\"%.*s\": %s", es_kind_name(kind),
+                              (int) name.len, name.data,
+                              es_secrets_reason(rc));
     }
 
     r->changed += n;
@@ -348,13 +387,11 @@ es_verify_record(es_store_t *store, es_str_t name, const es_buf_t *text,
     }
 
     if (store->ring != NULL) {
-        rc = es_secrets_open(store->ring, ES_KIND_ENDPOINT, name, object);
+        rc = es_secrets_open(store->ring, store->identity, ES_KIND_ENDPOINT,
+                             name, object);
 
         if (rc != ES_OK) {
-            fn(ctx, name, rc == ES_NOT_FOUND
-               ? "a secret is encrypted under a key that the key file does "
-                 "not contain"
-               : "a secret is damaged or belongs to another endpoint");
+            fn(ctx, name, es_secrets_reason(rc));
             faults++;
         }
     }

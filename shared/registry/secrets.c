@@ -6,17 +6,17 @@
  * One table says where secrets are; every function walks it.
  */
 
+#include <inttypes.h>
 #include <openssl/crypto.h>
-#include <stdio.h>
 
 #include "base/base.h"
+#include "base/json.h"
 #include "keys/keyring.h"
 #include "keys/public_key.h"
 #include "registry/object.h"
+#include "registry/origin.h"
 #include "registry/registry.h"
 #include "registry/secrets.h"
-
-#define ES_BOUND_MAX  (16 + ES_FEED_MAX + 32)
 
 /*
  * The secret is the value of `member`.  If that is an array, each element is
@@ -27,19 +27,29 @@ typedef struct {
     es_kind_t    kind;
     const char  *member;
     const char  *inner;
+    const char  *url;          /* a member of the value: the secret is sent to
+                                  this URL as well; NULL: none */
 } es_secret_field_t;
 
 static const es_secret_field_t  es_secret_fields[] = {
-    { ES_KIND_ENDPOINT, "secrets", "secret" },
-    { ES_KIND_ENDPOINT, "headers", NULL },
-    { ES_KIND_ENDPOINT, "oauth", "client_secret" }
+    { ES_KIND_ENDPOINT, "secrets", "secret", NULL },
+    { ES_KIND_ENDPOINT, "headers", NULL, NULL },
+    { ES_KIND_ENDPOINT, "oauth", "client_secret", "token_url" }
 };
 
 typedef struct {
     const es_keyring_t  *ring;
+    uint64_t             identity;     /* of the store */
     es_str_t             name;
+    const json_t        *object;       /* the record of the secrets */
+    const json_t        *before;       /* the record that sealed them */
     json_t              *other;
+    const char          *item;         /* the member of the value that is the
+                                          secret, such as a header; or "" */
+    const char          *other_item;
     es_kind_t            kind;
+    const es_secret_field_t
+                        *other_field;
     bool                 sealed;
     unsigned             count;
     es_buf_t            *kids;
@@ -59,8 +69,11 @@ es_secrets_at(es_secrets_ctx_t *ctx, const es_secret_field_t *field,
     es_rc_t      rc;
     const char  *name;
 
+    ctx->item = "";
+
     if (json_is_object(value) && field->inner == NULL) {
         json_object_foreach(value, name, item) {
+            ctx->item = name;
             rc = json_is_string(item) ? fn(ctx, field, item) : ES_OK;
             if (rc != ES_OK) {
                 return rc;
@@ -125,20 +138,45 @@ es_secret_text(json_t *text)
 }
 
 
-/* A secret is encrypted together with its kind, record and member.  Otherwise
-   somebody who may write another endpoint could copy it there and have it
-   used. */
+/*
+ * Writes what a secret is encrypted together with: the store, the record, its
+ * partner, the member, and the origins to which the secret or what it earns is
+ * sent.  Otherwise somebody who may write records could have a secret that
+ * they cannot read sent to themselves.  No part has a blank in it.
+ *
+ * ES_CORRUPT: the record lacks one of the parts.
+ */
 
-static es_str_t
-es_secret_bound(const es_secrets_ctx_t *ctx, const es_secret_field_t *field,
-    char buf[ES_BOUND_MAX])
+static es_rc_t
+es_secret_bound(const es_secrets_ctx_t *ctx, const json_t *object,
+    const es_secret_field_t *field, es_buf_t *out)
 {
-    int  n;
+    char      origin[ES_ORIGIN_MAX], other[ES_ORIGIN_MAX] = "-";
+    json_t   *number, *url;
+    es_str_t  partner;
 
-    n = snprintf(buf, ES_BOUND_MAX, "%s/%.*s/%s", es_kind_name(ctx->kind),
-                 (int) ctx->name.len, ctx->name.data, field->member);
+    number = json_object_get(object, "number");
+    partner = es_text(json_object_get(object, "partner"));
+    url = field->url == NULL ? NULL
+          : json_object_get(json_object_get(object, field->member),
+                            field->url);
 
-    return (es_str_t) { buf, (size_t) n };
+    if (!json_is_integer(number) || partner.len == 0
+        || !es_origin(es_text(json_object_get(object, "url")), origin)
+        || (field->url != NULL && !es_origin(es_text(url), other)))
+    {
+        return ES_CORRUPT;
+    }
+
+    out->len = 0;
+
+    return es_buf_printf(out, "%016" PRIx64 " %s %.*s %" JSON_INTEGER_FORMAT
+                         " %.*s %s %s %s %s", ctx->identity,
+                         es_kind_name(ctx->kind), (int) ctx->name.len,
+                         ctx->name.data, json_integer_value(number),
+                         (int) partner.len, partner.data, field->member,
+                         ctx->item[0] != '\0' ? ctx->item : "-", origin,
+                         other);
 }
 
 
@@ -163,9 +201,9 @@ static es_rc_t
 es_secret_seal(es_secrets_ctx_t *ctx, const es_secret_field_t *field,
     json_t *text)
 {
-    char      bound[ES_BOUND_MAX], public_key[ES_PUBLIC_TEXT_MAX];
+    char      public_key[ES_PUBLIC_TEXT_MAX];
     es_rc_t   rc;
-    es_buf_t  out = { 0 };
+    es_buf_t  bound = { 0 }, out = { 0 };
 
     if (es_sealed(es_secret_text(text))) {
         return ES_OK;
@@ -175,20 +213,50 @@ es_secret_seal(es_secrets_ctx_t *ctx, const es_secret_field_t *field,
         public_key[0] = '\0';
     }
 
-    rc = es_seal(ctx->ring, es_secret_bound(ctx, field, bound),
-                 es_secret_text(text), es_str(public_key), &out);
+    rc = es_secret_bound(ctx, ctx->object, field, &bound);
+
+    if (rc == ES_OK) {
+        rc = es_seal(ctx->ring, (es_str_t) { bound.data, bound.len },
+                     es_secret_text(text), es_str(public_key), &out);
+    }
+
+    es_buf_free(&bound);
 
     return es_secret_replace(text, &out, rc);
 }
 
 
 es_rc_t
-es_secrets_seal(const es_keyring_t *ring, es_kind_t kind, es_str_t name,
-    json_t *object)
+es_secrets_seal(const es_keyring_t *ring, uint64_t identity, es_kind_t kind,
+    es_str_t name, json_t *object)
 {
-    es_secrets_ctx_t  ctx = { .ring = ring, .name = name, .kind = kind };
+    es_secrets_ctx_t  ctx = { .ring = ring, .identity = identity,
+                              .name = name, .object = object, .kind = kind };
 
     return es_secrets_each(&ctx, object, es_secret_seal);
+}
+
+
+/* Decrypts a secret that was sealed for the record `object`. */
+
+static es_rc_t
+es_secret_unseal(es_secrets_ctx_t *ctx, const json_t *object,
+    const es_secret_field_t *field, json_t *text)
+{
+    es_rc_t   rc;
+    es_buf_t  bound = { 0 }, out = { 0 };
+
+    rc = ctx->ring ? es_secret_bound(ctx, object, field, &bound)
+                   : ES_NOT_FOUND;
+
+    if (rc == ES_OK) {
+        rc = es_unseal(ctx->ring, (es_str_t) { bound.data, bound.len },
+                       es_secret_text(text), &out);
+    }
+
+    es_buf_free(&bound);
+
+    return es_secret_replace(text, &out, rc);
 }
 
 
@@ -196,19 +264,13 @@ static es_rc_t
 es_secret_open(es_secrets_ctx_t *ctx, const es_secret_field_t *field,
     json_t *text)
 {
-    char      bound[ES_BOUND_MAX];
-    es_rc_t   rc;
-    es_buf_t  out = { 0 };
+    es_rc_t  rc;
 
     if (!es_sealed(es_secret_text(text))) {
         return ES_OK;
     }
 
-    rc = ctx->ring == NULL
-         ? ES_NOT_FOUND
-         : es_unseal(ctx->ring, es_secret_bound(ctx, field, bound),
-                     es_secret_text(text), &out);
-    rc = es_secret_replace(text, &out, rc);
+    rc = es_secret_unseal(ctx, ctx->object, field, text);
 
     if (rc != ES_OK && ctx->rc != ES_CORRUPT) {
         ctx->rc = rc;
@@ -219,14 +281,59 @@ es_secret_open(es_secrets_ctx_t *ctx, const es_secret_field_t *field,
 
 
 es_rc_t
-es_secrets_open(const es_keyring_t *ring, es_kind_t kind, es_str_t name,
-    json_t *object)
+es_secrets_open(const es_keyring_t *ring, uint64_t identity, es_kind_t kind,
+    es_str_t name, json_t *object)
 {
-    es_secrets_ctx_t  ctx = { .ring = ring, .name = name, .kind = kind };
+    es_secrets_ctx_t  ctx = { .ring = ring, .identity = identity,
+                              .name = name, .object = object, .kind = kind };
 
     (void) es_secrets_each(&ctx, object, es_secret_open);
 
     return ctx.rc;
+}
+
+
+/* Leaves the secret in plain text if it belongs to another record than
+   before, so that it is sealed anew. */
+
+static es_rc_t
+es_secret_rebind(es_secrets_ctx_t *ctx, const es_secret_field_t *field,
+    json_t *text)
+{
+    bool      same;
+    es_rc_t   rc;
+    es_buf_t  now = { 0 }, before = { 0 };
+
+    if (!es_sealed(es_secret_text(text))) {
+        return ES_OK;
+    }
+
+    rc = es_secret_bound(ctx, ctx->object, field, &now);
+
+    if (rc == ES_OK) {
+        rc = es_secret_bound(ctx, ctx->before, field, &before);
+    }
+
+    same = rc == ES_OK && now.len == before.len
+           && memcmp(now.data, before.data, now.len) == 0;
+
+    es_buf_free(&now);
+    es_buf_free(&before);
+
+    return rc == ES_OK && !same
+           ? es_secret_unseal(ctx, ctx->before, field, text) : rc;
+}
+
+
+es_rc_t
+es_secrets_rebind(const es_keyring_t *ring, uint64_t identity, es_kind_t kind,
+    es_str_t name, const json_t *before, json_t *object)
+{
+    es_secrets_ctx_t  ctx = { .ring = ring, .identity = identity,
+                              .name = name, .object = object,
+                              .before = before, .kind = kind };
+
+    return es_secrets_each(&ctx, object, es_secret_rebind);
 }
 
 
@@ -314,9 +421,9 @@ static es_rc_t
 es_secret_equal(es_secrets_ctx_t *ctx, const es_secret_field_t *field,
     json_t *text)
 {
-    (void) field;
-
-    ctx->count += json_equal(text, ctx->other);
+    ctx->count += field == ctx->other_field
+                  && strcmp(ctx->item, ctx->other_item) == 0
+                  && json_equal(text, ctx->other);
 
     return ES_OK;
 }
@@ -326,9 +433,9 @@ static es_rc_t
 es_secret_known(es_secrets_ctx_t *ctx, const es_secret_field_t *field,
     json_t *text)
 {
-    es_secrets_ctx_t  search = { .kind = ctx->kind, .other = text };
-
-    (void) field;
+    es_secrets_ctx_t  search = { .kind = ctx->kind, .other = text,
+                                 .other_field = field,
+                                 .other_item = ctx->item };
 
     if (!es_sealed(es_secret_text(text))) {
         return ES_OK;

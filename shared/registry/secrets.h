@@ -22,16 +22,29 @@
 #include "registry/object.h"
 #include "registry/registry.h"
 
-/* Replaces each plain secret by its sealed form. */
-es_rc_t es_secrets_seal(const es_keyring_t *ring, es_kind_t kind,
-    es_str_t name, json_t *object);
+/*
+ * Replaces each plain secret by its sealed form.  The tag of a sealed secret
+ * also covers the store's identity, the record's kind, name, number and
+ * partner, the member (and the name of the header), the origin of `url`, and
+ * for a client secret that of `token_url`.  So a secret is of no use in another
+ * record, and in its own only while it goes where it was meant to go.
+ */
+es_rc_t es_secrets_seal(const es_keyring_t *ring, uint64_t identity,
+    es_kind_t kind, es_str_t name, json_t *object);
 
 /* Replaces each sealed secret by its plain text, and leaves those that it
    cannot open.  ES_NOT_FOUND: the keyring (NULL: none) lacks the key of a
-   secret. ES_CORRUPT: a secret is damaged or was copied from another record.
-   */
-es_rc_t es_secrets_open(const es_keyring_t *ring, es_kind_t kind,
-    es_str_t name, json_t *object);
+   secret.  ES_CORRUPT: a secret is damaged, or was sealed for another record
+   or another origin. */
+es_rc_t es_secrets_open(const es_keyring_t *ring, uint64_t identity,
+    es_kind_t kind, es_str_t name, json_t *object);
+
+/* Opens the sealed secrets that the change of the record from `before` to
+   `object` would make useless, so that es_secrets_seal() seals them for the new
+   record.  Outcomes are those of es_secrets_open(), but the first failure ends
+   it. */
+es_rc_t es_secrets_rebind(const es_keyring_t *ring, uint64_t identity,
+    es_kind_t kind, es_str_t name, const json_t *before, json_t *object);
 
 /* The number of secrets that are sealed, or of those that are not. */
 unsigned es_secrets_count(es_kind_t kind, json_t *object, bool sealed);
@@ -47,8 +60,9 @@ es_rc_t es_secrets_kids(es_kind_t kind, json_t *object, es_buf_t *kids);
 /* The same for all records of the registry. */
 es_rc_t es_registry_kids(es_store_t *store, es_buf_t *kids);
 
-/* True if each sealed secret of `input` is also in `stored` (NULL: nothing).
-   A client may repeat a sealed secret but must not bring its own. */
+/* True if each sealed secret of `input` is also in `stored` (NULL: nothing), in
+   the same member.  A client may repeat a sealed secret but must not bring its
+   own. */
 bool es_secrets_known(es_kind_t kind, json_t *input, json_t *stored);
 
 /* Checks a write.  ES_DENIED with a problem: `input` has plain secrets, the
@@ -59,6 +73,16 @@ es_rc_t es_secrets_admit(es_store_t *store, MDB_txn *txn, es_kind_t kind,
 /* Seals the object that is about to be stored, if the store has keys. */
 es_rc_t es_secrets_put(es_store_t *store, MDB_txn *txn, es_kind_t kind,
     es_str_t name, json_t *object);
+
+/* Opens the secrets that a change of their record would make useless, so that
+   es_secrets_put() seals them anew.  ES_DENIED with a problem: one of them
+   cannot be opened here. */
+es_rc_t es_secrets_move(es_store_t *store, MDB_txn *txn, es_kind_t kind,
+    es_str_t name, const json_t *before, json_t *object,
+    es_problem_t *problem);
+
+/* Says why es_secrets_open() failed, as a sentence without a full stop. */
+const char *es_secrets_reason(es_rc_t rc);
 
 /*
  * Verifies that a store with encrypted secrets has none in plain text and, if

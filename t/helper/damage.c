@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * damage replaces a record by one byte, or removes it, as no part of eventsync
- * does.
+ * damage replaces a record by one byte or by a text, or removes it, as no part
+ * of eventsync does.
  *
- *   damage DIRECTORY DATABASE KEY [remove]
+ *   damage DIRECTORY DATABASE KEY [remove | TEXT]
  */
 
 #include <lmdb.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,8 +21,17 @@ main(int argc, char **argv)
     MDB_txn  *txn;
     MDB_val   key, value = { 1, (char []) { "x" } };
 
+    bool      removes;
+
     if (argc != 4 && argc != 5) {
         return 2;
+    }
+
+    removes = argc == 5 && strcmp(argv[4], "remove") == 0;
+
+    if (argc == 5) {
+        value.mv_data = argv[4];
+        value.mv_size = strlen(argv[4]);
     }
 
     key.mv_data = argv[3];
@@ -33,8 +43,8 @@ main(int argc, char **argv)
         || (rc = mdb_env_open(env, argv[1], 0, 0660)) != 0
         || (rc = mdb_txn_begin(env, NULL, 0, &txn)) != 0
         || (rc = mdb_dbi_open(txn, argv[2], 0, &dbi)) != 0
-        || (rc = argc == 5 ? mdb_del(txn, dbi, &key, NULL)
-                           : mdb_put(txn, dbi, &key, &value, 0)) != 0
+        || (rc = removes ? mdb_del(txn, dbi, &key, NULL)
+                         : mdb_put(txn, dbi, &key, &value, 0)) != 0
         || (rc = mdb_txn_commit(txn)) != 0)
     {
         fprintf(stderr, "damage: %s\n", mdb_strerror(rc));
