@@ -130,6 +130,33 @@ ctl_key_collect(void *ctx, es_str_t name, es_str_t text)
 }
 
 
+/* Collects the endpoints that the key has made, which are its partner's. */
+
+static es_rc_t
+ctl_key_made(ctl_t *ctl, ctl_key_made_t *made)
+{
+    json_t    *key;
+    es_rc_t    rc;
+    es_str_t   partner;
+    es_buf_t   text = { 0 };
+
+    rc = es_registry_get(ctl->store, ES_KIND_KEY, es_str(made->key), &text);
+
+    if (rc == ES_OK) {
+        key = json_loadb(text.data, text.len, 0, NULL);
+        partner = es_str(json_string_value(json_object_get(key, "partner")));
+
+        rc = es_registry_each_of(ctl->store, ES_KIND_ENDPOINT, partner,
+                                 es_null_str, ctl_key_collect, made);
+        json_decref(key);
+    }
+
+    es_buf_free(&text);
+
+    return rc;
+}
+
+
 /* Pauses the endpoints instead of removing them, because some may be the
    partner's own work before the key leaked.  A paused endpoint is sent nothing
    and loses nothing, and an operator can look at it. */
@@ -144,8 +171,7 @@ ctl_key_pause(ctl_t *ctl, const char *id)
     ctl_key_made_t   made = { .key = id, .names = json_array() };
 
     rc = CTL_OK;
-    es = es_registry_each(ctl->store, ES_KIND_ENDPOINT, es_null_str,
-                          ctl_key_collect, &made);
+    es = ctl_key_made(ctl, &made);
 
     if (es != ES_OK) {
         rc = ctl_fail(CTL_FAILED, "cannot read the registry: %s",

@@ -23,7 +23,6 @@
 #include "registry/registry.h"
 
 
-#define NGX_HTTP_EVENTSYNC_EXAMINED      10000    /* endpoints for one page */
 #define NGX_HTTP_EVENTSYNC_MANAGE_RETRY  10       /* seconds */
 
 
@@ -93,7 +92,6 @@ ngx_http_eventsync_manage_parse(ngx_http_eventsync_ctx_t *ctx)
     }
 
     m->manage.limit = ctx->args->limit;
-    m->manage.scan_max = NGX_HTTP_EVENTSYNC_EXAMINED;
 
     if (ctx->args->has_list_after
         && ngx_http_eventsync_manage_after(&m->manage,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Verifies the registry: each record is found by its name, and the partner of
- * each key and endpoint exists.  Reports partners whose operations feed is not
+ * Verifies the registry: each record is found by its name, the partner of each
+ * key and endpoint exists, and the index by partner has all keys and endpoints
+ * with their lengths, and no others.  Reports partners whose operations feed is not
  * theirs alone, which a store may have from an earlier version.
  */
 
@@ -14,6 +15,7 @@
 #include "inspect/verify.h"
 #include "registry/object.h"
 #include "registry/operations.h"
+#include "registry/partner_index.h"
 #include "registry/record.h"
 #include "registry/registry.h"
 #include "store/env.h"
@@ -84,9 +86,12 @@ es_registry_operations(es_registry_walk_t *w, json_t *object)
 
 
 static void
-es_registry_has_partner(es_registry_walk_t *w, const json_t *object)
+es_registry_has_partner(es_registry_walk_t *w, const json_t *object,
+    size_t len)
 {
     MDB_val   text;
+    es_rc_t   rc;
+    uint64_t  indexed;
     es_str_t  partner;
 
     partner = es_str(json_string_value(json_object_get(object, "partner")));
@@ -96,7 +101,76 @@ es_registry_has_partner(es_registry_walk_t *w, const json_t *object)
            != ES_OK)
     {
         es_registry_fault(w, "there is no such partner");
+        return;
     }
+
+    rc = es_partner_index_get(w->store, w->txn, w->kind, partner, w->name,
+                              &indexed);
+
+    if (rc != ES_OK) {
+        es_registry_fault(w, "the index by partner lacks the record");
+
+    } else if (indexed != len) {
+        es_registry_fault(w, "the index by partner has another length");
+    }
+}
+
+
+/* An entry must lead to a record of its partner.  The length was compared when
+   the record was visited. */
+
+static void
+es_registry_entry(es_registry_walk_t *w, const MDB_val *key)
+{
+    json_t    *object;
+    MDB_val    text;
+    es_rc_t    rc;
+    es_str_t   partner;
+
+    if (!es_partner_index_key(key, &w->kind, &partner, &w->name)) {
+        w->totals->faults++;
+        w->fn(w->fn_ctx, "an entry of the index by partner is damaged");
+        return;
+    }
+
+    rc = es_object_text(w->store, w->txn, w->kind, w->name, &text);
+    object = rc == ES_OK ? json_loadb(text.mv_data, text.mv_size, 0, NULL)
+                         : NULL;
+
+    if (rc != ES_OK
+        || (object != NULL
+            && !es_str_eq(es_str(json_string_value(
+                                     json_object_get(object, "partner"))),
+                          partner)))
+    {
+        es_registry_fault(w, "the index by partner names another partner or "
+                          "a record that does not exist");
+    }
+
+    json_decref(object);
+}
+
+
+static es_rc_t
+es_registry_index(es_registry_walk_t *w)
+{
+    int          rc;
+    MDB_val      key, value;
+    MDB_cursor  *cursor;
+
+    rc = mdb_cursor_open(w->txn, es_env_dbi(w->store->registry,
+                                            ES_REGISTRY_BYPARTNER), &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        es_registry_entry(w, &key);
+    }
+
+    mdb_cursor_close(cursor);
+
+    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
 }
 
 
@@ -130,7 +204,7 @@ es_registry_record(es_registry_walk_t *w, const MDB_val *key,
         es_registry_fault(w, "the record is damaged");
 
     } else if (w->kind != ES_KIND_PARTNER) {
-        es_registry_has_partner(w, object);
+        es_registry_has_partner(w, object, value->mv_size);
 
     } else {
         rc = es_registry_operations(w, object);
@@ -205,6 +279,11 @@ es_verify_registry(es_store_t *store, es_verify_fn fn, void *ctx,
 
     if (rc == ES_OK) {
         rc = es_registry_walk(&w);
+
+        if (rc == ES_OK) {
+            rc = es_registry_index(&w);
+        }
+
         es_env_read_end(store->registry, w.txn);
     }
 

@@ -77,11 +77,9 @@ typedef struct {
     const char     *key;       /* for CREATE: the key's id */
     es_str_t        by;        /* for SKIP, CANCEL and DISCARD: the user, for
                                   the record; NUL-terminated */
-    unsigned        limit;     /* for LIST, ATTEMPTS and DEAD: size of a page;
-                                  a record of a feed that the key may not see
-                                  counts but is left out */
-    unsigned        scan_max;  /* for LIST: most endpoints, of all partners,
-                                  that a page examines */
+    unsigned        limit;     /* for LIST, ATTEMPTS and DEAD: how many records
+                                  a page examines; those of feeds that the key
+                                  may not see are left out */
 
     /* The position after which a list continues. */
     bool                   has_after;
@@ -111,6 +109,7 @@ typedef struct {
     char          etag[ES_ENDPOINT_ETAG_MAX];  /* of SHOW, CREATE, CHANGE */
     es_refusal_t  refusal;
     uint64_t      count;       /* of REMOVE: undelivered events */
+    unsigned      examined;    /* of LIST, ATTEMPTS and DEAD: records */
     bool          later;       /* the dispatcher will do it later */
 } es_manage_result_t;
 

@@ -26,8 +26,7 @@ typedef struct {
     bool                 paused;
     es_report_feeds_t    feeds;
     json_t              *list;
-    unsigned             room;         /* items left on the page */
-    unsigned             scans;        /* records left to examine */
+    unsigned             room;         /* records left to examine */
     char                 next[64];     /* position of the last item */
 } es_manage_ctx_t;
 

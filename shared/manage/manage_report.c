@@ -79,6 +79,7 @@ es_on_attempt(void *ctx, const es_attempt_t *attempt)
         return ES_STOP;
     }
 
+    m->managed->examined++;
     es_attempt_position_print(&position, m->next);
 
     /* tests and requests for tokens belong to no feed */
@@ -100,6 +101,7 @@ es_on_dead(void *ctx, const es_dead_t *dead)
         return ES_STOP;
     }
 
+    m->managed->examined++;
     es_dead_position_print(&position, m->next);
 
     return es_manage_tells(m, dead->feed)

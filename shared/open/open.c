@@ -61,6 +61,7 @@ static const es_env_db_t  es_registry_dbs[] = {
     [ES_REGISTRY_OBJECTS] = { "objects", 0, NULL },
     [ES_REGISTRY_META] = { "meta", 0, NULL },
     [ES_REGISTRY_REQUESTS] = { "requests", 0, NULL },
+    [ES_REGISTRY_BYPARTNER] = { "bypartner", 0, NULL },
     { NULL, 0, NULL }
 };
 

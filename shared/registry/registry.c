@@ -19,6 +19,7 @@
 #include "log/store_clock.h"
 #include "registry/object.h"
 #include "registry/origin.h"
+#include "registry/partner_index.h"
 #include "registry/record.h"
 #include "registry/registry.h"
 #include "registry/removed_endpoints.h"
@@ -84,6 +85,12 @@ es_object_put(es_write_t *w, MDB_txn *txn, json_t *object)
     rc = es_env_rc(mdb_put(txn, es_env_dbi(w->store->registry,
                                            ES_REGISTRY_OBJECTS),
                            &key, &data, 0));
+
+    if (rc == ES_OK) {
+        rc = es_partner_index_put(w->store, txn, w->kind, object, w->name,
+                                  strlen(text));
+    }
+
     free(text);
 
     return rc;
@@ -365,6 +372,11 @@ es_write_remove(es_write_t *w, MDB_txn *txn)
         if (rc != ES_OK) {
             return rc;
         }
+    }
+
+    rc = es_partner_index_del(w->store, txn, w->kind, w->name);
+    if (rc != ES_OK) {
+        return rc;
     }
 
     key = es_object_key(w->kind, w->name, buf);

@@ -11,8 +11,9 @@
  * read ignores them, because a newer version may have written them.
  *
  * registry.c implements the writes, load.c the loaded registry, object.c the
- * reads of single records, rekey.c the keys of secrets, and
- * removed_endpoints.c es_registry_removed_name().
+ * reads of single records, rekey.c the keys of secrets, partner_index.c the
+ * walk of a partner's records, and removed_endpoints.c
+ * es_registry_removed_name().
  *
  * Functions that take the store block for the disk.  Those that take a loaded
  * registry read memory only, and threads may share it.
@@ -339,6 +340,11 @@ typedef es_rc_t (*es_object_fn)(void *ctx, es_str_t name, es_str_t text);
 
 es_rc_t es_registry_each(es_store_t *store, es_kind_t kind, es_str_t after,
     es_object_fn fn, void *ctx);
+
+/* The same for the keys or endpoints of one partner, by the index
+   partner_index.h.  It reads no record of another. */
+es_rc_t es_registry_each_of(es_store_t *store, es_kind_t kind,
+    es_str_t partner, es_str_t after, es_object_fn fn, void *ctx);
 
 /* The first name after `name` (empty: the first of all), with its NUL.
    ES_NOT_FOUND: no further name. */

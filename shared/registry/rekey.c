@@ -14,6 +14,7 @@
 #include "base/base.h"
 #include "keys/keyring.h"
 #include "registry/object.h"
+#include "registry/partner_index.h"
 #include "registry/registry.h"
 #include "registry/secrets.h"
 #include "registry/unchanged.h"
@@ -284,6 +285,12 @@ es_rekey_record(es_rekey_t *r, MDB_txn *txn, MDB_cursor *cursor,
 
         rc = text ? es_env_rc(mdb_cursor_put(cursor, &of, &value,
                                              MDB_CURRENT)) : ES_NOMEM;
+
+        if (rc == ES_OK) {
+            rc = es_partner_index_put(r->store, txn, kind, object, name,
+                                      value.mv_size);
+        }
+
         free(text);
     }
 

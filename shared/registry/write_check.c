@@ -16,6 +16,7 @@
 #include "log/store_clock.h"
 #include "registry/object.h"
 #include "registry/operations.h"
+#include "registry/partner_index.h"
 #include "registry/record.h"
 #include "registry/registry.h"
 #include "registry/write.h"
@@ -222,49 +223,17 @@ es_write_check_fixed(es_write_t *w, json_t *object)
 es_rc_t
 es_write_check_unused(es_write_t *w, MDB_txn *txn, es_kind_t kind)
 {
-    int          rc;
-    char         letter;
-    json_t      *object;
-    MDB_val      key, data;
-    es_rc_t      result;
-    es_str_t     owner;
-    MDB_cursor  *cursor;
+    es_rc_t   rc;
+    es_str_t  name;
 
-    rc = mdb_cursor_open(txn, es_env_dbi(w->store->registry,
-                                         ES_REGISTRY_OBJECTS), &cursor);
-    if (rc != 0) {
-        return es_env_rc(rc);
+    rc = es_partner_index_first(w->store, txn, kind, w->name, &name);
+
+    if (rc == ES_OK) {
+        return es_problem_set(w->problem, ES_CONFLICT, -1, NULL,
+                              "the partner \"%.*s\" still has the %s "
+                              "\"%.*s\"", (int) w->name.len, w->name.data,
+                              es_kind_name(kind), (int) name.len, name.data);
     }
 
-    letter = es_kind_name(kind)[0];
-    key.mv_data = &letter;
-    key.mv_size = 1;
-    result = ES_OK;
-
-    for (rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
-         rc == 0 && *(const char *) key.mv_data == letter;
-         rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT))
-    {
-        object = json_loadb(data.mv_data, data.mv_size, 0, NULL);
-        owner = es_str(json_string_value(json_object_get(object, "partner")));
-
-        if (es_str_eq(owner, w->name)) {
-            result = es_problem_set(w->problem, ES_CONFLICT, -1, NULL,
-                                    "the partner \"%.*s\" still has the %s "
-                                    "\"%.*s\"", (int) w->name.len,
-                                    w->name.data, es_kind_name(kind),
-                                    (int) key.mv_size - 1,
-                                    (const char *) key.mv_data + 1);
-        }
-
-        json_decref(object);
-
-        if (result != ES_OK) {
-            break;
-        }
-    }
-
-    mdb_cursor_close(cursor);
-
-    return rc != 0 && rc != MDB_NOTFOUND ? es_env_rc(rc) : result;
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
 }

@@ -38,6 +38,7 @@
 #define ES_REGISTRY_OBJECTS  0
 #define ES_REGISTRY_META     1
 #define ES_REGISTRY_REQUESTS 2
+#define ES_REGISTRY_BYPARTNER 3
 
 /* Databases of delivery/ */
 #define ES_DELIVERY_PROGRESS  0

@@ -60,13 +60,41 @@ ok($t->verify, 'the store is sound without the key');
 
 # What verify would have said of less.
 my $damage = $t->build . '/helper/damage';
-sub damaged {
-    return if system($damage, $t->store . '/registry', 'objects', @_);
+sub damaged_in {
+    my ($database, @args) = @_;
+    return if system($damage, $t->store . '/registry', $database, @args);
     my ($rc, $out) = $t->ctl('verify');
     return "$rc $out";
 }
+sub damaged { return damaged_in('objects', @_) }
+
 SKIP: {
-    skip 'the helper has no sanitizer', 3 if !-x $damage;
+    skip 'the helper has no sanitizer', 11 if !-x $damage;
+
+    # The index by partner, in both directions.
+    my ($name) = grep { $t->ctl_ok('endpoint', 'show', $_)
+        =~ /"partner":"acme"/ } map { $_->[0] } @made;
+    like(damaged_in('bypartner', "eacme%$name"),
+        qr/^1 .*endpoint $name: the index by partner lacks the record/s,
+        'an entry that is none');
+    like(damaged_in('bypartner', "eacme%$name", 'remove'),
+        qr/^1 .*endpoint $name: the index by partner lacks the record/s,
+        'an entry that is gone');
+    like(damaged_in('bypartner', "ebolt%$name"),
+        qr/^1 .*endpoint $name: the index by partner names another partner/s,
+        'one of two partners');
+    is(($t->ctl('endpoint', 'remove', $name))[0], 0, 'the record is removed');
+    like(damaged_in('bypartner', 'kacme%aaaaaaaaaa'),
+        qr/^1 .*key aaaaaaaaaa: the index .*or a record that does not exist/s,
+        'an entry of no record');
+
+    # Whose a damaged record was, is found by its entry.
+    my ($id) = $t->ctl_ok('key', 'list') =~ /^(\w+) .*acme/m;
+    like(damaged("k$id"), qr/^1 .*key $id: the record is damaged/s,
+        'a damaged key');
+    is(($t->ctl('key', 'remove', $id))[0], 0, 'is removed');
+    unlike(($t->ctl('verify'))[1], qr/$id/, 'with its entry');
+
     like(damaged('pbolt', 'remove'), qr/^1 .*endpoint ep_\w+: there is no such partner/s,
         'a partner that is gone');
     like(damaged('pcord'), qr/^1 .*partner cord: the record is damaged/s,

@@ -2,7 +2,7 @@
 
 /*
  * damage replaces a record by one byte or by a text, or removes it, as no part
- * of eventsync does.
+ * of eventsync does.  A '%' in KEY stands for a NUL.
  *
  *   damage DIRECTORY DATABASE KEY [remove | TEXT]
  */
@@ -16,6 +16,7 @@ int
 main(int argc, char **argv)
 {
     int       rc;
+    char     *p;
     MDB_dbi   dbi;
     MDB_env  *env;
     MDB_txn  *txn;
@@ -36,6 +37,10 @@ main(int argc, char **argv)
 
     key.mv_data = argv[3];
     key.mv_size = strlen(argv[3]);
+
+    for (p = argv[3]; (p = strchr(p, '%')) != NULL; p++) {
+        *p = '\0';
+    }
 
     if ((rc = mdb_env_create(&env)) != 0
         || (rc = mdb_env_set_maxdbs(env, 16)) != 0

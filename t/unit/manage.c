@@ -14,6 +14,7 @@
 
 static char         dir[] = "/tmp/eventsync-manage-XXXXXX";
 static es_store_t  *store;
+static unsigned     examined;      /* by the last page */
 
 
 static void
@@ -77,6 +78,7 @@ page(es_manage_t *manage, const char *after, const char *expected)
     }
 
     is_str(es_str(text), expected, expected);
+    examined = managed.examined;
 
     json_decref(answer);
     es_buf_free(&managed.out);
@@ -86,8 +88,7 @@ page(es_manage_t *manage, const char *after, const char *expected)
 static void
 test_pages(void)
 {
-    es_manage_t  manage = { .partner = es_lit("one"), .limit = 10,
-                            .scan_max = 100 };
+    es_manage_t  manage = { .partner = es_lit("one"), .limit = 10 };
 
     endpoint("ep_aaaa", "one", "\"a\"");
     endpoint("ep_abbb", "two", "\"a\"");
@@ -101,19 +102,35 @@ test_pages(void)
     page(&manage, "ep_b", "ep_beee ep_bfff |");
 
     manage.limit = 1;
-    page(&manage, NULL, "ep_aaaa |ep_bddd");
+    page(&manage, NULL, "ep_aaaa |ep_aaaa");
+    manage.limit = 2;
+    page(&manage, "ep_aaaa", "ep_beee ep_bfff |");
+}
 
-    /* The place is behind what was looked at, and is no other's name. */
 
-    manage.limit = 10;
-    manage.scan_max = 2;
-    page(&manage, NULL, "ep_aaaa |ep_ac");
-    page(&manage, "ep_ac", "|ep_be");
-    page(&manage, "ep_be", "ep_beee ep_bfff |");
-    manage.scan_max = 1;
-    page(&manage, "ep_accc", "|ep_be");
-    page(&manage, "ep_be", "ep_beee |ep_bf");
-    page(&manage, "ep_bf", "ep_bfff |");
+/* However many endpoints others have, a list examines only the partner's. */
+
+static void
+test_examined(void)
+{
+    int           i;
+    char          name[32];
+    es_manage_t   manage = { .partner = es_lit("one"), .limit = 2 };
+
+    for (i = 0; i < 200; i++) {
+        (void) snprintf(name, sizeof(name), "ep_b%03d", i);
+        endpoint(name, i % 2 ? "on" : "onet", "\"a\"");
+    }
+
+    examined = 0;
+    page(&manage, NULL, "ep_aaaa ep_beee |ep_beee");
+    is_int(examined, 2, "a page examines as many as it has");
+    page(&manage, "ep_beee", "ep_bfff |");
+    is_int(examined, 1, "or as are left");
+
+    manage.partner = es_lit("three");
+    page(&manage, NULL, "|");
+    is_int(examined, 0, "or none");
 }
 
 
@@ -132,8 +149,7 @@ test_narrow(void)
     es_str_t     b[] = { es_lit("*") };
     es_str_t     c[] = { es_lit("a-x*"), es_lit("b"), es_lit("c") };
     es_narrow_t  narrow = { 0 };
-    es_manage_t  manage = { .partner = es_lit("three"), .limit = 10,
-                            .scan_max = 100 };
+    es_manage_t  manage = { .partner = es_lit("three"), .limit = 10 };
 
     covers(&narrow, "*", true);
 
@@ -171,6 +187,10 @@ test_narrow(void)
     page(&manage, NULL, "ep_1 ep_2 ep_3 ep_4 |");
     manage.narrow = narrow;
     page(&manage, NULL, "ep_1 ep_3 |");
+    manage.limit = 2;
+    page(&manage, NULL, "ep_1 |ep_2");
+    is_int(examined, 2, "an endpoint that is left out counts");
+    manage.limit = 10;
     manage.narrow.lists[2] = (es_patterns_t) { 1, b };
     page(&manage, NULL, "ep_1 ep_3 ep_4 |");
 }
@@ -258,8 +278,11 @@ main(void)
     create(ES_KIND_PARTNER, "one", "{\"feeds\":[\"*\"]}");
     create(ES_KIND_PARTNER, "two", "{\"feeds\":[\"*\"]}");
     create(ES_KIND_PARTNER, "three", "{\"feeds\":[\"*\"]}");
+    create(ES_KIND_PARTNER, "on", "{\"feeds\":[\"*\"]}");
+    create(ES_KIND_PARTNER, "onet", "{\"feeds\":[\"*\"]}");
 
     test_pages();
+    test_examined();
     test_narrow();
     test_places();
 

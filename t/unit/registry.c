@@ -10,6 +10,7 @@
 #include "open/open.h"
 #include "registry/control_request.h"
 #include "registry/endpoint_members.h"
+#include "registry/partner_index.h"
 #include "registry/registry.h"
 #include "registry/values.h"
 #include "store/store.h"
@@ -537,12 +538,17 @@ static es_rc_t
 remove_silently(MDB_txn *txn, void *ctx)
 {
     MDB_val  key = { 11, (char *) "kdddddddddd" };
+    es_rc_t  rc;
 
     (void) ctx;
 
-    return es_env_rc(mdb_del(txn, es_env_dbi(store->registry,
-                                             ES_REGISTRY_OBJECTS),
-                             &key, NULL));
+    rc = es_partner_index_del(store, txn, ES_KIND_KEY, es_lit("dddddddddd"));
+
+    return rc == ES_OK
+           ? es_env_rc(mdb_del(txn, es_env_dbi(store->registry,
+                                               ES_REGISTRY_OBJECTS),
+                               &key, NULL))
+           : rc;
 }
 
 
