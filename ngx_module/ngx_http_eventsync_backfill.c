@@ -37,6 +37,8 @@
 
 static ngx_int_t ngx_http_eventsync_backfill_start(
     ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn);
+static ngx_int_t ngx_http_eventsync_backfill_admit(
+    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_backfill_headers(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_backfill_prepare(
@@ -89,6 +91,8 @@ ngx_http_eventsync_backfill(ngx_http_eventsync_ctx_t *ctx)
     }
 
     if (rc != NGX_OK) {
+        ngx_http_eventsync_limit_leave(ctx);
+
         return ngx_http_eventsync_send_problem(ctx);
     }
 
@@ -126,7 +130,6 @@ ngx_http_eventsync_backfill_start(ngx_http_eventsync_ctx_t *ctx,
 {
     es_rc_t                          es;
     es_feed_t                        feed;
-    ngx_http_eventsync_charge_t      charges[3];
     ngx_http_eventsync_backfill_t   *bf;
 
     bf = ctx->backfill;
@@ -137,7 +140,8 @@ ngx_http_eventsync_backfill_start(ngx_http_eventsync_ctx_t *ctx,
     }
 
     if (ngx_http_eventsync_range(ctx, txn, &feed, &bf->after, &bf->to)
-        != NGX_OK)
+        != NGX_OK
+        || ngx_http_eventsync_backfill_admit(ctx) != NGX_OK)
     {
         return NGX_DECLINED;
     }
@@ -176,6 +180,17 @@ ngx_http_eventsync_backfill_start(ngx_http_eventsync_ctx_t *ctx,
     } else if (es != ES_OK) {
         return ngx_http_eventsync_fail_store(ctx, es);
     }
+
+    return NGX_OK;
+}
+
+
+/* before events are counted, which may take long */
+
+static ngx_int_t
+ngx_http_eventsync_backfill_admit(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_charge_t  charges[3];
 
     charges[0].policy = ES_POLICY_POLL;
     charges[0].cost = 1;

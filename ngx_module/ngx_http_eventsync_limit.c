@@ -47,6 +47,8 @@ static es_gcra_t ngx_http_eventsync_limit_apply(ngx_http_eventsync_ctx_t *ctx,
     ngx_uint_t take);
 static void ngx_http_eventsync_limit_undo(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_meter_t *meter, ngx_uint_t n);
+static void ngx_http_eventsync_limit_remember(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_meter_t *meter);
 static void ngx_http_eventsync_limit_note(ngx_http_eventsync_ctx_t *ctx,
     es_policy_t policy, es_gcra_t *result);
 static ngx_int_t ngx_http_eventsync_limit_enter(ngx_http_eventsync_ctx_t *ctx);
@@ -96,6 +98,8 @@ ngx_http_eventsync_limit(ngx_http_eventsync_ctx_t *ctx,
         return ngx_http_eventsync_limit_refuse(ctx);
     }
 
+    ngx_http_eventsync_limit_remember(ctx, &meter);
+
     ctx->limit.status = NGX_HTTP_EVENTSYNC_LIMIT_PASSED;
 
     return NGX_OK;
@@ -111,16 +115,62 @@ ngx_http_eventsync_limit_poll(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-void
-ngx_http_eventsync_limit_refund(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_charge_t *charges, ngx_uint_t n)
+ngx_int_t
+ngx_http_eventsync_limit_publish(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t n)
 {
-    ngx_http_eventsync_meter_t  meter;
+    uint64_t                     charged;
+    ngx_http_eventsync_charge_t  charge;
 
-    if (ctx->limit.status == NGX_HTTP_EVENTSYNC_LIMIT_PASSED
-        && ngx_http_eventsync_limit_collect(ctx, charges, n, &meter) == NGX_OK)
-    {
-        ngx_http_eventsync_limit_undo(ctx, &meter, meter.n);
+    charged = ctx->limit.charged[ES_POLICY_PUBLISH];
+
+    if (n <= charged) {
+        return NGX_OK;
+    }
+
+    charge.policy = ES_POLICY_PUBLISH;
+    charge.cost = n - charged;
+
+    return ngx_http_eventsync_limit(ctx, &charge, 1);
+}
+
+
+/* the remaining units are those at the time of the charge */
+
+void
+ngx_http_eventsync_limit_refund(ngx_http_eventsync_ctx_t *ctx)
+{
+    uint64_t                    cost, time;
+    es_rate_t                  *rate;
+    es_gcra_t                  *result;
+    ngx_uint_t                  i;
+    ngx_http_eventsync_zone_t  *zone;
+
+    for (i = 0; i < ES_POLICIES_ALL; i++) {
+
+        cost = ctx->limit.charged[i];
+
+        if (cost == 0) {
+            continue;
+        }
+
+        ctx->limit.charged[i] = 0;
+        zone = ngx_http_eventsync_zone(ctx);
+        rate = &ctx->limit.rates[i];
+        result = &ctx->limit.results[i];
+
+        if (i == ES_POLICY_ADDRESS) {
+            es_meters_refund(zone->addresses,
+                             ngx_http_eventsync_limit_address_key(ctx), rate,
+                             cost);
+
+        } else {
+            es_gcra_refund(&zone->slots[ctx->partner].tat[i], rate, cost);
+        }
+
+        time = es_rate_time_ns(rate, cost);
+
+        result->remaining = ngx_min(result->remaining + cost, rate->burst);
+        result->reset_ns -= ngx_min(time, result->reset_ns);
     }
 }
 
@@ -146,7 +196,9 @@ ngx_http_eventsync_limit_collect(ngx_http_eventsync_ctx_t *ctx,
             continue;
         }
 
-        if (charges[i].cost > rate->burst) {
+        if (charges[i].cost + ctx->limit.charged[charges[i].policy]
+            > rate->burst)
+        {
             meter->n = 0;
             return ngx_http_eventsync_limit_over_burst(ctx, &charges[i]);
         }
@@ -169,7 +221,8 @@ ngx_http_eventsync_limit_collect(ngx_http_eventsync_ctx_t *ctx,
     /* without authentication only the address identifies a client */
 
     if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF
-        && ctx->limit.rates[ES_POLICY_ADDRESS].burst)
+        && ctx->limit.rates[ES_POLICY_ADDRESS].burst
+        && ctx->limit.charged[ES_POLICY_ADDRESS] == 0)
     {
         meter->address = ngx_http_eventsync_limit_address_key(ctx);
         meter->charges[meter->n].policy = ES_POLICY_ADDRESS;
@@ -323,6 +376,27 @@ ngx_http_eventsync_limit_undo(ngx_http_eventsync_ctx_t *ctx,
             charge->cost = 0;
             result = ngx_http_eventsync_limit_apply(ctx, meter, charge, 0);
             ngx_http_eventsync_limit_note(ctx, charge->policy, &result);
+        }
+    }
+}
+
+
+/* only what a refund can return: not slots, nor bytes of a stream */
+
+static void
+ngx_http_eventsync_limit_remember(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_meter_t *meter)
+{
+    ngx_uint_t                    i;
+    ngx_http_eventsync_charge_t  *charge;
+
+    for (i = 0; i < meter->n; i++) {
+        charge = &meter->charges[i];
+
+        if (charge->policy != ES_POLICY_WAITS
+            && charge->policy != ES_POLICY_BACKFILL)
+        {
+            ctx->limit.charged[charge->policy] += charge->cost;
         }
     }
 }

@@ -3,8 +3,9 @@
 /*
  * Interface of the rate limiter.
  *
- * A handler charges a request once, by all policies that concern it, with
- * ngx_http_eventsync_limit(). A stream charges each piece as well. The rates
+ * A handler charges a request before it works for it, by all policies that
+ * concern it, with ngx_http_eventsync_limit(). It may charge again when it
+ * knows how much work there is. A stream charges each piece as well. The rates
  * are those found by the last ngx_http_eventsync_authenticate(). Long requests
  * authenticate repeatedly and so use the current rates.
  */
@@ -105,6 +106,7 @@ typedef enum {
 typedef struct {
     es_rate_t                         rates[ES_POLICIES_ALL];
     es_gcra_t                         results[ES_POLICIES_ALL];
+    uint64_t                          charged[ES_POLICIES_ALL];
     ngx_uint_t                        asked;      /* have a result */
     ngx_uint_t                        refused;
     ngx_http_eventsync_limit_status_e status;
@@ -136,9 +138,19 @@ ngx_int_t ngx_http_eventsync_limit(ngx_http_eventsync_ctx_t *ctx,
 /* Charges one poll. */
 ngx_int_t ngx_http_eventsync_limit_poll(ngx_http_eventsync_ctx_t *ctx);
 
-/* Refunds all charges of a request that turned out to cost nothing. */
-void ngx_http_eventsync_limit_refund(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_charge_t *charges, ngx_uint_t n);
+/*
+ * Charges a request to publish `n` events, less what it was charged already:
+ * one event before the body is read, and the rest after.
+ */
+ngx_int_t ngx_http_eventsync_limit_publish(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t n);
+
+/*
+ * Refunds all that the request was charged: when a limit refuses it, when the
+ * server cannot serve it, and when it turns out to be free. Safe to call at
+ * any time.
+ */
+void ngx_http_eventsync_limit_refund(ngx_http_eventsync_ctx_t *ctx);
 
 /*
  * Charges a piece of `n` bytes, at most ES_GCRA_DEBT, before a stream sends

@@ -63,13 +63,18 @@ ngx_http_eventsync_limit_over_burst(ngx_http_eventsync_ctx_t *ctx,
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_LARGE,
                                    "%uL events in one request exceed the "
                                    "quota's burst of %uL.",
-                                   charge->cost, burst);
+                                   charge->cost
+                                   + ctx->limit.charged[charge->policy],
+                                   burst);
 
     return ngx_http_eventsync_members(ctx, 64, ",\"maximum\":%uL", burst);
 }
 
 
-/* refuses the request by the policies in ctx->limit.refused */
+/*
+ * refuses the request by the policies in ctx->limit.refused; what it was
+ * charged before is returned, also in a dry run
+ */
 
 ngx_int_t
 ngx_http_eventsync_limit_refuse(ngx_http_eventsync_ctx_t *ctx)
@@ -80,6 +85,8 @@ ngx_http_eventsync_limit_refuse(ngx_http_eventsync_ctx_t *ctx)
     ngx_uint_t   i;
 
     last = ngx_http_eventsync_limit_count(ctx, names, names + sizeof(names));
+
+    ngx_http_eventsync_limit_refund(ctx);
 
     if (ctx->conf->limit.dry_run) {
         return NGX_OK;

@@ -205,15 +205,12 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_task_t *task)
     ctx->etag.data = (u_char *) m->managed.etag;
     ctx->etag.len = ngx_strlen(m->managed.etag);
 
-    if (m->manage.op == ES_MANAGE_SHOW) {
+    if (m->manage.op == ES_MANAGE_SHOW
+        && task->rc == ES_OK && ngx_http_eventsync_etag_matches(ctx))
+    {
+        ngx_http_eventsync_limit_refund(ctx);
 
-        if (task->rc == ES_OK && ngx_http_eventsync_etag_matches(ctx)) {
-            return ngx_http_eventsync_manage_not_modified(m);
-        }
-
-        if (ngx_http_eventsync_limit_poll(ctx) != NGX_OK) {
-            return ngx_http_eventsync_send_problem(ctx);
-        }
+        return ngx_http_eventsync_manage_not_modified(m);
     }
 
     if (task->rc != ES_OK) {

@@ -46,7 +46,6 @@ static ngx_int_t ngx_http_eventsync_pages_kept(ngx_http_eventsync_ctx_t *ctx,
     es_feed_t *feed, const es_page_t *page, int64_t time_ms);
 static ngx_int_t ngx_http_eventsync_pages_charge(
     ngx_http_eventsync_ctx_t *ctx);
-static void ngx_http_eventsync_pages_refund(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_pages_send(ngx_http_eventsync_ctx_t *ctx);
 
 
@@ -494,20 +493,6 @@ ngx_http_eventsync_pages_charge(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* a thread had to make the page to know its ETag */
-
-static void
-ngx_http_eventsync_pages_refund(ngx_http_eventsync_ctx_t *ctx)
-{
-    ngx_http_eventsync_charge_t  charge = { ES_POLICY_POLL, 1 };
-
-    if (ctx->cached->charged) {
-        ctx->cached->charged = 0;
-        ngx_http_eventsync_limit_refund(ctx, &charge, 1);
-    }
-}
-
-
 static ngx_int_t
 ngx_http_eventsync_pages_send(ngx_http_eventsync_ctx_t *ctx)
 {
@@ -528,7 +513,10 @@ ngx_http_eventsync_pages_send(ngx_http_eventsync_ctx_t *ctx)
     ctx->etag = lr->cached->etag;
 
     if (ngx_http_eventsync_etag_matches(ctx)) {
-        ngx_http_eventsync_pages_refund(ctx);
+
+        /* a thread may have had to make the page to know its ETag */
+
+        ngx_http_eventsync_limit_refund(ctx);
 
         return ngx_http_eventsync_cached_send(ctx, NGX_HTTP_NOT_MODIFIED);
     }

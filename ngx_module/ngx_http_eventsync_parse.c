@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Parses the body of a publish into events. The event loop parses a small
- * body. A thread parses a body that is large, is in a temporary file, must be
- * verified or decoded, or belongs to a feed that validates events by schema.
+ * Parses the body of a publish into events, and validates them by schema. The
+ * event loop parses a small body. A thread parses a body that is large, is in
+ * a temporary file, must be verified or decoded, or belongs to a feed that
+ * validates events.
  */
 
 
@@ -16,6 +17,7 @@
 
 #include "base/base.h"
 #include "base/reason.h"
+#include "limit/limit.h"
 #include "registry/registry.h"
 
 
@@ -32,7 +34,14 @@ typedef struct {
 
 static ngx_int_t ngx_http_eventsync_parse_post(
     ngx_http_eventsync_ctx_t *ctx, size_t size);
+static ngx_int_t ngx_http_eventsync_parse_task(ngx_http_eventsync_ctx_t *ctx,
+    ngx_thread_task_t *task);
 static void ngx_http_eventsync_parse_thread(void *data, ngx_log_t *log);
+static ngx_uint_t ngx_http_eventsync_parse_owes(
+    ngx_http_eventsync_publish_t *publish);
+static void ngx_http_eventsync_validate_thread(void *data, ngx_log_t *log);
+static void ngx_http_eventsync_validate_batch(
+    ngx_http_eventsync_publish_t *publish);
 static es_rc_t ngx_http_eventsync_gather(ngx_chain_t *in, es_buf_t *body);
 static void ngx_http_eventsync_parse_open(
     ngx_http_eventsync_publish_t *publish, es_str_t body);
@@ -66,6 +75,8 @@ ngx_http_eventsync_parse(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_fail_store(ctx, rc);
     }
 
+    ctx->publish->schema = (rule.schema != ES_SCHEMA_OFF);
+
     in = ctx->request->request_body ? ctx->request->request_body->bufs : NULL;
 
     size = 0;
@@ -77,7 +88,7 @@ ngx_http_eventsync_parse(ngx_http_eventsync_ctx_t *ctx)
     }
 
     if (size > NGX_HTTP_EVENTSYNC_INLINE
-        || (rule.schema != ES_SCHEMA_OFF && size)
+        || (ctx->publish->schema && size)
         || (ctx->body && size)
         || (in && (in->next || (file && size))))
     {
@@ -123,12 +134,43 @@ ngx_http_eventsync_parse_post(ngx_http_eventsync_ctx_t *ctx, size_t size)
     parse->size = size;
 
     task->handler = ngx_http_eventsync_parse_thread;
+
+    return (ngx_http_eventsync_parse_task(ctx, task) == NGX_OK) ? NGX_AGAIN
+                                                               : NGX_DECLINED;
+}
+
+
+/*
+ * Validates a parsed batch in a thread: a batch of many events, once all of
+ * them are charged. NGX_OK: the request will be resumed.
+ */
+
+ngx_int_t
+ngx_http_eventsync_validate(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_thread_task_t  *task;
+
+    task = ngx_thread_task_alloc(ctx->request->pool, 0);
+    if (task == NULL) {
+        return NGX_DECLINED;
+    }
+
+    task->ctx = ctx->publish;
+    task->handler = ngx_http_eventsync_validate_thread;
+
+    return ngx_http_eventsync_parse_task(ctx, task);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_parse_task(ngx_http_eventsync_ctx_t *ctx,
+    ngx_thread_task_t *task)
+{
     task->event.handler = ngx_http_eventsync_parse_event;
     task->event.data = ctx;
-    task->event.log = r->connection->log;
+    task->event.log = ctx->request->connection->log;
 
-    return (ngx_http_eventsync_task_block(ctx, task) == NGX_OK) ? NGX_AGAIN
-                                                               : NGX_DECLINED;
+    return ngx_http_eventsync_task_block(ctx, task);
 }
 
 
@@ -164,14 +206,45 @@ ngx_http_eventsync_parse_thread(void *data, ngx_log_t *log)
                                       (es_str_t) { body.data, body.len });
     }
 
-    /* validate before the commit, because commits are made one at a time */
-
-    if (publish->rc == ES_OK) {
-        publish->rc = es_batch_validate(publish->ctx->worker->es,
-                                        publish->batch, &publish->problem);
+    if (publish->rc == ES_OK && !ngx_http_eventsync_parse_owes(publish)) {
+        ngx_http_eventsync_validate_batch(publish);
     }
 
     es_buf_free(&body);
+}
+
+
+/* whether events must be charged before a thread may validate them */
+
+static ngx_uint_t
+ngx_http_eventsync_parse_owes(ngx_http_eventsync_publish_t *publish)
+{
+    ngx_http_eventsync_limited_t  *limit;
+
+    limit = &publish->ctx->limit;
+
+    return publish->schema
+           && limit->rates[ES_POLICY_PUBLISH].burst
+           && es_batch_count(publish->batch)
+              > limit->charged[ES_POLICY_PUBLISH];
+}
+
+
+static void
+ngx_http_eventsync_validate_thread(void *data, ngx_log_t *log)
+{
+    ngx_http_eventsync_validate_batch(data);
+}
+
+
+/* before the commit, because commits are made one at a time */
+
+static void
+ngx_http_eventsync_validate_batch(ngx_http_eventsync_publish_t *publish)
+{
+    publish->validated = 1;
+    publish->rc = es_batch_validate(publish->ctx->worker->es, publish->batch,
+                                    &publish->problem);
 }
 
 

@@ -25,6 +25,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_eventsync_fail_later(ngx_http_eventsync_ctx_t *ctx,
     const char *detail);
+static ngx_uint_t ngx_http_eventsync_problem_free(
+    const ngx_http_eventsync_problem_t *problem);
 static ngx_buf_t *ngx_http_eventsync_oauth_body(ngx_http_request_t *r,
     ngx_http_eventsync_problem_t *problem);
 static ngx_int_t ngx_http_eventsync_problem_headers(ngx_http_request_t *r,
@@ -349,6 +351,10 @@ ngx_http_eventsync_send_problem(ngx_http_eventsync_ctx_t *ctx)
     r = ctx->request;
     problem = ctx->problem;
 
+    if (problem == NULL || ngx_http_eventsync_problem_free(problem)) {
+        ngx_http_eventsync_limit_refund(ctx);
+    }
+
     if (problem == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -378,6 +384,20 @@ ngx_http_eventsync_send_problem(ngx_http_eventsync_ctx_t *ctx)
                           problem->oauth.len
                           ? &ngx_http_eventsync_json_type
                           : &ngx_http_eventsync_problem_content_type, b);
+}
+
+
+/* whether the server or a quota, not the request, is the reason */
+
+static ngx_uint_t
+ngx_http_eventsync_problem_free(const ngx_http_eventsync_problem_t *problem)
+{
+    ngx_uint_t  status;
+
+    status = ngx_http_eventsync_problem_status(problem);
+
+    return status >= NGX_HTTP_INTERNAL_SERVER_ERROR
+           || status == NGX_HTTP_TOO_MANY_REQUESTS;
 }
 
 

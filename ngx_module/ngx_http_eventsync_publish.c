@@ -20,7 +20,6 @@
 #include "base/query.h"
 #include "base/reason.h"
 #include "event/batch.h"
-#include "limit/limit.h"
 
 
 #define NGX_HTTP_EVENTSYNC_BATCH_KEPT  (1024 * 1024)
@@ -389,12 +388,17 @@ ngx_http_eventsync_publish_resume(ngx_http_request_t *r)
 }
 
 
-/* NGX_DONE: the batch is in a queue; NGX_AGAIN: an answer is being sent */
+/*
+ * Charges the events, has them validated, and adds them to a commit; called
+ * again after the validation. NGX_DONE: the batch is in a queue; NGX_AGAIN: an
+ * answer is being sent.
+ */
 
 static ngx_int_t
 ngx_http_eventsync_publish_parsed(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_http_eventsync_charge_t    charge;
+    size_t                         n;
+    ngx_int_t                      rc;
     ngx_http_eventsync_publish_t  *publish;
 
     publish = ctx->publish;
@@ -411,21 +415,29 @@ ngx_http_eventsync_publish_parsed(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    charge.policy = ES_POLICY_PUBLISH;
-    charge.cost = es_batch_count(publish->batch);
+    n = es_batch_count(publish->batch);
 
-    if (charge.cost == 0) {
+    if (n == 0) {
         (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_EVENT,
                                        "The request contains no event.");
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    /* reading the body may have taken long: check the permission again */
+    /*
+     * reading the body, or validating its events, may have taken long: check
+     * the permission again
+     */
 
     if (ngx_http_eventsync_permit(ctx) != NGX_OK
-        || ngx_http_eventsync_limit(ctx, &charge, 1) != NGX_OK
-        || ngx_http_eventsync_commit(ctx) != NGX_OK)
+        || ngx_http_eventsync_limit_publish(ctx, n) != NGX_OK)
     {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    rc = (publish->schema && !publish->validated)
+         ? ngx_http_eventsync_validate(ctx) : ngx_http_eventsync_commit(ctx);
+
+    if (rc != NGX_OK) {
         return ngx_http_eventsync_send_problem(ctx);
     }
 

@@ -33,12 +33,16 @@ struct ngx_http_eventsync_publish_s {
     ngx_http_eventsync_job_t          member;     /* the job in a group */
     ngx_uint_t                        unread;     /* unsigned  :1; the problem
                                                      is the body's */
+    ngx_uint_t                        schema;     /* unsigned  :1; the feed
+                                                     validates events */
+    ngx_uint_t                        validated;  /* unsigned  :1 */
     ngx_uint_t                        parsed;     /* unsigned  :1 */
     ngx_uint_t                        committed;  /* unsigned  :1 */
 };
 
 
 ngx_int_t ngx_http_eventsync_parse(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_validate(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_commit_init(ngx_http_eventsync_worker_t *w,
     ngx_cycle_t *cycle);
 ngx_int_t ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx);

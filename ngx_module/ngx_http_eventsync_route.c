@@ -66,12 +66,12 @@ static const ngx_http_eventsync_steps_t  ngx_http_eventsync_poll_steps = {
 };
 
 
-/* a publish is charged by the number of its events */
+/* charged as one event first, and the rest when the events are counted */
 
 static const ngx_http_eventsync_steps_t  ngx_http_eventsync_publish_steps = {
     NGX_HTTP_EVENTSYNC_PUBLISH, NGX_HTTP_EVENTSYNC_ARGS_NONE,
     NGX_HTTP_EVENTSYNC_PERMIT_PUBLISH, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
-    NGX_HTTP_EVENTSYNC_LIMIT_OWN, NGX_HTTP_EVENTSYNC_BODY_OWN,
+    NGX_HTTP_EVENTSYNC_LIMIT_PUBLISH, NGX_HTTP_EVENTSYNC_BODY_OWN,
     NULL, ngx_http_eventsync_publish_fields, ngx_http_eventsync_publish
 };
 
@@ -191,14 +191,14 @@ static const ngx_http_eventsync_steps_t
 };
 
 
-/* charged later, unless the answer is a 304 */
+/* a 304 returns the charge */
 
 static const ngx_http_eventsync_steps_t
     ngx_http_eventsync_manage_show_steps =
 {
     NGX_HTTP_EVENTSYNC_ENDPOINTS, NGX_HTTP_EVENTSYNC_ARGS_NONE,
     NGX_HTTP_EVENTSYNC_PERMIT_MANAGE, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
-    NGX_HTTP_EVENTSYNC_LIMIT_OWN, NGX_HTTP_EVENTSYNC_BODY_READ,
+    NGX_HTTP_EVENTSYNC_LIMIT_POLL, NGX_HTTP_EVENTSYNC_BODY_READ,
     ngx_http_eventsync_manage_parse, NULL, ngx_http_eventsync_manage
 };
 

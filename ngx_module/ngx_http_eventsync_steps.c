@@ -19,6 +19,7 @@
 
 static ngx_int_t ngx_http_eventsync_steps_accept(
     ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_steps_limit(ngx_http_eventsync_ctx_t *ctx);
 static void ngx_http_eventsync_steps_body(ngx_http_request_t *r);
 
 
@@ -44,8 +45,7 @@ ngx_http_eventsync_steps(ngx_http_eventsync_ctx_t *ctx)
         || ngx_http_eventsync_permit(ctx) != NGX_OK
         || ngx_http_eventsync_steps_accept(ctx) != NGX_OK
         || (steps->fields && steps->fields(ctx) != NGX_OK)
-        || (steps->limit == NGX_HTTP_EVENTSYNC_LIMIT_POLL
-            && ngx_http_eventsync_limit_poll(ctx) != NGX_OK))
+        || ngx_http_eventsync_steps_limit(ctx) != NGX_OK)
     {
         return ngx_http_eventsync_send_problem(ctx);
     }
@@ -104,6 +104,26 @@ ngx_http_eventsync_steps_accept(ngx_http_eventsync_ctx_t *ctx)
     }
 
     ctx->format += first;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_steps_limit(ngx_http_eventsync_ctx_t *ctx)
+{
+    switch (ctx->steps->limit) {
+
+    case NGX_HTTP_EVENTSYNC_LIMIT_POLL:
+        return ngx_http_eventsync_limit_poll(ctx);
+
+    case NGX_HTTP_EVENTSYNC_LIMIT_PUBLISH:
+        return ngx_http_eventsync_limit_publish(ctx, 1);
+
+    case NGX_HTTP_EVENTSYNC_LIMIT_FREE:
+    case NGX_HTTP_EVENTSYNC_LIMIT_OWN:
+        break;
+    }
 
     return NGX_OK;
 }

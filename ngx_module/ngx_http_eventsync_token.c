@@ -35,6 +35,7 @@ typedef enum {
 } ngx_http_eventsync_form_e;
 
 
+static void ngx_http_eventsync_token_charge(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_token_text(ngx_http_eventsync_ctx_t *ctx,
     es_str_t *body);
 static ngx_int_t ngx_http_eventsync_token_form(ngx_http_eventsync_ctx_t *ctx,
@@ -83,11 +84,14 @@ ngx_http_eventsync_token(ngx_http_eventsync_ctx_t *ctx)
 
     rc = NGX_DECLINED;
 
-    if (ngx_http_eventsync_token_form(ctx, form) == NGX_OK
-        && ngx_http_eventsync_token_client(ctx, form) == NGX_OK
-        && ngx_http_eventsync_token_grant(ctx, form, &jwt) == NGX_OK
-        && ngx_http_eventsync_limit_poll(ctx) == NGX_OK
-        && ngx_http_eventsync_token_sign(ctx, &jwt, &out) == NGX_OK)
+    if (ngx_http_eventsync_token_form(ctx, form) != NGX_OK
+        || ngx_http_eventsync_token_client(ctx, form) != NGX_OK)
+    {
+        ngx_http_eventsync_token_charge(ctx);
+
+    } else if (ngx_http_eventsync_limit_poll(ctx) == NGX_OK
+               && ngx_http_eventsync_token_grant(ctx, form, &jwt) == NGX_OK
+               && ngx_http_eventsync_token_sign(ctx, &jwt, &out) == NGX_OK)
     {
         rc = ngx_http_eventsync_token_send(ctx, &out);
     }
@@ -96,6 +100,31 @@ ngx_http_eventsync_token(ngx_http_eventsync_ctx_t *ctx)
     es_buf_free(&out);
 
     return rc;
+}
+
+
+/*
+ * Charges the address of a client that is not known, because the request is
+ * malformed. A failed authentication has charged it already.
+ */
+
+static void
+ngx_http_eventsync_token_charge(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_uint_t  status;
+
+    if (ctx->problem == NULL) {
+        return;
+    }
+
+    status = ngx_http_eventsync_problem_status(ctx->problem);
+
+    if (status == NGX_HTTP_BAD_REQUEST
+        || status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE
+        || status == NGX_HTTP_UNSUPPORTED_MEDIA_TYPE)
+    {
+        ngx_http_eventsync_limit_failed(ctx);
+    }
 }
 
 

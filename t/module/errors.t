@@ -293,7 +293,8 @@ row(413, 'too-large', publish($events, sprintf("%x\r\n%s\r\n0\r\n\r\n", 70000,
     'x' x 70000), 'transfer-encoding' => 'chunked'));
 row(413, 'too-large', publish('/quota/feeds/orders/events',
     join("\n", map { $event->() } 1 .. 3),
-    'content-type' => 'application/x-ndjson'), members => { maximum => 2 });
+    'content-type' => 'application/x-ndjson'), members => { maximum => 2 },
+    headers => \%quota);
 
 row(415, 'unsupported-media-type', publish($events, $event->(),
     'content-type' => $_)) for 'text/plain', '', 'application/jsonx';

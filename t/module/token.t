@@ -122,8 +122,8 @@ http {
         listen 127.0.0.1:%%PORT_0%%;
         location /v1/ { $all client_max_body_size 4k; }
         location /short/ { $all eventsync_token_lifetime 2s; eventsync_sse_heartbeat 50s; }
-        location /poor/ { $all eventsync_limit poll rate=1r/d burst=2; }
-        location /strict/ { $all eventsync_limit address rate=1r/d burst=2; }
+        location /poor/ { $all eventsync_limit poll rate=1r/d burst=3; }
+        location /strict/ { $all eventsync_limit address rate=1r/d burst=6; }
         location /open/ { eventsync_token on; eventsync_auth off; }
         location /nokey/ { eventsync_poll on; }
         location = /ops/metrics { eventsync_metrics on; eventsync_auth off; }
@@ -155,7 +155,7 @@ sub ask {
     my $body = join '&', 'grant_type=client_credentials',
         defined $opts{scope} ? "scope=$opts{scope}" : (),
         $opts{basic} ? () : 'client_id=' . id($with) . "&client_secret=$with";
-    my %headers = ('content-type' => $form);
+    my %headers = ('content-type' => $opts{type} // $form);
     $headers{authorization} = basic(id($with), $with) if $opts{basic};
 
     return $t->http(POST => ($opts{prefix} // '/v1') . '/token', \%headers,
@@ -594,10 +594,12 @@ sub forged {
 sub limited {
     my $answer = ask($key, prefix => '/poor');
     is($answer->{status}, 200, 'the first');
-    like($answer->{headers}{ratelimit}, qr/^"poll";r=1;/, 'is charged as a poll');
+    like($answer->{headers}{ratelimit}, qr/^"poll";r=2;/, 'is charged as a poll');
     my $token = $json->decode($answer->{body})->{access_token};
-    error(ask($key, prefix => '/poor', scope => 'x'), 400, 'invalid_scope', qr/./, 'a mistake');
-    is(get('/poor/feeds/prices/events', $token)->{status}, 200, 'which is not');
+    $answer = ask($key, prefix => '/poor', scope => 'x');
+    error($answer, 400, 'invalid_scope', qr/./, 'a mistake');
+    like($answer->{headers}{ratelimit}, qr/^"poll";r=1;/, 'which is charged, too');
+    is(get('/poor/feeds/prices/events', $token)->{status}, 200, 'the last');
     $answer = ask($key, prefix => '/poor');
     is("$answer->{status} " . ($json->decode($answer->{body})->{status} // ''), '429 429',
         'over the limit: a problem');
@@ -607,7 +609,12 @@ sub limited {
     my $short = token($key, prefix => '/short');
     my $path = '/strict/feeds/prices/events';
     ok(wait_for(sub { get('/v1/feeds/prices/events', $short)->{status} == 401 }, 5), 'expired');
-    is(get($path, $short)->{status}, 401, 'an expired token is no guess') for 1 .. 4;
+    is(get($path, $short)->{status}, 401, 'an expired token is no guess') for 1 .. 8;
+    is(ask($key, prefix => '/strict', body => "grant_type=$_")->{status}, 400,
+        'a request that names no client as it should: its address is charged')
+        for '%zz', 'a&grant_type=b';
+    is(ask($key, prefix => '/strict', type => 'text/plain')->{status}, 415, 'of another type');
+    is(ask($key, prefix => '/strict', body => 'x' x 100_000)->{status}, 413, 'too large');
     is(ask($key, prefix => '/strict', body => 'x=1')->{status}, 401, 'a client that fails');
     is(get($path, "$short.")->{status}, 401, 'a token that is none');
     is(ask($key, prefix => '/strict')->{status}, 429, 'is limited by its address');
