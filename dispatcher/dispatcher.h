@@ -38,6 +38,7 @@
  *     window.c             the number of concurrent requests to an endpoint
  *     rate.c               the rate limit of an endpoint
  *     slots.c              shares all concurrent requests among partners
+ *     host.c               bounds the requests in flight to each host
  *     failing.c            reports and stops endpoints that keep failing
  *     notice.c             composes operational events
  *     notifier.c           publishes them, in a thread
@@ -83,6 +84,7 @@
 #include "registry/registry.h"
 
 #include "channel.h"
+#include "host.h"
 #include "interfaces.h"
 #include "loader.h"
 #include "loop.h"
@@ -134,6 +136,8 @@ struct esd_dispatcher {
     esd_away_t           **away;       /* by the endpoint's number */
     size_t                 naway;
     uint64_t               lost;       /* events since the store was created */
+    esd_lanes_t            first;      /* ready lanes whose host has room for
+                                          them, see host.c */
     esd_lanes_t            ready;
     esd_lanes_t            later;      /* ready lanes of doubted endpoints */
     esd_targets_t          testing;    /* their test events get a turn */
@@ -141,6 +145,7 @@ struct esd_dispatcher {
                                           polled sockets */
     int                    nready;     /* turns of other lanes since then */
     esd_slots_t            slots;
+    esd_hosts_t            hosts;
     esd_sends_t            trickles;   /* see trickle.c; earliest end first */
     ev_timer               trickle;
 

@@ -9,11 +9,13 @@
  */
 
 #include <ev.h>
+#include <sys/queue.h>
 
 #include "base/base.h"
 
 #include "channel.h"
 #include "dispatcher.h"
+#include "host.h"
 #include "loop.h"
 #include "notifier.h"
 #include "refresh.h"
@@ -91,8 +93,10 @@ esd_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
     for (n = 0; n < ESD_LOOP_TURNS; n++) {
         esd_refresh(d);
         esd_channels_reap(d);
+        (void) esd_hosts_wake(d);
         esd_test_events_run(d);
         more = esd_select_run(d);
+        more |= !TAILQ_EMPTY(&d->testing);
 
         if (!esd_channels_run(d)) {
             break;

@@ -25,6 +25,7 @@
 #define ESD_TLS_DIR          "/etc/eventsync/tls"
 #define ESD_CONNECTIONS      2048
 #define ESD_CONNECTIONS_MAX  65536
+#define ESD_PER_HOST         256
 #define ESD_WAITING          500000
 #define ESD_WAITING_MAX      100000000
 #define ESD_COMMIT_MS        5
@@ -44,6 +45,7 @@ enum {
     ESD_OPT_PROXY,
     ESD_OPT_PROXY_AUTH_FILE,
     ESD_OPT_MAX_CONNECTIONS,
+    ESD_OPT_MAX_PER_HOST,
     ESD_OPT_MAX_WAITING,
     ESD_OPT_COMMIT_INTERVAL,
     ESD_OPT_ATTEMPT_RETENTION,
@@ -66,6 +68,7 @@ static const struct option  esd_long_options[] = {
     { "proxy", required_argument, NULL, ESD_OPT_PROXY },
     { "proxy-auth-file", required_argument, NULL, ESD_OPT_PROXY_AUTH_FILE },
     { "max-connections", required_argument, NULL, ESD_OPT_MAX_CONNECTIONS },
+    { "max-per-host", required_argument, NULL, ESD_OPT_MAX_PER_HOST },
     { "max-waiting", required_argument, NULL, ESD_OPT_MAX_WAITING },
     { "commit-interval", required_argument, NULL, ESD_OPT_COMMIT_INTERVAL },
     { "attempt-retention", required_argument, NULL,
@@ -102,6 +105,8 @@ static const char  esd_help[] =
     "                            its first line; its mode is 0600 or 0640\n"
     "  --max-connections=N       maximum number of concurrent requests to all\n"
     "                            endpoints (2048)\n"
+    "  --max-per-host=N          maximum number of concurrent requests to one\n"
+    "                            host and port, of all endpoints (256)\n"
     "  --max-waiting=N           maximum number of waiting events of all\n"
     "                            endpoints; each takes about 100 bytes of\n"
     "                            memory (500000)\n"
@@ -211,6 +216,12 @@ esd_option_limit(esd_options_t *o, int option)
                                                "number from 1 to 65536, not "
                                                "\"%s\"",
                                                optarg, ESD_CONNECTIONS_MAX);
+        return true;
+
+    case ESD_OPT_MAX_PER_HOST:
+        o->max_per_host = esd_option_number("--max-per-host must be a number "
+                                            "from 1 to 65536, not \"%s\"",
+                                            optarg, ESD_CONNECTIONS_MAX);
         return true;
 
     case ESD_OPT_MAX_WAITING:
@@ -367,6 +378,7 @@ esd_options_parse(int argc, char **argv, esd_options_t *o)
     esd_egress_init(&o->egress);
     o->tls_dir = ESD_TLS_DIR;
     o->max_connections = ESD_CONNECTIONS;
+    o->max_per_host = ESD_PER_HOST;
     o->max_waiting = ESD_WAITING;
     o->commit_ms = ESD_COMMIT_MS;
     o->attempts_ms = ESD_ATTEMPTS_MS;

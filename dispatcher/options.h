@@ -22,6 +22,7 @@ typedef struct {
     const char   *proxy_auth_file;
     esd_egress_t  egress;
     unsigned      max_connections;
+    unsigned      max_per_host;    /* requests in flight to one host */
     unsigned      max_waiting;     /* items of all lanes, see
                                       esd_lane_room() */
     uint32_t      commit_ms;

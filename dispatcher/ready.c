@@ -21,6 +21,7 @@
 void
 esd_ready_init(esd_dispatcher_t *d)
 {
+    TAILQ_INIT(&d->first);
     TAILQ_INIT(&d->ready);
     TAILQ_INIT(&d->later);
     TAILQ_INIT(&d->testing);
@@ -44,6 +45,26 @@ esd_ready_lanes(esd_dispatcher_t *d, esd_target_t *target)
 
     esd_each(lane, &target->lanes, in_target) {
         esd_ready_lane(d, lane);
+    }
+}
+
+
+void
+esd_ready_first(esd_dispatcher_t *d, esd_target_t *target)
+{
+    esd_lane_t  *lane;
+
+    if (!esd_target_enabled(target)) {
+        return;
+    }
+
+    esd_each(lane, &target->lanes, in_target) {
+        if (lane->ready != NULL) {
+            TAILQ_REMOVE(lane->ready, lane, in_ready);
+        }
+
+        lane->ready = &d->first;
+        TAILQ_INSERT_TAIL(lane->ready, lane, in_ready);
     }
 }
 

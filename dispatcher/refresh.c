@@ -22,6 +22,7 @@
 #include "away.h"
 #include "control.h"
 #include "dispatcher.h"
+#include "host.h"
 #include "lane.h"
 #include "loader.h"
 #include "log.h"
@@ -370,6 +371,7 @@ esd_refresh_load(esd_dispatcher_t *d)
 
     esd_ready_init(d);
     esd_slots_init(d);
+    esd_hosts_init(d);
 
     rc = esd_saved_load(d->store, &d->saved);
 

@@ -21,6 +21,7 @@
 #include "channel.h"
 #include "dispatcher.h"
 #include "health.h"
+#include "host.h"
 #include "item.h"
 #include "lane.h"
 #include "log.h"
@@ -311,6 +312,7 @@ esd_select_allowed(esd_dispatcher_t *d, esd_lane_t *lane)
     }
 
     return esd_health_room(target)
+           && esd_host_room(d, &target->caller)
            && esd_slot_room(d, lane)
            && esd_rate_room(target);
 }
@@ -383,6 +385,14 @@ esd_select_lane(esd_dispatcher_t *d)
 {
     esd_lane_t  *lane, *later;
 
+    lane = TAILQ_FIRST(&d->first);
+
+    if (lane != NULL) {
+        TAILQ_REMOVE(&d->first, lane, in_ready);
+        lane->ready = NULL;
+        return lane;
+    }
+
     lane = esd_slots_left(d) ? TAILQ_FIRST(&d->ready) : NULL;
     later = d->nlater < ESD_LATER_TURNS ? TAILQ_FIRST(&d->later) : NULL;
 
@@ -418,8 +428,22 @@ esd_select_held(const esd_dispatcher_t *d)
 static bool
 esd_select_any(const esd_dispatcher_t *d)
 {
-    return (!TAILQ_EMPTY(&d->ready) && esd_slots_left(d))
+    return !TAILQ_EMPTY(&d->first)
+           || (!TAILQ_EMPTY(&d->ready) && esd_slots_left(d))
            || !TAILQ_EMPTY(&d->later);
+}
+
+
+/* Wakes what waits for a slot or a host; true: there was something. */
+
+static bool
+esd_select_wake(esd_dispatcher_t *d)
+{
+    bool  woken;
+
+    woken = esd_slots_wake(d);
+
+    return esd_hosts_wake(d) || woken;
 }
 
 
@@ -459,7 +483,7 @@ esd_select_run(esd_dispatcher_t *d)
 
             /* a lane that was woken may have had nothing to send */
 
-            if (esd_select_any(d) || !esd_slots_wake(d)) {
+            if (esd_select_any(d) || !esd_select_wake(d)) {
                 break;
             }
 

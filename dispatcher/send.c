@@ -24,6 +24,7 @@
 #include "channel.h"
 #include "destination.h"
 #include "dispatcher.h"
+#include "host.h"
 #include "item.h"
 #include "lane.h"
 #include "message.h"
@@ -440,6 +441,8 @@ esd_send_start(esd_send_t *send, esd_lane_t *lane, esd_send_fn ended)
 
     target->retrying += send->retry;
     esd_slot_take(send);
+    esd_host_take(send, send->kind == ESD_SEND_TOKEN ? &target->token_caller
+                                                     : &target->caller);
 
     return ES_OK;
 }
@@ -469,6 +472,7 @@ esd_send_end(esd_send_t *send)
     send->lane = NULL;
     esd_trickle_end(send);
     esd_slot_release(send);
+    esd_host_release(send);
 
     if (send->body.cap > ESD_BODY_KEEP) {
         es_buf_free(&send->body);

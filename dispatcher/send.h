@@ -50,6 +50,7 @@ struct esd_send {
     TAILQ_ENTRY(esd_send)   link;      /* in a list of the lane or of the
                                           target */
     esd_channel_t          *channel;
+    esd_host_t             *host;      /* while it is in flight */
     CURL                   *easy;
     CURLU                  *url;
     uint64_t                revision;  /* of the endpoint when it was set up */

@@ -28,6 +28,7 @@
 #include "dispatcher.h"
 #include "failing.h"
 #include "health.h"
+#include "host.h"
 #include "lane.h"
 #include "log.h"
 #include "loss.h"
@@ -161,6 +162,8 @@ esd_target_destroy(esd_dispatcher_t *d, esd_target_t *target)
     }
 
     esd_rate_done(target);
+    esd_caller_set(target, &target->caller, es_null_str);
+    esd_caller_set(target, &target->token_caller, es_null_str);
     esd_token_done(target);
     esd_ready_leave_tests(d, target);
     esd_test_events_drop(target);
@@ -197,6 +200,9 @@ esd_target_change(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
     target->longest_ms = esd_schedule_longest(target->conf);
     esd_window_reset(target);
     esd_rate_reset(target);
+    esd_caller_set(target, &target->caller, target->conf->url);
+    esd_caller_set(target, &target->token_caller,
+                   target->conf->oauth.token_url);
     esd_token_reset(target);
 
     esd_failing_change(d, target);

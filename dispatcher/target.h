@@ -23,6 +23,7 @@
 
 #include "bearer.h"
 #include "channel.h"
+#include "host.h"
 #include "slots.h"
 #include "types.h"
 #include "window.h"
@@ -31,6 +32,8 @@ struct esd_target {
     esd_dispatcher_t      *d;
     uint32_t               number;
     esd_slot_holder_t     *holder;     /* its partner */
+    esd_caller_t           caller;     /* of the host of its URL */
+    esd_caller_t           token_caller;   /* of that of its token server */
     const es_endpoint_t   *conf;       /* in the loaded registry */
     uint64_t               revision;   /* of the record in use */
     uint64_t               partner_revision;

@@ -22,6 +22,7 @@
 
 #include "channel.h"
 #include "dispatcher.h"
+#include "host.h"
 #include "log.h"
 #include "message.h"
 #include "outcome.h"
@@ -172,7 +173,7 @@ esd_test_event_start(esd_dispatcher_t *d, esd_target_t *target,
 
 
 static bool
-esd_test_event_room(const esd_dispatcher_t *d, const esd_target_t *target)
+esd_test_event_room(esd_dispatcher_t *d, esd_target_t *target)
 {
     unsigned           n;
     const esd_send_t  *send;
@@ -186,6 +187,7 @@ esd_test_event_room(const esd_dispatcher_t *d, const esd_target_t *target)
     return n < ESD_TEST_EVENTS_MAX
            && !d->stopping
            && !esd_descriptors_short(d)
+           && esd_host_room(d, &target->caller)
            && esd_slot_available(d, target);
 }
 

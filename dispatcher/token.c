@@ -24,6 +24,7 @@
 #include "bearer.h"
 #include "dispatcher.h"
 #include "failing.h"
+#include "host.h"
 #include "log.h"
 #include "message.h"
 #include "outcome.h"
@@ -405,6 +406,7 @@ esd_token_ready(esd_dispatcher_t *d, esd_target_t *target)
     if ((token->line.len == 0 || now_us >= token->refresh_us)
         && now_us >= token->until_us
         && !token->fetching
+        && esd_host_room(d, &target->token_caller)
         && esd_slot_available(d, target))
     {
         esd_token_fetch(d, target);

@@ -16,10 +16,11 @@ typedef struct __attribute__((packed)) {
     uint32_t  classes;
     uint32_t  durations;
     uint64_t  dead;
+    uint64_t  host_waits;
     uint64_t  duration_us;
 } es_tally_value_t;
 
-ES_STORED_SIZE(es_tally_value_t, 24);
+ES_STORED_SIZE(es_tally_value_t, 32);
 
 #define ES_TALLY_DURATIONS  (ES_TALLY_BUCKETS + 1)
 
@@ -69,6 +70,7 @@ es_changeset_tally(es_changeset_t *c, const es_tally_t *tally)
     value.classes = ES_ATTEMPT_CLASSES;
     value.durations = ES_TALLY_DURATIONS;
     value.dead = tally->dead;
+    value.host_waits = tally->host_waits;
     value.duration_us = tally->duration_us;
 
     p = record;
@@ -111,6 +113,7 @@ es_tally_decode(void *ctx, const MDB_val *key, const MDB_val *record)
                                                  : ES_ATTEMPT_CLASSES;
 
     tally->dead = value.dead;
+    tally->host_waits = value.host_waits;
     memcpy(tally->attempts, p, classes * sizeof(uint64_t));
 
     if (value.durations == ES_TALLY_DURATIONS) {

@@ -17,6 +17,8 @@
 typedef struct {
     uint64_t  attempts[ES_ATTEMPT_CLASSES];    /* recorded, of any kind */
     uint64_t  dead;                            /* new dead letters */
+    uint64_t  host_waits;                      /* times that an endpoint had to
+                                                  wait for its host */
     uint64_t  duration_us;                     /* sum over `within` */
     /* Attempts that were sent, by the lowest bound that holds; the last
        element counts those above all bounds. */

@@ -450,6 +450,9 @@ es_metrics_attempts(const es_delivery_watch_t *w, es_exposition_t *e)
 
     es_metric_counter(e, "eventsync_delivery_exhausted_total",
                       "Events that became dead letters.", tally->dead);
+    es_metric_counter(e, "eventsync_delivery_host_waits_total",
+                      "Times that an endpoint had to wait for another request "
+                      "to its host to end.", tally->host_waits);
 }
 
 

@@ -215,6 +215,7 @@ for my $bad (['--store'], ['--nonsense'], ['extra'], [],
     ['--store=x', '--nat64=fd00::1/64'],
     ['--store=x', '--nat64=fd00::100:0:0:0/96'],
     ['--store=x', '--max-connections=0'],
+    ['--store=x', '--max-per-host=0'], ['--store=x', '--max-per-host=many'],
     ['--store=x', '--max-waiting=0'],
     ['--store=x', '--commit-interval=soon'],
     ['--store=x', '--log-level=loud'])

@@ -71,8 +71,8 @@ test_record(void)
     es_tally_t  tally, read;
     struct __attribute__((packed)) {
         uint32_t  classes, durations;
-        uint64_t  dead, duration_us, numbers[4];
-    } other = { 2, 2, 7, 8, { 1, 2, 3, 4 } };
+        uint64_t  dead, host_waits, duration_us, numbers[4];
+    } other = { 2, 2, 7, 9, 8, { 1, 2, 3, 4 } };
 
     memset(&read, 1, sizeof(read));
     memset(&tally, 0, sizeof(tally));
@@ -91,7 +91,7 @@ test_record(void)
     ok(put(&other, sizeof(other)) == ES_OK
        && es_delivery_tally(store, &read) == ES_OK, "of another version");
     ok(read.attempts[0] == 1 && read.attempts[1] == 2 && read.attempts[2] == 0
-       && read.dead == 7, "are the classes that it had");
+       && read.dead == 7 && read.host_waits == 9, "are the classes that it had");
     ok(read.within[0] == 0 && read.within[1] == 0 && read.duration_us == 0,
        "and no durations, if their bounds are others");
 
