@@ -512,31 +512,6 @@ es_registry_endpoints(const es_registry_t *registry, size_t *n)
 
 
 bool
-es_patterns_match(const es_patterns_t *patterns, es_str_t feed)
-{
-    size_t    i;
-    es_str_t  p;
-
-    for (i = 0; i < patterns->n; i++) {
-        p = patterns->list[i];
-
-        if (p.data[p.len - 1] == '*') {
-            if (feed.len >= p.len - 1
-                && memcmp(feed.data, p.data, p.len - 1) == 0)
-            {
-                return true;
-            }
-
-        } else if (es_str_eq(p, feed)) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-
-bool
 es_key_allows(const es_key_t *key, unsigned scope, es_str_t feed)
 {
     const es_partner_t  *partner;

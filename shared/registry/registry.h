@@ -31,20 +31,13 @@
 #include "keys/keyring.h"
 #include "limit/gcra.h"
 #include "limit/limit.h"
+#include "registry/patterns.h"
 
 #define ES_SCOPE_READ      0x01
 #define ES_SCOPE_PUBLISH   0x02
 #define ES_SCOPE_MANAGE    0x04
 #define ES_SCOPE_ADMIN     0x08
 #define ES_SCOPE_ACK       0x10   /* to move and remove checkpoints */
-
-#define ES_PATTERNS_MAX  64
-
-/* Names of feeds, and prefixes of such names that end in '*'. */
-typedef struct {
-    size_t     n;
-    es_str_t  *list;
-} es_patterns_t;
 
 /* What the dispatcher may do for this record although its rules for connections
    forbid it, if its options allow it too. */
@@ -244,8 +237,6 @@ const es_endpoint_t *es_registry_endpoint(const es_registry_t *registry,
     es_str_t name);
 const es_endpoint_t *es_registry_endpoints(const es_registry_t *registry,
     size_t *n);
-
-bool es_patterns_match(const es_patterns_t *patterns, es_str_t feed);
 
 /* True if the key has the scope for the feed: by its own scopes and feeds, and
    by its partner's `publish` (ES_SCOPE_PUBLISH) or `feeds` (other scopes). */

@@ -160,29 +160,6 @@ es_scope_parse(es_str_t text, es_pool_t *pool, es_scope_t *scope)
 }
 
 
-/* True if one of these patterns matches all that `pattern` can match. */
-
-static bool
-es_scope_covered(const es_patterns_t *patterns, es_str_t pattern)
-{
-    size_t    i;
-    es_str_t  p;
-
-    for (i = 0; i < patterns->n; i++) {
-        p = patterns->list[i];
-
-        if (es_str_eq(p, pattern)
-            || (p.data[p.len - 1] == '*' && pattern.len >= p.len - 1
-                && memcmp(p.data, pattern.data, p.len - 1) == 0))
-        {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-
 /* A scope that the key lacks would never be usable, so the request for it is a
    mistake that the client must learn of. */
 
@@ -205,9 +182,9 @@ es_scope_check(const es_scope_t *scope, const es_key_t *key,
     for (i = 0; i < scope->feeds.n; i++) {
         p = scope->feeds.list[i];
 
-        if ((key->feeds.n == 0 || es_scope_covered(&key->feeds, p))
-            && (es_scope_covered(&key->partner->feeds, p)
-                || es_scope_covered(&key->partner->publish, p)))
+        if ((key->feeds.n == 0 || es_patterns_match(&key->feeds, p))
+            && (es_patterns_match(&key->partner->feeds, p)
+                || es_patterns_match(&key->partner->publish, p)))
         {
             continue;
         }
