@@ -157,6 +157,7 @@ int ctl_feed_trim(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_retime(ctl_t *ctl, int argc, char **argv);
 
 int ctl_type_register(ctl_t *ctl, int argc, char **argv);
+int ctl_type_change(ctl_t *ctl, int argc, char **argv);
 int ctl_type_list(ctl_t *ctl, int argc, char **argv);
 int ctl_type_show(ctl_t *ctl, int argc, char **argv);
 int ctl_type_deprecate(ctl_t *ctl, int argc, char **argv);

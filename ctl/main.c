@@ -47,8 +47,10 @@ static const ctl_command_t  ctl_commands[] = {
       "remove a feed and its events" },
 
     { "type register", ctl_type_register, CTL_NO_KIND,
-      "TYPE VERSION [--description=TEXT] < schema",
+      "TYPE VERSION [--description=TEXT] [--feeds=A,B-*] < schema",
       "register a version of an event type, which can never change" },
+    { "type change", ctl_type_change, CTL_NO_KIND, "TYPE --feeds=A,B-*",
+      "set the feeds that a type belongs to; none: every feed" },
     { "type list", ctl_type_list, CTL_NO_KIND, "[--json]",
       "list the event catalogue" },
     { "type show", ctl_type_show, CTL_NO_KIND, "TYPE [VERSION]",

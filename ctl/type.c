@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The event catalogue: types are registered, listed and deprecated.
+ * The event catalogue: types are registered, listed, deprecated, and given to
+ * feeds.
  *
  * No command removes or changes a version, because partners may depend on it.
  */
@@ -35,12 +36,14 @@ ctl_type_register(ctl_t *ctl, int argc, char **argv)
     int           rc;
     es_rc_t       es;
     es_str_t      text;
-    const char   *description = "";
+    json_t       *list;
+    const char   *description = "", *feeds = NULL;
     ctl_input_t   input = { .fd = STDIN_FILENO };
     es_problem_t  problem = { 0 };
 
     const ctl_option_t  options[] = {
         { "description", false, &description },
+        { "feeds", false, &feeds },
         { NULL, false, NULL }
     };
 
@@ -56,9 +59,12 @@ ctl_type_register(ctl_t *ctl, int argc, char **argv)
                       es_reason(es));
 
     } else {
+        list = feeds ? ctl_list(feeds) : NULL;
         es = es_catalogue_register(ctl->store, es_str(argv[0]),
                                    es_str(argv[1]), text, es_str(description),
-                                   &problem);
+                                   list, &problem);
+        json_decref(list);
+
         if (es != ES_OK) {
             rc = ctl_type_failed(argv[0], argv[1], es, &problem);
         }
@@ -67,6 +73,58 @@ ctl_type_register(ctl_t *ctl, int argc, char **argv)
     ctl_input_free(&input);
 
     return rc;
+}
+
+
+int
+ctl_type_change(ctl_t *ctl, int argc, char **argv)
+{
+    int           rc;
+    json_t       *list;
+    es_rc_t       es;
+    const char   *feeds = NULL;
+    es_problem_t  problem = { 0 };
+
+    const ctl_option_t  options[] = {
+        { "feeds", false, &feeds },
+        { NULL, false, NULL }
+    };
+
+    rc = ctl_args(ctl, &argc, argv, 1, 1, options);
+
+    if (rc == CTL_OK && feeds == NULL) {
+        rc = ctl_fail(CTL_USAGE, "\"type change\" requires \"--feeds\"");
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_open(ctl, ES_STORE_ADMIN);
+    }
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    list = ctl_list(feeds);
+    es = es_catalogue_change_feeds(ctl->store, es_str(argv[0]), list,
+                                   &problem);
+    json_decref(list);
+
+    return es == ES_OK ? CTL_OK
+                       : ctl_type_failed(argv[0], NULL, es, &problem);
+}
+
+
+static void
+ctl_type_print_feeds(const json_t *type)
+{
+    size_t       i;
+    json_t      *feed;
+    const char  *before = " feeds=";
+
+    json_array_foreach(json_object_get(type, "feeds"), i, feed) {
+        (void) printf("%s%s", before, json_string_value(feed));
+        before = ",";
+    }
 }
 
 
@@ -93,6 +151,7 @@ ctl_type_print(const json_t *type)
             }
         }
 
+        ctl_type_print_feeds(type);
         (void) putchar('\n');
     }
 }
@@ -108,7 +167,8 @@ ctl_type_page(ctl_t *ctl, char after[ES_TYPE_NAME_MAX + 1], bool as_json,
     es_buf_t     out = { 0 };
     const char  *next;
 
-    es = es_catalogue_list(ctl->store, es_str(after), CTL_TYPES_PAGE, &out);
+    es = es_catalogue_list(ctl->store, es_str(after), CTL_TYPES_PAGE, NULL,
+                           &out);
     page = es == ES_OK ? json_loadb(out.data, out.len, 0, NULL) : NULL;
     es_buf_free(&out);
 
@@ -168,9 +228,9 @@ ctl_type_show(ctl_t *ctl, int argc, char **argv)
     }
 
     es = argc == 2
-         ? es_catalogue_get(ctl->store, es_str(argv[0]), es_str(argv[1]), &out,
-                            &lifetime)
-         : es_catalogue_type(ctl->store, es_str(argv[0]), &out);
+         ? es_catalogue_get(ctl->store, es_str(argv[0]), es_str(argv[1]), NULL,
+                            &out, &lifetime)
+         : es_catalogue_type(ctl->store, es_str(argv[0]), NULL, &out);
 
     if (es == ES_OK) {
         (void) fwrite(out.data, 1, out.len, stdout);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The event catalogue: the event types, and the schema of each version.
+ * The event catalogue: the event types of the credential's feeds, and the
+ * schema of each version.
  *
  * A thread reads it, because a list can be long. Requests are charged first,
  * because commits use the same thread pool, and a 304 costs a thread just as
@@ -12,6 +13,7 @@
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_args.h"
 #include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_route.h"
@@ -20,7 +22,10 @@
 
 #include "base/base.h"
 #include "base/hash.h"
+#include "base/pool.h"
 #include "catalogue/catalogue.h"
+#include "registry/patterns.h"
+#include "token/scope.h"
 
 
 typedef struct {
@@ -31,9 +36,13 @@ typedef struct {
     es_str_t                          after;      /* of lists */
     ngx_uint_t                        limit;
     es_lifetime_t                     lifetime;   /* of versions */
+    es_pool_t                         pool;       /* of `feeds` */
+    es_patterns_t                     feeds;      /* that it may know */
+    es_patterns_t                    *seen;       /* or NULL: all */
 } ngx_http_eventsync_catalogue_t;
 
 
+static void ngx_http_eventsync_catalogue_cleanup(void *data);
 static void ngx_http_eventsync_catalogue_run(
     ngx_http_eventsync_task_t *task);
 static ngx_int_t ngx_http_eventsync_catalogue_answer(
@@ -58,6 +67,10 @@ static ngx_str_t  ngx_http_eventsync_catalogue_deprecation =
     ngx_string("Deprecation");
 static ngx_str_t  ngx_http_eventsync_catalogue_sunset = ngx_string("Sunset");
 
+static ngx_str_t  ngx_http_eventsync_catalogue_vary = ngx_string("Vary");
+static ngx_str_t  ngx_http_eventsync_catalogue_by_credential =
+    ngx_string("Authorization");
+
 
 /* the data of the route is the number of names: type, and version */
 
@@ -65,16 +78,21 @@ ngx_int_t
 ngx_http_eventsync_catalogue_parse(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_str_t                        name = ngx_string("after");
+    ngx_pool_cleanup_t              *cln;
     ngx_http_eventsync_task_t       *task;
     ngx_http_eventsync_catalogue_t  *cat;
 
     cat = ngx_pcalloc(ctx->request->pool,
                       sizeof(ngx_http_eventsync_catalogue_t));
+    cln = ngx_pool_cleanup_add(ctx->request->pool, 0);
     task = ngx_http_eventsync_task_create(ctx);
 
-    if (cat == NULL || task == NULL) {
+    if (cat == NULL || cln == NULL || task == NULL) {
         return NGX_DECLINED;
     }
+
+    cln->handler = ngx_http_eventsync_catalogue_cleanup;
+    cln->data = cat;
 
     task->run = ngx_http_eventsync_catalogue_run;
     task->answer = ngx_http_eventsync_catalogue_answer;
@@ -110,10 +128,36 @@ ngx_http_eventsync_catalogue_parse(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
+static void
+ngx_http_eventsync_catalogue_cleanup(void *data)
+{
+    ngx_http_eventsync_catalogue_t  *cat = data;
+
+    es_pool_free(&cat->pool);
+}
+
+
 ngx_int_t
 ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_int_t  rc;
+    ngx_int_t                        rc;
+    ngx_http_eventsync_catalogue_t  *cat;
+
+    cat = ctx->task->data;
+
+    if (ctx->conf->auth != NGX_HTTP_EVENTSYNC_AUTH_OFF) {
+
+        if (es_scope_feeds(ctx->grant,
+                           ctx->token ? &ctx->token->jwt.scope : NULL,
+                           &cat->pool, &cat->feeds)
+            != ES_OK)
+        {
+            (void) ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
+            return ngx_http_eventsync_send_problem(ctx);
+        }
+
+        cat->seen = &cat->feeds;
+    }
 
     rc = ngx_http_eventsync_task_post(ctx->task);
 
@@ -128,14 +172,15 @@ ngx_http_eventsync_catalogue_run(ngx_http_eventsync_task_t *task)
 
     if (cat->version.data) {
         task->rc = es_catalogue_get(task->es, cat->type, cat->version,
-                                    &task->out, &cat->lifetime);
+                                    cat->seen, &task->out, &cat->lifetime);
 
     } else if (cat->type.data) {
-        task->rc = es_catalogue_type(task->es, cat->type, &task->out);
+        task->rc = es_catalogue_type(task->es, cat->type, cat->seen,
+                                     &task->out);
 
     } else {
         task->rc = es_catalogue_list(task->es, cat->after, cat->limit,
-                                     &task->out);
+                                     cat->seen, &task->out);
     }
 }
 
@@ -226,6 +271,15 @@ ngx_http_eventsync_catalogue_headers(ngx_http_eventsync_catalogue_t *cat)
          ? ngx_http_eventsync_cache_control(r,
                                       &ngx_http_eventsync_catalogue_immutable)
          : ngx_http_eventsync_revalidate(r))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* a client with two keys must not show the one what the other may see */
+
+    if (ngx_http_eventsync_header(r, &ngx_http_eventsync_catalogue_vary,
+                                  &ngx_http_eventsync_catalogue_by_credential)
         != NGX_OK)
     {
         return NGX_ERROR;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The write side of the catalogue: registers versions of event types and sets
- * their dates.
+ * The write side of the catalogue: registers versions of event types, and sets
+ * their dates and their feeds.
  *
  * Each write is one transaction of the registry.  It compares a new version
  * with the version before it inside that transaction, so that two writers at
@@ -36,6 +36,7 @@ typedef struct {
     es_schema_t          *schema;
     es_str_t              description;
     const es_lifetime_t  *lifetime;
+    const json_t         *feeds;
     es_problem_t         *problem;
 } es_publication_t;
 
@@ -157,7 +158,13 @@ es_register_txn(MDB_txn *txn, void *ctx)
                          p->document);
     }
 
-    return rc == ES_OK ? es_register_record(p, txn) : rc;
+    if (rc == ES_OK) {
+        rc = es_register_record(p, txn);
+    }
+
+    return rc == ES_OK && p->feeds != NULL
+           ? es_type_feeds_write(p->store, txn, p->type, p->feeds, p->problem)
+           : rc;
 }
 
 
@@ -193,13 +200,22 @@ es_catalogue_write(es_publication_t *p, es_env_fn fn)
 
 
 static es_rc_t
+es_catalogue_name(es_publication_t *p)
+{
+    return es_type_name_ok(p->type)
+           ? ES_OK
+           : es_problem_set(p->problem, ES_INVALID, -1, NULL,
+                            "a type in the catalogue must be 1 to 200 "
+                            "characters of A-Z, a-z, 0-9, '.', '_' and "
+                            "'-', and begin with a letter or a digit");
+}
+
+
+static es_rc_t
 es_catalogue_names(es_publication_t *p, es_str_t version)
 {
-    if (!es_type_name_ok(p->type)) {
-        return es_problem_set(p->problem, ES_INVALID, -1, NULL,
-                              "a type in the catalogue must be 1 to 200 "
-                              "characters of A-Z, a-z, 0-9, '.', '_' and "
-                              "'-', and begin with a letter or a digit");
+    if (es_catalogue_name(p) != ES_OK) {
+        return ES_INVALID;
     }
 
     if (es_version_parse(version, &p->version) != ES_OK) {
@@ -216,7 +232,8 @@ es_catalogue_names(es_publication_t *p, es_str_t version)
 
 es_rc_t
 es_catalogue_register(es_store_t *store, es_str_t type, es_str_t version,
-    es_str_t schema, es_str_t description, es_problem_t *problem)
+    es_str_t schema, es_str_t description, const json_t *feeds,
+    es_problem_t *problem)
 {
     es_rc_t            rc;
     es_problem_t       ignored = { 0 };
@@ -226,6 +243,7 @@ es_catalogue_register(es_store_t *store, es_str_t type, es_str_t version,
     p.type = type;
     p.document = schema;
     p.description = description;
+    p.feeds = feeds;
     p.problem = problem ? problem : &ignored;
 
     rc = es_catalogue_names(&p, version);
@@ -346,4 +364,44 @@ es_catalogue_change(es_store_t *store, es_str_t type, es_str_t version,
     }
 
     return es_catalogue_write(&p, es_change_txn);
+}
+
+
+/* ---- feeds ---- */
+
+
+static es_rc_t
+es_change_feeds_txn(MDB_txn *txn, void *ctx)
+{
+    es_rc_t            rc;
+    es_version_t       latest;
+    es_publication_t  *p = ctx;
+
+    rc = es_catalogue_latest(p->store, txn, p->type, &latest);
+
+    if (rc == ES_NOT_FOUND) {
+        return es_problem_set(p->problem, rc, -1, NULL,
+                              "there is no such type");
+    }
+
+    return rc == ES_OK
+           ? es_type_feeds_write(p->store, txn, p->type, p->feeds, p->problem)
+           : rc;
+}
+
+
+es_rc_t
+es_catalogue_change_feeds(es_store_t *store, es_str_t type,
+    const json_t *feeds, es_problem_t *problem)
+{
+    es_problem_t       ignored = { 0 };
+    es_publication_t   p = { 0 };
+
+    p.store = store;
+    p.type = type;
+    p.feeds = feeds;
+    p.problem = problem ? problem : &ignored;
+
+    return es_catalogue_name(&p) == ES_OK
+           ? es_catalogue_write(&p, es_change_feeds_txn) : ES_INVALID;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The catalogue of event types: their versions, schemas and dates.
+ * The catalogue of event types: their feeds, versions, schemas and dates.
  *
  * A version of a type is a JSON Schema document under "type/version".  The
  * document never changes.  An operator may set later when the version is
@@ -14,19 +14,27 @@
  * "t" and the name a JSON object with description and dates, and under "s" and
  * the name the document, byte for byte.
  *
+ * A type may name the feeds it belongs to, by patterns.  Then only who may use
+ * one of these feeds may know of the type, and the schema option of other feeds
+ * treats it as a type that does not exist.
+ *
  * The name of a type is part of URLs: 1 to 200 characters of A-Z, a-z, 0-9,
  * '.', '_' and '-', and the first is a letter or a digit.  A version is
  * MAJOR.MINOR.PATCH.
  *
- * catalogue.c implements the writes, catalogue_read.c the reads, and
- * catalogue_keys.c names and versions.  Every function blocks for the
+ * catalogue.c implements the writes, catalogue_read.c the reads,
+ * catalogue_keys.c names and versions, and type_feeds.c the feeds of a type.
+ * Every function blocks for the
  * registry's reads or writes, and any thread may call it.
  */
 
 #ifndef ES_CATALOGUE_H
 #define ES_CATALOGUE_H
 
+#include <jansson.h>
+
 #include "base/base.h"
+#include "registry/patterns.h"
 #include "schema/schema.h"
 #include "store/store.h"
 
@@ -61,13 +69,20 @@ typedef struct {
 
 /*
  * Registers a version.  `description` may be empty; `problem` may be NULL.
- * ES_INVALID, ES_TOO_LARGE: the name, the version or the schema is at fault,
- * and the problem's pointer leads into the schema.  ES_EXISTS.  ES_CONFLICT:
- * the version is not above the version before it, or is not compatible.
+ * `feeds`, an array of patterns, replaces the feeds of the type (NULL: they
+ * stay).  ES_INVALID, ES_TOO_LARGE: the name, the version, the feeds or the
+ * schema is at fault, and the problem's pointer leads into the schema.
+ * ES_EXISTS.  ES_CONFLICT: the version is not above the version before it, or
+ * is not compatible.
  */
 es_rc_t es_catalogue_register(es_store_t *store, es_str_t type,
     es_str_t version, es_str_t schema, es_str_t description,
-    es_problem_t *problem);
+    const json_t *feeds, es_problem_t *problem);
+
+/* Sets the feeds of a type: an array of patterns; if it is empty, the type
+   belongs to every feed.  ES_NOT_FOUND, ES_INVALID as above. */
+es_rc_t es_catalogue_change_feeds(es_store_t *store, es_str_t type,
+    const json_t *feeds, es_problem_t *problem);
 
 /* Sets both dates of a version; created_ms is ignored.  ES_NOT_FOUND.
    ES_INVALID: the sunset is before the deprecation. */
@@ -76,12 +91,19 @@ es_rc_t es_catalogue_change(es_store_t *store, es_str_t type,
 
 /* ---- reads: one read transaction each ---- */
 
+/*
+ * `seen` (NULL: all) are the feeds whose types the reader may know of.  A type
+ * that names none of them is not found, and the feeds of a type are shown as
+ * far as they match.
+ */
+
 /* Appends the document's bytes to `schema`.  ES_NOT_FOUND. */
 es_rc_t es_catalogue_get(es_store_t *store, es_str_t type, es_str_t version,
-    es_buf_t *schema, es_lifetime_t *lifetime);
+    const es_patterns_t *seen, es_buf_t *schema, es_lifetime_t *lifetime);
 
 /* Appends a type as a JSON object, its versions ascending.  ES_NOT_FOUND. */
-es_rc_t es_catalogue_type(es_store_t *store, es_str_t type, es_buf_t *out);
+es_rc_t es_catalogue_type(es_store_t *store, es_str_t type,
+    const es_patterns_t *seen, es_buf_t *out);
 
 /*
  * Appends up to `limit` types after the type `after` (empty: from the first),
@@ -90,7 +112,7 @@ es_rc_t es_catalogue_type(es_store_t *store, es_str_t type, es_buf_t *out);
  * ES_INVALID: `after` cannot be the name of a type.
  */
 es_rc_t es_catalogue_list(es_store_t *store, es_str_t after, unsigned limit,
-    es_buf_t *out);
+    const es_patterns_t *seen, es_buf_t *out);
 
 /* ---- within the caller's read transaction of the registry ---- */
 

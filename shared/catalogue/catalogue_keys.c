@@ -197,12 +197,17 @@ es_versions_each(es_store_t *store, MDB_txn *txn, es_str_t type,
     result = ES_NOT_FOUND;
 
     for (rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
-         rc == 0 && key.mv_size > prefix.mv_size
+         rc == 0 && key.mv_size >= prefix.mv_size
          && memcmp(key.mv_data, buf, prefix.mv_size) == 0;
          rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT))
     {
         text.data = (const char *) key.mv_data + prefix.mv_size;
         text.len = key.mv_size - prefix.mv_size;
+
+        if (text.len == 0) {
+            continue;                  /* the record of the type itself */
+        }
+
         record.data = data.mv_data;
         record.len = data.mv_size;
 

@@ -8,7 +8,10 @@
 #ifndef ES_CATALOGUE_KEYS_H
 #define ES_CATALOGUE_KEYS_H
 
+#include <jansson.h>
+
 #include "catalogue/catalogue.h"
+#include "registry/patterns.h"
 
 #define ES_TYPE_KEY_MAX    (1 + ES_TYPE_LABEL_MAX)
 #define ES_VERSION_NUMBER  999999
@@ -26,6 +29,31 @@ es_rc_t es_type_get(es_store_t *store, MDB_txn *txn, char letter,
     es_str_t type, es_str_t version, es_str_t *out);
 es_rc_t es_type_put(es_store_t *store, MDB_txn *txn, char letter,
     es_str_t type, es_str_t version, es_str_t value);
+
+/* The feeds of a type, from its record under an empty version. */
+typedef struct {
+    es_patterns_t  feeds;          /* none: the type belongs to every feed */
+    json_t        *record;         /* which the texts point into; may be NULL */
+} es_type_feeds_t;
+
+/* Reads them; a type without a record names no feeds.  After ES_OK the caller
+   frees them.  ES_CORRUPT, ES_NOMEM. */
+es_rc_t es_type_feeds_read(es_store_t *store, MDB_txn *txn, es_str_t type,
+    es_type_feeds_t *out);
+void es_type_feeds_free(es_type_feeds_t *feeds);
+
+/* Writes an array of feed patterns as the feeds of a type.  ES_INVALID with a
+   problem whose detail names the item. */
+es_rc_t es_type_feeds_write(es_store_t *store, MDB_txn *txn, es_str_t type,
+    const json_t *feeds, es_problem_t *problem);
+
+/*
+ * Sets `shown` to the patterns of those feeds of a type that also match `seen`
+ * (NULL: all), as an array.  NULL: the type names no feeds.  ES_NOT_FOUND: it
+ * does, and none matches, so the type must not be shown.
+ */
+es_rc_t es_type_feeds_shown(es_store_t *store, MDB_txn *txn, es_str_t type,
+    const es_patterns_t *seen, json_t **shown);
 
 /* `record` is the version's JSON object and points into the map.  A result
    other than ES_OK ends the walk. */

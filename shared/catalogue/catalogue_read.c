@@ -64,8 +64,9 @@ es_lifetime_decode(es_str_t text, es_lifetime_t *lifetime)
 
 es_rc_t
 es_catalogue_get(es_store_t *store, es_str_t type, es_str_t version,
-    es_buf_t *schema, es_lifetime_t *lifetime)
+    const es_patterns_t *seen, es_buf_t *schema, es_lifetime_t *lifetime)
 {
+    json_t       *shown;
     es_rc_t       rc;
     MDB_txn      *txn;
     es_str_t      text;
@@ -82,7 +83,12 @@ es_catalogue_get(es_store_t *store, es_str_t type, es_str_t version,
         return rc;
     }
 
-    rc = es_type_get(store, txn, 't', type, version, &text);
+    rc = es_type_feeds_shown(store, txn, type, seen, &shown);
+    json_decref(shown);
+
+    if (rc == ES_OK) {
+        rc = es_type_get(store, txn, 't', type, version, &text);
+    }
 
     if (rc == ES_OK) {
         rc = es_lifetime_decode(text, lifetime);
@@ -144,10 +150,11 @@ es_listed_order(const void *a, const void *b)
 }
 
 
-/* {"type","latest","versions":[{"version",...},...]} */
+/* {"type","latest","feeds","versions":[{"version",...},...]}; `feeds` may be
+   NULL. */
 
 static json_t *
-es_type_object(es_str_t type, const es_versions_t *versions)
+es_type_object(es_str_t type, json_t *feeds, const es_versions_t *versions)
 {
     char     text[ES_VERSION_TEXT_MAX];
     size_t   i;
@@ -167,13 +174,14 @@ es_type_object(es_str_t type, const es_versions_t *versions)
         }
     }
 
-    return json_pack("{s:s%, s:s, s:o}", "type", type.data, type.len,
-                     "latest", text, "versions", list);
+    return json_pack("{s:s%, s:s, s:O*, s:o}", "type", type.data, type.len,
+                     "latest", text, "feeds", feeds, "versions", list);
 }
 
 
 static es_rc_t
-es_type_write(es_store_t *store, MDB_txn *txn, es_str_t type, es_buf_t *out)
+es_type_write(es_store_t *store, MDB_txn *txn, es_str_t type, json_t *feeds,
+    es_buf_t *out)
 {
     char           *text;
     size_t          i;
@@ -192,7 +200,7 @@ es_type_write(es_store_t *store, MDB_txn *txn, es_str_t type, es_buf_t *out)
         qsort(versions->list, versions->n, sizeof(es_listed_t),
               es_listed_order);
 
-        object = es_type_object(type, versions);
+        object = es_type_object(type, feeds, versions);
         text = object ? json_dumps(object, JSON_COMPACT) : NULL;
         json_decref(object);
 
@@ -210,8 +218,30 @@ es_type_write(es_store_t *store, MDB_txn *txn, es_str_t type, es_buf_t *out)
 }
 
 
+/* ES_NOT_FOUND: there is no such type, or it must not be shown. */
+
+static es_rc_t
+es_type_show(es_store_t *store, MDB_txn *txn, es_str_t type,
+    const es_patterns_t *seen, es_buf_t *out)
+{
+    json_t   *feeds;
+    es_rc_t   rc;
+
+    rc = es_type_feeds_shown(store, txn, type, seen, &feeds);
+
+    if (rc == ES_OK) {
+        rc = es_type_write(store, txn, type, feeds, out);
+    }
+
+    json_decref(feeds);
+
+    return rc;
+}
+
+
 es_rc_t
-es_catalogue_type(es_store_t *store, es_str_t type, es_buf_t *out)
+es_catalogue_type(es_store_t *store, es_str_t type, const es_patterns_t *seen,
+    es_buf_t *out)
 {
     es_rc_t   rc;
     MDB_txn  *txn;
@@ -225,7 +255,7 @@ es_catalogue_type(es_store_t *store, es_str_t type, es_buf_t *out)
         return rc;
     }
 
-    rc = es_type_write(store, txn, type, out);
+    rc = es_type_show(store, txn, type, seen, out);
 
     es_env_read_end(store->registry, txn);
 
@@ -286,11 +316,40 @@ es_type_next(es_store_t *store, MDB_txn *txn, es_str_t after,
 }
 
 
+/* The same among those that may be shown, with their feeds, which the caller
+   releases.  `after` may be `next`. */
+
+static es_rc_t
+es_type_next_shown(es_store_t *store, MDB_txn *txn, es_str_t after,
+    const es_patterns_t *seen, char next[ES_TYPE_NAME_MAX + 1],
+    json_t **feeds)
+{
+    es_rc_t  rc;
+
+    for ( ;; ) {
+        rc = es_type_next(store, txn, after, next);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        after = es_str(next);
+
+        rc = es_type_feeds_shown(store, txn, after, seen, feeds);
+        if (rc != ES_NOT_FOUND) {
+            return rc;
+        }
+    }
+}
+
+
+/* No type that is hidden may show, so `next` is the last one that is listed. */
+
 static es_rc_t
 es_catalogue_page(es_store_t *store, MDB_txn *txn, es_str_t after,
-    unsigned limit, es_buf_t *out)
+    unsigned limit, const es_patterns_t *seen, es_buf_t *out)
 {
     char      last[ES_TYPE_NAME_MAX + 1], next[ES_TYPE_NAME_MAX + 1];
+    json_t   *feeds;
     es_rc_t   rc;
     unsigned  n;
 
@@ -299,9 +358,11 @@ es_catalogue_page(es_store_t *store, MDB_txn *txn, es_str_t after,
     rc = es_buf_printf(out, "{\"types\":[");
 
     for (n = 0; rc == ES_OK; n++) {
-        rc = es_type_next(store, txn, es_str(last), next);
+        feeds = NULL;
+        rc = es_type_next_shown(store, txn, es_str(last), seen, next, &feeds);
 
         if (rc != ES_OK || n == limit || out->len > ES_LIST_BYTES) {
+            json_decref(feeds);
             break;
         }
 
@@ -310,9 +371,10 @@ es_catalogue_page(es_store_t *store, MDB_txn *txn, es_str_t after,
         }
 
         if (rc == ES_OK) {
-            rc = es_type_write(store, txn, es_str(next), out);
+            rc = es_type_write(store, txn, es_str(next), feeds, out);
         }
 
+        json_decref(feeds);
         memcpy(last, next, sizeof(last));
     }
 
@@ -326,7 +388,7 @@ es_catalogue_page(es_store_t *store, MDB_txn *txn, es_str_t after,
 
 es_rc_t
 es_catalogue_list(es_store_t *store, es_str_t after, unsigned limit,
-    es_buf_t *out)
+    const es_patterns_t *seen, es_buf_t *out)
 {
     es_rc_t   rc;
     MDB_txn  *txn;
@@ -344,7 +406,7 @@ es_catalogue_list(es_store_t *store, es_str_t after, unsigned limit,
         return rc;
     }
 
-    rc = es_catalogue_page(store, txn, after, limit, out);
+    rc = es_catalogue_page(store, txn, after, limit, seen, out);
 
     es_env_read_end(store->registry, txn);
 

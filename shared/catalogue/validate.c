@@ -6,7 +6,8 @@
  * The version that validates an event is the one that its `dataschema` ends
  * with, as "/type/1.2.0", or else the highest version of its type.  A version
  * never changes, so compiled schemas are kept until the store handle is closed.
- * Which version is the highest is read again after each change of the registry.
+ * Which version is the highest, and which feeds the type belongs to, is read
+ * again after each change of the registry.
  */
 
 #include <jansson.h>
@@ -19,10 +20,12 @@
 #include "base/base.h"
 #include "base/pool.h"
 #include "catalogue/catalogue.h"
+#include "catalogue/catalogue_keys.h"
 #include "catalogue/validate.h"
 #include "event/batch.h"
 #include "event/cursor.h"
 #include "event/event.h"
+#include "registry/patterns.h"
 #include "registry/registry.h"
 #include "schema/schema.h"
 #include "store/env.h"
@@ -38,6 +41,7 @@ struct es_known {
     uint64_t           seen;       /* registry's version when it was read */
     uint64_t           hash;       /* of the document */
     es_schema_t       *schema;
+    es_type_feeds_t    feeds;      /* of the type; only under the lock */
     const es_known_t  *latest;
     char               name[];     /* "type/1.2.0", or "type" */
 };
@@ -51,6 +55,7 @@ struct es_validator {
    the schema of the event before is kept. */
 typedef struct {
     es_store_t        *store;
+    es_str_t           feed;
     es_str_t           type;       /* of the event before */
     es_str_t           uri;
     const es_known_t  *known;
@@ -86,6 +91,7 @@ es_validator_destroy(es_validator_t *validator)
             known = validator->known[i];
             validator->known[i] = known->next;
             es_schema_free(known->schema);
+            es_type_feeds_free(&known->feeds);
             free(known);
         }
     }
@@ -152,12 +158,13 @@ static es_rc_t
 es_known_version(es_store_t *store, MDB_txn *txn, es_str_t type,
     es_str_t version, uint64_t seen, const es_known_t **out)
 {
-    char          label[ES_TYPE_LABEL_MAX];
-    es_rc_t       rc;
-    es_str_t      text, name;
-    uint64_t      hash;
-    es_known_t   *known;
-    es_schema_t  *schema;
+    char              label[ES_TYPE_LABEL_MAX];
+    es_rc_t           rc;
+    es_str_t          text, name;
+    uint64_t          hash;
+    es_known_t       *known;
+    es_schema_t      *schema;
+    es_type_feeds_t   feeds;
 
     rc = es_catalogue_text(store, txn, type, version, &text);
     if (rc != ES_OK) {
@@ -189,6 +196,13 @@ es_known_version(es_store_t *store, MDB_txn *txn, es_str_t type,
         known->hash = hash;
     }
 
+    rc = es_type_feeds_read(store, txn, type, &feeds);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    es_type_feeds_free(&known->feeds);
+    known->feeds = feeds;
     known->seen = seen;
     *out = known;
 
@@ -280,11 +294,12 @@ es_validator_look(es_store_t *store, es_str_t type, es_str_t version,
 }
 
 
-/* An empty `version` means the highest.  ES_NOT_FOUND: not in the catalogue. */
+/* An empty `version` means the highest.  ES_NOT_FOUND: not in the catalogue,
+   or not for the feed, which must look the same to a publisher. */
 
 static es_rc_t
-es_validator_find(es_store_t *store, es_str_t type, es_str_t version,
-    const es_known_t **out)
+es_validator_find(es_store_t *store, es_str_t feed, es_str_t type,
+    es_str_t version, const es_known_t **out)
 {
     char               label[ES_TYPE_LABEL_MAX];
     es_rc_t            rc;
@@ -310,6 +325,13 @@ es_validator_find(es_store_t *store, es_str_t type, es_str_t version,
 
     } else {
         rc = es_validator_look(store, type, version, out);
+    }
+
+    if (rc == ES_OK && (*out)->feeds.feeds.n > 0
+        && !es_patterns_match(&(*out)->feeds.feeds, feed))
+    {
+        *out = NULL;
+        rc = ES_NOT_FOUND;
     }
 
     (void) pthread_mutex_unlock(&store->validator->lock);
@@ -346,15 +368,16 @@ es_validate_schema(es_validation_t *j, es_str_t type, es_str_t uri,
         }
     }
 
-    rc = es_validator_find(j->store, type, version, &j->known);
+    rc = es_validator_find(j->store, j->feed, type, version, &j->known);
 
     if (rc == ES_NOT_FOUND) {
         return version.len > 0
                ? es_problem_set(problem, ES_MISMATCH, -1, "/dataschema",
                                 "the catalogue does not have that version of "
-                                "the event's type")
+                                "the event's type for this feed")
                : es_problem_set(problem, ES_MISMATCH, -1, "/type",
-                                "the event's type is not in the catalogue");
+                                "the catalogue does not have the event's type "
+                                "for this feed");
     }
 
     j->type = type;
@@ -456,6 +479,7 @@ es_validate_batch(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
     }
 
     j.store = store;
+    j.feed = es_str(batch->feed);
 
     for (i = 0; rc == ES_OK && i < batch->n; i++) {
         batch->results[i].warning = NULL;

@@ -268,3 +268,57 @@ es_scope_allows(const es_scope_t *scope, unsigned scopes, es_str_t feed)
     return (scope->scopes & scopes) == scopes
            && (scope->feeds.n == 0 || es_patterns_match(&scope->feeds, feed));
 }
+
+
+/* The feeds of one word: of those granted, what the key and the scope leave. */
+
+static es_rc_t
+es_scope_word_feeds(const es_key_t *key, const es_scope_t *scope,
+    unsigned word, es_patterns_t granted, es_pool_t *pool, es_patterns_t *out)
+{
+    es_rc_t        rc;
+    es_patterns_t  feeds;
+
+    memset(out, 0, sizeof(es_patterns_t));
+
+    if (!(key->scopes & word)
+        || (scope != NULL && !(scope->scopes & word)))
+    {
+        return ES_OK;
+    }
+
+    feeds = granted;
+    rc = ES_OK;
+
+    if (key->feeds.n > 0) {
+        rc = es_patterns_common(&granted, &key->feeds, pool, &feeds);
+    }
+
+    if (rc == ES_OK && scope != NULL && scope->feeds.n > 0) {
+        granted = feeds;
+        rc = es_patterns_common(&granted, &scope->feeds, pool, &feeds);
+    }
+
+    *out = feeds;
+
+    return rc;
+}
+
+
+es_rc_t
+es_scope_feeds(const es_key_t *key, const es_scope_t *scope, es_pool_t *pool,
+    es_patterns_t *out)
+{
+    es_rc_t        rc;
+    es_patterns_t  reads, publishes;
+
+    rc = es_scope_word_feeds(key, scope, ES_SCOPE_READ, key->partner->feeds,
+                             pool, &reads);
+
+    if (rc == ES_OK) {
+        rc = es_scope_word_feeds(key, scope, ES_SCOPE_PUBLISH,
+                                 key->partner->publish, pool, &publishes);
+    }
+
+    return rc == ES_OK ? es_patterns_join(&reads, &publishes, pool, out) : rc;
+}

@@ -43,4 +43,12 @@ es_rc_t es_scope_print(const es_scope_t *scope, es_buf_t *out);
    key still has them. */
 bool es_scope_allows(const es_scope_t *scope, unsigned scopes, es_str_t feed);
 
+/*
+ * Sets `out` to the patterns of the feeds that the key may read, and of those
+ * that it may publish to; with a scope (NULL: none) only what that leaves.  It
+ * does not say that the key is valid.  Texts are copied to the pool.  ES_NOMEM.
+ */
+es_rc_t es_scope_feeds(const es_key_t *key, const es_scope_t *scope,
+    es_pool_t *pool, es_patterns_t *out);
+
 #endif /* ES_SCOPE_H */

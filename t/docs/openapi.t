@@ -419,13 +419,14 @@ sub catalogue {
 
     $t->ctl_ok({ stdin => $integer }, qw(type register one 1.0.0));
     $t->ctl_ok({ stdin => $any }, qw(type register one 2.0.0 --description=Any));
-    $t->ctl_ok({ stdin => $any }, qw(type register two 1.0.0));
+    $t->ctl_ok({ stdin => $any }, qw(type register two 1.0.0 --feeds=ord*,none));
     $t->ctl_ok(qw(type deprecate one 1.0.0 --from=2026-01-01T00:00:00Z
         --sunset=2099-01-01T00:00:00Z));
 
     my $list = ask(200, GET => "$types?limit=1");
     is($list->{json}{next}, 'one', 'there are more');
     is(ask(200, GET => "$types?limit=1&after=one")->{json}{next}, undef, 'and no more');
+    is_deeply(ask(200, GET => "$types/two")->{json}{feeds}, ['ord*', 'none'], 'its feeds');
     is(ask(200, GET => "$types/one/1.0.0")->{body}, $integer, 'a schema');
     for my $path ('', '/one', '/one/1.0.0') {
         my $etag = ask(200, GET => "$types$path")->{headers}{etag};

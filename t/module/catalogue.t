@@ -316,8 +316,8 @@ for (
         'order.updated/1.0.0: "maximum":100 does not allow it',
         'too many for the version named'],
     [order_event($good, dataschema => "$schema/7.0.0"), '/dataschema', undef,
-        'the catalogue does not have that version of the event\'s type',
-        'a version that is not there'],
+        'the catalogue does not have that version of the event\'s type for this '
+        . 'feed', 'a version that is not there'],
     [order_event($good, dataschema => 'https://example.com/draft/0.1.0'),
         '/dataschema', undef, '"dataschema" does not end with the event\'s '
         . 'type and a version of it', 'a version of another type'],
@@ -325,9 +325,11 @@ for (
         '/dataschema', undef, '"dataschema" does not end with the event\'s '
         . 'type and a version of it', 'a schema from elsewhere'],
     [{ id => 'x', type => 'order.unknown', data => {} }, '/type', undef,
-        'the event\'s type is not in the catalogue', 'a type unknown'],
+        'the catalogue does not have the event\'s type for this feed',
+        'a type unknown'],
     [{ id => 'x', type => 'order/updated', data => {} }, '/type', undef,
-        'the event\'s type is not in the catalogue', 'a type that cannot be'],
+        'the catalogue does not have the event\'s type for this feed',
+        'a type that cannot be'],
     [order_event(undef), '/data', 'type',
         'order.updated/2.0.0: "type":"object" does not allow it',
         'no data is null'],

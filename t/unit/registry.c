@@ -610,7 +610,7 @@ test_renew(void)
     good(create(ES_KIND_FEED, "orders", "{\"schema\":\"warn\"}"),
          "a feed is ruled of");
     good(es_catalogue_register(store, es_lit("a.b"), es_lit("1.0.0"),
-                               es_lit("{}"), es_null_str, &problem),
+                               es_lit("{}"), es_null_str, NULL, &problem),
          "a type is registered");
     good(es_catalogue_change(store, es_lit("a.b"), es_lit("1.0.0"), &lifetime,
                              &problem), "and given an end");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Scopes of access tokens: what they grant and what is refused. */
+/* Scopes of access tokens: what they grant, what is refused, and which feeds
+   they leave of a key's. */
 
 #include "tap.h"
 #include "token/scope.h"
@@ -92,9 +93,70 @@ allowed(void)
 }
 
 
+/* The patterns that the key has with the scope, or without one. */
+
+static void
+seen(const char *text, const char *expected)
+{
+    size_t         i;
+    es_rc_t        rc;
+    es_buf_t       out = { NULL, 0, 0 };
+    es_pool_t      pool = { NULL };
+    es_scope_t     scope;
+    es_patterns_t  found;
+
+    rc = text ? es_scope_parse(es_str(text), &pool, &scope) : ES_OK;
+
+    if (rc == ES_OK) {
+        rc = es_scope_feeds(&key, text ? &scope : NULL, &pool, &found);
+    }
+
+    for (i = 0; rc == ES_OK && i < found.n; i++) {
+        rc = es_buf_printf(&out, "%s%s", i > 0 ? " " : "",
+                           found.list[i].data);
+    }
+
+    ok(rc == ES_OK && es_str_eq((es_str_t) { out.data, out.len },
+                                es_str(expected)),
+       "of \"%s\" it sees \"%s\"", text ? text : "the key", expected);
+
+    es_buf_free(&out);
+    es_pool_free(&pool);
+}
+
+
+static void
+seen_feeds(void)
+{
+    es_key_t  whole = key;
+
+    seen(NULL, "orders-* prices orders-acme");
+    seen("read", "orders-* prices");
+    seen("publish", "orders-acme");
+    seen("manage", "");
+    seen("read publish feed:orders-b*", "orders-b*");
+    seen("read feed:*", "orders-* prices");
+    seen("read feed:p* feed:order*", "orders-* prices");
+    seen("publish feed:prices", "");
+
+    key.feeds = (es_patterns_t) { 1, narrow };
+    seen(NULL, "orders-a* orders-acme");
+    seen("read feed:orders-acme feed:prices", "orders-acme");
+    seen("read feed:orders-b", "");
+
+    key.scopes = ES_SCOPE_PUBLISH | ES_SCOPE_MANAGE;
+    seen(NULL, "orders-acme");
+    seen("read", "");
+
+    key = whole;
+}
+
+
 int
 main(void)
 {
+    seen_feeds();
+
     granted("", "read publish manage");
     granted("read", "read");
     granted("manage read read", "read manage");

@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include "catalogue/catalogue.h"
+#include "catalogue/catalogue_keys.h"
 #include "log/feed.h"
 #include "open/open.h"
 #include "registry/registry.h"
+#include "store/env.h"
 #include "tap.h"
 
 static es_store_t  *store;
@@ -26,7 +28,7 @@ make_store(const char *path)
         || es_registry_create(store, ES_KIND_FEED, es_lit("strict"),
                               "{\"schema\":\"enforce\"}", &problem) != ES_OK
         || es_catalogue_register(store, es_lit("t"), es_lit("1.0.0"),
-                                 es_lit("{\"maximum\":3}"), es_lit(""),
+                                 es_lit("{\"maximum\":3}"), es_lit(""), NULL,
                                  &problem) != ES_OK)
     {
         printf("Bail out! no store: %s\n", problem.detail);
@@ -166,6 +168,79 @@ test_warned(void)
 }
 
 
+/* Publishes an event of the type "t" to the feed that enforces schemas. */
+
+static es_rc_t
+published(void)
+{
+    es_rc_t      rc;
+    es_batch_t  *batch;
+
+    static const char *const  good[] = { "1", NULL };
+
+    batch = make_batch("strict", good);
+    es_publish(store, &batch, 1);
+    rc = es_batch_rc(batch);
+    es_batch_destroy(batch);
+
+    return rc;
+}
+
+
+static es_rc_t
+damage_feeds(MDB_txn *txn, void *ctx)
+{
+    return es_type_put(store, txn, 't', es_lit("t"), es_null_str,
+                       es_str(ctx));
+}
+
+
+static void
+test_feeds(void)
+{
+    size_t            i;
+    json_t           *feeds;
+    es_buf_t          out = { NULL, 0, 0 };
+    es_lifetime_t     lifetime;
+
+    static const char *const  damages[] = {
+        "", "[]", "{}", "{\"feeds\":null}", "{\"feeds\":[1]}",
+        "{\"feeds\":[\"\"]}", "{\"feeds\":[\"A\"]}"
+    };
+
+    (void) es_registry_change(store, ES_KIND_FEED, es_lit("strict"),
+                              "{\"schema\":\"enforce\"}", NULL);
+    is_int(published(), ES_OK, "a type that names no feeds");
+
+    feeds = json_pack("[s]", "free");
+    is_int(es_catalogue_change_feeds(store, es_lit("t"), feeds, NULL), ES_OK,
+           "a type of another feed");
+    is_int(published(), ES_MISMATCH, "is refused");
+
+    json_array_append_new(feeds, json_string("str*"));
+    is_int(es_catalogue_change_feeds(store, es_lit("t"), feeds, NULL), ES_OK,
+           "a type of this feed, too");
+    is_int(published(), ES_OK, "is not");
+    json_decref(feeds);
+
+    for (i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+        is_int(es_env_update(store->registry, damage_feeds,
+                             (void *) (uintptr_t) damages[i]), ES_OK,
+               "the record of its feeds is damaged");
+        is_int(published(), ES_CORRUPT, "nothing is published");
+        is_int(es_catalogue_type(store, es_lit("t"), NULL, &out), ES_CORRUPT,
+               "nor shown");
+        is_int(es_catalogue_get(store, es_lit("t"), es_lit("1.0.0"), NULL,
+                                &out, &lifetime), ES_CORRUPT,
+               "not a version either");
+        is_int(es_catalogue_list(store, es_null_str, 9, NULL, &out),
+               ES_CORRUPT, "nor listed");
+    }
+
+    es_buf_free(&out);
+}
+
+
 static void
 test_versions(void)
 {
@@ -191,15 +266,15 @@ test_versions(void)
     for (i = 0; i < ES_VERSIONS_MAX && rc == ES_OK; i++) {
         (void) snprintf(text, sizeof(text), "0.0.%u", i);
         rc = es_catalogue_register(store, es_lit("many"), es_str(text),
-                                   es_lit("true"), es_lit(""), &problem);
+                                   es_lit("true"), es_lit(""), NULL, &problem);
     }
 
     is_int(rc, ES_OK, "as many versions as a type may have");
     is_int(es_catalogue_register(store, es_lit("many"), es_lit("1.0.0"),
-                                 es_lit("true"), es_lit(""), &problem),
+                                 es_lit("true"), es_lit(""), NULL, &problem),
            ES_TOO_LARGE, "and not one more");
     is_int(es_catalogue_register(store, es_lit("t"), es_lit("2.0.0"),
-                                 es_lit("true"), es_lit("\xff"), &problem),
+                                 es_lit("true"), es_lit("\xff"), NULL, &problem),
            ES_INVALID, "a description must be UTF-8");
 }
 
@@ -220,6 +295,7 @@ main(void)
     test_beforehand();
     test_warned();
     test_versions();
+    test_feeds();
 
     es_store_close(store);
     (void) snprintf(command, sizeof(command), "rm -rf %s", dir);
