@@ -290,6 +290,16 @@ published('with the new module');
 sound('with the new module', '--key-file /etc/eventsync/secret-keys');
 dispatcher_ends($dispatcher, 'the dispatcher ends');
 
+# The old build is this one here; store/format.t has a store of an old format.
+mkdir "$dir/old";
+symlink $t->build . '/eventsyncctl', "$dir/old/eventsyncctl";
+runs('the events are copied to a store of the new format',
+    block('docs/operations.md', 'eventsync', 2));
+my %copy = map { $_ => scalar(() = `eventsyncctl --store=$_ tail orders`
+    =~ /"id"/g) } '/var/lib/eventsync', '/var/lib/eventsync.new';
+ok($copy{'/var/lib/eventsync.new'} > 0, 'there are events');
+is($copy{'/var/lib/eventsync.new'}, $copy{'/var/lib/eventsync'}, 'all of them');
+
 # Sections of which another test runs the commands, or none can.
 my @sections = grep { !/\A[^\n]*(?:Building|[Cc]ontainer)/ }
     split /^#+ (?=[A-Z])/m, slurp('docs/operations.md');
