@@ -150,6 +150,7 @@ int ctl_object_remove(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_create(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_list(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_show(ctl_t *ctl, int argc, char **argv);
+int ctl_feed_publishers(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_change(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_remove(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_reset(ctl_t *ctl, int argc, char **argv);

@@ -32,6 +32,8 @@ static const ctl_command_t  ctl_commands[] = {
     { "feed list", ctl_feed_list, ES_KIND_FEED, "[--json]", "list the feeds" },
     { "feed show", ctl_feed_show, ES_KIND_FEED, "NAME",
       "show a feed as JSON" },
+    { "feed publishers", ctl_feed_publishers, ES_KIND_FEED, "NAME [--json]",
+      "list who published the feed's events" },
     { "feed change", ctl_feed_change, ES_KIND_FEED,
       "NAME [--retain-count=N] [--retain-bytes=N] [--retain-age=7d] "
       "[--schema=off|warn|enforce]",

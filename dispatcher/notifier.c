@@ -15,6 +15,7 @@
 #include "base/base.h"
 #include "delivery/delivery.h"
 #include "delivery/outbox.h"
+#include "event/batch.h"
 #include "registry/registry.h"
 
 #include "dispatcher.h"
@@ -146,6 +147,8 @@ esd_posting_gather(esd_dispatcher_t *d, esd_posting_t *posting)
             rc = ES_NOMEM;
             break;
         }
+
+        batch->publisher.key = ES_PUBLISHER_DISPATCHER;
 
         if (es_batch_add(batch, event.data, event.len, &problem) == ES_OK) {
             posting->numbers[posting->n] = number;

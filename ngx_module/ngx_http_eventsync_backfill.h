@@ -17,10 +17,6 @@
 #include "event/digest.h"
 
 
-/* see event/digest.h */
-#define NGX_HTTP_EVENTSYNC_CHAIN  "sha256-chain"
-
-
 #define NGX_HTTP_EVENTSYNC_SLICE          131072
 
 /* a stream of the events in (after, to] */

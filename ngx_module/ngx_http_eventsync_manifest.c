@@ -26,7 +26,7 @@
             "\"count\":,\"bytes\":,\"algorithm\":\"\",\"digest_from\":\"\","  \
             "\"digest\":\"\"}") - 1                                           \
      + ES_FEED_MAX + ES_EPOCH_MAX + 2 * ES_CURSOR_MAX + 2 * NGX_INT64_LEN     \
-     + sizeof(NGX_HTTP_EVENTSYNC_CHAIN) + 4 * ES_CHAIN_LEN)
+     + sizeof(ES_CHAIN_NAME) + 4 * ES_CHAIN_LEN)
 
 
 typedef struct {
@@ -143,7 +143,7 @@ ngx_http_eventsync_manifest_write(ngx_http_request_t *r,
     b->last = ngx_sprintf(b->last, "{\"feed\":\"%s\",\"epoch\":\"%s\","
                           "\"from\":\"%s\",\"to\":\"%s\",\"count\":%uL,"
                           "\"bytes\":%uL,\"algorithm\":\""
-                          NGX_HTTP_EVENTSYNC_CHAIN "\",\"digest_from\":\"",
+                          ES_CHAIN_NAME "\",\"digest_from\":\"",
                           m->feed.name, m->feed.epoch, from, to, count,
                           m->bytes + count);
 

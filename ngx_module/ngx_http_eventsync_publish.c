@@ -136,6 +136,11 @@ ngx_http_eventsync_publish_batch(ngx_http_eventsync_ctx_t *ctx)
         }
     }
 
+    if (ctx->grant) {
+        publish->batch->publisher.partner = ctx->grant->partner->number;
+        publish->batch->publisher.key = ctx->grant->number;
+    }
+
     cln->handler = ngx_http_eventsync_publish_cleanup;
     cln->data = publish;
 

@@ -374,7 +374,7 @@ ngx_http_eventsync_slice_close(ngx_http_eventsync_ctx_t *ctx,
         p = ngx_sprintf(p, "\"algorithm\":\"sha256\",");
 
     } else {
-        p = ngx_sprintf(p, "\"algorithm\":\"" NGX_HTTP_EVENTSYNC_CHAIN "\","
+        p = ngx_sprintf(p, "\"algorithm\":\"" ES_CHAIN_NAME "\","
                         "\"digest_from\":\"");
         p = ngx_hex_dump(p, bf->chain_from, ES_CHAIN_LEN);
         p = ngx_sprintf(p, "\",");

@@ -16,6 +16,7 @@ struct es_batch {
     char           feed[ES_FEED_MAX + 1];
     es_limits_t    limits;
     es_compose_t   compose;
+    es_publisher_t publisher;      /* of all its events; zero: the operator */
     es_buf_t       arena;          /* text of all drafts */
     es_draft_t    *drafts;         /* head and tail are offsets until sealed */
     es_result_t   *results;

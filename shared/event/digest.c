@@ -13,12 +13,34 @@
 
 
 void
-es_digest_chain(uint8_t chain[ES_CHAIN_LEN], const char *text, size_t len)
+es_digest_event(const char *text, size_t len, uint8_t digest[ES_CHAIN_LEN])
+{
+    SHA256_CTX  sha;
+
+    (void) SHA256_Init(&sha);
+    (void) SHA256_Update(&sha, text, len);
+    (void) SHA256_Final(digest, &sha);
+}
+
+
+void
+es_digest_link(uint8_t chain[ES_CHAIN_LEN],
+    const uint8_t digest[ES_CHAIN_LEN])
 {
     SHA256_CTX  sha;
 
     (void) SHA256_Init(&sha);
     (void) SHA256_Update(&sha, chain, ES_CHAIN_LEN);
-    (void) SHA256_Update(&sha, text, len);
+    (void) SHA256_Update(&sha, digest, ES_CHAIN_LEN);
     (void) SHA256_Final(chain, &sha);
+}
+
+
+void
+es_digest_chain(uint8_t chain[ES_CHAIN_LEN], const char *text, size_t len)
+{
+    uint8_t  digest[ES_CHAIN_LEN];
+
+    es_digest_event(text, len, digest);
+    es_digest_link(chain, digest);
 }

@@ -3,10 +3,12 @@
 /*
  * The digest chain, which lets a reader prove that it has every event.
  *
- *     D(0) = 32 zero bytes, at the beginning of an epoch
- *     D(n) = SHA-256(D(n-1) || text of event n)
+ *     D(0) = 32 zero bytes, at the beginning of a feed
+ *     D(n) = SHA-256(D(n-1) || SHA-256(text of event n))
  *
- * The text is the event as every channel sends it without a filter.
+ * The text is the event as every channel sends it without a filter.  The chain
+ * is over digests, so that the digest of an erased event can stand for its
+ * text.
  */
 
 #ifndef ES_DIGEST_H
@@ -15,6 +17,17 @@
 #include "base/base.h"
 
 #define ES_CHAIN_LEN  32
+
+/* The name of the chain, as manifests tell it. */
+#define ES_CHAIN_NAME  "sha256-event-chain"
+
+/* Computes the digest of one event. */
+void es_digest_event(const char *text, size_t len,
+    uint8_t digest[ES_CHAIN_LEN]);
+
+/* Extends the chain by the digest of one event. */
+void es_digest_link(uint8_t chain[ES_CHAIN_LEN],
+    const uint8_t digest[ES_CHAIN_LEN]);
 
 /* Extends the chain by one event. */
 void es_digest_chain(uint8_t chain[ES_CHAIN_LEN], const char *text,

@@ -23,6 +23,19 @@
 #include "base/base.h"
 #include "event/filter.h"
 
+/*
+ * Who published an event: numbers of the registry, which are never reused.
+ * Nobody published by a key where the partner is 0: then the key tells which
+ * program did.
+ */
+typedef struct {
+    uint32_t  partner;
+    uint32_t  key;
+} es_publisher_t;
+
+#define ES_PUBLISHER_OPERATOR    0     /* eventsyncctl, or a C producer */
+#define ES_PUBLISHER_DISPATCHER  1     /* an operational event */
+
 typedef struct {
     es_str_t  head;            /* {"specversion":..."feed":"name" */
     es_str_t  tail;            /* ,"data":...} or } */
@@ -35,6 +48,7 @@ typedef struct {
     uint64_t  ident;           /* hash of (source, id), set at publish */
     uint32_t  time_off;        /* offset of the value in head, if the time
                                   was added here; 0: it is the producer's */
+    es_publisher_t  publisher; /* set at publish */
 } es_draft_t;
 
 /* The memory and settings of a batch's drafts. */

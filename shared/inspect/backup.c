@@ -277,14 +277,14 @@ es_backup_copy(es_store_t *store, const char *dir, es_backup_t *backup,
         rc = es_backup_env(store->delivery, "delivery", dir, backup, problem);
     }
 
-    if (rc == ES_OK) {
-        rc = es_backup_env(store->registry, "registry", dir, backup, problem);
-    }
-
     backup->made_ms = es_clock_ms();
 
     if (rc == ES_OK) {
         rc = es_backup_env(store->log, "log", dir, backup, problem);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_backup_env(store->registry, "registry", dir, backup, problem);
     }
 
     return rc == ES_OK ? es_backup_format(store, dir, backup, problem) : rc;

@@ -10,11 +10,12 @@
  *                         the keys of its secrets, and each file with its size
  *                         in bytes and its XXH3 hash; written last
  *     format              as in the store
- *     checkpoints/data.mdb, delivery/data.mdb, registry/data.mdb, log/data.mdb
+ *     checkpoints/data.mdb, delivery/data.mdb, log/data.mdb, registry/data.mdb
  *
- * Each environment is copied in one read transaction, in this order, so that
+ * Each environment is copied in one read transaction, in this order.  So
  * neither a consumer's checkpoint nor an endpoint's progress is ahead of the
- * log that it points into.  A backup leaves out what a store makes again by
+ * log that it points into, and the registry has given every number by which the
+ * log names a publisher.  A backup leaves out what a store makes again by
  * itself (ids/, pages/, bell).  It holds the ids of the keys of secrets and
  * never the keys.
  *

@@ -14,6 +14,7 @@
 #include "log/feed_record.h"
 #include "log/id_index_fill.h"
 #include "log/subject.h"
+#include "registry/registry.h"
 #include "store/env.h"
 #include "store/store.h"
 
@@ -72,7 +73,11 @@ es_verify_indexes(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
     hash = es_ident_in(es_ident_hash(v->store, text.data, entry->ident_len),
                        v->feed.number);
 
-    if (es_id_index_check(v->store, hash, sequence) != ES_OK) {
+    /* the index has the (source, id) that an erased event had */
+
+    if ((entry->flags & ES_ENTRY_ERASED) == 0
+        && es_id_index_check(v->store, hash, sequence) != ES_OK)
+    {
         es_verify_fault(v, "event %llu is not in the id index",
                         (unsigned long long) sequence);
     }
@@ -123,7 +128,8 @@ es_verify_link(es_verify_ctx_t *v, MDB_cursor *events, uint64_t sequence,
             other.data = text.data + linked->subject_off;
             other.len = linked->subject_len;
 
-            if (es_str_eq(other, subject)
+            if (((linked->flags & ES_ENTRY_ERASED) != 0
+                 || es_str_eq(other, subject))
                 && (to == entry->subject_prev
                     ? linked->subject_nth + 1 == entry->subject_nth
                     : linked->subject_nth < entry->subject_nth))
@@ -178,8 +184,9 @@ es_verify_subject(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
 static void
 es_verify_chain(es_verify_ctx_t *v, const es_chunk_t *chunk)
 {
+    size_t    len;
+    uint8_t   digest[ES_CHAIN_LEN];
     uint32_t  i;
-    es_str_t  text;
 
     if (chunk->head->first <= v->feed.oldest) {
         v->total = chunk->head->total;
@@ -196,9 +203,9 @@ es_verify_chain(es_verify_ctx_t *v, const es_chunk_t *chunk)
     }
 
     for (i = 0; i < chunk->head->count; i++) {
-        if (es_chunk_text(chunk, i, &text) == ES_OK) {
-            v->total += text.len;
-            es_digest_chain(v->digest, text.data, text.len);
+        if (es_chunk_published(chunk, i, &len, digest) == ES_OK) {
+            v->total += len;
+            es_digest_link(v->digest, digest);
         }
     }
 
@@ -211,7 +218,70 @@ es_verify_chain(es_verify_ctx_t *v, const es_chunk_t *chunk)
 }
 
 
+/* A partner 0 has no keys, but the numbers of programs. */
+
+static bool
+es_verify_known(const es_verify_ctx_t *v, const es_chunk_head_t *head)
+{
+    if (head->partner == 0) {
+        return head->key <= ES_PUBLISHER_DISPATCHER;
+    }
+
+    return head->partner <= v->partners && head->key > 0
+           && head->key <= v->keys;
+}
+
+
+/* The registry may have given numbers since they were read. */
+
+static es_rc_t
+es_verify_publisher(es_verify_ctx_t *v, const es_chunk_t *chunk)
+{
+    es_rc_t  rc;
+
+    if (es_verify_known(v, chunk->head)) {
+        return ES_OK;
+    }
+
+    rc = es_registry_last_number(v->store, ES_KIND_PARTNER, &v->partners);
+
+    if (rc == ES_OK) {
+        rc = es_registry_last_number(v->store, ES_KIND_KEY, &v->keys);
+    }
+
+    if (rc == ES_OK && !es_verify_known(v, chunk->head)) {
+        es_verify_fault(v, "the record of events %llu to %llu names a "
+                        "publisher that there never was: key %u of partner %u",
+                        (unsigned long long) chunk->head->first,
+                        (unsigned long long) chunk->last, chunk->head->key,
+                        chunk->head->partner);
+    }
+
+    return rc;
+}
+
+
 static void
+es_verify_erased(es_verify_ctx_t *v, const es_chunk_t *chunk)
+{
+    unsigned  n;
+    uint32_t  i;
+
+    for (i = 0, n = 0; i < chunk->head->count; i++) {
+        n += (chunk->entries[i].flags & ES_ENTRY_ERASED) != 0;
+    }
+
+    if (n != chunk->head->nerased) {
+        es_verify_fault(v, "the record of events %llu to %llu has %u erased "
+                        "events, but the digests of %u",
+                        (unsigned long long) chunk->head->first,
+                        (unsigned long long) chunk->last, n,
+                        chunk->head->nerased);
+    }
+}
+
+
+static es_rc_t
 es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk,
     MDB_cursor *bytype, MDB_cursor *links)
 {
@@ -233,9 +303,18 @@ es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk,
 
     v->time_ms = chunk->head->time_ms;
     v->totals->chunks++;
+    es_verify_erased(v, chunk);
 
     for (i = 0; i < chunk->head->count; i++) {
         v->totals->events++;
+
+        if (chunk->entries[i].flags & ~ES_ENTRY_ERASED) {
+            es_verify_fault(v, "event %llu has the flags 0x%x, of which this "
+                            "program knows 0x%x",
+                            (unsigned long long) (chunk->head->first + i),
+                            chunk->entries[i].flags, ES_ENTRY_ERASED);
+            continue;
+        }
 
         if (es_chunk_text(chunk, i, &text) != ES_OK) {
             es_verify_fault(v, "event %llu lies outside of its record",
@@ -249,6 +328,36 @@ es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk,
     }
 
     es_verify_chain(v, chunk);
+
+    return es_verify_publisher(v, chunk);
+}
+
+
+/* The next record cannot be decoded.  Another form may be sound, for another
+   program. */
+
+static void
+es_verify_damaged(es_verify_ctx_t *v, MDB_cursor *events)
+{
+    MDB_val                 key, value;
+    const es_chunk_head_t  *head;
+
+    if (es_chunk_find(events, v->feed.number, v->position + 1, &key, &value)
+        == ES_OK
+        && value.mv_size >= sizeof(es_chunk_head_t))
+    {
+        head = value.mv_data;
+
+        if (head->form != ES_CHUNK_PLAIN) {
+            es_verify_fault(v, "the record of event %llu has the form %u, "
+                            "which this program does not know",
+                            (unsigned long long) v->position + 1, head->form);
+            return;
+        }
+    }
+
+    es_verify_fault(v, "the record of event %llu is damaged",
+                    (unsigned long long) v->position + 1);
 }
 
 
@@ -266,8 +375,7 @@ es_verify_events(es_verify_ctx_t *v, MDB_cursor *events, MDB_cursor *bytype,
                            &chunk);
 
         if (rc == ES_CORRUPT) {
-            es_verify_fault(v, "the record of event %llu is damaged",
-                            (unsigned long long) v->position + 1);
+            es_verify_damaged(v, events);
             v->done = true;
             return ES_OK;
         }
@@ -292,7 +400,11 @@ es_verify_events(es_verify_ctx_t *v, MDB_cursor *events, MDB_cursor *bytype,
             }
         }
 
-        es_verify_chunk(v, &chunk, bytype, links);
+        rc = es_verify_chunk(v, &chunk, bytype, links);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
         v->position = chunk.last;
     }
 

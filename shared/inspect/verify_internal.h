@@ -32,6 +32,8 @@ typedef struct {
     size_t         subject_key_len;
     uint8_t        type_key[ES_BYTYPE_KEY_LEN];
     uint8_t        type_value[8];
+    uint64_t       partners;       /* last numbers that were given */
+    uint64_t       keys;
     bool           done;           /* the slices have come to the end */
 } es_verify_ctx_t;
 

@@ -265,11 +265,13 @@ es_chunk_decode(uint32_t feed, const uint8_t *key, const MDB_val *value,
     chunk->size = value->mv_size;
     chunk->last = es_event_key_last(key);
 
-    if (head->count == 0
+    if (head->form != ES_CHUNK_PLAIN
+        || head->count == 0
         || head->count > ES_CHUNK_COUNT
         || head->body != sizeof(es_chunk_head_t)
                          + head->count
                            * (sizeof(uint32_t) + sizeof(es_entry_t))
+                         + head->nerased * sizeof(es_erased_t)
         || head->body >= value->mv_size
         || head->first + head->count - 1 != chunk->last)
     {
@@ -357,6 +359,7 @@ es_chunk_text(const es_chunk_t *chunk, uint32_t i, es_str_t *text)
     if (end <= start
         || end > chunk->size - chunk->head->body
         || entry->mid >= end - start
+        || (entry->flags & ~ES_ENTRY_ERASED) != 0
         || entry->ident_len >= entry->mid
         || (size_t) entry->type_off + entry->type_len > entry->mid
         || (size_t) entry->subject_off + entry->subject_len > entry->mid
@@ -369,6 +372,85 @@ es_chunk_text(const es_chunk_t *chunk, uint32_t i, es_str_t *text)
     text->len = end - start;
 
     return ES_OK;
+}
+
+
+/* NULL: the record has fewer of them. */
+
+static const es_erased_t *
+es_chunk_erased(const es_chunk_t *chunk, uint32_t i)
+{
+    uint32_t  j, nth;
+
+    for (j = 0, nth = 0; j < i; j++) {
+        nth += (chunk->entries[j].flags & ES_ENTRY_ERASED) != 0;
+    }
+
+    return nth < chunk->head->nerased
+           ? (const es_erased_t *) (chunk->entries + chunk->head->count) + nth
+           : NULL;
+}
+
+
+es_rc_t
+es_chunk_published(const es_chunk_t *chunk, uint32_t i, size_t *len,
+    uint8_t digest[ES_CHAIN_LEN])
+{
+    es_rc_t             rc;
+    es_str_t            text;
+    const es_erased_t  *erased;
+
+    rc = es_chunk_text(chunk, i, &text);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if ((chunk->entries[i].flags & ES_ENTRY_ERASED) == 0) {
+        *len = text.len;
+        es_digest_event(text.data, text.len, digest);
+        return ES_OK;
+    }
+
+    erased = es_chunk_erased(chunk, i);
+    if (erased == NULL) {
+        return ES_CORRUPT;
+    }
+
+    *len = erased->len;
+    memcpy(digest, erased->digest, ES_CHAIN_LEN);
+
+    return ES_OK;
+}
+
+
+uint64_t
+es_chunk_bytes(const es_chunk_t *chunk, uint32_t n)
+{
+    size_t              start;
+    uint32_t            i;
+    uint64_t            bytes;
+    const es_erased_t  *erased;
+
+    if (n == 0) {
+        return 0;
+    }
+
+    bytes = chunk->entries[n - 1].end - (n - 1);       /* commas do not count */
+
+    for (i = 0; chunk->head->nerased != 0 && i < n; i++) {
+        if ((chunk->entries[i].flags & ES_ENTRY_ERASED) == 0) {
+            continue;
+        }
+
+        start = i == 0 ? 0 : chunk->entries[i - 1].end + 1;
+        erased = es_chunk_erased(chunk, i);
+
+        if (erased != NULL) {
+            bytes += erased->len - (chunk->entries[i].end - start);
+        }
+    }
+
+    return bytes;
 }
 
 

@@ -4,15 +4,20 @@
  * Keys and values of the event log.  No other file knows their encoding.
  *
  * Events are stored in chunks.  A chunk is what one commit appended to one
- * feed, cut at ES_CHUNK_COUNT events, at ES_CHUNK_BYTES, and at each multiple
- * of the feed's page size.  So an aligned page is always a run of whole
- * chunks.  A chunk is one LMDB value under (feed, last sequence):
+ * feed, cut at ES_CHUNK_COUNT events, at ES_CHUNK_BYTES, at each multiple of
+ * the feed's page size, and where the publisher changes.  So an aligned page is
+ * always a run of whole chunks.  A chunk is one LMDB value under (feed, last
+ * sequence):
  *
  *     es_chunk_head_t | uint32_t * count | es_entry_t * count |
- *     event,event,...,event
+ *     es_erased_t * nerased | event,event,...,event
  *
  * The numbers are the events' types.  They stand apart from the entries, so
  * that a reader of one type touches few cache lines.
+ *
+ * An erased event has a tombstone as its text, which every reader sends as any
+ * other event.  Its es_erased_t has what the chain and the byte counts need of
+ * the text that is gone; these stand in the order of the events.
  *
  * Integers are little-endian and unaligned.  Keys are big-endian, so that the
  * chunks of a feed are contiguous and in order.  The events are the text that
@@ -34,25 +39,38 @@
 #define ES_CHUNK_COUNT  100
 #define ES_CHUNK_BYTES  32768
 
+#define ES_CHUNK_PLAIN  0      /* the only form; a chunk of another is refused */
+
+#define ES_ENTRY_ERASED  1
+
 #define ES_ID_OFFSET    (sizeof("{\"specversion\":\"1.0\",\"id\":\"") - 1)
 
 typedef struct __attribute__((packed)) {
     uint64_t  hash;            /* XXH3 of all that follows, seeded by the key */
     uint64_t  first;           /* sequence of the first event */
-    uint32_t  count;
+    uint16_t  count;
+    uint8_t   form;            /* ES_CHUNK_PLAIN */
+    uint8_t   nerased;
     uint32_t  body;            /* offset of the first event */
     int64_t   time_ms;         /* of the commit */
-    uint64_t  total;           /* bytes of the epoch's earlier events */
+    uint64_t  total;           /* bytes of the feed's earlier events, as they
+                                  were published */
+    uint32_t  partner;         /* the publisher, see es_publisher_t */
+    uint32_t  key;
     uint8_t   digest[ES_CHAIN_LEN];    /* D(first - 1), see digest.h */
 } es_chunk_head_t;
 
-ES_STORED_SIZE(es_chunk_head_t, 72);
+ES_STORED_SIZE(es_chunk_head_t, 80);
 ES_STORED_AT(es_chunk_head_t, first, 8);
 ES_STORED_AT(es_chunk_head_t, count, 16);
+ES_STORED_AT(es_chunk_head_t, form, 18);
+ES_STORED_AT(es_chunk_head_t, nerased, 19);
 ES_STORED_AT(es_chunk_head_t, body, 20);
 ES_STORED_AT(es_chunk_head_t, time_ms, 24);
 ES_STORED_AT(es_chunk_head_t, total, 32);
-ES_STORED_AT(es_chunk_head_t, digest, 40);
+ES_STORED_AT(es_chunk_head_t, partner, 40);
+ES_STORED_AT(es_chunk_head_t, key, 44);
+ES_STORED_AT(es_chunk_head_t, digest, 48);
 
 typedef struct __attribute__((packed)) {
     uint64_t  hash;            /* XXH3 of the event's text */
@@ -71,9 +89,10 @@ typedef struct __attribute__((packed)) {
                                   this and the next two: subject.h */
     uint64_t  subject_prev;    /* the subject's event before; 0: none */
     uint64_t  subject_jump;    /* one further back; 0: none */
+    uint8_t   flags;           /* ES_ENTRY_ERASED */
 } es_entry_t;
 
-ES_STORED_SIZE(es_entry_t, 58);
+ES_STORED_SIZE(es_entry_t, 59);
 ES_STORED_AT(es_entry_t, end, 8);
 ES_STORED_AT(es_entry_t, subject_hash, 12);
 ES_STORED_AT(es_entry_t, mid, 16);
@@ -87,6 +106,16 @@ ES_STORED_AT(es_entry_t, time_off, 32);
 ES_STORED_AT(es_entry_t, subject_nth, 34);
 ES_STORED_AT(es_entry_t, subject_prev, 42);
 ES_STORED_AT(es_entry_t, subject_jump, 50);
+ES_STORED_AT(es_entry_t, flags, 58);
+
+/* What is left of an erased event. */
+typedef struct __attribute__((packed)) {
+    uint32_t  len;             /* of the text that was published */
+    uint8_t   digest[ES_CHAIN_LEN];    /* its digest */
+} es_erased_t;
+
+ES_STORED_SIZE(es_erased_t, 36);
+ES_STORED_AT(es_erased_t, digest, 4);
 
 #define ES_EVENT_KEY_LEN   12
 
@@ -163,8 +192,17 @@ void es_chunk_prefetch_entry(const MDB_val *key, const MDB_val *value,
     uint64_t sequence);
 void es_chunk_prefetch_text(const es_chunk_t *chunk, uint64_t sequence);
 
-/* Returns the text of the i-th event.  ES_CORRUPT: it exceeds the body. */
+/* Returns the text of the i-th event.  ES_CORRUPT: it exceeds the body, or has
+   an unknown flag. */
 es_rc_t es_chunk_text(const es_chunk_t *chunk, uint32_t i, es_str_t *text);
+
+/* Returns length and digest of the i-th event as it was published, also of an
+   erased one.  ES_CORRUPT. */
+es_rc_t es_chunk_published(const es_chunk_t *chunk, uint32_t i, size_t *len,
+    uint8_t digest[ES_CHAIN_LEN]);
+
+/* Returns the bytes of the first `n` events as they were published. */
+uint64_t es_chunk_bytes(const es_chunk_t *chunk, uint32_t n);
 
 /*
  * Finds the feed's first chunk with a sequence >= `sequence`, neither read nor

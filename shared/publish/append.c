@@ -88,15 +88,24 @@ es_commit_type(es_commit_t *c, es_str_t type, uint32_t *number)
 }
 
 
+static bool
+es_publisher_eq(const es_publisher_t *a, const es_publisher_t *b)
+{
+    return a->partner == b->partner && a->key == b->key;
+}
+
+
 /* The number of drafts from `i` on that go into one chunk, and its size. */
 
 static size_t
 es_chunk_plan(const es_append_t *append, size_t i, size_t *size)
 {
-    size_t             n, body, len, cursor, prev;
-    uint64_t           sequence;
-    const es_draft_t  *draft;
+    size_t                 n, body, len, cursor, prev;
+    uint64_t               sequence;
+    const es_draft_t      *draft;
+    const es_publisher_t  *publisher;
 
+    publisher = &append->drafts[i]->publisher;
     body = 0;
     cursor = es_cursor_len(append->feed.epoch, append->first + i - 1);
 
@@ -104,7 +113,10 @@ es_chunk_plan(const es_append_t *append, size_t i, size_t *size)
         sequence = append->first + i + n;
         draft = append->drafts[i + n];
 
-        if (n > 0 && (sequence - 1) % append->feed.page_size == 0) {
+        if (n > 0
+            && ((sequence - 1) % append->feed.page_size == 0
+                || !es_publisher_eq(&draft->publisher, publisher)))
+        {
             break;
         }
 
@@ -165,6 +177,7 @@ es_chunk_event(es_commit_t *c, es_append_t *append, size_t i,
     entry->subject_off = (uint16_t) draft->subject_off;
     entry->subject_len = (uint16_t) draft->subject_len;
     entry->time_off = (uint16_t) draft->time_off;
+    entry->flags = 0;
 
     es_digest_chain(append->feed.digest, start, (size_t) (p - start));
 
@@ -327,7 +340,11 @@ es_chunk_write(es_commit_t *c, es_append_t *append, size_t i, size_t n,
     ES_ASSERT(append->first + i == append->feed.last + 1);     /* I1 */
 
     head->first = append->first + i;
-    head->count = (uint32_t) n;
+    head->count = (uint16_t) n;
+    head->form = ES_CHUNK_PLAIN;
+    head->nerased = 0;
+    head->partner = append->drafts[i]->publisher.partner;
+    head->key = append->drafts[i]->publisher.key;
     head->body = (uint32_t) (body - (char *) head);
     head->time_ms = append->feed.last_ms;
     head->hash = es_chunk_hash(append->feed.number, last, head, size);

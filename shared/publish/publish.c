@@ -68,6 +68,7 @@ es_publish_prepare(es_store_t *store, es_batch_t **batches, size_t n)
             draft = &batches[i]->drafts[j];
             draft->ident = es_ident_hash(store, draft->head.data,
                                          draft->ident_len);
+            draft->publisher = batches[i]->publisher;
         }
     }
 

@@ -36,7 +36,7 @@ es_range_seek(es_txn_t *txn, const es_feed_t *feed, uint64_t sequence,
 }
 
 
-/* Returns the bytes of the epoch's events up to the sequence.  After the
+/* Returns the bytes of the feed's events up to the sequence.  After the
    last event there is no chunk, and the feed has the total. */
 
 static es_rc_t
@@ -59,13 +59,7 @@ es_range_total(es_txn_t *txn, const es_feed_t *feed, uint64_t sequence,
     }
 
     n = (uint32_t) (sequence + 1 - chunk.head->first);
-    *total = chunk.head->total;
-
-    /* commas do not count */
-
-    if (n > 0) {
-        *total += chunk.entries[n - 1].end - (n - 1);
-    }
+    *total = chunk.head->total + es_chunk_bytes(&chunk, n);
 
     return ES_OK;
 }
@@ -100,9 +94,10 @@ es_rc_t
 es_range_digest(es_txn_t *txn, const es_feed_t *feed, uint64_t sequence,
     uint8_t digest[ES_CHAIN_LEN])
 {
+    size_t      len;
     es_rc_t     rc;
+    uint8_t     event[ES_CHAIN_LEN];
     uint32_t    i;
-    es_str_t    text;
     es_chunk_t  chunk;
 
     rc = es_range_seek(txn, feed, sequence, &chunk);
@@ -119,12 +114,12 @@ es_range_digest(es_txn_t *txn, const es_feed_t *feed, uint64_t sequence,
     memcpy(digest, chunk.head->digest, ES_CHAIN_LEN);
 
     for (i = 0; chunk.head->first + i <= sequence; i++) {
-        rc = es_chunk_text(&chunk, i, &text);
+        rc = es_chunk_published(&chunk, i, &len, event);
         if (rc != ES_OK) {
             return rc;
         }
 
-        es_digest_chain(digest, text.data, text.len);
+        es_digest_link(digest, event);
     }
 
     return ES_OK;

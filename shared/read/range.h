@@ -16,7 +16,8 @@
 #include "log/feed.h"
 #include "store/txn.h"
 
-/* Bytes of the events in (after, to], without separators. */
+/* Bytes of the events in (after, to] as they were published, without
+   separators. */
 es_rc_t es_range_bytes(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
     uint64_t to, uint64_t *bytes);
 
@@ -25,8 +26,8 @@ es_rc_t es_range_bytes(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
 es_rc_t es_range_count(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
     uint64_t to, const es_filter_t *filter, uint64_t *count);
 
-/* D(sequence), see digest.h.  A reader that folds it over the events of
-   (sequence, to] gets D(to). */
+/* D(sequence), see digest.h.  A reader that folds it over the digests of the
+   events of (sequence, to] gets D(to). */
 es_rc_t es_range_digest(es_txn_t *txn, const es_feed_t *feed,
     uint64_t sequence, uint8_t digest[ES_CHAIN_LEN]);
 

@@ -361,6 +361,9 @@ es_key_decode(json_t *object, es_pool_t *pool, es_key_t *out,
     es_rc_t      rc;
     es_record_t  r = { object, pool, problem };
 
+    out->number = (uint32_t) json_integer_value(
+                                 json_object_get(object, "number"));
+
     if ((rc = es_take_str(&r, "/partner", true, partner)) != ES_OK
         || (rc = es_take_digest(&r, out->digest)) != ES_OK
         || (rc = es_take_scopes(&r, &out->scopes)) != ES_OK

@@ -4,8 +4,8 @@
  * Writes registry records: creates, changes and removes them, each in a
  * transaction of its own.
  *
- * The database `meta` holds under "partner" and "endpoint" the last number
- * given to a record of the kind, as 8 bytes big-endian.
+ * The database `meta` holds under "partner", "key" and "endpoint" the last
+ * number given to a record of the kind, as 8 bytes big-endian.
  */
 
 #include <stdlib.h>
@@ -97,6 +97,50 @@ es_object_put(es_write_t *w, MDB_txn *txn, json_t *object)
 }
 
 
+static es_rc_t
+es_number_last(es_store_t *store, MDB_txn *txn, es_kind_t kind,
+    uint64_t *number)
+{
+    MDB_val  key, data;
+    es_rc_t  rc;
+
+    key.mv_data = (void *) (uintptr_t) es_kind_name(kind);
+    key.mv_size = strlen(es_kind_name(kind));
+    *number = 0;
+
+    rc = es_env_rc(mdb_get(txn, es_env_dbi(store->registry, ES_REGISTRY_META),
+                           &key, &data));
+    if (rc != ES_OK) {
+        return rc == ES_NOT_FOUND ? ES_OK : rc;
+    }
+
+    if (data.mv_size != sizeof(*number)) {
+        return ES_CORRUPT;
+    }
+
+    *number = es_be64_get(data.mv_data);
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_registry_last_number(es_store_t *store, es_kind_t kind, uint64_t *number)
+{
+    es_rc_t   rc;
+    MDB_txn  *txn;
+
+    rc = es_env_read_begin(store->registry, &txn);
+
+    if (rc == ES_OK) {
+        rc = es_number_last(store, txn, kind, number);
+        es_env_read_end(store->registry, txn);
+    }
+
+    return rc;
+}
+
+
 /* The next number of the kind, from 1. */
 
 static es_rc_t
@@ -107,23 +151,16 @@ es_number_next(es_write_t *w, MDB_txn *txn, uint64_t *number)
     es_rc_t   rc;
     uint8_t   bytes[8];
 
+    rc = es_number_last(w->store, txn, w->kind, number);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
     dbi = es_env_dbi(w->store->registry, ES_REGISTRY_META);
     key.mv_data = (void *) (uintptr_t) es_kind_name(w->kind);
     key.mv_size = strlen(es_kind_name(w->kind));
 
-    rc = es_env_rc(mdb_get(txn, dbi, &key, &data));
-
-    if (rc != ES_OK && rc != ES_NOT_FOUND) {
-        return rc;
-    }
-
-    if (rc == ES_OK && data.mv_size != sizeof(bytes)) {
-        return ES_CORRUPT;
-    }
-
-    *number = (rc == ES_OK ? es_be64_get(data.mv_data) : 0) + 1;
-
-    es_be64(*number, bytes);
+    es_be64(++*number, bytes);
     data.mv_data = bytes;
     data.mv_size = sizeof(bytes);
 
@@ -196,7 +233,7 @@ es_object_stamp(es_write_t *w, MDB_txn *txn, json_t *object)
     es_rc_t   rc;
     uint64_t  number = 0, revision = 1;
 
-    if (w->kind == ES_KIND_PARTNER || w->kind == ES_KIND_ENDPOINT) {
+    if (w->kind != ES_KIND_FEED) {
         rc = es_object_number(w, txn, object, &number, &revision);
         if (rc != ES_OK) {
             return rc;

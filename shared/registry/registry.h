@@ -66,6 +66,8 @@ typedef struct {
 
 typedef struct {
     char                 id[ES_KEYID_LEN + 1];
+    uint32_t             number;      /* never reused; the log names the
+                                         publisher by it */
     uint8_t              digest[ES_DIGEST_LEN];
     const es_partner_t  *partner;
     unsigned             scopes;      /* ES_SCOPE_... */
@@ -306,6 +308,10 @@ typedef struct {
    as es_registry_remove(), if `edit` (NULL: none) allows it. */
 es_rc_t es_registry_edit(es_store_t *store, es_kind_t kind, es_str_t name,
     json_t *change, const es_edit_t *edit, es_problem_t *problem);
+
+/* The last number given to a partner, key or endpoint; 0: none was given. */
+es_rc_t es_registry_last_number(es_store_t *store, es_kind_t kind,
+    uint64_t *number);
 
 /*
  * The name of a removed endpoint by its number; NUL-terminated.  ES_NOT_FOUND:

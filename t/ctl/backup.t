@@ -67,6 +67,9 @@ my $backup = $backups[2];
 is_deeply([within($backup)], [sort qw(. backup format log log/data.mdb
     registry registry/data.mdb delivery delivery/data.mdb checkpoints
     checkpoints/data.mdb)], 'it has what a store does not make by itself');
+is_deeply([slurp("$backup/backup") =~ m{^file (\w+)/data\.mdb }mg],
+    [qw(checkpoints delivery log registry)], 'positions were copied before the '
+    . 'log, and the numbers of its publishers after it');
 is_deeply([grep { mode($_) ne (-d $_ ? '0700' : '0600') }
     map { "$backup/$_" } within($backup)], [], 'nobody else can read it');
 is(slurp("$backup/format"), slurp($t->store . '/format'),

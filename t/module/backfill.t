@@ -145,7 +145,7 @@ sub problem {
 sub fold {
     my ($digest, @lines) = @_;
     $digest = pack 'H*', $digest;
-    $digest = sha256($digest . s/\n\z//r) for @lines;
+    $digest = sha256($digest . sha256(s/\n\z//r)) for @lines;
     return unpack 'H*', $digest;
 }
 
@@ -175,7 +175,7 @@ sub sequences { map { /"cursor":"[^"]+-(\d+)"/ } @_ }
     is_deeply({ %$m, digest => 0 }, { complete => JSON::PP::true,
         from => "$epoch-0", to => "$epoch-3000", next => "$epoch-3000",
         first => "$epoch-1", last => "$epoch-3000", count => 3000,
-        bytes => $bytes, algorithm => 'sha256-chain',
+        bytes => $bytes, algorithm => 'sha256-event-chain',
         digest_from => '0' x 64, digest => 0 }, 'the closing manifest');
     is($m->{digest}, fold($m->{digest_from}, @$lines), 'its digest');
 

@@ -63,7 +63,7 @@ my ($epoch) = $text[0] =~ /"cursor":"([^-]+)-/;
 
 # D(0) .. D(n)
 my @chain = ("\0" x 32);
-push @chain, sha256($chain[-1] . $_) for @text;
+push @chain, sha256($chain[-1] . sha256($_)) for @text;
 my @hex = map { unpack 'H*', $_ } @chain;
 
 sub get {
@@ -79,7 +79,7 @@ sub expected {
     return { feed => 'orders', epoch => $epoch, from => "$epoch-$after",
         to => "$epoch-$to", count => $to - $after,
         bytes => length(join '', map { "$_\n" } @text[$after .. $to - 1]),
-        algorithm => 'sha256-chain', digest_from => $hex[$after],
+        algorithm => 'sha256-event-chain', digest_from => $hex[$after],
         digest => $hex[$to] };
 }
 
