@@ -102,6 +102,7 @@ typedef struct ngx_http_eventsync_store_s  ngx_http_eventsync_store_t;
 typedef struct ngx_http_eventsync_stream_s  ngx_http_eventsync_stream_t;
 typedef struct ngx_http_eventsync_task_s  ngx_http_eventsync_task_t;
 typedef struct ngx_http_eventsync_token_s  ngx_http_eventsync_token_t;
+typedef struct ngx_http_eventsync_transfer_s  ngx_http_eventsync_transfer_t;
 typedef struct ngx_http_eventsync_wait_s  ngx_http_eventsync_wait_t;
 typedef struct ngx_http_eventsync_worker_s  ngx_http_eventsync_worker_t;
 
@@ -140,7 +141,8 @@ struct ngx_http_eventsync_ctx_s {
     ngx_str_t                         next;
     u_char                            next_text[ES_CURSOR_MAX];
     ngx_uint_t                        has_more;   /* unsigned  has_more:1 */
-    ngx_buf_t                        *out;
+    ngx_buf_t                        *out;        /* the answer, or ... */
+    ngx_http_eventsync_transfer_t    *transfer;   /* ... its slices */
 
     ngx_http_eventsync_problem_t     *problem;
     ngx_http_eventsync_body_t        *body;       /* NULL: as it comes */

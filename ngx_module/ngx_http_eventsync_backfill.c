@@ -3,10 +3,9 @@
 /*
  * Backfill: a range of events of any length as one stream of lines.
  *
- * A stream has one buffer. It is filled in a read transaction of its own after
- * the socket has taken the whole previous slice. So a client that reads
- * slowly, or not at all, holds that buffer and nothing in the store. An event
- * that is larger than the buffer is copied in parts.
+ * It is a transfer: a client that reads slowly, or not at all, holds one slice
+ * (_slice) and nothing in the store. An event that is larger than a slice is
+ * copied in parts.
  *
  * The last line says that it is the last. If a stream ends early at the end of
  * a line, its last line says so. Without a last line the client knows
@@ -22,6 +21,7 @@
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_transfer.h"
 #include "ngx_http_eventsync_worker.h"
 
 #include "event/cursor.h"
@@ -29,10 +29,6 @@
 #include "log/feed.h"
 #include "read/range.h"
 #include "store/txn.h"
-
-
-/* slices in one turn; searching with a filter costs more */
-#define NGX_HTTP_EVENTSYNC_BACKFILL_TURN  4
 
 
 static ngx_int_t ngx_http_eventsync_backfill_start(
@@ -47,12 +43,8 @@ static ngx_int_t ngx_http_eventsync_backfill_number(ngx_http_request_t *r,
     ngx_str_t *key, uint64_t number);
 static ngx_int_t ngx_http_eventsync_backfill_cursor(
     ngx_http_eventsync_ctx_t *ctx, ngx_str_t *key, uint64_t sequence);
-static void ngx_http_eventsync_backfill_write(ngx_http_request_t *r);
-static ngx_int_t ngx_http_eventsync_backfill_run(
-    ngx_http_eventsync_ctx_t *ctx);
-static void ngx_http_eventsync_backfill_yield(ngx_http_request_t *r);
 static ngx_int_t ngx_http_eventsync_backfill_charge(
-    ngx_http_eventsync_ctx_t *ctx);
+    ngx_http_eventsync_transfer_t *t);
 static void ngx_http_eventsync_backfill_cleanup(void *data);
 
 
@@ -109,18 +101,7 @@ ngx_http_eventsync_backfill(ngx_http_eventsync_ctx_t *ctx)
         return rc;
     }
 
-    /* notice a client that leaves while there is nothing to write */
-
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_eventsync_backfill_write;
-
-    rc = ngx_http_eventsync_backfill_run(ctx);
-
-    if (rc == NGX_DONE) {
-        r->main->count++;
-    }
-
-    return rc;
+    return ngx_http_eventsync_transfer_start(ctx->transfer);
 }
 
 
@@ -251,21 +232,22 @@ ngx_http_eventsync_backfill_headers(ngx_http_eventsync_ctx_t *ctx)
 static ngx_int_t
 ngx_http_eventsync_backfill_prepare(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_buf_t                      *b;
     ngx_pool_cleanup_t             *cln;
     ngx_http_request_t             *r;
     ngx_http_eventsync_backfill_t  *bf;
+    ngx_http_eventsync_transfer_t  *t;
 
     r = ctx->request;
     bf = ctx->backfill;
 
-    b = ngx_create_temp_buf(r->pool, NGX_HTTP_EVENTSYNC_SLICE);
-    if (b == NULL) {
+    t = ngx_http_eventsync_transfer_create(ctx);
+    if (t == NULL) {
         return NGX_ERROR;
     }
 
-    b->flush = 1;
-    bf->buf = b;
+    t->fill = ngx_http_eventsync_slice;
+    t->charge = ngx_http_eventsync_backfill_charge;
+    t->searches = (ctx->args->filter != NULL);
 
     /* the store has the digest of all events; a filter needs its own */
 
@@ -328,148 +310,28 @@ ngx_http_eventsync_backfill_cursor(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-static void
-ngx_http_eventsync_backfill_write(ngx_http_request_t *r)
-{
-    ngx_int_t          rc;
-    ngx_event_t       *wev;
-    ngx_connection_t  *c;
-
-    c = r->connection;
-    wev = c->write;
-
-    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, c->log, 0,
-                   "eventsync backfill continues: "
-                   "\"%V?%V\"", &r->uri, &r->args);
-
-    if (wev->timedout) {
-        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
-                      "client timed out");
-        c->timedout = 1;
-
-        ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
-        return;
-    }
-
-    if (wev->delayed) {
-        rc = (ngx_handle_write_event(wev, 0) == NGX_OK) ? NGX_DONE : NGX_ERROR;
-
-    } else {
-        rc = ngx_http_eventsync_backfill_run(
-                        ngx_http_get_module_ctx(r, ngx_http_eventsync_module));
-    }
-
-    if (rc != NGX_DONE) {
-        ngx_http_finalize_request(r, rc);
-    }
-}
-
-
-/* NGX_DONE: the stream continues with the next event of the loop */
-
-static ngx_int_t
-ngx_http_eventsync_backfill_run(ngx_http_eventsync_ctx_t *ctx)
-{
-    ngx_int_t                       rc;
-    ngx_uint_t                      n;
-    ngx_chain_t                     out, *in;
-    ngx_connection_t               *c;
-    ngx_http_request_t             *r;
-    ngx_http_eventsync_backfill_t  *bf;
-
-    r = ctx->request;
-    c = r->connection;
-    bf = ctx->backfill;
-
-    for (n = 0; n < NGX_HTTP_EVENTSYNC_BACKFILL_TURN; n++) {
-
-        in = NULL;
-
-        if (bf->buf->pos == bf->buf->last && !c->buffered) {
-
-            if (n && ctx->args->filter) {
-                break;
-            }
-
-            if (ngx_http_eventsync_slice(ctx) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
-            if (bf->buf->pos == bf->buf->last) {
-                continue;
-            }
-        }
-
-        if (bf->ready) {
-            rc = ngx_http_eventsync_backfill_charge(ctx);
-
-            if (rc != NGX_OK) {
-                return rc;
-            }
-
-            out.buf = bf->buf;
-            out.next = NULL;
-            in = &out;
-        }
-
-        rc = ngx_http_output_filter(r, in);
-
-        if (rc == NGX_ERROR || bf->closed) {
-            return rc;
-        }
-
-        if (bf->buf->pos != bf->buf->last || c->buffered) {
-            return (ngx_http_eventsync_block(r) == NGX_OK) ? NGX_DONE
-                                                           : NGX_ERROR;
-        }
-    }
-
-    ngx_http_eventsync_backfill_yield(r);
-
-    return NGX_DONE;
-}
-
-
-static void
-ngx_http_eventsync_backfill_yield(ngx_http_request_t *r)
-{
-    ngx_connection_t          *c;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    c = r->connection;
-
-    /*
-     * Yields to other requests. The timer is set because an exiting worker
-     * waits only for timers.
-     */
-
-    if (!c->write->delayed) {
-        clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-        ngx_add_timer(c->write, clcf->send_timeout);
-    }
-
-    ngx_post_event(c->write, &ngx_posted_next_events);
-}
-
-
 /*
  * Charges the ready slice to the partner's quota. If the quota is used up, the
  * slice waits as with limit_rate.
  */
 
 static ngx_int_t
-ngx_http_eventsync_backfill_charge(ngx_http_eventsync_ctx_t *ctx)
+ngx_http_eventsync_backfill_charge(ngx_http_eventsync_transfer_t *t)
 {
+    ngx_buf_t                      *b;
     ngx_msec_t                      delay;
     ngx_event_t                    *wev;
+    ngx_http_eventsync_ctx_t       *ctx;
     ngx_http_eventsync_backfill_t  *bf;
 
+    b = t->buf;
+    ctx = t->ctx;
     bf = ctx->backfill;
 
     /* gets the current rate, and checks the key again, see _slice */
 
     if (bf->slowed && ngx_http_eventsync_permit(ctx) != NGX_OK) {
-        bf->buf->last = bf->buf->pos;
+        b->last = b->pos;
 
         if (ngx_http_eventsync_slice_fail(ctx) != NGX_OK) {
             return NGX_ERROR;
@@ -478,7 +340,7 @@ ngx_http_eventsync_backfill_charge(ngx_http_eventsync_ctx_t *ctx)
 
     if (!bf->failed
         && !ngx_http_eventsync_slice_drained(ctx)
-        && ngx_http_eventsync_limit_bytes(ctx, bf->buf->last - bf->buf->pos,
+        && ngx_http_eventsync_limit_bytes(ctx, b->last - b->pos,
                                           &delay)
            == NGX_AGAIN)
     {
@@ -492,11 +354,10 @@ ngx_http_eventsync_backfill_charge(ngx_http_eventsync_ctx_t *ctx)
     }
 
     bf->slowed = 0;
-    bf->ready = 0;
     bf->sent = bf->position.sequence;
     bf->sent_offset = bf->offset;
 
-    if (bf->closed) {
+    if (t->closed) {
         ngx_http_eventsync_limit_leave(ctx);
     }
 

@@ -17,8 +17,6 @@
 #include "event/digest.h"
 
 
-#define NGX_HTTP_EVENTSYNC_SLICE          131072
-
 /* a stream of the events in (after, to] */
 
 struct ngx_http_eventsync_backfill_s {
@@ -41,17 +39,15 @@ struct ngx_http_eventsync_backfill_s {
     uint8_t                           chain[ES_CHAIN_LEN];
     EVP_MD_CTX                       *digest;     /* with a filter */
 
-    ngx_buf_t                        *buf;
-
     unsigned                          counted:1;
-    unsigned                          ready:1;    /* a slice, not charged */
-    unsigned                          slowed:1;   /* it waits for the quota */
-    unsigned                          closed:1;   /* the last slice */
-    unsigned                          failed:1;   /* with an error */
+    unsigned                          slowed:1;   /* a slice waits for the
+                                                     quota */
+    unsigned                          failed:1;   /* the last one is an
+                                                     error */
 };
 
 
-ngx_int_t ngx_http_eventsync_slice(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_slice(ngx_http_eventsync_transfer_t *t);
 ngx_uint_t ngx_http_eventsync_slice_drained(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_slice_fail(ngx_http_eventsync_ctx_t *ctx);
 

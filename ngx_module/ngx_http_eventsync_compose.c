@@ -4,14 +4,15 @@
  * Composes the bytes of a page, and caches the last few pages. Their key is
  * what the ETag is made of, and determines the bytes. So requests that wait
  * for the same commit, or follow the head of the same feed, share the bytes
- * composed for the first of them. Large pages are cached only while waiting
- * requests are due, because many may wait for the same page.
+ * composed for the first of them. Of a page that exceeds a slice they share
+ * what the first of them has found out, and each sends its own slices.
  */
 
 
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_args.h"
 #include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_transfer.h"
 #include "ngx_http_eventsync_worker.h"
 
 #include "event/cursor.h"
@@ -26,29 +27,35 @@
     (sizeof("{\"events\":[],\"next\":\"\",\"has_more\":false,"                \
             "\"oldest\":\"\",\"latest\":\"\"}") - 1 + 3 * ES_CURSOR_MAX)
 
-/* with their number, limits the cache of a worker to 2 MB */
-#define NGX_HTTP_EVENTSYNC_MEMO_BYTES  65536
-
-/* all larger ones together, unless a single one is larger */
-#define NGX_HTTP_EVENTSYNC_MEMO_LARGE  (16 * 1024 * 1024)
-
-#define ngx_http_eventsync_memo_large(page)                                   \
-    ((page)->size > NGX_HTTP_EVENTSYNC_FRAME + NGX_HTTP_EVENTSYNC_MEMO_BYTES)
+/* such a page is sent in slices */
+#define ngx_http_eventsync_large(page)                                        \
+    (NGX_HTTP_EVENTSYNC_FRAME + (page)->bytes > NGX_HTTP_EVENTSYNC_SLICE)
 
 
 static void ngx_http_eventsync_result(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page);
 static u_char *ngx_http_eventsync_write(ngx_http_eventsync_ctx_t *ctx,
-    const es_feed_t *feed, const es_page_t *page, u_char *p);
+    const es_page_t *page, u_char *p);
+static u_char *ngx_http_eventsync_write_end(ngx_http_eventsync_ctx_t *ctx,
+    u_char *p);
 static ngx_int_t ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
-    const es_feed_t *feed, const es_page_t *page);
-static void ngx_http_eventsync_memo_drop(ngx_http_eventsync_worker_t *w,
-    ngx_http_eventsync_memo_t *memo);
+    const es_page_t *page);
 static ngx_http_eventsync_memo_t *ngx_http_eventsync_memo(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_memo_use(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_shared_t *shared);
+static ngx_int_t ngx_http_eventsync_memo_transfer(
+    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_shared_t *shared);
 static void ngx_http_eventsync_release(void *data);
+
+
+/* the text before the events, in the order of ngx_http_eventsync_format_e */
+
+static ngx_str_t  ngx_http_eventsync_begin_text[] = {
+    ngx_string("{\"events\":["),
+    ngx_null_string,
+    ngx_string("[")
+};
 
 
 /* hashes all that the answer depends on, before events are read */
@@ -88,26 +95,29 @@ ngx_int_t
 ngx_http_eventsync_compose(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page)
 {
-    ngx_buf_t  *b;
+    ngx_buf_t           *b;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
 
     ngx_http_eventsync_result(ctx, feed, page);
 
     ctx->worker->composed += NGX_HTTP_EVENTSYNC_FRAME + page->bytes;
 
+    /* a subrequest cannot wait for the socket */
+
     if (page->count
-        && (ctx->worker->waking
-            || page->bytes <= NGX_HTTP_EVENTSYNC_MEMO_BYTES))
+        && (r == r->main || !ngx_http_eventsync_large(page)))
     {
-        return ngx_http_eventsync_memo_add(ctx, feed, page);
+        return ngx_http_eventsync_memo_add(ctx, page);
     }
 
-    b = ngx_create_temp_buf(ctx->request->pool,
-                            NGX_HTTP_EVENTSYNC_FRAME + page->bytes);
+    b = ngx_create_temp_buf(r->pool, NGX_HTTP_EVENTSYNC_FRAME + page->bytes);
     if (b == NULL) {
         return NGX_DECLINED;
     }
 
-    b->last = ngx_http_eventsync_write(ctx, feed, page, b->pos);
+    b->last = ngx_http_eventsync_write(ctx, page, b->pos);
     ctx->out = b;
 
     return NGX_OK;
@@ -140,17 +150,34 @@ ngx_http_eventsync_result(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
 
 
 static u_char *
-ngx_http_eventsync_write(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
-    const es_page_t *page, u_char *p)
+ngx_http_eventsync_write(ngx_http_eventsync_ctx_t *ctx, const es_page_t *page,
+    u_char *p)
 {
+    if (ctx->format == NGX_HTTP_EVENTSYNC_NDJSON) {
+        return ngx_http_eventsync_write_lines(page, p);
+    }
+
+    p = ngx_cpymem(p, ngx_http_eventsync_begin_text[ctx->format].data,
+                   ngx_http_eventsync_begin_text[ctx->format].len);
+    p = (u_char *) es_page_copy(page, (char *) p);
+
+    return ngx_http_eventsync_write_end(ctx, p);
+}
+
+
+/* writes the text after the events */
+
+static u_char *
+ngx_http_eventsync_write_end(ngx_http_eventsync_ctx_t *ctx, u_char *p)
+{
+    ngx_http_eventsync_page_key_t  *key;
+
     switch (ctx->format) {
 
     case NGX_HTTP_EVENTSYNC_NDJSON:
-        return ngx_http_eventsync_write_lines(page, p);
+        return p;
 
     case NGX_HTTP_EVENTSYNC_BATCH:
-        *p++ = '[';
-        p = (u_char *) es_page_copy(page, (char *) p);
         *p++ = ']';
         return p;
 
@@ -158,20 +185,20 @@ ngx_http_eventsync_write(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
         break;
     }
 
-    p = ngx_http_eventsync_copy(p, "{\"events\":[");
-    p = (u_char *) es_page_copy(page, (char *) p);
+    key = &ctx->reading->key;
+
     p = ngx_http_eventsync_copy(p, "],\"next\":\"");
     p = ngx_cpymem(p, ctx->next.data, ctx->next.len);
 
-    if (page->has_more) {
+    if (ctx->has_more) {
         p = ngx_http_eventsync_copy(p, "\",\"has_more\":true,\"oldest\":\"");
     } else {
         p = ngx_http_eventsync_copy(p, "\",\"has_more\":false,\"oldest\":\"");
     }
 
-    p += es_cursor_print(feed->epoch, feed->oldest - 1, (char *) p);
+    p += es_cursor_print(key->epoch, key->oldest - 1, (char *) p);
     p = ngx_http_eventsync_copy(p, "\",\"latest\":\"");
-    p += es_cursor_print(feed->epoch, feed->last, (char *) p);
+    p += es_cursor_print(key->epoch, key->latest, (char *) p);
     p = ngx_http_eventsync_copy(p, "\"}");
 
     return p;
@@ -201,24 +228,22 @@ ngx_http_eventsync_write_lines(const es_page_t *page, u_char *p)
 }
 
 
-/* caches the composed page, and gives it to the request */
+/* caches the page, composed unless it is large, and gives it to the request */
 
 static ngx_int_t
 ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
-    const es_feed_t *feed, const es_page_t *page)
+    const es_page_t *page)
 {
-    size_t                         size, aligned;
-    ngx_http_eventsync_memo_t     *memo;
-    ngx_http_eventsync_args_t     *args;
-    ngx_http_eventsync_worker_t   *w;
-    ngx_http_eventsync_shared_t   *shared;
-    ngx_http_eventsync_reading_t  *reading;
+    size_t                        size, aligned;
+    ngx_uint_t                    large;
+    ngx_http_eventsync_memo_t    *memo;
+    ngx_http_eventsync_args_t    *args;
+    ngx_http_eventsync_shared_t  *shared;
 
-    w = ctx->worker;
     args = ctx->args;
-    reading = ctx->reading;
+    large = ngx_http_eventsync_large(page);
 
-    size = NGX_HTTP_EVENTSYNC_FRAME + page->bytes;
+    size = NGX_HTTP_EVENTSYNC_FRAME + (large ? 0 : page->bytes);
 
     aligned = ngx_align(size, NGX_ALIGNMENT);
 
@@ -233,7 +258,6 @@ ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
                      ? es_filter_copy(args->filter, shared->data + aligned)
                      : NULL;
 
-    shared->size = size;
     shared->refs = 1;
     shared->first = ctx->first;
     shared->last = ctx->last;
@@ -241,63 +265,26 @@ ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
     shared->has_more = ctx->has_more;
     shared->next_len = ctx->next.len;
     ngx_memcpy(shared->next, ctx->next.data, ctx->next.len);
-    shared->len = ngx_http_eventsync_write(ctx, feed, page, shared->data)
-                  - shared->data;
+
+    if (large) {
+        shared->large = page->bytes;
+        shared->len = ngx_http_eventsync_write_end(ctx, shared->data)
+                      - shared->data;
+
+    } else {
+        shared->large = 0;
+        shared->len = ngx_http_eventsync_write(ctx, page, shared->data)
+                      - shared->data;
+    }
 
     memo = ngx_http_eventsync_memo(ctx);
 
-    ngx_http_eventsync_memo_drop(w, memo);
-
-    if (ngx_http_eventsync_memo_large(shared)) {
-
-        if (w->large + size > NGX_HTTP_EVENTSYNC_MEMO_LARGE) {
-            ngx_http_eventsync_memo_trim(w);
-        }
-
-        w->large += size;
-    }
+    ngx_http_eventsync_release(memo->page);
 
     memo->page = shared;
-    memo->key = reading->key;
+    memo->key = ctx->reading->key;
 
     return ngx_http_eventsync_memo_use(ctx, shared);
-}
-
-
-static void
-ngx_http_eventsync_memo_drop(ngx_http_eventsync_worker_t *w,
-    ngx_http_eventsync_memo_t *memo)
-{
-    if (memo->page == NULL) {
-        return;
-    }
-
-    if (ngx_http_eventsync_memo_large(memo->page)) {
-        w->large -= memo->page->size;
-    }
-
-    ngx_http_eventsync_release(memo->page);
-    memo->page = NULL;
-}
-
-
-/* drops the large pages */
-
-void
-ngx_http_eventsync_memo_trim(ngx_http_eventsync_worker_t *w)
-{
-    ngx_uint_t  i;
-
-    if (w->large == 0) {
-        return;
-    }
-
-    for (i = 0; i < NGX_HTTP_EVENTSYNC_MEMO; i++) {
-        if (w->memo[i].page && ngx_http_eventsync_memo_large(w->memo[i].page))
-        {
-            ngx_http_eventsync_memo_drop(w, &w->memo[i]);
-        }
-    }
 }
 
 
@@ -311,6 +298,7 @@ ngx_http_eventsync_memo_find(ngx_http_eventsync_ctx_t *ctx)
     /* the key has only a hash of the filter, so compare the filter itself */
 
     return memo->page
+           && (memo->page->large == 0 || ctx->request == ctx->request->main)
            && ngx_memcmp(&memo->key, &ctx->reading->key, sizeof(memo->key))
               == 0
            && es_filter_eq(memo->page->filter, ctx->args->filter)
@@ -329,13 +317,7 @@ static ngx_int_t
 ngx_http_eventsync_memo_use(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_shared_t *shared)
 {
-    ngx_buf_t           *b;
     ngx_pool_cleanup_t  *cln;
-
-    b = ngx_http_eventsync_memory_buf(ctx->request, shared->data, shared->len);
-    if (b == NULL) {
-        return NGX_DECLINED;
-    }
 
     cln = ngx_pool_cleanup_add(ctx->request->pool, 0);
     if (cln == NULL) {
@@ -346,7 +328,6 @@ ngx_http_eventsync_memo_use(ngx_http_eventsync_ctx_t *ctx,
     cln->data = shared;
     shared->refs++;
 
-    ctx->out = b;
     ctx->first = shared->first;
     ctx->last = shared->last;
     ctx->events = shared->events;
@@ -354,6 +335,49 @@ ngx_http_eventsync_memo_use(ngx_http_eventsync_ctx_t *ctx,
     ctx->next.data = ctx->next_text;
     ctx->next.len = shared->next_len;
     ngx_memcpy(ctx->next_text, shared->next, shared->next_len);
+
+    if (shared->large) {
+        return ngx_http_eventsync_memo_transfer(ctx, shared);
+    }
+
+    ctx->out = ngx_http_eventsync_memory_buf(ctx->request, shared->data,
+                                             shared->len);
+
+    return ctx->out ? NGX_OK : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_memo_transfer(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_shared_t *shared)
+{
+    ngx_http_eventsync_reading_t   *reading;
+    ngx_http_eventsync_transfer_t  *t;
+
+    reading = ctx->reading;
+
+    t = ngx_http_eventsync_transfer_create(ctx);
+    if (t == NULL) {
+        return NGX_DECLINED;
+    }
+
+    t->head = ngx_http_eventsync_begin_text[ctx->format];
+    t->tail.data = shared->data;
+    t->tail.len = shared->len;
+    t->lines = (ctx->format == NGX_HTTP_EVENTSYNC_NDJSON);
+    t->length = t->head.len + shared->large + t->lines + t->tail.len;
+
+    t->count = shared->events;
+    t->last = shared->last;
+    t->filter = shared->filter;
+    t->searches = (t->filter != NULL);
+
+    ngx_memcpy(t->place.position.epoch, reading->key.epoch,
+               sizeof(reading->key.epoch));
+    t->place.position.sequence = shared->first - 1;
+    ngx_memcpy(t->place.prev, reading->after_text, ES_CURSOR_MAX);
+
+    ngx_http_eventsync_transfer_range(t);
 
     return NGX_OK;
 }
@@ -376,6 +400,7 @@ ngx_http_eventsync_memo_free(ngx_http_eventsync_worker_t *w)
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_HTTP_EVENTSYNC_MEMO; i++) {
-        ngx_http_eventsync_memo_drop(w, &w->memo[i]);
+        ngx_http_eventsync_release(w->memo[i].page);
+        w->memo[i].page = NULL;
     }
 }

@@ -21,7 +21,7 @@
 #define NGX_HTTP_EVENTSYNC_TICK  100
 
 
-/* a composed page that answers share, freed with the last of them */
+/* a page that answers share, freed with the last of them */
 
 typedef struct {
     ngx_uint_t                        refs;
@@ -32,9 +32,11 @@ typedef struct {
     size_t                            next_len;
     u_char                            next[ES_CURSOR_MAX];
     const es_filter_t                *filter;     /* after `data`, or NULL */
-    size_t                            size;       /* of `data` */
-    size_t                            len;        /* of the page in it */
-    u_char                            data[];
+    size_t                            large;      /* bytes of events, if these
+                                                     are sent in slices */
+    size_t                            len;        /* of the text in `data` */
+    u_char                            data[];     /* the page; if large, the
+                                                     text after the events */
 } ngx_http_eventsync_shared_t;
 
 
@@ -133,7 +135,6 @@ ngx_int_t ngx_http_eventsync_compose(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page);
 u_char *ngx_http_eventsync_write_lines(const es_page_t *page, u_char *p);
 ngx_uint_t ngx_http_eventsync_memo_find(ngx_http_eventsync_ctx_t *ctx);
-void ngx_http_eventsync_memo_trim(ngx_http_eventsync_worker_t *w);
 void ngx_http_eventsync_memo_free(ngx_http_eventsync_worker_t *w);
 ngx_buf_t *ngx_http_eventsync_memory_buf(ngx_http_request_t *r, void *data,
     size_t len);

@@ -9,6 +9,7 @@
 #include "ngx_http_eventsync_args.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_transfer.h"
 
 #include "base/condition.h"
 
@@ -260,6 +261,8 @@ ngx_http_eventsync_block(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_eventsync_send_page(ngx_http_eventsync_ctx_t *ctx)
 {
+    ngx_str_t  *type;
+
     if (ngx_http_eventsync_page_headers(ctx) != NGX_OK
         || ngx_http_eventsync_next_headers(ctx) != NGX_OK
         || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
@@ -267,9 +270,12 @@ ngx_http_eventsync_send_page(ngx_http_eventsync_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_eventsync_send(ctx->request, NGX_HTTP_OK,
-                                   &ngx_http_eventsync_page_types[ctx->format],
-                                   ctx->out);
+    type = &ngx_http_eventsync_page_types[ctx->format];
+
+    return ctx->transfer
+           ? ngx_http_eventsync_transfer_send(ctx, type)
+           : ngx_http_eventsync_send(ctx->request, NGX_HTTP_OK, type,
+                                     ctx->out);
 }
 
 

@@ -14,6 +14,7 @@
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_position.h"
 #include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_transfer.h"
 #include "ngx_http_eventsync_worker.h"
 
 #include "base/base.h"
@@ -28,8 +29,8 @@
 /* maximum size of the closing line */
 #define NGX_HTTP_EVENTSYNC_CLOSING      1024
 
-#define NGX_HTTP_EVENTSYNC_SLICE_BYTES                                        \
-    (NGX_HTTP_EVENTSYNC_SLICE - NGX_HTTP_EVENTSYNC_CLOSING)
+#define ngx_http_eventsync_slice_bytes(ctx)                                   \
+    ((ctx)->transfer->size - NGX_HTTP_EVENTSYNC_CLOSING)
 
 /* more events than fit into a slice */
 #define NGX_HTTP_EVENTSYNC_SLICE_LIMIT  4096
@@ -44,8 +45,6 @@ static unsigned ngx_http_eventsync_slice_limit(
     ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed);
 static ngx_int_t ngx_http_eventsync_slice_copy(
     ngx_http_eventsync_ctx_t *ctx, const es_page_t *page);
-static u_char *ngx_http_eventsync_slice_part(const es_page_t *page,
-    size_t offset, size_t size, u_char *p);
 static ngx_int_t ngx_http_eventsync_slice_stop(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_slice_close(
@@ -55,18 +54,18 @@ static ngx_int_t ngx_http_eventsync_slice_close(
 /* fills the buffer, which stays empty if no event matches */
 
 ngx_int_t
-ngx_http_eventsync_slice(ngx_http_eventsync_ctx_t *ctx)
+ngx_http_eventsync_slice(ngx_http_eventsync_transfer_t *t)
 {
     es_rc_t                         es;
     es_txn_t                       *txn;
+    ngx_buf_t                      *b;
     ngx_int_t                       rc;
+    ngx_http_eventsync_ctx_t       *ctx;
     ngx_http_eventsync_backfill_t  *bf;
 
+    b = t->buf;
+    ctx = t->ctx;
     bf = ctx->backfill;
-
-    bf->buf->pos = bf->buf->start;
-    bf->buf->last = bf->buf->start;
-    bf->ready = 1;
 
     if (bf->offset == 0 && ngx_http_eventsync_slice_drained(ctx)) {
         return ngx_http_eventsync_slice_stop(ctx);
@@ -95,14 +94,12 @@ ngx_http_eventsync_slice(ngx_http_eventsync_ctx_t *ctx)
     }
 
     if (bf->digest
-        && EVP_DigestUpdate(bf->digest, bf->buf->pos,
-                            bf->buf->last - bf->buf->pos)
-           != 1)
+        && EVP_DigestUpdate(bf->digest, b->pos, b->last - b->pos) != 1)
     {
         return NGX_ERROR;
     }
 
-    bf->bytes += bf->buf->last - bf->buf->pos;
+    bf->bytes += b->last - b->pos;
 
     if (bf->position.sequence == bf->to) {
         return ngx_http_eventsync_slice_close(ctx, 1);
@@ -166,7 +163,7 @@ ngx_http_eventsync_slice_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
 
     es = es_page_read(txn, &feed, bf->position.sequence, es_str(bf->prev),
                       ngx_http_eventsync_slice_limit(ctx, &feed),
-                      NGX_HTTP_EVENTSYNC_SLICE_BYTES - 1, ctx->args->filter,
+                      ngx_http_eventsync_slice_bytes(ctx) - 1, ctx->args->filter,
                       page);
     if (es != ES_OK) {
         return ngx_http_eventsync_fail_store(ctx, es);
@@ -201,7 +198,7 @@ ngx_http_eventsync_slice_limit(ngx_http_eventsync_ctx_t *ctx,
         return NGX_HTTP_EVENTSYNC_SLICE_LIMIT;
     }
 
-    fit = NGX_HTTP_EVENTSYNC_SLICE_BYTES / (bf->bytes / bf->count + 1);
+    fit = ngx_http_eventsync_slice_bytes(ctx) / (bf->bytes / bf->count + 1);
     end = bf->position.sequence + fit;
     end -= end % feed->page_size;
 
@@ -220,9 +217,9 @@ ngx_http_eventsync_slice_copy(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_backfill_t  *bf;
 
     bf = ctx->backfill;
-    b = bf->buf;
+    b = ctx->transfer->buf;
 
-    if (page->bytes < NGX_HTTP_EVENTSYNC_SLICE_BYTES) {
+    if (page->bytes < ngx_http_eventsync_slice_bytes(ctx)) {
         b->last = ngx_http_eventsync_write_lines(page, b->pos);
 
     } else {
@@ -230,9 +227,9 @@ ngx_http_eventsync_slice_copy(ngx_http_eventsync_ctx_t *ctx,
         /* a single event exceeds the limit of bytes */
 
         size = ngx_min(page->bytes - bf->offset,
-                       NGX_HTTP_EVENTSYNC_SLICE_BYTES - 1);
+                       ngx_http_eventsync_slice_bytes(ctx) - 1);
 
-        b->last = ngx_http_eventsync_slice_part(page, bf->offset, size,
+        b->last = ngx_http_eventsync_transfer_part(page, bf->offset, size,
                                                    b->pos);
         bf->offset += size;
 
@@ -259,31 +256,6 @@ ngx_http_eventsync_slice_copy(ngx_http_eventsync_ctx_t *ctx,
     (void) es_cursor_print(bf->position.epoch, page->last, bf->prev);
 
     return NGX_OK;
-}
-
-
-static u_char *
-ngx_http_eventsync_slice_part(const es_page_t *page, size_t offset,
-    size_t size, u_char *p)
-{
-    size_t  i, n;
-
-    for (i = 0; size; i++) {
-
-        if (offset >= page->slices[i].len) {
-            offset -= page->slices[i].len;
-            continue;
-        }
-
-        n = ngx_min(page->slices[i].len - offset, size);
-
-        p = ngx_cpymem(p, page->slices[i].data + offset, n);
-
-        size -= n;
-        offset = 0;
-    }
-
-    return p;
 }
 
 
@@ -344,7 +316,7 @@ ngx_http_eventsync_slice_close(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_backfill_t  *bf;
 
     bf = ctx->backfill;
-    b = bf->buf;
+    b = ctx->transfer->buf;
 
     if (bf->digest && EVP_DigestFinal_ex(bf->digest, bf->chain, NULL) != 1) {
         return NGX_ERROR;
@@ -384,9 +356,7 @@ ngx_http_eventsync_slice_close(ngx_http_eventsync_ctx_t *ctx,
     p = ngx_hex_dump(p, bf->chain, ES_CHAIN_LEN);
     b->last = ngx_cpymem(p, "\"}}\n", 4);
 
-    b->last_buf = (ctx->request == ctx->request->main) ? 1 : 0;
-    b->last_in_chain = 1;
-    bf->closed = 1;
+    ctx->transfer->closed = 1;
 
     return NGX_OK;
 }
@@ -406,7 +376,7 @@ ngx_http_eventsync_slice_fail(ngx_http_eventsync_ctx_t *ctx)
     ngx_http_eventsync_backfill_t  *bf;
 
     bf = ctx->backfill;
-    b = bf->buf;
+    b = ctx->transfer->buf;
 
     if (bf->sent_offset || ctx->problem == NULL) {
         return NGX_ERROR;
@@ -420,7 +390,7 @@ ngx_http_eventsync_slice_fail(ngx_http_eventsync_ctx_t *ctx)
 
     len = body->last - body->pos;
 
-    if (len > NGX_HTTP_EVENTSYNC_SLICE_BYTES) {
+    if (len > ngx_http_eventsync_slice_bytes(ctx)) {
         return NGX_ERROR;
     }
 
@@ -429,9 +399,7 @@ ngx_http_eventsync_slice_fail(ngx_http_eventsync_ctx_t *ctx)
     b->last = ngx_sprintf(b->last, "{\"error\":%*s,\"next\":\"%s\"}\n", len,
                           body->pos, next);
 
-    b->last_buf = (ctx->request == ctx->request->main) ? 1 : 0;
-    b->last_in_chain = 1;
-    bf->closed = 1;
+    ctx->transfer->closed = 1;
     bf->failed = 1;
 
     return NGX_OK;

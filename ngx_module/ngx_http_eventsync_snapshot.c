@@ -17,6 +17,7 @@
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_transfer.h"
 #include "ngx_http_eventsync_worker.h"
 
 #include "event/cursor.h"
@@ -33,7 +34,9 @@
 
 struct ngx_http_eventsync_snapshot_s {
     es_snapshot_token_t               place;      /* page token */
-    ngx_buf_t                        *out;
+    uint64_t                          oldest;     /* sequence in this page */
+    es_str_t                          subject;    /* the last one read, within
+                                                     a transaction */
 };
 
 
@@ -42,10 +45,26 @@ static ngx_int_t ngx_http_eventsync_snapshot_malformed(
 static ngx_int_t ngx_http_eventsync_snapshot_read(
     ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     ngx_http_eventsync_snapshot_t *sn);
+static ngx_int_t ngx_http_eventsync_snapshot_page(
+    ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn, const es_feed_t *feed,
+    es_str_t position, ngx_uint_t limit, size_t bytes);
 static ngx_int_t ngx_http_eventsync_snapshot_write(
-    ngx_http_eventsync_ctx_t *ctx, const es_page_t *page, es_str_t last,
+    ngx_http_eventsync_ctx_t *ctx, const es_page_t *page,
     ngx_http_eventsync_snapshot_t *sn);
+static ngx_int_t ngx_http_eventsync_snapshot_end(
+    ngx_http_eventsync_ctx_t *ctx, const es_page_t *page,
+    ngx_http_eventsync_snapshot_t *sn, ngx_str_t *text);
+static ngx_int_t ngx_http_eventsync_snapshot_transfer(
+    ngx_http_eventsync_ctx_t *ctx, const es_page_t *page, es_str_t position,
+    ngx_str_t *end);
+static ngx_int_t ngx_http_eventsync_snapshot_slice(
+    ngx_http_eventsync_transfer_t *t, es_txn_t *txn, size_t bytes);
+static void ngx_http_eventsync_snapshot_move(ngx_http_eventsync_transfer_t *t,
+    const es_page_t *page);
 
+
+static ngx_str_t  ngx_http_eventsync_snapshot_begin =
+    ngx_string("{\"events\":[");
 
 /* by default, a type such as order.deleted marks a deletion */
 
@@ -156,7 +175,18 @@ ngx_http_eventsync_snapshot(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    return ngx_http_eventsync_send_json(ctx, NGX_HTTP_OK, ctx->snapshot->out);
+    if (ctx->transfer == NULL) {
+        return ngx_http_eventsync_send_json(ctx, NGX_HTTP_OK, ctx->out);
+    }
+
+    if (ngx_http_eventsync_no_store(ctx->request) != NGX_OK
+        || ngx_http_eventsync_limit_headers(ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_eventsync_transfer_send(ctx,
+                                            &ngx_http_eventsync_json_type);
 }
 
 
@@ -178,13 +208,10 @@ static ngx_int_t
 ngx_http_eventsync_snapshot_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     ngx_http_eventsync_snapshot_t *sn)
 {
-    es_rc_t       es;
-    es_str_t      position, last;
-    es_feed_t     feed;
-    es_page_t    *page;
-    ngx_array_t  *without;
-
-    page = &ctx->worker->page;
+    es_rc_t    es;
+    es_str_t   position;
+    es_feed_t  feed;
+    ngx_int_t  rc;
 
     es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &feed);
     if (es != ES_OK) {
@@ -203,66 +230,205 @@ ngx_http_eventsync_snapshot_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
         return NGX_DECLINED;
     }
 
-    without = ctx->args->tombstones ? NULL : ctx->conf->tombstones;
-
     position.data = sn->place.position;
     position.len = sn->place.len;
 
-    es = es_snapshot_page(txn, &feed, sn->place.at.sequence, position,
+    rc = ngx_http_eventsync_snapshot_page(ctx, txn, &feed, position,
+                                          ctx->args->limit,
+                                          NGX_HTTP_EVENTSYNC_SNAPSHOT_BYTES);
+
+    return (rc == NGX_OK)
+           ? ngx_http_eventsync_snapshot_write(ctx, &ctx->worker->page, sn)
+           : rc;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_snapshot_page(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
+    const es_feed_t *feed, es_str_t position, ngx_uint_t limit, size_t bytes)
+{
+    es_rc_t                         es;
+    ngx_array_t                    *without;
+    ngx_http_eventsync_snapshot_t  *sn;
+
+    sn = ctx->snapshot;
+    without = ctx->args->tombstones ? NULL : ctx->conf->tombstones;
+
+    es = es_snapshot_page(txn, feed, sn->place.at.sequence, position,
                           without ? without->elts : NULL,
-                          without ? without->nelts : 0, ctx->args->limit,
-                          NGX_HTTP_EVENTSYNC_SNAPSHOT_BYTES, page, &last);
+                          without ? without->nelts : 0, limit, bytes,
+                          &ctx->worker->page, &sn->subject);
 
     if (es == ES_INVALID) {
         return ngx_http_eventsync_snapshot_malformed(ctx);
     }
 
-    if (es != ES_OK) {
-        return ngx_http_eventsync_fail_store(ctx, es);
-    }
-
-    return ngx_http_eventsync_snapshot_write(ctx, page, last, sn);
+    return (es == ES_OK) ? NGX_OK : ngx_http_eventsync_fail_store(ctx, es);
 }
 
 
 static ngx_int_t
 ngx_http_eventsync_snapshot_write(ngx_http_eventsync_ctx_t *ctx,
-    const es_page_t *page, es_str_t last, ngx_http_eventsync_snapshot_t *sn)
+    const es_page_t *page, ngx_http_eventsync_snapshot_t *sn)
 {
-    size_t      len;
-    ngx_buf_t  *b;
+    size_t                len;
+    es_str_t              position;
+    ngx_buf_t            *b;
+    ngx_str_t             end;
+    ngx_http_request_t   *r;
+    es_snapshot_token_t   begin;
 
-    len = sizeof("{\"events\":[],\"cursor\":\"\",\"next\":\"\"}") - 1
-          + ES_CURSOR_MAX + ES_SNAPSHOT_TOKEN_MAX + page->bytes;
+    r = ctx->request;
 
-    b = ngx_create_temp_buf(ctx->request->pool, len);
+    /* the text after the events moves the place behind them */
+
+    begin = sn->place;
+    position.data = begin.position;
+    position.len = begin.len;
+
+    if (ngx_http_eventsync_snapshot_end(ctx, page, sn, &end) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    ctx->events = page->count;
+
+    len = ngx_http_eventsync_snapshot_begin.len + page->bytes + end.len;
+
+    /* a subrequest cannot wait for the socket */
+
+    if (len > NGX_HTTP_EVENTSYNC_SLICE && r == r->main) {
+        return ngx_http_eventsync_snapshot_transfer(ctx, page, position, &end);
+    }
+
+    b = ngx_create_temp_buf(r->pool, len);
     if (b == NULL) {
         return NGX_DECLINED;
     }
 
-    b->last = ngx_cpymem(b->last, "{\"events\":[", 11);
+    b->last = ngx_cpymem(b->last, ngx_http_eventsync_snapshot_begin.data,
+                         ngx_http_eventsync_snapshot_begin.len);
     b->last = (u_char *) es_page_copy(page, (char *) b->last);
-    b->last = ngx_cpymem(b->last, "],\"cursor\":\"", 12);
-    b->last += es_cursor_print(sn->place.at.epoch, sn->place.at.sequence,
-                               (char *) b->last);
+    b->last = ngx_cpymem(b->last, end.data, end.len);
 
-    if (page->has_more) {
-        sn->place.len = last.len;
-        ngx_memmove(sn->place.position, last.data, last.len);
-
-        b->last = ngx_cpymem(b->last, "\",\"next\":\"", 10);
-        b->last += es_snapshot_token_print(&sn->place,
-                                           ngx_http_eventsync_str(&ctx->feed),
-                                           ctx->args->tombstones,
-                                           (char *) b->last);
-        b->last = ngx_cpymem(b->last, "\"}", 2);
-
-    } else {
-        b->last = ngx_cpymem(b->last, "\",\"next\":null}", 14);
-    }
-
-    sn->out = b;
-    ctx->events = page->count;
+    ctx->out = b;
 
     return NGX_OK;
+}
+
+
+/* makes the text after the events */
+
+static ngx_int_t
+ngx_http_eventsync_snapshot_end(ngx_http_eventsync_ctx_t *ctx,
+    const es_page_t *page, ngx_http_eventsync_snapshot_t *sn, ngx_str_t *text)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(ctx->request->pool,
+                    sizeof("],\"cursor\":\"\",\"next\":\"\"}") - 1
+                    + ES_CURSOR_MAX + ES_SNAPSHOT_TOKEN_MAX);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    text->data = p;
+
+    p = ngx_http_eventsync_copy(p, "],\"cursor\":\"");
+    p += es_cursor_print(sn->place.at.epoch, sn->place.at.sequence,
+                         (char *) p);
+
+    if (page->has_more) {
+        sn->place.len = sn->subject.len;
+        ngx_memmove(sn->place.position, sn->subject.data, sn->subject.len);
+
+        p = ngx_http_eventsync_copy(p, "\",\"next\":\"");
+        p += es_snapshot_token_print(&sn->place,
+                                     ngx_http_eventsync_str(&ctx->feed),
+                                     ctx->args->tombstones, (char *) p);
+        p = ngx_http_eventsync_copy(p, "\"}");
+
+    } else {
+        p = ngx_http_eventsync_copy(p, "\",\"next\":null}");
+    }
+
+    text->len = p - text->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_snapshot_transfer(ngx_http_eventsync_ctx_t *ctx,
+    const es_page_t *page, es_str_t position, ngx_str_t *end)
+{
+    ngx_http_eventsync_transfer_t  *t;
+
+    t = ngx_http_eventsync_transfer_create(ctx);
+    if (t == NULL) {
+        return NGX_DECLINED;
+    }
+
+    t->head = ngx_http_eventsync_snapshot_begin;
+    t->tail = *end;
+    t->length = t->head.len + page->bytes + t->tail.len;
+    t->count = page->count;
+
+    t->place.len = position.len;
+    ngx_memcpy(t->place.subject, position.data, position.len);
+
+    t->read = ngx_http_eventsync_snapshot_slice;
+    t->move = ngx_http_eventsync_snapshot_move;
+
+    ngx_http_eventsync_transfer_events(t);
+
+    ctx->snapshot->oldest = page->first;
+
+    return NGX_OK;
+}
+
+
+/* gives the same events as before, as long as all of them are kept */
+
+static ngx_int_t
+ngx_http_eventsync_snapshot_slice(ngx_http_eventsync_transfer_t *t,
+    es_txn_t *txn, size_t bytes)
+{
+    es_rc_t                    es;
+    es_str_t                   position;
+    es_feed_t                  feed;
+    es_cursor_t                before;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = t->ctx;
+
+    es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &feed);
+    if (es != ES_OK) {
+        return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    before = ctx->snapshot->place.at;
+    before.sequence = ctx->snapshot->oldest - 1;
+
+    if (ngx_http_eventsync_check(ctx, &feed, &before) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    position.data = t->place.subject;
+    position.len = t->place.len;
+
+    return ngx_http_eventsync_snapshot_page(ctx, txn, &feed, position,
+                                            t->count - t->place.count, bytes);
+}
+
+
+static void
+ngx_http_eventsync_snapshot_move(ngx_http_eventsync_transfer_t *t,
+    const es_page_t *page)
+{
+    es_str_t  *subject;
+
+    subject = &t->ctx->snapshot->subject;
+
+    t->place.len = subject->len;
+    ngx_memmove(t->place.subject, subject->data, subject->len);
 }

@@ -184,8 +184,9 @@ ngx_http_eventsync_answer(ngx_http_eventsync_ctx_t *ctx)
 
     ngx_http_eventsync_limit_leave(ctx);
 
-    rc = ctx->out ? ngx_http_eventsync_send_page(ctx)
-                  : ngx_http_eventsync_send_problem(ctx);
+    rc = (ctx->out || ctx->transfer)
+         ? ngx_http_eventsync_send_page(ctx)
+         : ngx_http_eventsync_send_problem(ctx);
 
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);

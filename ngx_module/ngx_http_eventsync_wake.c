@@ -228,7 +228,6 @@ ngx_http_eventsync_turn(ngx_http_eventsync_worker_t *w, ngx_uint_t refresh,
 
     ngx_queue_init(&ready);
 
-    w->waking = 1;
     w->composed = 0;
     w->turns++;
 
@@ -263,12 +262,6 @@ ngx_http_eventsync_turn(ngx_http_eventsync_worker_t *w, ngx_uint_t refresh,
         || (es == ES_OK && !ngx_queue_empty(&w->due)))
     {
         ngx_post_event(&w->turn, &ngx_posted_next_events);
-        return;
-    }
-
-    if (ngx_queue_empty(&w->due)) {
-        w->waking = 0;
-        ngx_http_eventsync_memo_trim(w);
     }
 }
 

@@ -64,12 +64,9 @@ struct ngx_http_eventsync_worker_s {
 
     es_page_t                         page;
     ngx_http_eventsync_memo_t         memo[NGX_HTTP_EVENTSYNC_MEMO];
-    size_t                            large;      /* bytes of large pages */
     ngx_http_eventsync_pages_t       *pages;      /* NULL: not served */
 
     ngx_http_eventsync_token_t       *tokens[NGX_HTTP_EVENTSYNC_TOKENS];
-
-    unsigned                          waking:1;   /* somebody is due */
 };
 
 

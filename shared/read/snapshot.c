@@ -138,6 +138,17 @@ es_snapshot_add(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
 
     if (rc == ES_OK) {
         rc = es_page_slice(page, event.json.data, event.json.len);
+    }
+
+    if (rc == ES_OK) {
+        if (page->count == 0 || sequence < page->first) {
+            page->first = sequence;
+        }
+
+        if (sequence > page->last) {
+            page->last = sequence;
+        }
+
         page->ends[page->count++] = page->bytes;
     }
 

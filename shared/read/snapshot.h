@@ -19,7 +19,9 @@
 
 /*
  * Fills `page` (reader.h) with the subjects after `after`; has_more: there are
- * further pages.  `after` is empty for the first page, and then the value of
+ * further pages; first and last: the least and the greatest sequence in it.
+ * As long as the feed keeps the least one, the same call gives the same page.
+ * `after` is empty for the first page, and then the value of
  * `*last`: opaque bytes that are valid within the transaction.  ES_INVALID: no
  * page gave this `after`.
  *

@@ -9,7 +9,6 @@ use strict;
 
 use Digest::SHA qw(sha256 sha256_hex);
 use IO::Select;
-use Socket qw(SOL_SOCKET SO_RCVBUF);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -442,24 +441,11 @@ SKIP: {
 ###############################################################################
 # clients that read nothing, or vanish
 
-# A stream of which nothing is read: the socket, once its head has come.
+# A stream of which nothing is read.
 sub stalled {
     my ($path, $k) = @_;
-    my $s = stalled_socket();
-    $t->send_all($s, "GET $path HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-        . 'Authorization: Bearer ' . ($k // $key) . "\r\n\r\n");
-    die "no answer\n" unless IO::Select->new($s)->can_read(20);
-    return $s;
-}
-
-# A receive buffer that is small from the beginning.
-sub stalled_socket {
-    my $addr = Socket::pack_sockaddr_in($t->port(0),
-        Socket::inet_aton('127.0.0.1'));
-    socket(my $s, Socket::PF_INET, Socket::SOCK_STREAM, 0) or die "$!\n";
-    setsockopt($s, SOL_SOCKET, SO_RCVBUF, pack 'i', 4096) or die "$!\n";
-    connect($s, $addr) or die "cannot connect: $!\n";
-    return $s;
+    return $t->stalled($path, { authorization => 'Bearer ' . ($k // $key),
+        connection => 'close' });
 }
 
 sub rest {

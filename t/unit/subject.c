@@ -178,7 +178,7 @@ snapshot_agrees(es_txn_t *txn, const es_feed_t *feed, uint64_t at)
     char       next[ES_SUBJECT_KEY_MAX];
     size_t     len, n, start, i;
     char      *text, *copy;
-    uint64_t   last[SUBJECTS] = { 0 }, sequence;
+    uint64_t   last[SUBJECTS] = { 0 }, sequence, least, greatest;
     es_str_t   after = es_null_str, to;
     es_page_t  page = { 0 };
 
@@ -196,6 +196,9 @@ snapshot_agrees(es_txn_t *txn, const es_feed_t *feed, uint64_t at)
         copy = malloc(page.bytes + 1);
         *es_page_copy(&page, copy) = '\0';
 
+        least = page.count ? UINT64_MAX : 0;
+        greatest = 0;
+
         for (i = 0, start = 0; good && i < page.count; i++) {
             text = strstr(copy + start, "\"sequence\":\"");
             sequence = text ? strtoull(text + 12, NULL, 10) : 0;
@@ -204,7 +207,11 @@ snapshot_agrees(es_txn_t *txn, const es_feed_t *feed, uint64_t at)
                    && !seen[subjects[sequence]];
             seen[subjects[sequence]] = true;
             start = page.ends[i] + 1;
+            least = sequence < least ? sequence : least;
+            greatest = sequence > greatest ? sequence : greatest;
         }
+
+        good &= page.first == least && page.last == greatest;
 
         free(copy);
 

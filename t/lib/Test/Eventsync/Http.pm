@@ -11,7 +11,8 @@ use strict;
 use IO::Select;
 use IO::Socket::INET;
 use JSON::PP;
-use Socket qw(SOL_SOCKET SO_LINGER);
+use Socket qw(PF_INET SOCK_STREAM SOL_SOCKET SO_LINGER SO_RCVBUF inet_aton
+    pack_sockaddr_in);
 use Time::HiRes qw(sleep time);
 
 # Connects a socket, to port 0 of the test by default.
@@ -20,6 +21,26 @@ sub socket {
     return IO::Socket::INET->new(PeerAddr => '127.0.0.1',
         PeerPort => $port // $self->port(0), Timeout => 5)
         || die "cannot connect: $!\n";
+}
+
+# Connects a socket whose receive buffer is small from the beginning.
+sub stalled_socket {
+    my ($self, $port) = @_;
+    CORE::socket(my $sock, PF_INET, SOCK_STREAM, 0) or die "socket: $!\n";
+    setsockopt $sock, SOL_SOCKET, SO_RCVBUF, 4096 or die "SO_RCVBUF: $!\n";
+    connect $sock, pack_sockaddr_in($port // $self->port(0),
+        inet_aton('127.0.0.1')) or die "cannot connect: $!\n";
+    return $sock;
+}
+
+# Requests an answer of which nothing is read; returns the socket once the
+# answer has begun.  Options: port.
+sub stalled {
+    my ($self, $path, $headers, %opts) = @_;
+    my $sock = $self->stalled_socket($opts{port});
+    $self->http_start(GET => $path, $headers, undef, socket => $sock);
+    die "no answer\n" unless IO::Select->new($sock)->can_read(30);
+    return $sock;
 }
 
 # Closes a socket with a reset.

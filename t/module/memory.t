@@ -1,0 +1,84 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Memory of a worker while clients ask for large answers and do not read them,
+# or read a little now and then.  CLIENTS=1000 is the full size.
+
+use warnings;
+use strict;
+
+use Test::More;
+
+use lib 't/lib';
+use Test::Eventsync qw(wait_for);
+
+# An idle worker may grow by 100 MB for 1000 clients.
+my $clients = $ENV{CLIENTS} || 200;
+my $bound = $clients * 100;     # kB
+
+my $t = Test::Eventsync->new(workers => 1);
+$t->store_init->feed("large");
+my $key = $t->master_key;
+
+$t->default_conf(connections => $clients + 200,
+    main => 'worker_rlimit_nofile ' . ($clients * 2 + 500) . ';',
+    location => 'client_max_body_size 16m; eventsync_snapshot on;'
+       );
+$t->run_nginx;
+
+my $worker;
+wait_for(sub { ($worker) = $t->workers }) or die "no worker\n";
+
+sub resident {
+    open my $f, '<', "/proc/$worker/status" or die "no status: $!\n";
+    return (map { /^VmRSS:\s+(\d+)/ } <$f>)[0];
+}
+
+# 1000 events with a subject of their own, and 4 MB in all.
+sub fill {
+    my ($feed) = @_;
+    my @events = map { { subject => "s$_", data => { n => $_, x => 'x' x 3900 } } }
+        1 .. 1000;
+    while (my @some = splice @events, 0, 250) {
+        is($t->publish($feed, @some)->{status}, 201, "published to $feed");
+    }
+}
+fill('large');
+
+# The first line of an answer, which has begun then.
+sub status {
+    my ($sock) = @_;
+    sysread $sock, my $text, 12;
+    return $text;
+}
+
+my %of = (
+    'polls' => ['events?limit=1000'],
+    'polls of lines' => ['events?limit=1000', 'application/x-ndjson'],
+    'polls with a filter' => ['events?limit=1000&types=test.*'],
+    'snapshots' => ['snapshot?limit=1000'],
+);
+
+sub request {
+    my ($path, $type) = @{ $of{ $_[0] } };
+    return ("/v1/feeds/large/$path", { authorization => "Bearer $key",
+        accept => $type // 'application/json' });
+}
+
+# An answer of each kind once, so that the events are in memory.
+for my $what (sort keys %of) {
+    my $answer = $t->http(GET => request($what));
+    cmp_ok(length $answer->{body}, '>', 3_900_000, "$what: an answer is large");
+}
+my $idle = resident();
+
+for my $what (sort keys %of) {
+    my @socks = map { $t->stalled(request($what)) } 1 .. $clients;
+    is(scalar(grep { status($_) ne 'HTTP/1.1 200' } @socks), 0,
+        "$what: $clients clients have an answer");
+    my $grown = resident() - $idle;
+    cmp_ok($grown, '<', $bound, "$what: $grown kB for $clients clients");
+}
+
+$t->stop_nginx;
+done_testing();
