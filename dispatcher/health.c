@@ -11,6 +11,9 @@
  *               without an answer or with 5xx, if they took ESD_TRIP_MS.  Then
  *               only single probes are sent, at increasing intervals, until
  *               one succeeds.
+ *     pause     After an answer that the receiver is busy, nothing is sent for
+ *               as long as it requests.  Without a request the pause doubles
+ *               with each such answer.
  */
 
 #include "base/base.h"
@@ -33,6 +36,8 @@
 #define ESD_TRIP_MS        10000
 #define ESD_PROBE_MS       5000
 #define ESD_PROBE_MAX_MS   300000
+#define ESD_BUSY_MAX_MS    300000
+#define ESD_BUSY_DOUBLINGS 9
 
 
 static void
@@ -141,6 +146,7 @@ esd_health_success(esd_dispatcher_t *d, esd_target_t *target,
     const esd_send_t *send)
 {
     target->doubted = false;
+    target->busy = 0;
     esd_circuit_close(d, target);
     esd_failing_succeeded(d, target);
     esd_window_success(target, send);
@@ -153,6 +159,41 @@ esd_health_success(esd_dispatcher_t *d, esd_target_t *target,
 }
 
 
+int64_t
+esd_health_busy(esd_dispatcher_t *d, esd_target_t *target,
+    const esd_send_t *send, const esd_outcome_t *o)
+{
+    int64_t  pause_ms;
+
+    target->doubted = false;
+    esd_circuit_close(d, target);
+
+    /* requests that were in flight together count once */
+
+    if (send->sent_us >= target->busy_us) {
+        target->busy_us = es_clock_mono_us();
+        esd_window_halve(target);
+        target->busy += target->busy < ESD_BUSY_DOUBLINGS;
+
+        esd_log_line(target->busy == 1 ? ESD_LOG_INFO : ESD_LOG_DEBUG,
+                     "endpoint %s is busy: status %d", target->name,
+                     o->status);
+    }
+
+    pause_ms = o->retry_after_ms;
+
+    if (pause_ms < 0) {
+        pause_ms = (int64_t) ESD_THROTTLE_MS << (target->busy - 1);
+        pause_ms = pause_ms < ESD_BUSY_MAX_MS ? pause_ms : ESD_BUSY_MAX_MS;
+    }
+
+    pause_ms = pause_ms > ESD_THROTTLE_MS ? pause_ms : ESD_THROTTLE_MS;
+    esd_health_pause(target, pause_ms);
+
+    return pause_ms;
+}
+
+
 void
 esd_health_failure(esd_dispatcher_t *d, esd_target_t *target,
     const esd_send_t *send, const esd_outcome_t *o)
@@ -161,15 +202,15 @@ esd_health_failure(esd_dispatcher_t *d, esd_target_t *target,
 
     silent = o->status == 0;
     target->doubted = silent;
+    target->busy = 0;
     esd_failing_failed(d, target, send);
 
-    if (silent || o->throttle || o->retry_after_ms >= 0) {
+    if (silent || o->throttle) {
         esd_window_halve(target);
     }
 
-    if (o->throttle || o->retry_after_ms >= 0) {
-        esd_health_pause(target, o->retry_after_ms > ESD_THROTTLE_MS
-                                 ? o->retry_after_ms : ESD_THROTTLE_MS);
+    if (o->throttle) {
+        esd_health_pause(target, ESD_THROTTLE_MS);
     }
 
     if (!silent && o->status < 500) {

@@ -8,6 +8,7 @@
 #define ESD_HEALTH_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "types.h"
 
@@ -18,6 +19,10 @@ bool esd_health_room(esd_target_t *target);
 void esd_health_load(esd_dispatcher_t *d, esd_target_t *target);
 void esd_health_success(esd_dispatcher_t *d, esd_target_t *target,
     const esd_send_t *send);
+/* The receiver has answered that it is busy.  Returns the pause, in
+   milliseconds. */
+int64_t esd_health_busy(esd_dispatcher_t *d, esd_target_t *target,
+    const esd_send_t *send, const esd_outcome_t *o);
 void esd_health_failure(esd_dispatcher_t *d, esd_target_t *target,
     const esd_send_t *send, const esd_outcome_t *o);
 

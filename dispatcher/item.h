@@ -16,7 +16,9 @@ typedef struct {
     uint64_t  prev;            /* sequence sent as prevcursor */
     int64_t   next_ms;         /* of the next attempt, by esd_schedule_ms() */
     int64_t   first_ms;        /* of the first attempt; 0: none yet */
-    uint32_t  attempts;        /* made so far */
+    int64_t   deferred_ms;     /* since when its receiver only answers 429 or
+                                  503, by esd_schedule_ms(); 0: it does not */
+    uint32_t  attempts;        /* steps of the schedule that it has taken */
     int32_t   status;          /* of the last one */
     bool      recorded;        /* has a retry record; else it is pending */
     bool      held;            /* an earlier one of its key is not done */

@@ -148,6 +148,7 @@ esd_lane_forget(esd_dispatcher_t *d, esd_lane_t *lane)
     d->nwaiting -= lane->nwaiting;
     esd_waiting_clear(lane);
     lane->npending = 0;
+    lane->ndeferred = 0;
     lane->swapped = 0;
     esd_lane_stop_lingering(d, lane);
     esd_lane_reset_nudge(lane);
@@ -240,6 +241,7 @@ esd_lane_wait(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item)
     }
 
     lane->npending += !item->recorded;
+    lane->ndeferred += item->deferred_ms != 0;
     lane->target->failed += item->attempts > 0;
     lane->target->requested += item->requested;
     d->nwaiting++;
@@ -261,6 +263,7 @@ esd_lane_unwait(esd_dispatcher_t *d, esd_lane_t *lane, size_t i)
     ES_ASSERT(d->nwaiting > 0);
 
     lane->npending -= !item->recorded;
+    lane->ndeferred -= item->deferred_ms != 0;
     lane->target->failed -= item->attempts > 0;
     lane->target->requested -= item->requested;
     d->nwaiting--;
@@ -300,6 +303,7 @@ esd_lane_record(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item)
     retry.status = item->status;
     retry.next_ms = item->next_ms;
     retry.first_ms = item->first_ms;
+    retry.deferred_ms = item->deferred_ms;
     retry.prevcursor = item->prev;
 
     esd_must(d, es_changeset_retry(d->recorder.filling, &retry));

@@ -62,6 +62,7 @@ struct esd_lane {
     uint32_t               roots[ESD_ORDERS];
     size_t                 nheld;      /* held ones of these */
     size_t                 npending;   /* those without a retry record */
+    size_t                 ndeferred;  /* those whose receiver was busy */
     int64_t                due_ms;     /* the least next_ms of `waiting` */
     bool                   retried;    /* its last turn sent a retry */
     int64_t                stuck_ms;   /* nothing is sent before; 0: now */

@@ -186,6 +186,12 @@ esd_nudge_settle(esd_send_t *send, esd_outcome_t *o)
         return;
     }
 
+    if (o->busy) {
+        delay_ms = esd_health_busy(d, target, send, o);
+        lane->stuck_ms = esd_schedule_ms(d) + delay_ms;
+        return;
+    }
+
     esd_health_failure(d, target, send, o);
     o->stop = o->stop != NULL ? o->stop : esd_failing_stop_reason(target);
     lane->nudges++;
@@ -195,7 +201,6 @@ esd_nudge_settle(esd_send_t *send, esd_outcome_t *o)
     id = es_str(send->ids.data);
 
     delay_ms = esd_schedule_delay(target->conf, id, n);
-    delay_ms = delay_ms > o->retry_after_ms ? delay_ms : o->retry_after_ms;
     delay_ms = delay_ms > ESD_NUDGE_MIN_MS ? delay_ms : ESD_NUDGE_MIN_MS;
 
     lane->stuck_ms = esd_schedule_ms(d) + delay_ms;

@@ -8,8 +8,10 @@
  *     410, disable           The endpoint is stopped until its record changes,
  *                            and the event waits.
  *     abort                  The event becomes a dead letter at once.
- *     anything else          The event is tried again by the schedule.  A 429
- *                            or 503 may extend the delay by Retry-After.
+ *     429, and 503 with      The receiver is busy, which says nothing of the
+ *     Retry-After            event.  The endpoint pauses, and the event takes
+ *                            no step of its schedule.
+ *     anything else          The event is tried again by the schedule.
  *                            health.c limits the requests meanwhile.
  *     end of the schedule    The event becomes a dead letter, and the next one
  *                            is sent.
@@ -43,6 +45,10 @@
 #include "stall.h"
 #include "target.h"
 
+
+/* An event that is only deferred takes a step of its schedule after so long, so
+   that it does not wait forever. */
+#define ESD_DEFER_MAX_MS         (24 * 3600 * 1000)
 
 #define ESD_CURLE_TOO_LARGE      100        /* older headers lack the code */
 #define ESD_CURL_HAS_TOO_LARGE   0x080600   /* libcurl 8.6.0 */
@@ -196,12 +202,15 @@ esd_outcome_of(const esd_send_t *send, CURLcode result, esd_outcome_t *o)
     }
 
     o->class = status < 400 ? ES_ATTEMPT_REDIRECT : ES_ATTEMPT_STATUS;
-    o->throttle = status == 429 || status == 502 || status == 504;
+    o->throttle = status == 502 || status == 504;
 
     if ((status == 429 || status == 503) && send->retry_after[0] != '\0') {
         o->retry_after_ms = esd_schedule_retry_after(send->retry_after,
                                                es_clock_ms());
     }
+
+    o->busy = (status == 429 || o->retry_after_ms >= 0)
+              && o->stop == NULL && !o->abort;
 }
 
 
@@ -301,6 +310,42 @@ esd_outcome_repeat(esd_send_t *send, const esd_outcome_t *o)
 }
 
 
+/* The receiver is busy: its events wait for the endpoint's pause. */
+
+static void
+esd_outcome_defer(esd_send_t *send, const esd_outcome_t *o)
+{
+    char        *id;
+    int64_t      now_ms, pause_ms;
+    unsigned     i;
+    esd_item_t  *item;
+
+    now_ms = esd_schedule_ms(send->d);
+    pause_ms = o->stale ? 0 : esd_health_busy(send->d, send->target, send, o);
+    id = send->ids.data;
+
+    for (i = 0; i < send->nitems; i++, id += strlen(id) + 1) {
+        item = &send->items[i];
+        item->status = o->status;
+        item->first_ms = item->first_ms ? item->first_ms : send->sent_ms;
+        item->deferred_ms = item->deferred_ms ? item->deferred_ms : now_ms;
+        esd_record_send(send, item->sequence, item->attempts + 1, o);
+
+        if (item->acked) {
+            esd_ordering_done(send->d, send->lane, item);
+
+        } else if (now_ms - item->deferred_ms >= ESD_DEFER_MAX_MS) {
+            item->attempts++;
+            item->deferred_ms = now_ms;
+            esd_outcome_failure(send->d, send->lane, item, es_str(id), o);
+
+        } else {
+            esd_lane_retry(send->d, send->lane, item, now_ms + pause_ms);
+        }
+    }
+}
+
+
 /* Applies the outcome to all events of the request.  After a failure of a batch
    its events are tried again one by one, so that one bad event does not delay
    the others for long. */
@@ -322,6 +367,7 @@ esd_outcome_settle(esd_send_t *send, esd_outcome_t *o)
     for (i = 0; i < send->nitems; i++) {
         item = &send->items[i];
         item->attempts++;
+        item->deferred_ms = 0;
         item->status = o->status;
         item->first_ms = item->first_ms ? item->first_ms : send->sent_ms;
         esd_record_send(send, item->sequence, item->attempts, o);
@@ -440,6 +486,9 @@ esd_outcome_events(esd_send_t *send, CURLcode result)
 
     if (outcome.ours) {
         esd_outcome_repeat(send, &outcome);
+
+    } else if (outcome.busy) {
+        esd_outcome_defer(send, &outcome);
 
     } else {
         esd_outcome_settle(send, &outcome);

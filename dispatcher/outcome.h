@@ -30,7 +30,8 @@ struct esd_outcome {
                                           stopped: 410, disable */
     bool                abort;         /* the receiver refuses this event */
     bool                stale;         /* of a record that has changed */
-    bool                throttle;      /* 429, 502, 504 */
+    bool                busy;          /* 429, or 503 with Retry-After */
+    bool                throttle;      /* 502, 504 */
     int64_t             retry_after_ms;    /* -1: none */
 };
 

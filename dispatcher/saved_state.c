@@ -113,6 +113,7 @@ esd_saved_retry(void *ctx, const es_retry_t *retry)
     item.prev = retry->prevcursor;
     item.next_ms = retry->next_ms;
     item.first_ms = retry->first_ms;
+    item.deferred_ms = retry->deferred_ms;
     item.attempts = retry->attempts;
     item.status = retry->status;
     item.recorded = true;

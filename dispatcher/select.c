@@ -244,8 +244,8 @@ esd_select_room(const esd_target_t *target)
 /* Selects in modes other than `fifo`.  Failed events get half of the window and
    every other turn, or all of them when there are no new events: many failing
    events must not delay others, even if only few may be sent.  Events that were
-   in flight when the last run ended come first; held ones are not selected, see
-   ordering.c. */
+   in flight when the last run ended come first, and so do those whose receiver
+   was busy; held ones are not selected, see ordering.c. */
 
 static bool
 esd_select_event(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
@@ -256,7 +256,8 @@ esd_select_event(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 
     target = lane->target;
     due = lane->nwaiting > 0 && esd_select_is_due(lane, lane->due_ms, now_ms);
-    unsent = lane->npending == 0 && lane->position < lane->source->feed.last;
+    unsent = lane->npending == 0 && lane->ndeferred == 0
+             && lane->position < lane->source->feed.last;
 
     if (unsent && !esd_lane_room(d, lane, 0)) {
         unsent = false;

@@ -249,7 +249,8 @@ esd_simulate_outcome(const esd_send_t *send, esd_outcome_t *o)
         memset(o, 0, sizeof(esd_outcome_t));
         o->status = status;
         o->class = status < 400 ? ES_ATTEMPT_REDIRECT : ES_ATTEMPT_STATUS;
-        o->throttle = status == 429 || status == 502 || status == 504;
+        o->busy = status == 429;
+        o->throttle = status == 502 || status == 504;
         o->retry_after_ms = -1;
         return;
 

@@ -61,6 +61,8 @@ struct esd_target {
     _Atomic uint64_t       bucket;     /* of its rate limit, see gcra.h */
     ev_timer               earned;     /* when its rate allows an attempt */
     int64_t                throttled_us;   /* monotonic: no attempt before */
+    unsigned               busy;       /* such answers without a pause of theirs */
+    int64_t                busy_us;    /* monotonic: the last of these */
     int64_t                used_us;    /* monotonic: last send */
     unsigned               failures;   /* in a row */
     bool                   doubted;    /* its last attempt had no answer */
@@ -69,6 +71,9 @@ struct esd_target {
     int64_t                broken_ms;
     uint32_t               trips;      /* circuit open: failed probes + 1 */
     es_failing_t           failing;    /* since_ms is 0: it is not failing */
+    int64_t                failing_us; /* monotonic: its time was counted up to
+                                          here; 0: none counts */
+    int64_t                failing_stored_ms;  /* its counted time as stored */
     char                   stop_reason[64]; /* why it is stopped */
     esd_lanes_t            lanes;      /* the lane that sent last comes last */
     esd_sends_t            others;     /* in flight, without a lane */

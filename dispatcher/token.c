@@ -297,8 +297,11 @@ esd_token_failed(esd_send_t *send, esd_outcome_t *o)
     esd_record_send(send, 0, send->attempt, o);
 
     esd_token_pause(target, pause_ms);
-    esd_failing_failed(send->d, target, send);
-    o->stop = esd_failing_stop_reason(target);
+
+    if (!o->busy) {
+        esd_failing_failed(send->d, target, send);
+        o->stop = esd_failing_stop_reason(target);
+    }
 
     if (pause_ms >= ESD_TOKEN_SAY_MS) {
         esd_failing_circuit(send->d, target, "no access token",

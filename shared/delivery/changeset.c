@@ -222,6 +222,7 @@ es_changeset_retry(es_changeset_t *c, const es_retry_t *retry)
     value.prevcursor = retry->prevcursor;
     value.attempts = retry->attempts;
     value.status = retry->status;
+    value.deferred_ms = retry->deferred_ms;
 
     return es_change_put(c, ES_DELIVERY_RETRIES, &key, &value, sizeof(value));
 }

@@ -267,6 +267,7 @@ es_decode_retry(const MDB_val *key, const MDB_val *value,
     retry->status = v.status;
     retry->next_ms = v.next_ms;
     retry->first_ms = v.first_ms;
+    retry->deferred_ms = v.deferred_ms;
     retry->prevcursor = v.prevcursor;
 
     return ES_OK;

@@ -41,13 +41,21 @@ typedef struct {
     uint32_t  endpoint;
     uint32_t  feed;
     uint64_t  sequence;
-    uint32_t  attempts;        /* made so far; 0: held by an earlier event of
-                                  its subject */
+    uint32_t  attempts;        /* steps of the schedule that it has taken */
     int32_t   status;          /* last HTTP status; 0: none */
+    int64_t   deferred_ms;     /* wall clock since which its receiver has only
+                                  answered 429 or 503; 0: it has not */
     int64_t   next_ms;         /* wall clock of the next attempt */
     int64_t   first_ms;        /* wall clock of the first attempt */
     uint64_t  prevcursor;      /* sequence sent as prevcursor */
 } es_retry_t;
+
+/* True while an earlier event of its subject holds it: it was never sent. */
+static inline bool
+es_retry_held(const es_retry_t *retry)
+{
+    return retry->attempts == 0 && retry->deferred_ms == 0;
+}
 
 /* The outcome of an attempt; logs and the HTTP API have it as a word. */
 typedef enum {

@@ -57,6 +57,7 @@ typedef struct __attribute__((packed)) {
     uint64_t  prevcursor;
     uint32_t  attempts;
     int32_t   status;
+    int64_t   deferred_ms;
 } es_retry_value_t;
 
 typedef struct __attribute__((packed)) {
@@ -90,7 +91,7 @@ typedef struct __attribute__((packed)) {
 
 ES_STORED_SIZE(es_progress_value_t, 32);
 ES_STORED_SIZE(es_pending_value_t, 16);
-ES_STORED_SIZE(es_retry_value_t, 32);
+ES_STORED_SIZE(es_retry_value_t, 40);
 ES_STORED_SIZE(es_attempt_value_t, 10);
 ES_STORED_SIZE(es_dead_value_t, 41);
 ES_STORED_SIZE(es_stop_value_t, 80);

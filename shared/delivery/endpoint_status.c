@@ -227,7 +227,7 @@ es_status_count(es_waiting_t *w, const es_retry_t *retry)
 {
     unsigned  i;
 
-    if (retry->attempts == 0) {
+    if (es_retry_held(retry)) {
         w->held++;
         return;
     }

@@ -270,20 +270,19 @@ es_report_away_feed(const es_away_t *away)
 }
 
 
-/* A retry without an attempt is held by an earlier event of its subject. */
-
 json_t *
 es_report_retry(const es_report_feeds_t *feeds, const es_retry_t *r)
 {
     char  next[ES_TIME_LEN + 1];
 
     return json_pack("{s:s, s:s, s:I, s:i, s:i, s:s*}",
-                     "kind", r->attempts > 0 ? "retry" : "held",
+                     "kind", es_retry_held(r) ? "held" : "retry",
                      "feed", es_report_feed(feeds, r->feed)->name,
                      "sequence", (json_int_t) r->sequence,
                      "attempts", (int) r->attempts, "status", (int) r->status,
-                     "next", r->attempts > 0 ? es_report_time(r->next_ms, next)
-                                             : NULL);
+                     "next", es_retry_held(r) ? NULL
+                                              : es_report_time(r->next_ms,
+                                                               next));
 }
 
 

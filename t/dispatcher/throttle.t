@@ -14,6 +14,7 @@ use Test::Eventsync qw(wait_for);
 use Test::Eventsync::Webhooks;
 
 
+my ($lib) = glob '/usr/lib/*/faketime/libfaketimeMT.so.1';
 my $t = webhook_store();
 my $later = $t->receiver({ status => 503, headers => { 'Retry-After' => 4 } });
 my $failing = $t->receiver(500);
@@ -24,6 +25,63 @@ sub endpoint {
         feeds => 'orders', start => 'latest', %opts);
 }
 sub begin { return map { $_->{time} } $_[0]->requests }
+
+###############################################################################
+# a receiver that is busy costs an event no step of its schedule
+
+{
+    my $busy = $t->receiver(sub {
+        return 200 if $_[0]{n} > 3;
+        return $_[0]{n} == 2
+            ? { status => 503, headers => { 'Retry-After' => 1 } } : 429;
+    });
+    my $name = endpoint($busy, '/hook', schedule => '0');
+    $t->run_dispatcher;
+    put($t, 'orders', 1);
+    ok(wait_for(sub { $busy->requests == 4 }, 30),
+        'an event is delivered after 429, 503 and 429');
+    is(dead($t, $name), 0, '... though its schedule has one attempt');
+    is_deeply([map { $_->{headers}{'eventsync-attempt'} } $busy->requests],
+        [(1) x 4], '... and each request is the first attempt');
+    ok(wait_for(sub { attempts($t, $name) == 4 }), '... but is recorded');
+    my @at = begin($busy);
+    cmp_ok($at[1] - $at[0], '>=', 0.95, 'the first pause is a second');
+    cmp_ok($at[3] - $at[2], '>=', 1.95,
+        'a pause that the receiver leaves to us doubles');
+    $t->stop_dispatcher;
+    $t->ctl_ok('endpoint', 'remove', $name);
+}
+
+for my $none (429, { status => 503, headers => { 'Retry-After' => 1 } }) {
+    my $busy = $t->receiver($none);
+    my $name = endpoint($busy, '/hook', schedule => '0,10ms',
+        disable_after => '1s', ordering => 'none', in_flight => 1);
+    $t->run_dispatcher;
+    put($t, 'orders', 1);
+    ok(wait_for(sub { $busy->requests >= 3 }, 30), 'only busy');
+    is(scalar(grep { $_->{line} =~ /stopped|circuit/ }
+        status_lines($t, $name)), 0,
+        '... for longer than disable_after stops no endpoint');
+    my ($retry) = retries($t, $name);
+    is($retry->{attempts}, 0, '... and the event waits without a failure');
+    put($t, 'orders', 1);
+    my $n = $busy->requests;
+    ok(wait_for(sub { $busy->requests > $n + 1 }, 30), 'it is asked again');
+    is(scalar(keys %{{ map { $_->{headers}{'webhook-id'} => 1 }
+        $busy->requests }}), 1, '... for the same event, not for the next');
+    $t->stop_dispatcher;
+
+    SKIP: {
+        skip 'needs faketime, and no sanitizer', 1 if !$lib || $t->sanitized;
+        $t->run_dispatcher({ env => { LD_PRELOAD => $lib, FAKETIME => '+25h',
+            FAKETIME_DONT_FAKE_MONOTONIC => 1 } });
+        ok(wait_for(sub { ($retry) = retries($t, $name);
+            $retry && $retry->{attempts} == 1 }, 30),
+            'after a day of nothing else the event takes one step');
+        $t->stop_dispatcher;
+    }
+    $t->ctl_ok('endpoint', 'remove', $name);
+}
 
 ###############################################################################
 # 429, 502 and 504 pause the whole endpoint for a second
