@@ -7,13 +7,20 @@
  * until its record changes.  The dispatcher announces this when the circuit
  * opens, when half of `disable_after` has passed, and when a day of it is
  * left.  The first failed attempt after `disable_after` stops the endpoint, as
- * a 410 does. The announcements and the time of the first failure are stored.
+ * a 410 does.
+ *
+ * Time counts while the dispatcher has attempts to make.  When the last failed
+ * event has ended, the count begins again: two failures with silence between
+ * them do not stop an endpoint.  A pause of the endpoint, and the time when no
+ * dispatcher runs, do not count either.  The announcements, the count and the
+ * time of the first failure are stored.
  *
  * Failures of operational events count as well, but are not announced: the
  * next event to fail would be the one about them.
  */
 
 #include <stdio.h>
+#include <sys/queue.h>
 
 #include "base/base.h"
 #include "base/clock.h"
@@ -23,6 +30,7 @@
 
 #include "dispatcher.h"
 #include "failing.h"
+#include "lane.h"
 #include "log.h"
 #include "notice.h"
 #include "recorder.h"
@@ -30,12 +38,15 @@
 #include "target.h"
 #include "trusted_clock.h"
 
-#define ESD_DAY_MS  (24 * 3600 * 1000)
+#define ESD_DAY_MS    (24 * 3600 * 1000)
+#define ESD_COUNT_MS  (10 * 60 * 1000)    /* the count is stored so often */
 
 
 static void
-esd_failing_record(esd_dispatcher_t *d, const esd_target_t *target)
+esd_failing_record(esd_dispatcher_t *d, esd_target_t *target)
 {
+    target->failing_stored_ms = target->failing.counted_ms;
+
     esd_must(d, es_changeset_failing(d->recorder.filling, &target->failing));
 }
 
@@ -48,6 +59,44 @@ esd_failing_load(esd_dispatcher_t *d, esd_target_t *target)
     {
         memset(&target->failing, 0, sizeof(target->failing));
         target->failing.endpoint = target->number;
+    }
+}
+
+
+/* Adds the time since the last call of a row of them. */
+
+static void
+esd_failing_count(esd_target_t *target)
+{
+    int64_t  now_us, passed_ms;
+
+    now_us = es_clock_mono_us();
+
+    if (target->failing_us == 0) {
+        target->failing_us = now_us;
+        return;
+    }
+
+    passed_ms = (now_us - target->failing_us) / 1000;
+    target->failing.counted_ms += passed_ms;
+    target->failing_us += passed_ms * 1000;
+}
+
+
+/* The count begins again, and announcements by it do, too. */
+
+static void
+esd_failing_recount(esd_target_t *target)
+{
+    es_failing_t  *failing;
+
+    failing = &target->failing;
+
+    failing->counted_ms = 0;
+    target->failing_us = 0;
+
+    if (failing->level == ES_FAILING_HALF || failing->level == ES_FAILING_DAY) {
+        failing->level = ES_FAILING_CIRCUIT;
     }
 }
 
@@ -68,7 +117,9 @@ esd_failing_change(esd_dispatcher_t *d, esd_target_t *target)
     if (failing->since_ms != 0 || failing->level != ES_FAILING_QUIET) {
         failing->revision = target->revision;
         failing->since_ms = 0;
+        failing->counted_ms = 0;
         failing->failures = 0;
+        target->failing_us = 0;
         esd_failing_record(d, target);
     }
 
@@ -92,7 +143,9 @@ esd_failing_succeeded(esd_dispatcher_t *d, esd_target_t *target)
     }
 
     failing->since_ms = 0;
+    failing->counted_ms = 0;
     failing->failures = 0;
+    target->failing_us = 0;
     failing->level = ES_FAILING_QUIET;
     failing->loud = false;
 
@@ -115,8 +168,11 @@ esd_failing_failed(esd_dispatcher_t *d, esd_target_t *target,
         if (failing->level > ES_FAILING_CIRCUIT) {
             failing->level = ES_FAILING_CIRCUIT;
         }
+
+        esd_failing_recount(target);
     }
 
+    esd_failing_count(target);
     failing->failures++;
     failing->loud |= send->lane == NULL || !esd_notice_own(send->lane);
 
@@ -134,8 +190,7 @@ esd_failing_stop_reason(esd_target_t *target)
 
     if (target->conf->disable_after_ms == 0
         || failing->since_ms == 0
-        || esd_clock_expiry_ms(target->d) - failing->since_ms
-           < (int64_t) target->conf->disable_after_ms)
+        || failing->counted_ms < target->conf->disable_after_ms)
     {
         return NULL;
     }
@@ -165,7 +220,8 @@ esd_failing_announce(esd_dispatcher_t *d, esd_target_t *target,
 
     esd_notice_failing(d, target, reason, next_ms,
                        target->conf->disable_after_ms != 0
-                       ? failing->since_ms + target->conf->disable_after_ms
+                       ? esd_clock_stamp_ms(d) - failing->counted_ms
+                         + target->conf->disable_after_ms
                        : 0);
 }
 
@@ -178,28 +234,89 @@ esd_failing_circuit(esd_dispatcher_t *d, esd_target_t *target,
 }
 
 
-void
-esd_failing_tick(esd_dispatcher_t *d, esd_target_t *target, int64_t now_ms)
+/* True: the dispatcher has attempts to make, because an event has failed. */
+
+static bool
+esd_failing_attempts(const esd_target_t *target)
 {
-    int64_t  after_ms, passed_ms;
+    const esd_lane_t  *lane;
 
-    after_ms = target->conf->disable_after_ms;
-
-    if (target->failing.since_ms == 0 || after_ms == 0 || target->stopped) {
-        return;
+    if (target->failed > 0
+        || target->retrying > 0
+        || target->token.failures > 0)
+    {
+        return true;
     }
 
-    passed_ms = now_ms - target->failing.since_ms;
+    esd_each(lane, &target->lanes, in_target) {
+        if (lane->nudges > 0
+            || (target->trips > 0
+                && (lane->nwaiting > 0 || !TAILQ_EMPTY(&lane->sends)
+                    || lane->position < lane->source->feed.last)))
+        {
+            return true;
+        }
+    }
 
-    if (after_ms > 2 * ESD_DAY_MS && passed_ms >= after_ms - ESD_DAY_MS) {
+    return false;
+}
+
+
+static void
+esd_failing_announce_count(esd_dispatcher_t *d, esd_target_t *target)
+{
+    int64_t  after_ms, counted_ms;
+
+    after_ms = target->conf->disable_after_ms;
+    counted_ms = target->failing.counted_ms;
+
+    if (after_ms > 2 * ESD_DAY_MS && counted_ms >= after_ms - ESD_DAY_MS) {
         esd_failing_announce(d, target, ES_FAILING_DAY,
                              "a day is left until it is stopped", 0);
 
-    } else if (passed_ms >= after_ms / 2) {
+    } else if (counted_ms >= after_ms / 2) {
         esd_failing_announce(d, target, ES_FAILING_HALF,
                              "half of the time until it is stopped has "
                              "passed",
                              0);
+    }
+}
+
+
+void
+esd_failing_tick(esd_dispatcher_t *d, esd_target_t *target)
+{
+    es_failing_t  *failing;
+
+    failing = &target->failing;
+
+    if (failing->since_ms == 0 || target->stopped) {
+        return;
+    }
+
+    if (!esd_target_enabled(target)) {
+        target->failing_us = 0;
+        return;
+    }
+
+    if (!esd_failing_attempts(target)) {
+        if (failing->counted_ms != 0) {
+            esd_failing_recount(target);
+            esd_failing_record(d, target);
+        }
+
+        target->failing_us = 0;
+        return;
+    }
+
+    esd_failing_count(target);
+
+    if (failing->counted_ms - target->failing_stored_ms >= ESD_COUNT_MS) {
+        esd_failing_record(d, target);
+    }
+
+    if (target->conf->disable_after_ms != 0) {
+        esd_failing_announce_count(d, target);
     }
 }
 

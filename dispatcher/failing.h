@@ -23,8 +23,7 @@ const char *esd_failing_stop_reason(esd_target_t *target);
 void esd_failing_circuit(esd_dispatcher_t *d, esd_target_t *target,
     const char *reason, int64_t next_ms);
 /* Each second. */
-void esd_failing_tick(esd_dispatcher_t *d, esd_target_t *target,
-    int64_t now_ms);
+void esd_failing_tick(esd_dispatcher_t *d, esd_target_t *target);
 /* Stops the endpoint until its record changes. */
 void esd_failing_stop(esd_dispatcher_t *d, esd_target_t *target,
     const char *reason);

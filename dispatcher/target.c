@@ -473,7 +473,7 @@ esd_targets_tick(esd_dispatcher_t *d)
             continue;
         }
 
-        esd_failing_tick(d, target, esd_clock_expiry_ms(d));
+        esd_failing_tick(d, target);
         esd_stalls_tick(d, target);
 
         if (target->in_flight == 0 && now_us - target->used_us > ESD_IDLE_US) {

@@ -27,12 +27,13 @@
 typedef struct __attribute__((packed)) {
     uint64_t  revision;
     int64_t   since_ms;
+    int64_t   counted_ms;
     uint32_t  failures;
     uint8_t   level;
     uint8_t   loud;
 } es_failing_value_t;
 
-ES_STORED_SIZE(es_failing_value_t, 22);
+ES_STORED_SIZE(es_failing_value_t, 30);
 
 typedef struct {
     es_failing_fn  fn;
@@ -142,6 +143,7 @@ es_changeset_failing(es_changeset_t *c, const es_failing_t *failing)
 
     value.revision = failing->revision;
     value.since_ms = failing->since_ms;
+    value.counted_ms = failing->counted_ms;
     value.failures = failing->failures;
     value.level = failing->level;
     value.loud = failing->loud;
@@ -212,6 +214,7 @@ es_failing_decode(uint32_t endpoint, const void *data, size_t len,
     failing->endpoint = endpoint;
     failing->revision = value.revision;
     failing->since_ms = value.since_ms;
+    failing->counted_ms = value.counted_ms;
     failing->failures = value.failures;
     failing->level = value.level;
     failing->loud = value.loud;

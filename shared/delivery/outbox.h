@@ -32,6 +32,8 @@ typedef struct {
     uint64_t  revision;        /* of its registry record */
     int64_t   since_ms;        /* first failure; 0: none since the record
                                   changed */
+    int64_t   counted_ms;      /* how long attempts have been made since then;
+                                  0 again when none is left to make */
     uint32_t  failures;        /* since then */
     uint8_t   level;           /* es_failing_level_t */
     uint8_t   loud;            /* other events failed, not only operational */

@@ -75,5 +75,26 @@ ok(wait_for(sub { came('/broken') > 100
     && !grep { /circuit|retry/ } map { $_->{line} } status_lines($t, $name) },
     60), 'and everything is sent');
 is($t->stop_dispatcher, 0, 'the dispatcher stops cleanly');
+$t->ctl_ok('endpoint', 'remove', $_) for $name, $picky;
+
+###############################################################################
+# silence between two failures is no time of failing
+
+$t->feed('quiet');
+my $quiet = endpoint('/picky', feeds => 'quiet', schedule => '0',
+    disable_after => '2s');
+my $busy = endpoint('/picky', feeds => 'quiet', disable_after => '2s',
+    schedule => '0,' . join ',', ('200ms') x 31);
+$t->run_dispatcher;
+put($t, 'quiet', 1);
+ok(wait_for(sub { dead($t, $quiet) == 1 }), 'an event fails, and ends');
+ok(wait_for(sub { $t->ctl_ok('endpoint', 'status', $busy) =~ /stopped/ }, 30),
+    'one that is tried again and again stops its endpoint in that time');
+put($t, 'quiet', 1);
+ok(wait_for(sub { dead($t, $quiet) == 2 }),
+    'after that silence another event fails, and ends');
+unlike($t->ctl_ok('endpoint', 'status', $quiet), qr/stopped/,
+    '... which does not stop the endpoint');
+is($t->stop_dispatcher, 0, 'the dispatcher stops cleanly');
 
 done_testing();

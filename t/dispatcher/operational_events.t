@@ -145,8 +145,8 @@ ok(wait_for(sub { told($bad, 'endpoint.failing') }, 20),
 ($event) = told($bad, 'endpoint.failing');
 is($event->{data}{reason},
     'half of the time until it is stopped has passed', 'at half of the time');
-is(time_ms($event->{data}{disable_at}) - time_ms($event->{data}{since}), 5000,
-    'which is said');
+cmp_ok(time_ms($event->{data}{disable_at}) - time_ms($event->{data}{since}),
+    '>=', 5000, 'which is said, without the time when no dispatcher ran');
 ok(wait_for(sub { stopped($bad) }, 20), 'and is disabled');
 is(stopped($bad), "no success since $event->{data}{since}",
     'for the reason given');
