@@ -365,6 +365,8 @@ $t->ctl_ok('endpoint', 'remove', $broken);
     $t->ctl_ok('store', 'rekey', "--key-file=$dir/old");
     $t->allow_errors(qr/cannot be decrypted|has no secret/, qr/key/);
     $t->run_dispatcher("--key-file=$dir/old");
+    ok(wait_for(sub { $t->{dispatcher}->stderr =~ /eventsync-dispatcher \S+ on / }),
+        'a dispatcher runs');
     my ($locked) = $t->ctl_ok('endpoint', 'create', 'acme', '--url='
         . $recv->url('/locked'), '--feeds=orders', "--key-file=$dir/both")
         =~ /(ep_\w+)/;
