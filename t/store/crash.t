@@ -69,7 +69,7 @@ for my $round (1 .. ROUNDS) {
 }
 
 $t->tell_to_end;
-is($_->wait(40), 0, "$_->{name} ends") for @producers, $poller, $consumer;
+is($_->wait(120), 0, "$_->{name} ends") for @producers, $poller, $consumer;
 $producer->stop('KILL');
 
 my @kept = grep { length } split /\n/, $t->ctl_ok('tail', 'orders');
