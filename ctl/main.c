@@ -15,7 +15,9 @@
 #include "open/child.h"
 
 static const ctl_command_t  ctl_commands[] = {
-    { "init", ctl_init, CTL_NO_KIND, "", "create an empty store" },
+    { "init", ctl_init, CTL_NO_KIND, "[--plain-secrets]",
+      "create an empty store; its secrets may be in plain text only with "
+      "the option" },
     { "verify", ctl_verify, CTL_NO_KIND, "",
       "check the invariants of the store" },
     { "store rekey", ctl_store_rekey, CTL_NO_KIND, "--key-file=PATH",

@@ -16,6 +16,7 @@
 #include "open/child.h"
 #include "open/open.h"
 #include "store/deletions.h"
+#include "store/plain_secrets.h"
 
 
 /* Only commands that write or verify secrets need the keys.  Without a key file
@@ -138,9 +139,16 @@ int
 ctl_init(ctl_t *ctl, int argc, char **argv)
 {
     int           rc;
+    es_rc_t       result;
+    const char   *plain = NULL;
     es_problem_t  problem;
 
-    rc = ctl_args(ctl, &argc, argv, 0, 0, NULL);
+    const ctl_option_t  options[] = {
+        { "plain-secrets", true, &plain },
+        { NULL, false, NULL }
+    };
+
+    rc = ctl_args(ctl, &argc, argv, 0, 0, options);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -154,7 +162,10 @@ ctl_init(ctl_t *ctl, int argc, char **argv)
         return ctl_fail(CTL_FAILED, "%s", problem.detail);
     }
 
-    return CTL_OK;
+    result = plain ? es_plain_secrets_begin(ctl->store_path) : ES_OK;
+
+    return result == ES_OK ? CTL_OK
+                           : ctl_fail(CTL_FAILED, "%s", es_reason(result));
 }
 
 

@@ -22,8 +22,15 @@ my $base = "http://127.0.0.1:$port/v1";
 my $listener;
 my $shown = 0;                      # bytes of the listener's output shown
 
+say_('A key file, which encrypts the secrets in the store');
+my $keys = $t->testdir . '/secret-keys';
+my $make = "(umask 077; openssl rand -base64 32 > $keys)";
+system('sh', '-c', $make) == 0 or die "$make failed\n";
+detail($make);
+local $ENV{EVENTSYNC_KEY_FILE} = $keys;
+
 say_("A store, a feed, a partner with a key, in @{[$t->testdir]}");
-$t->store_init->feed('orders');
+$t->store_init(sealed => 1)->feed('orders');
 my $key = $t->partner_key('acme', feeds => 'orders', publish => 'orders',
     scopes => 'read,publish');
 my ($endpoint, $secret) = $t->endpoint('acme', feeds => 'orders',
@@ -45,7 +52,7 @@ LIMITS
         }
 CONF
 $t->run_nginx;
-$t->run_dispatcher;
+$t->run_dispatcher('--key-file', $keys);
 start_listener();
 detail("$base and http://127.0.0.1:$hook_port/hook");
 
@@ -90,7 +97,7 @@ if ($ENV{DEMO_ONCE}) {
 my @pids = $t->detach;
 my $stop = $t->write_file('stop', "#!/bin/sh\nkill -TERM @pids\n");
 chmod 0755, $stop;
-my $ctl = "$t->{build}/eventsyncctl --store @{[$t->store]}";
+my $ctl = "$t->{build}/eventsyncctl --store @{[$t->store]} --key-file $keys";
 print <<"EOF_TEXT";
 
 Everything goes on running.  To try it:

@@ -20,6 +20,7 @@
 #include "registry/secrets.h"
 #include "registry/unchanged.h"
 #include "store/env.h"
+#include "store/plain_secrets.h"
 #include "store/store.h"
 
 struct es_registry {
@@ -29,6 +30,7 @@ struct es_registry {
     const es_keyring_t
                    *ring;                  /* while loading; or NULL */
     uint64_t        identity;              /* of the store */
+    bool            plain;                 /* it allows plain secrets */
     es_pool_t       pool;
     size_t          npartners;
     es_partner_t   *partners;
@@ -110,6 +112,7 @@ static es_rc_t
 es_load_endpoint(es_registry_t *registry, size_t i, es_str_t name,
     json_t *object)
 {
+    bool            plain;
     es_rc_t         rc;
     es_str_t        partner;
     es_endpoint_t  *endpoint;
@@ -121,8 +124,13 @@ es_load_endpoint(es_registry_t *registry, size_t i, es_str_t name,
         return ES_NOMEM;
     }
 
+    plain = es_secrets_count(ES_KIND_ENDPOINT, object, false) > 0;
     endpoint->locked = es_secrets_open(registry->ring, registry->identity,
                                        ES_KIND_ENDPOINT, name, object);
+
+    if (endpoint->locked == ES_OK && plain && !registry->plain) {
+        endpoint->locked = ES_DENIED;
+    }
 
     rc = es_endpoint_decode(object, &registry->pool, endpoint, &partner, NULL);
     if (rc != ES_OK) {
@@ -322,6 +330,7 @@ es_load(es_store_t *store, const es_keyring_t *ring, bool endpoints,
     registry->version = mdb_txn_id(txn);
     registry->ring = ring;
     registry->identity = store->identity;
+    registry->plain = endpoints && es_plain_secrets(store);
     registry->full = endpoints;
 
     rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(store->registry,

@@ -146,8 +146,9 @@ typedef struct {
     es_str_t             secrets[ES_SECRETS_MAX];
     int64_t              secret_expires_ms[ES_SECRETS_MAX];  /* 0: never */
     es_rc_t              locked;          /* not ES_OK: a secret could not be
-                                             opened (es_secrets_open()), and
-                                             nothing may be sent */
+                                             opened, or is plain without leave
+                                             (es_secrets_reason()), and nothing
+                                             may be sent */
     unsigned             in_flight;       /* cap, but in `fifo`; 1..256 */
     uint32_t             connect_timeout_ms;
     uint32_t             timeout_ms;
@@ -185,16 +186,18 @@ uint64_t es_registry_version(es_store_t *store);
 /*
  * Gives the store handle the keyring for its secrets.  The handle then owns
  * the keyring and frees the one before.  Without a keyring, secrets are stored
- * in plain text.  ES_DENIED: the store's secrets are encrypted, and `ring` is
- * NULL or lacks the key that encrypted last; the caller keeps `ring`.  No
- * other thread may use the store meanwhile.
+ * in plain text.  ES_DENIED: `ring` lacks the key that encrypted last, or is
+ * NULL though secrets are encrypted or the store does not allow plain ones
+ * (store/plain_secrets.h); the caller keeps `ring`.  No other thread may use
+ * the store meanwhile.
  */
 es_rc_t es_registry_keys(es_store_t *store, es_keyring_t *ring,
     es_problem_t *problem);
 
 /* Encrypts every secret under the first key of the store's keyring, in one
    transaction.  `changed` is the number of secrets that were under another key
-   or in plain text.  A failure changes nothing and sets a problem. */
+   or in plain text.  The store allows no plain ones afterwards.  A failure sets
+   a problem and changes nothing, or all secrets if only the last step fails. */
 es_rc_t es_registry_rekey(es_store_t *store, unsigned *changed,
     es_problem_t *problem);
 

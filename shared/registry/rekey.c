@@ -19,6 +19,7 @@
 #include "registry/secrets.h"
 #include "registry/unchanged.h"
 #include "store/env.h"
+#include "store/plain_secrets.h"
 #include "store/store.h"
 #include "store/wake.h"
 
@@ -121,6 +122,28 @@ es_mark_check(es_store_t *store, MDB_txn *txn, const es_keyring_t *ring,
 }
 
 
+/* The same, and ES_DENIED if there is no keyring and the store does not allow
+   secrets in plain text. */
+
+static es_rc_t
+es_keys_check(es_store_t *store, MDB_txn *txn, const es_keyring_t *ring,
+    es_problem_t *problem)
+{
+    es_rc_t  rc;
+
+    rc = es_mark_check(store, txn, ring, problem);
+
+    if (rc != ES_OK || ring != NULL || es_plain_secrets(store)) {
+        return rc;
+    }
+
+    return es_problem_set(problem, ES_DENIED, -1, NULL, "a key file is needed "
+                          "for secrets: make one with \"(umask 027; openssl "
+                          "rand -base64 32 > FILE)\", and name it with "
+                          "--key-file (nginx: eventsync_key_file)");
+}
+
+
 es_rc_t
 es_secrets_admit(es_store_t *store, MDB_txn *txn, es_kind_t kind,
     json_t *input, es_problem_t *problem)
@@ -129,7 +152,7 @@ es_secrets_admit(es_store_t *store, MDB_txn *txn, es_kind_t kind,
         return ES_OK;
     }
 
-    return es_mark_check(store, txn, store->ring, problem);
+    return es_keys_check(store, txn, store->ring, problem);
 }
 
 
@@ -181,11 +204,20 @@ es_secrets_move(es_store_t *store, MDB_txn *txn, es_kind_t kind, es_str_t name,
 const char *
 es_secrets_reason(es_rc_t rc)
 {
-    return rc == ES_NOT_FOUND
-           ? "a secret cannot be decrypted, because the key file does not "
-             "contain its key"
-           : "a secret cannot be decrypted, because it is damaged or was "
-             "encrypted for another record or another origin";
+    switch (rc) {
+
+    case ES_NOT_FOUND:
+        return "a secret cannot be decrypted, because the key file does not "
+               "contain its key";
+
+    case ES_DENIED:
+        return "a secret is stored in plain text, which the store does not "
+               "allow: use \"store rekey\"";
+
+    default:
+        return "a secret cannot be decrypted, because it is damaged or was "
+               "encrypted for another record or another origin";
+    }
 }
 
 
@@ -201,7 +233,7 @@ es_registry_keys(es_store_t *store, es_keyring_t *ring, es_problem_t *problem)
                               "registry: %s", es_reason(rc));
     }
 
-    rc = es_mark_check(store, txn, ring, problem);
+    rc = es_keys_check(store, txn, ring, problem);
     es_env_read_end(store->registry, txn);
 
     if (rc == ES_OK) {
@@ -364,8 +396,13 @@ es_registry_rekey(es_store_t *store, unsigned *changed,
 
     if (rc == ES_OK) {
         *changed = r.changed;
+        rc = es_plain_secrets_end(store->path);
         es_wake_ring(store);
-        return ES_OK;
+
+        return rc == ES_OK ? rc
+               : es_problem_set(problem, rc, -1, NULL, "all secrets are "
+                                "encrypted, but the store still allows plain "
+                                "ones: %s", es_reason(rc));
     }
 
     return rc == problem->rc ? rc
@@ -388,8 +425,7 @@ es_verify_record(es_store_t *store, es_str_t name, const es_buf_t *text,
     faults = 0;
 
     if (es_secrets_count(ES_KIND_ENDPOINT, object, false) > 0) {
-        fn(ctx, name, "a secret is stored in plain text: use \"store "
-           "rekey\"");
+        fn(ctx, name, es_secrets_reason(ES_DENIED));
         faults++;
     }
 
@@ -414,7 +450,7 @@ es_verify_secrets(es_store_t *store, es_secrets_fault_fn fn, void *ctx,
     uint64_t *faults)
 {
     char      name[64] = "", next[64];
-    bool      marked;
+    bool      sealed;
     es_rc_t   rc;
     MDB_txn  *txn;
     es_str_t  kid;
@@ -425,10 +461,11 @@ es_verify_secrets(es_store_t *store, es_secrets_fault_fn fn, void *ctx,
         return rc;
     }
 
-    marked = es_mark_get(store, txn, &kid) == ES_OK;
+    sealed = es_mark_get(store, txn, &kid) == ES_OK
+             || !es_plain_secrets(store);
     es_env_read_end(store->registry, txn);
 
-    while (marked
+    while (sealed
            && (rc = es_registry_next(store, ES_KIND_ENDPOINT, es_str(name),
                                      next)) == ES_OK)
     {

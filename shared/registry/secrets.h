@@ -65,8 +65,9 @@ es_rc_t es_registry_kids(es_store_t *store, es_buf_t *kids);
    own. */
 bool es_secrets_known(es_kind_t kind, json_t *input, json_t *stored);
 
-/* Checks a write.  ES_DENIED with a problem: `input` has plain secrets, the
-   store's secrets are encrypted, and this process does not have the key. */
+/* Checks a write.  ES_DENIED with a problem: `input` has plain secrets, and
+   this process lacks the key of the store's secrets, or has no keys and the
+   store does not allow plain secrets (store/plain_secrets.h). */
 es_rc_t es_secrets_admit(es_store_t *store, MDB_txn *txn, es_kind_t kind,
     json_t *input, es_problem_t *problem);
 
@@ -81,11 +82,13 @@ es_rc_t es_secrets_move(es_store_t *store, MDB_txn *txn, es_kind_t kind,
     es_str_t name, const json_t *before, json_t *object,
     es_problem_t *problem);
 
-/* Says why es_secrets_open() failed, as a sentence without a full stop. */
+/* Says why es_secrets_open() failed, as a sentence without a full stop.
+   ES_DENIED: a secret is plain although the store does not allow it. */
 const char *es_secrets_reason(es_rc_t rc);
 
 /*
- * Verifies that a store with encrypted secrets has none in plain text and, if
+ * Verifies that a store with encrypted secrets, or one that does not allow
+ * others, has none in plain text and, if
  * the store has keys, that each secret can be opened.  Calls `fn` with the
  * endpoint's name and a sentence for each fault, and adds to `faults`.
  */

@@ -72,6 +72,7 @@ struct es_store {
     unsigned          flags;
     uint64_t          identity;        /* random, from the format file */
     _Atomic uint64_t  map_max;         /* bytes; from there, as last read */
+    _Atomic bool      plain;           /* the same, see plain_secrets.h */
     es_env_t         *log;
     es_env_t         *registry;
     es_env_t         *delivery;        /* NULL unless asked for */

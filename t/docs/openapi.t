@@ -70,7 +70,7 @@ sub store_of {
     my ($name, $code) = @_;
     local $t->{store} = $t->testdir . "/$name";
     local $t->{partners} = {};
-    $t->ctl_ok('init');
+    $t->store_init;
     return $code ? $code->($t->{store}) : undef;
 }
 

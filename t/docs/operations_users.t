@@ -81,7 +81,7 @@ sub dispatcher_ends {
     kill TERM => $child // $proc->pid;
     is($proc->wait(20), 0, $name);
     my $said = $proc->stderr
-        =~ s/^.*(?:no --key-file|was reset: \d+ events|is blocked by event).*\n//mgr;
+        =~ s/^.*(?:was reset: \d+ events|is blocked by event).*\n//mgr;
     unlike($said, qr/ (?:warn|error): /, 'and it had nothing to complain of');
 }
 
@@ -131,7 +131,6 @@ close $fh;
 ###############################################################################
 # users and permissions
 
-my $heading;
 runs('docs/install.md makes users and a directory',
     block('docs/install.md', 'Users'));
 is_deeply([split /^/, block('docs/operations.md', 'Users and permissions')],
@@ -139,10 +138,17 @@ is_deeply([split /^/, block('docs/operations.md', 'Users and permissions')],
         "eventsyncctl --store /var/lib/eventsync init\n"],
     'docs/operations.md says the same');
 
+my $heading = 'The key of the secrets';
 my @lines = split /\n/, block('docs/install.md', 'The store');
+is(join('', map { "$_\n" } @lines[0 .. 2]),
+    block('docs/operations.md', $heading, 0),
+    'docs/operations.md makes the key file as docs/install.md does');
 my $line = pop @lines;
 my ($key) = runs('docs/install.md makes a store, and starts nginx',
     join("\n", @lines)) =~ /(esk_\S+)/;
+is(mode('/etc/eventsync/secret-keys'), '0640', 'with a key file for the group');
+like(slurp('/var/lib/eventsync/format'), qr/\A(?!.*plain)/s,
+    'the store allows no plain secrets');
 is("$line\n", block('docs/operations.md', 'Users and permissions', 1),
     'docs/operations.md starts the dispatcher as docs/install.md does');
 my $dispatcher = dispatcher_runs($line);
@@ -193,14 +199,9 @@ sound('mended');
 ###############################################################################
 # the key of the secrets
 
-$heading = 'The key of the secrets';
-runs('a key is made', block('docs/operations.md', $heading, 0));
-is(mode('/etc/eventsync/secret-keys'), '0640', 'which the group can read');
-dispatcher_ends($dispatcher, 'the dispatcher ends');
-my $keyed = "$line --key-file /etc/eventsync/secret-keys";
-$dispatcher = dispatcher_runs($keyed);
-like(runs('secrets are encrypted', block('docs/operations.md', $heading, 1)),
-    qr/\b1\b/, 'the one that there is');
+is(runs('all secrets are encrypted',
+    block('docs/operations.md', $heading, 1)), "0 secrets encrypted\n",
+    'which they were');
 my @before = split /^/, slurp('/etc/eventsync/secret-keys');
 runs('the key is changed', block('docs/operations.md', $heading, 2));
 my @after = split /^/, slurp('/etc/eventsync/secret-keys');
@@ -269,7 +270,7 @@ runs('the restored store takes the place',
     block('docs/operations.md', $heading, 2));
 runs('nginx starts', 'service nginx restart');
 ok(wait_for(sub { Test::Eventsync::port_open(80) }), 'nginx listens');
-$dispatcher = dispatcher_runs($keyed);
+$dispatcher = dispatcher_runs($line);
 is($t->http(GET => "/v1/feeds/orders/events?after=$events->{next}",
     { authorization => "Bearer $key" })->{status}, 410,
     'a cursor of before is told that it is of another epoch');

@@ -245,27 +245,40 @@ sub options {
 # The nginx.conf and commands of docs/install.md, with other places.
 sub set_up {
     my ($conf) = $text{'docs/install.md'} =~ /```nginx\n(.*?)```/s;
-    my ($commands) = $text{'docs/install.md'} =~ /```sh\n(eventsyncctl .*?)```/s;
+    my ($commands) = $text{'docs/install.md'}
+        =~ /^## The store\n.*?```sh\n(.*?)```/ms;
     my ($store, $build, $port) = ($t->store, $t->build, $t->port(0));
+    my $dir = $t->testdir;
 
     s{/var/lib/eventsync}{$store}g for $conf, $commands;
+    $commands =~ s{/etc/eventsync}{$dir}g;
     $conf =~ s{^user www-data;\n}{};
     $conf =~ s{load_module modules/}{load_module $build/};
     $conf =~ s{listen 80;}{listen 127.0.0.1:$port;};
 
     my $key;
     for my $command (split /\n/, $commands) {
-        if ($command =~ /^runuser .* eventsync-dispatcher --store \Q$store\E$/)
+        if ($command =~ /^runuser .* eventsync-dispatcher --store \Q$store\E (--key-file) (\S+)$/)
         {
-            $t->run_dispatcher;
+            $t->run_dispatcher($1, $2);
             next;
         }
-        next if $command eq 'service nginx restart';
+        # Only t/docs/operations_users.t has the users and groups.
+        next if $command =~ /^(?:service nginx restart$|install -d |chgrp )/;
+        if ($command =~ /^\(umask .*openssl /) {
+            is(system('sh', '-c', $command), 0, 'docs/install.md: a key file');
+            next;
+        }
+        if ($command =~ /^export (\w+)=(\S+)$/) {
+            $ENV{$1} = $2;
+            next;
+        }
         $command =~ s/^eventsyncctl --store \Q$store\E // or die $command;
         my $out = $t->ctl_ok(split / /, $command);
         $key = $1 if $out =~ /(esk_\w+)/;
     }
     ok($key, 'docs/install.md: the commands work');
+    delete $ENV{EVENTSYNC_KEY_FILE};
 
     $t->write_file_expand('nginx.conf', $conf);
     $t->run_nginx;

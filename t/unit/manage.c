@@ -7,6 +7,7 @@
 
 #include "manage/manage.h"
 #include "open/open.h"
+#include "store/plain_secrets.h"
 #include "store/txn.h"
 #include "tap.h"
 
@@ -268,6 +269,7 @@ main(void)
 
     if (mkdtemp(dir) == NULL
         || es_store_create(dir, &problem) != ES_OK
+        || es_plain_secrets_begin(dir) != ES_OK
         || es_store_open(dir, ES_STORE_ADMIN | ES_STORE_DELIVERY_READ, &store,
                          &problem) != ES_OK)
     {

@@ -11,6 +11,7 @@
 #include "log/feed.h"
 #include "open/open.h"
 #include "registry/registry.h"
+#include "store/plain_secrets.h"
 #include "tap.h"
 
 static char           dir[] = "/tmp/eventsync-metrics-XXXXXX";
@@ -312,6 +313,7 @@ main(void)
 
     if (mkdtemp(dir) == NULL
         || es_store_create(dir, &problem) != ES_OK
+        || es_plain_secrets_begin(dir) != ES_OK
         || es_store_open(dir, ES_STORE_DELIVER | ES_STORE_ADMIN
                               | ES_STORE_PUBLISH, &store, &problem) != ES_OK
         || es_feed_create(store, es_str("orders"), NULL, &feed) != ES_OK

@@ -13,6 +13,7 @@
 #include "registry/partner_index.h"
 #include "registry/registry.h"
 #include "registry/values.h"
+#include "store/plain_secrets.h"
 #include "store/store.h"
 #include "tap.h"
 
@@ -841,6 +842,7 @@ main(void)
 
     if (mkdtemp(dir) == NULL
         || es_store_create(dir, &problem) != ES_OK
+        || es_plain_secrets_begin(dir) != ES_OK
         || es_store_open(dir, ES_STORE_ADMIN, &store, &problem) != ES_OK)
     {
         printf("Bail out! %s\n", problem.detail);

@@ -329,9 +329,11 @@ sub secret_file {
     return $path;
 }
 
+# Creates the store.  Its secrets may be in plain text, unless { sealed => 1 } is
+# given.
 sub store_init {
-    my ($self) = @_;
-    $self->ctl_ok('init');
+    my ($self, %opts) = @_;
+    $self->ctl_ok('init', $opts{sealed} ? () : '--plain-secrets');
     return $self;
 }
 

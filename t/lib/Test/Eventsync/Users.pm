@@ -86,7 +86,8 @@ sub users_store {
     my ($t, $name) = @_;
     $t->{store} = $t->testdir . "/store-$name";
     delete $t->{partners};
-    my ($rc, undef, $err) = ctl_as($t, 'root', {}, 'init');
+    my ($rc, undef, $err) = ctl_as($t, 'root', {}, 'init',
+        '--plain-secrets');
     $rc == 0 or die "init: $err\n";
     system('chgrp', '-R', $GROUP, $t->store);
     system('find', $t->store, qw(-type d -exec chmod g+s {} +));
