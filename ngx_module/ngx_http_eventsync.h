@@ -118,8 +118,8 @@ struct ngx_http_eventsync_ctx_s {
 
     es_apikey_t                       key;        /* id "": none */
     ngx_http_eventsync_token_t       *token;      /* NULL: the key itself */
-    const es_key_t                   *grant;      /* valid in this event,
-                                                     see _auth */
+    const es_key_t                   *grant;      /* see _auth */
+    ngx_uint_t                        granted;    /* unsigned  granted:1 */
     int64_t                           expires_ms; /* 0: never */
     uint32_t                          partner;    /* its number; 0: none */
     ngx_str_t                         partner_name;

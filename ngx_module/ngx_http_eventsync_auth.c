@@ -2,11 +2,10 @@
 
 /*
  * Who sends a request: API keys, and the access tokens that were issued for
- * them, are looked up in the loaded registry.
+ * them, are looked up in the registry, as it is at that moment (access.h).
  *
- * A pointer into the loaded registry is valid until the next check of its
- * version, that is within the handler of one event.  So ctx->grant is for the
- * steps that follow at once, and what is needed later is copied.
+ * ctx->grant is what the key was granted at the last look. It is valid until
+ * the next look of the same request, or the end of the request.
  */
 
 
@@ -19,6 +18,7 @@
 #include "keys/apikey.h"
 #include "limit/limit.h"
 #include "log/store_clock.h"
+#include "registry/access.h"
 #include "registry/registry.h"
 #include "token/jwt.h"
 
@@ -33,8 +33,10 @@ static ngx_int_t ngx_http_eventsync_parse_key(ngx_http_eventsync_ctx_t *ctx,
 static ngx_int_t ngx_http_eventsync_parse_token(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *text);
 static ngx_int_t ngx_http_eventsync_admit(ngx_http_eventsync_ctx_t *ctx);
-static const es_key_t *ngx_http_eventsync_find_key(
-    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx);
+static ngx_uint_t ngx_http_eventsync_key_ok(ngx_http_eventsync_ctx_t *ctx,
+    const es_key_t *key);
+static void ngx_http_eventsync_release(void *data);
 static int64_t ngx_http_eventsync_expires(ngx_http_eventsync_ctx_t *ctx,
     const es_key_t *key);
 
@@ -54,7 +56,7 @@ ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx)
         return NGX_OK;
     }
 
-    ctx->grant = NULL;
+    ngx_http_eventsync_release(ctx);
 
     if (ngx_http_eventsync_registry(ctx) != NGX_OK) {
         return NGX_DECLINED;
@@ -113,22 +115,15 @@ static ngx_int_t
 ngx_http_eventsync_admit(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_uint_t           i;
-    const es_key_t      *key;
     const es_partner_t  *partner;
 
-    key = ngx_http_eventsync_find_key(ctx);
-
-    if (key == NULL) {
-        return ngx_http_eventsync_unauthorized(ctx, 1, ctx->token
-                                  ? "The token or its key is expired or "
-                                    "revoked."
-                                  : "The key is unknown, expired or revoked.");
+    if (ngx_http_eventsync_find_key(ctx) != NGX_OK) {
+        return NGX_DECLINED;
     }
 
-    partner = key->partner;
+    partner = ctx->grant->partner;
 
-    ctx->grant = key;
-    ctx->expires_ms = ngx_http_eventsync_expires(ctx, key);
+    ctx->expires_ms = ngx_http_eventsync_expires(ctx, ctx->grant);
     ctx->partner = partner->number;
     ctx->partner_name.len = ngx_min(partner->name.len, sizeof(ctx->name));
     ctx->partner_name.data = ctx->name;
@@ -155,37 +150,27 @@ ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx)
         return NGX_OK;
     }
 
-    /* an outdated registry could admit a key that is revoked */
+    /* what was read before could admit a key that is revoked */
 
     return ngx_http_eventsync_fail_store(ctx, rc == ES_NOT_FOUND ? ES_BUSY
                                                                  : rc);
 }
 
 
-/* loads the registry again if an operator has changed it */
+/* learns whether partners or keys have changed */
 
 es_rc_t
 ngx_http_eventsync_access(ngx_http_eventsync_worker_t *w)
 {
-    es_rc_t         rc;
-    es_registry_t  *old;
+    if (w->access == NULL) {
+        w->access = es_access_create(w->es);
 
-    if (w->registry
-        && es_registry_loaded_version(w->registry)
-           == es_registry_version(w->es))
-    {
-        return ES_OK;
+        if (w->access == NULL) {
+            return ES_NOMEM;
+        }
     }
 
-    old = w->registry;
-
-    rc = es_registry_refresh_access(w->es, &w->registry);
-
-    if (w->registry != old) {
-        w->loads++;
-    }
-
-    return rc;
+    return es_access_refresh(w->access);
 }
 
 
@@ -264,27 +249,78 @@ ngx_http_eventsync_parse_key(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
 }
 
 
-static const es_key_t *
+/* sets ctx->grant */
+
+static ngx_int_t
 ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx)
 {
-    int64_t          now;
-    const es_key_t  *key;
+    es_rc_t              rc;
+    const es_key_t      *key;
+    ngx_pool_cleanup_t  *cln;
 
-    key = es_registry_key(ctx->worker->registry, ctx->key.id);
+    if (!ctx->granted) {
+        cln = ngx_pool_cleanup_add(ctx->request->pool, 0);
+        if (cln == NULL) {
+            return ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
+        }
 
-    if (key == NULL) {
-        return NULL;
+        cln->handler = ngx_http_eventsync_release;
+        cln->data = ctx;
+
+        ctx->granted = 1;
     }
+
+    rc = es_access_find(ctx->worker->access, ctx->key.id, &key);
+
+    if (rc != ES_OK && rc != ES_NOT_FOUND) {
+        return ngx_http_eventsync_fail_store(ctx, rc);
+    }
+
+    ngx_http_eventsync_release(ctx);
+
+    if (rc == ES_OK) {
+        ctx->grant = key;
+
+        if (ngx_http_eventsync_key_ok(ctx, key)) {
+            return NGX_OK;
+        }
+
+        ngx_http_eventsync_release(ctx);
+    }
+
+    return ngx_http_eventsync_unauthorized(ctx, 1, ctx->token
+                                  ? "The token or its key is expired or "
+                                    "revoked."
+                                  : "The key is unknown, expired or revoked.");
+}
+
+
+static ngx_uint_t
+ngx_http_eventsync_key_ok(ngx_http_eventsync_ctx_t *ctx, const es_key_t *key)
+{
+    int64_t  now;
 
     now = ngx_http_eventsync_now_ms(ctx->worker);
 
     if (ctx->token ? es_jwt_expired(&ctx->token->jwt, now)
                    : !es_apikey_equal(key->digest, ctx->key.digest))
     {
-        return NULL;
+        return 0;
     }
 
-    return es_key_valid(key, now) ? key : NULL;
+    return es_key_valid(key, now);
+}
+
+
+static void
+ngx_http_eventsync_release(void *data)
+{
+    ngx_http_eventsync_ctx_t  *ctx = data;
+
+    if (ctx->grant) {
+        es_access_release(ctx->grant);
+        ctx->grant = NULL;
+    }
 }
 
 

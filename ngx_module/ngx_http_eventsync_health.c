@@ -9,7 +9,6 @@
 
 
 #include "ngx_http_eventsync.h"
-#include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_route.h"
@@ -21,6 +20,8 @@
 #include "delivery/delivery.h"
 #include "log/feed.h"
 #include "log/store_clock.h"
+#include "registry/access.h"
+#include "registry/registry.h"
 #include "store/txn.h"
 
 
@@ -54,6 +55,7 @@ static ngx_int_t ngx_http_eventsync_ready_post(ngx_http_eventsync_ctx_t *ctx,
 static void ngx_http_eventsync_ready_run(ngx_http_eventsync_task_t *task);
 static ngx_http_eventsync_outcome_e ngx_http_eventsync_ready_store(
     es_store_t *es);
+static es_rc_t ngx_http_eventsync_ready_registry(es_store_t *es);
 static ngx_http_eventsync_outcome_e ngx_http_eventsync_ready_dispatcher(
     es_store_t *es, ngx_msec_t limit);
 static ngx_int_t ngx_http_eventsync_ready_done(
@@ -126,21 +128,13 @@ ngx_http_eventsync_health_send(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/*
- * Refreshes the registry in the event loop, as every request does; that costs
- * time only after a change. The other checks may wait for a lock, so a thread
- * does them.
- */
+/* the checks may wait for a lock, so a thread does them */
 
 static ngx_int_t
 ngx_http_eventsync_ready_post(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_ready_t *ready)
 {
     ngx_http_eventsync_task_t  *task;
-
-    if (ngx_http_eventsync_registry(ctx) != NGX_OK) {
-        return NGX_DECLINED;
-    }
 
     task = ngx_http_eventsync_task_create(ctx);
     if (task == NULL) {
@@ -185,8 +179,44 @@ ngx_http_eventsync_ready_store(es_store_t *es)
         es_txn_end(txn);
     }
 
+    if (rc == ES_OK || rc == ES_NOT_FOUND) {
+        rc = ngx_http_eventsync_ready_registry(es);
+    }
+
     return (rc == ES_OK || rc == ES_NOT_FOUND) ? NGX_HTTP_EVENTSYNC_READY
                                                : NGX_HTTP_EVENTSYNC_FAILED;
+}
+
+
+/* reads the first key and its partner, as a request with that key would */
+
+static es_rc_t
+ngx_http_eventsync_ready_registry(es_store_t *es)
+{
+    char             id[64];
+    es_rc_t          rc;
+    es_access_t     *access;
+    const es_key_t  *key;
+
+    rc = es_registry_next(es, ES_KIND_KEY, es_null_str, id);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    access = es_access_create(es);
+    if (access == NULL) {
+        return ES_NOMEM;
+    }
+
+    rc = es_access_find(access, id, &key);
+
+    if (rc == ES_OK) {
+        es_access_release(key);
+    }
+
+    es_access_free(access);
+
+    return rc;
 }
 
 

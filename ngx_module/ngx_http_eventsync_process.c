@@ -21,7 +21,7 @@
 #include "ngx_http_eventsync_worker.h"
 
 #include "read/reader.h"
-#include "registry/registry.h"
+#include "registry/access.h"
 #include "store/txn.h"
 #include "store/wake.h"
 
@@ -362,8 +362,8 @@ ngx_http_eventsync_close(ngx_http_eventsync_worker_t *w)
     ngx_http_eventsync_tokens_free(w);
     ngx_http_eventsync_pages_close(w);
 
-    es_registry_free(w->registry);
-    w->registry = NULL;
+    es_access_free(w->access);
+    w->access = NULL;
 
     if (w->es) {
         es_store_close(w->es);

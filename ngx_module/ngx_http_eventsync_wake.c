@@ -24,6 +24,7 @@
 #include "ngx_http_eventsync_worker.h"
 
 #include "log/feed.h"
+#include "registry/access.h"
 #include "store/txn.h"
 
 
@@ -191,9 +192,9 @@ static ngx_uint_t
 ngx_http_eventsync_wake_all(ngx_http_eventsync_worker_t *w)
 {
     return ngx_exiting
-           || (w->registry
+           || (w->access
                && (ngx_http_eventsync_access(w) != ES_OK
-                   || w->loads != w->loads_woken));
+                   || es_access_changes(w->access) != w->changes));
 }
 
 
@@ -275,7 +276,7 @@ ngx_http_eventsync_refresh(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
     ngx_rbtree_node_t           *node;
     ngx_http_eventsync_crowd_t  *crowd;
 
-    w->loads_woken = w->loads;
+    w->changes = w->access ? es_access_changes(w->access) : 0;
 
     /*
      * the number of this transaction, not the newest one in shared memory: a

@@ -13,7 +13,7 @@
 #include "ngx_http_eventsync_poll.h"
 
 #include "read/reader.h"
-#include "registry/registry.h"
+#include "registry/access.h"
 
 
 #define NGX_HTTP_EVENTSYNC_TOKENS   256
@@ -30,8 +30,7 @@ struct ngx_http_eventsync_worker_s {
     es_store_t                       *es;         /* NULL: not open */
     ngx_int_t                         ident;      /* after 3 pointers, as in
                                                      ngx_connection_t */
-    es_registry_t                    *registry;
-    ngx_uint_t                        loads;      /* of the registry */
+    es_access_t                      *access;     /* NULL: not asked for */
     uint64_t                          version;    /* last commit seen by a
                                                      wake; 0: none */
     int64_t                           clock;      /* ms: the store's time, */
@@ -49,7 +48,8 @@ struct ngx_http_eventsync_worker_s {
     ngx_queue_t                       expired;    /* waiters */
     ngx_event_t                       turn;       /* serves these */
     ngx_uint_t                        turns;
-    ngx_uint_t                        loads_woken; /* `loads` at a wake */
+    uint64_t                          changes;    /* of partners and keys, at
+                                                     a wake */
     size_t                            composed;   /* bytes, in this turn */
     ngx_event_t                       tick;
     ngx_event_t                       reopen;

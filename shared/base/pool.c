@@ -34,7 +34,8 @@ es_pool_alloc(es_pool_t *pool, size_t size)
     block = pool->blocks;
 
     if (block == NULL || block->size - block->used < size) {
-        cap = size > ES_POOL_BLOCK ? size : ES_POOL_BLOCK;
+        cap = pool->block > 0 ? pool->block : ES_POOL_BLOCK;
+        cap = size > cap ? size : cap;
 
         block = calloc(1, sizeof(es_pool_block_t) + cap);
         if (block == NULL) {

@@ -16,6 +16,7 @@ typedef struct es_pool_block  es_pool_block_t;
 /* A zeroed pool is empty and valid. */
 typedef struct {
     es_pool_block_t  *blocks;
+    size_t            block;       /* bytes of a block; 0: 64 KiB */
 } es_pool_t;
 
 /* Returns zeroed memory, aligned for any type.  NULL: out of memory. */

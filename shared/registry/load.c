@@ -26,7 +26,6 @@
 struct es_registry {
     uint64_t        version;
     uint64_t        requests;              /* last control request; 0: none */
-    bool            full;                  /* with endpoints */
     const es_keyring_t
                    *ring;                  /* while loading; or NULL */
     uint64_t        identity;              /* of the store */
@@ -331,7 +330,6 @@ es_load(es_store_t *store, const es_keyring_t *ring, bool endpoints,
     registry->ring = ring;
     registry->identity = store->identity;
     registry->plain = endpoints && es_plain_secrets(store);
-    registry->full = endpoints;
 
     rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(store->registry,
                                                    ES_REGISTRY_OBJECTS),
@@ -397,8 +395,7 @@ es_registry_unchanged(es_store_t *store, es_registry_t *registry)
 
     version = mdb_txn_id(txn);
     kept = (version == registry->version
-            || es_unchanged_since(store, txn, registry->version,
-                                  registry->full))
+            || es_unchanged_since(store, txn, registry->version))
            && es_load_requests(store, txn, &requests) == ES_OK;
 
     es_env_read_end(store->registry, txn);
@@ -409,27 +406,6 @@ es_registry_unchanged(es_store_t *store, es_registry_t *registry)
     }
 
     return kept;
-}
-
-
-es_rc_t
-es_registry_refresh_access(es_store_t *store, es_registry_t **registry)
-{
-    es_rc_t         rc;
-    es_registry_t  *fresh;
-
-    if (*registry != NULL && es_registry_unchanged(store, *registry)) {
-        return ES_OK;
-    }
-
-    rc = es_load(store, NULL, false, &fresh);
-
-    if (rc == ES_OK) {
-        es_registry_free(*registry);
-        *registry = fresh;
-    }
-
-    return rc;
 }
 
 

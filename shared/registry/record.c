@@ -363,6 +363,8 @@ es_key_decode(json_t *object, es_pool_t *pool, es_key_t *out,
 
     out->number = (uint32_t) json_integer_value(
                                  json_object_get(object, "number"));
+    out->revision = (uint64_t) json_integer_value(
+                                   json_object_get(object, "revision"));
 
     if ((rc = es_take_str(&r, "/partner", true, partner)) != ES_OK
         || (rc = es_take_digest(&r, out->digest)) != ES_OK

@@ -3,9 +3,10 @@
 /*
  * The registry: partners, keys, webhook endpoints, and rules of feeds.
  *
- * Operators and partners write it a few times a day.  Every worker and the
- * dispatcher load it into memory as one immutable object, and load it again
- * when es_registry_version() changes.  Each record is a JSON object in the
+ * Operators and partners write it a few times a day.  The dispatcher loads it
+ * into memory as one immutable object, and loads it again when
+ * es_registry_version() changes.  A worker looks up the keys of its requests
+ * (access.h).  Each record is a JSON object in the
  * registry environment under its kind and name; docs/registry.md lists the
  * members.  A write refuses unknown members, which are mostly misspelt.  A
  * read ignores them, because a newer version may have written them.
@@ -68,6 +69,7 @@ typedef struct {
     char                 id[ES_KEYID_LEN + 1];
     uint32_t             number;      /* never reused; the log names the
                                          publisher by it */
+    uint64_t             revision;    /* grows with each change */
     uint8_t              digest[ES_DIGEST_LEN];
     const es_partner_t  *partner;
     unsigned             scopes;      /* ES_SCOPE_... */
@@ -210,17 +212,9 @@ es_rc_t es_registry_load(es_store_t *store, es_registry_t **registry);
    meanwhile. */
 es_rc_t es_registry_load_closed(es_store_t *store, es_registry_t **registry);
 
-/* The same without endpoints, for a worker that only authenticates: ten
-   thousand endpoints take tens of milliseconds to load. */
+/* The same without endpoints, for those who need all partners: ten thousand
+   endpoints take tens of milliseconds to load. */
 es_rc_t es_registry_load_access(es_store_t *store, es_registry_t **registry);
-
-/*
- * Brings a registry of es_registry_load_access(), or NULL, up to date.  If
- * partners and keys are unchanged, the object and all pointers into it stay
- * valid, and only its version changes.  Otherwise it is freed, and `registry`
- * is a new one.  After a failure nothing has changed.
- */
-es_rc_t es_registry_refresh_access(es_store_t *store, es_registry_t **registry);
 
 void es_registry_free(es_registry_t *registry);
 
@@ -229,8 +223,8 @@ void es_registry_free(es_registry_t *registry);
 uint64_t es_registry_loaded_version(const es_registry_t *registry);
 uint64_t es_registry_loaded_requests(const es_registry_t *registry);
 
-/* True: all that was loaded is still the same, and the object now has the
-   present version.  False: the caller must load another. */
+/* True: partners, keys and endpoints are still the same, and the object now
+   has the present version.  False: the caller must load another. */
 bool es_registry_unchanged(es_store_t *store, es_registry_t *registry);
 
 /* Look-ups.  NULL: no such record.  Pointers are valid as long as the loaded

@@ -11,7 +11,7 @@
 
 
 static MDB_val
-es_access_key(bool endpoints)
+es_unchanged_key(bool endpoints)
 {
     MDB_val  key;
 
@@ -25,13 +25,13 @@ es_access_key(bool endpoints)
 /* ES_NOT_FOUND: no write has left a note. */
 
 static es_rc_t
-es_access_get(es_store_t *store, MDB_txn *txn, bool endpoints, uint64_t *from,
-    uint64_t *to)
+es_unchanged_get(es_store_t *store, MDB_txn *txn, bool endpoints,
+    uint64_t *from, uint64_t *to)
 {
     es_rc_t  rc;
     MDB_val  key, data;
 
-    key = es_access_key(endpoints);
+    key = es_unchanged_key(endpoints);
 
     rc = es_env_rc(mdb_get(txn, es_env_dbi(store->registry, ES_REGISTRY_META),
                            &key, &data));
@@ -51,7 +51,7 @@ es_access_get(es_store_t *store, MDB_txn *txn, bool endpoints, uint64_t *from,
 
 
 static es_rc_t
-es_access_say(es_store_t *store, MDB_txn *txn, bool endpoints)
+es_unchanged_say(es_store_t *store, MDB_txn *txn, bool endpoints)
 {
     uint8_t   bytes[16];
     es_rc_t   rc;
@@ -59,7 +59,7 @@ es_access_say(es_store_t *store, MDB_txn *txn, bool endpoints)
     uint64_t  from, to, now;
 
     now = mdb_txn_id(txn);
-    rc = es_access_get(store, txn, endpoints, &from, &to);
+    rc = es_unchanged_get(store, txn, endpoints, &from, &to);
 
     if (rc == ES_OK && to == now) {
         return ES_OK;
@@ -78,7 +78,7 @@ es_access_say(es_store_t *store, MDB_txn *txn, bool endpoints)
     es_be64(from, bytes);
     es_be64(now, bytes + 8);
 
-    key = es_access_key(endpoints);
+    key = es_unchanged_key(endpoints);
     data.mv_data = bytes;
     data.mv_size = sizeof(bytes);
 
@@ -93,18 +93,36 @@ es_unchanged_mark(es_store_t *store, MDB_txn *txn, bool endpoints)
 {
     es_rc_t  rc;
 
-    rc = es_access_say(store, txn, false);
+    rc = es_unchanged_say(store, txn, false);
 
-    return rc == ES_OK && endpoints ? es_access_say(store, txn, true) : rc;
+    return rc == ES_OK && endpoints ? es_unchanged_say(store, txn, true) : rc;
 }
 
 
 bool
-es_unchanged_since(es_store_t *store, MDB_txn *txn, uint64_t version,
-    bool endpoints)
+es_unchanged_since(es_store_t *store, MDB_txn *txn, uint64_t version)
 {
     uint64_t  from, to;
 
-    return es_access_get(store, txn, endpoints, &from, &to) == ES_OK
+    return es_unchanged_get(store, txn, true, &from, &to) == ES_OK
            && from <= version && version <= to && to == mdb_txn_id(txn);
+}
+
+
+es_rc_t
+es_unchanged_from(es_store_t *store, MDB_txn *txn, uint64_t *from)
+{
+    es_rc_t   rc;
+    uint64_t  to, now;
+
+    now = mdb_txn_id(txn);
+    rc = es_unchanged_get(store, txn, false, from, &to);
+
+    if (rc == ES_OK && to == now) {
+        return ES_OK;
+    }
+
+    *from = now;
+
+    return rc == ES_NOT_FOUND || rc == ES_CORRUPT ? ES_OK : rc;
 }

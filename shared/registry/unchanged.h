@@ -2,13 +2,13 @@
 
 /*
  * Notes which writes leave partners and keys unchanged, and which leave
- * endpoints unchanged too, so that processes do not load the registry again.
+ * endpoints unchanged too, so that processes do not read the registry again.
  *
- * Workers only authenticate, so they load partners and keys; the dispatcher
- * also loads endpoints.  Ten thousand of either take 50 ms and more.  A write
- * that leaves them unchanged notes it in its own transaction.  A write without
- * a note counts as a change of everything, so that readers miss no writer, not
- * even one of an older version.
+ * Workers only authenticate, so they remember partners and keys (access.h);
+ * the dispatcher loads endpoints as well, and ten thousand take 50 ms and more.
+ * A write that leaves them unchanged notes it in its own transaction.  A write
+ * without a note counts as a change of everything, so that readers miss no
+ * writer, not even one of an older version.
  *
  * The database `meta` holds under "access" (partners and keys) and "endpoints"
  * (endpoints as well) two transaction numbers of 8 bytes big-endian: nothing
@@ -25,9 +25,12 @@
    once. */
 es_rc_t es_unchanged_mark(es_store_t *store, MDB_txn *txn, bool endpoints);
 
-/* True if partners and keys (with `endpoints`: these too) are in this
-   transaction the same as at `version`. */
-bool es_unchanged_since(es_store_t *store, MDB_txn *txn, uint64_t version,
-    bool endpoints);
+/* True if partners, keys and endpoints are in this transaction the same as at
+   `version`. */
+bool es_unchanged_since(es_store_t *store, MDB_txn *txn, uint64_t version);
+
+/* The number of the transaction since which partners and keys are the same as
+   in this one. */
+es_rc_t es_unchanged_from(es_store_t *store, MDB_txn *txn, uint64_t *from);
 
 #endif /* ES_UNCHANGED_H */

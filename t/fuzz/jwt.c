@@ -21,7 +21,7 @@ check(const es_jwt_t *jwt)
 {
     size_t     i;
     es_buf_t   text = { NULL, 0, 0 };
-    es_pool_t  pool = { NULL };
+    es_pool_t  pool = { 0 };
     es_scope_t again;
 
     must(strlen(jwt->client) == ES_KEYID_LEN);
@@ -50,7 +50,7 @@ static void
 ask(es_str_t text)
 {
     es_str_t      feeds[] = { es_lit("a*"), es_lit("b") };
-    es_pool_t     pool = { NULL };
+    es_pool_t     pool = { 0 };
     es_scope_t    scope;
     es_partner_t  partner = { .feeds = { 2, feeds } };
     es_key_t      key = { .partner = &partner, .scopes = ES_SCOPE_READ };

@@ -146,7 +146,7 @@ is(ready('/ops/readyz', 1), '503 unavailable dispatcher=unknown store=closed',
 is(ready('/alone/readyz', 1), '503 unavailable store=closed',
     'whoever asks');
 is(get('/ops/healthz', 2)->{status}, 200, 'healthy with a damaged registry');
-is(ready('/ops/readyz', 2), '503 unavailable dispatcher=unknown store=failed',
+is(ready('/ops/readyz', 2), '503 unavailable dispatcher=never store=failed',
     'but not ready');
 is(get('/alone/readyz')->{status}, 200, 'which is nothing to other stores');
 

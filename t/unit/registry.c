@@ -10,7 +10,6 @@
 #include "open/open.h"
 #include "registry/control_request.h"
 #include "registry/endpoint_members.h"
-#include "registry/partner_index.h"
 #include "registry/registry.h"
 #include "registry/values.h"
 #include "store/plain_secrets.h"
@@ -533,122 +532,6 @@ test_change(void)
 }
 
 
-/* As a version that knows nothing of who reads what: a key removed. */
-
-static es_rc_t
-remove_silently(MDB_txn *txn, void *ctx)
-{
-    MDB_val  key = { 11, (char *) "kdddddddddd" };
-    es_rc_t  rc;
-
-    (void) ctx;
-
-    rc = es_partner_index_del(store, txn, ES_KIND_KEY, es_lit("dddddddddd"));
-
-    return rc == ES_OK
-           ? es_env_rc(mdb_del(txn, es_env_dbi(store->registry,
-                                               ES_REGISTRY_OBJECTS),
-                               &key, NULL))
-           : rc;
-}
-
-
-static es_rc_t
-touch_silently(MDB_txn *txn, void *ctx)
-{
-    MDB_val  key = { 1, (char *) "x" };
-
-    (void) ctx;
-
-    return es_env_rc(mdb_put(txn, es_env_dbi(store->registry,
-                                             ES_REGISTRY_META),
-                             &key, &key, 0));
-}
-
-
-/* True when another picture took the place of the one in hand. */
-
-static bool
-renewed(es_registry_t **registry)
-{
-    es_registry_t  *old;
-
-    old = *registry;
-    is_int(es_registry_refresh_access(store, registry), ES_OK, "it is renewed");
-    ok(es_registry_loaded_version(*registry) == es_registry_version(store),
-       "and is as of the version");
-
-    return *registry != old;
-}
-
-
-static void
-test_renew(void)
-{
-    es_registry_t         *registry;
-    es_control_request_t   request;
-    const es_partner_t    *acme;
-
-    static const es_lifetime_t  lifetime = {
-        .deprecated_ms = 1000, .sunset_ms = 2000
-    };
-
-    registry = NULL;
-    ok(renewed(&registry), "where there was no picture there is one");
-    ok(!renewed(&registry), "it stays when nothing was written");
-
-    good(create(ES_KIND_KEY, "dddddddddd",
-                "{" KEY ",\"scopes\":[\"read\"]}"), "a key is made");
-    ok(renewed(&registry), "and loaded");
-    ok(es_registry_key(registry, "dddddddddd") != NULL, "with it");
-    acme = es_registry_partner(registry, es_lit("acme"));
-
-    good(change(ES_KIND_ENDPOINT, "ep_b", "{\"paused\":true}"),
-         "an endpoint is paused");
-    ok(!renewed(&registry), "that loads nothing");
-    good(create(ES_KIND_ENDPOINT, "ep_c", "{" HOOK "}"), "one is made");
-    good(discard(ES_KIND_ENDPOINT, "ep_c"), "and removed");
-    good(create(ES_KIND_FEED, "orders", "{\"schema\":\"warn\"}"),
-         "a feed is ruled of");
-    good(es_catalogue_register(store, es_lit("a.b"), es_lit("1.0.0"),
-                               es_lit("{}"), es_null_str, NULL, &problem),
-         "a type is registered");
-    good(es_catalogue_change(store, es_lit("a.b"), es_lit("1.0.0"), &lifetime,
-                             &problem), "and given an end");
-    memset(&request, 0, sizeof(request));
-    is_int(es_control_request_add(store, &request, 0, &problem), ES_OK,
-           "something is asked of the dispatcher");
-    ok(!renewed(&registry), "nor do these");
-    ok(es_registry_partner(registry, es_lit("acme")) == acme,
-       "what points into it still does");
-
-    good(change(ES_KIND_PARTNER, "acme", "{\"disabled\":false}"),
-         "a partner is changed");
-    good(change(ES_KIND_ENDPOINT, "ep_b", "{}"), "and then an endpoint");
-    ok(renewed(&registry), "the first of them is not overlooked");
-    good(change(ES_KIND_KEY, "dddddddddd",
-                "{\"revoked\":\"2026-01-01T00:00:00Z\"}"), "a key revoked");
-    ok(renewed(&registry), "is seen at once");
-    ok(!es_key_valid(es_registry_key(registry, "dddddddddd"),
-                     INT64_C(1893455999999)), "as such");
-
-    good(change(ES_KIND_ENDPOINT, "ep_b", "{}"), "an endpoint is changed");
-    ok(!renewed(&registry), "that is known to be nothing");
-    is_int(es_env_update(store->registry, remove_silently, NULL), ES_OK,
-           "an older version removes a key");
-    good(change(ES_KIND_ENDPOINT, "ep_b", "{}"), "and an endpoint is changed");
-    ok(renewed(&registry), "that is seen too");
-    ok(es_registry_key(registry, "dddddddddd") == NULL, "the key is gone");
-    is_int(es_env_update(store->registry, touch_silently, NULL), ES_OK,
-           "an older version writes something else");
-    ok(renewed(&registry), "it is loaded, for who knows");
-
-    good(change(ES_KIND_PARTNER, "acme", "{\"disabled\":true}"),
-         "the partner is disabled again");
-    es_registry_free(registry);
-}
-
-
 /* A picture with endpoints stays when nothing of it was written. */
 
 static void
@@ -656,6 +539,12 @@ test_kept(void)
 {
     es_control_request_t  request;
     es_registry_t        *registry;
+
+    memset(&request, 0, sizeof(request));
+    is_int(es_control_request_add(store, &request, 0, &problem), ES_OK,
+           "a request is made of the dispatcher");
+    good(create(ES_KIND_FEED, "orders", "{\"schema\":\"warn\"}"),
+         "a feed gets a rule");
 
     is_int(es_registry_load(store, &registry), ES_OK, "a picture is loaded");
     is_int((long) es_registry_loaded_requests(registry), 1,
@@ -861,7 +750,6 @@ main(void)
     test_headers();
     test_load();
     test_change();
-    test_renew();
     test_kept();
     test_requests();
     test_names();

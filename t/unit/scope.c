@@ -25,7 +25,7 @@ granted(const char *text, const char *expected)
 {
     es_rc_t       rc;
     es_buf_t      out = { NULL, 0, 0 };
-    es_pool_t     pool = { NULL };
+    es_pool_t     pool = { 0 };
     es_scope_t    scope;
     es_problem_t  problem;
 
@@ -54,7 +54,7 @@ static bool
 parsed(const char *text)
 {
     es_rc_t     rc;
-    es_pool_t   pool = { NULL };
+    es_pool_t   pool = { 0 };
     es_scope_t  scope;
 
     rc = es_scope_parse(es_str(text), &pool, &scope);
@@ -67,7 +67,7 @@ parsed(const char *text)
 static void
 allowed(void)
 {
-    es_pool_t   pool = { NULL };
+    es_pool_t   pool = { 0 };
     es_scope_t  scope;
 
     (void) es_scope_parse(es_lit("read feed:prices feed:orders-*"), &pool,

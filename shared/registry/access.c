@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Remembers keys with their partners, and looks up those that it does not
+ * remember.
+ *
+ * `same` numbers the states of partners and keys: it is the transaction since
+ * which they are unchanged.  A key that was compared with its record in this
+ * state is current.
+ */
+
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "base/pool.h"
+#include "keys/apikey.h"
+#include "registry/access.h"
+#include "registry/object.h"
+#include "registry/record.h"
+#include "registry/unchanged.h"
+#include "store/env.h"
+#include "store/store.h"
+
+#define ES_ACCESS_SLOTS  4096
+#define ES_ACCESS_BLOCK  1024      /* bytes; few keys need another block */
+
+/* `key` comes first, so that a key leads to its entry. */
+typedef struct {
+    es_key_t      key;
+    es_partner_t  partner;
+    es_str_t      key_text;        /* both as they are stored */
+    es_str_t      partner_text;
+    uint64_t      same;
+    unsigned      refs;
+    es_pool_t     pool;
+} es_access_entry_t;
+
+struct es_access {
+    es_store_t         *store;
+    uint64_t            version;   /* of the registry, when `same` was read;
+                                      0: never */
+    uint64_t            same;
+    uint64_t            changes;
+    es_access_entry_t  *slots[ES_ACCESS_SLOTS];
+};
+
+
+es_access_t *
+es_access_create(es_store_t *store)
+{
+    es_access_t  *access;
+
+    access = calloc(1, sizeof(es_access_t));
+
+    if (access != NULL) {
+        access->store = store;
+    }
+
+    return access;
+}
+
+
+static void
+es_access_unref(es_access_entry_t *entry)
+{
+    if (entry != NULL && --entry->refs == 0) {
+        es_pool_free(&entry->pool);
+        free(entry);
+    }
+}
+
+
+void
+es_access_free(es_access_t *access)
+{
+    size_t  i;
+
+    if (access == NULL) {
+        return;
+    }
+
+    for (i = 0; i < ES_ACCESS_SLOTS; i++) {
+        es_access_unref(access->slots[i]);
+    }
+
+    free(access);
+}
+
+
+void
+es_access_release(const es_key_t *key)
+{
+    es_access_unref((es_access_entry_t *) (uintptr_t) key);
+}
+
+
+uint64_t
+es_access_changes(const es_access_t *access)
+{
+    return access->changes;
+}
+
+
+static es_rc_t
+es_access_look(es_access_t *access, MDB_txn *txn)
+{
+    es_rc_t   rc;
+    uint64_t  same;
+
+    rc = es_unchanged_from(access->store, txn, &same);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (access->version == 0 || same != access->same) {
+        access->same = same;
+        access->changes++;
+    }
+
+    access->version = mdb_txn_id(txn);
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_access_refresh(es_access_t *access)
+{
+    es_rc_t   rc;
+    MDB_txn  *txn;
+
+    if (access->version != 0
+        && access->version == es_registry_version(access->store))
+    {
+        return ES_OK;
+    }
+
+    rc = es_env_read_begin(access->store->registry, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_access_look(access, txn);
+    es_env_read_end(access->store->registry, txn);
+
+    return rc;
+}
+
+
+/* A pool's copy of a text of the map; NULL data: no memory. */
+
+static es_str_t
+es_access_copy(es_pool_t *pool, const MDB_val *text)
+{
+    return es_pool_str(pool, (es_str_t) { text->mv_data, text->mv_size });
+}
+
+
+static bool
+es_access_same(es_str_t copy, const MDB_val *text)
+{
+    return es_str_eq(copy, (es_str_t) { text->mv_data, text->mv_size });
+}
+
+
+static es_rc_t
+es_access_decode_partner(es_access_entry_t *entry, es_str_t name,
+    const MDB_val *text)
+{
+    json_t   *object;
+    es_rc_t   rc;
+
+    entry->partner.name = name;
+    entry->partner_text = es_access_copy(&entry->pool, text);
+
+    if (entry->partner_text.data == NULL) {
+        return ES_NOMEM;
+    }
+
+    object = json_loadb(text->mv_data, text->mv_size, 0, NULL);
+
+    rc = json_is_object(object)
+         ? es_partner_decode(object, &entry->pool, &entry->partner, NULL)
+         : ES_CORRUPT;
+
+    json_decref(object);
+
+    return rc;
+}
+
+
+/* Decodes the key's record, then looks up and decodes its partner's. */
+
+static es_rc_t
+es_access_decode(es_store_t *store, MDB_txn *txn, const char *id,
+    const MDB_val *text, es_access_entry_t *entry)
+{
+    json_t   *object;
+    es_rc_t   rc;
+    MDB_val   partner;
+    es_str_t  name;
+
+    memcpy(entry->key.id, id, ES_KEYID_LEN);
+    entry->key.partner = &entry->partner;
+    entry->key_text = es_access_copy(&entry->pool, text);
+
+    if (entry->key_text.data == NULL) {
+        return ES_NOMEM;
+    }
+
+    object = json_loadb(text->mv_data, text->mv_size, 0, NULL);
+
+    rc = json_is_object(object)
+         ? es_key_decode(object, &entry->pool, &entry->key, &name, NULL)
+         : ES_CORRUPT;
+
+    json_decref(object);
+
+    if (rc == ES_OK) {
+        rc = es_object_text(store, txn, ES_KIND_PARTNER, name, &partner);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_access_decode_partner(entry, name, &partner);
+    }
+
+    return rc == ES_INVALID || rc == ES_NOT_FOUND ? ES_CORRUPT : rc;
+}
+
+
+/* True if both records are still those that the entry was made from. */
+
+static bool
+es_access_current(es_store_t *store, MDB_txn *txn,
+    const es_access_entry_t *entry, const MDB_val *text)
+{
+    MDB_val  partner;
+
+    return es_access_same(entry->key_text, text)
+           && es_object_text(store, txn, ES_KIND_PARTNER, entry->partner.name,
+                             &partner) == ES_OK
+           && es_access_same(entry->partner_text, &partner);
+}
+
+
+/* Reads the key with this id into the slot, unless the slot has it already. */
+
+static es_rc_t
+es_access_read(es_access_t *access, MDB_txn *txn, const char *id,
+    es_access_entry_t **slot)
+{
+    es_rc_t             rc;
+    MDB_val             text;
+    es_access_entry_t  *entry;
+
+    rc = es_object_text(access->store, txn, ES_KIND_KEY, es_str(id), &text);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    entry = *slot;
+
+    if (entry != NULL && strcmp(entry->key.id, id) == 0
+        && es_access_current(access->store, txn, entry, &text))
+    {
+        entry->same = access->same;
+        return ES_OK;
+    }
+
+    entry = calloc(1, sizeof(es_access_entry_t));
+    if (entry == NULL) {
+        return ES_NOMEM;
+    }
+
+    entry->refs = 1;
+    entry->same = access->same;
+    entry->pool.block = ES_ACCESS_BLOCK;
+
+    rc = es_access_decode(access->store, txn, id, &text, entry);
+
+    if (rc != ES_OK) {
+        es_access_unref(entry);
+        return rc;
+    }
+
+    es_access_unref(*slot);
+    *slot = entry;
+
+    return ES_OK;
+}
+
+
+/* FNV-1a.  An id is random, and a worker's memory is not worth an attack. */
+
+static es_access_entry_t **
+es_access_slot(es_access_t *access, const char *id)
+{
+    uint32_t  hash;
+
+    for (hash = 2166136261u; *id != '\0'; id++) {
+        hash = (hash ^ (unsigned char) *id) * 16777619u;
+    }
+
+    return &access->slots[hash % ES_ACCESS_SLOTS];
+}
+
+
+es_rc_t
+es_access_find(es_access_t *access, const char *id, const es_key_t **key)
+{
+    es_rc_t              rc;
+    MDB_txn             *txn;
+    es_access_entry_t  **slot;
+
+    rc = es_access_refresh(access);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    slot = es_access_slot(access, id);
+
+    if (*slot == NULL || (*slot)->same != access->same
+        || strcmp((*slot)->key.id, id) != 0)
+    {
+        rc = es_env_read_begin(access->store->registry, &txn);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        rc = es_access_look(access, txn);
+
+        if (rc == ES_OK) {
+            rc = es_access_read(access, txn, id, slot);
+        }
+
+        es_env_read_end(access->store->registry, txn);
+
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    (*slot)->refs++;
+    *key = &(*slot)->key;
+
+    return ES_OK;
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Keys that are looked up one by one: every change is seen at the next look,
+ * and a look after a write that concerns no key or partner decodes nothing.
+ */
+
+#include "catalogue/catalogue.h"
+#include "open/open.h"
+#include "registry/access.h"
+#include "registry/control_request.h"
+#include "registry/registry.h"
+#include "store/env.h"
+#include "store/store.h"
+#include "tap.h"
+
+#define DIGEST  "00112233445566778899aabbccddeeff" \
+                "00112233445566778899aabbccddeeff"
+#define KEY     "{\"partner\":\"acme\",\"digest\":\"" DIGEST "\"," \
+                "\"scopes\":[\"read\"]}"
+#define HOOK    "{\"partner\":\"acme\",\"url\":\"https://a.example/x\"," \
+                "\"feeds\":[\"orders\"]," \
+                "\"secrets\":[\"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"]}"
+#define ID      "dddddddddd"
+
+static char          dir[] = "/tmp/eventsync-access-XXXXXX";
+static es_store_t   *store;
+static es_access_t  *access;
+static es_problem_t  problem;
+
+
+static void
+made(es_kind_t kind, const char *name, const char *json)
+{
+    if (!ok(es_registry_create(store, kind, es_str(name), json, &problem)
+            == ES_OK, "a record is created"))
+    {
+        printf("# %s: %s\n", problem.pointer, problem.detail);
+    }
+}
+
+
+static void
+changed(es_kind_t kind, const char *name, const char *json)
+{
+    if (!ok(es_registry_change(store, kind, es_str(name), json, &problem)
+            == ES_OK, "%s is changed: %s", name, json))
+    {
+        printf("# %s: %s\n", problem.pointer, problem.detail);
+    }
+}
+
+
+/* The key as a request finds it now; the caller releases it. */
+
+static const es_key_t *
+found(const char *what)
+{
+    es_rc_t          rc;
+    const es_key_t  *key = NULL;
+
+    rc = es_access_find(access, ID, &key);
+    is_int(rc, ES_OK, what);
+
+    return rc == ES_OK ? key : NULL;
+}
+
+
+static void
+missing(es_rc_t expected, const char *what)
+{
+    const es_key_t  *key;
+
+    is_int(es_access_find(access, ID, &key), expected, what);
+}
+
+
+/* Writes that concern neither partners nor keys. */
+
+static void
+test_unconcerned(void)
+{
+    uint64_t              changes;
+    const es_key_t       *key, *again;
+    es_control_request_t  request;
+
+    key = found("the key is found");
+    changes = es_access_changes(access);
+
+    made(ES_KIND_ENDPOINT, "ep_b", HOOK);
+    changed(ES_KIND_ENDPOINT, "ep_b", "{\"paused\":true}");
+    made(ES_KIND_FEED, "orders", "{\"schema\":\"warn\"}");
+    is_int(es_catalogue_register(store, es_lit("a.b"), es_lit("1.0.0"),
+                                 es_lit("{}"), es_null_str, NULL,
+                                 &problem),
+           ES_OK, "a type is registered");
+    memset(&request, 0, sizeof(request));
+    is_int(es_control_request_add(store, &request, 0, &problem), ES_OK,
+           "a request is made of the dispatcher");
+
+    is_int(es_access_refresh(access), ES_OK, "nothing of this");
+    ok(es_access_changes(access) == changes, "is a change of access");
+
+    again = found("the key is found again");
+    ok(again == key, "and was not read again");
+    es_access_release(again);
+    es_access_release(key);
+}
+
+
+static void
+test_changed(void)
+{
+    uint64_t         changes;
+    const es_key_t  *key, *again;
+
+    key = found("the key is found");
+    ok(key->revision == 1 && key->partner->revision == 1
+       && es_key_valid(key, 0), "with its partner, and is valid");
+
+    changes = es_access_changes(access);
+    changed(ES_KIND_PARTNER, "other", "{\"feeds\":[\"x\"]}");
+    changed(ES_KIND_ENDPOINT, "ep_b", "{}");
+    is_int(es_access_refresh(access), ES_OK, "a change of another partner");
+    ok(es_access_changes(access) == changes + 1, "is a change");
+
+    again = found("the key is found");
+    ok(again == key, "and is the same, because its records are");
+    es_access_release(again);
+
+    changed(ES_KIND_PARTNER, "acme", "{\"disabled\":true}");
+    again = found("the key is found");
+    ok(!es_key_valid(again, 0) && again->partner->revision == 2,
+       "and its partner is disabled");
+    ok(es_key_valid(key, 0), "what was found before never changes");
+    es_access_release(again);
+    es_access_release(key);
+
+    changed(ES_KIND_PARTNER, "acme", "{\"disabled\":false}");
+    changed(ES_KIND_KEY, ID, "{\"revoked\":\"2020-01-01T00:00:00Z\"}");
+    key = found("the key is found");
+    ok(!es_key_valid(key, INT64_C(1893455999999)) && key->revision == 2,
+       "and is revoked");
+    es_access_release(key);
+}
+
+
+/* As a writer that leaves no notes. */
+
+static es_rc_t
+silently(MDB_txn *txn, void *ctx)
+{
+    MDB_dbi  dbi = es_env_dbi(store->registry, ES_REGISTRY_OBJECTS);
+    MDB_val  key = { strlen(ctx), ctx };
+    MDB_val  text = { 4, (char *) "{\"a\"" };
+
+    return es_env_rc(*(const char *) ctx == 'p'
+                     ? mdb_put(txn, dbi, &key, &text, 0)
+                     : mdb_del(txn, dbi, &key, NULL));
+}
+
+
+static void
+test_silent(void)
+{
+    const es_key_t  *key;
+
+    is_int(es_env_update(store->registry, silently, (char *) "pacme"), ES_OK,
+           "the partner's record is damaged");
+    changed(ES_KIND_ENDPOINT, "ep_b", "{}");
+    missing(ES_CORRUPT, "the key is not admitted");
+
+    is_int(es_env_update(store->registry, silently, (char *) "k" ID), ES_OK,
+           "the key's record is removed without a note");
+    changed(ES_KIND_ENDPOINT, "ep_b", "{}");
+    missing(ES_NOT_FOUND, "the key is not there");
+
+    is_int(es_access_find(access, "eeeeeeeeee", &key), ES_OK,
+           "another partner's key is");
+    es_access_free(access);
+    ok(es_key_valid(key, 0), "and stays until it is released");
+    es_access_release(key);
+}
+
+
+int
+main(void)
+{
+    char  command[128];
+
+    if (mkdtemp(dir) == NULL
+        || es_store_create(dir, &problem) != ES_OK
+        || es_store_open(dir, ES_STORE_ADMIN, &store, &problem) != ES_OK
+        || (access = es_access_create(store)) == NULL)
+    {
+        printf("Bail out! %s\n", problem.detail);
+        return 1;
+    }
+
+    missing(ES_NOT_FOUND, "an empty registry has no key");
+
+    made(ES_KIND_PARTNER, "acme", "{\"feeds\":[\"orders\"]}");
+    made(ES_KIND_PARTNER, "other", "{}");
+    made(ES_KIND_KEY, ID, KEY);
+    made(ES_KIND_KEY, "eeeeeeeeee", "{\"partner\":\"other\",\"digest\":\""
+         DIGEST "\",\"scopes\":[\"read\"]}");
+
+    test_unconcerned();
+    test_changed();
+    test_silent();
+
+    es_store_close(store);
+
+    (void) snprintf(command, sizeof(command), "rm -r %s", dir);
+    is_int(system(command), 0, "the store is removed");
+
+    return done();
+}
