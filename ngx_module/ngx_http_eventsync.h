@@ -104,6 +104,7 @@ typedef struct ngx_http_eventsync_task_s  ngx_http_eventsync_task_t;
 typedef struct ngx_http_eventsync_token_s  ngx_http_eventsync_token_t;
 typedef struct ngx_http_eventsync_transfer_s  ngx_http_eventsync_transfer_t;
 typedef struct ngx_http_eventsync_wait_s  ngx_http_eventsync_wait_t;
+typedef struct ngx_http_eventsync_work_task_s  ngx_http_eventsync_work_task_t;
 typedef struct ngx_http_eventsync_worker_s  ngx_http_eventsync_worker_t;
 
 
@@ -153,6 +154,8 @@ struct ngx_http_eventsync_ctx_s {
     ngx_http_eventsync_stream_t      *stream;
     ngx_http_eventsync_publish_t     *publish;
     ngx_http_eventsync_task_t        *task;
+    ngx_http_eventsync_work_task_t   *work;       /* NULL: no task waits or
+                                                     runs */
     ngx_http_eventsync_checkpoint_t  *checkpoint;
     ngx_uint_t                        data;       /* of the route */
     ngx_http_eventsync_cached_request_t

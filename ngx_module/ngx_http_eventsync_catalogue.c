@@ -5,8 +5,7 @@
  * schema of each version.
  *
  * A thread reads it, because a list can be long. Requests are charged first,
- * because commits use the same thread pool, and a 304 costs a thread just as
- * much.
+ * because a 304 costs a thread just as much.
  */
 
 
@@ -85,7 +84,8 @@ ngx_http_eventsync_catalogue_parse(ngx_http_eventsync_ctx_t *ctx)
     cat = ngx_pcalloc(ctx->request->pool,
                       sizeof(ngx_http_eventsync_catalogue_t));
     cln = ngx_pool_cleanup_add(ctx->request->pool, 0);
-    task = ngx_http_eventsync_task_create(ctx);
+    task = ngx_http_eventsync_task_create(ctx,
+                                          NGX_HTTP_EVENTSYNC_WORK_MANAGE);
 
     if (cat == NULL || cln == NULL || task == NULL) {
         return NGX_DECLINED;

@@ -2,7 +2,7 @@
 
 /*
  * Checkpoints: the positions that a partner's consumers have acknowledged. A
- * thread reads and writes them, see _checkpoint_commit.
+ * thread reads them, and writes share commits, see _checkpoint_commit.
  */
 
 
@@ -14,6 +14,7 @@
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_task.h"
 
 #include "base/base.h"
 #include "checkpoint/checkpoint.h"
@@ -22,6 +23,12 @@
 #define NGX_HTTP_EVENTSYNC_CONSUMERS  100    /* per partner and feed */
 
 
+static ngx_int_t ngx_http_eventsync_checkpoint_read(
+    ngx_http_eventsync_ctx_t *ctx);
+static void ngx_http_eventsync_checkpoint_run(
+    ngx_http_eventsync_task_t *task);
+static ngx_int_t ngx_http_eventsync_checkpoint_done(
+    ngx_http_eventsync_task_t *task);
 static ngx_int_t ngx_http_eventsync_checkpoint_body(
     ngx_http_eventsync_ctx_t *ctx);
 static void ngx_http_eventsync_checkpoint_resume(ngx_http_request_t *r);
@@ -77,11 +84,17 @@ ngx_http_eventsync_checkpoint_parse(ngx_http_eventsync_ctx_t *ctx)
 ngx_int_t
 ngx_http_eventsync_checkpoint(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_http_request_t  *r;
+    ngx_http_request_t   *r;
+    es_checkpoint_job_t  *job;
 
     r = ctx->request;
+    job = &ctx->checkpoint->job;
 
-    ctx->checkpoint->job.partner = ctx->partner;
+    job->partner = ctx->partner;
+
+    if (job->op != ES_CHECKPOINT_PUT && job->op != ES_CHECKPOINT_REMOVE) {
+        return ngx_http_eventsync_checkpoint_read(ctx);
+    }
 
     r->write_event_handler = ngx_http_eventsync_checkpoint_resume;
 
@@ -98,6 +111,44 @@ ngx_http_eventsync_checkpoint(ngx_http_eventsync_ctx_t *ctx)
 
 
 static ngx_int_t
+ngx_http_eventsync_checkpoint_read(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_task_t  *task;
+
+    task = ngx_http_eventsync_task_create(ctx,
+                                          NGX_HTTP_EVENTSYNC_WORK_MANAGE);
+    if (task == NULL) {
+        return NGX_DECLINED;
+    }
+
+    task->run = ngx_http_eventsync_checkpoint_run;
+    task->answer = ngx_http_eventsync_checkpoint_done;
+    task->data = ctx->checkpoint;
+
+    return ngx_http_eventsync_task_post(task);
+}
+
+
+static void
+ngx_http_eventsync_checkpoint_run(ngx_http_eventsync_task_t *task)
+{
+    es_checkpoint_job_t              *job;
+    ngx_http_eventsync_checkpoint_t  *c = task->data;
+
+    job = &c->job;
+
+    es_checkpoints(task->es, &job, 1);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_checkpoint_done(ngx_http_eventsync_task_t *task)
+{
+    return ngx_http_eventsync_checkpoint_answer(task->data);
+}
+
+
+static ngx_int_t
 ngx_http_eventsync_checkpoint_body(ngx_http_eventsync_ctx_t *ctx)
 {
     es_rc_t               rc;
@@ -106,10 +157,6 @@ ngx_http_eventsync_checkpoint_body(ngx_http_eventsync_ctx_t *ctx)
     es_checkpoint_job_t  *job;
 
     job = &ctx->checkpoint->job;
-
-    if (job->op != ES_CHECKPOINT_PUT && job->op != ES_CHECKPOINT_REMOVE) {
-        return NGX_OK;
-    }
 
     ngx_http_eventsync_condition(ctx, &job->condition);
 

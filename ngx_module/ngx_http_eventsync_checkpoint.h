@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Checkpoints: what a request has, and the group that reads and writes them.
+ * Checkpoints: what a request has, and the group that writes them.
  */
 
 

@@ -2,8 +2,7 @@
 
 /*
  * Commits of checkpoints: jobs of many requests share a commit, as publishes
- * do. Jobs that only read have a group of their own, which does not wait for a
- * disk.
+ * do.
  */
 
 
@@ -28,23 +27,12 @@ ngx_int_t
 ngx_http_eventsync_checkpoint_commit_init(ngx_http_eventsync_worker_t *w,
     ngx_cycle_t *cycle)
 {
-    ngx_uint_t                   i;
-    ngx_http_eventsync_group_t  *group;
+    w->checkpoints.name = "checkpoint task";
+    w->checkpoints.run = ngx_http_eventsync_checkpoint_commit_run;
+    w->checkpoints.done = ngx_http_eventsync_checkpoint_commit_done;
+    w->checkpoints.answer = ngx_http_eventsync_checkpoint_commit_answer;
 
-    for (i = 0; i < 2; i++) {
-        group = &w->checkpoints[i];
-
-        group->name = "checkpoint task";
-        group->run = ngx_http_eventsync_checkpoint_commit_run;
-        group->done = ngx_http_eventsync_checkpoint_commit_done;
-        group->answer = ngx_http_eventsync_checkpoint_commit_answer;
-
-        if (ngx_http_eventsync_group_init(group, w, cycle) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
+    return ngx_http_eventsync_group_init(&w->checkpoints, w, cycle);
 }
 
 
@@ -53,19 +41,14 @@ ngx_http_eventsync_checkpoint_commit_init(ngx_http_eventsync_worker_t *w,
 ngx_int_t
 ngx_http_eventsync_checkpoint_commit(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_uint_t                        writes;
-    es_checkpoint_op_t                op;
     ngx_http_eventsync_checkpoint_t  *checkpoint;
 
     checkpoint = ctx->checkpoint;
-    op = checkpoint->job.op;
-
-    writes = (op == ES_CHECKPOINT_PUT || op == ES_CHECKPOINT_REMOVE);
 
     checkpoint->member.ctx = ctx;
     checkpoint->member.item = &checkpoint->job;
 
-    return ngx_http_eventsync_group_add(&ctx->worker->checkpoints[writes],
+    return ngx_http_eventsync_group_add(&ctx->worker->checkpoints,
                                         &checkpoint->member);
 }
 
@@ -111,6 +94,5 @@ ngx_http_eventsync_checkpoint_commit_answer(ngx_http_eventsync_job_t *job,
 void
 ngx_http_eventsync_checkpoint_commit_free(ngx_http_eventsync_worker_t *w)
 {
-    ngx_http_eventsync_group_free(&w->checkpoints[0]);
-    ngx_http_eventsync_group_free(&w->checkpoints[1]);
+    ngx_http_eventsync_group_free(&w->checkpoints);
 }

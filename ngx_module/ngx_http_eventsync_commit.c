@@ -58,7 +58,7 @@ ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* only a commit loses a store, so a commit has set the thread pool */
+/* only a commit loses a store, so the store has threads for commits */
 
 void
 ngx_http_eventsync_commit_recover(ngx_http_eventsync_worker_t *w)

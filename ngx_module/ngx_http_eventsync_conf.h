@@ -34,8 +34,11 @@ struct ngx_http_eventsync_store_s {
     es_keyring_t                     *keys;       /* may be NULL */
     ngx_uint_t                        checkpoint; /* unsigned  :1 */
     ngx_uint_t                        observe;    /* reads delivery state */
+    ngx_uint_t                        pages;      /* unsigned  pages:1 */
     size_t                            pages_size;
-    ngx_thread_pool_t                *pages_pool; /* NULL: not served */
+    ngx_uint_t                        threads;    /* unsigned  threads:1 */
+    ngx_thread_pool_t                *pool;       /* see _work */
+    ngx_thread_pool_t                *commit_pool;
 };
 
 
@@ -76,7 +79,6 @@ struct ngx_http_eventsync_loc_conf_s {
     time_t                            poll_wait_max;
 
     size_t                            max_event;
-    ngx_thread_pool_t                *thread_pool;
 
     ngx_uint_t                        cache;
 

@@ -188,7 +188,7 @@ ngx_http_eventsync_encode_start(ngx_http_eventsync_worker_t *w,
                                        ngx_http_eventsync_cached_job_t, queue);
     }
 
-    if (ngx_thread_task_post(store->pages_pool, pages->task) != NGX_OK) {
+    if (ngx_thread_task_post(store->pool, pages->task) != NGX_OK) {
 
         /* puts the jobs back to the front, in order */
 
@@ -524,7 +524,7 @@ ngx_http_eventsync_pages_init(ngx_http_eventsync_worker_t *w,
 
     store = w->data;
 
-    if (store->pages_pool == NULL) {
+    if (!store->pages) {
         return NGX_OK;
     }
 

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* Feeds: the list of feeds that the credential may read, and one feed. */
+/*
+ * Feeds: the list of feeds that the credential may read, and one feed. A
+ * thread writes both, because a list takes time for each feed of the store.
+ */
 
 
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
-#include "ngx_http_eventsync_worker.h"
+#include "ngx_http_eventsync_task.h"
 
 #include "base/base.h"
 #include "base/clock.h"
@@ -24,10 +28,11 @@
 #define NGX_HTTP_EVENTSYNC_RATE_TIME  60000
 
 
-static es_rc_t ngx_http_eventsync_feeds_write(ngx_http_eventsync_ctx_t *ctx,
-    es_buf_t *out);
+static void ngx_http_eventsync_feeds_run(ngx_http_eventsync_task_t *task);
 static es_rc_t ngx_http_eventsync_feeds_list(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn, es_buf_t *out);
+static ngx_int_t ngx_http_eventsync_feeds_answer(
+    ngx_http_eventsync_task_t *task);
 static es_rc_t ngx_http_eventsync_feed_object(es_txn_t *txn,
     const es_feed_t *feed, es_buf_t *out);
 static es_rc_t ngx_http_eventsync_feed_limit(const char *name, uint64_t value,
@@ -41,57 +46,79 @@ static es_rc_t ngx_http_eventsync_feed_rate(es_txn_t *txn,
 ngx_int_t
 ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx)
 {
-    es_rc_t     es;
-    es_buf_t    out;
-    ngx_buf_t  *b;
+    ngx_int_t                   rc;
+    ngx_http_eventsync_task_t  *task;
 
-    ngx_memzero(&out, sizeof(es_buf_t));
-
-    es = ngx_http_eventsync_feeds_write(ctx, &out);
-
-    if (es != ES_OK) {
-        es_buf_free(&out);
-        (void) ngx_http_eventsync_fail_store(ctx, es);
-        return ngx_http_eventsync_send_problem(ctx);
+    task = ngx_http_eventsync_task_create(ctx,
+                                          NGX_HTTP_EVENTSYNC_WORK_MANAGE);
+    if (task == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    b = ngx_create_temp_buf(ctx->request->pool, out.len);
-    if (b) {
-        b->last = ngx_cpymem(b->last, out.data, out.len);
-    }
+    task->run = ngx_http_eventsync_feeds_run;
+    task->answer = ngx_http_eventsync_feeds_answer;
 
-    es_buf_free(&out);
+    rc = ngx_http_eventsync_task_post(task);
 
-    return ngx_http_eventsync_send_json(ctx, NGX_HTTP_OK, b);
+    return (rc == NGX_DECLINED) ? ngx_http_eventsync_send_problem(ctx) : rc;
 }
 
 
-static es_rc_t
-ngx_http_eventsync_feeds_write(ngx_http_eventsync_ctx_t *ctx, es_buf_t *out)
-{
-    es_rc_t     es;
-    es_txn_t   *txn;
-    es_feed_t   feed;
+/* the thread may read what the key was granted, which does not change */
 
-    es = es_txn_begin(ctx->worker->es, &txn);
-    if (es != ES_OK) {
-        return es;
+static void
+ngx_http_eventsync_feeds_run(ngx_http_eventsync_task_t *task)
+{
+    es_txn_t                  *txn;
+    es_feed_t                  feed;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = task->ctx;
+
+    task->rc = es_txn_begin(task->es, &txn);
+    if (task->rc != ES_OK) {
+        return;
     }
 
     if (ctx->feed.data == NULL) {
-        es = ngx_http_eventsync_feeds_list(ctx, txn, out);
+        task->rc = ngx_http_eventsync_feeds_list(ctx, txn, &task->out);
 
     } else {
-        es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &feed);
+        task->rc = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed),
+                               &feed);
 
-        if (es == ES_OK) {
-            es = ngx_http_eventsync_feed_object(txn, &feed, out);
+        if (task->rc == ES_OK) {
+            task->rc = ngx_http_eventsync_feed_object(txn, &feed, &task->out);
         }
     }
 
     es_txn_end(txn);
+}
 
-    return es;
+
+static ngx_int_t
+ngx_http_eventsync_feeds_answer(ngx_http_eventsync_task_t *task)
+{
+    ngx_buf_t                 *b;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = task->ctx;
+
+    /* the permission may have been revoked meanwhile */
+
+    if (ngx_http_eventsync_permit(ctx) != NGX_OK) {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    if (task->rc != ES_OK) {
+        (void) ngx_http_eventsync_fail_store(ctx, task->rc);
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    b = ngx_http_eventsync_memory_buf(ctx->request, task->out.data,
+                                      task->out.len);
+
+    return ngx_http_eventsync_send_json(ctx, NGX_HTTP_OK, b);
 }
 
 

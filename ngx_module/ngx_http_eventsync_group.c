@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Groups: one task on the thread pool does the jobs of many requests together,
- * so that publishes, or checkpoints, share one commit and its fsync.
+ * Groups: one task on a thread does the jobs of many requests together, so that publishes, or checkpoints, share one commit and its fsync.
  *
  * A group has one task at a time. Jobs that come while it runs wait in a
  * queue, and all of them go into the next task. Callbacks of the group's owner
@@ -81,17 +80,17 @@ ngx_http_eventsync_group_add(ngx_http_eventsync_group_t *group,
 }
 
 
-/* starts a task with all waiting jobs, or none, on the last thread pool */
+/* starts a task with all waiting jobs, or none */
 
 ngx_int_t
 ngx_http_eventsync_group_start(ngx_http_eventsync_group_t *group)
 {
-    ngx_http_eventsync_worker_t  *w;
+    ngx_http_eventsync_store_t  *store;
 
-    w = group->worker;
+    store = group->worker->data;
 
     if (ngx_http_eventsync_group_items(group) != NGX_OK
-        || ngx_thread_task_post(w->thread_pool, group->task) != NGX_OK)
+        || ngx_thread_task_post(store->commit_pool, group->task) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -140,7 +139,6 @@ ngx_http_eventsync_group_items(ngx_http_eventsync_group_t *group)
         job = ngx_queue_data(q, ngx_http_eventsync_job_t, queue);
 
         group->items[group->n++] = job->item;
-        group->worker->thread_pool = job->ctx->conf->thread_pool;
     }
 
     return NGX_OK;

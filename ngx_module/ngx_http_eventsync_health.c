@@ -136,7 +136,8 @@ ngx_http_eventsync_ready_post(ngx_http_eventsync_ctx_t *ctx,
 {
     ngx_http_eventsync_task_t  *task;
 
-    task = ngx_http_eventsync_task_create(ctx);
+    task = ngx_http_eventsync_task_create(ctx,
+                                          NGX_HTTP_EVENTSYNC_WORK_HEALTH);
     if (task == NULL) {
         return NGX_DECLINED;
     }

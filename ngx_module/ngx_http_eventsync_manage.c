@@ -73,7 +73,8 @@ ngx_http_eventsync_manage_parse(ngx_http_eventsync_ctx_t *ctx)
     ngx_http_eventsync_managing_t  *m;
 
     m = ngx_pcalloc(ctx->request->pool, sizeof(ngx_http_eventsync_managing_t));
-    task = ngx_http_eventsync_task_create(ctx);
+    task = ngx_http_eventsync_task_create(ctx,
+                                          NGX_HTTP_EVENTSYNC_WORK_MANAGE);
 
     if (m == NULL || task == NULL) {
         return NGX_DECLINED;

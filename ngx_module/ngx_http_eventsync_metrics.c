@@ -90,7 +90,8 @@ ngx_http_eventsync_metrics(ngx_http_eventsync_ctx_t *ctx)
     ngx_http_eventsync_task_t     *task;
     ngx_http_eventsync_metrics_t  *m;
 
-    task = ngx_http_eventsync_task_create(ctx);
+    task = ngx_http_eventsync_task_create(ctx,
+                                          NGX_HTTP_EVENTSYNC_WORK_METRICS);
     m = ngx_pcalloc(ctx->request->pool, sizeof(ngx_http_eventsync_metrics_t));
 
     if (task == NULL || m == NULL) {

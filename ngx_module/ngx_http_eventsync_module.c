@@ -20,12 +20,11 @@ static char *ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_eventsync_enable(ngx_conf_t *cf,
     ngx_http_eventsync_loc_conf_t *conf);
-static char *ngx_http_eventsync_use_threads(ngx_conf_t *cf,
+static void ngx_http_eventsync_use_store(
     ngx_http_eventsync_loc_conf_t *conf);
+static ngx_int_t ngx_http_eventsync_configured(ngx_conf_t *cf);
 static char *ngx_http_eventsync_poll_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_eventsync_thread_pool(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
 
 
 static char *ngx_http_eventsync_positive(ngx_conf_t *cf, void *post,
@@ -73,9 +72,11 @@ static const ngx_flag_t
     [NGX_HTTP_EVENTSYNC_ENDPOINTS] = 1,
     [NGX_HTTP_EVENTSYNC_CATALOGUE] = 1,
     [NGX_HTTP_EVENTSYNC_CHECKPOINTS] = 1,
+    [NGX_HTTP_EVENTSYNC_FEEDS] = 1,
     [NGX_HTTP_EVENTSYNC_HEALTH] = 1,
     [NGX_HTTP_EVENTSYNC_METRICS] = 1,
-    [NGX_HTTP_EVENTSYNC_PAGES] = 1
+    [NGX_HTTP_EVENTSYNC_PAGES] = 1,
+    [NGX_HTTP_EVENTSYNC_TOKEN] = 1
 };
 
 
@@ -326,20 +327,13 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
       offsetof(ngx_http_eventsync_loc_conf_t, sse_heartbeat),
       &ngx_http_eventsync_positive_post },
 
-    { ngx_string("eventsync_thread_pool"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_eventsync_thread_pool,
-      NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
-
       ngx_null_command
 };
 
 
 static ngx_http_module_t  ngx_http_eventsync_module_ctx = {
     ngx_http_eventsync_add_variables,      /* preconfiguration */
-    ngx_http_eventsync_count_init,         /* postconfiguration */
+    ngx_http_eventsync_configured,         /* postconfiguration */
 
     ngx_http_eventsync_create_main_conf,   /* create main configuration */
     NULL,                                  /* init main configuration */
@@ -457,7 +451,6 @@ ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
     conf->poll_limit_max = NGX_CONF_UNSET_UINT;
     conf->poll_wait_max = NGX_CONF_UNSET;
     conf->max_event = NGX_CONF_UNSET_SIZE;
-    conf->thread_pool = NGX_CONF_UNSET_PTR;
     conf->cache = NGX_CONF_UNSET_UINT;
     conf->cors = NGX_CONF_UNSET_PTR;
     conf->tombstones = NGX_CONF_UNSET_PTR;
@@ -493,7 +486,6 @@ ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               1000);
     ngx_conf_merge_sec_value(conf->poll_wait_max, prev->poll_wait_max, 60);
     ngx_conf_merge_size_value(conf->max_event, prev->max_event, 256 * 1024);
-    ngx_conf_merge_ptr_value(conf->thread_pool, prev->thread_pool, NULL);
     ngx_conf_merge_uint_value(conf->cache, prev->cache,
                               NGX_HTTP_EVENTSYNC_CACHE_PRIVATE);
     ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
@@ -564,8 +556,7 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
     }
 
     if (i == NGX_HTTP_EVENTSYNC_RESOURCES) {
-        return conf->serves[NGX_HTTP_EVENTSYNC_TOKEN]
-               ? ngx_http_eventsync_too_large_page(cf, clcf) : NGX_CONF_OK;
+        return NGX_CONF_OK;
     }
 
     if (conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS]
@@ -575,43 +566,39 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (ngx_http_eventsync_use_threads(cf, conf) != NGX_CONF_OK) {
-        return NGX_CONF_ERROR;
-    }
+    ngx_http_eventsync_use_store(conf);
 
     return ngx_http_eventsync_too_large_page(cf, clcf);
 }
 
 
-/* what the location needs of its store, and the pool that does it */
+/* what the location needs of its store */
 
-static char *
-ngx_http_eventsync_use_threads(ngx_conf_t *cf,
-    ngx_http_eventsync_loc_conf_t *conf)
+static void
+ngx_http_eventsync_use_store(ngx_http_eventsync_loc_conf_t *conf)
 {
-    conf->store->publish |= conf->serves[NGX_HTTP_EVENTSYNC_PUBLISH];
-    conf->store->manage |= conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS];
-    conf->store->checkpoint |= conf->serves[NGX_HTTP_EVENTSYNC_CHECKPOINTS];
-    conf->store->observe |= conf->serves[NGX_HTTP_EVENTSYNC_METRICS]
-                            || (conf->serves[NGX_HTTP_EVENTSYNC_HEALTH]
-                                && conf->ready_dispatcher);
+    ngx_http_eventsync_store_t  *store;
 
-    if (conf->thread_pool == NULL) {
-        conf->thread_pool = ngx_thread_pool_add(cf, NULL);
-        if (conf->thread_pool == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
+    store = conf->store;
 
-    /* pages are encoded for the whole store: the first pool serves all */
+    store->threads = 1;
+    store->publish |= conf->serves[NGX_HTTP_EVENTSYNC_PUBLISH];
+    store->manage |= conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS];
+    store->checkpoint |= conf->serves[NGX_HTTP_EVENTSYNC_CHECKPOINTS];
+    store->pages |= conf->serves[NGX_HTTP_EVENTSYNC_PAGES];
+    store->observe |= conf->serves[NGX_HTTP_EVENTSYNC_METRICS]
+                      || (conf->serves[NGX_HTTP_EVENTSYNC_HEALTH]
+                          && conf->ready_dispatcher);
+}
 
-    if (conf->serves[NGX_HTTP_EVENTSYNC_PAGES]
-        && conf->store->pages_pool == NULL)
-    {
-        conf->store->pages_pool = conf->thread_pool;
-    }
 
-    return NGX_CONF_OK;
+/* all stores are known */
+
+static ngx_int_t
+ngx_http_eventsync_configured(ngx_conf_t *cf)
+{
+    return (ngx_http_eventsync_count_init(cf) == NGX_OK)
+           ? ngx_http_eventsync_work_pools(cf) : NGX_ERROR;
 }
 
 
@@ -662,23 +649,4 @@ ngx_http_eventsync_positive(ngx_conf_t *cf, void *post, void *data)
     ngx_msec_t *ms = data;
 
     return *ms ? NGX_CONF_OK : "must be longer than 0";
-}
-
-
-static char *
-ngx_http_eventsync_thread_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_eventsync_loc_conf_t *elcf = conf;
-
-    ngx_str_t  *value;
-
-    if (elcf->thread_pool != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    elcf->thread_pool = ngx_thread_pool_add(cf, &value[1]);
-
-    return elcf->thread_pool ? NGX_CONF_OK : NGX_CONF_ERROR;
 }

@@ -13,6 +13,7 @@
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_publish.h"
 #include "ngx_http_eventsync_task.h"
+#include "ngx_http_eventsync_work.h"
 #include "ngx_http_eventsync_worker.h"
 
 #include "base/base.h"
@@ -170,7 +171,7 @@ ngx_http_eventsync_parse_task(ngx_http_eventsync_ctx_t *ctx,
     task->event.data = ctx;
     task->event.log = ctx->request->connection->log;
 
-    return ngx_http_eventsync_task_block(ctx, task);
+    return ngx_http_eventsync_work(ctx, NGX_HTTP_EVENTSYNC_WORK_PARSE, task);
 }
 
 

@@ -296,6 +296,17 @@ ngx_http_eventsync_fail_closed(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
+/* the client's partner has too many tasks, so other partners are served */
+
+ngx_int_t
+ngx_http_eventsync_fail_busy(ngx_http_eventsync_ctx_t *ctx)
+{
+    return ngx_http_eventsync_fail_later(ctx,
+                                         "Too many requests of this partner "
+                                         "are waiting.");
+}
+
+
 static ngx_int_t
 ngx_http_eventsync_fail_later(ngx_http_eventsync_ctx_t *ctx,
     const char *detail)

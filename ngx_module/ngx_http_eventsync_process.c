@@ -88,6 +88,7 @@ ngx_http_eventsync_init_store(ngx_http_eventsync_store_t *store,
 
     w->ident = -1;
 
+    ngx_http_eventsync_work_init(w->works);
     ngx_http_eventsync_wake_init(w, cycle->log);
 
     w->reopen.handler = ngx_http_eventsync_reopen;

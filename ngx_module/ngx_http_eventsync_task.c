@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Tasks for the thread pool, which does all work that may take long or wait
- * for a lock: tasks of one request, and functions that all tasks share.
+ * Tasks for threads, which do all work that may take long or wait for a lock:
+ * tasks of one request, and functions that all tasks share.
  */
 
 
@@ -23,7 +23,8 @@ static void ngx_http_eventsync_task_cleanup(void *data);
 
 
 ngx_http_eventsync_task_t *
-ngx_http_eventsync_task_create(ngx_http_eventsync_ctx_t *ctx)
+ngx_http_eventsync_task_create(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_work_e kind)
 {
     ngx_pool_cleanup_t         *cln;
     ngx_http_eventsync_task_t  *task;
@@ -40,6 +41,7 @@ ngx_http_eventsync_task_create(ngx_http_eventsync_ctx_t *ctx)
 
     task->ctx = ctx;
     task->es = ctx->worker->es;
+    task->kind = kind;
 
     ctx->task = task;
 
@@ -69,7 +71,7 @@ ngx_http_eventsync_task_post(ngx_http_eventsync_task_t *task)
     t->event.data = task;
     t->event.log = r->connection->log;
 
-    rc = ngx_http_eventsync_task_block(ctx, t);
+    rc = ngx_http_eventsync_work(ctx, task->kind, t);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -137,27 +139,6 @@ ngx_http_eventsync_task_cleanup(void *data)
 }
 
 
-/* posts a task of the request, which is not freed before the task is done */
-
-ngx_int_t
-ngx_http_eventsync_task_block(ngx_http_eventsync_ctx_t *ctx,
-    ngx_thread_task_t *task)
-{
-    if (ngx_thread_task_post(ctx->conf->thread_pool, task) != NGX_OK) {
-        return ngx_http_eventsync_fail_store(ctx, ES_BUSY);
-    }
-
-    /* the timer keeps an exiting worker alive until the task is done */
-
-    ngx_add_timer(&task->event, NGX_HTTP_EVENTSYNC_TASK_TIME);
-
-    ctx->request->main->blocked++;
-    ctx->request->aio = 1;
-
-    return NGX_OK;
-}
-
-
 /* a task is done: resume its request, or let it end */
 
 void
@@ -170,6 +151,8 @@ ngx_http_eventsync_task_unblock(ngx_http_eventsync_ctx_t *ctx)
     c = r->connection;
 
     ngx_http_set_log_request(c->log, r);
+
+    ngx_http_eventsync_work_done(ctx);
 
     r->main->blocked--;
     r->aio = 0;

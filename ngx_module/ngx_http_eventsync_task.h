@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Tasks: work of one request on the thread pool. Posting returns NGX_DONE, or
+ * Tasks: work of one request on a thread, see _work. Posting returns NGX_DONE, or
  * NGX_DECLINED, after which ctx->problem may be set.
  */
 
@@ -11,6 +11,7 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_work.h"
 
 #include "base/reason.h"
 
@@ -18,11 +19,12 @@
 #define NGX_HTTP_EVENTSYNC_TASK_TIME  60000
 
 
-/* the work of a request on the thread pool, see _task */
+/* the work of a request on a thread, see _task */
 
 struct ngx_http_eventsync_task_s {
     ngx_http_eventsync_ctx_t         *ctx;
     es_store_t                       *es;
+    ngx_http_eventsync_work_e         kind;
 
     /* runs in a thread, which may use only this object */
     void                            (*run)(ngx_http_eventsync_task_t *task);
@@ -42,10 +44,8 @@ struct ngx_http_eventsync_task_s {
 
 
 ngx_http_eventsync_task_t *ngx_http_eventsync_task_create(
-    ngx_http_eventsync_ctx_t *ctx);
+    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_work_e kind);
 ngx_int_t ngx_http_eventsync_task_post(ngx_http_eventsync_task_t *task);
-ngx_int_t ngx_http_eventsync_task_block(ngx_http_eventsync_ctx_t *ctx,
-    ngx_thread_task_t *task);
 void ngx_http_eventsync_task_unblock(ngx_http_eventsync_ctx_t *ctx);
 ngx_uint_t ngx_http_eventsync_task_late(ngx_event_t *ev);
 

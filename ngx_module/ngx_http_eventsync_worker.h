@@ -11,6 +11,7 @@
 #include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_group.h"
 #include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_work.h"
 
 #include "read/reader.h"
 #include "registry/access.h"
@@ -58,9 +59,9 @@ struct ngx_http_eventsync_worker_s {
     ngx_http_eventsync_group_t        commit;
     es_batch_t                       *batches[NGX_HTTP_EVENTSYNC_BATCHES];
     ngx_uint_t                        nbatches;   /* unused ones */
-    ngx_thread_pool_t                *thread_pool; /* of the last commit */
 
-    ngx_http_eventsync_group_t        checkpoints[2]; /* reads, writes */
+    ngx_http_eventsync_group_t        checkpoints;
+    ngx_http_eventsync_work_t         works[NGX_HTTP_EVENTSYNC_WORKS];
 
     es_page_t                         page;
     ngx_http_eventsync_memo_t         memo[NGX_HTTP_EVENTSYNC_MEMO];

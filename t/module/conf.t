@@ -337,16 +337,13 @@ accepted(conf('', server => 'location ~ x { eventsync_prefix /; '
 ###############################################################################
 # thread pools
 
-refused(conf('eventsync_thread_pool none;',
-    location => 'eventsync_publish on;'), 'unknown thread pool "none"',
-    'a pool that is not there', 5);
-refused(conf('eventsync_thread_pool none;',
-    location => 'eventsync_pages on;'), 'unknown thread pool "none"',
-    'nor for pages', 5);
-refused(conf('eventsync_thread_pool default; eventsync_thread_pool default;'),
-    'is duplicate', 'twice', 5);
-accepted(conf('eventsync_thread_pool mine;', main => 'thread_pool mine threads=1;',
-    location => 'eventsync_publish on;'), 'a pool of its own');
+for my $pool (qw(eventsync eventsync_commit)) {
+    refused(conf('', main => "thread_pool $pool threads=1;",
+        location => 'eventsync_publish on;'),
+        qq{duplicate thread pool "$pool"}, "the module's own pool $pool");
+    accepted(conf('', main => "thread_pool $pool threads=1;"),
+        "$pool is free where no resource needs threads");
+}
 
 ###############################################################################
 # what serves, and what does not
@@ -433,7 +430,7 @@ my %default = $doc =~ /^\| Default: \| `eventsync_(\w+) ([^`]+);` \|$/mg;
 is_deeply([ sort keys %default ], [qw(auth authorize backfill cache catalogue
     checkpoints cors endpoints feeds health limit_dry_run max_event metrics
     openapi pages poll poll_limit poll_wait_max publish
-    ratelimit_headers ready_dispatcher snapshot sse sse_heartbeat sse_max_time thread_pool
+    ratelimit_headers ready_dispatcher snapshot sse sse_heartbeat sse_max_time
     token token_lifetime tombstones)],
     'documented defaults');
 

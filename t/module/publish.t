@@ -18,8 +18,6 @@ $t->store_init->feed('orders')->feed('modes')->feed('big')->feed('attrs');
 my $key = $t->master_key;
 
 $t->write_file_expand('nginx.conf', <<'CONF');
-thread_pool small threads=2 max_queue=1000;
-
 events { }
 
 http {
@@ -40,7 +38,6 @@ http {
 
         location /only/ {
             eventsync_publish on;
-            eventsync_thread_pool small;
         }
 
         location /small/ {
