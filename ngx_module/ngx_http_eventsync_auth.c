@@ -109,6 +109,16 @@ ngx_http_eventsync_authenticate_client(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
+/* for a request that was admitted, and has waited */
+
+ngx_int_t
+ngx_http_eventsync_admit_again(ngx_http_eventsync_ctx_t *ctx)
+{
+    return (ngx_http_eventsync_registry(ctx) == NGX_OK)
+           ? ngx_http_eventsync_admit(ctx) : NGX_DECLINED;
+}
+
+
 /* checks the current state of the key, which the request or its token names */
 
 static ngx_int_t

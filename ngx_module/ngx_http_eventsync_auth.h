@@ -37,6 +37,7 @@ ngx_int_t ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_admit_address(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_authenticate_client(
     ngx_http_eventsync_ctx_t *ctx, ngx_str_t *id, ngx_str_t *secret);
+ngx_int_t ngx_http_eventsync_admit_again(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_unauthorized(ngx_http_eventsync_ctx_t *ctx,
     ngx_uint_t given, char *detail);
 ngx_msec_t ngx_http_eventsync_until(ngx_http_eventsync_ctx_t *ctx,

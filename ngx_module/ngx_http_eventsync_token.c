@@ -3,7 +3,8 @@
 /*
  * The token endpoint: exchanges a key for an access token (OAuth 2.0 client
  * credentials, RFC 6749, section 4.4). Errors that this RFC defines have its
- * format; all others are problems, as everywhere.
+ * format; all others are problems, as everywhere. The token itself comes from
+ * _issue.
  */
 
 
@@ -14,12 +15,10 @@
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_route.h"
-#include "ngx_http_eventsync_send.h"
-#include "ngx_http_eventsync_worker.h"
+#include "ngx_http_eventsync_token.h"
 
 #include "base/base.h"
 #include "base/query.h"
-#include "store/txn.h"
 #include "token/jwt.h"
 #include "token/scope.h"
 
@@ -48,33 +47,17 @@ static ngx_int_t ngx_http_eventsync_token_client(
     ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_arg_t *form);
 static ngx_int_t ngx_http_eventsync_token_basic(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_arg_t *form, ngx_str_t *id, ngx_str_t *secret);
-static ngx_int_t ngx_http_eventsync_token_unknown(
-    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_token_grant(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_arg_t *form, es_jwt_t *jwt);
-static ngx_int_t ngx_http_eventsync_token_sign(ngx_http_eventsync_ctx_t *ctx,
-    es_jwt_t *jwt, es_buf_t *out);
-static ngx_int_t ngx_http_eventsync_token_send(ngx_http_eventsync_ctx_t *ctx,
-    es_buf_t *out);
-static ngx_int_t ngx_http_eventsync_token_fail(ngx_http_eventsync_ctx_t *ctx,
-    char *error, char *detail);
-
-
-static ngx_str_t  ngx_http_eventsync_token_pragma = ngx_string("Pragma");
-static ngx_str_t  ngx_http_eventsync_token_no_cache = ngx_string("no-cache");
 
 
 ngx_int_t
 ngx_http_eventsync_token(ngx_http_eventsync_ctx_t *ctx)
 {
-    es_jwt_t                  jwt;
-    es_buf_t                  out;
-    ngx_int_t                 rc;
-    ngx_http_eventsync_arg_t  form[NGX_HTTP_EVENTSYNC_FORM];
+    ngx_http_eventsync_arg_t     form[NGX_HTTP_EVENTSYNC_FORM];
+    ngx_http_eventsync_issue_t  *issue;
 
     ngx_memzero(form, sizeof(form));
-    ngx_memzero(&jwt, sizeof(es_jwt_t));
-    ngx_memzero(&out, sizeof(es_buf_t));
 
     ngx_str_set(&form[NGX_HTTP_EVENTSYNC_GRANT_TYPE].name, "grant_type");
     ngx_str_set(&form[NGX_HTTP_EVENTSYNC_SCOPE].name, "scope");
@@ -82,24 +65,25 @@ ngx_http_eventsync_token(ngx_http_eventsync_ctx_t *ctx)
     ngx_str_set(&form[NGX_HTTP_EVENTSYNC_CLIENT_SECRET].name,
                 "client_secret");
 
-    rc = NGX_DECLINED;
+    issue = ngx_http_eventsync_issue_create(ctx);
+    if (issue == NULL) {
+        return ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
+    }
 
     if (ngx_http_eventsync_token_form(ctx, form) != NGX_OK
         || ngx_http_eventsync_token_client(ctx, form) != NGX_OK)
     {
         ngx_http_eventsync_token_charge(ctx);
-
-    } else if (ngx_http_eventsync_limit_poll(ctx) == NGX_OK
-               && ngx_http_eventsync_token_grant(ctx, form, &jwt) == NGX_OK
-               && ngx_http_eventsync_token_sign(ctx, &jwt, &out) == NGX_OK)
-    {
-        rc = ngx_http_eventsync_token_send(ctx, &out);
+        return NGX_DECLINED;
     }
 
-    es_jwt_free(&jwt);
-    es_buf_free(&out);
+    if (ngx_http_eventsync_limit_poll(ctx) != NGX_OK
+        || ngx_http_eventsync_token_grant(ctx, form, &issue->jwt) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
 
-    return rc;
+    return ngx_http_eventsync_issue(ctx, issue);
 }
 
 
@@ -316,7 +300,7 @@ ngx_http_eventsync_token_basic(ngx_http_eventsync_ctx_t *ctx,
 
 /* turns a 401 into invalid_client; leaves other problems unchanged */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_eventsync_token_unknown(ngx_http_eventsync_ctx_t *ctx)
 {
     if (ctx->problem
@@ -373,7 +357,7 @@ ngx_http_eventsync_token_grant(ngx_http_eventsync_ctx_t *ctx,
     }
 
     ngx_memcpy(jwt->client, ctx->key.id, sizeof(jwt->client));
-    jwt->partner = ctx->grant->partner->name;
+    jwt->partner = ngx_http_eventsync_str(&ctx->partner_name);
     jwt->issued_s = ngx_http_eventsync_store_ms(ctx->worker) / 1000;
     jwt->expires_s = jwt->issued_s + ctx->conf->token_lifetime;
 
@@ -391,75 +375,12 @@ ngx_http_eventsync_token_grant(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
-/* writes the answer as JSON; no value in it needs escaping */
-
-static ngx_int_t
-ngx_http_eventsync_token_sign(ngx_http_eventsync_ctx_t *ctx, es_jwt_t *jwt,
-    es_buf_t *out)
-{
-    es_rc_t  es;
-
-    es = es_buf_printf(out, "{\"access_token\":\"");
-
-    if (es == ES_OK) {
-        es = es_jwt_sign(ctx->conf->token_keys,
-                         es_store_identity(ctx->worker->es), jwt, out);
-    }
-
-    if (es == ES_TOO_LARGE) {
-        return ngx_http_eventsync_token_fail(ctx, "invalid_scope",
-                                             "Scope: the token would exceed "
-                                             "the maximum length.");
-    }
-
-    if (es == ES_OK) {
-        es = es_buf_printf(out, "\",\"token_type\":\"Bearer\","
-                           "\"expires_in\":%lld,\"scope\":\"",
-                           (long long) (jwt->expires_s - jwt->issued_s));
-    }
-
-    if (es == ES_OK) {
-        es = es_scope_print(&jwt->scope, out);
-    }
-
-    if (es == ES_OK) {
-        es = es_buf_printf(out, "\"}");
-    }
-
-    return (es == ES_OK) ? NGX_OK : ngx_http_eventsync_fail_store(ctx, es);
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_token_send(ngx_http_eventsync_ctx_t *ctx, es_buf_t *out)
-{
-    ngx_buf_t           *b;
-    ngx_http_request_t  *r;
-
-    r = ctx->request;
-
-    b = ngx_create_temp_buf(r->pool, out->len);
-
-    if (b == NULL
-        || ngx_http_eventsync_header(r, &ngx_http_eventsync_token_pragma,
-                                     &ngx_http_eventsync_token_no_cache)
-           != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    b->last = ngx_cpymem(b->last, out->data, out->len);
-
-    return ngx_http_eventsync_send_json(ctx, NGX_HTTP_OK, b);
-}
-
-
 /*
  * sets an error of section 5.2; without `detail` the existing problem gives
  * the description
  */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_eventsync_token_fail(ngx_http_eventsync_ctx_t *ctx, char *error,
     char *detail)
 {

@@ -11,6 +11,7 @@
 #include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_group.h"
 #include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_token.h"
 #include "ngx_http_eventsync_work.h"
 
 #include "read/reader.h"
@@ -18,6 +19,7 @@
 
 
 #define NGX_HTTP_EVENTSYNC_TOKENS   256
+#define NGX_HTTP_EVENTSYNC_ISSUED   256
 #define NGX_HTTP_EVENTSYNC_MEMO     32
 #define NGX_HTTP_EVENTSYNC_BATCHES  8
 #define NGX_HTTP_EVENTSYNC_REOPEN   1000
@@ -68,6 +70,7 @@ struct ngx_http_eventsync_worker_s {
     ngx_http_eventsync_pages_t       *pages;      /* NULL: not served */
 
     ngx_http_eventsync_token_t       *tokens[NGX_HTTP_EVENTSYNC_TOKENS];
+    ngx_http_eventsync_issued_t       issued[NGX_HTTP_EVENTSYNC_ISSUED];
 };
 
 

@@ -64,6 +64,21 @@ es_jwk_silent(void *misc, const char *file, int line, uint64_t err,
 }
 
 
+static jose_cfg_t *
+es_jwk_cfg(void)
+{
+    jose_cfg_t  *cfg;
+
+    cfg = jose_cfg();
+
+    if (cfg != NULL) {
+        jose_cfg_set_err_func(cfg, es_jwk_silent, NULL);
+    }
+
+    return cfg;
+}
+
+
 static const char *
 es_jwk_hs256(const json_t *jwk)
 {
@@ -92,12 +107,10 @@ es_jwk_rs256(const json_t *jwk)
     EVP_PKEY    *pkey;
     jose_cfg_t  *cfg;
 
-    cfg = jose_cfg();
+    cfg = es_jwk_cfg();
     if (cfg == NULL) {
         return "out of memory";
     }
-
-    jose_cfg_set_err_func(cfg, es_jwk_silent, NULL);
 
     pkey = jose_openssl_jwk_to_EVP_PKEY(cfg, jwk);
     bits = pkey ? EVP_PKEY_bits(pkey) : 0;
@@ -145,8 +158,9 @@ es_jwk_find(const es_jwt_keys_t *keys, es_str_t kid)
 }
 
 
-json_t *
-es_jwk_sign(es_jwt_keys_t *keys, const es_jwk_t *key, es_str_t text)
+static json_t *
+es_jwk_make(jose_cfg_t *cfg, const es_jwk_t *key, const json_t *jwk,
+    es_str_t text)
 {
     json_t  *jws, *header;
 
@@ -157,13 +171,26 @@ es_jwk_sign(es_jwt_keys_t *keys, const es_jwk_t *key, es_str_t text)
                        "typ", "at+jwt");
 
     if (jws == NULL || header == NULL
-        || !jose_jws_sig(keys->cfg, jws, header, key->jwk))
+        || !jose_jws_sig(cfg, jws, header, jwk))
     {
         json_decref(jws);
         jws = NULL;
     }
 
     json_decref(header);
+
+    return jws;
+}
+
+
+json_t *
+es_jwk_sign(es_jwt_keys_t *keys, es_str_t text)
+{
+    json_t  *jws;
+
+    (void) pthread_mutex_lock(&keys->lock);
+    jws = es_jwk_make(keys->sign_cfg, &keys->keys[0], keys->sign_jwk, text);
+    (void) pthread_mutex_unlock(&keys->lock);
 
     return jws;
 }
@@ -198,7 +225,7 @@ es_jwk_works(es_jwt_keys_t *keys, const es_jwk_t *key)
     bool     works;
     json_t  *jws;
 
-    jws = es_jwk_sign(keys, key, es_lit("{}"));
+    jws = es_jwk_make(keys->cfg, key, key->jwk, es_lit("{}"));
 
     works = jws != NULL
             && es_jwk_verify(keys, key,
@@ -331,17 +358,25 @@ es_jwt_keys_parse(es_str_t text, const char *name, es_jwt_keys_t **out,
     keys = calloc(1, sizeof(es_jwt_keys_t));
 
     if (keys != NULL) {
-        keys->cfg = jose_cfg();
+        (void) pthread_mutex_init(&keys->lock, NULL);
+        keys->cfg = es_jwk_cfg();
+        keys->sign_cfg = es_jwk_cfg();
     }
 
-    if (keys == NULL || keys->cfg == NULL) {
-        free(keys);
+    if (keys == NULL || keys->cfg == NULL || keys->sign_cfg == NULL) {
+        es_jwt_keys_free(keys);
         return es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
     }
 
-    jose_cfg_set_err_func(keys->cfg, es_jwk_silent, NULL);
-
     rc = es_jwk_read(keys, text, name, problem);
+
+    if (rc == ES_OK) {
+        keys->sign_jwk = json_deep_copy(keys->keys[0].jwk);
+
+        if (keys->sign_jwk == NULL) {
+            rc = es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
+        }
+    }
 
     if (rc != ES_OK) {
         es_jwt_keys_free(keys);
@@ -386,7 +421,17 @@ es_jwt_keys_free(es_jwt_keys_t *keys)
 {
     if (keys != NULL) {
         json_decref(keys->set);
-        jose_cfg_decref(keys->cfg);
+        json_decref(keys->sign_jwk);
+
+        if (keys->cfg != NULL) {
+            jose_cfg_decref(keys->cfg);
+        }
+
+        if (keys->sign_cfg != NULL) {
+            jose_cfg_decref(keys->sign_cfg);
+        }
+
+        (void) pthread_mutex_destroy(&keys->lock);
         free(keys);
     }
 }

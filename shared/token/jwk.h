@@ -3,6 +3,9 @@
 /*
  * The set of keys for access tokens, as jwk.c and jwt.c share it.  Others use
  * jwt.h.
+ *
+ * libjose counts references to its configuration without a lock.  So a thread
+ * that signs uses a configuration and a copy of the key of its own.
  */
 
 #ifndef ES_JWK_H
@@ -10,6 +13,7 @@
 
 #include <jansson.h>
 #include <jose/cfg.h>
+#include <pthread.h>
 
 #include "token/jwt.h"
 
@@ -20,15 +24,19 @@ typedef struct {
 } es_jwk_t;
 
 struct es_jwt_keys {
-    jose_cfg_t  *cfg;          /* keeps libjose from writing to stderr */
-    json_t      *set;
-    size_t       n;
-    es_jwk_t     keys[ES_JWT_KEYS_MAX];
+    jose_cfg_t      *cfg;      /* keeps libjose from writing to stderr */
+    jose_cfg_t      *sign_cfg;
+    json_t          *sign_jwk; /* a copy of the first key */
+    pthread_mutex_t  lock;     /* of the two */
+    json_t          *set;
+    size_t           n;
+    es_jwk_t         keys[ES_JWT_KEYS_MAX];
 };
 
-/* Signs the text and returns a flattened JWS (RFC 7515, section 7.2.2), a new
-   reference.  NULL: out of memory, or the key does not fit its algorithm. */
-json_t *es_jwk_sign(es_jwt_keys_t *keys, const es_jwk_t *key, es_str_t text);
+/* Signs the text with the first key and returns a flattened JWS (RFC 7515,
+   section 7.2.2), a new reference.  NULL: out of memory.  Threads wait for each
+   other. */
+json_t *es_jwk_sign(es_jwt_keys_t *keys, es_str_t text);
 
 /* True if the key has signed these parts with its own algorithm. */
 bool es_jwk_verify(es_jwt_keys_t *keys, const es_jwk_t *key,

@@ -130,7 +130,7 @@ es_jwt_sign(es_jwt_keys_t *keys, uint64_t store, const es_jwt_t *jwt,
         return rc;
     }
 
-    jws = es_jwk_sign(keys, &keys->keys[0], es_str(text));
+    jws = es_jwk_sign(keys, es_str(text));
     rc = jws ? es_jwt_write(jws, out) : ES_NOMEM;
 
     json_decref(jws);

@@ -34,7 +34,7 @@ typedef struct es_jwt_keys  es_jwt_keys_t;
  * must have.  ES_IO, ES_DENIED, ES_INVALID, ES_NOMEM, with a problem that
  * names the file and the key.
  *
- * Only one thread at a time may use a set of keys.
+ * Any thread may sign.  Only one thread at a time may verify.
  */
 es_rc_t es_jwt_keys_load(const char *path, es_jwt_keys_t **keys,
     es_problem_t *problem);

@@ -86,6 +86,7 @@ $t->publish('orders-acme', { subject => 'a' });
 my $store;
 
 granted();
+again();
 mistaken();
 narrowed();
 managing();
@@ -224,7 +225,8 @@ sub granted {
         is_deeply([ sort keys %$body ],
             [qw(access_token expires_in scope token_type)], 'its members');
         is($body->{token_type}, 'Bearer', 'of its type');
-        is($body->{expires_in}, 900, 'for a quarter of an hour');
+        ok($body->{expires_in} <= 900 && $body->{expires_in} > 880,
+            'for a quarter of an hour');
         is($body->{scope}, 'read publish ack manage', 'with all that the key has');
         is(get('/v1/feeds/prices/events', $body->{access_token})->{status}, 200,
             'it is good');
@@ -239,7 +241,8 @@ sub granted {
     ok(abs($claims->{iat} - time) < 5, 'since now');
     is($claims->{exp}, $claims->{iat} + 900, 'until then');
     like($claims->{jti}, qr/^[a-z2-7]{20}$/, 'a number of its own');
-    isnt((parts(token($key)))[1]{jti}, $claims->{jti}, 'which no other has');
+    isnt((parts(token($key, scope => 'read')))[1]{jti}, $claims->{jti},
+        'which no other has');
     delete @{$claims}{qw(iat exp jti)};
     is_deeply($claims, { iss => $issuer, aud => $issuer, sub => 'acme',
         client_id => id($key), scope => 'read feed:orders-*' }, 'its claims');
@@ -259,6 +262,54 @@ sub granted {
         authorization => basic(id($key), $key =~ s/_/%5F/gr) },
         'grant_type=client%5fcredentials&scope=&more=1&more=2&client_id='
         . id($key))->{status}, 200, 'encoded, with more, and less');
+}
+
+# The tokens of some requests by their text.
+sub tokens { my @with = @_; return { map { (token(@with) => 1) } 1 .. 12 } }
+
+sub common { my ($one, $two) = @_; return grep { $two->{$_} } keys %$one }
+
+# A worker gives a token again, but none that it would not give now.
+sub again {
+    my $mine = $t->partner_key('acme', scopes => 'read,publish');
+    my $first = tokens($mine);
+    cmp_ok(keys %$first, '<=', 2, 'each worker signs one');
+    my $more = tokens($mine);
+    is(scalar(common($first, $more)), scalar(keys %$more), 'and gives it again');
+    is(scalar(common($first, tokens($mine, scope => 'read'))), 0,
+        'but not for another scope');
+    is(scalar(common($first, tokens($mine, prefix => '/short'))), 0,
+        'nor for another life');
+    is(scalar(common($first, tokens($mine, port => 3))), 0,
+        'nor where another key signs');
+    is(scalar(common($first, tokens($key, scope => 'read+publish'))), 0,
+        'nor to another key');
+    my ($token) = keys %$first;
+    is(get('/v1/feeds/prices/events', $token)->{status}, 200, 'it is good');
+
+    my $body = $json->decode(ask($mine)->{body});
+    my (undef, $claims) = parts($body->{access_token});
+    my $left = $claims->{exp} - time;
+    ok(abs($body->{expires_in} - $left) <= 2, 'its life is what is left');
+
+    $t->ctl_ok('partner', 'change', 'acme', '--enabled');
+    is(scalar(common($first, tokens($mine))), 0, 'nor after a change of the partner');
+    is(get('/v1/feeds/prices/events', $token)->{status}, 200,
+        'though the change took nothing from it');
+
+    # two seconds: given again within the first
+    my (%issued, %left);
+    ok(wait_for(sub {
+        my $answer = $json->decode(ask($mine, prefix => '/short')->{body});
+        $issued{ (parts($answer->{access_token}))[1]{iat} } = 1;
+        $left{ $answer->{expires_in} } = 1;
+        return keys %issued >= 3;
+    }, 10), 'another is signed in the second half of its life');
+    is_deeply([ keys %left ], [2], 'so each has more than half of its life');
+
+    $t->ctl_ok('key', 'revoke', id($mine));
+    error(ask($mine), 401, 'invalid_client', qr/revoked/,
+        'a revoked key gets none again');
 }
 
 sub mistaken {
