@@ -20,6 +20,7 @@
 #include "ngx_http_eventsync_publish.h"
 #include "ngx_http_eventsync_worker.h"
 
+#include "base/event_loop.h"
 #include "read/reader.h"
 #include "registry/access.h"
 #include "store/txn.h"
@@ -70,6 +71,8 @@ ngx_http_eventsync_init_process(ngx_cycle_t *cycle)
             return NGX_ERROR;
         }
     }
+
+    es_event_loop_set(1);
 
     return NGX_OK;
 }
@@ -287,10 +290,16 @@ ngx_http_eventsync_reopen(ngx_event_t *ev)
         return;
     }
 
+    /* nobody waits for the store meanwhile but its own requests, with 503 */
+
+    es_event_loop_set(0);
+
     if (ngx_http_eventsync_open(w->data, (ngx_cycle_t *) ngx_cycle) != NGX_OK)
     {
         ngx_add_timer(ev, NGX_HTTP_EVENTSYNC_REOPEN);
     }
+
+    es_event_loop_set(1);
 }
 
 
@@ -335,6 +344,7 @@ ngx_http_eventsync_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    es_event_loop_set(0);
     ngx_http_eventsync_keys_private(cycle);
 
     stores = emcf->stores.elts;

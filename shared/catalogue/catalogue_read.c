@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/event_loop.h"
 #include "catalogue/catalogue.h"
 #include "catalogue/catalogue_keys.h"
 #include "store/env.h"
@@ -71,6 +72,8 @@ es_catalogue_get(es_store_t *store, es_str_t type, es_str_t version,
     MDB_txn      *txn;
     es_str_t      text;
     es_version_t  parsed;
+
+    ES_ASSERT_NO_EVENT_LOOP();
 
     if (!es_type_name_ok(type)
         || es_version_parse(version, &parsed) != ES_OK)
@@ -246,6 +249,8 @@ es_catalogue_type(es_store_t *store, es_str_t type, const es_patterns_t *seen,
     es_rc_t   rc;
     MDB_txn  *txn;
 
+    ES_ASSERT_NO_EVENT_LOOP();
+
     if (!es_type_name_ok(type)) {
         return ES_NOT_FOUND;
     }
@@ -392,6 +397,8 @@ es_catalogue_list(es_store_t *store, es_str_t after, unsigned limit,
 {
     es_rc_t   rc;
     MDB_txn  *txn;
+
+    ES_ASSERT_NO_EVENT_LOOP();
 
     if (after.len > 0 && !es_type_name_ok(after)) {
         return ES_INVALID;

@@ -18,6 +18,7 @@
 
 #include "base/assert.h"
 #include "base/base.h"
+#include "base/event_loop.h"
 #include "base/pool.h"
 #include "catalogue/catalogue.h"
 #include "catalogue/catalogue_keys.h"
@@ -506,6 +507,8 @@ es_batch_validate(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
 {
     es_rc_t       rc;
     es_problem_t  said = { 0 };
+
+    ES_ASSERT_NO_EVENT_LOOP();
 
     if (batch->validated) {
         return batch->refused ? batch->rc : ES_OK;

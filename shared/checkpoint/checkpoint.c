@@ -17,6 +17,7 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/condition.h"
+#include "base/event_loop.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/checkpoint_record.h"
 #include "event/cursor.h"
@@ -660,6 +661,8 @@ es_checkpoints(es_store_t *store, es_checkpoint_job_t **jobs, size_t n)
     es_rc_t              rc[2];
     MDB_txn             *txn;
     es_checkpoint_ctx_t  c = { 0 };
+
+    ES_ASSERT_NO_EVENT_LOOP();
 
     c.store = store;
     c.jobs = jobs;

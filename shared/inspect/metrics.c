@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 
 #include "base/base.h"
+#include "base/event_loop.h"
 #include "base/exposition.h"
 #include "delivery/report.h"
 #include "inspect/metrics.h"
@@ -290,6 +291,8 @@ es_metrics_store(const es_metrics_t *m, es_exposition_t *e)
 {
     es_rc_t         rc;
     struct statvfs  fs;
+
+    ES_ASSERT_NO_EVENT_LOOP();
 
     rc = es_metrics_feeds(m, e);
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/event_loop.h"
 #include "base/exposition.h"
 #include "delivery/away_feeds.h"
 #include "delivery/delivery.h"
@@ -555,6 +556,8 @@ es_metrics_delivery(const es_metrics_t *m, es_exposition_t *e)
 {
     es_rc_t              rc;
     es_delivery_watch_t  w = { .m = m };
+
+    ES_ASSERT_NO_EVENT_LOOP();
 
     rc = es_watch_load(&w);
 

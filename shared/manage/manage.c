@@ -14,6 +14,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/event_loop.h"
 #include "delivery/report.h"
 #include "log/store_clock.h"
 #include "manage/manage.h"
@@ -256,6 +257,8 @@ es_manage(es_store_t *store, const es_manage_t *manage,
     es_manage_ctx_t  m = { .store = store, .manage = manage,
                           .managed = managed, .problem = problem,
                           .now_ms = es_store_due_ms(store) };
+
+    ES_ASSERT_NO_EVENT_LOOP();
 
     if (manage->endpoint.len >= ES_ENDPOINT_NAME_MAX) {
         return ES_NOT_FOUND;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/event_loop.h"
 #include "base/pool.h"
 #include "keys/apikey.h"
 #include "keys/keyring.h"
@@ -314,6 +315,8 @@ es_load(es_store_t *store, const es_keyring_t *ring, bool endpoints,
     MDB_txn        *txn;
     MDB_cursor     *cursor;
     es_registry_t  *registry;
+
+    ES_ASSERT_NO_EVENT_LOOP();
 
     registry = calloc(1, sizeof(es_registry_t));
     if (registry == NULL) {

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "base/base.h"
+#include "base/event_loop.h"
 #include "base/pool.h"
 #include "event/cursor.h"
 #include "keys/apikey.h"
@@ -237,6 +238,8 @@ es_registry_each(es_store_t *store, es_kind_t kind, es_str_t after,
     es_rc_t      rc;
     MDB_txn     *txn;
     MDB_cursor  *cursor;
+
+    ES_ASSERT_NO_EVENT_LOOP();
 
     rc = es_env_read_begin(store->registry, &txn);
     if (rc != ES_OK) {

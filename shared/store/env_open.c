@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/event_loop.h"
 #include "base/file.h"
 #include "base/reason.h"
 #include "store/env.h"
@@ -394,6 +395,8 @@ es_rc_t
 es_env_recover(es_env_t *env)
 {
     es_rc_t  rc;
+
+    ES_ASSERT_NO_EVENT_LOOP();
 
     if (!es_env_lost(env)) {
         return ES_OK;

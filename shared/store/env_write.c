@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/event_loop.h"
 #include "base/reason.h"
 #include "store/env.h"
 #include "store/env_impl.h"
@@ -321,6 +322,8 @@ es_env_write(es_env_t *env, es_env_fn fn, void *ctx, bool frees)
 es_rc_t
 es_env_update(es_env_t *env, es_env_fn fn, void *ctx)
 {
+    ES_ASSERT_NO_EVENT_LOOP();
+
     return es_env_write(env, fn, ctx, false);
 }
 
@@ -415,6 +418,8 @@ es_env_shrink(es_env_t *env, es_env_fn fn, void *ctx, es_slice_t *slice)
     int       err;
     es_rc_t   rc;
     unsigned  tries;
+
+    ES_ASSERT_NO_EVENT_LOOP();
 
     for (tries = 0; ; ) {
         rc = es_env_write(env, fn, ctx, true);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/event_loop.h"
 #include "base/json.h"
 #include "base/pool.h"
 #include "base/random.h"
@@ -124,6 +125,8 @@ es_jwt_sign(es_jwt_keys_t *keys, uint64_t store, const es_jwt_t *jwt,
     char     *text;
     json_t   *jws;
     es_rc_t   rc;
+
+    ES_ASSERT_NO_EVENT_LOOP();
 
     text = es_jwt_text(store, jwt, &rc);
     if (text == NULL) {
