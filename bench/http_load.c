@@ -5,12 +5,15 @@
  * that each answer has the same status.
  *
  *   http_load --port P --request FILE [--connections 64] [--seconds 5]
- *             [--status 201] [--start 1]
+ *             [--status 201] [--start 1] [--rate 0]
  *
  * The file is a whole request, head and body.  Each run of 12 '@' in it is
  * replaced by a number that no request has used (from --start on).  Each run of
  * '#' is replaced by a random number of the same length, at least a hundred
  * below the largest of that length.
+ *
+ * With --rate, requests begin at that even rate per second instead, and the
+ * time of one that found all connections busy runs from when it was due.
  */
 
 #include "bench.h"
@@ -47,6 +50,11 @@ typedef struct {
     int        epoll;
     int        status;
     uint64_t   end_ns;
+    uint64_t   every_ns;       /* between requests; 0: no rate */
+    uint64_t   due_ns;         /* of the next request */
+    conn_t   **idle;
+    long       nidle;
+    bool       late;           /* all connections are busy, and one is due */
     uint64_t   done;
     long       busy;
     uint32_t  *samples;        /* microseconds */
@@ -168,13 +176,34 @@ send_some(load_t *load, conn_t *conn)
 }
 
 static void
-start_request(load_t *load, conn_t *conn)
+start_request(load_t *load, conn_t *conn, uint64_t began_ns)
 {
     fill_request(load, conn);
     conn->sent = 0;
     conn->answer_len = 0;
-    conn->began_ns = bench_now_ns();
+    conn->began_ns = began_ns;
+    load->busy++;
     send_some(load, conn);
+}
+
+/* Starts what is due.  Returns the milliseconds until the next one is. */
+
+static int
+start_due(load_t *load)
+{
+    uint64_t  now;
+
+    for (now = bench_now_ns();
+         load->due_ns <= now && load->due_ns < load->end_ns && load->nidle > 0;
+         load->due_ns += load->every_ns)
+    {
+        start_request(load, load->idle[--load->nidle],
+                      load->late ? load->due_ns : now);
+    }
+    load->late = load->due_ns <= now && load->nidle == 0;
+
+    return load->nidle == 0 || load->due_ns >= load->end_ns ? 30000
+           : (int) ((load->due_ns - now) / 1000000) + 1;
 }
 
 static void
@@ -213,11 +242,12 @@ receive(load_t *load, conn_t *conn)
         load->samples[load->done] = (uint32_t) ((now - conn->began_ns) / 1000);
     }
     load->done++;
-    if (now < load->end_ns) {
-        start_request(load, conn);
+    load->busy--;
+    if (load->every_ns > 0) {
+        load->idle[load->nidle++] = conn;
 
-    } else {
-        load->busy--;
+    } else if (now < load->end_ns) {
+        start_request(load, conn, bench_now_ns());
     }
 }
 
@@ -240,7 +270,7 @@ int
 main(int argc, char **argv)
 {
     int                 i, n, port;
-    long                connections;
+    long                connections, rate;
     conn_t             *conns;
     load_t              load;
     uint64_t            began;
@@ -269,13 +299,21 @@ main(int argc, char **argv)
     began = bench_now_ns();
     load.end_ns = began + (uint64_t) bench_arg_n(argc, argv, "--seconds", "5")
                           * 1000000000;
+    load.due_ns = began;
+    rate = bench_arg_n(argc, argv, "--rate", "0");
+    load.every_ns = rate ? UINT64_C(1000000000) / (uint64_t) rate : 0;
+    load.idle = bench_alloc((size_t) connections, sizeof(conn_t *));
     for (i = 0; i < connections; i++) {
-        start_request(&load, &conns[i]);
-        load.busy++;
+        if (rate) {
+            load.idle[load.nidle++] = &conns[i];
+        } else {
+            start_request(&load, &conns[i], bench_now_ns());
+        }
     }
-    while (load.busy > 0) {
-        n = epoll_wait(load.epoll, events, 256, 30000);
-        if (n == 0) {
+    while (load.busy > 0 || (rate && load.due_ns < load.end_ns)) {
+        n = epoll_wait(load.epoll, events, 256, rate ? start_due(&load)
+                                                     : 30000);
+        if (n == 0 && (!rate || load.nidle == 0)) {
             bench_die("no answer arrived in 30 s");
         }
         for (i = 0; i < n; i++) {
