@@ -11,6 +11,7 @@
 #include "registry/control_request.h"
 #include "registry/registry.h"
 #include "store/env.h"
+#include "store/plain_secrets.h"
 #include "store/store.h"
 #include "tap.h"
 
@@ -190,6 +191,7 @@ main(void)
 
     if (mkdtemp(dir) == NULL
         || es_store_create(dir, &problem) != ES_OK
+        || es_plain_secrets_begin(dir) != ES_OK
         || es_store_open(dir, ES_STORE_ADMIN, &store, &problem) != ES_OK
         || (access = es_access_create(store)) == NULL)
     {
