@@ -30,6 +30,7 @@
  *     interfaces.c         the addresses of this host
  *     proxy.c              the proxy for all outgoing requests, if any
  *     token.c              requests OAuth access tokens
+ *     batch.c              which events a request carries together
  *     bearer.c             gives requests their access token
  *     response.c           reads the response
  *     trickle.c            limits the time that a response body may take

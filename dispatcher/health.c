@@ -159,14 +159,21 @@ esd_health_success(esd_dispatcher_t *d, esd_target_t *target,
 }
 
 
+void
+esd_health_answered(esd_dispatcher_t *d, esd_target_t *target)
+{
+    target->doubted = false;
+    esd_circuit_close(d, target);
+}
+
+
 int64_t
 esd_health_busy(esd_dispatcher_t *d, esd_target_t *target,
     const esd_send_t *send, const esd_outcome_t *o)
 {
     int64_t  pause_ms;
 
-    target->doubted = false;
-    esd_circuit_close(d, target);
+    esd_health_answered(d, target);
 
     /* requests that were in flight together count once */
 

@@ -19,6 +19,8 @@ bool esd_health_room(esd_target_t *target);
 void esd_health_load(esd_dispatcher_t *d, esd_target_t *target);
 void esd_health_success(esd_dispatcher_t *d, esd_target_t *target,
     const esd_send_t *send);
+/* The receiver has answered, which is neither a success nor a failure. */
+void esd_health_answered(esd_dispatcher_t *d, esd_target_t *target);
 /* The receiver has answered that it is busy.  Returns the pause, in
    milliseconds. */
 int64_t esd_health_busy(esd_dispatcher_t *d, esd_target_t *target,

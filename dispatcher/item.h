@@ -26,6 +26,8 @@ typedef struct {
     bool      acked;           /* in flight: must not be tried again */
     bool      keyed;           /* `key` is known, see ordering.c */
     bool      requested;       /* of a redrive or resend, not tried yet */
+    uint64_t  batch;           /* first event of its batch, see batch.c; 0: it
+                                  is sent alone */
     uint64_t  key;             /* of its subject, see ordering.c; 0: none */
 } esd_item_t;
 

@@ -305,6 +305,7 @@ esd_lane_record(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item)
     retry.first_ms = item->first_ms;
     retry.deferred_ms = item->deferred_ms;
     retry.prevcursor = item->prev;
+    retry.batch = item->batch;
 
     esd_must(d, es_changeset_retry(d->recorder.filling, &retry));
 }

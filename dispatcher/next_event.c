@@ -15,6 +15,7 @@
 #include "registry/registry.h"
 #include "store/txn.h"
 
+#include "batch.h"
 #include "dispatcher.h"
 #include "item.h"
 #include "lane.h"
@@ -27,8 +28,6 @@
 #include "target.h"
 #include "token.h"
 #include "trusted_clock.h"
-
-#define ESD_BATCH_BYTES  (1024 * 1024)
 
 /* A message while it is filled. */
 typedef struct {
@@ -108,7 +107,8 @@ esd_next_event_take(esd_next_event_t *next)
     }
 
     if (next->send->nitems > 0
-        && next->send->body.len + event.json.len > ESD_BATCH_BYTES)
+        && next->send->body.len + event.json.len
+           > esd_batch_bytes(lane->target))
     {
         return ES_TOO_LARGE;
     }
@@ -194,6 +194,8 @@ esd_next_event_end(esd_next_event_t *next, es_rc_t rc, unsigned max)
     if (!esd_token_ready(next->d, lane->target)) {
         return false;
     }
+
+    esd_batch_join(next->send);
 
     rc = esd_send_start(next->send, lane, esd_outcome_events);
     if (rc != ES_OK) {

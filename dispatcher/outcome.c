@@ -25,6 +25,7 @@
 #include "delivery/delivery.h"
 #include "registry/registry.h"
 
+#include "batch.h"
 #include "bearer.h"
 #include "channel.h"
 #include "dispatcher.h"
@@ -236,13 +237,28 @@ esd_outcome_dead(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item,
 }
 
 
-static void
-esd_outcome_failure(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item,
-    es_str_t id, const esd_outcome_t *o)
-{
-    int64_t        delay_ms, now_ms;
-    esd_target_t  *target;
+/* The events of a batch that is repeated share the delay of the first. */
 
+static int64_t
+esd_outcome_delay(const esd_send_t *send, const esd_item_t *item, es_str_t id)
+{
+    return esd_schedule_delay(send->target->conf,
+                              item->batch != 0 ? es_str(send->ids.data) : id,
+                              item->attempts);
+}
+
+
+static void
+esd_outcome_failure(esd_send_t *send, esd_item_t *item, es_str_t id,
+    const esd_outcome_t *o)
+{
+    int64_t            delay_ms, now_ms;
+    esd_lane_t        *lane;
+    esd_target_t      *target;
+    esd_dispatcher_t  *d;
+
+    d = send->d;
+    lane = send->lane;
     target = lane->target;
     now_ms = esd_schedule_ms(d);
 
@@ -270,8 +286,7 @@ esd_outcome_failure(esd_dispatcher_t *d, esd_lane_t *lane, esd_item_t *item,
         return;
     }
 
-    delay_ms = o->abort ? -1 : esd_schedule_delay(target->conf, id,
-                                                  item->attempts);
+    delay_ms = o->abort ? -1 : esd_outcome_delay(send, item, id);
 
     if (delay_ms < 0) {
         esd_outcome_dead(d, lane, item, id, o);
@@ -337,7 +352,7 @@ esd_outcome_defer(esd_send_t *send, const esd_outcome_t *o)
         } else if (now_ms - item->deferred_ms >= ESD_DEFER_MAX_MS) {
             item->attempts++;
             item->deferred_ms = now_ms;
-            esd_outcome_failure(send->d, send->lane, item, es_str(id), o);
+            esd_outcome_failure(send, item, es_str(id), o);
 
         } else {
             esd_lane_retry(send->d, send->lane, item, now_ms + pause_ms);
@@ -346,9 +361,36 @@ esd_outcome_defer(esd_send_t *send, const esd_outcome_t *o)
 }
 
 
-/* Applies the outcome to all events of the request.  After a failure of a batch
-   its events are tried again one by one, so that one bad event does not delay
-   the others for long. */
+/* The receiver refuses the batch for its size: both halves go out at once, and
+   no event has used an attempt. */
+
+static void
+esd_outcome_halve(esd_send_t *send, const esd_outcome_t *o)
+{
+    unsigned     i;
+    esd_item_t  *item;
+
+    esd_health_answered(send->d, send->target);
+    esd_batch_halve(send);
+
+    for (i = 0; i < send->nitems; i++) {
+        item = &send->items[i];
+        item->status = o->status;
+        item->first_ms = item->first_ms ? item->first_ms : send->sent_ms;
+        esd_record_send(send, item->sequence, item->attempts + 1, o);
+
+        if (item->acked) {
+            esd_ordering_done(send->d, send->lane, item);
+
+        } else {
+            esd_lane_retry(send->d, send->lane, item,
+                           esd_schedule_ms(send->d));
+        }
+    }
+}
+
+
+/* Applies the outcome to all events of the request. */
 
 static void
 esd_outcome_settle(esd_send_t *send, esd_outcome_t *o)
@@ -378,6 +420,7 @@ esd_outcome_settle(esd_send_t *send, esd_outcome_t *o)
 
     } else {
         esd_health_failure(d, lane->target, send, o);
+        esd_batch_failed(send, o);
 
         if (o->stop == NULL && send->simulate == ES_SIMULATE_NONE) {
             o->stop = esd_failing_stop_reason(lane->target);
@@ -393,7 +436,7 @@ esd_outcome_settle(esd_send_t *send, esd_outcome_t *o)
             }
 
         } else {
-            esd_outcome_failure(d, lane, &send->items[i], es_str(id), o);
+            esd_outcome_failure(send, &send->items[i], es_str(id), o);
         }
 
         id += strlen(id) + 1;
@@ -489,6 +532,9 @@ esd_outcome_events(esd_send_t *send, CURLcode result)
 
     } else if (outcome.busy) {
         esd_outcome_defer(send, &outcome);
+
+    } else if (outcome.status == 413 && send->nitems > 1) {
+        esd_outcome_halve(send, &outcome);
 
     } else {
         esd_outcome_settle(send, &outcome);

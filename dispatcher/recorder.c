@@ -276,6 +276,7 @@ esd_recorder_pending(es_progress_t *progress, const esd_item_t *items,
         if (progress->npending < ES_INFLIGHT_MAX) {
             progress->pending[progress->npending] = items[i].sequence;
             progress->pending_prev[progress->npending] = items[i].prev;
+            progress->pending_batch[progress->npending] = items[i].batch;
         }
 
         progress->npending++;

@@ -89,6 +89,7 @@ esd_saved_progress(void *ctx, const es_progress_t *progress)
     for (i = 0; rc == ES_OK && i < progress->npending; i++) {
         item.sequence = progress->pending[i];
         item.prev = progress->pending_prev[i];
+        item.batch = progress->pending_batch[i];
         rc = esd_saved_item(lane, &item);
     }
 
@@ -111,6 +112,7 @@ esd_saved_retry(void *ctx, const es_retry_t *retry)
 
     item.sequence = retry->sequence;
     item.prev = retry->prevcursor;
+    item.batch = retry->batch;
     item.next_ms = retry->next_ms;
     item.first_ms = retry->first_ms;
     item.deferred_ms = retry->deferred_ms;

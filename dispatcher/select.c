@@ -134,6 +134,63 @@ esd_select_lost(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item)
 }
 
 
+/* Adds the waiting events of the same batch, which follow the one at `i`. */
+
+static es_rc_t
+esd_select_batch(es_txn_t *txn, esd_send_t *send, const esd_lane_t *lane,
+    size_t i)
+{
+    es_rc_t      rc;
+    uint64_t     batch;
+    esd_item_t   item;
+    es_event_t   event;
+
+    rc = ES_OK;
+    batch = lane->waiting[i].batch;
+
+    while (rc == ES_OK
+           && batch != 0
+           && send->nitems < lane->target->conf->batch)
+    {
+        i = esd_waiting_next(lane, ESD_BY_KEY, i);
+
+        if (i == ESD_NO_ITEM || lane->waiting[i].batch != batch) {
+            break;
+        }
+
+        item = lane->waiting[i];
+        item.requested = false;
+
+        /* an event that cannot be read now is handled in its own turn */
+
+        if (es_event_get(txn, &lane->source->feed, item.sequence, &event)
+            != ES_OK)
+        {
+            break;
+        }
+
+        rc = esd_message_add(send, lane, &item, &event);
+    }
+
+    return rc;
+}
+
+
+static void
+esd_select_taken(esd_dispatcher_t *d, esd_lane_t *lane,
+    const esd_send_t *send)
+{
+    unsigned           n;
+    const esd_item_t  *item;
+
+    for (n = 0; n < send->nitems; n++) {
+        item = &send->items[n];
+        esd_lane_unwait(d, lane, esd_lane_find_item(lane, item->key,
+                                                    item->sequence));
+    }
+}
+
+
 /* True: the turn did something, so that the lane may get another one. */
 
 static bool
@@ -182,6 +239,10 @@ esd_select_waiting(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     }
 
     if (rc == ES_OK) {
+        rc = esd_select_batch(txn, send, lane, i);
+    }
+
+    if (rc == ES_OK) {
         rc = esd_send_start(send, lane, esd_outcome_events);
     }
 
@@ -190,7 +251,7 @@ esd_select_waiting(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
         return false;
     }
 
-    esd_lane_unwait(d, lane, i);
+    esd_select_taken(d, lane, send);
 
     return true;
 }

@@ -190,6 +190,8 @@ esd_target_change(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
 
     if (target->revision != 0) {
         target->throttled_us = 0;
+        target->busy = 0;
+        target->batch_bytes = 0;
         esd_log_line(ESD_LOG_INFO, "endpoint %s: its record changed%s",
                      target->name,
                      target->conf->paused ? " and it is paused" : "");

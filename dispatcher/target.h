@@ -63,6 +63,9 @@ struct esd_target {
     int64_t                throttled_us;   /* monotonic: no attempt before */
     unsigned               busy;       /* such answers without a pause of theirs */
     int64_t                busy_us;    /* monotonic: the last of these */
+    size_t                 batch_bytes; /* of a batch at most, since one was
+                                          refused; 0: as many as ever */
+    int64_t                batch_us;   /* monotonic: since when */
     int64_t                used_us;    /* monotonic: last send */
     unsigned               failures;   /* in a row */
     bool                   doubted;    /* its last attempt had no answer */

@@ -201,6 +201,8 @@ es_changeset_progress(es_changeset_t *c, const es_progress_t *progress)
     for (i = 0; i < progress->npending; i++) {
         pending.sequence = progress->pending[i];
         pending.prevcursor = progress->pending_prev[i];
+        pending.batch = es_batch_back(pending.sequence,
+                                      progress->pending_batch[i]);
         memcpy(p, &pending, sizeof(pending));
         p += sizeof(pending);
     }
@@ -223,6 +225,7 @@ es_changeset_retry(es_changeset_t *c, const es_retry_t *retry)
     value.attempts = retry->attempts;
     value.status = retry->status;
     value.deferred_ms = retry->deferred_ms;
+    value.batch = es_batch_back(retry->sequence, retry->batch);
 
     return es_change_put(c, ES_DELIVERY_RETRIES, &key, &value, sizeof(value));
 }

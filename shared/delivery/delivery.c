@@ -240,6 +240,8 @@ es_decode_progress(const MDB_val *key, const MDB_val *value,
         p += sizeof(pending);
         progress->pending[i] = pending.sequence;
         progress->pending_prev[i] = pending.prevcursor;
+        progress->pending_batch[i] = es_batch_first(pending.sequence,
+                                                    pending.batch);
     }
 
     return ES_OK;
@@ -268,6 +270,7 @@ es_decode_retry(const MDB_val *key, const MDB_val *value,
     retry->next_ms = v.next_ms;
     retry->first_ms = v.first_ms;
     retry->deferred_ms = v.deferred_ms;
+    retry->batch = es_batch_first(retry->sequence, v.batch);
     retry->prevcursor = v.prevcursor;
 
     return ES_OK;

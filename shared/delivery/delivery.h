@@ -35,6 +35,8 @@ typedef struct {
     unsigned  npending;
     uint64_t  pending[ES_INFLIGHT_MAX];
     uint64_t  pending_prev[ES_INFLIGHT_MAX];    /* their prevcursors */
+    uint64_t  pending_batch[ES_INFLIGHT_MAX];   /* the first events of their
+                                                   batches; 0: sent alone */
 } es_progress_t;
 
 typedef struct {
@@ -48,6 +50,7 @@ typedef struct {
     int64_t   next_ms;         /* wall clock of the next attempt */
     int64_t   first_ms;        /* wall clock of the first attempt */
     uint64_t  prevcursor;      /* sequence sent as prevcursor */
+    uint64_t  batch;           /* first event of its batch; 0: sent alone */
 } es_retry_t;
 
 /* True while an earlier event of its subject holds it: it was never sent. */

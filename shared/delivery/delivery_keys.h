@@ -49,6 +49,7 @@ typedef struct __attribute__((packed)) {
 typedef struct __attribute__((packed)) {
     uint64_t  sequence;
     uint64_t  prevcursor;
+    uint32_t  batch;           /* see es_batch_back() */
 } es_pending_value_t;
 
 typedef struct __attribute__((packed)) {
@@ -58,6 +59,7 @@ typedef struct __attribute__((packed)) {
     uint32_t  attempts;
     int32_t   status;
     int64_t   deferred_ms;
+    uint32_t  batch;           /* see es_batch_back() */
 } es_retry_value_t;
 
 typedef struct __attribute__((packed)) {
@@ -90,8 +92,8 @@ typedef struct __attribute__((packed)) {
 } es_circuit_value_t;
 
 ES_STORED_SIZE(es_progress_value_t, 32);
-ES_STORED_SIZE(es_pending_value_t, 16);
-ES_STORED_SIZE(es_retry_value_t, 40);
+ES_STORED_SIZE(es_pending_value_t, 20);
+ES_STORED_SIZE(es_retry_value_t, 44);
 ES_STORED_SIZE(es_attempt_value_t, 10);
 ES_STORED_SIZE(es_dead_value_t, 41);
 ES_STORED_SIZE(es_stop_value_t, 80);
@@ -101,6 +103,24 @@ typedef struct {
     uint8_t  data[ES_KEY_MAX];
     size_t   len;
 } es_dkey_t;
+
+
+/* A batch is stored as the distance from its first event, plus one; 0: the
+   event is sent alone. */
+
+static inline uint32_t
+es_batch_back(uint64_t sequence, uint64_t batch)
+{
+    return batch != 0 && batch <= sequence && sequence - batch < UINT32_MAX
+           ? (uint32_t) (sequence - batch) + 1 : 0;
+}
+
+
+static inline uint64_t
+es_batch_first(uint64_t sequence, uint32_t back)
+{
+    return back != 0 && back <= sequence ? sequence - back + 1 : 0;
+}
 
 
 static inline void

@@ -98,6 +98,98 @@ like((came('/batch'))[3]{body}, qr/^\[\{.*\}\]$/, 'in a batch all the same');
 $t->ctl_ok('endpoint', 'remove', $_) for $batch, $none, $some, $one;
 
 ###############################################################################
+# a batch without an answer is repeated whole, under its own id
+
+for my $ordering (qw(fifo none)) {
+    for my $how ({ reset => 1 }, 429) {
+        my $lost = $t->receiver(sub { $_[0]{n} <= 2 ? $how : 200 });
+        my $name = $t->endpoint('acme', url => $lost->url, feeds => 'bulk',
+            start => 'latest', ordering => $ordering, batch => 5,
+            batch_wait => '1s', schedule => '0,10ms,10ms,10ms');
+        ok(wait_for(sub { grep { ($_->{behind} // '') eq '0' }
+            status_lines($t, $name) }), "an endpoint with $ordering");
+        my @put = put($t, 'bulk', 5);
+        ok($lost->wait_for(2), ref $how ? 'a batch whose answer is lost, twice'
+            : 'a batch for a receiver that is busy');
+        is($t->stop_dispatcher, 0, 'a stop in between');
+        $t->run_dispatcher;
+        ok($lost->wait_for(3), '... is sent again');
+        my @sent = $lost->requests;
+        is_deeply([map { [ids($_)] } @sent], [([@put]) x 3], '... whole');
+        is(scalar(keys %{{ map { $_->{headers}{'webhook-id'} => 1 } @sent }}),
+            1, '... under the same id');
+        is($sent[2]{headers}{'eventsync-attempt'}, ref $how ? 3 : 1,
+            '... as its attempt of that number');
+        ok(wait_for(sub { !retries($t, $name) }), '... and is delivered');
+        $t->ctl_ok('endpoint', 'remove', $name);
+    }
+}
+
+{
+    my $hung = $t->receiver(sub { $_[0]{n} == 1 ? { hang => 1 } : 200 });
+    my $name = $t->endpoint('acme', url => $hung->url, feeds => 'bulk',
+        start => 'latest', batch => 5, batch_wait => '1s');
+    ok(wait_for(sub { grep { ($_->{behind} // '') eq '0' }
+        status_lines($t, $name) }), 'an endpoint');
+    my @put = put($t, 'bulk', 5);
+    ok($hung->wait_for(1), 'a batch is in flight');
+    $t->stop_dispatcher('KILL');
+    put($t, 'bulk', 2);
+    $t->run_dispatcher;
+    ok($hung->wait_for(3), 'after a kill all is sent');
+    my @sent = $hung->requests;
+    is_deeply([ids($sent[1])], \@put, '... and that batch whole');
+    is($sent[1]{headers}{'webhook-id'}, $sent[0]{headers}{'webhook-id'},
+        '... under the same id');
+    $t->ctl_ok('endpoint', 'remove', $name);
+}
+
+{
+    my $never = $t->receiver(sub {
+        $_[0]{body} =~ /"poison"/ ? { reset => 1 } : 200 });
+    my $name = $t->endpoint('acme', url => $never->url, feeds => 'bulk',
+        start => 'latest', batch => 3, batch_wait => '1s', ordering => 'none',
+        schedule => '0,10ms,10ms');
+    ok(wait_for(sub { grep { ($_->{behind} // '') eq '0' }
+        status_lines($t, $name) }), 'an endpoint');
+    my @put = put($t, 'bulk', {}, { data => 'poison' }, {});
+    ok(wait_for(sub { dead($t, $name) == 1 }),
+        'an event that the receiver never answers is a dead letter');
+    ok(wait_for(sub { $never->requests == 5 }),
+        '... after two attempts of the batch and one of each event');
+    is_deeply([sort(map { ids($_) } grep { $_->{body} !~ /"poison"/ }
+        $never->requests)], [sort @put[0, 2]], '... and the others come');
+    $t->ctl_ok('endpoint', 'remove', $name);
+}
+
+###############################################################################
+# a batch that is refused for its size is halved
+
+for my $ordering (qw(fifo none)) {
+    my $small = $t->receiver(sub {
+        my ($request) = @_;
+        return length $request->{body} > 20_000 ? 413 : 200;
+    });
+    my $name = $t->endpoint('acme', url => $small->url, feeds => 'bulk',
+        start => 'latest', batch => 8, batch_wait => '1s',
+        ordering => $ordering, schedule => '0');
+    ok(wait_for(sub { grep { ($_->{behind} // '') eq '0' }
+        status_lines($t, $name) }), "an endpoint with $ordering");
+    my @put = put($t, 'bulk', map { { data => 'x' x 4000 } } 1 .. 8);
+    ok($small->wait_for(3), 'a batch of 32 KB, where 20 KB are allowed');
+    is_deeply([map { [ids($_)] } $small->requests],
+        [[@put], [@put[0 .. 3]], [@put[4 .. 7]]], '... is sent in halves')
+        if $ordering eq 'fifo';
+    push @put, put($t, 'bulk', map { { data => 'x' x 4000 } } 1 .. 8);
+    ok(wait_for(sub { ids(grep { length $_->{body} <= 20_000 }
+        $small->requests) == 16 }), '... and so is all that comes');
+    is(scalar(grep { length $_->{body} > 20_000 } $small->requests), 1,
+        '... without another refusal');
+    is(dead($t, $name), 0, '... though the schedule has one attempt');
+    $t->ctl_ok('endpoint', 'remove', $name);
+}
+
+###############################################################################
 # what fails in a batch is tried again alone
 
 $t->write_file('broken', '');
