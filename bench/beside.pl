@@ -43,7 +43,7 @@ sub aside {
 # Measures `victim`, which returns the result of http_load, alone, beside
 # `disturb`, which runs in a process of its own, and beside as much foreign
 # processor time.
-sub beside {
+sub disturbed_by {
     my ($what, %opts) = @_;
     my (%p50, %p99, @burnt);
     my $quiet_cpu = 0;
@@ -119,9 +119,9 @@ sub steady {
 # Publishes of one partner, while 40 clients of another list 12,500 endpoints.
 sub publish_lists {
     my $endpoints = $opt{quick} ? 1000 : 12_500;
-    my ($key) = serve(0, location => 'eventsync_endpoints on;');
-    my $lister = $t->partner_key('lister', feeds => 'bench', scopes => 'manage',
-        limits_endpoints => 20_000);
+    my ($key) = serve(0, main => ' ',
+        location => 'eventsync_endpoints on;');
+    my $lister = $t->partner_key('lister', feeds => 'bench', scopes => 'manage');
     program($build, 'endpoints', '--store', $t->store, '--partner', 'lister',
         '--feed', 'bench', '--n', $endpoints, '--url', 'https://a.example');
     my $lists = request('lists', GET => '/v1/endpoints?limit=1000',
@@ -129,7 +129,7 @@ sub publish_lists {
     my $n = 0;
 
     my $publish = request_file($key, 1);
-    beside('publish-lists', target => '<= 2', what => 'publishes',
+    disturbed_by('publish-lists', target => '<= 2', what => 'publishes',
         beside => '40 clients that list', victim => sub {
             our $unique;
             my $r = steady($publish, 500, '--start', $unique)->();
@@ -147,14 +147,15 @@ sub health_tokens {
     my $jwk = `\Q$build/bench/jwk\E` or die "no key\n";
     $t->write_file('keys', $jwk);
     chmod 0600, $t->testdir . '/keys';
-    my ($key) = serve(0, location => 'eventsync_token on; eventsync_health on;',
+    my ($key) = serve(0, main => ' ',
+        location => 'eventsync_token on; eventsync_health on;',
         http => "eventsync_token_keys @{[ $t->testdir ]}/keys;");
     my $tokens = request('tokens', POST => '/v1/token',
         ['Content-Type: application/x-www-form-urlencoded'],
         'grant_type=client_credentials&client_id=' . substr($key, 4, 10)
         . "&client_secret=$key&scope=read+feed:f########");
 
-    beside('health-tokens', target => '<= 2', what => 'healthz',
+    disturbed_by('health-tokens', target => '<= 2', what => 'healthz',
         beside => 'four clients that get tokens',
         victim => steady(request('health', GET => '/v1/healthz', []), 1000,
             '--status', 200),
@@ -167,13 +168,13 @@ sub health_tokens {
 # Polls of one partner, while another of 10,000 changes three times a second.
 sub poll_changes {
     my $partners = $opt{quick} ? 1000 : 10_000;
-    my ($key) = serve(1000);
+    my ($key) = serve(1000, main => ' ');
     program($build, 'partners', '--store', $t->store, '--n', $partners);
     my $polls = request('polls', GET =>
         '/v1/feeds/bench/events?from=oldest&limit=100',
         ["Authorization: Bearer $key"]);
 
-    beside('poll-changes', target => '<= 1.5', what => 'polls',
+    disturbed_by('poll-changes', target => '<= 1.5', what => 'polls',
         beside => 'three changes a second',
         victim => steady($polls, 1000, '--status', 200),
         disturb => sub {
