@@ -17,6 +17,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/event_loop.h"
 #include "delivery/delivery.h"
 #include "open/child.h"
 #include "store/wake.h"
@@ -493,7 +494,9 @@ esd_dispatcher_run(esd_dispatcher_t *d)
     esd_log_line(ESD_LOG_INFO, "eventsync-dispatcher %s on \"%s\"", ES_VERSION,
                  d->options.store);
 
+    es_event_loop_set(true);
     (void) ev_run(d->loop.ev, 0);
+    es_event_loop_set(false);
 
     rc = esd_dispatcher_stop(d);
 
