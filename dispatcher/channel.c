@@ -534,7 +534,10 @@ esd_channel_reap(esd_channel_t *channel)
             (void) curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE,
                                      &private);
             send = (esd_send_t *) (void *) private;
-            send->ended(send, msg->data.result);
+
+            if (!esd_send_again(send, msg->data.result)) {
+                send->ended(send, msg->data.result);
+            }
         }
     }
 }

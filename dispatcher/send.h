@@ -73,6 +73,7 @@ struct esd_send {
     es_failure_t            simulate;  /* the simulated failure, or NONE */
     size_t                  truncated; /* bytes of the body that were sent */
     bool                    retry;     /* counted in target->retrying */
+    bool                    again;     /* goes out a second time */
     bool                    doubted;   /* counted in d->doubted */
     TAILQ_ENTRY(esd_send)   in_trickles;
     int64_t                 trickle_us; /* monotonic: deadline; 0: none */
@@ -109,6 +110,9 @@ esd_send_t *esd_send_create(esd_dispatcher_t *d, esd_target_t *target,
    that before. */
 es_rc_t esd_send_start(esd_send_t *send, esd_lane_t *lane,
     esd_send_fn ended);
+/* True: the request was on a kept connection that ended without an answer, and
+   goes out once more, on a new one.  That is no attempt of its own. */
+bool esd_send_again(esd_send_t *send, CURLcode result);
 /* Takes the send from libcurl and from its lane; it is idle again. */
 void esd_send_end(esd_send_t *send);
 /* Frees an idle send. */
