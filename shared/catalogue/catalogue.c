@@ -258,7 +258,7 @@ es_catalogue_register(es_store_t *store, es_str_t type, es_str_t version,
                               ES_DESCRIPTION_MAX);
     }
 
-    rc = es_schema_compile(schema, &p.schema, p.problem);
+    rc = es_schema_compile_new(schema, &p.schema, p.problem);
 
     if (rc == ES_OK) {
         rc = es_catalogue_write(&p, es_register_txn);

@@ -60,6 +60,7 @@ typedef struct {
     es_str_t           type;       /* of the event before */
     es_str_t           uri;
     const es_known_t  *known;
+    int64_t            work;       /* steps left, for all events */
 } es_validation_t;
 
 
@@ -429,7 +430,8 @@ es_validate_event(es_validation_t *j, const es_draft_t *draft,
         data.len = draft->tail.len - sizeof(member);
     }
 
-    rc = es_schema_validate(j->known->schema, data, "/data", problem);
+    rc = es_schema_validate(j->known->schema, data, "/data", &j->work,
+                            problem);
 
     if (rc == ES_MISMATCH) {
         said = *problem;
@@ -481,6 +483,7 @@ es_validate_batch(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
 
     j.store = store;
     j.feed = es_str(batch->feed);
+    j.work = ES_SCHEMA_WORK_MAX + (int64_t) batch->n * ES_SCHEMA_WORK_EVENT;
 
     for (i = 0; rc == ES_OK && i < batch->n; i++) {
         batch->results[i].warning = NULL;

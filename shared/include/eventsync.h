@@ -180,7 +180,7 @@ es_rc_t es_batch_add_binary(es_batch_t *batch, const es_attr_t *attrs,
  *
  * es_publish() validates a batch that has not been validated.  A caller with
  * several threads may validate several batches at once before that.  Takes up
- * to some tenths of a second for an event.
+ * to some tenths of a second for a batch.
  */
 es_rc_t es_batch_validate(es_store_t *store, es_batch_t *batch,
     es_problem_t *problem);

@@ -453,8 +453,9 @@ es_compile_document(es_compile_t *c)
 }
 
 
-es_rc_t
-es_schema_compile(es_str_t text, es_schema_t **out, es_problem_t *problem)
+static es_rc_t
+es_compile(es_str_t text, bool is_new, es_schema_t **out,
+    es_problem_t *problem)
 {
     es_rc_t        rc;
     json_error_t   error;
@@ -463,6 +464,7 @@ es_schema_compile(es_str_t text, es_schema_t **out, es_problem_t *problem)
 
     c.problem = problem ? problem : &ignored;
     c.keyword = "";
+    c.is_new = is_new;
 
     if (text.len > ES_SCHEMA_SIZE_MAX) {
         return es_problem_set(c.problem, ES_TOO_LARGE, -1, NULL,
@@ -503,6 +505,20 @@ es_schema_compile(es_str_t text, es_schema_t **out, es_problem_t *problem)
     *out = c.schema;
 
     return ES_OK;
+}
+
+
+es_rc_t
+es_schema_compile(es_str_t text, es_schema_t **out, es_problem_t *problem)
+{
+    return es_compile(text, false, out, problem);
+}
+
+
+es_rc_t
+es_schema_compile_new(es_str_t text, es_schema_t **out, es_problem_t *problem)
+{
+    return es_compile(text, true, out, problem);
 }
 
 

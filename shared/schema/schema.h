@@ -39,8 +39,10 @@
 #define ES_SCHEMA_CHAIN_MAX  32        /* schemas applied to one place in
                                           turn */
 
-/* Steps of one validation, each some tens of nanoseconds. */
+/* Steps for the validation of a request, each some tens of nanoseconds: so
+   many, and some more for each of its events. */
 #define ES_SCHEMA_WORK_MAX   4000000
+#define ES_SCHEMA_WORK_EVENT 1000
 
 typedef struct es_schema  es_schema_t;
 
@@ -53,14 +55,21 @@ es_rc_t es_schema_compile(es_str_t text, es_schema_t **schema,
 void es_schema_free(es_schema_t *schema);
 
 /*
- * Validates a JSON text.  ES_MISMATCH, with a problem: its pointer is `root`
- * and the place in the text, and its keyword the one that does not hold.  The
- * keyword is empty if the text cannot be validated: a duplicate name in an
- * object, a number beyond a double, or more than ES_SCHEMA_WORK_MAX steps.
- * ES_NOMEM.
+ * The same for a schema that is new, not one from the catalogue: it must have
+ * no pattern that may take exponentially many steps (schema_ambiguity.h).
+ */
+es_rc_t es_schema_compile_new(es_str_t text, es_schema_t **schema,
+    es_problem_t *problem);
+
+/*
+ * Validates a JSON text, and subtracts the steps that this took from `work`.
+ * ES_MISMATCH, with a problem: its pointer is `root` and the place in the text,
+ * and its keyword the one that does not hold.  The keyword is empty if the text
+ * cannot be validated: a duplicate name in an object, a number beyond a double,
+ * or not enough steps.  ES_NOMEM.
  */
 es_rc_t es_schema_validate(const es_schema_t *schema, es_str_t text,
-    const char *root, es_problem_t *problem);
+    const char *root, int64_t *work, es_problem_t *problem);
 
 /*
  * Decides whether `next` accepts all that `previous` accepts, as far as the

@@ -38,6 +38,7 @@ typedef struct {
     es_pending_t   *pending;
     es_buf_t        path;          /* NUL-terminated */
     unsigned        nest;
+    bool            is_new;        /* the schema is not in the catalogue */
     const char     *keyword;       /* the keyword under compilation, or "" */
 } es_compile_t;
 

@@ -20,7 +20,6 @@
 #include "schema/schema_regex.h"
 
 #define ES_EVAL_DEPTH     8192
-#define ES_REGEX_WORK     100          /* steps that one match counts for */
 #define ES_SHOWN_VALUE    80           /* bytes of a keyword's value that
                                           are quoted */
 
@@ -148,11 +147,11 @@ es_eval_regex(es_eval_t *e, const es_regex_t *regex, es_str_t text)
 {
     es_rc_t  rc;
 
-    if (!es_eval_work(e, ES_REGEX_WORK + text.len)) {
+    if (e->rc != ES_OK) {
         return false;
     }
 
-    rc = es_regex_match(regex, text, &e->room);
+    rc = es_regex_match(regex, text, &e->room, &e->work);
 
     if (rc != ES_OK && rc != ES_NOT_FOUND) {
         e->rc = rc;
@@ -470,18 +469,18 @@ es_schema_validate_json(const es_node_t *node, json_t *instance,
 
     default:
         return es_problem_set(e.problem, ES_MISMATCH, -1, root,
-                              "validation by the schema takes too long");
+                              "validation takes too long, by the steps "
+                              "that all events of a request share");
     }
 }
 
 
 es_rc_t
 es_schema_validate(const es_schema_t *schema, es_str_t text, const char *root,
-    es_problem_t *problem)
+    int64_t *work, es_problem_t *problem)
 {
     json_t        *instance;
     es_rc_t        rc;
-    int64_t        work;
     json_error_t   error;
 
     const size_t  flags = JSON_DECODE_ANY | JSON_ALLOW_NUL
@@ -506,8 +505,7 @@ es_schema_validate(const es_schema_t *schema, es_str_t text, const char *root,
                               "the text cannot be validated: %s", error.text);
     }
 
-    work = ES_SCHEMA_WORK_MAX;
-    rc = es_schema_validate_json(schema->root, instance, root, &work, problem);
+    rc = es_schema_validate_json(schema->root, instance, root, work, problem);
     json_decref(instance);
 
     return rc;

@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "base/json.h"
 #include "base/pool.h"
+#include "schema/schema_ambiguity.h"
 #include "schema/schema_compile.h"
 #include "schema/schema_node.h"
 #include "schema/schema_regex.h"
@@ -168,6 +169,21 @@ es_compile_boolean(es_compile_t *c, es_node_t *node, es_check_t *check)
 
 
 static es_rc_t
+es_compile_unambiguous(es_compile_t *c, es_str_t pattern)
+{
+    bool     ambiguous;
+    es_rc_t  rc;
+
+    rc = es_regex_ambiguous(pattern, &ambiguous);
+
+    return rc != ES_OK ? es_compile_nomem(c) : !ambiguous ? ES_OK
+           : es_compile_fail(c, ES_INVALID, "has a pattern that may take "
+                             "exponentially long, because a repetition in it "
+                             "can match the same text in several ways");
+}
+
+
+static es_rc_t
 es_compile_regex(es_compile_t *c, es_str_t pattern, es_regex_t **regex)
 {
     char              error[128], why[192];
@@ -194,7 +210,7 @@ es_compile_regex(es_compile_t *c, es_str_t pattern, es_regex_t **regex)
     item->next = c->schema->regexes;
     c->schema->regexes = item;
 
-    return ES_OK;
+    return c->is_new ? es_compile_unambiguous(c, pattern) : ES_OK;
 }
 
 
@@ -303,14 +319,21 @@ es_compile_members(es_compile_t *c, es_node_t *node, es_check_t *check)
 static es_rc_t
 es_compile_patterns(es_compile_t *c, es_node_t *node, es_check_t *check)
 {
-    size_t   i;
+    size_t   i, len;
     es_rc_t  rc;
 
     rc = es_compile_members(c, node, check);
+    len = c->path.len;
 
     for (i = 0; rc == ES_OK && i < check->n; i++) {
-        rc = es_compile_regex(c, check->members[i].name,
-                              &check->members[i].regex);
+        rc = es_path_down(c, check->members[i].name.data);
+
+        if (rc == ES_OK) {
+            rc = es_compile_regex(c, check->members[i].name,
+                                  &check->members[i].regex);
+        }
+
+        es_path_back(c, len);
     }
 
     return rc;

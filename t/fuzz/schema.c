@@ -32,13 +32,14 @@ line(es_str_t *rest)
 
 
 static es_schema_t *
-compile(es_str_t text)
+compile(es_str_t text, bool is_new)
 {
     es_rc_t        rc;
     es_schema_t   *schema;
     es_problem_t   problem;
 
-    rc = es_schema_compile(text, &schema, &problem);
+    rc = is_new ? es_schema_compile_new(text, &schema, &problem)
+                : es_schema_compile(text, &schema, &problem);
     if (rc == ES_OK) {
         return schema;
     }
@@ -54,6 +55,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     es_rc_t        old, new;
+    int64_t        work = ES_SCHEMA_WORK_MAX;
     es_str_t       rest, instance;
     es_schema_t   *schema, *other;
     es_problem_t   problem;
@@ -61,24 +63,25 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rest.data = size ? (const char *) data : "";
     rest.len = size;
 
-    schema = compile(line(&rest));
+    schema = compile(line(&rest), false);
     if (schema == NULL) {
         return 0;
     }
 
     instance = line(&rest);
 
-    old = es_schema_validate(schema, instance, "/data", &problem);
+    old = es_schema_validate(schema, instance, "/data", &work, &problem);
     if (old != ES_OK) {
         must(old == ES_MISMATCH);
         must_explain(&problem, old);
         must(strncmp(problem.pointer, "/data", 5) == 0);
     }
 
-    other = compile(rest);
+    other = compile(rest, true);
 
     if (other != NULL) {
-        new = es_schema_validate(other, instance, "", NULL);
+        work = ES_SCHEMA_WORK_MAX;
+        new = es_schema_validate(other, instance, "", &work, NULL);
 
         if (es_schema_compatible(schema, other, &problem) != ES_OK) {
             must_explain(&problem, ES_CONFLICT);

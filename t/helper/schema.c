@@ -20,11 +20,12 @@ run_test(const es_schema_t *schema, const char *group, const json_t *test)
 {
     char          *text;
     es_rc_t        rc;
+    int64_t        work = ES_SCHEMA_WORK_MAX;
     es_problem_t   problem = { 0 };
 
     text = json_dumps(json_object_get(test, "data"), JSON_ENCODE_ANY);
 
-    rc = es_schema_validate(schema, es_str(text), "", &problem);
+    rc = es_schema_validate(schema, es_str(text), "", &work, &problem);
 
     printf("%s\t%s\t%s\t%s: %s\n",
            (rc == ES_OK) == json_is_true(json_object_get(test, "valid"))

@@ -119,6 +119,11 @@ refuses('a type in the catalogue', 'a name that no URL has', 'order/updated',
 refuses('not valid JSON', 'no JSON', 'order.new', '1.0.0', '{');
 refuses('/properties/qty/maximun: ', 'a keyword that is misspelt',
     'order.new', '1.0.0', '{"properties":{"qty":{"maximun":1}}}');
+refuses('/properties/qty/pattern: .*exponentially long', 'a pattern that could '
+    . 'take for ever', 'order.new', '1.0.0',
+    '{"properties":{"qty":{"pattern":"^([a-z]+\\\\s?)*$"}}}');
+refuses('/patternProperties/\(x\|x\)\*y: .*exponentially long', 'nor for names',
+    'order.new', '1.0.0', '{"patternProperties":{"(x|x)*y":true}}');
 refuses('may have at most 262144 bytes', 'a large document', 'order.new',
     '1.0.0', '"' . 'x' x 262144 . '"');
 

@@ -35,6 +35,7 @@ checks(const char *schema, const char *instance, const char *expected,
 {
     char           got[256] = "";
     es_rc_t        rc;
+    int64_t        work = ES_SCHEMA_WORK_MAX;
     es_schema_t   *compiled;
     es_problem_t   problem = { 0 };
 
@@ -43,7 +44,8 @@ checks(const char *schema, const char *instance, const char *expected,
         return;
     }
 
-    rc = es_schema_validate(compiled, es_str(instance), "/data", &problem);
+    rc = es_schema_validate(compiled, es_str(instance), "/data", &work,
+                            &problem);
 
     if (rc == ES_MISMATCH) {
         (void) snprintf(got, sizeof(got), "%s %s", problem.pointer,
@@ -309,6 +311,113 @@ test_exponential(void)
 }
 
 
+/* The steps that a validation takes; more than ES_SCHEMA_WORK_MAX if that is
+   not enough. */
+
+static int64_t
+steps(const char *pattern, const char *unit, size_t times, const char *end)
+{
+    char           schema[256], *text, *p;
+    int64_t        work = ES_SCHEMA_WORK_MAX;
+    es_schema_t   *compiled;
+    es_problem_t   problem = { 0 };
+
+    (void) snprintf(schema, sizeof(schema), "{\"pattern\":\"%s\"}", pattern);
+
+    if (es_schema_compile(es_str(schema), &compiled, &problem) != ES_OK) {
+        printf("Bail out! %s: %s\n", pattern, problem.detail);
+        exit(1);
+    }
+
+    text = malloc(times * strlen(unit) + strlen(end) + 3);
+    p = stpcpy(text, "\"");
+
+    while (times-- > 0) {
+        p = stpcpy(p, unit);
+    }
+
+    (void) stpcpy(stpcpy(p, end), "\"");
+
+    (void) es_schema_validate(compiled, es_str(text), "", &work, &problem);
+    es_schema_free(compiled);
+    free(text);
+
+    return ES_SCHEMA_WORK_MAX - work;
+}
+
+
+/* What a pattern costs is what PCRE2 did for it. */
+
+static void
+test_steps(void)
+{
+    char     block[1000];
+    int64_t  one, two;
+
+    one = steps("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2026-11-30", 1, "");
+    ok(one < 200, "a date takes few steps: %lld", (long long) one);
+
+    one = steps("^[a-z]+$", "a", 100000, "");
+    ok(one > 100000 && one < 200000, "a long text a step a byte: %lld",
+       (long long) one);
+
+    one = steps("^(.*)(.*)x$", "a", 200, "x!");
+    two = steps("^(.*)(.*)x$", "a", 400, "x!");
+    ok(one > 200 * 200 / 2 && two > 3 * one && two < 5 * one,
+       "a quadratic pattern quadratically: %lld, %lld", (long long) one,
+       (long long) two);
+
+    one = steps("^(a|aa)+$", "a", 15, "!");
+    two = steps("^(a|aa)+$", "a", 20, "!");
+    ok(two > 8 * one && two < 16 * one,
+       "an exponential pattern exponentially: %lld, %lld", (long long) one,
+       (long long) two);
+
+    ok(steps("^(a|aa)+$", "a", 60, "!") > ES_SCHEMA_WORK_MAX,
+       "until there are none left");
+    ok(steps("[a-z ]+$", " ", 5000, "!") > ES_SCHEMA_WORK_MAX,
+       "all starts of a match count together");
+
+    memset(block, 'a', 899);
+    (void) strcpy(block + 899, "!");
+    ok(steps("[a-z]{900}[0-9]", block, 10, "") > ES_SCHEMA_WORK_MAX,
+       "a repetition that fails counts");
+    one = steps("^(.*)!!\\\\1$", "a", 2000, "!");
+    ok(one > 2000 * 2000 / 16, "a reference that may be compared counts: %lld",
+       (long long) one);
+}
+
+
+/* Validations that share their steps. */
+
+static void
+test_shared_steps(void)
+{
+    int64_t        work = 60;
+    es_schema_t   *compiled;
+    es_problem_t   problem = { 0 };
+
+    (void) es_schema_compile(es_lit("{\"pattern\":\"^a\"}"), &compiled, NULL);
+
+    is_int(es_schema_validate(compiled, es_lit("\"a\""), "", &work, NULL),
+           ES_OK, "steps: enough");
+    ok(work < 60 && work > 30, "steps: fewer are left: %lld",
+       (long long) work);
+
+    while (work > 0) {
+        (void) es_schema_validate(compiled, es_lit("\"a\""), "/d", &work,
+                                  &problem);
+    }
+
+    is_int(problem.rc, ES_MISMATCH, "steps: none are left");
+    is_str(es_str(problem.pointer), "/d", "steps: of the text");
+    is_str(es_str(problem.keyword), "", "steps: no keyword is at fault");
+    is_int(es_schema_validate(compiled, es_lit("\"a\""), "", &work, NULL),
+           ES_MISMATCH, "steps: so it stays");
+    es_schema_free(compiled);
+}
+
+
 static void
 test_large(void)
 {
@@ -358,6 +467,8 @@ main(void)
     test_places();
     test_deep();
     test_exponential();
+    test_steps();
+    test_shared_steps();
     test_large();
 
     return done();

@@ -9,10 +9,12 @@
 #include "log/feed.h"
 #include "open/open.h"
 #include "registry/registry.h"
+#include "schema/schema.h"
 #include "store/env.h"
 #include "tap.h"
 
 static es_store_t  *store;
+static const char  *type = "t";
 
 
 static void
@@ -37,7 +39,7 @@ make_store(const char *path)
 }
 
 
-/* Events of the type "t", each with the data of one number. */
+/* Events of `type`, each with the data of one number. */
 
 static es_batch_t *
 make_batch(const char *feed, const char *const *data)
@@ -53,8 +55,8 @@ make_batch(const char *feed, const char *const *data)
 
     for ( /* void */ ; *data != NULL; data++) {
         len = snprintf(text, sizeof(text), "{\"specversion\":\"1.0\","
-                       "\"id\":\"%d\",\"source\":\"/s\",\"type\":\"t\","
-                       "\"data\":%s}", ++id, *data);
+                       "\"id\":\"%d\",\"source\":\"/s\",\"type\":\"%s\","
+                       "\"data\":%s}", ++id, type, *data);
 
         if (es_batch_add(batch, text, (size_t) len, &problem) != ES_OK) {
             printf("Bail out! no event: %s\n", problem.detail);
@@ -279,6 +281,110 @@ test_versions(void)
 }
 
 
+/* A schema that was registered before such patterns were refused. */
+
+static es_rc_t
+put_exponential(MDB_txn *txn, void *ctx)
+{
+    es_rc_t  rc;
+
+    (void) ctx;
+
+    rc = es_type_put(store, txn, 's', es_str(type), es_lit("3.0.0"),
+                     es_lit("{\"pattern\":\"^(a+)+$\"}"));
+
+    return rc != ES_OK ? rc
+                       : es_type_put(store, txn, 't', es_str(type),
+                                     es_lit("3.0.0"), es_lit("{}"));
+}
+
+
+static void
+test_exponential(void)
+{
+    es_batch_t          *batch;
+    es_problem_t         problem = { 0 };
+    const es_problem_t  *said;
+
+    static const char *const  good[] = { "\"aaaa\"", NULL };
+    static const char *const  bad[] = {
+        "\"aaaa\"", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\"", NULL
+    };
+
+    type = "exp";
+    (void) es_registry_change(store, ES_KIND_FEED, es_lit("strict"),
+                              "{\"schema\":\"enforce\"}", NULL);
+
+    is_int(es_catalogue_register(store, es_str(type), es_lit("3.0.0"),
+                                 es_lit("{\"pattern\":\"^(a+)+$\"}"),
+                                 es_lit(""), NULL, &problem),
+           ES_INVALID, "an exponential pattern is not registered");
+    is_str(es_str(problem.pointer), "/pattern", "exponential: its place");
+
+    is_int(es_env_update(store->registry, put_exponential, NULL), ES_OK,
+           "exponential: one from before");
+
+    batch = make_batch("strict", good);
+    es_publish(store, &batch, 1);
+    is_int(es_batch_rc(batch), ES_OK, "exponential: it is loaded");
+    es_batch_destroy(batch);
+
+    batch = make_batch("strict", bad);
+    es_publish(store, &batch, 1);
+    said = es_batch_problem(batch);
+    is_int(es_batch_rc(batch), ES_MISMATCH, "exponential: it is bounded");
+    is_int(said->index, 1, "exponential: by the event");
+    ok(strstr(said->detail, "exp/3.0.0: ") != NULL
+       && strstr(said->detail, "too long") != NULL, "exponential: %s",
+       said->detail);
+    es_batch_destroy(batch);
+}
+
+
+/* The events of a batch share the steps of their validation. */
+
+static void
+test_shared_steps(void)
+{
+    unsigned      i, n;
+    es_batch_t   *batch;
+    const char   *data[17] = { NULL };
+
+    static const char  schema[] = "{\"pattern\":\"^(.*)(.*)(.*)x?$\","
+        "\"not\":{\"pattern\":\"^(.*)(.*)(.*)x$\"}}";
+    static char  text[128];
+
+    text[0] = '"';
+    memset(text + 1, 'a', 100);
+    (void) strcpy(text + 101, "x!\"");
+
+    type = "shared";
+
+    is_int(es_catalogue_register(store, es_str(type), es_lit("4.0.0"),
+                                 es_str(schema), es_lit(""), NULL, NULL), ES_OK,
+           "shared steps: a costly schema");
+
+    for (n = 1; n <= 16; n *= 16) {
+        for (i = 0; i < n; i++) {
+            data[i] = text;
+        }
+
+        batch = make_batch("strict", data);
+        es_publish(store, &batch, 1);
+        is_int(es_batch_rc(batch), n == 1 ? ES_OK : ES_MISMATCH,
+               n == 1 ? "shared steps: one event is right"
+                      : "shared steps: many of the same are too many");
+
+        if (n > 1) {
+            i = (unsigned) es_batch_problem(batch)->index;
+            ok(i > 1 && i < n, "shared steps: used up at the event %u", i);
+        }
+
+        es_batch_destroy(batch);
+    }
+}
+
+
 int
 main(void)
 {
@@ -296,6 +402,8 @@ main(void)
     test_warned();
     test_versions();
     test_feeds();
+    test_exponential();
+    test_shared_steps();
 
     es_store_close(store);
     (void) snprintf(command, sizeof(command), "rm -rf %s", dir);
