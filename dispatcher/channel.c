@@ -534,10 +534,7 @@ esd_channel_reap(esd_channel_t *channel)
             (void) curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE,
                                      &private);
             send = (esd_send_t *) (void *) private;
-
-            if (!esd_send_again(send, msg->data.result)) {
-                send->ended(send, msg->data.result);
-            }
+            send->over(send, msg->data.result);
         }
     }
 }

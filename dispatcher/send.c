@@ -406,6 +406,62 @@ esd_send_join(esd_send_t *send, esd_lane_t *lane)
 }
 
 
+/* True: the connection ended before it brought any answer. */
+
+static bool
+esd_send_unanswered(const esd_send_t *send, CURLcode result)
+{
+    return send->header_bytes == 0
+           && (result == CURLE_SEND_ERROR
+               || result == CURLE_RECV_ERROR
+               || result == CURLE_GOT_NOTHING
+               || result == CURLE_HTTP2
+               || result == CURLE_HTTP2_STREAM);
+}
+
+
+/* A receiver may end any kept connection, by GOAWAY or by closing it, and need
+   not have seen the requests that were under way. */
+
+static bool
+esd_send_again(esd_send_t *send, CURLcode result)
+{
+    long  connects;
+
+    connects = 0;
+
+    if (send->again
+        || send->simulate != ES_SIMULATE_NONE
+        || !esd_send_unanswered(send, result)
+        || curl_easy_getinfo(send->easy, CURLINFO_NUM_CONNECTS, &connects)
+           != CURLE_OK
+        || connects > 0)
+    {
+        return false;
+    }
+
+    (void) curl_multi_remove_handle(send->channel->multi, send->easy);
+
+    esd_send_clear(send);
+    send->again = true;
+    send->sent_us = es_clock_mono_us();
+
+    return curl_easy_setopt(send->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK
+           && esd_send_add(send) == ES_OK;
+}
+
+
+/* libcurl is done with the request. */
+
+static void
+esd_send_over(esd_send_t *send, CURLcode result)
+{
+    if (!esd_send_again(send, result)) {
+        send->ended(send, result);
+    }
+}
+
+
 es_rc_t
 esd_send_start(esd_send_t *send, esd_lane_t *lane, esd_send_fn ended)
 {
@@ -414,6 +470,7 @@ esd_send_start(esd_send_t *send, esd_lane_t *lane, esd_send_fn ended)
 
     target = send->target;
 
+    send->over = esd_send_over;
     send->ended = ended;
     send->sent_ms = es_clock_ms();
     send->sent_us = es_clock_mono_us();
@@ -446,51 +503,6 @@ esd_send_start(esd_send_t *send, esd_lane_t *lane, esd_send_fn ended)
                                                      : &target->caller);
 
     return ES_OK;
-}
-
-
-/* True: the connection ended before it brought any answer. */
-
-static bool
-esd_send_unanswered(const esd_send_t *send, CURLcode result)
-{
-    return send->header_bytes == 0
-           && (result == CURLE_SEND_ERROR
-               || result == CURLE_RECV_ERROR
-               || result == CURLE_GOT_NOTHING
-               || result == CURLE_HTTP2
-               || result == CURLE_HTTP2_STREAM);
-}
-
-
-/* A receiver may end any kept connection, by GOAWAY or by closing it, and need
-   not have seen the requests that were under way. */
-
-bool
-esd_send_again(esd_send_t *send, CURLcode result)
-{
-    long  connects;
-
-    connects = 0;
-
-    if (send->again
-        || send->simulate != ES_SIMULATE_NONE
-        || !esd_send_unanswered(send, result)
-        || curl_easy_getinfo(send->easy, CURLINFO_NUM_CONNECTS, &connects)
-           != CURLE_OK
-        || connects > 0)
-    {
-        return false;
-    }
-
-    (void) curl_multi_remove_handle(send->channel->multi, send->easy);
-
-    esd_send_clear(send);
-    send->again = true;
-    send->sent_us = es_clock_mono_us();
-
-    return curl_easy_setopt(send->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK
-           && esd_send_add(send) == ES_OK;
 }
 
 

@@ -55,7 +55,8 @@ struct esd_send {
     CURLU                  *url;
     uint64_t                revision;  /* of the endpoint when it was set up */
     esd_send_kind_t         kind;
-    esd_send_fn             ended;
+    esd_send_fn             over;      /* libcurl is done with it */
+    esd_send_fn             ended;     /* the attempt is over */
     esd_item_t             *items;     /* its events in order; other */
     unsigned                nitems;    /* kinds have none */
     unsigned                nflying;   /* counted in lane->nflying */
@@ -107,12 +108,10 @@ esd_send_t *esd_send_create(esd_dispatcher_t *d, esd_target_t *target,
 /* Hands the message to libcurl, at once or when it is signed.  `lane` is NULL
    for a test event or a token.  `ended` is called once, when the attempt is
    over; it calls esd_send_end().  It is not called when someone else calls
-   that before. */
+   that before.  A request on a kept connection that ends without an answer
+   goes out once more on a new one before the attempt is over. */
 es_rc_t esd_send_start(esd_send_t *send, esd_lane_t *lane,
     esd_send_fn ended);
-/* True: the request was on a kept connection that ended without an answer, and
-   goes out once more, on a new one.  That is no attempt of its own. */
-bool esd_send_again(esd_send_t *send, CURLcode result);
 /* Takes the send from libcurl and from its lane; it is idle again. */
 void esd_send_end(esd_send_t *send);
 /* Frees an idle send. */

@@ -68,9 +68,11 @@ for my $path (sort keys %says) {
     is("$list[0]{class} $list[0]{status}", $says{$path},
         "... and is $says{$path}");
 }
-my @failed = grep { $says{$_} !~ /^ok|410/ } keys %says;
+my @failed = grep { $says{$_} !~ /^ok|410|503/ } keys %says;
 ok(wait_for(sub { !grep { dead($t, $name{$_}) != 1 } @failed }, 30),
     'what fails is tried again, and ends as a dead letter');
+ok(wait_for(sub { hooks('/busy') >= 3 }), 'what is busy is asked on');
+is(scalar dead($t, $name{'/busy'}), 0, '... and that ends no event');
 ok(wait_for(sub { hooks('/error') >= 2 }), 'after all attempts');
 is(scalar hooks('/error'), 2, 'and no more');
 ok(wait_for(sub { hooks('/drop') == 2 }), 'closed without an answer, too')
