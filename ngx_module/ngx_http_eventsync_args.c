@@ -56,7 +56,8 @@ static const ngx_http_eventsync_arg_t
     [NGX_HTTP_EVENTSYNC_ARG_TO] = { .name = ngx_string("to"), .plus = 1 },
     [NGX_HTTP_EVENTSYNC_ARG_LIMIT] = { .name = ngx_string("limit") },
     [NGX_HTTP_EVENTSYNC_ARG_WAIT] = { .name = ngx_string("wait") },
-    [NGX_HTTP_EVENTSYNC_ARG_TYPES] = { .name = ngx_string("types") },
+    [NGX_HTTP_EVENTSYNC_ARG_TYPES] =
+        { .name = ngx_string("types"), .list = 1 },
     [NGX_HTTP_EVENTSYNC_ARG_SUBJECT] = { .name = ngx_string("subject") },
     [NGX_HTTP_EVENTSYNC_ARG_PAGE] = { .name = ngx_string("page") },
     [NGX_HTTP_EVENTSYNC_ARG_TOMBSTONES] = { .name = ngx_string("tombstones") },

@@ -95,8 +95,9 @@ struct ngx_http_eventsync_args_s {
 typedef struct {
     ngx_str_t                         name;
     ngx_str_t                         value;
-    ngx_uint_t                        set;        /* unsigned  set:1 */
+    ngx_uint_t                        set;        /* how often it is given */
     ngx_uint_t                        plus;       /* '+' is not a space */
+    ngx_uint_t                        list;       /* may be repeated */
     ngx_uint_t                        off;        /* not taken by the route */
 } ngx_http_eventsync_arg_t;
 

@@ -23,6 +23,8 @@ static u_char *ngx_http_eventsync_escape_arg(u_char *p, u_char *src,
 static ngx_int_t ngx_http_eventsync_query_arg(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_arg_t *args, ngx_uint_t n, ngx_str_t *name,
     ngx_str_t *value);
+static ngx_int_t ngx_http_eventsync_query_join(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *arg, ngx_str_t *value);
 static ngx_int_t ngx_http_eventsync_decode(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *name, ngx_str_t *value, ngx_uint_t plus);
 
@@ -191,21 +193,60 @@ ngx_http_eventsync_query_arg(ngx_http_eventsync_ctx_t *ctx,
             continue;
         }
 
-        if (args[i].set) {
+        if (args[i].set && !args[i].list) {
             (void) ngx_http_eventsync_fail(ctx,
                                      NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
                                      "Parameter \"%V\" is repeated.", name);
             return ngx_http_eventsync_parameter(ctx, name);
         }
 
-        args[i].set = 1;
+        if (ngx_http_eventsync_decode(ctx, name, value, args[i].plus)
+            != NGX_OK)
+        {
+            return NGX_DECLINED;
+        }
+
+        if (args[i].set++) {
+            return ngx_http_eventsync_query_join(ctx, &args[i], value);
+        }
+
         args[i].value = *value;
 
-        return ngx_http_eventsync_decode(ctx, name, &args[i].value,
-                                         args[i].plus);
+        return NGX_OK;
     }
 
     return ngx_http_eventsync_unknown(ctx, name);
+}
+
+
+/* a repeated list has the items of all its values; they fit, with a comma in
+   place of each name */
+
+static ngx_int_t
+ngx_http_eventsync_query_join(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_arg_t *arg, ngx_str_t *value)
+{
+    u_char  *p;
+
+    p = arg->value.data;
+
+    if (arg->set == 2) {
+        p = ngx_pnalloc(ctx->request->pool, ctx->request->args.len);
+        if (p == NULL) {
+            return NGX_DECLINED;
+        }
+
+        ngx_memcpy(p, arg->value.data, arg->value.len);
+        arg->value.data = p;
+    }
+
+    p += arg->value.len;
+    *p++ = ',';
+    p = ngx_cpymem(p, value->data, value->len);
+
+    arg->value.len = p - arg->value.data;
+
+    return NGX_OK;
 }
 
 

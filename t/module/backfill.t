@@ -272,6 +272,8 @@ for my $query ("after=$epoch-5&to=$epoch-5", 'from=latest', 'to=oldest',
         [grep { $_ % 7 == 3 } 1 .. 700], 'by subject');
     is_deeply([sequences(lines('orders', 'types=rare.one&subject=s3'))],
         [grep { $_ % 1000 == 500 && $_ % 7 == 3 } 1 .. 3000], 'by both');
+    is_deeply([sequences(lines('orders', "types=none&types=rare.*&to=$epoch-1500"))],
+        [500, 1500], 'by types that are given twice');
     is_deeply([sequences(lines('orders', 'types=none'))], [], 'by none');
 
     # Of one subject the number is known.

@@ -285,11 +285,36 @@ for my $query (
     'from=yesterday', 'from=2026-13-01T00:00:00Z', 'from=', 'types=',
     'types=a,,b', 'types=a*b', 'subject=', 'subject=%ff', 'subject=%zz',
     'types=%4', 'types=' . 'a' x 256, 'types=b,' . 'a' x 254 . '.*',
-    'subject=' . 'a' x 1025, 'types=' . join(',', map { "t$_" } 1 .. 33))
+    'subject=' . 'a' x 1025, 'types=' . join(',', map { "t$_" } 1 .. 33),
+    'types=&types=a', 'types=a&types=', 'types=a&types=%zz', 'types=a&types=b*c',
+    join('&', map { "types=t$_" } 1 .. 33),
+    join('&', map { "types=t$_,u$_" } 1 .. 17),
+    'subject=a&subject=b')
 {
     $doc = is_problem(get("$events?$query"), 400, 'invalid-parameter', $query);
     is($doc->{parameter}, $query =~ s/=.*//r, 'says which');
 }
+
+# Generated clients repeat a list.
+$t->feed('lists');
+$t->publish('lists', map { { id => "l-$_", type => "list.$_" } } 'a' .. 'e');
+my $lists = '/v1/feeds/lists/events';
+my ($start) = $t->poll('lists')->{oldest} =~ /^(\w+)-/;
+for my $query ('types=list.a,list.c,list.e', 'types=list.a&types=list.c,list.e',
+    'types=list.a&types=list.c&types=list.e',
+    'types=%6Cist.a&limit=9&types=list%2Ec%2Clist.e', 'types=list.a,list.c'
+    . join('', map { "&types=no.$_" } 1 .. 29) . '&types=list.e')
+{
+    my $page = get("$lists?after=$start-0&$query")->{body};
+    is(join(' ', map { $_->{id} } @{ Test::Eventsync::json($page)->{events} }),
+        'l-a l-c l-e', "a list: $query");
+}
+is(scalar @{ Test::Eventsync::json(get("$lists?after=$start-0&types=a&types=*")
+    ->{body})->{events} }, 5, 'a list: of all');
+like(get("$lists?from=oldest&types=list.a&limit=1&types=list.b",
+    accept => 'application/x-ndjson')->{headers}{link},
+    qr/\?after=$start-\d+&types=list\.a&limit=1&types=list\.b>/,
+    'a list: also of the next page');
 
 is(get("$events?types=" . 'a' x 255)->{status}, 200, 'a type of 255 bytes');
 is(get("$events?subject=" . 'a' x 1024)->{status}, 200,
