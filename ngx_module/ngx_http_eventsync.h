@@ -96,6 +96,7 @@ typedef struct ngx_http_eventsync_pages_s  ngx_http_eventsync_pages_t;
 typedef struct ngx_http_eventsync_problem_s  ngx_http_eventsync_problem_t;
 typedef struct ngx_http_eventsync_publish_s  ngx_http_eventsync_publish_t;
 typedef struct ngx_http_eventsync_reading_s  ngx_http_eventsync_reading_t;
+typedef struct ngx_http_eventsync_room_s  ngx_http_eventsync_room_t;
 typedef struct ngx_http_eventsync_snapshot_s  ngx_http_eventsync_snapshot_t;
 typedef struct ngx_http_eventsync_steps_s  ngx_http_eventsync_steps_t;
 typedef struct ngx_http_eventsync_store_s  ngx_http_eventsync_store_t;
@@ -144,6 +145,7 @@ struct ngx_http_eventsync_ctx_s {
     ngx_uint_t                        has_more;   /* unsigned  has_more:1 */
     ngx_buf_t                        *out;        /* the answer, or ... */
     ngx_http_eventsync_transfer_t    *transfer;   /* ... its slices */
+    ngx_http_eventsync_room_t        *room;       /* NULL: it needs none */
 
     ngx_http_eventsync_problem_t     *problem;
     ngx_http_eventsync_body_t        *body;       /* NULL: as it comes */

@@ -15,6 +15,7 @@
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_room.h"
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
 #include "ngx_http_eventsync_task.h"
@@ -218,7 +219,9 @@ ngx_http_eventsync_catalogue_answer(ngx_http_eventsync_task_t *task)
         }
     }
 
-    if (ngx_http_eventsync_catalogue_fail(cat) != NGX_OK) {
+    if (ngx_http_eventsync_catalogue_fail(cat) != NGX_OK
+        || ngx_http_eventsync_room(ctx, task->out.len) != NGX_OK)
+    {
         return ngx_http_eventsync_send_problem(ctx);
     }
 

@@ -12,6 +12,7 @@
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_position.h"
 #include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_room.h"
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
 #include "ngx_http_eventsync_task.h"
@@ -235,6 +236,12 @@ ngx_http_eventsync_checkpoint_answer(ngx_http_eventsync_checkpoint_t *c)
 
     if (c->job.rc != ES_OK) {
         (void) ngx_http_eventsync_checkpoint_fail(c);
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    if (r->method == NGX_HTTP_GET
+        && ngx_http_eventsync_room(ctx, c->job.out.len) != NGX_OK)
+    {
         return ngx_http_eventsync_send_problem(ctx);
     }
 

@@ -12,6 +12,7 @@
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_args.h"
 #include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_room.h"
 #include "ngx_http_eventsync_transfer.h"
 #include "ngx_http_eventsync_worker.h"
 
@@ -110,6 +111,12 @@ ngx_http_eventsync_compose(ngx_http_eventsync_ctx_t *ctx,
         && (r == r->main || !ngx_http_eventsync_large(page)))
     {
         return ngx_http_eventsync_memo_add(ctx, page);
+    }
+
+    if (ngx_http_eventsync_room(ctx, NGX_HTTP_EVENTSYNC_FRAME + page->bytes)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
     }
 
     b = ngx_create_temp_buf(r->pool, NGX_HTTP_EVENTSYNC_FRAME + page->bytes);

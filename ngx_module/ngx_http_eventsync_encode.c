@@ -249,7 +249,7 @@ ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log)
     for (i = 0; i < n; i++) {
         ngx_http_eventsync_encode_page(jobs[i], &items[i], log);
         es_buf_free(&items[i].out);
-        ngx_free(plain[i]);
+        ngx_http_eventsync_cached_release(plain[i]);
     }
 
     if (task->prune && task->kept && task->rc == ES_OK) {
@@ -368,7 +368,10 @@ ngx_http_eventsync_encode_page(ngx_http_eventsync_cached_job_t *job,
                                                     job->time_ms, bytes, log);
     if (job->cached == NULL) {
         job->rc = ES_NOMEM;
+        return;
     }
+
+    job->cached->source = item->key.source;
 }
 
 
@@ -439,6 +442,7 @@ ngx_http_eventsync_encode_done(ngx_http_eventsync_worker_t *w,
         }
 
         if (job->cached) {
+            ngx_http_eventsync_cached_slim(w->pages, job->cached);
             ngx_http_eventsync_cached_remember(w->pages, job->cached);
         }
 

@@ -10,6 +10,7 @@
 #include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_room.h"
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
 #include "ngx_http_eventsync_task.h"
@@ -112,6 +113,10 @@ ngx_http_eventsync_feeds_answer(ngx_http_eventsync_task_t *task)
 
     if (task->rc != ES_OK) {
         (void) ngx_http_eventsync_fail_store(ctx, task->rc);
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    if (ngx_http_eventsync_room(ctx, task->out.len) != NGX_OK) {
         return ngx_http_eventsync_send_problem(ctx);
     }
 

@@ -12,6 +12,7 @@
 #include "ngx_http_eventsync_body.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_room.h"
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
 #include "ngx_http_eventsync_task.h"
@@ -216,6 +217,14 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_task_t *task)
 
     if (task->rc != ES_OK) {
         (void) ngx_http_eventsync_manage_fail(m);
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    /* what was changed must be reported, and is no list */
+
+    if (r->method == NGX_HTTP_GET
+        && ngx_http_eventsync_room(ctx, task->out.len) != NGX_OK)
+    {
         return ngx_http_eventsync_send_problem(ctx);
     }
 

@@ -12,6 +12,7 @@
 #include "ngx_http_eventsync_pages.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_room.h"
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
 #include "ngx_http_eventsync_task.h"
@@ -284,6 +285,10 @@ ngx_http_eventsync_metrics_answer(ngx_http_eventsync_task_t *task)
 
     if (task->rc != ES_OK) {
         (void) ngx_http_eventsync_fail_store(ctx, task->rc);
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    if (ngx_http_eventsync_room(ctx, task->out.len) != NGX_OK) {
         return ngx_http_eventsync_send_problem(ctx);
     }
 

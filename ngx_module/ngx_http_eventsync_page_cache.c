@@ -9,6 +9,7 @@
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_pages.h"
 #include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_transfer.h"
 
 #include "event/cursor.h"
 #include "log/feed.h"
@@ -22,10 +23,9 @@
 #define NGX_HTTP_EVENTSYNC_CACHED_BYTES  (16 * 1024 * 1024)
 #define NGX_HTTP_EVENTSYNC_CACHED_MAX    (1024 * 1024)
 
-#define NGX_HTTP_EVENTSYNC_CACHED_FRAME                                       \
-    (sizeof("{\"events\":[],\"feed\":\"\",\"epoch\":\"\",\"page\":,"          \
-            "\"first\":null,\"last\":null,\"next\":\"\"}")                    \
-     + ES_FEED_MAX + ES_EPOCH_MAX + NGX_INT64_LEN + 3 * ES_CURSOR_MAX)
+#define ngx_http_eventsync_cached_size(cached)                                \
+    (sizeof(ngx_http_eventsync_cached_t)                                      \
+     + ((cached)->data ? (cached)->len : 0))
 
 /* seconds: nobody knows when retention by count or bytes trims a page */
 #define NGX_HTTP_EVENTSYNC_CACHED_YEAR     31536000
@@ -59,6 +59,7 @@ ngx_http_eventsync_cached_compose(const ngx_http_eventsync_cached_key_t *key,
     ngx_log_t *log)
 {
     u_char                       *p;
+    ngx_str_t                     name;
     ngx_http_eventsync_cached_t  *cached;
 
     cached = ngx_http_eventsync_cached_create(key, feed, time_ms,
@@ -70,19 +71,34 @@ ngx_http_eventsync_cached_compose(const ngx_http_eventsync_cached_key_t *key,
 
     p = ngx_http_eventsync_copy(cached->data, "{\"events\":[");
     p = (u_char *) es_page_copy(page, (char *) p);
-    p = ngx_http_eventsync_copy(p, "],\"feed\":\"");
-    p = ngx_cpymem(p, feed->name, ngx_strlen(feed->name));
-    p = ngx_http_eventsync_copy(p, "\",\"epoch\":\"");
-    p = ngx_cpymem(p, cached->key.epoch, ngx_strlen(cached->key.epoch));
-    p = ngx_http_eventsync_copy(p, "\",\"page\":");
-    p = ngx_http_eventsync_number(p, cached->key.page);
-    p = ngx_http_eventsync_cached_cursors(cached, p);
+
+    name.data = (u_char *) feed->name;
+    name.len = ngx_strlen(feed->name);
+
+    p = ngx_http_eventsync_cached_end(cached, &name, p);
 
     cached->len = p - cached->data;
 
     ngx_http_eventsync_cached_seal(cached, feed);
 
     return cached;
+}
+
+
+/* writes the text after the events */
+
+u_char *
+ngx_http_eventsync_cached_end(const ngx_http_eventsync_cached_t *cached,
+    ngx_str_t *feed, u_char *p)
+{
+    p = ngx_http_eventsync_copy(p, "],\"feed\":\"");
+    p = ngx_cpymem(p, feed->data, feed->len);
+    p = ngx_http_eventsync_copy(p, "\",\"epoch\":\"");
+    p = ngx_cpymem(p, cached->key.epoch, ngx_strlen(cached->key.epoch));
+    p = ngx_http_eventsync_copy(p, "\",\"page\":");
+    p = ngx_http_eventsync_number(p, cached->key.page);
+
+    return ngx_http_eventsync_cached_cursors(cached, p);
 }
 
 
@@ -135,21 +151,70 @@ ngx_http_eventsync_cached_create(const ngx_http_eventsync_cached_key_t *key,
 {
     ngx_http_eventsync_cached_t  *cached;
 
-    cached = ngx_alloc(sizeof(ngx_http_eventsync_cached_t) + size, log);
+    cached = ngx_calloc(sizeof(ngx_http_eventsync_cached_t), log);
     if (cached == NULL) {
         return NULL;
     }
 
-    ngx_memzero(cached, offsetof(ngx_http_eventsync_cached_t, texts));
+    cached->data = ngx_alloc(size, log);
+    if (cached->data == NULL) {
+        ngx_free(cached);
+        return NULL;
+    }
 
     cached->key = *key;
     cached->refs = 1;
     cached->time_ms = time_ms;
     cached->first = (key->page - 1) * feed->page_size + 1;
     cached->full = (key->last == key->page * feed->page_size);
-    cached->len = 0;
 
     return cached;
+}
+
+
+/*
+ * Frees the bytes of a large page that no answer uses yet, if answers can read
+ * them in slices: from the log, or from the stored entry. Slow clients would
+ * hold them otherwise.
+ */
+
+void
+ngx_http_eventsync_cached_slim(ngx_http_eventsync_pages_t *pages,
+    ngx_http_eventsync_cached_t *cached)
+{
+    es_encoded_key_t  key;
+
+    if (cached->len <= NGX_HTTP_EVENTSYNC_SLICE) {
+        return;
+    }
+
+    if (cached->key.encoding != ES_ENCODING_IDENTITY) {
+        ngx_http_eventsync_cached_key(cached, &key);
+
+        if (pages->kept == NULL
+            || es_encoded_part(pages->kept, &key, &cached->hash, 0, NULL, 0)
+               != ES_OK)
+        {
+            return;
+        }
+    }
+
+    ngx_free(cached->data);
+    cached->data = NULL;
+}
+
+
+/* the key of the stored entry */
+
+void
+ngx_http_eventsync_cached_key(const ngx_http_eventsync_cached_t *cached,
+    es_encoded_key_t *out)
+{
+    out->feed = cached->key.feed;
+    ngx_memcpy(out->epoch, cached->key.epoch, sizeof(out->epoch));
+    out->page = cached->key.page;
+    out->encoding = cached->key.encoding;
+    out->source = cached->source;
 }
 
 
@@ -318,7 +383,7 @@ ngx_http_eventsync_cached_remember(ngx_http_eventsync_pages_t *pages,
     ngx_queue_t                   *q, *prev;
     ngx_http_eventsync_cached_t  **bucket, **old;
 
-    if (cached->len > NGX_HTTP_EVENTSYNC_CACHED_MAX) {
+    if (cached->data && cached->len > NGX_HTTP_EVENTSYNC_CACHED_MAX) {
         return;
     }
 
@@ -329,7 +394,7 @@ ngx_http_eventsync_cached_remember(ngx_http_eventsync_pages_t *pages,
     ngx_queue_insert_head(&pages->by_use, &cached->queue);
 
     cached->refs++;
-    pages->bytes += sizeof(ngx_http_eventsync_cached_t) + cached->len;
+    pages->bytes += ngx_http_eventsync_cached_size(cached);
 
     /* the previous version of the page is of no more use */
 
@@ -373,7 +438,7 @@ ngx_http_eventsync_cached_forget(ngx_http_eventsync_pages_t *pages,
     *link = cached->next;
 
     ngx_queue_remove(&cached->queue);
-    pages->bytes -= sizeof(ngx_http_eventsync_cached_t) + cached->len;
+    pages->bytes -= ngx_http_eventsync_cached_size(cached);
 
     ngx_http_eventsync_cached_release(cached);
 }
@@ -407,6 +472,11 @@ ngx_http_eventsync_cached_release(void *data)
     ngx_http_eventsync_cached_t  *cached = data;
 
     if (cached && --cached->refs == 0) {
+
+        if (cached->data) {
+            ngx_free(cached->data);
+        }
+
         ngx_free(cached);
     }
 }

@@ -1,21 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Answers with a cached page: its headers have been printed, and the body is
- * its own memory.
+ * Answers with a cached page: its headers have been printed. The body is its
+ * own memory, or slices that are read from the log or from the stored entry.
  */
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_pages.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_transfer.h"
+#include "ngx_http_eventsync_worker.h"
 
 #include "base/encode.h"
 
 
+static ngx_int_t ngx_http_eventsync_cached_whole(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_cached_slices(
+    ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_cached_events(
+    ngx_http_eventsync_transfer_t *t,
+    const ngx_http_eventsync_cached_t *cached);
+static ngx_int_t ngx_http_eventsync_cached_fill(
+    ngx_http_eventsync_transfer_t *t);
 static ngx_int_t ngx_http_eventsync_cached_range(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_cached_headers(
@@ -58,7 +70,6 @@ ngx_http_eventsync_cached_send(ngx_http_eventsync_ctx_t *ctx,
     ngx_uint_t status)
 {
     ngx_int_t                     rc;
-    ngx_buf_t                    *b;
     ngx_http_request_t           *r;
     ngx_http_eventsync_cached_t  *cached;
 
@@ -87,18 +98,140 @@ ngx_http_eventsync_cached_send(ngx_http_eventsync_ctx_t *ctx,
         ctx->events = ctx->last - ctx->first + 1;
     }
 
-    b = ngx_http_eventsync_memory_buf(r, cached->data, cached->len);
-    if (b == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    rc = ngx_http_eventsync_send(r, status, &ngx_http_eventsync_json_type, b);
+    rc = cached->data ? ngx_http_eventsync_cached_whole(ctx)
+                      : ngx_http_eventsync_cached_slices(ctx);
 
     if (rc == NGX_HTTP_RANGE_NOT_SATISFIABLE && !r->header_sent) {
         return ngx_http_eventsync_cached_range(ctx);
     }
 
     return rc;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_cached_whole(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_buf_t                    *b;
+    ngx_http_request_t           *r;
+    ngx_http_eventsync_cached_t  *cached;
+
+    r = ctx->request;
+    cached = ctx->cached->cached;
+
+    b = ngx_http_eventsync_memory_buf(r, cached->data, cached->len);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_eventsync_send(r, NGX_HTTP_OK,
+                                   &ngx_http_eventsync_json_type, b);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_cached_slices(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_request_t             *r;
+    ngx_http_eventsync_cached_t    *cached;
+    ngx_http_eventsync_transfer_t  *t;
+
+    r = ctx->request;
+    cached = ctx->cached->cached;
+
+    t = ngx_http_eventsync_transfer_create(ctx);
+    if (t == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    t->length = cached->len;
+
+    /* nginx finds several ranges in one buffer only */
+
+    r->single_range = 1;
+
+    if (cached->key.encoding != ES_ENCODING_IDENTITY) {
+        t->fill = ngx_http_eventsync_cached_fill;
+        t->repeats = 1;
+
+    } else if (ngx_http_eventsync_cached_events(t, cached) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_eventsync_transfer_send(ctx,
+                                            &ngx_http_eventsync_json_type);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_cached_events(ngx_http_eventsync_transfer_t *t,
+    const ngx_http_eventsync_cached_t *cached)
+{
+    u_char                    *p;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    static ngx_str_t  begin = ngx_string("{\"events\":[");
+
+    ctx = t->ctx;
+
+    p = ngx_pnalloc(ctx->request->pool, NGX_HTTP_EVENTSYNC_CACHED_FRAME);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    t->head = begin;
+    t->tail.data = p;
+    t->tail.len = ngx_http_eventsync_cached_end(cached, &ctx->feed, p) - p;
+
+    t->count = cached->key.last + 1 - cached->first;
+    t->last = cached->key.last;
+
+    ngx_memcpy(t->place.position.epoch, cached->key.epoch,
+               sizeof(cached->key.epoch));
+    t->place.position.sequence = cached->first - 1;
+
+    ngx_http_eventsync_transfer_range(t);
+
+    return NGX_OK;
+}
+
+
+/* reads a slice of the stored entry */
+
+static ngx_int_t
+ngx_http_eventsync_cached_fill(ngx_http_eventsync_transfer_t *t)
+{
+    size_t                        n;
+    ngx_buf_t                    *b;
+    es_encoded_key_t              key;
+    ngx_http_eventsync_ctx_t     *ctx;
+    ngx_http_eventsync_pages_t   *pages;
+    ngx_http_eventsync_cached_t  *cached;
+
+    b = t->buf;
+    ctx = t->ctx;
+    pages = ctx->worker->pages;
+    cached = ctx->cached->cached;
+
+    n = (size_t) ngx_min((off_t) t->size, t->length - t->place.body);
+
+    ngx_http_eventsync_cached_key(cached, &key);
+
+    if (ngx_http_eventsync_permit(ctx) != NGX_OK
+        || pages->kept == NULL
+        || es_encoded_part(pages->kept, &key, &cached->hash,
+                           (size_t) t->place.body, b->last, n)
+           != ES_OK)
+    {
+        ngx_http_eventsync_transfer_cut(t);
+        return NGX_ERROR;
+    }
+
+    b->last += n;
+    t->place.body += n;
+    t->closed = (t->place.body == t->length);
+
+    return NGX_OK;
 }
 
 

@@ -10,6 +10,7 @@
 #include "ngx_http_eventsync_pages.h"
 #include "ngx_http_eventsync_position.h"
 #include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_room.h"
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
 #include "ngx_http_eventsync_worker.h"
@@ -428,6 +429,7 @@ ngx_http_eventsync_pages_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
         return ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
     }
 
+    ngx_http_eventsync_cached_slim(ctx->worker->pages, lr->cached);
     ngx_http_eventsync_cached_remember(ctx->worker->pages, lr->cached);
 
     return NGX_OK;
@@ -472,6 +474,9 @@ ngx_http_eventsync_pages_kept(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed,
         return NGX_AGAIN;
     }
 
+    lr->cached->source = key.source;
+
+    ngx_http_eventsync_cached_slim(pages, lr->cached);
     ngx_http_eventsync_cached_remember(pages, lr->cached);
 
     return NGX_OK;
@@ -521,7 +526,10 @@ ngx_http_eventsync_pages_send(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_cached_send(ctx, NGX_HTTP_NOT_MODIFIED);
     }
 
-    if (ngx_http_eventsync_pages_charge(ctx) != NGX_OK) {
+    if (ngx_http_eventsync_pages_charge(ctx) != NGX_OK
+        || (lr->cached->data
+            && ngx_http_eventsync_room(ctx, lr->cached->len) != NGX_OK))
+    {
         return ngx_http_eventsync_send_problem(ctx);
     }
 

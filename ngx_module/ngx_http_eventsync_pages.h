@@ -24,6 +24,12 @@
 #define NGX_HTTP_EVENTSYNC_CACHED_TEXT     512
 #define NGX_HTTP_EVENTSYNC_CACHED_GROUP    8     /* jobs in one task */
 
+/* text around the events */
+#define NGX_HTTP_EVENTSYNC_CACHED_FRAME                                       \
+    (sizeof("{\"events\":[],\"feed\":\"\",\"epoch\":\"\",\"page\":,"          \
+            "\"first\":null,\"last\":null,\"next\":\"\"}")                    \
+     + ES_FEED_MAX + ES_EPOCH_MAX + NGX_INT64_LEN + 3 * ES_CURSOR_MAX)
+
 
 /* all that the bytes depend on, without padding */
 
@@ -64,7 +70,10 @@ struct ngx_http_eventsync_cached_s {
     u_char                            texts[NGX_HTTP_EVENTSYNC_CACHED_TEXT];
 
     size_t                            len;
-    u_char                            data[];
+    u_char                           *data;       /* NULL: each answer reads
+                                                     its slices */
+    uint64_t                          source;     /* of the stored entry */
+    uint64_t                          hash;       /* its own */
 };
 
 
@@ -154,6 +163,12 @@ ngx_http_eventsync_cached_t *ngx_http_eventsync_cached_compose(
 ngx_http_eventsync_cached_t *ngx_http_eventsync_cached_encoded(
     const ngx_http_eventsync_cached_key_t *key, const es_feed_t *feed,
     int64_t time_ms, es_str_t bytes, ngx_log_t *log);
+void ngx_http_eventsync_cached_slim(ngx_http_eventsync_pages_t *pages,
+    ngx_http_eventsync_cached_t *cached);
+void ngx_http_eventsync_cached_key(const ngx_http_eventsync_cached_t *cached,
+    es_encoded_key_t *out);
+u_char *ngx_http_eventsync_cached_end(
+    const ngx_http_eventsync_cached_t *cached, ngx_str_t *feed, u_char *p);
 void ngx_http_eventsync_cached_age(ngx_http_eventsync_cached_t *cached,
     int64_t retain_ms, ngx_uint_t bounded);
 ngx_http_eventsync_cached_t *ngx_http_eventsync_cached_find(

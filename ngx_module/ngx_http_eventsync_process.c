@@ -93,6 +93,7 @@ ngx_http_eventsync_init_store(ngx_http_eventsync_store_t *store,
 
     ngx_http_eventsync_work_init(w->works);
     ngx_http_eventsync_wake_init(w, cycle->log);
+    ngx_queue_init(&w->rooms);
 
     w->reopen.handler = ngx_http_eventsync_reopen;
     w->reopen.data = w;

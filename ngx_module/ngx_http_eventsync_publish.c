@@ -13,6 +13,7 @@
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_publish.h"
+#include "ngx_http_eventsync_room.h"
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
 #include "ngx_http_eventsync_worker.h"
@@ -23,6 +24,9 @@
 
 
 #define NGX_HTTP_EVENTSYNC_BATCH_KEPT  (1024 * 1024)
+
+/* about the bytes of an event in the answer */
+#define NGX_HTTP_EVENTSYNC_RESULT      128
 
 
 static ngx_int_t ngx_http_eventsync_publish_mode(
@@ -434,7 +438,9 @@ ngx_http_eventsync_publish_parsed(ngx_http_eventsync_ctx_t *ctx)
      */
 
     if (ngx_http_eventsync_permit(ctx) != NGX_OK
-        || ngx_http_eventsync_limit_publish(ctx, n) != NGX_OK)
+        || ngx_http_eventsync_limit_publish(ctx, n) != NGX_OK
+        || ngx_http_eventsync_room(ctx, n * NGX_HTTP_EVENTSYNC_RESULT)
+           != NGX_OK)
     {
         return ngx_http_eventsync_send_problem(ctx);
     }

@@ -15,6 +15,7 @@
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_position.h"
 #include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_room.h"
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
 #include "ngx_http_eventsync_transfer.h"
@@ -298,6 +299,10 @@ ngx_http_eventsync_snapshot_write(ngx_http_eventsync_ctx_t *ctx,
 
     if (len > NGX_HTTP_EVENTSYNC_SLICE && r == r->main) {
         return ngx_http_eventsync_snapshot_transfer(ctx, page, position, &end);
+    }
+
+    if (ngx_http_eventsync_room(ctx, len) != NGX_OK) {
+        return NGX_DECLINED;
     }
 
     b = ngx_create_temp_buf(r->pool, len);

@@ -12,6 +12,7 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_room.h"
 #include "ngx_http_eventsync_send.h"
 #include "ngx_http_eventsync_transfer.h"
 
@@ -19,7 +20,11 @@
 /* slices in one turn of the event loop */
 #define NGX_HTTP_EVENTSYNC_TRANSFER_TURN  4
 
+/* about the memory of nginx's gzip filter, and a slice */
+#define NGX_HTTP_EVENTSYNC_TRANSFER_GZIP  (512 * 1024)
 
+
+static void ngx_http_eventsync_transfer_gzip(ngx_http_eventsync_ctx_t *ctx);
 static void ngx_http_eventsync_transfer_write(ngx_http_request_t *r);
 static ngx_int_t ngx_http_eventsync_transfer_run(
     ngx_http_eventsync_transfer_t *t);
@@ -86,13 +91,52 @@ ngx_http_eventsync_transfer_send(ngx_http_eventsync_ctx_t *ctx,
     r->headers_out.content_type_len = type->len;
     r->headers_out.content_length_n = ctx->transfer->length;
 
+    ngx_http_eventsync_transfer_gzip(ctx);
+
     rc = ngx_http_eventsync_send_header(r);
+
+    if (r->headers_out.content_length_n != -1) {
+
+        /* it is not compressed */
+
+        ngx_http_eventsync_room_leave(ctx);
+    }
 
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         return rc;
     }
 
     return ngx_http_eventsync_transfer_start(ctx->transfer);
+}
+
+
+/* a compressor needs memory for as long as it waits for the client */
+
+static void
+ngx_http_eventsync_transfer_gzip(ngx_http_eventsync_ctx_t *ctx)
+{
+#if (NGX_HTTP_GZIP)
+
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (r->method == NGX_HTTP_HEAD) {
+        return;
+    }
+
+    if (!r->gzip_tested) {
+        (void) ngx_http_gzip_ok(r);
+    }
+
+    if (r->gzip_ok
+        && ngx_http_eventsync_room_take(ctx, NGX_HTTP_EVENTSYNC_TRANSFER_GZIP)
+           != NGX_OK)
+    {
+        r->gzip_ok = 0;
+    }
+
+#endif
 }
 
 

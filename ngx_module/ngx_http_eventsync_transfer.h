@@ -103,6 +103,7 @@ ngx_int_t ngx_http_eventsync_transfer_send(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t ngx_http_eventsync_transfer_start(ngx_http_eventsync_transfer_t *t);
 void ngx_http_eventsync_transfer_range(ngx_http_eventsync_transfer_t *t);
 void ngx_http_eventsync_transfer_events(ngx_http_eventsync_transfer_t *t);
+void ngx_http_eventsync_transfer_cut(ngx_http_eventsync_transfer_t *t);
 u_char *ngx_http_eventsync_transfer_part(const es_page_t *page, size_t offset,
     size_t size, u_char *p);
 

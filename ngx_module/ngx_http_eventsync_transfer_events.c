@@ -33,7 +33,6 @@ static ngx_int_t ngx_http_eventsync_transfer_read(
     ngx_http_eventsync_transfer_t *t);
 static ngx_int_t ngx_http_eventsync_transfer_page(
     ngx_http_eventsync_transfer_t *t, size_t room);
-static void ngx_http_eventsync_transfer_cut(ngx_http_eventsync_transfer_t *t);
 
 
 /* the events after t->place up to t->last, of which t->filter has t->count */
@@ -277,7 +276,7 @@ ngx_http_eventsync_transfer_part(const es_page_t *page, size_t offset,
 }
 
 
-static void
+void
 ngx_http_eventsync_transfer_cut(ngx_http_eventsync_transfer_t *t)
 {
     ngx_http_eventsync_ctx_t  *ctx;

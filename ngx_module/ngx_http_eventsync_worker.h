@@ -68,6 +68,7 @@ struct ngx_http_eventsync_worker_s {
     es_page_t                         page;
     ngx_http_eventsync_memo_t         memo[NGX_HTTP_EVENTSYNC_MEMO];
     ngx_http_eventsync_pages_t       *pages;      /* NULL: not served */
+    ngx_queue_t                       rooms;      /* of answers under way */
 
     ngx_http_eventsync_token_t       *tokens[NGX_HTTP_EVENTSYNC_TOKENS];
     ngx_http_eventsync_issued_t       issued[NGX_HTTP_EVENTSYNC_ISSUED];

@@ -215,9 +215,11 @@ es_encoded_cost(size_t size)
 }
 
 
+/* Finds the entry's bytes.  A hash that is given was verified before. */
+
 static es_rc_t
-es_encoded_find(es_encoded_pages_t *pages, MDB_txn *txn,
-    const es_encoded_key_t *key, es_buf_t *out)
+es_encoded_look(es_encoded_pages_t *pages, MDB_txn *txn,
+    const es_encoded_key_t *key, uint64_t *hash, es_str_t *bytes)
 {
     int                rc;
     uint8_t            text[ES_ENCODED_KEY_LEN];
@@ -239,12 +241,33 @@ es_encoded_find(es_encoded_pages_t *pages, MDB_txn *txn,
 
     memcpy(&head, v.mv_data, sizeof(head));
 
-    if (head.source != key->source || head.hash != es_encoded_hash(&k, &v)) {
+    if (*hash == 0) {
+        *hash = es_encoded_hash(&k, &v);
+    }
+
+    if (head.source != key->source || head.hash != *hash) {
         return ES_NOT_FOUND;
     }
 
-    return es_buf_append(out, (const char *) v.mv_data + sizeof(head),
-                         v.mv_size - sizeof(head));
+    bytes->data = (const char *) v.mv_data + sizeof(head);
+    bytes->len = v.mv_size - sizeof(head);
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_encoded_find(es_encoded_pages_t *pages, MDB_txn *txn,
+    const es_encoded_key_t *key, es_buf_t *out)
+{
+    es_rc_t   rc;
+    uint64_t  hash;
+    es_str_t  bytes;
+
+    hash = 0;
+    rc = es_encoded_look(pages, txn, key, &hash, &bytes);
+
+    return rc == ES_OK ? es_buf_append(out, bytes.data, bytes.len) : rc;
 }
 
 
@@ -268,6 +291,35 @@ es_encoded_get(es_encoded_pages_t *pages, const es_encoded_key_t *key,
     }
 
     rc = es_encoded_find(pages, txn, key, out);
+
+    es_env_read_end(pages->env, txn);
+
+    return rc;
+}
+
+
+es_rc_t
+es_encoded_part(es_encoded_pages_t *pages, const es_encoded_key_t *key,
+    uint64_t *hash, size_t offset, void *out, size_t size)
+{
+    MDB_txn   *txn;
+    es_rc_t    rc;
+    es_str_t   bytes;
+
+    rc = es_env_read_begin(pages->env, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_encoded_look(pages, txn, key, hash, &bytes);
+
+    if (rc == ES_OK && (offset > bytes.len || size > bytes.len - offset)) {
+        rc = ES_NOT_FOUND;
+    }
+
+    if (rc == ES_OK && size > 0) {
+        memcpy(out, bytes.data + offset, size);
+    }
 
     es_env_read_end(pages->env, txn);
 

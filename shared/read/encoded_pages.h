@@ -60,6 +60,16 @@ es_rc_t es_encoded_get(es_encoded_pages_t *pages, const es_encoded_key_t *key,
     es_buf_t *out);
 
 /*
+ * Copies `size` of the entry's bytes, from `offset`, to `out`.  With a `*hash`
+ * of 0 all bytes are verified, and it is set.  With that value the entry must
+ * be the same one, and is not verified again.  ES_NOT_FOUND: it is gone, is
+ * another one, or has no such part.  Does not block.
+ */
+es_rc_t es_encoded_part(es_encoded_pages_t *pages,
+    const es_encoded_key_t *key, uint64_t *hash, size_t offset, void *out,
+    size_t size);
+
+/*
  * Fills the `out` of each item with the stored bytes, or encodes the page and
  * stores it.  All items share one commit.  The call holds the writer lock
  * while it encodes, so that no two processes encode the same page.  If `pages`

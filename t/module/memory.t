@@ -22,8 +22,18 @@ my $key = $t->master_key;
 
 $t->default_conf(connections => $clients + 200,
     main => 'worker_rlimit_nofile ' . ($clients * 2 + 500) . ';',
-    location => 'client_max_body_size 16m; eventsync_snapshot on;'
-       );
+    http => 'gzip_types *;', listen => 'sndbuf=64k',
+    server => <<'CONF', location => <<'CONF');
+        location /gzip/ {
+            eventsync_poll on;
+            gzip on;
+        }
+CONF
+client_max_body_size 16m;
+            eventsync_snapshot on;
+            eventsync_pages on;
+            eventsync_catalogue on;
+CONF
 $t->run_nginx;
 
 my $worker;
@@ -35,10 +45,11 @@ sub resident {
 }
 
 # 1000 events with a subject of their own, and 4 MB in all.
+srand 4711;
 sub fill {
     my ($feed) = @_;
-    my @events = map { { subject => "s$_", data => { n => $_, x => 'x' x 3900 } } }
-        1 .. 1000;
+    my @events = map { { subject => "s$_", data => { n => $_, x => join '',
+        map { chr 97 + int rand 26 } 1 .. 3900 } } } 1 .. 1000;
     while (my @some = splice @events, 0, 250) {
         is($t->publish($feed, @some)->{status}, 201, "published to $feed");
     }
@@ -52,23 +63,29 @@ sub status {
     return $text;
 }
 
+my $epoch = $t->json_get('/v1/feeds/large', $key)->{epoch};
+
 my %of = (
     'polls' => ['events?limit=1000'],
     'polls of lines' => ['events?limit=1000', 'application/x-ndjson'],
     'polls with a filter' => ['events?limit=1000&types=test.*'],
+    'polls with gzip' => ['/gzip/feeds/large/events?limit=1000', '*/*', 'gzip'],
     'snapshots' => ['snapshot?limit=1000'],
+    'pages' => ["pages/$epoch/1"],
+    'encoded pages' => ["pages/$epoch/1", '*/*', 'br'],
 );
 
 sub request {
-    my ($path, $type) = @{ $of{ $_[0] } };
-    return ("/v1/feeds/large/$path", { authorization => "Bearer $key",
-        accept => $type // 'application/json' });
+    my ($path, $type, $encoding) = @{ $of{ $_[0] } };
+    return ($path =~ m{^/} ? $path : "/v1/feeds/large/$path", {
+        authorization => "Bearer $key", accept => $type // 'application/json',
+        $encoding ? ('accept-encoding' => $encoding) : () });
 }
 
 # An answer of each kind once, so that the events are in memory.
 for my $what (sort keys %of) {
     my $answer = $t->http(GET => request($what));
-    cmp_ok(length $answer->{body}, '>', 3_900_000, "$what: an answer is large");
+    cmp_ok(length $answer->{body}, '>', 200_000, "$what: an answer is large");
 }
 my $idle = resident();
 
@@ -78,6 +95,24 @@ for my $what (sort keys %of) {
         "$what: $clients clients have an answer");
     my $grown = resident() - $idle;
     cmp_ok($grown, '<', $bound, "$what: $grown kB for $clients clients");
+}
+
+# Answers in one piece: a partner has room for 16 MB, and beyond that its
+# requests are refused.
+my ($code) = $t->ctl({ stdin => '{"description":"' . 'd' x 260_000 . '"}' },
+    'type', 'register', 'test.large', '1.0.0');
+is($code, 0, 'a large document');
+{
+    my %statuses;
+    my @socks = map { $t->stalled('/v1/event-types/test.large/1.0.0',
+        { authorization => "Bearer $key" }) } 1 .. $clients;
+    $statuses{ status($_) }++ for @socks;
+    cmp_ok($statuses{'HTTP/1.1 200'}, '>', 50, 'documents: so many are sent');
+    is(join(' ', sort keys %statuses), 'HTTP/1.1 200 HTTP/1.1 429',
+        'documents: the others are refused');
+    my $grown = resident() - $idle;
+    cmp_ok($grown, '<', $bound > 30_000 ? $bound : 30_000,
+        "documents: $grown kB for $clients clients");
 }
 
 $t->stop_nginx;

@@ -470,8 +470,13 @@ delete $frugal[1]{'if-none-match'};
 is(join(' ', map { $t->http(GET => @frugal)->{status} } 1 .. 3), '200 200 429',
     'as one sees');
 $frugal[1]{'if-none-match'} = $answer->{headers}{etag};
-is($t->http(GET => @frugal)->{status}, 429,
-    'but nothing is made for who has no quota');
+is($t->http(GET => @frugal)->{status}, 304,
+    'who has no quota is told what the worker knows');
+$t->feed('fresh');
+$t->publish('fresh', map { { data => { text => $large } } } 1 .. 50) for 1, 2;
+my $fresh = $t->json_get('/v1/feeds/fresh', $frugal)->{epoch};
+is($t->http(GET => "/limited/feeds/fresh/pages/$fresh/1", $frugal[1])->{status},
+    429, 'but nothing is made for who has no quota');
 $t->publish('big', map { { id => "b$_", data => { n => $_, text => $large } } }
     101 .. 110);
 $answer = get("/v1/feeds/big/pages/$big/head");

@@ -46,6 +46,7 @@ http {
             eventsync_publish on;
             eventsync_backfill on;
             eventsync_snapshot on;
+            eventsync_pages on;
         }
 
         location /gzip/ {
@@ -264,6 +265,66 @@ $latest{ (/"subject":"([^"]+)"/)[0] } = $_ for @lines;
 }
 
 ###############################################################################
+# pages
+
+# Text that hardly becomes shorter, so that encoded pages are large too.
+$t->feed('noise');
+{
+    srand 4711;
+    for my $commit (1 .. 4) {
+        $t->publish('noise', map { { data => { x => join '',
+            map { chr 97 + int rand 26 } 1 .. 3000 } } } 1 .. 50);
+    }
+}
+my @noise = split /\n/, get('/v1/feeds/noise/backfill')->{body};
+pop @noise;
+my ($noisy) = $noise[0] =~ /"cursor":"([^-]+)-/;
+my $pages = "/v1/feeds/noise/pages/$noisy";
+my $page = '{"events":[' . join(',', @noise[0 .. 99]) . '],"feed":"noise",'
+    . qq("epoch":"$noisy","page":1,"first":"$noisy-1","last":"$noisy-100",)
+    . qq("next":"$noisy-100"});
+{
+    my $answer = get("$pages/1");
+    ok($answer->{body} eq $page, 'page: the bytes');
+    is($answer->{headers}{'content-length'}, length $page,
+        'page: their number');
+    ok(trickle(stalled("$pages/1")) eq $page, 'page: read slowly');
+    is(get("$pages/1", 'if-none-match' => $answer->{headers}{etag})->{status},
+        304, 'page: not modified');
+    is(get("$pages/1", 'if-none-match' => '"x"')->{headers}{etag},
+        $answer->{headers}{etag}, 'page: the same ETag');
+
+    for my $range ([0, 9], [70_000, 140_000], [300_000, length($page) - 1]) {
+        my ($from, $to) = @$range;
+        my $part = get("$pages/1", range => "bytes=$from-$to");
+        is($part->{status}, 206, "page: range from $from");
+        ok($part->{body} eq substr($page, $from, $to - $from + 1),
+            "page: range from $from: the bytes");
+        my $text = trickle(stalled("$pages/1", range => "bytes=$from-$to"));
+        ok($text eq $part->{body}, "page: range from $from, read slowly");
+    }
+    is(get("$pages/1", range => 'bytes=0-9,20-29')->{status}, 200,
+        'page: several ranges are not served');
+    is(get("$pages/1", range => 'bytes=999999999-')->{status}, 416,
+        'page: none of it');
+
+    $t->publish('noise', map { { data => { x => 'y' x 3000 } } } 1 .. 50);
+    my $head = get("$pages/head")->{body};
+    is(scalar(() = $head =~ /"specversion"/g), 50, 'a large head');
+    ok(trickle(stalled("$pages/head")) eq $head, 'a large head, read slowly');
+
+    for my $encoding (qw(gzip br zstd)) {
+        my $encoded = get("$pages/1", 'accept-encoding' => $encoding);
+        is($encoded->{headers}{'content-encoding'}, $encoding, "page, $encoding");
+        cmp_ok(length $encoded->{body}, '>', 150_000, 'which is large');
+        is(get("$pages/1", 'accept-encoding' => $encoding)->{headers}{etag},
+            $encoded->{headers}{etag}, 'and has the same ETag again');
+        ok(trickle(stalled("$pages/1", 'accept-encoding' => $encoding))
+            eq $encoded->{body}, 'and is the same when read slowly');
+    }
+}
+
+###############################################################################
 # what overtakes an answer cuts it
 
 # The answer is cut: what came is the beginning of the right one.
@@ -301,6 +362,22 @@ for my $cut (sort keys %cuts) {
     my ($of) = $right{events} =~ /"cursor":"([^-]+)-/;
     $cuts{$cut}->($feed, $of, $id);
     cut("$cut, $_", $sock{$_}, $right{$_}) for sort keys %paths;
+}
+
+# A page, and a stored one, which is deleted some seconds later.
+{
+    my $metas = sub {
+        substr $t->read_file($t->store . '/pages/data.mdb'), 0, 8192 };
+    my (%right, %sock);
+    for my $encoding ('identity', 'br') {
+        my @of = ("$pages/2", 'accept-encoding' => $encoding);
+        $right{$encoding} = get(@of)->{body};
+        $sock{$encoding} = stalled(@of);
+    }
+    my $before = $metas->();
+    $t->ctl_ok('feed', 'trim', 'noise', "--before=$noisy-199");
+    ok(wait_for(sub { $metas->() ne $before }, 20), 'stored pages are deleted');
+    cut("trim, page, $_", $sock{$_}, $right{$_}) for sort keys %sock;
 }
 
 # What retention trims before the place of the answer does not matter.
