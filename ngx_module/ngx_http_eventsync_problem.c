@@ -467,13 +467,16 @@ ngx_http_eventsync_problem_body(ngx_http_request_t *r,
 
     type = &ngx_http_eventsync_problems[problem->type];
 
-    /* a detail may quote the request: its bytes may be invalid UTF-8 */
+    /*
+     * a detail may quote the request: its bytes may be invalid UTF-8, or
+     * control a terminal
+     */
 
     for (p = problem->detail.data;
          p < problem->detail.data + problem->detail.len;
          p++)
     {
-        if (*p >= 0x80) {
+        if (*p > '~') {
             *p = '?';
         }
     }

@@ -276,7 +276,7 @@ ngx_http_eventsync_parameter(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *name)
     len = ngx_min(name->len, NGX_HTTP_EVENTSYNC_QUOTED);
 
     for (i = 0; i < len; i++) {
-        text[i] = (name->data[i] < 0x80) ? name->data[i] : '?';
+        text[i] = (name->data[i] <= '~') ? name->data[i] : '?';
     }
 
     value.data = escaped;
