@@ -378,7 +378,12 @@ ngx_http_eventsync_small_body(ngx_http_request_t *r, es_str_t *body)
     body->data = (char *) p;
 
     for (cl = in; cl; cl = cl->next) {
-        p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
+
+        /* the last buffer of a body in chunks may have no memory */
+
+        if (cl->buf->last > cl->buf->pos) {
+            p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
+        }
     }
 
     return NGX_OK;
