@@ -63,8 +63,8 @@ static ngx_str_t  ngx_http_eventsync_request_headers =
 /* response headers, except those that a page may always read */
 
 static ngx_str_t  ngx_http_eventsync_response_headers =
-    ngx_string("Accept-Encoding, Allow, Content-Range, Deprecation, ETag, "
-               "Eventsync-Bytes, Eventsync-Events, Eventsync-Events-Max, "
+    ngx_string("Accept-Encoding, Accept-Ranges, Allow, Content-Range, "
+               "Deprecation, ETag, Eventsync-Bytes, Eventsync-Events, Eventsync-Events-Max, "
                "Eventsync-From, Eventsync-Has-More, Eventsync-Next, "
                "Eventsync-To, Eventsync-Undelivered, Link, Location, "
                "RateLimit, RateLimit-Policy, Retry-After, Sunset, "
