@@ -12,7 +12,8 @@
 #   make check-debian   both README commands in fresh trees of Debian 12 and 13;
 #                    DEBIAN="smoke trixie" for less
 #   make bench-deps  install wrk and nchan, and build the programs of bench/run
-#   make fuzz        fuzz the parsers, FUZZ_TIME=60 seconds each, with clang
+#   make fuzz        fuzz the parsers with clang, and requests to a worker,
+#                    FUZZ_TIME=60 seconds each
 #   make lint        clang-tidy and cppcheck
 #   make install     DESTDIR and PREFIX as usual
 
@@ -86,8 +87,8 @@ LINT_FLAGS  = -std=gnu11 -D_GNU_SOURCE -Ishared -Ishared/include
 MODULE_SRC := $(wildcard ngx_module/*.c)
 
 .PHONY: all lib tools units bench module demo deps test check check-asan \
-        check-debian check-long fuzz fuzz-deps bench-deps verifier readers \
-        lint install clean
+        check-debian check-long asan-nginx fuzz fuzz-parsers fuzz-requests \
+        fuzz-deps bench-deps verifier readers lint install clean
 
 all: tools units module
 
@@ -163,14 +164,24 @@ check-debian:
 
 # nginx is built with the sanitizers as well, from unpatched sources, so that
 # they cover the whole process from its start.
-check-asan: deps
-	sh t/nginx-source.sh $(abspath $(ASAN_BUILD))/nginx-plain
+check-asan: asan-nginx
 	$(MAKE) $(PARALLEL) $(ASAN) all verifier readers
 	$(MAKE) $(ASAN) check
 
+asan-nginx: deps
+	sh t/nginx-source.sh $(abspath $(ASAN_BUILD))/nginx-plain
+
 # Fuzzes each target for FUZZ_TIME seconds from its corpus.  An input that finds
-# a fault is left in $(FUZZ_BUILD); copy it to t/fuzz/corpus/ after the repair.
-fuzz: fuzz-deps
+# a fault is left in $(FUZZ_BUILD), a request in $(ASAN_BUILD); copy it to
+# t/fuzz/corpus/ after the repair.
+fuzz: fuzz-parsers fuzz-requests
+
+fuzz-requests: asan-nginx
+	$(MAKE) $(PARALLEL) $(ASAN) tools module
+	ES_FUZZ_SEED=$${ES_FUZZ_SEED:-$$(date +%s)} ES_FUZZ_TIME=$(FUZZ_TIME) \
+	    $(MAKE) $(ASAN) check TESTS="-v t/module/fuzz_requests.t"
+
+fuzz-parsers: fuzz-deps
 	$(MAKE) $(PARALLEL) $(FUZZERS)
 	set -e; for target in $(FUZZERS); do \
 	    name=$$(basename $$target); mkdir -p $$target.corpus; \
