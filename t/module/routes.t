@@ -123,6 +123,11 @@ for my $route (@routes) {
     isnt($ask->("/poor$path", $poor)->{status}, 429, "$name: it is free")
         if $limit eq 'FREE';
 
+    is($t->http($route->{method}, "/v1$path", { %{ bearer($good) },
+        'content-type' => 'text/plain', 'content-encoding' => 'zip' }, '{')
+        ->{status}, $ask->("/v1$path", $good)->{status}, "$name: a body is ignored")
+        if $route->{method} =~ /GET|DELETE/;
+
     my $wrong = $t->http(BREW => "/v1$path", bearer($good));
     is($wrong->{status}, 405, "$name: other methods are refused");
 }
