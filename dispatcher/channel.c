@@ -94,6 +94,50 @@ esd_channel_kick(esd_channel_t *channel)
 }
 
 
+/*
+ * Bytes that come while no request is under way would be taken for the answer
+ * to the next one.  They are dropped, and libcurl finds the connection closed.
+ * Versions before 8.0 do not check that themselves.
+ */
+
+static void
+esd_socket_idle(const esd_watch_t *watch)
+{
+    char  late[4096];
+
+    if (watch->single
+        && recv(watch->io.fd, late, sizeof(late), MSG_DONTWAIT) > 0)
+    {
+        (void) shutdown(watch->io.fd, SHUT_RDWR);
+
+        while (recv(watch->io.fd, late, sizeof(late), MSG_DONTWAIT) > 0) {
+            /* void */
+        }
+    }
+}
+
+
+void
+esd_socket_single(esd_dispatcher_t *d, CURL *easy)
+{
+    long           version;
+    curl_socket_t  fd;
+
+    version = CURL_HTTP_VERSION_NONE;
+    fd = CURL_SOCKET_BAD;
+    (void) curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
+    (void) curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
+
+    if (version != CURL_HTTP_VERSION_2_0
+        && fd >= 0
+        && (size_t) fd < d->channels.nwatches
+        && d->channels.watches[fd] != NULL)
+    {
+        d->channels.watches[fd]->single = true;
+    }
+}
+
+
 static void
 esd_channel_on_io(struct ev_loop *ev, ev_io *io, int revents)
 {
@@ -106,6 +150,7 @@ esd_channel_on_io(struct ev_loop *ev, ev_io *io, int revents)
        next uses the connection. */
 
     if (watch->wanted == 0) {
+        esd_socket_idle(watch);
         ev_io_stop(ev, io);
         return;
     }
@@ -334,6 +379,7 @@ esd_socket_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
 
     d->channels.sockets += !watch->ours;
     watch->ours = true;
+    watch->single = false;
 
     return fd;
 }

@@ -24,6 +24,7 @@ typedef struct {
     ev_io          io;
     esd_channel_t *channel;    /* that watches it */
     int            wanted;           /* what libcurl watches; 0: nothing */
+    bool           single;     /* carries one request at a time */
     bool           ours;       /* only esd_socket_close() closes it */
 } esd_watch_t;
 
@@ -80,6 +81,9 @@ void esd_channel_busy(esd_channel_t *channel);
 curl_socket_t esd_socket_open(void *ctx, curlsocktype purpose,
     struct curl_sockaddr *addr);
 int esd_socket_close(void *ctx, curl_socket_t fd);
+/* A request has ended.  If its connection carries one request at a time, bytes
+   that come before the next request end the connection. */
+void esd_socket_single(esd_dispatcher_t *d, CURL *easy);
 /* False: no descriptor is available, which may be why an attempt failed. */
 bool esd_descriptors_spare(esd_dispatcher_t *d);
 /* No memory or descriptor was available for `what`: nothing is sent for a

@@ -457,6 +457,7 @@ static void
 esd_send_over(esd_send_t *send, CURLcode result)
 {
     if (!esd_send_again(send, result)) {
+        esd_socket_single(send->d, send->easy);
         send->ended(send, result);
     }
 }
