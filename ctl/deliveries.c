@@ -193,7 +193,7 @@ ctl_print_attempt(void *ctx, const es_attempt_t *a)
     if (a->flags & ES_ATTEMPT_TEST) {
         (void) printf("%s %s request=%" PRIu64, time, name, a->sequence);
 
-    } else if (a->flags & ES_ATTEMPT_FETCH) {
+    } else if (a->flags & (ES_ATTEMPT_FETCH | ES_ATTEMPT_CHECK)) {
         (void) printf("%s %s", time, name);
 
     } else {
@@ -201,7 +201,8 @@ ctl_print_attempt(void *ctx, const es_attempt_t *a)
                       a->sequence);
     }
 
-    kind = a->flags & (ES_ATTEMPT_TEST | ES_ATTEMPT_NUDGE | ES_ATTEMPT_FETCH)
+    kind = a->flags & (ES_ATTEMPT_TEST | ES_ATTEMPT_NUDGE | ES_ATTEMPT_FETCH
+                       | ES_ATTEMPT_CHECK)
            ? es_report_kind(a) : "";
 
     (void) printf(" attempt=%u status=%d class=%s latency_us=%u reused=%u"

@@ -5,6 +5,7 @@
  * feed from a test event and a nudge.
  */
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "base/json.h"
@@ -108,6 +109,38 @@ ctl_event_is_test(es_str_t text)
            && shown[CTL_TYPE].len > 0
            && shown[CTL_SEQUENCE].len == 0
            && shown[CTL_CURSOR].len == 0;
+}
+
+
+char *
+ctl_event_challenge(es_str_t text)
+{
+    char        *challenge;
+    json_t      *event;
+    es_str_t     shown[CTL_SHOWN] = { { NULL, 0 } };
+    const char  *value;
+
+    if (ctl_event_members(text, shown) != ES_OK
+        || !es_str_eq(shown[CTL_SOURCE], es_lit("/eventsync"))
+        || !es_str_eq(shown[CTL_TYPE], es_lit("eventsync.challenge"))
+        || shown[CTL_SEQUENCE].len > 0)
+    {
+        return NULL;
+    }
+
+    event = json_loadb(text.data, text.len, 0, NULL);
+    value = json_string_value(json_object_get(json_object_get(event, "data"),
+                                              "challenge"));
+
+    /* it is repeated within JSON */
+
+    challenge = value != NULL
+                && strspn(value, "abcdefghijklmnopqrstuvwxyz234567")
+                   == strlen(value)
+                ? strdup(value) : NULL;
+    json_decref(event);
+
+    return challenge;
 }
 
 

@@ -27,6 +27,10 @@ es_rc_t ctl_event_parse(es_str_t text, ctl_event_t *event);
 /* A test event belongs to no feed; a receiver only acknowledges it. */
 bool ctl_event_is_test(es_str_t text);
 
+/* The text to repeat if the event is a challenge, which asks whether the
+   receiver agrees to be sent events; a new string, or NULL. */
+char *ctl_event_challenge(es_str_t text);
+
 /* A nudge announces that `feed` has events to poll. */
 bool ctl_event_is_nudge(es_str_t text, char feed[ES_FEED_MAX + 1]);
 

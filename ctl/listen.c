@@ -38,6 +38,7 @@ typedef struct {
     unsigned         fail_percent; /* to refuse, with `fail_status` */
     unsigned         fail_status;
     uint32_t         poll_every_ms; /* 0: only to heal gaps */
+    char            *challenge;    /* to repeat, or NULL */
     uint64_t         unsigned_n;   /* requests with invalid headers or
                                       signatures */
 } ctl_listen_t;
@@ -58,6 +59,8 @@ typedef struct {
 /* One request while its body is received. */
 typedef struct {
     es_buf_t  body;
+    es_buf_t  answer;      /* a body, or empty */
+    unsigned  wait_s;      /* of Retry-After; 0: none */
     bool      too_large;
 } ctl_listen_request_t;
 
@@ -170,6 +173,13 @@ ctl_listen_event(ctl_listen_t *l, es_str_t text, bool fails)
         return l->fail_status;
     }
 
+    l->challenge = ctl_event_challenge(text);
+
+    if (l->challenge != NULL) {
+        (void) printf("challenge\n");
+        return MHD_HTTP_OK;
+    }
+
     if (ctl_event_is_test(text)) {
         (void) printf("%s\n", fails ? "refused   a test event" : "test");
         return fails ? l->fail_status : MHD_HTTP_NO_CONTENT;
@@ -228,13 +238,13 @@ ctl_listen_batch(ctl_listen_t *l, es_str_t text, bool fails)
 
 static unsigned
 ctl_listen_take(ctl_listen_t *l, struct MHD_Connection *connection,
-    const es_buf_t *body, unsigned *wait_s)
+    ctl_listen_request_t *request)
 {
     es_str_t  text;
     unsigned  status;
 
-    text.data = body->data ? body->data : "";
-    text.len = body->len;
+    text.data = request->body.data ? request->body.data : "";
+    text.len = request->body.len;
 
     (void) pthread_mutex_lock(&l->lock);
 
@@ -247,8 +257,18 @@ ctl_listen_take(ctl_listen_t *l, struct MHD_Connection *connection,
         (void) fflush(stdout);
     }
 
-    *wait_s = status == MHD_HTTP_SERVICE_UNAVAILABLE
-              ? ctl_receiver_wait_s(&l->receiver) : 0;
+    if (l->challenge != NULL
+        && es_buf_printf(&request->answer, "{\"challenge\":\"%s\"}",
+                         l->challenge) != ES_OK)
+    {
+        status = MHD_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    free(l->challenge);
+    l->challenge = NULL;
+
+    request->wait_s = status == MHD_HTTP_SERVICE_UNAVAILABLE
+                      ? ctl_receiver_wait_s(&l->receiver) : 0;
 
     (void) pthread_mutex_unlock(&l->lock);
 
@@ -256,25 +276,38 @@ ctl_listen_take(ctl_listen_t *l, struct MHD_Connection *connection,
 }
 
 
-/* With `wait_s` the answer has a Retry-After. */
+/* `sender` is NULL, or the one that the answer allows. */
 
 static enum MHD_Result
 ctl_listen_answer(struct MHD_Connection *connection, unsigned status,
-    unsigned wait_s)
+    ctl_listen_request_t *request, const char *sender)
 {
     char                  text[16];
     enum MHD_Result       rc;
     struct MHD_Response  *response;
 
-    response = MHD_create_response_from_buffer(0, NULL,
-                                               MHD_RESPMEM_PERSISTENT);
+    response = MHD_create_response_from_buffer(request->answer.len,
+                                               request->answer.data,
+                                               MHD_RESPMEM_MUST_COPY);
     if (response == NULL) {
         return MHD_NO;
     }
 
-    if (wait_s > 0) {
-        (void) snprintf(text, sizeof(text), "%u", wait_s);
+    if (request->wait_s > 0) {
+        (void) snprintf(text, sizeof(text), "%u", request->wait_s);
         (void) MHD_add_response_header(response, "Retry-After", text);
+    }
+
+    if (request->answer.len > 0) {
+        (void) MHD_add_response_header(response, "Content-Type",
+                                       "application/json");
+    }
+
+    if (sender != NULL) {
+        (void) MHD_add_response_header(response, "Allow", "POST");
+        (void) MHD_add_response_header(response, "WebHook-Allowed-Origin",
+                                       sender);
+        (void) MHD_add_response_header(response, "WebHook-Allowed-Rate", "*");
     }
 
     rc = MHD_queue_response(connection, status, response);
@@ -284,12 +317,35 @@ ctl_listen_answer(struct MHD_Connection *connection, unsigned status,
 }
 
 
+/* Agrees to the handshake of a sender, which the person who started "listen"
+   wants to hear. */
+
+static enum MHD_Result
+ctl_listen_handshake(struct MHD_Connection *connection,
+    ctl_listen_request_t *request)
+{
+    es_str_t  sender;
+
+    sender = ctl_listen_header(connection, "WebHook-Request-Origin");
+
+    if (sender.len == 0) {
+        return ctl_listen_answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+                                 request, NULL);
+    }
+
+    (void) printf("handshake %s\n", sender.data);
+    (void) fflush(stdout);
+
+    return ctl_listen_answer(connection, MHD_HTTP_NO_CONTENT, request,
+                             sender.data);
+}
+
+
 static enum MHD_Result
 ctl_listen_request(void *ctx, struct MHD_Connection *connection,
     const char *url, const char *method, const char *version, const char *data,
     size_t *size, void **context)
 {
-    unsigned               status, wait_s;
     ctl_listen_request_t  *request;
 
     (void) url;
@@ -315,17 +371,23 @@ ctl_listen_request(void *ctx, struct MHD_Connection *connection,
         return MHD_YES;
     }
 
+    if (strcmp(method, "OPTIONS") == 0) {
+        return ctl_listen_handshake(connection, request);
+    }
+
     if (strcmp(method, "POST") != 0) {
-        return ctl_listen_answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, 0);
+        return ctl_listen_answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+                                 request, NULL);
     }
 
     if (request->too_large) {
-        return ctl_listen_answer(connection, MHD_HTTP_CONTENT_TOO_LARGE, 0);
+        return ctl_listen_answer(connection, MHD_HTTP_CONTENT_TOO_LARGE,
+                                 request, NULL);
     }
 
-    status = ctl_listen_take(ctx, connection, &request->body, &wait_s);
-
-    return ctl_listen_answer(connection, status, wait_s);
+    return ctl_listen_answer(connection,
+                             ctl_listen_take(ctx, connection, request),
+                             request, NULL);
 }
 
 
@@ -341,6 +403,7 @@ ctl_listen_done(void *ctx, struct MHD_Connection *connection, void **context,
 
     if (request != NULL) {
         es_buf_free(&request->body);
+        es_buf_free(&request->answer);
         free(request);
     }
 }

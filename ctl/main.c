@@ -138,6 +138,10 @@ static const ctl_command_t  ctl_commands[] = {
     { "endpoint test", ctl_endpoint_test, ES_KIND_ENDPOINT,
       "NAME [--type=T] [--data=JSON]",
       "send a test event and print its outcome" },
+    { "endpoint verify", ctl_endpoint_verify, ES_KIND_ENDPOINT,
+      "NAME [--accept]",
+      "check at once whether an unverified endpoint agrees to be sent events, "
+      "or take it as agreed" },
     { "endpoint simulate", ctl_endpoint_simulate, ES_KIND_ENDPOINT,
       "NAME --failure=status|delay|reset|truncate|tls|duplicate|reorder|drop|"
       "none [--status=503] [--delay=5s] [--percent=100] [--for=10m]",

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "checkpoint/checkpoint.h"
+#include "delivery/verification.h"
 #include "object.h"
 #include "registry/endpoint_members.h"
 #include "registry/object.h"
@@ -104,6 +105,32 @@ ctl_object_change(ctl_t *ctl, es_kind_t kind, const char *name, json_t *object)
 }
 
 
+/* Adds what the dispatcher knows of the agreement of an endpoint. */
+
+static void
+ctl_object_verification(ctl_t *ctl, json_t *object)
+{
+    uint32_t            number;
+    es_verification_t   verification;
+
+    number = (uint32_t) json_integer_value(json_object_get(object, "number"));
+
+    if (es_delivery_verification(ctl->store, number, &verification) == ES_OK) {
+        (void) json_object_set_new(object, "verification",
+                                   es_verification_report(&verification));
+    }
+}
+
+
+static bool
+ctl_object_unverified(json_t *object)
+{
+    return json_is_false(json_object_get(json_object_get(object,
+                                                         "verification"),
+                                         "verified"));
+}
+
+
 /* Prints one record: its JSON with the name, or its name and some members. */
 
 static int
@@ -137,6 +164,10 @@ ctl_object_print(ctl_t *ctl, es_kind_t kind, const char *name, bool as_json)
                         es_kind_name(kind), name);
     }
 
+    if (kind == ES_KIND_ENDPOINT) {
+        ctl_object_verification(ctl, json);
+    }
+
     if (as_json) {
         ok = ctl_print_named("name", name, json);
         json_decref(json);
@@ -154,7 +185,7 @@ ctl_object_print(ctl_t *ctl, es_kind_t kind, const char *name, bool as_json)
         free(text);
     }
 
-    (void) putchar('\n');
+    (void) puts(ctl_object_unverified(json) ? " unverified" : "");
     json_decref(json);
 
     return CTL_OK;
@@ -187,7 +218,8 @@ ctl_object_show(ctl_t *ctl, int argc, char **argv)
 {
     int  rc;
 
-    rc = ctl_begin(ctl, &argc, argv, 1, 1, NULL, 0);
+    rc = ctl_begin(ctl, &argc, argv, 1, 1, NULL,
+                   ctl->kind == ES_KIND_ENDPOINT ? ES_STORE_DELIVERY_READ : 0);
 
     return rc == CTL_OK
            ? ctl_object_print(ctl, (es_kind_t) ctl->kind, argv[0], true) : rc;

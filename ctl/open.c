@@ -109,7 +109,8 @@ ctl_begin_list(ctl_t *ctl, int *argc, char **argv, bool *as_json)
         { NULL, false, NULL }
     };
 
-    rc = ctl_begin(ctl, argc, argv, 0, 0, options, 0);
+    rc = ctl_begin(ctl, argc, argv, 0, 0, options,
+                   ctl->kind == ES_KIND_ENDPOINT ? ES_STORE_DELIVERY_READ : 0);
     *as_json = json != NULL;
 
     return rc;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Requests to the dispatcher: replay, resend, redrive and test events.
+ * Requests to the dispatcher: replay, resend, redrive, test events and
+ * verification.
  *
  * A request is a record in the store, which the dispatcher takes when it next
  * wakes.  The command waits a moment for that, so that its user sees a refusal;
@@ -208,6 +209,40 @@ ctl_endpoint_redrive(ctl_t *ctl, int argc, char **argv)
     }
 
     return rc == CTL_OK ? ctl_request_add(ctl, &request, &taken) : rc;
+}
+
+
+/* The dispatcher logs the user who accepts. */
+
+int
+ctl_endpoint_verify(ctl_t *ctl, int argc, char **argv)
+{
+    int                   rc, n;
+    bool                  taken;
+    const char           *accept = NULL;
+    es_control_request_t  request = { .kind = ES_CONTROL_VERIFY };
+
+    const ctl_option_t  options[] = {
+        { "accept", true, &accept },
+        { NULL, false, NULL }
+    };
+
+    rc = ctl_args(ctl, &argc, argv, 1, 1, options);
+
+    if (rc == CTL_OK) {
+        rc = ctl_request_endpoint(ctl, argv[0], &request);
+    }
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    n = snprintf(request.event, sizeof(request.event), "uid %u",
+                 (unsigned) getuid());
+    request.event_len = (size_t) n;
+    request.sequence = accept != NULL;
+
+    return ctl_request_add(ctl, &request, &taken);
 }
 
 

@@ -29,7 +29,7 @@ esd_bearer_attach(esd_send_t *send)
 {
     send->auth.len = 0;
 
-    if (send->kind == ESD_SEND_TOKEN || send->target->token.line.len == 0) {
+    if (!esd_send_trusts(send) || send->target->token.line.len == 0) {
         return ES_OK;
     }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Requests of operators: replay, resend and redrive.  Skip is in skip.c; cancel
- * and discard are in clearing.c.
+ * Requests of operators: replay, resend and redrive.  Skip is in skip.c, cancel
+ * and discard are in clearing.c, and verify is in verification.c.
  *
  * The number of the last request is written in the same commit as the effect of
  * the request, so that each request takes effect once.
@@ -12,6 +12,7 @@
 
 #include "base/base.h"
 #include "delivery/delivery.h"
+#include "delivery/verification.h"
 #include "registry/control_request.h"
 #include "registry/registry.h"
 #include "store/txn.h"
@@ -30,6 +31,7 @@
 #include "target.h"
 #include "test_event.h"
 #include "types.h"
+#include "verification.h"
 #include "waiting.h"
 
 #define ESD_REDRIVE_MAX   500      /* untried events at once */
@@ -181,49 +183,41 @@ esd_resend(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 
 
 static void
-esd_control_run(esd_dispatcher_t *d, es_txn_t *txn,
+esd_control_redrive(esd_dispatcher_t *d, esd_target_t *target,
     const es_control_request_t *request)
 {
-    esd_lane_t    *lane;
-    esd_target_t  *target;
+    esd_log_line(ESD_LOG_INFO, "endpoint %s: dead letters are tried again",
+                 target->name);
+    target->redrive_ms = request->time_ms;
 
-    target = request->endpoint < d->ntargets ? d->targets[request->endpoint]
-                                             : NULL;
-    if (target == NULL) {
-        esd_clearing_reply(d, request, "", ES_NOT_FOUND, 0,
-                           "the endpoint was removed");
-        return;
+    /* dead letters of the current commits are visible only afterwards */
+
+    target->redrive_commits = d->recorder.commits + 2;
+    esd_must(d, es_changeset_redrive(d->recorder.filling, target->number,
+                                     target->redrive_ms));
+}
+
+
+static void
+esd_control_test(esd_dispatcher_t *d, esd_target_t *target,
+    const es_control_request_t *request)
+{
+    if (target->unverified) {
+        esd_clearing_reply(d, request, "", ES_CONFLICT, 0,
+                           ES_UNVERIFIED_DETAIL);
     }
 
-    if (request->kind == ES_CONTROL_SKIP) {
-        esd_skip(d, txn, target, request);
-        return;
-    }
+    esd_test_event_send(d, target, request);
+}
 
-    if (request->kind == ES_CONTROL_CANCEL
-        || request->kind == ES_CONTROL_DISCARD)
-    {
-        esd_clearing_begin(d, target, request);
-        return;
-    }
 
-    if (request->kind == ES_CONTROL_REDRIVE) {
-        esd_log_line(ESD_LOG_INFO, "endpoint %s: dead letters are tried again",
-                     target->name);
-        target->redrive_ms = request->time_ms;
+/* Replay and resend. */
 
-        /* dead letters of the current commits are visible only afterwards */
-
-        target->redrive_commits = d->recorder.commits + 2;
-        esd_must(d, es_changeset_redrive(d->recorder.filling, target->number,
-                                         target->redrive_ms));
-        return;
-    }
-
-    if (request->kind == ES_CONTROL_TEST) {
-        esd_test_event_send(d, target, request);
-        return;
-    }
+static void
+esd_control_lane(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
+    const es_control_request_t *request)
+{
+    esd_lane_t  *lane;
 
     lane = esd_lane_find(d, target, request->feed);
 
@@ -248,6 +242,51 @@ esd_control_run(esd_dispatcher_t *d, es_txn_t *txn,
     }
 
     esd_ready_lane(d, lane);
+}
+
+
+static void
+esd_control_run(esd_dispatcher_t *d, es_txn_t *txn,
+    const es_control_request_t *request)
+{
+    esd_target_t  *target;
+
+    target = request->endpoint < d->ntargets ? d->targets[request->endpoint]
+                                             : NULL;
+    if (target == NULL) {
+        esd_clearing_reply(d, request, "", ES_NOT_FOUND, 0,
+                           "the endpoint was removed");
+        return;
+    }
+
+    switch (request->kind) {
+
+    case ES_CONTROL_REPLAY:
+    case ES_CONTROL_RESEND:
+        esd_control_lane(d, txn, target, request);
+        break;
+
+    case ES_CONTROL_REDRIVE:
+        esd_control_redrive(d, target, request);
+        break;
+
+    case ES_CONTROL_TEST:
+        esd_control_test(d, target, request);
+        break;
+
+    case ES_CONTROL_SKIP:
+        esd_skip(d, txn, target, request);
+        break;
+
+    case ES_CONTROL_CANCEL:
+    case ES_CONTROL_DISCARD:
+        esd_clearing_begin(d, target, request);
+        break;
+
+    case ES_CONTROL_VERIFY:
+        esd_verification_request(d, target, request);
+        break;
+    }
 }
 
 

@@ -27,6 +27,7 @@
 #include "clearing.h"
 #include "control.h"
 #include "dispatcher.h"
+#include "host.h"
 #include "interfaces.h"
 #include "janitor.h"
 #include "loader.h"
@@ -118,6 +119,8 @@ esd_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
     esd_ack_tick(d);
     esd_targets_tick(d);
     esd_control_tick(d);
+    esd_hosts_tick(d);
+    d->verify = true;
     esd_stall_all(d);
     esd_select_due(d);
 

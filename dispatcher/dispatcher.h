@@ -53,6 +53,8 @@
  *     ack.c                takes over what consumers acknowledged by polling
  *     nudge.c              sends one event that says "poll from here"
  *     test_event.c         test events
+ *     verification.c       checks whether endpoints agree to be sent events
+ *     challenge.c          the two requests of such a check
  *     simulate.c           simulated failures
  *     schedule.c           the time of the next attempt
  *     signing.c            Ed25519 signatures, in threads
@@ -125,6 +127,9 @@ struct esd_dispatcher {
     bool                   reload;     /* even without a change */
     bool                   locked;     /* a secret lacks its key */
     int64_t                reload_us;  /* monotonic: no such load before */
+    bool                   verify;     /* a check may be due, see
+                                          verification.c */
+    unsigned               nunverified;    /* endpoints */
     bool                   unjoined;   /* a lane could not start */
     uint64_t               refreshes;
     uint64_t               syncs;

@@ -32,12 +32,14 @@
 #define ESD_HOSTS_SCANNED  16          /* hosts examined in a turn */
 #define ESD_HOST_WAKE      8           /* callers of one host woken in a turn */
 #define ESD_HOST_SAY_US    60000000    /* between two lines of the log */
+#define ESD_HOST_KEPT_US   900000000   /* after its pause */
 
 
 void
 esd_hosts_init(esd_dispatcher_t *d)
 {
     TAILQ_INIT(&d->hosts.open);
+    TAILQ_INIT(&d->hosts.kept);
 }
 
 
@@ -363,4 +365,56 @@ esd_host_release(esd_send_t *send)
     host->in_flight--;
     esd_host_sort(send->d, host);
     esd_host_leave(send->d, host);
+}
+
+
+void
+esd_host_keep(esd_dispatcher_t *d, esd_host_t *host)
+{
+    if (!host->kept) {
+        host->kept = true;
+        host->users++;
+        TAILQ_INSERT_TAIL(&d->hosts.kept, host, in_kept);
+    }
+}
+
+
+static void
+esd_host_unkeep(esd_dispatcher_t *d, esd_host_t *host)
+{
+    host->kept = false;
+    TAILQ_REMOVE(&d->hosts.kept, host, in_kept);
+    esd_host_leave(d, host);
+}
+
+
+/* A host is forgotten some time after a check of it may begin again. */
+
+void
+esd_hosts_tick(esd_dispatcher_t *d)
+{
+    int64_t      now_us;
+    esd_host_t  *host, *next;
+
+    now_us = es_clock_mono_us();
+
+    for (host = TAILQ_FIRST(&d->hosts.kept); host != NULL; host = next) {
+        next = TAILQ_NEXT(host, in_kept);
+
+        if (now_us - host->check_us > ESD_HOST_KEPT_US) {
+            host->failed_checks = 0;
+            esd_host_unkeep(d, host);
+        }
+    }
+}
+
+
+void
+esd_hosts_done(esd_dispatcher_t *d)
+{
+    esd_host_t  *host;
+
+    while ((host = TAILQ_FIRST(&d->hosts.kept)) != NULL) {
+        esd_host_unkeep(d, host);
+    }
 }

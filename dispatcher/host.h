@@ -43,6 +43,13 @@ struct esd_host {
     TAILQ_HEAD(, esd_caller)       waiting;
     bool                           open;       /* in d->hosts.open */
     TAILQ_ENTRY(esd_host)          in_open;
+    TAILQ_ENTRY(esd_host)          in_kept;
+    bool                           checking;   /* a check is in flight, see
+                                                  verification.h */
+    bool                           kept;       /* in d->hosts.kept */
+    unsigned                       failed_checks;  /* in a row */
+    int64_t                        check_us;   /* monotonic: no check before */
+    esd_target_t                  *candidate;  /* while a check is chosen */
     int64_t                        said_us;    /* monotonic: when the log last
                                                   said that it is busy */
 };
@@ -51,6 +58,8 @@ typedef struct {
     void                          *tree;       /* by name, see tsearch(3) */
     TAILQ_HEAD(esd_host_list, esd_host)  open; /* they have room, and callers
                                                   that wait */
+    TAILQ_HEAD(, esd_host)         kept;       /* their failed checks are
+                                                  remembered */
 } esd_hosts_t;
 
 void esd_hosts_init(esd_dispatcher_t *d);
@@ -68,6 +77,12 @@ void esd_caller_set(esd_target_t *target, esd_caller_t *caller, es_str_t url);
 bool esd_host_room(esd_dispatcher_t *d, esd_caller_t *caller);
 /* Wakes callers whose hosts have room; true: there were some. */
 bool esd_hosts_wake(esd_dispatcher_t *d);
+
+/* Remembers the host's failed checks although no endpoint may name it. */
+void esd_host_keep(esd_dispatcher_t *d, esd_host_t *host);
+/* Each second. */
+void esd_hosts_tick(esd_dispatcher_t *d);
+void esd_hosts_done(esd_dispatcher_t *d);
 
 /* A request begins and ends. */
 void esd_host_take(esd_send_t *send, esd_caller_t *caller);

@@ -21,6 +21,7 @@
 #include "refresh.h"
 #include "select.h"
 #include "test_event.h"
+#include "verification.h"
 
 #define ESD_LOOP_TURNS  64
 
@@ -95,6 +96,11 @@ esd_loop_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
         esd_channels_reap(d);
         (void) esd_hosts_wake(d);
         esd_test_events_run(d);
+
+        if (d->verify) {
+            esd_verifications_run(d);
+        }
+
         more = esd_select_run(d);
         more |= !TAILQ_EMPTY(&d->testing);
 

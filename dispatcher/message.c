@@ -19,6 +19,7 @@
 #include "read/reader.h"
 #include "registry/registry.h"
 
+#include "dispatcher.h"
 #include "item.h"
 #include "lane.h"
 #include "message.h"
@@ -26,6 +27,7 @@
 #include "signing.h"
 #include "target.h"
 #include "trusted_clock.h"
+#include "verification.h"
 
 #define ESD_TRACEPARENT  "\"traceparent\":\""
 #define ESD_BATCH_ID     "batch-"
@@ -302,6 +304,8 @@ esd_message_sign(esd_send_t *send, es_str_t id, int64_t now_s, char **p)
 static char *
 esd_message_about(const esd_send_t *send, const esd_lane_t *lane, char *p)
 {
+    const esd_verification_t  *v;
+
     p = esd_put_literal(p, "\r\neventsync-attempt: ");
     p = esd_put_number(p, send->attempt);
 
@@ -309,6 +313,16 @@ esd_message_about(const esd_send_t *send, const esd_lane_t *lane, char *p)
         p = esd_put_literal(p, "\r\neventsync-feed: ");
         p = esd_put_bytes(p, lane->source->feed.name,
                           strlen(lane->source->feed.name));
+    }
+
+    /* a receiver has allowed this sender, which each request must name then */
+
+    v = send->target->verification;
+
+    if (v != NULL && v->record.method == ES_VERIFIED_HANDSHAKE) {
+        p = esd_put_literal(p, "\r\nWebHook-Request-Origin: ");
+        p = esd_put_bytes(p, send->d->options.webhook_origin,
+                          strlen(send->d->options.webhook_origin));
     }
 
     if (send->trace[0] != '\0') {
@@ -329,7 +343,7 @@ esd_message_end(esd_send_t *send, const esd_lane_t *lane)
     es_str_t   id, own;
 
     batch = send->target->conf->batch > 1;
-    own = send->target->conf->headers;
+    own = esd_send_trusts(send) ? send->target->conf->headers : es_null_str;
 
     if (batch && es_buf_append(&send->body, "]", 1) != ES_OK) {
         return ES_NOMEM;

@@ -21,6 +21,7 @@
 #include "delivery/delivery.h"
 #include "delivery/outbox.h"
 #include "delivery/stall.h"
+#include "delivery/verification.h"
 #include "event/attribute.h"
 #include "event/cursor.h"
 #include "manage/clearing.h"
@@ -479,4 +480,33 @@ esd_notice_retention(esd_dispatcher_t *d, const es_endpoint_t *endpoint,
                                     "expires",
                                     esd_notice_time(lag->expires_ms,
                                                     expires)));
+}
+
+
+void
+esd_notice_unverified(esd_dispatcher_t *d, const esd_target_t *target,
+    const es_verification_t *v)
+{
+    char  next[ES_TIME_LEN + 1];
+
+    if (esd_notice_wanted(target)) {
+        esd_notice_add(d, target, "endpoint.unverified", "unverified",
+                       json_pack("{s:s, s:s, s:s, s:I, s:s*}",
+                                 "endpoint", target->name,
+                                 "origin", v->origin, "reason", v->reason,
+                                 "checks", (json_int_t) v->checks,
+                                 "next", esd_notice_time(v->next_ms, next)));
+    }
+}
+
+
+void
+esd_notice_verified(esd_dispatcher_t *d, const esd_target_t *target,
+    const es_verification_t *v)
+{
+    if (esd_notice_wanted(target)) {
+        esd_notice_add(d, target, "endpoint.verified", "verified",
+                       json_pack("{s:s, s:s}", "endpoint", target->name,
+                                 "origin", v->origin));
+    }
 }

@@ -17,6 +17,7 @@
 #include "delivery/away_feeds.h"
 #include "delivery/delivery.h"
 #include "delivery/stall.h"
+#include "delivery/verification.h"
 #include "event/cursor.h"
 #include "read/lag.h"
 #include "registry/registry.h"
@@ -55,6 +56,11 @@ void esd_notice_stalled(esd_dispatcher_t *d, const esd_target_t *target,
     const esd_lane_t *lane, const es_stall_t *stall, json_t *report);
 void esd_notice_unstalled(esd_dispatcher_t *d, const esd_target_t *target,
     const esd_lane_t *lane, const es_stall_t *stall);
+/* The endpoint has not agreed to be sent events, and agrees. */
+void esd_notice_unverified(esd_dispatcher_t *d, const esd_target_t *target,
+    const es_verification_t *v);
+void esd_notice_verified(esd_dispatcher_t *d, const esd_target_t *target,
+    const es_verification_t *v);
 /* In the notifier's thread and its set of changes: retention will soon remove
    events that the endpoint has still to be sent. */
 es_rc_t esd_notice_retention(esd_dispatcher_t *d,

@@ -15,6 +15,7 @@
 
 #include "base/base.h"
 #include "base/prefix.h"
+#include "delivery/verification.h"
 #include "registry/values.h"
 
 #include "egress.h"
@@ -26,6 +27,9 @@
 #define ESD_CONNECTIONS      2048
 #define ESD_CONNECTIONS_MAX  65536
 #define ESD_PER_HOST         256
+#define ESD_WEBHOOK_ORIGIN   "eventsync"
+#define ESD_NAME_CHARS       "abcdefghijklmnopqrstuvwxyz"                      \
+                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
 #define ESD_WAITING          500000
 #define ESD_WAITING_MAX      100000000
 #define ESD_COMMIT_MS        5
@@ -42,6 +46,8 @@ enum {
     ESD_OPT_CA_FILE,
     ESD_OPT_TLS_DIR,
     ESD_OPT_KEY_FILE,
+    ESD_OPT_VERIFY,
+    ESD_OPT_WEBHOOK_ORIGIN,
     ESD_OPT_PROXY,
     ESD_OPT_PROXY_AUTH_FILE,
     ESD_OPT_MAX_CONNECTIONS,
@@ -65,6 +71,8 @@ static const struct option  esd_long_options[] = {
     { "ca-file", required_argument, NULL, ESD_OPT_CA_FILE },
     { "tls-dir", required_argument, NULL, ESD_OPT_TLS_DIR },
     { "key-file", required_argument, NULL, ESD_OPT_KEY_FILE },
+    { "verify-endpoints", required_argument, NULL, ESD_OPT_VERIFY },
+    { "webhook-origin", required_argument, NULL, ESD_OPT_WEBHOOK_ORIGIN },
     { "proxy", required_argument, NULL, ESD_OPT_PROXY },
     { "proxy-auth-file", required_argument, NULL, ESD_OPT_PROXY_AUTH_FILE },
     { "max-connections", required_argument, NULL, ESD_OPT_MAX_CONNECTIONS },
@@ -99,6 +107,11 @@ static const char  esd_help[] =
     "                            client_cert, client_key and ca_file\n"
     "                            (/etc/eventsync/tls)\n"
     "  --key-file=PATH           keys of the store's encrypted secrets\n"
+    "  --verify-endpoints=MODE   send nothing to endpoints until they agree: off\n"
+    "                            (default), http (those that a partner's key\n"
+    "                            made or moved) or all\n"
+    "  --webhook-origin=NAME     name of this sender, of which receivers are\n"
+    "                            asked whether they agree (eventsync)\n"
     "  --proxy=URL               send all requests through this proxy,\n"
     "                            http://HOST:PORT or https://HOST:PORT\n"
     "  --proxy-auth-file=PATH    file with the user:password of the proxy in\n"
@@ -318,10 +331,55 @@ esd_option_egress(esd_options_t *o, int option)
 }
 
 
+/* Options of the verification of endpoints. */
+
+static bool
+esd_option_verification(esd_options_t *o, int option)
+{
+    size_t  i;
+
+    static const char  *const  modes[] = {
+        [ESD_VERIFY_OFF] = "off",
+        [ESD_VERIFY_HTTP] = "http",
+        [ESD_VERIFY_ALL] = "all"
+    };
+
+    switch (option) {
+
+    case ESD_OPT_VERIFY:
+        for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+            if (strcmp(optarg, modes[i]) == 0) {
+                o->verify = (esd_verify_t) i;
+                return true;
+            }
+        }
+
+        esd_usage("--verify-endpoints must be off, http or all, not \"%s\"",
+                  optarg);
+
+    case ESD_OPT_WEBHOOK_ORIGIN:
+        if (optarg[0] == '\0'
+            || strlen(optarg) >= ES_SENDER_MAX
+            || strspn(optarg, ESD_NAME_CHARS) != strlen(optarg))
+        {
+            esd_usage("--webhook-origin must be a name like \"events.example\","
+                      " not \"%s\"", optarg);
+        }
+
+        o->webhook_origin = optarg;
+        return true;
+
+    default:
+        return false;
+    }
+}
+
+
 static void
 esd_option(esd_options_t *o, int option, char **argv)
 {
-    if (esd_option_text(o, option)
+    if (esd_option_verification(o, option)
+        || esd_option_text(o, option)
         || esd_option_limit(o, option)
         || esd_option_egress(o, option))
     {
@@ -379,6 +437,7 @@ esd_options_parse(int argc, char **argv, esd_options_t *o)
     o->tls_dir = ESD_TLS_DIR;
     o->max_connections = ESD_CONNECTIONS;
     o->max_per_host = ESD_PER_HOST;
+    o->webhook_origin = ESD_WEBHOOK_ORIGIN;
     o->max_waiting = ESD_WAITING;
     o->commit_ms = ESD_COMMIT_MS;
     o->attempts_ms = ESD_ATTEMPTS_MS;

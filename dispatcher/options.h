@@ -12,6 +12,13 @@
 
 #include "egress.h"
 
+/* The endpoints that must agree to be sent events. */
+typedef enum {
+    ESD_VERIFY_OFF = 0,
+    ESD_VERIFY_HTTP,               /* made or moved by a partner's key */
+    ESD_VERIFY_ALL
+} esd_verify_t;
+
 typedef struct {
     const char   *store;
     const char   *ca_file;
@@ -21,6 +28,8 @@ typedef struct {
     const char   *proxy;           /* URL, or NULL: none */
     const char   *proxy_auth_file;
     esd_egress_t  egress;
+    esd_verify_t  verify;
+    const char   *webhook_origin;  /* this sender, as handshakes name it */
     unsigned      max_connections;
     unsigned      max_per_host;    /* requests in flight to one host */
     unsigned      max_waiting;     /* items of all lanes, see

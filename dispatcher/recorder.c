@@ -134,7 +134,8 @@ esd_record_send(esd_send_t *send, uint64_t sequence, uint32_t number,
     attempt.flags = connects == 0 && o->status != 0 ? ES_ATTEMPT_REUSED : 0;
     attempt.flags |= send->kind == ESD_SEND_TEST ? ES_ATTEMPT_TEST
                      : send->kind == ESD_SEND_NUDGE ? ES_ATTEMPT_NUDGE
-                     : send->kind == ESD_SEND_TOKEN ? ES_ATTEMPT_FETCH : 0;
+                     : send->kind == ESD_SEND_TOKEN ? ES_ATTEMPT_FETCH
+                     : !esd_send_trusts(send) ? ES_ATTEMPT_CHECK : 0;
     attempt.flags |= send->simulate != ES_SIMULATE_NONE
                      ? ES_ATTEMPT_SIMULATED_FLAG : 0;
     esd_recorder_body(&attempt, send);

@@ -5,11 +5,14 @@
  * first bytes of the body, which are stored with the attempt.
  */
 
+#include <jansson.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
 #include "base/base.h"
+#include "base/decode.h"
 #include "registry/registry.h"
 
 #include "response.h"
@@ -33,9 +36,9 @@ esd_response_body(char *data, size_t size, size_t n, void *ctx)
 
     send->read_bytes += n;
 
-    if (send->kind == ESD_SEND_TOKEN
+    if ((send->kind == ESD_SEND_TOKEN || send->kind == ESD_SEND_CHALLENGE)
         && send->read_bytes <= ESD_BODY_READ
-        && es_buf_append(&send->ids, data, n) != ES_OK)
+        && es_buf_append(&send->answer, data, n) != ES_OK)
     {
         return 0;
     }
@@ -105,6 +108,26 @@ esd_response_status_ok(const char *line, size_t n)
 }
 
 
+/* A value that is too long names another sender. */
+
+static void
+esd_response_allowed(esd_send_t *send, const char *line, size_t n)
+{
+    es_str_t  name;
+
+    name = es_lit("webhook-allowed-origin");
+
+    if (!esd_response_value(line, n, name, send->allowed,
+                            sizeof(send->allowed))
+        && n > name.len
+        && line[name.len] == ':'
+        && strncasecmp(line, name.data, name.len) == 0)
+    {
+        (void) snprintf(send->allowed, sizeof(send->allowed), "?");
+    }
+}
+
+
 size_t
 esd_response_header(char *data, size_t size, size_t n, void *ctx)
 {
@@ -166,8 +189,45 @@ esd_response_header(char *data, size_t size, size_t n, void *ctx)
             send->abort |= strcasecmp(value, "abort") == 0;
         }
 
+        if (send->kind == ESD_SEND_HANDSHAKE) {
+            esd_response_allowed(send, data, n);
+        }
+
         break;
     }
 
     return n;
+}
+
+
+/* A server may choose a content coding that was not requested (RFC 9110,
+   section 12.5.3). */
+
+json_t *
+esd_response_json(const esd_send_t *send)
+{
+    json_t        *answer;
+    es_str_t       unknown;
+    es_buf_t       text;
+    es_codings_t   codings;
+    es_problem_t   problem;
+
+    memset(&codings, 0, sizeof(codings));
+    memset(&text, 0, sizeof(text));
+
+    if (es_codings_add(&codings, es_str(send->coding), &unknown) != ES_OK
+        || es_decode(&codings,
+                     (es_str_t) { send->answer.data, send->answer.len },
+                     ESD_BODY_READ, &text, &problem)
+           != ES_OK)
+    {
+        return NULL;
+    }
+
+    answer = json_loadb(text.data, text.len, 0, NULL);
+
+    OPENSSL_cleanse(text.data, text.len);
+    es_buf_free(&text);
+
+    return answer;
 }

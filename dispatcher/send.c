@@ -256,6 +256,7 @@ esd_send_destroy(esd_send_t *send)
     curl_url_cleanup(send->url);
     es_buf_free(&send->body);
     es_buf_free(&send->ids);
+    es_buf_free(&send->answer);
     es_buf_free(&send->auth);
     free(send->items);
     free(send);
@@ -293,9 +294,23 @@ esd_send_clear(esd_send_t *send)
     send->first_len = 0;
     send->retry_after[0] = '\0';
     send->coding[0] = '\0';
+    send->allowed[0] = '\0';
+    send->answer.len = 0;
     send->disable = false;
     send->abort = false;
     send->again = false;
+}
+
+
+/* A handshake has no body.  Such a handle is never used again. */
+
+static bool
+esd_send_method(esd_send_t *send)
+{
+    return send->kind != ESD_SEND_HANDSHAKE
+           || (curl_easy_setopt(send->easy, CURLOPT_HTTPGET, 1L) == CURLE_OK
+               && curl_easy_setopt(send->easy, CURLOPT_CUSTOMREQUEST,
+                                   "OPTIONS") == CURLE_OK);
 }
 
 
@@ -308,7 +323,8 @@ esd_send_fill(esd_send_t *send, const esd_lane_t *lane)
 {
     es_rc_t  rc;
 
-    rc = send->kind == ESD_SEND_TOKEN ? ES_OK : esd_message_end(send, lane);
+    rc = send->kind == ESD_SEND_TOKEN || send->kind == ESD_SEND_HANDSHAKE
+         ? ES_OK : esd_message_end(send, lane);
 
     if (rc == ES_OK) {
         rc = esd_bearer_attach(send);
@@ -329,6 +345,7 @@ esd_send_fill(esd_send_t *send, const esd_lane_t *lane)
                                send->body.data) == CURLE_OK
            && curl_easy_setopt(send->easy, CURLOPT_POSTFIELDSIZE,
                                (long) send->body.len) == CURLE_OK
+           && esd_send_method(send)
            && esd_simulate_begin(send) == CURLE_OK
            ? ES_OK : ES_NOMEM;
 }

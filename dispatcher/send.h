@@ -16,6 +16,7 @@
 #include <sys/queue.h>
 
 #include "base/base.h"
+#include "delivery/verification.h"
 #include "event/attribute.h"
 #include "keys/signature.h"
 #include "registry/registry.h"
@@ -28,14 +29,16 @@
 #include "types.h"
 
 /* Space for all header lines of a request except the endpoint's own. */
-#define ESD_HEAD_MAX  (512 + ES_ID_MAX + ES_FEED_MAX                         \
+#define ESD_HEAD_MAX  (576 + ES_SENDER_MAX + ES_ID_MAX + ES_FEED_MAX                         \
                        + ES_SECRETS_MAX * ES_SIGNATURE_MAX)
 
 typedef enum {
     ESD_SEND_EVENTS = 0,
     ESD_SEND_NUDGE,
     ESD_SEND_TEST,
-    ESD_SEND_TOKEN
+    ESD_SEND_TOKEN,
+    ESD_SEND_HANDSHAKE,
+    ESD_SEND_CHALLENGE
 } esd_send_kind_t;
 
 #define ESD_TRACEPARENT_LEN  55
@@ -64,8 +67,8 @@ struct esd_send {
                                           test: number of the request */
     uint32_t                attempt;   /* from 1 */
     es_buf_t                body;
-    es_buf_t                ids;       /* of the events, a NUL after each;
-                                          token: the answer */
+    es_buf_t                ids;       /* of the events, a NUL after each */
+    es_buf_t                answer;    /* token, challenge: the body of it */
     es_buf_t                auth;      /* its copy of target->token.line */
     char                    trace[ESD_TRACEPARENT_LEN + 1];
     esd_signing_t          *signing;   /* signatures in progress, or NULL */
@@ -91,6 +94,8 @@ struct esd_send {
     unsigned               first_len;
     char                   first[ESD_BODY_FIRST];
     char                   retry_after[64];
+    char                   allowed[ES_SENDER_MAX]; /* WebHook-Allowed-Origin,
+                                                       or "" */
     char                   coding[32]; /* Content-Encoding, or "" */
     bool                   disable;    /* webhook-delivery: disable */
     bool                   abort;      /* webhook-delivery: abort */
@@ -98,6 +103,16 @@ struct esd_send {
     struct curl_slist      heads[3];
     char                   head[];     /* ESD_HEAD_MAX, and its own headers */
 };
+
+/* True for the requests that have the token and header values of the endpoint,
+   because its receiver has agreed. */
+static inline bool
+esd_send_trusts(const esd_send_t *send)
+{
+    return send->kind != ESD_SEND_TOKEN
+           && send->kind != ESD_SEND_HANDSHAKE
+           && send->kind != ESD_SEND_CHALLENGE;
+}
 
 /* An idle send of the endpoint; NULL: out of memory.  It stays idle until
    esd_send_start(). */

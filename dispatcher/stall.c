@@ -6,8 +6,8 @@
  * The start and the end of a stall are logged, stored for `endpoint status` and
  * metrics, and announced by an operational event.  A lane is checked after each
  * failed attempt, when it has no room for waiting events, and every second.  An
- * endpoint that is paused or stopped, or whose partner is disabled, is not
- * reported.
+ * endpoint that is paused, stopped or unverified, or whose partner is disabled,
+ * is not reported.
  */
 
 #include <jansson.h>
@@ -530,6 +530,7 @@ esd_stalls_tick(esd_dispatcher_t *d, esd_target_t *target)
 
     if (target->conf->paused
         || target->stopped
+        || target->unverified
         || target->conf->partner->disabled)
     {
         return;

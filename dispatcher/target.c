@@ -47,6 +47,7 @@
 #include "token.h"
 #include "trusted_clock.h"
 #include "types.h"
+#include "verification.h"
 #include "window.h"
 
 #define ESD_IDLE_US  30000000
@@ -137,6 +138,7 @@ esd_target_create(esd_dispatcher_t *d, const es_endpoint_t *conf)
     esd_failing_load(d, target);
     esd_stall_load(d, target, NULL);
     esd_clearing_load(d, target);
+    esd_verification_load(d, target);
     TAILQ_INIT(&target->lanes);
     TAILQ_INIT(&target->others);
     TAILQ_INIT(&target->idle);
@@ -152,6 +154,8 @@ esd_target_destroy(esd_dispatcher_t *d, esd_target_t *target)
     unsigned     i;
     esd_lane_t  *lane;
     esd_send_t  *send;
+
+    esd_verification_drop(d, target);
 
     while ((lane = TAILQ_FIRST(&target->lanes)) != NULL) {
         esd_lane_destroy(d, lane);
@@ -211,6 +215,7 @@ esd_target_change(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
     esd_target_idle_free(target);
     target->channel = NULL;
     esd_target_signers(target);
+    esd_verification_change(d, target);
 
     esd_each(lane, &target->lanes, in_target) {
         for (i = 0; i < lane->nwaiting; i++) {
@@ -511,6 +516,7 @@ esd_targets_done(esd_dispatcher_t *d)
     }
 
     esd_slots_done(d);
+    esd_hosts_done(d);
     esd_away_done(d);
     free(d->targets);
     free(d->sources);

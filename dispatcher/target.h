@@ -46,6 +46,9 @@ struct esd_target {
                                           used */
     bool                   stopped;
     uint64_t               stopped_revision;
+    bool                   unverified; /* it is sent only checks */
+    esd_verification_t    *verification;   /* NULL: it needs none, see
+                                              verification.h */
     bool                   full;       /* a lane found no free slot */
     unsigned               in_flight;
     unsigned               retrying;   /* retries of these */
@@ -91,15 +94,22 @@ struct esd_target {
     esd_channel_t         *channel;    /* of its own, while it has sends */
 };
 
-/* True when the endpoint's record and its partner's allow deliveries.  A
-   change of a record wakes the endpoint's lanes. */
+/* True when the endpoint's record and its partner's allow requests. */
 static inline bool
-esd_target_enabled(const esd_target_t *target)
+esd_target_allowed(const esd_target_t *target)
 {
     return !target->stopped
            && !target->conf->paused
            && target->nsigners > 0
            && !target->conf->partner->disabled;
+}
+
+/* True when they allow deliveries, and the receiver has agreed.  A change of a
+   record wakes the endpoint's lanes. */
+static inline bool
+esd_target_enabled(const esd_target_t *target)
+{
+    return esd_target_allowed(target) && !target->unverified;
 }
 
 /* Follows the loaded registry: makes new targets, changes those whose record

@@ -17,6 +17,7 @@
 
 #include "base/base.h"
 #include "delivery/delivery.h"
+#include "delivery/verification.h"
 #include "event/attribute.h"
 #include "registry/control_request.h"
 
@@ -201,6 +202,12 @@ esd_test_events_turn(esd_dispatcher_t *d, esd_target_t *target)
         target->token.none = false;
         esd_test_events_fail(d, target, ES_ATTEMPT_TOKEN,
                              "there is no access token");
+    }
+
+    if (target->unverified) {
+        esd_test_events_fail(d, target, ES_ATTEMPT_UNVERIFIED,
+                             ES_UNVERIFIED_DETAIL);
+        return;
     }
 
     if (target->nsigners == 0) {

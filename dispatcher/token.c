@@ -17,7 +17,6 @@
 
 #include "base/base.h"
 #include "base/clock.h"
-#include "base/decode.h"
 #include "delivery/delivery.h"
 #include "registry/registry.h"
 
@@ -192,38 +191,6 @@ esd_token_valid(es_str_t text)
 }
 
 
-/* Decodes the answer if needed: a server may choose a content coding that was
-   not requested (RFC 9110, section 12.5.3). */
-
-static json_t *
-esd_token_response(const esd_send_t *send)
-{
-    json_t        *answer;
-    es_str_t       unknown;
-    es_buf_t       text;
-    es_codings_t   codings;
-    es_problem_t   problem;
-
-    memset(&codings, 0, sizeof(codings));
-    memset(&text, 0, sizeof(text));
-
-    if (es_codings_add(&codings, es_str(send->coding), &unknown) != ES_OK
-        || es_decode(&codings, (es_str_t) { send->ids.data, send->ids.len },
-                     ESD_BODY_READ, &text, &problem)
-           != ES_OK)
-    {
-        return NULL;
-    }
-
-    answer = json_loadb(text.data, text.len, 0, NULL);
-
-    OPENSSL_cleanse(text.data, text.len);
-    es_buf_free(&text);
-
-    return answer;
-}
-
-
 static bool
 esd_token_take(esd_target_t *target, const esd_send_t *send)
 {
@@ -235,7 +202,7 @@ esd_token_take(esd_target_t *target, const esd_send_t *send)
     const char   *type;
 
     token = &target->token;
-    answer = esd_token_response(send);
+    answer = esd_response_json(send);
     text = es_str(json_string_value(json_object_get(answer, "access_token")));
     type = json_string_value(json_object_get(answer, "token_type"));
     expires = json_object_get(answer, "expires_in");
@@ -346,7 +313,7 @@ esd_token_settle(esd_send_t *send, esd_outcome_t *o)
         target->token.none = true;
     }
 
-    OPENSSL_cleanse(send->ids.data, send->ids.len);
+    OPENSSL_cleanse(send->answer.data, send->answer.len);
 }
 
 

@@ -21,6 +21,7 @@ typedef struct esd_send          esd_send_t;
 typedef struct esd_source        esd_source_t;
 typedef struct esd_target        esd_target_t;
 typedef struct esd_test_event    esd_test_event_t;
+typedef struct esd_verification  esd_verification_t;
 
 typedef TAILQ_HEAD(esd_lane_list, esd_lane)              esd_lanes_t;
 typedef TAILQ_HEAD(esd_send_list, esd_send)              esd_sends_t;

@@ -437,7 +437,9 @@ ngx_http_eventsync_manage_conflict(ngx_http_eventsync_managing_t *m)
     }
 
     return ngx_http_eventsync_manage_refused(m,
-                                   m->managed.refusal == ES_REFUSED_STANDS
+                                   m->managed.refusal == ES_REFUSED_UNVERIFIED
+                                   ? NGX_HTTP_EVENTSYNC_UNVERIFIED
+                                   : m->managed.refusal == ES_REFUSED_STANDS
                                    ? NGX_HTTP_EVENTSYNC_NOT_STANDING
                                    : NGX_HTTP_EVENTSYNC_IN_USE);
 }

@@ -115,6 +115,11 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
         ngx_string("Event count does not match")
     },
 
+    [NGX_HTTP_EVENTSYNC_UNVERIFIED] = {
+        409, ngx_string(NGX_HTTP_EVENTSYNC_URN "unverified"),
+        ngx_string("Endpoint has not agreed")
+    },
+
     [NGX_HTTP_EVENTSYNC_CHECKPOINT_BEHIND] = {
         409, ngx_string(NGX_HTTP_EVENTSYNC_URN "checkpoint-behind"),
         ngx_string("Checkpoint would move back")

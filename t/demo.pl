@@ -52,7 +52,7 @@ LIMITS
         }
 CONF
 $t->run_nginx;
-$t->run_dispatcher('--key-file', $keys);
+$t->run_dispatcher('--key-file', $keys, '--verify-endpoints=http');
 start_listener();
 detail("$base and http://127.0.0.1:$hook_port/hook");
 

@@ -14,6 +14,7 @@
 #include "delivery/delivery.h"
 #include "delivery/delivery_keys.h"
 #include "delivery/outbox.h"
+#include "delivery/verification.h"
 #include "store/env.h"
 #include "store/store.h"
 
@@ -476,6 +477,10 @@ es_changeset_forget(es_changeset_t *c, uint32_t endpoint)
 
     if (rc == ES_OK) {
         rc = es_changeset_loss_done(c, endpoint, 0);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_changeset_verification_done(c, endpoint);
     }
 
     return rc == ES_OK ? es_changeset_redrive(c, endpoint, 0) : rc;

@@ -68,7 +68,8 @@ es_attempt_class_name(es_attempt_class_t c)
         [ES_ATTEMPT_SIMULATED] = "simulated",
         [ES_ATTEMPT_PROXY] = "proxy",
         [ES_ATTEMPT_TOKEN] = "token",
-        [ES_ATTEMPT_SKIPPED] = "skipped"
+        [ES_ATTEMPT_SKIPPED] = "skipped",
+        [ES_ATTEMPT_UNVERIFIED] = "unverified"
     };
 
     /* a later version may have stored a class that this one does not know */

@@ -10,7 +10,7 @@
  *
  * delivery.c implements the reads, changeset.c the writes and expire.c the
  * deletions by age.  Other records of the same environment have headers of
- * their own: outbox.h, stall.h, away_feeds.h, tally.h and
+ * their own: outbox.h, stall.h, away_feeds.h, tally.h, verification.h and
  * registry/control_reply.h.
  */
 
@@ -78,6 +78,9 @@ typedef enum {
                                   as an attempt of the event */
     ES_ATTEMPT_TOKEN,          /* no access token */
     ES_ATTEMPT_SKIPPED,        /* not sent: the event was skipped on request */
+    ES_ATTEMPT_UNVERIFIED,     /* the answer to a check does not agree; or a
+                                  test event, not sent: the endpoint has not
+                                  agreed */
     ES_ATTEMPT_CLASSES
 } es_attempt_class_t;
 
@@ -90,6 +93,7 @@ const char *es_attempt_class_name(es_attempt_class_t c);
 #define ES_ATTEMPT_SIMULATED_FLAG  0x08    /* a failure was simulated */
 #define ES_ATTEMPT_FETCH   0x10    /* a request for an access token; `sequence`
                                       and `feed` are 0 */
+#define ES_ATTEMPT_CHECK   0x20    /* of a verification; likewise */
 
 typedef struct {
     uint32_t  endpoint;

@@ -20,8 +20,8 @@
  *                "taken"                                   number of a request
  *                "redrive", endpoint                       milliseconds
  *                "tally"                                   see tally.c
- *                and those of outbox.c, stall.c, away_feeds.c and
- *                control_reply.c
+ *                and those of outbox.c, stall.c, away_feeds.c,
+ *                verification.c and control_reply.c
  */
 
 #ifndef ES_DELIVERY_KEYS_H

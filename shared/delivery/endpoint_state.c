@@ -17,6 +17,8 @@ static const struct {
                                                  disabled) },
     [ES_STATE_STOPPED] = { "stopped", offsetof(es_endpoint_facts_t, stopped) },
     [ES_STATE_PAUSED] = { "paused", offsetof(es_endpoint_facts_t, paused) },
+    [ES_STATE_UNVERIFIED] = { "unverified", offsetof(es_endpoint_facts_t,
+                                                     unverified) },
     [ES_STATE_FAILING] = { "failing", offsetof(es_endpoint_facts_t, failing) },
     [ES_STATE_STALLED] = { "stalled", offsetof(es_endpoint_facts_t, stalled) },
     [ES_STATE_ACTIVE] = { "active", 0 }

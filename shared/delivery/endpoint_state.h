@@ -16,6 +16,7 @@ typedef enum {
     ES_STATE_STOPPED,          /* until its record changes, after a 410 or no
                                   success for `disable_after` */
     ES_STATE_PAUSED,
+    ES_STATE_UNVERIFIED,       /* it has not agreed to be sent events */
     ES_STATE_FAILING,          /* its circuit is open, or a failure was
                                   announced, and no success has come since */
     ES_STATE_STALLED,          /* it, or one of its feeds, takes no new
@@ -28,6 +29,7 @@ typedef struct {
     bool  disabled;
     bool  stopped;
     bool  paused;
+    bool  unverified;
     bool  failing;
     bool  stalled;
 } es_endpoint_facts_t;

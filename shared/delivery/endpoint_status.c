@@ -15,6 +15,7 @@
 #include "delivery/outbox.h"
 #include "delivery/report.h"
 #include "delivery/stall.h"
+#include "delivery/verification.h"
 #include "log/feed.h"
 #include "read/reader.h"
 #include "store/txn.h"
@@ -307,6 +308,28 @@ es_status_redrive(es_status_t *s)
 }
 
 
+static es_rc_t
+es_status_verification(es_status_t *s)
+{
+    es_rc_t            rc;
+    json_t            *report, *kind;
+    es_verification_t  verification;
+
+    rc = es_delivery_verification(s->q->store, s->q->endpoint, &verification);
+
+    if (rc != ES_OK) {
+        return rc == ES_NOT_FOUND ? ES_OK : rc;
+    }
+
+    kind = json_pack("{s:s}", "kind", "verification");
+    report = es_verification_report(&verification);
+    (void) json_object_update(kind, report);
+    json_decref(report);
+
+    return es_status_add(s->list, kind);
+}
+
+
 /* A stop holds only for the revision of the record that it names. */
 
 static es_rc_t
@@ -341,18 +364,26 @@ es_rc_t
 es_endpoint_facts_read(es_store_t *store, uint32_t endpoint, uint64_t revision,
     es_endpoint_facts_t *facts)
 {
-    es_rc_t       rc;
-    es_stop_t     stop;
-    es_stall_t    stall;
-    es_circuit_t  circuit;
-    es_failing_t  failing;
+    es_rc_t            rc;
+    es_stop_t          stop;
+    es_stall_t         stall;
+    es_circuit_t       circuit;
+    es_failing_t       failing;
+    es_verification_t  verification;
 
     facts->stopped = false;
+    facts->unverified = false;
     facts->failing = false;
     facts->stalled = false;
 
     rc = es_delivery_stop(store, endpoint, &stop);
     facts->stopped = rc == ES_OK && stop.revision == revision;
+
+    if (rc == ES_OK || rc == ES_NOT_FOUND) {
+        rc = es_delivery_verification(store, endpoint, &verification);
+        facts->unverified = rc == ES_OK
+                            && verification.method == ES_VERIFIED_NOT;
+    }
 
     if (rc == ES_OK || rc == ES_NOT_FOUND) {
         rc = es_delivery_circuit(store, endpoint, &circuit);
@@ -409,7 +440,11 @@ es_status_deliveries(es_status_t *s)
                                       es_status_circuit, s);
     }
 
-    return rc == ES_OK ? es_status_redrive(s) : rc;
+    if (rc == ES_OK) {
+        rc = es_status_redrive(s);
+    }
+
+    return rc == ES_OK ? es_status_verification(s) : rc;
 }
 
 

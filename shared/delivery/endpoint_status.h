@@ -44,6 +44,7 @@ typedef struct {
  *     retry, held   the first ES_STATUS_LISTED waiting events
  *     circuit    the circuit is open
  *     redrive    dead letters are being tried again
+ *     verification   whether the endpoint has agreed, see verification.h
  *
  * `state` also depends on feeds that the answer may not contain.
  */

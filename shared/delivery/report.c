@@ -169,7 +169,8 @@ es_report_kind(const es_attempt_t *a)
 {
     return a->flags & ES_ATTEMPT_TEST ? "test"
            : a->flags & ES_ATTEMPT_NUDGE ? "nudge"
-           : a->flags & ES_ATTEMPT_FETCH ? "token" : "event";
+           : a->flags & ES_ATTEMPT_FETCH ? "token"
+           : a->flags & ES_ATTEMPT_CHECK ? "check" : "event";
 }
 
 
@@ -182,7 +183,7 @@ es_report_attempt(const es_report_feeds_t *feeds, const es_attempt_t *a)
     const char  *feed;
 
     test = (a->flags & ES_ATTEMPT_TEST) != 0;
-    feed = test || (a->flags & ES_ATTEMPT_FETCH) ? NULL
+    feed = test || (a->flags & (ES_ATTEMPT_FETCH | ES_ATTEMPT_CHECK)) ? NULL
            : es_report_feed(feeds, a->feed)->name;
 
     report = json_pack("{s:s, s:s, s:s*, s:I, s:i, s:i, s:s, s:I, s:b, s:o}",

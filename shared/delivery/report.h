@@ -37,7 +37,7 @@ const es_feed_t *es_report_feed(const es_report_feeds_t *feeds,
 const es_away_t *es_report_away(const es_report_feeds_t *feeds,
     uint32_t endpoint, uint32_t feed);
 
-/* What was sent: "event", "test", "nudge" or "token". */
+/* What was sent: "event", "test", "nudge", "token" or "check". */
 const char *es_report_kind(const es_attempt_t *attempt);
 
 json_t *es_report_attempt(const es_report_feeds_t *feeds,

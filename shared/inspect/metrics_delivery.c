@@ -22,6 +22,7 @@
 #include "delivery/report.h"
 #include "delivery/stall.h"
 #include "delivery/tally.h"
+#include "delivery/verification.h"
 #include "inspect/metrics.h"
 #include "registry/registry.h"
 #include "store/env.h"
@@ -155,6 +156,21 @@ es_watch_failing(void *ctx, const es_failing_t *failing)
 
 
 static es_rc_t
+es_watch_verification(void *ctx, const es_verification_t *verification)
+{
+    es_watched_t  *watched;
+
+    watched = es_watched(ctx, verification->endpoint);
+
+    if (watched != NULL) {
+        watched->facts.unverified = verification->method == ES_VERIFIED_NOT;
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
 es_watch_stall(void *ctx, const es_stall_t *stall)
 {
     size_t                i;
@@ -182,7 +198,7 @@ es_watch_stall(void *ctx, const es_stall_t *stall)
 
     if (watched != NULL
         && (watched->facts.disabled || watched->facts.stopped
-            || watched->facts.paused))
+            || watched->facts.paused || watched->facts.unverified))
     {
         return ES_OK;
     }
@@ -327,6 +343,10 @@ es_watch_load(es_delivery_watch_t *w)
 
     if (rc == ES_OK) {
         rc = es_delivery_each_failing(store, es_watch_failing, w);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_verification(store, es_watch_verification, w);
     }
 
     if (rc == ES_OK) {

@@ -227,7 +227,7 @@ es_endpoint_rotate(es_store_t *store, es_str_t name,
     es_rc_t         rc;
     es_rotation_t   rotation = { secret, overlap_ms, name,
                                  es_store_due_ms(store), guard };
-    es_edit_t       edit = { es_rotate_edit, &rotation };
+    es_edit_t       edit = { es_rotate_edit, &rotation, NULL };
 
     if (secret[0] == '\0') {
         rc = es_secret_create(secret);

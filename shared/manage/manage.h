@@ -98,8 +98,10 @@ typedef enum {
     ES_REFUSED_STANDS,         /* ES_CONFLICT: the event does not block the
                                   endpoint */
     ES_REFUSED_COUNT,          /* ES_CONFLICT: `expect` is not `count` */
-    ES_REFUSED_WAITING         /* ES_CONFLICT: too many requests wait for the
+    ES_REFUSED_WAITING,        /* ES_CONFLICT: too many requests wait for the
                                   dispatcher */
+    ES_REFUSED_UNVERIFIED      /* ES_CONFLICT: the endpoint has not agreed to
+                                  be sent anything */
 } es_refusal_t;
 
 /* The result; the caller zeroes it before. */

@@ -78,7 +78,7 @@ es_manage_guard(void *ctx, json_t *stored, json_t *change,
 static es_rc_t
 es_manage_edit(es_manage_ctx_t *m, json_t *change)
 {
-    es_edit_t  guard = { es_manage_guard, m };
+    es_edit_t  guard = { es_manage_guard, m, m->manage->key };
 
     return es_registry_edit(m->store, ES_KIND_ENDPOINT, m->manage->endpoint,
                             change, &guard, m->problem);
@@ -265,7 +265,7 @@ es_manage_rotate(es_manage_ctx_t *m)
     char         secret[ES_SECRET_TEXT_MAX] = "";
     es_rc_t      rc;
     uint32_t     overlap_ms = ES_OVERLAP_MS;
-    es_edit_t    guard = { es_manage_guard, m };
+    es_edit_t    guard = { es_manage_guard, m, NULL };
     const char  *overlap = NULL, *given = NULL, *kind = "v1";
 
     if (m->body != NULL
@@ -325,7 +325,7 @@ es_rc_t
 es_manage_simulate(es_manage_ctx_t *m)
 {
     es_rc_t    rc;
-    es_edit_t  guard = { es_manage_guard, m };
+    es_edit_t  guard = { es_manage_guard, m, NULL };
 
     rc = es_endpoint_simulate(m->store, m->manage->endpoint, m->body, &guard,
                               m->problem);

@@ -7,6 +7,7 @@
 #include "base/base.h"
 #include "base/pool.h"
 #include "delivery/delivery.h"
+#include "delivery/verification.h"
 #include "manage/manage.h"
 #include "manage/manage_internal.h"
 #include "registry/control_request.h"
@@ -134,6 +135,27 @@ es_manage_request(es_manage_ctx_t *m)
 }
 
 
+/* Nothing is sent to an endpoint that has not agreed, and the partner must
+   learn that now and not by an attempt that never comes. */
+
+static es_rc_t
+es_manage_agreed(es_manage_ctx_t *m)
+{
+    es_rc_t            rc;
+    es_verification_t  verification;
+
+    rc = es_delivery_verification(m->store, m->number, &verification);
+
+    if (rc == ES_OK && verification.method == ES_VERIFIED_NOT) {
+        m->managed->refusal = ES_REFUSED_UNVERIFIED;
+        return es_problem_set(m->problem, ES_CONFLICT, -1, NULL,
+                              ES_UNVERIFIED_DETAIL);
+    }
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
 es_rc_t
 es_manage_test(es_manage_ctx_t *m)
 {
@@ -153,6 +175,10 @@ es_manage_test(es_manage_ctx_t *m)
 
     rc = es_control_request_test(&request, m->managed->name, type, data, id,
                                  m->problem);
+
+    if (rc == ES_OK) {
+        rc = es_manage_agreed(m);
+    }
 
     if (rc == ES_OK) {
         rc = es_manage_add(m, &request);

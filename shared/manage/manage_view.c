@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/base.h"
+#include "delivery/verification.h"
 #include "keys/public_key.h"
 #include "manage/manage_internal.h"
 #include "registry/endpoint_members.h"
@@ -62,9 +63,12 @@ es_view_names(json_t *headers)
 json_t *
 es_manage_view(es_manage_ctx_t *m, es_str_t name, json_t *object)
 {
-    size_t   i;
-    json_t  *view, *secrets, *secret;
+    size_t              i;
+    json_t             *view, *secrets, *secret;
+    uint32_t            number;
+    es_verification_t   verification;
 
+    number = (uint32_t) json_integer_value(json_object_get(object, "number"));
     view = json_pack("{s:s%}", "name", name.data, name.len);
     secrets = json_array();
 
@@ -82,6 +86,7 @@ es_manage_view(es_manage_ctx_t *m, es_str_t name, json_t *object)
     (void) json_object_del(object, "partner");
     (void) json_object_del(object, "number");
     (void) json_object_del(object, "made_by");
+    (void) json_object_del(object, "url_by");
     es_simulate_prune(object, m->now_ms);
 
     for (i = 0; i < ES_ENDPOINT_MEMBERS; i++) {
@@ -93,6 +98,11 @@ es_manage_view(es_manage_ctx_t *m, es_str_t name, json_t *object)
     (void) json_object_set_new(object, "secrets", secrets);
     (void) json_object_update(view, object);
     json_decref(object);
+
+    if (es_delivery_verification(m->store, number, &verification) == ES_OK) {
+        (void) json_object_set_new(view, "verification",
+                                   es_verification_report(&verification));
+    }
 
     return view;
 }

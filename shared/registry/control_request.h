@@ -22,7 +22,9 @@ typedef enum {
     ES_CONTROL_SKIP,           /* make the event that blocks a lane a dead
                                   letter */
     ES_CONTROL_CANCEL,         /* do not send the waiting events */
-    ES_CONTROL_DISCARD         /* delete dead letters */
+    ES_CONTROL_DISCARD,        /* delete dead letters */
+    ES_CONTROL_VERIFY          /* check whether the endpoint agrees; sequence 1:
+                                  take it as agreed */
 } es_control_kind_t;
 
 #define ES_CONTROL_EVENT_MAX  8192
@@ -43,8 +45,9 @@ typedef struct {
     int64_t            time_ms;    /* when it was added */
     size_t             event_len;
     char               event[ES_CONTROL_EVENT_MAX + 1];    /* JSON with NUL: the
-                                      test event; for skip, cancel and discard
-                                      see clearing.h */
+                                      test event; the user who verifies; for
+                                      skip, cancel and discard see clearing.h
+                                      */
 } es_control_request_t;
 
 /*

@@ -217,6 +217,9 @@ es_endpoint_decode(json_t *object, es_pool_t *pool, es_endpoint_t *out,
     out->revision = (uint64_t) json_integer_value(
                                    json_object_get(object, "revision"));
 
+    out->by_key = json_object_get(object, "made_by") != NULL
+                  || json_object_get(object, "url_by") != NULL;
+
     rc = es_take_time(&r, "/created", &out->created_ms);
 
     for (i = 0; rc == ES_OK && i < ES_ENDPOINT_MEMBERS; i++) {

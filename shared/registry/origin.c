@@ -152,6 +152,16 @@ es_origin_moves(es_str_t was, es_str_t is, char origin[ES_ORIGIN_MAX])
 }
 
 
+bool
+es_origin_changes(const json_t *stored, const json_t *change)
+{
+    char  origin[ES_ORIGIN_MAX];
+
+    return es_origin_moves(es_origin_url(stored), es_origin_url(change),
+                           origin);
+}
+
+
 static es_rc_t
 es_origin_fault(es_problem_t *problem, const char *pointer, const char *url)
 {

@@ -24,6 +24,9 @@
    dot, and an IPv6 address as inet_ntop() prints it.  False: it has none. */
 bool es_origin(es_str_t url, char out[ES_ORIGIN_MAX]);
 
+/* True: the change gives `url` another origin. */
+bool es_origin_changes(const json_t *stored, const json_t *change);
+
 /*
  * Checks a change of an endpoint in its transaction; `stored` is the record
  * before the change.  ES_INVALID with a problem whose pointer names the

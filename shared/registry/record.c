@@ -39,7 +39,7 @@ static const char  *const  es_key_members[] = {
 static const char  *const  es_feed_members[] = { "schema", NULL };
 
 static const char  *const  es_library_members[] = {
-    "number", "revision", "created", "made_by", NULL
+    "number", "revision", "created", "made_by", "url_by", NULL
 };
 
 static const es_word_t  es_schema_modes[] = {

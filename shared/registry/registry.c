@@ -341,6 +341,16 @@ es_object_change(es_write_t *w, MDB_txn *txn, json_t *object)
         rc = es_origin_check(stored, w->input, w->problem);
     }
 
+    if (rc == ES_OK
+        && w->edit != NULL
+        && w->edit->key != NULL
+        && es_origin_changes(stored, w->input)
+        && json_object_set_new(object, "url_by", json_string(w->edit->key))
+           != 0)
+    {
+        rc = ES_NOMEM;
+    }
+
     if (rc == ES_OK) {
         rc = es_secrets_move(w->store, txn, w->kind, w->name, stored, object,
                              w->problem);

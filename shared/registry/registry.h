@@ -143,6 +143,8 @@ typedef struct {
     es_filter_t          filter;
     es_ordering_t        ordering;
     bool                 paused;
+    bool                 by_key;          /* a partner's key made it, or gave
+                                             its URL another origin */
     bool                 from_oldest;     /* start: oldest, else latest */
     unsigned             nsecrets;
     es_str_t             secrets[ES_SECRETS_MAX];
@@ -260,7 +262,7 @@ bool es_endpoint_lists(const es_endpoint_t *endpoint, es_str_t feed);
 /*
  * Writes: one durable transaction each; they need ES_STORE_ADMIN.  `json` is
  * an object as in docs/registry.md.  A missing member has its default.  The
- * library sets `number`, `revision`, `created` and `made_by`.  A change replaces the
+ * library sets `number`, `revision`, `created`, `made_by` and `url_by`.  A change replaces the
  * members in `json`; null removes a member.  `revision` begins at 1 and grows
  * with each change, even an empty one.  `problem` may be NULL.
  *
@@ -297,8 +299,11 @@ typedef es_rc_t (*es_edit_fn)(void *ctx, json_t *stored, json_t *change,
     es_problem_t *problem);
 
 typedef struct {
-    es_edit_fn  fn;
-    void       *ctx;
+    es_edit_fn   fn;
+    void        *ctx;
+    const char  *key;          /* id of the key that changes, which the record
+                                  remembers as `url_by` if it gives `url`
+                                  another origin; NULL: an operator does */
 } es_edit_t;
 
 /* As es_registry_change() with the members of `change`, or without any (NULL)

@@ -112,6 +112,28 @@ is(hook($_), 400, 'signed, but no event of a feed') for '{}', 'x', '[]',
     made(2, 2), made(2) =~ s/"orders"/"..\/x"/r, made(2) =~ s/"t"/1/r;
 is(hook('x' x (5 << 20)), 413, 'too large');
 is(HTTP::Tiny->new->get("http://127.0.0.1:$port/")->{status}, 405, 'a GET');
+
+# It agrees to be sent events.
+my $options = HTTP::Tiny->new->request(OPTIONS => "http://127.0.0.1:$port/",
+    { headers => { 'webhook-request-origin' => 'events.example' } });
+is($options->{status}, 204, 'a handshake');
+is($options->{headers}{'webhook-allowed-origin'}, 'events.example',
+    '... is allowed');
+is($options->{headers}{'webhook-allowed-rate'}, '*', '... at any rate');
+is(HTTP::Tiny->new->request(OPTIONS => "http://127.0.0.1:$port/")->{status},
+    405, 'other OPTIONS are not');
+my $challenge = '{"specversion":"1.0","id":"check-1","source":"/eventsync",'
+    . '"type":"eventsync.challenge","data":{"challenge":"abc7"}}';
+is(hook($challenge), 200, 'a challenge');
+is($ANSWER->{content}, '{"challenge":"abc7"}', '... is repeated');
+is(hook("[$challenge]"), 200, 'so is one in a batch');
+is($ANSWER->{content}, '{"challenge":"abc7"}', '... and nothing else');
+is(hook($challenge, 'webhook-signature' => 'v1,AAAA'), 401,
+    'one that is not signed');
+is($ANSWER->{content}, '', '... is not');
+is(hook($challenge =~ s/abc7/a\\"b/r), 400, 'nor is a strange one');
+like($listen->stdout, qr/^handshake events\.example\nchallenge\nchallenge$/m,
+    'each is a line');
 unlike(said(), qr/:2$/, 'none of them is taken');
 is(hook(made(2, 1, 'wxyz')), 204, 'but the right one');
 $listen->stop('TERM');

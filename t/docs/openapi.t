@@ -210,7 +210,8 @@ sub types_seen {
             discardDeadLetters) ],
         'invalid-event' => ['publishEvents'], conflict => ['publishEvents'],
         'in-use' => ['rotateSecret'], 'not-standing' => ['skipEvent'],
-        'count-mismatch' => [ qw(cancelEvents discardDeadLetters) ], 'checkpoint-behind' => ['putCheckpoint'],
+        'count-mismatch' => [ qw(cancelEvents discardDeadLetters) ],
+        unverified => ['sendTestEvent'], 'checkpoint-behind' => ['putCheckpoint'],
         'too-many' => ['putCheckpoint'],
         'invalid-header' => [ grep { $_ } map { $_->{responses}{415} && $_->{id} }
             $api->operations ],
@@ -551,6 +552,7 @@ sub endpoints {
     ask(400, POST => "$path/test", @as, body => { x => 1 });
     my $cleared = cleared(\@as, $list, $recv->url);
     is($t->stop_dispatcher, 0, 'the dispatcher stops');
+    unverified(\@as, $path, $cleared);
     cleared_later(\@as, $cleared);
 
     ask(400, PATCH => $path, @as, body => { colour => 'red' });
@@ -592,6 +594,22 @@ sub cleared {
         ask(400, POST => "$path/$op", @$as, body => {});
     }
     return $path;
+}
+
+# With a dispatcher that wants agreements.
+sub unverified {
+    my ($as, @paths) = @_;
+
+    $t->run_dispatcher('--verify-endpoints=all');
+    for my $path (@paths) {
+        ok(wait_for(sub { $t->http(GET => "/v1$path",
+            { authorization => "Bearer $manager" })->{body}
+            =~ /"verified":false/ }, 30), 'an endpoint has not agreed');
+        ask(200, GET => $path, @$as);
+        ask(200, GET => "$path/status", @$as);
+        ask(409, POST => "$path/test", @$as);
+    }
+    is($t->stop_dispatcher, 0, 'the dispatcher stops');
 }
 
 # The same when none runs any more.

@@ -258,9 +258,9 @@ sub set_up {
 
     my $key;
     for my $command (split /\n/, $commands) {
-        if ($command =~ /^runuser .* eventsync-dispatcher --store \Q$store\E (--key-file) (\S+)$/)
+        if ($command =~ /^runuser .* eventsync-dispatcher --store \Q$store\E(.*)/)
         {
-            $t->run_dispatcher($1, $2);
+            $t->run_dispatcher(split ' ', $1);
             next;
         }
         # Only t/docs/operations_users.t has the users and groups.

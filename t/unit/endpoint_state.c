@@ -19,19 +19,21 @@ test_precedence(void)
     es_endpoint_facts_t  facts;
 
     static const char *const  words[] = {
-        "disabled", "stopped", "paused", "failing", "stalled", "active"
+        "disabled", "stopped", "paused", "unverified", "failing", "stalled",
+        "active"
     };
 
     all = true;
 
-    for (bits = 0; bits < 32; bits++) {
+    for (bits = 0; bits < 64; bits++) {
         facts.disabled = bits & 1;
         facts.stopped = bits & 2;
         facts.paused = bits & 4;
-        facts.failing = bits & 8;
-        facts.stalled = bits & 16;
+        facts.unverified = bits & 8;
+        facts.failing = bits & 16;
+        facts.stalled = bits & 32;
 
-        for (i = 0; i < 5 && (bits & 1u << i) == 0; i++) {
+        for (i = 0; i < 6 && (bits & 1u << i) == 0; i++) {
             /* void */
         }
 
@@ -39,7 +41,7 @@ test_precedence(void)
                       words[i]) == 0;
     }
 
-    ok(all, "of 32 combinations each has the state of its most lasting fact");
+    ok(all, "of 64 combinations each has the state of its most lasting fact");
 
     for (i = 0; i < ES_STATES; i++) {
         ok(strcmp(es_endpoint_state_name((es_endpoint_state_t) i),
