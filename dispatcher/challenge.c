@@ -55,13 +55,16 @@ esd_handshake_rate(const es_endpoint_t *conf)
 
 
 static es_rc_t
-esd_check_start(esd_send_t *send, es_rc_t rc, esd_send_fn ended)
+esd_check_start(esd_send_t *send, es_rc_t rc, esd_send_fn ended,
+    const esd_send_t **check)
 {
     if (rc == ES_OK) {
         rc = esd_send_start(send, NULL, ended);
     }
 
-    if (rc != ES_OK) {
+    if (rc == ES_OK) {
+        *check = send;
+    } else {
         esd_send_destroy(send);
     }
 
@@ -71,7 +74,7 @@ esd_check_start(esd_send_t *send, es_rc_t rc, esd_send_fn ended)
 
 es_rc_t
 esd_handshake_send(esd_dispatcher_t *d, esd_target_t *target, uint32_t attempt,
-    esd_send_fn ended)
+    esd_send_fn ended, const esd_send_t **check)
 {
     int          n;
     unsigned     rate;
@@ -97,7 +100,8 @@ esd_handshake_send(esd_dispatcher_t *d, esd_target_t *target, uint32_t attempt,
                         "\r\nWebHook-Request-Rate: %u", rate);
     }
 
-    return esd_check_start(send, es_buf_append(&send->body, "", 0), ended);
+    return esd_check_start(send, es_buf_append(&send->body, "", 0), ended,
+                           check);
 }
 
 
@@ -136,7 +140,8 @@ esd_challenge_compose(esd_send_t *send, const char *challenge)
 
 es_rc_t
 esd_challenge_send(esd_dispatcher_t *d, esd_target_t *target,
-    char challenge[ESD_CHALLENGE_LEN + 1], esd_send_fn ended)
+    char challenge[ESD_CHALLENGE_LEN + 1], esd_send_fn ended,
+    const esd_send_t **check)
 {
     es_rc_t      rc;
     esd_send_t  *send;
@@ -158,7 +163,7 @@ esd_challenge_send(esd_dispatcher_t *d, esd_target_t *target,
     send->attempt = target->verification->record.checks + 1;
 
     return esd_check_start(send, esd_challenge_compose(send, challenge),
-                           ended);
+                           ended, check);
 }
 
 

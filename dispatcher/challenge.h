@@ -25,12 +25,14 @@ typedef enum {
     ESD_ANSWER_AGREES_ALL      /* to all senders */
 } esd_answer_t;
 
-/* Sends OPTIONS to the endpoint; `ended` as in esd_send_start(). */
+/* Sends OPTIONS to the endpoint, and sets `check`; `ended` as in
+   esd_send_start(). */
 es_rc_t esd_handshake_send(esd_dispatcher_t *d, esd_target_t *target,
-    uint32_t attempt, esd_send_fn ended);
+    uint32_t attempt, esd_send_fn ended, const esd_send_t **check);
 /* Makes a challenge, and sends it as a signed event. */
 es_rc_t esd_challenge_send(esd_dispatcher_t *d, esd_target_t *target,
-    char challenge[ESD_CHALLENGE_LEN + 1], esd_send_fn ended);
+    char challenge[ESD_CHALLENGE_LEN + 1], esd_send_fn ended,
+    const esd_send_t **check);
 
 /* What the answer to either request says. */
 esd_answer_t esd_challenge_answer(const esd_send_t *send,

@@ -177,7 +177,7 @@ esd_host_sort(esd_dispatcher_t *d, esd_host_t *host)
 }
 
 
-static void
+void
 esd_host_leave(esd_dispatcher_t *d, esd_host_t *host)
 {
     ES_ASSERT(host->users > 0);

@@ -78,6 +78,8 @@ bool esd_host_room(esd_dispatcher_t *d, esd_caller_t *caller);
 /* Wakes callers whose hosts have room; true: there were some. */
 bool esd_hosts_wake(esd_dispatcher_t *d);
 
+/* One user less; the last one frees the host. */
+void esd_host_leave(esd_dispatcher_t *d, esd_host_t *host);
 /* Remembers the host's failed checks although no endpoint may name it. */
 void esd_host_keep(esd_dispatcher_t *d, esd_host_t *host);
 /* Each second. */

@@ -123,32 +123,45 @@ esd_verification_load(esd_dispatcher_t *d, esd_target_t *target)
 }
 
 
-/* A check that is in flight has no effect any more. */
-
-static void
-esd_verification_abandon(esd_verification_t *v)
-{
-    if (v->host != NULL) {
-        v->host->checking = false;
-        v->host = NULL;
-    }
-}
-
-
 static void
 esd_verification_free(esd_target_t *target)
 {
-    if (target->verification != NULL) {
-        esd_verification_abandon(target->verification);
-        free(target->verification);
-        target->verification = NULL;
-    }
+    free(target->verification);
+    target->verification = NULL;
 }
 
+
+/* The host waits before it is checked again, for whichever endpoint. */
+
+static void
+esd_check_back_off(esd_dispatcher_t *d, esd_host_t *host)
+{
+    unsigned  n;
+
+    n = host->failed_checks < ESD_HOST_CHECKS ? host->failed_checks
+                                              : ESD_HOST_CHECKS - 1;
+    host->failed_checks++;
+    host->check_us = es_clock_mono_us() + ((int64_t) ESD_HOST_CHECK_US << n);
+    esd_host_keep(d, host);
+}
+
+
+/* A check that ends with its endpoint counts as failed for the host. */
 
 void
 esd_verification_drop(esd_dispatcher_t *d, esd_target_t *target)
 {
+    const esd_send_t  *send;
+
+    esd_each(send, &target->others, link) {
+        if (send->kind == ESD_SEND_HANDSHAKE
+            || send->kind == ESD_SEND_CHALLENGE)
+        {
+            send->host->checking = false;
+            esd_check_back_off(d, send->host);
+        }
+    }
+
     esd_verification_set(d, target, false);
     esd_verification_free(target);
 }
@@ -261,7 +274,7 @@ esd_verification_begin(esd_dispatcher_t *d, esd_target_t *target,
     const es_verification_t  *sibling;
 
     v = esd_verification_make(target);
-    esd_verification_abandon(target->verification);
+    target->verification->check = NULL;
 
     memset(v, 0, sizeof(es_verification_t));
     v->endpoint = target->number;
@@ -331,21 +344,6 @@ esd_verification_change(esd_dispatcher_t *d, esd_target_t *target)
 /* ---- results ---- */
 
 
-/* The host waits before it is checked again, for whichever endpoint. */
-
-static void
-esd_check_back_off(esd_dispatcher_t *d, esd_host_t *host)
-{
-    unsigned  n;
-
-    n = host->failed_checks < ESD_HOST_CHECKS ? host->failed_checks
-                                              : ESD_HOST_CHECKS - 1;
-    host->failed_checks++;
-    host->check_us = es_clock_mono_us() + ((int64_t) ESD_HOST_CHECK_US << n);
-    esd_host_keep(d, host);
-}
-
-
 static void
 esd_check_failed(esd_dispatcher_t *d, esd_target_t *target,
     const esd_outcome_t *o, const char *reason)
@@ -383,19 +381,15 @@ esd_check_failed(esd_dispatcher_t *d, esd_target_t *target,
 }
 
 
-/* Ends the check: its send is idle again or gone. */
-
 static void
-esd_check_done(esd_dispatcher_t *d, esd_target_t *target,
+esd_check_done(esd_dispatcher_t *d, esd_target_t *target, esd_host_t *host,
     const esd_outcome_t *o, esd_answer_t answer)
 {
     char                 reason[ES_REASON_MAX];
-    esd_host_t          *host;
     esd_verification_t  *v;
 
     v = target->verification;
-    host = v->host;
-    esd_verification_abandon(v);
+    v->check = NULL;
     d->verify = true;
 
     if (o->ours) {
@@ -428,11 +422,27 @@ esd_check_done(esd_dispatcher_t *d, esd_target_t *target,
 }
 
 
+/* The answer to a check of an earlier record does not count, and neither does
+   one after an operator or another endpoint has agreed.  The host waits all the
+   same: many changes must not make many checks. */
+
+static void
+esd_check_stale(esd_send_t *send, const esd_outcome_t *o)
+{
+    esd_dispatcher_t  *d;
+
+    d = send->d;
+    esd_check_back_off(d, send->host);
+    esd_outcome_apply(send, o);
+    d->verify = true;
+}
+
+
 static void
 esd_check_ended(esd_send_t *send, CURLcode result)
 {
-    bool                 stale;
     es_rc_t              rc;
+    esd_host_t          *host;
     esd_answer_t         answer;
     esd_target_t        *target;
     esd_outcome_t        o;
@@ -440,22 +450,17 @@ esd_check_ended(esd_send_t *send, CURLcode result)
     esd_verification_t  *v;
 
     d = send->d;
+    host = send->host;
     target = send->target;
     v = target->verification;
 
     esd_outcome_read(send, result, &o);
     o.stop = NULL;
+    host->checking = false;
 
     /* the handle is set up for one request, and must not send another */
 
     send->revision = 0;
-
-    /* the record has changed, or an operator or another endpoint has agreed */
-
-    stale = v == NULL
-            || v->host != send->host
-            || v->revision != target->revision
-            || !target->unverified;
 
     answer = esd_challenge_answer(send, v != NULL ? v->challenge : "", &o);
 
@@ -468,28 +473,29 @@ esd_check_ended(esd_send_t *send, CURLcode result)
 
     esd_record_send(send, 0, send->attempt, &o);
 
-    if (stale) {
-        if (v != NULL && v->host == send->host) {
-            esd_verification_abandon(v);
-        }
-
-        esd_outcome_apply(send, &o);
+    if (v == NULL || v->check != send || !target->unverified) {
+        esd_check_stale(send, &o);
         return;
     }
 
+    host->users++;
     esd_outcome_apply(send, &o);
 
     if (answer == ESD_ANSWER_UNDECIDED && v->challenge[0] == '\0') {
-        rc = esd_challenge_send(d, target, v->challenge, esd_check_ended);
+        rc = esd_challenge_send(d, target, v->challenge, esd_check_ended,
+                                &v->check);
 
         if (rc == ES_OK) {
+            host->checking = true;
+            esd_host_leave(d, host);
             return;
         }
 
         o.ours = true;
     }
 
-    esd_check_done(d, target, &o, answer);
+    esd_check_done(d, target, host, &o, answer);
+    esd_host_leave(d, host);
 }
 
 
@@ -548,7 +554,8 @@ esd_check_begin(esd_dispatcher_t *d, esd_target_t *target)
     }
 
     v->challenge[0] = '\0';
-    rc = esd_handshake_send(d, target, v->record.checks + 1, esd_check_ended);
+    rc = esd_handshake_send(d, target, v->record.checks + 1, esd_check_ended,
+                            &v->check);
 
     if (rc != ES_OK) {
         esd_log_line(ESD_LOG_ERROR, "endpoint %s: cannot be checked: %s",
@@ -557,8 +564,6 @@ esd_check_begin(esd_dispatcher_t *d, esd_target_t *target)
         return false;
     }
 
-    v->host = host;
-    v->revision = target->revision;
     host->checking = true;
 
     return true;
@@ -642,7 +647,7 @@ esd_verification_request(esd_dispatcher_t *d, esd_target_t *target,
     }
 
     v = esd_verification_make(target);
-    esd_verification_abandon(target->verification);
+    target->verification->check = NULL;
 
     if (es_origin(target->conf->url, origin)) {
         (void) snprintf(v->origin, sizeof(v->origin), "%s", origin);

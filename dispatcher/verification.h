@@ -30,8 +30,7 @@
 /* The verification of an endpoint that must agree, or has agreed. */
 struct esd_verification {
     es_verification_t  record;
-    esd_host_t        *host;       /* while a check is in flight, or NULL */
-    uint64_t           revision;   /* of the endpoint when it began */
+    const esd_send_t  *check;      /* in flight, whose answer counts; or NULL */
     char               challenge[ESD_CHALLENGE_LEN + 1];
 };
 

@@ -283,6 +283,26 @@ ok(wait_for(sub { state($again) eq 'unverified' }), 'one that is made again');
 is(scalar(grep { $_->{path} eq '/again' } $victim->requests), 0,
     '... waits as long');
 
+# A change begins the checks anew, and not one for each change.
+my $slow = receiver({ delay => 1, status => 404 });
+my $changed = endpoint($slow, feeds => 'quiet', timeout => '5s');
+ok($slow->wait_for(1), 'a check that takes long');
+$t->in_effect($changed, sub { $t->ctl_ok(qw(endpoint change), $changed,
+    "--in-flight=$_") }) for 2 .. 6;
+ok(wait_for(sub { checks($changed) }), '... during which the record changes');
+is($slow->count, 1, '... is the only one of the host');
+$t->ctl_ok(qw(endpoint remove), $changed);
+my $gone = receiver({ hang => 1 });
+for my $n (1 .. 3) {
+    my $name = endpoint($gone->url("/$n"), feeds => 'quiet', timeout => '20s');
+    $n == 1 ? ok($gone->wait_for(1), 'a check that has no answer')
+        : ok(wait_for(sub { state($name) eq 'unverified' }), '... another');
+    $t->ctl_ok(qw(endpoint remove), $name);
+    ok(wait_for(sub { $t->{dispatcher}->stderr =~ /$name was removed/ }),
+        '... ends with the endpoint');
+}
+is($gone->count, 1, '... and no other follows at once');
+
 ###############################################################################
 # operational events
 
