@@ -10,10 +10,13 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl.h"
 #include "held.h"
+
+#define HELD_MODE  0600
 
 
 ctl_held_t *
@@ -304,6 +307,7 @@ ctl_held_write(const ctl_helds_t *helds, FILE *f)
 int
 ctl_held_save(const ctl_helds_t *helds)
 {
+    int    fd;
     bool   ok;
     char  *path;
     FILE  *f;
@@ -316,8 +320,9 @@ ctl_held_save(const ctl_helds_t *helds)
         return ctl_fail(CTL_FAILED, "out of memory");
     }
 
-    f = fopen(path, "we");
-    ok = f != NULL && ctl_held_write(helds, f);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, HELD_MODE);
+    f = fd != -1 ? fdopen(fd, "w") : NULL;
+    ok = f != NULL && fchmod(fd, HELD_MODE) == 0 && ctl_held_write(helds, f);
 
     if (f != NULL) {
         ok = fclose(f) == 0 && ok;

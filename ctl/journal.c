@@ -150,7 +150,7 @@ ctl_journal_open(ctl_journal_t *journal, ctl_helds_t *helds)
         return CTL_OK;
     }
 
-    fd = open(journal->file, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    fd = open(journal->file, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd == -1) {
         return ctl_journal_fault(journal, "open");
     }

@@ -10,9 +10,11 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/base.h"
@@ -48,6 +50,7 @@
 #include "trusted_clock.h"
 
 #define ESD_GRACE_S    30
+#define ESD_PID_MODE   0644
 #define ESD_ECHO_US    1000000
 #define ESD_UNLOCK_US  10000000    /* between checks for a missing key */
 
@@ -347,20 +350,24 @@ esd_dispatcher_open(esd_dispatcher_t *d)
 static es_rc_t
 esd_pid_write(const char *path)
 {
-    FILE  *f;
+    int   fd;
+    bool  ok;
 
-    f = fopen(path, "we");
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, ESD_PID_MODE);
+    ok = fd != -1
+         && fchmod(fd, ESD_PID_MODE) == 0
+         && dprintf(fd, "%ld\n", (long) getpid()) > 0;
 
-    if (f == NULL
-        || fprintf(f, "%ld\n", (long) getpid()) < 0
-        || fclose(f) != 0)
-    {
+    if (!ok) {
         esd_log_line(ESD_LOG_ERROR, "cannot write \"%s\": %s", path,
                      strerror(errno));
-        return ES_IO;
     }
 
-    return ES_OK;
+    if (fd != -1) {
+        (void) close(fd);
+    }
+
+    return ok ? ES_OK : ES_IO;
 }
 
 
