@@ -32,7 +32,7 @@ ctl_backup_checkpoints(const char *store)
 
     (void) snprintf(file, sizeof(file), "%s/checkpoints/data.mdb", store);
 
-    return access(file, F_OK) == 0 ? ES_STORE_CHECKPOINT : 0;
+    return access(file, F_OK) == 0 ? ES_STORE_CHECKPOINT_READ : 0;
 }
 
 

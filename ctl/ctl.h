@@ -138,6 +138,7 @@ void ctl_report(ctl_t *ctl, bool all);
 
 int ctl_init(ctl_t *ctl, int argc, char **argv);
 int ctl_verify(ctl_t *ctl, int argc, char **argv);
+int ctl_store_rights(ctl_t *ctl, int argc, char **argv);
 int ctl_store_rekey(ctl_t *ctl, int argc, char **argv);
 int ctl_backup(ctl_t *ctl, int argc, char **argv);
 int ctl_restore(ctl_t *ctl, int argc, char **argv);

@@ -20,6 +20,10 @@ static const ctl_command_t  ctl_commands[] = {
       "the option" },
     { "verify", ctl_verify, CTL_NO_KIND, "",
       "check the invariants of the store" },
+    { "store rights", ctl_store_rights, CTL_NO_KIND,
+      "--group=GROUP --dispatcher=USER [--publish=GROUP] [--manage=GROUP] "
+      "[--ack=GROUP] [--pages=GROUP] [--delivery=GROUP]",
+      "give the files to groups, by default to GROUP-publish and so on" },
     { "store rekey", ctl_store_rekey, CTL_NO_KIND, "--key-file=PATH",
       "encrypt all secrets under the first key of the file" },
     { "backup", ctl_backup, CTL_NO_KIND, "DIR",

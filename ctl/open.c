@@ -202,7 +202,7 @@ ctl_verify(ctl_t *ctl, int argc, char **argv)
     es_verify_t  totals = { 0 };
 
     rc = ctl_begin(ctl, &argc, argv, 0, 0, NULL,
-                   ES_STORE_PUBLISH | ES_STORE_CHECKPOINT);
+                   ES_STORE_PUBLISH | ES_STORE_CHECKPOINT_READ);
     if (rc != CTL_OK) {
         return rc;
     }

@@ -318,7 +318,7 @@ esd_dispatcher_open(esd_dispatcher_t *d)
 
     rc = es_child_store_open(d->options.store,
                              ES_STORE_DELIVER | ES_STORE_PUBLISH
-                             | ES_STORE_CHECKPOINT, &d->store, &problem);
+                             | ES_STORE_CHECKPOINT_READ, &d->store, &problem);
     if (rc != ES_OK) {
         esd_log_line(ESD_LOG_ERROR, "cannot open the store: %s",
                      problem.detail);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Makes files and directories within a store, with modes and owners that let
- * all users of the store's group write them.
+ * Makes files and directories within a store, with the modes and owners that
+ * their directories ask for.
  */
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include "base/reason.h"
 #include "base/file.h"
 
-#define ES_FILE_MODE      0660
+#define ES_FILE_MODE      0660    /* until es_file_share() */
 #define ES_FILE_DIR_MODE  0770
 
 
@@ -38,7 +38,7 @@ es_rc_t
 es_file_mkdir(const char *dir, const char *parent)
 {
     int          fd;
-    mode_t       inherited;
+    mode_t       mode, inherited;
     struct stat  made, above;
 
     if (mkdir(dir, ES_FILE_DIR_MODE) != 0) {
@@ -56,28 +56,44 @@ es_file_mkdir(const char *dir, const char *parent)
         return ES_IO;
     }
 
+    mode = ES_FILE_DIR_MODE;
     inherited = made.st_mode & S_ISGID;
 
     if (parent != NULL && stat(parent, &above) == 0) {
+        mode = S_IRWXU | (above.st_mode & S_IRWXG);
         inherited |= above.st_mode & S_ISGID;
         es_file_give(fd, &made, &above);
     }
 
     /* A change of the group may clear the bit, so the mode comes after it. */
 
-    (void) fchmod(fd, ES_FILE_DIR_MODE | inherited);
+    (void) fchmod(fd, mode | inherited);
     (void) close(fd);
 
     return ES_OK;
 }
 
 
+mode_t
+es_file_mode(mode_t dir, unsigned share)
+{
+    mode_t  mode;
+
+    mode = dir & (share & ES_FILE_GROUP ? 0660 : 0666);
+
+    return share & ES_FILE_SHARED ? mode | (mode & 0444) >> 1 : mode;
+}
+
+
 void
-es_file_share(int fd, const char *path)
+es_file_share(int fd, const char *path, unsigned share)
 {
     char         dir[4096];
     char        *slash;
+    mode_t       mode;
     struct stat  made, parent;
+
+    mode = ES_FILE_MODE;
 
     (void) snprintf(dir, sizeof(dir), "%s", path);
 
@@ -88,14 +104,15 @@ es_file_share(int fd, const char *path)
 
     if (slash != NULL && fstat(fd, &made) == 0 && stat(dir, &parent) == 0) {
         es_file_give(fd, &made, &parent);
+        mode = es_file_mode(parent.st_mode, share);
     }
 
-    (void) fchmod(fd, ES_FILE_MODE);
+    (void) fchmod(fd, mode);
 }
 
 
 es_rc_t
-es_file_open(const char *path, int flags, int *out)
+es_file_open(const char *path, int flags, unsigned share, int *out)
 {
     int  fd, made;
 
@@ -121,7 +138,7 @@ es_file_open(const char *path, int flags, int *out)
     }
 
     if (made) {
-        es_file_share(fd, path);
+        es_file_share(fd, path, share);
     }
 
     *out = fd;

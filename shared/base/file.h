@@ -3,11 +3,12 @@
 /*
  * Files and directories within a store.
  *
- * Several users write a store, as members of its group.  A file that the
- * library makes in it is therefore writable for that group, whatever the umask
- * is.  It belongs to the group of its directory, whoever makes it, and if root
- * makes it, to the user of that directory as well.  A directory keeps the
- * set-group-id bit that it inherits.
+ * Several users use a store, by the rights of its directories
+ * (open/rights.h).  A file that the library makes gets the rights of its
+ * directory, whatever the umask is: who may list the directory may read the
+ * file, and who may make files there may write it.  It belongs to the group of
+ * the directory, whoever makes it, and if root makes it, to the user of that
+ * directory as well.  A directory keeps the set-group-id bit that it inherits.
  *
  * Outcomes other than ES_OK are recorded (reason.h).
  */
@@ -15,21 +16,30 @@
 #ifndef ES_FILE_H
 #define ES_FILE_H
 
+#include <sys/types.h>
+
 #include "base/base.h"
 
-/* Makes a directory with mode 0770 unless it exists.  It gets the group of
-   `parent`, the directory that it is made in; NULL: its group stays. */
+#define ES_FILE_SHARED  1    /* who may read the file may write it, too */
+#define ES_FILE_GROUP   2    /* others have no rights to it */
+
+/* Makes a directory unless it exists, with the rights of the group in `parent`,
+   the directory that it is made in, and with its group.  NULL: with mode 0770,
+   and its group stays.  Others have no rights to it. */
 es_rc_t es_file_mkdir(const char *dir, const char *parent);
 
 /*
  * Opens a file as open(2) does, with close-on-exec.  With O_CREAT a missing
- * file is made with mode 0660.  ES_NOT_FOUND (errno is ENOENT, and nothing is
- * recorded), ES_FULL, ES_IO.  The caller closes `*fd`.
+ * file is made, with the rights that `share` says.  ES_NOT_FOUND (errno is
+ * ENOENT, and nothing is recorded), ES_FULL, ES_IO.  The caller closes `*fd`.
  */
-es_rc_t es_file_open(const char *path, int flags, int *fd);
+es_rc_t es_file_open(const char *path, int flags, unsigned share, int *fd);
 
-/* Gives a file that this process has just made its mode, 0660, and its
-   group.  Where the system does not allow it, the group stays the maker's. */
-void es_file_share(int fd, const char *path);
+/* Returns the mode of a file in a directory of this mode. */
+mode_t es_file_mode(mode_t dir, unsigned share);
+
+/* Gives a file that this process has just made its mode and its group.  Where
+   the system does not allow it, the group stays the maker's. */
+void es_file_share(int fd, const char *path, unsigned share);
 
 #endif /* ES_FILE_H */

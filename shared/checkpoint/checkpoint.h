@@ -6,7 +6,9 @@
  * A consumer is a name that a partner chooses for one feed.  Checkpoints are
  * written as often as events are read, so they have an LMDB environment of
  * their own, `checkpoints/`, and no publisher or operator waits for them.  All
- * functions need ES_STORE_CHECKPOINT.
+ * functions need ES_STORE_CHECKPOINT, except es_checkpoint_version(),
+ * es_checkpoint_reached() and es_checkpoint_verify(), for which
+ * ES_STORE_CHECKPOINT_READ is enough.
  *
  * A checkpoint is never ahead of the log, and it goes back only when the
  * request says "rewind" (invariant I16): a forgotten second instance of a

@@ -89,7 +89,7 @@ es_delivery_own(es_store_t *store)
 
     (void) snprintf(path, sizeof(path), "%s/delivery/owner", store->path);
 
-    rc = es_file_open(path, O_RDWR | O_CREAT, &fd);
+    rc = es_file_open(path, O_RDWR | O_CREAT, 0, &fd);
     if (rc != ES_OK) {
         return rc;
     }

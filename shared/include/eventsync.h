@@ -100,6 +100,7 @@ typedef struct es_batch  es_batch_t;
 #define ES_STORE_DELIVER  4    /* delivery state writable: the dispatcher */
 #define ES_STORE_DELIVERY_READ  8    /* delivery state readable */
 #define ES_STORE_CHECKPOINT  16    /* consumers' checkpoints writable */
+#define ES_STORE_CHECKPOINT_READ  32    /* consumers' checkpoints readable */
 
 /*
  * Opens an existing store.  ES_NOT_FOUND: there is no such directory.

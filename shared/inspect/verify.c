@@ -128,7 +128,7 @@ es_verify(es_store_t *store, es_verify_fn fn, void *ctx, es_verify_t *totals)
                                &totals->faults);
     }
 
-    if (rc == ES_OK && (store->flags & ES_STORE_CHECKPOINT)) {
+    if (rc == ES_OK && store->checkpoints != NULL) {
         rc = es_checkpoint_verify(store, fn, ctx, totals);
     }
 

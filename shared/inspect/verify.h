@@ -25,7 +25,7 @@
  *       I12), and each entry of an index has its event;
  *
  * then the registry (es_verify_registry()), the secrets (I14), and with
- * ES_STORE_CHECKPOINT the checkpoints (I16).
+ * ES_STORE_CHECKPOINT_READ the checkpoints (I16).
  *
  * Needs ES_STORE_PUBLISH for the id index.  Works in short slices, so it is
  * safe beside live traffic.  Calls `fn` for each fault.  ES_OK: no fault.

@@ -166,7 +166,7 @@ es_id_index_map_control(es_id_index_t *ids)
 
     (void) snprintf(path, sizeof(path), "%s/control", ids->dir);
 
-    rc = es_file_open(path, O_RDWR | O_CREAT, &ids->fd);
+    rc = es_file_open(path, O_RDWR | O_CREAT, 0, &ids->fd);
     if (rc != ES_OK) {
         return rc;
     }
@@ -319,7 +319,7 @@ es_id_index_map_table(es_id_index_t *ids, unsigned i, bool create)
     size = es_id_index_capacity(i) * sizeof(uint64_t);
     (void) snprintf(path, sizeof(path), "%s/%u", ids->dir, i);
 
-    rc = es_file_open(path, O_RDWR | (create ? O_CREAT | O_TRUNC : 0), &fd);
+    rc = es_file_open(path, O_RDWR | (create ? O_CREAT | O_TRUNC : 0), 0, &fd);
     if (rc != ES_OK) {
         return rc == ES_NOT_FOUND ? es_refused(ENOENT, "open", path) : rc;
     }

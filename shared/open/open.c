@@ -112,8 +112,8 @@ static const es_store_env_t  es_store_envs[] = {
       offsetof(es_store_t, delivery) },
 
     { "checkpoints", es_checkpoints_dbs, 256 << 10, 8 << 10,
-      "remove checkpoints", ES_STORE_CHECKPOINT, ES_STORE_CHECKPOINT, true,
-      offsetof(es_store_t, checkpoints) }
+      "remove checkpoints", ES_STORE_CHECKPOINT | ES_STORE_CHECKPOINT_READ,
+      ES_STORE_CHECKPOINT, true, offsetof(es_store_t, checkpoints) }
 };
 
 #define ES_STORE_ENVS  (sizeof(es_store_envs) / sizeof(es_store_envs[0]))
@@ -209,7 +209,7 @@ es_format_write(const char *path, const es_format_t *format)
         return es_refused(errno, "make", file);
     }
 
-    es_file_share(fileno(f), file);
+    es_file_share(fileno(f), file, ES_FILE_GROUP);
 
     (void) fprintf(f, "eventsync-store %u\nidentity %016" PRIx64
                    "\nmap_initial %" PRIu64 "\nmap_max %" PRIu64 "\n",

@@ -91,7 +91,7 @@ es_env_taken(const es_env_t *env)
    group.  If this fails, LMDB's own open reports the error. */
 
 static void
-es_env_make(const es_env_t *env, const char *name)
+es_env_make(const es_env_t *env, const char *name, unsigned share)
 {
     int   fd;
     char  path[4096];
@@ -102,7 +102,7 @@ es_env_make(const es_env_t *env, const char *name)
        LMDB's locks on it. */
 
     if (access(path, F_OK) != 0
-        && es_file_open(path, O_RDWR | O_CREAT, &fd) == ES_OK)
+        && es_file_open(path, O_RDWR | O_CREAT, share, &fd) == ES_OK)
     {
         (void) close(fd);
     }
@@ -188,11 +188,11 @@ es_env_connect(es_env_t *env, bool create)
     MDB_txn  *txn;
     unsigned  tries;
 
-    es_env_make(env, "lock.mdb");
+    es_env_make(env, "lock.mdb", ES_FILE_SHARED);
     es_env_allocate_lock(env);
 
     if (create || env->options.writable) {
-        es_env_make(env, "data.mdb");
+        es_env_make(env, "data.mdb", 0);
     }
 
     for (tries = 0; ; tries++) {

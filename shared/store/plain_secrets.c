@@ -27,7 +27,7 @@ es_plain_read(const char *file, char text[ES_FORMAT_MAX])
     es_rc_t  rc;
     ssize_t  n;
 
-    rc = es_file_open(file, O_RDONLY, &fd);
+    rc = es_file_open(file, O_RDONLY, 0, &fd);
     if (rc != ES_OK) {
         return rc;
     }
@@ -88,7 +88,7 @@ es_plain_secrets_begin(const char *path)
 
     (void) snprintf(file, sizeof(file), "%s/format", path);
 
-    rc = es_file_open(file, O_WRONLY | O_APPEND, &fd);
+    rc = es_file_open(file, O_WRONLY | O_APPEND, 0, &fd);
 
     return rc == ES_OK ? es_plain_write(fd, file, ES_PLAIN_LINE + 1) : rc;
 }
@@ -126,7 +126,7 @@ es_plain_secrets_end(const char *path)
             strlen(line + sizeof(ES_PLAIN_LINE) - 2) + 1);
 
     (void) unlink(fresh);
-    rc = es_file_open(fresh, O_WRONLY | O_CREAT, &fd);
+    rc = es_file_open(fresh, O_WRONLY | O_CREAT, ES_FILE_GROUP, &fd);
 
     if (rc == ES_OK) {
         rc = es_plain_write(fd, fresh, text);

@@ -22,7 +22,8 @@ es_store_bell(const char *path, int access, int *fd)
 
     (void) snprintf(file, sizeof(file), "%s/bell", path);
 
-    return es_file_open(file, access | O_CREAT, fd);
+    return es_file_open(file, access | O_CREAT, ES_FILE_SHARED | ES_FILE_GROUP,
+                        fd);
 }
 
 

@@ -5,7 +5,7 @@ package Test::Eventsync::Users;
 # The users of docs/operations.md, for tests that run as root: the user of
 # nginx's workers, that of the dispatcher, root, an operator, and a stranger,
 # who is not in the group of the store.  They are unused numbers without
-# accounts.
+# accounts.  A test may give them other groups, and add users: %ID, %GROUPS.
 #
 #     my $t = users_or_skip();        # a Test::Eventsync, or the test is skipped
 #     users_store($t, 'name');        # created as the page says
@@ -16,6 +16,7 @@ package Test::Eventsync::Users;
 use warnings;
 use strict;
 
+use File::Path qw(remove_tree);
 use Test::More ();
 use Test::Eventsync qw(wait_for);
 
@@ -26,6 +27,7 @@ our @EXPORT = qw(users_or_skip users_store as ctl_as nginx_as dispatcher_as
 our $GROUP = 61200;
 our %ID = (worker => 61201, dispatcher => 61202, operator => 61203,
     stranger => 61204, root => 0);
+our %GROUPS = (worker => [$GROUP], operator => [$GROUP]);
 
 sub users_or_skip {
     Test::More::plan(skip_all => 'only root can become other users')
@@ -51,9 +53,10 @@ sub users_or_skip {
 sub as {
     my ($who, @cmd) = @_;
     my $id = $ID{$who};
-    my @groups = $who eq 'dispatcher' ? ("--regid=$GROUP", '--clear-groups')
-        : $who =~ /^(?:worker|operator)$/ ? ("--regid=$id", "--groups=$GROUP")
-        : ("--regid=$id", '--clear-groups');
+    my @groups = $GROUPS{$who}
+        ? ("--regid=$id", '--groups=' . join ',', @{ $GROUPS{$who} })
+        : ('--regid=' . ($who eq 'dispatcher' ? $GROUP : $id),
+            '--clear-groups');
     return ('sh', '-c', 'umask 077; exec "$@"', 'sh', 'setpriv',
         "--reuid=$id", @groups, @cmd);
 }
@@ -93,18 +96,12 @@ sub users_store {
     system('find', $t->store, qw(-type d -exec chmod g+s {} +));
 }
 
-# Starts nginx with all resources, with a master that has only the rights of its
-# workers.
+# Starts nginx with a master that has only the rights of its workers.  The
+# locations are given, or have most resources.
 sub nginx_as {
-    my ($t, $who) = @_;
+    my ($t, $who, $locations) = @_;
     my $dir = $t->testdir;
-    my $conf = $t->complete_conf(<<'CONF') =~ s/user root;//r;
-load_module %%TESTDIR%%/bin/ngx_http_eventsync_module.so; # eventsync
-events { }
-http {
-    eventsync_store %%STORE%%;
-    server {
-        listen 127.0.0.1:%%PORT_0%%;
+    $locations //= <<'CONF';
         location /v1/ {
             eventsync_feeds on;
             eventsync_poll on;
@@ -114,11 +111,22 @@ http {
         }
         location = /ops/metrics { eventsync_metrics on; eventsync_auth off; }
         location /ops/ { eventsync_health on; }
+CONF
+    my $conf = $t->complete_conf(<<"CONF") =~ s/user root;//r;
+load_module %%TESTDIR%%/bin/ngx_http_eventsync_module.so; # eventsync
+events { }
+http {
+    eventsync_store %%STORE%%;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+$locations
     }
 }
 CONF
     $t->write_file('nginx.conf', $t->expand($conf));
-    unlink "$dir/error.log";
+    unlink map { "$dir/$_" } qw(error.log nginx.pid);
+    remove_tree(glob "$dir/tmp_*");
+    chown $ID{$who}, 0, $dir;
     $t->{nginx} = $t->start('nginx', {}, as($who, "$dir/bin/nginx", '-p',
         "$dir/", '-c', "$dir/nginx.conf", '-e', "$dir/error.log"));
     wait_for(sub { Test::Eventsync::port_open($t->port(0)) }, 20)
@@ -126,10 +134,10 @@ CONF
 }
 
 sub dispatcher_as {
-    my ($t, $who) = @_;
+    my ($t, $who, @opts) = @_;
     return $t->{dispatcher} = $t->start('dispatcher', {}, as($who,
         $t->testdir . '/bin/eventsync-dispatcher', '--store', $t->store,
-        @Test::Eventsync::DISPATCHER_OPTS));
+        @Test::Eventsync::DISPATCHER_OPTS, @opts));
 }
 
 1;

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * "store rights": gives the files of a store to the groups of its processes.
+ */
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ctl.h"
+#include "open/rights.h"
+
+#define RIGHTS_NAME  128
+
+
+/* A user or group by its number; false: the text is no number. */
+
+static bool
+ctl_rights_number(const char *text, uint32_t *id)
+{
+    char           *end;
+    unsigned long   n;
+
+    errno = 0;
+    n = strtoul(text, &end, 10);
+
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0
+        || n >= UINT32_MAX)
+    {
+        return false;
+    }
+
+    *id = (uint32_t) n;
+
+    return true;
+}
+
+
+/* Without a name, the group is named after the group of all: "eventsync-NAME".
+   */
+
+static int
+ctl_rights_group(const char *option, const char *name, const char *all,
+    gid_t *gid)
+{
+    char           made[RIGHTS_NAME];
+    struct group  *group;
+
+    if (name == NULL) {
+        (void) snprintf(made, sizeof(made), "%s-%s", all, option);
+        name = made;
+    }
+
+    if (ctl_rights_number(name, gid)) {
+        return CTL_OK;
+    }
+
+    group = getgrnam(name);
+    if (group == NULL) {
+        return ctl_fail(CTL_FAILED, "there is no group \"%s\": create it, or "
+                        "name another with --%s", name, option);
+    }
+
+    *gid = group->gr_gid;
+
+    return CTL_OK;
+}
+
+
+static int
+ctl_rights_user(const char *name, uid_t *uid)
+{
+    struct passwd  *user;
+
+    if (ctl_rights_number(name, uid)) {
+        return CTL_OK;
+    }
+
+    user = getpwnam(name);
+    if (user == NULL) {
+        return ctl_fail(CTL_FAILED, "there is no user \"%s\"", name);
+    }
+
+    *uid = user->pw_uid;
+
+    return CTL_OK;
+}
+
+
+/* Opening the store makes the lock files that it lacks. */
+
+static int
+ctl_rights_set(ctl_t *ctl, const es_rights_t *rights)
+{
+    int           rc;
+    es_problem_t  problem = { 0 };
+
+    rc = ctl_open(ctl, ES_STORE_DELIVERY_READ | ES_STORE_CHECKPOINT_READ);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    es_store_close(ctl->store);
+    ctl->store = NULL;
+
+    return es_store_rights(ctl->store_path, rights, &problem) == ES_OK
+           ? CTL_OK : ctl_fail(CTL_FAILED, "%s", problem.detail);
+}
+
+
+int
+ctl_store_rights(ctl_t *ctl, int argc, char **argv)
+{
+    int           rc;
+    size_t        i;
+    const char   *all = NULL, *dispatcher = NULL;
+    const char   *names[5] = { NULL };
+    es_rights_t   rights;
+
+    const ctl_option_t  options[] = {
+        { "publish", false, &names[0] },
+        { "manage", false, &names[1] },
+        { "ack", false, &names[2] },
+        { "pages", false, &names[3] },
+        { "delivery", false, &names[4] },
+        { "group", false, &all },
+        { "dispatcher", false, &dispatcher },
+        { NULL, false, NULL }
+    };
+
+    gid_t  *const  gids[] = { &rights.publish, &rights.manage, &rights.ack,
+                              &rights.pages, &rights.delivery };
+
+    rc = ctl_args(ctl, &argc, argv, 0, 0, options);
+
+    if (rc == CTL_OK && (all == NULL || dispatcher == NULL)) {
+        rc = ctl_fail(CTL_USAGE, "--group=GROUP of all processes and "
+                      "--dispatcher=USER are required");
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_rights_group("group", all, all, &rights.group);
+    }
+
+    for (i = 0; rc == CTL_OK && i < sizeof(gids) / sizeof(gids[0]); i++) {
+        rc = ctl_rights_group(options[i].name, names[i], all, gids[i]);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_rights_user(dispatcher, &rights.dispatcher);
+    }
+
+    return rc == CTL_OK ? ctl_rights_set(ctl, &rights) : rc;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Sets the owners, groups and modes of a store's files.
+ *
+ * Users who may write a directory of the store may have put a link there.  So
+ * nothing is followed: each entry is opened, and what was opened is changed.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "base/file.h"
+#include "base/reason.h"
+#include "open/rights.h"
+#include "store/store.h"
+
+typedef struct {
+    const char  *dir;          /* ".": the store itself */
+    mode_t       mode;
+    size_t       group;        /* offset in es_rights_t */
+    bool         lost;         /* it may be missing, and is then made */
+} es_right_t;
+
+static const es_right_t  es_rights[] = {
+    { ".", 02750, offsetof(es_rights_t, group), false },
+    { "log", 02775, offsetof(es_rights_t, publish), false },
+    { "ids", 02770, offsetof(es_rights_t, publish), true },
+    { "registry", 02775, offsetof(es_rights_t, manage), false },
+    { "checkpoints", 02775, offsetof(es_rights_t, ack), false },
+    { "pages", 02770, offsetof(es_rights_t, pages), true },
+    { "delivery", 02750, offsetof(es_rights_t, delivery), false }
+};
+
+/* Files that processes write which only read the rest. */
+static const char  *const  es_shared_files[] = { "lock.mdb", "bell" };
+
+
+static es_rc_t
+es_rights_refused(es_problem_t *problem, const char *what, const char *path,
+    const char *name)
+{
+    return es_problem_set(problem, ES_IO, -1, NULL, "cannot %s \"%s/%s\": %s",
+                          what, path, name, strerror(errno));
+}
+
+
+/* Sets the rights of an entry of the directory `at`. */
+
+static es_rc_t
+es_rights_file(int at, const char *path, const char *name, uid_t user,
+    gid_t group, mode_t dir, es_problem_t *problem)
+{
+    int          fd;
+    size_t       i;
+    es_rc_t      rc;
+    unsigned     share;
+    struct stat  st;
+
+    fd = openat(at, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+    if (fd == -1 || fstat(fd, &st) != 0) {
+        rc = es_rights_refused(problem, "open", path, name);
+
+    } else if (!S_ISREG(st.st_mode) || st.st_nlink != 1) {
+        rc = es_problem_set(problem, ES_IO, -1, NULL, "\"%s/%s\" is no file of "
+                            "a store, or has another name, too", path, name);
+
+    } else {
+        share = strcmp(path, ".") == 0 ? ES_FILE_GROUP : 0;
+
+        for (i = 0; i < sizeof(es_shared_files) / sizeof(es_shared_files[0]);
+             i++)
+        {
+            if (strcmp(name, es_shared_files[i]) == 0) {
+                share |= ES_FILE_SHARED;
+            }
+        }
+
+        rc = fchown(fd, user, group) == 0
+             && fchmod(fd, es_file_mode(dir, share)) == 0
+             ? ES_OK : es_rights_refused(problem, "change", path, name);
+    }
+
+    if (fd != -1) {
+        (void) close(fd);
+    }
+
+    return rc;
+}
+
+
+/* Sets the rights of all entries of a directory.  Takes the descriptor. */
+
+static es_rc_t
+es_rights_files(int fd, const char *path, uid_t user, gid_t group, mode_t mode,
+    es_problem_t *problem)
+{
+    DIR            *dir;
+    es_rc_t         rc;
+    struct dirent  *entry;
+
+    dir = fdopendir(fd);
+    if (dir == NULL) {
+        (void) close(fd);
+        return es_rights_refused(problem, "read", path, ".");
+    }
+
+    rc = ES_OK;
+
+    while (rc == ES_OK && (entry = readdir(dir)) != NULL) {
+
+        if (strcmp(entry->d_name, ".") != 0
+            && strcmp(entry->d_name, "..") != 0)
+        {
+            rc = es_rights_file(dirfd(dir), path, entry->d_name, user, group,
+                                mode, problem);
+        }
+    }
+
+    (void) closedir(dir);
+
+    return rc;
+}
+
+
+static es_rc_t
+es_rights_dir(int at, const es_right_t *right, const es_rights_t *rights,
+    es_problem_t *problem)
+{
+    int      fd;
+    bool     store;
+    gid_t    group;
+    uid_t    user;
+    es_rc_t  rc;
+
+    store = strcmp(right->dir, ".") == 0;
+    group = *(const gid_t *) (const void *) ((const char *) rights
+                                             + right->group);
+    user = strcmp(right->dir, "delivery") == 0 ? rights->dispatcher
+                                               : geteuid();
+
+    if (right->lost && mkdirat(at, right->dir, 0700) != 0 && errno != EEXIST) {
+        return es_rights_refused(problem, "make", ".", right->dir);
+    }
+
+    fd = openat(at, right->dir,
+                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd == -1) {
+        return es_rights_refused(problem, "open", ".", right->dir);
+    }
+
+    if (fchown(fd, user, group) != 0 || fchmod(fd, right->mode) != 0) {
+        rc = es_rights_refused(problem, "change", ".", right->dir);
+        (void) close(fd);
+        return rc;
+    }
+
+    if (!store) {
+        return es_rights_files(fd, right->dir, user, group, right->mode,
+                               problem);
+    }
+
+    rc = es_rights_file(fd, ".", "format", user, group, right->mode, problem);
+
+    if (rc == ES_OK) {
+        rc = es_rights_file(fd, ".", "bell", user, group, right->mode,
+                            problem);
+    }
+
+    (void) close(fd);
+
+    return rc;
+}
+
+
+es_rc_t
+es_store_rights(const char *path, const es_rights_t *rights,
+    es_problem_t *problem)
+{
+    int       at, bell;
+    es_rc_t   rc;
+    unsigned  i;
+
+    rc = es_store_bell(path, O_WRONLY, &bell);
+    if (rc != ES_OK) {
+        return es_problem_set(problem, rc, -1, NULL, "%s", es_reason(rc));
+    }
+
+    (void) close(bell);
+
+    at = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (at == -1) {
+        return es_rights_refused(problem, "open", path, ".");
+    }
+
+    for (i = 0; rc == ES_OK && i < sizeof(es_rights) / sizeof(es_rights[0]);
+         i++)
+    {
+        rc = es_rights_dir(at, &es_rights[i], rights, problem);
+    }
+
+    (void) close(at);
+
+    return rc;
+}
