@@ -36,7 +36,6 @@
 
 
 #define NGX_HTTP_EVENTSYNC_STREAM_EVENTS  64
-#define NGX_HTTP_EVENTSYNC_STREAM_BYTES   32768
 
 /* ms in which a socket must take its slice when the worker exits */
 #define NGX_HTTP_EVENTSYNC_LINGER        2000
@@ -448,8 +447,10 @@ ngx_http_eventsync_stream_fill(ngx_http_eventsync_ctx_t *ctx)
 
     ctx->problem = NULL;
 
-    if (ngx_exiting || ctx->stream->displaced
-        || ngx_http_eventsync_stream_left(ctx) <= 0)
+    if (ngx_exiting
+        || ctx->stream->displaced
+        || (ngx_http_eventsync_stream_left(ctx) <= 0
+            && ctx->stream->offset == 0))
     {
         return ngx_http_eventsync_stream_close(ctx);
     }
@@ -496,6 +497,10 @@ ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
                       NGX_HTTP_EVENTSYNC_STREAM_BYTES, args->filter, page);
     if (es != ES_OK) {
         return ngx_http_eventsync_fail_store(ctx, es);
+    }
+
+    if (page->bytes > NGX_HTTP_EVENTSYNC_STREAM_BYTES) {
+        return ngx_http_eventsync_stream_part(ctx, page);
     }
 
     reading->scan = page->next;
@@ -549,6 +554,13 @@ ngx_http_eventsync_stream_close(ngx_http_eventsync_ctx_t *ctx)
     ngx_http_eventsync_stream_t  *stream;
 
     stream = ctx->stream;
+
+    if (stream->offset) {
+
+        /* within an event, which the reader ignores if it is unfinished */
+
+        return NGX_ERROR;
+    }
 
     stream->closing = 1;
     stream->ends = ngx_current_msec + NGX_HTTP_EVENTSYNC_LINGER;

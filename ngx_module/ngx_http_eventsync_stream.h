@@ -17,6 +17,10 @@
 
 /* why a stream of Server-Sent Events is parked */
 
+/* of a slice; a larger event is sent in parts */
+#define NGX_HTTP_EVENTSYNC_STREAM_BYTES  32768
+
+
 typedef enum {
     NGX_HTTP_EVENTSYNC_IDLE = 0,         /* nothing to send */
     NGX_HTTP_EVENTSYNC_BLOCKED,          /* the socket takes no more */
@@ -33,6 +37,9 @@ struct ngx_http_eventsync_stream_s {
                                                      after_text of its
                                                      reading */
     es_buf_t                          text;       /* one slice, or empty */
+    size_t                            offset;     /* bytes of an event that
+                                                     exceeds a slice */
+    size_t                            size;       /* of that event */
     ngx_buf_t                        *buf;
     ngx_uint_t                        given;      /* to the output filter */
     ngx_uint_t                        closing;    /* unsigned  closing:1; the
@@ -65,6 +72,8 @@ ngx_int_t ngx_http_eventsync_stream_heartbeat(
 ngx_int_t ngx_http_eventsync_stream_position(
     ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_stream_frame(ngx_http_eventsync_ctx_t *ctx,
+    const es_page_t *page);
+ngx_int_t ngx_http_eventsync_stream_part(ngx_http_eventsync_ctx_t *ctx,
     const es_page_t *page);
 ngx_int_t ngx_http_eventsync_stream_text(ngx_http_eventsync_ctx_t *ctx,
     const char *fmt, ...);

@@ -10,6 +10,7 @@
 #include "ngx_http_eventsync_count.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_stream.h"
+#include "ngx_http_eventsync_transfer.h"
 #include "ngx_http_eventsync_worker.h"
 
 #include "base/base.h"
@@ -108,6 +109,70 @@ ngx_http_eventsync_stream_frame(ngx_http_eventsync_ctx_t *ctx,
     ctx->last = page->last;
 
     ngx_http_eventsync_count_sent(ctx, page->count);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Sends a part of an event that exceeds a slice. The next read finds the same
+ * event again, until all of it was sent.
+ */
+
+ngx_int_t
+ngx_http_eventsync_stream_part(ngx_http_eventsync_ctx_t *ctx,
+    const es_page_t *page)
+{
+    char                           cursor[ES_CURSOR_MAX];
+    u_char                        *p;
+    size_t                         size;
+    ngx_http_eventsync_stream_t   *stream;
+    ngx_http_eventsync_reading_t  *reading;
+
+    stream = ctx->stream;
+    reading = ctx->reading;
+
+    if (page->count != 1 || (stream->offset && page->bytes != stream->size)) {
+        return NGX_ERROR;
+    }
+
+    size = ngx_min(page->bytes - stream->offset,
+                   NGX_HTTP_EVENTSYNC_STREAM_BYTES);
+
+    if (es_buf_reserve(&stream->text, NGX_HTTP_EVENTSYNC_STREAM_FRAME + size)
+        != ES_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    p = (u_char *) stream->text.data;
+
+    (void) es_cursor_print(reading->key.epoch, page->last, cursor);
+
+    if (stream->offset == 0) {
+        p = ngx_sprintf(p, "id: %s\ndata: ", cursor);
+    }
+
+    p = ngx_http_eventsync_transfer_part(page, stream->offset, size, p);
+
+    stream->size = page->bytes;
+    stream->offset += size;
+
+    if (stream->offset == page->bytes) {
+        p = ngx_cpymem(p, "\n\n", 2);
+
+        stream->offset = 0;
+        stream->held = page->last;
+        reading->scan = page->next;
+        ngx_memcpy(reading->after_text, cursor, ES_CURSOR_MAX);
+
+        ctx->first = ctx->first ? ctx->first : page->first;
+        ctx->last = page->last;
+
+        ngx_http_eventsync_count_sent(ctx, 1);
+    }
+
+    stream->text.len = (char *) p - stream->text.data;
 
     return NGX_OK;
 }

@@ -17,7 +17,7 @@ my $clients = $ENV{CLIENTS} || 200;
 my $bound = $clients * 100;     # kB
 
 my $t = Test::Eventsync->new(workers => 1);
-$t->store_init->feed("large");
+$t->store_init->feed('large')->feed('huge');
 my $key = $t->master_key;
 
 $t->default_conf(connections => $clients + 200,
@@ -33,6 +33,7 @@ client_max_body_size 16m;
             eventsync_snapshot on;
             eventsync_pages on;
             eventsync_catalogue on;
+            eventsync_sse on;
 CONF
 $t->run_nginx;
 
@@ -70,6 +71,7 @@ my %of = (
     'polls of lines' => ['events?limit=1000', 'application/x-ndjson'],
     'polls with a filter' => ['events?limit=1000&types=test.*'],
     'polls with gzip' => ['/gzip/feeds/large/events?limit=1000', '*/*', 'gzip'],
+    'streams of large events' => ['/v1/feeds/huge/events', 'text/event-stream'],
     'snapshots' => ['snapshot?limit=1000'],
     'pages' => ["pages/$epoch/1"],
     'encoded pages' => ["pages/$epoch/1", '*/*', 'br'],
@@ -82,8 +84,10 @@ sub request {
         $encoding ? ('accept-encoding' => $encoding) : () });
 }
 
+$t->publish('huge', map { { data => 'x' x 260_000 } } 1, 2);
+
 # An answer of each kind once, so that the events are in memory.
-for my $what (sort keys %of) {
+for my $what (grep { !/streams/ } sort keys %of) {
     my $answer = $t->http(GET => request($what));
     cmp_ok(length $answer->{body}, '>', 200_000, "$what: an answer is large");
 }

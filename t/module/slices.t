@@ -13,6 +13,7 @@ use Test::More;
 
 use lib 't/lib';
 use Test::Eventsync qw(wait_for);
+use Test::Eventsync::Reader;
 
 my $t = Test::Eventsync->new(workers => 1);
 $t->store_init->feed('orders')->feed('huge');
@@ -47,6 +48,7 @@ http {
             eventsync_backfill on;
             eventsync_snapshot on;
             eventsync_pages on;
+            eventsync_sse on;
         }
 
         location /gzip/ {
@@ -186,6 +188,25 @@ sub trickle {
     return ($text =~ /\r\n\r\n(.*)\z/s)[0];
 }
 
+# The same of a stream that does not end: so many bytes of its text.
+sub trickle_stream {
+    my ($path, $bytes) = @_;
+    my $sock = stalled($path, accept => 'text/event-stream');
+    my $text = '';
+    while (length $text < $bytes) {
+        IO::Select->new($sock)->can_read(30) or last;
+        sysread($sock, $text, 1 + length($text) % 4001, length $text) or last;
+    }
+    $text =~ s/\A.*?\r\n\r\n//s;
+    my $whole = '';
+    while ($text =~ s/\A([0-9a-f]+)\r\n//) {
+        my $n = hex $1;
+        $whole .= substr $text, 0, $n, '';
+        $text =~ s/\A\r\n//;
+    }
+    return $whole;
+}
+
 sub stalled {
     my ($path, %opts) = @_;
     return $t->stalled($path, { authorization => 'Bearer '
@@ -229,6 +250,21 @@ is(get('/limit/feeds/orders/events?limit=1000')->{body}, $whole, 'limit_rate');
         ok(trickle($sock) eq join('', map { "$_\n" } @huge),
             "huge events as lines, slowly, '$query'");
     }
+    # As a stream, too; an event that comes meanwhile is the next one.
+    for my $query ('', '?types=test.*') {
+        my $reader = Test::Eventsync::Reader->new($t,
+            "/v1/feeds/huge/events$query", $key, port => $t->port(0));
+        $reader->await(sub { @{ $_[0]{got} } == @huge });
+        my @events = map { $_->{data} } @{ $reader->{got} };
+        ok(join("\n", @events) eq join("\n", @huge),
+            "huge events in a stream, '$query'");
+        is($reader->{id}, ($huge[-1] =~ /"cursor":"([^"]+)"/)[0], 'their ids');
+        $reader->close;
+    }
+    my $stream = trickle_stream('/v1/feeds/huge/events', 470_000);
+    is_deeply([map { length } $stream =~ /^data: (\{"specversion".*)\n\n/mg],
+        [map { length } @huge[0 .. 6]], 'huge events in a stream, slowly');
+
     my $body = trickle(stalled('/v1/feeds/huge/snapshot'));
     ok($body =~ /^\{"events":\[(.*)\],"cursor":"[^"]+","next":null\}$/s
         && $1 eq join(',', @huge), 'huge events in a snapshot');
@@ -378,6 +414,18 @@ for my $cut (sort keys %cuts) {
     $t->ctl_ok('feed', 'trim', 'noise', "--before=$noisy-199");
     ok(wait_for(sub { $metas->() ne $before }, 20), 'stored pages are deleted');
     cut("trim, page, $_", $sock{$_}, $right{$_}) for sort keys %sock;
+}
+
+# A stream within an event: nothing follows the part that was sent.
+{
+    my $mine = $t->partner_key('streamer', feeds => 'huge', scopes => 'read');
+    my ($id) = $mine =~ /^esk_([^_]+)_/;
+    my $sock = stalled("/v1/feeds/huge/events?types=test.*", key => $mine,
+        accept => 'text/event-stream');
+    $t->ctl_ok('key', 'revoke', $id);
+    my $text = trickle($sock);
+    unlike($text, qr/event: end/, 'revoke, stream within an event: no end');
+    unlike($text, qr/\n0\r\n\r\n\z/, 'and no last chunk');
 }
 
 # What retention trims before the place of the answer does not matter.

@@ -218,6 +218,59 @@ test_encoders(void)
 }
 
 
+/* Parts of an entry, as long as it is the one that was verified. */
+static void
+test_parts(void)
+{
+    char              in[20000], part[21000];
+    size_t            at, n;
+    bool              good;
+    es_buf_t          out, again;
+    uint64_t          hash, other;
+    es_encoded_key_t  key;
+
+    key = key_of("a", 9, ES_ENCODING_GZIP);
+    hash = 0;
+    is_int(es_encoded_part(pages, &key, &hash, 0, part, 1), ES_NOT_FOUND,
+           "no part of nothing");
+
+    make(key, noise(in, sizeof(in), 17), &out);
+
+    hash = 0;
+    is_int(es_encoded_part(pages, &key, &hash, 0, NULL, 0), ES_OK,
+           "verified");
+    ok(hash != 0, "its hash");
+
+    good = true;
+
+    for (at = 0; at < out.len; at += n) {
+        n = out.len - at < 777 ? out.len - at : 777;
+        good &= es_encoded_part(pages, &key, &hash, at, part + at, n) == ES_OK;
+    }
+
+    ok(good && memcmp(part, out.data, out.len) == 0, "all of its parts");
+
+    is_int(es_encoded_part(pages, &key, &hash, out.len, part, 1),
+           ES_NOT_FOUND, "nothing behind it");
+    is_int(es_encoded_part(pages, &key, &hash, out.len + 1, part, 0),
+           ES_NOT_FOUND, "nor beyond");
+    is_int(es_encoded_part(pages, &key, &hash, 1, part, out.len),
+           ES_NOT_FOUND, "nor partly");
+
+    other = hash + 1;
+    is_int(es_encoded_part(pages, &key, &other, 0, part, 1), ES_NOT_FOUND,
+           "not that entry");
+
+    key.source = 43;
+    make(key, noise(in, sizeof(in), 18), &again);
+    is_int(es_encoded_part(pages, &key, &hash, 0, part, 1), ES_NOT_FOUND,
+           "another entry has taken its place");
+
+    es_buf_free(&out);
+    es_buf_free(&again);
+}
+
+
 static void
 test_kept(void)
 {
@@ -532,6 +585,7 @@ main(void)
     test_held();
     test_source();
     test_bound();
+    test_parts();
     test_prune();
     test_damage();
     test_without();
