@@ -132,7 +132,7 @@ sub publish_lists {
     disturbed_by('publish-lists', target => '<= 2', what => 'publishes',
         beside => '40 clients that list', victim => sub {
             our $unique;
-            my $r = steady($publish, 500, '--start', $unique)->();
+            my $r = steady($publish, 200, '--start', $unique)->();
             $unique = $r->{next};
             return $r;
         }, disturb => sub {
