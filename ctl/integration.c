@@ -11,9 +11,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "delivery/verification.h"
 #include "http.h"
 #include "keys/signature.h"
 #include "log/store_clock.h"
@@ -44,7 +46,8 @@ typedef enum {
     CTL_BODY_EXTENSIONS,
     CTL_BODY_LARGE,
     CTL_BODY_THIN,
-    CTL_BODY_BATCH
+    CTL_BODY_BATCH,
+    CTL_BODY_CHALLENGE
 } ctl_body_t;
 
 typedef struct {
@@ -63,6 +66,8 @@ typedef struct {
     uint32_t             timeout_ms;
     bool                 thin;
     bool                 batch;
+    const char          *sender;       /* that must be allowed, or NULL */
+    char                 allowed[ES_SENDER_MAX];   /* by the last answer */
     char                 first[INTEGRATION_ID];
     int64_t              slowest_ms;
     unsigned             failed;
@@ -95,6 +100,7 @@ static const ctl_check_t  ctl_checks[] = {
     { "large", CTL_SIGNED, CTL_BODY_LARGE, 2 },
     { "thin", CTL_SIGNED, CTL_BODY_THIN, 2 },
     { "batch", CTL_SIGNED, CTL_BODY_BATCH, 2 },
+    { "agreement", CTL_SIGNED, CTL_BODY_CHALLENGE, 2 },
     { NULL, CTL_SIGNED, CTL_BODY_EVENT, 0 }
 };
 
@@ -120,9 +126,10 @@ ctl_integration_event(es_buf_t *buf, const ctl_check_t *check,
 
     if (rc == ES_OK) {
         rc = es_buf_printf(buf, "\",\"source\":\"/eventsync\",\"type\":"
-                           "\"eventsync.test%s\",\"time\":\"%.*s\"%s",
-                           check->body == CTL_BODY_UNKNOWN_TYPE ? ".unknown"
-                                                                : "",
+                           "\"eventsync.%s\",\"time\":\"%.*s\"%s",
+                           check->body == CTL_BODY_CHALLENGE ? "challenge"
+                           : check->body == CTL_BODY_UNKNOWN_TYPE
+                             ? "test.unknown" : "test",
                            (int) sizeof(at), at,
                            check->body == CTL_BODY_EXTENSIONS
                            ? ",\"testnote\":\"not known\",\"testcount\":1"
@@ -132,6 +139,11 @@ ctl_integration_event(es_buf_t *buf, const ctl_check_t *check,
     if (rc == ES_OK && check->body != CTL_BODY_THIN) {
         rc = es_buf_printf(buf, ",\"datacontenttype\":\"application/json\","
                            "\"data\":{\"check\":\"%s\"", check->name);
+    }
+
+    if (rc == ES_OK && check->body == CTL_BODY_CHALLENGE) {
+        rc = es_buf_printf(buf, ",\"challenge\":\"%s\"",
+                           id + sizeof("test-") - 1);
     }
 
     if (rc == ES_OK && check->body == CTL_BODY_LARGE) {
@@ -374,6 +386,110 @@ ctl_integration_send(ctl_integration_t *in, ctl_trial_t *trial)
 }
 
 
+static size_t
+ctl_integration_head(char *data, size_t size, size_t n, void *ctx)
+{
+    es_str_t            name = es_lit("webhook-allowed-origin:");
+    ctl_integration_t  *in = ctx;
+
+    n *= size;
+
+    if (n > name.len && strncasecmp(data, name.data, name.len) == 0) {
+        (void) snprintf(in->allowed, sizeof(in->allowed), "%.*s",
+                        (int) (n - name.len), data + name.len);
+        in->allowed[strcspn(in->allowed, "\r\n")] = '\0';
+        memmove(in->allowed, in->allowed + strspn(in->allowed, " \t"),
+                strlen(in->allowed + strspn(in->allowed, " \t")) + 1);
+    }
+
+    return n;
+}
+
+
+/* Sends the handshake.  False: the answer says nothing about senders, so that
+   the dispatcher would send a challenge. */
+
+static bool
+ctl_integration_handshake(ctl_integration_t *in, ctl_trial_t *trial)
+{
+    char                nothing[] = "";
+    bool                allows;
+    CURL               *curl = in->http.curl;
+    es_buf_t            body;
+    struct curl_slist  *fields;
+
+    fields = trial->fields;
+    body = trial->body;
+    trial->fields = NULL;
+    trial->body = (es_buf_t) { .data = nothing };
+    in->allowed[0] = '\0';
+
+    if (ctl_integration_field(trial, "WebHook-Request-Origin: ",
+                              es_str(in->sender)) == ES_OK)
+    {
+        (void) curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION,
+                                ctl_integration_head);
+        (void) curl_easy_setopt(curl, CURLOPT_HEADERDATA, in);
+        (void) curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "OPTIONS");
+        ctl_integration_send(in, trial);
+        (void) curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, NULL);
+        (void) curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, NULL);
+        (void) curl_easy_setopt(curl, CURLOPT_HEADERDATA, NULL);
+    }
+
+    curl_slist_free_all(trial->fields);
+    trial->fields = fields;
+    trial->body = body;
+
+    if (in->allowed[0] == '\0') {
+        return false;
+    }
+
+    allows = strcmp(in->allowed, "*") == 0
+             || strcasecmp(in->allowed, in->sender) == 0;
+
+    if (!allows) {
+        trial->status = 0;
+        (void) snprintf(trial->came, sizeof(trial->came), "only \"%.60s\" is "
+                        "allowed", in->allowed);
+    }
+
+    return true;
+}
+
+
+/* Checks whether the receiver agrees to be sent events, as the dispatcher
+   does: by the handshake, else by a challenge. */
+
+static void
+ctl_integration_agrees(ctl_integration_t *in, ctl_trial_t *trial)
+{
+    json_t      *answer;
+    const char  *text;
+
+    if (ctl_integration_handshake(in, trial)) {
+        return;
+    }
+
+    ctl_integration_send(in, trial);
+
+    answer = json_loadb(in->http.body.data ? in->http.body.data : "",
+                        in->http.body.len, 0, NULL);
+    text = json_string_value(json_object_get(answer, "challenge"));
+
+    if (trial->status / 100 == 2
+        && (text == NULL
+            || strcmp(text, trial->id + sizeof("test-") - 1) != 0))
+    {
+        (void) snprintf(trial->came, sizeof(trial->came), "%ld, without the "
+                        "challenge", trial->status);
+        trial->status = 0;
+    }
+
+    json_decref(answer);
+}
+
+
 static void
 ctl_integration_print(ctl_integration_t *in, const ctl_check_t *check,
     const ctl_trial_t *trial)
@@ -418,7 +534,12 @@ ctl_integration_check(ctl_integration_t *in, const ctl_check_t *check)
     }
 
     if (rc == ES_OK) {
-        ctl_integration_send(in, &trial);
+        if (check->body == CTL_BODY_CHALLENGE) {
+            ctl_integration_agrees(in, &trial);
+        } else {
+            ctl_integration_send(in, &trial);
+        }
+
         ctl_integration_print(in, check, &trial);
     }
 
@@ -485,7 +606,8 @@ ctl_integration_run(ctl_integration_t *in, es_str_t secret)
 
     for (check = ctl_checks; rc == CTL_OK && check->name != NULL; check++) {
         if ((check->body == CTL_BODY_THIN && !in->thin)
-            || (check->body == CTL_BODY_BATCH && !in->batch))
+            || (check->body == CTL_BODY_BATCH && !in->batch)
+            || (check->body == CTL_BODY_CHALLENGE && in->sender == NULL))
         {
             continue;
         }
@@ -565,6 +687,7 @@ ctl_verify_integration(ctl_t *ctl, int argc, char **argv)
         { "timeout", false, &timeout },
         { "thin", true, &thin },
         { "batch", true, &batch },
+        { "agreement", false, &in.sender },
         { "json", true, &json },
         { NULL, false, NULL }
     };

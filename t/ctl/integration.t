@@ -30,6 +30,10 @@ sub answer {
     my ($id, $at, $signature) = map { $r->{headers}{"webhook-$_"} }
         qw(id timestamp signature);
     return 200 if $no eq 'anything';
+    return $r->{method} ne 'OPTIONS' ? 204 : { headers =>
+        { 'WebHook-Allowed-Origin' => 'Events.Example' } } if $no eq 'allows';
+    return { body => encode_json({ challenge => decode_json($r->{body})
+        ->{data}{challenge} }) } if $no eq 'proves' && $r->{body};
     return { hang => 1 } if $no eq 'hangs';
     return { status => 302, headers => { Location => '/anything' } }
         if $no eq 'redirects';
@@ -119,6 +123,30 @@ ok(!exists $events{thin}{data} && @{ $events{batch} } == 2
 
 ($rc, $report) = verify(at('right'));
 is(scalar @{ $report->{checks} }, 11, 'thin and batch only when asked for');
+
+###############################################################################
+# agreement
+
+sub agreement {
+    my ($path, $name) = @_;
+    my (undef, $report) = verify(at($path), "--agreement=$name");
+    my ($check) = grep { $_->{check} eq 'agreement' } @{ $report->{checks} };
+    return ($check->{pass} ? 'pass ' : 'fail ') . $check->{came};
+}
+is(agreement('allows', 'events.example'), 'pass 200',
+    'a handshake that is allowed agrees');
+is(agreement('allows', 'other.example'),
+    'fail only "Events.Example" is allowed', 'one of another sender does not');
+is(agreement('proves', 'events.example'), 'pass 200',
+    'a challenge that is repeated agrees');
+is(agreement('right', 'events.example'), 'fail 204, without the challenge',
+    'one that is only taken does not');
+my ($hello, $challenge) = (grep { $_->{path} eq '/right' } $recv->requests)
+    [-2, -1];
+is("$hello->{method} $hello->{headers}{'webhook-request-origin'}"
+    . " $hello->{body}", 'OPTIONS events.example ', 'what a handshake is');
+is(decode_json($challenge->{body})->{type}, 'eventsync.challenge',
+    'and a challenge');
 
 ###############################################################################
 # naive receivers
