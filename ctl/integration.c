@@ -68,6 +68,7 @@ typedef struct {
     bool                 batch;
     const char          *sender;       /* that must be allowed, or NULL */
     char                 allowed[ES_SENDER_MAX];   /* by the last answer */
+    bool                 cloudevents;  /* the content type of CloudEvents */
     char                 first[INTEGRATION_ID];
     int64_t              slowest_ms;
     unsigned             failed;
@@ -316,9 +317,11 @@ ctl_integration_fields(const ctl_integration_t *in, const ctl_check_t *check,
     (void) snprintf(timestamp, sizeof(timestamp), "%" PRId64,
                     trial->timestamp_s);
 
-    rc = ctl_integration_field(trial, "Content-Type: application/cloudevents",
-                               check->body == CTL_BODY_BATCH
-                               ? es_lit("-batch+json") : es_lit("+json"));
+    rc = ctl_integration_field(trial, "Content-Type: application/",
+                               !in->cloudevents ? es_lit("json")
+                               : check->body == CTL_BODY_BATCH
+                               ? es_lit("cloudevents-batch+json")
+                               : es_lit("cloudevents+json"));
 
     if (rc == ES_OK) {
         rc = ctl_integration_field(trial, "webhook-id: ", es_str(trial->id));
@@ -664,6 +667,7 @@ ctl_integration_endpoint(ctl_integration_t *in, ctl_t *ctl, const char *name)
         in->headers = endpoint->headers;
         in->thin |= endpoint->thin;
         in->batch |= endpoint->batch > 1;
+        in->cloudevents |= endpoint->cloudevents;
         rc = ctl_integration_run(in, endpoint->secrets[i]);
     }
 
@@ -678,6 +682,7 @@ ctl_verify_integration(ctl_t *ctl, int argc, char **argv)
 {
     int                rc;
     const char        *secret = NULL, *thin = NULL, *batch = NULL;
+    const char        *cloudevents = NULL;
     const char        *json = NULL, *timeout = INTEGRATION_TIMEOUT;
     ctl_integration_t  in = { 0 };
 
@@ -688,6 +693,7 @@ ctl_verify_integration(ctl_t *ctl, int argc, char **argv)
         { "thin", true, &thin },
         { "batch", true, &batch },
         { "agreement", false, &in.sender },
+        { "cloudevents", true, &cloudevents },
         { "json", true, &json },
         { NULL, false, NULL }
     };
@@ -711,6 +717,7 @@ ctl_verify_integration(ctl_t *ctl, int argc, char **argv)
 
     in.thin = thin != NULL;
     in.batch = batch != NULL;
+    in.cloudevents = cloudevents != NULL;
     in.report = json ? json_array() : NULL;
 
     rc = argc == 1 ? ctl_integration_endpoint(&in, ctl, argv[0])

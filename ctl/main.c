@@ -181,7 +181,7 @@ static const ctl_command_t  ctl_commands[] = {
       "receive webhooks, verify them and heal gaps by polling" },
     { "verify-integration", ctl_verify_integration, CTL_NO_KIND,
       "ENDPOINT | --url=URL --secret=@FILE [--timeout=10s] [--thin] "
-      "[--batch] [--agreement=SENDER] [--json]",
+      "[--batch] [--cloudevents] [--agreement=SENDER] [--json]",
       "send valid and invalid signed requests to a receiver and check its "
       "answers" },
 

@@ -355,10 +355,14 @@ esd_message_end(esd_send_t *send, const esd_lane_t *lane)
         return ES_NOMEM;
     }
 
-    p = esd_put_literal(send->head, "Content-Type: application/cloudevents");
-    p = batch ? esd_put_literal(p, "-batch+json") : esd_put_literal(p,
-                                                                    "+json");
-    p = esd_put_literal(p, "\r\nUser-Agent: eventsync/" ES_VERSION
+    p = esd_put_literal(send->head, "Content-Type: application/");
+
+    if (send->target->conf->cloudevents) {
+        p = esd_put_literal(p, "cloudevents");
+        p = batch ? esd_put_literal(p, "-batch+") : esd_put_literal(p, "+");
+    }
+
+    p = esd_put_literal(p, "json\r\nUser-Agent: eventsync/" ES_VERSION
                         "\r\nwebhook-id: ");
     p = esd_put_bytes(p, id.data, id.len);
     p = esd_put_literal(p, "\r\nwebhook-timestamp: ");

@@ -91,6 +91,10 @@ const es_endpoint_member_t  es_endpoint_members[] = {
     { .name = "body", .type = ES_MEMBER_TEXT, .take = es_take_body,
       .preset = "whole", .option = "body", .usage = "whole|thin" },
 
+    { .name = "content_type", .type = ES_MEMBER_TEXT,
+      .take = es_take_content_type, .preset = "application/json",
+      .option = "content-type", .usage = "TYPE" },
+
     { .name = "batch", .type = ES_MEMBER_NUMBER,
       .field = offsetof(es_endpoint_t, batch), .min = 1, .max = ES_BATCH_MAX,
       .check = es_batch_check, .preset = "1", .option = "batch", .usage = "N" },

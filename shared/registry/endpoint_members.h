@@ -17,7 +17,7 @@
 #include "registry/member.h"
 #include "registry/registry.h"
 
-#define ES_ENDPOINT_MEMBERS  30
+#define ES_ENDPOINT_MEMBERS  31
 
 /* The type in JSON, and how a text on the command line becomes a value. */
 typedef enum {
@@ -80,6 +80,7 @@ es_rc_t es_take_secrets(es_record_t *r, es_endpoint_t *out);
 es_rc_t es_take_ordering(es_record_t *r, es_endpoint_t *out);
 es_rc_t es_take_schedule(es_record_t *r, es_endpoint_t *out);
 es_rc_t es_take_body(es_record_t *r, es_endpoint_t *out);
+es_rc_t es_take_content_type(es_record_t *r, es_endpoint_t *out);
 es_rc_t es_batch_check(es_record_t *r, es_endpoint_t *out);
 es_rc_t es_batch_wait_check(es_record_t *r, es_endpoint_t *out);
 

@@ -35,6 +35,12 @@ static const es_word_t  es_bodies[] = {
     { NULL, 0 }
 };
 
+static const es_word_t  es_content_types[] = {
+    { "application/json", false },
+    { "application/cloudevents+json", true },
+    { NULL, 0 }
+};
+
 
 es_rc_t
 es_take_schedule(es_record_t *r, es_endpoint_t *out)
@@ -99,6 +105,21 @@ es_take_body(es_record_t *r, es_endpoint_t *out)
 
     rc = es_take_word(r, "/body", es_bodies, &thin);
     out->thin = thin;
+
+    return rc;
+}
+
+
+es_rc_t
+es_take_content_type(es_record_t *r, es_endpoint_t *out)
+{
+    es_rc_t   rc;
+    unsigned  cloudevents;
+
+    cloudevents = false;
+
+    rc = es_take_word(r, "/content_type", es_content_types, &cloudevents);
+    out->cloudevents = cloudevents;
 
     return rc;
 }

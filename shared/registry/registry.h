@@ -164,6 +164,8 @@ typedef struct {
     es_str_t             ack;             /* consumers whose checkpoints also
                                              acknowledge here; NULL: none */
     bool                 thin;            /* events are sent without data */
+    bool                 cloudevents;     /* the content type is that of
+                                             CloudEvents, not of any JSON */
     unsigned             batch;           /* most events of a request; 1: no
                                              batches */
     uint32_t             batch_wait_ms;   /* how long a batch may fill */

@@ -107,9 +107,9 @@ is_deeply([map { $_->{headers}{'webhook-id'} } @sent],
     [map { $_->{id} } @{ $report->{checks} }], 'ids are in the report');
 my %events = map { $report->{checks}[$_]{check} => decode_json($sent[$_]{body})
     } 0 .. $#sent;
-is($sent[0]{headers}{'content-type'}, 'application/cloudevents+json',
+is($sent[0]{headers}{'content-type'}, 'application/json',
     'an event\'s type');
-is($sent[-1]{headers}{'content-type'}, 'application/cloudevents-batch+json',
+is($sent[-1]{headers}{'content-type'}, 'application/json',
     'a batch\'s');
 is($events{repeated}{id}, $events{valid}{id}, 'the same event again');
 my @all = map { ref $_ eq 'ARRAY' ? @$_ : $_ } values %events;
@@ -120,6 +120,11 @@ is_deeply([grep { $_->{source} ne '/eventsync' || $_->{sequence}
 ok(!exists $events{thin}{data} && @{ $events{batch} } == 2
     && $events{batch}[0]{id} ne $events{batch}[1]{id}
     && length $events{large}{data}{filler} == 200 * 1024, 'their forms');
+
+($rc, $report) = verify(at('right'), '--cloudevents', '--batch');
+my @typed = map { $_->{headers}{'content-type'} } $recv->requests;
+is_deeply([@typed[-2, -1]], ['application/cloudevents+json',
+    'application/cloudevents-batch+json'], 'the types of CloudEvents');
 
 ($rc, $report) = verify(at('right'));
 is(scalar @{ $report->{checks} }, 11, 'thin and batch only when asked for');

@@ -52,7 +52,7 @@ is_deeply([events(came('/thin'))], \@whole, 'thin ones have all but that');
 is(scalar(grep { !signature_ok($_, $secret) } came('/thin')), 0,
     'what is signed is what is sent');
 is((came('/thin'))[0]{headers}{'content-type'},
-    'application/cloudevents+json', 'and is one event');
+    'application/json', 'and is one event');
 my @some = events(came('/some'));
 is($some[1]{prevcursor}, $some[0]{cursor}, 'with a filter prevcursor is right');
 ok(!exists $some[1]{data}, 'and they are thin too');
@@ -76,7 +76,7 @@ is_deeply([map { scalar events($_) } came('/batch')], [10, 10, 5],
 is_deeply([sort(ids(came('/none')))], [sort @ids], 'once without an order');
 is(scalar(grep { events($_) > 4 } came('/none')), 0, 'none has more than it says');
 my ($first, undef, $last) = came('/batch');
-is($first->{headers}{'content-type'}, 'application/cloudevents-batch+json',
+is($first->{headers}{'content-type'}, 'application/json',
     'the type of a batch');
 is(scalar(grep { !signature_ok($_, $key) } came('/batch')), 0,
     'it is signed as a whole');
@@ -95,7 +95,19 @@ put($t, 'bulk', { id => 'lonely' });
 ok(wait_for(sub { came('/batch') == 4 }), 'one alone');
 is((came('/batch'))[3]{headers}{'webhook-id'}, 'lonely', 'has its own id');
 like((came('/batch'))[3]{body}, qr/^\[\{.*\}\]$/, 'in a batch all the same');
-$t->ctl_ok('endpoint', 'remove', $_) for $batch, $none, $some, $one;
+$t->ctl_ok('endpoint', 'remove', $_) for $none, $some;
+for ([$batch, 4, '/batch', 'application/cloudevents-batch+json'],
+    [$one, 26, '/one', 'application/cloudevents+json'])
+{
+    my ($name, $before, $path, $type) = @$_;
+    $t->ctl_ok('endpoint', 'change', $name,
+        '--content-type=application/cloudevents+json');
+    put($t, 'bulk', 1);
+    ok(wait_for(sub { came($path) > $before }), 'one more event');
+    is((came($path))[-1]{headers}{'content-type'}, $type,
+        "... with the type that the record asks for: $type");
+    $t->ctl_ok('endpoint', 'remove', $name);
+}
 
 ###############################################################################
 # a batch without an answer is repeated whole, under its own id

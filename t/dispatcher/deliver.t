@@ -32,7 +32,7 @@ my $h = $first->{headers};
 
 is("$first->{method} $first->{path}", 'POST /a?b=c', 'by POST to the URL');
 is($first->{body}, (stored($t, 'orders'))[0], 'the body is the stored event');
-is($h->{'content-type'}, 'application/cloudevents+json', 'as a CloudEvent');
+is($h->{'content-type'}, 'application/json', 'as JSON');
 like($h->{'user-agent'}, qr{^eventsync/\d+\.\d+}, 'by eventsync');
 is($h->{'webhook-id'}, Test::Eventsync::json($first->{body})->{id},
     'webhook-id is the event\'s id');

@@ -118,7 +118,7 @@ for my $path (qw(h2 goaway fifo h1)) {
         'signed');
     is_deeply([grep { $_->{headers}{'x-a'} ne 'b c'
         || $_->{headers}{'x-d'} ne 'e'
-        || $_->{headers}{'content-type'} ne 'application/cloudevents+json'
+        || $_->{headers}{'content-type'} ne 'application/json'
         || $_->{headers}{'eventsync-feed'} ne 'orders' } @got], [],
         'with their header fields');
     is_deeply([sequences(@got)], [1 .. $n], 'in order') if $path eq 'fifo';

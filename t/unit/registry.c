@@ -287,6 +287,8 @@ test_endpoint(void)
     wrong(ES_KIND_ENDPOINT, HOOK, "\"created\":\"x\"", "/created");
     wrong(ES_KIND_ENDPOINT, HOOK, "\"disable_after\":\"999ms\"",
           "/disable_after");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"content_type\":\"text/plain\"",
+          "/content_type");
     wrong(ES_KIND_ENDPOINT, HOOK, "\"disable_after\":5", "/disable_after");
     wrong(ES_KIND_ENDPOINT, HOOK, "\"ack\":true", "/ack");
     wrong(ES_KIND_ENDPOINT, HOOK, "\"ack\":\"\"", "/ack");
@@ -379,7 +381,8 @@ check_endpoints(const es_registry_t *registry)
        && plain->connect_timeout_ms == 10000 && plain->timeout_ms == 30000
        && plain->disable_after_ms == 5 * 24 * 3600 * 1000
        && plain->rate.units == 0 && plain->ack.data == NULL
-       && es_filter_is_all(&plain->filter), "the defaults");
+       && !plain->cloudevents && es_filter_is_all(&plain->filter),
+       "the defaults");
     ok(plain->nschedule == 10
        && plain->schedule_ms[9] == 24 * 3600 * 1000
        && plain->schedule_ms[0] == 0, "the default schedule");
