@@ -62,7 +62,7 @@ es_object_put(es_write_t *w, MDB_txn *txn, json_t *object)
 
     rc = es_secrets_admit(w->store, txn, w->kind, w->input, w->problem);
 
-    if (rc == ES_OK) {
+    if (rc == ES_OK && !w->keep) {
         rc = es_secrets_put(w->store, txn, w->kind, w->name, object);
     }
 
@@ -70,7 +70,7 @@ es_object_put(es_write_t *w, MDB_txn *txn, json_t *object)
         return rc;
     }
 
-    ES_ASSERT(w->store->ring == NULL
+    ES_ASSERT(w->store->ring == NULL || w->keep
               || es_secrets_count(w->kind, object, false) == 0);     /* I14 */
 
     text = json_dumps(object, JSON_COMPACT);
@@ -353,7 +353,7 @@ es_object_change(es_write_t *w, MDB_txn *txn, json_t *object)
 
     if (rc == ES_OK) {
         rc = es_secrets_move(w->store, txn, w->kind, w->name, stored, object,
-                             w->problem);
+                             &w->keep, w->problem);
     }
 
     json_decref(stored);
@@ -623,7 +623,7 @@ es_registry_create(es_store_t *store, es_kind_t kind, es_str_t name,
 {
     es_problem_t  ignored;
     es_write_t    w = { store, ES_OP_CREATE, kind, name, NULL,
-                        problem ? problem : &ignored, NULL, NULL };
+                        problem ? problem : &ignored, NULL, NULL, false };
 
     return es_write(&w, json);
 }
@@ -634,7 +634,7 @@ es_registry_create_endpoint(es_store_t *store, es_str_t name,
     const char *json, const char *made_by, es_problem_t *problem)
 {
     es_write_t  w = { store, ES_OP_CREATE, ES_KIND_ENDPOINT, name, NULL,
-                      problem, NULL, made_by };
+                      problem, NULL, made_by, false };
 
     return es_write(&w, json);
 }
@@ -646,7 +646,7 @@ es_registry_change(es_store_t *store, es_kind_t kind, es_str_t name,
 {
     es_problem_t  ignored;
     es_write_t    w = { store, ES_OP_CHANGE, kind, name, NULL,
-                        problem ? problem : &ignored, NULL, NULL };
+                        problem ? problem : &ignored, NULL, NULL, false };
 
     return es_write(&w, json);
 }
@@ -658,7 +658,8 @@ es_registry_edit(es_store_t *store, es_kind_t kind, es_str_t name,
 {
     es_problem_t  ignored;
     es_write_t    w = { store, change ? ES_OP_CHANGE : ES_OP_REMOVE, kind,
-                        name, change, problem ? problem : &ignored, edit, NULL };
+                        name, change, problem ? problem : &ignored, edit,
+                        NULL, false };
 
     return es_write(&w, NULL);
 }
@@ -670,7 +671,7 @@ es_registry_remove(es_store_t *store, es_kind_t kind, es_str_t name,
 {
     es_problem_t  ignored;
     es_write_t    w = { store, ES_OP_REMOVE, kind, name, NULL,
-                        problem ? problem : &ignored, NULL, NULL };
+                        problem ? problem : &ignored, NULL, NULL, false };
 
     return es_write(&w, NULL);
 }

@@ -25,6 +25,7 @@
 
 typedef struct {
     es_store_t    *store;
+    bool           plain;          /* the store allows plain secrets */
     unsigned       changed;
     es_problem_t  *problem;
 } es_rekey_t;
@@ -172,11 +173,31 @@ es_secrets_put(es_store_t *store, MDB_txn *txn, es_kind_t kind, es_str_t name,
 }
 
 
+/* Sets the problem of a plain secret in a store that does not allow it. */
+
+static es_rc_t
+es_secrets_plain(es_kind_t kind, es_str_t name, es_problem_t *problem)
+{
+    return es_problem_set(problem, ES_DENIED, -1, NULL, "the %s \"%.*s\": %s",
+                          es_kind_name(kind), (int) name.len, name.data,
+                          es_secrets_reason(ES_DENIED));
+}
+
+
 es_rc_t
 es_secrets_move(es_store_t *store, MDB_txn *txn, es_kind_t kind, es_str_t name,
-    const json_t *before, json_t *object, es_problem_t *problem)
+    json_t *before, json_t *object, bool *keep, es_problem_t *problem)
 {
-    es_rc_t  rc;
+    es_rc_t   rc;
+    unsigned  left;
+
+    left = es_secrets_left(kind, before, object);
+    *keep = left > 0 && !es_plain_secrets(store);
+
+    if (*keep) {
+        return es_secrets_count(kind, object, false) == left
+               ? ES_OK : es_secrets_plain(kind, name, problem);
+    }
 
     rc = es_secrets_rebind(store->ring, store->identity, kind, name, before,
                            object);
@@ -212,7 +233,7 @@ es_secrets_reason(es_rc_t rc)
 
     case ES_DENIED:
         return "a secret is stored in plain text, which the store does not "
-               "allow: use \"store rekey\"";
+               "allow: set it again";
 
     default:
         return "a secret cannot be decrypted, because it is damaged or was "
@@ -258,6 +279,10 @@ es_rekey_object(es_rekey_t *r, MDB_txn *txn, es_kind_t kind, es_str_t name,
     n = es_secrets_stale(r->store->ring, kind, object);
     if (n == 0) {
         return ES_NOT_FOUND;
+    }
+
+    if (!r->plain && es_secrets_count(kind, object, false) > 0) {
+        return es_secrets_plain(kind, name, r->problem);
     }
 
     rc = es_secrets_open(r->store->ring, r->store->identity, kind, name,
@@ -391,6 +416,7 @@ es_registry_rekey(es_store_t *store, unsigned *changed,
     }
 
     problem->rc = ES_OK;
+    r.plain = es_plain_secrets(store);
 
     rc = es_env_update(store->registry, es_rekey_run, &r);
 

@@ -429,21 +429,50 @@ es_secret_equal(es_secrets_ctx_t *ctx, const es_secret_field_t *field,
 }
 
 
-static es_rc_t
-es_secret_known(es_secrets_ctx_t *ctx, const es_secret_field_t *field,
+/* Looks a secret up in the record `other`. */
+
+static bool
+es_secret_in(const es_secrets_ctx_t *ctx, const es_secret_field_t *field,
     json_t *text)
 {
     es_secrets_ctx_t  search = { .kind = ctx->kind, .other = text,
                                  .other_field = field,
                                  .other_item = ctx->item };
 
-    if (!es_sealed(es_secret_text(text))) {
-        return ES_OK;
-    }
-
     (void) es_secrets_each(&search, ctx->other, es_secret_equal);
 
-    return search.count > 0 ? ES_OK : ES_INVALID;
+    return search.count > 0;
+}
+
+
+static es_rc_t
+es_secret_left(es_secrets_ctx_t *ctx, const es_secret_field_t *field,
+    json_t *text)
+{
+    ctx->count += !es_sealed(es_secret_text(text))
+                  && es_secret_in(ctx, field, text);
+
+    return ES_OK;
+}
+
+
+unsigned
+es_secrets_left(es_kind_t kind, json_t *before, json_t *object)
+{
+    es_secrets_ctx_t  ctx = { .kind = kind, .other = before };
+
+    (void) es_secrets_each(&ctx, object, es_secret_left);
+
+    return ctx.count;
+}
+
+
+static es_rc_t
+es_secret_known(es_secrets_ctx_t *ctx, const es_secret_field_t *field,
+    json_t *text)
+{
+    return !es_sealed(es_secret_text(text)) || es_secret_in(ctx, field, text)
+           ? ES_OK : ES_INVALID;
 }
 
 

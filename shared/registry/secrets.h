@@ -75,11 +75,23 @@ es_rc_t es_secrets_admit(es_store_t *store, MDB_txn *txn, es_kind_t kind,
 es_rc_t es_secrets_put(es_store_t *store, MDB_txn *txn, es_kind_t kind,
     es_str_t name, json_t *object);
 
-/* Opens the secrets that a change of their record would make useless, so that
-   es_secrets_put() seals them anew.  ES_DENIED with a problem: one of them
-   cannot be opened here. */
+/* The number of plain secrets of `object` that `before` has as plain ones in
+   the same member. */
+unsigned es_secrets_left(es_kind_t kind, json_t *before, json_t *object);
+
+/*
+ * Opens the secrets that a change of their record would make useless, so that
+ * es_secrets_put() seals them anew.
+ *
+ * Somebody without the keys may have written a plain secret into a store that
+ * does not allow them.  No change by others makes it a sealed one: `keep` is
+ * then true, and es_secrets_put() must not be called.
+ *
+ * ES_DENIED with a problem: a secret cannot be opened here, or the change has
+ * new secrets beside such a plain one.
+ */
 es_rc_t es_secrets_move(es_store_t *store, MDB_txn *txn, es_kind_t kind,
-    es_str_t name, const json_t *before, json_t *object,
+    es_str_t name, json_t *before, json_t *object, bool *keep,
     es_problem_t *problem);
 
 /* Says why es_secrets_open() failed, as a sentence without a full stop.

@@ -26,6 +26,7 @@ typedef struct {
     const es_edit_t  *edit;        /* NULL: none */
     const char       *made_by;     /* id of the key that creates an endpoint;
                                       NULL: an operator does */
+    bool              keep;        /* leave plain secrets as they are */
 } es_write_t;
 
 /* Each check sets a problem when it fails. */

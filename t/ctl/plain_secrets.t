@@ -100,7 +100,7 @@ $t->stop_nginx;
 # a plain secret that somebody has written into the registry
 
 SKIP: {
-    skip 'the helper has no sanitizer', 12 if !-x $damage;
+    skip 'the helper has no sanitizer', 22 if !-x $damage;
     $proc = $t->run_dispatcher('--key-file', $file);
     my $plain = 'whsec_' . encode_base64('p' x 24, '');
     my $good = record($name);
@@ -112,7 +112,7 @@ SKIP: {
     ok(wait_for(sub { $proc->stderr =~ /info: eventsync-dispatcher/ }), 'runs');
     $t->allow_errors(qr/in plain text/);
     $set->(secrets => [$plain], url => $recv->url('/mine'));
-    ok(wait_for(sub { $proc->stderr =~ /error: endpoint $name: a secret is stored in plain text, which the store does not allow: use "store rekey"; nothing is sent/ }),
+    ok(wait_for(sub { $proc->stderr =~ /error: endpoint $name: a secret is stored in plain text, which the store does not allow: set it again; nothing is sent/ }),
         'the dispatcher stops the endpoint, and says why');
     put($t, 'orders', 1);
     ok($recv->wait_for(1), 'the other goes on');
@@ -121,8 +121,24 @@ SKIP: {
     ($rc, $out) = $t->ctl('verify');
     like($out, qr/$name: a secret is stored in plain text/, 'verify finds it');
     is($recv->count, 1, 'nothing else was sent');
-    is($t->ctl_ok('store', 'rekey', '--key-file', $file),
-        "1 secrets encrypted\n", 'the operator encrypts it');
+    # Nobody with the key file makes it a good one by mistake.
+    for (['store', 'rekey'], ['endpoint', 'rotate', $name],
+        ['endpoint', 'change', $name, '--headers={"x-a":"b"}'])
+    {
+        ($rc, undef, $err) = $t->ctl(@$_, '--key-file', $file);
+        is($rc, 1, "$_->[1] does not encrypt it");
+        like($err, qr/"$name": a secret is stored in plain text, which the store does not allow: set it again\n\z/,
+            '... and says why');
+    }
+    for (['pause'], ['resume'], ['change', '--in-flight=3']) {
+        my ($command, @opts) = @$_;
+        $t->ctl_ok('endpoint', $command, $name, @opts, '--key-file', $file);
+        is(record($name)->{secrets}[0], $plain, "$command leaves it alone");
+    }
+    is($recv->count, 1, 'and still nothing was sent');
+    $t->ctl_ok('endpoint', 'change', $name, '--key-file', $file, '--secret='
+        . 'whsec_' . encode_base64('g' x 24, ''));
+    like(record($name)->{secrets}[0], qr/^sealed:/, 'the operator sets another');
     $proc->kill('HUP');
     ok($recv->wait_for(2), 'then what waited is sent');
     is(($t->ctl('verify', '--key-file', $file))[0], 0, 'the store is sound');
