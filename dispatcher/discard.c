@@ -49,6 +49,7 @@ esd_discard_dead(void *ctx, const es_dead_t *dead)
     job->position.endpoint = dead->endpoint;
     job->position.feed = dead->feed;
     job->position.sequence = dead->sequence;
+    memcpy(job->position.epoch, dead->epoch, sizeof(job->position.epoch));
 
     feed = dead->feed < d->nsources && d->sources[dead->feed] != NULL
            ? &d->sources[dead->feed]->feed : NULL;

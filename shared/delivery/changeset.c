@@ -149,27 +149,6 @@ es_change_delete(es_changeset_t *c, es_change_op_t op, unsigned db,
 }
 
 
-/* The epoch leads the value: a dead letter of another epoch is another event
-   and must stay. */
-
-static es_rc_t
-es_change_delete_dead(es_changeset_t *c, es_change_op_t op,
-    const es_dkey_t *key, const char *epoch)
-{
-    char  *p;
-
-    p = es_change(c, op, ES_DELIVERY_DEAD, key->data, key->len,
-                  ES_EPOCH_MAX + 1);
-    if (p == NULL) {
-        return ES_NOMEM;
-    }
-
-    memcpy(p, epoch, ES_EPOCH_MAX + 1);
-
-    return ES_OK;
-}
-
-
 es_rc_t
 es_changeset_progress(es_changeset_t *c, const es_progress_t *progress)
 {
@@ -286,10 +265,10 @@ es_changeset_dead(es_changeset_t *c, const es_dead_t *dead)
     es_dkey_t        key;
     es_dead_value_t  value;
 
-    key = es_delivery_key(dead->endpoint, dead->feed, dead->sequence);
+    key = es_dead_key(dead->endpoint, dead->feed, dead->epoch,
+                      dead->sequence);
     len = strnlen(dead->reason, sizeof(dead->reason) - 1);
 
-    memcpy(value.epoch, dead->epoch, sizeof(value.epoch));
     value.prevcursor = dead->prevcursor;
     value.time_ms = dead->time_ms;
     value.attempts = dead->attempts;
@@ -315,9 +294,9 @@ es_changeset_dead_done(es_changeset_t *c, uint32_t endpoint, uint32_t feed,
 {
     es_dkey_t  key;
 
-    key = es_delivery_key(endpoint, feed, sequence);
+    key = es_dead_key(endpoint, feed, epoch, sequence);
 
-    return es_change_delete_dead(c, ES_CHANGE_DELETE, &key, epoch);
+    return es_change_delete(c, ES_CHANGE_DELETE, ES_DELIVERY_DEAD, &key);
 }
 
 
@@ -327,9 +306,9 @@ es_changeset_dead_after(es_changeset_t *c, uint32_t endpoint, uint32_t feed,
 {
     es_dkey_t  key;
 
-    key = es_delivery_key(endpoint, feed, sequence + 1);
+    key = es_dead_key(endpoint, feed, epoch, sequence + 1);
 
-    return es_change_delete_dead(c, ES_CHANGE_DELETE_AFTER, &key, epoch);
+    return es_change_delete(c, ES_CHANGE_DELETE_AFTER, ES_DELIVERY_DEAD, &key);
 }
 
 
@@ -512,20 +491,11 @@ es_changeset_forget_feed(es_changeset_t *c, uint32_t endpoint, uint32_t feed)
 }
 
 
-static bool
-es_value_begins_with(const MDB_val *value, const MDB_val *head)
-{
-    return value->mv_size >= head->mv_size
-           && memcmp(value->mv_data, head->mv_data, head->mv_size) == 0;
-}
-
-
 /* Deletes from the key `from` on, while the first `prefix` bytes of the key
-   are the same, each record whose value begins with `head`. */
+   are the same. */
 
 static es_rc_t
-es_delete_from(MDB_txn *txn, MDB_dbi dbi, const MDB_val *from, size_t prefix,
-    const MDB_val *head)
+es_delete_from(MDB_txn *txn, MDB_dbi dbi, const MDB_val *from, size_t prefix)
 {
     int          rc;
     MDB_val      key, value;
@@ -543,9 +513,7 @@ es_delete_from(MDB_txn *txn, MDB_dbi dbi, const MDB_val *from, size_t prefix,
            && key.mv_size >= prefix
            && memcmp(key.mv_data, from->mv_data, prefix) == 0)
     {
-        if (es_value_begins_with(&value, head)) {
-            rc = mdb_cursor_del(cursor, 0);
-        }
+        rc = mdb_cursor_del(cursor, 0);
 
         if (rc == 0) {
             rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
@@ -559,25 +527,10 @@ es_delete_from(MDB_txn *txn, MDB_dbi dbi, const MDB_val *from, size_t prefix,
 
 
 static es_rc_t
-es_delete_one(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, const MDB_val *head)
-{
-    int      rc;
-    MDB_val  value;
-
-    rc = mdb_get(txn, dbi, key, &value);
-
-    if (rc == 0 && es_value_begins_with(&value, head)) {
-        rc = mdb_del(txn, dbi, key, NULL);
-    }
-
-    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
-}
-
-
-static es_rc_t
 es_commit_change(es_store_t *store, MDB_txn *txn, const es_change_t *change,
     MDB_val *key, MDB_val *value)
 {
+    int      rc;
     MDB_dbi  dbi;
 
     dbi = es_env_dbi(store->delivery, change->db);
@@ -588,14 +541,15 @@ es_commit_change(es_store_t *store, MDB_txn *txn, const es_change_t *change,
         return es_env_rc(mdb_put(txn, dbi, key, value, 0));
 
     case ES_CHANGE_DELETE:
-        return es_delete_one(txn, dbi, key, value);
+        rc = mdb_del(txn, dbi, key, NULL);
+        return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
 
     case ES_CHANGE_DELETE_AFTER:
         return es_delete_from(txn, dbi, key,
-                              key->mv_size - sizeof(uint64_t), value);
+                              key->mv_size - sizeof(uint64_t));
 
     case ES_CHANGE_DELETE_PREFIX:
-        return es_delete_from(txn, dbi, key, key->mv_size, value);
+        return es_delete_from(txn, dbi, key, key->mv_size);
     }
 
     return ES_CORRUPT;

@@ -322,7 +322,7 @@ es_decode_dead(const MDB_val *key, const MDB_val *value,
     es_dead_t        *dead;
     es_dead_value_t   v;
 
-    if (key->mv_size != ES_DELIVERY_KEY_LEN
+    if (key->mv_size != ES_DEAD_KEY_LEN
         || value->mv_size < sizeof(v)
         || value->mv_size - sizeof(v) >= sizeof(dead->reason))
     {
@@ -334,8 +334,10 @@ es_decode_dead(const MDB_val *key, const MDB_val *value,
     dead = &record->dead;
     dead->endpoint = es_key32_get(key, 0);
     dead->feed = es_key32_get(key, 4);
-    dead->sequence = es_key64_get(key, 8);
-    memcpy(dead->epoch, v.epoch, sizeof(dead->epoch));
+    dead->sequence = es_key64_get(key, ES_DEAD_KEY_SEQUENCE);
+    memcpy(dead->epoch, (const char *) key->mv_data + ES_DEAD_KEY_EPOCH,
+           sizeof(dead->epoch));
+    dead->epoch[ES_EPOCH_MAX] = '\0';
     dead->prevcursor = v.prevcursor;
     dead->time_ms = v.time_ms;
     dead->attempts = v.attempts;
@@ -520,7 +522,8 @@ es_delivery_dead_after(es_store_t *store, const es_dead_position_t *after,
     es_dkey_t     key;
     es_visitor_t  visitor = { .fn.dead = fn, .ctx = ctx };
 
-    key = es_delivery_key(after->endpoint, after->feed, after->sequence);
+    key = es_dead_key(after->endpoint, after->feed, after->epoch,
+                      after->sequence);
 
     return es_walk(store, ES_DELIVERY_DEAD, after->endpoint, false, &key,
                    es_decode_dead, es_visit_dead, &visitor);

@@ -161,11 +161,10 @@ es_rc_t es_changeset_retry_done(es_changeset_t *c, uint32_t endpoint,
     uint32_t feed, uint64_t sequence);
 es_rc_t es_changeset_attempt(es_changeset_t *c, const es_attempt_t *attempt);
 es_rc_t es_changeset_dead(es_changeset_t *c, const es_dead_t *dead);
-/* Deletes the dead letter if it is of this epoch, a text of ES_EPOCH_MAX + 1
-   bytes. */
+/* Deletes the dead letter of an event. */
 es_rc_t es_changeset_dead_done(es_changeset_t *c, uint32_t endpoint,
     uint32_t feed, const char *epoch, uint64_t sequence);
-/* The same for all dead letters of the feed after this sequence. */
+/* The same for all dead letters of the epoch after this sequence. */
 es_rc_t es_changeset_dead_after(es_changeset_t *c, uint32_t endpoint,
     uint32_t feed, const char *epoch, uint64_t sequence);
 es_rc_t es_changeset_stop(es_changeset_t *c, const es_stop_t *stop);
@@ -209,6 +208,7 @@ typedef struct {
 typedef struct {
     uint32_t  endpoint;
     uint32_t  feed;
+    char      epoch[ES_EPOCH_MAX + 1];
     uint64_t  sequence;
 } es_dead_position_t;
 

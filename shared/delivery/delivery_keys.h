@@ -12,7 +12,7 @@
  *     retries    endpoint, feed, sequence                  es_retry_value_t
  *     attempts   endpoint, time, feed, sequence, attempt   es_attempt_value_t,
  *                                                          first bytes of body
- *     dead       endpoint, feed, sequence                  es_dead_value_t,
+ *     dead       endpoint, feed, epoch, sequence           es_dead_value_t,
  *                                                          the reason's text
  *     stops      endpoint                                  es_stop_value_t
  *     circuits   endpoint                                  es_circuit_value_t
@@ -35,10 +35,13 @@
 #define ES_META_TAKEN        "taken"
 #define ES_META_REDRIVE      "redrive"
 #define ES_META_TALLY        "tally"
-#define ES_KEY_MAX      28
+#define ES_KEY_MAX      32
 #define ES_LANE_KEY_LEN     8
 #define ES_DELIVERY_KEY_LEN   16
 #define ES_ATTEMPT_KEY_LEN  28
+#define ES_DEAD_KEY_LEN       32
+#define ES_DEAD_KEY_EPOCH      8       /* offsets in the key */
+#define ES_DEAD_KEY_SEQUENCE  24
 
 typedef struct __attribute__((packed)) {
     char      epoch[ES_EPOCH_MAX + 1];
@@ -70,7 +73,6 @@ typedef struct __attribute__((packed)) {
 } es_attempt_value_t;
 
 typedef struct __attribute__((packed)) {
-    char      epoch[ES_EPOCH_MAX + 1];
     uint64_t  prevcursor;
     int64_t   time_ms;
     uint32_t  attempts;
@@ -95,7 +97,7 @@ ES_STORED_SIZE(es_progress_value_t, 32);
 ES_STORED_SIZE(es_pending_value_t, 20);
 ES_STORED_SIZE(es_retry_value_t, 44);
 ES_STORED_SIZE(es_attempt_value_t, 10);
-ES_STORED_SIZE(es_dead_value_t, 41);
+ES_STORED_SIZE(es_dead_value_t, 25);
 ES_STORED_SIZE(es_stop_value_t, 80);
 ES_STORED_SIZE(es_circuit_value_t, 24);
 
@@ -219,6 +221,25 @@ es_delivery_key(uint32_t endpoint, uint32_t feed, uint64_t sequence)
     es_dkey_t  key;
 
     key = es_lane_key(endpoint, feed);
+    es_key64(&key, sequence);
+
+    return key;
+}
+
+
+/* A dead letter of another epoch is another event, even with the same
+   sequence. */
+
+static inline es_dkey_t
+es_dead_key(uint32_t endpoint, uint32_t feed, const char *epoch,
+    uint64_t sequence)
+{
+    es_dkey_t  key;
+
+    key = es_lane_key(endpoint, feed);
+    memset(key.data + key.len, 0, ES_EPOCH_MAX + 1);
+    memcpy(key.data + key.len, epoch, strnlen(epoch, ES_EPOCH_MAX));
+    key.len += ES_EPOCH_MAX + 1;
     es_key64(&key, sequence);
 
     return key;

@@ -124,8 +124,8 @@ es_expire_dead_run(MDB_txn *txn, void *ctx)
     es_expire_dead_t  *expire;
 
     expire = ctx;
-    from = es_delivery_key(expire->position->endpoint, expire->position->feed,
-                           expire->position->sequence);
+    from = es_dead_key(expire->position->endpoint, expire->position->feed,
+                       expire->position->epoch, expire->position->sequence);
 
     rc = mdb_cursor_open(txn, es_env_dbi(expire->store->delivery,
                                          ES_DELIVERY_DEAD), &cursor);
@@ -142,8 +142,7 @@ es_expire_dead_run(MDB_txn *txn, void *ctx)
 
     for (left = expire->slice.max; rc == 0; left--) {
 
-        if (key.mv_size != ES_DELIVERY_KEY_LEN
-            || value.mv_size < sizeof(dead))
+        if (key.mv_size != ES_DEAD_KEY_LEN || value.mv_size < sizeof(dead))
         {
             rc = MDB_CORRUPTED;
             break;
@@ -152,7 +151,10 @@ es_expire_dead_run(MDB_txn *txn, void *ctx)
         if (left == 0) {
             expire->next.endpoint = es_key32_get(&key, 0);
             expire->next.feed = es_key32_get(&key, 4);
-            expire->next.sequence = es_key64_get(&key, 8);
+            memcpy(expire->next.epoch,
+                   (const char *) key.mv_data + ES_DEAD_KEY_EPOCH,
+                   sizeof(expire->next.epoch) - 1);
+            expire->next.sequence = es_key64_get(&key, ES_DEAD_KEY_SEQUENCE);
             break;
         }
 

@@ -11,7 +11,7 @@
 #include "delivery/list_position.h"
 
 #define ES_ATTEMPT_PLACE_LEN  48
-#define ES_DEAD_PLACE_LEN     24
+#define ES_DEAD_PLACE_LEN     56
 
 
 /* Reads `digits` hexadecimal digits off the front; the caller has checked the
@@ -60,8 +60,12 @@ void
 es_dead_position_print(const es_dead_position_t *position,
     char text[ES_LIST_POSITION_MAX])
 {
-    (void) snprintf(text, ES_LIST_POSITION_MAX, "%08" PRIx32 "%016" PRIx64,
-                    position->feed, position->sequence);
+    uint64_t  epoch[2];
+
+    memcpy(epoch, position->epoch, sizeof(epoch));
+    (void) snprintf(text, ES_LIST_POSITION_MAX, "%08" PRIx32 "%016" PRIx64
+                    "%016" PRIx64 "%016" PRIx64, position->feed, epoch[0],
+                    epoch[1], position->sequence);
 }
 
 
@@ -90,16 +94,20 @@ es_attempt_position_parse(es_str_t text, es_attempt_position_t *position)
 es_rc_t
 es_dead_position_parse(es_str_t text, es_dead_position_t *position)
 {
-    uint64_t  feed;
+    uint64_t  feed, epoch[2];
 
     if (text.len != ES_DEAD_PLACE_LEN
         || !es_hex_take(&text, 8, &feed)
+        || !es_hex_take(&text, 16, &epoch[0])
+        || !es_hex_take(&text, 16, &epoch[1])
         || !es_hex_take(&text, 16, &position->sequence))
     {
         return ES_INVALID;
     }
 
     position->feed = (uint32_t) feed;
+    memcpy(position->epoch, epoch, sizeof(position->epoch));
+    position->epoch[ES_EPOCH_MAX] = '\0';
 
     return ES_OK;
 }

@@ -12,7 +12,7 @@
 
 #include "delivery/delivery.h"
 
-#define ES_LIST_POSITION_MAX  49               /* NUL included */
+#define ES_LIST_POSITION_MAX  57               /* NUL included */
 
 void es_attempt_position_print(const es_attempt_position_t *position,
     char text[ES_LIST_POSITION_MAX]);

@@ -254,7 +254,8 @@ es_watch_count(es_delivery_watch_t *w, MDB_txn *txn, unsigned db)
     }
 
     while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-        watched = key.mv_size == ES_DELIVERY_KEY_LEN
+        watched = key.mv_size == (db == ES_DELIVERY_DEAD ? ES_DEAD_KEY_LEN
+                                                         : ES_DELIVERY_KEY_LEN)
                   ? es_watched(w, es_key32_get(&key, 0)) : NULL;
 
         if (watched != NULL) {

@@ -94,14 +94,16 @@ static es_rc_t
 es_on_dead(void *ctx, const es_dead_t *dead)
 {
     es_manage_ctx_t    *m = ctx;
-    es_dead_position_t  position = { dead->endpoint, dead->feed,
-                                     dead->sequence };
+    es_dead_position_t  position = { .endpoint = dead->endpoint,
+                                     .feed = dead->feed,
+                                     .sequence = dead->sequence };
 
     if (m->room-- == 0) {
         return ES_STOP;
     }
 
     m->managed->examined++;
+    memcpy(position.epoch, dead->epoch, sizeof(position.epoch));
     es_dead_position_print(&position, m->next);
 
     return es_manage_tells(m, dead->feed)

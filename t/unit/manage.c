@@ -229,9 +229,13 @@ test_places(void)
     places("ffffffffffffffffffffffffffffffffffffffffffffffff", true, false);
     places("00000000000000010000000200000000000000030000000F", false, false);
     places("00000000000000010000000200000000000000030000000", false, false);
-    places("000000020000000000000abc", false, true);
-    places("000000020000000000000ab ", false, false);
-    places("0000000200000000000000abc", false, false);
+    places("00000002" "6162636400000000" "0000000000000000" "0000000000000abc",
+           false, true);
+    places("00000002" "6162636400000000" "0000000000000000" "0000000000000ab ",
+           false, false);
+    places("00000002" "6162636400000000" "0000000000000000" "00000000000000abc",
+           false, false);
+    places("000000020000000000000abc", false, false);
 }
 
 
