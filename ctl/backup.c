@@ -216,7 +216,7 @@ ctl_restore_print(const ctl_stage_t *stage, const es_backup_t *backup,
     (void) printf("If events were published after that time, partners may have "
                   "seen events that this store lacks. Give each such feed a "
                   "new epoch before you start anything on the store "
-                  "(eventsyncctl --store=%s feed reset NAME)\n", stage->target);
+                  "(eventsyncctl --store=%s feed begin-epoch NAME)\n", stage->target);
     ctl_backup_print_keys(backup);
 }
 

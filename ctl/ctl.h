@@ -154,6 +154,7 @@ int ctl_feed_show(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_publishers(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_change(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_remove(ctl_t *ctl, int argc, char **argv);
+int ctl_feed_begin_epoch(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_reset(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_trim(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_retime(ctl_t *ctl, int argc, char **argv);

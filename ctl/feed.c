@@ -278,8 +278,8 @@ ctl_feed_json(ctl_t *ctl, es_txn_t *txn, const es_feed_t *feed)
     json_t   *json, *rule;
     es_buf_t  buf = { 0 };
 
-    (void) es_cursor_print(feed->epoch, feed->oldest - 1, oldest);
-    (void) es_cursor_print(feed->epoch, feed->last, latest);
+    (void) es_feed_cursor(feed, feed->oldest - 1, oldest);
+    (void) es_feed_cursor(feed, feed->last, latest);
     es_time_print(feed->created_ms, created);
 
     json = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
@@ -381,7 +381,7 @@ ctl_feed_list(ctl_t *ctl, int argc, char **argv)
             continue;
         }
 
-        (void) es_cursor_print(feed.epoch, feed.last, latest);
+        (void) es_feed_cursor(&feed, feed.last, latest);
         (void) printf("%-32s %12" PRIu64 " events %14" PRIu64 " bytes  %s\n",
                       feed.name, feed.last + 1 - feed.oldest, feed.bytes,
                       latest);
@@ -428,6 +428,28 @@ ctl_feed_remove(ctl_t *ctl, int argc, char **argv)
 
     return es == ES_OK || es == ES_NOT_FOUND ? CTL_OK
                                              : ctl_feed_failed(argv[0], es);
+}
+
+
+int
+ctl_feed_begin_epoch(ctl_t *ctl, int argc, char **argv)
+{
+    int        rc;
+    es_rc_t    es;
+    es_feed_t  feed;
+
+    rc = ctl_begin(ctl, &argc, argv, 1, 1, NULL, ES_STORE_PUBLISH);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    es = es_feed_begin_epoch(ctl->store, es_str(argv[0]), NULL, &feed);
+
+    if (es == ES_OK) {
+        (void) printf("%s\n", feed.epoch);
+    }
+
+    return es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
 }
 
 
@@ -490,7 +512,7 @@ ctl_feed_trim(ctl_t *ctl, int argc, char **argv)
         return rc;
     }
 
-    if (strcmp(cursor.epoch, feed.epoch) != 0) {
+    if (!es_feed_has(&feed, cursor.epoch, cursor.sequence)) {
         return ctl_fail(CTL_FAILED, "cursor \"%s\" is not of the feed's epoch "
                         "\"%s\"", before, feed.epoch);
     }

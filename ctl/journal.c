@@ -41,6 +41,14 @@ ctl_journal_apply(ctl_helds_t *helds, const char *how, const char *feed,
 
     held = ctl_held_find(helds, feed);
 
+    if (held != NULL
+        && strcmp(held->cursor.epoch, prev->epoch) == 0
+        && held->cursor.sequence == prev->sequence)
+    {
+        memcpy(held->cursor.epoch, cursor->epoch,
+               sizeof(held->cursor.epoch));
+    }
+
     if (held == NULL || strcmp(held->cursor.epoch, cursor->epoch) != 0) {
         start = *cursor;
         start.sequence = 0;

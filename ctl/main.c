@@ -49,6 +49,8 @@ static const ctl_command_t  ctl_commands[] = {
       "delete the events before the one of CURSOR" },
     { "feed retime", ctl_feed_retime, ES_KIND_FEED, "NAME",
       "set the time of events that are dated in the future to now" },
+    { "feed begin-epoch", ctl_feed_begin_epoch, ES_KIND_FEED, "NAME",
+      "begin a new epoch after the last event, and keep all events" },
     { "feed reset", ctl_feed_reset, ES_KIND_FEED, "NAME",
       "delete all events and begin a new epoch" },
     { "feed remove", ctl_feed_remove, ES_KIND_FEED, "NAME",

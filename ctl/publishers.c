@@ -69,8 +69,8 @@ ctl_publishers_print(const ctl_publishers_t *p, const es_feed_t *feed,
     json_t      *json;
     const char  *partner, *key;
 
-    (void) es_cursor_print(feed->epoch, published->first, first);
-    (void) es_cursor_print(feed->epoch, published->last, last);
+    (void) es_feed_cursor(feed, published->first, first);
+    (void) es_feed_cursor(feed, published->last, last);
     es_time_print(published->time_ms, time);
 
     if (published->publisher.partner == 0) {

@@ -134,6 +134,15 @@ ctl_receiver_take(ctl_receiver_t *receiver, const ctl_event_t *event)
                : ctl_receiver_begin(receiver, event);
     }
 
+    /* an epoch that began after the event held goes on from it */
+
+    if (strcmp(held->cursor.epoch, event->prev.epoch) == 0
+        && held->cursor.sequence == event->prev.sequence)
+    {
+        memcpy(held->cursor.epoch, event->cursor.epoch,
+               sizeof(held->cursor.epoch));
+    }
+
     if (strcmp(held->cursor.epoch, event->cursor.epoch) != 0) {
         (void) printf("reset     %s held epoch %s, the event is of %s\n",
                       event->feed, held->cursor.epoch, event->cursor.epoch);

@@ -138,7 +138,7 @@ ctl_tail_slice(ctl_tail_t *t, bool first, bool *more)
     } else if (first) {
         rc = ctl_tail_start(t, txn, &feed);
 
-    } else if (strcmp(feed.epoch, t->epoch) != 0) {
+    } else if (!es_feed_has(&feed, t->epoch, t->position)) {
         rc = ctl_fail(CTL_FAILED, "feed \"%s\" was reset", t->feed);
 
     } else if (t->position + 1 < feed.oldest) {
@@ -149,7 +149,8 @@ ctl_tail_slice(ctl_tail_t *t, bool first, bool *more)
     if (rc == CTL_OK) {
         n = t->limited && t->limit < CTL_TAIL_EVENTS ? (unsigned) t->limit
                                                      : CTL_TAIL_EVENTS;
-        (void) es_cursor_print(t->epoch, t->position, held);
+        memcpy(t->epoch, feed.epoch, sizeof(t->epoch));
+        (void) es_feed_cursor(&feed, t->position, held);
 
         es = es_page_read(txn, &feed, t->position, es_str(held), n,
                           CTL_TAIL_BYTES, &t->filter, &t->page);

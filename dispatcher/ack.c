@@ -103,10 +103,9 @@ esd_ack_lane(esd_dispatcher_t *d, esd_lane_t *lane)
     es_checkpoint_query_t  q;
 
     memset(&q, 0, sizeof(q));
-    q.feed = lane->source->feed.number;
+    q.feed = &lane->source->feed;
     q.partner = lane->target->conf->partner->number;
     q.pattern = lane->target->conf->ack;
-    q.epoch = lane->epoch;
 
     rc = es_checkpoint_reached(d->store, &q, &all);
     moved = all;

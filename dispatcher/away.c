@@ -106,7 +106,7 @@ static uint64_t
 esd_away_behind(const es_feed_t *feed, const esd_saved_lane_t *saved)
 {
     return saved->nitems
-           + (strcmp(feed->epoch, saved->epoch) == 0
+           + (es_feed_has(feed, saved->epoch, saved->sequence)
               && feed->last > saved->sequence ? feed->last - saved->sequence
                                               : 0);
 }
@@ -261,7 +261,7 @@ esd_away_drop(esd_dispatcher_t *d, es_txn_t *txn, esd_away_t **link,
     esd_loss_ended(txn, saved, saved->nitems, first, &ended, &loss);
     loss.reason = feed != NULL ? ES_LOSS_AWAY : ES_LOSS_REMOVED;
 
-    if (feed != NULL && strcmp(feed->epoch, saved->epoch) == 0
+    if (feed != NULL && es_feed_has(feed, saved->epoch, saved->sequence)
         && feed->last > saved->sequence)
     {
         loss.count = saved->nitems + feed->last - saved->sequence;

@@ -40,7 +40,8 @@ esd_cancel_lane(const esd_dispatcher_t *d, const esd_target_t *target,
 
     lane = esd_lane_find(d, target, job->clear.request.feed);
 
-    return lane != NULL && strcmp(lane->epoch, job->clear.request.epoch) == 0
+    return lane != NULL
+           && es_feed_has(&lane->source->feed, job->clear.request.epoch, 0)
            ? lane : NULL;
 }
 

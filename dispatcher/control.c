@@ -75,6 +75,30 @@ esd_replay_end(esd_dispatcher_t *d, esd_lane_t *lane, esd_send_t *send,
 }
 
 
+/* Events that the replay sends again are no longer dead letters. */
+
+static void
+esd_replay_letters(esd_dispatcher_t *d, const esd_lane_t *lane, uint64_t after)
+{
+    uint32_t          i;
+    const es_feed_t  *feed;
+
+    feed = &lane->source->feed;
+
+    for (i = 0; i <= feed->nearlier; i++) {
+        if (i < feed->nearlier && feed->earlier[i].last <= after) {
+            continue;
+        }
+
+        esd_must(d, es_changeset_dead_after(d->recorder.filling,
+                                            lane->target->number, feed->number,
+                                            i < feed->nearlier
+                                            ? feed->earlier[i].name
+                                            : feed->epoch, after));
+    }
+}
+
+
 static void
 esd_replay(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     uint64_t after)
@@ -109,12 +133,7 @@ esd_replay(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     esd_lane_reset_nudge(lane);
     esd_ordering_restore(txn, lane);
 
-    /* events that the replay sends again are no longer dead letters */
-
-    esd_must(d, es_changeset_dead_after(d->recorder.filling,
-                                        lane->target->number,
-                                        lane->source->feed.number, lane->epoch,
-                                        after));
+    esd_replay_letters(d, lane, after);
     esd_lane_dirty(d, lane);
 }
 
@@ -147,6 +166,13 @@ esd_redrive_room(const esd_dispatcher_t *d, const esd_lane_t *lane)
 }
 
 
+static bool
+esd_control_has(const esd_lane_t *lane, const es_control_request_t *request)
+{
+    return es_feed_has(&lane->source->feed, request->epoch, request->sequence);
+}
+
+
 /* A waiting event becomes due at once; an event after the position needs no
    change, because the lane will send it. */
 
@@ -159,7 +185,9 @@ esd_resend(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 
     esd_must(d, es_changeset_dead_done(d->recorder.filling,
                                        lane->target->number,
-                                       lane->source->feed.number, lane->epoch,
+                                       lane->source->feed.number,
+                                       es_feed_epoch_of(&lane->source->feed,
+                                                        sequence),
                                        sequence));
 
     memset(&item, 0, sizeof(item));
@@ -221,7 +249,7 @@ esd_control_lane(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
 
     lane = esd_lane_find(d, target, request->feed);
 
-    if (lane == NULL || strcmp(lane->epoch, request->epoch) != 0) {
+    if (lane == NULL || !esd_control_has(lane, request)) {
         esd_clearing_reply(d, request, "", ES_CONFLICT, 0,
                            "the endpoint does not receive this feed or epoch");
         return;
@@ -342,7 +370,9 @@ esd_redrive_dead(void *ctx, const es_dead_t *dead)
 
     lane = esd_lane_find(d, walk->target, dead->feed);
 
-    if (lane == NULL || strcmp(lane->epoch, dead->epoch) != 0) {
+    if (lane == NULL
+        || !es_feed_has(&lane->source->feed, dead->epoch, dead->sequence))
+    {
 
         /* the event was deleted; its dead letter stays */
 

@@ -54,7 +54,7 @@ esd_discard_dead(void *ctx, const es_dead_t *dead)
     feed = dead->feed < d->nsources && d->sources[dead->feed] != NULL
            ? &d->sources[dead->feed]->feed : NULL;
 
-    if (!es_clearing_dead(&job->clearing, &job->clear.request, dead)
+    if (!es_clearing_dead(&job->clearing, &job->clear.request, feed, dead)
         || !es_clearing_type(&job->clearing, walk->txn, feed, dead->epoch,
                              dead->sequence))
     {

@@ -17,6 +17,7 @@
  *     loss.c               events that an endpoint will never receive
  *     secret_keys.c        the keys that decrypt the endpoints' secrets
  *     lane.c               a lane: the state of one feed of one endpoint
+ *     lane_check.c         follows another epoch of the feed, and retention
  *     ready.c              queues of lanes that may have something to send
  *     select.c             chooses the lane and the event that is sent next
  *     waiting.c            a lane's waiting events, in two orders

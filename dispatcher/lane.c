@@ -24,7 +24,6 @@
 #include "item.h"
 #include "lane.h"
 #include "log.h"
-#include "loss.h"
 #include "ready.h"
 #include "recorder.h"
 #include "schedule.h"
@@ -34,8 +33,6 @@
 #include "waiting.h"
 
 #define ESD_WAITING_MIN  1000      /* that every lane may have */
-
-static void esd_lane_forget(esd_dispatcher_t *d, esd_lane_t *lane);
 
 
 esd_lane_t *
@@ -122,7 +119,7 @@ esd_lane_find_item(const esd_lane_t *lane, uint64_t key, uint64_t sequence)
 
 /* Drops all events in flight or waiting. */
 
-static void
+void
 esd_lane_forget(esd_dispatcher_t *d, esd_lane_t *lane)
 {
     size_t       i;
@@ -180,56 +177,6 @@ esd_lane_reset_nudge(esd_lane_t *lane)
     lane->ahead = 0;
     lane->nahead = 0;
     lane->nudges = 0;
-}
-
-
-/* The lane starts again, at the beginning of the feed's present epoch. */
-
-static void
-esd_lane_restart(esd_dispatcher_t *d, esd_lane_t *lane)
-{
-    esd_lane_forget(d, lane);
-    esd_must(d, es_changeset_forget_feed(d->recorder.filling,
-                                         lane->target->number,
-                                         lane->source->feed.number));
-
-    memcpy(lane->epoch, lane->source->feed.epoch, sizeof(lane->epoch));
-    lane->position = 0;
-    lane->matched = 0;
-    lane->unmatched = 0;
-    lane->acked = 0;
-    esd_lane_dirty(d, lane);
-}
-
-
-bool
-esd_lane_check(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane)
-{
-    const es_feed_t  *feed;
-
-    feed = &lane->source->feed;
-
-    if (strcmp(lane->epoch, feed->epoch) != 0) {
-        esd_loss_epoch(d, txn, lane, ES_LOSS_RESET);
-        esd_log_line(ESD_LOG_INFO,
-                     "feed \"%s\" was reset: endpoint %s continues "
-                     "at the beginning of epoch %s", feed->name,
-                     lane->target->name, feed->epoch);
-        esd_lane_restart(d, lane);
-    }
-
-    if (lane->position + 1 < feed->oldest) {
-        if (esd_loss_ending(txn, lane)) {
-            return false;
-        }
-
-        esd_loss_overtaken(d, lane);
-        lane->position = feed->oldest - 1;
-        lane->matched = lane->position;
-        esd_lane_dirty(d, lane);
-    }
-
-    return true;
 }
 
 
@@ -361,7 +308,8 @@ void
 esd_lane_unread(const esd_lane_t *lane, uint64_t sequence, es_rc_t rc)
 {
     esd_log_line(ESD_LOG_ERROR, "cannot read event %s-%llu of feed \"%s\" for "
-                 "endpoint %s: %s; trying again in %d s", lane->epoch,
+                 "endpoint %s: %s; trying again in %d s",
+                 es_feed_epoch_of(&lane->source->feed, sequence),
                  (unsigned long long) sequence, lane->source->feed.name,
                  lane->target->name, es_reason(rc), ESD_STUCK_MS / 1000);
 }

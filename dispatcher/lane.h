@@ -101,9 +101,9 @@ esd_lane_t *esd_lane_find(const esd_dispatcher_t *d,
 size_t esd_lane_find_item(const esd_lane_t *lane, uint64_t key,
     uint64_t sequence);
 
-/* Compares the lane with its feed and follows another epoch or retention.
-   False: the feed is being emptied, and the lane waits until that is done. */
-bool esd_lane_check(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane);
+/* Forgets all events that the lane has in flight or waiting; their records
+   stay. */
+void esd_lane_forget(esd_dispatcher_t *d, esd_lane_t *lane);
 /* The lane's progress is written with the next commit. */
 void esd_lane_dirty(esd_dispatcher_t *d, esd_lane_t *lane);
 

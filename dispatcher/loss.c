@@ -255,6 +255,29 @@ esd_loss_epoch(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 }
 
 
+void
+esd_loss_beyond(esd_dispatcher_t *d, esd_lane_t *lane, size_t n,
+    uint64_t first)
+{
+    es_away_t  away;
+    es_loss_t  loss;
+
+    esd_loss_flush(d, lane);
+
+    memset(&loss, 0, sizeof(loss));
+    loss.endpoint = lane->target->number;
+    loss.feed = lane->source->feed.number;
+    memcpy(loss.epoch, lane->epoch, sizeof(loss.epoch));
+    loss.reason = ES_LOSS_RESET;
+    loss.count = n;
+    loss.from = first;
+    loss.to = lane->position;
+
+    esd_loss_away(lane, &away);
+    esd_loss_report(d, &away, &loss);
+}
+
+
 /* True while a reset or a removal deletes the feed's events: the number of lost
    events is known only afterwards.  One that was killed is not waited for. */
 

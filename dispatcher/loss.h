@@ -31,6 +31,10 @@ void esd_loss_report(esd_dispatcher_t *d, const es_away_t *away,
 void esd_loss_tick(esd_dispatcher_t *d, esd_lane_t *lane);
 /* Retention has deleted undelivered events of the lane. */
 void esd_loss_overtaken(esd_dispatcher_t *d, esd_lane_t *lane);
+/* `n` events from `first` on, which the lane had not delivered, are of a log
+   that was lost: another epoch began before them. */
+void esd_loss_beyond(esd_dispatcher_t *d, esd_lane_t *lane, size_t n,
+    uint64_t first);
 /* The lane's epoch has ended, with undelivered events. */
 void esd_loss_epoch(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     es_loss_reason_t reason);

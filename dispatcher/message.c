@@ -142,7 +142,7 @@ esd_message_event(esd_send_t *send, const esd_lane_t *lane,
         return es_buf_str(body, event->json);
     }
 
-    len = es_cursor_print(lane->epoch, item->prev, prev);
+    len = es_feed_cursor(&lane->source->feed, item->prev, prev);
     after = thin ? es_str("\"}") : event->after;
 
     if (es_buf_reserve(body, event->before.len + len + after.len) != ES_OK) {

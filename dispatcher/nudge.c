@@ -134,7 +134,7 @@ esd_nudge_compose(const esd_lane_t *lane, esd_send_t *send, es_str_t id,
     es_rc_t    rc;
     json_int_t n;
 
-    (void) es_cursor_print(lane->epoch, lane->source->feed.last, latest);
+    (void) es_feed_cursor(&lane->source->feed, lane->source->feed.last, latest);
     n = (json_int_t) (lane->nahead + lane->nwaiting);
 
     event = json_pack("{s:s, s:s%, s:s, s:s, s:s, s:s, s:s,"
@@ -234,7 +234,8 @@ esd_nudge_send(esd_dispatcher_t *d, esd_lane_t *lane)
     rc = ES_NOMEM;
 
     if (send != NULL) {
-        (void) es_cursor_print(lane->epoch, esd_nudge_after(lane), after);
+        (void) es_feed_cursor(&lane->source->feed, esd_nudge_after(lane),
+                              after);
         n = snprintf(id, sizeof(id), "nudge-%s-%s", lane->target->name,
                      after);
 

@@ -231,7 +231,8 @@ esd_outcome_dead(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item,
     esd_log_line(ESD_LOG_WARN,
                  "endpoint %s: event %s-%llu of feed \"%s\" became a "
                  "dead letter after %u attempts, the last: %s, status %d",
-                 lane->target->name, lane->epoch,
+                 lane->target->name,
+                 es_feed_epoch_of(&lane->source->feed, item->sequence),
                  (unsigned long long) item->sequence, lane->source->feed.name,
                  item->attempts, es_attempt_class_name(o->class), o->status);
 }

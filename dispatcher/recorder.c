@@ -152,7 +152,9 @@ esd_record_dead(esd_dispatcher_t *d, const esd_lane_t *lane,
     memset(dead, 0, sizeof(es_dead_t));
     dead->endpoint = lane->target->number;
     dead->feed = lane->source->feed.number;
-    memcpy(dead->epoch, lane->epoch, sizeof(dead->epoch));
+    memcpy(dead->epoch,
+           es_feed_epoch_of(&lane->source->feed, item->sequence),
+           sizeof(dead->epoch));
     dead->sequence = item->sequence;
     dead->prevcursor = item->prev;
     dead->time_ms = esd_clock_stamp_ms(d);

@@ -24,6 +24,7 @@
 #include "dispatcher.h"
 #include "host.h"
 #include "lane.h"
+#include "lane_check.h"
 #include "loader.h"
 #include "log.h"
 #include "loss.h"

@@ -24,6 +24,7 @@
 #include "host.h"
 #include "item.h"
 #include "lane.h"
+#include "lane_check.h"
 #include "log.h"
 #include "message.h"
 #include "next_event.h"
@@ -121,7 +122,8 @@ esd_select_lost(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item)
     esd_log_line(ESD_LOG_WARN, "retention of feed \"%s\" deleted event "
                  "%s-%llu before its delivery to endpoint %s, after %u "
                  "attempts",
-                 lane->source->feed.name, lane->epoch,
+                 lane->source->feed.name,
+                 es_feed_epoch_of(&lane->source->feed, item->sequence),
                  (unsigned long long) item->sequence, lane->target->name,
                  item->attempts);
 

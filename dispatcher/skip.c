@@ -187,7 +187,8 @@ esd_skip_dead(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
 
     esd_log_line(ESD_LOG_WARN, "endpoint %s: event %s-%llu of feed \"%s\" was "
                  "skipped after %u attempts and is a dead letter, by %s",
-                 lane->target->name, lane->epoch,
+                 lane->target->name,
+                 es_feed_epoch_of(&lane->source->feed, item->sequence),
                  (unsigned long long) item->sequence, lane->source->feed.name,
                  item->attempts, by);
 }
@@ -212,14 +213,17 @@ esd_skip(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
 
     lane = esd_lane_find(d, target, request->feed);
 
-    if (lane == NULL || strcmp(lane->epoch, request->epoch) != 0) {
+    if (lane == NULL
+        || !es_feed_has(&lane->source->feed, request->epoch,
+                        request->sequence))
+    {
         esd_clearing_reply(d, request, clearing.by, ES_CONFLICT, 0,
                            "the endpoint does not receive this feed or epoch");
 
     } else if (!esd_skip_take(d, txn, lane, request->sequence, &item,
                               &first)) {
         if (first != 0 && first != UINT64_MAX) {
-            (void) es_cursor_print(lane->epoch, first, cursor);
+            (void) es_feed_cursor(&lane->source->feed, first, cursor);
         }
 
         (void) snprintf(detail, sizeof(detail), "the event does not block "

@@ -208,7 +208,6 @@ esd_stall_find(esd_dispatcher_t *d, esd_lane_t *lane, es_stall_t *stall)
     memset(stall, 0, sizeof(es_stall_t));
     stall->endpoint = lane->target->number;
     stall->feed = lane->source->feed.number;
-    memcpy(stall->epoch, lane->epoch, sizeof(stall->epoch));
 
     if (lane->nudges > 0) {
         stall->reason = ES_STALL_NUDGE;
@@ -229,6 +228,10 @@ esd_stall_find(esd_dispatcher_t *d, esd_lane_t *lane, es_stall_t *stall)
     } else if (lane->nheld > 0) {
         esd_stall_subjects(lane, stall);
     }
+
+    memcpy(stall->epoch,
+           es_feed_epoch_of(&lane->source->feed, stall->sequence),
+           sizeof(stall->epoch));
 }
 
 

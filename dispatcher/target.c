@@ -30,6 +30,7 @@
 #include "health.h"
 #include "host.h"
 #include "lane.h"
+#include "lane_check.h"
 #include "log.h"
 #include "loss.h"
 #include "ordering.h"
@@ -298,7 +299,7 @@ esd_lane_start(esd_dispatcher_t *d, es_txn_t *txn, const esd_target_t *target,
     /* events dated in the future, by a clock that was ahead, are older */
 
     if (source->feed.last_ms > now_ms + ES_CLOCK_AHEAD_MS
-        && strcmp(source->known_epoch, source->feed.epoch) == 0
+        && es_feed_has(&source->feed, source->known_epoch, source->known)
         && source->known > *position)
     {
         *position = source->known;

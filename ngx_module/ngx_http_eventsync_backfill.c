@@ -127,10 +127,11 @@ ngx_http_eventsync_backfill_start(ngx_http_eventsync_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
+    bf->feed = feed;
     ngx_memcpy(bf->position.epoch, feed.epoch, sizeof(feed.epoch));
     bf->position.sequence = bf->after;
     bf->sent = bf->after;
-    (void) es_cursor_print(feed.epoch, bf->after, bf->prev);
+    (void) es_feed_cursor(&feed, bf->after, bf->prev);
 
     if (ctx->args->filter == NULL) {
         es = es_range_bytes(txn, &feed, bf->after, bf->to, &bf->total);
@@ -303,8 +304,8 @@ ngx_http_eventsync_backfill_cursor(ngx_http_eventsync_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    value.len = es_cursor_print(ctx->backfill->position.epoch, sequence,
-                                (char *) value.data);
+    value.len = es_feed_cursor(&ctx->backfill->feed, sequence,
+                               (char *) value.data);
 
     return ngx_http_eventsync_header(ctx->request, key, &value);
 }

@@ -15,6 +15,7 @@
 
 #include "event/cursor.h"
 #include "event/digest.h"
+#include "log/feed.h"
 
 
 /* a stream of the events in (after, to] */
@@ -22,6 +23,8 @@
 struct ngx_http_eventsync_backfill_s {
     uint64_t                          after;
     uint64_t                          to;
+    es_feed_t                         feed;       /* at the beginning: its
+                                                     epochs print cursors */
     es_cursor_t                       position;   /* last event read */
     size_t                            offset;     /* bytes read of the next */
     uint64_t                          sent;       /* last event charged */

@@ -151,8 +151,10 @@ ngx_http_eventsync_result(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
     ctx->last = page->count ? page->last : 0;
     ctx->events = page->count;
     ctx->next.data = ctx->next_text;
-    ctx->next.len = es_cursor_print(feed->epoch, next,
-                                    (char *) ctx->next_text);
+    ctx->next.len = es_feed_cursor(feed, next, (char *) ctx->next_text);
+
+    (void) es_feed_cursor(feed, feed->oldest - 1, ctx->reading->oldest_text);
+    (void) es_feed_cursor(feed, feed->last, ctx->reading->latest_text);
 }
 
 
@@ -177,7 +179,7 @@ ngx_http_eventsync_write(ngx_http_eventsync_ctx_t *ctx, const es_page_t *page,
 static u_char *
 ngx_http_eventsync_write_end(ngx_http_eventsync_ctx_t *ctx, u_char *p)
 {
-    ngx_http_eventsync_page_key_t  *key;
+    ngx_http_eventsync_reading_t  *reading;
 
     switch (ctx->format) {
 
@@ -192,7 +194,7 @@ ngx_http_eventsync_write_end(ngx_http_eventsync_ctx_t *ctx, u_char *p)
         break;
     }
 
-    key = &ctx->reading->key;
+    reading = ctx->reading;
 
     p = ngx_http_eventsync_copy(p, "],\"next\":\"");
     p = ngx_cpymem(p, ctx->next.data, ctx->next.len);
@@ -203,9 +205,9 @@ ngx_http_eventsync_write_end(ngx_http_eventsync_ctx_t *ctx, u_char *p)
         p = ngx_http_eventsync_copy(p, "\",\"has_more\":false,\"oldest\":\"");
     }
 
-    p += es_cursor_print(key->epoch, key->oldest - 1, (char *) p);
+    p = ngx_cpymem(p, reading->oldest_text, ngx_strlen(reading->oldest_text));
     p = ngx_http_eventsync_copy(p, "\",\"latest\":\"");
-    p += es_cursor_print(key->epoch, key->latest, (char *) p);
+    p = ngx_cpymem(p, reading->latest_text, ngx_strlen(reading->latest_text));
     p = ngx_http_eventsync_copy(p, "\"}");
 
     return p;

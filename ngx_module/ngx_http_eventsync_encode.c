@@ -328,7 +328,7 @@ ngx_http_eventsync_encode_read(es_txn_t *txn,
     first = (job->key.page - 1) * feed->page_size + 1;
 
     if (feed->number != job->key.feed
-        || ngx_strcmp(feed->epoch, job->key.epoch) != 0
+        || !es_feed_has(feed, job->key.epoch, job->key.last)
         || feed->oldest > first
         || feed->last < job->key.last)
     {

@@ -177,8 +177,8 @@ ngx_http_eventsync_feed_object(es_txn_t *txn, const es_feed_t *feed,
     char     oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
     es_rc_t  es;
 
-    (void) es_cursor_print(feed->epoch, feed->oldest - 1, oldest);
-    (void) es_cursor_print(feed->epoch, feed->last, latest);
+    (void) es_feed_cursor(feed, feed->oldest - 1, oldest);
+    (void) es_feed_cursor(feed, feed->last, latest);
 
     es = es_buf_printf(out, "{\"name\":\"%s\",\"epoch\":\"%s\","
                        "\"oldest\":\"%s\",\"latest\":\"%s\","

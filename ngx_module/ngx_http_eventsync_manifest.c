@@ -133,8 +133,8 @@ ngx_http_eventsync_manifest_write(ngx_http_request_t *r,
         return NULL;
     }
 
-    (void) es_cursor_print(m->feed.epoch, m->after, from);
-    (void) es_cursor_print(m->feed.epoch, m->to, to);
+    (void) es_feed_cursor(&m->feed, m->after, from);
+    (void) es_feed_cursor(&m->feed, m->to, to);
 
     count = m->to - m->after;
 

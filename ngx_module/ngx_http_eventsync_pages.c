@@ -266,7 +266,7 @@ ngx_http_eventsync_pages_head(ngx_http_eventsync_ctx_t *ctx,
 static ngx_int_t
 ngx_http_eventsync_pages_judge(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
 {
-    uint64_t                              current, page;
+    uint64_t                              end, current, page;
     ngx_uint_t                            encoding;
     ngx_http_eventsync_cached_key_t      *key;
     ngx_http_eventsync_cached_request_t  *lr;
@@ -274,15 +274,25 @@ ngx_http_eventsync_pages_judge(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
     lr = ctx->cached;
     key = &lr->key;
 
-    if (ngx_strcmp(key->epoch, feed->epoch) != 0) {
+    /* the pages of an earlier epoch end where the next one began */
+
+    if (!es_feed_epoch(feed, key->epoch, &end)) {
         (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FEED_RESET,
                                        "The feed was reset after this page "
                                        "was created; start over.");
         return ngx_http_eventsync_pages_gone(ctx, feed, 0);
     }
 
-    current = feed->last / feed->page_size + 1;
+    end = ngx_min(end, feed->last);
+    current = end / feed->page_size + 1;
     page = lr->head ? current : lr->asked;
+
+    if (page > current && ngx_strcmp(key->epoch, feed->epoch) != 0) {
+        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FEED_RESET,
+                                       "Another epoch of the feed began "
+                                       "before this page.");
+        return ngx_http_eventsync_pages_gone(ctx, feed, end + 1);
+    }
 
     if (page > current) {
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
@@ -304,7 +314,7 @@ ngx_http_eventsync_pages_judge(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
     lr->bounded = (feed->retain_count || feed->retain_bytes);
 
     key->page = page;
-    key->last = lr->full ? page * feed->page_size : feed->last;
+    key->last = lr->full ? page * feed->page_size : end;
     key->feed = feed->number;
     key->encoding = lr->encoding;
 
@@ -403,7 +413,8 @@ ngx_http_eventsync_pages_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     page = &ctx->worker->page;
     event.time_ms = 0;
 
-    es = es_page_read(txn, feed, lr->first - 1, es_null_str, feed->page_size,
+    es = es_page_read(txn, feed, lr->first - 1, es_null_str,
+                      (unsigned) (lr->key.last + 1 - lr->first),
                       NGX_HTTP_EVENTSYNC_PAGES_INLINE, NULL, page);
 
     if (es == ES_OK && page->count) {

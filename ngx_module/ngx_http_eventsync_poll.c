@@ -208,7 +208,7 @@ ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
         return NGX_AGAIN;
     }
 
-    ngx_memcpy(position.epoch, reading->key.epoch, sizeof(position.epoch));
+    ngx_memcpy(position.epoch, reading->epoch, sizeof(position.epoch));
     position.sequence = reading->scan;
 
     if (ngx_http_eventsync_check(ctx, feed, &position) != NGX_OK) {
@@ -218,6 +218,18 @@ ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     ngx_http_eventsync_etag(ctx, feed);
 
     return ngx_http_eventsync_poll_page(ctx, txn, feed, last);
+}
+
+
+/* the feed was read up to here */
+
+void
+ngx_http_eventsync_scan(ngx_http_eventsync_reading_t *reading,
+    const es_feed_t *feed, uint64_t sequence)
+{
+    reading->scan = sequence;
+    ngx_memcpy(reading->epoch, es_feed_epoch_of(feed, sequence),
+               sizeof(reading->epoch));
 }
 
 
@@ -236,10 +248,10 @@ ngx_http_eventsync_poll_start(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
         return NGX_DECLINED;
     }
 
-    reading->scan = after;
+    ngx_http_eventsync_scan(reading, feed, after);
     reading->key.after = after;
 
-    (void) es_cursor_print(feed->epoch, after, reading->after_text);
+    (void) es_feed_cursor(feed, after, reading->after_text);
 
     ngx_http_eventsync_etag(ctx, feed);
 
@@ -272,7 +284,7 @@ ngx_http_eventsync_poll_page(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     }
 
     if (page->count == 0) {
-        reading->scan = page->next;
+        ngx_http_eventsync_scan(reading, feed, page->next);
 
         if (!last && !page->has_more) {
             return NGX_AGAIN;

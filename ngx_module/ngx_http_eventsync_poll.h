@@ -82,7 +82,10 @@ struct ngx_http_eventsync_crowd_s {
 
 struct ngx_http_eventsync_reading_s {
     uint64_t                          scan;       /* sequence */
+    char                              epoch[ES_EPOCH_MAX + 1];    /* of it */
     char                              after_text[ES_CURSOR_MAX];
+    char                              oldest_text[ES_CURSOR_MAX];
+    char                              latest_text[ES_CURSOR_MAX];
     ngx_http_eventsync_page_key_t     key;
     uint64_t                          hash;       /* of `key` */
 };
@@ -129,6 +132,8 @@ size_t ngx_http_eventsync_claims_init(ngx_http_eventsync_zone_t *zone,
     u_char *p);
 ngx_int_t ngx_http_eventsync_claim(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_claims_check(ngx_http_eventsync_worker_t *w);
+void ngx_http_eventsync_scan(ngx_http_eventsync_reading_t *reading,
+    const es_feed_t *feed, uint64_t sequence);
 void ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed);
 ngx_int_t ngx_http_eventsync_compose(ngx_http_eventsync_ctx_t *ctx,

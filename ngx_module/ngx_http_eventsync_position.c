@@ -175,7 +175,7 @@ ngx_http_eventsync_check(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
                                        &ctx->request->uri);
 
     case ES_AHEAD:
-        (void) es_cursor_print(feed->epoch, feed->last, latest);
+        (void) es_feed_cursor(feed, feed->last, latest);
 
         (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_CURSOR_AHEAD,
                                        "The cursor is ahead of the last event "
@@ -199,12 +199,12 @@ ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
     u_char      missed[NGX_INT64_LEN + 1];
     ngx_str_t   uri, query, cursor;
 
-    (void) es_cursor_print(feed->epoch, feed->oldest - 1, oldest);
-    (void) es_cursor_print(feed->epoch, feed->last, latest);
+    (void) es_feed_cursor(feed, feed->oldest - 1, oldest);
+    (void) es_feed_cursor(feed, feed->last, latest);
 
     /* the number of events of another epoch is unknown */
 
-    if (ngx_strcmp(feed->epoch, held->epoch) == 0) {
+    if (es_feed_has(feed, held->epoch, held->sequence)) {
         ngx_sprintf(missed, "%uL%Z", feed->oldest - 1 - held->sequence);
     } else {
         ngx_sprintf(missed, "null%Z");

@@ -253,7 +253,7 @@ ngx_http_eventsync_slice_copy(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_count_sent(ctx, page->count);
 
     bf->position.sequence = page->next;
-    (void) es_cursor_print(bf->position.epoch, page->last, bf->prev);
+    (void) es_feed_cursor(&bf->feed, page->last, bf->prev);
 
     return NGX_OK;
 }
@@ -322,9 +322,9 @@ ngx_http_eventsync_slice_close(ngx_http_eventsync_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    (void) es_cursor_print(bf->position.epoch, bf->after, from);
-    (void) es_cursor_print(bf->position.epoch, bf->to, to);
-    (void) es_cursor_print(bf->position.epoch, bf->position.sequence, next);
+    (void) es_feed_cursor(&bf->feed, bf->after, from);
+    (void) es_feed_cursor(&bf->feed, bf->to, to);
+    (void) es_feed_cursor(&bf->feed, bf->position.sequence, next);
 
     p = ngx_sprintf(b->last, "{\"manifest\":{\"complete\":%s,\"from\":\"%s\","
                     "\"to\":\"%s\",\"next\":\"%s\",\"count\":%uL,"
@@ -333,8 +333,8 @@ ngx_http_eventsync_slice_close(ngx_http_eventsync_ctx_t *ctx,
                     bf->bytes);
 
     if (bf->count) {
-        (void) es_cursor_print(bf->position.epoch, bf->first, from);
-        (void) es_cursor_print(bf->position.epoch, bf->last, to);
+        (void) es_feed_cursor(&bf->feed, bf->first, from);
+        (void) es_feed_cursor(&bf->feed, bf->last, to);
 
         p = ngx_sprintf(p, "\"first\":\"%s\",\"last\":\"%s\",", from, to);
 
@@ -394,7 +394,7 @@ ngx_http_eventsync_slice_fail(ngx_http_eventsync_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    (void) es_cursor_print(bf->position.epoch, bf->sent, next);
+    (void) es_feed_cursor(&bf->feed, bf->sent, next);
 
     b->last = ngx_sprintf(b->last, "{\"error\":%*s,\"next\":\"%s\"}\n", len,
                           body->pos, next);

@@ -220,7 +220,8 @@ ngx_http_eventsync_snapshot_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     }
 
     if (!ctx->args->has_page) {
-        ngx_memcpy(sn->place.at.epoch, feed.epoch, sizeof(feed.epoch));
+        ngx_memcpy(sn->place.at.epoch, es_feed_epoch_of(&feed, feed.last),
+                   sizeof(feed.epoch));
         sn->place.at.sequence = feed.last;
 
     } else if (ngx_http_eventsync_check(ctx, &feed, &sn->place.at) != NGX_OK) {

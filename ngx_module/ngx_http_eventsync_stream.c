@@ -500,10 +500,10 @@ ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
     }
 
     if (page->bytes > NGX_HTTP_EVENTSYNC_STREAM_BYTES) {
-        return ngx_http_eventsync_stream_part(ctx, page);
+        return ngx_http_eventsync_stream_part(ctx, &feed, page);
     }
 
-    reading->scan = page->next;
+    ngx_http_eventsync_scan(reading, &feed, page->next);
 
     if (page->count) {
         return ngx_http_eventsync_stream_frame(ctx, page);
@@ -526,7 +526,8 @@ static ngx_int_t
 ngx_http_eventsync_stream_check(ngx_http_eventsync_ctx_t *ctx, es_rc_t es,
     const es_feed_t *feed)
 {
-    es_cursor_t  cursor;
+    es_cursor_t                    cursor;
+    ngx_http_eventsync_reading_t  *reading;
 
     if (ngx_http_eventsync_permit(ctx) != NGX_OK) {
         return NGX_DECLINED;
@@ -536,10 +537,20 @@ ngx_http_eventsync_stream_check(ngx_http_eventsync_ctx_t *ctx, es_rc_t es,
         return ngx_http_eventsync_fail_store(ctx, es);
     }
 
-    ngx_memcpy(cursor.epoch, ctx->reading->key.epoch, sizeof(cursor.epoch));
-    cursor.sequence = ctx->reading->scan;
+    reading = ctx->reading;
 
-    return ngx_http_eventsync_check(ctx, feed, &cursor);
+    ngx_memcpy(cursor.epoch, reading->epoch, sizeof(cursor.epoch));
+    cursor.sequence = reading->scan;
+
+    if (ngx_http_eventsync_check(ctx, feed, &cursor) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    /* by this epoch a reconnecting reader claims the slot */
+
+    ngx_memcpy(reading->key.epoch, feed->epoch, sizeof(reading->key.epoch));
+
+    return NGX_OK;
 }
 
 

@@ -46,7 +46,7 @@ ngx_http_eventsync_stream_position(ngx_http_eventsync_ctx_t *ctx)
 
     reading = ctx->reading;
 
-    (void) es_cursor_print(reading->key.epoch, reading->scan,
+    (void) es_cursor_print(reading->epoch, reading->scan,
                            reading->after_text);
     ctx->stream->held = reading->scan;
 
@@ -121,7 +121,7 @@ ngx_http_eventsync_stream_frame(ngx_http_eventsync_ctx_t *ctx,
 
 ngx_int_t
 ngx_http_eventsync_stream_part(ngx_http_eventsync_ctx_t *ctx,
-    const es_page_t *page)
+    const es_feed_t *feed, const es_page_t *page)
 {
     char                           cursor[ES_CURSOR_MAX];
     u_char                        *p;
@@ -147,7 +147,7 @@ ngx_http_eventsync_stream_part(ngx_http_eventsync_ctx_t *ctx,
 
     p = (u_char *) stream->text.data;
 
-    (void) es_cursor_print(reading->key.epoch, page->last, cursor);
+    (void) es_feed_cursor(feed, page->last, cursor);
 
     if (stream->offset == 0) {
         p = ngx_sprintf(p, "id: %s\ndata: ", cursor);
@@ -163,7 +163,7 @@ ngx_http_eventsync_stream_part(ngx_http_eventsync_ctx_t *ctx,
 
         stream->offset = 0;
         stream->held = page->last;
-        reading->scan = page->next;
+        ngx_http_eventsync_scan(reading, feed, page->next);
         ngx_memcpy(reading->after_text, cursor, ES_CURSOR_MAX);
 
         ctx->first = ctx->first ? ctx->first : page->first;

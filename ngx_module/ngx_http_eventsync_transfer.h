@@ -92,6 +92,8 @@ struct ngx_http_eventsync_transfer_s {
                                             const es_page_t *page);
 
     uint64_t                          last;       /* sequence */
+    char                              epoch[ES_EPOCH_MAX + 1];    /* of the
+                                                     last event read */
     const es_filter_t                *filter;
 };
 

@@ -74,6 +74,9 @@ ngx_http_eventsync_transfer_range_read(ngx_http_eventsync_transfer_t *t,
                       es_str(place->prev), t->count - place->count, bytes,
                       t->filter, &ctx->worker->page);
 
+    ngx_memcpy(t->epoch, es_feed_epoch_of(&feed, ctx->worker->page.last),
+               sizeof(t->epoch));
+
     return (es == ES_OK) ? NGX_OK : ngx_http_eventsync_fail_store(ctx, es);
 }
 
@@ -90,7 +93,7 @@ ngx_http_eventsync_transfer_range_move(ngx_http_eventsync_transfer_t *t,
 
     if (page->count) {
         place->last = page->last;
-        (void) es_cursor_print(place->position.epoch, page->last, place->prev);
+        (void) es_cursor_print(t->epoch, page->last, place->prev);
     }
 }
 

@@ -187,7 +187,7 @@ es_checkpoint_lag(es_buf_t *out, const es_feed_t *feed, const es_lag_t *lag)
     es_rc_t  rc;
 
     known = lag->state == ES_OK || lag->state == ES_EXPIRED;
-    (void) es_cursor_print(feed->epoch, feed->oldest - 1, oldest);
+    (void) es_feed_cursor(feed, feed->oldest - 1, oldest);
 
     rc = es_checkpoint_number(out, ",\"lag\":{\"events\":", known,
                               lag->events);
@@ -379,7 +379,7 @@ es_checkpoint_put(es_checkpoint_ctx_t *c, es_checkpoint_job_t *job,
     }
 
     same_epoch = !job->created
-                 && strcmp(record->epoch, job->cursor.epoch) == 0;
+                 && es_feed_has(&job->found, record->epoch, record->sequence);
 
     if (!same_epoch || record->sequence != job->cursor.sequence) {
 

@@ -97,10 +97,9 @@ void es_checkpoints(es_store_t *store, es_checkpoint_job_t **jobs, size_t n);
 uint64_t es_checkpoint_version(es_store_t *store);
 
 typedef struct {
-    uint32_t     feed;         /* the feed's number */
+    const es_feed_t  *feed;    /* cursors of other epochs do not count */
     uint32_t     partner;      /* the partner's number */
     es_str_t     pattern;      /* a consumer, or a prefix that ends in '*' */
-    const char  *epoch;        /* cursors of other epochs do not count */
     int64_t      since_ms;     /* checkpoints written earlier do not count */
 } es_checkpoint_query_t;
 

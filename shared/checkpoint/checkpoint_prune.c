@@ -366,6 +366,8 @@ es_checkpoint_verify_one(es_checkpoint_walk_t *w, MDB_cursor *cursor,
     es_checkpoint_numbers(key, &feed, &partner);
     live = es_lives_find(&w->feeds, feed);
 
+    /* a cursor of an earlier epoch may be of events that were lost */
+
     if (live != NULL
         && strncmp(live->epoch, record.epoch, sizeof(record.epoch)) == 0
         && record.sequence > live->last)

@@ -48,7 +48,7 @@ es_checkpoint_furthest(MDB_cursor *cursor, const es_checkpoint_query_t *q,
     uint8_t                 from[ES_CHECKPOINT_KEY_MAX];
     es_checkpoint_record_t  record;
 
-    es_be64((uint64_t) q->feed << 32 | q->partner, from);
+    es_be64((uint64_t) q->feed->number << 32 | q->partner, from);
 
     len = q->pattern.len - (q->pattern.data[q->pattern.len - 1] == '*');
     memcpy(from + ES_CHECKPOINT_PREFIX, q->pattern.data, len);
@@ -70,7 +70,7 @@ es_checkpoint_furthest(MDB_cursor *cursor, const es_checkpoint_query_t *q,
         /* a damaged record does not count */
 
         if (es_checkpoint_decode(&k, &v, &record) == ES_OK
-            && strncmp(record.epoch, q->epoch, sizeof(record.epoch)) == 0
+            && es_feed_has(q->feed, record.epoch, record.sequence)
             && record.updated_ms >= q->since_ms
             && record.sequence > *sequence)
         {

@@ -112,7 +112,7 @@ es_status_stalled(const es_status_t *s, const es_stall_t *stall)
            : json_pack("{s:s}", "kind", "stalled");
 
     if (stall->sequence == 0
-        || strcmp(feed->epoch, stall->epoch) != 0
+        || !es_feed_has(feed, stall->epoch, stall->sequence)
         || es_txn_begin(s->q->store, &txn) != ES_OK)
     {
         report = es_stall_report(stall, NULL);

@@ -227,7 +227,7 @@ es_report_dead(const es_report_feeds_t *feeds, const es_dead_t *dead)
 uint64_t
 es_report_behind(const es_feed_t *feed, const es_progress_t *progress)
 {
-    return strcmp(feed->epoch, progress->epoch) == 0
+    return es_feed_has(feed, progress->epoch, progress->sequence)
            && feed->last > progress->sequence
            ? feed->last - progress->sequence : 0;
 }
@@ -243,7 +243,12 @@ es_report_progress(const es_report_feeds_t *feeds, const es_progress_t *p)
 
     feed = es_report_feed(feeds, p->feed);
     away = es_report_away(feeds, p->endpoint, p->feed);
-    (void) es_cursor_print(p->epoch, p->sequence, cursor);
+
+    if (es_feed_has(feed, p->epoch, p->sequence)) {
+        (void) es_feed_cursor(feed, p->sequence, cursor);
+    } else {
+        (void) es_cursor_print(p->epoch, p->sequence, cursor);
+    }
 
     return json_pack("{s:s, s:s, s:s, s:i, s:I, s:s*, s:s*}",
                      "kind", "progress",

@@ -67,7 +67,7 @@ es_undelivered_progress(void *ctx, const es_progress_t *p)
 
     /* the events of an epoch that has ended are lost already */
 
-    if (strcmp(feed->epoch, p->epoch) == 0) {
+    if (es_feed_has(feed, p->epoch, p->sequence)) {
         end = feed->last < w->before - 1 ? feed->last : w->before - 1;
         u.events = end > p->sequence ? end - p->sequence : 0;
 

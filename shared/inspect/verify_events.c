@@ -6,6 +6,7 @@
  */
 
 #include "base/base.h"
+#include "base/random.h"
 #include "event/digest.h"
 #include "event/event.h"
 #include "inspect/verify_internal.h"
@@ -21,14 +22,65 @@
 #define ES_VERIFY_CHUNKS  32       /* of one slice */
 
 
+/* Copies the name of the epoch that a cursor in the text has, because the feed
+   has forgotten it. */
+
+static const char *
+es_verify_forgotten(const es_verify_ctx_t *v, const char *cursor,
+    char out[ES_EPOCH_MAX + 1])
+{
+    size_t  i, n;
+
+    n = strlen(v->feed.epoch);
+
+    for (i = 0; i < n && es_base32_value(cursor[i]) >= 0; i++) {
+        out[i] = cursor[i];
+    }
+
+    out[i] = '\0';
+
+    return out;
+}
+
+
+/* The event states its sequence, its cursor and the one before. */
+
+static bool
+es_verify_mid(const es_verify_ctx_t *v, uint64_t sequence, const char *text,
+    size_t len)
+{
+    char         mid[256], own[ES_EPOCH_MAX + 1], other[ES_EPOCH_MAX + 1];
+    size_t       cursor, prev;
+    const char  *epoch, *before;
+
+    cursor = es_cursor_len(v->feed.epoch, sequence);
+    prev = es_cursor_len(v->feed.epoch, sequence - 1);
+
+    if (es_mid_len(cursor, prev) > len) {
+        return false;
+    }
+
+    len = es_mid_len(cursor, prev);
+
+    epoch = sequence > v->feed.forgotten
+            ? es_feed_epoch_of(&v->feed, sequence)
+            : es_verify_forgotten(v, text + es_mid_cursor(), own);
+
+    before = sequence - 1 > v->feed.forgotten || v->feed.forgotten == 0
+             ? es_feed_epoch_of(&v->feed, sequence - 1)
+             : es_verify_forgotten(v, text + len - 1 - prev, other);
+
+    return es_mid_print(epoch, before, sequence, mid) == mid + len
+           && memcmp(text, mid, len) == 0;
+}
+
+
 /* The event's text must state the sequence of its key. */
 
 static void
 es_verify_text(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
     es_str_t text)
 {
-    char               mid[256], *end;
-    size_t             len;
     uint64_t           sequence;
     const es_entry_t  *entry;
 
@@ -41,11 +93,8 @@ es_verify_text(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
         return;
     }
 
-    end = es_mid_print(v->feed.epoch, sequence, mid);
-    len = (size_t) (end - mid);
-
-    if (entry->mid + len > text.len
-        || memcmp(text.data + entry->mid, mid, len) != 0)
+    if (!es_verify_mid(v, sequence, text.data + entry->mid,
+                       text.len - entry->mid))
     {
         es_verify_fault(v, "event %llu states another sequence, cursor or "
                         "prevcursor", (unsigned long long) sequence);
@@ -420,6 +469,34 @@ es_verify_events(es_verify_ctx_t *v, MDB_cursor *events, MDB_cursor *bytype,
 }
 
 
+/* Each epoch ended after the one before, and before the feed's end. */
+
+static void
+es_verify_epochs(es_verify_ctx_t *v)
+{
+    uint32_t             i;
+    uint64_t             last;
+    const es_earlier_t  *earlier;
+
+    last = v->feed.forgotten;
+
+    for (i = 0; i < v->feed.nearlier; i++) {
+        earlier = &v->feed.earlier[i];
+
+        if (earlier->last < last || earlier->last > v->feed.last
+            || strnlen(earlier->name, ES_EPOCH_MAX) != strlen(v->feed.epoch)
+            || earlier->name[ES_EPOCH_MAX] != '\0')
+        {
+            es_verify_fault(v, "the record of its epoch %.15s, up to event "
+                            "%llu, is damaged", earlier->name,
+                            (unsigned long long) earlier->last);
+        }
+
+        last = earlier->last;
+    }
+}
+
+
 es_rc_t
 es_verify_feed_slice(MDB_txn *txn, void *ctx)
 {
@@ -443,10 +520,14 @@ es_verify_feed_slice(MDB_txn *txn, void *ctx)
         return rc;
     }
 
-    if (strcmp(v->epoch, v->feed.epoch) != 0) {
-        memcpy(v->epoch, v->feed.epoch, sizeof(v->epoch));
+    if (!es_feed_has(&v->feed, v->epoch, v->position)) {
         v->position = 0;
         v->time_ms = 0;
+    }
+
+    if (strcmp(v->epoch, v->feed.epoch) != 0) {
+        memcpy(v->epoch, v->feed.epoch, sizeof(v->epoch));
+        es_verify_epochs(v);
     }
 
     if (v->position + 1 < v->feed.oldest) {

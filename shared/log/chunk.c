@@ -574,7 +574,8 @@ es_mid_lit(char *out, const char *text, size_t len)
 
 
 char *
-es_mid_print(const char *epoch, uint64_t sequence, char *out)
+es_mid_print(const char *epoch, const char *before, uint64_t sequence,
+    char *out)
 {
     int       i;
     char     *p;
@@ -590,7 +591,7 @@ es_mid_print(const char *epoch, uint64_t sequence, char *out)
                    sizeof(ES_MID_CURSOR) - 1);
     p += es_cursor_print(epoch, sequence, p);
     p = es_mid_lit(p, ES_MID_PREV, sizeof(ES_MID_PREV) - 1);
-    p += es_cursor_print(epoch, sequence - 1, p);
+    p += es_cursor_print(before, sequence - 1, p);
     *p++ = '"';
 
     return p;

@@ -223,7 +223,10 @@ es_rc_t es_chunk_next(MDB_cursor *cursor, uint32_t feed, bool whole,
    the lengths of the event's cursor and of the one before. */
 size_t es_mid_len(size_t cursor, size_t prev);
 size_t es_cursor_len(const char *epoch, uint64_t sequence);
-char *es_mid_print(const char *epoch, uint64_t sequence, char *out);
+
+/* Prints it; `epoch` is the event's and `before` that of the event before. */
+char *es_mid_print(const char *epoch, const char *before, uint64_t sequence,
+    char *out);
 
 /* Returns the offset of the cursor's value from the mid's start. */
 size_t es_mid_cursor(void);

@@ -129,9 +129,9 @@ es_ended_epoch_prune(MDB_cursor *cursor)
 }
 
 
-es_rc_t
-es_ended_epoch_put(es_store_t *store, MDB_txn *txn, const es_feed_t *feed,
-    bool over)
+static es_rc_t
+es_ended_epoch_put_one(es_store_t *store, MDB_txn *txn, const es_feed_t *feed,
+    const char *epoch, bool over)
 {
     char               text[sizeof(es_ended_epoch_value_t) + ES_FEED_MAX];
     size_t             len;
@@ -162,7 +162,7 @@ es_ended_epoch_put(es_store_t *store, MDB_txn *txn, const es_feed_t *feed,
         memcpy(text, &value, sizeof(value));
         memcpy(text + sizeof(value), feed->name, len);
 
-        es_ended_epoch_key(feed->number, feed->epoch, &name);
+        es_ended_epoch_key(feed->number, epoch, &name);
         key.mv_data = name.data;
         key.mv_size = name.len;
         val.mv_data = text;
@@ -172,6 +172,24 @@ es_ended_epoch_put(es_store_t *store, MDB_txn *txn, const es_feed_t *feed,
     }
 
     mdb_cursor_close(cursor);
+
+    return rc;
+}
+
+
+es_rc_t
+es_ended_epoch_put(es_store_t *store, MDB_txn *txn, const es_feed_t *feed,
+    bool over)
+{
+    es_rc_t   rc;
+    uint32_t  i;
+
+    rc = es_ended_epoch_put_one(store, txn, feed, feed->epoch, over);
+
+    for (i = 0; rc == ES_OK && i < feed->nearlier; i++) {
+        rc = es_ended_epoch_put_one(store, txn, feed, feed->earlier[i].name,
+                                    over);
+    }
 
     return rc;
 }

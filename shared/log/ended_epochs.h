@@ -26,8 +26,8 @@ typedef struct {
     char      name[ES_FEED_MAX + 1];
 } es_ended_epoch_t;
 
-/* Records the end of the feed's current epoch, in a write transaction of
-   the log. */
+/* Records the end of the feed's present epoch, and of the earlier ones that it
+   took over, in a write transaction of the log. */
 es_rc_t es_ended_epoch_put(es_store_t *store, MDB_txn *txn,
     const es_feed_t *feed, bool over);
 

@@ -7,6 +7,7 @@
  * slices, each a bounded transaction.
  */
 
+#include <stddef.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -41,11 +42,26 @@ typedef struct {
 static es_rc_t es_feed_trim_slice(MDB_txn *txn, void *ctx);
 
 
-void
-es_feed_decode(es_str_t name, const es_feed_record_t *record, es_feed_t *feed)
+es_rc_t
+es_feed_decode(const MDB_val *key, const MDB_val *val, es_feed_t *feed)
 {
-    memset(feed, 0, sizeof(es_feed_t));
-    memcpy(feed->name, name.data, name.len);
+    size_t                   earlier;
+    const es_feed_record_t  *record;
+
+    earlier = val->mv_size - sizeof(es_feed_record_t);
+
+    if (key->mv_size > ES_FEED_MAX
+        || val->mv_size < sizeof(es_feed_record_t)
+        || earlier % sizeof(es_earlier_t) != 0
+        || earlier > sizeof(feed->earlier))
+    {
+        return ES_CORRUPT;
+    }
+
+    record = val->mv_data;
+
+    memset(feed, 0, offsetof(es_feed_t, earlier));
+    memcpy(feed->name, key->mv_data, key->mv_size);
     memcpy(feed->epoch, record->epoch, ES_EPOCH_MAX);
 
     feed->number = record->number;
@@ -60,6 +76,11 @@ es_feed_decode(es_str_t name, const es_feed_record_t *record, es_feed_t *feed)
     feed->retain_count = record->retain_count;
     feed->retain_bytes = record->retain_bytes;
     feed->retain_ms = record->retain_ms;
+    feed->forgotten = record->forgotten;
+    feed->nearlier = (uint32_t) (earlier / sizeof(es_earlier_t));
+    memcpy(feed->earlier, record + 1, earlier);
+
+    return ES_OK;
 }
 
 
@@ -81,6 +102,7 @@ es_feed_encode(const es_feed_t *feed, es_feed_record_t *record)
     record->retain_count = feed->retain_count;
     record->retain_bytes = feed->retain_bytes;
     record->retain_ms = feed->retain_ms;
+    record->forgotten = feed->forgotten;
 }
 
 
@@ -102,28 +124,28 @@ es_feed_load(es_store_t *store, MDB_txn *txn, es_str_t name, es_feed_t *feed)
         return es_env_rc(rc);
     }
 
-    if (val.mv_size != sizeof(es_feed_record_t)) {
-        return ES_CORRUPT;
-    }
-
-    es_feed_decode(name, val.mv_data, feed);
-
-    return ES_OK;
+    return es_feed_decode(&key, &val, feed);
 }
 
 
 es_rc_t
 es_feed_save(es_store_t *store, MDB_txn *txn, const es_feed_t *feed)
 {
-    MDB_val           key, val;
-    es_feed_record_t  record;
+    size_t   earlier;
+    MDB_val  key, val;
+    struct {
+        es_feed_record_t  record;
+        es_earlier_t      earlier[ES_FEED_EARLIER_MAX];
+    } value;
 
-    es_feed_encode(feed, &record);
+    earlier = feed->nearlier * sizeof(es_earlier_t);
+    es_feed_encode(feed, &value.record);
+    memcpy(value.earlier, feed->earlier, earlier);
 
     key.mv_data = (void *) (uintptr_t) feed->name;
     key.mv_size = strlen(feed->name);
-    val.mv_data = &record;
-    val.mv_size = sizeof(record);
+    val.mv_data = &value;
+    val.mv_size = sizeof(value.record) + earlier;
 
     return es_env_rc(mdb_put(txn, es_env_dbi(store->log, ES_LOG_FEEDS), &key,
                              &val, 0));
@@ -144,7 +166,6 @@ es_feed_next(es_txn_t *txn, es_str_t name, es_feed_t *feed)
     char         after[ES_FEED_MAX + 2];
     MDB_val      key, val;
     es_rc_t      result;
-    es_str_t     found;
     MDB_cursor  *cursor;
 
     if (name.len > ES_FEED_MAX) {
@@ -173,40 +194,12 @@ es_feed_next(es_txn_t *txn, es_str_t name, es_feed_t *feed)
     result = es_env_rc(rc);
 
     if (result == ES_OK) {
-        found.data = key.mv_data;
-        found.len = key.mv_size;
-
-        if (val.mv_size != sizeof(es_feed_record_t)
-            || found.len > ES_FEED_MAX)
-        {
-            result = ES_CORRUPT;
-        } else {
-            es_feed_decode(found, val.mv_data, feed);
-        }
+        result = es_feed_decode(&key, &val, feed);
     }
 
     mdb_cursor_close(cursor);
 
     return result;
-}
-
-
-es_rc_t
-es_feed_check(const es_feed_t *feed, const es_cursor_t *cursor)
-{
-    if (strcmp(cursor->epoch, feed->epoch) != 0) {
-        return ES_RESET;
-    }
-
-    if (cursor->sequence > feed->last) {
-        return ES_AHEAD;
-    }
-
-    if (cursor->sequence + 1 < feed->oldest) {
-        return ES_EXPIRED;
-    }
-
-    return ES_OK;
 }
 
 
@@ -577,6 +570,8 @@ es_feed_reset_txn(MDB_txn *txn, void *ctx)
     u->feed.last = 0;
     u->feed.bytes = 0;
     u->feed.total = 0;
+    u->feed.forgotten = 0;
+    u->feed.nearlier = 0;
     memset(u->feed.digest, 0, ES_CHAIN_LEN);
 
     return es_feed_save(u->store, txn, &u->feed);

@@ -15,9 +15,18 @@
 #include "store/deletions.h"
 #include "store/txn.h"
 
+#define ES_FEED_EARLIER_MAX  16    /* earlier epochs in a feed's record */
+
+/* An epoch whose events the feed still has, after which another one began. */
+typedef struct {
+    char      name[ES_EPOCH_MAX + 1];
+    uint64_t  last;               /* its last sequence; the next epoch began
+                                     after it */
+} es_earlier_t;
+
 typedef struct {
     char      name[ES_FEED_MAX + 1];
-    char      epoch[ES_EPOCH_MAX + 1];
+    char      epoch[ES_EPOCH_MAX + 1];    /* the present one */
     uint32_t  number;             /* never reused */
     uint32_t  page_size;          /* events in an aligned page */
     uint64_t  oldest;             /* first sequence kept; last + 1 if empty */
@@ -30,6 +39,11 @@ typedef struct {
     uint64_t  retain_count;       /* 0: no limit */
     uint64_t  retain_bytes;       /* 0: no limit */
     int64_t   retain_ms;          /* 0: no limit */
+    uint64_t  forgotten;          /* last sequence of epochs that had no room
+                                     below; 0: none */
+    uint32_t      nearlier;
+    es_earlier_t  earlier[ES_FEED_EARLIER_MAX];   /* the oldest one first; the
+                                                     rest is not set */
 } es_feed_t;
 
 /* Settings of a feed, chosen when it is created; 0: no limit. */
@@ -86,8 +100,43 @@ es_feed_limited(const es_feed_t *feed)
 }
 
 /*
- * Checks a cursor against the feed: ES_OK, ES_RESET (another epoch), ES_AHEAD,
- * or ES_EXPIRED if events after it are no longer kept.
+ * Begins a new epoch after the last event, and keeps all events: their texts,
+ * sequences, digests and times go on.  Cursors of the present epoch stay valid
+ * up to here; one beyond it, of events that this store never had, is then
+ * ES_RESET.  For a store that may have lost its latest events, such as one that
+ * was restored or took over.
+ *
+ * `epoch` names the epoch, and has as many characters as the present one; NULL:
+ * a random one.  The record has room for ES_FEED_EARLIER_MAX earlier epochs.
+ * When it is full, the oldest one is forgotten: its events stay, and cursors
+ * with its name are ES_RESET.  ES_INVALID: no such name, or one that the feed
+ * has had.
+ */
+es_rc_t es_feed_begin_epoch(es_store_t *store, es_str_t name,
+    const char *epoch, es_feed_t *feed);
+
+/*
+ * Finds the last sequence up to which cursors of an epoch are valid: UINT64_MAX
+ * for the present epoch.  False: the feed has no such epoch.
+ */
+bool es_feed_epoch(const es_feed_t *feed, const char *epoch, uint64_t *last);
+
+/* True if the feed has, or had before retention, the event that an earlier
+   reader knew by this epoch and sequence. */
+bool es_feed_has(const es_feed_t *feed, const char *epoch, uint64_t sequence);
+
+/* Returns the epoch that the event of the sequence states.  It lives as long as
+   `feed`. */
+const char *es_feed_epoch_of(const es_feed_t *feed, uint64_t sequence);
+
+/* Prints the cursor of a sequence as its event states it, as
+   es_cursor_print(). */
+size_t es_feed_cursor(const es_feed_t *feed, uint64_t sequence, char *out);
+
+/*
+ * Checks a cursor against the feed: ES_OK, ES_RESET (another epoch, or an
+ * earlier one beyond its end), ES_AHEAD, or ES_EXPIRED if events after it are
+ * no longer kept.
  */
 es_rc_t es_feed_check(const es_feed_t *feed, const es_cursor_t *cursor);
 

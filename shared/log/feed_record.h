@@ -18,7 +18,8 @@
 #include "event/digest.h"
 #include "log/feed.h"
 
-/* A feed's record in the database `feeds`. */
+/* A feed's record in the database `feeds`.  Its earlier epochs follow, each as
+   an es_earlier_t, the oldest one first. */
 typedef struct __attribute__((packed)) {
     uint32_t  number;
     uint32_t  page_size;
@@ -33,9 +34,10 @@ typedef struct __attribute__((packed)) {
     int64_t   retain_ms;
     uint8_t   digest[ES_CHAIN_LEN];
     char      epoch[ES_EPOCH_MAX + 1];
+    uint64_t  forgotten;
 } es_feed_record_t;
 
-ES_STORED_SIZE(es_feed_record_t, 128);
+ES_STORED_SIZE(es_feed_record_t, 136);
 ES_STORED_AT(es_feed_record_t, page_size, 4);
 ES_STORED_AT(es_feed_record_t, oldest, 8);
 ES_STORED_AT(es_feed_record_t, last, 16);
@@ -48,8 +50,12 @@ ES_STORED_AT(es_feed_record_t, retain_bytes, 64);
 ES_STORED_AT(es_feed_record_t, retain_ms, 72);
 ES_STORED_AT(es_feed_record_t, digest, 80);
 ES_STORED_AT(es_feed_record_t, epoch, 112);
+ES_STORED_AT(es_feed_record_t, forgotten, 128);
+ES_STORED_SIZE(es_earlier_t, 24);
+ES_STORED_AT(es_earlier_t, last, 16);
 
-void es_feed_decode(es_str_t name, const es_feed_record_t *record,
+/* ES_CORRUPT: the name or the record is not a feed's. */
+es_rc_t es_feed_decode(const MDB_val *key, const MDB_val *val,
     es_feed_t *feed);
 
 /* Within a read or write transaction of the log. */

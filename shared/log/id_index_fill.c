@@ -49,7 +49,7 @@ es_id_index_kept(es_store_t *store, MDB_txn *txn, uint64_t *kept)
     int                rc;
     MDB_val            key, value;
     MDB_cursor        *cursor;
-    es_feed_record_t   record;
+    es_feed_t          feed;
 
     *kept = 0;
 
@@ -59,13 +59,12 @@ es_id_index_kept(es_store_t *store, MDB_txn *txn, uint64_t *kept)
     }
 
     while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-        if (value.mv_size != sizeof(record)) {
+        if (es_feed_decode(&key, &value, &feed) != ES_OK) {
             rc = MDB_CORRUPTED;
             break;
         }
 
-        memcpy(&record, value.mv_data, sizeof(record));
-        *kept += record.last + 1 - record.oldest;
+        *kept += feed.last + 1 - feed.oldest;
     }
 
     mdb_cursor_close(cursor);

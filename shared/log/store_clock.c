@@ -267,15 +267,10 @@ es_clock_begin(es_store_t *store, MDB_txn *txn, const es_clock_now_t *now,
     }
 
     while ((rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT)) == 0) {
-        if (val.mv_size != sizeof(es_feed_record_t)
-            || key.mv_size > ES_FEED_MAX)
-        {
+        if (es_feed_decode(&key, &val, &feed) != ES_OK) {
             rc = MDB_CORRUPTED;
             break;
         }
-
-        es_feed_decode((es_str_t) { key.mv_data, key.mv_size }, val.mv_data,
-                       &feed);
 
         if (feed.last_ms > r->time_ms) {
             r->time_ms = feed.last_ms;

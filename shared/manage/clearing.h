@@ -68,7 +68,8 @@ bool es_clearing_waits(const es_clearing_t *clearing, uint64_t sequence,
     uint32_t attempts, int32_t status);
 /* The same for a dead letter.  Those newer than the request do not match. */
 bool es_clearing_dead(const es_clearing_t *clearing,
-    const es_control_request_t *request, const es_dead_t *dead);
+    const es_control_request_t *request, const es_feed_t *feed,
+    const es_dead_t *dead);
 /* True if the clearing matches the event's type.  An event that cannot be read
    matches only a clearing without types. */
 bool es_clearing_type(const es_clearing_t *clearing, es_txn_t *txn,

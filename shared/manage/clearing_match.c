@@ -67,27 +67,39 @@ es_clearing_waits(const es_clearing_t *c, uint64_t sequence,
 }
 
 
-/* A range belongs to one epoch; a whole feed includes all its epochs. */
+/* An epoch that began after another one has the same events before that. */
+
+static bool
+es_clearing_epoch(const es_feed_t *feed, const char *one, const char *other)
+{
+    return strcmp(one, other) == 0
+           || (feed != NULL && es_feed_has(feed, one, 0)
+               && es_feed_has(feed, other, 0));
+}
+
+
+/* A range belongs to one epoch, and to those that it took over; a whole feed
+   includes all its epochs. */
 
 static bool
 es_clearing_of(const es_clearing_t *c, const es_control_request_t *request,
-    const es_dead_t *dead)
+    const es_feed_t *feed, const es_dead_t *dead)
 {
     if (dead->feed != request->feed) {
         return request->feed == 0;
     }
 
     return (c->from == 0 && c->to == 0)
-           || (strcmp(dead->epoch, request->epoch) == 0
+           || (es_clearing_epoch(feed, dead->epoch, request->epoch)
                && es_clearing_within(c, dead->sequence));
 }
 
 
 bool
 es_clearing_dead(const es_clearing_t *c, const es_control_request_t *request,
-    const es_dead_t *dead)
+    const es_feed_t *feed, const es_dead_t *dead)
 {
-    if (!es_clearing_of(c, request, dead)) {
+    if (!es_clearing_of(c, request, feed, dead)) {
         return false;
     }
 
@@ -108,7 +120,7 @@ es_clearing_type(const es_clearing_t *c, es_txn_t *txn, const es_feed_t *feed,
     }
 
     return feed != NULL
-           && strcmp(feed->epoch, epoch) == 0
+           && es_feed_has(feed, epoch, sequence)
            && es_event_get(txn, feed, sequence, &event) == ES_OK
            && es_filter_type_matches(&c->filter, event.type);
 }
@@ -154,7 +166,8 @@ es_clearing_progress(void *ctx, const es_progress_t *progress)
     es_clearing_walk_t  *w = ctx;
 
     if (progress->feed == w->request->feed
-        && strcmp(progress->epoch, w->request->epoch) == 0)
+        && es_clearing_epoch(es_clearing_walk_feed(w, progress->feed),
+                             progress->epoch, w->request->epoch))
     {
         w->progress = *progress;
         w->found = true;
@@ -186,11 +199,13 @@ es_clearing_retry(void *ctx, const es_retry_t *r)
 static es_rc_t
 es_clearing_letter(void *ctx, const es_dead_t *dead)
 {
+    const es_feed_t     *feed;
     es_clearing_walk_t  *w = ctx;
 
-    if (es_clearing_dead(w->clearing, w->request, dead)
-        && es_clearing_type(w->clearing, w->txn,
-                            es_clearing_walk_feed(w, dead->feed), dead->epoch,
+    feed = es_clearing_walk_feed(w, dead->feed);
+
+    if (es_clearing_dead(w->clearing, w->request, feed, dead)
+        && es_clearing_type(w->clearing, w->txn, feed, dead->epoch,
                             dead->sequence))
     {
         w->count++;

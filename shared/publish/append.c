@@ -159,7 +159,9 @@ es_chunk_event(es_commit_t *c, es_append_t *append, size_t i,
     }
 
     p += draft->head.len;
-    p = es_mid_print(append->feed.epoch, append->first + i, p);
+    p = es_mid_print(append->feed.epoch,
+                     es_feed_epoch_of(&append->feed, append->first + i - 1),
+                     append->first + i, p);
     memcpy(p, draft->tail.data, draft->tail.len);
     p += draft->tail.len;
 

@@ -392,7 +392,7 @@ es_commit_batch(es_commit_t *c, es_batch_t *batch)
         }
 
         result->sequence = sequence;
-        (void) es_cursor_print(append->feed.epoch, sequence, result->cursor);
+        (void) es_feed_cursor(&append->feed, sequence, result->cursor);
     }
 
     return ES_OK;

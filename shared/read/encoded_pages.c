@@ -69,7 +69,7 @@ typedef struct {
     size_t               n;
 } es_encoded_make_t;
 
-/* The pages that a feed still has. */
+/* The pages that a feed still has of one of its epochs. */
 typedef struct {
     uint32_t  number;
     char      epoch[ES_EPOCH_MAX + 1];
@@ -613,7 +613,8 @@ es_encoded_feed_cmp(const void *one, const void *two)
     a = one;
     b = two;
 
-    return (a->number > b->number) - (a->number < b->number);
+    return a->number != b->number ? (a->number > b->number ? 1 : -1)
+                                  : strcmp(a->epoch, b->epoch);
 }
 
 
@@ -622,6 +623,7 @@ es_encoded_feeds(es_store_t *store, es_encoded_prune_t *prune)
 {
     size_t              cap;
     es_rc_t             rc;
+    uint32_t            i;
     es_txn_t           *txn;
     es_feed_t           feed;
     es_encoded_feed_t  *feeds;
@@ -636,7 +638,7 @@ es_encoded_feeds(es_store_t *store, es_encoded_prune_t *prune)
 
     while ((rc = es_feed_next(txn, es_str(feed.name), &feed)) == ES_OK) {
 
-        if (prune->nfeeds == cap) {
+        if (prune->nfeeds + feed.nearlier >= cap) {
             cap = cap ? 2 * cap : 64;
 
             feeds = realloc(prune->feeds, cap * sizeof(es_encoded_feed_t));
@@ -648,10 +650,16 @@ es_encoded_feeds(es_store_t *store, es_encoded_prune_t *prune)
             prune->feeds = feeds;
         }
 
-        feeds = &prune->feeds[prune->nfeeds++];
-        feeds->number = feed.number;
-        memcpy(feeds->epoch, feed.epoch, sizeof(feeds->epoch));
-        feeds->first = (feed.oldest - 2 + feed.page_size) / feed.page_size + 1;
+        for (i = 0; i <= feed.nearlier; i++) {
+            feeds = &prune->feeds[prune->nfeeds++];
+            memset(feeds, 0, sizeof(es_encoded_feed_t));
+            feeds->number = feed.number;
+            memcpy(feeds->epoch, i < feed.nearlier ? feed.earlier[i].name
+                                                   : feed.epoch,
+                   sizeof(feeds->epoch));
+            feeds->first = (feed.oldest - 2 + feed.page_size) / feed.page_size
+                           + 1;
+        }
     }
 
     es_txn_end(txn);
@@ -679,6 +687,7 @@ es_encoded_stale(const es_encoded_prune_t *prune, const uint8_t *key)
     memset(&number, 0, sizeof(number));
     number.number = es_event_key_feed(key);
     epoch = key + 4;
+    memcpy(number.epoch, epoch, ES_EPOCH_MAX);
 
     feed = prune->nfeeds == 0
            ? NULL
@@ -686,7 +695,6 @@ es_encoded_stale(const es_encoded_prune_t *prune, const uint8_t *key)
                      sizeof(es_encoded_feed_t), es_encoded_feed_cmp);
 
     return feed == NULL
-           || strncmp(feed->epoch, (const char *) epoch, ES_EPOCH_MAX + 1) != 0
            || es_be64_get(epoch + ES_EPOCH_MAX + 1) < feed->first;
 }
 

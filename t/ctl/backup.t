@@ -80,7 +80,7 @@ for my $from (@backups) {
     my $out = $t->ctl_ok('restore', $from, $to);
     like($out, qr/\Arestored 1 feeds, \d+ events, 0 checkpoints of \S+Z in "\Q$to\E"\n/,
         'a restore tells what it has made');
-    like($out, qr/^If events were published after that time.*\n?.*feed reset/m,
+    like($out, qr/^If events were published after that time.*\n?.*feed begin-epoch/m,
         'and what to do if the log is older than what partners have seen');
     is_deeply([grep { mode($_) !~ (-d $_ ? qr/^2?770$|^0770$/ : qr/^0660$/) }
         map { "$to/$_" } within($to)], [], 'with the modes of a store');

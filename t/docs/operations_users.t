@@ -279,8 +279,12 @@ runs('nginx starts', 'service nginx restart');
 ok(wait_for(sub { Test::Eventsync::port_open(80) }), 'nginx listens');
 $dispatcher = dispatcher_runs($line);
 is($t->http(GET => "/v1/feeds/orders/events?after=$events->{next}",
+    { authorization => "Bearer $key" })->{status}, 200,
+    'a cursor of an event that the backup has is good');
+(my $beyond = $events->{next}) =~ s/(\d+)$/$1 + 1/e;
+is($t->http(GET => "/v1/feeds/orders/events?after=$beyond",
     { authorization => "Bearer $key" })->{status}, 410,
-    'a cursor of before is told that it is of another epoch');
+    'a later one is told that another epoch began before it');
 published('with the restored store');
 sound('with the restored store', '--key-file /etc/eventsync/secret-keys');
 

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 
 #include "event/batch.h"
-#include "inspect/verify.h"
 #include "log/chunk.h"
 #include "log/feed.h"
 #include "open/open.h"
@@ -19,6 +18,7 @@
 #include "registry/registry.h"
 #include "store/env.h"
 #include "tap.h"
+#include "verifies.h"
 
 #define DIGEST  "00112233445566778899aabbccddeeff"                             \
                 "00112233445566778899aabbccddeeff"
@@ -33,7 +33,6 @@ typedef struct {
 static char         dir[] = "/tmp/eventsync-chunk-XXXXXX";
 static es_store_t  *store;
 static es_feed_t    feed;
-static char         said[1024];
 
 
 static es_batch_t *
@@ -202,26 +201,6 @@ put(record_t *record)
 }
 
 
-static void
-say(void *ctx, const char *text)
-{
-    (void) ctx;
-    (void) snprintf(said + strlen(said), sizeof(said) - strlen(said), "%s%s",
-                    said[0] ? "\n" : "", text);
-}
-
-
-static void
-verifies(const char *faults, const char *name)
-{
-    es_verify_t  totals;
-
-    said[0] = '\0';
-    (void) es_verify(store, say, NULL, &totals);
-    is_str(es_str(said), faults, name);
-}
-
-
 /* Changes the record of the events up to `last` by `change`, and restores
    it. */
 
@@ -235,7 +214,7 @@ fault(uint64_t last, void (*change)(record_t *record, es_chunk_head_t *head),
     take(&bad, last);
     change(&bad, bad.value.mv_data);
     put(&bad);
-    verifies(faults, name);
+    verifies(store, faults, name);
     put(&good);
 }
 
@@ -299,7 +278,7 @@ erased_without(record_t *record, es_chunk_head_t *head)
 static void
 test_faults(void)
 {
-    verifies("", "publishers that there are");
+    verifies(store, "", "publishers that there are");
 
     fault(3, other_partner, "feed f: the record of events 1 to 3 names a "
           "publisher that there never was: key 1 of partner 7",
@@ -322,7 +301,7 @@ test_faults(void)
           "events, but the digests of 0\nfeed f: the digest chain is broken "
           "before event 7", "an erased event without its digest");
 
-    verifies("", "all is restored");
+    verifies(store, "", "all is restored");
 }
 
 
@@ -398,7 +377,8 @@ erase(const record_t *from, uint32_t i, record_t *to)
     entries[i].subject_hash = 0;
     entries[i].time_off = 0;
     entries[i].flags = ES_ENTRY_ERASED;
-    len = (size_t) (es_mid_print(feed.epoch, head->first + i, p + n) - p);
+    len = (size_t) (es_mid_print(feed.epoch, feed.epoch, head->first + i,
+                                 p + n) - p);
     memcpy(p + len, tail, sizeof(tail) - 1);
     len += sizeof(tail) - 1;
     entries[i].hash = es_event_hash(p, len);
@@ -465,7 +445,7 @@ test_erased(void)
     take(&whole, 6);
     erase(&whole, 1, &gone);
     put(&gone);
-    verifies("", "an erased event is no fault");
+    verifies(store, "", "an erased event is no fault");
 
     (void) es_txn_begin(store, &txn);
     ok(ranges(txn, digests, bytes),
@@ -490,7 +470,7 @@ test_erased(void)
     take(&gone, 12);
     erase(&gone, 1, &twice);
     put(&twice);
-    verifies("", "so is a second one");
+    verifies(store, "", "so is a second one");
     (void) es_txn_begin(store, &txn);
     ok(ranges(txn, digests, bytes), "digests and byte counts stay");
     es_txn_end(txn);
