@@ -23,7 +23,7 @@ my $api = Test::Eventsync::OpenApi->new($text);
 my $asker = Test::Eventsync::Asker->new($t, $api);
 my $coder = JSON::PP->new->utf8->canonical->allow_nonref;
 
-my ($key, $manager, $reader, $writer, $admin, $epoch, $old, $name, $recv);
+my ($key, $manager, $reader, $writer, $admin, $lost, $epoch, $old, $name, $recv);
 prepare();
 served();
 methods();
@@ -86,10 +86,10 @@ sub prepare {
     $writer = $t->partner_key('press', publish => 'orders', scopes => 'publish');
     $admin = $t->partner_key('ops', scopes => 'admin');
 
-    # Its registry cannot be read.
+    # The records of this key and its partner cannot be read.
     store_of('damaged', sub {
         my ($store) = @_;
-        $t->partner_key('acme', feeds => '*');
+        $lost = $t->partner_key('acme', feeds => '*');
         my $text = slurp("$store/registry/data.mdb");
         $text =~ s/\{"/["/g;
         $t->write_file('damaged/registry/data.mdb', $text);
@@ -904,10 +904,10 @@ sub full {
 
 # 500 and 503, of everything that declares them.
 sub broken {
-    for my $case ([ 500, 1 ], [ 503, 2 ]) {
-        my ($status, $port) = @$case;
-        ask($status, $_->{method} => path_of($_),
-            $_->{id} eq 'createToken' ? form_of($key) : (), port => $port)
+    for my $case ([ 500, 1, $lost ], [ 503, 2, $key ]) {
+        my ($status, $port, $with) = @$case;
+        ask($status, $_->{method} => path_of($_), $_->{id} eq 'createToken'
+            ? form_of($with) : (key => $with), port => $port)
             for grep { $_->{responses}{$status} } $api->operations;
     }
 }
