@@ -31,6 +31,13 @@
 #include "store/txn.h"
 
 
+/*
+ * ms that a slowed stream may be silent: proxies cut one that is silent for
+ * longer than their read timeout, which is 30 seconds or more
+ */
+#define NGX_HTTP_EVENTSYNC_BACKFILL_SILENCE  5000
+
+
 static ngx_int_t ngx_http_eventsync_backfill_start(
     ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn);
 static ngx_int_t ngx_http_eventsync_backfill_admit(
@@ -44,6 +51,10 @@ static ngx_int_t ngx_http_eventsync_backfill_number(ngx_http_request_t *r,
 static ngx_int_t ngx_http_eventsync_backfill_cursor(
     ngx_http_eventsync_ctx_t *ctx, ngx_str_t *key, uint64_t sequence);
 static ngx_int_t ngx_http_eventsync_backfill_charge(
+    ngx_http_eventsync_transfer_t *t);
+static ngx_int_t ngx_http_eventsync_backfill_wait(
+    ngx_http_eventsync_transfer_t *t, ngx_msec_t delay);
+static ngx_int_t ngx_http_eventsync_backfill_sign(
     ngx_http_eventsync_transfer_t *t);
 static void ngx_http_eventsync_backfill_cleanup(void *data);
 
@@ -313,15 +324,15 @@ ngx_http_eventsync_backfill_cursor(ngx_http_eventsync_ctx_t *ctx,
 
 /*
  * Charges the ready slice to the partner's quota. If the quota is used up, the
- * slice waits as with limit_rate.
+ * slice waits as with limit_rate, but never in silence.
  */
 
 static ngx_int_t
 ngx_http_eventsync_backfill_charge(ngx_http_eventsync_transfer_t *t)
 {
     ngx_buf_t                      *b;
+    ngx_int_t                       rc;
     ngx_msec_t                      delay;
-    ngx_event_t                    *wev;
     ngx_http_eventsync_ctx_t       *ctx;
     ngx_http_eventsync_backfill_t  *bf;
 
@@ -345,16 +356,15 @@ ngx_http_eventsync_backfill_charge(ngx_http_eventsync_transfer_t *t)
                                           &delay)
            == NGX_AGAIN)
     {
-        bf->slowed = 1;
+        rc = ngx_http_eventsync_backfill_wait(t, delay);
 
-        wev = ctx->request->connection->write;
-        wev->delayed = 1;
-        ngx_add_timer(wev, delay);
-
-        return NGX_DONE;
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
     bf->slowed = 0;
+    bf->begun = 0;
     bf->sent = bf->position.sequence;
     bf->sent_offset = bf->offset;
 
@@ -363,6 +373,86 @@ ngx_http_eventsync_backfill_charge(ngx_http_eventsync_transfer_t *t)
     }
 
     return NGX_OK;
+}
+
+
+/* NGX_OK: a single byte of the slice was left, and is sent without waiting */
+
+static ngx_int_t
+ngx_http_eventsync_backfill_wait(ngx_http_eventsync_transfer_t *t,
+    ngx_msec_t delay)
+{
+    ngx_event_t                    *wev;
+    ngx_http_eventsync_backfill_t  *bf;
+
+    bf = t->ctx->backfill;
+    wev = t->ctx->request->connection->write;
+
+    if (!bf->slowed) {
+        bf->slowed = 1;
+        bf->since = ngx_current_msec;
+    }
+
+    if ((ngx_msec_int_t) (ngx_current_msec - bf->since
+                          - NGX_HTTP_EVENTSYNC_BACKFILL_SILENCE)
+        >= 0)
+    {
+        if (t->buf->last - t->buf->pos == 1) {
+            return NGX_OK;
+        }
+
+        if (ngx_http_eventsync_backfill_sign(t) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        bf->since = ngx_current_msec;
+    }
+
+    wev->delayed = 1;
+    ngx_add_timer(wev, delay);
+
+    return NGX_DONE;
+}
+
+
+/*
+ * Sends the next byte of the slice although the quota is used up. It is not
+ * charged: a stream gets 17280 of them in a day.
+ */
+
+static ngx_int_t
+ngx_http_eventsync_backfill_sign(ngx_http_eventsync_transfer_t *t)
+{
+    ngx_buf_t                      *b;
+    ngx_chain_t                     out;
+    ngx_http_eventsync_backfill_t  *bf;
+
+    bf = t->ctx->backfill;
+    b = &bf->sign;
+
+    /* the client has not taken the one before */
+
+    if (b->pos != b->last) {
+        return NGX_OK;
+    }
+
+    ngx_memzero(b, sizeof(ngx_buf_t));
+
+    bf->byte = *t->buf->pos++;
+    bf->begun = 1;
+
+    b->start = &bf->byte;
+    b->pos = b->start;
+    b->last = b->start + 1;
+    b->end = b->last;
+    b->temporary = 1;
+    b->flush = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return (ngx_http_output_filter(t->ctx->request, &out) == NGX_ERROR)
+           ? NGX_ERROR : NGX_OK;
 }
 
 

@@ -42,9 +42,15 @@ struct ngx_http_eventsync_backfill_s {
     uint8_t                           chain[ES_CHAIN_LEN];
     EVP_MD_CTX                       *digest;     /* with a filter */
 
+    ngx_msec_t                        since;      /* of the silence */
+    ngx_buf_t                         sign;       /* of life: one byte */
+    u_char                            byte;
+
     unsigned                          counted:1;
     unsigned                          slowed:1;   /* a slice waits for the
                                                      quota */
+    unsigned                          begun:1;    /* its first bytes are
+                                                     sent */
     unsigned                          failed:1;   /* the last one is an
                                                      error */
 };

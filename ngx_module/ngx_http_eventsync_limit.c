@@ -313,6 +313,7 @@ ngx_http_eventsync_limit_apply(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_meter_t *meter, ngx_http_eventsync_charge_t *charge,
     ngx_uint_t take)
 {
+    es_gcra_t          result;
     es_rate_t         *rate;
     _Atomic uint64_t  *tat;
 
@@ -328,7 +329,13 @@ ngx_http_eventsync_limit_apply(ngx_http_eventsync_ctx_t *ctx,
     tat = &meter->slot->tat[charge->policy];
 
     if (charge->policy == ES_POLICY_BACKFILL) {
-        return es_gcra_spend(tat, rate, meter->now, take ? charge->cost : 0);
+
+        /* a stream is slowed and never refused, so that it can be resumed */
+
+        result = es_gcra_spend(tat, rate, meter->now, 0);
+        result.admitted = true;
+
+        return result;
     }
 
     return take ? es_gcra_take(tat, rate, meter->now, charge->cost)

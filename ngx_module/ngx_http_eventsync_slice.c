@@ -378,7 +378,7 @@ ngx_http_eventsync_slice_fail(ngx_http_eventsync_ctx_t *ctx)
     bf = ctx->backfill;
     b = ctx->transfer->buf;
 
-    if (bf->sent_offset || ctx->problem == NULL) {
+    if (bf->sent_offset || bf->begun || ctx->problem == NULL) {
         return NGX_ERROR;
     }
 

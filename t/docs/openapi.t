@@ -144,10 +144,6 @@ http {
             eventsync_limit poll rate=1r/d;
             eventsync_limit publish rate=1r/d;
         }
-        location /bytes/ {
-            $all
-            eventsync_limit backfill rate=1k/d burst=1k;
-        }
         location /waits/ {
             $all
             eventsync_limit waits max=1;
@@ -706,11 +702,6 @@ sub limited {
     }
 
     my $backfill = '/feeds/orders/backfill';
-    my $slow = $t->partner_key('slow', feeds => '*', scopes => 'read');
-    ask(200, GET => $backfill, key => $slow, prefix => '/bytes');
-    is_deeply(ask(429, GET => $backfill, key => $slow, prefix => '/bytes')
-        ->{json}{'violated-policies'}, ['backfill'], 'a stream leaves nothing for another');
-
     my $one = $t->partner_key('one', feeds => '*', scopes => 'read');
     for my $target ('/feeds/orders/events?from=latest&wait=60', $backfill) {
         my $wait = $t->http_start(GET => '/waits/feeds/orders/events?from=latest&wait=60',
