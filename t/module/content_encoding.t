@@ -88,7 +88,8 @@ sub coded {
     return gz($text) if $coding eq 'gzip' || $coding eq 'x-gzip';
     return zlib($text) if $coding eq 'deflate';
     $t->write_file('plain', $text);
-    my $out = `$ENV{BUILD}/helper/encode $coding < @{[ $t->testdir ]}/plain`;
+    my $encode = $t->build . '/helper/encode';
+    my $out = `$encode $coding < @{[ $t->testdir ]}/plain`;
     die "no helper\n" if $?;
     return $out;
 }
