@@ -8,7 +8,7 @@
  *             [--ordering fifo] [--in-flight 8] [--start latest]
  *             [--timeout 30s]
  *
- * The URL of endpoint i is U/i.
+ * The URL of endpoint i is U/i.  The partner's quotas become the greatest ones.
  */
 
 #include "bench.h"
@@ -28,6 +28,14 @@ main(int argc, char **argv)
 
     if (es_store_open(bench_arg(argc, argv, "--store", NULL), ES_STORE_ADMIN,
                       &store, &problem) != ES_OK)
+    {
+        bench_die("%s", problem.detail);
+    }
+
+    if (es_registry_change(store, ES_KIND_PARTNER,
+                           es_str(bench_arg(argc, argv, "--partner", NULL)),
+                           "{\"quotas\":{\"endpoints\":1000000,"
+                           "\"bytes\":1073741824}}", &problem) != ES_OK)
     {
         bench_die("%s", problem.detail);
     }

@@ -23,7 +23,10 @@ typedef struct {
 static int
 ctl_checkpoint_failed(const es_checkpoint_job_t *job)
 {
-    es_rc_t  rc = job->rc;
+    es_rc_t       rc = job->rc;
+    es_problem_t  consumers = {
+        .quota = es_quota_rules[ES_QUOTA_CONSUMERS].name
+    };
 
     if (rc == ES_NOT_FOUND && job->found.number == 0) {
         return ctl_fail(CTL_FAILED, "no feed \"%.*s\"", (int) job->feed.len,
@@ -40,6 +43,12 @@ ctl_checkpoint_failed(const es_checkpoint_job_t *job)
                         "63 of a-z, 0-9, '-' and '_', beginning with a letter "
                         "or digit", (int) job->consumer.len,
                         job->consumer.data);
+    }
+
+    if (rc == ES_CONFLICT && job->conflict == ES_CHECKPOINT_MANY) {
+        return ctl_fail(CTL_FAILED, "the partner has %llu checkpoints already%s",
+                        (unsigned long long) job->max,
+                        ctl_quota_hint(&consumers));
     }
 
     if (rc == ES_CONFLICT) {
@@ -64,10 +73,12 @@ ctl_checkpoint_failed(const es_checkpoint_job_t *job)
 }
 
 
-/* CTL_FAILED with a message: there is no such partner. */
+/* Finds the partner's number and quota of consumers.  CTL_FAILED with a
+   message: there is no such partner. */
 
 static int
-ctl_checkpoint_partner(ctl_t *ctl, const char *name, uint32_t *number)
+ctl_checkpoint_partner(ctl_t *ctl, const char *name, uint32_t *number,
+    uint64_t *max)
 {
     es_rc_t              rc;
     es_registry_t       *registry;
@@ -81,6 +92,7 @@ ctl_checkpoint_partner(ctl_t *ctl, const char *name, uint32_t *number)
 
     partner = es_registry_partner(registry, es_str(name));
     *number = partner ? partner->number : 0;
+    *max = partner ? partner->quotas[ES_QUOTA_CONSUMERS] : 0;
     es_registry_free(registry);
 
     return partner ? CTL_OK : ctl_fail(CTL_FAILED, "no partner \"%s\"", name);
@@ -157,10 +169,11 @@ ctl_checkpoint_feeds(ctl_t *ctl, const ctl_listing_t *listing,
     int         rc;
     es_rc_t     es;
     uint32_t    number;
+    uint64_t    max;
     es_txn_t   *txn;
     es_feed_t   feed;
 
-    rc = ctl_checkpoint_partner(ctl, partner, &number);
+    rc = ctl_checkpoint_partner(ctl, partner, &number, &max);
 
     if (rc != CTL_OK || listing->feed != NULL) {
         return rc == CTL_OK ? ctl_checkpoint_each(ctl, listing, listing->feed,
@@ -232,7 +245,7 @@ ctl_checkpoint_do(ctl_t *ctl, char **argv, es_checkpoint_job_t *job)
     rc = ctl_open(ctl, ES_STORE_CHECKPOINT);
 
     if (rc == CTL_OK) {
-        rc = ctl_checkpoint_partner(ctl, argv[0], &job->partner);
+        rc = ctl_checkpoint_partner(ctl, argv[0], &job->partner, &job->max);
     }
 
     if (rc != CTL_OK) {

@@ -79,8 +79,9 @@ ctl_clear_send(ctl_t *ctl, es_control_request_t *request)
     }
 
     if (es != ES_NOT_FOUND) {
-        return ctl_fail(CTL_FAILED, "cannot store the request: %s",
-                        problem.detail[0] ? problem.detail : es_reason(es));
+        return ctl_fail(CTL_FAILED, "cannot store the request: %s%s",
+                        problem.detail[0] ? problem.detail : es_reason(es),
+                        ctl_quota_hint(&problem));
     }
 
     (void) puts(es_delivery_control_taken(ctl->store, &taken) == ES_OK
@@ -145,7 +146,11 @@ ctl_clear_endpoint(ctl_t *ctl, es_control_kind_t kind,
     int                   rc;
     char                  by[ES_BY_MAX];
     es_rc_t               es;
-    es_control_request_t  request = { .endpoint = endpoint->number };
+    es_control_request_t  request = {
+        .endpoint = endpoint->number,
+        .partner = endpoint->partner->number,
+        .max = endpoint->partner->quotas[ES_QUOTA_REQUESTS]
+    };
     es_problem_t          problem = { 0 };
     es_clearing_t         clearing = { 0 };
 

@@ -106,6 +106,10 @@ void ctl_secrets_free(ctl_t *ctl);
 
 void ctl_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The text to append to a message: how an operator raises the quota that is the
+   problem, or "".  It is valid until the next call. */
+const char *ctl_quota_hint(const es_problem_t *problem);
+
 /* Prints a value as one line on stdout.  The caller keeps the reference. */
 void ctl_print(const json_t *json);
 

@@ -47,12 +47,14 @@ ctl_object_failed(es_kind_t kind, const char *name, es_rc_t rc,
     }
 
     if (problem->pointer[0] != '\0') {
-        return ctl_fail(CTL_FAILED, "%s \"%s\": %s: %s", es_kind_name(kind),
-                        name, problem->pointer, problem->detail);
+        return ctl_fail(CTL_FAILED, "%s \"%s\": %s: %s%s", es_kind_name(kind),
+                        name, problem->pointer, problem->detail,
+                        ctl_quota_hint(problem));
     }
 
-    return ctl_fail(CTL_FAILED, "%s \"%s\": %s", es_kind_name(kind), name,
-                    problem->detail[0] ? problem->detail : es_reason(rc));
+    return ctl_fail(CTL_FAILED, "%s \"%s\": %s%s", es_kind_name(kind), name,
+                    problem->detail[0] ? problem->detail : es_reason(rc),
+                    ctl_quota_hint(problem));
 }
 
 

@@ -25,6 +25,22 @@ ctl_complain(const char *fmt, ...)
 }
 
 
+const char *
+ctl_quota_hint(const es_problem_t *problem)
+{
+    static char  hint[96];
+
+    hint[0] = '\0';
+
+    if (problem->quota != NULL) {
+        (void) snprintf(hint, sizeof(hint), " (\"partner change\" raises it "
+                        "with --quota-%s=N)", problem->quota);
+    }
+
+    return hint;
+}
+
+
 void
 ctl_print(const json_t *json)
 {

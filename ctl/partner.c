@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Partners: the feeds that they may use, their limits, and their exceptions
- * from the dispatcher's rules for connections.
+ * Partners: the feeds that they may use, their limits and quotas, and their
+ * exceptions from the dispatcher's rules for connections.
  *
  * A change may take a feed from endpoints with undelivered events, so the
  * command reports these endpoints.
  */
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include "affected.h"
 #include "object.h"
@@ -24,6 +25,7 @@ typedef struct {
     const char  *addresses;
     const char  *ports;
     const char  *limit[ES_POLICIES];
+    const char  *quota[ES_QUOTAS];
 } ctl_partner_args_t;
 
 
@@ -86,6 +88,45 @@ ctl_partner_limit(json_t *limits, const char *policy, const char *text)
 }
 
 
+/* Reads a number, and for bytes a size.  "default" becomes null: the default
+   applies. */
+
+static int
+ctl_partner_quota(json_t *quotas, es_quota_t quota, const char *text)
+{
+    int                     rc;
+    char                    option[32];
+    uint64_t                value;
+    const es_quota_rule_t  *rule = &es_quota_rules[quota];
+
+    if (text == NULL) {
+        return CTL_OK;
+    }
+
+    if (text[0] == '\0' || strcmp(text, "default") == 0) {
+        (void) json_object_set_new(quotas, rule->name, json_null());
+        return CTL_OK;
+    }
+
+    if (quota != ES_QUOTA_BYTES
+        || es_size_parse(es_str(text), &value) != ES_OK
+        || value > rule->max)
+    {
+        (void) snprintf(option, sizeof(option), "quota-%s", rule->name);
+
+        rc = ctl_number(option, text, 0, rule->max, &value);
+        if (rc != CTL_OK) {
+            return rc;
+        }
+    }
+
+    (void) json_object_set_new(quotas, rule->name,
+                               json_integer((json_int_t) value));
+
+    return CTL_OK;
+}
+
+
 static int
 ctl_partner_args(ctl_t *ctl, int *argc, char **argv, bool change,
     ctl_partner_args_t *a)
@@ -99,6 +140,12 @@ ctl_partner_args(ctl_t *ctl, int *argc, char **argv, bool change,
         { "limit-publish", false, &a->limit[ES_POLICY_PUBLISH] },
         { "limit-backfill", false, &a->limit[ES_POLICY_BACKFILL] },
         { "limit-waits", false, &a->limit[ES_POLICY_WAITS] },
+        { "quota-endpoints", false, &a->quota[ES_QUOTA_ENDPOINTS] },
+        { "quota-keys", false, &a->quota[ES_QUOTA_KEYS] },
+        { "quota-feeds", false, &a->quota[ES_QUOTA_FEEDS] },
+        { "quota-consumers", false, &a->quota[ES_QUOTA_CONSUMERS] },
+        { "quota-requests", false, &a->quota[ES_QUOTA_REQUESTS] },
+        { "quota-bytes", false, &a->quota[ES_QUOTA_BYTES] },
         { "operations", false, &a->operations },
         { "allow-http", false, &a->http },
         { "allow-addresses", false, &a->addresses },
@@ -154,16 +201,50 @@ ctl_partner_exceptions(const ctl_partner_args_t *a, json_t *object)
 }
 
 
+/* The members `limits` and `quotas`, unless they are empty. */
+
+static int
+ctl_partner_bounds(const ctl_partner_args_t *a, json_t *object)
+{
+    int        rc = CTL_OK;
+    json_t    *limits, *quotas;
+    unsigned   i;
+
+    limits = json_object();
+    quotas = json_object();
+
+    for (i = 0; i < ES_POLICIES && rc == CTL_OK; i++) {
+        rc = ctl_partner_limit(limits, es_policy_name((es_policy_t) i).data,
+                               a->limit[i]);
+    }
+
+    for (i = 0; i < ES_QUOTAS && rc == CTL_OK; i++) {
+        rc = ctl_partner_quota(quotas, (es_quota_t) i, a->quota[i]);
+    }
+
+    if (json_object_size(limits) > 0) {
+        (void) json_object_set(object, "limits", limits);
+    }
+
+    if (json_object_size(quotas) > 0) {
+        (void) json_object_set(object, "quotas", quotas);
+    }
+
+    json_decref(limits);
+    json_decref(quotas);
+
+    return rc;
+}
+
+
 /* The record that the options describe; NULL with *rc when one is wrong. */
 
 static json_t *
 ctl_partner_record(const ctl_partner_args_t *a, int *rc)
 {
-    unsigned   i;
-    json_t    *object, *limits;
+    json_t  *object;
 
     object = json_object();
-    limits = json_object();
 
     if (a->feeds != NULL) {
         (void) json_object_set_new(object, "feeds", ctl_list(a->feeds));
@@ -187,17 +268,9 @@ ctl_partner_record(const ctl_partner_args_t *a, int *rc)
 
     *rc = ctl_partner_exceptions(a, object);
 
-    for (i = 0; i < ES_POLICIES && *rc == CTL_OK; i++) {
-        *rc = ctl_partner_limit(limits,
-                                es_policy_name((es_policy_t) i).data,
-                                a->limit[i]);
+    if (*rc == CTL_OK) {
+        *rc = ctl_partner_bounds(a, object);
     }
-
-    if (json_object_size(limits) > 0) {
-        (void) json_object_set(object, "limits", limits);
-    }
-
-    json_decref(limits);
 
     if (*rc != CTL_OK) {
         json_decref(object);
@@ -208,20 +281,21 @@ ctl_partner_record(const ctl_partner_args_t *a, int *rc)
 }
 
 
-/* A change replaces `limits` as a whole, so that limits without an option are
-   copied from the stored record. */
+/* A change replaces `limits` and `quotas` as a whole, so that members without
+   an option are copied from the stored record. */
 
 static int
-ctl_partner_limits(ctl_t *ctl, const char *name, json_t *object)
+ctl_partner_kept(ctl_t *ctl, const char *name, json_t *object,
+    const char *member)
 {
     int           rc;
     void         *next;
-    json_t       *stored, *limits, *limit;
+    json_t       *stored, *bounds, *bound;
     es_buf_t      buf = { 0 };
-    const char   *policy;
+    const char   *key;
 
-    limits = json_object_get(object, "limits");
-    if (limits == NULL) {
+    bounds = json_object_get(object, member);
+    if (bounds == NULL) {
         return CTL_OK;
     }
 
@@ -236,17 +310,21 @@ ctl_partner_limits(ctl_t *ctl, const char *name, json_t *object)
         == ES_OK)
     {
         stored = json_loadb(buf.data, buf.len, 0, NULL);
-        (void) json_object_update_missing(limits,
-                                          json_object_get(stored, "limits"));
+        (void) json_object_update_missing(bounds,
+                                          json_object_get(stored, member));
         json_decref(stored);
     }
 
     es_buf_free(&buf);
 
-    json_object_foreach_safe(limits, next, policy, limit) {
-        if (json_is_null(limit)) {
-            (void) json_object_del(limits, policy);
+    json_object_foreach_safe(bounds, next, key, bound) {
+        if (json_is_null(bound)) {
+            (void) json_object_del(bounds, key);
         }
+    }
+
+    if (json_object_size(bounds) == 0) {
+        (void) json_object_set_new(object, member, json_null());
     }
 
     return CTL_OK;
@@ -300,7 +378,12 @@ ctl_partner_write(ctl_t *ctl, int argc, char **argv, bool change)
         return rc;
     }
 
-    rc = ctl_partner_limits(ctl, argv[0], object);
+    rc = ctl_partner_kept(ctl, argv[0], object, "limits");
+
+    if (rc == CTL_OK) {
+        rc = ctl_partner_kept(ctl, argv[0], object, "quotas");
+    }
+
     if (rc != CTL_OK) {
         json_decref(object);
         return rc;

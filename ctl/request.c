@@ -48,6 +48,8 @@ ctl_request_endpoint(ctl_t *ctl, const char *name,
 
     if (endpoint != NULL) {
         request->endpoint = endpoint->number;
+        request->partner = endpoint->partner->number;
+        request->max = endpoint->partner->quotas[ES_QUOTA_REQUESTS];
     }
 
     es_registry_free(registry);
@@ -93,8 +95,9 @@ ctl_request_add(ctl_t *ctl, es_control_request_t *request, bool *taken)
     }
 
     if (es != ES_OK) {
-        return ctl_fail(CTL_FAILED, "cannot store the request: %s",
-                        problem.detail[0] ? problem.detail : es_reason(es));
+        return ctl_fail(CTL_FAILED, "cannot store the request: %s%s",
+                        problem.detail[0] ? problem.detail : es_reason(es),
+                        ctl_quota_hint(&problem));
     }
 
     until_us = es_clock_mono_us() + CTL_REQUEST_WAIT_US;

@@ -81,9 +81,10 @@ ctl_endpoint_rotate(ctl_t *ctl, int argc, char **argv)
     explicit_bzero(made, sizeof(made));
 
     return es == ES_OK
-           ? CTL_OK : ctl_fail(CTL_FAILED, "%s", problem.detail[0]
-                                                 ? problem.detail
-                                                 : es_reason(es));
+           ? CTL_OK : ctl_fail(CTL_FAILED, "%s%s", problem.detail[0]
+                                                   ? problem.detail
+                                                   : es_reason(es),
+                               ctl_quota_hint(&problem));
 }
 
 

@@ -77,8 +77,9 @@ ctl_endpoint_simulate(ctl_t *ctl, int argc, char **argv)
         rc = es == ES_OK ? CTL_OK
              : es == ES_NOT_FOUND
                ? ctl_fail(CTL_FAILED, "no endpoint \"%s\"", argv[0])
-               : ctl_fail(CTL_FAILED, "%s%s%s", problem.pointer,
-                          problem.pointer[0] ? ": " : "", problem.detail);
+               : ctl_fail(CTL_FAILED, "%s%s%s%s", problem.pointer,
+                          problem.pointer[0] ? ": " : "", problem.detail,
+                          ctl_quota_hint(&problem));
     }
 
     json_decref(body);

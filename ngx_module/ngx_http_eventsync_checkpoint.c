@@ -19,9 +19,8 @@
 
 #include "base/base.h"
 #include "checkpoint/checkpoint.h"
-
-
-#define NGX_HTTP_EVENTSYNC_CONSUMERS  100    /* per partner and feed */
+#include "limit/quota.h"
+#include "registry/registry.h"
 
 
 static ngx_int_t ngx_http_eventsync_checkpoint_read(
@@ -69,7 +68,6 @@ ngx_http_eventsync_checkpoint_parse(ngx_http_eventsync_ctx_t *ctx)
 
     c->ctx = ctx;
     c->job.op = ctx->data;
-    c->job.max = NGX_HTTP_EVENTSYNC_CONSUMERS;
     c->job.feed = ngx_http_eventsync_str(&ctx->feed);
 
     if (c->job.op != ES_CHECKPOINT_LIST) {
@@ -96,6 +94,8 @@ ngx_http_eventsync_checkpoint(ngx_http_eventsync_ctx_t *ctx)
     if (job->op != ES_CHECKPOINT_PUT && job->op != ES_CHECKPOINT_REMOVE) {
         return ngx_http_eventsync_checkpoint_read(ctx);
     }
+
+    job->max = ctx->grant->partner->quotas[ES_QUOTA_CONSUMERS];
 
     r->write_event_handler = ngx_http_eventsync_checkpoint_resume;
 
@@ -353,10 +353,13 @@ ngx_http_eventsync_checkpoint_conflict(ngx_http_eventsync_checkpoint_t *c)
     switch (c->job.conflict) {
 
     case ES_CHECKPOINT_MANY:
-        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_MANY,
-                                       "The partner already has %d "
-                                       "checkpoints on this feed.",
-                                       NGX_HTTP_EVENTSYNC_CONSUMERS);
+        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_MANY,
+                                       "The partner already has %uL "
+                                       "checkpoints.", c->job.max);
+
+        return ngx_http_eventsync_quota(ctx,
+                                     es_quota_rules[ES_QUOTA_CONSUMERS].name,
+                                     c->job.max);
 
     case ES_CHECKPOINT_BEHIND:
         (void) ngx_http_eventsync_fail(ctx,

@@ -191,6 +191,11 @@ ngx_int_t ngx_http_eventsync_limit_over_burst(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_charge_t *charge);
 ngx_int_t ngx_http_eventsync_limit_refuse(ngx_http_eventsync_ctx_t *ctx);
 
+/* _limit_refuse: names the quota in the problem, and logs; NGX_DECLINED */
+
+ngx_int_t ngx_http_eventsync_quota(ngx_http_eventsync_ctx_t *ctx,
+    const char *quota, uint64_t limit);
+
 /* _limit_headers: adds nothing to an answer that shared caches may store */
 
 ngx_int_t ngx_http_eventsync_limit_headers(ngx_http_eventsync_ctx_t *ctx);

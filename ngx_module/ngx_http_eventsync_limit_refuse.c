@@ -2,7 +2,8 @@
 
 /*
  * Refusals by a limit: the problem for the client, the counters, and the log
- * line. In a dry run a refusal is only counted and logged.
+ * line. In a dry run a refusal is only counted and logged. A refusal by a quota
+ * has the same place, but no dry run.
  */
 
 
@@ -166,4 +167,22 @@ ngx_http_eventsync_limit_count(ngx_http_eventsync_ctx_t *ctx, u_char *p,
                   (size_t) (p - names), names, dry_run ? ", dry run" : "");
 
     return p;
+}
+
+
+/*
+ * completes the problem of a request that a quota of the partner's record
+ * refuses
+ */
+
+ngx_int_t
+ngx_http_eventsync_quota(ngx_http_eventsync_ctx_t *ctx, const char *quota,
+    uint64_t limit)
+{
+    ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
+                  "eventsync limits partner \"%V\" by quota \"%s\" of %uL",
+                  &ctx->partner_name, quota, limit);
+
+    return ngx_http_eventsync_members(ctx, 64, ",\"quota\":\"%s\","
+                                      "\"limit\":%uL", quota, limit);
 }

@@ -378,6 +378,14 @@ ngx_http_eventsync_manage_fail(ngx_http_eventsync_managing_t *m)
     case ES_CONFLICT:
         return ngx_http_eventsync_manage_conflict(m);
 
+    case ES_QUOTA:
+        (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_TOO_MANY,
+                                       "Request refused: %s.",
+                                       m->problem.detail);
+
+        return ngx_http_eventsync_quota(ctx, m->problem.quota,
+                                        m->problem.limit);
+
     case ES_NOT_FOUND:
         return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_NOT_FOUND,
                                        "The endpoint does not exist.");
@@ -470,6 +478,11 @@ ngx_http_eventsync_manage_waiting(ngx_http_eventsync_managing_t *m)
 
     if (ctx->problem) {
         ctx->problem->retry_after = NGX_HTTP_EVENTSYNC_MANAGE_RETRY;
+    }
+
+    if (m->problem.quota) {
+        (void) ngx_http_eventsync_quota(ctx, m->problem.quota,
+                                        m->problem.limit);
     }
 
     return ngx_http_eventsync_members(ctx, 64,

@@ -127,7 +127,7 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
 
     [NGX_HTTP_EVENTSYNC_TOO_MANY] = {
         409, ngx_string(NGX_HTTP_EVENTSYNC_URN "too-many"),
-        ngx_string("Limit reached")
+        ngx_string("Quota reached")
     },
 
     [NGX_HTTP_EVENTSYNC_CURSOR_EXPIRED] = {
@@ -327,11 +327,13 @@ ngx_http_eventsync_fail_later(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
+/* adds members to those that the problem has */
+
 ngx_int_t ngx_cdecl
 ngx_http_eventsync_members(ngx_http_eventsync_ctx_t *ctx, size_t size,
     const char *fmt, ...)
 {
-    u_char     *p;
+    u_char     *p, *last;
     va_list     args;
     ngx_str_t  *members;
 
@@ -339,19 +341,26 @@ ngx_http_eventsync_members(ngx_http_eventsync_ctx_t *ctx, size_t size,
         return NGX_DECLINED;
     }
 
-    p = ngx_pnalloc(ctx->request->pool, size);
+    members = &ctx->problem->members;
+
+    p = ngx_pnalloc(ctx->request->pool, members->len + size);
     if (p == NULL) {
         return NGX_DECLINED;
     }
 
-    members = &ctx->problem->members;
+    last = p;
+
+    if (members->len) {
+        last = ngx_cpymem(last, members->data, members->len);
+    }
+
     members->data = p;
 
     va_start(args, fmt);
-    p = ngx_vslprintf(p, p + size, fmt, args);
+    last = ngx_vslprintf(last, last + size, fmt, args);
     va_end(args);
 
-    members->len = p - members->data;
+    members->len = last - p;
 
     return NGX_DECLINED;
 }
@@ -413,7 +422,8 @@ ngx_http_eventsync_problem_free(const ngx_http_eventsync_problem_t *problem)
     status = ngx_http_eventsync_problem_status(problem);
 
     return status >= NGX_HTTP_INTERNAL_SERVER_ERROR
-           || status == NGX_HTTP_TOO_MANY_REQUESTS;
+           || status == NGX_HTTP_TOO_MANY_REQUESTS
+           || problem->type == NGX_HTTP_EVENTSYNC_TOO_MANY;
 }
 
 

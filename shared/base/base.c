@@ -184,6 +184,8 @@ es_problem_set(es_problem_t *problem, es_rc_t rc, int index,
     es_trim_utf8(problem->detail, sizeof(problem->detail));
     es_one_line(problem->detail);
     problem->keyword[0] = '\0';
+    problem->quota = NULL;
+    problem->limit = 0;
 
     return rc;
 }
@@ -268,6 +270,8 @@ es_strerror(es_rc_t rc)
         return "not allowed by the schema";
     case ES_TAKEN:
         return "another process has the same process id";
+    case ES_QUOTA:
+        return "quota used up";
     case ES_STOP:
         return "stopped by its caller";
     }

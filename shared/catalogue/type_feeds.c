@@ -105,7 +105,7 @@ es_type_feeds_write(es_store_t *store, MDB_txn *txn, es_str_t type,
         return ES_NOMEM;
     }
 
-    rc = es_take_patterns(&record, "/feeds", 0, &patterns);
+    rc = es_take_patterns(&record, "/feeds", 0, ES_PATTERNS_MAX, &patterns);
 
     if (rc == ES_INVALID) {
         problem->pointer[0] = '\0';    /* which would lead into the schema */

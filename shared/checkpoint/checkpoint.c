@@ -48,10 +48,10 @@ typedef struct {
 static void
 es_checkpoint_prefix(uint32_t feed, uint32_t partner, es_checkpoint_key_t *key)
 {
-    uint8_t  number[8];
+    uint8_t  numbers[ES_CHECKPOINT_PREFIX];
 
-    es_be64((uint64_t) feed << 32 | partner, number);
-    memcpy(key->text, number, sizeof(number));
+    es_checkpoint_numbers_put(feed, partner, numbers);
+    memcpy(key->text, numbers, sizeof(numbers));
     key->len = ES_CHECKPOINT_PREFIX;
 }
 
@@ -317,7 +317,7 @@ es_checkpoint_conflict(es_checkpoint_job_t *job,
 }
 
 
-/* Sets `many` if the partner has job->max consumers of the feed. */
+/* Sets `many` if the partner has job->max checkpoints, on all feeds. */
 
 static es_rc_t
 es_checkpoint_many(es_checkpoint_ctx_t *c, es_checkpoint_job_t *job,
@@ -325,15 +325,11 @@ es_checkpoint_many(es_checkpoint_ctx_t *c, es_checkpoint_job_t *job,
 {
     int                  rc;
     MDB_val              k, v;
-    unsigned             n;
+    uint64_t             n;
     MDB_cursor          *cursor;
     es_checkpoint_key_t  prefix;
 
     *many = false;
-
-    if (job->max == 0) {
-        return ES_OK;
-    }
 
     rc = mdb_cursor_open(c->txn, es_env_dbi(c->store->checkpoints,
                                             ES_CHECKPOINTS_CHECKPOINTS),
@@ -342,15 +338,15 @@ es_checkpoint_many(es_checkpoint_ctx_t *c, es_checkpoint_job_t *job,
         return es_env_rc(rc);
     }
 
-    es_checkpoint_prefix(job->found.number, job->partner, &prefix);
+    es_checkpoint_prefix(0, job->partner, &prefix);
     k.mv_data = prefix.text;
-    k.mv_size = prefix.len;
+    k.mv_size = ES_CHECKPOINT_PARTNER;
 
     rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
 
     for (n = 0; rc == 0 && n < job->max; n++) {
         if (k.mv_size <= prefix.len
-            || memcmp(k.mv_data, prefix.text, prefix.len) != 0)
+            || memcmp(k.mv_data, prefix.text, ES_CHECKPOINT_PARTNER) != 0)
         {
             break;
         }

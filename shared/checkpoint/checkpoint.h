@@ -40,7 +40,7 @@ typedef enum {
 typedef enum {
     ES_CHECKPOINT_UNMET = 0,   /* the condition is not met */
     ES_CHECKPOINT_BEHIND,      /* the cursor is before the stored one */
-    ES_CHECKPOINT_MANY         /* the partner has `max` consumers of the feed */
+    ES_CHECKPOINT_MANY         /* the partner has `max` checkpoints */
 } es_checkpoint_conflict_t;
 
 #define ES_CHECKPOINT_ETAG_LEN  18     /* with its quotes */
@@ -55,7 +55,7 @@ typedef struct {
     /* Only for ES_CHECKPOINT_PUT. */
     es_cursor_t         cursor;
     bool                rewind;
-    unsigned            max;           /* consumers of the feed; 0: no limit */
+    uint64_t            max;           /* the partner's quota of consumers */
 
     /* For PUT and REMOVE.  A PUT of the stored cursor is a repetition: it
        succeeds without the condition and writes nothing. */

@@ -254,8 +254,8 @@ es_checkpoint_numbers(const MDB_val *key, uint32_t *feed, uint32_t *partner)
     uint64_t  both;
 
     both = es_be64_get(key->mv_data);
-    *feed = (uint32_t) (both >> 32);
-    *partner = (uint32_t) both;
+    *partner = (uint32_t) (both >> 32);
+    *feed = (uint32_t) both;
 }
 
 

@@ -48,7 +48,7 @@ es_checkpoint_furthest(MDB_cursor *cursor, const es_checkpoint_query_t *q,
     uint8_t                 from[ES_CHECKPOINT_KEY_MAX];
     es_checkpoint_record_t  record;
 
-    es_be64((uint64_t) q->feed->number << 32 | q->partner, from);
+    es_checkpoint_numbers_put(q->feed->number, q->partner, from);
 
     len = q->pattern.len - (q->pattern.data[q->pattern.len - 1] == '*');
     memcpy(from + ES_CHECKPOINT_PREFIX, q->pattern.data, len);

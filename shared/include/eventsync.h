@@ -64,6 +64,7 @@ typedef enum {
     ES_MISMATCH,        /* the schema does not allow the event */
     ES_TAKEN,           /* another process has the same process id, see
                            es_store_open() */
+    ES_QUOTA,           /* a partner has as much as its quota allows */
     ES_STOP             /* a callback has seen enough: the walk ends and
                            returns this */
 } es_rc_t;
@@ -81,6 +82,8 @@ typedef struct {
     char      pointer[128];    /* JSON Pointer (RFC 6901), may be "" */
     char      detail[256];     /* one sentence, NUL-terminated */
     char      keyword[24];     /* of a JSON Schema, NUL-terminated, or "" */
+    const char  *quota;        /* that is used up; NULL: none */
+    uint64_t  limit;           /* of that quota */
 } es_problem_t;
 
 typedef struct es_store  es_store_t;

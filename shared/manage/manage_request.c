@@ -8,6 +8,7 @@
 #include "base/pool.h"
 #include "delivery/delivery.h"
 #include "delivery/verification.h"
+#include "limit/quota.h"
 #include "manage/manage.h"
 #include "manage/manage_internal.h"
 #include "registry/control_request.h"
@@ -87,20 +88,49 @@ es_manage_place(es_manage_ctx_t *m, es_control_request_t *request)
 }
 
 
+/* Sets the request's partner, and the partner's quota. */
+
+static es_rc_t
+es_manage_owned(es_manage_ctx_t *m, es_control_request_t *request)
+{
+    json_t    *owner;
+    es_rc_t    rc;
+    uint64_t   quotas[ES_QUOTAS];
+
+    owner = es_manage_object(m, ES_KIND_PARTNER, m->manage->partner);
+    if (owner == NULL) {
+        return ES_NOT_FOUND;
+    }
+
+    request->partner = (uint32_t) json_integer_value(
+                                      json_object_get(owner, "number"));
+    rc = es_partner_quotas(owner, quotas, NULL) == ES_OK ? ES_OK : ES_CORRUPT;
+    request->max = quotas[ES_QUOTA_REQUESTS];
+    json_decref(owner);
+
+    return rc;
+}
+
+
 es_rc_t
 es_manage_add(es_manage_ctx_t *m, es_control_request_t *request)
 {
     es_rc_t   rc;
     uint64_t  taken;
 
-    rc = es_delivery_control_taken(m->store, &taken);
+    rc = es_manage_owned(m, request);
+
+    if (rc == ES_OK) {
+        rc = es_delivery_control_taken(m->store, &taken);
+    }
 
     if (rc == ES_OK) {
         rc = es_control_request_add(m->store, request, taken, m->problem);
     }
 
-    if (rc == ES_CONFLICT) {
+    if (rc == ES_CONFLICT || rc == ES_QUOTA) {
         m->managed->refusal = ES_REFUSED_WAITING;
+        return ES_CONFLICT;
     }
 
     return rc;

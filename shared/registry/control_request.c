@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "limit/quota.h"
 #include "log/chunk.h"
 #include "log/store_clock.h"
 #include "registry/control_request.h"
@@ -21,13 +22,14 @@
 typedef struct __attribute__((packed)) {
     uint8_t   kind;
     uint32_t  endpoint;
+    uint32_t  partner;
     uint32_t  feed;
     char      epoch[ES_EPOCH_MAX + 1];
     uint64_t  sequence;
     int64_t   time_ms;
 } es_control_value_t;
 
-ES_STORED_SIZE(es_control_value_t, 41);
+ES_STORED_SIZE(es_control_value_t, 45);
 
 typedef struct {
     es_store_t            *store;
@@ -74,8 +76,19 @@ es_control_number(es_control_add_t *add, MDB_cursor *cursor)
 }
 
 
-/* ES_CONFLICT: too many requests wait.  The limit of all requests also bounds
-   how many are counted here. */
+static es_rc_t
+es_control_over_quota(const es_control_add_t *add)
+{
+    (void) es_problem_set(add->problem, ES_QUOTA, -1, NULL, "%llu requests of "
+                          "the partner wait for the dispatcher already",
+                          (unsigned long long) add->request->max);
+
+    return es_quota_problem(add->problem, ES_QUOTA_REQUESTS, add->request->max);
+}
+
+
+/* ES_CONFLICT, ES_QUOTA: too many requests wait.  The limit of all requests
+   also bounds how many are counted here. */
 
 static es_rc_t
 es_control_bound(const es_control_add_t *add, MDB_txn *txn, MDB_cursor *cursor)
@@ -84,7 +97,7 @@ es_control_bound(const es_control_add_t *add, MDB_txn *txn, MDB_cursor *cursor)
     MDB_cursor_op       op;
     MDB_val             key, data;
     MDB_stat            stat;
-    unsigned            n;
+    uint64_t            n, owned;
     es_control_value_t  value;
 
     rc = mdb_stat(txn, mdb_cursor_dbi(cursor), &stat);
@@ -99,6 +112,7 @@ es_control_bound(const es_control_add_t *add, MDB_txn *txn, MDB_cursor *cursor)
     }
 
     n = 0;
+    owned = 0;
     op = MDB_FIRST;
 
     while ((rc = mdb_cursor_get(cursor, &key, &data, op)) == 0) {
@@ -109,6 +123,7 @@ es_control_bound(const es_control_add_t *add, MDB_txn *txn, MDB_cursor *cursor)
 
         memcpy(&value, data.mv_data, sizeof(value));
         n += value.endpoint == add->request->endpoint;
+        owned += value.partner == add->request->partner;
 
         if (n == ES_CONTROL_ENDPOINT_MAX) {
             return es_problem_set(add->problem, ES_CONFLICT, -1, NULL, "%d "
@@ -120,7 +135,11 @@ es_control_bound(const es_control_add_t *add, MDB_txn *txn, MDB_cursor *cursor)
         op = MDB_NEXT;
     }
 
-    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+    if (rc != MDB_NOTFOUND) {
+        return es_env_rc(rc);
+    }
+
+    return owned < add->request->max ? ES_OK : es_control_over_quota(add);
 }
 
 
@@ -188,6 +207,7 @@ es_control_write(MDB_txn *txn, void *ctx)
     if (result == ES_OK) {
         value.kind = (uint8_t) request->kind;
         value.endpoint = request->endpoint;
+        value.partner = request->partner;
         value.feed = request->feed;
         memcpy(value.epoch, request->epoch, sizeof(value.epoch));
         value.sequence = request->sequence;
@@ -271,6 +291,7 @@ es_control_read(MDB_cursor *cursor, uint64_t id, es_control_request_t *request)
     request->id = es_be64_get(key.mv_data);
     request->kind = (es_control_kind_t) value.kind;
     request->endpoint = value.endpoint;
+    request->partner = value.partner;
     request->feed = value.feed;
     memcpy(request->epoch, value.epoch, sizeof(request->epoch));
     request->epoch[ES_EPOCH_MAX] = '\0';

@@ -30,7 +30,7 @@ typedef enum {
 #define ES_CONTROL_EVENT_MAX  8192
 
 /* Requests that may wait for the dispatcher, because all partners share the
-   registry's space. */
+   registry's space.  Those of one partner are a quota. */
 #define ES_CONTROL_ENDPOINT_MAX  10        /* of one endpoint */
 #define ES_CONTROL_MAX           10000     /* of all endpoints */
 
@@ -38,6 +38,9 @@ typedef struct {
     uint64_t           id;     /* from 1, set by es_control_request_add() */
     es_control_kind_t  kind;
     uint32_t           endpoint;
+    uint32_t           partner;    /* its owner */
+    uint64_t           max;        /* the owner's quota of requests; not
+                                      stored */
     uint32_t           feed;       /* unused by redrive and test; discard: 0
                                       means all feeds */
     char               epoch[ES_EPOCH_MAX + 1];
@@ -53,8 +56,9 @@ typedef struct {
 /*
  * Adds a request in one durable transaction and sets id and time_ms.  The same
  * transaction deletes requests up to `taken`, which the caller has from
- * es_delivery_control_taken().  ES_CONFLICT with a problem: too many requests
- * wait already.  ES_DENIED: the store is not open with ES_STORE_ADMIN.
+ * es_delivery_control_taken().  ES_CONFLICT or ES_QUOTA with a problem: too
+ * many requests wait already.  ES_DENIED: the store is not open with
+ * ES_STORE_ADMIN.
  */
 es_rc_t es_control_request_add(es_store_t *store, es_control_request_t *request,
     uint64_t taken, es_problem_t *problem);

@@ -27,7 +27,7 @@ static const es_word_t  es_starts[] = {
 es_rc_t
 es_take_feeds(es_record_t *r, es_endpoint_t *out)
 {
-    return es_take_patterns(r, "/feeds", 1, &out->feeds);
+    return es_take_patterns(r, "/feeds", 1, ES_PATTERNS_MAX, &out->feeds);
 }
 
 

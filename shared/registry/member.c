@@ -230,14 +230,14 @@ es_item_pointer(const char *pointer, size_t i, char out[ES_POINTER_MAX])
 
 es_rc_t
 es_take_patterns(es_record_t *r, const char *pointer, size_t min,
-    es_patterns_t *out)
+    size_t max, es_patterns_t *out)
 {
     char      item[ES_POINTER_MAX];
     json_t   *array, *value;
     size_t    i;
     es_rc_t   rc;
 
-    rc = es_take_array(r, pointer, min, ES_PATTERNS_MAX, &array);
+    rc = es_take_array(r, pointer, min, max, &array);
     if (rc != ES_OK || array == NULL) {
         return rc;
     }

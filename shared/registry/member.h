@@ -63,6 +63,6 @@ es_rc_t es_take_duration(es_record_t *r, const char *pointer, uint32_t min_ms,
 es_rc_t es_take_array(es_record_t *r, const char *pointer, size_t min,
     size_t max, json_t **out);
 es_rc_t es_take_patterns(es_record_t *r, const char *pointer, size_t min,
-    es_patterns_t *out);
+    size_t max, es_patterns_t *out);
 
 #endif /* ES_MEMBER_H */

@@ -17,6 +17,7 @@
 #include "keys/signature.h"
 #include "limit/gcra.h"
 #include "limit/limit.h"
+#include "limit/quota.h"
 #include "registry/endpoint_members.h"
 #include "registry/exceptions.h"
 #include "registry/member.h"
@@ -27,8 +28,8 @@
 #define ES_LIMIT_BURST_MAX  INT64_C(1000000000000000)
 
 static const char  *const  es_partner_members[] = {
-    "feeds", "publish", "limits", "disabled", "operations", "allow_http",
-    "allow_addresses", "allow_ports", NULL
+    "feeds", "publish", "limits", "quotas", "disabled", "operations",
+    "allow_http", "allow_addresses", "allow_ports", NULL
 };
 
 static const char  *const  es_key_members[] = {
@@ -260,6 +261,72 @@ es_take_operations(es_record_t *r, es_partner_t *out)
 
 
 es_rc_t
+es_partner_quotas(json_t *object, uint64_t out[ES_QUOTAS],
+    es_problem_t *problem)
+{
+    char         pointer[ES_POINTER_MAX];
+    json_t      *quotas, *value;
+    unsigned     i;
+    es_quota_t   quota;
+    const char  *name;
+    json_int_t   n;
+    es_record_t  r = { object, NULL, problem };
+
+    for (i = 0; i < ES_QUOTAS; i++) {
+        out[i] = es_quota_rules[i].usual;
+    }
+
+    quotas = json_object_get(object, "quotas");
+
+    if (quotas != NULL && !json_is_object(quotas)) {
+        return es_fault(&r, "/quotas", "must be an object");
+    }
+
+    json_object_foreach(quotas, name, value) {
+        (void) strcpy(pointer, "/quotas");
+        es_pointer_add(pointer, sizeof(pointer), es_str(name));
+
+        if (es_quota_find(es_str(name), &quota) != ES_OK) {
+            return es_fault(&r, pointer, "is not a quota");
+        }
+
+        n = json_integer_value(value);
+
+        if (!json_is_integer(value) || n < 0
+            || (uint64_t) n > es_quota_rules[quota].max)
+        {
+            return es_problem_set(problem, ES_INVALID, -1, pointer, "%s must "
+                                  "be a whole number up to %llu", pointer + 1,
+                                  (unsigned long long)
+                                  es_quota_rules[quota].max);
+        }
+
+        out[quota] = (uint64_t) n;
+    }
+
+    return ES_OK;
+}
+
+
+/* The list `feeds` or `publish`, whose length is a quota. */
+
+static es_rc_t
+es_take_granted(es_record_t *r, const char *pointer, const es_partner_t *partner,
+    es_patterns_t *out)
+{
+    es_rc_t   rc;
+    uint64_t  max;
+
+    max = partner->quotas[ES_QUOTA_FEEDS];
+    rc = es_take_patterns(r, pointer, 0, max, out);
+
+    return rc == ES_INVALID && r->problem != NULL
+           && json_array_size(json_object_get(r->object, pointer + 1)) > max
+           ? es_quota_problem(r->problem, ES_QUOTA_FEEDS, max) : rc;
+}
+
+
+es_rc_t
 es_partner_decode(json_t *object, es_pool_t *pool, es_partner_t *out,
     es_problem_t *problem)
 {
@@ -271,8 +338,9 @@ es_partner_decode(json_t *object, es_pool_t *pool, es_partner_t *out,
     out->revision = (uint64_t) json_integer_value(
                                    json_object_get(object, "revision"));
 
-    if ((rc = es_take_patterns(&r, "/feeds", 0, &out->feeds)) != ES_OK
-        || (rc = es_take_patterns(&r, "/publish", 0, &out->publish)) != ES_OK
+    if ((rc = es_partner_quotas(object, out->quotas, problem)) != ES_OK
+        || (rc = es_take_granted(&r, "/feeds", out, &out->feeds)) != ES_OK
+        || (rc = es_take_granted(&r, "/publish", out, &out->publish)) != ES_OK
         || (rc = es_take_bool(&r, "/disabled", &out->disabled)) != ES_OK
         || (rc = es_take_operations(&r, out)) != ES_OK
         || (rc = es_take_exceptions(&r, &out->exceptions)) != ES_OK)
@@ -369,8 +437,11 @@ es_key_decode(json_t *object, es_pool_t *pool, es_key_t *out,
     if ((rc = es_take_str(&r, "/partner", true, partner)) != ES_OK
         || (rc = es_take_digest(&r, out->digest)) != ES_OK
         || (rc = es_take_scopes(&r, &out->scopes)) != ES_OK
-        || (rc = es_take_patterns(&r, "/feeds", 0, &out->feeds)) != ES_OK
-        || (rc = es_take_patterns(&r, "/consumers", 0, &out->consumers))
+        || (rc = es_take_patterns(&r, "/feeds", 0, ES_PATTERNS_MAX,
+                                  &out->feeds))
+           != ES_OK
+        || (rc = es_take_patterns(&r, "/consumers", 0, ES_PATTERNS_MAX,
+                                  &out->consumers))
            != ES_OK
         || (rc = es_take_time(&r, "/expires", &out->expires_ms)) != ES_OK)
     {

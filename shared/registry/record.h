@@ -28,6 +28,9 @@ es_rc_t es_record_members(es_kind_t kind, json_t *object,
  */
 es_rc_t es_partner_decode(json_t *object, es_pool_t *pool, es_partner_t *out,
     es_problem_t *problem);
+/* The partner's quotas alone. */
+es_rc_t es_partner_quotas(json_t *object, uint64_t quotas[ES_QUOTAS],
+    es_problem_t *problem);
 es_rc_t es_key_decode(json_t *object, es_pool_t *pool, es_key_t *out,
     es_str_t *partner, es_problem_t *problem);
 es_rc_t es_endpoint_decode(json_t *object, es_pool_t *pool,

@@ -52,13 +52,70 @@ es_object_get(es_write_t *w, MDB_txn *txn, es_kind_t kind, es_str_t name,
 }
 
 
+/* A write that ends access or sending may use the page reserve, as a removal
+   may, and no quota refuses it: a key must not stay valid because the store is
+   full. */
+
+static bool
+es_write_ends(const es_write_t *w)
+{
+    size_t  i;
+
+    static const char  *const  members[] = { "revoked", "disabled", "paused" };
+
+    if (w->op == ES_OP_CHANGE && json_object_size(w->input) == 1) {
+
+        for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+            if (json_object_get(w->input, members[i]) != NULL) {
+                return true;
+            }
+        }
+    }
+
+    return w->op == ES_OP_REMOVE;
+}
+
+
+static es_rc_t
+es_object_store(es_write_t *w, MDB_txn *txn, json_t *object, const char *text)
+{
+    char     buf[ES_OBJECT_KEY_MAX];
+    es_rc_t  rc;
+    MDB_val  key, data;
+
+    data.mv_data = (void *) (uintptr_t) text;
+    data.mv_size = strlen(text);
+
+    if (!es_kind_owned(w->kind)) {
+        rc = ES_OK;
+
+    } else {
+        rc = es_write_ends(w) ? ES_OK
+                              : es_write_check_bytes(w, txn, object,
+                                                     data.mv_size);
+        if (rc == ES_OK) {
+            rc = es_partner_index_put(w->store, txn, w->kind, object, w->name,
+                                      data.mv_size);
+        }
+    }
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    key = es_object_key(w->kind, w->name, buf);
+
+    return es_env_rc(mdb_put(txn, es_env_dbi(w->store->registry,
+                                             ES_REGISTRY_OBJECTS),
+                             &key, &data, 0));
+}
+
+
 static es_rc_t
 es_object_put(es_write_t *w, MDB_txn *txn, json_t *object)
 {
-    char      buf[ES_OBJECT_KEY_MAX];
     char     *text;
     es_rc_t   rc;
-    MDB_val   key, data;
 
     rc = es_secrets_admit(w->store, txn, w->kind, w->input, w->problem);
 
@@ -78,19 +135,7 @@ es_object_put(es_write_t *w, MDB_txn *txn, json_t *object)
         return ES_NOMEM;
     }
 
-    key = es_object_key(w->kind, w->name, buf);
-    data.mv_data = text;
-    data.mv_size = strlen(text);
-
-    rc = es_env_rc(mdb_put(txn, es_env_dbi(w->store->registry,
-                                           ES_REGISTRY_OBJECTS),
-                           &key, &data, 0));
-
-    if (rc == ES_OK) {
-        rc = es_partner_index_put(w->store, txn, w->kind, object, w->name,
-                                  strlen(text));
-    }
-
+    rc = es_object_store(w, txn, object, text);
     free(text);
 
     return rc;
@@ -297,6 +342,10 @@ es_write_create(es_write_t *w, MDB_txn *txn)
 
     if (rc == ES_OK) {
         rc = es_write_check(w, txn, object);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_write_check_count(w, txn, object);
     }
 
     if (rc == ES_OK) {
@@ -523,29 +572,6 @@ es_input_parse(es_kind_t kind, const char *text, json_t **input,
     }
 
     return rc;
-}
-
-
-/* A write that ends access or sending may use the page reserve, as a removal
-   may: a key must not stay valid because the store is full. */
-
-static bool
-es_write_ends(const es_write_t *w)
-{
-    size_t  i;
-
-    static const char  *const  members[] = { "revoked", "disabled", "paused" };
-
-    if (w->op == ES_OP_CHANGE && json_object_size(w->input) == 1) {
-
-        for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-            if (json_object_get(w->input, members[i]) != NULL) {
-                return true;
-            }
-        }
-    }
-
-    return w->op == ES_OP_REMOVE;
 }
 
 

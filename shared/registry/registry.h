@@ -32,6 +32,7 @@
 #include "keys/keyring.h"
 #include "limit/gcra.h"
 #include "limit/limit.h"
+#include "limit/quota.h"
 #include "registry/patterns.h"
 
 #define ES_SCOPE_READ      0x01
@@ -63,6 +64,7 @@ typedef struct {
     es_str_t       operations;       /* feed of its operational events; data is
                                         NULL: none */
     es_exceptions_t  exceptions;
+    uint64_t       quotas[ES_QUOTAS];
 } es_partner_t;
 
 typedef struct {
@@ -271,6 +273,7 @@ bool es_endpoint_lists(const es_endpoint_t *endpoint, es_str_t feed);
  * ES_DENIED: the store is not open with ES_STORE_ADMIN.  ES_INVALID with a
  * problem whose pointer names the member.  ES_EXISTS, ES_NOT_FOUND.
  * ES_CONFLICT: the partner still has keys or endpoints and cannot be removed.
+ * ES_QUOTA: the partner has as much as it may; the problem names the quota.
  */
 typedef enum {
     ES_KIND_PARTNER, ES_KIND_KEY, ES_KIND_ENDPOINT, ES_KIND_FEED

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * One write to the registry, as registry.c and write_check.c share it.
+ * One write to the registry, as registry.c, write_check.c and write_quota.c
+ * share it.
  */
 
 #ifndef ES_WRITE_H
@@ -45,5 +46,15 @@ es_rc_t es_write_check_fixed(es_write_t *w, json_t *object);
 
 /* A partner that has a record of this kind cannot be removed.  ES_CONFLICT. */
 es_rc_t es_write_check_unused(es_write_t *w, MDB_txn *txn, es_kind_t kind);
+
+/* write_quota.c: for keys and endpoints.  ES_QUOTA: the partner has as many
+   records of the kind as its quota allows. */
+es_rc_t es_write_check_count(es_write_t *w, MDB_txn *txn,
+    const json_t *object);
+
+/* The same with the record's text of `len` bytes, and the bytes of all keys and
+   endpoints.  A record that does not grow is never refused. */
+es_rc_t es_write_check_bytes(es_write_t *w, MDB_txn *txn, const json_t *object,
+    size_t len);
 
 #endif /* ES_WRITE_H */

@@ -106,6 +106,7 @@ sub prepare {
         $t->write_file('tiny/format', $format);
         $t->feed('orders');
         $t->{tiny} = $t->partner_key('acme', feeds => '*', publish => '*',
+            quota_endpoints => 1000, quota_bytes => '1g',
             scopes => 'read,publish,ack,manage');
     });
 
@@ -208,7 +209,8 @@ sub types_seen {
         'in-use' => ['rotateSecret'], 'not-standing' => ['skipEvent'],
         'count-mismatch' => [ qw(cancelEvents discardDeadLetters) ],
         unverified => ['sendTestEvent'], 'checkpoint-behind' => ['putCheckpoint'],
-        'too-many' => ['putCheckpoint'],
+        'too-many' => [ qw(putCheckpoint createEndpoint changeEndpoint rotateSecret
+            simulateFailure) ],
         'invalid-header' => [ grep { $_ } map { $_->{responses}{415} && $_->{id} }
             $api->operations ],
         'digest-mismatch' => [ grep { $_ && $_ ne 'createToken' }
@@ -466,10 +468,10 @@ sub checkpoints {
 
     ask(201, PUT => "/feeds/orders/checkpoints/n$_", body => { cursor => "$epoch-1" })
         for 1 .. 2;
-    $t->http(PUT => "/v1/feeds/orders/checkpoints/n$_", { authorization => "Bearer $key",
-        'content-type' => 'application/json' }, $coder->encode({ cursor => "$epoch-1" }))
-        for 3 .. 100;
-    ask(409, PUT => $path, body => { cursor => "$epoch-1" });
+    $t->ctl_ok('partner', 'change', 'tester', '--quota-consumers=2');
+    is(ask(409, PUT => $path, body => { cursor => "$epoch-1" })->{json}{quota},
+        'consumers', 'no more than its quota');
+    $t->ctl_ok('partner', 'change', 'tester', '--quota-consumers=default');
     ask(204, DELETE => '/feeds/orders/checkpoints/n1');
 }
 
@@ -508,6 +510,14 @@ sub endpoints {
     ask(200, POST => "$path/rotate", @as, body => { kind => 'v1a', overlap => '1h' });
     ask(200, GET => "$path/keys", @as);
     ask(200, POST => "$path/resume", @as);
+
+    $t->ctl_ok('partner', 'change', 'acme', '--quota-bytes=1');
+    is(ask(409, @$_, @as)->{json}{quota}, 'bytes', "not over its quota: $_->[0]")
+        for [ POST => $list, body => { url => $recv->url, feeds => ['orders'] } ],
+            [ PATCH => $path, body => { headers => { 'x-a' => 'y' x 500 } } ],
+            [ POST => "$path/rotate" ],
+            [ POST => "$path/simulate", body => { failure => 'drop' } ];
+    $t->ctl_ok('partner', 'change', 'acme', '--quota-bytes=default');
 
     $t->run_dispatcher;
     ok(wait_for(sub { @{ dead(@as)->{dead_letters} } >= 12 }, 30), 'dead letters');
@@ -879,12 +889,15 @@ sub full {
         feeds => ['orders'] })->{json}{name};
     my $large = { url => 'https://a.example/', feeds => ['orders'],
         types => [ map { "$_-" . 'x' x 200 } 1 .. 32 ] };
-    $filled = 0;
-    for my $i (1 .. 400) {
-        $filled = $t->http(POST => '/v1/endpoints', { authorization => "Bearer $t->{tiny}",
-            'content-type' => 'application/json' }, $coder->encode($large),
-            port => $t->port(3))->{status} != 201;
-        last if $filled;
+    # Large ones, and then small ones, which take the pages that are left.
+    for my $body ($large, { url => 'https://a.example/', feeds => ['orders'] }) {
+        $filled = 0;
+        for my $i (1 .. 400) {
+            $filled = $t->http(POST => '/v1/endpoints', { authorization => "Bearer $t->{tiny}",
+                'content-type' => 'application/json' }, $coder->encode($body),
+                port => $t->port(3))->{status} != 201;
+            last if $filled;
+        }
     }
     ok($filled, 'a full registry');
     ask(507, POST => '/endpoints', @tiny, body => $large);

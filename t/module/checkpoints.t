@@ -298,13 +298,18 @@ my $one = 'orders/checkpoints/one';
 # as many as there may be; many at once, from two workers
 
 {
+    # Those on other feeds count, too.
+    my @had = split /\n/, $t->ctl_ok('checkpoint', 'list', '--partner=acme');
+    my $quota = 99 + @had;
+    $t->ctl_ok('partner', 'change', 'acme', "--quota-consumers=$quota");
+
     my @calls = map { $t->http_start(PUT => "/v1/feeds/orders/checkpoints/n$_",
         { authorization => "Bearer $acme", 'content-type' => 'application/json' },
         qq({"cursor":"$epoch{orders}-1"})) } 1 .. 110;
     my %status;
     $status{ $t->http_end($_)->{status} }++ for @calls;
-    is_deeply(\%status, { 201 => 99, 409 => 11 }, 'a hundred consumers');
-    refused(put('orders/checkpoints/more', 1), 409, 'too-many', '100',
+    is_deeply(\%status, { 201 => 99, 409 => 11 }, 'as many as the quota says');
+    refused(put('orders/checkpoints/more', 1), 409, 'too-many', $quota,
         'no more');
     is(put($one, 8)->{status}, 200, 'those that are there move');
     is(put($one, 1, key => $other)->{status}, 201,

@@ -86,7 +86,8 @@ sub checkpoints {
     my @feeds = map { "f$_" } 1 .. 20;
     $t->feed($_) for @feeds;
     my %key = (authorization => 'Bearer '
-        . $t->partner_key('reader', feeds => 'f*', scopes => 'read,ack'));
+        . $t->partner_key('reader', feeds => 'f*', scopes => 'read,ack',
+        quota_consumers => 1000000));
     $t->default_conf(location => 'eventsync_checkpoints on;');
     $t->run_nginx;
 

@@ -96,6 +96,7 @@ test_unconcerned(void)
                                  &problem),
            ES_OK, "a type is registered");
     memset(&request, 0, sizeof(request));
+    request.max = 1;
     is_int(es_control_request_add(store, &request, 0, &problem), ES_OK,
            "a request is made of the dispatcher");
 

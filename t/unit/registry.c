@@ -544,6 +544,7 @@ test_kept(void)
     es_registry_t        *registry;
 
     memset(&request, 0, sizeof(request));
+    request.max = 100;
     is_int(es_control_request_add(store, &request, 0, &problem), ES_OK,
            "a request is made of the dispatcher");
     good(create(ES_KIND_FEED, "orders", "{\"schema\":\"warn\"}"),
@@ -555,6 +556,7 @@ test_kept(void)
     ok(es_registry_unchanged(store, registry), "it is kept");
 
     memset(&request, 0, sizeof(request));
+    request.max = 100;
     is_int(es_control_request_add(store, &request, 0, &problem), ES_OK,
            "something is asked");
     good(change(ES_KIND_FEED, "orders", "{\"schema\":\"off\"}"),
@@ -591,6 +593,8 @@ ask(uint32_t endpoint, uint64_t taken)
     memset(&request, 0, sizeof(request));
     request.kind = ES_CONTROL_REDRIVE;
     request.endpoint = endpoint;
+    request.partner = 10 + endpoint / 100;
+    request.max = 12;
 
     memset(&problem, 0, sizeof(problem));
 
@@ -604,7 +608,7 @@ static es_rc_t
 ask_many(MDB_txn *txn, void *ctx)
 {
     int       rc = 0;
-    char      text[41] = "";
+    char      text[45] = "";
     MDB_val   key, value = { sizeof(text), text };
     uint8_t   number[8];
     uint32_t  i, endpoint;
@@ -644,6 +648,13 @@ test_requests(void)
     is_int(ask(2, 999), ES_OK, "but one of another");
     is_int(ask(1, 1000), ES_OK, "and one more when the first is taken");
     is_int(ask(1, 1000), ES_CONFLICT, "but not two");
+
+    is_int(ask(3, 1000), ES_OK, "a partner's requests are as many");
+    is_int(ask(4, 1000), ES_QUOTA, "as its quota allows");
+    ok(strstr(problem.detail, "12 requests of the partner") != NULL
+       && problem.quota != NULL && strcmp(problem.quota, "requests") == 0
+       && problem.limit == 12, "that is the reason");
+    is_int(ask(100, 1000), ES_OK, "but another partner's wait");
 
     n = ES_CONTROL_MAX - 1;
     is_int(es_env_update(store->registry, ask_many, &n), ES_OK,
