@@ -62,6 +62,13 @@ is(dead_cursors(), join(' ', sort "$old-2", "$old-4", "$new-5"),
     'a dead letter has the cursor of its event');
 unlike($t->{dispatcher}->stderr, qr/was reset/, 'this is no reset');
 
+my $bad = came('bad');
+$t->ctl_ok('endpoint', 'redrive', $name{bad});
+ok(wait_for(sub { came('bad') == $bad + 3 && dead($t, $name{bad}) == 3 }, 20),
+    'they die again');
+is(dead_cursors(), join(' ', sort "$old-2", "$old-4", "$new-5"),
+    'as the same events');
+
 $t->write_file('works', '');
 $t->ctl_ok('endpoint', 'redrive', $name{bad});
 ok(wait_for(sub { dead($t, $name{bad}) == 0 }, 20), 'they are tried again');
