@@ -55,6 +55,8 @@ ctl_sink_add_store(ctl_sink_t *sink, ctl_format_t format, es_str_t text)
     es_rc_t       rc;
     es_problem_t  problem;
 
+    const es_limits_t  limits = { .handling = ES_HANDLE_REPLACE };
+
     static es_rc_t  (*const add[])(es_batch_t *batch, const char *text,
         size_t len, es_problem_t *problem) =
     {
@@ -64,7 +66,7 @@ ctl_sink_add_store(ctl_sink_t *sink, ctl_format_t format, es_str_t text)
     };
 
     if (sink->batch == NULL) {
-        sink->batch = es_batch_create(es_str(sink->feed), NULL);
+        sink->batch = es_batch_create(es_str(sink->feed), &limits);
     }
 
     if (sink->batch == NULL) {
@@ -161,6 +163,7 @@ ctl_sink_commit_store(ctl_sink_t *sink)
 
     for (i = 0; i < es_batch_count(sink->batch); i++) {
         result = es_batch_result(sink->batch, i);
+        sink->replaced += (unsigned) result->replaced;
 
         if (result->warning != NULL && warned > 0) {
             ctl_sink_warn(sink, i, warned, result->warning->pointer,
@@ -322,6 +325,20 @@ ctl_sink_commit(ctl_sink_t *sink, ctl_format_t format)
     }
 
     return rc;
+}
+
+
+/* The producer may have meant a sequence of its own. */
+
+void
+ctl_sink_report(const ctl_sink_t *sink)
+{
+    if (sink->replaced > 0) {
+        ctl_complain("feed \"%s\": the log has replaced its own attributes "
+                     "(feed, sequence, sequencetype, cursor, prevcursor) in "
+                     "%" PRIu64 " of %" PRIu64 " events", sink->feed,
+                     sink->replaced, sink->before);
+    }
 }
 
 

@@ -23,6 +23,7 @@ typedef struct {
                                       no lines */
     uint64_t       before;         /* events committed */
     uint64_t       count;          /* collected */
+    uint64_t       replaced;       /* events with attributes of a log */
     es_batch_t    *batch;          /* to the store */
     es_buf_t       text;           /* by HTTP */
 } ctl_sink_t;
@@ -34,6 +35,9 @@ int ctl_sink_add(ctl_sink_t *sink, ctl_format_t format, es_str_t text);
 bool ctl_sink_full(const ctl_sink_t *sink, uint64_t size);
 
 int ctl_sink_commit(ctl_sink_t *sink, ctl_format_t format);
+
+/* Tells on standard error what the commits have changed in events. */
+void ctl_sink_report(const ctl_sink_t *sink);
 
 void ctl_sink_free(ctl_sink_t *sink);
 

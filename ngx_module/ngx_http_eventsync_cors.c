@@ -56,7 +56,7 @@ static ngx_str_t  ngx_http_eventsync_expose_headers =
 static ngx_str_t  ngx_http_eventsync_request_headers =
     ngx_string("Authorization, Content-Digest, Content-Encoding, "
                "Content-Type, If-Match, If-None-Match, Last-Event-ID, "
-               "Repr-Digest, traceparent, tracestate, ce-specversion, "
+               "Prefer, Repr-Digest, traceparent, tracestate, ce-specversion, "
                "ce-id, ce-source, ce-type, ce-subject, ce-time, "
                "ce-dataschema");
 
@@ -67,6 +67,7 @@ static ngx_str_t  ngx_http_eventsync_response_headers =
                "Deprecation, ETag, Eventsync-Bytes, Eventsync-Events, Eventsync-Events-Max, "
                "Eventsync-From, Eventsync-Has-More, Eventsync-Next, "
                "Eventsync-To, Eventsync-Undelivered, Link, Location, "
+               "Preference-Applied, "
                "RateLimit, RateLimit-Policy, Retry-After, Sunset, "
                "WWW-Authenticate, X-RateLimit-Limit, X-RateLimit-Remaining, "
                "X-RateLimit-Reset");

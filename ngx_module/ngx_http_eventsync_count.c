@@ -194,10 +194,10 @@ ngx_http_eventsync_count_published(ngx_http_eventsync_ctx_t *ctx)
         return;
     }
 
-    n = es_batch_count(batch);
+    n = es_batch_count(batch) - es_batch_refused(batch);
     duplicates = 0;
 
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < es_batch_count(batch); i++) {
         duplicates += es_batch_result(batch, i)->duplicate;
     }
 

@@ -471,6 +471,21 @@ ngx_http_eventsync_oauth_body(ngx_http_request_t *r,
 }
 
 
+/* writes a problem up to the text of its detail */
+
+u_char *
+ngx_http_eventsync_problem_head(u_char *p, ngx_http_eventsync_problem_e type)
+{
+    ngx_http_eventsync_problem_type_t  *t;
+
+    t = &ngx_http_eventsync_problems[type];
+
+    return ngx_sprintf(p, "{\"type\":\"%V\",\"title\":\"%V\","
+                       "\"status\":%ui,\"detail\":\"",
+                       &t->type, &t->title, t->status);
+}
+
+
 ngx_buf_t *
 ngx_http_eventsync_problem_body(ngx_http_request_t *r,
     ngx_http_eventsync_problem_t *problem)
@@ -507,9 +522,7 @@ ngx_http_eventsync_problem_body(ngx_http_request_t *r,
         return NULL;
     }
 
-    b->last = ngx_sprintf(b->last, "{\"type\":\"%V\",\"title\":\"%V\","
-                          "\"status\":%ui,\"detail\":\"",
-                          &type->type, &type->title, type->status);
+    b->last = ngx_http_eventsync_problem_head(b->last, problem->type);
     b->last = (u_char *) ngx_escape_json(b->last, problem->detail.data,
                                          problem->detail.len);
     b->last = ngx_sprintf(b->last, "\"%V}", &problem->members);

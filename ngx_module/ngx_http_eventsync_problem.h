@@ -53,6 +53,10 @@ typedef enum {
 } ngx_http_eventsync_problem_e;
 
 
+/* the most that ngx_http_eventsync_problem_head() writes */
+#define NGX_HTTP_EVENTSYNC_PROBLEM_HEAD  256
+
+
 struct ngx_http_eventsync_problem_s {
     ngx_http_eventsync_problem_e      type;
     ngx_str_t                         detail;
@@ -76,6 +80,8 @@ ngx_int_t ngx_cdecl ngx_http_eventsync_members(ngx_http_eventsync_ctx_t *ctx,
     size_t size, const char *fmt, ...);
 ngx_buf_t *ngx_http_eventsync_problem_body(ngx_http_request_t *r,
     ngx_http_eventsync_problem_t *problem);
+u_char *ngx_http_eventsync_problem_head(u_char *p,
+    ngx_http_eventsync_problem_e type);
 ngx_int_t ngx_http_eventsync_send_problem(ngx_http_eventsync_ctx_t *ctx);
 ngx_uint_t ngx_http_eventsync_problem_status(
     const ngx_http_eventsync_problem_t *problem);

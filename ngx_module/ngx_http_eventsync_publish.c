@@ -31,6 +31,8 @@
 
 static ngx_int_t ngx_http_eventsync_publish_mode(
     ngx_http_eventsync_ctx_t *ctx);
+static ngx_uint_t ngx_http_eventsync_publish_lines(
+    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_publish_no_mode(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_publish_attrs(
@@ -48,12 +50,6 @@ static ngx_int_t ngx_http_eventsync_publish_problem(
     ngx_http_eventsync_ctx_t *ctx, es_rc_t rc, const es_problem_t *problem);
 static ngx_int_t ngx_http_eventsync_publish_done(
     ngx_http_eventsync_ctx_t *ctx);
-static ngx_buf_t *ngx_http_eventsync_publish_results(
-    ngx_http_eventsync_ctx_t *ctx);
-static u_char *ngx_http_eventsync_publish_warning(u_char *p,
-    const es_problem_t *warning);
-static void ngx_http_eventsync_publish_log(ngx_http_eventsync_ctx_t *ctx,
-    size_t i);
 static void ngx_http_eventsync_publish_cleanup(void *data);
 
 
@@ -122,8 +118,11 @@ ngx_http_eventsync_publish_batch(ngx_http_eventsync_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
+    publish->lenient = ngx_http_eventsync_prefers(ctx, "handling", "lenient");
+
     limits.event_max = ctx->conf->max_event;
     limits.count_max = 0;
+    limits.handling = publish->lenient ? ES_HANDLE_REPLACE|ES_HANDLE_EACH : 0;
 
     w = ctx->worker;
 
@@ -167,8 +166,6 @@ ngx_http_eventsync_publish_mode(ngx_http_eventsync_ctx_t *ctx)
     static ngx_str_t  structured = ngx_string("application/cloudevents+json");
     static ngx_str_t  array =
         ngx_string("application/cloudevents-batch+json");
-    static ngx_str_t  lines = ngx_string("application/x-ndjson");
-
     publish = ctx->publish;
 
     if (ngx_http_eventsync_body_type(ctx, &structured) == NGX_OK) {
@@ -200,7 +197,7 @@ ngx_http_eventsync_publish_mode(ngx_http_eventsync_ctx_t *ctx)
         return NGX_OK;
     }
 
-    if (ngx_http_eventsync_body_type(ctx, &lines) == NGX_OK) {
+    if (ngx_http_eventsync_publish_lines(ctx)) {
         publish->mode = NGX_HTTP_EVENTSYNC_LINES;
         return ngx_http_eventsync_body_utf8(ctx);
     }
@@ -213,6 +210,32 @@ ngx_http_eventsync_publish_mode(ngx_http_eventsync_ctx_t *ctx)
     }
 
     return ngx_http_eventsync_publish_no_mode(ctx);
+}
+
+
+/* none of these is registered, and clients send all of them */
+
+static ngx_uint_t
+ngx_http_eventsync_publish_lines(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_uint_t        i;
+    static ngx_str_t  types[] = {
+        ngx_string("application/x-ndjson"),
+        ngx_string("application/ndjson"),
+        ngx_string("application/jsonl"),
+        ngx_string("application/x-jsonl"),
+        ngx_string("application/jsonlines"),
+        ngx_string("application/x-jsonlines"),
+        ngx_null_string
+    };
+
+    for (i = 0; types[i].len; i++) {
+        if (ngx_http_eventsync_body_type(ctx, &types[i]) == NGX_OK) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -456,6 +479,31 @@ ngx_http_eventsync_publish_parsed(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
+/* what is wrong with an event; NGX_HTTP_EVENTSYNC_PROBLEMS: nothing */
+
+ngx_http_eventsync_problem_e
+ngx_http_eventsync_publish_type(es_rc_t rc)
+{
+    switch (rc) {
+
+    case ES_INVALID:
+        return NGX_HTTP_EVENTSYNC_INVALID_EVENT;
+
+    case ES_TOO_LARGE:
+        return NGX_HTTP_EVENTSYNC_TOO_LARGE;
+
+    case ES_CONFLICT:
+        return NGX_HTTP_EVENTSYNC_CONFLICT;
+
+    case ES_MISMATCH:
+        return NGX_HTTP_EVENTSYNC_MISMATCH;
+
+    default:
+        return NGX_HTTP_EVENTSYNC_PROBLEMS;
+    }
+}
+
+
 static ngx_int_t
 ngx_http_eventsync_publish_problem(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc,
     const es_problem_t *problem)
@@ -464,25 +512,9 @@ ngx_http_eventsync_publish_problem(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc,
     size_t                         len;
     ngx_http_eventsync_problem_e   type;
 
-    switch (rc) {
+    type = ngx_http_eventsync_publish_type(rc);
 
-    case ES_INVALID:
-        type = NGX_HTTP_EVENTSYNC_INVALID_EVENT;
-        break;
-
-    case ES_TOO_LARGE:
-        type = NGX_HTTP_EVENTSYNC_TOO_LARGE;
-        break;
-
-    case ES_CONFLICT:
-        type = NGX_HTTP_EVENTSYNC_CONFLICT;
-        break;
-
-    case ES_MISMATCH:
-        type = NGX_HTTP_EVENTSYNC_MISMATCH;
-        break;
-
-    default:
+    if (type == NGX_HTTP_EVENTSYNC_PROBLEMS) {
 
         /*
          * it may have failed in a thread, which left the reason in the problem
@@ -545,120 +577,7 @@ ngx_http_eventsync_publish_done(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    return ngx_http_eventsync_send_json(ctx, NGX_HTTP_CREATED,
-                                     ngx_http_eventsync_publish_results(ctx));
-}
-
-
-static ngx_buf_t *
-ngx_http_eventsync_publish_results(ngx_http_eventsync_ctx_t *ctx)
-{
-    size_t              i, n, len;
-    ngx_buf_t          *b;
-    es_batch_t         *batch;
-    const es_result_t  *result;
-
-    batch = ctx->publish->batch;
-    n = es_batch_count(batch);
-
-    len = sizeof("{\"results\":[]}") - 1;
-
-    for (i = 0; i < n; i++) {
-        result = es_batch_result(batch, i);
-
-        len += result->id.len + ES_CURSOR_MAX
-               + sizeof("{\"id\":\"\",\"cursor\":\"\",\"duplicate\":false},");
-
-        if (result->warning) {
-            len += sizeof(",\"warning\":{\"pointer\":\"\",\"detail\":\"\"}")
-                   + 6 * (ngx_strlen(result->warning->pointer)
-                          + ngx_strlen(result->warning->detail));
-        }
-    }
-
-    b = ngx_create_temp_buf(ctx->request->pool, len);
-    if (b == NULL) {
-        return NULL;
-    }
-
-    b->last = ngx_cpymem(b->last, "{\"results\":[", 12);
-
-    for (i = 0; i < n; i++) {
-        result = es_batch_result(batch, i);
-
-        /* an id contains no byte that needs escaping, see event.h */
-
-        b->last = ngx_sprintf(b->last, "%s{\"id\":\"%*s\",\"cursor\":\"%s\","
-                              "\"duplicate\":%s",
-                              i ? "," : "",
-                              result->id.len, result->id.data, result->cursor,
-                              result->duplicate ? "true" : "false");
-
-        if (result->warning) {
-            b->last = ngx_http_eventsync_publish_warning(b->last,
-                                                         result->warning);
-
-            if (ctx->warnings++ == 0) {
-                ngx_http_eventsync_publish_log(ctx, i);
-            }
-        }
-
-        *b->last++ = '}';
-
-        if (i == 0 || result->sequence < ctx->first) {
-            ctx->first = result->sequence;
-        }
-
-        ctx->last = ngx_max(ctx->last, result->sequence);
-    }
-
-    b->last = ngx_cpymem(b->last, "]}", 2);
-
-    return b;
-}
-
-
-static u_char *
-ngx_http_eventsync_publish_warning(u_char *p, const es_problem_t *warning)
-{
-    p = ngx_cpymem(p, ",\"warning\":{\"pointer\":\"", 23);
-    p = (u_char *) ngx_escape_json(p, (u_char *) warning->pointer,
-                                   ngx_strlen(warning->pointer));
-    p = ngx_cpymem(p, "\",\"detail\":\"", 12);
-    p = (u_char *) ngx_escape_json(p, (u_char *) warning->detail,
-                                   ngx_strlen(warning->detail));
-
-    return ngx_cpymem(p, "\"}", 2);
-}
-
-
-static void
-ngx_http_eventsync_publish_log(ngx_http_eventsync_ctx_t *ctx, size_t i)
-{
-    u_char              *p, *last;
-    es_batch_t          *batch;
-    const es_problem_t  *warning;
-    u_char               pointer[6 * sizeof(warning->pointer)];
-
-    batch = ctx->publish->batch;
-    warning = es_batch_result(batch, i)->warning;
-
-    /* the names of members can be any text: keep the log entry on one line */
-
-    last = (u_char *) ngx_escape_json(pointer, (u_char *) warning->pointer,
-                                      ngx_strlen(warning->pointer));
-
-    for (p = pointer; p < last; p++) {
-        if (*p > '~') {
-            *p = '?';
-        }
-    }
-
-    ngx_log_error(NGX_LOG_WARN, ctx->request->connection->log, 0,
-                  "eventsync: %uz of %uz events do not match their schemas; "
-                  "event %uz, \"%*s\": %s", es_batch_warnings(batch),
-                  es_batch_count(batch), i, (size_t) (last - pointer), pointer,
-                  warning->detail);
+    return ngx_http_eventsync_results(ctx);
 }
 
 

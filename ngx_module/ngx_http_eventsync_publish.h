@@ -11,6 +11,7 @@
 
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_group.h"
+#include "ngx_http_eventsync_problem.h"
 
 
 typedef enum {
@@ -33,6 +34,8 @@ struct ngx_http_eventsync_publish_s {
     ngx_http_eventsync_job_t          member;     /* the job in a group */
     ngx_uint_t                        unread;     /* unsigned  :1; the problem
                                                      is the body's */
+    ngx_uint_t                        lenient;    /* unsigned  :1; each event
+                                                     has its own outcome */
     ngx_uint_t                        schema;     /* unsigned  :1; the feed
                                                      validates events */
     ngx_uint_t                        validated;  /* unsigned  :1 */
@@ -42,6 +45,10 @@ struct ngx_http_eventsync_publish_s {
 
 
 ngx_int_t ngx_http_eventsync_parse(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_results(ngx_http_eventsync_ctx_t *ctx);
+ngx_http_eventsync_problem_e ngx_http_eventsync_publish_type(es_rc_t rc);
+ngx_uint_t ngx_http_eventsync_prefers(ngx_http_eventsync_ctx_t *ctx,
+    const char *name, const char *value);
 ngx_int_t ngx_http_eventsync_validate(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_commit_init(ngx_http_eventsync_worker_t *w,
     ngx_cycle_t *cycle);

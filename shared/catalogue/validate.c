@@ -448,18 +448,26 @@ es_validate_event(es_validation_t *j, const es_draft_t *draft,
 static es_rc_t
 es_validate_warn(es_batch_t *batch, size_t i, const es_problem_t *problem)
 {
-    es_problem_t  *copy;
-
-    copy = es_pool_alloc(&batch->warnings, sizeof(es_problem_t));
-    if (copy == NULL) {
+    batch->results[i].warning = es_batch_keep(batch, problem);
+    if (batch->results[i].warning == NULL) {
         return ES_NOMEM;
     }
 
-    *copy = *problem;
-    batch->results[i].warning = copy;
     batch->nwarnings++;
 
     return ES_OK;
+}
+
+
+static es_rc_t
+es_validate_refuse(es_batch_t *batch, size_t i, const es_problem_t *problem)
+{
+    es_rc_t  rc;
+
+    rc = es_batch_refuse(batch, i, problem);
+    batch->drafts[i].refused = batch->results[i].refused;
+
+    return rc;
 }
 
 
@@ -488,6 +496,10 @@ es_validate_batch(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
     for (i = 0; rc == ES_OK && i < batch->n; i++) {
         batch->results[i].warning = NULL;
 
+        if (batch->drafts[i].refused != NULL) {
+            continue;
+        }
+
         rc = es_validate_event(&j, &batch->drafts[i], problem);
 
         if (rc != ES_MISMATCH) {
@@ -498,6 +510,9 @@ es_validate_batch(es_store_t *store, es_batch_t *batch, es_problem_t *problem)
 
         if (rule.schema == ES_SCHEMA_WARN) {
             rc = es_validate_warn(batch, i, problem);
+
+        } else if (batch->limits.handling & ES_HANDLE_EACH) {
+            rc = es_validate_refuse(batch, i, problem);
         }
     }
 

@@ -441,29 +441,37 @@ es_attr_fault(es_attr_kind_t kind, es_str_t value, es_rc_t *rc)
 }
 
 
-const char *
-es_extension_fault(es_str_t name)
+bool
+es_attr_reserved(es_str_t name)
 {
     size_t  i;
 
     static const char  *const  reserved[] = {
-        "feed", "sequence", "sequencetype", "cursor", "prevcursor", "data"
+        "feed", "sequence", "sequencetype", "cursor", "prevcursor"
     };
-
-    if (name.len == 0 || name.len > ES_EXTENSION_NAME_MAX
-        || es_span(es_extension_chars, name) != name.len)
-    {
-        return "is unknown, and the name of an extension must have 1 to 20 "
-               "characters of a-z and 0-9";
-    }
 
     for (i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
         if (es_str_eq(name, es_str(reserved[i]))) {
-            return "is reserved for the event log";
+            return true;
         }
     }
 
-    return NULL;
+    return false;
+}
+
+
+const char *
+es_extension_fault(es_str_t name)
+{
+    if (name.len == 0 || name.len > ES_EXTENSION_NAME_MAX
+        || es_span(es_extension_chars, name) != name.len)
+    {
+        return "is unknown, and the name of an extension must have 1 to 128 "
+               "characters of a-z and 0-9";
+    }
+
+    return es_attr_reserved(name) || es_str_eq(name, es_lit("data"))
+           ? "is reserved for the event log" : NULL;
 }
 
 

@@ -25,7 +25,7 @@ typedef enum {
 
 #define ES_ID_MAX         128
 #define ES_EXTENSIONS_MAX  20
-#define ES_EXTENSION_NAME_MAX  20
+#define ES_EXTENSION_NAME_MAX  128
 
 es_str_t es_attr_name(es_attr_kind_t kind);
 
@@ -43,6 +43,9 @@ const char *es_attr_fault(es_attr_kind_t kind, es_str_t value, es_rc_t *rc);
    JSON literal.  The outcome is always ES_INVALID. */
 const char *es_extension_fault(es_str_t name);
 const char *es_literal_fault(es_str_t text);
+
+/* True for an attribute that the log sets in every event. */
+bool es_attr_reserved(es_str_t name);
 
 /* How binary-mode data of a content type is stored. */
 typedef enum {

@@ -40,6 +40,7 @@ es_batch_reset(es_batch_t *batch, es_str_t feed, const es_limits_t *limits)
 {
     es_batch_t  kept;
 
+    es_pool_free(&batch->problems);
     kept = *batch;
     memset(batch, 0, sizeof(es_batch_t));
 
@@ -71,6 +72,7 @@ es_batch_reset(es_batch_t *batch, es_str_t feed, const es_limits_t *limits)
     batch->compose.feed = es_str(batch->feed);
     batch->compose.event_max = batch->limits.event_max;
     batch->compose.now_ms = es_clock_ms();
+    batch->compose.replace = batch->limits.handling & ES_HANDLE_REPLACE;
     batch->rc = ES_OK;
     batch->problem.index = -1;
 }
@@ -92,7 +94,7 @@ es_batch_destroy(es_batch_t *batch)
     }
 
     es_buf_free(&batch->arena);
-    es_pool_free(&batch->warnings);
+    es_pool_free(&batch->problems);
     free(batch->drafts);
     free(batch->results);
     free(batch);
@@ -130,11 +132,53 @@ es_batch_room(es_batch_t *batch, es_problem_t *problem)
 }
 
 
+const es_problem_t *
+es_batch_keep(es_batch_t *batch, const es_problem_t *problem)
+{
+    es_problem_t  *copy;
+
+    copy = es_pool_alloc(&batch->problems, sizeof(es_problem_t));
+    if (copy != NULL) {
+        *copy = *problem;
+    }
+
+    return copy;
+}
+
+
+/* Counts the next draft, which was made with the outcome `rc`. */
+
+static es_rc_t
+es_batch_added(es_batch_t *batch, es_rc_t rc, const es_problem_t *problem)
+{
+    es_draft_t  *draft;
+
+    if ((batch->limits.handling & ES_HANDLE_EACH)
+        && (rc == ES_INVALID || rc == ES_TOO_LARGE))
+    {
+        draft = &batch->drafts[batch->n];
+        memset(draft, 0, sizeof(es_draft_t));
+
+        draft->refused = es_batch_keep(batch, problem);
+        rc = draft->refused ? ES_OK : ES_NOMEM;
+    }
+
+    if (rc == ES_OK) {
+        batch->n++;
+    }
+
+    return rc;
+}
+
+
 es_rc_t
 es_batch_add(es_batch_t *batch, const char *json, size_t len,
     es_problem_t *problem)
 {
-    es_rc_t  rc;
+    es_rc_t       rc;
+    es_problem_t  said;
+
+    problem = problem ? problem : &said;
 
     rc = es_batch_room(batch, problem);
     if (rc != ES_OK) {
@@ -143,11 +187,8 @@ es_batch_add(es_batch_t *batch, const char *json, size_t len,
 
     rc = es_draft_json(&batch->compose, json, len, (int) batch->n,
                        &batch->arena, &batch->drafts[batch->n], problem);
-    if (rc == ES_OK) {
-        batch->n++;
-    }
 
-    return rc;
+    return es_batch_added(batch, rc, problem);
 }
 
 
@@ -224,7 +265,10 @@ es_rc_t
 es_batch_add_binary(es_batch_t *batch, const es_attr_t *attrs, size_t nattrs,
     es_str_t content_type, const char *data, size_t len, es_problem_t *problem)
 {
-    es_rc_t  rc;
+    es_rc_t       rc;
+    es_problem_t  said;
+
+    problem = problem ? problem : &said;
 
     rc = es_batch_room(batch, problem);
     if (rc != ES_OK) {
@@ -234,11 +278,8 @@ es_batch_add_binary(es_batch_t *batch, const es_attr_t *attrs, size_t nattrs,
     rc = es_draft_binary(&batch->compose, attrs, nattrs, content_type, data,
                          len, &batch->arena, &batch->drafts[batch->n],
                          problem);
-    if (rc == ES_OK) {
-        batch->n++;
-    }
 
-    return rc;
+    return es_batch_added(batch, rc, problem);
 }
 
 
@@ -268,6 +309,14 @@ es_batch_seal(es_batch_t *batch)
 
     for (i = 0; i < batch->n; i++) {
         draft = &batch->drafts[i];
+        batch->results[i].refused = draft->refused;
+        batch->results[i].replaced = draft->replaced;
+
+        if (draft->refused != NULL) {
+            batch->results[i].id = es_lit("");
+            continue;
+        }
+
         draft->head.data = batch->arena.data + (uintptr_t) draft->head.data;
         draft->tail.data = batch->arena.data + (uintptr_t) draft->tail.data;
 
@@ -278,6 +327,28 @@ es_batch_seal(es_batch_t *batch)
     batch->sealed = true;
 
     return ES_OK;
+}
+
+
+es_rc_t
+es_batch_refuse(es_batch_t *batch, size_t i, const es_problem_t *problem)
+{
+    batch->results[i].refused = es_batch_keep(batch, problem);
+
+    return batch->results[i].refused ? ES_OK : ES_NOMEM;
+}
+
+
+size_t
+es_batch_refused(const es_batch_t *batch)
+{
+    size_t  i, n;
+
+    for (i = 0, n = 0; i < batch->n; i++) {
+        n += batch->results[i].refused != NULL;
+    }
+
+    return n;
 }
 
 

@@ -28,7 +28,7 @@ struct es_batch {
     bool           refused;        /* not to commit: `rc` and `problem` say
                                       why */
     size_t         nwarnings;
-    es_pool_t      warnings;
+    es_pool_t      problems;       /* of single events */
     es_rc_t        rc;
     es_problem_t   problem;
 };
@@ -36,6 +36,14 @@ struct es_batch {
 /* Turns the drafts' offsets into pointers.  No event can be added
    afterwards. */
 es_rc_t es_batch_seal(es_batch_t *batch);
+
+/* With ES_HANDLE_EACH: refuses one event of a sealed batch.  ES_NOMEM. */
+es_rc_t es_batch_refuse(es_batch_t *batch, size_t i,
+    const es_problem_t *problem);
+
+/* Returns a copy that lives as long as the batch.  NULL: out of memory. */
+const es_problem_t *es_batch_keep(es_batch_t *batch,
+    const es_problem_t *problem);
 
 /* Makes a used batch as new, and keeps its memory. */
 void es_batch_reset(es_batch_t *batch, es_str_t feed,

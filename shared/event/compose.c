@@ -32,6 +32,7 @@ es_parts_init(es_event_parts_t *parts, const es_compose_t *compose, int index,
     parts->has_base64 = false;
     parts->data_is_text = false;
     parts->data_is_bytes = false;
+    parts->replaced = false;
     parts->data = es_null_str;
     parts->base64.form = ES_FIELD_NONE;
     memset(parts->attrs, 0, sizeof(parts->attrs));
@@ -143,6 +144,11 @@ es_collect(es_event_parts_t *parts, es_str_t name, es_field_t value)
 
     if (kind != ES_ATTR_EXTENSION) {
         return es_collect_known(parts, kind, value);
+    }
+
+    if (parts->compose->replace && es_attr_reserved(name)) {
+        parts->replaced = true;
+        return ES_OK;
     }
 
     return es_collect_extension(parts, name, value);
@@ -544,6 +550,8 @@ es_compose(es_event_parts_t *parts, size_t bound, es_buf_t *arena,
                               parts->compose->event_max);
     }
 
+    draft->replaced = parts->replaced;
+    draft->refused = NULL;
     arena->len = start + draft->head.len + draft->tail.len;
 
     return ES_OK;

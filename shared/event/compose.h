@@ -42,6 +42,8 @@ typedef struct {
     bool                 has_base64;
     bool                 data_is_text;   /* binary mode: stored as a string */
     bool                 data_is_bytes;  /* binary mode: stored as base64 */
+    bool                 replaced;       /* attributes of the log were left
+                                            out */
     es_str_t             data;
     es_field_t           base64;
 

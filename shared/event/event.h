@@ -13,7 +13,7 @@
  * "id.timestamp.body".  A type has at most ES_TYPE_MAX bytes and no '"', '\',
  * ',' or '*', because filters list types.  Other attributes have at most
  * ES_ATTR_MAX bytes.  An event has at most 20 extensions, with names of
- * [a-z0-9]{1,20}.  The log reserves the names feed, sequence, sequencetype,
+ * [a-z0-9]{1,128}.  The log reserves the names feed, sequence, sequencetype,
  * cursor and prevcursor.
  */
 
@@ -49,6 +49,8 @@ typedef struct {
     uint32_t  time_off;        /* offset of the value in head, if the time
                                   was added here; 0: it is the producer's */
     es_publisher_t  publisher; /* set at publish */
+    bool                 replaced;     /* it had attributes of the log */
+    const es_problem_t  *refused;      /* not to be stored, ES_HANDLE_EACH */
 } es_draft_t;
 
 /* The memory and settings of a batch's drafts. */
@@ -56,6 +58,7 @@ typedef struct {
     es_str_t     feed;
     size_t       event_max;
     int64_t      now_ms;       /* for events without a time */
+    bool         replace;      /* the log's attributes, ES_HANDLE_REPLACE */
 } es_compose_t;
 
 /*

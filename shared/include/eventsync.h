@@ -120,10 +120,18 @@ es_rc_t es_store_open(const char *path, unsigned flags, es_store_t **store,
    may be in use; an open transaction ends the process (abort()). */
 void es_store_close(es_store_t *store);
 
+/* How a batch treats events that are not as they should be. */
+#define ES_HANDLE_REPLACE  1   /* The log's own attributes, which an event of
+                                  another log has, are replaced.  Otherwise
+                                  the event is refused. */
+#define ES_HANDLE_EACH     2   /* An event that is refused does not refuse the
+                                  others: es_result_t has its problem. */
+
 /* Limits of a batch; zero takes the default. */
 typedef struct {
     size_t    event_max;       /* bytes of one composed event, 262144 */
     unsigned  count_max;       /* events in a batch, 10000 */
+    unsigned  handling;        /* 0: refuses all events because of one */
 } es_limits_t;
 
 /* The outcome of one event. */
@@ -136,6 +144,13 @@ typedef struct {
     /* Why the schema does not allow the event, in a feed that only warns.
        NULL: nothing is wrong.  Lives as long as the batch. */
     const es_problem_t  *warning;
+
+    /* With ES_HANDLE_EACH, why the event is not stored.  NULL: it is.  The id
+       is empty if it is not known. */
+    const es_problem_t  *refused;
+
+    int       replaced;        /* 1: with ES_HANDLE_REPLACE, it had attributes
+                                  of the log */
 } es_result_t;
 
 /* Makes a batch; es_batch_destroy() frees it.  `feed` and `limits` are
@@ -149,7 +164,9 @@ void es_batch_destroy(es_batch_t *batch);
  * are, except that line breaks and tabs between tokens become spaces.
  *
  * ES_INVALID, ES_TOO_LARGE: the problem has a JSON Pointer to the attribute
- * and the event's index.  The batch must not be published then.
+ * and the event's index.  The batch must not be published then.  With
+ * ES_HANDLE_EACH, these are outcomes of the event, and the result is ES_OK
+ * unless the batch is full.
  */
 es_rc_t es_batch_add(es_batch_t *batch, const char *json, size_t len,
     es_problem_t *problem);
@@ -207,6 +224,9 @@ es_rc_t es_batch_rc(const es_batch_t *batch);
 const es_problem_t *es_batch_problem(const es_batch_t *batch);
 /* Returns how many of the results have a warning. */
 size_t es_batch_warnings(const es_batch_t *batch);
+
+/* Returns how many of the events are refused, of a batch that is published. */
+size_t es_batch_refused(const es_batch_t *batch);
 
 /* Returns the name of the feed, NUL-terminated. */
 const char *es_batch_feed(const es_batch_t *batch);

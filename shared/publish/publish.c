@@ -66,6 +66,11 @@ es_publish_prepare(es_store_t *store, es_batch_t **batches, size_t n)
 
         for (j = 0; rc == ES_OK && j < batches[i]->n; j++) {
             draft = &batches[i]->drafts[j];
+
+            if (draft->refused != NULL) {
+                continue;
+            }
+
             draft->ident = es_ident_hash(store, draft->head.data,
                                          draft->ident_len);
             draft->publisher = batches[i]->publisher;
@@ -323,6 +328,70 @@ es_append_push(es_append_t *append, const es_draft_t *draft)
 }
 
 
+/* ES_OK: only this event is refused.  ES_CONFLICT: its batch is. */
+
+static es_rc_t
+es_commit_conflict(es_batch_t *batch, size_t i, uint64_t sequence)
+{
+    es_problem_t  problem = { 0 };
+
+    (void) es_problem_set(&problem, ES_CONFLICT, (int) i, "/id",
+                          "an event with this source and id and other content "
+                          "has sequence %llu", (unsigned long long) sequence);
+
+    if (batch->limits.handling & ES_HANDLE_EACH) {
+        return es_batch_refuse(batch, i, &problem);
+    }
+
+    batch->rc = ES_CONFLICT;
+    batch->problem = problem;
+
+    return ES_CONFLICT;
+}
+
+
+/* Assigns a sequence to one event, or finds that of its duplicate.  ES_CONFLICT:
+   the batch is refused, and has the problem. */
+
+static es_rc_t
+es_commit_event(es_commit_t *c, es_append_t *append, es_batch_t *batch,
+    size_t i)
+{
+    es_rc_t            rc;
+    uint64_t           hash, sequence;
+    es_result_t       *result;
+    const es_draft_t  *draft;
+
+    draft = &batch->drafts[i];
+    result = &batch->results[i];
+    hash = es_ident_in(draft->ident, append->feed.number);
+
+    rc = es_commit_find(c, append, draft, hash, &sequence);
+
+    if (rc == ES_CONFLICT) {
+        return es_commit_conflict(batch, i, sequence);
+    }
+
+    result->duplicate = rc == ES_OK;
+
+    if (rc == ES_NOT_FOUND) {
+        sequence = append->first + append->n;
+
+        rc = es_append_push(append, draft);
+        if (rc == ES_OK) {
+            rc = es_id_index_insert(c->store->ids, hash, sequence);
+        }
+    }
+
+    if (rc == ES_OK) {
+        result->sequence = sequence;
+        (void) es_feed_cursor(&append->feed, sequence, result->cursor);
+    }
+
+    return rc;
+}
+
+
 /* Assigns sequences to a batch.  Returns only failures of the whole commit; a
    failure of the batch is its own rc. */
 
@@ -331,10 +400,7 @@ es_commit_batch(es_commit_t *c, es_batch_t *batch)
 {
     size_t             i, saved;
     es_rc_t            rc;
-    uint32_t           feed;
-    uint64_t           hash, sequence;
     es_append_t       *append;
-    es_result_t       *result;
     const es_draft_t  *draft;
 
     rc = es_commit_append(c, batch, &append);
@@ -349,50 +415,29 @@ es_commit_batch(es_commit_t *c, es_batch_t *batch)
     }
 
     saved = append->n;
-    feed = append->feed.number;
 
     for (i = 0; i < batch->n; i++) {
         draft = &batch->drafts[i];
-        result = &batch->results[i];
-        hash = es_ident_in(draft->ident, feed);
+        batch->results[i].refused = draft->refused;
 
         if (i + ES_PREFETCH < batch->n) {
             es_id_index_prefetch(c->store->ids,
-                                 es_ident_in(draft[ES_PREFETCH].ident, feed));
+                                 es_ident_in(draft[ES_PREFETCH].ident,
+                                             append->feed.number));
         }
 
-        rc = es_commit_find(c, append, draft, hash, &sequence);
+        if (draft->refused == NULL) {
+            rc = es_commit_event(c, append, batch, i);
+        }
 
         if (rc == ES_CONFLICT) {
             append->n = saved;
-            batch->rc = es_problem_set(&batch->problem, rc, (int) i, "/id",
-                                       "an event with this source and id and "
-                                       "other content has sequence %llu",
-                                       (unsigned long long) sequence);
             return ES_OK;
         }
 
-        if (rc != ES_OK && rc != ES_NOT_FOUND) {
+        if (rc != ES_OK) {
             return rc;
         }
-
-        result->duplicate = rc == ES_OK;
-
-        if (rc == ES_NOT_FOUND) {
-            sequence = append->first + append->n;
-
-            rc = es_append_push(append, draft);
-            if (rc == ES_OK) {
-                rc = es_id_index_insert(c->store->ids, hash, sequence);
-            }
-
-            if (rc != ES_OK) {
-                return rc;
-            }
-        }
-
-        result->sequence = sequence;
-        (void) es_feed_cursor(&append->feed, sequence, result->cursor);
     }
 
     return ES_OK;

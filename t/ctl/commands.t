@@ -127,6 +127,20 @@ is(($t->ctl({ stdin => $t->event(id => "13") }, 'publish', 'orders',
         split /^/, shift };
     is($plain->($t->ctl_ok('tail', 'to')), $plain->($from),
         'the lines of tail are published as they are, without the log\'s members');
+
+    # Without the option they are replaced, and counted.
+    $t->feed('copy');
+    my ($rc, $out, $err) = $t->ctl({ stdin => $from . events(8) }, 'publish', 'copy');
+    is($rc, 0, 'what tail prints is published');
+    is($plain->($t->ctl_ok('tail', 'copy') =~ s/"feed":"copy"/"feed":"to"/gr
+        =~ s/.*\n\z//r), $plain->($from), 'as it is');
+    is($err, 'eventsyncctl: feed "copy": the log has replaced its own attributes '
+        . "(feed, sequence, sequencetype, cursor, prevcursor) in 4 of 5 events\n",
+        'and told how often');
+    is(($t->ctl({ stdin => events(8) }, 'publish', 'copy'))[2], '',
+        'nothing is told where there are none');
+    $t->ctl_ok('feed', 'remove', 'copy');
+
     fails(1, 'line 2: not a line of "tail"', 'another line',
         { stdin => $from =~ s/\n.*//sr . "\n" . events(9) }, 'publish', 'to',
         '--format=tail');

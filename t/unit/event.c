@@ -13,7 +13,7 @@
 static es_buf_t      arena;
 static es_draft_t    draft;
 static es_problem_t  problem;
-static es_compose_t  compose = { { "f", 1 }, 1 << 18, 0 };
+static es_compose_t  compose = { { "f", 1 }, 1 << 18, 0, false };
 
 
 static es_rc_t
@@ -353,6 +353,8 @@ test_attributes(void)
 static void
 test_extension_names(void)
 {
+    char  name[129], json[512];
+
     attr("traceparent", "00-0af7651916cd43dd8448eb211c80319c-"
          "b7ad6b7169203331-01", true);
     attr("x", "a\\u0000", false);
@@ -366,8 +368,42 @@ test_extension_names(void)
     attr("a-b", "1", false);
     attr("\xc3\xa4", "1", false);
     attr("abcdefghijabcdefghij", "1", true);
-    attr("abcdefghijabcdefghijk", "1", false);
+    attr("knativekafkapartition", "1", true);
+
+    memset(name, 'n', 128);
+    name[128] = '\0';
+    attr(name, "1", true);
+    (void) snprintf(json, sizeof(json), "{" HEAD ",\"%sn\":1}", name);
+    is_int(add(json, strlen(json)), ES_INVALID, "a name that is longer");
     attr("", "1", false);
+}
+
+
+/* Attributes of another log, in every form. */
+
+static void
+test_replaced(void)
+{
+    static const char  whole[] = "{" HEAD ",\"feed\":\"x\",\"sequence\":7,"
+        "\"sequencetype\":\"Integer\",\"\\u0063ursor\":null,"
+        "\"prevcursor\":{},\"note\":\"n\",\"data\":{\"feed\":\"y\"}}";
+
+    compose.replace = true;
+
+    is_int(add(whole, sizeof(whole) - 1), ES_OK, "replaced: all of them");
+    ok(draft.replaced, "replaced: it is said");
+    ok(memmem(arena.data, arena.len, "\"feed\":\"x\"", 10) == NULL
+       && memmem(arena.data, arena.len, "sequence", 8) == NULL
+       && memmem(arena.data, arena.len, "\"note\":\"n\"", 10) != NULL
+       && memmem(arena.data, arena.len, "{\"feed\":\"y\"}", 12) != NULL,
+       "replaced: and nothing else");
+
+    is_int(add("{" HEAD "}", sizeof("{" HEAD "}") - 1), ES_OK,
+           "replaced: an event without them");
+    ok(!draft.replaced, "replaced: has none replaced");
+    bad("{" HEAD ",\"Feed\":\"x\"}", "/Feed", "replaced: no other names");
+
+    compose.replace = false;
 }
 
 
@@ -616,6 +652,7 @@ main(void)
     test_attributes();
     test_extension_names();
     test_extensions();
+    test_replaced();
     test_syntax();
     test_sizes();
     test_binary();
