@@ -233,7 +233,8 @@ sub types_seen {
     }
     is_deeply([ $asker->types($_) ], ['createToken'], "$_: of a token")
         for @{ $schemas->{TokenError}{properties}{error}{enum} };
-    is_deeply([ $asker->policies ], [ sort @{ $schemas->{Problem429}{properties}
+    # t/module/room.t meets the bound of "answers": it needs clients that read nothing
+    is_deeply([ $asker->policies ], [ sort grep { $_ ne 'answers' } @{ $schemas->{Problem429}{properties}
         {'violated-policies'}{items}{enum} } ], 'each policy has refused');
 }
 
@@ -409,6 +410,7 @@ sub tokens {
     ask(400, POST => '/token', form_of($key, '&scope=read&scope=read'));
     ask(400, POST => '/token', form_of($key, ''), body => 'grant_type=x&client_id='
         . substr($key, 4, 10) . "&client_secret=$key");
+    ask(400, POST => '/token', prefix => '/old', form_of($key, '&scope=admin'));
 }
 
 # A type that has a page of its own, and versions with and without dates.

@@ -30,7 +30,7 @@ my $coder = JSON::PP->new->utf8->canonical->allow_nonref;
 
 # Headers that nginx adds to every answer.
 my %NGINX = map { $_ => 1 } qw(server date connection content-length
-    content-type transfer-encoding keep-alive accept-ranges last-modified);
+    content-type transfer-encoding keep-alive last-modified);
 
 # Keywords that validate() checks, and those that do not restrict a value.
 my %KEYWORDS = map { $_ => 1 } qw(type const enum oneOf allOf properties required
