@@ -9,6 +9,7 @@
 #   install-deps.sh lint      also for make lint
 #   install-deps.sh fuzz      also for make fuzz
 #   install-deps.sh debian    also for make check-debian
+#   install-deps.sh caches    also for the tests of other caches and proxies
 #   install-deps.sh no-node   without Node.js; its tests are skipped then
 #
 # With -n as the first argument it installs nothing and only checks that all
@@ -37,6 +38,7 @@ for group in "$@"; do
     lint)  packages="$packages clang-tidy cppcheck" ;;
     fuzz)  packages="$packages clang libclang-rt-dev" ;;
     debian) packages="$packages debootstrap" ;;
+    caches) packages="$packages varnish haproxy squid" ;;
     no-node) node= ;;
     *)     echo "install-deps.sh: unknown group \"$group\"" >&2; exit 2 ;;
     esac
@@ -71,8 +73,8 @@ if [ "$(id -u)" -ne 0 ]; then
     as_root=sudo
 fi
 
-# The nginx package would start a server on port 80.  While it is installed, a
-# policy prevents that; an existing policy is not changed.
+# The packages of servers would start them.  While they are installed, a policy
+# prevents that; an existing policy is not changed.
 policy=/usr/sbin/policy-rc.d
 made_policy=
 cleanup() {
@@ -82,8 +84,8 @@ trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
 
 case " $missing $simulate" in
-*" nginx "*--simulate) ;;
-*" nginx "*)
+*--simulate) ;;
+*" nginx "*|*" varnish "*)
     if [ ! -e "$policy" ]; then
         made_policy=yes
         printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
