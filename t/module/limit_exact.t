@@ -94,7 +94,8 @@ is_deeply([ sort { $a <=> $b } map { left($_) }
     'each is told another rest');
 
 # Costs of 1 to 4 events; whatever the order, the sum is within the burst, and
-# what was refused would not have fitted into what is left.
+# what was refused would not have fitted into what is left, but for the one unit
+# that the other worker may have held for a request that it then refused.
 my @costs = map { 1 + int rand 4 } 1 .. 60;
 @calls = map { start('herd', events => $_) } @costs;
 @answers = map { $t->http_end($_) } @calls;
@@ -103,7 +104,7 @@ my @refused = grep { $answers[$_]{status} == 429 } 0 .. $#costs;
 my $sum = sum0(@costs[@taken]);
 is(@taken + @refused, @costs, 'publishes are admitted or refused');
 cmp_ok($sum, '<=', 60, 'events are not more than the burst');
-ok(!(grep { $_ <= 60 - $sum } @costs[@refused]),
+ok(!(grep { $_ < 60 - $sum } @costs[@refused]),
     "and none was refused for which there was room ($sum of 60)");
 is(scalar(@{ $t->poll_all('orders') }), $sum, 'just those are stored');
 
