@@ -72,7 +72,7 @@ static const ctl_command_t  ctl_commands[] = {
     { "partner create", ctl_partner_create, ES_KIND_PARTNER,
       "NAME [--feeds=A,B-*] [--publish=A] [--limit-poll=60r/m[,burst=N]] "
       "[--limit-publish=RATE] [--limit-backfill=100m/h[,burst=SIZE]] "
-      "[--limit-waits=N] [--quota-endpoints=N] [--quota-keys=N] "
+      "[--limit-waits=N] [--limit-manage=RATE] [--quota-endpoints=N] [--quota-keys=N] "
       "[--quota-feeds=N] [--quota-consumers=N] [--quota-requests=N] "
       "[--quota-bytes=SIZE] [--operations=FEED] [--allow-http=yes|no] "
       "[--allow-addresses=CIDR,...] [--allow-ports=N,...] [--disabled]",

@@ -9,6 +9,7 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_problem.h"
 
@@ -23,6 +24,10 @@
 #define NGX_HTTP_EVENTSYNC_LIMIT_DELAY  1000
 
 #define ngx_http_eventsync_now_ns()  ((uint64_t) es_clock_mono_us() * 1000)
+
+
+/* records that a list examines for a unit beyond the first */
+#define NGX_HTTP_EVENTSYNC_LIMIT_RECORDS  100
 
 
 typedef struct {
@@ -47,6 +52,8 @@ static es_gcra_t ngx_http_eventsync_limit_apply(ngx_http_eventsync_ctx_t *ctx,
     ngx_uint_t take);
 static void ngx_http_eventsync_limit_undo(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_meter_t *meter, ngx_uint_t n);
+static void ngx_http_eventsync_limit_return(ngx_http_eventsync_ctx_t *ctx,
+    es_policy_t policy, uint64_t cost);
 static void ngx_http_eventsync_limit_remember(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_meter_t *meter);
 static void ngx_http_eventsync_limit_note(ngx_http_eventsync_ctx_t *ctx,
@@ -134,44 +141,86 @@ ngx_http_eventsync_limit_publish(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t n)
 }
 
 
-/* the remaining units are those at the time of the charge */
+/* a list is charged by as many records as it may examine */
+
+ngx_int_t
+ngx_http_eventsync_limit_manage(ngx_http_eventsync_ctx_t *ctx)
+{
+    uint64_t                     burst;
+    ngx_http_eventsync_charge_t  charge;
+
+    burst = ctx->limit.rates[ES_POLICY_MANAGE].burst;
+
+    charge.policy = ES_POLICY_MANAGE;
+    charge.cost = 1;
+
+    if (ctx->args && burst) {
+        charge.cost += ctx->args->limit / NGX_HTTP_EVENTSYNC_LIMIT_RECORDS;
+        charge.cost = ngx_min(charge.cost, burst);
+    }
+
+    return ngx_http_eventsync_limit(ctx, &charge, 1);
+}
+
+
+void
+ngx_http_eventsync_limit_examined(ngx_http_eventsync_ctx_t *ctx, ngx_uint_t n)
+{
+    uint64_t  charged, cost;
+
+    charged = ctx->limit.charged[ES_POLICY_MANAGE];
+    cost = 1 + n / NGX_HTTP_EVENTSYNC_LIMIT_RECORDS;
+
+    if (charged > cost) {
+        ngx_http_eventsync_limit_return(ctx, ES_POLICY_MANAGE, charged - cost);
+    }
+}
+
 
 void
 ngx_http_eventsync_limit_refund(ngx_http_eventsync_ctx_t *ctx)
 {
-    uint64_t                    cost, time;
-    es_rate_t                  *rate;
-    es_gcra_t                  *result;
-    ngx_uint_t                  i;
-    ngx_http_eventsync_zone_t  *zone;
+    ngx_uint_t  i;
 
     for (i = 0; i < ES_POLICIES_ALL; i++) {
 
-        cost = ctx->limit.charged[i];
-
-        if (cost == 0) {
-            continue;
+        if (ctx->limit.charged[i]) {
+            ngx_http_eventsync_limit_return(ctx, i, ctx->limit.charged[i]);
         }
-
-        ctx->limit.charged[i] = 0;
-        zone = ngx_http_eventsync_zone(ctx);
-        rate = &ctx->limit.rates[i];
-        result = &ctx->limit.results[i];
-
-        if (i == ES_POLICY_ADDRESS) {
-            es_meters_refund(zone->addresses,
-                             ngx_http_eventsync_limit_address_key(ctx), rate,
-                             cost);
-
-        } else {
-            es_gcra_refund(&zone->slots[ctx->partner].tat[i], rate, cost);
-        }
-
-        time = es_rate_time_ns(rate, cost);
-
-        result->remaining = ngx_min(result->remaining + cost, rate->burst);
-        result->reset_ns -= ngx_min(time, result->reset_ns);
     }
+}
+
+
+/* the remaining units are those at the time of the charge */
+
+static void
+ngx_http_eventsync_limit_return(ngx_http_eventsync_ctx_t *ctx,
+    es_policy_t policy, uint64_t cost)
+{
+    uint64_t                    time;
+    es_rate_t                  *rate;
+    es_gcra_t                  *result;
+    ngx_http_eventsync_zone_t  *zone;
+
+    zone = ngx_http_eventsync_zone(ctx);
+    rate = &ctx->limit.rates[policy];
+    result = &ctx->limit.results[policy];
+
+    ctx->limit.charged[policy] -= cost;
+
+    if (policy == ES_POLICY_ADDRESS) {
+        es_meters_refund(zone->addresses,
+                         ngx_http_eventsync_limit_address_key(ctx), rate,
+                         cost);
+
+    } else {
+        es_gcra_refund(&zone->slots[ctx->partner].tat[policy], rate, cost);
+    }
+
+    time = es_rate_time_ns(rate, cost);
+
+    result->remaining = ngx_min(result->remaining + cost, rate->burst);
+    result->reset_ns -= ngx_min(time, result->reset_ns);
 }
 
 

@@ -139,6 +139,15 @@ ngx_int_t ngx_http_eventsync_limit(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t ngx_http_eventsync_limit_poll(ngx_http_eventsync_ctx_t *ctx);
 
 /*
+ * Charges a request that manages endpoints: one unit, and one for each hundred
+ * records that a list may examine, as far as the burst allows. The second
+ * function returns the units of those that it did not examine.
+ */
+ngx_int_t ngx_http_eventsync_limit_manage(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_limit_examined(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t n);
+
+/*
  * Charges a request to publish `n` events, less what it was charged already:
  * one event before the body is read, and the rest after.
  */

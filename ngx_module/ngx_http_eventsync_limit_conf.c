@@ -95,8 +95,8 @@ ngx_http_eventsync_limit_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     if (es_policy_find(ngx_http_eventsync_str(&value[1]), &policy) != ES_OK) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid policy \"%V\", it must be \"poll\", "
-                           "\"publish\", \"backfill\", \"waits\" or "
-                           "\"address\"", &value[1]);
+                           "\"publish\", \"backfill\", \"waits\", "
+                           "\"manage\" or \"address\"", &value[1]);
         return NGX_CONF_ERROR;
     }
 

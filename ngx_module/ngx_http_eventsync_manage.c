@@ -207,6 +207,8 @@ ngx_http_eventsync_manage_answer(ngx_http_eventsync_task_t *task)
     ctx->etag.data = (u_char *) m->managed.etag;
     ctx->etag.len = ngx_strlen(m->managed.etag);
 
+    ngx_http_eventsync_limit_examined(ctx, m->managed.examined);
+
     if (m->manage.op == ES_MANAGE_SHOW
         && task->rc == ES_OK && ngx_http_eventsync_etag_matches(ctx))
     {

@@ -41,6 +41,7 @@ typedef enum {
 typedef enum {
     NGX_HTTP_EVENTSYNC_LIMIT_FREE = 1,
     NGX_HTTP_EVENTSYNC_LIMIT_POLL,       /* as one poll, before it is read */
+    NGX_HTTP_EVENTSYNC_LIMIT_MANAGE,     /* see ..._limit_manage() */
     NGX_HTTP_EVENTSYNC_LIMIT_PUBLISH,    /* as one event, before it is read;
                                             the rest by the resource */
     NGX_HTTP_EVENTSYNC_LIMIT_OWN         /* by the resource, once it knows

@@ -117,6 +117,9 @@ ngx_http_eventsync_steps_limit(ngx_http_eventsync_ctx_t *ctx)
     case NGX_HTTP_EVENTSYNC_LIMIT_POLL:
         return ngx_http_eventsync_limit_poll(ctx);
 
+    case NGX_HTTP_EVENTSYNC_LIMIT_MANAGE:
+        return ngx_http_eventsync_limit_manage(ctx);
+
     case NGX_HTTP_EVENTSYNC_LIMIT_PUBLISH:
         return ngx_http_eventsync_limit_publish(ctx, 1);
 

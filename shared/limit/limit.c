@@ -13,6 +13,7 @@ static const es_str_t  es_policy_names[ES_POLICIES_ALL] = {
     [ES_POLICY_PUBLISH] = { "publish", 7 },
     [ES_POLICY_BACKFILL] = { "backfill", 8 },
     [ES_POLICY_WAITS] = { "waits", 5 },
+    [ES_POLICY_MANAGE] = { "manage", 6 },
     [ES_POLICY_ADDRESS] = { "address", 7 }
 };
 

@@ -16,6 +16,7 @@ typedef enum {
     ES_POLICY_PUBLISH,         /* events */
     ES_POLICY_BACKFILL,        /* bytes of streamed bodies */
     ES_POLICY_WAITS,           /* requests under way; only `burst` is used */
+    ES_POLICY_MANAGE,          /* requests that manage endpoints */
     ES_POLICIES,
     ES_POLICY_ADDRESS = ES_POLICIES,   /* requests from one address */
     ES_POLICIES_ALL

@@ -144,6 +144,7 @@ http {
             $all
             eventsync_limit poll rate=1r/d;
             eventsync_limit publish rate=1r/d;
+            eventsync_limit manage rate=1r/d;
         }
         location /waits/ {
             $all
@@ -698,7 +699,8 @@ sub refused {
 
 # By each policy: of a partner's who has used up what it may.
 sub limited {
-    $t->http(GET => '/quota/feeds', { authorization => "Bearer $_" }) for $key, $manager;
+    $t->http(GET => '/quota/feeds', { authorization => "Bearer $key" });
+    $t->http(GET => '/quota/endpoints', { authorization => "Bearer $manager" });
     $t->http(POST => '/quota/feeds/orders/events', { authorization => "Bearer $key",
         'content-type' => 'application/json' }, $t->event);
 
@@ -710,7 +712,7 @@ sub limited {
         next if $operation->{id} eq 'authorizeFeed' || $tag eq 'operate';
         is_deeply(ask(429, $operation->{method} => path_of($operation), @as,
             $tag eq 'token' ? form_of($key) : $operation->{body} ? (body => $t->event) : ())->{json}{'violated-policies'},
-            [ $tag eq 'publish' ? 'publish' : 'poll' ], "$operation->{id}: by which");
+            [ $tag eq 'publish' ? 'publish' : $tag eq 'endpoints' ? 'manage' : 'poll' ], "$operation->{id}: by which");
     }
 
     my $backfill = '/feeds/orders/backfill';

@@ -31,6 +31,7 @@ http {
     eventsync_store %%STORE%%;
     eventsync_limit publish rate=1r/d burst=5;
     eventsync_limit poll rate=1r/d burst=5;
+    eventsync_limit manage rate=1r/d burst=4;
     log_format limit '$eventsync_limit_status';
     access_log %%TESTDIR%%/limit.log limit;
 
@@ -225,20 +226,20 @@ sub ask {
 $key = fresh();
 is(left(ask($key, PUT => 'feeds/orders/checkpoints/one', '{'), 'poll'), '400 4',
     'a checkpoint that is not JSON is charged');
-is(left(ask($key, POST => 'endpoints', '{"url":1}'), 'poll'), '400 3',
+is(left(ask($key, POST => 'endpoints', '{"url":1}'), 'manage'), '400 3',
     'an endpoint with a wrong member is charged');
 $answer = ask($key, POST => 'endpoints',
     '{"url":"https://example.com/","feeds":["orders"]}');
 is(left($answer), '201 none', 'an endpoint');
-is(left($answer, 'poll'), '201 2', 'is charged');
+is(left($answer, 'manage'), '201 2', 'is charged');
 my ($path) = $answer->{headers}{location} =~ m{^/v1/(.*)};
 $answer = ask($key, GET => $path);
-is(left($answer, 'poll'), '200 1', 'an endpoint that is shown is charged');
+is(left($answer, 'manage'), '200 1', 'an endpoint that is shown is charged');
 my %match = ('if-none-match' => $answer->{headers}{etag});
 is(ask($key, GET => $path, undef, %match)->{status}, 304, 'unchanged is free')
     for 1 .. 3;
-is(left(ask($key, GET => "$path-x"), 'poll'), '404 0', 'one that is not there is charged');
-is(left(ask($key, GET => $path, undef, %match), 'poll'), '429 0',
+is(left(ask($key, GET => "$path-x"), 'manage'), '404 0', 'one that is not there is charged');
+is(left(ask($key, GET => $path, undef, %match), 'manage'), '429 0',
     'over the quota: nothing is looked up, whatever is known');
 
 ###############################################################################

@@ -146,5 +146,48 @@ is(moved('more', 'two')->{status}, 201, 'and another takes its place');
 quotas('consumers=4');
 is(moved('orders', 'two')->{status}, 201, 'a raised quota holds at once');
 
+###############################################################################
+# the policy "manage": a rate of its own, a list by the records it examines
+
+sub left {
+    my ($r) = @_;
+    my ($left) = ($r->{headers}{ratelimit} // '') =~ /"manage";r=(\d+)/;
+    return "$r->{status} " . ($left // 'none');
+}
+quotas('endpoints=120');
+$t->ctl_ok('partner', 'change', 'acme', '--limit-manage=1r/d,burst=20');
+is(left(ask(GET => '/endpoints?limit=10')), '200 19', 'a short list is one unit');
+is(left(ask(GET => '/endpoints?limit=99')), '200 18', 'up to a hundred records');
+is(left(ask(GET => '/endpoints?limit=100')), '200 16', 'a hundred are two');
+is(left(ask(GET => '/endpoints?limit=1000')), '200 14',
+    'a list is charged by what it examines, not by what it may');
+is(left(ask(GET => "/endpoints/$one/attempts?limit=1000")), '200 13',
+    'a list of nothing is one unit');
+is(left(ask(GET => "/endpoints/$one")), '200 12', 'what is shown is one');
+is(left(ask(POST => "/endpoints/$one/rotate")), '200 11', 'a write is one');
+is(left(ask(POST => '/endpoints', { url => 1 })), '400 10',
+    'a wrong one stays charged');
+quotas('endpoints=0', 'bytes=1');
+is(left(hook()), '409 10', 'one over a quota is returned');
+is(left(ask(POST => "/endpoints/$one/simulate", { failure => 'drop' })), '409 10',
+    'over any quota');
+is(left(ask(POST => "/endpoints/$names[4]/redrive")), '429 10', 'requests, too');
+quotas('consumers=0');
+$t->ctl_ok('partner', 'change', 'acme', '--limit-poll=1r/d,burst=3');
+my $refusal = moved('more', 'new');
+is($refusal->{status}, 409, 'no further checkpoint');
+like($refusal->{headers}{ratelimit}, qr/"poll";r=2/, 'which costs nothing');
+is(left(ask(GET => '/endpoints?limit=1')), '200 9', 'polls have a meter of their own');
+ask(GET => '/endpoints?limit=1') for 1 .. 8;
+is(left(ask(GET => '/endpoints?limit=1000')), '429 1',
+    'a list that may examine more than is left is refused');
+is_deeply(ask(GET => '/endpoints?limit=1000')->{json}{'violated-policies'},
+    ['manage'], '... by this policy');
+is(left(ask(GET => '/endpoints?limit=9')), '200 0', 'a shorter one is not');
+is(ask(GET => '/feeds')->{status}, 200, 'and other requests go on');
+$t->ctl_ok('partner', 'change', 'bolt', '--limit-manage=1r/d,burst=1');
+is(left(ask(GET => '/endpoints?limit=1000', undef, $theirs)), '200 0',
+    'a burst of one admits any list');
+
 ok($t->verify, 'the store is sound');
 done_testing();
