@@ -506,7 +506,7 @@ ngx_http_eventsync_problem_body(ngx_http_request_t *r,
          p < problem->detail.data + problem->detail.len;
          p++)
     {
-        if (*p > '~') {
+        if (*p < ' ' || *p > '~') {
             *p = '?';
         }
     }
