@@ -167,8 +167,8 @@ ctl_type_page(ctl_t *ctl, char after[ES_TYPE_NAME_MAX + 1], bool as_json,
     es_buf_t     out = { 0 };
     const char  *next;
 
-    es = es_catalogue_list(ctl->store, es_str(after), CTL_TYPES_PAGE, NULL,
-                           &out);
+    es = es_catalogue_list(ctl->store, es_null_str, es_str(after),
+                           CTL_TYPES_PAGE, NULL, &out);
     page = es == ES_OK ? json_loadb(out.data, out.len, 0, NULL) : NULL;
     es_buf_free(&out);
 
@@ -187,11 +187,13 @@ ctl_type_page(ctl_t *ctl, char after[ES_TYPE_NAME_MAX + 1], bool as_json,
 
     next = json_string_value(json_object_get(page, "next"));
     *more = next != NULL;
-    (void) snprintf(after, ES_TYPE_NAME_MAX + 1, "%s", next ? next : "");
 
+    es = next != NULL ? es_catalogue_after(es_null_str, es_str(next), after)
+                      : ES_OK;
     json_decref(page);
 
-    return CTL_OK;
+    return es == ES_OK ? CTL_OK
+                       : ctl_fail(CTL_FAILED, "cannot read the catalogue");
 }
 
 

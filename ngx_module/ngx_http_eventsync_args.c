@@ -411,3 +411,23 @@ ngx_http_eventsync_args_cleanup(void *data)
 
     es_buf_free(&args->scratch);
 }
+
+
+/*
+ * refuses a position of a list, after its charge; a parameter that is wrong is
+ * free
+ */
+
+ngx_int_t
+ngx_http_eventsync_bad_after(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_str_t  name = ngx_string("after");
+
+    ngx_http_eventsync_limit_refund(ctx);
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
+                                   "Parameter \"after\" must be the \"next\" "
+                                   "value of a page of this list.");
+
+    return ngx_http_eventsync_parameter(ctx, &name);
+}

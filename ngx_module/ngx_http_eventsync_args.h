@@ -109,6 +109,7 @@ ngx_int_t ngx_http_eventsync_parameter(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t ngx_http_eventsync_unknown(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *name);
 ngx_int_t ngx_http_eventsync_args(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_bad_after(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_no_stream_args(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_query_after(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *cursor, const es_feed_t *feed, ngx_str_t *query);

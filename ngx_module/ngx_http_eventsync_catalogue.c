@@ -33,7 +33,8 @@ typedef struct {
     ngx_http_eventsync_task_t        *task;
     es_str_t                          type;
     es_str_t                          version;
-    es_str_t                          after;      /* of lists */
+    es_str_t                          who;        /* of lists */
+    char                              after[ES_TYPE_NAME_MAX + 1];
     ngx_uint_t                        limit;
     es_lifetime_t                     lifetime;   /* of versions */
     es_pool_t                         pool;       /* of `feeds` */
@@ -77,7 +78,6 @@ static ngx_str_t  ngx_http_eventsync_catalogue_by_credential =
 ngx_int_t
 ngx_http_eventsync_catalogue_parse(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_str_t                        name = ngx_string("after");
     ngx_pool_cleanup_t              *cln;
     ngx_http_eventsync_task_t       *task;
     ngx_http_eventsync_catalogue_t  *cat;
@@ -115,15 +115,6 @@ ngx_http_eventsync_catalogue_parse(ngx_http_eventsync_ctx_t *ctx)
     }
 
     cat->limit = ctx->args->limit;
-    cat->after = ngx_http_eventsync_str(&ctx->args->list_after);
-
-    if (ctx->args->has_list_after && !es_type_name_ok(cat->after)) {
-        (void) ngx_http_eventsync_fail(ctx,
-                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"after\" must be the name "
-                                     "of an event type.");
-        return ngx_http_eventsync_parameter(ctx, &name);
-    }
 
     return NGX_OK;
 }
@@ -145,6 +136,17 @@ ngx_http_eventsync_catalogue(ngx_http_eventsync_ctx_t *ctx)
     ngx_http_eventsync_catalogue_t  *cat;
 
     cat = ctx->task->data;
+    cat->who = ngx_http_eventsync_str(&ctx->partner_name);
+
+    if (ctx->args && ctx->args->has_list_after
+        && es_catalogue_after(cat->who,
+                              ngx_http_eventsync_str(&ctx->args->list_after),
+                              cat->after)
+           != ES_OK)
+    {
+        (void) ngx_http_eventsync_bad_after(ctx);
+        return ngx_http_eventsync_send_problem(ctx);
+    }
 
     if (ctx->conf->auth != NGX_HTTP_EVENTSYNC_AUTH_OFF) {
 
@@ -180,7 +182,8 @@ ngx_http_eventsync_catalogue_run(ngx_http_eventsync_task_t *task)
                                      &task->out);
 
     } else {
-        task->rc = es_catalogue_list(task->es, cat->after, cat->limit,
+        task->rc = es_catalogue_list(task->es, cat->who,
+                                     es_str(cat->after), cat->limit,
                                      cat->seen, &task->out);
     }
 }

@@ -37,8 +37,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_eventsync_manage_by(ngx_http_eventsync_ctx_t *ctx,
     es_str_t *by);
-static ngx_int_t ngx_http_eventsync_manage_after(es_manage_t *manage,
-    es_str_t text);
+static ngx_int_t ngx_http_eventsync_manage_after(
+    ngx_http_eventsync_ctx_t *ctx, es_manage_t *manage);
 static void ngx_http_eventsync_manage_run(ngx_http_eventsync_task_t *task);
 static ngx_int_t ngx_http_eventsync_manage_answer(
     ngx_http_eventsync_task_t *task);
@@ -69,7 +69,6 @@ static ngx_int_t ngx_http_eventsync_manage_pointer(
 ngx_int_t
 ngx_http_eventsync_manage_parse(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_str_t                       name = ngx_string("after");
     ngx_http_eventsync_task_t      *task;
     ngx_http_eventsync_managing_t  *m;
 
@@ -89,23 +88,8 @@ ngx_http_eventsync_manage_parse(ngx_http_eventsync_ctx_t *ctx)
     m->manage.op = ctx->data;
     m->manage.endpoint = ngx_http_eventsync_str(&ctx->segments[0]);
 
-    if (ctx->args == NULL) {
-        return NGX_OK;
-    }
-
-    m->manage.limit = ctx->args->limit;
-
-    if (ctx->args->has_list_after
-        && ngx_http_eventsync_manage_after(&m->manage,
-                             ngx_http_eventsync_str(&ctx->args->list_after))
-           != NGX_OK)
-    {
-        (void) ngx_http_eventsync_fail(ctx,
-                                     NGX_HTTP_EVENTSYNC_INVALID_PARAMETER,
-                                     "Parameter \"after\" must be the "
-                                     "\"next\" value of a page of this "
-                                     "list.");
-        return ngx_http_eventsync_parameter(ctx, &name);
+    if (ctx->args) {
+        m->manage.limit = ctx->args->limit;
     }
 
     return NGX_OK;
@@ -122,7 +106,8 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
     m->manage.key = ctx->key.id;
     m->manage.reads = ngx_http_eventsync_has(ctx, ES_SCOPE_READ);
 
-    if (ngx_http_eventsync_narrow(ctx, &m->manage.narrow) != NGX_OK
+    if (ngx_http_eventsync_manage_after(ctx, &m->manage) != NGX_OK
+        || ngx_http_eventsync_narrow(ctx, &m->manage.narrow) != NGX_OK
         || ngx_http_eventsync_manage_by(ctx, &m->manage.by) != NGX_OK
         || ngx_http_eventsync_body(ctx, &ngx_http_eventsync_json_type,
                                    &m->manage.body)
@@ -159,26 +144,22 @@ ngx_http_eventsync_manage_by(ngx_http_eventsync_ctx_t *ctx, es_str_t *by)
 }
 
 
+/* a token belongs to the partner, who is known only now; no work was done */
+
 static ngx_int_t
-ngx_http_eventsync_manage_after(es_manage_t *manage, es_str_t text)
+ngx_http_eventsync_manage_after(ngx_http_eventsync_ctx_t *ctx,
+    es_manage_t *manage)
 {
-    manage->has_after = 1;
-
-    switch (manage->op) {
-
-    case ES_MANAGE_ATTEMPTS:
-        return es_attempt_position_parse(text, &manage->attempt_after) == ES_OK
-               ? NGX_OK : NGX_DECLINED;
-
-    case ES_MANAGE_DEAD:
-        return es_dead_position_parse(text, &manage->dead_after) == ES_OK
-               ? NGX_OK : NGX_DECLINED;
-
-    default: /* ES_MANAGE_LIST */
-        manage->after = text;
-
-        return es_feed_name_ok(text) ? NGX_OK : NGX_DECLINED;
+    if (ctx->args == NULL
+        || !ctx->args->has_list_after
+        || es_manage_after(manage,
+                           ngx_http_eventsync_str(&ctx->args->list_after))
+           == ES_OK)
+    {
+        return NGX_OK;
     }
+
+    return ngx_http_eventsync_bad_after(ctx);
 }
 
 

@@ -51,7 +51,10 @@ ngx_http_eventsync_steps(ngx_http_eventsync_ctx_t *ctx)
     }
 
     if (steps->body == NGX_HTTP_EVENTSYNC_BODY_DISCARD) {
-        return steps->answer(ctx);
+        rc = steps->answer(ctx);
+
+        return (rc == NGX_DECLINED) ? ngx_http_eventsync_send_problem(ctx)
+                                    : rc;
     }
 
     r->request_body_in_single_buf = 1;

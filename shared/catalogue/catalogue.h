@@ -105,14 +105,19 @@ es_rc_t es_catalogue_get(es_store_t *store, es_str_t type, es_str_t version,
 es_rc_t es_catalogue_type(es_store_t *store, es_str_t type,
     const es_patterns_t *seen, es_buf_t *out);
 
+/* The position of a list of types, for the partner `who` (empty: nobody in
+   particular).  ES_INVALID: `token` is no `next` of such a list. */
+es_rc_t es_catalogue_after(es_str_t who, es_str_t token,
+    char after[ES_TYPE_NAME_MAX + 1]);
+
 /*
  * Appends up to `limit` types after the type `after` (empty: from the first),
- * as {"types":[...],"next":...}.  `next` is null on the last page, else the
- * `after` of the page that follows.  A page ends early after 1 MiB.
- * ES_INVALID: `after` cannot be the name of a type.
+ * as {"types":[...],"next":...}.  `next` is null on the last page, else a page
+ * token for `who`.  A page ends early after 1 MiB.  ES_INVALID: `after` cannot
+ * be the name of a type.
  */
-es_rc_t es_catalogue_list(es_store_t *store, es_str_t after, unsigned limit,
-    const es_patterns_t *seen, es_buf_t *out);
+es_rc_t es_catalogue_list(es_store_t *store, es_str_t who, es_str_t after,
+    unsigned limit, const es_patterns_t *seen, es_buf_t *out);
 
 /* ---- within the caller's read transaction of the registry ---- */
 

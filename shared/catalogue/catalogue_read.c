@@ -10,11 +10,13 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/page_token.h"
 #include "base/event_loop.h"
 #include "catalogue/catalogue.h"
 #include "catalogue/catalogue_keys.h"
 #include "store/env.h"
 
+#define ES_TYPES_LIST_MAX  (8 + ES_FEED_MAX)
 #define ES_LIST_BYTES  (1024 * 1024)   /* after which a page ends */
 
 
@@ -347,13 +349,45 @@ es_type_next_shown(es_store_t *store, MDB_txn *txn, es_str_t after,
 }
 
 
-/* No type that is hidden may show, so `next` is the last one that is listed. */
+/* Names the list for its page tokens. */
+
+static es_str_t
+es_types_list(es_str_t who, char text[ES_TYPES_LIST_MAX])
+{
+    (void) snprintf(text, ES_TYPES_LIST_MAX, "types/%.*s", (int) who.len,
+                    who.data ? who.data : "");
+
+    return es_str(text);
+}
+
+
+es_rc_t
+es_catalogue_after(es_str_t who, es_str_t token,
+    char after[ES_TYPE_NAME_MAX + 1])
+{
+    char     list[ES_TYPES_LIST_MAX];
+    size_t   len;
+    es_rc_t  rc;
+
+    rc = es_page_token_parse(es_types_list(who, list), token, after,
+                             ES_TYPE_NAME_MAX, &len);
+    if (rc == ES_OK) {
+        after[len] = '\0';
+    }
+
+    return rc;
+}
+
+
+/* The position is the last type that is listed, not one that is hidden. */
 
 static es_rc_t
-es_catalogue_page(es_store_t *store, MDB_txn *txn, es_str_t after,
-    unsigned limit, const es_patterns_t *seen, es_buf_t *out)
+es_catalogue_page(es_store_t *store, MDB_txn *txn, es_str_t who,
+    es_str_t after, unsigned limit, const es_patterns_t *seen, es_buf_t *out)
 {
     char      last[ES_TYPE_NAME_MAX + 1], next[ES_TYPE_NAME_MAX + 1];
+    char      list[ES_TYPES_LIST_MAX];
+    char      token[ES_PAGE_TOKEN_LEN(ES_TYPE_NAME_MAX)];
     json_t   *feeds;
     es_rc_t   rc;
     unsigned  n;
@@ -387,13 +421,19 @@ es_catalogue_page(es_store_t *store, MDB_txn *txn, es_str_t after,
         return es_buf_printf(out, "],\"next\":null}");
     }
 
-    return rc == ES_OK ? es_buf_printf(out, "],\"next\":\"%s\"}", last) : rc;
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    es_page_token_print(es_types_list(who, list), es_str(last), token);
+
+    return es_buf_printf(out, "],\"next\":\"%s\"}", token);
 }
 
 
 es_rc_t
-es_catalogue_list(es_store_t *store, es_str_t after, unsigned limit,
-    const es_patterns_t *seen, es_buf_t *out)
+es_catalogue_list(es_store_t *store, es_str_t who, es_str_t after,
+    unsigned limit, const es_patterns_t *seen, es_buf_t *out)
 {
     es_rc_t   rc;
     MDB_txn  *txn;
@@ -413,7 +453,7 @@ es_catalogue_list(es_store_t *store, es_str_t after, unsigned limit,
         return rc;
     }
 
-    rc = es_catalogue_page(store, txn, after, limit, seen, out);
+    rc = es_catalogue_page(store, txn, who, after, limit, seen, out);
 
     es_env_read_end(store->registry, txn);
 

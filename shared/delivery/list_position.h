@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The position in a list of delivery records, as the text of a page token.
+ * The position in a list of delivery records, as a text that page tokens mask.
  *
  * The text is the part of the last record's key after the endpoint, in
- * hexadecimal.  It is opaque to clients.
+ * hexadecimal.
  */
 
 #ifndef ES_LIST_POSITION_H

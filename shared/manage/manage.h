@@ -81,9 +81,10 @@ typedef struct {
                                   a page examines; those of feeds that the key
                                   may not see are left out */
 
-    /* The position after which a list continues. */
+    /* The position after which a list continues, see es_manage_after(). */
     bool                   has_after;
-    es_str_t               after;      /* for LIST: a name */
+    size_t                 after_len;
+    char                   after[ES_FEED_MAX];     /* for LIST: a name */
     es_attempt_position_t  attempt_after;
     es_dead_position_t     dead_after;
 } es_manage_t;
@@ -123,6 +124,11 @@ typedef struct {
  */
 es_rc_t es_manage(es_store_t *store, const es_manage_t *manage,
     es_manage_result_t *managed, es_problem_t *problem);
+
+/* Sets the position from the `next` of a page of the same list: of the same
+   operation, partner and endpoint, which are set already.  ES_INVALID: it is
+   none.  It computes only. */
+es_rc_t es_manage_after(es_manage_t *manage, es_str_t token);
 
 /* Makes a random name for a new endpoint.  ES_IO: no random bytes. */
 es_rc_t es_endpoint_name(char name[ES_ENDPOINT_NAME_MAX]);

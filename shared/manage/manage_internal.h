@@ -27,7 +27,8 @@ typedef struct {
     es_report_feeds_t    feeds;
     json_t              *list;
     unsigned             room;         /* records left to examine */
-    char                 next[64];     /* position of the last item */
+    char                 next[ES_FEED_MAX + 1];    /* position of the last
+                                          item */
 } es_manage_ctx_t;
 
 /* Sets a problem and returns ES_INVALID. */
@@ -70,6 +71,8 @@ es_rc_t es_manage_owner(es_manage_ctx_t *m);
 
 /* manage_list.c */
 es_rc_t es_manage_list(es_manage_ctx_t *m);
+/* The token of the position in m->next, or null at the end of the list. */
+json_t *es_manage_next(const es_manage_ctx_t *m, bool more);
 
 /* manage_change.c */
 es_rc_t es_manage_create(es_manage_ctx_t *m);

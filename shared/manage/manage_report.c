@@ -156,7 +156,7 @@ es_manage_records(es_manage_ctx_t *m)
 
     (void) json_object_set_new(m->answer, "has_more", json_boolean(more));
     (void) json_object_set_new(m->answer, "next",
-                               more ? json_string(m->next) : json_null());
+                               es_manage_next(m, more));
 
     return more ? ES_OK : rc;
 }

@@ -69,9 +69,13 @@ is_deeply([map { $_->{name} } @{ get('')->{json}{endpoints} }], \@mine,
 is(get('')->{json}{next}, undef, 'and no more');
 is(scalar @{ get('?limit=1000', $theirs)->{json}{endpoints} }, 9,
     "another partner's are its own");
-is_deeply([map { $_->{name} }
-    @{ get('?after=' . $others[0], $key)->{json}{endpoints} }],
-    [grep { $_ gt $others[0] } @mine], 'after a name that is not theirs');
+my $token = get('?limit=1')->{json}{next};
+unlike($token, qr/ep_|65705f/, 'a position shows no name');
+is_deeply([map { $_->{name} } @{ get("?after=$token")->{json}{endpoints} }],
+    [@mine[1 .. 6]], 'and leads to the next page');
+is(get("?after=$token", $theirs)->{status}, 400, 'but not for another partner');
+is(get('?after=' . $_)->{status}, 400, 'nor is a name a position')
+    for $mine[0], $others[0];
 is(get("?$_")->{status}, 400, "refused: $_")
     for 'limit=0', 'limit=1001', 'after=', 'after=A', 'after=a&after=b';
 is(get('?limit=0')->{json}{maximum}, 1000, 'with the maximum');
@@ -119,11 +123,13 @@ is_deeply([map { $event->($_) } @{ get("/$endpoint/attempts?limit=5&after="
 my $page = get("/$beside/dead-letters?limit=3")->{json};
 is($t->stop_dispatcher, 0, 'the dispatcher stops cleanly');
 $recv->stop;
-is_deeply([map { $event->($_) } @{ get("/$endpoint/dead-letters?after="
+is_deeply([map { $event->($_) } @{ get("/$beside/dead-letters?after="
     . $page->{next})->{json}{dead_letters} }],
     [grep { !/^orders [123]$/ } map { $event->($_) }
-        @{ get("/$endpoint/dead-letters")->{json}{dead_letters} }],
-    'a place is of the list, not of one endpoint');
+        @{ get("/$beside/dead-letters")->{json}{dead_letters} }],
+    'a position leads on from the last of its page');
+is(get("/$endpoint/dead-letters?after=" . $page->{next})->{json}{parameter},
+    'after', 'but not in the list of another endpoint');
 is(get("/$endpoint/$_->[0]?after=$_->[1]")->{json}{parameter}, 'after',
     "refused: $_->[0] after $_->[1]")
     for ['attempts', 'x'], ['attempts', $page->{next}], ['attempts', ''],

@@ -163,6 +163,8 @@ is(left(ask(GET => '/endpoints?limit=1000')), '200 14',
     'a list is charged by what it examines, not by what it may');
 is(left(ask(GET => "/endpoints/$one/attempts?limit=1000")), '200 13',
     'a list of nothing is one unit');
+is(left(ask(GET => '/endpoints?limit=10&after=x')), '400 13',
+    'a position that is none is free');
 is(left(ask(GET => "/endpoints/$one")), '200 12', 'what is shown is one');
 is(left(ask(POST => "/endpoints/$one/rotate")), '200 11', 'a write is one');
 is(left(ask(POST => '/endpoints', { url => 1 })), '400 10',

@@ -16,6 +16,7 @@
 static char         dir[] = "/tmp/eventsync-manage-XXXXXX";
 static es_store_t  *store;
 static unsigned     examined;      /* by the last page */
+static char         next[200];     /* token of the last page */
 
 
 static void
@@ -55,11 +56,14 @@ page(es_manage_t *manage, const char *after, const char *expected)
     char                text[256] = "";
     size_t              i;
     json_t             *answer, *object;
+    es_manage_t         again = *manage;
     es_problem_t        problem = { 0 };
     es_manage_result_t  managed = { 0 };
 
+    again.op = ES_MANAGE_LIST;
     manage->op = ES_MANAGE_LIST;
-    manage->after = es_str(after);
+    manage->after_len = after != NULL ? strlen(after) : 0;
+    memcpy(manage->after, after != NULL ? after : "", manage->after_len);
 
     is_int(es_manage(store, manage, &managed, &problem), ES_OK, "a list");
 
@@ -73,9 +77,13 @@ page(es_manage_t *manage, const char *after, const char *expected)
 
     (void) strcat(text, "|");
 
+    next[0] = '\0';
+
     if (json_is_string(json_object_get(answer, "next"))) {
-        (void) strcat(text, json_string_value(json_object_get(answer,
-                                                              "next")));
+        (void) snprintf(next, sizeof(next), "%s",
+                        json_string_value(json_object_get(answer, "next")));
+        is_int(es_manage_after(&again, es_str(next)), ES_OK, "a token");
+        (void) strncat(text, again.after, again.after_len);
     }
 
     is_str(es_str(text), expected, expected);
@@ -106,6 +114,47 @@ test_pages(void)
     page(&manage, NULL, "ep_aaaa |ep_aaaa");
     manage.limit = 2;
     page(&manage, "ep_aaaa", "ep_beee ep_bfff |");
+}
+
+
+/* A token shows nothing of a name, and belongs to one list. */
+
+static void
+test_tokens(void)
+{
+    char         first[200];
+    es_manage_t  manage = { .partner = es_lit("one"), .limit = 1 };
+    es_manage_t  other;
+
+    page(&manage, NULL, "ep_aaaa |ep_aaaa");
+    (void) snprintf(first, sizeof(first), "%s", next);
+    ok(strstr(first, "65705f61") == NULL && strstr(first, "ep_") == NULL,
+       "no name in it");
+    page(&manage, "ep_aaaa", "ep_beee |ep_beee");
+    ok(strncmp(first, next, 8) != 0, "nor does another begin as it");
+
+    other = manage;
+    other.partner = es_lit("two");
+    is_int(es_manage_after(&other, es_str(first)), ES_INVALID,
+           "not for another partner");
+    other = manage;
+    other.op = ES_MANAGE_DEAD;
+    is_int(es_manage_after(&other, es_str(first)), ES_INVALID,
+           "nor for another list");
+    other = manage;
+    other.endpoint = es_lit("ep_x");
+    is_int(es_manage_after(&other, es_str(first)), ES_INVALID,
+           "nor for another endpoint");
+
+    is_int(es_manage_after(&manage, es_str(first)), ES_OK, "but for its own");
+    is_int(es_manage_after(&manage, es_lit("")), ES_INVALID, "not empty");
+    is_int(es_manage_after(&manage, (es_str_t) { first, strlen(first) - 2 }),
+           ES_INVALID, "nor cut");
+    first[3] = first[3] == '0' ? '1' : '0';
+    is_int(es_manage_after(&manage, es_str(first)), ES_INVALID, "nor changed");
+    first[3] = 'G';
+    is_int(es_manage_after(&manage, es_str(first)), ES_INVALID,
+           "nor with other letters");
 }
 
 
@@ -288,6 +337,7 @@ main(void)
     create(ES_KIND_PARTNER, "onet", "{\"feeds\":[\"*\"]}");
 
     test_pages();
+    test_tokens();
     test_examined();
     test_narrow();
     test_places();

@@ -235,7 +235,7 @@ test_feeds(void)
         is_int(es_catalogue_get(store, es_lit("t"), es_lit("1.0.0"), NULL,
                                 &out, &lifetime), ES_CORRUPT,
                "not a version either");
-        is_int(es_catalogue_list(store, es_null_str, 9, NULL, &out),
+        is_int(es_catalogue_list(store, es_null_str, es_null_str, 9, NULL, &out),
                ES_CORRUPT, "nor listed");
     }
 
