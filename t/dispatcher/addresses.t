@@ -19,6 +19,7 @@ my $recv = $t->receiver(200);
 my $port = $recv->port;
 
 put($t, 'orders', 1);
+$t->ctl_ok(qw(partner change acme --quota-endpoints=1000));
 
 ###############################################################################
 # refused when it is written
