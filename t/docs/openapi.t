@@ -129,6 +129,7 @@ http {
             $all
             eventsync_max_event 60k;
             eventsync_limit poll rate=1000r/s burst=1000;
+            eventsync_limit manage rate=1000r/s burst=1000;
             eventsync_limit publish rate=1000r/s burst=1000;
         }
         location /other/prefix/ { eventsync_openapi on; }
@@ -136,6 +137,7 @@ http {
         location /old/ {
             $all
             eventsync_limit poll rate=1000r/s burst=1000;
+            eventsync_limit manage rate=1000r/s burst=1000;
             eventsync_limit publish rate=1000r/s burst=1000;
             eventsync_limit backfill rate=1g/s;
             eventsync_ratelimit_headers legacy;
@@ -496,8 +498,10 @@ sub endpoints {
     my $path = "$list/$name";
     is($made->{headers}{location}, "/v1$path", 'where it is');
     ask(200, GET => $list, @as);
+    my $second = ask(201, POST => $list, @as, body => { url => $recv->url, feeds => ['orders'] });
     my $after = ask(200, GET => "$list?limit=1", @as)->{json}{next};
-    ask(200, GET => "$list?limit=1&after=$after", @as) if $after;
+    ask(200, GET => "$list?limit=1&after=$after", @as);
+    ask(204, DELETE => "$list/$second->{json}{name}", @as);
     my $etag = ask(200, GET => $path, @as)->{headers}{etag};
     ask(304, GET => $path, @as, headers => { 'If-None-Match' => $etag });
     ask(200, PATCH => $path, @as, body => { types => undef, headers => undef,

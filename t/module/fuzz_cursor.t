@@ -90,6 +90,16 @@ ok(keys %gone > 4 && keys %tokens > 10, 'many pages');
 my @types = sort { "$a/" cmp "$b/" } 'a', 'a.b', 'a.b.c', 'b-1', 'order.created', 'order.updated';
 $t->ctl_ok({ stdin => '{}' }, qw(type register), $_, '1.0.0') for @types;
 
+# The positions in the list of types, each with the type that it is behind.
+my (%behind_type, $position);
+do {
+    my $page = Test::Eventsync::json($t->http(GET => '/v1/event-types?limit=1'
+        . (defined $position ? "&after=$position" : ''),
+        { authorization => "Bearer $key" })->{body});
+    $position = $page->{next};
+    $behind_type{$position} = $page->{types}[0]{type} if defined $position;
+} while (defined $position);
+
 ###############################################################################
 # what is asked
 
@@ -301,8 +311,9 @@ sub checkpoint {
 
 sub catalogue {
     my $query = query('orders', 'limit');
-    my $after = rand() < 0.4 ? pick(@types) : rand() < 0.5
-        ? mutated(pick(@types), pick(@types)) : pick('', 'zz', '0',
+    my @positions = sort keys %behind_type;
+    my $after = rand() < 0.5 ? pick(@positions) : rand() < 0.5
+        ? mutated(pick(@positions), pick(@positions)) : pick('', 'zz', '0', @types,
         bytes(30), 'a' x rand 300);
     $query .= '&after=' . encoded($after) if rand() < 0.8;
     return { path => '../event-types', query => $query,
@@ -607,16 +618,19 @@ sub checkpoint_fault {
 
 sub catalogue_fine {
     my ($req) = @_;
+    my $after = param($req->{query}, 'after');
     return plain($req->{query}, after => 1, limit => 1)
-        && (param($req->{query}, 'after') // 'a')
-            =~ /\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}\z/;
+        && (!defined $after || exists $behind_type{$after});
 }
 
 sub catalogue_fault {
     my ($req, $answer) = @_;
     return if $answer->{status} == 304;
     my $doc = Test::Eventsync::json($answer->{body}) or return 'no JSON';
-    my $after = param($req->{query}, 'after') // '';
+    my $after = param($req->{query}, 'after');
+    return "an answer to the position '$after'"
+        if defined $after && !exists $behind_type{$after};
+    $after = defined $after ? $behind_type{$after} : '';
     my $limit = param($req->{query}, 'limit') // 100;
     my @behind = grep { $after eq '' || "$_/" gt "$after/" } @types;
     my $next = @behind > $limit ? $behind[$limit - 1] : undef;
@@ -624,7 +638,9 @@ sub catalogue_fault {
 
     return 'not the types behind it'
         if "@behind" ne join ' ', map { $_->{type} } @{ $doc->{types} };
-    return 'another next' if ($doc->{next} // '') ne ($next // '');
+    return 'another next'
+        if (defined $doc->{next} ? $behind_type{ $doc->{next} } // '' : '')
+            ne ($next // '');
     return;
 }
 
