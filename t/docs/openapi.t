@@ -390,6 +390,13 @@ sub publishing {
         traceparent => '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' });
     ask(200, GET => "$events?after=$epoch-12");
 
+    for my $prefix ('/v1', '/old') {
+        my @lenient = (prefix => $prefix, headers => {
+            'content-type' => 'application/x-ndjson', prefer => 'handling=lenient' });
+        ask(201, POST => $events, body => $t->event . "\n{\n", @lenient);
+        ask(200, POST => $events, body => "{\n", @lenient);
+    }
+
     ask(400, POST => $events, body => { %$event, id => '' });
     ask(409, POST => $events, body => { %$event, data => [2] });
     ask(413, POST => $events, body => { %$event, id => 'p3', data => 'x' x 63000 });
