@@ -64,11 +64,22 @@ sub cpu_seconds {
     return ($stat[11] + $stat[12]) / $ticks;
 }
 
-# An earlier build does not know the exceptions of records, and needs none.
-sub exceptions_of {
-    my ($dir) = @_;
-    return `$dir/eventsyncctl --help` =~ /--allow-addresses/
+# An earlier build may not know an option, and then needs none.
+sub knows {
+    my ($dir, $option) = @_;
+    return `$dir/eventsyncctl --help` =~ /\Q$option\E\b/;
+}
+
+# Runs `do` with the programs of the build, and the options that it knows.
+sub with_build {
+    my ($dir, $do) = @_;
+    local $build = $dir;
+    local %Test::Eventsync::EXCEPTIONS = knows($dir, '--allow-addresses')
         ? %Test::Eventsync::EXCEPTIONS : ();
+    local @Test::Eventsync::PLAIN_SECRETS = grep { knows($dir, $_) }
+        @Test::Eventsync::PLAIN_SECRETS;
+
+    return $do->();
 }
 
 # Starts a system of one build that serves feed `bench` with `n` events.
@@ -78,9 +89,8 @@ sub system_of {
 
     $system->{build} = $dir;
     local $t = $system;
-    local %Test::Eventsync::EXCEPTIONS = exceptions_of($dir);
-    my ($key, $base) = serve($events,
-        main => 'worker_rlimit_nofile 8192;');
+    my ($key, $base) = with_build($dir, sub { serve($events,
+        main => 'worker_rlimit_nofile 8192;') });
     return ($system, $key, $base);
 }
 
@@ -122,9 +132,8 @@ sub dispatched {
 
     $system->{build} = $dir;
     local $t = $system;
-    local %Test::Eventsync::EXCEPTIONS = exceptions_of($dir);
     my $url = sink();
-    prepare($total);
+    with_build($dir, sub { prepare($total) });
 
     return sub {
         local $t = $system;
@@ -146,7 +155,7 @@ sub woken {
     return sub {
         my ($pid) = $system->workers;
         my $cpu = cpu_seconds($pid);
-        my $r = program($build, 'waiters', '--mode', 'eventsync', '--rounds',
+        my $r = program($dir, 'waiters', '--mode', 'eventsync', '--rounds',
             $n, '--port', $system->port(0), '--store', $system->store,
             '--feed', 'bench', '--key', $key);
         return (1e6 / $r->{p99_us}, (cpu_seconds($pid) - $cpu) / ($n * 500));

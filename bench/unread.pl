@@ -13,7 +13,7 @@ our ($rounds, $t, $build, %opt);
 sub unread {
     my $clients = $opt{quick} ? 100 : 1000;
     my ($key) = serve(0, connections => $clients + 200,
-        main => 'worker_rlimit_nofile ' . ($clients + 500) . ';',
+        main => 'worker_rlimit_nofile ' . (2 * $clients + 500) . ';',
         listen => 'sndbuf=64k', location => 'eventsync_snapshot on;',
         server => <<'CONF');
         location /static/ { default_type application/json; root %%TESTDIR%%; }

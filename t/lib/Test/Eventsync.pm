@@ -331,9 +331,11 @@ sub secret_file {
 
 # Creates the store.  Its secrets may be in plain text, unless { sealed => 1 } is
 # given.
+our @PLAIN_SECRETS = ('--plain-secrets');
+
 sub store_init {
     my ($self, %opts) = @_;
-    $self->ctl_ok('init', $opts{sealed} ? () : '--plain-secrets');
+    $self->ctl_ok('init', $opts{sealed} ? () : @PLAIN_SECRETS);
     return $self;
 }
 
