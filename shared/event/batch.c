@@ -176,7 +176,7 @@ es_batch_add(es_batch_t *batch, const char *json, size_t len,
     es_problem_t *problem)
 {
     es_rc_t       rc;
-    es_problem_t  said;
+    es_problem_t  said = { 0 };
 
     problem = problem ? problem : &said;
 
@@ -266,7 +266,7 @@ es_batch_add_binary(es_batch_t *batch, const es_attr_t *attrs, size_t nattrs,
     es_str_t content_type, const char *data, size_t len, es_problem_t *problem)
 {
     es_rc_t       rc;
-    es_problem_t  said;
+    es_problem_t  said = { 0 };
 
     problem = problem ? problem : &said;
 

@@ -95,33 +95,36 @@ es_take_ordering(es_record_t *r, es_endpoint_t *out)
 }
 
 
-es_rc_t
-es_take_body(es_record_t *r, es_endpoint_t *out)
+/* A member with two words, of which the default one means false. */
+
+static es_rc_t
+es_take_flag(es_record_t *r, const char *pointer, const es_word_t *words,
+    bool *out)
 {
     es_rc_t   rc;
-    unsigned  thin;
+    unsigned  flag;
 
-    thin = false;
+    flag = false;
 
-    rc = es_take_word(r, "/body", es_bodies, &thin);
-    out->thin = thin;
+    rc = es_take_word(r, pointer, words, &flag);
+    *out = flag;
 
     return rc;
 }
 
 
 es_rc_t
+es_take_body(es_record_t *r, es_endpoint_t *out)
+{
+    return es_take_flag(r, "/body", es_bodies, &out->thin);
+}
+
+
+es_rc_t
 es_take_content_type(es_record_t *r, es_endpoint_t *out)
 {
-    es_rc_t   rc;
-    unsigned  cloudevents;
-
-    cloudevents = false;
-
-    rc = es_take_word(r, "/content_type", es_content_types, &cloudevents);
-    out->cloudevents = cloudevents;
-
-    return rc;
+    return es_take_flag(r, "/content_type", es_content_types,
+                        &out->cloudevents);
 }
 
 
