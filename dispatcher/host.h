@@ -40,7 +40,7 @@ struct esd_host {
     char                           name[ES_ORIGIN_MAX];
     unsigned                       users;      /* callers and requests */
     unsigned                       in_flight;
-    TAILQ_HEAD(, esd_caller)       waiting;
+    TAILQ_HEAD(esd_caller_list, esd_caller)  waiting;
     bool                           open;       /* in d->hosts.open */
     TAILQ_ENTRY(esd_host)          in_open;
     TAILQ_ENTRY(esd_host)          in_kept;
@@ -58,7 +58,7 @@ typedef struct {
     void                          *tree;       /* by name, see tsearch(3) */
     TAILQ_HEAD(esd_host_list, esd_host)  open; /* they have room, and callers
                                                   that wait */
-    TAILQ_HEAD(, esd_host)         kept;       /* their failed checks are
+    struct esd_host_list           kept;       /* their failed checks are
                                                   remembered */
 } esd_hosts_t;
 
