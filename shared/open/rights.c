@@ -23,19 +23,19 @@
 
 typedef struct {
     const char  *dir;          /* ".": the store itself */
-    mode_t       mode;
     size_t       group;        /* offset in es_rights_t */
+    mode_t       mode;
     bool         lost;         /* it may be missing, and is then made */
 } es_right_t;
 
 static const es_right_t  es_rights[] = {
-    { ".", 02750, offsetof(es_rights_t, group), false },
-    { "log", 02775, offsetof(es_rights_t, publish), false },
-    { "ids", 02770, offsetof(es_rights_t, publish), true },
-    { "registry", 02775, offsetof(es_rights_t, manage), false },
-    { "checkpoints", 02775, offsetof(es_rights_t, ack), false },
-    { "pages", 02770, offsetof(es_rights_t, pages), true },
-    { "delivery", 02750, offsetof(es_rights_t, delivery), false }
+    { ".", offsetof(es_rights_t, group), 02750, false },
+    { "log", offsetof(es_rights_t, publish), 02775, false },
+    { "ids", offsetof(es_rights_t, publish), 02770, true },
+    { "registry", offsetof(es_rights_t, manage), 02775, false },
+    { "checkpoints", offsetof(es_rights_t, ack), 02775, false },
+    { "pages", offsetof(es_rights_t, pages), 02770, true },
+    { "delivery", offsetof(es_rights_t, delivery), 02750, false }
 };
 
 /* Files that processes write which only read the rest. */

@@ -226,6 +226,8 @@ es_encoded_look(es_encoded_pages_t *pages, MDB_txn *txn,
     MDB_val            k, v;
     es_encoded_head_t  head;
 
+    *bytes = es_null_str;
+
     es_encoded_key(key, text);
     k.mv_data = text;
     k.mv_size = sizeof(text);

@@ -226,6 +226,8 @@ es_partner_index_step(MDB_cursor *cursor, MDB_cursor_op op, es_kind_t kind,
     es_str_t   owner;
     es_kind_t  of;
 
+    *name = es_null_str;
+
     key = es_partner_index_make(kind, partner, after, buf);
 
     rc = mdb_cursor_get(cursor, &key, data, op);
