@@ -302,8 +302,17 @@ esd_outcome_failure(esd_send_t *send, esd_item_t *item, es_str_t id,
 }
 
 
-/* After a failure of the proxy or of the dispatcher itself, the event waits and
-   the attempt does not count. */
+static void
+esd_outcome_answered(const esd_send_t *send, esd_item_t *item,
+    const esd_outcome_t *o)
+{
+    item->status = o->status;
+    item->first_ms = item->first_ms ? item->first_ms : send->sent_ms;
+}
+
+
+/* The events wait and the attempt does not count: the proxy or the dispatcher
+   itself has failed, or a batch was too large. */
 
 static void
 esd_outcome_repeat(esd_send_t *send, const esd_outcome_t *o)
@@ -313,6 +322,11 @@ esd_outcome_repeat(esd_send_t *send, const esd_outcome_t *o)
 
     for (i = 0; i < send->nitems; i++) {
         item = &send->items[i];
+
+        if (!o->ours) {
+            esd_outcome_answered(send, item, o);
+        }
+
         esd_record_send(send, item->sequence, item->attempts + 1, o);
 
         if (item->acked) {
@@ -342,8 +356,7 @@ esd_outcome_defer(esd_send_t *send, const esd_outcome_t *o)
 
     for (i = 0; i < send->nitems; i++, id += strlen(id) + 1) {
         item = &send->items[i];
-        item->status = o->status;
-        item->first_ms = item->first_ms ? item->first_ms : send->sent_ms;
+        esd_outcome_answered(send, item, o);
         item->deferred_ms = item->deferred_ms ? item->deferred_ms : now_ms;
         esd_record_send(send, item->sequence, item->attempts + 1, o);
 
@@ -368,26 +381,9 @@ esd_outcome_defer(esd_send_t *send, const esd_outcome_t *o)
 static void
 esd_outcome_halve(esd_send_t *send, const esd_outcome_t *o)
 {
-    unsigned     i;
-    esd_item_t  *item;
-
     esd_health_answered(send->d, send->target);
     esd_batch_halve(send);
-
-    for (i = 0; i < send->nitems; i++) {
-        item = &send->items[i];
-        item->status = o->status;
-        item->first_ms = item->first_ms ? item->first_ms : send->sent_ms;
-        esd_record_send(send, item->sequence, item->attempts + 1, o);
-
-        if (item->acked) {
-            esd_ordering_done(send->d, send->lane, item);
-
-        } else {
-            esd_lane_retry(send->d, send->lane, item,
-                           esd_schedule_ms(send->d));
-        }
-    }
+    esd_outcome_repeat(send, o);
 }
 
 
@@ -411,8 +407,7 @@ esd_outcome_settle(esd_send_t *send, esd_outcome_t *o)
         item = &send->items[i];
         item->attempts++;
         item->deferred_ms = 0;
-        item->status = o->status;
-        item->first_ms = item->first_ms ? item->first_ms : send->sent_ms;
+        esd_outcome_answered(send, item, o);
         esd_record_send(send, item->sequence, item->attempts, o);
     }
 
