@@ -27,12 +27,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/interfaces.h"
 #include "registry/registry.h"
 
 #include "channel.h"
 #include "destination.h"
 #include "dispatcher.h"
-#include "interfaces.h"
 #include "log.h"
 #include "send.h"
 #include "target.h"
@@ -341,7 +341,7 @@ esd_socket_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
         return CURL_SOCKET_BAD;
     }
 
-    if (!esd_interfaces_refresh(&d->interfaces)) {
+    if (!es_interfaces_refresh(&d->interfaces)) {
         send->starved = true;
         esd_descriptors_lack(d, "a socket", errno);
         return CURL_SOCKET_BAD;

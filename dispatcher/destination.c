@@ -15,10 +15,10 @@
 #include <strings.h>
 
 #include "base/base.h"
+#include "registry/egress.h"
 
 #include "destination.h"
 #include "dispatcher.h"
-#include "egress.h"
 #include "send.h"
 #include "target.h"
 
@@ -78,8 +78,8 @@ esd_destination_read(esd_destination_t *destination, CURLU *url)
 static bool
 esd_destination_address(const esd_send_t *send, const struct sockaddr *addr)
 {
-    return esd_egress_address(&send->d->options.egress, &send->d->interfaces,
-                              send->target->conf, addr);
+    return es_egress_address(&send->d->options.egress, &send->d->interfaces,
+                             send->target->conf, addr);
 }
 
 
@@ -105,7 +105,7 @@ esd_destination_rules(const esd_send_t *send, const struct sockaddr *addr)
 {
     unsigned                  port;
     const es_endpoint_t      *endpoint;
-    const esd_egress_t       *egress;
+    const es_egress_t        *egress;
     const struct sockaddr    *literal;
     const esd_destination_t  *destination;
 
@@ -115,8 +115,8 @@ esd_destination_rules(const esd_send_t *send, const struct sockaddr *addr)
     port = send->proxied ? destination->port : esd_destination_port(addr);
 
     if (!destination->known
-        || (destination->plain && !esd_egress_http(egress, endpoint))
-        || !esd_egress_port(egress, endpoint, port))
+        || (destination->plain && !es_egress_http(egress, endpoint))
+        || !es_egress_port(egress, endpoint, port))
     {
         return false;
     }

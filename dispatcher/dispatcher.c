@@ -20,6 +20,7 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "base/interfaces.h"
 #include "delivery/delivery.h"
 #include "open/child.h"
 #include "store/wake.h"
@@ -30,7 +31,6 @@
 #include "control.h"
 #include "dispatcher.h"
 #include "host.h"
-#include "interfaces.h"
 #include "janitor.h"
 #include "loader.h"
 #include "log.h"
@@ -392,7 +392,7 @@ esd_dispatcher_start(esd_dispatcher_t *d)
 
     esd_dispatcher_files(d);
 
-    if (!esd_interfaces_refresh(&d->interfaces)) {
+    if (!es_interfaces_refresh(&d->interfaces)) {
         esd_log_line(ESD_LOG_ERROR, "cannot read the addresses of this host: "
                      "%s", strerror(errno));
         return ES_IO;
@@ -466,7 +466,7 @@ esd_dispatcher_stop(esd_dispatcher_t *d)
     esd_channels_done(d);
     esd_loop_done(d);
     esd_proxy_done(d);
-    esd_interfaces_done(&d->interfaces);
+    es_interfaces_done(&d->interfaces);
 
     if (d->wake_fd != -1) {
         (void) close(d->wake_fd);

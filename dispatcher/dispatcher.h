@@ -27,8 +27,6 @@
  *     send.c               one attempt: its libcurl handle and its slot
  *     channel.c            libcurl's sockets on the event loop
  *     destination.c        checks the destination at each connection
- *     egress.c             the rules for schemes, addresses and ports
- *     interfaces.c         the addresses of this host
  *     proxy.c              the proxy for all outgoing requests, if any
  *     token.c              requests OAuth access tokens
  *     batch.c              which events a request carries together
@@ -84,12 +82,12 @@
 #include <stdint.h>
 
 #include "base/base.h"
+#include "base/interfaces.h"
 #include "delivery/stall.h"
 #include "registry/registry.h"
 
 #include "channel.h"
 #include "host.h"
-#include "interfaces.h"
 #include "loader.h"
 #include "loop.h"
 #include "notifier.h"
@@ -110,7 +108,7 @@ struct esd_dispatcher {
     esd_loop_t             loop;
     esd_channels_t         channels;
     esd_proxy_t            proxy;
-    esd_interfaces_t       interfaces;
+    es_interfaces_t        interfaces;
     esd_recorder_t         recorder;
     esd_thread_t           janitor;
     esd_loader_t           loader;

@@ -16,9 +16,9 @@
 #include "base/base.h"
 #include "base/prefix.h"
 #include "delivery/verification.h"
+#include "registry/egress.h"
 #include "registry/values.h"
 
-#include "egress.h"
 #include "log.h"
 #include "options.h"
 #include "proxy.h"
@@ -273,7 +273,7 @@ esd_option_limit(esd_options_t *o, int option)
 static void
 esd_option_address(esd_options_t *o)
 {
-    if (o->egress.naddresses == ESD_EGRESS_MAX) {
+    if (o->egress.naddresses == ES_EGRESS_MAX) {
         esd_usage("too many of --allow-address at \"%s\"", optarg);
     }
 
@@ -288,7 +288,7 @@ esd_option_address(esd_options_t *o)
 static void
 esd_option_port(esd_options_t *o)
 {
-    if (o->egress.nports == ESD_EGRESS_MAX) {
+    if (o->egress.nports == ES_EGRESS_MAX) {
         esd_usage("too many of --allow-port at \"%s\"", optarg);
     }
 
@@ -319,7 +319,7 @@ esd_option_egress(esd_options_t *o, int option)
         return true;
 
     case ESD_OPT_NAT64:
-        if (!esd_egress_nat64(&o->egress, optarg)) {
+        if (!es_egress_nat64(&o->egress, optarg)) {
             esd_usage("--nat64 must be an IPv6 prefix of 32, 40, 48, 56, 64 "
                       "or 96 bits, at most 62 of them, not \"%s\"", optarg);
         }
@@ -433,7 +433,7 @@ esd_options_parse(int argc, char **argv, esd_options_t *o)
     int  option;
 
     memset(o, 0, sizeof(esd_options_t));
-    esd_egress_init(&o->egress);
+    es_egress_init(&o->egress);
     o->tls_dir = ESD_TLS_DIR;
     o->max_connections = ESD_CONNECTIONS;
     o->max_per_host = ESD_PER_HOST;

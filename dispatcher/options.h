@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "egress.h"
+#include "registry/egress.h"
 
 /* The endpoints that must agree to be sent events. */
 typedef enum {
@@ -27,7 +27,7 @@ typedef struct {
     const char   *pid_file;
     const char   *proxy;           /* URL, or NULL: none */
     const char   *proxy_auth_file;
-    esd_egress_t  egress;
+    es_egress_t   egress;
     esd_verify_t  verify;
     const char   *webhook_origin;  /* this sender, as handshakes name it */
     unsigned      max_connections;

@@ -12,15 +12,14 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/interfaces.h"
 #include "base/prefix.h"
 
-#include "interfaces.h"
-
-#define ESD_INTERFACES_US  30000000
+#define ES_INTERFACES_US  30000000
 
 
 static bool
-esd_interface_address(const struct sockaddr *addr, es_prefix_t *prefix)
+es_interface_address(const struct sockaddr *addr, es_prefix_t *prefix)
 {
     const struct sockaddr_in   *in;
     const struct sockaddr_in6  *in6;
@@ -52,7 +51,7 @@ esd_interface_address(const struct sockaddr *addr, es_prefix_t *prefix)
 
 
 bool
-esd_interfaces_refresh(esd_interfaces_t *interfaces)
+es_interfaces_refresh(es_interfaces_t *interfaces)
 {
     size_t           n;
     int64_t          now_us;
@@ -62,7 +61,7 @@ esd_interfaces_refresh(esd_interfaces_t *interfaces)
     now_us = es_clock_mono_us();
 
     if (interfaces->read_us != 0
-        && now_us - interfaces->read_us < ESD_INTERFACES_US)
+        && now_us - interfaces->read_us < ES_INTERFACES_US)
     {
         return true;
     }
@@ -86,7 +85,7 @@ esd_interfaces_refresh(esd_interfaces_t *interfaces)
     n = 0;
 
     for (one = all; one != NULL; one = one->ifa_next) {
-        n += esd_interface_address(one->ifa_addr, &list[n]);
+        n += es_interface_address(one->ifa_addr, &list[n]);
     }
 
     freeifaddrs(all);
@@ -101,7 +100,7 @@ esd_interfaces_refresh(esd_interfaces_t *interfaces)
 
 
 void
-esd_interfaces_done(esd_interfaces_t *interfaces)
+es_interfaces_done(es_interfaces_t *interfaces)
 {
     free(interfaces->list);
 }

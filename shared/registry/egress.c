@@ -13,20 +13,19 @@
 #include <sys/socket.h>
 
 #include "base/base.h"
+#include "base/interfaces.h"
 #include "base/prefix.h"
+#include "registry/egress.h"
 #include "registry/registry.h"
 
-#include "egress.h"
-#include "interfaces.h"
-
-#define ESD_PORT_HTTP    80
-#define ESD_PORT_HTTPS   443
-#define ESD_PORT_FREE    1024      /* no service of the system is below */
+#define ES_PORT_HTTP    80
+#define ES_PORT_HTTPS   443
+#define ES_PORT_FREE    1024      /* no service of the system is below */
 
 /* Addresses that are not public: IANA's special-purpose registries, multicast,
    reserved ones, and a public address that a cloud provider uses internally. */
 
-static const es_prefix_t  esd_forbidden_v4[] = {
+static const es_prefix_t  es_forbidden_v4[] = {
     { AF_INET, { 0 }, 8 },                     /* this network */
     { AF_INET, { 10 }, 8 },                    /* private */
     { AF_INET, { 100, 64 }, 10 },              /* carrier-grade NAT */
@@ -49,9 +48,9 @@ static const es_prefix_t  esd_forbidden_v4[] = {
    multicast and v4-compatible addresses.  These parts of it are not public
    either. */
 
-static const es_prefix_t  esd_global_v6 = { AF_INET6, { 0x20 }, 3 };
+static const es_prefix_t  es_global_v6 = { AF_INET6, { 0x20 }, 3 };
 
-static const es_prefix_t  esd_forbidden_v6[] = {
+static const es_prefix_t  es_forbidden_v6[] = {
     { AF_INET6, { 0x20, 0x01, 0x00 }, 23 },    /* Teredo, ORCHID ... */
     { AF_INET6, { 0x20, 0x01, 0x0d, 0xb8 }, 32 },    /* documentation */
     { AF_INET6, { 0x20, 0x02 }, 16 },          /* 6to4 */
@@ -60,24 +59,24 @@ static const es_prefix_t  esd_forbidden_v6[] = {
 
 /* The prefixes of NAT64 that are reserved (RFC 6052, RFC 8215). */
 
-static const char  *const  esd_reserved_nat64[] = {
+static const char  *const  es_reserved_nat64[] = {
     "64:ff9b::/96", "64:ff9b:1::/48"
 };
 
-static const uint8_t  esd_mapped_v4[12] = {
+static const uint8_t  es_mapped_v4[12] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff
 };
 
 
 void
-esd_egress_init(esd_egress_t *egress)
+es_egress_init(es_egress_t *egress)
 {
     size_t  i;
 
-    memset(egress, 0, sizeof(esd_egress_t));
+    memset(egress, 0, sizeof(es_egress_t));
 
-    for (i = 0; i < sizeof(esd_reserved_nat64) / sizeof(char *); i++) {
-        (void) esd_egress_nat64(egress, esd_reserved_nat64[i]);
+    for (i = 0; i < sizeof(es_reserved_nat64) / sizeof(char *); i++) {
+        (void) es_egress_nat64(egress, es_reserved_nat64[i]);
     }
 }
 
@@ -86,12 +85,12 @@ esd_egress_init(esd_egress_t *egress)
    address are zero. */
 
 bool
-esd_egress_nat64(esd_egress_t *egress, const char *text)
+es_egress_nat64(es_egress_t *egress, const char *text)
 {
     unsigned      i;
     es_prefix_t  *prefix;
 
-    if (egress->nnat64 == ESD_EGRESS_MAX) {
+    if (egress->nnat64 == ES_EGRESS_MAX) {
         return false;
     }
 
@@ -120,7 +119,7 @@ esd_egress_nat64(esd_egress_t *egress, const char *text)
 
 
 bool
-esd_egress_http(const esd_egress_t *egress, const es_endpoint_t *endpoint)
+es_egress_http(const es_egress_t *egress, const es_endpoint_t *endpoint)
 {
     return egress->http
            && (endpoint->exceptions.http || endpoint->partner->exceptions.http);
@@ -128,7 +127,7 @@ esd_egress_http(const esd_egress_t *egress, const es_endpoint_t *endpoint)
 
 
 static bool
-esd_ports_hold(const uint16_t *list, size_t n, unsigned port)
+es_ports_hold(const uint16_t *list, size_t n, unsigned port)
 {
     size_t  i;
 
@@ -143,7 +142,7 @@ esd_ports_hold(const uint16_t *list, size_t n, unsigned port)
 
 
 bool
-esd_egress_port(const esd_egress_t *egress, const es_endpoint_t *endpoint,
+es_egress_port(const es_egress_t *egress, const es_endpoint_t *endpoint,
     unsigned port)
 {
     const es_exceptions_t  *own, *partner;
@@ -151,17 +150,17 @@ esd_egress_port(const esd_egress_t *egress, const es_endpoint_t *endpoint,
     own = &endpoint->exceptions;
     partner = &endpoint->partner->exceptions;
 
-    return port == ESD_PORT_HTTPS
-           || port >= ESD_PORT_FREE
-           || (port == ESD_PORT_HTTP && esd_egress_http(egress, endpoint))
-           || (esd_ports_hold(egress->ports, egress->nports, port)
-               && (esd_ports_hold(own->ports, own->nports, port)
-                   || esd_ports_hold(partner->ports, partner->nports, port)));
+    return port == ES_PORT_HTTPS
+           || port >= ES_PORT_FREE
+           || (port == ES_PORT_HTTP && es_egress_http(egress, endpoint))
+           || (es_ports_hold(egress->ports, egress->nports, port)
+               && (es_ports_hold(own->ports, own->nports, port)
+                   || es_ports_hold(partner->ports, partner->nports, port)));
 }
 
 
 static bool
-esd_egress_excepted(const esd_egress_t *egress, const es_endpoint_t *endpoint,
+es_egress_excepted(const es_egress_t *egress, const es_endpoint_t *endpoint,
     int family, const uint8_t *bytes)
 {
     const es_exceptions_t  *own, *partner;
@@ -180,7 +179,7 @@ esd_egress_excepted(const esd_egress_t *egress, const es_endpoint_t *endpoint,
 /* The longest prefix of NAT64 that the address begins with; NULL: none. */
 
 static const es_prefix_t *
-esd_egress_nat64_of(const esd_egress_t *egress, const uint8_t *bytes)
+es_egress_nat64_of(const es_egress_t *egress, const uint8_t *bytes)
 {
     unsigned            i;
     const es_prefix_t  *best, *prefix;
@@ -205,7 +204,7 @@ esd_egress_nat64_of(const esd_egress_t *egress, const uint8_t *bytes)
    are not, so that a translator may read another address than this one. */
 
 static bool
-esd_nat64_inner(const es_prefix_t *prefix, const uint8_t *bytes,
+es_nat64_inner(const es_prefix_t *prefix, const uint8_t *bytes,
     uint8_t inner[4])
 {
     unsigned  i, at;
@@ -232,26 +231,26 @@ esd_nat64_inner(const es_prefix_t *prefix, const uint8_t *bytes,
 
 
 static bool
-esd_address_public(int family, const uint8_t *bytes)
+es_address_public(int family, const uint8_t *bytes)
 {
     if (family == AF_INET) {
-        return !es_prefixes_hold(esd_forbidden_v4,
-                                 sizeof(esd_forbidden_v4)
+        return !es_prefixes_hold(es_forbidden_v4,
+                                 sizeof(es_forbidden_v4)
                                  / sizeof(es_prefix_t),
                                  family, bytes);
     }
 
-    return es_prefix_holds(&esd_global_v6, family, bytes)
-           && !es_prefixes_hold(esd_forbidden_v6,
-                                sizeof(esd_forbidden_v6)
+    return es_prefix_holds(&es_global_v6, family, bytes)
+           && !es_prefixes_hold(es_forbidden_v6,
+                                sizeof(es_forbidden_v6)
                                 / sizeof(es_prefix_t),
                                 family, bytes);
 }
 
 
 bool
-esd_egress_address(const esd_egress_t *egress,
-    const esd_interfaces_t *interfaces, const es_endpoint_t *endpoint,
+es_egress_address(const es_egress_t *egress,
+    const es_interfaces_t *interfaces, const es_endpoint_t *endpoint,
     const struct sockaddr *addr)
 {
     int                         family;
@@ -270,18 +269,18 @@ esd_egress_address(const esd_egress_t *egress,
     } else if (family == AF_INET6) {
         in6 = (const struct sockaddr_in6 *) (const void *) addr;
         bytes = (const uint8_t *) &in6->sin6_addr;
-        nat64 = esd_egress_nat64_of(egress, bytes);
+        nat64 = es_egress_nat64_of(egress, bytes);
 
         /* An address that is sent to over IPv4 is checked as that address:
            ::ffff:a.b.c.d by this host, one of NAT64 by a translator. */
 
-        if (memcmp(bytes, esd_mapped_v4, sizeof(esd_mapped_v4)) == 0) {
+        if (memcmp(bytes, es_mapped_v4, sizeof(es_mapped_v4)) == 0) {
             family = AF_INET;
-            bytes += sizeof(esd_mapped_v4);
+            bytes += sizeof(es_mapped_v4);
 
         } else if (nat64 != NULL) {
             if (es_prefixes_hold(interfaces->list, interfaces->n, family, bytes)
-                || !esd_nat64_inner(nat64, bytes, inner))
+                || !es_nat64_inner(nat64, bytes, inner))
             {
                 return false;
             }
@@ -294,8 +293,8 @@ esd_egress_address(const esd_egress_t *egress,
         return false;
     }
 
-    return esd_egress_excepted(egress, endpoint, family, bytes)
-           || (esd_address_public(family, bytes)
+    return es_egress_excepted(egress, endpoint, family, bytes)
+           || (es_address_public(family, bytes)
                && !es_prefixes_hold(interfaces->list, interfaces->n, family,
                                     bytes));
 }

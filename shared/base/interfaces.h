@@ -7,8 +7,8 @@
  * services that a firewall hides from outside.
  */
 
-#ifndef ESD_INTERFACES_H
-#define ESD_INTERFACES_H
+#ifndef ES_INTERFACES_H
+#define ES_INTERFACES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,12 +20,12 @@ typedef struct {
     es_prefix_t  *list;
     size_t        n;
     int64_t       read_us;     /* monotonic; 0: never */
-} esd_interfaces_t;
+} es_interfaces_t;
 
 /* Reads the addresses again if the last time was 30 s ago or more.  False with
    errno: they cannot be read, so no address may be allowed. */
-bool esd_interfaces_refresh(esd_interfaces_t *interfaces);
+bool es_interfaces_refresh(es_interfaces_t *interfaces);
 
-void esd_interfaces_done(esd_interfaces_t *interfaces);
+void es_interfaces_done(es_interfaces_t *interfaces);
 
-#endif /* ESD_INTERFACES_H */
+#endif /* ES_INTERFACES_H */

@@ -11,47 +11,46 @@
  * does not open that network to every partner.
  */
 
-#ifndef ESD_EGRESS_H
-#define ESD_EGRESS_H
+#ifndef ES_EGRESS_H
+#define ES_EGRESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "base/interfaces.h"
 #include "base/prefix.h"
 #include "registry/registry.h"
 
-#include "interfaces.h"
-
-#define ESD_EGRESS_MAX  64     /* of each option */
+#define ES_EGRESS_MAX  64     /* of each option */
 
 /* What the options allow, and the prefixes of NAT64. */
 typedef struct {
     bool         http;
     unsigned     naddresses;
-    es_prefix_t  addresses[ESD_EGRESS_MAX];
+    es_prefix_t  addresses[ES_EGRESS_MAX];
     unsigned     nports;
-    uint16_t     ports[ESD_EGRESS_MAX];
+    uint16_t     ports[ES_EGRESS_MAX];
     unsigned     nnat64;
-    es_prefix_t  nat64[ESD_EGRESS_MAX];
-} esd_egress_t;
+    es_prefix_t  nat64[ES_EGRESS_MAX];
+} es_egress_t;
 
 /* Begins with the prefixes of NAT64 that are reserved for it. */
-void esd_egress_init(esd_egress_t *egress);
+void es_egress_init(es_egress_t *egress);
 
 /* Adds a prefix of NAT64.  False: it is none of RFC 6052, 2.2, or there are too
    many. */
-bool esd_egress_nat64(esd_egress_t *egress, const char *text);
+bool es_egress_nat64(es_egress_t *egress, const char *text);
 
 /* True: requests for the endpoint may use plain http. */
-bool esd_egress_http(const esd_egress_t *egress, const es_endpoint_t *endpoint);
+bool es_egress_http(const es_egress_t *egress, const es_endpoint_t *endpoint);
 
-bool esd_egress_port(const esd_egress_t *egress, const es_endpoint_t *endpoint,
+bool es_egress_port(const es_egress_t *egress, const es_endpoint_t *endpoint,
     unsigned port);
 
 /* The port is not checked. */
-bool esd_egress_address(const esd_egress_t *egress,
-    const esd_interfaces_t *interfaces, const es_endpoint_t *endpoint,
+bool es_egress_address(const es_egress_t *egress,
+    const es_interfaces_t *interfaces, const es_endpoint_t *endpoint,
     const struct sockaddr *addr);
 
-#endif /* ESD_EGRESS_H */
+#endif /* ES_EGRESS_H */
