@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Composes the requests of "verify-integration": event, signature, header
+ * fields.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "integration.h"
+#include "keys/signature.h"
+
+#define INTEGRATION_SKEW_S     600     /* twice what receivers tolerate */
+#define INTEGRATION_LARGE      (200 * 1024)
+
+
+/* Has the form of a test event of the dispatcher, which belongs to no feed and
+   therefore has no sequence. */
+
+static es_rc_t
+ctl_integration_event(es_buf_t *buf, const ctl_check_t *check,
+    const char *id, unsigned number)
+{
+    char     at[ES_TIME_LEN];
+    size_t   i;
+    es_rc_t  rc;
+
+    es_time_print(es_clock_ms(), at);
+
+    rc = es_buf_printf(buf, "{\"specversion\":\"1.0\",\"id\":\"%s", id);
+
+    if (rc == ES_OK && number > 0) {
+        rc = es_buf_printf(buf, "-%u", number);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_buf_printf(buf, "\",\"source\":\"/eventsync\",\"type\":"
+                           "\"eventsync.%s\",\"time\":\"%.*s\"%s",
+                           check->body == CTL_BODY_CHALLENGE ? "challenge"
+                           : check->body == CTL_BODY_UNKNOWN_TYPE
+                             ? "test.unknown" : "test",
+                           (int) sizeof(at), at,
+                           check->body == CTL_BODY_EXTENSIONS
+                           ? ",\"testnote\":\"not known\",\"testcount\":1"
+                           : "");
+    }
+
+    if (rc == ES_OK && check->body != CTL_BODY_THIN) {
+        rc = es_buf_printf(buf, ",\"datacontenttype\":\"application/json\","
+                           "\"data\":{\"check\":\"%s\"", check->name);
+    }
+
+    if (rc == ES_OK && check->body == CTL_BODY_CHALLENGE) {
+        rc = es_buf_printf(buf, ",\"challenge\":\"%s\"",
+                           id + sizeof("test-") - 1);
+    }
+
+    if (rc == ES_OK && check->body == CTL_BODY_LARGE) {
+        rc = es_buf_printf(buf, ",\"filler\":\"");
+
+        for (i = 0; rc == ES_OK && i < INTEGRATION_LARGE / 16; i++) {
+            rc = es_buf_str(buf, es_lit("0123456789abcdef"));
+        }
+
+        if (rc == ES_OK) {
+            rc = es_buf_printf(buf, "\"");
+        }
+    }
+
+    if (rc == ES_OK) {
+        rc = es_buf_printf(buf, check->body == CTL_BODY_THIN ? "}" : "}}");
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+ctl_integration_body(ctl_integration_t *in, const ctl_check_t *check,
+    ctl_trial_t *trial)
+{
+    es_rc_t  rc;
+
+    (void) snprintf(trial->id, sizeof(trial->id), "test-");
+
+    rc = es_random_base32(trial->id + 5, INTEGRATION_ID_RANDOM);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    trial->id[5 + INTEGRATION_ID_RANDOM] = '\0';
+
+    if (check->body == CTL_BODY_AGAIN) {
+        memcpy(trial->id, in->first, sizeof(trial->id));
+
+    } else if (in->first[0] == '\0') {
+        memcpy(in->first, trial->id, sizeof(trial->id));
+    }
+
+    if (check->body != CTL_BODY_BATCH) {
+        return ctl_integration_event(&trial->body, check, trial->id, 0);
+    }
+
+    rc = es_buf_printf(&trial->body, "[");
+
+    if (rc == ES_OK) {
+        rc = ctl_integration_event(&trial->body, check, trial->id, 1);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_buf_printf(&trial->body, ",");
+    }
+
+    if (rc == ES_OK) {
+        rc = ctl_integration_event(&trial->body, check, trial->id, 2);
+    }
+
+    return rc == ES_OK ? es_buf_printf(&trial->body, "]") : rc;
+}
+
+
+static es_rc_t
+ctl_integration_sign(ctl_integration_t *in, const ctl_check_t *check,
+    ctl_trial_t *trial)
+{
+    char      wrong[ES_SIGNATURE_MAX], right[ES_SIGNATURE_MAX];
+    es_rc_t   rc;
+    es_str_t  body;
+
+    trial->timestamp_s = es_clock_ms() / 1000;
+
+    if (check->how == CTL_SIGNED_OLD) {
+        trial->timestamp_s -= INTEGRATION_SKEW_S;
+
+    } else if (check->how == CTL_SIGNED_FUTURE) {
+        trial->timestamp_s += INTEGRATION_SKEW_S;
+    }
+
+    body.data = trial->body.data;
+    body.len = trial->body.len;
+
+    rc = es_sign(in->signer, es_str(trial->id), trial->timestamp_s, &body, 1,
+                 right);
+
+    if (rc == ES_OK) {
+        rc = es_sign(in->other, es_str(trial->id), trial->timestamp_s, &body,
+                     1, wrong);
+    }
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (check->how == CTL_SIGNED_SEVERAL) {
+        (void) snprintf(trial->signature, sizeof(trial->signature), "%s %s",
+                        wrong, right);
+    } else {
+        (void) snprintf(trial->signature, sizeof(trial->signature), "%s",
+                        check->how == CTL_SIGNED_BY_OTHER ? wrong : right);
+    }
+
+    /* The changed body is still JSON and an event. */
+
+    if (check->how == CTL_SIGNED_TAMPERED) {
+        trial->body.data[trial->body.len - 4] ^= 1;
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+ctl_integration_field(ctl_trial_t *trial, const char *name, es_str_t value)
+{
+    char               *line;
+    struct curl_slist  *longer;
+
+    if (asprintf(&line, "%s%.*s", name, (int) value.len, value.data) < 0) {
+        return ES_NOMEM;
+    }
+
+    longer = curl_slist_append(trial->fields, line);
+    free(line);
+
+    if (longer == NULL) {
+        return ES_NOMEM;
+    }
+
+    trial->fields = longer;
+
+    return ES_OK;
+}
+
+
+/* Adds the endpoint's own header fields, each of which begins with CR LF. */
+
+static es_rc_t
+ctl_integration_own(ctl_trial_t *trial, es_str_t headers)
+{
+    es_rc_t      rc;
+    es_str_t     line;
+    const char  *end;
+
+    for (rc = ES_OK; rc == ES_OK && headers.len > 2;
+         headers.data += 2 + line.len, headers.len -= 2 + line.len)
+    {
+        line.data = headers.data + 2;
+        end = memchr(line.data, '\r', headers.len - 2);
+        line.len = end ? (size_t) (end - line.data) : headers.len - 2;
+
+        rc = ctl_integration_field(trial, "", line);
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+ctl_integration_fields(const ctl_integration_t *in, const ctl_check_t *check,
+    ctl_trial_t *trial)
+{
+    char     timestamp[24];
+    es_rc_t  rc;
+
+    (void) snprintf(timestamp, sizeof(timestamp), "%" PRId64,
+                    trial->timestamp_s);
+
+    rc = ctl_integration_field(trial, "Content-Type: application/",
+                               !in->cloudevents ? es_lit("json")
+                               : check->body == CTL_BODY_BATCH
+                               ? es_lit("cloudevents-batch+json")
+                               : es_lit("cloudevents+json"));
+
+    if (rc == ES_OK) {
+        rc = ctl_integration_field(trial, "webhook-id: ", es_str(trial->id));
+    }
+
+    if (rc == ES_OK) {
+        rc = ctl_integration_field(trial, "webhook-timestamp: ",
+                                   es_str(timestamp));
+    }
+
+    if (rc == ES_OK && check->how != CTL_SIGNED_NOT) {
+        rc = ctl_integration_field(trial, "webhook-signature: ",
+                                   es_str(trial->signature));
+    }
+
+    if (rc == ES_OK) {
+        rc = ctl_integration_field(trial, "Expect:", es_lit(""));
+    }
+
+    return rc == ES_OK ? ctl_integration_own(trial, in->headers) : rc;
+}
+
+
+es_rc_t
+ctl_integration_compose(ctl_integration_t *in, const ctl_check_t *check,
+    ctl_trial_t *trial)
+{
+    es_rc_t  rc;
+
+    rc = ctl_integration_body(in, check, trial);
+
+    if (rc == ES_OK) {
+        rc = ctl_integration_sign(in, check, trial);
+    }
+
+    return rc == ES_OK ? ctl_integration_fields(in, check, trial) : rc;
+}
