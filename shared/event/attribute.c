@@ -35,10 +35,6 @@ static const uint32_t  es_extension_chars[4] = {
     0x00000000, 0x03ff0000, 0x00000000, 0x07fffffe
 };
 
-static const uint32_t  es_base64_chars[4] = {
-    0x00000000, 0x03ff8800, 0x07fffffe, 0x07fffffe
-};
-
 static const es_str_t  es_attr_names[ES_ATTRS] = {
     [ES_ATTR_SPECVERSION] = { "specversion", 11 },
     [ES_ATTR_ID] = { "id", 2 },
@@ -628,47 +624,4 @@ es_media_utf8(es_str_t content_type)
     }
 
     return true;
-}
-
-
-/*
- * RFC 4648 section 4, with padding.  EVP_DecodeBlock() would not do: it skips
- * white space, and ignores the bits that the padding leaves over.  They must be
- * zero here, because some decoders reject others.
- */
-
-bool
-es_base64_ok(es_str_t text)
-{
-    int          value;
-    size_t       pad;
-    const char  *at;
-
-    static const char  alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    if (text.len % 4 != 0) {
-        return false;
-    }
-
-    if (text.len == 0) {
-        return true;
-    }
-
-    for (pad = 0; pad < 2 && text.data[text.len - 1] == '='; pad++) {
-        text.len--;
-    }
-
-    if (es_span(es_base64_chars, text) != text.len) {
-        return false;
-    }
-
-    if (pad == 0) {
-        return true;
-    }
-
-    at = memchr(alphabet, text.data[text.len - 1], 64);
-    value = (int) (at - alphabet);
-
-    return (value & (pad == 1 ? 3 : 15)) == 0;
 }

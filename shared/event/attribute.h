@@ -62,6 +62,4 @@ es_media_t es_media(es_str_t content_type);
  */
 bool es_media_utf8(es_str_t content_type);
 
-bool es_base64_ok(es_str_t text);
-
 #endif /* ES_ATTRIBUTE_H */

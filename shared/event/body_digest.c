@@ -8,7 +8,7 @@
 #include <openssl/evp.h>
 
 #include "base/base.h"
-#include "event/attribute.h"
+#include "base/base64.h"
 #include "event/body_digest.h"
 
 #define ES_BODY_DIGEST_TEXT  88    /* 64 bytes in base64 */
@@ -106,22 +106,15 @@ es_dict_next(es_str_t *text, es_str_t *key, es_str_t *base64)
 static bool
 es_body_digest_decode(es_str_t base64, es_body_digest_t *digest)
 {
-    int            n, pad;
-    size_t         size;
+    size_t         size, len;
     unsigned char  bytes[ES_BODY_DIGEST_TEXT];
 
     size = digest->sha512 ? 64 : 32;
 
-    if (base64.len != (size + 2) / 3 * 4 || !es_base64_ok(base64)) {
-        return false;
-    }
-
-    n = EVP_DecodeBlock(bytes, (const unsigned char *) base64.data,
-                        (int) base64.len);
-    pad = (base64.data[base64.len - 1] == '=')
-          + (base64.data[base64.len - 2] == '=');
-
-    if (n - pad != (int) size) {
+    if (base64.len != (size + 2) / 3 * 4
+        || es_base64_decode(base64, bytes, &len) != ES_OK
+        || len != size)
+    {
         return false;
     }
 

@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 
 #include "base/base.h"
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "event/attribute.h"

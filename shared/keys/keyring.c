@@ -10,8 +10,8 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/base64.h"
 #include "base/random.h"
-#include "event/attribute.h"
 #include "keys/keyfile.h"
 #include "keys/keyring.h"
 
@@ -67,32 +67,6 @@ es_keyring_name(es_keyring_key_t *key)
 }
 
 
-/* Decodes strict base64 into `out`, which has room for three bytes for each
-   four characters.  ES_INVALID. */
-
-static es_rc_t
-es_base64_bytes(es_str_t text, unsigned char *out, size_t *len)
-{
-    int     n;
-    size_t  pad;
-
-    if (text.len == 0 || text.len > INT32_MAX || !es_base64_ok(text)) {
-        return ES_INVALID;
-    }
-
-    for (pad = 0; pad < 2 && text.data[text.len - 1 - pad] == '='; pad++) {
-        /* void */
-    }
-
-    n = EVP_DecodeBlock(out, (const unsigned char *) text.data,
-                        (int) text.len);
-
-    *len = n < 0 ? 0 : (size_t) n - pad;
-
-    return n < 0 ? ES_INVALID : ES_OK;
-}
-
-
 static es_rc_t
 es_keyring_line(es_keyring_t *ring, es_str_t line)
 {
@@ -119,7 +93,7 @@ es_keyring_line(es_keyring_t *ring, es_str_t line)
         return ES_FULL;
     }
 
-    rc = es_base64_bytes(line, bytes, &len);
+    rc = es_base64_decode(line, bytes, &len);
 
     if (rc == ES_OK && len == ES_KEY_BYTES) {
         key = &ring->keys[ring->n++];
@@ -506,9 +480,9 @@ es_unseal(const es_keyring_t *ring, es_str_t bound, es_str_t sealed,
         return ES_NOMEM;
     }
 
-    rc = es_base64_bytes(e.nonce, nonce, &nonce_len) == ES_OK
-         && es_base64_bytes(e.text, text, &len) == ES_OK
-         && es_base64_bytes(e.tag, tag, &tag_len) == ES_OK
+    rc = es_base64_decode(e.nonce, nonce, &nonce_len) == ES_OK
+         && es_base64_decode(e.text, text, &len) == ES_OK
+         && es_base64_decode(e.tag, tag, &tag_len) == ES_OK
          && nonce_len == ES_NONCE_BYTES && tag_len == ES_TAG_BYTES
          ? es_gcm_decrypt(key, bound, &e, nonce, tag, text, len)
          : ES_CORRUPT;

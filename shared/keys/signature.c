@@ -13,9 +13,9 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/base64.h"
 #include "base/random.h"
 #include "base/reason.h"
-#include "event/attribute.h"
 #include "keys/signature.h"
 
 #define ES_HMAC_LEN         32
@@ -40,28 +40,8 @@ struct es_signer {
 static es_rc_t
 es_secret_decode(es_str_t text, unsigned char *out, size_t *len)
 {
-    int     n;
-    size_t  pad;
-
-    if (text.len == 0 || text.len > (ES_SECRET_BYTES_MAX + 2) / 3 * 4
-        || !es_base64_ok(text))
-    {
-        return ES_INVALID;
-    }
-
-    for (pad = 0; pad < 2 && text.data[text.len - 1 - pad] == '='; pad++) {
-        /* void */
-    }
-
-    n = EVP_DecodeBlock(out, (const unsigned char *) text.data,
-                        (int) text.len);
-    if (n < 0) {
-        return ES_INVALID;
-    }
-
-    *len = (size_t) n - pad;
-
-    return ES_OK;
+    return text.len <= (ES_SECRET_BYTES_MAX + 2) / 3 * 4
+           ? es_base64_decode(text, out, len) : ES_INVALID;
 }
 
 

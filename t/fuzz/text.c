@@ -3,6 +3,7 @@
 /* Texts of one value: durations, patterns, URLs, secrets, encrypted secrets,
    media types, attributes; and fields of signatures. */
 
+#include "base/base64.h"
 #include "base/json.h"
 #include "event/attribute.h"
 #include "fuzz.h"
@@ -56,6 +57,23 @@ signature(es_str_t text)
 
 
 static void
+base64(es_str_t text)
+{
+    char    *out;
+    size_t   len;
+
+    out = malloc(text.len / 4 * 3 + 1);
+    must(out != NULL);
+
+    if (es_base64_decode(text, out, &len) == ES_OK) {
+        must(es_base64_ok(text) && len <= text.len / 4 * 3);
+    }
+
+    free(out);
+}
+
+
+static void
 attribute(es_str_t text)
 {
     int          kind;
@@ -74,7 +92,6 @@ attribute(es_str_t text)
     (void) es_extension_fault(text);
     (void) es_literal_fault(text);
     (void) es_media(text);
-    (void) es_base64_ok(text);
 }
 
 
@@ -111,6 +128,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void) es_url_fault(text);
     secret(text);
     signature(text);
+    base64(text);
 
     if (es_utf8_ok(text)) {
         attribute(text);
