@@ -17,6 +17,7 @@
 #include "ngx_http_eventsync_args.h"
 #include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_backfill.h"
+#include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_position.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_route.h"
@@ -29,13 +30,6 @@
 #include "log/feed.h"
 #include "read/range.h"
 #include "store/txn.h"
-
-
-/*
- * ms that a slowed stream may be silent: proxies cut one that is silent for
- * longer than their read timeout, which is 30 seconds or more
- */
-#define NGX_HTTP_EVENTSYNC_BACKFILL_SILENCE  5000
 
 
 static ngx_int_t ngx_http_eventsync_backfill_start(
@@ -260,6 +254,7 @@ ngx_http_eventsync_backfill_prepare(ngx_http_eventsync_ctx_t *ctx)
     t->fill = ngx_http_eventsync_slice;
     t->charge = ngx_http_eventsync_backfill_charge;
     t->searches = (ctx->args->filter != NULL);
+    bf->said = ngx_current_msec;
 
     /* the store has the digest of all events; a filter needs its own */
 
@@ -351,6 +346,7 @@ ngx_http_eventsync_backfill_charge(ngx_http_eventsync_transfer_t *t)
     }
 
     if (!bf->failed
+        && !bf->told
         && !ngx_http_eventsync_slice_drained(ctx)
         && ngx_http_eventsync_limit_bytes(ctx, b->last - b->pos,
                                           &delay)
@@ -365,6 +361,8 @@ ngx_http_eventsync_backfill_charge(ngx_http_eventsync_transfer_t *t)
 
     bf->slowed = 0;
     bf->begun = 0;
+    bf->told = 0;
+    bf->said = ngx_current_msec;
     bf->sent = bf->position.sequence;
     bf->sent_offset = bf->offset;
 
@@ -388,15 +386,10 @@ ngx_http_eventsync_backfill_wait(ngx_http_eventsync_transfer_t *t,
     bf = t->ctx->backfill;
     wev = t->ctx->request->connection->write;
 
-    if (!bf->slowed) {
-        bf->slowed = 1;
-        bf->since = ngx_current_msec;
-    }
+    bf->slowed = 1;
 
-    if ((ngx_msec_int_t) (ngx_current_msec - bf->since
-                          - NGX_HTTP_EVENTSYNC_BACKFILL_SILENCE)
-        >= 0)
-    {
+    if (ngx_http_eventsync_backfill_silent(t->ctx) <= 0) {
+
         if (t->buf->last - t->buf->pos == 1) {
             return NGX_OK;
         }
@@ -405,8 +398,11 @@ ngx_http_eventsync_backfill_wait(ngx_http_eventsync_transfer_t *t,
             return NGX_ERROR;
         }
 
-        bf->since = ngx_current_msec;
+        bf->said = ngx_current_msec;
     }
+
+    delay = ngx_min(delay,
+                    (ngx_msec_t) ngx_http_eventsync_backfill_silent(t->ctx));
 
     wev->delayed = 1;
     ngx_add_timer(wev, delay);
@@ -416,8 +412,22 @@ ngx_http_eventsync_backfill_wait(ngx_http_eventsync_transfer_t *t,
 
 
 /*
+ * ms for which the stream may still be silent: a proxy cuts one that is silent
+ * for longer than its read timeout
+ */
+
+ngx_msec_int_t
+ngx_http_eventsync_backfill_silent(ngx_http_eventsync_ctx_t *ctx)
+{
+    return (ngx_msec_int_t) (ctx->backfill->said
+                             + ctx->conf->backfill_heartbeat
+                             - ngx_current_msec);
+}
+
+
+/*
  * Sends the next byte of the slice although the quota is used up. It is not
- * charged: a stream gets 17280 of them in a day.
+ * charged.
  */
 
 static ngx_int_t

@@ -42,7 +42,7 @@ struct ngx_http_eventsync_backfill_s {
     uint8_t                           chain[ES_CHAIN_LEN];
     EVP_MD_CTX                       *digest;     /* with a filter */
 
-    ngx_msec_t                        since;      /* of the silence */
+    ngx_msec_t                        said;       /* when bytes were sent */
     ngx_buf_t                         sign;       /* of life: one byte */
     u_char                            byte;
 
@@ -51,12 +51,15 @@ struct ngx_http_eventsync_backfill_s {
                                                      quota */
     unsigned                          begun:1;    /* its first bytes are
                                                      sent */
+    unsigned                          told:1;     /* it is a position */
     unsigned                          failed:1;   /* the last one is an
                                                      error */
 };
 
 
 ngx_int_t ngx_http_eventsync_slice(ngx_http_eventsync_transfer_t *t);
+ngx_msec_int_t ngx_http_eventsync_backfill_silent(
+    ngx_http_eventsync_ctx_t *ctx);
 ngx_uint_t ngx_http_eventsync_slice_drained(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_slice_fail(ngx_http_eventsync_ctx_t *ctx);
 

@@ -85,6 +85,8 @@ struct ngx_http_eventsync_loc_conf_s {
     ngx_array_t                      *cors;       /* ngx_str_t; NULL: off */
     ngx_array_t                      *tombstones; /* es_str_t; NULL: off */
 
+    ngx_msec_t                        backfill_heartbeat;
+
     ngx_flag_t                        sse;
     ngx_msec_t                        sse_max_time;
     ngx_msec_t                        sse_heartbeat;

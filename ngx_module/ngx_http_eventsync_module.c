@@ -306,6 +306,13 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
       0,
       NULL },
 
+    { ngx_string("eventsync_backfill_heartbeat"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t, backfill_heartbeat),
+      &ngx_http_eventsync_positive_post },
+
     { ngx_string("eventsync_sse"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
@@ -454,6 +461,7 @@ ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
     conf->cache = NGX_CONF_UNSET_UINT;
     conf->cors = NGX_CONF_UNSET_PTR;
     conf->tombstones = NGX_CONF_UNSET_PTR;
+    conf->backfill_heartbeat = NGX_CONF_UNSET_MSEC;
     conf->sse = NGX_CONF_UNSET;
     conf->sse_max_time = NGX_CONF_UNSET_MSEC;
     conf->sse_heartbeat = NGX_CONF_UNSET_MSEC;
@@ -492,6 +500,8 @@ ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->tombstones, prev->tombstones,
                              &ngx_http_eventsync_tombstones);
 
+    ngx_conf_merge_msec_value(conf->backfill_heartbeat,
+                              prev->backfill_heartbeat, 5000);
     ngx_conf_merge_value(conf->sse, prev->sse, 0);
     ngx_conf_merge_msec_value(conf->sse_max_time, prev->sse_max_time, 300000);
     ngx_conf_merge_msec_value(conf->sse_heartbeat, prev->sse_heartbeat, 15000);

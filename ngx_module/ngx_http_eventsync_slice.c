@@ -45,6 +45,7 @@ static unsigned ngx_http_eventsync_slice_limit(
     ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed);
 static ngx_int_t ngx_http_eventsync_slice_copy(
     ngx_http_eventsync_ctx_t *ctx, const es_page_t *page);
+static void ngx_http_eventsync_slice_search(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_slice_stop(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_slice_close(
@@ -103,6 +104,10 @@ ngx_http_eventsync_slice(ngx_http_eventsync_transfer_t *t)
 
     if (bf->position.sequence == bf->to) {
         return ngx_http_eventsync_slice_close(ctx, 1);
+    }
+
+    if (b->last == b->pos) {
+        ngx_http_eventsync_slice_search(ctx);
     }
 
     return NGX_OK;
@@ -256,6 +261,36 @@ ngx_http_eventsync_slice_copy(ngx_http_eventsync_ctx_t *ctx,
     (void) es_feed_cursor(&bf->feed, page->last, bf->prev);
 
     return NGX_OK;
+}
+
+
+/*
+ * A filter has found nothing yet. By the clock the stream says how far it is:
+ * so no proxy takes it for dead, and a reader that is cut off need not have
+ * the same events searched again.
+ */
+
+static void
+ngx_http_eventsync_slice_search(ngx_http_eventsync_ctx_t *ctx)
+{
+    char                            cursor[ES_CURSOR_MAX];
+    ngx_buf_t                      *b;
+    ngx_http_eventsync_backfill_t  *bf;
+
+    bf = ctx->backfill;
+    b = ctx->transfer->buf;
+
+    bf->sent = bf->position.sequence;
+
+    if (ngx_http_eventsync_backfill_silent(ctx) > 0) {
+        return;
+    }
+
+    (void) es_feed_cursor(&bf->feed, bf->position.sequence, cursor);
+
+    b->last = ngx_sprintf(b->last, "{\"position\":{\"cursor\":\"%s\"}}\n",
+                          cursor);
+    bf->told = 1;
 }
 
 

@@ -211,12 +211,12 @@ refused(conf('eventsync_token_lifetime 1m; eventsync_token_lifetime 1m;'), 'is d
     'a lifetime twice', 5);
 
 ###############################################################################
-# eventsync_sse
+# eventsync_sse, eventsync_backfill_heartbeat
 
 accepted(conf('eventsync_sse on;', server => 'eventsync_sse_max_time 1h;',
     location => 'eventsync_sse_heartbeat 500ms;'), 'sse at every level');
 refused(conf('eventsync_sse yes;'), 'invalid value "yes"', 'sse yes', 5);
-for my $name (qw(sse_max_time sse_heartbeat)) {
+for my $name (qw(sse_max_time sse_heartbeat backfill_heartbeat)) {
     refused(conf("eventsync_$name soon;"), 'invalid value', "$name soon", 5);
     refused(conf("eventsync_$name 0;"), 'must be longer than 0', "$name 0", 5);
     refused(conf("eventsync_$name 1s; eventsync_$name 2s;"), 'is duplicate',
@@ -427,10 +427,10 @@ my $doc = do {
     <$fh>;
 };
 my %default = $doc =~ /^\| Default: \| `eventsync_(\w+) ([^`]+);` \|$/mg;
-is_deeply([ sort keys %default ], [qw(auth authorize backfill cache catalogue
-    checkpoints cors endpoints feeds health limit_dry_run max_event metrics
-    openapi pages poll poll_limit poll_wait_max publish
-    ratelimit_headers ready_dispatcher snapshot sse sse_heartbeat sse_max_time
+is_deeply([ sort keys %default ], [qw(auth authorize backfill
+    backfill_heartbeat cache catalogue checkpoints cors endpoints feeds health
+    limit_dry_run max_event metrics openapi pages poll poll_limit poll_wait_max
+    publish ratelimit_headers ready_dispatcher snapshot sse sse_heartbeat sse_max_time
     token token_lifetime tombstones)],
     'documented defaults');
 
