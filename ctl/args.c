@@ -4,20 +4,79 @@
  * The command line of one command: options, arguments and their values.
  *
  * Options are long and may stand anywhere, as "--name=value" or "--name value".
- * The options of the store are known to every command, so that they need no
- * entry in its table.
+ * commands.h says which options and arguments a command has; its own code only
+ * says which variable gets the text of each.
  */
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/json.h"
-#include "ctl.h"
+#include "commands.h"
 
-static const ctl_option_t *ctl_find(const ctl_option_t *options,
-    const char *text, size_t len);
-static int ctl_value(const ctl_option_t *option, char **argv, int argc, int *i);
+/* The variable of an option; NULL: the command has none for it. */
+
+static const ctl_option_t *
+ctl_variable(const ctl_option_t *options, const char *name)
+{
+    for ( /* void */ ; options != NULL && options->name != NULL; options++) {
+        if (strcmp(options->name, name) == 0) {
+            return options;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* The table and the command's own code must agree on its options. */
+
+static void
+ctl_args_agree(const ctl_t *ctl, const ctl_option_t *options)
+{
+    const ctl_option_t      *option;
+    const ctl_option_row_t  *row;
+
+    for (row = ctl->command->options; row != NULL && row->name != NULL; row++) {
+        ES_ASSERT(ctl_variable(options, row->name) != NULL);
+    }
+
+    for (option = options; option != NULL && option->name != NULL; option++) {
+        ES_ASSERT(ctl_option_find(ctl->command, option->name,
+                                  strlen(option->name)) != NULL);
+    }
+}
+
+
+/* The text of the option argv[*i], which may be the next argument. */
+
+static int
+ctl_value(const ctl_t *ctl, const ctl_option_row_t *row, char **argv, int argc,
+    int *i, const char **value)
+{
+    const char  *text;
+
+    text = strchr(argv[*i], '=');
+
+    if (row->value == NULL) {
+        *value = "";
+
+        return text == NULL ? CTL_OK
+               : ctl_fail(CTL_USAGE, "\"--%s\" of \"%s\" takes no value",
+                          row->name, ctl->command->name);
+    }
+
+    if (text == NULL && *i + 1 >= argc) {
+        return ctl_fail(CTL_USAGE, "\"--%s\" of \"%s\" needs a value: %s",
+                        row->name, ctl->command->name, row->value);
+    }
+
+    *value = text != NULL ? text + 1 : argv[++*i];
+
+    return CTL_OK;
+}
 
 
 /* Takes the option argv[*i], and its value where that is the next argument. */
@@ -25,32 +84,43 @@ static int ctl_value(const ctl_option_t *option, char **argv, int argc, int *i);
 static int
 ctl_take(ctl_t *ctl, const ctl_option_t *options, char **argv, int argc, int *i)
 {
-    int                  rc;
-    size_t               len;
-    const char          *name;
-    const ctl_option_t  *option;
-    const ctl_option_t   store[] = {
-        { "store", false, &ctl->store_path },
-        { "key-file", false, &ctl->key_file },
-        { NULL, false, NULL }
+    int                      rc;
+    char                     suggestion[CTL_SUGGESTION_MAX];
+    size_t                   len;
+    const char              *name, *json = NULL;
+    const ctl_option_t      *option;
+    const ctl_option_row_t  *row;
+
+    const ctl_option_t  common[] = {
+        { "store", &ctl->store_path },
+        { "key-file", &ctl->key_file },
+        { "json", &json },
+        { NULL, NULL }
     };
 
     name = argv[*i] + 2;
     len = strcspn(name, "=");
+    row = ctl_option_find(ctl->command, name, len);
 
-    option = ctl_find(store, name, len);
+    if (row == NULL) {
+        return ctl_fail(CTL_USAGE, "unknown option \"--%.*s\" of \"%s\"%s",
+                        (int) len, name, ctl->command->name,
+                        ctl_suggest_option(ctl->command, name, len,
+                                           suggestion));
+    }
+
+    option = ctl_variable(common, row->name);
 
     if (option != NULL) {
-        return ctl_value(option, argv, argc, i);
+        rc = ctl_value(ctl, row, argv, argc, i, option->value);
+        ctl->json |= json != NULL;
+        return rc;
     }
 
-    option = ctl_find(options, name, len);
-    if (option == NULL) {
-        return ctl_fail(CTL_USAGE, "unknown option \"--%.*s\"", (int) len,
-                        name);
-    }
+    option = ctl_variable(options, row->name);
+    ES_ASSERT(option != NULL);
 
-    rc = ctl_value(option, argv, argc, i);
+    rc = ctl_value(ctl, row, argv, argc, i, option->value);
 
     if (rc == CTL_OK && ctl_secret_option(option->name)) {
         rc = ctl_secret_take(ctl, option->name, option->value);
@@ -66,40 +136,13 @@ ctl_take(ctl_t *ctl, const ctl_option_t *options, char **argv, int argc, int *i)
 }
 
 
-static int
-ctl_value(const ctl_option_t *option, char **argv, int argc, int *i)
-{
-    const char  *value;
-
-    value = strchr(argv[*i], '=');
-
-    if (option->flag) {
-        if (value != NULL) {
-            return ctl_fail(CTL_USAGE, "\"--%s\" takes no value",
-                            option->name);
-        }
-
-        *option->value = "";
-
-    } else if (value != NULL) {
-        *option->value = value + 1;
-
-    } else if (*i + 1 < argc) {
-        *option->value = argv[++*i];
-
-    } else {
-        return ctl_fail(CTL_USAGE, "\"--%s\" needs a value", option->name);
-    }
-
-    return CTL_OK;
-}
-
-
 int
-ctl_args(ctl_t *ctl, int *argc, char **argv, int min, int max,
-    const ctl_option_t *options)
+ctl_args(ctl_t *ctl, int *argc, char **argv, const ctl_option_t *options)
 {
-    int  i, n, rc;
+    int  i, n, rc, min, max;
+
+    ctl_args_agree(ctl, options);
+    ctl_command_arguments(ctl->command, &min, &max);
 
     n = 0;
 
@@ -123,11 +166,13 @@ ctl_args(ctl_t *ctl, int *argc, char **argv, int min, int max,
     }
 
     if (n < min) {
-        return ctl_fail(CTL_USAGE, "too few arguments; see --help");
+        return ctl_fail(CTL_USAGE, "too few arguments: \"%s\" needs %s",
+                        ctl->command->name, ctl->command->arguments);
     }
 
     if (n > max) {
-        return ctl_fail(CTL_USAGE, "unexpected argument \"%s\"", argv[max]);
+        return ctl_fail(CTL_USAGE, "unexpected argument \"%s\" of \"%s\"",
+                        argv[max], ctl->command->name);
     }
 
     *argc = n;
@@ -149,25 +194,6 @@ ctl_filter_options(ctl_option_t *options, const char *texts[ES_FILTER_PARAMS])
         options[i].name = es_filter_params[i].name;
         options[i].value = &texts[i];
     }
-}
-
-
-static const ctl_option_t *
-ctl_find(const ctl_option_t *options, const char *text, size_t len)
-{
-    if (options == NULL) {
-        return NULL;
-    }
-
-    for ( /* void */ ; options->name != NULL; options++) {
-        if (strlen(options->name) == len
-            && strncmp(options->name, text, len) == 0)
-        {
-            return options;
-        }
-    }
-
-    return NULL;
 }
 
 

@@ -138,7 +138,7 @@ ctl_backup(ctl_t *ctl, int argc, char **argv)
     es_backup_t  backup = { 0 };
     es_verify_t  totals = { 0 };
 
-    rc = ctl_args(ctl, &argc, argv, 1, 1, NULL);
+    rc = ctl_args(ctl, &argc, argv, NULL);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -230,7 +230,7 @@ ctl_restore(ctl_t *ctl, int argc, char **argv)
     es_verify_t   totals = { 0 };
     es_problem_t  problem;
 
-    rc = ctl_args(ctl, &argc, argv, 2, 2, NULL);
+    rc = ctl_args(ctl, &argc, argv, NULL);
     if (rc != CTL_OK) {
         return rc;
     }

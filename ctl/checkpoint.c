@@ -16,7 +16,6 @@
 typedef struct {
     const char  *feed;             /* NULL: all of them */
     const char  *partner;          /* NULL: all of them */
-    const char  *json;
 } ctl_listing_t;
 
 
@@ -131,8 +130,8 @@ ctl_checkpoint_print(const char *partner, json_t *checkpoint, bool as_json)
 /* Prints the checkpoints of one partner on one feed. */
 
 static int
-ctl_checkpoint_each(ctl_t *ctl, const ctl_listing_t *listing, const char *feed,
-    const char *partner, uint32_t number)
+ctl_checkpoint_each(ctl_t *ctl, const char *feed, const char *partner,
+    uint32_t number)
 {
     size_t                i;
     json_t               *answer, *checkpoint;
@@ -152,7 +151,7 @@ ctl_checkpoint_each(ctl_t *ctl, const ctl_listing_t *listing, const char *feed,
     answer = json_loadb(job.out.data, job.out.len, 0, NULL);
 
     json_array_foreach(json_object_get(answer, "checkpoints"), i, checkpoint) {
-        ctl_checkpoint_print(partner, checkpoint, listing->json != NULL);
+        ctl_checkpoint_print(partner, checkpoint, ctl->json);
     }
 
     json_decref(answer);
@@ -176,7 +175,7 @@ ctl_checkpoint_feeds(ctl_t *ctl, const ctl_listing_t *listing,
     rc = ctl_checkpoint_partner(ctl, partner, &number, &max);
 
     if (rc != CTL_OK || listing->feed != NULL) {
-        return rc == CTL_OK ? ctl_checkpoint_each(ctl, listing, listing->feed,
+        return rc == CTL_OK ? ctl_checkpoint_each(ctl, listing->feed,
                                                   partner, number) : rc;
     }
 
@@ -195,7 +194,7 @@ ctl_checkpoint_feeds(ctl_t *ctl, const ctl_listing_t *listing,
             break;
         }
 
-        rc = ctl_checkpoint_each(ctl, listing, feed.name, partner, number);
+        rc = ctl_checkpoint_each(ctl, feed.name, partner, number);
     }
 
     return rc;
@@ -210,13 +209,12 @@ ctl_checkpoint_list(ctl_t *ctl, int argc, char **argv)
     ctl_listing_t  listing = { 0 };
 
     const ctl_option_t  options[] = {
-        { "feed", false, &listing.feed },
-        { "partner", false, &listing.partner },
-        { "json", true, &listing.json },
-        { NULL, false, NULL }
+        { "feed", &listing.feed },
+        { "partner", &listing.partner },
+        { NULL, NULL }
     };
 
-    rc = ctl_begin(ctl, &argc, argv, 0, 0, options, ES_STORE_CHECKPOINT);
+    rc = ctl_begin(ctl, &argc, argv, options, ES_STORE_CHECKPOINT);
 
     if (rc != CTL_OK || listing.partner != NULL) {
         return rc == CTL_OK ? ctl_checkpoint_feeds(ctl, &listing,
@@ -277,11 +275,11 @@ ctl_checkpoint_set(ctl_t *ctl, int argc, char **argv)
     es_checkpoint_job_t  job = { 0 };
 
     const ctl_option_t  options[] = {
-        { "rewind", true, &rewind },
-        { NULL, false, NULL }
+        { "rewind", &rewind },
+        { NULL, NULL }
     };
 
-    rc = ctl_args(ctl, &argc, argv, 4, 4, options);
+    rc = ctl_args(ctl, &argc, argv, options);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -303,7 +301,7 @@ ctl_checkpoint_named(ctl_t *ctl, int argc, char **argv, es_checkpoint_op_t op)
     int                  rc;
     es_checkpoint_job_t  job = { .op = op };
 
-    rc = ctl_args(ctl, &argc, argv, 3, 3, NULL);
+    rc = ctl_args(ctl, &argc, argv, NULL);
 
     return rc == CTL_OK ? ctl_checkpoint_do(ctl, argv, &job) : rc;
 }

@@ -207,7 +207,7 @@ ctl_endpoint_skip(ctl_t *ctl, int argc, char **argv)
 {
     int  rc;
 
-    rc = ctl_args(ctl, &argc, argv, 3, 3, NULL);
+    rc = ctl_args(ctl, &argc, argv, NULL);
 
     return rc == CTL_OK
            ? ctl_clear(ctl, ES_CONTROL_SKIP, argv[0],
@@ -264,18 +264,17 @@ ctl_clear_range(ctl_t *ctl, es_control_kind_t kind, int argc, char **argv)
                 *classes = NULL, *dry = NULL, *expect = NULL;
 
     const ctl_option_t  options[] = {
-        { "from", false, &from },
-        { "to", false, &to },
-        { "types", false, &types },
-        { "status", false, &status },
-        { "dry-run", true, &dry },
-        { "expect", false, &expect },
-        { kind == ES_CONTROL_DISCARD ? "class" : NULL, false, &classes },
-        { NULL, false, NULL }
+        { "from", &from },
+        { "to", &to },
+        { "types", &types },
+        { "status", &status },
+        { "dry-run", &dry },
+        { "expect", &expect },
+        { kind == ES_CONTROL_DISCARD ? "class" : NULL, &classes },
+        { NULL, NULL }
     };
 
-    rc = ctl_args(ctl, &argc, argv, kind == ES_CONTROL_CANCEL ? 2 : 1, 2,
-                  options);
+    rc = ctl_args(ctl, &argc, argv, options);
 
     if (rc == CTL_OK && (dry == NULL) == (expect == NULL)) {
         rc = ctl_fail(CTL_USAGE, "either \"--dry-run\" or \"--expect\" is "

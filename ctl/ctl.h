@@ -25,43 +25,35 @@
 
 #define CTL_NO_KIND  (-1)
 
-typedef struct ctl_secret  ctl_secret_t;
+typedef struct ctl_secret   ctl_secret_t;
+typedef struct ctl_command  ctl_command_t;     /* commands.h */
 
 typedef struct {
     const char    *store_path;     /* --store or EVENTSYNC_STORE */
     const char    *key_file;       /* --key-file or EVENTSYNC_KEY_FILE */
-    int            kind;           /* of the command, see ctl_command_t */
+    bool           json;           /* --json was given */
+    const ctl_command_t  *command;     /* that runs */
     es_store_t    *store;
     ctl_secret_t  *secrets;        /* that options have named */
     const char    *input;          /* content of standard input; NULL: none */
 } ctl_t;
 
-/* One long option.  `value` receives its text; for a flag it is "". */
+/* The variable that receives the text of a long option; "" if the option has no
+   value. */
 typedef struct {
     const char   *name;
-    bool          flag;
     const char  **value;
 } ctl_option_t;
-
-typedef struct {
-    const char  *name;             /* "feed create" */
-    int        (*run)(ctl_t *ctl, int argc, char **argv);
-    int          kind;             /* of the registry records that the command
-                                      works on (es_kind_t), or CTL_NO_KIND */
-    const char  *usage;            /* arguments and options; NULL: those of
-                                      ctl_endpoint_usage() */
-    const char  *about;
-} ctl_command_t;
 
 /* ---- args.c ---- */
 
 /*
- * Takes the options out of argv and leaves `min` to `max` arguments in place,
- * all of them UTF-8.  The last of `options` has a NULL name.  Returns CTL_USAGE
- * with a message.
+ * Takes the options out of argv and leaves the arguments in place, all of them
+ * UTF-8 and as many as the table of commands says.  `options` has the variables
+ * of all options that the table gives the command; the last has a NULL name,
+ * and NULL stands for none.  Returns CTL_USAGE with a message.
  */
-int ctl_args(ctl_t *ctl, int *argc, char **argv, int min, int max,
-    const ctl_option_t *options);
+int ctl_args(ctl_t *ctl, int *argc, char **argv, const ctl_option_t *options);
 
 /* Adds the options of a filter to the table, which has room for them.  `texts`
    receives their values, in the order of es_filter_params. */
@@ -123,11 +115,11 @@ bool ctl_print_named(const char *name, const char *value, json_t *object);
 int ctl_open(ctl_t *ctl, unsigned flags);
 
 /* Calls ctl_args() and then ctl_open(). */
-int ctl_begin(ctl_t *ctl, int *argc, char **argv, int min, int max,
-    const ctl_option_t *options, unsigned flags);
+int ctl_begin(ctl_t *ctl, int *argc, char **argv, const ctl_option_t *options,
+    unsigned flags);
 
-/* The same for a command whose only option is --json. */
-int ctl_begin_list(ctl_t *ctl, int *argc, char **argv, bool *as_json);
+/* The same for a command that lists or shows and has no options of its own. */
+int ctl_begin_list(ctl_t *ctl, int *argc, char **argv);
 
 /* Verifies the store, which is open with ES_STORE_PUBLISH, and prints each
    fault.  CTL_FAILED with a message. */
@@ -147,7 +139,7 @@ int ctl_store_rekey(ctl_t *ctl, int argc, char **argv);
 int ctl_backup(ctl_t *ctl, int argc, char **argv);
 int ctl_restore(ctl_t *ctl, int argc, char **argv);
 
-/* Work on the records of ctl->kind. */
+/* Work on the records of the command's kind. */
 int ctl_object_list(ctl_t *ctl, int argc, char **argv);
 int ctl_object_show(ctl_t *ctl, int argc, char **argv);
 int ctl_object_remove(ctl_t *ctl, int argc, char **argv);
@@ -176,8 +168,6 @@ int ctl_key_create(ctl_t *ctl, int argc, char **argv);
 int ctl_key_revoke(ctl_t *ctl, int argc, char **argv);
 
 int ctl_endpoint_create(ctl_t *ctl, int argc, char **argv);
-/* Prints its arguments and options. */
-void ctl_endpoint_usage(void);
 int ctl_endpoint_change(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_remove(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_rotate(ctl_t *ctl, int argc, char **argv);

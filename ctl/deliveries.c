@@ -28,7 +28,6 @@ typedef struct {
     es_registry_t        *registry;
     uint32_t              endpoint;      /* its number; 0: all */
     es_report_feeds_t     feeds;
-    bool                  json;
     bool                  counting;      /* first pass of --limit */
     uint64_t              skip;          /* records still to skip */
 } ctl_delivery_t;
@@ -54,18 +53,17 @@ ctl_delivery_begin(ctl_delivery_t *d, ctl_t *ctl, int argc, char **argv,
 {
     int                   rc;
     es_rc_t               es;
-    const char           *json = NULL, *last = NULL;
+    const char           *last = NULL;
     const es_endpoint_t  *endpoint;
 
     const ctl_option_t  options[] = {
-        { "json", true, &json },
-        { limit ? "limit" : NULL, false, &last },
-        { NULL, false, NULL }
+        { limit ? "limit" : NULL, &last },
+        { NULL, NULL }
     };
 
     d->ctl = ctl;
 
-    rc = ctl_args(ctl, &argc, argv, 0, 1, options);
+    rc = ctl_args(ctl, &argc, argv, options);
 
     if (rc == CTL_OK && last != NULL) {
         rc = ctl_number("limit", last, 1, UINT32_MAX, limit);
@@ -84,8 +82,6 @@ ctl_delivery_begin(ctl_delivery_t *d, ctl_t *ctl, int argc, char **argv,
     if (rc != CTL_OK) {
         return rc;
     }
-
-    d->json = json != NULL;
 
     rc = ctl_registry_load(ctl, &d->registry);
     if (rc != CTL_OK) {
@@ -186,7 +182,7 @@ ctl_print_attempt(void *ctx, const es_attempt_t *a)
     feed = es_report_feed(&d->feeds, a->feed)->name;
     class = es_attempt_class_name((es_attempt_class_t) a->class);
 
-    if (d->json) {
+    if (d->ctl->json) {
         return ctl_delivery_json(name, es_report_attempt(&d->feeds, a));
     }
 
@@ -254,7 +250,7 @@ ctl_print_dead(void *ctx, const es_dead_t *dead)
     feed = es_report_feed(&d->feeds, dead->feed)->name;
     class = es_attempt_class_name((es_attempt_class_t) dead->class);
 
-    if (d->json) {
+    if (d->ctl->json) {
         return ctl_delivery_json(name, es_report_dead(&d->feeds, dead));
     }
 
@@ -387,7 +383,7 @@ ctl_print_deliveries(const ctl_delivery_t *d, const char *name,
     rc = ES_OK;
 
     json_array_foreach(json_object_get(status, "deliveries"), i, report) {
-        if (!d->json) {
+        if (!d->ctl->json) {
             ctl_print_delivery(name, report);
             continue;
         }
@@ -423,7 +419,7 @@ ctl_print_status(ctl_delivery_t *d, const es_endpoint_t *endpoint)
     state = json_string_value(json_object_get(status, "state"));
     stopped = json_string_value(json_object_get(status, "stopped"));
 
-    if (d->json) {
+    if (d->ctl->json) {
         rc = ctl_delivery_json(name, json_pack("{s:s, s:s}", "kind", "state",
                                                "state", state));
     } else {
@@ -434,7 +430,7 @@ ctl_print_status(ctl_delivery_t *d, const es_endpoint_t *endpoint)
         rc = ctl_print_deliveries(d, name, status);
     }
 
-    if (rc == ES_OK && stopped != NULL && d->json) {
+    if (rc == ES_OK && stopped != NULL && d->ctl->json) {
         rc = ctl_delivery_json(name, json_pack("{s:s, s:s}", "kind", "stop",
                                                "reason", stopped));
 
@@ -469,7 +465,7 @@ ctl_print_removed(const ctl_delivery_t *d)
 
         report = es_report_away_feed(away);
 
-        if (d->json) {
+        if (d->ctl->json) {
             rc = ctl_delivery_json(away->name, report);
 
         } else if (report != NULL) {

@@ -82,14 +82,12 @@ ctl_endpoint_record(ctl_t *ctl, int *argc, char **argv, const char **name,
     size_t         i;
     json_t        *object;
     const char    *values[ES_ENDPOINT_MEMBERS] = { NULL };
-    ctl_option_t   options[ES_ENDPOINT_MEMBERS + 2] = { { NULL, false, NULL } };
+    ctl_option_t   options[ES_ENDPOINT_MEMBERS + 2] = { { NULL, NULL } };
     ctl_option_t  *option = options;
 
     for (i = 0; i < ES_ENDPOINT_MEMBERS; i++) {
         if (es_endpoint_members[i].option != NULL) {
             option->name = es_endpoint_members[i].option;
-            option->flag = es_endpoint_members[i].type == ES_MEMBER_BOOL
-                           && es_endpoint_members[i].usage == NULL;
             option->value = &values[i];
             option++;
         }
@@ -100,7 +98,7 @@ ctl_endpoint_record(ctl_t *ctl, int *argc, char **argv, const char **name,
         option->value = name;
     }
 
-    *rc = ctl_args(ctl, argc, argv, 1, 1, options);
+    *rc = ctl_args(ctl, argc, argv, options);
     if (*rc != CTL_OK) {
         return NULL;
     }
@@ -120,28 +118,6 @@ ctl_endpoint_record(ctl_t *ctl, int *argc, char **argv, const char **name,
     }
 
     return object;
-}
-
-
-void
-ctl_endpoint_usage(void)
-{
-    size_t                       i;
-    const es_endpoint_member_t  *m;
-
-    (void) printf("PARTNER");
-
-    for (i = 0; i < ES_ENDPOINT_MEMBERS; i++) {
-        m = &es_endpoint_members[i];
-
-        if (m->option != NULL) {
-            (void) printf(" %s--%s%s%s%s", m->required ? "" : "[", m->option,
-                          m->usage ? "=" : "", m->usage ? m->usage : "",
-                          m->required ? "" : "]");
-        }
-    }
-
-    (void) printf(" [--name=ep_...]");
 }
 
 
@@ -342,7 +318,7 @@ ctl_endpoint_paused(ctl_t *ctl, int argc, char **argv, bool paused)
 {
     int  rc;
 
-    rc = ctl_args(ctl, &argc, argv, 1, 1, NULL);
+    rc = ctl_args(ctl, &argc, argv, NULL);
 
     return rc == CTL_OK
            ? ctl_object_change(ctl, ES_KIND_ENDPOINT, argv[0],
@@ -371,7 +347,7 @@ ctl_endpoint_remove(ctl_t *ctl, int argc, char **argv)
     int             rc;
     ctl_affected_t  affected;
 
-    rc = ctl_args(ctl, &argc, argv, 1, 1, NULL);
+    rc = ctl_args(ctl, &argc, argv, NULL);
 
     if (rc == CTL_OK) {
         rc = ctl_affected_begin(ctl, ES_STORE_ADMIN, NULL, UINT64_MAX,

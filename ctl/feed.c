@@ -95,14 +95,14 @@ static int
 ctl_feed_args(ctl_t *ctl, int *argc, char **argv, ctl_retention_t *text)
 {
     const ctl_option_t  options[] = {
-        { "retain-count", false, &text->count },
-        { "retain-bytes", false, &text->bytes },
-        { "retain-age", false, &text->age },
-        { "schema", false, &text->schema },
-        { NULL, false, NULL }
+        { "retain-count", &text->count },
+        { "retain-bytes", &text->bytes },
+        { "retain-age", &text->age },
+        { "schema", &text->schema },
+        { NULL, NULL }
     };
 
-    return ctl_args(ctl, argc, argv, 1, 1, options);
+    return ctl_args(ctl, argc, argv, options);
 }
 
 
@@ -156,7 +156,7 @@ ctl_feed_begin(ctl_t *ctl, int *argc, char **argv, unsigned flags,
 {
     int  rc;
 
-    rc = ctl_args(ctl, argc, argv, 1, 1, NULL);
+    rc = ctl_args(ctl, argc, argv, NULL);
 
     return rc == CTL_OK ? ctl_affected_begin(ctl, flags, argv[0], UINT64_MAX,
                                              affected)
@@ -333,7 +333,7 @@ ctl_feed_show(ctl_t *ctl, int argc, char **argv)
     es_txn_t  *txn;
     es_feed_t  feed;
 
-    rc = ctl_begin(ctl, &argc, argv, 1, 1, NULL, 0);
+    rc = ctl_begin(ctl, &argc, argv, NULL, 0);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -358,13 +358,12 @@ int
 ctl_feed_list(ctl_t *ctl, int argc, char **argv)
 {
     int        rc;
-    bool       as_json;
     char       latest[ES_CURSOR_MAX];
     es_rc_t    es;
     es_txn_t  *txn;
     es_feed_t  feed = { 0 };
 
-    rc = ctl_begin_list(ctl, &argc, argv, &as_json);
+    rc = ctl_begin_list(ctl, &argc, argv);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -376,7 +375,7 @@ ctl_feed_list(ctl_t *ctl, int argc, char **argv)
 
     while ((es = es_feed_next(txn, es_str(feed.name), &feed)) == ES_OK) {
 
-        if (as_json) {
+        if (ctl->json) {
             ctl_feed_print(ctl, txn, &feed);
             continue;
         }
@@ -438,7 +437,7 @@ ctl_feed_begin_epoch(ctl_t *ctl, int argc, char **argv)
     es_rc_t    es;
     es_feed_t  feed;
 
-    rc = ctl_begin(ctl, &argc, argv, 1, 1, NULL, ES_STORE_PUBLISH);
+    rc = ctl_begin(ctl, &argc, argv, NULL, ES_STORE_PUBLISH);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -490,11 +489,11 @@ ctl_feed_trim(ctl_t *ctl, int argc, char **argv)
     ctl_affected_t  affected;
 
     const ctl_option_t  options[] = {
-        { "before", false, &before },
-        { NULL, false, NULL }
+        { "before", &before },
+        { NULL, NULL }
     };
 
-    rc = ctl_args(ctl, &argc, argv, 1, 1, options);
+    rc = ctl_args(ctl, &argc, argv, options);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -549,7 +548,7 @@ ctl_feed_retime(ctl_t *ctl, int argc, char **argv)
     uint64_t            count;
     es_clock_verdict_t  clock;
 
-    rc = ctl_begin(ctl, &argc, argv, 1, 1, NULL, ES_STORE_PUBLISH);
+    rc = ctl_begin(ctl, &argc, argv, NULL, ES_STORE_PUBLISH);
     if (rc != CTL_OK) {
         return rc;
     }

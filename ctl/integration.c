@@ -220,22 +220,21 @@ ctl_verify_integration(ctl_t *ctl, int argc, char **argv)
     int                rc;
     const char        *secret = NULL, *thin = NULL, *batch = NULL;
     const char        *cloudevents = NULL;
-    const char        *json = NULL, *timeout = INTEGRATION_TIMEOUT;
+    const char        *timeout = INTEGRATION_TIMEOUT;
     ctl_integration_t  in = { 0 };
 
     const ctl_option_t  options[] = {
-        { "url", false, &in.url },
-        { "secret", false, &secret },
-        { "timeout", false, &timeout },
-        { "thin", true, &thin },
-        { "batch", true, &batch },
-        { "agreement", false, &in.sender },
-        { "cloudevents", true, &cloudevents },
-        { "json", true, &json },
-        { NULL, false, NULL }
+        { "url", &in.url },
+        { "secret", &secret },
+        { "timeout", &timeout },
+        { "thin", &thin },
+        { "batch", &batch },
+        { "agreement", &in.sender },
+        { "cloudevents", &cloudevents },
+        { NULL, NULL }
     };
 
-    rc = ctl_args(ctl, &argc, argv, 0, 1, options);
+    rc = ctl_args(ctl, &argc, argv, options);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -255,7 +254,7 @@ ctl_verify_integration(ctl_t *ctl, int argc, char **argv)
     in.thin = thin != NULL;
     in.batch = batch != NULL;
     in.cloudevents = cloudevents != NULL;
-    in.report = json ? json_array() : NULL;
+    in.report = ctl->json ? json_array() : NULL;
 
     rc = argc == 1 ? ctl_integration_endpoint(&in, ctl, argv[0])
                    : ctl_integration_run(&in, es_str(secret));

@@ -44,14 +44,14 @@ ctl_key_create(ctl_t *ctl, int argc, char **argv)
     const char   *consumers = NULL;
 
     const ctl_option_t  options[] = {
-        { "scopes", false, &scopes },
-        { "feeds", false, &feeds },
-        { "consumers", false, &consumers },
-        { "expires", false, &expires },
-        { NULL, false, NULL }
+        { "scopes", &scopes },
+        { "feeds", &feeds },
+        { "consumers", &consumers },
+        { "expires", &expires },
+        { NULL, NULL }
     };
 
-    rc = ctl_args(ctl, &argc, argv, 1, 1, options);
+    rc = ctl_args(ctl, &argc, argv, options);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -206,11 +206,11 @@ ctl_key_revoke(ctl_t *ctl, int argc, char **argv)
     const char  *with_endpoints = NULL;
 
     const ctl_option_t  options[] = {
-        { "with-endpoints", true, &with_endpoints },
-        { NULL, false, NULL }
+        { "with-endpoints", &with_endpoints },
+        { NULL, NULL }
     };
 
-    rc = ctl_begin(ctl, &argc, argv, 1, 1, options, ES_STORE_ADMIN);
+    rc = ctl_begin(ctl, &argc, argv, options, ES_STORE_ADMIN);
     if (rc != CTL_OK) {
         return rc;
     }

@@ -673,22 +673,22 @@ ctl_listen(ctl_t *ctl, int argc, char **argv)
     ctl_listen_options_t  o = { .address = "127.0.0.1" };
 
     ctl_option_t  options[12 + ES_FILTER_PARAMS] = {
-        { "port", false, &o.port },
-        { "address", false, &o.address },
-        { "secret", false, &o.secret },
-        { "poll", false, &o.poll },
-        { "key", false, &o.key },
-        { "feeds", false, &o.feeds },
-        { "poll-every", false, &o.poll_every },
-        { "state", false, &l.receiver.helds.file },
-        { "log", false, &l.receiver.journal.file },
-        { "status", false, &o.status },
-        { "fail-rate", false, &o.fail_rate }
+        { "port", &o.port },
+        { "address", &o.address },
+        { "secret", &o.secret },
+        { "poll", &o.poll },
+        { "key", &o.key },
+        { "feeds", &o.feeds },
+        { "poll-every", &o.poll_every },
+        { "state", &l.receiver.helds.file },
+        { "log", &l.receiver.journal.file },
+        { "status", &o.status },
+        { "fail-rate", &o.fail_rate }
     };
 
     ctl_filter_options(options, l.receiver.filter);
 
-    rc = ctl_args(ctl, &argc, argv, 0, 0, options);
+    rc = ctl_args(ctl, &argc, argv, options);
     if (rc != CTL_OK) {
         return rc;
     }

@@ -13,6 +13,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "delivery/verification.h"
+#include "commands.h"
 #include "object.h"
 #include "registry/endpoint_members.h"
 #include "registry/object.h"
@@ -198,16 +199,15 @@ int
 ctl_object_list(ctl_t *ctl, int argc, char **argv)
 {
     int        rc;
-    bool       as_json;
     char       name[64] = "", next[64];
-    es_kind_t  kind = (es_kind_t) ctl->kind;
+    es_kind_t  kind = (es_kind_t) ctl->command->kind;
 
-    rc = ctl_begin_list(ctl, &argc, argv, &as_json);
+    rc = ctl_begin_list(ctl, &argc, argv);
 
     while (rc == CTL_OK
            && es_registry_next(ctl->store, kind, es_str(name), next) == ES_OK)
     {
-        rc = ctl_object_print(ctl, kind, next, as_json);
+        rc = ctl_object_print(ctl, kind, next, ctl->json);
         memcpy(name, next, sizeof(name));
     }
 
@@ -220,11 +220,12 @@ ctl_object_show(ctl_t *ctl, int argc, char **argv)
 {
     int  rc;
 
-    rc = ctl_begin(ctl, &argc, argv, 1, 1, NULL,
-                   ctl->kind == ES_KIND_ENDPOINT ? ES_STORE_DELIVERY_READ : 0);
+    rc = ctl_begin_list(ctl, &argc, argv);
 
     return rc == CTL_OK
-           ? ctl_object_print(ctl, (es_kind_t) ctl->kind, argv[0], true) : rc;
+           ? ctl_object_print(ctl, (es_kind_t) ctl->command->kind, argv[0],
+                              true)
+           : rc;
 }
 
 
@@ -233,10 +234,10 @@ ctl_object_remove(ctl_t *ctl, int argc, char **argv)
 {
     int           rc;
     es_rc_t       es;
-    es_kind_t     kind = (es_kind_t) ctl->kind;
+    es_kind_t     kind = (es_kind_t) ctl->command->kind;
     es_problem_t  problem = { 0 };
 
-    rc = ctl_begin(ctl, &argc, argv, 1, 1, NULL, ES_STORE_ADMIN
+    rc = ctl_begin(ctl, &argc, argv, NULL, ES_STORE_ADMIN
                    | (kind == ES_KIND_PARTNER ? ES_STORE_CHECKPOINT : 0));
     if (rc != CTL_OK) {
         return rc;

@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/private.h"
-#include "ctl.h"
+#include "commands.h"
 #include "log/store_clock.h"
 #include "open/child.h"
 #include "open/open.h"
@@ -87,33 +87,23 @@ ctl_open(ctl_t *ctl, unsigned flags)
 
 
 int
-ctl_begin(ctl_t *ctl, int *argc, char **argv, int min, int max,
-    const ctl_option_t *options, unsigned flags)
+ctl_begin(ctl_t *ctl, int *argc, char **argv, const ctl_option_t *options,
+    unsigned flags)
 {
     int  rc;
 
-    rc = ctl_args(ctl, argc, argv, min, max, options);
+    rc = ctl_args(ctl, argc, argv, options);
 
     return rc == CTL_OK ? ctl_open(ctl, flags) : rc;
 }
 
 
 int
-ctl_begin_list(ctl_t *ctl, int *argc, char **argv, bool *as_json)
+ctl_begin_list(ctl_t *ctl, int *argc, char **argv)
 {
-    int          rc;
-    const char  *json = NULL;
-
-    const ctl_option_t  options[] = {
-        { "json", true, &json },
-        { NULL, false, NULL }
-    };
-
-    rc = ctl_begin(ctl, argc, argv, 0, 0, options,
-                   ctl->kind == ES_KIND_ENDPOINT ? ES_STORE_DELIVERY_READ : 0);
-    *as_json = json != NULL;
-
-    return rc;
+    return ctl_begin(ctl, argc, argv, NULL,
+                     ctl->command->kind == ES_KIND_ENDPOINT
+                     ? ES_STORE_DELIVERY_READ : 0);
 }
 
 
@@ -145,11 +135,11 @@ ctl_init(ctl_t *ctl, int argc, char **argv)
     es_problem_t  problem;
 
     const ctl_option_t  options[] = {
-        { "plain-secrets", true, &plain },
-        { NULL, false, NULL }
+        { "plain-secrets", &plain },
+        { NULL, NULL }
     };
 
-    rc = ctl_args(ctl, &argc, argv, 0, 0, options);
+    rc = ctl_args(ctl, &argc, argv, options);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -201,7 +191,7 @@ ctl_verify(ctl_t *ctl, int argc, char **argv)
     int          rc;
     es_verify_t  totals = { 0 };
 
-    rc = ctl_begin(ctl, &argc, argv, 0, 0, NULL,
+    rc = ctl_begin(ctl, &argc, argv, NULL,
                    ES_STORE_PUBLISH | ES_STORE_CHECKPOINT_READ);
     if (rc != CTL_OK) {
         return rc;

@@ -128,35 +128,34 @@ ctl_partner_quota(json_t *quotas, es_quota_t quota, const char *text)
 
 
 static int
-ctl_partner_args(ctl_t *ctl, int *argc, char **argv, bool change,
-    ctl_partner_args_t *a)
+ctl_partner_args(ctl_t *ctl, int *argc, char **argv, ctl_partner_args_t *a)
 {
     int  rc;
 
     const ctl_option_t  options[] = {
-        { "feeds", false, &a->feeds },
-        { "publish", false, &a->publish },
-        { "limit-poll", false, &a->limit[ES_POLICY_POLL] },
-        { "limit-publish", false, &a->limit[ES_POLICY_PUBLISH] },
-        { "limit-backfill", false, &a->limit[ES_POLICY_BACKFILL] },
-        { "limit-waits", false, &a->limit[ES_POLICY_WAITS] },
-        { "limit-manage", false, &a->limit[ES_POLICY_MANAGE] },
-        { "quota-endpoints", false, &a->quota[ES_QUOTA_ENDPOINTS] },
-        { "quota-keys", false, &a->quota[ES_QUOTA_KEYS] },
-        { "quota-feeds", false, &a->quota[ES_QUOTA_FEEDS] },
-        { "quota-consumers", false, &a->quota[ES_QUOTA_CONSUMERS] },
-        { "quota-requests", false, &a->quota[ES_QUOTA_REQUESTS] },
-        { "quota-bytes", false, &a->quota[ES_QUOTA_BYTES] },
-        { "operations", false, &a->operations },
-        { "allow-http", false, &a->http },
-        { "allow-addresses", false, &a->addresses },
-        { "allow-ports", false, &a->ports },
-        { "disabled", true, &a->disabled },
-        { change ? "enabled" : NULL, true, &a->enabled },
-        { NULL, false, NULL }
+        { "feeds", &a->feeds },
+        { "publish", &a->publish },
+        { "limit-poll", &a->limit[ES_POLICY_POLL] },
+        { "limit-publish", &a->limit[ES_POLICY_PUBLISH] },
+        { "limit-backfill", &a->limit[ES_POLICY_BACKFILL] },
+        { "limit-waits", &a->limit[ES_POLICY_WAITS] },
+        { "limit-manage", &a->limit[ES_POLICY_MANAGE] },
+        { "quota-endpoints", &a->quota[ES_QUOTA_ENDPOINTS] },
+        { "quota-keys", &a->quota[ES_QUOTA_KEYS] },
+        { "quota-feeds", &a->quota[ES_QUOTA_FEEDS] },
+        { "quota-consumers", &a->quota[ES_QUOTA_CONSUMERS] },
+        { "quota-requests", &a->quota[ES_QUOTA_REQUESTS] },
+        { "quota-bytes", &a->quota[ES_QUOTA_BYTES] },
+        { "operations", &a->operations },
+        { "allow-http", &a->http },
+        { "allow-addresses", &a->addresses },
+        { "allow-ports", &a->ports },
+        { "disabled", &a->disabled },
+        { "enabled", &a->enabled },
+        { NULL, NULL }
     };
 
-    rc = ctl_args(ctl, argc, argv, 1, 1, options);
+    rc = ctl_args(ctl, argc, argv, options);
 
     if (rc == CTL_OK && a->disabled != NULL && a->enabled != NULL) {
         rc = ctl_fail(CTL_USAGE, "\"--disabled\" and \"--enabled\" exclude "
@@ -369,7 +368,7 @@ ctl_partner_write(ctl_t *ctl, int argc, char **argv, bool change)
     json_t              *object;
     ctl_partner_args_t   args = { 0 };
 
-    rc = ctl_partner_args(ctl, &argc, argv, change, &args);
+    rc = ctl_partner_args(ctl, &argc, argv, &args);
     if (rc != CTL_OK) {
         return rc;
     }

@@ -168,19 +168,19 @@ ctl_publish(ctl_t *ctl, int argc, char **argv)
     ctl_format_t  format;
 
     const ctl_option_t  options[] = {
-        { "format", false, &name },
-        { "batch", false, &batch },
-        { "results", true, &results },
-        { "url", false, &url },
-        { "key", false, &key },
-        { NULL, false, NULL }
+        { "format", &name },
+        { "batch", &batch },
+        { "results", &results },
+        { "url", &url },
+        { "key", &key },
+        { NULL, NULL }
     };
 
     size = CTL_PUBLISH_BATCH;
     format = CTL_NDJSON;
     ctl->input = "the events";
 
-    rc = ctl_args(ctl, &argc, argv, 1, 1, options);
+    rc = ctl_args(ctl, &argc, argv, options);
 
     if (rc == CTL_OK && name != NULL) {
         rc = ctl_publish_format(name, &format);

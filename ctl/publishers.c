@@ -19,7 +19,6 @@
 typedef struct {
     ctl_t    *ctl;
     json_t   *names[2];            /* of partners and of keys, by number */
-    bool      as_json;
 } ctl_publishers_t;
 
 static const es_kind_t  ctl_publisher_kinds[] = {
@@ -84,7 +83,7 @@ ctl_publishers_print(const ctl_publishers_t *p, const es_feed_t *feed,
         key = ctl_publishers_of(p, 1, published->publisher.key, numbers[1]);
     }
 
-    if (!p->as_json) {
+    if (!p->ctl->json) {
         (void) printf("%s %s %.*s %s %s\n", first, last, ES_TIME_LEN, time,
                       partner, key);
         return;
@@ -173,20 +172,12 @@ ctl_feed_publishers(ctl_t *ctl, int argc, char **argv)
     int                rc;
     es_rc_t            es;
     unsigned           i;
-    const char        *as_json = NULL;
     ctl_publishers_t   p = { .ctl = ctl };
 
-    const ctl_option_t  options[] = {
-        { "json", true, &as_json },
-        { NULL, false, NULL }
-    };
-
-    rc = ctl_begin(ctl, &argc, argv, 1, 1, options, ES_STORE_READ);
+    rc = ctl_begin(ctl, &argc, argv, NULL, ES_STORE_READ);
     if (rc != CTL_OK) {
         return rc;
     }
-
-    p.as_json = as_json != NULL;
 
     for (i = 0, es = ES_OK; es == ES_OK && i < 2; i++) {
         p.names[i] = json_object();

@@ -17,7 +17,7 @@ ctl_store_rekey(ctl_t *ctl, int argc, char **argv)
     unsigned      changed;
     es_problem_t  problem = { 0 };
 
-    rc = ctl_args(ctl, &argc, argv, 0, 0, NULL);
+    rc = ctl_args(ctl, &argc, argv, NULL);
 
     if (rc == CTL_OK && ctl->key_file == NULL) {
         rc = ctl_fail(CTL_USAGE, "no key file: use --key-file=PATH or set "

@@ -148,12 +148,12 @@ ctl_endpoint_replay(ctl_t *ctl, int argc, char **argv)
     es_control_request_t  request = { .kind = ES_CONTROL_REPLAY };
 
     const ctl_option_t  options[] = {
-        { "after", false, &after },
-        { "from", false, &from },
-        { NULL, false, NULL }
+        { "after", &after },
+        { "from", &from },
+        { NULL, NULL }
     };
 
-    rc = ctl_args(ctl, &argc, argv, 2, 2, options);
+    rc = ctl_args(ctl, &argc, argv, options);
 
     if (rc == CTL_OK && (after == NULL) == (from == NULL)) {
         rc = ctl_fail(CTL_USAGE, "either \"--after\" or \"--from\" is "
@@ -179,7 +179,7 @@ ctl_endpoint_resend(ctl_t *ctl, int argc, char **argv)
     bool                  taken;
     es_control_request_t  request = { .kind = ES_CONTROL_RESEND };
 
-    rc = ctl_args(ctl, &argc, argv, 3, 3, NULL);
+    rc = ctl_args(ctl, &argc, argv, NULL);
 
     if (rc == CTL_OK) {
         rc = ctl_request_endpoint(ctl, argv[0], &request);
@@ -205,7 +205,7 @@ ctl_endpoint_redrive(ctl_t *ctl, int argc, char **argv)
     bool                  taken;
     es_control_request_t  request = { .kind = ES_CONTROL_REDRIVE };
 
-    rc = ctl_args(ctl, &argc, argv, 1, 1, NULL);
+    rc = ctl_args(ctl, &argc, argv, NULL);
 
     if (rc == CTL_OK) {
         rc = ctl_request_endpoint(ctl, argv[0], &request);
@@ -226,11 +226,11 @@ ctl_endpoint_verify(ctl_t *ctl, int argc, char **argv)
     es_control_request_t  request = { .kind = ES_CONTROL_VERIFY };
 
     const ctl_option_t  options[] = {
-        { "accept", true, &accept },
-        { NULL, false, NULL }
+        { "accept", &accept },
+        { NULL, NULL }
     };
 
-    rc = ctl_args(ctl, &argc, argv, 1, 1, options);
+    rc = ctl_args(ctl, &argc, argv, options);
 
     if (rc == CTL_OK) {
         rc = ctl_request_endpoint(ctl, argv[0], &request);
@@ -326,12 +326,12 @@ ctl_endpoint_test(ctl_t *ctl, int argc, char **argv)
     es_problem_t          problem = { 0 };
 
     const ctl_option_t  options[] = {
-        { "type", false, &type },
-        { "data", false, &text },
-        { NULL, false, NULL }
+        { "type", &type },
+        { "data", &text },
+        { NULL, NULL }
     };
 
-    rc = ctl_args(ctl, &argc, argv, 1, 1, options);
+    rc = ctl_args(ctl, &argc, argv, options);
 
     if (rc == CTL_OK && text != NULL) {
         data = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES,

@@ -121,20 +121,20 @@ ctl_store_rights(ctl_t *ctl, int argc, char **argv)
     es_rights_t   rights;
 
     const ctl_option_t  options[] = {
-        { "publish", false, &names[0] },
-        { "manage", false, &names[1] },
-        { "ack", false, &names[2] },
-        { "pages", false, &names[3] },
-        { "delivery", false, &names[4] },
-        { "group", false, &all },
-        { "dispatcher", false, &dispatcher },
-        { NULL, false, NULL }
+        { "publish", &names[0] },
+        { "manage", &names[1] },
+        { "ack", &names[2] },
+        { "pages", &names[3] },
+        { "delivery", &names[4] },
+        { "group", &all },
+        { "dispatcher", &dispatcher },
+        { NULL, NULL }
     };
 
     gid_t  *const  gids[] = { &rights.publish, &rights.manage, &rights.ack,
                               &rights.pages, &rights.delivery };
 
-    rc = ctl_args(ctl, &argc, argv, 0, 0, options);
+    rc = ctl_args(ctl, &argc, argv, options);
 
     if (rc == CTL_OK && (all == NULL || dispatcher == NULL)) {
         rc = ctl_fail(CTL_USAGE, "--group=GROUP of all processes and "

@@ -27,13 +27,13 @@ ctl_endpoint_rotate(ctl_t *ctl, int argc, char **argv)
     es_problem_t  problem = { 0 };
 
     const ctl_option_t  options[] = {
-        { "overlap", false, &overlap },
-        { "secret", false, &secret },
-        { "kind", false, &kind },
-        { NULL, false, NULL }
+        { "overlap", &overlap },
+        { "secret", &secret },
+        { "kind", &kind },
+        { NULL, NULL }
     };
 
-    rc = ctl_args(ctl, &argc, argv, 1, 1, options);
+    rc = ctl_args(ctl, &argc, argv, options);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -95,7 +95,7 @@ ctl_endpoint_keys(ctl_t *ctl, int argc, char **argv)
     json_t   *keys;
     es_rc_t   es;
 
-    rc = ctl_begin(ctl, &argc, argv, 1, 1, NULL, 0);
+    rc = ctl_begin(ctl, &argc, argv, NULL, 0);
     if (rc != CTL_OK) {
         return rc;
     }

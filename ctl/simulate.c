@@ -42,15 +42,15 @@ ctl_endpoint_simulate(ctl_t *ctl, int argc, char **argv)
     es_problem_t  problem = { 0 };
 
     const ctl_option_t  options[] = {
-        { "failure", false, &failure },
-        { "status", false, &status },
-        { "percent", false, &percent },
-        { "delay", false, &delay },
-        { "for", false, &term },
-        { NULL, false, NULL }
+        { "failure", &failure },
+        { "status", &status },
+        { "percent", &percent },
+        { "delay", &delay },
+        { "for", &term },
+        { NULL, NULL }
     };
 
-    rc = ctl_args(ctl, &argc, argv, 1, 1, options);
+    rc = ctl_args(ctl, &argc, argv, options);
 
     if (rc == CTL_OK && failure == NULL) {
         rc = ctl_fail(CTL_USAGE, "\"--failure\" is needed");

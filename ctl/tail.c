@@ -268,17 +268,17 @@ ctl_tail(ctl_t *ctl, int argc, char **argv)
     ctl_tail_args_t   args = { 0 };
 
     ctl_option_t  options[7 + ES_FILTER_PARAMS] = {
-        { "after", false, &args.query.after },
-        { "from", false, &args.query.from },
-        { "limit", false, &limit },
-        { "follow", true, &follow },
-        { "url", false, &url },
-        { "key", false, &key }
+        { "after", &args.query.after },
+        { "from", &args.query.from },
+        { "limit", &limit },
+        { "follow", &follow },
+        { "url", &url },
+        { "key", &key }
     };
 
     ctl_filter_options(options, args.query.filter);
 
-    rc = ctl_args(ctl, &argc, argv, 1, 1, options);
+    rc = ctl_args(ctl, &argc, argv, options);
     if (rc != CTL_OK) {
         return rc;
     }

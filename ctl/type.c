@@ -42,12 +42,12 @@ ctl_type_register(ctl_t *ctl, int argc, char **argv)
     es_problem_t  problem = { 0 };
 
     const ctl_option_t  options[] = {
-        { "description", false, &description },
-        { "feeds", false, &feeds },
-        { NULL, false, NULL }
+        { "description", &description },
+        { "feeds", &feeds },
+        { NULL, NULL }
     };
 
-    rc = ctl_begin(ctl, &argc, argv, 2, 2, options, ES_STORE_ADMIN);
+    rc = ctl_begin(ctl, &argc, argv, options, ES_STORE_ADMIN);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -86,11 +86,11 @@ ctl_type_change(ctl_t *ctl, int argc, char **argv)
     es_problem_t  problem = { 0 };
 
     const ctl_option_t  options[] = {
-        { "feeds", false, &feeds },
-        { NULL, false, NULL }
+        { "feeds", &feeds },
+        { NULL, NULL }
     };
 
-    rc = ctl_args(ctl, &argc, argv, 1, 1, options);
+    rc = ctl_args(ctl, &argc, argv, options);
 
     if (rc == CTL_OK && feeds == NULL) {
         rc = ctl_fail(CTL_USAGE, "\"type change\" requires \"--feeds\"");
@@ -158,8 +158,7 @@ ctl_type_print(const json_t *type)
 
 
 static int
-ctl_type_page(ctl_t *ctl, char after[ES_TYPE_NAME_MAX + 1], bool as_json,
-    bool *more)
+ctl_type_page(ctl_t *ctl, char after[ES_TYPE_NAME_MAX + 1], bool *more)
 {
     size_t       i;
     json_t      *page, *type;
@@ -178,7 +177,7 @@ ctl_type_page(ctl_t *ctl, char after[ES_TYPE_NAME_MAX + 1], bool as_json,
     }
 
     json_array_foreach(json_object_get(page, "types"), i, type) {
-        if (as_json) {
+        if (ctl->json) {
             ctl_print(type);
         } else {
             ctl_type_print(type);
@@ -202,12 +201,12 @@ ctl_type_list(ctl_t *ctl, int argc, char **argv)
 {
     int   rc;
     char  after[ES_TYPE_NAME_MAX + 1] = "";
-    bool  as_json, more;
+    bool  more;
 
-    rc = ctl_begin_list(ctl, &argc, argv, &as_json);
+    rc = ctl_begin_list(ctl, &argc, argv);
 
     for (more = true; rc == CTL_OK && more; /* void */ ) {
-        rc = ctl_type_page(ctl, after, as_json, &more);
+        rc = ctl_type_page(ctl, after, &more);
     }
 
     return rc;
@@ -224,7 +223,7 @@ ctl_type_show(ctl_t *ctl, int argc, char **argv)
     es_buf_t       out = { 0 };
     es_lifetime_t  lifetime;
 
-    rc = ctl_begin(ctl, &argc, argv, 1, 2, NULL, 0);
+    rc = ctl_begin(ctl, &argc, argv, NULL, 0);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -273,13 +272,13 @@ ctl_type_deprecate(ctl_t *ctl, int argc, char **argv)
     es_lifetime_t   lifetime = { 0 };
 
     const ctl_option_t  options[] = {
-        { "from", false, &from },
-        { "sunset", false, &sunset },
-        { "cancel", true, &cancel },
-        { NULL, false, NULL }
+        { "from", &from },
+        { "sunset", &sunset },
+        { "cancel", &cancel },
+        { NULL, NULL }
     };
 
-    rc = ctl_args(ctl, &argc, argv, 2, 2, options);
+    rc = ctl_args(ctl, &argc, argv, options);
 
     if (rc == CTL_OK && cancel != NULL && (from != NULL || sunset != NULL)) {
         rc = ctl_fail(CTL_USAGE, "\"--cancel\" excludes all other options");

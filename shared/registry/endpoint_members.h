@@ -57,6 +57,8 @@ typedef struct {
     const char          *preset;       /* the default, as documented */
     const char          *option;       /* of eventsyncctl; NULL: none */
     const char          *usage;        /* its value in usage text */
+    const char          *about;        /* what the option does, in usage text;
+                                          NULL without an option */
 } es_endpoint_member_t;
 
 /* In the order of decoding, of usage text and of docs/registry.md. */

@@ -204,23 +204,13 @@ sub files {
     }
 }
 
-# Each directive, option and command of the programs has its place.
+# Each directive, and each option of the dispatcher, has its place.  t/ctl/table.t
+# compares the commands of eventsyncctl.
 sub options {
-    my ($ctl, $dispatcher) = map { scalar `$_ --help` }
-        map { $t->build . "/$_" } qw(eventsyncctl eventsync-dispatcher);
+    my $program = $t->build . '/eventsync-dispatcher';
+    my $dispatcher = `$program --help`;
 
-    my %commands = map { /^eventsyncctl (?:\[\S+\] )+((?:[a-z]+ ?){1,2})/
-        ? ($1 =~ s/ $//r => 1) : () } split /\n/, $ctl;
-    cmp_ok(scalar keys %commands, '>', 20, 'eventsyncctl tells its commands');
-    my @silent = grep {
-        my ($group, $word) = split / /;
-        my $also = $word ? qr/`$group [^|]*`\Q$word\E\b/ : qr/^## $group/m;
-        $text{'docs/eventsyncctl.md'} !~ /`\Q$_\E\b/
-            && $text{'docs/eventsyncctl.md'} !~ $also;
-    } sort keys %commands;
-    is_deeply(\@silent, [], 'docs/eventsyncctl.md has each');
-
-    @silent = grep { $text{'docs/dispatcher.md'} !~ /`\Q$_\E\b/ }
+    my @silent = grep { $text{'docs/dispatcher.md'} !~ /`\Q$_\E\b/ }
         grep { !/^--(?:help|version)$/ } $dispatcher =~ /^  (--[a-z0-9-]+)/mg;
     is_deeply(\@silent, [], 'docs/dispatcher.md has each option');
 

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The table's rows for events: they are published, printed and received.
+ */
+
+#include "commands.h"
+
+static const ctl_option_row_t  ctl_publish_rows[] = {
+    { "format", "ndjson|json|batch|tail", "one event a line, one event, one "
+      "array, or lines that \"tail\" printed; default: ndjson", CTL_FREE },
+    { "batch", "N", "lines of one commit; default: 1000", CTL_FREE },
+    { "results", NULL, "print the cursor and id of each event", CTL_FREE },
+    { "url", "URL", "publish by HTTP to https://host/v1", CTL_FREE },
+    { "key", "@FILE", "the file with the API key; default: EVENTSYNC_KEY",
+      CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+static const ctl_option_row_t  ctl_tail_rows[] = {
+    { "after", "CURSOR", "begin after this event", CTL_FREE },
+    { "from", "TIME|oldest|latest", "begin there; default: oldest",
+      CTL_FREE },
+    { "types", "A,B.*", "only these event types", CTL_FREE },
+    { "subject", "S", "only events of this subject", CTL_FREE },
+    { "limit", "N", "end after N events", CTL_FREE },
+    { "follow", NULL, "go on with events as they are published", CTL_FREE },
+    { "url", "URL", "read by HTTP from https://host/v1", CTL_FREE },
+    { "key", "@FILE", "the file with the API key; default: EVENTSYNC_KEY",
+      CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+const ctl_command_t  ctl_events_commands[] = {
+    { .name = "publish", .run = ctl_publish, .kind = CTL_NO_KIND,
+      .arguments = "FEED", .options = ctl_publish_rows, .input = "events",
+      .about = "publish events from standard input, to the store or by HTTP",
+      .examples = "publish orders < events.ndjson\n"
+      "publish orders --url=https://events.example/v1 --key=@key < "
+      "events.ndjson" },
+
+    { .name = "tail", .run = ctl_tail, .kind = CTL_NO_KIND,
+      .arguments = "FEED", .options = ctl_tail_rows,
+      .about = "print events, one per line, from the store or by HTTP",
+      .json = "one event a line, as without the option", .stream = true,
+      .examples = "tail orders --from=latest --follow\n"
+      "tail orders --types=order.* --limit=10" },
+
+    { .name = NULL }
+};
+
+static const ctl_option_row_t  ctl_listen_rows[] = {
+    { "port", "N", "the port to listen on", CTL_REQUIRED },
+    { "secret", "@FILE", "the file with the endpoint's secret",
+      CTL_REQUIRED },
+    { "address", "ADDRESS", "the address to listen on; default: 127.0.0.1",
+      CTL_FREE },
+    { "log", "FILE", "append each event to this file before the answer",
+      CTL_FREE },
+    { "state", "FILE", "store the cursors in this file", CTL_FREE },
+    { "poll", "URL", "heal gaps by polls of https://host/v1", CTL_FREE },
+    { "key", "@FILE", "the file with the API key for polls; default: "
+      "EVENTSYNC_KEY", CTL_FREE },
+    { "feeds", "A,B", "the feeds to poll from their oldest event at the start",
+      CTL_FREE },
+    { "types", "A,B.*", "the endpoint's event types, for polls", CTL_FREE },
+    { "subject", "S", "the endpoint's subject, for polls", CTL_FREE },
+    { "poll-every", "1m", "how often to poll; 0: never; default: 1m",
+      CTL_FREE },
+    { "status", "503", "refuse every webhook with this status", CTL_FREE },
+    { "fail-rate", "PERCENT", "refuse so many of them", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+static const ctl_option_row_t  ctl_integration_rows[] = {
+    { "url", "URL", "the receiver, instead of ENDPOINT", CTL_FREE },
+    { "secret", "@FILE", "the file with its secret", CTL_FREE },
+    { "timeout", "10s", "limit of the time of an answer; default: 10s",
+      CTL_FREE },
+    { "thin", NULL, "also send an event without data", CTL_FREE },
+    { "batch", NULL, "also send two events in one request", CTL_FREE },
+    { "cloudevents", NULL, "send application/cloudevents+json", CTL_FREE },
+    { "agreement", "SENDER", "also check whether it agrees to be sent events "
+      "by SENDER", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+const ctl_command_t  ctl_receive_commands[] = {
+    { .name = "listen", .run = ctl_listen, .kind = CTL_NO_KIND,
+      .options = ctl_listen_rows,
+      .about = "receive webhooks, verify them and heal gaps by polling",
+      .examples = "listen --port=8080 --secret=@secret --state=cursors\n"
+      "listen --port=8080 --secret=@secret --log=events.log "
+      "--poll=https://events.example/v1 --key=@key" },
+
+    { .name = "verify-integration", .run = ctl_verify_integration,
+      .kind = CTL_NO_KIND, .arguments = "[ENDPOINT]",
+      .options = ctl_integration_rows,
+      .about = "send valid and invalid signed requests to a receiver and check "
+      "its answers",
+      .json = "the checks and their totals",
+      .examples = "verify-integration --url=https://acme.example/hook "
+      "--secret=@secret\n"
+      "verify-integration ep_k3f9abcdefgh2345 --json" },
+
+    { .name = NULL }
+};

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The table's rows for partners, their keys, and checkpoints.
+ */
+
+#include "commands.h"
+
+static const ctl_option_row_t  ctl_partner_rows[] = {
+    { "feeds", "A,B-*", "the feeds that it may read and be sent; default: "
+      "none", CTL_FREE },
+    { "publish", "A,B-*", "the feeds that it may publish to; default: none",
+      CTL_FREE },
+    { "limit-poll", "60r/m[,burst=N]", "limit of its polls; default: the limit "
+      "of nginx's configuration", CTL_FREE },
+    { "limit-publish", "RATE", "limit of its publishes, likewise", CTL_FREE },
+    { "limit-backfill", "100m/h[,burst=SIZE]", "limit of the bytes of its "
+      "backfills, likewise", CTL_FREE },
+    { "limit-waits", "N", "limit of its waiting requests, likewise",
+      CTL_FREE },
+    { "limit-manage", "RATE", "limit of its requests that manage endpoints, "
+      "likewise", CTL_FREE },
+    { "quota-endpoints", "N", "how many endpoints it may have", CTL_FREE },
+    { "quota-keys", "N", "how many keys it may have", CTL_FREE },
+    { "quota-feeds", "N", "how many feeds its record may name", CTL_FREE },
+    { "quota-consumers", "N", "how many checkpoints it may have", CTL_FREE },
+    { "quota-requests", "N", "how many of its requests may wait for the "
+      "dispatcher", CTL_FREE },
+    { "quota-bytes", "SIZE", "how many bytes its records may have", CTL_FREE },
+    { "operations", "FEED", "the feed of its operational events; default: "
+      "none", CTL_FREE },
+    { "allow-http", "yes|no", "allow http:// of its endpoints, if the "
+      "dispatcher does too; default: no", CTL_FREE },
+    { "allow-addresses", "CIDR,...", "addresses that are not public, "
+      "likewise", CTL_FREE },
+    { "allow-ports", "N,...", "ports below 1024, likewise", CTL_FREE },
+    { "disabled", NULL, "its keys are invalid, and its endpoints are sent "
+      "nothing", CTL_FREE },
+    { "enabled", NULL, "take --disabled back", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+const ctl_command_t  ctl_partner_commands[] = {
+    { .name = "partner create", .run = ctl_partner_create,
+      .kind = ES_KIND_PARTNER, .arguments = "NAME",
+      .options = ctl_partner_rows,
+      .about = "create a partner",
+      .examples = "partner create acme --feeds=orders,prices\n"
+      "partner create acme --feeds=acme-* --publish=acme-in "
+      "--limit-poll=60r/m,burst=10" },
+
+    { .name = "partner list", .run = ctl_object_list, .kind = ES_KIND_PARTNER,
+      .about = "list the partners",
+      .json = "one partner a line, as \"partner show\" prints it",
+      .stream = true,
+      .examples = "partner list" },
+
+    { .name = "partner show", .run = ctl_object_show, .kind = ES_KIND_PARTNER,
+      .arguments = "PARTNER",
+      .about = "show a partner as JSON",
+      .json = "the partner, as without the option",
+      .examples = "partner show acme" },
+
+    { .name = "partner change", .run = ctl_partner_change,
+      .kind = ES_KIND_PARTNER, .arguments = "PARTNER",
+      .options = ctl_partner_rows,
+      .about = "change what the options name; the others stay",
+      .examples = "partner change acme --feeds=orders,prices,returns\n"
+      "partner change acme --limit-poll=default" },
+
+    { .name = "partner remove", .run = ctl_object_remove,
+      .kind = ES_KIND_PARTNER, .arguments = "PARTNER",
+      .about = "remove a partner that has no keys and endpoints",
+      .examples = "partner remove acme" },
+
+    { .name = NULL }
+};
+
+static const ctl_option_row_t  ctl_key_create_rows[] = {
+    { "scopes", "read,publish", "what it may do: read, publish, ack, manage, "
+      "admin", CTL_REQUIRED },
+    { "feeds", "A,B-*", "only for these feeds; default: those of its partner",
+      CTL_FREE },
+    { "consumers", "A,B-*", "only the checkpoints of these consumers; "
+      "default: all of its partner", CTL_FREE },
+    { "expires", "TIME", "when it ends; default: never", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+static const ctl_option_row_t  ctl_key_revoke_rows[] = {
+    { "with-endpoints", NULL, "also pause the endpoints that it made",
+      CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+const ctl_command_t  ctl_key_commands[] = {
+    { .name = "key create", .run = ctl_key_create, .kind = ES_KIND_KEY,
+      .arguments = "PARTNER", .options = ctl_key_create_rows,
+      .about = "create a key and print it; it cannot be printed again",
+      .examples = "key create acme --scopes=read\n"
+      "key create acme --scopes=publish --feeds=acme-in "
+      "--expires=2027-01-01T00:00:00Z" },
+
+    { .name = "key list", .run = ctl_object_list, .kind = ES_KIND_KEY,
+      .about = "list the keys",
+      .json = "one key a line, without its secret", .stream = true,
+      .examples = "key list" },
+
+    { .name = "key revoke", .run = ctl_key_revoke, .kind = ES_KIND_KEY,
+      .arguments = "KEY", .options = ctl_key_revoke_rows,
+      .about = "make a key invalid from now on; KEY is the ten characters "
+      "after esk_",
+      .examples = "key revoke k3f9abcdef\n"
+      "key revoke k3f9abcdef --with-endpoints" },
+
+    { .name = "key remove", .run = ctl_object_remove, .kind = ES_KIND_KEY,
+      .arguments = "KEY",
+      .about = "remove a key",
+      .examples = "key remove k3f9abcdef" },
+
+    { .name = NULL }
+};
+
+static const ctl_option_row_t  ctl_checkpoint_list_rows[] = {
+    { "feed", "FEED", "only of this feed", CTL_FREE },
+    { "partner", "PARTNER", "only of this partner", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+static const ctl_option_row_t  ctl_checkpoint_set_rows[] = {
+    { "rewind", NULL, "allow to move it back", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+const ctl_command_t  ctl_checkpoint_commands[] = {
+    { .name = "checkpoint list", .run = ctl_checkpoint_list,
+      .kind = CTL_NO_KIND, .options = ctl_checkpoint_list_rows,
+      .about = "list the positions that consumers have stored",
+      .json = "one checkpoint a line, with its partner", .stream = true,
+      .examples = "checkpoint list --partner=acme" },
+
+    { .name = "checkpoint show", .run = ctl_checkpoint_show,
+      .kind = CTL_NO_KIND, .arguments = "PARTNER FEED CONSUMER",
+      .about = "show a checkpoint as JSON",
+      .json = "the checkpoint, as without the option",
+      .examples = "checkpoint show acme orders billing" },
+
+    { .name = "checkpoint set", .run = ctl_checkpoint_set,
+      .kind = CTL_NO_KIND, .arguments = "PARTNER FEED CONSUMER CURSOR",
+      .options = ctl_checkpoint_set_rows,
+      .about = "create or move a checkpoint",
+      .examples = "checkpoint set acme orders billing k3f9abcd-10437" },
+
+    { .name = "checkpoint remove", .run = ctl_checkpoint_remove,
+      .kind = CTL_NO_KIND, .arguments = "PARTNER FEED CONSUMER",
+      .about = "remove a checkpoint",
+      .examples = "checkpoint remove acme orders billing" },
+
+    { .name = NULL }
+};

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The table's rows for the store, its feeds and its event catalogue.
+ */
+
+#include "commands.h"
+
+static const ctl_option_row_t  ctl_init_rows[] = {
+    { "plain-secrets", NULL, "allow secrets in plain text", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+static const ctl_option_row_t  ctl_rights_rows[] = {
+    { "group", "GROUP", "the group of all processes", CTL_REQUIRED },
+    { "dispatcher", "USER", "the user of the dispatcher", CTL_REQUIRED },
+    { "publish", "GROUP", "who may publish; default: GROUP-publish",
+      CTL_FREE },
+    { "manage", "GROUP", "who may change the registry; default: GROUP-manage",
+      CTL_FREE },
+    { "ack", "GROUP", "who may move checkpoints; default: GROUP-ack",
+      CTL_FREE },
+    { "pages", "GROUP", "who may store encoded pages; default: GROUP-pages",
+      CTL_FREE },
+    { "delivery", "GROUP", "who may read the delivery state; default: "
+      "GROUP-delivery", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+const ctl_command_t  ctl_store_commands[] = {
+    { .name = "init", .run = ctl_init, .kind = CTL_NO_KIND,
+      .options = ctl_init_rows,
+      .about = "create an empty store; its secrets may be in plain text only "
+      "with the option",
+      .examples = "init --store=/var/lib/eventsync" },
+
+    { .name = "verify", .run = ctl_verify, .kind = CTL_NO_KIND,
+      .about = "check the invariants of the store, beside live traffic",
+      .examples = "verify\n"
+      "verify --key-file=/etc/eventsync/keys" },
+
+    { .name = "backup", .run = ctl_backup, .kind = CTL_NO_KIND,
+      .arguments = "DIR",
+      .about = "copy the store into DIR while everything runs, and verify the "
+      "copy",
+      .examples = "backup /var/backups/eventsync/monday" },
+
+    { .name = "restore", .run = ctl_restore, .kind = CTL_NO_KIND,
+      .arguments = "BACKUP NEWDIR",
+      .about = "create a store in NEWDIR from a backup, and verify it",
+      .examples = "restore /var/backups/eventsync/monday "
+      "/var/lib/eventsync-new" },
+
+    { .name = "store rights", .run = ctl_store_rights, .kind = CTL_NO_KIND,
+      .options = ctl_rights_rows,
+      .about = "give the files to the groups of the processes",
+      .examples = "store rights --group=eventsync "
+      "--dispatcher=eventsync-dispatcher" },
+
+    { .name = "store rekey", .run = ctl_store_rekey, .kind = CTL_NO_KIND,
+      .about = "encrypt all secrets under the first key of the key file",
+      .examples = "store rekey --key-file=/etc/eventsync/keys" },
+
+    { .name = NULL }
+};
+
+static const ctl_option_row_t  ctl_feed_rows[] = {
+    { "retain-count", "N", "keep at most N events; 0: no limit, the default",
+      CTL_FREE },
+    { "retain-bytes", "N", "keep at most N bytes of events; 0: no limit, the "
+      "default", CTL_FREE },
+    { "retain-age", "DURATION", "keep an event for so long, at most 30d; 0: "
+      "no limit, the default", CTL_FREE },
+    { "schema", "off|warn|enforce", "what happens to events that do not match "
+      "their schemas; default: off", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+static const ctl_option_row_t  ctl_trim_rows[] = {
+    { "before", "CURSOR", "the event that becomes the oldest", CTL_REQUIRED },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+const ctl_command_t  ctl_feed_commands[] = {
+    { .name = "feed create", .run = ctl_feed_create, .kind = ES_KIND_FEED,
+      .arguments = "NAME", .options = ctl_feed_rows,
+      .about = "create a feed",
+      .examples = "feed create orders --retain-age=7d\n"
+      "feed create prices --retain-count=1000000 --schema=enforce" },
+
+    { .name = "feed list", .run = ctl_feed_list, .kind = ES_KIND_FEED,
+      .about = "list the feeds",
+      .json = "one feed a line, as \"feed show\" prints it", .stream = true,
+      .examples = "feed list\n"
+      "feed list --json" },
+
+    { .name = "feed show", .run = ctl_feed_show, .kind = ES_KIND_FEED,
+      .arguments = "FEED",
+      .about = "show a feed as JSON",
+      .json = "the feed, as without the option",
+      .examples = "feed show orders" },
+
+    { .name = "feed publishers", .run = ctl_feed_publishers,
+      .kind = ES_KIND_FEED, .arguments = "FEED",
+      .about = "list who published the feed's events",
+      .json = "one run of events a line", .stream = true,
+      .examples = "feed publishers orders" },
+
+    { .name = "feed change", .run = ctl_feed_change, .kind = ES_KIND_FEED,
+      .arguments = "FEED", .options = ctl_feed_rows,
+      .about = "change what a feed keeps, and how its events are checked "
+      "against their schemas; the other options stay",
+      .examples = "feed change orders --retain-age=14d" },
+
+    { .name = "feed trim", .run = ctl_feed_trim, .kind = ES_KIND_FEED,
+      .arguments = "FEED", .options = ctl_trim_rows,
+      .about = "delete the events before the one of CURSOR",
+      .examples = "feed trim orders --before=k3f9abcd-10437" },
+
+    { .name = "feed retime", .run = ctl_feed_retime, .kind = ES_KIND_FEED,
+      .arguments = "FEED",
+      .about = "set the time of events that are dated in the future to now",
+      .examples = "feed retime orders" },
+
+    { .name = "feed begin-epoch", .run = ctl_feed_begin_epoch,
+      .kind = ES_KIND_FEED, .arguments = "FEED",
+      .about = "begin a new epoch after the last event, and keep all events",
+      .examples = "feed begin-epoch orders" },
+
+    { .name = "feed reset", .run = ctl_feed_reset, .kind = ES_KIND_FEED,
+      .arguments = "FEED",
+      .about = "delete all events and begin a new epoch",
+      .examples = "feed reset orders" },
+
+    { .name = "feed remove", .run = ctl_feed_remove, .kind = ES_KIND_FEED,
+      .arguments = "FEED",
+      .about = "remove a feed and its events",
+      .examples = "feed remove orders" },
+
+    { .name = NULL }
+};
+
+static const ctl_option_row_t  ctl_register_rows[] = {
+    { "description", "TEXT", "what the type means; default: empty",
+      CTL_FREE },
+    { "feeds", "A,B-*", "the feeds that the type belongs to; default: as "
+      "before, and every feed for a new type", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+static const ctl_option_row_t  ctl_type_rows[] = {
+    { "feeds", "A,B-*", "the feeds that the type belongs to; empty: every "
+      "feed", CTL_REQUIRED },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+static const ctl_option_row_t  ctl_deprecate_rows[] = {
+    { "from", "TIME", "since when it is deprecated; default: now", CTL_FREE },
+    { "sunset", "TIME", "when it ends; default: never", CTL_FREE },
+    { "cancel", NULL, "take both back", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+const ctl_command_t  ctl_type_commands[] = {
+    { .name = "type register", .run = ctl_type_register, .kind = CTL_NO_KIND,
+      .arguments = "TYPE VERSION", .options = ctl_register_rows,
+      .input = "schema",
+      .about = "register a version of an event type, which can never change",
+      .examples = "type register order.updated 1.0.0 --feeds=orders < "
+      "order.json" },
+
+    { .name = "type change", .run = ctl_type_change, .kind = CTL_NO_KIND,
+      .arguments = "TYPE", .options = ctl_type_rows,
+      .about = "set the feeds that a type belongs to",
+      .examples = "type change order.updated --feeds=orders,orders-*" },
+
+    { .name = "type list", .run = ctl_type_list, .kind = CTL_NO_KIND,
+      .about = "list the event catalogue",
+      .json = "one type a line, with all its versions", .stream = true,
+      .examples = "type list" },
+
+    { .name = "type show", .run = ctl_type_show, .kind = CTL_NO_KIND,
+      .arguments = "TYPE [VERSION]",
+      .about = "show a type as JSON, or the schema of a version",
+      .json = "the type or the schema, as without the option",
+      .examples = "type show order.updated\n"
+      "type show order.updated 1.0.0" },
+
+    { .name = "type deprecate", .run = ctl_type_deprecate, .kind = CTL_NO_KIND,
+      .arguments = "TYPE VERSION", .options = ctl_deprecate_rows,
+      .about = "set when a version becomes deprecated and when it ends",
+      .examples = "type deprecate order.updated 1.0.0 "
+      "--sunset=2027-06-01T00:00:00Z" },
+
+    { .name = NULL }
+};
