@@ -71,6 +71,9 @@ VERIFIERS         = standardwebhooks@1.0.0 svix@1.76.1
 READERS           = eventsource@4.1.1 eventsource5@npm:eventsource@5.1.5 \
                     event-source-polyfill@1.0.31
 
+# Linters of the OpenAPI document, for t/docs/openapi_lint.t.
+LINTERS           = @redocly/cli@2.77.0 @stoplight/spectral-cli@6.16.3
+
 ASAN_BUILD        = build-asan
 ASAN = BUILD=$(ASAN_BUILD) OPT="-O1 -g -fno-omit-frame-pointer" \
        SANITIZE="-fsanitize=address,undefined" \
@@ -88,7 +91,7 @@ MODULE_SRC := $(wildcard ngx_module/*.c)
 
 .PHONY: all lib tools units bench module demo deps test check check-asan \
         check-debian check-long asan-nginx fuzz fuzz-parsers fuzz-requests \
-        fuzz-deps bench-deps verifier readers lint install clean
+        fuzz-deps bench-deps verifier readers linters lint install clean
 
 all: tools units module
 
@@ -150,7 +153,7 @@ demo: deps
 	BUILD=$(abspath $(BUILD)) perl t/demo.pl
 
 test: deps
-	$(MAKE) $(PARALLEL) all verifier readers
+	$(MAKE) $(PARALLEL) all verifier readers linters
 	$(MAKE) check
 
 check:
@@ -165,7 +168,7 @@ check-debian:
 # nginx is built with the sanitizers as well, from unpatched sources, so that
 # they cover the whole process from its start.
 check-asan: asan-nginx
-	$(MAKE) $(PARALLEL) $(ASAN) all verifier readers
+	$(MAKE) $(PARALLEL) $(ASAN) all verifier readers linters
 	$(MAKE) $(ASAN) check
 
 asan-nginx: deps
@@ -225,6 +228,13 @@ $(BUILD)/readers/node_modules/eventsource/package.json:
 	@mkdir -p $(BUILD)/readers
 	-timeout 120 npm install --prefix $(BUILD)/readers --no-save --no-audit \
 	    --no-fund $(READERS)
+
+linters: $(BUILD)/linters/node_modules/@stoplight/spectral-cli/package.json
+
+$(BUILD)/linters/node_modules/@stoplight/spectral-cli/package.json:
+	@mkdir -p $(BUILD)/linters
+	-timeout 120 npm install --prefix $(BUILD)/linters --no-save --no-audit \
+	    --no-fund --ignore-scripts $(LINTERS)
 
 lint: module
 	sh ./install-deps.sh lint

@@ -270,7 +270,7 @@ sub served {
     is($t->http(GET => '/off/openapi.json')->{status}, 404, 'only where it is on');
 }
 
-# What is said of all operations and so declared for none.
+# The answer to a method that a path does not have.
 sub methods {
     my %paths;
     push @{ $paths{ $_->{path} } }, $_->{method} for $api->operations;
@@ -288,7 +288,7 @@ sub methods {
         my ($other) = grep { !$methods{$_} } qw(PUT PATCH);
         my $answer = $t->http($other => $target);
         is($answer->{status}, 405, "$other $path");
-        is_deeply([ $api->judge_response('405', $api->doc->{components}{responses}
+        is_deeply([ $api->judge_response('MethodNotAllowed', $api->doc->{components}{responses}
             {MethodNotAllowed}, $answer) ], [], "$other $path: as declared");
         is($answer->{headers}{allow}, $options->{headers}{allow}, "$other $path: Allow");
     }

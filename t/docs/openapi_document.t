@@ -159,6 +159,8 @@ sub same_parameters {
 # The judge itself: what it would not notice, this test would not either.
 sub judges {
     my %string = (type => 'string');
+    my %lines = (%string, contentMediaType => 'application/x-ndjson',
+        contentSchema => { type => 'array', items => { type => 'integer' } });
     my @cases = (
         [ \%string, '"a"', 0 ], [ \%string, '1', 1 ],
         [ { type => 'integer' }, '1', 0 ], [ { type => 'integer' }, '"1"', 1 ],
@@ -177,8 +179,8 @@ sub judges {
         [ { maxProperties => 1 }, '{"a":1,"b":1}', 1 ],
         [ { maxProperties => 1 }, '{"a":1}', 0 ],
         [ { maximum => 2 }, '3', 1 ],
-        [ { type => 'string', 'x-line' => { type => 'integer' } }, '"1\\n2\\n"', 0 ],
-        [ { type => 'string', 'x-line' => { type => 'integer' } }, '"1\\na\\n"', 1 ],
+        [ \%lines, '"1\\n2\\n"', 0 ], [ \%lines, '"1\\na\\n"', 1 ],
+        [ \%lines, '"1\\n\\"a\\"\\n"', 1 ], [ \%lines, '"1\\n2"', 1 ],
         [ { type => 'object', required => ['a'] }, '{}', 1 ],
         [ { type => 'object', properties => { a => \%string } }, '{"a":1}', 1 ],
         [ { type => 'object', properties => { a => \%string } }, '{"b":1}', 1 ],
