@@ -74,6 +74,11 @@ READERS           = eventsource@4.1.1 eventsource5@npm:eventsource@5.1.5 \
 # Linters of the OpenAPI document, for t/docs/openapi_lint.t.
 LINTERS           = @redocly/cli@2.77.0 @stoplight/spectral-cli@6.16.3
 
+# What the receivers of docs/receivers.md use, for t/docs/receivers.t.
+RECEIVERS         = fastify@5.12.8 express@5.3.0 hono@4.13.19 \
+                    @hono/node-server@2.1.9 standardwebhooks@1.1.1 svix@1.99.1 \
+                    cloudevents@10.0.0
+
 ASAN_BUILD        = build-asan
 ASAN = BUILD=$(ASAN_BUILD) OPT="-O1 -g -fno-omit-frame-pointer" \
        SANITIZE="-fsanitize=address,undefined" \
@@ -91,7 +96,8 @@ MODULE_SRC := $(wildcard ngx_module/*.c)
 
 .PHONY: all lib tools units bench module demo deps test check check-asan \
         check-debian check-long asan-nginx fuzz fuzz-parsers fuzz-requests \
-        fuzz-deps bench-deps verifier readers linters lint install clean
+        fuzz-deps bench-deps verifier readers linters receivers lint \
+        install clean
 
 all: tools units module
 
@@ -153,7 +159,7 @@ demo: deps
 	BUILD=$(abspath $(BUILD)) perl t/demo.pl
 
 test: deps
-	$(MAKE) $(PARALLEL) all verifier readers linters
+	$(MAKE) $(PARALLEL) all verifier readers linters receivers
 	$(MAKE) check
 
 check:
@@ -168,7 +174,7 @@ check-debian:
 # nginx is built with the sanitizers as well, from unpatched sources, so that
 # they cover the whole process from its start.
 check-asan: asan-nginx
-	$(MAKE) $(PARALLEL) $(ASAN) all verifier readers linters
+	$(MAKE) $(PARALLEL) $(ASAN) all verifier readers linters receivers
 	$(MAKE) $(ASAN) check
 
 asan-nginx: deps
@@ -235,6 +241,13 @@ $(BUILD)/linters/node_modules/@stoplight/spectral-cli/package.json:
 	@mkdir -p $(BUILD)/linters
 	-timeout 120 npm install --prefix $(BUILD)/linters --no-save --no-audit \
 	    --no-fund --ignore-scripts $(LINTERS)
+
+receivers: $(BUILD)/receivers/node_modules/fastify/package.json
+
+$(BUILD)/receivers/node_modules/fastify/package.json:
+	@mkdir -p $(BUILD)/receivers
+	-timeout 120 npm install --prefix $(BUILD)/receivers --no-save --no-audit \
+	    --no-fund --ignore-scripts $(RECEIVERS)
 
 lint: module
 	sh ./install-deps.sh lint
