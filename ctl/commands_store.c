@@ -27,6 +27,26 @@ static const ctl_option_row_t  ctl_rights_rows[] = {
     { NULL, NULL, NULL, CTL_FREE }
 };
 
+static const ctl_option_row_t  ctl_backup_rows[] = {
+    { "rate", "50m", "bytes a second at most; default: no limit", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+static const ctl_option_row_t  ctl_restore_rows[] = {
+    { "keep-epochs", NULL, "begin no new epochs: nothing was published after "
+      "the backup", CTL_FREE },
+    { "group", "GROUP", "give the files to the groups, as \"store rights\"",
+      CTL_FREE },
+    { "dispatcher", "USER", "the user of the dispatcher, with --group",
+      CTL_FREE },
+    { "publish", "GROUP", "default: GROUP-publish", CTL_FREE },
+    { "manage", "GROUP", "default: GROUP-manage", CTL_FREE },
+    { "ack", "GROUP", "default: GROUP-ack", CTL_FREE },
+    { "pages", "GROUP", "default: GROUP-pages", CTL_FREE },
+    { "delivery", "GROUP", "default: GROUP-delivery", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
 const ctl_command_t  ctl_store_commands[] = {
     { .name = "init", .run = ctl_init, .kind = CTL_NO_KIND,
       .options = ctl_init_rows,
@@ -40,13 +60,14 @@ const ctl_command_t  ctl_store_commands[] = {
       "verify --key-file=/etc/eventsync/keys" },
 
     { .name = "backup", .run = ctl_backup, .kind = CTL_NO_KIND,
-      .arguments = "DIR",
-      .about = "copy the store into DIR while everything runs, and verify the "
+      .arguments = "DIR", .options = ctl_backup_rows,
+      .about = "copy the store into DIR while everything runs, and check the "
       "copy",
-      .examples = "backup /var/backups/eventsync/monday" },
+      .examples = "backup /var/backups/eventsync/monday\n"
+      "backup --rate=50m /var/backups/eventsync/monday" },
 
     { .name = "restore", .run = ctl_restore, .kind = CTL_NO_KIND,
-      .arguments = "BACKUP NEWDIR",
+      .arguments = "BACKUP NEWDIR", .options = ctl_restore_rows,
       .about = "create a store in NEWDIR from a backup, and verify it",
       .examples = "restore /var/backups/eventsync/monday "
       "/var/lib/eventsync-new" },

@@ -168,13 +168,9 @@ ctl_verify_fault(void *ctx, const char *text)
 }
 
 
-int
-ctl_verify_store(ctl_t *ctl, es_verify_t *totals)
+static int
+ctl_verify_result(es_rc_t rc, const es_verify_t *totals)
 {
-    es_rc_t  rc;
-
-    rc = es_verify(ctl->store, ctl_verify_fault, NULL, totals);
-
     if (rc == ES_CORRUPT) {
         return ctl_fail(CTL_FAILED, "the store has %llu faults",
                         (unsigned long long) totals->faults);
@@ -182,6 +178,22 @@ ctl_verify_store(ctl_t *ctl, es_verify_t *totals)
 
     return rc == ES_OK ? CTL_OK : ctl_fail(CTL_FAILED, "cannot verify: %s",
                                            es_reason(rc));
+}
+
+
+int
+ctl_verify_store(ctl_t *ctl, es_verify_t *totals)
+{
+    return ctl_verify_result(es_verify(ctl->store, ctl_verify_fault, NULL,
+                                       totals), totals);
+}
+
+
+int
+ctl_verify_copy(ctl_t *ctl, es_pace_t *pace, es_verify_t *totals)
+{
+    return ctl_verify_result(es_verify_copy(ctl->store, pace, ctl_verify_fault,
+                                            NULL, totals), totals);
 }
 
 

@@ -11,9 +11,15 @@
 #include <stdlib.h>
 
 #include "ctl.h"
-#include "open/rights.h"
+#include "rights.h"
 
 #define RIGHTS_NAME  128
+
+/* The parts of a store with groups of their own, in the order of
+   ctl_rights_parse(). */
+static const char  *const ctl_rights_parts[CTL_RIGHTS_PARTS] = {
+    "publish", "manage", "ack", "pages", "delivery"
+};
 
 
 /* A user or group by its number; false: the text is no number. */
@@ -111,46 +117,66 @@ ctl_rights_set(ctl_t *ctl, const es_rights_t *rights)
 }
 
 
+void
+ctl_rights_options(ctl_option_t *options, ctl_rights_t *text)
+{
+    size_t  i;
+
+    for (i = 0; i < CTL_RIGHTS_PARTS; i++) {
+        options[i].name = ctl_rights_parts[i];
+        options[i].value = &text->parts[i];
+    }
+
+    options[i].name = "group";
+    options[i++].value = &text->group;
+    options[i].name = "dispatcher";
+    options[i].value = &text->dispatcher;
+}
+
+
+int
+ctl_rights_parse(const ctl_rights_t *text, es_rights_t *rights)
+{
+    int     rc;
+    size_t  i;
+
+    gid_t  *const  gids[CTL_RIGHTS_PARTS] = {
+        &rights->publish, &rights->manage, &rights->ack, &rights->pages,
+        &rights->delivery
+    };
+
+    if (text->group == NULL || text->dispatcher == NULL) {
+        return ctl_fail(CTL_USAGE, "--group=GROUP of all processes and "
+                        "--dispatcher=USER are required");
+    }
+
+    rc = ctl_rights_group("group", text->group, text->group, &rights->group);
+
+    for (i = 0; rc == CTL_OK && i < CTL_RIGHTS_PARTS; i++) {
+        rc = ctl_rights_group(ctl_rights_parts[i], text->parts[i], text->group,
+                              gids[i]);
+    }
+
+    return rc == CTL_OK ? ctl_rights_user(text->dispatcher,
+                                          &rights->dispatcher)
+                        : rc;
+}
+
+
 int
 ctl_store_rights(ctl_t *ctl, int argc, char **argv)
 {
     int           rc;
-    size_t        i;
-    const char   *all = NULL, *dispatcher = NULL;
-    const char   *names[5] = { NULL };
     es_rights_t   rights;
+    ctl_rights_t  text = { 0 };
+    ctl_option_t  options[CTL_RIGHTS_OPTIONS + 1] = { 0 };
 
-    const ctl_option_t  options[] = {
-        { "publish", &names[0] },
-        { "manage", &names[1] },
-        { "ack", &names[2] },
-        { "pages", &names[3] },
-        { "delivery", &names[4] },
-        { "group", &all },
-        { "dispatcher", &dispatcher },
-        { NULL, NULL }
-    };
-
-    gid_t  *const  gids[] = { &rights.publish, &rights.manage, &rights.ack,
-                              &rights.pages, &rights.delivery };
+    ctl_rights_options(options, &text);
 
     rc = ctl_args(ctl, &argc, argv, options);
 
-    if (rc == CTL_OK && (all == NULL || dispatcher == NULL)) {
-        rc = ctl_fail(CTL_USAGE, "--group=GROUP of all processes and "
-                      "--dispatcher=USER are required");
-    }
-
     if (rc == CTL_OK) {
-        rc = ctl_rights_group("group", all, all, &rights.group);
-    }
-
-    for (i = 0; rc == CTL_OK && i < sizeof(gids) / sizeof(gids[0]); i++) {
-        rc = ctl_rights_group(options[i].name, names[i], all, gids[i]);
-    }
-
-    if (rc == CTL_OK) {
-        rc = ctl_rights_user(dispatcher, &rights.dispatcher);
+        rc = ctl_rights_parse(&text, &rights);
     }
 
     return rc == CTL_OK ? ctl_rights_set(ctl, &rights) : rc;

@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 
 #include "ctl.h"
 #include "held.h"
+#include "open/open.h"
 #include "stage.h"
 
 #define STAGE_FDS    16
@@ -92,6 +94,33 @@ ctl_stage_watch(void *ctx)
 }
 
 
+/* SIGKILL leaves the directory; the mark keeps anyone from using it. */
+
+static int
+ctl_stage_mark(const ctl_stage_t *stage)
+{
+    int   fd;
+    char  file[PATH_MAX + sizeof(ES_STORE_UNFINISHED)];
+
+    (void) snprintf(file, sizeof(file), "%s/" ES_STORE_UNFINISHED,
+                    stage->path);
+
+    fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd == -1) {
+        (void) ctl_fail(CTL_FAILED, "cannot create \"%s\": %s", file,
+                        strerror(errno));
+        (void) rmdir(stage->path);
+
+        return CTL_FAILED;
+    }
+
+    (void) close(fd);
+
+    return CTL_OK;
+}
+
+
 /* Creates the directory, and the thread that removes it after a signal.  The
    signals are blocked before, so that none finds the directory unguarded. */
 
@@ -109,8 +138,12 @@ ctl_stage_create(ctl_stage_t *stage)
                         strerror(errno));
     }
 
+    if (ctl_stage_mark(stage) != CTL_OK) {
+        return CTL_FAILED;
+    }
+
     if (pthread_create(&thread, NULL, ctl_stage_watch, stage) != 0) {
-        (void) rmdir(stage->path);
+        ctl_stage_remove(stage->path);
         return ctl_fail(CTL_FAILED, "out of memory");
     }
 
@@ -250,8 +283,29 @@ ctl_stage_modes(const ctl_stage_t *stage, mode_t dirs, mode_t files)
 }
 
 
-/* Lists the entries of the directory except `last`.  -1: it has too many, or it
-   cannot be read. */
+int
+ctl_stage_adopt(const ctl_stage_t *stage)
+{
+    struct stat  st;
+
+    if (!stage->within) {
+        return CTL_OK;
+    }
+
+    if (stat(stage->path, &st) == -1
+        || chown(stage->target, st.st_uid, st.st_gid) == -1
+        || chmod(stage->target, st.st_mode & 07777) == -1)
+    {
+        return ctl_fail(CTL_FAILED, "cannot give \"%s\" the group and mode of "
+                        "a store: %s", stage->target, strerror(errno));
+    }
+
+    return CTL_OK;
+}
+
+
+/* Lists the entries of the directory except `last` and the mark.  -1: it has
+   too many, or it cannot be read. */
 
 static int
 ctl_stage_names(const ctl_stage_t *stage, const char *last,
@@ -271,7 +325,8 @@ ctl_stage_names(const ctl_stage_t *stage, const char *last,
 
     while (n >= 0 && (entry = readdir(dir)) != NULL) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0
-            || strcmp(entry->d_name, last) == 0)
+            || strcmp(entry->d_name, last) == 0
+            || strcmp(entry->d_name, ES_STORE_UNFINISHED) == 0)
         {
             continue;
         }
@@ -321,7 +376,7 @@ ctl_stage_move(const ctl_stage_t *stage, const char *last)
     }
 
     if (i == n) {
-        return rmdir(stage->path) == 0;
+        return true;
     }
 
     while (i-- > 0) {
@@ -339,11 +394,19 @@ int
 ctl_stage_finish(const ctl_stage_t *stage, const char *last)
 {
     bool  moved;
+    char  mark[PATH_MAX + sizeof(ES_STORE_UNFINISHED)];
 
     (void) pthread_mutex_lock(&ctl_stage_end);
 
-    moved = stage->within ? ctl_stage_move(stage, last)
-                          : rename(stage->path, stage->target) == 0;
+    (void) snprintf(mark, sizeof(mark), "%s/" ES_STORE_UNFINISHED,
+                    stage->path);
+
+    if (stage->within) {
+        moved = ctl_stage_move(stage, last) && unlink(mark) == 0
+                && rmdir(stage->path) == 0;
+    } else {
+        moved = unlink(mark) == 0 && rename(stage->path, stage->target) == 0;
+    }
 
     if (!moved || !ctl_held_sync_directory(stage->within ? stage->path
                                                          : stage->target))

@@ -6,8 +6,9 @@
  * It is created under a temporary name and renamed when all of it is on disk.
  * The temporary directory is beside the target or, where the target is an empty
  * directory, within it: such a target may be the root of a disk, which cannot
- * be replaced.  A failure or a signal removes the temporary directory;
- * only SIGKILL leaves it.
+ * be replaced.  A failure or a signal removes the temporary directory.  Only
+ * SIGKILL leaves it, and until it is complete a file in it keeps it from being
+ * used as a store (ES_STORE_UNFINISHED).
  */
 
 #ifndef CTL_STAGE_H
@@ -32,6 +33,9 @@ int ctl_stage_open(ctl_stage_t *stage, const char *target);
 /* Sets the mode of every directory and file, and of an existing target, and the
    owner and group of `like`; directories get S_ISGID where `like` has it. */
 int ctl_stage_modes(const ctl_stage_t *stage, mode_t dirs, mode_t files);
+
+/* Gives an existing target the owner, group and mode of the directory. */
+int ctl_stage_adopt(const ctl_stage_t *stage);
 
 /* Moves the directory to its target.  The file `last` is moved last, because
    with it the target counts as complete. */

@@ -7,8 +7,8 @@
  * A backup is a directory:
  *
  *     backup              text: version, time, the store's identity, the ids of
- *                         the keys of its secrets, and each file with its size
- *                         in bytes and its XXH3 hash; written last
+ *                         the keys of its secrets, and the SHA-256 of each file
+ *                         as sha256sum prints it; written last
  *     format              as in the store
  *     checkpoints/data.mdb, delivery/data.mdb, log/data.mdb, registry/data.mdb
  *
@@ -26,15 +26,20 @@
 #ifndef ES_BACKUP_H
 #define ES_BACKUP_H
 
+#include <sys/stat.h>
+
 #include "base/base.h"
+#include "inspect/pace.h"
 #include "store/store.h"
 
 #define ES_BACKUP_FILES  5
+#define ES_BACKUP_HASH   32            /* bytes of a SHA-256 */
+#define ES_BACKUP_MODE   0600
+#define ES_BACKUP_LIST   "backup"
 
 typedef struct {
     char      name[32];            /* "log/data.mdb" */
-    uint64_t  size;                /* bytes */
-    uint64_t  hash;
+    uint8_t   sha256[ES_BACKUP_HASH];
 } es_backup_file_t;
 
 typedef struct {
@@ -44,16 +49,18 @@ typedef struct {
     unsigned          nfiles;
     es_buf_t          keys;        /* ids of the keys of its secrets, separated
                                       by blanks; the caller frees it */
+    uint64_t          grown;       /* bytes that the store took more of its
+                                      disk when it had been copied */
 } es_backup_t;
 
 /* Copies the environments that the store has open, and `format`, into the empty
-   directory `dir`. */
-es_rc_t es_backup_copy(es_store_t *store, const char *dir,
+   directory `dir`, and sets all of `backup` but its keys.  Each environment is
+   pinned in its state while it is copied, at the rate of `pace`. */
+es_rc_t es_backup_copy(es_store_t *store, const char *dir, es_pace_t *pace,
     es_backup_t *backup, es_problem_t *problem);
 
-/* Reads the files of `dir` once more for their sizes and hashes, and writes
-   `backup`.  Nobody may change a file there afterwards. */
-es_rc_t es_backup_seal(const char *dir, es_backup_t *backup,
+/* Writes `backup`.  Nobody may change a file there afterwards. */
+es_rc_t es_backup_seal(const char *dir, const es_backup_t *backup,
     es_problem_t *problem);
 
 /* Reads `backup`.  ES_NOT_FOUND: `dir` is not a backup.  ES_FORMAT: the backup
@@ -65,5 +72,12 @@ es_rc_t es_backup_read(const char *dir, es_backup_t *backup,
    differs from the one that was backed up. */
 es_rc_t es_backup_unpack(const char *dir, const es_backup_t *backup,
     const char *to, es_problem_t *problem);
+
+/* For the files backup*.c: a problem from errno, and a sync of a file or
+   directory of `dir`. */
+es_rc_t es_backup_fault(es_problem_t *problem, const char *what,
+    const char *dir, const char *name);
+es_rc_t es_backup_sync(const char *dir, const char *name,
+    es_problem_t *problem);
 
 #endif /* ES_BACKUP_H */

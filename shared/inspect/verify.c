@@ -4,9 +4,9 @@
  * Runs the verification: each feed, then the indexes, the registry, the secrets
  * and the checkpoints.
  *
- * The log is verified in slices, each a write transaction that writes nothing.
- * Under the writer lock the log and the id index cannot change, and a slice is
- * too short for publishers to notice.
+ * The log of a store in use is verified in slices, each a write transaction
+ * that writes nothing.  Under the writer lock the log and the id index cannot
+ * change, and a slice is too short for publishers to notice.
  */
 
 #include <stdarg.h>
@@ -41,6 +41,29 @@ es_verify_fault(es_verify_ctx_t *v, const char *fmt, ...)
 }
 
 
+/* Nobody writes a copy, so a read sees all of it. */
+
+static es_rc_t
+es_verify_slice(es_verify_ctx_t *v, es_env_fn fn)
+{
+    es_rc_t   rc;
+    MDB_txn  *txn;
+
+    if (!v->copy) {
+        return es_env_update(v->store->log, fn, v);
+    }
+
+    rc = es_env_read_begin(v->store->log, &txn);
+
+    if (rc == ES_OK) {
+        rc = fn(txn, v);
+        es_env_read_end(v->store->log, txn);
+    }
+
+    return rc;
+}
+
+
 static es_rc_t
 es_verify_slices(es_verify_ctx_t *v, es_env_fn fn)
 {
@@ -49,7 +72,7 @@ es_verify_slices(es_verify_ctx_t *v, es_env_fn fn)
     rc = ES_OK;
 
     for (v->done = false; rc == ES_OK && !v->done; /* void */ ) {
-        rc = es_env_update(v->store->log, fn, v);
+        rc = es_verify_slice(v, fn);
     }
 
     return rc;
@@ -68,73 +91,94 @@ es_verify_secret_fault(void *ctx, es_str_t name, const char *text)
 }
 
 
-es_rc_t
-es_verify(es_store_t *store, es_verify_fn fn, void *ctx, es_verify_t *totals)
+static es_rc_t
+es_verify_feeds(es_verify_ctx_t *v)
 {
-    es_rc_t          rc;
-    es_txn_t        *txn;
-    es_feed_t        feed;
-    es_verify_ctx_t  v = { 0 };
-
-    if (!(store->flags & ES_STORE_PUBLISH)) {
-        return ES_DENIED;
-    }
-
-    memset(totals, 0, sizeof(es_verify_t));
-    v.store = store;
-    v.fn = fn;
-    v.fn_ctx = ctx;
-    v.totals = totals;
+    es_rc_t    rc;
+    es_txn_t  *txn;
+    es_feed_t  feed;
 
     for ( ;; ) {
-        rc = es_txn_begin(store, &txn);
+        rc = es_txn_begin(v->store, &txn);
         if (rc != ES_OK) {
             return rc;
         }
 
-        rc = es_feed_next(txn, es_str(v.name), &feed);
+        rc = es_feed_next(txn, es_str(v->name), &feed);
         es_txn_end(txn);
 
-        if (rc == ES_NOT_FOUND) {
-            break;
-        }
-
         if (rc != ES_OK) {
-            return rc;
+            return rc == ES_NOT_FOUND ? ES_OK : rc;
         }
 
-        memcpy(v.name, feed.name, sizeof(v.name));
-        memset(v.epoch, 0, sizeof(v.epoch));
-        totals->feeds++;
+        memcpy(v->name, feed.name, sizeof(v->name));
+        memset(v->epoch, 0, sizeof(v->epoch));
+        v->totals->feeds++;
 
-        rc = es_verify_slices(&v, es_verify_feed_slice);
+        rc = es_verify_slices(v, es_verify_feed_slice);
         if (rc != ES_OK) {
             return rc;
         }
     }
+}
 
-    rc = es_verify_slices(&v, es_verify_types_slice);
 
-    if (rc == ES_OK) {
-        rc = es_verify_slices(&v, es_verify_subjects_slice);
+static es_rc_t
+es_verify_run(es_verify_ctx_t *v)
+{
+    es_rc_t      rc;
+    es_store_t  *store;
+
+    store = v->store;
+    memset(v->totals, 0, sizeof(es_verify_t));
+
+    rc = es_verify_feeds(v);
+
+    if (rc == ES_OK && !v->copy) {
+        rc = es_verify_slices(v, es_verify_types_slice);
+    }
+
+    if (rc == ES_OK && !v->copy) {
+        rc = es_verify_slices(v, es_verify_subjects_slice);
     }
 
     if (rc == ES_OK) {
-        rc = es_verify_registry(store, fn, ctx, totals);
+        rc = es_verify_registry(store, v->fn, v->fn_ctx, v->totals);
     }
 
     if (rc == ES_OK) {
-        rc = es_verify_secrets(store, es_verify_secret_fault, &v,
-                               &totals->faults);
+        rc = es_verify_secrets(store, es_verify_secret_fault, v,
+                               &v->totals->faults);
     }
 
     if (rc == ES_OK && store->checkpoints != NULL) {
-        rc = es_checkpoint_verify(store, fn, ctx, totals);
+        rc = es_checkpoint_verify(store, v->fn, v->fn_ctx, v->totals);
     }
 
     if (rc != ES_OK) {
         return rc;
     }
 
-    return totals->faults ? ES_CORRUPT : ES_OK;
+    return v->totals->faults ? ES_CORRUPT : ES_OK;
+}
+
+
+es_rc_t
+es_verify(es_store_t *store, es_verify_fn fn, void *ctx, es_verify_t *totals)
+{
+    es_verify_ctx_t  v = { .store = store, .fn = fn, .fn_ctx = ctx,
+                           .totals = totals };
+
+    return store->flags & ES_STORE_PUBLISH ? es_verify_run(&v) : ES_DENIED;
+}
+
+
+es_rc_t
+es_verify_copy(es_store_t *store, es_pace_t *pace, es_verify_fn fn, void *ctx,
+    es_verify_t *totals)
+{
+    es_verify_ctx_t  v = { .store = store, .fn = fn, .fn_ctx = ctx,
+                           .totals = totals, .copy = true, .pace = pace };
+
+    return es_verify_run(&v);
 }

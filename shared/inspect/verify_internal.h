@@ -8,6 +8,7 @@
 #define ES_VERIFY_INTERNAL_H
 
 #include "event/digest.h"
+#include "inspect/pace.h"
 #include "inspect/verify.h"
 #include "log/chunk.h"
 #include "log/feed.h"
@@ -35,6 +36,8 @@ typedef struct {
     uint64_t       partners;       /* last numbers that were given */
     uint64_t       keys;
     bool           done;           /* the slices have come to the end */
+    bool           copy;           /* see es_verify_copy() */
+    es_pace_t     *pace;           /* of a copy */
 } es_verify_ctx_t;
 
 /* Counts and reports a fault of the feed v->name. */

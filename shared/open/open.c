@@ -23,6 +23,7 @@
 #include "base/file.h"
 #include "base/reason.h"
 #include "catalogue/validate.h"
+#include "inspect/backup.h"
 #include "keys/keyring.h"
 #include "log/chunk.h"
 #include "log/id_index.h"
@@ -276,11 +277,60 @@ es_format_read(const char *path, es_format_t *format, es_problem_t *problem)
 
 
 es_rc_t
+es_store_read_identity(const char *path, uint64_t *identity,
+    es_problem_t *problem)
+{
+    es_rc_t      rc;
+    es_format_t  format = { 0 };
+
+    rc = es_format_read(path, &format, problem);
+    *identity = format.identity;
+
+    return rc;
+}
+
+
+static bool
+es_store_has(const char *path, const char *name)
+{
+    char  file[4096];
+
+    (void) snprintf(file, sizeof(file), "%s/%s", path, name);
+
+    return access(file, F_OK) == 0;
+}
+
+
+/* Backups and unfinished copies have the files of a store, too. */
+
+static es_rc_t
+es_store_usable(const char *path, es_problem_t *problem)
+{
+    if (es_store_has(path, ES_STORE_UNFINISHED)) {
+        return es_problem_set(problem, ES_FORMAT, -1, NULL, "\"%s\" is not "
+                              "whole: the command that made it was interrupted;"
+                              " remove it", path);
+    }
+
+    if (es_store_has(path, ES_BACKUP_LIST)) {
+        return es_problem_set(problem, ES_FORMAT, -1, NULL, "\"%s\" is a "
+                              "backup: make a store of it with \"restore\"",
+                              path);
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
 es_store_probe(const char *path, es_problem_t *problem)
 {
+    es_rc_t      rc;
     es_format_t  format;
 
-    return es_format_read(path, &format, problem);
+    rc = es_format_read(path, &format, problem);
+
+    return rc == ES_OK ? es_store_usable(path, problem) : rc;
 }
 
 
@@ -417,6 +467,11 @@ es_store_open(const char *path, unsigned flags, es_store_t **out,
     es_format_t  format;
 
     rc = es_format_read(path, &format, problem);
+
+    if (rc == ES_OK && (flags & ES_STORE_STAGED) == 0) {
+        rc = es_store_usable(path, problem);
+    }
+
     if (rc != ES_OK) {
         return rc;
     }

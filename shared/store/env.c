@@ -248,6 +248,26 @@ es_env_remap(es_env_t *env, uint64_t size)
 
 
 uint64_t
+es_env_bytes(es_env_t *env)
+{
+    uint64_t     bytes;
+    MDB_stat     stat;
+    MDB_envinfo  info;
+
+    if (es_env_enter(env) != ES_OK) {
+        return 0;
+    }
+
+    (void) mdb_env_info(env->mdb, &info);
+    (void) mdb_env_stat(env->mdb, &stat);
+    bytes = (uint64_t) (info.me_last_pgno + 1) * stat.ms_psize;
+    es_env_leave(env);
+
+    return bytes;
+}
+
+
+uint64_t
 es_env_version(es_env_t *env)
 {
     MDB_envinfo  info;

@@ -150,6 +150,10 @@ es_rc_t es_env_recover(es_env_t *env);
  */
 es_rc_t es_env_copy(es_env_t *env, int fd);
 
+/* Returns how many bytes of its file the environment uses, free pages among them
+   included.  0: it is lost.  A memory read. */
+uint64_t es_env_bytes(es_env_t *env);
+
 /* Returns the number of the last commit.  A memory read. */
 uint64_t es_env_version(es_env_t *env);
 

@@ -56,8 +56,8 @@ umask 022;
 my @backups = map { "$dir/backup$_" } 1 .. 3;
 for my $backup (@backups) {
     my $out = $t->ctl_ok('backup', $backup);
-    like($out, qr/\Abackup of 1 feeds, \d+ events, 0 checkpoints in "\Q$backup\E"\n\z/,
-        'a backup beside live traffic, and it is proved');
+    like($out, qr/\Abackup of 1 feeds, \d+ events, 0 checkpoints in "\Q$backup\E"\n/,
+        'a backup beside live traffic, and it is checked');
 }
 $t->tell_to_end;
 $busy->wait(20);
@@ -67,7 +67,7 @@ my $backup = $backups[2];
 is_deeply([within($backup)], [sort qw(. backup format log log/data.mdb
     registry registry/data.mdb delivery delivery/data.mdb checkpoints
     checkpoints/data.mdb)], 'it has what a store does not make by itself');
-is_deeply([slurp("$backup/backup") =~ m{^file (\w+)/data\.mdb }mg],
+is_deeply([slurp("$backup/backup") =~ m{^[0-9a-f]{64}  (\w+)/data\.mdb$}mg],
     [qw(checkpoints delivery log registry)], 'positions were copied before the '
     . 'log, and the numbers of its publishers after it');
 is_deeply([grep { mode($_) ne (-d $_ ? '0700' : '0600') }
@@ -80,8 +80,10 @@ for my $from (@backups) {
     my $out = $t->ctl_ok('restore', $from, $to);
     like($out, qr/\Arestored 1 feeds, \d+ events, 0 checkpoints of \S+Z in "\Q$to\E"\n/,
         'a restore tells what it has made');
-    like($out, qr/^If events were published after that time.*\n?.*feed begin-epoch/m,
-        'and what to do if the log is older than what partners have seen');
+    like($out, qr/^each feed begins a new epoch: /m,
+        'also that its log may be older than what partners have seen');
+    like($out, qr/^give the files to their groups .* --store=\Q$to\E store rights$/m,
+        'and that it is for its maker only');
     is_deeply([grep { mode($_) !~ (-d $_ ? qr/^2?770$|^0770$/ : qr/^0660$/) }
         map { "$to/$_" } within($to)], [], 'with the modes of a store');
     ok(-e "$to/bell", 'and a bell');
@@ -142,9 +144,12 @@ fails('"[^"]*/store" is not a backup', 'a store is not one', 'restore',
 spew("$dir/full/backup", "something\n");
 fails('"[^"]*/full/backup" is not a list of an eventsync backup',
     'a file of that name', 'restore', "$dir/full", "$dir/r");
-spew("$dir/full/backup", "eventsync-backup 2\n");
-fails('"[^"]*/full" is a backup of version 2, but this program reads version 1',
-    'a backup of another version', 'restore', "$dir/full", "$dir/r");
+for my $first (['eventsync-backup 1', 1], ['# eventsync-backup 3', 3]) {
+    spew("$dir/full/backup", "$first->[0]\n");
+    fails("\"[^\"]*/full\" is a backup of version $first->[1], but this program "
+        . 'reads version 2', "a backup of version $first->[1]", 'restore',
+        "$dir/full", "$dir/r");
+}
 
 # One thing of a copy of the backup is changed, by a sub that is given it.
 sub torn {
@@ -157,7 +162,7 @@ sub torn {
 }
 
 my $list = slurp("$backup/backup");
-for my $at (0 .. 9) {
+for my $at (0 .. split(/^/, $list) - 1) {
     my $cut = join '', (split /^/, $list)[0 .. $at - 1];
     torn("a list of $at lines", '"[^"]*torn" is |"[^"]*torn/backup" is ',
         sub { spew("$_[0]/backup", $cut) });
@@ -217,14 +222,51 @@ for my $signal (qw(TERM INT HUP)) {
 }
 
 ###############################################################################
+# slowly
+
+for my $rate (qw(0 fast -1 5x), '') {
+    my ($rc, $out, $err) = $t->ctl('backup', "--rate=$rate", "$dir/slow");
+    is($rc, 2, "--rate=$rate: exit 2");
+    like($err, qr/\Aeventsyncctl: "--rate=\Q$rate\E" is not a number of bytes a second, such as 50m\n\z/,
+        'one line says why');
+}
+{
+    my $proc = $t->ctl_start('backup', '--rate=1', "$dir/slow");
+    ok(wait_for(sub { grep { -s } glob "$dir/slow.*/checkpoints/data.mdb" }),
+        'a byte a second: it has begun');
+    ok(!wait_for(sub { !$proc->running }, 0.5), 'and does not end');
+    is($proc->stop('TERM'), 1, 'unless it is told to');
+    is(left('slow'), '', 'and nothing is left');
+
+    $proc = $t->ctl_start('backup', '--rate=10m', "$dir/slow");
+    ok(wait_for(sub { grep { -s } glob "$dir/slow.*/log/data.mdb" }),
+        'ten megabytes a second: the log is being copied');
+    kill STOP => $proc->pid;
+    $t->ctl_ok({ stdin => join '', map { $t->event(id => "slow$_",
+        data => { pad => 'x' x 4000 }) . "\n" } 1 .. 500 }, 'publish', 'orders');
+    kill CONT => $proc->pid;
+    is($proc->wait(60), 0, 'it ends');
+    my ($grew) = $proc->stdout =~ /^the store grew by (\d+) bytes while it was copied$/m;
+    cmp_ok($grew, '>', 1_000_000, 'and says by how much the store grew meanwhile');
+    is(system("cd '$dir/slow' && sha256sum --check --strict --quiet backup"), 0,
+        'its hashes are right');
+    is(($t->ctl('restore', "$dir/slow", "$dir/slowly"))[0], 0,
+        'and it can be restored');
+    system('rm', '-r', "$dir/slow", "$dir/slowly");
+}
+
+###############################################################################
 # a full disk
 
 SKIP: {
-    skip 'needs root, to mount a small disk', 13 if $>;
+    skip 'needs root, to mount a small disk', 16 if $>;
     my $disk = "$dir/disk";
-    $t->small_disk($disk, '4m') or skip 'cannot mount', 13;
+    $t->small_disk($disk, '4m') or skip 'cannot mount', 16;
     fails('cannot (?:write|sync) "[^"]*data.mdb": No space left on device',
         'no room for a backup', 'backup', "$disk/b");
+    is_deeply([within($disk)], ['.'], 'nothing is left');
+    fails('cannot (?:write|sync) "[^"]*data.mdb": No space left on device',
+        'no room for a slow backup', 'backup', '--rate=1g', "$disk/b");
     is_deeply([within($disk)], ['.'], 'nothing is left');
     $t->ctl_ok('backup', "$dir/big");
     fails('cannot (?:copy to|sync|make) "[^"]*": No space left on device',
@@ -272,7 +314,7 @@ my ($kid) = slurp($t->store . '/registry/data.mdb') =~ /sealed:([a-z2-7]{8}):/;
 my $out = $t->ctl_ok('backup', "$dir/sealed");
 like($out, qr/^secrets are encrypted: keep the key file with \Q$kid\E elsewhere/m,
     'a backup names the key that its secrets need');
-like(slurp("$dir/sealed/backup"), qr/^keys \Q$kid\E$/m, 'its list does too');
+like(slurp("$dir/sealed/backup"), qr/^# keys \Q$kid\E$/m, 'its list does too');
 $out = $t->ctl_ok('restore', "$dir/sealed", "$dir/unsealed");
 like($out, qr/^secrets are encrypted: keep the key file with \Q$kid\E/m,
     'a restore says so again');

@@ -10,6 +10,7 @@
  *     delivery-write, log-write     pwrite() or writev() to data.mdb in a
  *                                   directory of that name
  *     delivery-sync, log-sync       fdatasync() of the same
+ *     mkdir, unlink, rename, fsync  of any path or file
  *
  * ES_KILL_COUNT names a file to which a normal end writes lines of "STEP
  * calls".
@@ -23,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -34,12 +36,16 @@ enum {
     KILL_DELIVERY_SYNC,
     KILL_LOG_WRITE,
     KILL_LOG_SYNC,
+    KILL_MKDIR,
+    KILL_UNLINK,
+    KILL_RENAME,
+    KILL_FSYNC,
     KILL_STEPS
 };
 
 static const char  *kill_names[KILL_STEPS] = {
     "connect", "send", "recv", "delivery-write", "delivery-sync", "log-write",
-    "log-sync"
+    "log-sync", "mkdir", "unlink", "rename", "fsync"
 };
 
 static atomic_uint  kill_calls[KILL_STEPS];
@@ -202,3 +208,13 @@ kill_wrap(ssize_t, writev, (int fd, const struct iovec *iov, int n),
 
 kill_wrap(int, fdatasync, (int fd), (fd),
           kill_file(fd, KILL_DELIVERY_SYNC, KILL_LOG_SYNC))
+
+kill_wrap(int, mkdir, (const char *path, mode_t mode), (path, mode),
+          KILL_MKDIR)
+
+kill_wrap(int, unlink, (const char *path), (path), KILL_UNLINK)
+
+kill_wrap(int, rename, (const char *from, const char *to), (from, to),
+          KILL_RENAME)
+
+kill_wrap(int, fsync, (int fd), (fd), KILL_FSYNC)

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Opens copies of a store, and names the keys that their secrets need.
+ */
+
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "copy.h"
+#include "open/open.h"
+#include "registry/secrets.h"
+
+
+unsigned
+ctl_copy_checkpoints(const char *path)
+{
+    char  file[PATH_MAX];
+
+    (void) snprintf(file, sizeof(file), "%s/checkpoints/data.mdb", path);
+
+    return access(file, F_OK) == 0 ? ES_STORE_CHECKPOINT_READ : 0;
+}
+
+
+int
+ctl_copy_open(const ctl_t *ctl, const char *path, unsigned flags, ctl_t *copy)
+{
+    memset(copy, 0, sizeof(ctl_t));
+    copy->store_path = path;
+    copy->key_file = ctl->key_file;
+    copy->command = ctl->command;
+
+    return ctl_open(copy, ES_STORE_STAGED | ES_STORE_DELIVERY_READ | flags
+                          | ctl_copy_checkpoints(path));
+}
+
+
+int
+ctl_copy_keys(const ctl_t *copy, es_backup_t *backup)
+{
+    es_rc_t  es;
+
+    backup->keys.len = 0;
+    es = es_registry_kids(copy->store, &backup->keys);
+
+    return es == ES_OK ? CTL_OK
+                       : ctl_fail(CTL_FAILED, "cannot read the registry of the "
+                                  "copy: %s", es_reason(es));
+}
+
+
+void
+ctl_copy_print_keys(const es_backup_t *backup)
+{
+    if (backup->keys.len > 0) {
+        (void) printf("secrets are encrypted: keep the key file with %.*s "
+                      "elsewhere, because a backup does not contain it\n",
+                      (int) backup->keys.len, backup->keys.data);
+    }
+}

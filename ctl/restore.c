@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * "restore": makes a store of a backup.
+ *
+ * The store is made in a directory of its own (stage.h) and verified as any
+ * store before it gets its name.  What was published after the backup is lost,
+ * and new events get its sequences.  So each feed begins a new epoch, unless
+ * the operator says that nothing was published.
+ */
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "copy.h"
+#include "log/feed.h"
+#include "open/open.h"
+#include "rights.h"
+#include "stage.h"
+
+#define RESTORE_UMASK      007
+#define RESTORE_DIR_MODE  0770
+#define RESTORE_MODE      0660
+
+typedef struct {
+    const char   *from;
+    bool          keep;            /* the epochs */
+    bool          give;            /* the files to groups */
+    es_rights_t   rights;
+    es_backup_t   backup;
+    es_verify_t   totals;
+    ctl_stage_t   stage;
+} ctl_restore_t;
+
+
+static int
+ctl_restore_args(ctl_t *ctl, int *argc, char **argv, ctl_restore_t *r)
+{
+    int           rc;
+    size_t        i;
+    const char   *keep = NULL;
+    ctl_rights_t  text = { 0 };
+
+    ctl_option_t  options[CTL_RIGHTS_OPTIONS + 2] = {
+        [CTL_RIGHTS_OPTIONS] = { "keep-epochs", &keep }
+    };
+
+    ctl_rights_options(options, &text);
+
+    rc = ctl_args(ctl, argc, argv, options);
+
+    for (i = 0; i < CTL_RIGHTS_OPTIONS; i++) {
+        r->give |= *options[i].value != NULL;
+    }
+
+    r->from = argv[0];
+    r->keep = keep != NULL;
+
+    return rc == CTL_OK && r->give ? ctl_rights_parse(&text, &r->rights) : rc;
+}
+
+
+/* Everything that can be known before anything is copied. */
+
+static int
+ctl_restore_read(const ctl_t *ctl, ctl_restore_t *r)
+{
+    uint64_t      identity;
+    es_problem_t  problem;
+
+    if (es_backup_read(r->from, &r->backup, &problem) != ES_OK
+        || es_store_read_identity(r->from, &identity, &problem) != ES_OK)
+    {
+        return ctl_fail(CTL_FAILED, "%s", problem.detail);
+    }
+
+    if (ctl->store_path != NULL && ctl->store_path[0] != '\0'
+        && es_store_read_identity(ctl->store_path, &identity, &problem) == ES_OK
+        && identity != r->backup.identity)
+    {
+        return ctl_fail(CTL_FAILED, "\"%s\" is a backup of another store than "
+                        "\"%s\": to restore it all the same, give --store=",
+                        r->from, ctl->store_path);
+    }
+
+    return CTL_OK;
+}
+
+
+static int
+ctl_restore_epochs(const ctl_t *copy)
+{
+    es_rc_t    es;
+    es_txn_t  *txn;
+    es_feed_t  feed = { 0 };
+
+    for ( ;; ) {
+        es = es_txn_begin(copy->store, &txn);
+
+        if (es == ES_OK) {
+            es = es_feed_next(txn, es_str(feed.name), &feed);
+            es_txn_end(txn);
+        }
+
+        if (es == ES_NOT_FOUND) {
+            return CTL_OK;
+        }
+
+        if (es == ES_OK) {
+            es = es_feed_begin_epoch(copy->store, es_str(feed.name), NULL,
+                                     NULL);
+        }
+
+        if (es != ES_OK) {
+            return ctl_fail(CTL_FAILED, "feed \"%s\": %s", feed.name,
+                            es_reason(es));
+        }
+    }
+}
+
+
+static int
+ctl_restore_verify(const ctl_t *ctl, ctl_restore_t *r)
+{
+    int    rc;
+    ctl_t  copy;
+
+    rc = ctl_copy_open(ctl, r->stage.path, ES_STORE_PUBLISH, &copy);
+
+    if (rc == CTL_OK) {
+        rc = ctl_verify_store(&copy, &r->totals);
+    }
+
+    if (rc == CTL_OK && !r->keep) {
+        rc = ctl_restore_epochs(&copy);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_copy_keys(&copy, &r->backup);
+    }
+
+    es_store_close(copy.store);
+
+    return rc;
+}
+
+
+static int
+ctl_restore_make(const ctl_t *ctl, ctl_restore_t *r)
+{
+    int           rc;
+    es_problem_t  problem = { 0 };
+
+    if (es_backup_unpack(r->from, &r->backup, r->stage.path, &problem)
+        != ES_OK)
+    {
+        return ctl_fail(CTL_FAILED, "%s", problem.detail);
+    }
+
+    rc = ctl_restore_verify(ctl, r);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    if (!r->give) {
+        rc = ctl_stage_modes(&r->stage, RESTORE_DIR_MODE, RESTORE_MODE);
+
+    } else if (es_store_rights(r->stage.path, &r->rights, &problem) == ES_OK) {
+        rc = ctl_stage_adopt(&r->stage);
+
+    } else {
+        rc = ctl_fail(CTL_FAILED, "%s", problem.detail);
+    }
+
+    return rc == CTL_OK ? ctl_stage_finish(&r->stage, "format") : rc;
+}
+
+
+static void
+ctl_restore_print(const ctl_restore_t *r)
+{
+    char  at[ES_TIME_LEN];
+
+    es_time_print(r->backup.made_ms, at);
+
+    (void) printf("restored %llu feeds, %llu events, %llu checkpoints of "
+                  "%.*s in \"%s\"\n", (unsigned long long) r->totals.feeds,
+                  (unsigned long long) r->totals.events,
+                  (unsigned long long) r->totals.checkpoints, (int) sizeof(at),
+                  at, r->stage.target);
+
+    if (!r->keep) {
+        (void) printf("each feed begins a new epoch: cursors of events that "
+                      "the store has stay valid\n");
+    }
+
+    if (!r->give) {
+        (void) printf("give the files to their groups before you start "
+                      "anything: eventsyncctl --store=%s store rights\n",
+                      r->stage.target);
+    }
+
+    ctl_copy_print_keys(&r->backup);
+}
+
+
+int
+ctl_restore(ctl_t *ctl, int argc, char **argv)
+{
+    int            rc;
+    ctl_restore_t  r = { 0 };
+
+    rc = ctl_restore_args(ctl, &argc, argv, &r);
+
+    if (rc == CTL_OK) {
+        rc = ctl_restore_read(ctl, &r);
+    }
+
+    if (rc == CTL_OK) {
+        (void) umask(RESTORE_UMASK);
+        rc = ctl_stage_open(&r.stage, argv[1]);
+
+        if (rc == CTL_OK) {
+            rc = ctl_restore_make(ctl, &r);
+
+            if (rc == CTL_OK) {
+                ctl_restore_print(&r);
+            } else {
+                ctl_stage_remove(r.stage.path);
+            }
+        }
+    }
+
+    es_buf_free(&r.backup.keys);
+
+    return rc;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Keeps a long job to a number of bytes a second, so that it leaves disk and
+ * processor to others.
+ */
+
+#ifndef ES_PACE_H
+#define ES_PACE_H
+
+#include "base/base.h"
+
+typedef struct {
+    uint64_t  rate;            /* bytes a second; 0: no limit */
+    int64_t   due_us;          /* when the next bytes may follow, monotonic;
+                                  0: at once */
+} es_pace_t;
+
+/* Sleeps until `bytes` more bytes may follow.  Time that was not used is lost
+   but for a moment, so there are no bursts.  One thread at a time. */
+void es_pace(es_pace_t *pace, uint64_t bytes);
+
+#endif /* ES_PACE_H */
