@@ -24,6 +24,7 @@ const ctl_group_t  ctl_groups[] = {
       ctl_events_commands },
     { "receive", "receive webhooks as a partner, and check a receiver",
       ctl_receive_commands },
+    { "check", "find out what is wrong, and what to do", ctl_check_commands },
     { NULL, NULL, NULL }
 };
 

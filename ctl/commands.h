@@ -68,6 +68,7 @@ extern const ctl_command_t  ctl_endpoint_commands[];
 extern const ctl_command_t  ctl_checkpoint_commands[];
 extern const ctl_command_t  ctl_events_commands[];
 extern const ctl_command_t  ctl_receive_commands[];
+extern const ctl_command_t  ctl_check_commands[];
 
 /* The options of "endpoint create" and "endpoint change" are those of the
    members of an endpoint, so that this makes their rows.  It must be called

@@ -16,12 +16,10 @@
 #include "delivery/delivery.h"
 #include "delivery/report.h"
 #include "delivery/endpoint_status.h"
+#include "dispatcher.h"
 #include "log/feed.h"
 #include "log/store_clock.h"
 #include "object.h"
-
-#define CTL_ALIVE_MS  10000        /* a dispatcher writes its heartbeat each
-                                      second */
 
 typedef struct {
     ctl_t                *ctl;
