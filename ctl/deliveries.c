@@ -396,6 +396,42 @@ ctl_print_deliveries(const ctl_delivery_t *d, const char *name,
 }
 
 
+/* The attempts of the last minute, hour and day, a line each, or one line of
+   JSON.  Spans without attempts have no line. */
+
+static es_rc_t
+ctl_print_figures(const ctl_delivery_t *d, const char *name, json_t *figures)
+{
+    json_t      *span, *kind;
+    const char  *key;
+
+    if (d->ctl->json) {
+        kind = json_pack("{s:s}", "kind", "figures");
+        (void) json_object_update(kind, figures);
+        return ctl_delivery_json(name, kind);
+    }
+
+    json_object_foreach(figures, key, span) {
+        if (json_is_null(json_object_get(span, "success"))) {
+            continue;
+        }
+
+        (void) printf("%s last %s: attempts=%" JSON_INTEGER_FORMAT
+                      " ok=%" JSON_INTEGER_FORMAT " success=%.1f%%"
+                      " dead=%" JSON_INTEGER_FORMAT " latency=%.0fms\n",
+                      name, key,
+                      json_integer_value(json_object_get(span, "attempts")),
+                      json_integer_value(json_object_get(span, "ok")),
+                      100 * json_real_value(json_object_get(span, "success")),
+                      json_integer_value(json_object_get(span, "dead")),
+                      json_real_value(json_object_get(
+                          json_object_get(span, "latency"), "mean")));
+    }
+
+    return ES_OK;
+}
+
+
 static es_rc_t
 ctl_print_status(ctl_delivery_t *d, const es_endpoint_t *endpoint)
 {
@@ -405,7 +441,8 @@ ctl_print_status(ctl_delivery_t *d, const es_endpoint_t *endpoint)
     es_endpoint_status_query_t   q = {
         .store = d->ctl->store, .feeds = &d->feeds,
         .endpoint = endpoint->number, .revision = endpoint->revision,
-        .paused = endpoint->paused, .disabled = endpoint->partner->disabled
+        .paused = endpoint->paused, .disabled = endpoint->partner->disabled,
+        .figures = true
     };
 
     rc = es_endpoint_status_read(&q, &status);
@@ -426,6 +463,10 @@ ctl_print_status(ctl_delivery_t *d, const es_endpoint_t *endpoint)
 
     if (rc == ES_OK) {
         rc = ctl_print_deliveries(d, name, status);
+    }
+
+    if (rc == ES_OK) {
+        rc = ctl_print_figures(d, name, json_object_get(status, "figures"));
     }
 
     if (rc == ES_OK && stopped != NULL && d->ctl->json) {

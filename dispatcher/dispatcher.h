@@ -57,6 +57,7 @@
  *     simulate.c           simulated failures
  *     schedule.c           the time of the next attempt
  *     signing.c            Ed25519 signatures, in threads
+ *     figures.c            counts each endpoint's attempts by minute, hour, day
  *     recorder.c           writes delivery state, committed by a thread
  *     janitor.c            retention and dead readers, in a thread
  *     thread.c             threads beside the loop
@@ -146,6 +147,7 @@ struct esd_dispatcher {
     esd_lanes_t            ready;
     esd_lanes_t            later;      /* ready lanes of doubted endpoints */
     esd_targets_t          testing;    /* their test events get a turn */
+    esd_targets_t          figures;    /* theirs have changed; see figures.c */
     int                    nlater;     /* their turns since the loop has
                                           polled sockets */
     int                    nready;     /* turns of other lanes since then */

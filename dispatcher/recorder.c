@@ -30,6 +30,7 @@
 #include "registry/registry.h"
 
 #include "dispatcher.h"
+#include "figures.h"
 #include "item.h"
 #include "lane.h"
 #include "log.h"
@@ -85,6 +86,7 @@ esd_record_attempt(esd_dispatcher_t *d, const es_attempt_t *attempt)
     es_tally_attempt(&d->recorder.tally, attempt);
     d->recorder.tallied = true;
 
+    esd_must(d, esd_figures_attempt(d, attempt));
     esd_must(d, es_changeset_attempt(d->recorder.filling, attempt));
 }
 
@@ -174,6 +176,7 @@ esd_record_dead(esd_dispatcher_t *d, const esd_lane_t *lane,
     d->recorder.tally.dead++;
     d->recorder.tallied = true;
 
+    esd_must(d, esd_figures_dead(d, dead->endpoint));
     esd_must(d, es_changeset_dead(d->recorder.filling, dead));
 }
 
@@ -200,6 +203,7 @@ esd_recorder_start(esd_dispatcher_t *d)
     recorder = &d->recorder;
 
     TAILQ_INIT(&recorder->dirty);
+    TAILQ_INIT(&d->figures);
 
     recorder->filling = es_changeset_create();
     recorder->committing = es_changeset_create();
@@ -331,8 +335,10 @@ esd_record_progress(esd_dispatcher_t *d, esd_lane_t *lane)
 }
 
 
+/* With `all`, nothing is left for a later commit. */
+
 static void
-esd_recorder_gather(esd_dispatcher_t *d)
+esd_recorder_gather(esd_dispatcher_t *d, bool all)
 {
     esd_lane_t      *lane;
     esd_recorder_t  *recorder;
@@ -348,6 +354,8 @@ esd_recorder_gather(esd_dispatcher_t *d)
         esd_must(d, es_changeset_tally(recorder->filling, &recorder->tally));
     }
 
+    esd_must(d, esd_figures_gather(d, recorder->filling, all));
+
     ev_timer_stop(d->loop.ev, &recorder->timer);
     recorder->due = false;
 }
@@ -361,7 +369,7 @@ esd_recorder_submit(esd_dispatcher_t *d)
 
     recorder = &d->recorder;
 
-    esd_recorder_gather(d);
+    esd_recorder_gather(d, false);
 
     if (es_changeset_empty(recorder->filling)) {
         return;
@@ -494,7 +502,7 @@ esd_recorder_join(esd_dispatcher_t *d)
 
     recorder = &d->recorder;
 
-    esd_recorder_gather(d);
+    esd_recorder_gather(d, false);
     esd_must(d, es_changeset_join(recorder->committing, recorder->filling));
 
     recorder->noticed = recorder->noticed || recorder->notices;
@@ -548,7 +556,7 @@ esd_recorder_finish(esd_dispatcher_t *d)
     rc = es_delivery_commit(d->store, recorder->committing);
 
     if (rc == ES_OK) {
-        esd_recorder_gather(d);
+        esd_recorder_gather(d, true);
         rc = es_delivery_commit(d->store, recorder->filling);
     }
 

@@ -27,6 +27,7 @@
 #include "clearing.h"
 #include "dispatcher.h"
 #include "failing.h"
+#include "figures.h"
 #include "health.h"
 #include "host.h"
 #include "lane.h"
@@ -140,6 +141,7 @@ esd_target_create(esd_dispatcher_t *d, const es_endpoint_t *conf)
     esd_stall_load(d, target, NULL);
     esd_clearing_load(d, target);
     esd_verification_load(d, target);
+    esd_figures_load(d, target);
     TAILQ_INIT(&target->lanes);
     TAILQ_INIT(&target->others);
     TAILQ_INIT(&target->idle);
@@ -173,6 +175,7 @@ esd_target_destroy(esd_dispatcher_t *d, esd_target_t *target)
     esd_ready_leave_tests(d, target);
     esd_test_events_drop(target);
     esd_clearing_drop(d, target);
+    esd_figures_drop(d, target);
     esd_target_idle_free(target);
 
     for (i = 0; i < target->nsigners; i++) {

@@ -15,6 +15,7 @@
 #include <sys/queue.h>
 
 #include "base/base.h"
+#include "delivery/figures.h"
 #include "delivery/outbox.h"
 #include "delivery/stall.h"
 #include "keys/signature.h"
@@ -91,6 +92,10 @@ struct esd_target {
     esd_clearing_job_t    *job;        /* see clearing.c; or NULL */
     esd_token_t            token;
     es_stall_t             stall;      /* why nothing is sent to it */
+    es_figures_t           figures;
+    int64_t                figures_due_us; /* monotonic: they are written then;
+                                          0: they have not changed */
+    TAILQ_ENTRY(esd_target)  in_figures;
     esd_channel_t         *channel;    /* of its own, while it has sends */
 };
 

@@ -119,7 +119,7 @@ ngx_http_eventsync_transfer_slice(ngx_http_eventsync_transfer_t *t)
     ctx = t->ctx;
     place = &t->place;
 
-    if (place->body == 0) {
+    if (place->body == 0 && t->head.len) {
         b->last = ngx_cpymem(b->last, t->head.data, t->head.len);
     }
 

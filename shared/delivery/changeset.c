@@ -13,6 +13,7 @@
 #include "delivery/away_feeds.h"
 #include "delivery/delivery.h"
 #include "delivery/delivery_keys.h"
+#include "delivery/figures.h"
 #include "delivery/outbox.h"
 #include "delivery/verification.h"
 #include "store/env.h"
@@ -460,6 +461,10 @@ es_changeset_forget(es_changeset_t *c, uint32_t endpoint)
 
     if (rc == ES_OK) {
         rc = es_changeset_verification_done(c, endpoint);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_changeset_figures_done(c, endpoint);
     }
 
     return rc == ES_OK ? es_changeset_redrive(c, endpoint, 0) : rc;

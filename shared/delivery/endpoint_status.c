@@ -12,11 +12,13 @@
 #include "delivery/delivery.h"
 #include "delivery/endpoint_state.h"
 #include "delivery/endpoint_status.h"
+#include "delivery/figures.h"
 #include "delivery/outbox.h"
 #include "delivery/report.h"
 #include "delivery/stall.h"
 #include "delivery/verification.h"
 #include "log/feed.h"
+#include "log/store_clock.h"
 #include "read/reader.h"
 #include "store/txn.h"
 
@@ -350,6 +352,28 @@ es_status_stopped(const es_endpoint_status_query_t *q, json_t *status)
 
 
 static es_rc_t
+es_status_figures(const es_endpoint_status_query_t *q, json_t *status)
+{
+    es_rc_t       rc;
+    es_figures_t  figures = { 0 };
+
+    rc = es_delivery_figures(q->store, q->endpoint, &figures);
+
+    if (rc == ES_OK
+        && json_object_set_new(status, "figures",
+                               es_figures_report(&figures,
+                                                 es_store_ms(q->store))) != 0)
+    {
+        rc = ES_NOMEM;
+    }
+
+    es_figures_free(&figures);
+
+    return rc;
+}
+
+
+static es_rc_t
 es_status_stalls_fact(void *ctx, const es_stall_t *stall)
 {
     es_endpoint_facts_t  *facts = ctx;
@@ -475,6 +499,10 @@ es_endpoint_status_read(const es_endpoint_status_query_t *q, json_t **status)
 
     if (rc == ES_OK) {
         rc = es_status_stopped(q, *status);
+    }
+
+    if (rc == ES_OK && q->figures) {
+        rc = es_status_figures(q, *status);
     }
 
     if (rc != ES_OK) {

@@ -25,6 +25,7 @@ typedef struct {
     uint64_t                  revision;    /* of its record */
     bool                      paused;
     bool                      disabled;    /* its partner is disabled */
+    bool                      figures;     /* the answer has them */
     bool                      partner;     /* for a partner, who may learn of an
                                               away feed only that it is away */
     /* True if the answer may contain the feed; NULL: all feeds. */
@@ -46,7 +47,9 @@ typedef struct {
  *     redrive    dead letters are being tried again
  *     verification   whether the endpoint has agreed, see verification.h
  *
- * `state` also depends on feeds that the answer may not contain.
+ * and, if wanted, `figures`, see figures.h.
+ *
+ * `state` and `figures` also depend on feeds that the answer may not contain.
  */
 es_rc_t es_endpoint_status_read(const es_endpoint_status_query_t *q,
     json_t **status);

@@ -29,11 +29,24 @@ const uint32_t  es_tally_bounds_ms[ES_TALLY_BUCKETS] = {
 };
 
 
-void
-es_tally_attempt(es_tally_t *tally, const es_attempt_t *attempt)
+unsigned
+es_tally_bucket(uint32_t latency_us)
 {
     unsigned  i;
 
+    for (i = 0; i < ES_TALLY_BUCKETS; i++) {
+        if (latency_us <= es_tally_bounds_ms[i] * 1000) {
+            break;
+        }
+    }
+
+    return i;
+}
+
+
+void
+es_tally_attempt(es_tally_t *tally, const es_attempt_t *attempt)
+{
     if (attempt->class < ES_ATTEMPT_CLASSES) {
         tally->attempts[attempt->class]++;
     }
@@ -44,13 +57,7 @@ es_tally_attempt(es_tally_t *tally, const es_attempt_t *attempt)
         return;
     }
 
-    for (i = 0; i < ES_TALLY_BUCKETS; i++) {
-        if (attempt->latency_us <= es_tally_bounds_ms[i] * 1000) {
-            break;
-        }
-    }
-
-    tally->within[i]++;
+    tally->within[es_tally_bucket(attempt->latency_us)]++;
     tally->duration_us += attempt->latency_us;
 }
 

@@ -28,6 +28,9 @@ typedef struct {
 /* The bounds of durations, ascending. */
 extern const uint32_t es_tally_bounds_ms[ES_TALLY_BUCKETS];
 
+/* The index in `within` of this duration. */
+unsigned es_tally_bucket(uint32_t latency_us);
+
 /* Counts an attempt. */
 void es_tally_attempt(es_tally_t *tally, const es_attempt_t *attempt);
 

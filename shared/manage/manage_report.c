@@ -53,6 +53,7 @@ es_manage_status(es_manage_ctx_t *m)
         .store = m->store, .feeds = &m->feeds, .endpoint = m->number,
         .revision = m->revision, .paused = m->paused,
         .partner = true,
+        .figures = es_narrow_covers(&m->manage->narrow, es_str("*")),
         .tells = es_manage_status_tells, .ctx = m
     };
 

@@ -61,7 +61,7 @@ is($dead[0]{feed}, 'orders', 'as JSON');
 
 my @status = objects('endpoint', 'status', $endpoint{503});
 is_deeply([map { $_->{kind} } @status],
-    ['state', 'progress', 'waiting', ('retry') x 5],
+    ['state', 'progress', 'waiting', ('retry') x 5, 'figures'],
     'status of a failing endpoint');
 is($status[0]{state}, 'active', 'its state');
 is_deeply([@{ $status[1] }{qw(feed pending behind)}], ['orders', 0, 3],

@@ -430,7 +430,7 @@ sub catalogue {
 
     $t->ctl_ok({ stdin => $integer }, qw(type register one 1.0.0));
     $t->ctl_ok({ stdin => $any }, qw(type register one 2.0.0 --description=Any));
-    $t->ctl_ok({ stdin => $any }, qw(type register two 1.0.0 --feeds=ord*,none));
+    $t->ctl_ok({ stdin => $any }, qw(type register two 1.0.0), '--feeds=ord*,none');
     $t->ctl_ok(qw(type deprecate one 1.0.0 --from=2026-01-01T00:00:00Z
         --sunset=2099-01-01T00:00:00Z));
 
