@@ -42,6 +42,7 @@
 #include "schedule.h"
 #include "secret_keys.h"
 #include "select.h"
+#include "service.h"
 #include "signing.h"
 #include "stall.h"
 #include "target.h"
@@ -130,6 +131,8 @@ esd_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
     if (!d->halted) {
         esd_record_heartbeat(d);
     }
+
+    esd_service_tick(d);
 }
 
 
@@ -199,6 +202,7 @@ esd_on_signal(struct ev_loop *ev, ev_signal *w, int revents)
     if (w->signum == SIGHUP) {
         d->refresh = true;
         d->reload = true;
+        esd_service_reloads(d);
         return;
     }
 
@@ -217,6 +221,7 @@ esd_on_signal(struct ev_loop *ev, ev_signal *w, int revents)
                  w->signum, d->in_flight);
     d->stopping = true;
     d->stopped_us = es_clock_mono_us();
+    esd_service_stops(d);
 
     ev_timer_set(&d->grace, ESD_GRACE_S, 0);
     ev_timer_start(ev, &d->grace);
@@ -381,6 +386,8 @@ esd_dispatcher_start(esd_dispatcher_t *d)
         return rc;
     }
 
+    esd_service_starts(d);
+
     if (d->options.pid_file != NULL) {
         rc = esd_pid_write(d->options.pid_file);
         if (rc != ES_OK) {
@@ -503,6 +510,7 @@ esd_dispatcher_run(esd_dispatcher_t *d)
 
     esd_log_line(ESD_LOG_INFO, "eventsync-dispatcher %s on \"%s\"", ES_VERSION,
                  d->options.store);
+    esd_service_ready(d);
 
     es_event_loop_set(true);
     (void) ev_run(d->loop.ev, 0);

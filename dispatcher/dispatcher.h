@@ -9,6 +9,7 @@
  *     options.c            the command line
  *     log.c                log lines
  *     dispatcher.c         start, periodic work and stop of the process
+ *     service.c            tells the service manager about all of this
  *     saved_state.c        the delivery state that the last run left
  *     refresh.c            reads what changed: registry, feeds, events
  *     loader.c             loads the registry in a thread
@@ -96,6 +97,7 @@
 #include "proxy.h"
 #include "recorder.h"
 #include "saved_state.h"
+#include "service.h"
 #include "signing.h"
 #include "slots.h"
 #include "thread.h"
@@ -106,6 +108,7 @@ struct esd_dispatcher {
     esd_options_t          options;
     esd_clock_t            clock;
     es_store_t            *store;
+    esd_service_t          service;
     esd_loop_t             loop;
     esd_channels_t         channels;
     esd_proxy_t            proxy;

@@ -144,10 +144,28 @@ esd_loader_request(esd_dispatcher_t *d, uint64_t version)
 
     if (!loader->requested && !loader->done) {
         loader->requested = true;
+        loader->requested_us = es_clock_mono_us();
         loader->requested_ms = esd_clock_stamp_ms(d);
         loader->requested_version = version;
         esd_thread_wake(&loader->thread);
     }
 
     esd_thread_unlock(&loader->thread);
+}
+
+
+int64_t
+esd_loader_busy_us(esd_dispatcher_t *d)
+{
+    int64_t        busy_us;
+    esd_loader_t  *loader;
+
+    loader = &d->loader;
+
+    esd_thread_lock(&loader->thread);
+    busy_us = loader->requested ? es_clock_mono_us() - loader->requested_us
+                                : 0;
+    esd_thread_unlock(&loader->thread);
+
+    return busy_us;
 }

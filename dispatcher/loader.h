@@ -23,6 +23,7 @@ typedef struct {
     esd_thread_t     thread;
     bool             requested;
     bool             done;         /* the loop may take the result */
+    int64_t          requested_us; /* monotonic */
     int64_t          requested_ms; /* esd_clock_stamp_ms(); the loop's */
     uint64_t         requested_version; /* of the registry then; the loop's */
     uint64_t         failed_version;   /* this failure was logged; the loop's */
@@ -39,6 +40,8 @@ void esd_loader_finish(esd_dispatcher_t *d);
 /* Requests a registry of this version or later; d->refresh is set when it is
    loaded.  Does nothing while a request is in progress. */
 void esd_loader_request(esd_dispatcher_t *d, uint64_t version);
+/* For how long the present request has been in progress; 0: there is none. */
+int64_t esd_loader_busy_us(esd_dispatcher_t *d);
 /* False: nothing was loaded.  Otherwise `*rc` and `*registry` are those of
    esd_secret_keys_load(). */
 bool esd_loader_take(esd_dispatcher_t *d, es_rc_t *rc,

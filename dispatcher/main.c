@@ -14,6 +14,7 @@
 #include "dispatcher.h"
 #include "log.h"
 #include "options.h"
+#include "service.h"
 
 
 int
@@ -39,6 +40,7 @@ main(int argc, char **argv)
         return 1;
     }
 
+    esd_service_init(&d->service);
     es_child_of_first();
 
     rc = esd_dispatcher_run(d);

@@ -361,6 +361,33 @@ esd_recorder_gather(esd_dispatcher_t *d, bool all)
 }
 
 
+/* Requires the thread's lock. */
+
+static void
+esd_recorder_hand(esd_recorder_t *recorder)
+{
+    recorder->handed = true;
+    recorder->handed_us = es_clock_mono_us();
+    esd_thread_wake(&recorder->thread);
+}
+
+
+int64_t
+esd_recorder_busy_us(esd_dispatcher_t *d)
+{
+    int64_t          busy_us;
+    esd_recorder_t  *recorder;
+
+    recorder = &d->recorder;
+
+    esd_thread_lock(&recorder->thread);
+    busy_us = recorder->handed ? es_clock_mono_us() - recorder->handed_us : 0;
+    esd_thread_unlock(&recorder->thread);
+
+    return busy_us;
+}
+
+
 static void
 esd_recorder_submit(esd_dispatcher_t *d)
 {
@@ -383,8 +410,7 @@ esd_recorder_submit(esd_dispatcher_t *d)
     recorder->busy = true;
 
     esd_thread_lock(&recorder->thread);
-    recorder->handed = true;
-    esd_thread_wake(&recorder->thread);
+    esd_recorder_hand(recorder);
     esd_thread_unlock(&recorder->thread);
 }
 
@@ -527,8 +553,7 @@ esd_recorder_retry(esd_dispatcher_t *d)
 
     if (!recorder->handed) {
         esd_recorder_join(d);
-        recorder->handed = true;
-        esd_thread_wake(&recorder->thread);
+        esd_recorder_hand(recorder);
     }
 
     esd_thread_unlock(&recorder->thread);

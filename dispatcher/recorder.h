@@ -24,6 +24,7 @@
 typedef struct {
     esd_thread_t     thread;
     bool             handed;       /* `committing` is the thread's */
+    int64_t          handed_us;    /* monotonic: since then */
     es_rc_t          rc;           /* of the last commit */
     int              error;        /* its errno */
     es_reason_t      reason;       /* and its record */
@@ -52,6 +53,8 @@ es_rc_t esd_recorder_start(esd_dispatcher_t *d);
 void esd_recorder_touch(esd_dispatcher_t *d);
 /* Each second: tries a failed commit again. */
 void esd_recorder_retry(esd_dispatcher_t *d);
+/* For how long the thread has had the present set of changes; 0: it has none. */
+int64_t esd_recorder_busy_us(esd_dispatcher_t *d);
 /* Commits all changes, and ends the thread. */
 es_rc_t esd_recorder_finish(esd_dispatcher_t *d);
 

@@ -33,6 +33,7 @@
 #include "refresh.h"
 #include "saved_state.h"
 #include "secret_keys.h"
+#include "service.h"
 #include "slots.h"
 #include "stall.h"
 #include "table.h"
@@ -136,6 +137,7 @@ esd_refresh_registry(esd_dispatcher_t *d, es_txn_t *txn, int64_t *as_of_ms)
     }
 
     *as_of_ms = d->loader.requested_ms;
+    esd_service_reloaded(d);
 
     if (rc != ES_OK) {
         esd_registry_failed(d, rc);

@@ -14,6 +14,7 @@
  *                  are written again
  *     sync WORD    fails fdatasync()
  *     slow WORD    delays pwrite() as of meta by three seconds
+ *     hang WORD    delays pwrite() as of meta for as long as the line is there
  *     late WORD    delays the return of pwrite() as of meta by half a second, in
  *                  which other processes see the data
  */
@@ -76,6 +77,10 @@ pwrite(int fd, const void *buf, size_t size, off_t offset)
 
     if ((fcntl(fd, F_GETFL) & O_DSYNC) && fault_wanted("slow", fd)) {
         (void) sleep(3);
+    }
+
+    while ((fcntl(fd, F_GETFL) & O_DSYNC) && fault_wanted("hang", fd)) {
+        (void) usleep(10000);
     }
 
     if (((fcntl(fd, F_GETFL) & O_DSYNC) && fault_wanted("meta", fd))
