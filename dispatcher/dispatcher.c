@@ -21,7 +21,6 @@
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/interfaces.h"
-#include "delivery/delivery.h"
 #include "open/child.h"
 #include "store/wake.h"
 
@@ -40,11 +39,11 @@
 #include "recorder.h"
 #include "refresh.h"
 #include "schedule.h"
-#include "secret_keys.h"
 #include "select.h"
 #include "service.h"
 #include "signing.h"
 #include "stall.h"
+#include "store.h"
 #include "target.h"
 #include "test_event.h"
 #include "trickle.h"
@@ -313,46 +312,6 @@ esd_dispatcher_files(esd_dispatcher_t *d)
 
 
 static es_rc_t
-esd_dispatcher_open(esd_dispatcher_t *d)
-{
-    es_rc_t       rc;
-    es_problem_t  problem;
-
-    esd_schedule_init(d);
-    esd_clock_init(d);
-
-    rc = es_child_store_open(d->options.store,
-                             ES_STORE_DELIVER | ES_STORE_PUBLISH
-                             | ES_STORE_CHECKPOINT_READ, &d->store, &problem);
-    if (rc != ES_OK) {
-        esd_log_line(ESD_LOG_ERROR, "cannot open the store: %s",
-                     problem.detail);
-        return rc;
-    }
-
-    (void) esd_clock_update(d);     /* the janitor repeats this */
-
-    rc = esd_secret_keys_open(d);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    rc = es_delivery_own(d->store);
-
-    if (rc == ES_EXISTS) {
-        esd_log_line(ESD_LOG_ERROR, "another dispatcher runs on the store "
-                     "\"%s\"", d->options.store);
-
-    } else if (rc != ES_OK) {
-        esd_log_line(ESD_LOG_ERROR, "cannot lock the store: %s",
-                     es_reason(rc));
-    }
-
-    return rc;
-}
-
-
-static es_rc_t
 esd_pid_write(const char *path)
 {
     int   fd;
@@ -376,17 +335,30 @@ esd_pid_write(const char *path)
 }
 
 
+/* All that a start needs besides the store; with --wait it precedes the wait,
+   so that a fault shows at once. */
+
 static es_rc_t
-esd_dispatcher_start(esd_dispatcher_t *d)
+esd_dispatcher_prepare(esd_dispatcher_t *d)
+{
+    esd_dispatcher_files(d);
+
+    return esd_proxy_init(d);
+}
+
+
+/* The store is this process's, perhaps after a wait, in which the file of the
+   proxy can have changed. */
+
+static es_rc_t
+esd_dispatcher_enter(esd_dispatcher_t *d)
 {
     es_rc_t  rc;
 
-    rc = esd_dispatcher_open(d);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
     esd_service_starts(d);
+    esd_schedule_init(d);
+    esd_clock_init(d);
+    (void) esd_clock_update(d);     /* the janitor repeats this */
 
     if (d->options.pid_file != NULL) {
         rc = esd_pid_write(d->options.pid_file);
@@ -397,7 +369,11 @@ esd_dispatcher_start(esd_dispatcher_t *d)
         d->pid_written = true;
     }
 
-    esd_dispatcher_files(d);
+    esd_proxy_done(d);
+    rc = esd_proxy_init(d);
+    if (rc != ES_OK) {
+        return rc;
+    }
 
     if (!es_interfaces_refresh(&d->interfaces)) {
         esd_log_line(ESD_LOG_ERROR, "cannot read the addresses of this host: "
@@ -405,10 +381,14 @@ esd_dispatcher_start(esd_dispatcher_t *d)
         return ES_IO;
     }
 
-    rc = esd_proxy_init(d);
-    if (rc != ES_OK) {
-        return rc;
-    }
+    return ES_OK;
+}
+
+
+static es_rc_t
+esd_dispatcher_load(esd_dispatcher_t *d)
+{
+    es_rc_t  rc;
 
     esd_channels_init(d);
     rc = esd_loop_init(d);
@@ -448,6 +428,29 @@ esd_dispatcher_start(esd_dispatcher_t *d)
 }
 
 
+/* ES_OK and d->stopping: a signal ended the wait for the store. */
+
+static es_rc_t
+esd_dispatcher_start(esd_dispatcher_t *d)
+{
+    es_rc_t  rc;
+
+    rc = esd_dispatcher_prepare(d);
+
+    if (rc == ES_OK) {
+        rc = esd_store_open(d);
+    }
+
+    if (rc != ES_OK || d->stopping) {
+        return rc;
+    }
+
+    rc = esd_dispatcher_enter(d);
+
+    return rc == ES_OK ? esd_dispatcher_load(d) : rc;
+}
+
+
 /* Undoes a complete or partial start. */
 
 static es_rc_t
@@ -469,6 +472,15 @@ esd_dispatcher_stop(esd_dispatcher_t *d)
     }
 
     esd_notifier_finish(d);
+
+    if (d->pid_written) {
+        (void) unlink(d->options.pid_file);
+    }
+
+    /* nothing is written from here on, so the next dispatcher can begin */
+
+    esd_store_release(d);
+
     esd_targets_done(d);
     esd_channels_done(d);
     esd_loop_done(d);
@@ -479,11 +491,7 @@ esd_dispatcher_stop(esd_dispatcher_t *d)
         (void) close(d->wake_fd);
     }
 
-    if (d->pid_written) {
-        (void) unlink(d->options.pid_file);
-    }
-
-    es_store_close(d->store);
+    esd_store_close(d);
     curl_global_cleanup();
 
     return rc;
@@ -501,9 +509,10 @@ esd_dispatcher_run(esd_dispatcher_t *d)
     }
 
     d->wake_fd = -1;
+    d->owner.fd = -1;
 
     rc = esd_dispatcher_start(d);
-    if (rc != ES_OK) {
+    if (rc != ES_OK || d->stopping) {
         (void) esd_dispatcher_stop(d);
         return rc;
     }

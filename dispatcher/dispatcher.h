@@ -9,6 +9,7 @@
  *     options.c            the command line
  *     log.c                log lines
  *     dispatcher.c         start, periodic work and stop of the process
+ *     store.c              opens the store, alone or after another dispatcher
  *     service.c            tells the service manager about all of this
  *     saved_state.c        the delivery state that the last run left
  *     refresh.c            reads what changed: registry, feeds, events
@@ -85,6 +86,7 @@
 
 #include "base/base.h"
 #include "base/interfaces.h"
+#include "delivery/owner.h"
 #include "delivery/stall.h"
 #include "registry/registry.h"
 
@@ -108,6 +110,8 @@ struct esd_dispatcher {
     esd_options_t          options;
     esd_clock_t            clock;
     es_store_t            *store;
+    es_owner_t             owner;      /* the lock on the store */
+    bool                   owned;      /* this process has it */
     esd_service_t          service;
     esd_loop_t             loop;
     esd_channels_t         channels;

@@ -39,6 +39,7 @@
 
 enum {
     ESD_OPT_STORE = 256,
+    ESD_OPT_WAIT,
     ESD_OPT_ALLOW_HTTP,
     ESD_OPT_ALLOW_ADDRESS,
     ESD_OPT_ALLOW_PORT,
@@ -64,6 +65,7 @@ enum {
 
 static const struct option  esd_long_options[] = {
     { "store", required_argument, NULL, ESD_OPT_STORE },
+    { "wait", no_argument, NULL, ESD_OPT_WAIT },
     { "allow-http", no_argument, NULL, ESD_OPT_ALLOW_HTTP },
     { "allow-address", required_argument, NULL, ESD_OPT_ALLOW_ADDRESS },
     { "allow-port", required_argument, NULL, ESD_OPT_ALLOW_PORT },
@@ -94,6 +96,8 @@ static const char  esd_help[] =
     "Sends the events of a store to the webhook endpoints in its registry.\n"
     "\n"
     "  --store=PATH              directory of the store; required\n"
+    "  --wait                    while another dispatcher runs on the store, wait\n"
+    "                            until it ends\n"
     "  --allow-http              let records allow http://\n"
     "  --allow-address=CIDR      let records allow these addresses that are\n"
     "                            not public; may be given several times\n"
@@ -387,6 +391,10 @@ esd_option(esd_options_t *o, int option, char **argv)
     }
 
     switch (option) {
+
+    case ESD_OPT_WAIT:
+        o->wait = true;
+        break;
 
     case ESD_OPT_PROXY:
 

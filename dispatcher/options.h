@@ -21,6 +21,7 @@ typedef enum {
 
 typedef struct {
     const char   *store;
+    bool          wait;            /* until no other dispatcher has it */
     const char   *ca_file;
     const char   *tls_dir;         /* of files that endpoints name */
     const char   *key_file;

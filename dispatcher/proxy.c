@@ -153,6 +153,8 @@ esd_proxy_done(esd_dispatcher_t *d)
 
     free(d->proxy.user);
     free(d->proxy.password);
+    d->proxy.user = NULL;
+    d->proxy.password = NULL;
 }
 
 

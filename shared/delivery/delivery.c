@@ -1,23 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Reads delivery state, and takes the lock that makes a process the only
- * dispatcher of the store.
+ * Reads delivery state.
  *
  * One walk serves all kinds of records: each kind has a function that decodes
  * a record and one that hands it to the caller's.
  */
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-#include "base/file.h"
-#include "base/reason.h"
 #include "delivery/delivery.h"
 #include "delivery/delivery_keys.h"
 #include "store/env.h"
@@ -75,33 +67,6 @@ es_attempt_class_name(es_attempt_class_t c)
     /* a later version may have stored a class that this one does not know */
 
     return names[(unsigned) c < ES_ATTEMPT_CLASSES ? c : ES_ATTEMPT_INTERNAL];
-}
-
-
-/* The descriptor stays open, so that the lock ends with the process. */
-
-es_rc_t
-es_delivery_own(es_store_t *store)
-{
-    int      fd;
-    char     path[4096];
-    es_rc_t  rc;
-
-    (void) snprintf(path, sizeof(path), "%s/delivery/owner", store->path);
-
-    rc = es_file_open(path, O_RDWR | O_CREAT, 0, &fd);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-        return ES_OK;
-    }
-
-    rc = errno == EWOULDBLOCK ? ES_EXISTS : es_refused(errno, "lock", path);
-    (void) close(fd);
-
-    return rc;
 }
 
 

@@ -218,10 +218,6 @@ typedef struct {
 es_rc_t es_delivery_expire_dead(es_store_t *store, int64_t before_ms,
     unsigned max, es_dead_position_t *position, unsigned *dropped);
 
-/* Takes the dispatcher's lock for the life of the process.  ES_EXISTS: another
-   dispatcher has it. */
-es_rc_t es_delivery_own(es_store_t *store);
-
 /* ---- reading: a walk calls `fn` for each record of the endpoint (0: of all)
    in the order of keys, in one read transaction.  A result of `fn` other than
    ES_OK ends the walk and is returned. ---- */

@@ -142,6 +142,21 @@ is($second->wait(20), 1, 'a second one is refused');
 like($second->stderr, qr/another dispatcher runs on the store/,
     'for what it is');
 
+# With --wait the second one goes on where the first one ends.
+{
+    my $next = contained('next', {}, 'eventsync-dispatcher', '--wait',
+        @Test::Eventsync::DISPATCHER_OPTS);
+    ok(wait_for(sub { $next->stderr =~ /info: waiting until the dispatcher ends that has the store "[^"]+"$/m }, 20),
+        'one with --wait waits; it cannot see the number of the other');
+    is(ends($d, 'TERM'), 0, 'the first one stops');
+    ok(wait_for(sub { $next->stderr =~ /info: eventsync-dispatcher/ }, 20),
+        'and the second one goes on');
+    my $last = contained('last', {}, 'eventsync-dispatcher', '--wait');
+    ok(wait_for(sub { $last->stderr =~ /info: waiting/ }, 20), 'a third waits');
+    is(ends($last, 'TERM'), 0, 'until TERM');
+    $d = $next;
+}
+
 # systemd sends TERM to all processes of a service: here to the parent and the
 # child, which gets it twice.
 my $recv = $t->receiver(sub { $t->wait_for(sub { -e $t->testdir . '/go' }, 20);
