@@ -24,11 +24,7 @@ my $recv = $t->receiver(sub {
 });
 my $dir = $t->testdir;
 
-my $made = $t->start('openssl', {}, qw(openssl req -x509 -newkey ec -pkeyopt
-    ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test -addext
-    subjectAltName=IP:127.0.0.1 -keyout), "$dir/key.pem", '-out',
-    "$dir/cert.pem");
-is($made->wait(20), 0, 'a certificate') or diag($made->stderr);
+certificate($t);
 
 sub fields {
     return join ' ', map { "add_header x-$_ " . 'x' x 4000 . ';' } 1 .. $_[0];

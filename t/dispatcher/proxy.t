@@ -18,11 +18,7 @@ my $t = webhook_store();
 my $recv = $t->receiver(200);
 my $dir = $t->testdir;
 
-my $made = $t->start('openssl', {}, qw(openssl req -x509 -newkey ec -pkeyopt
-    ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=tls.test -addext
-    subjectAltName=DNS:tls.test -keyout), "$dir/key.pem", '-out',
-    "$dir/cert.pem");
-is($made->wait(20), 0, 'a certificate') or diag($made->stderr);
+certificate($t, 'DNS:tls.test');
 
 $t->write_file_expand('nginx.conf', <<'CONF');
 events { }

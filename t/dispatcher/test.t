@@ -224,25 +224,22 @@ is((real($late))[0]{attempt}, 1, 'is no attempt');
 # TLS
 
 my $dir = $t->testdir;
-my $proc = $t->start('openssl', {}, qw(openssl req -x509 -newkey ec
-    -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=x -addext
-    subjectAltName=IP:127.0.0.1 -keyout), "$dir/s.key", '-out', "$dir/s.pem");
-is($proc->wait(20), 0, 'a certificate');
+certificate($t);
 $t->write_file_expand('nginx.conf', <<'CONF');
 events { }
 http {
     access_log %%TESTDIR%%/tls.log;
     server {
         listen 127.0.0.1:%%PORT_0%% ssl;
-        ssl_certificate %%TESTDIR%%/s.pem;
-        ssl_certificate_key %%TESTDIR%%/s.key;
+        ssl_certificate %%TESTDIR%%/cert.pem;
+        ssl_certificate_key %%TESTDIR%%/key.pem;
         location / { return 204; }
     }
 }
 CONF
 $t->run_nginx;
 is($t->stop_dispatcher, 0, 'stop');
-$t->run_dispatcher("--ca-file=$dir/s.pem");
+$t->run_dispatcher("--ca-file=$dir/cert.pem");
 my $tls = $t->endpoint('acme', url => 'https://127.0.0.1:' . $t->port(0) . '/',
     feeds => 'orders', start => 'latest', schedule => '0,100ms');
 $t->ctl_ok(qw(endpoint test), $tls);

@@ -19,6 +19,7 @@ use parent 'Exporter';
 our @EXPORT = qw(
     webhook_store put put_types attempts dead status_lines retries
     signature_ok v1a_ok header_list sequences time_ms delay_ms stored outcomes
+    certificate
 );
 
 # Creates a store with the feed "orders" and the partner "acme", which may read
@@ -30,6 +31,17 @@ sub webhook_store {
     $t->store_init->feed('orders');
     $t->partner('acme', feeds => '*');
     return $t;
+}
+
+# Makes key.pem and cert.pem of a receiver with this subjectAltName.
+sub certificate {
+    my ($t, $name) = @_;
+    my $dir = $t->testdir;
+    my $made = $t->start('openssl', {}, qw(openssl req -x509 -newkey ec -pkeyopt
+        ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test -addext),
+        'subjectAltName=' . ($name // 'IP:127.0.0.1'), '-keyout',
+        "$dir/key.pem", '-out', "$dir/cert.pem");
+    die 'no certificate: ' . $made->stderr . "\n" if $made->wait(20) != 0;
 }
 
 # Publishes n events, or events from hashes; returns their ids.
