@@ -121,28 +121,53 @@ ctl_endpoint_record(ctl_t *ctl, int *argc, char **argv, const char **name,
 }
 
 
-static bool
-ctl_endpoint_plain(const json_t *object)
+/* What a valid record may still surprise with. */
+typedef struct {
+    bool         plain;
+    const char  *body;             /* NULL: nothing to say */
+} ctl_hints_t;
+
+
+static ctl_hints_t
+ctl_endpoint_hints(const json_t *object)
 {
-    const char  *url;
+    const char   *url, *body;
+    ctl_hints_t   hints;
 
     url = json_string_value(json_object_get(object, "url"));
+    body = json_string_value(json_object_get(object, "body"));
 
-    return url != NULL && strncasecmp(url, "http://", 7) == 0;
+    hints.plain = url != NULL && strncasecmp(url, "http://", 7) == 0;
+
+    hints.body = body == NULL ? NULL
+        : strcmp(body, "binary") == 0
+        ? "note: the signature covers the id, the time and the body only: "
+          "type, subject, sequence and prevcursor are header fields, which "
+          "are not signed"
+        : strcmp(body, "data") == 0
+        ? "note: data only has no type, subject, sequence or prevcursor: the "
+          "receiver sees no gap, and cannot prove that none is missing"
+        : NULL;
+
+    return hints;
 }
 
 
-/* The record is valid, but the dispatcher may refuse to send to the URL.  Its
-   options are not known here. */
+/* The dispatcher may refuse to send to the URL.  Its options are not known
+   here. */
 
 static void
-ctl_endpoint_hint(int rc, bool plain)
+ctl_endpoint_hint(int rc, const ctl_hints_t *hints)
 {
-    if (rc == CTL_OK && plain) {
+    if (rc == CTL_OK && hints->plain) {
         ctl_complain("note: http:// requires --allow-http of the dispatcher "
                      "and --allow-http=yes of the endpoint or its partner; "
                      "an address that is not public requires "
                      "--allow-address and --allow-addresses");
+    }
+
+    if (rc == CTL_OK && hints->body != NULL) {
+        ctl_complain("%s", hints->body);
     }
 }
 
@@ -160,12 +185,12 @@ ctl_endpoint_name_ok(const char *name)
 int
 ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
 {
-    int          rc;
-    bool         plain;
-    char         name[ES_ENDPOINT_NAME_MAX];
-    char         secret[ES_SECRET_TEXT_MAX] = "";
-    json_t      *object;
-    const char  *given = NULL;
+    int           rc;
+    char          name[ES_ENDPOINT_NAME_MAX];
+    char          secret[ES_SECRET_TEXT_MAX] = "";
+    json_t       *object;
+    const char   *given = NULL;
+    ctl_hints_t   hints;
 
     object = ctl_endpoint_record(ctl, &argc, argv, &given, &rc);
     if (object == NULL) {
@@ -197,7 +222,7 @@ ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
         secret[0] = '\0';
     }
 
-    plain = ctl_endpoint_plain(object);
+    hints = ctl_endpoint_hints(object);
 
     rc = ctl_object_create(ctl, ES_KIND_ENDPOINT, name, object);
     if (rc == CTL_OK) {
@@ -206,7 +231,7 @@ ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
 
     explicit_bzero(secret, sizeof(secret));
 
-    ctl_endpoint_hint(rc, plain);
+    ctl_endpoint_hint(rc, &hints);
 
     return rc;
 }
@@ -270,8 +295,9 @@ int
 ctl_endpoint_change(ctl_t *ctl, int argc, char **argv)
 {
     int              rc;
-    bool             feeds, filter, plain;
+    bool             feeds, filter;
     json_t          *object;
+    ctl_hints_t      hints;
     ctl_affected_t   affected;
 
     object = ctl_endpoint_record(ctl, &argc, argv, NULL, &rc);
@@ -279,14 +305,14 @@ ctl_endpoint_change(ctl_t *ctl, int argc, char **argv)
         return rc;
     }
 
-    plain = ctl_endpoint_plain(object);
+    hints = ctl_endpoint_hints(object);
     feeds = json_object_get(object, "feeds") != NULL;
     filter = json_object_get(object, "types") != NULL
              || json_object_get(object, "subject") != NULL;
 
     if (!feeds && !filter) {
         rc = ctl_endpoint_apply(ctl, argv[0], object);
-        ctl_endpoint_hint(rc, plain);
+        ctl_endpoint_hint(rc, &hints);
         return rc;
     }
 
@@ -307,7 +333,7 @@ ctl_endpoint_change(ctl_t *ctl, int argc, char **argv)
     }
 
     ctl_affected_end(&affected);
-    ctl_endpoint_hint(rc, plain);
+    ctl_endpoint_hint(rc, &hints);
 
     return rc;
 }

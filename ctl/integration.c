@@ -202,7 +202,7 @@ ctl_integration_endpoint(ctl_integration_t *in, ctl_t *ctl, const char *name)
     } else {
         in->url = endpoint->url.data;
         in->headers = endpoint->headers;
-        in->thin |= endpoint->thin;
+        in->thin |= endpoint->body == ES_BODY_THIN;
         in->batch |= endpoint->batch > 1;
         in->cloudevents |= endpoint->cloudevents;
         rc = ctl_integration_run(in, endpoint->secrets[i]);

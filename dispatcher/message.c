@@ -14,6 +14,7 @@
 
 #include "base/base.h"
 #include "event/attribute.h"
+#include "event/binary_mode.h"
 #include "event/cursor.h"
 #include "keys/signature.h"
 #include "read/reader.h"
@@ -41,6 +42,8 @@ esd_message_begin(esd_send_t *send)
     send->nitems = 0;
     send->attempt = 1;
     send->body.len = 0;
+    send->type.len = 0;
+    send->attrs.len = 0;
     send->ids.len = 0;
     send->trace[0] = '\0';
 }
@@ -122,6 +125,34 @@ esd_message_id(esd_send_t *send, es_str_t id)
 }
 
 
+/* Takes the event apart.  libcurl leaves a field out that has no value, and adds
+   a Content-Type of its own where it is given none. */
+
+static es_rc_t
+esd_message_data(esd_send_t *send, es_str_t event, es_str_t prevcursor)
+{
+    es_rc_t  rc;
+
+    rc = es_binary_mode(event, prevcursor, &send->type,
+                        send->target->conf->body == ES_BODY_BINARY
+                        ? &send->attrs : NULL, &send->body);
+
+    if (rc == ES_OK && send->type.len == 0) {
+        rc = es_buf_str(&send->type, es_lit("Content-Type:"));
+    }
+
+    if (rc == ES_OK) {
+        rc = es_buf_append(&send->type, "", 1);
+    }
+
+    if (rc == ES_OK && send->attrs.len > 0) {
+        rc = es_buf_append(&send->attrs, "", 1);
+    }
+
+    return rc == ES_INVALID ? ES_CORRUPT : rc;
+}
+
+
 /* Adds an event: unchanged, with another prevcursor where the filter skipped
    events, or without its data, which is stored after the attributes. */
 
@@ -130,20 +161,25 @@ esd_message_event(esd_send_t *send, const esd_lane_t *lane,
     const esd_item_t *item, const es_event_t *event)
 {
     char       *p, prev[ES_CURSOR_MAX];
-    bool        thin;
     size_t      len;
     es_buf_t   *body;
     es_str_t    after;
+    es_body_t   form;
 
     body = &send->body;
-    thin = send->target->conf->thin;
+    form = send->target->conf->body;
 
-    if (item->prev + 1 == event->sequence && !thin) {
+    if (item->prev + 1 == event->sequence && form == ES_BODY_WHOLE) {
         return es_buf_str(body, event->json);
     }
 
     len = es_feed_cursor(&lane->source->feed, item->prev, prev);
-    after = thin ? es_str("\"}") : event->after;
+
+    if (form >= ES_BODY_BINARY) {
+        return esd_message_data(send, event->json, (es_str_t) { prev, len });
+    }
+
+    after = form == ES_BODY_THIN ? es_str("\"}") : event->after;
 
     if (es_buf_reserve(body, event->before.len + len + after.len) != ES_OK) {
         return ES_NOMEM;
@@ -203,6 +239,11 @@ esd_message_own(esd_send_t *send, esd_send_kind_t kind, es_str_t id,
     es_rc_t  rc;
 
     send->kind = kind;
+
+    if (send->target->conf->body >= ES_BODY_BINARY) {
+        rc = esd_message_data(send, event, es_null_str);
+        return rc == ES_OK ? esd_message_id(send, id) : rc;
+    }
 
     rc = send->target->conf->batch > 1 ? es_buf_append(&send->body, "[", 1)
                                        : ES_OK;
@@ -334,6 +375,24 @@ esd_message_about(const esd_send_t *send, const esd_lane_t *lane, char *p)
 }
 
 
+static char *
+esd_message_type(const esd_send_t *send, bool batch, char *p)
+{
+    if (send->type.len > 0) {
+        return p;
+    }
+
+    p = esd_put_literal(p, "Content-Type: application/");
+
+    if (send->target->conf->cloudevents) {
+        p = esd_put_literal(p, "cloudevents");
+        p = batch ? esd_put_literal(p, "-batch+") : esd_put_literal(p, "+");
+    }
+
+    return esd_put_literal(p, "json\r\n");
+}
+
+
 es_rc_t
 esd_message_end(esd_send_t *send, const esd_lane_t *lane)
 {
@@ -355,14 +414,8 @@ esd_message_end(esd_send_t *send, const esd_lane_t *lane)
         return ES_NOMEM;
     }
 
-    p = esd_put_literal(send->head, "Content-Type: application/");
-
-    if (send->target->conf->cloudevents) {
-        p = esd_put_literal(p, "cloudevents");
-        p = batch ? esd_put_literal(p, "-batch+") : esd_put_literal(p, "+");
-    }
-
-    p = esd_put_literal(p, "json\r\nUser-Agent: eventsync/" ES_VERSION
+    p = esd_message_type(send, batch, send->head);
+    p = esd_put_literal(p, "User-Agent: eventsync/" ES_VERSION
                         "\r\nwebhook-id: ");
     p = esd_put_bytes(p, id.data, id.len);
     p = esd_put_literal(p, "\r\nwebhook-timestamp: ");

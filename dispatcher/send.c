@@ -41,6 +41,8 @@
 
 #define ESD_BODY_KEEP        65536 /* larger buffers are freed */
 #define ESD_BODY_ASKED       500000
+#define ESD_ATTRS_HTTP2      49152 /* libcurl sends no more than 64 KB of fields
+                                      by HTTP/2, and ends the connection */
 #define ESD_BUFFER           4096  /* libcurl's receive buffer */
 #define ESD_CONN_IDLE_S      60L
 #define ESD_CONN_LIFE_S      600L
@@ -149,6 +151,7 @@ esd_send_setup(esd_send_t *send, const char *url)
     options = &send->d->options;
     conf = send->target->conf;
     send->revision = send->target->revision;
+    send->version = esd_send_version(url);
 
 #define esd_send_setopt(option, value)                                        \
     (curl_easy_setopt(easy, (option), (value)) == CURLE_OK)
@@ -162,7 +165,7 @@ esd_send_setup(esd_send_t *send, const char *url)
          && esd_send_setopt(CURLOPT_FOLLOWLOCATION, 0L)
          && esd_send_setopt(CURLOPT_PROTOCOLS_STR,
                              options->egress.http ? "http,https" : "https")
-         && esd_send_setopt(CURLOPT_HTTP_VERSION, esd_send_version(url))
+         && esd_send_setopt(CURLOPT_HTTP_VERSION, send->version)
          && esd_send_setopt(CURLOPT_CONNECTTIMEOUT_MS,
                              (long) conf->connect_timeout_ms)
          && esd_send_setopt(CURLOPT_TIMEOUT_MS, (long) conf->timeout_ms)
@@ -215,8 +218,8 @@ esd_send_create(esd_dispatcher_t *d, esd_target_t *target, const char *url)
     send->items = calloc(target->conf->batch, sizeof(esd_item_t));
     send->easy = curl_easy_init();
 
-    send->heads[0].data = send->head;
-    send->heads[2].data = (char *) (uintptr_t) esd_send_expect;
+    send->heads[ESD_HEAD].data = send->head;
+    send->heads[ESD_HEAD_EXPECT].data = (char *) (uintptr_t) esd_send_expect;
 
     send->channel = esd_channel_take(d, target);
 
@@ -255,12 +258,25 @@ esd_send_destroy(esd_send_t *send)
     curl_easy_cleanup(send->easy);
     curl_url_cleanup(send->url);
     es_buf_free(&send->body);
+    es_buf_free(&send->type);
+    es_buf_free(&send->attrs);
     es_buf_free(&send->ids);
     es_buf_free(&send->answer);
     es_buf_free(&send->auth);
     free(send->items);
     free(send);
     d->nsends--;
+}
+
+
+static struct curl_slist *
+esd_send_link(esd_send_t *send, esd_head_t head, char *data,
+    struct curl_slist *next)
+{
+    send->heads[head].data = data;
+    send->heads[head].next = next;
+
+    return &send->heads[head];
 }
 
 
@@ -271,15 +287,22 @@ esd_send_heads(esd_send_t *send)
 {
     struct curl_slist  *next;
 
-    next = send->body.len > ESD_BODY_ASKED ? &send->heads[2] : NULL;
+    next = send->body.len > ESD_BODY_ASKED ? &send->heads[ESD_HEAD_EXPECT]
+                                           : NULL;
 
-    if (send->auth.len > 0) {
-        send->heads[1].data = send->auth.data;
-        send->heads[1].next = next;
-        next = &send->heads[1];
+    if (send->type.len > 0) {
+        next = esd_send_link(send, ESD_HEAD_TYPE, send->type.data, next);
     }
 
-    send->heads[0].next = next;
+    if (send->attrs.len > 0) {
+        next = esd_send_link(send, ESD_HEAD_ATTRS, send->attrs.data, next);
+    }
+
+    if (send->auth.len > 0) {
+        next = esd_send_link(send, ESD_HEAD_AUTH, send->auth.data, next);
+    }
+
+    send->heads[ESD_HEAD].next = next;
 }
 
 
@@ -321,6 +344,7 @@ esd_send_method(esd_send_t *send)
 static es_rc_t
 esd_send_fill(esd_send_t *send, const esd_lane_t *lane)
 {
+    bool     alone;
     es_rc_t  rc;
 
     rc = send->kind == ESD_SEND_TOKEN || send->kind == ESD_SEND_HANDSHAKE
@@ -336,11 +360,18 @@ esd_send_fill(esd_send_t *send, const esd_lane_t *lane)
 
     esd_send_heads(send);
     esd_send_clear(send);
+    alone = send->attrs.len > ESD_ATTRS_HTTP2;
 
     return curl_easy_setopt(send->easy, CURLOPT_FRESH_CONNECT,
-                            (long) send->target->doubted) == CURLE_OK
+                            (long) (send->target->doubted || alone))
+              == CURLE_OK
            && curl_easy_setopt(send->easy, CURLOPT_FORBID_REUSE,
-                               (long) esd_channels_full(send->d)) == CURLE_OK
+                               (long) (esd_channels_full(send->d) || alone))
+              == CURLE_OK
+           && (send->attrs.len == 0
+               || curl_easy_setopt(send->easy, CURLOPT_HTTP_VERSION,
+                                   alone ? (long) CURL_HTTP_VERSION_1_1
+                                         : send->version) == CURLE_OK)
            && curl_easy_setopt(send->easy, CURLOPT_POSTFIELDS,
                                send->body.data) == CURLE_OK
            && curl_easy_setopt(send->easy, CURLOPT_POSTFIELDSIZE,
@@ -552,6 +583,10 @@ esd_send_end(esd_send_t *send)
 
     if (send->body.cap > ESD_BODY_KEEP) {
         es_buf_free(&send->body);
+    }
+
+    if (send->attrs.cap > ESD_BODY_KEEP) {
+        es_buf_free(&send->attrs);
     }
 
     if (send->revision != target->revision

@@ -32,6 +32,16 @@
 #define ESD_HEAD_MAX  (576 + ES_SENDER_MAX + ES_ID_MAX + ES_FEED_MAX                         \
                        + ES_SECRETS_MAX * ES_SIGNATURE_MAX)
 
+/* The elements of libcurl's list of header fields. */
+typedef enum {
+    ESD_HEAD = 0,              /* the lines in `head` */
+    ESD_HEAD_AUTH,
+    ESD_HEAD_EXPECT,
+    ESD_HEAD_TYPE,
+    ESD_HEAD_ATTRS,
+    ESD_HEADS
+} esd_head_t;
+
 typedef enum {
     ESD_SEND_EVENTS = 0,
     ESD_SEND_NUDGE,
@@ -56,6 +66,7 @@ struct esd_send {
     esd_host_t             *host;      /* while it is in flight */
     CURL                   *easy;
     CURLU                  *url;
+    long                    version;   /* of HTTP, as libcurl names it */
     uint64_t                revision;  /* of the endpoint when it was set up */
     esd_send_kind_t         kind;
     esd_send_fn             over;      /* libcurl is done with it */
@@ -67,6 +78,9 @@ struct esd_send {
                                           test: number of the request */
     uint32_t                attempt;   /* from 1 */
     es_buf_t                body;
+    es_buf_t                type;      /* of a body that is data only: the
+                                          line of Content-Type; else empty */
+    es_buf_t                attrs;     /* binary mode: its lines; else empty */
     es_buf_t                ids;       /* of the events, a NUL after each */
     es_buf_t                answer;    /* token, challenge: the body of it */
     es_buf_t                auth;      /* its copy of target->token.line */
@@ -100,7 +114,7 @@ struct esd_send {
     bool                   disable;    /* webhook-delivery: disable */
     bool                   abort;      /* webhook-delivery: abort */
 
-    struct curl_slist      heads[3];
+    struct curl_slist      heads[ESD_HEADS];
     char                   head[];     /* ESD_HEAD_MAX, and its own headers */
 };
 

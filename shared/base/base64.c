@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/* Checks and decodes base64: OpenSSL decodes what was checked here. */
+
 #include <openssl/evp.h>
 
 #include "base/ascii.h"

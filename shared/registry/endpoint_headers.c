@@ -125,7 +125,8 @@ es_header_twice(json_t *headers, es_str_t name)
 
 
 static const char *
-es_header_fault(json_t *headers, es_str_t name, const json_t *value)
+es_header_fault(json_t *headers, es_str_t name, const json_t *value,
+    es_body_t body)
 {
     es_str_t  text;
 
@@ -135,6 +136,12 @@ es_header_fault(json_t *headers, es_str_t name, const json_t *value)
 
     if (es_header_denied(name)) {
         return "is a header field that an endpoint cannot set";
+    }
+
+    if (body == ES_BODY_BINARY && name.len >= 3
+        && strncasecmp(name.data, "ce-", 3) == 0)
+    {
+        return "is a header field of the event with \"body\" \"binary\"";
     }
 
     if (es_header_twice(headers, name)) {
@@ -199,7 +206,7 @@ es_take_headers(es_record_t *r, es_endpoint_t *out)
     plain = 0;
 
     json_object_foreach(headers, name, value) {
-        fault = es_header_fault(headers, es_str(name), value);
+        fault = es_header_fault(headers, es_str(name), value, out->body);
         if (fault != NULL) {
             es_pointer_add(pointer, sizeof(pointer), es_str(name));
             return es_fault(r, pointer, fault);

@@ -106,8 +106,8 @@ const es_endpoint_member_t  es_endpoint_members[] = {
       .about = "do not send what this checkpoint acknowledges" },
 
     { .name = "body", .type = ES_MEMBER_TEXT, .take = es_take_body,
-      .preset = "whole", .option = "body", .usage = "whole|thin",
-      .about = "events with or without their data" },
+      .preset = "whole", .option = "body", .usage = "whole|thin|binary|data",
+      .about = "the event, the event without its data, or its data only" },
 
     { .name = "content_type", .type = ES_MEMBER_TEXT,
       .take = es_take_content_type, .preset = "application/json",

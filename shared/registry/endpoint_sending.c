@@ -30,8 +30,10 @@ static const es_word_t  es_orderings[] = {
 };
 
 static const es_word_t  es_bodies[] = {
-    { "whole", false },
-    { "thin", true },
+    { "whole", ES_BODY_WHOLE },
+    { "thin", ES_BODY_THIN },
+    { "binary", ES_BODY_BINARY },
+    { "data", ES_BODY_DATA },
     { NULL, 0 }
 };
 
@@ -95,42 +97,49 @@ es_take_ordering(es_record_t *r, es_endpoint_t *out)
 }
 
 
-/* A member with two words, of which the default one means false. */
-
-static es_rc_t
-es_take_flag(es_record_t *r, const char *pointer, const es_word_t *words,
-    bool *out)
+es_rc_t
+es_take_body(es_record_t *r, es_endpoint_t *out)
 {
     es_rc_t   rc;
-    unsigned  flag;
+    unsigned  body;
 
-    flag = false;
+    body = ES_BODY_WHOLE;
 
-    rc = es_take_word(r, pointer, words, &flag);
-    *out = flag;
+    rc = es_take_word(r, "/body", es_bodies, &body);
+    out->body = (es_body_t) body;
 
     return rc;
 }
 
 
 es_rc_t
-es_take_body(es_record_t *r, es_endpoint_t *out)
-{
-    return es_take_flag(r, "/body", es_bodies, &out->thin);
-}
-
-
-es_rc_t
 es_take_content_type(es_record_t *r, es_endpoint_t *out)
 {
-    return es_take_flag(r, "/content_type", es_content_types,
-                        &out->cloudevents);
+    es_rc_t   rc;
+    unsigned  cloudevents;
+
+    cloudevents = false;
+
+    rc = es_take_word(r, "/content_type", es_content_types, &cloudevents);
+    out->cloudevents = cloudevents;
+
+    return rc != ES_OK || out->body < ES_BODY_BINARY
+           || json_object_get(r->object, "content_type") == NULL
+           ? rc : es_fault(r, "/content_type", "cannot be used with \"body\" "
+                           "\"binary\" or \"data\": the type of such a "
+                           "request is that of the event's data");
 }
 
 
 es_rc_t
 es_batch_check(es_record_t *r, es_endpoint_t *out)
 {
+    if (out->batch > 1 && out->body >= ES_BODY_BINARY) {
+        return es_fault(r, "/batch", "cannot be used with \"body\" "
+                        "\"binary\" or \"data\": such a request has one "
+                        "event");
+    }
+
     return out->batch == 1 || out->ordering != ES_ORDER_KEY
            ? ES_OK
            : es_fault(r, "/batch", "cannot be used with \"ordering\" \"key\", "

@@ -100,6 +100,15 @@ typedef enum {
     ES_ORDER_NONE
 } es_ordering_t;
 
+/* What the body of a request is.  From ES_BODY_BINARY on it is the data of one
+   event, in the Content-Type of that data (event/binary_mode.h). */
+typedef enum {
+    ES_BODY_WHOLE = 0,         /* the event */
+    ES_BODY_THIN,              /* the event without its data */
+    ES_BODY_BINARY,            /* the attributes are header fields */
+    ES_BODY_DATA               /* the attributes are not sent */
+} es_body_t;
+
 #define ES_SECRETS_MAX    4
 #define ES_SCHEDULE_MAX   32
 #define ES_BATCH_MAX      100
@@ -165,7 +174,7 @@ typedef struct {
     es_rate_t            rate;            /* of attempts; units 0: no limit */
     es_str_t             ack;             /* consumers whose checkpoints also
                                              acknowledge here; NULL: none */
-    bool                 thin;            /* events are sent without data */
+    es_body_t            body;
     bool                 cloudevents;     /* the content type is that of
                                              CloudEvents, not of any JSON */
     unsigned             batch;           /* most events of a request; 1: no

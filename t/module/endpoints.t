@@ -218,6 +218,25 @@ is_deeply(ask(PATCH => "/$name", { headers => { 'x-key' => 'k' } })
     ->{json}{headers}, ['x-key'], 'of its header fields only names are shown');
 is(ask(PATCH => "/$name", { headers => { Host => 'x' } })->{json}{pointer},
     '/headers/Host', 'a header field that is not to be set');
+is(ask(PATCH => "/$name", { body => $_ })->{json}{body}, $_, "body $_")
+    for qw(data binary);
+for (['/batch', batch => 2], ['/content_type', content_type =>
+    'application/json'], ['/headers/ce-a', headers => { 'ce-a' => '1' }])
+{
+    my ($pointer, %change) = @$_;
+    is(ask(PATCH => "/$name", \%change)->{json}{pointer}, $pointer,
+        "not with $pointer");
+    is(ask(PATCH => "/$name", { body => 'whole', %change })->{status}, 200,
+        '... which whole events may have');
+    is(ask(PATCH => "/$name", { body => 'binary' })->{json}{pointer}, $pointer,
+        '... and then they must stay whole');
+    is(ask(GET => "/$name")->{json}{body}, 'whole', '... as they do');
+    is(ask(PATCH => "/$name", { body => 'binary',
+        map { $_ => undef } keys %change })->{json}{body}, 'binary',
+        '... until that is gone');
+}
+is(ask(PATCH => "/$name", { body => undef })->{json}{body}, undef,
+    'whole events are the default');
 my %oauth = (token_url => 'https://e.org/token', client_id => 'me');
 is_deeply(ask(PATCH => "/$name", { headers => undef,
     oauth => { %oauth, client_secret => 'hush', scope => 'a b' } })

@@ -233,6 +233,22 @@ test_default_schedule(void)
 
 
 static void
+test_body(void)
+{
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"body\":\"structured\"", "/body");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"body\":\"binary\",\"content_type\":"
+          "\"application/json\"", "/content_type");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"body\":\"data\",\"content_type\":"
+          "\"application/cloudevents+json\"", "/content_type");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"body\":\"binary\",\"batch\":2",
+          "/batch");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"body\":\"data\",\"batch\":2", "/batch");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"body\":\"binary\",\"headers\":"
+          "{\"CE-x\":\"1\"}", "/headers/CE-x");
+}
+
+
+static void
 test_endpoint(void)
 {
     good(create(ES_KIND_ENDPOINT, "ep_b",
@@ -760,6 +776,7 @@ main(void)
     test_partner();
     test_key();
     test_default_schedule();
+    test_body();
     test_endpoint();
     test_headers();
     test_load();
