@@ -224,6 +224,27 @@ my $store = $t->store;
     system('rm', '-rf', "$store.old");
 }
 
+# The same at the moment when the other one ends: the lock of the old store says
+# nothing about the new one.
+{
+    my $first = start('before', @waiting);
+    ok(runs($first), 'a dispatcher on that store');
+    my $new = start('late', @waiting);
+    waits_for($new, $first);
+    kill STOP => $new->pid;
+    local $t->{store} = "$store.new";
+    $t->store_init->feed('orders');
+    rename $store, "$store.old" or die $!;
+    rename "$store.new", $store or die $!;
+    $t->{store} = $store;
+    is($first->stop('TERM'), 0, '... ends just after the store was replaced');
+    kill CONT => $new->pid;
+    ok(runs($new), '... the next one has the new store');
+    is(start('second')->wait(20), 1, '... with its lock');
+    is($new->stop('TERM'), 0, '... and stops');
+    system('rm', '-rf', "$store.old");
+}
+
 # It has another format by then, or is gone, or the key file has another key.
 my $keys = $t->secret_file(encode_base64('k' x 32), 'keys');
 for my $case (
