@@ -198,6 +198,28 @@ ctl_filter_options(ctl_option_t *options, const char *texts[ES_FILTER_PARAMS])
 
 
 int
+ctl_filter_parse(const char *const texts[ES_FILTER_PARAMS],
+    es_filter_t *filter, es_buf_t *scratch)
+{
+    size_t        i;
+    es_problem_t  problem;
+
+    for (i = 0; i < ES_FILTER_PARAMS; i++) {
+        if (texts[i] != NULL
+            && es_filter_params[i].set(filter, es_str(texts[i]), scratch,
+                                       &problem) != ES_OK)
+        {
+            return ctl_fail(CTL_USAGE, "\"--%s=%s\": %s",
+                            es_filter_params[i].name, texts[i],
+                            problem.detail);
+        }
+    }
+
+    return CTL_OK;
+}
+
+
+int
 ctl_number(const char *option, const char *text, uint64_t min, uint64_t max,
     uint64_t *value)
 {

@@ -31,6 +31,16 @@ static const ctl_option_row_t  ctl_tail_rows[] = {
     { NULL, NULL, NULL, CTL_FREE }
 };
 
+static const ctl_option_row_t  ctl_export_rows[] = {
+    { "from", "TIME|CURSOR|oldest", "events since this time, or after this "
+      "one; default: oldest", CTL_FREE },
+    { "to", "TIME|CURSOR|latest", "events before this time, or up to this "
+      "one; default: latest", CTL_FREE },
+    { "types", "A,B.*", "only these event types", CTL_FREE },
+    { "subject", "S", "only events of this subject", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
 const ctl_command_t  ctl_events_commands[] = {
     { .name = "publish", .run = ctl_publish, .kind = CTL_NO_KIND,
       .arguments = "FEED", .options = ctl_publish_rows, .input = "events",
@@ -45,6 +55,20 @@ const ctl_command_t  ctl_events_commands[] = {
       .json = "one event a line, as without the option", .stream = true,
       .examples = "tail orders --from=latest --follow\n"
       "tail orders --types=order.* --limit=10" },
+
+    { .name = "export", .run = ctl_export, .kind = CTL_NO_KIND,
+      .arguments = "FEED", .options = ctl_export_rows,
+      .about = "print a range of events, one per line, and a manifest of them",
+      .json = "one event a line, as without the option", .stream = true,
+      .examples = "export orders > orders.ndjson\n"
+      "export orders --from=2026-11-01T00:00:00Z --types=order.*" },
+
+    { .name = "import", .run = ctl_import, .kind = CTL_NO_KIND,
+      .arguments = "FEED FILE",
+      .about = "publish the events of an export or backfill; they get new "
+      "sequences",
+      .json = "how many events were published, and how many were there",
+      .examples = "import orders orders.ndjson" },
 
     { .name = NULL }
 };

@@ -60,6 +60,11 @@ int ctl_args(ctl_t *ctl, int *argc, char **argv, const ctl_option_t *options);
 void ctl_filter_options(ctl_option_t *options,
     const char *texts[ES_FILTER_PARAMS]);
 
+/* Makes a filter of these values, which `scratch` holds.  CTL_USAGE with a
+   message. */
+int ctl_filter_parse(const char *const texts[ES_FILTER_PARAMS],
+    es_filter_t *filter, es_buf_t *scratch);
+
 /* Reads a decimal number from `min` to `max`.  CTL_USAGE with a message. */
 int ctl_number(const char *option, const char *text, uint64_t min,
     uint64_t max, uint64_t *value);
@@ -198,6 +203,8 @@ int ctl_checkpoint_set(ctl_t *ctl, int argc, char **argv);
 int ctl_checkpoint_remove(ctl_t *ctl, int argc, char **argv);
 
 int ctl_publish(ctl_t *ctl, int argc, char **argv);
+int ctl_export(ctl_t *ctl, int argc, char **argv);
+int ctl_import(ctl_t *ctl, int argc, char **argv);
 int ctl_tail(ctl_t *ctl, int argc, char **argv);
 int ctl_listen(ctl_t *ctl, int argc, char **argv);
 int ctl_verify_integration(ctl_t *ctl, int argc, char **argv);

@@ -132,6 +132,15 @@ ctl_input_all(ctl_input_t *input, es_str_t *text)
 
 
 void
+ctl_input_rewind(ctl_input_t *input)
+{
+    input->buf.len = 0;
+    input->start = 0;
+    input->end = false;
+}
+
+
+void
 ctl_input_free(ctl_input_t *input)
 {
     es_buf_free(&input->buf);

@@ -26,6 +26,9 @@ bool ctl_input_ready(ctl_input_t *input);
 /* Reads the whole input. */
 es_rc_t ctl_input_all(ctl_input_t *input, es_str_t *text);
 
+/* Forgets what was read, after a seek. */
+void ctl_input_rewind(ctl_input_t *input);
+
 void ctl_input_free(ctl_input_t *input);
 
 #endif /* CTL_INPUT_H */

@@ -20,47 +20,6 @@ ctl_publish_input(es_rc_t rc)
 }
 
 
-/*
- * Takes the log's own members out of a line that "tail" printed.  They follow
- * one another, and the first text like theirs is theirs: in a string before
- * them the quotes would be escaped.
- */
-
-static int
-ctl_publish_untail(const ctl_sink_t *sink, es_str_t *line)
-{
-    char        *from;
-    const char  *to, *end;
-
-    static const char  first[] = ",\"feed\":\"", last[] = ",\"prevcursor\":\"";
-
-    if (line->len == 0) {
-        return CTL_OK;
-    }
-
-    end = line->data + line->len;
-    from = memmem(line->data, line->len, first, sizeof(first) - 1);
-    to = from ? memmem(from, (size_t) (end - from), last, sizeof(last) - 1)
-              : NULL;
-
-    if (to != NULL) {
-        to += sizeof(last) - 1;
-        to = memchr(to, '"', (size_t) (end - to));
-    }
-
-    if (to == NULL) {
-        return ctl_fail(CTL_FAILED, "line %llu: not a line of \"tail\"",
-                        (unsigned long long) sink->line);
-    }
-
-    to++;
-    memmove(from, to, (size_t) (end - to));
-    line->len -= (size_t) (to - from);
-
-    return CTL_OK;
-}
-
-
 /* Commits after each `size` lines, and when the next line has not arrived yet,
    so that endless input is published as it comes. */
 
@@ -75,11 +34,7 @@ ctl_publish_lines(ctl_sink_t *sink, ctl_input_t *input, ctl_format_t format,
     while ((es = ctl_input_line(input, &line)) == ES_OK) {
         sink->line++;
 
-        rc = format == CTL_TAIL ? ctl_publish_untail(sink, &line) : CTL_OK;
-
-        if (rc == CTL_OK) {
-            rc = ctl_sink_add(sink, CTL_NDJSON, line);
-        }
+        rc = ctl_sink_add(sink, format, line);
 
         if (rc == CTL_OK
             && (ctl_sink_full(sink, size) || !ctl_input_ready(input)))

@@ -84,9 +84,58 @@ ctl_sink_add_store(ctl_sink_t *sink, ctl_format_t format, es_str_t text)
 }
 
 
+/*
+ * Takes the log's own members out of a line that "tail" printed.  They follow
+ * one another, and the first text like theirs is theirs: in a string before
+ * them the quotes would be escaped.
+ */
+
+static int
+ctl_sink_untail(const ctl_sink_t *sink, es_str_t *line)
+{
+    char        *from;
+    const char  *to, *end;
+
+    static const char  first[] = ",\"feed\":\"", last[] = ",\"prevcursor\":\"";
+
+    if (line->len == 0) {
+        return CTL_OK;
+    }
+
+    end = line->data + line->len;
+    from = memmem(line->data, line->len, first, sizeof(first) - 1);
+    to = from ? memmem(from, (size_t) (end - from), last, sizeof(last) - 1)
+              : NULL;
+
+    if (to != NULL) {
+        to += sizeof(last) - 1;
+        to = memchr(to, '"', (size_t) (end - to));
+    }
+
+    if (to == NULL) {
+        return ctl_fail(CTL_FAILED, "line %llu: not a line of \"tail\"",
+                        (unsigned long long) sink->line);
+    }
+
+    to++;
+    memmove(from, to, (size_t) (end - to));
+    line->len -= (size_t) (to - from);
+
+    return CTL_OK;
+}
+
+
 int
 ctl_sink_add(ctl_sink_t *sink, ctl_format_t format, es_str_t text)
 {
+    if (format == CTL_TAIL) {
+        format = CTL_NDJSON;
+
+        if (ctl_sink_untail(sink, &text) != CTL_OK) {
+            return CTL_FAILED;
+        }
+    }
+
     if (text.len == 0) {
         text.data = "";
     }
@@ -164,6 +213,8 @@ ctl_sink_commit_store(ctl_sink_t *sink)
     for (i = 0; i < es_batch_count(sink->batch); i++) {
         result = es_batch_result(sink->batch, i);
         sink->replaced += (unsigned) result->replaced;
+        sink->duplicates += result->duplicate != 0;
+        sink->stored += result->duplicate == 0;
 
         if (result->warning != NULL && warned > 0) {
             ctl_sink_warn(sink, i, warned, result->warning->pointer,
@@ -227,6 +278,8 @@ ctl_sink_results(ctl_sink_t *sink)
             break;
         }
 
+        sink->duplicates += duplicate != 0;
+        sink->stored += duplicate == 0;
         warning = json_object_get(result, "warning");
 
         if (warning != NULL && warned++ == 0) {

@@ -23,12 +23,15 @@ typedef struct {
                                       no lines */
     uint64_t       before;         /* events committed */
     uint64_t       count;          /* collected */
+    uint64_t       stored;         /* of these, new in the store ... */
+    uint64_t       duplicates;     /* ... and there already */
     uint64_t       replaced;       /* events with attributes of a log */
     es_batch_t    *batch;          /* to the store */
     es_buf_t       text;           /* by HTTP */
 } ctl_sink_t;
 
-/* Adds one line, or the whole input.  CTL_FAILED with a message. */
+/* Adds one line, or the whole input.  It changes a line of CTL_TAIL.
+   CTL_FAILED with a message. */
 int ctl_sink_add(ctl_sink_t *sink, ctl_format_t format, es_str_t text);
 
 /* True when the collected events must be committed. */

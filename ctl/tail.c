@@ -83,32 +83,64 @@ ctl_tail_start(ctl_tail_t *t, es_txn_t *txn, const es_feed_t *feed)
 }
 
 
-static int
-ctl_tail_print(ctl_tail_t *t)
+char *
+ctl_page_lines(const es_page_t *page)
 {
     char      *text;
     unsigned   i;
 
+    text = malloc(page->bytes + 1);
+
+    if (text != NULL && page->count > 0) {
+        *es_page_copy(page, text) = '\n';
+
+        for (i = 0; i + 1 < page->count; i++) {
+            text[page->ends[i]] = '\n';
+        }
+    }
+
+    return text;
+}
+
+
+static int
+ctl_tail_print(const ctl_tail_t *t, const char *text)
+{
     if (t->page.count == 0) {
         return CTL_OK;
     }
 
-    text = malloc(t->page.bytes + 1);
-    if (text == NULL) {
-        return ctl_fail(CTL_FAILED, "out of memory");
-    }
-
-    *es_page_copy(&t->page, text) = '\n';
-
-    for (i = 0; i + 1 < t->page.count; i++) {
-        text[t->page.ends[i]] = '\n';
-    }
-
     (void) fwrite(text, 1, t->page.bytes + 1, stdout);
-    free(text);
 
     return fflush(stdout) == 0
            ? CTL_OK : ctl_fail(CTL_FAILED, "cannot write to standard output");
+}
+
+
+/* Reads the page after the position.  `*text` receives its lines, which the
+   caller frees. */
+
+static int
+ctl_tail_read(ctl_tail_t *t, es_txn_t *txn, const es_feed_t *feed, char **text)
+{
+    char      held[ES_CURSOR_MAX];
+    es_rc_t   es;
+    unsigned  n;
+
+    n = t->limited && t->limit < CTL_TAIL_EVENTS ? (unsigned) t->limit
+                                                 : CTL_TAIL_EVENTS;
+    memcpy(t->epoch, feed->epoch, sizeof(t->epoch));
+    (void) es_feed_cursor(feed, t->position, held);
+
+    es = es_page_read(txn, feed, t->position, es_str(held), n, CTL_TAIL_BYTES,
+                      &t->filter, &t->page);
+    if (es != ES_OK) {
+        return ctl_fail(CTL_FAILED, "feed \"%s\": %s", t->feed, es_reason(es));
+    }
+
+    *text = ctl_page_lines(&t->page);
+
+    return *text ? CTL_OK : ctl_fail(CTL_FAILED, "out of memory");
 }
 
 
@@ -118,12 +150,12 @@ static int
 ctl_tail_slice(ctl_tail_t *t, bool first, bool *more)
 {
     int         rc;
-    char        held[ES_CURSOR_MAX];
+    char       *text;
     es_rc_t     es;
-    unsigned    n;
     es_txn_t   *txn;
     es_feed_t   feed;
 
+    text = NULL;
     es = es_txn_begin(t->ctl->store, &txn);
     if (es != ES_OK) {
         return ctl_fail(CTL_FAILED, "%s", es_reason(es));
@@ -147,22 +179,18 @@ ctl_tail_slice(ctl_tail_t *t, bool first, bool *more)
     }
 
     if (rc == CTL_OK) {
-        n = t->limited && t->limit < CTL_TAIL_EVENTS ? (unsigned) t->limit
-                                                     : CTL_TAIL_EVENTS;
-        memcpy(t->epoch, feed.epoch, sizeof(t->epoch));
-        (void) es_feed_cursor(&feed, t->position, held);
-
-        es = es_page_read(txn, &feed, t->position, es_str(held), n,
-                          CTL_TAIL_BYTES, &t->filter, &t->page);
-        if (es == ES_OK) {
-            rc = ctl_tail_print(t);
-        } else {
-            rc = ctl_fail(CTL_FAILED, "feed \"%s\": %s", t->feed,
-                          es_reason(es));
-        }
+        rc = ctl_tail_read(t, txn, &feed, &text);
     }
 
+    /* a slow reader of the output must not keep the transaction open */
+
     es_txn_end(txn);
+
+    if (rc == CTL_OK) {
+        rc = ctl_tail_print(t, text);
+    }
+
+    free(text);
 
     t->position = t->page.next;
     t->limit -= t->limited ? t->page.count : 0;
@@ -213,23 +241,16 @@ ctl_tail_run(ctl_tail_t *t, bool follow)
 static int
 ctl_tail_options(ctl_tail_t *t, const ctl_query_t *query, const char *limit)
 {
-    size_t        i;
-    es_problem_t  problem;
+    int  rc;
 
     if (query->after != NULL && query->from != NULL) {
         return ctl_fail(CTL_USAGE, "\"--after\" and \"--from\" exclude each "
                         "other");
     }
 
-    for (i = 0; i < ES_FILTER_PARAMS; i++) {
-        if (query->filter[i] != NULL
-            && es_filter_params[i].set(&t->filter, es_str(query->filter[i]),
-                                       &t->scratch, &problem) != ES_OK)
-        {
-            return ctl_fail(CTL_USAGE, "\"--%s=%s\": %s",
-                            es_filter_params[i].name, query->filter[i],
-                            problem.detail);
-        }
+    rc = ctl_filter_parse(query->filter, &t->filter, &t->scratch);
+    if (rc != CTL_OK) {
+        return rc;
     }
 
     t->feed = query->feed;

@@ -9,6 +9,7 @@
 #define CTL_TAIL_H
 
 #include "http.h"
+#include "read/reader.h"
 
 typedef struct {
     ctl_query_t  query;            /* the options as they were given */
@@ -16,6 +17,10 @@ typedef struct {
     bool         limited;
     uint64_t     limit;            /* events still to print */
 } ctl_tail_args_t;
+
+/* Returns the events of a page as lines, page->bytes + 1 bytes if there are
+   any, which the caller frees.  NULL: out of memory. */
+char *ctl_page_lines(const es_page_t *page);
 
 /* Reads by polling; follows with long polls. */
 int ctl_tail_http(const char *url, const char *key, ctl_tail_args_t *args);

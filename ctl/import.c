@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * "import": publishes the events of a file that "export" or a backfill made.
+ *
+ * The file is read twice.  The first pass compares it with its last line, the
+ * manifest, so nothing is published of a file that is cut short or changed.
+ * The log does not store an event twice, so an import that was interrupted is
+ * simply run again.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "event/digest.h"
+#include "input.h"
+#include "sink.h"
+
+#define IMPORT_BATCH     2000
+#define IMPORT_MANIFEST  4096      /* bytes that its line may have */
+
+static const char  import_manifest[] = "{\"manifest\":";
+static const char  import_position[] = "{\"position\":";
+static const char  import_error[] = "{\"error\":";
+
+typedef enum { IMPORT_EVENT, IMPORT_NOTHING, IMPORT_MANIFEST_LINE,
+               IMPORT_ERROR_LINE } import_line_t;
+
+typedef struct {
+    const char   *path;
+    ctl_input_t   input;
+    uint64_t      line;
+    uint64_t      count;           /* what the manifest says */
+    uint64_t      bytes;
+    bool          chained;         /* the digest is that of the chain */
+    uint8_t       from[ES_CHAIN_LEN];
+    uint8_t       digest[ES_CHAIN_LEN];
+} ctl_import_t;
+
+
+/* A thread commits one sink while the other one is filled: reading lines takes
+   as long as commits. */
+typedef struct {
+    ctl_sink_t  *filling;
+    ctl_sink_t  *filled;
+    pthread_t    thread;
+    bool         running;
+    int          rc;               /* of the last commit */
+} ctl_committer_t;
+
+
+static int
+ctl_import_broken(const ctl_import_t *m, const char *why)
+{
+    return ctl_fail(CTL_FAILED, "\"%s\" is no whole export: %s; nothing was "
+                    "published", m->path, why);
+}
+
+
+static bool
+ctl_import_begins(es_str_t line, const char *with)
+{
+    size_t  len;
+
+    len = strlen(with);
+
+    return line.len >= len && memcmp(line.data, with, len) == 0;
+}
+
+
+static import_line_t
+ctl_import_kind(es_str_t line)
+{
+    return line.len == 0 || ctl_import_begins(line, import_position)
+               ? IMPORT_NOTHING
+           : ctl_import_begins(line, import_manifest) ? IMPORT_MANIFEST_LINE
+           : ctl_import_begins(line, import_error) ? IMPORT_ERROR_LINE
+           : IMPORT_EVENT;
+}
+
+
+static bool
+ctl_import_hex(const char *hex, uint8_t digest[ES_CHAIN_LEN])
+{
+    size_t  i;
+
+    if (hex == NULL || strspn(hex, "0123456789abcdef") != 2 * ES_CHAIN_LEN
+        || hex[(size_t) 2 * ES_CHAIN_LEN] != '\0')
+    {
+        return false;
+    }
+
+    for (i = 0; i < ES_CHAIN_LEN; i++) {
+        (void) sscanf(hex + 2 * i, "%2hhx", &digest[i]);
+    }
+
+    return true;
+}
+
+
+static int
+ctl_import_manifest(ctl_import_t *m, const char *text, size_t len)
+{
+    int          rc, complete;
+    json_t      *json;
+    json_int_t   count, bytes;
+    const char  *algorithm, *from = NULL, *digest;
+
+    json = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+
+    if (json_unpack(json, "{s:{s:b, s:I, s:I, s:s, s?s, s:s}}", "manifest",
+                    "complete", &complete, "count", &count, "bytes", &bytes,
+                    "algorithm", &algorithm, "digest_from", &from, "digest",
+                    &digest) != 0
+        || count < 0 || bytes < 0 || !ctl_import_hex(digest, m->digest))
+    {
+        rc = ctl_import_broken(m, "its last line is no manifest");
+
+    } else if (!complete) {
+        rc = ctl_import_broken(m, "its manifest says that it is incomplete");
+
+    } else {
+        m->count = (uint64_t) count;
+        m->bytes = (uint64_t) bytes;
+        m->chained = strcmp(algorithm, ES_CHAIN_NAME) == 0;
+
+        rc = m->chained ? ctl_import_hex(from, m->from)
+                        : strcmp(algorithm, "sha256") == 0;
+        rc = rc ? CTL_OK
+                : ctl_import_broken(m, "its manifest has no digest that this "
+                                    "program knows");
+    }
+
+    json_decref(json);
+
+    return rc;
+}
+
+
+/* Finds the last line.  The file must be one that can be read twice. */
+
+static int
+ctl_import_open(ctl_import_t *m)
+{
+    int          fd;
+    char         tail[IMPORT_MANIFEST];
+    size_t       len;
+    ssize_t      n;
+    const char  *line;
+    struct stat  st;
+
+    fd = open(m->path, O_RDONLY | O_CLOEXEC);
+    m->input.fd = fd;
+
+    if (fd == -1 || fstat(fd, &st) == -1) {
+        return ctl_fail(CTL_FAILED, "cannot read \"%s\": %s", m->path,
+                        strerror(errno));
+    }
+
+    if (!S_ISREG(st.st_mode)) {
+        return ctl_fail(CTL_FAILED, "\"%s\" is no file: an import reads it "
+                        "twice", m->path);
+    }
+
+    len = st.st_size < IMPORT_MANIFEST ? (size_t) st.st_size : IMPORT_MANIFEST;
+    n = pread(fd, tail, len, st.st_size - (off_t) len);
+
+    if (n != (ssize_t) len) {
+        return ctl_fail(CTL_FAILED, "cannot read \"%s\": %s", m->path,
+                        n == -1 ? strerror(errno) : "it became shorter");
+    }
+
+    if (len == 0 || tail[len - 1] != '\n') {
+        return ctl_import_broken(m, "it is cut short");
+    }
+
+    line = memrchr(tail, '\n', len - 1);
+    line = line ? line + 1 : tail;
+
+    return ctl_import_manifest(m, line, (size_t) (tail + len - line));
+}
+
+
+static int
+ctl_import_next(ctl_import_t *m, es_str_t *line, bool *end)
+{
+    es_rc_t  es;
+
+    es = ctl_input_line(&m->input, line);
+    *end = es == ES_NOT_FOUND;
+    m->line++;
+
+    return es == ES_OK || *end ? CTL_OK
+                               : ctl_fail(CTL_FAILED, "cannot read \"%s\": %s",
+                                          m->path, es_reason(es));
+}
+
+
+/* The first pass: reads all lines, and computes the digest of the events. */
+
+static int
+ctl_import_sum(ctl_import_t *m, EVP_MD_CTX *md, uint64_t *count,
+    uint64_t *bytes, uint8_t chain[ES_CHAIN_LEN])
+{
+    int       rc;
+    bool      end;
+    es_str_t  line;
+
+    memcpy(chain, m->from, ES_CHAIN_LEN);
+
+    while ((rc = ctl_import_next(m, &line, &end)) == CTL_OK && !end) {
+
+        if (ctl_import_kind(line) != IMPORT_EVENT) {
+            continue;
+        }
+
+        *count += 1;
+        *bytes += line.len + 1;
+
+        if (m->chained) {
+            es_digest_chain(chain, line.data, line.len);
+
+        } else {
+            /* the buffer has the end of the line as well */
+
+            (void) EVP_DigestUpdate(md, line.data, line.len + 1);
+        }
+    }
+
+    if (rc == CTL_OK && !m->chained
+        && EVP_DigestFinal_ex(md, chain, NULL) != 1)
+    {
+        rc = ctl_fail(CTL_FAILED, "out of memory");
+    }
+
+    return rc;
+}
+
+
+static int
+ctl_import_check(ctl_import_t *m)
+{
+    int          rc;
+    uint8_t      digest[ES_CHAIN_LEN];
+    uint64_t     count, bytes;
+    EVP_MD_CTX  *md;
+
+    count = 0;
+    bytes = 0;
+    md = EVP_MD_CTX_new();
+
+    rc = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1
+         ? ctl_import_sum(m, md, &count, &bytes, digest)
+         : ctl_fail(CTL_FAILED, "out of memory");
+
+    EVP_MD_CTX_free(md);
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    if (count != m->count || bytes != m->bytes) {
+        return ctl_import_broken(m, "it has more or fewer events than its "
+                                 "manifest");
+    }
+
+    return memcmp(digest, m->digest, ES_CHAIN_LEN) == 0
+           ? CTL_OK : ctl_import_broken(m, "an event was changed");
+}
+
+
+static void *
+ctl_import_thread(void *ctx)
+{
+    ctl_committer_t  *c = ctx;
+
+    c->rc = ctl_sink_commit(c->filled, CTL_NDJSON);
+
+    return NULL;
+}
+
+
+/* Waits for the commit that a thread makes. */
+
+static int
+ctl_import_wait(ctl_committer_t *c)
+{
+    if (c->running) {
+        (void) pthread_join(c->thread, NULL);
+        c->running = false;
+    }
+
+    return c->rc;
+}
+
+
+/* Has the filled sink committed while the other one is filled. */
+
+static int
+ctl_import_commit(ctl_committer_t *c)
+{
+    int          rc;
+    uint64_t     before;
+    ctl_sink_t  *sink;
+
+    rc = ctl_import_wait(c);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    sink = c->filling;
+    before = sink->before + sink->count;
+    c->filling = c->filled;
+    c->filled = sink;
+
+    if (pthread_create(&c->thread, NULL, ctl_import_thread, c) != 0) {
+        return ctl_fail(CTL_FAILED, "out of memory");
+    }
+
+    c->running = true;
+    c->filling->before = before;
+
+    return CTL_OK;
+}
+
+
+static int
+ctl_import_lines(ctl_import_t *m, ctl_committer_t *c)
+{
+    int       rc;
+    bool      end;
+    es_str_t  line;
+
+    while ((rc = ctl_import_next(m, &line, &end)) == CTL_OK && !end) {
+
+        if (ctl_import_kind(line) != IMPORT_EVENT) {
+            continue;
+        }
+
+        c->filling->line = m->line;
+        rc = ctl_sink_add(c->filling, CTL_TAIL, line);
+
+        if (rc == CTL_OK && ctl_sink_full(c->filling, IMPORT_BATCH)) {
+            rc = ctl_import_commit(c);
+        }
+
+        if (rc != CTL_OK) {
+            return rc;
+        }
+    }
+
+    return rc == CTL_OK ? ctl_import_commit(c) : rc;
+}
+
+
+/* The second pass. */
+
+static int
+ctl_import_publish(ctl_import_t *m, ctl_committer_t *c)
+{
+    int  rc, last;
+
+    if (lseek(m->input.fd, 0, SEEK_SET) == -1) {
+        return ctl_fail(CTL_FAILED, "cannot read \"%s\": %s", m->path,
+                        strerror(errno));
+    }
+
+    ctl_input_rewind(&m->input);
+    m->line = 0;
+
+    rc = ctl_import_lines(m, c);
+    last = ctl_import_wait(c);
+
+    return rc == CTL_OK ? last : rc;
+}
+
+
+static void
+ctl_import_print(const ctl_t *ctl, uint64_t new, uint64_t duplicates)
+{
+    json_t  *json;
+
+    if (!ctl->json) {
+        (void) printf("imported %" PRIu64 " events; %" PRIu64 " were there "
+                      "already\n", new, duplicates);
+        return;
+    }
+
+    json = json_pack("{s:I, s:I}", "imported", (json_int_t) new, "duplicates",
+                     (json_int_t) duplicates);
+    ctl_print(json);
+    json_decref(json);
+}
+
+
+static int
+ctl_import_run(ctl_t *ctl, ctl_import_t *m, const char *feed)
+{
+    int              rc;
+    uint64_t         new, duplicates;
+    ctl_sink_t       sinks[2] = { { .ctl = ctl, .feed = feed },
+                                  { .ctl = ctl, .feed = feed } };
+    ctl_committer_t  c = { .filling = &sinks[0], .filled = &sinks[1] };
+
+    rc = ctl_import_publish(m, &c);
+
+    new = sinks[0].stored + sinks[1].stored;
+    duplicates = sinks[0].duplicates + sinks[1].duplicates;
+
+    if (rc == CTL_OK || new + duplicates > 0) {
+        ctl_import_print(ctl, new, duplicates);
+    }
+
+    ctl_sink_free(&sinks[0]);
+    ctl_sink_free(&sinks[1]);
+
+    return rc;
+}
+
+
+int
+ctl_import(ctl_t *ctl, int argc, char **argv)
+{
+    int           rc;
+    ctl_import_t  m = { .input = { .fd = -1 } };
+
+    rc = ctl_args(ctl, &argc, argv, NULL);
+
+    if (rc == CTL_OK) {
+        m.path = argv[1];
+        rc = ctl_open(ctl, ES_STORE_PUBLISH);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_import_open(&m);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_import_check(&m);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_import_run(ctl, &m, argv[0]);
+    }
+
+    if (m.input.fd != -1) {
+        (void) close(m.input.fd);
+    }
+
+    ctl_input_free(&m.input);
+
+    return rc;
+}
