@@ -104,6 +104,8 @@ static const ctl_option_row_t  ctl_integration_rows[] = {
     { "thin", NULL, "also send an event without data", CTL_FREE },
     { "batch", NULL, "also send two events in one request", CTL_FREE },
     { "cloudevents", NULL, "send application/cloudevents+json", CTL_FREE },
+    { "binary", NULL, "send CloudEvents' binary mode", CTL_FREE },
+    { "data-only", NULL, "send the data of events only", CTL_FREE },
     { "agreement", "SENDER", "also check whether it agrees to be sent events "
       "by SENDER", CTL_FREE },
     { NULL, NULL, NULL, CTL_FREE }

@@ -33,6 +33,7 @@ static const ctl_check_t  ctl_checks[] = {
     { "large", CTL_SIGNED, CTL_BODY_LARGE, 2 },
     { "thin", CTL_SIGNED, CTL_BODY_THIN, 2 },
     { "batch", CTL_SIGNED, CTL_BODY_BATCH, 2 },
+    { "no-data", CTL_SIGNED, CTL_BODY_NO_DATA, 2 },
     { "agreement", CTL_SIGNED, CTL_BODY_CHALLENGE, 2 },
     { NULL, CTL_SIGNED, CTL_BODY_EVENT, 0 }
 };
@@ -85,6 +86,8 @@ ctl_integration_check(ctl_integration_t *in, const ctl_check_t *check)
 
     curl_slist_free_all(trial.fields);
     es_buf_free(&trial.body);
+    es_buf_free(&trial.type);
+    es_buf_free(&trial.attrs);
 
     return rc == ES_OK ? CTL_OK : ctl_fail(CTL_FAILED, "%s", es_reason(rc));
 }
@@ -147,6 +150,7 @@ ctl_integration_run(ctl_integration_t *in, es_str_t secret)
     for (check = ctl_checks; rc == CTL_OK && check->name != NULL; check++) {
         if ((check->body == CTL_BODY_THIN && !in->thin)
             || (check->body == CTL_BODY_BATCH && !in->batch)
+            || (check->body == CTL_BODY_NO_DATA && in->form < ES_BODY_BINARY)
             || (check->body == CTL_BODY_CHALLENGE && in->sender == NULL))
         {
             continue;
@@ -157,6 +161,28 @@ ctl_integration_run(ctl_integration_t *in, es_str_t secret)
     }
 
     return rc == CTL_OK ? ctl_integration_sum(in, n) : rc;
+}
+
+
+/* An option that names a form goes before the record. */
+
+static void
+ctl_integration_forms(ctl_integration_t *in, const es_endpoint_t *endpoint)
+{
+    if (in->form >= ES_BODY_BINARY) {
+        return;
+    }
+
+    if (endpoint->body >= ES_BODY_BINARY && !in->thin && !in->batch
+        && !in->cloudevents)
+    {
+        in->form = endpoint->body;
+        return;
+    }
+
+    in->thin |= endpoint->body == ES_BODY_THIN;
+    in->batch |= endpoint->batch > 1;
+    in->cloudevents |= endpoint->cloudevents;
 }
 
 
@@ -202,9 +228,7 @@ ctl_integration_endpoint(ctl_integration_t *in, ctl_t *ctl, const char *name)
     } else {
         in->url = endpoint->url.data;
         in->headers = endpoint->headers;
-        in->thin |= endpoint->body == ES_BODY_THIN;
-        in->batch |= endpoint->batch > 1;
-        in->cloudevents |= endpoint->cloudevents;
+        ctl_integration_forms(in, endpoint);
         rc = ctl_integration_run(in, endpoint->secrets[i]);
     }
 
@@ -219,7 +243,7 @@ ctl_verify_integration(ctl_t *ctl, int argc, char **argv)
 {
     int                rc;
     const char        *secret = NULL, *thin = NULL, *batch = NULL;
-    const char        *cloudevents = NULL;
+    const char        *cloudevents = NULL, *binary = NULL, *data = NULL;
     const char        *timeout = INTEGRATION_TIMEOUT;
     ctl_integration_t  in = { 0 };
 
@@ -231,6 +255,8 @@ ctl_verify_integration(ctl_t *ctl, int argc, char **argv)
         { "batch", &batch },
         { "agreement", &in.sender },
         { "cloudevents", &cloudevents },
+        { "binary", &binary },
+        { "data-only", &data },
         { NULL, NULL }
     };
 
@@ -251,6 +277,15 @@ ctl_verify_integration(ctl_t *ctl, int argc, char **argv)
                         timeout);
     }
 
+    if ((binary && data)
+        || ((binary || data) && (thin || batch || cloudevents)))
+    {
+        return ctl_fail(CTL_USAGE, "\"--binary\" and \"--data-only\" exclude "
+                        "each other, \"--thin\", \"--batch\" and "
+                        "\"--cloudevents\"");
+    }
+
+    in.form = binary ? ES_BODY_BINARY : data ? ES_BODY_DATA : ES_BODY_WHOLE;
     in.thin = thin != NULL;
     in.batch = batch != NULL;
     in.cloudevents = cloudevents != NULL;

@@ -33,7 +33,8 @@ typedef enum {
     CTL_BODY_LARGE,
     CTL_BODY_THIN,
     CTL_BODY_BATCH,
-    CTL_BODY_CHALLENGE
+    CTL_BODY_CHALLENGE,
+    CTL_BODY_NO_DATA                   /* empty; binary mode and data only */
 } ctl_body_t;
 
 typedef struct {
@@ -55,6 +56,7 @@ typedef struct {
     const char          *sender;       /* that must be allowed, or NULL */
     char                 allowed[ES_SENDER_MAX];   /* by the last answer */
     bool                 cloudevents;  /* the content type of CloudEvents */
+    es_body_t            form;         /* whole, binary or data */
     char                 first[INTEGRATION_ID];
     int64_t              slowest_ms;
     unsigned             failed;
@@ -66,6 +68,8 @@ typedef struct {
     char                id[INTEGRATION_ID];
     int64_t             timestamp_s;
     es_buf_t            body;
+    es_buf_t            type;          /* the field Content-Type of data */
+    es_buf_t            attrs;         /* of binary mode, each after CR LF */
     char                signature[3 * ES_SIGNATURE_MAX];
     struct curl_slist  *fields;
     long                status;

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "event/binary_mode.h"
 #include "integration.h"
 #include "keys/signature.h"
 
@@ -25,6 +26,7 @@ static es_rc_t
 ctl_integration_event(es_buf_t *buf, const ctl_check_t *check,
     const char *id, unsigned number)
 {
+    bool     empty;
     char     at[ES_TIME_LEN];
     size_t   i;
     es_rc_t  rc;
@@ -49,7 +51,9 @@ ctl_integration_event(es_buf_t *buf, const ctl_check_t *check,
                            : "");
     }
 
-    if (rc == ES_OK && check->body != CTL_BODY_THIN) {
+    empty = check->body == CTL_BODY_THIN || check->body == CTL_BODY_NO_DATA;
+
+    if (rc == ES_OK && !empty) {
         rc = es_buf_printf(buf, ",\"datacontenttype\":\"application/json\","
                            "\"data\":{\"check\":\"%s\"", check->name);
     }
@@ -72,7 +76,7 @@ ctl_integration_event(es_buf_t *buf, const ctl_check_t *check,
     }
 
     if (rc == ES_OK) {
-        rc = es_buf_printf(buf, check->body == CTL_BODY_THIN ? "}" : "}}");
+        rc = es_buf_printf(buf, empty ? "}" : "}}");
     }
 
     return rc;
@@ -196,10 +200,10 @@ ctl_integration_field(ctl_trial_t *trial, const char *name, es_str_t value)
 }
 
 
-/* Adds the endpoint's own header fields, each of which begins with CR LF. */
+/* Adds header fields, each of which begins with CR LF. */
 
 static es_rc_t
-ctl_integration_own(ctl_trial_t *trial, es_str_t headers)
+ctl_integration_lines(ctl_trial_t *trial, es_str_t headers)
 {
     es_rc_t      rc;
     es_str_t     line;
@@ -219,6 +223,53 @@ ctl_integration_own(ctl_trial_t *trial, es_str_t headers)
 }
 
 
+/* Takes the event apart, as the dispatcher does. */
+
+static es_rc_t
+ctl_integration_split(const ctl_integration_t *in, ctl_trial_t *trial)
+{
+    es_rc_t   rc;
+    es_buf_t  data = { 0 }, attrs = { 0 };
+
+    rc = es_binary_mode((es_str_t) { trial->body.data, trial->body.len },
+                        es_null_str, &trial->type,
+                        in->form == ES_BODY_BINARY ? &attrs : NULL, &data);
+
+    if (rc == ES_OK && attrs.len > 0) {
+        rc = es_buf_str(&trial->attrs, es_lit("\r\n"));
+    }
+
+    if (rc == ES_OK) {
+        rc = es_buf_append(&trial->attrs, attrs.data, attrs.len);
+    }
+
+    es_buf_free(&attrs);
+    es_buf_free(&trial->body);
+    trial->body = data;
+
+    return rc;
+}
+
+
+static es_rc_t
+ctl_integration_type(const ctl_integration_t *in, const ctl_check_t *check,
+    ctl_trial_t *trial)
+{
+    if (in->form < ES_BODY_BINARY) {
+        return ctl_integration_field(trial, "Content-Type: application/",
+                                     !in->cloudevents ? es_lit("json")
+                                     : check->body == CTL_BODY_BATCH
+                                     ? es_lit("cloudevents-batch+json")
+                                     : es_lit("cloudevents+json"));
+    }
+
+    return ctl_integration_field(trial, "", trial->type.len > 0
+                                 ? (es_str_t) { trial->type.data,
+                                                trial->type.len }
+                                 : es_lit("Content-Type:"));
+}
+
+
 static es_rc_t
 ctl_integration_fields(const ctl_integration_t *in, const ctl_check_t *check,
     ctl_trial_t *trial)
@@ -229,11 +280,7 @@ ctl_integration_fields(const ctl_integration_t *in, const ctl_check_t *check,
     (void) snprintf(timestamp, sizeof(timestamp), "%" PRId64,
                     trial->timestamp_s);
 
-    rc = ctl_integration_field(trial, "Content-Type: application/",
-                               !in->cloudevents ? es_lit("json")
-                               : check->body == CTL_BODY_BATCH
-                               ? es_lit("cloudevents-batch+json")
-                               : es_lit("cloudevents+json"));
+    rc = ctl_integration_type(in, check, trial);
 
     if (rc == ES_OK) {
         rc = ctl_integration_field(trial, "webhook-id: ", es_str(trial->id));
@@ -253,7 +300,12 @@ ctl_integration_fields(const ctl_integration_t *in, const ctl_check_t *check,
         rc = ctl_integration_field(trial, "Expect:", es_lit(""));
     }
 
-    return rc == ES_OK ? ctl_integration_own(trial, in->headers) : rc;
+    if (rc == ES_OK) {
+        rc = ctl_integration_lines(trial, (es_str_t) { trial->attrs.data,
+                                                       trial->attrs.len });
+    }
+
+    return rc == ES_OK ? ctl_integration_lines(trial, in->headers) : rc;
 }
 
 
@@ -264,6 +316,10 @@ ctl_integration_compose(ctl_integration_t *in, const ctl_check_t *check,
     es_rc_t  rc;
 
     rc = ctl_integration_body(in, check, trial);
+
+    if (rc == ES_OK && in->form >= ES_BODY_BINARY) {
+        rc = ctl_integration_split(in, trial);
+    }
 
     if (rc == ES_OK) {
         rc = ctl_integration_sign(in, check, trial);
