@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The rules by which an answer gets its hint.
+ */
+
+#include <strings.h>
+
+#include "base/base.h"
+#include "delivery/delivery.h"
+#include "delivery/hint.h"
+#include "delivery/hint_text.h"
+
+/* An answer matches a rule if its status is in the range, it is a web page if
+   that is asked for, and it has one of the words, which a '|' separates. */
+typedef struct {
+    int           from;
+    int           to;
+    bool          page;
+    const char   *words;       /* in lower case; NULL: any body */
+    es_hint_id_t  hint;
+} es_hint_rule_t;
+
+/* The same without an answer. */
+typedef struct {
+    int           class;       /* es_attempt_class_t, or ANY_CLASS */
+    const char   *words;
+    es_hint_id_t  hint;
+} es_hint_fault_t;
+
+#define ANY_CLASS  (-1)
+
+
+static const es_hint_fault_t  es_hint_faults[] = {
+    { ES_ATTEMPT_TLS, "certificate has expired", ES_HINT_TLS_EXPIRED },
+    { ES_ATTEMPT_TLS, "not yet valid", ES_HINT_TLS_NOT_YET },
+    { ES_ATTEMPT_TLS, "self-signed|self signed", ES_HINT_TLS_SELF_SIGNED },
+    { ES_ATTEMPT_TLS, "local issuer|issuer certificate|verify the first",
+      ES_HINT_TLS_CHAIN },
+    { ES_ATTEMPT_TLS, "subject name|hostname mismatch|address mismatch|"
+      "unrecognized name", ES_HINT_TLS_NAME },
+    { ES_ATTEMPT_TLS, "wrong version number|packet length too long|"
+      "record layer failure", ES_HINT_TLS_PLAIN },
+    { ES_ATTEMPT_TLS, "protocol version|unsupported protocol|"
+      "handshake failure|no protocols", ES_HINT_TLS_VERSION },
+    { ANY_CLASS, "certificate required|alert bad certificate|"
+      "alert certificate unknown|alert unknown ca", ES_HINT_TLS_CLIENT },
+    { ES_ATTEMPT_TLS, NULL, ES_HINT_TLS },
+    { ES_ATTEMPT_DNS, NULL, ES_HINT_DNS },
+    { ES_ATTEMPT_CONNECT, NULL, ES_HINT_CONNECT },
+    { ES_ATTEMPT_TIMEOUT, "connection timed out|connection timeout|"
+      "resolving timed out", ES_HINT_CONNECT_TIMEOUT },
+    { ES_ATTEMPT_TIMEOUT, NULL, ES_HINT_TIMEOUT },
+    { ES_ATTEMPT_RESET, NULL, ES_HINT_CLOSED },
+    { ES_ATTEMPT_PROTOCOL, NULL, ES_HINT_NOT_HTTP },
+    { ES_ATTEMPT_ADDRESS, NULL, ES_HINT_ADDRESS },
+    { ES_ATTEMPT_PROXY, NULL, ES_HINT_PROXY },
+    { ES_ATTEMPT_TOKEN, NULL, ES_HINT_TOKEN },
+};
+
+
+static const es_hint_rule_t  es_hint_rules[] = {
+    { 400, 499, false, "http request was sent to https|"
+      "http request to an https|plain http to an ssl|port requires tls",
+      ES_HINT_TLS_PORT },
+    { 400, 499, false, "no required ssl certificate|ssl certificate error",
+      ES_HINT_TLS_CLIENT },
+    { 400, 599, false, "ngrok|localtunnel|tunnel unavailable",
+      ES_HINT_TUNNEL },
+    { 400, 499, false, "csrf|authenticitytoken|authenticity token",
+      ES_HINT_CSRF },
+    { 419, 419, false, NULL, ES_HINT_CSRF },
+    { 400, 499, false, "blocked host|disallowedhost|http_host|allowed_hosts|"
+      "invalid host|this host (", ES_HINT_HOST },
+    { 421, 421, false, NULL, ES_HINT_HOST },
+    { 200, 403, true, "type=\"password\"|type='password'|log in|login|"
+      "sign in|signin", ES_HINT_LOGIN },
+    { 200, 299, true, NULL, ES_HINT_WEB_PAGE },
+    { 415, 415, false, NULL, ES_HINT_CONTENT_TYPE },
+    { 400, 599, false, "unsupported media type|content-type was not|"
+      "invalid content-type|unsupported content-type", ES_HINT_CONTENT_TYPE },
+    { 400, 599, false, "payload to be of type string|instance of object|"
+      "[object object]|token o in json|bytes-like object is required, not 'dict",
+      ES_HINT_PARSED_BODY },
+    { 400, 599, false, "of undefined|received undefined|is undefined|"
+      "of null|nonetype|end of json input|property 'undefined|"
+      "expecting value: line 1 column 1", ES_HINT_NO_BODY },
+    { 413, 413, false, NULL, ES_HINT_TOO_LARGE },
+    { 400, 599, false, "too large for|entity too large|payload too large|"
+      "body is too large|maximum request body", ES_HINT_TOO_LARGE },
+    { 411, 411, false, NULL, ES_HINT_LENGTH },
+    { 431, 431, false, NULL, ES_HINT_HEADERS },
+    { 401, 401, true, NULL, ES_HINT_ACCESS },
+    { 403, 403, true, NULL, ES_HINT_ACCESS },
+    { 400, 401, false, NULL, ES_HINT_REFUSED },
+    { 403, 403, false, NULL, ES_HINT_REFUSED },
+    { 404, 404, false, NULL, ES_HINT_NOT_FOUND },
+    { 405, 405, false, NULL, ES_HINT_METHOD },
+    { 408, 408, false, NULL, ES_HINT_GATEWAY },
+    { 410, 410, false, NULL, ES_HINT_GONE },
+    { 422, 422, false, NULL, ES_HINT_UNPROCESSABLE },
+    { 429, 429, false, NULL, ES_HINT_BUSY },
+    { 501, 501, false, NULL, ES_HINT_METHOD },
+    { 502, 502, false, NULL, ES_HINT_GATEWAY },
+    { 503, 503, false, NULL, ES_HINT_UNAVAILABLE },
+    { 504, 504, false, NULL, ES_HINT_GATEWAY },
+    { 520, 530, false, NULL, ES_HINT_GATEWAY },
+    { 500, 599, false, NULL, ES_HINT_FAILED },
+};
+
+static const char  es_hint_logins[] = "login|signin|sign-in|sign_in|/auth|"
+                                      "oauth|/sso|saml";
+
+
+static bool
+es_hint_word(es_str_t text, const char *word, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i + len <= text.len; i++) {
+        if (strncasecmp(text.data + i, word, len) == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* True if the text has one of the words. */
+
+static bool
+es_hint_has(es_str_t text, const char *words)
+{
+    size_t  len;
+
+    for ( ;; words += len + 1) {
+        len = strcspn(words, "|");
+
+        if (es_hint_word(text, words, len)) {
+            return true;
+        }
+
+        if (words[len] == '\0') {
+            return false;
+        }
+    }
+}
+
+
+static bool
+es_hint_begins(es_str_t text, const char *word)
+{
+    return text.len >= strlen(word)
+           && strncasecmp(text.data, word, strlen(word)) == 0;
+}
+
+
+static bool
+es_hint_page(const es_answer_t *answer)
+{
+    es_str_t  body;
+
+    body = answer->body;
+
+    while (body.len > 0 && strchr(" \t\r\n\xef\xbb\xbf", body.data[0])) {
+        body.data++;
+        body.len--;
+    }
+
+    return es_hint_begins(answer->type, "text/html")
+           || es_hint_begins(body, "<!doctype html")
+           || es_hint_begins(body, "<html");
+}
+
+
+static es_str_t
+es_hint_from(es_str_t text, size_t n)
+{
+    return (es_str_t) { text.data + n, text.len - n };
+}
+
+
+/* Cuts the scheme off, and also the host if `path` is set. */
+
+static es_str_t
+es_hint_url(es_str_t url, bool path)
+{
+    size_t  n;
+
+    n = es_hint_begins(url, "https://") ? 8
+        : es_hint_begins(url, "http://") ? 7 : 0;
+
+    if (path && n > 0) {
+        while (n < url.len && url.data[n] != '/') {
+            n++;
+        }
+    }
+
+    return es_hint_from(url, n);
+}
+
+
+static bool
+es_hint_slash(es_str_t shorter, es_str_t longer)
+{
+    return shorter.len + 1 == longer.len
+           && longer.data[shorter.len] == '/'
+           && memcmp(shorter.data, longer.data, shorter.len) == 0;
+}
+
+
+static es_hint_id_t
+es_hint_redirect(const es_answer_t *answer)
+{
+    es_str_t  to, url;
+
+    if (es_hint_has(answer->location, es_hint_logins)) {
+        return ES_HINT_LOGIN;
+    }
+
+    if (es_hint_begins(answer->url, "http://")
+        && es_hint_begins(answer->location, "https://"))
+    {
+        to = es_hint_url(answer->location, false);
+        url = es_hint_url(answer->url, false);
+
+        if (es_str_eq(to, url) || es_hint_slash(url, to)) {
+            return ES_HINT_REDIRECT_HTTPS;
+        }
+    }
+
+    to = es_hint_url(answer->location, true);
+    url = es_hint_url(answer->url, true);
+
+    return es_hint_slash(to, url) || es_hint_slash(url, to)
+           ? ES_HINT_REDIRECT_SLASH : ES_HINT_REDIRECT;
+}
+
+
+static const es_hint_t *
+es_hint_fault(const es_answer_t *answer)
+{
+    size_t                  i;
+    const es_hint_fault_t  *fault;
+
+    for (i = 0; i < sizeof(es_hint_faults) / sizeof(es_hint_faults[0]); i++) {
+        fault = &es_hint_faults[i];
+
+        if ((fault->class == ANY_CLASS || fault->class == (int) answer->class)
+            && (fault->words == NULL
+                || es_hint_has(answer->body, fault->words)))
+        {
+            return &es_hints[fault->hint];
+        }
+    }
+
+    return NULL;
+}
+
+
+const es_hint_t *
+es_hint(const es_answer_t *answer)
+{
+    size_t                 i;
+    bool                   page;
+    const es_hint_rule_t  *rule;
+
+    if (answer->status == 0) {
+        return es_hint_fault(answer);
+    }
+
+    if (answer->status / 100 == 3) {
+        return &es_hints[es_hint_redirect(answer)];
+    }
+
+    if (answer->status / 100 == 4 && answer->credential.len > 0) {
+        return &es_hints[ES_HINT_CREDENTIAL];
+    }
+
+    page = es_hint_page(answer);
+
+    for (i = 0; i < sizeof(es_hint_rules) / sizeof(es_hint_rules[0]); i++) {
+        rule = &es_hint_rules[i];
+
+        if (answer->status >= rule->from && answer->status <= rule->to
+            && (page || !rule->page)
+            && (rule->words == NULL || es_hint_has(answer->body, rule->words)))
+        {
+            return &es_hints[rule->hint];
+        }
+    }
+
+    return NULL;
+}
+
+
+const es_hint_t *
+es_hint_attempt(const es_attempt_t *attempt)
+{
+    es_str_t          body;
+    es_answer_t       answer = { .status = attempt->status };
+    const es_hint_t  *hint;
+
+    if (attempt->flags & (ES_ATTEMPT_FETCH | ES_ATTEMPT_SIMULATED_FLAG)) {
+        return NULL;
+    }
+
+    body.data = attempt->body;
+    body.len = attempt->body_len;
+    hint = attempt->status == 0 ? es_hint_named(body) : NULL;
+
+    if (attempt->class == ES_ATTEMPT_REDIRECT) {
+        answer.location = body;
+
+    } else {
+        answer.body = body;
+    }
+
+    answer.class = (es_attempt_class_t) attempt->class;
+
+    return hint != NULL ? hint : es_hint(&answer);
+}
+
+
+const es_hint_t *
+es_hint_named(es_str_t cause)
+{
+    size_t  i;
+
+    for (i = 0; i < ES_HINTS; i++) {
+        if (es_str_eq(cause, es_str(es_hints[i].cause))) {
+            return &es_hints[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+const es_hint_t *
+es_hint_at(size_t i)
+{
+    return i < ES_HINTS ? &es_hints[i] : NULL;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The hints by their number, for the rules of hint.c.
+ */
+
+#ifndef ES_HINT_TEXT_H
+#define ES_HINT_TEXT_H
+
+#include "delivery/hint.h"
+
+typedef enum {
+    ES_HINT_DNS = 0,
+    ES_HINT_CONNECT,
+    ES_HINT_CONNECT_TIMEOUT,
+    ES_HINT_TLS_EXPIRED,
+    ES_HINT_TLS_NOT_YET,
+    ES_HINT_TLS_SELF_SIGNED,
+    ES_HINT_TLS_CHAIN,
+    ES_HINT_TLS_NAME,
+    ES_HINT_TLS_PLAIN,
+    ES_HINT_TLS_VERSION,
+    ES_HINT_TLS_CLIENT,
+    ES_HINT_TLS,
+    ES_HINT_TLS_PORT,
+    ES_HINT_NOT_HTTP,
+    ES_HINT_CLOSED,
+    ES_HINT_TIMEOUT,
+    ES_HINT_ADDRESS,
+    ES_HINT_PROXY,
+    ES_HINT_TOKEN,
+    ES_HINT_REDIRECT_HTTPS,
+    ES_HINT_REDIRECT_SLASH,
+    ES_HINT_REDIRECT,
+    ES_HINT_LOGIN,
+    ES_HINT_CREDENTIAL,
+    ES_HINT_CSRF,
+    ES_HINT_ACCESS,
+    ES_HINT_HOST,
+    ES_HINT_TUNNEL,
+    ES_HINT_WEB_PAGE,
+    ES_HINT_NOT_FOUND,
+    ES_HINT_METHOD,
+    ES_HINT_CONTENT_TYPE,
+    ES_HINT_NO_BODY,
+    ES_HINT_PARSED_BODY,
+    ES_HINT_LENGTH,
+    ES_HINT_TOO_LARGE,
+    ES_HINT_HEADERS,
+    ES_HINT_REFUSED,
+    ES_HINT_UNPROCESSABLE,
+    ES_HINT_GONE,
+    ES_HINT_BUSY,
+    ES_HINT_GATEWAY,
+    ES_HINT_UNAVAILABLE,
+    ES_HINT_FAILED,
+
+    /* found by a series of requests only */
+    ES_HINT_UNVERIFIED,
+    ES_HINT_UNSIGNED,
+    ES_HINT_TAMPERED,
+    ES_HINT_TIMESTAMP,
+    ES_HINT_UNCAUGHT,
+    ES_HINT_SECRET,
+    ES_HINT_REWRITES,
+    ES_HINT_DECODES,
+    ES_HINT_TRIMS,
+    ES_HINT_SIGNATURES,
+    ES_HINT_REPEATED,
+    ES_HINT_TYPE,
+    ES_HINT_ATTRIBUTES,
+    ES_HINT_LARGE,
+    ES_HINT_THIN,
+    ES_HINT_BATCH,
+    ES_HINT_AGREEMENT,
+    ES_HINTS
+} es_hint_id_t;
+
+extern const es_hint_t  es_hints[ES_HINTS];
+
+#endif /* ES_HINT_TEXT_H */
