@@ -29,9 +29,7 @@ ctl_http_body(char *data, size_t size, size_t n, void *ctx)
 }
 
 
-/* Copies the value of the field `name`, cut to `size`; false: another field. */
-
-static bool
+bool
 ctl_http_field(es_str_t line, const char *name, char *out, size_t size)
 {
     size_t  n;

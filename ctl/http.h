@@ -48,6 +48,10 @@ int ctl_http_poll(ctl_http_t *http, const ctl_query_t *query);
 int ctl_http_post(ctl_http_t *http, const char *feed, const char *type,
     es_str_t body);
 
+/* Copies the value of a header line whose field is `name`, cut to `size`;
+   false: another field. */
+bool ctl_http_field(es_str_t line, const char *name, char *out, size_t size);
+
 /* Prints the problem document as a message and returns CTL_FAILED. */
 int ctl_http_refused(const ctl_http_t *http, const char *what);
 

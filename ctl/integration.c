@@ -20,57 +20,64 @@
 #define INTEGRATION_TIMEOUT  "10s"
 
 static const ctl_check_t  ctl_checks[] = {
-    { "valid", CTL_SIGNED, CTL_BODY_EVENT, 2 },
-    { "repeated", CTL_SIGNED, CTL_BODY_AGAIN, 2 },
-    { "wrong-signature", CTL_SIGNED_BY_OTHER, CTL_BODY_EVENT, 4 },
-    { "no-signature", CTL_SIGNED_NOT, CTL_BODY_EVENT, 4 },
-    { "tampered-body", CTL_SIGNED_TAMPERED, CTL_BODY_EVENT, 4 },
-    { "old-timestamp", CTL_SIGNED_OLD, CTL_BODY_EVENT, 4 },
-    { "future-timestamp", CTL_SIGNED_FUTURE, CTL_BODY_EVENT, 4 },
-    { "several-signatures", CTL_SIGNED_SEVERAL, CTL_BODY_EVENT, 2 },
-    { "unknown-type", CTL_SIGNED, CTL_BODY_UNKNOWN_TYPE, 2 },
-    { "unknown-attributes", CTL_SIGNED, CTL_BODY_EXTENSIONS, 2 },
-    { "large", CTL_SIGNED, CTL_BODY_LARGE, 2 },
-    { "thin", CTL_SIGNED, CTL_BODY_THIN, 2 },
-    { "batch", CTL_SIGNED, CTL_BODY_BATCH, 2 },
-    { "no-data", CTL_SIGNED, CTL_BODY_NO_DATA, 2 },
-    { "agreement", CTL_SIGNED, CTL_BODY_CHALLENGE, 2 },
-    { NULL, CTL_SIGNED, CTL_BODY_EVENT, 0 }
+    { "valid", CTL_SIGNED, CTL_BODY_EVENT, 2, NULL },
+    { "repeated", CTL_SIGNED, CTL_BODY_AGAIN, 2, "repeated" },
+    { "wrong-signature", CTL_SIGNED_BY_OTHER, CTL_BODY_EVENT, 4,
+      "verifies-nothing" },
+    { "no-signature", CTL_SIGNED_NOT, CTL_BODY_EVENT, 4, "unsigned" },
+    { "tampered-body", CTL_SIGNED_TAMPERED, CTL_BODY_EVENT, 4, "tampered" },
+    { "old-timestamp", CTL_SIGNED_OLD, CTL_BODY_EVENT, 4, "timestamp" },
+    { "future-timestamp", CTL_SIGNED_FUTURE, CTL_BODY_EVENT, 4, "timestamp" },
+    { "several-signatures", CTL_SIGNED_SEVERAL, CTL_BODY_EVENT, 2,
+      "several-signatures" },
+    { "spelling", CTL_SIGNED, CTL_BODY_SPELLING, 2, "rewrites-json" },
+    { "characters", CTL_SIGNED, CTL_BODY_CHARACTERS, 2, "decodes-body" },
+    { "line-end", CTL_SIGNED, CTL_BODY_LINE_END, 2, "trims-body" },
+    { "unknown-type", CTL_SIGNED, CTL_BODY_UNKNOWN_TYPE, 2, "unknown-type" },
+    { "unknown-attributes", CTL_SIGNED, CTL_BODY_EXTENSIONS, 2,
+      "unknown-attributes" },
+    { "large", CTL_SIGNED, CTL_BODY_LARGE, 2, "large" },
+    { "thin", CTL_SIGNED, CTL_BODY_THIN, 2, "thin" },
+    { "batch", CTL_SIGNED, CTL_BODY_BATCH, 2, "batch" },
+    { "no-data", CTL_SIGNED, CTL_BODY_NO_DATA, 2, "no-data" },
+    { "agreement", CTL_SIGNED, CTL_BODY_CHALLENGE, 2, "agreement" },
+    { NULL, CTL_SIGNED, CTL_BODY_EVENT, 0, NULL }
 };
 
 
 static void
 ctl_integration_print(ctl_integration_t *in, const ctl_check_t *check,
-    const ctl_trial_t *trial)
+    const ctl_trial_t *trial, bool passes, const es_hint_t *hint)
 {
-    bool  pass;
     char  expected[4];
 
-    pass = trial->status / 100 == (long) check->expected;
-    in->failed += !pass;
+    in->failed += !passes;
 
     (void) snprintf(expected, sizeof(expected), "%uxx", check->expected);
 
     if (in->report == NULL) {
         (void) printf("%s %-18s expected %s, came %s\n",
-                      pass ? "pass" : "FAIL", check->name, expected,
+                      passes ? "pass" : "FAIL", check->name, expected,
                       trial->came);
         (void) fflush(stdout);
         return;
     }
 
     (void) json_array_append_new(in->report,
-        json_pack("{s:s, s:b, s:s, s:s, s:I, s:s}", "check", check->name,
-                  "pass", pass, "expected", expected, "came", trial->came,
-                  "took_ms", (json_int_t) trial->took_ms, "id", trial->id));
+        json_pack("{s:s, s:b, s:s, s:s, s:I, s:s, s:s*}", "check",
+                  check->name, "pass", passes, "expected", expected, "came",
+                  trial->came, "took_ms", (json_int_t) trial->took_ms, "id",
+                  trial->id, "cause", hint ? hint->cause : NULL));
 }
 
 
 static int
 ctl_integration_check(ctl_integration_t *in, const ctl_check_t *check)
 {
-    es_rc_t      rc;
-    ctl_trial_t  trial = { 0 };
+    bool              passes;
+    es_rc_t           rc;
+    ctl_trial_t       trial = { 0 };
+    const es_hint_t  *hint;
 
     rc = ctl_integration_compose(in, check, &trial);
 
@@ -81,15 +88,54 @@ ctl_integration_check(ctl_integration_t *in, const ctl_check_t *check)
             ctl_integration_send(in, &trial);
         }
 
-        ctl_integration_print(in, check, &trial);
+        rc = ctl_integration_diagnose(in, check, &trial, &passes, &hint);
     }
 
-    curl_slist_free_all(trial.fields);
-    es_buf_free(&trial.body);
-    es_buf_free(&trial.type);
-    es_buf_free(&trial.attrs);
+    if (rc == ES_OK) {
+        ctl_integration_print(in, check, &trial, passes, hint);
+    }
+
+    ctl_integration_release(&trial);
 
     return rc == ES_OK ? CTL_OK : ctl_fail(CTL_FAILED, "%s", es_reason(rc));
+}
+
+
+static void
+ctl_integration_hints(const ctl_integration_t *in)
+{
+    unsigned            i;
+    const ctl_found_t  *found;
+
+    for (i = 0; i < in->nfound; i++) {
+        found = &in->found[i];
+
+        (void) printf("hint %s (%s", found->hint->cause, found->check);
+
+        if (found->more > 0) {
+            (void) printf(" and %u more", found->more);
+        }
+
+        (void) printf("): %s\n", found->hint->text);
+    }
+}
+
+
+static json_t *
+ctl_integration_hints_json(const ctl_integration_t *in)
+{
+    json_t    *list;
+    unsigned   i;
+
+    list = json_array();
+
+    for (i = 0; i < in->nfound; i++) {
+        (void) json_array_append_new(list,
+            json_pack("{s:s, s:s}", "cause", in->found[i].hint->cause, "hint",
+                      in->found[i].hint->text));
+    }
+
+    return list;
 }
 
 
@@ -103,13 +149,16 @@ ctl_integration_sum(ctl_integration_t *in, unsigned n)
     if (in->report == NULL) {
         (void) printf("%u of %u passed, the slowest took %" PRId64 " ms\n",
                       n - in->failed, n, in->slowest_ms);
+        ctl_integration_hints(in);
 
     } else {
-        whole = json_pack("{s:s, s:b, s:i, s:i, s:I, s:O}", "url", in->url,
+        whole = json_pack("{s:s, s:b, s:i, s:i, s:I, s:o, s:O}", "url", in->url,
                           "pass", in->failed == 0, "checks_passed",
                           (int) (n - in->failed), "checks_failed",
                           (int) in->failed, "slowest_ms",
-                          (json_int_t) in->slowest_ms, "checks", in->report);
+                          (json_int_t) in->slowest_ms, "hints",
+                          ctl_integration_hints_json(in), "checks",
+                          in->report);
         ctl_print(whole);
         json_decref(whole);
     }
@@ -128,6 +177,8 @@ ctl_integration_run(ctl_integration_t *in, es_str_t secret)
     es_rc_t             es;
     unsigned            n;
     const ctl_check_t  *check;
+
+    in->secret = secret;
 
     if (es_signer_create(secret, &in->signer) != ES_OK) {
         return ctl_fail(CTL_USAGE, "\"--secret\" is not a whsec_ or whsk_ "

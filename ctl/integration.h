@@ -7,6 +7,7 @@
 #ifndef CTL_INTEGRATION_H
 #define CTL_INTEGRATION_H
 
+#include "delivery/hint.h"
 #include "delivery/verification.h"
 #include "http.h"
 #include "keys/signature.h"
@@ -22,7 +23,9 @@ typedef enum {
     CTL_SIGNED_TAMPERED,
     CTL_SIGNED_OLD,
     CTL_SIGNED_FUTURE,
-    CTL_SIGNED_SEVERAL
+    CTL_SIGNED_SEVERAL,
+    CTL_SIGNED_TEXT,                   /* the key is the secret's text */
+    CTL_SIGNED_ENCODED                 /* the same without "whsec_" */
 } ctl_signed_t;
 
 typedef enum {
@@ -34,7 +37,13 @@ typedef enum {
     CTL_BODY_THIN,
     CTL_BODY_BATCH,
     CTL_BODY_CHALLENGE,
-    CTL_BODY_NO_DATA                   /* empty; binary mode and data only */
+    CTL_BODY_NO_DATA,                  /* empty; binary mode and data only */
+    CTL_BODY_SPELLING,                 /* changes when it is written again */
+    CTL_BODY_CHARACTERS,               /* not of ASCII */
+    CTL_BODY_LINE_END,
+    CTL_BODY_SPACED,                   /* as json.dumps() of Python has it */
+    CTL_BODY_SORTED,                   /* as json.Marshal() of Go */
+    CTL_BODY_SLASHES                   /* as json_encode() of PHP */
 } ctl_body_t;
 
 typedef struct {
@@ -42,22 +51,48 @@ typedef struct {
     ctl_signed_t   how;
     ctl_body_t     body;
     unsigned       expected;           /* the first digit of the status */
+    const char    *cause;              /* of the hint if it fails alone, or
+                                          NULL */
 } ctl_check_t;
+
+/* Header fields of the last answer, or "". */
+typedef struct {
+    char  allowed[ES_SENDER_MAX];
+    char  type[64];
+    char  credential[64];
+    char  location[512];
+} ctl_answer_t;
+
+/* A hint, and the check that it was first given for. */
+typedef struct {
+    const es_hint_t  *hint;
+    const char       *check;
+    unsigned          more;            /* further checks */
+} ctl_found_t;
+
+#define INTEGRATION_HINTS  16
 
 typedef struct {
     ctl_http_t           http;
     es_signer_t         *signer;
     es_signer_t         *other;        /* its key is unknown to the receiver */
     const char          *url;
+    es_str_t             secret;
     es_str_t             headers;      /* of the record, each after CR LF */
     uint32_t             timeout_ms;
     bool                 thin;
     bool                 batch;
     const char          *sender;       /* that must be allowed, or NULL */
-    char                 allowed[ES_SENDER_MAX];   /* by the last answer */
+    ctl_answer_t         answer;
     bool                 cloudevents;  /* the content type of CloudEvents */
     es_body_t            form;         /* whole, binary or data */
     char                 first[INTEGRATION_ID];
+    const es_hint_t     *refused;      /* why "valid" is, or NULL */
+    long                 refused_status;
+    bool                 taken;        /* "valid" is */
+    bool                 verifies_nothing;
+    ctl_found_t          found[INTEGRATION_HINTS];
+    unsigned             nfound;
     int64_t              slowest_ms;
     unsigned             failed;
     json_t              *report;       /* NULL: text */
@@ -74,7 +109,9 @@ typedef struct {
     struct curl_slist  *fields;
     long                status;
     int64_t             took_ms;
-    char                came[CURL_ERROR_SIZE + 40];
+    es_attempt_class_t  class;         /* of no answer */
+    char                error[CURL_ERROR_SIZE];
+    char                came[640];
 } ctl_trial_t;
 
 /* Composes body, signature and header fields of a request; the caller frees
@@ -92,5 +129,15 @@ void ctl_integration_send(ctl_integration_t *in, ctl_trial_t *trial);
 /* Checks whether the receiver agrees to be sent events, as the dispatcher
    does: by the handshake, else by a challenge. */
 void ctl_integration_agrees(ctl_integration_t *in, ctl_trial_t *trial);
+
+/* Sets `came` and the hint of the answer to a check, which the totals have;
+   *passes is false also for a refusal that shows nothing, because "valid" is
+   refused too.  May send more requests to find the cause. */
+es_rc_t ctl_integration_diagnose(ctl_integration_t *in,
+    const ctl_check_t *check, ctl_trial_t *trial, bool *passes,
+    const es_hint_t **hint);
+
+/* Releases what ctl_integration_compose() has made. */
+void ctl_integration_release(ctl_trial_t *trial);
 
 #endif /* CTL_INTEGRATION_H */

@@ -6,6 +6,7 @@
  */
 
 #include <inttypes.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,6 +18,15 @@
 
 #define INTEGRATION_SKEW_S     600     /* twice what receivers tolerate */
 #define INTEGRATION_LARGE      (200 * 1024)
+
+/* Members that most programs write differently than they were. */
+#define INTEGRATION_SPELLING                                                  \
+    ",\"large\":12345678901234567890,\"one\":1.0,\"power\":1e2,"              \
+    "\"letter\":\"\\u0041\",\"slash\":\"\\/\","                              \
+    "\"names\":{\"10\":1,\"9\":2},\"blanks\": [ 1, 2 ]"
+
+#define INTEGRATION_CHARACTERS                                                \
+    ",\"text\":\"\xc5\xbelu\xc5\xa5 \xf0\x9f\x90\x8e \xe2\x80\xa8\""
 
 
 /* Has the form of a test event of the dispatcher, which belongs to no feed and
@@ -58,7 +68,13 @@ ctl_integration_event(es_buf_t *buf, const ctl_check_t *check,
                            "\"data\":{\"check\":\"%s\"", check->name);
     }
 
-    if (rc == ES_OK && check->body == CTL_BODY_CHALLENGE) {
+    if (rc == ES_OK && check->body == CTL_BODY_SPELLING) {
+        rc = es_buf_str(buf, es_lit(INTEGRATION_SPELLING));
+
+    } else if (rc == ES_OK && check->body == CTL_BODY_CHARACTERS) {
+        rc = es_buf_str(buf, es_lit(INTEGRATION_CHARACTERS));
+
+    } else if (rc == ES_OK && check->body == CTL_BODY_CHALLENGE) {
         rc = es_buf_printf(buf, ",\"challenge\":\"%s\"",
                            id + sizeof("test-") - 1);
     }
@@ -78,6 +94,37 @@ ctl_integration_event(es_buf_t *buf, const ctl_check_t *check,
     if (rc == ES_OK) {
         rc = es_buf_printf(buf, empty ? "}" : "}}");
     }
+
+    return rc;
+}
+
+
+/* Writes the body as other programs would, which parse it and write it
+   again. */
+
+static es_rc_t
+ctl_integration_rewrite(const ctl_check_t *check, es_buf_t *body)
+{
+    char    *text;
+    size_t   flags;
+    json_t  *event;
+    es_rc_t  rc;
+
+    flags = check->body == CTL_BODY_SPACED ? 0
+            : check->body == CTL_BODY_SORTED ? JSON_COMPACT | JSON_SORT_KEYS
+            : JSON_COMPACT | JSON_ESCAPE_SLASH;
+
+    event = json_loadb(body->data, body->len, 0, NULL);
+    text = event ? json_dumps(event, flags) : NULL;
+    json_decref(event);
+
+    if (text == NULL) {
+        return ES_NOMEM;
+    }
+
+    body->len = 0;
+    rc = es_buf_str(body, es_str(text));
+    free(text);
 
     return rc;
 }
@@ -127,6 +174,42 @@ ctl_integration_body(ctl_integration_t *in, const ctl_check_t *check,
 }
 
 
+/* Signs with the text of the secret as the key.  ES_INVALID: the key would be
+   too long. */
+
+static es_rc_t
+ctl_integration_text(const ctl_integration_t *in, const ctl_check_t *check,
+    const ctl_trial_t *trial, char out[ES_SIGNATURE_MAX])
+{
+    char          secret[ES_SECRET_TEXT_MAX];
+    size_t        skip;
+    es_rc_t       rc;
+    es_str_t      body = { trial->body.data, trial->body.len };
+    es_signer_t  *signer;
+
+    skip = check->how == CTL_SIGNED_ENCODED ? sizeof("whsec_") - 1 : 0;
+
+    if (in->secret.len > 64 + skip || in->secret.len < skip) {
+        return ES_INVALID;
+    }
+
+    (void) snprintf(secret, sizeof(secret), "whsec_");
+    (void) EVP_EncodeBlock((unsigned char *) secret + sizeof("whsec_") - 1,
+                           (const unsigned char *) in->secret.data + skip,
+                           (int) (in->secret.len - skip));
+
+    rc = es_signer_create(es_str(secret), &signer);
+
+    if (rc == ES_OK) {
+        rc = es_sign(signer, es_str(trial->id), trial->timestamp_s, &body, 1,
+                     out);
+        es_signer_destroy(signer);
+    }
+
+    return rc;
+}
+
+
 static es_rc_t
 ctl_integration_sign(ctl_integration_t *in, const ctl_check_t *check,
     ctl_trial_t *trial)
@@ -153,6 +236,10 @@ ctl_integration_sign(ctl_integration_t *in, const ctl_check_t *check,
     if (rc == ES_OK) {
         rc = es_sign(in->other, es_str(trial->id), trial->timestamp_s, &body,
                      1, wrong);
+    }
+
+    if (rc == ES_OK && check->how >= CTL_SIGNED_TEXT) {
+        rc = ctl_integration_text(in, check, trial, right);
     }
 
     if (rc != ES_OK) {
@@ -321,9 +408,27 @@ ctl_integration_compose(ctl_integration_t *in, const ctl_check_t *check,
         rc = ctl_integration_split(in, trial);
     }
 
+    if (rc == ES_OK && check->body >= CTL_BODY_SPACED) {
+        rc = ctl_integration_rewrite(check, &trial->body);
+    }
+
+    if (rc == ES_OK && check->body == CTL_BODY_LINE_END) {
+        rc = es_buf_printf(&trial->body, "\n");
+    }
+
     if (rc == ES_OK) {
         rc = ctl_integration_sign(in, check, trial);
     }
 
     return rc == ES_OK ? ctl_integration_fields(in, check, trial) : rc;
+}
+
+
+void
+ctl_integration_release(ctl_trial_t *trial)
+{
+    curl_slist_free_all(trial->fields);
+    es_buf_free(&trial->body);
+    es_buf_free(&trial->type);
+    es_buf_free(&trial->attrs);
 }

@@ -14,6 +14,103 @@
 #include "integration.h"
 
 
+/* Header fields count only in the last answer, after those of 1xx. */
+
+static size_t
+ctl_integration_head(char *data, size_t size, size_t n, void *ctx)
+{
+    es_str_t       line = { data, size * n };
+    ctl_answer_t  *answer = &((ctl_integration_t *) ctx)->answer;
+
+    if (line.len > 5 && memcmp(data, "HTTP/", 5) == 0) {
+        memset(answer, 0, sizeof(ctl_answer_t));
+    }
+
+    (void) (ctl_http_field(line, "WebHook-Allowed-Origin", answer->allowed,
+                           sizeof(answer->allowed))
+            || ctl_http_field(line, "Content-Type", answer->type,
+                              sizeof(answer->type))
+            || ctl_http_field(line, "WWW-Authenticate", answer->credential,
+                              sizeof(answer->credential))
+            || ctl_http_field(line, "Location", answer->location,
+                              sizeof(answer->location)));
+
+    return line.len;
+}
+
+
+static void
+ctl_integration_answered(const ctl_integration_t *in, ctl_trial_t *trial)
+{
+    (void) curl_easy_getinfo(in->http.curl, CURLINFO_RESPONSE_CODE,
+                             &trial->status);
+
+    if (trial->status / 100 == 3 && in->answer.location[0] != '\0') {
+        (void) snprintf(trial->came, sizeof(trial->came), "%ld to %s",
+                        trial->status, in->answer.location);
+    } else {
+        (void) snprintf(trial->came, sizeof(trial->came), "%ld",
+                        trial->status);
+    }
+}
+
+
+/* The classes are those that the dispatcher records. */
+
+static es_attempt_class_t
+ctl_integration_class(CURLcode rc)
+{
+    switch (rc) {
+
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return ES_ATTEMPT_DNS;
+
+    case CURLE_COULDNT_CONNECT:
+        return ES_ATTEMPT_CONNECT;
+
+    case CURLE_OPERATION_TIMEDOUT:
+        return ES_ATTEMPT_TIMEOUT;
+
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return ES_ATTEMPT_TLS;
+
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_HTTP2_STREAM:
+        return ES_ATTEMPT_RESET;
+
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY:
+        return ES_ATTEMPT_PROTOCOL;
+
+    default:
+        return ES_ATTEMPT_INTERNAL;
+    }
+}
+
+
+static void
+ctl_integration_unanswered(const ctl_integration_t *in, CURLcode rc,
+    ctl_trial_t *trial)
+{
+    trial->status = 0;
+    trial->class = ctl_integration_class(rc);
+
+    if (rc == CURLE_OPERATION_TIMEDOUT) {
+        (void) snprintf(trial->came, sizeof(trial->came), "no answer in %"
+                        PRIu32 " ms", in->timeout_ms);
+        return;
+    }
+
+    (void) snprintf(trial->came, sizeof(trial->came), "no answer: %s",
+                    trial->error[0] != '\0' ? trial->error
+                                            : curl_easy_strerror(rc));
+}
+
+
 void
 ctl_integration_send(ctl_integration_t *in, ctl_trial_t *trial)
 {
@@ -22,8 +119,14 @@ ctl_integration_send(ctl_integration_t *in, ctl_trial_t *trial)
     CURLcode   rc;
 
     in->http.body.len = 0;
+    memset(&in->answer, 0, sizeof(in->answer));
+    trial->error[0] = '\0';
 
     (void) curl_easy_setopt(curl, CURLOPT_URL, in->url);
+    (void) curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION,
+                            ctl_integration_head);
+    (void) curl_easy_setopt(curl, CURLOPT_HEADERDATA, in);
+    (void) curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, trial->error);
     (void) curl_easy_setopt(curl, CURLOPT_HTTPHEADER, trial->fields);
     (void) curl_easy_setopt(curl, CURLOPT_POST, 1L);
     (void) curl_easy_setopt(curl, CURLOPT_POSTFIELDS, trial->body.data);
@@ -37,44 +140,18 @@ ctl_integration_send(ctl_integration_t *in, ctl_trial_t *trial)
 
     (void) curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
     (void) curl_easy_setopt(curl, CURLOPT_POSTFIELDS, NULL);
+    (void) curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
 
     if (rc == CURLE_OK) {
-        (void) curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &trial->status);
-        (void) snprintf(trial->came, sizeof(trial->came), "%ld",
-                        trial->status);
-
-    } else if (rc == CURLE_OPERATION_TIMEDOUT) {
-        (void) snprintf(trial->came, sizeof(trial->came), "no answer in %"
-                        PRIu32 " ms", in->timeout_ms);
+        ctl_integration_answered(in, trial);
 
     } else {
-        (void) snprintf(trial->came, sizeof(trial->came), "no answer: %s",
-                        curl_easy_strerror(rc));
+        ctl_integration_unanswered(in, rc, trial);
     }
 
     if (trial->took_ms > in->slowest_ms) {
         in->slowest_ms = trial->took_ms;
     }
-}
-
-
-static size_t
-ctl_integration_head(char *data, size_t size, size_t n, void *ctx)
-{
-    es_str_t            name = es_lit("webhook-allowed-origin:");
-    ctl_integration_t  *in = ctx;
-
-    n *= size;
-
-    if (n > name.len && strncasecmp(data, name.data, name.len) == 0) {
-        (void) snprintf(in->allowed, sizeof(in->allowed), "%.*s",
-                        (int) (n - name.len), data + name.len);
-        in->allowed[strcspn(in->allowed, "\r\n")] = '\0';
-        memmove(in->allowed, in->allowed + strspn(in->allowed, " \t"),
-                strlen(in->allowed + strspn(in->allowed, " \t")) + 1);
-    }
-
-    return n;
 }
 
 
@@ -94,36 +171,30 @@ ctl_integration_handshake(ctl_integration_t *in, ctl_trial_t *trial)
     body = trial->body;
     trial->fields = NULL;
     trial->body = (es_buf_t) { .data = nothing };
-    in->allowed[0] = '\0';
 
     if (ctl_integration_field(trial, "WebHook-Request-Origin: ",
                               es_str(in->sender)) == ES_OK)
     {
-        (void) curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION,
-                                ctl_integration_head);
-        (void) curl_easy_setopt(curl, CURLOPT_HEADERDATA, in);
         (void) curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "OPTIONS");
         ctl_integration_send(in, trial);
         (void) curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, NULL);
-        (void) curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, NULL);
-        (void) curl_easy_setopt(curl, CURLOPT_HEADERDATA, NULL);
     }
 
     curl_slist_free_all(trial->fields);
     trial->fields = fields;
     trial->body = body;
 
-    if (in->allowed[0] == '\0') {
+    if (in->answer.allowed[0] == '\0') {
         return false;
     }
 
-    allows = strcmp(in->allowed, "*") == 0
-             || strcasecmp(in->allowed, in->sender) == 0;
+    allows = strcmp(in->answer.allowed, "*") == 0
+             || strcasecmp(in->answer.allowed, in->sender) == 0;
 
     if (!allows) {
         trial->status = 0;
         (void) snprintf(trial->came, sizeof(trial->came), "only \"%.60s\" is "
-                        "allowed", in->allowed);
+                        "allowed", in->answer.allowed);
     }
 
     return true;

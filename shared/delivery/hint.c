@@ -80,7 +80,7 @@ static const es_hint_rule_t  es_hint_rules[] = {
     { 400, 599, false, "unsupported media type|content-type was not|"
       "invalid content-type|unsupported content-type", ES_HINT_CONTENT_TYPE },
     { 400, 599, false, "payload to be of type string|instance of object|"
-      "[object object]|token o in json|bytes-like object is required, not 'dict",
+      "[object object]|token o in json|bytes-like object is required",
       ES_HINT_PARSED_BODY },
     { 400, 599, false, "of undefined|received undefined|is undefined|"
       "of null|nonetype|end of json input|property 'undefined|"
@@ -157,7 +157,7 @@ es_hint_begins(es_str_t text, const char *word)
 
 
 static bool
-es_hint_page(const es_answer_t *answer)
+es_hint_page(const es_hint_answer_t *answer)
 {
     es_str_t  body;
 
@@ -211,7 +211,7 @@ es_hint_slash(es_str_t shorter, es_str_t longer)
 
 
 static es_hint_id_t
-es_hint_redirect(const es_answer_t *answer)
+es_hint_redirect(const es_hint_answer_t *answer)
 {
     es_str_t  to, url;
 
@@ -239,7 +239,7 @@ es_hint_redirect(const es_answer_t *answer)
 
 
 static const es_hint_t *
-es_hint_fault(const es_answer_t *answer)
+es_hint_fault(const es_hint_answer_t *answer)
 {
     size_t                  i;
     const es_hint_fault_t  *fault;
@@ -260,7 +260,7 @@ es_hint_fault(const es_answer_t *answer)
 
 
 const es_hint_t *
-es_hint(const es_answer_t *answer)
+es_hint(const es_hint_answer_t *answer)
 {
     size_t                 i;
     bool                   page;
@@ -299,7 +299,7 @@ const es_hint_t *
 es_hint_attempt(const es_attempt_t *attempt)
 {
     es_str_t          body;
-    es_answer_t       answer = { .status = attempt->status };
+    es_hint_answer_t       answer = { .status = attempt->status };
     const es_hint_t  *hint;
 
     if (attempt->flags & (ES_ATTEMPT_FETCH | ES_ATTEMPT_SIMULATED_FLAG)) {

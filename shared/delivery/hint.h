@@ -29,10 +29,10 @@ typedef struct {
     es_str_t            location;
     es_str_t            body;          /* its first bytes; without an answer,
                                           the message of libcurl */
-} es_answer_t;
+} es_hint_answer_t;
 
 /* The hint of the first rule that matches; NULL: there is none. */
-const es_hint_t *es_hint(const es_answer_t *answer);
+const es_hint_t *es_hint(const es_hint_answer_t *answer);
 
 /* The hint of a recorded attempt, whose `body` has the cause when no answer
    came.  NULL: there is none. */

@@ -262,6 +262,10 @@ const es_hint_t  es_hints[ES_HINTS] = {
         "The receiver does not take an array of events. Let it, or change the "
         "endpoint's \"batch\" to 1." },
 
+    [ES_HINT_NO_DATA] = { "no-data",
+        "The receiver needs a body. Let it take an event without data, whose "
+        "body is empty." },
+
     [ES_HINT_AGREEMENT] = { "agreement",
         "The receiver does not agree to be sent events. Let it repeat the "
         "member \"challenge\", or answer OPTIONS with "

@@ -72,6 +72,7 @@ typedef enum {
     ES_HINT_LARGE,
     ES_HINT_THIN,
     ES_HINT_BATCH,
+    ES_HINT_NO_DATA,
     ES_HINT_AGREEMENT,
     ES_HINTS
 } es_hint_id_t;

@@ -43,6 +43,11 @@ my %row = $page =~ /^\| \[([^\]]+)\](.*) \|$/mg;
 is_deeply([sort map { s/,.*//r } grep { $_ ne 'Express, Svix' } keys %needs],
     [sort keys %row], 'and a line of the table for each');
 
+my $hints = do { local (@ARGV, $/) = 'shared/delivery/hint_text.c'; <> };
+is(join(' ', $page =~ /^\| `([a-z-]+)` \|/mg),
+    join(' ', $hints =~ /\[ES_HINT_\w+\] = \{ "([a-z-]+)",/g),
+    'and each hint, in the order of the code');
+
 my %version = map { $row{$_} =~ m{([\@/\w-]+) (\d+\.\d+\.\d+)\b}g }
     grep { $_ ne 'Flask' } keys %row;
 for my $package (sort keys %version) {
@@ -99,7 +104,10 @@ for my $name (sort keys %needs) {
 if (%missing) {
     diag("without $_: $missing{$_}") for sort keys %missing;
 }
-plan skip_all => 'no receiver can run' if !%recv;
+if (!%recv) {
+    done_testing();
+    exit;
+}
 
 for my $name (sort keys %recv) {
     my $recv = $recv{$name};

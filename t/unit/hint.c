@@ -136,7 +136,7 @@ test_answers(void)
     const answer_case_t  *a;
 
     for (a = answers; a->body != NULL; a++) {
-        es_answer_t  answer = {
+        es_hint_answer_t  answer = {
             .status = a->status, .url = es_lit("http://a.example/hook"),
             .type = es_str(a->type), .location = es_str(a->location),
             .body = es_str(a->body), .class = ES_ATTEMPT_STATUS
@@ -147,7 +147,7 @@ test_answers(void)
         is_cause(es_hint(&answer), a->cause, name);
     }
 
-    es_answer_t  basic = {
+    es_hint_answer_t  basic = {
         .status = 401, .credential = es_lit("Basic realm=\"x\""),
         .body = es_lit("<html>"), .class = ES_ATTEMPT_STATUS
     };
@@ -162,7 +162,7 @@ test_faults(void)
     const fault_case_t  *f;
 
     for (f = faults; f->message != NULL; f++) {
-        es_answer_t  answer = {
+        es_hint_answer_t  answer = {
             .class = f->class, .body = es_str(f->message)
         };
 
