@@ -72,10 +72,10 @@ ctl_affected_lost(const ctl_affected_t *affected, const char *how)
 
         endpoint = ctl_endpoint_numbered(affected->registry, u->endpoint);
 
-        ctl_complain("endpoint %s: %" PRIu64 " events of feed \"%s\" were not "
-                     "delivered and %s",
-                     endpoint ? endpoint->name.data : u->name, u->events,
-                     u->feed, how);
+        ctl_warn("endpoint %s: %" PRIu64 " events of feed \"%s\" were not "
+                 "delivered and %s",
+                 endpoint ? endpoint->name.data : u->name, u->events,
+                 u->feed, how);
     }
 }
 
@@ -101,10 +101,10 @@ ctl_affected_left(ctl_t *ctl, const ctl_affected_t *affected)
             && es_endpoint_lists(was, es_str(u->feed))
             && (is == NULL || !es_endpoint_lists(is, es_str(u->feed))))
         {
-            ctl_complain("endpoint %s no longer receives feed \"%s\": its "
-                         "position, with %" PRIu64 " undelivered events, is "
-                         "kept for 30 days", was->name.data, u->feed,
-                         u->events);
+            ctl_warn("endpoint %s no longer receives feed \"%s\": its "
+                     "position, with %" PRIu64 " undelivered events, is "
+                     "kept for 30 days", was->name.data, u->feed,
+                     u->events);
         }
     }
 
@@ -125,10 +125,10 @@ ctl_affected_filtered(const ctl_affected_t *affected, const char *name)
         u = &affected->waiting.list[i];
 
         if (u->endpoint == endpoint->number && u->events > 0 && !u->away) {
-            ctl_complain("endpoint %s: %" PRIu64 " events of feed \"%s\" are "
-                         "undelivered; those that the new filter does not "
-                         "match will not be sent", name,
-                         u->events, u->feed);
+            ctl_warn("endpoint %s: %" PRIu64 " events of feed \"%s\" are "
+                     "undelivered; those that the new filter does not "
+                     "match will not be sent", name,
+                     u->events, u->feed);
         }
     }
 }

@@ -87,7 +87,7 @@ ctl_take(ctl_t *ctl, const ctl_option_t *options, char **argv, int argc, int *i)
     int                      rc;
     char                     suggestion[CTL_SUGGESTION_MAX];
     size_t                   len;
-    const char              *name, *json = NULL;
+    const char              *name, *json = NULL, *quiet = NULL;
     const ctl_option_t      *option;
     const ctl_option_row_t  *row;
 
@@ -95,6 +95,7 @@ ctl_take(ctl_t *ctl, const ctl_option_t *options, char **argv, int argc, int *i)
         { "store", &ctl->store_path },
         { "key-file", &ctl->key_file },
         { "json", &json },
+        { "quiet", &quiet },
         { NULL, NULL }
     };
 
@@ -114,6 +115,7 @@ ctl_take(ctl_t *ctl, const ctl_option_t *options, char **argv, int argc, int *i)
     if (option != NULL) {
         rc = ctl_value(ctl, row, argv, argc, i, option->value);
         ctl->json |= json != NULL;
+        ctl->quiet |= quiet != NULL;
         return rc;
     }
 

@@ -92,17 +92,21 @@ ctl_backup_make(ctl_t *ctl, const ctl_stage_t *stage, es_pace_t *pace,
 
 
 static void
-ctl_backup_print(const ctl_stage_t *stage, const es_backup_t *backup,
-    const es_verify_t *totals)
+ctl_backup_print(ctl_t *ctl, const ctl_stage_t *stage,
+    const es_backup_t *backup, const es_verify_t *totals)
 {
-    (void) printf("backup of %llu feeds, %llu events, %llu checkpoints in "
-                  "\"%s\"\n", (unsigned long long) totals->feeds,
-                  (unsigned long long) totals->events,
-                  (unsigned long long) totals->checkpoints, stage->target);
+    ctl_result(ctl, ctl_copy_json(stage->target, backup, totals));
+
+    if (!ctl->json) {
+        (void) printf("backup of %llu feeds, %llu events, %llu checkpoints in "
+                      "\"%s\"\n", (unsigned long long) totals->feeds,
+                      (unsigned long long) totals->events,
+                      (unsigned long long) totals->checkpoints, stage->target);
+    }
 
     if (backup->grown > 0) {
-        (void) printf("the store grew by %llu bytes while it was copied\n",
-                      (unsigned long long) backup->grown);
+        ctl_say("the store grew by %llu bytes while it was copied",
+                (unsigned long long) backup->grown);
     }
 
     ctl_copy_print_keys(backup);
@@ -168,7 +172,7 @@ ctl_backup(ctl_t *ctl, int argc, char **argv)
     rc = ctl_backup_make(ctl, &stage, &pace, &backup, &totals);
 
     if (rc == CTL_OK) {
-        ctl_backup_print(&stage, &backup, &totals);
+        ctl_backup_print(ctl, &stage, &backup, &totals);
     } else {
         ctl_stage_remove(stage.path);
     }

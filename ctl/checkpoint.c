@@ -233,6 +233,21 @@ ctl_checkpoint_list(ctl_t *ctl, int argc, char **argv)
 }
 
 
+/* The document of a command that stored or removed a checkpoint. */
+
+static void
+ctl_checkpoint_result(ctl_t *ctl, char **argv, const es_checkpoint_job_t *job)
+{
+    ctl_result(ctl, job->op == ES_CHECKPOINT_REMOVE
+                    ? json_pack("{s:s, s:s, s:s, s:b}", "partner", argv[0],
+                                "feed", argv[1], "consumer", argv[2],
+                                "removed", true)
+                    : json_pack("{s:s, s:s, s:s, s:s}", "partner", argv[0],
+                                "feed", argv[1], "consumer", argv[2],
+                                "cursor", argv[3]));
+}
+
+
 /* The first arguments are PARTNER FEED CONSUMER. */
 
 static int
@@ -258,7 +273,10 @@ ctl_checkpoint_do(ctl_t *ctl, char **argv, es_checkpoint_job_t *job)
     rc = job->rc == ES_OK ? CTL_OK : ctl_checkpoint_failed(job);
 
     if (rc == CTL_OK && job->op == ES_CHECKPOINT_GET) {
-        (void) printf("%.*s\n", (int) job->out.len, job->out.data);
+        ctl_print_text((es_str_t) { job->out.data, job->out.len });
+
+    } else if (rc == CTL_OK) {
+        ctl_checkpoint_result(ctl, argv, job);
     }
 
     es_buf_free(&job->out);

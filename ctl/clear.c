@@ -34,22 +34,31 @@ ctl_clear_problem(const es_problem_t *problem, es_rc_t es)
 /* Prints the dispatcher's answer to the request. */
 
 static int
-ctl_clear_reply(const es_control_request_t *request,
+ctl_clear_reply(ctl_t *ctl, const es_control_request_t *request,
     const es_control_reply_t *reply)
 {
+    const char  *state;
+
     if (reply->rc != ES_OK) {
         return ctl_fail(CTL_FAILED, "%s", reply->detail[0] != '\0'
                         ? reply->detail : es_strerror(reply->rc));
     }
 
-    if (request->kind == ES_CONTROL_SKIP) {
-        (void) puts("skipped");
+    state = request->kind == ES_CONTROL_SKIP ? "skipped"
+            : request->kind == ES_CONTROL_CANCEL ? "cancelled" : "discarded";
 
-    } else {
-        (void) printf("%" PRIu64 " %s\n", reply->count,
-                      request->kind == ES_CONTROL_CANCEL ? "cancelled"
-                                                         : "discarded");
+    if (request->kind == ES_CONTROL_SKIP) {
+        ctl_request_state(ctl, request->id, state);
+        return CTL_OK;
     }
+
+    if (!ctl->json) {
+        (void) printf("%" PRIu64 " %s\n", reply->count, state);
+    }
+
+    ctl_result(ctl, json_pack("{s:I, s:s, s:I}", "request",
+                              (json_int_t) request->id, "state", state,
+                              "count", (json_int_t) reply->count));
 
     return CTL_OK;
 }
@@ -75,7 +84,7 @@ ctl_clear_send(ctl_t *ctl, es_control_request_t *request)
     }
 
     if (es == ES_OK) {
-        return ctl_clear_reply(request, &reply);
+        return ctl_clear_reply(ctl, request, &reply);
     }
 
     if (es != ES_NOT_FOUND) {
@@ -84,9 +93,10 @@ ctl_clear_send(ctl_t *ctl, es_control_request_t *request)
                         ctl_quota_hint(&problem));
     }
 
-    (void) puts(es_delivery_control_taken(ctl->store, &taken) == ES_OK
-                && taken >= request->id ? "under way"
-                                        : "waiting for the dispatcher");
+    ctl_request_state(ctl, request->id,
+                      es_delivery_control_taken(ctl->store, &taken) == ES_OK
+                      && taken >= request->id ? "under way"
+                                              : "waiting for the dispatcher");
 
     return CTL_OK;
 }
@@ -126,7 +136,12 @@ ctl_clear_counted(ctl_t *ctl, es_control_request_t *request,
     }
 
     if (clearing->dry_run) {
-        (void) printf("%" PRIu64 "\n", count);
+        if (!ctl->json) {
+            (void) printf("%" PRIu64 "\n", count);
+        }
+
+        ctl_result(ctl, json_pack("{s:I}", "count", (json_int_t) count));
+
         return CTL_OK;
     }
 

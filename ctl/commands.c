@@ -33,6 +33,7 @@ const ctl_option_row_t  ctl_common_options[] = {
     { "key-file", "PATH", "the keys that encrypt secrets; default: "
       "EVENTSYNC_KEY_FILE", CTL_FREE },
     { "json", NULL, "print JSON", CTL_FREE },
+    { "quiet", NULL, "no notes and no progress", CTL_FREE },
     { "help", NULL, "show this help", CTL_FREE },
     { NULL, NULL, NULL, CTL_FREE }
 };

@@ -87,6 +87,7 @@ const ctl_command_t  ctl_endpoint_commands[] = {
       .kind = ES_KIND_ENDPOINT, .arguments = "PARTNER",
       .options = ctl_endpoint_create_rows,
       .about = "create a webhook endpoint and print its name and secret",
+      .json = "the endpoint, and the secret if one was made",
       .examples = "endpoint create acme --url=https://acme.example/hook "
       "--feeds=orders\n"
       "endpoint create acme --url=https://acme.example/hook --feeds=acme-* "
@@ -110,17 +111,20 @@ const ctl_command_t  ctl_endpoint_commands[] = {
       .options = ctl_endpoint_change_rows,
       .about = "change what the options name, and start a stopped endpoint "
       "again; an empty option removes what was set",
+      .json = "the endpoint, as \"endpoint show\" prints it",
       .examples = "endpoint change ep_k3f9abcdefgh2345 --timeout=10s\n"
       "endpoint change ep_k3f9abcdefgh2345 --types=" },
 
     { .name = "endpoint pause", .run = ctl_endpoint_pause,
       .kind = ES_KIND_ENDPOINT, .arguments = "ENDPOINT",
       .about = "suspend deliveries to an endpoint",
+      .json = "the endpoint, as \"endpoint show\" prints it",
       .examples = "endpoint pause ep_k3f9abcdefgh2345" },
 
     { .name = "endpoint resume", .run = ctl_endpoint_resume,
       .kind = ES_KIND_ENDPOINT, .arguments = "ENDPOINT",
       .about = "resume deliveries, also after a stop",
+      .json = "the endpoint, as \"endpoint show\" prints it",
       .examples = "endpoint resume ep_k3f9abcdefgh2345" },
 
     { .name = "endpoint rotate", .run = ctl_endpoint_rotate,
@@ -128,6 +132,7 @@ const ctl_command_t  ctl_endpoint_commands[] = {
       .options = ctl_rotate_rows,
       .about = "add a new secret; the old ones sign as well until the overlap "
       "ends",
+      .json = "the name, and the secret or public key that was made",
       .examples = "endpoint rotate ep_k3f9abcdefgh2345 --overlap=7d" },
 
     { .name = "endpoint keys", .run = ctl_endpoint_keys,
@@ -139,6 +144,7 @@ const ctl_command_t  ctl_endpoint_commands[] = {
     { .name = "endpoint remove", .run = ctl_endpoint_remove,
       .kind = ES_KIND_ENDPOINT, .arguments = "ENDPOINT",
       .about = "remove an endpoint",
+      .json = "the name of the endpoint",
       .examples = "endpoint remove ep_k3f9abcdefgh2345" },
 
     { .name = "endpoint status", .run = ctl_endpoint_status,
@@ -165,29 +171,34 @@ const ctl_command_t  ctl_endpoint_commands[] = {
       .kind = ES_KIND_ENDPOINT, .arguments = "ENDPOINT FEED",
       .options = ctl_replay_rows,
       .about = "send all events since then again",
+      .json = "the number and state of the request",
       .examples = "endpoint replay ep_k3f9abcdefgh2345 orders --from=oldest" },
 
     { .name = "endpoint resend", .run = ctl_endpoint_resend,
       .kind = ES_KIND_ENDPOINT, .arguments = "ENDPOINT FEED CURSOR",
       .about = "send the event of CURSOR again now",
+      .json = "the number and state of the request",
       .examples = "endpoint resend ep_k3f9abcdefgh2345 orders "
       "k3f9abcd-10437" },
 
     { .name = "endpoint redrive", .run = ctl_endpoint_redrive,
       .kind = ES_KIND_ENDPOINT, .arguments = "ENDPOINT",
       .about = "try every dead letter again",
+      .json = "the number and state of the request",
       .examples = "endpoint redrive ep_k3f9abcdefgh2345" },
 
     { .name = "endpoint skip", .run = ctl_endpoint_skip,
       .kind = ES_KIND_ENDPOINT, .arguments = "ENDPOINT FEED CURSOR",
       .about = "make the event that blocks the endpoint a dead letter and go "
       "on",
+      .json = "the number and state of the request",
       .examples = "endpoint skip ep_k3f9abcdefgh2345 orders k3f9abcd-10437" },
 
     { .name = "endpoint cancel", .run = ctl_endpoint_cancel,
       .kind = ES_KIND_ENDPOINT, .arguments = "ENDPOINT FEED",
       .options = ctl_cancel_rows,
       .about = "cancel the delivery of waiting events",
+      .json = "the count, and the number and state of the request",
       .examples = "endpoint cancel ep_k3f9abcdefgh2345 orders --status=500,0 "
       "--dry-run\n"
       "endpoint cancel ep_k3f9abcdefgh2345 orders --status=500,0 "
@@ -197,6 +208,7 @@ const ctl_command_t  ctl_endpoint_commands[] = {
       .kind = ES_KIND_ENDPOINT, .arguments = "ENDPOINT [FEED]",
       .options = ctl_discard_rows,
       .about = "delete dead letters",
+      .json = "the count, and the number and state of the request",
       .examples = "endpoint discard ep_k3f9abcdefgh2345 --dry-run\n"
       "endpoint discard ep_k3f9abcdefgh2345 orders --class=timeout "
       "--expect=12" },
@@ -205,6 +217,7 @@ const ctl_command_t  ctl_endpoint_commands[] = {
       .kind = ES_KIND_ENDPOINT, .arguments = "ENDPOINT",
       .options = ctl_test_rows,
       .about = "send a test event and print its outcome",
+      .json = "the event's id, and the request with its outcome",
       .examples = "endpoint test ep_k3f9abcdefgh2345" },
 
     { .name = "endpoint verify", .run = ctl_endpoint_verify,
@@ -212,6 +225,7 @@ const ctl_command_t  ctl_endpoint_commands[] = {
       .options = ctl_verify_rows,
       .about = "check at once whether an unverified endpoint agrees to be sent "
       "events",
+      .json = "the number and state of the request",
       .examples = "endpoint verify ep_k3f9abcdefgh2345\n"
       "endpoint verify ep_k3f9abcdefgh2345 --accept" },
 
@@ -219,6 +233,7 @@ const ctl_command_t  ctl_endpoint_commands[] = {
       .kind = ES_KIND_ENDPOINT, .arguments = "ENDPOINT",
       .options = ctl_simulate_rows,
       .about = "let deliveries fail for a time",
+      .json = "the endpoint, as \"endpoint show\" prints it",
       .examples = "endpoint simulate ep_k3f9abcdefgh2345 --failure=status "
       "--status=503 --for=2m\n"
       "endpoint simulate ep_k3f9abcdefgh2345 --failure=none" },

@@ -45,6 +45,8 @@ const ctl_command_t  ctl_events_commands[] = {
     { .name = "publish", .run = ctl_publish, .kind = CTL_NO_KIND,
       .arguments = "FEED", .options = ctl_publish_rows, .input = "events",
       .about = "publish events from standard input, to the store or by HTTP",
+      .json = "the totals; with --results, a line for each event before",
+      .stream = true,
       .examples = "publish orders < events.ndjson\n"
       "publish orders --url=https://events.example/v1 --key=@key < "
       "events.ndjson" },
@@ -115,6 +117,8 @@ const ctl_command_t  ctl_receive_commands[] = {
     { .name = "listen", .run = ctl_listen, .kind = CTL_NO_KIND,
       .options = ctl_listen_rows,
       .about = "receive webhooks, verify them and heal gaps by polling",
+      .json = "one line for each thing that happens: what, and its members",
+      .stream = true,
       .examples = "listen --port=8080 --secret=@secret --state=cursors\n"
       "listen --port=8080 --secret=@secret --log=events.log "
       "--poll=https://events.example/v1 --key=@key" },

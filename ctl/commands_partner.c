@@ -45,6 +45,7 @@ const ctl_command_t  ctl_partner_commands[] = {
       .kind = ES_KIND_PARTNER, .arguments = "NAME",
       .options = ctl_partner_rows,
       .about = "create a partner",
+      .json = "the partner, as \"partner show\" prints it",
       .examples = "partner create acme --feeds=orders,prices\n"
       "partner create acme --feeds=acme-* --publish=acme-in "
       "--limit-poll=60r/m,burst=10" },
@@ -65,12 +66,14 @@ const ctl_command_t  ctl_partner_commands[] = {
       .kind = ES_KIND_PARTNER, .arguments = "PARTNER",
       .options = ctl_partner_rows,
       .about = "change what the options name; the others stay",
+      .json = "the partner, as \"partner show\" prints it",
       .examples = "partner change acme --feeds=orders,prices,returns\n"
       "partner change acme --limit-poll=default" },
 
     { .name = "partner remove", .run = ctl_object_remove,
       .kind = ES_KIND_PARTNER, .arguments = "PARTNER",
       .about = "remove a partner that has no keys and endpoints",
+      .json = "the name of the partner",
       .examples = "partner remove acme" },
 
     { .name = NULL }
@@ -97,6 +100,7 @@ const ctl_command_t  ctl_key_commands[] = {
     { .name = "key create", .run = ctl_key_create, .kind = ES_KIND_KEY,
       .arguments = "PARTNER", .options = ctl_key_create_rows,
       .about = "create a key and print it; it cannot be printed again",
+      .json = "the record, with the key",
       .examples = "key create acme --scopes=read\n"
       "key create acme --scopes=publish --feeds=acme-in "
       "--expires=2027-01-01T00:00:00Z" },
@@ -110,12 +114,14 @@ const ctl_command_t  ctl_key_commands[] = {
       .arguments = "KEY", .options = ctl_key_revoke_rows,
       .about = "make a key invalid from now on; KEY is the ten characters "
       "after esk_",
+      .json = "the record, and with the option the endpoints",
       .examples = "key revoke k3f9abcdef\n"
       "key revoke k3f9abcdef --with-endpoints" },
 
     { .name = "key remove", .run = ctl_object_remove, .kind = ES_KIND_KEY,
       .arguments = "KEY",
       .about = "remove a key",
+      .json = "the id of the key",
       .examples = "key remove k3f9abcdef" },
 
     { .name = NULL }
@@ -149,11 +155,13 @@ const ctl_command_t  ctl_checkpoint_commands[] = {
       .kind = CTL_NO_KIND, .arguments = "PARTNER FEED CONSUMER CURSOR",
       .options = ctl_checkpoint_set_rows,
       .about = "create or move a checkpoint",
+      .json = "the names and the cursor",
       .examples = "checkpoint set acme orders billing k3f9abcd-10437" },
 
     { .name = "checkpoint remove", .run = ctl_checkpoint_remove,
       .kind = CTL_NO_KIND, .arguments = "PARTNER FEED CONSUMER",
       .about = "remove a checkpoint",
+      .json = "the names",
       .examples = "checkpoint remove acme orders billing" },
 
     { .name = NULL }

@@ -52,10 +52,12 @@ const ctl_command_t  ctl_store_commands[] = {
       .options = ctl_init_rows,
       .about = "create an empty store; its secrets may be in plain text only "
       "with the option",
+      .json = "the path, and whether plain secrets are allowed",
       .examples = "init --store=/var/lib/eventsync" },
 
     { .name = "verify", .run = ctl_verify, .kind = CTL_NO_KIND,
       .about = "check the invariants of the store, beside live traffic",
+      .json = "the totals; faults are notes",
       .examples = "verify\n"
       "verify --key-file=/etc/eventsync/keys" },
 
@@ -63,23 +65,27 @@ const ctl_command_t  ctl_store_commands[] = {
       .arguments = "DIR", .options = ctl_backup_rows,
       .about = "copy the store into DIR while everything runs, and check the "
       "copy",
+      .json = "what the copy has, and the ids of its keys",
       .examples = "backup /var/backups/eventsync/monday\n"
       "backup --rate=50m /var/backups/eventsync/monday" },
 
     { .name = "restore", .run = ctl_restore, .kind = CTL_NO_KIND,
       .arguments = "BACKUP NEWDIR", .options = ctl_restore_rows,
       .about = "create a store in NEWDIR from a backup, and verify it",
+      .json = "what the store has, and the ids of its keys",
       .examples = "restore /var/backups/eventsync/monday "
       "/var/lib/eventsync-new" },
 
     { .name = "store rights", .run = ctl_store_rights, .kind = CTL_NO_KIND,
       .options = ctl_rights_rows,
       .about = "give the files to the groups of the processes",
+      .json = "the numbers of the groups and of the user",
       .examples = "store rights --group=eventsync "
       "--dispatcher=eventsync-dispatcher" },
 
     { .name = "store rekey", .run = ctl_store_rekey, .kind = CTL_NO_KIND,
       .about = "encrypt all secrets under the first key of the key file",
+      .json = "how many secrets are encrypted",
       .examples = "store rekey --key-file=/etc/eventsync/keys" },
 
     { .name = NULL }
@@ -106,6 +112,7 @@ const ctl_command_t  ctl_feed_commands[] = {
     { .name = "feed create", .run = ctl_feed_create, .kind = ES_KIND_FEED,
       .arguments = "NAME", .options = ctl_feed_rows,
       .about = "create a feed",
+      .json = "the feed, as \"feed show\" prints it",
       .examples = "feed create orders --retain-age=7d\n"
       "feed create prices --retain-count=1000000 --schema=enforce" },
 
@@ -131,31 +138,37 @@ const ctl_command_t  ctl_feed_commands[] = {
       .arguments = "FEED", .options = ctl_feed_rows,
       .about = "change what a feed keeps, and how its events are checked "
       "against their schemas; the other options stay",
+      .json = "the feed, as \"feed show\" prints it",
       .examples = "feed change orders --retain-age=14d" },
 
     { .name = "feed trim", .run = ctl_feed_trim, .kind = ES_KIND_FEED,
       .arguments = "FEED", .options = ctl_trim_rows,
       .about = "delete the events before the one of CURSOR",
+      .json = "the feed, as \"feed show\" prints it",
       .examples = "feed trim orders --before=k3f9abcd-10437" },
 
     { .name = "feed retime", .run = ctl_feed_retime, .kind = ES_KIND_FEED,
       .arguments = "FEED",
       .about = "set the time of events that are dated in the future to now",
+      .json = "how many events got another time",
       .examples = "feed retime orders" },
 
     { .name = "feed begin-epoch", .run = ctl_feed_begin_epoch,
       .kind = ES_KIND_FEED, .arguments = "FEED",
       .about = "begin a new epoch after the last event, and keep all events",
+      .json = "the feed, as \"feed show\" prints it",
       .examples = "feed begin-epoch orders" },
 
     { .name = "feed reset", .run = ctl_feed_reset, .kind = ES_KIND_FEED,
       .arguments = "FEED",
       .about = "delete all events and begin a new epoch",
+      .json = "the feed, as \"feed show\" prints it",
       .examples = "feed reset orders" },
 
     { .name = "feed remove", .run = ctl_feed_remove, .kind = ES_KIND_FEED,
       .arguments = "FEED",
       .about = "remove a feed and its events",
+      .json = "the name of the feed",
       .examples = "feed remove orders" },
 
     { .name = NULL }
@@ -187,12 +200,14 @@ const ctl_command_t  ctl_type_commands[] = {
       .arguments = "TYPE VERSION", .options = ctl_register_rows,
       .input = "schema",
       .about = "register a version of an event type, which can never change",
+      .json = "the type, as \"type show\" prints it",
       .examples = "type register order.updated 1.0.0 --feeds=orders < "
       "order.json" },
 
     { .name = "type change", .run = ctl_type_change, .kind = CTL_NO_KIND,
       .arguments = "TYPE", .options = ctl_type_rows,
       .about = "set the feeds that a type belongs to",
+      .json = "the type, as \"type show\" prints it",
       .examples = "type change order.updated --feeds=orders,orders-*" },
 
     { .name = "type list", .run = ctl_type_list, .kind = CTL_NO_KIND,
@@ -210,6 +225,7 @@ const ctl_command_t  ctl_type_commands[] = {
     { .name = "type deprecate", .run = ctl_type_deprecate, .kind = CTL_NO_KIND,
       .arguments = "TYPE VERSION", .options = ctl_deprecate_rows,
       .about = "set when a version becomes deprecated and when it ends",
+      .json = "the type, as \"type show\" prints it",
       .examples = "type deprecate order.updated 1.0.0 "
       "--sunset=2027-06-01T00:00:00Z" },
 

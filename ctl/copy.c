@@ -55,8 +55,21 @@ void
 ctl_copy_print_keys(const es_backup_t *backup)
 {
     if (backup->keys.len > 0) {
-        (void) printf("secrets are encrypted: keep the key file with %.*s "
-                      "elsewhere, because a backup does not contain it\n",
-                      (int) backup->keys.len, backup->keys.data);
+        ctl_say("secrets are encrypted: keep the key file with %.*s "
+                "elsewhere, because a backup does not contain it",
+                (int) backup->keys.len, backup->keys.data);
     }
+}
+
+
+json_t *
+ctl_copy_json(const char *directory, const es_backup_t *backup,
+    const es_verify_t *totals)
+{
+    return json_pack("{s:s, s:I, s:I, s:I, s:s%}", "directory", directory,
+                     "feeds", (json_int_t) totals->feeds,
+                     "events", (json_int_t) totals->events,
+                     "checkpoints", (json_int_t) totals->checkpoints,
+                     "keys", backup->keys.data ? backup->keys.data : "",
+                     backup->keys.len);
 }

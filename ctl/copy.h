@@ -25,6 +25,10 @@ int ctl_copy_open(const ctl_t *ctl, const char *path, unsigned flags,
    instead of what is there.  CTL_FAILED with a message. */
 int ctl_copy_keys(const ctl_t *copy, es_backup_t *backup);
 
+/* What the copy has, and the ids of the keys, as the document of --json. */
+json_t *ctl_copy_json(const char *directory, const es_backup_t *backup,
+    const es_verify_t *totals);
+
 /* Says which keys are not in the backup. */
 void ctl_copy_print_keys(const es_backup_t *backup);
 

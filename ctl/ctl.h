@@ -32,6 +32,8 @@ typedef struct {
     const char    *store_path;     /* --store or EVENTSYNC_STORE */
     const char    *key_file;       /* --key-file or EVENTSYNC_KEY_FILE */
     bool           json;           /* --json was given */
+    bool           quiet;          /* --quiet was given */
+    json_t        *result;         /* see ctl_result() */
     const ctl_command_t  *command;     /* that runs */
     es_store_t    *store;
     ctl_secret_t  *secrets;        /* that options have named */
@@ -97,11 +99,46 @@ void ctl_secrets_free(ctl_t *ctl);
 
 /* ---- output.c ---- */
 
-/* Prints "eventsyncctl: ..." on stderr; its value is `status`.  This is a
-   macro so that the static analyzer sees the status in the caller. */
-#define ctl_fail(status, ...)  (ctl_complain(__VA_ARGS__), (status))
+/* Says why the command fails, in one line on stderr; its value is `status`.
+   This is a macro so that the static analyzer sees the status in the caller. */
+#define ctl_fail(status, ...)  (ctl_complain((status), __VA_ARGS__), (status))
 
-void ctl_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* With --json the line is {"title", "detail", "exit_status"}, the members of a
+   problem document (RFC 9457). */
+void ctl_complain(int status, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/*
+ * Both say something on stderr that is no failure, and with --json {"note"}.
+ * The document of ctl_result() has all of these texts as `notes`, too.  A note
+ * says that the command does less than its user may think, or what else must be
+ * done; --quiet leaves it out.
+ */
+void ctl_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void ctl_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Prints a line of text on stdout; with --json it is said like a warning. */
+void ctl_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Prints a line about something that has happened: a word, and what `fmt` says
+   (NULL: no more), or with --json the word and the members, which it releases. */
+void ctl_happened(const char *what, json_t *members, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* How all messages are printed.  It is called before the first of them. */
+void ctl_output_set(bool json, bool quiet);
+
+/* Keeps the document that the command prints with --json, and releases `object`
+   without it.  A second call replaces the first.  A command whose row says
+   `stream` prints its lines itself. */
+void ctl_result(ctl_t *ctl, json_t *object);
+
+/* {"name", "removed": true} */
+void ctl_result_removed(ctl_t *ctl, const char *name);
+
+/* Prints the document with its notes.  A command that succeeded and printed none
+   has an empty one. */
+void ctl_output_end(ctl_t *ctl, int rc);
 
 /* The text to append to a message: how an operator raises the quota that is the
    problem, or "".  It is valid until the next call. */
@@ -109,6 +146,9 @@ const char *ctl_quota_hint(const es_problem_t *problem);
 
 /* Prints a value as one line on stdout.  The caller keeps the reference. */
 void ctl_print(const json_t *json);
+
+/* The same for JSON as it is stored. */
+void ctl_print_text(es_str_t text);
 
 /* Prints `object` after a first member `name`.  False: out of memory. */
 bool ctl_print_named(const char *name, const char *value, json_t *object);
@@ -126,8 +166,8 @@ int ctl_begin(ctl_t *ctl, int *argc, char **argv, const ctl_option_t *options,
 /* The same for a command that lists or shows and has no options of its own. */
 int ctl_begin_list(ctl_t *ctl, int *argc, char **argv);
 
-/* Verifies the store, which is open with ES_STORE_PUBLISH, and prints each
-   fault.  CTL_FAILED with a message. */
+/* Verifies the store, which is open with ES_STORE_PUBLISH, shows the progress,
+   and prints each fault.  CTL_FAILED with a message. */
 int ctl_verify_store(ctl_t *ctl, es_verify_t *totals);
 
 /* The same by es_verify_copy(), for a copy that is open to be read. */
@@ -185,6 +225,9 @@ int ctl_endpoint_resume(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_status(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_attempts(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_dead(ctl_t *ctl, int argc, char **argv);
+
+/* Prints the state of a request to the dispatcher. */
+void ctl_request_state(ctl_t *ctl, uint64_t id, const char *state);
 
 int ctl_endpoint_replay(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_resend(ctl_t *ctl, int argc, char **argv);

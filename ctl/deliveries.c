@@ -530,8 +530,8 @@ ctl_delivery_alive(const ctl_delivery_t *d)
 
     if (rc == ES_OK && es_store_due_ms(d->ctl->store) - ms > CTL_ALIVE_MS) {
         es_time_print(ms, time);
-        ctl_complain("no dispatcher runs, or it cannot write its state: this "
-                     "is the state of %s", time);
+        ctl_warn("no dispatcher runs, or it cannot write its state: this "
+                 "is the state of %s", time);
     }
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;

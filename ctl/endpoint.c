@@ -141,11 +141,11 @@ ctl_endpoint_hints(const json_t *object)
 
     hints.body = body == NULL ? NULL
         : strcmp(body, "binary") == 0
-        ? "note: the signature covers the id, the time and the body only: "
+        ? "the signature covers the id, the time and the body only: "
           "type, subject, sequence and prevcursor are header fields, which "
           "are not signed"
         : strcmp(body, "data") == 0
-        ? "note: data only has no type, subject, sequence or prevcursor: the "
+        ? "data only has no type, subject, sequence or prevcursor: the "
           "receiver sees no gap, and cannot prove that none is missing"
         : NULL;
 
@@ -160,14 +160,14 @@ static void
 ctl_endpoint_hint(int rc, const ctl_hints_t *hints)
 {
     if (rc == CTL_OK && hints->plain) {
-        ctl_complain("note: http:// requires --allow-http of the dispatcher "
-                     "and --allow-http=yes of the endpoint or its partner; "
-                     "an address that is not public requires "
-                     "--allow-address and --allow-addresses");
+        ctl_note("http:// requires --allow-http of the dispatcher "
+                 "and --allow-http=yes of the endpoint or its partner; "
+                 "an address that is not public requires "
+                 "--allow-address and --allow-addresses");
     }
 
     if (rc == CTL_OK && hints->body != NULL) {
-        ctl_complain("%s", hints->body);
+        ctl_note("%s", hints->body);
     }
 }
 
@@ -225,7 +225,11 @@ ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
     hints = ctl_endpoint_hints(object);
 
     rc = ctl_object_create(ctl, ES_KIND_ENDPOINT, name, object);
-    if (rc == CTL_OK) {
+    if (rc == CTL_OK && ctl->json && secret[0] != '\0') {
+        (void) json_object_set_new(ctl->result, "secret",
+                                   json_string(secret));
+
+    } else if (rc == CTL_OK && !ctl->json) {
         (void) printf("%s%s%s\n", name, secret[0] ? " " : "", secret);
     }
 
@@ -282,9 +286,9 @@ ctl_endpoint_apply(ctl_t *ctl, const char *name, json_t *object)
     rc = ctl_object_change(ctl, ES_KIND_ENDPOINT, name, object);
 
     if (rc == CTL_OK && origin != NULL) {
-        ctl_complain("note: endpoint %s now uses its TLS files and exceptions "
-                     "for %s", name,
-                     origin);
+        ctl_note("endpoint %s now uses its TLS files and exceptions "
+                 "for %s", name,
+                 origin);
     }
 
     return rc;

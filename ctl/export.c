@@ -12,10 +12,12 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "ctl.h"
 #include "event/cursor.h"
+#include "progress.h"
 #include "read/range.h"
 #include "read/reader.h"
 #include "tail.h"
@@ -318,8 +320,13 @@ ctl_export_run(ctl_export_t *x, const char *from, const char *to)
         rc = ctl_export_start(x, from, to);
     }
 
+    if (rc == CTL_OK && !isatty(STDOUT_FILENO)) {
+        ctl_progress_begin("export", CTL_EVENTS, x->to - x->after);
+    }
+
     while (rc == CTL_OK && x->position < x->to) {
         rc = ctl_export_slice(x);
+        ctl_progress(x->position - x->after);
     }
 
     return rc == CTL_OK ? ctl_export_manifest(x) : rc;

@@ -31,6 +31,7 @@ typedef struct {
 } ctl_retention_t;
 
 static int ctl_feed_load(ctl_t *ctl, const char *name, es_feed_t *feed);
+static int ctl_feed_result(ctl_t *ctl, const char *name, int rc);
 
 
 static int
@@ -188,8 +189,10 @@ ctl_feed_create(ctl_t *ctl, int argc, char **argv)
 
     es = es_feed_create(ctl->store, es_str(argv[0]), &options, NULL);
 
-    return es == ES_OK ? ctl_feed_schema(ctl, argv[0], &text)
-                       : ctl_feed_failed(argv[0], es);
+    rc = es == ES_OK ? ctl_feed_schema(ctl, argv[0], &text)
+                     : ctl_feed_failed(argv[0], es);
+
+    return ctl_feed_result(ctl, argv[0], rc);
 }
 
 
@@ -227,8 +230,10 @@ ctl_feed_change(ctl_t *ctl, int argc, char **argv)
 
     es = es_feed_change(ctl->store, es_str(argv[0]), &options);
 
-    return es == ES_OK ? ctl_feed_schema(ctl, argv[0], &text)
-                       : ctl_feed_failed(argv[0], es);
+    rc = es == ES_OK ? ctl_feed_schema(ctl, argv[0], &text)
+                     : ctl_feed_failed(argv[0], es);
+
+    return ctl_feed_result(ctl, argv[0], rc);
 }
 
 
@@ -311,6 +316,36 @@ ctl_feed_json(ctl_t *ctl, es_txn_t *txn, const es_feed_t *feed)
     ctl_feed_overdue(txn, feed, json);
 
     return json;
+}
+
+
+/* The feed as it is now is the document of a command that changed it. */
+
+static int
+ctl_feed_result(ctl_t *ctl, const char *name, int rc)
+{
+    es_rc_t    es;
+    es_txn_t  *txn;
+    es_feed_t  feed;
+
+    if (rc != CTL_OK || !ctl->json) {
+        return rc;
+    }
+
+    es = es_txn_begin(ctl->store, &txn);
+    if (es != ES_OK) {
+        return ctl_feed_failed(name, es);
+    }
+
+    es = es_feed_get(txn, es_str(name), &feed);
+
+    if (es == ES_OK) {
+        ctl_result(ctl, ctl_feed_json(ctl, txn, &feed));
+    }
+
+    es_txn_end(txn);
+
+    return es == ES_OK ? CTL_OK : ctl_feed_failed(name, es);
 }
 
 
@@ -425,8 +460,13 @@ ctl_feed_remove(ctl_t *ctl, int argc, char **argv)
 
     es = es_registry_remove(ctl->store, ES_KIND_FEED, es_str(argv[0]), NULL);
 
-    return es == ES_OK || es == ES_NOT_FOUND ? CTL_OK
-                                             : ctl_feed_failed(argv[0], es);
+    if (es != ES_OK && es != ES_NOT_FOUND) {
+        return ctl_feed_failed(argv[0], es);
+    }
+
+    ctl_result_removed(ctl, argv[0]);
+
+    return CTL_OK;
 }
 
 
@@ -444,11 +484,13 @@ ctl_feed_begin_epoch(ctl_t *ctl, int argc, char **argv)
 
     es = es_feed_begin_epoch(ctl->store, es_str(argv[0]), NULL, &feed);
 
-    if (es == ES_OK) {
+    if (es == ES_OK && !ctl->json) {
         (void) printf("%s\n", feed.epoch);
     }
 
-    return es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
+    rc = es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
+
+    return ctl_feed_result(ctl, argv[0], rc);
 }
 
 
@@ -468,13 +510,18 @@ ctl_feed_reset(ctl_t *ctl, int argc, char **argv)
     es = es_feed_reset(ctl->store, es_str(argv[0]), &feed);
 
     if (es == ES_OK) {
-        (void) printf("%s\n", feed.epoch);
+        if (!ctl->json) {
+            (void) printf("%s\n", feed.epoch);
+        }
+
         ctl_affected_lost(&affected, "are lost");
     }
 
     ctl_affected_end(&affected);
 
-    return es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
+    rc = es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
+
+    return ctl_feed_result(ctl, argv[0], rc);
 }
 
 
@@ -535,7 +582,9 @@ ctl_feed_trim(ctl_t *ctl, int argc, char **argv)
 
     ctl_affected_end(&affected);
 
-    return es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
+    rc = es == ES_OK ? CTL_OK : ctl_feed_failed(argv[0], es);
+
+    return ctl_feed_result(ctl, argv[0], rc);
 }
 
 
@@ -578,7 +627,12 @@ ctl_feed_retime(ctl_t *ctl, int argc, char **argv)
         return ctl_feed_failed(argv[0], es);
     }
 
-    (void) printf("%" PRIu64 " events\n", count);
+    if (!ctl->json) {
+        (void) printf("%" PRIu64 " events\n", count);
+    }
+
+    ctl_result(ctl, json_pack("{s:s, s:I}", "name", argv[0], "retimed",
+                              (json_int_t) count));
 
     return CTL_OK;
 }

@@ -57,11 +57,15 @@ ctl_heal_restart(ctl_receiver_t *receiver, const char *feed)
     (void) ctl_http_member(receiver->http, "oldest", oldest, sizeof(oldest));
 
     if (ctl_http_count(receiver->http, "missed", &missed)) {
-        (void) printf("lost      %s %" PRIu64 " events expired; continues at "
-                      "%s\n", feed, missed, oldest);
+        ctl_happened("lost",
+                     json_pack("{s:s, s:I, s:s}", "feed", feed, "missed",
+                               (json_int_t) missed, "oldest", oldest),
+                     "%s %" PRIu64 " events expired; continues at %s", feed,
+                     missed, oldest);
     } else {
-        (void) printf("lost      %s the feed was reset; continues at %s\n",
-                      feed, oldest);
+        ctl_happened("lost", json_pack("{s:s, s:s}", "feed", feed, "oldest",
+                                       oldest),
+                     "%s the feed was reset; continues at %s", feed, oldest);
     }
 
     return ctl_heal_hold(receiver, feed, oldest, &moved);
@@ -246,7 +250,9 @@ ctl_receiver_heal(ctl_receiver_t *receiver, const char *feed)
     } while (rc == CTL_OK && more);
 
     if (n > 0) {
-        (void) printf("healed    %s %" PRIu64 " events by polling\n", feed, n);
+        ctl_happened("healed", json_pack("{s:s, s:I}", "feed", feed, "events",
+                                         (json_int_t) n),
+                     "%s %" PRIu64 " events by polling", feed, n);
     }
 
     return rc;

@@ -20,6 +20,7 @@
 
 #include "event/digest.h"
 #include "input.h"
+#include "progress.h"
 #include "sink.h"
 
 #define IMPORT_BATCH     2000
@@ -195,6 +196,7 @@ ctl_import_next(ctl_import_t *m, es_str_t *line, bool *end)
     es = ctl_input_line(&m->input, line);
     *end = es == ES_NOT_FOUND;
     m->line++;
+    ctl_progress(m->input.taken);
 
     return es == ES_OK || *end ? CTL_OK
                                : ctl_fail(CTL_FAILED, "cannot read \"%s\": %s",
@@ -254,6 +256,7 @@ ctl_import_check(ctl_import_t *m)
     count = 0;
     bytes = 0;
     md = EVP_MD_CTX_new();
+    ctl_progress_begin("check", CTL_BYTES, ctl_input_size(&m->input));
 
     rc = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1
          ? ctl_import_sum(m, md, &count, &bytes, digest)
@@ -373,6 +376,7 @@ ctl_import_publish(ctl_import_t *m, ctl_committer_t *c)
 
     ctl_input_rewind(&m->input);
     m->line = 0;
+    ctl_progress_begin("import", CTL_BYTES, ctl_input_size(&m->input));
 
     rc = ctl_import_lines(m, c);
     last = ctl_import_wait(c);
@@ -382,20 +386,17 @@ ctl_import_publish(ctl_import_t *m, ctl_committer_t *c)
 
 
 static void
-ctl_import_print(const ctl_t *ctl, uint64_t new, uint64_t duplicates)
+ctl_import_print(ctl_t *ctl, uint64_t new, uint64_t duplicates)
 {
-    json_t  *json;
+    ctl_progress_end();
 
     if (!ctl->json) {
         (void) printf("imported %" PRIu64 " events; %" PRIu64 " were there "
                       "already\n", new, duplicates);
-        return;
     }
 
-    json = json_pack("{s:I, s:I}", "imported", (json_int_t) new, "duplicates",
-                     (json_int_t) duplicates);
-    ctl_print(json);
-    json_decref(json);
+    ctl_result(ctl, json_pack("{s:I, s:I}", "imported", (json_int_t) new,
+                              "duplicates", (json_int_t) duplicates));
 }
 
 

@@ -7,8 +7,10 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/json.h"
+#include "ctl.h"
 #include "incoming.h"
 
 typedef enum {
@@ -165,6 +167,26 @@ ctl_event_is_nudge(es_str_t text, char feed[ES_FEED_MAX + 1])
 }
 
 
+/* An attribute's value, which stands between quotes in the event. */
+
+static json_t *
+ctl_event_text(es_str_t text)
+{
+    char    *quoted;
+    json_t  *value;
+
+    quoted = NULL;
+    value = NULL;
+
+    if (asprintf(&quoted, "\"%.*s\"", (int) text.len, text.data) >= 0) {
+        value = json_loads(quoted, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+        free(quoted);
+    }
+
+    return value != NULL ? value : json_null();
+}
+
+
 void
 ctl_event_print(const char *how, const ctl_event_t *event)
 {
@@ -172,7 +194,12 @@ ctl_event_print(const char *how, const ctl_event_t *event)
 
     (void) es_cursor_print(event->cursor.epoch, event->cursor.sequence,
                            cursor);
-    (void) printf("%-9s %s %s %.*s %.*s\n", how, event->feed, cursor,
-                  (int) event->type.len, event->type.data,
-                  (int) event->subject.len, event->subject.data);
+
+    ctl_happened(how, json_pack("{s:s, s:s, s:o, s:o}", "feed", event->feed,
+                                "cursor", cursor, "type",
+                                ctl_event_text(event->type), "subject",
+                                ctl_event_text(event->subject)),
+                 "%s %s %.*s %.*s", event->feed, cursor,
+                 (int) event->type.len, event->type.data,
+                 (int) event->subject.len, event->subject.data);
 }

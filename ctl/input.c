@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/reason.h"
@@ -91,6 +92,7 @@ ctl_input_line(ctl_input_t *input, es_str_t *line)
     line->len = end ? (size_t) (end - line->data)
                     : input->buf.len - input->start;
     input->start += line->len + (end != NULL);
+    input->taken += line->len + (end != NULL);
 
     return ES_OK;
 }
@@ -131,11 +133,25 @@ ctl_input_all(ctl_input_t *input, es_str_t *text)
 }
 
 
+uint64_t
+ctl_input_size(const ctl_input_t *input)
+{
+    off_t        at;
+    struct stat  st;
+
+    at = lseek(input->fd, 0, SEEK_CUR);
+
+    return fstat(input->fd, &st) == 0 && S_ISREG(st.st_mode) && at >= 0
+           && at < st.st_size ? (uint64_t) (st.st_size - at) : 0;
+}
+
+
 void
 ctl_input_rewind(ctl_input_t *input)
 {
     input->buf.len = 0;
     input->start = 0;
+    input->taken = 0;
     input->end = false;
 }
 

@@ -14,6 +14,7 @@ typedef struct {
     es_buf_t  buf;
     size_t    start;               /* of the bytes that were not returned yet */
     bool      end;                 /* of the input */
+    uint64_t  taken;               /* bytes that were returned */
 } ctl_input_t;
 
 /* ES_NOT_FOUND: the input has ended.  The line has no '\n' and is valid until
@@ -28,6 +29,10 @@ es_rc_t ctl_input_all(ctl_input_t *input, es_str_t *text);
 
 /* Forgets what was read, after a seek. */
 void ctl_input_rewind(ctl_input_t *input);
+
+/* The bytes that a regular file has from here to its end; 0: it is no file, and
+   nobody knows how much it will have. */
+uint64_t ctl_input_size(const ctl_input_t *input);
 
 void ctl_input_free(ctl_input_t *input);
 

@@ -33,6 +33,17 @@ ctl_key_named(const char *option, const char *noun, const char *text)
 }
 
 
+static void
+ctl_key_print(ctl_t *ctl, const char *key)
+{
+    if (ctl->json) {
+        (void) json_object_set_new(ctl->result, "key", json_string(key));
+    } else {
+        (void) printf("%s\n", key);
+    }
+}
+
+
 int
 ctl_key_create(ctl_t *ctl, int argc, char **argv)
 {
@@ -95,7 +106,7 @@ ctl_key_create(ctl_t *ctl, int argc, char **argv)
 
     rc = ctl_object_create(ctl, ES_KIND_KEY, key.id, object);
     if (rc == CTL_OK) {
-        (void) printf("%s\n", text);
+        ctl_key_print(ctl, text);
     }
 
     explicit_bzero(text, sizeof(text));
@@ -168,6 +179,7 @@ ctl_key_pause(ctl_t *ctl, const char *id)
     size_t           i;
     json_t          *name;
     es_rc_t          es;
+    json_t          *key = json_incref(ctl->result);
     ctl_key_made_t   made = { .key = id, .names = json_array() };
 
     rc = CTL_OK;
@@ -185,11 +197,17 @@ ctl_key_pause(ctl_t *ctl, const char *id)
                                    json_pack("{s:b}", "paused", true));
         }
 
-        if (rc == CTL_OK) {
+        if (rc == CTL_OK && !ctl->json) {
             (void) printf("%s\n", json_string_value(name));
         }
     }
 
+    if (key != NULL) {
+        (void) json_object_set(key, "paused", made.names);
+        ctl_result(ctl, json_incref(key));
+    }
+
+    json_decref(key);
     json_decref(made.names);
 
     return rc;

@@ -143,7 +143,7 @@ ctl_listen_fails(const ctl_listen_t *l)
 static unsigned
 ctl_listen_nudge(ctl_listen_t *l, const char *feed)
 {
-    (void) printf("nudge     %s\n", feed);
+    ctl_happened("nudge", json_pack("{s:s}", "feed", feed), "%s", feed);
 
     if (l->receiver.http == NULL) {
         (void) ctl_fail(CTL_FAILED, "feed \"%s\": a nudge needs \"--poll\"",
@@ -169,19 +169,26 @@ ctl_listen_event(ctl_listen_t *l, es_str_t text, bool fails)
             return ctl_listen_nudge(l, feed);
         }
 
-        (void) printf("refused   a nudge\n");
+        ctl_happened("refused", json_pack("{s:s}", "webhook", "nudge"),
+                     "a nudge");
         return l->fail_status;
     }
 
     l->challenge = ctl_event_challenge(text);
 
     if (l->challenge != NULL) {
-        (void) printf("challenge\n");
+        ctl_happened("challenge", json_object(), NULL);
         return MHD_HTTP_OK;
     }
 
     if (ctl_event_is_test(text)) {
-        (void) printf("%s\n", fails ? "refused   a test event" : "test");
+        if (fails) {
+            ctl_happened("refused", json_pack("{s:s}", "webhook", "test"),
+                         "a test event");
+        } else {
+            ctl_happened("test", json_object(), NULL);
+        }
+
         return fails ? l->fail_status : MHD_HTTP_NO_CONTENT;
     }
 
@@ -333,7 +340,8 @@ ctl_listen_handshake(struct MHD_Connection *connection,
                                  request, NULL);
     }
 
-    (void) printf("handshake %s\n", sender.data);
+    ctl_happened("handshake", json_pack("{s:s}", "sender", sender.data), "%s",
+                 sender.data);
     (void) fflush(stdout);
 
     return ctl_listen_answer(connection, MHD_HTTP_NO_CONTENT, request,
@@ -503,13 +511,21 @@ ctl_listen_report(const ctl_listen_t *l)
     for (i = 0; i < l->receiver.helds.n; i++) {
         held = &l->receiver.helds.list[i];
 
-        (void) printf("report    %s processed=%" PRIu64 " duplicates=%" PRIu64
-                      " healed=%" PRIu64 " late=%" PRIu64 "\n", held->feed,
-                      held->processed, held->duplicates, held->healed,
-                      held->late);
+        ctl_happened("report",
+                     json_pack("{s:s, s:I, s:I, s:I, s:I}", "feed", held->feed,
+                               "processed", (json_int_t) held->processed,
+                               "duplicates", (json_int_t) held->duplicates,
+                               "healed", (json_int_t) held->healed,
+                               "late", (json_int_t) held->late),
+                     "%s processed=%" PRIu64 " duplicates=%" PRIu64
+                     " healed=%" PRIu64 " late=%" PRIu64, held->feed,
+                     held->processed, held->duplicates, held->healed,
+                     held->late);
     }
 
-    (void) printf("report    refused=%" PRIu64 "\n", l->unsigned_n);
+    ctl_happened("report",
+                 json_pack("{s:I}", "refused", (json_int_t) l->unsigned_n),
+                 "refused=%" PRIu64, l->unsigned_n);
 }
 
 

@@ -12,6 +12,7 @@
 
 #include "commands.h"
 #include "open/child.h"
+#include "progress.h"
 
 static int ctl_run(ctl_t *ctl, int argc, char **argv);
 static int ctl_unknown(int argc, char **argv);
@@ -30,6 +31,8 @@ main(int argc, char **argv)
     ctl.store_path = getenv("EVENTSYNC_STORE");
     ctl.key_file = getenv("EVENTSYNC_KEY_FILE");
 
+    ctl_output_set(ctl_asks(argc, argv, "--json"),
+                   ctl_asks(argc, argv, "--quiet"));
     ctl_endpoint_rows_make();
 
     skip = ctl_leading(&ctl, argc, argv);
@@ -73,7 +76,9 @@ ctl_run(ctl_t *ctl, int argc, char **argv)
 
     rc = ctl->command->run(ctl, argc - words, argv + words);
 
+    ctl_progress_end();
     ctl_report(ctl, true);
+    ctl_output_end(ctl, rc);
     es_store_close(ctl->store);
     ctl_secrets_free(ctl);
 
@@ -131,6 +136,10 @@ ctl_leading(ctl_t *ctl, int argc, char **argv)
 
         if (i < argc && strcmp(argv[i], "--json") == 0) {
             ctl->json = true;
+            i++;
+
+        } else if (i < argc && strcmp(argv[i], "--quiet") == 0) {
+            ctl->quiet = true;
             i++;
 
         } else if (!ctl_before(argc, argv, &i, "--store", &ctl->store_path)

@@ -59,6 +59,32 @@ ctl_object_failed(es_kind_t kind, const char *name, es_rc_t rc,
 }
 
 
+int
+ctl_object_result(ctl_t *ctl, es_kind_t kind, const char *name)
+{
+    es_rc_t   es;
+    json_t   *named, *json;
+    es_buf_t  buf = { 0 };
+
+    es = es_registry_get(ctl->store, kind, es_str(name), &buf);
+    if (es != ES_OK) {
+        return ctl_fail(CTL_FAILED, "%s \"%s\": %s", es_kind_name(kind), name,
+                        es_reason(es));
+    }
+
+    json = json_loadb(buf.data, buf.len, 0, NULL);
+    es_buf_free(&buf);
+
+    named = json_pack("{s:s}", "name", name);
+    (void) json_object_update(named, json);
+    json_decref(json);
+
+    ctl_result(ctl, named);
+
+    return CTL_OK;
+}
+
+
 typedef es_rc_t (*ctl_object_fn)(es_store_t *store, es_kind_t kind,
     es_str_t name, const char *json, es_problem_t *problem);
 
@@ -90,7 +116,7 @@ ctl_object_write(ctl_t *ctl, es_kind_t kind, const char *name, json_t *object,
 
     free(text);
 
-    return rc;
+    return rc == CTL_OK && ctl->json ? ctl_object_result(ctl, kind, name) : rc;
 }
 
 
@@ -249,8 +275,13 @@ ctl_object_remove(ctl_t *ctl, int argc, char **argv)
         (void) es_checkpoint_prune(ctl->store);
     }
 
-    return es == ES_OK ? CTL_OK
-                       : ctl_object_failed(kind, argv[0], es, &problem);
+    if (es != ES_OK) {
+        return ctl_object_failed(kind, argv[0], es, &problem);
+    }
+
+    ctl_result_removed(ctl, argv[0]);
+
+    return CTL_OK;
 }
 
 
@@ -275,7 +306,7 @@ ctl_endpoint_named(const es_registry_t *registry, const char *name)
     endpoint = es_registry_endpoint(registry, es_str(name));
 
     if (endpoint == NULL) {
-        ctl_complain("no endpoint \"%s\"", name);
+        ctl_complain(CTL_FAILED, "no endpoint \"%s\"", name);
     }
 
     return endpoint;

@@ -17,6 +17,10 @@ int ctl_object_create(ctl_t *ctl, es_kind_t kind, const char *name,
 int ctl_object_change(ctl_t *ctl, es_kind_t kind, const char *name,
     json_t *object);
 
+/* Makes the record as it is now the document of --json.  The two above do so
+   themselves.  CTL_FAILED with a message. */
+int ctl_object_result(ctl_t *ctl, es_kind_t kind, const char *name);
+
 /* Loads the registry of the open store without decrypting secrets.  CTL_FAILED
    with a message. */
 int ctl_registry_load(ctl_t *ctl, es_registry_t **registry);

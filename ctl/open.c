@@ -15,6 +15,7 @@
 #include "log/store_clock.h"
 #include "open/child.h"
 #include "open/open.h"
+#include "progress.h"
 #include "store/deletions.h"
 #include "store/plain_secrets.h"
 
@@ -117,11 +118,11 @@ ctl_report(ctl_t *ctl, bool all)
     }
 
     while (es_deletions_next(ctl->store, all, text, sizeof(text))) {
-        ctl_complain("%s", text);
+        ctl_warn("%s", text);
     }
 
     if (es_store_clock_said(ctl->store, text, sizeof(text))) {
-        ctl_complain("warning: %s", text);
+        ctl_warn("warning: %s", text);
     }
 }
 
@@ -155,22 +156,57 @@ ctl_init(ctl_t *ctl, int argc, char **argv)
 
     result = plain ? es_plain_secrets_begin(ctl->store_path) : ES_OK;
 
+    ctl_result(ctl, json_pack("{s:s, s:b}", "store", ctl->store_path,
+                              "plain_secrets", plain != NULL));
+
     return result == ES_OK ? CTL_OK
                            : ctl_fail(CTL_FAILED, "%s", es_reason(result));
 }
 
 
+/* The indexes are verified after the events, and nobody counts their entries. */
+
 static void
 ctl_verify_fault(void *ctx, const char *text)
 {
-    (void) ctx;
-    (void) printf("%s\n", text);
+    es_verify_t  *totals = ctx;
+
+    if (text != NULL) {
+        ctl_say("%s", text);
+    } else {
+        ctl_progress(totals->events);
+    }
+}
+
+
+/* Shows the progress of a verification of all events. */
+
+static void
+ctl_verify_progress(ctl_t *ctl)
+{
+    es_txn_t   *txn;
+    uint64_t    events;
+    es_feed_t   feed = { 0 };
+
+    events = 0;
+
+    if (es_txn_begin(ctl->store, &txn) == ES_OK) {
+        while (es_feed_next(txn, es_str(feed.name), &feed) == ES_OK) {
+            events += feed.last + 1 - feed.oldest;
+        }
+
+        es_txn_end(txn);
+    }
+
+    ctl_progress_begin("verify", CTL_EVENTS, events);
 }
 
 
 static int
 ctl_verify_result(es_rc_t rc, const es_verify_t *totals)
 {
+    ctl_progress_end();
+
     if (rc == ES_CORRUPT) {
         return ctl_fail(CTL_FAILED, "the store has %llu faults",
                         (unsigned long long) totals->faults);
@@ -184,7 +220,9 @@ ctl_verify_result(es_rc_t rc, const es_verify_t *totals)
 int
 ctl_verify_store(ctl_t *ctl, es_verify_t *totals)
 {
-    return ctl_verify_result(es_verify(ctl->store, ctl_verify_fault, NULL,
+    ctl_verify_progress(ctl);
+
+    return ctl_verify_result(es_verify(ctl->store, ctl_verify_fault, totals,
                                        totals), totals);
 }
 
@@ -192,8 +230,10 @@ ctl_verify_store(ctl_t *ctl, es_verify_t *totals)
 int
 ctl_verify_copy(ctl_t *ctl, es_pace_t *pace, es_verify_t *totals)
 {
+    ctl_verify_progress(ctl);
+
     return ctl_verify_result(es_verify_copy(ctl->store, pace, ctl_verify_fault,
-                                            NULL, totals), totals);
+                                            totals, totals), totals);
 }
 
 
@@ -210,6 +250,17 @@ ctl_verify(ctl_t *ctl, int argc, char **argv)
     }
 
     rc = ctl_verify_store(ctl, &totals);
+
+    if (ctl->json) {
+        ctl_result(ctl, json_pack("{s:I, s:I, s:I, s:I, s:I}",
+                                  "feeds", (json_int_t) totals.feeds,
+                                  "events", (json_int_t) totals.events,
+                                  "records", (json_int_t) totals.chunks,
+                                  "checkpoints",
+                                  (json_int_t) totals.checkpoints,
+                                  "faults", (json_int_t) totals.faults));
+        return rc;
+    }
 
     (void) printf("%llu feeds, %llu events in %llu records, %llu checkpoints, "
                   "%llu faults\n",

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "input.h"
+#include "progress.h"
 #include "sink.h"
 
 #define CTL_PUBLISH_BATCH  1000
@@ -20,6 +21,27 @@ ctl_publish_input(es_rc_t rc)
 }
 
 
+/* Progress of a file is in bytes, and of other input in events.  A user who types
+   events sees none.  True: it is a file. */
+
+static bool
+ctl_publish_progress(const ctl_input_t *input)
+{
+    uint64_t  bytes;
+
+    bytes = ctl_input_size(input);
+
+    if (bytes > 0) {
+        ctl_progress_begin("publish", CTL_BYTES, bytes);
+
+    } else if (!isatty(input->fd)) {
+        ctl_progress_begin("publish", CTL_EVENTS, 0);
+    }
+
+    return bytes > 0;
+}
+
+
 /* Commits after each `size` lines, and when the next line has not arrived yet,
    so that endless input is published as it comes. */
 
@@ -28,8 +50,11 @@ ctl_publish_lines(ctl_sink_t *sink, ctl_input_t *input, ctl_format_t format,
     uint64_t size)
 {
     int       rc;
+    bool      size_known;
     es_rc_t   es;
     es_str_t  line;
+
+    size_known = ctl_publish_progress(input);
 
     while ((es = ctl_input_line(input, &line)) == ES_OK) {
         sink->line++;
@@ -45,6 +70,8 @@ ctl_publish_lines(ctl_sink_t *sink, ctl_input_t *input, ctl_format_t format,
         if (rc != CTL_OK) {
             return rc;
         }
+
+        ctl_progress(size_known ? input->taken : sink->before);
     }
 
     return es == ES_NOT_FOUND ? ctl_sink_commit(sink, CTL_NDJSON)
@@ -167,6 +194,7 @@ ctl_publish(ctl_t *ctl, int argc, char **argv)
 
     if (rc == CTL_OK) {
         rc = ctl_publish_run(&sink, format, size);
+        ctl_progress_end();
         ctl_sink_report(&sink);
     }
 

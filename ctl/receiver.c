@@ -115,7 +115,8 @@ ctl_receiver_gap(ctl_receiver_t *receiver, const ctl_event_t *event)
 static int
 ctl_receiver_first(ctl_receiver_t *receiver, const ctl_event_t *event)
 {
-    (void) printf("new       %s begins at the oldest event\n", event->feed);
+    ctl_happened("new", json_pack("{s:s}", "feed", event->feed),
+                 "%s begins at the oldest event", event->feed);
 
     return ctl_receiver_gap(receiver, event);
 }
@@ -144,8 +145,12 @@ ctl_receiver_take(ctl_receiver_t *receiver, const ctl_event_t *event)
     }
 
     if (strcmp(held->cursor.epoch, event->cursor.epoch) != 0) {
-        (void) printf("reset     %s held epoch %s, the event is of %s\n",
-                      event->feed, held->cursor.epoch, event->cursor.epoch);
+        ctl_happened("reset",
+                     json_pack("{s:s, s:s, s:s}", "feed", event->feed, "held",
+                               held->cursor.epoch, "epoch",
+                               event->cursor.epoch),
+                     "%s held epoch %s, the event is of %s", event->feed,
+                     held->cursor.epoch, event->cursor.epoch);
 
         return receiver->http ? ctl_receiver_gap(receiver, event)
                               : ctl_receiver_begin(receiver, event);
@@ -162,9 +167,12 @@ ctl_receiver_take(ctl_receiver_t *receiver, const ctl_event_t *event)
         return ctl_receiver_hold(receiver, held, event);
     }
 
-    (void) printf("gap       %s held %" PRIu64 ", the event follows %" PRIu64
-                  "\n", event->feed, held->cursor.sequence,
-                  event->prev.sequence);
+    ctl_happened("gap",
+                 json_pack("{s:s, s:I, s:I}", "feed", event->feed, "held",
+                           (json_int_t) held->cursor.sequence, "follows",
+                           (json_int_t) event->prev.sequence),
+                 "%s held %" PRIu64 ", the event follows %" PRIu64,
+                 event->feed, held->cursor.sequence, event->prev.sequence);
 
     return receiver->http ? ctl_receiver_gap(receiver, event)
                           : ctl_receiver_hold(receiver, held, event);

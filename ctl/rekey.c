@@ -36,7 +36,11 @@ ctl_store_rekey(ctl_t *ctl, int argc, char **argv)
         return ctl_fail(CTL_FAILED, "%s", problem.detail);
     }
 
-    (void) printf("%u secrets encrypted\n", changed);
+    if (!ctl->json) {
+        (void) printf("%u secrets encrypted\n", changed);
+    }
+
+    ctl_result(ctl, json_pack("{s:i}", "encrypted", (int) changed));
 
     return CTL_OK;
 }

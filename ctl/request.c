@@ -58,6 +58,18 @@ ctl_request_endpoint(ctl_t *ctl, const char *name,
 }
 
 
+void
+ctl_request_state(ctl_t *ctl, uint64_t id, const char *state)
+{
+    if (!ctl->json) {
+        (void) puts(state);
+    }
+
+    ctl_result(ctl, json_pack("{s:I, s:s}", "request", (json_int_t) id,
+                              "state", state));
+}
+
+
 /* The dispatcher leaves a reply only to a request that it refused. */
 
 static int
@@ -71,7 +83,7 @@ ctl_request_taken(ctl_t *ctl, uint64_t id)
         return ctl_fail(CTL_FAILED, "%s", reply.detail);
     }
 
-    (void) puts("taken");
+    ctl_request_state(ctl, id, "taken");
 
     return CTL_OK;
 }
@@ -114,8 +126,9 @@ ctl_request_add(ctl_t *ctl, es_control_request_t *request, bool *taken)
 
     } while (es_clock_mono_us() < until_us);
 
-    (void) puts("waiting for the dispatcher");
     *taken = false;
+
+    ctl_request_state(ctl, request->id, "waiting for the dispatcher");
 
     return CTL_OK;
 }
@@ -275,6 +288,27 @@ ctl_test_attempt(void *ctx, const es_attempt_t *attempt)
 }
 
 
+static void
+ctl_test_print(ctl_t *ctl, const es_attempt_t *attempt)
+{
+    const char  *class;
+
+    class = es_attempt_class_name((es_attempt_class_t) attempt->class);
+
+    if (!ctl->json) {
+        (void) printf("status=%d class=%s latency_us=%u\n", attempt->status,
+                      class, attempt->latency_us);
+        return;
+    }
+
+    (void) json_object_set_new(ctl->result, "status",
+                               json_integer(attempt->status));
+    (void) json_object_set_new(ctl->result, "class", json_string(class));
+    (void) json_object_set_new(ctl->result, "latency_us",
+                               json_integer(attempt->latency_us));
+}
+
+
 /* Prints the outcome of the test event as soon as it is recorded. */
 
 static int
@@ -290,11 +324,7 @@ ctl_test_outcome(ctl_t *ctl, const es_control_request_t *request)
         es = es_delivery_last_attempts(ctl->store, request->endpoint, NULL,
                                        ctl_test_attempt, &test);
         if (test.found) {
-            (void) printf("status=%d class=%s latency_us=%u\n",
-                          test.attempt.status,
-                          es_attempt_class_name((es_attempt_class_t)
-                                                test.attempt.class),
-                          test.attempt.latency_us);
+            ctl_test_print(ctl, &test.attempt);
             return test.attempt.class == ES_ATTEMPT_OK ? CTL_OK : CTL_FAILED;
         }
 
@@ -307,7 +337,9 @@ ctl_test_outcome(ctl_t *ctl, const es_control_request_t *request)
 
     } while (es_clock_mono_us() < until_us);
 
-    (void) puts("no answer yet");
+    if (!ctl->json) {
+        (void) puts("no answer yet");
+    }
 
     return CTL_OK;
 }
@@ -353,9 +385,16 @@ ctl_endpoint_test(ctl_t *ctl, int argc, char **argv)
 
     json_decref(data);
 
-    if (rc == CTL_OK) {
+    if (rc == CTL_OK && !ctl->json) {
         (void) printf("%s\n", id);
+    }
+
+    if (rc == CTL_OK) {
         rc = ctl_request_add(ctl, &request, &taken);
+    }
+
+    if (rc == CTL_OK) {
+        (void) json_object_set_new(ctl->result, "id", json_string(id));
     }
 
     return rc == CTL_OK && taken ? ctl_test_outcome(ctl, &request) : rc;

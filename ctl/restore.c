@@ -178,27 +178,34 @@ ctl_restore_make(const ctl_t *ctl, ctl_restore_t *r)
 
 
 static void
-ctl_restore_print(const ctl_restore_t *r)
+ctl_restore_print(ctl_t *ctl, const ctl_restore_t *r)
 {
-    char  at[ES_TIME_LEN];
+    char     at[ES_TIME_LEN];
+    json_t  *json;
 
     es_time_print(r->backup.made_ms, at);
 
-    (void) printf("restored %llu feeds, %llu events, %llu checkpoints of "
-                  "%.*s in \"%s\"\n", (unsigned long long) r->totals.feeds,
-                  (unsigned long long) r->totals.events,
-                  (unsigned long long) r->totals.checkpoints, (int) sizeof(at),
-                  at, r->stage.target);
+    json = ctl_copy_json(r->stage.target, &r->backup, &r->totals);
+    (void) json_object_set_new(json, "made", json_stringn(at, sizeof(at)));
+    ctl_result(ctl, json);
+
+    if (!ctl->json) {
+        (void) printf("restored %llu feeds, %llu events, %llu checkpoints of "
+                      "%.*s in \"%s\"\n",
+                      (unsigned long long) r->totals.feeds,
+                      (unsigned long long) r->totals.events,
+                      (unsigned long long) r->totals.checkpoints,
+                      (int) sizeof(at), at, r->stage.target);
+    }
 
     if (!r->keep) {
-        (void) printf("each feed begins a new epoch: cursors of events that "
-                      "the store has stay valid\n");
+        ctl_say("each feed begins a new epoch: cursors of events that the "
+                "store has stay valid");
     }
 
     if (!r->give) {
-        (void) printf("give the files to their groups before you start "
-                      "anything: eventsyncctl --store=%s store rights\n",
-                      r->stage.target);
+        ctl_say("give the files to their groups before you start anything: "
+                "eventsyncctl --store=%s store rights", r->stage.target);
     }
 
     ctl_copy_print_keys(&r->backup);
@@ -225,7 +232,7 @@ ctl_restore(ctl_t *ctl, int argc, char **argv)
             rc = ctl_restore_make(ctl, &r);
 
             if (rc == CTL_OK) {
-                ctl_restore_print(&r);
+                ctl_restore_print(ctl, &r);
             } else {
                 ctl_stage_remove(r.stage.path);
             }

@@ -179,5 +179,20 @@ ctl_store_rights(ctl_t *ctl, int argc, char **argv)
         rc = ctl_rights_parse(&text, &rights);
     }
 
-    return rc == CTL_OK ? ctl_rights_set(ctl, &rights) : rc;
+    if (rc == CTL_OK) {
+        rc = ctl_rights_set(ctl, &rights);
+    }
+
+    if (rc == CTL_OK) {
+        ctl_result(ctl, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+                                  "group", (json_int_t) rights.group,
+                                  "dispatcher", (json_int_t) rights.dispatcher,
+                                  "publish", (json_int_t) rights.publish,
+                                  "manage", (json_int_t) rights.manage,
+                                  "ack", (json_int_t) rights.ack,
+                                  "pages", (json_int_t) rights.pages,
+                                  "delivery", (json_int_t) rights.delivery));
+    }
+
+    return rc;
 }

@@ -16,11 +16,33 @@
 #include "registry/values.h"
 
 
+/* Prints the secret that was made, or of a key pair the public key; NULL: the
+   user has it. */
+
+static void
+ctl_rotate_print(ctl_t *ctl, const char *name, const char *made)
+{
+    bool  pair;
+    char  whpk[ES_PUBLIC_TEXT_MAX];
+
+    pair = made != NULL && es_secret_public(es_str(made), whpk);
+
+    if (ctl->json) {
+        ctl_result(ctl, json_pack("{s:s, s:s*, s:s*}", "name", name,
+                                  "secret", pair ? NULL : made,
+                                  "public_key", pair ? whpk : NULL));
+
+    } else if (made != NULL) {
+        (void) printf("%s\n", pair ? whpk : made);
+    }
+}
+
+
 int
 ctl_endpoint_rotate(ctl_t *ctl, int argc, char **argv)
 {
     int           rc;
-    char          made[ES_SECRET_TEXT_MAX] = "", whpk[ES_PUBLIC_TEXT_MAX];
+    char          made[ES_SECRET_TEXT_MAX] = "";
     es_rc_t       es;
     uint32_t      overlap_ms = ES_OVERLAP_MS;
     const char   *overlap = NULL, *secret = NULL, *kind = NULL;
@@ -73,9 +95,8 @@ ctl_endpoint_rotate(ctl_t *ctl, int argc, char **argv)
     es = es_endpoint_rotate(ctl->store, es_str(argv[0]), made, overlap_ms,
                             NULL, &problem);
 
-    if (es == ES_OK && secret == NULL) {
-        (void) printf("%s\n", es_secret_public(es_str(made), whpk) ? whpk
-                                                                   : made);
+    if (es == ES_OK) {
+        ctl_rotate_print(ctl, argv[0], secret == NULL ? made : NULL);
     }
 
     explicit_bzero(made, sizeof(made));

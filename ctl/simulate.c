@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "ctl.h"
+#include "object.h"
 #include "registry/endpoint_simulate.h"
 
 
@@ -84,5 +84,6 @@ ctl_endpoint_simulate(ctl_t *ctl, int argc, char **argv)
 
     json_decref(body);
 
-    return rc;
+    return rc == CTL_OK && ctl->json
+           ? ctl_object_result(ctl, ES_KIND_ENDPOINT, argv[0]) : rc;
 }

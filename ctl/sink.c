@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "progress.h"
 #include "sink.h"
 
 #define SINK_BYTES         (512 * 1024)    /* nginx accepts 1m by default */
@@ -167,11 +168,34 @@ ctl_sink_full(const ctl_sink_t *sink, uint64_t size)
 }
 
 
+/* Counts an event after its commit, and prints it with --results. */
+
 static void
-ctl_sink_print(const char *cursor, es_str_t id, bool duplicate, bool warning)
+ctl_sink_stored(ctl_sink_t *sink, const char *cursor, es_str_t id,
+    bool duplicate, bool warning)
 {
-    (void) printf("%s %.*s%s%s\n", cursor, (int) id.len, id.data,
-                  duplicate ? " duplicate" : "", warning ? " warning" : "");
+    json_t  *json;
+
+    sink->duplicates += duplicate;
+    sink->stored += !duplicate;
+    sink->warnings += warning;
+
+    if (!sink->results) {
+        return;
+    }
+
+    ctl_progress_hide();
+
+    if (!sink->ctl->json) {
+        (void) printf("%s %.*s%s%s\n", cursor, (int) id.len, id.data,
+                      duplicate ? " duplicate" : "", warning ? " warning" : "");
+        return;
+    }
+
+    json = json_pack("{s:s, s:s%, s:b, s:b}", "cursor", cursor, "id", id.data,
+                     id.len, "duplicate", duplicate, "warning", warning);
+    ctl_print(json);
+    json_decref(json);
 }
 
 
@@ -181,10 +205,10 @@ static void
 ctl_sink_warn(const ctl_sink_t *sink, size_t index, size_t count,
     const char *pointer, const char *detail)
 {
-    ctl_complain("warning: feed \"%s\": event %" PRIu64 ": %s: %s (%zu of "
-                 "these %" PRIu64 " events)", sink->feed,
-                 sink->before + index + 1, pointer, detail, count,
-                 sink->count);
+    ctl_warn("warning: feed \"%s\": event %" PRIu64 ": %s: %s (%zu of "
+             "these %" PRIu64 " events)", sink->feed,
+             sink->before + index + 1, pointer, detail, count,
+             sink->count);
 }
 
 
@@ -213,8 +237,6 @@ ctl_sink_commit_store(ctl_sink_t *sink)
     for (i = 0; i < es_batch_count(sink->batch); i++) {
         result = es_batch_result(sink->batch, i);
         sink->replaced += (unsigned) result->replaced;
-        sink->duplicates += result->duplicate != 0;
-        sink->stored += result->duplicate == 0;
 
         if (result->warning != NULL && warned > 0) {
             ctl_sink_warn(sink, i, warned, result->warning->pointer,
@@ -222,10 +244,8 @@ ctl_sink_commit_store(ctl_sink_t *sink)
             warned = 0;
         }
 
-        if (sink->results) {
-            ctl_sink_print(result->cursor, result->id, result->duplicate,
-                           result->warning != NULL);
-        }
+        ctl_sink_stored(sink, result->cursor, result->id, result->duplicate,
+                        result->warning != NULL);
     }
 
     sink->before += es_batch_count(sink->batch);
@@ -278,8 +298,6 @@ ctl_sink_results(ctl_sink_t *sink)
             break;
         }
 
-        sink->duplicates += duplicate != 0;
-        sink->stored += duplicate == 0;
         warning = json_object_get(result, "warning");
 
         if (warning != NULL && warned++ == 0) {
@@ -287,10 +305,8 @@ ctl_sink_results(ctl_sink_t *sink)
             noted = warning;
         }
 
-        if (sink->results) {
-            ctl_sink_print(cursor, (es_str_t) { id, n }, duplicate != 0,
-                           warning != NULL);
-        }
+        ctl_sink_stored(sink, cursor, (es_str_t) { id, n }, duplicate != 0,
+                        warning != NULL);
     }
 
     if (rc != CTL_OK || json_array_size(results) == 0) {
@@ -387,11 +403,17 @@ void
 ctl_sink_report(const ctl_sink_t *sink)
 {
     if (sink->replaced > 0) {
-        ctl_complain("feed \"%s\": the log has replaced its own attributes "
-                     "(feed, sequence, sequencetype, cursor, prevcursor) in "
-                     "%" PRIu64 " of %" PRIu64 " events", sink->feed,
-                     sink->replaced, sink->before);
+        ctl_warn("feed \"%s\": the log has replaced its own attributes "
+                 "(feed, sequence, sequencetype, cursor, prevcursor) in "
+                 "%" PRIu64 " of %" PRIu64 " events", sink->feed,
+                 sink->replaced, sink->before);
     }
+
+    ctl_result(sink->ctl,
+               json_pack("{s:s, s:I, s:I, s:I}", "feed", sink->feed, "events",
+                         (json_int_t) sink->before, "duplicates",
+                         (json_int_t) sink->duplicates, "warnings",
+                         (json_int_t) sink->warnings));
 }
 
 

@@ -25,6 +25,7 @@ typedef struct {
     uint64_t       count;          /* collected */
     uint64_t       stored;         /* of these, new in the store ... */
     uint64_t       duplicates;     /* ... and there already */
+    uint64_t       warnings;       /* events that a schema warns of */
     uint64_t       replaced;       /* events with attributes of a log */
     es_batch_t    *batch;          /* to the store */
     es_buf_t       text;           /* by HTTP */
@@ -39,7 +40,8 @@ bool ctl_sink_full(const ctl_sink_t *sink, uint64_t size);
 
 int ctl_sink_commit(ctl_sink_t *sink, ctl_format_t format);
 
-/* Tells on standard error what the commits have changed in events. */
+/* Tells on standard error what the commits have changed in events, and with
+   --json prints the totals. */
 void ctl_sink_report(const ctl_sink_t *sink);
 
 void ctl_sink_free(ctl_sink_t *sink);

@@ -88,8 +88,8 @@ ctl_stage_watch(void *ctx)
         ctl_stage_remove(stage->path);
     }
 
-    ctl_complain("ended by signal %d: \"%s\" was not created", caught,
-                 stage->target);
+    ctl_complain(CTL_FAILED, "ended by signal %d: \"%s\" was not created",
+                 caught, stage->target);
     _exit(CTL_FAILED);
 }
 

@@ -30,6 +30,30 @@ ctl_type_failed(const char *type, const char *version, es_rc_t rc,
 }
 
 
+/* The type as it is now is the document of a command that changed it. */
+
+static int
+ctl_type_result(ctl_t *ctl, const char *type)
+{
+    es_rc_t   es;
+    es_buf_t  out = { 0 };
+
+    if (!ctl->json) {
+        return CTL_OK;
+    }
+
+    es = es_catalogue_type(ctl->store, es_str(type), NULL, &out);
+
+    if (es == ES_OK) {
+        ctl_result(ctl, json_loadb(out.data, out.len, 0, NULL));
+    }
+
+    es_buf_free(&out);
+
+    return es == ES_OK ? CTL_OK : ctl_type_failed(type, NULL, es, NULL);
+}
+
+
 int
 ctl_type_register(ctl_t *ctl, int argc, char **argv)
 {
@@ -72,7 +96,7 @@ ctl_type_register(ctl_t *ctl, int argc, char **argv)
 
     ctl_input_free(&input);
 
-    return rc;
+    return rc == CTL_OK ? ctl_type_result(ctl, argv[0]) : rc;
 }
 
 
@@ -109,7 +133,7 @@ ctl_type_change(ctl_t *ctl, int argc, char **argv)
                                    &problem);
     json_decref(list);
 
-    return es == ES_OK ? CTL_OK
+    return es == ES_OK ? ctl_type_result(ctl, argv[0])
                        : ctl_type_failed(argv[0], NULL, es, &problem);
 }
 
@@ -233,12 +257,11 @@ ctl_type_show(ctl_t *ctl, int argc, char **argv)
                             &out, &lifetime)
          : es_catalogue_type(ctl->store, es_str(argv[0]), NULL, &out);
 
-    if (es == ES_OK) {
+    if (es == ES_OK && argc == 2 && !ctl->json) {
         (void) fwrite(out.data, 1, out.len, stdout);
 
-        if (argc == 1) {
-            (void) putchar('\n');
-        }
+    } else if (es == ES_OK) {
+        ctl_print_text((es_str_t) { out.data, out.len });
 
     } else {
         rc = ctl_type_failed(argv[0], argc == 2 ? argv[1] : NULL, es, NULL);
@@ -307,6 +330,6 @@ ctl_type_deprecate(ctl_t *ctl, int argc, char **argv)
     es = es_catalogue_change(ctl->store, es_str(argv[0]), es_str(argv[1]),
                              &lifetime, &problem);
 
-    return es == ES_OK ? CTL_OK
+    return es == ES_OK ? ctl_type_result(ctl, argv[0])
                        : ctl_type_failed(argv[0], argv[1], es, &problem);
 }

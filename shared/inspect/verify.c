@@ -73,6 +73,7 @@ es_verify_slices(es_verify_ctx_t *v, es_env_fn fn)
 
     for (v->done = false; rc == ES_OK && !v->done; /* void */ ) {
         rc = es_verify_slice(v, fn);
+        v->fn(v->fn_ctx, NULL);
     }
 
     return rc;

@@ -20,7 +20,8 @@ typedef struct {
     uint64_t  faults;
 } es_verify_t;
 
-/* Called with one sentence for each fault. */
+/* Called with one sentence for each fault, and with NULL after each slice of
+   work, so that the caller can show its progress. */
 typedef void (*es_verify_fn)(void *ctx, const char *text);
 
 #endif /* ES_FAULTS_H */

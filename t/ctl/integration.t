@@ -173,7 +173,7 @@ for ([anything => "@BAD"],
     is(failed($report), $expected, "a receiver that is wrong: $path");
     is($rc, 1, 'does not pass');
     my $n = () = $expected =~ /\S+/g;
-    is($err, "eventsyncctl: $n of 16 checks failed\n", 'in one line');
+    is(decode_json($err)->{detail}, "$n of 16 checks failed", 'and says so');
 }
 
 ($rc, $report) = verify(at('redirects'));

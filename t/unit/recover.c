@@ -72,7 +72,10 @@ static void
 say(void *ctx, const char *text)
 {
     (void) ctx;
-    printf("# %s\n", text);
+
+    if (text != NULL) {
+        printf("# %s\n", text);
+    }
 }
 
 

@@ -295,7 +295,10 @@ static void
 on_fault(void *ctx, const char *text)
 {
     (void) ctx;
-    printf("# %s\n", text);
+
+    if (text != NULL) {
+        printf("# %s\n", text);
+    }
 }
 
 

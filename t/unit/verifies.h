@@ -18,6 +18,11 @@ verifies_say(void *ctx, const char *text)
     size_t  len;
 
     (void) ctx;
+
+    if (text == NULL) {
+        return;
+    }
+
     len = strlen(verifies_said);
     (void) snprintf(verifies_said + len, sizeof(verifies_said) - len, "%s%s",
                     len > 0 ? "\n" : "", text);
