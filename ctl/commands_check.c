@@ -13,7 +13,24 @@ static const ctl_option_row_t  ctl_explain_rows[] = {
     { NULL, NULL, NULL, CTL_FREE }
 };
 
+static const ctl_option_row_t  ctl_doctor_rows[] = {
+    { "offline", NULL, "connect to no endpoint and resolve no name", CTL_FREE },
+    { "nginx", "PROGRAM", "nginx's program; default: nginx", CTL_FREE },
+    { "nginx-conf", "FILE", "its configuration; default: nginx's own",
+      CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
 const ctl_command_t  ctl_check_commands[] = {
+    { .name = "doctor", .run = ctl_doctor, .kind = CTL_NO_KIND,
+      .arguments = "[PARTNER|ENDPOINT]",
+      .options = ctl_doctor_rows,
+      .about = "check the store and what surrounds it, and say what to mend",
+      .json = "the checks, and how many are ok, warn, fail and skipped",
+      .examples = "doctor\n"
+      "doctor ep_k3f9abcdefgh2345\n"
+      "doctor acme --offline" },
+
     { .name = "explain", .run = ctl_explain, .kind = ES_KIND_ENDPOINT,
       .arguments = "ENDPOINT",
       .options = ctl_explain_rows,

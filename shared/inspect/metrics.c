@@ -10,26 +10,13 @@
 #include "base/event_loop.h"
 #include "base/exposition.h"
 #include "delivery/report.h"
+#include "inspect/env_figures.h"
 #include "inspect/metrics.h"
 #include "log/feed.h"
 #include "read/encoded_pages.h"
 #include "read/retention.h"
-#include "store/env.h"
-#include "store/reader_table.h"
 #include "store/store.h"
 #include "store/txn.h"
-
-#define ES_METRICS_ENVS  5
-
-/* The figures of one environment. */
-typedef struct {
-    es_str_t  name;
-    uint64_t  map;             /* bytes */
-    uint64_t  used;
-    uint64_t  readers;
-    uint64_t  readers_max;
-    uint64_t  readers_lag;     /* commits */
-} es_metrics_env_t;
 
 typedef enum {
     ES_FEED_EVENTS,
@@ -168,45 +155,8 @@ es_metrics_feeds(const es_metrics_t *m, es_exposition_t *e)
 }
 
 
-static es_rc_t
-es_metrics_env(es_env_t *env, es_metrics_env_t *stat)
-{
-    es_rc_t            rc;
-    MDB_env           *mdb;
-    MDB_stat           main;
-    MDB_envinfo        info;
-    es_reader_table_t  readers;
-
-    rc = es_env_enter(env);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    mdb = es_env_handle(env);
-    (void) mdb_env_info(mdb, &info);
-    (void) mdb_env_stat(mdb, &main);
-
-    stat->map = info.me_mapsize;
-    stat->used = (uint64_t) (info.me_last_pgno + 1) * main.ms_psize;
-    stat->readers_max = info.me_maxreaders;
-
-    es_reader_table_read(mdb, &readers);
-    stat->readers = readers.taken;
-
-    /* a reader may have begun after mdb_env_info() */
-
-    stat->readers_lag = readers.oldest != 0
-                        && readers.oldest < info.me_last_txnid
-                        ? info.me_last_txnid - readers.oldest : 0;
-
-    es_env_leave(env);
-
-    return ES_OK;
-}
-
-
 static void
-es_metrics_envs_family(es_exposition_t *e, const es_metrics_env_t *envs,
+es_metrics_envs_family(es_exposition_t *e, const es_env_figures_t *envs,
     size_t n, size_t member, const char *name, const char *help)
 {
     size_t      i;
@@ -230,53 +180,33 @@ es_metrics_envs_family(es_exposition_t *e, const es_metrics_env_t *envs,
 static es_rc_t
 es_metrics_envs(const es_metrics_t *m, es_exposition_t *e)
 {
-    size_t            i, n;
-    es_rc_t           rc;
-    es_metrics_env_t  envs[ES_METRICS_ENVS];
+    size_t             n;
+    es_rc_t            rc;
+    es_env_figures_t   envs[ES_FIGURES_ENVS];
 
-    const struct {
-        const char  *name;
-        es_env_t    *env;
-    } all[ES_METRICS_ENVS] = {
-        { "log", m->store->log },
-        { "registry", m->store->registry },
-        { "delivery", m->store->delivery },
-        { "checkpoints", m->store->checkpoints },
-        { "pages", m->pages ? es_encoded_env(m->pages) : NULL }
-    };
-
-    n = 0;
-
-    for (i = 0; i < ES_METRICS_ENVS; i++) {
-        if (all[i].env == NULL) {
-            continue;
-        }
-
-        envs[n].name = es_str(all[i].name);
-
-        rc = es_metrics_env(all[i].env, &envs[n++]);
-        if (rc != ES_OK) {
-            return rc;
-        }
+    rc = es_env_figures(m->store, m->pages ? es_encoded_env(m->pages) : NULL,
+                        envs, &n);
+    if (rc != ES_OK) {
+        return rc;
     }
 
-    es_metrics_envs_family(e, envs, n, offsetof(es_metrics_env_t, map),
+    es_metrics_envs_family(e, envs, n, offsetof(es_env_figures_t, map),
                            "eventsync_store_map_bytes",
                            "Size of the memory map; it grows when it is full, "
                            "up to eventsync_store_map_limit_bytes.");
-    es_metrics_envs_family(e, envs, n, offsetof(es_metrics_env_t, used),
+    es_metrics_envs_family(e, envs, n, offsetof(es_env_figures_t, used),
                            "eventsync_store_used_bytes",
                            "Bytes of the map that have ever been used; LMDB "
                            "uses freed pages again.");
-    es_metrics_envs_family(e, envs, n, offsetof(es_metrics_env_t, readers),
+    es_metrics_envs_family(e, envs, n, offsetof(es_env_figures_t, readers),
                            "eventsync_store_readers",
                            "Slots of the reader table in use.");
     es_metrics_envs_family(e, envs, n,
-                           offsetof(es_metrics_env_t, readers_max),
+                           offsetof(es_env_figures_t, readers_max),
                            "eventsync_store_readers_max",
                            "Slots of the reader table.");
     es_metrics_envs_family(e, envs, n,
-                           offsetof(es_metrics_env_t, readers_lag),
+                           offsetof(es_env_figures_t, readers_lag),
                            "eventsync_store_readers_lag_commits",
                            "Commits since the oldest open read began; LMDB "
                            "cannot use again yet the pages that these commits "

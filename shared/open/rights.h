@@ -37,4 +37,25 @@ typedef struct {
 es_rc_t es_store_rights(const char *path, const es_rights_t *rights,
     es_problem_t *problem);
 
+/*
+ * Reads the rights that the store at `path` has from its directories: their
+ * groups, and the owner of `delivery/`.  False with errno: a directory cannot
+ * be examined.
+ */
+bool es_store_rights_read(const char *path, es_rights_t *rights);
+
+/* One directory or file with other rights than it should have.  `why` is the end
+   of a sentence: "has mode 0777 instead of 0750". */
+typedef void (*es_rights_fault_fn)(void *ctx, const char *name,
+    const char *why);
+
+/*
+ * Compares the store at `path` with these rights, and calls `fn` for each
+ * difference.  It changes nothing, and does not open the store.  The owners of
+ * files are not compared, because the user who makes one owns it.  ES_IO with a
+ * problem.
+ */
+es_rc_t es_store_rights_check(const char *path, const es_rights_t *rights,
+    es_rights_fault_fn fn, void *ctx, es_problem_t *problem);
+
 #endif /* ES_RIGHTS_H */
