@@ -99,6 +99,22 @@ sub cached {
 }
 
 my $origin = get(page('prices', 1), 'acme', origin => 1);
+
+# nginx before 1.23 obeys the one of both that comes first, and would not store
+# what is "private".
+for my $case (
+    [ 200, {} ], [ 304, { 'if-none-match' => $origin->{headers}{etag} } ],
+    [ 206, { range => 'bytes=0-9' } ],
+    map { [ 200, { 'accept-encoding' => $_ } ] } qw(gzip br zstd),
+) {
+    my ($status, $headers) = @$case;
+    my $answer = get(page('prices', 1), 'acme', origin => 1,
+        headers => $headers);
+    is("$answer->{status} " . join(' ', map { lc } $answer->{head}
+        =~ /^(X-Accel-Expires|Cache-Control):/mgi),
+        "$status x-accel-expires cache-control",
+        join ' ', 'X-Accel-Expires comes first:', $status, %$headers);
+}
 my $first = cached(page('prices', 1), 'acme', 'MISS', 'the first fills it');
 my $second = cached(page('prices', 1), 'bolt', 'HIT', 'the other has it');
 is($_->{body}, $origin->{body}, 'bytes of the origin') for $first, $second;
