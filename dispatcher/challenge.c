@@ -174,11 +174,16 @@ esd_challenge_send(esd_dispatcher_t *d, esd_target_t *target,
 static esd_answer_t
 esd_handshake_answer(const esd_send_t *send, const esd_outcome_t *o)
 {
+    const char  *allowed;
+
     if (o->retry_after_ms >= 0 || o->status == 429) {
         return ESD_ANSWER_NONE;
     }
 
-    if (send->allowed[0] == '\0') {
+    allowed = o->status != 0
+              ? esd_response_field(send, "webhook-allowed-origin", 0) : NULL;
+
+    if (allowed == NULL || allowed[0] == '\0') {
         return o->class == ES_ATTEMPT_REDIRECT ? ESD_ANSWER_NONE
                                                : ESD_ANSWER_UNDECIDED;
     }
@@ -187,8 +192,8 @@ esd_handshake_answer(const esd_send_t *send, const esd_outcome_t *o)
         return ESD_ANSWER_REFUSES;
     }
 
-    return strcmp(send->allowed, "*") == 0 ? ESD_ANSWER_AGREES_ALL
-           : strcasecmp(send->allowed, send->d->options.webhook_origin) == 0
+    return strcmp(allowed, "*") == 0 ? ESD_ANSWER_AGREES_ALL
+           : strcasecmp(allowed, send->d->options.webhook_origin) == 0
              ? ESD_ANSWER_AGREES : ESD_ANSWER_REFUSES;
 }
 

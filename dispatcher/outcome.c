@@ -40,6 +40,7 @@
 #include "proxy.h"
 #include "ready.h"
 #include "recorder.h"
+#include "response.h"
 #include "schedule.h"
 #include "send.h"
 #include "simulate.h"
@@ -174,7 +175,8 @@ esd_outcome_no_answer(const esd_send_t *send, CURLcode result,
 static void
 esd_outcome_of(const esd_send_t *send, CURLcode result, esd_outcome_t *o)
 {
-    long  status;
+    long         status;
+    const char  *after;
 
     memset(o, 0, sizeof(esd_outcome_t));
     o->retry_after_ms = -1;
@@ -194,8 +196,9 @@ esd_outcome_of(const esd_send_t *send, CURLcode result, esd_outcome_t *o)
 
     o->status = (int32_t) status;
     o->stop = status == 410 ? "410 Gone"
-              : send->disable ? "webhook-delivery: disable" : NULL;
-    o->abort = send->abort;
+              : esd_response_says(send, "disable")
+                ? "webhook-delivery: disable" : NULL;
+    o->abort = esd_response_says(send, "abort");
 
     if (status < 300) {
         o->success = true;
@@ -205,9 +208,10 @@ esd_outcome_of(const esd_send_t *send, CURLcode result, esd_outcome_t *o)
     o->class = status < 400 ? ES_ATTEMPT_REDIRECT : ES_ATTEMPT_STATUS;
     o->throttle = status == 502 || status == 504;
 
-    if ((status == 429 || status == 503) && send->retry_after[0] != '\0') {
-        o->retry_after_ms = esd_schedule_retry_after(send->retry_after,
-                                               es_clock_ms());
+    after = esd_response_field(send, "retry-after", 0);
+
+    if ((status == 429 || status == 503) && after != NULL) {
+        o->retry_after_ms = esd_schedule_retry_after(after, es_clock_ms());
     }
 
     o->busy = (status == 429 || o->retry_after_ms >= 0)

@@ -36,6 +36,7 @@
 #include "log.h"
 #include "outcome.h"
 #include "recorder.h"
+#include "response.h"
 #include "send.h"
 #include "target.h"
 #include "thread.h"
@@ -97,7 +98,11 @@ esd_record_attempt(esd_dispatcher_t *d, const es_attempt_t *attempt)
 static void
 esd_recorder_body(es_attempt_t *attempt, const esd_send_t *send)
 {
-    if (send->coding[0] == '\0' || send->first_len == 0) {
+    const char  *coding;
+
+    coding = send->first_len != 0 ? esd_response_coding(send) : "";
+
+    if (coding[0] == '\0') {
         attempt->body_len = (uint16_t) send->first_len;
         memcpy(attempt->body, send->first, send->first_len);
         return;
@@ -105,8 +110,8 @@ esd_recorder_body(es_attempt_t *attempt, const esd_send_t *send)
 
     attempt->body_len = (uint16_t) snprintf(attempt->body,
                                             sizeof(attempt->body),
-                                            "(content-encoding: %s)",
-                                            send->coding);
+                                            "(content-encoding: %.31s)",
+                                            coding);
 }
 
 

@@ -2,9 +2,11 @@
 
 /*
  * Reads a receiver's answer: the header fields that have a meaning, and the
- * first bytes of the body, which are stored with the attempt.
+ * first bytes of the body, which are stored with the attempt. libcurl parses
+ * the fields.
  */
 
+#include <curl/curl.h>
 #include <jansson.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -47,43 +49,6 @@ esd_response_body(char *data, size_t size, size_t n, void *ctx)
 }
 
 
-/* Copies the value of a header line of this name, without the blanks around it.
-   False: another name, or the value is too long for `out`. */
-
-static bool
-esd_response_value(const char *line, size_t n, es_str_t name, char *out,
-    size_t size)
-{
-    if (n <= name.len
-        || line[name.len] != ':'
-        || strncasecmp(line, name.data, name.len) != 0)
-    {
-        return false;
-    }
-
-    line += name.len + 1;
-    n -= name.len + 1;
-
-    while (n > 0 && (*line == ' ' || *line == '\t')) {
-        line++;
-        n--;
-    }
-
-    while (n > 0 && (unsigned char) line[n - 1] <= ' ') {
-        n--;
-    }
-
-    if (n >= size) {
-        return false;
-    }
-
-    memcpy(out, line, n);
-    out[n] = '\0';
-
-    return true;
-}
-
-
 /* A status line must have exactly three digits, which old versions of libcurl
    do not check.  True for all other lines. */
 
@@ -108,30 +73,9 @@ esd_response_status_ok(const char *line, size_t n)
 }
 
 
-/* A value that is too long names another sender. */
-
-static void
-esd_response_allowed(esd_send_t *send, const char *line, size_t n)
-{
-    es_str_t  name;
-
-    name = es_lit("webhook-allowed-origin");
-
-    if (!esd_response_value(line, n, name, send->allowed,
-                            sizeof(send->allowed))
-        && n > name.len
-        && line[name.len] == ':'
-        && strncasecmp(line, name.data, name.len) == 0)
-    {
-        (void) snprintf(send->allowed, sizeof(send->allowed), "?");
-    }
-}
-
-
 size_t
 esd_response_header(char *data, size_t size, size_t n, void *ctx)
 {
-    char         value[32];
     esd_send_t  *send;
 
     send = ctx;
@@ -162,41 +106,51 @@ esd_response_header(char *data, size_t size, size_t n, void *ctx)
         return 0;
     }
 
-    switch (data[0] | 0x20) {
+    return n;
+}
 
-    case 'c':
-        if (esd_response_value(data, n, es_str("content-encoding"), value,
-                               sizeof(value))
-            && strcasecmp(value, "identity") != 0)
-        {
-            (void) snprintf(send->coding, sizeof(send->coding), "%s",
-                            value);
-        }
 
-        break;
+const char *
+esd_response_field(const esd_send_t *send, const char *name, size_t index)
+{
+    struct curl_header  *field;
 
-    case 'r':
-        (void) esd_response_value(data, n, es_str("retry-after"),
-                                  send->retry_after,
-                                  sizeof(send->retry_after));
-        break;
-
-    case 'w':
-        if (esd_response_value(data, n, es_str("webhook-delivery"), value,
-                               sizeof(value)))
-        {
-            send->disable |= strcasecmp(value, "disable") == 0;
-            send->abort |= strcasecmp(value, "abort") == 0;
-        }
-
-        if (send->kind == ESD_SEND_HANDSHAKE) {
-            esd_response_allowed(send, data, n);
-        }
-
-        break;
+    if (curl_easy_header(send->easy, name, index, CURLH_HEADER, -1, &field)
+        != CURLHE_OK)
+    {
+        return NULL;
     }
 
-    return n;
+    /* libcurl 7.88 leaves the line end of a value that begins folded */
+
+    return field->value + strspn(field->value, " \t\r\n");
+}
+
+
+bool
+esd_response_says(const esd_send_t *send, const char *word)
+{
+    size_t       i;
+    const char  *value;
+
+    for (i = 0; ; i++) {
+        value = esd_response_field(send, "webhook-delivery", i);
+
+        if (value == NULL || strcasecmp(value, word) == 0) {
+            return value != NULL;
+        }
+    }
+}
+
+
+const char *
+esd_response_coding(const esd_send_t *send)
+{
+    const char  *value;
+
+    value = esd_response_field(send, "content-encoding", 0);
+
+    return value == NULL || strcasecmp(value, "identity") == 0 ? "" : value;
 }
 
 
@@ -215,7 +169,7 @@ esd_response_json(const esd_send_t *send)
     memset(&codings, 0, sizeof(codings));
     memset(&text, 0, sizeof(text));
 
-    if (es_codings_add(&codings, es_str(send->coding), &unknown) != ES_OK
+    if (es_codings_add(&codings, es_str(esd_response_coding(send)), &unknown) != ES_OK
         || es_decode(&codings,
                      (es_str_t) { send->answer.data, send->answer.len },
                      ESD_BODY_READ, &text, &problem)

@@ -315,12 +315,7 @@ esd_send_clear(esd_send_t *send)
     send->header_bytes = 0;
     send->read_bytes = 0;
     send->first_len = 0;
-    send->retry_after[0] = '\0';
-    send->coding[0] = '\0';
-    send->allowed[0] = '\0';
     send->answer.len = 0;
-    send->disable = false;
-    send->abort = false;
     send->again = false;
 }
 

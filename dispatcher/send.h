@@ -107,12 +107,6 @@ struct esd_send {
     size_t                 read_bytes;
     unsigned               first_len;
     char                   first[ESD_BODY_FIRST];
-    char                   retry_after[64];
-    char                   allowed[ES_SENDER_MAX]; /* WebHook-Allowed-Origin,
-                                                       or "" */
-    char                   coding[32]; /* Content-Encoding, or "" */
-    bool                   disable;    /* webhook-delivery: disable */
-    bool                   abort;      /* webhook-delivery: abort */
 
     struct curl_slist      heads[ESD_HEADS];
     char                   head[];     /* ESD_HEAD_MAX, and its own headers */
