@@ -95,6 +95,7 @@ static const ctl_option_row_t  ctl_listen_rows[] = {
       CTL_FREE },
     { "status", "503", "refuse every webhook with this status", CTL_FREE },
     { "fail-rate", "PERCENT", "refuse so many of them", CTL_FREE },
+    { "data-only", NULL, "webhooks are the data of events only", CTL_FREE },
     { NULL, NULL, NULL, CTL_FREE }
 };
 

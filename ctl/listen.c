@@ -23,6 +23,7 @@
 #include "registry/values.h"
 
 #define LISTEN_BODY_MAX     (4 * 1024 * 1024)
+#define LISTEN_MEMORY       (256 * 1024)   /* of a request without its body */
 #define LISTEN_POLL_EVERY   "1m"
 
 /* The options as they were given, NULL when they were not. */
@@ -36,6 +37,7 @@ typedef struct {
     const char  *poll_every;
     const char  *status;
     const char  *fail_rate;
+    const char  *data_only;
 } ctl_listen_options_t;
 
 
@@ -243,6 +245,8 @@ ctl_listen_serve(ctl_listen_t *l, const char *address, uint16_t port)
                               MHD_OPTION_SOCK_ADDR, &sin,
                               MHD_OPTION_NOTIFY_COMPLETED, ctl_listen_done,
                               NULL, MHD_OPTION_CONNECTION_TIMEOUT, 30U,
+                              MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                              (size_t) LISTEN_MEMORY,
                               MHD_OPTION_END);
     if (daemon == NULL) {
         return ctl_fail(CTL_FAILED, "cannot listen on %s:%u", address, port);
@@ -444,7 +448,7 @@ ctl_listen(ctl_t *ctl, int argc, char **argv)
     ctl_listen_t          l = { .lock = PTHREAD_MUTEX_INITIALIZER };
     ctl_listen_options_t  o = { .address = "127.0.0.1" };
 
-    ctl_option_t  options[12 + ES_FILTER_PARAMS] = {
+    ctl_option_t  options[13 + ES_FILTER_PARAMS] = {
         { "port", &o.port },
         { "address", &o.address },
         { "secret", &o.secret },
@@ -455,7 +459,8 @@ ctl_listen(ctl_t *ctl, int argc, char **argv)
         { "state", &l.receiver.helds.file },
         { "log", &l.receiver.journal.file },
         { "status", &o.status },
-        { "fail-rate", &o.fail_rate }
+        { "fail-rate", &o.fail_rate },
+        { "data-only", &o.data_only }
     };
 
     ctl_filter_options(options, l.receiver.filter);
@@ -472,6 +477,15 @@ ctl_listen(ctl_t *ctl, int argc, char **argv)
     if (l.receiver.journal.file != NULL && l.receiver.helds.file != NULL) {
         return ctl_fail(CTL_USAGE, "\"--log\" and \"--state\" exclude each "
                         "other: the log contains the state");
+    }
+
+    l.data_only = o.data_only != NULL;
+
+    if (l.data_only && (l.receiver.journal.file != NULL
+                        || l.receiver.helds.file != NULL || o.poll != NULL))
+    {
+        return ctl_fail(CTL_USAGE, "\"--data-only\" excludes \"--log\", "
+                        "\"--state\" and \"--poll\": data has no cursor");
     }
 
     rc = ctl_listen_run(&l, &o);

@@ -21,6 +21,7 @@ typedef struct {
     ctl_receiver_t   receiver;
     ctl_http_t       http;
     es_signer_t     *signer;
+    bool             data_only;    /* requests have no attributes */
     unsigned         fail_percent; /* to refuse, with `fail_status` */
     unsigned         fail_status;
     uint32_t         poll_every_ms; /* 0: only to heal gaps */

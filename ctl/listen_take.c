@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "keys/signature.h"
 #include "listen.h"
+#include "listen_shape.h"
 #include "receiver.h"
 
 #define LISTEN_TOLERANCE_S  300    /* as in all Standard Webhooks libraries */
@@ -148,7 +149,7 @@ ctl_listen_event(ctl_listen_t *l, es_str_t text, bool fails)
 
     if (ctl_event_parse(text, &event) != ES_OK) {
         (void) ctl_fail(CTL_FAILED, "a signed webhook is not an event of a "
-                        "feed");
+                        "feed; for data only there is \"--data-only\"");
         return MHD_HTTP_BAD_REQUEST;
     }
 
@@ -197,6 +198,65 @@ ctl_listen_batch(ctl_listen_t *l, es_str_t text, bool fails)
 }
 
 
+/* Data without attributes belongs to no position of a feed. */
+
+static unsigned
+ctl_listen_data(const ctl_listen_t *l, struct MHD_Connection *connection,
+    es_str_t data, bool fails)
+{
+    es_str_t     feed;
+    const char  *id;
+
+    id = ctl_listen_header(connection, "webhook-id").data;
+    feed = ctl_listen_header(connection, "eventsync-feed");
+    feed = es_feed_name_ok(feed) ? feed : es_lit("-");
+
+    ctl_happened(fails ? "refused" : "data",
+                 json_pack("{s:s, s:s, s:I}", "feed", feed.data, "id", id,
+                           "bytes", (json_int_t) data.len),
+                 "%s %s %zu bytes", feed.data, id, data.len);
+
+    return fails ? l->fail_status : MHD_HTTP_NO_CONTENT;
+}
+
+
+/* Takes a request that is verified, in the shape that it has. */
+
+static unsigned
+ctl_listen_shape(ctl_listen_t *l, struct MHD_Connection *connection,
+    es_str_t body)
+{
+    bool      fails;
+    es_rc_t   rc;
+    es_buf_t  event = { 0 };
+    unsigned  status;
+
+    fails = ctl_listen_fails(l);
+
+    rc = l->data_only ? ctl_listen_own(connection, body, &event)
+                      : ctl_listen_binary(connection, body, &event);
+
+    if (rc == ES_OK) {
+        status = ctl_listen_event(l, (es_str_t) { event.data, event.len },
+                                  fails);
+
+    } else if (rc == ES_NOT_FOUND) {
+        status = l->data_only ? ctl_listen_data(l, connection, body, fails)
+                              : ctl_listen_batch(l, body, fails);
+
+    } else {
+        (void) ctl_fail(CTL_FAILED, "webhook %s: a ce- header field is "
+                        "malformed, or ce-id is another id",
+                        ctl_listen_header(connection, "webhook-id").data);
+        status = MHD_HTTP_BAD_REQUEST;
+    }
+
+    es_buf_free(&event);
+
+    return status;
+}
+
+
 unsigned
 ctl_listen_take(ctl_listen_t *l, struct MHD_Connection *connection,
     ctl_listen_request_t *request)
@@ -214,7 +274,7 @@ ctl_listen_take(ctl_listen_t *l, struct MHD_Connection *connection,
     l->unsigned_n += status != 0;
 
     if (status == 0) {
-        status = ctl_listen_batch(l, text, ctl_listen_fails(l));
+        status = ctl_listen_shape(l, connection, text);
         (void) fflush(stdout);
     }
 
