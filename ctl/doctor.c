@@ -144,8 +144,7 @@ ctl_doctor_report(const ctl_doctor_t *d)
                            (int) d->counts[CTL_CHECK_FAIL], "skipped",
                            (int) d->counts[CTL_CHECK_SKIPPED], "checks",
                            d->checks);
-        ctl_print(report);
-        json_decref(report);
+        ctl_result(d->ctl, report);
 
     } else {
         ctl_doctor_print(d);

@@ -455,8 +455,7 @@ ctl_explain_json(const ctl_explain_t *x, const char *state,
     }
 
     (void) json_object_set(report, "reasons", x->reasons);
-    ctl_print(report);
-    json_decref(report);
+    ctl_result(x->ctl, report);
 }
 
 
