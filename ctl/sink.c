@@ -12,26 +12,13 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/json.h"
+
 #include "progress.h"
 #include "sink.h"
 
 #define SINK_BYTES         (512 * 1024)    /* nginx accepts 1m by default */
 #define SINK_RETRY_MAX_S   60
-
-
-static bool
-ctl_sink_blank(es_str_t text)
-{
-    size_t  i;
-
-    for (i = 0; i < text.len; i++) {
-        if (strchr(" \t\r\n", text.data[i]) == NULL || text.data[i] == '\0') {
-            return false;
-        }
-    }
-
-    return true;
-}
 
 
 static int
@@ -145,7 +132,7 @@ ctl_sink_add(ctl_sink_t *sink, ctl_format_t format, es_str_t text)
         return ctl_sink_add_store(sink, format, text);
     }
 
-    if (format == CTL_NDJSON && ctl_sink_blank(text)) {
+    if (format == CTL_NDJSON && es_json_blank(text)) {
         return CTL_OK;
     }
 

@@ -59,6 +59,14 @@ es_json_space(const char *p, const char *end)
 }
 
 
+bool
+es_json_blank(es_str_t text)
+{
+    return es_json_space(text.data, text.data + text.len)
+           == text.data + text.len;
+}
+
+
 void
 es_json_init(es_json_t *json, const char *text, size_t len)
 {
@@ -598,6 +606,17 @@ es_json_end(es_json_t *json)
 }
 
 
+/* RFC 8259, section 8.1: a sender must not add a byte order mark. */
+
+static bool
+es_json_marked(const es_json_t *json)
+{
+    return json->pos == json->start
+           && json->end - json->start >= 3
+           && memcmp(json->start, "\xef\xbb\xbf", 3) == 0;
+}
+
+
 es_rc_t
 es_json_enter(es_json_t *json, char bracket)
 {
@@ -605,8 +624,10 @@ es_json_enter(es_json_t *json, char bracket)
 
     if (json->pos == json->end || *json->pos != bracket) {
         return es_json_fail(json, json->pos,
-                            bracket == '{' ? "an object was expected"
-                                           : "an array was expected");
+                            es_json_marked(json)
+                            ? "JSON must not begin with a byte order mark"
+                            : bracket == '{' ? "an object was expected"
+                                             : "an array was expected");
     }
 
     if (json->depth == ES_JSON_DEPTH) {

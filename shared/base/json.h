@@ -42,6 +42,9 @@ typedef struct {
 
 void es_json_init(es_json_t *json, const char *text, size_t len);
 
+/* True if the text has nothing but white space. */
+bool es_json_blank(es_str_t text);
+
 /* Scans one whole value at the position, with all that is nested in it. */
 es_rc_t es_json_value(es_json_t *json, es_json_value_t *value);
 

@@ -247,7 +247,7 @@ es_batch_add_ndjson(es_batch_t *batch, const char *text, size_t len,
         p = memchr(line, '\n', (size_t) (end - line));
         n = (size_t) ((p ? p : end) - line);
 
-        if (n == 0 || (n == 1 && line[0] == '\r')) {
+        if (es_json_blank((es_str_t) { line, n })) {
             continue;
         }
 

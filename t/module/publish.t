@@ -118,8 +118,8 @@ is(results(post('orders', 'batch', '[' . join(',', map { $t->event(id => $_) }
     qw(a3 a4)) . ']')), 'a3:3 a4:4', 'batch');
 is(results(post('orders', 'lines', join "\n", map { $t->event(id => $_) }
     qw(a5 a6))), 'a5:5 a6:6', 'ndjson');
-is(results(post('orders', 'lines', "\n" . $t->event(id => 'a7') . "\r\n\n")),
-    'a7:7', 'ndjson with empty lines');
+is(results(post('orders', 'lines', "\n \t\r\n" . $t->event(id => 'a7')
+    . "\r\n  \n\n ")), 'a7:7', 'ndjson with empty lines and blanks');
 is(results(post('orders', 'application/cloudevents+json; charset=utf-8',
     $t->event(id => 'a8'))), 'a8:8', 'content type with a parameter');
 is(results(post('orders', 'APPLICATION/JSON', $t->event(id => 'a9'))), 'a9:9',
@@ -240,6 +240,11 @@ is(last_of('orders'), 15, 'nothing of any of them is stored');
 is_problem(post('orders', $_, $good), 415, 'unsupported-media-type',
     'type ' . ($_ // 'none')) for undef, 'text/plain',
     'application/x-www-form-urlencoded', 'application/jsonx';
+for my $body ([ one => $good ], [ lines => $good ], [ batch => "[$good]" ]) {
+    $doc = is_problem(post('orders', $body->[0], "\xef\xbb\xbf$body->[1]"), 400,
+        'invalid-event', "$body->[0]: a byte order mark");
+    like($doc->{detail}, qr/must not begin with a byte order mark/, 'says so');
+}
 is_problem(post('none', 'one', $good), 404, 'not-found', 'no such feed');
 is_problem(post('/v1/feeds/orders/events?x=1', 'one', $good), 400,
     'invalid-parameter', 'a parameter');
