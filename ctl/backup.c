@@ -95,7 +95,12 @@ static void
 ctl_backup_print(ctl_t *ctl, const ctl_stage_t *stage,
     const es_backup_t *backup, const es_verify_t *totals)
 {
-    ctl_result(ctl, ctl_copy_json(stage->target, backup, totals));
+    json_t  *json;
+
+    json = ctl_copy_json(stage->target, backup, totals);
+    (void) json_object_set_new(json, "grew",
+                               json_integer((json_int_t) backup->grown));
+    ctl_result(ctl, json);
 
     if (!ctl->json) {
         (void) printf("backup of %llu feeds, %llu events, %llu checkpoints in "

@@ -76,6 +76,13 @@ const ctl_command_t  ctl_store_commands[] = {
       .examples = "restore /var/backups/eventsync/monday "
       "/var/lib/eventsync-new" },
 
+    { .name = "compact", .run = ctl_compact, .kind = CTL_NO_KIND,
+      .arguments = "NEWDIR",
+      .about = "copy a store that nobody uses into NEWDIR, without its free "
+      "pages",
+      .json = "the directory, its bytes, and how many were won",
+      .examples = "compact /var/lib/eventsync-new" },
+
     { .name = "store rights", .run = ctl_store_rights, .kind = CTL_NO_KIND,
       .options = ctl_rights_rows,
       .about = "give the files to the groups of the processes",

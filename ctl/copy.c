@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "copy.h"
 #include "open/open.h"
 #include "registry/secrets.h"

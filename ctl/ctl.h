@@ -185,6 +185,7 @@ int ctl_verify(ctl_t *ctl, int argc, char **argv);
 int ctl_store_rights(ctl_t *ctl, int argc, char **argv);
 int ctl_store_rekey(ctl_t *ctl, int argc, char **argv);
 int ctl_backup(ctl_t *ctl, int argc, char **argv);
+int ctl_compact(ctl_t *ctl, int argc, char **argv);
 int ctl_restore(ctl_t *ctl, int argc, char **argv);
 
 /* Work on the records of the command's kind. */

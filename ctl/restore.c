@@ -187,6 +187,7 @@ ctl_restore_print(ctl_t *ctl, const ctl_restore_t *r)
 
     json = ctl_copy_json(r->stage.target, &r->backup, &r->totals);
     (void) json_object_set_new(json, "made", json_stringn(at, sizeof(at)));
+    (void) json_object_set_new(json, "new_epochs", json_boolean(!r->keep));
     ctl_result(ctl, json);
 
     if (!ctl->json) {

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "ctl.h"
 #include "held.h"
 #include "open/open.h"
@@ -31,10 +32,12 @@
    lock and keeps it until the process ends. */
 static pthread_mutex_t  ctl_stage_end = PTHREAD_MUTEX_INITIALIZER;
 
-/* Arguments of ctl_stage_mode(), to which nftw() passes none. */
+/* Arguments of ctl_stage_mode() and ctl_stage_mirror_one(), to which nftw()
+   passes none. */
 static struct {
     mode_t              dirs;
     mode_t              files;
+    const char         *from;
     const ctl_stage_t  *stage;
 } ctl_stage_walk;
 
@@ -279,6 +282,63 @@ ctl_stage_modes(const ctl_stage_t *stage, mode_t dirs, mode_t files)
 
     return !stage->within
            || ctl_stage_mode(stage->target, &stage->like, FTW_D, NULL) == 0
+           ? CTL_OK : CTL_FAILED;
+}
+
+
+/* A file that the other store lacks gets the rights of its directory there. */
+
+static bool
+ctl_stage_model(const char *name, struct stat *st)
+{
+    char  other[2 * PATH_MAX], *end;
+    bool  there;
+
+    (void) snprintf(other, sizeof(other), "%s%s", ctl_stage_walk.from, name);
+
+    if (lstat(other, st) == 0) {
+        return true;
+    }
+
+    end = strrchr(other, '/');
+    *end = '\0';
+    there = lstat(other, st) == 0;
+    st->st_mode = es_file_mode(st->st_mode, strcmp(end + 1, "lock.mdb") == 0
+                                            ? ES_FILE_SHARED : 0);
+
+    return there;
+}
+
+
+static int
+ctl_stage_mirror_one(const char *path, const struct stat *sb, int type,
+    struct FTW *ftw)
+{
+    struct stat  st;
+
+    (void) sb;
+    (void) type;
+    (void) ftw;
+
+    if (!ctl_stage_model(path + strlen(ctl_stage_walk.stage->path), &st)
+        || lchown(path, st.st_uid, st.st_gid) == -1
+        || chmod(path, st.st_mode & 07777) == -1)
+    {
+        return ctl_fail(-1, "cannot give \"%s\" the owner, group and mode that "
+                        "it had: %s", path, strerror(errno));
+    }
+
+    return 0;
+}
+
+
+int
+ctl_stage_mirror(const ctl_stage_t *stage, const char *from)
+{
+    ctl_stage_walk.from = from;
+    ctl_stage_walk.stage = stage;
+
+    return nftw(stage->path, ctl_stage_mirror_one, STAGE_FDS, FTW_PHYS) == 0
            ? CTL_OK : CTL_FAILED;
 }
 

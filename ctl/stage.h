@@ -34,6 +34,10 @@ int ctl_stage_open(ctl_stage_t *stage, const char *target);
    owner and group of `like`; directories get S_ISGID where `like` has it. */
 int ctl_stage_modes(const ctl_stage_t *stage, mode_t dirs, mode_t files);
 
+/* Gives every directory and file the owner, group and mode that it has in the
+   store `from`, or those of a new file there. */
+int ctl_stage_mirror(const ctl_stage_t *stage, const char *from);
+
 /* Gives an existing target the owner, group and mode of the directory. */
 int ctl_stage_adopt(const ctl_stage_t *stage);
 

@@ -315,6 +315,8 @@ my $out = $t->ctl_ok('backup', "$dir/sealed");
 like($out, qr/^secrets are encrypted: keep the key file with \Q$kid\E elsewhere/m,
     'a backup names the key that its secrets need');
 like(slurp("$dir/sealed/backup"), qr/^# keys \Q$kid\E$/m, 'its list does too');
+is_deeply(Test::Eventsync::json($t->ctl_ok('backup', '--json', "$dir/sealed2"))
+    ->{keys}, [$kid], 'its JSON does as well');
 $out = $t->ctl_ok('restore', "$dir/sealed", "$dir/unsealed");
 like($out, qr/^secrets are encrypted: keep the key file with \Q$kid\E/m,
     'a restore says so again');

@@ -19,7 +19,7 @@ my $store = $t->store;
 my $backup = "$dir/backup";
 $t->store_init->feed('orders')->feed('empty');
 put('orders', 1 .. 8);
-$t->ctl_ok('backup', $backup);
+my $said = $t->ctl_ok('backup', '--json', $backup);
 put('orders', 9 .. 10);
 
 sub put {
@@ -68,7 +68,15 @@ isnt(feed($to, 'empty')->{epoch}, feed($store, 'empty')->{epoch},
         'new events have the next sequence');
     is(($t->ctl('verify'))[0], 0, 'verify');
 }
-$t->ctl_ok('restore', '--keep-epochs', $backup, "$dir/kept");
+my $made = Test::Eventsync::json($said);
+like(delete $made->{made}, qr/^\d{4}-\d\d-\d\dT[\d:.]+Z$/, 'backup --json: its time');
+is_deeply($made, { directory => $backup, feeds => 2, events => 8,
+    checkpoints => 0, keys => [], grew => 0 }, 'and what it has');
+$made = Test::Eventsync::json(
+    $t->ctl_ok('restore', '--json', '--keep-epochs', $backup, "$dir/kept"));
+like(delete $made->{made}, qr/^\d{4}-\d\d-\d\dT[\d:.]+Z$/, 'restore --json: its time');
+is_deeply([map { $_ . '' } @{ $made }{qw(directory feeds events checkpoints new_epochs)}],
+    ["$dir/kept", 2, 8, 0, 0], 'and what it has');
 is(feed("$dir/kept", 'orders')->{epoch}, $old->{epoch},
     '--keep-epochs keeps them');
 
@@ -157,11 +165,11 @@ my $preload = $t->build . '/kill.so';
 SKIP: {
     skip 'needs kill.so, and no sanitizer', 1
         if !-e $preload || $t->sanitized;
-    for my $kind (qw(restore within backup)) {
+    for my $kind (qw(restore within backup compact)) {
         my %steps = steps($kind);
         my @plan = map { my $step = $_;
             (map({ "before $step $_" } 1 .. $steps{$step}), "after $step $steps{$step}") }
-            grep { $kind ne 'backup' || !/^log/ }
+            grep { $steps{$_} }
             qw(mkdir fsync log-write log-sync unlink rename);
         cmp_ok(scalar @plan, '>=', 20, "$kind: " . @plan . ' points');
         is_deeply([grep { length } map { killed($kind, $_) } @plan], [],
@@ -172,7 +180,7 @@ SKIP: {
 sub args {
     my ($kind) = @_;
     mkdir "$dir/k" if $kind eq 'within';
-    return $kind eq 'backup' ? ('backup', "$dir/k")
+    return $kind =~ /^(?:backup|compact)$/ ? ($kind, "$dir/k")
         : ('restore', $backup, "$dir/k");
 }
 
@@ -196,7 +204,7 @@ sub killed {
         next if !-d $left;
         my ($rc, $out, $err) = $t->ctl("--store=$left", 'verify');
         push @faults, "$step: $left: $err" if $rc == 0
-            ? $out !~ /^2 feeds, 8 events/
+            ? $out !~ /^2 feeds, (?:8|10) events/
             : $err !~ /is not whole|no file "format"/
                 && !($kind eq 'backup' && $err =~ /is a backup/);
     }

@@ -275,6 +275,8 @@ runs('nginx ends', "nginx -s quit\n"
     . 'while [ -e /run/nginx.pid ]; do sleep 0.1; done');
 runs('the restored store takes the place',
     block('docs/operations.md', $heading, 1));
+like(runs('it is compacted', block('docs/operations.md', 'Compact')),
+    qr/^the store in "[^"]*" takes \d+ bytes, \d+ fewer than /m, 'on the way');
 runs('nginx starts', 'service nginx restart');
 ok(wait_for(sub { Test::Eventsync::port_open(80) }), 'nginx listens');
 $dispatcher = dispatcher_runs($line);
