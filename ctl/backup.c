@@ -70,13 +70,12 @@ ctl_backup_make(ctl_t *ctl, const ctl_stage_t *stage, es_pace_t *pace,
     int           rc;
     es_problem_t  problem;
 
-    if (es_backup_copy(ctl->store, stage->path, pace, backup, &problem)
-        != ES_OK)
-    {
-        return ctl_fail(CTL_FAILED, "%s", problem.detail);
+    rc = ctl_copy_make(ctl, stage->path, pace, backup);
+
+    if (rc == CTL_OK) {
+        rc = ctl_backup_check(ctl, stage->path, pace, backup, totals);
     }
 
-    rc = ctl_backup_check(ctl, stage->path, pace, backup, totals);
     if (rc != CTL_OK) {
         return rc;
     }

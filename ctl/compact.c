@@ -155,19 +155,16 @@ ctl_compact_verify(ctl_compact_t *c)
 static int
 ctl_compact_make(ctl_compact_t *c)
 {
-    int           rc;
-    es_pace_t     pace = { 0 };
-    es_problem_t  problem;
+    int        rc;
+    es_pace_t  pace = { 0 };
 
     ctl_compact_versions(c, c->versions);
 
-    if (es_backup_copy(c->ctl->store, c->stage.path, &pace, &c->copied,
-                       &problem) != ES_OK)
-    {
-        return ctl_fail(CTL_FAILED, "%s", problem.detail);
-    }
+    rc = ctl_copy_make(c->ctl, c->stage.path, &pace, &c->copied);
 
-    rc = ctl_compact_verify(c);
+    if (rc == CTL_OK) {
+        rc = ctl_compact_verify(c);
+    }
 
     if (rc == CTL_OK) {
         rc = ctl_compact_unchanged(c);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "copy.h"
 #include "open/open.h"
+#include "progress.h"
 #include "registry/secrets.h"
 
 
@@ -22,6 +23,23 @@ ctl_copy_checkpoints(const char *path)
     (void) snprintf(file, sizeof(file), "%s/checkpoints/data.mdb", path);
 
     return access(file, F_OK) == 0 ? ES_STORE_CHECKPOINT_READ : 0;
+}
+
+
+int
+ctl_copy_make(const ctl_t *ctl, const char *path, es_pace_t *pace,
+    es_backup_t *backup)
+{
+    es_rc_t       es;
+    es_problem_t  problem;
+
+    pace->progress = ctl_progress;
+    ctl_progress_begin("copy", CTL_BYTES, es_backup_store_bytes(ctl->store));
+
+    es = es_backup_copy(ctl->store, path, pace, backup, &problem);
+    ctl_progress_end();
+
+    return es == ES_OK ? CTL_OK : ctl_fail(CTL_FAILED, "%s", problem.detail);
 }
 
 
@@ -67,10 +85,28 @@ json_t *
 ctl_copy_json(const char *directory, const es_backup_t *backup,
     const es_verify_t *totals)
 {
-    return json_pack("{s:s, s:I, s:I, s:I, s:s%}", "directory", directory,
+    char         at[ES_TIME_LEN];
+    size_t       len;
+    json_t      *keys;
+    const char  *key, *end;
+
+    es_time_print(backup->made_ms, at);
+    keys = json_array();
+    key = backup->keys.data;
+    end = key + backup->keys.len;
+
+    for ( /* void */ ; key != NULL && key < end; key += len + 1) {
+        for (len = 0; key + len < end && key[len] != ' '; len++) {
+            /* void */
+        }
+
+        (void) json_array_append_new(keys, json_stringn(key, len));
+    }
+
+    return json_pack("{s:s, s:s#, s:I, s:I, s:I, s:o}", "directory", directory,
+                     "made", at, (int) sizeof(at),
                      "feeds", (json_int_t) totals->feeds,
                      "events", (json_int_t) totals->events,
                      "checkpoints", (json_int_t) totals->checkpoints,
-                     "keys", backup->keys.data ? backup->keys.data : "",
-                     backup->keys.len);
+                     "keys", keys);
 }

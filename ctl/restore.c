@@ -16,6 +16,7 @@
 #include "copy.h"
 #include "log/feed.h"
 #include "open/open.h"
+#include "progress.h"
 #include "rights.h"
 #include "stage.h"
 
@@ -150,15 +151,17 @@ static int
 ctl_restore_make(const ctl_t *ctl, ctl_restore_t *r)
 {
     int           rc;
+    es_rc_t       es;
+    es_pace_t     pace = { .progress = ctl_progress };
     es_problem_t  problem = { 0 };
 
-    if (es_backup_unpack(r->from, &r->backup, r->stage.path, &problem)
-        != ES_OK)
-    {
-        return ctl_fail(CTL_FAILED, "%s", problem.detail);
-    }
+    ctl_progress_begin("copy", CTL_BYTES,
+                       es_backup_bytes(r->from, &r->backup));
+    es = es_backup_unpack(r->from, &r->backup, r->stage.path, &pace, &problem);
+    ctl_progress_end();
 
-    rc = ctl_restore_verify(ctl, r);
+    rc = es == ES_OK ? ctl_restore_verify(ctl, r)
+                     : ctl_fail(CTL_FAILED, "%s", problem.detail);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -186,7 +189,6 @@ ctl_restore_print(ctl_t *ctl, const ctl_restore_t *r)
     es_time_print(r->backup.made_ms, at);
 
     json = ctl_copy_json(r->stage.target, &r->backup, &r->totals);
-    (void) json_object_set_new(json, "made", json_stringn(at, sizeof(at)));
     (void) json_object_set_new(json, "new_epochs", json_boolean(!r->keep));
     ctl_result(ctl, json);
 

@@ -65,7 +65,7 @@ es_backup_sync(const char *dir, const char *name, es_problem_t *problem)
 
 static es_rc_t
 es_backup_file(const char *dir, const char *to, es_backup_file_t *file,
-    mode_t mode, es_problem_t *problem)
+    mode_t mode, es_pace_t *pace, es_problem_t *problem)
 {
     int      in, out;
     char     path[4096];
@@ -85,7 +85,7 @@ es_backup_file(const char *dir, const char *to, es_backup_file_t *file,
     if (out == -1) {
         rc = es_backup_fault(problem, "make", to, file->name);
 
-    } else if (es_stream_file(in, out, file->sha256) != ES_OK) {
+    } else if (es_stream_file(in, out, pace, file->sha256) != ES_OK) {
         rc = es_backup_fault(problem, "copy to", to, file->name);
 
     } else if (fsync(out) == -1) {
@@ -206,7 +206,7 @@ es_backup_copy(es_store_t *store, const char *dir, es_pace_t *pace,
     return rc == ES_OK
            ? es_backup_file(store->path, dir,
                             es_backup_add(backup, "", "format"),
-                            ES_BACKUP_MODE, problem)
+                            ES_BACKUP_MODE, pace, problem)
            : rc;
 }
 
@@ -232,9 +232,38 @@ es_backup_directory(const char *to, const char *name, es_problem_t *problem)
 }
 
 
+uint64_t
+es_backup_bytes(const char *dir, const es_backup_t *backup)
+{
+    char         path[4096];
+    unsigned     i;
+    uint64_t     bytes;
+    struct stat  st;
+
+    bytes = 0;
+
+    for (i = 0; i < backup->nfiles; i++) {
+        (void) snprintf(path, sizeof(path), "%s/%s", dir,
+                        backup->files[i].name);
+        bytes += stat(path, &st) == 0 ? (uint64_t) st.st_size : 0;
+    }
+
+    return bytes;
+}
+
+
+uint64_t
+es_backup_store_bytes(const es_store_t *store)
+{
+    return es_env_bytes(store->log) + es_env_bytes(store->registry)
+           + (store->delivery ? es_env_bytes(store->delivery) : 0)
+           + (store->checkpoints ? es_env_bytes(store->checkpoints) : 0);
+}
+
+
 es_rc_t
 es_backup_unpack(const char *dir, const es_backup_t *backup, const char *to,
-    es_problem_t *problem)
+    es_pace_t *pace, es_problem_t *problem)
 {
     int               fd;
     es_rc_t           rc;
@@ -246,7 +275,8 @@ es_backup_unpack(const char *dir, const es_backup_t *backup, const char *to,
 
         rc = es_backup_directory(to, file.name, problem);
         if (rc == ES_OK) {
-            rc = es_backup_file(dir, to, &file, ES_UNPACK_MODE, problem);
+            rc = es_backup_file(dir, to, &file, ES_UNPACK_MODE, pace,
+                                problem);
         }
 
         if (rc != ES_OK) {

@@ -68,10 +68,15 @@ es_rc_t es_backup_seal(const char *dir, const es_backup_t *backup,
 es_rc_t es_backup_read(const char *dir, es_backup_t *backup,
     es_problem_t *problem);
 
-/* Makes a store of a backup in the empty directory `to`.  ES_CORRUPT: a file
-   differs from the one that was backed up. */
+/* Returns the bytes of the backup's files, or of the environments that the store
+   has open, free pages among them. */
+uint64_t es_backup_bytes(const char *dir, const es_backup_t *backup);
+uint64_t es_backup_store_bytes(const es_store_t *store);
+
+/* Makes a store of a backup in the empty directory `to`, and tells `pace` how
+   far it is.  ES_CORRUPT: a file differs from the one that was backed up. */
 es_rc_t es_backup_unpack(const char *dir, const es_backup_t *backup,
-    const char *to, es_problem_t *problem);
+    const char *to, es_pace_t *pace, es_problem_t *problem);
 
 /* For the files backup*.c: a problem from errno, and a sync of a file or
    directory of `dir`. */

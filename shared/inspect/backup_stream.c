@@ -97,6 +97,7 @@ es_stream_hash(void *ctx)
         if (n > 0) {
             (void) EVP_DigestUpdate(s->md, s->piece, (size_t) n);
             es_stream_flush(s->fd, &flushed, at + n);
+            es_pace_done(s->pace, (uint64_t) n);
 
         } else if (n == -1 && errno != EINTR) {
             s->hash_err = errno;
@@ -244,7 +245,8 @@ es_stream_env(es_env_t *env, int fd, es_pace_t *pace,
 
 
 es_rc_t
-es_stream_file(int in, int out, uint8_t sha256[ES_BACKUP_HASH])
+es_stream_file(int in, int out, es_pace_t *pace,
+    uint8_t sha256[ES_BACKUP_HASH])
 {
     int          err;
     char        *piece;
@@ -269,7 +271,8 @@ es_stream_file(int in, int out, uint8_t sha256[ES_BACKUP_HASH])
         }
 
         (void) EVP_DigestUpdate(md, piece, (size_t) n);
-        err = out == -1 ? 0 : es_stream_write(out, piece, (size_t) n);
+        err = es_stream_write(out, piece, (size_t) n);
+        es_pace_done(pace, (uint64_t) n);
     }
 
     if (err == 0 && EVP_DigestFinal_ex(md, sha256, NULL) != 1) {

@@ -22,7 +22,8 @@
 es_rc_t es_stream_env(es_env_t *env, int fd, es_pace_t *pace,
     uint8_t sha256[ES_BACKUP_HASH]);
 
-/* Copies all of `in` to `out`; -1: only reads it. */
-es_rc_t es_stream_file(int in, int out, uint8_t sha256[ES_BACKUP_HASH]);
+/* Copies all of `in` to `out`, and tells `pace` how far it is. */
+es_rc_t es_stream_file(int in, int out, es_pace_t *pace,
+    uint8_t sha256[ES_BACKUP_HASH]);
 
 #endif /* ES_BACKUP_STREAM_H */

@@ -35,3 +35,14 @@ es_pace(es_pace_t *pace, uint64_t bytes)
 
     pace->due_us += (int64_t) ((double) bytes * 1e6 / (double) pace->rate);
 }
+
+
+void
+es_pace_done(es_pace_t *pace, uint64_t bytes)
+{
+    pace->done += bytes;
+
+    if (pace->progress != NULL) {
+        pace->progress(pace->done);
+    }
+}

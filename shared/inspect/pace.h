@@ -2,7 +2,7 @@
 
 /*
  * Keeps a long job to a number of bytes a second, so that it leaves disk and
- * processor to others.
+ * processor to others, and says how far it is.
  */
 
 #ifndef ES_PACE_H
@@ -14,10 +14,15 @@ typedef struct {
     uint64_t  rate;            /* bytes a second; 0: no limit */
     int64_t   due_us;          /* when the next bytes may follow, monotonic;
                                   0: at once */
+    uint64_t  done;            /* bytes that es_pace_done() has counted */
+    void    (*progress)(uint64_t done);    /* is told that; NULL: nobody is */
 } es_pace_t;
 
 /* Sleeps until `bytes` more bytes may follow.  Time that was not used is lost
    but for a moment, so there are no bursts.  One thread at a time. */
 void es_pace(es_pace_t *pace, uint64_t bytes);
+
+/* Counts bytes that were copied. */
+void es_pace_done(es_pace_t *pace, uint64_t bytes);
 
 #endif /* ES_PACE_H */

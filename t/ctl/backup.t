@@ -350,7 +350,9 @@ CONF
         $t->run_nginx;
     } elsif ($who eq 'tail') {
         my $tail = $t->ctl_start('tail', 'orders', '--follow', '--from=latest');
-        ok(wait_for(sub { -e $t->store . '/bell' }), 'tail watches');
+        # it gets its mode after it is made
+        ok(wait_for(sub { -e $t->store . '/bell'
+            && mode($t->store . '/bell') eq '0660' }), 'tail watches');
         $tail->stop('TERM');
     } else {
         $t->run_dispatcher({ env => {} }, "--key-file=$keys");

@@ -223,6 +223,8 @@ sub elsewhere {
     is($copy->{directory}, "$dir/backup", 'a backup');
     is(json('restore', [qw(directory feeds made keys)], "$dir/backup",
         "$dir/restored")->{feeds}, $copy->{feeds}, 'a store again');
+    is(json('compact', [qw(store bytes won)], "$dir/compact")->{store},
+        "$dir/compact", 'a copy without free pages');
     ok(json('feed remove', ['name', 'removed'], 'orders')->{removed},
         'removed');
 
