@@ -7,7 +7,8 @@
  * follows the first change by ESD_FIGURES_US.
  */
 
-#include <stdlib.h>
+#include <stdint.h>
+#include <string.h>
 #include <sys/queue.h>
 
 #include "base/base.h"
@@ -17,6 +18,7 @@
 
 #include "dispatcher.h"
 #include "figures.h"
+#include "lane.h"
 #include "log.h"
 #include "target.h"
 #include "trusted_clock.h"
@@ -55,7 +57,7 @@ esd_figures_drop(esd_dispatcher_t *d, esd_target_t *target)
 }
 
 
-static void
+void
 esd_figures_changed(esd_dispatcher_t *d, esd_target_t *target)
 {
     if (target->figures_due_us == 0) {
@@ -95,6 +97,25 @@ esd_figures_dead(esd_dispatcher_t *d, uint32_t endpoint)
 }
 
 
+static void
+esd_figures_waiting(const esd_target_t *target, es_figures_waiting_t *waiting)
+{
+    int64_t      due_ms;
+    esd_lane_t  *lane;
+
+    memset(waiting, 0, sizeof(*waiting));
+    due_ms = INT64_MAX;
+
+    esd_each(lane, &target->lanes, in_target) {
+        waiting->waiting += (uint32_t) (lane->nwaiting - lane->nheld);
+        waiting->held += (uint32_t) lane->nheld;
+        due_ms = lane->due_ms < due_ms ? lane->due_ms : due_ms;
+    }
+
+    waiting->next_ms = due_ms == INT64_MAX ? 0 : due_ms;
+}
+
+
 es_rc_t
 esd_figures_gather(esd_dispatcher_t *d, es_changeset_t *changes, bool all)
 {
@@ -111,6 +132,8 @@ esd_figures_gather(esd_dispatcher_t *d, es_changeset_t *changes, bool all)
         if (target == NULL || (!all && target->figures_due_us > now_us)) {
             break;
         }
+
+        esd_figures_waiting(target, &target->figures.waiting);
 
         rc = es_changeset_figures(changes, target->number, &target->figures);
         if (rc != ES_OK) {

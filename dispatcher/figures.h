@@ -20,6 +20,8 @@
 void esd_figures_load(esd_dispatcher_t *d, esd_target_t *target);
 void esd_figures_drop(esd_dispatcher_t *d, esd_target_t *target);
 
+/* The number of waiting events has changed. */
+void esd_figures_changed(esd_dispatcher_t *d, esd_target_t *target);
 /* Count an attempt that has ended now, and an event that is a dead letter.
    ES_NOMEM. */
 es_rc_t esd_figures_attempt(esd_dispatcher_t *d, const es_attempt_t *attempt);

@@ -21,6 +21,7 @@
 #include "store/txn.h"
 
 #include "dispatcher.h"
+#include "figures.h"
 #include "item.h"
 #include "lane.h"
 #include "log.h"
@@ -144,6 +145,7 @@ esd_lane_forget(esd_dispatcher_t *d, esd_lane_t *lane)
 
     d->nwaiting -= lane->nwaiting;
     esd_waiting_clear(lane);
+    esd_figures_changed(d, lane->target);
     lane->npending = 0;
     lane->ndeferred = 0;
     lane->swapped = 0;
@@ -192,6 +194,7 @@ esd_lane_wait(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item)
     lane->target->failed += item->attempts > 0;
     lane->target->requested += item->requested;
     d->nwaiting++;
+    esd_figures_changed(d, lane->target);
 
     if (!ev_is_active(&d->tock)) {
         ev_timer_again(d->loop.ev, &d->tock);
@@ -214,6 +217,7 @@ esd_lane_unwait(esd_dispatcher_t *d, esd_lane_t *lane, size_t i)
     lane->target->failed -= item->attempts > 0;
     lane->target->requested -= item->requested;
     d->nwaiting--;
+    esd_figures_changed(d, lane->target);
     esd_waiting_take(lane, i);
 }
 

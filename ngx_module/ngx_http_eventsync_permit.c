@@ -29,6 +29,8 @@ static ngx_int_t ngx_http_eventsync_authorize_manage(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_authorize_reader(
     ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_authorize_status(
+    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_authorize_admin(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_uint_t ngx_http_eventsync_allows(ngx_http_eventsync_ctx_t *ctx,
@@ -90,6 +92,9 @@ ngx_http_eventsync_permit(ngx_http_eventsync_ctx_t *ctx)
     case NGX_HTTP_EVENTSYNC_PERMIT_MANAGE_READ:
         return (ngx_http_eventsync_authorize_manage(ctx) == NGX_OK)
                ? ngx_http_eventsync_authorize_reader(ctx) : NGX_DECLINED;
+
+    case NGX_HTTP_EVENTSYNC_PERMIT_STATUS:
+        return ngx_http_eventsync_authorize_status(ctx);
 
     case NGX_HTTP_EVENTSYNC_PERMIT_ADMIN:
         return ngx_http_eventsync_authorize_admin(ctx);
@@ -229,6 +234,33 @@ ngx_http_eventsync_authorize_reader(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
+/* endpoints and feeds of one partner */
+
+static ngx_int_t
+ngx_http_eventsync_authorize_status(ngx_http_eventsync_ctx_t *ctx)
+{
+    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_OFF) {
+        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
+                                       "The status requires \"eventsync_auth "
+                                       "key\", because it belongs to a "
+                                       "partner.");
+    }
+
+    if (ngx_http_eventsync_has(ctx, ES_SCOPE_READ)
+        || ngx_http_eventsync_has(ctx, ES_SCOPE_MANAGE))
+    {
+        return NGX_OK;
+    }
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
+                                   "The %s has neither of the scopes \"read\" "
+                                   "and \"manage\".",
+                                   ctx->token ? "token" : "key");
+
+    return ngx_http_eventsync_challenge(ctx, ES_SCOPE_READ);
+}
+
+
 /* for resources that concern all partners */
 
 static ngx_int_t
@@ -255,7 +287,15 @@ ngx_http_eventsync_narrow(ngx_http_eventsync_ctx_t *ctx, es_narrow_t *narrow)
 {
     narrow->n = 0;
 
-    return ngx_http_eventsync_narrow_to(ctx, narrow, &ctx->grant->feeds);
+    if (ngx_http_eventsync_narrow_to(ctx, narrow, &ctx->grant->feeds)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    return ctx->token ? ngx_http_eventsync_narrow_to(ctx, narrow,
+                                              &ctx->token->jwt.scope.feeds)
+                      : NGX_OK;
 }
 
 

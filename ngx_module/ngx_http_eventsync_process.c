@@ -373,6 +373,7 @@ ngx_http_eventsync_close(ngx_http_eventsync_worker_t *w)
     ngx_http_eventsync_memo_free(w);
     ngx_http_eventsync_tokens_free(w);
     ngx_http_eventsync_issued_free(w);
+    ngx_http_eventsync_status_free(w);
     ngx_http_eventsync_pages_close(w);
 
     es_access_free(w->access);

@@ -165,6 +165,14 @@ static const ngx_http_eventsync_steps_t  ngx_http_eventsync_feeds_steps = {
 };
 
 
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_status_steps = {
+    NGX_HTTP_EVENTSYNC_STATUS, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_STATUS, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_MANAGE, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    NULL, NULL, ngx_http_eventsync_status
+};
+
+
 static const ngx_http_eventsync_steps_t  ngx_http_eventsync_type_steps = {
     NGX_HTTP_EVENTSYNC_CATALOGUE, NGX_HTTP_EVENTSYNC_ARGS_NONE,
     NGX_HTTP_EVENTSYNC_PERMIT_KEY, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
@@ -321,6 +329,9 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
 
     { ngx_string("/feeds"), 0, NGX_HTTP_EVENTSYNC_READ,
       &ngx_http_eventsync_feeds_steps, 0 },
+
+    { ngx_string("/status"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_status_steps, 0 },
 
     { ngx_string("/event-types/*/*"), 0, NGX_HTTP_EVENTSYNC_READ,
       &ngx_http_eventsync_type_steps, 2 },

@@ -26,6 +26,7 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_PERMIT_ACK,       /* ACK, for the consumer */
     NGX_HTTP_EVENTSYNC_PERMIT_MANAGE,    /* a scope on no feed */
     NGX_HTTP_EVENTSYNC_PERMIT_MANAGE_READ,
+    NGX_HTTP_EVENTSYNC_PERMIT_STATUS,    /* MANAGE or READ, on no feed */
     NGX_HTTP_EVENTSYNC_PERMIT_ADMIN
 } ngx_http_eventsync_permit_e;
 
@@ -87,6 +88,7 @@ ngx_int_t ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_publish_fields(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_publish(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_status(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_manage_parse(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_catalogue_parse(ngx_http_eventsync_ctx_t *ctx);

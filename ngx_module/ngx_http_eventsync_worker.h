@@ -11,6 +11,7 @@
 #include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_group.h"
 #include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_status.h"
 #include "ngx_http_eventsync_token.h"
 #include "ngx_http_eventsync_work.h"
 
@@ -72,6 +73,7 @@ struct ngx_http_eventsync_worker_s {
 
     ngx_http_eventsync_token_t       *tokens[NGX_HTTP_EVENTSYNC_TOKENS];
     ngx_http_eventsync_issued_t       issued[NGX_HTTP_EVENTSYNC_ISSUED];
+    ngx_http_eventsync_status_t       statuses[NGX_HTTP_EVENTSYNC_STATUSES];
 };
 
 

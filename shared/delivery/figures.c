@@ -22,9 +22,12 @@ typedef struct __attribute__((packed)) {
     uint16_t  cell_size;
     uint8_t   classes;
     uint8_t   n[ES_SPANS];
+    uint32_t  waiting;
+    uint32_t  held;
+    int64_t   next_ms;
 } es_figures_value_t;
 
-ES_STORED_SIZE(es_figures_value_t, 6);
+ES_STORED_SIZE(es_figures_value_t, 22);
 
 /* Cells are stored as they are in memory. */
 ES_STORED_SIZE(es_figures_cell_t, 184);
@@ -228,6 +231,9 @@ es_changeset_figures(es_changeset_t *c, uint32_t endpoint,
     key = es_figures_key(endpoint);
     value.cell_size = sizeof(es_figures_cell_t);
     value.classes = ES_ATTEMPT_CLASSES;
+    value.waiting = figures->waiting.waiting;
+    value.held = figures->waiting.held;
+    value.next_ms = figures->waiting.next_ms;
 
     for (i = 0; i < ES_SPANS; i++) {
         value.n[i] = (uint8_t) figures->spans[i].n;
@@ -321,6 +327,10 @@ es_figures_decode(void *ctx, const MDB_val *key, const MDB_val *record)
     end = p + record->mv_size;
     memcpy(&value, p, sizeof(value));
     p += sizeof(value);
+
+    figures->waiting.waiting = value.waiting;
+    figures->waiting.held = value.held;
+    figures->waiting.next_ms = value.next_ms;
 
     if (value.cell_size != sizeof(es_figures_cell_t)
         || value.classes != ES_ATTEMPT_CLASSES)

@@ -59,9 +59,18 @@ typedef struct {
     unsigned            cap;
 } es_figures_span_t;
 
+/* Events that wait, when the figures were written. */
+typedef struct {
+    uint32_t  waiting;         /* for another attempt, or for their first after
+                                  a restart */
+    uint32_t  held;            /* for an earlier event of their subject */
+    int64_t   next_ms;         /* wall clock of the next attempt; 0: none */
+} es_figures_waiting_t;
+
 /* Zeroed: no attempt. */
 typedef struct {
-    es_figures_span_t  spans[ES_SPANS];
+    es_figures_waiting_t  waiting;
+    es_figures_span_t     spans[ES_SPANS];
 } es_figures_t;
 
 void es_figures_free(es_figures_t *figures);
@@ -106,5 +115,9 @@ es_rc_t es_delivery_figures(es_store_t *store, uint32_t endpoint,
  * Cells that are older than the span, or in the future, are left out.
  */
 json_t *es_figures_report(const es_figures_t *figures, int64_t now_ms);
+
+/* The same with `attempts`, `ok`, `success`, `dead` and `mean`, the latency,
+   only. */
+json_t *es_figures_summary(const es_figures_t *figures, int64_t now_ms);
 
 #endif /* ES_FIGURES_H */

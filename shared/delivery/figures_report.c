@@ -167,27 +167,46 @@ es_figures_latency_report(const es_figures_sum_t *sum)
 }
 
 
-static json_t *
-es_figures_span_report(const es_figures_span_t *span,
-    const es_figures_shape_t *shape, int64_t now_ms)
+/* Adds up the cells of the span that are neither older than it nor in the
+   future; `cells` (NULL: not wanted) receives the report of each. */
+
+static void
+es_figures_span_sum(const es_figures_span_t *span,
+    const es_figures_shape_t *shape, int64_t now_ms, es_figures_sum_t *sum,
+    json_t *cells)
 {
-    json_t                   *cells;
     int64_t                   first_ms;
     unsigned                  i;
-    es_figures_sum_t          sum = { 0 };
     const es_figures_cell_t  *cell;
 
-    cells = json_array();
+    memset(sum, 0, sizeof(*sum));
     first_ms = now_ms - shape->width_ms * shape->cells;
 
     for (i = 0; i < span->n; i++) {
         cell = &span->cells[i];
 
-        if (cell->start_ms > first_ms && cell->start_ms <= now_ms) {
-            es_figures_sum(&sum, cell);
+        if (cell->start_ms <= first_ms || cell->start_ms > now_ms) {
+            continue;
+        }
+
+        es_figures_sum(sum, cell);
+
+        if (cells != NULL) {
             (void) json_array_append_new(cells, es_figures_cell_report(cell));
         }
     }
+}
+
+
+static json_t *
+es_figures_span_report(const es_figures_span_t *span,
+    const es_figures_shape_t *shape, int64_t now_ms)
+{
+    json_t            *cells;
+    es_figures_sum_t   sum;
+
+    cells = json_array();
+    es_figures_span_sum(span, shape, now_ms, &sum, cells);
 
     return json_pack("{s:I, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:o}",
                      "attempts", (json_int_t) sum.n,
@@ -205,8 +224,28 @@ es_figures_span_report(const es_figures_span_t *span,
 }
 
 
-json_t *
-es_figures_report(const es_figures_t *figures, int64_t now_ms)
+static json_t *
+es_figures_span_summary(const es_figures_span_t *span,
+    const es_figures_shape_t *shape, int64_t now_ms)
+{
+    es_figures_sum_t  sum;
+
+    es_figures_span_sum(span, shape, now_ms, &sum, NULL);
+
+    return json_pack("{s:I, s:I, s:o, s:I, s:o}",
+                     "attempts", (json_int_t) sum.n,
+                     "ok", (json_int_t) sum.ok,
+                     "success", es_figures_quotient((double) sum.ok, sum.n),
+                     "dead", (json_int_t) sum.dead,
+                     "mean", es_figures_quotient((double) sum.duration_us
+                                                 / 1000, sum.n));
+}
+
+
+static json_t *
+es_figures_spans(const es_figures_t *figures, int64_t now_ms,
+    json_t *(*describe)(const es_figures_span_t *span,
+                        const es_figures_shape_t *shape, int64_t now_ms))
 {
     json_t    *report, *span;
     unsigned   i;
@@ -214,8 +253,7 @@ es_figures_report(const es_figures_t *figures, int64_t now_ms)
     report = json_object();
 
     for (i = 0; i < ES_SPANS; i++) {
-        span = es_figures_span_report(&figures->spans[i],
-                                      &es_figures_shapes[i], now_ms);
+        span = describe(&figures->spans[i], &es_figures_shapes[i], now_ms);
 
         if (json_object_set_new(report, es_figures_shapes[i].name, span) != 0)
         {
@@ -225,4 +263,18 @@ es_figures_report(const es_figures_t *figures, int64_t now_ms)
     }
 
     return report;
+}
+
+
+json_t *
+es_figures_report(const es_figures_t *figures, int64_t now_ms)
+{
+    return es_figures_spans(figures, now_ms, es_figures_span_report);
+}
+
+
+json_t *
+es_figures_summary(const es_figures_t *figures, int64_t now_ms)
+{
+    return es_figures_spans(figures, now_ms, es_figures_span_summary);
 }

@@ -53,15 +53,14 @@ es_narrow_covers(const es_narrow_t *narrow, es_str_t pattern)
 /* The first of the feeds that the key may not see, or NULL. */
 
 static const char *
-es_manage_beyond(const es_manage_ctx_t *m, const json_t *feeds)
+es_narrow_beyond(const es_narrow_t *narrow, const json_t *feeds)
 {
     size_t   i;
     json_t  *feed;
 
     json_array_foreach(feeds, i, feed) {
         if (json_is_string(feed)
-            && !es_narrow_covers(&m->manage->narrow,
-                                 es_str(json_string_value(feed))))
+            && !es_narrow_covers(narrow, es_str(json_string_value(feed))))
         {
             return json_string_value(feed);
         }
@@ -71,12 +70,22 @@ es_manage_beyond(const es_manage_ctx_t *m, const json_t *feeds)
 }
 
 
+bool
+es_narrow_sees(const es_narrow_t *narrow, const json_t *feeds)
+{
+    return narrow->n == 0
+           || (json_array_size(feeds) > 0
+               && es_narrow_beyond(narrow, feeds) == NULL);
+}
+
+
 es_rc_t
 es_manage_feeds(es_manage_ctx_t *m, json_t *object, es_problem_t *problem)
 {
     const char  *feed;
 
-    feed = es_manage_beyond(m, json_object_get(object, "feeds"));
+    feed = es_narrow_beyond(&m->manage->narrow,
+                            json_object_get(object, "feeds"));
 
     if (feed == NULL) {
         return ES_OK;
@@ -93,16 +102,13 @@ es_manage_feeds(es_manage_ctx_t *m, json_t *object, es_problem_t *problem)
 bool
 es_manage_mine(const es_manage_ctx_t *m, json_t *object)
 {
-    json_t    *feeds;
-    es_str_t   owner;
+    es_str_t  owner;
 
     owner = es_str(json_string_value(json_object_get(object, "partner")));
-    feeds = json_object_get(object, "feeds");
 
     return es_str_eq(owner, m->manage->partner)
-           && (m->manage->narrow.n == 0
-               || (json_array_size(feeds) > 0
-                   && es_manage_beyond(m, feeds) == NULL));
+           && es_narrow_sees(&m->manage->narrow,
+                             json_object_get(object, "feeds"));
 }
 
 

@@ -65,6 +65,10 @@ typedef struct {
 /* True if each list matches all feeds that the pattern can match. */
 bool es_narrow_covers(const es_narrow_t *narrow, es_str_t pattern);
 
+/* True if the credential may see an endpoint with these `feeds`, a JSON array:
+   all of them must be covered. */
+bool es_narrow_sees(const es_narrow_t *narrow, const json_t *feeds);
+
 typedef struct {
     es_manage_op_t  op;
     es_str_t        partner;   /* that owns the endpoints */

@@ -76,7 +76,7 @@ sub store_of {
 
 sub prepare {
     my $all = join ' ', map { "eventsync_$_ on;" } qw(poll publish feeds pages authorize
-        backfill snapshot catalogue checkpoints endpoints openapi health metrics sse token);
+        backfill snapshot catalogue checkpoints endpoints status openapi health metrics sse token);
 
     $t->store_init;
     $t->feed($_) for qw(orders paged trimmed secret);
@@ -542,6 +542,7 @@ sub endpoints {
         ask(200, GET => "$path/$records?limit=2&after=$next", @as);
     }
     ask(200, GET => "$path/status", @as);
+    ask(200, GET => '/status', @as);
     ask(200, PATCH => $path, @as, body => { schedule => [ '0', '1h' ], ordering => 'key' });
     ask(202, POST => "$path/replay", @as, body => { feed => 'orders', from => 'oldest' });
     ask(202, POST => "$path/replay", @as, body => { feed => 'orders', after => "$epoch-11" });
@@ -796,7 +797,7 @@ sub legacy {
     };
 
     $do->(200, $_) for qw(listFeeds getFeed pollEvents backfillEvents getManifest getSnapshot
-        listEventTypes getEventType getSchema listCheckpoints);
+        listEventTypes getEventType getSchema listCheckpoints getStatus);
     $do->(200, 'getPage', at => { n => 'head' });
     my ($of) = $t->poll('paged')->{next} =~ /^(.*)-/;
     $do->(416, 'getPage', at => { feed => 'paged', epoch => $of },

@@ -431,7 +431,7 @@ is_deeply([ sort keys %default ], [qw(auth authorize backfill
     backfill_heartbeat cache catalogue checkpoints cors endpoints feeds health
     limit_dry_run max_event metrics openapi pages poll poll_limit poll_wait_max
     publish ratelimit_headers ready_dispatcher snapshot sse sse_heartbeat sse_max_time
-    token token_lifetime tombstones)],
+    status token token_lifetime tombstones)],
     'documented defaults');
 
 my $key = $t->master_key;

@@ -235,11 +235,16 @@ test_record(void)
         count(&figures, ES_ATTEMPT_OK, 200, 1, NOW + i * HOUR);
     }
 
+    figures.waiting.waiting = 3;
+    figures.waiting.held = 4;
+    figures.waiting.next_ms = NOW;
     ok(es_changeset_figures(changes, 7, &figures) == ES_OK
        && es_delivery_commit(store, changes) == ES_OK
        && read_back(&figures) == ES_OK
        && member(&figures, NOW + 2 * HOUR, "day", "attempts") == 3,
        "what is written is read");
+    ok(figures.waiting.waiting == 3 && figures.waiting.held == 4
+       && figures.waiting.next_ms == NOW, "with the events that wait");
     count(&figures, ES_ATTEMPT_OK, 200, 1, NOW + 3 * HOUR);
     is_int(member(&figures, NOW + 3 * HOUR, "day", "attempts"), 4,
            "and goes on");

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Reads the status of all of a partner's endpoints and feeds.
+ */
+
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "delivery/delivery.h"
+#include "delivery/endpoint_state.h"
+#include "delivery/endpoint_status.h"
+#include "delivery/figures.h"
+#include "delivery/report.h"
+#include "event/cursor.h"
+#include "log/feed.h"
+#include "log/store_clock.h"
+#include "manage/manage.h"
+#include "manage/partner_status.h"
+#include "read/lag.h"
+#include "registry/origin.h"
+#include "registry/registry.h"
+#include "store/txn.h"
+
+typedef struct {
+    es_store_t                 *store;
+    const es_partner_status_t  *q;
+    es_report_feeds_t           feeds;
+    int64_t                     now_ms;
+    bool                        whole;     /* the key is not narrowed */
+    json_t                     *endpoints;
+    json_t                     *list;      /* deliveries of one endpoint */
+    uint32_t                    endpoint;  /* its number */
+    unsigned                    dead;
+    unsigned                    examined;
+} es_overview_t;
+
+
+/* The time as JSON; null for 0. */
+
+static json_t *
+es_overview_time(int64_t ms)
+{
+    char  time[ES_TIME_LEN];
+
+    if (ms == 0) {
+        return json_null();
+    }
+
+    es_time_print(ms, time);
+
+    return json_stringn(time, sizeof(time));
+}
+
+
+static bool
+es_overview_tells(void *ctx, const char *feed)
+{
+    es_overview_t  *o = ctx;
+
+    return es_narrow_covers(&o->q->narrow, es_str(feed));
+}
+
+
+/* The first event that is not delivered is the one after the position, or an
+   earlier one that is in flight. */
+
+static es_rc_t
+es_overview_lag(es_overview_t *o, const es_progress_t *progress,
+    const es_feed_t *feed, es_lag_t *lag)
+{
+    es_rc_t      rc;
+    unsigned     i;
+    es_txn_t    *txn;
+    es_cursor_t  cursor = { 0 };
+
+    memcpy(cursor.epoch, progress->epoch, sizeof(cursor.epoch));
+    cursor.sequence = progress->sequence;
+
+    for (i = 0; i < progress->npending; i++) {
+        if (progress->pending[i] <= cursor.sequence) {
+            cursor.sequence = progress->pending[i] - 1;
+        }
+    }
+
+    rc = es_txn_begin(o->store, &txn);
+
+    if (rc == ES_OK) {
+        rc = es_lag_read(txn, feed, &cursor, o->now_ms, lag);
+        es_txn_end(txn);
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_on_progress(void *ctx, const es_progress_t *progress)
+{
+    es_rc_t           rc;
+    json_t           *report;
+    es_lag_t          lag = { 0 };
+    es_overview_t    *o = ctx;
+    const es_feed_t  *feed;
+
+    o->examined++;
+    feed = es_report_feed(&o->feeds, progress->feed);
+
+    if (feed->number == 0
+        || !es_overview_tells(o, feed->name)
+        || es_report_away(&o->feeds, o->endpoint, progress->feed) != NULL)
+    {
+        return ES_OK;
+    }
+
+    rc = es_overview_lag(o, progress, feed, &lag);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    report = es_report_progress(&o->feeds, progress);
+    (void) json_object_del(report, "kind");
+    (void) json_object_set_new(report, "seconds",
+                               lag.events == 0 || lag.ms < 0 ? json_integer(0)
+                               : json_real((double) lag.ms / 1000));
+    (void) json_object_set_new(report, "expires",
+                               es_overview_time(lag.expires_ms));
+
+    return report != NULL && json_array_append_new(o->list, report) == 0
+           ? ES_OK : ES_NOMEM;
+}
+
+
+static es_rc_t
+es_on_dead_letter(void *ctx, const es_dead_t *dead)
+{
+    es_overview_t  *o = ctx;
+
+    o->examined++;
+    o->dead += es_overview_tells(o, es_report_feed(&o->feeds,
+                                                   dead->feed)->name);
+
+    return o->dead < ES_PARTNER_STATUS_DEAD ? ES_OK : ES_STOP;
+}
+
+
+static es_rc_t
+es_overview_state(es_overview_t *o, json_t *object, json_t *report)
+{
+    es_rc_t              rc;
+    uint64_t             revision;
+    es_stop_t            stop;
+    es_endpoint_facts_t  facts = { 0 };
+
+    revision = (uint64_t) json_integer_value(json_object_get(object,
+                                                             "revision"));
+    facts.paused = json_is_true(json_object_get(object, "paused"));
+
+    rc = es_endpoint_facts_read(o->store, o->endpoint, revision, &facts);
+    if (rc != ES_OK && rc != ES_NOT_FOUND) {
+        return rc;
+    }
+
+    (void) json_object_set_new(
+        report, "state",
+        json_string(es_endpoint_state_name(es_endpoint_state(&facts))));
+
+    if (facts.stopped
+        && es_delivery_stop(o->store, o->endpoint, &stop) == ES_OK)
+    {
+        (void) json_object_set_new(report, "stopped",
+                                   json_string(stop.reason));
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_overview_figures(es_overview_t *o, json_t *report)
+{
+    es_rc_t       rc;
+    es_figures_t  figures = { 0 };
+
+    rc = es_delivery_figures(o->store, o->endpoint, &figures);
+
+    if (rc == ES_OK && o->whole) {
+        (void) json_object_set_new(report, "waiting",
+                                   json_integer(figures.waiting.waiting));
+        (void) json_object_set_new(report, "held",
+                                   json_integer(figures.waiting.held));
+        (void) json_object_set_new(report, "next",
+                                   es_overview_time(figures.waiting.next_ms));
+        (void) json_object_set_new(report, "figures",
+                                   es_figures_summary(&figures, o->now_ms));
+    }
+
+    es_figures_free(&figures);
+
+    return rc;
+}
+
+
+static es_rc_t
+es_overview_endpoint(es_overview_t *o, es_str_t name, json_t *object)
+{
+    char     origin[ES_ORIGIN_MAX] = "";
+    json_t  *report;
+    es_rc_t  rc;
+
+    o->endpoint = (uint32_t) json_integer_value(json_object_get(object,
+                                                                "number"));
+    o->list = json_array();
+    o->dead = 0;
+    (void) es_origin(es_str(json_string_value(json_object_get(object, "url"))),
+                     origin);
+
+    report = json_pack("{s:s%, s:s, s:O}", "name", name.data, name.len,
+                       "origin", origin, "feeds",
+                       json_object_get(object, "feeds"));
+
+    rc = es_overview_state(o, object, report);
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_progress(o->store, o->endpoint, es_on_progress,
+                                       o);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_dead(o->store, o->endpoint, es_on_dead_letter,
+                                   o);
+        rc = rc == ES_STOP ? ES_OK : rc;
+    }
+
+    if (rc == ES_OK) {
+        rc = es_overview_figures(o, report);
+    }
+
+    (void) json_object_set_new(report, "deliveries", o->list);
+    (void) json_object_set_new(report, "dead_letters", json_integer(o->dead));
+
+    if (json_array_append_new(o->endpoints, report) != 0) {
+        return rc == ES_OK ? ES_NOMEM : rc;
+    }
+
+    return rc;
+}
+
+
+static es_rc_t
+es_on_endpoint_record(void *ctx, es_str_t name, es_str_t text)
+{
+    json_t         *object;
+    es_rc_t         rc;
+    es_overview_t  *o = ctx;
+
+    o->examined++;
+    object = json_loadb(text.data, text.len, 0, NULL);
+
+    rc = es_narrow_sees(&o->q->narrow, json_object_get(object, "feeds"))
+         ? es_overview_endpoint(o, name, object) : ES_OK;
+
+    json_decref(object);
+
+    return rc;
+}
+
+
+static json_t *
+es_overview_feed(const es_feed_t *feed)
+{
+    char  oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
+
+    (void) es_feed_cursor(feed, feed->oldest - 1, oldest);
+    (void) es_feed_cursor(feed, feed->last, latest);
+
+    return json_pack("{s:s, s:s, s:s, s:o}", "name", feed->name,
+                     "oldest", oldest, "latest", latest,
+                     "time", es_overview_time(feed->last == 0
+                                              ? 0 : feed->last_ms));
+}
+
+
+static json_t *
+es_overview_feeds(es_overview_t *o)
+{
+    size_t            i;
+    json_t           *list;
+    const es_feed_t  *feed;
+
+    list = json_array();
+
+    for (i = 0; i < o->feeds.n; i++) {
+        feed = &o->feeds.feeds[i];
+        o->examined++;
+
+        if (o->q->reads(o->q->ctx, es_str(feed->name))) {
+            (void) json_array_append_new(list, es_overview_feed(feed));
+        }
+    }
+
+    return list;
+}
+
+
+static es_rc_t
+es_overview_print(es_overview_t *o, int64_t seen_ms, es_buf_t *out)
+{
+    char    *text;
+    json_t  *answer;
+    es_rc_t  rc;
+
+    answer = json_pack("{s:o, s:o, s:O, s:o}",
+                       "time", es_overview_time(o->now_ms),
+                       "dispatcher", es_overview_time(seen_ms),
+                       "endpoints", o->endpoints,
+                       "feeds", es_overview_feeds(o));
+
+    text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+    rc = text ? es_buf_str(out, es_str(text)) : ES_NOMEM;
+    free(text);
+    json_decref(answer);
+
+    return rc;
+}
+
+
+es_rc_t
+es_partner_status(es_store_t *store, const es_partner_status_t *q,
+    es_buf_t *out, unsigned *examined)
+{
+    es_rc_t        rc;
+    int64_t        seen_ms = 0;
+    es_overview_t  o = { .store = store, .q = q,
+                         .now_ms = es_store_ms(store) };
+
+    ES_ASSERT_NO_EVENT_LOOP();
+
+    o.whole = es_narrow_covers(&q->narrow, es_str("*"));
+    o.endpoints = json_array();
+
+    rc = es_report_feeds_load(store, &o.feeds);
+
+    if (rc == ES_OK) {
+        rc = es_registry_each_of(store, ES_KIND_ENDPOINT, q->partner,
+                                 es_null_str, es_on_endpoint_record, &o);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_heartbeat(store, &seen_ms);
+        rc = rc == ES_NOT_FOUND ? ES_OK : rc;
+    }
+
+    if (rc == ES_OK) {
+        rc = es_overview_print(&o, seen_ms, out);
+    }
+
+    *examined = o.examined;
+    es_report_feeds_free(&o.feeds);
+    json_decref(o.endpoints);
+
+    return rc;
+}
