@@ -68,6 +68,8 @@ for (['binary', '--binary'], ['data', '--data-only']) {
         '... and data of a type');
     is($sent{'unknown-attributes'}{headers}{'ce-testnote'},
         $shape eq 'binary' ? 'not%20known' : undef, '... and attributes');
+    like($sent{'line-end'}{body}, qr/^\{"check":"line-end".*\}\n\z/,
+        '... and a line end after it');
     is(decode_json($sent{'unknown-type'}{body})->{check}, 'unknown-type',
         '... and data alone');
     ok(!exists $sent{thin} && !exists $sent{batch}, '... and no other form');
