@@ -238,6 +238,10 @@ es_binary_data(es_event_parts_t *parts, es_str_t content_type)
     if (media == ES_MEDIA_JSON) {
         es_json_init(&json, parts->data.data, parts->data.len);
 
+        /* it is stored in an object, which must be no deeper than another */
+
+        json.depth = 1;
+
         if (es_json_value(&json, &value) == ES_OK
             && es_json_end(&json) == ES_OK)
         {

@@ -568,6 +568,26 @@ binary(const es_attr_t *attrs, size_t n, const char *type, const char *data,
 
 
 static void
+test_depth(void)
+{
+    char       deep[128];
+    es_attr_t  attrs[4] = {
+        { es_lit("specversion"), es_lit("1.0") },
+        { es_lit("id"), es_lit("1") },
+        { es_lit("source"), es_lit("/s") },
+        { es_lit("type"), es_lit("t") }
+    };
+
+    memset(deep, '[', 64);
+    memset(deep + 64, ']', 64);
+    is_problem(binary(attrs, 4, "application/json", deep, 128), ES_INVALID,
+               "/data", "JSON that is too deep in an event");
+    is_int(binary(attrs, 4, "application/json", deep + 1, 126), ES_OK,
+           "JSON that is just not");
+}
+
+
+static void
 test_binary(void)
 {
     es_attr_t  attrs[6] = {
@@ -656,6 +676,7 @@ main(void)
     test_syntax();
     test_sizes();
     test_binary();
+    test_depth();
 
     es_buf_free(&arena);
 
