@@ -533,7 +533,7 @@ esd_outcome_events(esd_send_t *send, CURLcode result)
     } else if (outcome.busy) {
         esd_outcome_defer(send, &outcome);
 
-    } else if (outcome.status == 413 && send->nitems > 1) {
+    } else if (outcome.status == 413 && !outcome.abort && send->nitems > 1) {
         esd_outcome_halve(send, &outcome);
 
     } else {

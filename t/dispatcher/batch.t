@@ -205,6 +205,20 @@ for my $ordering (qw(fifo none)) {
     $t->ctl_ok('endpoint', 'remove', $name);
 }
 
+{
+    my $abort = $t->receiver({ status => 413,
+        headers => { 'Webhook-Delivery' => 'abort' } });
+    my $name = $t->endpoint('acme', url => $abort->url, feeds => 'bulk',
+        start => 'latest', batch => 4, batch_wait => '1s', schedule => '0,1h');
+    ok(wait_for(sub { grep { ($_->{behind} // '') eq '0' }
+        status_lines($t, $name) }), 'an endpoint');
+    put($t, 'bulk', 4);
+    ok(wait_for(sub { dead($t, $name) == 4 }),
+        'a batch that is refused for good becomes dead letters');
+    is(scalar $abort->requests, 1, '... at once, and in no halves');
+    $t->ctl_ok('endpoint', 'remove', $name);
+}
+
 ###############################################################################
 # what fails in a batch is tried again alone
 
