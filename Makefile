@@ -15,6 +15,8 @@
 #   make fuzz        fuzz the parsers with clang, and requests to a worker,
 #                    FUZZ_TIME=60 seconds each
 #   make lint        clang-tidy and cppcheck
+#   make man         man pages, made of docs/
+#   make completion  completion of eventsyncctl for bash, zsh and fish
 #   make install     DESTDIR and PREFIX as usual
 
 BUILD   ?= build
@@ -59,6 +61,7 @@ SBINDIR = $(DESTDIR)$(PREFIX)/sbin
 LIBDIR  = $(DESTDIR)$(PREFIX)/lib
 MODDIR  = $(DESTDIR)$(PREFIX)/lib/nginx/modules
 INCDIR  = $(DESTDIR)$(PREFIX)/include
+SHAREDIR = $(DESTDIR)$(PREFIX)/share
 
 TESTS            ?= t/ $(UNITS)
 # An explicit -j, as in make -j2 test, takes precedence.
@@ -97,7 +100,7 @@ MODULE_SRC := $(wildcard ngx_module/*.c)
 .PHONY: all lib tools units bench module demo deps test check check-asan \
         check-debian check-long asan-nginx fuzz fuzz-parsers fuzz-requests \
         fuzz-deps bench-deps verifier readers linters receivers lint \
-        install clean
+        man completion install clean
 
 all: tools units module
 
@@ -260,8 +263,34 @@ lint: module
 	    src/event src/event/modules src/os/unix src/http src/http/modules \
 	    src/http/v2 objs)
 
-install: tools module
+# The pages of docs/ are their source.
+man:
+	@mkdir -p $(BUILD)/man
+	set -e; for page in $$(perl docs/man.pl --list); do \
+	    perl docs/man.pl $$page $(VERSION) > $(BUILD)/man/$$page.new; \
+	    mv $(BUILD)/man/$$page.new $(BUILD)/man/$$page; \
+	done
+
+# The scripts ask eventsyncctl, which has the table of commands.
+completion:
+	@mkdir -p $(addprefix $(BUILD)/completion/,bash zsh fish)
+	cp ctl/completion/eventsyncctl.bash \
+	    $(BUILD)/completion/bash/eventsyncctl
+	cp ctl/completion/_eventsyncctl $(BUILD)/completion/zsh/
+	cp ctl/completion/eventsyncctl.fish $(BUILD)/completion/fish/
+
+install: tools module man completion
 	install -d $(BINDIR) $(SBINDIR) $(LIBDIR)/pkgconfig $(MODDIR) $(INCDIR)
+	set -e; for page in $$(perl docs/man.pl --list); do \
+	    install -D -m 644 $(BUILD)/man/$$page \
+	        $(SHAREDIR)/man/man$${page##*.}/$$page; \
+	done
+	install -D -m 644 -t $(SHAREDIR)/bash-completion/completions \
+	    $(BUILD)/completion/bash/eventsyncctl
+	install -D -m 644 -t $(SHAREDIR)/zsh/vendor-completions \
+	    $(BUILD)/completion/zsh/_eventsyncctl
+	install -D -m 644 -t $(SHAREDIR)/fish/vendor_completions.d \
+	    $(BUILD)/completion/fish/eventsyncctl.fish
 	install -m 755 $(BUILD)/eventsyncctl $(BINDIR)/
 	install -m 755 $(BUILD)/eventsync-dispatcher $(SBINDIR)/
 	install -m 644 $(BUILD)/ngx_http_eventsync_module.so $(MODDIR)/

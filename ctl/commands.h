@@ -4,7 +4,7 @@
  * The table of all commands: their arguments, options and help texts.
  *
  * Everything that lists commands follows from it: parsing (args.c), help
- * (help.c) and suggestions (suggest.c).  The rows are in commands_*.c, a file
+ * (help.c), suggestions (suggest.c) and completion (complete.c).  The rows are in commands_*.c, a file
  * for each part of the table.  docs/eventsyncctl.md describes the same commands
  * at length; t/ctl/table.t compares both.
  */
@@ -100,6 +100,12 @@ void ctl_command_arguments(const ctl_command_t *command, int *min, int *max);
 /* Prints help on the command or group of the words in argv, or on the program
    if there are none.  CTL_USAGE with a message: there is no such command. */
 int ctl_help(int argc, char **argv, bool json);
+
+/* ---- complete.c ---- */
+
+/* Prints what may stand for the last word of a command line, whose words after
+   the name of the program are argv. */
+int ctl_complete(ctl_t *ctl, int argc, char **argv);
 
 /* ---- suggest.c ---- */
 

@@ -49,6 +49,10 @@ main(int argc, char **argv)
                         ctl.json || ctl_asks(argc, argv, "--json"));
     }
 
+    if (argc > 0 && strcmp(argv[0], "complete") == 0) {
+        return ctl_complete(&ctl, argc - 1, argv + 1);
+    }
+
     if (ctl_asks(argc, argv, "--help")) {
         return ctl_help(argc, argv, false);
     }

@@ -316,7 +316,11 @@ sub install {
     my @missing = grep { !-e "$root/usr/$_" }
         qw(lib/nginx/modules/ngx_http_eventsync_module.so include/eventsync.h
         sbin/eventsync-dispatcher bin/eventsyncctl lib/libeventsync.a
-        lib/pkgconfig/eventsync.pc);
+        lib/pkgconfig/eventsync.pc share/man/man1/eventsyncctl.1
+        share/man/man8/eventsync-dispatcher.8
+        share/bash-completion/completions/eventsyncctl
+        share/zsh/vendor-completions/_eventsyncctl
+        share/fish/vendor_completions.d/eventsyncctl.fish);
     is_deeply(\@missing, [], 'brings what operations.md lists');
 
     my ($version) = slurp('shared/include/eventsync.h')
