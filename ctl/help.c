@@ -199,6 +199,7 @@ static int
 ctl_help_command(const ctl_command_t *command)
 {
     char         text[512];
+    size_t       len;
     const char  *line;
 
     ctl_help_synopsis(command, text, sizeof(text));
@@ -225,9 +226,11 @@ ctl_help_command(const ctl_command_t *command)
         (void) printf("\nExamples:\n");
 
         for (line = command->examples; *line != '\0'; /* void */ ) {
-            (void) printf("  eventsyncctl %.*s\n", (int) strcspn(line, "\n"),
-                          line);
-            line += strcspn(line, "\n");
+            len = strcspn(line, "\n");
+            (void) printf("  eventsyncctl ");
+            (void) fwrite(line, 1, len, stdout);
+            (void) putchar('\n');
+            line += len;
             line += *line == '\n';
         }
     }
