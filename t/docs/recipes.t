@@ -337,9 +337,10 @@ is(scalar(grep { /\[(?:alert|crit|emerg)\]/ } split /\n/,
 must('/usr/sbin/nginx');
 ok(wait_for(sub { -s '/run/nginx.pid' }), 'nginx runs again');
 my $master = slurp('/run/nginx.pid') + 0;
-my @killed = ($master, Test::Eventsync::children($master));
+my @killed = wait_for(sub { 2 == Test::Eventsync::children($master) })
+    ? ($master, Test::Eventsync::children($master)) : ();
 kill KILL => @killed;
-wait_for(sub { !grep { defined Test::Eventsync::cmdline($_) } @killed });
+wait_for(sub { !Test::Eventsync::port_open(80) });
 unlink '/run/nginx.pid';
 like(`/usr/sbin/nginx 2>&1`,
     qr{unix:/run/eventsync/publish.sock failed \(98: Address already in use\)},
