@@ -3,10 +3,11 @@
 /*
  * "backup": copies a store while everything runs.
  *
- * The copy is made in a directory of its own (stage.h), checked, and only then
- * moved to its name.
+ * The copy is made in a directory of its own (stage.h), while a thread checks
+ * what is copied.  Only then is it moved to its name.
  */
 
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -16,6 +17,16 @@
 
 #define BACKUP_UMASK  077
 #define BACKUP_NICE   19           /* with a rate, processors are for others */
+
+
+/* The check of the store's records, in a thread of its own. */
+typedef struct {
+    es_store_t   *store;
+    es_pace_t     pace;
+    es_verify_t   totals;
+    es_rc_t       rc;
+    char          reason[256];     /* why it could not go on */
+} ctl_backup_check_t;
 
 
 /* Removes what any store makes when it is opened. */
@@ -38,11 +49,74 @@ ctl_backup_tidy(const char *path)
 }
 
 
-/* Checks the copy and lists the keys that its secrets need. */
+static void
+ctl_backup_fault(void *ctx, const char *text)
+{
+    (void) ctx;
+
+    if (text != NULL) {
+        ctl_say("%s", text);
+    }
+}
+
+
+static void *
+ctl_backup_check(void *ctx)
+{
+    ctl_backup_check_t  *check = ctx;
+
+    check->rc = es_verify_records(check->store, &check->pace, ctl_backup_fault,
+                                  NULL, &check->totals);
+
+    if (check->rc != ES_OK) {
+        (void) snprintf(check->reason, sizeof(check->reason), "%s",
+                        es_reason(check->rc));
+    }
+
+    return NULL;
+}
+
+
+/* Copies the store.  A thread reads its records meanwhile and compares them
+   with their hashes: the pages that both read are in memory once. */
 
 static int
-ctl_backup_check(const ctl_t *ctl, const char *path, es_pace_t *pace,
+ctl_backup_copy(ctl_t *ctl, const ctl_stage_t *stage, es_pace_t *pace,
     es_backup_t *backup, es_verify_t *totals)
+{
+    int          rc;
+    pthread_t    thread;
+    ctl_backup_check_t  check = { .store = ctl->store };
+
+    check.pace.rate = pace->rate;
+
+    if (pthread_create(&thread, NULL, ctl_backup_check, &check) != 0) {
+        return ctl_fail(CTL_FAILED, "out of memory");
+    }
+
+    rc = ctl_copy_make(ctl, stage->path, true, pace, backup);
+
+    atomic_store(&check.pace.stop, rc != CTL_OK);
+    (void) pthread_join(thread, NULL);
+    *totals = check.totals;
+
+    if (rc == CTL_OK && check.rc == ES_CORRUPT) {
+        rc = ctl_fail(CTL_FAILED, "the store has %llu faults",
+                      (unsigned long long) totals->faults);
+
+    } else if (rc == CTL_OK && check.rc != ES_OK) {
+        rc = ctl_fail(CTL_FAILED, "cannot verify the store: %s", check.reason);
+    }
+
+    return rc;
+}
+
+
+/* Opens the copy: what does it have, and which keys do its secrets need? */
+
+static int
+ctl_backup_look(const ctl_t *ctl, const char *path, es_backup_t *backup,
+    es_verify_t *totals)
 {
     int    rc;
     ctl_t  copy;
@@ -50,10 +124,7 @@ ctl_backup_check(const ctl_t *ctl, const char *path, es_pace_t *pace,
     rc = ctl_copy_open(ctl, path, 0, &copy);
 
     if (rc == CTL_OK) {
-        rc = ctl_verify_copy(&copy, pace, totals);
-    }
-
-    if (rc == CTL_OK) {
+        ctl_feeds_count(&copy, &totals->feeds, &totals->events);
         rc = ctl_copy_keys(&copy, backup);
     }
 
@@ -70,10 +141,10 @@ ctl_backup_make(ctl_t *ctl, const ctl_stage_t *stage, es_pace_t *pace,
     int           rc;
     es_problem_t  problem;
 
-    rc = ctl_copy_make(ctl, stage->path, pace, backup);
+    rc = ctl_backup_copy(ctl, stage, pace, backup, totals);
 
     if (rc == CTL_OK) {
-        rc = ctl_backup_check(ctl, stage->path, pace, backup, totals);
+        rc = ctl_backup_look(ctl, stage->path, backup, totals);
     }
 
     if (rc != CTL_OK) {
@@ -181,7 +252,7 @@ ctl_backup(ctl_t *ctl, int argc, char **argv)
         ctl_stage_remove(stage.path);
     }
 
-    es_buf_free(&backup.keys);
+    es_backup_free(&backup);
 
     return rc;
 }

@@ -63,8 +63,7 @@ const ctl_command_t  ctl_store_commands[] = {
 
     { .name = "backup", .run = ctl_backup, .kind = CTL_NO_KIND,
       .arguments = "DIR", .options = ctl_backup_rows,
-      .about = "copy the store into DIR while everything runs, and check the "
-      "copy",
+      .about = "copy the store into DIR while everything runs, and check it",
       .json = "what the copy has, and the ids of its keys",
       .examples = "backup /var/backups/eventsync/monday\n"
       "backup --rate=50m /var/backups/eventsync/monday" },

@@ -160,7 +160,7 @@ ctl_compact_make(ctl_compact_t *c)
 
     ctl_compact_versions(c, c->versions);
 
-    rc = ctl_copy_make(c->ctl, c->stage.path, &pace, &c->copied);
+    rc = ctl_copy_make(c->ctl, c->stage.path, false, &pace, &c->copied);
 
     if (rc == CTL_OK) {
         rc = ctl_compact_verify(c);

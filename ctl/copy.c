@@ -27,7 +27,7 @@ ctl_copy_checkpoints(const char *path)
 
 
 int
-ctl_copy_make(const ctl_t *ctl, const char *path, es_pace_t *pace,
+ctl_copy_make(const ctl_t *ctl, const char *path, bool hash, es_pace_t *pace,
     es_backup_t *backup)
 {
     es_rc_t       es;
@@ -36,7 +36,11 @@ ctl_copy_make(const ctl_t *ctl, const char *path, es_pace_t *pace,
     pace->progress = ctl_progress;
     ctl_progress_begin("copy", CTL_BYTES, es_backup_store_bytes(ctl->store));
 
-    es = es_backup_copy(ctl->store, path, pace, backup, &problem);
+    es = es_backup_copy(ctl->store, path, hash, pace, backup, &problem);
+
+    /* the hashers may go on */
+
+    es_pace_hush(pace);
     ctl_progress_end();
 
     return es == ES_OK ? CTL_OK : ctl_fail(CTL_FAILED, "%s", problem.detail);

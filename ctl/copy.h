@@ -15,10 +15,10 @@
    old version may have none. */
 unsigned ctl_copy_checkpoints(const char *path);
 
-/* Copies the store of `ctl` into the empty directory `path`, and shows the
-   progress.  CTL_FAILED with a message. */
-int ctl_copy_make(const ctl_t *ctl, const char *path, es_pace_t *pace,
-    es_backup_t *backup);
+/* Calls es_backup_copy() with the store of `ctl`, and shows the progress.
+   CTL_FAILED with a message. */
+int ctl_copy_make(const ctl_t *ctl, const char *path, bool hash,
+    es_pace_t *pace, es_backup_t *backup);
 
 /* Opens the copy at `path` with its checkpoints and delivery state, and with
    these flags, as `copy`, which takes the key file of `ctl`.  The caller closes

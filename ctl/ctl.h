@@ -170,8 +170,8 @@ int ctl_begin_list(ctl_t *ctl, int *argc, char **argv);
    and prints each fault.  CTL_FAILED with a message. */
 int ctl_verify_store(ctl_t *ctl, es_verify_t *totals);
 
-/* The same by es_verify_copy(), for a copy that is open to be read. */
-int ctl_verify_copy(ctl_t *ctl, es_pace_t *pace, es_verify_t *totals);
+/* Counts the feeds of the store and the events that they keep. */
+void ctl_feeds_count(ctl_t *ctl, uint64_t *feeds, uint64_t *events);
 
 /* Reports on stderr the events that this process has deleted, and a clock that
    the store does not trust.  With `all`, reports every deletion that is left,

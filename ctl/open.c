@@ -179,26 +179,23 @@ ctl_verify_fault(void *ctx, const char *text)
 }
 
 
-/* Shows the progress of a verification of all events. */
-
-static void
-ctl_verify_progress(ctl_t *ctl)
+void
+ctl_feeds_count(ctl_t *ctl, uint64_t *feeds, uint64_t *events)
 {
     es_txn_t   *txn;
-    uint64_t    events;
     es_feed_t   feed = { 0 };
 
-    events = 0;
+    *feeds = 0;
+    *events = 0;
 
     if (es_txn_begin(ctl->store, &txn) == ES_OK) {
         while (es_feed_next(txn, es_str(feed.name), &feed) == ES_OK) {
-            events += feed.last + 1 - feed.oldest;
+            *feeds += 1;
+            *events += feed.last + 1 - feed.oldest;
         }
 
         es_txn_end(txn);
     }
-
-    ctl_progress_begin("verify", CTL_EVENTS, events);
 }
 
 
@@ -220,20 +217,13 @@ ctl_verify_result(es_rc_t rc, const es_verify_t *totals)
 int
 ctl_verify_store(ctl_t *ctl, es_verify_t *totals)
 {
-    ctl_verify_progress(ctl);
+    uint64_t  feeds, events;
+
+    ctl_feeds_count(ctl, &feeds, &events);
+    ctl_progress_begin("verify", CTL_EVENTS, events);
 
     return ctl_verify_result(es_verify(ctl->store, ctl_verify_fault, totals,
                                        totals), totals);
-}
-
-
-int
-ctl_verify_copy(ctl_t *ctl, es_pace_t *pace, es_verify_t *totals)
-{
-    ctl_verify_progress(ctl);
-
-    return ctl_verify_result(es_verify_copy(ctl->store, pace, ctl_verify_fault,
-                                            totals, totals), totals);
 }
 
 

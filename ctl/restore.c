@@ -242,7 +242,7 @@ ctl_restore(ctl_t *ctl, int argc, char **argv)
         }
     }
 
-    es_buf_free(&r.backup.keys);
+    es_backup_free(&r.backup);
 
     return rc;
 }

@@ -119,10 +119,36 @@ es_backup_add(es_backup_t *backup, const char *env, const char *name)
 }
 
 
+/* Opens a file of the copy.  The hasher takes it over if there is one. */
+
+static es_rc_t
+es_backup_open(const char *dir, es_backup_file_t *file, bool hash,
+    es_pace_t *pace, int *fd, es_problem_t *problem)
+{
+    char  path[4096];
+
+    (void) snprintf(path, sizeof(path), "%s/%s", dir, file->name);
+
+    *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, ES_BACKUP_MODE);
+    if (*fd == -1) {
+        return es_backup_fault(problem, "make", dir, file->name);
+    }
+
+    file->hasher = hash ? es_hasher_begin(*fd, pace) : NULL;
+
+    if (hash && file->hasher == NULL) {
+        (void) close(*fd);
+        return es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
+    }
+
+    return ES_OK;
+}
+
+
 /* Syncs the directory as well, which has the file's name. */
 
 static es_rc_t
-es_backup_env(es_env_t *env, const char *name, const char *dir,
+es_backup_env(es_env_t *env, const char *name, const char *dir, bool hash,
     es_pace_t *pace, es_backup_t *backup, es_problem_t *problem)
 {
     int                fd;
@@ -130,10 +156,6 @@ es_backup_env(es_env_t *env, const char *name, const char *dir,
     es_rc_t            rc;
     uint64_t           before;
     es_backup_file_t  *file;
-
-    if (env == NULL) {
-        return ES_OK;
-    }
 
     (void) snprintf(path, sizeof(path), "%s/%s", dir, name);
 
@@ -143,15 +165,13 @@ es_backup_env(es_env_t *env, const char *name, const char *dir,
 
     file = es_backup_add(backup, name, "data.mdb");
 
-    (void) snprintf(path, sizeof(path), "%s/%s", dir, file->name);
-
-    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, ES_BACKUP_MODE);
-    if (fd == -1) {
-        return es_backup_fault(problem, "make", dir, file->name);
+    rc = es_backup_open(dir, file, hash, pace, &fd, problem);
+    if (rc != ES_OK) {
+        return rc;
     }
 
     before = es_env_bytes(env);
-    rc = es_stream_env(env, fd, pace, file->sha256);
+    rc = es_stream_env(env, fd, pace);
 
     if (rc == ES_IO || rc == ES_FULL) {
         rc = es_backup_fault(problem, "write", dir, file->name);
@@ -165,14 +185,19 @@ es_backup_env(es_env_t *env, const char *name, const char *dir,
     }
 
     backup->grown += es_env_bytes(env) - before;
-    (void) close(fd);
+
+    if (file->hasher != NULL) {
+        es_hasher_whole(file->hasher);
+    } else {
+        (void) close(fd);
+    }
 
     return rc == ES_OK ? es_backup_sync(dir, name, problem) : rc;
 }
 
 
 es_rc_t
-es_backup_copy(es_store_t *store, const char *dir, es_pace_t *pace,
+es_backup_copy(es_store_t *store, const char *dir, bool hash, es_pace_t *pace,
     es_backup_t *backup, es_problem_t *problem)
 {
     size_t   i;
@@ -197,8 +222,10 @@ es_backup_copy(es_store_t *store, const char *dir, es_pace_t *pace,
             backup->made_ms = es_clock_ms();
         }
 
-        rc = es_backup_env(envs[i].env, envs[i].name, dir, pace, backup,
-                           problem);
+        if (envs[i].env != NULL) {
+            rc = es_backup_env(envs[i].env, envs[i].name, dir, hash, pace,
+                               backup, problem);
+        }
     }
 
     /* an operator may have edited `map_max` in the file */
@@ -229,6 +256,21 @@ es_backup_directory(const char *to, const char *name, es_problem_t *problem)
 
     return mkdir(path, ES_UNPACK_DIR_MODE) == 0
            ? ES_OK : es_backup_fault(problem, "make", to, name);
+}
+
+
+void
+es_backup_free(es_backup_t *backup)
+{
+    uint8_t   sha256[ES_BACKUP_HASH];
+    unsigned  i;
+
+    for (i = 0; i < backup->nfiles; i++) {
+        (void) es_hasher_end(backup->files[i].hasher, sha256);
+        backup->files[i].hasher = NULL;
+    }
+
+    es_buf_free(&backup->keys);
 }
 
 

@@ -38,8 +38,9 @@
 #define ES_BACKUP_LIST   "backup"
 
 typedef struct {
-    char      name[32];            /* "log/data.mdb" */
-    uint8_t   sha256[ES_BACKUP_HASH];
+    char               name[32];   /* "log/data.mdb" */
+    uint8_t            sha256[ES_BACKUP_HASH];
+    struct es_hasher  *hasher;     /* that has yet to set it, or NULL */
 } es_backup_file_t;
 
 typedef struct {
@@ -48,28 +49,33 @@ typedef struct {
     es_backup_file_t  files[ES_BACKUP_FILES];
     unsigned          nfiles;
     es_buf_t          keys;        /* ids of the keys of its secrets, separated
-                                      by blanks; the caller frees it */
+                                      by blanks */
     uint64_t          grown;       /* bytes that the store took more of its
                                       disk when it had been copied */
 } es_backup_t;
 
 /* Copies the environments that the store has open, and `format`, into the empty
    directory `dir`, and sets all of `backup` but its keys.  Each environment is
-   pinned in its state while it is copied, at the rate of `pace`. */
-es_rc_t es_backup_copy(es_store_t *store, const char *dir, es_pace_t *pace,
-    es_backup_t *backup, es_problem_t *problem);
+   pinned in its state while it is copied, at the rate of `pace`.  With `hash`,
+   threads compute the hashes until es_backup_seal(), and use `pace`.
+   es_backup_free() in any case. */
+es_rc_t es_backup_copy(es_store_t *store, const char *dir, bool hash,
+    es_pace_t *pace, es_backup_t *backup, es_problem_t *problem);
 
-/* Writes `backup`.  Nobody may change a file there afterwards. */
-es_rc_t es_backup_seal(const char *dir, const es_backup_t *backup,
+/* Waits for the hashes, and writes `backup`.  Nobody may change a file there
+   afterwards. */
+es_rc_t es_backup_seal(const char *dir, es_backup_t *backup,
     es_problem_t *problem);
+
+void es_backup_free(es_backup_t *backup);
 
 /* Reads `backup`.  ES_NOT_FOUND: `dir` is not a backup.  ES_FORMAT: the backup
    is incomplete or of another version. */
 es_rc_t es_backup_read(const char *dir, es_backup_t *backup,
     es_problem_t *problem);
 
-/* Returns the bytes of the backup's files, or of the environments that the store
-   has open, free pages among them. */
+/* Returns the bytes of the backup's files, or of the environments that the
+   store has open, free pages among them. */
 uint64_t es_backup_bytes(const char *dir, const es_backup_t *backup);
 uint64_t es_backup_store_bytes(const es_store_t *store);
 

@@ -54,15 +54,41 @@ es_backup_text(const es_backup_t *backup, es_buf_t *out)
 }
 
 
+static es_rc_t
+es_backup_hashes(const char *dir, es_backup_t *backup, es_problem_t *problem)
+{
+    es_rc_t            rc;
+    unsigned           i;
+    es_backup_file_t  *file;
+
+    for (i = 0; i < backup->nfiles; i++) {
+        file = &backup->files[i];
+
+        rc = es_hasher_end(file->hasher, file->sha256);
+        file->hasher = NULL;
+
+        if (rc != ES_OK) {
+            return es_backup_fault(problem, "read", dir, file->name);
+        }
+    }
+
+    return ES_OK;
+}
+
+
 es_rc_t
-es_backup_seal(const char *dir, const es_backup_t *backup,
-    es_problem_t *problem)
+es_backup_seal(const char *dir, es_backup_t *backup, es_problem_t *problem)
 {
     int       fd;
     bool      ok;
     char      path[4096];
     es_rc_t   rc;
     es_buf_t  text = { 0 };
+
+    rc = es_backup_hashes(dir, backup, problem);
+    if (rc != ES_OK) {
+        return rc;
+    }
 
     if (es_backup_text(backup, &text) != ES_OK) {
         es_buf_free(&text);

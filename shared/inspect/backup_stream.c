@@ -27,15 +27,22 @@
                                                 told to write */
 #define ES_STREAM_NAP_NS 1000000
 
-typedef struct {
-    int          fd;           /* of the copy */
-    int          pipe;         /* that LMDB writes to; -1: writes to `fd` */
+struct es_hasher {
+    int          fd;
+    pthread_t    thread;
     es_pace_t   *pace;
     EVP_MD_CTX  *md;
     char        *piece;
     atomic_bool  whole;        /* nothing more will be written */
-    int          hash_err;     /* errno of either thread; 0: none */
-    int          write_err;
+    int          err;          /* errno; 0: none */
+};
+
+/* A copy with a rate. */
+typedef struct {
+    int          fd;
+    int          pipe;         /* that LMDB writes to */
+    es_pace_t   *pace;
+    int          err;          /* errno; 0: none */
 } es_stream_t;
 
 
@@ -65,7 +72,7 @@ es_stream_write(int fd, const char *data, size_t len)
    and would delay the commits of publishers. */
 
 static void
-es_stream_flush(int fd, off_t *flushed, off_t at)
+es_hasher_flush(int fd, off_t *flushed, off_t at)
 {
     if (at - *flushed >= ES_STREAM_FLUSH) {
         (void) sync_file_range(fd, *flushed, at - *flushed,
@@ -79,28 +86,28 @@ es_stream_flush(int fd, off_t *flushed, off_t at)
    file, so that the last read finds its last byte. */
 
 static void *
-es_stream_hash(void *ctx)
+es_hasher_run(void *ctx)
 {
     bool          whole;
     off_t         at, flushed;
     ssize_t       n;
-    es_stream_t  *s = ctx;
+    es_hasher_t  *h = ctx;
 
     const struct timespec  nap = { 0, ES_STREAM_NAP_NS };
 
     flushed = 0;
 
     for (at = 0; ; at += n) {
-        whole = atomic_load(&s->whole);
-        n = pread(s->fd, s->piece, ES_STREAM_PIECE, at);
+        whole = atomic_load(&h->whole);
+        n = pread(h->fd, h->piece, ES_STREAM_PIECE, at);
 
         if (n > 0) {
-            (void) EVP_DigestUpdate(s->md, s->piece, (size_t) n);
-            es_stream_flush(s->fd, &flushed, at + n);
-            es_pace_done(s->pace, (uint64_t) n);
+            (void) EVP_DigestUpdate(h->md, h->piece, (size_t) n);
+            es_hasher_flush(h->fd, &flushed, at + n);
+            es_pace_done(h->pace, (uint64_t) n);
 
         } else if (n == -1 && errno != EINTR) {
-            s->hash_err = errno;
+            h->err = errno;
             break;
 
         } else if (n == 0 && whole) {
@@ -116,6 +123,74 @@ es_stream_hash(void *ctx)
 }
 
 
+static void
+es_hasher_free(es_hasher_t *h)
+{
+    EVP_MD_CTX_free(h->md);
+    free(h->piece);
+    free(h);
+}
+
+
+es_hasher_t *
+es_hasher_begin(int fd, es_pace_t *pace)
+{
+    es_hasher_t  *h;
+
+    h = calloc(1, sizeof(es_hasher_t));
+    if (h == NULL) {
+        return NULL;
+    }
+
+    h->fd = fd;
+    h->pace = pace;
+    h->md = EVP_MD_CTX_new();
+    h->piece = malloc(ES_STREAM_PIECE);
+
+    if (h->md == NULL || h->piece == NULL
+        || EVP_DigestInit_ex(h->md, EVP_sha256(), NULL) != 1
+        || pthread_create(&h->thread, NULL, es_hasher_run, h) != 0)
+    {
+        es_hasher_free(h);
+        return NULL;
+    }
+
+    return h;
+}
+
+
+void
+es_hasher_whole(es_hasher_t *h)
+{
+    atomic_store(&h->whole, true);
+}
+
+
+es_rc_t
+es_hasher_end(es_hasher_t *h, uint8_t sha256[ES_BACKUP_HASH])
+{
+    int      err;
+    es_rc_t  rc;
+
+    if (h == NULL) {
+        return ES_OK;
+    }
+
+    es_hasher_whole(h);
+    (void) pthread_join(h->thread, NULL);
+
+    rc = h->err == 0
+         && EVP_DigestFinal_ex(h->md, sha256, NULL) == 1 ? ES_OK : ES_IO;
+    err = h->err;
+
+    (void) close(h->fd);
+    es_hasher_free(h);
+    errno = err;
+
+    return rc;
+}
+
+
 /* Writes what comes out of the pipe. */
 
 static void *
@@ -126,18 +201,18 @@ es_stream_pump(void *ctx)
     es_stream_t  *s = ctx;
 
     piece = malloc(ES_STREAM_PACED);
-    s->write_err = piece == NULL ? ENOMEM : 0;
+    s->err = piece == NULL ? ENOMEM : 0;
 
-    while (s->write_err == 0
+    while (s->err == 0
            && (n = read(s->pipe, piece, ES_STREAM_PACED)) != 0)
     {
         if (n == -1) {
-            s->write_err = errno == EINTR ? 0 : errno;
+            s->err = errno == EINTR ? 0 : errno;
             continue;
         }
 
         es_pace(s->pace, (uint64_t) n);
-        s->write_err = es_stream_write(s->fd, piece, (size_t) n);
+        s->err = es_stream_write(s->fd, piece, (size_t) n);
     }
 
     /* after a failure LMDB gets EPIPE and ends the copy */
@@ -158,20 +233,25 @@ es_stream_failed(es_rc_t rc, int err)
 }
 
 
-static es_rc_t
-es_stream_paced(es_env_t *env, es_stream_t *s)
+es_rc_t
+es_stream_env(es_env_t *env, int fd, es_pace_t *pace)
 {
-    int        ends[2], err;
-    es_rc_t    rc;
-    pthread_t  pump;
+    int          ends[2], err;
+    es_rc_t      rc;
+    pthread_t    pump;
+    es_stream_t  s = { .fd = fd, .pace = pace };
+
+    if (pace->rate == 0) {
+        return es_env_copy(env, fd);
+    }
 
     if (pipe2(ends, O_CLOEXEC) == -1) {
         return ES_IO;
     }
 
-    s->pipe = ends[0];
+    s.pipe = ends[0];
 
-    if (pthread_create(&pump, NULL, es_stream_pump, s) != 0) {
+    if (pthread_create(&pump, NULL, es_stream_pump, &s) != 0) {
         (void) close(ends[0]);
         (void) close(ends[1]);
         return ES_NOMEM;
@@ -183,64 +263,7 @@ es_stream_paced(es_env_t *env, es_stream_t *s)
     (void) close(ends[1]);
     (void) pthread_join(pump, NULL);
 
-    return s->write_err ? es_stream_failed(ES_IO, s->write_err)
-                        : es_stream_failed(rc, err);
-}
-
-
-static es_rc_t
-es_stream_run(es_env_t *env, es_stream_t *s, uint8_t sha256[ES_BACKUP_HASH])
-{
-    int        err;
-    es_rc_t    rc;
-    pthread_t  hash;
-
-    if (s->md == NULL || s->piece == NULL
-        || EVP_DigestInit_ex(s->md, EVP_sha256(), NULL) != 1
-        || pthread_create(&hash, NULL, es_stream_hash, s) != 0)
-    {
-        return ES_NOMEM;
-    }
-
-    rc = s->pace->rate ? es_stream_paced(env, s) : es_env_copy(env, s->fd);
-    err = errno;
-
-    atomic_store(&s->whole, true);
-    (void) pthread_join(hash, NULL);
-
-    if (rc == ES_OK && s->hash_err) {
-        return es_stream_failed(ES_IO, s->hash_err);
-    }
-
-    if (rc == ES_OK && EVP_DigestFinal_ex(s->md, sha256, NULL) != 1) {
-        rc = ES_NOMEM;
-    }
-
-    errno = err;
-
-    return rc;
-}
-
-
-es_rc_t
-es_stream_env(es_env_t *env, int fd, es_pace_t *pace,
-    uint8_t sha256[ES_BACKUP_HASH])
-{
-    int          err;
-    es_rc_t      rc;
-    es_stream_t  s = { .fd = fd, .pipe = -1, .pace = pace };
-
-    s.md = EVP_MD_CTX_new();
-    s.piece = malloc(ES_STREAM_PIECE);
-
-    rc = es_stream_run(env, &s, sha256);
-    err = errno;
-
-    EVP_MD_CTX_free(s.md);
-    free(s.piece);
-    errno = err;
-
-    return rc;
+    return s.err ? es_stream_failed(ES_IO, s.err) : es_stream_failed(rc, err);
 }
 
 

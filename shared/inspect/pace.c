@@ -27,7 +27,7 @@ es_pace(es_pace_t *pace, uint64_t bytes)
         pace->due_us = now_us - ES_PACE_BURST_US;
     }
 
-    while (now_us < pace->due_us) {
+    while (now_us < pace->due_us && !atomic_load(&pace->stop)) {
         (void) usleep(pace->due_us - now_us < 999999
                       ? (useconds_t) (pace->due_us - now_us) : 999999);
         now_us = es_clock_mono_us();
@@ -40,9 +40,22 @@ es_pace(es_pace_t *pace, uint64_t bytes)
 void
 es_pace_done(es_pace_t *pace, uint64_t bytes)
 {
+    (void) pthread_mutex_lock(&pace->lock);
+
     pace->done += bytes;
 
     if (pace->progress != NULL) {
         pace->progress(pace->done);
     }
+
+    (void) pthread_mutex_unlock(&pace->lock);
+}
+
+
+void
+es_pace_hush(es_pace_t *pace)
+{
+    (void) pthread_mutex_lock(&pace->lock);
+    pace->progress = NULL;
+    (void) pthread_mutex_unlock(&pace->lock);
 }

@@ -41,7 +41,7 @@ es_verify_fault(es_verify_ctx_t *v, const char *fmt, ...)
 }
 
 
-/* Nobody writes a copy, so a read sees all of it. */
+/* Records can be read beside live traffic, but the id index cannot. */
 
 static es_rc_t
 es_verify_slice(es_verify_ctx_t *v, es_env_fn fn)
@@ -49,7 +49,7 @@ es_verify_slice(es_verify_ctx_t *v, es_env_fn fn)
     es_rc_t   rc;
     MDB_txn  *txn;
 
-    if (!v->copy) {
+    if (!v->records) {
         return es_env_update(v->store->log, fn, v);
     }
 
@@ -74,6 +74,10 @@ es_verify_slices(es_verify_ctx_t *v, es_env_fn fn)
     for (v->done = false; rc == ES_OK && !v->done; /* void */ ) {
         rc = es_verify_slice(v, fn);
         v->fn(v->fn_ctx, NULL);
+
+        if (v->pace != NULL && atomic_load(&v->pace->stop)) {
+            return ES_STOP;
+        }
     }
 
     return rc;
@@ -135,11 +139,11 @@ es_verify_run(es_verify_ctx_t *v)
 
     rc = es_verify_feeds(v);
 
-    if (rc == ES_OK && !v->copy) {
+    if (rc == ES_OK && !v->records) {
         rc = es_verify_slices(v, es_verify_types_slice);
     }
 
-    if (rc == ES_OK && !v->copy) {
+    if (rc == ES_OK && !v->records) {
         rc = es_verify_slices(v, es_verify_subjects_slice);
     }
 
@@ -175,11 +179,11 @@ es_verify(es_store_t *store, es_verify_fn fn, void *ctx, es_verify_t *totals)
 
 
 es_rc_t
-es_verify_copy(es_store_t *store, es_pace_t *pace, es_verify_fn fn, void *ctx,
-    es_verify_t *totals)
+es_verify_records(es_store_t *store, es_pace_t *pace, es_verify_fn fn,
+    void *ctx, es_verify_t *totals)
 {
     es_verify_ctx_t  v = { .store = store, .fn = fn, .fn_ctx = ctx,
-                           .totals = totals, .copy = true, .pace = pace };
+                           .totals = totals, .records = true, .pace = pace };
 
     return es_verify_run(&v);
 }

@@ -36,12 +36,13 @@ es_rc_t es_verify(es_store_t *store, es_verify_fn fn, void *ctx,
     es_verify_t *totals);
 
 /*
- * Verifies what a copy of a store could have lost: that each record of the log
- * matches its hash and follows the one before; then the registry, the secrets
- * and the checkpoints as es_verify() does.  Reads the log once, at the rate of
- * `pace`, and writes nothing.  For a store that nobody else has open.
+ * Verifies what does not need the indexes: that each record of the log matches
+ * its hash and follows the one before; then the registry, the secrets and the
+ * checkpoints as es_verify() does.  Reads the log once, at the rate of `pace`,
+ * in short read transactions, and writes nothing.  ES_STOP: pace->stop
+ * was set.
  */
-es_rc_t es_verify_copy(es_store_t *store, es_pace_t *pace, es_verify_fn fn,
+es_rc_t es_verify_records(es_store_t *store, es_pace_t *pace, es_verify_fn fn,
     void *ctx, es_verify_t *totals);
 
 /* Verifies that each record of the registry can be read and is found by its

@@ -354,7 +354,7 @@ es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk,
     v->totals->chunks++;
     es_verify_erased(v, chunk);
 
-    if (v->copy) {
+    if (v->records) {
         v->totals->events += chunk->last + 1 - chunk->head->first;
         es_pace(v->pace, chunk->size);
 
@@ -513,7 +513,7 @@ es_verify_feed_slice(MDB_txn *txn, void *ctx)
 
     v->txn = txn;
 
-    rc = v->copy ? ES_OK : es_id_index_ready(v->store, txn);
+    rc = v->records ? ES_OK : es_id_index_ready(v->store, txn);
     if (rc == ES_OK) {
         rc = es_feed_load(v->store, txn, es_str(v->name), &v->feed);
     }

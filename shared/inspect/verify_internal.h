@@ -36,8 +36,8 @@ typedef struct {
     uint64_t       partners;       /* last numbers that were given */
     uint64_t       keys;
     bool           done;           /* the slices have come to the end */
-    bool           copy;           /* see es_verify_copy() */
-    es_pace_t     *pace;           /* of a copy */
+    bool           records;        /* see es_verify_records() */
+    es_pace_t     *pace;           /* of that */
 } es_verify_ctx_t;
 
 /* Counts and reports a fault of the feed v->name. */

@@ -81,7 +81,7 @@ like($said, qr/verify: \[\.{20}\]   0 %, 0 events/, 'verify has one');
 like(screen($said), qr/\A1 feeds, 12 events in \d+ records, 0 checkpoints, 0 faults\z/,
     'and its result stands alone');
 $said = terminal(100, 'backup', $t->testdir . '/backup');
-like($said, qr/copy: \[.*verify: \[/s, 'backup has one for each pass');
+like($said, qr/copy: \[/, 'backup has one');
 like(screen($said), qr/\Abackup of 1 feeds, 12 events, [^\n]*\z/,
     'and its result stands alone');
 
