@@ -211,6 +211,7 @@ ngx_http_eventsync_backfill_headers(ngx_http_eventsync_ctx_t *ctx)
     r->headers_out.content_type_len = type->len;
 
     if (ngx_http_eventsync_no_store(r) != NGX_OK
+        || ngx_http_eventsync_no_buffering(r) != NGX_OK
         || ngx_http_eventsync_backfill_cursor(ctx, &ngx_http_eventsync_from,
                                               bf->after)
            != NGX_OK

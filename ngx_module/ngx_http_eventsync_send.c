@@ -111,6 +111,18 @@ ngx_http_eventsync_no_store(ngx_http_request_t *r)
 }
 
 
+/* nginx in front must pass on each part of the answer when it comes */
+
+ngx_int_t
+ngx_http_eventsync_no_buffering(ngx_http_request_t *r)
+{
+    static ngx_str_t  name = ngx_string("X-Accel-Buffering");
+    static ngx_str_t  no = ngx_string("no");
+
+    return ngx_http_eventsync_header(r, &name, &no);
+}
+
+
 /* the client may store the answer, but must revalidate it before each use */
 
 ngx_int_t

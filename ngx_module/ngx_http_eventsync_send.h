@@ -33,6 +33,7 @@ ngx_int_t ngx_http_eventsync_header(ngx_http_request_t *r, ngx_str_t *key,
 ngx_int_t ngx_http_eventsync_cache_control(ngx_http_request_t *r,
     ngx_str_t *value);
 ngx_int_t ngx_http_eventsync_no_store(ngx_http_request_t *r);
+ngx_int_t ngx_http_eventsync_no_buffering(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_revalidate(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_etag_header(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_send_header(ngx_http_request_t *r);

@@ -64,9 +64,6 @@ static void ngx_http_eventsync_stream_cleanup(void *data);
 
 static ngx_str_t  ngx_http_eventsync_stream_vary = ngx_string("Vary");
 static ngx_str_t  ngx_http_eventsync_stream_accept = ngx_string("Accept");
-static ngx_str_t  ngx_http_eventsync_accel_buffering =
-    ngx_string("X-Accel-Buffering");
-static ngx_str_t  ngx_http_eventsync_no = ngx_string("no");
 
 
 /*
@@ -152,9 +149,7 @@ ngx_http_eventsync_stream_headers(ngx_http_eventsync_ctx_t *ctx)
         || ngx_http_eventsync_header(r, &ngx_http_eventsync_stream_vary,
                                      &ngx_http_eventsync_stream_accept)
            != NGX_OK
-        || ngx_http_eventsync_header(r, &ngx_http_eventsync_accel_buffering,
-                                     &ngx_http_eventsync_no)
-           != NGX_OK)
+        || ngx_http_eventsync_no_buffering(r) != NGX_OK)
     {
         return NGX_ERROR;
     }

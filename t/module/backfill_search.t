@@ -44,6 +44,16 @@ http {
             eventsync_backfill_heartbeat 1d;
         }
 
+        location /slow/ {
+            eventsync_backfill on;
+            eventsync_backfill_heartbeat 300ms;
+            eventsync_limit backfill rate=1k/d burst=1k;
+        }
+
+        location /proxied/ {
+            proxy_pass http://127.0.0.1:%%PORT_0%%/slow/;
+        }
+
         location /gzip/ {
             eventsync_backfill on;
             gzip on;
@@ -146,6 +156,15 @@ for my $call (@slow) {
 }
 cmp_ok($whole, '>', 40, 'positions are not charged');
 close $_->{sock} for @slow;
+
+# nginx in front holds back no byte, although it does not know what a slowed
+# stream is.
+my $behind = start('/proxied', '', 'small');
+1 until $behind->{buf} =~ /\r\n\r\n.*?\{.*?"/s
+    || !Test::Eventsync::fill($behind, time + 20);
+like($behind->{buf}, qr/\r\n\r\n.*?\{.*?"/s, 'a proxy passes on each byte');
+unlike($behind->{buf}, qr/specversion/, 'when it comes');
+close $behind->{sock};
 
 SKIP: {
     my $out = $t->testdir . '/gzip.out';
