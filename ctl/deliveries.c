@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "ctl.h"
 #include "delivery/delivery.h"
+#include "delivery/hint.h"
 #include "delivery/report.h"
 #include "delivery/endpoint_status.h"
 #include "dispatcher.h"
@@ -170,6 +171,7 @@ ctl_print_attempt(void *ctx, const es_attempt_t *a)
     char             time[ES_TIME_LEN + 1] = "";
     const char      *name, *feed, *kind, *class;
     ctl_delivery_t  *d = ctx;
+    const es_hint_t *hint;
 
     if (ctl_delivery_skips(d)) {
         return ES_OK;
@@ -199,9 +201,12 @@ ctl_print_attempt(void *ctx, const es_attempt_t *a)
                        | ES_ATTEMPT_CHECK)
            ? es_report_kind(a) : "";
 
+    hint = es_hint_attempt(a);
+
     (void) printf(" attempt=%u status=%d class=%s latency_us=%u reused=%u"
-                  "%s%s%s\n", a->attempt, a->status, class, a->latency_us,
+                  "%s%s%s%s%s\n", a->attempt, a->status, class, a->latency_us,
                   (a->flags & ES_ATTEMPT_REUSED) != 0,
+                  hint ? " cause=" : "", hint ? hint->cause : "",
                   kind[0] != '\0' ? " kind=" : "", kind,
                   a->flags & ES_ATTEMPT_SIMULATED_FLAG ? " simulated" : "");
 

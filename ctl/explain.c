@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "delivery/endpoint_status.h"
+#include "delivery/hint.h"
 #include "delivery/outbox.h"
 #include "delivery/stall.h"
 #include "delivery/verification.h"
@@ -214,11 +215,12 @@ ctl_explain_last(void *ctx, const es_attempt_t *attempt)
 static es_rc_t
 ctl_explain_failing(ctl_explain_t *x)
 {
-    char           time[ES_TIME_LEN + 1], status[32] = "";
-    json_t        *finding;
-    es_rc_t        rc;
-    es_failing_t   failing;
-    es_attempt_t   last;
+    char              time[ES_TIME_LEN + 1], status[32] = "";
+    json_t           *finding;
+    es_rc_t           rc;
+    es_failing_t      failing;
+    es_attempt_t      last;
+    const es_hint_t  *hint;
 
     rc = es_delivery_failing(x->ctl->store, x->endpoint->number, &failing);
 
@@ -244,8 +246,17 @@ ctl_explain_failing(ctl_explain_t *x)
                               es_attempt_class_name((es_attempt_class_t)
                                                     last.class),
                               status);
-    ctl_finding_next(finding, "eventsyncctl endpoint attempts %s --limit=5 "
-                     "--json", x->endpoint->name.data);
+    hint = es_hint_attempt(&last);
+
+    /* the body of an answer tells more than that the program failed */
+
+    if (hint != NULL && strcmp(hint->cause, "failed") != 0) {
+        ctl_finding_next(finding, "%s", hint->text);
+
+    } else {
+        ctl_finding_next(finding, "eventsyncctl endpoint attempts %s "
+                         "--limit=5 --json", x->endpoint->name.data);
+    }
 
     return ES_OK;
 }

@@ -17,20 +17,14 @@
 static json_t *
 ctl_finding_text(const char *fmt, va_list args)
 {
-    char    *text, *p;
+    char    *text;
     json_t  *value;
 
     if (vasprintf(&text, fmt, args) < 0) {
         return NULL;
     }
 
-    for (p = text; *p != '\0'; p++) {
-        if ((unsigned char) *p < ' ' || *p == 0x7f) {
-            *p = '?';
-        }
-    }
-
-    value = json_string(text);
+    value = json_string(ctl_printable(text));
     free(text);
 
     return value != NULL ? value : json_string("");

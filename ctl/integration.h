@@ -91,6 +91,7 @@ typedef struct {
     long                 refused_status;
     bool                 taken;        /* "valid" is */
     bool                 verifies_nothing;
+    bool                 rewrites;     /* JSON, before it verifies */
     ctl_found_t          found[INTEGRATION_HINTS];
     unsigned             nfound;
     int64_t              slowest_ms;

@@ -137,7 +137,7 @@ ctl_integration_valid(ctl_integration_t *in, const ctl_trial_t *trial,
    thing. */
 
 static const es_hint_t *
-ctl_integration_alone(const ctl_integration_t *in, const ctl_check_t *check,
+ctl_integration_alone(ctl_integration_t *in, const ctl_check_t *check,
     const ctl_trial_t *trial)
 {
     const es_hint_t  *hint;
@@ -171,7 +171,12 @@ ctl_integration_alone(const ctl_integration_t *in, const ctl_check_t *check,
         break;
     }
 
-    return es_hint_named(es_str(check->cause));
+    /* A line end is lost when JSON is written again, too. */
+
+    in->rewrites |= check->body == CTL_BODY_SPELLING;
+
+    return es_hint_named(in->rewrites && check->body == CTL_BODY_LINE_END
+                         ? es_lit("rewrites-json") : es_str(check->cause));
 }
 
 

@@ -40,14 +40,14 @@ ctl_integration_head(char *data, size_t size, size_t n, void *ctx)
 
 
 static void
-ctl_integration_answered(const ctl_integration_t *in, ctl_trial_t *trial)
+ctl_integration_answered(ctl_integration_t *in, ctl_trial_t *trial)
 {
     (void) curl_easy_getinfo(in->http.curl, CURLINFO_RESPONSE_CODE,
                              &trial->status);
 
     if (trial->status / 100 == 3 && in->answer.location[0] != '\0') {
         (void) snprintf(trial->came, sizeof(trial->came), "%ld to %s",
-                        trial->status, in->answer.location);
+                        trial->status, ctl_printable(in->answer.location));
     } else {
         (void) snprintf(trial->came, sizeof(trial->came), "%ld",
                         trial->status);

@@ -196,6 +196,21 @@ ctl_quota_hint(const es_problem_t *problem)
 }
 
 
+char *
+ctl_printable(char *text)
+{
+    char  *p;
+
+    for (p = text; *p != '\0'; p++) {
+        if ((unsigned char) *p < ' ' || *p == 0x7f) {
+            *p = '?';
+        }
+    }
+
+    return text;
+}
+
+
 void
 ctl_print(const json_t *json)
 {

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "ctl.h"
 #include "delivery/delivery.h"
+#include "delivery/hint.h"
 #include "manage/manage.h"
 #include "object.h"
 #include "registry/control_reply.h"
@@ -309,6 +310,48 @@ ctl_test_print(ctl_t *ctl, const es_attempt_t *attempt)
 }
 
 
+/* A redirect has no body that tells more than its Location. */
+
+static void
+ctl_test_hint(ctl_t *ctl, const es_attempt_t *attempt)
+{
+    char              location[sizeof(attempt->body) + 1] = "";
+    const es_hint_t  *hint;
+
+    hint = es_hint_attempt(attempt);
+
+    if (es_attempt_bytes(attempt) == ES_BYTES_LOCATION) {
+        (void) snprintf(location, sizeof(location), "%.*s",
+                        (int) attempt->body_len, attempt->body);
+        (void) ctl_printable(location);
+    }
+
+    if (ctl->json) {
+        if (location[0] != '\0') {
+            (void) json_object_set_new(ctl->result, "location",
+                                       json_string(location));
+        }
+
+        if (hint != NULL) {
+            (void) json_object_set_new(ctl->result, "cause",
+                                       json_string(hint->cause));
+            (void) json_object_set_new(ctl->result, "hint",
+                                       json_string(hint->text));
+        }
+
+        return;
+    }
+
+    if (location[0] != '\0') {
+        (void) printf("location=%s\n", location);
+    }
+
+    if (hint != NULL) {
+        (void) printf("hint %s: %s\n", hint->cause, hint->text);
+    }
+}
+
+
 /* Prints the outcome of the test event as soon as it is recorded. */
 
 static int
@@ -325,6 +368,7 @@ ctl_test_outcome(ctl_t *ctl, const es_control_request_t *request)
                                        ctl_test_attempt, &test);
         if (test.found) {
             ctl_test_print(ctl, &test.attempt);
+            ctl_test_hint(ctl, &test.attempt);
             return test.attempt.class == ES_ATTEMPT_OK ? CTL_OK : CTL_FAILED;
         }
 

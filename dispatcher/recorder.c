@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/reason.h"
 #include "delivery/delivery.h"
+#include "delivery/hint.h"
 #include "delivery/tally.h"
 #include "registry/registry.h"
 
@@ -92,6 +93,35 @@ esd_record_attempt(esd_dispatcher_t *d, const es_attempt_t *attempt)
 }
 
 
+/* Without an answer the cause is stored, because the message of libcurl may
+   name addresses that partners must not see. */
+
+static const char *
+esd_recorder_cause(const es_attempt_t *attempt, const esd_send_t *send)
+{
+    const es_hint_t   *hint;
+    es_hint_answer_t   answer = {
+        .class = (es_attempt_class_t) attempt->class,
+        .body = es_str(send->error)
+    };
+
+    hint = es_hint(&answer);
+
+    return hint != NULL ? hint->cause : "";
+}
+
+
+static void
+esd_recorder_text(es_attempt_t *attempt, const char *text)
+{
+    size_t  n;
+
+    n = text != NULL ? strnlen(text, sizeof(attempt->body)) : 0;
+    attempt->body_len = (uint16_t) n;
+    memcpy(attempt->body, text != NULL ? text : "", n);
+}
+
+
 /* The first bytes of an encoded body are not readable text, so that the name of
    the coding is stored instead. */
 
@@ -99,6 +129,20 @@ static void
 esd_recorder_body(es_attempt_t *attempt, const esd_send_t *send)
 {
     const char  *coding;
+
+    switch (es_attempt_bytes(attempt)) {
+
+    case ES_BYTES_CAUSE:
+        esd_recorder_text(attempt, esd_recorder_cause(attempt, send));
+        return;
+
+    case ES_BYTES_LOCATION:
+        esd_recorder_text(attempt, esd_response_field(send, "location", 0));
+        return;
+
+    case ES_BYTES_BODY:
+        break;
+    }
 
     coding = send->first_len != 0 ? esd_response_coding(send) : "";
 

@@ -158,6 +158,7 @@ esd_send_setup(esd_send_t *send, const char *url)
 
     ok = esd_send_url(send, url)
          && esd_send_setopt(CURLOPT_PRIVATE, send)
+         && esd_send_setopt(CURLOPT_ERRORBUFFER, send->error)
          && esd_send_setopt(CURLOPT_NOSIGNAL, 1L)
          && esd_send_setopt(CURLOPT_QUICK_EXIT, 1L)
          && esd_destination_set(send)
@@ -315,6 +316,7 @@ esd_send_clear(esd_send_t *send)
     send->header_bytes = 0;
     send->read_bytes = 0;
     send->first_len = 0;
+    send->error[0] = '\0';
     send->answer.len = 0;
     send->again = false;
 }

@@ -107,6 +107,7 @@ struct esd_send {
     size_t                 read_bytes;
     unsigned               first_len;
     char                   first[ESD_BODY_FIRST];
+    char                   error[CURL_ERROR_SIZE];   /* of no answer */
 
     struct curl_slist      heads[ESD_HEADS];
     char                   head[];     /* ESD_HEAD_MAX, and its own headers */

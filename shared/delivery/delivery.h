@@ -106,8 +106,24 @@ typedef struct {
     uint8_t   class;           /* es_attempt_class_t */
     uint8_t   flags;           /* ES_ATTEMPT_... */
     uint16_t  body_len;
-    char      body[256];       /* the response's first bytes */
+    char      body[256];       /* see es_attempt_bytes() */
 } es_attempt_t;
+
+/* What the bytes of an attempt are. */
+typedef enum {
+    ES_BYTES_BODY = 0,         /* the first bytes of the response's body */
+    ES_BYTES_CAUSE,            /* no response: the cause (hint.h), or nothing */
+    ES_BYTES_LOCATION          /* a redirect: its Location, or nothing */
+} es_attempt_bytes_t;
+
+static inline es_attempt_bytes_t
+es_attempt_bytes(const es_attempt_t *attempt)
+{
+    return attempt->flags & ES_ATTEMPT_FETCH ? ES_BYTES_BODY
+           : attempt->status == 0 ? ES_BYTES_CAUSE
+           : attempt->class == ES_ATTEMPT_REDIRECT ? ES_BYTES_LOCATION
+           : ES_BYTES_BODY;
+}
 
 typedef struct {
     uint32_t  endpoint;

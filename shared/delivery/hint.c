@@ -78,13 +78,17 @@ static const es_hint_rule_t  es_hint_rules[] = {
     { 200, 299, true, NULL, ES_HINT_WEB_PAGE },
     { 415, 415, false, NULL, ES_HINT_CONTENT_TYPE },
     { 400, 599, false, "unsupported media type|content-type was not|"
-      "invalid content-type|unsupported content-type", ES_HINT_CONTENT_TYPE },
-    { 400, 599, false, "payload to be of type string|instance of object|"
-      "[object object]|token o in json|bytes-like object is required",
-      ES_HINT_PARSED_BODY },
+      "invalid content-type|unsupported content-type|no cloud event detected",
+      ES_HINT_CONTENT_TYPE },
+    { 400, 599, false, "missing required header", ES_HINT_FIELDS },
+    { 400, 599, false, "timestamp too old|timestamp too new|"
+      "timestamp outside", ES_HINT_CLOCK },
     { 400, 599, false, "of undefined|received undefined|is undefined|"
       "of null|nonetype|end of json input|property 'undefined|"
       "expecting value: line 1 column 1", ES_HINT_NO_BODY },
+    { 400, 599, false, "payload to be of type string|instance of object|"
+      "[object object]|token o in json|bytes-like object is required",
+      ES_HINT_PARSED_BODY },
     { 413, 413, false, NULL, ES_HINT_TOO_LARGE },
     { 400, 599, false, "too large for|entity too large|payload too large|"
       "body is too large|maximum request body", ES_HINT_TOO_LARGE },
@@ -168,9 +172,12 @@ es_hint_page(const es_hint_answer_t *answer)
         body.len--;
     }
 
-    return es_hint_begins(answer->type, "text/html")
-           || es_hint_begins(body, "<!doctype html")
-           || es_hint_begins(body, "<html");
+    /* some frameworks have this type in an answer without a body */
+
+    return body.len > 0
+           && (es_hint_begins(answer->type, "text/html")
+               || es_hint_begins(body, "<!doctype html")
+               || es_hint_begins(body, "<html"));
 }
 
 
@@ -308,16 +315,23 @@ es_hint_attempt(const es_attempt_t *attempt)
 
     body.data = attempt->body;
     body.len = attempt->body_len;
-    hint = attempt->status == 0 ? es_hint_named(body) : NULL;
-
-    if (attempt->class == ES_ATTEMPT_REDIRECT) {
-        answer.location = body;
-
-    } else {
-        answer.body = body;
-    }
-
     answer.class = (es_attempt_class_t) attempt->class;
+    hint = NULL;
+
+    switch (es_attempt_bytes(attempt)) {
+
+    case ES_BYTES_BODY:
+        answer.body = body;
+        break;
+
+    case ES_BYTES_CAUSE:
+        hint = es_hint_named(body);
+        break;
+
+    case ES_BYTES_LOCATION:
+        answer.location = body;
+        break;
+    }
 
     return hint != NULL ? hint : es_hint(&answer);
 }

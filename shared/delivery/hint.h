@@ -34,8 +34,7 @@ typedef struct {
 /* The hint of the first rule that matches; NULL: there is none. */
 const es_hint_t *es_hint(const es_hint_answer_t *answer);
 
-/* The hint of a recorded attempt, whose `body` has the cause when no answer
-   came.  NULL: there is none. */
+/* The hint of a recorded attempt; NULL: there is none. */
 const es_hint_t *es_hint_attempt(const es_attempt_t *attempt);
 
 /* The hint with this cause; NULL: there is none. */

@@ -152,6 +152,15 @@ const es_hint_t  es_hints[ES_HINTS] = {
         "the bytes that came: in Express, use express.raw() for this route, "
         "before any express.json()." },
 
+    [ES_HINT_FIELDS] = { "fields",
+        "The receiver does not find the webhook fields. Give verify() a plain "
+        "object: Object.fromEntries(request.headers). If a proxy drops the "
+        "fields, let them through." },
+
+    [ES_HINT_CLOCK] = { "clock",
+        "The receiver finds the timestamp too far from its time. Check the "
+        "clocks of both machines." },
+
     [ES_HINT_LENGTH] = { "length",
         "The server asks for Content-Length, which the request has. A proxy "
         "before the receiver removes it: let that proxy buffer requests." },

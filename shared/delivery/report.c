@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "delivery/away_feeds.h"
 #include "delivery/delivery.h"
+#include "delivery/hint.h"
 #include "delivery/report.h"
 #include "event/cursor.h"
 #include "log/feed.h"
@@ -181,12 +182,16 @@ es_report_attempt(const es_report_feeds_t *feeds, const es_attempt_t *a)
     bool         test;
     json_t      *report;
     const char  *feed;
+    const es_hint_t     *hint;
+    es_attempt_bytes_t   bytes;
 
     test = (a->flags & ES_ATTEMPT_TEST) != 0;
     feed = test || (a->flags & (ES_ATTEMPT_FETCH | ES_ATTEMPT_CHECK)) ? NULL
            : es_report_feed(feeds, a->feed)->name;
+    bytes = es_attempt_bytes(a);
 
-    report = json_pack("{s:s, s:s, s:s*, s:I, s:i, s:i, s:s, s:I, s:b, s:o}",
+    report = json_pack("{s:s, s:s, s:s*, s:I, s:i, s:i, s:s, s:I, s:b, s:o, "
+                       "s:o*}",
                        "time", es_report_time(a->time_ms, time),
                        "kind", es_report_kind(a), "feed", feed,
                        test ? "request" : "sequence",
@@ -196,10 +201,20 @@ es_report_attempt(const es_report_feeds_t *feeds, const es_attempt_t *a)
                        es_attempt_class_name((es_attempt_class_t) a->class),
                        "latency_us", (json_int_t) a->latency_us,
                        "reused", (a->flags & ES_ATTEMPT_REUSED) != 0,
-                       "body", es_report_body(a));
+                       "body", bytes == ES_BYTES_BODY ? es_report_body(a)
+                                                      : json_string(""),
+                       "location", bytes == ES_BYTES_LOCATION
+                       && a->body_len > 0 ? es_report_body(a) : NULL);
 
     if (a->flags & ES_ATTEMPT_SIMULATED_FLAG) {
         (void) json_object_set_new(report, "simulated", json_true());
+    }
+
+    hint = es_hint_attempt(a);
+
+    if (hint != NULL) {
+        (void) json_object_set_new(report, "cause", json_string(hint->cause));
+        (void) json_object_set_new(report, "hint", json_string(hint->text));
     }
 
     return report;

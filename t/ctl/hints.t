@@ -14,7 +14,8 @@ use MIME::Base64 qw(decode_base64);
 use Test::More;
 
 use lib 't/lib';
-use Test::Eventsync qw(wait_for);
+use Test::Eventsync;
+use Test::Eventsync::Webhooks qw(certificate);
 
 # For certificates that the system trusts, a view of its own of the files.
 my $private = $ENV{ES_NAMESPACE};
@@ -216,18 +217,13 @@ sub run {
     is($proc->wait(30), 0, $what) or diag($proc->stderr);
 }
 
-sub certificate {
-    my ($name, $subject, @before) = @_;
-    run("a certificate: $name", @before, qw(openssl req -x509 -newkey ec
-        -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2), '-subj',
-        "/CN=$subject", '-addext', "subjectAltName=DNS:$subject", '-keyout',
-        "$dir/$name.key", '-out', "$dir/$name.pem");
-}
-certificate('good', 'localhost');
-certificate('authority', 'authority');
-certificate('name', 'other.example');
-certificate('old', 'localhost', 'faketime', '-f', '-30d');
-certificate('new', 'localhost', 'faketime', '-f', '+30d');
+certificate($t, 'DNS:localhost', file => 'good');
+certificate($t, 'DNS:authority', file => 'authority');
+certificate($t, 'DNS:other.example', file => 'name');
+certificate($t, 'DNS:localhost', file => 'old',
+    before => [qw(faketime -f -30d)]);
+certificate($t, 'DNS:localhost', file => 'new',
+    before => [qw(faketime -f +30d)]);
 run('and one of an authority', qw(openssl req -new -newkey ec -pkeyopt
     ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -addext
     subjectAltName=DNS:localhost), '-keyout', "$dir/leaf.key", '-out',

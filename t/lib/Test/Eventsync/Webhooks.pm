@@ -33,14 +33,18 @@ sub webhook_store {
     return $t;
 }
 
-# Makes key.pem and cert.pem of a receiver with this subjectAltName.
+# Makes key.pem and cert.pem of a receiver with this subjectAltName, or files
+# named after `file`.  `before` is a command in front, as faketime.
 sub certificate {
-    my ($t, $name) = @_;
+    my ($t, $name, %opts) = @_;
     my $dir = $t->testdir;
-    my $made = $t->start('openssl', {}, qw(openssl req -x509 -newkey ec -pkeyopt
-        ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test -addext),
+    my ($key, $cert) = $opts{file} ? ("$opts{file}.key", "$opts{file}.pem")
+        : ('key.pem', 'cert.pem');
+    my $made = $t->start('openssl', {}, @{ $opts{before} // [] }, qw(openssl
+        req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2),
+        '-subj', '/CN=' . ($opts{file} // 'test'), '-addext',
         'subjectAltName=' . ($name // 'IP:127.0.0.1'), '-keyout',
-        "$dir/key.pem", '-out', "$dir/cert.pem");
+        "$dir/$key", '-out', "$dir/$cert");
     die 'no certificate: ' . $made->stderr . "\n" if $made->wait(20) != 0;
 }
 
