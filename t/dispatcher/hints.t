@@ -104,8 +104,14 @@ for my $case (sort keys %urls) {
     is($attempt->{cause} // '', $urls{$case}[1], "$case: so has its attempt");
 }
 
-my ($json) = map { decode_json($_) } $t->ctl_ok(qw(endpoint attempts),
-    $name{moved}, '--json');
+my (undef, $told) = $t->ctl(qw(endpoint test), $name{moved}, '--json');
+my $test = decode_json($told);
+is("$test->{location} $test->{cause}",
+    'https://www.acme.example/moved redirect', 'and with its cause as JSON');
+like($test->{hint}, qr/^Redirects are not followed\. /, '... and the hint');
+
+my ($json) = map { decode_json($_) } split /\n/,
+    $t->ctl_ok(qw(endpoint attempts), $name{moved}, '--json');
 is("$json->{location} $json->{cause} $json->{body}",
     'https://www.acme.example/moved redirect ', 'a redirect as JSON');
 like($json->{hint}, qr/^Redirects are not followed\. /, 'with the hint');
