@@ -26,7 +26,9 @@ my %key = map { $_ => $t->partner_key($_,
     feeds => $_ eq 'acme' ? 'prices,short,orders-acme' : 'prices') } qw(acme bolt);
 
 $t->default_conf(location => 'eventsync_pages on; eventsync_authorize on;
-    eventsync_cache shared; eventsync_sse on; eventsync_poll_wait_max 5s;');
+    eventsync_cache shared; eventsync_sse on; eventsync_poll_wait_max 5s;
+    eventsync_backfill on; eventsync_backfill_heartbeat 300ms;
+    eventsync_limit backfill rate=1k/d burst=1k;');
 $t->run_nginx;
 
 my %epoch;
@@ -138,6 +140,17 @@ ok(defined Test::Eventsync::read_until($call, "\r\n\r\n", time + 20),
 $t->publish('prices', { id => 'live' });
 ok(defined Test::Eventsync::read_until($call, '"live"', time + 20),
     'and its events come at once');
+close $call->{sock};
+
+# The first takes the whole quota.
+is(get('/v1/feeds/prices/backfill', 'acme')->{status}, 200, 'a backfill');
+$call = $t->http_start(GET => '/v1/feeds/prices/backfill',
+    { authorization => "Bearer $key{acme}" }, undef, port => $t->port(1));
+ok(defined Test::Eventsync::read_until($call, "\r\n\r\n", time + 20),
+    'a slowed backfill begins');
+1 until $call->{buf} =~ /\{.*?"/s || !Test::Eventsync::fill($call, time + 20);
+like($call->{buf}, qr/^(?!.*specversion).*\{.*?"/s,
+    'and each of its bytes comes at once');
 close $call->{sock};
 
 # retention and revocation

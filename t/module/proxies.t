@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 
 # HAProxy, Squid and Traffic Server in front, with their caches on and no rule of ours, as the
-# table of docs/cdn.md says: none keeps an answer, all pass streams on.
+# table of docs/cdn.md says: none keeps an answer, all pass streams and backfills
+# on.
 #
 # It needs Debian's packages haproxy, squid and trafficserver; what is missing is
 # skipped.
@@ -25,7 +26,9 @@ $t->store_init->feed('prices');
 my $key = $t->partner_key('acme', feeds => 'prices');
 
 $t->default_conf(location => 'eventsync_pages on; eventsync_cache shared;
-    eventsync_sse on; eventsync_authorize on;',
+    eventsync_sse on; eventsync_authorize on; eventsync_backfill on;
+    eventsync_backfill_heartbeat 300ms;
+    eventsync_limit backfill rate=1k/d burst=1k;',
     server => q(location ~ ^/(plain|granted) {
             add_header Cache-Control "public, max-age=60";
             return 200 $request_id;
@@ -116,6 +119,19 @@ sub asked {
         split /\n/, $t->read_file('origin.log');
 }
 
+# The first bytes of a body, chunked or not.
+sub begin {
+    my ($call) = @_;
+    my $end = time + 20;
+    Test::Eventsync::read_until($call, "\r\n\r\n", $end) // return '';
+    1 until $call->{buf} =~ /\{.*?"/s || !Test::Eventsync::fill($call, $end);
+    return $call->{buf};
+}
+
+# The first takes the whole quota, so that all others are slowed.
+is($t->http(GET => '/v1/feeds/prices/backfill', { authorization => "Bearer $key" })
+    ->{status}, 200, 'a backfill');
+
 my %encodings = (trafficserver => 'gzip');     # what it makes of them
 
 for my $name (sort keys %conf) {
@@ -167,6 +183,12 @@ for my $name (sort keys %conf) {
         $t->publish('prices', { id => "live-$name" });
         ok(defined Test::Eventsync::read_until($call, "\"live-$name\"", time + 20),
             'and its events come at once');
+        close $call->{sock};
+
+        $call = $t->http_start(GET => '/v1/feeds/prices/backfill',
+            { authorization => "Bearer $key" }, undef, port => $t->port($n));
+        like(begin($call), qr/^(?!.*specversion).*\{.*?"/s,
+            'and so does each byte of a slowed backfill');
         close $call->{sock};
     }
 }
