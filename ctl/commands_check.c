@@ -21,6 +21,26 @@ static const ctl_option_row_t  ctl_doctor_rows[] = {
     { NULL, NULL, NULL, CTL_FREE }
 };
 
+static const ctl_option_row_t  ctl_probe_rows[] = {
+    { "state", "FILE", "the file with what a run needs, of mode 0600",
+      CTL_FREE },
+    { "setup", NULL, "make feed, partner, key, endpoint and FILE", CTL_FREE },
+    { "cleanup", NULL, "remove all of them", CTL_FREE },
+    { "url", "URL", "with --setup: the API, https://host/v1", CTL_FREE },
+    { "feed", "FEED", "the feed and partner; default: eventsync-probe",
+      CTL_FREE },
+    { "address", "127.0.0.1", "with --setup: where webhooks are received; "
+      "default: 127.0.0.1", CTL_FREE },
+    { "port", "N", "with --setup: likewise; default: 18780", CTL_FREE },
+    { "rate", "N", "events a second; default: 10", CTL_FREE },
+    { "for", "1s", "how long events are published; default: 1s", CTL_FREE },
+    { "timeout", "10s", "how long they may take; default: 10s", CTL_FREE },
+    { "channels", "poll,long-poll,sse,webhook", "default: all of them",
+      CTL_FREE },
+    { "metrics", "FILE", "write metrics for node_exporter", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
 const ctl_command_t  ctl_check_commands[] = {
     { .name = "doctor", .run = ctl_doctor, .kind = CTL_NO_KIND,
       .arguments = "[PARTNER|ENDPOINT]",
@@ -39,6 +59,16 @@ const ctl_command_t  ctl_check_commands[] = {
       .json = "the state, the reasons, and the fate of the event",
       .examples = "explain ep_k3f9abcdefgh2345\n"
       "explain ep_k3f9abcdefgh2345 --event=k3f9abcd-10437" },
+
+    { .name = "probe", .run = ctl_probe, .kind = CTL_NO_KIND,
+      .options = ctl_probe_rows,
+      .about = "publish events and see them by every channel",
+      .json = "the timings of each channel, in microseconds",
+      .examples = "probe --setup --url=https://events.example/v1 "
+      "--state=/etc/eventsync/probe\n"
+      "probe --state=/etc/eventsync/probe\n"
+      "probe --state=/etc/eventsync/probe --rate=200 --for=30s\n"
+      "probe --cleanup --state=/etc/eventsync/probe" },
 
     { .name = NULL }
 };

@@ -245,6 +245,7 @@ int ctl_endpoint_verify(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_simulate(ctl_t *ctl, int argc, char **argv);
 int ctl_explain(ctl_t *ctl, int argc, char **argv);
 int ctl_doctor(ctl_t *ctl, int argc, char **argv);
+int ctl_probe(ctl_t *ctl, int argc, char **argv);
 
 int ctl_checkpoint_list(ctl_t *ctl, int argc, char **argv);
 int ctl_checkpoint_show(ctl_t *ctl, int argc, char **argv);
