@@ -151,6 +151,7 @@ sub restore {
     my $to = $t->testdir . '/to';
     my ($backup, $file) = map { $t->testdir . "/$_" } qw(backup export);
     my $request = request_file($key, 1000);
+    my $imports = 0;
 
     {
         local $t->{store} = $from;
@@ -172,10 +173,10 @@ sub restore {
             return $n / silently(sub { ctl_took('', 'restore', $backup, $to) });
         },
         import => sub {
-            removed($to);
-            local $t->{store} = $to;
-            $t->store_init->feed('bench');
-            return $n / silently(sub { ctl_took($to, 'import', 'bench', $file) });
+            my $feed = 'imported-' . ++$imports;
+            $t->feed($feed);
+            return $n / silently(sub { ctl_took($t->store, 'import', $feed,
+                $file) });
         },
         publish => sub { publish_rate($request, 4, 1000) });
     table('events/s', ['restore, and verify', $v->{restore}],

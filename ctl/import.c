@@ -15,6 +15,7 @@
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +26,8 @@
 
 #define IMPORT_BATCH     2000
 #define IMPORT_MANIFEST  4096      /* bytes that its line may have */
+#define IMPORT_LINES     8192      /* that the first pass collects */
+#define IMPORT_READ      (1024 * 1024)
 
 static const char  import_manifest[] = "{\"manifest\":";
 static const char  import_position[] = "{\"position\":";
@@ -44,6 +47,24 @@ typedef struct {
     uint8_t       digest[ES_CHAIN_LEN];
 } ctl_import_t;
 
+
+/* Lines whose digests one thread computes. */
+typedef struct {
+    const es_str_t   *lines;
+    uint8_t         (*digests)[ES_CHAIN_LEN];
+    size_t            n;
+} ctl_import_part_t;
+
+/* What the first pass finds. */
+typedef struct {
+    uint64_t     count;
+    uint64_t     bytes;
+    uint8_t      chain[ES_CHAIN_LEN];
+    EVP_MD_CTX  *md;               /* of the lines, where there is no chain */
+    size_t       n;                /* lines that are not in the chain yet */
+    es_str_t     lines[IMPORT_LINES];
+    uint8_t      digests[IMPORT_LINES][ES_CHAIN_LEN];
+} ctl_import_sum_t;
 
 /* A thread commits one sink while the other one is filled: reading lines takes
    as long as commits. */
@@ -204,39 +225,91 @@ ctl_import_next(ctl_import_t *m, es_str_t *line, bool *end)
 }
 
 
+static void *
+ctl_import_digests(void *ctx)
+{
+    size_t              i;
+    ctl_import_part_t  *part = ctx;
+
+    for (i = 0; i < part->n; i++) {
+        es_digest_event(part->lines[i].data, part->lines[i].len,
+                        part->digests[i]);
+    }
+
+    return NULL;
+}
+
+
+/* Extends the chain by these events.  Two threads compute their digests; only
+   the links of the chain follow one another. */
+
+static int
+ctl_import_fold(ctl_import_sum_t *sum)
+{
+    size_t             i, half;
+    pthread_t          thread;
+    ctl_import_part_t  first, second;
+
+    half = sum->n / 2;
+    first = (ctl_import_part_t) { sum->lines, sum->digests, half };
+    second = (ctl_import_part_t) { sum->lines + half, sum->digests + half,
+                                   sum->n - half };
+
+    if (pthread_create(&thread, NULL, ctl_import_digests, &second) != 0) {
+        return ctl_fail(CTL_FAILED, "out of memory");
+    }
+
+    (void) ctl_import_digests(&first);
+    (void) pthread_join(thread, NULL);
+
+    for (i = 0; i < sum->n; i++) {
+        es_digest_link(sum->chain, sum->digests[i]);
+    }
+
+    sum->n = 0;
+
+    return CTL_OK;
+}
+
+
 /* The first pass: reads all lines, and computes the digest of the events. */
 
 static int
-ctl_import_sum(ctl_import_t *m, EVP_MD_CTX *md, uint64_t *count,
-    uint64_t *bytes, uint8_t chain[ES_CHAIN_LEN])
+ctl_import_sum(ctl_import_t *m, ctl_import_sum_t *sum)
 {
     int       rc;
     bool      end;
     es_str_t  line;
 
-    memcpy(chain, m->from, ES_CHAIN_LEN);
+    memcpy(sum->chain, m->from, ES_CHAIN_LEN);
 
     while ((rc = ctl_import_next(m, &line, &end)) == CTL_OK && !end) {
 
-        if (ctl_import_kind(line) != IMPORT_EVENT) {
-            continue;
+        if (ctl_import_kind(line) == IMPORT_EVENT) {
+            sum->count++;
+            sum->bytes += line.len + 1;
+
+            if (m->chained) {
+                sum->lines[sum->n++] = line;
+            } else {
+                /* the buffer has the end of the line as well */
+
+                (void) EVP_DigestUpdate(sum->md, line.data, line.len + 1);
+            }
         }
 
-        *count += 1;
-        *bytes += line.len + 1;
-
-        if (m->chained) {
-            es_digest_chain(chain, line.data, line.len);
-
-        } else {
-            /* the buffer has the end of the line as well */
-
-            (void) EVP_DigestUpdate(md, line.data, line.len + 1);
+        if (sum->n > 0
+            && (sum->n == IMPORT_LINES || !ctl_input_buffered(&m->input)))
+        {
+            rc = ctl_import_fold(sum);
+            if (rc != CTL_OK) {
+                return rc;
+            }
         }
     }
 
     if (rc == CTL_OK && !m->chained
-        && EVP_DigestFinal_ex(md, chain, NULL) != 1)
+        && EVP_DigestFinal_ex(sum->md, sum->chain, NULL) != 1)
     {
         rc = ctl_fail(CTL_FAILED, "out of memory");
     }
@@ -248,33 +321,37 @@ ctl_import_sum(ctl_import_t *m, EVP_MD_CTX *md, uint64_t *count,
 static int
 ctl_import_check(ctl_import_t *m)
 {
-    int          rc;
-    uint8_t      digest[ES_CHAIN_LEN];
-    uint64_t     count, bytes;
-    EVP_MD_CTX  *md;
+    int                rc;
+    ctl_import_sum_t  *sum;
 
-    count = 0;
-    bytes = 0;
-    md = EVP_MD_CTX_new();
+    sum = calloc(1, sizeof(ctl_import_sum_t));
+    if (sum == NULL) {
+        return ctl_fail(CTL_FAILED, "out of memory");
+    }
+
+    sum->md = EVP_MD_CTX_new();
     ctl_progress_begin("check", CTL_BYTES, ctl_input_size(&m->input));
 
-    rc = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1
-         ? ctl_import_sum(m, md, &count, &bytes, digest)
-         : ctl_fail(CTL_FAILED, "out of memory");
+    rc = sum->md != NULL
+         && EVP_DigestInit_ex(sum->md, EVP_sha256(), NULL) == 1
+         ? ctl_import_sum(m, sum) : ctl_fail(CTL_FAILED, "out of memory");
 
-    EVP_MD_CTX_free(md);
+    if (rc == CTL_OK
+        && (sum->count != m->count || sum->bytes != m->bytes))
+    {
+        rc = ctl_import_broken(m, "it has more or fewer events than its "
+                               "manifest");
 
-    if (rc != CTL_OK) {
-        return rc;
+    } else if (rc == CTL_OK
+               && memcmp(sum->chain, m->digest, ES_CHAIN_LEN) != 0)
+    {
+        rc = ctl_import_broken(m, "an event was changed");
     }
 
-    if (count != m->count || bytes != m->bytes) {
-        return ctl_import_broken(m, "it has more or fewer events than its "
-                                 "manifest");
-    }
+    EVP_MD_CTX_free(sum->md);
+    free(sum);
 
-    return memcmp(digest, m->digest, ES_CHAIN_LEN) == 0
-           ? CTL_OK : ctl_import_broken(m, "an event was changed");
+    return rc;
 }
 
 
@@ -429,7 +506,7 @@ int
 ctl_import(ctl_t *ctl, int argc, char **argv)
 {
     int           rc;
-    ctl_import_t  m = { .input = { .fd = -1 } };
+    ctl_import_t  m = { .input = { .fd = -1, .block = IMPORT_READ } };
 
     rc = ctl_args(ctl, &argc, argv, NULL);
 

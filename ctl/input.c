@@ -21,8 +21,11 @@
 static es_rc_t
 ctl_input_fill(ctl_input_t *input)
 {
+    size_t   block;
     es_rc_t  rc;
     ssize_t  n;
+
+    block = input->block ? input->block : INPUT_READ;
 
     if (input->start > 0) {
         input->buf.len -= input->start;
@@ -31,13 +34,13 @@ ctl_input_fill(ctl_input_t *input)
         input->start = 0;
     }
 
-    rc = es_buf_reserve(&input->buf, INPUT_READ);
+    rc = es_buf_reserve(&input->buf, block);
     if (rc != ES_OK) {
         return rc;
     }
 
     do {
-        n = read(input->fd, input->buf.data + input->buf.len, INPUT_READ);
+        n = read(input->fd, input->buf.data + input->buf.len, block);
     } while (n == -1 && errno == EINTR);
 
     if (n == -1) {
@@ -95,6 +98,13 @@ ctl_input_line(ctl_input_t *input, es_str_t *line)
     input->taken += line->len + (end != NULL);
 
     return ES_OK;
+}
+
+
+bool
+ctl_input_buffered(const ctl_input_t *input)
+{
+    return ctl_input_newline(input, input->start) != NULL;
 }
 
 

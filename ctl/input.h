@@ -15,11 +15,16 @@ typedef struct {
     size_t    start;               /* of the bytes that were not returned yet */
     bool      end;                 /* of the input */
     uint64_t  taken;               /* bytes that were returned */
+    size_t    block;               /* bytes of one read; 0: 64 KB */
 } ctl_input_t;
 
 /* ES_NOT_FOUND: the input has ended.  The line has no '\n' and is valid until
    the next call. */
 es_rc_t ctl_input_line(ctl_input_t *input, es_str_t *line);
+
+/* True if the next line is in memory.  The lines before stay valid until the
+   call that returns one that was not. */
+bool ctl_input_buffered(const ctl_input_t *input);
 
 /* True when the next line, or the end, arrives within a moment. */
 bool ctl_input_ready(ctl_input_t *input);
