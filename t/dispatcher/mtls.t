@@ -23,15 +23,7 @@ if (!$private && $> == 0 && system('unshare -m true 2>/dev/null') == 0) {
 my $t = webhook_store();
 my $dir = $t->testdir;
 
-sub certificate {
-    my ($name) = @_;
-    my $proc = $t->start('openssl', {}, qw(openssl req -x509 -newkey ec
-        -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2), '-subj',
-        "/CN=$name", '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout',
-        "$dir/$name.key", '-out', "$dir/$name.pem");
-    is($proc->wait(20), 0, "a certificate for $name") or diag($proc->stderr);
-}
-certificate($_) for qw(server acme other);
+certificate($t, 'IP:127.0.0.1', file => $_) for qw(server acme other);
 $t->write_file('both.pem', $t->read_file('acme.pem')
     . $t->read_file('acme.key'));
 
