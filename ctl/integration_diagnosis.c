@@ -97,7 +97,7 @@ ctl_integration_vague(const es_hint_t *hint)
     size_t  i;
 
     static const char *const  vague[] = {
-        "refused", "failed", "unprocessable", "access"
+        "refused", "failed", "unprocessable", "access", "credential"
     };
 
     for (i = 0; hint != NULL && i < sizeof(vague) / sizeof(vague[0]); i++) {

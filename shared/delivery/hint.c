@@ -30,6 +30,9 @@ typedef struct {
 
 #define ANY_CLASS  (-1)
 
+#define ES_HINT_LOGIN_PAGE  "type=\"password\"|type='password'|log in|login|" \
+                            "sign in|signin"
+
 
 static const es_hint_fault_t  es_hint_faults[] = {
     { ES_ATTEMPT_TLS, "certificate has expired", ES_HINT_TLS_EXPIRED },
@@ -73,8 +76,8 @@ static const es_hint_rule_t  es_hint_rules[] = {
     { 400, 499, false, "blocked host|disallowedhost|http_host|allowed_hosts|"
       "invalid host|this host (", ES_HINT_HOST },
     { 421, 421, false, NULL, ES_HINT_HOST },
-    { 200, 403, true, "type=\"password\"|type='password'|log in|login|"
-      "sign in|signin", ES_HINT_LOGIN },
+    { 200, 299, true, ES_HINT_LOGIN_PAGE, ES_HINT_LOGIN },
+    { 401, 403, true, ES_HINT_LOGIN_PAGE, ES_HINT_LOGIN },
     { 200, 299, true, NULL, ES_HINT_WEB_PAGE },
     { 415, 415, false, NULL, ES_HINT_CONTENT_TYPE },
     { 400, 599, false, "unsupported media type|content-type was not|"

@@ -98,7 +98,7 @@ const es_hint_t  es_hints[ES_HINTS] = {
 
     [ES_HINT_REDIRECT] = { "redirect",
         "Redirects are not followed. Give the endpoint the URL that Location "
-        "names." },
+        "names; often only https:// or a slash at the end is missing." },
 
     [ES_HINT_LOGIN] = { "login",
         "A login page answers, not the receiver. Exempt the path of the URL "
@@ -177,7 +177,7 @@ const es_hint_t  es_hints[ES_HINTS] = {
     [ES_HINT_REFUSED] = { "refused",
         "The receiver refused the request, usually for its signature. Compare "
         "its secret with the endpoint's, and verify the bytes before parsing. "
-        "\"verify-integration\" tells more." },
+        "The page docs/receivers.md has receivers that work." },
 
     [ES_HINT_UNPROCESSABLE] = { "unprocessable",
         "The receiver does not take the content of this event. Let it answer "

@@ -49,11 +49,15 @@ sub start {
     $recv->{endpoint} = $t->endpoint('acme', @common, feeds => 'orders',
         content_type => $content_type);
     $recv->{either} = $content_type eq 'application/json' or return;
+    $recv->{any} = $CODE{$name} =~ /jsonParse: false/
+        && $CODE{$name} !~ /'svix'/ || $CODE{$name} !~ /standardwebhooks|svix/;
+    $t->endpoint('acme', @common, feeds => 'texts', body => 'data')
+        if $recv->{any};
     $t->endpoint('acme', @common, feeds => 'others',
         content_type => 'application/cloudevents+json');
 }
 
-$t->feed('others');
+$t->feed('others')->feed('texts');
 for my $name (sort keys %NEEDS) {
     if (defined(my $why = missing($t, $name))) {
         $missing{$name} = $why;
@@ -85,12 +89,14 @@ for my $feed (qw(orders others)) {
         qq({"specversion":"1.0","id":"$feed$n","source":"/s","type":"t",)
         . qq("subject":"s$n","data":$_}\n) } @data }, 'publish', $feed);
 }
+put($t, 'texts', { datacontenttype => 'text/plain', data => 'no JSON' });
 $t->run_dispatcher;
 
 for my $name (sort keys %recv) {
     my $recv = $recv{$name};
     my @expected = map { stored($t, $_) } 'orders',
         $recv->{either} ? 'others' : ();
+    push @expected, 'no JSON' if $recv->{any};
     my @lines;
     ok(wait_for(sub { @lines = split /\n/,
         $t->read_file("$recv->{dir}/events.ndjson");
@@ -101,6 +107,8 @@ for my $name (sort keys %recv) {
 }
 is_deeply([grep { $_->{class} ne 'ok' } attempts($t, $_->{endpoint})], [],
     'at the first attempt') for values %recv;
+is(scalar(grep { $_->{any} } values %recv),
+    scalar(grep { !/Svix|SDK/ } keys %recv), 'also what is not JSON');
 is($t->stop_dispatcher, 0, 'the dispatcher ends');
 
 for my $name (sort keys %recv) {

@@ -51,6 +51,7 @@ static const answer_case_t  answers[] = {
     { 500, "text/html", "", "<pre>Error: Expected payload to be of type "
       "string or Buffer.", "parsed-body" },
     { 204, "text/html", "", "", "" },
+    { 400, "text/html", "", "at /srv/login/hook.js", "refused" },
     { 401, "text/html", "", "", "refused" },
     { 500, "text/html", "", "<pre>TypeError: no cloud event detected",
       "content-type" },
