@@ -11,7 +11,8 @@
 #include "http.h"
 #include "registry/values.h"
 
-#define HTTP_ANSWER_MAX  (64 * 1024 * 1024)
+#define HTTP_ANSWER_MAX        (64 * 1024 * 1024)
+#define CTL_RETRY_AFTER_MAX_S  (24 * 3600)
 
 
 static size_t
@@ -74,9 +75,6 @@ ctl_http_head(char *data, size_t size, size_t n, void *ctx)
                               sizeof(value)))
     {
         http->has_more = strcmp(value, "true") == 0;
-
-    } else if (ctl_http_field(line, "Retry-After", value, sizeof(value))) {
-        http->retry_after_s = (unsigned) strtoul(value, NULL, 10);
     }
 
     return size * n;
@@ -171,6 +169,7 @@ ctl_http_perform(ctl_http_t *http, const char *url, const char *first,
 {
     size_t              i;
     CURLcode            rc;
+    curl_off_t          after_s;
     const char         *fields[] = { first, second, http->auth };
     struct curl_slist  *list, *longer;
 
@@ -204,6 +203,15 @@ ctl_http_perform(ctl_http_t *http, const char *url, const char *first,
                              &http->status);
     (void) curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(list);
+
+    /* it may be a date, also of a proxy in between */
+
+    if (curl_easy_getinfo(http->curl, CURLINFO_RETRY_AFTER, &after_s)
+        == CURLE_OK && after_s > 0)
+    {
+        http->retry_after_s = after_s < CTL_RETRY_AFTER_MAX_S
+                              ? (unsigned) after_s : CTL_RETRY_AFTER_MAX_S;
+    }
 
     if (rc != CURLE_OK) {
         return ctl_fail(CTL_FAILED, "\"%s\": %s", url, curl_easy_strerror(rc));

@@ -7,6 +7,7 @@
 use warnings;
 use strict;
 
+use POSIX qw(strftime);
 use Test::More;
 
 use lib 't/lib';
@@ -83,6 +84,18 @@ fails(1, '"http://127.0.0.1:1/feeds/orders/events', 'nobody there', 'tail',
 is((publish(events(1 .. 3), 'slow', '--batch=1', "--key=$limited"))[0], 0,
     'over the limit it waits and goes on');
 is(scalar(split /\n/, $t->ctl_ok('tail', 'slow')), 3, 'all are there');
+
+# A proxy may give the time as a date.
+my $busy = $t->receiver(sub {
+    return { status => 201, body => '{"results":[{"id":"1","cursor":"abc-1",'
+        . '"duplicate":false}]}' } if $_[0]{n} > 1;
+    return { status => 429, headers => { 'Retry-After' =>
+        strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime time + 3) } };
+});
+is(($t->ctl({ stdin => events(1) }, 'publish', 'orders', '--url='
+    . $busy->url('/v1/')))[0], 0, 'it waits for a date, too');
+my @at = map { $_->{time} } $busy->requests;
+cmp_ok($at[1] - $at[0], '>=', 1, 'and no less') if is(scalar @at, 2, 'once');
 
 ###############################################################################
 # tail
