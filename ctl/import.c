@@ -24,7 +24,9 @@
 #include "progress.h"
 #include "sink.h"
 
-#define IMPORT_BATCH     2000
+#define IMPORT_BATCH     10000     /* events of a commit, the most that a
+                                      batch takes ... */
+#define IMPORT_BYTES     (4 * 1024 * 1024)     /* ... and bytes */
 #define IMPORT_MANIFEST  4096      /* bytes that its line may have */
 #define IMPORT_LINES     8192      /* that the first pass collects */
 #define IMPORT_READ      (1024 * 1024)
@@ -415,7 +417,10 @@ ctl_import_lines(ctl_import_t *m, ctl_committer_t *c)
 {
     int       rc;
     bool      end;
+    size_t    bytes;
     es_str_t  line;
+
+    bytes = 0;
 
     while ((rc = ctl_import_next(m, &line, &end)) == CTL_OK && !end) {
 
@@ -423,10 +428,15 @@ ctl_import_lines(ctl_import_t *m, ctl_committer_t *c)
             continue;
         }
 
+        bytes += line.len;
         c->filling->line = m->line;
         rc = ctl_sink_add(c->filling, CTL_TAIL, line);
 
-        if (rc == CTL_OK && ctl_sink_full(c->filling, IMPORT_BATCH)) {
+        if (rc == CTL_OK
+            && (bytes >= IMPORT_BYTES
+                || ctl_sink_full(c->filling, IMPORT_BATCH)))
+        {
+            bytes = 0;
             rc = ctl_import_commit(c);
         }
 

@@ -327,6 +327,12 @@ chmod 0600, $other;
 fails("the secrets of the store are encrypted under the key $kid",
     'another key file', "--key-file=$other", 'backup', "$dir/other");
 is(left('other'), '', 'another key file: nothing is left');
+for my $args (['restore', "$dir/sealed"], ['compact']) {
+    fails("the secrets of the store are encrypted under the key $kid",
+        "$args->[0] with another key file", "--key-file=$other", @$args,
+        "$dir/other");
+    is(left('other'), '', "$args->[0] with another key file: nothing is left");
+}
 
 ###############################################################################
 # the bell

@@ -184,7 +184,7 @@ is(count('other'), 1, 'nothing of that commit is published');
 
 $t->feed('many')->feed('again');
 $t->ctl_ok({ stdin => join '', map { $t->event(id => "m$_",
-    type => 't' . $_ % 2) . "\n" } 1 .. 20_000 }, 'publish', 'many');
+    type => 't' . $_ % 2) . "\n" } 1 .. 50_000 }, 'publish', 'many');
 is($t->ctl_ok('export', 'many', '--types=t1'), $t->http(
     GET => '/v1/feeds/many/backfill?types=t1', { authorization => "Bearer $key" })
     ->{body}, 'a filter over many slices');
@@ -194,17 +194,25 @@ SKIP: {
     skip 'needs kill.so, and no sanitizer', 4
         if !-e $preload || $t->sanitized;
     my $proc = $t->ctl_start({ env => { LD_PRELOAD => $preload,
-        ES_KILL => 'before log-sync 4' } }, 'import', 'again', $file);
+        ES_KILL => 'before log-sync 3' } }, 'import', 'again', $file);
     is($proc->wait(30), 128 + 9, 'kill -9 in the middle');
     my $before = count('again');
     cmp_ok($before, '>', 0, 'a part was published');
-    cmp_ok($before, '<', 20_000, 'and not all');
-    is($t->ctl_ok('import', 'again', $file), 'imported ' . (20_000 - $before)
+    cmp_ok($before, '<', 50_000, 'and not all');
+    is($t->ctl_ok('import', 'again', $file), 'imported ' . (50_000 - $before)
         . " events; $before were there already\n", 'again, and the rest is');
 }
 is_deeply(bare($t->ctl_ok('export', 'again')), bare(slurp($file)),
     'the feed has them all, once, in their order') if -e $preload;
 ok($t->verify, 'verify');
+
+$t->feed('large')->feed('larger');
+$t->ctl_ok({ stdin => join '', map { $t->event(id => "l$_",
+    data => { pad => 'x' x 200_000 }) . "\n" } 1 .. 50 }, 'publish', 'large',
+    '--batch=10');
+spew($file, $t->ctl_ok('export', 'large'));
+is($t->ctl_ok('import', 'larger', $file),
+    "imported 50 events; 0 were there already\n", 'large events');
 
 # A reader that takes nothing of the output keeps no page of the log.
 for my $command (qw(export tail)) {
