@@ -74,6 +74,9 @@ VERIFIERS         = standardwebhooks@1.0.0 svix@1.76.1
 READERS           = eventsource@4.1.1 eventsource5@npm:eventsource@5.1.5 \
                     event-source-polyfill@1.0.31
 
+# What drives Chromium, for t/dashboard/.
+BROWSER           = playwright-core@1.65.1 axe-core@4.14.1
+
 # Linters of the OpenAPI document, for t/docs/openapi_lint.t.
 LINTERS           = @redocly/cli@2.77.0 @stoplight/spectral-cli@6.16.3
 
@@ -99,7 +102,7 @@ MODULE_SRC := $(wildcard ngx_module/*.c)
 
 .PHONY: all lib tools units bench module demo deps test check check-asan \
         check-debian check-long asan-nginx fuzz fuzz-parsers fuzz-requests \
-        fuzz-deps bench-deps verifier readers linters receivers lint \
+        fuzz-deps bench-deps verifier readers linters receivers browser lint \
         man completion install clean
 
 all: tools units module
@@ -162,7 +165,7 @@ demo: deps
 	BUILD=$(abspath $(BUILD)) perl t/demo.pl
 
 test: deps
-	$(MAKE) $(PARALLEL) all verifier readers linters receivers
+	$(MAKE) $(PARALLEL) all verifier readers linters receivers browser
 	$(MAKE) check
 
 check:
@@ -177,7 +180,7 @@ check-debian:
 # nginx is built with the sanitizers as well, from unpatched sources, so that
 # they cover the whole process from its start.
 check-asan: asan-nginx
-	$(MAKE) $(PARALLEL) $(ASAN) all verifier readers linters receivers
+	$(MAKE) $(PARALLEL) $(ASAN) all verifier readers linters receivers browser
 	$(MAKE) $(ASAN) check
 
 asan-nginx: deps
@@ -244,6 +247,13 @@ $(BUILD)/linters/node_modules/@stoplight/spectral-cli/package.json:
 	@mkdir -p $(BUILD)/linters
 	-timeout 120 npm install --prefix $(BUILD)/linters --no-save --no-audit \
 	    --no-fund --ignore-scripts $(LINTERS)
+
+browser: $(BUILD)/browser/node_modules/axe-core/package.json
+
+$(BUILD)/browser/node_modules/axe-core/package.json:
+	@mkdir -p $(BUILD)/browser
+	-timeout 120 npm install --prefix $(BUILD)/browser --no-save --no-audit \
+	    --no-fund --ignore-scripts $(BROWSER)
 
 receivers: $(BUILD)/receivers/node_modules/fastify/package.json
 

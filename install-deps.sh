@@ -10,7 +10,8 @@
 #   install-deps.sh fuzz      also for make fuzz
 #   install-deps.sh debian    also for make check-debian
 #   install-deps.sh caches    also for the tests of other caches and proxies
-#   install-deps.sh no-node   without Node.js; its tests are skipped then
+#   install-deps.sh no-node   without Node.js and Chromium; their tests are skipped
+#                             then
 #
 # With -n as the first argument it installs nothing and only checks that all
 # packages can be installed.  It uses sudo unless it runs as root, and prints
@@ -49,6 +50,11 @@ if [ -n "$node" ] \
     && { ! command -v node >/dev/null || ! command -v npm >/dev/null; }
 then
     packages="$packages nodejs npm"
+fi
+
+# The test of the dashboard drives it.
+if [ -n "$node" ]; then
+    packages="$packages chromium"
 fi
 
 missing=

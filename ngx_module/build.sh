@@ -78,10 +78,12 @@ then
     echo "$want" > .configured
 fi
 
-# writes the file only if the document has changed
+# write the files only if their sources have changed
 
 sh "$repo/ngx_module/openapi.sh" "$repo/docs/openapi.json" \
     objs/ngx_http_eventsync_openapi.inc
+sh "$repo/ngx_module/dashboard.sh" "$repo/dashboard" \
+    objs/ngx_http_eventsync_dashboard.inc
 
 if [ -n "$NGINX_SRC" ]; then
     make -s -f objs/Makefile -j "$jobs" binary

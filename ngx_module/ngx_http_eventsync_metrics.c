@@ -64,6 +64,7 @@ static char  *ngx_http_eventsync_resources[NGX_HTTP_EVENTSYNC_COUNTED] = {
     [NGX_HTTP_EVENTSYNC_SNAPSHOT] = "snapshot",
     [NGX_HTTP_EVENTSYNC_CATALOGUE] = "catalogue",
     [NGX_HTTP_EVENTSYNC_OPENAPI] = "openapi",
+    [NGX_HTTP_EVENTSYNC_DASHBOARD] = "dashboard",
     [NGX_HTTP_EVENTSYNC_CHECKPOINTS] = "checkpoints",
     [NGX_HTTP_EVENTSYNC_TOKEN] = "token",
     [NGX_HTTP_EVENTSYNC_HEALTH] = "health",

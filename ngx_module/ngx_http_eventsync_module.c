@@ -221,6 +221,14 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
                serves[NGX_HTTP_EVENTSYNC_AUTHORIZE]),
       NULL },
 
+    { ngx_string("eventsync_dashboard"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_http_eventsync_serve_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t,
+               serves[NGX_HTTP_EVENTSYNC_DASHBOARD]),
+      NULL },
+
     { ngx_string("eventsync_openapi"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_http_eventsync_serve_directive,

@@ -287,6 +287,14 @@ static const ngx_http_eventsync_steps_t  ngx_http_eventsync_openapi_steps = {
 };
 
 
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_dashboard_steps = {
+    NGX_HTTP_EVENTSYNC_DASHBOARD, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_ALL, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_FREE, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    NULL, NULL, ngx_http_eventsync_dashboard
+};
+
+
 /* the first match counts: longer patterns come before shorter ones */
 
 static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
@@ -413,6 +421,12 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
 
     { ngx_string("/metrics"), 0, NGX_HTTP_EVENTSYNC_READ,
       &ngx_http_eventsync_metrics_steps, 0 },
+
+    { ngx_string("/dashboard/*"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_dashboard_steps, 0 },
+
+    { ngx_string("/dashboard"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_dashboard_steps, 0 },
 
     { ngx_string("/openapi.json"), 0, NGX_HTTP_EVENTSYNC_READ,
       &ngx_http_eventsync_openapi_steps, 0 },

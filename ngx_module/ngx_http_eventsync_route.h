@@ -106,6 +106,7 @@ ngx_int_t ngx_http_eventsync_healthz(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_readyz(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_metrics(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_openapi(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_dashboard(ngx_http_eventsync_ctx_t *ctx);
 
 
 #endif /* _NGX_HTTP_EVENTSYNC_ROUTE_H_INCLUDED_ */

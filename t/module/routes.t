@@ -55,7 +55,7 @@ for my $name (sort keys %steps) {
 
 my $all = join '', map { "eventsync_$_ on;" } qw(poll publish feeds backfill
     snapshot catalogue checkpoints endpoints pages authorize openapi health
-    metrics);
+    metrics status dashboard);
 
 $t->store_init;
 $t->feed('orders');
@@ -89,6 +89,7 @@ for my $route (@routes) {
     my ($limit) = $s->{limit} =~ /LIMIT_(\w+)/;
     my ($accept) = $s->{accept} =~ /ACCEPT_(\w+)/;
     my @names = $route->{feed} ? ('orders', 'abc', '1') : ('abc', '1');
+    @names = 'app.js' if $route->{steps} eq 'dashboard';
     my $path = $route->{pattern} =~ s/\*/shift @names/ger;
     my $name = "$route->{method} $route->{pattern}";
     my $ask = sub {

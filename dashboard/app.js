@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+// The dashboard: sign in, choose a view by the part behind the #, and keep it
+// fresh.
+
+import { repeat, signedIn, signIn, signOut, api } from './api.js';
+import { el, field, replace } from './dom.js';
+import { endpoint } from './endpoint.js';
+import { events, feeds } from './feeds.js';
+import { overview } from './overview.js';
+
+const main = document.getElementById('main');
+const nav = document.getElementById('nav');
+const live = document.getElementById('live');
+const out = document.getElementById('out');
+const done = document.getElementById('told');
+const failed = document.getElementById('failed');
+
+let end = null;
+
+// Says what was done, or what failed; the next one takes its place.
+function told(text, error) {
+  done.textContent = text ?? '';
+  failed.textContent = error ? error.message : '';
+  if (error?.status === 401) {
+    leave(error.message);
+  }
+}
+
+function fresh(error, wait) {
+  live.className = error ? 'live bad' : 'live';
+  live.textContent = error
+    ? `${error.message} Trying again in ${Math.round(wait)} s.` : 'Live';
+  if (error?.status === 401) {
+    leave(error.message);
+  }
+}
+
+function stop() {
+  end?.();
+  end = null;
+  live.textContent = '';
+}
+
+function leave(why) {
+  stop();
+  signOut();
+  nav.hidden = true;
+  out.hidden = true;
+  done.textContent = '';
+  failed.textContent = why ?? '';
+  welcome();
+}
+
+function welcome() {
+  document.title = 'Sign in – Eventsync';
+  const form = el('form', {
+    class: 'signin',
+    onsubmit: async (event) => {
+      event.preventDefault();
+      failed.textContent = '';
+      signIn(new FormData(event.currentTarget).get('key').trim());
+      try {
+        await api('GET', '/status');
+      } catch (error) {
+        signOut();
+        failed.textContent = error.message;
+        return;
+      }
+      enter();
+    },
+  },
+  el('h2', {}, 'Sign in'),
+  el('p', {}, 'Paste an API key or an access token. This page keeps it in memory only, '
+    + 'until you sign out, close or reload it.'),
+  field('Key or token', 'key', 'password', {
+    required: true, autocomplete: 'off', spellcheck: 'false' }),
+  el('button', {}, 'Sign in'));
+  replace(main, form);
+  form.querySelector('input').focus();
+}
+
+function view() {
+  const [name, rest] = decodeURIComponent(location.hash.slice(1)).split(/\/(.*)/s);
+  switch (name) {
+  case 'endpoint': return endpoint(main, rest, told);
+  case 'feeds': return feeds(main);
+  case 'events': return events(main, rest, told);
+  default: return overview(main);
+  }
+}
+
+function enter() {
+  if (!signedIn()) {
+    return;
+  }
+  stop();
+  told(null, null);
+  nav.hidden = false;
+  out.hidden = false;
+  const shown = view();
+  document.title = `${shown.title} – Eventsync`;
+  for (const link of nav.children) {
+    if (location.hash.startsWith(link.hash.slice(0, -1))) {
+      link.setAttribute('aria-current', 'page');
+    } else {
+      link.removeAttribute('aria-current');
+    }
+  }
+  if (shown.once) {
+    end = repeat(shown.seconds, shown.once, fresh);
+  }
+  main.focus();
+}
+
+replace(nav, el('a', { href: '#endpoints' }, 'Endpoints'), el('a', { href: '#feeds' },
+  'Feeds'));
+out.addEventListener('click', () => leave(null));
+window.addEventListener('hashchange', enter);
+welcome();

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+// Elements.  Text is only ever set as text, so that nothing that a producer, a
+// partner or a receiver wrote can become markup.
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith('on')) {
+      node.addEventListener(name.slice(2), value);
+    } else if (value === true) {
+      node.setAttribute(name, '');
+    } else if (value !== false && value !== null && value !== undefined) {
+      node.setAttribute(name, value);
+    }
+  }
+  node.append(...children.flat(Infinity).filter((child) => child !== null
+    && child !== undefined && child !== false));
+  return node;
+}
+
+// el('p', { class: 'a', onclick: f }, 'text', node, …)
+export function el(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+export function svg(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+export function replace(node, ...children) {
+  node.replaceChildren(...children.flat(Infinity).filter(Boolean));
+  return node;
+}
+
+// A table whose first column names the rows.  On a narrow screen each row is a
+// card, and `data-label` names its cells.
+export function table(caption, heads, rows) {
+  return el('div', { class: 'scroll' }, el('table', {},
+    el('caption', {}, caption),
+    el('thead', {}, el('tr', {},
+      heads.map((head) => el('th', { scope: 'col' }, head)))),
+    el('tbody', {}, rows.map((cells) => el('tr', {},
+      cells.map((cell, i) => (i === 0
+        ? el('th', { scope: 'row', 'data-label': heads[i] }, cell)
+        : el('td', { 'data-label': heads[i] }, cell))))))));
+}
+
+export function button(text, onclick, attributes = {}) {
+  return el('button', { type: 'button', onclick, ...attributes }, text);
+}
+
+let fields = 0;
+
+// A labelled field.  `kind` is 'select' with options, or the type of an input.
+export function field(label, name, kind, options = {}) {
+  const id = `field-${fields += 1}`;
+  const { values, ...attributes } = options;
+  const input = kind === 'select'
+    ? el('select', { id, name, ...attributes },
+      values.map((value) => el('option', { value }, value)))
+    : el('input', { id, name, type: kind, ...attributes });
+  return el('div', { class: 'field' }, el('label', { for: id }, label), input);
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+// Figures as people read them.
+
+const UNITS = [[86400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']];
+
+// A number of seconds: "3 min 20 s", with its two largest units.
+export function span(seconds) {
+  let rest = Math.max(0, Math.round(seconds));
+  const parts = [];
+  for (const [size, unit] of UNITS) {
+    const n = Math.floor(rest / size);
+    rest -= n * size;
+    if (n > 0) {
+      parts.push(`${n} ${unit}`);
+    }
+    if (parts.length > 0 && (n === 0 || parts.length === 2)) {
+      break;
+    }
+  }
+  return parts.join(' ') || '0 s';
+}
+
+// A time beside another, which is the server's: "in 5 s", "3 min ago".
+export function when(time, now) {
+  const seconds = (Date.parse(time) - now) / 1000;
+  return seconds > 0 ? `in ${span(seconds)}` : `${span(-seconds)} ago`;
+}
+
+export function clock(time) {
+  return new Date(time).toLocaleString();
+}
+
+export function percent(share) {
+  if (share === null || share === undefined) {
+    return 'none yet';
+  }
+  // 99.96 % must not look like all
+  const value = share === 1 ? 100 : Math.min(99.9, Math.round(share * 1000) / 10);
+  return `${value} %`;
+}
+
+export function milliseconds(ms) {
+  if (ms === null || ms === undefined) {
+    return '–';
+  }
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+export function many(n, one, more = `${one}s`) {
+  return `${n} ${n === 1 ? one : more}`;
+}
+
+const STATES = {
+  active: 'Active: events are sent as they come.',
+  stalled: 'Stalled: an event or a feed makes no progress.',
+  failing: 'Failing: the receiver does not accept events. They are tried again.',
+  unverified: 'Unverified: the receiver has not agreed to be sent events.',
+  paused: 'Paused: nothing is sent until it is resumed. Nothing is lost meanwhile, '
+    + 'as long as the feeds keep the events.',
+  stopped: 'Stopped: nothing is sent until it is resumed.',
+  disabled: 'Disabled by the provider.',
+};
+
+export function explain(state) {
+  return STATES[state] ?? state;
+}
+
+const CLASSES = {
+  ok: 'accepted',
+  status: 'refused by its status',
+  redirect: 'redirected, which is not followed',
+  dns: 'name not found',
+  connect: 'no connection',
+  address: 'address not allowed',
+  tls: 'TLS failed',
+  timeout: 'timed out',
+  reset: 'connection lost',
+  protocol: 'not HTTP',
+  internal: 'internal fault of the provider',
+  simulated: 'simulated failure',
+  proxy: "the provider's proxy failed",
+  token: 'no access token',
+  skipped: 'skipped on request',
+  unverified: 'not sent: the receiver has not agreed',
+};
+
+export function outcome(attempt) {
+  const text = CLASSES[attempt.class] ?? attempt.class;
+  return attempt.status ? `${attempt.status}, ${text}` : text;
+}

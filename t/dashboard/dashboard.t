@@ -1,0 +1,123 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
+
+# The dashboard, by a browser: each view, each action, each refusal.
+
+use warnings;
+use strict;
+
+use IPC::Open2;
+use JSON::PP;
+use Test::More;
+
+use lib 't/lib';
+use Test::Eventsync qw(wait_for);
+use Test::Eventsync::Webhooks;
+
+my $t = webhook_store(workers => 1);
+my $modules = $t->build . '/browser/node_modules';
+my ($node) = (`node --version 2>/dev/null` // '') =~ /^v(\d+)/;
+my ($chromium) = grep { -x } '/usr/bin/chromium';
+plan skip_all => 'needs node, its packages and chromium: make test installs them'
+    if !$node || !$chromium || !-d "$modules/axe-core" || !-d "$modules/playwright-core";
+
+# What a producer or a receiver wrote is never markup.
+my $markup = '<img src=x onerror=alert(1)><script>alert(2)</script>';
+
+$t->feed('prices', retain_age => '1h');
+$t->{partners}{acme} = 1;
+$t->write_file_expand('nginx.conf', <<'CONF');
+events { }
+http {
+    eventsync_store %%STORE%%;
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location /v1/ {
+            eventsync_dashboard on;
+            eventsync_status on;
+            eventsync_endpoints on;
+            eventsync_poll on;
+        }
+        location /off/ { eventsync_status on; }
+    }
+}
+CONF
+$t->run_nginx;
+my $recv = $t->receiver(sub { $_[0]{body} =~ /"type":"bad"/
+    ? { status => 404, body => $markup } : 200 });
+my %keys = (
+    partner => $t->partner_key('acme', scopes => 'read,manage'),
+    read    => $t->partner_key('acme', scopes => 'read'),
+    publish => $t->partner_key('acme', scopes => 'publish'),
+    leaving => $t->partner_key('acme', scopes => 'read'),
+);
+my $endpoint = $t->endpoint('acme', url => $recv->url, feeds => 'orders',
+    start => 'oldest', schedule => '0,1s');
+my $paused = $t->endpoint('acme', url => $recv->url, feeds => 'prices', start => 'oldest');
+$t->ctl_ok('endpoint', 'pause', $paused);
+put($t, 'orders', { type => 'good' }, { type => 'bad', subject => '<i>s</i>', data => $markup },
+    { type => 'good' });
+put($t, 'prices', {}, {});
+$t->run_dispatcher;
+
+my $base = 'http://127.0.0.1:' . $t->port(0) . '/v1';
+ok(wait_for(sub {
+    my $r = $t->http(GET => '/v1/status', { authorization => "Bearer $keys{read}" });
+    my ($e) = grep { $_->{name} eq $endpoint } @{ Test::Eventsync::json($r->{body})->{endpoints} };
+    return $e->{dead_letters} == 1 && $e->{figures}{day}{attempts} == 4
+        && $e->{figures}{day}{dead} == 1;
+}, 30), 'there is something to see');
+
+###############################################################################
+# the files
+
+my $page = $t->http(GET => '/v1/dashboard');
+is($page->{status}, 200, 'the page needs no key');
+is($page->{headers}{'content-type'}, 'text/html; charset=utf-8', 'it is HTML');
+like($page->{headers}{'content-security-policy'}, qr/\Adefault-src 'none';/, 'with a policy');
+unlike($page->{headers}{'content-security-policy'}, qr/unsafe|\*|data:/, 'that is strict');
+like($page->{headers}{'content-security-policy'}, qr/frame-ancestors 'none'/, 'and forbids frames');
+is($page->{headers}{'x-content-type-options'}, 'nosniff', 'no type is guessed');
+is($page->{headers}{'referrer-policy'}, 'no-referrer', 'no referrer is sent');
+is($page->{headers}{'cache-control'}, 'no-cache', 'an upgrade is seen at once');
+unlike($page->{body}, qr/<script(?! type="module" src=)|style=|\son\w+=/, 'nothing is inline');
+is($t->http(GET => '/v1/dashboard', { 'if-none-match' => $page->{headers}{etag} })->{status},
+    304, 'it is not sent twice');
+
+for my $file (sort map { s{dashboard/}{}r } glob 'dashboard/*') {
+    my $r = $t->http(GET => "/v1/dashboard/$file");
+    is($r->{status}, 200, "$file is served");
+    open my $fh, '<:raw', "dashboard/$file" or die "dashboard/$file: $!\n";
+    is($r->{body}, do { local $/; <$fh> }, 'as it is in the repository');
+    unlike($r->{body}, qr{https?://(?!www\.w3\.org/2000/svg)}, 'and loads nothing from elsewhere');
+    unlike($r->{body}, qr/innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(/,
+        'and makes no markup of texts');
+}
+is($t->http(GET => '/v1/dashboard/none.js')->{status}, 404, 'others are not');
+is($t->http(GET => '/v1/dashboard/..%2fconfig')->{status}, 404, 'nor what is outside');
+is($t->http(POST => '/v1/dashboard', {}, '')->{status}, 405, 'it is read only');
+is($t->http(GET => '/off/dashboard')->{status}, 404, 'it must be switched on');
+
+###############################################################################
+# the browser
+
+browse({});
+browse({ shots => $ENV{ES_SHOTS} }) if $ENV{ES_SHOTS};
+
+$t->finish;
+done_testing();
+
+sub browse {
+    my ($more) = @_;
+    my $pid = open2(my $from, my $to, 'node', 't/node/dashboard.js', $modules, $chromium);
+    print $to encode_json({ base => $base, keys => \%keys, endpoint => $endpoint,
+        markup => $markup, revoke => [$t->build . '/eventsyncctl', '--store', $t->store,
+        'key', 'revoke', $keys{leaving} =~ /^esk_([^_]+)/], %$more });
+    close $to;
+    while (my $line = <$from>) {
+        my ($good, $name, $seen) = @{ decode_json($line) };
+        ok($good, $name) or diag(ref $seen ? encode_json($seen) : $seen // '');
+    }
+    waitpid $pid, 0;
+    is($?, 0, 'the browser ends well');
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+// Drives the dashboard in Chromium: dashboard.js MODULES CHROMIUM, with JSON on
+// standard input: { base, keys, endpoint, revoke, markup, shots }.  It prints one JSON
+// array per line: [true or false, name of the check, what was seen].
+'use strict';
+
+const path = require('path');
+const fs = require('fs');
+const { execFileSync } = require('child_process');
+
+const [, , modules, executablePath] = process.argv;
+const { chromium } = require(path.join(modules, 'playwright-core'));
+const axe = fs.readFileSync(path.join(modules, 'axe-core', 'axe.min.js'), 'utf8');
+const given = JSON.parse(fs.readFileSync(0, 'utf8'));
+
+const check = (good, name, seen) => console.log(JSON.stringify([!!good, name,
+  seen === undefined ? null : seen]));
+
+// A page that reports whatever goes wrong in it.
+async function open(browser, options = {}) {
+  const context = await browser.newContext({ bypassCSP: false, ...options });
+  const page = await context.newPage();
+  page.faults = [];
+  page.addresses = [];
+  page.on('pageerror', (error) => page.faults.push(String(error)));
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !/status of 4|status of 5|ERR_/.test(message.text())) {
+      page.faults.push(message.text());
+    }
+  });
+  page.on('request', (request) => page.addresses.push(request.url()));
+  await page.goto(`${given.base}/dashboard`);
+  return page;
+}
+
+async function signIn(page, key) {
+  await page.getByLabel('Key or token').fill(key);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+}
+
+const text = (page) => page.locator('main').innerText();
+const told = (page, words) => page.getByRole('status').filter({ hasText: words })
+  .waitFor({ timeout: 10000 });
+const failed = (page, words) => page.getByRole('alert').filter({ hasText: words })
+  .waitFor({ timeout: 10000 });
+
+async function seen(name, run) {
+  try {
+    const value = await run();
+    check(value !== false, name, value === false ? 'false' : undefined);
+  } catch (error) {
+    check(false, name, String(error).slice(0, 600));
+  }
+}
+
+// The rules of axe, run outside of the page's policy by the debugger.
+async function accessible(page, name) {
+  await seen(`${name}: axe finds nothing`, async () => {
+    await page.evaluate(axe);
+    const { violations } = await page.evaluate(() => globalThis.axe.run());
+    if (violations.length) {
+      throw new Error(violations.map((v) => `${v.id}: ${v.nodes[0].html}`).join('; '));
+    }
+  });
+}
+
+async function partner(page) {
+  await signIn(page, given.keys.partner);
+  await seen('the endpoints are listed', () => page.getByRole('link',
+    { name: given.endpoint }).waitFor());
+  const list = await text(page);
+  check(/50 % of 4 attempts/.test(list), 'with their success', list);
+  check(/paused/.test(list) && /2 events/.test(list), 'state and backlog', list);
+  check(/first loss/i.test(list) && /in \d+ min/.test(list), 'and the first loss', list);
+  await seen('and what goes on is said', () => page.getByText('Live', { exact: true })
+    .waitFor());
+  await accessible(page, 'the overview');
+
+  await page.getByRole('link', { name: given.endpoint }).click();
+  await seen('an endpoint is shown', () => page.getByRole('heading',
+    { name: given.endpoint }).waitFor());
+  await seen('with its attempts', () => page.getByText('404, refused by its status').first()
+    .waitFor());
+  await seen('and the answer, as text', () => page.getByText(given.markup).first()
+    .waitFor());
+  await seen('and its charts', () => page.getByRole('img', { name: /Latency, last day/ })
+    .waitFor());
+  await accessible(page, 'an endpoint');
+}
+
+async function act(page) {
+  await page.getByRole('button', { name: 'Send a test event' }).click();
+  await seen('a test event is sent', () => told(page, 'A test event is on its way'));
+  await seen('and listed', () => page.getByRole('rowheader').filter({ hasText: /\d/ })
+    .locator('xpath=..').filter({ hasText: /test/ }).first().waitFor({ timeout: 15000 }));
+
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await seen('it is paused', () => told(page, 'The endpoint is paused'));
+  await seen('which is shown', () => page.getByText(/Paused: nothing is sent/).waitFor());
+  await page.getByRole('button', { name: 'Resume' }).click();
+  await seen('it is resumed', () => told(page, 'The endpoint is resumed'));
+
+  await page.getByText('Replay a feed').click();
+  await page.getByLabel('Feed', { exact: true }).fill('orders');
+  await page.getByRole('button', { name: 'Replay', exact: true }).click();
+  await seen('a feed is replayed', () => told(page, 'sent again from there'));
+
+  await page.getByText('Replay a feed').click();
+  await page.getByLabel('Feed', { exact: true }).fill('nowhere');
+  await page.getByRole('button', { name: 'Replay', exact: true }).click();
+  await seen('an unknown feed is refused by a sentence', () => failed(page, /feed/i));
+
+  await page.getByText('Simulate a failure').click();
+  await page.getByLabel('Failure').selectOption('drop');
+  await page.getByRole('button', { name: 'Simulate', exact: true }).click();
+  await seen('a failure is simulated', () => told(page, 'Deliveries fail until then'));
+  await page.getByText('Simulate a failure').click();
+  await page.getByLabel('Failure').selectOption('none');
+  await page.getByRole('button', { name: 'Simulate', exact: true }).click();
+  await seen('and ended', () => told(page, 'The simulation has ended'));
+
+  await page.getByText('Rotate the secret').click();
+  await page.getByRole('button', { name: 'Make a new secret' }).click();
+  await seen('the secret is rotated', () => told(page, 'The secret is rotated'));
+  await seen('and shown once', () => page.getByText(/whsec_/).waitFor());
+  await page.getByRole('button', { name: 'Hide it' }).click();
+  check(!/whsec_/.test(await text(page)), 'until it is hidden');
+
+  const again = page.getByRole('button', { name: /^Send again: / });
+  await seen('a dead letter', () => again.first().waitFor());
+  await again.first().click();
+  await seen('is sent again', () => told(page, 'The event is sent again'));
+  await page.getByRole('button', { name: 'Send all dead letters again' }).click();
+  await seen('all are', () => told(page, 'The dead letters are sent again'));
+}
+
+async function read(page) {
+  await page.getByRole('link', { name: 'Feeds' }).click();
+  await page.getByRole('link', { name: 'orders' }).click();
+  await seen('the events of a feed', () => page.getByText('bad, <i>s</i>').waitFor());
+  await page.getByLabel(/^Types/).fill('good');
+  await page.getByRole('button', { name: 'Show events' }).click();
+  await seen('by type', () => page.getByText('2 events.').waitFor());
+  check(/curl -H "Authorization: Bearer \$KEY" 'http/.test(await text(page)),
+    'with a command that holds no key', await text(page));
+  await page.getByLabel(/^From/).fill('yesterday');
+  await page.getByRole('button', { name: 'Show events' }).click();
+  await seen('a bad time is refused by a sentence', () => failed(page, /from/i));
+  await accessible(page, 'a feed');
+}
+
+// What goes wrong beside the page, and that it comes back by itself.
+async function outages(browser) {
+  const page = await open(browser);
+  const live = page.getByText('Live', { exact: true });
+  const problem = (status, headers) => (route) => route.fulfill({ status, headers,
+    contentType: 'application/problem+json', body: '{"detail":"…"}' });
+  await signIn(page, given.keys.leaving);
+  await seen('a partner signs in', () => live.waitFor());
+
+  await page.context().setOffline(true);
+  await seen('an unreachable server is told', () => page.getByText(
+    /cannot be reached\. Trying again in \d+ s/).waitFor({ timeout: 15000 }));
+  check(/ep_/.test(await text(page)), 'what was shown stays');
+  await page.context().setOffline(false);
+  await seen('and the page comes back by itself', () => live.waitFor({ timeout: 20000 }));
+
+  await page.route('**/status', problem(429, { 'Retry-After': '1' }), { times: 1 });
+  await seen('so it does after a limit', () => page.getByText(/limit of requests is reached/)
+    .waitFor({ timeout: 15000 }));
+  await seen('when it may ask again', () => live.waitFor({ timeout: 20000 }));
+  await page.route('**/status', problem(503, {}), { times: 1 });
+  await seen('and after a failure', () => page.getByText(/server cannot answer now/)
+    .waitFor({ timeout: 15000 }));
+  await seen('of the server', () => live.waitFor({ timeout: 20000 }));
+
+  execFileSync(given.revoke[0], given.revoke.slice(1));
+  await seen('a revoked key is asked for again', () => page.getByLabel('Key or token')
+    .waitFor({ timeout: 15000 }));
+  await seen('with the reason', () => failed(page, 'expired or been revoked'));
+  await page.context().close();
+}
+
+async function refusals(browser) {
+  const page = await open(browser, { colorScheme: 'dark' });
+  await accessible(page, 'the sign-in, dark');
+  await signIn(page, 'esk_wrong');
+  await seen('a wrong key is told', () => failed(page, 'does not accept this key'));
+  await signIn(page, given.keys.publish);
+  await seen('a key without a scope is told', () => failed(page, /Not permitted/));
+  await signIn(page, given.keys.read);
+  await seen('a key that only reads sees the overview', () => page.getByRole('link',
+    { name: given.endpoint }).waitFor());
+  await accessible(page, 'the overview, dark');
+  await page.getByRole('link', { name: given.endpoint }).click();
+  await seen('and is told that it may not manage', () => page.getByText(/lacks the scope/)
+    .waitFor());
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await seen('it signs out', () => page.getByLabel('Key or token').waitFor());
+  check(page.faults.length === 0, 'without a fault in the page', page.faults);
+  check(page.addresses.every((a) => !a.includes('esk_')), 'no key in a URL');
+  const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage },
+    { ...sessionStorage }, document.cookie]));
+  check(kept === '[{},{},""]', 'and none in storage', kept);
+  await page.context().close();
+}
+
+async function shots(browser) {
+  for (const width of [360, 768, 1440]) {
+    for (const colorScheme of ['light', 'dark']) {
+      const page = await open(browser, { viewport: { width, height: 900 }, colorScheme });
+      await signIn(page, given.keys.partner);
+      await page.getByRole('link', { name: given.endpoint }).waitFor();
+      await page.waitForTimeout(300);
+      const file = (name) => path.join(given.shots, `${name}-${width}-${colorScheme}.png`);
+      await page.screenshot({ path: file('overview'), fullPage: true });
+      check(await page.evaluate(() => document.documentElement.scrollWidth
+        <= window.innerWidth), `nothing is wider than ${width} pixels`);
+      await page.getByRole('link', { name: given.endpoint }).click();
+      await page.getByRole('img').first().waitFor();
+      await page.waitForTimeout(300);
+      await page.screenshot({ path: file('endpoint'), fullPage: true });
+      check(await page.evaluate(() => document.documentElement.scrollWidth
+        <= window.innerWidth), `nor is an endpoint, ${colorScheme}`);
+      await page.context().close();
+    }
+  }
+}
+
+(async () => {
+  const browser = await chromium.launch({ executablePath,
+    args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+  try {
+    if (given.shots) {
+      await shots(browser);
+    } else {
+      const page = await open(browser);
+      await accessible(page, 'the sign-in');
+      await partner(page);
+      await act(page);
+      await read(page);
+      check(page.faults.length === 0, 'without a fault in the page', page.faults);
+      await page.context().close();
+      await outages(browser);
+      await refusals(browser);
+    }
+  } catch (error) {
+    check(false, 'the browser', String(error));
+  }
+  await browser.close();
+})();
