@@ -6,7 +6,8 @@
 #   make             build everything, for the nginx of the package nginx-dev
 #   make demo        install missing packages, build, and show the system
 #   make test        install missing packages, build, and run every test
-#   make check       run the tests only; TESTS=t/module/poll.t for one
+#   make check       run the tests only; TESTS=t/module/poll.t for one,
+#                    JOBS=1 for one after the other
 #   make check-long  the same with many more rounds of kill -9 and of fuzzing
 #   make check-asan  the same under AddressSanitizer and UBSan
 #   make check-debian   both README commands in fresh trees of Debian 12 and 13;
@@ -64,6 +65,8 @@ INCDIR  = $(DESTDIR)$(PREFIX)/include
 SHAREDIR = $(DESTDIR)$(PREFIX)/share
 
 TESTS            ?= t/ $(UNITS)
+# Each test has ports and files of its own, and mostly waits.
+JOBS             ?= 3
 # An explicit -j, as in make -j2 test, takes precedence.
 PARALLEL          = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 DEBIAN           ?= bookworm trixie
@@ -169,7 +172,7 @@ test: deps
 	$(MAKE) check
 
 check:
-	BUILD=$(abspath $(BUILD)) prove --timer -r -It/lib $(TESTS)
+	BUILD=$(abspath $(BUILD)) prove -j$(JOBS) --timer -r -It/lib $(TESTS)
 
 check-long:
 	ES_CRASH_ROUNDS=200 ES_FUZZ_ROUNDS=100000 $(MAKE) check
