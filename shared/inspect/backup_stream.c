@@ -24,7 +24,8 @@
 #define ES_STREAM_PIECE  (1024 * 1024)
 #define ES_STREAM_PACED  (64 * 1024)         /* a piece with a rate */
 #define ES_STREAM_FLUSH  (8 * 1024 * 1024)   /* bytes from which the disk is
-                                                told to write */
+                                                told to write ... */
+#define ES_STREAM_DRIP   (1024 * 1024)       /* ... and those with a rate */
 #define ES_STREAM_NAP_NS 1000000
 
 struct es_hasher {
@@ -72,10 +73,10 @@ es_stream_write(int fd, const char *data, size_t len)
    and would delay the commits of publishers. */
 
 static void
-es_hasher_flush(int fd, off_t *flushed, off_t at)
+es_hasher_flush(const es_hasher_t *h, off_t *flushed, off_t at)
 {
-    if (at - *flushed >= ES_STREAM_FLUSH) {
-        (void) sync_file_range(fd, *flushed, at - *flushed,
+    if (at - *flushed >= (h->pace->rate ? ES_STREAM_DRIP : ES_STREAM_FLUSH)) {
+        (void) sync_file_range(h->fd, *flushed, at - *flushed,
                                SYNC_FILE_RANGE_WRITE);
         *flushed = at;
     }
@@ -103,7 +104,7 @@ es_hasher_run(void *ctx)
 
         if (n > 0) {
             (void) EVP_DigestUpdate(h->md, h->piece, (size_t) n);
-            es_hasher_flush(h->fd, &flushed, at + n);
+            es_hasher_flush(h, &flushed, at + n);
             es_pace_done(h->pace, (uint64_t) n);
 
         } else if (n == -1 && errno != EINTR) {
