@@ -234,7 +234,7 @@ ctl_backup(ctl_t *ctl, int argc, char **argv)
     }
 
     if (pace.rate != 0) {
-        (void) nice(BACKUP_NICE);
+        (void) !nice(BACKUP_NICE);
     }
 
     (void) umask(BACKUP_UMASK);
