@@ -61,6 +61,49 @@ like($dispatcher->stderr, qr/\A[^\n]*"\Q$dir\E\/store" $line\n\z/,
     'and says the way, in one line');
 is(state(), $before, 'and nothing has changed');
 
+###############################################################################
+# a newer store, in the place of the one that runs
+
+# A package of the next version could leave the old programs running.  An old
+# worker that starts then must not take the new format for its own.
+$t = Test::Eventsync->new(workers => 1);
+$dir = $t->testdir;
+$t->allow_errors(qr/store of format 5/);
+$t->store_init->feed('orders');
+my $key = $t->master_key;
+$t->default_conf;
+$t->run_nginx;
+is($t->publish('orders', { key => $key }, { id => 'e1' })->{status}, 201,
+    'a worker serves a store of its format');
+my $format = $t->read_file('store/format');
+my ($pid) = Test::Eventsync::children($t->nginx_pid);
+$t->write_file('store/format', $format =~ s/\A(eventsync-store) \d+/$1 5/r);
+$before = `sha256sum $dir/store/*/data.mdb $dir/store/ids/*`;
+kill TERM => $pid;
+ok(wait_for(sub { my ($next) = Test::Eventsync::children($t->nginx_pid);
+    $next && $next != $pid }), 'another worker starts on a newer one');
+for my $request ([ GET => '/v1/feeds' ], [ GET => '/v1/feeds/orders/events' ],
+    [ POST => '/v1/feeds/orders/events', $t->event(id => 'e2') ])
+{
+    my ($method, $url, $body) = @$request;
+    is($t->http($method => $url, { authorization => "Bearer $key",
+        'content-type' => 'application/cloudevents+json' }, $body)->{status},
+        503, "it refuses to $method $url");
+}
+like($t->read_file('error.log'), qr/store of format 5, but this program reads format 4$/m,
+    'and says why');
+for my $command ([ 'feed', 'list' ], [ 'publish', 'orders' ], [ 'verify' ]) {
+    ($rc, undef, $err) = $t->ctl({ stdin => $t->event . "\n" }, @$command);
+    is($rc, 1, "so does @$command");
+    like($err, qr/\A[^\n]*format 5, but this program reads format 4\n\z/,
+        'in one line');
+}
+is(`sha256sum $dir/store/*/data.mdb $dir/store/ids/*`, $before,
+    'nothing has changed');
+$t->write_file('store/format', $format);
+ok(wait_for(sub { $t->http(GET => '/v1/feeds/orders/events',
+    { authorization => "Bearer $key" })->{status} == 200 }), 'the worker serves its own format again');
+
 done_testing();
 
 # Names, modes, sizes, times and contents.
