@@ -12,6 +12,8 @@
 #   make check-asan  the same under AddressSanitizer and UBSan
 #   make check-debian   both README commands in fresh trees of Debian 12 and 13;
 #                    DEBIAN="smoke trixie" for less
+#   make package     Debian packages for both, into build/package/
+#   make check-package   the same, and install, upgrade and purge them
 #   make bench-deps  install wrk and nchan, and build the programs of bench/run
 #   make fuzz        fuzz the parsers with clang, and requests to a worker,
 #                    FUZZ_TIME=60 seconds each
@@ -22,6 +24,7 @@
 
 BUILD   ?= build
 PREFIX  ?= /usr
+LIBSUBDIR ?= lib
 SANITIZE ?=
 
 CC      ?= cc
@@ -59,7 +62,7 @@ BENCHES = $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 
 BINDIR  = $(DESTDIR)$(PREFIX)/bin
 SBINDIR = $(DESTDIR)$(PREFIX)/sbin
-LIBDIR  = $(DESTDIR)$(PREFIX)/lib
+LIBDIR  = $(DESTDIR)$(PREFIX)/$(LIBSUBDIR)
 MODDIR  = $(DESTDIR)$(PREFIX)/lib/nginx/modules
 INCDIR  = $(DESTDIR)$(PREFIX)/include
 SHAREDIR = $(DESTDIR)$(PREFIX)/share
@@ -104,9 +107,9 @@ LINT_FLAGS  = -std=gnu11 -D_GNU_SOURCE -Ishared -Ishared/include
 MODULE_SRC := $(wildcard ngx_module/*.c)
 
 .PHONY: all lib tools units bench module demo deps test check check-asan \
-        check-debian check-long asan-nginx fuzz fuzz-parsers fuzz-requests \
-        fuzz-deps bench-deps verifier readers linters receivers browser lint \
-        man completion install clean
+        check-debian check-long check-package package asan-nginx fuzz \
+        fuzz-parsers fuzz-requests fuzz-deps bench-deps verifier readers \
+        linters receivers browser lint man completion install clean
 
 all: tools units module
 
@@ -179,6 +182,9 @@ check-long:
 
 check-debian:
 	sh t/debian.sh $(DEBIAN)
+
+package check-package:
+	sh t/debian.sh $@ $(DEBIAN)
 
 # nginx is built with the sanitizers as well, from unpatched sources, so that
 # they cover the whole process from its start.
@@ -309,8 +315,8 @@ install: tools module man completion
 	install -m 644 $(BUILD)/ngx_http_eventsync_module.so $(MODDIR)/
 	install -m 644 $(LIB) $(LIBDIR)/
 	install -m 644 shared/include/eventsync.h $(INCDIR)/
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
-	    shared/eventsync.pc.in \
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBSUBDIR@|$(LIBSUBDIR)|' \
+	    -e 's|@VERSION@|$(VERSION)|' shared/eventsync.pc.in \
 	    > $(LIBDIR)/pkgconfig/eventsync.pc
 
 clean:

@@ -9,6 +9,7 @@
 #   install-deps.sh lint      also for make lint
 #   install-deps.sh fuzz      also for make fuzz
 #   install-deps.sh debian    also for make check-debian
+#   install-deps.sh package   also for debian/build.sh, and lintian
 #   install-deps.sh caches    also for the tests of other caches and proxies
 #   install-deps.sh no-node   without Node.js and Chromium; their tests are skipped
 #                             then
@@ -39,6 +40,7 @@ for group in "$@"; do
     lint)  packages="$packages clang-tidy cppcheck" ;;
     fuzz)  packages="$packages clang libclang-rt-dev" ;;
     debian) packages="$packages debootstrap" ;;
+    package) packages="$packages debhelper po-debconf lintian" ;;
     caches) packages="$packages varnish haproxy squid" ;;
     no-node) node= ;;
     *)     echo "install-deps.sh: unknown group \"$group\"" >&2; exit 2 ;;

@@ -7,8 +7,8 @@
 #   against plain sources:             NGINX_SRC=dir sh ngx_module/build.sh
 #                                      (builds $BUILD/nginx as well)
 #
-# OPT (default -O2 -g) is given to the compiler; SANITIZE, such as
-# "-fsanitize=address,undefined", to it and to the linker.
+# OPT (default -O2 -g) is given to the compiler, LDFLAGS to the linker, and
+# SANITIZE, such as "-fsanitize=address,undefined", to both.
 
 set -e
 
@@ -20,6 +20,7 @@ build=${BUILD:-$repo/build}
 dev=/usr/share/nginx/src
 jobs=$(getconf _NPROCESSORS_ONLN)
 cc_opt="${OPT:--O2 -g} -fPIC $SANITIZE"
+ld_opt="$SANITIZE $LDFLAGS"
 
 mkdir -p "$build"
 build=$(cd "$build" && pwd)
@@ -53,7 +54,7 @@ options="--with-compat --with-threads --with-debug --with-http_v2_module
 
 # Configure again only when the list of files or the options have changed.
 
-want="$src|$options|$cc_opt|$(cat "$repo/config")|$(ls "$repo"/ngx_module/*.c \
+want="$src|$options|$cc_opt|$ld_opt|$(cat "$repo/config")|$(ls "$repo"/ngx_module/*.c \
     "$repo"/shared/*/*.[ch])"
 
 if [ "$(cat .configured 2>/dev/null)" != "$want" ] || [ ! -f objs/Makefile ]
@@ -66,12 +67,12 @@ then
 
         # shellcheck disable=SC2086
         ./$configure $options --with-cc-opt="$cc_opt" \
-            --with-ld-opt="$SANITIZE" --add-dynamic-module="$repo" \
+            --with-ld-opt="$ld_opt" --add-dynamic-module="$repo" \
             > configure.log || { cat configure.log >&2; exit 1; }
     else
         bash -c '. ./conf_flags && exec ./configure "${NGX_CONF_FLAGS[@]}" \
             --with-cc-opt="$1" --with-ld-opt="$2" --add-dynamic-module="$3"' \
-            configure "$cc_opt" "$SANITIZE" "$repo" > configure.log \
+            configure "$cc_opt" "$ld_opt" "$repo" > configure.log \
             || { cat configure.log >&2; exit 1; }
     fi
 

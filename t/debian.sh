@@ -4,12 +4,20 @@
 # Runs the README's two commands in temporary trees of Debian releases, each
 # from a fresh installation:
 #
-#   t/debian.sh [smoke] [RELEASE ...]
+#   t/debian.sh [MODE] [RELEASE ...]
 #
 # A release is a name, or "other", which is the one of bookworm and trixie that
-# this machine does not run.  The default is both.  "smoke" builds everything
-# and runs a short list of tests instead.  It builds a clean clone of HEAD, so
-# that only committed files count.
+# this machine does not run, or "own".  The default is both.  It builds a clean
+# clone of HEAD, so that only committed files count.  A mode does something else
+# instead:
+#
+#   smoke          builds everything, also the packages, and runs a short list
+#                  of tests
+#   package        builds the packages into build/package/RELEASE
+#   check-package  the same; lintian checks them, and t/package.pl installs,
+#                  upgrades, removes and purges them in another fresh tree
+#   smoke-package  the same for the release of this machine, without a tree for
+#                  the build and without a second build for the upgrade
 #
 # Everything runs in its own namespaces for mounts and processes, so that no
 # mount and no process survives, however the script ends.  The trees are in
@@ -36,6 +44,12 @@ skip() {
     exit 77
 }
 
+# The first upload of a package to Debian closes a bug; this is none.
+lint() {
+    lintian --allow-root --fail-on error,warning \
+        --suppress-tags initial-upload-closes-no-bugs "$1"/*.changes
+}
+
 # Runs $self NAME ARGUMENTS in new namespaces.  It keeps only the variables of
 # the environment that the network needs.
 inside() {
@@ -60,7 +74,7 @@ forget() {
 
 cleanup() {
     [ -z "${child:-}" ] || { kill "$child"; wait "$child" || :; } 2>/dev/null
-    forget "$home"/*.new "$home"/*.run
+    forget "$home"/*.new "$home"/*.run "$home"/*.packages
 }
 
 ###############################################################################
@@ -94,15 +108,40 @@ in_src() {
     rmdir /old
 
     cd /src
-    if [ "$1" = smoke ]; then
-        sh ./install-deps.sh no-node
+    case $1 in
+    smoke)
+        sh ./install-deps.sh no-node package
         sh ./install-deps.sh -n bench lint fuzz debian > /dev/null
         make -j"$(nproc)" all
         make check TESTS="$smoke_tests"
-    else
+        sh debian/build.sh packages/new > build/package.log 2>&1 \
+            || { tail -n 50 build/package.log; exit 1; }
+        lint packages/new
+        ;;
+    all)
         DEMO_ONCE=1 make demo
         make test
-    fi
+        ;;
+    *package)
+        apt-get update -q
+        apt-get build-dep -y -q --no-install-recommends ./
+        sh debian/build.sh packages/new
+        [ "$1" = check-package ] || return 0
+        apt-get install -y -q --no-install-recommends lintian
+        lint packages/new
+        sh debian/build.sh packages/next 9.1.0
+        ;;
+    install)
+        # what t/package.pl needs, and then no network
+        apt-get update -q
+        apt-get install -y -q --no-install-recommends curl iproute2 strace \
+            systemd
+        apt-get install -y -q --no-install-recommends --download-only \
+            ./packages/new/*.deb
+        # this shell stays as process 1, which reaps nginx's old masters
+        unshare --net perl t/package.pl packages/*
+        ;;
+    esac
 }
 
 case ${1:-} in
@@ -114,12 +153,8 @@ esac
 ###############################################################################
 # outside
 
-other() {
-    case $(. /etc/os-release; echo "${VERSION_CODENAME:-}") in
-    trixie) echo bookworm ;;
-    *)      echo trixie ;;
-    esac
-}
+own=$(. /etc/os-release; echo "${VERSION_CODENAME:-}")
+[ "$own" = trixie ] && other=bookworm || other=trixie
 
 # Creates the tree $home/$release with debootstrap.
 base() {
@@ -146,38 +181,75 @@ base() {
     touch "$home/$release"
 }
 
-run() {
-    began=$(date +%s)
-    echo "debian.sh: $release: starting, $mode"
+# Runs in_src() with $1 in a fresh tree, with the packages of $2 if any.
+fresh() {
     base
 
-    tree=$home/$release.run
     forget "$tree"
     cp -a "$home/$release" "$tree"
     cp -L /etc/resolv.conf "$tree/etc/resolv.conf"
     [ ! -f "${NODE_EXTRA_CA_CERTS:-}" ] \
         || install -D -m 644 "$NODE_EXTRA_CA_CERTS" "$tree$NODE_EXTRA_CA_CERTS"
     git clone -q "$root" "$tree/src"
+    [ -z "${2:-}" ] || cp -r "$2" "$tree/src/packages"
 
-    [ "$mode" = smoke ] && limit=1200 || limit=5400
-    if ! inside in-tree "$tree" "$mode"; then
+    [ "$1" = all ] && limit=5400 || limit=1200
+    if ! inside in-tree "$tree" "$1"; then
         echo "debian.sh: $release: failed" >&2
         exit 1
     fi
+}
+
+# Leaves the packages in $packages, and those of this version in build/package.
+build_packages() {
+    packages=$home/$release.packages
+    forget "$packages"
+
+    if [ "$mode" = smoke-package ]; then
+        sh "$root/install-deps.sh" package
+        sh "$root/debian/build.sh" "$packages/new"
+        lint "$packages/new"
+    else
+        fresh "$mode"
+        mv "$tree/src/packages" "$packages"
+    fi
+
+    mkdir -p "$root/build/package"
+    forget "$root/build/package/$release"
+    cp -r "$packages/new" "$root/build/package/$release"
+    chown -R --reference="$root" "$root/build/package"
+}
+
+run() {
+    began=$(date +%s)
+    tree=$home/$release.run
+    echo "debian.sh: $release: starting, $mode"
+
+    case $mode in
+    *package) build_packages ;;
+    *)        fresh "$mode" ;;
+    esac
+
+    case $mode in
+    check-package|smoke-package) fresh install "$packages" ;;
+    esac
+
     forget "$tree"
     echo "debian.sh: $release: passed in $(($(date +%s) - began)) s"
 }
 
-if [ "${1:-}" = smoke ]; then
-    mode=smoke
+case ${1:-} in
+smoke|package|check-package|smoke-package)
+    mode=$1
     shift
-fi
+    ;;
+esac
 
 [ $# -gt 0 ] || set -- bookworm trixie
 
 if [ "$(id -u)" -ne 0 ]; then
     sudo -n true 2>/dev/null || skip "this needs root"
-    [ "$mode" = all ] || set -- smoke "$@"
+    [ "$mode" = all ] || set -- "$mode" "$@"
     exec sudo sh "$self" "$@"
 fi
 
@@ -194,6 +266,9 @@ trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
 
 for release in "$@"; do
-    [ "$release" != other ] || release=$(other)
+    case $release in
+    own)   release=$own ;;
+    other) release=$other ;;
+    esac
     run
 done

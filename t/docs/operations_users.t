@@ -124,9 +124,15 @@ $t->at_end(sub { kill TERM => slurp('/run/nginx.pid')
     if -s '/run/nginx.pid' });
 
 my $conf = slurp('docs/install.md') =~ /^```nginx\n(.*?)^```/ms ? $1 : die;
-open my $fh, '>', '/etc/nginx/nginx.conf' or die;
-print $fh $conf;
-close $fh;
+sub configure {
+    open my $fh, '>', '/etc/nginx/conf.d/eventsync.conf' or die;
+    print $fh $conf;
+    close $fh;
+}
+configure();
+unlink glob '/etc/nginx/modules-enabled/*';
+runs('nginx loads the module', (grep { /load_module/ } split /^/,
+    block('docs/install.md', 'Files'))[0]);
 
 ###############################################################################
 # users and permissions
@@ -138,28 +144,32 @@ is(block('docs/operations.md', $users), block('docs/install.md', 'Users'),
     'docs/operations.md says the same');
 
 my $heading = 'The key of the secrets';
-my @lines = split /\n/, block('docs/install.md', 'The store');
-is(join('', map { "$_\n" } @lines[0 .. 2]),
-    block('docs/operations.md', $heading, 0),
+my $made = block('docs/install.md', 'The store');
+is(join('', (split /^/, $made)[0 .. 2]), block('docs/operations.md', $heading, 0),
     'docs/operations.md makes the key file as docs/install.md does');
-my $line = pop @lines;
-my ($key) = runs('docs/install.md makes a store, and starts nginx',
-    join("\n", @lines)) =~ /(esk_\S+)/;
+is(join('', (split /^/, $made)[3, 4]), block('docs/operations.md', $users, 1),
+    'and the store');
+runs('docs/install.md makes both', $made);
 is(mode('/etc/eventsync/secret-keys'), '0640', 'with a key file for the group');
 like(slurp('/var/lib/eventsync/format'), qr/\A(?!.*plain)/s,
     'the store allows no plain secrets');
-my $made = block('docs/operations.md', $users, 1);
-like(join('', map { "$_\n" } @lines), qr/\n\Q$made\E/,
-    'docs/operations.md makes the store as docs/install.md does');
-is("$line\n", block('docs/operations.md', $users, 2),
+my ($key) = runs('docs/install.md makes a partner',
+    block('docs/install.md', 'The first partner')) =~ /(esk_\S+)/;
+runs('docs/install.md makes an endpoint', 'export EVENTSYNC_STORE='
+    . '/var/lib/eventsync EVENTSYNC_KEY_FILE=/etc/eventsync/secret-keys; '
+    . (slurp('docs/install.md') =~ /^ {4}(eventsyncctl endpoint create .*)/m
+        ? $1 : die));
+runs('docs/install.md starts nginx', block('docs/install.md', 'nginx'));
+my $line = block('docs/install.md', 'The dispatcher', 1);
+is($line, block('docs/operations.md', $users, 2),
     'docs/operations.md starts the dispatcher as docs/install.md does');
-my $dispatcher = dispatcher_runs($line);
-ok(wait_for(sub { Test::Eventsync::port_open(80) }), 'nginx listens');
+my $dispatcher = dispatcher_runs($line =~ s/\n//r);
+ok(wait_for(sub { Test::Eventsync::port_open(8080) }), 'nginx listens');
 my ($worker) = Test::Eventsync::children(slurp('/run/nginx.pid') + 0);
 my ($uid) = slurp("/proc/$worker/status") =~ /^Uid:\s+(\d+)/m;
 is($uid, getpwnam('www-data'), 'its worker is www-data');
 
-$t->{ports}[0] = 80;
+$t->{ports}[0] = 8080;
 $t->{store} = '/var/lib/eventsync';
 my $n = 0;
 sub published {
@@ -228,9 +238,7 @@ runs('a key of access tokens is made',
 is(mode('/etc/nginx/token-keys.json'), '0600', 'which root alone can read');
 $conf =~ s/^(\s*eventsync_store .*)$/$1\n    eventsync_token_keys \/etc\/nginx\/token-keys.json;/m;
 $conf =~ s/^(\s*)(eventsync_publish .*)$/$1$2\n$1eventsync_token on;/m;
-open $fh, '>', '/etc/nginx/nginx.conf' or die;
-print $fh $conf;
-close $fh;
+configure();
 my %old = map { $_ => 1 } Test::Eventsync::children(slurp('/run/nginx.pid') + 0);
 runs('nginx is reloaded', 'nginx -s reload');
 ok(wait_for(sub { !grep { $old{$_} }
@@ -278,8 +286,8 @@ runs('the restored store takes the place',
 like(runs('it is compacted', block('docs/operations.md', 'Compact')),
     qr/^the store in "[^"]*" takes \d+ bytes, \d+ fewer than /m, 'on the way');
 runs('nginx starts', 'service nginx restart');
-ok(wait_for(sub { Test::Eventsync::port_open(80) }), 'nginx listens');
-$dispatcher = dispatcher_runs($line);
+ok(wait_for(sub { Test::Eventsync::port_open(8080) }), 'nginx listens');
+$dispatcher = dispatcher_runs($line =~ s/\n//r);
 is($t->http(GET => "/v1/feeds/orders/events?after=$events->{next}",
     { authorization => "Bearer $key" })->{status}, 200,
     'a cursor of an event that the backup has is good');
@@ -294,28 +302,29 @@ sound('with the restored store', '--key-file /etc/eventsync/secret-keys');
 # upgrade of the module
 
 my $first = slurp('/run/nginx.pid') + 0;
-runs('the module is upgraded', block('docs/operations.md', 'eventsync'));
+runs('the module is upgraded', block('docs/operations.md', 'Source'));
 ok(wait_for(sub { !-e '/run/nginx.pid.oldbin' }, 20), 'the old master ends');
 isnt(slurp('/run/nginx.pid') + 0, $first, 'another one runs');
 unlike(runs('which has the new file',
-    block('docs/operations.md', 'eventsync', 1)), qr/\(deleted\)/,
+    block('docs/operations.md', 'Which module runs')), qr/\(deleted\)/,
     'and not the one that is gone');
 published('with the new module');
 sound('with the new module', '--key-file /etc/eventsync/secret-keys');
 dispatcher_ends($dispatcher, 'the dispatcher ends');
 
 # The old build is this one here; store/format.t has a store of an old format.
-mkdir "$dir/old";
-symlink $t->build . '/eventsyncctl', "$dir/old/eventsyncctl";
+# The new one is there without a package, which t/package.pl has.
+make_path("$dir/new/usr/bin");
+symlink $t->build . '/eventsyncctl', "$dir/new/usr/bin/eventsyncctl";
 runs('the events are copied to a store of the new format',
-    block('docs/operations.md', 'eventsync', 2));
+    block('docs/operations.md', 'A new store format') =~ s/^dpkg-deb .*\n//r);
 my %copy = map { $_ => scalar(() = `eventsyncctl --store=$_ tail orders`
     =~ /"id"/g) } '/var/lib/eventsync', '/var/lib/eventsync.new';
 ok($copy{'/var/lib/eventsync.new'} > 0, 'there are events');
 is($copy{'/var/lib/eventsync.new'}, $copy{'/var/lib/eventsync'}, 'all of them');
 
 # Sections of which another test runs the commands, or none can.
-my @sections = grep { !/\A[^\n]*(?:Building|[Cc]ontainer|Restart of the)/ }
+my @sections = grep { !/\A[^\n]*(?:Building|[Cc]ontainer|Packages|Restart of the)/ }
     split /^#+ (?=[A-Z])/m, slurp('docs/operations.md');
 is_deeply([grep { !$used{$_} } map { /^```sh\n(.*?)^```\n/msg } @sections], [],
     'every block of commands of docs/operations.md was run');

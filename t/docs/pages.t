@@ -232,19 +232,22 @@ sub options {
         . 'variable');
 }
 
-# The nginx.conf and commands of docs/install.md, with other places.
+# The configuration and commands of docs/install.md without packages, with other
+# places.  t/package.pl has those of packages.
 sub set_up {
-    my ($conf) = $text{'docs/install.md'} =~ /```nginx\n(.*?)```/s;
-    my ($commands) = $text{'docs/install.md'}
-        =~ /^## The store\n.*?```sh\n(.*?)```/ms;
+    my $page = $text{'docs/install.md'};
+    my ($conf) = $page =~ /```nginx\n(.*?)```/s;
+    my $commands = join '', map { $page =~ /^#+ $_\n.*?```sh\n(.*?)```/ms }
+        'The store', 'The first partner';
+    $commands .= join '', $page =~ /^(?: {4})?((?:runuser|eventsyncctl endpoint
+        \ create\ acme\ --url=https).*\n)/mgx;
     my ($store, $build, $port) = ($t->store, $t->build, $t->port(0));
     my $dir = $t->testdir;
 
     s{/var/lib/eventsync}{$store}g for $conf, $commands;
     $commands =~ s{/etc/eventsync}{$dir}g;
-    $conf =~ s{^user www-data;\n}{};
-    $conf =~ s{load_module modules/}{load_module $build/};
-    $conf =~ s{listen 80;}{listen 127.0.0.1:$port;};
+    $conf =~ s{listen 8080;}{listen 127.0.0.1:$port;};
+    $conf = "events { }\nhttp {\n$conf}\n";
 
     my $key;
     for my $command (split /\n/, $commands) {
@@ -254,8 +257,7 @@ sub set_up {
             next;
         }
         # Only t/docs/operations_users.t has the users and groups.
-        next if $command
-            =~ /^(?:service nginx restart$|install -d |chgrp |.* store rights )/;
+        next if $command =~ /^(?:install -d |chgrp |.* store rights )/;
         if ($command =~ /^\(umask .*openssl /) {
             is(system('sh', '-c', $command), 0, 'docs/install.md: a key file');
             next;
@@ -264,12 +266,12 @@ sub set_up {
             $ENV{$1} = $2;
             next;
         }
-        $command =~ s/^eventsyncctl --store \Q$store\E // or die $command;
+        $command =~ s/^eventsyncctl (?:--store \Q$store\E )?// or die $command;
         my $out = $t->ctl_ok(split / /, $command);
         $key = $1 if $out =~ /(esk_\w+)/;
     }
     ok($key, 'docs/install.md: the commands work');
-    delete $ENV{EVENTSYNC_KEY_FILE};
+    delete @ENV{qw(EVENTSYNC_STORE EVENTSYNC_KEY_FILE)};
 
     $t->write_file_expand('nginx.conf', $conf);
     $t->run_nginx;
@@ -282,7 +284,7 @@ sub set_up {
 
     my ($curl) = $text{'docs/install.md'} =~ /```sh\n(KEY=.*?)```/s;
     $curl =~ s/^KEY=.*/KEY=$key/;
-    $curl =~ s{http://localhost/}{http://127.0.0.1:$port/}g;
+    $curl =~ s{http://localhost:8080/}{http://127.0.0.1:$port/}g;
     $curl =~ s/^curl /curl -s /mg;
     like(`$curl`, qr/\{"results":\[.*"duplicate":false.*"id":"evt-1".*"next"/s,
         'the commands of curl publish and poll');

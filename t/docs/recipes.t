@@ -472,7 +472,7 @@ for my $file (map { m{([^/]+)$} } glob 'docs/recipes/*') {
 SKIP: {
     skip('systemd-analyze is not there', 4)
         if system('command -v systemd-analyze >/dev/null 2>&1');
-    my ($unit) = slurp('docs/install.md') =~ /^```ini\n(\[Unit\].*?)^```/ms;
+    my $unit = slurp('debian/eventsync-dispatcher.service');
     my ($sed) = slurp('docs/operations.md')
         =~ /^systemctl cat \S+ \| (sed '[^']+') \\\n/m;
     ok($sed, 'docs/operations.md makes a template of the unit');

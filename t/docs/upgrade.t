@@ -25,7 +25,7 @@ sub pid { slurp("$dir/nginx.pid") + 0 }
 
 # The steps of the page, with this test's places.
 my ($upgrade) = slurp('docs/operations.md')
-    =~ /^## Upgrade\n.*?^```sh\n(.*?)^```\n/ms or die;
+    =~ /^### Source\n.*?^```sh\n(.*?)^```\n/ms or die;
 my ($install, $rest) = $upgrade =~ /\A(install .*?\n)(.*)\z/s or die $upgrade;
 
 # Another build of the module: its version has other digits.
