@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "advice.h"
 #include "ctl.h"
 #include "manage/clearing.h"
 #include "object.h"
@@ -93,6 +94,7 @@ ctl_clear_send(ctl_t *ctl, es_control_request_t *request)
                         ctl_quota_hint(&problem));
     }
 
+    ctl_advise_dispatcher(ctl);
     ctl_request_state(ctl, request->id,
                       es_delivery_control_taken(ctl->store, &taken) == ES_OK
                       && taken >= request->id ? "under way"

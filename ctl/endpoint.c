@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "advice.h"
 #include "affected.h"
 #include "manage/manage.h"
 #include "object.h"
@@ -123,7 +124,8 @@ ctl_endpoint_record(ctl_t *ctl, int *argc, char **argv, const char **name,
 
 /* What a valid record may still surprise with. */
 typedef struct {
-    bool         plain;
+    bool         empty;            /* a change of nothing */
+    bool         sending;          /* it decides what is sent, and where */
     const char  *body;             /* NULL: nothing to say */
 } ctl_hints_t;
 
@@ -131,13 +133,20 @@ typedef struct {
 static ctl_hints_t
 ctl_endpoint_hints(const json_t *object)
 {
-    const char   *url, *body;
-    ctl_hints_t   hints;
+    size_t        i;
+    const char   *body;
+    ctl_hints_t   hints = { 0 };
 
-    url = json_string_value(json_object_get(object, "url"));
+    static const char *const  sending[] = {
+        "url", "feeds", "types", "allow_http", "allow_addresses", "allow_ports"
+    };
+
+    for (i = 0; i < sizeof(sending) / sizeof(sending[0]); i++) {
+        hints.sending |= json_object_get(object, sending[i]) != NULL;
+    }
+
+    hints.empty = json_object_size(object) == 0;
     body = json_string_value(json_object_get(object, "body"));
-
-    hints.plain = url != NULL && strncasecmp(url, "http://", 7) == 0;
 
     hints.body = body == NULL ? NULL
         : strcmp(body, "binary") == 0
@@ -153,22 +162,28 @@ ctl_endpoint_hints(const json_t *object)
 }
 
 
-/* The dispatcher may refuse to send to the URL.  Its options are not known
-   here. */
-
-static void
-ctl_endpoint_hint(int rc, const ctl_hints_t *hints)
+static int
+ctl_endpoint_hint(ctl_t *ctl, int rc, const char *name,
+    const ctl_hints_t *hints)
 {
-    if (rc == CTL_OK && hints->plain) {
-        ctl_note("http:// requires --allow-http of the dispatcher "
-                 "and --allow-http=yes of the endpoint or its partner; "
-                 "an address that is not public requires "
-                 "--allow-address and --allow-addresses");
+    if (rc != CTL_OK) {
+        return rc;
     }
 
-    if (rc == CTL_OK && hints->body != NULL) {
+    if (hints->empty) {
+        ctl_note("no option was given: the record stays as it is, and only a "
+                 "stopped endpoint starts again");
+    }
+
+    if (hints->body != NULL) {
         ctl_note("%s", hints->body);
     }
+
+    if (hints->sending) {
+        ctl_advise_endpoint(ctl, name, false);
+    }
+
+    return rc;
 }
 
 
@@ -235,9 +250,7 @@ ctl_endpoint_create(ctl_t *ctl, int argc, char **argv)
 
     explicit_bzero(secret, sizeof(secret));
 
-    ctl_endpoint_hint(rc, &hints);
-
-    return rc;
+    return ctl_endpoint_hint(ctl, rc, name, &hints);
 }
 
 
@@ -316,8 +329,8 @@ ctl_endpoint_change(ctl_t *ctl, int argc, char **argv)
 
     if (!feeds && !filter) {
         rc = ctl_endpoint_apply(ctl, argv[0], object);
-        ctl_endpoint_hint(rc, &hints);
-        return rc;
+
+        return ctl_endpoint_hint(ctl, rc, argv[0], &hints);
     }
 
     rc = ctl_affected_begin(ctl, ES_STORE_ADMIN, NULL, UINT64_MAX, &affected);
@@ -337,37 +350,51 @@ ctl_endpoint_change(ctl_t *ctl, int argc, char **argv)
     }
 
     ctl_affected_end(&affected);
-    ctl_endpoint_hint(rc, &hints);
 
-    return rc;
-}
-
-
-static int
-ctl_endpoint_paused(ctl_t *ctl, int argc, char **argv, bool paused)
-{
-    int  rc;
-
-    rc = ctl_args(ctl, &argc, argv, NULL);
-
-    return rc == CTL_OK
-           ? ctl_object_change(ctl, ES_KIND_ENDPOINT, argv[0],
-                               json_pack("{s:b}", "paused", paused))
-           : rc;
+    return ctl_endpoint_hint(ctl, rc, argv[0], &hints);
 }
 
 
 int
 ctl_endpoint_pause(ctl_t *ctl, int argc, char **argv)
 {
-    return ctl_endpoint_paused(ctl, argc, argv, true);
+    int  rc;
+
+    rc = ctl_begin(ctl, &argc, argv, NULL, ES_STORE_ADMIN);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    (void) ctl_advise_flag(ctl, ES_KIND_ENDPOINT, argv[0], "paused", true,
+                           "paused");
+
+    return ctl_object_change(ctl, ES_KIND_ENDPOINT, argv[0],
+                             json_pack("{s:b}", "paused", true));
 }
 
 
 int
 ctl_endpoint_resume(ctl_t *ctl, int argc, char **argv)
 {
-    return ctl_endpoint_paused(ctl, argc, argv, false);
+    int   rc;
+    bool  paused;
+
+    rc = ctl_begin(ctl, &argc, argv, NULL, ES_STORE_ADMIN);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    paused = !ctl_advise_flag(ctl, ES_KIND_ENDPOINT, argv[0], "paused", false,
+                              NULL);
+
+    rc = ctl_object_change(ctl, ES_KIND_ENDPOINT, argv[0],
+                           json_pack("{s:b}", "paused", false));
+
+    if (rc == CTL_OK) {
+        ctl_advise_endpoint(ctl, argv[0], !paused);
+    }
+
+    return rc;
 }
 
 

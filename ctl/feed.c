@@ -228,6 +228,12 @@ ctl_feed_change(ctl_t *ctl, int argc, char **argv)
         return rc;
     }
 
+    if (text.count == NULL && text.bytes == NULL && text.age == NULL
+        && text.schema == NULL)
+    {
+        ctl_note("no option was given: the feed stays as it is");
+    }
+
     es = es_feed_change(ctl->store, es_str(argv[0]), &options);
 
     rc = es == ES_OK ? ctl_feed_schema(ctl, argv[0], &text)
@@ -566,6 +572,10 @@ ctl_feed_trim(ctl_t *ctl, int argc, char **argv)
     if (cursor.sequence > feed.last + 1) {
         return ctl_fail(CTL_FAILED, "cursor \"%s\" is ahead of the feed",
                         before);
+    }
+
+    if (cursor.sequence <= feed.oldest) {
+        ctl_note("the feed has no event before \"%s\"", before);
     }
 
     rc = ctl_affected_begin(ctl, ES_STORE_PUBLISH, argv[0], cursor.sequence,

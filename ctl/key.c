@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 
+#include "advice.h"
 #include "base/clock.h"
 #include "log/store_clock.h"
 #include "object.h"
@@ -107,6 +108,7 @@ ctl_key_create(ctl_t *ctl, int argc, char **argv)
     rc = ctl_object_create(ctl, ES_KIND_KEY, key.id, object);
     if (rc == CTL_OK) {
         ctl_key_print(ctl, text);
+        ctl_advise_key(ctl, key.id);
     }
 
     explicit_bzero(text, sizeof(text));
@@ -233,6 +235,8 @@ ctl_key_revoke(ctl_t *ctl, int argc, char **argv)
         return rc;
     }
 
+    (void) ctl_advise_flag(ctl, ES_KIND_KEY, argv[0], "revoked", true,
+                           "revoked");
     es_time_print(es_store_ms(ctl->store), now);
 
     rc = ctl_object_change(ctl, ES_KIND_KEY, argv[0],

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "advice.h"
 #include "affected.h"
 #include "object.h"
 
@@ -361,6 +362,76 @@ ctl_partner_apply(ctl_t *ctl, const char *name, json_t *object)
 }
 
 
+/* Notes what is the same as before, before the change. */
+
+static int
+ctl_partner_same(ctl_t *ctl, const char *name, const json_t *object,
+    const ctl_partner_args_t *args)
+{
+    int  rc;
+
+    rc = ctl_open(ctl, ES_STORE_ADMIN
+                       | (args->feeds ? ES_STORE_DELIVERY_READ : 0));
+
+    if (rc == CTL_OK && json_object_size(object) == 0) {
+        ctl_note("no option was given: the record stays as it is");
+    }
+
+    if (rc == CTL_OK && args->disabled != NULL) {
+        (void) ctl_advise_flag(ctl, ES_KIND_PARTNER, name, "disabled", true,
+                               "disabled");
+    }
+
+    if (rc == CTL_OK && args->enabled != NULL) {
+        (void) ctl_advise_flag(ctl, ES_KIND_PARTNER, name, "disabled", false,
+                               "enabled");
+    }
+
+    return rc;
+}
+
+
+/* Writes the record, and notes feeds that do not exist.  Releases `object`. */
+
+static int
+ctl_partner_store(ctl_t *ctl, const char *name, json_t *object,
+    const ctl_partner_args_t *args, bool change)
+{
+    int      rc;
+    json_t  *feeds, *publish;
+
+    rc = change ? ctl_partner_same(ctl, name, object, args) : CTL_OK;
+
+    if (rc != CTL_OK) {
+        json_decref(object);
+        return rc;
+    }
+
+    feeds = json_incref(json_object_get(object, "feeds"));
+    publish = json_incref(json_object_get(object, "publish"));
+
+    rc = change ? ctl_partner_apply(ctl, name, object)
+                : ctl_object_create(ctl, ES_KIND_PARTNER, name, object);
+
+    if (rc == CTL_OK) {
+        ctl_advise_feeds(ctl, feeds);
+        ctl_advise_feeds(ctl, publish);
+    }
+
+    if (rc == CTL_OK && !change && json_array_size(feeds) == 0
+        && json_array_size(publish) == 0)
+    {
+        ctl_note("the partner may use no feed: \"partner change %s "
+                 "--feeds=...\" sets what it may read", name);
+    }
+
+    json_decref(feeds);
+    json_decref(publish);
+
+    return rc;
+}
+
+
 static int
 ctl_partner_write(ctl_t *ctl, int argc, char **argv, bool change)
 {
@@ -389,8 +460,7 @@ ctl_partner_write(ctl_t *ctl, int argc, char **argv, bool change)
         return rc;
     }
 
-    return change ? ctl_partner_apply(ctl, argv[0], object)
-                  : ctl_object_create(ctl, ES_KIND_PARTNER, argv[0], object);
+    return ctl_partner_store(ctl, argv[0], object, &args, change);
 }
 
 

@@ -195,7 +195,7 @@ ctl_publish(ctl_t *ctl, int argc, char **argv)
     if (rc == CTL_OK) {
         rc = ctl_publish_run(&sink, format, size);
         ctl_progress_end();
-        ctl_sink_report(&sink);
+        ctl_sink_report(&sink, rc);
     }
 
     ctl_sink_free(&sink);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "advice.h"
 #include "base/clock.h"
 #include "ctl.h"
 #include "delivery/delivery.h"
@@ -46,6 +47,10 @@ ctl_request_endpoint(ctl_t *ctl, const char *name,
     }
 
     endpoint = ctl_endpoint_named(registry, name);
+
+    if (endpoint != NULL && request->kind != ES_CONTROL_VERIFY) {
+        ctl_advise_request(endpoint);
+    }
 
     if (endpoint != NULL) {
         request->endpoint = endpoint->number;
@@ -129,6 +134,7 @@ ctl_request_add(ctl_t *ctl, es_control_request_t *request, bool *taken)
 
     *taken = false;
 
+    ctl_advise_dispatcher(ctl);
     ctl_request_state(ctl, request->id, "waiting for the dispatcher");
 
     return CTL_OK;
@@ -212,6 +218,16 @@ ctl_endpoint_resend(ctl_t *ctl, int argc, char **argv)
 }
 
 
+static es_rc_t
+ctl_request_stop(void *ctx, const es_dead_t *dead)
+{
+    (void) ctx;
+    (void) dead;
+
+    return ES_STOP;
+}
+
+
 int
 ctl_endpoint_redrive(ctl_t *ctl, int argc, char **argv)
 {
@@ -225,7 +241,17 @@ ctl_endpoint_redrive(ctl_t *ctl, int argc, char **argv)
         rc = ctl_request_endpoint(ctl, argv[0], &request);
     }
 
-    return rc == CTL_OK ? ctl_request_add(ctl, &request, &taken) : rc;
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    if (es_delivery_each_dead(ctl->store, request.endpoint, ctl_request_stop,
+                              NULL) != ES_STOP)
+    {
+        ctl_note("the endpoint has no dead letter");
+    }
+
+    return ctl_request_add(ctl, &request, &taken);
 }
 
 

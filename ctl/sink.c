@@ -387,8 +387,12 @@ ctl_sink_commit(ctl_sink_t *sink, ctl_format_t format)
 /* The producer may have meant a sequence of its own. */
 
 void
-ctl_sink_report(const ctl_sink_t *sink)
+ctl_sink_report(const ctl_sink_t *sink, int rc)
 {
+    if (rc == CTL_OK && sink->before == 0) {
+        ctl_note("the input has no event");
+    }
+
     if (sink->replaced > 0) {
         ctl_warn("feed \"%s\": the log has replaced its own attributes "
                  "(feed, sequence, sequencetype, cursor, prevcursor) in "

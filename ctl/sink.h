@@ -42,7 +42,7 @@ int ctl_sink_commit(ctl_sink_t *sink, ctl_format_t format);
 
 /* Tells on standard error what the commits have changed in events, and with
    --json prints the totals. */
-void ctl_sink_report(const ctl_sink_t *sink);
+void ctl_sink_report(const ctl_sink_t *sink, int rc);
 
 void ctl_sink_free(ctl_sink_t *sink);
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "advice.h"
 #include "base/clock.h"
 #include "catalogue/catalogue.h"
 #include "ctl.h"
@@ -87,11 +88,14 @@ ctl_type_register(ctl_t *ctl, int argc, char **argv)
         es = es_catalogue_register(ctl->store, es_str(argv[0]),
                                    es_str(argv[1]), text, es_str(description),
                                    list, &problem);
-        json_decref(list);
 
-        if (es != ES_OK) {
+        if (es == ES_OK) {
+            ctl_advise_feeds(ctl, list);
+        } else {
             rc = ctl_type_failed(argv[0], argv[1], es, &problem);
         }
+
+        json_decref(list);
     }
 
     ctl_input_free(&input);
@@ -131,6 +135,11 @@ ctl_type_change(ctl_t *ctl, int argc, char **argv)
     list = ctl_list(feeds);
     es = es_catalogue_change_feeds(ctl->store, es_str(argv[0]), list,
                                    &problem);
+
+    if (es == ES_OK) {
+        ctl_advise_feeds(ctl, list);
+    }
+
     json_decref(list);
 
     return es == ES_OK ? ctl_type_result(ctl, argv[0])

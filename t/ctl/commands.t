@@ -66,29 +66,6 @@ is("$feed->{retain_count} $feed->{retain_ms}", '0 5400000', 'it is changed');
 fails(1, 'no feed "none"', 'showing no feed', 'feed', 'show', 'none');
 
 ###############################################################################
-# an endpoint that a dispatcher may not send to
-
-$t->ctl_ok('partner', 'create', 'hinted', '--feeds=orders');
-for (['http://a.example/h', 1], ['HTTP://127.0.0.1/h', 1],
-    ['https://a.example/h', 0])
-{
-    my ($url, $told) = @$_;
-    my ($rc, $out, $err) = $t->ctl('endpoint', 'create', 'hinted',
-        "--url=$url", '--feeds=orders');
-    is($rc, 0, "an endpoint of $url");
-    is(scalar($err =~ /\Aeventsyncctl: note: [^\n]*--allow-http[^\n]*--allow-address[^\n]*\n\z/),
-        $told ? 1 : '', $told ? 'it is told what it needs' : 'needs no more');
-    my ($name) = split / /, $out;
-    like(($t->ctl('endpoint', 'change', $name, '--url=http://b.example/'))[2],
-        qr/\Aeventsyncctl: note: [^\n]*--allow-http/,
-        'a change to http:// tells it too');
-    is(($t->ctl('endpoint', 'change', $name, '--timeout=9s'))[2], '',
-        'another change does not');
-    $t->ctl_ok('endpoint', 'remove', $name);
-}
-$t->ctl_ok('partner', 'remove', 'hinted');
-
-###############################################################################
 # publish and tail
 
 sub events { join '', map { $t->event(id => "$_", type => "t." . $_ % 2) . "\n" } @_ }

@@ -65,7 +65,7 @@ $t->run_nginx;
 sub register {
     my ($type, @options) = @_;
     return $t->ctl({ stdin => '{"type":"integer"}' }, 'type', 'register',
-        $type, '1.0.0', @options);
+        $type, '1.0.0', '--quiet', @options);
 }
 
 sub registers { is(join('', register(@_)), 0, "register @_") }

@@ -120,11 +120,11 @@ for my $pin ([client_cert => 'acme.pem'], [ca_file => 'ca.pem'],
     my ($rc, undef, $err) = $t->ctl('--key-file', $file, 'endpoint',
         'change', $name, '--url=https://b.example/');
     is($rc, 0, 'an operator may');
-    like($err, qr{\A.*now uses its TLS files and exceptions for https://b\.example\n\z},
+    like($err, qr{^.*now uses its TLS files and exceptions for https://b\.example$}m,
         '... and is told');
     (undef, undef, $err) = $t->ctl('--key-file', $file, 'endpoint',
         'change', $name, '--url=https://b.example/y');
-    is($err, '', 'but not without a change');
+    unlike($err, qr/now uses/, 'but not without a change');
 }
 
 ###############################################################################
