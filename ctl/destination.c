@@ -168,12 +168,9 @@ ctl_destination_finding(json_t *list, ctl_refusal_t refusal, bool own,
     const struct sockaddr *addr)
 {
     char         text[INET6_ADDRSTRLEN] = "", port[16];
-    json_t      *finding;
-    const char  *who, *value, *option;
+    json_t      *finding = NULL;
+    const char  *who, *value = "", *option = "";
 
-    finding = NULL;
-    option = "";
-    value = "";
     (void) snprintf(port, sizeof(port), "%u", destination->port);
 
     if (addr != NULL) {

@@ -301,24 +301,24 @@ ctl_explain_stall(ctl_explain_t *x, uint32_t endpoint)
     es_stall_t   stall;
 
     static const struct {
-        es_stall_reason_t   reason;
         const char         *text;
         const char         *next;
+        es_stall_reason_t   reason;
         bool                named;     /* the endpoint's name follows */
     } stalls[] = {
-        { ES_STALL_SECRET, "no secret of the endpoint can be decrypted or used",
+        { "no secret of the endpoint can be decrypted or used",
           "give the dispatcher the key file with all keys, or: eventsyncctl "
-          "endpoint rotate", true },
-        { ES_STALL_TOKEN, "the token server gives no access token",
-          "eventsyncctl endpoint attempts", true },
-        { ES_STALL_THROTTLED, "the receiver has asked for a pause by "
-          "Retry-After", "wait, or end the pause: eventsyncctl endpoint resume",
-          true },
-        { ES_STALL_PROXY, "the dispatcher's proxy does not work, which stops "
-          "all endpoints", "journalctl -u eventsync-dispatcher", false },
-        { ES_STALL_FILES, "the dispatcher can open no more connections, which "
-          "stops all endpoints", "raise LimitNOFILE of eventsync-dispatcher",
-          false }
+          "endpoint rotate", ES_STALL_SECRET, true },
+        { "the token server gives no access token",
+          "eventsyncctl endpoint attempts", ES_STALL_TOKEN, true },
+        { "the receiver has asked for a pause by Retry-After",
+          "wait, or end the pause: eventsyncctl endpoint resume",
+          ES_STALL_THROTTLED, true },
+        { "the dispatcher's proxy does not work, which stops all endpoints",
+          "journalctl -u eventsync-dispatcher", ES_STALL_PROXY, false },
+        { "the dispatcher can open no more connections, which stops all "
+          "endpoints", "raise LimitNOFILE of eventsync-dispatcher",
+          ES_STALL_FILES, false }
     };
 
     rc = es_delivery_stall(x->ctl->store, endpoint, 0, &stall);

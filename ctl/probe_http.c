@@ -301,6 +301,8 @@ ctl_probe_http_ack(ctl_probe_http_t *http, const char *cursor)
     (void) curl_easy_setopt(http->curl, CURLOPT_URL, url);
     (void) curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, http->fields);
     (void) curl_easy_setopt(http->curl, CURLOPT_POSTFIELDS, body);
+    (void) curl_easy_setopt(http->curl, CURLOPT_POSTFIELDSIZE_LARGE,
+                            (curl_off_t) strlen(body));
     (void) curl_easy_setopt(http->curl, CURLOPT_CUSTOMREQUEST, "PUT");
     (void) curl_easy_setopt(http->curl, CURLOPT_TIMEOUT_MS,
                             (long) PROBE_TIMEOUT_MS);

@@ -24,8 +24,8 @@
 
 typedef struct {
     ctl_probe_t               *p;
-    ctl_probe_channel_name_t   channel;
     pthread_t                  thread;
+    ctl_probe_channel_name_t   channel;
     bool                       runs;
 } ctl_probe_reader_t;
 
