@@ -242,6 +242,12 @@ sub elsewhere {
     is(json('store rekey', ['encrypted'], "--key-file=$keys")->{encrypted},
         0, 'no secret is left');
 
+    my @probe = ("--key-file=$keys", '--state=' . $t->testdir . '/probe');
+    json('probe', ['feed', 'endpoint'], @probe, '--setup',
+        '--port=' . $t->free_port, '--url=http://127.0.0.1:1/v1/');
+    json('probe', ['channels'], { status => 1 }, $probe[1]);
+    json('probe', [], @probe, '--cleanup');
+
     my $recv = $t->receiver(204);
     listening();
     json('verify-integration', ['url', 'checks'], { status => 1 },
