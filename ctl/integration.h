@@ -90,6 +90,7 @@ typedef struct {
     const es_hint_t     *refused;      /* why "valid" is, or NULL */
     long                 refused_status;
     bool                 taken;        /* "valid" is */
+    bool                 unreachable;  /* "valid" got no connection */
     bool                 verifies_nothing;
     bool                 rewrites;     /* JSON, before it verifies */
     ctl_found_t          found[INTEGRATION_HINTS];
@@ -124,7 +125,8 @@ es_rc_t ctl_integration_compose(ctl_integration_t *in, const ctl_check_t *check,
 es_rc_t ctl_integration_field(ctl_trial_t *trial, const char *name,
     es_str_t value);
 
-/* Sends a request and sets status, time and `came`. */
+/* Sends a request and sets status, time and `came`.  It is not sent while the
+   receiver is unreachable. */
 void ctl_integration_send(ctl_integration_t *in, ctl_trial_t *trial);
 
 /* Checks whether the receiver agrees to be sent events, as the dispatcher

@@ -110,6 +110,17 @@ ctl_integration_vague(const es_hint_t *hint)
 }
 
 
+/* True if the next request would not get a connection either. */
+
+static bool
+ctl_integration_unconnected(const ctl_trial_t *trial, const es_hint_t *hint)
+{
+    return trial->class == ES_ATTEMPT_DNS || trial->class == ES_ATTEMPT_CONNECT
+           || trial->class == ES_ATTEMPT_TLS
+           || (hint != NULL && strcmp(hint->cause, "connect-timeout") == 0);
+}
+
+
 /* The first check decides what the later ones can show. */
 
 static es_rc_t
@@ -128,6 +139,8 @@ ctl_integration_valid(ctl_integration_t *in, const ctl_trial_t *trial,
 
     in->refused = *hint;
     in->refused_status = trial->status;
+    in->unreachable = trial->status == 0
+                      && ctl_integration_unconnected(trial, *hint);
 
     return rc;
 }

@@ -118,6 +118,11 @@ ctl_integration_send(ctl_integration_t *in, ctl_trial_t *trial)
     int64_t    began_us;
     CURLcode   rc;
 
+    if (in->unreachable) {
+        (void) snprintf(trial->came, sizeof(trial->came), "nothing: not sent");
+        return;
+    }
+
     in->http.body.len = 0;
     memset(&in->answer, 0, sizeof(in->answer));
     trial->error[0] = '\0';

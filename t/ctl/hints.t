@@ -55,6 +55,8 @@ my %always = (
         'redirect'],
     signin => [{ status => 302, headers => { Location => '/login?next=x' } },
         'login'],
+    escape => [{ status => 302, headers => { Location => "/x\e[2Jy" } },
+        'redirect'],
     page => [{ status => 200, headers => { 'Content-Type' => 'text/html' },
         body => '<form><input type="password">' }, 'login verifies-nothing'],
     basic => [{ status => 401, headers =>
@@ -193,11 +195,20 @@ $before = $recv->count;
 verify($recv->url('/wrongsecret'));
 is($recv->count - $before, 14 + 5, 'one that refuses all gets five more');
 
+($rc, $out) = $t->ctl('verify-integration', '--url=' . $recv->url('/escape'),
+    "--secret=$SECRET");
+like($out, qr{^FAIL valid .* came 302 to /x\?\[2Jy$}m,
+    'control characters do not reach the terminal');
+
 ###############################################################################
 # no answer
 
 my $closed = Test::Eventsync::free_port();
-is(causes(verify("http://127.0.0.1:$closed/")), 'connect', 'nobody listens');
+$report = verify("http://127.0.0.1:$closed/");
+is(causes($report), 'connect', 'nobody listens');
+is_deeply([map { $_->{pass} ? 'pass' : $_->{came} } @{ $report->{checks} }
+    [1 .. 13]], [('nothing: not sent') x 13],
+    'and the other checks fail without a request');
 is(causes(verify('http://no-such-host.invalid/', '--timeout=5s')), 'dns',
     'an unknown name');
 
