@@ -149,13 +149,38 @@ unlink $fault;
 ok(wait_for(sub { $pings->() >= 2 }, 20), 'they come again when it ends');
 like($proc->stderr, qr/warn: all threads make progress again/, 'as the log says');
 
-# The whole process, and with it its loop.
-kill STOP => $proc->pid;
-wait_for(sub { $t->read_file('/proc/' . $proc->pid . '/stat') =~ /\) T / });
-$manager->forget;
-is(wait_for(sub { $pings->() }, 1), undef, 'a loop that hangs sends none');
-kill CONT => $proc->pid;
-ok(wait_for(sub { $pings->() >= 2 }, 20), 'until it goes on');
+# A thread that hangs: the loop, and the one that loads the registry.
+sub freezes {
+    my ($thread) = @_;
+    my $proc = $t->start('freeze', {}, 'sh', '-c', 'sleep 600 | exec "$@"',
+        'sh', $t->build . '/helper/freeze', $proc->pid, $thread);
+    wait_for(sub { $proc->stdout =~ /frozen/ || $proc->stderr =~ /freeze:/ });
+    return $proc->stdout =~ /frozen/ ? sub {
+        kill KILL => Test::Eventsync::children($proc->pid);
+        $proc->stop('KILL');
+    } : undef;
+}
+
+SKIP: {
+    my $thaw = freezes('eventsync-dispa')
+        or skip('a thread cannot be stopped here', 6);
+    $manager->forget;
+    is(wait_for(sub { $pings->() }, 1), undef, 'a loop that hangs sends none');
+    $thaw->();
+    ok(wait_for(sub { $pings->() >= 2 }, 20), 'until it goes on');
+
+    $thaw = freezes('es-loader');
+    kill HUP => $proc->pid;
+    ok(wait_for(sub { $proc->stderr =~ /error: a load of the registry has taken longer than the watchdog's 1000 ms/ }, 30),
+        'a load of the registry that hangs stops the pings');
+    $manager->forget;
+    is(wait_for(sub { $pings->() }, 1), undef, '... indeed');
+    unlike(join("\n", $manager->messages), qr/READY=1/,
+        '... and the reload has not ended');
+    $thaw->();
+    ok(wait_for(sub { $pings->() >= 2 && $manager->matching(qr/^READY=1$/m) },
+        20), '... until it goes on');
+}
 is($t->stop_dispatcher, 0, 'it stops');
 
 # The pings count for the process that WATCHDOG_PID names.
