@@ -16,22 +16,9 @@ use Test::More;
 
 use lib 't/lib';
 use Test::Eventsync qw(wait_for);
+use Test::Eventsync::Places;
 
-plan(skip_all => 'only root can become other users') if $> != 0;
-for my $tool (qw(unshare mount ip adduser runuser openssl)) {
-    plan(skip_all => "$tool is not there")
-        if system("command -v $tool >/dev/null 2>&1");
-}
-plan(skip_all => 'not with an nginx of our own')
-    if -e ($ENV{BUILD} || 'build') . '/nginx' || !-x '/usr/sbin/nginx';
-
-if (!$ENV{TEST_ES_INSIDE}) {
-    my @unshare = qw(unshare --mount --net --propagation private);
-    plan(skip_all => 'namespaces cannot be made')
-        if system("@unshare true 2>/dev/null");
-    $ENV{TEST_ES_INSIDE} = 1;
-    exec @unshare, $^X, (map { "-I$_" } @INC), $0, @ARGV;
-}
+own_places(qw(adduser runuser openssl));
 
 my $t = Test::Eventsync->new;
 my $dir = $t->testdir;
@@ -88,16 +75,9 @@ sub dispatcher_ends {
 ###############################################################################
 # the place
 
-for ([qw(etc /etc)], [qw(lib /var/lib)], [qw(log /var/log)], [qw(run /run)],
-    [qw(backups /var/backups)], [qw(modules /usr/lib/nginx/modules)])
-{
-    my ($copy, $path) = @$_;
-    mkdir "$dir/$copy" or die;
-    system('cp', '-a', '/etc/.', "$dir/etc") if $copy eq 'etc';
-    make_path($path);
-    system('mount', '--bind', "$dir/$copy", $path) == 0 or die "mount $path\n";
-}
-system('ip', 'link', 'set', 'lo', 'up') == 0 or die;
+place($t, 'etc', '/etc', copy => 1);
+place($t, @$_) for [qw(lib /var/lib)], [qw(log /var/log)], [qw(run /run)],
+    [qw(backups /var/backups)], [qw(modules /usr/lib/nginx/modules)];
 mkdir $_ for "$dir/bin", "$dir/build", '/var/lib/nginx', '/var/log/nginx';
 for my $file (qw(eventsyncctl eventsync-dispatcher)) {
     system('install', '-m', '755', $t->build . "/$file", "$dir/bin") == 0 or die;

@@ -16,22 +16,9 @@ use Test::More;
 
 use lib 't/lib';
 use Test::Eventsync qw(wait_for);
+use Test::Eventsync::Places;
 
-plan(skip_all => 'only root can make the places') if $> != 0;
-for my $tool (qw(unshare mount ip setpriv openssl curl)) {
-    plan(skip_all => "$tool is not there")
-        if system("command -v $tool >/dev/null 2>&1");
-}
-plan(skip_all => 'not with an nginx of our own')
-    if -e ($ENV{BUILD} || 'build') . '/nginx' || !-x '/usr/sbin/nginx';
-
-if (!$ENV{TEST_ES_INSIDE}) {
-    my @unshare = qw(unshare --mount --net --propagation private);
-    plan(skip_all => 'namespaces cannot be made')
-        if system("@unshare true 2>/dev/null");
-    $ENV{TEST_ES_INSIDE} = 1;
-    exec @unshare, $^X, (map { "-I$_" } @INC), $0, @ARGV;
-}
+own_places(qw(setpriv openssl curl));
 
 my $t = Test::Eventsync->new;
 my $dir = $t->testdir;
@@ -45,16 +32,11 @@ sub must { system(@_) == 0 or die "@_: $?\n" }
 # the places of Debian: /etc/nginx, the module, /var/lib/eventsync, /run; the
 # addresses of the recipes
 
-for ([qw(nginx /etc/nginx)], [qw(lib /var/lib/eventsync)], [qw(log /var/log)],
+place($t, 'nginx', '/etc/nginx', copy => 1);
+place($t, @$_) for [qw(lib /var/lib/eventsync)], [qw(log /var/log)],
     [qw(run /run)], [qw(modules /usr/lib/nginx/modules)],
     [qw(letsencrypt /etc/letsencrypt)], [qw(www /var/www/html)],
-    [qw(keys /etc/eventsync)], [qw(nginxlib /var/lib/nginx)])
-{
-    my ($copy, $path) = @$_;
-    make_path("$dir/$copy", $path);
-    must('cp', '-a', "$path/.", "$dir/$copy") if $copy eq 'nginx';
-    must('mount', '--bind', "$dir/$copy", $path);
-}
+    [qw(keys /etc/eventsync)], [qw(nginxlib /var/lib/nginx)];
 make_path('/var/log/nginx', '/etc/letsencrypt/live/events.example', "$dir/bin",
     '/run/eventsync');
 must('install', $t->build . '/ngx_http_eventsync_module.so',
@@ -69,7 +51,6 @@ my $main = slurp('/etc/nginx/nginx.conf');
 $main =~ s/^user .*/user root;/m or die;
 $main =~ s/worker_processes auto/worker_processes 2/;
 $t->write_file('nginx/nginx.conf', $main);
-must('ip', 'link', 'set', 'lo', 'up');
 must('ip', 'address', 'add', "$_/32", 'dev', 'lo')
     for qw(10.1.0.1 10.1.0.2 10.1.0.5 10.1.0.77 10.2.0.1 198.51.100.7);
 
