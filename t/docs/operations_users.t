@@ -11,7 +11,6 @@
 use warnings;
 use strict;
 
-use File::Path qw(make_path);
 use Test::More;
 
 use lib 't/lib';

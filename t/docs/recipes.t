@@ -36,13 +36,14 @@ place($t, 'nginx', '/etc/nginx', copy => 1);
 place($t, @$_) for [qw(lib /var/lib/eventsync)], [qw(log /var/log)],
     [qw(run /run)], [qw(modules /usr/lib/nginx/modules)],
     [qw(letsencrypt /etc/letsencrypt)], [qw(www /var/www/html)],
-    [qw(keys /etc/eventsync)], [qw(nginxlib /var/lib/nginx)];
-make_path('/var/log/nginx', '/etc/letsencrypt/live/events.example', "$dir/bin",
+    [qw(keys /etc/eventsync)], [qw(nginxlib /var/lib/nginx)],
+    [qw(bin /usr/local/sbin)];
+make_path('/var/log/nginx', '/etc/letsencrypt/live/events.example',
     '/run/eventsync');
 must('install', $t->build . '/ngx_http_eventsync_module.so',
     '/usr/lib/nginx/modules/');
 must('install', '-m', '755', map({ $t->build . "/$_" }
-    qw(eventsyncctl eventsync-dispatcher)), "$dir/bin");
+    qw(eventsyncctl eventsync-dispatcher)), '/usr/local/sbin');
 must('chmod', '755', $dir);
 unlink glob '/etc/nginx/{sites,modules}-enabled/*';
 $t->write_file('nginx/modules-enabled/50-mod-http-eventsync.conf',
@@ -140,7 +141,9 @@ sub arrives {
         or diag(%$polled, slurp('/var/log/nginx/error.log'));
     like($polled->{body}, qr/"id":"r$n"/, '... has the event');
     ok(wait_for(sub { grep { $_->{body} =~ /"id":"r$n"/ } $recv->requests },
-        20), '... and so has the webhook');
+        20), '... and so has the webhook')
+        or diag(map { $_->stderr } grep { $_->{name} eq 'dispatcher' }
+            @{ $t->{procs} });
     return $polled;
 }
 
@@ -355,7 +358,7 @@ must('cp', 'docs/recipes/container-nginx.conf', $here);
 $t->write_file('compose/secret-keys', encode_base64('k' x 32));
 chmod 0640, "$here/secret-keys";
 must('chown', '61999:61999', $volume, "$here/secret-keys");
-$ENV{PATH} = "$dir/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+$ENV{PATH} = '/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 # Starts a container.  A webhook of this test needs its exceptions.
 sub container {
@@ -371,6 +374,7 @@ sub container {
     $t->write_file('keys/secret-keys', '') if !-e '/etc/eventsync/secret-keys';
     return $t->start($name, $opts, qw(unshare --mount --pid --fork
         --mount-proc --kill-child sh -c), join(' && ', @mounts,
+        'mount -t tmpfs tmpfs /tmp', 'cd /',
         "exec setpriv --reuid=$uid --regid=$gid --clear-groups "
         . '--inh-caps=-all "$@"'), 'sh', @command);
 }
