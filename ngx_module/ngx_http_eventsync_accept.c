@@ -20,7 +20,7 @@ static ngx_int_t ngx_http_eventsync_not_acceptable(
     ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types, ngx_uint_t n);
 
 
-/* sets `*index` to that of the preferred type, of at most eight */
+/* sets `*index` to that of the preferred type, of at most ten */
 
 ngx_int_t
 ngx_http_eventsync_accept(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types,
@@ -43,17 +43,18 @@ ngx_http_eventsync_accept(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types,
 
 
 /*
- * sets `*preferred` to the index, or to -1 if no type is acceptable; does not
- * set ctx->problem
+ * Sets `*preferred` to the index, or to -1 if no type is acceptable. Other
+ * names of NDJSON mean the type that is offered. Does not set ctx->problem.
  */
 
 ngx_int_t
 ngx_http_eventsync_preferred(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types,
     ngx_uint_t n, int *preferred)
 {
-    es_str_t    offers[ES_ACCEPT_OFFERS_MAX];
-    ngx_str_t   value, name = ngx_string("accept");
-    ngx_uint_t  i;
+    int          chosen, lines;
+    es_str_t     offers[ES_ACCEPT_OFFERS_MAX];
+    ngx_str_t   *type, value, name = ngx_string("accept");
+    ngx_uint_t   i, m;
 
     if (ngx_http_eventsync_accept_value(ctx->request, &name, &value)
         != NGX_OK)
@@ -61,11 +62,29 @@ ngx_http_eventsync_preferred(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types,
         return NGX_DECLINED;
     }
 
+    lines = -1;
+
     for (i = 0; i < n; i++) {
         offers[i] = ngx_http_eventsync_str(&types[i]);
+
+        if (&types[i]
+            == &ngx_http_eventsync_page_types[NGX_HTTP_EVENTSYNC_NDJSON])
+        {
+            lines = i;
+        }
     }
 
-    *preferred = es_accept(ngx_http_eventsync_str(&value), offers, (int) n);
+    m = n;
+
+    if (lines >= 0) {
+        for (type = ngx_http_eventsync_lines_types; type->len; type++) {
+            offers[m++] = ngx_http_eventsync_str(type);
+        }
+    }
+
+    chosen = es_accept(ngx_http_eventsync_str(&value), offers, (int) m);
+
+    *preferred = (chosen < (int) n) ? chosen : lines;
 
     return NGX_OK;
 }

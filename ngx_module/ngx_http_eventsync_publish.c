@@ -213,24 +213,13 @@ ngx_http_eventsync_publish_mode(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* none of these is registered, and clients send all of them */
-
 static ngx_uint_t
 ngx_http_eventsync_publish_lines(ngx_http_eventsync_ctx_t *ctx)
 {
-    ngx_uint_t        i;
-    static ngx_str_t  types[] = {
-        ngx_string("application/x-ndjson"),
-        ngx_string("application/ndjson"),
-        ngx_string("application/jsonl"),
-        ngx_string("application/x-jsonl"),
-        ngx_string("application/jsonlines"),
-        ngx_string("application/x-jsonlines"),
-        ngx_null_string
-    };
+    ngx_str_t  *type;
 
-    for (i = 0; types[i].len; i++) {
-        if (ngx_http_eventsync_body_type(ctx, &types[i]) == NGX_OK) {
+    for (type = ngx_http_eventsync_lines_types; type->len; type++) {
+        if (ngx_http_eventsync_body_type(ctx, type) == NGX_OK) {
             return 1;
         }
     }

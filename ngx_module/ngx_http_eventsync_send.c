@@ -29,6 +29,18 @@ ngx_str_t  ngx_http_eventsync_page_types[] = {
     ngx_string("text/event-stream")
 };
 
+/* none of these is registered, and clients use all of them */
+
+ngx_str_t  ngx_http_eventsync_lines_types[] = {
+    ngx_string("application/x-ndjson"),
+    ngx_string("application/ndjson"),
+    ngx_string("application/jsonl"),
+    ngx_string("application/x-jsonl"),
+    ngx_string("application/jsonlines"),
+    ngx_string("application/x-jsonlines"),
+    ngx_null_string
+};
+
 ngx_str_t  ngx_http_eventsync_json_type = ngx_string("application/json");
 
 static ngx_str_t  ngx_http_eventsync_vary = ngx_string("Vary");

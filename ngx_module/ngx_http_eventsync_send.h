@@ -15,6 +15,7 @@
 
 
 extern ngx_str_t  ngx_http_eventsync_page_types[];
+extern ngx_str_t  ngx_http_eventsync_lines_types[];
 extern ngx_str_t  ngx_http_eventsync_json_type;
 
 

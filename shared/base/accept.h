@@ -9,7 +9,7 @@
 
 #include "base/base.h"
 
-#define ES_ACCEPT_OFFERS_MAX  8
+#define ES_ACCEPT_OFFERS_MAX  16
 
 /*
  * Returns the index of the media type that the field's value prefers among `n`

@@ -64,6 +64,15 @@ my $answer = $t->http(GET => $events, [ authorization => "Bearer $key",
     accept => 'text/html', accept => "$json;q=0.5", accept => $ndjson ]);
 is($answer->{headers}{'content-type'}, $ndjson, 'several fields are one list');
 
+# Names that nobody registered are all in use; the answer has the documented one.
+is(type($_), "200 $ndjson", "accept $_: means NDJSON") for
+    qw(application/ndjson application/jsonl application/x-jsonl
+    application/jsonlines application/x-jsonlines Application/JSONL;q=0.1),
+    "application/jsonl, $json;q=0.9", 'application/ndjson, */*;q=0.1';
+is(type($_), "200 $json", "accept $_: JSON comes first") for
+    "application/jsonl, $json", "application/jsonl;q=0.1, $json;q=0.2",
+    'application/ndjson;q=0.5, */*';
+
 for my $accept ('text/html', 'application/xml, text/*', "$json;q=0", 'json',
     '*/*;q=0', 'text/event-stream', ';;;', '"')
 {
