@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "advice.h"
 #include "object.h"
 #include "registry/endpoint_simulate.h"
 
@@ -69,6 +70,13 @@ ctl_endpoint_simulate(ctl_t *ctl, int argc, char **argv)
 
     if (rc == CTL_OK) {
         rc = ctl_open(ctl, ES_STORE_ADMIN);
+    }
+
+    if (rc == CTL_OK && strcmp(failure, "none") == 0
+        && ctl_advise_flag(ctl, ES_KIND_ENDPOINT, argv[0], "simulate", false,
+                           NULL))
+    {
+        ctl_note("endpoint \"%s\" has no simulated failure", argv[0]);
     }
 
     if (rc == CTL_OK) {

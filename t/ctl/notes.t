@@ -111,6 +111,10 @@ sub without_dispatcher {
         qr/^the catalogue has no type "order"$/, $none], 'endpoint', 'change',
         $name, '--types=price.*,order,order.created');
 
+    noted([], 'endpoint', 'simulate', $name, '--failure=reset');
+    noted([], 'endpoint', 'simulate', $name, '--failure=none');
+    noted([qr/^endpoint "$name" has no simulated failure$/], 'endpoint',
+        'simulate', $name, '--failure=none');
     noted([], 'endpoint', 'pause', $name);
     noted([qr/^endpoint "$name" is paused already$/], 'endpoint', 'pause', $name);
     noted([qr/^the endpoint is paused, and is sent nothing until "endpoint resume $name"$/,
