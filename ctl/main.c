@@ -53,7 +53,9 @@ main(int argc, char **argv)
         return ctl_complete(&ctl, argc - 1, argv + 1);
     }
 
-    if (ctl_asks(argc, argv, "--help")) {
+    if (ctl_asks(argc, argv, "--help")
+        || (argc > 0 && strcmp(argv[argc - 1], "-h") == 0))
+    {
         return ctl_help(argc, argv, false);
     }
 

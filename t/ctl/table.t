@@ -100,7 +100,9 @@ sub screens {
         $help !~ /^ {2}(?:[a-z-]+, )*\Q$word\E(?:,| {2}|$)/m } @commands;
     is_deeply([ map { $_->{command} } @silent ], [],
         'and leads to each command');
-    is($t->ctl_ok('help'), $help, '"help" is the same');
+    is($t->ctl_ok($_), $help, "\"$_\" is the same") for qw(help -h);
+    is($t->ctl_ok('feed', 'create', '-h'),
+        $t->ctl_ok('feed', 'create', '--help'), 'and "-h" of a command');
 
     for my $group (sort keys %group) {
         my $text = $t->ctl_ok($group, '--help');
