@@ -126,9 +126,11 @@ function attempts(list) {
       a.cursor ? `${a.feed} ${a.cursor}` : a.feed ? `${a.feed} ${a.sequence ?? ''}`
         : a.kind ?? 'test',
       String(a.attempt),
-      el('span', { class: a.class === 'ok' ? 'good' : 'bad' }, outcome(a)),
+      [el('span', { class: a.class === 'ok' ? 'good' : 'bad' }, outcome(a)),
+        a.hint && el('span', { class: 'hint' }, a.hint)],
       milliseconds(a.latency_us / 1000),
-      a.body ? el('code', { class: 'answer' }, a.body) : '–',
+      a.body || a.location
+        ? el('code', { class: 'answer' }, a.body || a.location) : '–',
     ]));
 }
 

@@ -82,6 +82,8 @@ async function partner(page) {
     { name: given.endpoint }).waitFor());
   await seen('with its attempts', () => page.getByText('404, refused by its status').first()
     .waitFor());
+  await seen('with its hint', () => page.getByText(/^The server has nothing at the path/)
+    .first().waitFor());
   await seen('and the answer, as text', () => page.getByText(given.markup).first()
     .waitFor());
   await seen('and its charts', () => page.getByRole('img', { name: /Latency, last day/ })
