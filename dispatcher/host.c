@@ -47,7 +47,7 @@ esd_hosts_init(esd_dispatcher_t *d)
    an IPv6 address is the same host. */
 
 static void
-esd_host_address(char host[ES_ORIGIN_MAX])
+esd_host_address(char host[ES_HOST_MAX])
 {
     size_t                len;
     char                 *text;
@@ -72,11 +72,11 @@ esd_host_address(char host[ES_ORIGIN_MAX])
     if (addr->ai_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
         memcpy(&in.sin_addr, &in6->sin6_addr.s6_addr[12], sizeof(in.sin_addr));
         (void) getnameinfo((struct sockaddr *) (void *) &in, sizeof(in), host,
-                           ES_ORIGIN_MAX, NULL, 0, NI_NUMERICHOST);
+                           ES_HOST_MAX, NULL, 0, NI_NUMERICHOST);
 
     } else {
         (void) getnameinfo(addr->ai_addr, addr->ai_addrlen, host,
-                           ES_ORIGIN_MAX, NULL, 0, NI_NUMERICHOST);
+                           ES_HOST_MAX, NULL, 0, NI_NUMERICHOST);
     }
 
     freeaddrinfo(addr);
@@ -86,33 +86,17 @@ esd_host_address(char host[ES_ORIGIN_MAX])
 void
 esd_host_name(es_str_t url, char name[ES_ORIGIN_MAX])
 {
-    char        *host, *port, origin[ES_ORIGIN_MAX], text[ES_ORIGIN_MAX];
-    const char  *preset;
+    es_origin_t  origin;
 
     name[0] = '\0';
 
-    if (!es_origin(url, origin)) {
+    if (!es_origin_parse(url, &origin)) {
         return;
     }
 
-    preset = strncmp(origin, "https:", 6) == 0 ? "443" : "80";
-    host = strstr(origin, "://") + 3;
-    port = strrchr(host, ':');
-
-    /* a colon within brackets belongs to the address */
-
-    if (port != NULL && strchr(port, ']') != NULL) {
-        port = NULL;
-    }
-
-    if (port != NULL) {
-        *port++ = '\0';
-    }
-
-    (void) snprintf(text, sizeof(text), "%s", host);
-    esd_host_address(text);
-    (void) snprintf(name, ES_ORIGIN_MAX, "%.270s:%.5s", text,
-                    port != NULL ? port : preset);
+    esd_host_address(origin.host);
+    (void) snprintf(name, ES_ORIGIN_MAX, "%s:%u", origin.host,
+                    (unsigned) origin.port);
 }
 
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/assert.h"
 #include "base/base.h"
 #include "base/json.h"
 #include "keys/keyring.h"
@@ -27,11 +28,8 @@ static const char  *const  es_origin_pins[] = {
 };
 
 
-/* The host in lower case without a final dot, or the address in its usual
-   form and in brackets. */
-
 static bool
-es_origin_host(es_str_t host, char out[ES_ORIGIN_MAX])
+es_origin_host(es_str_t host, char out[ES_HOST_MAX])
 {
     char             text[INET6_ADDRSTRLEN];
     size_t           i;
@@ -51,13 +49,15 @@ es_origin_host(es_str_t host, char out[ES_ORIGIN_MAX])
             return false;
         }
 
-        (void) snprintf(out, ES_ORIGIN_MAX, "[%s]", text);
+        (void) snprintf(out, ES_HOST_MAX, "[%s]", text);
         return true;
     }
 
     if (host.len > 0 && host.data[host.len - 1] == '.') {
         host.len--;
     }
+
+    ES_ASSERT(host.len < ES_HOST_MAX);      /* es_url_fault() */
 
     for (i = 0; i < host.len; i++) {
         out[i] = host.data[i];
@@ -73,22 +73,26 @@ es_origin_host(es_str_t host, char out[ES_ORIGIN_MAX])
 }
 
 
-bool
-es_origin(es_str_t url, char out[ES_ORIGIN_MAX])
+static uint16_t
+es_origin_port(bool secure)
 {
-    bool        secure;
-    char        host[ES_ORIGIN_MAX];
-    long        port, preset;
-    es_str_t    name;
+    return secure ? 443 : 80;
+}
+
+
+bool
+es_origin_parse(es_str_t url, es_origin_t *origin)
+{
+    es_str_t     name;
     const char  *p, *end, *colon;
 
     if (url.data == NULL || es_url_fault(url) != NULL) {
         return false;
     }
 
-    secure = strncasecmp(url.data, "https:", 6) == 0;
-    preset = secure ? 443 : 80;
-    p = url.data + (secure ? sizeof("https://") : sizeof("http://")) - 1;
+    origin->secure = strncasecmp(url.data, "https:", 6) == 0;
+    p = url.data + (origin->secure ? sizeof("https://") : sizeof("http://"))
+        - 1;
 
     for (end = p; end < url.data + url.len && *end != '/' && *end != '?';
          end++)
@@ -106,19 +110,31 @@ es_origin(es_str_t url, char out[ES_ORIGIN_MAX])
 
     name.data = p;
     name.len = (size_t) ((colon ? colon : end) - p);
-    port = colon ? strtol(colon + 1, NULL, 10) : preset;
+    origin->port = colon ? (uint16_t) strtol(colon + 1, NULL, 10)
+                         : es_origin_port(origin->secure);
 
-    if (!es_origin_host(name, host)) {
+    return es_origin_host(name, origin->host);
+}
+
+
+bool
+es_origin(es_str_t url, char out[ES_ORIGIN_MAX])
+{
+    char         port[8];
+    es_origin_t  origin;
+
+    if (!es_origin_parse(url, &origin)) {
         return false;
     }
 
-    if (port == preset) {
-        (void) snprintf(out, ES_ORIGIN_MAX, "%s://%.260s",
-                        secure ? "https" : "http", host);
-    } else {
-        (void) snprintf(out, ES_ORIGIN_MAX, "%s://%.260s:%ld",
-                        secure ? "https" : "http", host, port);
+    port[0] = '\0';
+
+    if (origin.port != es_origin_port(origin.secure)) {
+        (void) snprintf(port, sizeof(port), ":%u", (unsigned) origin.port);
     }
+
+    (void) snprintf(out, ES_ORIGIN_MAX, "%s://%s%s",
+                    origin.secure ? "https" : "http", origin.host, port);
 
     return true;
 }

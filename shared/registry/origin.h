@@ -14,14 +14,29 @@
 #define ES_ORIGIN_H
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/base.h"
 
 #define ES_ORIGIN_MAX  288             /* with NUL */
+#define ES_HOST_MAX    264             /* with NUL */
 
-/* Writes the origin of a NUL-terminated URL that es_url_fault() accepts:
-   "https://a.example" in lower case, without a default port and without a final
-   dot, and an IPv6 address as inet_ntop() prints it.  False: it has none. */
+/* The parts of an origin. */
+typedef struct {
+    bool      secure;                  /* https */
+    char      host[ES_HOST_MAX];       /* in lower case without a final dot, or
+                                          an IPv6 address in brackets, as
+                                          inet_ntop() prints it */
+    uint16_t  port;                    /* that of the scheme, if none is given */
+} es_origin_t;
+
+/* Parses the origin of a NUL-terminated URL that es_url_fault() accepts.
+   False: it has none. */
+bool es_origin_parse(es_str_t url, es_origin_t *origin);
+
+/* Writes the origin of such a URL without a default port: "https://a.example".
+   False: it has none. */
 bool es_origin(es_str_t url, char out[ES_ORIGIN_MAX]);
 
 /* True: the change gives `url` another origin. */
