@@ -168,10 +168,10 @@ ctl_delivery_json(const char *endpoint, json_t *report)
 static es_rc_t
 ctl_print_attempt(void *ctx, const es_attempt_t *a)
 {
-    char             time[ES_TIME_LEN + 1] = "";
-    const char      *name, *feed, *kind, *class;
-    ctl_delivery_t  *d = ctx;
-    const es_hint_t *hint;
+    char              time[ES_TIME_LEN + 1] = "";
+    const char       *name, *feed, *kind, *class;
+    ctl_delivery_t   *d = ctx;
+    const es_hint_t  *hint;
 
     if (ctl_delivery_skips(d)) {
         return ES_OK;

@@ -52,7 +52,7 @@ static const es_hint_fault_t  es_hint_faults[] = {
     { ES_ATTEMPT_DNS, NULL, ES_HINT_DNS },
     { ES_ATTEMPT_CONNECT, NULL, ES_HINT_CONNECT },
     { ES_ATTEMPT_TIMEOUT, "connection timed out|connection timeout|"
-      "resolving timed out", ES_HINT_CONNECT_TIMEOUT },
+      "failed to connect|resolving timed out", ES_HINT_CONNECT_TIMEOUT },
     { ES_ATTEMPT_TIMEOUT, NULL, ES_HINT_TIMEOUT },
     { ES_ATTEMPT_RESET, NULL, ES_HINT_CLOSED },
     { ES_ATTEMPT_PROTOCOL, NULL, ES_HINT_NOT_HTTP },
@@ -115,8 +115,8 @@ static const es_hint_rule_t  es_hint_rules[] = {
     { 500, 599, false, NULL, ES_HINT_FAILED },
 };
 
-static const char  es_hint_logins[] = "login|signin|sign-in|sign_in|/auth|"
-                                      "oauth|/sso|saml";
+static const char  es_hint_logins[] = "login|signin|sign-in|sign_in|/auth/|"
+                                      "/authorize|oauth|/sso|saml";
 
 
 static bool
@@ -223,28 +223,28 @@ es_hint_slash(es_str_t shorter, es_str_t longer)
 static es_hint_id_t
 es_hint_redirect(const es_hint_answer_t *answer)
 {
+    bool      whole;
     es_str_t  to, url;
 
-    if (es_hint_has(answer->location, es_hint_logins)) {
-        return ES_HINT_LOGIN;
-    }
+    /* a Location without a host stays on the host of the URL */
+
+    whole = es_hint_begins(answer->location, "http");
+    to = es_hint_url(answer->location, !whole);
+    url = es_hint_url(answer->url, !whole);
 
     if (es_hint_begins(answer->url, "http://")
-        && es_hint_begins(answer->location, "https://"))
+        && es_hint_begins(answer->location, "https://")
+        && (es_str_eq(to, url) || es_hint_slash(url, to)))
     {
-        to = es_hint_url(answer->location, false);
-        url = es_hint_url(answer->url, false);
-
-        if (es_str_eq(to, url) || es_hint_slash(url, to)) {
-            return ES_HINT_REDIRECT_HTTPS;
-        }
+        return ES_HINT_REDIRECT_HTTPS;
     }
 
-    to = es_hint_url(answer->location, true);
-    url = es_hint_url(answer->url, true);
+    if (es_hint_slash(to, url) || es_hint_slash(url, to)) {
+        return ES_HINT_REDIRECT_SLASH;
+    }
 
-    return es_hint_slash(to, url) || es_hint_slash(url, to)
-           ? ES_HINT_REDIRECT_SLASH : ES_HINT_REDIRECT;
+    return es_hint_has(answer->location, es_hint_logins) ? ES_HINT_LOGIN
+                                                         : ES_HINT_REDIRECT;
 }
 
 
@@ -284,7 +284,9 @@ es_hint(const es_hint_answer_t *answer)
         return &es_hints[es_hint_redirect(answer)];
     }
 
-    if (answer->status / 100 == 4 && answer->credential.len > 0) {
+    if ((answer->status == 401 || answer->status == 403)
+        && answer->credential.len > 0)
+    {
         return &es_hints[ES_HINT_CREDENTIAL];
     }
 

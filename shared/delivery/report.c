@@ -178,10 +178,10 @@ es_report_kind(const es_attempt_t *a)
 json_t *
 es_report_attempt(const es_report_feeds_t *feeds, const es_attempt_t *a)
 {
-    char         time[ES_TIME_LEN + 1];
-    bool         test;
-    json_t      *report;
-    const char  *feed;
+    char                 time[ES_TIME_LEN + 1];
+    bool                 test;
+    json_t              *report;
+    const char          *feed;
     const es_hint_t     *hint;
     es_attempt_bytes_t   bytes;
 

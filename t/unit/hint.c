@@ -17,7 +17,7 @@ static const answer_case_t  answers[] = {
     { 200, "application/json", "", "{\"ok\":true}", "" },
     { 204, "", "", "", "" },
     { 200, "text/html; charset=utf-8", "", "<h1>Hello</h1>", "web-page" },
-    { 200, "", "", " \n<!DOCTYPE html><title>Shop</title>", "web-page" },
+    { 200, "", "", " \t<!DOCTYPE html><title>Shop</title>", "web-page" },
     { 200, "TEXT/HTML", "", "<form><input TYPE=\"password\">", "login" },
     { 401, "", "", "<html><body><h1>Sign in</h1>", "login" },
     { 401, "", "", "<html><title>401 Authorization Required</title>",
@@ -86,6 +86,8 @@ static const answer_case_t  answers[] = {
     { 302, "", "/users/sign_in", "", "login" },
     { 302, "", "https://id.example/oauth2/start", "", "login" },
     { 301, "", "https://www.a.example/hook", "", "redirect" },
+    { 301, "", "http://www.a.example/hook/", "", "redirect" },
+    { 301, "", "/authors", "", "redirect" },
     { 304, "", "", "", "redirect" },
     { 0, NULL, NULL, NULL, NULL }
 };
@@ -101,6 +103,8 @@ static const fault_case_t  faults[] = {
     { ES_ATTEMPT_CONNECT, "Failed to connect to 127.0.0.1 port 1", "connect" },
     { ES_ATTEMPT_TIMEOUT, "Connection timed out after 10001 milliseconds",
       "connect-timeout" },
+    { ES_ATTEMPT_TIMEOUT, "Failed to connect to a.example port 443 after 10002 "
+      "ms: Timeout was reached", "connect-timeout" },
     { ES_ATTEMPT_TIMEOUT, "Operation timed out after 30001 milliseconds with "
       "0 bytes received", "timeout" },
     { ES_ATTEMPT_TLS, "SSL certificate problem: certificate has expired",
