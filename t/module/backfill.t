@@ -22,29 +22,9 @@ my $reader = $t->partner_key('reader', feeds => 'orders', scopes => 'read');
 my $producer = $t->partner_key('producer', publish => 'orders',
     scopes => 'publish');
 
-$t->write_file_expand('nginx.conf', <<'CONF');
-
-worker_shutdown_timeout 6s;
-events { worker_connections 1024; }
-
-http {
-    eventsync_store %%STORE%%;
-    log_format first_last '$uri $eventsync_first-$eventsync_last $status';
-    access_log %%TESTDIR%%/access.log first_last;
-
-    server {
-        listen 127.0.0.1:%%PORT_0%% sndbuf=32k;
-        listen 127.0.0.1:%%PORT_1%% http2 sndbuf=32k;
-        ssi_types *;
-
-        location /v1/ {
-            eventsync_poll on;
-            eventsync_feeds on;
-            eventsync_publish on;
-            eventsync_backfill on;
-            client_max_body_size 16m;
-        }
-
+$t->slow_conf('eventsync_backfill', '32k',
+    main => 'worker_shutdown_timeout 6s;', location => 'eventsync_backfill on;',
+    server => <<'SERVER');
         location /limited/ {
             eventsync_backfill on;
             eventsync_limit poll rate=1r/d;
@@ -70,29 +50,10 @@ http {
             limit_rate 2m;
         }
 
-        location /impatient/ {
-            eventsync_backfill on;
-            send_timeout 500ms;
-        }
-
-        location /gzip/ {
-            eventsync_backfill on;
-            gzip on;
-            gzip_types *;
-        }
-
         location /off/ {
             eventsync_poll on;
         }
-
-        location = /included {
-            default_type text/plain;
-            root %%TESTDIR%%;
-            ssi on;
-        }
-    }
-}
-CONF
+SERVER
 $t->write_file('included',
     'one <!--#include virtual="/v1/feeds/orders/backfill?to=1" --> two '
     . '<!--#include virtual="/v1/feeds/orders/backfill" --> three');

@@ -24,62 +24,22 @@ my $openssl = $t->start('openssl', {}, qw(openssl req -x509 -newkey ec -pkeyopt
     $t->testdir . '/key.pem', '-out', $t->testdir . '/cert.pem');
 is($openssl->wait(20), 0, 'a certificate');
 
-$t->write_file_expand('nginx.conf', <<'CONF');
-
-events { worker_connections 1024; }
-
-http {
-    eventsync_store %%STORE%%;
-    log_format first_last '$uri $eventsync_first-$eventsync_last $status';
-    access_log %%TESTDIR%%/access.log first_last;
-
-    server {
-        listen 127.0.0.1:%%PORT_0%% sndbuf=16k;
-        listen 127.0.0.1:%%PORT_1%% http2 sndbuf=16k;
-        listen 127.0.0.1:%%PORT_2%% ssl sndbuf=16k;
-        ssl_certificate %%TESTDIR%%/cert.pem;
-        ssl_certificate_key %%TESTDIR%%/key.pem;
-        client_max_body_size 16m;
-        ssi_types *;
-
-        location /v1/ {
-            eventsync_poll on;
-            eventsync_publish on;
+$t->slow_conf('eventsync_poll', '16k', location => <<'LOCATION',
             eventsync_backfill on;
             eventsync_snapshot on;
             eventsync_pages on;
             eventsync_sse on;
-        }
-
-        location /gzip/ {
-            eventsync_poll on;
-            gzip on;
-            gzip_types *;
-        }
+LOCATION
+    server => <<'SERVER');
+        listen 127.0.0.1:%%PORT_2%% ssl sndbuf=16k;
+        ssl_certificate %%TESTDIR%%/cert.pem;
+        ssl_certificate_key %%TESTDIR%%/key.pem;
 
         location /limit/ {
             eventsync_poll on;
             limit_rate 3m;
         }
-
-        location /impatient/ {
-            eventsync_poll on;
-            send_timeout 500ms;
-        }
-
-        location = /metrics {
-            eventsync_metrics on;
-            eventsync_auth off;
-        }
-
-        location = /included {
-            default_type text/plain;
-            root %%TESTDIR%%;
-            ssi on;
-        }
-    }
-}
-CONF
+SERVER
 $t->write_file('included', '<!--#include virtual="/v1/feeds/orders/events'
     . '?limit=1000" -->,<!--#include virtual="/v1/feeds/orders/snapshot'
     . '?limit=1000" -->');
@@ -472,9 +432,7 @@ for my $cut (sort keys %cuts) {
     $t->http_start(GET => '/v1/feeds/wait/events?limit=1000&wait=30',
         { authorization => "Bearer $key", connection => 'close' }, undef,
         socket => $slow);
-    ok(wait_for(sub { $t->http(GET => '/metrics')->{body}
-            =~ /^eventsync_http_waiting_requests\{kind="poll"\} 9$/m }),
-        'they wait');
+    ok($t->waiting(9), 'they wait');
     $t->publish('wait', map { { data => { x => 'w' x 3000 } } } 1 .. 300);
     my $right = get('/v1/feeds/wait/events?limit=1000')->{body};
     cmp_ok(length $right, '>', 900_000, 'one large commit');

@@ -262,6 +262,40 @@ http {
 CONF
 }
 
+# The same for clients that read slowly: small buffers, HTTP/2 at the second
+# port, an access log of the events in each answer, and the resource also with
+# gzip, with a short timeout, and as a part of /included.
+sub slow_conf {
+    my ($self, $resource, $sndbuf, %opts) = @_;
+
+    return $self->default_conf(%opts, listen => "sndbuf=$sndbuf",
+        http => <<'HTTP', server => <<"SERVER" . ($opts{server} // ''));
+log_format first_last '$uri $eventsync_first-$eventsync_last $status';
+    access_log %%TESTDIR%%/access.log first_last;
+HTTP
+listen 127.0.0.1:%%PORT_1%% http2 sndbuf=$sndbuf;
+        client_max_body_size 16m;
+        ssi_types *;
+
+        location /gzip/ {
+            $resource on;
+            gzip on;
+            gzip_types *;
+        }
+
+        location /impatient/ {
+            $resource on;
+            send_timeout 500ms;
+        }
+
+        location = /included {
+            default_type text/plain;
+            root %%TESTDIR%%;
+            ssi on;
+        }
+SERVER
+}
+
 ###############################################################################
 # the store, by eventsyncctl
 
