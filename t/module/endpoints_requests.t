@@ -60,7 +60,7 @@ for (['test'], ['redrive'], ['resend', 'orders', $cursor],
     my ($command, @args) = @$_;
     my ($rc, undef, $err) = $t->ctl('endpoint', $command, $name, @args);
     is($rc, 1, "nor a command: $command");
-    like($err, qr/\Aeventsyncctl: .*10 requests of the endpoint wait for the /,
+    like($err, qr/^eventsyncctl: .*10 requests of the endpoint wait for the /m,
         '... why');
 }
 
