@@ -78,24 +78,6 @@ ctl_group_find(const char *name)
 }
 
 
-const ctl_group_t *
-ctl_group_of(const ctl_command_t *command)
-{
-    const ctl_group_t    *group;
-    const ctl_command_t  *c;
-
-    for (group = ctl_groups; group->name != NULL; group++) {
-        for (c = group->commands; c->name != NULL; c++) {
-            if (c == command) {
-                return group;
-            }
-        }
-    }
-
-    return NULL;
-}
-
-
 static const ctl_option_row_t *
 ctl_option_in(const ctl_option_row_t *rows, const char *name, size_t len)
 {
@@ -114,14 +96,14 @@ ctl_option_find(const ctl_command_t *command, const char *name, size_t len)
 {
     const ctl_option_row_t  *row;
 
-    row = ctl_option_in(command->options, name, len);
+    row = command != NULL ? ctl_option_in(command->options, name, len) : NULL;
     if (row != NULL) {
         return row;
     }
 
     row = ctl_option_in(ctl_common_options, name, len);
 
-    return row != NULL && command->json == NULL
+    return row != NULL && command != NULL && command->json == NULL
            && strcmp(row->name, "json") == 0 ? NULL : row;
 }
 

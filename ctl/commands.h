@@ -4,9 +4,9 @@
  * The table of all commands: their arguments, options and help texts.
  *
  * Everything that lists commands follows from it: parsing (args.c), help
- * (help.c), suggestions (suggest.c) and completion (complete.c).  The rows are in commands_*.c, a file
- * for each part of the table.  docs/eventsyncctl.md describes the same commands
- * at length; t/ctl/table.t compares both.
+ * (help.c), suggestions (suggest.c) and completion (complete.c).  The rows are
+ * in commands_*.c, a file for each part of the table.  docs/eventsyncctl.md
+ * describes the same commands at length; t/ctl/table.t compares both.
  */
 
 #ifndef CTL_COMMANDS_H
@@ -84,11 +84,8 @@ const ctl_command_t *ctl_command_find(int argc, char **argv, int *words);
 /* NULL: there is no such group. */
 const ctl_group_t *ctl_group_find(const char *name);
 
-/* The group of a command. */
-const ctl_group_t *ctl_group_of(const ctl_command_t *command);
-
-/* An option of the command, or one that every command has; NULL: it has no
-   such option.  `name` has `len` bytes. */
+/* An option of the command (NULL: of none), or one that every command has;
+   NULL: there is no such option.  `name` has `len` bytes. */
 const ctl_option_row_t *ctl_option_find(const ctl_command_t *command,
     const char *name, size_t len);
 

@@ -26,10 +26,11 @@ typedef struct {
     ctl_t                   *ctl;
     const ctl_command_t     *command;      /* NULL: not known yet */
     const ctl_option_row_t  *option;       /* whose value is the last word */
-    const char              *group;        /* first word of a command of two */
+    char                    *group;        /* first word of a command of two */
     int                      arguments;    /* before the last word */
     const char              *word;         /* the last one */
-    size_t                   kept;         /* bytes of it that stay: "--feeds=a," */
+    size_t                   kept;         /* bytes of it that stay, as of
+                                              "--feeds=a," */
 } ctl_complete_t;
 
 
@@ -90,9 +91,8 @@ ctl_complete_options(const ctl_complete_t *c, const ctl_option_row_t *rows)
     char  name[COMPLETE_TEXT];
 
     for ( /* void */ ; rows != NULL && rows->name != NULL; rows++) {
-        if (c->command == NULL
-            || ctl_option_find(c->command, rows->name, strlen(rows->name))
-               == rows)
+        if (ctl_option_find(c->command, rows->name, strlen(rows->name))
+            == rows)
         {
             (void) snprintf(name, sizeof(name), "--%s", rows->name);
             ctl_complete_offer(c, name, rows->value ? "=" : "", rows->about);
@@ -346,23 +346,10 @@ ctl_complete_argument(ctl_complete_t *c)
 static bool
 ctl_complete_option(ctl_complete_t *c, const char *word)
 {
-    size_t                   len;
-    const ctl_option_row_t  *row;
+    size_t  len;
 
     len = strcspn(word + 2, "=");
-
-    for (row = ctl_common_options; c->command == NULL && row->name != NULL;
-         row++)
-    {
-        if (strlen(row->name) == len && strncmp(row->name, word + 2, len) == 0)
-        {
-            break;
-        }
-    }
-
-    c->option = c->command == NULL
-                ? (row->name != NULL ? row : NULL)
-                : ctl_option_find(c->command, word + 2, len);
+    c->option = ctl_option_find(c->command, word + 2, len);
 
     if (c->option != NULL && strcmp(c->option->name, "store") == 0
         && word[2 + len] == '=')
@@ -370,7 +357,8 @@ ctl_complete_option(ctl_complete_t *c, const char *word)
         c->ctl->store_path = word + 3 + len;
     }
 
-    return c->option != NULL && c->option->value != NULL && word[2 + len] == '\0';
+    return c->option != NULL && c->option->value != NULL
+           && word[2 + len] == '\0';
 }
 
 
@@ -379,8 +367,8 @@ ctl_complete_option(ctl_complete_t *c, const char *word)
 static void
 ctl_complete_read(ctl_complete_t *c, int argc, char **argv)
 {
-    int   i, words;
-    char *two[2];
+    int    i, words;
+    char  *two[2];
 
     for (i = 0; i + 1 < argc; i++) {
 
@@ -402,7 +390,7 @@ ctl_complete_read(ctl_complete_t *c, int argc, char **argv)
             continue;
         }
 
-        two[0] = c->group != NULL ? (char *) c->group : argv[i];
+        two[0] = c->group != NULL ? c->group : argv[i];
         two[1] = argv[i];
         c->command = ctl_command_find(c->group != NULL ? 2 : 1, two, &words);
 

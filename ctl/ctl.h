@@ -121,7 +121,8 @@ void ctl_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void ctl_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Prints a line about something that has happened: a word, and what `fmt` says
-   (NULL: no more), or with --json the word and the members, which it releases. */
+   (NULL: no more), or with --json the word and the members.  Releases the
+   members. */
 void ctl_happened(const char *what, json_t *members, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -136,8 +137,8 @@ void ctl_result(ctl_t *ctl, json_t *object);
 /* {"name", "removed": true} */
 void ctl_result_removed(ctl_t *ctl, const char *name);
 
-/* Prints the document with its notes.  A command that succeeded and printed none
-   has an empty one. */
+/* Prints the document with its notes.  A command that succeeded and printed
+   none has an empty one. */
 void ctl_output_end(ctl_t *ctl, int rc);
 
 /* The text to append to a message: how an operator raises the quota that is the

@@ -106,8 +106,8 @@ ctl_help_program(void)
         ctl_help_row(names, HELP_GROUP, group->about);
     }
 
-    (void) printf("\n\"eventsyncctl COMMAND --help\" explains a command, or the "
-                  "commands of a group.\nThe store is --store=PATH or "
+    (void) printf("\n\"eventsyncctl COMMAND --help\" explains a command, or the"
+                  " commands of a group.\nThe store is --store=PATH or "
                   "EVENTSYNC_STORE.  --version prints the version.\n");
 }
 

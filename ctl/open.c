@@ -164,7 +164,7 @@ ctl_init(ctl_t *ctl, int argc, char **argv)
 }
 
 
-/* The indexes are verified after the events, and nobody counts their entries. */
+/* The indexes are verified after the events, in a small part of the time. */
 
 static void
 ctl_verify_fault(void *ctx, const char *text)

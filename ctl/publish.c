@@ -21,8 +21,8 @@ ctl_publish_input(es_rc_t rc)
 }
 
 
-/* Progress of a file is in bytes, and of other input in events.  A user who types
-   events sees none.  True: it is a file. */
+/* Progress of a file is in bytes, and of other input in events.  A user who
+   types events sees none.  True: it is a file. */
 
 static bool
 ctl_publish_progress(const ctl_input_t *input)
