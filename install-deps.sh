@@ -11,6 +11,8 @@
 #   install-deps.sh debian    also for make check-debian
 #   install-deps.sh package   also for debian/build.sh, and lintian
 #   install-deps.sh caches    also for the tests of other caches and proxies
+#   install-deps.sh prometheus
+#                             also for the tests with Prometheus and promtool
 #   install-deps.sh no-node   without Node.js and Chromium; their tests are skipped
 #                             then
 #
@@ -42,6 +44,7 @@ for group in "$@"; do
     debian) packages="$packages debootstrap" ;;
     package) packages="$packages debhelper po-debconf lintian" ;;
     caches) packages="$packages varnish haproxy squid" ;;
+    prometheus) packages="$packages prometheus" ;;
     no-node) node= ;;
     *)     echo "install-deps.sh: unknown group \"$group\"" >&2; exit 2 ;;
     esac
@@ -93,7 +96,7 @@ trap 'exit 1' INT TERM HUP
 
 case " $missing $simulate" in
 *--simulate) ;;
-*" nginx "*|*" varnish "*)
+*" nginx "*|*" varnish "*|*" prometheus "*)
     if [ ! -e "$policy" ]; then
         made_policy=yes
         printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
