@@ -79,10 +79,34 @@ ctl_value(const ctl_t *ctl, const ctl_option_row_t *row, char **argv, int argc,
 }
 
 
+/* An option that is given twice would lose what was given first.  `given` has a
+   bit for each option of the command. */
+
+static int
+ctl_once(const ctl_t *ctl, const ctl_option_row_t *row, uint64_t *given)
+{
+    size_t  n;
+
+    n = (size_t) (row - ctl->command->options);
+    ES_ASSERT(n < 64);
+
+    if (*given & (UINT64_C(1) << n)) {
+        return ctl_fail(CTL_USAGE, "\"--%s\" of \"%s\" is given twice: give it "
+                        "once%s%s", row->name, ctl->command->name,
+                        row->value ? ", as " : "", row->value ? row->value : "");
+    }
+
+    *given |= UINT64_C(1) << n;
+
+    return CTL_OK;
+}
+
+
 /* Takes the option argv[*i], and its value where that is the next argument. */
 
 static int
-ctl_take(ctl_t *ctl, const ctl_option_t *options, char **argv, int argc, int *i)
+ctl_take(ctl_t *ctl, const ctl_option_t *options, char **argv, int argc, int *i,
+    uint64_t *given)
 {
     int                      rc;
     char                     suggestion[CTL_SUGGESTION_MAX];
@@ -122,6 +146,11 @@ ctl_take(ctl_t *ctl, const ctl_option_t *options, char **argv, int argc, int *i)
     option = ctl_variable(options, row->name);
     ES_ASSERT(option != NULL);
 
+    rc = ctl_once(ctl, row, given);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
     rc = ctl_value(ctl, row, argv, argc, i, option->value);
 
     if (rc == CTL_OK && ctl_secret_option(option->name)) {
@@ -141,17 +170,19 @@ ctl_take(ctl_t *ctl, const ctl_option_t *options, char **argv, int argc, int *i)
 int
 ctl_args(ctl_t *ctl, int *argc, char **argv, const ctl_option_t *options)
 {
-    int  i, n, rc, min, max;
+    int       i, n, rc, min, max;
+    uint64_t  given;
 
     ctl_args_agree(ctl, options);
     ctl_command_arguments(ctl->command, &min, &max);
 
     n = 0;
+    given = 0;
 
     for (i = 0; i < *argc; i++) {
 
         if (strncmp(argv[i], "--", 2) == 0) {
-            rc = ctl_take(ctl, options, argv, *argc, &i);
+            rc = ctl_take(ctl, options, argv, *argc, &i, &given);
             if (rc != CTL_OK) {
                 return rc;
             }

@@ -36,6 +36,10 @@ fails(2, 'no command', 'nothing to do');
 fails(2, 'unknown command "fed create"', 'a misspelt command', 'fed', 'create');
 fails(2, 'unknown option "--nam"', 'a misspelt option', 'feed', 'create',
     'x', '--nam=x');
+fails(2, '"--types" of "tail" is given twice: give it once, as A,B',
+    'a list in two options', 'tail', 'x', '--types=a', '--types', 'b');
+fails(2, '"--follow" of "tail" is given twice: give it once',
+    'an option without a value, twice', 'tail', 'x', '--follow', '--follow');
 fails(2, 'too few arguments', 'no name', 'feed', 'create');
 fails(2, 'unexpected argument "y"', 'one name too many', 'feed', 'create',
     'x', 'y');
