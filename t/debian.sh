@@ -193,7 +193,11 @@ fresh() {
     git clone -q "$root" "$tree/src"
     [ -z "${2:-}" ] || cp -r "$2" "$tree/src/packages"
 
-    [ "$1" = all ] && limit=5400 || limit=1200
+    case $1 in
+    all)      limit=5400 ;;
+    *package) limit=3600 ;;
+    *)        limit=1200 ;;
+    esac
     if ! inside in-tree "$tree" "$1"; then
         echo "debian.sh: $release: failed" >&2
         exit 1

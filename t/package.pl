@@ -23,6 +23,7 @@ my ($packages, $next) = map { abs_path($_) } @ARGV;
 my $dir = tempdir(CLEANUP => 1);
 my $store = '/var/lib/eventsync';
 my $keys = '/etc/eventsync/secret-keys';
+my $units = '/usr/lib/systemd/system';
 my @programs = qw(libnginx-mod-http-eventsync eventsync-dispatcher
     eventsync-tools);
 my @all = (@programs, qw(libeventsync-dev eventsync-doc));
@@ -176,7 +177,7 @@ sub repacked {
 
 # The line of the unit, with the options of a drop-in.
 sub start_dispatcher {
-    my ($unit) = glob '/{usr/,}lib/systemd/system/eventsync-dispatcher.service';
+    my $unit = "$units/eventsync-dispatcher.service";
     my $text = join '', map { slurp($_) } $unit,
         glob '/etc/systemd/system/eventsync-dispatcher.service.d/*.conf';
     my ($line) = reverse $text =~ /^ExecStart=(.+)$/mg;
@@ -207,6 +208,9 @@ sub fresh_installation {
         'the dispatcher has its groups');
     is(join(' ', (getpwnam 'eventsync')[7, 8]), '/nonexistent /usr/sbin/nologin',
         'and is a system user');
+
+    is(groups_of('eventsync-probe'), 'eventsync-probe',
+        'the probe has none of them');
 
     is(owner('/etc/eventsync'), 'root:eventsync-keys 0750', 'directory of keys');
     is(owner($keys), 'root:eventsync-keys 0640', 'key file');
@@ -303,11 +307,15 @@ sub quick_start {
 }
 
 sub the_unit {
-    my ($unit) = glob '/{usr/,}lib/systemd/system/eventsync-dispatcher.service';
+    my $unit = "$units/eventsync-dispatcher.service";
     my ($rc, $out) = run("systemd-analyze verify --man=no $unit");
     is($out, '', 'systemd understands the unit');
     my ($bound) = $text{operations}
         =~ /exposure\s+level\s.*?below\s+(\d+\.\d)/s or die;
+    my $probe = "$units/eventsync-probe.timer";
+    is(`systemd-analyze verify --man=no $probe 2>&1`, '', 'and the timer');
+    ok(!-e '/etc/systemd/system/timers.target.wants/eventsync-probe.timer',
+        'which the administrator enables');
     ok_run('systemd-analyze security --offline=yes --no-pager --threshold='
         . $bound * 10 . " $unit", "its exposure level is below $bound");
 }
@@ -321,7 +329,7 @@ sub sandbox {
     ok_run("chown eventsync $dir/trace; chmod 711 $dir", 'a file for strace');
     ok_run('sh debian/tests/publish-poll-webhook', 'the packages\' own test');
     my $trace = slurp("$dir/trace");
-    my ($unit) = glob '/{usr/,}lib/systemd/system/eventsync-dispatcher.service';
+    my $unit = "$units/eventsync-dispatcher.service";
     my $text = slurp($unit);
 
     my %may;
