@@ -278,7 +278,6 @@ es_stream_file(int in, int out, es_pace_t *pace,
     EVP_MD_CTX  *md;
 
     err = 0;
-    n = -1;
     md = EVP_MD_CTX_new();
     piece = malloc(ES_STREAM_PIECE);
 
