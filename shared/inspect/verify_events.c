@@ -109,18 +109,15 @@ es_verify_text(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
 
 static void
 es_verify_indexes(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
-    es_str_t text, MDB_cursor *bytype)
+    uint64_t hash, MDB_cursor *bytype)
 {
     uint8_t            key[ES_BYTYPE_KEY_LEN], value[ES_BYTYPE_VALUE_LEN];
     MDB_val            k, d;
-    uint64_t           sequence, hash;
+    uint64_t           sequence;
     const es_entry_t  *entry;
 
     entry = &chunk->entries[i];
     sequence = chunk->head->first + i;
-
-    hash = es_ident_in(es_ident_hash(v->store, text.data, entry->ident_len),
-                       v->feed.number);
 
     /* the index has the (source, id) that an erased event had */
 
@@ -336,6 +333,7 @@ es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk,
 {
     es_str_t  text;
     uint32_t  i;
+    uint64_t  hashes[ES_CHUNK_COUNT];
 
     if (es_chunk_hash(v->feed.number, chunk->last, chunk->head, chunk->size)
         != chunk->head->hash)
@@ -361,6 +359,8 @@ es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk,
         return es_verify_publisher(v, chunk);
     }
 
+    es_id_index_hashes(v->store, v->feed.number, chunk, hashes);
+
     for (i = 0; i < chunk->head->count; i++) {
         v->totals->events++;
 
@@ -379,7 +379,7 @@ es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk,
         }
 
         es_verify_text(v, chunk, i, text);
-        es_verify_indexes(v, chunk, i, text, bytype);
+        es_verify_indexes(v, chunk, i, hashes[i], bytype);
         es_verify_subject(v, chunk, i, text, links);
     }
 

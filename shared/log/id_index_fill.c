@@ -140,6 +140,26 @@ es_id_index_ready(es_store_t *store, MDB_txn *txn)
 }
 
 
+void
+es_id_index_hashes(es_store_t *store, uint32_t feed, const es_chunk_t *chunk,
+    uint64_t hashes[ES_CHUNK_COUNT])
+{
+    uint32_t  i;
+    es_str_t  text;
+
+    for (i = 0; i < chunk->head->count; i++) {
+        hashes[i] = 0;
+
+        if (es_chunk_text(chunk, i, &text) == ES_OK) {
+            hashes[i] = es_ident_in(es_ident_hash(store, text.data,
+                                                  chunk->entries[i].ident_len),
+                                    feed);
+            es_id_index_prefetch(store->ids, hashes[i]);
+        }
+    }
+}
+
+
 static es_rc_t
 es_id_index_fill(es_store_t *store, MDB_txn *txn)
 {
@@ -148,6 +168,7 @@ es_id_index_fill(es_store_t *store, MDB_txn *txn)
     MDB_val      key, value;
     uint32_t     feed, i;
     es_str_t     text;
+    uint64_t     hashes[ES_CHUNK_COUNT];
     es_chunk_t   chunk;
     MDB_cursor  *cursor;
 
@@ -167,14 +188,14 @@ es_id_index_fill(es_store_t *store, MDB_txn *txn)
 
         rc = es_chunk_decode(feed, key.mv_data, &value, false, &chunk);
 
+        if (rc == ES_OK) {
+            es_id_index_hashes(store, feed, &chunk, hashes);
+        }
+
         for (i = 0; rc == ES_OK && i < chunk.head->count; i++) {
             rc = es_chunk_text(&chunk, i, &text);
             if (rc == ES_OK) {
-                rc = es_id_index_insert(store->ids,
-                                        es_ident_in(es_ident_hash(store,
-                                                                  text.data,
-                                                   chunk.entries[i].ident_len),
-                                                    feed),
+                rc = es_id_index_insert(store->ids, hashes[i],
                                         chunk.head->first + i);
             }
         }
