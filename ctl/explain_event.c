@@ -102,6 +102,7 @@ ctl_explain_event_find(ctl_explain_t *x, const char *cursor, const char *name,
     ctl_explain_event_t *event)
 {
     int               rc;
+    es_rc_t           es;
     es_txn_t         *txn;
     es_event_t        found;
     const es_feed_t  *feed;
@@ -126,8 +127,8 @@ ctl_explain_event_find(ctl_explain_t *x, const char *cursor, const char *name,
         return ctl_fail(CTL_FAILED, "cannot read the log");
     }
 
-    event->kept = es_event_get(txn, feed, event->cursor.sequence, &found)
-                  == ES_OK;
+    es = es_event_get(txn, feed, event->cursor.sequence, &found);
+    event->kept = es == ES_OK;
 
     if (event->kept) {
         event->time_ms = found.time_ms;
@@ -138,7 +139,9 @@ ctl_explain_event_find(ctl_explain_t *x, const char *cursor, const char *name,
 
     es_txn_end(txn);
 
-    return CTL_OK;
+    return es == ES_OK || es == ES_NOT_FOUND
+           ? CTL_OK : ctl_fail(CTL_FAILED, "cannot read the event: %s",
+                               es_reason(es));
 }
 
 

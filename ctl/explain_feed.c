@@ -223,6 +223,10 @@ ctl_explain_filter(ctl_explain_t *x, const ctl_explain_feed_t *f)
 
     rc = ctl_explain_match(x, f->feed, 0, cursor);
 
+    if (rc == ES_CORRUPT) {
+        return ES_OK;
+    }
+
     if (rc == ES_OK && cursor[0] == '\0') {
         finding = ctl_explain_add(x, "filter", f->feed->name, "the endpoint's "
                                   "types and subject match none of the %" PRIu64
@@ -270,6 +274,12 @@ ctl_explain_behind(ctl_explain_t *x, const ctl_explain_feed_t *f,
 
     e = x->endpoint;
     rc = ctl_explain_match(x, f->feed, f->progress.sequence, next);
+
+    if (rc == ES_CORRUPT) {
+        (void) ctl_explain_add(x, "behind", f->feed->name, "the endpoint is at "
+                               "%s, and an event after it cannot be read", at);
+        return ES_OK;
+    }
 
     if (rc != ES_OK) {
         return rc;

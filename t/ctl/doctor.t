@@ -126,11 +126,15 @@ SKIP: {
 
 my $small = $t->testdir . '/small';
 SKIP: {
-    skip 'cannot mount a small disk', 2 if !$t->small_disk($small, '200m');
+    skip 'cannot mount a small disk', 3 if !$t->small_disk($small, '200m');
     local $t->{store} = "$small/store";
     $t->store_init;
     like(said(doctor(), 'filesystem'), qr/^warn:\ the\ store\ is\ on\ tmpfs:\ a\ .*\ ->
         \ move\ the\ store/x, 'a store in memory');
+    system("mount -o remount,ro $small");
+    is(said(doctor(), 'space'), 'fail: the disk is mounted read-only -> dmesg',
+        'a disk that is mounted read-only');
+    system("mount -o remount,rw $small");
     system("head -c 150m /dev/zero > $small/fill");
     like(said(doctor(), 'space'), qr/^fail:\ the\ disk\ has\ \d+\ MB\ free\ of\ 200\ MB
         \ ->\ make\ room/x, 'a full disk');
@@ -238,6 +242,19 @@ like(join('', `bash -c 'ulimit -v 8000000; BUILD=x; exec @{[ $t->build
     qr/^warn     limits: the address space of this shell is limited to 7812 MB/m,
     'a limit of address space') if !$t->sanitized;
 
+SKIP: {
+    my $group = "/sys/fs/cgroup/eventsync-test-$$";
+    skip 'no control groups of version 2', 1
+        if !-e '/sys/fs/cgroup/cgroup.controllers' || !mkdir $group;
+    $t->at_end(sub { rmdir $group });
+    skip 'they have no limit of memory', 1 if !-e "$group/memory.max";
+    system("echo 100M > $group/memory.max");
+    like(join('', `sh -c 'echo \$\$ > $group/cgroup.procs; exec @{[ $t->build
+        ]}/eventsyncctl --store=@{[ $t->store ]} doctor --offline --nginx=/no'
+        2>&1`), qr/^warn     limits: the control group of this shell has 100 MB/m,
+        'a limit of memory');
+}
+
 ###############################################################################
 # the key file
 
@@ -257,6 +274,10 @@ $checks = doctor("--key-file=$keys");
 is(said($checks, 'key-file'), "ok: \"$keys\" has the key of the secrets",
     'the right key file');
 is(said($checks, 'secret'), '', 'and all secrets');
+$t->run_dispatcher("--key-file=$keys");
+ok(wait_for(sub { said(doctor(), 'key-file')
+    eq "ok: \"$keys\" has the key of the secrets" }), 'or that of the dispatcher');
+$t->stop_dispatcher;
 my $other = $t->secret_file(qx(openssl rand -base64 32), 'other');
 like(said(doctor("--key-file=$other"), 'key-file'), qr/^fail:\ "$other"\ is\ not
     \ the\ right\ key\ file:\ .*\ ->\ put\ the\ key/x, 'a wrong one');

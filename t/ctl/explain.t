@@ -186,8 +186,9 @@ is_deeply($event->{open}, JSON::PP::false, 'it is done with');
 is(fate($e{late}, $orders[0]), 'not-listed', 'one of a feed of another');
 
 $t->ctl_ok('checkpoint', 'set', 'acme', 'orders', 'mine', $orders[3]);
-ok(wait_for(sub { fate($e{acked}, $orders[3]) eq 'acknowledged' }),
-    'one that a checkpoint acknowledges');
+ok(wait_for(sub { fate($e{acked}, $orders[3]) eq 'acknowledged' }, 30),
+    'one that a checkpoint acknowledges')
+    or diag($t->ctl_ok('explain', $e{acked}, "--event=$orders[3]"));
 
 put($t, 'other', 3);
 my @other = cursors('other');
@@ -299,5 +300,60 @@ $t->run_dispatcher('--max-waiting=2');
 comes($full, 'full orders', qr/^as many events wait .* as are allowed/,
     "repair the receiver, or: eventsyncctl endpoint cancel $full orders "
     . '--dry-run');
+SKIP: {
+    skip 'prlimit is not there', 2
+        if system('prlimit --version >/dev/null 2>&1') != 0;
+    my $short = endpoint('short', feeds => 'empty');
+    ok(wait_for(sub { grep { $_ eq 'head empty' } reasons($short) }),
+        'the dispatcher knows the endpoint');
+    my $pid = $t->{dispatcher}->pid;
+    my $open = () = glob "/proc/$pid/fd/*";
+    system('prlimit', "--pid=$pid", "--nofile=$open") == 0 or die 'prlimit';
+    put($t, 'empty', 1);
+    comes($short, 'files', qr/^the dispatcher can open no more connections/,
+        'raise LimitNOFILE of eventsync-dispatcher');
+    $t->allow_errors(qr/descriptor/);
+}
+$t->stop_dispatcher;
+
+###############################################################################
+# records that cannot be read
+
+$t->feed('broken');
+$t->ctl_ok('partner', 'change', 'acme', '--feeds=*');
+put($t, 'broken', { data => 'XXXXXXXX' });
+my $broken = endpoint('broken', feeds => 'broken');
+{
+    my $file = $t->store . '/log/data.mdb';
+    open my $fh, '+<:raw', $file or die "$file: $!";
+    my $data = do { local $/; <$fh> };
+    while ($data =~ /XXXXXXXX/g) {
+        seek $fh, $-[0], 0;
+        print $fh 'YYYYYYYY';
+    }
+    close $fh or die;
+}
+$t->allow_errors(qr/cannot read event/, qr/cannot be decrypted|has no secret/);
+$t->run_dispatcher;
+comes($broken, 'unreadable broken', qr/^an event of the log cannot be read/,
+    'eventsyncctl verify');
+like(reason($broken, 'behind broken')->{text},
+    qr/-0, and an event after it cannot be read$/, 'the next event');
+my ($epoch) = $t->ctl_ok('feed', 'show', 'broken') =~ /"epoch":"(\w+)"/;
+($rc, $out, $err) = $t->ctl('explain', $broken, "--event=$epoch-1");
+is($rc, 1, 'the fate of such an event');
+like($err, qr/\Aeventsyncctl: cannot read the event: [^\n]*\n\z/, 'is unknown');
+$t->stop_dispatcher;
+
+my ($old, $both) = map { $t->secret_file($_) } map { $_, qx(openssl rand -base64 32) . $_ } scalar qx(openssl rand -base64 32);
+$t->ctl_ok('store', 'rekey', "--key-file=$old");
+$t->run_dispatcher("--key-file=$old");
+wait_for(sub { $t->{dispatcher}->stderr =~ /eventsync-dispatcher \S+ on / });
+my ($locked) = $t->ctl_ok('endpoint', 'create', 'acme', '--feeds=orders',
+    '--url=' . $recv->url('/locked'), "--key-file=$both") =~ /(ep_\w+)/;
+comes($locked, 'secret', qr/^no secret of the endpoint can be decrypted/,
+    'give the dispatcher the key file with all keys, or: eventsyncctl '
+    . "endpoint rotate $locked");
+$t->stop_dispatcher;
 
 done_testing();
