@@ -61,6 +61,32 @@ es_backup_sync(const char *dir, const char *name, es_problem_t *problem)
 }
 
 
+/* Opens a file of the copy.  The hasher takes it over if there is one. */
+
+static es_rc_t
+es_backup_open(const char *dir, es_backup_file_t *file, mode_t mode, bool hash,
+    es_pace_t *pace, int *fd, es_problem_t *problem)
+{
+    char  path[4096];
+
+    (void) snprintf(path, sizeof(path), "%s/%s", dir, file->name);
+
+    *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (*fd == -1) {
+        return es_backup_fault(problem, "make", dir, file->name);
+    }
+
+    file->hasher = hash ? es_hasher_begin(*fd, pace) : NULL;
+
+    if (hash && file->hasher == NULL) {
+        (void) close(*fd);
+        return es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
+    }
+
+    return ES_OK;
+}
+
+
 /* Copies dir/name to to/name with the mode, and sets its hash. */
 
 static es_rc_t
@@ -78,27 +104,20 @@ es_backup_file(const char *dir, const char *to, es_backup_file_t *file,
         return es_backup_fault(problem, "read", dir, file->name);
     }
 
-    (void) snprintf(path, sizeof(path), "%s/%s", to, file->name);
+    rc = es_backup_open(to, file, mode, true, pace, &out, problem);
 
-    out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-
-    if (out == -1) {
-        rc = es_backup_fault(problem, "make", to, file->name);
-
-    } else if (es_stream_file(in, out, pace, file->sha256) != ES_OK) {
+    if (rc == ES_OK && es_stream_file(in, out) != ES_OK) {
         rc = es_backup_fault(problem, "copy to", to, file->name);
 
-    } else if (fsync(out) == -1) {
+    } else if (rc == ES_OK && fsync(out) == -1) {
         rc = es_backup_fault(problem, "sync", to, file->name);
-
-    } else {
-        rc = ES_OK;
     }
 
-    if (out != -1) {
-        (void) close(out);
+    if (es_hasher_end(file->hasher, file->sha256) != ES_OK && rc == ES_OK) {
+        rc = es_backup_fault(problem, "read", to, file->name);
     }
 
+    file->hasher = NULL;
     (void) close(in);
 
     return rc;
@@ -116,32 +135,6 @@ es_backup_add(es_backup_t *backup, const char *env, const char *name)
                     env[0] ? "/" : "", name);
 
     return file;
-}
-
-
-/* Opens a file of the copy.  The hasher takes it over if there is one. */
-
-static es_rc_t
-es_backup_open(const char *dir, es_backup_file_t *file, bool hash,
-    es_pace_t *pace, int *fd, es_problem_t *problem)
-{
-    char  path[4096];
-
-    (void) snprintf(path, sizeof(path), "%s/%s", dir, file->name);
-
-    *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, ES_BACKUP_MODE);
-    if (*fd == -1) {
-        return es_backup_fault(problem, "make", dir, file->name);
-    }
-
-    file->hasher = hash ? es_hasher_begin(*fd, pace) : NULL;
-
-    if (hash && file->hasher == NULL) {
-        (void) close(*fd);
-        return es_problem_set(problem, ES_NOMEM, -1, NULL, "out of memory");
-    }
-
-    return ES_OK;
 }
 
 
@@ -165,7 +158,7 @@ es_backup_env(es_env_t *env, const char *name, const char *dir, bool hash,
 
     file = es_backup_add(backup, name, "data.mdb");
 
-    rc = es_backup_open(dir, file, hash, pace, &fd, problem);
+    rc = es_backup_open(dir, file, ES_BACKUP_MODE, hash, pace, &fd, problem);
     if (rc != ES_OK) {
         return rc;
     }

@@ -26,6 +26,7 @@
 #define ES_STREAM_FLUSH  (8 * 1024 * 1024)   /* bytes from which the disk is
                                                 told to write ... */
 #define ES_STREAM_DRIP   (1024 * 1024)       /* ... and those with a rate */
+#define ES_STREAM_COPY   (16 * 1024 * 1024)  /* bytes of one system call */
 #define ES_STREAM_NAP_NS 1000000
 
 struct es_hasher {
@@ -268,43 +269,50 @@ es_stream_env(es_env_t *env, int fd, es_pace_t *pace)
 }
 
 
-es_rc_t
-es_stream_file(int in, int out, es_pace_t *pace,
-    uint8_t sha256[ES_BACKUP_HASH])
+/* For a file system that cannot copy by itself. */
+
+static int
+es_stream_read_write(int in, int out)
 {
-    int          err;
-    char        *piece;
-    ssize_t      n;
-    EVP_MD_CTX  *md;
+    int       err;
+    char     *piece;
+    ssize_t   n;
 
-    err = 0;
-    md = EVP_MD_CTX_new();
     piece = malloc(ES_STREAM_PIECE);
-
-    if (md == NULL || piece == NULL
-        || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
-    {
-        err = ENOMEM;
-    }
+    err = piece == NULL ? ENOMEM : 0;
 
     while (err == 0 && (n = read(in, piece, ES_STREAM_PIECE)) != 0) {
         if (n == -1) {
             err = errno == EINTR ? 0 : errno;
-            continue;
+        } else {
+            err = es_stream_write(out, piece, (size_t) n);
         }
-
-        (void) EVP_DigestUpdate(md, piece, (size_t) n);
-        err = es_stream_write(out, piece, (size_t) n);
-        es_pace_done(pace, (uint64_t) n);
     }
 
-    if (err == 0 && EVP_DigestFinal_ex(md, sha256, NULL) != 1) {
-        err = ENOMEM;
-    }
-
-    EVP_MD_CTX_free(md);
     free(piece);
-    errno = err;
+
+    return err;
+}
+
+
+es_rc_t
+es_stream_file(int in, int out)
+{
+    int      err;
+    ssize_t  n;
+
+    do {
+        n = copy_file_range(in, NULL, out, NULL, ES_STREAM_COPY, 0);
+    } while (n > 0 || (n == -1 && errno == EINTR));
+
+    if (n == 0) {
+        return ES_OK;
+    }
+
+    /* Both offsets are behind what was copied. */
+
+    err = errno == ENOSPC || errno == EDQUOT || errno == EIO
+          ? errno : es_stream_read_write(in, out);
 
     return err == 0 ? ES_OK : es_stream_failed(ES_IO, err);
 }

@@ -33,8 +33,7 @@ es_rc_t es_hasher_end(es_hasher_t *hasher, uint8_t sha256[ES_BACKUP_HASH]);
    those of es_env_copy(). */
 es_rc_t es_stream_env(es_env_t *env, int fd, es_pace_t *pace);
 
-/* Copies all of `in` to `out`, and tells `pace` how far it is. */
-es_rc_t es_stream_file(int in, int out, es_pace_t *pace,
-    uint8_t sha256[ES_BACKUP_HASH]);
+/* Copies all of `in` to `out`. */
+es_rc_t es_stream_file(int in, int out);
 
 #endif /* ES_BACKUP_STREAM_H */
