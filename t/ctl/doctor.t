@@ -51,7 +51,9 @@ my $checks = doctor();
 is($rc, 0, 'nothing fails');
 like(said($checks, 'store'), qr/^ok: /, 'the store opens');
 like(said($checks, $_), qr/^ok: /, "$_ is well")
-    for qw(map readers log-clock id-index space backlog endpoints);
+    for qw(map readers log-clock id-index backlog endpoints);
+like(said($checks, 'space'), qr/^\w+: the disk has \d+ MB free of \d+ MB/,
+    'the disk');
 like(said($checks, 'clock'), qr/^(?:ok|warn|skipped): /, 'the kernel\'s clock');
 is(said($checks, 'nginx'),
     'skipped: there is no program "/nothing/there"', 'no nginx');
