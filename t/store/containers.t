@@ -12,6 +12,7 @@ use Test::More;
 
 use lib 't/lib';
 use Test::Eventsync qw(wait_for);
+use Test::Eventsync::Manager;
 
 my @NAMESPACE = qw(unshare --fork --pid --mount-proc --kill-child);
 
@@ -155,6 +156,22 @@ like($second->stderr, qr/another dispatcher runs on the store/,
     ok(wait_for(sub { $last->stderr =~ /info: waiting/ }, 20), 'a third waits');
     is(ends($last, 'TERM'), 0, 'until TERM');
     $d = $next;
+}
+
+# A service manager of the container hears of the child as well, though it knows
+# process 1.
+{
+    my $manager = Test::Eventsync::Manager->new($t->testdir . '/notify',
+        watchdog_us => 2_000_000);
+    my $managed = contained('managed', { env => { $manager->env,
+        WATCHDOG_PID => 1 } }, 'eventsync-dispatcher', '--wait',
+        @Test::Eventsync::DISPATCHER_OPTS);
+    ok($manager->wait_for(qr/^STATUS=Waiting until the other dispatcher ends$/m),
+        'the service manager is told that it waits');
+    is(ends($d, 'TERM'), 0, 'the other one ends');
+    ok($manager->wait_for(qr/^READY=1$/m), 'and that it is ready');
+    ok($manager->wait_for(qr/\AWATCHDOG=1\z/), 'and gets pings');
+    $d = $managed;
 }
 
 # systemd sends TERM to all processes of a service: here to the parent and the
