@@ -11,6 +11,7 @@
 use warnings;
 use strict;
 
+use File::Path qw(make_path);
 use Test::More;
 
 use lib 't/lib';
