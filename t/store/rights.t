@@ -296,7 +296,9 @@ as_documented('after a loss');
 is(publish_as($t, 'publisher', 'orders'), '', 'a publisher fills the ids');
 serve_pages();
 dispatcher_as($t, 'dispatcher', '--key-file', "$dir/dispatcher-keys");
-ok($recv->wait_for(2), 'the dispatcher sends');
+ok(wait_for(sub { $t->{dispatcher}->stderr =~ /info: eventsync-dispatcher/ }),
+    'the dispatcher makes its lock');
+ok($recv->wait_for(2), '... and sends');
 $t->stop_dispatcher;
 unlink $t->store . '/delivery/lock.mdb';
 dispatcher_as($t, 'dispatcher', '--key-file', "$dir/dispatcher-keys");
