@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/timex.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -31,17 +30,14 @@
 static void
 ctl_doctor_ntp(ctl_doctor_t *d)
 {
-    int             state;
-    json_t         *check;
-    struct timex    t = { 0 };
+    bool     synchronized;
+    json_t  *check;
 
-    state = adjtimex(&t);
-
-    if (state == -1) {
+    if (es_clock_synchronized(&synchronized) != ES_OK) {
         (void) ctl_check(d, "clock", CTL_CHECK_SKIPPED, "the kernel does not "
                          "say whether its clock is synchronised");
 
-    } else if (state == TIME_ERROR || (t.status & STA_UNSYNC)) {
+    } else if (!synchronized) {
         check = ctl_check(d, "clock", CTL_CHECK_WARN, "the kernel says that "
                           "nothing synchronises its clock");
         ctl_finding_next(check, "timedatectl set-ntp true");

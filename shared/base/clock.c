@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -26,6 +27,23 @@ es_clock_ms(void)
     (void) clock_gettime(CLOCK_REALTIME, &ts);
 
     return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+
+es_rc_t
+es_clock_synchronized(bool *synchronized)
+{
+    int           state;
+    struct timex  t = { 0 };
+
+    state = adjtimex(&t);
+    if (state == -1) {
+        return ES_NOT_FOUND;
+    }
+
+    *synchronized = state != TIME_ERROR && !(t.status & STA_UNSYNC);
+
+    return ES_OK;
 }
 
 

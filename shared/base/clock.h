@@ -24,6 +24,10 @@ int64_t es_clock_mono_us(void);
    A change of the wall clock does not change it. */
 int64_t es_clock_boot_ms(void);
 
+/* True if something, such as NTP, keeps the kernel's clock right, as adjtimex(2)
+   says.  ES_NOT_FOUND: the kernel does not say. */
+es_rc_t es_clock_synchronized(bool *synchronized);
+
 /* Prints RFC 3339 with milliseconds: ES_TIME_LEN bytes and no NUL. */
 void es_time_print(int64_t ms, char *out);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Metrics of feeds, environments and the disk.
+ * Metrics of feeds, environments, the disk and the clock.
  */
 
 #include <sys/statvfs.h>
@@ -13,6 +13,7 @@
 #include "inspect/env_figures.h"
 #include "inspect/metrics.h"
 #include "log/feed.h"
+#include "log/store_clock.h"
 #include "read/encoded_pages.h"
 #include "read/retention.h"
 #include "store/store.h"
@@ -216,6 +217,51 @@ es_metrics_envs(const es_metrics_t *m, es_exposition_t *e)
 }
 
 
+/* Reports by how much this machine's clock differs from the store's time. */
+
+static es_rc_t
+es_metrics_clock(const es_metrics_t *m, es_exposition_t *e)
+{
+    bool                 synchronized;
+    es_rc_t              rc;
+    es_txn_t            *txn;
+    es_label_t           label;
+    es_clock_verdict_t   verdict;
+
+    rc = es_txn_begin(m->store, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_clock_peek(txn, &verdict, NULL);
+    es_txn_end(txn);
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    es_metric_family(e, "eventsync_clock_off_seconds", "gauge", "Difference of "
+                     "this machine's clock from the store's time; 0: the store "
+                     "follows the clock.");
+    label.name = "direction";
+
+    label.value = es_lit("ahead");
+    es_metric_ms(e, "", &label, 1, verdict.outcome == ES_CLOCK_AHEAD
+                                   ? (uint64_t) verdict.off_ms : 0);
+
+    label.value = es_lit("behind");
+    es_metric_ms(e, "", &label, 1, verdict.outcome == ES_CLOCK_BEHIND
+                                   ? (uint64_t) -verdict.off_ms : 0);
+
+    if (es_clock_synchronized(&synchronized) == ES_OK) {
+        es_metric_gauge(e, "eventsync_clock_synchronized", "1: the kernel says "
+                        "that something keeps its clock right.", synchronized);
+    }
+
+    return ES_OK;
+}
+
+
 es_rc_t
 es_metrics_store(const es_metrics_t *m, es_exposition_t *e)
 {
@@ -243,7 +289,12 @@ es_metrics_store(const es_metrics_t *m, es_exposition_t *e)
             es_metric_gauge(e, "eventsync_store_disk_free_bytes",
                             "Free bytes on the store's disk.",
                             (uint64_t) fs.f_bavail * fs.f_frsize);
+            es_metric_gauge(e, "eventsync_store_disk_bytes",
+                            "Size of the store's disk.",
+                            (uint64_t) fs.f_blocks * fs.f_frsize);
         }
+
+        rc = es_metrics_clock(m, e);
     }
 
     e->rc = e->rc == ES_OK ? rc : e->rc;

@@ -24,7 +24,7 @@ typedef struct {
     bool                 endpoints;  /* also series for each endpoint */
 } es_metrics_t;
 
-/* Writes metrics of feeds, environments and the disk.  A failure is returned
+/* Writes metrics of feeds, environments, the disk and the clock.  A failure is returned
    and also set in e->rc. */
 es_rc_t es_metrics_store(const es_metrics_t *m, es_exposition_t *e);
 

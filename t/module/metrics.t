@@ -91,6 +91,7 @@ feeds();
 deliveries();
 given_up();
 lives();
+clocks();
 documented();
 
 done_testing();
@@ -287,6 +288,8 @@ sub feeds {
     cmp_ok($metrics->{'eventsync_store_readers{environment="log"}'}, '>', 0, 'readers');
     is($metrics->{eventsync_store_map_limit_bytes}, 1 << 40, 'the limit of a map');
     cmp_ok($metrics->{eventsync_store_disk_free_bytes}, '>', 0, 'room on the disk');
+    my ($size) = `df -B1 --output=size @{[ $t->store ]}` =~ /(\d+)/;
+    is($metrics->{eventsync_store_disk_bytes}, $size, 'of its size');
 }
 
 sub deliveries {
@@ -391,6 +394,30 @@ sub lives {
     ok(wait_for(sub { scrape()->{'eventsync_http_requests_total{code="2xx",resource="poll"}'}
         > $polls }), 'and go on');
     cmp_ok($scrapes, '>', 30, 'all in the right form');
+}
+
+# The clock of the worker's machine, beside the store's time.
+sub clocks {
+    my $off = sub { my ($direction) = @_;
+        scrape()->{"eventsync_clock_off_seconds{direction=\"$direction\"}"} };
+    is($off->($_), '0.000', "the clock is not $_") for qw(ahead behind);
+    like(scrape()->{eventsync_clock_synchronized} // 0, qr/^[01]$/,
+        'the kernel says whether it is synchronized, or nothing');
+
+  SKIP: {
+        my ($lib) = glob '/usr/lib/*/faketime/libfaketimeMT.so.1';
+        skip 'needs faketime, and no sanitizer', 4 if !$lib || $t->sanitized;
+        for ([ '+2h', 'ahead', 'behind' ], [ '-2h', 'behind', 'ahead' ]) {
+            my ($shift, $is, $not) = @$_;
+            $t->stop_nginx('TERM');
+            $t->run_nginx(env => { LD_PRELOAD => $lib, FAKETIME => $shift });
+            my $seconds = $off->($is);
+            ok($seconds > 7000 && $seconds < 7400, "a clock that is $is") or diag($seconds);
+            is($off->($not), '0.000', "is not $not");
+        }
+        $t->stop_nginx('TERM');
+        $t->run_nginx;
+    }
 }
 
 # docs/http.md has each family that there was.
