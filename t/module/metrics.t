@@ -288,7 +288,7 @@ sub feeds {
     cmp_ok($metrics->{'eventsync_store_readers{environment="log"}'}, '>', 0, 'readers');
     is($metrics->{eventsync_store_map_limit_bytes}, 1 << 40, 'the limit of a map');
     cmp_ok($metrics->{eventsync_store_disk_free_bytes}, '>', 0, 'room on the disk');
-    my ($size) = `df -B1 --output=size @{[ $t->store ]}` =~ /(\d+)/;
+    my ($size) = `df -B1 --output=size @{[ $t->store ]}` =~ /^ *(\d+)$/m;
     is($metrics->{eventsync_store_disk_bytes}, $size, 'of its size');
 }
 
