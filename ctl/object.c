@@ -33,8 +33,10 @@ ctl_object_option(es_kind_t kind, const char *pointer)
 }
 
 
+/* `subject` says which record, as `key "…"`. */
+
 static int
-ctl_object_failed(es_kind_t kind, const char *name, es_rc_t rc,
+ctl_object_problem(es_kind_t kind, const char *subject, es_rc_t rc,
     const es_problem_t *problem)
 {
     const char  *option;
@@ -42,20 +44,44 @@ ctl_object_failed(es_kind_t kind, const char *name, es_rc_t rc,
     option = ctl_object_option(kind, problem->pointer);
 
     if (option != NULL) {
-        return ctl_fail(CTL_FAILED, "%s \"%s\": %s: %s (--%s=@FILE sets "
-                        "it, --%s= removes it)", es_kind_name(kind), name,
-                        problem->pointer, problem->detail, option, option);
+        return ctl_fail(CTL_FAILED, "%s: %s: %s (--%s=@FILE sets it, --%s= "
+                        "removes it)", subject, problem->pointer,
+                        problem->detail, option, option);
     }
 
     if (problem->pointer[0] != '\0') {
-        return ctl_fail(CTL_FAILED, "%s \"%s\": %s: %s%s", es_kind_name(kind),
-                        name, problem->pointer, problem->detail,
-                        ctl_quota_hint(problem));
+        return ctl_fail(CTL_FAILED, "%s: %s: %s%s", subject, problem->pointer,
+                        problem->detail, ctl_quota_hint(problem));
     }
 
-    return ctl_fail(CTL_FAILED, "%s \"%s\": %s%s", es_kind_name(kind), name,
+    return ctl_fail(CTL_FAILED, "%s: %s%s", subject,
                     problem->detail[0] ? problem->detail : es_reason(rc),
                     ctl_quota_hint(problem));
+}
+
+
+/* `name` is NULL for a new record whose name the user has never seen, because
+   the command makes it. */
+
+static int
+ctl_object_failed(es_kind_t kind, const char *name, es_rc_t rc,
+    const es_problem_t *problem)
+{
+    int    n;
+    char  *subject;
+
+    n = name == NULL
+        ? asprintf(&subject, "new %s", es_kind_name(kind))
+        : asprintf(&subject, "%s \"%s\"", es_kind_name(kind), name);
+
+    if (n < 0) {
+        return ctl_fail(CTL_FAILED, "out of memory");
+    }
+
+    n = ctl_object_problem(kind, subject, rc, problem);
+    free(subject);
+
+    return n;
 }
 
 
@@ -94,9 +120,13 @@ ctl_object_write(ctl_t *ctl, es_kind_t kind, const char *name, json_t *object,
     ctl_object_fn fn)
 {
     int           rc;
+    bool          unseen;
     char         *text;
     es_rc_t       es;
     es_problem_t  problem = { 0 };
+
+    unseen = fn == es_registry_create
+             && (kind == ES_KIND_KEY || kind == ES_KIND_ENDPOINT);
 
     text = json_dumps(object, JSON_COMPACT);
     json_decref(object);
@@ -110,7 +140,7 @@ ctl_object_write(ctl_t *ctl, es_kind_t kind, const char *name, json_t *object,
     if (rc == CTL_OK) {
         es = fn(ctl->store, kind, es_str(name), text, &problem);
         if (es != ES_OK) {
-            rc = ctl_object_failed(kind, name, es, &problem);
+            rc = ctl_object_failed(kind, unseen ? NULL : name, es, &problem);
         }
     }
 

@@ -596,7 +596,8 @@ es_write(es_write_t *w, const char *json)
                               w->op == ES_OP_CREATE ? ES_INVALID
                                                     : ES_NOT_FOUND,
                               -1, NULL, w->kind == ES_KIND_KEY
-                              ? "\"%.*s\" is not a key's id"
+                              ? "\"%.*s\" is not a key's id, the ten "
+                                "characters after \"esk_\""
                               : "\"%.*s\" is not a name: 1 to 63 characters "
                                 "of a-z, 0-9, '-' and '_', beginning with a "
                                 "letter or digit",

@@ -242,10 +242,12 @@ unlike($t->ctl_ok('key', 'list', '--json'), qr/\Q$key\E/, 'and never again');
 fails(2, '"--scopes" is needed', 'no scopes', 'key', 'create', 'acme');
 fails(2, '"--feeds" names no feed', 'a key that would be for all feeds', 'key',
     'create', 'acme', '--scopes=read', '--feeds=');
-fails(1, 'key ".*": /scopes', 'a bad scope', 'key', 'create', 'acme',
+fails(1, 'new key: /scopes', 'a bad scope', 'key', 'create', 'acme',
     '--scopes=write');
-fails(1, 'key ".*": /partner', 'a key for nobody', 'key', 'create', 'nobody',
+fails(1, 'new key: /partner', 'a key for nobody', 'key', 'create', 'nobody',
     '--scopes=read');
+fails(1, 'key "esk_\w+": "esk_\w+" is not a key\'s id, the ten characters after '
+    . '"esk_"', 'a key in the place of its id', 'key', 'revoke', $key);
 $t->ctl_ok('key', 'revoke', $id);
 like($t->ctl_ok('key', 'list', '--json'), qr/"revoked":"20/, 'revoked');
 
@@ -274,7 +276,7 @@ is(ctl_json('endpoint', 'show', $name)->{ordering}, 'none', 'changed');
 is($t->ctl_ok('endpoint', 'status', $name), "$name state=active\n",
     'its status has a state and no more yet');
 is($t->ctl_ok('endpoint', $_, $name), '', "no $_ yet") for qw(attempts dead);
-fails(1, 'endpoint "ep_.*": /url', 'a bad URL', 'endpoint', 'create', 'acme',
+fails(1, 'new endpoint: /url', 'a bad URL', 'endpoint', 'create', 'acme',
     '--url=ftp://x', '--feeds=orders');
 fails(1, 'no endpoint "none"', 'no such endpoint', 'endpoint', 'status',
     'none');
