@@ -175,8 +175,10 @@ sub restore {
         import => sub {
             my $feed = 'imported-' . ++$imports;
             $t->feed($feed);
-            return $n / silently(sub { ctl_took($t->store, 'import', $feed,
+            my $took = silently(sub { ctl_took($t->store, 'import', $feed,
                 $file) });
+            silently(sub { ctl_took($t->store, 'feed', 'remove', $feed) });
+            return $n / $took;
         },
         publish => sub { publish_rate($request, 4, 1000) });
     table('events/s', ['restore, and verify', $v->{restore}],
