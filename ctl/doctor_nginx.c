@@ -146,24 +146,37 @@ ctl_nginx_reason(const es_buf_t *err, char out[300])
 
 /* ---- the process ---- */
 
-static pid_t
-ctl_nginx_master(const ctl_nginx_conf_t *conf)
-{
-    char   path[64];
-    FILE  *file;
-    int    pid;
+/* The number that the file begins with; 0: none. */
 
-    file = fopen(conf->pid[0] == '/' ? conf->pid : DOCTOR_PID_FILE, "re");
+static pid_t
+ctl_nginx_number(const char *path)
+{
+    FILE  *file;
+    int    n;
+
+    file = fopen(path, "re");
     if (file == NULL) {
         return 0;
     }
 
-    if (fscanf(file, "%d", &pid) != 1) {
-        pid = 0;
+    if (fscanf(file, "%d", &n) != 1) {
+        n = 0;
     }
 
     (void) fclose(file);
-    (void) snprintf(path, sizeof(path), "/proc/%d", pid);
+
+    return n;
+}
+
+
+static pid_t
+ctl_nginx_master(const ctl_nginx_conf_t *conf)
+{
+    char   path[64];
+    pid_t  pid;
+
+    pid = ctl_nginx_number(conf->pid[0] == '/' ? conf->pid : DOCTOR_PID_FILE);
+    (void) snprintf(path, sizeof(path), "/proc/%d", (int) pid);
 
     return pid > 0 && access(path, F_OK) == 0 ? pid : 0;
 }
@@ -330,6 +343,86 @@ ctl_nginx_lacks(const es_rights_t *rights, unsigned serves, const gid_t *groups,
 }
 
 
+/* The groups of a worker of the master; 0: unknown, or it is root's and needs
+   none. */
+
+static int
+ctl_nginx_worker(pid_t master, gid_t groups[DOCTOR_GROUPS])
+{
+    int    n;
+    char   path[96], line[4096], *p, *end;
+    FILE  *file;
+    pid_t  worker;
+
+    (void) snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
+                    (int) master, (int) master);
+    worker = ctl_nginx_number(path);
+    (void) snprintf(path, sizeof(path), "/proc/%d/status",
+                    (int) worker);
+
+    file = worker > 0 ? fopen(path, "re") : NULL;
+    if (file == NULL) {
+        return 0;
+    }
+
+    n = 0;
+
+    while (fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, "Uid:\t0\t", 7) == 0) {
+            break;
+        }
+
+        if (strncmp(line, "Gid:", 4) != 0 && strncmp(line, "Groups:", 7) != 0) {
+            continue;
+        }
+
+        for (p = strchr(line, ':') + 1; n < DOCTOR_GROUPS; p = end) {
+            groups[n] = (gid_t) strtoul(p, &end, 10);
+
+            if (end == p) {
+                break;
+            }
+
+            n++;
+        }
+    }
+
+    (void) fclose(file);
+
+    return n;
+}
+
+
+/* A master reads the groups of its workers' user when it starts. */
+
+static void
+ctl_nginx_running(ctl_doctor_t *d, const ctl_nginx_conf_t *conf,
+    const es_rights_t *rights, const char *user)
+{
+    int          n;
+    gid_t        groups[DOCTOR_GROUPS], gid;
+    pid_t        master;
+    json_t      *check;
+    const char  *what;
+
+    master = ctl_nginx_master(conf);
+    n = master != 0 ? ctl_nginx_worker(master, groups) : 0;
+    what = n > 0 ? ctl_nginx_lacks(rights, conf->serves, groups, n, &gid)
+                 : NULL;
+
+    if (what == NULL) {
+        (void) ctl_check(d, "nginx-user", CTL_CHECK_OK, "the user %s has the "
+                         "groups that nginx's locations need", user);
+        return;
+    }
+
+    check = ctl_check(d, "nginx-user", CTL_CHECK_FAIL, "nginx's workers run "
+                      "without group %u, which they need %s, although the user "
+                      "%s is in it", (unsigned) gid, what, user);
+    ctl_finding_next(check, "service nginx restart");
+}
+
+
 static void
 ctl_nginx_user(ctl_doctor_t *d, const ctl_nginx_conf_t *conf)
 {
@@ -358,8 +451,7 @@ ctl_nginx_user(ctl_doctor_t *d, const ctl_nginx_conf_t *conf)
     what = ctl_nginx_lacks(&rights, conf->serves, groups, n, &gid);
 
     if (what == NULL) {
-        (void) ctl_check(d, "nginx-user", CTL_CHECK_OK, "the user %s has the "
-                         "groups that nginx's locations need", user->pw_name);
+        ctl_nginx_running(d, conf, &rights, user->pw_name);
         return;
     }
 

@@ -105,7 +105,7 @@ like(nginx()->{'nginx-store'}, qr/^skipped: .* no eventsync_store$/,
     'nginx without the module');
 
 SKIP: {
-    skip 'only root can give files away', 2 if $> != 0;
+    skip 'only root can give files away', 3 if $> != 0;
     my ($nobody) = (getpwnam 'nobody')[3];
     my @rights = ('store', 'rights', "--group=$nobody", '--dispatcher=61207',
         map { "--$_->[0]=$_->[1]" } [publish => 61201], [manage => $nobody],
@@ -119,6 +119,27 @@ SKIP: {
         'a worker that lacks a group');
     $t->ctl_ok(map { s/61201/$nobody/r } @rights);
     like(nginx()->{'nginx-user'}, qr/^ok: the user nobody /, 'one that has all');
+    SKIP: {
+        skip 'setpriv or the list of children is not there', 1
+            if !-e "/proc/$$/task/$$/children"
+            || system('setpriv --version >/dev/null 2>&1') != 0;
+        $t->stop_nginx('TERM');
+        system('cp', $t->nginx_binary, "$dir/nginx");
+        unlink "$dir/error.log", "$dir/nginx.pid";
+        chown 65534, 61200, $dir, glob "$dir/tmp_*";
+        $t->ctl_ok(map { s/61201|$nobody/61200/r } @rights);
+        $t->{nginx} = $t->start('nginx', {}, 'setpriv', '--reuid=nobody',
+            '--regid=61200', '--clear-groups', "$dir/nginx", '-p', "$dir/", '-c',
+            $conf, '-e', "$dir/error.log");
+        wait_for(sub { Test::Eventsync::port_open($t->port(0)) }, 20)
+            or diag($t->{nginx}->stderr . $t->read_file('error.log'));
+        $t->ctl_ok(map { s/61201/$nobody/r } @rights);
+        is(nginx()->{'nginx-user'}, "fail: nginx's workers run without group "
+            . "$nobody, which they need to open the store, although the user "
+            . "nobody is in it -> service nginx restart\n",
+            'one that was started before it got a group');
+        $t->allow_errors(qr/eventsync/);
+    }
     system('chown', '-R', '0:0', $t->store);
 }
 $t->stop_nginx('TERM');
