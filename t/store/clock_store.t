@@ -67,9 +67,11 @@ $t->http(PUT => '/v1/feeds/orders/checkpoints/c', { authorization =>
     "Bearer $key" }, '{"cursor":"' . $t->poll('orders', from => 'oldest',
     limit => 1)->{next} . '"}');
 
-# The endpoint begins after all of them.
+# The endpoint begins after all of them, which the dispatcher has seen before.
 my $recv = $t->receiver(sub { 200 });
 $t->run_dispatcher;
+ok(wait_for(sub { ($t->ctl('endpoint', 'status'))[2] eq '' }),
+    'the dispatcher has written a heartbeat');
 my $endpoint = $t->endpoint('tester', url => $recv->url, feeds => 'orders',
     start => 'latest');
 ok(wait_for(sub { $t->ctl_ok('endpoint', 'status', $endpoint) =~ /behind=0/ }),
