@@ -122,7 +122,6 @@ esd_warning_endpoints(esd_warning_t *scan)
 static es_rc_t
 esd_warning_progress(void *ctx, const es_progress_t *progress)
 {
-    unsigned            i;
     esd_warning_t      *scan;
     esd_warning_lane_t  lane;
     const es_feed_t    *feed;
@@ -153,13 +152,7 @@ esd_warning_progress(void *ctx, const es_progress_t *progress)
     lane.endpoint = progress->endpoint;
     lane.feed = progress->feed;
     memcpy(lane.done.epoch, progress->epoch, sizeof(lane.done.epoch));
-    lane.done.sequence = progress->sequence;
-
-    for (i = 0; i < progress->npending; i++) {
-        if (progress->pending[i] <= lane.done.sequence) {
-            lane.done.sequence = progress->pending[i] - 1;
-        }
-    }
+    lane.done.sequence = es_progress_done(progress);
 
     return es_buf_append(&scan->lanes, &lane, sizeof(lane));
 }

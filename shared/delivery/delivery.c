@@ -419,6 +419,24 @@ es_visit_circuit(void *ctx, const es_delivery_record_t *record)
 }
 
 
+uint64_t
+es_progress_done(const es_progress_t *progress)
+{
+    unsigned  i;
+    uint64_t  done;
+
+    done = progress->sequence;
+
+    for (i = 0; i < progress->npending; i++) {
+        if (progress->pending[i] <= done) {
+            done = progress->pending[i] - 1;
+        }
+    }
+
+    return done;
+}
+
+
 es_rc_t
 es_delivery_each_progress(es_store_t *store, uint32_t endpoint,
     es_progress_fn fn, void *ctx)

@@ -39,6 +39,9 @@ typedef struct {
                                                    batches; 0: sent alone */
 } es_progress_t;
 
+/* The sequence up to which no event is in flight.  Retries may be older. */
+uint64_t es_progress_done(const es_progress_t *progress);
+
 typedef struct {
     uint32_t  endpoint;
     uint32_t  feed;

@@ -24,6 +24,7 @@
 #include "delivery/tally.h"
 #include "delivery/verification.h"
 #include "inspect/metrics.h"
+#include "inspect/metrics_retention.h"
 #include "registry/registry.h"
 #include "store/env.h"
 #include "store/store.h"
@@ -54,6 +55,8 @@ typedef struct {
     uint64_t              dropped;     /* operational events dropped */
     es_tally_t            tally;
     uint64_t              lost;        /* events lost before delivery */
+    es_buf_t              lanes;       /* of es_near_lane_t */
+    uint64_t              near;        /* of them, near retention */
 } es_delivery_watch_t;
 
 typedef enum {
@@ -216,7 +219,9 @@ es_watch_stall(void *ctx, const es_stall_t *stall)
 static es_rc_t
 es_watch_progress(void *ctx, const es_progress_t *progress)
 {
+    es_rc_t               rc;
     uint64_t              behind;
+    const es_feed_t      *feed;
     es_delivery_watch_t  *w = ctx;
     es_watched_t         *watched;
 
@@ -228,10 +233,15 @@ es_watch_progress(void *ctx, const es_progress_t *progress)
         && es_report_away(&w->feeds, progress->endpoint, progress->feed)
            == NULL)
     {
-        behind = es_report_behind(es_report_feed(&w->feeds, progress->feed),
-                                  progress);
+        feed = es_report_feed(&w->feeds, progress->feed);
+        behind = es_report_behind(feed, progress);
         watched->backlog += behind;
         w->backlog += behind;
+
+        rc = es_near_add(&w->lanes, feed, progress);
+        if (rc != ES_OK) {
+            return rc;
+        }
     }
 
     return ES_OK;
@@ -356,6 +366,11 @@ es_watch_load(es_delivery_watch_t *w)
 
     if (rc == ES_OK) {
         rc = es_delivery_each_progress(store, 0, es_watch_progress, w);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_near_count(store, &w->feeds, &w->lanes, w->m->now_ms,
+                           &w->near);
     }
 
     if (rc == ES_OK) {
@@ -609,6 +624,9 @@ es_metrics_delivery(const es_metrics_t *m, es_exposition_t *e)
         es_metric_gauge(e, "eventsync_delivery_places_kept", "Positions kept "
                         "of endpoints on feeds that they are not sent now.",
                         w.feeds.naways);
+        es_metric_gauge(e, "eventsync_delivery_retention_near", "Feeds of "
+                        "endpoints whose next event retention will soon "
+                        "delete, or has deleted.", w.near);
         es_metric_counter(e, "eventsync_delivery_lost_events_total", "Events "
                           "deleted before an endpoint was sent them, with "
                           "those that a filter would have skipped.", w.lost);
@@ -621,6 +639,7 @@ es_metrics_delivery(const es_metrics_t *m, es_exposition_t *e)
     }
 
     free(w.list);
+    es_buf_free(&w.lanes);
     es_report_feeds_free(&w.feeds);
     es_registry_free(w.registry);
 

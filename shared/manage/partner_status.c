@@ -73,18 +73,11 @@ es_overview_lag(es_overview_t *o, const es_progress_t *progress,
     const es_feed_t *feed, es_lag_t *lag)
 {
     es_rc_t      rc;
-    unsigned     i;
     es_txn_t    *txn;
     es_cursor_t  cursor = { 0 };
 
     memcpy(cursor.epoch, progress->epoch, sizeof(cursor.epoch));
-    cursor.sequence = progress->sequence;
-
-    for (i = 0; i < progress->npending; i++) {
-        if (progress->pending[i] <= cursor.sequence) {
-            cursor.sequence = progress->pending[i] - 1;
-        }
-    }
+    cursor.sequence = es_progress_done(progress);
 
     rc = es_txn_begin(o->store, &txn);
 

@@ -91,6 +91,7 @@ feeds();
 deliveries();
 given_up();
 lives();
+near();
 clocks();
 documented();
 
@@ -394,6 +395,34 @@ sub lives {
     ok(wait_for(sub { scrape()->{'eventsync_http_requests_total{code="2xx",resource="poll"}'}
         > $polls }), 'and go on');
     cmp_ok($scrapes, '>', 30, 'all in the right form');
+}
+
+# Endpoints that retention will soon overtake: of a pause, and of a retry.
+sub near {
+    my $count = sub { scrape()->{eventsync_delivery_retention_near} };
+    is($count->(), 0, 'retention is near no endpoint');
+    $t->feed('tight', retain_count => 10);
+    my $fail = $t->receiver(sub { $_[0]{headers}{'eventsync-attempt'} == 1
+        && $_[0]{body} =~ /"sequence":"0*1"/ ? 500 : 200 });
+    my $paused = $t->endpoint('acme', url => $recv->url('/tight'), feeds => 'tight',
+        start => 'oldest');
+    my $retry = $t->endpoint('acme', url => $fail->url, feeds => 'tight',
+        start => 'oldest', ordering => 'none', schedule => '0,1h');
+    $t->run_dispatcher;
+    put($t, 'tight', 1);
+    ok(wait_for(sub { $fail->count == 1
+        && grep { $_->{path} eq '/tight' } $recv->requests }), 'two endpoints get an event');
+    $t->ctl_ok('endpoint', 'pause', $paused);
+    put($t, 'tight', 7);
+    ok(wait_for(sub { $fail->count == 8 }), 'and one of them seven more');
+    is($count->(), 0, 'with a fifth left it is not near');
+    put($t, 'tight', 1);
+    series('delivery_retention_near', 1, 'of a retry it is, with a tenth left');
+    put($t, 'tight', 1);
+    series('delivery_retention_near', 2, 'and of a pause');
+    $t->ctl_ok('endpoint', 'resume', $paused);
+    $t->ctl_ok('endpoint', 'remove', $retry);
+    series('delivery_retention_near', 0, 'until they have caught up');
 }
 
 # The clock of the worker's machine, beside the store's time.

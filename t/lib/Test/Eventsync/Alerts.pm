@@ -151,6 +151,10 @@ sub alert_cases {
     [ 'EventsyncBacklogGrowing', 'for long', '35m', '90m', { %AT },
         'At a, 13500 events wait for endpoints, and they become more.',
         [ series('eventsync_delivery_backlog_events'), '10000+100x40 13900x100' ] ],
+    [ 'EventsyncRetentionNear', 'for two', '5m', '40m', { %AT },
+        'Retention at a will soon delete events that endpoints have not been sent, '
+            . 'of 2 of their feeds.',
+        [ series('eventsync_delivery_retention_near'), gauge(0, 2, 20) ] ],
     [ 'EventsyncHostsBusy', 'for long', '20m', '60m', { %AT },
         'Endpoints at a wait because their host is sent as many requests as one may be.',
         [ series('eventsync_delivery_host_waits_total'), counter(1200, 30) ] ],
