@@ -11,6 +11,7 @@
 use warnings;
 use strict;
 
+use Cwd qw(getcwd);
 use File::Path qw(make_path);
 use Test::More;
 
@@ -18,7 +19,7 @@ use lib 't/lib';
 use Test::Eventsync qw(wait_for);
 use Test::Eventsync::Places;
 
-own_places(qw(adduser runuser openssl));
+own_places(qw(adduser runuser openssl curl ip));
 
 my $t = Test::Eventsync->new;
 my $dir = $t->testdir;
@@ -209,6 +210,38 @@ is((stat '/etc/eventsync/secret-keys')[5], scalar getgrnam('eventsync-keys'),
     'and group');
 published('with encrypted secrets');
 sound('with encrypted secrets', '--key-file /etc/eventsync/secret-keys');
+
+###############################################################################
+# the dashboard
+
+my $plain = $conf;
+my ($lines) = slurp('docs/dashboard.md')
+    =~ m{^```nginx\nlocation /v1/ \{\n(.*?)^\}}ms or die;
+$conf =~ s/^\s*eventsync_poll .*\n/$lines/m or die;
+configure();
+runs('nginx gets the dashboard', 'service nginx restart');
+is($t->http(GET => '/v1/dashboard')->{status}, 503,
+    'nginx has not the groups that it needs');
+runs('docs/dashboard.md gives them', block('docs/dashboard.md', 'Dashboard'));
+is($t->http(GET => '/v1/dashboard')->{status}, 200, 'nginx has them');
+$conf = $plain;
+
+###############################################################################
+# a recipe after docs/install.md
+
+configure();
+runs('nginx is as docs/install.md has it', 'service nginx restart');
+my ($socket) = slurp('docs/recipes.md') =~ /`(install -d -g\s[^`]+)`/ or die;
+runs('docs/recipes.md makes a directory', $socket =~ s/\n\s*/ /r);
+is(mode('/run/eventsync'), '2750', 'for a group');
+runs('and enables the internal server', 'ip address add 10.1.0.5/24 dev lo; cd '
+    . getcwd() . "\n" . block('docs/recipes.md', 'Recipes') =~ s/tls/internal/gr);
+runs('which answers', "curl -sSf http://10.1.0.5:8080/health/healthz\n"
+    . 'curl -sSf --unix-socket /run/eventsync/publish.sock '
+    . 'http://localhost/health/healthz');
+unlink '/etc/nginx/sites-enabled/eventsync-internal';
+configure();
+runs('nginx is without it', 'service nginx restart');
 
 ###############################################################################
 # the keys of access tokens, and a proof of the store
