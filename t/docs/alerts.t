@@ -24,6 +24,7 @@ my $t = webhook_store();
 form();
 runbooks();
 table();
+config();
 scraped();
 cases();
 
@@ -70,6 +71,21 @@ sub table {
     my %named = map { $_ => 1 } $section =~ /runbooks\.md#(\w+)/g;
     is_deeply([ sort keys %named ], [ sort map { lc } keys %alert ],
         'docs/operations.md names each alert');
+}
+
+# The files of operations.md, by its own commands, in other places.
+sub config {
+    my ($commands, $yaml) = slurp('docs/operations.md')
+        =~ /^```sh\n(sed [^`]*alerts\.yml.*?)```\n\n```yaml\n(.*?)```/ms;
+    my $dir = $t->testdir;
+    my ($sed) = $commands =~ s{/etc/prometheus}{$dir}gr =~ /^(sed .*?\n.*?)\n/s;
+    is(system('sh', '-c', $sed), 0, 'the rules get the address of the runbooks');
+    my @rest = grep { !m{^ +runbook_url: https://wiki\.internal/eventsync/runbooks\.md#} }
+        grep { /runbook_url/ } split /\n/, $t->read_file('eventsync.yml');
+    is_deeply(\@rest, [], 'each of them');
+    $t->write_file('eventsync-key', 'x');
+    promtool_ok('the configuration', '', qw(check config),
+        $t->write_file('prometheus.yml', $yaml));
 }
 
 # The metrics and labels of the expressions are those of the module and the
