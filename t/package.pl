@@ -233,6 +233,9 @@ sub fresh_installation {
         =~ /ngx_http_eventsync_module\.so$/m }), 'and has loaded the module');
     ok_run('zcat /usr/share/doc/eventsync-tools/changelog.gz | head -n 1 | '
         . "grep -F '$old_version'", 'the changelog has the version');
+    my $docs = '/usr/share/doc/eventsync-doc/docs';
+    is(`find $docs -name '*.gz'`, '', 'the files that pages name are plain');
+    ok(-s "$docs/alerts.yml", '... such as the alerts');
 }
 
 # The table of docs/operations.md.
