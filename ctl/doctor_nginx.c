@@ -427,9 +427,10 @@ static void
 ctl_nginx_user(ctl_doctor_t *d, const ctl_nginx_conf_t *conf)
 {
     int             n;
+    char            number[16];
     gid_t           groups[DOCTOR_GROUPS], gid;
     json_t         *check;
-    const char     *what;
+    const char     *what, *name;
     es_rights_t     rights = { 0 };
     struct stat     st;
     struct group   *group;
@@ -456,12 +457,14 @@ ctl_nginx_user(ctl_doctor_t *d, const ctl_nginx_conf_t *conf)
     }
 
     group = getgrgid(gid);
+    (void) snprintf(number, sizeof(number), "%u", (unsigned) gid);
+    name = group != NULL ? group->gr_name : number;
+
     check = ctl_check(d, "nginx-user", CTL_CHECK_FAIL, "the user %s is not in "
-                      "group %u, which it needs %s", user->pw_name,
-                      (unsigned) gid, what);
+                      "group %s, which it needs %s", user->pw_name, name,
+                      what);
     ctl_finding_next(check, "adduser %s %s, then: service nginx restart",
-                     user->pw_name, group != NULL ? group->gr_name
-                     : "GROUP");
+                     user->pw_name, name);
 }
 
 

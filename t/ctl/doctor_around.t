@@ -105,7 +105,7 @@ like(nginx()->{'nginx-store'}, qr/^skipped: .* no eventsync_store$/,
     'nginx without the module');
 
 SKIP: {
-    skip 'only root can give files away', 3 if $> != 0;
+    skip 'only root can give files away', 4 if $> != 0;
     my ($nobody) = (getpwnam 'nobody')[3];
     my @rights = ('store', 'rights', "--group=$nobody", '--dispatcher=61207',
         map { "--$_->[0]=$_->[1]" } [publish => 61201], [manage => $nobody],
@@ -117,6 +117,10 @@ SKIP: {
     like(nginx()->{'nginx-user'}, qr/^fail:\ the\ user\ nobody\ is\ not\ in\ group
         \ 61201,\ which\ it\ needs\ for\ eventsync_publish\ ->\ adduser\ nobody\ /x,
         'a worker that lacks a group');
+    $t->ctl_ok(map { s/61201/daemon/r } @rights);
+    is(nginx()->{'nginx-user'}, 'fail: the user nobody is not in group daemon, '
+        . 'which it needs for eventsync_publish -> adduser nobody daemon, then: '
+        . "service nginx restart\n", '... named where the group has a name');
     $t->ctl_ok(map { s/61201/$nobody/r } @rights);
     like(nginx()->{'nginx-user'}, qr/^ok: the user nobody /, 'one that has all');
     SKIP: {
