@@ -210,8 +210,11 @@ ctl_probe_http_perform(ctl_probe_http_t *http, const char *url,
 
     if (http->status < 200 || http->status > 299) {
         ctl_probe_http_detail(http, detail);
-        ctl_probe_fault(http->p, http->channel, "nginx answered %ld%s",
-                        http->status, detail);
+        ctl_probe_fault(http->p, http->channel, "nginx answered %ld%s%s",
+                        http->status, detail,
+                        http->status == 406
+                        ? " Turn eventsync_sse on there, or leave sse out of "
+                          "--channels" : "");
         return false;
     }
 

@@ -174,7 +174,7 @@ $t->ctl_ok('endpoint', 'simulate', $state->{endpoint}, '--failure=none');
 
 my $id = $state->{key} =~ /_([a-z2-7]+)_/ ? $1 : die;
 serve('');
-breaks('sse', 'nginx answered 406');
+breaks('sse', 'nginx answered 406: .* Turn eventsync_sse on there');
 serve('eventsync_sse on; if ($arg_wait = 5) { return 503; }');
 breaks('long-poll', 'nginx answered 503');
 serve('eventsync_sse on; if ($request_method = POST) { return 507; }');
