@@ -227,9 +227,8 @@ ctl_doctor_registry(ctl_doctor_t *d)
     }
 
     if (good == seen) {
-        (void) ctl_check(d, "endpoints", CTL_CHECK_OK, "%u of %u are sent "
-                         "their events, or were stopped on purpose", good,
-                         seen);
+        (void) ctl_check(d, "endpoints", CTL_CHECK_OK, "%u of %u are active, "
+                         "or were stopped on purpose", good, seen);
     }
 
     ctl_doctor_backlog(d);

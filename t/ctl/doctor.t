@@ -216,7 +216,10 @@ $t->{dispatcher} = $t->start('dispatcher', {}, 'sh', '-c', 'ulimit -n 400; '
     '--store=' . $t->store, @Test::Eventsync::DISPATCHER_OPTS);
 ok(wait_for(sub { said(doctor(), 'endpoint') =~ /^warn:\ the\ endpoint\ is\ stopped
     \ ->\ eventsyncctl\ explain\ $gone$/x }), 'a stopped endpoint');
-is(said(doctor($bad), 'endpoint'), '', 'not if another one is named');
+$checks = doctor($bad);
+is(said($checks, 'endpoint'), '', 'not if another one is named');
+is(said($checks, 'endpoints'), 'ok: 1 of 1 are active, or were stopped on purpose',
+    '... which is active');
 $checks = doctor();
 like(said($checks, 'dispatcher'), qr/^ok: process \d+ runs$/, 'the dispatcher');
 like(said($checks, 'limits'), qr/^warn:\ the\ dispatcher\ may\ have\ 400\ open\ files.*
