@@ -293,11 +293,11 @@ sub quick_start {
     ok_run(block('install', $webhook) =~ s/^systemctl .*\n//mgr,
         'the dispatcher may send to this machine');
     start_dispatcher();
-    ($out) = ok_run('export EVENTSYNC_STORE=/var/lib/eventsync '
+    my ($name, $whsec) = ok_run('export EVENTSYNC_STORE=/var/lib/eventsync '
         . "EVENTSYNC_KEY_FILE=$keys\n" . block('install', $webhook, 1),
-        'an endpoint') =~ /(whsec_\S+)/;
+        'an endpoint') =~ /(ep_\S+) (whsec_\S+)/ or BAIL_OUT('no endpoint');
     my ($secret, $listen) = block('install', $webhook, 2) =~ /^(.*\n)(.*\n)\z/;
-    ok_run($secret =~ s/whsec_…/$out/r, 'its secret is stored');
+    ok_run($secret =~ s/whsec_…/$whsec/r, 'its secret is stored');
     $service{listen} = start("$dir/listen.log", 'sh', '-c', "exec $listen");
     ok(wait_for(sub { `ss -Hltn 'sport = 9000'` }), 'a receiver listens');
     ok_run($curl =~ s/^curl /curl -s /mgr =~ s/evt-1/evt-2/r,
@@ -305,6 +305,10 @@ sub quick_start {
     ok(wait_for(sub { slurp("$dir/listen.log") =~ /^webhook .*order\.paid/m }),
         'and the first verified webhook comes') or diag(
         slurp("$dir/listen.log"), slurp("$dir/dispatcher.log"));
+    ok_run("export EVENTSYNC_STORE=$store EVENTSYNC_KEY_FILE=$keys\n"
+        . block('install', $webhook, 3) =~ s/ep_…/$name/r
+        =~ s/^systemctl .*\n//mgr, 'all of that is taken back');
+    start_dispatcher();
     ok_run("eventsyncctl --store=$store --key-file=$keys verify",
         'the store has no faults');
 }
