@@ -212,6 +212,22 @@ published('with encrypted secrets');
 sound('with encrypted secrets', '--key-file /etc/eventsync/secret-keys');
 
 ###############################################################################
+# a recipe after docs/install.md
+
+my ($socket) = slurp('docs/recipes.md') =~ /`(install -d -g\s[^`]+)`/ or die;
+runs('docs/recipes.md makes a directory', $socket =~ s/\n\s*/ /r);
+is(mode('/run/eventsync'), '2750', 'for a group');
+runs('and gives groups', block('docs/recipes.md', 'Recipes', 0));
+runs('and enables the internal server', 'ip address add 10.1.0.5/24 dev lo; cd '
+    . getcwd() . "\n" . block('docs/recipes.md', 'Recipes', 1) =~ s/tls/internal/gr);
+runs('which answers', "curl -sSf -o metrics http://10.1.0.5:8080/metrics\n"
+    . 'curl -sSf --unix-socket /run/eventsync/publish.sock '
+    . 'http://localhost/health/healthz');
+unlink '/etc/nginx/sites-enabled/eventsync-internal';
+configure();
+runs('nginx is without it', 'service nginx restart');
+
+###############################################################################
 # the dashboard
 
 my $plain = $conf;
@@ -225,23 +241,8 @@ is($t->http(GET => '/v1/dashboard')->{status}, 503,
 runs('docs/dashboard.md gives them', block('docs/dashboard.md', 'Dashboard'));
 is($t->http(GET => '/v1/dashboard')->{status}, 200, 'nginx has them');
 $conf = $plain;
-
-###############################################################################
-# a recipe after docs/install.md
-
 configure();
-runs('nginx is as docs/install.md has it', 'service nginx restart');
-my ($socket) = slurp('docs/recipes.md') =~ /`(install -d -g\s[^`]+)`/ or die;
-runs('docs/recipes.md makes a directory', $socket =~ s/\n\s*/ /r);
-is(mode('/run/eventsync'), '2750', 'for a group');
-runs('and enables the internal server', 'ip address add 10.1.0.5/24 dev lo; cd '
-    . getcwd() . "\n" . block('docs/recipes.md', 'Recipes') =~ s/tls/internal/gr);
-runs('which answers', "curl -sSf http://10.1.0.5:8080/health/healthz\n"
-    . 'curl -sSf --unix-socket /run/eventsync/publish.sock '
-    . 'http://localhost/health/healthz');
-unlink '/etc/nginx/sites-enabled/eventsync-internal';
-configure();
-runs('nginx is without it', 'service nginx restart');
+runs('nginx is without the dashboard', 'nginx -s reload');
 
 ###############################################################################
 # the keys of access tokens, and a proof of the store
