@@ -360,15 +360,6 @@ esd_dispatcher_enter(esd_dispatcher_t *d)
     esd_clock_init(d);
     (void) esd_clock_update(d);     /* the janitor repeats this */
 
-    if (d->options.pid_file != NULL) {
-        rc = esd_pid_write(d->options.pid_file);
-        if (rc != ES_OK) {
-            return rc;
-        }
-
-        d->pid_written = true;
-    }
-
     esd_proxy_done(d);
     rc = esd_proxy_init(d);
     if (rc != ES_OK) {
@@ -382,6 +373,24 @@ esd_dispatcher_enter(esd_dispatcher_t *d)
     }
 
     return ES_OK;
+}
+
+
+/* Whoever reads the file may send a signal, so the loop takes them already. */
+
+static es_rc_t
+esd_dispatcher_pid(esd_dispatcher_t *d)
+{
+    es_rc_t  rc;
+
+    if (d->options.pid_file == NULL) {
+        return ES_OK;
+    }
+
+    rc = esd_pid_write(d->options.pid_file);
+    d->pid_written = rc == ES_OK;
+
+    return rc;
 }
 
 
@@ -401,6 +410,10 @@ esd_dispatcher_load(esd_dispatcher_t *d)
         esd_dispatcher_watch(d);
         esd_trickle_init(d);
         esd_clearing_init(d);
+        rc = esd_dispatcher_pid(d);
+    }
+
+    if (rc == ES_OK) {
         rc = esd_recorder_start(d);
     }
 

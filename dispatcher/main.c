@@ -32,6 +32,10 @@ main(int argc, char **argv)
 
     (void) signal(SIGPIPE, SIG_IGN);
 
+    /* until the loop takes it: what it would load again is not loaded yet */
+
+    (void) signal(SIGHUP, SIG_IGN);
+
     /* It reads secrets of endpoints, with or without a key file. */
 
     if (!es_process_private()) {

@@ -41,6 +41,16 @@ is($t->stop_dispatcher, 0, 'TERM does');
 ok(!-e $file, 'and the file is gone');
 $t->ctl_ok('endpoint', 'remove', $name);
 
+# As soon as the file is there, a signal does what it should.
+for my $n (1 .. 20) {
+    $t->run_dispatcher("--pid-file=$file");
+    my $running = $t->{dispatcher};
+    until (-s $file) { last if !$running->running }
+    kill HUP => $running->pid if $n % 2;
+    my $rc = $t->stop_dispatcher;
+    ok($rc == 0 && !-e $file, 'a signal at the start') or diag $rc;
+}
+
 ###############################################################################
 # what is in flight when it is told to end
 
