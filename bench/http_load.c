@@ -326,5 +326,6 @@ main(int argc, char **argv)
         }
     }
     report(&load, bench_now_ns() - began);
+    free(load.idle);
     return 0;
 }

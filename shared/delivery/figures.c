@@ -87,6 +87,7 @@ es_figures_room(es_figures_span_t *span, const es_figures_shape_t *shape,
 
     cap = span->cap == 0 ? 1 : span->cap * 2;
     cap = cap < shape->cells ? cap : shape->cells;
+    ES_ASSERT(cap > span->n);
 
     cells = realloc(span->cells, cap * sizeof(es_figures_cell_t));
     if (cells == NULL) {

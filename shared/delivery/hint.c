@@ -14,17 +14,17 @@
 /* An answer matches a rule if its status is in the range, it is a web page if
    that is asked for, and it has one of the words, which a '|' separates. */
 typedef struct {
+    const char   *words;       /* in lower case; NULL: any body */
     int           from;
     int           to;
-    bool          page;
-    const char   *words;       /* in lower case; NULL: any body */
     es_hint_id_t  hint;
+    bool          page;
 } es_hint_rule_t;
 
 /* The same without an answer. */
 typedef struct {
-    int           class;       /* es_attempt_class_t, or ANY_CLASS */
     const char   *words;
+    int           class;       /* es_attempt_class_t, or ANY_CLASS */
     es_hint_id_t  hint;
 } es_hint_fault_t;
 
@@ -35,84 +35,86 @@ typedef struct {
 
 
 static const es_hint_fault_t  es_hint_faults[] = {
-    { ES_ATTEMPT_TLS, "certificate has expired", ES_HINT_TLS_EXPIRED },
-    { ES_ATTEMPT_TLS, "not yet valid", ES_HINT_TLS_NOT_YET },
-    { ES_ATTEMPT_TLS, "self-signed|self signed", ES_HINT_TLS_SELF_SIGNED },
-    { ES_ATTEMPT_TLS, "local issuer|issuer certificate|verify the first",
-      ES_HINT_TLS_CHAIN },
-    { ES_ATTEMPT_TLS, "subject name|hostname mismatch|address mismatch|"
-      "unrecognized name", ES_HINT_TLS_NAME },
-    { ES_ATTEMPT_TLS, "wrong version number|packet length too long|"
-      "record layer failure", ES_HINT_TLS_PLAIN },
-    { ES_ATTEMPT_TLS, "protocol version|unsupported protocol|"
-      "handshake failure|no protocols", ES_HINT_TLS_VERSION },
-    { ANY_CLASS, "certificate required|alert bad certificate|"
-      "alert certificate unknown|alert unknown ca", ES_HINT_TLS_CLIENT },
-    { ES_ATTEMPT_TLS, NULL, ES_HINT_TLS },
-    { ES_ATTEMPT_DNS, NULL, ES_HINT_DNS },
-    { ES_ATTEMPT_CONNECT, NULL, ES_HINT_CONNECT },
-    { ES_ATTEMPT_TIMEOUT, "connection timed out|connection timeout|"
-      "failed to connect|resolving timed out", ES_HINT_CONNECT_TIMEOUT },
-    { ES_ATTEMPT_TIMEOUT, NULL, ES_HINT_TIMEOUT },
-    { ES_ATTEMPT_RESET, NULL, ES_HINT_CLOSED },
-    { ES_ATTEMPT_PROTOCOL, NULL, ES_HINT_NOT_HTTP },
-    { ES_ATTEMPT_ADDRESS, NULL, ES_HINT_ADDRESS },
-    { ES_ATTEMPT_PROXY, NULL, ES_HINT_PROXY },
-    { ES_ATTEMPT_TOKEN, NULL, ES_HINT_TOKEN },
+    { "certificate has expired", ES_ATTEMPT_TLS, ES_HINT_TLS_EXPIRED },
+    { "not yet valid", ES_ATTEMPT_TLS, ES_HINT_TLS_NOT_YET },
+    { "self-signed|self signed", ES_ATTEMPT_TLS, ES_HINT_TLS_SELF_SIGNED },
+    { "local issuer|issuer certificate|verify the first",
+      ES_ATTEMPT_TLS, ES_HINT_TLS_CHAIN },
+    { "subject name|hostname mismatch|address mismatch|"
+      "unrecognized name", ES_ATTEMPT_TLS, ES_HINT_TLS_NAME },
+    { "wrong version number|packet length too long|"
+      "record layer failure", ES_ATTEMPT_TLS, ES_HINT_TLS_PLAIN },
+    { "protocol version|unsupported protocol|"
+      "handshake failure|no protocols", ES_ATTEMPT_TLS, ES_HINT_TLS_VERSION },
+    { "certificate required|alert bad certificate|"
+      "alert certificate unknown|alert unknown ca",
+      ANY_CLASS, ES_HINT_TLS_CLIENT },
+    { NULL, ES_ATTEMPT_TLS, ES_HINT_TLS },
+    { NULL, ES_ATTEMPT_DNS, ES_HINT_DNS },
+    { NULL, ES_ATTEMPT_CONNECT, ES_HINT_CONNECT },
+    { "connection timed out|connection timeout|"
+      "failed to connect|resolving timed out",
+      ES_ATTEMPT_TIMEOUT, ES_HINT_CONNECT_TIMEOUT },
+    { NULL, ES_ATTEMPT_TIMEOUT, ES_HINT_TIMEOUT },
+    { NULL, ES_ATTEMPT_RESET, ES_HINT_CLOSED },
+    { NULL, ES_ATTEMPT_PROTOCOL, ES_HINT_NOT_HTTP },
+    { NULL, ES_ATTEMPT_ADDRESS, ES_HINT_ADDRESS },
+    { NULL, ES_ATTEMPT_PROXY, ES_HINT_PROXY },
+    { NULL, ES_ATTEMPT_TOKEN, ES_HINT_TOKEN },
 };
 
 
 static const es_hint_rule_t  es_hint_rules[] = {
-    { 400, 499, false, "http request was sent to https|"
+    { "http request was sent to https|"
       "http request to an https|plain http to an ssl|port requires tls",
-      ES_HINT_TLS_PORT },
-    { 400, 499, false, "no required ssl certificate|ssl certificate error",
-      ES_HINT_TLS_CLIENT },
-    { 400, 599, false, "ngrok|localtunnel|tunnel unavailable",
-      ES_HINT_TUNNEL },
-    { 400, 499, false, "csrf|authenticitytoken|authenticity token",
-      ES_HINT_CSRF },
-    { 419, 419, false, NULL, ES_HINT_CSRF },
-    { 400, 499, false, "blocked host|disallowedhost|http_host|allowed_hosts|"
-      "invalid host|this host (", ES_HINT_HOST },
-    { 421, 421, false, NULL, ES_HINT_HOST },
-    { 200, 299, true, ES_HINT_LOGIN_PAGE, ES_HINT_LOGIN },
-    { 401, 403, true, ES_HINT_LOGIN_PAGE, ES_HINT_LOGIN },
-    { 200, 299, true, NULL, ES_HINT_WEB_PAGE },
-    { 415, 415, false, NULL, ES_HINT_CONTENT_TYPE },
-    { 400, 599, false, "unsupported media type|content-type was not|"
+      400, 499, ES_HINT_TLS_PORT, false },
+    { "no required ssl certificate|ssl certificate error",
+      400, 499, ES_HINT_TLS_CLIENT, false },
+    { "ngrok|localtunnel|tunnel unavailable", 400, 599, ES_HINT_TUNNEL, false },
+    { "csrf|authenticitytoken|authenticity token",
+      400, 499, ES_HINT_CSRF, false },
+    { NULL, 419, 419, ES_HINT_CSRF, false },
+    { "blocked host|disallowedhost|http_host|allowed_hosts|"
+      "invalid host|this host (", 400, 499, ES_HINT_HOST, false },
+    { NULL, 421, 421, ES_HINT_HOST, false },
+    { ES_HINT_LOGIN_PAGE, 200, 299, ES_HINT_LOGIN, true },
+    { ES_HINT_LOGIN_PAGE, 401, 403, ES_HINT_LOGIN, true },
+    { NULL, 200, 299, ES_HINT_WEB_PAGE, true },
+    { NULL, 415, 415, ES_HINT_CONTENT_TYPE, false },
+    { "unsupported media type|content-type was not|"
       "invalid content-type|unsupported content-type|no cloud event detected",
-      ES_HINT_CONTENT_TYPE },
-    { 400, 599, false, "missing required header", ES_HINT_FIELDS },
-    { 400, 599, false, "timestamp too old|timestamp too new|"
-      "timestamp outside", ES_HINT_CLOCK },
-    { 400, 599, false, "of undefined|received undefined|is undefined|"
+      400, 599, ES_HINT_CONTENT_TYPE, false },
+    { "missing required header", 400, 599, ES_HINT_FIELDS, false },
+    { "timestamp too old|timestamp too new|"
+      "timestamp outside", 400, 599, ES_HINT_CLOCK, false },
+    { "of undefined|received undefined|is undefined|"
       "of null|nonetype|end of json input|property 'undefined|"
-      "expecting value: line 1 column 1", ES_HINT_NO_BODY },
-    { 400, 599, false, "payload to be of type string|instance of object|"
+      "expecting value: line 1 column 1", 400, 599, ES_HINT_NO_BODY, false },
+    { "payload to be of type string|instance of object|"
       "[object object]|token o in json|bytes-like object is required",
-      ES_HINT_PARSED_BODY },
-    { 413, 413, false, NULL, ES_HINT_TOO_LARGE },
-    { 400, 599, false, "too large for|entity too large|payload too large|"
-      "body is too large|maximum request body", ES_HINT_TOO_LARGE },
-    { 411, 411, false, NULL, ES_HINT_LENGTH },
-    { 431, 431, false, NULL, ES_HINT_HEADERS },
-    { 401, 401, true, NULL, ES_HINT_ACCESS },
-    { 403, 403, true, NULL, ES_HINT_ACCESS },
-    { 400, 401, false, NULL, ES_HINT_REFUSED },
-    { 403, 403, false, NULL, ES_HINT_REFUSED },
-    { 404, 404, false, NULL, ES_HINT_NOT_FOUND },
-    { 405, 405, false, NULL, ES_HINT_METHOD },
-    { 408, 408, false, NULL, ES_HINT_GATEWAY },
-    { 410, 410, false, NULL, ES_HINT_GONE },
-    { 422, 422, false, NULL, ES_HINT_UNPROCESSABLE },
-    { 429, 429, false, NULL, ES_HINT_BUSY },
-    { 501, 501, false, NULL, ES_HINT_METHOD },
-    { 502, 502, false, NULL, ES_HINT_GATEWAY },
-    { 503, 503, false, NULL, ES_HINT_UNAVAILABLE },
-    { 504, 504, false, NULL, ES_HINT_GATEWAY },
-    { 520, 530, false, NULL, ES_HINT_GATEWAY },
-    { 500, 599, false, NULL, ES_HINT_FAILED },
+      400, 599, ES_HINT_PARSED_BODY, false },
+    { NULL, 413, 413, ES_HINT_TOO_LARGE, false },
+    { "too large for|entity too large|payload too large|"
+      "body is too large|maximum request body",
+      400, 599, ES_HINT_TOO_LARGE, false },
+    { NULL, 411, 411, ES_HINT_LENGTH, false },
+    { NULL, 431, 431, ES_HINT_HEADERS, false },
+    { NULL, 401, 401, ES_HINT_ACCESS, true },
+    { NULL, 403, 403, ES_HINT_ACCESS, true },
+    { NULL, 400, 401, ES_HINT_REFUSED, false },
+    { NULL, 403, 403, ES_HINT_REFUSED, false },
+    { NULL, 404, 404, ES_HINT_NOT_FOUND, false },
+    { NULL, 405, 405, ES_HINT_METHOD, false },
+    { NULL, 408, 408, ES_HINT_GATEWAY, false },
+    { NULL, 410, 410, ES_HINT_GONE, false },
+    { NULL, 422, 422, ES_HINT_UNPROCESSABLE, false },
+    { NULL, 429, 429, ES_HINT_BUSY, false },
+    { NULL, 501, 501, ES_HINT_METHOD, false },
+    { NULL, 502, 502, ES_HINT_GATEWAY, false },
+    { NULL, 503, 503, ES_HINT_UNAVAILABLE, false },
+    { NULL, 504, 504, ES_HINT_GATEWAY, false },
+    { NULL, 520, 530, ES_HINT_GATEWAY, false },
+    { NULL, 500, 599, ES_HINT_FAILED, false },
 };
 
 static const char  es_hint_logins[] = "login|signin|sign-in|sign_in|/auth/|"
@@ -124,7 +126,7 @@ es_hint_word(es_str_t text, const char *word, size_t len)
 {
     size_t  i;
 
-    for (i = 0; i + len <= text.len; i++) {
+    for (i = 0; text.data != NULL && i + len <= text.len; i++) {
         if (strncasecmp(text.data + i, word, len) == 0) {
             return true;
         }
@@ -216,7 +218,8 @@ es_hint_slash(es_str_t shorter, es_str_t longer)
 {
     return shorter.len + 1 == longer.len
            && longer.data[shorter.len] == '/'
-           && memcmp(shorter.data, longer.data, shorter.len) == 0;
+           && (shorter.len == 0
+               || memcmp(shorter.data, longer.data, shorter.len) == 0);
 }
 
 
