@@ -20,16 +20,7 @@ my %keys = (
     all    => $t->partner_key('acme', scopes => 'read,manage', key_feeds => '*'),
     narrow => $t->partner_key('acme', scopes => 'read,manage', key_feeds => 'orders'),
 );
-$t->write_file_expand('nginx.conf', <<'CONF');
-events { }
-http {
-    eventsync_store %%STORE%%;
-    server {
-        listen 127.0.0.1:%%PORT_0%%;
-        location /v1/ { eventsync_endpoints on; }
-    }
-}
-CONF
+$t->default_conf(location => 'eventsync_endpoints on;');
 $t->run_nginx;
 
 my $recv = $t->receiver(sub { $_[0]{body} =~ /"type":"bad"/ ? 404 : 200 });
