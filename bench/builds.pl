@@ -67,7 +67,8 @@ sub cpu_seconds {
 # An earlier build may not know an option, and then needs none.
 sub knows {
     my ($dir, $option) = @_;
-    return `$dir/eventsyncctl --help` =~ /\Q$option\E\b/;
+    return grep { `$dir/eventsyncctl $_ --help 2>&1` =~ /\Q$option\E\b/ }
+        '', 'init', 'endpoint create';
 }
 
 # Runs `do` with the programs of the build, and the options that it knows.
