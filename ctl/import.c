@@ -24,9 +24,11 @@
 #include "progress.h"
 #include "sink.h"
 
-#define IMPORT_BATCH     10000     /* events of a commit, the most that a
-                                      batch takes ... */
-#define IMPORT_BYTES     (4 * 1024 * 1024)     /* ... and bytes */
+/* Events and bytes of a commit: so many that an import does not wait for the
+   disk most of the time, and so few that publishers beside it wait for tens of
+   milliseconds at most. */
+#define IMPORT_BATCH     40000
+#define IMPORT_BYTES     (16 * 1024 * 1024)
 #define IMPORT_MANIFEST  4096      /* bytes that its line may have */
 #define IMPORT_LINES     8192      /* that the first pass collects */
 #define IMPORT_READ      (1024 * 1024)
@@ -492,8 +494,10 @@ ctl_import_run(ctl_t *ctl, ctl_import_t *m, const char *feed)
 {
     int              rc;
     uint64_t         new, duplicates;
-    ctl_sink_t       sinks[2] = { { .ctl = ctl, .feed = feed },
-                                  { .ctl = ctl, .feed = feed } };
+    ctl_sink_t       sinks[2] = { { .ctl = ctl, .feed = feed,
+                                    .batch_max = IMPORT_BATCH },
+                                  { .ctl = ctl, .feed = feed,
+                                    .batch_max = IMPORT_BATCH } };
     ctl_committer_t  c = { .filling = &sinks[0], .filled = &sinks[1] };
 
     rc = ctl_import_publish(m, &c);

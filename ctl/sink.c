@@ -43,7 +43,8 @@ ctl_sink_add_store(ctl_sink_t *sink, ctl_format_t format, es_str_t text)
     es_rc_t       rc;
     es_problem_t  problem;
 
-    const es_limits_t  limits = { .handling = ES_HANDLE_REPLACE };
+    const es_limits_t  limits = { .count_max = sink->batch_max,
+                                  .handling = ES_HANDLE_REPLACE };
 
     static es_rc_t  (*const add[])(es_batch_t *batch, const char *text,
         size_t len, es_problem_t *problem) =

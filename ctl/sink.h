@@ -19,6 +19,7 @@ typedef struct {
     ctl_http_t    *http;           /* NULL: to the store */
     const char    *feed;
     bool           results;        /* print a line for each event */
+    unsigned       batch_max;      /* events in a batch; 0: the default */
     uint64_t       line;           /* of the input, for errors; 0: the input has
                                       no lines */
     uint64_t       before;         /* events committed */

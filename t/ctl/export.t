@@ -194,7 +194,7 @@ SKIP: {
     skip 'needs kill.so, and no sanitizer', 5
         if !-e $preload || $t->sanitized;
     my $proc = $t->ctl_start({ env => { LD_PRELOAD => $preload,
-        ES_KILL => 'before log-sync 3' } }, 'import', 'again', $file);
+        ES_KILL => 'before log-sync 2' } }, 'import', 'again', $file);
     is($proc->wait(30), 128 + 9, 'kill -9 in the middle');
     my $before = count('again');
     cmp_ok($before, '>', 0, 'a part was published');
