@@ -37,7 +37,7 @@ mode=all
 smoke_tests="build/unit/* t/ctl/beside.t t/store/store.t t/module/publish.t t/module/poll.t \
 t/module/sse.t t/store/containers.t t/module/pages.t t/module/endpoints.t t/module/reload.t t/store/schema.t t/dispatcher/deliver.t \
 t/dispatcher/retry.t t/dispatcher/misbehave.t \
-t/dispatcher/clock.t t/docs/demo.t"
+t/dispatcher/clock.t t/ctl/probe.t t/docs/demo.t"
 
 skip() {
     echo "debian.sh: ${release:+$release: }skipped: $*"
