@@ -7,21 +7,10 @@
 
 
 #include "ngx_http_eventsync.h"
-#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_file.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
-
-#include <xxhash.h>
-
-
-typedef struct {
-    ngx_str_t                         name;
-    ngx_str_t                         type;
-    u_char                           *data;
-    size_t                            len;
-    uint64_t                          hash;       /* 0: not known yet */
-} ngx_http_eventsync_file_t;
 
 
 /* made by dashboard.sh in nginx's build directory, see `config` */
@@ -31,8 +20,7 @@ typedef struct {
 
 static ngx_http_eventsync_file_t *ngx_http_eventsync_dashboard_file(
     ngx_str_t *name);
-static ngx_int_t ngx_http_eventsync_dashboard_headers(
-    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_file_t *file);
+static ngx_int_t ngx_http_eventsync_dashboard_headers(ngx_http_request_t *r);
 
 
 static ngx_str_t  ngx_http_eventsync_dashboard_index =
@@ -65,11 +53,8 @@ ngx_int_t
 ngx_http_eventsync_dashboard(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_str_t                  *name;
-    ngx_buf_t                  *b;
-    ngx_http_request_t         *r;
     ngx_http_eventsync_file_t  *file;
 
-    r = ctx->request;
     name = ctx->segments[0].len ? &ctx->segments[0]
                                 : &ngx_http_eventsync_dashboard_index;
 
@@ -80,20 +65,12 @@ ngx_http_eventsync_dashboard(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    if (ngx_http_eventsync_dashboard_headers(ctx, file) != NGX_OK) {
+    if (ngx_http_eventsync_dashboard_headers(ctx->request) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_http_eventsync_etag_matches(ctx)) {
-        return ngx_http_eventsync_send_unchanged(r);
-    }
-
-    b = ngx_http_eventsync_memory_buf(r, file->data, file->len);
-    if (b == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_eventsync_send(r, NGX_HTTP_OK, &file->type, b);
+    return ngx_http_eventsync_send_file(ctx, file,
+                                     &ngx_http_eventsync_dashboard_revalidate);
 }
 
 
@@ -121,28 +98,9 @@ ngx_http_eventsync_dashboard_file(ngx_str_t *name)
 
 
 static ngx_int_t
-ngx_http_eventsync_dashboard_headers(ngx_http_eventsync_ctx_t *ctx,
-    ngx_http_eventsync_file_t *file)
+ngx_http_eventsync_dashboard_headers(ngx_http_request_t *r)
 {
-    ngx_str_t           *field;
-    ngx_http_request_t  *r;
-
-    r = ctx->request;
-
-    if (file->hash == 0) {
-        file->hash = XXH3_64bits(file->data, file->len);
-    }
-
-    ctx->etag.data = ctx->etag_text;
-    ctx->etag.len = sizeof(ctx->etag_text);
-
-    ctx->etag_text[0] = '"';
-    *ngx_hex_dump(ctx->etag_text + 1, (u_char *) &file->hash,
-                  sizeof(file->hash)) = '"';
-
-    if (ngx_http_eventsync_etag_header(ctx) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    ngx_str_t  *field;
 
     for (field = ngx_http_eventsync_dashboard_fields; field->len; field += 2) {
         if (ngx_http_eventsync_header(r, field, field + 1) != NGX_OK) {
@@ -150,6 +108,5 @@ ngx_http_eventsync_dashboard_headers(ngx_http_eventsync_ctx_t *ctx,
         }
     }
 
-    return ngx_http_eventsync_cache_control(r,
-                                     &ngx_http_eventsync_dashboard_revalidate);
+    return NGX_OK;
 }
