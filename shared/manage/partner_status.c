@@ -57,10 +57,8 @@ es_overview_time(int64_t ms)
 
 
 static bool
-es_overview_tells(void *ctx, const char *feed)
+es_overview_tells(const es_overview_t *o, const char *feed)
 {
-    es_overview_t  *o = ctx;
-
     return es_narrow_covers(&o->q->narrow, es_str(feed));
 }
 
@@ -178,9 +176,13 @@ es_overview_figures(es_overview_t *o, json_t *report)
     es_rc_t       rc;
     es_figures_t  figures = { 0 };
 
+    if (!o->whole) {
+        return ES_OK;
+    }
+
     rc = es_delivery_figures(o->store, o->endpoint, &figures);
 
-    if (rc == ES_OK && o->whole) {
+    if (rc == ES_OK) {
         (void) json_object_set_new(report, "waiting",
                                    json_integer(figures.waiting.waiting));
         (void) json_object_set_new(report, "held",
