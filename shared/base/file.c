@@ -3,19 +3,26 @@
 /*
  * Makes files and directories within a store, with the modes and owners that
  * their directories ask for.
+ *
+ * Workers make the same ones at once.  Each is made under a name of its own
+ * and renamed when it has its rights: a process that finds it before that
+ * would be refused, or would give its own files the rights of a moment.
  */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/reason.h"
 #include "base/file.h"
 
-#define ES_FILE_MODE      0660    /* until es_file_share() */
+#define ES_FILE_MODE      0660    /* where the directory is not known */
 #define ES_FILE_DIR_MODE  0770
+#define ES_FILE_PATH      4096
 
 
 /* Root also gives a file to the user of the directory.  A process without
@@ -34,30 +41,70 @@ es_file_give(int fd, const struct stat *made, const struct stat *parent)
 }
 
 
-es_rc_t
-es_file_mkdir(const char *dir, const char *parent)
+/* Writes a name that nobody else has: `path`, and six characters to be
+   replaced by mkdtemp() or mkostemp(). */
+
+static es_rc_t
+es_file_fresh(const char *path, char fresh[ES_FILE_PATH])
 {
-    int          fd;
+    size_t  len;
+
+    len = strlen(path);
+
+    while (len > 1 && path[len - 1] == '/') {
+        len--;
+    }
+
+    if (len + sizeof(".XXXXXX") > ES_FILE_PATH) {
+        return es_refused(ENAMETOOLONG, "make", path);
+    }
+
+    (void) snprintf(fresh, ES_FILE_PATH, "%.*s.XXXXXX", (int) len, path);
+
+    return ES_OK;
+}
+
+
+/*
+ * Gives the finished file or directory its name, unless another process was
+ * first: EEXIST.  Some filesystems know no such rename.  There a file gets a
+ * second name instead, and a directory may take the place of an empty one.
+ */
+
+static int
+es_file_publish(const char *fresh, const char *path, bool dir)
+{
+    if (renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_NOREPLACE) == 0) {
+        return 0;
+    }
+
+    if (errno != EINVAL && errno != ENOSYS) {
+        return errno;
+    }
+
+    if (dir) {
+        return rename(fresh, path) == 0 ? 0
+               : errno == ENOTEMPTY ? EEXIST : errno;
+    }
+
+    if (link(fresh, path) != 0) {
+        return errno;
+    }
+
+    (void) unlink(fresh);
+
+    return 0;
+}
+
+
+static void
+es_file_mkdir_rights(int fd, const char *parent)
+{
     mode_t       mode, inherited;
     struct stat  made, above;
 
-    if (mkdir(dir, ES_FILE_DIR_MODE) != 0) {
-        return errno == EEXIST ? ES_OK : es_refused(errno, "make", dir);
-    }
-
-    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd == -1 || fstat(fd, &made) != 0) {
-        (void) es_refused(errno, "open", dir);
-
-        if (fd != -1) {
-            (void) close(fd);
-        }
-
-        return ES_IO;
-    }
-
     mode = ES_FILE_DIR_MODE;
-    inherited = made.st_mode & S_ISGID;
+    inherited = fstat(fd, &made) == 0 ? made.st_mode & S_ISGID : 0;
 
     if (parent != NULL && stat(parent, &above) == 0) {
         mode = S_IRWXU | (above.st_mode & S_IRWXG);
@@ -68,9 +115,45 @@ es_file_mkdir(const char *dir, const char *parent)
     /* A change of the group may clear the bit, so the mode comes after it. */
 
     (void) fchmod(fd, mode | inherited);
-    (void) close(fd);
+}
 
-    return ES_OK;
+
+es_rc_t
+es_file_mkdir(const char *dir, const char *parent)
+{
+    int      fd, err;
+    char     fresh[ES_FILE_PATH];
+    es_rc_t  rc;
+
+    if (access(dir, F_OK) == 0) {
+        return ES_OK;
+    }
+
+    rc = es_file_fresh(dir, fresh);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (mkdtemp(fresh) == NULL) {
+        return es_refused(errno, "make", dir);
+    }
+
+    fd = open(fresh, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd == -1) {
+        err = errno;
+
+    } else {
+        es_file_mkdir_rights(fd, parent);
+        (void) close(fd);
+        err = es_file_publish(fresh, dir, true);
+    }
+
+    if (err != 0) {
+        (void) rmdir(fresh);
+    }
+
+    return err == 0 || err == EEXIST ? ES_OK : es_refused(err, "make", dir);
 }
 
 
@@ -111,36 +194,64 @@ es_file_share(int fd, const char *path, unsigned share)
 }
 
 
-es_rc_t
-es_file_open(const char *path, int flags, unsigned share, int *out)
+/* Makes a file.  EEXIST: another process made it first. */
+
+static int
+es_file_make(const char *path, int flags, unsigned share, int *out)
 {
-    int  fd, made;
+    int   fd, err;
+    char  fresh[ES_FILE_PATH];
 
-    /* Of two processes that make the file at once, the second opens the
-       first's. */
-
-    do {
-        made = 0;
-        fd = open(path, (flags & ~O_CREAT) | O_CLOEXEC);
-
-        if (fd == -1 && errno == ENOENT && (flags & O_CREAT)) {
-            made = 1;
-            fd = open(path, flags | O_CREAT | O_EXCL | O_CLOEXEC,
-                      ES_FILE_MODE);
-        }
-
-    } while (fd == -1 && made && errno == EEXIST);
-
-    if (fd == -1) {
-        return errno == ENOENT && !made ? ES_NOT_FOUND
-                                        : es_refused(errno, made ? "make"
-                                                               : "open", path);
+    if (es_file_fresh(path, fresh) != ES_OK) {
+        return ENAMETOOLONG;
     }
 
-    if (made) {
-        es_file_share(fd, path, share);
+    flags &= ~(O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC);
+
+    fd = mkostemp(fresh, flags | O_CLOEXEC);
+    if (fd == -1) {
+        return errno;
+    }
+
+    es_file_share(fd, path, share);
+
+    err = es_file_publish(fresh, path, false);
+
+    if (err != 0) {
+        (void) unlink(fresh);
+        (void) close(fd);
+        return err;
     }
 
     *out = fd;
-    return ES_OK;
+    return 0;
+}
+
+
+es_rc_t
+es_file_open(const char *path, int flags, unsigned share, int *out)
+{
+    int  fd, err;
+
+    do {
+        fd = open(path, (flags & ~O_CREAT) | O_CLOEXEC);
+
+        if (fd != -1) {
+            *out = fd;
+            return ES_OK;
+        }
+
+        if (errno != ENOENT) {
+            return es_refused(errno, "open", path);
+        }
+
+        if (!(flags & O_CREAT)) {
+            return ES_NOT_FOUND;
+        }
+
+        err = es_file_make(path, flags, share, out);
+
+    } while (err == EEXIST);
+
+    return err == 0 ? ES_OK : es_refused(err, "make", path);
 }
