@@ -309,10 +309,11 @@ is(scalar(answered(@dry)), 0, 'both do') or diag($t->http_end($dry[0])->{head});
 $t->publish('orders', { id => 'dry' });
 $t->http_end($_) for @dry;
 
-# of five polls all but the first; bolt's second one waits and is a poll
+# Of five polls all but the first.  Bolt's second one waits and is a poll, too,
+# which is over the limit unless both came to two workers at the same instant.
 my @after = refusals();
-is_deeply([ map { $after[$_] - $before[$_] } 0 .. 7 ],
-    [ 0, 0, 0, 0, 5, 1, 1, 3 ], 'but counted by policy');
+like(join(' ', map { $after[$_] - $before[$_] } 0 .. 7),
+    qr/^0 0 0 0 [45] 1 1 3$/, 'but counted by policy');
 ok(wait_for(sub { 4 <= (() = $t->read_file('limit.log')
     =~ m{^/dry$events 200 REJECTED_DRY_RUN poll 0$}mg) }, 5), 'and logged');
 like($t->read_file('error.log'),
