@@ -10,7 +10,6 @@
 #include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_problem.h"
-#include "ngx_http_eventsync_room.h"
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
 #include "ngx_http_eventsync_task.h"
@@ -32,8 +31,6 @@
 static void ngx_http_eventsync_feeds_run(ngx_http_eventsync_task_t *task);
 static es_rc_t ngx_http_eventsync_feeds_list(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn, es_buf_t *out);
-static ngx_int_t ngx_http_eventsync_feeds_answer(
-    ngx_http_eventsync_task_t *task);
 static es_rc_t ngx_http_eventsync_feed_object(es_txn_t *txn,
     const es_feed_t *feed, es_buf_t *out);
 static es_rc_t ngx_http_eventsync_feed_limit(const char *name, uint64_t value,
@@ -57,7 +54,7 @@ ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx)
     }
 
     task->run = ngx_http_eventsync_feeds_run;
-    task->answer = ngx_http_eventsync_feeds_answer;
+    task->answer = ngx_http_eventsync_task_json;
 
     rc = ngx_http_eventsync_task_post(task);
 
@@ -94,36 +91,6 @@ ngx_http_eventsync_feeds_run(ngx_http_eventsync_task_t *task)
     }
 
     es_txn_end(txn);
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_feeds_answer(ngx_http_eventsync_task_t *task)
-{
-    ngx_buf_t                 *b;
-    ngx_http_eventsync_ctx_t  *ctx;
-
-    ctx = task->ctx;
-
-    /* the permission may have been revoked meanwhile */
-
-    if (ngx_http_eventsync_permit(ctx) != NGX_OK) {
-        return ngx_http_eventsync_send_problem(ctx);
-    }
-
-    if (task->rc != ES_OK) {
-        (void) ngx_http_eventsync_fail_store(ctx, task->rc);
-        return ngx_http_eventsync_send_problem(ctx);
-    }
-
-    if (ngx_http_eventsync_room(ctx, task->out.len) != NGX_OK) {
-        return ngx_http_eventsync_send_problem(ctx);
-    }
-
-    b = ngx_http_eventsync_memory_buf(ctx->request, task->out.data,
-                                      task->out.len);
-
-    return ngx_http_eventsync_send_json(ctx, NGX_HTTP_OK, b);
 }
 
 

@@ -180,7 +180,6 @@ ngx_http_eventsync_status_run(ngx_http_eventsync_task_t *task)
 static ngx_int_t
 ngx_http_eventsync_status_answer(ngx_http_eventsync_task_t *task)
 {
-    ngx_buf_t                   *b;
     ngx_http_eventsync_ctx_t    *ctx;
     ngx_http_eventsync_asked_t  *asked;
 
@@ -189,27 +188,11 @@ ngx_http_eventsync_status_answer(ngx_http_eventsync_task_t *task)
 
     ngx_http_eventsync_limit_examined(ctx, asked->examined);
 
-    /* the permission may have been revoked meanwhile */
-
-    if (ngx_http_eventsync_permit(ctx) != NGX_OK) {
-        return ngx_http_eventsync_send_problem(ctx);
+    if (task->rc == ES_OK) {
+        ngx_http_eventsync_status_remember(task);
     }
 
-    if (task->rc != ES_OK) {
-        (void) ngx_http_eventsync_fail_store(ctx, task->rc);
-        return ngx_http_eventsync_send_problem(ctx);
-    }
-
-    ngx_http_eventsync_status_remember(task);
-
-    if (ngx_http_eventsync_room(ctx, task->out.len) != NGX_OK) {
-        return ngx_http_eventsync_send_problem(ctx);
-    }
-
-    b = ngx_http_eventsync_memory_buf(ctx->request, task->out.data,
-                                      task->out.len);
-
-    return ngx_http_eventsync_send_json(ctx, NGX_HTTP_OK, b);
+    return ngx_http_eventsync_task_json(task);
 }
 
 

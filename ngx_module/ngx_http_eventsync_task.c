@@ -7,8 +7,11 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_room.h"
+#include "ngx_http_eventsync_send.h"
 #include "ngx_http_eventsync_task.h"
 #include "ngx_http_eventsync_worker.h"
 
@@ -127,6 +130,38 @@ ngx_http_eventsync_task_resume(ngx_http_request_t *r)
     r->write_event_handler = ngx_http_request_empty_handler;
 
     ngx_http_finalize_request(r, task->answer(task));
+}
+
+
+/* answers with the JSON object that the thread has written */
+
+ngx_int_t
+ngx_http_eventsync_task_json(ngx_http_eventsync_task_t *task)
+{
+    ngx_buf_t                 *b;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = task->ctx;
+
+    /* the permission may have been revoked meanwhile */
+
+    if (ngx_http_eventsync_permit(ctx) != NGX_OK) {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    if (task->rc != ES_OK) {
+        (void) ngx_http_eventsync_fail_store(ctx, task->rc);
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    if (ngx_http_eventsync_room(ctx, task->out.len) != NGX_OK) {
+        return ngx_http_eventsync_send_problem(ctx);
+    }
+
+    b = ngx_http_eventsync_memory_buf(ctx->request, task->out.data,
+                                      task->out.len);
+
+    return ngx_http_eventsync_send_json(ctx, NGX_HTTP_OK, b);
 }
 
 

@@ -46,6 +46,7 @@ struct ngx_http_eventsync_task_s {
 ngx_http_eventsync_task_t *ngx_http_eventsync_task_create(
     ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_work_e kind);
 ngx_int_t ngx_http_eventsync_task_post(ngx_http_eventsync_task_t *task);
+ngx_int_t ngx_http_eventsync_task_json(ngx_http_eventsync_task_t *task);
 void ngx_http_eventsync_task_unblock(ngx_http_eventsync_ctx_t *ctx);
 ngx_uint_t ngx_http_eventsync_task_late(ngx_event_t *ev);
 

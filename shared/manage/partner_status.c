@@ -35,6 +35,8 @@ typedef struct {
     json_t                     *list;      /* deliveries of one endpoint */
     uint32_t                    endpoint;  /* its number */
     unsigned                    dead;
+    uint32_t                    hidden;    /* feed that a walk has met, of which
+                                              the answer may not tell */
     unsigned                    examined;
 } es_overview_t;
 
@@ -125,16 +127,49 @@ es_on_progress(void *ctx, const es_progress_t *progress)
 }
 
 
+/* Passes over the rest of a feed of which the answer may not tell. */
+
 static es_rc_t
 es_on_dead_letter(void *ctx, const es_dead_t *dead)
 {
     es_overview_t  *o = ctx;
 
     o->examined++;
-    o->dead += es_overview_tells(o, es_report_feed(&o->feeds,
-                                                   dead->feed)->name);
+
+    if (!es_overview_tells(o, es_report_feed(&o->feeds, dead->feed)->name)) {
+        o->hidden = dead->feed;
+        return ES_STOP;
+    }
+
+    o->dead++;
 
     return o->dead < ES_PARTNER_STATUS_DEAD ? ES_OK : ES_STOP;
+}
+
+
+/* One look-up for each feed that is passed over, however many dead letters it
+   has. */
+
+static es_rc_t
+es_overview_dead(es_overview_t *o)
+{
+    es_rc_t             rc;
+    es_dead_position_t  after = { .endpoint = o->endpoint };
+
+    o->dead = 0;
+
+    do {
+        o->hidden = 0;
+
+        rc = es_delivery_dead_after(o->store, &after, es_on_dead_letter, o);
+
+        after.feed = o->hidden;
+        after.sequence = UINT64_MAX;
+        memset(after.epoch, 0x7f, sizeof(after.epoch) - 1);
+
+    } while (rc == ES_STOP && o->hidden != 0);
+
+    return rc == ES_STOP ? ES_OK : rc;
 }
 
 
@@ -209,7 +244,6 @@ es_overview_endpoint(es_overview_t *o, es_str_t name, json_t *object)
     o->endpoint = (uint32_t) json_integer_value(json_object_get(object,
                                                                 "number"));
     o->list = json_array();
-    o->dead = 0;
     (void) es_origin(es_str(json_string_value(json_object_get(object, "url"))),
                      origin);
 
@@ -225,9 +259,7 @@ es_overview_endpoint(es_overview_t *o, es_str_t name, json_t *object)
     }
 
     if (rc == ES_OK) {
-        rc = es_delivery_each_dead(o->store, o->endpoint, es_on_dead_letter,
-                                   o);
-        rc = rc == ES_STOP ? ES_OK : rc;
+        rc = es_overview_dead(o);
     }
 
     if (rc == ES_OK) {
