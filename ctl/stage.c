@@ -199,6 +199,64 @@ ctl_stage_vacant(const char *target, bool *there)
 }
 
 
+static bool
+ctl_stage_is_store(const char *dir)
+{
+    char   file[PATH_MAX + 8], line[16];
+    bool   is;
+    FILE  *f;
+
+    (void) snprintf(file, sizeof(file), "%s/format", dir);
+
+    f = fopen(file, "re");
+    if (f == NULL) {
+        return false;
+    }
+
+    is = fgets(line, sizeof(line), f) != NULL
+         && strncmp(line, "eventsync-", 10) == 0;
+    (void) fclose(f);
+
+    return is;
+}
+
+
+/* A directory in a store or backup would be copied, moved or erased with it.
+   One whose parents cannot be found fails later, when it is made. */
+
+static int
+ctl_stage_outside(const ctl_stage_t *stage)
+{
+    char   above[PATH_MAX + 4], real[PATH_MAX];
+    char  *slash;
+
+    (void) snprintf(above, sizeof(above), "%s%s", stage->target,
+                    stage->within ? "/." : "");
+    slash = strrchr(above, '/');
+
+    if (slash == NULL) {
+        (void) snprintf(above, sizeof(above), ".");
+    } else {
+        slash[slash == above] = '\0';
+    }
+
+    if (realpath(above, real) == NULL) {
+        return CTL_OK;
+    }
+
+    for ( ; real[0] != '\0'; *strrchr(real, '/') = '\0') {
+
+        if (ctl_stage_is_store(real)) {
+            return ctl_fail(CTL_FAILED, "\"%s\" is within a store or a backup, "
+                            "\"%s\": name a directory outside",
+                            stage->target, real);
+        }
+    }
+
+    return CTL_OK;
+}
+
+
 int
 ctl_stage_open(ctl_stage_t *stage, const char *target)
 {
@@ -217,6 +275,9 @@ ctl_stage_open(ctl_stage_t *stage, const char *target)
     (void) snprintf(stage->target, sizeof(stage->target), "%.*s", (int) len,
                     target);
     rc = ctl_stage_vacant(stage->target, &stage->within);
+    if (rc == CTL_OK) {
+        rc = ctl_stage_outside(stage);
+    }
     if (rc != CTL_OK) {
         return rc;
     }

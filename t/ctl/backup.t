@@ -131,6 +131,15 @@ fails('"[^"]*/full" is not empty: name a new directory', 'a full target',
     'backup', do { mkdir "$dir/full"; spew("$dir/full/x", ''); "$dir/full" });
 fails('"[^"]*/store" is not empty \(it has a store or a backup\)', 'a store as target',
     'restore', $backup, $t->store);
+symlink $t->store, "$dir/other-name";
+for my $within ($t->store . '/b', $t->store . '/log/b/', "$dir/other-name/b",
+    "$backup/b")
+{
+    fails('"[^"]*" is within a store or a backup, "[^"]*/' . (split m{/},
+        $within eq "$backup/b" ? $backup : $t->store)[-1]
+        . '": name a directory outside', "$_->[0] within another: $within",
+        @$_, $within) for ['backup'], ['compact'], ['restore', $backup];
+}
 fails('cannot read the directory "[^"]*/full/x": Not a directory', 'a file as target',
     'backup', "$dir/full/x");
 fails('cannot create "[^"]*": No such file or directory', 'no such place',
