@@ -111,6 +111,10 @@ static const ctl_option_row_t  ctl_integration_rows[] = {
     { "data-only", NULL, "send the data of events only", CTL_FREE },
     { "agreement", "SENDER", "also check whether it agrees to be sent events "
       "by SENDER", CTL_FREE },
+    { "ca-file", "FILE", "certificates to trust instead of the system's",
+      CTL_FREE },
+    { "tls-dir", "PATH", "the certificates that the endpoint names; default: "
+      "/etc/eventsync/tls", CTL_FREE },
     { NULL, NULL, NULL, CTL_FREE }
 };
 

@@ -18,6 +18,7 @@
 #include "registry/values.h"
 
 #define INTEGRATION_TIMEOUT  "10s"
+#define INTEGRATION_TLS_DIR  "/etc/eventsync/tls"
 
 static const ctl_check_t  ctl_checks[] = {
     { "valid", CTL_SIGNED, CTL_BODY_EVENT, 2, NULL },
@@ -196,6 +197,10 @@ ctl_integration_run(ctl_integration_t *in, es_str_t secret)
     }
 
     rc = ctl_http_open(&in->http, "url", in->url, NULL);
+    if (rc == CTL_OK) {
+        rc = ctl_integration_identity(in);
+    }
+
     n = 0;
 
     for (check = ctl_checks; rc == CTL_OK && check->name != NULL; check++) {
@@ -238,7 +243,8 @@ ctl_integration_forms(ctl_integration_t *in, const es_endpoint_t *endpoint)
 
 
 /* Uses what the dispatcher would use for the endpoint: its URL, its header
-   fields, the body formats of its record, and a secret that signs now. */
+   fields, its certificates, the body formats of its record, and a secret that
+   signs now. */
 
 static int
 ctl_integration_endpoint(ctl_integration_t *in, ctl_t *ctl, const char *name)
@@ -277,6 +283,7 @@ ctl_integration_endpoint(ctl_integration_t *in, ctl_t *ctl, const char *name)
         rc = ctl_fail(CTL_FAILED, "endpoint \"%s\" has no usable secret", name);
 
     } else {
+        in->endpoint = endpoint;
         in->url = endpoint->url.data;
         in->headers = endpoint->headers;
         ctl_integration_forms(in, endpoint);
@@ -308,8 +315,12 @@ ctl_verify_integration(ctl_t *ctl, int argc, char **argv)
         { "cloudevents", &cloudevents },
         { "binary", &binary },
         { "data-only", &data },
+        { "ca-file", &in.ca_file },
+        { "tls-dir", &in.tls_dir },
         { NULL, NULL }
     };
+
+    in.tls_dir = INTEGRATION_TLS_DIR;
 
     rc = ctl_args(ctl, &argc, argv, options);
     if (rc != CTL_OK) {

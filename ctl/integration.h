@@ -79,6 +79,9 @@ typedef struct {
     const char          *url;
     es_str_t             secret;
     es_str_t             headers;      /* of the record, each after CR LF */
+    const char          *ca_file;      /* that alone is trusted, or NULL */
+    const char          *tls_dir;      /* of the files of the endpoint */
+    const es_endpoint_t *endpoint;     /* or NULL */
     uint32_t             timeout_ms;
     bool                 thin;
     bool                 batch;
@@ -115,6 +118,10 @@ typedef struct {
     char                error[CURL_ERROR_SIZE];
     char                came[640];
 } ctl_trial_t;
+
+/* Sets the certificates that the dispatcher would use, after the connection's
+   options.  A file that cannot be read is an error, which this prints. */
+int ctl_integration_identity(ctl_integration_t *in);
 
 /* Composes body, signature and header fields of a request; the caller frees
    them, also after an error. */
