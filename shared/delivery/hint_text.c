@@ -140,12 +140,14 @@ const es_hint_t  es_hints[ES_HINTS] = {
     [ES_HINT_CONTENT_TYPE] = { "content-type",
         "The receiver does not take this content type. Let its parser take "
         "every type (Express: express.raw({ type: () => true }); Fastify: "
-        "addContentTypeParser('*', ...)), or change \"content_type\"." },
+        "addContentTypeParser('*', ...)), or change \"content_type\", or "
+        "\"body\" if the events are not sent whole." },
 
     [ES_HINT_NO_BODY] = { "no-body",
         "The receiver's program has no body, or no member that it expects. "
         "If its parser passes over this content type: Express needs "
-        "express.raw({ type: () => true }), or change \"content_type\"." },
+        "express.raw({ type: () => true }), or change \"content_type\", or "
+        "\"body\" if the events are not sent whole." },
 
     [ES_HINT_PARSED_BODY] = { "parsed-body",
         "The receiver verifies a body that is parsed already. Give verify() "
