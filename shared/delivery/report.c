@@ -37,6 +37,40 @@ es_report_away_add(void *ctx, const es_away_t *away)
 }
 
 
+static int
+es_report_number_order(const void *one, const void *two, void *ctx)
+{
+    uint32_t          a, b;
+    const es_feed_t  *feeds = ctx;
+
+    a = feeds[*(const uint32_t *) one].number;
+    b = feeds[*(const uint32_t *) two].number;
+
+    return a < b ? -1 : a > b;
+}
+
+
+static es_rc_t
+es_report_numbers(es_report_feeds_t *feeds)
+{
+    uint32_t  i;
+
+    feeds->places = calloc(feeds->n + 1, sizeof(uint32_t));
+    if (feeds->places == NULL) {
+        return ES_NOMEM;
+    }
+
+    for (i = 0; i < feeds->n; i++) {
+        feeds->places[i] = i;
+    }
+
+    qsort_r(feeds->places, feeds->n, sizeof(uint32_t), es_report_number_order,
+            feeds->feeds);
+
+    return ES_OK;
+}
+
+
 es_rc_t
 es_report_feeds_load(es_store_t *store, es_report_feeds_t *feeds)
 {
@@ -67,7 +101,9 @@ es_report_feeds_load(es_store_t *store, es_report_feeds_t *feeds)
 
     es_txn_end(txn);
 
-    if (rc != ES_NOT_FOUND) {
+    rc = rc == ES_NOT_FOUND ? es_report_numbers(feeds) : rc;
+
+    if (rc != ES_OK) {
         return rc;
     }
 
@@ -107,6 +143,7 @@ void
 es_report_feeds_free(es_report_feeds_t *feeds)
 {
     free(feeds->feeds);
+    free(feeds->places);
     free(feeds->aways);
     memset(feeds, 0, sizeof(*feeds));
 }
@@ -115,13 +152,26 @@ es_report_feeds_free(es_report_feeds_t *feeds)
 const es_feed_t *
 es_report_feed(const es_report_feeds_t *feeds, uint32_t number)
 {
-    size_t  i;
+    size_t            low, middle, high;
+    const es_feed_t  *feed;
 
     static const es_feed_t  removed = { .name = "(removed)" };
 
-    for (i = 0; i < feeds->n; i++) {
-        if (feeds->feeds[i].number == number) {
-            return &feeds->feeds[i];
+    low = 0;
+    high = feeds->n;
+
+    while (low < high) {
+        middle = low + (high - low) / 2;
+        feed = &feeds->feeds[feeds->places[middle]];
+
+        if (feed->number == number) {
+            return feed;
+        }
+
+        if (feed->number < number) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
     }
 

@@ -18,8 +18,9 @@
 
 /* All feeds, because records name them by number only, and the away feeds. */
 typedef struct {
-    es_feed_t  *feeds;
+    es_feed_t  *feeds;         /* by name */
     size_t      n;
+    uint32_t   *places;        /* of the feeds, by their numbers */
     es_away_t  *aways;         /* by endpoint and feed */
     size_t      naways;
 } es_report_feeds_t;
