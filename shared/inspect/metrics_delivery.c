@@ -22,9 +22,9 @@
 #include "delivery/report.h"
 #include "delivery/stall.h"
 #include "delivery/tally.h"
-#include "delivery/verification.h"
 #include "inspect/metrics.h"
 #include "inspect/metrics_retention.h"
+#include "inspect/watched.h"
 #include "registry/registry.h"
 #include "store/env.h"
 #include "store/store.h"
@@ -32,19 +32,10 @@
 #define ES_METRICS_RECORDS  100000    /* that are counted one by one */
 
 typedef struct {
-    const es_endpoint_t  *endpoint;    /* NULL: no endpoint of this number */
-    es_endpoint_facts_t   facts;
-    uint64_t              backlog;
-    uint64_t              retries;
-    uint64_t              dead;
-} es_watched_t;
-
-typedef struct {
     const es_metrics_t   *m;
     es_registry_t        *registry;
     es_report_feeds_t     feeds;
-    size_t                n;           /* of the list */
-    es_watched_t         *list;        /* by the endpoint's number */
+    es_watched_list_t     watched;
     uint64_t              backlog;
     uint64_t              retries;
     uint64_t              dead;
@@ -68,133 +59,18 @@ typedef enum {
 } es_watch_metric_t;
 
 
-static es_watched_t *
-es_watched(es_delivery_watch_t *w, uint32_t number)
-{
-    return number < w->n && w->list[number].endpoint != NULL
-           ? &w->list[number] : NULL;
-}
-
-
-static es_rc_t
-es_watch_endpoints(es_delivery_watch_t *w)
-{
-    size_t                i, n;
-    es_rc_t               rc;
-    es_watched_t         *watched;
-    const es_endpoint_t  *endpoints;
-
-    rc = es_registry_load(w->m->store, &w->registry);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    endpoints = es_registry_endpoints(w->registry, &n);
-
-    for (i = 0; i < n; i++) {
-        if (endpoints[i].number >= w->n) {
-            w->n = endpoints[i].number + 1;
-        }
-    }
-
-    w->list = calloc(w->n + 1, sizeof(es_watched_t));
-    if (w->list == NULL) {
-        return ES_NOMEM;
-    }
-
-    for (i = 0; i < n; i++) {
-        watched = &w->list[endpoints[i].number];
-        watched->endpoint = &endpoints[i];
-        watched->facts.paused = endpoints[i].paused;
-        watched->facts.disabled = endpoints[i].partner->disabled;
-    }
-
-    return ES_OK;
-}
-
-
-static es_rc_t
-es_watch_stop(void *ctx, const es_stop_t *stop)
-{
-    es_watched_t  *watched;
-
-    watched = es_watched(ctx, stop->endpoint);
-
-    if (watched != NULL && watched->endpoint->revision == stop->revision) {
-        watched->facts.stopped = true;
-    }
-
-    return ES_OK;
-}
-
-
-static es_rc_t
-es_watch_circuit(void *ctx, const es_circuit_t *circuit)
-{
-    es_watched_t  *watched;
-
-    watched = es_watched(ctx, circuit->endpoint);
-
-    if (watched != NULL) {
-        watched->facts.failing = true;
-    }
-
-    return ES_OK;
-}
-
-
-static es_rc_t
-es_watch_failing(void *ctx, const es_failing_t *failing)
-{
-    es_watched_t  *watched;
-
-    watched = es_watched(ctx, failing->endpoint);
-
-    if (watched != NULL) {
-        watched->facts.failing |= es_failing_announced(failing);
-    }
-
-    return ES_OK;
-}
-
-
-static es_rc_t
-es_watch_verification(void *ctx, const es_verification_t *verification)
-{
-    es_watched_t  *watched;
-
-    watched = es_watched(ctx, verification->endpoint);
-
-    if (watched != NULL) {
-        watched->facts.unverified = verification->method == ES_VERIFIED_NOT;
-    }
-
-    return ES_OK;
-}
-
-
 static es_rc_t
 es_watch_stall(void *ctx, const es_stall_t *stall)
 {
-    size_t                i;
-    es_delivery_watch_t  *w = ctx;
     es_watched_t         *watched;
+    es_delivery_watch_t  *w = ctx;
 
-    watched = es_watched(w, stall->endpoint);
+    watched = es_watched_get(&w->watched, stall->endpoint);
 
     if ((watched == NULL && stall->endpoint != 0)
         || stall->reason >= ES_STALLS)
     {
         return ES_OK;
-    }
-
-    if (watched != NULL) {
-        watched->facts.stalled
-            |= es_stall_is_state((es_stall_reason_t) stall->reason);
-    }
-
-    for (i = 0; watched == NULL && i < w->n; i++) {
-        w->list[i].facts.stalled = true;
     }
 
     /* an endpoint that an operator or partner has halted is not stalled */
@@ -225,7 +101,7 @@ es_watch_progress(void *ctx, const es_progress_t *progress)
     es_delivery_watch_t  *w = ctx;
     es_watched_t         *watched;
 
-    watched = es_watched(w, progress->endpoint);
+    watched = es_watched_get(&w->watched, progress->endpoint);
 
     /* a feed that the endpoint is no longer sent is not its backlog */
 
@@ -266,7 +142,8 @@ es_watch_count(es_delivery_watch_t *w, MDB_txn *txn, unsigned db)
     while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
         watched = key.mv_size == (db == ES_DELIVERY_DEAD ? ES_DEAD_KEY_LEN
                                                          : ES_DELIVERY_KEY_LEN)
-                  ? es_watched(w, es_key32_get(&key, 0)) : NULL;
+                  ? es_watched_get(&w->watched, es_key32_get(&key, 0))
+                  : NULL;
 
         if (watched != NULL) {
             watched->retries += db == ES_DELIVERY_RETRIES;
@@ -334,30 +211,18 @@ es_watch_load(es_delivery_watch_t *w)
 
     store = w->m->store;
 
-    rc = es_watch_endpoints(w);
+    rc = es_registry_load(store, &w->registry);
+
+    if (rc == ES_OK) {
+        rc = es_watched_load(store, w->registry, &w->watched);
+    }
 
     if (rc == ES_OK) {
         rc = es_report_feeds_load(store, &w->feeds);
     }
 
     if (rc == ES_OK) {
-        rc = es_delivery_each_stop(store, es_watch_stop, w);
-    }
-
-    if (rc == ES_OK) {
-        rc = es_delivery_each_circuit(store, 0, es_watch_circuit, w);
-    }
-
-    if (rc == ES_OK) {
         rc = es_delivery_outbox_count(store, &w->notices, &w->dropped);
-    }
-
-    if (rc == ES_OK) {
-        rc = es_delivery_each_failing(store, es_watch_failing, w);
-    }
-
-    if (rc == ES_OK) {
-        rc = es_delivery_each_verification(store, es_watch_verification, w);
     }
 
     if (rc == ES_OK) {
@@ -399,9 +264,9 @@ es_metrics_states(const es_delivery_watch_t *w, es_exposition_t *e)
     uint64_t    counts[ES_STATES] = { 0 };
     es_label_t  label;
 
-    for (i = 0; i < w->n; i++) {
-        if (w->list[i].endpoint != NULL) {
-            counts[es_watched_state(&w->list[i])]++;
+    for (i = 0; i < w->watched.n; i++) {
+        if (w->watched.list[i].endpoint != NULL) {
+            counts[es_watched_state(&w->watched.list[i])]++;
         }
     }
 
@@ -578,9 +443,9 @@ es_metrics_endpoints(const es_delivery_watch_t *w, es_exposition_t *e)
     for (k = 0; k < n; k++) {
         es_metric_family(e, families[k].name, "gauge", families[k].help);
 
-        for (i = 0; i < w->n; i++) {
-            if (w->list[i].endpoint != NULL) {
-                es_metrics_endpoint(e, &w->list[i], (es_watch_metric_t) k);
+        for (i = 0; i < w->watched.n; i++) {
+            if (w->watched.list[i].endpoint != NULL) {
+                es_metrics_endpoint(e, &w->watched.list[i], (es_watch_metric_t) k);
             }
         }
     }
@@ -638,7 +503,7 @@ es_metrics_delivery(const es_metrics_t *m, es_exposition_t *e)
         }
     }
 
-    free(w.list);
+    es_watched_free(&w.watched);
     es_buf_free(&w.lanes);
     es_report_feeds_free(&w.feeds);
     es_registry_free(w.registry);
