@@ -44,7 +44,7 @@ for group in "$@"; do
     debian) packages="$packages debootstrap" ;;
     package) packages="$packages debhelper po-debconf lintian" ;;
     caches) packages="$packages varnish haproxy squid" ;;
-    prometheus) packages="$packages prometheus" ;;
+    prometheus) packages="$packages prometheus python3-prometheus-client" ;;
     no-node) node= ;;
     *)     echo "install-deps.sh: unknown group \"$group\"" >&2; exit 2 ;;
     esac

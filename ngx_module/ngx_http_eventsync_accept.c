@@ -14,8 +14,6 @@
 #include "base/encode.h"
 
 
-static ngx_int_t ngx_http_eventsync_accept_value(ngx_http_request_t *r,
-    ngx_str_t *name, ngx_str_t *value);
 static ngx_int_t ngx_http_eventsync_not_acceptable(
     ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types, ngx_uint_t n);
 
@@ -92,7 +90,7 @@ ngx_http_eventsync_preferred(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *types,
 
 /* joins repeated fields to one list (RFC 9110, section 5.3) */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_eventsync_accept_value(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value)
 {

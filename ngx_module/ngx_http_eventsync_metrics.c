@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Metrics in Prometheus' text format: first what the workers have counted,
- * then what the store contains.
+ * Metrics for Prometheus: first what the workers have counted, then what the
+ * store contains.
  */
 
 
@@ -29,6 +29,7 @@
 typedef struct {
     ngx_http_eventsync_zone_t        *zone;
     es_metrics_t                      store;
+    es_exposition_form_t              form;
 } ngx_http_eventsync_metrics_t;
 
 
@@ -82,14 +83,11 @@ static char  *ngx_http_eventsync_codes[NGX_HTTP_EVENTSYNC_CODES] = {
 };
 
 
-static ngx_str_t  ngx_http_eventsync_metrics_type =
-    ngx_string(ES_EXPOSITION_TYPE);
-
-
 ngx_int_t
 ngx_http_eventsync_metrics(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_int_t                      rc;
+    ngx_str_t                      accept, name = ngx_string("accept");
     ngx_http_eventsync_task_t     *task;
     ngx_http_eventsync_metrics_t  *m;
 
@@ -97,10 +95,14 @@ ngx_http_eventsync_metrics(ngx_http_eventsync_ctx_t *ctx)
                                           NGX_HTTP_EVENTSYNC_WORK_METRICS);
     m = ngx_pcalloc(ctx->request->pool, sizeof(ngx_http_eventsync_metrics_t));
 
-    if (task == NULL || m == NULL) {
+    if (task == NULL || m == NULL
+        || ngx_http_eventsync_accept_value(ctx->request, &name, &accept)
+           != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    m->form = es_exposition_form(ngx_http_eventsync_str(&accept));
     m->zone = ctx->conf->store->zone->data;
     m->store.store = task->es;
     m->store.pages = ctx->worker->pages ? ctx->worker->pages->kept : NULL;
@@ -128,6 +130,7 @@ ngx_http_eventsync_metrics_run(ngx_http_eventsync_task_t *task)
     m->store.now_ms = es_store_due_ms(m->store.store);
 
     e.out = &task->out;
+    e.form = m->form;
     e.name = NULL;
     e.rc = ES_OK;
 
@@ -144,6 +147,10 @@ ngx_http_eventsync_metrics_run(ngx_http_eventsync_task_t *task)
     if (task->rc == ES_OK) {
         task->rc = es_metrics_delivery(&m->store, &e);
     }
+
+    es_exposition_end(&e);
+
+    task->rc = (task->rc == ES_OK) ? e.rc : task->rc;
 }
 
 
@@ -154,7 +161,7 @@ ngx_http_eventsync_metrics_build(es_exposition_t *e)
 {
     es_label_t  label;
 
-    es_metric_family(e, "eventsync_build_info", "gauge",
+    es_metric_family(e, "eventsync_build_info", "info",
                      "Version of the module in the worker that answers; the "
                      "value is 1.");
 
@@ -278,12 +285,15 @@ ngx_http_eventsync_metrics_policies(es_exposition_t *e, char *name, char *help,
 static ngx_int_t
 ngx_http_eventsync_metrics_answer(ngx_http_eventsync_task_t *task)
 {
-    ngx_buf_t                 *b;
-    ngx_http_request_t        *r;
-    ngx_http_eventsync_ctx_t  *ctx;
+    ngx_buf_t                     *b;
+    ngx_str_t                      type;
+    ngx_http_request_t            *r;
+    ngx_http_eventsync_ctx_t      *ctx;
+    ngx_http_eventsync_metrics_t  *m;
 
     ctx = task->ctx;
     r = ctx->request;
+    m = task->data;
 
     if (task->rc != ES_OK) {
         (void) ngx_http_eventsync_fail_store(ctx, task->rc);
@@ -300,6 +310,8 @@ ngx_http_eventsync_metrics_answer(ngx_http_eventsync_task_t *task)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_eventsync_send(r, NGX_HTTP_OK,
-                                   &ngx_http_eventsync_metrics_type, b);
+    type.data = (u_char *) es_exposition_types[m->form].data;
+    type.len = es_exposition_types[m->form].len;
+
+    return ngx_http_eventsync_send(r, NGX_HTTP_OK, &type, b);
 }

@@ -23,6 +23,8 @@ ngx_int_t ngx_http_eventsync_accept(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *types, ngx_uint_t n, ngx_uint_t *index);
 ngx_int_t ngx_http_eventsync_preferred(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *types, ngx_uint_t n, int *preferred);
+ngx_int_t ngx_http_eventsync_accept_value(ngx_http_request_t *r,
+    ngx_str_t *name, ngx_str_t *value);
 ngx_int_t ngx_http_eventsync_cors(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_options(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *methods);

@@ -17,13 +17,14 @@ enum {
     ES_RANGE_NONE = 0,
     ES_RANGE_ALL,              /* any type, any subtype */
     ES_RANGE_TYPE,             /* any subtype */
-    ES_RANGE_EXACT
+    ES_RANGE_EXACT             /* and more for each parameter */
 };
 
 #define ES_WEIGHT_MAX  1000
 
 typedef struct {
-    es_str_t  range;           /* type/subtype */
+    es_str_t  range;           /* type/subtype, or a coding */
+    es_str_t  parameters;      /* with the weight and what follows */
     int       weight;          /* in thousandths */
 } es_accept_item_t;
 
@@ -116,6 +117,7 @@ es_accept_item(es_str_t text, es_accept_item_t *item)
     es_str_t  parameter;
 
     item->range = es_take(&text, ';');
+    item->parameters = text;
     item->weight = ES_WEIGHT_MAX;
 
     while (text.len > 0) {
@@ -137,27 +139,93 @@ es_accept_item(es_str_t text, es_accept_item_t *item)
 }
 
 
-static int
-es_range_matches(es_str_t range, es_str_t offer)
+/* Splits "name=value"; a value in quotes loses them. */
+static es_str_t
+es_accept_name(es_str_t text, es_str_t *value)
 {
+    es_str_t  name;
+
+    name = es_take(&text, '=');
+
+    if (text.len >= 2 && text.data[0] == '"'
+        && text.data[text.len - 1] == '"')
+    {
+        text.data++;
+        text.len -= 2;
+    }
+
+    *value = text;
+
+    return name;
+}
+
+
+static bool
+es_accept_same(es_str_t a, es_str_t b)
+{
+    return a.len == b.len && strncasecmp(a.data, b.data, a.len) == 0;
+}
+
+
+/* Counts the parameters of an offer that the range names with the same value.
+   -1: it names one with another value. */
+static int
+es_parameters_match(es_str_t range, es_str_t offer)
+{
+    int       n;
+    es_str_t  rest, name, value, other;
+
+    n = 0;
+
+    while (offer.len > 0) {
+        name = es_accept_name(es_take(&offer, ';'), &value);
+        rest = range;
+
+        while (rest.len > 0) {
+            if (!es_accept_same(es_accept_name(es_take(&rest, ';'), &other),
+                                name))
+            {
+                continue;
+            }
+
+            if (!es_accept_same(other, value)) {
+                return -1;
+            }
+
+            n++;
+        }
+    }
+
+    return n;
+}
+
+
+static int
+es_range_matches(const es_accept_item_t *item, es_str_t offer)
+{
+    int          n;
     size_t       type;
+    es_str_t     range, name;
     const char  *slash;
+
+    range = item->range;
+    name = es_take(&offer, ';');
 
     if (range.len == 3 && memcmp(range.data, "*/*", 3) == 0) {
         return ES_RANGE_ALL;
     }
 
-    if (range.len == offer.len
-        && strncasecmp(range.data, offer.data, offer.len) == 0)
-    {
-        return ES_RANGE_EXACT;
+    if (es_accept_same(range, name)) {
+        n = es_parameters_match(item->parameters, offer);
+
+        return n >= 0 ? ES_RANGE_EXACT + n : ES_RANGE_NONE;
     }
 
-    slash = memchr(offer.data, '/', offer.len);
-    type = slash ? (size_t) (slash - offer.data) + 1 : 0;
+    slash = memchr(name.data, '/', name.len);
+    type = slash ? (size_t) (slash - name.data) + 1 : 0;
 
     if (type > 0 && range.len == type + 1 && range.data[type] == '*'
-        && strncasecmp(range.data, offer.data, type) == 0)
+        && strncasecmp(range.data, name.data, type) == 0)
     {
         return ES_RANGE_TYPE;
     }
@@ -166,7 +234,7 @@ es_range_matches(es_str_t range, es_str_t offer)
 }
 
 
-typedef int (*es_accept_match)(es_str_t range, es_str_t offer);
+typedef int (*es_accept_match)(const es_accept_item_t *item, es_str_t offer);
 
 typedef struct {
     int   weight[ES_ACCEPT_OFFERS_MAX];
@@ -200,7 +268,7 @@ es_accept_weigh(es_str_t value, const es_str_t *offers, int n,
         }
 
         for (i = 0; i < n; i++) {
-            match = matches(item.range, offers[i]);
+            match = matches(&item, offers[i]);
 
             if (match > accept->exact[i]
                 || (match != ES_RANGE_NONE && match == accept->exact[i]
@@ -253,8 +321,12 @@ es_accept(es_str_t value, const es_str_t *offers, int n)
 
 /* "x-gzip" is another name of gzip (RFC 9110, section 8.4.1.3). */
 static int
-es_coding_matches(es_str_t range, es_str_t offer)
+es_coding_matches(const es_accept_item_t *item, es_str_t offer)
 {
+    es_str_t  range;
+
+    range = item->range;
+
     if (range.len == 1 && range.data[0] == '*') {
         return ES_RANGE_ALL;
     }
@@ -264,9 +336,7 @@ es_coding_matches(es_str_t range, es_str_t offer)
         range.len -= 2;
     }
 
-    return range.len == offer.len
-           && strncasecmp(range.data, offer.data, offer.len) == 0
-           ? ES_RANGE_EXACT : ES_RANGE_NONE;
+    return es_accept_same(range, offer) ? ES_RANGE_EXACT : ES_RANGE_NONE;
 }
 
 

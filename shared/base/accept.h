@@ -13,12 +13,13 @@
 
 /*
  * Returns the index of the media type that the field's value prefers among `n`
- * offers.  Offers are type/subtype in lower case, at most ES_ACCEPT_OFFERS_MAX
- * of them.  The weight decides, then how exactly the field names the type,
- * then the order of the offers.
+ * offers.  Offers are type/subtype, at most ES_ACCEPT_OFFERS_MAX of them, and
+ * may have parameters.  The weight decides, then how exactly the field names
+ * the type, then the order of the offers.
  *
  * The weight of a type is that of the most exact range that matches it.  A
- * malformed item and all parameters but the weight are ignored.
+ * range that names a parameter of an offer with another value does not match.
+ * A malformed item and parameters that the offer does not have are ignored.
  *
  * An empty list accepts everything.  -1: the client accepts no offer.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Metrics of a store and of the dispatcher, in the text format of Prometheus.
+ * Metrics of a store and of the dispatcher.
  *
  * The functions read the environments in short transactions, one after the
  * other, so the figures are of moments close together but not of one moment.

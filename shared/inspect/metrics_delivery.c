@@ -8,7 +8,6 @@
  * when there are more than ES_METRICS_RECORDS.
  */
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/base.h"
@@ -312,10 +311,9 @@ es_metrics_stalls(const es_delivery_watch_t *w, es_exposition_t *e)
 static void
 es_metrics_attempts(const es_delivery_watch_t *w, es_exposition_t *e)
 {
-    char               bound[24];
     unsigned           i;
-    uint64_t           total;
     es_label_t         label;
+    es_histogram_t     durations;
     const es_tally_t  *tally;
 
     tally = &w->tally;
@@ -332,23 +330,12 @@ es_metrics_attempts(const es_delivery_watch_t *w, es_exposition_t *e)
     es_metric_family(e, "eventsync_delivery_attempt_duration_seconds",
                      "histogram", "Time from sending an attempt to its "
                      "outcome.");
-    label.name = "le";
-    total = 0;
 
-    for (i = 0; i < ES_TALLY_BUCKETS; i++) {
-        total += tally->within[i];
-
-        (void) snprintf(bound, sizeof(bound), "%g",
-                        es_tally_bounds_ms[i] / 1000.0);
-        label.value = es_str(bound);
-        es_metric(e, "_bucket", &label, 1, total);
-    }
-
-    total += tally->within[ES_TALLY_BUCKETS];
-    label.value = es_lit("+Inf");
-    es_metric(e, "_bucket", &label, 1, total);
-    es_metric_us(e, "_sum", NULL, 0, tally->duration_us);
-    es_metric(e, "_count", NULL, 0, total);
+    durations = (es_histogram_t) { .bounds_ms = es_tally_bounds_ms,
+                                   .within = tally->within,
+                                   .nbounds = ES_TALLY_BUCKETS,
+                                   .sum_us = tally->duration_us };
+    es_metric_histogram(e, NULL, &durations);
 
     es_metric_counter(e, "eventsync_delivery_exhausted_total",
                       "Events that became dead letters.", tally->dead);

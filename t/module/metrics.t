@@ -61,6 +61,8 @@ sub get {
 }
 
 # All series, after a look at their form.
+my $TEXT = 'text/plain; version=0.0.4; charset=utf-8';
+my $OPENMETRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 my $scrapes = 0;
 my %family;
 sub scrape {
@@ -84,6 +86,7 @@ sub series {
 
 judge();
 access();
+forms();
 requests();
 limits();
 waiting();
@@ -116,10 +119,37 @@ sub judge {
         "${head}eventsync_a 1\n$head" => 1,
         "# TYPE eventsync_a gauge\neventsync_a 1\n" => 1,
         $head =~ s/gauge/counter/r => 1,
-        $head =~ s/gauge/histogram/r => 2,
+        $head =~ s/gauge/histogram/r . qq(eventsync_a_bucket{le="1"} 1\n) => 3,
+        "${head}eventsync_a 1 # {x=\"1\"} 1 1\n" => 2,
     );
     for my $text (sort keys %cases) {
         my (undef, @faults) = parse_metrics($text);
+        is(scalar @faults, $cases{$text}, 'reader: ' . $text =~ s/\n/|/gr) or diag(@faults);
+    }
+
+    $head = "# HELP eventsync_a_bytes A.\n# TYPE eventsync_a_bytes counter\n"
+        . "# UNIT eventsync_a_bytes bytes\n";
+    my $total = "${head}eventsync_a_bytes_total 1";
+    my $long = 'x' x 119;
+    %cases = (
+        "$total\n# EOF\n" => 0,
+        "$total # {id=\"\\\"\"} 0.1 1.000\n# EOF\n" => 0,
+        "$total\n" => 2,
+        "$total\n# EOF\n\n" => 4,
+        "$total\n# EOF\n$total\n" => 5,
+        "$total\n\n# EOF\n" => 1,
+        "# a\n$total\n# EOF\n" => 1,
+        "$total # {id=\"$long\"} 0.1 1.000\n# EOF\n" => 0,
+        "$total # {id=\"x$long\"} 0.1 1.000\n# EOF\n" => 0,
+        "$total # {id=\"xxxxxxxx$long\"} 0.1 1.000\n# EOF\n" => 1,
+        "$total # {id=\"x\"} 0.1\n# EOF\n" => 1,
+        "${head}eventsync_a_bytes 1\n# EOF\n" => 1,
+        $total =~ s/# UNIT.*\n//r . "\n# EOF\n" => 1,
+        $total =~ s/ bytes$/ byte/mr . "\n# EOF\n" => 2,
+        $total =~ s/counter/gauge/r . "\n# EOF\n" => 1,
+    );
+    for my $text (sort keys %cases) {
+        my (undef, undef, @faults) = parse_openmetrics($text);
         is(scalar @faults, $cases{$text}, 'reader: ' . $text =~ s/\n/|/gr) or diag(@faults);
     }
 }
@@ -127,7 +157,7 @@ sub judge {
 sub access {
     my $answer = get('/limited/metrics', $admin);
     is($answer->{status}, 200, 'with the scope admin');
-    is($answer->{headers}{'content-type'}, 'text/plain; version=0.0.4; charset=utf-8', 'type');
+    is($answer->{headers}{'content-type'}, $TEXT, 'type');
     is($answer->{headers}{'cache-control'}, 'no-store', 'not to be stored');
     is(get('/limited/metrics', $admin)->{status}, 200, 'free of charge') for 1 .. 3;
 
@@ -154,6 +184,45 @@ sub access {
             "resource $name");
     }
     is((grep { /=""/ } keys %$metrics)[0], undef, 'and none has no name');
+}
+
+# OpenMetrics for a client that prefers it, and text for all others.
+sub forms {
+    my %cases = (
+        '*/*' => $TEXT,
+        'text/html' => $TEXT,
+        'application/json' => $TEXT,
+        'application/openmetrics-text' => $OPENMETRICS,
+        'application/openmetrics-text;version=1.0.0' => $OPENMETRICS,
+        'Application/OpenMetrics-Text; version="1.0.0"; charset=UTF-8' => $OPENMETRICS,
+        'application/openmetrics-text; version=0.0.1' => $TEXT,
+        'application/openmetrics-text; version=2.0.0' => $TEXT,
+        'application/openmetrics-text; charset=iso-8859-1' => $TEXT,
+        'application/openmetrics-text;q=0' => $TEXT,
+        'application/openmetrics-text;q=0.3, text/plain;q=0.4' => $TEXT,
+        'application/openmetrics-text;q=0.4, text/plain;q=0.3' => $OPENMETRICS,
+        'application/openmetrics-text, text/plain' => $TEXT,
+        # Prometheus 2.42 and 2.53, and 3.0
+        'application/openmetrics-text;version=1.0.0,application/openmetrics-text;'
+            . 'version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1' => $OPENMETRICS,
+        'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,'
+            . 'application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;'
+            . 'escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2'
+            => $OPENMETRICS,
+    );
+    for my $accept (sort keys %cases) {
+        my $answer = get('/each/metrics', undef, accept => $accept);
+        is($answer->{headers}{'content-type'}, $cases{$accept}, "Accept: $accept");
+        my @faults = grep { !ref } $cases{$accept} eq $TEXT ? parse_metrics($answer->{body})
+            : parse_openmetrics($answer->{body});
+        is("@faults", '', 'and its form is right');
+    }
+
+    # Both have the same series.
+    my ($text) = parse_metrics(get('/each/metrics')->{body});
+    my ($open) = parse_openmetrics(get('/each/metrics', undef,
+        accept => 'application/openmetrics-text')->{body});
+    is_deeply([ sort keys %$open ], [ sort keys %$text ], 'the same series in both');
 }
 
 # What has come since a scrape, of series with a name and a resource.

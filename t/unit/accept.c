@@ -19,6 +19,64 @@ prefers(const char *value, int index)
 }
 
 
+/* Offers with parameters. */
+static void
+test_parameters(void)
+{
+    int     i;
+    size_t  k;
+
+    static const es_str_t  forms[] = {
+        { "text/plain; version=0.0.4; charset=utf-8", 40 },
+        { "application/openmetrics-text; version=1.0.0; charset=utf-8", 58 },
+    };
+    static const struct {
+        const char  *value;
+        int          index;
+    } cases[] = {
+        { "", 0 },
+        { "*/*", 0 },
+        { "text/plain", 0 },
+        { "text/html", -1 },
+        { "application/openmetrics-text", 1 },
+        { "APPLICATION/OPENMETRICS-TEXT", 1 },
+        { "application/*", 1 },
+        { "application/openmetrics-text;version=1.0.0", 1 },
+        { "application/openmetrics-text; VERSION=\"1.0.0\"", 1 },
+        { "application/openmetrics-text;version=0.0.1", -1 },
+        { "application/openmetrics-text;version=0.0.1,*/*;q=0.1", 0 },
+        { "application/openmetrics-text;version=1.0.0;charset=UTF-8", 1 },
+        { "application/openmetrics-text;charset=iso-8859-1", -1 },
+        { "application/openmetrics-text;escaping=allow-utf-8", 1 },
+        { "application/openmetrics-text;q=0", -1 },
+        { "application/openmetrics-text;q=0, */*", 0 },
+        { "application/openmetrics-text;version=1.0.0;q=0,"
+          "application/openmetrics-text", -1 },
+        { "application/openmetrics-text, text/plain", 0 },
+        { "application/openmetrics-text;version=1.0.0, text/plain", 1 },
+        { "application/openmetrics-text;q=0.5, text/plain;q=0.4", 1 },
+        { "application/openmetrics-text;q=0.4, text/plain;q=0.5", 0 },
+        { "text/plain;version=1.0.0", -1 },
+        { "text/plain;version=0.0.4;q=0.1, application/openmetrics-text;"
+          "version=0.0.1", 0 },
+        { "application/openmetrics-text;version=1.0.0,"
+          "application/openmetrics-text;version=0.0.1;q=0.75,"
+          "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", 1 },
+        { "application/vnd.google.protobuf;proto=io.prometheus.client.Metric"
+          "Family;encoding=delimited,application/openmetrics-text;version="
+          "1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,"
+          "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", 1 },
+        { "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+          0 },
+    };
+
+    for (k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
+        i = es_accept(es_str(cases[k].value), forms, 2);
+        is_int(i, cases[k].index, cases[k].value);
+    }
+}
+
+
 static const es_str_t  codings[] = {
     { "br", 2 },
     { "gzip", 4 },
@@ -74,6 +132,7 @@ int
 main(void)
 {
     test_codings();
+    test_parameters();
 
     prefers("", 0);
     prefers(" , ,\t,", 0);
