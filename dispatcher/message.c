@@ -16,9 +16,11 @@
 #include "event/attribute.h"
 #include "event/binary_mode.h"
 #include "event/cursor.h"
+#include "event/trace.h"
 #include "keys/signature.h"
 #include "read/reader.h"
 #include "registry/registry.h"
+#include "trace/context.h"
 
 #include "dispatcher.h"
 #include "item.h"
@@ -30,7 +32,6 @@
 #include "trusted_clock.h"
 #include "verification.h"
 
-#define ESD_TRACEPARENT  "\"traceparent\":\""
 #define ESD_BATCH_ID     "batch-"
 #define ESD_BATCH_ID_BYTES  16     /* of a digest in the id of a batch */
 
@@ -45,7 +46,8 @@ esd_message_begin(esd_send_t *send)
     send->type.len = 0;
     send->attrs.len = 0;
     send->ids.len = 0;
-    send->trace[0] = '\0';
+    send->traced = false;
+    send->state.len = 0;
 }
 
 
@@ -76,41 +78,43 @@ esd_put_number(char *p, uint64_t n)
 }
 
 
-/* Keeps the value of a traceparent extension if it is valid, because it is
-   copied into a header field. */
+/* Continues the trace of the event with a span of this attempt.  A batch has
+   many events: it continues the first trace that is sampled, else the first of
+   all. */
 
-static void
+static es_rc_t
 esd_message_trace(esd_send_t *send, es_str_t text)
 {
-    char         c;
-    size_t       i;
-    const char  *trace, *end;
+    char        state[ES_TRACESTATE_MAX];
+    size_t      len;
+    es_trace_t  trace;
 
-    end = text.data + text.len;
-    trace = memmem(text.data, text.len, ESD_TRACEPARENT,
-                   sizeof(ESD_TRACEPARENT) - 1);
-    if (trace == NULL) {
-        return;
+    if (send->traced && (send->trace.flags & ES_TRACE_SAMPLED)) {
+        return ES_OK;
     }
 
-    trace += sizeof(ESD_TRACEPARENT) - 1;
-
-    if (end - trace <= ESD_TRACEPARENT_LEN
-        || trace[ESD_TRACEPARENT_LEN] != '"')
+    if (!es_event_trace(text, &trace)
+        || (send->traced && !(trace.flags & ES_TRACE_SAMPLED))
+        || es_trace_span(&trace) != ES_OK)
     {
-        return;
+        return ES_OK;
     }
 
-    for (i = 0; i < ESD_TRACEPARENT_LEN; i++) {
-        c = trace[i];
+    send->traced = true;
+    send->trace = trace;
+    send->state.len = 0;
 
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-')) {
-            return;
-        }
+    len = es_event_tracestate(text, state);
+
+    if (len > 0
+        && (es_buf_str(&send->state, es_lit("tracestate: ")) != ES_OK
+            || es_buf_append(&send->state, state, len) != ES_OK
+            || es_buf_append(&send->state, "", 1) != ES_OK))
+    {
+        return ES_NOMEM;
     }
 
-    memcpy(send->trace, trace, ESD_TRACEPARENT_LEN);
-    send->trace[ESD_TRACEPARENT_LEN] = '\0';
+    return ES_OK;
 }
 
 
@@ -203,13 +207,10 @@ esd_message_add(esd_send_t *send, const esd_lane_t *lane,
     es_rc_t  rc;
 
     batch = send->target->conf->batch > 1;
-    rc = ES_OK;
+    rc = esd_message_trace(send, event->before);
 
-    if (batch) {
+    if (rc == ES_OK && batch) {
         rc = es_buf_append(&send->body, send->nitems > 0 ? "," : "[", 1);
-
-    } else {
-        esd_message_trace(send, event->before);
     }
 
     if (rc == ES_OK) {
@@ -366,9 +367,9 @@ esd_message_about(const esd_send_t *send, const esd_lane_t *lane, char *p)
                           strlen(send->d->options.webhook_origin));
     }
 
-    if (send->trace[0] != '\0') {
+    if (send->traced) {
         p = esd_put_literal(p, "\r\ntraceparent: ");
-        p = esd_put_bytes(p, send->trace, ESD_TRACEPARENT_LEN);
+        p = es_trace_print(&send->trace, p);
     }
 
     return p;

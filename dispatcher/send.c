@@ -261,6 +261,7 @@ esd_send_destroy(esd_send_t *send)
     es_buf_free(&send->body);
     es_buf_free(&send->type);
     es_buf_free(&send->attrs);
+    es_buf_free(&send->state);
     es_buf_free(&send->ids);
     es_buf_free(&send->answer);
     es_buf_free(&send->auth);
@@ -293,6 +294,10 @@ esd_send_heads(esd_send_t *send)
 
     if (send->type.len > 0) {
         next = esd_send_link(send, ESD_HEAD_TYPE, send->type.data, next);
+    }
+
+    if (send->state.len > 0) {
+        next = esd_send_link(send, ESD_HEAD_STATE, send->state.data, next);
     }
 
     if (send->attrs.len > 0) {
@@ -584,6 +589,7 @@ esd_send_end(esd_send_t *send)
 
     if (send->attrs.cap > ESD_BODY_KEEP) {
         es_buf_free(&send->attrs);
+    es_buf_free(&send->state);
     }
 
     if (send->revision != target->revision

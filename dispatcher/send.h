@@ -20,6 +20,7 @@
 #include "event/attribute.h"
 #include "keys/signature.h"
 #include "registry/registry.h"
+#include "trace/context.h"
 
 #include "channel.h"
 #include "destination.h"
@@ -38,6 +39,7 @@ typedef enum {
     ESD_HEAD_AUTH,
     ESD_HEAD_EXPECT,
     ESD_HEAD_TYPE,
+    ESD_HEAD_STATE,
     ESD_HEAD_ATTRS,
     ESD_HEADS
 } esd_head_t;
@@ -50,8 +52,6 @@ typedef enum {
     ESD_SEND_HANDSHAKE,
     ESD_SEND_CHALLENGE
 } esd_send_kind_t;
-
-#define ESD_TRACEPARENT_LEN  55
 
 /* Takes the result of an attempt that is over; each kind has one. */
 typedef void (*esd_send_fn)(esd_send_t *send, CURLcode result);
@@ -84,7 +84,9 @@ struct esd_send {
     es_buf_t                ids;       /* of the events, a NUL after each */
     es_buf_t                answer;    /* token, challenge: the body of it */
     es_buf_t                auth;      /* its copy of target->token.line */
-    char                    trace[ESD_TRACEPARENT_LEN + 1];
+    bool                    traced;    /* the request is part of a trace */
+    es_trace_t              trace;     /* with the span of this attempt */
+    es_buf_t                state;     /* the line of tracestate; else empty */
     esd_signing_t          *signing;   /* signatures in progress, or NULL */
     bool                    proxied;
     esd_destination_t       destination;

@@ -16,6 +16,7 @@
 #include "ngx_http_eventsync_room.h"
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
+#include "ngx_http_eventsync_trace.h"
 #include "ngx_http_eventsync_worker.h"
 
 #include "base/query.h"
@@ -150,7 +151,8 @@ ngx_http_eventsync_publish_batch(ngx_http_eventsync_ctx_t *ctx)
     publish->ctx = ctx;
     ctx->publish = publish;
 
-    return NGX_OK;
+    return ngx_http_eventsync_trace_batch(ctx->request, publish->batch)
+           == NGX_OK ? NGX_OK : NGX_DECLINED;
 }
 
 

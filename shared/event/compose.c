@@ -38,8 +38,8 @@ es_parts_init(es_event_parts_t *parts, const es_compose_t *compose, int index,
     parts->base64.form = ES_FIELD_NONE;
     memset(parts->attrs, 0, sizeof(parts->attrs));
     parts->nextensions = 0;
+    parts->added = 0;
 }
-
 
 
 /* Reports a fault of an attribute.  The pointer has its name, escaped as
@@ -85,20 +85,15 @@ es_collect_known(es_event_parts_t *parts, es_attr_kind_t kind,
 }
 
 
-/* Keeps the extensions sorted by name. */
+/* Finds the place of a name among the extensions, which are sorted by name.
+   True: there is one by this name. */
 
-static es_rc_t
-es_collect_extension(es_event_parts_t *parts, es_str_t name, es_field_t value)
+static bool
+es_extension_find(const es_event_parts_t *parts, es_str_t name, unsigned *place)
 {
-    int              order;
-    unsigned         i;
-    const char      *fault;
-    es_extension_t  *e;
-
-    fault = es_extension_fault(name);
-    if (fault != NULL) {
-        return es_attr_problem(parts, ES_INVALID, name, fault);
-    }
+    int                    order;
+    unsigned               i;
+    const es_extension_t  *e;
 
     for (i = parts->nextensions; i > 0; i--) {
         e = &parts->extensions[i - 1];
@@ -110,12 +105,51 @@ es_collect_extension(es_event_parts_t *parts, es_str_t name, es_field_t value)
         }
 
         if (order == 0) {
-            return es_attr_problem(parts, ES_INVALID, name, "is repeated");
+            *place = i - 1;
+            return true;
         }
 
         if (order < 0) {
             break;
         }
+    }
+
+    *place = i;
+
+    return false;
+}
+
+
+static void
+es_extension_insert(es_event_parts_t *parts, unsigned place, es_str_t name,
+    es_field_t value)
+{
+    es_extension_t  *e;
+
+    e = &parts->extensions[place];
+    memmove(e + 1, e, (parts->nextensions - place) * sizeof(es_extension_t));
+
+    memcpy(e->name, name.data, name.len);
+    e->name_len = (unsigned) name.len;
+    e->added = false;
+    e->value = value;
+    parts->nextensions++;
+}
+
+
+static es_rc_t
+es_collect_extension(es_event_parts_t *parts, es_str_t name, es_field_t value)
+{
+    unsigned     place;
+    const char  *fault;
+
+    fault = es_extension_fault(name);
+    if (fault != NULL) {
+        return es_attr_problem(parts, ES_INVALID, name, fault);
+    }
+
+    if (es_extension_find(parts, name, &place)) {
+        return es_attr_problem(parts, ES_INVALID, name, "is repeated");
     }
 
     if (parts->nextensions == ES_EXTENSIONS_MAX) {
@@ -124,13 +158,7 @@ es_collect_extension(es_event_parts_t *parts, es_str_t name, es_field_t value)
                                "event");
     }
 
-    e = &parts->extensions[i];
-    memmove(e + 1, e, (parts->nextensions - i) * sizeof(es_extension_t));
-
-    memcpy(e->name, name.data, name.len);
-    e->name_len = (unsigned) name.len;
-    e->value = value;
-    parts->nextensions++;
+    es_extension_insert(parts, place, name, value);
 
     return ES_OK;
 }
@@ -153,6 +181,64 @@ es_collect(es_event_parts_t *parts, es_str_t name, es_field_t value)
     }
 
     return es_collect_extension(parts, name, value);
+}
+
+
+/* ---- the trace context of the request ---- */
+
+
+static bool
+es_has_extension(const es_event_parts_t *parts, es_str_t name)
+{
+    unsigned  place;
+
+    return es_extension_find(parts, name, &place)
+           && parts->extensions[place].value.form != ES_FIELD_NONE;
+}
+
+
+static void
+es_add_extension(es_event_parts_t *parts, es_str_t name, es_str_t text)
+{
+    unsigned    place;
+    es_field_t  value;
+
+    value.text = text;
+    value.form = ES_FIELD_DECODED;
+
+    if (es_extension_find(parts, name, &place)) {       /* it is null */
+        parts->extensions[place].value = value;
+
+    } else {
+        es_extension_insert(parts, place, name, value);
+    }
+
+    parts->extensions[place].added = true;
+}
+
+
+/* An event that has one of the two attributes keeps what it has: the two belong
+   together. */
+
+static void
+es_add_trace(es_event_parts_t *parts)
+{
+    const es_compose_t  *compose;
+
+    compose = parts->compose;
+
+    if (compose->traceparent.len == 0
+        || es_has_extension(parts, es_lit("traceparent"))
+        || es_has_extension(parts, es_lit("tracestate")))
+    {
+        return;
+    }
+
+    es_add_extension(parts, es_lit("traceparent"), compose->traceparent);
+
+    if (compose->tracestate.len > 0) {
+        es_add_extension(parts, es_lit("tracestate"), compose->tracestate);
+    }
 }
 
 
@@ -248,6 +334,7 @@ es_put_attr(es_event_parts_t *parts, es_attr_kind_t kind, uint32_t *off,
 static es_rc_t
 es_put_extension(es_event_parts_t *parts, const es_extension_t *e)
 {
+    char        *start;
     es_rc_t      rc;
     es_str_t     name;
     const char  *fault;
@@ -258,6 +345,7 @@ es_put_extension(es_event_parts_t *parts, const es_extension_t *e)
 
     name.data = e->name;
     name.len = e->name_len;
+    start = parts->out;
 
     *parts->out++ = ',';
     *parts->out++ = '"';
@@ -278,6 +366,10 @@ es_put_extension(es_event_parts_t *parts, const es_extension_t *e)
     *parts->out++ = '"';
     rc = es_put_string(parts, ES_ATTR_EXTENSION, name, &e->value);
     *parts->out++ = '"';
+
+    if (e->added) {
+        parts->added += (size_t) (parts->out - start);
+    }
 
     return rc;
 }
@@ -377,6 +469,8 @@ es_compose_head(es_event_parts_t *parts, es_draft_t *draft)
     {
         return parts->problem->rc;
     }
+
+    es_add_trace(parts);
 
     for (i = 0; i < parts->nextensions; i++) {
         rc = es_put_extension(parts, &parts->extensions[i]);
@@ -504,7 +598,7 @@ es_rc_t
 es_compose(es_event_parts_t *parts, size_t bound, es_buf_t *arena,
     es_draft_t *draft)
 {
-    size_t   start;
+    size_t   start, len;
     es_rc_t  rc;
 
     rc = es_check_required(parts);
@@ -518,6 +612,11 @@ es_compose(es_event_parts_t *parts, size_t bound, es_buf_t *arena,
                               "have at most %zu", parts->data.len,
                               parts->compose->event_max);
     }
+
+    /* an escape takes at most six bytes for one */
+
+    bound += parts->compose->traceparent.len
+             + parts->compose->tracestate.len * 6 + 64;
 
     if (es_buf_reserve(arena, bound) != ES_OK) {
         return es_problem_set(parts->problem, ES_NOMEM, parts->index, NULL,
@@ -544,11 +643,12 @@ es_compose(es_event_parts_t *parts, size_t bound, es_buf_t *arena,
     draft->tail.data = (const char *) (uintptr_t) (start + draft->head.len);
     draft->tail.len = es_put_offset(parts) - draft->head.len;
 
-    if (draft->head.len + draft->tail.len > parts->compose->event_max) {
+    len = draft->head.len + draft->tail.len - parts->added;
+
+    if (len > parts->compose->event_max) {
         return es_problem_set(parts->problem, ES_TOO_LARGE, parts->index,
                               NULL, "the event has %zu bytes; the maximum is "
-                              "%zu", draft->head.len + draft->tail.len,
-                              parts->compose->event_max);
+                              "%zu", len, parts->compose->event_max);
     }
 
     draft->replaced = parts->replaced;

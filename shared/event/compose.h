@@ -29,6 +29,7 @@ typedef struct {
 typedef struct {
     char        name[ES_EXTENSION_NAME_MAX];
     unsigned    name_len;
+    bool        added;         /* by the request, beyond the limits */
     es_field_t  value;
 } es_extension_t;
 
@@ -49,7 +50,8 @@ typedef struct {
 
     es_field_t           attrs[ES_ATTRS];
     unsigned             nextensions;
-    es_extension_t       extensions[ES_EXTENSIONS_MAX];
+    es_extension_t       extensions[ES_EXTENSIONS_MAX + 2];
+    size_t               added;          /* bytes of those that were added */
 
     char                *out;            /* the composer's write position */
     char                *head;           /* start of the draft's head */

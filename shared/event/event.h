@@ -59,6 +59,8 @@ typedef struct {
     size_t       event_max;
     int64_t      now_ms;       /* for events without a time */
     bool         replace;      /* the log's attributes, ES_HANDLE_REPLACE */
+    es_str_t     traceparent;  /* attributes of events that have neither of */
+    es_str_t     tracestate;   /* them; valid, or empty: none */
 } es_compose_t;
 
 /*

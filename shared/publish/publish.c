@@ -23,6 +23,7 @@
 #include "event/batch.h"
 #include "event/cursor.h"
 #include "event/event.h"
+#include "event/trace.h"
 #include "log/chunk.h"
 #include "log/feed.h"
 #include "log/feed_record.h"
@@ -444,31 +445,31 @@ es_commit_batch(es_commit_t *c, es_batch_t *batch)
 }
 
 
-/* True if both texts are the same, apart from the time if the log has set it.
-   The members that the log adds stand between head and tail. */
+/* True if both texts are the same, apart from the trace context, and from the
+   time if the log has set it.  The members that the log adds stand between head
+   and tail. */
 
 static bool
-es_same_content(const char *head, size_t head_len, es_str_t tail,
-    unsigned time_off, const es_draft_t *draft)
+es_same_content(es_str_t head, es_str_t tail, unsigned time_off,
+    const es_draft_t *draft)
 {
-    size_t  rest;
+    size_t    rest;
+    es_str_t  other;
 
-    if (head_len != draft->head.len
-        || time_off != draft->time_off
+    other = draft->head;
+    rest = time_off == 0 ? 0 : time_off + ES_TIME_LEN;
+
+    if (time_off != draft->time_off
+        || head.len < rest
+        || other.len < rest
+        || memcmp(head.data, other.data, time_off) != 0
         || !es_str_eq(tail, draft->tail))
     {
         return false;
     }
 
-    if (time_off == 0) {
-        return memcmp(head, draft->head.data, head_len) == 0;
-    }
-
-    rest = time_off + ES_TIME_LEN;
-
-    return memcmp(head, draft->head.data, time_off) == 0
-           && memcmp(head + rest, draft->head.data + rest, head_len - rest)
-              == 0;
+    return es_event_same((es_str_t) { head.data + rest, head.len - rest },
+                         (es_str_t) { other.data + rest, other.len - rest });
 }
 
 
@@ -515,7 +516,9 @@ es_compare_stored(es_commit_t *c, const es_feed_t *feed, uint64_t sequence,
     tail.data = text.data + skip;
     tail.len = text.len - skip;
 
-    return es_same_content(text.data, entry->mid, tail, entry->time_off, draft)
+    text.len = entry->mid;
+
+    return es_same_content(text, tail, entry->time_off, draft)
            ? ES_OK : ES_CONFLICT;
 }
 
@@ -554,8 +557,8 @@ es_commit_find(es_commit_t *c, es_append_t *append, const es_draft_t *draft,
             && memcmp(other->head.data, draft->head.data, draft->ident_len)
                == 0)
         {
-            return es_same_content(other->head.data, other->head.len,
-                                   other->tail, other->time_off, draft)
+            return es_same_content(other->head, other->tail, other->time_off,
+                                   draft)
                    ? ES_OK : ES_CONFLICT;
         }
     }

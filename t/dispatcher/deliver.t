@@ -18,7 +18,8 @@ my ($name, $secret) = $t->endpoint('acme', url => $recv->url('/a?b=c'),
     feeds => 'orders', start => 'oldest');
 
 my $trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-put($t, 'orders', { traceparent => $trace, data => \'{"n":1.50,"b":"\u00e9"}' },
+put($t, 'orders', { traceparent => $trace, tracestate => ' a=1, b="2" ',
+        data => \'{"n":1.50,"b":"\u00e9"}' },
     { traceparent => 'not one' }, { subject => 'order/7' });
 $t->run_dispatcher;
 
@@ -40,7 +41,10 @@ ok(abs($h->{'webhook-timestamp'} - time()) < 60, 'with the present time');
 ok(signature_ok($_, $secret), 'signed') for @got;
 is($h->{'eventsync-attempt'}, 1, 'the attempt is said');
 is($h->{'eventsync-feed'}, 'orders', 'and the feed');
-is($h->{traceparent}, $trace, 'and the trace context');
+my ($id, $span) = $trace =~ /^(00-\w+-)(\w+)-01$/;
+like($h->{traceparent}, qr/^\Q$id\E(?!$span)\w{16}-01$/,
+    'the trace goes on with a span of the attempt');
+is($h->{tracestate}, 'a=1,b="2"', 'with its state');
 ok(!exists $got[1]{headers}{traceparent}, 'unless it is none');
 ok(!exists $h->{expect}, 'nothing is expected before the body');
 is_deeply([header_list($got[1])], [sort qw(accept content-length content-type

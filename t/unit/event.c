@@ -13,7 +13,8 @@
 static es_buf_t      arena;
 static es_draft_t    draft;
 static es_problem_t  problem;
-static es_compose_t  compose = { { "f", 1 }, 1 << 18, 0, false };
+static es_compose_t  compose = { .feed = { "f", 1 },
+                                .event_max = 1 << 18 };
 
 
 static es_rc_t
@@ -659,6 +660,64 @@ test_binary(void)
 }
 
 
+/* The context of the request becomes that of an event that has none. */
+
+static void
+test_trace(void)
+{
+    char      text[2048], *p;
+    unsigned  i;
+
+    compose.traceparent = es_lit("TP");
+
+    good("{" HEAD "," TIME ",\"b\":1,\"z\":2}",
+         "{" HEAD "," TIME ",\"b\":1,\"traceparent\":\"TP\",\"z\":2,"
+         "\"feed\":\"f\"", "}",
+         "between others");
+    good("{" HEAD "," TIME ",\"traceparent\":\"own\"}",
+         "{" HEAD "," TIME ",\"traceparent\":\"own\",\"feed\":\"f\"", "}",
+         "an event with its own");
+    good("{" HEAD "," TIME ",\"traceparent\":null}",
+         "{" HEAD "," TIME ",\"traceparent\":\"TP\",\"feed\":\"f\"", "}",
+         "null is none");
+
+    compose.tracestate = es_lit("a=\"\\");
+
+    good("{" HEAD "," TIME ",\"b\":1}",
+         "{" HEAD "," TIME ",\"b\":1,\"traceparent\":\"TP\","
+         "\"tracestate\":\"a=\\\"\\\\\",\"feed\":\"f\"", "}",
+         "with a state");
+    good("{" HEAD "," TIME ",\"traceparent\":\"own\"}",
+         "{" HEAD "," TIME ",\"traceparent\":\"own\",\"feed\":\"f\"", "}",
+         "its own alone");
+    good("{" HEAD "," TIME ",\"tracestate\":\"own\"}",
+         "{" HEAD "," TIME ",\"tracestate\":\"own\",\"feed\":\"f\"", "}",
+         "a state of its own alone");
+
+    /* it never makes an event too large */
+
+    p = text + sprintf(text, "{" HEAD "," TIME);
+
+    for (i = 0; i < 20; i++) {
+        p += sprintf(p, ",\"n%u\":1", i);
+    }
+
+    (void) sprintf(p, "}");
+    is_int(add(text, strlen(text)), ES_OK, "beside 20 extensions");
+    ok(memmem(part(draft.head).data, draft.head.len, "tracestate", 10) != NULL,
+       "it is added");
+
+    compose.event_max = strlen(text) + strlen(",\"feed\":\"f\"");
+    is_int(add(text, strlen(text)), ES_OK, "in an event of the largest size");
+    compose.event_max--;
+    is_int(add(text, strlen(text)), ES_TOO_LARGE, "but not in a larger one");
+
+    compose.event_max = 1 << 18;
+    compose.traceparent = es_null_str;
+    compose.tracestate = es_null_str;
+}
+
+
 int
 main(void)
 {
@@ -671,6 +730,7 @@ main(void)
     test_id_and_source();
     test_attributes();
     test_extension_names();
+    test_trace();
     test_extensions();
     test_replaced();
     test_syntax();
