@@ -119,6 +119,8 @@ struct ngx_http_eventsync_ctx_s {
                                                      ngx_connection_t */
     ngx_str_t                         segments[NGX_HTTP_EVENTSYNC_SEGMENTS];
     ngx_str_t                         feed;       /* or empty */
+    uint32_t                          feed_number;    /* 0: a poll or page that
+                                                     has not found it yet */
 
     es_apikey_t                       key;        /* id "": none */
     ngx_http_eventsync_token_t       *token;      /* NULL: the key itself */

@@ -9,6 +9,7 @@
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_count.h"
+#include "ngx_http_eventsync_polls.h"
 #include "ngx_http_eventsync_publish.h"
 #include "ngx_http_eventsync_worker.h"
 
@@ -36,7 +37,7 @@
 
 
 static ngx_int_t ngx_http_eventsync_count_request(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_eventsync_count_code(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_eventsync_count_code(ngx_uint_t status);
 static ngx_http_eventsync_counters_t *ngx_http_eventsync_counters(
     ngx_http_eventsync_store_t *store);
 
@@ -112,7 +113,7 @@ ngx_http_eventsync_counters(ngx_http_eventsync_store_t *store)
 static ngx_int_t
 ngx_http_eventsync_count_request(ngx_http_request_t *r)
 {
-    ngx_uint_t                      resource, code;
+    ngx_uint_t                      resource, status, code;
     ngx_http_eventsync_ctx_t       *ctx;
     ngx_http_eventsync_counters_t  *counters;
     ngx_http_eventsync_loc_conf_t  *elcf;
@@ -128,7 +129,8 @@ ngx_http_eventsync_count_request(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
 
     resource = ctx ? ctx->resource : NGX_HTTP_EVENTSYNC_RESOURCES;
-    code = ngx_http_eventsync_count_code(r);
+    status = r->err_status ? r->err_status : r->headers_out.status;
+    code = ngx_http_eventsync_count_code(status);
 
     counters = ngx_http_eventsync_counters(elcf->store);
 
@@ -141,19 +143,19 @@ ngx_http_eventsync_count_request(ngx_http_request_t *r)
         ngx_http_eventsync_count(&counters->events[resource], ctx->events);
     }
 
+    if (ctx) {
+        ngx_http_eventsync_polls_ended(ctx, status);
+    }
+
     return NGX_OK;
 }
 
 
-/* the status that the access log shows */
+/* of the status that the access log shows */
 
 static ngx_uint_t
-ngx_http_eventsync_count_code(ngx_http_request_t *r)
+ngx_http_eventsync_count_code(ngx_uint_t status)
 {
-    ngx_uint_t  status;
-
-    status = r->err_status ? r->err_status : r->headers_out.status;
-
     if (status < 200) {
         return NGX_HTTP_EVENTSYNC_NONE;
     }

@@ -22,6 +22,7 @@
 #include "limit/gauge.h"
 #include "limit/limit.h"
 #include "limit/meters.h"
+#include "limit/polls.h"
 
 
 #define NGX_HTTP_EVENTSYNC_HEADERS_OFF    0
@@ -70,6 +71,7 @@ typedef struct {
     _Atomic uint64_t                 *waiting;    /* by process slot */
     es_gauge_t                       *waits;      /* by partner */
     es_meters_t                      *addresses;
+    es_polls_t                       *polls;      /* by partner and feed */
     ngx_http_eventsync_slot_t        *slots;      /* by partner */
     ngx_uint_t                        nslots;
 } ngx_http_eventsync_zone_t;

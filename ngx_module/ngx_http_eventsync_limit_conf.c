@@ -13,9 +13,10 @@
 #include "limit/gcra.h"
 #include "limit/limit.h"
 #include "limit/meters.h"
+#include "limit/polls.h"
 
 
-/* the gauge and the table of addresses each take 1/8 of the zone */
+/* the gauge and the tables of addresses and polls each take 1/8 of the zone */
 #define NGX_HTTP_EVENTSYNC_ZONE_PART  8
 
 
@@ -271,8 +272,8 @@ ngx_http_eventsync_limit_merge_conf(ngx_http_eventsync_limit_conf_t *conf,
 
 /*
  * Allocates the whole zone at once and never frees any of it. It holds
- * refusals, claims, counters, the gauge of running requests and the meters of
- * addresses. The rest holds the rates of the partners.
+ * refusals, claims, counters, the gauge of running requests, the meters of
+ * addresses and the figures of polls. The rest holds the rates of the partners.
  */
 
 ngx_int_t
@@ -281,7 +282,7 @@ ngx_http_eventsync_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     ngx_http_eventsync_zone_t  *ozone = data;
 
     u_char                     *p;
-    size_t                      size, part, words, sets;
+    size_t                      size, part, words, sets, polls;
     ngx_http_eventsync_zone_t  *zone;
 
     zone = shm_zone->data;
@@ -303,6 +304,8 @@ ngx_http_eventsync_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     part = size / NGX_HTTP_EVENTSYNC_ZONE_PART;
     words = part / sizeof(uint64_t);
     sets = part / (es_meters_size(2) - es_meters_size(1));
+    polls = part / (es_polls_size(2) - es_polls_size(1));
+    polls = ngx_max(polls, 1);
 
     zone->refusals = (ngx_http_eventsync_refusals_t *) p;
     p += ngx_align(sizeof(ngx_http_eventsync_refusals_t), 64);
@@ -330,6 +333,11 @@ ngx_http_eventsync_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     }
     p += ngx_align(es_meters_size(sets), 64);
     size -= ngx_align(es_meters_size(sets), 64);
+
+    zone->polls = (es_polls_t *) p;
+    es_polls_init(zone->polls, polls);
+    p += es_polls_size(polls);
+    size -= es_polls_size(polls);
 
     zone->slots = (ngx_http_eventsync_slot_t *) p;
     zone->nslots = size / sizeof(ngx_http_eventsync_slot_t);

@@ -23,6 +23,7 @@
 #include "base/exposition.h"
 #include "inspect/metrics.h"
 #include "limit/limit.h"
+#include "limit/polls.h"
 #include "log/store_clock.h"
 
 
@@ -141,6 +142,10 @@ ngx_http_eventsync_metrics_run(ngx_http_eventsync_task_t *task)
     ngx_http_eventsync_metrics_events(&totals, &e);
     ngx_http_eventsync_metrics_waiting(&totals, &e);
     ngx_http_eventsync_metrics_limits(m->zone->refusals, &e);
+
+    es_metric_counter(&e, "eventsync_poll_figures_evicted_total", "Figures of "
+                      "polls by partner and feed that made room for others.",
+                      es_polls_evicted(m->zone->polls));
 
     task->rc = es_metrics_store(&m->store, &e);
 

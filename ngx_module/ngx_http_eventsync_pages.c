@@ -238,6 +238,7 @@ ngx_http_eventsync_pages_head(ngx_http_eventsync_ctx_t *ctx,
         && ngx_strncmp(head->feed.name, ctx->feed.data, ctx->feed.len) == 0
         && head->feed.name[ctx->feed.len] == '\0')
     {
+        ctx->feed_number = head->feed.number;
         return NGX_OK;
     }
 
@@ -256,6 +257,7 @@ ngx_http_eventsync_pages_head(ngx_http_eventsync_ctx_t *ctx,
     }
 
     head->version = version;
+    ctx->feed_number = head->feed.number;
 
     return NGX_OK;
 }

@@ -150,6 +150,8 @@ ngx_http_eventsync_poll_first(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
         return ngx_http_eventsync_fail_store(ctx, es);
     }
 
+    ctx->feed_number = feed.number;
+
     if (ngx_http_eventsync_poll_start(ctx, txn, &feed) != NGX_OK) {
         return NGX_DECLINED;
     }

@@ -9,6 +9,7 @@
 
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_room.h"
@@ -78,6 +79,8 @@ ngx_http_eventsync_status(ngx_http_eventsync_ctx_t *ctx)
     }
 
     asked->query.partner = ngx_http_eventsync_str(&ctx->partner_name);
+    asked->query.number = ctx->partner;
+    asked->query.polls = ngx_http_eventsync_zone(ctx)->polls;
     asked->query.reads = ngx_http_eventsync_status_reads;
     asked->query.ctx = ctx;
 

@@ -22,6 +22,7 @@
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_count.h"
 #include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_polls.h"
 #include "ngx_http_eventsync_position.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_send.h"
@@ -125,6 +126,7 @@ ngx_http_eventsync_stream(ngx_http_eventsync_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    ngx_http_eventsync_polls_stream(ctx);
     ngx_http_eventsync_stream_run(ctx);
 
     return NGX_DONE;

@@ -9,6 +9,7 @@
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_count.h"
 #include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_polls.h"
 #include "ngx_http_eventsync_stream.h"
 #include "ngx_http_eventsync_transfer.h"
 #include "ngx_http_eventsync_worker.h"
@@ -109,6 +110,7 @@ ngx_http_eventsync_stream_frame(ngx_http_eventsync_ctx_t *ctx,
     ctx->last = page->last;
 
     ngx_http_eventsync_count_sent(ctx, page->count);
+    ngx_http_eventsync_polls_piece(ctx, page->count);
 
     return NGX_OK;
 }
@@ -170,6 +172,7 @@ ngx_http_eventsync_stream_part(ngx_http_eventsync_ctx_t *ctx,
         ctx->last = page->last;
 
         ngx_http_eventsync_count_sent(ctx, 1);
+        ngx_http_eventsync_polls_piece(ctx, 1);
     }
 
     stream->text.len = (char *) p - stream->text.data;

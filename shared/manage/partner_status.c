@@ -16,10 +16,12 @@
 #include "delivery/figures.h"
 #include "delivery/report.h"
 #include "event/cursor.h"
+#include "limit/polls.h"
 #include "log/feed.h"
 #include "log/store_clock.h"
 #include "manage/manage.h"
 #include "manage/partner_status.h"
+#include "manage/polls_report.h"
 #include "read/lag.h"
 #include "registry/origin.h"
 #include "registry/registry.h"
@@ -32,6 +34,7 @@ typedef struct {
     int64_t                     now_ms;
     bool                        whole;     /* the key is not narrowed */
     json_t                     *endpoints;
+    json_t                     *read;      /* the feeds that it may read */
     json_t                     *list;      /* deliveries of one endpoint */
     uint32_t                    endpoint;  /* its number */
     unsigned                    dead;
@@ -296,40 +299,69 @@ es_on_endpoint_record(void *ctx, es_str_t name, es_str_t text)
 }
 
 
-static json_t *
-es_overview_feed(const es_feed_t *feed)
+static es_rc_t
+es_overview_polls(const es_overview_t *o, const es_feed_t *feed,
+    json_t **polls)
 {
-    char  oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
+    es_poll_figures_t  figures;
+
+    if (o->q->polls == NULL
+        || !es_polls_get(o->q->polls, o->q->number, feed->number, &figures))
+    {
+        *polls = json_null();
+        return ES_OK;
+    }
+
+    return es_polls_report(o->store, feed, &figures, o->now_ms, polls);
+}
+
+
+static es_rc_t
+es_overview_feed(es_overview_t *o, const es_feed_t *feed)
+{
+    char     oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
+    json_t  *polls;
+    es_rc_t  rc;
+
+    rc = es_overview_polls(o, feed, &polls);
+    if (rc != ES_OK) {
+        return rc;
+    }
 
     (void) es_feed_cursor(feed, feed->oldest - 1, oldest);
     (void) es_feed_cursor(feed, feed->last, latest);
 
-    return json_pack("{s:s, s:s, s:s, s:o}", "name", feed->name,
-                     "oldest", oldest, "latest", latest,
-                     "time", es_overview_time(feed->last == 0
-                                              ? 0 : feed->last_ms));
+    return json_array_append_new(
+               o->read, json_pack("{s:s, s:s, s:s, s:o, s:o}",
+                                  "name", feed->name,
+                                  "oldest", oldest, "latest", latest,
+                                  "time", es_overview_time(feed->last == 0
+                                                           ? 0
+                                                           : feed->last_ms),
+                                  "polls", polls))
+           == 0 ? ES_OK : ES_NOMEM;
 }
 
 
-static json_t *
+static es_rc_t
 es_overview_feeds(es_overview_t *o)
 {
     size_t            i;
-    json_t           *list;
+    es_rc_t           rc;
     const es_feed_t  *feed;
 
-    list = json_array();
+    rc = ES_OK;
 
-    for (i = 0; i < o->feeds.n; i++) {
+    for (i = 0; rc == ES_OK && i < o->feeds.n; i++) {
         feed = &o->feeds.feeds[i];
         o->examined++;
 
         if (o->q->reads(o->q->ctx, es_str(feed->name))) {
-            (void) json_array_append_new(list, es_overview_feed(feed));
+            rc = es_overview_feed(o, feed);
         }
     }
 
-    return list;
+    return rc;
 }
 
 
@@ -340,11 +372,10 @@ es_overview_print(es_overview_t *o, int64_t seen_ms, es_buf_t *out)
     json_t  *answer;
     es_rc_t  rc;
 
-    answer = json_pack("{s:o, s:o, s:O, s:o}",
+    answer = json_pack("{s:o, s:o, s:O, s:O}",
                        "time", es_overview_time(o->now_ms),
                        "dispatcher", es_overview_time(seen_ms),
-                       "endpoints", o->endpoints,
-                       "feeds", es_overview_feeds(o));
+                       "endpoints", o->endpoints, "feeds", o->read);
 
     text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
     rc = text ? es_buf_str(out, es_str(text)) : ES_NOMEM;
@@ -368,6 +399,7 @@ es_partner_status(es_store_t *store, const es_partner_status_t *q,
 
     o.whole = es_narrow_covers(&q->narrow, es_str("*"));
     o.endpoints = json_array();
+    o.read = json_array();
 
     rc = es_report_feeds_load(store, &o.feeds);
 
@@ -382,12 +414,17 @@ es_partner_status(es_store_t *store, const es_partner_status_t *q,
     }
 
     if (rc == ES_OK) {
+        rc = es_overview_feeds(&o);
+    }
+
+    if (rc == ES_OK) {
         rc = es_overview_print(&o, seen_ms, out);
     }
 
     *examined = o.examined;
     es_report_feeds_free(&o.feeds);
     json_decref(o.endpoints);
+    json_decref(o.read);
 
     return rc;
 }

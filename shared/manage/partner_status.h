@@ -11,12 +11,16 @@
 #define ES_PARTNER_STATUS_H
 
 #include "base/base.h"
+#include "limit/polls.h"
 #include "manage/manage.h"
 
 #define ES_PARTNER_STATUS_DEAD  100    /* dead letters that are counted */
 
 typedef struct {
     es_str_t       partner;
+    uint32_t       number;     /* of the partner */
+    const es_polls_t
+                  *polls;      /* figures of polls; NULL: none are kept */
     es_narrow_t    narrow;     /* endpoints of other feeds are invisible */
     /* True if the credential may read the feed. */
     bool         (*reads)(void *ctx, es_str_t feed);
@@ -35,7 +39,8 @@ typedef struct {
  *                 retention takes the first of these), and `figures`, see
  *                 es_figures_summary(); a key that is narrowed to feeds does
  *                 not get the last
- *     feeds       name, oldest and latest cursor, time of the latest event
+ *     feeds       name, oldest and latest cursor, time of the latest event, and
+ *                 `polls`, see es_polls_report(); null: there were none
  *
  * It examines `examined` records.  ES_NOMEM, or the outcome of a read.
  */

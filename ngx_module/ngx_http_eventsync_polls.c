@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Figures of polls: what each kind of request adds to them.
+ */
+
+
+#include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_pages.h"
+#include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_polls.h"
+
+#include "limit/polls.h"
+
+
+static ngx_int_t ngx_http_eventsync_polls_begin(ngx_http_eventsync_ctx_t *ctx,
+    es_poll_t *poll);
+static void ngx_http_eventsync_polls_position(ngx_http_eventsync_ctx_t *ctx,
+    es_poll_t *poll, es_cursor_t *cursor);
+
+
+void
+ngx_http_eventsync_polls_ended(ngx_http_eventsync_ctx_t *ctx,
+    ngx_uint_t status)
+{
+    es_poll_t    poll;
+    es_cursor_t  cursor;
+
+    if (ctx->stream
+        || ngx_http_eventsync_polls_begin(ctx, &poll) != NGX_OK)
+    {
+        return;
+    }
+
+    poll.status = status;
+
+    if (status == NGX_HTTP_OK || status == NGX_HTTP_PARTIAL_CONTENT) {
+        poll.events = ctx->events;
+        ngx_http_eventsync_polls_position(ctx, &poll, &cursor);
+    }
+
+    es_polls_count(ngx_http_eventsync_zone(ctx)->polls, &poll);
+}
+
+
+/* NGX_DECLINED: the request is not counted */
+
+static ngx_int_t
+ngx_http_eventsync_polls_begin(ngx_http_eventsync_ctx_t *ctx, es_poll_t *poll)
+{
+    ngx_time_t  *tp;
+
+    if (ctx->feed_number == 0 || ctx->request->method == NGX_HTTP_HEAD) {
+        return NGX_DECLINED;
+    }
+
+    ngx_memzero(poll, sizeof(es_poll_t));
+
+    tp = ngx_timeofday();
+
+    poll->partner = ctx->partner;
+    poll->feed = ctx->feed_number;
+    poll->now_ms = (int64_t) tp->sec * 1000 + tp->msec;
+
+    poll->channel = (ctx->resource == NGX_HTTP_EVENTSYNC_PAGES)
+                    ? ES_POLL_PAGES
+                    : (ctx->format == NGX_HTTP_EVENTSYNC_SSE)
+                    ? ES_POLL_STREAM
+                    : (ctx->args && ctx->args->wait)
+                    ? ES_POLL_LONG : ES_POLL_POLL;
+
+    return NGX_OK;
+}
+
+
+/* a poll ends at its `next`, a page at its last event */
+
+static void
+ngx_http_eventsync_polls_position(ngx_http_eventsync_ctx_t *ctx,
+    es_poll_t *poll, es_cursor_t *cursor)
+{
+    if (ctx->resource == NGX_HTTP_EVENTSYNC_PAGES) {
+
+        if (ctx->events) {
+            poll->epoch = ctx->cached->key.epoch;
+            poll->position = ctx->last;
+        }
+
+        return;
+    }
+
+    if (es_cursor_parse(ngx_http_eventsync_str(&ctx->next), cursor) == ES_OK) {
+        poll->epoch = cursor->epoch;
+        poll->position = cursor->sequence;
+    }
+}
+
+
+void
+ngx_http_eventsync_polls_stream(ngx_http_eventsync_ctx_t *ctx)
+{
+    es_poll_t  poll;
+
+    if (ngx_http_eventsync_polls_begin(ctx, &poll) != NGX_OK) {
+        return;
+    }
+
+    poll.status = NGX_HTTP_OK;
+    poll.epoch = ctx->reading->epoch;
+    poll.position = ctx->reading->scan;
+
+    es_polls_count(ngx_http_eventsync_zone(ctx)->polls, &poll);
+}
+
+
+void
+ngx_http_eventsync_polls_piece(ngx_http_eventsync_ctx_t *ctx, uint64_t events)
+{
+    es_poll_t  poll;
+
+    if (ngx_http_eventsync_polls_begin(ctx, &poll) != NGX_OK) {
+        return;
+    }
+
+    poll.piece = 1;
+    poll.events = events;
+    poll.epoch = ctx->reading->epoch;
+    poll.position = ctx->last;
+
+    es_polls_count(ngx_http_eventsync_zone(ctx)->polls, &poll);
+}
