@@ -14,6 +14,8 @@
 #include "ngx_http_eventsync_publish.h"
 #include "ngx_http_eventsync_worker.h"
 
+#include "base/clock.h"
+#include "event/batch.h"
 #include "log/store_clock.h"
 #include "store/deletions.h"
 #include "store/txn.h"
@@ -22,6 +24,9 @@
 static void ngx_http_eventsync_commit_run(ngx_http_eventsync_group_t *group);
 static void ngx_http_eventsync_commit_done(ngx_http_eventsync_group_t *group,
     ngx_log_t *log);
+static void ngx_http_eventsync_commit_count(ngx_http_eventsync_group_t *group);
+static ngx_int_t ngx_http_eventsync_commit_case(es_case_t *c,
+    const es_batch_t *batch);
 static void ngx_http_eventsync_commit_answer(ngx_http_eventsync_job_t *job,
     es_rc_t rc);
 static void ngx_http_eventsync_commit_log(ngx_http_eventsync_worker_t *w,
@@ -74,8 +79,12 @@ ngx_http_eventsync_commit_recover(ngx_http_eventsync_worker_t *w)
 static void
 ngx_http_eventsync_commit_run(ngx_http_eventsync_group_t *group)
 {
+    int64_t  start;
+
     if (group->n) {
+        start = es_clock_mono_us();
         es_publish(group->es, (es_batch_t **) group->items, group->n);
+        group->took = es_clock_mono_us() - start;
         group->rc = ES_IO;     /* only if the commit lost the store */
 
     } else {
@@ -93,6 +102,7 @@ ngx_http_eventsync_commit_done(ngx_http_eventsync_group_t *group,
     w = group->worker;
 
     ngx_http_eventsync_commit_log(w, log, 0);
+    ngx_http_eventsync_commit_count(group);
 
     if (es_store_lost(w->es) && !w->reopen.timer_set
         && !(group->rc == ES_TAKEN
@@ -104,6 +114,69 @@ ngx_http_eventsync_commit_done(ngx_http_eventsync_group_t *group,
 
         ngx_add_timer(&w->reopen, NGX_HTTP_EVENTSYNC_REOPEN);
     }
+}
+
+
+static void
+ngx_http_eventsync_commit_count(ngx_http_eventsync_group_t *group)
+{
+    size_t     i;
+    es_case_t  c;
+
+    if (group->n == 0) {
+        return;
+    }
+
+    ngx_memzero(&c, sizeof(es_case_t));
+    c.us = group->took;
+
+    for (i = 0; i < group->n; i++) {
+        if (ngx_http_eventsync_commit_case(&c, group->items[i]) == NGX_OK) {
+            break;
+        }
+    }
+
+    ngx_http_eventsync_count_commit(group->worker->data, &c);
+}
+
+
+/* the case is the first event that was stored; NGX_DECLINED: none was */
+
+static ngx_int_t
+ngx_http_eventsync_commit_case(es_case_t *c, const es_batch_t *batch)
+{
+    size_t              i;
+    es_trace_t          trace;
+    ngx_time_t         *tp;
+    const es_result_t  *result;
+
+    if (es_batch_rc(batch) != ES_OK) {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < es_batch_count(batch); i++) {
+        result = es_batch_result(batch, i);
+
+        if (result->duplicate || result->refused) {
+            continue;
+        }
+
+        tp = ngx_timeofday();
+        c->time_ms = (int64_t) tp->sec * 1000 + tp->msec;
+
+        ngx_cpystrn((u_char *) c->cursor, (u_char *) result->cursor,
+                    sizeof(c->cursor));
+        ngx_cpystrn((u_char *) c->feed, (u_char *) es_batch_feed(batch),
+                    sizeof(c->feed));
+
+        if (es_batch_trace(batch, i, &trace)) {
+            *es_trace_hex(trace.id, ES_TRACE_ID, c->trace) = '\0';
+        }
+
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
 }
 
 

@@ -38,6 +38,8 @@
 
 static ngx_int_t ngx_http_eventsync_count_request(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_eventsync_count_code(ngx_uint_t status);
+static void ngx_http_eventsync_count_error(ngx_http_eventsync_store_t *store,
+    ngx_uint_t resource, const ngx_http_eventsync_problem_t *problem);
 static ngx_http_eventsync_counters_t *ngx_http_eventsync_counters(
     ngx_http_eventsync_store_t *store);
 
@@ -83,8 +85,11 @@ ngx_http_eventsync_count_init_zone(ngx_http_eventsync_zone_t *zone, u_char *p,
     size = n * sizeof(ngx_http_eventsync_counters_t);
 
     zone->waiting = (_Atomic uint64_t *) (p + size);
+    size += ES_GAUGE_PLACES * sizeof(uint64_t);
 
-    return size + ES_GAUGE_PLACES * sizeof(uint64_t);
+    zone->common = (ngx_http_eventsync_common_t *) (p + size);
+
+    return size + ngx_align(sizeof(ngx_http_eventsync_common_t), 64);
 }
 
 
@@ -137,6 +142,11 @@ ngx_http_eventsync_count_request(ngx_http_request_t *r)
     ngx_http_eventsync_count(&counters->requests[resource][code], 1);
     ngx_http_eventsync_count(&counters->bytes[resource], r->connection->sent);
 
+    if (code >= NGX_HTTP_EVENTSYNC_4XX) {
+        ngx_http_eventsync_count_error(elcf->store, resource,
+                                       ctx ? ctx->problem : NULL);
+    }
+
     if (ctx && ctx->events && code == NGX_HTTP_EVENTSYNC_2XX
         && !r->header_only)
     {
@@ -164,6 +174,22 @@ ngx_http_eventsync_count_code(ngx_uint_t status)
            : (status < 400) ? NGX_HTTP_EVENTSYNC_3XX
            : (status < 500) ? NGX_HTTP_EVENTSYNC_4XX
                             : NGX_HTTP_EVENTSYNC_5XX;
+}
+
+
+/* nginx or another module may answer without a problem document */
+
+static void
+ngx_http_eventsync_count_error(ngx_http_eventsync_store_t *store,
+    ngx_uint_t resource, const ngx_http_eventsync_problem_t *problem)
+{
+    ngx_uint_t                  type;
+    ngx_http_eventsync_zone_t  *zone;
+
+    zone = store->zone->data;
+    type = problem ? problem->type : NGX_HTTP_EVENTSYNC_PROBLEMS;
+
+    ngx_http_eventsync_count(&zone->common->errors[resource][type], 1);
 }
 
 
@@ -207,6 +233,18 @@ ngx_http_eventsync_count_published(ngx_http_eventsync_ctx_t *ctx)
 
     ngx_http_eventsync_count(&counters->published, n - duplicates);
     ngx_http_eventsync_count(&counters->duplicates, duplicates);
+}
+
+
+void
+ngx_http_eventsync_count_commit(ngx_http_eventsync_store_t *store,
+    const es_case_t *c)
+{
+    ngx_http_eventsync_zone_t  *zone;
+
+    zone = store->zone->data;
+
+    es_latency_count(&zone->common->commits, c);
 }
 
 

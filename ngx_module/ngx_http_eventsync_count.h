@@ -5,8 +5,9 @@
  *
  * Each worker has a block of its own, so that two workers do not write to the
  * same cache line. If there are more workers than blocks, they share blocks,
- * which costs time but loses no count. One word for each process slot counts
- * its waiting requests, and is valid as long as its process lives.
+ * which costs time but loses no count. Errors and commits have one block for
+ * all. One word for each process slot counts its waiting requests, and is valid
+ * as long as its process lives.
  */
 
 
@@ -15,6 +16,9 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_problem.h"
+
+#include "limit/latency.h"
 
 
 /* the resources, and one for requests that named none */
@@ -46,6 +50,19 @@ struct ngx_http_eventsync_counters_s {
 };
 
 
+/* problems, and one for errors without a problem document */
+#define NGX_HTTP_EVENTSYNC_ERRORS  (NGX_HTTP_EVENTSYNC_PROBLEMS + 1)
+
+
+/* what happens seldom enough for all workers to count in one place */
+
+struct ngx_http_eventsync_common_s {
+    _Atomic uint64_t                  errors[NGX_HTTP_EVENTSYNC_COUNTED]
+                                            [NGX_HTTP_EVENTSYNC_ERRORS];
+    es_latency_t                      commits;
+};
+
+
 /* the sums of all workers */
 
 typedef struct {
@@ -71,6 +88,8 @@ void ngx_http_eventsync_count_start(ngx_http_eventsync_zone_t *zone);
 void ngx_http_eventsync_count_sent(ngx_http_eventsync_ctx_t *ctx,
     uint64_t events);
 void ngx_http_eventsync_count_published(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_count_commit(ngx_http_eventsync_store_t *store,
+    const es_case_t *c);
 void ngx_http_eventsync_count_waiting(ngx_http_eventsync_ctx_t *ctx,
     ngx_int_t change);
 

@@ -41,10 +41,12 @@ struct ngx_http_eventsync_group_s {
     size_t                            cap;
 
     /*
-     * runs in a thread, which may use the members above from `es` on, and `rc`
+     * runs in a thread, which may use the members above from `es` on, `rc` and
+     * `took`
      */
     void                            (*run)(ngx_http_eventsync_group_t *group);
     es_rc_t                           rc;
+    uint64_t                          took;       /* us */
     es_reason_t                       reason;
 
     /* afterwards, in the event loop: once, and for each job */

@@ -38,6 +38,7 @@ typedef struct ngx_http_eventsync_ctx_s  ngx_http_eventsync_ctx_t;
 
 /* see _count */
 typedef struct ngx_http_eventsync_counters_s  ngx_http_eventsync_counters_t;
+typedef struct ngx_http_eventsync_common_s  ngx_http_eventsync_common_t;
 
 
 /* see _claim */
@@ -69,6 +70,7 @@ typedef struct {
     ngx_http_eventsync_counters_t    *counters;
     ngx_uint_t                        ncounters;
     _Atomic uint64_t                 *waiting;    /* by process slot */
+    ngx_http_eventsync_common_t      *common;     /* see _count */
     es_gauge_t                       *waits;      /* by partner */
     es_meters_t                      *addresses;
     es_polls_t                       *polls;      /* by partner and feed */

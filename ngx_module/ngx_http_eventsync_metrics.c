@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/exposition.h"
 #include "inspect/metrics.h"
+#include "limit/latency.h"
 #include "limit/limit.h"
 #include "limit/polls.h"
 #include "log/store_clock.h"
@@ -38,6 +39,10 @@ static void ngx_http_eventsync_metrics_run(ngx_http_eventsync_task_t *task);
 static void ngx_http_eventsync_metrics_build(es_exposition_t *e);
 static void ngx_http_eventsync_metrics_requests(
     ngx_http_eventsync_totals_t *totals, es_exposition_t *e);
+static void ngx_http_eventsync_metrics_errors(
+    ngx_http_eventsync_common_t *common, es_exposition_t *e);
+static void ngx_http_eventsync_metrics_commits(
+    ngx_http_eventsync_common_t *common, es_exposition_t *e);
 static void ngx_http_eventsync_metrics_events(
     ngx_http_eventsync_totals_t *totals, es_exposition_t *e);
 static void ngx_http_eventsync_metrics_waiting(
@@ -139,7 +144,9 @@ ngx_http_eventsync_metrics_run(ngx_http_eventsync_task_t *task)
 
     ngx_http_eventsync_metrics_build(&e);
     ngx_http_eventsync_metrics_requests(&totals, &e);
+    ngx_http_eventsync_metrics_errors(m->zone->common, &e);
     ngx_http_eventsync_metrics_events(&totals, &e);
+    ngx_http_eventsync_metrics_commits(m->zone->common, &e);
     ngx_http_eventsync_metrics_waiting(&totals, &e);
     ngx_http_eventsync_metrics_limits(m->zone->refusals, &e);
 
@@ -202,6 +209,53 @@ ngx_http_eventsync_metrics_requests(ngx_http_eventsync_totals_t *totals,
     ngx_http_eventsync_metrics_each(e, "eventsync_http_sent_bytes_total",
                                     "Bytes sent to clients by requests that "
                                     "have ended.", totals->bytes);
+}
+
+
+/* most pairs never occur; a pair that has not is left out */
+
+static void
+ngx_http_eventsync_metrics_errors(ngx_http_eventsync_common_t *common,
+    es_exposition_t *e)
+{
+    uint64_t    n;
+    ngx_uint_t  i, k;
+    es_label_t  labels[2];
+
+    es_metric_family(e, "eventsync_http_errors_total", "counter",
+                     "Requests answered with 4xx or 5xx, by resource and "
+                     "problem.");
+
+    labels[0].name = "resource";
+    labels[1].name = "problem";
+
+    for (i = 0; i < NGX_HTTP_EVENTSYNC_COUNTED; i++) {
+        labels[0].value = es_str(ngx_http_eventsync_resources[i]);
+
+        for (k = 0; k < NGX_HTTP_EVENTSYNC_ERRORS; k++) {
+            n = atomic_load_explicit(&common->errors[i][k],
+                                     memory_order_relaxed);
+            if (n == 0) {
+                continue;
+            }
+
+            labels[1].value = (k < NGX_HTTP_EVENTSYNC_PROBLEMS)
+                              ? ngx_http_eventsync_problem_name(k)
+                              : es_lit("none");
+            es_metric(e, "", labels, 2, n);
+        }
+    }
+}
+
+
+static void
+ngx_http_eventsync_metrics_commits(ngx_http_eventsync_common_t *common,
+    es_exposition_t *e)
+{
+    es_metric_family(e, "eventsync_commit_duration_seconds", "histogram",
+                     "Time of the commits of publishes, with the wait for "
+                     "other writers.");
+    es_metric_latency(e, &common->commits);
 }
 
 

@@ -366,6 +366,26 @@ ngx_http_eventsync_members(ngx_http_eventsync_ctx_t *ctx, size_t size,
 }
 
 
+/* the end of the type, such as "invalid-cursor" */
+
+es_str_t
+ngx_http_eventsync_problem_name(ngx_http_eventsync_problem_e type)
+{
+    u_char     *p;
+    ngx_str_t  *uri;
+
+    uri = &ngx_http_eventsync_problems[type].type;
+
+    for (p = uri->data + uri->len; p > uri->data; p--) {
+        if (p[-1] == ':' || p[-1] == '#') {
+            break;
+        }
+    }
+
+    return (es_str_t) { (char *) p, uri->data + uri->len - p };
+}
+
+
 ngx_int_t
 ngx_http_eventsync_send_problem(ngx_http_eventsync_ctx_t *ctx)
 {

@@ -82,6 +82,7 @@ ngx_buf_t *ngx_http_eventsync_problem_body(ngx_http_request_t *r,
     ngx_http_eventsync_problem_t *problem);
 u_char *ngx_http_eventsync_problem_head(u_char *p,
     ngx_http_eventsync_problem_e type);
+es_str_t ngx_http_eventsync_problem_name(ngx_http_eventsync_problem_e type);
 ngx_int_t ngx_http_eventsync_send_problem(ngx_http_eventsync_ctx_t *ctx);
 ngx_uint_t ngx_http_eventsync_problem_status(
     const ngx_http_eventsync_problem_t *problem);

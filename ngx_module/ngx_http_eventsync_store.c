@@ -62,7 +62,7 @@ ngx_http_eventsync_store_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 
         if (ngx_strncmp(value[i].data, "zone_size=", 10) == 0) {
             rv = ngx_http_eventsync_size(cf, &value[i], "zone",
-                                         8 * ngx_pagesize, &path,
+                                         16 * ngx_pagesize, &path,
                                          &sizes.zone);
 
         } else if (ngx_strncmp(value[i].data, "pages_size=", 11) == 0) {

@@ -205,7 +205,7 @@ static void
 es_exposition_exemplar(es_exposition_t *e, const es_exemplar_t *exemplar)
 {
     size_t      i, n, chars, total;
-    es_label_t  labels[2];
+    es_label_t  labels[3];
 
     n = 0;
     total = 0;

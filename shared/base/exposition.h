@@ -39,9 +39,9 @@ typedef struct {
    that does not fit is left out. */
 #define ES_EXEMPLAR_MAX  128
 
-/* One case of a bucket or counter.  Only OpenMetrics has exemplars. */
+/* A case that was counted.  Only OpenMetrics has exemplars. */
 typedef struct {
-    es_label_t   labels[2];
+    es_label_t   labels[3];
     size_t       nlabels;      /* 0: there is none */
     uint64_t     value_us;     /* written in seconds */
     int64_t      time_ms;      /* wall clock */

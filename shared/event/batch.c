@@ -35,6 +35,13 @@ es_batch_create(es_str_t feed, const es_limits_t *limits)
 }
 
 
+bool
+es_batch_trace(const es_batch_t *batch, size_t i, es_trace_t *trace)
+{
+    return batch->sealed && es_event_trace(batch->drafts[i].head, trace);
+}
+
+
 void
 es_batch_reset(es_batch_t *batch, es_str_t feed, const es_limits_t *limits)
 {

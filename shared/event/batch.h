@@ -11,6 +11,7 @@
 #include "base/base.h"
 #include "base/pool.h"
 #include "event/event.h"
+#include "event/trace.h"
 
 struct es_batch {
     char           feed[ES_FEED_MAX + 1];
@@ -44,6 +45,10 @@ es_rc_t es_batch_refuse(es_batch_t *batch, size_t i,
 /* Returns a copy that lives as long as the batch.  NULL: out of memory. */
 const es_problem_t *es_batch_keep(es_batch_t *batch,
     const es_problem_t *problem);
+
+/* Reads the trace context of event `i` of a sealed batch.  False: it has
+   none. */
+bool es_batch_trace(const es_batch_t *batch, size_t i, es_trace_t *trace);
 
 /* Makes a used batch as new, and keeps its memory. */
 void es_batch_reset(es_batch_t *batch, es_str_t feed,

@@ -25,6 +25,7 @@ typedef enum {
     ES_FEED_OLDEST,
     ES_FEED_LATEST,
     ES_FEED_AGE,
+    ES_FEED_TIME,
     ES_FEED_METRICS
 } es_feed_metric_t;
 
@@ -61,6 +62,14 @@ es_metrics_feed(const es_metrics_t *m, es_exposition_t *e,
             es_metric_ms(e, "", &label, 1,
                          m->now_ms > feed->last_ms
                          ? (uint64_t) (m->now_ms - feed->last_ms) : 0);
+        }
+
+        break;
+
+    case ES_FEED_TIME:
+
+        if (feed->last > 0) {
+            es_metric_ms(e, "", &label, 1, (uint64_t) feed->last_ms);
         }
 
         break;
@@ -135,7 +144,10 @@ es_metrics_feeds(const es_metrics_t *m, es_exposition_t *e)
         [ES_FEED_LATEST] = { "eventsync_feed_latest_sequence", "Sequence of "
                              "the last event; 0: none in this epoch." },
         [ES_FEED_AGE] = { "eventsync_feed_last_event_age_seconds", "Time "
-                          "since the last commit of events." }
+                          "since the last commit of events." },
+        [ES_FEED_TIME] = { "eventsync_feed_last_event_timestamp_seconds",
+                           "When events were last committed, in the store's "
+                           "time." }
     };
 
     rc = es_report_feeds_load(m->store, &feeds);

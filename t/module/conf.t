@@ -82,7 +82,7 @@ refused(conf('', http => 'eventsync_store %%STORE%% size=1m;'),
     'invalid parameter "size=1m"', 'another parameter', 4);
 refused(conf('', http => 'eventsync_store %%STORE%% zone_size=big;'),
     'invalid zone size "zone_size=big"', 'a size that is none', 4);
-refused(conf('', http => 'eventsync_store %%STORE%% zone_size=4k;'),
+refused(conf('', http => 'eventsync_store %%STORE%% zone_size=63k;'),
     'is too small', 'a size that is too small', 4);
 refused(conf('', server => 'eventsync_store %%STORE%% zone_size=2m;'),
     'conflicts with already declared size', 'another size', 8);

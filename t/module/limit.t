@@ -252,7 +252,7 @@ $zoned->write_file_expand('nginx.conf', <<'CONF');
 events { }
 
 http {
-    eventsync_store %%STORE%% zone_size=32k;
+    eventsync_store %%STORE%% zone_size=64k;
 
     server {
         listen 127.0.0.1:%%PORT_0%%;

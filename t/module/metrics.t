@@ -7,6 +7,7 @@
 use warnings;
 use strict;
 
+use JSON::PP;
 use Test::More;
 
 use lib 't/lib';
@@ -88,6 +89,8 @@ judge();
 access();
 forms();
 requests();
+errors();
+commits();
 limits();
 waiting();
 feeds();
@@ -295,6 +298,62 @@ sub requests {
     series('http_requests_total{code="2xx",resource="health"}', $healths + 1, 'health');
 }
 
+# Each error is counted with its resource and its problem.
+sub errors {
+    my $events = '/v1/feeds/orders/events';
+    my @cases = (
+        [ poll => 'invalid-cursor', sub { get("$events?after=x", $key) } ],
+        [ poll => 'invalid-parameter', sub { get("$events?limit=x", $key) } ],
+        [ poll => 'unauthorized', sub { get($events) } ],
+        [ poll => 'not-found', sub { get('/v1/feeds/nothing/events', $key) } ],
+        [ publish => 'invalid-event', sub { $t->publish('orders', { id => '' }) } ],
+        [ metrics => 'forbidden', sub { get('/limited/metrics', $key) } ],
+        [ other => 'not-found', sub { get('/v1/nothing', $key) } ],
+        [ other => 'none', sub { get('/other/feeds/orders/events', $key) } ],
+    );
+    for (@cases) {
+        my ($resource, $problem, $do) = @$_;
+        my $series = "http_errors_total{problem=\"$problem\",resource=\"$resource\"}";
+        my $before = scrape()->{"eventsync_$series"} // 0;
+        cmp_ok($do->()->{status}, '>=', 400, "$problem of $resource");
+        series($series, $before + 1);
+    }
+    my $metrics = scrape();
+    is((grep { /^eventsync_http_errors_total/ && $metrics->{$_} == 0 } keys %$metrics)[0],
+        undef, 'what has not occurred is left out');
+}
+
+# The histogram has each commit, and its exemplars an event of them.
+sub commits {
+    my $name = 'eventsync_commit_duration_seconds';
+    my $before = scrape()->{"${name}_count"};
+    $t->publish('orders', map { { id => "c$_-$$" } } 1 .. 3);
+    series('commit_duration_seconds_count', $before + 1, 'a commit of three events');
+    cmp_ok(scrape()->{"${name}_sum"}, '>', 0, 'that took time');
+
+    my ($metrics, $exemplars) = parse_openmetrics(get('/ops/metrics', undef,
+        accept => 'application/openmetrics-text')->{body});
+    my ($case) = sort { $b->{time} <=> $a->{time} }
+        map { $exemplars->{$_} } grep { /^$name/ } keys %$exemplars;
+    is($case->{labels}{feed}, 'orders', 'an exemplar has the feed');
+    like($case->{labels}{cursor}, qr/^\w+-\d+$/, 'and a cursor');
+    cmp_ok(abs($case->{time} - time), '<', 60, 'and when it was');
+    my ($sequence) = $case->{labels}{cursor} =~ /-(\d+)$/;
+    my ($last) = $t->poll('orders', from => 'latest')->{next} =~ /-(\d+)$/;
+    is($sequence, $last - 2, 'of the first event of the commit');
+
+    my $trace = '4bf92f3577b34da6a3ce929d0e0e4736';
+    $t->http(POST => '/v1/feeds/orders/events', { authorization => "Bearer $key",
+        'content-type' => 'application/cloudevents+json',
+        traceparent => "00-$trace-00f067aa0ba902b7-01" },
+        encode_json({ specversion => '1.0', source => '/s', type => 't', id => "trace-$$" }));
+    (undef, $exemplars) = parse_openmetrics(get('/ops/metrics', undef,
+        accept => 'application/openmetrics-text')->{body});
+    ok((grep { ($_->{labels}{trace_id} // '') eq $trace } values %$exemplars),
+        'and the trace of an event that has one');
+    is((grep { !/_bucket|_total/ } keys %$exemplars)[0], undef, 'buckets and counters have them');
+}
+
 sub limits {
     get('/limited/feeds/orders/events', $key) for 1 .. 4;
     series('limit_refused_total{policy="poll"}', 3);
@@ -341,6 +400,9 @@ sub feeds {
     my $bytes = $of->(bytes => 'orders');
     cmp_ok($bytes, '>', 100 * $latest, 'bytes');
     like($of->(last_event_age_seconds => 'orders'), qr/^\d+\.\d{3}$/, 'age');
+    my $at = $of->(last_event_timestamp_seconds => 'orders');
+    cmp_ok(abs($at + $of->(last_event_age_seconds => 'orders') - time), '<', 20, 'and time');
+    is($of->(last_event_timestamp_seconds => 'prices'), undef, 'which an empty feed has not');
     is($of->(events => 'prices'), 0, 'of a feed without events');
     is($of->(last_event_age_seconds => 'prices'), undef, 'there is no last one');
 

@@ -22,7 +22,7 @@ my $other = $t->partner_key('other', feeds => '*', scopes => 'read');
 $t->write_file_expand('nginx.conf', <<'CONF');
 events { }
 http {
-    eventsync_store %%STORE%% zone_size=32k;
+    eventsync_store %%STORE%% zone_size=64k;
     eventsync_sse on;
     server {
         listen 127.0.0.1:%%PORT_0%%;
