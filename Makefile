@@ -40,7 +40,7 @@ VERSION := $(shell sed -n 's/^.define ES_VERSION  *"\(.*\)"/\1/p' \
 
 LIB_LIBS        = -llmdb -lxxhash -ljansson -lcrypto -lz -lzstd -lbrotlienc \
                   -lbrotlidec -lpcre2-8 -ljose -lpthread
-DISPATCHER_LIBS = -lcurl -lev
+DISPATCHER_LIBS = -lcurl -lev -lssl
 CTL_LIBS        = -lcurl -lmicrohttpd
 
 LIB_SRC        := $(wildcard shared/*/*.c)

@@ -437,6 +437,31 @@ ctl_print_figures(const ctl_delivery_t *d, const char *name, json_t *figures)
 }
 
 
+/* When each known certificate expires, a line each, or one line of JSON. */
+
+static es_rc_t
+ctl_print_certificates(const ctl_delivery_t *d, const char *name,
+    json_t *certificates)
+{
+    json_t      *times, *kind;
+    const char  *of;
+
+    if (d->ctl->json && certificates != NULL) {
+        kind = json_pack("{s:s}", "kind", "certificates");
+        (void) json_object_update(kind, certificates);
+        return ctl_delivery_json(name, kind);
+    }
+
+    json_object_foreach(certificates, of, times) {
+        (void) printf("%s certificate %s: expires=%s seen=%s\n", name, of,
+                      json_string_value(json_object_get(times, "expires")),
+                      json_string_value(json_object_get(times, "seen")));
+    }
+
+    return ES_OK;
+}
+
+
 static es_rc_t
 ctl_print_status(ctl_delivery_t *d, const es_endpoint_t *endpoint)
 {
@@ -468,6 +493,11 @@ ctl_print_status(ctl_delivery_t *d, const es_endpoint_t *endpoint)
 
     if (rc == ES_OK) {
         rc = ctl_print_deliveries(d, name, status);
+    }
+
+    if (rc == ES_OK) {
+        rc = ctl_print_certificates(d, name,
+                                    json_object_get(status, "certificates"));
     }
 
     if (rc == ES_OK) {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "checkpoint/checkpoint.h"
+#include "delivery/certificates.h"
 #include "delivery/verification.h"
 #include "commands.h"
 #include "object.h"
@@ -164,20 +165,26 @@ ctl_object_change(ctl_t *ctl, es_kind_t kind, const char *name, json_t *object)
 }
 
 
-/* Adds what the dispatcher knows of the agreement of an endpoint. */
+/* Adds what the dispatcher knows of the agreement of an endpoint, and of
+   certificates. */
 
 static void
-ctl_object_verification(ctl_t *ctl, json_t *object)
+ctl_object_known(ctl_t *ctl, json_t *object)
 {
     uint32_t            number;
+    uint64_t            revision;
     es_verification_t   verification;
 
     number = (uint32_t) json_integer_value(json_object_get(object, "number"));
+    revision = (uint64_t) json_integer_value(json_object_get(object,
+                                                             "revision"));
 
     if (es_delivery_verification(ctl->store, number, &verification) == ES_OK) {
         (void) json_object_set_new(object, "verification",
                                    es_verification_report(&verification));
     }
+
+    (void) es_certificates_add(ctl->store, number, revision, object);
 }
 
 
@@ -224,7 +231,7 @@ ctl_object_print(ctl_t *ctl, es_kind_t kind, const char *name, bool as_json)
     }
 
     if (kind == ES_KIND_ENDPOINT) {
-        ctl_object_verification(ctl, json);
+        ctl_object_known(ctl, json);
     }
 
     if (as_json) {

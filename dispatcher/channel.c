@@ -117,24 +117,48 @@ esd_socket_idle(const esd_watch_t *watch)
 }
 
 
-void
-esd_socket_single(esd_dispatcher_t *d, CURL *easy)
+/* The descriptor that the ended request has used; NULL: it is closed. */
+
+static esd_watch_t *
+esd_socket_used(const esd_send_t *send)
 {
-    long           version;
-    curl_socket_t  fd;
+    curl_socket_t          fd;
+    const esd_channels_t  *channels;
+
+    channels = &send->d->channels;
+    fd = CURL_SOCKET_BAD;
+    (void) curl_easy_getinfo(send->easy, CURLINFO_ACTIVESOCKET, &fd);
+
+    return fd >= 0 && (size_t) fd < channels->nwatches ? channels->watches[fd]
+                                                       : NULL;
+}
+
+
+const esd_handshake_t *
+esd_socket_over(esd_send_t *send)
+{
+    long          version;
+    esd_watch_t  *watch;
 
     version = CURL_HTTP_VERSION_NONE;
-    fd = CURL_SOCKET_BAD;
-    (void) curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
-    (void) curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
+    (void) curl_easy_getinfo(send->easy, CURLINFO_HTTP_VERSION, &version);
 
-    if (version != CURL_HTTP_VERSION_2_0
-        && fd >= 0
-        && (size_t) fd < d->channels.nwatches
-        && d->channels.watches[fd] != NULL)
-    {
-        d->channels.watches[fd]->single = true;
+    watch = version == CURL_HTTP_VERSION_2_0 && send->destination.plain
+            ? NULL : esd_socket_used(send);
+
+    if (watch == NULL) {
+        return &send->handshake;
     }
+
+    if (version != CURL_HTTP_VERSION_2_0) {
+        watch->single = true;
+    }
+
+    if (send->handshake.seen_ms != 0) {
+        watch->handshake = send->handshake;
+    }
+
+    return &watch->handshake;
 }
 
 
@@ -380,6 +404,7 @@ esd_socket_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
     d->channels.sockets += !watch->ours;
     watch->ours = true;
     watch->single = false;
+    memset(&watch->handshake, 0, sizeof(watch->handshake));
 
     return fd;
 }

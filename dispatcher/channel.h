@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "certificates.h"
 #include "types.h"
 
 typedef TAILQ_HEAD(esd_channel_queue, esd_channel)  esd_channel_list_t;
@@ -26,6 +27,7 @@ typedef struct {
     int            wanted;           /* what libcurl watches; 0: nothing */
     bool           single;     /* carries one request at a time */
     bool           ours;       /* only esd_socket_close() closes it */
+    esd_handshake_t  handshake;    /* of its TLS connection */
 } esd_watch_t;
 
 /* Requests that may share connections.  An endpoint with a client certificate
@@ -82,8 +84,9 @@ curl_socket_t esd_socket_open(void *ctx, curlsocktype purpose,
     struct curl_sockaddr *addr);
 int esd_socket_close(void *ctx, curl_socket_t fd);
 /* A request has ended.  If its connection carries one request at a time, bytes
-   that come before the next request end the connection. */
-void esd_socket_single(esd_dispatcher_t *d, CURL *easy);
+   that come before the next request end the connection.  Returns what the
+   handshake of the connection has shown. */
+const esd_handshake_t *esd_socket_over(esd_send_t *send);
 /* False: no descriptor is available, which may be why an attempt failed. */
 bool esd_descriptors_spare(esd_dispatcher_t *d);
 /* No memory or descriptor was available for `what`: nothing is sent for a

@@ -17,6 +17,7 @@
 #include "base/base.h"
 #include "registry/egress.h"
 
+#include "certificates.h"
 #include "destination.h"
 #include "dispatcher.h"
 #include "send.h"
@@ -170,8 +171,13 @@ esd_destination_request(void *ctx, char *peer, char *local, int peer_port,
         in6->sin6_port = htons((uint16_t) peer_port);
     }
 
-    return esd_destination_allowed(send, (struct sockaddr *) (void *) &addr)
-           ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+    if (!esd_destination_allowed(send, (struct sockaddr *) (void *) &addr)) {
+        return CURL_PREREQFUNC_ABORT;
+    }
+
+    esd_certificates_look(send);
+
+    return CURL_PREREQFUNC_OK;
 }
 
 

@@ -29,6 +29,7 @@
  *     send.c               one attempt: its libcurl handle and its slot
  *     channel.c            libcurl's sockets on the event loop
  *     destination.c        checks the destination at each connection
+ *     certificates.c       when the certificates of connections expire
  *     proxy.c              the proxy for all outgoing requests, if any
  *     token.c              requests OAuth access tokens
  *     batch.c              which events a request carries together

@@ -21,6 +21,7 @@
 #include "registry/registry.h"
 
 #include "bearer.h"
+#include "certificates.h"
 #include "channel.h"
 #include "destination.h"
 #include "dispatcher.h"
@@ -315,6 +316,7 @@ esd_send_heads(esd_send_t *send)
 static void
 esd_send_clear(esd_send_t *send)
 {
+    memset(&send->handshake, 0, sizeof(send->handshake));
     send->refused = false;
     send->starved = false;
     send->overflow = false;
@@ -365,7 +367,12 @@ esd_send_fill(esd_send_t *send, const esd_lane_t *lane)
     alone = send->attrs.len > ESD_ATTRS_HTTP2;
 
     return curl_easy_setopt(send->easy, CURLOPT_FRESH_CONNECT,
-                            (long) (send->target->doubted || alone))
+                            (long) (send->target->doubted || alone
+                                    || (send->kind == ESD_SEND_TEST
+                                        && !send->destination.plain)))
+              == CURLE_OK
+           && curl_easy_setopt(send->easy, CURLOPT_SSL_SESSIONID_CACHE,
+                               (long) esd_certificates_may_resume(send))
               == CURLE_OK
            && curl_easy_setopt(send->easy, CURLOPT_FORBID_REUSE,
                                (long) (esd_channels_full(send->d) || alone))
@@ -507,7 +514,7 @@ static void
 esd_send_over(esd_send_t *send, CURLcode result)
 {
     if (!esd_send_again(send, result)) {
-        esd_socket_single(send->d, send->easy);
+        esd_certificates_note(send, esd_socket_over(send));
         send->ended(send, result);
     }
 }

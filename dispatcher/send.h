@@ -22,6 +22,7 @@
 #include "registry/registry.h"
 #include "trace/context.h"
 
+#include "certificates.h"
 #include "channel.h"
 #include "destination.h"
 #include "item.h"
@@ -99,6 +100,8 @@ struct esd_send {
     int64_t                 trickle_us; /* monotonic: deadline; 0: none */
     int64_t                 sent_ms;
     int64_t                 sent_us;   /* monotonic */
+
+    esd_handshake_t         handshake; /* of a connection made for it */
 
     /* The answer so far. */
     bool                    refused;   /* an address that is not allowed */

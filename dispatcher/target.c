@@ -24,6 +24,7 @@
 #include "store/txn.h"
 
 #include "away.h"
+#include "certificates.h"
 #include "clearing.h"
 #include "dispatcher.h"
 #include "failing.h"
@@ -206,6 +207,7 @@ esd_target_change(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
     }
 
     target->revision = target->conf->revision;
+    esd_certificates_load(d, target);
     target->stopped = target->stopped_revision == target->revision;
     target->longest_ms = esd_schedule_longest(target->conf);
     esd_window_reset(target);

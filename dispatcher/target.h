@@ -15,6 +15,7 @@
 #include <sys/queue.h>
 
 #include "base/base.h"
+#include "delivery/certificates.h"
 #include "delivery/figures.h"
 #include "delivery/outbox.h"
 #include "delivery/stall.h"
@@ -92,6 +93,7 @@ struct esd_target {
     esd_clearing_job_t    *job;        /* see clearing.c; or NULL */
     esd_token_t            token;
     es_stall_t             stall;      /* why nothing is sent to it */
+    es_certificates_t      certificates;
     es_figures_t           figures;
     int64_t                figures_due_us; /* monotonic: they are written then;
                                           0: they have not changed */

@@ -11,6 +11,7 @@
 
 #include "base/base.h"
 #include "delivery/away_feeds.h"
+#include "delivery/certificates.h"
 #include "delivery/delivery.h"
 #include "delivery/delivery_keys.h"
 #include "delivery/figures.h"
@@ -465,6 +466,10 @@ es_changeset_forget(es_changeset_t *c, uint32_t endpoint)
 
     if (rc == ES_OK) {
         rc = es_changeset_figures_done(c, endpoint);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_changeset_certificates_done(c, endpoint);
     }
 
     return rc == ES_OK ? es_changeset_redrive(c, endpoint, 0) : rc;

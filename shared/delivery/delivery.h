@@ -11,7 +11,7 @@
  * delivery.c implements the reads, changeset.c the writes and expire.c the
  * deletions by age.  Other records of the same environment have headers of
  * their own: outbox.h, stall.h, away_feeds.h, tally.h, verification.h,
- * figures.h and registry/control_reply.h.
+ * figures.h, certificates.h and registry/control_reply.h.
  */
 
 #ifndef ES_DELIVERY_H

@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "delivery/away_feeds.h"
+#include "delivery/certificates.h"
 #include "delivery/delivery.h"
 #include "delivery/endpoint_state.h"
 #include "delivery/endpoint_status.h"
@@ -499,6 +500,10 @@ es_endpoint_status_read(const es_endpoint_status_query_t *q, json_t **status)
 
     if (rc == ES_OK) {
         rc = es_status_stopped(q, *status);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_certificates_add(q->store, q->endpoint, q->revision, *status);
     }
 
     if (rc == ES_OK && q->figures) {

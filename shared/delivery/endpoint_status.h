@@ -47,7 +47,8 @@ typedef struct {
  *     redrive    dead letters are being tried again
  *     verification   whether the endpoint has agreed, see verification.h
  *
- * and, if wanted, `figures`, see figures.h.
+ * `certificates`, if any are known, see certificates.h; and, if wanted,
+ * `figures`, see figures.h.
  *
  * `state` and `figures` also depend on feeds that the answer may not contain.
  */

@@ -14,6 +14,7 @@
 #include "base/event_loop.h"
 #include "base/exposition.h"
 #include "delivery/away_feeds.h"
+#include "delivery/certificates.h"
 #include "delivery/delivery.h"
 #include "delivery/delivery_keys.h"
 #include "delivery/endpoint_state.h"
@@ -22,6 +23,7 @@
 #include "delivery/stall.h"
 #include "delivery/tally.h"
 #include "inspect/metrics.h"
+#include "inspect/metrics_certificates.h"
 #include "inspect/metrics_retention.h"
 #include "inspect/watched.h"
 #include "registry/registry.h"
@@ -47,11 +49,13 @@ typedef struct {
     uint64_t              lost;        /* events lost before delivery */
     es_buf_t              lanes;       /* of es_near_lane_t */
     uint64_t              near;        /* of them, near retention */
+    es_expiries_t         expiries;
 } es_delivery_watch_t;
 
 typedef enum {
     ES_WATCH_STATE,
     ES_WATCH_BACKLOG,
+    ES_WATCH_CERTIFICATE,
     ES_WATCH_RETRIES,
     ES_WATCH_DEAD,
     ES_WATCH_METRICS
@@ -72,12 +76,9 @@ es_watch_stall(void *ctx, const es_stall_t *stall)
         return ES_OK;
     }
 
-    /* an endpoint that an operator or partner has halted is not stalled */
+    /* a halted endpoint is not stalled */
 
-    if (watched != NULL
-        && (watched->facts.disabled || watched->facts.stopped
-            || watched->facts.paused || watched->facts.unverified))
-    {
+    if (watched != NULL && es_watched_halted(watched)) {
         return ES_OK;
     }
 
@@ -85,6 +86,27 @@ es_watch_stall(void *ctx, const es_stall_t *stall)
 
     if (w->stalled_ms == 0 || stall->since_ms < w->stalled_ms) {
         w->stalled_ms = stall->since_ms;
+    }
+
+    return ES_OK;
+}
+
+
+/* An endpoint without requests does not learn of renewed certificates. */
+
+static es_rc_t
+es_watch_certificates(void *ctx, const es_certificates_t *certificates)
+{
+    es_watched_t         *watched;
+    es_delivery_watch_t  *w = ctx;
+
+    watched = es_watched_get(&w->watched, certificates->endpoint);
+
+    if (watched != NULL
+        && watched->endpoint->revision == certificates->revision
+        && !es_watched_halted(watched))
+    {
+        es_expiry_take(&watched->expiry, &w->expiries, certificates);
     }
 
     return ES_OK;
@@ -226,6 +248,10 @@ es_watch_load(es_delivery_watch_t *w)
 
     if (rc == ES_OK) {
         rc = es_delivery_each_stall(store, 0, es_watch_stall, w);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_each_certificates(store, es_watch_certificates, w);
     }
 
     if (rc == ES_OK) {
@@ -391,6 +417,10 @@ es_metrics_endpoint(es_exposition_t *e, const es_watched_t *watched,
         es_metric(e, "", labels, 2, watched->backlog);
         break;
 
+    case ES_WATCH_CERTIFICATE:
+        es_metrics_expiry(&watched->expiry, labels, 2, e);
+        break;
+
     case ES_WATCH_RETRIES:
         es_metric(e, "", labels, 2, watched->retries);
         break;
@@ -419,6 +449,9 @@ es_metrics_endpoints(const es_delivery_watch_t *w, es_exposition_t *e)
                              "the endpoint." },
         [ES_WATCH_BACKLOG] = { "eventsync_endpoint_backlog_events", "Events "
                                "after the endpoint's cursors." },
+        [ES_WATCH_CERTIFICATE] = {
+            "eventsync_endpoint_certificate_expiry_timestamp_seconds", "When "
+            "the first certificate of the endpoint's connections expires." },
         [ES_WATCH_RETRIES] = { "eventsync_endpoint_retries", "Events of the "
                                "endpoint that wait for an attempt." },
         [ES_WATCH_DEAD] = { "eventsync_endpoint_dead_letters", "Dead letters "
@@ -484,6 +517,7 @@ es_metrics_delivery(const es_metrics_t *m, es_exposition_t *e)
                           "those that a filter would have skipped.", w.lost);
 
         es_metrics_attempts(&w, e);
+        es_metrics_expiries(&w.expiries, e);
 
         if (m->endpoints) {
             es_metrics_endpoints(&w, e);

@@ -9,15 +9,17 @@
 
 #include "base/base.h"
 #include "delivery/endpoint_state.h"
+#include "inspect/metrics_certificates.h"
 #include "registry/registry.h"
 
 typedef struct {
     const es_endpoint_t  *endpoint;    /* NULL: no endpoint of this number */
     es_endpoint_facts_t   facts;
-    uint64_t              backlog;     /* this and the next two are the
+    uint64_t              backlog;     /* this and all that follows are the
                                           caller's, 0 at first */
     uint64_t              retries;
     uint64_t              dead;
+    es_expiry_t           expiry;
 } es_watched_t;
 
 /* Zeroed: none. */
@@ -32,6 +34,15 @@ typedef struct {
 es_rc_t es_watched_load(es_store_t *store, const es_registry_t *registry,
     es_watched_list_t *watched);
 void es_watched_free(es_watched_list_t *watched);
+
+/* True if an operator, its partner or the dispatcher has halted the endpoint:
+   it gets no events. */
+static inline bool
+es_watched_halted(const es_watched_t *watched)
+{
+    return watched->facts.disabled || watched->facts.stopped
+           || watched->facts.paused || watched->facts.unverified;
+}
 
 /* NULL: no endpoint of this number. */
 es_watched_t *es_watched_get(const es_watched_list_t *watched,

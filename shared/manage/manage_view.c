@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/base.h"
+#include "delivery/certificates.h"
 #include "delivery/verification.h"
 #include "keys/public_key.h"
 #include "manage/manage_internal.h"
@@ -66,9 +67,12 @@ es_manage_view(es_manage_ctx_t *m, es_str_t name, json_t *object)
     size_t              i;
     json_t             *view, *secrets, *secret;
     uint32_t            number;
+    uint64_t            revision;
     es_verification_t   verification;
 
     number = (uint32_t) json_integer_value(json_object_get(object, "number"));
+    revision = (uint64_t) json_integer_value(json_object_get(object,
+                                                             "revision"));
     view = json_pack("{s:s%}", "name", name.data, name.len);
     secrets = json_array();
 
@@ -103,6 +107,8 @@ es_manage_view(es_manage_ctx_t *m, es_str_t name, json_t *object)
         (void) json_object_set_new(view, "verification",
                                    es_verification_report(&verification));
     }
+
+    (void) es_certificates_add(m->store, number, revision, view);
 
     return view;
 }

@@ -94,15 +94,21 @@ sub scraped {
     my $port = Test::Eventsync::free_port();
     $t->ctl_ok('feed', 'create', 'prices', '--retain-count=10');
     $t->endpoint('acme', url => 'http://127.0.0.1:1/', feeds => 'prices');
-    $t->default_conf(location => 'eventsync_metrics endpoints;');
+    certificate($t);
+    my $dir = $t->testdir;
+    $t->endpoint('acme', url => 'https://127.0.0.1:' . $t->port(1) . '/', feeds => 'prices');
+    $t->default_conf(location => 'eventsync_metrics endpoints;',
+        server => "listen 127.0.0.1:%%PORT_1%% ssl; ssl_certificate $dir/cert.pem; "
+            . "ssl_certificate_key $dir/key.pem;");
     $t->run_nginx;
-    $t->run_dispatcher;
+    $t->run_dispatcher("--ca-file=$dir/cert.pem");
     put($t, 'prices', 1);
     my $admin = $t->partner_key('ops', scopes => 'admin');
     my ($text, $each);
     ok(wait_for(sub {
         $text = $t->http(GET => '/v1/metrics', { authorization => "Bearer $admin" })->{body};
-        return $text =~ /^eventsync_dispatcher_heartbeat/m
+        return $text =~ /^eventsync_endpoint_certificate/m
+            && $text =~ /^eventsync_dispatcher_heartbeat/m
             && $text =~ /^eventsync_feed_last_event_age_seconds/m;
     }), 'a scrape');
 

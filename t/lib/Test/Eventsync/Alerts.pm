@@ -148,6 +148,23 @@ sub alert_cases {
     [ 'EventsyncEndpointStalled', 'by an event', '15m', '40m', { %AT },
         'An endpoint at a has taken nothing new for 11m 40s.',
         [ series('eventsync_delivery_stalled_age_seconds'), gauge(0, 700, 20) ] ],
+    (map {
+        my ($alert, $fires, $days, $label, $one) = @$_;
+        my $end = $days * 86400;
+        my %cert = (certificate => $label);
+        my $delivery = 'eventsync_delivery_certificate_expiry_timestamp_seconds';
+        [ $alert, "$label of an endpoint", $fires, '90m', { %AT, %ep, %cert },
+            "The certificate \"$label\" of endpoint ep_1 of acme at a $one.",
+            [ series('eventsync_endpoint_certificate_expiry_timestamp_seconds', %ep, %cert),
+                "9000000x1 ${end}x60 9000000x300" ],
+            [ series($delivery, %cert), "9000000x1 ${end}x60 9000000x300" ] ],
+        [ $alert, "$label without endpoints", $fires, '90m', { %AT, %cert },
+            "The certificate \"$label\" at a $one.",
+            [ series($delivery, %cert), "9000000x1 ${end}x60 9000000x300" ],
+            [ series($delivery, certificate => 'other'), '9000000x300' ] ]
+    } [ EventsyncCertificateExpires => '20m', 14, 'client', 'expires in 13d 23h 40m 0s' ],
+      [ EventsyncCertificateExpiresSoon => '20m', 3, 'receiver', 'expires in 2d 23h 40m 0s' ],
+      [ EventsyncCertificateExpiresSoon => '20m', 0, 'token', 'has expired' ]),
     [ 'EventsyncBacklogGrowing', 'for long', '35m', '90m', { %AT },
         'At a, 13500 events wait for endpoints, and they become more.',
         [ series('eventsync_delivery_backlog_events'), '10000+100x40 13900x100' ] ],

@@ -34,14 +34,20 @@ sub webhook_store {
 }
 
 # Makes key.pem and cert.pem of a receiver with this subjectAltName, or files
-# named after `file`.  `before` is a command in front, as faketime.
+# named after `file`.  `before` is a command in front, as faketime, and `issuer`
+# the name of the files of another certificate that signs it.  It is valid for
+# `days` (2).
 sub certificate {
     my ($t, $name, %opts) = @_;
     my $dir = $t->testdir;
     my ($key, $cert) = $opts{file} ? ("$opts{file}.key", "$opts{file}.pem")
         : ('key.pem', 'cert.pem');
     my $made = $t->start('openssl', {}, @{ $opts{before} // [] }, qw(openssl
-        req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2),
+        req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days),
+        $opts{days} // 2,
+        $opts{issuer} ? ('-CA', "$dir/$opts{issuer}.pem", '-CAkey',
+            "$dir/$opts{issuer}.key", '-addext', 'basicConstraints=CA:FALSE')
+            : (),
         '-subj', '/CN=' . ($opts{file} // 'test'), '-addext',
         'subjectAltName=' . ($name // 'IP:127.0.0.1'), '-keyout',
         "$dir/$key", '-out', "$dir/$cert");
