@@ -14,6 +14,9 @@
 #include "keys/apikey.h"
 #include "base/random.h"
 
+#define ES_KEY_KIND          "esk_"
+#define ES_LINK_KIND         "esl_"
+#define ES_KEY_KIND_LEN      4
 #define ES_KEY_SECRET_LEN    32
 #define ES_KEY_CHECKSUM_LEN  6
 #define ES_KEY_BODY_LEN      (ES_APIKEY_LEN - ES_KEY_CHECKSUM_LEN)
@@ -114,22 +117,18 @@ es_credential_digest(es_str_t text, uint8_t digest[ES_DIGEST_LEN])
 }
 
 
-es_rc_t
-es_apikey_create(char text[ES_APIKEY_LEN + 1], es_apikey_t *key)
+/* Makes a text that begins with `kind` and the id of `key`, and its digest. */
+
+static es_rc_t
+es_key_make(const char *kind, char text[ES_APIKEY_LEN + 1], es_apikey_t *key)
 {
     char  *p;
 
     p = text;
-    memcpy(p, "esk_", 4);
-    p += 4;
+    memcpy(p, kind, ES_KEY_KIND_LEN);
+    p += ES_KEY_KIND_LEN;
 
-    if (es_random_base32(p, ES_KEYID_LEN) != ES_OK) {
-        return ES_IO;
-    }
-
-    memcpy(key->id, p, ES_KEYID_LEN);
-    key->id[ES_KEYID_LEN] = '\0';
-
+    memcpy(p, key->id, ES_KEYID_LEN);
     p += ES_KEYID_LEN;
     *p++ = '_';
 
@@ -146,20 +145,23 @@ es_apikey_create(char text[ES_APIKEY_LEN + 1], es_apikey_t *key)
 }
 
 
-es_rc_t
-es_apikey_parse(es_str_t text, es_apikey_t *key)
+static es_rc_t
+es_key_parse(const char *kind, es_str_t text, es_apikey_t *key)
 {
     size_t  i;
     char    checksum[ES_KEY_CHECKSUM_LEN];
 
-    if (text.len != ES_APIKEY_LEN || memcmp(text.data, "esk_", 4) != 0
-        || text.data[4 + ES_KEYID_LEN] != '_')
+    if (text.len != ES_APIKEY_LEN
+        || memcmp(text.data, kind, ES_KEY_KIND_LEN) != 0
+        || text.data[ES_KEY_KIND_LEN + ES_KEYID_LEN] != '_')
     {
         return ES_INVALID;
     }
 
-    for (i = 4; i < text.len; i++) {
-        if (i != 4 + ES_KEYID_LEN && es_base32_value(text.data[i]) < 0) {
+    for (i = ES_KEY_KIND_LEN; i < text.len; i++) {
+        if (i != ES_KEY_KIND_LEN + ES_KEYID_LEN
+            && es_base32_value(text.data[i]) < 0)
+        {
             return ES_INVALID;
         }
     }
@@ -170,11 +172,57 @@ es_apikey_parse(es_str_t text, es_apikey_t *key)
         return ES_INVALID;
     }
 
-    memcpy(key->id, text.data + 4, ES_KEYID_LEN);
+    memcpy(key->id, text.data + ES_KEY_KIND_LEN, ES_KEYID_LEN);
     key->id[ES_KEYID_LEN] = '\0';
     es_credential_digest(text, key->digest);
 
     return ES_OK;
+}
+
+
+static es_rc_t
+es_key_id(es_apikey_t *key)
+{
+    key->id[ES_KEYID_LEN] = '\0';
+
+    return es_random_base32(key->id, ES_KEYID_LEN);
+}
+
+
+es_rc_t
+es_apikey_create(char text[ES_APIKEY_LEN + 1], es_apikey_t *key)
+{
+    return es_key_id(key) == ES_OK ? es_key_make(ES_KEY_KIND, text, key)
+                                   : ES_IO;
+}
+
+
+es_rc_t
+es_apikey_renew(char text[ES_APIKEY_LEN + 1], es_apikey_t *key)
+{
+    return es_key_make(ES_KEY_KIND, text, key);
+}
+
+
+es_rc_t
+es_apikey_parse(es_str_t text, es_apikey_t *key)
+{
+    return es_key_parse(ES_KEY_KIND, text, key);
+}
+
+
+es_rc_t
+es_link_create(char text[ES_APIKEY_LEN + 1], es_apikey_t *link)
+{
+    return es_key_id(link) == ES_OK ? es_key_make(ES_LINK_KIND, text, link)
+                                    : ES_IO;
+}
+
+
+es_rc_t
+es_link_parse(es_str_t text, es_apikey_t *link)
+{
+    return es_key_parse(ES_LINK_KIND, text, link);
 }
 
 

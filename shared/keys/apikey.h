@@ -7,6 +7,9 @@
  * 6 more, from a CRC of the text before it.  So a mistyped or truncated key is
  * recognised without a look-up, and scanners for leaked secrets make no false
  * report.
+ *
+ * The secret of a dashboard link has the same form, but begins with esl_, so
+ * that it is never taken for a key (registry/dashboard_link.h).
  */
 
 #ifndef ES_APIKEY_H
@@ -27,9 +30,16 @@ typedef struct {
    ES_IO: the kernel gives no random bytes. */
 es_rc_t es_apikey_create(char text[ES_APIKEY_LEN + 1], es_apikey_t *key);
 
+/* The same for a key with the id that `key` has. */
+es_rc_t es_apikey_renew(char text[ES_APIKEY_LEN + 1], es_apikey_t *key);
+
 /* Parses a key and computes its digest.  ES_INVALID: malformed, or with a
    wrong checksum. */
 es_rc_t es_apikey_parse(es_str_t text, es_apikey_t *key);
+
+/* The same for the secret of a link. */
+es_rc_t es_link_create(char text[ES_APIKEY_LEN + 1], es_apikey_t *link);
+es_rc_t es_link_parse(es_str_t text, es_apikey_t *link);
 
 /* SHA-256 of a key or of an access token. */
 void es_credential_digest(es_str_t text, uint8_t digest[ES_DIGEST_LEN]);

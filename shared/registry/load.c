@@ -15,6 +15,7 @@
 #include "keys/apikey.h"
 #include "keys/keyring.h"
 #include "log/chunk.h"
+#include "registry/dashboard_link.h"
 #include "registry/object.h"
 #include "registry/record.h"
 #include "registry/registry.h"
@@ -536,6 +537,7 @@ bool
 es_key_valid(const es_key_t *key, int64_t now_ms)
 {
     return !key->partner->disabled
+           && !es_link_waits(key)
            && (key->expires_ms == 0 || now_ms < key->expires_ms)
            && (key->revoked_ms == 0 || now_ms < key->revoked_ms);
 }

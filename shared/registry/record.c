@@ -34,7 +34,7 @@ static const char  *const  es_partner_members[] = {
 
 static const char  *const  es_key_members[] = {
     "partner", "digest", "scopes", "feeds", "consumers", "expires", "revoked",
-    NULL
+    "link", NULL
 };
 
 static const char  *const  es_feed_members[] = { "schema", NULL };
@@ -356,21 +356,22 @@ es_partner_decode(json_t *object, es_pool_t *pool, es_partner_t *out,
 
 
 static es_rc_t
-es_take_digest(es_record_t *r, uint8_t out[ES_DIGEST_LEN])
+es_take_digest(es_record_t *r, const char *pointer, bool required,
+    uint8_t out[ES_DIGEST_LEN])
 {
     char      c;
     size_t    i;
     es_rc_t   rc;
     unsigned  v;
-    es_str_t  text;
+    es_str_t  text = es_null_str;
 
-    rc = es_take_str(r, "/digest", true, &text);
-    if (rc != ES_OK) {
+    rc = es_take_str(r, pointer, required, &text);
+    if (rc != ES_OK || text.data == NULL) {
         return rc;
     }
 
     if (text.len != ES_DIGEST_LEN * 2) {
-        return es_fault(r, "/digest", "must have 64 hexadecimal digits");
+        return es_fault(r, pointer, "must have 64 hexadecimal digits");
     }
 
     for (i = 0; i < text.len; i++) {
@@ -383,7 +384,7 @@ es_take_digest(es_record_t *r, uint8_t out[ES_DIGEST_LEN])
             v = (unsigned) (c - 'a' + 10);
 
         } else {
-            return es_fault(r, "/digest",
+            return es_fault(r, pointer,
                             "must have 64 hexadecimal digits in lower case");
         }
 
@@ -435,7 +436,8 @@ es_key_decode(json_t *object, es_pool_t *pool, es_key_t *out,
                                    json_object_get(object, "revision"));
 
     if ((rc = es_take_str(&r, "/partner", true, partner)) != ES_OK
-        || (rc = es_take_digest(&r, out->digest)) != ES_OK
+        || (rc = es_take_digest(&r, "/digest", true, out->digest)) != ES_OK
+        || (rc = es_take_digest(&r, "/link", false, out->link)) != ES_OK
         || (rc = es_take_scopes(&r, &out->scopes)) != ES_OK
         || (rc = es_take_patterns(&r, "/feeds", 0, ES_PATTERNS_MAX,
                                   &out->feeds))
@@ -447,6 +449,8 @@ es_key_decode(json_t *object, es_pool_t *pool, es_key_t *out,
     {
         return rc;
     }
+
+    out->linked = json_object_get(object, "link") != NULL;
 
     /* a key that is bound to consumers may move their checkpoints */
 

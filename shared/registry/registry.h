@@ -80,6 +80,10 @@ typedef struct {
                                          ES_SCOPE_ACK; none: all */
     int64_t              expires_ms;  /* 0: never */
     int64_t              revoked_ms;  /* 0: not revoked */
+    bool                 linked;      /* a dashboard link, or made by one */
+    uint8_t              link[ES_DIGEST_LEN];    /* digest of its secret; equal
+                                                    to `digest`: it was not
+                                                    redeemed yet */
 } es_key_t;
 
 /* What happens to an event that does not match its schema. */
@@ -260,8 +264,8 @@ bool es_key_allows(const es_key_t *key, unsigned scope, es_str_t feed);
    key has ES_SCOPE_ACK. */
 bool es_key_moves(const es_key_t *key, es_str_t consumer);
 
-/* True if the key is not expired and not revoked, and its partner is not
-   disabled. */
+/* True if the key is not expired and not revoked, is no link that waits to be
+   redeemed, and its partner is not disabled. */
 bool es_key_valid(const es_key_t *key, int64_t now_ms);
 
 /* True if the endpoint is sent the feed's events: its `feeds` match, and its

@@ -40,8 +40,8 @@ es_rc_t es_write_check(es_write_t *w, MDB_txn *txn, json_t *object);
    more.  So no endpoint of a key appears after the key was revoked. */
 es_rc_t es_write_check_maker(es_write_t *w, MDB_txn *txn);
 
-/* The partner of a record and the digest of a key cannot change.
-   ES_INVALID. */
+/* The partner of a record and the digest of a key cannot change, except the
+   digest of a link that is redeemed.  ES_INVALID. */
 es_rc_t es_write_check_fixed(es_write_t *w, json_t *object);
 
 /* A partner that has a record of this kind cannot be removed.  ES_CONFLICT. */

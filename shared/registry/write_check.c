@@ -14,6 +14,7 @@
 #include "event/cursor.h"
 #include "log/feed.h"
 #include "log/store_clock.h"
+#include "registry/dashboard_link.h"
 #include "registry/object.h"
 #include "registry/operations.h"
 #include "registry/partner_index.h"
@@ -193,6 +194,18 @@ es_write_check_maker(es_write_t *w, MDB_txn *txn)
 }
 
 
+/* A link that waits gets the digest of a key when it is redeemed. */
+
+static bool
+es_link_redeems(const es_write_t *w, json_t *object, const char *member)
+{
+    return w->edit != NULL && w->edit->fn == es_link_edit
+           && strcmp(member, "digest") == 0
+           && json_equal(json_object_get(object, "link"),
+                         json_object_get(object, "digest"));
+}
+
+
 es_rc_t
 es_write_check_fixed(es_write_t *w, json_t *object)
 {
@@ -200,13 +213,14 @@ es_write_check_fixed(es_write_t *w, json_t *object)
     json_t       *value;
     unsigned      i;
 
-    static const char  *const  fixed[] = { "partner", "digest" };
+    static const char  *const  fixed[] = { "partner", "digest", "link" };
 
     for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
         value = json_object_get(w->input, fixed[i]);
 
         if (value != NULL
-            && !json_equal(value, json_object_get(object, fixed[i])))
+            && !json_equal(value, json_object_get(object, fixed[i]))
+            && !es_link_redeems(w, object, fixed[i]))
         {
             pointer[0] = '\0';
             es_pointer_add(pointer, sizeof(pointer), es_str(fixed[i]));
