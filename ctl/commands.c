@@ -16,6 +16,8 @@ const ctl_group_t  ctl_groups[] = {
     { "partner", "partners: their feeds, limits and quotas",
       ctl_partner_commands },
     { "key", "API keys of partners", ctl_key_commands },
+    { "dashboard", "links that open the dashboard once",
+      ctl_dashboard_commands },
     { "endpoint", "webhook endpoints: their state, retries and dead letters",
       ctl_endpoint_commands },
     { "checkpoint", "positions that consumers have acknowledged",

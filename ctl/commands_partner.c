@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The table's rows for partners, their keys, and checkpoints.
+ * The table's rows for partners, their keys and links, and checkpoints.
  */
 
 #include "commands.h"
@@ -123,6 +123,42 @@ const ctl_command_t  ctl_key_commands[] = {
       .about = "remove a key",
       .json = "the id of the key",
       .examples = "key remove k3f9abcdef" },
+
+    { .name = NULL }
+};
+
+static const ctl_option_row_t  ctl_dashboard_link_rows[] = {
+    { "scopes", "read,manage", "what it may do: read, ack, manage, admin; "
+      "default: read", CTL_FREE },
+    { "for", "TIME", "how long it can be opened, from 1s to 7d; default: 10m",
+      CTL_FREE },
+    { "url", "URL", "the API, https://host/v1; default: EVENTSYNC_URL",
+      CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+const ctl_command_t  ctl_dashboard_commands[] = {
+    { .name = "dashboard link", .run = ctl_dashboard_link,
+      .kind = CTL_NO_KIND, .arguments = "PARTNER",
+      .options = ctl_dashboard_link_rows,
+      .about = "print a link that opens the dashboard once, for an hour",
+      .json = "the record, with the url",
+      .examples = "dashboard link acme --url=https://events.example/v1\n"
+      "dashboard link acme --scopes=read,manage --for=1h "
+      "--url=https://events.example/v1" },
+
+    { .name = "dashboard links", .run = ctl_dashboard_links,
+      .kind = CTL_NO_KIND, .arguments = "[PARTNER]",
+      .about = "list the links, with their state",
+      .json = "one link a line", .stream = true,
+      .examples = "dashboard links\ndashboard links acme" },
+
+    { .name = "dashboard revoke", .run = ctl_dashboard_revoke,
+      .kind = ES_KIND_KEY, .arguments = "KEY",
+      .about = "end a link, and the session that it opened; KEY is the ten "
+      "characters after esl_",
+      .json = "the record",
+      .examples = "dashboard revoke k3f9abcdef" },
 
     { .name = NULL }
 };

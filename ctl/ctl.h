@@ -221,6 +221,10 @@ int ctl_partner_change(ctl_t *ctl, int argc, char **argv);
 int ctl_key_create(ctl_t *ctl, int argc, char **argv);
 int ctl_key_revoke(ctl_t *ctl, int argc, char **argv);
 
+int ctl_dashboard_link(ctl_t *ctl, int argc, char **argv);
+int ctl_dashboard_links(ctl_t *ctl, int argc, char **argv);
+int ctl_dashboard_revoke(ctl_t *ctl, int argc, char **argv);
+
 int ctl_endpoint_create(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_change(ctl_t *ctl, int argc, char **argv);
 int ctl_endpoint_remove(ctl_t *ctl, int argc, char **argv);

@@ -57,7 +57,10 @@ ctl_doctor_key(void *ctx, es_str_t name, es_str_t text)
         return ES_OK;
     }
 
+    /* that of a link is meant to */
+
     if (key->expires_ms != 0
+        && !key->linked
         && key->expires_ms - k->now_ms < DOCTOR_EXPIRES_MS)
     {
         char  time[ES_TIME_LEN + 1];

@@ -94,6 +94,16 @@ sub good {
     ok(!(grep { $_->{key} } json('key list', ['name', 'partner'])),
         'which is printed once');
 
+    my $link = json('dashboard link', ['name', 'url', 'expires'], 'acme',
+        '--url=https://x.example');
+    like($link->{url}, qr/#link\/esl_\Q$link->{name}\E_/, 'a link');
+    is_deeply([ map { $_->{state} } json('dashboard links',
+        ['name', 'partner', 'scopes', 'state', 'expires', 'created']) ],
+        ['waits'], 'which waits');
+    like(json('dashboard revoke', ['name', 'revoked'], $link->{name}
+        )->{revoked}, qr/^20/, 'and is revoked');
+    json('key remove', ['name', 'removed'], $link->{name});
+
     my $endpoint = json('endpoint create', ['name', 'url', 'secret'], 'acme',
         '--url=https://x.example/h', '--feeds=orders');
     ($name{endpoint}) = $endpoint->{name};
