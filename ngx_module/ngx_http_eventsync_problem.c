@@ -140,6 +140,21 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
         ngx_string("Feed was reset")
     },
 
+    [NGX_HTTP_EVENTSYNC_LINK_USED] = {
+        410, ngx_string(NGX_HTTP_EVENTSYNC_URN "link-used"),
+        ngx_string("Link was used already")
+    },
+
+    [NGX_HTTP_EVENTSYNC_LINK_EXPIRED] = {
+        410, ngx_string(NGX_HTTP_EVENTSYNC_URN "link-expired"),
+        ngx_string("Link has expired")
+    },
+
+    [NGX_HTTP_EVENTSYNC_LINK_REVOKED] = {
+        410, ngx_string(NGX_HTTP_EVENTSYNC_URN "link-revoked"),
+        ngx_string("Link was revoked")
+    },
+
     [NGX_HTTP_EVENTSYNC_PRECONDITION_FAILED] = {
         412, ngx_string(NGX_HTTP_EVENTSYNC_URN "precondition-failed"),
         ngx_string("Precondition failed")

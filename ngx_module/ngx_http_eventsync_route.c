@@ -255,6 +255,16 @@ static const ngx_http_eventsync_steps_t  ngx_http_eventsync_token_steps = {
 };
 
 
+/* the credential is in the body */
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_session_steps = {
+    NGX_HTTP_EVENTSYNC_DASHBOARD, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_ADDRESS, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_OWN, NGX_HTTP_EVENTSYNC_BODY_OWN,
+    NULL, ngx_http_eventsync_body_headers, ngx_http_eventsync_session
+};
+
+
 static const ngx_http_eventsync_steps_t  ngx_http_eventsync_healthz_steps = {
     NGX_HTTP_EVENTSYNC_HEALTH, NGX_HTTP_EVENTSYNC_ARGS_NONE,
     NGX_HTTP_EVENTSYNC_PERMIT_ALL, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
@@ -421,6 +431,9 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
 
     { ngx_string("/metrics"), 0, NGX_HTTP_EVENTSYNC_READ,
       &ngx_http_eventsync_metrics_steps, 0 },
+
+    { ngx_string("/dashboard/session"), 0, NGX_HTTP_POST,
+      &ngx_http_eventsync_session_steps, 0 },
 
     { ngx_string("/dashboard/*"), 0, NGX_HTTP_EVENTSYNC_READ,
       &ngx_http_eventsync_dashboard_steps, 0 },

@@ -34,7 +34,6 @@ typedef enum {
 } ngx_http_eventsync_form_e;
 
 
-static void ngx_http_eventsync_token_charge(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_token_text(ngx_http_eventsync_ctx_t *ctx,
     es_str_t *body);
 static ngx_int_t ngx_http_eventsync_token_form(ngx_http_eventsync_ctx_t *ctx,
@@ -92,7 +91,7 @@ ngx_http_eventsync_token(ngx_http_eventsync_ctx_t *ctx)
  * malformed. A failed authentication has charged it already.
  */
 
-static void
+void
 ngx_http_eventsync_token_charge(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_uint_t  status;

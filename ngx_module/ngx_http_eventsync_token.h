@@ -32,6 +32,7 @@ typedef struct {
 } ngx_http_eventsync_issued_t;
 
 
+void ngx_http_eventsync_token_charge(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_token_fail(ngx_http_eventsync_ctx_t *ctx,
     char *error, char *detail);
 ngx_int_t ngx_http_eventsync_token_unknown(ngx_http_eventsync_ctx_t *ctx);

@@ -23,7 +23,8 @@ my $api = Test::Eventsync::OpenApi->new($text);
 my $asker = Test::Eventsync::Asker->new($t, $api);
 my $coder = JSON::PP->new->utf8->canonical->allow_nonref;
 
-my ($key, $manager, $reader, $writer, $admin, $lost, $epoch, $old, $name, $recv);
+my ($key, $manager, $reader, $writer, $admin, $lost, $lost_link, $epoch, $old, $name,
+    $recv);
 prepare();
 served();
 methods();
@@ -32,6 +33,7 @@ ranges();
 pages();
 publishing();
 tokens();
+sessions();
 catalogue();
 checkpoints();
 endpoints();
@@ -44,9 +46,10 @@ untaken();
 full();
 broken();
 
-# A hundred checkpoints of a feed do not fill a store; and what breaks, or is
+# A hundred checkpoints of a feed do not fill a store, nor does a link that is
+# redeemed; and what breaks, or is
 # changed, between the quota and the answer is not to be had at will.
-my %not = map { $_ => 1 } 'putCheckpoint: status 507';
+my %not = map { $_ => 1 } 'putCheckpoint: status 507', 'createSession: status 507';
 is(join("\n", grep { !$not{$_} && !/^(?:InternalError|Unavailable|Mismatch|StoreFull)
     :\ header\ X?-?RateLimit/x } $api->unseen), '',
     'all that is declared was seen');
@@ -76,7 +79,8 @@ sub store_of {
 
 sub prepare {
     my $all = join ' ', map { "eventsync_$_ on;" } qw(poll publish feeds pages authorize
-        backfill snapshot catalogue checkpoints endpoints status openapi health metrics sse token);
+        backfill snapshot catalogue checkpoints endpoints status openapi health metrics sse token
+        dashboard);
 
     $t->store_init;
     $t->feed($_) for qw(orders paged trimmed secret);
@@ -90,6 +94,7 @@ sub prepare {
     store_of('damaged', sub {
         my ($store) = @_;
         $lost = $t->partner_key('acme', feeds => '*');
+        $lost_link = link_of();
         my $text = slurp("$store/registry/data.mdb");
         $text =~ s/\{"/["/g;
         $t->write_file('damaged/registry/data.mdb', $text);
@@ -134,6 +139,7 @@ http {
         }
         location /other/prefix/ { eventsync_openapi on; }
         location /off/ { eventsync_poll on; }
+        location /look/ { eventsync_dashboard on; }
         location /old/ {
             $all
             eventsync_limit poll rate=1000r/s burst=1000;
@@ -207,7 +213,7 @@ sub types_seen {
         'cursor-ahead' => \@cursors,
         'invalid-body' => [ qw(putCheckpoint createEndpoint changeEndpoint rotateSecret
             replayEvents resendEvent sendTestEvent simulateFailure skipEvent cancelEvents
-            discardDeadLetters) ],
+            discardDeadLetters createSession) ],
         'invalid-event' => ['publishEvents'], conflict => ['publishEvents'],
         'in-use' => ['rotateSecret'], 'not-standing' => ['skipEvent'],
         'count-mismatch' => [ qw(cancelEvents discardDeadLetters) ],
@@ -220,6 +226,7 @@ sub types_seen {
             map { $_->{responses}{415} && $_->{id} } $api->operations ],
         'cursor-expired' => [ @cursors, qw(getSnapshot getPage) ],
         'feed-reset' => [ @cursors, qw(getSnapshot getPage) ],
+        map { ("link-$_" => ['createSession']) } qw(used expired revoked),
     );
     my $schemas = $api->doc->{components}{schemas};
     for my $schema (map { $schemas->{$_} } grep { /^Problem/ } sort keys %$schemas) {
@@ -227,7 +234,7 @@ sub types_seen {
         for my $name (map { s/.*[:#]//r } @{ $schema->{properties}{type}{enum} }) {
             my @by = @{ $by{$name} // [ map { $_->{id} }
                 grep { $_->{responses}{$status} } $api->operations ] };
-            @by = grep { $status != 507 || $_ ne 'putCheckpoint' } @by;
+            @by = grep { !$not{"$_: status $status"} } @by;
             @by = grep { $status != 401 || $_ ne 'createToken' } @by;
             @by = grep { $status != 503 || $_ ne 'getReadiness' } @by;
             is_deeply([ $asker->types($name) ], [ sort @by ],
@@ -421,6 +428,34 @@ sub tokens {
     ask(400, POST => '/token', form_of($key, ''), body => 'grant_type=x&client_id='
         . substr($key, 4, 10) . "&client_secret=$key");
     ask(400, POST => '/token', prefix => '/old', form_of($key, '&scope=admin'));
+}
+
+# The secret of a link to the dashboard.
+sub link_of {
+    return $t->ctl_ok(qw(dashboard link acme --url=https://a.example), @_) =~ s{.*#link/|\n}{}gr;
+}
+
+sub sessions {
+    my @post = (POST => '/dashboard/session', key => undef);
+    my %link = map { $_ => link_of() } qw(used revoked);
+    $link{expired} = link_of('--for=1s');
+
+    my $answer = ask(200, @post, body => { link => $link{used} });
+    ask(200, GET => '/status', key => $answer->{json}{access_token});
+    $t->ctl_ok('dashboard', 'revoke', substr $link{revoked}, 4, 10);
+    ok(wait_for(sub { $t->ctl_ok('dashboard', 'links', 'acme') =~ / state=expired / }, 30),
+        'a link expires');
+    is(ask(410, @post, body => { link => $link{$_} })->{json}{type},
+        "urn:eventsync:problem:link-$_", "a link that is $_") for sort keys %link;
+    ask(400, @post, body => { link => 1 });
+    ask(401, @post, body => { link => 'esl_x' });
+    ask(404, @post, body => { link => link_of() }, prefix => '/look');
+    ask(413, @post, body => 'x' x 70000);
+    ask(415, @post, body => '{}', headers => { 'content-type' => 'text/plain' });
+    ask(415, @post, body => '{}', headers => { 'Content-Encoding' => 'zip' });
+    ask(400, @post, body => '{}', headers => { 'content-range' => 'bytes 0-1/2' });
+    ask(400, @post, body => '{}', headers => {
+        'Content-Digest' => 'sha-256=:' . 'A' x 43 . '=:' });
 }
 
 # A type that has a page of its own, and versions with and without dates.
@@ -675,7 +710,7 @@ sub refused {
         my $authorize = $operation->{id} eq 'authorizeFeed';
 
         ask(400, $method => "$path?nonsense=1", @as);
-        next unless $has->(401);
+        next unless $has->(401) && $tag ne 'dashboard';    # see sessions()
 
         ask(401, $method => $path, key => undef);
         ask(403, $method => $authorize ? path_of($operation, feed => 'secret') : $path,
@@ -723,7 +758,7 @@ sub limited {
         my @as = (prefix => '/quota', key => $tag eq 'endpoints' ? $manager : $key);
 
         # what is not charged is refused by address only
-        next if $operation->{id} eq 'authorizeFeed' || $tag eq 'operate';
+        next if $operation->{id} eq 'authorizeFeed' || $tag =~ /^(?:operate|dashboard)$/;
         is_deeply(ask(429, $operation->{method} => path_of($operation), @as,
             $tag eq 'token' ? form_of($key) : $operation->{body} ? (body => $t->event) : ())->{json}{'violated-policies'},
             [ $tag eq 'publish' ? 'publish' : $tag eq 'endpoints' ? 'manage' : 'poll' ], "$operation->{id}: by which");
@@ -929,7 +964,8 @@ sub broken {
     for my $case ([ 500, 1, $lost ], [ 503, 2, $key ]) {
         my ($status, $port, $with) = @$case;
         ask($status, $_->{method} => path_of($_), $_->{id} eq 'createToken'
-            ? form_of($with) : (key => $with), port => $port)
+            ? form_of($with) : $_->{id} eq 'createSession'
+            ? (key => undef, body => { link => $lost_link }) : (key => $with), port => $port)
             for grep { $_->{responses}{$status} } $api->operations;
     }
 }
