@@ -35,6 +35,15 @@ export function base() {
   return new URL('.', document.baseURI).href.replace(/\/$/, '');
 }
 
+// What a link that cannot be opened is told by; the keys are types of problems.
+const LINKS = {
+  'link-used': 'This link was opened already. It works once: ask for another one.',
+  'link-expired': 'This link has expired. Ask for another one.',
+  'link-revoked': 'This link was revoked. Ask for another one.',
+  unauthorized: 'This link is not known. It may be incomplete, or it was removed: copy '
+    + 'the whole link, or ask for another one.',
+};
+
 function sentence(status, problem) {
   switch (status) {
   case 401: return 'The server does not accept this key or token. It may have '
@@ -49,6 +58,12 @@ function sentence(status, problem) {
   }
 }
 
+// Exchanges the secret of a link for a token, which signs in.
+export async function redeem(link) {
+  const answer = await api('POST', '/dashboard/session', { link });
+  signIn(answer.access_token);
+}
+
 // Resolves to the body's JSON (null: none).  Rejects with a Problem, whose
 // message is a sentence.
 export async function api(method, path, body, signal) {
@@ -60,7 +75,7 @@ export async function api(method, path, body, signal) {
       cache: 'no-store',
       credentials: 'omit',
       headers: {
-        Authorization: `Bearer ${credential}`,
+        ...(credential === null ? {} : { Authorization: `Bearer ${credential}` }),
         Accept: 'application/json',
         ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
       },
@@ -90,7 +105,8 @@ export async function api(method, path, body, signal) {
   }
   if (!response.ok) {
     const wait = Number(response.headers.get('Retry-After'));
-    throw new Problem(sentence(response.status, json ?? {}), response.status,
+    const type = (path === '/dashboard/session' && json?.type?.split(':').pop()) || null;
+    throw new Problem(LINKS[type] ?? sentence(response.status, json ?? {}), response.status,
       wait > 0 ? wait : null);
   }
   return json;

@@ -3,7 +3,7 @@
 // The dashboard: sign in, choose a view by the part behind the #, and keep it
 // fresh.
 
-import { repeat, signedIn, signIn, signOut, api } from './api.js';
+import { api, redeem, repeat, signedIn, signIn, signOut } from './api.js';
 import { el, field, replace } from './dom.js';
 import { endpoint } from './endpoint.js';
 import { events, feeds } from './feeds.js';
@@ -113,8 +113,35 @@ function enter() {
   main.focus();
 }
 
+// The secret of a link leaves the address bar, and so the history, before it is
+// used.
+async function link() {
+  const secret = location.hash.slice('#link/'.length);
+  history.replaceState(null, '', location.pathname + location.search);
+  leave(null);
+  try {
+    await redeem(secret);
+  } catch (error) {
+    failed.textContent = error.message;
+    return;
+  }
+  enter();
+}
+
+function moved() {
+  if (location.hash.startsWith('#link/')) {
+    link();
+  } else {
+    enter();
+  }
+}
+
 replace(nav, el('a', { href: '#endpoints' }, 'Endpoints'), el('a', { href: '#feeds' },
   'Feeds'));
 out.addEventListener('click', () => leave(null));
-window.addEventListener('hashchange', enter);
-welcome();
+window.addEventListener('hashchange', moved);
+if (location.hash.startsWith('#link/')) {
+  link();
+} else {
+  welcome();
+}

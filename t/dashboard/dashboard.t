@@ -107,11 +107,24 @@ browse({ shots => $ENV{ES_SHOTS} }) if $ENV{ES_SHOTS};
 $t->finish;
 done_testing();
 
+# Links as they are sent to people.
+sub link_of {
+    my ($kind) = @_;
+    my $url = $t->ctl_ok('dashboard', 'link', 'acme', "--url=$base",
+        $kind eq 'wide' ? '--scopes=read,manage' : $kind eq 'expired' ? '--for=1s' : ()) =~ s/\n//r;
+    my ($id) = $url =~ m{#link/esl_([^_]+)};
+    $t->ctl_ok('dashboard', 'revoke', $id) if $kind eq 'revoked';
+    ok(wait_for(sub { $t->ctl_ok('dashboard', 'links') =~ /^$id .*state=expired/m }, 20),
+        'a link expires') if $kind eq 'expired';
+    return $url;
+}
+
 sub browse {
     my ($more) = @_;
     my $pid = open2(my $from, my $to, 'node', 't/node/dashboard.js', $modules, $chromium);
     print $to encode_json({ base => $base, keys => \%keys, endpoint => $endpoint,
-        markup => $markup, revoke => [$t->build . '/eventsyncctl', '--store', $t->store,
+        markup => $markup, links => { map { $_ => link_of($_) } qw(good wide revoked expired) },
+        revoke => [$t->build . '/eventsyncctl', '--store', $t->store,
         'key', 'revoke', $keys{leaving} =~ /^esk_([^_]+)/], %$more });
     close $to;
     while (my $line = <$from>) {

@@ -19,7 +19,8 @@ const check = (good, name, seen) => console.log(JSON.stringify([!!good, name,
 
 // A page that reports whatever goes wrong in it.
 async function open(browser, options = {}) {
-  const context = await browser.newContext({ bypassCSP: false, ...options });
+  const { address, ...rest } = options;
+  const context = await browser.newContext({ bypassCSP: false, ...rest });
   const page = await context.newPage();
   page.faults = [];
   page.addresses = [];
@@ -30,7 +31,7 @@ async function open(browser, options = {}) {
     }
   });
   page.on('request', (request) => page.addresses.push(request.url()));
-  await page.goto(`${given.base}/dashboard`);
+  await page.goto(address ?? `${given.base}/dashboard`);
   return page;
 }
 
@@ -184,6 +185,44 @@ async function outages(browser) {
   await page.context().close();
 }
 
+// Links sign in once, and leave neither the address bar nor a request with
+// their secret in its URL.
+async function links(browser) {
+  const page = await open(browser, { address: given.links.good });
+  await seen('a link signs in', () => page.getByRole('link', { name: given.endpoint })
+    .waitFor());
+  check(!/esl_/.test(page.url()), 'and has left the address bar', page.url());
+  check(page.addresses.every((address) => !/esl_|esk_/.test(address)),
+    'no address has its secret', page.addresses);
+  check(await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage })
+    + document.cookie) === '{}', 'nor has the browser\'s storage');
+  await page.getByRole('link', { name: given.endpoint }).click();
+  await seen('it may only read', () => page.getByText(/lacks the scope/).waitFor());
+  await page.goto(given.links.wide.replace(/^[^#]*/, `${given.base}/dashboard`));
+  await seen('a link in an open page signs in, too', () => page.getByRole('heading',
+    { name: 'Endpoints' }).waitFor());
+  await page.getByRole('link', { name: given.endpoint }).click();
+  await seen('to what it may', () => page.getByRole('button', { name: 'Pause' }).waitFor());
+  check(page.faults.length === 0, 'without a fault in the page', page.faults);
+  await page.context().close();
+
+  for (const [name, address, words] of [
+    ['a used link', given.links.good, 'opened already'],
+    ['an expired link', given.links.expired, 'has expired'],
+    ['a revoked link', given.links.revoked, 'was revoked'],
+    ['a cut link', given.links.good.slice(0, -4), 'is not known'],
+    ['a link with markup', `${given.base}/dashboard#link/${given.markup}`, 'is not known'],
+    ['a malformed link', `${given.base}/dashboard#link/%`, 'is not known'],
+  ]) {
+    const other = await open(browser, { address });
+    await seen(`${name} is told`, () => failed(other, words));
+    check(!/link/.test(other.url()), 'and leaves the address bar', other.url());
+    await seen('to a sign-in', () => other.getByLabel('Key or token').waitFor());
+    check(other.faults.length === 0, 'without a fault in the page', other.faults);
+    await other.context().close();
+  }
+}
+
 async function refusals(browser) {
   const page = await open(browser, { colorScheme: 'dark' });
   await accessible(page, 'the sign-in, dark');
@@ -244,6 +283,7 @@ async function shots(browser) {
       await read(page);
       check(page.faults.length === 0, 'without a fault in the page', page.faults);
       await page.context().close();
+      await links(browser);
       await outages(browser);
       await refusals(browser);
     }
