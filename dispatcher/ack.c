@@ -16,6 +16,7 @@
 #include "checkpoint/checkpoint.h"
 #include "registry/registry.h"
 
+#include "about.h"
 #include "ack.h"
 #include "dispatcher.h"
 #include "item.h"
@@ -79,12 +80,12 @@ esd_ack_pass(esd_dispatcher_t *d, esd_lane_t *lane, uint64_t sequence,
     lane->stuck_ms = 0;
     esd_lane_reset_nudge(lane);
 
-    esd_log_line(ESD_LOG_INFO,
-                 "endpoint %s: %s feed \"%s\" up to %s-%llu: %zu "
-                 "waiting events and %llu later ones are skipped",
-                 lane->target->name, why, lane->source->feed.name,
-                 lane->epoch, (unsigned long long) sequence, waited,
-                 (unsigned long long) ahead);
+    esd_log_about(ESD_LOG_INFO, esd_about_event(lane, sequence),
+                  "endpoint %s: %s feed \"%s\" up to %s-%llu: %zu waiting "
+                  "events and %llu later ones are skipped", lane->target->name,
+                  why, lane->source->feed.name, lane->epoch,
+                  (unsigned long long) sequence, waited,
+                  (unsigned long long) ahead);
 
     esd_lane_dirty(d, lane);
     esd_stall_check(d, lane);
@@ -116,8 +117,9 @@ esd_ack_lane(esd_dispatcher_t *d, esd_lane_t *lane)
     }
 
     if (rc != ES_OK) {
-        esd_log_line(ESD_LOG_ERROR, "cannot read the checkpoints of endpoint "
-                     "%s: %s", lane->target->name, es_reason(rc));
+        esd_log_about(ESD_LOG_ERROR, esd_about_target(lane->target),
+                      "cannot read the checkpoints of endpoint %s: %s",
+                      lane->target->name, es_reason(rc));
         d->ack_version = 0;
         return;
     }

@@ -21,6 +21,7 @@
 #include "registry/registry.h"
 #include "store/txn.h"
 
+#include "about.h"
 #include "away.h"
 #include "dispatcher.h"
 #include "item.h"
@@ -126,11 +127,10 @@ esd_away_begin(esd_dispatcher_t *d, const es_feed_t *feed,
     n = esd_away_behind(feed, saved);
     (void) es_cursor_print(saved->epoch, saved->sequence, cursor);
 
-    esd_log_line(n > 0 ? ESD_LOG_WARN : ESD_LOG_INFO,
-                 "endpoint %s %s: its position "
-                 "on feed \"%s\", %s with %llu undelivered events, is kept "
-                 "for 30 days", away->name, why, away->feed_name, cursor,
-                 (unsigned long long) n);
+    esd_log_about(n > 0 ? ESD_LOG_WARN : ESD_LOG_INFO, esd_about_away(away),
+                  "endpoint %s %s: its position on feed \"%s\", %s with "
+                  "%llu undelivered events, is kept for 30 days", away->name,
+                  why, away->feed_name, cursor, (unsigned long long) n);
 
     esd_must(d, es_changeset_away(d->recorder.filling, away));
     esd_notice_away(d, away, cursor, n);
@@ -211,10 +211,11 @@ esd_away_resumed(esd_dispatcher_t *d, const esd_saved_lane_t *saved)
     esd_away_t  **link;
 
     if (saved->away != NULL) {
-        esd_log_line(ESD_LOG_INFO, "endpoint %s receives feed \"%s\" again: it "
-                     "continues after %s-%llu", saved->away->name,
-                     saved->away->feed_name, saved->epoch,
-                     (unsigned long long) saved->sequence);
+        esd_log_about(ESD_LOG_INFO, esd_about_away(saved->away),
+                      "endpoint %s receives feed \"%s\" again: it continues "
+                      "after %s-%llu", saved->away->name,
+                      saved->away->feed_name, saved->epoch,
+                      (unsigned long long) saved->sequence);
 
         esd_must(d, es_changeset_away_done(d->recorder.filling,
                                            saved->endpoint, saved->feed));
@@ -271,9 +272,10 @@ esd_away_drop(esd_dispatcher_t *d, es_txn_t *txn, esd_away_t **link,
     esd_loss_report(d, saved->away, &loss);
 
     if (loss.count == 0) {
-        esd_log_line(ESD_LOG_INFO, "endpoint %s: its position on feed \"%s\" "
-                     "was deleted, with no undelivered events",
-                     saved->away->name, saved->away->feed_name);
+        esd_log_about(ESD_LOG_INFO, esd_about_away(saved->away),
+                      "endpoint %s: its position on feed \"%s\" was "
+                      "deleted, with no undelivered events", saved->away->name,
+                      saved->away->feed_name);
     }
 
     esd_must(d, es_changeset_forget_feed(d->recorder.filling, endpoint,

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "registry/registry.h"
 
+#include "about.h"
 #include "batch.h"
 #include "item.h"
 #include "log.h"
@@ -104,10 +105,11 @@ esd_batch_halve(esd_send_t *send)
 
     target = send->target;
 
-    esd_log_line(target->batch_bytes == 0 ? ESD_LOG_INFO : ESD_LOG_DEBUG,
-                 "endpoint %s: a batch of %zu bytes is too large for the "
-                 "receiver; it is sent in halves", target->name,
-                 send->body.len);
+    esd_log_about(target->batch_bytes == 0 ? ESD_LOG_INFO : ESD_LOG_DEBUG,
+                  esd_about_target(target),
+                  "endpoint %s: a batch of %zu bytes is too large for the "
+                  "receiver; it is sent in halves", target->name,
+                  send->body.len);
 
     half = send->nitems / 2;
     target->batch_bytes = send->body.len / 2;

@@ -19,6 +19,7 @@
 #include "registry/control_request.h"
 #include "store/txn.h"
 
+#include "about.h"
 #include "cancel.h"
 #include "clearing.h"
 #include "discard.h"
@@ -203,13 +204,14 @@ esd_clearing_end(esd_dispatcher_t *d, esd_target_t *target, es_rc_t rc,
     }
 
     if (rc == ES_OK) {
-        esd_log_line(ESD_LOG_WARN, "endpoint %s: %llu %s%s%s%s, by %s",
-                     target->name, (unsigned long long) job->count,
-                     job->clear.request.kind == ES_CONTROL_CANCEL
-                     ? "waiting events were cancelled"
-                     : "dead letters were discarded",
-                     feed ? ", feed \"" : "", feed ? feed : "",
-                     feed ? "\"" : "", job->clearing.by);
+        esd_log_about(ESD_LOG_WARN, esd_about_target(target),
+                      "endpoint %s: %llu %s%s%s%s, by %s", target->name,
+                      (unsigned long long) job->count,
+                      job->clear.request.kind == ES_CONTROL_CANCEL
+                      ? "waiting events were cancelled"
+                      : "dead letters were discarded",
+                      feed ? ", feed \"" : "", feed ? feed : "",
+                      feed ? "\"" : "", job->clearing.by);
     }
 
     esd_clearing_drop(d, target);

@@ -17,6 +17,7 @@
 #include "registry/registry.h"
 #include "store/txn.h"
 
+#include "about.h"
 #include "clearing.h"
 #include "control.h"
 #include "dispatcher.h"
@@ -214,8 +215,8 @@ static void
 esd_control_redrive(esd_dispatcher_t *d, esd_target_t *target,
     const es_control_request_t *request)
 {
-    esd_log_line(ESD_LOG_INFO, "endpoint %s: dead letters are tried again",
-                 target->name);
+    esd_log_about(ESD_LOG_INFO, esd_about_target(target),
+                  "endpoint %s: dead letters are tried again", target->name);
     target->redrive_ms = request->time_ms;
 
     /* dead letters of the current commits are visible only afterwards */
@@ -255,12 +256,13 @@ esd_control_lane(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
         return;
     }
 
-    esd_log_line(ESD_LOG_INFO, "endpoint %s: %s %s-%llu of feed \"%s\" by "
-                 "request", target->name,
-                 request->kind == ES_CONTROL_REPLAY ? "goes back to"
-                                                    : "sends again",
-                 request->epoch, (unsigned long long) request->sequence,
-                 lane->source->feed.name);
+    esd_log_about(ESD_LOG_INFO, esd_about_event(lane, request->sequence),
+                  "endpoint %s: %s %s-%llu of feed \"%s\" by request",
+                  target->name,
+                  request->kind == ES_CONTROL_REPLAY ? "goes back to"
+                                                     : "sends again",
+                  request->epoch, (unsigned long long) request->sequence,
+                  lane->source->feed.name);
 
     if (request->kind == ES_CONTROL_REPLAY) {
         esd_replay(d, txn, lane, request->sequence);
@@ -417,8 +419,9 @@ esd_redrive(esd_dispatcher_t *d, esd_target_t *target)
     }
 
     if (rc != ES_OK && rc != ES_STOP) {
-        esd_log_line(ESD_LOG_ERROR, "cannot read the dead letters of endpoint "
-                     "%s: %s", target->name, es_reason(rc));
+        esd_log_about(ESD_LOG_ERROR, esd_about_target(target),
+                      "cannot read the dead letters of endpoint %s: %s",
+                      target->name, es_reason(rc));
         return;
     }
 

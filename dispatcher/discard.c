@@ -13,6 +13,7 @@
 #include "manage/clearing.h"
 #include "store/txn.h"
 
+#include "about.h"
 #include "clearing.h"
 #include "discard.h"
 #include "dispatcher.h"
@@ -90,8 +91,9 @@ esd_discard_slice(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
     }
 
     if (rc != ES_OK) {
-        esd_log_line(ESD_LOG_ERROR, "cannot read the dead letters of endpoint "
-                     "%s: %s", target->name, es_strerror(rc));
+        esd_log_about(ESD_LOG_ERROR, esd_about_target(target),
+                      "cannot read the dead letters of endpoint %s: %s",
+                      target->name, es_strerror(rc));
         job->commits = d->recorder.commits + 2;
         return ESD_SLICE_AGAIN;
     }

@@ -132,6 +132,7 @@ esd_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
     }
 
     esd_service_tick(d);
+    esd_log_flush(0);
 }
 
 

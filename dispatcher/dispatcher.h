@@ -8,6 +8,8 @@
  *     main.c               the process: reads the options, runs the dispatcher
  *     options.c            the command line
  *     log.c                log lines
+ *     log_json.c           their JSON form
+ *     log_sink.c           writes them, and never waits for their reader
  *     dispatcher.c         start, periodic work and stop of the process
  *     store.c              opens the store, alone or after another dispatcher
  *     service.c            tells the service manager about all of this
@@ -61,6 +63,7 @@
  *     schedule.c           the time of the next attempt
  *     signing.c            Ed25519 signatures, in threads
  *     figures.c            counts each endpoint's attempts by minute, hour, day
+ *     attempt_log.c        logs attempts
  *     recorder.c           writes delivery state, committed by a thread
  *     janitor.c            retention and dead readers, in a thread
  *     thread.c             threads beside the loop

@@ -28,6 +28,7 @@
 #include "delivery/outbox.h"
 #include "registry/registry.h"
 
+#include "about.h"
 #include "dispatcher.h"
 #include "failing.h"
 #include "lane.h"
@@ -353,7 +354,7 @@ esd_failing_stop(esd_dispatcher_t *d, esd_target_t *target, const char *reason)
     esd_must(d, es_changeset_stop(d->recorder.filling, &stop));
     esd_failing_stopped(d, target, reason);
 
-    esd_log_line(ESD_LOG_WARN,
-                 "endpoint %s is stopped until its record changes: %s",
-                 target->name, reason);
+    esd_log_about(ESD_LOG_WARN, esd_about_target(target),
+                  "endpoint %s is stopped until its record changes: %s",
+                  target->name, reason);
 }

@@ -16,6 +16,7 @@
 #include "delivery/delivery.h"
 #include "delivery/figures.h"
 
+#include "about.h"
 #include "dispatcher.h"
 #include "figures.h"
 #include "lane.h"
@@ -39,8 +40,9 @@ esd_figures_load(esd_dispatcher_t *d, esd_target_t *target)
 
     if (rc != ES_OK) {
         es_figures_free(&target->figures);
-        esd_log_line(ESD_LOG_WARN, "endpoint %s: its figures cannot be read: "
-                     "%s; they begin anew", target->name, es_reason(rc));
+        esd_log_about(ESD_LOG_WARN, esd_about_target(target),
+                      "endpoint %s: its figures cannot be read: %s; they "
+                      "begin anew", target->name, es_reason(rc));
     }
 }
 

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "delivery/delivery.h"
 
+#include "about.h"
 #include "dispatcher.h"
 #include "failing.h"
 #include "health.h"
@@ -110,10 +111,11 @@ esd_circuit_open(esd_dispatcher_t *d, esd_target_t *target)
 
     esd_failing_circuit(d, target, "circuit open", circuit.next_ms);
 
-    esd_log_line(target->trips == 0 ? ESD_LOG_WARN : ESD_LOG_DEBUG,
-                 "endpoint %s: circuit open after %u failures, next probe in "
-                 "%lld s", target->name, target->broken,
-                 (long long) (pause_ms / 1000));
+    esd_log_about(target->trips == 0 ? ESD_LOG_WARN : ESD_LOG_DEBUG,
+                  esd_about_target(target),
+                  "endpoint %s: circuit open after %u failures, next probe "
+                  "in %lld s", target->name, target->broken,
+                  (long long) (pause_ms / 1000));
 
     target->trips++;
     esd_health_pause(target, pause_ms);
@@ -133,8 +135,8 @@ esd_circuit_close(esd_dispatcher_t *d, esd_target_t *target)
 
     if (target->trips > 0) {
         target->trips = 0;
-        esd_log_line(ESD_LOG_INFO, "endpoint %s: circuit closed",
-                     target->name);
+        esd_log_about(ESD_LOG_INFO, esd_about_target(target),
+                      "endpoint %s: circuit closed", target->name);
         esd_must(d, es_changeset_circuit_closed(d->recorder.filling,
                                                 target->number));
     }
@@ -152,8 +154,9 @@ esd_health_success(esd_dispatcher_t *d, esd_target_t *target,
     esd_window_success(target, send);
 
     if (target->failures > 0) {
-        esd_log_line(ESD_LOG_INFO, "endpoint %s: delivered again, after %u "
-                     "failed attempts", target->name, target->failures);
+        esd_log_about(ESD_LOG_INFO, esd_about_target(target),
+                      "endpoint %s: delivered again, after %u failed "
+                      "attempts", target->name, target->failures);
         target->failures = 0;
     }
 }
@@ -182,9 +185,10 @@ esd_health_busy(esd_dispatcher_t *d, esd_target_t *target,
         esd_window_halve(target);
         target->busy += target->busy < ESD_BUSY_DOUBLINGS;
 
-        esd_log_line(target->busy == 1 ? ESD_LOG_INFO : ESD_LOG_DEBUG,
-                     "endpoint %s is busy: status %d", target->name,
-                     o->status);
+        esd_log_about(target->busy == 1 ? ESD_LOG_INFO : ESD_LOG_DEBUG,
+                      esd_about_target(target),
+                      "endpoint %s is busy: status %d", target->name,
+                      o->status);
     }
 
     pause_ms = o->retry_after_ms;

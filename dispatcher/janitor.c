@@ -77,10 +77,10 @@ esd_janitor_note(esd_unapplied_t *unapplied, const char *name, es_rc_t rc)
             return;
         }
 
-        esd_log_line(ESD_LOG_ERROR,
-                     "cannot apply retention to feed \"%s\": %s; "
-                     "the dispatcher tries again every %d s", name,
-                     es_reason(rc), ESD_JANITOR_S);
+        esd_log_about(ESD_LOG_ERROR, (esd_about_t) { .feed = name },
+                      "cannot apply retention to feed \"%s\": %s; the "
+                      "dispatcher tries again every %d s", name,
+                      es_reason(rc), ESD_JANITOR_S);
 
         names = realloc(unapplied->names,
                         (i + 1) * sizeof(unapplied->names[0]));
@@ -102,8 +102,8 @@ esd_janitor_note(esd_unapplied_t *unapplied, const char *name, es_rc_t rc)
             sizeof(unapplied->names[0]));
 
     if (rc == ES_OK) {
-        esd_log_line(ESD_LOG_WARN, "retention is applied to feed \"%s\" again",
-                     name);
+        esd_log_about(ESD_LOG_WARN, (esd_about_t) { .feed = name },
+                      "retention is applied to feed \"%s\" again", name);
     }
 }
 

@@ -20,6 +20,7 @@
 #include "log/feed.h"
 #include "store/txn.h"
 
+#include "about.h"
 #include "dispatcher.h"
 #include "figures.h"
 #include "item.h"
@@ -311,11 +312,12 @@ esd_lane_dirty(esd_dispatcher_t *d, esd_lane_t *lane)
 void
 esd_lane_unread(const esd_lane_t *lane, uint64_t sequence, es_rc_t rc)
 {
-    esd_log_line(ESD_LOG_ERROR, "cannot read event %s-%llu of feed \"%s\" for "
-                 "endpoint %s: %s; trying again in %d s",
-                 es_feed_epoch_of(&lane->source->feed, sequence),
-                 (unsigned long long) sequence, lane->source->feed.name,
-                 lane->target->name, es_reason(rc), ESD_STUCK_MS / 1000);
+    esd_log_about(ESD_LOG_ERROR, esd_about_event(lane, sequence),
+                  "cannot read event %s-%llu of feed \"%s\" for endpoint "
+                  "%s: %s; trying again in %d s",
+                  es_feed_epoch_of(&lane->source->feed, sequence),
+                  (unsigned long long) sequence, lane->source->feed.name,
+                  lane->target->name, es_reason(rc), ESD_STUCK_MS / 1000);
 }
 
 

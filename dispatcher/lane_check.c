@@ -10,6 +10,7 @@
 #include "log/feed.h"
 #include "store/txn.h"
 
+#include "about.h"
 #include "dispatcher.h"
 #include "lane.h"
 #include "lane_check.h"
@@ -67,12 +68,13 @@ esd_lane_follow(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
             }
         }
 
-        esd_log_line(ESD_LOG_WARN, "feed \"%s\": epoch %s began after event "
-                     "%llu: endpoint %s was sent events up to %s-%llu, and "
-                     "continues in the new epoch", lane->source->feed.name,
-                     lane->source->feed.epoch, (unsigned long long) last,
-                     lane->target->name, lane->epoch,
-                     (unsigned long long) lane->position);
+        esd_log_about(ESD_LOG_WARN, esd_about_lane(lane),
+                      "feed \"%s\": epoch %s began after event %llu: "
+                      "endpoint %s was sent events up to %s-%llu, and "
+                      "continues in the new epoch", lane->source->feed.name,
+                      lane->source->feed.epoch, (unsigned long long) last,
+                      lane->target->name, lane->epoch,
+                      (unsigned long long) lane->position);
 
         esd_loss_beyond(d, lane, n, first);
 
@@ -101,10 +103,10 @@ esd_lane_check(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane)
 
     if (!es_feed_epoch(feed, lane->epoch, &last)) {
         esd_loss_epoch(d, txn, lane, ES_LOSS_RESET);
-        esd_log_line(ESD_LOG_INFO,
-                     "feed \"%s\" was reset: endpoint %s continues "
-                     "at the beginning of epoch %s", feed->name,
-                     lane->target->name, feed->epoch);
+        esd_log_about(ESD_LOG_INFO, esd_about_lane(lane),
+                      "feed \"%s\" was reset: endpoint %s continues at the "
+                      "beginning of epoch %s", feed->name, lane->target->name,
+                      feed->epoch);
         esd_lane_restart(d, lane);
 
     } else if (last != UINT64_MAX) {

@@ -1,82 +1,151 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Writes log lines.  There is no buffer, so that no line is lost when the
- * process is killed.
+ * Composes log lines.
  */
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <unistd.h>
 
+#include "base/base.h"
 #include "base/clock.h"
 
+#include "about.h"
 #include "log.h"
+#include "log_json.h"
+#include "log_sink.h"
 
-static const char  *esd_log_names[] = { "error", "warn", "info", "debug" };
+#define ESD_LOG_TEXT_MAX  1024
+
+static const char  *const  esd_log_names[] = {
+    [ESD_LOG_ERROR] = "error",
+    [ESD_LOG_WARN] = "warn",
+    [ESD_LOG_INFO] = "info",
+    [ESD_LOG_DEBUG] = "debug"
+};
 
 /* Set once, before any thread starts. */
 static esd_log_level_t  esd_log_level = ESD_LOG_INFO;
+static bool             esd_log_is_json;
 
 
-int
-esd_log_set(const char *name)
+bool
+esd_log_set_level(const char *name)
 {
     unsigned  i;
 
     for (i = 0; i < sizeof(esd_log_names) / sizeof(esd_log_names[0]); i++) {
         if (strcmp(name, esd_log_names[i]) == 0) {
             esd_log_level = (esd_log_level_t) i;
-            return 1;
+            return true;
         }
     }
 
-    return 0;
+    return false;
+}
+
+
+bool
+esd_log_set_format(const char *name)
+{
+    esd_log_is_json = strcmp(name, "json") == 0;
+
+    return esd_log_is_json || strcmp(name, "text") == 0;
 }
 
 
 /* A line may quote a receiver or a partner, whose text must not break it. */
 
-static void
-esd_log_clean(char *text, int len)
+static size_t
+esd_log_text(char *out, const char *time, const char *level, const char *msg)
 {
-    int  i;
+    int    n;
+    char  *p;
 
-    for (i = 0; i < len; i++) {
-        if ((unsigned char) text[i] < ' ' || text[i] == 0x7f) {
-            text[i] = '?';
+    n = snprintf(out, ESD_LOG_TEXT_MAX - 1, "%.*s %s: %s", ES_TIME_LEN, time,
+                 level, msg);
+
+    if (n > ESD_LOG_TEXT_MAX - 2) {
+        n = ESD_LOG_TEXT_MAX - 2;
+    }
+
+    for (p = out; p < out + n; p++) {
+        if ((unsigned char) *p < ' ' || *p == 0x7f) {
+            *p = '?';
         }
     }
+
+    out[n] = '\n';
+
+    return (size_t) n + 1;
 }
 
 
-/* Each line is one write, so that lines of different threads do not mix. */
+static void esd_log_print(esd_log_level_t level, const esd_about_t *about,
+    const char *fmt, va_list args) __attribute__((format(printf, 3, 0)));
+
+static void
+esd_log_print(esd_log_level_t level, const esd_about_t *about,
+    const char *fmt, va_list args)
+{
+    char    time[ES_TIME_LEN + 1], msg[ESD_LOG_TEXT_MAX];
+    char    line[ESD_LOG_LINE_MAX];
+    size_t  len;
+
+    es_time_print(es_clock_ms(), time);
+    (void) vsnprintf(msg, sizeof(msg), fmt, args);
+
+    len = esd_log_is_json
+          ? esd_log_json(line, time, esd_log_names[level], msg, about)
+          : esd_log_text(line, time, esd_log_names[level], msg);
+
+    esd_log_sink(line, len);
+}
+
 
 void
 esd_log_line(esd_log_level_t level, const char *fmt, ...)
 {
-    int      n, m;
-    char     line[1024];
-    va_list  args;
-    ssize_t  written;
+    va_list      args;
+    esd_about_t  about;
 
     if (level > esd_log_level) {
         return;
     }
 
-    es_time_print(es_clock_ms(), line);
-    n = ES_TIME_LEN;
-    n += snprintf(line + n, sizeof(line) - (size_t) n, " %s: ",
-                  esd_log_names[level]);
+    memset(&about, 0, sizeof(esd_about_t));
 
     va_start(args, fmt);
-    m = vsnprintf(line + n, sizeof(line) - (size_t) n - 1, fmt, args);
+    esd_log_print(level, &about, fmt, args);
     va_end(args);
+}
 
-    n += m < (int) sizeof(line) - n - 1 ? m : (int) sizeof(line) - n - 2;
-    esd_log_clean(line, n);
-    line[n++] = '\n';
 
-    written = write(STDERR_FILENO, line, (size_t) n);
-    (void) written;
+void
+esd_log_about(esd_log_level_t level, esd_about_t about, const char *fmt, ...)
+{
+    va_list  args;
+
+    if (level > esd_log_level) {
+        return;
+    }
+
+    va_start(args, fmt);
+    esd_log_print(level, &about, fmt, args);
+    va_end(args);
+}
+
+
+void
+esd_log_flush(int wait_ms)
+{
+    uint64_t  dropped;
+
+    dropped = esd_log_sink_flush(wait_ms);
+
+    if (dropped > 0) {
+        esd_log_line(ESD_LOG_WARN, "%" PRIu64 " log lines were dropped, "
+                     "because nothing read standard error", dropped);
+    }
 }

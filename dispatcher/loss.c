@@ -17,6 +17,7 @@
 #include "registry/registry.h"
 #include "store/txn.h"
 
+#include "about.h"
 #include "dispatcher.h"
 #include "lane.h"
 #include "log.h"
@@ -91,31 +92,32 @@ esd_loss_log(const es_away_t *away, const es_loss_t *loss)
     switch ((es_loss_reason_t) loss->reason) {
 
     case ES_LOSS_RETENTION:
-        esd_log_line(ESD_LOG_WARN, "retention of feed \"%s\" has overtaken "
-                     "endpoint %s: %llu events, %s to %s, were deleted "
-                     "without delivery", away->feed_name, away->name, n, from,
-                     to);
+        esd_log_about(ESD_LOG_WARN, esd_about_away(away),
+                      "retention of feed \"%s\" has overtaken endpoint %s: "
+                      "%llu events, %s to %s, were deleted without delivery",
+                      away->feed_name, away->name, n, from, to);
         break;
 
     case ES_LOSS_RESET:
-        esd_log_line(ESD_LOG_WARN, "feed \"%s\" was reset: %llu events, %s to "
-                     "%s, were deleted without delivery to endpoint %s",
-                     away->feed_name, n, from, to, away->name);
+        esd_log_about(ESD_LOG_WARN, esd_about_away(away),
+                      "feed \"%s\" was reset: %llu events, %s to %s, were "
+                      "deleted without delivery to endpoint %s",
+                      away->feed_name, n, from, to, away->name);
         break;
 
     case ES_LOSS_REMOVED:
-        esd_log_line(ESD_LOG_WARN,
-                     "feed \"%s\" was removed: %llu events, %s to "
-                     "%s, were deleted without delivery to endpoint %s",
-                     away->feed_name, n, from, to, away->name);
+        esd_log_about(ESD_LOG_WARN, esd_about_away(away),
+                      "feed \"%s\" was removed: %llu events, %s to %s, were "
+                      "deleted without delivery to endpoint %s",
+                      away->feed_name, n, from, to, away->name);
         break;
 
     case ES_LOSS_AWAY:
-        esd_log_line(ESD_LOG_WARN, "endpoint %s has not received feed \"%s\" "
-                     "for 30 days: its position is deleted, with %llu "
-                     "undelivered events, %s to %s", away->name,
-                     away->feed_name, n,
-                     from, to);
+        esd_log_about(ESD_LOG_WARN, esd_about_away(away),
+                      "endpoint %s has not received feed \"%s\" for 30 "
+                      "days: its position is deleted, with %llu undelivered "
+                      "events, %s to %s", away->name, away->feed_name, n, from,
+                      to);
         break;
 
     case ES_LOSS_REASONS:

@@ -16,6 +16,9 @@
 #include "options.h"
 #include "service.h"
 
+/* How long the end waits for the reader of the log, for each piece of it. */
+#define ESD_LOG_WAIT_MS  1000
+
 
 int
 main(int argc, char **argv)
@@ -49,6 +52,7 @@ main(int argc, char **argv)
 
     rc = esd_dispatcher_run(d);
     free(d);
+    esd_log_flush(ESD_LOG_WAIT_MS);
 
     return rc == ES_OK ? 0 : 1;
 }

@@ -48,6 +48,7 @@ esd_message_begin(esd_send_t *send)
     send->ids.len = 0;
     send->traced = false;
     send->state.len = 0;
+    send->traces.len = 0;
 }
 
 
@@ -115,6 +116,25 @@ esd_message_trace(esd_send_t *send, es_str_t text)
     }
 
     return ES_OK;
+}
+
+
+/* Keeps the trace id of each event for the log. */
+
+static es_rc_t
+esd_message_trace_id(esd_send_t *send, es_str_t text)
+{
+    es_trace_t  trace;
+
+    if (!send->d->options.log_attempts) {
+        return ES_OK;
+    }
+
+    if (!es_event_trace(text, &trace)) {
+        memset(trace.id, 0, ES_TRACE_ID);
+    }
+
+    return es_buf_append(&send->traces, trace.id, ES_TRACE_ID);
 }
 
 
@@ -208,6 +228,10 @@ esd_message_add(esd_send_t *send, const esd_lane_t *lane,
 
     batch = send->target->conf->batch > 1;
     rc = esd_message_trace(send, event->before);
+
+    if (rc == ES_OK) {
+        rc = esd_message_trace_id(send, event->before);
+    }
 
     if (rc == ES_OK && batch) {
         rc = es_buf_append(&send->body, send->nitems > 0 ? "," : "[", 1);

@@ -117,8 +117,9 @@ static void
 esd_notifier_drop(esd_dispatcher_t *d, uint64_t number, const char *feed,
     const char *why)
 {
-    esd_log_line(ESD_LOG_ERROR, "an operational event for feed \"%s\" was "
-                 "dropped: %s", feed, why);
+    esd_log_about(ESD_LOG_ERROR, (esd_about_t) { .feed = feed },
+                  "an operational event for feed \"%s\" was dropped: %s",
+                  feed, why);
     d->notifier.dropped++;
     esd_notifier_must(es_changeset_outbox_done(d->notifier.changes, number));
     esd_notifier_must(es_changeset_outbox_dropped(d->notifier.changes,
@@ -209,10 +210,10 @@ esd_posting_done(esd_dispatcher_t *d, esd_posting_t *posting)
 
         } else {
             if (!d->notifier.failed) {
-                esd_log_line(ESD_LOG_ERROR, "cannot publish operational "
-                             "events to feed \"%s\": %s; the dispatcher "
-                             "tries again every %d s", feed,
-                             es_reason(rc), ESD_NOTICE_S);
+                esd_log_about(ESD_LOG_ERROR, (esd_about_t) { .feed = feed },
+                              "cannot publish operational events to feed "
+                              "\"%s\": %s; the dispatcher tries again every "
+                              "%d s", feed, es_reason(rc), ESD_NOTICE_S);
             }
 
             d->notifier.failed = true;

@@ -173,7 +173,7 @@ esd_nudge_settle(esd_send_t *send, esd_outcome_t *o)
     lane = send->lane;
     target = send->target;
 
-    esd_record_send(send, send->upto, send->attempt, o);
+    esd_record_send(send, send->ids.data, send->upto, send->attempt, o);
 
     if (o->success) {
         lane->nudges = 0;

@@ -59,6 +59,8 @@ enum {
     ESD_OPT_DEAD_RETENTION,
     ESD_OPT_PID_FILE,
     ESD_OPT_LOG_LEVEL,
+    ESD_OPT_LOG_FORMAT,
+    ESD_OPT_LOG_ATTEMPTS,
     ESD_OPT_VERSION,
     ESD_OPT_HELP
 };
@@ -86,6 +88,8 @@ static const struct option  esd_long_options[] = {
     { "dead-retention", required_argument, NULL, ESD_OPT_DEAD_RETENTION },
     { "pid-file", required_argument, NULL, ESD_OPT_PID_FILE },
     { "log-level", required_argument, NULL, ESD_OPT_LOG_LEVEL },
+    { "log-format", required_argument, NULL, ESD_OPT_LOG_FORMAT },
+    { "log-attempts", no_argument, NULL, ESD_OPT_LOG_ATTEMPTS },
     { "version", no_argument, NULL, ESD_OPT_VERSION },
     { "help", no_argument, NULL, ESD_OPT_HELP },
     { NULL, 0, NULL, 0 }
@@ -134,6 +138,8 @@ static const char  esd_help[] =
     "                            (30d)\n"
     "  --pid-file=PATH           file to which the process id is written\n"
     "  --log-level=LEVEL         error, warn, info (default) or debug\n"
+    "  --log-format=FORMAT       text (default) or json: one object in each line\n"
+    "  --log-attempts            log each attempt, at level info\n"
     "  --version                 print the version\n"
     "  --help                    print this text\n";
 
@@ -379,10 +385,40 @@ esd_option_verification(esd_options_t *o, int option)
 }
 
 
+static bool
+esd_option_log(esd_options_t *o, int option)
+{
+    switch (option) {
+
+    case ESD_OPT_LOG_LEVEL:
+        if (!esd_log_set_level(optarg)) {
+            esd_usage("--log-level must be error, warn, info or debug, not "
+                      "\"%s\"",
+                      optarg);
+        }
+        return true;
+
+    case ESD_OPT_LOG_FORMAT:
+        if (!esd_log_set_format(optarg)) {
+            esd_usage("--log-format must be text or json, not \"%s\"", optarg);
+        }
+        return true;
+
+    case ESD_OPT_LOG_ATTEMPTS:
+        o->log_attempts = true;
+        return true;
+
+    default:
+        return false;
+    }
+}
+
+
 static void
 esd_option(esd_options_t *o, int option, char **argv)
 {
     if (esd_option_verification(o, option)
+        || esd_option_log(o, option)
         || esd_option_text(o, option)
         || esd_option_limit(o, option)
         || esd_option_egress(o, option))
@@ -408,14 +444,6 @@ esd_option(esd_options_t *o, int option, char **argv)
         }
 
         o->proxy = optarg;
-        break;
-
-    case ESD_OPT_LOG_LEVEL:
-        if (!esd_log_set(optarg)) {
-            esd_usage("--log-level must be error, warn, info or debug, not "
-                      "\"%s\"",
-                      optarg);
-        }
         break;
 
     case ESD_OPT_VERSION:

@@ -38,6 +38,7 @@ typedef struct {
     uint32_t      commit_ms;
     uint32_t      attempts_ms;     /* how long attempts are kept */
     uint32_t      dead_ms;         /* how long dead letters are kept */
+    bool          log_attempts;
 } esd_options_t;
 
 /* Prints the help, the version or an error and exits where the command line

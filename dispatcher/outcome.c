@@ -25,6 +25,7 @@
 #include "delivery/delivery.h"
 #include "registry/registry.h"
 
+#include "about.h"
 #include "batch.h"
 #include "bearer.h"
 #include "channel.h"
@@ -219,6 +220,23 @@ esd_outcome_of(const esd_send_t *send, CURLcode result, esd_outcome_t *o)
 }
 
 
+/* What a line about the failure of an attempt is about. */
+
+static esd_about_t
+esd_outcome_about(const esd_lane_t *lane, const esd_item_t *item, es_str_t id,
+    const esd_outcome_t *o)
+{
+    esd_about_t  about;
+
+    about = esd_about_event(lane, item->sequence);
+    about.event_id = id.data;
+    about.attempt = item->attempts;
+    about.status = o->status;
+
+    return about;
+}
+
+
 static void
 esd_outcome_dead(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item,
     es_str_t id, const esd_outcome_t *o)
@@ -232,13 +250,13 @@ esd_outcome_dead(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item,
                              : "the schedule has ended", &dead);
     esd_notice_exhausted(d, lane, &dead, id.data, dead.reason);
 
-    esd_log_line(ESD_LOG_WARN,
-                 "endpoint %s: event %s-%llu of feed \"%s\" became a "
-                 "dead letter after %u attempts, the last: %s, status %d",
-                 lane->target->name,
-                 es_feed_epoch_of(&lane->source->feed, item->sequence),
-                 (unsigned long long) item->sequence, lane->source->feed.name,
-                 item->attempts, es_attempt_class_name(o->class), o->status);
+    esd_log_about(ESD_LOG_WARN, esd_outcome_about(lane, item, id, o),
+                  "endpoint %s: event %s-%llu of feed \"%s\" became a dead "
+                  "letter after %u attempts, the last: %s, status %d",
+                  lane->target->name,
+                  es_feed_epoch_of(&lane->source->feed, item->sequence),
+                  (unsigned long long) item->sequence, lane->source->feed.name,
+                  item->attempts, es_attempt_class_name(o->class), o->status);
 }
 
 
@@ -257,6 +275,7 @@ static void
 esd_outcome_failure(esd_send_t *send, esd_item_t *item, es_str_t id,
     const esd_outcome_t *o)
 {
+    bool               first;
     int64_t            delay_ms, now_ms;
     esd_lane_t        *lane;
     esd_target_t      *target;
@@ -267,12 +286,18 @@ esd_outcome_failure(esd_send_t *send, esd_item_t *item, es_str_t id,
     target = lane->target;
     now_ms = esd_schedule_ms(d);
 
-    esd_log_line(target->failures++ == 0 ? ESD_LOG_INFO : ESD_LOG_DEBUG,
-                 "endpoint %s: attempt %u of event %s-%llu of feed \"%s\" "
-                 "failed: %s, status %d", target->name, item->attempts,
-                 lane->epoch, (unsigned long long) item->sequence,
-                 lane->source->feed.name, es_attempt_class_name(o->class),
-                 o->status);
+    first = target->failures++ == 0;
+
+    if (!d->options.log_attempts) {
+        esd_log_about(first ? ESD_LOG_INFO : ESD_LOG_DEBUG,
+                      esd_outcome_about(lane, item, id, o),
+                      "endpoint %s: attempt %u of event %s-%llu of feed "
+                      "\"%s\" failed: %s, status %d", target->name,
+                      item->attempts, lane->epoch,
+                      (unsigned long long) item->sequence,
+                      lane->source->feed.name, es_attempt_class_name(o->class),
+                      o->status);
+    }
 
     if (item->acked) {
         esd_ordering_done(d, lane, item);
@@ -321,17 +346,20 @@ esd_outcome_answered(const esd_send_t *send, esd_item_t *item,
 static void
 esd_outcome_repeat(esd_send_t *send, const esd_outcome_t *o)
 {
-    unsigned      i;
-    esd_item_t   *item;
+    char        *id;
+    unsigned     i;
+    esd_item_t  *item;
 
-    for (i = 0; i < send->nitems; i++) {
+    id = send->ids.data;
+
+    for (i = 0; i < send->nitems; i++, id += strlen(id) + 1) {
         item = &send->items[i];
 
         if (!o->ours) {
             esd_outcome_answered(send, item, o);
         }
 
-        esd_record_send(send, item->sequence, item->attempts + 1, o);
+        esd_record_send(send, id, item->sequence, item->attempts + 1, o);
 
         if (item->acked) {
             esd_ordering_done(send->d, send->lane, item);
@@ -362,7 +390,7 @@ esd_outcome_defer(esd_send_t *send, const esd_outcome_t *o)
         item = &send->items[i];
         esd_outcome_answered(send, item, o);
         item->deferred_ms = item->deferred_ms ? item->deferred_ms : now_ms;
-        esd_record_send(send, item->sequence, item->attempts + 1, o);
+        esd_record_send(send, id, item->sequence, item->attempts + 1, o);
 
         if (item->acked) {
             esd_ordering_done(send->d, send->lane, item);
@@ -407,13 +435,15 @@ esd_outcome_settle(esd_send_t *send, esd_outcome_t *o)
     lane = send->lane;
     id = send->ids.data;
 
-    for (i = 0; i < send->nitems; i++) {
+    for (i = 0; i < send->nitems; i++, id += strlen(id) + 1) {
         item = &send->items[i];
         item->attempts++;
         item->deferred_ms = 0;
         esd_outcome_answered(send, item, o);
-        esd_record_send(send, item->sequence, item->attempts, o);
+        esd_record_send(send, id, item->sequence, item->attempts, o);
     }
+
+    id = send->ids.data;
 
     if (o->success) {
         esd_health_success(d, lane->target, send);

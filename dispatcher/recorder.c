@@ -30,6 +30,7 @@
 #include "delivery/tally.h"
 #include "registry/registry.h"
 
+#include "attempt_log.h"
 #include "dispatcher.h"
 #include "figures.h"
 #include "item.h"
@@ -160,8 +161,8 @@ esd_recorder_body(es_attempt_t *attempt, const esd_send_t *send)
 
 
 void
-esd_record_send(esd_send_t *send, uint64_t sequence, uint32_t number,
-    const esd_outcome_t *o)
+esd_record_send(esd_send_t *send, const char *id, uint64_t sequence,
+    uint32_t number, const esd_outcome_t *o)
 {
     long               connects;
     int64_t            latency_us;
@@ -192,6 +193,7 @@ esd_record_send(esd_send_t *send, uint64_t sequence, uint32_t number,
     esd_recorder_body(&attempt, send);
 
     esd_record_attempt(d, &attempt);
+    esd_attempt_log(send, id, &attempt);
 }
 
 

@@ -74,10 +74,11 @@ void esd_record_attempt(esd_dispatcher_t *d, const es_attempt_t *attempt);
 void esd_record_dead(esd_dispatcher_t *d, const esd_lane_t *lane,
     const esd_item_t *item, es_attempt_class_t class, const char *reason,
     es_dead_t *dead);
-/* Records the attempt of a send.  `sequence` is the event's, or what
-   identifies an attempt that is of no event. */
-void esd_record_send(esd_send_t *send, uint64_t sequence, uint32_t attempt,
-    const esd_outcome_t *o);
+/* Records the attempt of a send, and logs it if an option says so.  `id` and
+   `sequence` are the event's; an attempt of no event has "" and what
+   identifies it. */
+void esd_record_send(esd_send_t *send, const char *id, uint64_t sequence,
+    uint32_t attempt, const esd_outcome_t *o);
 /* Records that this process is alive. */
 void esd_record_heartbeat(esd_dispatcher_t *d);
 

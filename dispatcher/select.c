@@ -18,6 +18,7 @@
 #include "registry/registry.h"
 #include "store/txn.h"
 
+#include "about.h"
 #include "channel.h"
 #include "dispatcher.h"
 #include "health.h"
@@ -119,13 +120,13 @@ esd_select_lost(esd_dispatcher_t *d, esd_lane_t *lane, const esd_item_t *item)
 {
     es_dead_t  dead;
 
-    esd_log_line(ESD_LOG_WARN, "retention of feed \"%s\" deleted event "
-                 "%s-%llu before its delivery to endpoint %s, after %u "
-                 "attempts",
-                 lane->source->feed.name,
-                 es_feed_epoch_of(&lane->source->feed, item->sequence),
-                 (unsigned long long) item->sequence, lane->target->name,
-                 item->attempts);
+    esd_log_about(ESD_LOG_WARN, esd_about_event(lane, item->sequence),
+                  "retention of feed \"%s\" deleted event %s-%llu before "
+                  "its delivery to endpoint %s, after %u attempts",
+                  lane->source->feed.name,
+                  es_feed_epoch_of(&lane->source->feed, item->sequence),
+                  (unsigned long long) item->sequence, lane->target->name,
+                  item->attempts);
 
     esd_record_dead(d, lane, item, ES_ATTEMPT_INTERNAL,
                     "retention deleted the event", &dead);

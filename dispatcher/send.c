@@ -263,6 +263,7 @@ esd_send_destroy(esd_send_t *send)
     es_buf_free(&send->type);
     es_buf_free(&send->attrs);
     es_buf_free(&send->state);
+    es_buf_free(&send->traces);
     es_buf_free(&send->ids);
     es_buf_free(&send->answer);
     es_buf_free(&send->auth);

@@ -88,6 +88,8 @@ struct esd_send {
     bool                    traced;    /* the request is part of a trace */
     es_trace_t              trace;     /* with the span of this attempt */
     es_buf_t                state;     /* the line of tracestate; else empty */
+    es_buf_t                traces;    /* with --log-attempts: the trace id of
+                                          each event, or zeros */
     esd_signing_t          *signing;   /* signatures in progress, or NULL */
     bool                    proxied;
     esd_destination_t       destination;

@@ -22,6 +22,7 @@
 #include "registry/registry.h"
 #include "store/txn.h"
 
+#include "about.h"
 #include "clearing.h"
 #include "dispatcher.h"
 #include "item.h"
@@ -185,12 +186,13 @@ esd_skip_dead(esd_dispatcher_t *d, es_txn_t *txn, esd_lane_t *lane,
     esd_record_dead(d, lane, item, ES_ATTEMPT_SKIPPED, reason, &dead);
     esd_notice_skipped(d, lane, &dead, id[0] != '\0' ? id : NULL, by);
 
-    esd_log_line(ESD_LOG_WARN, "endpoint %s: event %s-%llu of feed \"%s\" was "
-                 "skipped after %u attempts and is a dead letter, by %s",
-                 lane->target->name,
-                 es_feed_epoch_of(&lane->source->feed, item->sequence),
-                 (unsigned long long) item->sequence, lane->source->feed.name,
-                 item->attempts, by);
+    esd_log_about(ESD_LOG_WARN, esd_about_event(lane, item->sequence),
+                  "endpoint %s: event %s-%llu of feed \"%s\" was skipped "
+                  "after %u attempts and is a dead letter, by %s",
+                  lane->target->name,
+                  es_feed_epoch_of(&lane->source->feed, item->sequence),
+                  (unsigned long long) item->sequence, lane->source->feed.name,
+                  item->attempts, by);
 }
 
 

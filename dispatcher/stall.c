@@ -24,6 +24,7 @@
 #include "registry/registry.h"
 #include "store/txn.h"
 
+#include "about.h"
 #include "channel.h"
 #include "dispatcher.h"
 #include "item.h"
@@ -246,11 +247,36 @@ esd_stall_text(json_t *report, const char *member)
 }
 
 
+/* What a line about a stall is about; `lane` is NULL for the whole endpoint. */
+
+static esd_about_t
+esd_stall_about(const esd_target_t *target, const esd_lane_t *lane,
+    const es_stall_t *stall)
+{
+    esd_about_t  about;
+
+    about = lane != NULL ? esd_about_lane(lane) : esd_about_target(target);
+
+    if (stall->epoch[0] != '\0') {
+        about.epoch = stall->epoch;
+        about.sequence = stall->sequence;
+    }
+
+    about.status = stall->status;
+
+    return about;
+}
+
+
 static void
-esd_stall_log_event(const esd_target_t *target, const char *feed,
+esd_stall_log_event(const esd_target_t *target, const esd_lane_t *lane,
     const es_stall_t *stall, json_t *report)
 {
-    char  subject[ESD_STALL_TEXT_MAX];
+    char         subject[ESD_STALL_TEXT_MAX];
+    esd_about_t  about;
+
+    about = esd_stall_about(target, lane, stall);
+    about.event_id = esd_stall_text(report, "id");
 
     subject[0] = '\0';
 
@@ -259,17 +285,17 @@ esd_stall_log_event(const esd_target_t *target, const char *feed,
                         esd_stall_text(report, "subject"));
     }
 
-    esd_log_line(ESD_LOG_WARN,
-                 "endpoint %s: feed \"%s\" is blocked by event %s%s, "
-                 "id \"%s\", type \"%.200s\", after %u failed attempts, the "
-                 "last with status %d: later events wait; the next attempt is "
-                 "at %s, and the event becomes a dead letter at %s",
-                 target->name,
-                 feed, esd_stall_text(report, "cursor"),
-                 subject, esd_stall_text(report, "id"),
-                 esd_stall_text(report, "type"), stall->attempts,
-                 stall->status, esd_stall_text(report, "next"),
-                 esd_stall_text(report, "dead_at"));
+    esd_log_about(ESD_LOG_WARN, about,
+                  "endpoint %s: feed \"%s\" is blocked by event %s%s, id "
+                  "\"%s\", type \"%.200s\", after %u failed attempts, the "
+                  "last with status %d: later events wait; the next attempt "
+                  "is at %s, and the event becomes a dead letter at %s",
+                  target->name, lane->source->feed.name,
+                  esd_stall_text(report, "cursor"), subject, about.event_id,
+                  esd_stall_text(report, "type"), stall->attempts,
+                  stall->status,
+                  esd_stall_text(report, "next"),
+                  esd_stall_text(report, "dead_at"));
 }
 
 
@@ -279,7 +305,9 @@ esd_stall_log(const esd_target_t *target, const esd_lane_t *lane,
 {
     size_t       nwaiting;
     const char  *feed;
+    esd_about_t  about;
 
+    about = esd_stall_about(target, lane, stall);
     feed = lane != NULL ? lane->source->feed.name : "";
     nwaiting = lane != NULL ? lane->nwaiting : 0;
 
@@ -287,56 +315,52 @@ esd_stall_log(const esd_target_t *target, const esd_lane_t *lane,
 
     case ES_STALL_EVENT:
     case ES_STALL_SUBJECT:
-        esd_stall_log_event(target, feed, stall, report);
+        esd_stall_log_event(target, lane, stall, report);
         break;
 
     case ES_STALL_FULL:
-        esd_log_line(ESD_LOG_WARN,
-                     "endpoint %s: feed \"%s\" accepts no new events: "
-                     "%zu of its events wait, and --max-waiting allows no "
-                     "more",
-                     target->name, feed, nwaiting);
+        esd_log_about(ESD_LOG_WARN, about,
+                      "endpoint %s: feed \"%s\" accepts no new events: %zu "
+                      "of its events wait, and --max-waiting allows no more",
+                      target->name, feed, nwaiting);
         break;
 
     case ES_STALL_UNREADABLE:
-        esd_log_line(ESD_LOG_WARN,
-                     "endpoint %s: feed \"%s\" makes no progress: "
-                     "event %s cannot be read", target->name, feed,
-                     esd_stall_text(report, "cursor"));
+        esd_log_about(ESD_LOG_WARN, about,
+                      "endpoint %s: feed \"%s\" makes no progress: event %s "
+                      "cannot be read", target->name, feed,
+                      esd_stall_text(report, "cursor"));
         break;
 
     case ES_STALL_NUDGE:
-        esd_log_line(ESD_LOG_WARN, "endpoint %s: feed \"%s\" waits until the "
-                     "receiver accepts the nudge to poll; it is sent again at "
-                     "%s", target->name, feed,
-                     esd_stall_text(report, "next"));
+        esd_log_about(ESD_LOG_WARN, about,
+                      "endpoint %s: feed \"%s\" waits until the receiver "
+                      "accepts the nudge to poll; it is sent again at %s",
+                      target->name, feed, esd_stall_text(report, "next"));
         break;
 
     case ES_STALL_TOKEN:
-        esd_log_line(ESD_LOG_WARN, "endpoint %s receives nothing: there is no "
-                     "access token; it is requested again at %s", target->name,
-                     esd_stall_text(report, "next"));
+        esd_log_about(ESD_LOG_WARN, about,
+                      "endpoint %s receives nothing: there is no access "
+                      "token; it is requested again at %s", target->name,
+                      esd_stall_text(report, "next"));
         break;
 
     case ES_STALL_SECRET:
-        esd_log_line(ESD_LOG_WARN,
-                     "endpoint %s receives nothing: no secret can be "
-                     "used", target->name);
+        esd_log_about(ESD_LOG_WARN, about,
+                      "endpoint %s receives nothing: no secret can be used",
+                      target->name);
         break;
 
     case ES_STALL_THROTTLED:
-        esd_log_line(ESD_LOG_WARN, "endpoint %s receives nothing: the receiver "
-                     "requested a pause until %s", target->name,
-                     esd_stall_text(report, "next"));
+        esd_log_about(ESD_LOG_WARN, about,
+                      "endpoint %s receives nothing: the receiver requested "
+                      "a pause until %s", target->name,
+                      esd_stall_text(report, "next"));
         break;
 
-    case ES_STALL_PROXY:
+    case ES_STALL_PROXY:   /* these two stop all, see esd_stall_all() */
     case ES_STALL_FILES:
-
-        /* these stop all endpoints, see esd_stall_all() */
-
-        break;
-
     case ES_STALL_NONE:
     case ES_STALLS:
         break;
@@ -430,12 +454,12 @@ esd_stall_over(esd_dispatcher_t *d, esd_target_t *target, esd_lane_t *lane)
         return;
     }
 
-    esd_log_line(ESD_LOG_INFO,
-                 "endpoint %s: %s%s%s makes progress again after %lld s",
-                 target->name, lane != NULL ? "feed \"" : "it",
-                 lane != NULL ? lane->source->feed.name : "",
-                 lane != NULL ? "\"" : "",
-                 (long long) (esd_clock_stamp_ms(d) - stall->since_ms) / 1000);
+    esd_log_about(ESD_LOG_INFO, esd_stall_about(target, lane, stall),
+                  "endpoint %s: %s%s%s makes progress again after %lld s",
+                  target->name, lane != NULL ? "feed \"" : "it",
+                  lane != NULL ? lane->source->feed.name : "",
+                  lane != NULL ? "\"" : "",
+                  (long long) (esd_clock_stamp_ms(d) - stall->since_ms) / 1000);
 
     esd_notice_unstalled(d, target, lane, stall);
     esd_must(d, es_changeset_stall_done(d->recorder.filling, stall->endpoint,

@@ -23,6 +23,7 @@
 #include "registry/secrets.h"
 #include "store/txn.h"
 
+#include "about.h"
 #include "away.h"
 #include "certificates.h"
 #include "clearing.h"
@@ -76,9 +77,9 @@ esd_target_signers(esd_target_t *target)
     target->locked = conf->locked;
 
     if (conf->locked != ES_OK) {
-        esd_log_line(ESD_LOG_ERROR,
-                     "endpoint %s: %s; nothing is sent", target->name,
-                     es_secrets_reason(conf->locked));
+        esd_log_about(ESD_LOG_ERROR, esd_about_target(target),
+                      "endpoint %s: %s; nothing is sent", target->name,
+                      es_secrets_reason(conf->locked));
         return;
     }
 
@@ -90,15 +91,16 @@ esd_target_signers(esd_target_t *target)
                 = conf->secret_expires_ms[i];
 
         } else {
-            esd_log_line(ESD_LOG_ERROR,
-                         "endpoint %s: secret %u cannot be used: "
-                         "%s", target->name, i + 1, es_reason(rc));
+            esd_log_about(ESD_LOG_ERROR, esd_about_target(target),
+                          "endpoint %s: secret %u cannot be used: %s",
+                          target->name, i + 1, es_reason(rc));
         }
     }
 
     if (target->nsigners == 0) {
-        esd_log_line(ESD_LOG_ERROR, "endpoint %s has no secret to sign with, "
-                     "so nothing is sent", target->name);
+        esd_log_about(ESD_LOG_ERROR, esd_about_target(target),
+                      "endpoint %s has no secret to sign with, so nothing "
+                      "is sent", target->name);
     }
 }
 
@@ -135,6 +137,8 @@ esd_target_create(esd_dispatcher_t *d, const es_endpoint_t *conf)
     target->holder = esd_slot_holder_get(d, conf->partner->number);
     (void) snprintf(target->name, sizeof(target->name), "%.*s",
                     (int) conf->name.len, conf->name.data);
+    (void) snprintf(target->partner, sizeof(target->partner), "%.*s",
+                    (int) conf->partner->name.len, conf->partner->name.data);
     target->stopped_revision = esd_saved_stop(&d->saved, conf->number);
     (void) es_delivery_redrive(d->store, conf->number, &target->redrive_ms);
     esd_health_load(d, target);
@@ -201,9 +205,9 @@ esd_target_change(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
         target->throttled_us = 0;
         target->busy = 0;
         target->batch_bytes = 0;
-        esd_log_line(ESD_LOG_INFO, "endpoint %s: its record changed%s",
-                     target->name,
-                     target->conf->paused ? " and it is paused" : "");
+        esd_log_about(ESD_LOG_INFO, esd_about_target(target),
+                      "endpoint %s: its record changed%s", target->name,
+                      target->conf->paused ? " and it is paused" : "");
     }
 
     target->revision = target->conf->revision;
@@ -322,6 +326,7 @@ esd_lane_begin(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
     es_rc_t            rc;
     uint64_t           position;
     esd_lane_t        *lane;
+    esd_about_t        about;
     esd_saved_lane_t  *saved;
 
     saved = esd_saved_lane(&d->saved, target->number, source->feed.number);
@@ -333,9 +338,11 @@ esd_lane_begin(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
     if (saved == NULL) {
         rc = esd_lane_start(d, txn, target, source, &position);
         if (rc != ES_OK) {
-            esd_log_line(ESD_LOG_ERROR, "cannot read feed \"%s\" for endpoint "
-                         "%s: %s", source->feed.name, target->name,
-                         es_reason(rc));
+            about = esd_about_target(target);
+            about.feed = source->feed.name;
+            esd_log_about(ESD_LOG_ERROR, about,
+                          "cannot read feed \"%s\" for endpoint %s: %s",
+                          source->feed.name, target->name, es_reason(rc));
             d->unjoined = true;
             return;
         }

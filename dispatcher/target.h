@@ -41,6 +41,7 @@ struct esd_target {
     uint64_t               partner_revision;
     uint64_t               seen;       /* d->syncs that found it last */
     char                   name[ES_FEED_MAX + 1];
+    char                   partner[ES_FEED_MAX + 1];
     es_signer_t           *signers[ES_SECRETS_MAX];
     int64_t                signer_expires_ms[ES_SECRETS_MAX];
     unsigned               nsigners;

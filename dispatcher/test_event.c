@@ -21,6 +21,7 @@
 #include "event/attribute.h"
 #include "registry/control_request.h"
 
+#include "about.h"
 #include "channel.h"
 #include "dispatcher.h"
 #include "host.h"
@@ -57,9 +58,10 @@ esd_test_event_fail(esd_dispatcher_t *d, const esd_target_t *target,
 
     esd_record_attempt(d, &attempt);
 
-    esd_log_line(class == ES_ATTEMPT_INTERNAL ? ESD_LOG_WARN : ESD_LOG_INFO,
-                 "endpoint %s: the test event of request %llu was not sent: %s",
-                 target->name, (unsigned long long) request, why);
+    esd_log_about(class == ES_ATTEMPT_INTERNAL ? ESD_LOG_WARN : ESD_LOG_INFO,
+                  esd_about_target(target),
+                  "endpoint %s: the test event of request %llu was not "
+                  "sent: %s", target->name, (unsigned long long) request, why);
 }
 
 
@@ -122,16 +124,22 @@ esd_test_events_end(esd_dispatcher_t *d)
 static void
 esd_test_event_ended(esd_send_t *send, CURLcode result)
 {
+    esd_about_t    about;
     esd_outcome_t  outcome;
 
     esd_outcome_read(send, result, &outcome);
     outcome.stop = NULL;
 
-    esd_record_send(send, send->upto, send->attempt, &outcome);
+    esd_record_send(send, send->ids.data, send->upto, send->attempt, &outcome);
 
-    esd_log_line(ESD_LOG_INFO, "endpoint %s: test event %s: %s, status %d",
-                 send->target->name, send->ids.data,
-                 es_attempt_class_name(outcome.class), outcome.status);
+    about = esd_about_target(send->target);
+    about.event_id = send->ids.data;
+    about.attempt = send->attempt;
+    about.status = outcome.status;
+    esd_log_about(ESD_LOG_INFO, about,
+                  "endpoint %s: test event %s: %s, status %d",
+                  send->target->name, send->ids.data,
+                  es_attempt_class_name(outcome.class), outcome.status);
 
     esd_outcome_apply(send, &outcome);
 }

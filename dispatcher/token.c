@@ -20,6 +20,7 @@
 #include "delivery/delivery.h"
 #include "registry/registry.h"
 
+#include "about.h"
 #include "bearer.h"
 #include "dispatcher.h"
 #include "failing.h"
@@ -248,12 +249,13 @@ esd_token_failed(esd_send_t *send, esd_outcome_t *o)
     pause_ms = pause_ms > o->retry_after_ms ? pause_ms : o->retry_after_ms;
     pause_ms = pause_ms < ESD_TOKEN_MAX_MS ? pause_ms : ESD_TOKEN_MAX_MS;
 
-    esd_log_line(token->failures++ == 0 ? ESD_LOG_WARN : ESD_LOG_DEBUG,
-                 "endpoint %s: no access token, nothing is sent: %s, status "
-                 "%d", target->name,
-                 o->success ? "the answer contains no valid token"
-                            : es_attempt_class_name(o->class),
-                 o->status);
+    esd_log_about(token->failures++ == 0 ? ESD_LOG_WARN : ESD_LOG_DEBUG,
+                  esd_about_target(target),
+                  "endpoint %s: no access token, nothing is sent: %s, "
+                  "status %d", target->name,
+                  o->success ? "the answer contains no valid token"
+                             : es_attempt_class_name(o->class),
+                  o->status);
 
     /* the first bytes of a success may be a token and are not recorded */
 
@@ -261,7 +263,7 @@ esd_token_failed(esd_send_t *send, esd_outcome_t *o)
 
     o->success = false;
     o->class = ES_ATTEMPT_TOKEN;
-    esd_record_send(send, 0, send->attempt, o);
+    esd_record_send(send, "", 0, send->attempt, o);
 
     esd_token_pause(target, pause_ms);
 
@@ -296,7 +298,7 @@ esd_token_settle(esd_send_t *send, esd_outcome_t *o)
     target->token.fetching = false;
 
     if (o->ours) {
-        esd_record_send(send, 0, send->attempt, o);
+        esd_record_send(send, "", 0, send->attempt, o);
         target->token.none = true;
         return;
     }
@@ -304,8 +306,11 @@ esd_token_settle(esd_send_t *send, esd_outcome_t *o)
     got = o->success && esd_token_take(target, send);
 
     if (got) {
-        esd_log_line(target->token.failures > 0 ? ESD_LOG_INFO : ESD_LOG_DEBUG,
-                     "endpoint %s: an access token was received", target->name);
+        esd_log_about(target->token.failures > 0 ? ESD_LOG_INFO
+                                                 : ESD_LOG_DEBUG,
+                      esd_about_target(target),
+                      "endpoint %s: an access token was received",
+                      target->name);
         target->token.failures = 0;
 
     } else {
@@ -350,8 +355,9 @@ esd_token_fetch(esd_dispatcher_t *d, esd_target_t *target)
     }
 
     if (rc != ES_OK) {
-        esd_log_line(ESD_LOG_ERROR, "endpoint %s: cannot request an access "
-                     "token: %s", target->name, es_reason(rc));
+        esd_log_about(ESD_LOG_ERROR, esd_about_target(target),
+                      "endpoint %s: cannot request an access token: %s",
+                      target->name, es_reason(rc));
         esd_token_pause(target, ESD_TOKEN_MAX_MS);
         return;
     }

@@ -21,6 +21,7 @@
 #include "registry/origin.h"
 #include "registry/registry.h"
 
+#include "about.h"
 #include "challenge.h"
 #include "channel.h"
 #include "clearing.h"
@@ -228,8 +229,9 @@ esd_verification_agreed(esd_dispatcher_t *d, esd_target_t *target,
     v->reason[0] = '\0';
     (void) snprintf(v->sender, sizeof(v->sender), "%s", sender);
 
-    esd_log_line(ESD_LOG_INFO, "endpoint %s: %s agrees to be sent events, %s",
-                 target->name, v->origin, how);
+    esd_log_about(ESD_LOG_INFO, esd_about_target(target),
+                  "endpoint %s: %s agrees to be sent events, %s", target->name,
+                  v->origin, how);
 
     esd_verification_record(d, target);
     esd_verification_set(d, target, false);
@@ -290,8 +292,9 @@ esd_verification_begin(esd_dispatcher_t *d, esd_target_t *target,
         return;
     }
 
-    esd_log_line(ESD_LOG_INFO, "endpoint %s is unverified: nothing is sent "
-                 "until %s agrees", target->name, origin);
+    esd_log_about(ESD_LOG_INFO, esd_about_target(target),
+                  "endpoint %s is unverified: nothing is sent until %s "
+                  "agrees", target->name, origin);
 
     esd_verification_set(d, target, true);
     esd_verification_record(d, target);
@@ -363,14 +366,16 @@ esd_check_failed(esd_dispatcher_t *d, esd_target_t *target,
         delay_ms = esd_check_delays_ms[v->checks - 1];
         delay_ms = delay_ms > o->retry_after_ms ? delay_ms : o->retry_after_ms;
         v->next_ms = esd_schedule_ms(d) + delay_ms;
-        esd_log_line(ESD_LOG_WARN, "endpoint %s is unverified: %s; the next "
-                     "check is at %s", target->name, reason,
-                     esd_notice_time(v->next_ms, next));
+        esd_log_about(ESD_LOG_WARN, esd_about_target(target),
+                      "endpoint %s is unverified: %s; the next check is at "
+                      "%s", target->name, reason,
+                      esd_notice_time(v->next_ms, next));
 
     } else {
         v->next_ms = 0;
-        esd_log_line(ESD_LOG_WARN, "endpoint %s is unverified: %s; no check "
-                     "follows until its record changes", target->name, reason);
+        esd_log_about(ESD_LOG_WARN, esd_about_target(target),
+                      "endpoint %s is unverified: %s; no check follows "
+                      "until its record changes", target->name, reason);
     }
 
     esd_verification_record(d, target);
@@ -471,7 +476,7 @@ esd_check_ended(esd_send_t *send, CURLcode result)
         o.class = ES_ATTEMPT_UNVERIFIED;
     }
 
-    esd_record_send(send, 0, send->attempt, &o);
+    esd_record_send(send, "", 0, send->attempt, &o);
 
     if (v == NULL || v->check != send || !target->unverified) {
         esd_check_stale(send, &o);
@@ -558,8 +563,9 @@ esd_check_begin(esd_dispatcher_t *d, esd_target_t *target)
                             &v->check);
 
     if (rc != ES_OK) {
-        esd_log_line(ESD_LOG_ERROR, "endpoint %s: cannot be checked: %s",
-                     target->name, es_reason(rc));
+        esd_log_about(ESD_LOG_ERROR, esd_about_target(target),
+                      "endpoint %s: cannot be checked: %s", target->name,
+                      es_reason(rc));
         v->record.next_ms = esd_schedule_ms(d) + ESD_CHECK_AGAIN_MS;
         return false;
     }
@@ -641,8 +647,9 @@ esd_verification_request(esd_dispatcher_t *d, esd_target_t *target,
         target->caller.host->check_us = 0;
         d->verify = true;
 
-        esd_log_line(ESD_LOG_INFO, "endpoint %s is checked now, by %s",
-                     target->name, request->event);
+        esd_log_about(ESD_LOG_INFO, esd_about_target(target),
+                      "endpoint %s is checked now, by %s", target->name,
+                      request->event);
         return;
     }
 
@@ -654,8 +661,9 @@ esd_verification_request(esd_dispatcher_t *d, esd_target_t *target,
     }
 
     v->revision = target->revision;
-    esd_log_line(ESD_LOG_WARN, "endpoint %s counts as verified, by %s",
-                 target->name, request->event);
+    esd_log_about(ESD_LOG_WARN, esd_about_target(target),
+                  "endpoint %s counts as verified, by %s", target->name,
+                  request->event);
     esd_verification_agreed(d, target, ES_VERIFIED_OPERATOR, "",
                             "says an operator");
     esd_verification_share(d, target);

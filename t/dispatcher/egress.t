@@ -218,7 +218,7 @@ for my $bad (['--store'], ['--nonsense'], ['extra'], [],
     ['--store=x', '--max-per-host=0'], ['--store=x', '--max-per-host=many'],
     ['--store=x', '--max-waiting=0'],
     ['--store=x', '--commit-interval=soon'],
-    ['--store=x', '--log-level=loud'])
+    ['--store=x', '--log-level=loud'], ['--store=x', '--log-format=xml'])
 {
     my $proc = $t->start('bad', {}, $t->build . '/eventsync-dispatcher',
         @$bad);
