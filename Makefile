@@ -106,8 +106,8 @@ LINT_SRC    = $(LIB_SRC) $(DISPATCHER_SRC) $(CTL_SRC) $(BENCH_SRC)
 LINT_FLAGS  = -std=gnu11 -D_GNU_SOURCE -Ishared -Ishared/include
 MODULE_SRC := $(wildcard ngx_module/*.c)
 
-.PHONY: all lib tools units bench module demo deps test check check-asan \
-        check-debian check-long check-package package asan-nginx fuzz \
+.PHONY: all lib tools units bench module demo deps test-deps test check \
+        check-asan check-debian check-long check-package package asan-nginx fuzz \
         fuzz-parsers fuzz-requests fuzz-deps bench-deps verifier readers \
         linters receivers browser lint man completion install clean
 
@@ -170,7 +170,10 @@ demo: deps
 	$(MAKE) $(PARALLEL) tools module
 	BUILD=$(abspath $(BUILD)) perl t/demo.pl
 
-test: deps
+test-deps:
+	sh ./install-deps.sh prometheus guides
+
+test: test-deps
 	$(MAKE) $(PARALLEL) all verifier readers linters receivers browser
 	$(MAKE) check
 

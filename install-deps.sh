@@ -13,6 +13,7 @@
 #   install-deps.sh caches    also for the tests of other caches and proxies
 #   install-deps.sh prometheus
 #                             also for the tests with Prometheus and promtool
+#   install-deps.sh guides    also for the tests of docs/guides/
 #   install-deps.sh no-node   without Node.js and Chromium; their tests are skipped
 #                             then
 #
@@ -45,6 +46,13 @@ for group in "$@"; do
     package) packages="$packages debhelper po-debconf lintian" ;;
     caches) packages="$packages varnish haproxy squid" ;;
     prometheus) packages="$packages prometheus python3-prometheus-client" ;;
+    guides)
+        packages="$packages php-cli php-curl ruby ruby-sinatra puma jq
+            libjackson2-databind-java"
+        # The guides are for any version.
+        command -v go >/dev/null || packages="$packages golang-go"
+        command -v javac >/dev/null || packages="$packages default-jdk-headless"
+        ;;
     no-node) node= ;;
     *)     echo "install-deps.sh: unknown group \"$group\"" >&2; exit 2 ;;
     esac

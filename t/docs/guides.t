@@ -1,0 +1,176 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
+
+# The programs of docs/guides/, as the pages have them: each receiver passes
+# verify-integration, and with its poller it has every event, whatever is lost.
+
+use warnings;
+use strict;
+
+use JSON::PP;
+use Test::More;
+
+use lib 't/lib';
+use Test::Eventsync qw(wait_for);
+use Test::Eventsync::Guides qw(@GUIDES guide missing place run_guide);
+use Test::Eventsync::Webhooks;
+
+my $SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
+my $WAIT = 120;         # compilers, on a machine that has much to do
+my $t = webhook_store();
+my $json = JSON::PP->new->utf8->canonical->allow_nonref;
+my %at;
+
+my $index = do { local (@ARGV, $/) = 'docs/guides/README.md'; <> };
+is(join(' ', sort $index =~ /^\| \[(\w+)\.md\]/mg), "@GUIDES",
+    'the index has each guide');
+
+for my $name (@GUIDES) {
+    my $guide = guide($name);
+    ok($guide->{poller} && $guide->{receiver}, "$name: has both programs");
+    if (defined(my $why = missing($t, $name))) {
+        diag("without $name: $why");
+        next;
+    }
+    $at{$name} = { guide => $guide, dir => place($t, $name, $guide),
+        webhooks => $name ne 'curl' };
+}
+if (!%at) {
+    done_testing();
+    exit;
+}
+
+my @pushed = grep { $at{$_}{webhooks} } sort keys %at;
+
+###############################################################################
+# receivers
+
+for my $name (@pushed) {
+    my $port = Test::Eventsync::free_port();
+    my $proc = run_guide($t, $name, $at{$name}{guide}{receiver}, PORT => $port,
+        WEBHOOK_SECRET => $SECRET);
+    @{ $at{$name} }{qw(receiver port url)}
+        = ($proc, $port, "http://127.0.0.1:$port/hook");
+}
+for my $name (@pushed) {
+    my ($proc, $port) = @{ $at{$name} }{qw(receiver port)};
+    ok(wait_for(sub { !$proc->running || Test::Eventsync::port_open($port) },
+        $WAIT) && $proc->running, "$name: the receiver starts")
+        or diag($proc->stderr);
+    my ($rc, $out) = $t->ctl('verify-integration', '--thin', '--batch',
+        "--url=$at{$name}{url}", "--secret=$SECRET");
+    is($rc, 0, "$name: it passes verify-integration") or diag($out);
+    is(inbox($name), '', "$name: and keeps no test");
+}
+
+sub inbox {
+    my ($name) = @_;
+    return join ' ', sort map { s{.*/}{}r } glob "$at{$name}{dir}/inbox/*";
+}
+
+sub logged { return map { $json->decode($_) } stored($t, 'orders') }
+
+sub names { return join ' ', sort map { "$_->{cursor}.json" } @_ }
+
+my $n = 0;
+sub publish {
+    my ($count) = @_;
+    $t->ctl_ok({ stdin => join '', map { $n++; $json->encode({ id => "o$n",
+        specversion => '1.0', source => '/shop', type => 'order.paid',
+        subject => "order/$n", data => { total => 129.5, n => $n,
+            list => [], none => {}, name => "\x{17e}lu\x{165} \\ \" /" } })
+        . "\n" } 1 .. $count }, 'publish', 'orders');
+}
+
+$t->default_conf;
+$t->run_nginx;
+$t->endpoint('acme', url => $at{$_}{url}, secret => $SECRET, feeds => 'orders',
+    start => 'oldest', batch => 10) for @pushed;
+publish(60);
+$t->run_dispatcher;
+my $all = names(logged());
+for my $name (@pushed) {
+    ok(wait_for(sub { inbox($name) eq $all }, $WAIT),
+        "$name: the receiver has every event") or diag($at{$name}{receiver}
+        ->stderr);
+}
+is($t->stop_dispatcher, 0, 'the dispatcher ends');
+
+###############################################################################
+# pollers: of all webhooks that follow, none comes
+
+publish(200);
+my %key = map { $_ => $t->partner_key('acme', feeds => 'orders') } keys %at;
+
+sub start_poller {
+    my ($name) = @_;
+    $at{$name}{poller} = run_guide($t, $name, $at{$name}{guide}{poller},
+        EVENTSYNC_KEY => $key{$name}, EVENTSYNC_URL => 'http://127.0.0.1:'
+            . $t->port(0) . '/v1/feeds/orders/events');
+}
+
+sub all_have {
+    my ($what) = @_;
+    my $all = names(logged());
+    for my $name (sort keys %at) {
+        ok(wait_for(sub { inbox($name) eq $all }, $WAIT), "$name: $what")
+            or diag($at{$name}{poller}->stderr);
+    }
+}
+
+start_poller($_) for sort keys %at;
+all_have('the poller brings what no webhook brought');
+publish(1);
+all_have('and what comes while it waits');
+
+for my $name (sort keys %at) {
+    $at{$name}{poller}->kill('KILL');
+    $at{$name}{poller}->wait(20);
+}
+publish(120);
+start_poller($_) for sort keys %at;
+all_have('killed and started again, it goes on');
+
+my %log = map { $_->{cursor} => $_ } logged();
+for my $name (sort keys %at) {
+    my @differ = grep { $json->encode($json->decode(
+        $t->read_file("$name/inbox/$_.json"))) ne $json->encode($log{$_}) }
+        keys %log;
+    is_deeply(\@differ, [], "$name: and has the events as the log has them");
+}
+
+$t->stop_nginx;
+for my $name (sort keys %at) {
+    ok(wait_for(sub { $at{$name}{poller}->stderr =~ /again in/ }, $WAIT),
+        "$name: it waits for a server that is away");
+}
+publish(1);
+$t->run_nginx;
+all_have('and goes on when that is back');
+
+$t->ctl_ok('feed', 'reset', 'orders');
+for my $name (sort keys %at) {
+    ok(wait_for(sub { $at{$name}{poller}->stderr =~ /lost events: / }, $WAIT),
+        "$name: it reports lost events");
+}
+my $old = inbox('python');
+publish(2);
+my @new = logged();
+for my $name (sort keys %at) {
+    ok(wait_for(sub { 2 == grep { -e "$at{$name}{dir}/inbox/$_->{cursor}.json" }
+        @new }, $WAIT), "$name: and goes on after a reset");
+}
+
+$t->ctl_ok('key', 'revoke', (split /_/, $key{$_})[1]) for keys %key;
+for my $name (sort keys %at) {
+    my $poller = $at{$name}{poller};
+    isnt($poller->wait($WAIT), 0, "$name: it ends when its key is revoked");
+    like($poller->stderr, qr/401/, "$name: and says so");
+    my @left = grep { !m{/new-} || !/receiver/ } glob "$at{$name}{dir}/new-*";
+    cmp_ok(@left, '<=', 1, "$name: no file is left over but by the kill");
+}
+
+$_->{receiver}->kill('KILL') for grep { $_->{receiver} } values %at;
+$_->{receiver}->wait(20) for grep { $_->{receiver} } values %at;
+
+done_testing();
