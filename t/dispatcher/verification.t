@@ -107,7 +107,7 @@ is($first->{headers}{'x-key'}, 'hush', '... with its own header fields');
 is_deeply([@{ seen($agrees) }{qw(verified method checks origin)}],
     [JSON::PP::true, 'handshake', 1, "http://127.0.1.2:@{[$own->port]}"],
     'the agreement is on record');
-is(state($agrees), 'active', '... and it is active');
+ok(wait_for(sub { state($agrees) eq 'active' }, 20), '... and it is active');
 my ($check) = checks($agrees);
 is("$check->{class} $check->{status}", 'ok 204', 'so is the attempt');
 
@@ -346,7 +346,8 @@ is($t->stop_dispatcher, 0, 'stop');
 $n = $plain->count;
 $t->run_dispatcher;
 ok($plain->wait_for($n + 3), 'turned off, all are sent their events');
-is(state($early), 'active', '... and none is unverified');
+ok(wait_for(sub { state($early) eq 'active' }, 20),
+    '... and none is unverified');
 is_deeply(seen($early), {}, '... nor on record');
 is($t->stop_dispatcher, 0, 'stop');
 
