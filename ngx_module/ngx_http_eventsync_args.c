@@ -70,6 +70,8 @@ static const ngx_http_eventsync_arg_t
     /* for lists of other items than events */
     [NGX_HTTP_EVENTSYNC_ARG_LIST_AFTER] = { .name = ngx_string("after") },
     [NGX_HTTP_EVENTSYNC_ARG_LIST_LIMIT] = { .name = ngx_string("limit") },
+    [NGX_HTTP_EVENTSYNC_ARG_SORT] = { .name = ngx_string("sort") },
+    [NGX_HTTP_EVENTSYNC_ARG_SEARCH] = { .name = ngx_string("search") },
 };
 
 
@@ -158,6 +160,10 @@ ngx_http_eventsync_args_parse(ngx_http_eventsync_ctx_t *ctx,
 
     args->has_list_after = arg[NGX_HTTP_EVENTSYNC_ARG_LIST_AFTER].set;
     args->list_after = arg[NGX_HTTP_EVENTSYNC_ARG_LIST_AFTER].value;
+
+    args->has_sort = arg[NGX_HTTP_EVENTSYNC_ARG_SORT].set;
+    args->sort = arg[NGX_HTTP_EVENTSYNC_ARG_SORT].value;
+    args->search = arg[NGX_HTTP_EVENTSYNC_ARG_SEARCH].value;
 
     args->has_page = arg[NGX_HTTP_EVENTSYNC_ARG_PAGE].set;
     args->page = arg[NGX_HTTP_EVENTSYNC_ARG_PAGE].value;

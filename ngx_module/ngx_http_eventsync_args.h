@@ -33,6 +33,8 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_ARG_LAST_EVENT_ID,
     NGX_HTTP_EVENTSYNC_ARG_LIST_AFTER,
     NGX_HTTP_EVENTSYNC_ARG_LIST_LIMIT,
+    NGX_HTTP_EVENTSYNC_ARG_SORT,
+    NGX_HTTP_EVENTSYNC_ARG_SEARCH,
     NGX_HTTP_EVENTSYNC_ARGS
 } ngx_http_eventsync_arg_e;
 
@@ -64,6 +66,10 @@ typedef enum {
     (1 << NGX_HTTP_EVENTSYNC_ARG_LIST_AFTER                                   \
      | 1 << NGX_HTTP_EVENTSYNC_ARG_LIST_LIMIT)
 
+#define NGX_HTTP_EVENTSYNC_ARGS_PARTNERS                                      \
+    (NGX_HTTP_EVENTSYNC_ARGS_LIST                                             \
+     | 1 << NGX_HTTP_EVENTSYNC_ARG_SORT | 1 << NGX_HTTP_EVENTSYNC_ARG_SEARCH)
+
 
 /* the parsed query; the route says which parameters a resource takes */
 
@@ -83,6 +89,9 @@ struct ngx_http_eventsync_args_s {
     ngx_str_t                         page;
     ngx_uint_t                        has_list_after; /* unsigned  :1 */
     ngx_str_t                         list_after; /* name or page token */
+    ngx_uint_t                        has_sort;   /* unsigned  has_sort:1 */
+    ngx_str_t                         sort;       /* see _operator */
+    ngx_str_t                         search;
     es_filter_t                      *filter;     /* NULL: all events */
     es_buf_t                          scratch;    /* the filter's text */
     ngx_str_t                         last_id;    /* name of the parameter

@@ -623,6 +623,8 @@ ngx_http_eventsync_limit_bytes(ngx_http_eventsync_ctx_t *ctx, size_t n,
         return NGX_OK;
     }
 
+    ngx_http_eventsync_limit_refused(ctx, ES_POLICY_BACKFILL);
+
     ms = (result.retry_after_ns + 999999) / 1000000;
 
     *delay = (ngx_msec_t) ngx_min(ms, NGX_HTTP_EVENTSYNC_LIMIT_DELAY);

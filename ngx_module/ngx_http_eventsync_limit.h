@@ -49,6 +49,7 @@ typedef struct ngx_http_eventsync_claims_s  ngx_http_eventsync_claims_t;
 
 typedef struct {
     _Atomic uint64_t                  tat[ES_POLICIES];
+    _Atomic uint64_t                  refused;    /* see _limit_refuse */
 } ngx_http_eventsync_slot_t;
 
 
@@ -208,6 +209,18 @@ ngx_int_t ngx_http_eventsync_limit_refuse(ngx_http_eventsync_ctx_t *ctx);
 
 ngx_int_t ngx_http_eventsync_quota(ngx_http_eventsync_ctx_t *ctx,
     const char *quota, uint64_t limit);
+
+/*
+ * _limit_refuse: notes that a policy has refused a request of the partner, or
+ * has slowed it. The second function returns a bit for each policy that has
+ * done so within the last minute, and how often any has; any thread may call
+ * it.
+ */
+
+void ngx_http_eventsync_limit_refused(ngx_http_eventsync_ctx_t *ctx,
+    es_policy_t policy);
+ngx_uint_t ngx_http_eventsync_limit_recent(ngx_http_eventsync_zone_t *zone,
+    uint32_t partner, uint64_t *refused);
 
 /* _limit_headers: adds nothing to an answer that shared caches may store */
 

@@ -11,11 +11,31 @@
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_problem.h"
 
+#include <stdatomic.h>
+
+#include "base/clock.h"
 #include "limit/limit.h"
+
+
+/*
+ * The refusals of a partner in one word: the second of the last one, the
+ * policies of those that came less than a minute after the one before, and
+ * their number since the zone was created.
+ */
+
+#define NGX_HTTP_EVENTSYNC_RECENT           60
+#define NGX_HTTP_EVENTSYNC_REFUSED_SECOND   32    /* bits below it */
+#define NGX_HTTP_EVENTSYNC_REFUSED_POLICY   24
+#define NGX_HTTP_EVENTSYNC_REFUSED_MAX      0xffffff
+
+#define ngx_http_eventsync_refused_now()                                      \
+    ((uint64_t) es_clock_mono_us() / 1000000 & UINT32_MAX)
 
 
 static u_char *ngx_http_eventsync_limit_count(ngx_http_eventsync_ctx_t *ctx,
     u_char *p, u_char *last);
+static uint64_t ngx_http_eventsync_refused_policies(uint64_t word,
+    uint64_t now);
 
 
 /* sharing a slot would let one partner use up the quota of another */
@@ -153,6 +173,10 @@ ngx_http_eventsync_limit_count(ngx_http_eventsync_ctx_t *ctx, u_char *p,
             p = ngx_slprintf(p, last, "%s\"%s\"", (p == names) ? "" : ",",
                              es_policy_name(i).data);
             counts[i]++;
+
+            if (!dry_run) {
+                ngx_http_eventsync_limit_refused(ctx, i);
+            }
         }
     }
 
@@ -185,4 +209,68 @@ ngx_http_eventsync_quota(ngx_http_eventsync_ctx_t *ctx, const char *quota,
 
     return ngx_http_eventsync_members(ctx, 64, ",\"quota\":\"%s\","
                                       "\"limit\":%uL", quota, limit);
+}
+
+
+/* refusals of an address are not the partner's */
+
+void
+ngx_http_eventsync_limit_refused(ngx_http_eventsync_ctx_t *ctx,
+    es_policy_t policy)
+{
+    uint64_t                    old, new, now, policies, n;
+    _Atomic uint64_t           *word;
+    ngx_http_eventsync_zone_t  *zone;
+
+    zone = ngx_http_eventsync_zone(ctx);
+
+    if (policy >= ES_POLICIES || ctx->partner >= zone->nslots) {
+        return;
+    }
+
+    word = &zone->slots[ctx->partner].refused;
+    now = ngx_http_eventsync_refused_now();
+    old = *word;
+
+    do {
+        n = ngx_min((old & NGX_HTTP_EVENTSYNC_REFUSED_MAX) + 1,
+                    NGX_HTTP_EVENTSYNC_REFUSED_MAX);
+
+        policies = ngx_http_eventsync_refused_policies(old, now);
+        policies |= (uint64_t) 1 << policy;
+
+        new = now << NGX_HTTP_EVENTSYNC_REFUSED_SECOND
+              | policies << NGX_HTTP_EVENTSYNC_REFUSED_POLICY | n;
+
+    } while (!atomic_compare_exchange_weak(word, &old, new));
+}
+
+
+ngx_uint_t
+ngx_http_eventsync_limit_recent(ngx_http_eventsync_zone_t *zone,
+    uint32_t partner, uint64_t *refused)
+{
+    uint64_t  word;
+
+    word = (partner < zone->nslots) ? zone->slots[partner].refused : 0;
+
+    *refused = word & NGX_HTTP_EVENTSYNC_REFUSED_MAX;
+
+    return ngx_http_eventsync_refused_policies(word,
+                                          ngx_http_eventsync_refused_now());
+}
+
+
+/* a refusal of another thread may be newer than `now` */
+
+static uint64_t
+ngx_http_eventsync_refused_policies(uint64_t word, uint64_t now)
+{
+    if ((word >> NGX_HTTP_EVENTSYNC_REFUSED_SECOND)
+        + NGX_HTTP_EVENTSYNC_RECENT <= now)
+    {
+        return 0;
+    }
+
+    return word >> NGX_HTTP_EVENTSYNC_REFUSED_POLICY & 0xff;
 }

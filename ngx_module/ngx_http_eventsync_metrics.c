@@ -65,6 +65,7 @@ static char  *ngx_http_eventsync_resources[NGX_HTTP_EVENTSYNC_COUNTED] = {
     [NGX_HTTP_EVENTSYNC_FEEDS] = "feeds",
     [NGX_HTTP_EVENTSYNC_ENDPOINTS] = "endpoints",
     [NGX_HTTP_EVENTSYNC_STATUS] = "status",
+    [NGX_HTTP_EVENTSYNC_OPERATOR] = "operator",
     [NGX_HTTP_EVENTSYNC_PAGES] = "pages",
     [NGX_HTTP_EVENTSYNC_AUTHORIZE] = "authorize",
     [NGX_HTTP_EVENTSYNC_BACKFILL] = "backfill",

@@ -74,6 +74,7 @@ static const ngx_flag_t
     [NGX_HTTP_EVENTSYNC_CHECKPOINTS] = 1,
     [NGX_HTTP_EVENTSYNC_FEEDS] = 1,
     [NGX_HTTP_EVENTSYNC_STATUS] = 1,
+    [NGX_HTTP_EVENTSYNC_OPERATOR] = 1,
     [NGX_HTTP_EVENTSYNC_HEALTH] = 1,
     [NGX_HTTP_EVENTSYNC_METRICS] = 1,
     [NGX_HTTP_EVENTSYNC_PAGES] = 1,
@@ -219,6 +220,14 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_eventsync_loc_conf_t,
                serves[NGX_HTTP_EVENTSYNC_AUTHORIZE]),
+      NULL },
+
+    { ngx_string("eventsync_operator"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_http_eventsync_serve_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_eventsync_loc_conf_t,
+               serves[NGX_HTTP_EVENTSYNC_OPERATOR]),
       NULL },
 
     { ngx_string("eventsync_dashboard"),
@@ -614,6 +623,7 @@ ngx_http_eventsync_use_store(ngx_http_eventsync_loc_conf_t *conf)
     store->checkpoint |= conf->serves[NGX_HTTP_EVENTSYNC_CHECKPOINTS];
     store->pages |= conf->serves[NGX_HTTP_EVENTSYNC_PAGES];
     store->observe |= conf->serves[NGX_HTTP_EVENTSYNC_STATUS]
+                      || conf->serves[NGX_HTTP_EVENTSYNC_OPERATOR]
                       || conf->serves[NGX_HTTP_EVENTSYNC_METRICS]
                       || (conf->serves[NGX_HTTP_EVENTSYNC_HEALTH]
                           && conf->ready_dispatcher);

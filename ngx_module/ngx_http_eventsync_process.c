@@ -21,6 +21,7 @@
 #include "ngx_http_eventsync_worker.h"
 
 #include "base/event_loop.h"
+#include "inspect/partners.h"
 #include "read/reader.h"
 #include "registry/access.h"
 #include "store/txn.h"
@@ -374,6 +375,10 @@ ngx_http_eventsync_close(ngx_http_eventsync_worker_t *w)
     ngx_http_eventsync_tokens_free(w);
     ngx_http_eventsync_issued_free(w);
     ngx_http_eventsync_status_free(w);
+
+    es_partners_free(w->partners);
+    w->partners = NULL;
+
     ngx_http_eventsync_pages_close(w);
 
     es_access_free(w->access);

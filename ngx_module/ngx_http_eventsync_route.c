@@ -11,6 +11,7 @@
 #include "ngx_http_eventsync_args.h"
 #include "ngx_http_eventsync_body.h"
 #include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_operator.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
@@ -170,6 +171,22 @@ static const ngx_http_eventsync_steps_t  ngx_http_eventsync_status_steps = {
     NGX_HTTP_EVENTSYNC_PERMIT_STATUS, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
     NGX_HTTP_EVENTSYNC_LIMIT_MANAGE, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
     NULL, NULL, ngx_http_eventsync_status
+};
+
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_partners_steps = {
+    NGX_HTTP_EVENTSYNC_OPERATOR, NGX_HTTP_EVENTSYNC_ARGS_PARTNERS,
+    NGX_HTTP_EVENTSYNC_PERMIT_ADMIN, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_MANAGE, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    ngx_http_eventsync_operator_parse, NULL, ngx_http_eventsync_operator
+};
+
+
+static const ngx_http_eventsync_steps_t  ngx_http_eventsync_operator_steps = {
+    NGX_HTTP_EVENTSYNC_OPERATOR, NGX_HTTP_EVENTSYNC_ARGS_NONE,
+    NGX_HTTP_EVENTSYNC_PERMIT_ADMIN, NGX_HTTP_EVENTSYNC_ACCEPT_ANY,
+    NGX_HTTP_EVENTSYNC_LIMIT_MANAGE, NGX_HTTP_EVENTSYNC_BODY_DISCARD,
+    ngx_http_eventsync_operator_parse, NULL, ngx_http_eventsync_operator
 };
 
 
@@ -350,6 +367,17 @@ static ngx_http_eventsync_route_t  ngx_http_eventsync_routes[] = {
 
     { ngx_string("/status"), 0, NGX_HTTP_EVENTSYNC_READ,
       &ngx_http_eventsync_status_steps, 0 },
+
+    { ngx_string("/partners/*/status"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_operator_steps,
+      NGX_HTTP_EVENTSYNC_OPERATOR_PARTNER },
+
+    { ngx_string("/partners"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_partners_steps,
+      NGX_HTTP_EVENTSYNC_OPERATOR_PARTNERS },
+
+    { ngx_string("/store"), 0, NGX_HTTP_EVENTSYNC_READ,
+      &ngx_http_eventsync_operator_steps, NGX_HTTP_EVENTSYNC_OPERATOR_STORE },
 
     { ngx_string("/event-types/*/*"), 0, NGX_HTTP_EVENTSYNC_READ,
       &ngx_http_eventsync_type_steps, 2 },

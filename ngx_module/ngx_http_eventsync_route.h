@@ -90,6 +90,8 @@ ngx_int_t ngx_http_eventsync_publish_fields(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_publish(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_feeds(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_status(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_operator_parse(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_operator(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_manage_parse(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_catalogue_parse(ngx_http_eventsync_ctx_t *ctx);

@@ -15,6 +15,7 @@
 #include "ngx_http_eventsync_token.h"
 #include "ngx_http_eventsync_work.h"
 
+#include "inspect/partners.h"
 #include "read/reader.h"
 #include "registry/access.h"
 
@@ -74,6 +75,7 @@ struct ngx_http_eventsync_worker_s {
     ngx_http_eventsync_token_t       *tokens[NGX_HTTP_EVENTSYNC_TOKENS];
     ngx_http_eventsync_issued_t       issued[NGX_HTTP_EVENTSYNC_ISSUED];
     ngx_http_eventsync_status_t       statuses[NGX_HTTP_EVENTSYNC_STATUSES];
+    es_partners_t                    *partners;   /* NULL: not asked for */
 };
 
 

@@ -29,6 +29,11 @@ typedef struct __attribute__((packed)) {
 
 ES_STORED_SIZE(es_figures_value_t, 22);
 
+typedef struct {
+    es_figures_fn  fn;
+    void          *ctx;
+} es_figures_visitor_t;
+
 /* Cells are stored as they are in memory. */
 ES_STORED_SIZE(es_figures_cell_t, 184);
 
@@ -360,4 +365,38 @@ es_delivery_figures(es_store_t *store, uint32_t endpoint,
                               es_figures_decode, figures);
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
+static es_rc_t
+es_figures_visit(void *ctx, const MDB_val *key, const MDB_val *value)
+{
+    es_rc_t                      rc;
+    es_figures_t                 figures = { 0 };
+    const es_figures_visitor_t  *visitor = ctx;
+
+    if (key->mv_size != strlen(ES_META_FIGURES) + sizeof(uint32_t)) {
+        return ES_CORRUPT;
+    }
+
+    rc = es_figures_decode(&figures, key, value);
+
+    if (rc == ES_OK) {
+        rc = visitor->fn(visitor->ctx,
+                         es_key32_get(key, strlen(ES_META_FIGURES)), &figures);
+    }
+
+    es_figures_free(&figures);
+
+    return rc;
+}
+
+
+es_rc_t
+es_delivery_each_figures(es_store_t *store, es_figures_fn fn, void *ctx)
+{
+    es_figures_visitor_t  visitor = { fn, ctx };
+
+    return es_delivery_each_meta(store, es_meta_key(ES_META_FIGURES),
+                                 es_figures_visit, &visitor);
 }

@@ -96,6 +96,26 @@ es_rc_t es_changeset_figures_done(es_changeset_t *c, uint32_t endpoint);
 es_rc_t es_delivery_figures(es_store_t *store, uint32_t endpoint,
     es_figures_t *figures);
 
+/* Walks the records of all endpoints, see delivery.h.  `figures` is valid in
+   `fn` only. */
+typedef es_rc_t (*es_figures_fn)(void *ctx, uint32_t endpoint,
+    const es_figures_t *figures);
+
+es_rc_t es_delivery_each_figures(es_store_t *store, es_figures_fn fn,
+    void *ctx);
+
+/* What the cells of a span come to that are neither older than the span nor in
+   the future. */
+typedef struct {
+    uint64_t  attempts;
+    uint64_t  ok;
+    uint64_t  dead;
+} es_figures_total_t;
+
+/* Adds the span's to `total`. */
+void es_figures_total(const es_figures_t *figures, es_span_t span,
+    int64_t now_ms, es_figures_total_t *total);
+
 /*
  * The figures as a new JSON object; NULL: out of memory.  Its members are
  * `minute`, `hour` and `day`, each an object:

@@ -278,3 +278,18 @@ es_figures_summary(const es_figures_t *figures, int64_t now_ms)
 {
     return es_figures_spans(figures, now_ms, es_figures_span_summary);
 }
+
+
+void
+es_figures_total(const es_figures_t *figures, es_span_t span, int64_t now_ms,
+    es_figures_total_t *total)
+{
+    es_figures_sum_t  sum;
+
+    es_figures_span_sum(&figures->spans[span], &es_figures_shapes[span],
+                        now_ms, &sum, NULL);
+
+    total->attempts += sum.n;
+    total->ok += sum.ok;
+    total->dead += sum.dead;
+}

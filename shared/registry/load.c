@@ -491,6 +491,15 @@ es_registry_endpoint(const es_registry_t *registry, es_str_t name)
 }
 
 
+const es_partner_t *
+es_registry_partners(const es_registry_t *registry, size_t *n)
+{
+    *n = registry->npartners;
+
+    return registry->partners;
+}
+
+
 const es_endpoint_t *
 es_registry_endpoints(const es_registry_t *registry, size_t *n)
 {

@@ -246,14 +246,16 @@ uint64_t es_registry_loaded_requests(const es_registry_t *registry);
    has the present version.  False: the caller must load another. */
 bool es_registry_unchanged(es_store_t *store, es_registry_t *registry);
 
-/* Look-ups.  NULL: no such record.  Pointers are valid as long as the loaded
-   registry. */
+/* Look-ups.  NULL: no such record.  Arrays are by name.  Pointers are valid as
+   long as the loaded registry. */
 const es_key_t *es_registry_key(const es_registry_t *registry, const char *id);
 const es_partner_t *es_registry_partner(const es_registry_t *registry,
     es_str_t name);
 const es_endpoint_t *es_registry_endpoint(const es_registry_t *registry,
     es_str_t name);
 const es_endpoint_t *es_registry_endpoints(const es_registry_t *registry,
+    size_t *n);
+const es_partner_t *es_registry_partners(const es_registry_t *registry,
     size_t *n);
 
 /* True if the key has the scope for the feed: by its own scopes and feeds, and

@@ -79,8 +79,8 @@ sub store_of {
 
 sub prepare {
     my $all = join ' ', map { "eventsync_$_ on;" } qw(poll publish feeds pages authorize
-        backfill snapshot catalogue checkpoints endpoints status openapi health metrics sse token
-        dashboard);
+        backfill snapshot catalogue checkpoints endpoints status operator openapi health metrics
+        sse token dashboard);
 
     $t->store_init;
     $t->feed($_) for qw(orders paged trimmed secret);
@@ -252,7 +252,7 @@ sub types_seen {
 sub path_of {
     my ($operation, %with) = @_;
     my %value = (feed => 'orders', consumer => 'one', epoch => $epoch, n => 1, name => $name, type => 'one',
-        version => '1.0.0', %with);
+        version => '1.0.0', partner => 'acme', %with);
     return $operation->{path} =~ s/\{(\w+)\}/$value{$1}/gr;
 }
 
@@ -698,6 +698,11 @@ sub operating {
     ask(200, GET => '/readyz', key => undef);
     is($t->stop_dispatcher, 0, 'the dispatcher stops');
     ask(200, GET => '/metrics', key => $admin);
+    ask(200, GET => $_, key => $admin) for '/partners/acme/status', '/store';
+    my $next = ask(200, GET => '/partners?sort=lag&search=c&limit=1', key => $admin)->{json}{next};
+    ask(200, GET => "/partners?sort=lag&search=c&limit=1&after=$next", key => $admin) if $next;
+    $next = ask(200, GET => '/partners?limit=1', key => $admin)->{json}{next};
+    ask(200, GET => "/partners?limit=1&after=$next", key => $admin);
 }
 
 # Each status that many operations have, wherever it is declared.
@@ -716,7 +721,8 @@ sub refused {
         ask(403, $method => $authorize ? path_of($operation, feed => 'secret') : $path,
             key => $tag eq 'publish' ? $reader : $authorize ? $reader : $writer)
             if $has->(403);
-        ask(404, $method => path_of($operation, feed => 'none', name => 'ep_none', type => 'none'),
+        ask(404, $method => path_of($operation, feed => 'none', name => 'ep_none', type => 'none',
+            partner => 'none'),
             @as, $operation->{id} eq 'publishEvents' ? (body => $t->event)
             : $operation->{id} eq 'putCheckpoint' ? (body => { cursor => "$epoch-1" }) : ())
             if $has->(404);
@@ -833,6 +839,7 @@ sub legacy {
 
     $do->(200, $_) for qw(listFeeds getFeed pollEvents backfillEvents getManifest getSnapshot
         listEventTypes getEventType getSchema listCheckpoints getStatus);
+    $do->(200, $_, key => $admin) for qw(listPartners getPartnerStatus getStore);
     $do->(200, 'getPage', at => { n => 'head' });
     my ($of) = $t->poll('paged')->{next} =~ /^(.*)-/;
     $do->(416, 'getPage', at => { feed => 'paged', epoch => $of },
