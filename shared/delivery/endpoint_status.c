@@ -42,6 +42,7 @@ typedef struct {
     json_t                            *first;  /* first waiting events */
     es_waiting_t                       waiting;
     es_endpoint_facts_t                facts;
+    int64_t                            now_ms;
 } es_status_t;
 
 
@@ -81,6 +82,8 @@ es_status_add(json_t *list, json_t *report)
 static es_rc_t
 es_status_progress(void *ctx, const es_progress_t *progress)
 {
+    es_rc_t           rc;
+    json_t           *report;
     es_status_t      *s = ctx;
     const es_away_t  *away;
 
@@ -90,10 +93,19 @@ es_status_progress(void *ctx, const es_progress_t *progress)
 
     away = es_status_away(s, progress->feed);
 
-    return es_status_add(s->list,
-                         away != NULL
-                         ? es_report_away_feed(away)
-                         : es_report_progress(s->q->feeds, progress));
+    if (away != NULL) {
+        return es_status_add(s->list, es_report_away_feed(away));
+    }
+
+    report = es_report_progress(s->q->feeds, progress);
+    rc = es_report_lag(s->q->store, s->q->feeds, progress, s->now_ms, report);
+
+    if (rc != ES_OK) {
+        json_decref(report);
+        return rc;
+    }
+
+    return es_status_add(s->list, report);
 }
 
 
@@ -355,10 +367,18 @@ es_status_stopped(const es_endpoint_status_query_t *q, json_t *status)
 static es_rc_t
 es_status_figures(const es_endpoint_status_query_t *q, json_t *status)
 {
+    char          time[ES_TIME_LEN];
     es_rc_t       rc;
     es_figures_t  figures = { 0 };
 
     rc = es_delivery_figures(q->store, q->endpoint, &figures);
+
+    if (rc == ES_OK) {
+        es_time_print(figures.waiting.next_ms, time);
+        (void) json_object_set_new(status, "next", figures.waiting.next_ms == 0
+                                   ? json_null()
+                                   : json_stringn(time, sizeof(time)));
+    }
 
     if (rc == ES_OK
         && json_object_set_new(status, "figures",
@@ -479,6 +499,7 @@ es_endpoint_status_read(const es_endpoint_status_query_t *q, json_t **status)
     es_rc_t      rc;
     es_status_t  s = { .q = q, .list = json_array(), .first = json_array() };
 
+    s.now_ms = es_store_ms(q->store);
     s.facts.paused = q->paused;
     s.facts.disabled = q->disabled;
 

@@ -37,7 +37,7 @@ typedef struct {
  * Reads the status into a new object: `state`, `stopped` (the reason, if it is
  * stopped), and `deliveries`, an array of objects by `kind`:
  *
- *     progress   for each feed: cursor, pending, behind
+ *     progress   for each feed: cursor, pending, behind, seconds, expires
  *     away       the same for a partner's away feed, see es_report_away_feed()
  *     stalled    a stall, see stall.h
  *     waiting    for each feed with waiting events: how many wait for a retry
@@ -48,7 +48,7 @@ typedef struct {
  *     verification   whether the endpoint has agreed, see verification.h
  *
  * `certificates`, if any are known, see certificates.h; and, if wanted,
- * `figures`, see figures.h.
+ * `figures`, see figures.h, with `next`, the time of the next attempt.
  *
  * `state` and `figures` also depend on feeds that the answer may not contain.
  */

@@ -15,6 +15,7 @@
 #include "delivery/report.h"
 #include "event/cursor.h"
 #include "log/feed.h"
+#include "read/lag.h"
 #include "store/store.h"
 #include "store/txn.h"
 
@@ -325,6 +326,53 @@ es_report_progress(const es_report_feeds_t *feeds, const es_progress_t *p)
                      "kept_until",
                      away ? es_report_time(away->since_ms + ES_AWAY_MS, until)
                           : NULL);
+}
+
+
+/* The first event that is not delivered is the one after the position, or an
+   earlier one that is in flight. */
+
+es_rc_t
+es_report_lag(es_store_t *store, const es_report_feeds_t *feeds,
+    const es_progress_t *progress, int64_t now_ms, json_t *report)
+{
+    char              time[ES_TIME_LEN + 1];
+    es_rc_t           rc;
+    es_lag_t          lag = { 0 };
+    es_txn_t         *txn;
+    es_cursor_t       cursor = { 0 };
+    const es_feed_t  *feed;
+
+    feed = es_report_feed(feeds, progress->feed);
+
+    if (feed->number == 0) {
+        return ES_OK;
+    }
+
+    memcpy(cursor.epoch, progress->epoch, sizeof(cursor.epoch));
+    cursor.sequence = es_progress_done(progress);
+
+    rc = es_txn_begin(store, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_lag_read(txn, feed, &cursor, now_ms, &lag);
+    es_txn_end(txn);
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    (void) json_object_set_new(report, "seconds",
+                               lag.events == 0 || lag.ms < 0 ? json_integer(0)
+                               : json_real((double) lag.ms / 1000));
+
+    return json_object_set_new(report, "expires", lag.expires_ms == 0
+                               ? json_null()
+                               : json_string(es_report_time(lag.expires_ms,
+                                                            time))) == 0
+           ? ES_OK : ES_NOMEM;
 }
 
 

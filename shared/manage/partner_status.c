@@ -22,7 +22,6 @@
 #include "manage/manage.h"
 #include "manage/partner_status.h"
 #include "manage/polls_report.h"
-#include "read/lag.h"
 #include "registry/origin.h"
 #include "registry/registry.h"
 #include "store/txn.h"
@@ -68,37 +67,11 @@ es_overview_tells(const es_overview_t *o, const char *feed)
 }
 
 
-/* The first event that is not delivered is the one after the position, or an
-   earlier one that is in flight. */
-
-static es_rc_t
-es_overview_lag(es_overview_t *o, const es_progress_t *progress,
-    const es_feed_t *feed, es_lag_t *lag)
-{
-    es_rc_t      rc;
-    es_txn_t    *txn;
-    es_cursor_t  cursor = { 0 };
-
-    memcpy(cursor.epoch, progress->epoch, sizeof(cursor.epoch));
-    cursor.sequence = es_progress_done(progress);
-
-    rc = es_txn_begin(o->store, &txn);
-
-    if (rc == ES_OK) {
-        rc = es_lag_read(txn, feed, &cursor, o->now_ms, lag);
-        es_txn_end(txn);
-    }
-
-    return rc;
-}
-
-
 static es_rc_t
 es_on_progress(void *ctx, const es_progress_t *progress)
 {
     es_rc_t           rc;
     json_t           *report;
-    es_lag_t          lag = { 0 };
     es_overview_t    *o = ctx;
     const es_feed_t  *feed;
 
@@ -112,18 +85,15 @@ es_on_progress(void *ctx, const es_progress_t *progress)
         return ES_OK;
     }
 
-    rc = es_overview_lag(o, progress, feed, &lag);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
     report = es_report_progress(&o->feeds, progress);
     (void) json_object_del(report, "kind");
-    (void) json_object_set_new(report, "seconds",
-                               lag.events == 0 || lag.ms < 0 ? json_integer(0)
-                               : json_real((double) lag.ms / 1000));
-    (void) json_object_set_new(report, "expires",
-                               es_overview_time(lag.expires_ms));
+
+    rc = es_report_lag(o->store, &o->feeds, progress, o->now_ms, report);
+
+    if (rc != ES_OK) {
+        json_decref(report);
+        return rc;
+    }
 
     return report != NULL && json_array_append_new(o->list, report) == 0
            ? ES_OK : ES_NOMEM;

@@ -34,6 +34,7 @@ http {
         listen 127.0.0.1:%%PORT_0%%;
         location /v1/ {
             eventsync_status on;
+            eventsync_endpoints on;
             eventsync_token on;
             eventsync_limit manage rate=1000r/s burst=1000;
         }
@@ -121,6 +122,20 @@ is_deeply([@{$lag}{qw(pending behind)}], [0, 2], 'the paused one is behind');
 cmp_ok($lag->{seconds}, '>', 0, 'by the age of its next event');
 my $left = time_ms($lag->{expires}) - time_ms($status->{time});
 ok($left > 3_000_000 && $left < 3_600_000, 'which retention deletes within the hour');
+
+# The status of one endpoint says the same.
+sub one {
+    my $r = $t->http(GET => "/v1/endpoints/$_[0]/status",
+        { authorization => "Bearer $keys{manage}" });
+    return Test::Eventsync::json($r->{body});
+}
+
+my $one = one($paused);
+my ($same) = grep { ($_->{feed} // '') eq 'prices' } @{ $one->{deliveries} };
+cmp_ok($same->{seconds}, '>=', $lag->{seconds}, 'its own status has the age, too');
+is($same->{expires}, $lag->{expires}, 'and when it is lost');
+is($one->{next}, undef, 'and no next attempt');
+is(one($waits)->{next}, $of->{$waits}{next}, 'which another one has');
 
 is_deeply([map { $_->{name} } @{ $status->{feeds} }], [qw(orders prices)], 'the feeds');
 like($status->{feeds}[0]{latest}, qr/-3$/, 'with their latest cursor');
