@@ -24,7 +24,7 @@ const ctl_group_t  ctl_groups[] = {
       ctl_checkpoint_commands },
     { "events", "publish and print events, from the store or by HTTP",
       ctl_events_commands },
-    { "receive", "receive webhooks as a partner, and check a receiver",
+    { "receive", "be a partner: receive webhooks, check receivers and pollers",
       ctl_receive_commands },
     { "check", "find out what is wrong, and what to do", ctl_check_commands },
     { NULL, NULL, NULL }

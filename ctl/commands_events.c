@@ -118,6 +118,25 @@ static const ctl_option_row_t  ctl_integration_rows[] = {
     { NULL, NULL, NULL, CTL_FREE }
 };
 
+static const ctl_option_row_t  ctl_poller_rows[] = {
+    { "run", "COMMAND", "start this command, which polls; its environment has "
+      "EVENTSYNC_URL, EVENTSYNC_FEED and EVENTSYNC_KEY", CTL_FREE },
+    { "address", "ADDRESS", "the address to listen on; default: 127.0.0.1",
+      CTL_FREE },
+    { "port", "N", "the port; 0: a free one; default: 18781", CTL_FREE },
+    { "feed", "FEED", "the feed; default: verify", CTL_FREE },
+    { "sse", NULL, "verify a reader of streams", CTL_FREE },
+    { "applied", "FILE", "the poller appends a line with its id for each event "
+      "that it applies", CTL_FREE },
+    { "snapshot", NULL, "the poller must read the snapshot after a 410",
+      CTL_FREE },
+    { "silence", "30s", "a poller without a request for so long has stopped; "
+      "default: 30s", CTL_FREE },
+    { "only", "A,B", "only these steps, after the first", CTL_FREE },
+    { "list", NULL, "print the steps", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
 const ctl_command_t  ctl_receive_commands[] = {
     { .name = "listen", .run = ctl_listen, .kind = CTL_NO_KIND,
       .options = ctl_listen_rows,
@@ -137,6 +156,15 @@ const ctl_command_t  ctl_receive_commands[] = {
       .examples = "verify-integration --url=https://acme.example/hook "
       "--secret=@secret\n"
       "verify-integration ep_k3f9abcdefgh2345 --json" },
+
+    { .name = "verify-poller", .run = ctl_verify_poller, .kind = CTL_NO_KIND,
+      .options = ctl_poller_rows,
+      .about = "be the server of a poller, answer with all that can happen, and "
+      "check what it asks next",
+      .json = "the checks, the hints and their totals",
+      .examples = "verify-poller --run=\"python3 poller.py\"\n"
+      "verify-poller --port=8080 --only=retry-after,cut\n"
+      "verify-poller --list" },
 
     { .name = NULL }
 };

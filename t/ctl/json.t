@@ -262,6 +262,8 @@ sub elsewhere {
     listening();
     json('verify-integration', ['url', 'checks'], { status => 1 },
         '--url=' . $recv->url, '--secret=whsec_' . 'A' x 43 . '=');
+    json('verify-poller', ['url', 'hints', 'checks'], { status => 1 },
+        '--port=0', '--only=idle', '--run=exit 3');
 }
 
 # It ends with SIGTERM, and so runs beside the test.

@@ -1,0 +1,263 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
+
+# eventsyncctl verify-poller tells a poller what it does wrong: the Python
+# program of docs/pollers.md with one usual mistake each.  Also its options, and
+# what it does with a poller that ends.
+
+use warnings;
+use strict;
+
+use JSON::PP;
+use Test::More;
+
+use lib 't/lib';
+use Test::Eventsync qw(wait_for);
+use Test::Eventsync::Pollers qw($PAGE %CODE lacks verify judged);
+
+my $t = Test::Eventsync->new;
+my $why = lacks('Python');
+plan(skip_all => $why) if $why;
+
+my $code = $CODE{Python} =~ s/^WAIT = \d+$/WAIT = 2/mr;
+
+# A poller that pauses itself.
+my $pauses = swap($code, '{"wait": WAIT}', '{}')
+    . qq(    if not page["has_more"]:\n        time.sleep(0.7)\n);
+
+sub swap {
+    my ($text, $from, $to) = @_;
+    my $n = () = $text =~ /\Q$from\E/g;
+    die "$n times: $from\n" if $n != 1;
+    return $text =~ s/\Q$from\E/$to/r;
+}
+
+my $lines = <<'EOT';
+            try:
+                text = answer.read()
+            except http.client.IncompleteRead as cut:
+                text = cut.partial
+            page = {"events": [json.loads(line) for line in text.splitlines()
+                               if line.endswith(b"}}")],
+                    "next": answer.headers["Eventsync-Next"]}
+EOT
+
+# A timer starts each request, whether the one before is answered or not.
+my $overlaps = ($code =~ s/^def load.*//msr) . <<'EOT';
+import threading
+cursor = None
+
+def poll():
+    global cursor
+    query = {"after": cursor} if cursor else {"from": "oldest"}
+    request = urllib.request.Request(
+        URL + "?" + urllib.parse.urlencode(query),
+        headers={"Authorization": "Bearer " + KEY})
+    with urllib.request.urlopen(request) as answer:
+        cursor = json.load(answer)["next"]
+
+while True:
+    threading.Thread(target=poll, daemon=True).start()
+    time.sleep(0.5)
+EOT
+
+my @applied = ('--applied=events.ndjson');
+
+# The mistake, options, the program, and another hint that it leads to.
+my @cases = (
+    ['no-request', ['--silence=2s'], sub { swap($_[0], '{EVENTSYNC_URL}',
+        'http://127.0.0.1:1/v1') }],
+    ['old-state', [], sub { swap($_[0], '"cursor": None, "sequence": None',
+        '"cursor": "abcd-5", "sequence": None') }],
+    ['no-credential', [], sub { swap($_[0], '"Authorization"', '"X-Key"') }],
+    ['bad-request', [], sub { swap($_[0], '"wait": WAIT',
+        '"wait": WAIT, "limit": 5000') }],
+    ['bad-request', [], sub { swap($_[0], '/events"', '/event"') }],
+    ['latest-wait', [], sub { swap($_[0], '"oldest"}', '"latest"}') }],
+    ['no-cursor', ['--only=has-more'], sub { swap($_[0],
+        'if held["cursor"] else', 'if False else') }],
+    ['same-cursor', ['--only=has-more'], sub { swap($_[0],
+        'held = take(held, page)',
+        'held = held if held["cursor"] else take(held, page)') }],
+    ['goes-back', ['--only=retry-after'], sub { swap($_[0],
+        'if error.code == 410:', 'if error.code == 429:
+            held["cursor"] = page["oldest"]
+            time.sleep(3)
+        elif error.code == 410:') }],
+    ['skips-events', ['--only=has-more'], sub { swap($_[0], 'page["next"]',
+        'page["latest"]') }],
+    ['skips-to-latest', ['--only=expired'], sub { swap($_[0],
+        '(error)["oldest"]', '(error)["latest"]') }],
+    ['skips-to-latest', ['--only=reset'], sub { swap(swap($_[0],
+        'json.load(error)["oldest"]', 'None'), '{"from": "oldest"}',
+        '{"from": "latest" if failures is None else "oldest"}')
+        =~ s/(held = \{"cursor": None, "sequence": None\})$/$1; failures = None/mr }],
+    ['made-up-cursor', [], sub { swap($_[0], 'page["next"]}',
+        'epoch(page["next"]) + "-" + str(int(held["sequence"]) + 1)}') }],
+    ['parses-cursor', ['--only=opaque-cursor'], sub { swap($_[0],
+        'page["next"]}',
+        'epoch(page["next"]) + "-" + str(int(held["sequence"]))}') }],
+    ['parses-cursor', ['--only=opaque-cursor'], sub { swap($_[0],
+        'held = take(held, page)',
+        'held = take(held, page); int(held["cursor"].split("-")[1])') }],
+    ['overlaps', ['--only=slow'], sub { $overlaps }],
+    ['hammers', ['--only=idle'], sub { $pauses =~ s/time\.sleep\(0\.7\)\n\z/pass\n/r }],
+    ['ignores-has-more', ['--only=idle,has-more'], sub { swap($pauses,
+        'if not page["has_more"]', 'if True') }],
+    ['empty-page', ['--only=empty-page'], sub { swap($_[0],
+        'held = take(held, page)',
+        'held = take(held, page) if page["events"] else held') }],
+    ['not-modified', ['--only=idle'], sub { swap(swap($pauses,
+        '"Bearer " + KEY', '"Bearer " + KEY, "If-None-Match": etag'),
+        'page = json.load(answer)',
+        'page = json.load(answer); etag = answer.headers["ETag"]')
+        =~ s/^held, failures = /etag = ""\n$&/mr }],
+    ['gave-up', ['--only=idle'], sub { swap($_[0], 'while True:',
+        'for turn in range(3):') }],
+    ['gives-up', ['--only=retry-after'], sub { swap($_[0],
+        'error.code == 429 or error.code >= 500', 'False') }],
+    ['gives-up', ['--only=unavailable'], sub { swap($_[0],
+        'elif error.code == 429', 'elif json.load(error) and error.code == 429')
+        }],
+    ['ignores-retry-after', ['--only=retry-after'], sub { swap($_[0],
+        'return int(after)', 'return int(after) / 1000') }],
+    ['ignores-date', ['--only=retry-after-date'], sub { swap($_[0],
+        'if after else None', 'if False else None') }],
+    ['no-backoff', ['--only=unavailable'], sub { swap($_[0],
+        'if at else min(2 ** failures, 60)', 'if at else 0') }],
+    ['short-timeout', ['--only=slow'], sub { swap($_[0], 'timeout=WAIT + 10',
+        'timeout=1') }],
+    ['cut', ['--only=cut'], sub { swap($_[0],
+        '(OSError, http.client.HTTPException)', 'OSError') }],
+    ['takes-cut-answer', ['--only=cut'], sub { swap($_[0],
+        "            page = json.load(answer)\n", $lines)
+        =~ s/"Bearer " \+ KEY/$&, "Accept": "application\/x-ndjson"/r }],
+    ['repeated', ['--only=repeated'], sub { swap($_[0], '            continue
+        apply', '            raise SystemExit("out of order")
+        apply') }],
+    ['unknown-members', ['--only=unknown-members'], sub { swap($_[0],
+        '        apply(event)', '        assert "verifyflag" not in event
+        apply(event)') }],
+    ['unknown-type', ['--only=unknown-type'], sub { swap($_[0],
+        '        apply(event)', '        assert event["type"] == "order.updated"
+        apply(event)') }],
+    ['large', ['--only=large'], sub { swap($_[0], 'json.load(answer)',
+        'json.loads(answer.read(1000000))') }],
+    ['gzip', ['--only=gzip'], sub { swap($_[0], '"Bearer " + KEY',
+        '"Bearer " + KEY, "Accept-Encoding": "gzip"') }],
+    ['forgets-cursor', ['--only=restart'], sub { swap($_[0],
+        'return json.load(file)', 'raise FileNotFoundError') }],
+    ['repeats-410', ['--only=expired'], sub { swap($_[0],
+        'json.load(error)["oldest"]', 'held["cursor"]') }],
+    ['repeats-410', ['--only=reset'], sub { swap($_[0],
+        'if error.code == 410', 'if False') }],
+    ['no-snapshot', ['--only=expired', '--snapshot'], sub { $_[0] }],
+    ['hammers-401', ['--only=revoked'], sub { swap($_[0],
+        'raise SystemExit(f"{error.code}: {error.read().decode()}")',
+        'time.sleep(0.1)') }],
+    ['lost-events', \@applied, sub { swap($_[0], 'apply(event)
+        held', 'if event["sequence"][-1] != "2": apply(event)
+        held') }],
+    ['applied-twice', [@applied, '--only=repeated'], sub { swap($_[0],
+        '            continue
+        apply', '            pass
+        apply') }],
+);
+
+my ($table) = $PAGE =~ /^\| cause \|(.*?)\n\n/ms;
+my %tells = map { $_ => 1 } $table =~ /^\| `([a-z0-9-]+)`/mg;
+my %tried = map { $_->[0] => 1 } @cases;
+
+# Pollers that are right in other ways run meanwhile.
+my %right = right();
+
+# A few at a time, so that no poller is slow for want of a processor.
+my @running;
+for my $case (@cases) {
+    my ($cause, $options, $make) = @$case;
+    finished(shift @running) if @running == 12;
+    push @running, [$case, verify($t, 'Python', $make->($code), @$options,
+        (grep { /^--only/ } @$options) ? () : '--only=first')];
+}
+finished($_) for @running;
+
+sub right {
+my $etag = swap(swap($pauses, '"Bearer " + KEY',
+    '"Bearer " + KEY, "If-None-Match": etag, "Accept-Encoding": "gzip"'),
+    'page = json.load(answer)', 'body = answer.read()
+            body = gzip.decompress(body) if answer.headers["Content-Encoding"] else body
+            page = json.loads(body); etag = answer.headers["ETag"]')
+    =~ s/^held, failures = /etag = ""\nimport gzip\n$&/mr
+    =~ s/if error\.code == 410/if error.code == 304:
+            page["has_more"] = False
+        elif error.code == 410/r;
+my $filter = swap(swap($code, '"wait": WAIT',
+    '"wait": WAIT, "limit": 2, "types": "price.*,other", "subject": "EUR"'),
+    'for event in page["events"]:', 'for event in page["events"]:
+        assert event["type"].startswith("price.") and event["subject"] == "EUR"');
+my $snapshot = swap($code, 'held = {"cursor": json.load(error)["oldest"]',
+    'state = urllib.request.Request(URL.replace("/events", "/snapshot"),
+                                           headers=request.headers)
+            with urllib.request.urlopen(state, timeout=9) as answer:
+                snapshot = json.load(answer)
+            held = {"cursor": snapshot["cursor"]');
+    return (
+    'pauses, compares ETags and decodes gzip' => verify($t, 'Python', $etag,
+        '--only=idle,has-more,empty-page,cut,gzip,reset', @applied),
+    'filters and takes two at a time' => verify($t, 'Python', $filter),
+    'reads the snapshot' => verify($t, 'Python', $snapshot, @applied,
+        '--snapshot', '--only=expired,reset'),
+);
+}
+
+sub finished {
+    my ($case, $run) = @{ $_[0] };
+    my ($cause, $options) = @$case;
+    my ($rc, $report) = judged($t, $run);
+    my @causes = map { $_->{cause} } @{ $report->{hints} };
+    is("$rc @causes", "1 $cause", "$cause @$options: is told")
+        or diag(JSON::PP->new->pretty->encode($report), $run->{proc}->stderr);
+}
+
+is_deeply([sort keys %tried], [sort keys %tells],
+    'each mistake of docs/pollers.md has a poller here');
+
+for my $name (sort keys %right) {
+    my ($rc, $report) = judged($t, $right{$name});
+    is_deeply([$rc, map { "$_->{check}: $_->{came}" }
+        grep { !$_->{pass} || $_->{skipped} && $name !~ /filter/ }
+        @{ $report->{checks} }], [0], "right: it $name")
+        or diag($right{$name}{proc}->stderr);
+}
+
+###############################################################################
+# the command
+
+my ($rc, $out, $err) = $t->ctl('verify-poller', '--port=0', '--run=exit 3');
+is($rc, 1, 'a command that ends');
+like($out, qr/^FAIL first +the command ended with status 3$/m, 'is said so');
+like($out, qr/^FAIL idle +the poller did not get so far$/m, 'and ends all');
+like($out, qr/^hint no-request \(first\): .* Change: .*\.$/m, 'with a hint');
+like($err, qr{^eventsyncctl: note: poll http://127\.0\.0\.1:\d+/v1/feeds/verify/events with any key$}m,
+    'the URL');
+
+my %wrong = (
+    '--only=none' => qr/"--only=none"/, '--only=restart' => qr/needs "--run"/,
+    '--port=70000' => qr/"--port/, '--feed=A' => qr/"--feed=A" is not a feed/,
+    '--silence=0s' => qr/"--silence=0s" is not a duration/,
+    '--address=x' => qr/"--address=x" is not an IPv4 address/);
+for my $option (sort keys %wrong) {
+    ($rc, $out, $err) = $t->ctl('verify-poller', '--port=0', $option);
+    ok($rc == 2 && $out eq '' && $err =~ $wrong{$option}, "$option is refused")
+        or diag("$rc $out$err");
+}
+
+my $run = $t->ctl_start('verify-poller', '--port=0',
+    '--run=sleep 600 & echo $! > ' . $t->testdir . '/pid; wait');
+ok(wait_for(sub { $t->read_file('pid') =~ /\n/ }), 'the command runs');
+my ($pid) = $t->read_file('pid') =~ /(\d+)/;
+is($run->stop('TERM'), 1, 'SIGTERM ends verify-poller');
+like($run->stderr, qr/^eventsyncctl: interrupted$/m, 'which says so');
+ok(wait_for(sub { !kill 0, $pid }), 'and all that the command has started');
+
+done_testing();
