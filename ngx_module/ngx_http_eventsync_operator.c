@@ -70,6 +70,7 @@ ngx_http_eventsync_operator_parse(ngx_http_eventsync_ctx_t *ctx)
     op->source.pages = ctx->worker->pages ? ctx->worker->pages->kept : NULL;
     op->source.limits = ngx_http_eventsync_operator_limits;
     op->source.ctx = ngx_http_eventsync_zone(ctx);
+    op->source.polls = ngx_http_eventsync_zone(ctx)->polls;
     op->name = ngx_http_eventsync_str(&ctx->segments[0]);
 
     return ctx->args ? ngx_http_eventsync_operator_list(ctx, &op->query)
@@ -160,7 +161,7 @@ ngx_http_eventsync_operator_run(ngx_http_eventsync_task_t *task)
         break;
 
     case NGX_HTTP_EVENTSYNC_OPERATOR_PARTNER:
-        task->rc = es_partners_status(op->partners, task->es, op->name,
+        task->rc = es_partners_status(op->partners, &op->source, op->name,
                                       &task->out);
         break;
 

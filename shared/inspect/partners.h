@@ -23,6 +23,7 @@
 
 #include "base/base.h"
 #include "limit/limit.h"
+#include "limit/polls.h"
 #include "read/encoded_pages.h"
 
 #define ES_PARTNERS_DEAD   100     /* dead letters that are counted of each
@@ -49,6 +50,7 @@ typedef struct {
     void               (*limits)(void *ctx, uint32_t partner,
                                  es_partner_limits_t *limits);
     void                *ctx;
+    const es_polls_t    *polls;    /* figures of polls; NULL: none are kept */
 } es_partners_source_t;
 
 /* The order of the list; names decide between equals. */
@@ -103,8 +105,9 @@ es_rc_t es_partners_store(es_partners_t *partners,
     const es_partners_source_t *source, es_buf_t *out);
 
 /* Appends the status of one partner as it sees it itself with a key that may
-   read all of its feeds, see manage/partner_status.h.  ES_NOT_FOUND. */
-es_rc_t es_partners_status(es_partners_t *partners, es_store_t *store,
-    es_str_t name, es_buf_t *out);
+   read all of its feeds (manage/partner_status.h), and `overview`, its object in
+   the list.  ES_NOT_FOUND. */
+es_rc_t es_partners_status(es_partners_t *partners,
+    const es_partners_source_t *source, es_str_t name, es_buf_t *out);
 
 #endif /* ES_PARTNERS_H */

@@ -249,7 +249,7 @@ es_line_report(const es_partner_line_t *line)
 {
     return json_pack(
         "{s:s%, s:b, s:s?, s:o, s:{s:I, s:o}, s:{s:o, s:b, s:I}, s:I, s:o, s:o,"
-        " s:o, s:I}",
+        " s:o, s:I, s:{s:o, s:I, s:I}}",
         "name", line->partner->name.data, line->partner->name.len,
         "disabled", line->partner->disabled,
         "attention", es_attentions[line->attention],
@@ -263,7 +263,10 @@ es_line_report(const es_partner_line_t *line)
         "minute", es_total_report(&line->minute),
         "hour", es_total_report(&line->hour),
         "limited", es_limited_report(&line->limits),
-        "refused", (json_int_t) line->limits.refused);
+        "refused", (json_int_t) line->limits.refused,
+        "polls", "last", es_partners_time(line->polled_ms),
+        "requests", (json_int_t) line->polls,
+        "events", (json_int_t) line->polled);
 }
 
 
@@ -388,16 +391,39 @@ es_partner_reads(void *ctx, es_str_t feed)
 }
 
 
-es_rc_t
-es_partners_status(es_partners_t *view, es_store_t *store, es_str_t name,
+/* Adds the partner's object of the list to the object at the end of `out`. */
+
+static es_rc_t
+es_partner_overview(const es_partners_t *view, const es_partner_t *partner,
     es_buf_t *out)
+{
+    size_t   n;
+    es_rc_t  rc;
+
+    out->len--;                                    /* the brace */
+    rc = es_buf_str(out, es_lit(",\"overview\":"));
+
+    if (rc == ES_OK) {
+        rc = es_partners_print(
+            es_line_report(&view->lines[partner - es_registry_partners(
+                                            view->registry, &n)]), out);
+    }
+
+    return rc == ES_OK ? es_buf_str(out, es_lit("}")) : rc;
+}
+
+
+es_rc_t
+es_partners_status(es_partners_t *view, const es_partners_source_t *source,
+    es_str_t name, es_buf_t *out)
 {
     es_rc_t               rc;
     unsigned              examined;
     const es_partner_t   *partner;
-    es_partner_status_t   q = { .partner = name, .reads = es_partner_reads };
+    es_partner_status_t   q = { .partner = name, .polls = source->polls,
+                                .reads = es_partner_reads };
 
-    rc = es_partners_registry(view, store);
+    rc = es_partners_refresh(view, source);
     if (rc != ES_OK) {
         return rc;
     }
@@ -410,6 +436,9 @@ es_partners_status(es_partners_t *view, es_store_t *store, es_str_t name,
     /* the record is only read */
 
     q.ctx = (void *) (uintptr_t) partner;
+    q.number = partner->number;
 
-    return es_partner_status(store, &q, out, &examined);
+    rc = es_partner_status(source->store, &q, out, &examined);
+
+    return rc == ES_OK ? es_partner_overview(view, partner, out) : rc;
 }

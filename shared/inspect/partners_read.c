@@ -21,6 +21,7 @@
 #include "delivery/report.h"
 #include "inspect/partners_view.h"
 #include "inspect/watched.h"
+#include "limit/polls.h"
 #include "log/feed.h"
 #include "read/lag.h"
 #include "read/retention.h"
@@ -49,6 +50,11 @@ typedef struct {
     es_buf_t            lanes;     /* of es_view_lane_t */
 } es_view_reading_t;
 
+typedef struct {
+    es_partner_line_t  **lines;    /* by the partners' numbers */
+    size_t               n;
+} es_view_numbers_t;
+
 
 es_partners_t *
 es_partners_create(void)
@@ -69,8 +75,10 @@ es_partners_free(es_partners_t *partners)
 }
 
 
-es_rc_t
-es_partners_registry(es_partners_t *view, es_store_t *store)
+/* Loads the registry if it has changed. */
+
+static es_rc_t
+es_view_registry(es_partners_t *view, es_store_t *store)
 {
     es_rc_t         rc;
     es_registry_t  *registry;
@@ -363,6 +371,62 @@ es_view_figures(void *ctx, uint32_t endpoint, const es_figures_t *figures)
 
 
 static void
+es_view_poll(void *ctx, const es_poll_figures_t *figures)
+{
+    unsigned            i;
+    es_view_numbers_t  *numbers = ctx;
+    es_partner_line_t  *line;
+
+    line = figures->partner < numbers->n ? numbers->lines[figures->partner]
+                                         : NULL;
+    if (line == NULL) {
+        return;
+    }
+
+    for (i = 0; i < ES_POLL_CHANNELS; i++) {
+        line->polls += figures->requests[i];
+        line->polled += figures->events[i];
+    }
+
+    if (figures->last_ms > line->polled_ms) {
+        line->polled_ms = figures->last_ms;
+    }
+}
+
+
+static es_rc_t
+es_view_polls(es_partners_t *view, const es_polls_t *polls)
+{
+    size_t             i;
+    es_view_numbers_t  numbers = { 0 };
+
+    if (polls == NULL) {
+        return ES_OK;
+    }
+
+    for (i = 0; i < view->n; i++) {
+        if (view->lines[i].partner->number >= numbers.n) {
+            numbers.n = view->lines[i].partner->number + 1;
+        }
+    }
+
+    numbers.lines = calloc(numbers.n + 1, sizeof(es_partner_line_t *));
+    if (numbers.lines == NULL) {
+        return ES_NOMEM;
+    }
+
+    for (i = 0; i < view->n; i++) {
+        numbers.lines[view->lines[i].partner->number] = &view->lines[i];
+    }
+
+    es_polls_each(polls, es_view_poll, &numbers);
+    free(numbers.lines);
+
+    return ES_OK;
+}
+
+
+static void
 es_view_attention(es_partners_t *view, const es_partners_source_t *source)
 {
     size_t              i;
@@ -489,7 +553,7 @@ es_view_read(es_view_reading_t *r, int64_t now_ms)
 
     view = r->view;
 
-    rc = es_partners_registry(view, r->store);
+    rc = es_view_registry(view, r->store);
 
     if (rc == ES_OK) {
         view->whole = false;
@@ -554,6 +618,7 @@ es_partners_refresh(es_partners_t *view, const es_partners_source_t *source)
     }
 
     rc = es_view_read(&r, source->now_ms);
+    rc = rc == ES_OK ? es_view_polls(view, source->polls) : rc;
 
     es_watched_free(&r.watched);
     es_report_feeds_free(&r.feeds);

@@ -36,6 +36,9 @@ typedef struct {
     es_figures_total_t    minute;
     es_figures_total_t    hour;
     es_partner_limits_t   limits;
+    uint64_t              polls;       /* requests that read */
+    uint64_t              polled;      /* events that these were answered */
+    int64_t               polled_ms;   /* the last of them; 0: none */
     es_attention_t        attention;
 } es_partner_line_t;
 
@@ -70,9 +73,6 @@ struct es_partners_s {
 /* Reads the view, unless it may be used again. */
 es_rc_t es_partners_refresh(es_partners_t *partners,
     const es_partners_source_t *source);
-
-/* Loads the registry if it has changed. */
-es_rc_t es_partners_registry(es_partners_t *partners, es_store_t *store);
 
 /* The time as JSON; null for 0. */
 json_t *es_partners_time(int64_t ms);

@@ -110,7 +110,7 @@ is_deeply(line('acme'), {
     endpoints => { active => 2 }, lag => { events => 0, seconds => 0 },
     retention => { expires => undef, near => JSON::PP::false, missed => 0 }, dead_letters => 0,
     (map { $_ => { attempts => 0, ok => 0, dead => 0, success => undef } } qw(minute hour)),
-    limited => [], refused => 0,
+    limited => [], refused => 0, polls => { last => undef, requests => 0, events => 0 },
 }, 'a partner that has done nothing');
 
 ###############################################################################
@@ -139,6 +139,8 @@ is(line('acme')->{attention}, undef, 'which its partner wants');
 
 get('quiet', '/feeds/prices/events', '/dry') for 1 .. 3;
 is(line('bolt')->{refused}, 0, 'a dry run refuses nothing');
+ok(wait_for(sub { line('bolt')->{polls}{requests} == 3 }, 20), 'polls are counted');
+is(line('bolt')->{polls}{events}, 3, 'with their events');
 ok(wait_for(sub { get('partner', '/feeds/orders/events', '/v1')->{status} == 429 }, 20),
     'a partner is limited');
 ok(wait_for(sub { @{ line('acme')->{limited} } > 0 }, 20), 'which is seen');
@@ -187,6 +189,8 @@ my $seen = json('admin', '/partners/acme/status');
 is_deeply([map { $_->{name} } @{ $seen->{endpoints} }],
     [map { $_->{name} } @{ $own->{endpoints} }], 'a partner has its endpoints');
 is_deeply([map { $_->{name} } @{ $seen->{feeds} }], [qw(orders prices)], 'and its feeds');
+is(delete($seen->{overview})->{attention}, 'limited', 'with its line of the list');
+is_deeply([sort keys %$seen], [sort keys %$own], 'and all else');
 is_deeply([sort keys %{ $seen->{endpoints}[0] }], [sort keys %{ $own->{endpoints}[0] }],
     'as it sees them itself');
 unlike(get('admin', '/partners/acme/status')->{body}, qr/gone/, 'without the path of a URL');

@@ -155,6 +155,38 @@ limits(void *ctx, uint32_t partner, es_partner_limits_t *answer)
 }
 
 
+/* p0062 reads two feeds; 100000 is no partner. */
+
+static bool
+polls(void)
+{
+    es_poll_t    poll = { .feed = 1, .channel = ES_POLL_LONG, .status = 200,
+                          .events = 3, .partner = 62,
+                          .now_ms = 1795435201000 };
+    es_polls_t  *table;
+
+    table = aligned_alloc(64, es_polls_size(8));
+    if (table == NULL) {
+        return false;
+    }
+
+    memset(table, 0, es_polls_size(8));
+    es_polls_init(table, 8);
+
+    es_polls_count(table, &poll);
+    poll.feed = 2;
+    poll.events = 4;
+    poll.now_ms -= 1000;
+    es_polls_count(table, &poll);
+    poll.partner = 100000;
+    es_polls_count(table, &poll);
+
+    source.polls = table;
+
+    return true;
+}
+
+
 static json_t *
 parse(es_buf_t *out)
 {
@@ -341,6 +373,9 @@ test_members(void)
     has("p0060", "refused", "5");
     has("p0061", "refused", "2");
     has("p0061", "attention", "null");
+    has("p0061", "polls", "{\"events\":0,\"last\":null,\"requests\":0}");
+    has("p0062", "polls", "{\"events\":7,\"last\":"
+        "\"2026-11-23T12:00:01.000Z\",\"requests\":2}");
     has("p0010", "minute",
         "{\"attempts\":2,\"dead\":0,\"ok\":1,\"success\":0.5}");
     has("p0010", "hour", "{\"attempts\":3,\"dead\":0,\"ok\":2,"
@@ -392,18 +427,21 @@ test_status(void)
     es_buf_t   out = { 0 };
     json_t    *answer;
 
-    ok(es_partners_status(partners, store, es_str("nobody"), &out)
+    ok(es_partners_status(partners, &source, es_str("nobody"), &out)
        == ES_NOT_FOUND, "no such partner");
-    ok(es_partners_status(partners, store, es_str("p0020"), &out) == ES_OK,
+    ok(es_partners_status(partners, &source, es_str("p0020"), &out) == ES_OK,
        "the status of a partner");
     answer = parse(&out);
     is_int((int64_t) json_array_size(json_object_get(answer, "endpoints")), 1,
            "has its endpoint");
     is_int((int64_t) json_array_size(json_object_get(answer, "feeds")), 2,
            "and its feeds");
+    is_str(es_str(json_string_value(json_object_get(
+               json_object_get(answer, "overview"), "attention"))), "failing",
+           "and why it needs attention");
     json_decref(answer);
 
-    ok(es_partners_status(partners, store, es_str("p0090"), &out) == ES_OK,
+    ok(es_partners_status(partners, &source, es_str("p0090"), &out) == ES_OK,
        "another");
     answer = parse(&out);
     is_int((int64_t) json_array_size(json_object_get(answer, "feeds")), 0,
@@ -492,7 +530,7 @@ main(void)
                               | ES_STORE_PUBLISH, &store, &problem) != ES_OK
         || es_feed_create(store, es_str("orders"), NULL, &feed) != ES_OK
         || es_feed_create(store, es_str("a"), NULL, &empty) != ES_OK
-        || !hurry() || !make_partners() || !publish() || !record(es_store_ms(store) + 3500000))
+        || !hurry() || !make_partners() || !publish() || !record(es_store_ms(store) + 3500000) || !polls())
     {
         printf("Bail out! %s\n", problem.detail);
         return 1;
@@ -512,6 +550,7 @@ main(void)
     test_kept();
 
     es_partners_free(partners);
+    free((void *) (uintptr_t) source.polls);
     es_store_close(store);
     (void) snprintf(command, sizeof(command), "rm -rf %s", dir);
 
