@@ -17,7 +17,7 @@ use Test::Eventsync qw(wait_for);
 use Test::Eventsync::Members qw(endpoint_members);
 
 my $t = Test::Eventsync->new;
-my @pages = ('README.md', glob 'docs/*.md');
+my @pages = ('README.md', glob 'docs/*.md docs/guides/*.md');
 my %text = map { $_ => slurp($_) } @pages;
 
 links();
@@ -52,7 +52,7 @@ sub links {
         is_deeply(\@broken, [], "$page: links lead somewhere");
     }
     my @unread = grep { my ($name) = m{^docs/(.*)};
-        defined $name && $name ne 'README.md'
+        defined $name && $name !~ m{^(?:README\.md$|guides/(?!README))}
             && $text{'docs/README.md'} !~ /\(\Q$name\E\)/ } @pages;
     is_deeply(\@unread, [], 'docs/README.md leads to every page');
     like($text{'README.md'}, qr{\(docs/README\.md\)},
@@ -107,8 +107,9 @@ sub anchors {
         for ($text{$page} =~ /\]\(([^)\s]*#[^)\s]+)\)/g) {
             my ($to, $anchor) = /^(.*)#(.*)/;
             next if $to =~ /^https?:/;
-            push @broken, $_ unless $has{ $to eq '' ? $page
-                : ($dir // '') . $to }{$anchor};
+            my $target = $to eq '' ? $page : ($dir // '') . $to;
+            1 while $target =~ s{[^/]+/\.\./}{};
+            push @broken, $_ unless $has{$target}{$anchor};
         }
         is_deeply(\@broken, [], "$page: links lead to headings");
     }
@@ -193,7 +194,10 @@ sub endpoint_options {
 sub files {
     for my $page (@pages) {
         my @missing;
-        for my $name ($text{$page} =~ /`([a-z_\/]+\.(?:c|h|t|md|sh|pl))`/g) {
+        # Guides name files that the reader makes.
+        my %made = map { $_ => 1 } $text{$page} =~ /^Save this as `(.*)`:$/mg;
+        for my $name (grep { !$made{$_} }
+            $text{$page} =~ /`([a-z_\/]+\.(?:c|h|t|md|sh|pl))`/g) {
             my @places = $name =~ m{/} ? $name : map { "$_/$name" }
                 glob('shared/*'),
                 qw(ngx_module dispatcher ctl docs t bench);
