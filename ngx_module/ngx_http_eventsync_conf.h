@@ -21,8 +21,10 @@
 #define NGX_HTTP_EVENTSYNC_CACHE_PRIVATE      0
 #define NGX_HTTP_EVENTSYNC_CACHE_SHARED       1
 
+/* and as many more as endpoints have series of their own */
 #define NGX_HTTP_EVENTSYNC_METRICS_ON         1
-#define NGX_HTTP_EVENTSYNC_METRICS_ENDPOINTS  2
+#define NGX_HTTP_EVENTSYNC_METRICS_ENDPOINTS  1000
+#define NGX_HTTP_EVENTSYNC_METRICS_MAX        100000
 
 
 struct ngx_http_eventsync_store_s {
@@ -99,6 +101,8 @@ typedef es_rc_t (*ngx_http_eventsync_keys_load_pt)(char *path, void **keys,
     es_problem_t *problem);
 
 
+char *ngx_http_eventsync_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_eventsync_serve_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_eventsync_prefix_directive(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -90,6 +90,50 @@ static char  *ngx_http_eventsync_codes[NGX_HTTP_EVENTSYNC_CODES] = {
 };
 
 
+/* "endpoints" or "endpoints=N" is "on" with series of so many endpoints */
+
+char *
+ngx_http_eventsync_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_eventsync_loc_conf_t *elcf = conf;
+
+    char       *rv;
+    ngx_int_t   n;
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+    n = 0;
+
+    if (ngx_strcmp(value[1].data, "endpoints") == 0) {
+        n = NGX_HTTP_EVENTSYNC_METRICS_ENDPOINTS;
+
+    } else if (ngx_strncmp(value[1].data, "endpoints=", 10) == 0) {
+        n = ngx_atoi(value[1].data + 10, value[1].len - 10);
+
+        if (n < 1 || n > NGX_HTTP_EVENTSYNC_METRICS_MAX) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid number of endpoints in \"%V\", it must "
+                               "be from 1 to %i", &value[1],
+                               (ngx_int_t) NGX_HTTP_EVENTSYNC_METRICS_MAX);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (n) {
+        ngx_str_set(&value[1], "on");
+    }
+
+    rv = ngx_http_eventsync_serve_directive(cf, cmd, conf);
+
+    if (rv == NGX_CONF_OK) {
+        elcf->serves[NGX_HTTP_EVENTSYNC_METRICS] += n;
+    }
+
+    return rv;
+}
+
+
 ngx_int_t
 ngx_http_eventsync_metrics(ngx_http_eventsync_ctx_t *ctx)
 {
@@ -113,8 +157,8 @@ ngx_http_eventsync_metrics(ngx_http_eventsync_ctx_t *ctx)
     m->zone = ctx->conf->store->zone->data;
     m->store.store = task->es;
     m->store.pages = ctx->worker->pages ? ctx->worker->pages->kept : NULL;
-    m->store.endpoints = (ctx->conf->serves[NGX_HTTP_EVENTSYNC_METRICS]
-                          == NGX_HTTP_EVENTSYNC_METRICS_ENDPOINTS);
+    m->store.endpoints = ctx->conf->serves[NGX_HTTP_EVENTSYNC_METRICS]
+                         - NGX_HTTP_EVENTSYNC_METRICS_ON;
 
     task->run = ngx_http_eventsync_metrics_run;
     task->answer = ngx_http_eventsync_metrics_answer;

@@ -58,7 +58,6 @@ static ngx_conf_enum_t  ngx_http_eventsync_caches[] = {
 static ngx_conf_enum_t  ngx_http_eventsync_metrics_levels[] = {
     { ngx_string("off"), 0 },
     { ngx_string("on"), NGX_HTTP_EVENTSYNC_METRICS_ON },
-    { ngx_string("endpoints"), NGX_HTTP_EVENTSYNC_METRICS_ENDPOINTS },
     { ngx_null_string, 0 }
 };
 
@@ -263,7 +262,7 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
 
     { ngx_string("eventsync_metrics"),
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_eventsync_serve_directive,
+      ngx_http_eventsync_metrics_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_eventsync_loc_conf_t,
                serves[NGX_HTTP_EVENTSYNC_METRICS]),

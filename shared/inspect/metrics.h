@@ -21,7 +21,7 @@ typedef struct {
     es_store_t          *store;  /* open with ES_STORE_DELIVERY_READ */
     es_encoded_pages_t  *pages;  /* NULL: not open */
     int64_t              now_ms;  /* the store's time */
-    bool                 endpoints;  /* also series for each endpoint */
+    size_t               endpoints;  /* so many have series of their own */
 } es_metrics_t;
 
 /* Writes metrics of feeds, environments, the disk and the clock.  A failure is returned

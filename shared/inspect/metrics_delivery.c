@@ -24,7 +24,8 @@
 #include "delivery/tally.h"
 #include "inspect/metrics.h"
 #include "inspect/metrics_certificates.h"
-#include "inspect/metrics_retention.h"
+#include "inspect/metrics_endpoints.h"
+#include "inspect/metrics_lanes.h"
 #include "inspect/watched.h"
 #include "registry/registry.h"
 #include "store/env.h"
@@ -47,19 +48,11 @@ typedef struct {
     uint64_t              dropped;     /* operational events dropped */
     es_tally_t            tally;
     uint64_t              lost;        /* events lost before delivery */
-    es_buf_t              lanes;       /* of es_near_lane_t */
+    es_buf_t              lanes;       /* of es_lane_t */
     uint64_t              near;        /* of them, near retention */
     es_expiries_t         expiries;
+    es_worst_t            worst;
 } es_delivery_watch_t;
-
-typedef enum {
-    ES_WATCH_STATE,
-    ES_WATCH_BACKLOG,
-    ES_WATCH_CERTIFICATE,
-    ES_WATCH_RETRIES,
-    ES_WATCH_DEAD,
-    ES_WATCH_METRICS
-} es_watch_metric_t;
 
 
 static es_rc_t
@@ -135,7 +128,7 @@ es_watch_progress(void *ctx, const es_progress_t *progress)
         watched->backlog += behind;
         w->backlog += behind;
 
-        rc = es_near_add(&w->lanes, feed, progress);
+        rc = es_lane_add(&w->lanes, feed, progress, w->m->endpoints > 0);
         if (rc != ES_OK) {
             return rc;
         }
@@ -203,7 +196,7 @@ es_watch_records(es_delivery_watch_t *w)
     if (rc == ES_OK) {
         w->retries = retries.ms_entries;
         w->dead = dead.ms_entries;
-        w->listed = w->m->endpoints
+        w->listed = w->m->endpoints > 0
                     && w->retries + w->dead <= ES_METRICS_RECORDS;
     }
 
@@ -259,12 +252,17 @@ es_watch_load(es_delivery_watch_t *w)
     }
 
     if (rc == ES_OK) {
-        rc = es_near_count(store, &w->feeds, &w->lanes, w->m->now_ms,
-                           &w->near);
+        rc = es_watch_records(w);
+    }
+
+    if (rc == ES_OK && w->m->endpoints > 0) {
+        rc = es_worst_choose(store, &w->watched, w->m->endpoints,
+                             w->m->now_ms, &w->worst);
     }
 
     if (rc == ES_OK) {
-        rc = es_watch_records(w);
+        rc = es_lanes_read(store, &w->feeds, &w->lanes, w->m->now_ms,
+                           &w->watched, &w->near);
     }
 
     if (rc == ES_OK) {
@@ -393,85 +391,6 @@ es_metrics_heartbeat(const es_metrics_t *m, es_exposition_t *e)
 }
 
 
-static void
-es_metrics_endpoint(es_exposition_t *e, const es_watched_t *watched,
-    es_watch_metric_t metric)
-{
-    es_label_t  labels[3];
-
-    labels[0].name = "endpoint";
-    labels[0].value = watched->endpoint->name;
-    labels[1].name = "partner";
-    labels[1].value = watched->endpoint->partner->name;
-
-    switch (metric) {
-
-    case ES_WATCH_STATE:
-        labels[2].name = "state";
-        labels[2].value =
-            es_str(es_endpoint_state_name(es_watched_state(watched)));
-        es_metric(e, "", labels, 3, 1);
-        break;
-
-    case ES_WATCH_BACKLOG:
-        es_metric(e, "", labels, 2, watched->backlog);
-        break;
-
-    case ES_WATCH_CERTIFICATE:
-        es_metrics_expiry(&watched->expiry, labels, 2, e);
-        break;
-
-    case ES_WATCH_RETRIES:
-        es_metric(e, "", labels, 2, watched->retries);
-        break;
-
-    case ES_WATCH_DEAD:
-        es_metric(e, "", labels, 2, watched->dead);
-        break;
-
-    case ES_WATCH_METRICS:
-        break;
-    }
-}
-
-
-static void
-es_metrics_endpoints(const es_delivery_watch_t *w, es_exposition_t *e)
-{
-    size_t    i;
-    unsigned  k, n;
-
-    static const struct {
-        const char  *name;
-        const char  *help;
-    } families[ES_WATCH_METRICS] = {
-        [ES_WATCH_STATE] = { "eventsync_endpoint_state", "1 for the state of "
-                             "the endpoint." },
-        [ES_WATCH_BACKLOG] = { "eventsync_endpoint_backlog_events", "Events "
-                               "after the endpoint's cursors." },
-        [ES_WATCH_CERTIFICATE] = {
-            "eventsync_endpoint_certificate_expiry_timestamp_seconds", "When "
-            "the first certificate of the endpoint's connections expires." },
-        [ES_WATCH_RETRIES] = { "eventsync_endpoint_retries", "Events of the "
-                               "endpoint that wait for an attempt." },
-        [ES_WATCH_DEAD] = { "eventsync_endpoint_dead_letters", "Dead letters "
-                            "of the endpoint." }
-    };
-
-    n = w->listed ? ES_WATCH_METRICS : ES_WATCH_RETRIES;
-
-    for (k = 0; k < n; k++) {
-        es_metric_family(e, families[k].name, "gauge", families[k].help);
-
-        for (i = 0; i < w->watched.n; i++) {
-            if (w->watched.list[i].endpoint != NULL) {
-                es_metrics_endpoint(e, &w->watched.list[i], (es_watch_metric_t) k);
-            }
-        }
-    }
-}
-
-
 es_rc_t
 es_metrics_delivery(const es_metrics_t *m, es_exposition_t *e)
 {
@@ -519,11 +438,12 @@ es_metrics_delivery(const es_metrics_t *m, es_exposition_t *e)
         es_metrics_attempts(&w, e);
         es_metrics_expiries(&w.expiries, e);
 
-        if (m->endpoints) {
-            es_metrics_endpoints(&w, e);
+        if (m->endpoints > 0) {
+            es_metrics_endpoints(&w.worst, w.listed, e);
         }
     }
 
+    es_worst_free(&w.worst);
     es_watched_free(&w.watched);
     es_buf_free(&w.lanes);
     es_report_feeds_free(&w.feeds);

@@ -9,17 +9,22 @@
 
 #include "base/base.h"
 #include "delivery/endpoint_state.h"
+#include "delivery/figures.h"
 #include "inspect/metrics_certificates.h"
 #include "registry/registry.h"
 
 typedef struct {
     const es_endpoint_t  *endpoint;    /* NULL: no endpoint of this number */
     es_endpoint_facts_t   facts;
-    uint64_t              backlog;     /* this and all that follows are the
-                                          caller's, 0 at first */
+    uint64_t              backlog;     /* this and the rest are the caller's, 0
+                                          at first */
     uint64_t              retries;
     uint64_t              dead;
     es_expiry_t           expiry;
+    es_figures_total_t    hour;
+    bool                  shown;       /* there are series of the endpoint */
+    int64_t               lag_ms;      /* the age of its oldest waiting event,
+                                          if it is shown */
 } es_watched_t;
 
 /* Zeroed: none. */

@@ -119,6 +119,17 @@ refused(conf('eventsync_ready_dispatcher soon;'), 'invalid time "soon"',
     'a time that is none', 5);
 refused(conf('eventsync_ready_dispatcher 9s; eventsync_ready_dispatcher off;'),
     '"eventsync_ready_dispatcher" directive is duplicate', 'twice', 5);
+accepted(conf('', location => "eventsync_metrics endpoints=$_;"), "$_ endpoints")
+    for 1, 100000;
+refused(conf('', location => "eventsync_metrics endpoints=$_;"),
+    "invalid number of endpoints in \"endpoints=$_\", it must be from 1 to 100000",
+    "\"$_\" endpoints", 11) for 0, 100001, -1, 'x', '', '1k';
+refused(conf('', location => 'eventsync_metrics endpointsx;'),
+    'invalid value "endpointsx"', 'endpointsx', 11);
+refused(conf('', location => 'eventsync_metrics endpoints=5; eventsync_metrics on;'),
+    '"eventsync_metrics" directive is duplicate', 'twice', 11);
+refused(conf('', location => 'eventsync_metrics on; eventsync_metrics endpoints=5;'),
+    '"eventsync_metrics" directive is duplicate', 'twice', 11);
 refused(conf('', location => 'eventsync_metrics all;'), 'invalid value "all"',
     'a level that is none', 11);
 refused(conf('', location => 'eventsync_metrics on; eventsync_metrics off;'),

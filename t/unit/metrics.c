@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "delivery/figures.h"
 #include "delivery/stall.h"
 #include "delivery/tally.h"
 #include "inspect/metrics.h"
@@ -165,7 +166,7 @@ static void
 test_delivery(void)
 {
     es_buf_t         out = { 0 };
-    es_metrics_t     m = { store, NULL, 3500, true };
+    es_metrics_t     m = { store, NULL, 3500, 100 };
     es_exposition_t  e = { .out = &out };
 
     ok(es_metrics_delivery(&m, &e) == ES_OK, "endpoints");
@@ -201,14 +202,14 @@ test_delivery(void)
 
     out.len = 0;
     m.now_ms = 900;
-    m.endpoints = false;
+    m.endpoints = 0;
     ok(es_metrics_delivery(&m, &e) == ES_OK, "without each");
     has(&out, "dispatcher_heartbeat_age_seconds 0.000");
     has_none(&out, "endpoint=");
 
     ok(record(100001) == ES_OK, "many retries");
     out.len = 0;
-    m.endpoints = true;
+    m.endpoints = 100;
     ok(es_metrics_delivery(&m, &e) == ES_OK, "are not walked");
     has(&out, "delivery_retries 100001");
     has(&out, "endpoint_backlog_events{endpoint=\"ep_aaaaaaaaaaaaaaab\","
@@ -220,11 +221,116 @@ test_delivery(void)
 }
 
 
+/* Endpoint 3 has had four attempts, of which one succeeded, 4 two that
+   succeeded, and 2 failed long ago. */
+
+static es_rc_t
+attempts(int64_t now_ms)
+{
+    int               i;
+    es_rc_t           rc;
+    es_changeset_t   *c;
+    es_attempt_t      attempt = { .attempt = 1, .feed = 1 };
+    es_figures_t      figures[5] = { 0 };
+
+    rc = ES_OK;
+    c = es_changeset_create();
+
+    for (i = 0; rc == ES_OK && i < 7; i++) {
+        attempt.endpoint = i < 4 ? 3 : i < 6 ? 4 : 2;
+        attempt.class = i > 0 && i != 4 && i != 5 ? ES_ATTEMPT_STATUS
+                                                  : ES_ATTEMPT_OK;
+        rc = es_figures_attempt(&figures[attempt.endpoint], &attempt,
+                                now_ms - (i == 6 ? 7200000 : 60000));
+    }
+
+    for (i = 2; rc == ES_OK && i < 5; i++) {
+        rc = es_changeset_figures(c, (uint32_t) i, &figures[i]);
+    }
+
+    rc = rc == ES_OK ? es_delivery_commit(store, c) : rc;
+    es_changeset_destroy(c);
+
+    for (i = 2; i < 5; i++) {
+        es_figures_free(&figures[i]);
+    }
+
+    return rc;
+}
+
+
+/* Six endpoints, and series for four. */
+
+static void
+test_worst(const es_feed_t *feed)
+{
+    size_t           i;
+    const char      *at, *end;
+    es_buf_t         out = { 0 };
+    es_metrics_t     m = { store, NULL, feed->last_ms + 5000, 4 };
+    es_exposition_t  e = { .out = &out };
+
+    static const char *const  order[] = {
+        "ep_aaaaaaaaaaaaaaab", "ep_aaaaaaaaaaaaaaac", "ep_aaaaaaaaaaaaaaaf",
+        "ep_aaaaaaaaaaaaaaad", "other"
+    };
+
+    ok(attempts(m.now_ms) == ES_OK && es_metrics_delivery(&m, &e) == ES_OK,
+       "the worst four of six");
+    (void) es_buf_append(&out, "", 1);
+    at = strstr(out.data, "\neventsync_endpoint_state{");
+
+    for (i = 0; at != NULL && i < 5; i++) {
+        at = strstr(at + 1, "{endpoint=\"");
+        ok(at != NULL && strncmp(at + 11, order[i], strlen(order[i])) == 0,
+           "%s is number %zu", order[i], i + 1);
+        at = i < 4 || at == NULL ? at : strchr(at, '\n') + 1;
+    }
+
+    end = "eventsync_endpoint_state{endpoint=\"other\",state=\"paused\"} 1\n# ";
+    ok(at != NULL && strncmp(at, end, strlen(end)) == 0, "and no more");
+    has(&out, "endpoint_state{endpoint=\"other\",state=\"disabled\"} 1");
+    has(&out, "endpoint_hour_attempts{endpoint=\"ep_aaaaaaaaaaaaaaad\","
+        "partner=\"acme\"} 4");
+    has(&out, "endpoint_hour_success_ratio{endpoint=\"ep_aaaaaaaaaaaaaaad\","
+        "partner=\"acme\"} 0.250000");
+    has(&out, "endpoint_hour_attempts{endpoint=\"ep_aaaaaaaaaaaaaaac\","
+        "partner=\"acme\"} 0");
+    has_none(&out, "hour_success_ratio{endpoint=\"ep_aaaaaaaaaaaaaaac\"");
+    has(&out, "endpoint_hour_attempts{endpoint=\"other\"} 2");
+    has(&out, "endpoint_hour_success_ratio{endpoint=\"other\"} 1.000000");
+    has(&out, "endpoint_lag_seconds{endpoint=\"ep_aaaaaaaaaaaaaaab\","
+        "partner=\"acme\"} 5.000");
+    has(&out, "endpoint_lag_seconds{endpoint=\"ep_aaaaaaaaaaaaaaac\","
+        "partner=\"acme\"} 0.000");
+    has(&out, "endpoint_lag_seconds{endpoint=\"ep_aaaaaaaaaaaaaaad\","
+        "partner=\"acme\"} 5.000");
+    has_none(&out, "lag_seconds{endpoint=\"other\"");
+    has_none(&out, "ep_aaaaaaaaaaaaaaae");
+
+    out.len = 0;
+    m.endpoints = 6;
+    ok(es_metrics_delivery(&m, &e) == ES_OK, "series for all");
+    has_none(&out, "endpoint=\"other\"");
+
+    out.len = 0;
+    m.endpoints = 1;
+    ok(es_metrics_delivery(&m, &e) == ES_OK, "series for one");
+    has(&out, "endpoint_retries{endpoint=\"other\"} 5");
+    has(&out, "endpoint_dead_letters{endpoint=\"other\"} 1");
+    has(&out, "endpoint_backlog_events{endpoint=\"other\"} 0");
+    has(&out, "endpoint_backlog_events{endpoint=\"ep_aaaaaaaaaaaaaaab\","
+        "partner=\"acme\"} 3");
+
+    es_buf_free(&out);
+}
+
+
 static void
 test_store(const es_feed_t *feed)
 {
     es_buf_t         out = { 0 };
-    es_metrics_t     m = { store, NULL, feed->last_ms + 42, false };
+    es_metrics_t     m = { store, NULL, feed->last_ms + 42, 0 };
     es_exposition_t  e = { .out = &out };
 
     ok(es_metrics_store(&m, &e) == ES_OK, "feeds");
@@ -293,6 +399,7 @@ main(void)
     es_txn_end(txn);
 
     test_store(&feed);
+    test_worst(&feed);
     test_delivery();
 
     es_store_close(store);
