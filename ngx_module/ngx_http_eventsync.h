@@ -32,6 +32,7 @@
 
 #include "base/base.h"
 #include "event/cursor.h"
+#include "log/feed.h"
 #include "keys/apikey.h"
 #include "registry/registry.h"
 
@@ -135,6 +136,9 @@ struct ngx_http_eventsync_ctx_s {
 
     uint64_t                          first;      /* of the events moved */
     uint64_t                          last;
+    uint64_t                          moved;      /* how many, if not in
+                                                     `events` */
+    char                              epoch[ES_EPOCH_MAX + 1]; /* of last */
     uint64_t                          warnings;   /* events that have one */
     uint64_t                          events;     /* in the answer, unless they
                                                      were counted as they went,
@@ -174,6 +178,11 @@ struct ngx_http_eventsync_ctx_s {
 
 ngx_int_t ngx_http_eventsync_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_add_variables(ngx_conf_t *cf);
+void ngx_http_eventsync_log_ids(ngx_http_request_t *r);
+void ngx_http_eventsync_moved(ngx_http_eventsync_ctx_t *ctx,
+    const es_feed_t *feed, uint64_t first, uint64_t last);
+ngx_int_t ngx_http_eventsync_too_large_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 char *ngx_http_eventsync_too_large_page(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf);
 ngx_table_elt_t *ngx_http_eventsync_header_in(ngx_http_request_t *r,

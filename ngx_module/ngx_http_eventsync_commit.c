@@ -192,6 +192,7 @@ ngx_http_eventsync_commit_answer(ngx_http_eventsync_job_t *job, es_rc_t rc)
 
     if (rc == ES_OK) {
         ngx_http_eventsync_count_published(job->ctx);
+        ngx_http_eventsync_results_moved(job->ctx);
     }
 }
 

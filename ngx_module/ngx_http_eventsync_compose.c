@@ -147,9 +147,14 @@ ngx_http_eventsync_result(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
     next = (page->count == 0 || page->has_more) ? page->next : page->last;
 
     ctx->has_more = page->has_more;
-    ctx->first = page->count ? page->first : 0;
-    ctx->last = page->count ? page->last : 0;
+    ctx->first = 0;
+    ctx->last = 0;
     ctx->events = page->count;
+
+    if (page->count) {
+        ngx_http_eventsync_moved(ctx, feed, page->first, page->last);
+    }
+
     ctx->next.data = ctx->next_text;
     ctx->next.len = es_feed_cursor(feed, next, (char *) ctx->next_text);
 
@@ -270,6 +275,7 @@ ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
     shared->refs = 1;
     shared->first = ctx->first;
     shared->last = ctx->last;
+    ngx_memcpy(shared->epoch, ctx->epoch, sizeof(shared->epoch));
     shared->events = ctx->events;
     shared->has_more = ctx->has_more;
     shared->next_len = ctx->next.len;
@@ -339,6 +345,7 @@ ngx_http_eventsync_memo_use(ngx_http_eventsync_ctx_t *ctx,
 
     ctx->first = shared->first;
     ctx->last = shared->last;
+    ngx_memcpy(ctx->epoch, shared->epoch, sizeof(ctx->epoch));
     ctx->events = shared->events;
     ctx->has_more = shared->has_more;
     ctx->next.data = ctx->next_text;

@@ -203,6 +203,8 @@ ngx_http_eventsync_count_sent(ngx_http_eventsync_ctx_t *ctx, uint64_t events)
     counters = ngx_http_eventsync_counters(ctx->conf->store);
 
     ngx_http_eventsync_count(&counters->events[ctx->resource], events);
+
+    ctx->moved += events;
 }
 
 

@@ -112,8 +112,7 @@ ngx_http_eventsync_manifest_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     }
 
     if (m->to > m->after) {
-        ctx->first = m->after + 1;
-        ctx->last = m->to;
+        ngx_http_eventsync_moved(ctx, &m->feed, m->after + 1, m->to);
     }
 
     return NGX_OK;

@@ -96,6 +96,7 @@ ngx_http_eventsync_cached_send(ngx_http_eventsync_ctx_t *ctx,
         ctx->first = cached->first;
         ctx->last = cached->key.last;
         ctx->events = ctx->last - ctx->first + 1;
+        ngx_memcpy(ctx->epoch, cached->key.epoch, sizeof(ctx->epoch));
     }
 
     rc = cached->data ? ngx_http_eventsync_cached_whole(ctx)

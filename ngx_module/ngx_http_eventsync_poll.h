@@ -27,6 +27,7 @@ typedef struct {
     ngx_uint_t                        refs;
     uint64_t                          first;
     uint64_t                          last;
+    char                              epoch[ES_EPOCH_MAX + 1];
     uint64_t                          events;
     ngx_uint_t                        has_more;   /* unsigned  has_more:1 */
     size_t                            next_len;

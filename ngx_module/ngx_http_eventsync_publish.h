@@ -46,6 +46,7 @@ struct ngx_http_eventsync_publish_s {
 
 ngx_int_t ngx_http_eventsync_parse(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_results(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_results_moved(ngx_http_eventsync_ctx_t *ctx);
 ngx_http_eventsync_problem_e ngx_http_eventsync_publish_type(es_rc_t rc);
 ngx_uint_t ngx_http_eventsync_prefers(ngx_http_eventsync_ctx_t *ctx,
     const char *name, const char *value);

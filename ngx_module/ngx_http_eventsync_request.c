@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The content handler, which creates the context of a request, the variables
- * of the access log, and access to request headers and bodies.
+ * The content handler, which creates the context of a request, and access to
+ * request headers and bodies.
  */
 
 
@@ -10,53 +10,6 @@
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_route.h"
-
-#include "event/cursor.h"
-
-
-static ngx_int_t ngx_http_eventsync_name_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_eventsync_feed_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_eventsync_sequence_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_eventsync_too_large_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
-
-
-static ngx_http_variable_t  ngx_http_eventsync_vars[] = {
-
-    { ngx_string("eventsync_partner"), NULL, ngx_http_eventsync_name_variable,
-      offsetof(ngx_http_eventsync_ctx_t, partner_name),
-      NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("eventsync_feed"), NULL, ngx_http_eventsync_feed_variable,
-      offsetof(ngx_http_eventsync_ctx_t, feed),
-      NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("eventsync_first"), NULL,
-      ngx_http_eventsync_sequence_variable,
-      offsetof(ngx_http_eventsync_ctx_t, first),
-      NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("eventsync_last"), NULL,
-      ngx_http_eventsync_sequence_variable,
-      offsetof(ngx_http_eventsync_ctx_t, last),
-      NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("eventsync_warnings"), NULL,
-      ngx_http_eventsync_sequence_variable,
-      offsetof(ngx_http_eventsync_ctx_t, warnings),
-      NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    /* internal, see ngx_http_eventsync_too_large_page() */
-
-    { ngx_string("eventsync_too_large"), NULL,
-      ngx_http_eventsync_too_large_variable, 0,
-      NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-      ngx_http_null_variable
-};
 
 
 ngx_int_t
@@ -80,6 +33,8 @@ ngx_http_eventsync_handler(ngx_http_request_t *r)
 
     ngx_http_set_ctx(r, ctx, ngx_http_eventsync_module);
 
+    ngx_http_eventsync_log_ids(r);
+
     /* nginx refused the body and redirected the request here for an answer */
 
     if (r->err_status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
@@ -90,105 +45,6 @@ ngx_http_eventsync_handler(ngx_http_request_t *r)
     }
 
     return ngx_http_eventsync_route(ctx);
-}
-
-
-ngx_int_t
-ngx_http_eventsync_add_variables(ngx_conf_t *cf)
-{
-    ngx_http_variable_t  *var, *v;
-
-    for (v = ngx_http_eventsync_vars; v->name.len; v++) {
-        var = ngx_http_add_variable(cf, &v->name, v->flags);
-        if (var == NULL) {
-            return NGX_ERROR;
-        }
-
-        var->get_handler = v->get_handler;
-        var->data = v->data;
-    }
-
-    return ngx_http_eventsync_limit_variables(cf);
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_name_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    ngx_str_t                 *name;
-    ngx_http_eventsync_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
-
-    name = ctx ? (ngx_str_t *) ((char *) ctx + data) : NULL;
-
-    if (name == NULL || name->len == 0) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    v->len = name->len;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->data = name->data;
-
-    return NGX_OK;
-}
-
-
-/*
- * the client chose the name, and a configuration may put it into a header:
- * check it
- */
-
-static ngx_int_t
-ngx_http_eventsync_feed_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    ngx_http_eventsync_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
-
-    if (ctx == NULL || !es_feed_name_ok(ngx_http_eventsync_str(&ctx->feed))) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    return ngx_http_eventsync_name_variable(r, v, data);
-}
-
-
-static ngx_int_t
-ngx_http_eventsync_sequence_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    u_char                    *p;
-    uint64_t                   sequence;
-    ngx_http_eventsync_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
-
-    sequence = ctx ? *(uint64_t *) ((char *) ctx + data) : 0;
-
-    if (sequence == 0) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    v->len = ngx_sprintf(p, "%uL", sequence) - p;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->data = p;
-
-    return NGX_OK;
 }
 
 
@@ -268,7 +124,7 @@ ngx_http_eventsync_too_large_page(ngx_conf_t *cf,
  * client could choose another location with the rest, even an internal one.
  */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_eventsync_too_large_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {

@@ -82,6 +82,53 @@ ngx_http_eventsync_results(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
+/*
+ * Notes for the log which events were stored, after the commit, even if the
+ * client has left. If there is none, these are the duplicates: so the line of
+ * a repeated request leads to the same events.
+ */
+
+void
+ngx_http_eventsync_results_moved(ngx_http_eventsync_ctx_t *ctx)
+{
+    size_t              i;
+    u_char             *end;
+    ngx_uint_t          duplicates;
+    es_batch_t         *batch;
+    const es_result_t  *result;
+
+    batch = ctx->publish->batch;
+
+    for (duplicates = 0; duplicates < 2 && ctx->last == 0; duplicates++) {
+
+        for (i = 0; i < es_batch_count(batch); i++) {
+            result = es_batch_result(batch, i);
+
+            if (result->refused
+                || (ngx_uint_t) result->duplicate != duplicates)
+            {
+                continue;
+            }
+
+            ctx->moved += !duplicates;
+
+            if (ctx->first == 0 || result->sequence < ctx->first) {
+                ctx->first = result->sequence;
+            }
+
+            if (result->sequence > ctx->last) {
+                ctx->last = result->sequence;
+
+                end = (u_char *) ngx_strchr(result->cursor, '-');
+                ngx_cpystrn((u_char *) ctx->epoch, (u_char *) result->cursor,
+                            ngx_min((size_t) (end - (u_char *) result->cursor)
+                                    + 1, sizeof(ctx->epoch)));
+            }
+        }
+    }
+}
+
+
 static size_t
 ngx_http_eventsync_results_size(const es_result_t *result)
 {
@@ -136,12 +183,6 @@ ngx_http_eventsync_results_stored(ngx_http_eventsync_ctx_t *ctx, u_char *p,
             ngx_http_eventsync_results_log(ctx, i);
         }
     }
-
-    if (ctx->first == 0 || result->sequence < ctx->first) {
-        ctx->first = result->sequence;
-    }
-
-    ctx->last = ngx_max(ctx->last, result->sequence);
 
     *p++ = '}';
 

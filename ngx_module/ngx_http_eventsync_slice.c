@@ -248,13 +248,12 @@ ngx_http_eventsync_slice_copy(ngx_http_eventsync_ctx_t *ctx,
 
     if (bf->count == 0) {
         bf->first = page->first;
-        ctx->first = page->first;
     }
 
     bf->count += page->count;
     bf->last = page->last;
-    ctx->last = page->last;
 
+    ngx_http_eventsync_moved(ctx, &bf->feed, page->first, page->last);
     ngx_http_eventsync_count_sent(ctx, page->count);
 
     bf->position.sequence = page->next;

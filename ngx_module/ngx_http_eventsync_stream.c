@@ -503,7 +503,7 @@ ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
     ngx_http_eventsync_scan(reading, &feed, page->next);
 
     if (page->count) {
-        return ngx_http_eventsync_stream_frame(ctx, page);
+        return ngx_http_eventsync_stream_frame(ctx, &feed, page);
     }
 
     if (!page->has_more) {

@@ -72,7 +72,7 @@ ngx_int_t ngx_http_eventsync_stream_heartbeat(
 ngx_int_t ngx_http_eventsync_stream_position(
     ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_stream_frame(ngx_http_eventsync_ctx_t *ctx,
-    const es_page_t *page);
+    const es_feed_t *feed, const es_page_t *page);
 ngx_int_t ngx_http_eventsync_stream_part(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page);
 ngx_int_t ngx_http_eventsync_stream_text(ngx_http_eventsync_ctx_t *ctx,

@@ -65,7 +65,7 @@ ngx_http_eventsync_stream_position(ngx_http_eventsync_ctx_t *ctx)
 
 ngx_int_t
 ngx_http_eventsync_stream_frame(ngx_http_eventsync_ctx_t *ctx,
-    const es_page_t *page)
+    const es_feed_t *feed, const es_page_t *page)
 {
     char                         *src, *out;
     size_t                        frames;
@@ -106,9 +106,7 @@ ngx_http_eventsync_stream_frame(ngx_http_eventsync_ctx_t *ctx,
     stream->text.len = out - stream->text.data;
     stream->held = page->last;
 
-    ctx->first = ctx->first ? ctx->first : page->first;
-    ctx->last = page->last;
-
+    ngx_http_eventsync_moved(ctx, feed, page->first, page->last);
     ngx_http_eventsync_count_sent(ctx, page->count);
     ngx_http_eventsync_polls_piece(ctx, page->count);
 
@@ -168,9 +166,7 @@ ngx_http_eventsync_stream_part(ngx_http_eventsync_ctx_t *ctx,
         ngx_http_eventsync_scan(reading, feed, page->next);
         ngx_memcpy(reading->after_text, cursor, ES_CURSOR_MAX);
 
-        ctx->first = ctx->first ? ctx->first : page->first;
-        ctx->last = page->last;
-
+        ngx_http_eventsync_moved(ctx, feed, page->first, page->last);
         ngx_http_eventsync_count_sent(ctx, 1);
         ngx_http_eventsync_polls_piece(ctx, 1);
     }

@@ -57,6 +57,7 @@ must('ip', 'address', 'add', "$_/32", 'dev', 'lo')
 
 my %place = (
     'eventsync.conf'    => 'conf.d/eventsync.conf',
+    'json-log.conf'     => 'conf.d/eventsync-json-log.conf',
     'partners.conf'     => 'snippets/eventsync-partners.conf',
     'internal.conf'     => 'sites-available/eventsync-internal',
     'tls.conf'          => 'sites-available/eventsync-tls',
