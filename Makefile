@@ -91,6 +91,9 @@ RECEIVERS         = fastify@5.12.8 express@5.3.0 hono@4.13.19 \
                     @hono/node-server@2.1.9 standardwebhooks@1.1.1 svix@1.99.1 \
                     cloudevents@10.0.0
 
+# OpenTelemetry's protocol as protoc has compiled it, for tests of spans.
+OTLP_PROTO        = opentelemetry-proto==1.45.2 protobuf==7.36.2
+
 ASAN_BUILD        = build-asan
 ASAN = BUILD=$(ASAN_BUILD) OPT="-O1 -g -fno-omit-frame-pointer" \
        SANITIZE="-fsanitize=address,undefined" \
@@ -109,7 +112,7 @@ MODULE_SRC := $(wildcard ngx_module/*.c)
 .PHONY: all lib tools units bench module demo deps test-deps test check \
         check-asan check-debian check-long check-package package asan-nginx fuzz \
         fuzz-parsers fuzz-requests fuzz-deps bench-deps verifier readers \
-        linters receivers browser lint man completion install clean
+        linters receivers browser otlp-proto lint man completion install clean
 
 all: tools units module
 
@@ -174,7 +177,8 @@ test-deps:
 	sh ./install-deps.sh prometheus guides
 
 test: test-deps
-	$(MAKE) $(PARALLEL) all verifier readers linters receivers browser
+	$(MAKE) $(PARALLEL) all verifier readers linters receivers browser \
+	    otlp-proto
 	$(MAKE) check
 
 check:
@@ -192,7 +196,8 @@ package check-package:
 # nginx is built with the sanitizers as well, from unpatched sources, so that
 # they cover the whole process from its start.
 check-asan: asan-nginx
-	$(MAKE) $(PARALLEL) $(ASAN) all verifier readers linters receivers browser
+	$(MAKE) $(PARALLEL) $(ASAN) all verifier readers linters receivers browser \
+	    otlp-proto
 	$(MAKE) $(ASAN) check
 
 asan-nginx: deps
@@ -245,6 +250,14 @@ $(BUILD)/node_modules/svix/package.json:
 	@mkdir -p $(BUILD)
 	-timeout 120 npm install --prefix $(BUILD) --no-save --no-audit \
 	    --no-fund $(VERIFIERS)
+
+# Where PyPI cannot be reached, or pip is not there, tests read spans as JSON.
+otlp-proto: $(BUILD)/otlp-proto/opentelemetry
+
+$(BUILD)/otlp-proto/opentelemetry:
+	@mkdir -p $(BUILD)
+	-timeout 120 python3 -m pip install -q --disable-pip-version-check \
+	    --no-compile --target $(BUILD)/otlp-proto $(OTLP_PROTO)
 
 readers: $(BUILD)/readers/node_modules/eventsource/package.json
 

@@ -28,7 +28,7 @@ packages="build-essential pkg-config perl curl ca-certificates
     libev-dev libmicrohttpd-dev libjansson-dev zlib1g-dev libzstd-dev
     libbrotli-dev libpcre2-dev libjose-dev faketime
     json-schema-test-suite libtest-json-schema-acceptance-perl
-    adduser iproute2 jq openssl lowdown man-db zsh fish python3-flask"
+    adduser iproute2 jq openssl lowdown man-db zsh fish python3-flask python3-pip"
 
 simulate=
 if [ "${1:-}" = -n ]; then

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/interfaces.h"
+#include "delivery/exports.h"
 #include "open/child.h"
 #include "store/wake.h"
 
@@ -29,6 +30,7 @@
 #include "clearing.h"
 #include "control.h"
 #include "dispatcher.h"
+#include "exporter.h"
 #include "host.h"
 #include "janitor.h"
 #include "loader.h"
@@ -104,6 +106,17 @@ esd_dispatcher_unlock(esd_dispatcher_t *d)
 
 
 static void
+esd_dispatcher_exports(esd_dispatcher_t *d)
+{
+    es_otlp_counts_t  counts;
+
+    if (d->exporter != NULL && esd_exporter_moved(d->exporter, &counts)) {
+        esd_must(d, es_changeset_exports(d->recorder.filling, &counts));
+    }
+}
+
+
+static void
 esd_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 {
     esd_dispatcher_t  *d;
@@ -129,6 +142,7 @@ esd_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 
     if (!d->halted) {
         esd_record_heartbeat(d);
+        esd_dispatcher_exports(d);
     }
 
     esd_service_tick(d);
@@ -342,14 +356,17 @@ esd_pid_write(const char *path)
 static es_rc_t
 esd_dispatcher_prepare(esd_dispatcher_t *d)
 {
-    esd_dispatcher_files(d);
+    es_rc_t  rc;
 
-    return esd_proxy_init(d);
+    esd_dispatcher_files(d);
+    rc = esd_proxy_init(d);
+
+    return rc == ES_OK ? esd_exporter_init(d) : rc;
 }
 
 
-/* The store is this process's, perhaps after a wait, in which the file of the
-   proxy can have changed. */
+/* The store is this process's, perhaps after a wait, in which the files of the
+   proxy and of the collector can have changed. */
 
 static es_rc_t
 esd_dispatcher_enter(esd_dispatcher_t *d)
@@ -362,7 +379,13 @@ esd_dispatcher_enter(esd_dispatcher_t *d)
     (void) esd_clock_update(d);     /* the janitor repeats this */
 
     esd_proxy_done(d);
+    esd_exporter_finish(d);
     rc = esd_proxy_init(d);
+
+    if (rc == ES_OK) {
+        rc = esd_exporter_init(d);
+    }
+
     if (rc != ES_OK) {
         return rc;
     }
@@ -434,6 +457,10 @@ esd_dispatcher_load(esd_dispatcher_t *d)
         rc = esd_janitor_start(d);
     }
 
+    if (rc == ES_OK) {
+        rc = esd_exporter_start(d);
+    }
+
     if (rc != ES_OK) {
         esd_log_line(ESD_LOG_ERROR, "cannot start: %s", es_reason(rc));
     }
@@ -476,6 +503,7 @@ esd_dispatcher_stop(esd_dispatcher_t *d)
     esd_loader_finish(d);
     esd_signing_finish(d);
     esd_test_events_end(d);
+    esd_dispatcher_exports(d);
 
     rc = esd_recorder_finish(d);
     if (rc != ES_OK) {
@@ -494,6 +522,7 @@ esd_dispatcher_stop(esd_dispatcher_t *d)
     /* nothing is written from here on, so the next dispatcher can begin */
 
     esd_store_release(d);
+    esd_exporter_finish(d);
 
     esd_targets_done(d);
     esd_channels_done(d);

@@ -27,6 +27,7 @@
  *     waiting.c            a lane's waiting events, in two orders
  *     next_event.c         takes the next event or batch from the log
  *     ordering.c           keeps the order of each subject's events
+ *     tracing.c            the spans of deliveries and attempts
  *     message.c            composes a request: events, signatures, headers
  *     send.c               one attempt: its libcurl handle and its slot
  *     channel.c            libcurl's sockets on the event loop
@@ -64,6 +65,7 @@
  *     signing.c            Ed25519 signatures, in threads
  *     figures.c            counts each endpoint's attempts by minute, hour, day
  *     attempt_log.c        logs attempts
+ *     exporter.c           sends spans to a collector, in a thread
  *     recorder.c           writes delivery state, committed by a thread
  *     janitor.c            retention and dead readers, in a thread
  *     thread.c             threads beside the loop
@@ -76,8 +78,8 @@
  *
  * Everything runs on the loop's thread except es_delivery_commit()
  * (recorder.c), es_registry_load() (loader.c), retention (janitor.c),
- * es_publish() (notifier.c) and Ed25519 signatures (signing.c).  The loop
- * never waits for the disk or for a receiver.
+ * es_publish() (notifier.c), Ed25519 signatures (signing.c) and requests to a
+ * collector (exporter.c).  The loop never waits for the disk or for a receiver.
  */
 
 #ifndef ESD_DISPATCHER_H
@@ -126,6 +128,7 @@ struct esd_dispatcher {
     esd_loader_t           loader;
     esd_notifier_t         notifier;
     esd_signings_t         signings;
+    esd_exporter_t        *exporter;   /* of spans; NULL: without --otlp */
 
     es_registry_t         *registry;
     uint64_t               registry_version;   /* that was examined */

@@ -29,6 +29,7 @@
 #include "send.h"
 #include "signing.h"
 #include "target.h"
+#include "tracing.h"
 #include "trusted_clock.h"
 #include "verification.h"
 
@@ -84,17 +85,22 @@ esd_put_number(char *p, uint64_t n)
    all. */
 
 static es_rc_t
-esd_message_trace(esd_send_t *send, es_str_t text)
+esd_message_trace(esd_send_t *send, const esd_lane_t *lane,
+    const es_event_t *event)
 {
+    bool        sampled;
     char        state[ES_TRACESTATE_MAX];
     size_t      len;
     es_trace_t  trace;
 
-    if (send->traced && (send->trace.flags & ES_TRACE_SAMPLED)) {
+    sampled = send->traced && (send->trace.flags & ES_TRACE_SAMPLED);
+
+    if (sampled && send->d->exporter == NULL) {
         return ES_OK;
     }
 
-    if (!es_event_trace(text, &trace)
+    if (!esd_tracing_find(send, lane, event, send->nitems, &trace)
+        || sampled
         || (send->traced && !(trace.flags & ES_TRACE_SAMPLED))
         || es_trace_span(&trace) != ES_OK)
     {
@@ -105,7 +111,7 @@ esd_message_trace(esd_send_t *send, es_str_t text)
     send->trace = trace;
     send->state.len = 0;
 
-    len = es_event_tracestate(text, state);
+    len = es_event_tracestate(event->before, state);
 
     if (len > 0
         && (es_buf_str(&send->state, es_lit("tracestate: ")) != ES_OK
@@ -122,7 +128,8 @@ esd_message_trace(esd_send_t *send, es_str_t text)
 /* Keeps the trace id of each event for the log. */
 
 static es_rc_t
-esd_message_trace_id(esd_send_t *send, es_str_t text)
+esd_message_trace_id(esd_send_t *send, const esd_lane_t *lane,
+    const es_event_t *event)
 {
     es_trace_t  trace;
 
@@ -130,7 +137,7 @@ esd_message_trace_id(esd_send_t *send, es_str_t text)
         return ES_OK;
     }
 
-    if (!es_event_trace(text, &trace)) {
+    if (!esd_tracing_find(send, lane, event, send->nitems, &trace)) {
         memset(trace.id, 0, ES_TRACE_ID);
     }
 
@@ -227,10 +234,10 @@ esd_message_add(esd_send_t *send, const esd_lane_t *lane,
     es_rc_t  rc;
 
     batch = send->target->conf->batch > 1;
-    rc = esd_message_trace(send, event->before);
+    rc = esd_message_trace(send, lane, event);
 
     if (rc == ES_OK) {
-        rc = esd_message_trace_id(send, event->before);
+        rc = esd_message_trace_id(send, lane, event);
     }
 
     if (rc == ES_OK && batch) {

@@ -18,7 +18,9 @@
 #include "delivery/verification.h"
 #include "registry/egress.h"
 #include "registry/values.h"
+#include "trace/otlp.h"
 
+#include "exporter.h"
 #include "log.h"
 #include "options.h"
 #include "proxy.h"
@@ -51,6 +53,10 @@ enum {
     ESD_OPT_WEBHOOK_ORIGIN,
     ESD_OPT_PROXY,
     ESD_OPT_PROXY_AUTH_FILE,
+    ESD_OPT_OTLP,
+    ESD_OPT_OTLP_SHARE,
+    ESD_OPT_OTLP_HEADERS_FILE,
+    ESD_OPT_OTLP_CA_FILE,
     ESD_OPT_MAX_CONNECTIONS,
     ESD_OPT_MAX_PER_HOST,
     ESD_OPT_MAX_WAITING,
@@ -79,6 +85,11 @@ static const struct option  esd_long_options[] = {
     { "webhook-origin", required_argument, NULL, ESD_OPT_WEBHOOK_ORIGIN },
     { "proxy", required_argument, NULL, ESD_OPT_PROXY },
     { "proxy-auth-file", required_argument, NULL, ESD_OPT_PROXY_AUTH_FILE },
+    { "otlp", required_argument, NULL, ESD_OPT_OTLP },
+    { "otlp-share", required_argument, NULL, ESD_OPT_OTLP_SHARE },
+    { "otlp-headers-file", required_argument, NULL,
+      ESD_OPT_OTLP_HEADERS_FILE },
+    { "otlp-ca-file", required_argument, NULL, ESD_OPT_OTLP_CA_FILE },
     { "max-connections", required_argument, NULL, ESD_OPT_MAX_CONNECTIONS },
     { "max-per-host", required_argument, NULL, ESD_OPT_MAX_PER_HOST },
     { "max-waiting", required_argument, NULL, ESD_OPT_MAX_WAITING },
@@ -124,6 +135,15 @@ static const char  esd_help[] =
     "                            http://HOST:PORT or https://HOST:PORT\n"
     "  --proxy-auth-file=PATH    file with the user:password of the proxy in\n"
     "                            its first line; its mode is 0600 or 0640\n"
+    "  --otlp=URL                send spans of deliveries to this collector\n"
+    "                            (OTLP/HTTP), such as http://127.0.0.1:4318\n"
+    "  --otlp-share=SHARE        the share of events without a trace of which\n"
+    "                            spans are sent, from 0 (default) to 1\n"
+    "  --otlp-headers-file=PATH  file with header fields for the collector, a\n"
+    "                            line \"Name: value\" each; its mode is 0600 or\n"
+    "                            0640\n"
+    "  --otlp-ca-file=PATH       trusted certificates for the collector in PEM\n"
+    "                            (those of the system)\n"
     "  --max-connections=N       maximum number of concurrent requests to all\n"
     "                            endpoints (2048)\n"
     "  --max-per-host=N          maximum number of concurrent requests to one\n"
@@ -217,6 +237,14 @@ esd_option_text(esd_options_t *o, int option)
 
     case ESD_OPT_PROXY_AUTH_FILE:
         o->proxy_auth_file = optarg;
+        return true;
+
+    case ESD_OPT_OTLP_HEADERS_FILE:
+        o->otlp_headers_file = optarg;
+        return true;
+
+    case ESD_OPT_OTLP_CA_FILE:
+        o->otlp_ca_file = optarg;
         return true;
 
     case ESD_OPT_PID_FILE:
@@ -414,11 +442,44 @@ esd_option_log(esd_options_t *o, int option)
 }
 
 
+/* Options of the export of spans.  A wrong URL is not shown, because it may
+   contain a password. */
+
+static bool
+esd_option_otlp(esd_options_t *o, int option)
+{
+    switch (option) {
+
+    case ESD_OPT_OTLP:
+        if (!esd_exporter_ok(optarg)) {
+            esd_usage("--otlp must be the URL of a collector, like \"%s\"; "
+                      "credentials belong in the file of --otlp-headers-file",
+                      "http://127.0.0.1:4318");
+        }
+
+        o->otlp = optarg;
+        return true;
+
+    case ESD_OPT_OTLP_SHARE:
+        if (es_otlp_share(es_str(optarg), &o->otlp_share_ppm) != ES_OK) {
+            esd_usage("--otlp-share must be a number from 0 to 1, like "
+                      "\"0.01\", not \"%s\"", optarg);
+        }
+
+        return true;
+
+    default:
+        return false;
+    }
+}
+
+
 static void
 esd_option(esd_options_t *o, int option, char **argv)
 {
     if (esd_option_verification(o, option)
         || esd_option_log(o, option)
+        || esd_option_otlp(o, option)
         || esd_option_text(o, option)
         || esd_option_limit(o, option)
         || esd_option_egress(o, option))
@@ -493,6 +554,16 @@ esd_options_parse(int argc, char **argv, esd_options_t *o)
 
     if (o->store == NULL) {
         esd_usage("%s is required; see --help", "--store=PATH");
+    }
+
+    if (o->otlp == NULL
+        && (o->otlp_headers_file != NULL || o->otlp_ca_file != NULL
+            || o->otlp_share_ppm != 0))
+    {
+        esd_usage("%s requires --otlp",
+                  o->otlp_headers_file != NULL ? "--otlp-headers-file"
+                  : o->otlp_ca_file != NULL ? "--otlp-ca-file"
+                  : "--otlp-share");
     }
 
     if (o->proxy == NULL && o->proxy_auth_file != NULL) {

@@ -12,6 +12,11 @@
 
 #include "registry/egress.h"
 
+/* Characters of the name of a header field (RFC 9110, section 5.6.2). */
+#define ESD_FIELD_CHARS  "!#$%&'*+-.^_`|~0123456789"                          \
+                         "ABCDEFGHIJKLMNOPQRSTUVWXYZ"                         \
+                         "abcdefghijklmnopqrstuvwxyz"
+
 /* The endpoints that must agree to be sent events. */
 typedef enum {
     ESD_VERIFY_OFF = 0,
@@ -28,6 +33,10 @@ typedef struct {
     const char   *pid_file;
     const char   *proxy;           /* URL, or NULL: none */
     const char   *proxy_auth_file;
+    const char   *otlp;            /* URL of the collector, or NULL: none */
+    const char   *otlp_ca_file;
+    const char   *otlp_headers_file;
+    uint32_t      otlp_share_ppm;  /* of events without a trace, millionths */
     es_egress_t   egress;
     esd_verify_t  verify;
     const char   *webhook_origin;  /* this sender, as handshakes name it */

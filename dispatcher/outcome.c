@@ -47,6 +47,7 @@
 #include "simulate.h"
 #include "stall.h"
 #include "target.h"
+#include "tracing.h"
 
 
 /* An event that is only deferred takes a step of its schedule after so long, so
@@ -319,6 +320,10 @@ esd_outcome_failure(esd_send_t *send, esd_item_t *item, es_str_t id,
     delay_ms = o->abort ? -1 : esd_outcome_delay(send, item, id);
 
     if (delay_ms < 0) {
+        if (d->exporter != NULL) {
+            esd_tracing_done(send, item, o);
+        }
+
         esd_outcome_dead(d, lane, item, id, o);
         return;
     }
@@ -459,6 +464,10 @@ esd_outcome_settle(esd_send_t *send, esd_outcome_t *o)
 
     for (i = 0; i < send->nitems; i++) {
         if (o->success) {
+            if (d->exporter != NULL) {
+                esd_tracing_done(send, &send->items[i], o);
+            }
+
             esd_ordering_done(d, lane, &send->items[i]);
 
             if (esd_simulate_repeats(send, &send->items[i], &again)) {
@@ -556,6 +565,10 @@ esd_outcome_events(esd_send_t *send, CURLcode result)
     esd_outcome_t  outcome;
 
     esd_outcome_read(send, result, &outcome);
+
+    if (send->d->exporter != NULL) {
+        esd_tracing_attempt(send, result, &outcome);
+    }
 
     if (outcome.ours) {
         esd_outcome_repeat(send, &outcome);

@@ -218,6 +218,8 @@ esd_send_create(esd_dispatcher_t *d, esd_target_t *target, const char *url)
     send->d = d;
     send->target = target;
     send->items = calloc(target->conf->batch, sizeof(esd_item_t));
+    send->events = d->exporter != NULL
+                   ? calloc(target->conf->batch, sizeof(esd_traced_t)) : NULL;
     send->easy = curl_easy_init();
 
     send->heads[ESD_HEAD].data = send->head;
@@ -226,6 +228,7 @@ esd_send_create(esd_dispatcher_t *d, esd_target_t *target, const char *url)
     send->channel = esd_channel_take(d, target);
 
     if (send->items == NULL
+        || (d->exporter != NULL && send->events == NULL)
         || send->easy == NULL
         || send->channel == NULL
         || esd_send_setup(send, url) != ES_OK)
@@ -237,6 +240,7 @@ esd_send_create(esd_dispatcher_t *d, esd_target_t *target, const char *url)
         curl_easy_cleanup(send->easy);
         curl_url_cleanup(send->url);
         free(send->items);
+        free(send->events);
         free(send);
         return NULL;
     }
@@ -268,6 +272,7 @@ esd_send_destroy(esd_send_t *send)
     es_buf_free(&send->answer);
     es_buf_free(&send->auth);
     free(send->items);
+    free(send->events);
     free(send);
     d->nsends--;
 }

@@ -28,6 +28,7 @@
 #include "item.h"
 #include "response.h"
 #include "signing.h"
+#include "tracing.h"
 #include "types.h"
 
 /* Space for all header lines of a request except the endpoint's own. */
@@ -74,6 +75,7 @@ struct esd_send {
     esd_send_fn             ended;     /* the attempt is over */
     esd_item_t             *items;     /* its events in order; other */
     unsigned                nitems;    /* kinds have none */
+    esd_traced_t           *events;    /* their traces; NULL: without --otlp */
     unsigned                nflying;   /* counted in lane->nflying */
     uint64_t                upto;      /* nudge: the last event it covers;
                                           test: number of the request */

@@ -14,6 +14,7 @@ typedef struct esd_away          esd_away_t;
 typedef struct esd_channel       esd_channel_t;
 typedef struct esd_clearing_job  esd_clearing_job_t;
 typedef struct esd_dispatcher    esd_dispatcher_t;
+typedef struct esd_exporter      esd_exporter_t;
 typedef struct esd_host          esd_host_t;
 typedef struct esd_lane          esd_lane_t;
 typedef struct esd_outcome       esd_outcome_t;

@@ -250,6 +250,29 @@ ngx_http_eventsync_count_commit(ngx_http_eventsync_store_t *store,
 }
 
 
+/* takes over what was counted since the last call */
+
+void
+ngx_http_eventsync_count_otlp(ngx_http_eventsync_store_t *store,
+    es_otlp_counts_t *counts)
+{
+    ngx_uint_t                      i;
+    ngx_http_eventsync_counters_t  *counters;
+
+    counters = ngx_http_eventsync_counters(store);
+
+    for (i = 0; i < ES_OTLP_FATES; i++) {
+        ngx_http_eventsync_count(&counters->spans[i], counts->spans[i]);
+    }
+
+    for (i = 0; i < ES_OTLP_OUTCOMES; i++) {
+        ngx_http_eventsync_count(&counters->exports[i], counts->requests[i]);
+    }
+
+    ngx_memzero(counts, sizeof(es_otlp_counts_t));
+}
+
+
 /* only this process writes the word, so that it needs no atomic addition */
 
 void
@@ -302,6 +325,16 @@ ngx_http_eventsync_count_totals(ngx_http_eventsync_zone_t *zone,
 
         totals->published += ngx_http_eventsync_read(&counters->published);
         totals->duplicates += ngx_http_eventsync_read(&counters->duplicates);
+
+        for (i = 0; i < ES_OTLP_FATES; i++) {
+            totals->otlp.spans[i] +=
+                ngx_http_eventsync_read(&counters->spans[i]);
+        }
+
+        for (i = 0; i < ES_OTLP_OUTCOMES; i++) {
+            totals->otlp.requests[i] +=
+                ngx_http_eventsync_read(&counters->exports[i]);
+        }
     }
 
     for (n = 0; n < ES_GAUGE_PLACES; n++) {

@@ -19,6 +19,7 @@
 #include "ngx_http_eventsync_problem.h"
 
 #include "limit/latency.h"
+#include "trace/otlp.h"
 
 
 /* the resources, and one for requests that named none */
@@ -47,6 +48,8 @@ struct ngx_http_eventsync_counters_s {
     _Atomic uint64_t                  events[NGX_HTTP_EVENTSYNC_COUNTED];
     _Atomic uint64_t                  published;
     _Atomic uint64_t                  duplicates;
+    _Atomic uint64_t                  spans[ES_OTLP_FATES];
+    _Atomic uint64_t                  exports[ES_OTLP_OUTCOMES];
 };
 
 
@@ -72,6 +75,7 @@ typedef struct {
     uint64_t                          events[NGX_HTTP_EVENTSYNC_COUNTED];
     uint64_t                          published;
     uint64_t                          duplicates;
+    es_otlp_counts_t                  otlp;
     uint64_t                          polls;      /* waiting now */
     uint64_t                          streams;
 } ngx_http_eventsync_totals_t;
@@ -90,6 +94,8 @@ void ngx_http_eventsync_count_sent(ngx_http_eventsync_ctx_t *ctx,
 void ngx_http_eventsync_count_published(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_count_commit(ngx_http_eventsync_store_t *store,
     const es_case_t *c);
+void ngx_http_eventsync_count_otlp(ngx_http_eventsync_store_t *store,
+    es_otlp_counts_t *counts);
 void ngx_http_eventsync_count_waiting(ngx_http_eventsync_ctx_t *ctx,
     ngx_int_t change);
 

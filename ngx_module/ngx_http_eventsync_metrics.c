@@ -205,6 +205,10 @@ ngx_http_eventsync_metrics_run(ngx_http_eventsync_task_t *task)
         task->rc = es_metrics_delivery(&m->store, &e);
     }
 
+    if (task->rc == ES_OK) {
+        task->rc = es_metrics_otlp(&m->store, &totals.otlp, &e);
+    }
+
     es_exposition_end(&e);
 
     task->rc = (task->rc == ES_OK) ? e.rc : task->rc;

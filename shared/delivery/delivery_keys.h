@@ -21,7 +21,8 @@
  *                "redrive", endpoint                       milliseconds
  *                "tally"                                   see tally.c
  *                and those of outbox.c, stall.c, away_feeds.c,
- *                verification.c, figures.c, certificates.c and control_reply.c
+ *                verification.c, figures.c, certificates.c, exports.c and
+ *                control_reply.c
  */
 
 #ifndef ES_DELIVERY_KEYS_H

@@ -8,7 +8,8 @@
  * They block for some milliseconds, and for some tens of milliseconds with ten
  * thousand endpoints: call them from a thread that may block.
  *
- * metrics.c implements the first function, metrics_delivery.c the second.
+ * metrics.c implements the first function, metrics_delivery.c the second and
+ * metrics_otlp.c the third.
  */
 
 #ifndef ES_METRICS_H
@@ -16,6 +17,7 @@
 
 #include "base/exposition.h"
 #include "read/encoded_pages.h"
+#include "trace/otlp.h"
 
 typedef struct {
     es_store_t          *store;  /* open with ES_STORE_DELIVERY_READ */
@@ -31,5 +33,10 @@ es_rc_t es_metrics_store(const es_metrics_t *m, es_exposition_t *e);
 /* Writes metrics of endpoints, their waiting events and attempts.  Errors as
    above. */
 es_rc_t es_metrics_delivery(const es_metrics_t *m, es_exposition_t *e);
+
+/* Writes metrics of the export of spans, of which the caller has the counters
+   of the workers.  Errors as above. */
+es_rc_t es_metrics_otlp(const es_metrics_t *m,
+    const es_otlp_counts_t *workers, es_exposition_t *e);
 
 #endif /* ES_METRICS_H */
