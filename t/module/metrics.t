@@ -7,6 +7,7 @@
 use warnings;
 use strict;
 
+use IO::Select;
 use JSON::PP;
 use Test::More;
 
@@ -98,6 +99,7 @@ deliveries();
 given_up();
 lives();
 near();
+held();
 clocks();
 documented();
 
@@ -576,6 +578,35 @@ sub clocks {
             is($off->($not), '0.000', "is not $not");
         }
         $t->stop_nginx('TERM');
+        $t->run_nginx;
+    }
+}
+
+# A scrape that does not go on holds nobody up: it is the work of a thread, and
+# the one worker answers others meanwhile.  The disk is looked at by scrapes only.
+sub held {
+    my $preload = $t->build . '/fault.so';
+    SKIP: {
+        skip 'needs fault.so, and no sanitizer', 7 if !-e $preload || $t->sanitized;
+        my $fault = $t->testdir . '/fault';
+        $t->stop_nginx('TERM');
+        my $conf = $t->read_file('nginx.conf');
+        $t->write_file('nginx.conf', "env ES_FAULT;\n"
+            . $conf =~ s/\bworker_processes \d+;/worker_processes 1;/r);
+        $t->run_nginx(env => { LD_PRELOAD => $preload, ES_FAULT => $fault });
+        is(scalar(my @workers = $t->workers), 1, 'one worker');
+        $t->write_file('fault', 'stat ' . $t->store . "\n");
+
+        my $scrape = $t->http_start(GET => '/each/metrics');
+        ok(wait_for(sub { -e "$fault.held" }, 20), 'a scrape is held');
+        is(get('/v1/feeds/orders/events', $key)->{status}, 200, 'a poll is answered');
+        is($t->publish('orders', { id => "held-$$" })->{status}, 201, 'and a publish');
+        is(get('/v1/healthz')->{status}, 200, 'and a health check');
+        ok(!IO::Select->new($scrape->{sock})->can_read(0), 'before the scrape');
+        unlink $fault;
+        is($t->http_end($scrape)->{status}, 200, 'which ends when it can');
+        $t->stop_nginx('TERM');
+        $t->write_file('nginx.conf', $conf);
         $t->run_nginx;
     }
 }

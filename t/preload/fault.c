@@ -15,6 +15,8 @@
  *     sync WORD    fails fdatasync()
  *     slow WORD    delays pwrite() as of meta by three seconds
  *     hang WORD    delays pwrite() as of meta for as long as the line is there
+ *     stat WORD    delays statvfs() for as long as the line is there, and makes
+ *                  the file that is named like this one with ".held"
  *     late WORD    delays the return of pwrite() as of meta by half a second, in
  *                  which other processes see the data
  */
@@ -26,19 +28,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 typedef ssize_t (*fault_pwrite_t)(int, const void *, size_t, off_t);
 typedef int (*fault_sync_t)(int);
+typedef int (*fault_stat_t)(const char *, struct statvfs *);
 
 
 static bool
-fault_wanted(const char *what, int fd)
+fault_wanted_path(const char *what, const char *path)
 {
     bool         wanted;
-    char         link[64], path[4096], kind[16], word[256];
+    char         kind[16], word[256];
     FILE        *f;
-    ssize_t      n;
     const char  *name;
 
     name = getenv("ES_FAULT");
@@ -51,10 +54,6 @@ fault_wanted(const char *what, int fd)
         return false;
     }
 
-    (void) snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    n = readlink(link, path, sizeof(path) - 1);
-    path[n > 0 ? n : 0] = '\0';
-
     wanted = false;
 
     while (!wanted && fscanf(f, "%15s %255s", kind, word) == 2) {
@@ -64,6 +63,20 @@ fault_wanted(const char *what, int fd)
     (void) fclose(f);
 
     return wanted;
+}
+
+
+static bool
+fault_wanted(const char *what, int fd)
+{
+    char     link[64], path[4096];
+    ssize_t  n;
+
+    (void) snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    n = readlink(link, path, sizeof(path) - 1);
+    path[n > 0 ? n : 0] = '\0';
+
+    return fault_wanted_path(what, path);
 }
 
 
@@ -121,4 +134,31 @@ fdatasync(int fd)
     }
 
     return next(fd);
+}
+
+
+int
+statvfs(const char *path, struct statvfs *buf)
+{
+    int   fd;
+    char  held[4096];
+
+    static fault_stat_t  next;
+
+    while (fault_wanted_path("stat", path)) {
+        (void) snprintf(held, sizeof(held), "%s.held", getenv("ES_FAULT"));
+        fd = open(held, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+        if (fd != -1) {
+            (void) close(fd);
+        }
+
+        (void) usleep(10000);
+    }
+
+    if (next == NULL) {
+        next = (fault_stat_t) dlsym(RTLD_NEXT, "statvfs");
+    }
+
+    return next(path, buf);
 }
