@@ -115,6 +115,8 @@ static const ctl_option_row_t  ctl_integration_rows[] = {
       CTL_FREE },
     { "tls-dir", "PATH", "the certificates that the endpoint names; default: "
       "/etc/eventsync/tls", CTL_FREE },
+    { "junit", "FILE", "also write the results to this file, as JUnit XML",
+      CTL_FREE },
     { NULL, NULL, NULL, CTL_FREE }
 };
 
@@ -134,6 +136,8 @@ static const ctl_option_row_t  ctl_poller_rows[] = {
       "default: 30s", CTL_FREE },
     { "only", "A,B", "only these steps, after the first", CTL_FREE },
     { "list", NULL, "print the steps", CTL_FREE },
+    { "junit", "FILE", "also write the results to this file, as JUnit XML",
+      CTL_FREE },
     { NULL, NULL, NULL, CTL_FREE }
 };
 

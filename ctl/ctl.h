@@ -145,8 +145,8 @@ void ctl_output_end(ctl_t *ctl, int rc);
    problem, or "".  It is valid until the next call. */
 const char *ctl_quota_hint(const es_problem_t *problem);
 
-/* Replaces control characters of a text that others chose by '?', and returns
-   the text. */
+/* Replaces control characters of a text that others chose, and bytes that are
+   not UTF-8, by '?'.  Returns the text. */
 char *ctl_printable(char *text);
 
 /* Prints a value as one line on stdout.  The caller keeps the reference. */

@@ -56,15 +56,14 @@ ctl_integration_print(ctl_integration_t *in, const ctl_check_t *check,
 
     (void) snprintf(expected, sizeof(expected), "%uxx", check->expected);
 
-    if (in->report == NULL) {
+    if (!in->json) {
         (void) printf("%s %-18s expected %s, came %s\n",
                       passes ? "pass" : "FAIL", check->name, expected,
                       trial->came);
         (void) fflush(stdout);
-        return;
     }
 
-    (void) json_array_append_new(in->report,
+    (void) json_array_append_new(in->checks,
         json_pack("{s:s, s:b, s:s, s:s, s:I, s:s, s:s*}", "check",
                   check->name, "pass", passes, "expected", expected, "came",
                   trial->came, "took_ms", (json_int_t) trial->took_ms, "id",
@@ -93,6 +92,7 @@ ctl_integration_check(ctl_integration_t *in, const ctl_check_t *check)
     }
 
     if (rc == ES_OK) {
+        (void) ctl_printable(trial.came);
         ctl_integration_print(in, check, &trial, passes, hint);
     }
 
@@ -145,28 +145,30 @@ ctl_integration_hints_json(const ctl_integration_t *in)
 static int
 ctl_integration_sum(ctl_integration_t *in, unsigned n)
 {
+    int      rc;
     json_t  *whole;
 
-    if (in->report == NULL) {
+    whole = json_pack("{s:s, s:b, s:i, s:i, s:I, s:o, s:O}", "url", in->url,
+                      "pass", in->failed == 0, "checks_passed",
+                      (int) (n - in->failed), "checks_failed",
+                      (int) in->failed, "slowest_ms",
+                      (json_int_t) in->slowest_ms, "hints",
+                      ctl_integration_hints_json(in), "checks", in->checks);
+
+    if (in->json) {
+        ctl_print(whole);
+
+    } else {
         (void) printf("%u of %u passed, the slowest took %" PRId64 " ms\n",
                       n - in->failed, n, in->slowest_ms);
         ctl_integration_hints(in);
-
-    } else {
-        whole = json_pack("{s:s, s:b, s:i, s:i, s:I, s:o, s:O}", "url", in->url,
-                          "pass", in->failed == 0, "checks_passed",
-                          (int) (n - in->failed), "checks_failed",
-                          (int) in->failed, "slowest_ms",
-                          (json_int_t) in->slowest_ms, "hints",
-                          ctl_integration_hints_json(in), "checks",
-                          in->report);
-        ctl_print(whole);
-        json_decref(whole);
     }
 
-    return in->failed == 0
-           ? CTL_OK : ctl_fail(CTL_FAILED, "%u of %u checks failed",
-                               in->failed, n);
+    rc = ctl_junit_write(&in->junit, "verify-integration", whole);
+    json_decref(whole);
+
+    return rc != CTL_OK || in->failed == 0
+           ? rc : ctl_fail(CTL_FAILED, "%u of %u checks failed", in->failed, n);
 }
 
 
@@ -296,12 +298,37 @@ ctl_integration_endpoint(ctl_integration_t *in, ctl_t *ctl, const char *name)
 }
 
 
+/* `name` is that of the endpoint; NULL: there are a URL and a secret. */
+
+static int
+ctl_integration_verify(ctl_integration_t *in, ctl_t *ctl, const char *name,
+    const char *secret)
+{
+    int  rc;
+
+    in->json = ctl->json;
+    in->checks = json_array();
+
+    rc = name != NULL ? ctl_integration_endpoint(in, ctl, name)
+                      : ctl_integration_run(in, es_str(secret));
+
+    ctl_junit_end(&in->junit);
+    json_decref(in->checks);
+    ctl_http_close(&in->http);
+    es_signer_destroy(in->other);
+    es_signer_destroy(in->signer);
+
+    return rc;
+}
+
+
 int
 ctl_verify_integration(ctl_t *ctl, int argc, char **argv)
 {
     int                rc;
     const char        *secret = NULL, *thin = NULL, *batch = NULL;
     const char        *cloudevents = NULL, *binary = NULL, *data = NULL;
+    const char        *junit = NULL;
     const char        *timeout = INTEGRATION_TIMEOUT;
     ctl_integration_t  in = { 0 };
 
@@ -317,6 +344,7 @@ ctl_verify_integration(ctl_t *ctl, int argc, char **argv)
         { "data-only", &data },
         { "ca-file", &in.ca_file },
         { "tls-dir", &in.tls_dir },
+        { "junit", &junit },
         { NULL, NULL }
     };
 
@@ -351,15 +379,10 @@ ctl_verify_integration(ctl_t *ctl, int argc, char **argv)
     in.thin = thin != NULL;
     in.batch = batch != NULL;
     in.cloudevents = cloudevents != NULL;
-    in.report = ctl->json ? json_array() : NULL;
 
-    rc = argc == 1 ? ctl_integration_endpoint(&in, ctl, argv[0])
-                   : ctl_integration_run(&in, es_str(secret));
+    rc = ctl_junit_begin(&in.junit, junit);
 
-    json_decref(in.report);
-    ctl_http_close(&in.http);
-    es_signer_destroy(in.other);
-    es_signer_destroy(in.signer);
-
-    return rc;
+    return rc == CTL_OK
+           ? ctl_integration_verify(&in, ctl, argc == 1 ? argv[0] : NULL,
+                                    secret) : rc;
 }

@@ -10,6 +10,7 @@
 #include "delivery/hint.h"
 #include "delivery/verification.h"
 #include "http.h"
+#include "junit.h"
 #include "keys/signature.h"
 
 #define INTEGRATION_ID_RANDOM  16
@@ -100,7 +101,9 @@ typedef struct {
     unsigned             nfound;
     int64_t              slowest_ms;
     unsigned             failed;
-    json_t              *report;       /* NULL: text */
+    bool                 json;
+    json_t              *checks;       /* their results */
+    ctl_junit_t          junit;
 } ctl_integration_t;
 
 /* One request and its answer. */

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/json.h"
+
 #include "commands.h"
 #include "progress.h"
 
@@ -199,11 +201,17 @@ ctl_quota_hint(const es_problem_t *problem)
 char *
 ctl_printable(char *text)
 {
-    char  *p;
+    char    *p, *end;
+    size_t   len;
 
-    for (p = text; *p != '\0'; p++) {
-        if ((unsigned char) *p < ' ' || *p == 0x7f) {
+    end = text + strlen(text);
+
+    for (p = text; p < end; p += len) {
+        len = es_utf8_len(p, end);
+
+        if (len == 0 || (unsigned char) *p < ' ' || *p == 0x7f) {
             *p = '?';
+            len = 1;
         }
     }
 

@@ -36,6 +36,7 @@ typedef struct {
     const char  *silence;
     const char  *sse;
     const char  *snapshot;
+    const char  *junit;
 } ctl_poller_options_t;
 
 
@@ -309,6 +310,8 @@ ctl_poller_checks(const ctl_poller_t *p)
 static int
 ctl_poller_sum(ctl_poller_t *p)
 {
+    int       rc;
+    json_t   *results;
     unsigned  i, failed, skipped;
 
     failed = skipped = 0;
@@ -329,22 +332,24 @@ ctl_poller_sum(ctl_poller_t *p)
         skipped += p->rows[i].skipped;
     }
 
-    if (p->ctl->json) {
-        ctl_result(p->ctl, json_pack("{s:s, s:b, s:i, s:i, s:i, s:o, s:o}",
-                   "url", p->url, "pass", failed == 0, "checks_passed",
-                   (int) (p->nrows - failed - skipped), "checks_failed",
-                   (int) failed, "checks_skipped", (int) skipped, "hints",
-                   ctl_poller_hints(p, false), "checks",
-                   ctl_poller_checks(p)));
+    results = json_pack("{s:s, s:b, s:i, s:i, s:i, s:o, s:o}", "url", p->url,
+                        "pass", failed == 0, "checks_passed",
+                        (int) (p->nrows - failed - skipped), "checks_failed",
+                        (int) failed, "checks_skipped", (int) skipped, "hints",
+                        ctl_poller_hints(p, false), "checks",
+                        ctl_poller_checks(p));
 
-    } else {
+    rc = ctl_junit_write(&p->junit, "verify-poller", results);
+    ctl_result(p->ctl, results);
+
+    if (!p->ctl->json) {
         (void) printf("%u of %u passed", p->nrows - failed - skipped,
                       p->nrows);
         (void) printf(skipped > 0 ? ", %u skipped\n" : "\n", skipped);
         json_decref(ctl_poller_hints(p, true));
     }
 
-    return failed == 0 ? CTL_OK
+    return rc != CTL_OK || failed == 0 ? rc
            : ctl_fail(CTL_FAILED, "%u of %u checks failed", failed, p->nrows);
 }
 
@@ -518,6 +523,7 @@ ctl_verify_poller(ctl_t *ctl, int argc, char **argv)
         { "silence", &o.silence },
         { "only", &o.only },
         { "list", &o.list },
+        { "junit", &o.junit },
         { NULL, NULL }
     };
 
@@ -533,7 +539,13 @@ ctl_verify_poller(ctl_t *ctl, int argc, char **argv)
     p.sse = o.sse != NULL;
     p.need_snapshot = o.snapshot != NULL;
 
+    rc = ctl_junit_begin(&p.junit, o.junit);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
     rc = ctl_poller_begin(&p, &o);
+    ctl_junit_end(&p.junit);
     ctl_poll_feed_free(&p.feed);
 
     return rc;

@@ -20,6 +20,7 @@
 
 #include "ctl.h"
 #include "event/cursor.h"
+#include "junit.h"
 
 #define POLLER_PREFIX    "/v1"
 #define POLLER_CURSOR    48
@@ -198,6 +199,7 @@ typedef struct {
     pthread_mutex_t    lock;
     ctl_t             *ctl;
     ctl_poll_feed_t    feed;
+    ctl_junit_t        junit;
     ctl_result_row_t   rows[POLLER_STEPS];
     unsigned           nrows;
     unsigned           row;            /* the step that runs */
