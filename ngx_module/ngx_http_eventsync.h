@@ -95,13 +95,16 @@ typedef struct ngx_http_eventsync_checkpoint_s
 typedef struct ngx_http_eventsync_crowd_s  ngx_http_eventsync_crowd_t;
 typedef struct ngx_http_eventsync_cached_request_s
     ngx_http_eventsync_cached_request_t;
+typedef struct ngx_http_eventsync_exporter_s  ngx_http_eventsync_exporter_t;
 typedef struct ngx_http_eventsync_loc_conf_s  ngx_http_eventsync_loc_conf_t;
+typedef struct ngx_http_eventsync_otlp_conf_s  ngx_http_eventsync_otlp_conf_t;
 typedef struct ngx_http_eventsync_pages_s  ngx_http_eventsync_pages_t;
 typedef struct ngx_http_eventsync_problem_s  ngx_http_eventsync_problem_t;
 typedef struct ngx_http_eventsync_publish_s  ngx_http_eventsync_publish_t;
 typedef struct ngx_http_eventsync_reading_s  ngx_http_eventsync_reading_t;
 typedef struct ngx_http_eventsync_room_s  ngx_http_eventsync_room_t;
 typedef struct ngx_http_eventsync_snapshot_s  ngx_http_eventsync_snapshot_t;
+typedef struct ngx_http_eventsync_span_s  ngx_http_eventsync_span_t;
 typedef struct ngx_http_eventsync_steps_s  ngx_http_eventsync_steps_t;
 typedef struct ngx_http_eventsync_store_s  ngx_http_eventsync_store_t;
 typedef struct ngx_http_eventsync_stream_s  ngx_http_eventsync_stream_t;
@@ -159,6 +162,8 @@ struct ngx_http_eventsync_ctx_s {
     ngx_http_eventsync_problem_t     *problem;
     ngx_http_eventsync_body_t        *body;       /* NULL: as it comes */
     const ngx_http_eventsync_steps_t *steps;      /* NULL: it has no route */
+    ngx_str_t                        *pattern;    /* of the route; or NULL */
+    ngx_http_eventsync_span_t        *span;       /* NULL: no spans are sent */
     ngx_http_eventsync_args_t        *args;       /* NULL: it has none */
     ngx_http_eventsync_reading_t     *reading;
     ngx_http_eventsync_wait_t        *wait;       /* NULL: it never waited */

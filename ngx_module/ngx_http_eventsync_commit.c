@@ -11,6 +11,7 @@
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_count.h"
 #include "ngx_http_eventsync_group.h"
+#include "ngx_http_eventsync_otlp.h"
 #include "ngx_http_eventsync_publish.h"
 #include "ngx_http_eventsync_worker.h"
 
@@ -54,6 +55,10 @@ ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx)
     ngx_http_eventsync_publish_t  *publish;
 
     publish = ctx->publish;
+
+    if (ctx->span) {
+        ngx_http_eventsync_span_commit(ctx);
+    }
 
     publish->member.ctx = ctx;
     publish->member.item = publish->batch;
@@ -189,6 +194,10 @@ ngx_http_eventsync_commit_answer(ngx_http_eventsync_job_t *job, es_rc_t rc)
 
     publish->rc = rc;
     publish->committed = 1;
+
+    if (job->ctx->span) {
+        ngx_http_eventsync_span_committed(job->ctx);
+    }
 
     if (rc == ES_OK) {
         ngx_http_eventsync_count_published(job->ctx);

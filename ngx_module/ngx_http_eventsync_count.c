@@ -10,6 +10,7 @@
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_count.h"
 #include "ngx_http_eventsync_polls.h"
+#include "ngx_http_eventsync_otlp.h"
 #include "ngx_http_eventsync_publish.h"
 #include "ngx_http_eventsync_worker.h"
 
@@ -136,6 +137,10 @@ ngx_http_eventsync_count_request(ngx_http_request_t *r)
     resource = ctx ? ctx->resource : NGX_HTTP_EVENTSYNC_RESOURCES;
     status = r->err_status ? r->err_status : r->headers_out.status;
     code = ngx_http_eventsync_count_code(status);
+
+    if (ctx && ctx->span) {
+        ngx_http_eventsync_span_end(ctx);
+    }
 
     counters = ngx_http_eventsync_counters(elcf->store);
 

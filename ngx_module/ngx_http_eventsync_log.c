@@ -167,7 +167,7 @@ ngx_http_eventsync_log_error(ngx_http_request_t *r, ngx_http_request_t *sr,
         }
     }
 
-    if (ngx_http_eventsync_trace_in(r, &trace) == NGX_OK) {
+    if (ngx_http_eventsync_trace_of(r, &trace) == NGX_OK) {
         (void) es_trace_hex(trace.id, ES_TRACE_ID, hex);
         p = ngx_slprintf(p, last, ", trace_id: \"%*s\"", sizeof(hex), hex);
     }
@@ -305,7 +305,7 @@ ngx_http_eventsync_trace_variable(ngx_http_request_t *r,
     char        *hex;
     es_trace_t   trace;
 
-    if (ngx_http_eventsync_trace_in(r, &trace) != NGX_OK) {
+    if (ngx_http_eventsync_trace_of(r, &trace) != NGX_OK) {
         v->not_found = 1;
         return NGX_OK;
     }

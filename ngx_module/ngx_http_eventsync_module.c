@@ -8,6 +8,7 @@
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_count.h"
+#include "ngx_http_eventsync_otlp.h"
 #include "ngx_http_eventsync_worker.h"
 
 
@@ -87,6 +88,13 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_TAKE123,
       ngx_http_eventsync_store_directive,
       NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("eventsync_otlp"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE123,
+      ngx_http_eventsync_otlp_directive,
+      NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
 

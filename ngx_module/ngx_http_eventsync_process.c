@@ -15,6 +15,7 @@
 #include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_checkpoint.h"
 #include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_otlp.h"
 #include "ngx_http_eventsync_pages.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_publish.h"
@@ -65,12 +66,21 @@ ngx_http_eventsync_init_process(ngx_cycle_t *cycle)
 
     ngx_http_eventsync_keys_private(cycle);
 
+    if (emcf->otlp) {
+        emcf->exporter = ngx_http_eventsync_otlp_init(cycle, emcf->otlp);
+        if (emcf->exporter == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
     stores = emcf->stores.elts;
 
     for (i = 0; i < emcf->stores.nelts; i++) {
         if (ngx_http_eventsync_init_store(stores[i], cycle) != NGX_OK) {
             return NGX_ERROR;
         }
+
+        stores[i]->worker->exporter = emcf->exporter;
     }
 
     es_event_loop_set(1);
@@ -350,6 +360,11 @@ ngx_http_eventsync_exit_process(ngx_cycle_t *cycle)
     ngx_http_eventsync_keys_private(cycle);
 
     stores = emcf->stores.elts;
+
+    if (emcf->exporter) {
+        ngx_http_eventsync_otlp_free(emcf->exporter);
+        emcf->exporter = NULL;
+    }
 
     for (i = 0; i < emcf->stores.nelts; i++) {
         if (stores[i]->worker) {

@@ -151,7 +151,7 @@ ngx_http_eventsync_publish_batch(ngx_http_eventsync_ctx_t *ctx)
     publish->ctx = ctx;
     ctx->publish = publish;
 
-    return ngx_http_eventsync_trace_batch(ctx->request, publish->batch)
+    return ngx_http_eventsync_trace_batch(ctx, publish->batch)
            == NGX_OK ? NGX_OK : NGX_DECLINED;
 }
 

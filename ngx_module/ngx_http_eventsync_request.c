@@ -8,8 +8,10 @@
 
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_otlp.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_route.h"
+#include "ngx_http_eventsync_worker.h"
 
 
 ngx_int_t
@@ -34,6 +36,10 @@ ngx_http_eventsync_handler(ngx_http_request_t *r)
     ngx_http_set_ctx(r, ctx, ngx_http_eventsync_module);
 
     ngx_http_eventsync_log_ids(r);
+
+    if (ctx->worker && ctx->worker->exporter) {
+        ngx_http_eventsync_span_begin(ctx);
+    }
 
     /* nginx refused the body and redirected the request here for an answer */
 

@@ -513,6 +513,7 @@ ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx)
         }
 
         pattern = &route->pattern;
+        ctx->pattern = pattern;
         methods |= route->methods;
         ctx->resource = route->steps->resource;
 

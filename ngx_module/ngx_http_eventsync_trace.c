@@ -7,6 +7,7 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_otlp.h"
 #include "ngx_http_eventsync_trace.h"
 
 #include "event/batch.h"
@@ -42,12 +43,39 @@ ngx_http_eventsync_trace_in(ngx_http_request_t *r, es_trace_t *trace)
 
 
 ngx_int_t
-ngx_http_eventsync_trace_batch(ngx_http_request_t *r, es_batch_t *batch)
+ngx_http_eventsync_trace_of(ngx_http_request_t *r, es_trace_t *trace)
 {
-    char        *text;
-    es_trace_t   trace;
+    ngx_http_eventsync_ctx_t  *ctx;
 
-    if (ngx_http_eventsync_trace_in(r, &trace) != NGX_OK) {
+    if (ngx_http_eventsync_trace_in(r, trace) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
+
+    if (ctx == NULL || ctx->span == NULL || ctx->span->trace.flags == 0) {
+        return NGX_DECLINED;
+    }
+
+    *trace = ctx->span->trace;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_eventsync_trace_batch(ngx_http_eventsync_ctx_t *ctx,
+    es_batch_t *batch)
+{
+    char                *text;
+    es_trace_t           trace;
+    ngx_uint_t           theirs;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    theirs = (ngx_http_eventsync_trace_in(r, &trace) == NGX_OK);
+
+    if (!theirs && ngx_http_eventsync_trace_of(r, &trace) != NGX_OK) {
         return NGX_OK;
     }
 
@@ -61,7 +89,11 @@ ngx_http_eventsync_trace_batch(ngx_http_request_t *r, es_batch_t *batch)
     batch->compose.traceparent.data = text;
     batch->compose.traceparent.len = ES_TRACEPARENT_LEN;
 
-    return ngx_http_eventsync_trace_state(r, &batch->compose.tracestate);
+    /* a state belongs to the context that came with it */
+
+    return theirs ? ngx_http_eventsync_trace_state(r,
+                                                  &batch->compose.tracestate)
+                  : NGX_OK;
 }
 
 

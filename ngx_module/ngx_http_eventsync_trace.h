@@ -19,8 +19,15 @@
 ngx_int_t ngx_http_eventsync_trace_in(ngx_http_request_t *r,
     es_trace_t *trace);
 
-/* gives the context of the request to events of the batch that have none */
-ngx_int_t ngx_http_eventsync_trace_batch(ngx_http_request_t *r,
+/* the same, or the trace that the server has begun for the request */
+ngx_int_t ngx_http_eventsync_trace_of(ngx_http_request_t *r,
+    es_trace_t *trace);
+
+/*
+ * gives the context of the request, or the trace that the server has begun for
+ * it, to events of the batch that have none
+ */
+ngx_int_t ngx_http_eventsync_trace_batch(ngx_http_eventsync_ctx_t *ctx,
     es_batch_t *batch);
 
 

@@ -35,6 +35,7 @@ struct ngx_http_eventsync_worker_s {
     es_store_t                       *es;         /* NULL: not open */
     ngx_int_t                         ident;      /* after 3 pointers, as in
                                                      ngx_connection_t */
+    ngx_http_eventsync_exporter_t    *exporter;   /* of spans; NULL: off */
     es_access_t                      *access;     /* NULL: not asked for */
     uint64_t                          version;    /* last commit seen by a
                                                      wake; 0: none */

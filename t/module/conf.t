@@ -430,6 +430,34 @@ is(get("/v1/deeper/$events")->{status}, 401, 'auth is overridden');
 $t->stop_nginx;
 
 ###############################################################################
+# eventsync_otlp
+
+accepted(conf("eventsync_otlp $_;"), "eventsync_otlp $_") for 'off',
+    'http://127.0.0.1', 'http://127.0.0.1:4318/v1/traces', 'HTTP://localhost/',
+    'http://unix:/run/otel.sock:', 'http://[::1]:1/x share=0.01 buffer=64k',
+    'http://127.0.0.1 share=1', 'http://127.0.0.1 share=0';
+for (
+    ['https://127.0.0.1', 'invalid URL "https://127.0.0.1", it must begin with "http://"'],
+    ['http://', 'invalid URL "http://"'],
+    ['on', 'invalid URL "on"'],
+    ['http://127.0.0.1:99999', 'invalid port'],
+    ['http://nowhere.invalid', 'in the URL of a collector'],
+    ['http://u:p@127.0.0.1', 'credentials are not supported'],
+    ['http://127.0.0.1 share=2', 'invalid share "2"'],
+    ['http://127.0.0.1 share=', 'invalid share ""'],
+    ['http://127.0.0.1 buffer=1k', 'invalid buffer "1k"'],
+    ['http://127.0.0.1 buffer=x', 'invalid buffer "x"'],
+    ['http://127.0.0.1 size=1m', 'invalid parameter "size=1m"'],
+    ['off share=1', 'has parameters after "off"'],
+    ['off; eventsync_otlp off', '"eventsync_otlp" directive is duplicate'],
+) {
+    my ($value, $message) = @$_;
+    refused(conf("eventsync_otlp $value;"), $message, "eventsync_otlp $value", 5);
+}
+refused(conf('', location => 'eventsync_otlp off;'), 'is not allowed here',
+    'eventsync_otlp in a location', 11);
+
+###############################################################################
 # defaults, as docs/directives.md has them
 
 my $doc = do {
@@ -440,7 +468,7 @@ my $doc = do {
 my %default = $doc =~ /^\| Default: \| `eventsync_(\w+) ([^`]+);` \|$/mg;
 is_deeply([ sort keys %default ], [qw(auth authorize backfill
     backfill_heartbeat cache catalogue checkpoints cors dashboard endpoints feeds health
-    limit_dry_run max_event metrics openapi operator pages poll poll_limit poll_wait_max
+    limit_dry_run max_event metrics openapi operator otlp pages poll poll_limit poll_wait_max
     publish ratelimit_headers ready_dispatcher snapshot sse sse_heartbeat sse_max_time
     status token token_lifetime tombstones)],
     'documented defaults');
