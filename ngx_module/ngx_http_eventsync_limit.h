@@ -19,6 +19,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "limit/batches.h"
 #include "limit/gauge.h"
 #include "limit/limit.h"
 #include "limit/meters.h"
@@ -75,6 +76,7 @@ typedef struct {
     es_gauge_t                       *waits;      /* by partner */
     es_meters_t                      *addresses;
     es_polls_t                       *polls;      /* by partner and feed */
+    es_batches_t                     *batches;    /* by feed */
     ngx_http_eventsync_slot_t        *slots;      /* by partner */
     ngx_uint_t                        nslots;
 } ngx_http_eventsync_zone_t;

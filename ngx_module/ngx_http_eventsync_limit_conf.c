@@ -10,6 +10,7 @@
 #include "ngx_http_eventsync_send.h"
 
 #include "limit/gauge.h"
+#include "limit/batches.h"
 #include "limit/gcra.h"
 #include "limit/limit.h"
 #include "limit/meters.h"
@@ -17,7 +18,10 @@
 
 
 /* the gauge and the tables of addresses and polls each take 1/8 of the zone */
-#define NGX_HTTP_EVENTSYNC_ZONE_PART  8
+#define NGX_HTTP_EVENTSYNC_ZONE_PART   8
+
+/* and the table of feeds this part */
+#define NGX_HTTP_EVENTSYNC_ZONE_FEEDS  64
 
 
 typedef enum {
@@ -33,6 +37,8 @@ static char *ngx_http_eventsync_limit_rate(ngx_conf_t *cf, es_policy_t policy,
     ngx_str_t *text, uint64_t amount, es_rate_t *rate);
 static ngx_int_t ngx_http_eventsync_limit_amount(es_policy_t policy,
     ngx_str_t *text, uint64_t *amount);
+static size_t ngx_http_eventsync_init_reads(ngx_http_eventsync_zone_t *zone,
+    u_char *p, size_t size);
 static ngx_int_t ngx_http_eventsync_limit_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_eventsync_limit_policies(
@@ -273,7 +279,8 @@ ngx_http_eventsync_limit_merge_conf(ngx_http_eventsync_limit_conf_t *conf,
 /*
  * Allocates the whole zone at once and never frees any of it. It holds
  * refusals, claims, counters, the gauge of running requests, the meters of
- * addresses and the figures of polls. The rest holds the rates of the partners.
+ * addresses and the figures of polls and feeds. The rest holds the rates of the
+ * partners.
  */
 
 ngx_int_t
@@ -282,7 +289,7 @@ ngx_http_eventsync_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     ngx_http_eventsync_zone_t  *ozone = data;
 
     u_char                     *p;
-    size_t                      size, part, words, sets, polls;
+    size_t                      size, part, words, sets, all;
     ngx_http_eventsync_zone_t  *zone;
 
     zone = shm_zone->data;
@@ -301,11 +308,11 @@ ngx_http_eventsync_init_zone(ngx_shm_zone_t *shm_zone, void *data)
         return NGX_ERROR;
     }
 
+    all = size;
+
     part = size / NGX_HTTP_EVENTSYNC_ZONE_PART;
     words = part / sizeof(uint64_t);
     sets = part / (es_meters_size(2) - es_meters_size(1));
-    polls = part / (es_polls_size(2) - es_polls_size(1));
-    polls = ngx_max(polls, 1);
 
     zone->refusals = (ngx_http_eventsync_refusals_t *) p;
     p += ngx_align(sizeof(ngx_http_eventsync_refusals_t), 64);
@@ -334,15 +341,40 @@ ngx_http_eventsync_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     p += ngx_align(es_meters_size(sets), 64);
     size -= ngx_align(es_meters_size(sets), 64);
 
-    zone->polls = (es_polls_t *) p;
-    es_polls_init(zone->polls, polls);
-    p += es_polls_size(polls);
-    size -= es_polls_size(polls);
+    part = ngx_http_eventsync_init_reads(zone, p, all);
+    p += part;
+    size -= part;
 
     zone->slots = (ngx_http_eventsync_slot_t *) p;
     zone->nslots = size / sizeof(ngx_http_eventsync_slot_t);
 
     return NGX_OK;
+}
+
+
+/* lays out what is counted of reads; returns the size used */
+
+static size_t
+ngx_http_eventsync_init_reads(ngx_http_eventsync_zone_t *zone, u_char *p,
+    size_t size)
+{
+    size_t  polls, feeds;
+
+    polls = size / NGX_HTTP_EVENTSYNC_ZONE_PART
+            / (es_polls_size(2) - es_polls_size(1));
+    polls = ngx_max(polls, 1);
+
+    feeds = size / NGX_HTTP_EVENTSYNC_ZONE_FEEDS
+            / (es_batches_size(2) - es_batches_size(1));
+
+    zone->polls = (es_polls_t *) p;
+    es_polls_init(zone->polls, polls);
+    p += es_polls_size(polls);
+
+    zone->batches = (es_batches_t *) p;
+    es_batches_init(zone->batches, feeds);
+
+    return es_polls_size(polls) + es_batches_size(feeds);
 }
 
 

@@ -12,13 +12,32 @@
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_polls.h"
 
+#include "limit/batches.h"
 #include "limit/polls.h"
 
 
+static void ngx_http_eventsync_polls_count(ngx_http_eventsync_ctx_t *ctx,
+    const es_poll_t *poll);
 static ngx_int_t ngx_http_eventsync_polls_begin(ngx_http_eventsync_ctx_t *ctx,
     es_poll_t *poll);
 static void ngx_http_eventsync_polls_position(ngx_http_eventsync_ctx_t *ctx,
     es_poll_t *poll, es_cursor_t *cursor);
+
+
+static void
+ngx_http_eventsync_polls_count(ngx_http_eventsync_ctx_t *ctx,
+    const es_poll_t *poll)
+{
+    ngx_http_eventsync_zone_t  *zone;
+
+    zone = ngx_http_eventsync_zone(ctx);
+
+    es_polls_count(zone->polls, poll);
+
+    if (poll->events) {
+        es_batches_count(zone->batches, poll->feed, poll->events);
+    }
+}
 
 
 void
@@ -41,7 +60,7 @@ ngx_http_eventsync_polls_ended(ngx_http_eventsync_ctx_t *ctx,
         ngx_http_eventsync_polls_position(ctx, &poll, &cursor);
     }
 
-    es_polls_count(ngx_http_eventsync_zone(ctx)->polls, &poll);
+    ngx_http_eventsync_polls_count(ctx, &poll);
 }
 
 
@@ -111,7 +130,7 @@ ngx_http_eventsync_polls_stream(ngx_http_eventsync_ctx_t *ctx)
     poll.epoch = ctx->reading->epoch;
     poll.position = ctx->reading->scan;
 
-    es_polls_count(ngx_http_eventsync_zone(ctx)->polls, &poll);
+    ngx_http_eventsync_polls_count(ctx, &poll);
 }
 
 
@@ -129,5 +148,5 @@ ngx_http_eventsync_polls_piece(ngx_http_eventsync_ctx_t *ctx, uint64_t events)
     poll.epoch = ctx->reading->epoch;
     poll.position = ctx->last;
 
-    es_polls_count(ngx_http_eventsync_zone(ctx)->polls, &poll);
+    ngx_http_eventsync_polls_count(ctx, &poll);
 }

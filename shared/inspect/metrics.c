@@ -124,6 +124,51 @@ es_metrics_overdue(const es_metrics_t *m, es_exposition_t *e)
 }
 
 
+static void
+es_metrics_batch(const es_metrics_t *m, es_exposition_t *e, uint32_t feed,
+    const es_label_t *label)
+{
+    size_t              n;
+    es_batch_figures_t  figures;
+
+    n = label != NULL;
+    es_batches_get(m->batches, feed, &figures);
+
+    if (figures.answers > 0) {
+        es_metric(e, "_sum", label, n, figures.events);
+        es_metric(e, "_count", label, n, figures.answers);
+    }
+}
+
+
+/* The feeds without a record of their own have a sample without a label,
+   because a feed may have any name. */
+
+static void
+es_metrics_batches(const es_metrics_t *m, es_exposition_t *e,
+    const es_report_feeds_t *feeds)
+{
+    size_t      i;
+    es_label_t  label;
+
+    if (m->batches == NULL) {
+        return;
+    }
+
+    es_metric_family(e, "eventsync_read_batch_events", "summary", "Events in "
+                     "each answer to a poll or for a page, and in each piece "
+                     "of a stream, that had any.");
+    label.name = "feed";
+
+    for (i = 0; i < feeds->n; i++) {
+        label.value = es_str(feeds->feeds[i].name);
+        es_metrics_batch(m, e, feeds->feeds[i].number, &label);
+    }
+
+    es_metrics_batch(m, e, 0, NULL);
+}
+
+
 static es_rc_t
 es_metrics_feeds(const es_metrics_t *m, es_exposition_t *e)
 {
@@ -160,6 +205,8 @@ es_metrics_feeds(const es_metrics_t *m, es_exposition_t *e)
                 es_metrics_feed(m, e, &feeds.feeds[k], (es_feed_metric_t) i);
             }
         }
+
+        es_metrics_batches(m, e, &feeds);
     }
 
     es_report_feeds_free(&feeds);

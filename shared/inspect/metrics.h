@@ -16,6 +16,7 @@
 #define ES_METRICS_H
 
 #include "base/exposition.h"
+#include "limit/batches.h"
 #include "read/encoded_pages.h"
 #include "trace/otlp.h"
 
@@ -23,6 +24,7 @@ typedef struct {
     es_store_t          *store;  /* open with ES_STORE_DELIVERY_READ */
     es_encoded_pages_t  *pages;  /* NULL: not open */
     int64_t              now_ms;  /* the store's time */
+    const es_batches_t  *batches;  /* NULL: no feed is read here */
     size_t               endpoints;  /* so many have series of their own */
 } es_metrics_t;
 

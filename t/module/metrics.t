@@ -100,6 +100,7 @@ given_up();
 lives();
 near();
 held();
+batches();
 clocks();
 documented();
 
@@ -609,6 +610,63 @@ sub held {
         $t->write_file('nginx.conf', $conf);
         $t->run_nginx;
     }
+}
+
+# Answers with events by feed, and more feeds than a small zone has room for.
+sub batches {
+    my $t = Test::Eventsync->new(workers => 1);
+    my @feeds = map { "feed$_" } 1 .. 50;
+    $t->store_init->feed($_) for 'first';
+    $t->ctl_ok('feed', 'create', $_) for @feeds;
+    my $key = $t->master_key;
+    $t->default_conf(location => 'eventsync_pages on; eventsync_sse on;');
+    $t->write_file('nginx.conf', $t->read_file('nginx.conf')
+        =~ s/(eventsync_store [^;]+)/$1 zone_size=64k/r);
+    $t->run_nginx;
+    my $of = sub {
+        my ($label) = @_;
+        my ($metrics, @faults) = parse_metrics($t->http(GET => '/ops/metrics')->{body});
+        return join ' ', @faults, map { $metrics->{"eventsync_read_batch_events_$_$label"} // '-' }
+            qw(sum count);
+    };
+    my $is = sub {
+        my ($label, $expected, $what) = @_;
+        my $got;
+        wait_for(sub { ($got = $of->($label)) eq $expected }, 15);
+        is($got, $expected, $what);
+    };
+
+    my $first = '{feed="first"}';
+    is($of->($first), '- -', 'batches: none');
+    $t->publish('first', map { { id => "b$_" } } 1 .. 5);
+    $t->poll('first', from => 'oldest', limit => 3);
+    $is->($first, '3 1', 'a poll of three events');
+    my $page = $t->poll('first', from => 'oldest');
+    $is->($first, '8 2', 'and one of five');
+    my ($epoch) = $page->{next} =~ /^(.*)-/;
+    $t->http(GET => "/v1/feeds/first/pages/$epoch/1", { authorization => "Bearer $key" });
+    $is->($first, '13 3', 'and a page');
+    $t->poll('first', after => $page->{next});
+    $is->($first, '13 3', 'a poll without events is no batch');
+    my $stream = $t->http_start(GET => '/v1/feeds/first/events?from=oldest',
+        { authorization => "Bearer $key", accept => 'text/event-stream' });
+    $is->($first, '18 4', 'and a piece of a stream');
+    close $stream->{sock};
+
+    for my $feed (@feeds) {
+        $t->publish($feed, { id => 'one' });
+        $t->poll($feed, from => 'oldest');
+    }
+    my ($sum, $count);
+    ok(wait_for(sub {
+        my ($metrics) = parse_metrics($t->http(GET => '/ops/metrics')->{body});
+        $count = grep { /^eventsync_read_batch_events_count\{/ } keys %$metrics;
+        $sum = $metrics->{eventsync_read_batch_events_count} // 0;
+        return $count + $sum == 51;
+    }, 15), 'a small zone counts some feeds together') or diag("$count $sum");
+    cmp_ok($sum, '>', 5, 'which have no series of their own');
+    cmp_ok($count, '>', 20, 'and others have');
+    $t->finish;
 }
 
 # docs/http.md has each family that there was.

@@ -166,7 +166,8 @@ static void
 test_delivery(void)
 {
     es_buf_t         out = { 0 };
-    es_metrics_t     m = { store, NULL, 3500, 100 };
+    es_metrics_t     m = { .store = store, .now_ms = 3500,
+                         .endpoints = 100 };
     es_exposition_t  e = { .out = &out };
 
     ok(es_metrics_delivery(&m, &e) == ES_OK, "endpoints");
@@ -267,7 +268,8 @@ test_worst(const es_feed_t *feed)
     size_t           i;
     const char      *at, *end;
     es_buf_t         out = { 0 };
-    es_metrics_t     m = { store, NULL, feed->last_ms + 5000, 4 };
+    es_metrics_t     m = { .store = store, .now_ms = feed->last_ms + 5000,
+                         .endpoints = 4 };
     es_exposition_t  e = { .out = &out };
 
     static const char *const  order[] = {
@@ -330,7 +332,8 @@ static void
 test_store(const es_feed_t *feed)
 {
     es_buf_t         out = { 0 };
-    es_metrics_t     m = { store, NULL, feed->last_ms + 42, 0 };
+    es_metrics_t     m = { .store = store, .now_ms = feed->last_ms + 42,
+                         .endpoints = 0 };
     es_exposition_t  e = { .out = &out };
 
     ok(es_metrics_store(&m, &e) == ES_OK, "feeds");
