@@ -89,5 +89,5 @@ es_env_figures(es_store_t *store, es_env_t *pages,
 uint64_t
 es_map_limit(const es_store_t *store)
 {
-    return atomic_load(&store->map_max);
+    return es_env_limit(store->log);
 }

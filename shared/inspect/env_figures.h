@@ -29,7 +29,8 @@ typedef struct {
 es_rc_t es_env_figures(es_store_t *store, es_env_t *pages,
     es_env_figures_t envs[ES_FIGURES_ENVS], size_t *n);
 
-/* The store's `map_max` in bytes, as it was last read. */
+/* The store's present `map_max` in bytes, from the format file; if the file
+   cannot be read, as it was last read. */
 uint64_t es_map_limit(const es_store_t *store);
 
 #endif /* ES_ENV_FIGURES_H */

@@ -342,7 +342,7 @@ es_metrics_store(const es_metrics_t *m, es_exposition_t *e)
     if (rc == ES_OK) {
         es_metric_gauge(e, "eventsync_store_map_limit_bytes",
                         "Limit to which each map may grow (map_max of the "
-                        "store's format file).", m->store->map_max);
+                        "store's format file).", es_map_limit(m->store));
 
         if (statvfs(m->store->path, &fs) == 0) {
             es_metric_gauge(e, "eventsync_store_disk_free_bytes",

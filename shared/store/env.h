@@ -70,6 +70,8 @@ typedef struct {
  * (reader_table.h).
  */
 es_rc_t es_env_open(const es_env_options_t *options, es_env_t **env);
+/* The present `map_max` in bytes, of options.limit().  Any thread. */
+uint64_t es_env_limit(const es_env_t *env);
 
 /* Fills a problem that says why `dir` could not be opened.  Returns `rc`. */
 es_rc_t es_env_problem(es_problem_t *problem, es_rc_t rc, const char *dir);

@@ -449,6 +449,15 @@ es_env_shrink(es_env_t *env, es_env_fn fn, void *ctx, es_slice_t *slice)
 }
 
 
+uint64_t
+es_env_limit(const es_env_t *env)
+{
+    return env->options.limit != NULL
+           ? env->options.limit(env->options.limit_ctx)
+           : atomic_load(&env->map_max);
+}
+
+
 /* `map_max` may have been lowered below the map's size.  Then only the
    limit grows, and the map stays. */
 
@@ -471,7 +480,7 @@ es_env_grow(es_env_t *env)
     max = old;
 
     if (info.me_mapsize >= max && env->options.limit != NULL) {
-        max = env->options.limit(env->options.limit_ctx);
+        max = es_env_limit(env);
         atomic_store(&env->map_max, max);
     }
 

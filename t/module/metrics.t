@@ -422,6 +422,10 @@ sub feeds {
     }
     cmp_ok($metrics->{'eventsync_store_readers{environment="log"}'}, '>', 0, 'readers');
     is($metrics->{eventsync_store_map_limit_bytes}, 1 << 40, 'the limit of a map');
+    my $format = $t->read_file('store/format');
+    $t->write_file('store/format', $format =~ s/^map_max .*/map_max 2199023255552/mr);
+    is(scrape()->{eventsync_store_map_limit_bytes}, 1 << 41, 'which may be raised at any time');
+    $t->write_file('store/format', $format);
     cmp_ok($metrics->{eventsync_store_disk_free_bytes}, '>', 0, 'room on the disk');
     my ($size) = `df -B1 --output=size @{[ $t->store ]}` =~ /^ *(\d+)$/m;
     is($metrics->{eventsync_store_disk_bytes}, $size, 'of its size');
