@@ -189,7 +189,10 @@ ngx_http_eventsync_check(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
 }
 
 
-/* tells the client how to continue at `path`; reveals nothing secret */
+/*
+ * tells the client how to continue at `path`, instead of what the problem said
+ * before; reveals nothing secret
+ */
 
 ngx_int_t
 ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
@@ -225,6 +228,10 @@ ngx_http_eventsync_gone(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
         != NGX_OK)
     {
         return NGX_DECLINED;
+    }
+
+    if (ctx->problem) {
+        ctx->problem->members.len = 0;
     }
 
     return ngx_http_eventsync_members(ctx, uri.len + query.len

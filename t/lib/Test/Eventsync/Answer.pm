@@ -224,6 +224,7 @@ sub fault_of_body {
             unless $problem->{status} == $answer->{status};
         return "the pointer is $problem->{pointer}"
             if ($problem->{pointer} // '') !~ m{^(?:/|$)};
+        return 'a problem that has a member twice' if repeats($body, $problem);
         return 'a problem that may be stored'
             if ($answer->{fields}{'cache-control'} // '') ne 'no-store';
         $answer->{problem} = $problem;
@@ -237,6 +238,23 @@ sub fault_of_body {
         return 'a body that is no JSON' unless eval { $json->decode($body); 1 };
     }
     return;
+}
+
+# True if an object of the text has a member twice, which the decoded value does
+# not tell.
+sub repeats {
+    my ($text, $value) = @_;
+    my $bare = $text =~ s/"(?:\\.|[^"\\])*+"//gr;
+    return ($bare =~ tr/://) != members($value);
+}
+
+sub members {
+    my ($value) = @_;
+    my @below = ref $value eq 'HASH' ? values %$value
+        : ref $value eq 'ARRAY' ? @$value : ();
+    my $n = ref $value eq 'HASH' ? @below : 0;
+    $n += members($_) for @below;
+    return $n;
 }
 
 sub fault_of_stream {

@@ -26,6 +26,8 @@ use strict;
 use B ();
 use JSON::PP;
 
+use Test::Eventsync::Answer;
+
 my $coder = JSON::PP->new->utf8->canonical->allow_nonref;
 
 # Headers that nginx adds to every answer.
@@ -304,6 +306,7 @@ sub judge_body {
     return if ($self->resolve($schema)->{type} // '') eq 'string';
     my $value = eval { $coder->decode($body) };
     return "is no JSON: $@" if $@;
+    return 'has a member twice' if Test::Eventsync::Answer::repeats($body, $value);
     return $self->validate($schema, $value);
 }
 
