@@ -7,10 +7,11 @@ let credential = null;
 let offset = 0;                  // of the server's clock to this one, in ms
 
 export class Problem extends Error {
-  constructor(message, status, retry) {
+  constructor(message, status, retry, problem = {}) {
     super(message);
     this.status = status;        // 0: no answer
     this.retry = retry;          // seconds to wait, or null
+    this.problem = problem;      // the members of the problem document
   }
 }
 
@@ -77,6 +78,7 @@ export async function api(method, path, body, signal) {
       headers: {
         ...(credential === null ? {} : { Authorization: `Bearer ${credential}` }),
         Accept: 'application/json',
+        Prefer: 'figures=none',  // what is shown is what the partner's programs read
         ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
       },
       body: body === undefined ? undefined : JSON.stringify(body),
@@ -107,7 +109,7 @@ export async function api(method, path, body, signal) {
     const wait = Number(response.headers.get('Retry-After'));
     const type = (path === '/dashboard/session' && json?.type?.split(':').pop()) || null;
     throw new Problem(LINKS[type] ?? sentence(response.status, json ?? {}), response.status,
-      wait > 0 ? wait : null);
+      wait > 0 ? wait : null, json ?? {});
   }
   return json;
 }

@@ -27,7 +27,12 @@ function told(text, error) {
   }
 }
 
+// What goes on by itself: "Live", or a Problem and when it is tried again.
 function fresh(error, wait) {
+  if (error === null && wait === null) {
+    live.textContent = '';
+    return;
+  }
   live.className = error ? 'live bad' : 'live';
   live.textContent = error
     ? `${error.message} Trying again in ${Math.round(wait)} s.` : 'Live';
@@ -85,7 +90,7 @@ function view() {
   switch (name) {
   case 'endpoint': return endpoint(main, rest, told);
   case 'feeds': return feeds(main);
-  case 'events': return events(main, rest, told);
+  case 'events': return events(main, rest, told, fresh);
   default: return overview(main);
   }
 }
@@ -107,9 +112,11 @@ function enter() {
       link.removeAttribute('aria-current');
     }
   }
-  if (shown.once) {
-    end = repeat(shown.seconds, shown.once, fresh);
-  }
+  const repeated = shown.once && repeat(shown.seconds, shown.once, fresh);
+  end = () => {
+    repeated?.();
+    shown.end?.();
+  };
   main.focus();
 }
 

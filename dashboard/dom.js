@@ -34,6 +34,37 @@ export function replace(node, ...children) {
   return node;
 }
 
+// What tells an element from its like: its address, its label or its text.
+function mark(node) {
+  return `${node.tagName} ${node.getAttribute('href') ?? node.getAttribute('aria-label')
+    ?? node.textContent}`;
+}
+
+// The same for content that is drawn again while somebody reads it: what has
+// the focus keeps it, and what is open (details with a data-key) stays open.
+export function redraw(node, ...children) {
+  const open = new Set([...node.querySelectorAll('details[open][data-key]')]
+    .map((details) => details.dataset.key));
+  const active = document.activeElement;
+  const focus = active && node !== active && node.contains(active) ? mark(active) : null;
+
+  replace(node, ...children);
+  for (const details of node.querySelectorAll('details[data-key]')) {
+    details.open = open.has(details.dataset.key);
+  }
+  if (focus !== null) {
+    [...node.querySelectorAll('a, button, input, select, summary, pre')]
+      .find((one) => mark(one) === focus)?.focus({ preventScroll: true });
+  }
+  return node;
+}
+
+// Pairs of a name and a value, which may be an element.
+export function facts(pairs) {
+  return el('dl', { class: 'facts' }, pairs.filter(Boolean).map(([name, value]) =>
+    el('div', {}, el('dt', {}, name), el('dd', {}, value))));
+}
+
 // A table whose first column names the rows.  On a narrow screen each row is a
 // card, and `data-label` names its cells.
 export function table(caption, heads, rows) {

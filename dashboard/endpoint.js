@@ -6,10 +6,12 @@
 import { actions } from './actions.js';
 import { api, now } from './api.js';
 import { bars } from './chart.js';
-import { button, el, replace, table } from './dom.js';
+import { copied } from './copy.js';
+import { button, el, facts, redraw, replace, table } from './dom.js';
+import { before } from './events.js';
 import { clock, explain, many, milliseconds, outcome, percent, span, when }
   from './format.js';
-import { badge } from './overview.js';
+import { badge, backlog, loss } from './overview.js';
 
 const LISTED = 50;
 
@@ -115,22 +117,71 @@ function charts(figures) {
     byTime('day', figures.day), latency(figures.day), tries(figures.day));
 }
 
-function attempts(list) {
+// The event of an attempt, as the feed has it now.  A feed that was reset since
+// may have another one under the number.
+async function eventOf(attempt, cursors) {
+  const cursor = cursors.get(attempt.feed);
+  const after = cursor && before(cursor.replace(/-.*/, `-${attempt.sequence}`), 1);
+  const page = after && await api('GET', `/feeds/${encodeURIComponent(attempt.feed)}/events?`
+    + new URLSearchParams({ after, limit: 1 }));
+  const event = page && page.events[0];
+  return event && Number(event.sequence) === attempt.sequence
+    && Date.parse(event.time) <= Date.parse(attempt.time) ? event : null;
+}
+
+// The beginning of each feed's epoch, which changes less often than cursors do.
+function epochs(cursors) {
+  return cursors.map(([feed, cursor]) => [feed, cursor.replace(/-.*/, '-0')]);
+}
+
+// What is recorded of the request and of its answer.  The body as it was sent
+// is not recorded; the event is read again.
+function details(a, url, cursors) {
+  const place = el('div');
+  const show = a.kind === 'event' && a.feed && button('Show the event', async () => {
+    try {
+      const event = await eventOf(a, cursors);
+      const text = event && JSON.stringify(event, null, 2);
+      replace(place, event
+        ? [el('pre', { tabindex: 0 }, text), copied(text, 'Copy the event')]
+        : el('p', {}, 'The feed no longer keeps this event.'));
+    } catch (error) {
+      replace(place, el('p', { class: 'bad' }, error.message));
+    }
+  });
+  return el('details', { class: 'more', 'data-key': `${a.time} ${a.attempt} ${a.sequence
+    ?? a.request}` },
+  el('summary', {}, 'Details'),
+  el('dl', {},
+    el('dt', {}, 'Request'),
+    el('dd', {}, a.kind === 'token' ? 'for an access token' : `POST ${url}`, ', over ',
+      a.reused ? 'a connection that was open' : 'a new connection'),
+    el('dt', {}, 'webhook-timestamp'),
+    el('dd', {}, String(Math.floor(Date.parse(a.time) / 1000))),
+    a.simulated && [el('dt', {}, 'Simulated'), el('dd', {}, 'this failure was asked for')],
+    el('dt', {}, 'Answer'),
+    el('dd', {}, a.status ? `status ${a.status}` : `none: ${outcome(a)}`,
+      `, after ${milliseconds(a.latency_us / 1000)}`),
+    a.location && [el('dt', {}, 'Location'), el('dd', {}, el('code', {}, a.location))],
+    a.body && [el('dt', {}, 'Start of the body'),
+      el('dd', {}, el('code', { class: 'answer' }, a.body))]),
+  show && el('p', { class: 'buttons' }, show), place);
+}
+
+function attempts(list, url, cursors) {
   if (list.length === 0) {
     return el('p', {}, 'No request was sent yet.');
   }
-  return table(`The last ${many(list.length, 'attempt')}, the newest first`,
-    ['Time', 'Sent', 'Attempt', 'Outcome', 'Took', 'Start of the answer'],
+  return table(`${many(list.length, 'attempt')}, the newest first`,
+    ['Time', 'Sent', 'Attempt', 'Outcome', 'Took', 'Request and answer'],
     list.map((a) => [
       clock(a.time),
-      a.cursor ? `${a.feed} ${a.cursor}` : a.feed ? `${a.feed} ${a.sequence ?? ''}`
-        : a.kind ?? 'test',
+      a.feed ? `${a.feed} ${a.sequence ?? ''}` : a.kind ?? 'test',
       String(a.attempt),
       [el('span', { class: a.class === 'ok' ? 'good' : 'bad' }, outcome(a)),
         a.hint && el('span', { class: 'hint' }, a.hint)],
       milliseconds(a.latency_us / 1000),
-      a.body || a.location
-        ? el('code', { class: 'answer' }, a.body || a.location) : '–',
+      details(a, url, cursors),
     ]));
 }
 
@@ -138,7 +189,7 @@ function letters(list, act) {
   if (list.length === 0) {
     return el('p', {}, 'No event was given up.');
   }
-  return table(`The first ${many(list.length, 'dead letter')}`,
+  return table(many(list.length, 'dead letter'),
     ['Event', 'Given up', 'Attempts', 'Last outcome', 'Action'],
     list.map((d) => [
       `${d.feed} ${d.cursor}`,
@@ -150,13 +201,79 @@ function letters(list, act) {
     ]));
 }
 
+// A list of the server, a page at a time: only the first page is read again by
+// itself, and only what has changed is drawn again.
+function pages(path, member, draw, told) {
+  const body = el('div');
+  const turn = el('p', { class: 'buttons' });
+  let after = null;
+  let drawn = null;
+
+  async function once(signal, context) {
+    const answer = await api('GET', `${path}?limit=${LISTED}${after === null ? ''
+      : `&after=${encodeURIComponent(after)}`}`, undefined, signal);
+    const text = JSON.stringify([answer, context]);
+    if (text === drawn) {
+      return;
+    }
+    drawn = text;
+    redraw(body, draw(answer[member], context));
+    const go = (to) => async () => {
+      after = to;
+      try {
+        await once(undefined, context);
+      } catch (error) {
+        told(null, error);
+      }
+    };
+    redraw(turn, after !== null && button('Back to the first', go(null)),
+      answer.next && button('Show the next', go(answer.next)));
+  }
+
+  return { nodes: [body, turn], once, first: () => after === null || drawn === null };
+}
+
+function summary(status) {
+  const deliveries = status.deliveries.filter((d) => d.kind === 'progress');
+  const one = { deliveries };
+  const { hour } = status.figures ?? {};
+  return facts([
+    hour && ['Accepted, last hour', `${percent(hour.success)}${hour.attempts
+      ? ` of ${many(hour.attempts, 'attempt')}` : ''}`],
+    hour && ['Latency, last hour', milliseconds(hour.latency?.mean ?? hour.mean)],
+    ['Behind', backlog(one)],
+    status.next !== undefined && ['Next attempt', status.next
+      ? when(status.next, now()) : 'nothing waits'],
+    ['First loss by retention', loss(one)],
+  ]);
+}
+
+// What a key sees that may only read.
+async function readOnly(name, signal, error) {
+  const status = await api('GET', '/status', undefined, signal);
+  const one = status.endpoints.find((e) => e.name === name);
+  if (!one) {
+    throw error;
+  }
+  return [
+    el('p', {}, badge(one.state), ' ', explain(one.state),
+      one.stopped ? ` Reason: ${one.stopped}.` : ''),
+    summary({ ...one, deliveries: one.deliveries.map((d) => ({ ...d, kind: 'progress' })) }),
+    el('p', { class: 'warning' }, 'This key or link may only read: it lacks the scope '
+      + '"manage", which attempts, dead letters and actions need. Ask the provider for it.'),
+  ];
+}
+
 export function endpoint(main, name, told) {
   const path = `/endpoints/${encodeURIComponent(name)}`;
   const now_ = el('div');
   const figures = el('div');
-  const sent = el('div');
-  const dead = el('div');
   const what = el('p', { class: 'origin' });
+  const managed = el('div');
+  const sent = pages(`${path}/attempts`, 'attempts',
+    (list, { url, cursors }) => attempts(list, url, new Map(cursors)), told);
+  const dead = pages(`${path}/dead-letters`, 'dead_letters',
+    (list) => letters(list, act), told);
 
   // Does it, says so, and shows the outcome at once.
   async function act(method, suffix, body, done) {
@@ -172,29 +289,40 @@ export function endpoint(main, name, told) {
   }
 
   async function once(signal) {
-    const [record, status, recent, given] = await Promise.all([
-      api('GET', path, undefined, signal),
-      api('GET', `${path}/status`, undefined, signal),
-      api('GET', `${path}/attempts?limit=${LISTED}`, undefined, signal),
-      api('GET', `${path}/dead-letters?limit=${LISTED}`, undefined, signal),
-    ]);
-    replace(what, `${record.url}, feeds ${record.feeds.join(', ')}`
+    let record;
+    try {
+      record = await api('GET', path, undefined, signal);
+    } catch (error) {
+      if (error.status !== 403) {
+        throw error;
+      }
+      managed.hidden = true;
+      redraw(now_, await readOnly(name, signal, error));
+      return;
+    }
+    managed.hidden = false;
+    const status = await api('GET', `${path}/status`, undefined, signal);
+    redraw(what, `${record.url}, feeds ${record.feeds.join(', ')}`
       + `${record.types ? `, types ${record.types.join(', ')}` : ''}`);
-    replace(now_, state(status));
-    replace(figures, charts(status.figures));
-    replace(sent, attempts(recent.attempts));
-    replace(dead, letters(given.dead_letters, act));
+    redraw(now_, state(status), summary(status));
+    redraw(figures, charts(status.figures));
+    const cursors = status.deliveries.filter((d) => d.cursor).map((d) => [d.feed, d.cursor]);
+    await Promise.all([
+      sent.first() && sent.once(signal, { url: record.url, cursors: epochs(cursors) }),
+      dead.first() && dead.once(signal),
+    ]);
   }
 
+  replace(managed,
+    el('section', { 'aria-label': 'Actions' }, el('h3', {}, 'Actions'),
+      actions(act, told)),
+    el('section', { 'aria-label': 'Attempts' }, el('h3', {}, 'Attempts'), sent.nodes),
+    el('section', { 'aria-label': 'Dead letters' }, el('h3', {}, 'Dead letters'), dead.nodes),
+    el('section', { 'aria-label': 'Figures' }, el('h3', {}, 'Figures'), figures));
   replace(main,
     el('p', {}, el('a', { href: '#endpoints' }, 'All endpoints')),
     el('h2', {}, name), what,
-    el('section', { 'aria-label': 'State' }, now_),
-    el('section', { 'aria-label': 'Actions' }, el('h3', {}, 'Actions'),
-      actions(act, told)),
-    el('section', { 'aria-label': 'Figures' }, el('h3', {}, 'Figures'), figures),
-    el('section', { 'aria-label': 'Attempts' }, el('h3', {}, 'Attempts'), sent),
-    el('section', { 'aria-label': 'Dead letters' }, el('h3', {}, 'Dead letters'), dead));
+    el('section', { 'aria-label': 'State' }, now_), managed);
 
   return { title: name, seconds: 5, once };
 }

@@ -1,19 +1,47 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// The feeds that the key may read, and a browser of their events.
+// The feeds that the key may read: how fresh each is, and how far it was read.
 
-import { api, base, now } from './api.js';
-import { copied } from './copy.js';
-import { button, el, field, replace, table } from './dom.js';
-import { clock, when } from './format.js';
+import { api, now } from './api.js';
+import { browser } from './events.js';
+import { checkpoints } from './checkpoints.js';
+import { el, facts, redraw, replace, table } from './dom.js';
+import { many, percent, span, when } from './format.js';
+import { follow } from './live.js';
 
-// A text in single quotes for a shell.
-function quoted(text) {
-  return `'${text.replaceAll("'", "'\\''")}'`;
+// A worker gives the same status again for a second.
+const AGAIN = 1100;
+
+// How far the partner's readers have got.
+function read(polls) {
+  if (!polls) {
+    return 'not read yet';
+  }
+  const behind = polls.behind === null ? '' : polls.behind === 0 ? ', up to date'
+    : `, ${many(polls.behind, 'event')} behind`;
+  return `${when(polls.last, now())}${behind}`;
 }
 
-function curl(path) {
-  return `curl -H "Authorization: Bearer $KEY" ${quoted(base() + path)}`;
+function batch(polls) {
+  return polls?.batch ? `${Math.round(polls.batch * 10) / 10} events` : '–';
+}
+
+// Answers that were no success, by class of status.
+function errors(polls) {
+  const bad = Object.entries(polls?.answers ?? {})
+    .filter(([kind]) => /^[45]/.test(kind)).map(([kind, n]) => `${n} × ${kind}`);
+  return bad.length > 0 ? el('span', { class: 'bad' }, bad.join(', ')) : 'none';
+}
+
+// The promise of a feed, where it has one, beside its newest event.
+function freshness(feed) {
+  const age = feed.time ? when(feed.time, now()) : 'nothing yet';
+  if (!feed.fresh_within) {
+    return age;
+  }
+  const kept = feed.polls?.fresh?.share ?? null;
+  return `${age}, promised within ${span(feed.fresh_within)}`
+    + `${kept === null ? '' : `, kept for ${percent(kept)} of what you read`}`;
 }
 
 function list(status) {
@@ -21,78 +49,102 @@ function list(status) {
     return el('p', {}, 'The key may read no feed.');
   }
   return table('Feeds that the key may read',
-    ['Feed', 'Latest event', 'Published', 'Oldest that is kept'],
+    ['Feed', 'Newest event', 'You have read', 'Per answer', 'Errors'],
     status.feeds.map((feed) => [
       el('a', { href: `#events/${feed.name}` }, feed.name),
-      feed.latest,
-      feed.time ? when(feed.time, now()) : 'nothing yet',
-      feed.oldest,
+      freshness(feed),
+      read(feed.polls),
+      batch(feed.polls),
+      errors(feed.polls),
     ]));
 }
 
+// The list is read again as soon as the liveliest feed has a new event, and
+// now and then for all others.
 export function feeds(main) {
   const body = el('div');
+  let end = () => {};
+  let followed = null;
+  let timer;
   replace(main, el('h2', {}, 'Feeds'), body);
-  return {
-    title: 'Feeds',
-    seconds: 5,
-    once: async (signal) =>
-      replace(body, list(await api('GET', '/status', undefined, signal))),
-  };
-}
 
-function event(entry) {
-  const text = JSON.stringify(entry, null, 2);
-  return el('details', { class: 'event' },
-    el('summary', {}, `${entry.type}${entry.subject ? `, ${entry.subject}` : ''}`,
-      el('span', { class: 'origin' }, `${clock(entry.time)}, ${entry.cursor}`)),
-    el('pre', { tabindex: 0 }, text), copied(text, 'Copy the event'));
-}
-
-// One page at a time, by the cursors of the poll.
-export function events(main, feed, told) {
-  const body = el('div');
-  const path = `/feeds/${encodeURIComponent(feed)}/events`;
-
-  async function show(query) {
-    const target = `${path}?${query}`;
-    try {
-      const page = await api('GET', target);
-      const next = new URLSearchParams(query);
-      next.delete('from');
-      next.set('after', page.next);
-      replace(body,
-        el('p', {}, page.events.length === 0 ? 'No events match.'
-          : `${page.events.length} events.`, ' ', el('code', {}, curl(target)), ' ',
-        copied(curl(target), 'Copy curl')),
-        page.events.map(event),
-        page.has_more && button('Next page', () => show(next)));
-      told(null, null);
-    } catch (error) {
-      told(null, error);
+  async function once(signal) {
+    const status = await api('GET', '/status', undefined, signal);
+    redraw(body, list(status));
+    const [liveliest] = status.feeds.toSorted((a, b) =>
+      (b.time ?? '').localeCompare(a.time ?? ''));
+    if (liveliest && liveliest.name !== followed) {
+      followed = liveliest.name;
+      end = follow(`/feeds/${encodeURIComponent(followed)}/events`, '', liveliest.latest, {
+        told: () => {},
+        events: () => {
+          clearTimeout(timer);
+          timer = setTimeout(() => once().catch(() => {}), AGAIN);
+        },
+      });
     }
   }
 
-  const filter = el('form', {
-    class: 'filter',
-    onsubmit: (submitted) => {
-      submitted.preventDefault();
-      const query = new URLSearchParams({ limit: '20' });
-      for (const [name, value] of new FormData(submitted.currentTarget)) {
-        if (value) {
-          query.set(name, value);
-        }
-      }
-      show(query);
+  return {
+    title: 'Feeds',
+    seconds: 5,
+    once,
+    end: () => {
+      clearTimeout(timer);
+      end();
     },
-  },
-  field('From (oldest, latest, or a time)', 'from', 'text', { value: 'oldest' }),
-  field('Types (order.*, price.changed)', 'types', 'text'),
-  field('Subject', 'subject', 'text'),
-  el('button', {}, 'Show events'));
+  };
+}
+
+function about(feed, record) {
+  const kept = record && [
+    record.retention.seconds && span(record.retention.seconds),
+    record.retention.count && many(record.retention.count, 'event'),
+    record.retention.bytes && `${Math.round(record.retention.bytes / 1048576)} MB`,
+  ].filter(Boolean).join(' or ');
+  return facts([
+    ['Newest event', freshness(feed)],
+    ['You have read', read(feed.polls)],
+    ['Per answer', batch(feed.polls)],
+    ['Errors', errors(feed.polls)],
+    record && ['Keeps', kept || 'everything'],
+    record && ['Events a second', String(Math.round(record.event_rate * 100) / 100)],
+  ]);
+}
+
+// One feed: its facts, its checkpoints and its events.
+export function events(main, name, told, fresh) {
+  const body = el('div');
+  const points = checkpoints(name, told);
+  const shown = browser(name, told, fresh, points.acknowledge);
+  const path = `/feeds/${encodeURIComponent(name)}`;
+
+  async function once(signal) {
+    const [status, record] = await Promise.all([
+      api('GET', '/status', undefined, signal),
+      // served only with eventsync_feeds
+      api('GET', path, undefined, signal).catch((error) => {
+        if (error.status === 404) {
+          return null;
+        }
+        throw error;
+      }),
+    ]);
+    const feed = status.feeds.find((one) => one.name === name);
+    if (!feed) {
+      redraw(body, el('p', { class: 'warning' }, 'There is no such feed, or the key may not '
+        + 'read it.'));
+      return;
+    }
+    redraw(body, about(feed, record));
+    await points.once(signal, feed.latest);
+  }
 
   replace(main, el('p', {}, el('a', { href: '#feeds' }, 'All feeds')),
-    el('h2', {}, `Events of ${feed}`), filter, body);
-  show(new URLSearchParams({ limit: '20', from: 'oldest' }));
-  return { title: feed, seconds: null, once: null };
+    el('h2', {}, `Feed ${name}`),
+    el('section', { 'aria-label': 'State' }, body),
+    el('section', { 'aria-label': 'Checkpoints' }, el('h3', {}, 'Checkpoints'), points.nodes),
+    el('section', { 'aria-label': 'Events' }, el('h3', {}, 'Events'), shown.nodes));
+  shown.begin();
+  return { title: name, seconds: 10, once, end: shown.end };
 }

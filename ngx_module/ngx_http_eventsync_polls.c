@@ -11,6 +11,7 @@
 #include "ngx_http_eventsync_pages.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_polls.h"
+#include "ngx_http_eventsync_publish.h"
 
 #include "limit/batches.h"
 #include "limit/polls.h"
@@ -71,7 +72,12 @@ ngx_http_eventsync_polls_begin(ngx_http_eventsync_ctx_t *ctx, es_poll_t *poll)
 {
     ngx_time_t  *tp;
 
-    if (ctx->feed_number == 0 || ctx->request->method == NGX_HTTP_HEAD) {
+    /* who looks at the figures with the dashboard must not change them */
+
+    if (ctx->feed_number == 0
+        || ctx->request->method == NGX_HTTP_HEAD
+        || ngx_http_eventsync_prefers(ctx, "figures", "none"))
+    {
         return NGX_DECLINED;
     }
 

@@ -37,6 +37,14 @@ http {
             eventsync_status on;
             eventsync_endpoints on;
             eventsync_poll on;
+            eventsync_feeds on;
+            eventsync_checkpoints on;
+        }
+        location /bare/ {
+            eventsync_dashboard on;
+            eventsync_status on;
+            eventsync_poll on;
+            eventsync_poll_wait_max 1s;
         }
         location /off/ { eventsync_status on; }
     }
@@ -46,7 +54,7 @@ $t->run_nginx;
 my $recv = $t->receiver(sub { $_[0]{body} =~ /"type":"bad"/
     ? { status => 404, body => $markup } : 200 });
 my %keys = (
-    partner => $t->partner_key('acme', scopes => 'read,manage'),
+    partner => $t->partner_key('acme', scopes => 'read,manage,ack'),
     read    => $t->partner_key('acme', scopes => 'read'),
     publish => $t->partner_key('acme', scopes => 'publish'),
     leaving => $t->partner_key('acme', scopes => 'read'),
@@ -123,7 +131,8 @@ sub browse {
     my ($more) = @_;
     my $pid = open2(my $from, my $to, 'node', 't/node/dashboard.js', $modules, $chromium);
     print $to encode_json({ base => $base, keys => \%keys, endpoint => $endpoint,
-        markup => $markup, links => { map { $_ => link_of($_) } qw(good wide revoked expired) },
+        markup => $markup, publish => [$t->build . '/eventsyncctl', '--store', $t->store,
+        'publish'], links => { map { $_ => link_of($_) } qw(good wide revoked expired) },
         revoke => [$t->build . '/eventsyncctl', '--store', $t->store,
         'key', 'revoke', $keys{leaving} =~ /^esk_([^_]+)/], %$more });
     close $to;

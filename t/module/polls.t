@@ -98,6 +98,8 @@ is($polls->{refused}, 0, 'none of them was refused by a limit');
 ###############################################################################
 # long polls, pages, streams
 
+is(get("$events?after=$epoch-1", $key, prefer => 'figures=none')->{status}, 200,
+    'a request that prefers not to be counted is not');
 get("$events?after=$epoch-5&wait=1");
 is(get("/v1/feeds/orders/pages/$epoch/1")->{status}, 200, 'a page');
 $polls = polls('orders', $key, requests(10));

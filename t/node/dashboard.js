@@ -19,7 +19,7 @@ const check = (good, name, seen) => console.log(JSON.stringify([!!good, name,
 
 // A page that reports whatever goes wrong in it.
 async function open(browser, options = {}) {
-  const { address, ...rest } = options;
+  const { address, clock, ...rest } = options;
   const context = await browser.newContext({ bypassCSP: false, ...rest });
   const page = await context.newPage();
   page.faults = [];
@@ -30,7 +30,19 @@ async function open(browser, options = {}) {
       page.faults.push(message.text());
     }
   });
-  page.on('request', (request) => page.addresses.push(request.url()));
+  page.held = new Set();         // requests that wait
+  page.on('request', (request) => {
+    page.addresses.push(request.url());
+    if (/[?&]wait=/.test(request.url())) {
+      page.held.add(request);
+    }
+  });
+  for (const name of ['requestfinished', 'requestfailed']) {
+    page.on(name, (request) => page.held.delete(request));
+  }
+  if (clock) {
+    await page.clock.install();
+  }
   await page.goto(address ?? `${given.base}/dashboard`);
   return page;
 }
@@ -45,6 +57,25 @@ const told = (page, words) => page.getByRole('status').filter({ hasText: words }
   .waitFor({ timeout: 10000 });
 const failed = (page, words) => page.getByRole('alert').filter({ hasText: words })
   .waitFor({ timeout: 10000 });
+
+async function until(condition) {
+  for (let i = 0; i < 200; i += 1) {
+    if (await condition()) {
+      return true;
+    }
+    await new Promise((resolve) => { setTimeout(resolve, 100); });
+  }
+  return false;
+}
+
+// As if another tab were in front of it.
+async function hide(page, hidden) {
+  await page.evaluate((value) => {
+    Object.defineProperty(document, 'visibilityState', { configurable: true,
+      get: () => (value ? 'hidden' : 'visible') });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, hidden);
+}
 
 async function seen(name, run) {
   try {
@@ -85,8 +116,20 @@ async function partner(page) {
     .waitFor());
   await seen('with its hint', () => page.getByText(/^The server has nothing at the path/)
     .first().waitFor());
+  await page.getByRole('row').filter({ hasText: '404, refused' }).getByText('Details').first()
+    .click();
   await seen('and the answer, as text', () => page.getByText(given.markup).first()
     .waitFor());
+  await seen('and the request', () => page.locator(
+    'details[open] dd').filter({ hasText: /POST http.*connection/ }).waitFor());
+  await page.getByRole('button', { name: 'Show the event' }).first().click();
+  await seen('with its event', () => page.locator('pre').filter({ hasText: '"bad"' }).waitFor());
+  await seen('which stays open', async () => {
+    const asked = () => page.addresses.filter((address) => /attempts\?limit/.test(address)).length;
+    const before = asked();
+    return await until(() => asked() > before)
+      && await page.locator('pre').filter({ hasText: '"bad"' }).isVisible();
+  });
   await seen('and its charts', () => page.getByRole('img', { name: /Latency, last day/ })
     .waitFor());
   await accessible(page, 'an endpoint');
@@ -140,22 +183,164 @@ async function act(page) {
 
 async function read(page) {
   await page.getByRole('link', { name: 'Feeds' }).click();
+  await seen('the feeds', () => page.getByRole('columnheader', { name: 'You have read' })
+    .waitFor());
+  await seen('and one of them is followed', () => until(() => held(page) === 1));
+  const followed = /feeds\/(\w+)\//.exec([...page.held][0].url())[1];
+  const statuses = () => page.addresses.filter((address) => /status$/.test(address)).length;
+  const asked = statuses();
+  publish({ type: 'late', subject: given.markup }, followed);
+  await seen('a new event is seen', () => page.getByRole('row')
+    .filter({ hasText: followed }).filter({ hasText: /(prices|orders)\s*[0-4] s ago/ }).waitFor());
+  check(statuses() > asked, 'by a new status', statuses());
   await page.getByRole('link', { name: 'orders' }).click();
   await seen('the events of a feed', () => page.getByText('bad, <i>s</i>').waitFor());
+  const fact = (name, value) => page.locator('dl.facts div').filter({ hasText: name })
+    .filter({ hasText: value }).waitFor();
+  await seen('with what it keeps', () => fact('Keeps', 'everything'));
+  await seen('and what was read, but not by the page', () => fact('You have read',
+    'not read yet'));
   await page.getByLabel(/^Types/).fill('good');
+  await page.getByLabel(/^From/).fill('oldest');
   await page.getByRole('button', { name: 'Show events' }).click();
-  await seen('by type', () => page.getByText('2 events.').waitFor());
+  await seen('by type', () => page.getByText('2 events, the newest first').waitFor());
+  await page.getByLabel(/^Types/).fill('');
+  await page.getByLabel(/^Subject/).fill('<i>s</i>');
+  await page.getByRole('button', { name: 'Show events' }).click();
+  await seen('by subject', () => page.getByText('1 event, the newest first').waitFor());
+  await page.getByLabel(/^Subject/).fill('');
+  await page.getByLabel(/^At most/).fill('2');
+  await page.getByRole('button', { name: 'Show events' }).click();
+  await seen('as many as wanted', () => page.getByText('2 events, the newest first').waitFor());
+  await page.getByRole('button', { name: 'Next events' }).click();
+  await seen('and the next ones', () => page.getByText('1 event, the newest first').waitFor());
+  await page.getByLabel(/^At most/).fill('20');
+  await page.getByLabel(/^From/).fill('newest');
+  await page.getByRole('button', { name: 'Show events' }).click();
+  await follows(page);
   check(/curl -H "Authorization: Bearer \$KEY" 'http/.test(await text(page)),
     'with a command that holds no key', await text(page));
+  await acknowledge(page);
   await page.getByLabel(/^From/).fill('yesterday');
   await page.getByRole('button', { name: 'Show events' }).click();
   await seen('a bad time is refused by a sentence', () => failed(page, /from/i));
   await accessible(page, 'a feed');
 }
 
+let published = 0;
+
+// The events of one request, by the command of an operator.
+function publish(...events) {
+  const feed = typeof events.at(-1) === 'string' ? events.pop() : 'orders';
+  execFileSync(given.publish[0], [...given.publish.slice(1), feed], { input: events.map((event) =>
+    JSON.stringify({ specversion: '1.0', id: `page-${published += 1}`, source: '/page',
+      ...event })).join('\n') });
+}
+
+const held = (page) => page.held.size;
+
+// Events come by themselves, by one request that is held at most, which the
+// page lets go while it is hidden.
+async function follows(page) {
+  await seen('it waits for new events', () => page.getByText('New events appear here')
+    .waitFor());
+  publish({ type: 'live', subject: given.markup });
+  await seen('which come by themselves', () => page.locator('details.event').first()
+    .filter({ hasText: 'live' }).filter({ hasText: given.markup }).waitFor());
+  await seen('and are counted', () => page.getByText('1 new event since').waitFor());
+  await seen('by one request that waits', () => until(() => held(page) === 1));
+
+  await hide(page, true);
+  await seen('which ends while the page is hidden', () => until(() => held(page) === 0));
+  publish({ type: 'hidden' }, { type: 'hidden' });
+  await hide(page, false);
+  await seen('and goes on where it was', () => page.getByText('3 new events since').waitFor());
+  check(await page.locator('details.event').filter({ hasText: 'hidden' }).count() === 2,
+    'with each event once');
+
+  const refused = { status: 429, headers: { 'Retry-After': '1' },
+    contentType: 'application/problem+json', body: '{"detail":"…"}' };
+  await page.route('**/events?*wait=*', (route) => route.fulfill(refused), { times: 1 });
+  publish({ type: 'limited' });
+  await seen('a limit is told', () => page.getByText(/limit of requests is reached\. Trying/)
+    .waitFor());
+  publish({ type: 'limited' });
+  await seen('and the events come when it allows them', () => page.locator('details.event')
+    .filter({ hasText: 'limited' }).nth(1).waitFor());
+
+  await page.route('**/events?*wait=*', (route) => route.fulfill({ status: 410,
+    contentType: 'application/problem+json', body: JSON.stringify({
+      type: 'urn:eventsync:problem:cursor-expired', latest: new URL(route.request().url())
+        .searchParams.get('after') }) }), { times: 1 });
+  publish({ type: 'gone' });
+  await seen('events that retention took are told', () => page.getByText(
+    'Some were deleted before').waitFor());
+
+  await page.getByRole('button', { name: 'Stop following' }).click();
+  await seen('it can be stopped', () => page.getByText('New events are not shown').waitFor());
+  await seen('and then waits for nothing', () => until(() => held(page) === 0));
+  publish({ type: 'paused' });
+  await page.getByRole('button', { name: 'Follow new events' }).click();
+  await seen('and goes on', () => page.locator('details.event').filter({ hasText: 'paused' })
+    .waitFor());
+  await page.locator('details.event').first().click();
+  await seen('an event is shown as text', () => page.getByRole('button',
+    { name: 'Copy the event' }).waitFor());
+}
+
+async function acknowledge(page) {
+  await seen('a feed without checkpoints says so', () => page.getByText(
+    'No consumer has acknowledged').waitFor());
+  await page.getByRole('button', { name: 'Acknowledge up to here' }).first().click();
+  await page.getByLabel('Consumer').fill('billing');
+  await page.getByRole('button', { name: 'Acknowledge', exact: true }).click();
+  await seen('events are acknowledged', () => told(page, 'The checkpoint of billing is at'));
+  await seen('which is listed', () => page.getByRole('row').filter({ hasText: 'billing' })
+    .filter({ hasText: 'up to date' }).waitFor());
+
+  publish({ type: 'lag' });
+  await seen('with its lag', () => page.getByRole('row').filter({ hasText: 'billing' })
+    .filter({ hasText: /1 event, \d+ s/ }).waitFor({ timeout: 20000 }));
+  await page.getByRole('button', { name: 'Acknowledge for billing' }).click();
+  const cursor = await page.getByLabel('Cursor', { exact: true }).inputValue();
+  await page.getByRole('button', { name: 'Acknowledge', exact: true }).click();
+  await seen('up to the newest by a click', () => told(page, cursor));
+
+  await page.getByText('Acknowledge events').click();
+  await page.getByLabel('Consumer').fill('billing');
+  await page.getByLabel('Cursor', { exact: true }).fill(cursor.replace(/-.*/, '-1'));
+  await page.getByRole('button', { name: 'Acknowledge', exact: true }).click();
+  await seen('it is not moved back', () => failed(page, /further|behind|back/i));
+  await page.getByLabel('If it is further already').selectOption('move it back');
+  await page.getByRole('button', { name: 'Acknowledge', exact: true }).click();
+  await seen('unless that is wanted', () => told(page, /is at .*-1\./));
+  await page.getByText('Acknowledge events').click();
+  await page.getByLabel('Cursor', { exact: true }).fill('nothing');
+  await page.getByRole('button', { name: 'Acknowledge', exact: true }).click();
+  await seen('a bad cursor is refused by a sentence', () => failed(page, /cursor/i));
+}
+
+// A location that serves less, and lets nobody wait for long.
+async function bare(browser) {
+  const page = await open(browser, { address: `${given.base.replace('/v1', '/bare')}/dashboard` });
+  await signIn(page, given.keys.read);
+  await page.getByRole('link', { name: 'Feeds' }).click();
+  await page.getByRole('link', { name: 'orders' }).click();
+  await seen('a server without checkpoints says so', () => page.getByText(
+    'keeps no checkpoints').waitFor());
+  await seen('it waits as long as it may', () => until(() => page.addresses.some((address) =>
+    /wait=1$/.test(address))));
+  publish({ type: 'short' });
+  await seen('and events come all the same', () => page.locator('details.event').first()
+    .filter({ hasText: 'short' }).waitFor());
+  check(page.faults.length === 0, 'without a fault in the page', page.faults);
+  await page.context().close();
+}
+
 // What goes wrong beside the page, and that it comes back by itself.
 async function outages(browser) {
-  const page = await open(browser);
+  const page = await open(browser, { clock: true });
+  const wait = () => page.clock.fastForward(20000);
   const live = page.getByText('Live', { exact: true });
   const problem = (status, headers) => (route) => route.fulfill({ status, headers,
     contentType: 'application/problem+json', body: '{"detail":"…"}' });
@@ -163,22 +348,29 @@ async function outages(browser) {
   await seen('a partner signs in', () => live.waitFor());
 
   await page.context().setOffline(true);
+  await wait();
   await seen('an unreachable server is told', () => page.getByText(
-    /cannot be reached\. Trying again in \d+ s/).waitFor({ timeout: 15000 }));
+    /cannot be reached\. Trying again in \d+ s/).waitFor());
   check(/ep_/.test(await text(page)), 'what was shown stays');
   await page.context().setOffline(false);
-  await seen('and the page comes back by itself', () => live.waitFor({ timeout: 20000 }));
+  await wait();
+  await seen('and the page comes back by itself', () => live.waitFor());
 
   await page.route('**/status', problem(429, { 'Retry-After': '1' }), { times: 1 });
+  await wait();
   await seen('so it does after a limit', () => page.getByText(/limit of requests is reached/)
-    .waitFor({ timeout: 15000 }));
-  await seen('when it may ask again', () => live.waitFor({ timeout: 20000 }));
+    .waitFor());
+  await wait();
+  await seen('when it may ask again', () => live.waitFor());
   await page.route('**/status', problem(503, {}), { times: 1 });
+  await wait();
   await seen('and after a failure', () => page.getByText(/server cannot answer now/)
-    .waitFor({ timeout: 15000 }));
-  await seen('of the server', () => live.waitFor({ timeout: 20000 }));
+    .waitFor());
+  await wait();
+  await seen('of the server', () => live.waitFor());
 
   execFileSync(given.revoke[0], given.revoke.slice(1));
+  await wait();
   await seen('a revoked key is asked for again', () => page.getByLabel('Key or token')
     .waitFor({ timeout: 15000 }));
   await seen('with the reason', () => failed(page, 'expired or been revoked'));
@@ -237,6 +429,10 @@ async function refusals(browser) {
   await page.getByRole('link', { name: given.endpoint }).click();
   await seen('and is told that it may not manage', () => page.getByText(/lacks the scope/)
     .waitFor());
+  await seen('but sees how it is', () => page.locator('dl.facts').filter({ hasText:
+    'Accepted, last hour' }).filter({ hasText: 'Behind' }).waitFor());
+  check(await page.getByRole('button', { name: 'Pause' }).count() === 0,
+    'and no action that it may not do');
   await page.getByRole('button', { name: 'Sign out' }).click();
   await seen('it signs out', () => page.getByLabel('Key or token').waitFor());
   check(page.faults.length === 0, 'without a fault in the page', page.faults);
@@ -283,6 +479,7 @@ async function shots(browser) {
       await read(page);
       check(page.faults.length === 0, 'without a fault in the page', page.faults);
       await page.context().close();
+      await bare(browser);
       await links(browser);
       await outages(browser);
       await refusals(browser);
