@@ -34,7 +34,8 @@ typedef enum {
     CTL_PLACE_HIDDEN,                  /* left out by a filter */
     CTL_PLACE_MEMBERS,                 /* with members of no meaning */
     CTL_PLACE_TYPE,                    /* of a type of no meaning */
-    CTL_PLACE_LARGE
+    CTL_PLACE_LARGE,
+    CTL_PLACE_TEXT                     /* with characters not of ASCII */
 } ctl_place_kind_t;
 
 typedef struct {
@@ -66,6 +67,7 @@ typedef struct {
     size_t        at;                  /* its place, or POLLER_UNKNOWN */
     bool          after;               /* it gives a cursor */
     bool          latest;
+    bool          back;                /* a stream with the id of the last */
     uint64_t      limit;
     uint64_t      wait_s;
     ctl_format_t  format;
@@ -127,8 +129,9 @@ typedef enum {
     CTL_MOVE_REVOKED,
     CTL_MOVE_STREAM,                   /* events, then the end */
     CTL_MOVE_STREAM_CUT,               /* within an event */
-    CTL_MOVE_STREAM_POSITION,          /* the last block is a position */
-    CTL_MOVE_STREAM_SPLIT,             /* within characters, CR LF */
+    CTL_MOVE_STREAM_RETRY,             /* with a long retry */
+    CTL_MOVE_STREAM_SPLIT,             /* sent in pieces of a few bytes */
+    CTL_MOVE_STREAM_SLOW,              /* with pauses */
     CTL_MOVE_STREAM_NOTHING,           /* comments, a lone retry, other names */
     CTL_MOVE_STREAM_LIMIT,             /* "end" with 429 */
     CTL_MOVE_STREAM_EXPIRED            /* "end" with 410 */
@@ -261,6 +264,9 @@ const char *ctl_poller_stuck(const ctl_poller_t *p);
 
 /* ---- poller_judge.c ---- */
 
+/* True for a page or stream without any surprise of its own. */
+bool ctl_poller_plain(ctl_move_kind_t kind);
+
 /* Judges a request by the answer before it, and goes to the next move.  The
    place of the request becomes one from which the server can answer. */
 void ctl_poller_judge(ctl_poller_t *p, ctl_asked_t *asked);
@@ -275,6 +281,8 @@ typedef struct {
     size_t       cut;                  /* 0: whole */
     bool         chunked;
     bool         gzip;
+    size_t       piece;                /* bytes sent at once; 0: any number */
+    unsigned     pause_ms;             /* before each piece */
     char         retry_after[40];
     char         etag[64];
     char         next[POLLER_CURSOR];  /* header fields; "": none */
@@ -291,6 +299,17 @@ es_rc_t ctl_poller_answer(ctl_poller_t *p, ctl_asked_t *asked,
 es_rc_t ctl_poller_problem(ctl_reply_t *reply, unsigned status,
     const char *type, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* ---- poller_stream.c ---- */
+
+/* Makes a stream of the page. */
+es_rc_t ctl_poller_stream(ctl_poller_t *p, const ctl_asked_t *asked,
+    const ctl_page_t *page, ctl_move_kind_t kind, ctl_reply_t *reply);
+
+/* Makes a stream of the problem in the reply, as a reader gets it that comes
+   back. */
+es_rc_t ctl_poller_stream_end(ctl_poller_t *p, const ctl_asked_t *asked,
+    ctl_reply_t *reply);
 
 /* ---- poller_http.c ---- */
 

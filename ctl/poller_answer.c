@@ -178,6 +178,11 @@ ctl_answer_events(ctl_poller_t *p, const ctl_asked_t *asked,
     reply->type = types[asked->format];
     reply->more = page->more;
 
+    if (asked->format == CTL_FORMAT_STREAM) {
+        ctl_answer_expect(p, page->to, page->to);
+        return ctl_poller_stream(p, asked, page, p->answered, reply);
+    }
+
     (void) snprintf(reply->etag, sizeof(reply->etag), "\"%zx-%zx-%d\"",
                     page->from, page->to, (int) asked->format);
 
@@ -230,6 +235,7 @@ ctl_answer_cut(ctl_poller_t *p, const ctl_asked_t *asked,
 
     tail = ANSWER_TAIL + (asked->format == CTL_FORMAT_JSON ? 160 : 0);
     reply->cut = reply->body.len > tail ? reply->body.len - tail : 1;
+    reply->etag[0] = '\0';
 
     ctl_answer_expect(p, page->from,
                       ctl_answer_before(&p->feed, page->last, page->from));
@@ -363,6 +369,28 @@ ctl_answer_revoked(ctl_poller_t *p, ctl_reply_t *reply)
 }
 
 
+/* False if the next move delivers what this one adds. */
+
+static bool
+ctl_answer_delivers(ctl_move_kind_t kind)
+{
+    switch (kind) {
+
+    case CTL_MOVE_CUT:
+    case CTL_MOVE_CUT_CHUNKED:
+    case CTL_MOVE_STREAM_CUT:
+    case CTL_MOVE_EXPIRED:
+    case CTL_MOVE_STREAM_EXPIRED:
+    case CTL_MOVE_RESET:
+    case CTL_MOVE_RESTART:
+        return false;
+
+    default:
+        return true;
+    }
+}
+
+
 /* Adds the places of the move. */
 
 static es_rc_t
@@ -379,17 +407,16 @@ ctl_answer_add(ctl_poller_t *p, const ctl_move_t *move)
                                p->row + 1, move->opaque);
     }
 
-    if (move->kind == CTL_MOVE_EXPIRED) {
+    if (move->kind == CTL_MOVE_EXPIRED
+        || move->kind == CTL_MOVE_STREAM_EXPIRED)
+    {
         p->feed.oldest = p->feed.n - 1 - move->events / 2;
     }
 
     p->since = p->since > p->feed.oldest ? p->since : p->feed.oldest;
 
     p->added = true;
-    p->goal = move->kind == CTL_MOVE_CUT || move->kind == CTL_MOVE_CUT_CHUNKED
-              || move->kind == CTL_MOVE_EXPIRED
-              || move->kind == CTL_MOVE_RESTART
-              || move->kind == CTL_MOVE_RESET ? 0 : p->feed.n - 1;
+    p->goal = ctl_answer_delivers(move->kind) ? p->feed.n - 1 : 0;
 
     return ok ? ES_OK : ES_NOMEM;
 }
@@ -418,9 +445,20 @@ ctl_answer_move(ctl_poller_t *p, const ctl_asked_t *asked,
     case CTL_MOVE_IDLE:
         return ctl_answer_idle(p, asked, &page, reply);
 
+    case CTL_MOVE_STREAM_LIMIT:
+        rc = ctl_answer_later(p, asked, CTL_MOVE_SECONDS, reply);
+        reply->retry_after[0] = '\0';
+        return rc == ES_OK ? ctl_poller_stream_end(p, asked, reply) : rc;
+
+    case CTL_MOVE_STREAM_EXPIRED:
+        rc = ctl_answer_gone(p, false, reply);
+        return rc == ES_OK && asked->back
+               ? ctl_poller_stream_end(p, asked, reply) : rc;
+
     case CTL_MOVE_CUT:
     case CTL_MOVE_CUT_CHUNKED:
-        reply->chunked = move->kind == CTL_MOVE_CUT_CHUNKED;
+    case CTL_MOVE_STREAM_CUT:
+        reply->chunked = move->kind != CTL_MOVE_CUT;
         return ctl_answer_cut(p, asked, &page, reply);
 
     case CTL_MOVE_REVOKED:
@@ -470,12 +508,13 @@ ctl_poller_answer(ctl_poller_t *p, ctl_asked_t *asked, ctl_reply_t *reply)
     p->more = false;
 
     if (p->behind > 0) {
+        p->answered = p->sse ? CTL_MOVE_STREAM : CTL_MOVE_PAGE;
         ctl_answer_page(p, asked, &catch_up, &page);
         rc = ctl_answer_events(p, asked, &page, false, reply);
         p->expect = CTL_EXPECT_ANY;
-        p->answered = CTL_MOVE_PAGE;
 
     } else {
+        p->answered = move->kind;
         rc = p->added ? ES_OK : ctl_answer_add(p, move);
 
         if (rc == ES_OK) {
@@ -483,7 +522,6 @@ ctl_poller_answer(ctl_poller_t *p, ctl_asked_t *asked, ctl_reply_t *reply)
         }
 
         p->done++;
-        p->answered = move->kind;
     }
 
     p->status = reply->status;

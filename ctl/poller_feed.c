@@ -174,6 +174,11 @@ ctl_poll_event_data(const ctl_place_t *place, es_buf_t *out)
         rc = es_buf_printf(out, ",\"filler\":\"%0*d\"", POLLER_FILLER, 0);
     }
 
+    if (rc == ES_OK && place->kind == CTL_PLACE_TEXT) {
+        rc = es_buf_printf(out, ",\"text\":\"\xc5\xbelu\xc5\xa5ou\xc4\x8dk\xc3"
+                           "\xbd \xf0\x9f\x90\x8e\"");
+    }
+
     return rc == ES_OK ? es_buf_printf(out, "}}") : rc;
 }
 

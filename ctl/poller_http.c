@@ -27,6 +27,8 @@ typedef struct {
     es_buf_t  body;
     size_t    end;                 /* as far as it is sent */
     bool      whole;
+    size_t    piece;
+    unsigned  pause_ms;
 } ctl_serve_rest_t;
 
 
@@ -48,8 +50,15 @@ ctl_serve_piece(void *ctx, uint64_t pos, char *out, size_t max)
                            : MHD_CONTENT_READER_END_WITH_ERROR;
     }
 
+    /* only this connection waits */
+
+    if (rest->pause_ms > 0) {
+        (void) poll(NULL, 0, (int) rest->pause_ms);
+    }
+
     n = rest->end - (size_t) pos;
     n = n < max ? n : max;
+    n = rest->piece > 0 && rest->piece < n ? rest->piece : n;
     memcpy(out, rest->body.data + pos, n);
 
     return (ssize_t) n;
@@ -82,6 +91,8 @@ ctl_serve_response(ctl_reply_t *reply)
     rest->body = reply->body;
     rest->end = reply->cut > 0 ? reply->cut : reply->body.len;
     rest->whole = reply->cut == 0;
+    rest->piece = reply->piece;
+    rest->pause_ms = reply->pause_ms;
     reply->body = (es_buf_t) { 0 };
 
     response = MHD_create_response_from_callback(
@@ -367,6 +378,7 @@ ctl_serve_last_id(const ctl_poller_t *p, struct MHD_Connection *connection,
 
     if (id != NULL && id[0] != '\0') {
         asked->after = true;
+        asked->back = true;
         asked->latest = false;
         asked->at = ctl_poll_feed_find(&p->feed, id);
         (void) snprintf(asked->cursor, sizeof(asked->cursor), "%s", id);

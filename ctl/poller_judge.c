@@ -56,10 +56,12 @@ ctl_judge_time(ctl_poller_t *p, const ctl_asked_t *asked)
     early_us = p->not_before_us - asked->came_us;
 
     if (p->not_before_us != 0 && early_us > JUDGE_EARLY_US) {
-        ctl_poller_wrong(p, p->answered == CTL_MOVE_DATE ? "ignores-date"
-                                                         : "ignores-retry-after",
-                         "asked again after %.1f s, Retry-After says %.1f s",
-                         (double) gap_us / 1e6,
+        ctl_poller_wrong(p, p->sse ? "ignores-retry"
+                         : p->answered == CTL_MOVE_DATE ? "ignores-date"
+                                                        : "ignores-retry-after",
+                         "asked again after %.1f s, %s says %.1f s",
+                         (double) gap_us / 1e6, p->sse ? "retry"
+                                                       : "Retry-After",
                          (double) (gap_us + early_us) / 1e6);
     }
 
@@ -164,12 +166,13 @@ ctl_judge_misplaced(ctl_poller_t *p, const ctl_asked_t *asked)
         cause = "forgets-cursor";
 
     } else if (asked->after && asked->at == POLLER_UNKNOWN) {
-        cause = p->answered == CTL_MOVE_PAGE
+        cause = ctl_poller_plain(p->answered)
                 && strcmp(p->rows[p->row].step->cause, "parses-cursor") == 0
                 ? "parses-cursor" : "made-up-cursor";
 
     } else if (!asked->after) {
-        cause = asked->latest ? "skips-to-latest" : "no-cursor";
+        cause = asked->latest ? "skips-to-latest"
+                : p->sse ? "no-last-id" : "no-cursor";
 
     } else if (asked->at < p->held) {
         cause = "goes-back";
@@ -184,6 +187,8 @@ ctl_judge_misplaced(ctl_poller_t *p, const ctl_asked_t *asked)
     if (asked->after) {
         ctl_poller_wrong(p, cause, "after=%s instead of after=%s",
                          asked->cursor, right);
+    } else if (p->sse) {
+        ctl_poller_wrong(p, cause, "no Last-Event-ID instead of %s", right);
     } else {
         ctl_poller_wrong(p, cause, "from=%s instead of after=%s",
                          asked->latest ? "latest" : "oldest", right);
@@ -272,6 +277,13 @@ ctl_judge_settle(ctl_poller_t *p, ctl_asked_t *asked)
 }
 
 
+bool
+ctl_poller_plain(ctl_move_kind_t kind)
+{
+    return kind == CTL_MOVE_PAGE || kind == CTL_MOVE_STREAM;
+}
+
+
 /* The cause when the poller stops, or does not get on. */
 
 const char *
@@ -287,8 +299,9 @@ ctl_poller_stuck(const ctl_poller_t *p)
         return "not-modified";
     }
 
-    return p->answered == CTL_MOVE_PAGE && step->move[0].kind != CTL_MOVE_PAGE
-           ? "same-cursor" : step->cause;
+    return ctl_poller_plain(p->answered)
+           && !ctl_poller_plain(step->move[0].kind) ? "same-cursor"
+                                                    : step->cause;
 }
 
 

@@ -35,6 +35,11 @@ const ctl_mistake_t  ctl_poller_mistakes[] = {
     { "no-cursor", "The poller begins again at the oldest event.",
       "send after=CURSOR in every request but the first" },
 
+    { "no-last-id", "The reader comes back without the id of what it was sent "
+      "last.",
+      "keep the id of each event and position, and send it as the header field "
+      "Last-Event-ID" },
+
     { "same-cursor", "The poller does not go on after the page that it got.",
       "after each page set the cursor to the member next of the answer" },
 
@@ -91,6 +96,21 @@ const ctl_mistake_t  ctl_poller_mistakes[] = {
       "date.",
       "if Retry-After is not a number, parse it as an HTTP date and sleep "
       "until then" },
+
+    { "ignores-retry", "The reader comes back before the time of retry is "
+      "over.",
+      "keep the milliseconds of the last field retry, and wait so long before "
+      "you connect again" },
+
+    { "position", "The reader forgets the id of a position.",
+      "keep the id of every event, also of one with a name" },
+
+    { "nothing", "The reader does not get past comments, or takes what is no "
+      "event for one.",
+      "take an event only if it has data and no name" },
+
+    { "split", "The reader does not get past an event that comes in pieces.",
+      "collect bytes up to an empty line, and decode the characters then" },
 
     { "no-backoff", "The poller asks again at once after a 503 without "
       "Retry-After.",

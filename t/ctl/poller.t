@@ -13,10 +13,11 @@ use Test::More;
 
 use lib 't/lib';
 use Test::Eventsync qw(wait_for);
-use Test::Eventsync::Pollers qw($PAGE %CODE lacks verify judged);
+use Test::Eventsync::Pollers qw($PAGE %CODE lacks place verify judged swap told
+    mistakes);
 
 my $t = Test::Eventsync->new;
-my $why = lacks('Python');
+my $why = lacks($t, 'Python');
 plan(skip_all => $why) if $why;
 
 my $code = $CODE{Python} =~ s/^WAIT = \d+$/WAIT = 2/mr;
@@ -24,13 +25,6 @@ my $code = $CODE{Python} =~ s/^WAIT = \d+$/WAIT = 2/mr;
 # A poller that pauses itself.
 my $pauses = swap($code, '{"wait": WAIT}', '{}')
     . qq(    if not page["has_more"]:\n        time.sleep(0.7)\n);
-
-sub swap {
-    my ($text, $from, $to) = @_;
-    my $n = () = $text =~ /\Q$from\E/g;
-    die "$n times: $from\n" if $n != 1;
-    return $text =~ s/\Q$from\E/$to/r;
-}
 
 my $lines = <<'EOT';
             try:
@@ -65,121 +59,109 @@ my @applied = ('--applied=events.ndjson');
 
 # The mistake, options, the program, and another hint that it leads to.
 my @cases = (
-    ['no-request', ['--silence=2s'], sub { swap($_[0], '{EVENTSYNC_URL}',
-        'http://127.0.0.1:1/v1') }],
-    ['old-state', [], sub { swap($_[0], '"cursor": None, "sequence": None',
-        '"cursor": "abcd-5", "sequence": None') }],
-    ['no-credential', [], sub { swap($_[0], '"Authorization"', '"X-Key"') }],
-    ['bad-request', [], sub { swap($_[0], '"wait": WAIT',
-        '"wait": WAIT, "limit": 5000') }],
-    ['bad-request', [], sub { swap($_[0], '/events"', '/event"') }],
-    ['latest-wait', [], sub { swap($_[0], '"oldest"}', '"latest"}') }],
-    ['no-cursor', ['--only=has-more'], sub { swap($_[0],
-        'if held["cursor"] else', 'if False else') }],
-    ['same-cursor', ['--only=has-more'], sub { swap($_[0],
+    ['no-request', ['--silence=2s'], swap($code, '{EVENTSYNC_URL}',
+        'http://127.0.0.1:1/v1')],
+    ['old-state', [], swap($code, '"cursor": None, "sequence": None',
+        '"cursor": "abcd-5", "sequence": None')],
+    ['no-credential', [], swap($code, '"Authorization"', '"X-Key"')],
+    ['bad-request', [], swap($code, '"wait": WAIT',
+        '"wait": WAIT, "limit": 5000')],
+    ['bad-request', [], swap($code, '/events"', '/event"')],
+    ['latest-wait', [], swap($code, '"oldest"}', '"latest"}')],
+    ['no-cursor', ['--only=has-more'], swap($code,
+        'if held["cursor"] else', 'if False else')],
+    ['same-cursor', ['--only=has-more'], swap($code,
         'held = take(held, page)',
-        'held = held if held["cursor"] else take(held, page)') }],
-    ['goes-back', ['--only=retry-after'], sub { swap($_[0],
+        'held = held if held["cursor"] else take(held, page)')],
+    ['goes-back', ['--only=retry-after'], swap($code,
         'if error.code == 410:', 'if error.code == 429:
             held["cursor"] = page["oldest"]
             time.sleep(3)
-        elif error.code == 410:') }],
-    ['skips-events', ['--only=has-more'], sub { swap($_[0], 'page["next"]',
-        'page["latest"]') }],
-    ['skips-to-latest', ['--only=expired'], sub { swap($_[0],
-        '(error)["oldest"]', '(error)["latest"]') }],
-    ['skips-to-latest', ['--only=reset'], sub { swap(swap($_[0],
+        elif error.code == 410:')],
+    ['skips-events', ['--only=has-more'], swap($code, 'page["next"]',
+        'page["latest"]')],
+    ['skips-to-latest', ['--only=expired'], swap($code,
+        '(error)["oldest"]', '(error)["latest"]')],
+    ['skips-to-latest', ['--only=reset'], swap(swap($code,
         'json.load(error)["oldest"]', 'None'), '{"from": "oldest"}',
         '{"from": "latest" if failures is None else "oldest"}')
-        =~ s/(held = \{"cursor": None, "sequence": None\})$/$1; failures = None/mr }],
-    ['made-up-cursor', [], sub { swap($_[0], 'page["next"]}',
-        'epoch(page["next"]) + "-" + str(int(held["sequence"]) + 1)}') }],
-    ['parses-cursor', ['--only=opaque-cursor'], sub { swap($_[0],
+        =~ s/(held = \{"cursor": None, "sequence": None\})$/$1; failures = None/mr],
+    ['made-up-cursor', [], swap($code, 'page["next"]}',
+        'epoch(page["next"]) + "-" + str(int(held["sequence"]) + 1)}')],
+    ['parses-cursor', ['--only=opaque-cursor'], swap($code,
         'page["next"]}',
-        'epoch(page["next"]) + "-" + str(int(held["sequence"]))}') }],
-    ['parses-cursor', ['--only=opaque-cursor'], sub { swap($_[0],
+        'epoch(page["next"]) + "-" + str(int(held["sequence"]))}')],
+    ['parses-cursor', ['--only=opaque-cursor'], swap($code,
         'held = take(held, page)',
-        'held = take(held, page); int(held["cursor"].split("-")[1])') }],
-    ['overlaps', ['--only=slow'], sub { $overlaps }],
-    ['hammers', ['--only=idle'], sub { $pauses =~ s/time\.sleep\(0\.7\)\n\z/pass\n/r }],
-    ['ignores-has-more', ['--only=idle,has-more'], sub { swap($pauses,
-        'if not page["has_more"]', 'if True') }],
-    ['empty-page', ['--only=empty-page'], sub { swap($_[0],
+        'held = take(held, page); int(held["cursor"].split("-")[1])')],
+    ['overlaps', ['--only=slow'], $overlaps],
+    ['hammers', ['--only=idle'], $pauses =~ s/time\.sleep\(0\.7\)\n\z/pass\n/r],
+    ['ignores-has-more', ['--only=idle,has-more'], swap($pauses,
+        'if not page["has_more"]', 'if True')],
+    ['empty-page', ['--only=empty-page'], swap($code,
         'held = take(held, page)',
-        'held = take(held, page) if page["events"] else held') }],
-    ['not-modified', ['--only=idle'], sub { swap(swap($pauses,
+        'held = take(held, page) if page["events"] else held')],
+    ['not-modified', ['--only=idle'], swap(swap($pauses,
         '"Bearer " + KEY', '"Bearer " + KEY, "If-None-Match": etag'),
         'page = json.load(answer)',
         'page = json.load(answer); etag = answer.headers["ETag"]')
-        =~ s/^held, failures = /etag = ""\n$&/mr }],
-    ['gave-up', ['--only=idle'], sub { swap($_[0], 'while True:',
-        'for turn in range(3):') }],
-    ['gives-up', ['--only=retry-after'], sub { swap($_[0],
-        'error.code == 429 or error.code >= 500', 'False') }],
-    ['gives-up', ['--only=unavailable'], sub { swap($_[0],
-        'elif error.code == 429', 'elif json.load(error) and error.code == 429')
-        }],
-    ['ignores-retry-after', ['--only=retry-after'], sub { swap($_[0],
-        'return int(after)', 'return int(after) / 1000') }],
-    ['ignores-date', ['--only=retry-after-date'], sub { swap($_[0],
-        'if after else None', 'if False else None') }],
-    ['no-backoff', ['--only=unavailable'], sub { swap($_[0],
-        'if at else min(2 ** failures, 60)', 'if at else 0') }],
-    ['short-timeout', ['--only=slow'], sub { swap($_[0], 'timeout=WAIT + 10',
-        'timeout=1') }],
-    ['cut', ['--only=cut'], sub { swap($_[0],
-        '(OSError, http.client.HTTPException)', 'OSError') }],
-    ['takes-cut-answer', ['--only=cut'], sub { swap($_[0],
+        =~ s/^held, failures = /etag = ""\n$&/mr],
+    ['gave-up', ['--only=idle'], swap($code, 'while True:',
+        'for turn in range(3):')],
+    ['gives-up', ['--only=retry-after'], swap($code,
+        'error.code == 429 or error.code >= 500', 'False')],
+    ['gives-up', ['--only=unavailable'], swap($code,
+        'elif error.code == 429', 'elif json.load(error) and error.code == 429')],
+    ['ignores-retry-after', ['--only=retry-after'], swap($code,
+        'return int(after)', 'return int(after) / 1000')],
+    ['ignores-date', ['--only=retry-after-date'], swap($code,
+        'if after else None', 'if False else None')],
+    ['no-backoff', ['--only=unavailable'], swap($code,
+        'if at else min(2 ** failures, 60)', 'if at else 0')],
+    ['short-timeout', ['--only=slow'], swap($code, 'timeout=WAIT + 10',
+        'timeout=1')],
+    ['cut', ['--only=cut'], swap($code,
+        '(OSError, http.client.HTTPException)', 'OSError')],
+    ['takes-cut-answer', ['--only=cut'], swap($code,
         "            page = json.load(answer)\n", $lines)
-        =~ s/"Bearer " \+ KEY/$&, "Accept": "application\/x-ndjson"/r }],
-    ['repeated', ['--only=repeated'], sub { swap($_[0], '            continue
+        =~ s/"Bearer " \+ KEY/$&, "Accept": "application\/x-ndjson"/r],
+    ['repeated', ['--only=repeated'], swap($code, '            continue
         apply', '            raise SystemExit("out of order")
-        apply') }],
-    ['unknown-members', ['--only=unknown-members'], sub { swap($_[0],
+        apply')],
+    ['unknown-members', ['--only=unknown-members'], swap($code,
         '        apply(event)', '        assert "verifyflag" not in event
-        apply(event)') }],
-    ['unknown-type', ['--only=unknown-type'], sub { swap($_[0],
+        apply(event)')],
+    ['unknown-type', ['--only=unknown-type'], swap($code,
         '        apply(event)', '        assert event["type"] == "order.updated"
-        apply(event)') }],
-    ['large', ['--only=large'], sub { swap($_[0], 'json.load(answer)',
-        'json.loads(answer.read(1000000))') }],
-    ['gzip', ['--only=gzip'], sub { swap($_[0], '"Bearer " + KEY',
-        '"Bearer " + KEY, "Accept-Encoding": "gzip"') }],
-    ['forgets-cursor', ['--only=restart'], sub { swap($_[0],
-        'return json.load(file)', 'raise FileNotFoundError') }],
-    ['repeats-410', ['--only=expired'], sub { swap($_[0],
-        'json.load(error)["oldest"]', 'held["cursor"]') }],
-    ['repeats-410', ['--only=reset'], sub { swap($_[0],
-        'if error.code == 410', 'if False') }],
-    ['no-snapshot', ['--only=expired', '--snapshot'], sub { $_[0] }],
-    ['hammers-401', ['--only=revoked'], sub { swap($_[0],
+        apply(event)')],
+    ['large', ['--only=large'], swap($code, 'json.load(answer)',
+        'json.loads(answer.read(1000000))')],
+    ['gzip', ['--only=gzip'], swap($code, '"Bearer " + KEY',
+        '"Bearer " + KEY, "Accept-Encoding": "gzip"')],
+    ['forgets-cursor', ['--only=restart'], swap($code,
+        'return json.load(file)', 'raise FileNotFoundError')],
+    ['repeats-410', ['--only=expired'], swap($code,
+        'json.load(error)["oldest"]', 'held["cursor"]')],
+    ['repeats-410', ['--only=reset'], swap($code,
+        'if error.code == 410', 'if False')],
+    ['no-snapshot', ['--only=expired', '--snapshot'], $code],
+    ['hammers-401', ['--only=revoked'], swap($code,
         'raise SystemExit(f"{error.code}: {error.read().decode()}")',
-        'time.sleep(0.1)') }],
-    ['lost-events', \@applied, sub { swap($_[0], 'apply(event)
+        'time.sleep(0.1)')],
+    ['lost-events', \@applied, swap($code, 'apply(event)
         held', 'if event["sequence"][-1] != "2": apply(event)
-        held') }],
-    ['applied-twice', [@applied, '--only=repeated'], sub { swap($_[0],
+        held')],
+    ['applied-twice', [@applied, '--only=repeated'], swap($code,
         '            continue
         apply', '            pass
-        apply') }],
+        apply')],
 );
 
-my ($table) = $PAGE =~ /^\| cause \|(.*?)\n\n/ms;
-my %tells = map { $_ => 1 } $table =~ /^\| `([a-z0-9-]+)`/mg;
-my %tried = map { $_->[0] => 1 } @cases;
 
 # Pollers that are right in other ways run meanwhile.
 my %right = right();
 
-# A few at a time, so that no poller is slow for want of a processor.
-my @running;
-for my $case (@cases) {
-    my ($cause, $options, $make) = @$case;
-    finished(shift @running) if @running == 12;
-    push @running, [$case, verify($t, 'Python', $make->($code), @$options,
-        (grep { /^--only/ } @$options) ? () : '--only=first')];
-}
-finished($_) for @running;
+my %tried = told($t, @cases);
 
 sub right {
 my $etag = swap(swap($pauses, '"Bearer " + KEY',
@@ -202,10 +184,10 @@ my $snapshot = swap($code, 'held = {"cursor": json.load(error)["oldest"]',
                 snapshot = json.load(answer)
             held = {"cursor": snapshot["cursor"]');
     return (
-    'pauses, compares ETags and decodes gzip' => verify($t, 'Python', $etag,
+    'pauses, compares ETags and decodes gzip' => verify($t, [place($t, 'Python', $etag)],
         '--only=idle,has-more,empty-page,cut,gzip,reset', @applied),
-    'filters and takes two at a time' => verify($t, 'Python', $filter),
-    'reads the snapshot' => verify($t, 'Python', $snapshot, @applied,
+    'filters and takes two at a time' => verify($t, [place($t, 'Python', $filter)]),
+    'reads the snapshot' => verify($t, [place($t, 'Python', $snapshot)], @applied,
         '--snapshot', '--only=expired,reset'),
 );
 }
@@ -219,8 +201,8 @@ sub finished {
         or diag(JSON::PP->new->pretty->encode($report), $run->{proc}->stderr);
 }
 
-is_deeply([sort keys %tried], [sort keys %tells],
-    'each mistake of docs/pollers.md has a poller here');
+is_deeply([grep { !$tried{$_} } mistakes()], [],
+    'each mistake of a poller in docs/pollers.md is one of these');
 
 for my $name (sort keys %right) {
     my ($rc, $report) = judged($t, $right{$name});

@@ -13,15 +13,18 @@ use Test::More;
 
 use lib 't/lib';
 use Test::Eventsync qw(wait_for);
-use Test::Eventsync::Pollers qw($PAGE %CODE lacks verify judged);
+use Test::Eventsync::Pollers qw($PAGE %CODE lacks place verify judged);
 
 my $t = Test::Eventsync->new;
 
 # The same order as in the code, so that neither has what the other lacks.
 my $list = decode_json($t->ctl_ok('verify-poller', '--list', '--json'));
-my ($steps) = $PAGE =~ /^\| step \|.*?\n\|[-|]+\n(.*?)\n\n/ms;
-is($steps, join("\n", map { "| `$_->{step}` | $_->{about} | $_->{expected} |" }
-    @{ $list->{steps} }), 'the steps');
+my @tables = $PAGE =~ /^\| step \|.*?\n\|[-|]+\n(.*?)\n\n/msg;
+for my $sse (0, 1) {
+    is($tables[$sse], join("\n", map { "| `$_->{step}` | $_->{about} | "
+        . "$_->{expected} |" } grep { !$_->{sse} == !$sse }
+        @{ $list->{steps} }), $sse ? 'and those of streams' : 'the steps');
+}
 
 my $source = do { local (@ARGV, $/) = 'ctl/poller_mistakes.c'; <> };
 my ($mistakes) = $PAGE =~ /^\| cause \|.*?\n\|[-|]+\n(.*?)\n\n/ms;
@@ -33,21 +36,25 @@ while ($source =~ /^    \{ "([a-z0-9-]+)",\s*($text),\s*($text)\}/mg) {
 }
 is($mistakes, join("\n", @rows), 'the mistakes');
 
-is_deeply([sort keys %CODE], ['Node.js', 'Python'], 'the programs');
+is_deeply([sort keys %CODE], ['Node.js', 'Python',
+    'Streams in Node.js', 'Streams in Python'], 'the programs');
 
 ###############################################################################
 # verify-poller
 
 my (%run, %real);
 for my $language (sort keys %CODE) {
-    my $why = lacks($language);
+    my $why = lacks($t, $language);
     if ($why) {
         diag("without $language: $why");
         next;
     }
     my $code = $CODE{$language} =~ s/\bWAIT = 20\b/WAIT = 2/r;
-    isnt($code, $CODE{$language}, "$language: waits for 20 seconds");
-    $run{$language} = verify($t, $language, $code, '--applied=events.ndjson');
+    my @options = ('--applied=events.ndjson',
+        $language =~ /Streams/ ? '--sse' : ());
+    $run{$language} = verify($t, [place($t, $language, $code)], @options);
+    $run{"$language, eventsource 5"} = verify($t, [place($t, $language, $code,
+        'eventsource5')], @options) if $language eq 'Streams in Node.js';
 }
 
 ###############################################################################
@@ -55,29 +62,25 @@ for my $language (sort keys %CODE) {
 
 $t->store_init->feed('orders');
 my $key = $t->partner_key('acme', feeds => 'orders');
-$t->default_conf;
+$t->default_conf(location => 'eventsync_sse on;');
 $t->run_nginx;
 $t->ctl_ok({ stdin => join '', map { qq({"specversion":"1.0","id":"e$_",)
     . qq("source":"/s","type":"t","data":$_}\n) } 1 .. 250 }, 'publish',
     'orders');
 
-for my $language (sort keys %run) {
-    my ($program, $name) = $language =~ /Python/ ? ('python3', 'poller.py')
-        : ('node', 'poller.mjs');
-    mkdir $t->testdir . "/real-$program";
-    $t->write_file("real-$program/$name", $CODE{$language});
-    $real{$language} = { file => "real-$program/events.ndjson",
-        proc => $t->start("real-$program", { env => { EVENTSYNC_KEY => $key,
+for my $language (grep { $CODE{$_} } sort keys %run) {
+    my ($id, $command) = place($t, $language, $CODE{$language});
+    $real{$language} = { file => "$id/events.ndjson",
+        proc => $t->start($id, { env => { EVENTSYNC_KEY => $key,
             EVENTSYNC_URL => 'http://127.0.0.1:' . $t->port . '/v1',
-            EVENTSYNC_FEED => 'orders' } },
-            'sh', '-c', 'cd "$1" && exec "$2" "$3"', 'sh',
-            $t->testdir . "/real-$program", $program, $name) };
+            EVENTSYNC_FEED => 'orders' } }, 'sh', '-c', "cd \"\$1\" && $command",
+            'sh', $t->testdir . "/$id") };
 }
 
 # The data of the events that a poller has applied.
 sub applied {
     my ($language) = @_;
-    return map { decode_json($_)->{data} } split /\n/,
+    return map { decode_json($_)->{data} } grep { /\}$/ } split /\n/,
         $t->read_file($real{$language}{file});
 }
 
@@ -100,8 +103,10 @@ for my $language (sort keys %run) {
         grep { !$_->{pass} || $_->{skipped} && $_->{check} ne 'gzip' }
         @{ $report->{checks} }], [0], "$language: passes verify-poller")
         or diag($run{$language}{proc}->stderr);
+    my $sse = $language =~ /Streams/;
     is($report->{checks_passed} + $report->{checks_skipped},
-        scalar(grep { !$_->{sse} } @{ $list->{steps} }), 'every step of it');
+        scalar(grep { !$_->{sse} == !$sse } @{ $list->{steps} }),
+        'every step of it');
 }
 
 done_testing();
