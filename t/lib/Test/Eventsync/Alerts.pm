@@ -140,7 +140,11 @@ sub alert_cases {
             [ series('eventsync_endpoints', state => $state), gauge(0, 1, $minutes) ] ],
         [ $alert, 'without', $fires, $resolves, { %AT, state => $state },
             "Of the endpoints, 2 $more at a.",
-            [ series('eventsync_endpoints', state => $state), gauge(0, 2, $minutes) ] ]
+            [ series('eventsync_endpoints', state => $state), gauge(0, 2, $minutes) ] ],
+        [ $alert, 'of the others', $fires, $resolves,
+            { %AT, state => $state, endpoint => 'other' }, "Of the endpoints, 2 $more at a.",
+            [ series('eventsync_endpoint_state', endpoint => 'other', state => $state),
+                gauge(0, 2, $minutes) ] ]
     } [ EventsyncEndpointStopped => 'stopped', '5m', '40m', 20, 'is stopped', 'are stopped' ],
       [ EventsyncEndpointFailing => 'failing', '20m', '60m', 30, 'is failing', 'are failing' ],
       [ EventsyncEndpointUnverified => 'unverified', '1500m', '1700m', 1600,
