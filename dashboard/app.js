@@ -9,6 +9,24 @@ import { endpoint } from './endpoint.js';
 import { events, feeds } from './feeds.js';
 import { overview } from './overview.js';
 
+const partner = {
+  probe: '/status',
+  ask: 'Paste an API key or an access token.',
+  links: [['#endpoints', 'Endpoints'], ['#feeds', 'Feeds']],
+  view(main, name, rest) {
+    switch (name) {
+    case 'endpoint': return endpoint(main, rest, told);
+    case 'feeds': return feeds(main);
+    case 'events': return events(main, rest, told, fresh);
+    default: return overview(main);
+    }
+  },
+};
+
+// The page for operators has the same frame around views of its own.
+const { page } = document.body.dataset.page === 'operator'
+  ? await import('./operator.js') : { page: partner };
+
 const main = document.getElementById('main');
 const nav = document.getElementById('nav');
 const live = document.getElementById('live');
@@ -66,7 +84,7 @@ function welcome() {
       failed.textContent = '';
       signIn(new FormData(event.currentTarget).get('key').trim());
       try {
-        await api('GET', '/status');
+        await api('GET', page.probe);
       } catch (error) {
         signOut();
         failed.textContent = error.message;
@@ -76,7 +94,7 @@ function welcome() {
     },
   },
   el('h2', {}, 'Sign in'),
-  el('p', {}, 'Paste an API key or an access token. This page keeps it in memory only, '
+  el('p', {}, `${page.ask} This page keeps it in memory only, `
     + 'until you sign out, close or reload it.'),
   field('Key or token', 'key', 'password', {
     required: true, autocomplete: 'off', spellcheck: 'false' }),
@@ -87,12 +105,7 @@ function welcome() {
 
 function view() {
   const [name, rest] = decodeURIComponent(location.hash.slice(1)).split(/\/(.*)/s);
-  switch (name) {
-  case 'endpoint': return endpoint(main, rest, told);
-  case 'feeds': return feeds(main);
-  case 'events': return events(main, rest, told, fresh);
-  default: return overview(main);
-  }
+  return page.view(main, name, rest);
 }
 
 function enter() {
@@ -106,7 +119,7 @@ function enter() {
   const shown = view();
   document.title = `${shown.title} – Eventsync`;
   for (const link of nav.children) {
-    if (location.hash.startsWith(link.hash.slice(0, -1))) {
+    if ((location.hash || nav.firstChild.hash).startsWith(link.hash.slice(0, -1))) {
       link.setAttribute('aria-current', 'page');
     } else {
       link.removeAttribute('aria-current');
@@ -143,8 +156,7 @@ function moved() {
   }
 }
 
-replace(nav, el('a', { href: '#endpoints' }, 'Endpoints'), el('a', { href: '#feeds' },
-  'Feeds'));
+replace(nav, page.links.map(([href, text]) => el('a', { href }, text)));
 out.addEventListener('click', () => leave(null));
 window.addEventListener('hashchange', moved);
 if (location.hash.startsWith('#link/')) {

@@ -47,6 +47,17 @@ export function milliseconds(ms) {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
+export function bytes(n) {
+  let value = n;
+  let unit = 0;
+  while (value >= 1000 && unit < 4) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${
+    ['bytes', 'kB', 'MB', 'GB', 'TB'][unit]}`;
+}
+
 export function many(n, one, more = `${one}s`) {
   return `${n} ${n === 1 ? one : more}`;
 }

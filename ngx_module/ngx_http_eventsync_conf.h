@@ -26,6 +26,9 @@
 #define NGX_HTTP_EVENTSYNC_METRICS_ENDPOINTS  1000
 #define NGX_HTTP_EVENTSYNC_METRICS_MAX        100000
 
+#define NGX_HTTP_EVENTSYNC_DASHBOARD_ON       1
+#define NGX_HTTP_EVENTSYNC_DASHBOARD_OPERATOR 2
+
 
 struct ngx_http_eventsync_store_s {
     ngx_str_t                         path;       /* NUL-terminated */

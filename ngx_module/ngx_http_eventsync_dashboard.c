@@ -7,6 +7,7 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_file.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_route.h"
@@ -23,8 +24,12 @@ static ngx_http_eventsync_file_t *ngx_http_eventsync_dashboard_file(
 static ngx_int_t ngx_http_eventsync_dashboard_headers(ngx_http_request_t *r);
 
 
-static ngx_str_t  ngx_http_eventsync_dashboard_index =
-    ngx_string("index.html");
+/* the page itself, by the value of the directive */
+
+static ngx_str_t  ngx_http_eventsync_dashboard_pages[] = {
+    [NGX_HTTP_EVENTSYNC_DASHBOARD_ON] = ngx_string("index.html"),
+    [NGX_HTTP_EVENTSYNC_DASHBOARD_OPERATOR] = ngx_string("operator.html")
+};
 
 /* an upgrade of the module is seen at once */
 
@@ -53,10 +58,13 @@ ngx_int_t
 ngx_http_eventsync_dashboard(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_str_t                  *name;
+    ngx_flag_t                  page;
     ngx_http_eventsync_file_t  *file;
 
+    page = ctx->conf->serves[NGX_HTTP_EVENTSYNC_DASHBOARD];
+
     name = ctx->segments[0].len ? &ctx->segments[0]
-                                : &ngx_http_eventsync_dashboard_index;
+                                : &ngx_http_eventsync_dashboard_pages[page];
 
     file = ngx_http_eventsync_dashboard_file(name);
 

@@ -56,6 +56,14 @@ static ngx_conf_enum_t  ngx_http_eventsync_caches[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_eventsync_dashboards[] = {
+    { ngx_string("off"), 0 },
+    { ngx_string("on"), NGX_HTTP_EVENTSYNC_DASHBOARD_ON },
+    { ngx_string("operator"), NGX_HTTP_EVENTSYNC_DASHBOARD_OPERATOR },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_http_eventsync_metrics_levels[] = {
     { ngx_string("off"), 0 },
     { ngx_string("on"), NGX_HTTP_EVENTSYNC_METRICS_ON },
@@ -238,12 +246,12 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
       NULL },
 
     { ngx_string("eventsync_dashboard"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_eventsync_serve_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_eventsync_loc_conf_t,
                serves[NGX_HTTP_EVENTSYNC_DASHBOARD]),
-      NULL },
+      &ngx_http_eventsync_dashboards },
 
     { ngx_string("eventsync_openapi"),
       NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,

@@ -14,7 +14,7 @@
 #include "ngx_http_eventsync_route.h"
 
 
-/* switches a resource on or off; only metrics has levels */
+/* switches a resource on or off; some have levels */
 
 char *
 ngx_http_eventsync_serve_directive(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -6,20 +6,15 @@
 use warnings;
 use strict;
 
-use IPC::Open2;
-use JSON::PP;
 use Test::More;
 
 use lib 't/lib';
 use Test::Eventsync qw(wait_for);
+use Test::Eventsync::Browser;
 use Test::Eventsync::Webhooks;
 
 my $t = webhook_store(workers => 1);
-my $modules = $t->build . '/browser/node_modules';
-my ($node) = (`node --version 2>/dev/null` // '') =~ /^v(\d+)/;
-my ($chromium) = grep { -x } '/usr/bin/chromium';
-plan skip_all => 'needs node, its packages and chromium: make test installs them'
-    if !$node || !$chromium || !-d "$modules/axe-core" || !-d "$modules/playwright-core";
+browser($t->build);
 
 # What a producer or a receiver wrote is never markup.
 my $markup = '<img src=x onerror=alert(1)><script>alert(2)</script>';
@@ -109,8 +104,8 @@ is($t->http(GET => '/off/dashboard')->{status}, 404, 'it must be switched on');
 ###############################################################################
 # the browser
 
-browse({});
-browse({ shots => $ENV{ES_SHOTS} }) if $ENV{ES_SHOTS};
+drive();
+drive(shots => $ENV{ES_SHOTS}) if $ENV{ES_SHOTS};
 
 $t->finish;
 done_testing();
@@ -127,19 +122,11 @@ sub link_of {
     return $url;
 }
 
-sub browse {
-    my ($more) = @_;
-    my $pid = open2(my $from, my $to, 'node', 't/node/dashboard.js', $modules, $chromium);
-    print $to encode_json({ base => $base, keys => \%keys, endpoint => $endpoint,
+sub drive {
+    browse('dashboard.js', base => $base, keys => \%keys, endpoint => $endpoint,
         markup => $markup, publish => [$t->build . '/eventsyncctl', '--store', $t->store,
         'publish'], links => { map { $_ => link_of($_) } qw(good wide revoked expired) },
         revoke => [$t->build . '/eventsyncctl', '--store', $t->store,
-        'key', 'revoke', $keys{leaving} =~ /^esk_([^_]+)/], %$more });
-    close $to;
-    while (my $line = <$from>) {
-        my ($good, $name, $seen) = @{ decode_json($line) };
-        ok($good, $name) or diag(ref $seen ? encode_json($seen) : $seen // '');
-    }
-    waitpid $pid, 0;
-    is($?, 0, 'the browser ends well');
+        'key', 'revoke', $keys{leaving} =~ /^esk_([^_]+)/], @_);
+    return;
 }

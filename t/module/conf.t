@@ -108,6 +108,16 @@ accepted(conf('', http => 'eventsync_store %%STORE%% zone_size=2m;'),
     'with a size');
 
 ###############################################################################
+# eventsync_dashboard, eventsync_operator
+
+accepted(conf('', location => "eventsync_dashboard $_; eventsync_operator on;"),
+    "eventsync_dashboard $_") for qw(on operator off);
+refused(conf('', location => 'eventsync_dashboard all;'), 'invalid value "all"',
+    'another page', 11);
+refused(conf('', location => 'eventsync_operator operator;'),
+    'invalid value "operator" in "eventsync_operator" directive', 'a switch', 11);
+
+###############################################################################
 # eventsync_health, eventsync_metrics
 
 accepted(conf("eventsync_ready_dispatcher $_;", location => 'eventsync_health on;'
