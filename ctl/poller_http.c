@@ -569,6 +569,23 @@ ctl_serve_hold(ctl_poller_t *p, int fd, int64_t delay_ms)
 }
 
 
+/* Holds what a command asks that is about to be killed.  Many HTTP clients send
+   a request again at once when its connection is closed, and would be answered
+   in the place of the command that is started next. */
+
+static void
+ctl_serve_hold_killed(ctl_poller_t *p, int fd)
+{
+    struct pollfd  set = { .fd = fd, .events = POLLRDHUP };
+
+    while (p->restart && !p->ending) {
+        (void) pthread_mutex_unlock(&p->lock);
+        (void) poll(&set, 1, SERVE_SLICE_MS);
+        (void) pthread_mutex_lock(&p->lock);
+    }
+}
+
+
 static enum MHD_Result
 ctl_serve_request(void *ctx, struct MHD_Connection *connection,
     const char *path, const char *method, const char *version,
@@ -605,8 +622,11 @@ ctl_serve_request(void *ctx, struct MHD_Connection *connection,
     p->heard_us = es_clock_mono_us();
     rc = p->ending ? ctl_poller_problem(&reply, MHD_HTTP_SERVICE_UNAVAILABLE,
                                         "unavailable", "all steps are over")
-                   : ctl_serve_route(p, connection, path, method, &reply);
+         : p->restart ? ES_OK
+         : ctl_serve_route(p, connection, path, method, &reply);
     ok = rc == ES_OK && reply.status != 0;
+
+    ctl_serve_hold_killed(p, fd);
 
     if (ok && reply.delay_ms > 0) {
         ok = ctl_serve_hold(p, fd, reply.delay_ms);
