@@ -50,13 +50,12 @@ sub missing {
     return;
 }
 
-# Saves the files of a page in a directory of its own; returns the directory.
+# Saves the files of a page in a directory of this name; returns its path.
 sub place {
     my ($t, $name, $guide) = @_;
     my $dir = $t->testdir . "/$name";
     make_path($dir);
-    symlink $t->build . '/receivers/node_modules', "$dir/node_modules"
-        if $name eq 'node';
+    symlink $t->build . '/receivers/node_modules', "$dir/node_modules";
     $t->write_file("$name/$_", $guide->{files}{$_})
         for keys %{ $guide->{files} };
     return $dir;
