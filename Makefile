@@ -94,6 +94,10 @@ RECEIVERS         = fastify@5.12.8 express@5.3.0 hono@4.13.19 \
 # OpenTelemetry's protocol as protoc has compiled it, for tests of spans.
 OTLP_PROTO        = opentelemetry-proto==1.45.2 protobuf==7.36.2
 
+# What makes requests of the OpenAPI document, for t/docs/contract.t.
+CONTRACT          = schemathesis==4.32.5
+CONTRACT_EXAMPLES ?= 200
+
 ASAN_BUILD        = build-asan
 ASAN = BUILD=$(ASAN_BUILD) OPT="-O1 -g -fno-omit-frame-pointer" \
        SANITIZE="-fsanitize=address,undefined" \
@@ -112,7 +116,8 @@ MODULE_SRC := $(wildcard ngx_module/*.c)
 .PHONY: all lib tools units bench module demo deps test-deps test check \
         check-asan check-debian check-long check-package package asan-nginx fuzz \
         fuzz-parsers fuzz-requests fuzz-deps bench-deps verifier readers \
-        linters receivers browser otlp-proto lint man completion install clean
+        linters receivers browser otlp-proto contract \
+        check-contract lint man completion install clean
 
 all: tools units module
 
@@ -178,7 +183,7 @@ test-deps:
 
 test: test-deps
 	$(MAKE) $(PARALLEL) all verifier readers linters receivers browser \
-	    otlp-proto
+	    otlp-proto contract
 	$(MAKE) check
 
 check:
@@ -197,7 +202,7 @@ package check-package:
 # they cover the whole process from its start.
 check-asan: asan-nginx
 	$(MAKE) $(PARALLEL) $(ASAN) all verifier readers linters receivers browser \
-	    otlp-proto
+	    otlp-proto contract
 	$(MAKE) $(ASAN) check
 
 asan-nginx: deps
@@ -258,6 +263,20 @@ $(BUILD)/otlp-proto/opentelemetry:
 	@mkdir -p $(BUILD)
 	-timeout 120 python3 -m pip install -q --disable-pip-version-check \
 	    --no-compile --target $(BUILD)/otlp-proto $(OTLP_PROTO)
+
+# Where PyPI cannot be reached, or pip is not there, its test is skipped.
+contract: $(BUILD)/contract/bin/schemathesis
+
+$(BUILD)/contract/bin/schemathesis:
+	@mkdir -p $(BUILD)
+	-timeout 120 python3 -m pip install -q --disable-pip-version-check \
+	    --no-compile --target $(BUILD)/contract -c t/python/constraints.txt \
+	    $(CONTRACT)
+
+# The long form of t/docs/contract.t.
+check-contract: all contract
+	ES_CONTRACT_EXAMPLES=$(CONTRACT_EXAMPLES) \
+	    $(MAKE) check TESTS="-v t/docs/contract.t"
 
 readers: $(BUILD)/readers/node_modules/eventsource/package.json
 
