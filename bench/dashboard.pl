@@ -6,6 +6,8 @@
 use warnings;
 use strict;
 
+use Test::Eventsync::Browser;
+
 our ($rounds, $seconds, $t, %opt);
 
 # The status of a partner with many endpoints and attempts, against one poll
@@ -52,6 +54,41 @@ CONF
     printf "  read each time to poll: %.3f (min %.3f, max %.3f)\n",
         @{ ratio($v->{read}, $v->{poll}) };
     verdict('dashboard', ratio($v->{status}, $v->{poll}), '>= 0.2');
+}
+
+# The page of a partner with many endpoints and attempts, in Chromium: until its
+# first paint, and from the sign-in until the endpoints are listed.  Tasks of 50
+# ms and more keep it from an answer meanwhile; the page lists, searches and
+# turns pages in all of that time.
+sub dashboard_page {
+    my $endpoints = $opt{quick} ? 250 : 1000;
+    my $attempts = 100;
+    browser($t->build);
+    my ($key, $base) = serve(1, location => <<'CONF');
+eventsync_status on;
+            eventsync_dashboard on;
+            eventsync_endpoints on;
+            eventsync_limit manage rate=1000000r/s burst=1000000;
+CONF
+    $key = $t->partner_key('bench', scopes => 'read,manage');
+    system($t->build . '/helper/attempts', $t->store, 'bench', 'bench', $endpoints,
+        $attempts) == 0 or die "no attempts\n";
+
+    my %v;
+    for my $round (1 .. $rounds) {
+        my $figures;
+        browse_checks('dashboard_large.js', sub {
+            my ($good, $name, $seen) = @_;
+            die "$name: failed\n" if !$good;
+            $figures = $seen if $name eq 'figures';
+        }, base => "$base/v1", key => $key, endpoints => $endpoints,
+            attempts => $attempts, figures => 1);
+        push @{ $v{$_} }, $figures->{$_} for keys %$figures;
+    }
+    table('ms', ['first paint', $v{paint}], ['sign-in until the list', $v{list}],
+        ['tasks of 50 ms and more, in sum', $v{busy}], ['the longest task', $v{longest}]);
+    verdict('dashboard-page', [map { $_ / 1000 } Bench::median(@{ $v{paint} }),
+        (sort { $a <=> $b } @{ $v{paint} })[0, -1]], '<= 1');
 }
 
 # Attempts that the status shows.

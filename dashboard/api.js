@@ -114,7 +114,7 @@ export async function api(method, path, body, signal) {
   return json;
 }
 
-// Calls `once` now and then every `seconds` while the page is visible; after a
+// Calls `once` now and then every `seconds()` while the page is visible; after a
 // failure it waits longer, and never less than the server asks for.  `told`
 // receives the Problem, or null after a success.  Returns a function that ends
 // it.
@@ -124,12 +124,13 @@ export function repeat(seconds, once, told) {
   let failures = 0;
 
   async function turn() {
-    let wait = seconds;
+    let wait = seconds();
     try {
       if (document.visibilityState === 'visible') {
         await once(ending.signal);
         failures = 0;
         told(null);
+        wait = seconds();
       }
     } catch (error) {
       if (ending.signal.aborted) {
@@ -137,7 +138,7 @@ export function repeat(seconds, once, told) {
       }
       failures += 1;
       wait = Math.max(error.retry ?? 0,
-        Math.min(seconds * 2 ** failures, 60));
+        Math.min(wait * 2 ** failures, 60));
       told(error, wait);
     }
     if (!ending.signal.aborted) {

@@ -125,7 +125,7 @@ function enter() {
       link.removeAttribute('aria-current');
     }
   }
-  const repeated = shown.once && repeat(shown.seconds, shown.once, fresh);
+  const repeated = shown.once && repeat(() => shown.seconds, shown.once, fresh);
   end = () => {
     repeated?.();
     shown.end?.();

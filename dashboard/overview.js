@@ -3,7 +3,7 @@
 // All endpoints of the partner, the ones that need attention first.
 
 import { api, now } from './api.js';
-import { el, replace, table } from './dom.js';
+import { button, el, field, redraw, replace, table } from './dom.js';
 import { explain, many, milliseconds, percent, span, when } from './format.js';
 
 const ORDER = ['stopped', 'failing', 'stalled', 'unverified', 'disabled', 'paused',
@@ -65,37 +65,54 @@ function summary(status) {
   ];
 }
 
-const PAGE = 100;
+const PAGE = 100;                // rows at first, and more of them at a time
+
+function matches(endpoint, words) {
+  const text = `${endpoint.name} ${endpoint.origin} ${endpoint.state} `
+    + endpoint.feeds.join(' ');
+  return words.every((word) => text.toLowerCase().includes(word));
+}
 
 export function overview(main) {
   const body = el('div');
+  const find = field('Find by name, host, state or feed', 'find', 'search', {
+    oninput: () => {
+      shown = PAGE;
+      draw(last);
+    } });
   let shown = PAGE;
-  let last;
-  replace(main, el('h2', {}, 'Endpoints'), body);
+  let last = null;
+  find.hidden = true;
+  replace(main, el('h2', {}, 'Endpoints'), find, body);
 
   function draw(status) {
     last = status;
-    const list = status.endpoints.toSorted((a, b) =>
-      ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || a.name.localeCompare(b.name));
-    if (list.length === 0) {
+    if (status.endpoints.length === 0) {
       replace(body, el('p', {}, 'There are no endpoints. Webhooks go to an endpoint; '
         + 'create one with POST ', el('code', {}, 'endpoints'), ', or poll the feeds.'));
       return;
     }
-    replace(body, summary(status), table(
-      `${many(list.length, 'endpoint')}, those that need attention first`,
-      ['Endpoint', 'State', 'Success, last hour', 'Latency', 'Behind', 'Next attempt',
-        'First loss', 'Dead letters'],
-      list.slice(0, shown).map(row)),
-    list.length > shown && el('button', { type: 'button', onclick: () => {
+    find.hidden = status.endpoints.length < 10;
+    const words = find.querySelector('input').value.toLowerCase().split(/\s+/);
+    const list = status.endpoints.filter((one) => matches(one, words)).sort((a, b) =>
+      ORDER.indexOf(a.state) - ORDER.indexOf(b.state)
+        || (a.name < b.name ? -1 : 1));
+    redraw(body, summary(status), list.length === 0
+      ? el('p', {}, 'No endpoint is like that.')
+      : table(`${many(list.length, 'endpoint')}, those that need attention first`,
+        ['Endpoint', 'State', 'Success, last hour', 'Latency', 'Behind', 'Next attempt',
+          'First loss', 'Dead letters'],
+        list.slice(0, shown).map(row)),
+    list.length > shown && button(`Show ${Math.min(PAGE, list.length - shown)} more`, () => {
       shown += PAGE;
       draw(last);
-    } }, `Show ${Math.min(PAGE, list.length - shown)} more`));
+    }));
   }
 
   return {
     title: 'Endpoints',
-    seconds: 5,
+    // a long list costs more, and nobody reads it in five seconds
+    get seconds() { return Math.max(5, (last?.endpoints.length ?? 0) / 50); },
     once: async (signal) => draw(await api('GET', '/status', undefined, signal)),
   };
 }

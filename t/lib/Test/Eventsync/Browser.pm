@@ -12,7 +12,7 @@ use IPC::Open2;
 use JSON::PP;
 use Test::More;
 
-our @EXPORT = qw(browser browse);
+our @EXPORT = qw(browser browse browse_checks);
 
 my ($modules, $chromium);
 
@@ -30,16 +30,25 @@ sub browser {
 # Runs a script of t/node/ with what it is given; its checks are the test's.
 sub browse {
     my ($script, %given) = @_;
+    my ($status) = browse_checks($script, sub {
+        my ($good, $name, $seen) = @_;
+        ok($good, $name) or diag(ref $seen ? encode_json($seen) : $seen // '');
+    }, %given);
+    is($status, 0, 'the browser ends well');
+    return;
+}
+
+# Runs a script, and calls `take` with each of its checks.  Returns its status.
+sub browse_checks {
+    my ($script, $take, %given) = @_;
     my $pid = open2(my $from, my $to, 'node', "t/node/$script", $modules, $chromium);
     print $to encode_json(\%given);
     close $to;
     while (my $line = <$from>) {
-        my ($good, $name, $seen) = @{ decode_json($line) };
-        ok($good, $name) or diag(ref $seen ? encode_json($seen) : $seen // '');
+        $take->(@{ decode_json($line) });
     }
     waitpid $pid, 0;
-    is($?, 0, 'the browser ends well');
-    return;
+    return $?;
 }
 
 1;
