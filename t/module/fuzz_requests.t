@@ -48,8 +48,8 @@ $t->ctl_ok({ stdin => '{"properties":{"a":{"type":"array"}},'
     for qw(order.updated secret);
 
 my $all = join ' ', map { "eventsync_$_ on;" } qw(poll publish feeds pages sse
-    authorize backfill snapshot catalogue checkpoints endpoints metrics openapi
-    health token);
+    authorize backfill snapshot catalogue checkpoints endpoints status operator
+    metrics openapi health token);
 chmod 0600, $t->write_file('keys.json', encode_json({ keys => [
     { kty => 'oct', alg => 'HS256', kid => 'one', k => 'MTEx' x 11 } ] }));
 
