@@ -17,7 +17,7 @@ const RUNBOOKS = {
   EventsyncStoreNearlyFull: ['cat "$EVENTSYNC_STORE"/format', 'eventsyncctl doctor',
     'eventsyncctl feed list'],
   EventsyncReadersNearlyFull: ['eventsyncctl doctor',
-    'fuser -v "$EVENTSYNC_STORE"/*/lock.mdb'],
+    'grep -ls "$EVENTSYNC_STORE"/ /proc/[0-9]*/maps'],
   EventsyncRetentionNotApplied: ['eventsyncctl feed show prices',
     'systemctl status eventsync-dispatcher', 'systemctl start eventsync-dispatcher'],
   EventsyncEndpointStopped: ['eventsyncctl explain ep_…',
