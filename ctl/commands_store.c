@@ -106,6 +106,8 @@ static const ctl_option_row_t  ctl_feed_rows[] = {
       "no limit, the default", CTL_FREE },
     { "schema", "off|warn|enforce", "what happens to events that do not match "
       "their schemas; default: off", CTL_FREE },
+    { "fresh-within", "DURATION", "promise that events reach partners within "
+      "so long, at most 1d; 0: no promise, the default", CTL_FREE },
     { NULL, NULL, NULL, CTL_FREE }
 };
 
@@ -142,10 +144,11 @@ const ctl_command_t  ctl_feed_commands[] = {
 
     { .name = "feed change", .run = ctl_feed_change, .kind = ES_KIND_FEED,
       .arguments = "FEED", .options = ctl_feed_rows,
-      .about = "change what a feed keeps, and how its events are checked "
-      "against their schemas; the other options stay",
+      .about = "change what a feed keeps and promises, and how its events are "
+      "checked against their schemas; the other options stay",
       .json = "the feed, as \"feed show\" prints it",
-      .examples = "feed change orders --retain-age=14d" },
+      .examples = "feed change orders --retain-age=14d\n"
+      "feed change prices --fresh-within=5s" },
 
     { .name = "feed trim", .run = ctl_feed_trim, .kind = ES_KIND_FEED,
       .arguments = "FEED", .options = ctl_trim_rows,

@@ -3,9 +3,10 @@
 /*
  * Feeds: created, changed, and emptied.
  *
- * A feed's limits and events are in the log, but its schema mode is a record of
- * the registry, so that some commands write to both.  Those that delete events
- * report the endpoints that had not received them.
+ * A feed's limits and events are in the log, but its schema mode and its promise
+ * of freshness are a record of the registry, so that some commands write to
+ * both.  Those that delete events report the endpoints that had not received
+ * them.
  */
 
 #include <inttypes.h>
@@ -27,7 +28,8 @@ typedef struct {
     const char  *count;
     const char  *bytes;
     const char  *age;
-    const char  *schema;           /* kept in the registry */
+    const char  *schema;           /* these two are kept in the registry */
+    const char  *fresh;
 } ctl_retention_t;
 
 static int ctl_feed_load(ctl_t *ctl, const char *name, es_feed_t *feed);
@@ -100,6 +102,7 @@ ctl_feed_args(ctl_t *ctl, int *argc, char **argv, ctl_retention_t *text)
         { "retain-bytes", &text->bytes },
         { "retain-age", &text->age },
         { "schema", &text->schema },
+        { "fresh-within", &text->fresh },
         { NULL, NULL }
     };
 
@@ -107,11 +110,29 @@ ctl_feed_args(ctl_t *ctl, int *argc, char **argv, ctl_retention_t *text)
 }
 
 
-/* Only a schema mode needs the registry open for writing. */
+static bool
+ctl_feed_rules(const ctl_retention_t *text)
+{
+    return text->schema != NULL || text->fresh != NULL;
+}
+
+
+/* Only a rule needs the registry open for writing. */
 
 static int
 ctl_feed_open(ctl_t *ctl, const ctl_retention_t *text)
 {
+    uint32_t  ms;
+
+    if (text->fresh != NULL
+        && (es_duration_parse(es_str(text->fresh), &ms) != ES_OK
+            || ms > ES_FRESH_WITHIN_MAX))
+    {
+        return ctl_fail(CTL_USAGE, "\"--fresh-within=%s\" is not a duration "
+                        "of at most 1 day, such as 5s; 0 takes the promise "
+                        "back", text->fresh);
+    }
+
     if (text->schema != NULL && strcmp(text->schema, "off") != 0
         && strcmp(text->schema, "warn") != 0
         && strcmp(text->schema, "enforce") != 0)
@@ -121,27 +142,28 @@ ctl_feed_open(ctl_t *ctl, const ctl_retention_t *text)
     }
 
     return ctl_open(ctl, ES_STORE_PUBLISH
-                         | (text->schema ? ES_STORE_ADMIN : 0));
+                         | (ctl_feed_rules(text) ? ES_STORE_ADMIN : 0));
 }
 
 
-/* Stores the schema mode, which is a record of the registry. */
+/* Stores the rule of the feed, which is a record of the registry. */
 
 static int
-ctl_feed_schema(ctl_t *ctl, const char *name, const ctl_retention_t *text)
+ctl_feed_rule(ctl_t *ctl, const char *name, const ctl_retention_t *text)
 {
     es_buf_t  buf = { 0 };
     json_t   *object;
     es_rc_t   es;
 
-    if (text->schema == NULL) {
+    if (!ctl_feed_rules(text)) {
         return CTL_OK;
     }
 
     es = es_registry_get(ctl->store, ES_KIND_FEED, es_str(name), &buf);
     es_buf_free(&buf);
 
-    object = json_pack("{s:s}", "schema", text->schema);
+    object = json_pack("{s:s*, s:s*}", "schema", text->schema,
+                       "fresh_within", text->fresh);
 
     return es == ES_NOT_FOUND
            ? ctl_object_create(ctl, ES_KIND_FEED, name, object)
@@ -189,7 +211,7 @@ ctl_feed_create(ctl_t *ctl, int argc, char **argv)
 
     es = es_feed_create(ctl->store, es_str(argv[0]), &options, NULL);
 
-    rc = es == ES_OK ? ctl_feed_schema(ctl, argv[0], &text)
+    rc = es == ES_OK ? ctl_feed_rule(ctl, argv[0], &text)
                      : ctl_feed_failed(argv[0], es);
 
     return ctl_feed_result(ctl, argv[0], rc);
@@ -229,14 +251,14 @@ ctl_feed_change(ctl_t *ctl, int argc, char **argv)
     }
 
     if (text.count == NULL && text.bytes == NULL && text.age == NULL
-        && text.schema == NULL)
+        && !ctl_feed_rules(&text))
     {
         ctl_note("no option was given: the feed stays as it is");
     }
 
     es = es_feed_change(ctl->store, es_str(argv[0]), &options);
 
-    rc = es == ES_OK ? ctl_feed_schema(ctl, argv[0], &text)
+    rc = es == ES_OK ? ctl_feed_rule(ctl, argv[0], &text)
                      : ctl_feed_failed(argv[0], es);
 
     return ctl_feed_result(ctl, argv[0], rc);
@@ -287,6 +309,7 @@ ctl_feed_json(ctl_t *ctl, es_txn_t *txn, const es_feed_t *feed)
     char      oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
     char      created[ES_TIME_LEN];
     json_t   *json, *rule;
+    uint32_t  ms;
     es_buf_t  buf = { 0 };
 
     (void) es_feed_cursor(feed, feed->oldest - 1, oldest);
@@ -305,6 +328,7 @@ ctl_feed_json(ctl_t *ctl, es_txn_t *txn, const es_feed_t *feed)
                      "created", json_stringn(created, ES_TIME_LEN));
 
     (void) json_object_set_new(json, "schema", json_string("off"));
+    (void) json_object_set_new(json, "fresh_within_ms", json_integer(0));
 
     if (es_registry_get(ctl->store, ES_KIND_FEED, es_str(feed->name), &buf)
         == ES_OK)
@@ -313,6 +337,14 @@ ctl_feed_json(ctl_t *ctl, es_txn_t *txn, const es_feed_t *feed)
         if (json_object_get(rule, "schema") != NULL) {
             (void) json_object_set(json, "schema",
                                    json_object_get(rule, "schema"));
+        }
+
+        if (es_duration_parse(es_str(json_string_value(
+                                  json_object_get(rule, "fresh_within"))), &ms)
+            == ES_OK)
+        {
+            (void) json_object_set_new(json, "fresh_within_ms",
+                                       json_integer(ms));
         }
 
         json_decref(rule);

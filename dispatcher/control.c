@@ -21,6 +21,7 @@
 #include "clearing.h"
 #include "control.h"
 #include "dispatcher.h"
+#include "fresh.h"
 #include "item.h"
 #include "lane.h"
 #include "log.h"
@@ -217,6 +218,7 @@ esd_control_redrive(esd_dispatcher_t *d, esd_target_t *target,
 {
     esd_log_about(ESD_LOG_INFO, esd_about_target(target),
                   "endpoint %s: dead letters are tried again", target->name);
+    esd_fresh_excuse(d, target);
     target->redrive_ms = request->time_ms;
 
     /* dead letters of the current commits are visible only afterwards */
@@ -256,6 +258,7 @@ esd_control_lane(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
         return;
     }
 
+    esd_fresh_excuse(d, target);
     esd_log_about(ESD_LOG_INFO, esd_about_event(lane, request->sequence),
                   "endpoint %s: %s %s-%llu of feed \"%s\" by request",
                   target->name,

@@ -66,6 +66,7 @@
  *     figures.c            counts each endpoint's attempts by minute, hour, day
  *     attempt_log.c        logs attempts
  *     exporter.c           sends spans to a collector, in a thread
+ *     fresh.c              compares deliveries with the feed's promise
  *     recorder.c           writes delivery state, committed by a thread
  *     janitor.c            retention and dead readers, in a thread
  *     thread.c             threads beside the loop
@@ -162,6 +163,7 @@ struct esd_dispatcher {
     esd_lanes_t            later;      /* ready lanes of doubted endpoints */
     esd_targets_t          testing;    /* their test events get a turn */
     esd_targets_t          figures;    /* theirs have changed; see figures.c */
+    esd_sources_t          fresh;      /* theirs have changed; see fresh.c */
     int                    nlater;     /* their turns since the loop has
                                           polled sockets */
     int                    nready;     /* turns of other lanes since then */

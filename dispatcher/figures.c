@@ -13,6 +13,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/fresh.h"
 #include "delivery/delivery.h"
 #include "delivery/figures.h"
 
@@ -96,6 +97,17 @@ esd_figures_dead(esd_dispatcher_t *d, uint32_t endpoint)
     esd_figures_changed(d, target);
 
     return es_figures_dead(&target->figures, esd_clock_stamp_ms(d));
+}
+
+
+es_rc_t
+esd_figures_fresh(esd_dispatcher_t *d, esd_target_t *target,
+    es_fresh_verdict_t verdict, int64_t age_ms)
+{
+    esd_figures_changed(d, target);
+
+    return es_figures_fresh(&target->figures, verdict, age_ms,
+                            esd_clock_stamp_ms(d));
 }
 
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/base.h"
+#include "base/fresh.h"
 #include "delivery/delivery.h"
 
 #include "types.h"
@@ -26,6 +27,9 @@ void esd_figures_changed(esd_dispatcher_t *d, esd_target_t *target);
    ES_NOMEM. */
 es_rc_t esd_figures_attempt(esd_dispatcher_t *d, const es_attempt_t *attempt);
 es_rc_t esd_figures_dead(esd_dispatcher_t *d, uint32_t endpoint);
+/* Count how fresh an event was that was delivered now.  ES_NOMEM. */
+es_rc_t esd_figures_fresh(esd_dispatcher_t *d, esd_target_t *target,
+    es_fresh_verdict_t verdict, int64_t age_ms);
 
 /* Adds the figures that are due to the changes, or all that have changed, which
    may be more than a commit should have. */

@@ -14,6 +14,7 @@
 typedef struct {
     uint64_t  sequence;
     uint64_t  prev;            /* sequence sent as prevcursor */
+    int64_t   time_ms;         /* of its commit; 0: it was not read yet */
     int64_t   next_ms;         /* of the next attempt, by esd_schedule_ms() */
     int64_t   first_ms;        /* of the first attempt; 0: none yet */
     int64_t   deferred_ms;     /* since when its receiver only answers 429 or

@@ -16,6 +16,7 @@
 #include <sys/queue.h>
 
 #include "base/base.h"
+#include "base/fresh.h"
 #include "delivery/away_feeds.h"
 #include "delivery/stall.h"
 #include "log/feed.h"
@@ -37,6 +38,14 @@ struct esd_source {
     uint64_t     known;            /* the last event at d->alive_ms, */
     char         known_epoch[ES_EPOCH_MAX + 1];    /* and its epoch */
     esd_lanes_t  lanes;
+    uint64_t     rule_version;     /* of the registry, when the next was read;
+                                      0: never */
+    uint32_t     fresh_within_ms;  /* see fresh.c; 0: no promise */
+    bool         fresh_loaded;
+    es_fresh_t   fresh;
+    int64_t      fresh_due_us;     /* monotonic: it is written then; 0: it has
+                                      not changed */
+    TAILQ_ENTRY(esd_source)  in_fresh;
 };
 
 struct esd_lane {

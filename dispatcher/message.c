@@ -257,7 +257,8 @@ esd_message_add(esd_send_t *send, const esd_lane_t *lane,
     }
 
     if (rc == ES_OK) {
-        send->items[send->nitems++] = *item;
+        send->items[send->nitems] = *item;
+        send->items[send->nitems++].time_ms = event->time_ms;
     }
 
     return rc;

@@ -31,6 +31,7 @@
 #include "channel.h"
 #include "dispatcher.h"
 #include "failing.h"
+#include "fresh.h"
 #include "health.h"
 #include "item.h"
 #include "lane.h"
@@ -388,6 +389,7 @@ esd_outcome_defer(esd_send_t *send, const esd_outcome_t *o)
     esd_item_t  *item;
 
     now_ms = esd_schedule_ms(send->d);
+    esd_fresh_excuse(send->d, send->target);
     pause_ms = o->stale ? 0 : esd_health_busy(send->d, send->target, send, o);
     id = send->ids.data;
 
@@ -419,8 +421,20 @@ static void
 esd_outcome_halve(esd_send_t *send, const esd_outcome_t *o)
 {
     esd_health_answered(send->d, send->target);
+    esd_fresh_excuse(send->d, send->target);
     esd_batch_halve(send);
     esd_outcome_repeat(send, o);
+}
+
+
+/* A simulated failure says nothing of what was promised. */
+
+static void
+esd_outcome_fresh(const esd_send_t *send, const esd_item_t *item)
+{
+    if (send->simulate == ES_SIMULATE_NONE && !item->repeated) {
+        esd_must(send->d, esd_fresh_delivered(send->d, send->lane, item));
+    }
 }
 
 
@@ -454,6 +468,7 @@ esd_outcome_settle(esd_send_t *send, esd_outcome_t *o)
         esd_health_success(d, lane->target, send);
 
     } else {
+        esd_fresh_excuse(d, lane->target);
         esd_health_failure(d, lane->target, send, o);
         esd_batch_failed(send, o);
 
@@ -468,6 +483,7 @@ esd_outcome_settle(esd_send_t *send, esd_outcome_t *o)
                 esd_tracing_done(send, &send->items[i], o);
             }
 
+            esd_outcome_fresh(send, &send->items[i]);
             esd_ordering_done(d, lane, &send->items[i]);
 
             if (esd_simulate_repeats(send, &send->items[i], &again)) {

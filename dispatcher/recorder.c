@@ -33,6 +33,7 @@
 #include "attempt_log.h"
 #include "dispatcher.h"
 #include "figures.h"
+#include "fresh.h"
 #include "item.h"
 #include "lane.h"
 #include "log.h"
@@ -255,6 +256,7 @@ esd_recorder_start(esd_dispatcher_t *d)
 
     TAILQ_INIT(&recorder->dirty);
     TAILQ_INIT(&d->figures);
+    TAILQ_INIT(&d->fresh);
 
     recorder->filling = es_changeset_create();
     recorder->committing = es_changeset_create();
@@ -406,6 +408,7 @@ esd_recorder_gather(esd_dispatcher_t *d, bool all)
     }
 
     esd_must(d, esd_figures_gather(d, recorder->filling, all));
+    esd_must(d, esd_fresh_gather(d, recorder->filling, all));
 
     ev_timer_stop(d->loop.ev, &recorder->timer);
     recorder->due = false;

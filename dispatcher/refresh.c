@@ -22,6 +22,7 @@
 #include "away.h"
 #include "control.h"
 #include "dispatcher.h"
+#include "fresh.h"
 #include "host.h"
 #include "lane.h"
 #include "lane_check.h"
@@ -200,6 +201,8 @@ esd_source_destroy(esd_dispatcher_t *d, es_txn_t *txn, esd_source_t *source)
                                              source->feed.number));
         esd_lane_destroy(d, lane);
     }
+
+    esd_must(d, esd_fresh_drop(d, d->recorder.filling, source));
 
     number = source->feed.number;
     d->sources[number] = NULL;

@@ -30,6 +30,7 @@
 #include "dispatcher.h"
 #include "failing.h"
 #include "figures.h"
+#include "fresh.h"
 #include "health.h"
 #include "host.h"
 #include "lane.h"
@@ -347,6 +348,7 @@ esd_lane_begin(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
             return;
         }
 
+        esd_fresh_excuse(d, target);
         lane = esd_lane_create(target, source);
         lane->position = position;
         lane->matched = position;
@@ -362,6 +364,10 @@ esd_lane_begin(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
     lane->matched = saved->matched;
     lane->loss = saved->loss;
     esd_stall_load(d, target, lane);
+
+    if (saved->nitems > 0) {
+        esd_fresh_excuse(d, target);
+    }
 
     for (i = 0; i < saved->nitems; i++) {
         target->retries += saved->items[i].recorded;
@@ -450,6 +456,10 @@ esd_targets_sync(esd_dispatcher_t *d, es_txn_t *txn, bool all)
         d->locked |= conf[i].locked == ES_NOT_FOUND;
         joined = esd_target_joined(target);
 
+        if (!joined && target->revision != 0) {
+            esd_fresh_excuse(d, target);
+        }
+
         if (target->revision != conf[i].revision
             || target->locked != conf[i].locked)
         {
@@ -491,6 +501,10 @@ esd_targets_tick(esd_dispatcher_t *d)
 
         if (target == NULL) {
             continue;
+        }
+
+        if (!esd_target_enabled(target)) {
+            esd_fresh_excuse(d, target);
         }
 
         esd_failing_tick(d, target);

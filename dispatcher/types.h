@@ -26,6 +26,7 @@ typedef struct esd_verification  esd_verification_t;
 
 typedef TAILQ_HEAD(esd_lane_list, esd_lane)              esd_lanes_t;
 typedef TAILQ_HEAD(esd_send_list, esd_send)              esd_sends_t;
+typedef TAILQ_HEAD(esd_source_list, esd_source)          esd_sources_t;
 typedef TAILQ_HEAD(esd_target_list, esd_target)          esd_targets_t;
 typedef TAILQ_HEAD(esd_test_event_list, esd_test_event)  esd_test_events_t;
 

@@ -142,6 +142,9 @@ struct ngx_http_eventsync_ctx_s {
     uint64_t                          moved;      /* how many, if not in
                                                      `events` */
     char                              epoch[ES_EPOCH_MAX + 1]; /* of last */
+    int64_t                           first_ms;   /* commit of the first, in a
+                                                     poll */
+    int64_t                           answered_ms;
     uint64_t                          warnings;   /* events that have one */
     uint64_t                          events;     /* in the answer, unless they
                                                      were counted as they went,

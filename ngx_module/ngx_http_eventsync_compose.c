@@ -149,6 +149,7 @@ ngx_http_eventsync_result(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed,
     ctx->has_more = page->has_more;
     ctx->first = 0;
     ctx->last = 0;
+    ctx->first_ms = page->first_ms;
     ctx->events = page->count;
 
     if (page->count) {
@@ -274,6 +275,7 @@ ngx_http_eventsync_memo_add(ngx_http_eventsync_ctx_t *ctx,
 
     shared->refs = 1;
     shared->first = ctx->first;
+    shared->first_ms = ctx->first_ms;
     shared->last = ctx->last;
     ngx_memcpy(shared->epoch, ctx->epoch, sizeof(shared->epoch));
     shared->events = ctx->events;
@@ -344,6 +346,7 @@ ngx_http_eventsync_memo_use(ngx_http_eventsync_ctx_t *ctx,
     shared->refs++;
 
     ctx->first = shared->first;
+    ctx->first_ms = shared->first_ms;
     ctx->last = shared->last;
     ngx_memcpy(ctx->epoch, shared->epoch, sizeof(ctx->epoch));
     ctx->events = shared->events;

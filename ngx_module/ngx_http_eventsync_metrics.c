@@ -158,6 +158,7 @@ ngx_http_eventsync_metrics(ngx_http_eventsync_ctx_t *ctx)
     m->store.store = task->es;
     m->store.pages = ctx->worker->pages ? ctx->worker->pages->kept : NULL;
     m->store.batches = m->zone->batches;
+    m->store.polls = m->zone->polls;
     m->store.endpoints = ctx->conf->serves[NGX_HTTP_EVENTSYNC_METRICS]
                          - NGX_HTTP_EVENTSYNC_METRICS_ON;
 

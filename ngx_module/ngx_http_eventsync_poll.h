@@ -26,6 +26,7 @@
 typedef struct {
     ngx_uint_t                        refs;
     uint64_t                          first;
+    int64_t                           first_ms;
     uint64_t                          last;
     char                              epoch[ES_EPOCH_MAX + 1];
     uint64_t                          events;

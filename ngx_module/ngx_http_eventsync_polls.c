@@ -12,15 +12,20 @@
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_polls.h"
 #include "ngx_http_eventsync_publish.h"
+#include "ngx_http_eventsync_stream.h"
+#include "ngx_http_eventsync_worker.h"
 
 #include "limit/batches.h"
 #include "limit/polls.h"
+#include "registry/registry.h"
 
 
 static void ngx_http_eventsync_polls_count(ngx_http_eventsync_ctx_t *ctx,
     const es_poll_t *poll);
 static ngx_int_t ngx_http_eventsync_polls_begin(ngx_http_eventsync_ctx_t *ctx,
     es_poll_t *poll);
+static int64_t ngx_http_eventsync_polls_within(
+    ngx_http_eventsync_ctx_t *ctx);
 static void ngx_http_eventsync_polls_position(ngx_http_eventsync_ctx_t *ctx,
     es_poll_t *poll, es_cursor_t *cursor);
 
@@ -61,6 +66,17 @@ ngx_http_eventsync_polls_ended(ngx_http_eventsync_ctx_t *ctx,
         ngx_http_eventsync_polls_position(ctx, &poll, &cursor);
     }
 
+    /* who reads pages, or through caches, decides how fresh they are */
+
+    if (poll.events && ctx->first_ms) {
+        poll.within_ms = ngx_http_eventsync_polls_within(ctx);
+        poll.first = ctx->first;
+        poll.first_ms = ctx->first_ms;
+        poll.asked_ms = (int64_t) ctx->request->start_sec * 1000
+                        + ctx->request->start_msec;
+        poll.answered_ms = ctx->answered_ms;
+    }
+
     ngx_http_eventsync_polls_count(ctx, &poll);
 }
 
@@ -70,8 +86,6 @@ ngx_http_eventsync_polls_ended(ngx_http_eventsync_ctx_t *ctx,
 static ngx_int_t
 ngx_http_eventsync_polls_begin(ngx_http_eventsync_ctx_t *ctx, es_poll_t *poll)
 {
-    ngx_time_t  *tp;
-
     /* who looks at the figures with the dashboard must not change them */
 
     if (ctx->feed_number == 0
@@ -83,11 +97,9 @@ ngx_http_eventsync_polls_begin(ngx_http_eventsync_ctx_t *ctx, es_poll_t *poll)
 
     ngx_memzero(poll, sizeof(es_poll_t));
 
-    tp = ngx_timeofday();
-
     poll->partner = ctx->partner;
     poll->feed = ctx->feed_number;
-    poll->now_ms = (int64_t) tp->sec * 1000 + tp->msec;
+    poll->now_ms = ngx_http_eventsync_polls_time();
 
     poll->channel = (ctx->resource == NGX_HTTP_EVENTSYNC_PAGES)
                     ? ES_POLL_PAGES
@@ -97,6 +109,53 @@ ngx_http_eventsync_polls_begin(ngx_http_eventsync_ctx_t *ctx, es_poll_t *poll)
                     ? ES_POLL_LONG : ES_POLL_POLL;
 
     return NGX_OK;
+}
+
+
+int64_t
+ngx_http_eventsync_polls_time(void)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (int64_t) tp->sec * 1000 + tp->msec;
+}
+
+
+/* the rule is read again when the registry has changed */
+
+static int64_t
+ngx_http_eventsync_polls_within(ngx_http_eventsync_ctx_t *ctx)
+{
+    uint64_t                       version;
+    es_feed_rule_t                 rule;
+    ngx_http_eventsync_promise_t  *promise;
+
+    if (ctx->worker->es == NULL) {
+        return 0;
+    }
+
+    promise = &ctx->worker->promises[ctx->feed_number
+                                     % NGX_HTTP_EVENTSYNC_PROMISES];
+    version = es_registry_version(ctx->worker->es);
+
+    if (promise->feed == ctx->feed_number && promise->version == version) {
+        return promise->within;
+    }
+
+    if (es_registry_rule(ctx->worker->es, ngx_http_eventsync_str(&ctx->feed),
+                         &rule)
+        != ES_OK)
+    {
+        rule.fresh_within_ms = 0;
+    }
+
+    promise->feed = ctx->feed_number;
+    promise->version = version;
+    promise->within = rule.fresh_within_ms;
+
+    return promise->within;
 }
 
 
@@ -141,7 +200,8 @@ ngx_http_eventsync_polls_stream(ngx_http_eventsync_ctx_t *ctx)
 
 
 void
-ngx_http_eventsync_polls_piece(ngx_http_eventsync_ctx_t *ctx, uint64_t events)
+ngx_http_eventsync_polls_piece(ngx_http_eventsync_ctx_t *ctx,
+    const es_page_t *page)
 {
     es_poll_t  poll;
 
@@ -150,9 +210,19 @@ ngx_http_eventsync_polls_piece(ngx_http_eventsync_ctx_t *ctx, uint64_t events)
     }
 
     poll.piece = 1;
-    poll.events = events;
+    poll.events = page->count;
     poll.epoch = ctx->reading->epoch;
-    poll.position = ctx->last;
+    poll.position = page->last;
+
+    poll.within_ms = ngx_http_eventsync_polls_within(ctx);
+    poll.first = page->first;
+    poll.first_ms = page->first_ms;
+    poll.asked_ms = ctx->stream->asked;
+    poll.answered_ms = poll.now_ms;
 
     ngx_http_eventsync_polls_count(ctx, &poll);
+
+    /* the reader is ready for the next events when it has taken these */
+
+    ctx->stream->asked = 0;
 }

@@ -8,6 +8,7 @@
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_args.h"
 #include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_polls.h"
 #include "ngx_http_eventsync_send.h"
 #include "ngx_http_eventsync_transfer.h"
 
@@ -286,6 +287,8 @@ ngx_int_t
 ngx_http_eventsync_send_page(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_str_t  *type;
+
+    ctx->answered_ms = ngx_http_eventsync_polls_time();
 
     if (ngx_http_eventsync_page_headers(ctx) != NGX_OK
         || ngx_http_eventsync_next_headers(ctx) != NGX_OK

@@ -191,6 +191,7 @@ ngx_http_eventsync_stream_begin(ngx_http_eventsync_ctx_t *ctx)
 
     stream->buf->tag = (ngx_buf_tag_t) &ngx_http_eventsync_module;
     stream->born = ngx_current_msec;
+    stream->asked = ngx_http_eventsync_polls_time();
     stream->ends = ngx_current_msec + ctx->conf->sse_max_time;
     stream->claimed = (ctx->wait && ctx->wait->claim_until);
     stream->held = ctx->reading->scan;
@@ -419,6 +420,10 @@ ngx_http_eventsync_stream_output(ngx_http_eventsync_ctx_t *ctx)
 
     if (c->write->timer_set && !c->write->delayed) {
         ngx_del_timer(c->write);
+    }
+
+    if (stream->asked == 0) {
+        stream->asked = ngx_http_eventsync_polls_time();
     }
 
     stream->given = 0;

@@ -33,6 +33,8 @@ struct ngx_http_eventsync_stream_s {
     ngx_msec_t                        ends;
     ngx_msec_t                        said;       /* when it last sent */
     ngx_msec_t                        born;
+    int64_t                           asked;      /* ms: when it could take the
+                                                     next events; 0: not yet */
     uint64_t                          held;       /* by the client, as
                                                      after_text of its
                                                      reading */

@@ -108,7 +108,7 @@ ngx_http_eventsync_stream_frame(ngx_http_eventsync_ctx_t *ctx,
 
     ngx_http_eventsync_moved(ctx, feed, page->first, page->last);
     ngx_http_eventsync_count_sent(ctx, page->count);
-    ngx_http_eventsync_polls_piece(ctx, page->count);
+    ngx_http_eventsync_polls_piece(ctx, page);
 
     return NGX_OK;
 }
@@ -168,7 +168,7 @@ ngx_http_eventsync_stream_part(ngx_http_eventsync_ctx_t *ctx,
 
         ngx_http_eventsync_moved(ctx, feed, page->first, page->last);
         ngx_http_eventsync_count_sent(ctx, 1);
-        ngx_http_eventsync_polls_piece(ctx, 1);
+        ngx_http_eventsync_polls_piece(ctx, page);
     }
 
     stream->text.len = (char *) p - stream->text.data;

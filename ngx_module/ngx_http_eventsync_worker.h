@@ -11,6 +11,7 @@
 #include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_group.h"
 #include "ngx_http_eventsync_poll.h"
+#include "ngx_http_eventsync_polls.h"
 #include "ngx_http_eventsync_status.h"
 #include "ngx_http_eventsync_token.h"
 #include "ngx_http_eventsync_work.h"
@@ -77,6 +78,7 @@ struct ngx_http_eventsync_worker_s {
     ngx_http_eventsync_issued_t       issued[NGX_HTTP_EVENTSYNC_ISSUED];
     ngx_http_eventsync_status_t       statuses[NGX_HTTP_EVENTSYNC_STATUSES];
     es_partners_t                    *partners;   /* NULL: not asked for */
+    ngx_http_eventsync_promise_t      promises[NGX_HTTP_EVENTSYNC_PROMISES];
 };
 
 

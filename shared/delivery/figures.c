@@ -35,7 +35,7 @@ typedef struct {
 } es_figures_visitor_t;
 
 /* Cells are stored as they are in memory. */
-ES_STORED_SIZE(es_figures_cell_t, 184);
+ES_STORED_SIZE(es_figures_cell_t, 200);
 
 const es_figures_shape_t  es_figures_shapes[ES_SPANS] = {
     [ES_SPAN_MINUTE] = { "minute", 10000, 6 },
@@ -205,6 +205,35 @@ es_figures_dead(es_figures_t *figures, int64_t now_ms)
         }
 
         cell->dead++;
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_figures_fresh(es_figures_t *figures, es_fresh_verdict_t verdict,
+    int64_t age_ms, int64_t now_ms)
+{
+    unsigned            i;
+    es_fresh_t          fresh = { 0 };
+    es_figures_cell_t  *cell;
+
+    es_fresh_count(&fresh, verdict, age_ms);
+
+    for (i = 0; i < ES_SPANS; i++) {
+        cell = es_figures_cell(&figures->spans[i], &es_figures_shapes[i],
+                               now_ms);
+        if (cell == NULL) {
+            return ES_NOMEM;
+        }
+
+        cell->fresh[verdict]++;
+
+        if (fresh.worst_ms > cell->worst_ms) {
+            cell->worst_ms = fresh.worst_ms < UINT32_MAX
+                             ? (uint32_t) fresh.worst_ms : UINT32_MAX;
+        }
     }
 
     return ES_OK;

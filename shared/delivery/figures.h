@@ -19,6 +19,7 @@
 
 #include <jansson.h>
 
+#include "base/fresh.h"
 #include "delivery/delivery.h"
 #include "delivery/tally.h"
 
@@ -51,6 +52,8 @@ typedef struct {
                                               all after them */
     uint32_t  within[ES_TALLY_BUCKETS + 1];    /* see tally.h */
     uint32_t  dead;            /* events that became dead letters */
+    uint32_t  fresh[ES_FRESH_VERDICTS];    /* events of feeds with a promise */
+    uint32_t  worst_ms;        /* of those kept and missed */
 } es_figures_cell_t;
 
 typedef struct {
@@ -83,6 +86,10 @@ bool es_figures_counts(const es_attempt_t *attempt);
 es_rc_t es_figures_attempt(es_figures_t *figures, const es_attempt_t *attempt,
     int64_t now_ms);
 es_rc_t es_figures_dead(es_figures_t *figures, int64_t now_ms);
+
+/* Counts how fresh an event was that was delivered at `now_ms`. */
+es_rc_t es_figures_fresh(es_figures_t *figures, es_fresh_verdict_t verdict,
+    int64_t age_ms, int64_t now_ms);
 
 /* Writes the record of an endpoint in the changeset's commit (delivery.h), or
    deletes it. */
@@ -129,6 +136,8 @@ void es_figures_total(const es_figures_t *figures, es_span_t span,
  *                          `histogram`: arrays of a bound in milliseconds (the
  *                          last is null) and the attempts below it that are
  *                          above the bound before
+ *     fresh                how the promises of feeds were kept: see
+ *                          es_fresh_report()
  *     cells                ascending, those with attempts: start, attempts, ok,
  *                          dead, and the mean latency
  *
@@ -136,8 +145,8 @@ void es_figures_total(const es_figures_t *figures, es_span_t span,
  */
 json_t *es_figures_report(const es_figures_t *figures, int64_t now_ms);
 
-/* The same with `attempts`, `ok`, `success`, `dead` and `mean`, the latency,
-   only. */
+/* The same with `attempts`, `ok`, `success`, `dead`, `fresh` and `mean`, the
+   latency, only. */
 json_t *es_figures_summary(const es_figures_t *figures, int64_t now_ms);
 
 #endif /* ES_FIGURES_H */

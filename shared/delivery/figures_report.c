@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "delivery/figures.h"
 #include "delivery/figures_span.h"
+#include "delivery/fresh.h"
 
 static const char  *const  es_figures_answers[ES_ANSWERS] = {
     [ES_ANSWER_NONE] = "none",
@@ -22,21 +23,29 @@ static const char  *const  es_figures_answers[ES_ANSWERS] = {
 
 /* The sum of a span's cells. */
 typedef struct {
-    uint64_t  n;
-    uint64_t  ok;
-    uint64_t  dead;
-    uint64_t  duration_us;
-    uint64_t  attempts[ES_ATTEMPT_CLASSES];
-    uint64_t  answers[ES_ANSWERS];
-    uint64_t  tries[ES_FIGURES_TRIES];
-    uint64_t  within[ES_TALLY_BUCKETS + 1];
+    uint64_t    n;
+    uint64_t    ok;
+    uint64_t    dead;
+    uint64_t    duration_us;
+    uint64_t    attempts[ES_ATTEMPT_CLASSES];
+    uint64_t    answers[ES_ANSWERS];
+    uint64_t    tries[ES_FIGURES_TRIES];
+    uint64_t    within[ES_TALLY_BUCKETS + 1];
+    es_fresh_t  fresh;
 } es_figures_sum_t;
 
 
 static void
 es_figures_sum(es_figures_sum_t *sum, const es_figures_cell_t *cell)
 {
-    unsigned  i;
+    unsigned    i;
+    es_fresh_t  fresh = { .worst_ms = cell->worst_ms };
+
+    for (i = 0; i < ES_FRESH_VERDICTS; i++) {
+        fresh.counts[i] = cell->fresh[i];
+    }
+
+    es_fresh_add(&sum->fresh, &fresh);
 
     for (i = 0; i < ES_ATTEMPT_CLASSES; i++) {
         sum->attempts[i] += cell->attempts[i];
@@ -208,7 +217,7 @@ es_figures_span_report(const es_figures_span_t *span,
     cells = json_array();
     es_figures_span_sum(span, shape, now_ms, &sum, cells);
 
-    return json_pack("{s:I, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:I, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
                      "attempts", (json_int_t) sum.n,
                      "ok", (json_int_t) sum.ok,
                      "success", es_figures_quotient((double) sum.ok, sum.n),
@@ -220,6 +229,7 @@ es_figures_span_report(const es_figures_span_t *span,
                          sum.answers, ES_ANSWERS, es_figures_answer_name),
                      "tries", es_figures_tries_report(&sum),
                      "latency", es_figures_latency_report(&sum),
+                     "fresh", es_fresh_report(&sum.fresh),
                      "cells", cells);
 }
 
@@ -232,11 +242,12 @@ es_figures_span_summary(const es_figures_span_t *span,
 
     es_figures_span_sum(span, shape, now_ms, &sum, NULL);
 
-    return json_pack("{s:I, s:I, s:o, s:I, s:o}",
+    return json_pack("{s:I, s:I, s:o, s:I, s:o, s:o}",
                      "attempts", (json_int_t) sum.n,
                      "ok", (json_int_t) sum.ok,
                      "success", es_figures_quotient((double) sum.ok, sum.n),
                      "dead", (json_int_t) sum.dead,
+                     "fresh", es_fresh_report(&sum.fresh),
                      "mean", es_figures_quotient((double) sum.duration_us
                                                  / 1000, sum.n));
 }

@@ -12,6 +12,7 @@
 #include "delivery/report.h"
 #include "inspect/env_figures.h"
 #include "inspect/metrics.h"
+#include "inspect/metrics_fresh.h"
 #include "log/feed.h"
 #include "log/store_clock.h"
 #include "read/encoded_pages.h"
@@ -207,6 +208,10 @@ es_metrics_feeds(const es_metrics_t *m, es_exposition_t *e)
         }
 
         es_metrics_batches(m, e, &feeds);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_metrics_fresh(m, &feeds, e);
     }
 
     es_report_feeds_free(&feeds);

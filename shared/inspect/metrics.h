@@ -17,12 +17,14 @@
 
 #include "base/exposition.h"
 #include "limit/batches.h"
+#include "limit/polls.h"
 #include "read/encoded_pages.h"
 #include "trace/otlp.h"
 
 typedef struct {
     es_store_t          *store;  /* open with ES_STORE_DELIVERY_READ */
     es_encoded_pages_t  *pages;  /* NULL: not open */
+    const es_polls_t    *polls;  /* NULL: none are counted */
     int64_t              now_ms;  /* the store's time */
     const es_batches_t  *batches;  /* NULL: no feed is read here */
     size_t               endpoints;  /* so many have series of their own */

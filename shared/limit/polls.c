@@ -12,9 +12,11 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/fresh.h"
 #include "limit/polls.h"
 
 #define ES_POLLS_WAYS   8
+#define ES_POLLS_ALL    UINT32_MAX     /* no partner has this number */
 #define ES_POLLS_EPOCH  2      /* words */
 
 /* nginx's status of a request whose client has left */
@@ -40,6 +42,8 @@ typedef struct {
     _Atomic uint64_t  batches;
     _Atomic uint64_t  refused;
     _Atomic uint64_t  classes[ES_POLL_CLASSES];
+    _Atomic uint64_t  fresh[ES_FRESH_VERDICTS];
+    _Atomic uint64_t  worst_ms;
 } es_polls_record_t;
 
 struct es_polls_s {
@@ -186,11 +190,32 @@ es_polls_claim(es_polls_t *polls, uint64_t key, int64_t now_ms)
 }
 
 
-static void
+/* Stores the greater value, and returns the one that it replaced. */
+
+static uint64_t
+es_polls_raise(_Atomic uint64_t *word, uint64_t value)
+{
+    uint64_t  old;
+
+    old = es_polls_load(word);
+
+    while (old < value
+           && !atomic_compare_exchange_weak(word, &old, value))
+    {
+        /* void */
+    }
+
+    return old;
+}
+
+
+/* Returns the furthest position so far in the epoch; 0: none. */
+
+static uint64_t
 es_polls_position(es_polls_record_t *record, const es_poll_t *poll)
 {
     bool      same;
-    uint64_t  epoch[ES_POLLS_EPOCH] = { 0 }, old;
+    uint64_t  epoch[ES_POLLS_EPOCH] = { 0 };
     unsigned  i;
 
     memcpy(epoch, poll->epoch, strnlen(poll->epoch, ES_EPOCH_MAX));
@@ -206,17 +231,10 @@ es_polls_position(es_polls_record_t *record, const es_poll_t *poll)
         }
 
         es_polls_store(&record->position, poll->position);
-        return;
+        return 0;
     }
 
-    old = es_polls_load(&record->position);
-
-    while (old < poll->position
-           && !atomic_compare_exchange_weak(&record->position, &old,
-                                            poll->position))
-    {
-        /* void */
-    }
+    return es_polls_raise(&record->position, poll->position);
 }
 
 
@@ -252,13 +270,13 @@ es_polls_answer(es_polls_record_t *record, const es_poll_t *poll)
 }
 
 
-void
-es_polls_count(es_polls_t *polls, const es_poll_t *poll)
+static es_polls_record_t *
+es_polls_record(es_polls_t *polls, uint32_t partner, const es_poll_t *poll)
 {
     uint64_t            key;
     es_polls_record_t  *record;
 
-    key = es_polls_key(poll->partner, poll->feed);
+    key = es_polls_key(partner, poll->feed);
     record = es_polls_find(polls, key);
 
     while (record == NULL) {
@@ -267,6 +285,51 @@ es_polls_count(es_polls_t *polls, const es_poll_t *poll)
     }
 
     es_polls_store(&record->last_ms, poll->now_ms);
+
+    return record;
+}
+
+
+static void
+es_polls_judged(es_polls_record_t *record, es_fresh_verdict_t verdict,
+    int64_t age_ms)
+{
+    es_polls_add(&record->fresh[verdict], 1);
+
+    if (verdict != ES_FRESH_EXCUSED && age_ms > 0) {
+        (void) es_polls_raise(&record->worst_ms, (uint64_t) age_ms);
+    }
+}
+
+
+/* An event may have been committed after its reader asked, or before. */
+
+static void
+es_polls_judge(es_polls_t *polls, es_polls_record_t *record,
+    const es_poll_t *poll)
+{
+    int64_t              since_ms, age_ms;
+    es_fresh_verdict_t   verdict;
+
+    since_ms = poll->asked_ms > poll->first_ms ? poll->asked_ms
+                                               : poll->first_ms;
+    age_ms = poll->answered_ms - poll->first_ms;
+    verdict = es_fresh_judge(poll->within_ms, age_ms,
+                             poll->answered_ms - since_ms);
+
+    es_polls_judged(record, verdict, age_ms);
+    es_polls_judged(es_polls_record(polls, ES_POLLS_ALL, poll), verdict,
+                    age_ms);
+}
+
+
+void
+es_polls_count(es_polls_t *polls, const es_poll_t *poll)
+{
+    uint64_t            before;
+    es_polls_record_t  *record;
+
+    record = es_polls_record(polls, poll->partner, poll);
 
     if (!poll->piece) {
         es_polls_answer(record, poll);
@@ -277,8 +340,14 @@ es_polls_count(es_polls_t *polls, const es_poll_t *poll)
         es_polls_add(&record->batches, 1);
     }
 
-    if (poll->epoch != NULL) {
-        es_polls_position(record, poll);
+    if (poll->epoch == NULL) {
+        return;
+    }
+
+    before = es_polls_position(record, poll);
+
+    if (poll->events != 0 && poll->within_ms != 0 && poll->first > before) {
+        es_polls_judge(polls, record, poll);
     }
 }
 
@@ -315,6 +384,12 @@ es_polls_copy(const es_polls_record_t *record, uint64_t key,
     for (i = 0; i < ES_POLL_CLASSES; i++) {
         figures->classes[i] = es_polls_load(&record->classes[i]);
     }
+
+    for (i = 0; i < ES_FRESH_VERDICTS; i++) {
+        figures->fresh.counts[i] = es_polls_load(&record->fresh[i]);
+    }
+
+    figures->fresh.worst_ms = es_polls_load(&record->worst_ms);
 }
 
 
@@ -339,6 +414,16 @@ es_polls_get(const es_polls_t *polls, uint32_t partner, uint32_t feed,
 
 
 void
+es_polls_fresh(const es_polls_t *polls, uint32_t feed, es_fresh_t *fresh)
+{
+    es_poll_figures_t  figures = { 0 };
+
+    (void) es_polls_get(polls, ES_POLLS_ALL, feed, &figures);
+    *fresh = figures.fresh;
+}
+
+
+void
 es_polls_each(const es_polls_t *polls,
     void (*fn)(void *ctx, const es_poll_figures_t *figures), void *ctx)
 {
@@ -349,7 +434,7 @@ es_polls_each(const es_polls_t *polls,
     for (i = 0; i < polls->nsets * ES_POLLS_WAYS; i++) {
         key = es_polls_load(&polls->records[i].key);
 
-        if (key != 0) {
+        if (key != 0 && key >> 32 != ES_POLLS_ALL) {
             es_polls_copy(&polls->records[i], key, &figures);
             fn(ctx, &figures);
         }

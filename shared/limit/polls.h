@@ -17,6 +17,7 @@
 #define ES_POLLS_H
 
 #include "base/base.h"
+#include "base/fresh.h"
 
 typedef struct es_polls_s  es_polls_t;
 
@@ -49,6 +50,14 @@ typedef struct {
                                       position */
     uint64_t           position;   /* of the reader after the answer */
     int64_t            now_ms;     /* wall clock */
+
+    /* If within_ms is not 0 and the first event is beyond every position so
+       far, the answer is judged by it (fresh.h). */
+    int64_t            within_ms;  /* the feed's promise */
+    uint64_t           first;      /* sequence of the first event, */
+    int64_t            first_ms;   /* the time of its commit, */
+    int64_t            asked_ms;   /* when the reader was ready for it, */
+    int64_t            answered_ms;    /* and when it was answered */
 } es_poll_t;
 
 typedef struct {
@@ -64,6 +73,7 @@ typedef struct {
     uint64_t  batches;         /* answers, and pieces of streams, with events */
     uint64_t  refused;         /* answers 429, which the next counts as well */
     uint64_t  classes[ES_POLL_CLASSES];
+    es_fresh_t  fresh;         /* answers, and pieces of streams */
 } es_poll_figures_t;
 
 /* Returns the bytes of a table with this many sets. */
@@ -79,6 +89,10 @@ void es_polls_count(es_polls_t *polls, const es_poll_t *poll);
    others.  False: there are none. */
 bool es_polls_get(const es_polls_t *polls, uint32_t partner, uint32_t feed,
     es_poll_figures_t *figures);
+
+/* How fresh the answers of a feed to all partners were.  These counters take a
+   record of the table, too. */
+void es_polls_fresh(const es_polls_t *polls, uint32_t feed, es_fresh_t *fresh);
 
 /* Calls `fn` for each pair, in no order.  It costs a look at each record of the
    table. */

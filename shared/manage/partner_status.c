@@ -289,11 +289,17 @@ es_overview_polls(const es_overview_t *o, const es_feed_t *feed,
 static es_rc_t
 es_overview_feed(es_overview_t *o, const es_feed_t *feed)
 {
-    char     oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
-    json_t  *polls;
-    es_rc_t  rc;
+    char             oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
+    json_t          *polls;
+    es_rc_t          rc;
+    es_feed_rule_t   rule;
 
-    rc = es_overview_polls(o, feed, &polls);
+    rc = es_registry_rule(o->store, es_str(feed->name), &rule);
+
+    if (rc == ES_OK) {
+        rc = es_overview_polls(o, feed, &polls);
+    }
+
     if (rc != ES_OK) {
         return rc;
     }
@@ -302,12 +308,16 @@ es_overview_feed(es_overview_t *o, const es_feed_t *feed)
     (void) es_feed_cursor(feed, feed->last, latest);
 
     return json_array_append_new(
-               o->read, json_pack("{s:s, s:s, s:s, s:o, s:o}",
+               o->read, json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}",
                                   "name", feed->name,
                                   "oldest", oldest, "latest", latest,
                                   "time", es_overview_time(feed->last == 0
                                                            ? 0
                                                            : feed->last_ms),
+                                  "fresh_within",
+                                  rule.fresh_within_ms == 0 ? json_null()
+                                  : json_real((double) rule.fresh_within_ms
+                                              / 1000),
                                   "polls", polls))
            == 0 ? ES_OK : ES_NOMEM;
 }

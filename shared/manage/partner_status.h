@@ -39,7 +39,8 @@ typedef struct {
  *                 retention takes the first of these), and `figures`, see
  *                 es_figures_summary(); a key that is narrowed to feeds does
  *                 not get the last
- *     feeds       name, oldest and latest cursor, time of the latest event, and
+ *     feeds       name, oldest and latest cursor, time of the latest event,
+ *                 `fresh_within` (the promise in seconds, or null), and
  *                 `polls`, see es_polls_report(); null: there were none
  *
  * It examines `examined` records.  ES_NOMEM, or the outcome of a read.

@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "delivery/fresh.h"
 #include "event/cursor.h"
 #include "limit/polls.h"
 #include "log/feed.h"
@@ -172,6 +173,8 @@ es_polls_report(es_store_t *store, const es_feed_t *feed,
                                            / (double) figures->batches));
     (void) json_object_set_new(*report, "refused",
                                json_integer((json_int_t) figures->refused));
+    (void) json_object_set_new(*report, "fresh",
+                               es_fresh_report(&figures->fresh));
     (void) json_object_set_new(*report, "answers", es_polls_answers(figures));
     (void) json_object_set_new(*report, "channels",
                                es_polls_channels(figures));

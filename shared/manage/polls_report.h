@@ -25,6 +25,7 @@
  *     requests, events, empty    numbers: `empty` answers had no event
  *     batch        mean number of events of an answer that had any; null: none
  *     refused      answers 429
+ *     fresh        how the feed's promise was kept: see es_fresh_report()
  *     answers      requests by class of status; `none`: the client left before
  *     channels     of each with requests or events: `requests`, `events` and
  *                  `empty`

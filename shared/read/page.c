@@ -30,6 +30,7 @@ es_page_clear(es_page_t *page, uint64_t after)
     page->bytes = 0;
     page->count = 0;
     page->first = 0;
+    page->first_ms = 0;
     page->last = 0;
     page->next = after;
     page->has_more = false;
@@ -180,6 +181,8 @@ es_page_plain(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
         }
 
         if (n > i) {
+            page->first_ms = page->count == 0 ? chunk.head->time_ms
+                                              : page->first_ms;
             rc = es_page_run(page, &chunk, i, n);
             if (rc != ES_OK) {
                 return rc;
@@ -290,7 +293,11 @@ es_page_filtered(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
 
         if (rc == ES_OK) {
             prev = event.cursor;
-            page->first = page->count == 1 ? event.sequence : page->first;
+            if (page->count == 1) {
+                page->first = event.sequence;
+                page->first_ms = event.time_ms;
+            }
+
             page->last = event.sequence;
             page->next = event.sequence;
         }

@@ -38,6 +38,7 @@ typedef struct {
     size_t     bytes;          /* sum of the slices, with commas */
     unsigned   count;          /* events */
     uint64_t   first;          /* sequence of the first event, if any */
+    int64_t    first_ms;       /* time of its commit */
     uint64_t   last;           /* sequence of the last event, if any */
     uint64_t   next;           /* cursor of the next page: every event up to
                                   it is in this page or does not match */

@@ -196,13 +196,29 @@ es_objects_each(MDB_cursor *cursor, es_kind_t kind, es_str_t after,
 
 
 es_rc_t
+es_registry_rule_read(es_str_t text, es_feed_rule_t *rule)
+{
+    json_t     *object;
+    es_rc_t     rc;
+    es_pool_t   pool = { 0 };
+
+    object = json_loadb(text.data, text.len, 0, NULL);
+    rc = json_is_object(object)
+         ? es_feed_rule_decode(object, &pool, rule, NULL) : ES_CORRUPT;
+
+    json_decref(object);
+    es_pool_free(&pool);
+
+    return rc;
+}
+
+
+es_rc_t
 es_registry_rule(es_store_t *store, es_str_t feed, es_feed_rule_t *rule)
 {
-    json_t      *object;
-    es_rc_t      rc;
-    MDB_txn     *txn;
-    MDB_val      text;
-    es_pool_t    pool = { 0 };
+    es_rc_t   rc;
+    MDB_txn  *txn;
+    MDB_val   text;
 
     memset(rule, 0, sizeof(es_feed_rule_t));
 
@@ -218,14 +234,11 @@ es_registry_rule(es_store_t *store, es_str_t feed, es_feed_rule_t *rule)
     rc = es_object_text(store, txn, ES_KIND_FEED, feed, &text);
 
     if (rc == ES_OK) {
-        object = json_loadb(text.mv_data, text.mv_size, 0, NULL);
-        rc = json_is_object(object)
-             ? es_feed_rule_decode(object, &pool, rule, NULL) : ES_CORRUPT;
-        json_decref(object);
+        rc = es_registry_rule_read((es_str_t) { text.mv_data, text.mv_size },
+                                   rule);
     }
 
     es_env_read_end(store->registry, txn);
-    es_pool_free(&pool);
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;
 }

@@ -37,7 +37,9 @@ static const char  *const  es_key_members[] = {
     "link", NULL
 };
 
-static const char  *const  es_feed_members[] = { "schema", NULL };
+static const char  *const  es_feed_members[] = {
+    "schema", "fresh_within", NULL
+};
 
 static const char  *const  es_library_members[] = {
     "number", "revision", "created", "made_by", "url_by", NULL
@@ -477,6 +479,10 @@ es_feed_rule_decode(json_t *object, es_pool_t *pool, es_feed_rule_t *out,
 
     rc = es_take_word(&r, "/schema", es_schema_modes, &mode);
     out->schema = (es_schema_mode_t) mode;
+    out->fresh_within_ms = 0;
 
-    return rc;
+    return rc == ES_OK
+           ? es_take_duration(&r, "/fresh_within", 0, ES_FRESH_WITHIN_MAX,
+                              &out->fresh_within_ms)
+           : rc;
 }

@@ -93,9 +93,13 @@ typedef enum {
     ES_SCHEMA_ENFORCE          /* it is refused */
 } es_schema_mode_t;
 
+#define ES_FRESH_WITHIN_MAX  (24 * 3600 * 1000)   /* ms */
+
 /* The rule of a feed.  It belongs to the name, so the feed need not exist. */
 typedef struct {
     es_schema_mode_t  schema;
+    uint32_t          fresh_within_ms;     /* promised from commit to delivery
+                                              and poll; 0: nothing is */
 } es_feed_rule_t;
 
 typedef enum {
@@ -351,6 +355,9 @@ es_rc_t es_registry_get(es_store_t *store, es_kind_t kind, es_str_t name,
    without a record has the default. */
 es_rc_t es_registry_rule(es_store_t *store, es_str_t feed,
     es_feed_rule_t *rule);
+
+/* The rule in the text of a feed's record.  ES_CORRUPT, or ES_INVALID. */
+es_rc_t es_registry_rule_read(es_str_t text, es_feed_rule_t *rule);
 
 /* Walks the records after a name (empty: all) in the order of names, in one
    read transaction.  The texts point into the map.  A result of `fn` other

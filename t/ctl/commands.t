@@ -59,7 +59,12 @@ fails(2, '"--retain-count=x" is not a number', 'a bad count', 'feed',
     'create', 'x', '--retain-count=x');
 fails(2, '"--retain-age=1y" is not a duration', 'a bad age', 'feed', 'create',
     'x', '--retain-age=1y');
+fails(2, "\"--fresh-within=$_\" is not a duration of at most 1 day", "a bad promise: $_",
+    'feed', 'create', 'x', "--fresh-within=$_") for qw(soon 25h -1s);
+fails(2, '"--fresh-within=soon" is not a duration', 'nor a bad change', 'feed', 'change',
+    'orders', '--fresh-within=soon', '--retain-count=7');
 my $feed = ctl_json('feed', 'show', 'orders');
+is($feed->{fresh_within_ms}, 0, 'a feed promises nothing');
 is($feed->{retain_count}, 5, 'its retention is as asked');
 is($feed->{page_size}, 100, 'a page has 100 events');
 like($feed->{latest}, qr/^[a-z2-7]{8}-0$/, 'it is empty');
@@ -67,6 +72,14 @@ $t->ctl_ok('feed', 'change', 'orders', '--retain-count=0',
     '--retain-age=1h30m');
 $feed = ctl_json('feed', 'show', 'orders');
 is("$feed->{retain_count} $feed->{retain_ms}", '0 5400000', 'it is changed');
+$t->ctl_ok('feed', 'change', 'orders', '--fresh-within=1500ms', '--schema=warn');
+$t->ctl_ok('feed', 'change', 'orders', '--schema=off');
+is(ctl_json('feed', 'show', 'orders')->{fresh_within_ms}, 1500,
+    'a promise is kept through other changes');
+$t->ctl_ok('feed', 'change', 'orders', '--fresh-within=0');
+is(ctl_json('feed', 'show', 'orders')->{fresh_within_ms}, 0, 'and taken back');
+is(($t->ctl('feed', 'create', 'x', '--fresh-within=soon'))[0], 2, 'a bad promise');
+fails(1, 'no feed "x"', 'makes no feed', 'feed', 'show', 'x');
 fails(1, 'no feed "none"', 'showing no feed', 'feed', 'show', 'none');
 
 ###############################################################################

@@ -92,7 +92,7 @@ sub config {
 # probe, when they have something to say.
 sub scraped {
     my $port = Test::Eventsync::free_port();
-    $t->ctl_ok('feed', 'create', 'prices', '--retain-count=10');
+    $t->ctl_ok('feed', 'create', 'prices', '--retain-count=10', '--fresh-within=1h');
     $t->endpoint('acme', url => 'http://127.0.0.1:1/', feeds => 'prices');
     certificate($t);
     my $dir = $t->testdir;

@@ -313,6 +313,14 @@ sub faults_of_endpoints {
     alert($s, 'EventsyncEndpointUnverified', names => { 'ep_…' => $unverified },
         labels => { endpoint => $unverified }, check => qr/unverified/);
 
+    # The receiver takes longer than the feed has promised.
+    $t->feed('brisk', fresh_within => '5ms');
+    my $slow = $t->receiver(sub { return { status => 200, delay => 0.05 } });
+    my $late = $t->endpoint('acme', url => $slow->url('/late'), feeds => 'brisk');
+    alert($s, 'EventsyncFeedNotFresh', names => { 'ep_…' => $late, prices => 'brisk' },
+        labels => { feed => 'brisk', channel => 'webhook' }, check => qr/fresh_within_ms":5\b/,
+        drive => sub { $_[0] eq 'cause' && put($t, 'brisk', 1) });
+
     $t->feed('bulk');
     my $behind = $endpoint->('well', feeds => 'bulk', start => 'oldest');
     $t->ctl_ok('endpoint', 'pause', $behind);

@@ -8,6 +8,7 @@ use warnings;
 use strict;
 
 use Test::More;
+use Time::HiRes qw(sleep);
 
 use lib 't/lib';
 use Test::Eventsync qw(wait_for);
@@ -134,6 +135,73 @@ is(get('/open/feeds/orders/events')->{status}, 200, 'a request without authentic
 is(polls('orders', $other, sub { 1 }), undef, 'belongs to no partner');
 
 ###############################################################################
+# a promise of freshness
+
+sub feed {
+    my ($name) = @_;
+    my $status = Test::Eventsync::json(get('/v1/status')->{body});
+    return (grep { $_->{name} eq $name } @{ $status->{feeds} })[0];
+}
+
+sub fresh { my ($n, $of) = @_; return sub { $_[0] && $_[0]{fresh}{$of} == $n } }
+
+is(feed('prices')->{fresh_within}, undef, 'a feed promises nothing');
+put($t, 'prices', 1);
+get('/v1/feeds/prices/events');
+$polls = polls('prices', $key, requests(1));
+is_deeply($polls->{fresh}, { kept => 0, missed => 0, excused => 0, share => undef,
+    worst => undef }, 'and nothing is judged');
+
+$t->ctl_ok('feed', 'change', 'prices', '--fresh-within=1h');
+put($t, 'prices', 2);
+my ($of) = feed('prices')->{latest} =~ /^(.*)-/;
+get("/v1/feeds/prices/events?after=$of-1&limit=2");
+get('/v1/feeds/prices/events');
+$polls = polls('prices', $key, fresh(1, 'kept'));
+is($polls->{requests}, 3, 'events that were returned before are not judged again');
+is_deeply([@{ $polls->{fresh} }{qw(missed excused share)}], [0, 0, 1], 'the promise was kept');
+cmp_ok($polls->{fresh}{worst}, '<', 3600, 'at worst');
+ok(wait_for(sub { (feed('prices')->{fresh_within} // 0) == 3600 }, 20), 'the status has the promise');
+
+my $wait = Test::Eventsync::Reader->new($t, '/v1/feeds/prices/events?from=latest', $key);
+put($t, 'prices', 1);
+$wait->events(1);
+is(polls('prices', $key, fresh(2, 'kept'))->{fresh}{missed}, 0, 'a stream keeps it, too');
+close $wait->{call}{sock};
+
+# longer than any machine takes for an answer, and shorter than the test waits
+
+$t->ctl_ok('feed', 'change', 'prices', '--fresh-within=2s');
+put($t, 'prices', 1);
+sleep 2.2;
+get('/v1/feeds/prices/events?from=oldest');
+$polls = polls('prices', $key, sub { 1 });
+is($polls->{fresh}{missed}, 0, 'who pages through history breaks nothing');
+my ($last) = feed('prices')->{latest} =~ /-(\d+)$/;
+put($t, 'prices', 1);
+sleep 2.2;
+get("/v1/feeds/prices/events?after=$of-$last");
+$polls = polls('prices', $key, fresh(1, 'excused'));
+is_deeply([@{ $polls->{fresh} }{qw(kept missed share)}], [2, 0, 1],
+    'nor does who asks seldom');
+
+my $long = $t->http_start(GET => "/v1/feeds/prices/events?after=$of-" . ($last + 1) . '&wait=60',
+    { authorization => "Bearer $key" });
+ok(wait_for(sub { $t->http(GET => '/metrics')->{body}
+    =~ /^eventsync_http_waiting_requests\{kind="poll"\} 1$/m }), 'a long poll waits');
+my @workers = $t->workers;
+kill 'STOP', @workers;
+put($t, 'prices', 1);
+sleep 2.2;
+kill 'CONT', @workers;
+is($t->http_end($long)->{status}, 200, 'a server that hangs answers it late');
+$polls = polls('prices', $key, fresh(1, 'missed'));
+cmp_ok($polls->{fresh}{worst}, '>', 2, 'which breaks the promise');
+like($t->http(GET => '/metrics')->{body},
+    qr/^eventsync_feed_fresh_total\{feed="prices",channel="poll",result="missed"\} 1$/m,
+    'the metrics have it by feed');
+
+###############################################################################
 # a reset of the feed, a reload, and a table that is full
 
 $t->ctl_ok('feed', 'reset', 'orders');
@@ -151,7 +219,6 @@ sub evicted {
     return $n;
 }
 
-is(evicted(), 0, 'nothing had to make room');
 my @many = map { "many$_" } 1 .. 20;
 $t->feed($_) for @many;
 get("/v1/feeds/$_/events") for @many;

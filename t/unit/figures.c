@@ -63,6 +63,15 @@ member(const es_figures_t *figures, int64_t now_ms, const char *name,
 
 
 static void
+fresh(es_figures_t *figures, es_fresh_verdict_t verdict, int64_t age_ms)
+{
+    if (es_figures_fresh(figures, verdict, age_ms, NOW + 1) != ES_OK) {
+        exit(1);
+    }
+}
+
+
+static void
 test_report(void)
 {
     json_t        *day, *expected;
@@ -76,16 +85,25 @@ test_report(void)
     count(&figures, ES_ATTEMPT_TIMEOUT, 0, 0, NOW + 1);
     ok(es_figures_dead(&figures, NOW + 1) == ES_OK, "a dead letter");
 
+    fresh(&figures, ES_FRESH_KEPT, 20);
+    fresh(&figures, ES_FRESH_KEPT, -5);
+    fresh(&figures, ES_FRESH_MISSED, 9500);
+    fresh(&figures, ES_FRESH_KEPT, 30);
+    fresh(&figures, ES_FRESH_EXCUSED, 99999);
+
     day = span(&figures, NOW + 2, "day");
     json_object_del(json_object_get(day, "latency"), "histogram");
     expected = json_pack(
         "{s:i, s:i, s:f, s:i, s:{s:i, s:i, s:i, s:i},"
         " s:{s:i, s:i, s:i, s:i, s:i, s:i}, s:[i, i, i, i, i, i],"
-        " s:{s:f}, s:[{s:s, s:i, s:i, s:i, s:f}]}",
+        " s:{s:f}, s:{s:i, s:i, s:i, s:f, s:f},"
+        " s:[{s:s, s:i, s:i, s:i, s:f}]}",
         "attempts", 6, "ok", 1, "success", 1.0 / 6, "dead", 1,
         "classes", "ok", 1, "status", 3, "redirect", 1, "timeout", 1,
         "answers", "none", 1, "2xx", 1, "3xx", 1, "429", 1, "4xx", 1, "5xx", 1,
         "tries", 3, 1, 0, 0, 0, 2, "latency", "mean", 7.0,
+        "fresh", "kept", 3, "missed", 1, "excused", 1, "share", 0.75,
+        "worst", 9.5,
         "cells", "start", "2026-09-21T14:00:00.000Z", "attempts", 6, "ok", 1,
         "dead", 1, "mean", 7.0);
     ok(json_equal(day, expected), "the report: %s",

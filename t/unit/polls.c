@@ -134,6 +134,77 @@ test_position(void)
 }
 
 
+/* One answer to a reader that asked at `asked`, with an event of `first` that
+   was committed at 10,000, against a promise of 100 ms. */
+
+static void
+judge(es_polls_t *polls, uint32_t partner, uint64_t first, int64_t asked,
+    int64_t answered)
+{
+    es_poll_t  poll = { .partner = partner, .feed = 1, .status = 200,
+                        .events = 1, .epoch = "abcd", .position = first,
+                        .within_ms = 100, .first = first, .first_ms = 10000,
+                        .asked_ms = asked, .answered_ms = answered };
+
+    es_polls_count(polls, &poll);
+}
+
+
+static void
+listed(void *ctx, const es_poll_figures_t *f)
+{
+    *(unsigned *) ctx += f->partner;
+}
+
+
+static void
+test_fresh(void)
+{
+    unsigned            sum = 0;
+    es_poll_t           poll = { .partner = 1, .feed = 1, .status = 200,
+                                 .events = 1, .epoch = "abcd",
+                                 .position = 50, .first = 50 };
+    es_fresh_t          all;
+    es_polls_t         *polls;
+    es_poll_figures_t   f;
+
+    polls = make(1);
+
+    judge(polls, 1, 1, 9000, 10100);
+    judge(polls, 1, 2, 10090, 10100);
+    judge(polls, 1, 3, 9000, 9990);
+    judge(polls, 1, 4, 9000, 10101);
+    judge(polls, 1, 5, 10400, 10501);
+    judge(polls, 1, 6, 10400, 10500);
+    (void) es_polls_get(polls, 1, 1, &f);
+    is_int((int64_t) f.fresh.counts[ES_FRESH_KEPT], 3,
+           "within the promise, even by a clock that is behind");
+    is_int((int64_t) f.fresh.counts[ES_FRESH_MISSED], 2,
+           "too late for who waited, and for who had to wait");
+    is_int((int64_t) f.fresh.counts[ES_FRESH_EXCUSED], 1,
+           "too late for who came late");
+    is_int((int64_t) f.fresh.worst_ms, 501, "the worst of the first two");
+
+    judge(polls, 1, 6, 9000, 10050);
+    judge(polls, 1, 2, 9000, 99000);
+    es_polls_count(polls, &poll);
+    (void) es_polls_get(polls, 1, 1, &f);
+    is_int((int64_t) (f.fresh.counts[ES_FRESH_KEPT]
+                      + f.fresh.counts[ES_FRESH_MISSED]), 5,
+           "only events beyond all before, and of a feed with a promise");
+
+    judge(polls, 2, 1, 9000, 10100);
+    es_polls_fresh(polls, 1, &all);
+    is_int((int64_t) all.counts[ES_FRESH_KEPT], 4, "the feed has the sum");
+    is_int((int64_t) all.worst_ms, 501, "and the worst of all partners");
+    es_polls_fresh(polls, 2, &all);
+    is_int((int64_t) all.counts[ES_FRESH_KEPT], 0, "another has none");
+
+    es_polls_each(polls, listed, &sum);
+    is_int(sum, 3, "the sum is not listed as a partner");
+}
+
+
 static void
 count(void *ctx, const es_poll_figures_t *f)
 {
@@ -222,6 +293,7 @@ main(void)
     test_counts();
     test_stream();
     test_position();
+    test_fresh();
     test_full();
     test_processes();
 

@@ -57,6 +57,7 @@ sub counter { my ($by, $minutes) = @_;
 # besides the severity, the sentence, and the series.
 sub alert_cases {
     my %poll = (resource => 'poll');
+    my %fresh = (feed => 'prices');
     my %ep = (endpoint => 'ep_1', partner => 'acme');
     my @up = ([ series('up'), '1x300' ]);
     my $age = 'eventsync_dispatcher_heartbeat_age_seconds';
@@ -101,6 +102,18 @@ sub alert_cases {
         'No process applies the retention of prices at a.',
         [ series('eventsync_feed_retention_overdue_seconds', feed => 'prices'),
             gauge(0, 90, 20) ] ],
+
+    [ 'EventsyncFeedNotFresh', 'by webhook', '20m', '60m',
+        { %AT, feed => 'prices', channel => 'webhook' },
+        '20% of what prices at a sends by webhook comes later than promised.',
+        [ series('eventsync_feed_fresh_total', %fresh, channel => 'webhook', result => 'missed'),
+            counter(2, 30) ],
+        [ series('eventsync_feed_fresh_total', %fresh, channel => 'webhook', result => 'kept'),
+            counter(8, 200) ],
+        [ series('eventsync_feed_fresh_total', %fresh, channel => 'poll', result => 'excused'),
+            counter(9, 200) ],
+        [ series('eventsync_feed_fresh_total', %fresh, channel => 'poll', result => 'kept'),
+            counter(1, 200) ] ],
 
     [ 'EventsyncClockWrong', 'ahead', '5m', '40m', { %AT, direction => 'ahead' },
         "The clock of a differs from the store's time: it is 2m 0s ahead.",
