@@ -34,6 +34,13 @@
 #include "target.h"
 #include "tracing.h"
 
+/* What tells an event from all others. */
+typedef struct {
+    char      feed[ES_FEED_MAX + 1];
+    char      epoch[ES_EPOCH_MAX + 1];
+    uint64_t  sequence;
+} esd_event_key_t;
+
 /* What tells the span of a delivery from others of the event's trace. */
 typedef struct {
     uint32_t  endpoint;
@@ -48,17 +55,21 @@ static bool
 esd_tracing_pick(const esd_dispatcher_t *d, const esd_lane_t *lane,
     uint64_t sequence, es_trace_t *trace)
 {
-    int   n;
-    char  text[ES_FEED_MAX + 1 + ES_CURSOR_MAX];
+    esd_event_key_t   key;
+    const es_feed_t  *feed;
 
     if (d->exporter->share_ppm == 0) {
         return false;
     }
 
-    n = snprintf(text, sizeof(text), "%s/", lane->source->feed.name);
-    n += (int) es_feed_cursor(&lane->source->feed, sequence, text + n);
+    feed = &lane->source->feed;
 
-    return es_trace_pick(text, (size_t) n, d->exporter->share_ppm, trace);
+    memset(&key, 0, sizeof(key));
+    (void) strcpy(key.feed, feed->name);
+    (void) strcpy(key.epoch, es_feed_epoch_of(feed, sequence));
+    key.sequence = sequence;
+
+    return es_trace_pick(&key, sizeof(key), d->exporter->share_ppm, trace);
 }
 
 

@@ -34,7 +34,8 @@ struct ngx_http_eventsync_span_s {
     uint8_t                           parent[ES_SPAN_ID];
     ngx_uint_t                        continued;  /* unsigned  :1; it has a
                                                      parent */
-    int64_t                           start_us;
+    int64_t                           start_us;   /* 0: it was not sampled when
+                                                     the request began */
     int64_t                           commit_us;  /* 0: it has not begun */
     int64_t                           committed_us;
 };

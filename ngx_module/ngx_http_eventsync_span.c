@@ -61,6 +61,7 @@ ngx_http_eventsync_span_sampled(ngx_http_eventsync_span_t *span)
 void
 ngx_http_eventsync_span_begin(ngx_http_eventsync_ctx_t *ctx)
 {
+    es_rc_t                     rc;
     uint32_t                    share;
     ngx_http_eventsync_span_t  *span;
 
@@ -70,42 +71,55 @@ ngx_http_eventsync_span_begin(ngx_http_eventsync_ctx_t *ctx)
     }
 
     ctx->span = span;
-    span->start_us = ngx_http_eventsync_span_now();
 
     if (ngx_http_eventsync_trace_in(ctx->request, &span->trace) == NGX_OK) {
         ngx_memcpy(span->parent, span->trace.span, ES_SPAN_ID);
         span->continued = 1;
 
-        if (ngx_http_eventsync_span_sampled(span)
-            && es_trace_span(&span->trace) != ES_OK)
-        {
-            span->trace.flags = 0;
+        if (!ngx_http_eventsync_span_sampled(span)) {
+            return;
         }
 
+        rc = es_trace_span(&span->trace);
+
+    } else {
+        share = ngx_http_eventsync_otlp_share(ctx->worker->exporter);
+
+        if (share == 0 || (uint32_t) (ngx_random() % 1000000) >= share) {
+            return;
+        }
+
+        rc = es_trace_new(&span->trace);
+    }
+
+    if (rc != ES_OK) {
+        span->trace.flags = 0;
         return;
     }
 
-    share = ngx_http_eventsync_otlp_share(ctx->worker->exporter);
-
-    if (share && (uint32_t) (ngx_random() % 1000000) < share
-        && es_trace_new(&span->trace) != ES_OK)
-    {
-        span->trace.flags = 0;
-    }
+    span->start_us = ngx_http_eventsync_span_now();
 }
 
+
+/* events may have traces of their own */
 
 void
 ngx_http_eventsync_span_commit(ngx_http_eventsync_ctx_t *ctx)
 {
-    ctx->span->commit_us = ngx_http_eventsync_span_now();
+    if (ngx_http_eventsync_span_sampled(ctx->span)
+        || ctx->publish->batch->ntraced)
+    {
+        ctx->span->commit_us = ngx_http_eventsync_span_now();
+    }
 }
 
 
 void
 ngx_http_eventsync_span_committed(ngx_http_eventsync_ctx_t *ctx)
 {
-    ctx->span->committed_us = ngx_http_eventsync_span_now();
+    if (ctx->span->commit_us) {
+        ctx->span->committed_us = ngx_http_eventsync_span_now();
+    }
 }
 
 
@@ -145,7 +159,10 @@ ngx_http_eventsync_span_events(ngx_http_eventsync_ctx_t *ctx,
 
     span = ctx->span;
 
-    if (span->committed_us == 0 || !ctx->publish->batch->sealed) {
+    if (span->committed_us == 0
+        || ctx->publish->batch->ntraced == 0
+        || !ctx->publish->batch->sealed)
+    {
         return 0;
     }
 
@@ -154,7 +171,8 @@ ngx_http_eventsync_span_events(ngx_http_eventsync_ctx_t *ctx,
 
     for (i = 0; i < batch->n && n < ES_OTLP_LINKS; i++) {
 
-        if (batch->drafts[i].refused
+        if (!batch->drafts[i].traced
+            || batch->drafts[i].refused
             || !es_event_trace(batch->drafts[i].head, &trace)
             || !(trace.flags & ES_TRACE_SAMPLED))
         {
@@ -224,8 +242,9 @@ ngx_http_eventsync_span_request(ngx_http_eventsync_ctx_t *ctx,
     s.remote = span->continued;
     s.kind = ES_SPAN_SERVER;
     s.name = name;
-    s.start_us = span->start_us;
-    s.end_us = ngx_max(ngx_http_eventsync_span_now(), span->start_us);
+    s.start_us = span->start_us ? span->start_us
+                 : (int64_t) (r->start_sec * 1000 + r->start_msec) * 1000;
+    s.end_us = ngx_max(ngx_http_eventsync_span_now(), s.start_us);
 
     out = ngx_http_eventsync_otlp_begin(ctx->worker->exporter, &s);
     if (out == NULL) {

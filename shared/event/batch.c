@@ -171,6 +171,7 @@ es_batch_added(es_batch_t *batch, es_rc_t rc, const es_problem_t *problem)
     }
 
     if (rc == ES_OK) {
+        batch->ntraced += batch->drafts[batch->n].traced;
         batch->n++;
     }
 

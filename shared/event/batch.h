@@ -24,6 +24,7 @@ struct es_batch {
     size_t         results_cap;
     size_t         n;
     size_t         cap;
+    size_t         ntraced;        /* drafts with a traceparent of their own */
     bool           sealed;
     bool           validated;
     bool           refused;        /* not to commit: `rc` and `problem` say

@@ -39,6 +39,7 @@ es_parts_init(es_event_parts_t *parts, const es_compose_t *compose, int index,
     memset(parts->attrs, 0, sizeof(parts->attrs));
     parts->nextensions = 0;
     parts->added = 0;
+    parts->traced = false;
 }
 
 
@@ -226,9 +227,11 @@ es_add_trace(es_event_parts_t *parts)
     const es_compose_t  *compose;
 
     compose = parts->compose;
+    parts->traced = parts->nextensions > 0
+                    && es_has_extension(parts, es_lit("traceparent"));
 
     if (compose->traceparent.len == 0
-        || es_has_extension(parts, es_lit("traceparent"))
+        || parts->traced
         || es_has_extension(parts, es_lit("tracestate")))
     {
         return;
@@ -652,6 +655,7 @@ es_compose(es_event_parts_t *parts, size_t bound, es_buf_t *arena,
     }
 
     draft->replaced = parts->replaced;
+    draft->traced = parts->traced;
     draft->refused = NULL;
     arena->len = start + draft->head.len + draft->tail.len;
 

@@ -51,6 +51,7 @@ typedef struct {
     es_field_t           attrs[ES_ATTRS];
     unsigned             nextensions;
     es_extension_t       extensions[ES_EXTENSIONS_MAX + 2];
+    bool                 traced;         /* it has a traceparent itself */
     size_t               added;          /* bytes of those that were added */
 
     char                *out;            /* the composer's write position */

@@ -50,6 +50,7 @@ typedef struct {
                                   was added here; 0: it is the producer's */
     es_publisher_t  publisher; /* set at publish */
     bool                 replaced;     /* it had attributes of the log */
+    bool                 traced;       /* it has a traceparent of its own */
     const es_problem_t  *refused;      /* not to be stored, ES_HANDLE_EACH */
 } es_draft_t;
 
