@@ -17,6 +17,7 @@
 #   make bench-deps  install wrk and nchan, and build the programs of bench/run
 #   make fuzz        fuzz the parsers with clang, and requests to a worker,
 #                    FUZZ_TIME=60 seconds each
+#   make otel-collector   an OpenTelemetry collector, for t/docs/collector.t
 #   make lint        clang-tidy and cppcheck
 #   make man         man pages, made of docs/
 #   make completion  completion of eventsyncctl for bash, zsh and fish
@@ -116,7 +117,7 @@ MODULE_SRC := $(wildcard ngx_module/*.c)
 .PHONY: all lib tools units bench module demo deps test-deps test check \
         check-asan check-debian check-long check-package package asan-nginx fuzz \
         fuzz-parsers fuzz-requests fuzz-deps bench-deps verifier readers \
-        linters receivers browser otlp-proto contract \
+        linters receivers browser otlp-proto otel-collector contract \
         check-contract lint man completion install clean
 
 all: tools units module
@@ -277,6 +278,17 @@ $(BUILD)/contract/bin/schemathesis:
 check-contract: all contract
 	ES_CONTRACT_EXAMPLES=$(CONTRACT_EXAMPLES) \
 	    $(MAKE) check TESTS="-v t/docs/contract.t"
+
+# An OpenTelemetry collector for t/docs/collector.t.  The first build takes two
+# minutes of processor time and half a gigabyte of Go modules.
+otel-collector: $(BUILD)/otel-collector/collector
+
+$(BUILD)/otel-collector/collector: t/collector/main.go t/collector/go.mod
+	@mkdir -p $(BUILD)/otel-collector/src
+	cp $^ $(BUILD)/otel-collector/src
+	cd $(BUILD)/otel-collector/src \
+	    && GOFLAGS="-mod=mod -buildvcs=false -modcacherw" go build \
+	        -ldflags="-s -w" -o ../collector .
 
 readers: $(BUILD)/readers/node_modules/eventsource/package.json
 

@@ -15,7 +15,17 @@ use Test::Eventsync::Webhooks;
 
 my $t = webhook_store();
 $t->feed('many');
-$t->default_conf;
+certificate($t);
+$t->default_conf(http => <<'CONF');
+    log_format spans '$request_uri $content_type $http_x_tenant';
+    server {
+        listen 127.0.0.1:%%PORT_1%% ssl;
+        ssl_certificate %%TESTDIR%%/cert.pem;
+        ssl_certificate_key %%TESTDIR%%/key.pem;
+        access_log %%TESTDIR%%/spans.log spans;
+        location / { return 200 '{}'; }
+    }
+CONF
 $t->run_nginx;
 my $recv = $t->receiver(sub {
     my ($r) = @_;
@@ -185,4 +195,21 @@ like((came('/share2'))[0]{headers}{traceparent}, qr/^00-$of_mine-\w{16}-01$/,
     'and goes on to the receiver');
 
 is($t->stop_dispatcher, 0, 'it stops');
+
+###############################################################################
+# TLS
+
+my $tls = 'https://127.0.0.1:' . $t->port(1);
+for my $case ([], ["--otlp-ca-file=@{[ $t->testdir ]}/cert.pem"]) {
+    my $dispatcher = $t->run_dispatcher("--otlp=$tls/spans", '--otlp-share=1',
+        "--otlp-headers-file=$token", @$case);
+    put($t, 'orders', {});
+    ok(wait_for(sub { @$case ? -s $t->testdir . '/spans.log'
+        : $dispatcher->stderr =~ /does not take them all: it does not answer/ }, 30),
+        @$case ? 'with its certificate' : 'a collector without a trusted certificate');
+    is(-s $t->testdir . '/spans.log', 0, '... is sent nothing') if !@$case;
+    is($t->stop_dispatcher, 0, '... and the dispatcher stops');
+}
+like($t->read_file('spans.log'), qr{^/spans application/json a:b$}m,
+    'the URL is used as it is, with the header fields');
 done_testing();
