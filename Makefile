@@ -87,6 +87,10 @@ BROWSER           = playwright-core@1.65.1 axe-core@4.14.1
 # Linters of the OpenAPI document, for t/docs/openapi_lint.t.
 LINTERS           = @redocly/cli@2.77.0 @stoplight/spectral-cli@6.16.3
 
+# What makes a client of the OpenAPI document, for t/docs/client.t.
+CLIENT            = openapi-typescript@7.13.0 openapi-fetch@0.17.0 \
+                    typescript@5.9.3
+
 # What the receivers of docs/receivers.md use, for t/docs/receivers.t.
 RECEIVERS         = fastify@5.12.8 express@5.3.0 hono@4.13.19 \
                     @hono/node-server@2.1.9 standardwebhooks@1.1.1 svix@1.99.1 \
@@ -118,7 +122,7 @@ MODULE_SRC := $(wildcard ngx_module/*.c)
         check-asan check-debian check-long check-package package asan-nginx fuzz \
         fuzz-parsers fuzz-requests fuzz-deps bench-deps verifier readers \
         linters receivers browser otlp-proto otel-collector contract \
-        check-contract lint man completion install clean
+        client check-contract lint man completion install clean
 
 all: tools units module
 
@@ -184,7 +188,7 @@ test-deps:
 
 test: test-deps
 	$(MAKE) $(PARALLEL) all verifier readers linters receivers browser \
-	    otlp-proto contract
+	    otlp-proto contract client
 	$(MAKE) check
 
 check:
@@ -203,7 +207,7 @@ package check-package:
 # they cover the whole process from its start.
 check-asan: asan-nginx
 	$(MAKE) $(PARALLEL) $(ASAN) all verifier readers linters receivers browser \
-	    otlp-proto contract
+	    otlp-proto contract client
 	$(MAKE) $(ASAN) check
 
 asan-nginx: deps
@@ -303,6 +307,13 @@ $(BUILD)/linters/node_modules/@stoplight/spectral-cli/package.json:
 	@mkdir -p $(BUILD)/linters
 	-timeout 120 npm install --prefix $(BUILD)/linters --no-save --no-audit \
 	    --no-fund --ignore-scripts $(LINTERS)
+
+client: $(BUILD)/client/node_modules/openapi-fetch/package.json
+
+$(BUILD)/client/node_modules/openapi-fetch/package.json:
+	@mkdir -p $(BUILD)/client
+	-timeout 120 npm install --prefix $(BUILD)/client --no-save --no-audit \
+	    --no-fund --ignore-scripts $(CLIENT)
 
 browser: $(BUILD)/browser/node_modules/axe-core/package.json
 
