@@ -36,13 +36,28 @@ ctl_doctor_wants(const ctl_doctor_t *d, const es_endpoint_t *endpoint)
 }
 
 
-/* A key that was told to end soon, or a publisher's that never does. */
+static void
+ctl_doctor_key_ends(const ctl_doctor_keys_t *k, const es_key_t *key)
+{
+    char     time[ES_TIME_LEN + 1];
+    json_t  *check;
+
+    check = ctl_check(k->d, "keys", CTL_CHECK_WARN, "key %s of %s %s at %s",
+                      key->id, key->partner->name.data,
+                      key->expires_ms > k->now_ms ? "expires" : "has expired",
+                      ctl_finding_time(key->expires_ms, time));
+    ctl_finding_next(check, "eventsyncctl key create %s --scopes=..., and "
+                     "later: eventsyncctl key remove %s",
+                     key->partner->name.data, key->id);
+}
+
+
+/* A key that ends soon or has ended, or a publisher's that never does. */
 
 static es_rc_t
 ctl_doctor_key(void *ctx, es_str_t name, es_str_t text)
 {
     char                id[ES_KEYID_LEN + 1];
-    json_t             *check;
     ctl_doctor_keys_t  *k = ctx;
     const es_key_t     *key;
 
@@ -50,7 +65,7 @@ ctl_doctor_key(void *ctx, es_str_t name, es_str_t text)
     (void) snprintf(id, sizeof(id), "%.*s", (int) name.len, name.data);
     key = es_registry_key(k->d->registry, id);
 
-    if (key == NULL || !es_key_valid(key, k->now_ms)
+    if (key == NULL
         || (k->d->only != NULL
             && !es_str_eq(key->partner->name, es_str(k->d->only))))
     {
@@ -61,18 +76,14 @@ ctl_doctor_key(void *ctx, es_str_t name, es_str_t text)
 
     if (key->expires_ms != 0
         && !key->linked
+        && key->revoked_ms == 0
+        && !key->partner->disabled
         && key->expires_ms - k->now_ms < DOCTOR_EXPIRES_MS)
     {
-        char  time[ES_TIME_LEN + 1];
-
-        check = ctl_check(k->d, "keys", CTL_CHECK_WARN, "key %s of %s expires "
-                          "at %s", id, key->partner->name.data,
-                          ctl_finding_time(key->expires_ms, time));
-        ctl_finding_next(check, "eventsyncctl key create %s --scopes=...",
-                         key->partner->name.data);
+        ctl_doctor_key_ends(k, key);
     }
 
-    if (key->scopes & ES_SCOPE_PUBLISH) {
+    if ((key->scopes & ES_SCOPE_PUBLISH) && es_key_valid(key, k->now_ms)) {
         k->keys++;
 
         if (key->expires_ms == 0 && k->forever++ == 0) {

@@ -19,6 +19,8 @@
 #include "registry/endpoint_members.h"
 #include "registry/object.h"
 
+#define CTL_SHOWN  4               /* members of a record in a list */
+
 
 /* The option of the member that is at fault as a whole; NULL: none. */
 
@@ -209,9 +211,9 @@ ctl_object_print(ctl_t *ctl, es_kind_t kind, const char *name, bool as_json)
     es_rc_t   es;
     es_buf_t  buf = { 0 };
 
-    const char  *column, *shown[][3] = {
+    const char  *column, *shown[][CTL_SHOWN + 1] = {
         [ES_KIND_PARTNER] = { "feeds", "publish", "disabled" },
-        [ES_KIND_KEY] = { "partner", "scopes", "revoked" },
+        [ES_KIND_KEY] = { "partner", "scopes", "expires", "revoked" },
         [ES_KIND_ENDPOINT] = { "partner", "url", "feeds" },
         [ES_KIND_FEED] = { "schema", "revision", "created" }
     };
@@ -243,7 +245,7 @@ ctl_object_print(ctl_t *ctl, es_kind_t kind, const char *name, bool as_json)
 
     (void) printf("%-24s", name);
 
-    for (i = 0; i < 3; i++) {
+    for (i = 0; i < CTL_SHOWN && shown[kind][i] != NULL; i++) {
         column = shown[kind][i];
         text = json_dumps(json_object_get(json, column),
                           JSON_COMPACT | JSON_ENCODE_ANY);

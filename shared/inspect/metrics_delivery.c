@@ -25,6 +25,7 @@
 #include "inspect/metrics.h"
 #include "inspect/metrics_certificates.h"
 #include "inspect/metrics_endpoints.h"
+#include "inspect/metrics_keys.h"
 #include "inspect/metrics_lanes.h"
 #include "inspect/watched.h"
 #include "registry/registry.h"
@@ -437,8 +438,9 @@ es_metrics_delivery(const es_metrics_t *m, es_exposition_t *e)
 
         es_metrics_attempts(&w, e);
         es_metrics_expiries(&w.expiries, e);
+        rc = es_metrics_keys(w.registry, e);
 
-        if (m->endpoints > 0) {
+        if (rc == ES_OK && m->endpoints > 0) {
             es_metrics_endpoints(&w.worst, w.listed, e);
         }
     }

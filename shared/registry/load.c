@@ -500,6 +500,15 @@ es_registry_partners(const es_registry_t *registry, size_t *n)
 }
 
 
+const es_key_t *
+es_registry_all_keys(const es_registry_t *registry, size_t *n)
+{
+    *n = registry->nkeys;
+
+    return registry->keys;
+}
+
+
 const es_endpoint_t *
 es_registry_endpoints(const es_registry_t *registry, size_t *n)
 {

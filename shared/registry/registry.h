@@ -261,6 +261,8 @@ const es_endpoint_t *es_registry_endpoints(const es_registry_t *registry,
     size_t *n);
 const es_partner_t *es_registry_partners(const es_registry_t *registry,
     size_t *n);
+const es_key_t *es_registry_all_keys(const es_registry_t *registry,
+    size_t *n);
 
 /* True if the key has the scope for the feed: by its own scopes and feeds, and
    by its partner's `publish` (ES_SCOPE_PUBLISH) or `feeds` (other scopes). */

@@ -205,6 +205,12 @@ $t->ctl_ok('key', 'create', 'other', '--scopes=read', "--expires=$soon");
 like(said(doctor(), 'keys'), qr/^warn: key \S+ of other expires at /,
     'a key that expires');
 is(said(doctor('acme'), 'keys'), '', 'not if another partner is named');
+$t->ctl_ok('partner', 'create', 'late', '--feeds=orders');
+$t->ctl_ok('key', 'create', 'late', '--scopes=read', '--expires=2026-01-01T00:00:00Z');
+like(said(doctor('late'), 'keys'), qr/^warn:\ key\ (\S+)\ of\ late\ has\ expired\ at\ 2026-01-01T
+    .*\ later:\ eventsyncctl\ key\ remove\ \1$/x, 'or has expired');
+$t->ctl_ok('partner', 'change', 'late', '--disabled');
+is(said(doctor('late'), 'keys'), '', 'not of a disabled partner');
 
 my $recv = $t->receiver(sub { $_[0]{path} eq '/gone' ? 410 : 500 });
 my $gone = $t->endpoint('acme', feeds => 'orders', url => $recv->url('/gone'),

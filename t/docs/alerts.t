@@ -101,6 +101,8 @@ sub scraped {
         server => "listen 127.0.0.1:%%PORT_1%% ssl; ssl_certificate $dir/cert.pem; "
             . "ssl_certificate_key $dir/key.pem;");
     $t->run_nginx;
+    $t->ctl_ok('partner', 'create', 'ends', '--feeds=prices');
+    $t->ctl_ok('key', 'create', 'ends', '--scopes=read', '--expires=2099-01-01T00:00:00Z');
     $t->run_dispatcher("--ca-file=$dir/cert.pem");
     put($t, 'prices', 1);
     my $admin = $t->partner_key('ops', scopes => 'admin');

@@ -10,6 +10,7 @@
 use warnings;
 use strict;
 
+use POSIX qw(strftime);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -261,12 +262,20 @@ sub faults_of_server {
         { authorization => "Bearer $limited" })->{status} };
     alert($s, 'EventsyncPartnerLimited', names => { acme => 'slow' }, check => qr{1r/m},
         labels => { policy => 'poll' },
-        drive => sub { $poll->() for 1 .. ($_[0] eq 'cause' ? 4 : 0) },
+        drive => sub { $poll->() for 1 .. ($_[0] eq 'cause' ? 20 : 0) },
         then => sub { $poll->() == 200 });
 
     alert($s, 'EventsyncClientErrors', labels => { resource => 'feeds' }, check => qr/401/,
         drive => sub { $_[0] eq 'cause' && $t->http(GET => '/v1/feeds',
             { authorization => 'Bearer esk_gone' }) });
+
+    $t->partner('ends', feeds => '*');
+    my $time = sub { strftime('%Y-%m-%dT%H:%M:%SZ', gmtime(time + $_[0] * 86400)) };
+    my ($id) = $t->ctl_ok('key', 'create', 'ends', '--scopes=read', '--expires=' . $time->(1))
+        =~ /esk_(\w{10})/;
+    alert($s, 'EventsyncKeyExpires', labels => { scope => 'read' },
+        check => qr/key $id of ends expires/,
+        names => { KEY => $id, acme => 'ends', TIME => $time->(90) });
 
     $t->feed('prices');
     put($t, 'prices', 1);

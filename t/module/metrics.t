@@ -100,6 +100,7 @@ given_up();
 lives();
 near();
 held();
+keys_that_expire();
 batches();
 clocks();
 documented();
@@ -561,6 +562,34 @@ sub near {
     $t->ctl_ok('endpoint', 'resume', $paused);
     $t->ctl_ok('endpoint', 'remove', $retry);
     series('delivery_retention_near', 0, 'until they have caught up');
+}
+
+# The last key of a partner with a scope, if it expires.
+sub keys_that_expire {
+    my $at = sub { my $ms = scrape()->{"eventsync_keys_expiry_timestamp_seconds{scope=\"$_[0]\"}"};
+        return defined $ms ? $ms + 0 : undef };
+    my ($soon, $later) = map { '2027-0' . $_ . '-01T00:00:00Z' } 1, 2;
+    my %unix = ($soon => 1798761600, $later => 1801440000);
+    my $create = sub { my ($scopes, $expires) = @_;
+        my ($id) = $t->ctl_ok('key', 'create', 'ends', "--scopes=$scopes",
+            $expires ? "--expires=$expires" : ()) =~ /esk_(\w{10})/;
+        return $id };
+    is($at->('read'), undef, 'no key expires');
+    $t->partner('ends', feeds => 'orders', publish => 'orders');
+    my $both = $create->('read,publish', $soon);
+    is($at->('read'), $unix{$soon}, 'a partner with one key');
+    is($at->('publish'), $unix{$soon}, 'of two scopes');
+    is($at->('manage'), undef, 'not of others');
+    like($t->ctl_ok('key', 'list'), qr/^$both .* expires="$soon"/m, 'key list has the time');
+    $create->('read', $later);
+    is($at->('read'), $unix{$later}, 'with another key, the last counts');
+    is($at->('publish'), $unix{$soon}, 'for its scopes');
+    my $forever = $create->('publish');
+    is($at->('publish'), undef, 'and not with one that never expires');
+    $t->ctl_ok('key', 'revoke', $forever);
+    is($at->('publish'), $unix{$soon}, 'until that is revoked');
+    $t->ctl_ok('partner', 'change', 'ends', '--disabled');
+    is($at->($_), undef, "$_ of a disabled partner") for qw(read publish);
 }
 
 # The clock of the worker's machine, beside the store's time.

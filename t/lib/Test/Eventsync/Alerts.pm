@@ -123,6 +123,12 @@ sub alert_cases {
         'Nothing synchronises the clock of a.',
         [ series('eventsync_clock_synchronized'), gauge(1, 0, 50) ] ],
 
+    (map { [ 'EventsyncKeyExpires', $_->[0], '20m', '90m', { %AT, scope => 'publish' },
+        "At a, the last key of a partner with the scope publish $_->[2].",
+        [ series('eventsync_keys_expiry_timestamp_seconds', scope => 'publish'),
+            "9000000x1 $_->[1]x60 9000000x300" ],
+        [ series('eventsync_keys_expiry_timestamp_seconds', scope => 'read'), '9000000x300' ] ] }
+        [ 'soon', 14 * 86400, 'expires in 13d 23h 40m 0s' ], [ 'it has', 60, 'has expired' ]),
     [ 'EventsyncProducerSilent', 'with a rule', '15m', '40m', { %AT, feed => 'prices' },
         'The last event of prices at a is 1h 6m 40s old.',
         [ series('eventsync_feed_last_event_age_seconds', feed => 'prices'),
