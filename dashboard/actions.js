@@ -45,12 +45,12 @@ function rotate(act) {
   ];
 }
 
-export function actions(act) {
+// `pausing` and `resuming` are shown where they would change something.
+export function actions(act, pausing, resuming) {
   return el('div', { class: 'actions' },
     button('Send a test event', () => act('POST', '/test', {},
       'A test event is on its way. Its attempt is listed below.')),
-    button('Pause', () => act('POST', '/pause', undefined, 'The endpoint is paused.')),
-    button('Resume', () => act('POST', '/resume', undefined, 'The endpoint is resumed.')),
+    pausing, resuming,
     button('Send all dead letters again', () => act('POST', '/redrive', undefined,
       'The dead letters are sent again.')),
     form('Replay a feed', [

@@ -17,7 +17,7 @@ const partner = {
     switch (name) {
     case 'endpoint': return endpoint(main, rest, told);
     case 'feeds': return feeds(main);
-    case 'events': return events(main, rest, told, fresh);
+    case 'feed': return events(main, rest, told, fresh);
     default: return overview(main);
     }
   },
@@ -133,11 +133,16 @@ function enter() {
   main.focus();
 }
 
+// Who signs in next begins anew.
+function forget() {
+  history.replaceState(null, '', location.pathname + location.search);
+}
+
 // The secret of a link leaves the address bar, and so the history, before it is
 // used.
 async function link() {
   const secret = location.hash.slice('#link/'.length);
-  history.replaceState(null, '', location.pathname + location.search);
+  forget();
   leave(null);
   try {
     await redeem(secret);
@@ -157,7 +162,10 @@ function moved() {
 }
 
 replace(nav, page.links.map(([href, text]) => el('a', { href }, text)));
-out.addEventListener('click', () => leave(null));
+out.addEventListener('click', () => {
+  forget();
+  leave(null);
+});
 window.addEventListener('hashchange', moved);
 if (location.hash.startsWith('#link/')) {
   link();

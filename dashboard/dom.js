@@ -73,9 +73,10 @@ export function table(caption, heads, rows) {
     el('thead', {}, el('tr', {},
       heads.map((head) => el('th', { scope: 'col' }, head)))),
     el('tbody', {}, rows.map((cells) => el('tr', {},
-      cells.map((cell, i) => (i === 0
-        ? el('th', { scope: 'row', 'data-label': heads[i] }, cell)
-        : el('td', { 'data-label': heads[i] }, cell))))))));
+      cells.map((cell, i) => el(i === 0 ? 'th' : 'td',
+        { scope: i === 0 && 'row', 'data-label': heads[i] },
+        // several parts stay together beside their label
+        Array.isArray(cell) ? el('div', {}, cell) : cell)))))));
 }
 
 export function button(text, onclick, attributes = {}) {

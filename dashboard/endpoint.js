@@ -214,7 +214,7 @@ function pages(path, member, draw, told) {
       : `&after=${encodeURIComponent(after)}`}`, undefined, signal);
     const text = JSON.stringify([answer, context]);
     if (text === drawn) {
-      return;
+      return answer[member];
     }
     drawn = text;
     redraw(body, draw(answer[member], context));
@@ -228,9 +228,17 @@ function pages(path, member, draw, told) {
     };
     redraw(turn, after !== null && button('Back to the first', go(null)),
       answer.next && button('Show the next', go(answer.next)));
+    return answer[member];
   }
 
   return { nodes: [body, turn], once, first: () => after === null || drawn === null };
+}
+
+// Why the newest of these attempts that failed did so.
+function lastFailure(list) {
+  const failed = list.find((a) => a.class !== 'ok');
+  return failed && el('p', {}, `The last failure was ${when(failed.time, now())}: `,
+    el('span', { class: 'bad' }, outcome(failed)), '. ', failed.hint);
 }
 
 function summary(status) {
@@ -270,6 +278,11 @@ export function endpoint(main, name, told) {
   const figures = el('div');
   const what = el('p', { class: 'origin' });
   const managed = el('div');
+  const failure = el('div');
+  const pausing = button('Pause', () => act('POST', '/pause', undefined,
+    'The endpoint is paused.'));
+  const resuming = button('Resume', () => act('POST', '/resume', undefined,
+    'The endpoint is resumed.'));
   const sent = pages(`${path}/attempts`, 'attempts',
     (list, { url, cursors }) => attempts(list, url, new Map(cursors)), told);
   const dead = pages(`${path}/dead-letters`, 'dead_letters',
@@ -306,23 +319,26 @@ export function endpoint(main, name, told) {
       + `${record.types ? `, types ${record.types.join(', ')}` : ''}`);
     redraw(now_, state(status), summary(status));
     redraw(figures, charts(status.figures));
+    resuming.hidden = !['paused', 'stopped', 'disabled'].includes(status.state);
+    pausing.hidden = status.state === 'paused';
     const cursors = status.deliveries.filter((d) => d.cursor).map((d) => [d.feed, d.cursor]);
     await Promise.all([
-      sent.first() && sent.once(signal, { url: record.url, cursors: epochs(cursors) }),
+      sent.first() && sent.once(signal, { url: record.url, cursors: epochs(cursors) })
+        .then((list) => redraw(failure, lastFailure(list))),
       dead.first() && dead.once(signal),
     ]);
   }
 
   replace(managed,
     el('section', { 'aria-label': 'Actions' }, el('h3', {}, 'Actions'),
-      actions(act, told)),
-    el('section', { 'aria-label': 'Attempts' }, el('h3', {}, 'Attempts'), sent.nodes),
+      actions(act, pausing, resuming)),
     el('section', { 'aria-label': 'Dead letters' }, el('h3', {}, 'Dead letters'), dead.nodes),
-    el('section', { 'aria-label': 'Figures' }, el('h3', {}, 'Figures'), figures));
+    el('section', { 'aria-label': 'Figures' }, el('h3', {}, 'Figures'), figures),
+    el('section', { 'aria-label': 'Attempts' }, el('h3', {}, 'Attempts'), sent.nodes));
   replace(main,
     el('p', {}, el('a', { href: '#endpoints' }, 'All endpoints')),
     el('h2', {}, name), what,
-    el('section', { 'aria-label': 'State' }, now_), managed);
+    el('section', { 'aria-label': 'State' }, now_, failure), managed);
 
   return { title: name, seconds: 5, once };
 }

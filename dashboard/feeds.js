@@ -51,7 +51,7 @@ function list(status) {
   return table('Feeds that the key may read',
     ['Feed', 'Newest event', 'You have read', 'Per answer', 'Errors'],
     status.feeds.map((feed) => [
-      el('a', { href: `#events/${feed.name}` }, feed.name),
+      el('a', { href: `#feed/${feed.name}` }, feed.name),
       freshness(feed),
       read(feed.polls),
       batch(feed.polls),

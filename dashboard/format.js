@@ -27,13 +27,16 @@ export function when(time, now) {
   return seconds > 0 ? `in ${span(seconds)}` : `${span(-seconds)} ago`;
 }
 
+// A time of today without its date.
 export function clock(time) {
-  return new Date(time).toLocaleString();
+  const date = new Date(time);
+  return date.toDateString() === new Date().toDateString() ? date.toLocaleTimeString().replaceAll(/\s/g, '\u00a0')
+    : date.toLocaleString();
 }
 
 export function percent(share) {
   if (share === null || share === undefined) {
-    return 'none yet';
+    return 'no attempts';
   }
   // 99.96 % must not look like all
   const value = share === 1 ? 100 : Math.min(99.9, Math.round(share * 1000) / 10);

@@ -2,7 +2,7 @@
 
 // All endpoints of the partner, the ones that need attention first.
 
-import { api, now } from './api.js';
+import { api, base, now } from './api.js';
 import { button, el, field, redraw, replace, table } from './dom.js';
 import { explain, many, milliseconds, percent, span, when } from './format.js';
 
@@ -50,6 +50,8 @@ function row(endpoint) {
 
 function summary(status) {
   const bad = status.endpoints.filter((e) => !['active', 'paused'].includes(e.state));
+  const dead = status.endpoints.filter((e) => e.dead_letters > 0);
+  const given = dead.reduce((sum, e) => sum + e.dead_letters, 0);
   const seen = status.dispatcher === null ? Infinity
     : (Date.parse(status.time) - Date.parse(status.dispatcher)) / 1000;
   return [
@@ -57,6 +59,9 @@ function summary(status) {
       ? 'The provider has not sent any webhook yet.'
       : `The provider sends no webhooks: its dispatcher was last seen ${span(seen)} `
         + 'ago. Polling works, and nothing is lost.'),
+    given > 0 && el('p', { class: 'warning' }, `${many(given, 'event was', 'events were')} `
+      + `given up at ${many(dead.length, 'endpoint')}. They are dead letters, which can be `
+      + 'sent again there.'),
     bad.length > 0
       ? el('p', { class: 'warning' }, `${many(bad.length, 'endpoint needs',
         'endpoints need')} attention.`)
@@ -89,13 +94,15 @@ export function overview(main) {
     last = status;
     if (status.endpoints.length === 0) {
       replace(body, el('p', {}, 'There are no endpoints. Webhooks go to an endpoint; '
-        + 'create one with POST ', el('code', {}, 'endpoints'), ', or poll the feeds.'));
+        + 'create one with ', el('code', {}, `POST ${new URL(base()).pathname}/endpoints`),
+      ', or poll the ', el('a', { href: '#feeds' }, 'feeds'), '.'));
       return;
     }
     find.hidden = status.endpoints.length < 10;
     const words = find.querySelector('input').value.toLowerCase().split(/\s+/);
     const list = status.endpoints.filter((one) => matches(one, words)).sort((a, b) =>
       ORDER.indexOf(a.state) - ORDER.indexOf(b.state)
+        || (b.dead_letters > 0) - (a.dead_letters > 0)
         || (a.name < b.name ? -1 : 1));
     redraw(body, summary(status), list.length === 0
       ? el('p', {}, 'No endpoint is like that.')

@@ -52,6 +52,7 @@ my %keys = (
     partner => $t->partner_key('acme', scopes => 'read,manage,ack'),
     read    => $t->partner_key('acme', scopes => 'read'),
     publish => $t->partner_key('acme', scopes => 'publish'),
+    empty   => $t->partner_key('empty', feeds => 'none', scopes => 'read'),
     leaving => $t->partner_key('acme', scopes => 'read'),
 );
 my $endpoint = $t->endpoint('acme', url => $recv->url, feeds => 'orders',

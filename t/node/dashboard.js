@@ -17,6 +17,7 @@ async function partner(page) {
   const list = await text(page);
   check(/50 % of 4 attempts/.test(list), 'with their success', list);
   check(/paused/.test(list) && /2 events/.test(list), 'state and backlog', list);
+  check(/1 event was given up at 1 endpoint/.test(list), 'what was given up', list);
   check(/first loss/i.test(list) && /in \d+ min/.test(list), 'and the first loss', list);
   await seen('and what goes on is said', () => page.getByText('Live', { exact: true })
     .waitFor());
@@ -48,7 +49,16 @@ async function partner(page) {
   await accessible(page, 'an endpoint');
 }
 
+// What a first look must answer.
+async function look(page) {
+  await seen('the last failure is told, with its hint', () => page.getByText(
+    /The last failure was .* ago: 404, refused by its status\. The server has nothing/).waitFor());
+  check(await page.getByRole('button', { name: 'Resume' }).count() === 0,
+    'what would change nothing is not offered');
+}
+
 async function act(page) {
+  await look(page);
   await page.getByRole('button', { name: 'Send a test event' }).click();
   await seen('a test event is sent', () => told(page, 'A test event is on its way'));
   await seen('and listed', () => page.getByRole('rowheader').filter({ hasText: /\d/ })
@@ -98,6 +108,7 @@ async function read(page) {
   await page.getByRole('link', { name: 'Feeds' }).click();
   await seen('the feeds', () => page.getByRole('columnheader', { name: 'You have read' })
     .waitFor());
+  await accessible(page, 'the feeds');
   await seen('and one of them is followed', () => until(() => held(page) === 1));
   const followed = /feeds\/(\w+)\//.exec([...page.held][0].url())[1];
   const statuses = () => page.addresses.filter((address) => /status$/.test(address)).length;
@@ -346,6 +357,16 @@ async function refusals(browser) {
     'Accepted, last hour' }).filter({ hasText: 'Behind' }).waitFor());
   check(await page.getByRole('button', { name: 'Pause' }).count() === 0,
     'and no action that it may not do');
+  await page.getByRole('link', { name: 'Feeds' }).click();
+  await page.getByRole('link', { name: 'orders' }).click();
+  await page.locator('details.event').first().waitFor();
+  check(await page.getByRole('link', { name: 'Feeds', exact: true }).getAttribute('aria-current')
+    === 'page', 'a feed belongs to the feeds');
+  await accessible(page, 'a feed, dark');
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await signIn(page, given.keys.empty);
+  await seen('a partner without endpoints is told what to do', () => page.getByText(
+    'create one with POST /v1/endpoints').waitFor());
   await page.getByRole('button', { name: 'Sign out' }).click();
   await seen('it signs out', () => page.getByLabel('Key or token').waitFor());
   check(page.faults.length === 0, 'without a fault in the page', page.faults);
@@ -373,6 +394,28 @@ async function shots(browser) {
       await page.screenshot({ path: file('endpoint'), fullPage: true });
       check(await page.evaluate(() => document.documentElement.scrollWidth
         <= window.innerWidth), `nor is an endpoint, ${colorScheme}`);
+      await page.getByRole('link', { name: 'Feeds' }).click();
+      await page.getByRole('link', { name: 'orders' }).waitFor();
+      await page.screenshot({ path: file('feeds'), fullPage: true });
+      await page.getByRole('link', { name: 'orders' }).click();
+      await page.locator('details.event').first().click();
+      await page.getByText('Acknowledge events').click();
+      await page.waitForTimeout(300);
+      await page.screenshot({ path: file('feed'), fullPage: true });
+      check(await page.evaluate(() => document.documentElement.scrollWidth
+        <= window.innerWidth), `nor is a feed, ${colorScheme}`);
+      await page.getByRole('button', { name: 'Sign out' }).click();
+      await page.screenshot({ path: file('signin') });
+      for (const who of ['read', 'empty']) {
+        await signIn(page, given.keys[who]);
+        await page.goto(`${page.url().replace(/#.*/, '')}#endpoint/${given.endpoint}`);
+        if (who === 'empty') {
+          await page.getByRole('link', { name: 'Endpoints', exact: true }).click();
+        }
+        await page.waitForTimeout(500);
+        await page.screenshot({ path: file(who), fullPage: true });
+        await page.getByRole('button', { name: 'Sign out' }).click();
+      }
       await page.context().close();
     }
   }
