@@ -141,6 +141,21 @@ static const ctl_option_row_t  ctl_poller_rows[] = {
     { NULL, NULL, NULL, CTL_FREE }
 };
 
+static const ctl_option_row_t  ctl_lab_rows[] = {
+    { "run", "COMMAND", "start and stop the receiver by this command, instead "
+      "of asking for it", CTL_FREE },
+    { "port", "N", "the receiver's port; default: 18790", CTL_FREE },
+    { "api-port", "N", "nginx's port; default: 18791", CTL_FREE },
+    { "nginx", "PROGRAM", "nginx's program; default: /usr/sbin/nginx",
+      CTL_FREE },
+    { "module", "FILE", "its module; default: where packages have it",
+      CTL_FREE },
+    { "status", NULL, "print which steps are passed", CTL_FREE },
+    { "reset", NULL, "remove what the lab has made in the directory",
+      CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
 const ctl_command_t  ctl_receive_commands[] = {
     { .name = "listen", .run = ctl_listen, .kind = CTL_NO_KIND,
       .options = ctl_listen_rows,
@@ -169,6 +184,15 @@ const ctl_command_t  ctl_receive_commands[] = {
       .examples = "verify-poller --run=\"python3 poller.py\"\n"
       "verify-poller --port=8080 --only=retry-after,cut\n"
       "verify-poller --list" },
+
+    { .name = "lab", .run = ctl_lab, .kind = CTL_NO_KIND,
+      .arguments = "DIRECTORY [STEP]", .options = ctl_lab_rows,
+      .about = "learn in six steps to write a receiver that survives "
+      "everything",
+      .json = "the last step, what is wrong, and the steps that are passed",
+      .examples = "lab mylab --run=\"python3 receiver.py\"\n"
+      "lab mylab duplicates --run=\"node receiver.mjs\"\n"
+      "lab mylab --status" },
 
     { .name = NULL }
 };

@@ -264,5 +264,6 @@ int ctl_tail(ctl_t *ctl, int argc, char **argv);
 int ctl_listen(ctl_t *ctl, int argc, char **argv);
 int ctl_verify_integration(ctl_t *ctl, int argc, char **argv);
 int ctl_verify_poller(ctl_t *ctl, int argc, char **argv);
+int ctl_lab(ctl_t *ctl, int argc, char **argv);
 
 #endif /* CTL_H */

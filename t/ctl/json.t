@@ -262,6 +262,9 @@ sub elsewhere {
     listening();
     json('verify-integration', ['url', 'checks'], { status => 1 },
         '--url=' . $recv->url, '--secret=whsec_' . 'A' x 43 . '=');
+    mkdir $t->testdir . '/lab';
+    $t->write_file('lab/lab.json', '{"passed":[]}');
+    json('lab', ['passed'], $t->testdir . '/lab', '--status');
     json('verify-poller', ['url', 'hints', 'checks'], { status => 1 },
         '--port=0', '--only=idle', '--run=exit 3');
 }

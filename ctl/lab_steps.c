@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The six steps of the lab.  Each sends events, lets something go wrong, and
+ * judges what the receiver has done.
+ */
+
+#include <stdio.h>
+
+#include "lab.h"
+
+#define STEPS_HOOK    "write the program so that it takes POST /hook, appends " \
+                      "a line with the id of the event to the file applied " \
+                      "in LAB_DIR, and answers 204"
+#define STEPS_FAULT   "let the program catch its errors, and answer 204 to " \
+                      "what it has taken"
+
+
+static int
+ctl_lab_simulate(ctl_lab_t *lab, const char *failure)
+{
+    char  option[64];
+
+    (void) snprintf(option, sizeof(option), "--failure=%s", failure);
+
+    return ctl_lab_change(lab, "simulate", option, NULL);
+}
+
+
+/* One event that nothing happens to. */
+
+static int
+ctl_lab_usual(ctl_lab_t *lab)
+{
+    int  rc;
+
+    rc = ctl_lab_publish(lab, 1, true);
+
+    return rc == CTL_OK ? ctl_lab_applied(lab, "a usual webhook", STEPS_HOOK)
+                        : rc;
+}
+
+
+/* ---- 1 ---- */
+
+/* The first check that fails. */
+
+static int
+ctl_lab_unverified(ctl_lab_t *lab, const json_t *report)
+{
+    size_t       i;
+    json_t      *check;
+    const char  *hint;
+
+    json_array_foreach(json_object_get(report, "checks"), i, check) {
+        if (json_is_true(json_object_get(check, "pass"))) {
+            continue;
+        }
+
+        hint = json_string_value(json_object_get(
+            json_array_get(json_object_get(report, "hints"), 0), "hint"));
+
+        return ctl_lab_wrong(lab, hint != NULL ? hint : "see docs/receivers.md",
+            "The receiver has answered %s to the request \"%s\" of "
+            "verify-integration, which expects %s",
+            json_string_value(json_object_get(check, "came")),
+            json_string_value(json_object_get(check, "check")),
+            json_string_value(json_object_get(check, "expected")));
+    }
+
+    return CTL_OK;
+}
+
+
+static int
+ctl_lab_signature(ctl_lab_t *lab)
+{
+    int      rc;
+    json_t  *report;
+
+    rc = ctl_lab_usual(lab);
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_verify(lab, lab->secret, &report);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_unverified(lab, report);
+        json_decref(report);
+    }
+
+    return rc;
+}
+
+
+/* ---- 2 ---- */
+
+/* Two answers are lost on their way, and three events are sent twice. */
+
+static int
+ctl_lab_duplicates(ctl_lab_t *lab)
+{
+    int  rc;
+
+    rc = ctl_lab_simulate(lab, "reset");
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_publish(lab, 2, true);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_simulate(lab, "duplicate");
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_publish(lab, 3, true);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_applied(lab, "which came by webhook", STEPS_HOOK);
+    }
+
+    return rc == CTL_OK ? ctl_lab_answers(lab, "answer 204 to an event that you "
+                                          "have already, and not an error")
+                        : rc;
+}
+
+
+/* ---- 3 ---- */
+
+static int
+ctl_lab_reordering(ctl_lab_t *lab)
+{
+    int  rc;
+
+    rc = ctl_lab_usual(lab);
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_simulate(lab, "reorder");
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_publish(lab, 4, true);
+    }
+
+    return rc == CTL_OK
+           ? ctl_lab_applied(lab, "which came before the event that precedes "
+                             "it", "answer 503 to an event that you cannot "
+                             "apply yet: it comes again")
+           : rc;
+}
+
+
+/* ---- 4 ---- */
+
+static int
+ctl_lab_gap(ctl_lab_t *lab)
+{
+    int  rc;
+
+    rc = ctl_lab_usual(lab);
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_simulate(lab, "drop");
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_publish(lab, 3, true);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_settle(lab);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_simulate(lab, "none");
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_publish(lab, 1, true);
+    }
+
+    return rc == CTL_OK
+           ? ctl_lab_applied(lab, "which no webhook brings", "poll after the "
+                             "cursor that you hold when an event has another "
+                             "prevcursor, and apply the events of the page")
+           : rc;
+}
+
+
+/* ---- 5 ---- */
+
+static int
+ctl_lab_old_secret(ctl_lab_t *lab, const char *secret)
+{
+    int      rc;
+    json_t  *report, *valid;
+
+    rc = ctl_lab_verify(lab, secret, &report);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    valid = json_array_get(json_object_get(report, "checks"), 0);
+
+    if (json_is_true(json_object_get(valid, "pass"))) {
+        rc = ctl_lab_wrong(lab, "read the secrets again for each webhook, or "
+                           "when the file changes, and keep no secret that is "
+                           "no longer in it",
+                           "The receiver takes a webhook that is signed with "
+                           "the old secret, which is no longer in the file");
+    }
+
+    json_decref(report);
+
+    return rc;
+}
+
+
+/* Both secrets sign, then only the new one does. */
+
+static int
+ctl_lab_change_over(ctl_lab_t *lab, const char *next)
+{
+    int   rc;
+    char  both[2 * sizeof(lab->secret) + 2], option[LAB_PATH + 32];
+
+    (void) snprintf(both, sizeof(both), "%s\n%s\n", lab->secret, next);
+    (void) snprintf(option, sizeof(option), "--secret=@%s/next", lab->run);
+
+    rc = ctl_lab_write(lab, "next", next);
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_write(lab, "secrets", both);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_change(lab, "change", option, NULL);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_publish(lab, 1, true);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_applied(lab, "which is signed with the second secret of "
+                             "the file", "try each secret of the file secrets "
+                             "in LAB_DIR, and read the file again for each "
+                             "webhook");
+    }
+
+    return rc == CTL_OK ? ctl_lab_write(lab, "secrets", next) : rc;
+}
+
+
+static int
+ctl_lab_rotate(ctl_lab_t *lab)
+{
+    int          rc;
+    char         next[sizeof(lab->secret)];
+    json_t      *answer;
+    es_buf_t     out = { 0 };
+    const char  *secret;
+
+    rc = ctl_lab_usual(lab);
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_change(lab, "rotate", "--overlap=1h", &out);
+    }
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    answer = json_loads(out.data, 0, NULL);
+    secret = json_string_value(json_object_get(answer, "secret"));
+    (void) snprintf(next, sizeof(next), "%s", secret != NULL ? secret : "");
+    json_decref(answer);
+    es_buf_free(&out);
+
+    rc = ctl_lab_publish(lab, 1, true);
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_applied(lab, "which has two signatures", "split "
+                             "webhook-signature at blanks, and take the "
+                             "webhook if any of its signatures is right");
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_change_over(lab, next);
+    }
+
+    return rc == CTL_OK ? ctl_lab_old_secret(lab, lab->secret) : rc;
+}
+
+
+/* ---- 6 ---- */
+
+/* Events are published while the receiver is down; `lost` of them are deleted
+   before it comes back. */
+
+static int
+ctl_lab_down(ctl_lab_t *lab, unsigned n, unsigned lost, const char *missing,
+    const char *change)
+{
+    int   rc;
+    char  option[64];
+
+    rc = ctl_lab_receiver_stop(lab);
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_publish(lab, lost, false);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_publish(lab, n - lost, true);
+    }
+
+    if (rc == CTL_OK && lost > 0) {
+        (void) snprintf(option, sizeof(option), "--before=%s-%u", lab->epoch,
+                        lab->n - (n - lost) + 1);
+        rc = ctl_lab_ctl(lab, NULL, NULL, NULL, "feed", "trim", "lab", option,
+                         NULL);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_receiver_start(lab);
+    }
+
+    return rc == CTL_OK ? ctl_lab_applied(lab, missing, change) : rc;
+}
+
+
+static int
+ctl_lab_outage(ctl_lab_t *lab)
+{
+    int  rc;
+
+    rc = ctl_lab_usual(lab);
+
+    /* only a poll brings what was published meanwhile */
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_change(lab, "pause", NULL, NULL);
+        lab->paused = true;
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_down(lab, 4, 0, "which was published while the receiver "
+                          "was down", "store the cursor that you hold, and "
+                          "poll after it at the start");
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_down(lab, 6, 3, "though the feed still has it: the poll "
+                          "after the old cursor is answered with 410", "after "
+                          "410 hold the member oldest of the answer, and poll "
+                          "on");
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_change(lab, "resume", NULL, NULL);
+        lab->paused = false;
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_publish(lab, 1, true);
+    }
+
+    return rc == CTL_OK ? ctl_lab_applied(lab, "a webhook after the outage",
+                                          STEPS_FAULT)
+                        : rc;
+}
+
+
+const ctl_lab_step_t  ctl_lab_steps[LAB_STEPS] = {
+    { "signature", "verify a signature", ctl_lab_signature },
+    { "duplicates", "survive retries and duplicates", ctl_lab_duplicates },
+    { "reordering", "handle reordering", ctl_lab_reordering },
+    { "gap", "heal a gap by polling", ctl_lab_gap },
+    { "rotate", "rotate a secret", ctl_lab_rotate },
+    { "outage", "recover from an outage", ctl_lab_outage }
+};
