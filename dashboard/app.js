@@ -105,7 +105,7 @@ function welcome() {
 
 function view() {
   const [name, rest] = decodeURIComponent(location.hash.slice(1)).split(/\/(.*)/s);
-  return page.view(main, name, rest);
+  return page.view(main, name, rest, told);
 }
 
 function enter() {

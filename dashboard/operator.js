@@ -67,7 +67,7 @@ function summary(answer, state) {
   ];
 }
 
-function partners(main) {
+function partners(main, told) {
   const body = el('div');
   const chosen = { sort: 'attention', search: '', after: null };
   let typing;
@@ -94,7 +94,7 @@ function partners(main) {
     const go = (text, after) => button(text, () => {
       chosen.after = after;
       body.scrollIntoView();
-      once().catch(() => {});
+      show();
     });
     redraw(body, summary(answer, state), list(answer), el('p', { class: 'actions' },
       chosen.after && go('First page', null),
@@ -119,12 +119,17 @@ function partners(main) {
     }
   }
 
+  // What was asked for by hand is told when it fails.
+  function show() {
+    once().then(() => told(null, null), (error) => told(null, error));
+  }
+
   function changed() {
     const data = new FormData(filter);
     chosen.search = data.get('search').trim();
     chosen.sort = SORTS[data.get('sort')];
     chosen.after = null;
-    once().catch(() => {});
+    show();
   }
 
   const filter = el('form', {
@@ -147,11 +152,11 @@ export const page = {
   probe: '/store',
   ask: 'Paste an API key or an access token with the scope “admin”.',
   links: [['#partners', 'Partners'], ['#store', 'Store']],
-  view(main, name, rest) {
+  view(main, name, rest, told) {
     switch (name) {
     case 'partner': return partner(main, rest);
     case 'store': return store(main);
-    default: return partners(main);
+    default: return partners(main, told);
     }
   },
 };

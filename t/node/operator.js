@@ -58,6 +58,12 @@ async function list(page) {
   await page.getByLabel('Search by name').fill('<b>nobody</b>');
   await seen('or says that there is none, as text', () => page.getByText(
     'No partner has “<b>nobody</b>” in its name.').waitFor());
+  await page.route('**/partners?*', (route) => route.fulfill({ status: 429,
+    headers: { 'Retry-After': '1' }, contentType: 'application/problem+json', body: '{}' }),
+  { times: 1 });
+  await page.getByLabel('Search by name').fill('more2');
+  await seen('a search that is refused is told', () => failed(page,
+    'The limit of requests is reached.'));
   await page.getByLabel('Search by name').fill('');
   await page.getByLabel('Order').selectOption('longest behind');
   await seen('another order', () => page.getByRole('row').nth(2).getByText('more15')
