@@ -32,6 +32,8 @@
 #include "store/env.h"
 #include "store/store.h"
 
+#define ES_METRICS_EXPIRES_MS  INT64_C(1209600000)    /* 14 days, as the alert
+                                                          has it */
 #define ES_METRICS_RECORDS  100000    /* that are counted one by one */
 
 typedef struct {
@@ -101,6 +103,9 @@ es_watch_certificates(void *ctx, const es_certificates_t *certificates)
         && !es_watched_halted(watched))
     {
         es_expiry_take(&watched->expiry, &w->expiries, certificates);
+        watched->expiring = watched->expiry.ms != 0
+                            && watched->expiry.ms - w->m->now_ms
+                               < ES_METRICS_EXPIRES_MS;
     }
 
     return ES_OK;

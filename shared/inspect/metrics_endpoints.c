@@ -46,6 +46,10 @@ es_worst_state(const es_watched_t *watched)
 static bool
 es_worst_wrong(const es_watched_t *watched)
 {
+    if (watched->expiring) {
+        return true;
+    }
+
     switch (es_worst_state(watched)) {
 
     case ES_STATE_STOPPED:

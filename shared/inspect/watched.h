@@ -21,6 +21,7 @@ typedef struct {
     uint64_t              retries;
     uint64_t              dead;
     es_expiry_t           expiry;
+    bool                  expiring;    /* it is near */
     es_figures_total_t    hour;
     bool                  shown;       /* there are series of the endpoint */
     int64_t               lag_ms;      /* the age of its oldest waiting event,

@@ -628,7 +628,8 @@ sub held {
         $t->write_file('nginx.conf', "env ES_FAULT;\n"
             . $conf =~ s/\bworker_processes \d+;/worker_processes 1;/r);
         $t->run_nginx(env => { LD_PRELOAD => $preload, ES_FAULT => $fault });
-        is(scalar(my @workers = $t->workers), 1, 'one worker');
+        my @workers;
+        ok(wait_for(sub { (@workers = $t->workers) == 1 }, 20), 'one worker');
         $t->write_file('fault', 'stat ' . $t->store . "\n");
 
         my $scrape = $t->http_start(GET => '/each/metrics');

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "delivery/certificates.h"
 #include "delivery/figures.h"
 #include "delivery/stall.h"
 #include "delivery/tally.h"
@@ -328,6 +329,45 @@ test_worst(const es_feed_t *feed)
 }
 
 
+/* A certificate that expires soon is worse than failed attempts. */
+
+static void
+test_worst_certificate(const es_feed_t *feed)
+{
+    es_buf_t              out = { 0 };
+    es_metrics_t          m = { .store = store, .now_ms = feed->last_ms + 5000,
+                                .endpoints = 3 };
+    es_registry_t        *registry;
+    es_changeset_t       *changes;
+    es_exposition_t       e = { .out = &out };
+    es_certificates_t     c = { 0 };
+    const es_endpoint_t  *endpoint;
+
+    ok(es_metrics_delivery(&m, &e) == ES_OK, "the worst three");
+    has_none(&out, "state{endpoint=\"ep_aaaaaaaaaaaaaaad\"");
+
+    ok(es_registry_load(store, &registry) == ES_OK, "the registry");
+    endpoint = es_registry_endpoint(registry, es_lit("ep_aaaaaaaaaaaaaaad"));
+    c.endpoint = endpoint->number;
+    c.revision = endpoint->revision;
+    c.expires_ms[ES_CERT_CLIENT] = m.now_ms + 86400000;
+    es_registry_free(registry);
+
+    changes = es_changeset_create();
+    ok(es_changeset_certificates(changes, &c) == ES_OK
+       && es_delivery_commit(store, changes) == ES_OK,
+       "a certificate that expires tomorrow");
+    es_changeset_destroy(changes);
+
+    out.len = 0;
+    ok(es_metrics_delivery(&m, &e) == ES_OK, "moves its endpoint up");
+    has(&out, "endpoint_state{endpoint=\"ep_aaaaaaaaaaaaaaad\","
+        "partner=\"acme\",state=\"active\"} 1");
+
+    es_buf_free(&out);
+}
+
+
 static void
 test_store(const es_feed_t *feed)
 {
@@ -403,6 +443,7 @@ main(void)
 
     test_store(&feed);
     test_worst(&feed);
+    test_worst_certificate(&feed);
     test_delivery();
 
     es_store_close(store);
