@@ -76,7 +76,8 @@ static ngx_http_variable_t  ngx_http_eventsync_vars[] = {
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("eventsync_trace_id"), NULL,
-      ngx_http_eventsync_trace_variable, 0, 0, 0 },
+      ngx_http_eventsync_trace_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     /* internal, see ngx_http_eventsync_too_large_page() */
 

@@ -38,9 +38,13 @@ my $key = $t->partner_key('acme', feeds => 'orders,other',
     publish => 'orders,other');
 my $gone = $t->partner_key('gone', feeds => 'orders');
 $t->ctl_ok('key', 'revoke', substr $gone, 4, 10);
-$t->default_conf(http => slurp('docs/recipes/json-log.conf') . $access . $header,
-    location => 'eventsync_sse on; eventsync_backfill on;'
-        . ' eventsync_pages on; eventsync_limit address rate=1r/m burst=1;');
+sub conf {
+    my ($http, $location) = @_;
+    $t->default_conf(http => slurp('docs/recipes/json-log.conf') . $access
+        . $header . $http, location => 'eventsync_sse on; eventsync_backfill on;'
+        . " eventsync_pages on; $location");
+}
+conf('', 'eventsync_limit address rate=1r/m burst=1;');
 $t->run_nginx;
 my $recv = $t->receiver(sub { $_[0]{path} eq '/bad' ? 500 : 204 });
 my ($good) = $t->endpoint('acme', url => $recv->url('/good'),
@@ -216,6 +220,23 @@ like($traced, $said, 'and to the error log');
 my $failed = run('a request that failed', id => $id);
 like($failed, $said, 'a request leads there, too');
 is(scalar(() = $failed =~ /\n/g), 1, 'and to no line of another one');
+
+###############################################################################
+# a trace that the server begins
+
+conf('eventsync_otlp http://127.0.0.1:1 share=1;', '');
+$t->reload;
+$proc = $t->run_dispatcher(split ' ', $options);
+my $own = publish('orders', $t->event(id => 'evt_own') . "\n");
+is($own->{status}, 201, 'another publish') or diag $own->{body};
+ok(wait_for(sub { $proc->stderr =~ /"evt_own"/ }), 'another event is sent') or diag $proc->stderr;
+is($t->stop_dispatcher, 0, 'the dispatcher ends');
+my ($begun) = map { $_->{trace_id} } grep { $_->{request_id}
+    eq $own->{headers}{'x-request-id'} } lines();
+my ($webhook) = map { JSON::PP->new->utf8->decode($_) }
+    grep { /"evt_own"/ } split /\n/, $proc->stderr;
+like($begun, qr/^[0-9a-f]{32}\z/, 'its publish has the trace that was begun');
+is($webhook->{trace_id}, $begun, 'and so has its webhook');
 
 $t->ctl_ok('endpoint', 'remove', $_) for $good, $batch, $bad;
 done_testing();
