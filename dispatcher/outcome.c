@@ -433,6 +433,7 @@ static void
 esd_outcome_fresh(const esd_send_t *send, const esd_item_t *item)
 {
     if (send->simulate == ES_SIMULATE_NONE && !item->repeated) {
+        esd_record_delivered(send->d, send->lane, item);
         esd_must(send->d, esd_fresh_delivered(send->d, send->lane, item));
     }
 }

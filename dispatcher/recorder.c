@@ -25,6 +25,7 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/reason.h"
+#include "delivery/cases.h"
 #include "delivery/delivery.h"
 #include "delivery/hint.h"
 #include "delivery/tally.h"
@@ -45,6 +46,8 @@
 #include "thread.h"
 #include "trusted_clock.h"
 #include "types.h"
+
+#define ESD_CASES_US  1000000
 
 static void esd_recorder_done(struct ev_loop *ev, ev_async *w, int revents);
 static void esd_recorder_due(struct ev_loop *ev, ev_timer *w, int revents);
@@ -88,10 +91,40 @@ void
 esd_record_attempt(esd_dispatcher_t *d, const es_attempt_t *attempt)
 {
     es_tally_attempt(&d->recorder.tally, attempt);
+    es_cases_attempt(&d->recorder.cases, attempt);
     d->recorder.tallied = true;
+    d->recorder.cased = true;
 
     esd_must(d, esd_figures_attempt(d, attempt));
     esd_must(d, es_changeset_attempt(d->recorder.filling, attempt));
+}
+
+
+/* The store's time never runs backwards, but the dispatcher may know an earlier
+   one than the commit. */
+
+void
+esd_record_delivered(esd_dispatcher_t *d, const esd_lane_t *lane,
+    const esd_item_t *item)
+{
+    int64_t       delay_ms;
+    es_case_of_t  c;
+
+    if (item->time_ms == 0) {
+        return;
+    }
+
+    c.time_ms = esd_clock_stamp_ms(d);
+    delay_ms = c.time_ms > item->time_ms ? c.time_ms - item->time_ms : 0;
+    c.us = (uint64_t) delay_ms * 1000;
+    c.sequence = item->sequence;
+    c.feed = lane->source->feed.number;
+    c.endpoint = lane->target->number;
+
+    es_tally_delivered(&d->recorder.tally, (uint64_t) delay_ms);
+    es_cases_delivered(&d->recorder.cases, &c);
+    d->recorder.tallied = true;
+    d->recorder.cased = true;
 }
 
 
@@ -266,6 +299,11 @@ esd_recorder_start(esd_dispatcher_t *d)
     }
 
     rc = es_delivery_tally(d->store, &recorder->tally);
+
+    if (rc == ES_OK) {
+        rc = es_delivery_cases(d->store, &recorder->cases);
+    }
+
     if (rc != ES_OK) {
         return rc;
     }
@@ -388,6 +426,27 @@ esd_record_progress(esd_dispatcher_t *d, esd_lane_t *lane)
 }
 
 
+/* The cases are greater than the counters, and need not be in each commit. */
+
+static void
+esd_recorder_cases(esd_dispatcher_t *d, bool all)
+{
+    int64_t          now_us;
+    esd_recorder_t  *recorder;
+
+    recorder = &d->recorder;
+    now_us = es_clock_mono_us();
+
+    if (recorder->cased
+        && (all || now_us - recorder->cased_us >= ESD_CASES_US))
+    {
+        recorder->cased = false;
+        recorder->cased_us = now_us;
+        esd_must(d, es_changeset_cases(recorder->filling, &recorder->cases));
+    }
+}
+
+
 /* With `all`, nothing is left for a later commit. */
 
 static void
@@ -406,6 +465,8 @@ esd_recorder_gather(esd_dispatcher_t *d, bool all)
         recorder->tallied = false;
         esd_must(d, es_changeset_tally(recorder->filling, &recorder->tally));
     }
+
+    esd_recorder_cases(d, all);
 
     esd_must(d, esd_figures_gather(d, recorder->filling, all));
     esd_must(d, esd_fresh_gather(d, recorder->filling, all));

@@ -15,6 +15,7 @@
 #include "base/base.h"
 #include "base/reason.h"
 #include "delivery/delivery.h"
+#include "delivery/cases.h"
 #include "delivery/tally.h"
 
 #include "item.h"
@@ -46,6 +47,9 @@ typedef struct {
     esd_lanes_t      dirty;
     es_tally_t       tally;        /* with what is in `filling` */
     bool             tallied;      /* it has moved since it was written */
+    es_cases_t       cases;        /* of the tally */
+    bool             cased;        /* likewise */
+    int64_t          cased_us;     /* monotonic: when they were written */
 } esd_recorder_t;
 
 es_rc_t esd_recorder_start(esd_dispatcher_t *d);
@@ -70,6 +74,10 @@ void esd_record_progress(esd_dispatcher_t *d, esd_lane_t *lane);
 /* Records an attempt.  Attempts and dead letters are counted as well, see
    delivery/tally.h. */
 void esd_record_attempt(esd_dispatcher_t *d, const es_attempt_t *attempt);
+/* Counts that the endpoint has accepted the event, and how long after its
+   commit. */
+void esd_record_delivered(esd_dispatcher_t *d, const esd_lane_t *lane,
+    const esd_item_t *item);
 /* Records that the item is a dead letter now, and fills `*dead`. */
 void esd_record_dead(esd_dispatcher_t *d, const esd_lane_t *lane,
     const esd_item_t *item, es_attempt_class_t class, const char *reason,

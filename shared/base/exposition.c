@@ -170,6 +170,26 @@ es_exposition_name(es_exposition_t *e, const char *suffix,
 }
 
 
+/* A scrape can have a hundred thousand numbers; printf() would take a fifth of
+   its time. */
+
+static void
+es_exposition_number(es_exposition_t *e, uint64_t n)
+{
+    char    digits[20];
+    size_t  i;
+
+    i = sizeof(digits);
+
+    do {
+        digits[--i] = (char) ('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+
+    es_exposition_text(e, digits + i, sizeof(digits) - i);
+}
+
+
 /* Writes `n` as units of which `unit` make one, with `digits` digits. */
 
 static void
@@ -238,9 +258,7 @@ es_metric_exemplar(es_exposition_t *e, const char *suffix,
 {
     es_exposition_name(e, suffix, labels, nlabels);
 
-    if (e->rc == ES_OK) {
-        e->rc = es_buf_printf(e->out, "%llu", (unsigned long long) value);
-    }
+    es_exposition_number(e, value);
 
     if (e->form == ES_EXPOSITION_OPENMETRICS && exemplar != NULL) {
         es_exposition_exemplar(e, exemplar);

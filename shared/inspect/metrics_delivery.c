@@ -23,6 +23,7 @@
 #include "delivery/stall.h"
 #include "delivery/tally.h"
 #include "inspect/metrics.h"
+#include "inspect/metrics_cases.h"
 #include "inspect/metrics_certificates.h"
 #include "inspect/metrics_endpoints.h"
 #include "inspect/metrics_keys.h"
@@ -55,6 +56,7 @@ typedef struct {
     uint64_t              near;        /* of them, near retention */
     es_expiries_t         expiries;
     es_worst_t            worst;
+    es_case_exemplars_t   cases;
 } es_delivery_watch_t;
 
 
@@ -343,7 +345,7 @@ es_metrics_attempts(const es_delivery_watch_t *w, es_exposition_t *e)
 {
     unsigned           i;
     es_label_t         label;
-    es_histogram_t     durations;
+    es_histogram_t     times;
     const es_tally_t  *tally;
 
     tally = &w->tally;
@@ -354,18 +356,31 @@ es_metrics_attempts(const es_delivery_watch_t *w, es_exposition_t *e)
 
     for (i = 0; i < ES_ATTEMPT_CLASSES; i++) {
         label.value = es_str(es_attempt_class_name((es_attempt_class_t) i));
-        es_metric(e, "", &label, 1, tally->attempts[i]);
+        es_metric_exemplar(e, "", &label, 1, tally->attempts[i],
+                           &w->cases.classes[i]);
     }
 
     es_metric_family(e, "eventsync_delivery_attempt_duration_seconds",
                      "histogram", "Time from sending an attempt to its "
                      "outcome.");
 
-    durations = (es_histogram_t) { .bounds_ms = es_tally_bounds_ms,
-                                   .within = tally->within,
-                                   .nbounds = ES_TALLY_BUCKETS,
-                                   .sum_us = tally->duration_us };
-    es_metric_histogram(e, NULL, &durations);
+    times = (es_histogram_t) { .bounds_ms = es_tally_bounds_ms,
+                               .within = tally->within,
+                               .exemplars = w->cases.durations,
+                               .nbounds = ES_TALLY_BUCKETS,
+                               .sum_us = tally->duration_us };
+    es_metric_histogram(e, NULL, &times);
+
+    es_metric_family(e, "eventsync_delivery_latency_seconds", "histogram",
+                     "Time from the commit of an event until an endpoint "
+                     "accepted it.");
+
+    times = (es_histogram_t) { .bounds_ms = es_tally_delays_ms,
+                               .within = tally->delays,
+                               .exemplars = w->cases.delays,
+                               .nbounds = ES_TALLY_BUCKETS,
+                               .sum_us = tally->delay_ms * 1000 };
+    es_metric_histogram(e, NULL, &times);
 
     es_metric_counter(e, "eventsync_delivery_exhausted_total",
                       "Events that became dead letters.", tally->dead);
@@ -406,6 +421,10 @@ es_metrics_delivery(const es_metrics_t *m, es_exposition_t *e)
     ES_ASSERT_NO_EVENT_LOOP();
 
     rc = es_watch_load(&w);
+
+    if (rc == ES_OK && e->form == ES_EXPOSITION_OPENMETRICS) {
+        rc = es_case_exemplars(m->store, &w.feeds, &w.cases);
+    }
 
     if (rc == ES_OK) {
         rc = es_metrics_heartbeat(m, e);

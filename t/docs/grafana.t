@@ -156,7 +156,7 @@ sub serve {
     $t = webhook_store();
     my $recv = $t->receiver(sub { my ($request) = @_;
         return $request->{path} eq '/never' ? 500 : $request->{path} eq '/gone' ? 410 : 200 });
-    $t->ctl_ok('feed', 'change', 'orders', '--retain-age=1d');
+    $t->ctl_ok(qw(feed change orders --retain-age=1d --fresh-within=1h));
     $key = $t->master_key;
     $t->endpoint('acme', url => $recv->url($_->[0]), feeds => 'orders', @{ $_->[1] })
         for [ '/ok', [] ], [ '/never', [ schedule => '0' ] ], [ '/gone', [] ],
@@ -227,17 +227,21 @@ sub data {
     }
 }
 
-# Prometheus gives back the trace of a commit that was slow enough for its bucket.
+# Prometheus gives back the traces of publishes, from commits to deliveries.
 sub exemplars {
-    for my $metric ('eventsync_commit_duration_seconds_bucket') {
+    for my $metric (qw(commit_duration_seconds_bucket delivery_latency_seconds_bucket
+        delivery_attempt_duration_seconds_bucket delivery_attempts_total))
+    {
         my @found;
         wait_for(sub { work();
-            @found = map { @{ $_->{exemplars} } } @{ api('query_exemplars', query => $metric,
-                start => time - 3600, end => time + 60)->{data} // [] } }, 60);
+            @found = map { @{ $_->{exemplars} } } @{ api('query_exemplars',
+                query => "eventsync_$metric", start => time - 3600, end => time + 60)->{data}
+                // [] } }, 60);
         my ($one) = grep { $_->{labels}{trace_id} } @found;
         ok($one && $trace->{ $one->{labels}{trace_id} }, "$metric: the trace of a publish")
             or diag(explain(\@found));
-        is($one->{labels}{feed}, 'orders', 'with the feed');
+        like($one->{labels}{webhook_id} // $one->{labels}{cursor}, qr/^g\d+$|^\w+-\d+$/,
+            'and which event it was');
     }
 }
 

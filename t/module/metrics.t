@@ -451,6 +451,17 @@ sub deliveries {
     series('delivery_attempts_total{class="ok"}', 3, 'attempts that succeed');
     series('delivery_attempts_total{class="status"}', 5, 'and that do not');
     series('delivery_attempt_duration_seconds_count', 8, 'have durations');
+    series('delivery_latency_seconds_count', 3, 'each delivery has a time since the commit');
+    my $webhook;
+    wait_for(sub {
+        my (undef, $exemplars) = parse_openmetrics(get('/ops/metrics', undef,
+            accept => 'application/openmetrics-text')->{body});
+        my $one = $exemplars->{'eventsync_delivery_attempts_total{class="ok"}'};
+        return defined($webhook = $one->{labels}{webhook_id});
+    }, 15);
+    like($webhook, qr/^./, 'an attempt has its webhook id as exemplar');
+    is(scalar(grep { $_->{headers}{'webhook-id'} eq ($webhook // '') && $_->{path} eq '/ok' }
+        $recv->requests), 1, 'which its receiver was sent');
     series('delivery_exhausted_total', 3, 'events that became dead letters');
     series('delivery_dead_letters', 3, 'and are');
     series('delivery_retries', 2, 'events that are tried again, if ever');

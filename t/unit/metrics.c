@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "delivery/cases.h"
 #include "delivery/certificates.h"
 #include "delivery/figures.h"
 #include "delivery/stall.h"
@@ -368,6 +369,57 @@ test_worst_certificate(const es_feed_t *feed)
 }
 
 
+/* Of the events 0 to 3, with the sequences 1 to 4. */
+
+static void
+test_exemplars(const es_feed_t *feed)
+{
+    es_buf_t          out = { 0 };
+    es_cases_t        cases = { 0 };
+    es_metrics_t      m = { .store = store, .now_ms = feed->last_ms };
+    es_exposition_t   e = { .out = &out, .form = ES_EXPOSITION_OPENMETRICS };
+    es_changeset_t   *c;
+
+    cases.classes[ES_ATTEMPT_OK] = (es_case_of_t) {
+        feed->last_ms + 1, 2500, 2, feed->number, 3
+    };
+    cases.classes[ES_ATTEMPT_DNS] = (es_case_of_t) {
+        feed->last_ms - 1, 2500, 2, feed->number, 3
+    };
+    cases.classes[ES_ATTEMPT_TLS] = (es_case_of_t) {
+        feed->last_ms + 1, 2500, 5, feed->number, 3
+    };
+    cases.classes[ES_ATTEMPT_RESET] = (es_case_of_t) {
+        feed->last_ms + 1, 2500, 2, 99, 3
+    };
+    cases.delays[0] = cases.classes[ES_ATTEMPT_OK];
+
+    c = es_changeset_create();
+    ok(es_changeset_cases(c, &cases) == ES_OK
+       && es_delivery_commit(store, c) == ES_OK
+       && es_metrics_delivery(&m, &e) == ES_OK, "exemplars");
+    (void) es_buf_append(&out, "", 1);
+    ok(strstr(out.data, "{class=\"ok\"} 0 # {webhook_id=\"1\"} 0.002500 ")
+       != NULL, "of an attempt");
+    ok(strstr(out.data, "latency_seconds_bucket{le=\"0.01\"} 0 # "
+                        "{webhook_id=\"1\"} 0.002500 ") != NULL,
+       "of a delivery");
+    ok(strstr(out.data, "{class=\"dns\"} 0\n") != NULL,
+       "an event of a later epoch was not sent then");
+    ok(strstr(out.data, "{class=\"tls\"} 0\n") != NULL
+       && strstr(out.data, "{class=\"reset\"} 0\n") != NULL,
+       "an event or a feed that is gone has none");
+
+    out.len = 0;
+    e.form = ES_EXPOSITION_TEXT;
+    ok(es_metrics_delivery(&m, &e) == ES_OK, "the text format");
+    has_none(&out, "webhook_id");
+
+    es_changeset_destroy(c);
+    es_buf_free(&out);
+}
+
+
 static void
 test_store(const es_feed_t *feed)
 {
@@ -444,6 +496,7 @@ main(void)
     test_store(&feed);
     test_worst(&feed);
     test_worst_certificate(&feed);
+    test_exemplars(&feed);
     test_delivery();
 
     es_store_close(store);

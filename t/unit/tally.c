@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "delivery/cases.h"
 #include "delivery/delivery_keys.h"
 #include "delivery/tally.h"
 #include "open/open.h"
@@ -47,6 +48,14 @@ test_counts(void)
        && tally.within[ES_TALLY_BUCKETS - 1] == 1
        && tally.within[ES_TALLY_BUCKETS] == 1,
        "durations: a bound is part of what is below it");
+    es_tally_delivered(&tally, 0);
+    es_tally_delivered(&tally, 10);
+    es_tally_delivered(&tally, 11);
+    es_tally_delivered(&tally, 3600001);
+    ok(tally.delays[0] == 2 && tally.delays[1] == 1
+       && tally.delays[ES_TALLY_BUCKETS] == 1 && tally.delay_ms == 3600022,
+       "delays");
+
     ok(tally.duration_us == 5000 + 5001 + 30000000ull + UINT32_MAX + 1,
        "their sum");
 }
@@ -102,6 +111,53 @@ test_record(void)
 }
 
 
+/* The latest case of each counter and bucket, and their record. */
+
+static void
+test_cases(void)
+{
+    es_cases_t    cases = { 0 }, read;
+    es_case_of_t  delivered = { 7, 11000, 4, 1, 2 };
+    es_attempt_t  attempt = { .endpoint = 2, .feed = 1, .sequence = 3,
+                              .time_ms = 5, .latency_us = 6000,
+                              .class = ES_ATTEMPT_STATUS };
+
+    memset(&read, 1, sizeof(read));
+    ok(es_delivery_cases(store, &read) == ES_OK
+       && memcmp(&read, &cases, sizeof(read)) == 0, "a new store has no case");
+
+    es_cases_attempt(&cases, &attempt);
+    attempt.sequence = 4;
+    es_cases_attempt(&cases, &attempt);
+    ok(cases.classes[ES_ATTEMPT_STATUS].sequence == 4
+       && cases.classes[ES_ATTEMPT_OK].time_ms == 0
+       && cases.durations[1].us == 6000
+       && cases.durations[1].endpoint == 2
+       && cases.durations[0].time_ms == 0, "the latest attempt is the case");
+
+    attempt.class = ES_ATTEMPT_SIMULATED;
+    attempt.latency_us = 0;
+    es_cases_attempt(&cases, &attempt);
+    ok(cases.classes[ES_ATTEMPT_SIMULATED].feed == 1
+       && cases.durations[0].time_ms == 0, "a simulated one has no duration");
+
+    attempt.feed = 0;
+    attempt.sequence = 9;
+    es_cases_attempt(&cases, &attempt);
+    ok(cases.classes[ES_ATTEMPT_SIMULATED].sequence == 4,
+       "and one without an event is no case");
+
+    es_cases_delivered(&cases, &delivered);
+    ok(cases.delays[1].sequence == 4 && cases.delays[0].time_ms == 0,
+       "a delivery");
+
+    ok(es_changeset_cases(changes, &cases) == ES_OK
+       && es_delivery_commit(store, changes) == ES_OK
+       && es_delivery_cases(store, &read) == ES_OK
+       && memcmp(&read, &cases, sizeof(read)) == 0, "what is written is read");
+}
+
+
 int
 main(void)
 {
@@ -118,6 +174,7 @@ main(void)
         return 1;
     }
 
+    test_cases();
     test_record();
 
     es_changeset_destroy(changes);
