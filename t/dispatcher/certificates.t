@@ -211,7 +211,7 @@ sub renewed {
 # Each request has a connection of its own here.
 sub resumed {
     my $closes = endpoint(0, 'closes');
-    $t->write_file('clock', '+0s');
+    $t->replace_file('clock', '+0s');
     $t->run_dispatcher({ env => $lib && !$t->sanitized ? { LD_PRELOAD => $lib,
         FAKETIME_NO_CACHE => 1, FAKETIME_TIMESTAMP_FILE => "$dir/clock" } : {} },
         @dispatcher);
@@ -229,7 +229,7 @@ sub resumed {
   SKIP: {
         skip 'needs faketime, and no sanitizer', 16 if !$lib || $t->sanitized;
         # in steps, because the dispatcher frees handles that it does not use
-        my @how = map { $t->write_file('clock', '+' . 25 * $_ . 's'); $send->();
+        my @how = map { $t->replace_file('clock', '+' . 25 * $_ . 's'); $send->();
             (reused('closes'))[-1] } 1 .. 14;
         is("@how[1 .. 8]", 'r ' x 7 . 'r', 'other events do');
         is(scalar(grep { $_ eq '.' } @how[9 .. 13]), 1,

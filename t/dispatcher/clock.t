@@ -29,7 +29,7 @@ my $name = $t->endpoint('acme', url => $recv->url, feeds => 'orders',
     start => 'oldest', schedule => '0,3s,3s,2h,30h', disable_after => '1h');
 put($t, 'orders', 1);
 
-sub clock { $t->write_file('clock', "$_[0]\n") }
+sub clock { $t->replace_file('clock', "$_[0]\n") }
 
 sub run {
     $t->run_dispatcher({ env => { LD_PRELOAD => $lib, FAKETIME_NO_CACHE => 1,

@@ -103,7 +103,7 @@ sub site {
     $s->{env} = { LD_PRELOAD => join(':', $t->build . '/clock.so', $opts{preload} // ()),
         ES_UNSYNCHRONIZED => "$dir/unsynchronized", FAKETIME_NO_CACHE => 1,
         FAKETIME_TIMESTAMP_FILE => "$dir/clock", FAKETIME_DONT_FAKE_MONOTONIC => 1 };
-    $t->write_file('clock', '+0s');
+    $t->replace_file('clock', '+0s');
     $t->run_nginx(env => $s->{env});
     $opts{dispatcher_env} = { ES_FAULT => "$dir/fault", LD_PRELOAD => $t->build . '/fault.so' }
         if $opts{slow};
@@ -140,7 +140,7 @@ sub systemctl {
 sub timedatectl {
     my ($s, @args) = @_;
     if ("@args" eq 'set-ntp true') {
-        $s->{t}->write_file('clock', '+0s');
+        $s->{t}->replace_file('clock', '+0s');
         unlink $s->{t}->testdir . '/unsynchronized';
     }
     return (0, -e $s->{t}->testdir . '/unsynchronized'
@@ -529,7 +529,7 @@ sub faults_of_clock {
     my $s = site('clock', preload => $faketime);
     my $t = $s->{t};
     put($t, 'orders', 1);
-    $t->write_file('clock', '+2h');
+    $t->replace_file('clock', '+2h');
     $t->write_file('unsynchronized', '');
     my @both = qw(EventsyncClockWrong EventsyncClockUnsynchronized);
     alert($s, 'EventsyncClockWrong', labels => { direction => 'ahead' }, check => qr/no/,

@@ -35,7 +35,7 @@ sub key {
 sub status { return $t->http(GET => '/v1/feeds', { authorization =>
     "Bearer $_[0]" })->{status} }
 sub id { return $_[0] =~ /^esk_([^_]+)_/ ? $1 : die "no key: $_[0]\n" }
-sub clock { $t->write_file('clock', "$_[0]\n") }
+sub clock { $t->replace_file('clock', "$_[0]\n") }
 
 clock('+0');
 $t->default_conf(main => join ' ', map { "env $_;" } qw(FAKETIME_NO_CACHE

@@ -161,6 +161,14 @@ sub write_file {
     return "$self->{testdir}/$name";
 }
 
+# The same in one step, for a file that a running program reads: libfaketime ends
+# its process when the file of its time is empty.
+sub replace_file {
+    my ($self, $name, $text) = @_;
+    rename $self->write_file("$name.new", $text), "$self->{testdir}/$name"
+        or die "cannot replace $name: $!\n";
+}
+
 sub write_file_expand {
     my ($self, $name, $text) = @_;
 
