@@ -10,6 +10,7 @@
  */
 
 #include <curl/curl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -126,7 +127,7 @@ esd_exporter_fields(esd_dispatcher_t *d, esd_exporter_t *x)
     static char  type[] = "Content-Type: application/json\nExpect:\n"
                           "User-Agent: eventsync/" ES_VERSION;
 
-    (void) strcpy(text, type);
+    memcpy(text, type, sizeof(type));
 
     if (!esd_exporter_lines(x, text)) {
         return ES_NOMEM;
@@ -255,31 +256,25 @@ esd_exporter_free(esd_exporter_t *x)
 static char *
 esd_exporter_url(const char *text)
 {
-    char    *url;
-    bool     bare;
-    size_t   len;
-
-    text = strdup(text);
-    if (text == NULL) {
-        return NULL;
-    }
+    char        *url;
+    size_t       len, size;
+    const char  *path;
 
     len = strlen(text);
-    url = strchr(strstr(text, "://") + 3, '/');
-    bare = url == NULL || url[1] == '\0';
+    path = strchr(strstr(text, "://") + 3, '/');
 
-    if (!bare) {
-        return (char *) (uintptr_t) text;
+    if (path != NULL && path[1] != '\0') {
+        return strdup(text);
     }
 
-    url = realloc((char *) (uintptr_t) text, len + sizeof(ES_OTLP_PATH));
-    if (url == NULL) {
-        free((char *) (uintptr_t) text);
-        return NULL;
-    }
+    size = len + sizeof(ES_OTLP_PATH);
+    url = malloc(size);
 
-    (void) strcpy(url[len - 1] == '/' ? url + len - 1 : url + len,
-                  ES_OTLP_PATH);
+    if (url != NULL) {
+        (void) snprintf(url, size, "%.*s%s",
+                        (int) (path != NULL ? len - 1 : len), text,
+                        ES_OTLP_PATH);
+    }
 
     return url;
 }

@@ -55,6 +55,7 @@ static bool
 esd_tracing_pick(const esd_dispatcher_t *d, const esd_lane_t *lane,
     uint64_t sequence, es_trace_t *trace)
 {
+    const char       *epoch;
     esd_event_key_t   key;
     const es_feed_t  *feed;
 
@@ -65,8 +66,9 @@ esd_tracing_pick(const esd_dispatcher_t *d, const esd_lane_t *lane,
     feed = &lane->source->feed;
 
     memset(&key, 0, sizeof(key));
-    (void) strcpy(key.feed, feed->name);
-    (void) strcpy(key.epoch, es_feed_epoch_of(feed, sequence));
+    memcpy(key.feed, feed->name, strlen(feed->name));
+    epoch = es_feed_epoch_of(feed, sequence);
+    memcpy(key.epoch, epoch, strlen(epoch));
     key.sequence = sequence;
 
     return es_trace_pick(&key, sizeof(key), d->exporter->share_ppm, trace);
