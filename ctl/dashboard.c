@@ -38,28 +38,6 @@ ctl_link_now(ctl_t *ctl)
 }
 
 
-/* The scopes of a key without those that the page has no use for. */
-
-static int
-ctl_link_scopes(const json_t *scopes)
-{
-    size_t       i;
-    json_t      *scope;
-    const char  *word;
-
-    json_array_foreach(scopes, i, scope) {
-        word = json_string_value(scope);
-
-        if (word != NULL && strcmp(word, "publish") == 0) {
-            return ctl_fail(CTL_USAGE, "\"--scopes\": a link cannot publish; "
-                            "use read, ack, manage, admin");
-        }
-    }
-
-    return CTL_OK;
-}
-
-
 /* The address of the API without slashes at its end. */
 
 static int
@@ -198,11 +176,7 @@ ctl_dashboard_link(ctl_t *ctl, int argc, char **argv)
     }
 
     list = ctl_list(scopes);
-    rc = ctl_link_scopes(list);
-
-    if (rc == CTL_OK) {
-        rc = ctl_link_address(url, &len);
-    }
+    rc = ctl_link_address(url, &len);
 
     if (rc == CTL_OK) {
         rc = ctl_link_make(ctl, argv[0], list, term_ms, url, len);

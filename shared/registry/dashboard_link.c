@@ -60,6 +60,21 @@ es_link_state(const es_key_t *key, const uint8_t digest[ES_DIGEST_LEN],
 }
 
 
+es_rc_t
+es_link_check(const es_key_t *key, es_problem_t *problem)
+{
+    if (key->linked && (key->scopes & ~(unsigned) ES_LINK_SCOPES)) {
+        return es_problem_set(problem, ES_INVALID, -1, "/scopes", "a link to "
+                              "the dashboard cannot publish");
+    }
+
+    return key->linked && key->expires_ms == 0
+           ? es_problem_set(problem, ES_INVALID, -1, "/expires", "a link to "
+                            "the dashboard must have an end")
+           : ES_OK;
+}
+
+
 static es_rc_t
 es_link_change(json_t *change, const es_apikey_t *key, int64_t expires_ms)
 {

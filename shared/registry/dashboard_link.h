@@ -41,6 +41,10 @@ bool es_link_waits(const es_key_t *key);
 es_link_state_t es_link_state(const es_key_t *key,
     const uint8_t digest[ES_DIGEST_LEN], int64_t now_ms);
 
+/* ES_INVALID with a problem: the key is a link that never ends, or that gives
+   other scopes than ES_LINK_SCOPES. */
+es_rc_t es_link_check(const es_key_t *key, es_problem_t *problem);
+
 /* A key that a link was exchanged for. */
 typedef struct {
     char             text[ES_APIKEY_LEN + 1];

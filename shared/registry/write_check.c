@@ -119,6 +119,9 @@ es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
         memset(&key, 0, sizeof(key));
         rc = es_key_decode(object, &pool, &key, &partner, w->problem);
         if (rc == ES_OK) {
+            rc = es_link_check(&key, w->problem);
+        }
+        if (rc == ES_OK) {
             rc = es_partner_exists(w, txn, partner);
         }
         break;

@@ -107,12 +107,13 @@ sub made {
     usage(qr/"--url" /, 'no URL', 'acme', '--url=events.example');
     usage(qr/"--for" must be a time from 1s to 7d/, "a time of \"$_\"", 'acme', @url,
         "--for=$_") for qw(0 8d never);
-    usage(qr/a link cannot publish/, 'a link that publishes', 'acme', @url,
-        '--scopes=read,publish');
 
     my ($code, undef, $err) = $t->ctl('dashboard', 'link', 'acme', @url, '--scopes=fly');
     is($code, 1, 'a scope that no key has is refused');
     like($err, qr{/scopes/0}, 'by its place');
+    ($code, undef, $err) = $t->ctl('dashboard', 'link', 'acme', @url, '--scopes=read,publish');
+    is($code, 1, 'so is a link that publishes');
+    like($err, qr{/scopes: a link to the dashboard cannot publish}, 'with a reason');
     ($code, undef, $err) = $t->ctl('dashboard', 'link', 'nobody', @url);
     is($code, 1, 'an unknown partner is');
     like($err, qr/no partner "nobody"/, 'by its name');

@@ -167,6 +167,10 @@ fixed(void)
     is_str(es_str(problem.pointer), "/link", "which it names");
     is_int(create("bbbbbbbbbb", digest, "short", now), ES_INVALID,
            "which must be one");
+    (void) snprintf(json, sizeof(json), "{\"expires\":null}");
+    is_int(es_registry_change(store, ES_KIND_KEY, es_str(link.id), json,
+                              &problem), ES_INVALID, "and its end");
+    is_str(es_str(problem.pointer), "/expires", "which it names");
 }
 
 
