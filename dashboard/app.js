@@ -4,7 +4,7 @@
 // fresh.
 
 import { api, redeem, repeat, signedIn, signIn, signOut } from './api.js';
-import { el, field, replace } from './dom.js';
+import { button, el, field, replace } from './dom.js';
 import { endpoint } from './endpoint.js';
 import { events, feeds } from './feeds.js';
 import { overview } from './overview.js';
@@ -144,10 +144,18 @@ async function link() {
   const secret = location.hash.slice('#link/'.length);
   forget();
   leave(null);
+  await opened(secret);
+}
+
+// Nothing has used a link up that met no server, so it can be tried again.
+async function opened(secret) {
   try {
     await redeem(secret);
   } catch (error) {
-    failed.textContent = error.message;
+    leave(error.message);
+    if (error.status === 0 || error.status === 429 || error.status >= 500) {
+      main.prepend(button('Open the link again', () => opened(secret)));
+    }
     return;
   }
   enter();

@@ -245,10 +245,12 @@ function summary(status) {
   const deliveries = status.deliveries.filter((d) => d.kind === 'progress');
   const one = { deliveries };
   const { hour } = status.figures ?? {};
+  const promised = hour?.fresh?.share ?? null;
   return facts([
     hour && ['Accepted, last hour', `${percent(hour.success)}${hour.attempts
       ? ` of ${many(hour.attempts, 'attempt')}` : ''}`],
     hour && ['Latency, last hour', milliseconds(hour.latency?.mean ?? hour.mean)],
+    promised !== null && ['Within the promise, last hour', percent(promised)],
     ['Behind', backlog(one)],
     status.next !== undefined && ['Next attempt', status.next
       ? when(status.next, now()) : 'nothing waits'],

@@ -23,7 +23,7 @@ function read(polls) {
 }
 
 function batch(polls) {
-  return polls?.batch ? `${Math.round(polls.batch * 10) / 10} events` : '–';
+  return polls?.batch ? many(Math.round(polls.batch * 10) / 10, 'event') : '–';
 }
 
 // Answers that were no success, by class of status.

@@ -62,6 +62,8 @@ $t->ctl_ok('endpoint', 'pause', $paused);
 put($t, 'orders', { type => 'good' }, { type => 'bad', subject => '<i>s</i>', data => $markup },
     { type => 'good' });
 put($t, 'prices', {}, {});
+$t->ctl_ok('feed', 'change', $_, '--fresh-within=1h') for qw(orders prices);
+$t->http(GET => '/v1/feeds/prices/events?limit=1', { authorization => "Bearer $keys{read}" });
 $t->run_dispatcher;
 
 my $base = 'http://127.0.0.1:' . $t->port(0) . '/v1';
@@ -126,7 +128,7 @@ sub link_of {
 sub drive {
     browse('dashboard.js', base => $base, keys => \%keys, endpoint => $endpoint,
         markup => $markup, publish => [$t->build . '/eventsyncctl', '--store', $t->store,
-        'publish'], links => { map { $_ => link_of($_) } qw(good wide revoked expired) },
+        'publish'], links => { map { $_ => link_of($_) } qw(good wide late revoked expired) },
         revoke => [$t->build . '/eventsyncctl', '--store', $t->store,
         'key', 'revoke', $keys{leaving} =~ /^esk_([^_]+)/], @_);
     return;

@@ -44,6 +44,8 @@ async function partner(page) {
     return await until(() => asked() > before)
       && await page.locator('pre').filter({ hasText: '"bad"' }).isVisible();
   });
+  await seen('and how its promise was kept', () => page.locator('dl.facts div').filter({
+    hasText: 'Within the promise' }).filter({ hasText: '100 %' }).waitFor());
   await seen('and its charts', () => page.getByRole('img', { name: /Latency, last day/ })
     .waitFor());
   await accessible(page, 'an endpoint');
@@ -108,6 +110,10 @@ async function read(page) {
   await page.getByRole('link', { name: 'Feeds' }).click();
   await seen('the feeds', () => page.getByRole('columnheader', { name: 'You have read' })
     .waitFor());
+  await seen('how far the partner has read one', () => page.getByRole('row').filter({
+    hasText: 'prices' }).filter({ hasText: /s ago, 1 event behind\s*1 event/ }).waitFor());
+  await seen('and what it promises', () => page.getByRole('row').filter({ hasText: 'prices' })
+    .filter({ hasText: 'promised within 1 h, kept for 100 %' }).waitFor());
   await accessible(page, 'the feeds');
   await seen('and one of them is followed', () => until(() => held(page) === 1));
   const followed = /feeds\/(\w+)\//.exec([...page.held][0].url())[1];
@@ -244,6 +250,25 @@ async function acknowledge(page) {
   await seen('a bad cursor is refused by a sentence', () => failed(page, /cursor/i));
 }
 
+// Over plain http with a host name a browser has no clipboard of its own.
+async function copies(browser) {
+  const address = `${given.base.replace('127.0.0.1', 'events.test')}/dashboard`;
+  const page = await open(browser, { address });
+  check(await page.evaluate(() => !navigator.clipboard), 'there is no clipboard');
+  await signIn(page, given.keys.read);
+  await page.getByRole('link', { name: 'Feeds' }).click();
+  await page.getByRole('link', { name: 'orders' }).click();
+  await page.getByRole('button', { name: 'Copy curl' }).click();
+  await seen('the command is copied all the same', () => page.getByRole('button',
+    { name: 'Copied' }).waitFor());
+  await page.getByLabel('Subject').focus();
+  await page.keyboard.press('Control+V');
+  check(/^curl -H .*events.test/.test(await page.getByLabel('Subject').inputValue()),
+    'and can be pasted', await page.getByLabel('Subject').inputValue());
+  check(page.faults.length === 0, 'without a fault in the page', page.faults);
+  await page.context().close();
+}
+
 // A location that serves less, and lets nobody wait for long.
 async function bare(browser) {
   const page = await open(browser, { address: `${given.base.replace('/v1', '/bare')}/dashboard` });
@@ -321,6 +346,16 @@ async function links(browser) {
   await seen('to what it may', () => page.getByRole('button', { name: 'Pause' }).waitFor());
   check(page.faults.length === 0, 'without a fault in the page', page.faults);
   await page.context().close();
+
+  const offline = await open(browser);
+  await offline.context().setOffline(true);
+  await offline.evaluate((hash) => { location.hash = hash; }, given.links.late.replace(/.*#/, '#'));
+  await seen('a link that meets no server is told', () => failed(offline, 'cannot be reached'));
+  await offline.context().setOffline(false);
+  await offline.getByRole('button', { name: 'Open the link again' }).click();
+  await seen('and can be opened again', () => offline.getByRole('heading',
+    { name: 'Endpoints' }).waitFor());
+  await offline.context().close();
 
   for (const [name, address, words] of [
     ['a used link', given.links.good, 'opened already'],
@@ -434,6 +469,7 @@ run(async (browser) => {
   check(page.faults.length === 0, 'without a fault in the page', page.faults);
   await page.context().close();
   await bare(browser);
+  await copies(browser);
   await links(browser);
   await outages(browser);
   await refusals(browser);
