@@ -34,14 +34,14 @@ function errors(polls) {
 }
 
 // The promise of a feed, where it has one, beside its newest event.
-function freshness(feed) {
+export function freshness(feed, reader = 'you') {
   const age = feed.time ? when(feed.time, now()) : 'nothing yet';
   if (!feed.fresh_within) {
     return age;
   }
   const kept = feed.polls?.fresh?.share ?? null;
   return `${age}, promised within ${span(feed.fresh_within)}`
-    + `${kept === null ? '' : `, kept for ${percent(kept)} of what you read`}`;
+    + `${kept === null ? '' : `, kept for ${percent(kept)} of what ${reader} read`}`;
 }
 
 function list(status) {

@@ -4,6 +4,7 @@
 
 import { api, now } from './api.js';
 import { el, redraw, replace, table } from './dom.js';
+import { freshness } from './feeds.js';
 import { many, percent, span, when } from './format.js';
 import { troubles } from './operator_runbooks.js';
 import { backlog, badge, loss } from './overview.js';
@@ -11,6 +12,7 @@ import { backlog, badge, loss } from './overview.js';
 const LISTED = 200;
 const NAMED = 10;
 const LATE = 60;
+const KEPT = 0.99;                     // of a promise, as in docs/alerts.yml
 
 const HALTED = ['disabled', 'stopped', 'paused'];
 
@@ -25,6 +27,14 @@ function ofEndpoints(status) {
   return Object.entries(STATES).flatMap(([state, [alert, words]]) => status.endpoints
     .filter((e) => e.state === state).slice(0, NAMED)
     .map((e) => ({ alert, text: `${e.name} ${words(e)}`, names: { endpoint: e.name } })));
+}
+
+function broken(status) {
+  return status.endpoints.filter((e) => (e.figures?.hour.fresh.share ?? 1) < KEPT)
+    .slice(0, NAMED).map((e) => ({ alert: 'EventsyncFeedNotFresh',
+      names: { endpoint: e.name },
+      text: `${e.name} got ${many(e.figures.hour.fresh.missed, 'event')} of the last hour `
+        + 'later than promised.' }));
 }
 
 // The endpoint and feed whose first event goes first.
@@ -51,6 +61,7 @@ function wrong(status) {
         now())}.` : 'Retention will soon delete the next event.' },
     behind >= LATE && { alert: 'EventsyncBacklogGrowing', names: late,
       text: `An endpoint is ${span(behind)} behind.` },
+    ...broken(status),
     limited.length > 0 && { alert: 'EventsyncPartnerLimited', names: { partner: name },
       text: `Requests are refused or slowed by the limit ${limited.join(', ')}: `
         + `${many(refused, 'time')} so far.` },
@@ -95,9 +106,9 @@ function feeds({ feeds: list, overview: { polls } }) {
       : 'It has not polled yet.'),
     table(list.length > LISTED ? `The first ${LISTED} of ${list.length} feeds`
       : many(list.length, 'feed'),
-    ['Feed', 'Latest event', 'Published', 'Polled', 'Polls behind'],
+    ['Feed', 'Latest cursor', 'Newest event', 'Polled', 'Polls behind'],
     list.slice(0, LISTED).map((feed) => [
-      feed.name, feed.latest, feed.time ? when(feed.time, now()) : 'nothing yet',
+      feed.name, feed.latest, freshness(feed, 'it'),
       feed.polls ? when(feed.polls.last, now()) : 'not yet', reader(feed.polls),
     ])),
   ];

@@ -35,6 +35,8 @@ const RUNBOOKS = {
     'eventsyncctl endpoint change ep_… --in-flight=16 --batch=100'],
   EventsyncPartnerLimited: ["grep 'eventsync limits' /var/log/nginx/error.log | tail -n 5",
     'eventsyncctl partner show acme'],
+  EventsyncFeedNotFresh: ['eventsyncctl doctor', 'eventsyncctl endpoint status',
+    'cat /proc/loadavg', 'eventsyncctl endpoint change ep_… --batch=20'],
   EventsyncDeadLetters: ['eventsyncctl endpoint dead',
     'eventsyncctl endpoint attempts ep_… --limit=20', 'eventsyncctl endpoint redrive ep_…'],
 };

@@ -169,7 +169,9 @@ async function troubled(page) {
     answer.overview.refused = 12;
     answer.endpoints = [endpoint, copy('ep_a', 'failing'), copy('ep_b', 'stalled'),
       copy('ep_c', 'unverified'), copy('ep_d', 'active', { deliveries:
-        [{ ...endpoint.deliveries[0], seconds: 300 }] })];
+        [{ ...endpoint.deliveries[0], seconds: 300 }], figures: { hour: { attempts: 9,
+        success: 1, fresh: { kept: 6, missed: 3, excused: 0, share: 0.66, worst: 9 } } } })];
+    answer.feeds[0].fresh_within = 5;
     endpoint.state = 'paused';
   });
   await page.goto(`${given.base}/dashboard#partner/more15`);
@@ -182,11 +184,14 @@ async function troubled(page) {
     ['EventsLost', 'Retention has deleted 7 events before they were delivered.'],
     ['RetentionNear', 'Retention will soon delete the next event.'],
     ['BacklogGrowing', 'An endpoint is 5 min behind.'],
+    ['FeedNotFresh', 'ep_d got 3 events of the last hour later than promised.'],
     ['PartnerLimited', 'slowed by the limit poll, publish: 12 times so far.'],
   ]) {
     await seen(`${alert} is told`, () => page.getByRole('listitem').filter({ hasText: words })
       .getByText(`Runbook Eventsync${alert}`).waitFor());
   }
+  await seen('and what a feed promises', () => page.getByText(/promised within 5 s/)
+    .waitFor());
   await page.getByText('Runbook EventsyncPartnerLimited').click();
   await seen('with the name of the partner', () => page.getByText(
     'eventsyncctl partner show more15').waitFor());
