@@ -136,7 +136,8 @@ ctl_lab_open(ctl_lab_t *lab, const char *name, bool make, json_t **state)
     }
 
     if (*state == NULL && !made && rmdir(path) != 0) {
-        return ctl_fail(CTL_USAGE, "\"%s\" is neither empty nor of a lab", name);
+        return ctl_fail(CTL_USAGE, "\"%s\" is neither empty nor of a lab",
+                        name);
     }
 
     if (*state == NULL) {
@@ -211,7 +212,8 @@ ctl_lab_step(ctl_lab_t *lab, json_t *state, unsigned n)
                    step->name, "pass", 0, "wrong", lab->wrong, "change",
                    lab->change, "passed", json_object_get(state, "passed")));
 
-        return ctl_fail(CTL_FAILED, "the step \"%s\" is not passed", step->name);
+        return ctl_fail(CTL_FAILED, "the step \"%s\" is not passed",
+                        step->name);
     }
 
     if (rc != CTL_OK) {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * "lab": six steps in which a learner makes a receiver that survives everything.
+ * "lab": six steps to a receiver that survives everything.
  *
  * Each run of a step has a store, an endpoint and a key of its own, and a real
- * nginx and dispatcher on the loopback.  lab.c has the command and the learner's
- * progress, lab_steps.c drives and judges, lab_judge.c compares what the
+ * nginx and dispatcher on the loopback.  lab.c has the command and the progress
+ * of the learner, lab_steps.c drives and judges, lab_judge.c compares what the
  * receiver has applied, and lab_parts.c has the processes.  Everything is done
- * by commands of eventsyncctl, as an operator does it.
+ * by commands of eventsyncctl (lab_command.c), as an operator does it.
  */
 
 #ifndef CTL_LAB_H
@@ -17,7 +17,7 @@
 
 #include "ctl.h"
 
-#define LAB_STEPS     6
+#define LAB_STEPS     6U
 #define LAB_PATH      1024
 #define LAB_EVENTS    32
 #define LAB_WRONG     3            /* beside CTL_OK and CTL_FAILED: the receiver
@@ -35,7 +35,8 @@ typedef struct {
     char             exe[LAB_PATH];        /* eventsyncctl */
     const char      *nginx;
     const char      *module;       /* NULL: beside eventsyncctl, or installed */
-    const char      *command;      /* the receiver; NULL: the learner starts it */
+    const char      *command;      /* the receiver; NULL: it is started by
+                                      hand */
     uint16_t         port;         /* of the receiver */
     uint16_t         api_port;     /* of nginx */
     pid_t            nginx_pid;    /* 0: it does not run */
@@ -80,17 +81,6 @@ int ctl_lab_receiver_start(ctl_lab_t *lab);
 /* Kills the receiver, or asks the learner to. */
 int ctl_lab_receiver_stop(ctl_lab_t *lab);
 
-/* Runs eventsyncctl on the store with these arguments, a NULL behind them.
-   `out` receives its output, NUL-terminated, and *status the exit status; NULL:
-   it must be 0. */
-int ctl_lab_ctl(ctl_lab_t *lab, const char *input, es_buf_t *out, int *status,
-    ...);
-
-/* Runs "eventsyncctl endpoint ACTION", with an option or NULL, and waits until
-   the dispatcher knows of it. */
-int ctl_lab_change(ctl_lab_t *lab, const char *action, const char *option,
-    es_buf_t *out);
-
 /* Writes a file of the run with mode 0600. */
 int ctl_lab_write(ctl_lab_t *lab, const char *name, const char *text);
 
@@ -100,6 +90,21 @@ int ctl_lab_pause(unsigned ms);
 
 /* Interrupts by SIGINT and SIGTERM from now on. */
 void ctl_lab_signals(void);
+
+/* ---- lab_command.c ---- */
+
+/* Arguments of a command; the first NULL ends them. */
+#define LAB_ARGS(...)  ((const char *const []) { __VA_ARGS__, NULL })
+
+/* Runs eventsyncctl on the store with these arguments.  `out` receives its
+   output, NUL-terminated, and *status the exit status; NULL: it must be 0. */
+int ctl_lab_ctl(ctl_lab_t *lab, const char *input, es_buf_t *out, int *status,
+    const char *const *args);
+
+/* Runs "eventsyncctl endpoint ACTION", with an option or NULL, and waits until
+   the dispatcher knows of it. */
+int ctl_lab_change(ctl_lab_t *lab, const char *action, const char *option,
+    es_buf_t *out);
 
 /* ---- lab_judge.c ---- */
 

@@ -51,8 +51,8 @@ ctl_lab_publish(ctl_lab_t *lab, unsigned n, bool due)
 
         es = es_buf_printf(&lines, "{\"specversion\":\"1.0\",\"id\":\"%s\","
                            "\"source\":\"/lab\",\"type\":\"order.updated\","
-                           "\"subject\":\"order/1\",\"data\":{\"number\":%u}}\n",
-                           event->id, lab->n);
+                           "\"subject\":\"order/1\","
+                           "\"data\":{\"number\":%u}}\n", event->id, lab->n);
     }
 
     if (es != ES_OK || es_buf_append(&lines, "", 1) != ES_OK) {
@@ -60,7 +60,8 @@ ctl_lab_publish(ctl_lab_t *lab, unsigned n, bool due)
         return ctl_fail(CTL_FAILED, "out of memory");
     }
 
-    rc = ctl_lab_ctl(lab, lines.data, NULL, NULL, "publish", "lab", NULL);
+    rc = ctl_lab_ctl(lab, lines.data, NULL, NULL,
+        LAB_ARGS("publish", "lab"));
     es_buf_free(&lines);
 
     return rc;
@@ -116,8 +117,8 @@ ctl_lab_settle(ctl_lab_t *lab)
     until_us = es_clock_mono_us() + JUDGE_MOST_US;
 
     do {
-        rc = ctl_lab_ctl(lab, NULL, &out, NULL, "endpoint", "status",
-                         lab->endpoint, "--json", NULL);
+        rc = ctl_lab_ctl(lab, NULL, &out, NULL,
+            LAB_ARGS("endpoint", "status", lab->endpoint, "--json"));
         left = rc == CTL_OK ? ctl_lab_left(lab, out.data) : 0;
 
         if (left != 0) {
@@ -254,7 +255,7 @@ ctl_lab_applied(ctl_lab_t *lab, const char *missing, const char *change)
 {
     int       rc;
     int64_t   until_us;
-    unsigned  list[8 * LAB_EVENTS];
+    unsigned  list[8 * LAB_EVENTS] = { 0 };
 
     rc = lab->paused ? CTL_OK : ctl_lab_settle(lab);
     until_us = es_clock_mono_us() + (lab->paused ? JUDGE_POLL_US
@@ -281,8 +282,8 @@ ctl_lab_answers(ctl_lab_t *lab, const char *change)
     es_buf_t     out = { 0 };
     json_int_t   status;
 
-    rc = ctl_lab_ctl(lab, NULL, &out, NULL, "endpoint", "attempts",
-                     lab->endpoint, "--json", NULL);
+    rc = ctl_lab_ctl(lab, NULL, &out, NULL,
+        LAB_ARGS("endpoint", "attempts", lab->endpoint, "--json"));
 
     for (line = rc == CTL_OK ? strtok_r(out.data, "\n", &rest) : NULL;
          rc == CTL_OK && line != NULL; line = strtok_r(NULL, "\n", &rest))
@@ -320,8 +321,9 @@ ctl_lab_verify(ctl_lab_t *lab, const char *secret, json_t **report)
     rc = ctl_lab_write(lab, "verified", secret);
 
     if (rc == CTL_OK) {
-        rc = ctl_lab_ctl(lab, NULL, &out, &status, "verify-integration", url,
-                         file, "--timeout=3s", "--json", NULL);
+        rc = ctl_lab_ctl(lab, NULL, &out, &status,
+            LAB_ARGS("verify-integration", url, file, "--timeout=3s",
+                     "--json"));
     }
 
     if (rc == CTL_OK) {

@@ -9,9 +9,9 @@
 
 #include "lab.h"
 
-#define STEPS_HOOK    "write the program so that it takes POST /hook, appends " \
-                      "a line with the id of the event to the file applied " \
-                      "in LAB_DIR, and answers 204"
+#define STEPS_HOOK    "write the program so that it takes POST /hook, " \
+                      "appends a line with the id of the event to the file " \
+                      "applied in LAB_DIR, and answers 204"
 #define STEPS_FAULT   "let the program catch its errors, and answer 204 to " \
                       "what it has taken"
 
@@ -120,8 +120,8 @@ ctl_lab_duplicates(ctl_lab_t *lab)
         rc = ctl_lab_applied(lab, "which came by webhook", STEPS_HOOK);
     }
 
-    return rc == CTL_OK ? ctl_lab_answers(lab, "answer 204 to an event that you "
-                                          "have already, and not an error")
+    return rc == CTL_OK ? ctl_lab_answers(lab, "answer 204 to an event that "
+                                          "you have already, and not an error")
                         : rc;
 }
 
@@ -319,8 +319,8 @@ ctl_lab_down(ctl_lab_t *lab, unsigned n, unsigned lost, const char *missing,
     if (rc == CTL_OK && lost > 0) {
         (void) snprintf(option, sizeof(option), "--before=%s-%u", lab->epoch,
                         lab->n - (n - lost) + 1);
-        rc = ctl_lab_ctl(lab, NULL, NULL, NULL, "feed", "trim", "lab", option,
-                         NULL);
+        rc = ctl_lab_ctl(lab, NULL, NULL, NULL,
+            LAB_ARGS("feed", "trim", "lab", option));
     }
 
     if (rc == CTL_OK) {

@@ -68,8 +68,8 @@ ctl_poller_print(const ctl_poller_t *p, const ctl_result_row_t *row)
         return;
     }
 
-    (void) printf("%s %-16s %s\n", row->mistake ? "FAIL"
-                                                : row->skipped ? "skip" : "pass",
+    (void) printf("%s %-16s %s\n",
+                  row->mistake ? "FAIL" : row->skipped ? "skip" : "pass",
                   row->step->name, row->came);
     (void) fflush(stdout);
 }

@@ -121,7 +121,7 @@ typedef enum {
     CTL_MOVE_SLOW,
     CTL_MOVE_CUT,
     CTL_MOVE_CUT_CHUNKED,
-    CTL_MOVE_REPEAT,                   /* a page with events of the one before */
+    CTL_MOVE_REPEAT,                   /* with events of the page before */
     CTL_MOVE_GZIP,
     CTL_MOVE_EXPIRED,
     CTL_MOVE_RESET,

@@ -65,7 +65,8 @@ ctl_poller_problem(ctl_reply_t *reply, unsigned status, const char *type,
     va_end(args);
 
     (void) snprintf(name, sizeof(name), "%s%s",
-                    strncmp(type, "https:", 6) == 0 ? "" : ANSWER_PROBLEM, type);
+                    strncmp(type, "https:", 6) == 0 ? "" : ANSWER_PROBLEM,
+                    type);
 
     return ctl_answer_problem(reply, status,
                               json_pack("{s:s, s:s, s:s}", "type", name,
@@ -93,7 +94,8 @@ ctl_answer_gone(ctl_poller_t *p, bool reset, ctl_reply_t *reply)
         json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}",
                   "type", reset ? ANSWER_PROBLEM "feed-reset"
                                 : ANSWER_PROBLEM "cursor-expired",
-                  "title", reset ? "The feed was reset" : "The cursor is too old",
+                  "title", reset ? "The feed was reset"
+                                 : "The cursor is too old",
                   "detail", reset ? "the cursor is of another epoch"
                                   : "the feed no longer keeps the events after "
                                     "the cursor",
@@ -301,12 +303,14 @@ ctl_answer_later(ctl_poller_t *p, const ctl_asked_t *asked,
                         ANSWER_RETRY_S);
 
         return ctl_poller_problem(reply, MHD_HTTP_TOO_MANY_REQUESTS,
-                                  ANSWER_QUOTA, "the quota of polls is used up");
+                                  ANSWER_QUOTA, "the quota of polls is used "
+                                  "up");
     }
 
     now_ms = es_clock_ms();
     at = (time_t) (now_ms / 1000 + ANSWER_DATE_S);
-    p->not_before_us = es_clock_mono_us() + ((int64_t) at * 1000 - now_ms) * 1000;
+    p->not_before_us = es_clock_mono_us()
+                       + ((int64_t) at * 1000 - now_ms) * 1000;
 
     (void) gmtime_r(&at, &tm);
     (void) strftime(reply->retry_after, sizeof(reply->retry_after),

@@ -150,8 +150,8 @@ ctl_poll_event_type(const ctl_place_t *place, const ctl_asked_t *asked,
     n = strlen(asked->type);
 
     if (n == 0) {
-        return es_buf_printf(out, "%s", unknown ? "eventsync." POLLER_UNKNOWN_TYPE
-                                                : POLLER_TYPE);
+        return es_buf_printf(out, "%s", unknown
+                             ? "eventsync." POLLER_UNKNOWN_TYPE : POLLER_TYPE);
     }
 
     if (asked->type[n - 1] == '*') {

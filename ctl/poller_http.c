@@ -398,7 +398,8 @@ ctl_serve_events(ctl_poller_t *p, struct MHD_Connection *connection,
     asked.at = p->feed.oldest;
     asked.limit = SERVE_LIMIT;
     asked.format = ctl_serve_format(ctl_serve_header(connection, "Accept"));
-    asked.gzip = ctl_serve_gzip(ctl_serve_header(connection, "Accept-Encoding"));
+    asked.gzip = ctl_serve_gzip(ctl_serve_header(connection,
+                                                 "Accept-Encoding"));
 
     match = ctl_serve_header(connection, "If-None-Match");
     (void) snprintf(asked.match, sizeof(asked.match), "%s", match ? match : "");
@@ -407,16 +408,17 @@ ctl_serve_events(ctl_poller_t *p, struct MHD_Connection *connection,
                                      ctl_serve_param, &query);
 
     if (query.wrong[0] != '\0') {
-        return ctl_serve_bad(p, reply, MHD_HTTP_BAD_REQUEST, "invalid-parameter",
-                            "bad-request", query.wrong);
+        return ctl_serve_bad(p, reply, MHD_HTTP_BAD_REQUEST,
+                             "invalid-parameter", "bad-request", query.wrong);
     }
 
     if ((asked.format == CTL_FORMAT_STREAM) != p->sse) {
-        return ctl_serve_bad(p, reply, MHD_HTTP_NOT_ACCEPTABLE, "not-acceptable",
-                            "bad-request", p->sse
-                            ? "Accept is not text/event-stream; --sse is for "
-                              "streams"
-                            : "Accept is text/event-stream; that needs --sse");
+        return ctl_serve_bad(p, reply, MHD_HTTP_NOT_ACCEPTABLE,
+                             "not-acceptable", "bad-request", p->sse
+                             ? "Accept is not text/event-stream; --sse is for "
+                               "streams"
+                             : "Accept is text/event-stream; that needs "
+                               "--sse");
     }
 
     if (p->sse) {
@@ -614,7 +616,8 @@ ctl_serve_request(void *ctx, struct MHD_Connection *connection,
         return MHD_YES;
     }
 
-    info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    info = MHD_get_connection_info(connection,
+                                   MHD_CONNECTION_INFO_CONNECTION_FD);
     fd = info != NULL ? info->connect_fd : -1;
 
     (void) pthread_mutex_lock(&p->lock);

@@ -100,8 +100,8 @@ ctl_judge_pace(ctl_poller_t *p)
     }
 
     if (p->answered == CTL_MOVE_GATEWAY && p->quick >= 2) {
-        ctl_poller_wrong(p, "no-backoff", "%u of %u requests came at once after "
-                         "503", p->quick, p->done);
+        ctl_poller_wrong(p, "no-backoff", "%u of %u requests came at once "
+                         "after 503", p->quick, p->done);
     }
 
     pause_us = p->idle_gap_us / 2;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * The streams of "verify-poller --sse": Server-Sent Events, as docs/http-read.md
- * has them.  A stream has what its move says, and ends.
+ * The streams of "verify-poller --sse": Server-Sent Events, as
+ * docs/http-read.md has them.  A stream has what its move says, and ends.
  */
 
 #include <stdio.h>
