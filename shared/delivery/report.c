@@ -360,15 +360,18 @@ es_report_lag(es_store_t *store, const es_report_feeds_t *feeds,
     rc = es_lag_read(txn, feed, &cursor, now_ms, &lag);
     es_txn_end(txn);
 
-    if (rc != ES_OK) {
+    if (rc != ES_OK && rc != ES_CORRUPT) {
         return rc;
     }
 
     (void) json_object_set_new(report, "seconds",
-                               lag.events == 0 || lag.ms < 0 ? json_integer(0)
-                               : json_real((double) lag.ms / 1000));
+                               rc == ES_CORRUPT ? json_null()
+                               : lag.events == 0 || lag.ms < 0
+                                 ? json_integer(0)
+                                 : json_real((double) lag.ms / 1000));
 
-    return json_object_set_new(report, "expires", lag.expires_ms == 0
+    return json_object_set_new(report, "expires",
+                               rc == ES_CORRUPT || lag.expires_ms == 0
                                ? json_null()
                                : json_string(es_report_time(lag.expires_ms,
                                                             time))) == 0

@@ -48,7 +48,8 @@ json_t *es_report_progress(const es_report_feeds_t *feeds,
     const es_progress_t *progress);
 /* Adds to the report of a progress how old its first event is that is not
    delivered (`seconds`), and when retention by age deletes that event
-   (`expires`).  Adds nothing if the feed was removed. */
+   (`expires`).  Both are null if the event is damaged, since the status must
+   then still say so.  Adds nothing if the feed was removed. */
 es_rc_t es_report_lag(es_store_t *store, const es_report_feeds_t *feeds,
     const es_progress_t *progress, int64_t now_ms, json_t *report);
 /* An away feed, without what the partner may no longer see. */

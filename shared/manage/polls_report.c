@@ -78,7 +78,8 @@ es_polls_answers(const es_poll_figures_t *figures)
 }
 
 
-/* False: the feed does not have the reader's position. */
+/* `*known` is false: the feed does not have the reader's position, or the first
+   event after it is damaged. */
 
 static es_rc_t
 es_polls_lag(es_store_t *store, const es_feed_t *feed,
@@ -103,7 +104,9 @@ es_polls_lag(es_store_t *store, const es_feed_t *feed,
     *known = rc == ES_OK
              && (lag->state == ES_OK || lag->state == ES_EXPIRED);
 
-    return rc;
+    /* a damaged event does not hide the status */
+
+    return rc == ES_CORRUPT ? ES_OK : rc;
 }
 
 

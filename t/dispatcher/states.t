@@ -350,6 +350,8 @@ $t->run_dispatcher;
 ok(wait_for(sub { state($broken) eq 'stalled' }), 'an event is damaged');
 is(stalled($broken)->{reason}, 'unreadable', 'for that reason');
 like(stalled($broken)->{cursor}, qr/-[12]$/, 'it is named');
+my ($progress) = of_kind('progress', $broken);
+ok(exists $progress->{seconds} && !defined $progress->{seconds}, 'its age is unknown');
 ok(wait_for(sub { types($broken) eq 'endpoint.stalled' }), 'and told');
 is($t->stop_dispatcher, 0, 'the dispatcher stops cleanly');
 $t->ctl_ok('endpoint', 'remove', $broken);

@@ -226,5 +226,28 @@ ok(wait_for(sub { evicted() > 0 }, 20), 'in a small zone new pairs take over old
 ok(polls($many[-1], $key, requests(1)), 'the newest is there');
 is(polls('orders', $few, sub { !$_[0] }), undef, 'the one that was quiet for longest is not');
 
+###############################################################################
+# a damaged event
+
+$t->feed('damaged');
+put($t, 'damaged', 1);
+get('/v1/feeds/damaged/events');
+put($t, 'damaged', { data => 'X' x 20 });
+ok(polls('damaged', $key, requests(1)), 'a reader that is behind');
+{
+    my $file = $t->store . '/log/data.mdb';
+    open my $fh, '+<:raw', $file or die "$file: $!";
+    my $data = do { local $/; <$fh> };
+    while ($data =~ /X{20}/g) {
+        seek $fh, $-[0], 0;
+        print $fh 'Y' x 20;
+    }
+    close $fh or die;
+}
+$t->allow_errors(qr/does not match its hash/);
+$polls = polls('damaged', $key, sub { $_[0] && !defined $_[0]{cursor} });
+is_deeply([@$polls{qw(cursor behind seconds requests)}], [undef, undef, undef, 1],
+    'of which the next event is damaged, has a status without a position');
+
 $t->finish;
 done_testing();
