@@ -24,6 +24,9 @@
 #   make install     DESTDIR and PREFIX as usual
 
 BUILD   ?= build
+# The dependency files name the objects by this path, so it must be the same
+# however the directory was given.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(abspath $(BUILD)))
 PREFIX  ?= /usr
 LIBSUBDIR ?= lib
 SANITIZE ?=
