@@ -298,7 +298,7 @@ ctl_integration_endpoint(ctl_integration_t *in, ctl_t *ctl, const char *name)
 }
 
 
-/* `name` is that of the endpoint; NULL: there are a URL and a secret. */
+/* `name` is that of the endpoint, or there are a URL and a secret. */
 
 static int
 ctl_integration_verify(ctl_integration_t *in, ctl_t *ctl, const char *name,
@@ -309,8 +309,8 @@ ctl_integration_verify(ctl_integration_t *in, ctl_t *ctl, const char *name,
     in->json = ctl->json;
     in->checks = json_array();
 
-    rc = name != NULL ? ctl_integration_endpoint(in, ctl, name)
-                      : ctl_integration_run(in, es_str(secret));
+    rc = secret != NULL ? ctl_integration_run(in, es_str(secret))
+                        : ctl_integration_endpoint(in, ctl, name);
 
     ctl_junit_end(&in->junit);
     json_decref(in->checks);

@@ -290,7 +290,7 @@ esd_stall_log_event(const esd_target_t *target, const esd_lane_t *lane,
                   "\"%s\", type \"%.200s\", after %u failed attempts, the "
                   "last with status %d: later events wait; the next attempt "
                   "is at %s, and the event becomes a dead letter at %s",
-                  target->name, lane->source->feed.name,
+                  target->name, about.feed,
                   esd_stall_text(report, "cursor"), subject, about.event_id,
                   esd_stall_text(report, "type"), stall->attempts,
                   stall->status,
