@@ -15,6 +15,7 @@ use lib 't/lib';
 use Test::Eventsync qw(wait_for);
 use Test::Eventsync::Alerts;
 use Test::Eventsync::Metrics;
+use Test::Eventsync::Runbook;
 use Test::Eventsync::Webhooks;
 
 my %alert = map { $_->{alert} => $_ } alerts();
@@ -62,6 +63,10 @@ sub runbooks {
         is("@parts", 'Symptom Meaning Check Remedy Escalation', "$name: all parts");
         my ($check) = $section{$name} =~ /^\*\*Check\.\*\* .*?```sh\n(.*?)```/ms;
         ok($check, "$name: a command shows it");
+        my @run = map { Test::Eventsync::Runbook::section($name, $_) =~ /^```sh$/mg }
+            qw(Check Remedy);
+        is(2 * @run, scalar(() = $section{$name} =~ /^```/mg),
+            'and alerts_fired.t runs all blocks, which are in Check and Remedy');
     }
 }
 

@@ -47,7 +47,7 @@ faults_of_readers();
 fault_of_reader();
 faults_of_clock();
 fault_of_proxy();
-fault_of_slow_disk();
+faults_of_slow_disk();
 
 my %missing = map { $_->{alert} => 1 } alerts();
 delete @missing{ map({ $_->{name} } @cases), keys %never };
@@ -93,20 +93,21 @@ sub site {
     $t->partner($_, feeds => '*') for qw(acme ops);
     $opts{prepare}->($t) if $opts{prepare};
     $_ = $t->expand($_) for @{ $s->{opts} };
-    $t->default_conf(main => 'env ES_UNSYNCHRONIZED; env FAKETIME_NO_CACHE; '
+    $t->default_conf(main => 'env ES_FAULT; env ES_UNSYNCHRONIZED; env FAKETIME_NO_CACHE; '
         . 'env FAKETIME_TIMESTAMP_FILE; env FAKETIME_DONT_FAKE_MONOTONIC;',
         location => ($opts{location} // ''), http => "access_log $dir/access.log;",
         server => ($opts{server} // '') . ' location = /v1/metrics '
             . '{ eventsync_metrics endpoints; eventsync_auth off; } '
             . "location = /v1/healthz { eventsync_health on; } "
             . "location = /probe.prom { root $dir; default_type text/plain; }");
-    $s->{env} = { LD_PRELOAD => join(':', $t->build . '/clock.so', $opts{preload} // ()),
+    my $fault = $t->build . '/fault.so';
+    $opts{dispatcher_env} = { ES_FAULT => "$dir/fault", LD_PRELOAD => $fault } if $opts{slow};
+    $opts{preload} = $fault if $opts{slow};
+    $s->{env} = { ES_FAULT => "$dir/fault", LD_PRELOAD => join(':', $t->build . '/clock.so', $opts{preload} // ()),
         ES_UNSYNCHRONIZED => "$dir/unsynchronized", FAKETIME_NO_CACHE => 1,
         FAKETIME_TIMESTAMP_FILE => "$dir/clock", FAKETIME_DONT_FAKE_MONOTONIC => 1 };
     $t->replace_file('clock', '+0s');
     $t->run_nginx(env => $s->{env});
-    $opts{dispatcher_env} = { ES_FAULT => "$dir/fault", LD_PRELOAD => $t->build . '/fault.so' }
-        if $opts{slow};
     $t->run_dispatcher({ env => $opts{dispatcher_env} // {} }, @{ $s->{opts} });
     $s->{runbook} = Test::Eventsync::Runbook->new($t, systemctl => sub { systemctl($s, @_) },
         timedatectl => sub { timedatectl($s, @_) }, adduser => sub { (0, '') });
@@ -172,7 +173,7 @@ sub of_case {
 
 # Plays all cases side by side: fire, check, mend, resolve.
 sub play {
-    my $end = time + 100;
+    my $end = time + 150;
     my %state = map { $_->{name} => 'cause' } @cases;
     while (time < $end && grep { $_->{state} ne 'resolved' } @cases) {
         drive();
@@ -551,9 +552,22 @@ sub fault_of_proxy {
         then => sub { $recv->count > 0 });
 }
 
-sub fault_of_slow_disk {
+sub faults_of_slow_disk {
     my $s = site('late', slow => 1);
     my $t = $s->{t};
-    alert($s, 'EventsyncDispatcherLate', remedy => sub { unlink $t->testdir . '/fault' },
-        drive => sub { $_[0] eq 'cause' && $t->write_file('fault', "hang delivery\n") });
+    my $mend = sub { unlink $t->testdir . '/fault' };
+    alert($s, 'EventsyncDispatcherLate', remedy => $mend, with => [ 'EventsyncCommitsSlow' ],
+        drive => sub { $_[0] eq 'cause'
+            && $t->replace_file('fault', "hang delivery\nslow store/log\n") });
+
+    $t->ctl_ok('partner', 'change', 'acme', '--publish=orders');
+    my $key = $t->partner_key('acme', scopes => 'publish');
+    $t->background('producer', sub {
+        do {
+            $t->http(POST => '/v1/feeds/orders/events', { authorization => "Bearer $key",
+                'content-type' => 'application/cloudevents+json' }, $t->event);
+        } while !$t->told_to_end && sleep 0.2;
+    });
+    alert($s, 'EventsyncCommitsSlow', remedy => $mend, with => [ 'EventsyncDispatcherLate' ],
+        check => qr{/maps});
 }
