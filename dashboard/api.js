@@ -4,6 +4,7 @@
 // the Authorization field only: never in a URL, and never into storage.
 
 let credential = null;
+let linked = false;              // it came by a link, so there is no key
 let offset = 0;                  // of the server's clock to this one, in ms
 
 export class Problem extends Error {
@@ -17,6 +18,7 @@ export class Problem extends Error {
 
 export function signIn(text) {
   credential = text;
+  linked = false;
 }
 
 export function signOut() {
@@ -47,7 +49,7 @@ const LINKS = {
 
 function sentence(status, problem) {
   switch (status) {
-  case 401: return 'The server does not accept this key or token. It may have '
+  case 401: return linked ? 'This session has ended. Ask for another link.' : 'The server does not accept this key or token. It may have '
     + 'expired or been revoked. Sign in again.';
   case 403: return `Not permitted: ${problem.detail ?? 'the key lacks a scope.'}`;
   case 404: return problem.detail
@@ -63,6 +65,7 @@ function sentence(status, problem) {
 export async function redeem(link) {
   const answer = await api('POST', '/dashboard/session', { link });
   signIn(answer.access_token);
+  linked = true;
 }
 
 // Resolves to the body's JSON (null: none).  Rejects with a Problem, whose

@@ -74,6 +74,10 @@ function mend(error, state) {
   if (status === 400 && problem.parameter === 'wait' && problem.maximum < state.wait) {
     return { ...state, wait: problem.maximum, pause: 0 };
   }
+  if (status === 429 && problem['violated-policies']?.includes('waits')) {
+    // the partner's own readers need the places of those that wait
+    return { ...state, wait: 0, pause: Math.max(error.retry ?? 0, 1) };
+  }
   if (status === 410 && problem.latest) {
     return { ...state, cursor: problem.latest, pause: 0, lost: true };
   }

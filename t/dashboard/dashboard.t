@@ -41,6 +41,12 @@ http {
             eventsync_poll on;
             eventsync_poll_wait_max 1s;
         }
+        location /one/ {
+            eventsync_dashboard on;
+            eventsync_status on;
+            eventsync_poll on;
+            eventsync_limit waits max=1;
+        }
         location /off/ { eventsync_status on; }
     }
 }
@@ -129,6 +135,7 @@ sub drive {
     browse('dashboard.js', base => $base, keys => \%keys, endpoint => $endpoint,
         markup => $markup, publish => [$t->build . '/eventsyncctl', '--store', $t->store,
         'publish'], links => { map { $_ => link_of($_) } qw(good wide late revoked expired) },
+        end => [$t->build . '/eventsyncctl', '--store', $t->store, 'dashboard', 'revoke'],
         revoke => [$t->build . '/eventsyncctl', '--store', $t->store,
         'key', 'revoke', $keys{leaving} =~ /^esk_([^_]+)/], @_);
     return;

@@ -250,6 +250,30 @@ async function acknowledge(page) {
   await seen('a bad cursor is refused by a sentence', () => failed(page, /cursor/i));
 }
 
+// A partner whose readers wait as often as they may.
+async function crowded(browser) {
+  const one = given.base.replace('/v1', '/one');
+  const reader = new AbortController();
+  fetch(`${one}/feeds/prices/events?from=latest&wait=60`, { signal: reader.signal,
+    headers: { Authorization: `Bearer ${given.keys.read}` } }).catch(() => {});
+  const page = await open(browser, { address: `${one}/dashboard`, clock: true });
+  await signIn(page, given.keys.read);
+  await page.getByRole('link', { name: 'Feeds' }).click();
+  await page.getByRole('link', { name: 'orders' }).click();
+  await seen('without a place to wait the page says so', () => page.getByText(
+    /limit of requests is reached\. Trying/).waitFor());
+  await page.clock.fastForward(60000);
+  await seen('and asks without waiting', () => until(() => page.addresses.some((address) =>
+    /wait=0$/.test(address))));
+  publish({ type: 'crowd' });
+  await page.clock.fastForward(6000);
+  await seen('so that events come all the same', () => page.locator('details.event').first()
+    .filter({ hasText: 'crowd' }).waitFor());
+  reader.abort();
+  check(page.faults.length === 0, 'without a fault in the page', page.faults);
+  await page.context().close();
+}
+
 // Over plain http with a host name a browser has no clipboard of its own.
 async function copies(browser) {
   const address = `${given.base.replace('127.0.0.1', 'events.test')}/dashboard`;
@@ -344,6 +368,8 @@ async function links(browser) {
     { name: 'Endpoints' }).waitFor());
   await page.getByRole('link', { name: given.endpoint }).click();
   await seen('to what it may', () => page.getByRole('button', { name: 'Pause' }).waitFor());
+  execFileSync(given.end[0], [...given.end.slice(1), /esl_([^_]+)/.exec(given.links.wide)[1]]);
+  await seen('until its session is ended', () => failed(page, 'Ask for another link'));
   check(page.faults.length === 0, 'without a fault in the page', page.faults);
   await page.context().close();
 
@@ -469,6 +495,7 @@ run(async (browser) => {
   check(page.faults.length === 0, 'without a fault in the page', page.faults);
   await page.context().close();
   await bare(browser);
+  await crowded(browser);
   await copies(browser);
   await links(browser);
   await outages(browser);
