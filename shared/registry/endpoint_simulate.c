@@ -194,6 +194,19 @@ es_simulate_member(es_store_t *store, json_t *body, es_problem_t *problem)
 }
 
 
+/* With "none", the other members count for nothing, and must be valid. */
+
+static es_rc_t
+es_simulate_none(json_t *member, es_problem_t *problem)
+{
+    es_record_t      r = { member, NULL, problem };
+    es_simulation_t  ignored = { 0 };
+
+    return json_object_set_new(member, "failure", json_string("drop")) == 0
+           ? es_simulate_members_take(&r, &ignored) : ES_NOMEM;
+}
+
+
 static es_rc_t
 es_simulate_write(es_store_t *store, es_str_t name, json_t *member,
     const es_edit_t *guard, es_problem_t *problem)
@@ -230,6 +243,7 @@ es_endpoint_simulate(es_store_t *store, es_str_t name, json_t *body,
     const es_edit_t *guard, es_problem_t *problem)
 {
     json_t      *member;
+    es_rc_t      rc;
     const char  *failure;
 
     failure = json_string_value(json_object_get(body, "failure"));
@@ -239,8 +253,17 @@ es_endpoint_simulate(es_store_t *store, es_str_t name, json_t *body,
                               "is needed: a word, or \"none\"");
     }
 
-    member = strcmp(failure, "none") == 0 ? json_null()
-             : es_simulate_member(store, body, problem);
+    member = es_simulate_member(store, body, problem);
+
+    if (member != NULL && strcmp(failure, "none") == 0) {
+        rc = es_simulate_none(member, problem);
+        json_decref(member);
+        member = json_null();
+
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
 
     return member ? es_simulate_write(store, name, member, guard,
                                       problem)

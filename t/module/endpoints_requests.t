@@ -64,6 +64,17 @@ for (['test'], ['redrive'], ['resend', 'orders', $cursor],
         '... why');
 }
 
+for my $failure (qw(drop none)) {
+    for ([status => {}], [status => 200], [percent => undef], [percent => 101],
+        [delay => 'soon'], [for => '2d'], [nonsense => 1])
+    {
+        my ($member, $value) = @$_;
+        my $r = ask("$name/simulate", { failure => $failure, $member => $value });
+        is($r->{status}, 400, "$failure: $member must be right");
+        is($r->{json}{pointer}, '/' . ($member =~ s/nonsense/failure/r),
+            '... which the pointer says');
+    }
+}
 is(ask("$name/simulate", { failure => 'none' })->{status}, 200,
     'what is no request is done');
 $t->run_dispatcher;
