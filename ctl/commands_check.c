@@ -41,6 +41,23 @@ static const ctl_option_row_t  ctl_probe_rows[] = {
     { NULL, NULL, NULL, CTL_FREE }
 };
 
+static const ctl_option_row_t  ctl_drill_rows[] = {
+    { "url", "URL", "the API, https://host/v1", CTL_FREE },
+    { "for", "5s", "how long each fault lasts; default: 5s", CTL_FREE },
+    { "within", "60s", "how long recovery may take; default: 60s", CTL_FREE },
+    { "rate", "N", "events a second; default: 20", CTL_FREE },
+    { "only", "A,B", "only these faults", CTL_FREE },
+    { "list", NULL, "print the faults and their remedies", CTL_FREE },
+    { "address", "127.0.0.1", "where webhooks are received; default: 127.0.0.1",
+      CTL_FREE },
+    { "port", "N", "likewise; default: 18782", CTL_FREE },
+    { "stop-dispatcher", "COMMAND", "stops the dispatcher, for the fault "
+      "\"dispatcher-stopped\"", CTL_FREE },
+    { "start-dispatcher", "COMMAND", "starts it again", CTL_FREE },
+    { "junit", "FILE", "also write the results as JUnit XML", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
 const ctl_command_t  ctl_check_commands[] = {
     { .name = "doctor", .run = ctl_doctor, .kind = CTL_NO_KIND,
       .arguments = "[PARTNER|ENDPOINT]",
@@ -69,6 +86,14 @@ const ctl_command_t  ctl_check_commands[] = {
       "probe --state=/etc/eventsync/probe\n"
       "probe --state=/etc/eventsync/probe --rate=200 --for=30s\n"
       "probe --cleanup --state=/etc/eventsync/probe" },
+
+    { .name = "drill", .run = ctl_drill, .kind = CTL_NO_KIND,
+      .options = ctl_drill_rows,
+      .about = "cause faults on a staging store, and measure how long partners "
+      "need to be whole again",
+      .json = "each fault, its remedy, the events missing, and the time",
+      .examples = "drill --url=https://staging.example/v1\n"
+      "drill --list" },
 
     { .name = NULL }
 };

@@ -94,6 +94,13 @@ const ctl_command_t  ctl_store_commands[] = {
       .json = "how many secrets are encrypted",
       .examples = "store rekey --key-file=/etc/eventsync/keys" },
 
+    { .name = "store mark", .run = ctl_store_mark, .kind = CTL_NO_KIND,
+      .arguments = "staging|production",
+      .about = "say whether the store is for trials, on which \"drill\" may do "
+      "harm",
+      .json = "whether it is",
+      .examples = "store mark staging" },
+
     { .name = NULL }
 };
 

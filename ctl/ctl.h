@@ -189,6 +189,7 @@ int ctl_init(ctl_t *ctl, int argc, char **argv);
 int ctl_verify(ctl_t *ctl, int argc, char **argv);
 int ctl_store_rights(ctl_t *ctl, int argc, char **argv);
 int ctl_store_rekey(ctl_t *ctl, int argc, char **argv);
+int ctl_store_mark(ctl_t *ctl, int argc, char **argv);
 int ctl_backup(ctl_t *ctl, int argc, char **argv);
 int ctl_compact(ctl_t *ctl, int argc, char **argv);
 int ctl_restore(ctl_t *ctl, int argc, char **argv);
@@ -251,6 +252,7 @@ int ctl_endpoint_simulate(ctl_t *ctl, int argc, char **argv);
 int ctl_explain(ctl_t *ctl, int argc, char **argv);
 int ctl_doctor(ctl_t *ctl, int argc, char **argv);
 int ctl_probe(ctl_t *ctl, int argc, char **argv);
+int ctl_drill(ctl_t *ctl, int argc, char **argv);
 
 int ctl_checkpoint_list(ctl_t *ctl, int argc, char **argv);
 int ctl_checkpoint_show(ctl_t *ctl, int argc, char **argv);
