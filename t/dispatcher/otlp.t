@@ -87,7 +87,7 @@ put($t, 'orders', { traceparent => "00-$id-$span-01", tracestate => 'a=1' },
     { traceparent => "00-$id-$span-00" }, {}, { traceparent => 'invalid' },
     { traceparent => sprintf('00-%032x-%s-01', 7, $span), subject => 'deadly' });
 $t->run_dispatcher(export("--otlp-headers-file=$token"));
-ok(wait_for(sub { spans_of($collector) == 6 }, 30), 'spans come');
+ok(wait_for(sub { seen($collector) == 6 }, 30), 'spans come');
 my @spans = spans_of($collector);
 
 my ($request) = $collector->requests;
@@ -156,7 +156,7 @@ SKIP: {
 my $batch = $t->endpoint('acme', url => $recv->url('/batch'), feeds => 'many',
     start => 'oldest', batch => 4);
 put($t, 'many', {}, map { sampled($_) } 11 .. 13);
-ok(wait_for(sub { grep { $_->{trace} =~ /0d$/ } spans_of($collector) }, 30),
+ok(wait_for(sub { grep { $_->{trace} =~ /0d$/ } seen($collector) }, 30),
     'spans of a batch');
 @spans = grep { $_->{attrs}{'eventsync.endpoint'} eq $batch } spans_of($collector);
 my %of = map { $_->{trace} => $_->{id} } span_named('deliver', @spans);
@@ -183,7 +183,7 @@ put($t, 'orders', {}, { traceparent => "00-$id-$span-00" });
 ok(wait_for(sub { came('/share1') == 2 && came('/share2') == 2 }, 20),
     'are sent events');
 ok(wait_for(sub { 4 == grep { $_->{attrs}{'eventsync.endpoint'} =~ /^$ends[0]|$ends[1]$/ }
-    spans_of($collector) }, 20), 'and spans come');
+    seen($collector) }, 20), 'and spans come');
 @spans = grep { $_->{attrs}{'eventsync.endpoint'} =~ /^$ends[0]|$ends[1]$/ }
     spans_of($collector);
 my %traces = map { $_->{trace} => 1 } @spans;

@@ -13,7 +13,7 @@ use File::Temp ();
 use JSON::PP;
 
 use Exporter 'import';
-our @EXPORT = qw(official spans_of span_named take_all);
+our @EXPORT = qw(official spans_of seen span_named take_all);
 
 # Parses each body strictly, and makes of it what the wire format would carry.
 # The JSON of OTLP has ids in hexadecimal, where protobuf's JSON has base64.
@@ -62,14 +62,7 @@ sub official {
 #     flags, service
 sub spans_of {
     my ($collector) = @_;
-    my (%seen, @bodies);
-
-    for my $request ($collector->requests) {
-        die "not a request of spans: $request->{method} $request->{path}\n"
-            if "$request->{method} $request->{path}" !~ m{^POST /\w.*traces$}
-            || $request->{headers}{'content-type'} ne 'application/json';
-        push @bodies, $request->{body} if !$seen{ $request->{body} }++;
-    }
+    my @bodies = bodies($collector);
     my @decoded = map { JSON::PP->new->utf8->decode($_) } @bodies;
     if (my $dir = official()) {
         my $file = File::Temp->new;
@@ -82,9 +75,33 @@ sub spans_of {
         die "the protocol does not take it: exit $?\n" if $? || @lines != @bodies;
         @decoded = map { hexadecimal(JSON::PP->new->utf8->decode($_)) } @lines;
     }
+    return map { request($_) } @decoded;
+}
+
+# The same without the protocol, which takes a second to load: for waiting.
+sub seen {
+    my ($collector) = @_;
+    return map { request(JSON::PP->new->utf8->decode($_)) } bodies($collector);
+}
+
+sub request {
+    my ($request) = @_;
     return map { my $r = $_; map { one($_, attrs_of($r->{resource})) }
             map { @{ $_->{spans} } } @{ $r->{scopeSpans} } }
-        map { @{ $_->{resourceSpans} } } @decoded;
+        @{ $request->{resourceSpans} };
+}
+
+sub bodies {
+    my ($collector) = @_;
+    my (%seen, @bodies);
+
+    for my $request ($collector->requests) {
+        die "not a request of spans: $request->{method} $request->{path}\n"
+            if "$request->{method} $request->{path}" !~ m{^POST /\w.*traces$}
+            || $request->{headers}{'content-type'} ne 'application/json';
+        push @bodies, $request->{body} if !$seen{ $request->{body} }++;
+    }
+    return @bodies;
 }
 
 sub hexadecimal {
